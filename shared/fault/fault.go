@@ -1,0 +1,153 @@
+// Package fault names every way in which a thumbnail can fail, and says once
+// what each way means: its HTTP status, how long the answer may be cached,
+// whether it is held against the original, and whether it trips a breaker.
+//
+// A fault is made where the failure is known, travels from renderer to edge in
+// a job's result, and is turned into HTTP only by the edge. The edge, the
+// renderer and the coordinator's clients use it.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Kind is one way to fail. The strings are part of the wire format between
+// renderer and edge and of the metric thumbmill_failures_total{fault}.
+type Kind string
+
+// The kinds, in the order in which a request can meet them.
+const (
+	BadURL        Kind = "bad-url"         // the URL is of a known grammar but asks for something impossible
+	NoSuchURL     Kind = "no-such-url"     // the URL is of no known grammar
+	Forbidden     Kind = "forbidden"       // unsigned or wrongly signed
+	Private       Kind = "private"         // a private container without its secret
+	Absent        Kind = "absent"          // the original does not exist
+	Failing       Kind = "failing"         // the original failed too often lately
+	Throttled     Kind = "throttled"       // per-ip, per-original or expensive refused
+	LaneFull      Kind = "lane-full"       // more work waits than renderers can take on
+	NoRenderer    Kind = "no-renderer"     // nobody began the job in time
+	Lost          Kind = "lost"            // the job was delivered too often without a result
+	Unsupported   Kind = "unsupported"     // no engine reads this type
+	Undecodable   Kind = "undecodable"     // the original is damaged or not what it says
+	TooLarge      Kind = "too-large"       // the original exceeds a cap on bytes or pixels
+	Overran       Kind = "overran"         // the render exceeded its limit of time
+	WorkerKilled  Kind = "worker-killed"   // the original killed every worker that tried it
+	OriginalStore Kind = "original-store"  // reading the original failed, other than by absence
+	ThumbStore    Kind = "thumbnail-store" // reading or writing thumbnails failed
+	Unavailable   Kind = "unavailable"     // the queue failed, or this edge has no room
+	Deadline      Kind = "deadline"        // the request's time is over
+	Internal      Kind = "internal"        // a defect or a full disk of ours
+)
+
+// Scope says what a failure is remembered against.
+type Scope int
+
+const (
+	// ScopeNone: not remembered; the original is not to blame.
+	ScopeNone Scope = iota
+	// ScopePage: remembered for this page of the original, at every size.
+	ScopePage
+	// ScopeThumbnail: remembered for this thumbnail only.
+	ScopeThumbnail
+)
+
+// Traits are what a kind of fault means to those who handle it.
+type Traits struct {
+	Status     int           // HTTP status
+	Cache      time.Duration // how long a cache may keep the answer; 0 = not at all
+	Remember   Scope         // how the failure memory counts it
+	Trips      bool          // counts as a failure for a circuit breaker
+	RetryAfter time.Duration // advice to the client when the fault itself carries none; 0 = retrying is no use
+}
+
+var traits = map[Kind]Traits{
+	BadURL:        {Status: http.StatusBadRequest},
+	NoSuchURL:     {Status: http.StatusNotFound},
+	Forbidden:     {Status: http.StatusForbidden},
+	Private:       {Status: http.StatusUnauthorized},
+	Absent:        {Status: http.StatusNotFound, Cache: 10 * time.Minute},
+	Failing:       {Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Minute},
+	Throttled:     {Status: http.StatusTooManyRequests, RetryAfter: 4 * time.Second},
+	LaneFull:      {Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second},
+	NoRenderer:    {Status: http.StatusServiceUnavailable, RetryAfter: 10 * time.Second},
+	Lost:          {Status: http.StatusServiceUnavailable, RetryAfter: 10 * time.Second},
+	Unsupported:   {Status: http.StatusBadRequest},
+	Undecodable:   {Status: http.StatusUnprocessableEntity, Remember: ScopePage},
+	TooLarge:      {Status: http.StatusUnprocessableEntity, Remember: ScopeThumbnail},
+	Overran:       {Status: http.StatusInternalServerError, Remember: ScopeThumbnail},
+	WorkerKilled:  {Status: http.StatusInternalServerError, Remember: ScopePage},
+	OriginalStore: {Status: http.StatusBadGateway, Trips: true, RetryAfter: 5 * time.Second},
+	ThumbStore:    {Status: http.StatusServiceUnavailable, Trips: true, RetryAfter: 5 * time.Second},
+	Unavailable:   {Status: http.StatusServiceUnavailable, Trips: true, RetryAfter: 5 * time.Second},
+	Deadline:      {Status: http.StatusGatewayTimeout, RetryAfter: 10 * time.Second},
+	Internal:      {Status: http.StatusInternalServerError},
+}
+
+// Traits of the kind; a kind that a newer role sent is treated as Internal.
+func (k Kind) Traits() Traits {
+	if t, ok := traits[k]; ok {
+		return t
+	}
+	return traits[Internal]
+}
+
+// Fault is one failure. It is an error, and it survives the wire as JSON.
+type Fault struct {
+	Kind    Kind   `json:"kind"`
+	Message string `json:"message"` // one sentence for the client; never holds a secret or a path of the host
+	// Throttle names the throttle that refused: per-ip, per-original, expensive, lane, failure.
+	Throttle string `json:"throttle,omitempty"`
+	// RetryAfterSeconds overrides the kind's advice when it is positive.
+	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`
+	cause             error
+}
+
+// New makes a fault with a sentence for the client.
+func New(kind Kind, format string, args ...any) *Fault {
+	return &Fault{Kind: kind, Message: fmt.Sprintf(format, args...)}
+}
+
+// Wrap makes a fault that keeps its cause for the log; the client sees the sentence only.
+func Wrap(cause error, kind Kind, format string, args ...any) *Fault {
+	f := New(kind, format, args...)
+	f.cause = cause
+	return f
+}
+
+// Error gives the sentence and, for logs, the cause.
+func (f *Fault) Error() string {
+	if f.cause != nil {
+		return f.Message + ": " + f.cause.Error()
+	}
+	return f.Message
+}
+
+// Unwrap gives the cause, or nil.
+func (f *Fault) Unwrap() error { return f.cause }
+
+// RetryAfter is the advice to the client; 0 means that a retry is no use.
+func (f *Fault) RetryAfter() time.Duration {
+	if f.RetryAfterSeconds > 0 {
+		return time.Duration(f.RetryAfterSeconds) * time.Second
+	}
+	return f.Kind.Traits().RetryAfter
+}
+
+// Of finds the fault in an error. Any other error becomes an Internal fault
+// that hides the error's text from the client and keeps it for the log.
+func Of(err error) *Fault {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	return Wrap(err, Internal, "thumbmill failed; the operator finds the reason in the log by the request id")
+}
+
+// Is reports whether err is a fault of the given kind.
+func Is(err error, kind Kind) bool {
+	var f *Fault
+	return errors.As(err, &f) && f.Kind == kind
+}

@@ -1,0 +1,148 @@
+// Package renderjob is the wire between edges and renderers: the job, the
+// result and the heartbeat, the subjects on which they travel, and the stream
+// that holds the jobs.
+//
+// An edge publishes a Job to render.job.<lane> in the JetStream stream RENDER;
+// a renderer with room pulls it and answers with Results over core NATS on the
+// edge's own subject, render.result.<edge>. Renderers tell of themselves on
+// render.heartbeat.<renderer>.
+//
+// Messages are JSON. Version rises when a message changes its meaning; a reader
+// ignores fields that it does not know, so that a field can be added without a
+// new version. A renderer that pulls a job of a newer version hands it on for a
+// renderer that knows it; an edge drops a result of a newer version and finds
+// the thumbnail in the store.
+package renderjob
+
+import (
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Version of Job, Result and Heartbeat.
+const Version = 1
+
+// MaxDeliveries is how often a job is handed to renderers before it counts as
+// lost: what killed three renderers shall not meet a fourth.
+const MaxDeliveries = 3
+
+// MaxInline is the largest image in bytes that travels inside a Result; larger
+// ones are stored first and then named. NATS' default maximum of a message is
+// 1 MiB, and base64 adds a third.
+const MaxInline = 512 << 10
+
+// Lane is a subject of the queue with a consumer of its own.
+type Lane string
+
+// The lanes.
+const (
+	LaneStandard  Lane = "standard"  // what a client waits for
+	LaneExpensive Lane = "expensive" // types that take long; at most half of a renderer's slots
+	LaneBulk      Lane = "bulk"      // work that nobody waits for
+)
+
+// Lanes lists all lanes, most urgent first.
+func Lanes() []Lane { return []Lane{LaneStandard, LaneExpensive, LaneBulk} }
+
+// Cap is how many of a renderer's slots the lane may take at once.
+func (l Lane) Cap(slots int) int {
+	if l == LaneStandard {
+		return slots
+	}
+	return max(1, slots/2)
+}
+
+// Subject is where jobs of the lane are published.
+func (l Lane) Subject() string { return "render.job." + string(l) }
+
+// Consumer is the name of the lane's durable consumer.
+func (l Lane) Consumer() string { return "renderers-" + string(l) }
+
+// ResultSubject is where the edge hears of its jobs.
+func ResultSubject(edge string) string { return "render.result." + edge }
+
+// HeartbeatSubject is where the renderer tells of itself.
+func HeartbeatSubject(renderer string) string { return "render.heartbeat." + renderer }
+
+// AllHeartbeats matches the heartbeats of all renderers.
+const AllHeartbeats = "render.heartbeat.*"
+
+// HeartbeatEvery is the pause between two heartbeats of a renderer; one that
+// missed three is taken for dead.
+const HeartbeatEvery = time.Second
+
+// Key is where a thumbnail is stored.
+type Key = thumbnail.Location
+
+// Job asks for one thumbnail. Its durations count from the message's timestamp
+// in the stream, which the NATS server sets, so that hosts' clocks need not agree.
+type Job struct {
+	Version   int            `json:"version"`
+	ID        string         `json:"id"`         // also the Nats-Msg-Id: publishing twice is harmless
+	RequestID string         `json:"request_id"` // of the request whose client leads the flight; for logs
+	Edge      string         `json:"edge"`       // who hears the results
+	Lane      Lane           `json:"lane"`
+	Spec      thumbnail.Spec `json:"spec"`
+	Key       Key            `json:"key"` // where the thumbnail goes
+	// OriginalVersion is the original's version as the edge saw it.
+	OriginalVersion string `json:"original_version"`
+	// Disposition and XKey are stored with the thumbnail and sent with each answer.
+	Disposition string `json:"disposition,omitempty"`
+	XKey        string `json:"xkey,omitempty"`
+	// StartWithin: a first delivery that nobody begins by then is dropped, since the client has left. Milliseconds.
+	StartWithinMS int64 `json:"start_within_ms"`
+	// DeadlineMS: nothing is begun after it, a second delivery included. Milliseconds.
+	DeadlineMS int64 `json:"deadline_ms"`
+	// RenderLimitMS is the wall time that the render itself may take. Milliseconds.
+	RenderLimitMS int64 `json:"render_limit_ms"`
+	// Attempt counts deliveries before this message was published: a renderer
+	// that drains publishes its jobs again with the count unchanged.
+	Attempt int `json:"attempt"`
+}
+
+// State is how far a job has come.
+type State string
+
+// The states. Started comes once a delivery; then either Rendered and Stored,
+// or Failed. An image above MaxInline is first Stored, and Rendered is left out.
+const (
+	StateStarted  State = "started"
+	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
+	StateStored   State = "stored"   // the thumbnail is in the store, or Fault says why not
+	StateFailed   State = "failed"   // Fault says why
+)
+
+// Result tells an edge how far its job has come.
+type Result struct {
+	Version       int              `json:"version"`
+	JobID         string           `json:"job_id"`
+	State         State            `json:"state"`
+	Renderer      string           `json:"renderer"`
+	EngineVersion string           `json:"engine_version"` // for the failure memory
+	Image         []byte           `json:"image,omitempty"`
+	Format        thumbnail.Format `json:"format,omitempty"`
+	Width         int              `json:"width,omitempty"`
+	Height        int              `json:"height,omitempty"`
+	ETag          string           `json:"etag,omitempty"`       // MD5 of the image in hex, as Swift has it
+	RenderedAt    time.Time        `json:"rendered_at,omitzero"` // seconds; Last-Modified
+	Engine        string           `json:"engine,omitempty"`     // which engine drew it
+	FetchMS       float64          `json:"fetch_ms,omitempty"`   // reading the original
+	RenderMS      float64          `json:"render_ms,omitempty"`  // wall time in the worker
+	CPUMS         float64          `json:"cpu_ms,omitempty"`     // processor time of the worker
+	QueuedMS      float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
+	Deliveries    int              `json:"deliveries,omitempty"` // this one included
+	Fault         *fault.Fault     `json:"fault,omitempty"`
+}
+
+// Heartbeat tells of a renderer.
+type Heartbeat struct {
+	Version       int    `json:"version"`
+	Renderer      string `json:"renderer"`
+	EngineVersion string `json:"engine_version"`
+	Slots         int    `json:"slots"`
+	Busy          int    `json:"busy"`     // slots that render now
+	InHand        int    `json:"in_hand"`  // jobs pulled and not acknowledged
+	Draining      bool   `json:"draining"` // takes no new jobs; 0 slots for all that plan
+}

@@ -1,0 +1,277 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/rawbytes"
+	"github.com/knadh/koanf/v2"
+)
+
+// EnvPrefix begins the names of environment variables: edge.allow_unsafe is
+// THUMBMILL_EDGE_ALLOW_UNSAFE.
+const EnvPrefix = "THUMBMILL_"
+
+// layer is one source of values: a file, the environment or the flags.
+type layer struct {
+	name   string
+	values map[string]any // by full key
+	labels map[string]string
+}
+
+// Load merges the defaults, the file or the folder's *.yaml at path ("" for
+// none) in alphabetical order, the environment, and the flags, which are given
+// by full key. The error lists everything that is wrong, each with the place
+// where it was said and what is allowed.
+func Load(path string, environ []string, flags map[string]any) (Settings, error) {
+	layers, problems := readFiles(path)
+	env, envProblems := readEnvironment(environ)
+	problems = append(problems, envProblems...)
+	layers = append(layers, env, layer{name: "flags", values: flags})
+
+	origin := map[string]string{}
+	merged := koanf.New(".")
+	for _, l := range layers {
+		problems = append(problems, l.check()...)
+		if err := merged.Load(confmap.Provider(l.values, "."), nil); err != nil {
+			return Settings{}, fmt.Errorf("%s: %w", l.name, err)
+		}
+		for key := range l.values {
+			origin[key] = l.label(key)
+		}
+	}
+	if len(problems) > 0 {
+		return Settings{}, errors.Join(problems...)
+	}
+	s := Default()
+	if err := merged.UnmarshalWithConf("", &s, koanf.UnmarshalConf{DecoderConfig: decoder(&s)}); err != nil {
+		return Settings{}, err
+	}
+	return s, errors.Join(s.problems(origin)...)
+}
+
+func readFiles(path string) (layers []layer, problems []error) {
+	if path == "" {
+		return nil, nil
+	}
+	files := []string{path}
+	if info, err := os.Stat(path); err != nil {
+		return nil, []error{fmt.Errorf("configuration: %w", err)}
+	} else if info.IsDir() {
+		files, _ = filepath.Glob(filepath.Join(path, "*.yaml"))
+		slices.Sort(files)
+	}
+	for _, file := range files {
+		l, err := readFile(file)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		layers = append(layers, l)
+	}
+	return layers, problems
+}
+
+func readFile(file string) (layer, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return layer{}, err
+	}
+	k := koanf.New(".")
+	if err := k.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
+		return layer{}, fmt.Errorf("%s: not readable as YAML: %w", file, err)
+	}
+	return layer{name: file, values: k.All()}, nil
+}
+
+// readEnvironment takes the variables that name a key. A variable that begins
+// like a section of ours and names no key is a mistake worth telling.
+func readEnvironment(environ []string) (layer, []error) {
+	byName := map[string]string{}
+	sections := map[string]bool{}
+	for key := range leaves(Default()) {
+		byName[envName(key)] = key
+		section, _, _ := strings.Cut(key, ".")
+		sections[strings.ToUpper(section)] = true
+	}
+	l := layer{name: "environment", values: map[string]any{}, labels: map[string]string{}}
+	var problems []error
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if key, ok := byName[name]; ok {
+			l.values[key], l.labels[key] = value, name
+			continue
+		}
+		section, _, _ := strings.Cut(strings.TrimPrefix(name, EnvPrefix), "_")
+		if strings.HasPrefix(name, EnvPrefix) && sections[section] {
+			problems = append(problems, fmt.Errorf("%s: no such key%s", name, nearest(name, byName)))
+		}
+	}
+	return l, problems
+}
+
+func envName(key string) string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+func (l layer) label(key string) string {
+	if label, ok := l.labels[key]; ok {
+		return label
+	}
+	return l.name
+}
+
+// check reports each key that does not exist and each value that does not fit.
+func (l layer) check() (problems []error) {
+	known := leaves(Default())
+	for _, key := range sortedKeys(l.values) {
+		field, ok := known[key]
+		if !ok {
+			problems = append(problems, fmt.Errorf("%s: %s: no such key%s", l.label(key), key, nearest(key, known)))
+			continue
+		}
+		target := reflect.New(field.Type())
+		d, err := mapstructure.NewDecoder(decoder(target.Interface()))
+		if err == nil {
+			err = d.Decode(l.values[key])
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %s: %v is not %s", l.label(key), key, shown(field, l.values[key]), allowed(field.Type())))
+		}
+	}
+	return problems
+}
+
+func shown(field reflect.Value, value any) any {
+	if field.Type() == reflect.TypeFor[Secret]() {
+		return mask
+	}
+	return value
+}
+
+// nearest suggests a key that ends alike or contains the given one's last word.
+func nearest[V any](key string, known map[string]V) string {
+	last := key[strings.LastIndex(key, ".")+1:]
+	for _, candidate := range sortedKeys(known) {
+		if strings.HasSuffix(candidate, "."+last) || editedOnce(candidate, key) {
+			return fmt.Sprintf(" (did you mean %s?)", candidate)
+		}
+	}
+	return ""
+}
+
+// editedOnce reports whether a and b differ by one inserted, removed or changed byte.
+func editedOnce(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	return a[i:] == b[i+len(b)-len(a):] || (len(a) == len(b) && i < len(a) && a[i+1:] == b[i+1:])
+}
+
+func decoder(result any) *mapstructure.DecoderConfig {
+	return &mapstructure.DecoderConfig{
+		Result: result, TagName: "koanf", WeaklyTypedInput: true,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(
+			onlyTextIsADuration,
+			mapstructure.StringToTimeDurationHookFunc(),
+			mapstructure.StringToSliceHookFunc(","),
+			mapstructure.TextUnmarshallerHookFunc(),
+		),
+	}
+}
+
+// onlyTextIsADuration refuses "deadline: 70", which would mean 70 ns.
+func onlyTextIsADuration(from, to reflect.Type, value any) (any, error) {
+	if to == reflect.TypeFor[time.Duration]() && from.Kind() != reflect.String && from != to {
+		return nil, errors.New("a duration needs a unit")
+	}
+	return value, nil
+}
+
+func allowed(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
+		return "a duration such as 4s or 1m30s"
+	case reflect.TypeFor[Bytes]():
+		return "a size such as 3GiB"
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Slice:
+		return "a list"
+	default:
+		return "a text"
+	}
+}
+
+// leaves gives every key with its value.
+func leaves(s Settings) map[string]reflect.Value {
+	found := map[string]reflect.Value{}
+	collect(reflect.ValueOf(s), "", found)
+	return found
+}
+
+func collect(v reflect.Value, prefix string, into map[string]reflect.Value) {
+	for i := range v.NumField() {
+		key := prefix + v.Type().Field(i).Tag.Get("koanf")
+		if v.Field(i).Kind() == reflect.Struct {
+			collect(v.Field(i), key+".", into)
+			continue
+		}
+		into[key] = v.Field(i)
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Values gives every value by its full key, as text where YAML has no type for it, secrets masked.
+func (s Settings) Values() map[string]any {
+	values := map[string]any{}
+	for key, field := range leaves(s) {
+		switch v := field.Interface().(type) {
+		case fmt.Stringer:
+			values[key] = v.String()
+		case []string:
+			values[key] = append([]string{}, v...)
+		default:
+			values[key] = v
+		}
+	}
+	return values
+}
+
+// YAML prints the settings as a file that Load reads, secrets masked.
+func (s Settings) YAML() (string, error) {
+	k := koanf.New(".")
+	if err := k.Load(confmap.Provider(s.Values(), "."), nil); err != nil {
+		return "", err
+	}
+	text, err := k.Marshal(yaml.Parser())
+	return string(text), err
+}

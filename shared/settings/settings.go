@@ -1,0 +1,203 @@
+// Package settings holds the configuration of every role: its names, its
+// defaults, what is allowed, and how files, environment and flags are merged.
+//
+// All roles read one tree, so that a site can keep one folder of files for all
+// machines; each role looks at its own part. The edge, the coordinator, the
+// renderer and the operator's commands use it.
+package settings
+
+import "time"
+
+// Settings is the whole tree. The koanf tags are the names that operators type.
+type Settings struct {
+	Edge        Edge        `koanf:"edge"`
+	Coordinator Coordinator `koanf:"coordinator"`
+	NATS        NATS        `koanf:"nats"`
+	Memcached   Memcached   `koanf:"memcached"`
+	Throttle    Throttle    `koanf:"throttle"`
+	Store       Store       `koanf:"store"`
+	Renderer    Renderer    `koanf:"renderer"`
+	Render      Render      `koanf:"render"`
+	Admin       Admin       `koanf:"admin"`
+	Log         Log         `koanf:"log"`
+}
+
+// Edge is what the HTTP side does.
+type Edge struct {
+	Listen         string        `koanf:"listen"`          // host:port; port 0 = any free one
+	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key of signed Thumbor URLs; there is no default key
+	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned Thumbor URLs to everybody
+	TrustedProxies []string      `koanf:"trusted_proxies"` // networks whose X-Forwarded-For is believed
+	Deadline       time.Duration `koanf:"deadline"`        // of one request, from its first byte to the answer's
+	Revalidate     time.Duration `koanf:"revalidate"`      // a hit is compared with its original at most this often
+
+	MaxWaiters          int `koanf:"max_waiters"`            // requests that wait for a render on one edge
+	MaxWaitersPerClient int `koanf:"max_waiters_per_client"` // of these, of one client
+	MaxWidth            int `koanf:"max_width"`              // pixels that a URL may ask for
+	MaxHeight           int `koanf:"max_height"`
+	MaxPixels           int `koanf:"max_pixels"` // width × height that a URL may ask for
+}
+
+// Coordinator is who decides about the throttles.
+type Coordinator struct {
+	Listen  string   `koanf:"listen"`
+	Servers []string `koanf:"servers"` // host:port in order of preference; edges ask the first that answers
+	Secret  Secret   `koanf:"secret"`
+}
+
+// NATS is the queue.
+type NATS struct {
+	URL         string `koanf:"url"`         // nats://host:port[,…]; "" in serve = the embedded server
+	Listen      string `koanf:"listen"`      // of the embedded server; "" = in-process only
+	Credentials string `koanf:"credentials"` // path of a .creds file
+	TLS         TLS    `koanf:"tls"`
+	Replicas    int    `koanf:"replicas"` // of the stream: 1 embedded, 3 clustered
+}
+
+// TLS of the connections to NATS, in PEM files.
+type TLS struct {
+	CA          string `koanf:"ca"`
+	Certificate string `koanf:"certificate"`
+	Key         string `koanf:"key"`
+}
+
+// Memcached is where the failure memory lives.
+type Memcached struct {
+	Servers []string `koanf:"servers"` // empty = in this process
+}
+
+// Pool is PoolCounter's three limits.
+type Pool struct {
+	Workers  int           `koanf:"workers"`   // holders at once
+	MaxQueue int           `koanf:"max_queue"` // holders and waiters together
+	Timeout  time.Duration `koanf:"timeout"`   // longest wait; whole seconds on the wire
+}
+
+// ExpensivePool is the pool of each expensive type.
+type ExpensivePool struct {
+	Workers  int           `koanf:"workers"`
+	MaxQueue int           `koanf:"max_queue"`
+	Timeout  time.Duration `koanf:"timeout"`
+	Types    []string      `koanf:"types"` // tiff pdf djvu xcf stl svg video …
+}
+
+// Pool gives the limits without the types.
+func (e ExpensivePool) Pool() Pool {
+	return Pool{Workers: e.Workers, MaxQueue: e.MaxQueue, Timeout: e.Timeout}
+}
+
+// Failure is the failure memory.
+type Failure struct {
+	Max      int           `koanf:"max"`      // failures after which an original is refused
+	Duration time.Duration `koanf:"duration"` // for which a failure is remembered
+	Prefix   string        `koanf:"prefix"`   // of the keys in memcached
+}
+
+// Throttle is all rules that can refuse or delay a request.
+type Throttle struct {
+	PerIP          Pool          `koanf:"per_ip"`
+	PerOriginal    Pool          `koanf:"per_original"`
+	Expensive      ExpensivePool `koanf:"expensive"`
+	Failure        Failure       `koanf:"failure"`
+	QueueWait      time.Duration `koanf:"queue_wait"`      // longest wait for all pools together, and for a renderer to begin
+	ReleaseTimeout time.Duration `koanf:"release_timeout"` // ends a lease that was forgotten
+}
+
+// Store is where originals come from and thumbnails go.
+type Store struct {
+	Originals         Bucket   `koanf:"originals"`
+	Thumbnails        Bucket   `koanf:"thumbnails"`
+	ShardedContainers []string `koanf:"sharded_containers"` // MediaWiki containers with a hash suffix
+	PrivateContainers []string `koanf:"private_containers"` // served only with the secret
+	PrivateSecret     Secret   `koanf:"private_secret"`     // what X-Swift-Secret must hold
+}
+
+// Bucket is one object store.
+type Bucket struct {
+	Kind      string `koanf:"kind"`       // directory or swift
+	Path      string `koanf:"path"`       // of a directory
+	MaxBytes  Bytes  `koanf:"max_bytes"`  // bound of a directory of thumbnails; 0 = none
+	Prefix    string `koanf:"prefix"`     // before the path of each object; "thumbor/" at some sites
+	Container string `koanf:"container"`  // of objects from Thumbor URLs, in Swift
+	AuthURL   string `koanf:"auth_url"`   // Swift v1, v2 or v3
+	User      string `koanf:"user"`       // Swift
+	Key       Secret `koanf:"key"`        // Swift
+	Tenant    string `koanf:"tenant"`     // Swift v2 and v3
+	Domain    string `koanf:"domain"`     // Swift v3
+	CreateAll bool   `koanf:"create_all"` // make containers that are missing
+}
+
+// Renderer is one renderer's limits.
+type Renderer struct {
+	Slots              int           `koanf:"slots"` // renders at once; 0 = one a core
+	Ahead              int           `koanf:"ahead"` // jobs fetched while all slots render
+	TimeLimit          time.Duration `koanf:"time_limit"`
+	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"`
+	MemoryLimit        Bytes         `koanf:"memory_limit"` // address space of one worker
+	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`
+	MaxPixels          int64         `koanf:"max_pixels"` // of an original
+	TempDir            string        `koanf:"temp_dir"`   // "" = the system's
+}
+
+// Render is the defaults of a spec. The edge reads them: they are part of it.
+type Render struct {
+	Quality            int    `koanf:"quality"`
+	QualityLow         int    `koanf:"quality_low"` // of qlow- thumbnails
+	ChromaSubsampling  string `koanf:"chroma_subsampling"`
+	Progressive        bool   `koanf:"progressive"`
+	MaxAnimatedArea    int64  `koanf:"max_animated_area"`    // pixels over all frames
+	DefaultFiltersJPEG string `koanf:"default_filters_jpeg"` // of JPEG originals on MediaWiki paths
+}
+
+// Admin is the operators' listener: metrics, health and profiles.
+type Admin struct {
+	Listen string `koanf:"listen"`
+}
+
+// Log is how the log looks.
+type Log struct {
+	Format string `koanf:"format"` // text or json
+	Level  string `koanf:"level"`  // debug, info, warn, error
+}
+
+// AckWait is how long JetStream waits for a sign of life of a renderer before
+// it hands the job to another. Renderers give one every third of it.
+const AckWait = 10 * time.Second
+
+// Default gives the settings that hold when nobody says otherwise: Wikimedia's
+// production values for throttles and rendering, loopback for listeners.
+func Default() Settings {
+	return Settings{
+		Edge: Edge{
+			Listen: "127.0.0.1:8888", Deadline: 70 * time.Second, Revalidate: 60 * time.Second,
+			MaxWaiters: 10_000, MaxWaitersPerClient: 1_000,
+			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000,
+		},
+		Coordinator: Coordinator{Listen: "127.0.0.1:7531"},
+		NATS:        NATS{Replicas: 1},
+		Throttle: Throttle{
+			PerIP:       Pool{Workers: 4, MaxQueue: 50, Timeout: 4 * time.Second},
+			PerOriginal: Pool{Workers: 6, MaxQueue: 100, Timeout: 8 * time.Second},
+			Expensive: ExpensivePool{
+				Workers: 16, MaxQueue: 120, Timeout: 10 * time.Second,
+				Types: []string{"xcf", "djvu", "pdf", "tiff", "stl", "video"},
+			},
+			Failure:   Failure{Max: 4, Duration: time.Hour, Prefix: "thumbmill-failure-"},
+			QueueWait: 5 * time.Second, ReleaseTimeout: 120 * time.Second,
+		},
+		Store: Store{
+			Originals:  Bucket{Kind: "directory", Path: "originals", Container: "originals"},
+			Thumbnails: Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, CreateAll: true},
+		},
+		Renderer: Renderer{
+			Ahead: 1, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,
+			MemoryLimit: 3 << 30, MaxOriginalBytes: 4 << 30, MaxPixels: 400_000_000,
+		},
+		Render: Render{
+			Quality: 87, QualityLow: 40, ChromaSubsampling: "4:2:0", MaxAnimatedArea: 100_000_000,
+			DefaultFiltersJPEG: "conditional_sharpen(0.0,0.8,1.0,0.0,0.85)",
+		},
+		Admin: Admin{Listen: "127.0.0.1:8889"},
+		Log:   Log{Format: "text", Level: "info"},
+	}
+}

@@ -1,0 +1,119 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	s, err := Load("", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Throttle.PerIP != (Pool{4, 50, 4 * time.Second}) {
+		t.Errorf("per_ip is %+v", s.Throttle.PerIP)
+	}
+}
+
+func TestLaterSourcesWin(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "10-site.yaml", "render:\n  quality: 70\n  quality_low: 30\nedge:\n  trusted_proxies: [10.0.0.0/8]\n")
+	write(t, dir, "20-host.yaml", "render:\n  quality: 71\n  progressive: true\n")
+	write(t, dir, "ignored.yml", "nonsense: true\n")
+	s, err := Load(dir, []string{"THUMBMILL_RENDER_QUALITY_LOW=31", "THUMBMILL_EDGE_ALLOW_UNSAFE=true", "HOME=/root",
+		"THUMBMILL_COORDINATOR_SERVERS=a:7531,b:7531"},
+		map[string]any{"edge.listen": "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Render.Quality != 71 || s.Render.QualityLow != 31 || !s.Render.Progressive || !s.Edge.AllowUnsafe ||
+		s.Edge.Listen != "127.0.0.1:0" || len(s.Coordinator.Servers) != 2 || s.Edge.TrustedProxies[0] != "10.0.0.0/8" {
+		t.Errorf("merged to %+v", s)
+	}
+}
+
+func TestEverythingWrongIsToldAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, dir, "a.yaml", "edge:\n  deadlin: 70s\n  deadline: 70\nrender:\n  quality: many\nrenderer:\n  memory_limit: lots\n")
+	_, err := Load(file, []string{"THUMBMILL_EDGE_ALLOW_UNSAVE=1"}, nil)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		file + ": edge.deadlin: no such key (did you mean edge.deadline?)",
+		file + ": edge.deadline: 70 is not a duration such as 4s",
+		file + ": render.quality: many is not a whole number",
+		file + ": renderer.memory_limit: lots is not a size such as 3GiB",
+		"THUMBMILL_EDGE_ALLOW_UNSAVE: no such key (did you mean THUMBMILL_EDGE_ALLOW_UNSAFE?)",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in:\n%v", want, err)
+		}
+	}
+}
+
+func TestValuesAreCheckedAgainstEachOther(t *testing.T) {
+	file := write(t, t.TempDir(), "a.yaml", strings.Join([]string{
+		"edge: {deadline: 30s, trusted_proxies: [banana]}",
+		"throttle: {per_ip: {workers: 9, max_queue: 3}, expensive: {types: [bananas]}, release_timeout: 10s}",
+		"store: {thumbnails: {kind: s4}, originals: {kind: swift}}",
+		"render: {quality: 101, chroma_subsampling: '4:2:2'}", ""}, "\n"))
+	_, err := Load(file, nil, nil)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		"edge.deadline: 30s leaves no room", "edge.trusted_proxies", "throttle.per_ip.max_queue", "bananas",
+		"throttle.release_timeout", "store.thumbnails.kind", "store.originals.auth_url", "render.quality: 101", "4:2:2",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in:\n%v", want, err)
+		}
+	}
+	if !strings.Contains(err.Error(), file+": ") {
+		t.Error("the file is not named")
+	}
+}
+
+func TestSecretsAreMasked(t *testing.T) {
+	s, err := Load("", []string{"THUMBMILL_EDGE_SECURITY_KEY=hunter2"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Edge.SecurityKey != "hunter2" || strings.Contains(text, "hunter2") || !strings.Contains(text, "security_key: '***'") {
+		t.Errorf("shown as:\n%s", text)
+	}
+	shown := filepath.Join(t.TempDir(), "shown.yaml")
+	if err := os.WriteFile(shown, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(shown, nil, nil); err != nil {
+		t.Errorf("config show is not readable as a configuration: %v", err)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("edge: {deadline: 70s}")
+	f.Add("edge: 3\nrender: [1,2]")
+	f.Add("throttle: {per_ip: ~}")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := write(t, t.TempDir(), "f.yaml", text)
+		_, _ = Load(path, nil, nil)
+	})
+}

@@ -1,0 +1,163 @@
+package settings
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// checker collects what is wrong, each under the key and the place where it was said.
+type checker struct {
+	origin   map[string]string
+	problems []error
+}
+
+func (c *checker) require(ok bool, key, format string, args ...any) {
+	if ok {
+		return
+	}
+	place := c.origin[key]
+	if place == "" {
+		place = "default"
+	}
+	c.problems = append(c.problems, fmt.Errorf("%s: %s: %s", place, key, fmt.Sprintf(format, args...)))
+}
+
+func within[T int | int64](c *checker, key string, v, low, high T) {
+	c.require(v >= low && v <= high, key, "%d is not within %d…%d", v, low, high)
+}
+
+func (c *checker) duration(key string, d, low, high time.Duration) {
+	c.require(d >= low && d <= high, key, "%v is not within %v…%v", d, low, high)
+}
+
+func (c *checker) oneOf(key, v string, allowed ...string) {
+	for _, a := range allowed {
+		if v == a {
+			return
+		}
+	}
+	c.require(false, key, "%q is none of %s", v, strings.Join(allowed, ", "))
+}
+
+func (c *checker) address(key, v string) {
+	_, _, err := net.SplitHostPort(v)
+	c.require(v == "" || err == nil, key, "%q is no host:port", v)
+}
+
+// problems lists everything that is wrong with the values; origin tells where each key was set.
+func (s Settings) problems(origin map[string]string) []error {
+	c := &checker{origin: origin}
+	s.Edge.check(c)
+	s.Throttle.check(c)
+	s.Store.Originals.check(c, "store.originals")
+	s.Store.Thumbnails.check(c, "store.thumbnails")
+	s.Renderer.check(c)
+	s.Render.check(c)
+	c.address("coordinator.listen", s.Coordinator.Listen)
+	for _, server := range s.Coordinator.Servers {
+		c.address("coordinator.servers", server)
+	}
+	for _, server := range s.Memcached.Servers {
+		c.address("memcached.servers", server)
+	}
+	c.address("admin.listen", s.Admin.Listen)
+	c.address("nats.listen", s.NATS.Listen)
+	within(c, "nats.replicas", s.NATS.Replicas, 1, 5)
+	c.require((s.NATS.TLS.Certificate == "") == (s.NATS.TLS.Key == ""), "nats.tls.certificate", "a certificate and its key go together")
+	c.oneOf("log.format", s.Log.Format, "text", "json")
+	c.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
+	s.checkTimes(c)
+	return c.problems
+}
+
+// checkTimes keeps the times of one request consistent with each other.
+func (s Settings) checkTimes(c *checker) {
+	longest := max(s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive)
+	c.require(AckWait+longest <= s.Edge.Deadline, "edge.deadline",
+		"%v leaves no room to notice a dead renderer (%v) and render again (%v)", s.Edge.Deadline, AckWait, longest)
+	c.require(s.Throttle.ReleaseTimeout > s.Edge.Deadline, "throttle.release_timeout",
+		"%v would end leases that are in use: it must be above edge.deadline (%v)", s.Throttle.ReleaseTimeout, s.Edge.Deadline)
+	c.require(s.Throttle.QueueWait < s.Edge.Deadline, "throttle.queue_wait",
+		"%v is not below edge.deadline (%v)", s.Throttle.QueueWait, s.Edge.Deadline)
+}
+
+func (e Edge) check(c *checker) {
+	c.address("edge.listen", e.Listen)
+	c.duration("edge.deadline", e.Deadline, time.Second, time.Hour)
+	c.duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
+	for _, network := range e.TrustedProxies {
+		_, err := ParseNetwork(network)
+		c.require(err == nil, "edge.trusted_proxies", "%q is no address or network such as 10.0.0.0/8", network)
+	}
+	within(c, "edge.max_waiters", e.MaxWaiters, 1, 1_000_000)
+	within(c, "edge.max_waiters_per_client", e.MaxWaitersPerClient, 1, 1_000_000)
+	within(c, "edge.max_width", e.MaxWidth, 1, 65_535)
+	within(c, "edge.max_height", e.MaxHeight, 1, 65_535)
+	within(c, "edge.max_pixels", e.MaxPixels, 1, 1_000_000_000)
+}
+
+// ParseNetwork reads a network, or a single address as a network of one.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
+}
+
+func (t Throttle) check(c *checker) {
+	t.PerIP.check(c, "throttle.per_ip")
+	t.PerOriginal.check(c, "throttle.per_original")
+	t.Expensive.Pool().check(c, "throttle.expensive")
+	for _, name := range t.Expensive.Types {
+		c.oneOf("throttle.expensive.types", name, thumbnail.TypeNames()...)
+	}
+	within(c, "throttle.failure.max", t.Failure.Max, 1, 1_000_000)
+	c.duration("throttle.failure.duration", t.Failure.Duration, time.Second, 30*24*time.Hour)
+	c.require(len(t.Failure.Prefix) <= 100 && !strings.ContainsAny(t.Failure.Prefix, " \t\r\n"),
+		"throttle.failure.prefix", "at most 100 bytes without white space")
+	c.duration("throttle.queue_wait", t.QueueWait, time.Second, time.Hour)
+}
+
+func (p Pool) check(c *checker, name string) {
+	within(c, name+".workers", p.Workers, 1, 100_000)
+	within(c, name+".max_queue", p.MaxQueue, 1, 1_000_000)
+	c.duration(name+".timeout", p.Timeout, 0, time.Hour)
+	c.require(p.MaxQueue >= p.Workers, name+".max_queue",
+		"%d is below workers (%d), and it counts them too", p.MaxQueue, p.Workers)
+}
+
+func (b Bucket) check(c *checker, name string) {
+	c.oneOf(name+".kind", b.Kind, "directory", "swift")
+	if b.Kind == "directory" {
+		c.require(b.Path != "", name+".path", "a directory store needs its path")
+	}
+	if b.Kind == "swift" {
+		c.require(b.AuthURL != "", name+".auth_url", "a Swift store needs the URL of its authentication")
+		c.require(b.User != "", name+".user", "a Swift store needs a user")
+	}
+	c.require(!strings.HasPrefix(b.Prefix, "/") && !strings.Contains(b.Prefix, ".."), name+".prefix",
+		"%q must not begin with / or contain ..", b.Prefix)
+}
+
+func (r Renderer) check(c *checker) {
+	within(c, "renderer.slots", r.Slots, 0, 1024)
+	within(c, "renderer.ahead", r.Ahead, 0, 1024)
+	c.duration("renderer.time_limit", r.TimeLimit, time.Second, time.Hour)
+	c.duration("renderer.time_limit_expensive", r.TimeLimitExpensive, time.Second, time.Hour)
+	// A worker starts with about 1.7 GB of address space (measured with libvips 8.14).
+	c.require(r.MemoryLimit >= 2200<<20, "renderer.memory_limit", "%v is below 2.2 GiB, with which a worker cannot start", r.MemoryLimit)
+	c.require(r.MaxOriginalBytes > 0, "renderer.max_original_bytes", "must be above 0")
+	within(c, "renderer.max_pixels", r.MaxPixels, 1, 10_000_000_000)
+}
+
+func (r Render) check(c *checker) {
+	within(c, "render.quality", r.Quality, 1, 100)
+	within(c, "render.quality_low", r.QualityLow, 1, 100)
+	c.oneOf("render.chroma_subsampling", r.ChromaSubsampling, "4:2:0", "4:4:4")
+	within(c, "render.max_animated_area", r.MaxAnimatedArea, 0, 100_000_000_000)
+}

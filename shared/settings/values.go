@@ -1,0 +1,46 @@
+package settings
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/dustin/go-humanize"
+)
+
+// Secret is a string that prints as asterisks, in logs and in every format verb.
+type Secret string
+
+const mask = "***"
+
+// String hides the secret, and shows whether there is one.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return mask
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the secret from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Bytes is a size. It reads 3GiB, 500MB or a plain number.
+type Bytes uint64
+
+// UnmarshalText reads a size with or without a unit.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no size such as 3GiB", text)
+	}
+	*b = Bytes(n)
+	return nil
+}
+
+// String gives the size in binary units.
+func (b Bytes) String() string { return humanize.IBytes(uint64(b)) }

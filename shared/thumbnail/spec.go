@@ -1,0 +1,120 @@
+// Package thumbnail describes a thumbnail: the spec, which holds everything
+// that changes its bytes, the types of originals and formats of thumbnails, and
+// the storage key under which one is kept.
+//
+// The edge makes a spec from a URL, a job carries it, and the renderer draws
+// it. Two URLs that mean the same picture give the same spec.
+package thumbnail
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+)
+
+// RulesVersion is the version of the rules by which a spec becomes a picture.
+// It rises when the same spec would give other bytes than before, and is kept
+// in the metadata of every stored thumbnail.
+const RulesVersion = 1
+
+// Location names an object in an object store.
+type Location struct {
+	Container string `json:"container,omitempty"` // "" is the store's default container
+	Path      string `json:"path"`                // never absolute, never with "..", UTF-8
+}
+
+// String gives container/path, for logs and keys.
+func (l Location) String() string {
+	if l.Container == "" {
+		return l.Path
+	}
+	return l.Container + "/" + l.Path
+}
+
+// Fit says how a picture meets a box of width × height.
+type Fit string
+
+// The ways to meet a box; Thumbor's words.
+const (
+	FitCover Fit = ""     // fill the box, cut what overlaps
+	FitIn    Fit = "in"   // largest picture inside the box, never enlarged
+	FitFull  Fit = "full" // smallest picture that covers the box, nothing cut
+)
+
+// Rect is a rectangle in pixels, right and bottom exclusive. Coordinates may
+// lie outside of the picture: they are clipped when the picture is known.
+type Rect struct {
+	Left   int `json:"l"`
+	Top    int `json:"t"`
+	Right  int `json:"r"`
+	Bottom int `json:"b"`
+}
+
+// Trim cuts a uniform border off the original before anything else.
+type Trim struct {
+	Corner    string `json:"corner"`    // top-left or bottom-right: whose colour the border has
+	Tolerance int    `json:"tolerance"` // distance between colours, 0…442 (Euclidean in RGB)
+}
+
+// Sharpen is Wikimedia's conditional_sharpen: an unsharp mask that is applied
+// only when the picture became much smaller.
+type Sharpen struct {
+	Radius    float64 `json:"radius"`    // 0 = derived from sigma
+	Sigma     float64 `json:"sigma"`     // of the Gauss kernel, pixels
+	Amount    float64 `json:"amount"`    // share of the difference that is added
+	Threshold float64 `json:"threshold"` // differences below this share of the range are left
+	Ratio     float64 `json:"ratio"`     // applied when (w+h)/(W+H) is below this
+}
+
+// Operation is one step that follows the resize; the order of steps matters.
+type Operation struct {
+	Name string `json:"name"`           // rotate, crop, flip
+	Args []int  `json:"args,omitempty"` // rotate: degrees counter-clockwise; crop: left, top, right, bottom
+	Axis string `json:"axis,omitempty"` // flip: x mirrors left and right, y top and bottom
+}
+
+// Spec is the canonical description of one thumbnail. Zero values mean "not
+// asked for", so that a field added later leaves older specs' digests alone.
+type Spec struct {
+	Original Location `json:"original"`
+	Type     Type     `json:"type"` // by the original's name; the renderer checks the bytes
+
+	Format Format `json:"format,omitempty"` // "" = the one that suits the original
+	Width  int    `json:"width,omitempty"`  // pixels; 0 = in proportion to the height
+	Height int    `json:"height,omitempty"` // pixels; 0 = in proportion to the width
+	// OriginalWidth and OriginalHeight keep that side as it is (Thumbor's "orig").
+	OriginalWidth  bool `json:"original_width,omitempty"`
+	OriginalHeight bool `json:"original_height,omitempty"`
+
+	Fit      Fit    `json:"fit,omitempty"`
+	Adaptive bool   `json:"adaptive,omitempty"` // swap width and height when that suits the original better
+	Enlarge  bool   `json:"enlarge,omitempty"`  // a bitmap may become larger than its original
+	Crop     *Rect  `json:"crop,omitempty"`     // of the upright original, before the resize
+	Trim     *Trim  `json:"trim,omitempty"`
+	HAlign   string `json:"halign,omitempty"` // left, right; "" = centre
+	VAlign   string `json:"valign,omitempty"` // top, bottom; "" = middle
+	Smart    bool   `json:"smart,omitempty"`  // cut by attention instead of alignment
+	FlipX    bool   `json:"flip_x,omitempty"` // mirror left and right
+	FlipY    bool   `json:"flip_y,omitempty"` // mirror top and bottom
+
+	Page       int         `json:"page,omitempty"` // 1 = first; seconds for video; 0 = the default one
+	Lang       string      `json:"lang,omitempty"` // of an SVG's text
+	Sharpen    *Sharpen    `json:"sharpen,omitempty"`
+	Operations []Operation `json:"operations,omitempty"`
+
+	Quality         int    `json:"quality"`            // 1…100, of lossy formats
+	Chroma          string `json:"chroma_subsampling"` // 4:2:0 or 4:4:4, of JPEG
+	Progressive     bool   `json:"progressive,omitempty"`
+	MaxAnimatedArea int64  `json:"max_animated_area,omitempty"` // pixels over all frames; more: the first frame
+}
+
+// Digest is a short name of the spec: 22 characters of base64url, 128 bits of
+// a SHA-256 over its canonical JSON.
+func (s Spec) Digest() string {
+	canonical, err := json.Marshal(s)
+	if err != nil {
+		panic("thumbnail: a spec holds only plain values: " + err.Error())
+	}
+	sum := sha256.Sum256(canonical)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
