@@ -1,0 +1,285 @@
+// Package directory keeps objects as files below one folder: the store of a
+// single machine and of tests.
+//
+// Originals are plain files. A thumbnail is one file as well, so that it
+// appears whole or not at all: the image, then its metadata as JSON, then the
+// length of that and a magic word. Viewers of images ignore what follows the
+// image. A thumbnail without that end was cut short by a crash, and counts as
+// absent.
+//
+// Nothing outside of the folder is reached, by "..", by links or otherwise
+// (os.Root). A store of thumbnails is bounded in bytes and evicts what is used
+// least.
+package directory
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+
+	"github.com/nats-io/nuid"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	magic      = "thumbmill-1\n"
+	trailerLen = 4 + len(magic)
+	maxMeta    = 16 << 10
+	tempDir    = ".incoming" // unfinished files; a container cannot have this name, since it is wiped at start
+)
+
+// Store is a folder of objects.
+type Store struct {
+	root  *os.Root
+	plain bool   // originals: files without metadata, never written
+	index *index // nil when unbounded
+}
+
+// NewOriginals opens a folder of plain files for reading. It is created if it is missing.
+func NewOriginals(dir string) (*Store, error) {
+	root, err := openRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{root: root, plain: true}, nil
+}
+
+// NewThumbnails opens a folder of thumbnails, clears away what a crash left
+// unfinished, and keeps it below maxBytes (0 = no bound).
+func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
+	root, err := openRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{root: root}
+	if err := root.RemoveAll(tempDir); err != nil {
+		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), root.Close())
+	}
+	if err := root.MkdirAll(tempDir, 0o755); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if maxBytes > 0 {
+		if s.index, err = newIndex(root, maxBytes); err != nil {
+			return nil, errors.Join(err, root.Close())
+		}
+	}
+	return s, nil
+}
+
+func openRoot(dir string) (*os.Root, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
+
+// Close ends the use of the folder.
+func (s *Store) Close() error {
+	if s.index != nil {
+		s.index.close()
+	}
+	return s.root.Close()
+}
+
+// Head tells of an object.
+func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	object, info, err := s.Open(ctx, at)
+	if err != nil {
+		return info, err
+	}
+	return info, object.Close()
+}
+
+// Open gives an object for reading.
+func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	name, err := s.name(ctx, at)
+	if err != nil {
+		return nil, objectstore.Info{}, err
+	}
+	// O_NONBLOCK: a FIFO among the originals must not hold the caller.
+	file, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, objectstore.Info{}, notFound(err)
+	}
+	info, err := s.inspect(file)
+	if err != nil {
+		return nil, info, errors.Join(err, file.Close())
+	}
+	if s.index != nil {
+		s.index.used(name)
+	}
+	return section{io.NewSectionReader(file, 0, info.Size), file}, info, nil
+}
+
+// section is the object's part of a file.
+type section struct {
+	*io.SectionReader
+	io.Closer
+}
+
+func (s *Store) name(ctx context.Context, at thumbnail.Location) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if !objectstore.Valid(at) || at.Container == tempDir {
+		return "", fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
+	}
+	return path.Join(at.Container, at.Path), nil
+}
+
+// notFound tells absence, in all the ways in which a file system says it, from failure.
+func notFound(err error) error {
+	escapes := strings.Contains(err.Error(), "path escapes from parent") // os.Root has no error value for it
+	if escapes || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) ||
+		errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.ELOOP) {
+		return objectstore.ErrNotFound
+	}
+	return err
+}
+
+func (s *Store) inspect(file *os.File) (objectstore.Info, error) {
+	stat, err := file.Stat()
+	if err != nil {
+		return objectstore.Info{}, err
+	}
+	if !stat.Mode().IsRegular() {
+		return objectstore.Info{}, objectstore.ErrNotFound
+	}
+	info := objectstore.Info{
+		Size: stat.Size(), Modified: stat.ModTime(),
+		Version: fmt.Sprintf("%x-%x", stat.ModTime().UnixNano(), stat.Size()),
+	}
+	if s.plain {
+		return info, nil
+	}
+	info.Meta, info.Size, err = readMeta(file, stat.Size())
+	info.Version = info.Meta.ETag
+	return info, err
+}
+
+func readMeta(file io.ReaderAt, size int64) (meta objectstore.Meta, imageSize int64, err error) {
+	end := make([]byte, trailerLen)
+	if size < int64(trailerLen) {
+		return meta, 0, objectstore.ErrNotFound
+	}
+	if _, err := file.ReadAt(end, size-int64(trailerLen)); err != nil {
+		return meta, 0, err
+	}
+	length := int64(binary.BigEndian.Uint32(end))
+	imageSize = size - int64(trailerLen) - length
+	if string(end[4:]) != magic || length > maxMeta || imageSize < 0 {
+		return meta, 0, objectstore.ErrNotFound
+	}
+	text := make([]byte, length)
+	if _, err := file.ReadAt(text, imageSize); err != nil {
+		return meta, 0, err
+	}
+	if json.Unmarshal(text, &meta) != nil {
+		return meta, 0, objectstore.ErrNotFound
+	}
+	return meta, imageSize, nil
+}
+
+// Put keeps a thumbnail: written aside first, then renamed into its place.
+func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
+	if s.plain {
+		return errors.New("directory: originals are not written")
+	}
+	name, err := s.name(ctx, at)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(meta)
+	if err != nil {
+		return err
+	}
+	if len(text) > maxMeta {
+		return fmt.Errorf("directory: metadata of %d bytes", len(text))
+	}
+	temp := path.Join(tempDir, nuid.Next())
+	if err := s.writeAside(temp, body, text); err != nil {
+		return full(errors.Join(err, s.root.Remove(temp)))
+	}
+	if err := s.moveInto(temp, name); err != nil {
+		return full(errors.Join(err, s.root.Remove(temp)))
+	}
+	if s.index != nil {
+		s.index.stored(name, len(body)+len(text)+trailerLen)
+	}
+	return nil
+}
+
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", objectstore.ErrFull, err)
+	}
+	return err
+}
+
+func (s *Store) writeAside(temp string, body, meta []byte) error {
+	file, err := s.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	end := binary.BigEndian.AppendUint32(nil, uint32(len(meta))) //nolint:gosec // bounded by maxMeta
+	for _, part := range [][]byte{body, meta, end, []byte(magic)} {
+		if _, err := file.Write(part); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	return file.Close()
+}
+
+// moveInto tries twice: an eviction may remove the folder between its making and the rename.
+func (s *Store) moveInto(temp, name string) (err error) {
+	for range 2 {
+		if err = s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err = s.root.Rename(temp, name); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
+}
+
+// Delete removes an object.
+func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
+	if s.plain {
+		return errors.New("directory: originals are not deleted")
+	}
+	name, err := s.name(ctx, at)
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s.index != nil {
+		s.index.forget(name)
+	}
+	return remove(s.root, name)
+}
+
+// remove removes a file and the folders that it leaves empty.
+func remove(root *os.Root, name string) error {
+	if err := root.Remove(name); err != nil && !errors.Is(notFound(err), objectstore.ErrNotFound) {
+		return err
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if root.Remove(dir) != nil {
+			break // not empty
+		}
+	}
+	return nil
+}

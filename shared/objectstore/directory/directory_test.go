@@ -1,0 +1,108 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func thumbnails(t *testing.T, dir string, maxBytes uint64) *Store {
+	t.Helper()
+	s, err := NewThumbnails(dir, maxBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestSuite(t *testing.T) {
+	t.Run("unbounded", func(t *testing.T) { storetest.Run(t, thumbnails(t, t.TempDir(), 0)) })
+	t.Run("bounded", func(t *testing.T) { storetest.Run(t, thumbnails(t, t.TempDir(), 100<<20)) })
+}
+
+func TestOriginalsAreConfined(t *testing.T) {
+	outside := t.TempDir()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("x"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "plain.jpg"), []byte("thumbmill-1\n"), 0o600))
+	must(t, os.Symlink(filepath.Join(outside, "secret"), filepath.Join(dir, "link")))
+	must(t, os.Symlink(outside, filepath.Join(dir, "linkdir")))
+	must(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600))
+	s, err := NewOriginals(dir)
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	if info, err := s.Head(t.Context(), thumbnail.Location{Path: "plain.jpg"}); err != nil || info.Size != 12 {
+		t.Errorf("a plain file: %+v, %v", info, err)
+	}
+	for _, path := range []string{"link", "linkdir/secret", "fifo", ".", "plain.jpg/x"} {
+		if _, err := s.Head(t.Context(), thumbnail.Location{Path: path}); !errors.Is(err, objectstore.ErrNotFound) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCrashLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	s := thumbnails(t, dir, 0)
+	body := []byte("an image")
+	must(t, s.Put(t.Context(), thumbnail.Location{Path: "a/b"}, body, storetest.Meta(body)))
+	must(t, s.Close())
+	must(t, os.WriteFile(filepath.Join(dir, tempDir, "half"), []byte("half"), 0o600))
+	must(t, os.Truncate(filepath.Join(dir, "a/b"), 12)) // what a power failure can leave
+	s = thumbnails(t, dir, 0)
+	if _, err := s.Head(t.Context(), thumbnail.Location{Path: "a/b"}); !errors.Is(err, objectstore.ErrNotFound) {
+		t.Errorf("a torn thumbnail: %v", err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, tempDir)); len(left) != 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+func TestBoundIsKept(t *testing.T) {
+	dir := t.TempDir()
+	const bound = 1 << 20
+	s := thumbnails(t, dir, bound)
+	body := make([]byte, 50_000)
+	for i := range 100 {
+		must(t, s.Put(t.Context(), thumbnail.Location{Path: fmt.Sprintf("%d/x", i)}, body, storetest.Meta(body)))
+	}
+	must(t, s.Close())
+	if size := diskUse(t, dir); size > bound || size < bound/2 {
+		t.Errorf("%d bytes are kept under a bound of %d", size, bound)
+	}
+	s = thumbnails(t, dir, bound/2) // a later start with a lower bound
+	must(t, s.Close())
+	if size := diskUse(t, dir); size > bound/2 {
+		t.Errorf("%d bytes are kept under a bound of %d after a restart", size, bound/2)
+	}
+}
+
+func diskUse(t *testing.T, dir string) (total int64) {
+	t.Helper()
+	must(t, filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+		return nil
+	}))
+	return total
+}

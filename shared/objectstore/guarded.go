@@ -1,0 +1,90 @@
+package objectstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Breaker makes the circuit breaker of one store: it opens when at least ten
+// operations within ten seconds failed and they were more than half, and tries
+// again after five. "Not found" and a caller that left are no failures.
+func Breaker(name string, onChange func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[any] {
+	return gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
+		Name: name, Interval: 10 * time.Second, Timeout: 5 * time.Second, MaxRequests: 3,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return c.TotalFailures >= 10 && c.TotalFailures*2 > c.Requests
+		},
+		IsSuccessful: func(err error) bool {
+			return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, context.Canceled)
+		},
+		OnStateChange: onChange,
+	})
+}
+
+// NewSeconds makes the metric that Guard observes.
+func NewSeconds() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "thumbmill_store_seconds", Help: "Time of operations on object stores.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"store", "operation", "outcome"})
+}
+
+// Guard puts a circuit breaker and a metric around a store.
+func Guard(s Store, breaker *gobreaker.CircuitBreaker[any], seconds *prometheus.HistogramVec) Store {
+	return guarded{s, breaker, seconds}
+}
+
+type guarded struct {
+	store   Store
+	breaker *gobreaker.CircuitBreaker[any]
+	seconds *prometheus.HistogramVec
+}
+
+func (g guarded) do(operation string, f func() error) error {
+	began := time.Now()
+	_, err := g.breaker.Execute(func() (any, error) { return nil, f() })
+	g.seconds.WithLabelValues(g.breaker.Name(), operation, outcome(err)).Observe(time.Since(began).Seconds())
+	return err
+}
+
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrNotFound):
+		return "not-found"
+	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
+		return "breaker-open"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "deadline"
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	}
+	return "error"
+}
+
+func (g guarded) Head(ctx context.Context, at thumbnail.Location) (info Info, err error) {
+	err = g.do("head", func() error { info, err = g.store.Head(ctx, at); return err })
+	return info, err
+}
+
+func (g guarded) Open(ctx context.Context, at thumbnail.Location) (object Object, info Info, err error) {
+	err = g.do("open", func() error { object, info, err = g.store.Open(ctx, at); return err })
+	return object, info, err
+}
+
+func (g guarded) Put(ctx context.Context, at thumbnail.Location, body []byte, meta Meta) error {
+	return g.do("put", func() error { return g.store.Put(ctx, at, body, meta) })
+}
+
+func (g guarded) Delete(ctx context.Context, at thumbnail.Location) error {
+	return g.do("delete", func() error { return g.store.Delete(ctx, at) })
+}
+
+func (g guarded) Close() error { return g.store.Close() }

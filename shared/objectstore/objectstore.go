@@ -1,0 +1,88 @@
+// Package objectstore is the one small interface behind which originals are
+// read and thumbnails are kept. Package directory keeps them in a folder,
+// swiftstore in OpenStack Swift; package storetest is the suite that both pass.
+//
+// The edge reads originals' heads and thumbnails, the renderer reads originals
+// and writes thumbnails.
+package objectstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// ErrNotFound says that there is no such object. It is an answer, not a failure.
+var ErrNotFound = errors.New("no such object")
+
+// ErrFull says that the store has no room for the object.
+var ErrFull = errors.New("the object store is full")
+
+// Store keeps objects by container and path. Methods are safe for concurrent
+// use and return ErrNotFound (possibly wrapped) for what is not there. They end
+// with ctx.
+type Store interface {
+	// Head tells of an object without reading it.
+	Head(ctx context.Context, at thumbnail.Location) (Info, error)
+	// Open gives an object for reading. It is closed by the caller, and ctx must outlive the reading.
+	Open(ctx context.Context, at thumbnail.Location) (Object, Info, error)
+	// Put keeps an object, whole or not at all, in place of an earlier one.
+	Put(ctx context.Context, at thumbnail.Location, body []byte, meta Meta) error
+	// Delete removes an object; one that is not there is no error.
+	Delete(ctx context.Context, at thumbnail.Location) error
+	// Close ends what the store runs in the background.
+	Close() error
+}
+
+// Object is an object's content.
+type Object interface {
+	io.ReadSeeker
+	io.Closer
+}
+
+// Info is what Head and Open tell of an object.
+type Info struct {
+	Size     int64
+	Modified time.Time // seconds
+	// Version changes whenever the content does: the ETag where the store has one.
+	Version string
+	Meta    Meta
+}
+
+// Meta travels with a thumbnail. Originals have none.
+type Meta struct {
+	ContentType     string    `json:"content_type"`
+	ETag            string    `json:"etag"`             // MD5 of the content in hex
+	Disposition     string    `json:"disposition"`      // Content-Disposition
+	XKey            string    `json:"xkey"`             // for purges of the CDN by original
+	SpecDigest      string    `json:"spec_digest"`      // of the spec that was rendered
+	Rules           int       `json:"rules"`            // thumbnail.RulesVersion
+	OriginalVersion string    `json:"original_version"` // Info.Version of the original
+	Rendered        time.Time `json:"rendered"`         // seconds, UTC
+}
+
+// Valid reports whether a location can be asked for: relative, clean, and
+// without anything that a file system or a URL would take for more than a name.
+func Valid(at thumbnail.Location) bool {
+	whole := at.Path
+	if at.Container != "" {
+		if strings.Contains(at.Container, "/") {
+			return false
+		}
+		whole = at.Container + "/" + at.Path
+	}
+	if len(whole) > 1024 || !utf8.ValidString(whole) || strings.ContainsAny(whole, "\x00\n\r") {
+		return false
+	}
+	for segment := range strings.SplitSeq(whole, "/") {
+		if segment == "" || segment == "." || segment == ".." || len(segment) > 255 {
+			return false
+		}
+	}
+	return true
+}
