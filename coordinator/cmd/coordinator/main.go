@@ -1,0 +1,29 @@
+// Command coordinator is a coordinator alone, for sites of several machines.
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func main() {
+	role := service.Role{
+		Name:  "coordinator",
+		Short: "Decide who may render now: PoolCounter's protocol for edges, MediaWiki and Thumbor",
+		Flags: map[string]string{"listen": "coordinator.listen", "admin-listen": "admin.listen"},
+		New: func(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
+			c, err := coordinator.New(coordinator.Config{Listen: s.Coordinator.Listen, Log: log, Metrics: admin.Registry})
+			if err != nil {
+				return nil, nil, err
+			}
+			return c, map[string]string{"coordinator": c.Addr()}, nil
+		},
+	}
+	cobra.CheckErr(role.Command(os.Stdout, os.Stderr).Execute())
+}

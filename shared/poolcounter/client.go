@@ -1,0 +1,92 @@
+package poolcounter
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// answerSlack is how much longer than its timeout an answer may take.
+const answerSlack = 2 * time.Second
+
+// Conn is a client's connection. It is for one goroutine at a time. After an
+// error it is of no more use: close it, which frees its locks.
+type Conn struct {
+	conn  net.Conn
+	in    *bufio.Reader
+	locks int
+}
+
+// Dial connects to a daemon.
+func Dial(ctx context.Context, address string) (*Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{conn: conn, in: bufio.NewReader(conn)}, nil
+}
+
+// Locks is how many locks the connection holds.
+func (c *Conn) Locks() int { return c.locks }
+
+// Acquire asks for a lock and waits for the answer, at most until ctx ends. A
+// refusal is an answer, not an error.
+func (c *Conn) Acquire(ctx context.Context, forAnyone bool, key string, l Limits) (Answer, error) {
+	verb := "ACQ4ME"
+	if forAnyone {
+		verb = "ACQ4ANY"
+	}
+	line := fmt.Sprintf("%s %s %d %d %d\n", verb, key, l.Workers, l.MaxQueue, l.Timeout)
+	answer, err := c.ask(ctx, line, time.Duration(l.Timeout)*time.Second+answerSlack)
+	if err != nil {
+		return "", err
+	}
+	switch answer {
+	case Locked:
+		c.locks++
+		return answer, nil
+	case Done, QueueFull, Timeout:
+		return answer, nil
+	}
+	return "", fmt.Errorf("poolcounter: %q in answer to %s", answer, verb)
+}
+
+// Release gives back the lock that was acquired last.
+func (c *Conn) Release(ctx context.Context) error {
+	answer, err := c.ask(ctx, "RELEASE\n", answerSlack)
+	if err != nil {
+		return err
+	}
+	if answer != Released {
+		return fmt.Errorf("poolcounter: %q in answer to RELEASE", answer)
+	}
+	c.locks--
+	return nil
+}
+
+// Close ends the connection; the daemon frees its locks.
+func (c *Conn) Close() error { return c.conn.Close() }
+
+func (c *Conn) ask(ctx context.Context, line string, within time.Duration) (Answer, error) {
+	if err := c.conn.SetDeadline(time.Now().Add(within)); err != nil {
+		return "", err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if _, err := c.conn.Write([]byte(line)); err != nil {
+		return "", errors.Join(ctx.Err(), err)
+	}
+	answer, err := c.in.ReadString('\n')
+	if err != nil {
+		return "", errors.Join(ctx.Err(), err)
+	}
+	return Answer(strings.TrimRight(answer, "\r\n")), nil
+}

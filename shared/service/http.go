@@ -1,0 +1,123 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// HTTP is a part that serves HTTP on one listener.
+type HTTP struct {
+	server   *http.Server
+	listener net.Listener
+	log      *slog.Logger
+	group    sync.WaitGroup
+	stop     sync.Once
+}
+
+// NewHTTP binds the address. Slow clients are bounded by the timeouts here; the
+// handler bounds the rest.
+func NewHTTP(address string, handler http.Handler, log *slog.Logger) (*HTTP, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return &HTTP{
+		listener: listener, log: log,
+		server: &http.Server{
+			Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second,
+			MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		},
+	}, nil
+}
+
+// Addr is the address in use, also when port 0 was asked for.
+func (h *HTTP) Addr() string { return h.listener.Addr().String() }
+
+// Start serves.
+func (h *HTTP) Start(context.Context) error {
+	h.group.Go(func() {
+		if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+			h.log.Error("HTTP ended", "error", err)
+		}
+	})
+	return nil
+}
+
+// Stop finishes the requests under way, and cuts off what is left when ctx ends.
+func (h *HTTP) Stop(ctx context.Context) (err error) {
+	h.stop.Do(func() {
+		if err = h.server.Shutdown(ctx); err != nil {
+			err = errors.Join(err, h.server.Close())
+		}
+		_ = h.listener.Close() // when it was never served
+		h.group.Wait()
+	})
+	return err
+}
+
+// Admin is the operators' listener. It shows what can hurt (profiles), and so
+// listens beyond loopback only where the settings say it.
+//
+//	/metrics       Prometheus
+//	/healthz       200 while the process lives; asks nobody
+//	/readyz        200 when every role is ready, else 503 with the reasons
+//	/debug/pprof/  profiles
+type Admin struct {
+	*HTTP
+	Registry *prometheus.Registry
+
+	mu     sync.Mutex
+	checks map[string]func() error
+}
+
+// NewAdmin binds the operators' listener.
+func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
+	a := &Admin{Registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
+	a.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "alive") })
+	mux.HandleFunc("GET /readyz", a.ready)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	var err error
+	a.HTTP, err = NewHTTP(address, mux, log)
+	return a, err
+}
+
+// Check adds a condition of readiness.
+func (a *Admin) Check(name string, check func() error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.checks[name] = check
+}
+
+func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var reasons []error
+	for name, check := range a.checks {
+		if err := check(); err != nil {
+			reasons = append(reasons, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	if err := errors.Join(reasons...); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ready")
+}

@@ -1,0 +1,86 @@
+// Package service is what every role's process needs around its work: parts
+// that start and stop in order, a log, and the operators' listener.
+//
+// The mains of all roles and thumbmill serve use it.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// StopWithin is how long a process takes to stop cleanly before it gives up.
+// It is above the longest render (59 s), which a renderer finishes.
+const StopWithin = 75 * time.Second
+
+// Part is something that runs. New made it and bound its listeners; Start
+// begins the work and returns; Stop ends it and waits for its goroutines, at
+// most until ctx ends. Stop without Start, and a second Stop, do no harm.
+type Part interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+}
+
+// Parts start in order and stop in the opposite one.
+type Parts []Part
+
+// Start starts all; when one fails, those before it are stopped again.
+func (p Parts) Start(ctx context.Context) error {
+	for i, part := range p {
+		if err := part.Start(ctx); err != nil {
+			return errors.Join(err, p[:i+1].Stop(ctx))
+		}
+	}
+	return nil
+}
+
+// Stop stops all, last first.
+func (p Parts) Stop(ctx context.Context) error {
+	var all []error
+	for _, part := range slices.Backward(p) {
+		all = append(all, part.Stop(ctx))
+	}
+	return errors.Join(all...)
+}
+
+// Run starts the part, calls ready, waits for SIGINT or SIGTERM, and stops it.
+// A second signal ends the process at once.
+func Run(part Part, log *slog.Logger, ready func()) error {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := part.Start(ctx); err != nil {
+		return err
+	}
+	ready()
+	<-ctx.Done()
+	cancel() // from here a signal has its default effect
+	log.Info("stopping", "at most", StopWithin)
+	stop, done := context.WithTimeout(context.Background(), StopWithin)
+	defer done()
+	if err := part.Stop(stop); err != nil {
+		return fmt.Errorf("not everything stopped cleanly: %w", err)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// NewLog makes the log as the settings have it.
+func NewLog(s settings.Log, out io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.Level)) // settings allow only valid ones
+	options := &slog.HandlerOptions{Level: level}
+	if s.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, options))
+	}
+	return slog.New(slog.NewTextHandler(out, options))
+}
