@@ -1,0 +1,93 @@
+// Package embedded runs a NATS server with JetStream inside of the process, for
+// a cluster on one machine. thumbmill serve and the system tests use it.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Server is a NATS server in this process.
+type Server struct {
+	server *server.Server
+	dir    string
+}
+
+// New starts a server. With listen "" it takes connections from this process
+// alone; otherwise listen is host:port, port 0 for any free one.
+func New(listen string, log *slog.Logger) (*Server, error) {
+	dir, err := os.MkdirTemp("", "thumbmill-nats-") // of its own: two servers must not share one
+	if err != nil {
+		return nil, err
+	}
+	options := &server.Options{
+		ServerName: "thumbmill", DontListen: true, NoSigs: true, NoSystemAccount: false,
+		JetStream: true, StoreDir: dir, JetStreamMaxMemory: 512 << 20, JetStreamMaxStore: 64 << 20,
+	}
+	if listen != "" {
+		host, port, err := net.SplitHostPort(listen)
+		if err != nil {
+			return nil, fmt.Errorf("nats.listen: %w", err)
+		}
+		number, err := strconv.Atoi(port)
+		if err != nil {
+			return nil, fmt.Errorf("nats.listen: %w", err)
+		}
+		if number == 0 {
+			number = server.RANDOM_PORT
+		}
+		options.DontListen, options.Host, options.Port = false, host, number
+	}
+	ns, err := server.NewServer(options)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ns.SetLoggerV2(logger{log}, false, false, false)
+	go ns.Start()
+	s := &Server{ns, dir}
+	if !ns.ReadyForConnections(10 * time.Second) {
+		return nil, errors.Join(errors.New("the embedded NATS server did not start; is the address of nats.listen in use?"),
+			s.Stop(context.Background()))
+	}
+	return s, nil
+}
+
+// Option makes a client connect to this server without the network.
+func (s *Server) Option() nats.Option { return nats.InProcessServer(s.server) }
+
+// URL is where the server listens, or "" when it does not.
+func (s *Server) URL() string {
+	if addr := s.server.Addr(); addr != nil {
+		return "nats://" + addr.String()
+	}
+	return ""
+}
+
+// Start does nothing: New started it, since others connect while they are made.
+func (s *Server) Start(context.Context) error { return nil }
+
+// Stop ends the server, after all who are connected.
+func (s *Server) Stop(context.Context) error {
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
+	return os.RemoveAll(s.dir)
+}
+
+// logger passes on what an operator must know.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Noticef(format string, v ...any) { l.log.Debug("NATS: " + fmt.Sprintf(format, v...)) }
+func (l logger) Warnf(format string, v ...any)   { l.log.Warn("NATS: " + fmt.Sprintf(format, v...)) }
+func (l logger) Errorf(format string, v ...any)  { l.log.Error("NATS: " + fmt.Sprintf(format, v...)) }
+func (l logger) Fatalf(format string, v ...any)  { l.log.Error("NATS: " + fmt.Sprintf(format, v...)) }
+func (l logger) Debugf(string, ...any)           {}
+func (l logger) Tracef(string, ...any)           {}
