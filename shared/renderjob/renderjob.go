@@ -7,7 +7,8 @@
 // edge's own subject, render.result.<edge>. Renderers tell of themselves on
 // render.heartbeat.<renderer>.
 //
-// Messages are JSON. Version rises when a message changes its meaning; a reader
+// Messages are JSON; a result's image travels beside it, unencoded: the JSON is
+// the message's header and the image its body. Version rises when a message changes its meaning; a reader
 // ignores fields that it does not know, so that a field can be added without a
 // new version. A renderer that pulls a job of a newer version hands it on for a
 // renderer that knows it; an edge drops a result of a newer version and finds
@@ -15,7 +16,11 @@
 package renderjob
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -28,10 +33,10 @@ const Version = 1
 // lost: what killed three renderers shall not meet a fourth.
 const MaxDeliveries = 3
 
-// MaxInline is the largest image in bytes that travels inside a Result; larger
-// ones are stored first and then named. NATS' default maximum of a message is
-// 1 MiB, and base64 adds a third.
-const MaxInline = 512 << 10
+// MaxInline is the largest image in bytes that travels with a Result; larger
+// ones are stored first and then named. NATS' default maximum of a message, with
+// its headers, is 1 MiB.
+const MaxInline = 768 << 10
 
 // Lane is a subject of the queue with a consumer of its own.
 type Lane string
@@ -121,7 +126,7 @@ type Result struct {
 	State         State            `json:"state"`
 	Renderer      string           `json:"renderer"`
 	EngineVersion string           `json:"engine_version"` // for the failure memory
-	Image         []byte           `json:"image,omitempty"`
+	Image         []byte           `json:"-"`              // the message's body
 	Format        thumbnail.Format `json:"format,omitempty"`
 	Width         int              `json:"width,omitempty"`
 	Height        int              `json:"height,omitempty"`
@@ -145,4 +150,34 @@ type Heartbeat struct {
 	Busy          int    `json:"busy"`     // slots that render now
 	InHand        int    `json:"in_hand"`  // jobs pulled and not acknowledged
 	Draining      bool   `json:"draining"` // takes no new jobs; 0 slots for all that plan
+}
+
+const resultHeader = "Thumbmill-Result"
+
+// Message makes the message that carries the result to an edge.
+func (r Result) Message(edge string) (*nats.Msg, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return &nats.Msg{Subject: ResultSubject(edge), Header: nats.Header{resultHeader: {string(text)}}, Data: r.Image}, nil
+}
+
+// ReadResult understands a message on an edge's subject.
+func ReadResult(m *nats.Msg) (Result, error) {
+	var r Result
+	if err := json.Unmarshal([]byte(m.Header.Get(resultHeader)), &r); err != nil {
+		return r, fmt.Errorf("result: %w", err)
+	}
+	if r.Version > Version {
+		return r, fmt.Errorf("result of version %d; this edge knows %d", r.Version, Version)
+	}
+	r.Image = m.Data
+	return r, nil
+}
+
+// TTL is a job's time to live in the stream. NATS takes whole seconds, at least
+// one, and truncates.
+func TTL(left time.Duration) time.Duration {
+	return max(time.Second, (left + time.Second - 1).Truncate(time.Second))
 }

@@ -84,3 +84,12 @@ func NewLog(s settings.Log, out io.Writer) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(out, options))
 }
+
+// Closer is a part that is only closed.
+type Closer func() error
+
+// Start does nothing.
+func (Closer) Start(context.Context) error { return nil }
+
+// Stop closes.
+func (c Closer) Stop(context.Context) error { return c() }

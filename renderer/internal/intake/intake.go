@@ -1,0 +1,306 @@
+// Package intake pulls jobs while the renderer has room, keeps them alive, and
+// hands back what a draining renderer has not begun.
+//
+// Each lane is pulled by a goroutine of its own, one message at a time. A pull
+// that was waiting when the room went is not taken back, since a message could
+// cross it and be lost until AckWait; what it brings is handed on to another
+// renderer instead.
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const (
+	pullWait       = 2 * time.Second // a drain waits as long for the pulls under way
+	pause          = 200 * time.Millisecond
+	publishTimeout = 3 * time.Second
+	calibrateEvery = 5 * time.Second
+)
+
+// ErrNotBegun says that a job was given up before its render began.
+var ErrNotBegun = errors.New("the renderer drains; the job was not begun")
+
+// Delivery is a job in hand.
+type Delivery struct {
+	Job        renderjob.Job
+	Deliveries int           // this one included, over all renderers
+	Age        time.Duration // since it was published, by the server's clock
+	Arrived    time.Time     // here
+}
+
+// Left is what remains of the job's deadline.
+func (d Delivery) Left() time.Duration {
+	return time.Duration(d.Job.DeadlineMS)*time.Millisecond - d.Age - time.Since(d.Arrived)
+}
+
+// Processor does a job. It returns ErrNotBegun when drain was closed before the
+// render began, and nil for everything that was answered for, faults included.
+type Processor interface {
+	Process(ctx context.Context, drain <-chan struct{}, d Delivery) error
+}
+
+// Config is what an intake is made of.
+type Config struct {
+	JetStream jetstream.JetStream
+	Slots     int
+	Ahead     int
+	Processor Processor
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
+}
+
+// Intake pulls from all lanes.
+type Intake struct {
+	config    Config
+	room      *room
+	clock     clock
+	consumers map[renderjob.Lane]jetstream.Consumer
+	depth     *prometheus.GaugeVec
+	age       *prometheus.GaugeVec
+
+	drain   chan struct{} // closed when no further job is begun
+	stop    sync.Once
+	pulling context.Context //nolint:containedctx // the intake's own life
+	cancel  context.CancelFunc
+	loops   sync.WaitGroup
+	jobs    sync.WaitGroup
+}
+
+// New makes an intake.
+func New(c Config) *Intake {
+	in := &Intake{
+		config: c, room: newRoom(c.Slots, c.Ahead), consumers: map[renderjob.Lane]jetstream.Consumer{},
+		drain: make(chan struct{}),
+		depth: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "thumbmill_lane_depth", Help: "Jobs of the lane that wait or are in renderers' hands.",
+		}, []string{"lane"}),
+		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "thumbmill_lane_age_seconds", Help: "Age of the job that this renderer pulled last.",
+		}, []string{"lane"}),
+	}
+	in.pulling, in.cancel = context.WithCancel(context.Background())
+	c.Metrics.MustRegister(in.depth, in.age)
+	return in
+}
+
+// InHand is how many jobs are pulled and not acknowledged.
+func (in *Intake) InHand() int { return in.room.count() }
+
+// Draining reports whether the intake takes no new jobs.
+func (in *Intake) Draining() bool {
+	select {
+	case <-in.drain:
+		return true
+	default:
+		return false
+	}
+}
+
+// Start finds the consumers and begins to pull.
+func (in *Intake) Start(ctx context.Context) error {
+	for _, lane := range renderjob.Lanes() {
+		consumer, err := in.config.JetStream.Consumer(ctx, queue.Stream, lane.Consumer())
+		if err != nil {
+			return fmt.Errorf("lane %s: %w", lane, err)
+		}
+		if _, err := in.clock.calibrate(ctx, consumer); err != nil {
+			return fmt.Errorf("lane %s: %w", lane, err)
+		}
+		in.consumers[lane] = consumer
+	}
+	for lane, consumer := range in.consumers {
+		in.loops.Go(func() { in.pull(lane, consumer) })
+	}
+	in.loops.Go(in.watch)
+	return nil
+}
+
+// Stop drains: pulls under way end, jobs that render are finished, those that
+// do not yet are handed back. When ctx ends before, the rest is given up, and
+// comes to other renderers after AckWait.
+func (in *Intake) Stop(ctx context.Context) error {
+	in.stop.Do(func() { close(in.drain) })
+	done := make(chan struct{})
+	go func() { in.loops.Wait(); in.jobs.Wait(); close(done) }()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("%d jobs were given up: %w", in.InHand(), ctx.Err())
+	}
+	in.cancel()
+	<-done
+	return err
+}
+
+// pull takes one message after the other while the lane has room.
+func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
+	untilDrain, cancel := context.WithCancel(in.pulling)
+	defer cancel()
+	in.loops.Go(func() {
+		select {
+		case <-in.drain:
+		case <-untilDrain.Done():
+		}
+		cancel()
+	})
+	for in.room.wait(untilDrain, lane) == nil && !in.Draining() {
+		batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(pullWait))
+		if err == nil {
+			for msg := range batch.Messages() {
+				in.receive(lane, msg)
+			}
+			err = batch.Error()
+		}
+		if err != nil {
+			in.config.Log.Debug("pull", "lane", lane, "error", err)
+			in.rest(untilDrain)
+		}
+	}
+}
+
+func (in *Intake) rest(ctx context.Context) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+}
+
+func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
+	d, err := in.read(msg)
+	if err != nil {
+		in.config.Log.Warn("a job that cannot be read", "lane", lane, "error", err)
+		in.logAck(msg.NakWithDelay(time.Second)) // another renderer may be newer
+		return
+	}
+	in.age.WithLabelValues(string(lane)).Set(d.Age.Seconds())
+	if in.Draining() || !in.room.enter(lane) {
+		in.handBack(msg, d)
+		return
+	}
+	in.jobs.Go(func() {
+		defer in.room.leave(lane)
+		in.handle(msg, d)
+	})
+}
+
+func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
+	d := Delivery{Arrived: time.Now()}
+	if err := json.Unmarshal(msg.Data(), &d.Job); err != nil {
+		return d, err
+	}
+	if d.Job.Version > renderjob.Version {
+		return d, fmt.Errorf("job of version %d; this renderer knows %d", d.Job.Version, renderjob.Version)
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return d, err
+	}
+	d.Deliveries = d.Job.Attempt + int(min(meta.NumDelivered, 1000)) //nolint:gosec // bounded by min
+	d.Age = in.clock.age(meta.Timestamp)
+	return d, nil
+}
+
+// handle has the job done, and tells the server all the while that it lives.
+func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
+	alive, done := context.WithCancel(in.pulling)
+	var beat sync.WaitGroup
+	beat.Go(func() { in.keepAlive(alive, msg) })
+	err := in.config.Processor.Process(in.pulling, in.drain, d)
+	done()
+	beat.Wait()
+	switch {
+	case errors.Is(err, ErrNotBegun):
+		in.handBack(msg, d)
+	case err != nil:
+		in.config.Log.Warn("a job was given up", "job", d.Job.ID, "error", err)
+	default:
+		in.logAck(msg.Ack())
+	}
+}
+
+func (in *Intake) keepAlive(ctx context.Context, msg jetstream.Msg) {
+	ticker := time.NewTicker(settings.AckWait / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			in.logAck(msg.InProgress())
+		}
+	}
+}
+
+// handBack publishes a job again for another renderer, its count of attempts
+// unchanged, and only then acknowledges it. A negative acknowledgement would
+// count as a delivery, and three drains would lose a job that nobody tried.
+func (in *Intake) handBack(msg jetstream.Msg, d Delivery) {
+	job := d.Job
+	job.Attempt = d.Deliveries - 1
+	job.DeadlineMS = d.Left().Milliseconds()
+	if job.DeadlineMS <= 0 {
+		in.logAck(msg.Ack())
+		return
+	}
+	text, err := json.Marshal(job)
+	if err != nil {
+		in.config.Log.Error("hand back", "job", job.ID, "error", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+	defer cancel()
+	_, err = in.config.JetStream.Publish(ctx, job.Lane.Subject(), text,
+		jetstream.WithMsgID(job.ID+"-"+nuid.Next()), jetstream.WithMsgTTL(renderjob.TTL(d.Left())))
+	if err != nil { // it stays unacknowledged, and comes to another after AckWait
+		in.config.Log.Warn("a job could not be handed back", "job", job.ID, "error", err)
+		return
+	}
+	in.logAck(msg.Ack())
+}
+
+func (in *Intake) logAck(err error) {
+	if err != nil {
+		in.config.Log.Debug("acknowledge", "error", err)
+	}
+}
+
+// watch reads the lanes' depths and sets the clock by the same answers.
+func (in *Intake) watch() {
+	ticker := time.NewTicker(calibrateEvery)
+	defer ticker.Stop()
+	for {
+		in.observe()
+		select {
+		case <-in.drain:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (in *Intake) observe() {
+	for lane, consumer := range in.consumers {
+		ctx, cancel := context.WithTimeout(in.pulling, publishTimeout)
+		info, err := in.clock.calibrate(ctx, consumer)
+		cancel()
+		if err == nil {
+			in.depth.WithLabelValues(string(lane)).Set(float64(info.NumPending) + float64(info.NumAckPending))
+		}
+	}
+}

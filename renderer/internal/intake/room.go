@@ -1,0 +1,77 @@
+package intake
+
+import (
+	"context"
+	"sync"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// room counts the jobs in hand: at most slots + ahead in all, and for each lane
+// at most its cap.
+type room struct {
+	mu      sync.Mutex
+	total   int
+	inHand  int
+	caps    map[renderjob.Lane]int
+	byLane  map[renderjob.Lane]int
+	changed chan struct{} // closed and replaced whenever a job leaves
+}
+
+func newRoom(slots, ahead int) *room {
+	r := &room{total: slots + ahead, caps: map[renderjob.Lane]int{}, byLane: map[renderjob.Lane]int{}, changed: make(chan struct{})}
+	for _, lane := range renderjob.Lanes() {
+		r.caps[lane] = lane.Cap(slots)
+		if lane == renderjob.LaneStandard {
+			r.caps[lane] += ahead
+		}
+	}
+	return r
+}
+
+func (r *room) has(lane renderjob.Lane) bool {
+	return r.inHand < r.total && r.byLane[lane] < r.caps[lane]
+}
+
+// wait returns once the lane has room, or ctx ends.
+func (r *room) wait(ctx context.Context, lane renderjob.Lane) error {
+	for {
+		r.mu.Lock()
+		has, changed := r.has(lane), r.changed
+		r.mu.Unlock()
+		if has {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *room) enter(lane renderjob.Lane) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.has(lane) {
+		return false
+	}
+	r.inHand++
+	r.byLane[lane]++
+	return true
+}
+
+func (r *room) leave(lane renderjob.Lane) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inHand--
+	r.byLane[lane]--
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *room) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.inHand
+}

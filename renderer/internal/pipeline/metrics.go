@@ -1,0 +1,45 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	jobs    *prometheus.CounterVec
+	render  *prometheus.HistogramVec
+	steps   *prometheus.HistogramVec
+	fetched prometheus.Counter
+}
+
+func newMetrics() metrics {
+	return metrics{
+		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "thumbmill_jobs_total", Help: "Jobs that were answered for, by lane and outcome (ok or the fault).",
+		}, []string{"lane", "outcome"}),
+		render: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "thumbmill_render_seconds", Help: "Time of successful renders in a worker, by engine and type of the original.",
+			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 60},
+		}, []string{"engine", "type"}),
+		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "thumbmill_step_seconds", Help: "Time of each step of a request.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
+		}, []string{"step"}),
+		fetched: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "thumbmill_fetch_bytes_total", Help: "Bytes of originals that were fetched.",
+		}),
+	}
+}
+
+func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
+	total := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_renderer_slots", Help: "Renders that can run at once."})
+	total.Set(float64(slots))
+	r.MustRegister(m.jobs, m.render, m.steps, m.fetched, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "thumbmill_renderer_slots_busy", Help: "Renders that run now.",
+	}, func() float64 { return float64(busy()) }))
+}
+
+func (m metrics) step(name string, began time.Time) {
+	m.steps.WithLabelValues(name).Observe(time.Since(began).Seconds())
+}

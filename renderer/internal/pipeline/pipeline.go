@@ -1,0 +1,269 @@
+// Package pipeline is the way of one job through a renderer:
+//
+//	fetch → guard → render → reply → store → stored
+//
+// The original is streamed to a file that has no name, so that nothing is left
+// of it whatever happens. A slot is held for the render alone. The client has
+// its picture before it is stored, unless it is too large for a message.
+package pipeline
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // ETags are MD5, as in Swift
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/intake"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	fetchTimeout = 20 * time.Second
+	storeTimeout = 10 * time.Second
+	headTimeout  = 5 * time.Second
+	// attempts is how often a render is tried when its worker dies.
+	attempts = 3
+)
+
+// Workers renders.
+type Workers interface {
+	Render(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, []byte, error)
+	Engine() string
+}
+
+// Config is what a pipeline is made of.
+type Config struct {
+	Renderer         string // this renderer's name
+	Originals        objectstore.Store
+	Thumbnails       objectstore.Store
+	Workers          Workers
+	Slots            int
+	MaxOriginalBytes int64
+	MaxPixels        int64
+	TempDir          string
+	Reply            func(edge string, r renderjob.Result) error
+	Log              *slog.Logger
+	Metrics          prometheus.Registerer
+}
+
+// Pipeline does jobs. It is an intake.Processor.
+type Pipeline struct {
+	Config
+	slots   chan struct{}
+	metrics metrics
+}
+
+// New makes a pipeline.
+func New(c Config) *Pipeline {
+	p := &Pipeline{Config: c, slots: make(chan struct{}, c.Slots), metrics: newMetrics()}
+	p.metrics.register(c.Metrics, c.Slots, p.Busy)
+	return p
+}
+
+// Busy is how many slots render now.
+func (p *Pipeline) Busy() int { return len(p.slots) }
+
+// errUnfinished says that the job's context ended, so that another renderer must do it.
+var errUnfinished = errors.New("the renderer stopped under the job")
+
+// Process does one job and answers for it.
+func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.Delivery) error {
+	j := &job{Pipeline: p, Job: d.Job, delivery: d}
+	log := p.Log.With("request", d.Job.RequestID, "job", d.Job.ID)
+	if d.Left() <= 0 {
+		log.Debug("a job came after its deadline")
+		return nil
+	}
+	deadline, cancel := context.WithTimeout(ctx, d.Left())
+	defer cancel()
+	outcome := "ok"
+	err := j.run(deadline, drain)
+	switch {
+	case errors.Is(err, intake.ErrNotBegun):
+		return err
+	case ctx.Err() != nil:
+		return errUnfinished
+	case err != nil:
+		f := fault.Of(err)
+		if deadline.Err() != nil && f.Kind == fault.Internal {
+			f = fault.Wrap(err, fault.Deadline, "the request's time was over before the thumbnail was rendered")
+		}
+		outcome = string(f.Kind)
+		log.Warn("no thumbnail", "key", d.Job.Key, "original", d.Job.Spec.Original, "fault", f.Kind, "error", f)
+		j.reply(renderjob.Result{State: renderjob.StateFailed, Fault: f})
+	}
+	p.metrics.jobs.WithLabelValues(string(d.Job.Lane), outcome).Inc()
+	return nil
+}
+
+// job is one job under way.
+type job struct {
+	*Pipeline
+	renderjob.Job
+	delivery intake.Delivery
+	result   renderjob.Result // what every reply about the picture tells
+}
+
+func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
+	if err := j.check(); err != nil {
+		return err
+	}
+	j.reply(renderjob.Result{State: renderjob.StateStarted})
+	if j.delivery.Deliveries > 1 && j.storedBefore(ctx) {
+		return nil
+	}
+	original, version, err := j.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = original.Close() }()
+	header, err := j.inspect(original)
+	if err != nil {
+		return err
+	}
+	image, err := j.render(ctx, drain, original, header)
+	if err != nil {
+		return err
+	}
+	if len(image) <= renderjob.MaxInline {
+		rendered := j.result
+		rendered.State, rendered.Image = renderjob.StateRendered, image
+		j.reply(rendered)
+	}
+	j.store(ctx, image, version)
+	return nil
+}
+
+// check refuses what was delivered too often, and what nobody waits for any more.
+func (j *job) check() error {
+	if j.delivery.Deliveries > renderjob.MaxDeliveries {
+		return fault.New(fault.Lost, "%d renderers were lost under this thumbnail", renderjob.MaxDeliveries)
+	}
+	if startWithin := time.Duration(j.StartWithinMS) * time.Millisecond; j.delivery.Deliveries == 1 && j.delivery.Age > startWithin {
+		return fault.New(fault.NoRenderer, "no renderer had room within %v", startWithin)
+	}
+	return nil
+}
+
+// storedBefore finds the work done of a renderer that ended between its write
+// and its acknowledgement.
+func (j *job) storedBefore(ctx context.Context) bool {
+	info, err := j.Thumbnails.Head(ctx, j.Key)
+	if err != nil || info.Meta.SpecDigest != j.Spec.Digest() || info.Meta.OriginalVersion != j.OriginalVersion {
+		return false
+	}
+	j.reply(renderjob.Result{State: renderjob.StateStored})
+	return true
+}
+
+// reply tells the edge. Core NATS may lose it; the edge looks into the store
+// before its deadline.
+func (j *job) reply(r renderjob.Result) {
+	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.ID, j.Renderer, j.Workers.Engine()
+	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
+	if err := j.Reply(j.Edge, r); err != nil {
+		j.Log.Warn("reply", "job", j.ID, "state", r.State, "error", err)
+	}
+}
+
+func (j *job) inspect(original *os.File) (guard.Header, error) {
+	info, err := original.Stat()
+	if err != nil {
+		return guard.Header{}, err
+	}
+	return guard.Inspect(original, info.Size(), j.Spec.Type, j.MaxPixels)
+}
+
+// render waits for a slot and tries up to three workers.
+func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.File, h guard.Header) ([]byte, error) {
+	select {
+	case <-drain:
+		return nil, intake.ErrNotBegun
+	default:
+	}
+	select {
+	case j.slots <- struct{}{}:
+	case <-drain:
+		return nil, intake.ErrNotBegun
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-j.slots }()
+	began := time.Now()
+	defer func() { j.metrics.step("render", began) }()
+	task := worker.Task{Spec: j.Spec, Header: h}
+	for range attempts {
+		limit := min(time.Duration(j.RenderLimitMS)*time.Millisecond, j.delivery.Left())
+		if limit <= 0 {
+			return nil, context.DeadlineExceeded
+		}
+		report, image, err := j.Workers.Render(ctx, task, original, limit)
+		if errors.Is(err, worker.ErrDied) {
+			j.Log.Warn("a worker died under a render", "job", j.ID, "original", j.Spec.Original, "error", err)
+			continue
+		}
+		if err == nil {
+			j.note(report, image, time.Since(began), h.Type)
+		}
+		return image, err
+	}
+	return nil, fault.New(fault.WorkerKilled, "the original killed %d workers that tried to render it", attempts)
+}
+
+// note keeps what all replies about the picture tell.
+func (j *job) note(r worker.Report, image []byte, took time.Duration, t thumbnail.Type) {
+	sum := md5.Sum(image) //nolint:gosec // ETags are MD5, as in Swift
+	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height
+	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
+	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)
+	j.result.RenderMS, j.result.CPUMS = milliseconds(took), milliseconds(r.CPU)
+	j.metrics.render.WithLabelValues(r.Engine, string(t)).Observe(took.Seconds())
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// store writes the thumbnail, whatever became of the client, and tells the edge,
+// which then ends the lease.
+func (j *job) store(ctx context.Context, image []byte, version string) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	stored := j.result
+	stored.State = renderjob.StateStored
+	err := j.Thumbnails.Put(ctx, j.Key, image, objectstore.Meta{
+		ContentType: j.result.Format.ContentType(), ETag: j.result.ETag, Disposition: j.Disposition, XKey: j.XKey,
+		SpecDigest: j.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
+	})
+	if err != nil {
+		j.Log.Error("a thumbnail could not be stored", "job", j.ID, "key", j.Key, "error", err)
+		stored.Fault = fault.Wrap(err, fault.ThumbStore, "the thumbnail could not be stored")
+	} else if j.changed(ctx, version) {
+		stored.Fault = fault.New(fault.OriginalStore, "the original changed while it was rendered")
+	}
+	j.metrics.step("store", began)
+	j.reply(stored)
+}
+
+// changed compares the original with what was rendered, after the write: an
+// upload that came in between would otherwise be hidden by the old picture.
+func (j *job) changed(ctx context.Context, version string) bool {
+	info, err := j.Originals.Head(ctx, j.Spec.Original)
+	if err == nil && info.Version == version || err != nil && !errors.Is(err, objectstore.ErrNotFound) {
+		return false
+	}
+	j.Log.Info("the original changed under way; its thumbnail is deleted", "job", j.ID, "original", j.Spec.Original)
+	if err := j.Thumbnails.Delete(ctx, j.Key); err != nil {
+		j.Log.Error("a stale thumbnail could not be deleted", "key", j.Key, "error", err)
+	}
+	return true
+}

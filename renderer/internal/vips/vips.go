@@ -1,0 +1,289 @@
+// Package vips draws thumbnails with libvips. It is called in worker processes
+// alone; the renderer's own process never decodes.
+//
+// A spec is planned first (package geometry), then done in one pass: decode at
+// the right shrink, one resize, cut, sharpen, the operations that follow in
+// their order, encode once. vips_thumbnail does the first two: it premultiplies
+// alpha, turns by EXIF, reads in sequence, and shrinks while it loads.
+package vips
+
+// #include "vips.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Init starts libvips in this process: one thread, no cache, no loaders that
+// libvips itself calls untrusted. It is called once, before Render.
+func Init() error {
+	if C.tm_init() != 0 {
+		return vipsError()
+	}
+	return nil
+}
+
+// Version names the library and the rules of rendering, for the failure memory:
+// an original that failed is tried again by a newer version.
+func Version() string {
+	return fmt.Sprintf("vips-%d.%d.%d-rules-%d", C.vips_version(0), C.vips_version(1), C.vips_version(2), thumbnail.RulesVersion)
+}
+
+// Result tells what was drawn.
+type Result struct {
+	Format        thumbnail.Format
+	Width, Height int
+}
+
+// Render draws the spec from the original and writes the thumbnail to out. What
+// fails is the original's fault: it is undecodable.
+func Render(s thumbnail.Spec, h guard.Header, original, out *os.File) (Result, error) {
+	r := render{spec: s, header: h, fd: int(original.Fd())}
+	defer r.free()
+	result, err := r.run(int(out.Fd()))
+	if err != nil {
+		return result, fault.Wrap(err, fault.Undecodable, "the original could not be decoded")
+	}
+	return result, nil
+}
+
+// render is one pass; current is the latest step's image.
+type render struct {
+	spec    thumbnail.Spec
+	header  guard.Header
+	fd      int
+	source  geometry.Size // upright, after trim
+	steps   []image
+	current image
+}
+
+func (r *render) free() {
+	for _, i := range r.steps {
+		i.free()
+	}
+}
+
+func (r *render) run(out int) (Result, error) {
+	for _, do := range []func() error{r.load, r.mirror, r.sharpen, r.operate} {
+		if err := do(); err != nil {
+			return Result{}, err
+		}
+	}
+	format := r.spec.Format
+	if format == thumbnail.FormatAuto {
+		format = r.header.Type.DefaultFormat(r.current.hasAlpha())
+	}
+	if err := r.save(format, out); err != nil {
+		return Result{}, err
+	}
+	return Result{Format: format, Width: r.current.width(), Height: r.current.height()}, nil
+}
+
+// then makes the next step's image from the current one.
+func (r *render) then(call func(in *C.VipsImage, out **C.VipsImage) C.int) error {
+	next, err := step(func(out **C.VipsImage) C.int { return call(r.current.ptr, out) })
+	if err != nil {
+		return err
+	}
+	r.keep(next)
+	return nil
+}
+
+func (r *render) keep(i image) {
+	r.steps = append(r.steps, i)
+	r.current = i
+}
+
+// options selects the page; one that is absent answers with the first, as Wikimedia does.
+func (r *render) options() string {
+	if r.header.Pages > 1 && r.spec.Page > 1 && r.spec.Page <= r.header.Pages {
+		return fmt.Sprintf("[page=%d]", r.spec.Page-1)
+	}
+	return ""
+}
+
+// load decodes to the planned size. A cut or a trimmed border needs the
+// original's own pixels; all else is shrunk while it loads.
+func (r *render) load() error {
+	head, err := open(r.fd, r.options(), false)
+	if err != nil {
+		return err
+	}
+	r.keep(head)
+	r.source = geometry.Size{Width: head.width(), Height: head.height()}
+	if head.orientation() >= 5 {
+		r.source.Width, r.source.Height = r.source.Height, r.source.Width
+	}
+	if r.spec.Trim != nil || r.spec.Crop != nil {
+		return r.loadPart()
+	}
+	plan := geometry.New(r.spec, r.source)
+	scaled, err := loadThumbnail(r.fd, r.options(), plan.Scaled.Width, plan.Scaled.Height)
+	if err != nil {
+		return err
+	}
+	r.keep(scaled)
+	if err := r.settle(); err != nil {
+		return err
+	}
+	return r.cut(plan)
+}
+
+// settle computes the scaled picture when a later step reads it out of order.
+func (r *render) settle() error {
+	s := r.spec
+	if !s.Smart && !s.FlipY && len(s.Operations) == 0 {
+		return nil
+	}
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_settle(in, out) })
+}
+
+func (r *render) loadPart() error {
+	anyOrder := r.spec.Trim != nil || r.current.orientation() > 1
+	whole, err := open(r.fd, r.options(), anyOrder)
+	if err != nil {
+		return err
+	}
+	r.keep(whole)
+	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
+		return err
+	}
+	if err := r.trim(); err != nil {
+		return err
+	}
+	plan := geometry.New(r.spec, r.source)
+	if err := r.extract(plan.Crop); err != nil {
+		return err
+	}
+	err = r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_resize(in, C.int(plan.Scaled.Width), C.int(plan.Scaled.Height), out)
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.settle(); err != nil {
+		return err
+	}
+	return r.cut(plan)
+}
+
+func (r *render) trim() error {
+	if r.spec.Trim == nil {
+		return nil
+	}
+	var left, top, width, height C.int
+	bottomRight := cBool(r.spec.Trim.Corner == "bottom-right")
+	if C.tm_find_trim(r.current.ptr, bottomRight, C.double(r.spec.Trim.Tolerance), &left, &top, &width, &height) != 0 {
+		return vipsError()
+	}
+	if width == 0 || height == 0 {
+		return nil // one colour all over: nothing but border, and so none
+	}
+	r.source = geometry.Size{Width: int(width), Height: int(height)}
+	return r.extract(geometry.Rect{Left: int(left), Top: int(top), Width: int(width), Height: int(height)})
+}
+
+func (r *render) cut(plan geometry.Plan) error {
+	if r.spec.Smart && plan.Size() != plan.Scaled {
+		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+			return C.tm_attention(in, C.int(plan.Cut.Width), C.int(plan.Cut.Height), out)
+		})
+	}
+	return r.extract(plan.Cut)
+}
+
+func (r *render) extract(area geometry.Rect) error {
+	if area.Width == r.current.width() && area.Height == r.current.height() {
+		return nil
+	}
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_extract(in, C.int(area.Left), C.int(area.Top), C.int(area.Width), C.int(area.Height), out)
+	})
+}
+
+func (r *render) mirror() error {
+	if r.spec.FlipX {
+		if err := r.flip("x"); err != nil {
+			return err
+		}
+	}
+	if r.spec.FlipY {
+		return r.flip("y")
+	}
+	return nil
+}
+
+func (r *render) flip(axis string) error {
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_flip(in, cBool(axis == "y"), out) })
+}
+
+func (r *render) sharpen() error {
+	s := r.spec.Sharpen
+	if !geometry.SharpenApplies(s, r.source, geometry.Size{Width: r.current.width(), Height: r.current.height()}) {
+		return nil
+	}
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_unsharp(in, C.double(s.Sigma), C.double(s.Amount), C.double(s.Threshold*255), out)
+	})
+}
+
+func (r *render) operate() error {
+	for _, o := range r.spec.Operations {
+		if err := r.apply(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *render) apply(o thumbnail.Operation) error {
+	switch o.Name {
+	case "flip":
+		return r.flip(o.Axis)
+	case "rotate":
+		degrees := ((o.Args[0] % 360) + 360) % 360
+		if degrees == 0 {
+			return nil
+		}
+		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_rotate(in, C.int(degrees), out) })
+	case "crop":
+		area := geometry.New(thumbnail.Spec{Crop: &thumbnail.Rect{Left: o.Args[0], Top: o.Args[1], Right: o.Args[2], Bottom: o.Args[3]}},
+			geometry.Size{Width: r.current.width(), Height: r.current.height()}).Crop
+		return r.extract(area)
+	}
+	return fmt.Errorf("no such operation: %s", o.Name)
+}
+
+func (r *render) save(format thumbnail.Format, fd int) error {
+	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_finish(in, cBool(format == thumbnail.FormatJPEG), out)
+	})
+	if err != nil {
+		return err
+	}
+	s, in, to := r.spec, r.current.ptr, C.int(fd)
+	var result C.int
+	switch format {
+	case thumbnail.FormatJPEG:
+		result = C.tm_save_jpeg(in, to, C.int(s.Quality), cBool(s.Chroma == "4:4:4"), cBool(s.Progressive))
+	case thumbnail.FormatPNG:
+		result = C.tm_save_png(in, to, cBool(s.Progressive))
+	case thumbnail.FormatWebP:
+		result = C.tm_save_webp(in, to, C.int(s.Quality))
+	case thumbnail.FormatGIF:
+		result = C.tm_save_gif(in, to)
+	default:
+		return errors.New("no such format: " + string(format))
+	}
+	if result != 0 {
+		return vipsError()
+	}
+	return nil
+}

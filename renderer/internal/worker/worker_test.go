@@ -1,0 +1,248 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/color"
+	_ "image/gif"
+	_ "image/jpeg"
+	_ "image/png"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	_ "golang.org/x/image/webp"
+
+	"github.com/thumbmill/thumbmill/loadtest/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) {
+	if Asked() {
+		os.Exit(Main())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func newPool(t testing.TB, slots int) *Pool {
+	t.Helper()
+	killed := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killed"}, []string{"reason"})
+	p, err := NewPool(Config{Slots: slots, Memory: 3 << 30, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Killed: killed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func original(t testing.TB, body []byte, err error) *os.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "original")
+	if err == nil {
+		err = os.WriteFile(path, body, 0o600)
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+func render(t testing.TB, p *Pool, s thumbnail.Spec, f *os.File) (Report, []byte, error) {
+	t.Helper()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := guard.Inspect(f, info.Size(), s.Type, 400_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Render(t.Context(), Task{Spec: s, Header: h}, f, 20*time.Second)
+}
+
+func spec(width int, f thumbnail.Format) thumbnail.Spec {
+	return thumbnail.Spec{Width: width, Format: f, Quality: 87, Chroma: "4:2:0"}
+}
+
+func decode(t testing.TB, b []byte) image.Image {
+	t.Helper()
+	m, _, err := image.Decode(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestFormats(t *testing.T) {
+	p := newPool(t, 1)
+	dir := t.TempDir()
+	drawn, err := samples.Draw(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sample := range drawn {
+		body, err := os.ReadFile(filepath.Join(dir, sample.Name))
+		f := original(t, body, err)
+		for _, format := range []thumbnail.Format{"", "jpg", "png", "webp", "gif"} {
+			report, thumb, err := render(t, p, spec(100, format), f)
+			if err != nil {
+				t.Errorf("%s to %q: %v", sample.Name, format, err)
+				continue
+			}
+			m := decode(t, thumb)
+			if m.Bounds().Dx() != 100 || m.Bounds().Dy() != report.Height || report.Width != 100 {
+				t.Errorf("%s to %q: %v, reported %dx%d", sample.Name, format, m.Bounds(), report.Width, report.Height)
+			}
+		}
+	}
+}
+
+func TestOrientationIsRespected(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.TurnedJPEG(samples.Landscape(300, 480))
+	f := original(t, body, err)
+	for _, s := range []thumbnail.Spec{
+		spec(100, "png"),
+		{Width: 100, Format: "png", Crop: &thumbnail.Rect{Right: 300, Bottom: 480}},
+		{Width: 100, Format: "png", Operations: []thumbnail.Operation{{Name: "rotate", Args: []int{180}}, {Name: "rotate", Args: []int{-180}}}},
+		{Width: 100, Format: "png", FlipX: true, FlipY: true, Operations: []thumbnail.Operation{{Name: "flip", Axis: "x"}, {Name: "flip", Axis: "y"}}},
+	} {
+		_, thumb, err := render(t, p, s, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := decode(t, thumb)
+		r, _, b, _ := m.At(22, 32).RGBA()
+		if m.Bounds().Dy() != 160 || r>>8 < 200 || b>>8 > 160 {
+			t.Errorf("%+v: %v, the sun is not where it belongs: %v", s, m.Bounds(), m.At(22, 32))
+		}
+	}
+}
+
+func TestAlphaIsPremultiplied(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Disc(400))
+	_, thumb, err2 := render(t, p, spec(50, "png"), original(t, body, err))
+	if err2 != nil {
+		t.Fatal(err2)
+	}
+	m := decode(t, thumb)
+	for y := range 50 {
+		for x := range 50 {
+			c := color.NRGBAModel.Convert(m.At(x, y)).(color.NRGBA)
+			if c.A > 16 && c.R < 240 {
+				t.Fatalf("a dark rim at %d,%d: %v", x, y, c)
+			}
+		}
+	}
+}
+
+func TestOperations(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Landscape(400, 300))
+	f := original(t, body, err)
+	for name, c := range map[string]struct {
+		spec          thumbnail.Spec
+		width, height int
+	}{
+		"crop after": {thumbnail.Spec{Width: 200, Operations: []thumbnail.Operation{{Name: "crop", Args: []int{10, 10, 20, 30}}}}, 10, 20},
+		"rotate":     {thumbnail.Spec{Width: 200, Operations: []thumbnail.Operation{{Name: "rotate", Args: []int{90}}}}, 150, 200},
+		"smart":      {thumbnail.Spec{Width: 100, Height: 100, Smart: true}, 100, 100},
+		"cover":      {thumbnail.Spec{Width: 100, Height: 100}, 100, 100},
+		"trim":       {thumbnail.Spec{Trim: &thumbnail.Trim{Corner: "top-left", Tolerance: 450}}, 400, 300},
+		"sharpen":    {thumbnail.Spec{Width: 200, Sharpen: &thumbnail.Sharpen{Sigma: .8, Amount: 1, Threshold: .01, Ratio: .85}}, 200, 150},
+	} {
+		c.spec.Format = "png"
+		_, thumb, err := render(t, p, c.spec, f)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if b := decode(t, thumb).Bounds(); b.Dx() != c.width || b.Dy() != c.height {
+			t.Errorf("%s: %v, want %dx%d", name, b, c.width, c.height)
+		}
+	}
+}
+
+func TestDamagedOriginals(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Landscape(400, 300))
+	clear(body[33:]) // all behind the header
+	f := original(t, body, err)
+	_, _, err = render(t, p, spec(100, "png"), f)
+	if !fault.Is(err, fault.Undecodable) {
+		t.Errorf("a PNG with nothing but its header: %v", err)
+	}
+	body, err = samples.PNG(samples.Disc(50))
+	if _, _, err := render(t, p, spec(20, "png"), original(t, body, err)); err != nil {
+		t.Errorf("the next original suffers: %v", err)
+	}
+}
+
+func TestAStuckWorkerIsKilledAndReplaced(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Disc(50))
+	f := original(t, body, err)
+	if err := syscall.Kill(p.PIDs()[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = p.Render(t.Context(), Task{Spec: spec(20, "png"), Header: guard.Header{Type: "png", Pages: 1}}, f, 200*time.Millisecond)
+	if !fault.Is(err, fault.Overran) {
+		t.Errorf("a worker that does not answer: %v", err)
+	}
+	if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
+		t.Errorf("its successor: %v", err)
+	}
+}
+
+func TestADeadWorkerIsReplaced(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Disc(50))
+	f := original(t, body, err)
+	if err := syscall.Kill(p.PIDs()[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = render(t, p, spec(20, "png"), f)
+	if !errors.Is(err, ErrDied) {
+		t.Errorf("a worker that is dead: %v", err)
+	}
+	if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
+		t.Errorf("its successor: %v", err)
+	}
+}
+
+func TestProcessorTimeIsLimited(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Disc(4000))
+	f := original(t, body, err)
+	task := Task{Spec: spec(4000, "webp"), Header: guard.Header{Type: "png", Pages: 1}}
+	_, _, err = p.Render(t.Context(), task, f, 300*time.Millisecond)
+	if !fault.Is(err, fault.Overran) {
+		t.Errorf("an endless render: %v", err)
+	}
+}
+
+func TestTakingAWorkerEndsWithTheContext(t *testing.T) {
+	p := newPool(t, 1)
+	w := <-p.idle
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, _, err := p.Render(ctx, Task{}, os.Stdin, time.Second); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("no worker is free: %v", err)
+	}
+	p.idle <- w
+}
