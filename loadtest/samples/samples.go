@@ -25,7 +25,7 @@ import (
 
 // Sample is one original.
 type Sample struct {
-	Name  string // of the file
+	Name  string // of the file, with the folder of its container
 	Shows string // what it is there for
 	draw  func() ([]byte, error)
 }
@@ -38,6 +38,7 @@ func All() []Sample {
 		{"disc.png", "a PNG with soft transparency", func() ([]byte, error) { return PNG(Disc(800)) }},
 		{"disc.webp", "a WebP with soft transparency", func() ([]byte, error) { return WebP(Disc(640)) }},
 		{"spinner.gif", "an animated GIF", func() ([]byte, error) { return GIF(320, 12) }},
+		{"wikipedia-commons-local-public/a/ab/Landscape.jpg", "a JPEG in a container of MediaWiki's", func() ([]byte, error) { return JPEG(Landscape(2000, 1250)) }},
 		{"scan.tiff", "a TIFF: an expensive type", func() ([]byte, error) { return TIFF(Landscape(1200, 900)) }},
 	}
 }
@@ -53,7 +54,7 @@ func Draw(dir string) ([]Sample, error) {
 		if err != nil {
 			return nil, fmt.Errorf("draw %s: %w", s.Name, err)
 		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return nil, err
 		}
 		if err := os.WriteFile(path, body, 0o644); err != nil {

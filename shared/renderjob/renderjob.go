@@ -181,3 +181,8 @@ func ReadResult(m *nats.Msg) (Result, error) {
 func TTL(left time.Duration) time.Duration {
 	return max(time.Second, (left + time.Second - 1).Truncate(time.Second))
 }
+
+// LaneQueue is how many requests may run or wait at the coordinator for one
+// lane: below the bound of the lane in the queue itself, so that waiting happens
+// where it is fair and can be cancelled.
+const LaneQueue = 900

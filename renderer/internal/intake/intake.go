@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -72,6 +73,7 @@ type Intake struct {
 	consumers map[renderjob.Lane]jetstream.Consumer
 	depth     *prometheus.GaugeVec
 	age       *prometheus.GaugeVec
+	wanted    prometheus.Gauge
 
 	drain   chan struct{} // closed when no further job is begun
 	stop    sync.Once
@@ -92,9 +94,12 @@ func New(c Config) *Intake {
 		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "thumbmill_lane_age_seconds", Help: "Age of the job that this renderer pulled last.",
 		}, []string{"lane"}),
+		wanted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "thumbmill_renderers_wanted", Help: "Renderers of this one's size that the jobs in all lanes would keep busy.",
+		}),
 	}
 	in.pulling, in.cancel = context.WithCancel(context.Background())
-	c.Metrics.MustRegister(in.depth, in.age)
+	c.Metrics.MustRegister(in.depth, in.age, in.wanted)
 	return in
 }
 
@@ -295,12 +300,16 @@ func (in *Intake) watch() {
 }
 
 func (in *Intake) observe() {
+	total := 0.0
 	for lane, consumer := range in.consumers {
 		ctx, cancel := context.WithTimeout(in.pulling, publishTimeout)
 		info, err := in.clock.calibrate(ctx, consumer)
 		cancel()
 		if err == nil {
-			in.depth.WithLabelValues(string(lane)).Set(float64(info.NumPending) + float64(info.NumAckPending))
+			depth := float64(info.NumPending) + float64(info.NumAckPending)
+			in.depth.WithLabelValues(string(lane)).Set(depth)
+			total += depth
 		}
 	}
+	in.wanted.Set(max(1, math.Ceil(total/float64(in.config.Slots))))
 }

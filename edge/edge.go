@@ -1,0 +1,173 @@
+// Package edge is the role that speaks HTTP: it reads thumbnail URLs, serves
+// what is stored, and has the rest rendered, as far as the throttles let it.
+//
+// DESIGN.md in this folder tells how it works and why so.
+package edge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
+	"github.com/thumbmill/thumbmill/edge/internal/failure"
+	"github.com/thumbmill/thumbmill/edge/internal/fleet"
+	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/web"
+	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// Config is what an edge is made of.
+type Config struct {
+	Settings settings.Settings
+	Stores   open.Stores
+	NATS     []nats.Option // beside those of the settings: an embedded server
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Edge is one edge.
+type Edge struct {
+	name       string
+	config     Config
+	conn       *nats.Conn
+	fleet      *fleet.Fleet
+	dispatcher *dispatch.Dispatcher
+	admitter   *admission.Admitter
+	failures   failure.Counters
+	heads      *originals.Heads
+	obtainer   *obtain.Obtainer
+	http       *service.HTTP
+	stop       sync.Once
+}
+
+const connectTimeout = 15 * time.Second
+
+// New connects to the queue and binds the listener.
+func New(c Config) (*Edge, error) {
+	e := &Edge{name: "edge-" + nuid.Next()[:8], config: c, fleet: fleet.New()}
+	if err := e.build(); err != nil {
+		return nil, errors.Join(err, e.Stop(context.Background()))
+	}
+	return e, nil
+}
+
+func (e *Edge) build() error {
+	c := e.config
+	if err := e.connect(); err != nil {
+		return err
+	}
+	stores := c.Stores.Guarded(c.Metrics, c.Log)
+	var err error
+	if e.heads, err = originals.New(stores.Originals); err != nil {
+		return err
+	}
+	if e.failures, err = counters(c.Settings.Memcached.Servers); err != nil {
+		return err
+	}
+	e.admitter = admission.New(c.Settings.Coordinator.Servers, c.Settings.Throttle, c.Log, c.Metrics)
+	registerBreakers(c.Metrics, breakers(stores, e.dispatcher, e.admitter))
+	e.obtainer, err = obtain.New(obtain.Config{
+		Settings: c.Settings, Thumbnails: stores.Thumbnails, Heads: e.heads,
+		Failures: failure.New(e.failures, c.Settings.Throttle.Failure), Fleet: e.fleet,
+		Admitter: e.admitter, Dispatcher: e.dispatcher, Log: c.Log, Metrics: c.Metrics,
+	})
+	if err != nil {
+		return err
+	}
+	handler, err := web.New(c.Settings, e.obtainer, c.Log, c.Metrics)
+	if err != nil {
+		return err
+	}
+	e.http, err = service.NewHTTP(c.Settings.Edge.Listen, handler, c.Log)
+	return err
+}
+
+func (e *Edge) connect() (err error) {
+	c := e.config
+	if e.conn, err = queue.Connect(c.Settings.NATS, e.name, c.Log, c.NATS...); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS.Replicas, c.Log); err != nil {
+		return err
+	}
+	e.conn.SetReconnectHandler(func(*nats.Conn) { e.dispatcher.Reconnected() })
+	return e.fleet.Listen(e.conn)
+}
+
+func counters(servers []string) (failure.Counters, error) {
+	if len(servers) > 0 {
+		return failure.NewMemcached(servers), nil
+	}
+	return failure.NewLocal()
+}
+
+// Name is the edge's name on the queue.
+func (e *Edge) Name() string { return e.name }
+
+// Addr is the address in use.
+func (e *Edge) Addr() string { return e.http.Addr() }
+
+// OpenJobs is how many jobs wait for their end.
+func (e *Edge) OpenJobs() int { return e.dispatcher.Open() }
+
+// Ready says what keeps the edge from having thumbnails rendered, or nil. What
+// is stored it serves all the same.
+func (e *Edge) Ready() error {
+	if !e.conn.IsConnected() {
+		return errors.New("not connected to NATS")
+	}
+	if e.fleet.GoneFor() > 0 {
+		return errors.New("no renderer was heard of")
+	}
+	return nil
+}
+
+// Start serves.
+func (e *Edge) Start(ctx context.Context) error {
+	s := e.config.Settings.Edge
+	if s.SecurityKey == "" && !s.AllowUnsafe {
+		e.config.Log.Warn("there is no edge.security_key: unsigned Thumbor URLs are served to this machine alone, and signed ones to nobody")
+	}
+	return e.http.Start(ctx)
+}
+
+// Stop finishes the requests under way, then their flights, then the rest.
+func (e *Edge) Stop(ctx context.Context) (err error) {
+	e.stop.Do(func() {
+		var all []error
+		if e.http != nil {
+			all = append(all, e.http.Stop(ctx))
+		}
+		if e.obtainer != nil {
+			all = append(all, e.obtainer.Stop(ctx))
+		}
+		if e.admitter != nil {
+			e.admitter.Close()
+		}
+		if e.heads != nil {
+			e.heads.Close()
+		}
+		if e.failures != nil {
+			all = append(all, e.failures.Close())
+		}
+		if e.conn != nil {
+			e.conn.Close()
+		}
+		err = errors.Join(all...)
+	})
+	return err
+}

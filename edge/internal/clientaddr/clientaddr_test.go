@@ -1,0 +1,44 @@
+package clientaddr
+
+import (
+	"net/http/httptest"
+	"testing"
+)
+
+func TestFind(t *testing.T) {
+	f, err := New([]string{"10.0.0.0/8", "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		finder    *Finder
+		peer, xff string
+		want      Client
+	}{
+		"direct":                     {f, "192.0.2.1:1", "", Client{Key: "192.0.2.1"}},
+		"a lie from outside":         {f, "192.0.2.1:1", "198.51.100.7", Client{Key: "192.0.2.1"}},
+		"behind a proxy":             {f, "10.1.1.1:1", "198.51.100.7", Client{Key: "198.51.100.7", Trusted: true}},
+		"behind two, with a lie":     {f, "10.1.1.1:1", "1.1.1.1, 198.51.100.7, 10.9.9.9", Client{Key: "198.51.100.7", Trusted: true}},
+		"a proxy that tells nothing": {f, "10.1.1.1:1", "", Client{Key: "10.1.1.1", Trusted: true}},
+		"garbage from a proxy":       {f, "10.1.1.1:1", "banana", Client{Key: "10.1.1.1", Trusted: true}},
+		"IPv6 by /64":                {f, "[2001:db8:1:2:3:4:5:6]:1", "", Client{Key: "2001:db8:1:2::/64"}},
+		"IPv4 in IPv6":               {f, "[::ffff:192.0.2.1]:1", "", Client{Key: "192.0.2.1"}},
+		"local":                      {bare, "127.0.0.1:1", "", Client{Key: "127.0.0.1", Local: true}},
+		"local, for another":         {bare, "127.0.0.1:1", "198.51.100.7", Client{Key: "127.0.0.1"}},
+		"local IPv6":                 {bare, "[::1]:1", "", Client{Key: "::/64", Local: true}},
+		"no address":                 {bare, "@", "", Client{Key: "unknown"}},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.peer
+		if c.xff != "" {
+			r.Header.Set("X-Forwarded-For", c.xff)
+		}
+		if got := c.finder.Find(r); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}

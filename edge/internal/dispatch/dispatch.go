@@ -1,0 +1,229 @@
+// Package dispatch publishes jobs and hears their results.
+//
+// A job is published until JetStream acknowledges it, each time with the same
+// message id, so that a lost acknowledgement does no harm. Results come over
+// core NATS to this edge's own subject, and may be lost; whoever waits for one
+// looks into the store after each reconnect, and publishes its job again when
+// the stream has lost it.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+const (
+	ackTimeout     = 2 * time.Second // of one attempt to publish
+	publishTimeout = 8 * time.Second // of all attempts: longer than a NATS node takes to restart
+	retryPause     = 100 * time.Millisecond
+	resultBacklog  = 16
+)
+
+// Dispatcher publishes jobs for one edge.
+type Dispatcher struct {
+	edge     string
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	replicas int
+	log      *slog.Logger
+	breaker  *gobreaker.CircuitBreaker[*jetstream.PubAck]
+	sub      *nats.Subscription
+
+	mu   sync.Mutex
+	open map[string]*Handle
+}
+
+// New makes the stream, where it is missing, and listens for results.
+func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *slog.Logger) (*Dispatcher, error) {
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dispatcher{edge: edge, conn: conn, js: js, replicas: replicas, log: log, open: map[string]*Handle{}}
+	d.breaker = gobreaker.NewCircuitBreaker[*jetstream.PubAck](gobreaker.Settings{
+		Name: "queue", Timeout: time.Second,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 5 },
+		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
+		OnStateChange: func(name string, from, to gobreaker.State) {
+			log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
+		},
+	})
+	if _, err := queue.Ensure(ctx, js, replicas); err != nil {
+		return nil, err
+	}
+	if d.sub, err = conn.Subscribe(renderjob.ResultSubject(edge), d.hear); err != nil {
+		return nil, fmt.Errorf("results: %w", err)
+	}
+	return d, nil
+}
+
+// Breaker is the queue's.
+func (d *Dispatcher) Breaker() *gobreaker.CircuitBreaker[*jetstream.PubAck] { return d.breaker }
+
+// Open is how many jobs wait for their end.
+func (d *Dispatcher) Open() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.open)
+}
+
+// Reconnected is to be called after each reconnect to NATS.
+func (d *Dispatcher) Reconnected() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.open {
+		select {
+		case h.reconnected <- struct{}{}:
+		default: // it is to look already
+		}
+	}
+}
+
+func (d *Dispatcher) hear(m *nats.Msg) {
+	r, err := renderjob.ReadResult(m)
+	if err != nil {
+		d.log.Warn("a result that cannot be read", "error", err)
+		return
+	}
+	d.mu.Lock()
+	h := d.open[r.JobID]
+	d.mu.Unlock()
+	if h == nil {
+		return // its flight has ended
+	}
+	select {
+	case h.results <- r:
+	default:
+		d.log.Warn("too many results of one job", "job", r.JobID)
+	}
+}
+
+// Handle is one job from its publishing to its end. It is for one goroutine.
+type Handle struct {
+	dispatcher  *Dispatcher
+	job         renderjob.Job
+	deadline    time.Time
+	sequence    uint64
+	results     chan renderjob.Result
+	reconnected chan struct{}
+}
+
+// Publish publishes the job, which must have an ID of its own and end by the
+// deadline of ctx. Faults: LaneFull, Unavailable. The handle is to be closed.
+func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job) (*Handle, error) {
+	job.Version, job.Edge = renderjob.Version, d.edge
+	h := &Handle{
+		dispatcher: d, job: job, results: make(chan renderjob.Result, resultBacklog), reconnected: make(chan struct{}, 1),
+	}
+	h.deadline, _ = ctx.Deadline()
+	d.mu.Lock()
+	d.open[job.ID] = h
+	d.mu.Unlock()
+	if err := h.publish(ctx, job.ID); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// Results are what renderers tell of the job.
+func (h *Handle) Results() <-chan renderjob.Result { return h.results }
+
+// Reconnected says that results may have been lost.
+func (h *Handle) Reconnected() <-chan struct{} { return h.reconnected }
+
+// Close ends the hearing of results.
+func (h *Handle) Close() {
+	h.dispatcher.mu.Lock()
+	delete(h.dispatcher.open, h.job.ID)
+	h.dispatcher.mu.Unlock()
+}
+
+// publish tries until the job is acknowledged, the lane is full or time is over.
+func (h *Handle) publish(ctx context.Context, messageID string) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	for {
+		err := h.publishOnce(ctx, messageID)
+		if err == nil {
+			return nil
+		}
+		if queue.IsFull(err) {
+			f := fault.Wrap(err, fault.LaneFull, "the queue of lane %s is full (throttle lane)", h.job.Lane)
+			f.Throttle = "lane"
+			return f
+		}
+		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
+			_, _ = queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.replicas) // if not now, then at the next attempt
+		}
+		select {
+		case <-time.After(retryPause):
+		case <-ctx.Done():
+			return fault.Wrap(err, fault.Unavailable, "the queue does not take the job")
+		}
+	}
+}
+
+func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
+	left := time.Until(h.deadline)
+	job := h.job
+	job.DeadlineMS = left.Milliseconds()
+	text, err := json.Marshal(job)
+	if err != nil {
+		return err
+	}
+	ack, err := h.dispatcher.breaker.Execute(func() (*jetstream.PubAck, error) {
+		once, cancel := context.WithTimeout(ctx, ackTimeout)
+		defer cancel()
+		return h.dispatcher.js.Publish(once, job.Lane.Subject(), text,
+			jetstream.WithMsgID(messageID), jetstream.WithMsgTTL(renderjob.TTL(left)), jetstream.WithRetryAttempts(0))
+	})
+	if err == nil {
+		h.sequence = ack.Sequence
+	}
+	return err
+}
+
+// Withdraw deletes the job, and reports whether it was still there.
+func (h *Handle) Withdraw(ctx context.Context) bool {
+	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
+	if err != nil {
+		return false
+	}
+	return stream.DeleteMsg(ctx, h.sequence) == nil
+}
+
+// Restore publishes the job again if the stream no longer has it, and makes the
+// stream again if it is gone. The message id is a new one, since the stream may
+// remember the old one and not its message.
+func (h *Handle) Restore(ctx context.Context) error {
+	stream, err := queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.replicas)
+	if err != nil {
+		return err
+	}
+	msg, err := stream.GetMsg(ctx, h.sequence)
+	if err == nil {
+		var there renderjob.Job
+		if json.Unmarshal(msg.Data, &there) == nil && there.ID == h.job.ID {
+			return nil
+		}
+	} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return err
+	}
+	h.dispatcher.log.Info("the stream lost a job; it is published again", "job", h.job.ID)
+	return h.publish(ctx, h.job.ID+"-"+nuid.Next())
+}

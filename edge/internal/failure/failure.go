@@ -1,0 +1,96 @@
+// Package failure is the failure memory: it counts how often an original could
+// not be rendered, and refuses one that failed too often before it costs a
+// renderer again.
+//
+// What is counted is narrow, so that one bad page does not block a file and one
+// huge size does not block the small ones: a damaged original counts per page,
+// an overrun per thumbnail, each per version of the engine that failed, so that
+// an upgraded renderer gets another try at once. Faults of stores and queues are
+// never counted: an outage must not poison good files.
+package failure
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Counters keeps counts that expire. Memcached and Local are such, and pass the
+// same suite.
+type Counters interface {
+	// Add counts one more under the key. The first one sets its life.
+	Add(ctx context.Context, key string, life time.Duration) error
+	// Get gives the counts of those keys that have one.
+	Get(ctx context.Context, keys []string) (map[string]int, error)
+	Close() error
+}
+
+// Memory is the failure memory.
+type Memory struct {
+	counters Counters
+	settings settings.Failure
+}
+
+// New makes it.
+func New(c Counters, s settings.Failure) *Memory { return &Memory{c, s} }
+
+// Check refuses a thumbnail whose original failed too often with every engine
+// that lives now. With none known it passes. The error is a fault of kind
+// Failing, or says that the counters do not answer, in which case the caller
+// passes too.
+func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Location, engines []string) error {
+	if len(engines) == 0 {
+		return nil
+	}
+	var keys []string
+	for _, engine := range engines {
+		keys = append(keys, m.page(s, engine), m.thumbnail(key, engine))
+	}
+	counts, err := m.counters.Get(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(keys); i += 2 {
+		if counts[keys[i]] < m.settings.Max && counts[keys[i+1]] < m.settings.Max {
+			return nil // this engine may try
+		}
+	}
+	f := fault.New(fault.Failing, "this original failed %d times within %v; it is not tried again before that time is over",
+		m.settings.Max, m.settings.Duration)
+	f.Throttle = "failure"
+	f.RetryAfterSeconds = int(m.settings.Duration.Seconds())
+	return f
+}
+
+// Record counts a fault of the original; other faults are not counted.
+func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine string) error {
+	// Jitter, so that what failed together is not tried again together.
+	life := m.settings.Duration + rand.N(m.settings.Duration/12+1)
+	switch f.Kind.Traits().Remember {
+	case fault.ScopePage:
+		return m.counters.Add(ctx, m.page(s, engine), life)
+	case fault.ScopeThumbnail:
+		return m.counters.Add(ctx, m.thumbnail(key, engine), life)
+	}
+	return nil
+}
+
+func (m *Memory) page(s thumbnail.Spec, engine string) string {
+	return m.key("page", fmt.Sprintf("%s\x00%d\x00%s", s.Original, s.Page, engine))
+}
+
+func (m *Memory) thumbnail(at thumbnail.Location, engine string) string {
+	return m.key("thumbnail", at.String()+"\x00"+engine)
+}
+
+func (m *Memory) key(scope, name string) string {
+	sum := sha256.Sum256([]byte(scope + "\x00" + name))
+	return m.settings.Prefix + hex.EncodeToString(sum[:])
+}

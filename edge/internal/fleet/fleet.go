@@ -1,0 +1,130 @@
+// Package fleet knows the renderers that live, by their heartbeats: how many
+// slots they have, and which engines.
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+const (
+	deadAfter = 3 * renderjob.HeartbeatEvery
+	// unknownSlots is taken while no renderer was heard of: enough to start with.
+	unknownSlots = 16
+)
+
+// Fleet listens to heartbeats.
+type Fleet struct {
+	mu        sync.Mutex
+	renderers map[string]seen
+	heard     time.Time // when the fleet was last alive, or the edge started
+	lastSlots int
+	sub       *nats.Subscription
+}
+
+type seen struct {
+	renderjob.Heartbeat
+	at time.Time
+}
+
+// New makes a fleet that nobody was heard of.
+func New() *Fleet {
+	return &Fleet{renderers: map[string]seen{}, heard: time.Now(), lastSlots: unknownSlots}
+}
+
+// Listen subscribes to heartbeats.
+func (f *Fleet) Listen(conn *nats.Conn) error {
+	sub, err := conn.Subscribe(renderjob.AllHeartbeats, func(m *nats.Msg) {
+		var h renderjob.Heartbeat
+		if json.Unmarshal(m.Data, &h) == nil && h.Renderer != "" {
+			f.Note(h)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("heartbeats: %w", err)
+	}
+	f.sub = sub
+	return nil
+}
+
+// Note takes a heartbeat.
+func (f *Fleet) Note(h renderjob.Heartbeat) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.renderers[h.Renderer] = seen{h, now}
+	f.forgetDead(now)
+	if slots := f.slots(); slots > 0 {
+		f.heard, f.lastSlots = now, slots
+	}
+}
+
+func (f *Fleet) forgetDead(now time.Time) {
+	for name, s := range f.renderers {
+		if now.Sub(s.at) > deadAfter {
+			delete(f.renderers, name)
+		}
+	}
+}
+
+func (f *Fleet) slots() (total int) {
+	for _, s := range f.renderers {
+		if !s.Draining {
+			total += s.Slots
+		}
+	}
+	return total
+}
+
+// Slots is how many renders the living renderers can run at once; while none is
+// known to live, what the last ones could.
+func (f *Fleet) Slots() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	if slots := f.slots(); slots > 0 {
+		return slots
+	}
+	return f.lastSlots
+}
+
+// LaneWorkers is the size of the lane's pool: about one and a half times the
+// slots that serve it, so that renderers always find a next job while the queue
+// behind the pool stays nearly empty.
+func (f *Fleet) LaneWorkers(lane renderjob.Lane) int {
+	return (lane.Cap(f.Slots())*3 + 1) / 2
+}
+
+// GoneFor is how long no renderer lives; 0 while one does.
+func (f *Fleet) GoneFor() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.forgetDead(now)
+	if f.slots() > 0 {
+		return 0
+	}
+	return now.Sub(f.heard)
+}
+
+// Engines are the versions of the engines of the living renderers.
+func (f *Fleet) Engines() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	known := map[string]bool{}
+	var engines []string
+	for _, s := range f.renderers {
+		if !known[s.EngineVersion] {
+			known[s.EngineVersion] = true
+			engines = append(engines, s.EngineVersion)
+		}
+	}
+	return engines
+}

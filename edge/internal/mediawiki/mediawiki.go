@@ -1,0 +1,169 @@
+// Package mediawiki understands the paths of MediaWiki's thumbnails, as
+// Wikimedia's Thumbor plugins do:
+//
+//	/<project>/<language>/thumb/[temp/|archive/]<x>/<xy>/<name>.<ext>/
+//	    [qlow-][lossy-][lossless-][page<n>-][lang<code>-]<width>px-[seek=<n>-]<end>.<format>
+//
+// The prefixes have this order and no other. The end is not looked at beyond
+// its format.
+package mediawiki
+
+import (
+	"crypto/md5" //nolint:gosec // MediaWiki's shards
+	"encoding/hex"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/thumbmill/thumbmill/edge/internal/filters"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Name of the grammar, for metrics.
+const Name = "mediawiki"
+
+var grammar = regexp.MustCompile(`^/(?P<project>[^-/]+)/(?P<language>[^/]+)/thumb/` +
+	`(?:(?P<zone>temp|archive)/)?(?P<shard1>[0-9a-zA-Z]+)/(?P<shard2>[0-9a-zA-Z]+)/` +
+	`(?P<name>[^/]+)\.(?P<ext>[^/.]+)/` +
+	`(?P<thumb>(?P<qlow>qlow-)?(?:lossy-)?(?:lossless-)?(?:page(?P<page>\d+)-)?(?:lang(?P<lang>[0-9a-zA-Z-]+)-)?` +
+	`(?P<width>\d+)px-(?:seek(?:=|%3D|%3d)(?P<seek>\d+)-)?[^/]+\.(?P<format>[^/.]+))$`)
+
+// Parser turns paths into targets.
+type Parser struct {
+	Settings settings.Settings
+}
+
+// path is what the grammar finds in a path.
+type path map[string]string
+
+func match(decoded string) (path, bool) {
+	found := grammar.FindStringSubmatch(decoded)
+	if found == nil {
+		return nil, false
+	}
+	p := path{}
+	for i, name := range grammar.SubexpNames() {
+		if name != "" {
+			p[name] = found[i]
+		}
+	}
+	return p, true
+}
+
+// Parse reads a path as it was received, percent-encoded and without a query.
+func (m Parser) Parse(raw string) (target.Target, error) {
+	decoded, err := url.PathUnescape(raw)
+	if err != nil || !utf8.ValidString(decoded) {
+		return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is not valid UTF-8")
+	}
+	p, ok := match(decoded)
+	if !ok {
+		return target.Target{}, fault.New(fault.NoSuchURL, "the URL is no thumbnail's: neither MediaWiki's nor Thumbor's grammar knows it")
+	}
+	spec, err := m.spec(p)
+	if err != nil {
+		return target.Target{}, err
+	}
+	t := target.Target{
+		Grammar: Name, Spec: spec, Key: m.key(p), XKey: "File:" + p.original(),
+		Disposition: target.Disposition(p.original(), p["format"]),
+		Private:     p["zone"] == "temp" || m.private(p),
+	}
+	if !objectstore.Valid(t.Spec.Original) || !objectstore.Valid(t.Key) {
+		return t, fault.New(fault.BadURL, "the URL names no file that could exist")
+	}
+	return t, target.CheckSize(spec, m.Settings.Edge)
+}
+
+func (p path) original() string { return p["name"] + "." + p["ext"] }
+
+func (m Parser) spec(p path) (thumbnail.Spec, error) {
+	s := target.Base(m.Settings.Render)
+	s.Original = m.original(p)
+	s.Type = thumbnail.TypeOf(p.original())
+	format, ok := thumbnail.ParseFormat(p["format"])
+	if !ok || !s.Type.Converts(format) {
+		return s, fault.New(fault.BadURL, "a thumbnail of a .%s file cannot have the format .%s", p["ext"], p["format"])
+	}
+	s.Format = format
+	if p["qlow"] != "" {
+		s.Quality = m.Settings.Render.QualityLow
+	}
+	if s.Type == thumbnail.TypeJPEG {
+		filters.Apply(&s, m.Settings.Render.DefaultFiltersJPEG)
+		s.Format = format // a filter of the site's does not change what the URL names
+	}
+	s.Lang = strings.ToLower(p["lang"])
+	for field, text := range map[*int]string{&s.Width: p["width"], &s.Page: p["page"]} {
+		n, err := strconv.Atoi("0" + text)
+		if err != nil {
+			return s, fault.New(fault.BadURL, "%s is too large a number", text)
+		}
+		*field = n
+	}
+	if p["seek"] != "" {
+		n, err := strconv.Atoi(p["seek"])
+		if err != nil {
+			return s, fault.New(fault.BadURL, "%s is too large a number", p["seek"])
+		}
+		s.Page = n
+	}
+	if s.Width == 0 {
+		return s, fault.New(fault.BadURL, "a thumbnail is at least one pixel wide")
+	}
+	return s, nil
+}
+
+// container is the name of a zone's container, with its shard where it is sharded.
+func (m Parser) container(p path, zone, shard string) string {
+	name := p["project"] + "-" + p["language"] + "-local-" + zone
+	if slices.Contains(m.Settings.Store.ShardedContainers, name) {
+		return name + "." + shard
+	}
+	return name
+}
+
+// original: a temporary file is sharded by its name without the time in front.
+func (m Parser) original(p path) thumbnail.Location {
+	switch p["zone"] {
+	case "temp":
+		_, name, _ := strings.Cut(p.original(), "!")
+		sum := md5.Sum([]byte(name)) //nolint:gosec // MediaWiki's shards
+		hash := hex.EncodeToString(sum[:])
+		return thumbnail.Location{
+			Container: m.container(p, "temp", hash[:2]),
+			Path:      m.Settings.Store.Originals.Prefix + hash[:1] + "/" + hash[:2] + "/" + p.original(),
+		}
+	case "archive":
+		return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.Settings.Store.Originals.Prefix + "archive/" + p.shards() + p.original()}
+	}
+	return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.Settings.Store.Originals.Prefix + p.shards() + p.original()}
+}
+
+func (p path) shards() string { return p["shard1"] + "/" + p["shard2"] + "/" }
+
+func (m Parser) key(p path) thumbnail.Location {
+	zone, folder := "thumb", ""
+	switch p["zone"] {
+	case "temp":
+		zone, folder = "temp", "thumb/"
+	case "archive":
+		folder = "archive/"
+	}
+	return thumbnail.Location{
+		Container: m.container(p, zone, p["shard2"]),
+		Path:      m.Settings.Store.Thumbnails.Prefix + folder + p.shards() + p.original() + "/" + p["thumb"],
+	}
+}
+
+// private: the settings name the containers of originals, without shards.
+func (m Parser) private(p path) bool {
+	return slices.Contains(m.Settings.Store.PrivateContainers, p["project"]+"-"+p["language"]+"-local-public")
+}

@@ -1,0 +1,155 @@
+package obtain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nuid"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/flight"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// leader takes one flight from the head of the original to the stored thumbnail.
+type leader struct {
+	*Obtainer
+	Request
+	flight *flight.Flight[Thumb]
+	client string
+	times  Times
+}
+
+// lead returns an error only for a refusal that is this client's alone.
+func (l *leader) lead(ctx context.Context) error {
+	original, err := l.head(ctx)
+	if err == nil {
+		err = l.checkFailures(ctx)
+	}
+	if err != nil {
+		l.fail(err)
+		return nil
+	}
+	for range rounds {
+		lease, done, err := l.admit(ctx)
+		if err != nil {
+			return l.refused(err)
+		}
+		if l.storedAs(ctx, original.Version) {
+			if lease != nil {
+				lease.Release()
+			}
+			l.flight.Answer(Thumb{Source: Shared, Times: l.times}, nil)
+			return nil
+		}
+		if !done {
+			defer lease.Release()
+			l.render(ctx, original.Version)
+			return nil
+		}
+		// another's render was over, and its result is not there: once more
+	}
+	l.fail(fault.New(fault.ThumbStore, "other renders of this thumbnail ended without a result"))
+	return nil
+}
+
+func (l *leader) fail(err error) {
+	l.flight.Answer(Thumb{Times: l.times}, err)
+}
+
+// refused tells a refusal of the client from one of everybody.
+func (l *leader) refused(err error) error {
+	if f := fault.Of(err); f.Throttle == string(admission.PerIP) {
+		return f
+	}
+	if errors.Is(err, context.Canceled) {
+		err = fault.Wrap(err, fault.Unavailable, "all who waited have left")
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		err = fault.Wrap(err, fault.Deadline, "the thumbnail was not rendered within %v", l.Settings.Edge.Deadline)
+	}
+	l.fail(err)
+	return nil
+}
+
+func (l *leader) head(ctx context.Context) (objectstore.Info, error) {
+	began := time.Now()
+	info, err := l.Heads.Head(ctx, l.Target.Spec.Original)
+	l.times.add("head", time.Since(began), l.metrics)
+	return info, err
+}
+
+func (l *leader) checkFailures(ctx context.Context) error {
+	began := time.Now()
+	err := l.Failures.Check(ctx, l.Target.Spec, l.Target.Key, l.Fleet.Engines())
+	l.times.add("failure", time.Since(began), l.metrics)
+	if err != nil && !fault.Is(err, fault.Failing) {
+		l.metrics.unremembered.Inc()
+		l.Log.Warn("the failure memory does not answer: the request passes", "request", l.ID, "error", err)
+		return nil
+	}
+	return err
+}
+
+// admit asks the coordinator, as long as somebody waits.
+func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
+	began := time.Now()
+	defer func() { l.times.add("admit", time.Since(began), l.metrics) }()
+	waited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		select {
+		case <-l.flight.Abandoned():
+			cancel()
+		case <-waited.Done():
+		}
+	}()
+	defer func() { cancel(); <-watching }()
+	lane := l.lane()
+	return l.Admitter.Admit(waited, admission.Request{
+		Client: l.client, Original: l.Target.Spec.Original, Type: l.expensive(), Lane: lane,
+		LaneWorkers: l.Fleet.LaneWorkers(lane), Thumbnail: l.Target.Key,
+	})
+}
+
+// expensive gives the original's type if it is an expensive one.
+func (l *leader) expensive() thumbnail.Type {
+	for _, name := range l.Settings.Throttle.Expensive.Types {
+		if name == string(l.Target.Spec.Type) {
+			return l.Target.Spec.Type
+		}
+	}
+	return ""
+}
+
+func (l *leader) lane() renderjob.Lane {
+	if l.expensive() != "" {
+		return renderjob.LaneExpensive
+	}
+	return renderjob.LaneStandard
+}
+
+// storedAs reports whether the thumbnail of this version is in the store.
+func (l *leader) storedAs(ctx context.Context, version string) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookupBound)
+	defer cancel()
+	info, err := l.Thumbnails.Head(ctx, l.Target.Key)
+	return err == nil && info.Meta.OriginalVersion == version
+}
+
+func (l *leader) job(version string) renderjob.Job {
+	limit := l.Settings.Renderer.TimeLimit
+	if l.expensive() != "" {
+		limit = l.Settings.Renderer.TimeLimitExpensive
+	}
+	return renderjob.Job{
+		ID: nuid.Next(), RequestID: l.ID, Lane: l.lane(), Spec: l.Target.Spec, Key: l.Target.Key,
+		OriginalVersion: version, Disposition: l.Target.Disposition, XKey: l.Target.XKey,
+		StartWithinMS: l.Settings.Throttle.QueueWait.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
+	}
+}

@@ -1,0 +1,173 @@
+package obtain
+
+import (
+	"context"
+	"time"
+
+	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	startSlack    = time.Second // for the renderer's own refusal to arrive first
+	lastLook      = time.Second // before the deadline
+	recordTimeout = time.Second
+	restoreWithin = 10 * time.Second
+)
+
+// render has the thumbnail rendered and returns when it is stored, or when that
+// can no longer be hoped for.
+func (l *leader) render(ctx context.Context, version string) {
+	if gone := l.Fleet.GoneFor(); gone > l.Settings.Throttle.QueueWait {
+		l.fail(fault.New(fault.NoRenderer, "no renderer lives"))
+		return
+	}
+	began := time.Now()
+	handle, err := l.Dispatcher.Publish(ctx, l.job(version))
+	l.times.add("publish", time.Since(began), l.metrics)
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	defer handle.Close()
+	w := wait{leader: l, handle: handle, version: version, began: time.Now()}
+	w.run(ctx)
+}
+
+// wait is the time between a job's publishing and its end.
+type wait struct {
+	*leader
+	handle   *dispatch.Handle
+	version  string
+	began    time.Time
+	started  bool
+	answered bool
+}
+
+func (w *wait) run(ctx context.Context) {
+	start := time.NewTimer(w.Settings.Throttle.QueueWait + startSlack)
+	defer start.Stop()
+	deadline, _ := ctx.Deadline()
+	look := time.NewTimer(time.Until(deadline) - lastLook)
+	defer look.Stop()
+	for {
+		abandoned := w.flight.Abandoned()
+		if w.started {
+			abandoned = nil // it is finished and stored, whoever left
+		}
+		over := false
+		select {
+		case r := <-w.handle.Results():
+			over = w.take(ctx, r)
+		case <-w.handle.Reconnected():
+			over = w.foundInStore(ctx) || w.restore(ctx)
+		case <-look.C:
+			over = w.foundInStore(ctx)
+		case <-start.C:
+			over = !w.started && w.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began within %v", w.Settings.Throttle.QueueWait))
+		case <-abandoned:
+			over = w.giveUp(ctx, fault.New(fault.Unavailable, "all who waited have left"))
+			w.started = true // a renderer has it: nobody waits, and it is stored all the same
+		case <-ctx.Done():
+			w.answer(Thumb{}, fault.New(fault.Deadline, "the thumbnail was not rendered within %v", w.Settings.Edge.Deadline))
+			over = true
+		}
+		if over {
+			return
+		}
+	}
+}
+
+func (w *wait) answer(t Thumb, err error) {
+	if !w.answered {
+		w.times.add("render", time.Since(w.began), w.metrics)
+	}
+	w.answered = true
+	t.Times = w.times
+	w.flight.Answer(t, err)
+}
+
+// take follows the job by its results, and reports whether it is over.
+func (w *wait) take(ctx context.Context, r renderjob.Result) (over bool) {
+	switch r.State {
+	case renderjob.StateStarted:
+		w.started = true
+	case renderjob.StateRendered:
+		w.answer(w.thumb(r), nil)
+	case renderjob.StateStored:
+		w.stored(r)
+		return true
+	case renderjob.StateFailed:
+		w.failed(ctx, r)
+		return true
+	}
+	return false
+}
+
+func (w *wait) thumb(r renderjob.Result) Thumb {
+	return Thumb{
+		Image: r.Image, Source: Rendered,
+		Meta: objectstore.Meta{
+			ContentType: r.Format.ContentType(), ETag: r.ETag, Disposition: w.Target.Disposition, XKey: w.Target.XKey,
+			SpecDigest: w.Target.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: w.version, Rendered: r.RenderedAt,
+		},
+	}
+}
+
+// stored ends the flight. Who was not answered yet, since the picture was too
+// large for a message, finds it in the store.
+func (w *wait) stored(r renderjob.Result) {
+	if r.Fault == nil {
+		w.answer(Thumb{Source: Rendered}, nil)
+		return
+	}
+	w.Log.Warn("a thumbnail was rendered and not stored", "request", w.ID, "key", w.Target.Key, "error", r.Fault)
+	w.answer(Thumb{}, r.Fault)
+}
+
+func (w *wait) failed(ctx context.Context, r renderjob.Result) {
+	f := r.Fault
+	if f == nil {
+		f = fault.New(fault.Internal, "a renderer failed without saying why")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := w.Failures.Record(ctx, f, w.Target.Spec, w.Target.Key, r.EngineVersion); err != nil {
+		w.metrics.unremembered.Inc()
+		w.Log.Warn("a failure could not be remembered", "request", w.ID, "error", err)
+	}
+	w.answer(Thumb{}, f)
+}
+
+// foundInStore finds what a lost result would have told.
+func (w *wait) foundInStore(ctx context.Context) bool {
+	if !w.storedAs(ctx, w.version) {
+		return false
+	}
+	w.answer(Thumb{Source: Rendered}, nil)
+	return true
+}
+
+// restore puts the job back if the queue lost it. A failure is no end: the
+// result may still come.
+func (w *wait) restore(ctx context.Context) (over bool) {
+	ctx, cancel := context.WithTimeout(ctx, restoreWithin)
+	defer cancel()
+	if err := w.handle.Restore(ctx); err != nil {
+		w.Log.Warn("the queue could not be asked for a job", "request", w.ID, "error", err)
+	}
+	return false
+}
+
+// giveUp deletes a job that nobody began. When it is gone already, a renderer
+// has it, and the flight goes on.
+func (w *wait) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
+	if !w.handle.Withdraw(ctx) {
+		return false
+	}
+	w.answer(Thumb{}, f)
+	return true
+}

@@ -1,0 +1,59 @@
+package obtain
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Times are the durations of a request's steps, in the order of their ends.
+type Times []Step
+
+// Step is one step's duration.
+type Step struct {
+	Name string
+	Took time.Duration
+}
+
+func (t *Times) add(name string, took time.Duration, m metrics) {
+	*t = append(*t, Step{name, took})
+	m.steps.WithLabelValues(name).Observe(took.Seconds())
+}
+
+func (t Times) plus(more Times) Times {
+	return append(append(Times{}, t...), more...)
+}
+
+// ServerTiming writes the header of that name.
+func (t Times) ServerTiming() string {
+	parts := make([]string, len(t))
+	for i, s := range t {
+		parts[i] = fmt.Sprintf("%s;dur=%.1f", s.Name, float64(s.Took.Microseconds())/1000)
+	}
+	return strings.Join(parts, ", ")
+}
+
+type metrics struct {
+	steps        *prometheus.HistogramVec
+	unremembered prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer, counts func() (flights, waiters int)) metrics {
+	m := metrics{
+		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "thumbmill_step_seconds", Help: "Time of each step of a request.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
+		}, []string{"step"}),
+		unremembered: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "thumbmill_failure_memory_errors_total", Help: "Questions and records that the failure memory did not answer; requests passed.",
+		}),
+	}
+	flights := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flights", Help: "Thumbnails under way on this edge."},
+		func() float64 { n, _ := counts(); return float64(n) })
+	waiters := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flight_waiters", Help: "Requests that wait for a thumbnail on this edge."},
+		func() float64 { _, n := counts(); return float64(n) })
+	r.MustRegister(m.steps, m.unremembered, flights, waiters)
+	return m
+}

@@ -1,0 +1,56 @@
+// Package target is what a URL asks for, whichever grammar it is of: the spec,
+// where the thumbnail is kept, and what its answers say beside the picture.
+package target
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Target is one thumbnail, asked for.
+type Target struct {
+	Grammar     string // thumbor or mediawiki; a label of metrics
+	Spec        thumbnail.Spec
+	Key         thumbnail.Location
+	XKey        string // names the original for purges at the CDN
+	Disposition string // Content-Disposition
+	// Private thumbnails are given only to who knows the secret.
+	Private bool
+	// Skipped are filters that are not known or malformed, as Thumbor skips them.
+	Skipped []string
+}
+
+// Base is the spec that both grammars start from.
+func Base(r settings.Render) thumbnail.Spec {
+	return thumbnail.Spec{
+		Quality: r.Quality, Chroma: r.ChromaSubsampling, Progressive: r.Progressive, MaxAnimatedArea: r.MaxAnimatedArea,
+	}
+}
+
+// CheckSize refuses sizes beyond what the settings allow.
+func CheckSize(s thumbnail.Spec, e settings.Edge) error {
+	if s.Width > e.MaxWidth || s.Height > e.MaxHeight {
+		return fault.New(fault.BadURL, "the size is too large: at most %d × %d is served", e.MaxWidth, e.MaxHeight)
+	}
+	if s.Width*s.Height > e.MaxPixels {
+		return fault.New(fault.BadURL, "the size is too large: at most %d pixels are served", e.MaxPixels)
+	}
+	return nil
+}
+
+// Disposition gives the header for a thumbnail's file name, which browsers use
+// when somebody saves it: the original's name, with the format's extension
+// behind it when that is another one.
+func Disposition(originalPath, format string) string {
+	name := originalPath[strings.LastIndex(originalPath, "/")+1:]
+	ext := name[strings.LastIndex(name, ".")+1:]
+	if format != "" && ext != format {
+		name += "." + format
+	}
+	// Space is %20 in a header's extended value, where a query has "+".
+	return "inline;filename*=UTF-8''" + strings.ReplaceAll(url.QueryEscape(name), "+", "%20")
+}

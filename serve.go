@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/edge"
+	"github.com/thumbmill/thumbmill/loadtest/samples"
+	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// readyWithin is how long the renderer's first heartbeat may take.
+const readyWithin = 20 * time.Second
+
+func serveKeys() map[string]string {
+	return map[string]string{
+		"listen": "edge.listen", "admin-listen": "admin.listen", "coordinator-listen": "coordinator.listen",
+		"nats-listen": "nats.listen", "originals": "store.originals.path", "thumbnails": "store.thumbnails.path",
+	}
+}
+
+func serveCommand() *cobra.Command {
+	var options service.Options
+	var draw bool
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the whole cluster in this process", Args: cobra.NoArgs,
+		Long: "Run an edge, a coordinator, a renderer with a slot for each core, an embedded NATS\n" +
+			"server and two directory stores in this process, on loopback.\n\n" +
+			"A Thumbor path a/b.jpg is the original a/b.jpg below --originals; a MediaWiki\n" +
+			"container is a folder below it. Port 0 takes any free port.",
+		Example: "  thumbmill serve --samples\n  thumbmill serve --originals /srv/media --listen 127.0.0.1:8000",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := options.Load(cmd.Flags(), serveKeys())
+			if err != nil {
+				return err
+			}
+			return serve(s, draw, options.PrintAddresses)
+		},
+	}
+	options.Add(cmd.Flags(), serveKeys())
+	cmd.Flags().BoolVar(&draw, "samples", false, "draw a few originals where they are missing, and print URLs of their thumbnails")
+	return cmd
+}
+
+func serve(s settings.Settings, draw, printAddresses bool) error {
+	log := service.NewLog(s.Log, os.Stderr)
+	var drawn []samples.Sample
+	if draw {
+		var err error
+		if drawn, err = samples.Draw(s.Store.Originals.Path); err != nil {
+			return err
+		}
+	}
+	c := &cluster{settings: s, log: log}
+	return service.Run(c, log, func() {
+		service.Announce(c.addresses(), printAddresses, log, os.Stdout)
+		if draw {
+			invite(drawn, c.addresses())
+		}
+	})
+}
+
+// invite prints what a newcomer can click on.
+func invite(drawn []samples.Sample, addresses map[string]string) {
+	base := addresses["http"]
+	fmt.Fprintln(os.Stderr, "\nThumbnails to look at (the first time rendered, then served from the store):")
+	for _, s := range drawn {
+		fmt.Fprintf(os.Stderr, "  %s/unsafe/330x/%s   (%s)\n", base, s.Name, s.Shows)
+	}
+	fmt.Fprintf(os.Stderr, "  %s/unsafe/300x300/smart/filters:format(webp)/landscape.jpg   (cut to a square, as WebP)\n", base)
+	fmt.Fprintf(os.Stderr, "  %s/wikipedia/commons/thumb/a/ab/Landscape.jpg/330px-Landscape.jpg   (MediaWiki's path)\n", base)
+	fmt.Fprintf(os.Stderr, "Health:   %s/healthcheck\nReady:    %s/readyz\nMetrics:  %s/metrics\n\nCtrl-C stops everything.\n",
+		base, addresses["admin"], addresses["admin"])
+}
+
+// cluster is every role in one process, over the same protocols as on many
+// machines. It is a service.Part.
+type cluster struct {
+	settings settings.Settings
+	log      *slog.Logger
+	started  service.Parts
+
+	admin       *service.Admin
+	queue       *embedded.Server
+	coordinator *coordinator.Coordinator
+	edge        *edge.Edge
+	nats        []nats.Option
+	stores      open.Stores
+}
+
+// Start brings up one role after the other: those that are asked before those
+// that ask, and HTTP when all are ready.
+func (c *cluster) Start(ctx context.Context) error {
+	for _, step := range []func() error{c.startAdmin, c.startQueue, c.startStores, c.startCoordinator, c.startRenderer, c.startEdge} {
+		if err := errors.Join(step(), ctx.Err()); err != nil {
+			return errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	return nil
+}
+
+// Stop stops them, last first.
+func (c *cluster) Stop(ctx context.Context) error { return c.started.Stop(ctx) }
+
+func (c *cluster) run(p service.Part) error {
+	c.started = append(c.started, p)
+	return p.Start(context.Background())
+}
+
+func (c *cluster) metrics(role string) prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"role": role}, c.admin.Registry)
+}
+
+func (c *cluster) startAdmin() (err error) {
+	if c.admin, err = service.NewAdmin(c.settings.Admin.Listen, c.log); err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	return c.run(c.admin)
+}
+
+func (c *cluster) startQueue() (err error) {
+	if c.settings.NATS.URL != "" {
+		return nil // somebody else's
+	}
+	if c.queue, err = embedded.New(c.settings.NATS.Listen, c.log); err != nil {
+		return err
+	}
+	c.nats = append(c.nats, c.queue.Option())
+	return c.run(c.queue)
+}
+
+func (c *cluster) startStores() (err error) {
+	if c.stores, err = open.New(c.settings.Store); err != nil {
+		return err
+	}
+	return c.run(service.Closer(c.stores.Close))
+}
+
+func (c *cluster) startCoordinator() (err error) {
+	c.coordinator, err = coordinator.New(coordinator.Config{
+		Listen: c.settings.Coordinator.Listen, Log: c.log, Metrics: c.metrics("coordinator"),
+	})
+	if err != nil {
+		return err
+	}
+	if len(c.settings.Coordinator.Servers) == 0 {
+		c.settings.Coordinator.Servers = []string{c.coordinator.Addr()}
+	}
+	return c.run(c.coordinator)
+}
+
+func (c *cluster) startRenderer() error {
+	r, err := renderer.New(renderer.Config{
+		Settings: c.settings, Stores: c.stores, NATS: c.nats, Log: c.log, Metrics: c.metrics("renderer"),
+	})
+	if err != nil {
+		return err
+	}
+	return c.run(r)
+}
+
+func (c *cluster) startEdge() (err error) {
+	c.edge, err = edge.New(edge.Config{
+		Settings: c.settings, Stores: c.stores, NATS: c.nats, Log: c.log, Metrics: c.metrics("edge"),
+	})
+	if err != nil {
+		return err
+	}
+	c.admin.Check("edge", c.edge.Ready)
+	for deadline := time.Now().Add(readyWithin); c.edge.Ready() != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("the cluster is not ready: %w", c.edge.Ready()), c.edge.Stop(context.Background()))
+		}
+	}
+	return c.run(c.edge)
+}
+
+// addresses are those in use; nats is empty when the embedded server takes
+// connections from this process alone.
+func (c *cluster) addresses() map[string]string {
+	url := c.settings.NATS.URL
+	if c.queue != nil {
+		url = c.queue.URL()
+	}
+	return map[string]string{
+		"http": "http://" + c.edge.Addr(), "admin": "http://" + c.admin.Addr(),
+		"coordinator": c.coordinator.Addr(), "nats": url,
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/signature"
+)
+
+func signCommand() *cobra.Command {
+	var options service.Options
+	var base string
+	cmd := &cobra.Command{
+		Use: "sign PATH…", Short: "Sign Thumbor URLs with edge.security_key", Args: cobra.MinimumNArgs(1),
+		Long: "Print the signed form of each path. A path is what follows the signature in the URL,\n" +
+			"percent-encoded as it will be sent: 330x/filters:quality(80)/Cat.jpg\n\n" +
+			"The key is taken from the settings: edge.security_key in --config, or the\n" +
+			"environment variable THUMBMILL_EDGE_SECURITY_KEY. It is never an argument, which\n" +
+			"everybody on the machine could read.",
+		Example: "  THUMBMILL_EDGE_SECURITY_KEY=… thumbmill sign --base https://thumbs.example 330x/Cat.jpg",
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			s, err := options.Load(cmd.Flags(), nil)
+			if err != nil {
+				return err
+			}
+			if s.Edge.SecurityKey == "" {
+				return errors.New("edge.security_key is not set: there is no default key")
+			}
+			for _, path := range paths {
+				path = strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/")
+				fmt.Fprintf(cmd.OutOrStdout(), "%s/%s/%s\n", strings.TrimSuffix(base, "/"), signature.Sign(string(s.Edge.SecurityKey), path), path)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&options.Config, "config", "", "file, or folder of *.yaml, with settings")
+	cmd.Flags().StringVar(&base, "base", "", "what to put before the path: https://thumbs.example")
+	return cmd
+}
