@@ -1,0 +1,203 @@
+package thumbor
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/signature"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func parser(key string) Parser {
+	s := settings.Default()
+	s.Edge.SecurityKey = settings.Secret(key)
+	return Parser{s}
+}
+
+func TestGrammar(t *testing.T) {
+	type spec = thumbnail.Spec
+	for path, want := range map[string]spec{
+		"Cat.jpg":                      {Enlarge: true},
+		"330x/Cat.jpg":                 {Width: 330, Enlarge: true},
+		"x200/Cat.jpg":                 {Height: 200, Enlarge: true},
+		"0x0/Cat.jpg":                  {Enlarge: true},
+		"-300x-200/Cat.jpg":            {Width: 300, Height: 200, FlipX: true, FlipY: true, Enlarge: true},
+		"-x-/Cat.jpg":                  {FlipX: true, FlipY: true, Enlarge: true},
+		"origx200/Cat.jpg":             {OriginalWidth: true, Height: 200, Enlarge: true},
+		"300xorig/Cat.jpg":             {Width: 300, OriginalHeight: true, Enlarge: true},
+		"fit-in/300x200/Cat.jpg":       {Width: 300, Height: 200, Fit: thumbnail.FitIn},
+		"full-fit-in/300x200/Cat.jpg":  {Width: 300, Height: 200, Fit: thumbnail.FitFull, Enlarge: true},
+		"adaptive-fit-in/3x2/Cat.jpg":  {Width: 3, Height: 2, Fit: thumbnail.FitIn, Adaptive: true},
+		"10x20:30x40/300x200/Cat.jpg":  {Width: 300, Height: 200, Enlarge: true, Crop: &thumbnail.Rect{Left: 10, Top: 20, Right: 30, Bottom: 40}},
+		"trim/300x200/Cat.jpg":         {Width: 300, Height: 200, Enlarge: true, Trim: &thumbnail.Trim{Corner: "top-left"}},
+		"trim:bottom-right:50/Cat.jpg": {Enlarge: true, Trim: &thumbnail.Trim{Corner: "bottom-right", Tolerance: 50}},
+		"trim:7/Cat.jpg":               {Enlarge: true, Trim: &thumbnail.Trim{Corner: "top-left", Tolerance: 7}},
+		"3x2/left/top/smart/Cat.jpg":   {Width: 3, Height: 2, HAlign: "left", VAlign: "top", Smart: true, Enlarge: true},
+		"3x2/center/middle/Cat.jpg":    {Width: 3, Height: 2, Enlarge: true},
+		"3x2/filters:format(webp):page(2):lang(FR)/Cat.jpg": {Width: 3, Height: 2, Enlarge: true, Format: "webp", Page: 2, Lang: "fr"},
+		"filters:rotate(-90):rotate(360):flip(x):crop(1,2,3,4)/Cat.jpg": {Enlarge: true, Operations: []thumbnail.Operation{
+			{Name: "rotate", Args: []int{270}}, {Name: "flip", Axis: "x"}, {Name: "crop", Args: []int{1, 2, 3, 4}},
+		}},
+		"filters:conditional_sharpen(0.0,0.8,1.0,0.0,0.85)/Cat.jpg": {Enlarge: true, Sharpen: &thumbnail.Sharpen{Sigma: .8, Amount: 1, Ratio: .85}},
+	} {
+		want.Original, want.Type = thumbnail.Location{Path: "Cat.jpg"}, thumbnail.TypeJPEG
+		want.Quality, want.Chroma, want.MaxAnimatedArea = 87, "4:2:0", 100_000_000
+		got, err := parser("").Parse("/unsafe/"+path, true)
+		if err != nil || !reflect.DeepEqual(got.Spec, want) {
+			t.Errorf("%s:\n got %+v, %v\nwant %+v", path, got.Spec, err, want)
+		}
+	}
+}
+
+func TestImages(t *testing.T) {
+	for path, want := range map[string]string{
+		"330x/a/b/c.png":               "a/b/c.png",
+		"330x/a%20b%2Fc.png":           "a b/c.png",
+		"300x200x/c.png":               "300x200x/c.png", // no size, and so part of the name
+		"330x/filters:/c.png":          "filters:/c.png",
+		"3x2/Käse.png":                 "Käse.png",
+		"smart/left/c.png":             "left/c.png", // the order is fixed
+		"330x/%68ash/c.png":            "hash/c.png",
+		"filters:quality(80)/c(1).png": "c(1).png",
+	} {
+		got, err := parser("").Parse("/unsafe/"+path, true)
+		if err != nil || got.Spec.Original.Path != want {
+			t.Errorf("%s: %q, %v", path, got.Spec.Original.Path, err)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for path, want := range map[string]fault.Kind{
+		"":                            fault.BadURL,
+		"../etc/passwd":               fault.BadURL,
+		"330x/a/%2e%2e/b.jpg":         fault.BadURL,
+		"/etc/passwd":                 fault.BadURL,
+		"a//b.jpg":                    fault.BadURL,
+		"a%00.jpg":                    fault.BadURL,
+		"%ff.jpg":                     fault.BadURL,
+		"99999x/a.jpg":                fault.BadURL,
+		"8000x8000/a.jpg":             fault.BadURL,
+		"99999999999999999999x/a.jpg": fault.BadURL,
+		"meta/330x/a.jpg":             fault.BadURL,
+		strings.Repeat("a", 300):      fault.BadURL,
+	} {
+		if _, err := parser("").Parse("/unsafe/"+path, true); !fault.Is(err, want) {
+			t.Errorf("%q: %v, want %s", path, err, want)
+		}
+	}
+}
+
+func TestFiltersThatAreSkippedAreNamed(t *testing.T) {
+	got, err := parser("").Parse("/unsafe/filters:blur(3):quality(abc):rotate(45):quality(70):sp%09ace(1)/a.jpg", true)
+	want := []string{"blur", "quality", "rotate", "sp?ace"}
+	if err != nil || !reflect.DeepEqual(got.Skipped, want) || got.Spec.Quality != 70 {
+		t.Errorf("skipped %q, quality %d, %v", got.Skipped, got.Spec.Quality, err)
+	}
+}
+
+func TestWhoMayAskUnsigned(t *testing.T) {
+	open := parser("key")
+	open.Settings.Edge.AllowUnsafe = true
+	for name, c := range map[string]struct {
+		parser Parser
+		local  bool
+		ok     bool
+	}{
+		"no key, this machine": {parser(""), true, true},
+		"no key, elsewhere":    {parser(""), false, false},
+		"a key, this machine":  {parser("key"), true, false},
+		"a key, elsewhere":     {parser("key"), false, false},
+		"allowed to all":       {open, false, true},
+	} {
+		_, err := c.parser.Parse("/unsafe/330x/a.jpg", c.local)
+		if ok := err == nil; ok != c.ok || !ok && !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSignatures(t *testing.T) {
+	const key, path = "my-security-key", "300x200/my.server.com/some/path/to/image.jpg"
+	const valid = "8ammJH8D-7tXy6kU3lTvoXlhu4o="
+	p := parser(key)
+	for name, c := range map[string]struct {
+		path string
+		want fault.Kind
+	}{
+		"documented":           {valid + "/" + path, ""},
+		"quoted":               {strings.ReplaceAll(valid, "=", "%3D") + "/" + path, ""},
+		"another path":         {valid + "/3000x200/my.server.com/some/path/to/image.jpg", fault.Forbidden},
+		"otherwise encoded":    {valid + "/" + strings.ReplaceAll(path, "server", "%73erver"), fault.Forbidden},
+		"injected again":       {valid + "/" + valid + "/" + path, fault.Forbidden},
+		"injected in the path": {valid + "/300x200/" + valid + "/my.server.com/some/path/to/image.jpg", fault.Forbidden},
+		"wrong":                {strings.Repeat("A", 27) + "=/" + path, fault.Forbidden},
+	} {
+		if !Mine("/" + c.path) {
+			t.Errorf("%s: taken for another grammar", name)
+		}
+		_, err := p.Parse("/"+c.path, true)
+		if c.want == "" && err != nil || c.want != "" && !fault.Is(err, c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if _, err := parser("").Parse("/"+signature.Sign("", path)+"/"+path, true); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("a signature with an empty key: %v", err)
+	}
+}
+
+func TestOneKeyForOneMeaning(t *testing.T) {
+	key := func(path string) string {
+		got, err := parser("").Parse("/unsafe/"+path, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Key.Path
+	}
+	same := []string{"330x/a.jpg", "330x0/a.jpg", "330x/center/middle/a.jpg", "330x/filters:quality(87)/a.jpg", "330x/filters:nonsense(1)/a.jpg", "330x/%61.jpg"}
+	for _, path := range same {
+		if key(path) != key(same[0]) {
+			t.Errorf("%s has a key of its own", path)
+		}
+	}
+	for _, path := range []string{"331x/a.jpg", "330x/filters:quality(86)/a.jpg", "fit-in/330x/a.jpg", "330x/b.jpg"} {
+		if key(path) == key(same[0]) {
+			t.Errorf("%s shares a key", path)
+		}
+	}
+}
+
+func TestMediaWikisPrivateContainersStayPrivate(t *testing.T) {
+	p := parser("")
+	p.Settings.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
+	for path, want := range map[string]bool{
+		"wikipedia-office-local-public/a/ab/A.png":    true,
+		"wikipedia-office-local-public.ab/a/ab/A.png": true,
+		"wikipedia-en-local-temp/a/ab/A.png":          true,
+		"wikipedia-en-local-public/a/ab/A.png":        false,
+	} {
+		got, err := p.Parse("/unsafe/330x/"+path, true)
+		if err != nil || got.Private != want {
+			t.Errorf("%s: private is %v, %v", path, got.Private, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("/unsafe/trim:bottom-right:50/1x2:3x4/adaptive-full-fit-in/-300x-orig/left/top/smart/filters:quality(80):rotate(90)/a/b.jpg")
+	f.Add("/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/my.server.com/some/path/to/image.jpg")
+	f.Add("/unsafe/filters:conditional_sharpen(.,.,.,.,.)/x")
+	f.Fuzz(func(t *testing.T, path string) {
+		got, err := parser("").Parse(path, true)
+		if err == nil && (!objectstore.Valid(got.Spec.Original) || !objectstore.Valid(got.Key)) {
+			t.Errorf("%q gives %+v", path, got)
+		}
+		if err != nil && fault.Of(err).Kind == fault.Internal {
+			t.Errorf("%q: %v", path, err)
+		}
+	})
+}

@@ -1,0 +1,125 @@
+// Package servers starts the real servers that tests of the boundaries run
+// against: memcached, poolcounterd and Swift, from Debian's packages, each on
+// loopback and ended with its test. A test whose server is not installed is
+// skipped and says so; make test installs them.
+package servers
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const startWithin = 30 * time.Second
+
+// Memcached starts a memcached and gives its address.
+func Memcached(t testing.TB) string {
+	t.Helper()
+	address, _ := StartMemcached(t, freeAddress(t))
+	return address
+}
+
+// StartMemcached starts a memcached at an address, and gives a function that
+// kills it.
+func StartMemcached(t testing.TB, address string) (string, func()) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(address)
+	kill := start(t, nil, "memcached", "-u", "root", "-l", host, "-p", port, "-U", "0", "-m", "16")
+	await(t, address)
+	return address, kill
+}
+
+// Poolcounterd starts the original coordinator and gives its address. The daemon
+// takes its listener as standard input, which is how it gets a port of its own.
+func Poolcounterd(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close() // the file holds the socket
+	start(t, file, "poolcounterd")
+	_ = file.Close()
+	await(t, address)
+	return address
+}
+
+// start runs a server until the test's end; the function kills it before.
+func start(t testing.TB, stdin *os.File, name string, args ...string) func() {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("%s is not installed: run `make deps`", name)
+	}
+	var output bytes.Buffer
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if stdin != nil {
+		cmd.Stdin = stdin
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		// PDEATHSIG follows the thread that forked: it stays here until the end.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(ended)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	kill := func() { _ = cmd.Process.Kill(); <-ended }
+	t.Cleanup(func() {
+		kill()
+		if t.Failed() && output.Len() > 0 {
+			t.Logf("%s said:\n%s", name, output.String())
+		}
+	})
+	return kill
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// await waits until something listens.
+func await(t testing.TB, address string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startWithin)
+	defer cancel()
+	var d net.Dialer
+	for {
+		conn, err := d.DialContext(ctx, "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal(fmt.Errorf("nothing listens at %s: %w", address, err))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
