@@ -181,14 +181,27 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	if err != nil {
 		return err
 	}
-	err = s.put(ctx, container, path, body, meta)
+	put := func() error { return s.put(ctx, container, path, body, meta) }
+	err = twice(ctx, put)
 	if s.create && (errors.Is(err, swift.ObjectNotFound) || errors.Is(err, swift.ContainerNotFound)) {
-		if err := s.conn.ContainerCreate(ctx, container, nil); err != nil {
-			return translate(err)
+		err = twice(ctx, func() error { return s.conn.ContainerCreate(ctx, container, nil) })
+		if err == nil {
+			err = twice(ctx, put)
 		}
-		err = s.put(ctx, container, path, body, meta)
 	}
 	return translate(err)
+}
+
+// twice tries again when there was no answer: Swift may have closed an idle
+// connection, and net/http repeats no PUT by itself. Writing the same again does
+// no harm.
+func twice(ctx context.Context, call func() error) error {
+	err := call()
+	var answered *swift.Error
+	if err == nil || errors.As(err, &answered) || ctx.Err() != nil {
+		return err
+	}
+	return call()
 }
 
 func (s *Store) put(ctx context.Context, container, path string, body []byte, meta objectstore.Meta) error {

@@ -1,0 +1,112 @@
+"""A throw-away OpenStack Swift of one node, on loopback, for tests.
+
+usage: launch_swift.py FOLDER PORT     (PORT … PORT+3 are used; memcached's address is
+                                 in the environment variable MEMCACHED)
+
+It runs Debian's python3-swift: builds the rings, writes the configuration, and
+forks one process for each of the object, container and account servers and the
+proxy. It ends all of them when it is told to end.
+"""
+import ctypes
+import getpass
+import os
+import signal
+import sys
+
+folder, first = sys.argv[1], int(sys.argv[2])
+ports = {"object": first + 1, "container": first + 2, "account": first + 3, "proxy": first}
+
+COMMON = """[DEFAULT]
+swift_dir = {folder}
+devices = {folder}/devices
+recon_cache_path = {folder}
+mount_check = false
+disable_fallocate = true
+fallocate_reserve = 0
+bind_ip = 127.0.0.1
+bind_port = {port}
+workers = 0
+user = {user}
+log_level = ERROR
+"""
+
+# allowed_headers replaces Swift's own list, which therefore stands here too.
+BACKEND = """[pipeline:main]
+pipeline = {name}-server
+[app:{name}-server]
+use = egg:swift#{name}
+allowed_headers = Content-Disposition, Content-Encoding, X-Delete-At, X-Object-Manifest, X-Static-Large-Object, Cache-Control, Xkey
+"""
+
+PROXY = """[pipeline:main]
+pipeline = catch_errors gatekeeper healthcheck cache tempauth proxy-server
+[app:proxy-server]
+use = egg:swift#proxy
+account_autocreate = true
+node_timeout = 3
+recoverable_node_timeout = 3
+[filter:catch_errors]
+use = egg:swift#catch_errors
+[filter:gatekeeper]
+use = egg:swift#gatekeeper
+[filter:healthcheck]
+use = egg:swift#healthcheck
+[filter:cache]
+use = egg:swift#memcache
+memcache_servers = {memcached}
+[filter:tempauth]
+use = egg:swift#tempauth
+user_test_tester = testing .admin
+"""
+
+
+def prepare():
+    """Write the configuration and the rings: one device, one replica."""
+
+    os.makedirs(folder + "/devices/d1", exist_ok=True)
+    with open(folder + "/swift.conf", "w") as f:
+        f.write("[swift-hash]\nswift_hash_path_prefix = t\nswift_hash_path_suffix = t\n[storage-policy:0]\nname = one\ndefault = yes\n")
+    values = dict(folder=folder, user=getpass.getuser(), memcached=os.environ["MEMCACHED"])
+    for name, port in ports.items():
+        body = PROXY if name == "proxy" else BACKEND
+        with open("%s/%s-server.conf" % (folder, name), "w") as f:
+            f.write((COMMON + body).format(name=name, port=port, **values))
+
+
+def rings():
+    from swift.common.ring import RingBuilder
+
+    for name in ("object", "container", "account"):
+        builder = RingBuilder(3, 1, 0)
+        builder.add_dev(dict(id=0, region=1, zone=1, weight=1, ip="127.0.0.1", port=ports[name],
+                             replication_ip="127.0.0.1", replication_port=ports[name], device="d1", meta=""))
+        builder.rebalance()
+        builder.get_ring().save("%s/%s.ring.gz" % (folder, name))
+
+
+def serve(name):
+    """Become one server; it dies with its parent."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    from swift.common.wsgi import run_wsgi
+
+    os._exit(run_wsgi("%s/%s-server.conf" % (folder, name), name + "-server", verbose=False) or 0)
+
+
+prepare()
+import swift.common.utils
+
+swift.common.utils.set_swift_dir(folder)  # swift.conf is looked for in /etc/swift otherwise
+os.fsync = os.fdatasync = lambda fd: None  # nothing here outlives the test
+rings()
+import swift.account.server  # noqa: E402,F401  imported once, before the forks
+import swift.container.server  # noqa: E402,F401
+import swift.obj.server  # noqa: E402,F401
+import swift.proxy.server  # noqa: E402,F401
+
+children = []
+for name in ("object", "container", "account", "proxy"):
+    pid = os.fork()
+    if pid == 0:
+        serve(name)
+    children.append(pid)
+os.wait()

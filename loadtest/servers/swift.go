@@ -1,0 +1,107 @@
+package servers
+
+import (
+	_ "embed" // the launcher
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+//go:embed launch_swift.py
+var swiftLauncher []byte
+
+// Debian's Python, never another one: python3-swift belongs to it.
+const python = "/usr/bin/python3"
+
+// Swift starts a real Swift of one node, in about five seconds, and gives the
+// settings of an account in it.
+func Swift(t testing.TB) settings.Bucket {
+	t.Helper()
+	if exec.Command(python, "-c", "import swift.proxy.server").Run() != nil {
+		t.Skip("Swift is not installed: run `make deps`")
+	}
+	memcached := Memcached(t)
+	dir := memoryDir(t)
+	script := filepath.Join(dir, "launch.py")
+	if err := os.WriteFile(script, swiftLauncher, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := freePorts(t, 4)
+	t.Setenv("MEMCACHED", memcached)
+	start(t, nil, python, "-W", "ignore", script, dir, strconv.Itoa(port))
+	base := "http://127.0.0.1:" + strconv.Itoa(port)
+	for i := range 4 {
+		await(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
+	}
+	awaitAuth(t, base)
+	return settings.Bucket{
+		Kind: "swift", AuthURL: base + "/auth/v1.0", User: "test:tester", Key: "testing",
+		Container: "default", CreateAll: true,
+	}
+}
+
+// memoryDir is a folder in memory where there is one: Swift on a disk is several
+// times slower.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "thumbmill-swift-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// freePorts finds n free ports in a row. Swift's servers share ports with
+// others that listen as they do, so that a collision would not be an error.
+func freePorts(t testing.TB, n int) int {
+	t.Helper()
+	for range 50 {
+		first, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.Addr().(*net.TCPAddr).Port
+		all := []net.Listener{first}
+		for i := 1; i < n; i++ {
+			next, listenErr := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
+			if err = errors.Join(err, listenErr); listenErr == nil {
+				all = append(all, next)
+			}
+		}
+		for _, l := range all {
+			_ = l.Close()
+		}
+		if err == nil {
+			return port
+		}
+	}
+	t.Fatal("no free ports in a row")
+	return 0
+}
+
+func awaitAuth(t testing.TB, base string) {
+	t.Helper()
+	client := &http.Client{Timeout: 2 * time.Second}
+	defer client.CloseIdleConnections()
+	for deadline := time.Now().Add(startWithin); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		request, _ := http.NewRequest(http.MethodGet, base+"/auth/v1.0", nil)
+		request.Header.Set("X-Auth-User", "test:tester")
+		request.Header.Set("X-Auth-Key", "testing")
+		if response, err := client.Do(request); err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+	t.Fatal("Swift does not let anybody in")
+}
