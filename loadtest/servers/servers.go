@@ -22,7 +22,7 @@ const startWithin = 30 * time.Second
 // Memcached starts a memcached and gives its address.
 func Memcached(t testing.TB) string {
 	t.Helper()
-	address, _ := StartMemcached(t, freeAddress(t))
+	address, _ := StartMemcached(t, FreeAddress(t))
 	return address
 }
 
@@ -95,7 +95,8 @@ func start(t testing.TB, stdin *os.File, name string, args ...string) func() {
 	return kill
 }
 
-func freeAddress(t testing.TB) string {
+// FreeAddress is an address on loopback that nobody listens at.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -208,8 +208,8 @@ func (f *Flight[T]) refuse(client string, err error) {
 	f.waiters = others
 }
 
-// Answer answers all who wait and all who join while the leader goes on. Only
-// the first call counts.
+// Answer answers all who wait and, with a value, all who join while the leader
+// goes on; who comes after an error starts anew. Only the first call counts.
 func (f *Flight[T]) Answer(value T, err error) {
 	f.group.mu.Lock()
 	defer f.group.mu.Unlock()
@@ -217,6 +217,9 @@ func (f *Flight[T]) Answer(value T, err error) {
 		return
 	}
 	f.answered, f.outcome = true, outcome[T]{value, err}
+	if err != nil {
+		f.remove()
+	}
 	for _, w := range f.waiters {
 		w.answer <- f.outcome
 		f.group.forget(w)

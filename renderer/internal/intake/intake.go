@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	pullWait       = 2 * time.Second // a drain waits as long for the pulls under way
+	pullWait       = time.Second // a drain waits as long for the pulls under way
 	pause          = 200 * time.Millisecond
 	publishTimeout = 3 * time.Second
 	calibrateEvery = 5 * time.Second

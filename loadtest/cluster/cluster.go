@@ -1,0 +1,363 @@
+// Package cluster starts clusters of many edges, coordinators and renderers in
+// one test process, over the protocols that they speak on many machines, and
+// disturbs them. Its tests are the system tests: each row of the table of events
+// in DESIGN.md is one.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/edge"
+	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const patience = 30 * time.Second
+
+// Options says what a cluster is made of. Zero means one of each.
+type Options struct {
+	Edges, Coordinators, Renderers int
+	// Settings changes the defaults.
+	Settings func(*settings.Settings)
+	// Stores replaces the directories below the test's folder.
+	Stores *open.Stores
+	// EdgeNATS replaces the URL by which edges reach the queue: a Link's.
+	EdgeNATS func(url string) string
+}
+
+// Cluster is a running one. It stops with its test, and fails it when it leaves
+// anything behind.
+type Cluster struct {
+	t            testing.TB
+	Dir          string // originals and thumbnails are below it
+	Settings     settings.Settings
+	Log          *slog.Logger
+	Queue        *embedded.Server
+	Stores       open.Stores
+	Hooks        *Hooks
+	Coordinators []*coordinator.Coordinator
+	Renderers    []*renderer.Renderer
+	Edges        []*Edge
+}
+
+// Edge is an edge with its own metrics.
+type Edge struct {
+	*edge.Edge
+	Registry *prometheus.Registry
+	stopped  bool
+}
+
+// Start starts a cluster and waits until it is ready.
+func Start(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, Dir: t.TempDir(), Settings: defaults(), Log: NewLog(t), Hooks: &Hooks{}}
+	c.Settings.Store.Originals.Path = filepath.Join(c.Dir, "originals")
+	c.Settings.Store.Thumbnails.Path = filepath.Join(c.Dir, "thumbnails")
+	c.Settings.Renderer.TempDir = filepath.Join(c.Dir, "temp")
+	if o.Settings != nil {
+		o.Settings(&c.Settings)
+	}
+	c.startQueue()
+	c.openStores(o.Stores)
+	for range max(1, o.Coordinators) {
+		c.AddCoordinator()
+	}
+	for range max(1, o.Renderers) {
+		c.AddRenderer()
+	}
+	for range max(1, o.Edges) {
+		c.AddEdge(o.EdgeNATS)
+	}
+	c.t.Cleanup(c.assertNothingLeft)
+	return c
+}
+
+// defaults are small: one slot a renderer, so that tests know what waits.
+func defaults() settings.Settings {
+	s := settings.Default()
+	s.Edge.Listen, s.Coordinator.Listen, s.NATS.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	s.Edge.TrustedProxies = []string{"127.0.0.1"} // tests say in X-Forwarded-For who they are
+	s.Edge.AllowUnsafe = true
+	s.Edge.Revalidate = 0
+	s.Renderer.Slots, s.Renderer.Ahead = 1, 0
+	return s
+}
+
+// must ends the test on an error.
+func (c *Cluster) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *Cluster) startQueue() {
+	var err error
+	c.Queue, err = embedded.New(c.Settings.NATS.Listen, c.Log)
+	c.must(err)
+	c.Settings.NATS.URL = c.Queue.URL()
+	c.t.Cleanup(func() { _ = c.Queue.Stop(context.Background()) })
+}
+
+// RestartQueue ends the NATS server, and starts one that remembers nothing at
+// the same address.
+func (c *Cluster) RestartQueue() {
+	c.t.Helper()
+	address := c.Queue.URL()[len("nats://"):]
+	c.must(c.Queue.Stop(context.Background()))
+	var err error
+	c.Queue, err = embedded.New(address, c.Log)
+	c.must(err)
+}
+
+func (c *Cluster) openStores(given *open.Stores) {
+	var err error
+	if given != nil {
+		c.Stores = *given
+	} else {
+		c.Stores, err = open.New(c.Settings.Store)
+		c.must(err)
+		c.t.Cleanup(func() { _ = c.Stores.Close() })
+	}
+	c.Stores.Originals = hooked{c.Stores.Originals, c.Hooks, "originals"}
+	c.Stores.Thumbnails = hooked{c.Stores.Thumbnails, c.Hooks, "thumbnails"}
+}
+
+func (c *Cluster) run(p service.Part) {
+	c.t.Helper()
+	c.must(p.Start(c.t.Context()))
+	c.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := p.Stop(ctx); err != nil {
+			c.t.Errorf("stop: %v", err)
+		}
+	})
+}
+
+// AddCoordinator starts one more, last in the list of edges that start later.
+func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
+	c.t.Helper()
+	co, err := coordinator.New(coordinator.Config{Listen: c.Settings.Coordinator.Listen, Log: c.Log, Metrics: prometheus.NewRegistry()})
+	c.must(err)
+	c.run(co)
+	c.Coordinators = append(c.Coordinators, co)
+	c.Settings.Coordinator.Servers = append(c.Settings.Coordinator.Servers, co.Addr())
+	return co
+}
+
+// AddRenderer starts one more.
+func (c *Cluster) AddRenderer() *renderer.Renderer {
+	c.t.Helper()
+	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: prometheus.NewRegistry()})
+	c.must(err)
+	c.run(r)
+	c.Renderers = append(c.Renderers, r)
+	return r
+}
+
+// AddEdge starts one more and waits until it has heard of a renderer.
+func (c *Cluster) AddEdge(natsURL func(string) string) *Edge {
+	c.t.Helper()
+	s := c.Settings
+	if natsURL != nil {
+		s.NATS.URL = natsURL(s.NATS.URL)
+	}
+	e := &Edge{Registry: prometheus.NewRegistry()}
+	var err error
+	e.Edge, err = edge.New(edge.Config{Settings: s, Stores: c.Stores, Log: c.Log, Metrics: e.Registry})
+	c.must(err)
+	c.run(e)
+	Eventually(c.t, "the edge is ready", func() bool { return e.Ready() == nil })
+	c.Edges = append(c.Edges, e)
+	return e
+}
+
+// Original writes an original.
+func (c *Cluster) Original(name string, body []byte, err error) {
+	c.t.Helper()
+	path := filepath.Join(c.Settings.Store.Originals.Path, name)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(path, body, 0o600)
+	}
+	c.must(err)
+}
+
+// Answer is what a request got.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	Err    error
+}
+
+// Get asks an edge for a path, as the given client.
+func (c *Cluster) Get(ctx context.Context, e *Edge, path, client string) Answer {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Addr()+path, nil)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	request.Header.Set("X-Forwarded-For", client)
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	return Answer{response.StatusCode, response.Header, body, err}
+}
+
+// Wants fails the test unless the answer has the status.
+func (a Answer) Wants(t testing.TB, status int) {
+	t.Helper()
+	if a.Err != nil || a.Status != status {
+		t.Errorf("%d %q %v, want %d", a.Status, a.Body[:min(len(a.Body), 200)], a.Err, status)
+	}
+}
+
+// Go asks in the background.
+func (c *Cluster) Go(ctx context.Context, e *Edge, path, client string) <-chan Answer {
+	answer := make(chan Answer, 1)
+	go func() { answer <- c.Get(ctx, e, path, client) }()
+	return answer
+}
+
+// Jobs is how many jobs the stream holds, those in renderers' hands included.
+func (c *Cluster) Jobs() int {
+	c.t.Helper()
+	conn, err := nats.Connect(c.Queue.URL())
+	c.must(err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	c.must(err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	stream, err := js.Stream(ctx, queue.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 0
+	}
+	c.must(err)
+	info, err := stream.Info(ctx)
+	c.must(err)
+	return int(info.State.Msgs) //nolint:gosec // bounded by renderjob's lanes
+}
+
+// Fill puts n messages of nobody's into a lane.
+func (c *Cluster) Fill(lane renderjob.Lane, n int) {
+	c.t.Helper()
+	conn, err := nats.Connect(c.Queue.URL())
+	c.must(err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	c.must(err)
+	for range n {
+		if _, err := js.Publish(c.t.Context(), lane.Subject(), []byte(`{"deadline_ms":0}`)); err != nil && !queue.IsFull(err) {
+			c.must(err)
+		}
+	}
+}
+
+// Metric reads a gauge or a counter of an edge, summed over its labels.
+func (e *Edge) Metric(t testing.TB, name string, labels ...string) (sum float64) {
+	t.Helper()
+	families, err := e.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	metrics:
+		for _, m := range f.GetMetric() {
+			have := map[string]string{}
+			for _, l := range m.GetLabel() {
+				have[l.GetName()] = l.GetValue()
+			}
+			for i := 0; i+1 < len(labels); i += 2 {
+				if have[labels[i]] != labels[i+1] {
+					continue metrics
+				}
+			}
+			sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return sum
+}
+
+// assertNothingLeft: no lease, no job, no flight, no file.
+func (c *Cluster) assertNothingLeft() {
+	for _, e := range c.Edges {
+		if e.stopped {
+			continue
+		}
+		Eventually(c.t, "no lease, flight or job is left", func() bool {
+			return e.Metric(c.t, "thumbmill_leases") == 0 && e.Metric(c.t, "thumbmill_flights") == 0 && e.OpenJobs() == 0
+		})
+	}
+	Eventually(c.t, "the stream is empty", func() bool { return c.Jobs() == 0 })
+	for _, r := range c.Renderers {
+		if left, _ := os.ReadDir(r.TempDir()); len(left) > 0 {
+			c.t.Errorf("%s left %v", r.Name(), left)
+		}
+	}
+}
+
+// Eventually waits for a condition.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("after %v it is still not so that %s", patience, what)
+			return
+		}
+	}
+}
+
+// NewLog writes to the test's log, until the test ends.
+func NewLog(t testing.TB) *slog.Logger {
+	w := &testWriter{t: t}
+	t.Cleanup(func() { w.mu.Lock(); w.t = nil; w.mu.Unlock() })
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+type testWriter struct {
+	mu sync.Mutex
+	t  testing.TB
+}
+
+func (w *testWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.t != nil {
+		w.t.Logf("%s", fmt.Sprintf("%s", p)[:len(p)-1])
+	}
+	return len(p), nil
+}
+
+var _ objectstore.Store = hooked{}

@@ -1,0 +1,17 @@
+package cluster
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/renderer"
+)
+
+func TestMain(m *testing.M) {
+	if renderer.WorkerAsked() {
+		os.Exit(renderer.WorkerMain())
+	}
+	goleak.VerifyTestMain(m)
+}
