@@ -69,8 +69,8 @@ type Sharpen struct {
 // Operation is one step that follows the resize; the order of steps matters.
 type Operation struct {
 	Name string `json:"name"`           // rotate, crop, flip
-	Args []int  `json:"args,omitempty"` // rotate: degrees counter-clockwise; crop: left, top, right, bottom
-	Axis string `json:"axis,omitempty"` // flip: x mirrors left and right, y top and bottom
+	Args []int  `json:"args,omitempty"` // rotate: degrees clockwise; crop: left, top, right, bottom
+	Axis string `json:"axis,omitempty"` // flip: x turns over the x axis (top becomes bottom), y over the y axis
 }
 
 // Spec is the canonical description of one thumbnail. Zero values mean "not

@@ -133,7 +133,9 @@ func lang(s *thumbnail.Spec, args []string) bool {
 	return true
 }
 
-// rotate knows quarter turns alone, as Thumbor does.
+// rotate knows quarter turns alone, as Thumbor does, and turns clockwise, as
+// Wikimedia's engines do. (Thumbor leaves the direction to its engine; PIL's is
+// the other one.)
 func rotate(s *thumbnail.Spec, args []string) bool {
 	n, ok := integer(args[0])
 	if !ok || n%90 != 0 {
@@ -158,6 +160,8 @@ func crop(s *thumbnail.Spec, args []string) bool {
 	return true
 }
 
+// flip turns over the named axis, as Wikimedia's filter does: x puts the top at
+// the bottom.
 func flip(s *thumbnail.Spec, args []string) bool {
 	s.Operations = append(s.Operations, thumbnail.Operation{Name: "flip", Axis: args[0]})
 	return true

@@ -72,8 +72,8 @@ int tm_find_trim(VipsImage *in, int bottom_right, double tolerance, int *left, i
 }
 
 int tm_rotate(VipsImage *in, int degrees, VipsImage **out) {
-	VipsAngle clockwise = degrees == 90 ? VIPS_ANGLE_D270 : degrees == 180 ? VIPS_ANGLE_D180 : VIPS_ANGLE_D90;
-	return vips_rot(in, out, clockwise, NULL);
+	VipsAngle angle = degrees == 90 ? VIPS_ANGLE_D90 : degrees == 180 ? VIPS_ANGLE_D180 : VIPS_ANGLE_D270;
+	return vips_rot(in, out, angle, NULL);
 }
 
 int tm_flip(VipsImage *in, int vertical, VipsImage **out) {

@@ -210,18 +210,18 @@ func (r *render) extract(area geometry.Rect) error {
 
 func (r *render) mirror() error {
 	if r.spec.FlipX {
-		if err := r.flip("x"); err != nil {
+		if err := r.flip(false); err != nil {
 			return err
 		}
 	}
 	if r.spec.FlipY {
-		return r.flip("y")
+		return r.flip(true)
 	}
 	return nil
 }
 
-func (r *render) flip(axis string) error {
-	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_flip(in, cBool(axis == "y"), out) })
+func (r *render) flip(upsideDown bool) error {
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_flip(in, cBool(upsideDown), out) })
 }
 
 func (r *render) sharpen() error {
@@ -246,7 +246,7 @@ func (r *render) operate() error {
 func (r *render) apply(o thumbnail.Operation) error {
 	switch o.Name {
 	case "flip":
-		return r.flip(o.Axis)
+		return r.flip(o.Axis == "x")
 	case "rotate":
 		degrees := ((o.Args[0] % 360) + 360) % 360
 		if degrees == 0 {

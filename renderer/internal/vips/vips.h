@@ -20,7 +20,7 @@ int tm_upright(VipsImage *in, VipsImage **out);
 int tm_extract(VipsImage *in, int left, int top, int width, int height, VipsImage **out);
 int tm_attention(VipsImage *in, int width, int height, VipsImage **out);
 int tm_find_trim(VipsImage *in, int bottom_right, double tolerance, int *left, int *top, int *width, int *height);
-/* degrees counter-clockwise: 90, 180 or 270 */
+/* degrees clockwise: 90, 180 or 270 */
 int tm_rotate(VipsImage *in, int degrees, VipsImage **out);
 int tm_flip(VipsImage *in, int vertical, VipsImage **out);
 /* threshold is in units of the 8-bit range */

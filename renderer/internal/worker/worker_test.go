@@ -246,3 +246,30 @@ func TestTakingAWorkerEndsWithTheContext(t *testing.T) {
 	}
 	p.idle <- w
 }
+
+// The sun is at the upper left of the landscape; each operation puts it elsewhere.
+func TestDirections(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Landscape(400, 400))
+	f := original(t, body, err)
+	for name, c := range map[string]struct {
+		spec thumbnail.Spec
+		x, y int
+	}{
+		"as it is":         {thumbnail.Spec{}, 88, 80},
+		"rotate clockwise": {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "rotate", Args: []int{90}}}}, 319, 88},
+		"flip over x":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Axis: "x"}}}, 88, 319},
+		"flip over y":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Axis: "y"}}}, 311, 80},
+		"negative width":   {thumbnail.Spec{FlipX: true}, 311, 80},
+		"negative height":  {thumbnail.Spec{FlipY: true}, 88, 319},
+	} {
+		c.spec.Format = "png"
+		_, thumb, err := render(t, p, c.spec, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _, b, _ := decode(t, thumb).At(c.x, c.y).RGBA(); r>>8 < 250 || b>>8 > 120 {
+			t.Errorf("%s: the sun is not at %d,%d", name, c.x, c.y)
+		}
+	}
+}
