@@ -1,0 +1,58 @@
+# thumbmill: `make run` shows thumbnails, `make test` runs every test.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# What it takes to build and run, and the real servers that tests run against.
+BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev
+TEST_PACKAGES  := memcached poolcounter python3-swift
+
+.PHONY: help run build test lint fuzz bench-worker bench-hop soak deps build-deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## install what is missing, build, start the whole cluster, print URLs to click
+	bin/thumbmill serve --samples --originals data/originals --thumbnails data/thumbnails
+
+test: deps ## install what is missing, run every test in its short form
+	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
+	go vet ./...
+	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
+	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
+	go test -race -timeout 9m ./...
+
+build: build-deps ## build bin/thumbmill and the three roles
+	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
+
+lint: build-deps ## golangci-lint, by the rules in .golangci.yml
+	go run $(GOLANGCI) run
+
+fuzz: build-deps ## each fuzz test for half a minute
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/mediawiki
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter
+	go test -run '^$$' -fuzz FuzzConversation -fuzztime 30s ./coordinator/internal/classic
+	go test -run '^$$' -fuzz FuzzInspect -fuzztime 30s ./renderer/internal/guard
+	go test -run '^$$' -fuzz FuzzLoad -fuzztime 30s ./shared/settings
+
+bench-worker: build-deps ## processor time through a worker beside the library's own
+	go test -run '^$$' -bench AgainstLibrary -benchtime 1x ./renderer/internal/worker
+
+bench-hop: build-deps ## a job's way through the queue beside a direct call
+	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
+
+soak: deps ## the system tests again and again, for ten minutes
+	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/cluster; done; done
+
+deps: ## install Debian packages that tests need
+	@deploy/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+build-deps:
+	@deploy/install-packages $(BUILD_PACKAGES)
+
+clean: ## remove what was built and drawn
+	rm -rf bin data

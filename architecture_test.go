@@ -1,0 +1,140 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/thumbmill/thumbmill/"
+
+// pkg is what go list tells of a package.
+type pkg struct {
+	ImportPath   string
+	Doc          string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	GoFiles      []string
+	CgoFiles     []string
+}
+
+func packages(t *testing.T) (all []pkg) {
+	t.Helper()
+	list := exec.Command("go", "list", "-json=ImportPath,Doc,Imports,TestImports,XTestImports,GoFiles,CgoFiles", "./...")
+	list.Stderr = os.Stderr
+	out, err := list.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := list.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(out); ; {
+		var p pkg
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if err := list.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// place is a package's top folder: edge, coordinator, renderer, shared, loadtest,
+// deploy, or "" for the root.
+func place(importPath string) string {
+	rest, ours := strings.CutPrefix(importPath, module)
+	if !ours {
+		return ""
+	}
+	top, _, _ := strings.Cut(rest, "/")
+	return top
+}
+
+// The rules of who imports whom, each with its reason.
+var rules = []struct {
+	reason  string
+	forbids func(from, to string) bool
+}{
+	{"roles run on different machines: what two of them need is in shared", func(from, to string) bool {
+		return role(place(from)) && role(place(to)) && place(from) != place(to)
+	}},
+	{"shared is what roles stand on: it knows none of them", func(from, to string) bool {
+		return place(from) == "shared" && role(place(to))
+	}},
+	{"a role's insides are reached through the role, so that its Config is all there is to set", func(from, to string) bool {
+		inside := strings.Contains(from, "/internal/")
+		return strings.Contains(from, "/cmd/") && strings.Contains(to, "/internal/") || inside && to == module+place(from)
+	}},
+	{"decoders never run in a process that talks to the network: only workers import the engine", func(from, to string) bool {
+		return to == module+"renderer/internal/vips" && from != module+"renderer/internal/worker"
+	}},
+	{"helpers of tests are not part of the product; the samples are, for newcomers", func(from, to string) bool {
+		return place(to) == "loadtest" && place(from) != "loadtest" && to != module+"loadtest/samples"
+	}},
+	{"the lock table does no I/O, so that it can be tested without", func(from, to string) bool {
+		return from == module+"coordinator/internal/pools" && (to == "net" || to == "os" || to == "log/slog")
+	}},
+}
+
+func role(top string) bool { return top == "edge" || top == "coordinator" || top == "renderer" }
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, to := range p.Imports {
+			for _, r := range rules {
+				if r.forbids(p.ImportPath, to) {
+					t.Errorf("%s imports %s, but %s", p.ImportPath, to, r.reason)
+				}
+			}
+		}
+	}
+}
+
+func TestEachPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" && len(p.GoFiles)+len(p.CgoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+		for _, vague := range []string{"util", "utils", "common", "types", "helpers", "misc"} {
+			if filepath.Base(p.ImportPath) == vague {
+				t.Errorf("%s is named for nothing", p.ImportPath)
+			}
+		}
+	}
+}
+
+// A package in shared that one role alone imports belongs to that role.
+func TestSharedIsShared(t *testing.T) {
+	users := map[string]map[string]bool{}
+	for _, p := range packages(t) {
+		for _, to := range p.Imports {
+			if place(to) == "shared" && place(p.ImportPath) != "shared" {
+				if users[to] == nil {
+					users[to] = map[string]bool{}
+				}
+				users[to][place(p.ImportPath)] = true
+			}
+		}
+	}
+	for to, by := range users {
+		if len(by) < 2 {
+			t.Errorf("%s is imported from %v alone", to, by)
+		}
+	}
+	if files, _ := filepath.Glob("shared/*.go"); len(files) > 0 {
+		t.Errorf("no .go file lies directly in shared: %v", files)
+	}
+}
