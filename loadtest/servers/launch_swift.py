@@ -1,7 +1,9 @@
 """A throw-away OpenStack Swift of one node, on loopback, for tests.
 
-usage: launch_swift.py FOLDER PORT     (PORT … PORT+3 are used; memcached's address is
-                                 in the environment variable MEMCACHED)
+usage: launch_swift.py FOLDER PORT
+
+PORT to PORT+3 are used. The environment variable MEMCACHED has memcached's
+address; BIND that of the proxy, when it is not loopback.
 
 It runs Debian's python3-swift: builds the rings, writes the configuration, and
 forks one process for each of the object, container and account servers and the
@@ -23,7 +25,7 @@ recon_cache_path = {folder}
 mount_check = false
 disable_fallocate = true
 fallocate_reserve = 0
-bind_ip = 127.0.0.1
+bind_ip = {bind}
 bind_port = {port}
 workers = 0
 user = {user}
@@ -69,8 +71,9 @@ def prepare():
     values = dict(folder=folder, user=getpass.getuser(), memcached=os.environ["MEMCACHED"])
     for name, port in ports.items():
         body = PROXY if name == "proxy" else BACKEND
+        bind = os.environ.get("BIND", "127.0.0.1") if name == "proxy" else "127.0.0.1"
         with open("%s/%s-server.conf" % (folder, name), "w") as f:
-            f.write((COMMON + body).format(name=name, port=port, **values))
+            f.write((COMMON + body).format(name=name, port=port, bind=bind, **values))
 
 
 def rings():

@@ -1,0 +1,13 @@
+# The coordinator: a static binary and nothing else.
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /coordinator ./coordinator/cmd/coordinator
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /coordinator /coordinator
+USER 65532:65532
+ENTRYPOINT ["/coordinator"]

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"image/jpeg"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/renderer"
+)
+
+const asMain = "TEST_AS_THUMBMILL"
+
+func TestMain(m *testing.M) {
+	switch {
+	case renderer.WorkerAsked():
+		os.Exit(renderer.WorkerMain())
+	case os.Getenv(asMain) != "":
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// thumbmill is this test binary as the command.
+func thumbmill(t *testing.T, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(append(os.Environ(), asMain+"=1"), env...)
+	cmd.Dir = t.TempDir()
+	return cmd
+}
+
+func TestServe(t *testing.T) {
+	cmd := thumbmill(t, nil, "serve", "--samples", "--print-addresses", "--originals", "o", "--thumbnails", "t",
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		_ = cmd.Wait()
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	var addresses map[string]string
+	if err := json.Unmarshal(line, &addresses); err != nil || !strings.HasPrefix(addresses["nats"], "nats://127.0.0.1:") ||
+		!strings.HasPrefix(addresses["coordinator"], "127.0.0.1:") {
+		t.Errorf("printed %s: %v", line, err)
+	}
+	body := get(t, addresses["http"]+"/wikipedia/commons/thumb/a/ab/Landscape.jpg/330px-Landscape.jpg")
+	if m, err := jpeg.DecodeConfig(bytes.NewReader(body)); err != nil || m.Width != 330 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if got := get(t, addresses["http"]+"/healthcheck"); string(got) != "WORKING!" {
+		t.Errorf("health: %q", got)
+	}
+	get(t, addresses["admin"]+"/readyz")
+	metrics := string(get(t, addresses["admin"]+"/metrics"))
+	for _, name := range strings.Fields(`thumbmill_edge_requests_total thumbmill_edge_request_seconds thumbmill_step_seconds thumbmill_flights
+		thumbmill_flight_waiters thumbmill_throttle_decisions_total thumbmill_pool_holders thumbmill_pool_waiters thumbmill_pool_wait_seconds
+		thumbmill_leases thumbmill_lane_depth thumbmill_lane_age_seconds thumbmill_jobs_total thumbmill_render_seconds thumbmill_renderer_slots
+		thumbmill_renderer_slots_busy thumbmill_fetch_bytes_total thumbmill_store_seconds thumbmill_breaker_state thumbmill_renderers_wanted`) {
+		if !strings.Contains(metrics, "# TYPE "+name+" ") {
+			t.Errorf("no metric %s", name)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v\n%s", err, log.String())
+	}
+	if left, _ := filepath.Glob(filepath.Join(cmd.Dir, "t", ".incoming", "*")); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+func get(t *testing.T, url string) []byte {
+	t.Helper()
+	client := &http.Client{Timeout: 30 * time.Second}
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %q %v", url, response.Status, body, err)
+	}
+	return body
+}
+
+func TestCommands(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("edge:\n  deadlin: 3s\nrender: {quality: 300}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key := []string{"THUMBMILL_EDGE_SECURITY_KEY=my-security-key"}
+	for name, c := range map[string]struct {
+		env  []string
+		args []string
+		ok   bool
+		says string
+	}{
+		"help":            {nil, []string{"--help"}, true, "serve"},
+		"help of serve":   {nil, []string{"serve", "--help"}, true, "--nats-listen"},
+		"show":            {key, []string{"config", "show"}, true, "security_key: '***'"},
+		"check":           {nil, []string{"config", "check", bad}, false, "edge.deadlin: no such key (did you mean edge.deadline?)"},
+		"sign":            {key, []string{"sign", "300x200/my.server.com/some/path/to/image.jpg"}, true, "/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/"},
+		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "there is no default key"},
+		"unknown command": {nil, []string{"sevre"}, false, "serve"},
+		"bad address":     {nil, []string{"serve", "--listen", "nonsense"}, false, "edge.listen"},
+		"bad environment": {[]string{"THUMBMILL_RENDER_QUALITY=high"}, []string{"config", "show"}, false, "THUMBMILL_RENDER_QUALITY: render.quality: high is not a whole number"},
+	} {
+		out, err := thumbmill(t, c.env, c.args...).CombinedOutput()
+		if ok := err == nil; ok != c.ok || !strings.Contains(string(out), c.says) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if strings.Contains(string(out), "my-security-key") {
+			t.Errorf("%s prints the key", name)
+		}
+	}
+}
+
+func TestABadAddressEndsTheCoordinator(t *testing.T) {
+	out, err := exec.Command("go", "run", "./coordinator/cmd/coordinator", "--listen", "256.0.0.1:1", "--admin-listen", "127.0.0.1:0").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "coordinator.listen") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
