@@ -227,9 +227,11 @@ func TestADeadWorkerIsReplaced(t *testing.T) {
 
 func TestProcessorTimeIsLimited(t *testing.T) {
 	p := newPool(t, 1)
-	body, err := samples.PNG(samples.Disc(4000))
+	body, err := samples.PNG(samples.Disc(200))
 	f := original(t, body, err)
-	task := Task{Spec: spec(4000, "webp"), Header: guard.Header{Type: "png", Pages: 1}}
+	s := spec(8000, "webp")
+	s.Enlarge = true
+	task := Task{Spec: s, Header: guard.Header{Type: "png", Pages: 1}}
 	_, _, err = p.Render(t.Context(), task, f, 300*time.Millisecond)
 	if !fault.Is(err, fault.Overran) {
 		t.Errorf("an endless render: %v", err)
