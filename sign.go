@@ -32,7 +32,10 @@ func signCommand() *cobra.Command {
 			}
 			for _, path := range paths {
 				path = strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/")
-				fmt.Fprintf(cmd.OutOrStdout(), "%s/%s/%s\n", strings.TrimSuffix(base, "/"), signature.Sign(string(s.Edge.SecurityKey), path), path)
+				url := strings.Join([]string{strings.TrimSuffix(base, "/"), signature.Sign(string(s.Edge.SecurityKey), path), path}, "/")
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), url); err != nil {
+					return err
+				}
 			}
 			return nil
 		},

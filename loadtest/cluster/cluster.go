@@ -7,12 +7,12 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -264,7 +264,7 @@ func (c *Cluster) Jobs() int {
 	c.must(err)
 	info, err := stream.Info(ctx)
 	c.must(err)
-	return int(info.State.Msgs) //nolint:gosec // bounded by renderjob's lanes
+	return int(info.State.Msgs)
 }
 
 // Fill puts n messages of nobody's into a lane.
@@ -355,7 +355,7 @@ func (w *testWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.t != nil {
-		w.t.Logf("%s", fmt.Sprintf("%s", p)[:len(p)-1])
+		w.t.Log(strings.TrimSpace(string(p)))
 	}
 	return len(p), nil
 }

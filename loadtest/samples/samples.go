@@ -163,7 +163,7 @@ func exifOrientation(value uint16) []byte {
 	for _, n := range []uint16{1, tagOrientation, kindShort, 0, 1, value, 0, 0, 0} {
 		b = binary.BigEndian.AppendUint16(b, n)
 	}
-	length := binary.BigEndian.AppendUint16([]byte{0xff, 0xe1}, uint16(len(b)+2)) //nolint:gosec // 34
+	length := binary.BigEndian.AppendUint16([]byte{0xff, 0xe1}, uint16(len(b)+2))
 	return append(length, b...)
 }
 

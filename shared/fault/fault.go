@@ -46,11 +46,11 @@ const (
 type Scope int
 
 const (
-	// ScopeNone: not remembered; the original is not to blame.
+	// ScopeNone is not remembered; the original is not to blame.
 	ScopeNone Scope = iota
-	// ScopePage: remembered for this page of the original, at every size.
+	// ScopePage is remembered for this page of the original, at every size.
 	ScopePage
-	// ScopeThumbnail: remembered for this thumbnail only.
+	// ScopeThumbnail is remembered for this thumbnail only.
 	ScopeThumbnail
 )
 

@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // Thumbor's scheme; as an HMAC it holds
 	"encoding/base64"
+	"strings"
 )
 
 // Length of a signature in characters.
@@ -25,14 +26,15 @@ func Valid(key, path, signature string) bool {
 	return key != "" && hmac.Equal([]byte(Sign(key, path)), []byte(signature))
 }
 
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
 // Looks reports whether a URL's segment has the form of a signature.
 func Looks(segment string) bool {
 	if len(segment) != Length || segment[Length-1] != '=' {
 		return false
 	}
 	for _, c := range []byte(segment[:Length-1]) {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' {
+		if !strings.ContainsRune(alphabet, rune(c)) {
 			return false
 		}
 	}

@@ -72,7 +72,7 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 // Record counts a fault of the original; other faults are not counted.
 func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine string) error {
 	// Jitter, so that what failed together is not tried again together.
-	life := m.settings.Duration + rand.N(m.settings.Duration/12+1)
+	life := m.settings.Duration + rand.N(m.settings.Duration/12+1) //nolint:gosec // jitter is no secret
 	switch f.Kind.Traits().Remember {
 	case fault.ScopePage:
 		return m.counters.Add(ctx, m.page(s, engine), life)

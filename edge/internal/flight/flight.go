@@ -40,7 +40,7 @@ func New[T any](maxWaiters, maxPerClient int) *Group[T] {
 		maxWaiters: maxWaiters, maxPerClient: maxPerClient,
 		flights: map[string]*Flight[T]{}, perClient: map[string]int{},
 	}
-	g.base, g.cancel = context.WithCancel(context.Background())
+	g.base, g.cancel = context.WithCancel(context.Background()) //nolint:gosec // Stop calls it
 	return g
 }
 

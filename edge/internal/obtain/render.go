@@ -58,7 +58,7 @@ func (w *wait) run(ctx context.Context) {
 		if w.started {
 			abandoned = nil // it is finished and stored, whoever left
 		}
-		over := false
+		var over bool
 		select {
 		case r := <-w.handle.Results():
 			over = w.take(ctx, r)

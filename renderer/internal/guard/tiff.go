@@ -124,5 +124,5 @@ func (t tiff) number(at, size int64) (int64, error) {
 	case 4:
 		return int64(t.order.Uint32(b[:])), nil
 	}
-	return int64(min(t.order.Uint64(b[:]), 1<<62)), nil //nolint:gosec // bounded by min
+	return int64(min(t.order.Uint64(b[:]), 1<<62)), nil
 }

@@ -216,7 +216,7 @@ func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Deliveries = d.Job.Attempt + int(min(meta.NumDelivered, 1000)) //nolint:gosec // bounded by min
+	d.Deliveries = d.Job.Attempt + int(min(meta.NumDelivered, 1000))
 	d.Age = in.clock.age(meta.Timestamp)
 	return d, nil
 }

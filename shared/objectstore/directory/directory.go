@@ -77,7 +77,7 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 }
 
 func openRoot(dir string) (*os.Root, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
 	return os.OpenRoot(dir)
