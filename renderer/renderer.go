@@ -104,7 +104,7 @@ func (r *Renderer) build() (err error) {
 	stores := r.config.Stores.Guarded(r.config.Metrics, r.config.Log)
 	r.pipeline = pipeline.New(pipeline.Config{
 		Renderer: r.name, Originals: stores.Originals, Thumbnails: stores.Thumbnails, Workers: r.workers, Slots: r.slots,
-		MaxOriginalBytes: int64(s.Renderer.MaxOriginalBytes), MaxPixels: s.Renderer.MaxPixels, //nolint:gosec // bounded by settings
+		MaxOriginalBytes: int64(s.Renderer.MaxOriginalBytes), MaxOriginalPixels: s.Renderer.MaxPixels, //nolint:gosec // bounded by settings
 		TempDir: r.tempDir, Reply: r.reply, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{

@@ -194,6 +194,7 @@ func TestThrottlesNameThemselves(t *testing.T) {
 			}
 			release()
 			(<-first).Wants(t, 200)
+			Eventually(t, "its lease ends", func() bool { return cl.Edges[0].Metric(t, "thumbmill_leases") == 0 })
 			cl.Get(t.Context(), cl.Edges[0], "/unsafe/100x/"+c.paths[1], c.second).Wants(t, 200)
 		})
 	}

@@ -102,6 +102,8 @@ type Job struct {
 	DeadlineMS int64 `json:"deadline_ms"`
 	// RenderLimitMS is the wall time that the render itself may take. Milliseconds.
 	RenderLimitMS int64 `json:"render_limit_ms"`
+	// MaxThumbnailPixels bounds the thumbnail, whose size may follow from the original's.
+	MaxThumbnailPixels int64 `json:"max_thumbnail_pixels"`
 	// Attempt counts deliveries before this message was published: a renderer
 	// that drains publishes its jobs again with the count unchanged.
 	Attempt int `json:"attempt"`

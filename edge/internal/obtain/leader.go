@@ -151,5 +151,6 @@ func (l *leader) job(version string) renderjob.Job {
 		ID: nuid.Next(), RequestID: l.ID, Lane: l.lane(), Spec: l.Target.Spec, Key: l.Target.Key,
 		OriginalVersion: version, Disposition: l.Target.Disposition, XKey: l.Target.XKey,
 		StartWithinMS: l.Settings.Throttle.QueueWait.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
+		MaxThumbnailPixels: int64(l.Settings.Edge.MaxPixels),
 	}
 }

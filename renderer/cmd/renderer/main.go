@@ -31,6 +31,9 @@ func newRenderer(s settings.Settings, admin *service.Admin, log *slog.Logger) (s
 	if s.NATS.URL == "" {
 		return nil, nil, errors.New("nats.url: a renderer alone needs the URL of a NATS server, such as nats://queue:4222")
 	}
+	if s.Store.Thumbnails.Kind == "directory" {
+		log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
+	}
 	stores, err := open.New(s.Store)
 	if err != nil {
 		return nil, nil, err

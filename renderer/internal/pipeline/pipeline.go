@@ -43,17 +43,17 @@ type Workers interface {
 
 // Config is what a pipeline is made of.
 type Config struct {
-	Renderer         string // this renderer's name
-	Originals        objectstore.Store
-	Thumbnails       objectstore.Store
-	Workers          Workers
-	Slots            int
-	MaxOriginalBytes int64
-	MaxPixels        int64
-	TempDir          string
-	Reply            func(edge string, r renderjob.Result) error
-	Log              *slog.Logger
-	Metrics          prometheus.Registerer
+	Renderer          string // this renderer's name
+	Originals         objectstore.Store
+	Thumbnails        objectstore.Store
+	Workers           Workers
+	Slots             int
+	MaxOriginalBytes  int64
+	MaxOriginalPixels int64
+	TempDir           string
+	Reply             func(edge string, r renderjob.Result) error
+	Log               *slog.Logger
+	Metrics           prometheus.Registerer
 }
 
 // Pipeline does jobs. It is an intake.Processor.
@@ -181,7 +181,7 @@ func (j *job) inspect(original *os.File) (guard.Header, error) {
 	if err != nil {
 		return guard.Header{}, err
 	}
-	return guard.Inspect(original, info.Size(), j.Spec.Type, j.MaxPixels)
+	return guard.Inspect(original, info.Size(), j.Spec.Type, j.MaxOriginalPixels)
 }
 
 // render waits for a slot and tries up to three workers.
@@ -201,7 +201,7 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.Fi
 	defer func() { <-j.slots }()
 	began := time.Now()
 	defer func() { j.metrics.step("render", began) }()
-	task := worker.Task{Spec: j.Spec, Header: h}
+	task := worker.Task{Spec: j.Spec, Header: h, MaxPixels: j.MaxThumbnailPixels}
 	for range attempts {
 		limit := min(time.Duration(j.RenderLimitMS)*time.Millisecond, j.delivery.Left())
 		if limit <= 0 {

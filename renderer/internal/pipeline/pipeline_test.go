@@ -75,7 +75,7 @@ func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
 	}
 	b.Pipeline = New(Config{
 		Renderer: "r", Originals: originals, Thumbnails: thumbnails, Workers: b.workers, Slots: 1,
-		MaxOriginalBytes: 10_000, MaxPixels: 1000, TempDir: temp, Log: slog.New(slog.DiscardHandler),
+		MaxOriginalBytes: 10_000, MaxOriginalPixels: 1000, TempDir: temp, Log: slog.New(slog.DiscardHandler),
 		Reply:   func(_ string, r renderjob.Result) error { b.replies = append(b.replies, r); return nil },
 		Metrics: prometheus.NewRegistry(),
 	})

@@ -42,12 +42,17 @@ type Result struct {
 	Width, Height int
 }
 
-// Render draws the spec from the original and writes the thumbnail to out. What
-// fails is the original's fault: it is undecodable.
-func Render(s thumbnail.Spec, h guard.Header, original, out *os.File) (Result, error) {
-	r := render{spec: s, header: h, fd: int(original.Fd())}
+// Render draws the spec from the original and writes the thumbnail to out. One
+// that would have more than maxPixels is refused (BadURL); what else fails is the
+// original's fault: it is undecodable.
+func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File) (Result, error) {
+	r := render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd())}
 	defer r.free()
 	result, err := r.run(int(out.Fd()))
+	var refused *fault.Fault
+	if errors.As(err, &refused) {
+		return result, err
+	}
 	if err != nil {
 		return result, fault.Wrap(err, fault.Undecodable, "the original could not be decoded")
 	}
@@ -56,12 +61,13 @@ func Render(s thumbnail.Spec, h guard.Header, original, out *os.File) (Result, e
 
 // render is one pass; current is the latest step's image.
 type render struct {
-	spec    thumbnail.Spec
-	header  guard.Header
-	fd      int
-	source  geometry.Size // upright, after trim
-	steps   []image
-	current image
+	spec      thumbnail.Spec
+	header    guard.Header
+	maxPixels int64
+	fd        int
+	source    geometry.Size // upright, after trim
+	steps     []image
+	current   image
 }
 
 func (r *render) free() {
@@ -124,7 +130,10 @@ func (r *render) load() error {
 	if r.spec.Trim != nil || r.spec.Crop != nil {
 		return r.loadPart()
 	}
-	plan := geometry.New(r.spec, r.source)
+	plan, err := r.plan()
+	if err != nil {
+		return err
+	}
 	scaled, err := loadThumbnail(r.fd, r.options(), plan.Scaled.Width, plan.Scaled.Height)
 	if err != nil {
 		return err
@@ -134,6 +143,15 @@ func (r *render) load() error {
 		return err
 	}
 	return r.cut(plan)
+}
+
+func (r *render) plan() (geometry.Plan, error) {
+	p := geometry.New(r.spec, r.source)
+	size := p.Size()
+	if int64(size.Width)*int64(size.Height) > r.maxPixels {
+		return p, fault.New(fault.BadURL, "the thumbnail would have %d × %d pixels; at most %d are served", size.Width, size.Height, r.maxPixels)
+	}
+	return p, nil
 }
 
 // settle computes the scaled picture when a later step reads it out of order.
@@ -158,7 +176,10 @@ func (r *render) loadPart() error {
 	if err := r.trim(); err != nil {
 		return err
 	}
-	plan := geometry.New(r.spec, r.source)
+	plan, err := r.plan()
+	if err != nil {
+		return err
+	}
 	if err := r.extract(plan.Crop); err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) {
 		}
 		defer func() { _ = out.Close() }()
 		return processor(func() {
-			if _, err := vips.Render(s, h, f, out); err != nil {
+			if _, err := vips.Render(s, h, 1<<30, f, out); err != nil {
 				b.Fatal(err)
 			}
 			if _, err := contents(out); err != nil {
@@ -82,7 +82,7 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) {
 		var report Report
 		ours := processor(func() {
 			var err error
-			if report, _, err = p.Render(b.Context(), Task{Spec: s, Header: h}, f, time.Minute); err != nil {
+			if report, _, err = p.Render(b.Context(), Task{Spec: s, Header: h, MaxPixels: 1 << 30}, f, time.Minute); err != nil {
 				b.Fatal(err)
 			}
 		})

@@ -82,7 +82,7 @@ func perform(task Task, original, out *os.File) Report {
 	if err := limitCPU(before.cpu + time.Duration(task.CPUSeconds)*time.Second); err != nil {
 		return Report{Fault: fault.Wrap(err, fault.Internal, "a worker could not limit itself")}
 	}
-	drawn, err := vips.Render(task.Spec, task.Header, original, out)
+	drawn, err := vips.Render(task.Spec, task.Header, task.MaxPixels, original, out)
 	after := usage()
 	report := Report{
 		Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Engine: "vips",

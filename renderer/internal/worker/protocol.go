@@ -22,6 +22,8 @@ import (
 type Task struct {
 	Spec   thumbnail.Spec `json:"spec"`
 	Header guard.Header   `json:"header"`
+	// MaxPixels bounds the thumbnail.
+	MaxPixels int64 `json:"max_pixels"`
 	// CPUSeconds is the processor time that the task may take.
 	CPUSeconds int `json:"cpu_seconds"`
 }

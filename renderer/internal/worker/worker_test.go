@@ -71,7 +71,7 @@ func render(t testing.TB, p *Pool, s thumbnail.Spec, f *os.File) (Report, []byte
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Render(t.Context(), Task{Spec: s, Header: h}, f, 20*time.Second)
+	return p.Render(t.Context(), Task{Spec: s, Header: h, MaxPixels: 40_000_000}, f, 20*time.Second)
 }
 
 func spec(width int, f thumbnail.Format) thumbnail.Spec {
@@ -231,7 +231,7 @@ func TestProcessorTimeIsLimited(t *testing.T) {
 	f := original(t, body, err)
 	s := spec(8000, "webp")
 	s.Enlarge = true
-	task := Task{Spec: s, Header: guard.Header{Type: "png", Pages: 1}}
+	task := Task{Spec: s, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
 	_, _, err = p.Render(t.Context(), task, f, 300*time.Millisecond)
 	if !fault.Is(err, fault.Overran) {
 		t.Errorf("an endless render: %v", err)
@@ -273,5 +273,20 @@ func TestDirections(t *testing.T) {
 		if r, _, b, _ := decode(t, thumb).At(c.x, c.y).RGBA(); r>>8 < 250 || b>>8 > 120 {
 			t.Errorf("%s: the sun is not at %d,%d", name, c.x, c.y)
 		}
+	}
+}
+
+// A size may follow from the original's, and is bounded all the same.
+func TestThumbnailsAreBounded(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Disc(7))
+	f := original(t, body, err)
+	tall := thumbnail.Spec{Width: 7000, Enlarge: true, Format: "png"}
+	if _, _, err := render(t, p, tall, f); !fault.Is(err, fault.BadURL) {
+		t.Errorf("7000 × 7000: %v", err)
+	}
+	tall.Width = 700
+	if _, _, err := render(t, p, tall, f); err != nil {
+		t.Errorf("700 × 700: %v", err)
 	}
 }
