@@ -1,0 +1,128 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// obtainer stands in for the way of a request, whose tests are the system tests.
+type obtainer struct {
+	asked obtain.Request
+	err   error
+}
+
+func (o *obtainer) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, error) {
+	o.asked = r
+	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Rendered, Meta: objectstore.Meta{ContentType: "image/png", ETag: "e"}}, o.err
+}
+
+func ask(t *testing.T, o *obtainer, path string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	s := settings.Default()
+	s.Edge.AllowUnsafe = true
+	s.Edge.TrustedProxies = []string{"192.0.2.1"} // httptest's client
+	s.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
+	s.Store.PrivateSecret = "secret"
+	h, err := New(s, o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestFaultsBecomeStatuses(t *testing.T) {
+	named := fault.New(fault.Throttled, "Too many (throttle per-ip)")
+	named.Throttle, named.RetryAfterSeconds = "per-ip", 7
+	for name, c := range map[string]struct {
+		err               error
+		status            int
+		cache, retryAfter string
+	}{
+		"absent":      {fault.New(fault.Absent, "no such original"), 404, "public, max-age=600", ""},
+		"throttled":   {named, 429, "no-store", "7"},
+		"undecodable": {fmt.Errorf("wrapped: %w", fault.New(fault.Undecodable, "damaged")), 422, "no-store", ""},
+		"a defect":    {errors.New("/srv/secret exploded"), 500, "no-store", ""},
+		"deadline":    {context.DeadlineExceeded, 504, "no-store", "10"},
+	} {
+		w := ask(t, &obtainer{err: c.err}, "/unsafe/100x/a.png")
+		if w.Code != c.status || w.Header().Get("Cache-Control") != c.cache || w.Header().Get("Retry-After") != c.retryAfter {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+		if strings.Contains(w.Body.String(), "/srv/secret") || w.Body.Len() < 5 {
+			t.Errorf("%s: says %q", name, w.Body)
+		}
+	}
+	if w := ask(t, &obtainer{err: named}, "/unsafe/100x/a.png"); w.Header().Get("Thumbmill-Throttle") != "per-ip" {
+		t.Errorf("throttle %v", w.Header())
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	for name, c := range map[string]struct {
+		told string
+		kept bool
+	}{
+		"a proxy's":   {"abc-123", true},
+		"none":        {"", false},
+		"too long":    {strings.Repeat("x", 65), false},
+		"unprintable": {"a b", false},
+	} {
+		o := &obtainer{}
+		w := ask(t, o, "/unsafe/100x/a.png", "X-Request-Id", c.told)
+		id := w.Header().Get("X-Request-Id")
+		if id == "" || id != o.asked.ID || (id == c.told) != c.kept {
+			t.Errorf("%s: answered %q, asked with %q", name, id, o.asked.ID)
+		}
+	}
+}
+
+func TestPrivateContainers(t *testing.T) {
+	const path = "/wikipedia/office/thumb/a/ab/A.png/100px-A.png"
+	for secret, status := range map[string]int{"": 401, "wrong": 401, "secret": 200} {
+		w := ask(t, &obtainer{}, path, "X-Swift-Secret", secret)
+		if w.Code != status {
+			t.Errorf("secret %q: %d", secret, w.Code)
+		}
+		if status == 200 && w.Header().Get("Cache-Control") != "private, no-store" {
+			t.Errorf("a shared cache may keep it: %v", w.Header())
+		}
+	}
+}
+
+func TestHeadersHoldNoForeignLines(t *testing.T) {
+	w := ask(t, &obtainer{}, "/unsafe/filters:na%09me(1):b(2)/K%C3%A4%22se%0D.png")
+	for name, values := range w.Header() {
+		if strings.ContainsAny(strings.Join(values, ""), "\r\n\t") {
+			t.Errorf("%s: %q", name, values)
+		}
+	}
+	w = ask(t, &obtainer{}, "/unsafe/filters:na%09me(1):b(2)/K%C3%A4%22se.png")
+	if w.Code != 200 || w.Header().Get("Thumbmill-Skipped-Filters") != "na?me, b" ||
+		w.Header().Get("Content-Disposition") != "inline;filename*=UTF-8''K%C3%A4%22se.png" || w.Header().Get("Xkey") != "File:K%C3%A4\"se.png" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+func TestHealth(t *testing.T) {
+	if w := ask(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING!" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
