@@ -313,7 +313,7 @@ func TestAStoreThatFailsCostsNotTheClientsPicture(t *testing.T) {
 		return nil
 	}
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
-	Eventually(t, "the flight ends", func() bool { return c.Edges[0].OpenJobs() == 0 })
+	Eventually(t, "the flight ends", func() bool { return c.Edges[0].Metric(t, "thumbmill_flights") == 0 })
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
 	Eventually(t, "it is stored", func() bool { return c.Hooks.Puts() == 2 })
 }
@@ -392,7 +392,7 @@ func TestAnOriginalThatChangesUnderWayLeavesNoStaleThumbnail(t *testing.T) {
 		return nil
 	}
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
-	Eventually(t, "the flight ends", func() bool { return c.Edges[0].OpenJobs() == 0 })
+	Eventually(t, "the flight ends", func() bool { return c.Edges[0].Metric(t, "thumbmill_flights") == 0 })
 	if files, _ := filepath.Glob(filepath.Join(c.Settings.Store.Thumbnails.Path, "thumbor", "a.jpg", "*")); len(files) != 0 {
 		t.Errorf("a stale thumbnail is kept: %v", files)
 	}

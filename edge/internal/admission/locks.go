@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	dialTimeout = 300 * time.Millisecond // a failover takes less than a second
+	dialTimeout = 900 * time.Millisecond // a failover takes less than a second, and a busy host is not a dead one
 	maxIdle     = 256
 )
 
