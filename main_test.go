@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,15 +71,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("health: %q", got)
 	}
 	get(t, addresses["admin"]+"/readyz")
-	metrics := string(get(t, addresses["admin"]+"/metrics"))
-	for _, name := range strings.Fields(`thumbmill_edge_requests_total thumbmill_edge_request_seconds thumbmill_step_seconds thumbmill_flights
-		thumbmill_flight_waiters thumbmill_throttle_decisions_total thumbmill_pool_holders thumbmill_pool_waiters thumbmill_pool_wait_seconds
-		thumbmill_leases thumbmill_lane_depth thumbmill_lane_age_seconds thumbmill_jobs_total thumbmill_render_seconds thumbmill_renderer_slots
-		thumbmill_renderer_slots_busy thumbmill_fetch_bytes_total thumbmill_store_seconds thumbmill_breaker_state thumbmill_renderers_wanted`) {
-		if !strings.Contains(metrics, "# TYPE "+name+" ") {
-			t.Errorf("no metric %s", name)
-		}
-	}
+	hasMetrics(t, addresses["admin"]+"/metrics")
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +80,26 @@ func TestServe(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(cmd.Dir, "t", ".incoming", "*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
+	}
+}
+
+// hasMetrics waits for the design's metrics; some come once a job was stored.
+func hasMetrics(t *testing.T, url string) {
+	t.Helper()
+	names := strings.Fields(`thumbmill_edge_requests_total thumbmill_edge_request_seconds thumbmill_step_seconds thumbmill_flights
+		thumbmill_flight_waiters thumbmill_throttle_decisions_total thumbmill_pool_holders thumbmill_pool_waiters thumbmill_pool_wait_seconds
+		thumbmill_leases thumbmill_lane_depth thumbmill_lane_age_seconds thumbmill_jobs_total thumbmill_render_seconds thumbmill_renderer_slots
+		thumbmill_renderer_slots_busy thumbmill_fetch_bytes_total thumbmill_store_seconds thumbmill_breaker_state thumbmill_renderers_wanted`)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		shown := string(get(t, url))
+		names = slices.DeleteFunc(names, func(name string) bool { return strings.Contains(shown, "# TYPE "+name+" ") })
+		if len(names) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("no metrics %v", names)
+			return
+		}
 	}
 }
 

@@ -150,6 +150,7 @@ func (c *cluster) startStores() (err error) {
 }
 
 func (c *cluster) startCoordinator() (err error) {
+	coordinator.WarnOfSecret(c.settings.Coordinator, c.log)
 	c.coordinator, err = coordinator.New(coordinator.Config{
 		Listen: c.settings.Coordinator.Listen, Log: c.log, Metrics: c.metrics("coordinator"),
 	})
@@ -191,7 +192,7 @@ func (c *cluster) startEdge() (err error) {
 // addresses are those in use; nats is empty when the embedded server takes
 // connections from this process alone.
 func (c *cluster) addresses() map[string]string {
-	url := c.settings.NATS.URL
+	url := c.settings.NATS.URL.String()
 	if c.queue != nil {
 		url = c.queue.URL()
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/classic"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // Config is what a coordinator is made of.
@@ -27,6 +28,14 @@ type Config struct {
 	Listen  string
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+}
+
+// WarnOfSecret tells an operator who set a secret that PoolCounter's protocol has
+// no place for one.
+func WarnOfSecret(s settings.Coordinator, log *slog.Logger) {
+	if s.Secret != "" {
+		log.Warn("coordinator.secret protects nothing yet: PoolCounter's protocol knows no secrets. Keep the port away from those who must not take slots", "listen", s.Listen)
+	}
 }
 
 // Coordinator serves one listener. It keeps its state in memory alone: locks end

@@ -65,7 +65,7 @@ func TestConfigurationOfTheContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := project(t)
-	for _, address := range append(append(s.Coordinator.Servers, s.Memcached.Servers...), s.NATS.URL, s.Store.Originals.AuthURL, s.Store.Thumbnails.AuthURL) {
+	for _, address := range append(append(s.Coordinator.Servers, s.Memcached.Servers...), string(s.NATS.URL), s.Store.Originals.AuthURL, s.Store.Thumbnails.AuthURL) {
 		_, host, found := strings.Cut(address, "://")
 		if !found {
 			host = address

@@ -6,6 +6,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
+	"github.com/thumbmill/thumbmill/edge/internal/failure"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 )
 
@@ -15,8 +16,8 @@ type breaker interface {
 	State() gobreaker.State
 }
 
-func breakers(stores open.Stores, d *dispatch.Dispatcher, a *admission.Admitter) []breaker {
-	all := []breaker{d.Breaker()}
+func breakers(stores open.Stores, d *dispatch.Dispatcher, a *admission.Admitter, f *failure.Guarded) []breaker {
+	all := []breaker{d.Breaker(), f.Breaker}
 	for _, b := range stores.Breakers {
 		all = append(all, b)
 	}

@@ -45,7 +45,7 @@ type Edge struct {
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	admitter   *admission.Admitter
-	failures   failure.Counters
+	failures   *failure.Guarded
 	heads      *originals.Heads
 	obtainer   *obtain.Obtainer
 	http       *service.HTTP
@@ -73,11 +73,13 @@ func (e *Edge) build() error {
 	if e.heads, err = originals.New(stores.Originals); err != nil {
 		return err
 	}
-	if e.failures, err = counters(c.Settings.Memcached.Servers); err != nil {
+	counters, err := counters(c.Settings.Memcached.Servers)
+	if err != nil {
 		return err
 	}
+	e.failures = failure.Guard(counters, c.Log)
 	e.admitter = admission.New(c.Settings.Coordinator.Servers, c.Settings.Throttle, c.Log, c.Metrics)
-	registerBreakers(c.Metrics, breakers(stores, e.dispatcher, e.admitter))
+	registerBreakers(c.Metrics, breakers(stores, e.dispatcher, e.admitter, e.failures))
 	e.obtainer, err = obtain.New(obtain.Config{
 		Settings: c.Settings, Thumbnails: stores.Thumbnails, Heads: e.heads,
 		Failures: failure.New(e.failures, c.Settings.Throttle.Failure), Fleet: e.fleet,

@@ -105,7 +105,7 @@ func (r *Renderer) build() (err error) {
 	r.pipeline = pipeline.New(pipeline.Config{
 		Renderer: r.name, Originals: stores.Originals, Thumbnails: stores.Thumbnails, Workers: r.workers, Slots: r.slots,
 		MaxOriginalBytes: int64(s.Renderer.MaxOriginalBytes), MaxOriginalPixels: s.Renderer.MaxPixels, //nolint:gosec // bounded by settings
-		TempDir: r.tempDir, Reply: r.reply, Log: r.config.Log, Metrics: r.config.Metrics,
+		TempDir: r.tempDir, Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
 		JetStream: r.js, Slots: r.slots, Ahead: s.Renderer.Ahead, Processor: r.pipeline,
@@ -144,7 +144,13 @@ func (r *Renderer) Start(ctx context.Context) error {
 // Stop drains: what renders is finished, what was not begun is handed back.
 func (r *Renderer) Stop(ctx context.Context) (err error) {
 	r.stop.Do(func() {
+		if r.workers != nil { // what is given up must not go on
+			kill := context.AfterFunc(ctx, r.workers.Close)
+			defer kill()
+		}
 		if r.intake != nil {
+			r.intake.Drain()
+			r.publishHeartbeat()
 			err = r.intake.Stop(ctx)
 		}
 		if r.beating != nil {
@@ -163,15 +169,29 @@ func (r *Renderer) Stop(ctx context.Context) (err error) {
 	return err
 }
 
-func (r *Renderer) reply(edge string, result renderjob.Result) error {
+// edges reaches edges over core NATS.
+type edges struct{ conn *nats.Conn }
+
+// Tell publishes a result; it may be lost.
+func (e edges) Tell(edge string, result renderjob.Result) error {
 	msg, err := result.Message(edge)
 	if err != nil {
 		return err
 	}
-	return r.conn.PublishMsg(msg)
+	return e.conn.PublishMsg(msg)
 }
 
-// beat tells of the renderer every second, and once more when it drains.
+// Begin asks. Only a clear word keeps the renderer from its work.
+func (e edges) Begin(edge string, result renderjob.Result) bool {
+	msg, err := result.Message(edge)
+	if err != nil {
+		return true
+	}
+	answer, err := e.conn.RequestMsg(msg, renderjob.StartedTimeout)
+	return err != nil || string(answer.Data) != renderjob.Gone
+}
+
+// beat tells of the renderer every second.
 func (r *Renderer) beat(ctx context.Context) {
 	ticker := time.NewTicker(renderjob.HeartbeatEvery)
 	defer ticker.Stop()

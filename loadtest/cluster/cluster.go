@@ -26,6 +26,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -57,6 +58,7 @@ type Cluster struct {
 	Stores       open.Stores
 	Hooks        *Hooks
 	Coordinators []*coordinator.Coordinator
+	tables       []*prometheus.Registry // of the coordinators
 	Renderers    []*renderer.Renderer
 	Edges        []*Edge
 }
@@ -116,7 +118,7 @@ func (c *Cluster) startQueue() {
 	var err error
 	c.Queue, err = embedded.New(c.Settings.NATS.Listen, c.Log)
 	c.must(err)
-	c.Settings.NATS.URL = c.Queue.URL()
+	c.Settings.NATS.URL = settings.URLs(c.Queue.URL())
 	c.t.Cleanup(func() { _ = c.Queue.Stop(context.Background()) })
 }
 
@@ -159,7 +161,9 @@ func (c *Cluster) run(p service.Part) {
 // AddCoordinator starts one more, last in the list of edges that start later.
 func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 	c.t.Helper()
-	co, err := coordinator.New(coordinator.Config{Listen: c.Settings.Coordinator.Listen, Log: c.Log, Metrics: prometheus.NewRegistry()})
+	table := prometheus.NewRegistry()
+	c.tables = append(c.tables, table)
+	co, err := coordinator.New(coordinator.Config{Listen: c.Settings.Coordinator.Listen, Log: c.Log, Metrics: table})
 	c.must(err)
 	c.run(co)
 	c.Coordinators = append(c.Coordinators, co)
@@ -182,7 +186,7 @@ func (c *Cluster) AddEdge(natsURL func(string) string) *Edge {
 	c.t.Helper()
 	s := c.Settings
 	if natsURL != nil {
-		s.NATS.URL = natsURL(s.NATS.URL)
+		s.NATS.URL = settings.URLs(natsURL(string(s.NATS.URL)))
 	}
 	e := &Edge{Registry: prometheus.NewRegistry()}
 	var err error
@@ -283,9 +287,14 @@ func (c *Cluster) Fill(lane renderjob.Lane, n int) {
 }
 
 // Metric reads a gauge or a counter of an edge, summed over its labels.
-func (e *Edge) Metric(t testing.TB, name string, labels ...string) (sum float64) {
+func (e *Edge) Metric(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
-	families, err := e.Registry.Gather()
+	return metric(t, e.Registry, name, labels...)
+}
+
+func metric(t testing.TB, r *prometheus.Registry, name string, labels ...string) (sum float64) {
+	t.Helper()
+	families, err := r.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +319,23 @@ func (e *Edge) Metric(t testing.TB, name string, labels ...string) (sum float64)
 	return sum
 }
 
-// assertNothingLeft: no lease, no job, no flight, no file.
+// Held is how many slots of a class are held at all coordinators.
+func (c *Cluster) Held(class poolcounter.Class) (sum float64) {
+	for _, table := range c.tables {
+		sum += metric(c.t, table, "thumbmill_pool_holders", "class", string(class))
+	}
+	return sum
+}
+
+// Waiting is how many requests wait at all coordinators.
+func (c *Cluster) Waiting() (sum float64) {
+	for _, table := range c.tables {
+		sum += metric(c.t, table, "thumbmill_pool_waiters")
+	}
+	return sum
+}
+
+// assertNothingLeft: no lease, no slot, no job, no flight, no file.
 func (c *Cluster) assertNothingLeft() {
 	for _, e := range c.Edges {
 		if e.stopped {
@@ -318,6 +343,11 @@ func (c *Cluster) assertNothingLeft() {
 		}
 		Eventually(c.t, "no lease, flight or job is left", func() bool {
 			return e.Metric(c.t, "thumbmill_leases") == 0 && e.Metric(c.t, "thumbmill_flights") == 0 && e.OpenJobs() == 0
+		})
+	}
+	for _, table := range c.tables {
+		Eventually(c.t, "no slot is held or waited for", func() bool {
+			return metric(c.t, table, "thumbmill_pool_holders") == 0 && metric(c.t, table, "thumbmill_pool_waiters") == 0
 		})
 	}
 	Eventually(c.t, "the stream is empty", func() bool { return c.Jobs() == 0 })

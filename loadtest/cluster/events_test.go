@@ -15,6 +15,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/samples"
 	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -83,6 +84,40 @@ func TestARefusalOfTheLeaderIsItsClientsAlone(t *testing.T) {
 	release()
 	(<-next).Wants(t, 200)
 	(<-busy).Wants(t, 200)
+}
+
+// A wait that a client leaves, and one that queue_wait ends, give back what the
+// flight held before, at the coordinator too.
+func TestAWaitThatIsCutOffLeaksNothing(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Throttle.QueueWait = 2500 * time.Millisecond // the protocol's seconds are rounded up beyond it
+		s.Throttle.PerOriginal = settings.Pool{Workers: 1, MaxQueue: 9, Timeout: 8 * time.Second}
+	}})
+	landscape(c, "a.jpg")
+	release := c.Hooks.Hold()
+	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "the original's place is taken", func() bool { return c.Hooks.Held() == 1 })
+	ctx, leave := context.WithCancel(t.Context())
+	gone := c.Go(ctx, c.Edges[0], "/unsafe/101x/a.jpg", bob)
+	Eventually(t, "another size waits", func() bool { return c.Waiting() == 1 })
+	leave()
+	<-gone
+	Eventually(t, "its place in line is given up", func() bool { return c.Waiting() == 0 })
+	late := c.Get(t.Context(), c.Edges[0], "/unsafe/102x/a.jpg", bob)
+	late.Wants(t, 429)
+	if late.Header.Get("Thumbmill-Throttle") != "per-original" {
+		t.Errorf("refused by %v", late.Header)
+	}
+	Eventually(t, "only the render's own slots are held", func() bool {
+		return c.Held(poolcounter.ClassThumbnail) == 1 && c.Held(poolcounter.ClassIP) == 1
+	})
+	release()
+	(<-busy).Wants(t, 200)
+	c.Get(t.Context(), c.Edges[0], "/unsafe/101x/a.jpg", bob).Wants(t, 200)
+	if n := c.Edges[0].Metric(t, "thumbmill_throttle_decisions_total", "throttle", "local"); n != 0 {
+		t.Errorf("%v requests passed a living coordinator", n)
+	}
 }
 
 func TestAFullLaneIsARefusal(t *testing.T) {
@@ -194,7 +229,7 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 	Eventually(t, "the slot is taken", func() bool { return c.Hooks.Held() == 1 })
 
 	cmd := exec.Command(path, "--admin-listen", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "THUMBMILL_NATS_URL="+c.Settings.NATS.URL, "THUMBMILL_RENDERER_SLOTS=1", "THUMBMILL_RENDERER_AHEAD=0",
+	cmd.Env = append(os.Environ(), "THUMBMILL_NATS_URL="+string(c.Settings.NATS.URL), "THUMBMILL_RENDERER_SLOTS=1", "THUMBMILL_RENDERER_AHEAD=0",
 		"THUMBMILL_STORE_ORIGINALS_PATH="+c.Settings.Store.Originals.Path, "THUMBMILL_STORE_THUMBNAILS_PATH="+filepath.Join(c.Dir, "elsewhere"))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

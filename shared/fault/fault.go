@@ -1,6 +1,6 @@
 // Package fault names every way in which a thumbnail can fail, and says once
 // what each way means: its HTTP status, how long the answer may be cached,
-// whether it is held against the original, and whether it trips a breaker.
+// and what it is held against.
 //
 // A fault is made where the failure is known, travels from renderer to edge in
 // a job's result, and is turned into HTTP only by the edge. The edge, the
@@ -59,7 +59,6 @@ type Traits struct {
 	Status     int           // HTTP status
 	Cache      time.Duration // how long a cache may keep the answer; 0 = not at all
 	Remember   Scope         // how the failure memory counts it
-	Trips      bool          // counts as a failure for a circuit breaker
 	RetryAfter time.Duration // advice to the client when the fault itself carries none; 0 = retrying is no use
 }
 
@@ -79,9 +78,9 @@ var traits = map[Kind]Traits{
 	TooLarge:      {Status: http.StatusUnprocessableEntity, Remember: ScopeThumbnail},
 	Overran:       {Status: http.StatusInternalServerError, Remember: ScopeThumbnail},
 	WorkerKilled:  {Status: http.StatusInternalServerError, Remember: ScopePage},
-	OriginalStore: {Status: http.StatusBadGateway, Trips: true, RetryAfter: 5 * time.Second},
-	ThumbStore:    {Status: http.StatusServiceUnavailable, Trips: true, RetryAfter: 5 * time.Second},
-	Unavailable:   {Status: http.StatusServiceUnavailable, Trips: true, RetryAfter: 5 * time.Second},
+	OriginalStore: {Status: http.StatusBadGateway, RetryAfter: 5 * time.Second},
+	ThumbStore:    {Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second},
+	Unavailable:   {Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second},
 	Deadline:      {Status: http.StatusGatewayTimeout, RetryAfter: 10 * time.Second},
 	Internal:      {Status: http.StatusInternalServerError},
 }

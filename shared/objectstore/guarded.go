@@ -13,7 +13,7 @@ import (
 
 // Breaker makes the circuit breaker of one store: it opens when at least ten
 // operations within ten seconds failed and they were more than half, and tries
-// again after five. "Not found" and a caller that left are no failures.
+// again after five. "Not found", "full" and a caller that left are no failures.
 func Breaker(name string, onChange func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[any] {
 	return gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
 		Name: name, Interval: 10 * time.Second, Timeout: 5 * time.Second, MaxRequests: 3,
@@ -21,7 +21,7 @@ func Breaker(name string, onChange func(name string, from, to gobreaker.State)) 
 			return c.TotalFailures >= 10 && c.TotalFailures*2 > c.Requests
 		},
 		IsSuccessful: func(err error) bool {
-			return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, context.Canceled)
+			return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrFull) || errors.Is(err, context.Canceled)
 		},
 		OnStateChange: onChange,
 	})
@@ -59,6 +59,8 @@ func outcome(err error) string {
 		return "ok"
 	case errors.Is(err, ErrNotFound):
 		return "not-found"
+	case errors.Is(err, ErrFull):
+		return "full"
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 		return "breaker-open"
 	case errors.Is(err, context.DeadlineExceeded):

@@ -14,11 +14,15 @@ import (
 const answerSlack = 2 * time.Second
 
 // Conn is a client's connection. It is for one goroutine at a time. After an
-// error it is of no more use: close it, which frees its locks.
+// error it is of no more use, and all further calls fail: close it, which frees
+// its locks and ends its wait.
 type Conn struct {
 	conn  net.Conn
 	in    *bufio.Reader
 	locks int
+	// broken: an answer was not awaited, so that what the daemon holds for this
+	// connection is not known any more.
+	broken bool
 }
 
 // Dial connects to a daemon.
@@ -33,6 +37,9 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 
 // Locks is how many locks the connection holds.
 func (c *Conn) Locks() int { return c.locks }
+
+// Usable reports whether the connection never failed.
+func (c *Conn) Usable() bool { return !c.broken }
 
 // Acquire asks for a lock and waits for the answer, at most until ctx ends. A
 // refusal is an answer, not an error.
@@ -53,6 +60,7 @@ func (c *Conn) Acquire(ctx context.Context, forAnyone bool, key string, l Limits
 	case Done, QueueFull, Timeout:
 		return answer, nil
 	}
+	c.broken = true
 	return "", fmt.Errorf("poolcounter: %q in answer to %s", answer, verb)
 }
 
@@ -63,6 +71,7 @@ func (c *Conn) Release(ctx context.Context) error {
 		return err
 	}
 	if answer != Released {
+		c.broken = true
 		return fmt.Errorf("poolcounter: %q in answer to RELEASE", answer)
 	}
 	c.locks--
@@ -72,7 +81,11 @@ func (c *Conn) Release(ctx context.Context) error {
 // Close ends the connection; the daemon frees its locks.
 func (c *Conn) Close() error { return c.conn.Close() }
 
-func (c *Conn) ask(ctx context.Context, line string, within time.Duration) (Answer, error) {
+func (c *Conn) ask(ctx context.Context, line string, within time.Duration) (answer Answer, err error) {
+	if c.broken {
+		return "", errors.New("poolcounter: the connection failed before")
+	}
+	defer func() { c.broken = err != nil }()
 	if err := c.conn.SetDeadline(time.Now().Add(within)); err != nil {
 		return "", err
 	}
@@ -84,9 +97,9 @@ func (c *Conn) ask(ctx context.Context, line string, within time.Duration) (Answ
 	if _, err := c.conn.Write([]byte(line)); err != nil {
 		return "", errors.Join(ctx.Err(), err)
 	}
-	answer, err := c.in.ReadString('\n')
+	text, err := c.in.ReadString('\n')
 	if err != nil {
 		return "", errors.Join(ctx.Err(), err)
 	}
-	return Answer(strings.TrimRight(answer, "\r\n")), nil
+	return Answer(strings.TrimRight(text, "\r\n")), nil
 }

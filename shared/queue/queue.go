@@ -63,7 +63,7 @@ func Connect(s settings.NATS, name string, log *slog.Logger, options ...nats.Opt
 	if s.TLS.Certificate != "" {
 		all = append(all, nats.ClientCert(s.TLS.Certificate, s.TLS.Key))
 	}
-	conn, err := nats.Connect(s.URL, append(all, options...)...)
+	conn, err := nats.Connect(string(s.URL), append(all, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at nats.url: %w", err)
 	}

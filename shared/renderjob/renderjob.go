@@ -10,9 +10,9 @@
 // Messages are JSON; a result's image travels beside it, unencoded: the JSON is
 // the message's header and the image its body. Version rises when a message changes its meaning; a reader
 // ignores fields that it does not know, so that a field can be added without a
-// new version. A renderer that pulls a job of a newer version hands it on for a
-// renderer that knows it; an edge drops a result of a newer version and finds
-// the thumbnail in the store.
+// new version. A renderer that pulls a job of a newer version leaves it to another
+// one after a second (which counts as a delivery: upgrade renderers before edges);
+// an edge drops a result of a newer version and finds the thumbnail in the store.
 package renderjob
 
 import (
@@ -103,6 +103,7 @@ type Job struct {
 	// RenderLimitMS is the wall time that the render itself may take. Milliseconds.
 	RenderLimitMS int64 `json:"render_limit_ms"`
 	// MaxThumbnailPixels bounds the thumbnail, whose size may follow from the original's.
+	// 0 is no bound.
 	MaxThumbnailPixels int64 `json:"max_thumbnail_pixels"`
 	// Attempt counts deliveries before this message was published: a renderer
 	// that drains publishes its jobs again with the count unchanged.
@@ -112,14 +113,25 @@ type Job struct {
 // State is how far a job has come.
 type State string
 
-// The states. Started comes once a delivery; then either Rendered and Stored,
-// or Failed. An image above MaxInline is first Stored, and Rendered is left out.
+// The states. Started comes once a delivery, as a request that the edge answers
+// with Proceed or Gone; then come either Rendered and Stored, or Failed. An image
+// above MaxInline is first Stored, and Rendered is left out.
 const (
 	StateStarted  State = "started"
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
 	StateStored   State = "stored"   // the thumbnail is in the store, or Fault says why not
 	StateFailed   State = "failed"   // Fault says why
 )
+
+// The edge's answers to Started. An edge that does not answer has gone, or cannot
+// be reached: the work is done all the same, and found in the store.
+const (
+	Proceed = "proceed"
+	Gone    = "gone" // nobody waits any more
+)
+
+// StartedTimeout is how long a renderer waits for the edge's answer.
+const StartedTimeout = 500 * time.Millisecond
 
 // Result tells an edge how far its job has come.
 type Result struct {

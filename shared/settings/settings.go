@@ -47,7 +47,7 @@ type Coordinator struct {
 
 // NATS is the queue.
 type NATS struct {
-	URL         string `koanf:"url"`         // nats://host:port[,…]; "" in serve = the embedded server
+	URL         URLs   `koanf:"url"`         // nats://host:port[,…]; "" in serve = the embedded server
 	Listen      string `koanf:"listen"`      // of the embedded server; "" = in-process only
 	Credentials string `koanf:"credentials"` // path of a .creds file
 	TLS         TLS    `koanf:"tls"`

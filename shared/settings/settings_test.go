@@ -88,7 +88,7 @@ func TestValuesAreCheckedAgainstEachOther(t *testing.T) {
 }
 
 func TestSecretsAreMasked(t *testing.T) {
-	s, err := Load("", []string{"THUMBMILL_EDGE_SECURITY_KEY=hunter2"}, nil)
+	s, err := Load("", []string{"THUMBMILL_EDGE_SECURITY_KEY=hunter2", "THUMBMILL_NATS_URL=nats://user:hunter2@a:4222,nats://b:4222"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestSecretsAreMasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Edge.SecurityKey != "hunter2" || strings.Contains(text, "hunter2") || !strings.Contains(text, "security_key: '***'") {
+	if s.Edge.SecurityKey != "hunter2" || strings.Contains(text, "hunter2") || !strings.Contains(text, "nats://user:xxxxx@a:4222,nats://b:4222") || !strings.Contains(text, "security_key: '***'") {
 		t.Errorf("shown as:\n%s", text)
 	}
 	shown := filepath.Join(t.TempDir(), "shown.yaml")

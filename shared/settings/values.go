@@ -3,6 +3,8 @@ package settings
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 )
@@ -28,6 +30,29 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText hides the secret from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// URLs are one URL or several, separated by commas, that print without the
+// passwords in them.
+type URLs string
+
+// String hides passwords.
+func (u URLs) String() string {
+	all := strings.Split(string(u), ",")
+	for i, text := range all {
+		if parsed, err := url.Parse(strings.TrimSpace(text)); err == nil {
+			all[i] = parsed.Redacted()
+		} else {
+			all[i] = mask
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// GoString hides passwords from %#v.
+func (u URLs) GoString() string { return u.String() }
+
+// LogValue hides passwords from slog.
+func (u URLs) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
 // Bytes is a size. It reads 3GiB, 500MB or a plain number.
 type Bytes uint64

@@ -18,6 +18,7 @@ func main() {
 		Short: "Decide who may render now: PoolCounter's protocol for edges, MediaWiki and Thumbor",
 		Flags: map[string]string{"listen": "coordinator.listen", "admin-listen": "admin.listen"},
 		New: func(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
+			coordinator.WarnOfSecret(s.Coordinator, log)
 			c, err := coordinator.New(coordinator.Config{Listen: s.Coordinator.Listen, Log: log, Metrics: admin.Registry})
 			if err != nil {
 				return nil, nil, err

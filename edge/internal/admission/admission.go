@@ -141,7 +141,7 @@ func (a *Admitter) admitLocally(ctx context.Context) (*Lease, bool, error) {
 		return nil, false, fault.New(fault.Unavailable, "no coordinator answers, and this edge renders %d thumbnails already", LocalLimit)
 	}
 	a.decisions.WithLabelValues(string(Local), "admit").Inc()
-	return a.newLease(func() { a.local.Release(1) }), false, nil
+	return a.newLease(func(bool) { a.local.Release(1) }), false, nil
 }
 
 // need is one pool of a request.
@@ -173,7 +173,7 @@ func (a *Admitter) ask(ctx context.Context, s *server, r Request) (*Lease, bool,
 		err = a.acquireAll(ctx, held, a.needs(r))
 	}
 	if err != nil || done {
-		held.release()
+		held.release(done)
 		return nil, done, err
 	}
 	return a.newLease(held.release), false, nil
@@ -193,7 +193,7 @@ func (a *Admitter) acquireAll(ctx context.Context, held *locks, needs []need) er
 		}
 		if answer != poolcounter.Locked {
 			a.decisions.WithLabelValues(string(n.throttle), "refuse").Inc()
-			return refusal(n, answer)
+			return refusal(n, answer, a.throttle.QueueWait)
 		}
 		a.decisions.WithLabelValues(string(n.throttle), decision(time.Since(began))).Inc()
 	}
@@ -208,8 +208,8 @@ func decision(took time.Duration) string {
 	return "admit"
 }
 
-func refusal(n need, answer poolcounter.Answer) error {
-	why := fmt.Sprintf("no place became free within %v", n.pool.Timeout)
+func refusal(n need, answer poolcounter.Answer, queueWait time.Duration) error {
+	why := fmt.Sprintf("no place became free within %v", min(n.pool.Timeout, queueWait))
 	if answer == poolcounter.QueueFull {
 		why = fmt.Sprintf("%d requests run or wait already", n.pool.MaxQueue)
 	}
@@ -231,28 +231,29 @@ func refusal(n need, answer poolcounter.Answer) error {
 // Lease is the right of one flight to render.
 type Lease struct {
 	once    sync.Once
-	end     func()
+	end     func(stored bool)
 	gauge   prometheus.Gauge
 	expired *time.Timer
 }
 
-func (a *Admitter) newLease(end func()) *Lease {
+func (a *Admitter) newLease(end func(stored bool)) *Lease {
 	l := &Lease{end: end, gauge: a.leases}
 	l.gauge.Inc()
 	// What was forgotten must not hold its slots for ever.
 	l.expired = time.AfterFunc(a.throttle.ReleaseTimeout, func() {
 		a.log.Error("a lease was never released; it is ended now")
-		l.Release()
+		l.Release(false)
 	})
 	return l
 }
 
-// Release gives everything back, the thumbnail last: those who wait for it
-// elsewhere are told that it is done.
-func (l *Lease) Release() {
+// Release gives everything back, the thumbnail last. Those who wait for it
+// elsewhere find it in the store when it was stored; otherwise one of them is let
+// in to try.
+func (l *Lease) Release(stored bool) {
 	l.once.Do(func() {
 		l.expired.Stop()
-		l.end()
+		l.end(stored)
 		l.gauge.Dec()
 	})
 }

@@ -3,13 +3,13 @@ package admission
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -54,6 +54,9 @@ func (s *server) get(ctx context.Context) (conn *poolcounter.Conn, fresh bool, e
 		dial, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
 		conn, err := poolcounter.Dial(dial, s.address)
+		if err == nil && ctx.Err() != nil {
+			_ = conn.Close()
+		}
 		return conn, errors.Join(ctx.Err(), err)
 	})
 	return conn, true, err
@@ -62,7 +65,7 @@ func (s *server) get(ctx context.Context) (conn *poolcounter.Conn, fresh bool, e
 // put takes back a connection that holds nothing.
 func (s *server) put(conn *poolcounter.Conn) {
 	s.mu.Lock()
-	keep := !s.closed && len(s.idle) < maxIdle && conn.Locks() == 0
+	keep := !s.closed && len(s.idle) < maxIdle && conn.Locks() == 0 && conn.Usable()
 	if keep {
 		s.idle = append(s.idle, conn)
 	}
@@ -92,7 +95,7 @@ type locks struct {
 // thumbnail acquires the thumbnail's pool for anyone, waiting as long as ctx
 // lets it. done says that another's work is done.
 func (l *locks) thumbnail(ctx context.Context, at thumbnail.Location) (done bool, err error) {
-	limits := poolcounter.Limits{Workers: 1, MaxQueue: thumbnailQueue, Timeout: remainingSeconds(ctx, time.Minute)}
+	limits := poolcounter.Limits{Workers: 1, MaxQueue: thumbnailQueue, Timeout: remainingSeconds(ctx, time.Hour)}
 	answer, err := l.ask(ctx, true, poolcounter.Key(poolcounter.ClassThumbnail, at.String()), limits)
 	if err != nil {
 		return false, err
@@ -102,8 +105,10 @@ func (l *locks) thumbnail(ctx context.Context, at thumbnail.Location) (done bool
 		return false, nil
 	case poolcounter.Done:
 		return true, nil
+	case poolcounter.QueueFull:
+		return false, fault.New(fault.Unavailable, "%d edges wait for this thumbnail already", thumbnailQueue)
 	}
-	return false, fmt.Errorf("%w: %s for the thumbnail's own pool", context.DeadlineExceeded, answer)
+	return false, fault.New(fault.Deadline, "another render of this thumbnail did not end in time")
 }
 
 func (l *locks) acquire(ctx context.Context, n need) (poolcounter.Answer, error) {
@@ -145,8 +150,14 @@ func (l *locks) ask(ctx context.Context, anyone bool, key string, limits poolcou
 }
 
 // release gives back the newest lock first. What cannot be released is closed,
-// which frees its locks as well.
-func (l *locks) release() {
+// which frees its locks as well. A release of the thumbnail's lock, the oldest,
+// tells those who wait for it elsewhere that it is done; when it is not, the
+// connection is closed instead, and one of them is let in.
+func (l *locks) release(done bool) {
+	if !done && len(l.conns) > 0 {
+		_ = l.conns[0].Close()
+		l.conns = l.conns[1:]
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	for i := len(l.conns) - 1; i >= 0; i-- {

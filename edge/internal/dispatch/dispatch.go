@@ -101,14 +101,33 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 	}
 	d.mu.Lock()
 	h := d.open[r.JobID]
+	if h != nil && r.State == renderjob.StateStarted && !h.withdrawn {
+		h.started = true
+	}
+	waits := h != nil && !h.withdrawn
 	d.mu.Unlock()
-	if h == nil {
+	d.answer(m, waits)
+	if !waits {
 		return // its flight has ended
 	}
 	select {
 	case h.results <- r:
 	default:
 		d.log.Warn("too many results of one job", "job", r.JobID)
+	}
+}
+
+// answer tells a renderer that is about to begin whether anybody waits.
+func (d *Dispatcher) answer(m *nats.Msg, waits bool) {
+	if m.Reply == "" {
+		return
+	}
+	word := renderjob.Gone
+	if waits {
+		word = renderjob.Proceed
+	}
+	if err := m.Respond([]byte(word)); err != nil {
+		d.log.Warn("a renderer was not answered", "error", err)
 	}
 }
 
@@ -120,6 +139,8 @@ type Handle struct {
 	sequence    uint64
 	results     chan renderjob.Result
 	reconnected chan struct{}
+	// guarded by the dispatcher's mutex; at most one of them is ever true
+	started, withdrawn bool
 }
 
 // Publish publishes the job, which must have an ID of its own and end by the
@@ -198,13 +219,26 @@ func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
 	return err
 }
 
-// Withdraw deletes the job, and reports whether it was still there.
+// Withdraw takes the job back, and reports whether it could: not when a renderer
+// has begun. One that pulled it meanwhile, or pulls it later because a renderer
+// handed it back under another sequence, is told that nobody waits; deleting the
+// message only saves it the way.
 func (h *Handle) Withdraw(ctx context.Context) bool {
-	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
-	if err != nil {
+	h.dispatcher.mu.Lock()
+	h.withdrawn = !h.started
+	withdrawn := h.withdrawn
+	h.dispatcher.mu.Unlock()
+	if !withdrawn {
 		return false
 	}
-	return stream.DeleteMsg(ctx, h.sequence) == nil
+	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
+	if err == nil {
+		err = stream.DeleteMsg(ctx, h.sequence)
+	}
+	if err != nil {
+		h.dispatcher.log.Debug("a job that was withdrawn could not be deleted", "job", h.job.ID, "error", err)
+	}
+	return true
 }
 
 // Restore publishes the job again if the stream no longer has it, and makes the

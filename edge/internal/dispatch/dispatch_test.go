@@ -55,15 +55,50 @@ func within(t testing.TB) context.Context {
 }
 
 func TestWithdraw(t *testing.T) {
-	d, _ := start(t)
+	d, conn := start(t)
 	h, err := d.Publish(within(t), job())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	if !h.Withdraw(within(t)) || h.Withdraw(within(t)) {
-		t.Error("a job is there once, and then no more")
+	if !h.Withdraw(within(t)) {
+		t.Error("a job that nobody began could not be withdrawn")
 	}
+	if word := begin(t, d, conn, h.job.ID); word != renderjob.Gone {
+		t.Errorf("a renderer that pulled it meanwhile is told %q", word)
+	}
+}
+
+func TestAJobThatBeganIsNotWithdrawn(t *testing.T) {
+	d, conn := start(t)
+	h, err := d.Publish(within(t), job())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if word := begin(t, d, conn, h.job.ID); word != renderjob.Proceed {
+		t.Errorf("the renderer is told %q", word)
+	}
+	if h.Withdraw(within(t)) {
+		t.Error("withdrawn")
+	}
+	if word := begin(t, d, conn, "of another flight"); word != renderjob.Gone {
+		t.Errorf("for a flight that ended the renderer is told %q", word)
+	}
+}
+
+// begin tells the edge that a renderer begins, and gives its answer.
+func begin(t *testing.T, d *Dispatcher, conn *nats.Conn, id string) string {
+	t.Helper()
+	m, err := renderjob.Result{Version: 1, JobID: id, State: renderjob.StateStarted}.Message(d.edge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := conn.RequestMsgWithContext(within(t), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer.Data)
 }
 
 func TestRestore(t *testing.T) {

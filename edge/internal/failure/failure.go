@@ -22,6 +22,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
+// longestLife of a key: beyond 30 days memcached takes a number for a date.
+const longestLife = 30 * 24 * time.Hour
+
 // Counters keeps counts that expire. Memcached and Local are such, and pass the
 // same suite.
 type Counters interface {
@@ -62,7 +65,7 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 			return nil // this engine may try
 		}
 	}
-	f := fault.New(fault.Failing, "this original failed %d times within %v; it is not tried again before that time is over",
+	f := fault.New(fault.Failing, "this original failed %d times within %v (throttle failure); it is not tried again before that time is over",
 		m.settings.Max, m.settings.Duration)
 	f.Throttle = "failure"
 	f.RetryAfterSeconds = int(m.settings.Duration.Seconds())
@@ -73,6 +76,7 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine string) error {
 	// Jitter, so that what failed together is not tried again together.
 	life := m.settings.Duration + rand.N(m.settings.Duration/12+1) //nolint:gosec // jitter is no secret
+	life = min(life, longestLife)
 	switch f.Kind.Traits().Remember {
 	case fault.ScopePage:
 		return m.counters.Add(ctx, m.page(s, engine), life)

@@ -3,9 +3,11 @@ package failure
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/sony/gobreaker/v2"
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
@@ -118,8 +120,14 @@ func TestWhatIsRemembered(t *testing.T) {
 }
 
 func TestADeadMemcachedIsAnErrorAndNotARefusal(t *testing.T) {
-	c := NewMemcached([]string{"127.0.0.1:1"})
+	c := Guard(NewMemcached([]string{"127.0.0.1:1"}), slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = c.Close() })
+	for range 3 {
+		_, _ = c.Get(t.Context(), []string{"k"})
+	}
+	if c.Breaker.State() != gobreaker.StateOpen {
+		t.Errorf("the breaker is %v", c.Breaker.State())
+	}
 	err := New(c, settings.Failure{Max: 1, Duration: time.Hour}).Check(context.Background(), thumbnail.Spec{}, thumbnail.Location{}, []string{"v1"})
 	if err == nil || fault.Is(err, fault.Failing) {
 		t.Errorf("got %v", err)

@@ -32,6 +32,7 @@ type Group[T any] struct {
 	flights   map[string]*Flight[T]
 	waiters   int
 	perClient map[string]int
+	stopping  bool
 }
 
 // New makes a group with its bounds on waiters, in all and of one client.
@@ -106,7 +107,7 @@ func (g *Group[T]) join(key, client string, lead Lead[T]) (*Flight[T], *waiter[T
 }
 
 func (g *Group[T]) bounded(client string) error {
-	if g.base.Err() != nil {
+	if g.stopping {
 		return fault.New(fault.Unavailable, "this edge is stopping")
 	}
 	if g.waiters >= g.maxWaiters {
@@ -240,6 +241,9 @@ func (g *Group[T]) Counts() (flights, waiters int) {
 // Stop refuses new waiters and waits for the flights to end; when ctx ends
 // before, they are cut off.
 func (g *Group[T]) Stop(ctx context.Context) error {
+	g.mu.Lock()
+	g.stopping = true
+	g.mu.Unlock()
 	done := make(chan struct{})
 	go func() { g.all.Wait(); close(done) }()
 	var err error

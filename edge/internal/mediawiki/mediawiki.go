@@ -72,7 +72,7 @@ func (m Parser) Parse(raw string) (target.Target, error) {
 		return target.Target{}, err
 	}
 	t := target.Target{
-		Grammar: Name, Spec: spec, Key: m.key(p), XKey: "File:" + p.original(),
+		Spec: spec, Key: m.key(p), XKey: "File:" + p.original(),
 		Disposition: target.Disposition(p.original(), p["format"]),
 		Private:     p["zone"] == "temp" || m.private(p),
 	}

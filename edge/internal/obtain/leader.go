@@ -27,28 +27,30 @@ type leader struct {
 // lead returns an error only for a refusal that is this client's alone.
 func (l *leader) lead(ctx context.Context) error {
 	original, err := l.head(ctx)
-	if err == nil {
-		err = l.checkFailures(ctx)
-	}
 	if err != nil {
 		l.fail(err)
 		return nil
 	}
 	for range rounds {
+		if err := l.checkFailures(ctx); err != nil {
+			l.fail(err)
+			return nil
+		}
 		lease, done, err := l.admit(ctx)
 		if err != nil {
 			return l.refused(err)
 		}
 		if l.storedAs(ctx, original.Version) {
 			if lease != nil {
-				lease.Release()
+				lease.Release(true)
 			}
 			l.flight.Answer(Thumb{Source: Shared, Times: l.times}, nil)
 			return nil
 		}
 		if !done {
-			defer lease.Release()
-			l.render(ctx, original.Version)
+			stored := false
+			defer func() { lease.Release(stored) }()
+			stored = l.render(ctx, original.Version)
 			return nil
 		}
 		// another's render was over, and its result is not there: once more

@@ -109,13 +109,13 @@ func (o *Obtainer) Stop(ctx context.Context) error {
 
 // Obtain gets a thumbnail or says by a fault why not.
 func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
-	times := Times{}
+	times, source := Times{}, Hit
 	for range rounds {
 		began := time.Now()
 		hit, err := o.lookup(ctx, r.Target)
 		times.add("lookup", time.Since(began), o.metrics)
 		if err == nil {
-			hit.Times = times
+			hit.Times, hit.Source = times, source
 			return hit, nil
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) {
@@ -126,7 +126,7 @@ func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 			thumb.Times = times.plus(thumb.Times)
 			return thumb, err
 		}
-		times = times.plus(thumb.Times) // it is in the store
+		times, source = times.plus(thumb.Times), thumb.Source // it is in the store
 	}
 	return Thumb{}, fault.New(fault.ThumbStore, "the thumbnail was stored and is not there")
 }

@@ -20,21 +20,22 @@ const (
 
 // render has the thumbnail rendered and returns when it is stored, or when that
 // can no longer be hoped for.
-func (l *leader) render(ctx context.Context, version string) {
+func (l *leader) render(ctx context.Context, version string) (stored bool) {
 	if gone := l.Fleet.GoneFor(); gone > l.Settings.Throttle.QueueWait {
 		l.fail(fault.New(fault.NoRenderer, "no renderer lives"))
-		return
+		return false
 	}
 	began := time.Now()
 	handle, err := l.Dispatcher.Publish(ctx, l.job(version))
 	l.times.add("publish", time.Since(began), l.metrics)
 	if err != nil {
 		l.fail(err)
-		return
+		return false
 	}
 	defer handle.Close()
 	w := wait{leader: l, handle: handle, version: version, began: time.Now()}
 	w.run(ctx)
+	return w.isStored
 }
 
 // wait is the time between a job's publishing and its end.
@@ -45,6 +46,7 @@ type wait struct {
 	began    time.Time
 	started  bool
 	answered bool
+	isStored bool
 }
 
 func (w *wait) run(ctx context.Context) {
@@ -121,6 +123,7 @@ func (w *wait) thumb(r renderjob.Result) Thumb {
 // large for a message, finds it in the store.
 func (w *wait) stored(r renderjob.Result) {
 	if r.Fault == nil {
+		w.isStored = true
 		w.answer(Thumb{Source: Rendered}, nil)
 		return
 	}
@@ -147,6 +150,7 @@ func (w *wait) foundInStore(ctx context.Context) bool {
 	if !w.storedAs(ctx, w.version) {
 		return false
 	}
+	w.isStored = true
 	w.answer(Thumb{Source: Rendered}, nil)
 	return true
 }
@@ -162,8 +166,8 @@ func (w *wait) restore(ctx context.Context) (over bool) {
 	return false
 }
 
-// giveUp deletes a job that nobody began. When it is gone already, a renderer
-// has it, and the flight goes on.
+// giveUp takes back a job that nobody began. When a renderer just did, the flight
+// goes on.
 func (w *wait) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
 	if !w.handle.Withdraw(ctx) {
 		return false

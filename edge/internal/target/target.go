@@ -13,7 +13,6 @@ import (
 
 // Target is one thumbnail, asked for.
 type Target struct {
-	Grammar     string // thumbor or mediawiki; a label of metrics
 	Spec        thumbnail.Spec
 	Key         thumbnail.Location
 	XKey        string // names the original for purges at the CDN

@@ -178,7 +178,7 @@ func (t Parser) target(s thumbnail.Spec, skipped []string) (target.Target, error
 		ext = "auto"
 	}
 	found := target.Target{
-		Grammar: Name, Spec: s, Skipped: skipped,
+		Spec: s, Skipped: skipped,
 		Key: thumbnail.Location{
 			Path: t.Settings.Store.Thumbnails.Prefix + "thumbor/" + s.Original.Path + "/" + s.Digest() + "." + ext,
 		},

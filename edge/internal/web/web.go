@@ -76,6 +76,7 @@ type exchange struct {
 	began   time.Time
 	grammar string
 	outcome string
+	private bool // no shared cache may keep the answer
 }
 
 // ServeHTTP answers one request.
@@ -128,7 +129,7 @@ func (x *exchange) serve() {
 
 // parse finds the grammar by the first segment.
 func (x *exchange) parse() (target.Target, error) {
-	raw := x.r.URL.EscapedPath()
+	raw := rawPath(x.r)
 	if len(raw) > maxPath {
 		return target.Target{}, fault.New(fault.BadURL, "the URL is longer than %d bytes", maxPath)
 	}
@@ -149,7 +150,20 @@ func (x *exchange) parse() (target.Target, error) {
 	if len(t.Skipped) > 0 {
 		x.w.Header().Set("Thumbmill-Skipped-Filters", strings.Join(t.Skipped, ", "))
 	}
+	x.private = t.Private
 	return t, x.checkSecret(t)
+}
+
+// rawPath is the path as it was received: what a signature is over. URL.EscapedPath
+// would encode it anew when it holds a byte that should have been encoded.
+func rawPath(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if !strings.HasPrefix(path, "/") { // the absolute form, which proxies are sent
+		_, path, _ = strings.Cut(path, "://")
+		_, path, _ = strings.Cut(path, "/")
+		path = "/" + path
+	}
+	return path
 }
 
 // checkSecret: MediaWiki sends the secret when it asks for a user who may see
@@ -233,6 +247,12 @@ func (x *exchange) refuse(err error) {
 	header.Set("Cache-Control", "no-store")
 	if traits.Cache > 0 {
 		header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(traits.Cache.Seconds())))
+	}
+	if x.private {
+		header.Set("Cache-Control", "private, no-store")
+	}
+	if f.Kind == fault.Private {
+		header.Set("Www-Authenticate", `X-Swift-Secret realm="private container"`)
 	}
 	if after := f.RetryAfter(); after > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(after.Seconds())))

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/signature"
 )
 
 // obtainer stands in for the way of a request, whose tests are the system tests.
@@ -75,6 +79,36 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 	}
 }
 
+// A signature is over the path as it was sent, well encoded or not.
+func TestSignaturesAreOverTheRawPath(t *testing.T) {
+	s := settings.Default()
+	s.Edge.SecurityKey = "key"
+	h, err := New(s, &obtainer{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	for _, path := range []string{"330x/filters:quality(80)/Caf%C3%A9.jpg", "330x/filters:quality(80)/Café|\"^.jpg", "330x/filters%3Aquality%2880%29/a%2Fb.jpg"} {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []string{"", "http://thumbs.example"} {
+			fmt.Fprintf(conn, "GET %s/%s/%s?query=1 HTTP/1.1\r\nHost: x\r\n\r\n", form, signature.Sign("key", path), path)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode != 200 {
+				t.Errorf("%s%s: %s", form, path, response.Status)
+			}
+			_ = response.Body.Close()
+		}
+		_ = conn.Close()
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	for name, c := range map[string]struct {
 		told string
@@ -100,6 +134,9 @@ func TestPrivateContainers(t *testing.T) {
 		w := ask(t, &obtainer{}, path, "X-Swift-Secret", secret)
 		if w.Code != status {
 			t.Errorf("secret %q: %d", secret, w.Code)
+		}
+		if status == 401 && w.Header().Get("Www-Authenticate") == "" {
+			t.Errorf("a 401 that does not say how: %v", w.Header())
 		}
 		if status == 200 && w.Header().Get("Cache-Control") != "private, no-store" {
 			t.Errorf("a shared cache may keep it: %v", w.Header())

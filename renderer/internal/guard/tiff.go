@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -11,8 +12,9 @@ import (
 const (
 	tagWidth  = 256
 	tagHeight = 257
-	maxPages  = 4096 // directories that are followed; a page beyond answers with the first
-	maxFields = 4096 // of one directory
+	maxPages  = 4096   // directories that are followed; a page beyond answers with the first
+	maxFields = 4096   // of one directory
+	allFields = 65_536 // of all directories together: what is crafted must not cost seconds
 )
 
 // tiff reads directories of classic and big TIFF.
@@ -20,6 +22,7 @@ type tiff struct {
 	r     *io.SectionReader
 	order binary.ByteOrder
 	big   bool
+	seen  int64 // fields so far
 }
 
 // readTIFF takes the dimensions of the largest page, since any may be asked for.
@@ -61,7 +64,7 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 	return h, nil
 }
 
-func (t tiff) directory(at int64) (width, height int, next int64, err error) {
+func (t *tiff) directory(at int64) (width, height int, next int64, err error) {
 	countSize, fieldSize, offsetSize := int64(2), int64(12), int64(4)
 	if t.big {
 		countSize, fieldSize, offsetSize = 8, 20, 8
@@ -70,23 +73,19 @@ func (t tiff) directory(at int64) (width, height int, next int64, err error) {
 	if err != nil || count > maxFields {
 		return 0, 0, 0, errors.Join(errors.New("a directory that cannot be read"), err)
 	}
-	for i := range count {
-		field := at + countSize + i*fieldSize
-		tag, err := t.number(field, 2)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		if tag != tagWidth && tag != tagHeight {
-			continue
-		}
-		value, err := t.value(field)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		if tag == tagWidth {
-			width = value
-		} else {
-			height = value
+	if t.seen += count; t.seen > allFields {
+		return 0, 0, 0, errors.New("too many fields")
+	}
+	fields := make([]byte, count*fieldSize)
+	if _, err := t.r.ReadAt(fields, at+countSize); err != nil {
+		return 0, 0, 0, err
+	}
+	for field := range slices.Chunk(fields, int(fieldSize)) {
+		switch t.order.Uint16(field) {
+		case tagWidth:
+			width = t.value(field)
+		case tagHeight:
+			height = t.value(field)
 		}
 	}
 	next, err = t.number(at+countSize+count*fieldSize, offsetSize)
@@ -97,23 +96,19 @@ func (t tiff) directory(at int64) (width, height int, next int64, err error) {
 }
 
 // value reads a SHORT or a LONG that is kept in its field.
-func (t tiff) value(field int64) (int, error) {
-	kind, err := t.number(field+2, 2)
-	if err != nil {
-		return 0, err
-	}
-	at, size := field+8, int64(4)
+func (t *tiff) value(field []byte) int {
+	const kindShort = 3
+	kind, value := t.order.Uint16(field[2:]), field[8:]
 	if t.big {
-		at = field + 12
+		value = field[12:]
 	}
-	if kind == 3 {
-		size = 2
+	if kind == kindShort {
+		return int(t.order.Uint16(value))
 	}
-	n, err := t.number(at, size)
-	return side(uint32(n)), err //nolint:gosec // at most four bytes were read
+	return side(t.order.Uint32(value))
 }
 
-func (t tiff) number(at, size int64) (int64, error) {
+func (t *tiff) number(at, size int64) (int64, error) {
 	var b [8]byte
 	if _, err := t.r.ReadAt(b[:size], at); err != nil {
 		return 0, err

@@ -31,6 +31,8 @@ const (
 	pause          = 200 * time.Millisecond
 	publishTimeout = 3 * time.Second
 	calibrateEvery = 5 * time.Second
+	// leastStartWithin gives a job that was handed back a chance at all.
+	leastStartWithin = time.Second
 )
 
 // ErrNotBegun says that a job was given up before its render began.
@@ -69,6 +71,7 @@ type Config struct {
 type Intake struct {
 	config    Config
 	room      *room
+	turn      sync.Mutex // of takeWaiting
 	clock     clock
 	consumers map[renderjob.Lane]jetstream.Consumer
 	depth     *prometheus.GaugeVec
@@ -116,6 +119,9 @@ func (in *Intake) Draining() bool {
 	}
 }
 
+// Drain takes no further jobs.
+func (in *Intake) Drain() { in.stop.Do(func() { close(in.drain) }) }
+
 // Start finds the consumers and begins to pull.
 func (in *Intake) Start(ctx context.Context) error {
 	for _, lane := range renderjob.Lanes() {
@@ -139,7 +145,7 @@ func (in *Intake) Start(ctx context.Context) error {
 // do not yet are handed back. When ctx ends before, the rest is given up, and
 // comes to other renderers after AckWait.
 func (in *Intake) Stop(ctx context.Context) error {
-	in.stop.Do(func() { close(in.drain) })
+	in.Drain()
 	done := make(chan struct{})
 	go func() { in.loops.Wait(); in.jobs.Wait(); close(done) }()
 	var err error
@@ -165,18 +171,40 @@ func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 		cancel()
 	})
 	for in.room.wait(untilDrain, lane) == nil && !in.Draining() {
-		batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(pullWait))
-		if err == nil {
-			for msg := range batch.Messages() {
-				in.receive(lane, msg)
-			}
-			err = batch.Error()
+		got, err := in.takeWaiting(lane, consumer)
+		if !got && err == nil {
+			_, err = in.take(lane, func() (jetstream.MessageBatch, error) {
+				return consumer.Fetch(1, jetstream.FetchMaxWait(pullWait))
+			})
 		}
 		if err != nil {
 			in.config.Log.Debug("pull", "lane", lane, "error", err)
 			in.rest(untilDrain)
 		}
 	}
+}
+
+// takeWaiting takes a job that waits already, one lane at a time: otherwise each
+// place that becomes free would be pulled for by all lanes at once.
+func (in *Intake) takeWaiting(lane renderjob.Lane, consumer jetstream.Consumer) (got bool, err error) {
+	in.turn.Lock()
+	defer in.turn.Unlock()
+	if !in.room.free(lane) {
+		return true, nil // another lane was first
+	}
+	return in.take(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
+}
+
+func (in *Intake) take(lane renderjob.Lane, fetch func() (jetstream.MessageBatch, error)) (got bool, err error) {
+	batch, err := fetch()
+	if err != nil {
+		return false, err
+	}
+	for msg := range batch.Messages() {
+		got = true
+		in.receive(lane, msg)
+	}
+	return got, batch.Error()
 }
 
 func (in *Intake) rest(ctx context.Context) {
@@ -190,7 +218,7 @@ func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
 	d, err := in.read(msg)
 	if err != nil {
 		in.config.Log.Warn("a job that cannot be read", "lane", lane, "error", err)
-		in.logAck(msg.NakWithDelay(time.Second)) // another renderer may be newer
+		in.decline(msg, err)
 		return
 	}
 	in.age.WithLabelValues(string(lane)).Set(d.Age.Seconds())
@@ -204,13 +232,24 @@ func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
 	})
 }
 
+var errNewer = errors.New("a job of a newer version than this renderer knows")
+
+// decline leaves a newer job to a newer renderer, and ends what nobody can read.
+func (in *Intake) decline(msg jetstream.Msg, why error) {
+	if errors.Is(why, errNewer) {
+		in.logAck(msg.NakWithDelay(time.Second))
+		return
+	}
+	in.logAck(msg.Term())
+}
+
 func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
 	d := Delivery{Arrived: time.Now()}
 	if err := json.Unmarshal(msg.Data(), &d.Job); err != nil {
 		return d, err
 	}
 	if d.Job.Version > renderjob.Version {
-		return d, fmt.Errorf("job of version %d; this renderer knows %d", d.Job.Version, renderjob.Version)
+		return d, fmt.Errorf("%w: %d", errNewer, d.Job.Version)
 	}
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -259,6 +298,7 @@ func (in *Intake) handBack(msg jetstream.Msg, d Delivery) {
 	job := d.Job
 	job.Attempt = d.Deliveries - 1
 	job.DeadlineMS = d.Left().Milliseconds()
+	job.StartWithinMS = max(job.StartWithinMS-d.Age.Milliseconds(), leastStartWithin.Milliseconds())
 	if job.DeadlineMS <= 0 {
 		in.logAck(msg.Ack())
 		return
@@ -308,6 +348,9 @@ func (in *Intake) observe() {
 		if err == nil {
 			depth := float64(info.NumPending) + float64(info.NumAckPending)
 			in.depth.WithLabelValues(string(lane)).Set(depth)
+			if depth == 0 {
+				in.age.WithLabelValues(string(lane)).Set(0)
+			}
 			total += depth
 		}
 	}

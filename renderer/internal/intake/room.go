@@ -50,6 +50,12 @@ func (r *room) wait(ctx context.Context, lane renderjob.Lane) error {
 	}
 }
 
+func (r *room) free(lane renderjob.Lane) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.has(lane)
+}
+
 func (r *room) enter(lane renderjob.Lane) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -30,7 +31,6 @@ import (
 const (
 	fetchTimeout = 20 * time.Second
 	storeTimeout = 10 * time.Second
-	headTimeout  = 5 * time.Second
 	// attempts is how often a render is tried when its worker dies.
 	attempts = 3
 )
@@ -39,6 +39,15 @@ const (
 type Workers interface {
 	Render(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, []byte, error)
 	Engine() string
+}
+
+// Edges hear of their jobs.
+type Edges interface {
+	// Begin tells an edge that its job begins, and reports whether anybody waits
+	// for it.
+	Begin(edge string, r renderjob.Result) (wanted bool)
+	// Tell tells an edge how far its job has come.
+	Tell(edge string, r renderjob.Result) error
 }
 
 // Config is what a pipeline is made of.
@@ -51,7 +60,7 @@ type Config struct {
 	MaxOriginalBytes  int64
 	MaxOriginalPixels int64
 	TempDir           string
-	Reply             func(edge string, r renderjob.Result) error
+	Edges             Edges
 	Log               *slog.Logger
 	Metrics           prometheus.Registerer
 }
@@ -118,7 +127,10 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	if err := j.check(); err != nil {
 		return err
 	}
-	j.reply(renderjob.Result{State: renderjob.StateStarted})
+	if !j.Edges.Begin(j.Edge, j.tell(renderjob.Result{State: renderjob.StateStarted})) {
+		j.Log.Debug("nobody waits any more", "job", j.ID)
+		return nil
+	}
 	if j.delivery.Deliveries > 1 && j.storedBefore(ctx) {
 		return nil
 	}
@@ -149,11 +161,13 @@ func (j *job) check() error {
 	if j.delivery.Deliveries > renderjob.MaxDeliveries {
 		return fault.New(fault.Lost, "%d renderers were lost under this thumbnail", renderjob.MaxDeliveries)
 	}
-	if startWithin := time.Duration(j.StartWithinMS) * time.Millisecond; j.delivery.Deliveries == 1 && j.delivery.Age > startWithin {
-		return fault.New(fault.NoRenderer, "no renderer had room within %v", startWithin)
+	if j.delivery.Deliveries == 1 && j.delivery.Age > j.startWithin() {
+		return fault.New(fault.NoRenderer, "no renderer had room within %v", j.startWithin())
 	}
 	return nil
 }
+
+func (j *job) startWithin() time.Duration { return time.Duration(j.StartWithinMS) * time.Millisecond }
 
 // storedBefore finds the work done of a renderer that ended between its write
 // and its acknowledgement.
@@ -169,11 +183,16 @@ func (j *job) storedBefore(ctx context.Context) bool {
 // reply tells the edge. Core NATS may lose it; the edge looks into the store
 // before its deadline.
 func (j *job) reply(r renderjob.Result) {
-	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.ID, j.Renderer, j.Workers.Engine()
-	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
-	if err := j.Reply(j.Edge, r); err != nil {
+	if err := j.Edges.Tell(j.Edge, j.tell(r)); err != nil {
 		j.Log.Warn("reply", "job", j.ID, "state", r.State, "error", err)
 	}
+}
+
+// tell adds what every result says.
+func (j *job) tell(r renderjob.Result) renderjob.Result {
+	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.ID, j.Renderer, j.Workers.Engine()
+	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
+	return r
 }
 
 func (j *job) inspect(original *os.File) (guard.Header, error) {
@@ -191,9 +210,13 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.Fi
 		return nil, intake.ErrNotBegun
 	default:
 	}
+	patience := time.NewTimer(max(j.startWithin(), time.Second))
+	defer patience.Stop()
 	select {
 	case j.slots <- struct{}{}:
 	case <-drain:
+		return nil, intake.ErrNotBegun
+	case <-patience.C: // a long render is in the way; another renderer may be idle
 		return nil, intake.ErrNotBegun
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -201,7 +224,7 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.Fi
 	defer func() { <-j.slots }()
 	began := time.Now()
 	defer func() { j.metrics.step("render", began) }()
-	task := worker.Task{Spec: j.Spec, Header: h, MaxPixels: j.MaxThumbnailPixels}
+	task := worker.Task{Spec: j.Spec, Header: h, MaxPixels: j.maxPixels()}
 	for range attempts {
 		limit := min(time.Duration(j.RenderLimitMS)*time.Millisecond, j.delivery.Left())
 		if limit <= 0 {
@@ -218,6 +241,13 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.Fi
 		return image, err
 	}
 	return nil, fault.New(fault.WorkerKilled, "the original killed %d workers that tried to render it", attempts)
+}
+
+func (j *job) maxPixels() int64 {
+	if j.MaxThumbnailPixels == 0 {
+		return math.MaxInt64
+	}
+	return j.MaxThumbnailPixels
 }
 
 // note keeps what all replies about the picture tell.

@@ -48,6 +48,7 @@ type bench struct {
 	dir     string
 	workers *workers
 	replies []renderjob.Result
+	gone    bool // nobody waits
 }
 
 func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
@@ -76,10 +77,20 @@ func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
 	b.Pipeline = New(Config{
 		Renderer: "r", Originals: originals, Thumbnails: thumbnails, Workers: b.workers, Slots: 1,
 		MaxOriginalBytes: 10_000, MaxOriginalPixels: 1000, TempDir: temp, Log: slog.New(slog.DiscardHandler),
-		Reply:   func(_ string, r renderjob.Result) error { b.replies = append(b.replies, r); return nil },
-		Metrics: prometheus.NewRegistry(),
+		Edges: b, Metrics: prometheus.NewRegistry(),
 	})
 	return b
+}
+
+// Begin and Tell make the bench the edge.
+func (b *bench) Begin(_ string, r renderjob.Result) bool {
+	b.replies = append(b.replies, r)
+	return !b.gone
+}
+
+func (b *bench) Tell(_ string, r renderjob.Result) error {
+	b.replies = append(b.replies, r)
+	return nil
 }
 
 func delivery(change func(*intake.Delivery)) intake.Delivery {
@@ -126,6 +137,15 @@ func TestTheClientHasItsPictureBeforeItIsStored(t *testing.T) {
 	info, err := b.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "k"})
 	if err != nil || info.Meta.ETag != b.replies[1].ETag || info.Meta.OriginalVersion == "" || info.Meta.SpecDigest == "" {
 		t.Errorf("stored %+v, %v", info, err)
+	}
+}
+
+func TestWhatNobodyWaitsForIsNotRendered(t *testing.T) {
+	b := setUp(t, good)
+	b.gone = true
+	states, _ := b.process(t, nil)
+	if len(states) != 1 || b.workers.calls != 0 {
+		t.Errorf("%v, %d renders", states, b.workers.calls)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
@@ -53,10 +54,21 @@ func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os
 	if errors.As(err, &refused) {
 		return result, err
 	}
+	if err != nil && strings.Contains(err.Error(), "out of memory") {
+		return result, fault.Wrap(err, fault.TooLarge, "this thumbnail takes more memory than a worker may use")
+	}
 	if err != nil {
 		return result, fault.Wrap(err, fault.Undecodable, "the original could not be decoded")
 	}
 	return result, nil
+}
+
+// longestSide that a format can hold.
+func longestSide(f thumbnail.Format) int {
+	if f == thumbnail.FormatWebP {
+		return 16_383
+	}
+	return 65_535
 }
 
 // render is one pass; current is the latest step's image.
@@ -148,8 +160,10 @@ func (r *render) load() error {
 func (r *render) plan() (geometry.Plan, error) {
 	p := geometry.New(r.spec, r.source)
 	size := p.Size()
-	if int64(size.Width)*int64(size.Height) > r.maxPixels {
-		return p, fault.New(fault.BadURL, "the thumbnail would have %d × %d pixels; at most %d are served", size.Width, size.Height, r.maxPixels)
+	scaled := int64(p.Scaled.Width) * int64(p.Scaled.Height)
+	enlarged := scaled > int64(p.Crop.Width)*int64(p.Crop.Height)
+	if int64(size.Width)*int64(size.Height) > r.maxPixels || enlarged && scaled > r.maxPixels {
+		return p, fault.New(fault.BadURL, "the thumbnail would be made of %d × %d pixels; at most %d are served", p.Scaled.Width, p.Scaled.Height, r.maxPixels)
 	}
 	return p, nil
 }
@@ -288,6 +302,10 @@ func (r *render) save(format thumbnail.Format, fd int) error {
 	})
 	if err != nil {
 		return err
+	}
+	if most := longestSide(format); r.current.width() > most || r.current.height() > most {
+		return fault.New(fault.BadURL, "a %s has at most %d pixels a side; this thumbnail would have %d × %d",
+			format, most, r.current.width(), r.current.height())
 	}
 	s, in, to := r.spec, r.current.ptr, C.int(fd)
 	var result C.int

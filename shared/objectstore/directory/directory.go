@@ -24,6 +24,7 @@ import (
 	"path"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nuid"
 
@@ -35,7 +36,7 @@ const (
 	magic      = "thumbmill-1\n"
 	trailerLen = 4 + len(magic)
 	maxMeta    = 16 << 10
-	tempDir    = ".incoming" // unfinished files; a container cannot have this name, since it is wiped at start
+	tempDir    = ".incoming" // unfinished files; a container cannot have this name
 )
 
 // Store is a folder of objects.
@@ -62,11 +63,8 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{root: root}
-	if err := root.RemoveAll(tempDir); err != nil {
+	if err := cleanIncoming(root); err != nil {
 		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), root.Close())
-	}
-	if err := root.MkdirAll(tempDir, 0o755); err != nil {
-		return nil, errors.Join(err, root.Close())
 	}
 	if maxBytes > 0 {
 		if s.index, err = newIndex(root, maxBytes); err != nil {
@@ -74,6 +72,23 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// abandonedAfter is the age at which an unfinished file is nobody's any more:
+// another process may be writing into the same folder.
+const abandonedAfter = 10 * time.Minute
+
+func cleanIncoming(root *os.Root) error {
+	if err := root.MkdirAll(tempDir, 0o755); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(root.FS(), tempDir)
+	for _, entry := range entries {
+		if info, statErr := entry.Info(); statErr == nil && time.Since(info.ModTime()) > abandonedAfter {
+			err = errors.Join(err, root.Remove(path.Join(tempDir, entry.Name())))
+		}
+	}
+	return err
 }
 
 func openRoot(dir string) (*os.Root, error) {

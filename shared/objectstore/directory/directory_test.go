@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -66,13 +67,16 @@ func TestCrashLeavesNothing(t *testing.T) {
 	body := []byte("an image")
 	must(t, s.Put(t.Context(), thumbnail.Location{Path: "a/b"}, body, storetest.Meta(body)))
 	must(t, s.Close())
-	must(t, os.WriteFile(filepath.Join(dir, tempDir, "half"), []byte("half"), 0o600))
+	half, written := filepath.Join(dir, tempDir, "half"), filepath.Join(dir, tempDir, "written now")
+	must(t, os.WriteFile(half, []byte("half"), 0o600))
+	must(t, os.Chtimes(half, time.Time{}, time.Now().Add(-time.Hour)))
+	must(t, os.WriteFile(written, []byte("by another process"), 0o600))
 	must(t, os.Truncate(filepath.Join(dir, "a/b"), 12)) // what a power failure can leave
 	s = thumbnails(t, dir, 0)
 	if _, err := s.Head(t.Context(), thumbnail.Location{Path: "a/b"}); !errors.Is(err, objectstore.ErrNotFound) {
 		t.Errorf("a torn thumbnail: %v", err)
 	}
-	if left, _ := os.ReadDir(filepath.Join(dir, tempDir)); len(left) != 0 {
+	if left, _ := os.ReadDir(filepath.Join(dir, tempDir)); len(left) != 1 {
 		t.Errorf("left over: %v", left)
 	}
 }

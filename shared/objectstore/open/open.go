@@ -33,7 +33,8 @@ func (s Stores) Close() error {
 }
 
 // New opens both stores. All roles of one process must share a directory of
-// thumbnails, since it keeps account of its size: see Guarded.
+// thumbnails, since it keeps account of its size: see Guarded. Several processes
+// on one directory each account for what they wrote themselves.
 func New(s settings.Store) (Stores, error) {
 	originals, err := one(s.Originals, func() (objectstore.Store, error) { return directory.NewOriginals(s.Originals.Path) })
 	if err != nil {
