@@ -56,7 +56,7 @@ const connectTimeout = 15 * time.Second
 
 // New connects to the queue and binds the listener.
 func New(c Config) (*Edge, error) {
-	e := &Edge{name: "edge-" + nuid.Next()[:8], config: c, fleet: fleet.New()}
+	e := &Edge{name: "edge-" + nuid.Next(), config: c, fleet: fleet.New()}
 	if err := e.build(); err != nil {
 		return nil, errors.Join(err, e.Stop(context.Background()))
 	}

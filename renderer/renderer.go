@@ -69,7 +69,7 @@ func WorkerMain() int { return worker.Main() }
 
 // New connects to NATS and starts the workers.
 func New(c Config) (*Renderer, error) {
-	r := &Renderer{name: "renderer-" + nuid.Next()[:8], config: c, slots: c.Settings.Renderer.Slots}
+	r := &Renderer{name: "renderer-" + nuid.Next(), config: c, slots: c.Settings.Renderer.Slots}
 	if r.slots == 0 {
 		r.slots = runtime.NumCPU()
 	}

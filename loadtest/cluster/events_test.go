@@ -40,8 +40,8 @@ func TestTheLastClientToLeaveDeletesAJobThatNobodyBegan(t *testing.T) {
 	Eventually(t, "its job is deleted", func() bool { return c.Jobs() == 1 })
 	release()
 	(<-busy).Wants(t, 200)
-	if c.Hooks.Puts() != 1 {
-		t.Errorf("%d renders", c.Hooks.Puts())
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
 	}
 }
 
@@ -164,8 +164,8 @@ func TestALostAcknowledgementDoesNotRenderTwice(t *testing.T) {
 	time.Sleep(2500 * time.Millisecond) // beyond one attempt to publish
 	link.Unmute()
 	(<-answer).Wants(t, 200)
-	if c.Hooks.Puts() != 1 {
-		t.Errorf("%d renders", c.Hooks.Puts())
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
 	}
 }
 
@@ -297,8 +297,8 @@ func TestARendererThatDrainsHandsBackWhatItHasNotBegun(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	if c.Hooks.Puts() != 2 {
-		t.Errorf("%d renders", c.Hooks.Puts())
+	if n := c.Renders(); n != 2 {
+		t.Errorf("%d renders", n)
 	}
 }
 
@@ -315,8 +315,8 @@ func TestALostResultIsFoundInTheStore(t *testing.T) {
 	Eventually(t, "its job is done", func() bool { return c.Jobs() == 0 })
 	link.Mend()
 	(<-answer).Wants(t, 200)
-	if c.Hooks.Puts() != 1 {
-		t.Errorf("%d renders", c.Hooks.Puts())
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
 	}
 }
 
@@ -393,8 +393,8 @@ func TestPoolcounterdAsCoordinator(t *testing.T) {
 	release()
 	(<-first).Wants(t, 200)
 	(<-second).Wants(t, 200)
-	if c.Hooks.Puts() != 1 {
-		t.Errorf("%d renders", c.Hooks.Puts())
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
 	}
 }
 
@@ -432,8 +432,8 @@ func TestAnOriginalThatChangesUnderWayLeavesNoStaleThumbnail(t *testing.T) {
 		t.Errorf("a stale thumbnail is kept: %v", files)
 	}
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
-	if c.Hooks.Puts() != 2 {
-		t.Errorf("%d renders", c.Hooks.Puts())
+	if n := c.Renders(); n != 2 {
+		t.Errorf("%d renders", n)
 	}
 }
 

@@ -160,8 +160,8 @@ func TestManyIdenticalRequestsAreOneRender(t *testing.T) {
 	})
 	release()
 	group.Wait()
-	if c.Hooks.Puts() != 1 {
-		t.Errorf("%d renders", c.Hooks.Puts())
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
 	}
 }
 
@@ -197,5 +197,13 @@ func TestThrottlesNameThemselves(t *testing.T) {
 			Eventually(t, "its lease ends", func() bool { return cl.Edges[0].Metric(t, "thumbmill_leases") == 0 })
 			cl.Get(t.Context(), cl.Edges[0], "/unsafe/100x/"+c.paths[1], c.second).Wants(t, 200)
 		})
+	}
+}
+
+func TestRolesOfOneProcessHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Edges: 2, Renderers: 2})
+	if c.Edges[0].Name() == c.Edges[1].Name() || c.Renderers[0].Name() == c.Renderers[1].Name() {
+		t.Errorf("edges %s and %s, renderers %s and %s", c.Edges[0].Name(), c.Edges[1].Name(), c.Renderers[0].Name(), c.Renderers[1].Name())
 	}
 }
