@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/service"
 )
 
 func main() {
@@ -20,7 +21,7 @@ func main() {
 		Long: "thumbmill makes thumbnails for sites whose media no single machine can render.\n\n" +
 			"`thumbmill serve` runs the whole cluster in one process. The roles alone, for\n" +
 			"several machines, are the commands edge, coordinator and renderer.",
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: service.Version(),
 	}
 	root.AddCommand(serveCommand(), signCommand(), configCommand())
 	if err := root.Execute(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -70,7 +71,7 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 		if draw {
 			invite(drawn, c.addresses())
 		}
-	})
+	}, func() { c.admin.Leave() })
 }
 
 // invite prints what a newcomer can click on.
@@ -96,6 +97,7 @@ type cluster struct {
 	admin       *service.Admin
 	queue       *embedded.Server
 	coordinator *coordinator.Coordinator
+	renderer    *renderer.Renderer
 	edge        *edge.Edge
 	nats        []nats.Option
 	stores      open.Stores
@@ -143,6 +145,11 @@ func (c *cluster) startQueue() (err error) {
 }
 
 func (c *cluster) startStores() (err error) {
+	if dir := c.settings.Store.Originals; dir.Kind == "directory" {
+		if _, statErr := os.Stat(dir.Path); errors.Is(statErr, fs.ErrNotExist) {
+			c.log.Warn("the folder of originals did not exist: it is made, and empty", "store.originals.path", dir.Path)
+		}
+	}
 	if c.stores, err = open.New(c.settings.Store); err != nil {
 		return err
 	}
@@ -164,13 +171,14 @@ func (c *cluster) startCoordinator() (err error) {
 }
 
 func (c *cluster) startRenderer() error {
-	r, err := renderer.New(renderer.Config{
+	var err error
+	c.renderer, err = renderer.New(renderer.Config{
 		Settings: c.settings, Stores: c.stores, NATS: c.nats, Log: c.log, Metrics: c.metrics("renderer"),
 	})
 	if err != nil {
 		return err
 	}
-	return c.run(r)
+	return c.run(c.renderer)
 }
 
 func (c *cluster) startEdge() (err error) {
@@ -181,6 +189,7 @@ func (c *cluster) startEdge() (err error) {
 		return err
 	}
 	c.admin.Check("edge", c.edge.Ready)
+	c.admin.Check("renderer", c.renderer.Ready)
 	for deadline := time.Now().Add(readyWithin); c.edge.Ready() != nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return errors.Join(fmt.Errorf("the cluster is not ready: %w", c.edge.Ready()), c.edge.Stop(context.Background()))

@@ -106,7 +106,10 @@ func (e *Edge) connect() (err error) {
 	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS.Replicas, c.Log); err != nil {
 		return err
 	}
-	e.conn.SetReconnectHandler(func(*nats.Conn) { e.dispatcher.Reconnected() })
+	e.conn.SetReconnectHandler(func(*nats.Conn) {
+		c.Log.Info("connected to NATS again")
+		e.dispatcher.Reconnected()
+	})
 	return e.fleet.Listen(e.conn)
 }
 

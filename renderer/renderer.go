@@ -117,6 +117,17 @@ func (r *Renderer) build() (err error) {
 // Name is the renderer's name on the queue.
 func (r *Renderer) Name() string { return r.name }
 
+// Ready says what keeps the renderer from taking jobs, or nil.
+func (r *Renderer) Ready() error {
+	if !r.conn.IsConnected() {
+		return errors.New("not connected to NATS")
+	}
+	if r.intake.Draining() {
+		return errors.New("draining")
+	}
+	return nil
+}
+
 // WorkerPIDs are the processes that render, for tests that disturb them.
 func (r *Renderer) WorkerPIDs() []int { return r.workers.PIDs() }
 

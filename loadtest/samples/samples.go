@@ -37,7 +37,7 @@ func All() []Sample {
 		{"turned.jpg", "a JPEG that EXIF turns upright", func() ([]byte, error) { return TurnedJPEG(Landscape(1000, 1600)) }},
 		{"disc.png", "a PNG with soft transparency", func() ([]byte, error) { return PNG(Disc(800)) }},
 		{"disc.webp", "a WebP with soft transparency", func() ([]byte, error) { return WebP(Disc(640)) }},
-		{"spinner.gif", "an animated GIF", func() ([]byte, error) { return GIF(320, 12) }},
+		{"spinner.gif", "the first frame of an animated GIF", func() ([]byte, error) { return GIF(320, 12) }},
 		{"wikipedia-commons-local-public/a/ab/Landscape.jpg", "a JPEG in a container of MediaWiki's", func() ([]byte, error) { return JPEG(Landscape(2000, 1250)) }},
 		{"scan.tiff", "a TIFF: an expensive type", func() ([]byte, error) { return TIFF(Landscape(1200, 900)) }},
 	}

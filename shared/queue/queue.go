@@ -46,6 +46,7 @@ func Connect(s settings.NATS, name string, log *slog.Logger, options ...nats.Opt
 				log.Warn("connection to NATS lost", "error", err)
 			}
 		}),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connected to NATS again") }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
 			if sub != nil {
@@ -65,7 +66,7 @@ func Connect(s settings.NATS, name string, log *slog.Logger, options ...nats.Opt
 	}
 	conn, err := nats.Connect(string(s.URL), append(all, options...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at nats.url: %w", err)
+		return nil, fmt.Errorf("connect to NATS at nats.url (%v): %w", s.URL, err)
 	}
 	return conn, nil
 }

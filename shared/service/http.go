@@ -77,8 +77,9 @@ type Admin struct {
 	*HTTP
 	Registry *prometheus.Registry
 
-	mu     sync.Mutex
-	checks map[string]func() error
+	mu      sync.Mutex
+	checks  map[string]func() error
+	leaving bool
 }
 
 // NewAdmin binds the operators' listener.
@@ -106,10 +107,20 @@ func (a *Admin) Check(name string, check func() error) {
 	a.checks[name] = check
 }
 
+// Leave makes readiness fail from now on: the process is stopping.
+func (a *Admin) Leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.leaving = true
+}
+
 func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var reasons []error
+	if a.leaving {
+		reasons = append(reasons, errors.New("stopping"))
+	}
 	for name, check := range a.checks {
 		if err := check(); err != nil {
 			reasons = append(reasons, fmt.Errorf("%s: %w", name, err))

@@ -30,7 +30,7 @@ type Role struct {
 func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 	var options Options
 	cmd := &cobra.Command{
-		Use: r.Name, Short: r.Short, Args: cobra.NoArgs, SilenceUsage: true,
+		Use: r.Name, Short: r.Short, Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true, Version: Version(),
 		Long: r.Short + ".\n\nSettings come from --config (a file, or a folder whose *.yaml are merged in\n" +
 			"alphabetical order), then from the environment (edge.allow_unsafe is\n" +
 			"THUMBMILL_EDGE_ALLOW_UNSAFE), then from flags. `thumbmill config show` prints them all.",
@@ -48,6 +48,14 @@ func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 	return cmd
 }
 
+// Main runs the role's command and ends the process with 1 when it fails.
+func (r Role) Main() {
+	if err := r.Command(os.Stdout, os.Stderr).Execute(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", r.Name, err)
+		os.Exit(1)
+	}
+}
+
 func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Writer) error {
 	log := NewLog(s.Log, stderr).With("role", r.Name)
 	admin, err := NewAdmin(s.Admin.Listen, log)
@@ -59,7 +67,7 @@ func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Wr
 		return err
 	}
 	addresses["admin"] = "http://" + admin.Addr()
-	return Run(Parts{admin, part}, log, func() { Announce(addresses, printAddresses, log, stdout) })
+	return Run(Parts{admin, part}, log, func() { Announce(addresses, printAddresses, log, stdout) }, admin.Leave)
 }
 
 // Announce logs the addresses in use and, where asked for, prints them as one line of JSON.

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -53,25 +54,48 @@ func (p Parts) Stop(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Run starts the part, calls ready, waits for SIGINT or SIGTERM, and stops it.
-// A second signal ends the process at once.
-func Run(part Part, log *slog.Logger, ready func()) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
-	if err := part.Start(ctx); err != nil {
+// Run starts the part, calls ready, waits for SIGINT or SIGTERM, calls leaving,
+// and stops the part. A second signal cuts off what is still under way.
+func Run(part Part, log *slog.Logger, ready, leaving func()) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := part.Start(context.Background()); err != nil {
 		return err
 	}
 	ready()
-	<-ctx.Done()
-	cancel() // from here a signal has its default effect
-	log.Info("stopping", "at most", StopWithin)
+	<-signals
+	leaving()
+	log.Info("stopping: what is under way is finished; a second signal cuts it off", "at most", StopWithin)
 	stop, done := context.WithTimeout(context.Background(), StopWithin)
 	defer done()
+	go func() {
+		select {
+		case <-signals:
+			done()
+		case <-stop.Done():
+		}
+	}()
 	if err := part.Stop(stop); err != nil {
 		return fmt.Errorf("not everything stopped cleanly: %w", err)
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// Version names the build: the module's version, and the revision where it is known.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			version += " " + setting.Value
+		}
+	}
+	return version
 }
 
 // NewLog makes the log as the settings have it.

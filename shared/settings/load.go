@@ -49,14 +49,11 @@ func Load(path string, environ []string, flags map[string]any) (Settings, error)
 			origin[key] = l.label(key)
 		}
 	}
-	if len(problems) > 0 {
-		return Settings{}, errors.Join(problems...)
-	}
 	s := Default()
 	if err := merged.UnmarshalWithConf("", &s, koanf.UnmarshalConf{DecoderConfig: decoder(&s)}); err != nil {
-		return Settings{}, err
+		return Settings{}, errors.Join(append(problems, err)...)
 	}
-	return s, errors.Join(s.problems(origin)...)
+	return s, errors.Join(append(problems, s.problems(origin)...)...)
 }
 
 func readFiles(path string) (layers []layer, problems []error) {
@@ -130,13 +127,15 @@ func (l layer) label(key string) string {
 	return l.name
 }
 
-// check reports each key that does not exist and each value that does not fit.
+// check reports each key that does not exist and each value that does not fit,
+// and takes them out, so that the rest can be checked as well.
 func (l layer) check() (problems []error) {
 	known := leaves(Default())
 	for _, key := range sortedKeys(l.values) {
 		field, ok := known[key]
 		if !ok {
-			problems = append(problems, fmt.Errorf("%s: %s: no such key%s", l.label(key), key, nearest(key, known)))
+			problems = append(problems, fmt.Errorf("%s: %s: %s%s", l.label(key), key, unknown(key, known), nearest(key, known)))
+			delete(l.values, key)
 			continue
 		}
 		target := reflect.New(field.Type())
@@ -146,9 +145,20 @@ func (l layer) check() (problems []error) {
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %s: %v is not %s", l.label(key), key, shown(field, l.values[key]), allowed(field.Type())))
+			delete(l.values, key)
 		}
 	}
 	return problems
+}
+
+// unknown tells a section that was given a value from a key that does not exist.
+func unknown[V any](key string, known map[string]V) string {
+	for candidate := range known {
+		if strings.HasPrefix(candidate, key+".") {
+			return "a section with keys of its own, not a value"
+		}
+	}
+	return "no such key"
 }
 
 func shown(field reflect.Value, value any) any {

@@ -46,7 +46,7 @@ func TestLaterSourcesWin(t *testing.T) {
 
 func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	dir := t.TempDir()
-	file := write(t, dir, "a.yaml", "edge:\n  deadlin: 70s\n  deadline: 70\nrender:\n  quality: many\nrenderer:\n  memory_limit: lots\n")
+	file := write(t, dir, "a.yaml", "edge:\n  deadlin: 70s\n  deadline: 70\nrender:\n  quality: many\nrenderer:\n  memory_limit: lots\nthrottle: 3\nlog:\n  level: loud\nadmin:\n  listen: 127.0.0.1:99999\n")
 	_, err := Load(file, []string{"THUMBMILL_EDGE_ALLOW_UNSAVE=1"}, nil)
 	if err == nil {
 		t.Fatal("accepted")
@@ -56,6 +56,9 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 		file + ": edge.deadline: 70 is not a duration such as 4s",
 		file + ": render.quality: many is not a whole number",
 		file + ": renderer.memory_limit: lots is not a size such as 3GiB",
+		file + ": throttle: a section with keys of its own, not a value",
+		file + `: log.level: "loud" is none of`,
+		file + `: admin.listen: "127.0.0.1:99999" is no host:port`,
 		"THUMBMILL_EDGE_ALLOW_UNSAVE: no such key (did you mean THUMBMILL_EDGE_ALLOW_UNSAFE?)",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +46,10 @@ func (c *checker) oneOf(key, v string, allowed ...string) {
 }
 
 func (c *checker) address(key, v string) {
-	_, _, err := net.SplitHostPort(v)
+	_, port, err := net.SplitHostPort(v)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	c.require(v == "" || err == nil, key, "%q is no host:port", v)
 }
 

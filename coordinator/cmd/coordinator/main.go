@@ -3,9 +3,6 @@ package main
 
 import (
 	"log/slog"
-	"os"
-
-	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -26,5 +23,5 @@ func main() {
 			return c, map[string]string{"coordinator": c.Addr()}, nil
 		},
 	}
-	cobra.CheckErr(role.Command(os.Stdout, os.Stderr).Execute())
+	role.Main()
 }

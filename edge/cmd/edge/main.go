@@ -4,9 +4,6 @@ package main
 import (
 	"errors"
 	"log/slog"
-	"os"
-
-	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/edge"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
@@ -21,7 +18,7 @@ func main() {
 		Flags: map[string]string{"listen": "edge.listen", "admin-listen": "admin.listen", "nats-url": "nats.url"},
 		New:   newEdge,
 	}
-	cobra.CheckErr(role.Command(os.Stdout, os.Stderr).Execute())
+	role.Main()
 }
 
 func newEdge(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {

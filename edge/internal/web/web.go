@@ -181,7 +181,8 @@ func (x *exchange) checkSecret(t target.Target) error {
 
 // explain tells a client that left from a deadline that passed.
 func (x *exchange) explain(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	var known *fault.Fault
+	if !errors.As(err, &known) && errors.Is(err, context.DeadlineExceeded) {
 		return fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", x.settings.Edge.Deadline)
 	}
 	return err

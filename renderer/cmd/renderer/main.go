@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/spf13/cobra"
-
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -24,7 +22,7 @@ func main() {
 		Flags: map[string]string{"admin-listen": "admin.listen", "nats-url": "nats.url"},
 		New:   newRenderer,
 	}
-	cobra.CheckErr(role.Command(os.Stdout, os.Stderr).Execute())
+	role.Main()
 }
 
 func newRenderer(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
@@ -42,5 +40,6 @@ func newRenderer(s settings.Settings, admin *service.Admin, log *slog.Logger) (s
 	if err != nil {
 		return nil, nil, errors.Join(err, stores.Close())
 	}
+	admin.Check("renderer", r.Ready)
 	return service.Parts{service.Closer(stores.Close), r}, map[string]string{}, nil
 }

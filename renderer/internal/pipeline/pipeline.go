@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"net/http"
 	"os"
 	"time"
 
@@ -82,6 +83,14 @@ func New(c Config) *Pipeline {
 // Busy is how many slots render now.
 func (p *Pipeline) Busy() int { return len(p.slots) }
 
+// level keeps what clients and originals do out of the operator's way.
+func level(f *fault.Fault) slog.Level {
+	if f.Kind.Traits().Status >= http.StatusInternalServerError {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
 // errUnfinished says that the job's context ended, so that another renderer must do it.
 var errUnfinished = errors.New("the renderer stopped under the job")
 
@@ -108,7 +117,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 			f = fault.Wrap(err, fault.Deadline, "the request's time was over before the thumbnail was rendered")
 		}
 		outcome = string(f.Kind)
-		log.Warn("no thumbnail", "key", d.Job.Key, "original", d.Job.Spec.Original, "fault", f.Kind, "error", f)
+		log.Log(ctx, level(f), "no thumbnail", "key", d.Job.Key, "original", d.Job.Spec.Original, "fault", f.Kind, "error", f)
 		j.reply(renderjob.Result{State: renderjob.StateFailed, Fault: f})
 	}
 	p.metrics.jobs.WithLabelValues(string(d.Job.Lane), outcome).Inc()
@@ -240,7 +249,7 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.Fi
 		}
 		return image, err
 	}
-	return nil, fault.New(fault.WorkerKilled, "the original killed %d workers that tried to render it", attempts)
+	return nil, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
 }
 
 func (j *job) maxPixels() int64 {

@@ -177,7 +177,7 @@ func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 		return overran
 	}
 	p.config.Killed.WithLabelValues("died").Inc()
-	return fmt.Errorf("%w: %w", ErrDied, cause)
+	return fmt.Errorf("%w (pid %d, signal %q): %w", ErrDied, w.cmd.Process.Pid, w.signal(), cause)
 }
 
 func (p *Pool) forget(w *process) {
