@@ -92,7 +92,7 @@ func (r *Renderer) build() (err error) {
 		return err
 	}
 	killed := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "thumbmill_workers_killed_total", Help: "Workers that ended under a render, by reason (time, cpu, died).",
+		Name: "thumbmill_workers_killed_total", Help: "Workers that ended, by reason: time, cpu, file (limits), died (under a render), idle.",
 	}, []string{"reason"})
 	r.config.Metrics.MustRegister(killed)
 	r.workers, err = worker.NewPool(worker.Config{

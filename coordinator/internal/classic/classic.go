@@ -15,6 +15,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +27,8 @@ import (
 const (
 	backlog      = 16 // answers that a client may leave unread beyond what the kernel holds
 	writeTimeout = 10 * time.Second
-	// MaxConnections bounds the memory that connections can take; a further one is closed at once.
+	// MaxConnections bounds the memory that connections can take, together with half
+	// of the process's descriptors; a further one is closed at once.
 	MaxConnections = 20_000
 )
 
@@ -36,6 +38,7 @@ type Server struct {
 	log     *slog.Logger
 	waits   *prometheus.HistogramVec // by class
 	started time.Time
+	most    int // connections
 
 	connectErrors, failedSends atomic.Int64
 
@@ -47,7 +50,16 @@ type Server struct {
 
 // New makes a server; waits observes seconds until an answer, by class of pool.
 func New(table *pools.Table, log *slog.Logger, waits *prometheus.HistogramVec) *Server {
-	return &Server{table: table, log: log, waits: waits, started: time.Now(), conns: map[net.Conn]struct{}{}}
+	return &Server{table: table, log: log, waits: waits, started: time.Now(), most: mostConnections(), conns: map[net.Conn]struct{}{}}
+}
+
+// mostConnections leaves descriptors for the rest of the process.
+func mostConnections() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return MaxConnections
+	}
+	return int(min(MaxConnections, max(16, limit.Cur/2)))
 }
 
 // Connections is how many clients are connected.
@@ -80,7 +92,7 @@ func (s *Server) Serve(listener net.Listener) {
 func (s *Server) admit(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.conns) >= MaxConnections {
+	if s.closed || len(s.conns) >= s.most {
 		return false
 	}
 	s.conns[conn] = struct{}{}

@@ -32,8 +32,10 @@ import (
 
 const (
 	// maxAge is Wikimedia's for thumbnails: a day.
-	maxAge  = 24 * time.Hour
-	maxPath = 4096 // bytes of a URL's path
+	maxAge       = 24 * time.Hour
+	bodyPatience = 5 * time.Second
+	maxRanges    = 5    // of one request; each costs a header of its own
+	maxPath      = 4096 // bytes of a URL's path
 	// writeSlack is how long a client may take to read its answer.
 	writeSlack = 60 * time.Second
 )
@@ -104,6 +106,7 @@ func (x *exchange) requestID() string {
 const idAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
 
 func (x *exchange) serve() {
+	x.refuseBody()
 	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
 		x.w.Header().Set("Allow", "GET, HEAD")
 		x.outcome = "bad-method"
@@ -125,6 +128,15 @@ func (x *exchange) serve() {
 		return
 	}
 	x.give(thumb, t)
+}
+
+// refuseBody bounds how long a connection waits for a body that nobody reads.
+func (x *exchange) refuseBody() {
+	if x.r.ContentLength == 0 {
+		return
+	}
+	x.w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(x.w).SetReadDeadline(x.began.Add(bodyPatience))
 }
 
 // parse finds the grammar by the first segment.
@@ -203,6 +215,9 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	if t.Object != nil {
 		defer func() { _ = t.Object.Close() }()
 		content = t.Object
+	}
+	if strings.Count(x.r.Header.Get("Range"), ",") >= maxRanges {
+		x.r.Header.Del("Range")
 	}
 	header := x.w.Header()
 	header.Set("Content-Type", t.Meta.ContentType)

@@ -75,6 +75,10 @@ func read(file *io.SectionReader, promised thumbnail.Type) (Header, error) {
 	for _, r := range readers {
 		if int(r.at) <= n && hasAt(first[r.at:n], r.magic) {
 			h, err := r.read(file)
+			var refused *fault.Fault
+			if errors.As(err, &refused) {
+				return h, err
+			}
 			if err != nil {
 				return h, fault.Wrap(err, fault.Undecodable, "the original is damaged: its header cannot be read")
 			}

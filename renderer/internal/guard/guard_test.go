@@ -101,6 +101,17 @@ func TestTIFFPages(t *testing.T) {
 	}
 }
 
+func TestTIFFsOfTooManyPages(t *testing.T) {
+	widths := make([]uint16, maxPages+1)
+	for i := range widths {
+		widths[i] = 9
+	}
+	body := tiffOf(binary.LittleEndian, "II", func(page int) uint32 { return uint32(8 + 30*(page+1)) }, widths...)
+	if _, err := inspect(body, thumbnail.TypeTIFF); !fault.Is(err, fault.TooLarge) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		body     []byte

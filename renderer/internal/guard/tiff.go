@@ -6,13 +6,14 @@ import (
 	"io"
 	"slices"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
 	tagWidth  = 256
 	tagHeight = 257
-	maxPages  = 4096   // directories that are followed; a page beyond answers with the first
+	maxPages  = 4096   // directories
 	maxFields = 4096   // of one directory
 	allFields = 65_536 // of all directories together: what is crafted must not cost seconds
 )
@@ -50,7 +51,8 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		seen[next] = true
 		width, height, following, err := t.directory(next)
 		if err != nil {
-			if h.Pages > 0 {
+			var refused *fault.Fault
+			if h.Pages > 0 && !errors.As(err, &refused) {
 				break // what was read so far can be rendered
 			}
 			return h, err
@@ -61,7 +63,15 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		h.Pages++
 		next = following
 	}
+	if h.Pages == maxPages && next != 0 && !seen[next] {
+		return h, tooManyPages()
+	}
 	return h, nil
+}
+
+// tooManyPages: a decoder would walk them all.
+func tooManyPages() error {
+	return fault.New(fault.TooLarge, "a TIFF of more than %d pages, or more than %d fields, is not rendered", maxPages, allFields)
 }
 
 func (t *tiff) directory(at int64) (width, height int, next int64, err error) {
@@ -74,7 +84,7 @@ func (t *tiff) directory(at int64) (width, height int, next int64, err error) {
 		return 0, 0, 0, errors.Join(errors.New("a directory that cannot be read"), err)
 	}
 	if t.seen += count; t.seen > allFields {
-		return 0, 0, 0, errors.New("too many fields")
+		return 0, 0, 0, tooManyPages()
 	}
 	fields := make([]byte, count*fieldSize)
 	if _, err := t.r.ReadAt(fields, at+countSize); err != nil {

@@ -4,8 +4,9 @@
 #include <string.h>
 
 int tm_init(void) {
-	/* Go ignores SIGXCPU; the limit of processor time must kill. */
+	/* Go ignores the one and crashes at the other; the parent is to see which limit it was. */
 	signal(SIGXCPU, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	if (vips_init("thumbmill-worker"))
 		return -1;
 	vips_block_untrusted_set(TRUE);

@@ -37,6 +37,10 @@ func Version() string {
 	return fmt.Sprintf("vips-%d.%d.%d-rules-%d", C.vips_version(0), C.vips_version(1), C.vips_version(2), thumbnail.RulesVersion)
 }
 
+// maxTrimPixels bounds originals whose border is looked for: that takes all their
+// pixels at full size, in any order.
+const maxTrimPixels = 50_000_000
+
 // Result tells what was drawn.
 type Result struct {
 	Format        thumbnail.Format
@@ -47,6 +51,10 @@ type Result struct {
 // that would have more than maxPixels is refused (BadURL); what else fails is the
 // original's fault: it is undecodable.
 func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File) (Result, error) {
+	C.vips_error_clear() // warnings of an earlier original
+	if int64(h.Width)*int64(h.Height) > maxTrimPixels && s.Trim != nil {
+		return Result{}, fault.New(fault.BadURL, "trim is done for originals of at most %d pixels", maxTrimPixels)
+	}
 	r := render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd())}
 	defer r.free()
 	result, err := r.run(int(out.Fd()))

@@ -27,7 +27,7 @@ type Config struct {
 	Memory  uint64 // address space of each, bytes
 	TempDir string // where decoders may put what is too large for memory
 	Log     *slog.Logger
-	// Killed counts workers that were ended, by reason: time, cpu, died.
+	// Killed counts workers that ended, by reason: time, cpu, file, died, idle.
 	Killed *prometheus.CounterVec
 }
 
@@ -119,22 +119,16 @@ func (p *Pool) PIDs() (pids []int) {
 // returned as bytes. Errors are faults: Overran when it took too long, what the
 // worker reported; or ErrDied.
 func (p *Pool) Render(ctx context.Context, t Task, original *os.File, within time.Duration) (Report, []byte, error) {
-	w, err := p.take(ctx)
-	if err != nil {
-		return Report{}, nil, err
-	}
 	out, err := memoryFile()
 	if err != nil {
-		p.idle <- w
 		return Report{}, nil, fault.Wrap(err, fault.Internal, "no memory for a thumbnail")
 	}
 	defer func() { _ = out.Close() }()
 	t.CPUSeconds = int(within.Seconds()) + 1
-	report, err := w.do(t, original, out, within)
+	report, err := p.do(ctx, t, original, out, within)
 	if err != nil {
-		return Report{}, nil, p.replace(w, err, within)
+		return Report{}, nil, err
 	}
-	p.idle <- w
 	if report.Fault != nil {
 		return report, nil, report.Fault
 	}
@@ -142,15 +136,54 @@ func (p *Pool) Render(ctx context.Context, t Task, original *os.File, within tim
 	return report, image, err
 }
 
-func (p *Pool) take(ctx context.Context) (*process, error) {
-	select {
-	case w := <-p.idle:
-		return w, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-p.ctx.Done():
-		return nil, p.ctx.Err()
+// do gives the task to a worker. One that could not even be given it had died
+// while it was idle, which says nothing about the task: the next one gets it.
+func (p *Pool) do(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
+	for {
+		w, err := p.take(ctx)
+		if err != nil {
+			return Report{}, err
+		}
+		report, err := w.do(t, original, out, within)
+		switch {
+		case err == nil:
+			p.idle <- w
+			return report, nil
+		case errors.Is(err, errNotGiven):
+			p.bury(w)
+			continue
+		}
+		return Report{}, p.replace(w, err, within)
 	}
+}
+
+// take gives a worker that lives, as far as can be known.
+func (p *Pool) take(ctx context.Context) (*process, error) {
+	for {
+		select {
+		case w := <-p.idle:
+			select {
+			case <-w.ended:
+				p.bury(w)
+				continue
+			default:
+				return w, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-p.ctx.Done():
+			return nil, p.ctx.Err()
+		}
+	}
+}
+
+// bury ends a worker that died while it was idle, and starts another.
+func (p *Pool) bury(w *process) {
+	w.kill()
+	p.forget(w)
+	p.config.Killed.WithLabelValues("idle").Inc()
+	p.config.Log.Warn("a worker died while it was idle", "pid", w.cmd.Process.Pid, "signal", w.signal())
+	p.group.Go(p.restock)
 }
 
 // replace ends a worker that gave no report, starts another in its place, and
@@ -164,7 +197,7 @@ func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 		}
 	}
 	w.kill()
-	overrunCPU := w.signal() == syscall.SIGXCPU
+	overrunCPU, overrunFile := w.signal() == syscall.SIGXCPU, w.signal() == syscall.SIGXFSZ
 	p.forget(w)
 	p.group.Go(p.restock)
 	overran := fault.New(fault.Overran, "the render took longer than its limit of %v", within)
@@ -175,6 +208,9 @@ func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 	case overrunCPU:
 		p.config.Killed.WithLabelValues("cpu").Inc()
 		return overran
+	case overrunFile:
+		p.config.Killed.WithLabelValues("file").Inc()
+		return fault.New(fault.TooLarge, "this thumbnail takes more room than a worker may use")
 	}
 	p.config.Killed.WithLabelValues("died").Inc()
 	return fmt.Errorf("%w (pid %d, signal %q): %w", ErrDied, w.cmd.Process.Pid, w.signal(), cause)

@@ -20,6 +20,9 @@ const (
 	startWithin    = 20 * time.Second // on a machine that is very busy
 )
 
+// errNotGiven says that the worker was gone before it got its task.
+var errNotGiven = errors.New("the worker did not get the task")
+
 // process is one worker, seen from its parent.
 type process struct {
 	cmd    *exec.Cmd
@@ -94,9 +97,13 @@ func (p *process) do(t Task, original, out *os.File, within time.Duration) (Repo
 	}
 	rights := unix.UnixRights(int(original.Fd()), int(out.Fd()))
 	if _, _, err := p.conn.WriteMsgUnix(text, rights, nil); err != nil {
-		return Report{}, err
+		return Report{}, fmt.Errorf("%w: %w", errNotGiven, err)
 	}
-	return p.read(within)
+	r, err := p.read(within)
+	if errors.Is(err, syscall.ECONNRESET) { // it ended with the task unread
+		err = fmt.Errorf("%w: %w", errNotGiven, err)
+	}
+	return r, err
 }
 
 func (p *process) read(within time.Duration) (r Report, err error) {

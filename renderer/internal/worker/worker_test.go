@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -209,19 +210,64 @@ func TestAStuckWorkerIsKilledAndReplaced(t *testing.T) {
 	}
 }
 
-func TestADeadWorkerIsReplaced(t *testing.T) {
-	p := newPool(t, 1)
+// Workers that die while they are idle, of a lack of memory say, cost nobody
+// anything.
+func TestIdleDeathsBlameNobody(t *testing.T) {
+	p := newPool(t, 4)
 	body, err := samples.PNG(samples.Disc(50))
 	f := original(t, body, err)
-	if err := syscall.Kill(p.PIDs()[0], syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+	for _, pid := range p.PIDs() {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
 	}
-	_, _, err = render(t, p, spec(20, "png"), f)
-	if !errors.Is(err, ErrDied) {
-		t.Errorf("a worker that is dead: %v", err)
+	for range 5 {
+		if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestADeathUnderARenderIsTold(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Disc(200))
+	f := original(t, body, err)
+	long := spec(10_000, "webp")
+	long.Enlarge = true
+	pid := p.PIDs()[0]
+	killed := time.AfterFunc(500*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	defer killed.Stop()
+	task := Task{Spec: long, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
+	if _, _, err := p.Render(t.Context(), task, f, 20*time.Second); !errors.Is(err, ErrDied) {
+		t.Errorf("a worker that died under a render: %v", err)
 	}
 	if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
 		t.Errorf("its successor: %v", err)
+	}
+}
+
+// What one original made libvips say is not told about another.
+func TestMessagesDoNotCrossOriginals(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.JPEG(samples.Landscape(400, 300))
+	if _, _, err := render(t, p, spec(100, "png"), original(t, body[:len(body)/2], err)); err != nil {
+		t.Fatalf("a JPEG that was cut short: %v", err)
+	}
+	body, err = samples.PNG(samples.Landscape(400, 300))
+	clear(body[33:])
+	_, _, err = render(t, p, spec(100, "png"), original(t, body, err))
+	if err == nil || strings.Contains(err.Error(), "Jpeg") {
+		t.Errorf("told of a PNG: %v", err)
+	}
+}
+
+func TestTrimIsBounded(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.PNG(samples.Disc(20))
+	s := thumbnail.Spec{Width: 10, Format: "png", Trim: &thumbnail.Trim{Corner: "top-left"}}
+	task := Task{Spec: s, Header: guard.Header{Type: "png", Width: 20_000, Height: 20_000, Pages: 1}, MaxPixels: 1000}
+	if _, _, err := p.Render(t.Context(), task, original(t, body, err), time.Second); !fault.Is(err, fault.BadURL) {
+		t.Errorf("trim of 400 megapixels: %v", err)
 	}
 }
 
