@@ -221,6 +221,11 @@ func TestIdleDeathsBlameNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, pid := range p.PIDs() {
+		for !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			time.Sleep(time.Millisecond)
+		}
+	}
 	for range 5 {
 		if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
 			t.Fatal(err)
