@@ -12,12 +12,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,6 +28,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/tempdir"
 )
 
 // Config is what a renderer is made of.
@@ -74,7 +71,7 @@ func New(c Config) (*Renderer, error) {
 		r.slots = runtime.NumCPU()
 	}
 	var err error
-	if r.tempDir, err = makeTempDir(c.Settings.Renderer.TempDir); err != nil {
+	if r.tempDir, err = tempdir.New(c.Settings.Renderer.TempDir, "thumbmill-renderer"); err != nil {
 		return nil, fmt.Errorf("renderer.temp_dir: %w", err)
 	}
 	if err := r.build(); err != nil {
@@ -227,25 +224,4 @@ func (r *Renderer) publishHeartbeat() {
 	if err != nil {
 		r.config.Log.Warn("heartbeat", "error", err)
 	}
-}
-
-const tempPrefix = "thumbmill-renderer-"
-
-// makeTempDir makes a folder of this renderer's own, and removes those of
-// renderers that ended without cleaning up.
-func makeTempDir(parent string) (string, error) {
-	if parent == "" {
-		parent = os.TempDir()
-	}
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return "", err
-	}
-	old, _ := filepath.Glob(filepath.Join(parent, tempPrefix+"*"))
-	for _, dir := range old {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), tempPrefix), "-")
-		if n, err := strconv.Atoi(pid); err == nil && errors.Is(syscall.Kill(n, 0), syscall.ESRCH) {
-			_ = os.RemoveAll(dir) // of another user's: it stays
-		}
-	}
-	return os.MkdirTemp(parent, fmt.Sprintf("%s%d-", tempPrefix, os.Getpid()))
 }

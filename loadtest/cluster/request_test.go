@@ -45,7 +45,7 @@ func TestTheSecondRequestIsServedFromTheStore(t *testing.T) {
 			t.Errorf("%s: %q at first, then %q", name, first.Header.Get(name), second.Header.Get(name))
 		}
 	}
-	for _, step := range []string{"lookup", "head", "failure", "admit", "publish", "render", "total"} {
+	for _, step := range []string{"lookup", "head", "failure", "admit", "publish", "queued", "fetch", "worker", "render", "total"} {
 		if !strings.Contains(first.Header.Get("Server-Timing"), step+";dur=") {
 			t.Errorf("Server-Timing %q lacks %s", first.Header.Get("Server-Timing"), step)
 		}

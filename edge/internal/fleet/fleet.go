@@ -89,7 +89,7 @@ func (f *Fleet) Slots() int {
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
 	if slots := f.slots(); slots > 0 {
-		return slots
+		f.lastSlots = slots
 	}
 	return f.lastSlots
 }

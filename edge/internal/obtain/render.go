@@ -98,6 +98,7 @@ func (w *wait) take(ctx context.Context, r renderjob.Result) (over bool) {
 	case renderjob.StateStarted:
 		w.started = true
 	case renderjob.StateRendered:
+		w.noteSteps(r)
 		w.answer(w.thumb(r), nil)
 	case renderjob.StateStored:
 		w.stored(r)
@@ -107,6 +108,16 @@ func (w *wait) take(ctx context.Context, r renderjob.Result) (over bool) {
 		return true
 	}
 	return false
+}
+
+// noteSteps adds what the renderer measured: the parts of the step "render".
+func (w *wait) noteSteps(r renderjob.Result) {
+	step := func(name string, ms float64) {
+		w.times = append(w.times, Step{name, time.Duration(ms * float64(time.Millisecond))})
+	}
+	step("queued", r.QueuedMS)
+	step("fetch", r.FetchMS)
+	step("worker", r.RenderMS)
 }
 
 func (w *wait) thumb(r renderjob.Result) Thumb {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/thumbmill/thumbmill/shared/tempdir"
 )
 
 // Server is a NATS server in this process.
@@ -25,7 +27,7 @@ type Server struct {
 // New starts a server. With listen "" it takes connections from this process
 // alone; otherwise listen is host:port, port 0 for any free one.
 func New(listen string, log *slog.Logger) (*Server, error) {
-	dir, err := os.MkdirTemp("", "thumbmill-nats-") // of its own: two servers must not share one
+	dir, err := tempdir.New("", "thumbmill-nats") // of its own: two servers must not share one
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,51 @@
+package fleet
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+func beat(name, engine string, slots int, draining bool) renderjob.Heartbeat {
+	return renderjob.Heartbeat{Renderer: name, EngineVersion: engine, Slots: slots, Draining: draining}
+}
+
+func TestTheLivingCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := New()
+		if f.Slots() != unknownSlots || len(f.Engines()) != 0 {
+			t.Errorf("before anybody was heard of: %d slots, engines %v", f.Slots(), f.Engines())
+		}
+		f.Note(beat("a", "v1", 4, false))
+		f.Note(beat("b", "v2", 6, false))
+		f.Note(beat("c", "v2", 8, true))
+		engines := f.Engines()
+		slices.Sort(engines)
+		if f.Slots() != 10 || f.GoneFor() != 0 || !slices.Equal(engines, []string{"v1", "v2"}) {
+			t.Errorf("%d slots, gone for %v, engines %v", f.Slots(), f.GoneFor(), engines)
+		}
+		if got := f.LaneWorkers(renderjob.LaneStandard); got != 15 {
+			t.Errorf("standard lane has %d places", got)
+		}
+		if got := f.LaneWorkers(renderjob.LaneExpensive); got != 8 {
+			t.Errorf("expensive lane has %d places", got)
+		}
+		time.Sleep(2 * time.Second)
+		f.Note(beat("b", "v2", 6, false))
+		time.Sleep(2 * time.Second)
+		if f.Slots() != 6 || len(f.Engines()) != 1 {
+			t.Errorf("after a's death: %d slots, engines %v", f.Slots(), f.Engines())
+		}
+		time.Sleep(time.Minute)
+		if f.GoneFor() < time.Minute || f.Slots() != 6 {
+			t.Errorf("after all died: gone for %v, %d slots", f.GoneFor(), f.Slots())
+		}
+		f.Note(beat("b", "v2", 2, false))
+		if f.GoneFor() != 0 || f.Slots() != 2 {
+			t.Errorf("after one came back: gone for %v, %d slots", f.GoneFor(), f.Slots())
+		}
+	})
+}
