@@ -126,13 +126,6 @@ func (a *Admitter) note(s *server, answered bool) {
 	}
 }
 
-// Away reports whether requests pass without a coordinator.
-func (a *Admitter) Away() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.away
-}
-
 func (a *Admitter) admitLocally(ctx context.Context) (*Lease, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.throttle.QueueWait)
 	defer cancel()

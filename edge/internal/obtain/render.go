@@ -112,6 +112,8 @@ func (w *wait) take(ctx context.Context, r renderjob.Result) (over bool) {
 
 // noteSteps adds what the renderer measured: the parts of the step "render".
 func (w *wait) noteSteps(r renderjob.Result) {
+	w.Log.Debug("rendered", "request", w.ID, "job", r.JobID, "renderer", r.Renderer, "engine", r.Engine, "width", r.Width,
+		"height", r.Height, "cpu_ms", r.CPUMS, "deliveries", r.Deliveries)
 	step := func(name string, ms float64) {
 		w.times = append(w.times, Step{name, time.Duration(ms * float64(time.Millisecond))})
 	}

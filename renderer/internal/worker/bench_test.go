@@ -114,9 +114,9 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) {
 
 // processor is the processor time of this process during the call.
 func processor(call func()) time.Duration {
-	before := usage()
+	before := cpuTime()
 	call()
-	return usage().cpu - before.cpu
+	return cpuTime() - before
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -78,15 +78,14 @@ func confine() error {
 }
 
 func perform(task Task, original, out *os.File) Report {
-	before := usage()
-	if err := limitCPU(before.cpu + time.Duration(task.CPUSeconds)*time.Second); err != nil {
+	before := cpuTime()
+	if err := limitCPU(before + time.Duration(task.CPUSeconds)*time.Second); err != nil {
 		return Report{Fault: fault.Wrap(err, fault.Internal, "a worker could not limit itself")}
 	}
 	drawn, err := vips.Render(task.Spec, task.Header, task.MaxPixels, original, out)
-	after := usage()
 	report := Report{
 		Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Engine: "vips",
-		CPU: after.cpu - before.cpu, PeakRSS: after.peak,
+		CPU: cpuTime() - before,
 	}
 	if err != nil {
 		f := fault.Of(err)
@@ -105,18 +104,11 @@ func cause(f *fault.Fault) string {
 	return ""
 }
 
-type used struct {
-	cpu  time.Duration
-	peak int64
-}
-
-func usage() used {
+// cpuTime is the processor time that this process has used so far.
+func cpuTime() time.Duration {
 	var u unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // fails for bad arguments alone
-	return used{
-		cpu:  time.Duration(u.Utime.Nano() + u.Stime.Nano()),
-		peak: u.Maxrss << 10,
-	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // limitCPU lets the kernel kill this process (SIGXCPU) once it has used that

@@ -34,8 +34,7 @@ type Report struct {
 	Width   int              `json:"width,omitempty"`
 	Height  int              `json:"height,omitempty"`
 	Engine  string           `json:"engine,omitempty"`
-	CPU     time.Duration    `json:"cpu,omitempty"`      // processor time of this task
-	PeakRSS int64            `json:"peak_rss,omitempty"` // bytes, of the worker so far
+	CPU     time.Duration    `json:"cpu,omitempty"` // processor time of this task
 	Fault   *fault.Fault     `json:"fault,omitempty"`
 	Version string           `json:"version,omitempty"` // of the engine; sent once, when the worker is ready
 }
