@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -157,13 +158,14 @@ func (c *cluster) startStores() (err error) {
 }
 
 func (c *cluster) startCoordinator() (err error) {
-	coordinator.WarnOfSecret(c.settings.Coordinator, c.log)
 	c.coordinator, err = coordinator.New(coordinator.Config{
-		Listen: c.settings.Coordinator.Listen, Log: c.log, Metrics: c.metrics("coordinator"),
+		Settings: c.settings.Coordinator, Log: c.log, Metrics: c.metrics("coordinator"),
 	})
 	if err != nil {
 		return err
 	}
+	c.admin.Handle("/api/v1/throttles", c.coordinator.API())
+	c.admin.Handle("/api/v1/throttles/", c.coordinator.API())
 	if len(c.settings.Coordinator.Servers) == 0 {
 		c.settings.Coordinator.Servers = []string{c.coordinator.Addr()}
 	}
@@ -207,6 +209,6 @@ func (c *cluster) addresses() map[string]string {
 	}
 	return map[string]string{
 		"http": "http://" + c.edge.Addr(), "admin": "http://" + c.admin.Addr(),
-		"coordinator": c.coordinator.Addr(), "nats": url,
+		"coordinator": strings.Join(c.coordinator.Addrs(), ","), "nats": url,
 	}
 }

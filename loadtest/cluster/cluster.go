@@ -97,7 +97,8 @@ func Start(t testing.TB, o Options) *Cluster {
 // defaults are small: one slot a renderer, so that tests know what waits.
 func defaults() settings.Settings {
 	s := settings.Default()
-	s.Edge.Listen, s.Coordinator.Listen, s.NATS.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	s.Edge.Listen, s.NATS.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	s.Coordinator.Listen = []string{"127.0.0.1:0"}
 	s.Edge.TrustedProxies = []string{"127.0.0.1"} // tests say in X-Forwarded-For who they are
 	s.Edge.AllowUnsafe = true
 	s.Edge.Revalidate = 0
@@ -162,7 +163,7 @@ func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 	c.t.Helper()
 	table := prometheus.NewRegistry()
 	c.tables = append(c.tables, table)
-	co, err := coordinator.New(coordinator.Config{Listen: c.Settings.Coordinator.Listen, Log: c.Log, Metrics: table})
+	co, err := coordinator.New(coordinator.Config{Settings: c.Settings.Coordinator, Log: c.Log, Metrics: table})
 	c.must(err)
 	c.run(co)
 	c.Coordinators = append(c.Coordinators, co)

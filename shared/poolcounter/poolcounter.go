@@ -27,8 +27,8 @@ import (
 // MaxLocks is how many locks one connection can hold.
 const MaxLocks = 4
 
-// MaxLine is the longest line in bytes, its end included; a client that sends a
-// longer one is disconnected.
+// MaxLine is the longest line in bytes, its end included. Of a longer one the
+// daemon drops MaxLine bytes at a time and takes the rest for the line.
 const MaxLine = 1024
 
 // Answer is what the daemon says.
@@ -155,10 +155,10 @@ func Key(class Class, name string) string {
 // ClassOf tells a pool's class from its key.
 func ClassOf(key string) Class {
 	name, _, _ := strings.Cut(key, ":")
-	for _, c := range Classes() {
-		if string(c) == name {
-			return c
-		}
+	switch c := Class(name); c {
+	case ClassIP, ClassOriginal, ClassExpensive, ClassLane, ClassThumbnail:
+		return c
+	default:
+		return ClassOther
 	}
-	return ClassOther
 }

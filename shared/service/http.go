@@ -76,6 +76,7 @@ func (h *HTTP) Stop(ctx context.Context) (err error) {
 type Admin struct {
 	*HTTP
 	Registry *prometheus.Registry
+	mux      *http.ServeMux
 
 	mu      sync.Mutex
 	checks  map[string]func() error
@@ -84,9 +85,9 @@ type Admin struct {
 
 // NewAdmin binds the operators' listener.
 func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
-	a := &Admin{Registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
-	a.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
+	a := &Admin{Registry: prometheus.NewRegistry(), mux: mux, checks: map[string]func() error{}}
+	a.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", a.ready)
@@ -99,6 +100,10 @@ func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
 	a.HTTP, err = NewHTTP(address, mux, log)
 	return a, err
 }
+
+// Handle adds a role's own paths: those below pattern, which ends in a slash, or
+// that path alone. It is called before Start.
+func (a *Admin) Handle(pattern string, h http.Handler) { a.mux.Handle(pattern, h) }
 
 // Check adds a condition of readiness.
 func (a *Admin) Check(name string, check func() error) {

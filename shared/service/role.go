@@ -95,8 +95,16 @@ func (o *Options) Add(flags *pflag.FlagSet, keys map[string]string) {
 	flags.BoolVar(&o.PrintAddresses, "print-addresses", false, "print the addresses in use on stdout once ready, as one line of JSON")
 	defaults := settings.Default().Values()
 	for name, key := range keys {
-		flags.String(name, fmt.Sprint(defaults[key]), "sets "+key)
+		flags.String(name, text(defaults[key]), "sets "+key)
 	}
+}
+
+// text writes a default as a flag takes it.
+func text(value any) string {
+	if list, ok := value.([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(value)
 }
 
 // Load reads the settings; flags that were given win.

@@ -40,9 +40,9 @@ type Edge struct {
 
 // Coordinator is who decides about the throttles.
 type Coordinator struct {
-	Listen  string   `koanf:"listen"`
-	Servers []string `koanf:"servers"` // host:port in order of preference; edges ask the first that answers
-	Secret  Secret   `koanf:"secret"`
+	Listen  []string `koanf:"listen"`  // each host:port, IPv4 or IPv6, or unix:PATH
+	Servers []string `koanf:"servers"` // likewise, in order of preference; edges ask the first that answers
+	Secret  Secret   `koanf:"secret"`  // without which no edge is let in; PoolCounter's protocol knows none
 }
 
 // NATS is the queue.
@@ -70,7 +70,8 @@ type Memcached struct {
 type Pool struct {
 	Workers  int           `koanf:"workers"`   // holders at once
 	MaxQueue int           `koanf:"max_queue"` // holders and waiters together
-	Timeout  time.Duration `koanf:"timeout"`   // longest wait; whole seconds on the wire
+	Timeout  time.Duration `koanf:"timeout"`   // longest wait; whole seconds in PoolCounter's protocol
+	Shadow   bool          `koanf:"shadow"`    // count what would be refused or delayed, and let it through
 }
 
 // ExpensivePool is the pool of each expensive type.
@@ -78,12 +79,16 @@ type ExpensivePool struct {
 	Workers  int           `koanf:"workers"`
 	MaxQueue int           `koanf:"max_queue"`
 	Timeout  time.Duration `koanf:"timeout"`
+	Shadow   bool          `koanf:"shadow"`
 	Types    []string      `koanf:"types"` // tiff pdf djvu xcf stl svg video …
+	// Place is the time of rendering that one of the workers stands for: an original
+	// takes as many as such originals took lately.
+	Place time.Duration `koanf:"place"`
 }
 
-// Pool gives the limits without the types.
+// Pool gives the limits without the rest.
 func (e ExpensivePool) Pool() Pool {
-	return Pool{Workers: e.Workers, MaxQueue: e.MaxQueue, Timeout: e.Timeout}
+	return Pool{Workers: e.Workers, MaxQueue: e.MaxQueue, Timeout: e.Timeout, Shadow: e.Shadow}
 }
 
 // Failure is the failure memory.
@@ -99,6 +104,7 @@ type Throttle struct {
 	PerOriginal    Pool          `koanf:"per_original"`
 	Expensive      ExpensivePool `koanf:"expensive"`
 	Failure        Failure       `koanf:"failure"`
+	Exempt         []string      `koanf:"exempt"`          // networks of clients that per_ip does not count: the CDN, the office
 	QueueWait      time.Duration `koanf:"queue_wait"`      // longest wait for all pools together, and for a renderer to begin
 	ReleaseTimeout time.Duration `koanf:"release_timeout"` // ends a lease that was forgotten
 }
@@ -173,14 +179,14 @@ func Default() Settings {
 			MaxWaiters: 10_000, MaxWaitersPerClient: 1_000,
 			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000,
 		},
-		Coordinator: Coordinator{Listen: "127.0.0.1:7531"},
+		Coordinator: Coordinator{Listen: []string{"127.0.0.1:7531"}},
 		NATS:        NATS{Replicas: 1},
 		Throttle: Throttle{
 			PerIP:       Pool{Workers: 4, MaxQueue: 50, Timeout: 4 * time.Second},
 			PerOriginal: Pool{Workers: 6, MaxQueue: 100, Timeout: 8 * time.Second},
 			Expensive: ExpensivePool{
 				Workers: 16, MaxQueue: 120, Timeout: 10 * time.Second,
-				Types: []string{"xcf", "djvu", "pdf", "tiff", "stl", "video"},
+				Types: []string{"xcf", "djvu", "pdf", "tiff", "stl", "video"}, Place: time.Second,
 			},
 			Failure:   Failure{Max: 4, Duration: time.Hour, Prefix: "thumbmill-failure-"},
 			QueueWait: 5 * time.Second, ReleaseTimeout: 120 * time.Second,

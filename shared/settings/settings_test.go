@@ -22,7 +22,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Throttle.PerIP != (Pool{4, 50, 4 * time.Second}) {
+	if s.Throttle.PerIP != (Pool{Workers: 4, MaxQueue: 50, Timeout: 4 * time.Second}) {
 		t.Errorf("per_ip is %+v", s.Throttle.PerIP)
 	}
 }

@@ -53,6 +53,17 @@ func (c *checker) address(key, v string) {
 	c.require(v == "" || err == nil, key, "%q is no host:port", v)
 }
 
+// endpoint is an address, or a unix socket.
+func (c *checker) endpoint(key, v string) {
+	if path, ok := strings.CutPrefix(v, "unix:"); ok {
+		// What the kernel takes as the name of a socket.
+		c.require(path != "" && len(path) < 108, key, "%q: the path of a unix socket has 1 to 107 bytes", v)
+		return
+	}
+	c.require(v != "", key, "an empty address")
+	c.address(key, v)
+}
+
 // problems lists everything that is wrong with the values; origin tells where each key was set.
 func (s Settings) problems(origin map[string]string) []error {
 	c := &checker{origin: origin}
@@ -62,10 +73,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Store.Thumbnails.check(c, "store.thumbnails")
 	s.Renderer.check(c)
 	s.Render.check(c)
-	c.address("coordinator.listen", s.Coordinator.Listen)
-	for _, server := range s.Coordinator.Servers {
-		c.address("coordinator.servers", server)
-	}
+	s.Coordinator.check(c)
 	for _, server := range s.Memcached.Servers {
 		c.address("memcached.servers", server)
 	}
@@ -77,6 +85,17 @@ func (s Settings) problems(origin map[string]string) []error {
 	c.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	s.checkTimes(c)
 	return c.problems
+}
+
+func (co Coordinator) check(c *checker) {
+	c.require(len(co.Listen) > 0, "coordinator.listen", "needs an address")
+	for _, address := range co.Listen {
+		c.endpoint("coordinator.listen", address)
+	}
+	for _, server := range co.Servers {
+		c.endpoint("coordinator.servers", server)
+	}
+	c.require(co.Secret == "" || len(co.Secret) >= 16, "coordinator.secret", "shorter than 16 bytes: it could be guessed")
 }
 
 // checkTimes keeps the times of one request consistent with each other.
@@ -94,15 +113,19 @@ func (e Edge) check(c *checker) {
 	c.address("edge.listen", e.Listen)
 	c.duration("edge.deadline", e.Deadline, time.Second, time.Hour)
 	c.duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
-	for _, network := range e.TrustedProxies {
-		_, err := ParseNetwork(network)
-		c.require(err == nil, "edge.trusted_proxies", "%q is no address or network such as 10.0.0.0/8", network)
-	}
+	c.networks("edge.trusted_proxies", e.TrustedProxies)
 	within(c, "edge.max_waiters", e.MaxWaiters, 1, 1_000_000)
 	within(c, "edge.max_waiters_per_client", e.MaxWaitersPerClient, 1, 1_000_000)
 	within(c, "edge.max_width", e.MaxWidth, 1, 65_535)
 	within(c, "edge.max_height", e.MaxHeight, 1, 65_535)
 	within(c, "edge.max_pixels", e.MaxPixels, 1, 1_000_000_000)
+}
+
+func (c *checker) networks(key string, all []string) {
+	for _, network := range all {
+		_, err := ParseNetwork(network)
+		c.require(err == nil, key, "%q is no address or network such as 10.0.0.0/8", network)
+	}
 }
 
 // ParseNetwork reads a network, or a single address as a network of one.
@@ -120,6 +143,8 @@ func (t Throttle) check(c *checker) {
 	for _, name := range t.Expensive.Types {
 		c.oneOf("throttle.expensive.types", name, thumbnail.TypeNames()...)
 	}
+	c.duration("throttle.expensive.place", t.Expensive.Place, time.Millisecond, time.Hour)
+	c.networks("throttle.exempt", t.Exempt)
 	within(c, "throttle.failure.max", t.Failure.Max, 1, 1_000_000)
 	c.duration("throttle.failure.duration", t.Failure.Duration, time.Second, 30*24*time.Hour)
 	c.require(len(t.Failure.Prefix) <= 100 && !strings.ContainsAny(t.Failure.Prefix, " \t\r\n"),

@@ -3,6 +3,7 @@ package main
 
 import (
 	"log/slog"
+	"strings"
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -15,12 +16,13 @@ func main() {
 		Short: "Decide who may render now: PoolCounter's protocol for edges, MediaWiki and Thumbor",
 		Flags: map[string]string{"listen": "coordinator.listen", "admin-listen": "admin.listen"},
 		New: func(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
-			coordinator.WarnOfSecret(s.Coordinator, log)
-			c, err := coordinator.New(coordinator.Config{Listen: s.Coordinator.Listen, Log: log, Metrics: admin.Registry})
+			c, err := coordinator.New(coordinator.Config{Settings: s.Coordinator, Log: log, Metrics: admin.Registry})
 			if err != nil {
 				return nil, nil, err
 			}
-			return c, map[string]string{"coordinator": c.Addr()}, nil
+			admin.Handle("/api/v1/throttles", c.API())
+			admin.Handle("/api/v1/throttles/", c.API())
+			return c, map[string]string{"coordinator": strings.Join(c.Addrs(), ",")}, nil
 		},
 	}
 	role.Main()

@@ -14,15 +14,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/loadtest/servers"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quiet observes nothing.
+type quiet struct{}
+
+func (quiet) Waited(poolcounter.Class, time.Duration) {}
+func (quiet) Refused(string)                          {}
 
 // ours starts a server and gives its address and its table.
 func ours(t testing.TB) (string, *pools.Table) {
@@ -31,14 +38,13 @@ func ours(t testing.TB) (string, *pools.Table) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := pools.New(time.Now)
-	waits := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "waits"}, []string{"class"})
-	s := New(table, slog.New(slog.DiscardHandler), waits)
+	table := pools.New(quiet{})
+	g := gate.New(New(table, activity.New(), func() int64 { return 0 }), nil, slog.New(slog.DiscardHandler))
 	var group sync.WaitGroup
-	group.Go(func() { s.Serve(listener) })
+	group.Go(func() { g.Serve(listener) })
 	t.Cleanup(func() {
 		_ = listener.Close()
-		if err := s.Close(context.Background()); err != nil {
+		if err := g.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 		group.Wait()
@@ -124,7 +130,7 @@ func drained(t *testing.T, table *pools.Table) {
 	t.Cleanup(func() {
 		deadline := time.Now().Add(10 * time.Second)
 		for {
-			c, _ := table.Counts()
+			c, _, _ := table.Counts()
 			if c.Pools == 0 && c.Processing == 0 {
 				return
 			}
@@ -247,16 +253,55 @@ func TestSplitAndJoinedLines(t *testing.T) {
 	c.hears("RELEASED")
 }
 
-func TestAnOverlongLineEndsTheConnection(t *testing.T) {
+// A line that never ends costs its connection's buffer, and nothing else.
+func TestOverlongLines(t *testing.T) {
+	on(t, func(t *testing.T, address string) {
+		c := connect(t, address)
+		for _, exchange := range [][2]string{
+			{strings.Repeat("x", 1023), "ERROR BAD_COMMAND"}, {strings.Repeat("x", 1500), "ERROR BAD_COMMAND"},
+			{"ACQ4ME k 1 1 1", "LOCKED"}, {strings.Repeat("x", 1024) + "RELEASE", "RELEASED"},
+		} {
+			c.say(exchange[0] + "\n")
+			c.hears(exchange[1])
+		}
+	})
+}
+
+// A command while waiting does not end the wait's time. (At the original it does:
+// its event loop forgets the timeout, and the client waits for ever.)
+func TestATimeoutOutlivesACommand(t *testing.T) {
 	address, table := ours(t)
 	drained(t, table)
-	c := connect(t, address)
-	c.say("ACQ4ME k 1 1 1\n")
-	c.hears("LOCKED")
-	c.say(strings.Repeat("x", 2000))
-	if _, err := c.in.ReadByte(); err == nil {
-		t.Error("still connected")
-	}
+	a, b := connect(t, address), connect(t, address)
+	a.say("ACQ4ME k 1 9 9\n")
+	a.hears("LOCKED")
+	b.say("ACQ4ME k 1 9 1\n")
+	b.say("ACQ4ME k 1 9 9\n")
+	b.hears("ERROR WAIT_FOR_RESPONSE")
+	b.hears("TIMEOUT")
+}
+
+// Who does not read holds up nobody, and loses its locks in the end.
+func TestAClientThatDoesNotRead(t *testing.T) {
+	address, table := ours(t)
+	drained(t, table)
+	deaf, other := connect(t, address), connect(t, address)
+	deaf.say("ACQ4ME k 1 9 9\n")
+	deaf.hears("LOCKED")
+	ended := make(chan struct{})
+	go func() { // until it is disconnected
+		defer close(ended)
+		for {
+			if _, err := deaf.conn.Write([]byte(strings.Repeat("STATS FULL\n", 1000))); err != nil {
+				return
+			}
+		}
+	}()
+	other.say("ACQ4ME l 1 9 9\n")
+	other.hears("LOCKED")
+	other.say("ACQ4ME k 1 9 60\n")
+	other.hears("LOCKED")
+	<-ended
 }
 
 // Many clients at random: a pool never has more holders than its limit, and

@@ -3,92 +3,431 @@ package pools
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"pgregory.net/rapid"
-
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
-func acquire(c *Client, key string, anyone bool, workers, queue, timeout uint32) poolcounter.Answer {
-	return c.Acquire(poolcounter.Command{
+// inbox is a receiver that remembers.
+type inbox struct {
+	answers []lease.Answer
+	flushed int
+}
+
+func (b *inbox) Receive(a lease.Answer) { b.answers = append(b.answers, a) }
+func (b *inbox) Flush()                 { b.flushed = len(b.answers) }
+
+func (b *inbox) last() lease.Answer {
+	if len(b.answers) == 0 {
+		return lease.Answer{}
+	}
+	return b.answers[len(b.answers)-1]
+}
+
+// of is the latest answer to a request.
+func (b *inbox) of(id uint64) (a lease.Answer) {
+	for _, answer := range b.answers {
+		if answer.ID == id {
+			a = answer
+		}
+	}
+	return a
+}
+
+// quiet observes nothing.
+type quiet struct{}
+
+func (quiet) Waited(poolcounter.Class, time.Duration) {}
+func (quiet) Refused(string)                          {}
+
+func command(key string, anyone bool, workers, queue, timeout uint32) poolcounter.Command {
+	return poolcounter.Command{
 		Verb: poolcounter.VerbAcquire, Key: key, ForAnyone: anyone,
 		Limits: poolcounter.Limits{Workers: workers, MaxQueue: queue, Timeout: timeout},
-	})
+	}
+}
+
+// edge is an owner with rules a, b, c of the given workers each.
+func edge(t *Table, name string, workers ...uint32) (*Owner, *inbox) {
+	box := &inbox{}
+	o := t.Attach(name, box)
+	var rules []lease.Rule
+	for i, w := range workers {
+		rules = append(rules, lease.Rule{Name: fmt.Sprint(i), Workers: w, MaxQueue: 1000})
+	}
+	o.SetRules(rules)
+	return o, box
+}
+
+// ask makes a request for one place in the pool of each rule.
+func ask(id uint64, client string, keys ...string) lease.Request {
+	q := lease.Request{ID: id, Client: client, Wait: 8000}
+	for i, key := range keys {
+		if key != "" {
+			q.Pools = append(q.Pools, lease.Pool{Rule: i, Places: 1, Key: key})
+		}
+	}
+	return q
+}
+
+func wants(t *testing.T, got, want any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func empty(t testing.TB, table *Table) {
+	t.Helper()
+	counts, classes, _ := table.Counts()
+	if counts.Pools != 0 || len(table.pools) != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
+		len(table.waiting) != 0 || len(table.overdue) != 0 {
+		t.Errorf("left over: %+v, %d pools", counts, len(table.pools))
+	}
+	for class, c := range classes {
+		if c.Holders != 0 || c.Waiters != 0 {
+			t.Errorf("left over in %s: %+v", class, c)
+		}
+	}
 }
 
 // The time that a lock is held counts from its grant, not from its request, and
 // not from another's release as at the original.
 func TestTimes(t *testing.T) {
-	now := time.Unix(0, 0)
-	table := New(func() time.Time { return now })
-	quiet := func(poolcounter.Answer) {}
-	a, b, c := table.NewClient(quiet), table.NewClient(quiet), table.NewClient(quiet)
-	acquire(a, "k", false, 1, 9, 9)
-	acquire(b, "k", false, 1, 9, 9)
-	acquire(c, "k", true, 1, 9, 9)
-	now = now.Add(3 * time.Second)
-	a.Release()
-	now = now.Add(2 * time.Second)
-	b.Release()
-	_, times := table.Counts()
-	if want := (Times{
-		Processing: 5 * time.Second, Gained: 3 * time.Second, Waiting: 3 * time.Second,
-		WaitingForMe: 3 * time.Second, WaitingForGood: 3 * time.Second,
-	}); times != want {
-		t.Errorf("%+v, want %+v", times, want)
-	}
-}
-
-// Whatever clients do in whatever order: limits hold, waiters are served in
-// order, nobody waits while there is room, and past keys leave nothing behind.
-func TestRandomConversations(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		const workers = 2
-		table := New(time.Now)
-		clients := make([]*Client, 6)
-		answered := make([]bool, len(clients))
-		for i := range clients {
-			clients[i] = table.NewClient(func(poolcounter.Answer) { answered[i] = true })
-		}
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			i := rapid.IntRange(0, len(clients)-1).Draw(t, "client")
-			c := clients[i]
-			switch rapid.IntRange(0, 5).Draw(t, "what") {
-			case 0, 1, 2:
-				key := fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "key"))
-				waited := c.waits()
-				answer := acquire(c, key, rapid.Bool().Draw(t, "anyone"), workers, 5, 9)
-				if waited && answer != poolcounter.MustWait && answer != poolcounter.LockHeld {
-					t.Fatalf("a waiting client was answered %s", answer)
-				}
-			case 3:
-				c.Release()
-			case 4:
-				c.GiveUp()
-			case 5:
-				c.Leave()
-			}
-			check(t, table, workers)
-		}
-		for _, c := range clients {
-			c.Leave()
-		}
-		counts, _ := table.Counts()
-		if len(table.pools) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 {
-			t.Fatalf("left over: %+v", counts)
-		}
+	synctest.Test(t, func(t *testing.T) {
+		table := New(quiet{})
+		a, b, c := table.NewClient(&inbox{}), table.NewClient(&inbox{}), table.NewClient(&inbox{})
+		a.Acquire(command("k", false, 1, 9, 9))
+		b.Acquire(command("k", false, 1, 9, 9))
+		c.Acquire(command("k", true, 1, 9, 9))
+		time.Sleep(3 * time.Second)
+		a.Release()
+		time.Sleep(2 * time.Second)
+		b.Release()
+		_, _, times := table.Counts()
+		wants(t, times, Times{
+			Processing: 5 * time.Second, Gained: 3 * time.Second, Waiting: 3 * time.Second,
+			WaitingForMe: 3 * time.Second, WaitingForGood: 3 * time.Second,
+		})
+		empty(t, table)
 	})
 }
 
-func check(t *rapid.T, table *Table, workers int) {
-	for key, p := range table.pools {
-		waiting := p.forMe.Len() + p.forAnyone.Len()
-		if p.holders > workers || p.count != uint32(p.holders+waiting) || p.count == 0 || p.count > 5 {
-			t.Fatalf("pool %s: %d hold, %d wait, counted %d", key, p.holders, waiting, p.count)
+// Four requests behind one hot original leave the client's other originals alone.
+func TestWaitersHoldNothing(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 4, 1)
+	o.Acquire(ask(1, "x", "ip:x", "original:hot"))
+	for id := uint64(2); id <= 5; id++ {
+		o.Acquire(ask(id, "x", "ip:x", "original:hot"))
+	}
+	o.Acquire(ask(6, "x", "ip:x", "original:cold"))
+	wants(t, box.of(5).Kind, lease.Kind(0))
+	wants(t, box.of(6).Kind, lease.KindGranted)
+	o.Release(1, lease.Stored, "")
+	wants(t, box.of(2).Kind, lease.KindGranted)
+	for id := uint64(1); id <= 6; id++ {
+		o.Release(id, lease.Stored, "")
+		o.Release(id, lease.Stored, "") // once more changes nothing
+	}
+	empty(t, table)
+}
+
+// A client with a hundred requests in line gets at most one more place before
+// another's first, and then every other one.
+func TestFairAmongClients(t *testing.T) {
+	for served := range 3 { // of the first client's, before the other comes
+		table := New(quiet{})
+		o, box := edge(table, "e", 1)
+		o.Acquire(ask(1, "greedy", "lane:x"))
+		for id := uint64(2); id <= 101; id++ {
+			o.Acquire(ask(id, "greedy", "lane:x"))
 		}
-		if waiting > 0 && p.holders < workers {
-			t.Fatalf("pool %s: %d wait while %d hold", key, waiting, p.holders)
+		holder := uint64(1)
+		next := func() {
+			o.Release(holder, lease.Stored, "")
+			holder = box.last().ID
+		}
+		for range served {
+			next()
+		}
+		for id := uint64(201); id <= 203; id++ {
+			o.Acquire(ask(id, "modest", "lane:x"))
+		}
+		var order []bool
+		for range 8 {
+			next()
+			order = append(order, holder > 200)
+		}
+		modest, before := 0, 0
+		for _, m := range order {
+			if m {
+				modest++
+			} else if modest == 0 {
+				before++
+			}
+		}
+		if before > 1 || modest != 3 {
+			t.Errorf("after %d: the modest client's turns: %v", served, order)
 		}
 	}
+}
+
+// Whose requests cost four times as much gets a quarter as many places.
+func TestFairByCost(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 1)
+	o.Acquire(ask(1, "first", "lane:x"))
+	for id := uint64(2); id <= 41; id++ {
+		q := ask(id, "cheap", "lane:x")
+		if id%2 == 0 {
+			q.Client, q.Cost = "dear", 4
+		}
+		o.Acquire(q)
+	}
+	dear := 0
+	for range 20 {
+		o.Release(box.last().ID, lease.Stored, "")
+		if box.last().ID%2 == 0 {
+			dear++
+		}
+	}
+	wants(t, dear, 4)
+}
+
+// Who waits for another's render of the thumbnail takes no place elsewhere, and
+// hears how it ended.
+func TestThumbnailForAnyone(t *testing.T) {
+	table := New(quiet{})
+	a, boxA := edge(table, "a", 2)
+	b, boxB := edge(table, "b", 2)
+	thumb := func(id uint64) lease.Request {
+		q := ask(id, "x", "lane:x")
+		q.Thumbnail = "thumbnail:t"
+		return q
+	}
+	a.Acquire(thumb(1))
+	b.Acquire(thumb(1))
+	b.Acquire(thumb(2))
+	wants(t, table.pools["lane:x"].places, uint32(1))
+	a.Release(1, lease.Stored, "")
+	wants(t, boxB.of(1).Kind, lease.KindDone)
+	wants(t, boxB.of(2).Kind, lease.KindDone)
+	empty(t, table)
+
+	a.Acquire(thumb(2))
+	b.Acquire(thumb(3))
+	a.Release(2, lease.Faulty, "why")
+	wants(t, boxB.of(3), lease.Answer{Kind: lease.KindFailed, ID: 3, Payload: "why"})
+
+	a.Acquire(thumb(3))
+	b.Acquire(thumb(4))
+	b.Acquire(thumb(5))
+	a.Release(3, lease.Vanished, "")
+	wants(t, boxB.of(4).Kind, lease.KindGranted)
+	wants(t, boxB.of(5).Kind, lease.Kind(0))
+	b.Release(4, lease.Stored, "")
+	wants(t, boxB.of(5).Kind, lease.KindDone)
+	wants(t, boxA.last().Kind, lease.KindGranted)
+	empty(t, table)
+}
+
+// A throttled client does not keep others from rendering the same thumbnail, and
+// then profits from it.
+func TestThrottledClientDoesNotHoldTheThumbnail(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 1)
+	thumb := func(id uint64, key string) lease.Request {
+		q := ask(id, key, key)
+		q.Thumbnail = "thumbnail:t"
+		return q
+	}
+	o.Acquire(ask(1, "x", "ip:x"))
+	o.Acquire(thumb(2, "ip:x"))
+	o.Acquire(thumb(3, "ip:y"))
+	wants(t, box.of(3).Kind, lease.KindGranted)
+	wants(t, table.pools["ip:x"].places, uint32(1))
+	o.Release(3, lease.Stored, "")
+	wants(t, box.of(2).Kind, lease.KindDone)
+	o.Release(1, lease.Vanished, "")
+	empty(t, table)
+}
+
+func TestDeadlineInLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(quiet{})
+		o, box := edge(table, "e", 1, 1)
+		o.Acquire(ask(1, "x", "ip:x", "lane:l"))
+		o.Acquire(ask(2, "x", "ip:y", "lane:l"))
+		time.Sleep(8 * time.Second)
+		synctest.Wait()
+		wants(t, box.of(2), lease.Answer{Kind: lease.KindRefused, ID: 2, Pool: 1, Reason: lease.TimedOut})
+		q := ask(3, "x", "ip:x")
+		q.Wait = 0
+		o.Acquire(q)
+		wants(t, box.of(3).Reason, lease.TimedOut)
+		o.Release(1, lease.Stored, "")
+		empty(t, table)
+	})
+}
+
+func TestQueueBound(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e")
+	o.SetRules([]lease.Rule{{Name: "ip", Workers: 1, MaxQueue: 2}, {Name: "lane", Workers: 9, MaxQueue: 9}})
+	for id := uint64(1); id <= 3; id++ {
+		o.Acquire(ask(id, "x", "ip:x", "lane:l"))
+	}
+	wants(t, box.of(3), lease.Answer{Kind: lease.KindRefused, ID: 3, Pool: 0, Reason: lease.Full})
+	wants(t, table.pools["lane:l"].places, uint32(2))
+	for _, q := range []lease.Request{
+		{ID: 4}, {ID: 1, Thumbnail: "thumbnail:t"}, {ID: 5, Pools: []lease.Pool{{Rule: 2, Places: 1, Key: "k"}}},
+		{ID: 6, Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "k"}, {Rule: 1, Places: 1, Key: "k"}}},
+	} {
+		o.Acquire(q)
+		wants(t, box.last().Reason, lease.Malformed)
+	}
+	o.Release(1, lease.Stored, "")
+	o.Release(2, lease.Stored, "")
+	empty(t, table)
+}
+
+// The lowest limit holds; a limit that sinks stops grants until enough have ended;
+// one that rises lets those in who wait.
+func TestLimitsThatDiffer(t *testing.T) {
+	table := New(quiet{})
+	a, boxA := edge(table, "a", 3)
+	b, boxB := edge(table, "b", 2)
+	for id := uint64(1); id <= 3; id++ {
+		a.Acquire(ask(id, "x", "lane:l"))
+	}
+	wants(t, boxA.of(3).Kind, lease.Kind(0))
+	rules := table.View(9).Rules
+	if len(rules) != 1 || rules[0].Workers != 2 || len(rules[0].Differing) != 2 {
+		t.Errorf("%+v", rules)
+	}
+	b.SetRules([]lease.Rule{{Name: "0", Workers: 4, MaxQueue: 1000}})
+	wants(t, boxA.of(3).Kind, lease.KindGranted)
+	a.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1000}})
+	b.Acquire(ask(1, "y", "lane:l"))
+	a.Release(1, lease.Stored, "")
+	a.Release(2, lease.Stored, "")
+	wants(t, boxB.of(1).Kind, lease.Kind(0))
+	a.Release(3, lease.Stored, "")
+	wants(t, boxB.of(1).Kind, lease.KindGranted)
+	b.Release(1, lease.Stored, "")
+	empty(t, table)
+}
+
+// A throttle in shadow mode lets everything through and tells what it would have done.
+func TestShadow(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e")
+	o.SetRules([]lease.Rule{{Name: "ip", Workers: 1, MaxQueue: 1, Shadow: true}, {Name: "lane", Workers: 5, MaxQueue: 9}})
+	o.Acquire(ask(1, "x", "ip:x", "lane:l"))
+	o.Acquire(ask(2, "x", "ip:x", "lane:l"))
+	wants(t, box.of(1), lease.Answer{Kind: lease.KindGranted, ID: 1})
+	wants(t, box.of(2), lease.Answer{Kind: lease.KindGranted, ID: 2, Shadow: 1})
+	_, classes, _ := table.Counts()
+	wants(t, classes[poolcounter.ClassIP].Shadowed, int64(1))
+	wants(t, classes[poolcounter.ClassIP].NearLimit, int64(2))
+	o.Release(1, lease.Stored, "")
+	o.Release(2, lease.Stored, "")
+	empty(t, table)
+}
+
+// A huge original takes several places of its type's pool, and is not overtaken
+// by small ones for ever.
+func TestPlaces(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 4)
+	for id := uint64(1); id <= 4; id++ {
+		o.Acquire(ask(id, "x", "expensive:tiff"))
+	}
+	huge := ask(5, "y", "expensive:tiff")
+	huge.Pools[0].Places = 3
+	o.Acquire(huge)
+	o.Acquire(ask(6, "z", "expensive:tiff"))
+	o.Release(1, lease.Stored, "")
+	o.Release(2, lease.Stored, "")
+	wants(t, box.of(6).Kind, lease.Kind(0))
+	o.Release(3, lease.Stored, "")
+	wants(t, box.of(5).Kind, lease.KindGranted)
+	wants(t, box.of(6).Kind, lease.Kind(0))
+	for id := uint64(4); id <= 6; id++ {
+		o.Release(id, lease.Stored, "")
+	}
+	empty(t, table)
+}
+
+func TestLostConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(quiet{})
+		a, box := edge(table, "a", 1)
+		b, boxB := edge(table, "b", 1)
+		a.Acquire(ask(1, "x", "lane:l"))
+		a.Acquire(ask(2, "x", "lane:m"))
+		a.Acquire(ask(3, "x", "lane:l"))
+		b.Acquire(ask(1, "y", "lane:l"))
+		b.Acquire(ask(2, "y", "lane:m"))
+		a.Detach(box)
+		time.Sleep(lease.Grace / 2)
+		synctest.Wait()
+		wants(t, boxB.of(1).Kind, lease.Kind(0))
+		again := &inbox{}
+		a = table.Attach("a", again)
+		a.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1000}})
+		a.Claim(ask(1, "x", "lane:l"))
+		time.Sleep(lease.Grace)
+		synctest.Wait()
+		wants(t, boxB.of(1).Kind, lease.Kind(0))     // claimed in time
+		wants(t, boxB.of(2).Kind, lease.KindGranted) // not claimed
+		a.Detach(again)
+		time.Sleep(lease.Grace)
+		synctest.Wait()
+		wants(t, boxB.of(1).Kind, lease.KindGranted)
+		wants(t, len(table.View(9).Owners), 1)
+		b.Release(1, lease.Stored, "")
+		b.Release(2, lease.Stored, "")
+		empty(t, table)
+	})
+}
+
+// Claims of what a table does not know hold whatever the limits say, and make it
+// wait, so that the other edges can bring theirs before anything new is granted.
+func TestClaimsElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		table := New(quiet{})
+		a, boxA := edge(table, "a", 2)
+		b, boxB := edge(table, "b", 2)
+		a.Claim(ask(7, "x", "lane:l"))
+		a.Acquire(ask(8, "x", "lane:l"))
+		wants(t, boxA.of(8).Kind, lease.Kind(0))
+		b.Claim(ask(7, "y", "lane:l"))
+		time.Sleep(lease.Settling)
+		synctest.Wait()
+		wants(t, boxA.of(8).Kind, lease.Kind(0))
+		wants(t, table.pools["lane:l"].held, uint32(2))
+		b.Release(7, lease.Stored, "")
+		wants(t, boxA.of(8).Kind, lease.KindGranted)
+		a.Release(7, lease.Stored, "")
+		a.Release(8, lease.Stored, "")
+		wants(t, len(boxB.answers), 0)
+		empty(t, table)
+	})
+}
+
+// A million past keys leave no memory behind.
+func TestPastKeysAreForgotten(t *testing.T) {
+	table := New(quiet{})
+	o, _ := edge(table, "e", 4, 6)
+	for id := uint64(1); id <= 1_000_000; id++ {
+		client := fmt.Sprint(id)
+		o.Acquire(ask(id, client, "ip:"+client, "original:"+client))
+		o.Release(id, lease.Stored, "")
+	}
+	empty(t, table)
 }

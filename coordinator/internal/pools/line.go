@@ -1,0 +1,163 @@
+package pools
+
+import (
+	"container/heap"
+	"slices"
+)
+
+// line is who stands at one pool, fair among clients: start-time fair queueing
+// (P. Goyal, H. Vin, H. Cheng, "Start-time Fair Queuing", 1996). Each client is
+// a flow. Its next request's start tag is where its last one's service ended, or
+// the line's virtual time if that is later; the request with the lowest tag is
+// next, and the virtual time is the tag of the one served last. So a client with
+// a hundred requests in line gets at most one more place before the first of
+// another client, and clients with expensive requests get as many fewer.
+// Requests of one client are in the order of their arrival.
+//
+// Tags are given when a request is its client's next, not when it arrives, so
+// that requests that leave do not count as served. All is forgotten when the
+// line is empty.
+type line struct {
+	flows   map[string]*flow
+	active  flows
+	virtual uint64
+}
+
+type flow struct {
+	client   string
+	start    uint64
+	standing []*Request // by arrival
+	index    int        // in the heap; -1 when nobody stands
+}
+
+// idleFlows is how many clients that do not wait are remembered by one line.
+const idleFlows = 4096
+
+func (l *line) head() *Request {
+	if len(l.active) == 0 {
+		return nil
+	}
+	return l.active[0].standing[0]
+}
+
+func (l *line) flow(client string) *flow {
+	if l.flows == nil {
+		l.flows = map[string]*flow{}
+	}
+	f := l.flows[client]
+	if f == nil {
+		f = &flow{client: client, index: -1}
+		l.flows[client] = f
+	}
+	return f
+}
+
+func (l *line) join(r *Request) {
+	f := l.flow(r.flow)
+	at, _ := slices.BinarySearchFunc(f.standing, r, byArrival)
+	f.standing = slices.Insert(f.standing, at, r)
+	if f.index < 0 {
+		f.start = max(f.start, l.virtual)
+		heap.Push(&l.active, f)
+		return
+	}
+	heap.Fix(&l.active, f.index)
+}
+
+func (l *line) leave(r *Request) {
+	f := l.flows[r.flow]
+	if f == nil {
+		return
+	}
+	at, found := slices.BinarySearchFunc(f.standing, r, byArrival)
+	switch {
+	case !found:
+		return
+	case at == 0:
+		f.standing[0] = nil
+		f.standing = f.standing[1:]
+	default:
+		f.standing = slices.Delete(f.standing, at, at+1)
+	}
+	if len(f.standing) > 0 {
+		heap.Fix(&l.active, f.index)
+		return
+	}
+	f.standing = nil
+	heap.Remove(&l.active, f.index)
+	if len(l.active) == 0 {
+		*l = line{}
+	}
+}
+
+// served counts what a client got while somebody stands here.
+func (l *line) served(client string, cost uint64) {
+	f := l.flow(client)
+	f.start = max(f.start, l.virtual)
+	l.virtual = f.start
+	f.start += cost
+	if f.index >= 0 {
+		heap.Fix(&l.active, f.index)
+	}
+	if len(l.flows) > len(l.active)+idleFlows {
+		for name, f := range l.flows {
+			if f.index < 0 {
+				delete(l.flows, name)
+			}
+		}
+	}
+}
+
+// before reports whether a, who stands here, goes before b, who may not.
+func (l *line) before(a, b *Request) bool {
+	first, second := l.flows[a.flow].start, l.virtual
+	if f := l.flows[b.flow]; f != nil {
+		second = max(second, f.start)
+	}
+	if first != second && a.flow != b.flow {
+		return first < second
+	}
+	return a.arrival < b.arrival
+}
+
+func byArrival(a, b *Request) int {
+	switch {
+	case a.arrival < b.arrival:
+		return -1
+	case a.arrival > b.arrival:
+		return 1
+	}
+	return 0
+}
+
+// flows is a heap of those with somebody standing.
+type flows []*flow
+
+func (h flows) Len() int { return len(h) }
+
+func (h flows) Less(i, j int) bool {
+	if h[i].start != h[j].start {
+		return h[i].start < h[j].start
+	}
+	return h[i].standing[0].arrival < h[j].standing[0].arrival
+}
+
+func (h flows) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *flows) Push(x any) {
+	f := x.(*flow)
+	f.index = len(*h)
+	*h = append(*h, f)
+}
+
+func (h *flows) Pop() any {
+	last := len(*h) - 1
+	f := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	f.index = -1
+	return f
+}

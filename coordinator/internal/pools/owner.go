@@ -1,0 +1,292 @@
+package pools
+
+import (
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+// MaxRequests is how many requests and leases of one owner the table takes.
+const MaxRequests = 100_000
+
+// thumbnailQueue bounds the requests that wait for one thumbnail.
+const thumbnailQueue = 10_000
+
+// Owner is an edge with its requests and leases. It outlives its connections by
+// lease.Grace.
+type Owner struct {
+	table    *Table
+	name     string
+	receiver Receiver // nil while its connection is lost
+	rules    []*rule
+	requests map[uint64]*Request
+}
+
+// Attach gives a connection to the owner of that name, which is made if it is
+// not there. What it held over an earlier connection it has lease.Grace to claim.
+func (t *Table) Attach(name string, r Receiver) *Owner {
+	t.lock()
+	defer t.unlock()
+	o := t.owners[name]
+	if o == nil {
+		o = &Owner{table: t, name: name, requests: map[uint64]*Request{}}
+		t.owners[name] = o
+	}
+	if o.receiver != nil {
+		o.lose()
+	}
+	o.receiver = r
+	return o
+}
+
+// Detach takes a lost connection from its owner, if it is still that one's. Waits
+// end with it; leases wait to be claimed.
+func (o *Owner) Detach(r Receiver) {
+	o.table.lock()
+	defer o.table.unlock()
+	if o.receiver == r {
+		o.lose()
+	}
+}
+
+func (o *Owner) lose() {
+	o.receiver = nil
+	now := time.Now()
+	for _, r := range o.requests {
+		if r.state == holding {
+			r.lost = now
+		} else {
+			o.table.leave(r)
+		}
+	}
+	time.AfterFunc(lease.Grace, o.bury)
+}
+
+// bury ends the leases that nobody claimed, and forgets an owner that is gone.
+func (o *Owner) bury() {
+	t := o.table
+	t.lock()
+	defer t.unlock()
+	for _, r := range o.requests {
+		if !r.lost.IsZero() && time.Since(r.lost) >= lease.Grace {
+			t.counts.Vanished++
+			t.end(r, lease.Vanished, "")
+		}
+	}
+	if o.receiver == nil && len(o.requests) == 0 && t.owners[o.name] == o {
+		t.declare(o, nil)
+		delete(t.owners, o.name)
+	}
+}
+
+// SetRules replaces the limits that the owner's configuration has.
+func (o *Owner) SetRules(rules []lease.Rule) {
+	o.table.lock()
+	defer o.table.unlock()
+	o.table.declare(o, rules)
+}
+
+// Acquire asks for a lease. The receiver hears the answer, possibly before
+// Acquire returns.
+func (o *Owner) Acquire(q lease.Request) {
+	t := o.table
+	t.lock()
+	defer t.unlock()
+	r := o.request(q)
+	if r == nil {
+		return
+	}
+	if r.thumbnail != nil {
+		t.ask(r)
+	}
+	if r.thumbnail == nil || r.thumbnail.held == 0 {
+		t.enter(r)
+		return
+	}
+	if r.thumbnail.asking.Len() > thumbnailQueue {
+		t.refuse(r, -1, lease.Full)
+		return
+	}
+	t.await(r)
+}
+
+// request understands what an owner asks for; nil when it was refused.
+func (o *Owner) request(q lease.Request) *Request {
+	t := o.table
+	refuse := func(why lease.Reason) *Request {
+		t.tell(&Request{owner: o, id: q.ID}, lease.Answer{Kind: lease.KindRefused, Pool: -1, Reason: why})
+		return nil
+	}
+	if len(o.requests) >= MaxRequests {
+		return refuse(lease.Overload)
+	}
+	if o.requests[q.ID] != nil || !o.understands(q) {
+		return refuse(lease.Malformed)
+	}
+	t.arrived++
+	r := &Request{
+		owner: o, id: q.ID, arrival: t.arrived, flow: q.Client, cost: uint64(max(q.Cost, 1)), at: -1,
+		wait: time.Duration(min(q.Wait, maxWait)) * time.Millisecond, //nolint:gosec // bounded
+	}
+	r.slots = r.few[:0]
+	for _, want := range q.Pools {
+		rule := o.rules[want.Rule]
+		r.slots = append(r.slots, slot{key: want.Key, rule: rule, places: min(want.Places, rule.workers, rule.maxQueue)})
+	}
+	if q.Thumbnail != "" {
+		r.thumbnail = t.pool(q.Thumbnail)
+	}
+	o.requests[r.id] = r
+	return r
+}
+
+const maxWait = 24 * 60 * 60 * 1000 // milliseconds
+
+// understands reports whether each pool has a rule, and none comes twice.
+func (o *Owner) understands(q lease.Request) bool {
+	for i, p := range q.Pools {
+		if p.Rule >= len(o.rules) || p.Key == q.Thumbnail {
+			return false
+		}
+		for _, earlier := range q.Pools[:i] {
+			if earlier.Key == p.Key {
+				return false
+			}
+		}
+	}
+	return len(q.Pools) > 0 || q.Thumbnail != ""
+}
+
+// enter lets a request into its pools: it is granted, stands in line, or is refused.
+func (t *Table) enter(r *Request) {
+	t.find(r)
+	if full := t.consider(r); full >= 0 {
+		t.refuse(r, full, lease.Full)
+		return
+	}
+	t.take(r)
+	at := t.obstacle(r)
+	switch {
+	case at < 0 && t.frozen && len(r.slots) > 0:
+		t.queue(r, 0)
+		t.unsettle(r.slots[0].pool)
+	case at < 0:
+		t.hold(r)
+		for i := range r.slots {
+			t.observer.Waited(r.slots[i].pool.tally.class, 0)
+		}
+		t.tell(r, lease.Answer{Kind: lease.KindGranted, Shadow: r.shadow})
+	case r.wait == 0:
+		t.giveBack(r)
+		t.refuse(r, at, lease.TimedOut)
+	default:
+		t.queue(r, at)
+	}
+}
+
+// consider counts what the throttles would have to say, and gives the first pool
+// whose queue is full, or -1.
+func (t *Table) consider(r *Request) int {
+	r.shadow = 0
+	for i, s := range r.slots {
+		p := s.pool
+		if p.near(s.places) {
+			p.tally.near++
+		}
+		switch {
+		case p.rule.shadow && (p.full(s.places) || p.over(s.places)):
+			r.shadow |= 1 << i
+			p.tally.shadowed++
+		case !p.rule.shadow && p.full(s.places):
+			return i
+		}
+	}
+	return -1
+}
+
+// Release ends a lease, and tells those who wait for its thumbnail. A request
+// that still waits is cancelled; one that is not there was released before.
+func (o *Owner) Release(id uint64, out lease.Outcome, payload string) {
+	t := o.table
+	t.lock()
+	defer t.unlock()
+	if r := o.requests[id]; r != nil {
+		t.counts.Releases++
+		t.end(r, out, payload)
+	}
+}
+
+// end ends a request in whatever state.
+func (t *Table) end(r *Request, out lease.Outcome, payload string) {
+	if r.state != holding {
+		t.leave(r)
+		return
+	}
+	p := r.thumbnail
+	t.free(r)
+	t.drop(r)
+	if p == nil {
+		return
+	}
+	p.held--
+	p.places--
+	p.handedOn++
+	p.tally.holders--
+	t.unsettle(p)
+	if out == lease.Stored {
+		t.done(p, r.since)
+	}
+	t.finish(p, out, payload)
+}
+
+// finish tells owners who wait for a thumbnail how its render ended, or lets one
+// of them in when nobody knows.
+func (t *Table) finish(p *pool, out lease.Outcome, payload string) {
+	for place := p.asking.Front(); place != nil && p.held == 0; {
+		r := place.Value.(*Request)
+		place = place.Next()
+		switch {
+		case r.state != awaiting:
+			continue
+		case out == lease.Stored:
+			t.times.WaitingForGood += time.Since(r.since)
+			t.tell(r, lease.Answer{Kind: lease.KindDone})
+			t.leave(r)
+		case out == lease.Faulty:
+			t.tell(r, lease.Answer{Kind: lease.KindFailed, Payload: payload})
+			t.leave(r)
+		default:
+			t.stopAwaiting(r)
+			t.enter(r)
+		}
+	}
+}
+
+// Claim holds a lease that the owner had over an earlier connection or at another
+// coordinator, whatever the limits say: its render is under way. A claim of what
+// this table did not know makes it wait with new grants, so that other owners can
+// bring theirs.
+func (o *Owner) Claim(q lease.Request) {
+	t := o.table
+	t.lock()
+	defer t.unlock()
+	if r := o.requests[q.ID]; r != nil {
+		r.lost = time.Time{}
+		return
+	}
+	r := o.request(q)
+	if r == nil {
+		return
+	}
+	if r.thumbnail != nil && r.thumbnail.held > 0 {
+		t.unsettle(r.thumbnail)
+		r.thumbnail = nil // another renders it too
+	}
+	t.find(r)
+	t.take(r)
+	t.hold(r)
+	t.counts.Claimed++
+	t.freeze(lease.Settling)
+}
+
+func (o *Owner) drop(r *Request) { delete(o.requests, r.id) }

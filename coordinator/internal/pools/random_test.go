@@ -1,0 +1,285 @@
+package pools
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+// Whatever clients and edges do in whatever order: limits hold, nobody waits
+// while there is room, places add up, and past keys leave nothing behind.
+func TestRandomConversations(t *testing.T) {
+	rapid.Check(t, converse)
+}
+
+func converse(t *rapid.T) {
+	table := New(quiet{})
+	workers := []uint32{2, 3, 1}
+	var owners []*Owner
+	var clients []*Client
+	for i := range 3 {
+		o, _ := edge(table, fmt.Sprint("edge", i), workers...)
+		owners = append(owners, o)
+		clients = append(clients, table.NewClient(&inbox{}))
+	}
+	ids := uint64(0)
+	for range rapid.IntRange(1, 80).Draw(t, "steps") {
+		o := rapid.SampledFrom(owners).Draw(t, "owner")
+		c := rapid.SampledFrom(clients).Draw(t, "client")
+		switch rapid.IntRange(0, 9).Draw(t, "what") {
+		case 0, 1, 2, 3:
+			ids++
+			o.Acquire(someRequest(t, ids))
+		case 4, 5:
+			if open := sortedIDs(o); len(open) > 0 {
+				o.Release(rapid.SampledFrom(open).Draw(t, "id"), lease.Outcome(rapid.IntRange(0, 2).Draw(t, "outcome")), "")
+			}
+		case 6:
+			c.Acquire(command("2:"+fmt.Sprint(rapid.IntRange(0, 1).Draw(t, "key")), rapid.Bool().Draw(t, "anyone"), 1, 9, 3))
+		case 7:
+			c.Release()
+		case 8:
+			expireOne(table)
+		case 9:
+			c.Leave()
+		}
+		checkTable(t, table, clients)
+	}
+	for _, o := range owners {
+		o.Detach(o.receiver)
+	}
+	for _, c := range clients {
+		c.Leave()
+	}
+	for _, o := range owners {
+		for _, r := range o.requests {
+			r.lost = time.Now().Add(-lease.Grace)
+		}
+		o.bury()
+	}
+	counts, _, _ := table.Counts()
+	if len(table.pools) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
+		len(table.owners) != 0 || len(table.rules) != 0 || len(table.overdue) != 0 {
+		t.Fatalf("left over: %+v", counts)
+	}
+}
+
+// expireOne ends the oldest wait in line.
+func expireOne(table *Table) {
+	var oldest *Request
+	for r := range table.waiting {
+		if r.state == inLine && (oldest == nil || r.arrival < oldest.arrival) {
+			oldest = r
+		}
+	}
+	if oldest != nil {
+		oldest.until = time.Now()
+		table.expire(oldest)
+	}
+}
+
+func sortedIDs(o *Owner) (open []uint64) {
+	for id := range o.requests {
+		open = append(open, id)
+	}
+	slices.Sort(open)
+	return open
+}
+
+func someRequest(t *rapid.T, id uint64) lease.Request {
+	q := lease.Request{
+		ID: id, Client: fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "client of request")), Wait: 3000,
+		Cost: rapid.Uint32Range(0, 3).Draw(t, "cost"),
+	}
+	for rule := range 3 {
+		if rapid.Bool().Draw(t, "pool") {
+			q.Pools = append(q.Pools, lease.Pool{
+				Rule: rule, Places: rapid.Uint32Range(1, 2).Draw(t, "places"),
+				Key: fmt.Sprintf("%d:%d", rule, rapid.IntRange(0, 1).Draw(t, "key")),
+			})
+		}
+	}
+	if rapid.Bool().Draw(t, "with thumbnail") || len(q.Pools) == 0 {
+		q.Thumbnail = fmt.Sprint("thumbnail:", rapid.IntRange(0, 1).Draw(t, "thumbnail"))
+	}
+	return q
+}
+
+func checkTable(t *rapid.T, table *Table, clients []*Client) {
+	held, places := map[*pool]uint32{}, map[*pool]uint32{}
+	count := func(r *Request) {
+		for _, s := range r.slots {
+			if r.state != awaiting {
+				places[s.pool] += s.places
+			}
+			if r.state == holding {
+				held[s.pool] += s.places
+			}
+		}
+		if r.thumbnail != nil && r.state == holding {
+			held[r.thumbnail]++
+			places[r.thumbnail]++
+		}
+		checkRequest(t, table, r)
+	}
+	classic := map[*pool]bool{}
+	for _, o := range table.owners {
+		for _, r := range o.requests {
+			count(r)
+		}
+	}
+	for _, c := range clients {
+		for _, r := range c.locks {
+			count(r)
+			classic[r.slots[0].pool] = true
+		}
+	}
+	for _, p := range table.pools {
+		// Locks of PoolCounter's clients, whose limits are their own, can be over ours.
+		over := p.rule != nil && p.held > p.rule.workers && !classic[p]
+		if places[p] == 0 && p.asking.Len() == 0 || over {
+			t.Fatalf("pool %s: %d held, %d places", p.key, p.held, p.places)
+		}
+	}
+	for p := range places {
+		if p.held != held[p] || p.places != places[p] {
+			t.Fatalf("pool %s: %d held, %d places; its requests have %d and %d", p.key, p.held, p.places, held[p], places[p])
+		}
+	}
+}
+
+func checkRequest(t *rapid.T, table *Table, r *Request) {
+	switch r.state {
+	case inLine:
+		if r.owner != nil && table.obstacle(r) < 0 {
+			t.Fatalf("request %d waits while there is room", r.id)
+		}
+		if r.owner != nil && r.protected == (r.at >= 0) {
+			t.Fatalf("request %d: protected %v, stands at %d", r.id, r.protected, r.at)
+		}
+		if r.protected {
+			for _, s := range r.slots {
+				if s.pool.protected != r {
+					t.Fatalf("request %d is protected in some of its pools only", r.id)
+				}
+			}
+		}
+	case awaiting:
+		if r.thumbnail.held == 0 || r.at >= 0 {
+			t.Fatalf("request %d waits for a render that nobody does", r.id)
+		}
+	case idle:
+		t.Fatalf("request %d is idle", r.id)
+	}
+}
+
+// The bound of overtaking. Pools are kept full by a stream of requests that need
+// one of them each; others need several. Every lease lives for at most so many
+// steps. A request that has become overdue is granted within one lifetime for each
+// overdue one before it and one for itself, and nobody is forgotten.
+func TestNobodyIsOvertakenForEver(t *testing.T) {
+	const lifetime = 5
+	rapid.Check(t, func(rt *rapid.T) {
+		table := New(quiet{})
+		o, box := edge(table, "e", 1, 1, 2)
+		s := starvation{t: rt, table: table, owner: o, box: box, born: map[uint64]int{}, overdue: map[uint64][2]int{}, passed: map[uint64]int{}}
+		several := 0
+		for step := range 400 {
+			s.step = step
+			s.fill()
+			if step < 100 && rapid.IntRange(0, 4).Draw(rt, "several") == 0 {
+				several++
+				s.ask(rapid.SampledFrom([][]string{{"a", "b", ""}, {"a", "b", "c"}, {"", "b", "c"}}).Draw(rt, "pools")...)
+			}
+			s.release(lifetime)
+			s.check(lifetime)
+		}
+		if granted := s.several; granted != several {
+			rt.Fatalf("%d of %d requests of several pools were granted", granted, several)
+		}
+	})
+}
+
+type starvation struct {
+	t       *rapid.T
+	table   *Table
+	owner   *Owner
+	box     *inbox
+	step    int
+	ids     uint64
+	heard   int
+	born    map[uint64]int    // leases: when granted
+	overdue map[uint64][2]int // requests: when they became overdue, and how many were before
+	passed  map[uint64]int    // protected requests: how often before
+	several int
+}
+
+func (s *starvation) ask(keys ...string) {
+	s.ids++
+	q := ask(s.ids, fmt.Sprint("client", s.ids), keys...)
+	q.Wait = maxWait
+	s.owner.Acquire(q)
+}
+
+// fill keeps three in each line.
+func (s *starvation) fill() {
+	for i, key := range []string{"a", "b", "c"} {
+		standing := 0
+		if p := s.table.pools[key]; p != nil {
+			for _, f := range p.line.active {
+				standing += len(f.standing)
+			}
+		}
+		for ; standing < 3; standing++ {
+			keys := make([]string, 3)
+			keys[i] = key
+			s.ask(keys...)
+		}
+	}
+}
+
+func (s *starvation) release(lifetime int) {
+	for _, a := range s.box.answers[s.heard:] {
+		if a.Kind != lease.KindGranted {
+			continue
+		}
+		s.born[a.ID] = s.step
+		if r := s.owner.requests[a.ID]; len(r.slots) > 1 {
+			s.several++
+		}
+	}
+	s.heard = len(s.box.answers)
+	for _, id := range sortedIDs(s.owner) {
+		if born, ok := s.born[id]; ok && (s.step-born >= lifetime-1 || rapid.IntRange(0, 3).Draw(s.t, "ends") == 0) {
+			s.owner.Release(id, lease.Stored, "")
+			delete(s.born, id)
+		}
+	}
+}
+
+func (s *starvation) check(lifetime int) {
+	for before, r := range s.table.overdue {
+		since, ok := s.overdue[r.id]
+		if !ok {
+			since = [2]int{s.step, before}
+			s.overdue[r.id] = since
+		}
+		if s.step-since[0] > lifetime*(since[1]+1) {
+			s.t.Fatalf("request %d is overdue for %d steps, with %d before it", r.id, s.step-since[0], since[1])
+		}
+	}
+	for r := range s.table.waiting {
+		if !r.protected {
+			continue
+		}
+		if passed, ok := s.passed[r.id]; ok && passed != r.passed {
+			s.t.Fatalf("request %d was passed over while it was protected", r.id)
+		}
+		s.passed[r.id] = r.passed
+	}
+}

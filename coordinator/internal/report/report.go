@@ -1,0 +1,255 @@
+// Package report tells operators what is throttled, and why, as JSON over HTTP:
+//
+//	GET /api/v1/throttles          once; ?pools=N for at most N pools, 200 without
+//	GET /api/v1/throttles/stream   every second, as server-sent events
+//
+// coordinator/README.md tells what each field means.
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/native"
+	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+)
+
+// Throttles is the report.
+type Throttles struct {
+	Time    time.Time                   `json:"time"`
+	Started time.Time                   `json:"started"`
+	Classes map[poolcounter.Class]Class `json:"classes"`
+	Pools   []Pool                      `json:"pools"`
+	Omitted int                         `json:"pools_omitted"`
+	Rules   []Rule                      `json:"rules"`
+	Busiest Busiest                     `json:"busiest"`
+	Edges   []Edge                      `json:"edges"`
+	Failing []lease.Failing             `json:"failing"`
+}
+
+// Class is all pools of one class. What ends in total counts since the start.
+type Class struct {
+	Holders   int64 `json:"holders"`
+	Waiters   int64 `json:"waiters"`
+	Full      int64 `json:"refused_full_total"`
+	TimedOut  int64 `json:"refused_timeout_total"`
+	NearLimit int64 `json:"near_limit_total"`
+	Shadowed  int64 `json:"shadowed_total"`
+}
+
+// Pool is one pool. Limit and MaxQueue are 0 where only PoolCounter's clients,
+// who state their own, use it.
+type Pool struct {
+	Key        string            `json:"key"`
+	Class      poolcounter.Class `json:"class"`
+	Holders    uint32            `json:"holders"`
+	Waiters    uint32            `json:"waiters"`
+	Limit      uint32            `json:"limit"`
+	MaxQueue   uint32            `json:"max_queue"`
+	OldestWait int64             `json:"oldest_wait_ms"`
+	Shadow     bool              `json:"shadow"`
+}
+
+// Limits are the limits of a rule.
+type Limits struct {
+	Workers  uint32 `json:"workers"`
+	MaxQueue uint32 `json:"max_queue"`
+	Shadow   bool   `json:"shadow"`
+}
+
+// Rule is the limits that hold for a kind of pool, and what each edge has where
+// they differ.
+type Rule struct {
+	Name string `json:"name"`
+	Limits
+	Differing map[string]Limits `json:"differing,omitempty"`
+}
+
+// Busiest are the clients and originals of the last minutes.
+type Busiest struct {
+	Clients          []activity.Busy `json:"clients"`
+	Originals        []activity.Busy `json:"originals"`
+	RefusedClients   []activity.Busy `json:"refused_clients"`
+	RefusedOriginals []activity.Busy `json:"refused_originals"`
+}
+
+// Edge is one edge with what it tells of itself.
+type Edge struct {
+	Name      string        `json:"name"`
+	Connected bool          `json:"connected"`
+	Leases    int           `json:"leases"`
+	Waiting   int           `json:"waiting"`
+	Status    *lease.Status `json:"status,omitempty"`
+}
+
+const (
+	defaultPools = 200
+	mostPools    = 10_000
+	streams      = 16 // at once
+	every        = time.Second
+	writeTimeout = 5 * time.Second
+)
+
+// Reporter makes reports.
+type Reporter struct {
+	Table    *pools.Table
+	Activity *activity.Activity
+	Native   *native.Server
+
+	started time.Time
+	streams *semaphore.Weighted
+	ended   context.Context //nolint:containedctx // its end is the reporter's
+	end     context.CancelFunc
+}
+
+// New makes a reporter.
+func New(t *pools.Table, a *activity.Activity, n *native.Server) *Reporter {
+	r := &Reporter{Table: t, Activity: a, Native: n, started: time.Now(), streams: semaphore.NewWeighted(streams)}
+	r.ended, r.end = context.WithCancel(context.Background())
+	return r
+}
+
+// Close ends the streams.
+func (r *Reporter) Close() { r.end() }
+
+// Handler serves the paths of the package's comment.
+func (r *Reporter) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/throttles", r.once)
+	mux.HandleFunc("GET /api/v1/throttles/stream", r.stream)
+	return mux
+}
+
+func asked(q *http.Request) (int, error) {
+	text := q.URL.Query().Get("pools")
+	if text == "" {
+		return defaultPools, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > mostPools {
+		return 0, fmt.Errorf("pools is a number from 0 to %d", mostPools)
+	}
+	return n, nil
+}
+
+func (r *Reporter) once(w http.ResponseWriter, q *http.Request) {
+	n, err := asked(q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(r.Throttles(n)) // the client left
+}
+
+// stream sends an event a second. The first comes at once.
+func (r *Reporter) stream(w http.ResponseWriter, q *http.Request) {
+	n, err := asked(q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if !r.streams.TryAcquire(1) {
+		http.Error(w, fmt.Sprintf("%d streams are open already", streams), http.StatusServiceUnavailable)
+		return
+	}
+	defer r.streams.Release(1)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	control := http.NewResponseController(w)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := send(w, control, r.Throttles(n)); err != nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-q.Context().Done():
+			return
+		case <-r.ended.Done():
+			return
+		}
+	}
+}
+
+func send(w http.ResponseWriter, control *http.ResponseController, t Throttles) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in a test has none
+	if _, err := fmt.Fprintf(w, "event: throttles\ndata: %s\n\n", text); err != nil {
+		return err
+	}
+	return control.Flush()
+}
+
+// Throttles makes one report with at most so many pools.
+func (r *Reporter) Throttles(most int) Throttles {
+	view := r.Table.View(most)
+	_, classes, _ := r.Table.Counts()
+	t := Throttles{
+		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: map[poolcounter.Class]Class{},
+		Pools: []Pool{}, Omitted: view.Omitted, Rules: []Rule{}, Edges: []Edge{}, Failing: []lease.Failing{},
+		Busiest: Busiest{
+			Clients:          r.Activity.Busiest(poolcounter.ClassIP, false),
+			Originals:        r.Activity.Busiest(poolcounter.ClassOriginal, false),
+			RefusedClients:   r.Activity.Busiest(poolcounter.ClassIP, true),
+			RefusedOriginals: r.Activity.Busiest(poolcounter.ClassOriginal, true),
+		},
+	}
+	for class, c := range classes {
+		t.Classes[class] = Class{c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed}
+	}
+	for _, p := range view.Pools {
+		t.Pools = append(t.Pools, Pool{p.Key, p.Class, p.Holders, p.Waiters, p.Limit, p.MaxQueue, p.OldestWait.Milliseconds(), p.Shadow})
+	}
+	for _, v := range view.Rules {
+		t.Rules = append(t.Rules, rule(v))
+	}
+	r.addEdges(&t, view.Owners)
+	return t
+}
+
+func rule(v pools.RuleView) Rule {
+	r := Rule{Name: v.Name, Limits: Limits{v.Workers, v.MaxQueue, v.Shadow}}
+	for edge, declared := range v.Differing {
+		if r.Differing == nil {
+			r.Differing = map[string]Limits{}
+		}
+		r.Differing[edge] = Limits{declared.Workers, declared.MaxQueue, declared.Shadow}
+	}
+	return r
+}
+
+// addEdges adds the edges, and the failing originals that any of them knows.
+func (r *Reporter) addEdges(t *Throttles, owners []pools.OwnerView) {
+	statuses := r.Native.Statuses()
+	seen := map[lease.Failing]bool{}
+	for _, o := range owners {
+		e := Edge{Name: o.Name, Connected: o.Connected, Leases: o.Leases, Waiting: o.Waiting}
+		var status lease.Status
+		if text := statuses[o.Name]; text != "" && json.Unmarshal([]byte(text), &status) == nil {
+			for _, f := range status.Failing {
+				if !seen[f] {
+					seen[f] = true
+					t.Failing = append(t.Failing, f)
+				}
+			}
+			status.Failing = nil
+			e.Status = &status
+		}
+		t.Edges = append(t.Edges, e)
+	}
+}

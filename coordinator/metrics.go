@@ -1,0 +1,91 @@
+package coordinator
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
+	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+)
+
+// observer takes what the table measures.
+type observer struct {
+	activity *activity.Activity
+	waits    *prometheus.HistogramVec
+	byClass  map[poolcounter.Class]prometheus.Observer
+}
+
+func newObserver() observer {
+	o := observer{
+		activity: activity.New(), byClass: map[poolcounter.Class]prometheus.Observer{},
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "thumbmill_pool_wait_seconds", Help: "Time from asking for a place to the grant, by class of pool.",
+			Buckets: []float64{0, .001, .01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60},
+		}, []string{"class"}),
+	}
+	for _, class := range poolcounter.Classes() {
+		o.byClass[class] = o.waits.WithLabelValues(string(class))
+	}
+	return o
+}
+
+// Waited implements pools.Observer.
+func (o observer) Waited(class poolcounter.Class, d time.Duration) {
+	o.byClass[class].Observe(d.Seconds())
+}
+
+// Refused implements pools.Observer.
+func (o observer) Refused(key string) { o.activity.Refused(key) }
+
+// tableMetrics reads the table when it is scraped.
+type tableMetrics struct {
+	table *pools.Table
+	gate  *gate.Gate
+}
+
+// metric is one of a table's values.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+}
+
+func gauge(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue}
+}
+
+func counter(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue}
+}
+
+func (m metric) with(value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
+}
+
+// Describe says nothing, which makes the collector unchecked: Collect alone names
+// its metrics.
+func (tableMetrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the table.
+func (m tableMetrics) Collect(out chan<- prometheus.Metric) {
+	counts, classes, _ := m.table.Counts()
+	holders := gauge("thumbmill_pool_holders", "Places held now, by class of pool.", "class")
+	waiters := gauge("thumbmill_pool_waiters", "Places waited for now, by class of pool.", "class")
+	refusals := counter("thumbmill_pool_refusals_total", "Requests that a pool refused: full, or waited in vain.", "class", "reason")
+	near := counter("thumbmill_throttle_near_limit_total", "Requests that found their pool at more than 0.8 of its limit.", "class")
+	shadow := counter("thumbmill_throttle_shadowed_total", "Requests that a throttle in shadow mode would have refused or delayed.", "class")
+	for _, name := range poolcounter.Classes() {
+		class, label := classes[name], string(name)
+		out <- holders.with(float64(class.Holders), label)
+		out <- waiters.with(float64(class.Waiters), label)
+		out <- refusals.with(float64(class.Full), label, "full")
+		out <- refusals.with(float64(class.TimedOut), label, "timeout")
+		out <- near.with(float64(class.NearLimit), label)
+		out <- shadow.with(float64(class.Shadowed), label)
+	}
+	out <- gauge("thumbmill_coordinator_clients", "Connections of clients now.").with(float64(m.gate.Connections()))
+	out <- counter("thumbmill_coordinator_claims_total", "Leases that edges brought from a lost connection or another coordinator.").with(float64(counts.Claimed))
+	out <- counter("thumbmill_coordinator_vanished_total", "Leases of lost connections that nobody claimed in time.").with(float64(counts.Vanished))
+}

@@ -1,0 +1,255 @@
+package lease
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// errFrame is a frame that does not follow the protocol.
+var errFrame = errors.New("malformed frame")
+
+const headerSize = 4
+
+// ReaderSize is the size of the buffer that ReadFrame needs.
+const ReaderSize = headerSize + MaxFrame
+
+// ReadFrame reads one frame from a reader of at least ReaderSize. The body is
+// a copy, so that what is parsed from it can be kept.
+func ReadFrame(in *bufio.Reader) (Kind, string, error) {
+	header, err := in.Peek(headerSize)
+	if err != nil {
+		return 0, "", err
+	}
+	size := binary.BigEndian.Uint32(header)
+	if size == 0 || size > MaxFrame {
+		return 0, "", fmt.Errorf("%w: %d bytes", errFrame, size)
+	}
+	frame, err := in.Peek(headerSize + int(size))
+	if err != nil {
+		return 0, "", err
+	}
+	kind, body := Kind(frame[headerSize]), string(frame[headerSize+1:])
+	_, err = in.Discard(len(frame))
+	return kind, body, err
+}
+
+// begin leaves room for the length, which end fills in.
+func begin(out []byte, k Kind) ([]byte, int) {
+	start := len(out)
+	return append(out, 0, 0, 0, 0, byte(k)), start
+}
+
+func end(out []byte, start int) []byte {
+	binary.BigEndian.PutUint32(out[start:], uint32(len(out)-start-headerSize)) //nolint:gosec // below MaxFrame
+	return out
+}
+
+func appendString(out []byte, s string) []byte {
+	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
+}
+
+// AppendBeat appends a beat.
+func AppendBeat(out []byte) []byte { return appendText(out, KindBeat, "") }
+
+// AppendStatus appends a status: JSON of at most MaxFrame - 8 bytes.
+func AppendStatus(out []byte, json string) []byte { return appendText(out, KindStatus, json) }
+
+func appendText(out []byte, k Kind, text string) []byte {
+	out, start := begin(out, k)
+	return end(append(out, text...), start)
+}
+
+// AppendRules appends a client's rules, in the order that Pool.Rule counts in.
+func AppendRules(out []byte, rules []Rule) []byte {
+	out, start := begin(out, KindRules)
+	out = binary.AppendUvarint(out, uint64(len(rules)))
+	for _, r := range rules {
+		out = appendString(out, r.Name)
+		out = binary.AppendUvarint(out, uint64(r.Workers))
+		out = binary.AppendUvarint(out, uint64(r.MaxQueue))
+		out = binary.AppendUvarint(out, flag(r.Shadow))
+	}
+	return end(out, start)
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// AppendRequest appends KindAcquire or KindClaim.
+func AppendRequest(out []byte, k Kind, r Request) []byte {
+	out, start := begin(out, k)
+	out = binary.AppendUvarint(out, r.ID)
+	out = binary.AppendUvarint(out, r.Wait)
+	out = binary.AppendUvarint(out, uint64(r.Cost))
+	out = appendString(out, r.Client)
+	out = appendString(out, r.Thumbnail)
+	out = binary.AppendUvarint(out, uint64(len(r.Pools)))
+	for _, p := range r.Pools {
+		out = binary.AppendUvarint(out, uint64(p.Rule)) //nolint:gosec // an index
+		out = binary.AppendUvarint(out, uint64(p.Places))
+		out = appendString(out, p.Key)
+	}
+	return end(out, start)
+}
+
+// AppendRelease appends the end of a lease or of a wait; the payload is cut to MaxPayload.
+func AppendRelease(out []byte, id uint64, o Outcome, payload string) []byte {
+	out, start := begin(out, KindRelease)
+	out = append(binary.AppendUvarint(out, id), byte(o))
+	return end(appendString(out, payload[:min(len(payload), MaxPayload)]), start)
+}
+
+// AppendAnswer appends a coordinator's answer.
+func AppendAnswer(out []byte, a Answer) []byte {
+	out, start := begin(out, a.Kind)
+	out = binary.AppendUvarint(out, a.ID)
+	switch a.Kind {
+	case KindGranted:
+		out = binary.AppendUvarint(out, a.Shadow)
+	case KindFailed:
+		out = appendString(out, a.Payload)
+	case KindRefused:
+		out = binary.AppendUvarint(out, uint64(a.Pool+1)) //nolint:gosec // -1 and up
+		out = append(out, byte(a.Reason))
+		out = binary.AppendUvarint(out, a.Shadow)
+	}
+	return end(out, start)
+}
+
+// ParseRules understands KindRules.
+func ParseRules(body string) ([]Rule, error) {
+	d := decoder{rest: body}
+	rules := make([]Rule, d.count(MaxRules))
+	for i := range rules {
+		rules[i] = Rule{Name: d.text(MaxKey), Workers: d.number32(), MaxQueue: d.number32(), Shadow: d.number() == 1}
+		if rules[i].Name == "" || rules[i].Workers == 0 || rules[i].MaxQueue == 0 {
+			return nil, fmt.Errorf("%w: rule %d is without name or limits", errFrame, i)
+		}
+	}
+	return rules, d.end()
+}
+
+// ParseRequest understands KindAcquire and KindClaim into r, whose pools are used again.
+func ParseRequest(body string, r *Request) error {
+	d := decoder{rest: body}
+	r.ID, r.Wait, r.Cost = d.number(), d.number(), d.number32()
+	r.Client, r.Thumbnail = d.text(MaxKey), d.text(MaxKey)
+	r.Pools = r.Pools[:0]
+	for range d.count(MaxPools) {
+		p := Pool{Rule: int(d.number32()), Places: d.number32(), Key: d.text(MaxKey)}
+		if p.Key == "" || p.Places == 0 {
+			return fmt.Errorf("%w: a pool without key or places", errFrame)
+		}
+		r.Pools = append(r.Pools, p)
+	}
+	return d.end()
+}
+
+// ParseRelease understands KindRelease.
+func ParseRelease(body string) (id uint64, o Outcome, payload string, err error) {
+	d := decoder{rest: body}
+	id, o, payload = d.number(), Outcome(d.octet()), d.text(MaxPayload)
+	if o > Faulty {
+		return 0, 0, "", fmt.Errorf("%w: outcome %d", errFrame, o)
+	}
+	return id, o, payload, d.end()
+}
+
+// ParseAnswer understands the coordinator's answers.
+func ParseAnswer(k Kind, body string) (Answer, error) {
+	d := decoder{rest: body}
+	a := Answer{Kind: k, ID: d.number()}
+	switch k {
+	case KindGranted:
+		a.Shadow = d.number()
+	case KindDone:
+	case KindFailed:
+		a.Payload = d.text(MaxPayload)
+	case KindRefused:
+		a.Pool, a.Reason = int(d.number32())-1, Reason(d.octet())
+		a.Shadow = d.number()
+	default:
+		return a, fmt.Errorf("%w: kind %q", errFrame, byte(k))
+	}
+	return a, d.end()
+}
+
+// decoder takes fields from the front. After the first that is not there all
+// are zero, and end says so.
+type decoder struct {
+	rest string
+	bad  bool
+}
+
+func (d *decoder) fail() { d.bad, d.rest = true, "" }
+
+func (d *decoder) octet() byte {
+	if d.rest == "" {
+		d.fail()
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+func (d *decoder) number() (n uint64) {
+	for shift := 0; shift < 64; shift += 7 {
+		b := d.octet()
+		if shift == 63 && b > 1 {
+			break
+		}
+		n |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return n
+		}
+	}
+	d.fail()
+	return 0
+}
+
+func (d *decoder) number32() uint32 {
+	n := d.number()
+	if n > 1<<31-1 {
+		d.fail()
+		return 0
+	}
+	return uint32(n)
+}
+
+func (d *decoder) count(most uint64) int {
+	n := d.number()
+	if n > most {
+		d.fail()
+		return 0
+	}
+	return int(n) //nolint:gosec // bounded
+}
+
+func (d *decoder) text(most int) string {
+	n := d.number()
+	if n > uint64(len(d.rest)) || n > uint64(most) { //nolint:gosec // a constant
+		d.fail()
+		return ""
+	}
+	s := d.rest[:n]
+	d.rest = d.rest[n:]
+	return s
+}
+
+func (d *decoder) end() error {
+	switch {
+	case d.bad:
+		return fmt.Errorf("%w: %w", errFrame, io.ErrUnexpectedEOF)
+	case d.rest != "":
+		return fmt.Errorf("%w: %d bytes too many", errFrame, len(d.rest))
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package lease
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// ErrNotSpoken says that the daemon speaks PoolCounter's protocol alone.
+var ErrNotSpoken = errors.New("the daemon speaks PoolCounter's protocol alone")
+
+// Greet is a client's part of the handshake. The connection's deadline is the
+// caller's. The daemon must know the secret too, where there is one: else
+// anybody could grant what he likes.
+func Greet(conn net.Conn, in *bufio.Reader, name, secret string) error {
+	nonce := Nonce()
+	if _, err := fmt.Fprintf(conn, "%s %s %s\n", Greeting, name, nonce); err != nil {
+		return err
+	}
+	words, err := readWords(in)
+	switch {
+	case err != nil:
+		return err
+	case words[0] == "ERROR":
+		return ErrNotSpoken
+	case len(words) != 4 || words[0] != Greeting:
+		return fmt.Errorf("the coordinator greets with %.80q", words)
+	case secret != "" && !Proves(words[3], Prove(secret, "coordinator", name, nonce, words[2])):
+		return errors.New("the coordinator does not know coordinator.secret")
+	}
+	if _, err := fmt.Fprintf(conn, "%s %s\n", Proof, Prove(secret, "client", name, nonce, words[2])); err != nil {
+		return err
+	}
+	if words, err = readWords(in); err != nil {
+		return err
+	}
+	if answer := strings.Join(words, " "); answer != Welcome {
+		return fmt.Errorf("the coordinator does not let us in: %.80s (coordinator.secret differs)", answer)
+	}
+	return nil
+}
+
+// Admit is the coordinator's part of the handshake, and gives the client's name.
+func Admit(conn net.Conn, in *bufio.Reader, epoch, secret string) (name string, err error) {
+	words, err := readWords(in)
+	if err != nil {
+		return "", err
+	}
+	if len(words) != 3 || !ValidName(words[1]) || len(words[2]) != len(Nonce()) {
+		return "", errors.New("greeted wrongly")
+	}
+	name, nonce := words[1], Nonce()
+	proof := Prove(secret, "coordinator", name, words[2], nonce)
+	if _, err := fmt.Fprintf(conn, "%s %s %s %s\n", Greeting, epoch, nonce, proof); err != nil {
+		return "", err
+	}
+	answer, err := readWords(in)
+	if err != nil {
+		return "", err
+	}
+	want := Prove(secret, "client", name, words[2], nonce)
+	if len(answer) != 2 || answer[0] != Proof || secret != "" && !Proves(answer[1], want) {
+		_, _ = fmt.Fprintln(conn, BadProof)
+		return "", fmt.Errorf("%s does not know coordinator.secret", name)
+	}
+	_, err = fmt.Fprintln(conn, Welcome)
+	return name, err
+}
+
+// readWords reads a line of at least one word, as long as the reader's buffer.
+func readWords(in *bufio.Reader) ([]string, error) {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return nil, err
+	}
+	words := strings.Fields(string(line))
+	if len(words) == 0 {
+		return nil, errors.New("an empty line")
+	}
+	return words, nil
+}

@@ -1,0 +1,27 @@
+package lease
+
+import "time"
+
+// Status is what an edge wants operators to see, as the JSON of KindStatus. It
+// is sent when it changed, at most once a second.
+type Status struct {
+	Version  string            `json:"version"`
+	Asked    string            `json:"coordinator"` // the one that it asks; "" = none answers
+	Breakers map[string]string `json:"breakers"`    // state by name: closed, half-open, open
+	// Decisions counts those of each throttle since the edge's start: admit, wait,
+	// refuse, shadow, exempt.
+	Decisions map[string]map[string]int64 `json:"decisions"`
+	Failing   []Failing                   `json:"failing"` // the latest ones
+}
+
+// Failing is one original that failed lately.
+type Failing struct {
+	Original string    `json:"original"`
+	Page     int       `json:"page,omitempty"`
+	Thumb    string    `json:"thumbnail,omitempty"` // when this thumbnail alone counts
+	Fault    string    `json:"fault"`
+	Message  string    `json:"message"`
+	Engine   string    `json:"engine"`
+	Failures int       `json:"failures"`
+	Last     time.Time `json:"last"`
+}
