@@ -2,30 +2,23 @@ package edge
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
-	"github.com/thumbmill/thumbmill/edge/internal/failure"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 )
 
 // breaker is what all kinds of circuit breakers tell.
-type breaker interface {
-	Name() string
-	State() gobreaker.State
-}
+type breaker = admission.Breaker
 
-func breakers(stores open.Stores, d *dispatch.Dispatcher, a *admission.Admitter, f *failure.Guarded) []breaker {
-	all := []breaker{d.Breaker(), f.Breaker}
+func storeBreakers(stores open.Stores) (all []breaker) {
 	for _, b := range stores.Breakers {
-		all = append(all, b)
-	}
-	for _, b := range a.Breakers() {
 		all = append(all, b)
 	}
 	return all
 }
+
+// allBreakers are those of everything that this edge asks.
+func (e *Edge) allBreakers() []breaker { return append(e.breakers, e.admitter.Breakers()...) }
 
 // registerBreakers shows each breaker's state.
 func registerBreakers(r prometheus.Registerer, all []breaker) {

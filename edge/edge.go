@@ -45,7 +45,9 @@ type Edge struct {
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	admitter   *admission.Admitter
-	failures   *failure.Guarded
+	counters   failure.Counters
+	failures   *failure.Memory
+	breakers   []breaker
 	heads      *originals.Heads
 	obtainer   *obtain.Obtainer
 	http       *service.HTTP
@@ -73,16 +75,23 @@ func (e *Edge) build() error {
 	if e.heads, err = originals.New(stores.Originals); err != nil {
 		return err
 	}
-	counters, err := counters(c.Settings.Memcached.Servers)
-	if err != nil {
+	if err = e.remember(); err != nil {
 		return err
 	}
-	e.failures = failure.Guard(counters, c.Log)
-	e.admitter = admission.New(c.Settings.Coordinator.Servers, c.Settings.Throttle, c.Log, c.Metrics)
-	registerBreakers(c.Metrics, breakers(stores, e.dispatcher, e.admitter, e.failures))
+	e.breakers = append(storeBreakers(stores), e.dispatcher.Breaker())
+	if m, ok := e.counters.(*failure.Memcached); ok {
+		for _, b := range m.Breakers() {
+			e.breakers = append(e.breakers, b)
+		}
+	}
+	e.admitter = admission.New(admission.Config{
+		Coordinators: c.Settings.Coordinator, Name: e.name, Throttle: c.Settings.Throttle,
+		LaneWorkers: e.fleet.LaneWorkers, Status: e.status(), Log: c.Log, Metrics: c.Metrics,
+	})
+	registerBreakers(c.Metrics, e.allBreakers())
 	e.obtainer, err = obtain.New(obtain.Config{
 		Settings: c.Settings, Thumbnails: stores.Thumbnails, Heads: e.heads,
-		Failures: failure.New(e.failures, c.Settings.Throttle.Failure), Fleet: e.fleet,
+		Failures: e.failures, Fleet: e.fleet,
 		Admitter: e.admitter, Dispatcher: e.dispatcher, Log: c.Log, Metrics: c.Metrics,
 	})
 	if err != nil {
@@ -113,11 +122,16 @@ func (e *Edge) connect() (err error) {
 	return e.fleet.Listen(e.conn)
 }
 
-func counters(servers []string) (failure.Counters, error) {
-	if len(servers) > 0 {
-		return failure.NewMemcached(servers), nil
+// remember makes the failure memory, of all edges or of this process.
+func (e *Edge) remember() (err error) {
+	s := e.config.Settings
+	if len(s.Memcached.Servers) > 0 {
+		e.counters = failure.NewMemcached(s.Memcached.Servers, e.config.Log)
+	} else if e.counters, err = failure.NewLocal(); err != nil {
+		return err
 	}
-	return failure.NewLocal()
+	e.failures = failure.New(e.counters, s.Throttle.Failure)
+	return nil
 }
 
 // Name is the edge's name on the queue.
@@ -166,8 +180,8 @@ func (e *Edge) Stop(ctx context.Context) (err error) {
 		if e.heads != nil {
 			e.heads.Close()
 		}
-		if e.failures != nil {
-			all = append(all, e.failures.Close())
+		if e.counters != nil {
+			all = append(all, e.counters.Close())
 		}
 		if e.conn != nil {
 			e.conn.Close()

@@ -336,10 +336,10 @@ func (c *Cluster) Held(class poolcounter.Class) (sum float64) {
 	return sum
 }
 
-// Waiting is how many requests wait at all coordinators.
-func (c *Cluster) Waiting() (sum float64) {
+// Waiting is how many places of a class are waited for at all coordinators.
+func (c *Cluster) Waiting(class poolcounter.Class) (sum float64) {
 	for _, table := range c.tables {
-		sum += metric(c.t, table, "thumbmill_pool_waiters")
+		sum += metric(c.t, table, "thumbmill_pool_waiters", "class", string(class))
 	}
 	return sum
 }

@@ -91,7 +91,7 @@ func TestARefusalOfTheLeaderIsItsClientsAlone(t *testing.T) {
 func TestAWaitThatIsCutOffLeaksNothing(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
-		s.Throttle.QueueWait = 2500 * time.Millisecond // the protocol's seconds are rounded up beyond it
+		s.Throttle.QueueWait = 1500 * time.Millisecond
 		s.Throttle.PerOriginal = settings.Pool{Workers: 1, MaxQueue: 9, Timeout: 8 * time.Second}
 	}})
 	landscape(c, "a.jpg")
@@ -100,10 +100,10 @@ func TestAWaitThatIsCutOffLeaksNothing(t *testing.T) {
 	Eventually(t, "the original's place is taken", func() bool { return c.Hooks.Held() == 1 })
 	ctx, leave := context.WithCancel(t.Context())
 	gone := c.Go(ctx, c.Edges[0], "/unsafe/101x/a.jpg", bob)
-	Eventually(t, "another size waits", func() bool { return c.Waiting() == 1 })
+	Eventually(t, "another size waits", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 1 })
 	leave()
 	<-gone
-	Eventually(t, "its place in line is given up", func() bool { return c.Waiting() == 0 })
+	Eventually(t, "its place in line is given up", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 0 })
 	late := c.Get(t.Context(), c.Edges[0], "/unsafe/102x/a.jpg", bob)
 	late.Wants(t, 429)
 	if late.Header.Get("Thumbmill-Throttle") != "per-original" {

@@ -176,7 +176,7 @@ func TestThrottlesNameThemselves(t *testing.T) {
 		"per-ip":       {func(s *settings.Settings) { s.Throttle.PerIP = one }, [2]string{"a.jpg", "b.jpg"}, alice},
 		"per-original": {func(s *settings.Settings) { s.Throttle.PerOriginal = one }, [2]string{"a.jpg", "filters:quality(9)/a.jpg"}, bob},
 		"expensive": {func(s *settings.Settings) {
-			s.Throttle.Expensive = settings.ExpensivePool{Workers: 1, MaxQueue: 1, Types: []string{"jpeg"}}
+			s.Throttle.Expensive = settings.ExpensivePool{Workers: 1, MaxQueue: 1, Types: []string{"jpeg"}, Place: time.Second}
 		},
 			[2]string{"a.jpg", "b.jpg"}, bob},
 	} {

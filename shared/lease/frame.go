@@ -112,6 +112,7 @@ func AppendAnswer(out []byte, a Answer) []byte {
 	out = binary.AppendUvarint(out, a.ID)
 	switch a.Kind {
 	case KindGranted:
+		out = binary.AppendUvarint(out, uint64(a.Pool+1)) //nolint:gosec // -1 and up
 		out = binary.AppendUvarint(out, a.Shadow)
 	case KindFailed:
 		out = appendString(out, a.Payload)
@@ -168,6 +169,7 @@ func ParseAnswer(k Kind, body string) (Answer, error) {
 	a := Answer{Kind: k, ID: d.number()}
 	switch k {
 	case KindGranted:
+		a.Pool = int(d.number32()) - 1
 		a.Shadow = d.number()
 	case KindDone:
 	case KindFailed:

@@ -141,7 +141,7 @@ const (
 type Answer struct {
 	Kind    Kind
 	ID      uint64
-	Pool    int    // KindRefused: index of the pool, or -1 for the thumbnail
+	Pool    int    // KindRefused: index of the pool, or -1 for the thumbnail; KindGranted: where it stood last, -1 if it never stood
 	Reason  Reason // KindRefused
 	Shadow  uint64 // bit i: pool i is in shadow mode and would have refused or delayed
 	Payload string // KindFailed

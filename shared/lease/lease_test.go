@@ -47,7 +47,7 @@ func TestRequestsSurvive(t *testing.T) {
 
 func TestAnswersSurvive(t *testing.T) {
 	for _, want := range []Answer{
-		{Kind: KindGranted, ID: 1<<64 - 1, Shadow: 5},
+		{Kind: KindGranted, ID: 1<<64 - 1, Pool: -1, Shadow: 5},
 		{Kind: KindDone, ID: 1},
 		{Kind: KindFailed, ID: 2, Payload: `{"kind":"undecodable"}`},
 		{Kind: KindRefused, ID: 3, Pool: -1, Reason: TimedOut},

@@ -27,12 +27,20 @@ type Conn struct {
 
 // Dial connects to a daemon.
 func Dial(ctx context.Context, address string) (*Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := DialConn(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	return &Conn{conn: conn, in: bufio.NewReader(conn)}, nil
+}
+
+// DialConn connects to host:port or unix:PATH.
+func DialConn(ctx context.Context, address string) (net.Conn, error) {
+	var d net.Dialer
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return d.DialContext(ctx, "unix", path)
+	}
+	return d.DialContext(ctx, "tcp", address)
 }
 
 // Locks is how many locks the connection holds.

@@ -72,7 +72,7 @@ func (c *Client) add(p *pool, cmd poolcounter.Command) *Request {
 	t := c.table
 	t.arrived++
 	r := &Request{
-		client: c, limits: cmd.Limits, arrival: t.arrived, cost: 1, at: -1,
+		client: c, limits: cmd.Limits, arrival: t.arrived, cost: 1, at: -1, stood: -1,
 		wait: time.Duration(cmd.Limits.Timeout) * time.Second,
 	}
 	r.slots = append(r.few[:0], slot{pool: p, places: 1})

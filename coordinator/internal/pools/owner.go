@@ -125,7 +125,7 @@ func (o *Owner) request(q lease.Request) *Request {
 	}
 	t.arrived++
 	r := &Request{
-		owner: o, id: q.ID, arrival: t.arrived, flow: q.Client, cost: uint64(max(q.Cost, 1)), at: -1,
+		owner: o, id: q.ID, arrival: t.arrived, flow: q.Client, cost: uint64(max(q.Cost, 1)), at: -1, stood: -1,
 		wait: time.Duration(min(q.Wait, maxWait)) * time.Millisecond, //nolint:gosec // bounded
 	}
 	r.slots = r.few[:0]
@@ -175,7 +175,7 @@ func (t *Table) enter(r *Request) {
 		for i := range r.slots {
 			t.observer.Waited(r.slots[i].pool.tally.class, 0)
 		}
-		t.tell(r, lease.Answer{Kind: lease.KindGranted, Shadow: r.shadow})
+		t.tell(r, lease.Answer{Kind: lease.KindGranted, Pool: -1, Shadow: r.shadow})
 	case r.wait == 0:
 		t.giveBack(r)
 		t.refuse(r, at, lease.TimedOut)

@@ -32,6 +32,7 @@ type Request struct {
 	few       [4]slot // room for slots
 	thumbnail *pool
 	at        int           // index of the slot in whose line it stands; -1 = in none
+	stood     int           // the last one in whose line it stood; -1 = none
 	asks      *list.Element // in its thumbnail's list, or in its pool's of those for anyone
 	passed    int           // turns that were of no use
 	protected bool
@@ -162,7 +163,7 @@ func (t *Table) begin(r *Request, s state) {
 
 // stand puts a request into the line of one of its pools.
 func (t *Table) stand(r *Request, at int) {
-	r.at = at
+	r.at, r.stood = at, at
 	r.slots[at].pool.line.join(r)
 }
 
@@ -196,11 +197,7 @@ func (t *Table) expire(r *Request) {
 		return
 	}
 	t.times.WastedTimeout += time.Since(r.since)
-	blame := max(r.at, 0)
-	if r.protected {
-		blame = max(t.obstacle(r), 0)
-	}
-	t.refuse(r, blame, lease.TimedOut)
+	t.refuse(r, max(r.stood, 0), lease.TimedOut)
 }
 
 // refuse ends a wait with a refusal by one of its pools; -1 is its thumbnail's.
@@ -290,7 +287,7 @@ func (t *Table) grant(r *Request) {
 		r.asks = nil
 	}
 	t.hold(r)
-	t.tell(r, lease.Answer{Kind: lease.KindGranted, Shadow: r.shadow})
+	t.tell(r, lease.Answer{Kind: lease.KindGranted, Pool: r.stood, Shadow: r.shadow})
 }
 
 func (t *Table) measure(r *Request) {
@@ -301,7 +298,7 @@ func (t *Table) measure(r *Request) {
 	} else {
 		t.times.WaitingForMe += waited
 	}
-	t.observer.Waited(r.slots[max(r.at, 0)].pool.tally.class, waited)
+	t.observer.Waited(r.slots[max(r.stood, 0)].pool.tally.class, waited)
 }
 
 // free gives back what is held; whoever waits for a place goes on.

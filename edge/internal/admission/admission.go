@@ -1,20 +1,17 @@
 // Package admission asks the coordinator whether a flight may render now.
 //
-// It speaks PoolCounter's protocol, to our coordinator or to the original. The
-// thumbnail's pool comes first, "for anyone": if another edge renders this very
-// thumbnail, the flight waits for that and holds nothing meanwhile. Then come
-// the pools of the client, the original, the expensive type and the lane, within
-// throttle.queue_wait together. A connection holds four locks, so that a lease
-// of five takes two connections.
-//
-// Coordinators are an ordered list: the first that answers is asked. When none
-// answers, flights pass under a limit of this edge's own, and the edge says so.
+// It is one request for the pools of the client, the original, the expensive type
+// and the lane, all or none, and for the thumbnail's "for anyone": if another
+// edge renders this very thumbnail, the flight waits for that and has no place
+// elsewhere meanwhile. (classic.go does what can be done with the original
+// daemon.) When no coordinator answers, flights pass under a limit of this edge's
+// own, and the edge says so.
 package admission
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,7 +19,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/edge/internal/coordinators"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -32,11 +32,6 @@ import (
 // LocalLimit is how many flights one edge lets through at once while no
 // coordinator answers.
 const LocalLimit = 32
-
-// thumbnailQueue bounds the edges that wait for one thumbnail.
-const thumbnailQueue = 10_000
-
-const releaseTimeout = 2 * time.Second
 
 // Throttle names a rule that can refuse, as refusals and metrics do.
 type Throttle string
@@ -52,201 +47,285 @@ const (
 
 // Request is one flight that wants to render.
 type Request struct {
-	Client      string // of the flight's leader
-	Original    thumbnail.Location
-	Type        thumbnail.Type // when it is expensive, else ""
-	Lane        renderjob.Lane
-	LaneWorkers int
-	Thumbnail   thumbnail.Location
+	Client    string // of the flight's leader, as clientaddr names it
+	Original  thumbnail.Location
+	Type      thumbnail.Type // when it is expensive, else ""
+	Places    int            // that it takes of its type's pool, when it is expensive
+	Lane      renderjob.Lane
+	Thumbnail thumbnail.Location
+}
+
+// Outcome is how the render of a lease ended. Neither stored nor a fault of the
+// original: somebody else has to try.
+type Outcome struct {
+	Stored bool
+	Fault  *fault.Fault
+}
+
+// Config is what an admitter is made of.
+type Config struct {
+	Coordinators settings.Coordinator
+	Name         string // of this edge
+	Throttle     settings.Throttle
+	LaneWorkers  func(renderjob.Lane) int
+	Status       func() lease.Status // what operators see of this edge, beside what admission adds
+	Log          *slog.Logger
+	Metrics      prometheus.Registerer
 }
 
 // Admitter asks.
 type Admitter struct {
-	throttle  settings.Throttle
-	servers   []*server
-	local     *semaphore.Weighted
-	log       *slog.Logger
-	decisions *prometheus.CounterVec
-	leases    prometheus.Gauge
+	Config
+	coordinators *coordinators.Coordinators
+	classic      *classic
+	local        *semaphore.Weighted
+	decisions    *prometheus.CounterVec
+	leases       prometheus.Gauge
 
-	mu   sync.Mutex
-	away bool // no coordinator answered the last request
+	mu     sync.Mutex
+	away   bool // no coordinator answered the last request
+	counts map[string]map[string]int64
 }
 
-// New makes an admitter for an ordered list of coordinators.
-func New(servers []string, t settings.Throttle, log *slog.Logger, metrics prometheus.Registerer) *Admitter {
+// New makes an admitter.
+func New(c Config) *Admitter {
 	a := &Admitter{
-		throttle: t, local: semaphore.NewWeighted(LocalLimit), log: log,
+		Config: c, classic: newClassic(), local: semaphore.NewWeighted(LocalLimit),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "thumbmill_throttle_decisions_total", Help: "Decisions of each throttle: admit, wait (admitted after waiting), refuse.",
+			Name: "thumbmill_throttle_decisions_total",
+			Help: "Decisions of each throttle: admit, wait (admitted after waiting), refuse, shadow (would have refused or delayed), exempt.",
 		}, []string{"throttle", "decision"}),
 		leases: prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_leases", Help: "Leases that this edge holds now."}),
+		counts: map[string]map[string]int64{},
 	}
-	for _, address := range servers {
-		a.servers = append(a.servers, newServer(address, log))
-	}
-	metrics.MustRegister(a.decisions, a.leases)
+	c.Metrics.MustRegister(a.decisions, a.leases)
+	a.coordinators = coordinators.New(coordinators.Config{
+		Servers: c.Coordinators.Servers, Name: c.Name, Secret: string(c.Coordinators.Secret),
+		Rules: a.rules, Status: a.status, Log: c.Log, Metrics: c.Metrics,
+	})
 	return a
 }
 
-// Close drops idle connections.
+// Close ends the connections.
 func (a *Admitter) Close() {
-	for _, s := range a.servers {
-		s.close()
+	a.coordinators.Close()
+	a.classic.close()
+}
+
+// Breakers are those of the coordinators.
+func (a *Admitter) Breakers() (all []Breaker) {
+	for _, b := range a.coordinators.Breakers() {
+		all = append(all, b)
 	}
+	return all
 }
 
 // Admit asks for everything that the flight needs. It returns a lease; or done,
 // when another flight rendered this thumbnail meanwhile; or a fault.
-func (a *Admitter) Admit(ctx context.Context, r Request) (lease *Lease, done bool, err error) {
-	for _, s := range a.servers {
-		lease, done, err = a.ask(ctx, s, r)
+func (a *Admitter) Admit(ctx context.Context, r Request) (l *Lease, done bool, err error) {
+	const rounds = 3 // a coordinator may go and come while it is asked
+	for range rounds {
+		address, state := a.coordinators.First(ctx)
+		switch state {
+		case coordinators.Native:
+			l, done, err = a.ask(ctx, r)
+		case coordinators.Classic:
+			l, done, err = a.askClassic(ctx, address, r)
+		default:
+			err = coordinators.ErrNone
+		}
 		var refusal *fault.Fault
 		if err == nil || errors.As(err, &refusal) || ctx.Err() != nil {
-			a.note(s, err == nil || refusal != nil)
-			return lease, done, err
+			a.note(err == nil || refusal != nil)
+			return l, done, err
 		}
-		a.log.Debug("a coordinator does not answer", "coordinator", s.address, "error", err)
+		a.Log.Debug("a coordinator does not answer", "coordinator", address, "error", err)
 	}
-	a.note(nil, false)
+	a.note(false)
 	return a.admitLocally(ctx)
 }
 
 // note logs when the coordinators go away and come back.
-func (a *Admitter) note(s *server, answered bool) {
+func (a *Admitter) note(answered bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case answered && a.away:
-		a.log.Info("a coordinator answers again", "coordinator", s.address)
-		a.away = false
-	case s == nil && !a.away:
-		a.log.Warn("no coordinator answers: requests pass under this edge's own limit", "limit", LocalLimit)
-		a.away = true
+		a.Log.Info("a coordinator answers again")
+	case !answered && !a.away:
+		a.Log.Warn("no coordinator answers: requests pass under this edge's own limit", "limit", LocalLimit)
 	}
+	a.away = !answered
 }
 
 func (a *Admitter) admitLocally(ctx context.Context) (*Lease, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.throttle.QueueWait)
+	ctx, cancel := context.WithTimeout(ctx, a.Throttle.QueueWait)
 	defer cancel()
 	if err := a.local.Acquire(ctx, 1); err != nil {
-		a.decisions.WithLabelValues(string(Local), "refuse").Inc()
+		a.decide(Local, "refuse")
 		return nil, false, fault.New(fault.Unavailable, "no coordinator answers, and this edge renders %d thumbnails already", LocalLimit)
 	}
-	a.decisions.WithLabelValues(string(Local), "admit").Inc()
-	return a.newLease(func(bool) { a.local.Release(1) }), false, nil
+	a.decide(Local, "admit")
+	return a.newLease(func(Outcome) { a.local.Release(1) }), false, nil
 }
 
-// need is one pool of a request.
-type need struct {
-	throttle Throttle
-	class    poolcounter.Class
-	name     string
-	pool     settings.Pool
-}
-
-func (a *Admitter) needs(r Request) []need {
-	t := a.throttle
-	needs := []need{
-		{PerIP, poolcounter.ClassIP, r.Client, t.PerIP},
-		{PerOriginal, poolcounter.ClassOriginal, r.Original.String(), t.PerOriginal},
+// ask asks in the native protocol.
+func (a *Admitter) ask(ctx context.Context, r Request) (*Lease, bool, error) {
+	needs := a.needs(r)
+	began := time.Now()
+	held, answer, err := a.coordinators.Acquire(ctx, a.request(r, needs))
+	if err != nil {
+		return nil, false, err
 	}
+	switch answer.Kind {
+	case lease.KindDone:
+		return nil, true, nil
+	case lease.KindFailed:
+		return nil, false, failedElsewhere(answer.Payload)
+	case lease.KindRefused:
+		return nil, false, a.refusal(needs, answer)
+	}
+	for i, n := range needs {
+		a.decide(n.throttle, decision(answer, i, time.Since(began)))
+	}
+	return a.newLease(func(o Outcome) {
+		outcome, payload := o.encode()
+		held.Release(outcome, payload)
+	}), false, nil
+}
+
+func (a *Admitter) request(r Request, needs []need) lease.Request {
+	wait, cost := a.Throttle.QueueWait, 1
 	if r.Type != "" {
-		needs = append(needs, need{Expensive, poolcounter.ClassExpensive, string(r.Type), t.Expensive.Pool()})
+		cost = max(r.Places, 1)
 	}
-	lane := settings.Pool{Workers: r.LaneWorkers, MaxQueue: max(renderjob.LaneQueue, r.LaneWorkers), Timeout: t.QueueWait}
-	return append(needs, need{Lane, poolcounter.ClassLane, string(r.Lane), lane})
-}
-
-// ask asks one coordinator. An error that is no fault means that it does not answer.
-func (a *Admitter) ask(ctx context.Context, s *server, r Request) (*Lease, bool, error) {
-	held := &locks{server: s}
-	done, err := held.thumbnail(ctx, r.Thumbnail)
-	if err == nil && !done {
-		err = a.acquireAll(ctx, held, a.needs(r))
+	q := lease.Request{
+		Client: r.Client, Cost: uint32(cost), //nolint:gosec // bounded by the pool's workers
+		Thumbnail: poolcounter.Key(poolcounter.ClassThumbnail, r.Thumbnail.String()),
 	}
-	if err != nil || done {
-		held.release(done)
-		return nil, done, err
-	}
-	return a.newLease(held.release), false, nil
-}
-
-func (a *Admitter) acquireAll(ctx context.Context, held *locks, needs []need) error {
-	within, cancel := context.WithTimeout(ctx, a.throttle.QueueWait)
-	defer cancel()
 	for _, n := range needs {
-		began := time.Now()
-		answer, err := held.acquire(within, n)
-		if err != nil && within.Err() != nil && ctx.Err() == nil {
-			answer, err = poolcounter.Timeout, nil // queue_wait is over for all pools together
+		if !n.pool.Shadow {
+			wait = min(wait, n.pool.Timeout)
 		}
-		if err != nil {
-			return err
-		}
-		if answer != poolcounter.Locked {
-			a.decisions.WithLabelValues(string(n.throttle), "refuse").Inc()
-			return refusal(n, answer, a.throttle.QueueWait)
-		}
-		a.decisions.WithLabelValues(string(n.throttle), decision(time.Since(began))).Inc()
+		q.Pools = append(q.Pools, lease.Pool{
+			Rule: int(n.rule), Places: uint32(n.places), Key: poolcounter.Key(n.class, n.name), //nolint:gosec // bounded
+		})
 	}
-	return nil
+	q.Wait = uint64(wait.Milliseconds()) //nolint:gosec // not negative
+	return q
 }
 
 // decision tells those who were let through at once from those who stood in line.
-func decision(took time.Duration) string {
-	if took > 50*time.Millisecond {
+func decision(answer lease.Answer, pool int, took time.Duration) string {
+	switch {
+	case answer.Shadow>>pool&1 == 1:
+		return "shadow"
+	case answer.Pool == pool && took > time.Millisecond:
 		return "wait"
 	}
 	return "admit"
 }
 
-func refusal(n need, answer poolcounter.Answer, queueWait time.Duration) error {
-	why := fmt.Sprintf("no place became free within %v", min(n.pool.Timeout, queueWait))
-	if answer == poolcounter.QueueFull {
-		why = fmt.Sprintf("%d requests run or wait already", n.pool.MaxQueue)
+func (a *Admitter) decide(t Throttle, decision string) {
+	a.decisions.WithLabelValues(string(t), decision).Inc()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.counts[string(t)] == nil {
+		a.counts[string(t)] = map[string]int64{}
 	}
-	kind, what := fault.Throttled, map[Throttle]string{
-		PerIP:       "Too many thumbnails are rendered for your address at once",
-		PerOriginal: "Too many thumbnails of this original are rendered at once",
-		Expensive:   "Too many thumbnails of this expensive type are rendered at once",
-		Lane:        "All renderers are busy",
-	}[n.throttle]
-	if n.throttle == Lane {
-		kind = fault.LaneFull
+	a.counts[string(t)][decision]++
+}
+
+func (a *Admitter) refusal(needs []need, answer lease.Answer) error {
+	switch {
+	case answer.Reason == lease.Full && answer.Pool < 0:
+		return fault.New(fault.Unavailable, "too many wait for this thumbnail already")
+	case answer.Pool < 0 || answer.Pool >= len(needs):
+		return fault.New(fault.Unavailable, "the coordinator takes no more requests of this edge")
 	}
-	f := fault.New(kind, "%s (throttle %s): %s", what, n.throttle, why)
-	f.Throttle = string(n.throttle)
-	f.RetryAfterSeconds = max(1, int(n.pool.Timeout.Seconds()))
+	n := needs[answer.Pool]
+	a.decide(n.throttle, "refuse")
+	return n.refuse(answer.Reason == lease.Full, a.Throttle.QueueWait)
+}
+
+// encode is what those who wait for the thumbnail elsewhere are told.
+func (o Outcome) encode() (lease.Outcome, string) {
+	switch {
+	case o.Stored:
+		return lease.Stored, ""
+	case o.Fault != nil && o.Fault.Kind.Traits().Remember != fault.ScopeNone:
+		if text, err := json.Marshal(o.Fault); err == nil && len(text) <= lease.MaxPayload {
+			return lease.Faulty, string(text)
+		}
+	}
+	return lease.Vanished, ""
+}
+
+// failedElsewhere is the fault that another edge's render ended with.
+func failedElsewhere(payload string) error {
+	f := &fault.Fault{}
+	if err := json.Unmarshal([]byte(payload), f); err != nil || f.Kind == "" {
+		return fault.New(fault.Internal, "another render of this thumbnail failed without saying why")
+	}
 	return f
+}
+
+// status is what operators see of this edge.
+func (a *Admitter) status(asked string) string {
+	s := a.Status()
+	s.Asked, s.Decisions = asked, map[string]map[string]int64{}
+	a.mu.Lock()
+	for throttle, counts := range a.counts {
+		s.Decisions[throttle] = map[string]int64{}
+		for decision, n := range counts {
+			s.Decisions[throttle][decision] = n
+		}
+	}
+	a.mu.Unlock()
+	for {
+		text, err := json.Marshal(s)
+		if err == nil && len(text) <= lease.MaxFrame/2 || len(s.Failing) == 0 {
+			return string(text)
+		}
+		s.Failing = s.Failing[:len(s.Failing)/2] // the latest are first
+	}
 }
 
 // Lease is the right of one flight to render.
 type Lease struct {
 	once    sync.Once
-	end     func(stored bool)
+	end     func(Outcome)
 	gauge   prometheus.Gauge
 	expired *time.Timer
 }
 
-func (a *Admitter) newLease(end func(stored bool)) *Lease {
+func (a *Admitter) newLease(end func(Outcome)) *Lease {
 	l := &Lease{end: end, gauge: a.leases}
 	l.gauge.Inc()
 	// What was forgotten must not hold its slots for ever.
-	l.expired = time.AfterFunc(a.throttle.ReleaseTimeout, func() {
-		a.log.Error("a lease was never released; it is ended now")
-		l.Release(false)
+	l.expired = time.AfterFunc(a.Throttle.ReleaseTimeout, func() {
+		a.Log.Error("a lease was never released; it is ended now")
+		l.Release(Outcome{})
 	})
 	return l
 }
 
-// Release gives everything back, the thumbnail last. Those who wait for it
-// elsewhere find it in the store when it was stored; otherwise one of them is let
-// in to try.
-func (l *Lease) Release(stored bool) {
+// Release gives everything back. Those who wait for the thumbnail elsewhere find
+// it in the store when it was stored, or hear of the fault; otherwise one of them
+// is let in to try.
+func (l *Lease) Release(o Outcome) {
 	l.once.Do(func() {
 		l.expired.Stop()
-		l.end(stored)
+		l.end(o)
 		l.gauge.Dec()
 	})
+}
+
+// isExempt counts a client that per-ip does not concern.
+func (a *Admitter) isExempt(client string) bool {
+	if !clientaddr.IsExempt(client) {
+		return false
+	}
+	a.decide(PerIP, "exempt")
+	return true
 }

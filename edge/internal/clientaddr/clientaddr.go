@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/realclientip/realclientip-go"
 
@@ -15,7 +16,8 @@ import (
 // Client is who asks.
 type Client struct {
 	// Key names the client for throttles: an IPv4 address, or an IPv6 network
-	// of 64 bits, since one subscriber has them all.
+	// of 64 bits, since one subscriber has them all. IsExempt tells those of exempt
+	// networks.
 	Key string
 	// Local: a process of this machine that is no proxy for another.
 	Local bool
@@ -26,25 +28,43 @@ type Client struct {
 // Finder knows the trusted proxies.
 type Finder struct {
 	trusted []netip.Prefix
+	exempt  []netip.Prefix
 	xff     realclientip.RightmostTrustedRangeStrategy
 }
 
 // New makes a finder; networks are addresses or prefixes.
-func New(networks []string) (*Finder, error) {
+func New(trusted, exempt []string) (*Finder, error) {
 	f := &Finder{}
+	var err error
+	if f.trusted, err = parse(trusted); err != nil {
+		return nil, err
+	}
+	if f.exempt, err = parse(exempt); err != nil {
+		return nil, err
+	}
 	var ranges []net.IPNet
+	for _, p := range f.trusted {
+		ranges = append(ranges, net.IPNet{IP: p.Masked().Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())})
+	}
+	f.xff, err = realclientip.NewRightmostTrustedRangeStrategy("X-Forwarded-For", ranges)
+	return f, err
+}
+
+func parse(networks []string) (all []netip.Prefix, err error) {
 	for _, text := range networks {
 		p, err := settings.ParseNetwork(text)
 		if err != nil {
 			return nil, err
 		}
-		f.trusted = append(f.trusted, p)
-		ranges = append(ranges, net.IPNet{IP: p.Masked().Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())})
+		all = append(all, p)
 	}
-	var err error
-	f.xff, err = realclientip.NewRightmostTrustedRangeStrategy("X-Forwarded-For", ranges)
-	return f, err
+	return all, nil
 }
+
+const exemptMark = "exempt "
+
+// IsExempt reports whether a client's key is of a network that per-ip does not count.
+func IsExempt(key string) bool { return strings.HasPrefix(key, exemptMark) }
 
 // Find tells whose request it is.
 func (f *Finder) Find(r *http.Request) Client {
@@ -53,18 +73,18 @@ func (f *Finder) Find(r *http.Request) Client {
 		return Client{Key: "unknown"}
 	}
 	addr := peer.Addr().Unmap()
-	if !f.trusts(addr) {
-		return Client{Key: key(addr), Local: addr.IsLoopback() && !forwarded(r)}
+	if !within(f.trusted, addr) {
+		return Client{Key: f.key(addr), Local: addr.IsLoopback() && !forwarded(r)}
 	}
-	client := Client{Key: key(addr), Trusted: true}
+	client := Client{Key: f.key(addr), Trusted: true}
 	if told, err := netip.ParseAddr(f.xff.ClientIP(r.Header, r.RemoteAddr)); err == nil {
-		client.Key = key(told.Unmap())
+		client.Key = f.key(told.Unmap())
 	}
 	return client
 }
 
-func (f *Finder) trusts(addr netip.Addr) bool {
-	for _, p := range f.trusted {
+func within(networks []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range networks {
 		if p.Contains(addr) {
 			return true
 		}
@@ -81,13 +101,20 @@ func forwarded(r *http.Request) bool {
 	return false
 }
 
-func key(addr netip.Addr) string {
+func (f *Finder) key(addr netip.Addr) string {
+	if within(f.exempt, addr.WithZone("")) {
+		return exemptMark + network(addr)
+	}
+	return network(addr)
+}
+
+func network(addr netip.Addr) string {
 	if addr.Is4() {
 		return addr.String()
 	}
-	network, err := addr.WithZone("").Prefix(64)
+	subscriber, err := addr.WithZone("").Prefix(64)
 	if err != nil {
 		return addr.String()
 	}
-	return network.String()
+	return subscriber.String()
 }

@@ -6,11 +6,11 @@ import (
 )
 
 func TestFind(t *testing.T) {
-	f, err := New([]string{"10.0.0.0/8", "127.0.0.1"})
+	f, err := New([]string{"10.0.0.0/8", "127.0.0.1"}, []string{"203.0.113.0/24", "2001:db8:9::5"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare, err := New(nil)
+	bare, err := New(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +30,9 @@ func TestFind(t *testing.T) {
 		"local":                      {bare, "127.0.0.1:1", "", Client{Key: "127.0.0.1", Local: true}},
 		"local, for another":         {bare, "127.0.0.1:1", "198.51.100.7", Client{Key: "127.0.0.1"}},
 		"local IPv6":                 {bare, "[::1]:1", "", Client{Key: "::/64", Local: true}},
+		"exempt":                     {f, "10.1.1.1:1", "203.0.113.9", Client{Key: "exempt 203.0.113.9", Trusted: true}},
+		"exempt IPv6":                {f, "[2001:db8:9::5]:1", "", Client{Key: "exempt 2001:db8:9::/64"}},
+		"its neighbour":              {f, "[2001:db8:9::6]:1", "", Client{Key: "2001:db8:9::/64"}},
 		"no address":                 {bare, "@", "", Client{Key: "unknown"}},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)

@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -30,8 +31,16 @@ const longestLife = 30 * 24 * time.Hour
 type Counters interface {
 	// Add counts one more under the key. The first one sets its life.
 	Add(ctx context.Context, key string, life time.Duration) error
-	// Get gives the counts of those keys that have one.
+	// Get gives the counts of those keys that have one. With an error it gives those
+	// that could be read.
 	Get(ctx context.Context, keys []string) (map[string]int, error)
+	// Read gives the values of those keys that have one, likewise.
+	Read(ctx context.Context, keys []string) (map[string][]byte, error)
+	// Edit replaces a value, nil if there is none, by what change makes of it.
+	// change may be called several times.
+	Edit(ctx context.Context, key string, life time.Duration, change func([]byte) []byte) error
+	// Delete forgets keys; those that are not there are no error.
+	Delete(ctx context.Context, keys []string) error
 	Close() error
 }
 
@@ -57,12 +66,9 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 		keys = append(keys, m.page(s, engine), m.thumbnail(key, engine))
 	}
 	counts, err := m.counters.Get(ctx, keys)
-	if err != nil {
-		return err
-	}
 	for i := 0; i < len(keys); i += 2 {
 		if counts[keys[i]] < m.settings.Max && counts[keys[i+1]] < m.settings.Max {
-			return nil // this engine may try
+			return err // this engine may try
 		}
 	}
 	f := fault.New(fault.Failing, "this original failed %d times within %v (throttle failure); it is not tried again before that time is over",
@@ -77,13 +83,16 @@ func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, k
 	// Jitter, so that what failed together is not tried again together.
 	life := m.settings.Duration + rand.N(m.settings.Duration/12+1) //nolint:gosec // jitter is no secret
 	life = min(life, longestLife)
+	var counter string
 	switch f.Kind.Traits().Remember {
 	case fault.ScopePage:
-		return m.counters.Add(ctx, m.page(s, engine), life)
+		counter = m.page(s, engine)
 	case fault.ScopeThumbnail:
-		return m.counters.Add(ctx, m.thumbnail(key, engine), life)
+		counter = m.thumbnail(key, engine)
+	default:
+		return nil
 	}
-	return nil
+	return errors.Join(m.counters.Add(ctx, counter, life), m.index(ctx, f, s, key, engine, counter, life))
 }
 
 func (m *Memory) page(s thumbnail.Spec, engine string) string {

@@ -1,13 +1,13 @@
 package failure
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
@@ -30,7 +30,7 @@ func local(t *testing.T) Counters {
 
 func memcached(t *testing.T) Counters {
 	t.Helper()
-	c := NewMemcached([]string{servers.Memcached(t)})
+	c := NewMemcached([]string{servers.Memcached(t)}, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -119,17 +119,117 @@ func TestWhatIsRemembered(t *testing.T) {
 	}
 }
 
-func TestADeadMemcachedIsAnErrorAndNotARefusal(t *testing.T) {
-	c := Guard(NewMemcached([]string{"127.0.0.1:1"}), slog.New(slog.DiscardHandler))
+// A server that is not there costs one request its time, then nothing, and is
+// asked again when it answers. It never makes a refusal, and the others' keys are
+// read all the same.
+func TestADeadMemcached(t *testing.T) {
+	alive, dead := servers.Memcached(t), servers.FreeAddress(t)
+	c := NewMemcached([]string{alive, dead}, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = c.Close() })
-	for range 3 {
-		_, _ = c.Get(t.Context(), []string{"k"})
+	key := func(server int) string {
+		for n := 0; ; n++ {
+			if key := fmt.Sprint("k", n); c.ring.pick(key) == server {
+				return key
+			}
+		}
 	}
-	if c.Breaker.State() != gobreaker.StateOpen {
-		t.Errorf("the breaker is %v", c.Breaker.State())
+	must(t, c.Add(t.Context(), key(0), time.Hour))
+	if err := c.Add(t.Context(), key(1), time.Hour); err == nil || errors.Is(err, errDown) {
+		t.Errorf("the first time: %v", err)
 	}
-	err := New(c, settings.Failure{Max: 1, Duration: time.Hour}).Check(context.Background(), thumbnail.Spec{}, thumbnail.Location{}, []string{"v1"})
-	if err == nil || fault.Is(err, fault.Failing) {
+	counts, err := c.Get(t.Context(), []string{key(0), key(1)})
+	if !errors.Is(err, errDown) || counts[key(0)] != 1 {
+		t.Errorf("%v, %v", counts, err)
+	}
+	err = New(c, settings.Failure{Max: 1, Duration: time.Hour}).Check(t.Context(), thumbnail.Spec{}, thumbnail.Location{Path: "x"}, []string{"v1"})
+	if fault.Is(err, fault.Failing) {
 		t.Errorf("got %v", err)
+	}
+	servers.StartMemcached(t, dead)
+	deadline := time.Now().Add(10 * time.Second)
+	for c.Add(t.Context(), key(1), time.Hour) != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("a server that is back is never asked")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// A server that restarts loses its counts and its connections, and no request
+// sees an error.
+func TestARestartedMemcached(t *testing.T) {
+	address, kill := servers.StartMemcached(t, servers.FreeAddress(t))
+	c := NewMemcached([]string{address}, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { _ = c.Close() })
+	must(t, c.Add(t.Context(), "k", time.Hour))
+	kill()
+	servers.StartMemcached(t, address)
+	must(t, c.Add(t.Context(), "k", time.Hour))
+}
+
+// When a server leaves, the keys of the others stay where they were, and its own
+// spread over them; each has its share.
+func TestKetama(t *testing.T) {
+	names := []string{"10.0.1.1:11211", "10.0.1.2:11211", "10.0.1.3:11211", "10.0.1.4:11211"}
+	all, fewer := newRing(names), newRing(names[:3])
+	const keys = 20_000
+	var share [4]int
+	for n := range keys {
+		key := fmt.Sprint("thumbmill-failure-", n)
+		before, after := all.pick(key), fewer.pick(key)
+		share[before]++
+		if before < 3 && after != before {
+			t.Fatalf("%s moved from %d to %d", key, before, after)
+		}
+	}
+	for server, n := range share {
+		if n < keys/4*7/10 || n > keys/4*13/10 {
+			t.Errorf("server %d has %d of %d keys", server, n, keys)
+		}
+	}
+}
+
+// Operators see what fails and why, from whichever edge saw it, and can have an
+// original tried again.
+func TestIndex(t *testing.T) {
+	t.Run("local", func(t *testing.T) { indexSuite(t, local(t)) })
+	t.Run("memcached", func(t *testing.T) { indexSuite(t, memcached(t)) })
+}
+
+func indexSuite(t *testing.T, c Counters) {
+	ctx := t.Context()
+	rules := settings.Failure{Max: 2, Duration: time.Hour, Prefix: "i-"}
+	one, other := New(c, rules), New(c, rules)
+	bad := thumbnail.Spec{Original: thumbnail.Location{Container: "c", Path: "bad.tiff"}, Page: 3}
+	slow := thumbnail.Spec{Original: thumbnail.Location{Container: "c", Path: "slow.png"}}
+	at := thumbnail.Location{Container: "t", Path: "4000px"}
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() { must(t, one.Record(ctx, fault.New(fault.Undecodable, "not a TIFF"), bad, at, "v1")) })
+	}
+	group.Wait()
+	must(t, other.Record(ctx, fault.New(fault.Overran, "too slow"), slow, at, "v1"))
+	failing, err := other.Failing(ctx)
+	must(t, err)
+	if len(failing) != 2 || failing[0].Original != slow.Original.String() || failing[0].Thumb != at.String() ||
+		failing[1].Failures != 2 || failing[1].Message != "not a TIFF" || failing[1].Page != 3 {
+		t.Errorf("%+v", failing)
+	}
+	if n, err := other.Clear(ctx, bad.Original.String()); n != 1 || err != nil {
+		t.Errorf("cleared %d, %v", n, err)
+	}
+	if n, err := other.Clear(ctx, bad.Original.String()); n != 0 || err != nil {
+		t.Errorf("cleared %d again, %v", n, err)
+	}
+	must(t, one.Check(ctx, bad, at, []string{"v1"}))
+	if failing, _ = one.Failing(ctx); len(failing) != 1 {
+		t.Errorf("%+v", failing)
+	}
+	for n := range 3000 { // a flood of failures stays bounded
+		s := thumbnail.Spec{Original: thumbnail.Location{Path: fmt.Sprint(n)}}
+		must(t, one.Record(ctx, fault.New(fault.Undecodable, "x"), s, at, "v1"))
+	}
+	if failing, _ = one.Failing(ctx); len(failing) != parts*partLength {
+		t.Errorf("%d are listed", len(failing))
 	}
 }

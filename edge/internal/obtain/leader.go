@@ -21,6 +21,7 @@ type leader struct {
 	Request
 	flight *flight.Flight[Thumb]
 	client string
+	bytes  int64 // of the original
 	times  Times
 }
 
@@ -31,6 +32,7 @@ func (l *leader) lead(ctx context.Context) error {
 		l.fail(err)
 		return nil
 	}
+	l.bytes = original.Size
 	for range rounds {
 		if err := l.checkFailures(ctx); err != nil {
 			l.fail(err)
@@ -42,15 +44,15 @@ func (l *leader) lead(ctx context.Context) error {
 		}
 		if l.storedAs(ctx, original.Version) {
 			if lease != nil {
-				lease.Release(true)
+				lease.Release(admission.Outcome{Stored: true})
 			}
 			l.flight.Answer(Thumb{Source: Shared, Times: l.times}, nil)
 			return nil
 		}
 		if !done {
-			stored := false
-			defer func() { lease.Release(stored) }()
-			stored = l.render(ctx, original.Version)
+			var outcome admission.Outcome
+			defer func() { lease.Release(outcome) }()
+			outcome = l.render(ctx, original.Version)
 			return nil
 		}
 		// another's render was over, and its result is not there: once more
@@ -112,10 +114,9 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 		}
 	}()
 	defer func() { cancel(); <-watching }()
-	lane := l.lane()
 	return l.Admitter.Admit(waited, admission.Request{
-		Client: l.client, Original: l.Target.Spec.Original, Type: l.expensive(), Lane: lane,
-		LaneWorkers: l.Fleet.LaneWorkers(lane), Thumbnail: l.Target.Key,
+		Client: l.client, Original: l.Target.Spec.Original, Type: l.expensive(), Lane: l.lane(),
+		Places: l.places(), Thumbnail: l.Target.Key,
 	})
 }
 
@@ -127,6 +128,15 @@ func (l *leader) expensive() thumbnail.Type {
 		}
 	}
 	return ""
+}
+
+// places is how many places of its type's pool an expensive original takes.
+func (l *leader) places() int {
+	e := l.Settings.Throttle.Expensive
+	if l.expensive() == "" {
+		return 0
+	}
+	return l.costs.Places(l.Target.Spec.Type, l.bytes, e.Place, e.Workers)
 }
 
 func (l *leader) lane() renderjob.Lane {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
 	"github.com/thumbmill/thumbmill/edge/internal/failure"
 	"github.com/thumbmill/thumbmill/edge/internal/fleet"
@@ -75,6 +76,7 @@ type Obtainer struct {
 	Config
 	flights *flight.Group[Thumb]
 	current *otter.Cache[thumbnail.Location, struct{}] // hits that were compared with their originals lately
+	costs   cost.Book
 	metrics metrics
 }
 

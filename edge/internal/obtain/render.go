@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -20,22 +21,22 @@ const (
 
 // render has the thumbnail rendered and returns when it is stored, or when that
 // can no longer be hoped for.
-func (l *leader) render(ctx context.Context, version string) (stored bool) {
+func (l *leader) render(ctx context.Context, version string) admission.Outcome {
 	if gone := l.Fleet.GoneFor(); gone > l.Settings.Throttle.QueueWait {
 		l.fail(fault.New(fault.NoRenderer, "no renderer lives"))
-		return false
+		return admission.Outcome{}
 	}
 	began := time.Now()
 	handle, err := l.Dispatcher.Publish(ctx, l.job(version))
 	l.times.add("publish", time.Since(began), l.metrics)
 	if err != nil {
 		l.fail(err)
-		return false
+		return admission.Outcome{}
 	}
 	defer handle.Close()
 	w := wait{leader: l, handle: handle, version: version, began: time.Now()}
 	w.run(ctx)
-	return w.isStored
+	return w.outcome
 }
 
 // wait is the time between a job's publishing and its end.
@@ -46,7 +47,7 @@ type wait struct {
 	began    time.Time
 	started  bool
 	answered bool
-	isStored bool
+	outcome  admission.Outcome
 }
 
 func (w *wait) run(ctx context.Context) {
@@ -117,6 +118,9 @@ func (w *wait) noteSteps(r renderjob.Result) {
 	step := func(name string, ms float64) {
 		w.times = append(w.times, Step{name, time.Duration(ms * float64(time.Millisecond))})
 	}
+	if l := w.leader; l.expensive() != "" {
+		l.costs.Note(l.Target.Spec.Type, l.bytes, time.Duration(r.RenderMS*float64(time.Millisecond)))
+	}
 	step("queued", r.QueuedMS)
 	step("fetch", r.FetchMS)
 	step("worker", r.RenderMS)
@@ -136,7 +140,7 @@ func (w *wait) thumb(r renderjob.Result) Thumb {
 // large for a message, finds it in the store.
 func (w *wait) stored(r renderjob.Result) {
 	if r.Fault == nil {
-		w.isStored = true
+		w.outcome.Stored = true
 		w.answer(Thumb{Source: Rendered}, nil)
 		return
 	}
@@ -155,6 +159,7 @@ func (w *wait) failed(ctx context.Context, r renderjob.Result) {
 		w.metrics.unremembered.Inc()
 		w.Log.Warn("a failure could not be remembered", "request", w.ID, "error", err)
 	}
+	w.outcome.Fault = f
 	w.answer(Thumb{}, f)
 }
 
@@ -163,7 +168,7 @@ func (w *wait) foundInStore(ctx context.Context) bool {
 	if !w.storedAs(ctx, w.version) {
 		return false
 	}
-	w.isStored = true
+	w.outcome.Stored = true
 	w.answer(Thumb{Source: Rendered}, nil)
 	return true
 }

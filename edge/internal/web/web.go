@@ -58,7 +58,7 @@ type Handler struct {
 
 // New makes a handler.
 func New(s settings.Settings, o Obtainer, log *slog.Logger, r prometheus.Registerer) (*Handler, error) {
-	clients, err := clientaddr.New(s.Edge.TrustedProxies)
+	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt)
 	if err != nil {
 		return nil, fmt.Errorf("edge.trusted_proxies: %w", err)
 	}

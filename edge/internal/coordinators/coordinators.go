@@ -1,0 +1,283 @@
+// Package coordinators asks the coordinators of an ordered list for leases.
+//
+// The first one that answers is asked. Connections to all are kept, so that
+// another is asked as soon as one falls silent, which takes less than a second.
+// Whenever the one that is asked changes, or its connection was lost, the edge
+// claims all its leases there, so that what renders stays counted; a lease that
+// several coordinators know ends at all of them.
+//
+// A daemon that speaks PoolCounter's protocol alone is found out, and left to the
+// caller.
+package coordinators
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+// failover is how long a request waits for any coordinator to answer.
+const failover = lease.Silence + 150*time.Millisecond
+
+// mostEnded bounds the leases that one coordinator has yet to hear the end of.
+const mostEnded = 10_000
+
+// Config is what they are made of.
+type Config struct {
+	Servers []string // in order of preference
+	Name    string   // of this edge
+	Secret  string
+	Rules   func() []lease.Rule       // the limits as they are now; asked twice a second
+	Status  func(asked string) string // JSON for operators; asked once a second
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Coordinators are those of one edge.
+type Coordinators struct {
+	name, secret string
+	log          *slog.Logger
+	rulesNow     func() []lease.Rule
+	statusNow    func(asked string) string
+	links        []*link
+	cancel       context.CancelFunc
+	group        sync.WaitGroup
+
+	mu      sync.Mutex
+	rules   []lease.Rule
+	status  string
+	ids     uint64
+	leases  map[uint64]*Lease
+	asked   *conn
+	changed chan struct{} // closed when a coordinator went up or down
+}
+
+// New makes them and begins to connect.
+func New(c Config) *Coordinators {
+	cs := &Coordinators{
+		name: c.Name, secret: c.Secret, log: c.Log, rulesNow: c.Rules, statusNow: c.Status,
+		rules: c.Rules(), leases: map[uint64]*Lease{}, changed: make(chan struct{}),
+	}
+	for _, address := range c.Servers {
+		cs.links = append(cs.links, cs.newLink(address))
+	}
+	cs.register(c.Metrics)
+	ctx, cancel := context.WithCancel(context.Background())
+	cs.cancel = cancel
+	for _, l := range cs.links {
+		cs.group.Go(func() { l.keep(ctx) })
+	}
+	cs.group.Go(func() { cs.tell(ctx) })
+	return cs
+}
+
+func (cs *Coordinators) newLink(address string) *link {
+	return &link{
+		address: address, parent: cs, ended: map[uint64]lease.Outcome{},
+		breaker: gobreaker.NewCircuitBreaker[*conn](gobreaker.Settings{
+			Name: "coordinator " + address, Timeout: time.Second,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
+			OnStateChange: func(name string, from, to gobreaker.State) {
+				cs.log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
+			},
+		}),
+	}
+}
+
+func (cs *Coordinators) register(r prometheus.Registerer) {
+	for i, l := range cs.links {
+		labels := prometheus.Labels{"coordinator": l.address}
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "thumbmill_coordinator_state", ConstLabels: labels,
+			Help: "What is known of a coordinator: 0 it does not answer, 1 PoolCounter's protocol alone, 2 its own.",
+		}, func() float64 { cs.mu.Lock(); defer cs.mu.Unlock(); return float64(l.state) }))
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "thumbmill_coordinator_asked", ConstLabels: labels,
+			Help: "1 for the coordinator that this edge asks.",
+		}, func() float64 {
+			cs.mu.Lock()
+			defer cs.mu.Unlock()
+			if first := cs.first(); first == cs.links[i] {
+				return 1
+			}
+			return 0
+		}))
+	}
+}
+
+// Close ends the connections; leases that are left vanish.
+func (cs *Coordinators) Close() {
+	cs.cancel()
+	cs.group.Wait()
+}
+
+// Breakers are those of the connections.
+func (cs *Coordinators) Breakers() (all []*gobreaker.CircuitBreaker[*conn]) {
+	for _, l := range cs.links {
+		all = append(all, l.breaker)
+	}
+	return all
+}
+
+// first is the one to ask, or nil; the mutex is held.
+func (cs *Coordinators) first() *link {
+	for _, l := range cs.links {
+		if l.state != Down {
+			return l
+		}
+	}
+	return nil
+}
+
+// First gives the address and the state of the one to ask, waiting a moment for
+// one that answers.
+func (cs *Coordinators) First(ctx context.Context) (address string, s State) {
+	l, _ := cs.await(ctx)
+	if l == nil {
+		return "", Down
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return l.address, l.state
+}
+
+// await gives the one to ask and its connection.
+func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
+	ctx, cancel := context.WithTimeout(ctx, failover)
+	defer cancel()
+	for {
+		cs.mu.Lock()
+		l, changed := cs.first(), cs.changed
+		var c *conn
+		if l != nil {
+			c = l.conn
+		}
+		cs.mu.Unlock()
+		if l != nil {
+			return l, c
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, nil
+		}
+	}
+}
+
+// up takes a coordinator that answers.
+func (cs *Coordinators) up(l *link, s State, c *conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	l.state, l.conn = s, c
+	if c != nil {
+		cs.bring(l)
+	}
+	cs.log.Info("a coordinator answers", "coordinator", l.address, "native", s == Native)
+	cs.settle()
+}
+
+// bring tells a coordinator what it has to know first.
+func (cs *Coordinators) bring(l *link) {
+	rules, status := cs.rules, cs.status
+	l.conn.send(func(out []byte) []byte { return lease.AppendStatus(lease.AppendRules(out, rules), status) })
+	for id, outcome := range l.ended {
+		l.conn.release(id, outcome, "")
+	}
+	clear(l.ended)
+	for _, held := range cs.leases {
+		if held.knows(l) {
+			cs.claim(l, held)
+		}
+	}
+}
+
+func (cs *Coordinators) down(l *link) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if l.state == Down {
+		return
+	}
+	l.state, l.conn = Down, nil
+	cs.log.Warn("a coordinator does not answer", "coordinator", l.address)
+	cs.settle()
+}
+
+// settle claims all leases when another coordinator is asked than before.
+func (cs *Coordinators) settle() {
+	close(cs.changed)
+	cs.changed = make(chan struct{})
+	first := cs.first()
+	if first == nil || first.conn == cs.asked {
+		return
+	}
+	cs.asked = first.conn
+	if first.conn == nil {
+		return // PoolCounter's protocol knows no claims
+	}
+	for _, held := range cs.leases {
+		if !held.knows(first) {
+			cs.claim(first, held)
+			held.at = append(held.at, first)
+		}
+	}
+}
+
+func (cs *Coordinators) claim(l *link, held *Lease) {
+	l.conn.send(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindClaim, held.request) })
+}
+
+// tell keeps the coordinators' knowledge of this edge fresh.
+func (cs *Coordinators) tell(ctx context.Context) {
+	for round := 0; ctx.Err() == nil; round++ {
+		sleep(ctx, 500*time.Millisecond)
+		rules := cs.rulesNow()
+		cs.mu.Lock()
+		if !equal(rules, cs.rules) {
+			cs.rules = rules
+			cs.toAll(func(out []byte) []byte { return lease.AppendRules(out, rules) })
+		}
+		asked := ""
+		if first := cs.first(); first != nil {
+			asked = first.address
+		}
+		cs.mu.Unlock()
+		if round%2 == 0 {
+			cs.tellStatus(cs.statusNow(asked))
+		}
+	}
+}
+
+func (cs *Coordinators) tellStatus(status string) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if status != cs.status && len(status) < lease.MaxFrame {
+		cs.status = status
+		cs.toAll(func(out []byte) []byte { return lease.AppendStatus(out, status) })
+	}
+}
+
+func (cs *Coordinators) toAll(frame func([]byte) []byte) {
+	for _, l := range cs.links {
+		if l.conn != nil {
+			l.conn.send(frame)
+		}
+	}
+}
+
+func equal(a, b []lease.Rule) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

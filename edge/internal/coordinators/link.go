@@ -1,0 +1,234 @@
+package coordinators
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+)
+
+const (
+	// connectTimeout: a coordinator that is there answers at once; a busy host is not
+	// a dead one.
+	connectTimeout = 700 * time.Millisecond
+	retryEvery     = 100 * time.Millisecond
+)
+
+// State is what is known of a coordinator; the values of its metric.
+type State int
+
+// The states.
+const (
+	Down    State = iota // it does not answer
+	Classic              // it speaks PoolCounter's protocol alone
+	Native
+)
+
+// link keeps a connection to one coordinator.
+type link struct {
+	address string
+	parent  *Coordinators
+	breaker *gobreaker.CircuitBreaker[*conn]
+
+	// Guarded by the parent's mutex.
+	state State
+	conn  *conn                    // while Native
+	ended map[uint64]lease.Outcome // leases that ended while it was down
+}
+
+// keep connects again and again, until ctx ends.
+func (l *link) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		conn, err := l.breaker.Execute(func() (*conn, error) { return l.connect(ctx) })
+		switch {
+		case err != nil:
+			l.parent.down(l)
+		case conn == nil:
+			l.parent.up(l, Classic, nil)
+			l.probe(ctx)
+		default:
+			l.parent.up(l, Native, conn)
+			conn.run(ctx)
+			l.parent.down(l)
+		}
+		if time.Since(began) < retryEvery {
+			sleep(ctx, retryEvery)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// probe watches a daemon of PoolCounter's protocol: it returns when it is gone.
+// An upgrade to ours is noticed when it starts anew.
+func (l *link) probe(ctx context.Context) {
+	for {
+		sleep(ctx, time.Second)
+		if ctx.Err() != nil {
+			return
+		}
+		dial, cancel := context.WithTimeout(ctx, connectTimeout)
+		c, err := poolcounter.Dial(dial, l.address)
+		cancel()
+		if err != nil {
+			return
+		}
+		_ = c.Close()
+	}
+}
+
+// connect gives nil, without an error, for a daemon that speaks PoolCounter's
+// protocol alone.
+func (l *link) connect(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	raw, err := poolcounter.DialConn(ctx, l.address)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = raw.SetDeadline(deadline)
+	in := bufio.NewReaderSize(raw, lease.ReaderSize)
+	if err = lease.Greet(raw, in, l.parent.name, l.parent.secret); err == nil {
+		err = raw.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		_ = raw.Close()
+		if errors.Is(err, lease.ErrNotSpoken) {
+			return nil, nil //nolint:nilnil // as the comment says
+		}
+		return nil, err
+	}
+	return &conn{raw: raw, in: in, out: lease.NewOutbox(raw), answers: map[uint64]chan<- lease.Answer{}}, nil
+}
+
+// conn is one connection in the native protocol.
+type conn struct {
+	raw net.Conn
+	in  *bufio.Reader
+	out *lease.Outbox
+
+	mu      sync.Mutex
+	answers map[uint64]chan<- lease.Answer // of requests under way; each takes one answer
+	lost    bool
+}
+
+// run reads until the connection is lost or ctx ends.
+func (c *conn) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(c.out.Write)
+	group.Go(func() { c.beat(ctx) })
+	c.read()
+	cancel()
+	c.lose()
+	c.out.End()
+	group.Wait()
+}
+
+// beat tells the coordinator that this edge lives, and is the only thing that
+// ends the reader when ctx does.
+func (c *conn) beat(ctx context.Context) {
+	ticker := time.NewTicker(lease.Beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			_ = c.raw.Close()
+			return
+		case <-ticker.C:
+			c.send(lease.AppendBeat)
+		}
+	}
+}
+
+func (c *conn) read() {
+	for {
+		if c.in.Buffered() == 0 {
+			_ = c.raw.SetReadDeadline(time.Now().Add(lease.Silence))
+		}
+		kind, body, err := lease.ReadFrame(c.in)
+		if err != nil {
+			return
+		}
+		if kind == lease.KindBeat {
+			continue
+		}
+		answer, err := lease.ParseAnswer(kind, body)
+		if err != nil {
+			return
+		}
+		c.deliver(answer)
+	}
+}
+
+// deliver gives an answer to who waits for it. A grant that nobody waits for any
+// more was cancelled on its way, and ends with that.
+func (c *conn) deliver(a lease.Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if waiting := c.answers[a.ID]; waiting != nil {
+		delete(c.answers, a.ID)
+		waiting <- a
+	}
+}
+
+// lose tells all who wait that no answer comes.
+func (c *conn) lose() {
+	_ = c.raw.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost = true
+	for id, waiting := range c.answers {
+		delete(c.answers, id)
+		close(waiting)
+	}
+}
+
+func (c *conn) send(frame func([]byte) []byte) {
+	c.out.Add(frame)
+	c.out.Wake()
+}
+
+// ask sends a request; the channel brings its answer, or is closed when the
+// connection is lost.
+func (c *conn) ask(r lease.Request) <-chan lease.Answer {
+	answer := make(chan lease.Answer, 1)
+	c.mu.Lock()
+	if c.lost {
+		c.mu.Unlock()
+		close(answer)
+		return answer
+	}
+	c.answers[r.ID] = answer
+	c.mu.Unlock()
+	c.send(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindAcquire, r) })
+	return answer
+}
+
+// forget withdraws a request.
+func (c *conn) forget(id uint64) {
+	c.mu.Lock()
+	delete(c.answers, id)
+	c.mu.Unlock()
+	c.release(id, lease.Vanished, "")
+}
+
+func (c *conn) release(id uint64, o lease.Outcome, payload string) {
+	c.send(func(out []byte) []byte { return lease.AppendRelease(out, id, o, payload) })
+}

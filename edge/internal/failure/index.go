@@ -1,0 +1,115 @@
+package failure
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// The index tells operators which originals are failing: the latest failures, kept
+// beside the counters, where all edges see them. It is split into parts by the
+// original, so that edges that record at once rarely meet.
+const (
+	parts      = 16
+	partLength = 64 // entries; older ones are forgotten, their counters are not
+)
+
+// indexed is one failing original (or thumbnail) and its counter.
+type indexed struct {
+	lease.Failing
+	Key string `json:"key"`
+}
+
+func (m *Memory) part(original string) string {
+	sum := sha256.Sum256([]byte(original))
+	return m.partKey(int(sum[0]) % parts)
+}
+
+func (m *Memory) partKey(n int) string { return fmt.Sprintf("%sindex-%d", m.settings.Prefix, n) }
+
+// index notes a failure in the index.
+func (m *Memory) index(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine, counter string, life time.Duration) error {
+	now := indexed{Key: counter, Failing: lease.Failing{
+		Original: s.Original.String(), Page: s.Page, Fault: string(f.Kind), Message: f.Message, Engine: engine, Last: time.Now().UTC(),
+	}}
+	if f.Kind.Traits().Remember == fault.ScopeThumbnail {
+		now.Thumb = key.String()
+	}
+	return m.counters.Edit(ctx, m.part(now.Original), life, func(old []byte) []byte {
+		entries := slices.DeleteFunc(decode(old), func(e indexed) bool { return e.Key == counter })
+		entries = append([]indexed{now}, entries...)
+		return encode(entries[:min(len(entries), partLength)])
+	})
+}
+
+func decode(text []byte) (entries []indexed) {
+	if json.Unmarshal(text, &entries) != nil {
+		return nil // of another version: it is overwritten
+	}
+	return entries
+}
+
+func encode(entries []indexed) []byte {
+	text, _ := json.Marshal(entries) // strings and numbers alone
+	return text
+}
+
+// Failing lists the originals that fail now, the latest first. With an error it
+// gives what the servers that answered know.
+func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
+	keys := make([]string, parts)
+	for n := range keys {
+		keys[n] = m.partKey(n)
+	}
+	texts, err := m.counters.Read(ctx, keys)
+	var entries []indexed
+	for _, text := range texts {
+		entries = append(entries, decode(text)...)
+	}
+	counters := make([]string, len(entries))
+	for i, e := range entries {
+		counters[i] = e.Key
+	}
+	counts, countErr := m.counters.Get(ctx, counters)
+	var failing []lease.Failing
+	for _, e := range entries {
+		if e.Failures = counts[e.Key]; e.Failures > 0 {
+			failing = append(failing, e.Failing)
+		}
+	}
+	slices.SortFunc(failing, func(a, b lease.Failing) int { return b.Last.Compare(a.Last) })
+	return failing, errors.Join(err, countErr)
+}
+
+// Clear forgets the failures of an original, container/path, so that it is tried
+// again at once. It gives how many counters there were.
+func (m *Memory) Clear(ctx context.Context, original string) (cleared int, err error) {
+	texts, err := m.counters.Read(ctx, []string{m.part(original)})
+	if err != nil {
+		return 0, err
+	}
+	of := func(e indexed) bool { return e.Original == original }
+	var keys []string
+	for _, e := range decode(texts[m.part(original)]) {
+		if of(e) {
+			keys = append(keys, e.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return 0, nil
+	}
+	if err := m.counters.Delete(ctx, keys); err != nil {
+		return 0, err
+	}
+	return len(keys), m.counters.Edit(ctx, m.part(original), min(m.settings.Duration*2, longestLife), func(old []byte) []byte {
+		return encode(slices.DeleteFunc(decode(old), of))
+	})
+}

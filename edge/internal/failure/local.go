@@ -1,0 +1,90 @@
+package failure
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+const localBound = 100_000 // entries
+
+// Local keeps the counts in this process: for one machine.
+type Local struct {
+	mu    sync.Mutex
+	cache *otter.Cache[string, entry]
+}
+
+type entry struct {
+	n     int
+	value []byte
+	until time.Time
+}
+
+// NewLocal makes it, bounded in entries.
+func NewLocal() (*Local, error) {
+	cache, err := otter.New(&otter.Options[string, entry]{
+		MaximumSize: localBound,
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, entry]) time.Duration {
+			return time.Until(e.Value.until)
+		}),
+		Executor: func(work func()) { work() },
+	})
+	return &Local{cache: cache}, err
+}
+
+// Add counts.
+func (l *Local) Add(_ context.Context, key string, life time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.cache.GetIfPresent(key)
+	if !ok {
+		e.until = time.Now().Add(life)
+	}
+	e.n++
+	l.cache.Set(key, e)
+	return nil
+}
+
+// Get reads.
+func (l *Local) Get(_ context.Context, keys []string) (map[string]int, error) {
+	counts := map[string]int{}
+	for _, key := range keys {
+		if e, ok := l.cache.GetIfPresent(key); ok {
+			counts[key] = e.n
+		}
+	}
+	return counts, nil
+}
+
+// Read reads values.
+func (l *Local) Read(_ context.Context, keys []string) (map[string][]byte, error) {
+	values := map[string][]byte{}
+	for _, key := range keys {
+		if e, ok := l.cache.GetIfPresent(key); ok {
+			values[key] = e.value
+		}
+	}
+	return values, nil
+}
+
+// Edit changes a value.
+func (l *Local) Edit(_ context.Context, key string, life time.Duration, change func([]byte) []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, _ := l.cache.GetIfPresent(key)
+	l.cache.Set(key, entry{value: change(e.value), until: time.Now().Add(life)})
+	return nil
+}
+
+// Delete forgets.
+func (l *Local) Delete(_ context.Context, keys []string) error {
+	for _, key := range keys {
+		l.cache.Invalidate(key)
+	}
+	return nil
+}
+
+// Close ends what runs in the background.
+func (l *Local) Close() error { l.cache.StopAllGoroutines(); return nil }

@@ -1,0 +1,243 @@
+package failure
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/sony/gobreaker/v2"
+)
+
+const (
+	memcachedTimeout = 300 * time.Millisecond
+	memcachedIdle    = 64 // connections a server, for as many requests at once
+	probeEvery       = time.Second
+	edits            = 5 // tries, when other edges change the same value
+)
+
+// errDown says that a server did not answer lately, and is not asked.
+var errDown = errors.New("memcached did not answer lately")
+
+// Memcached keeps the counts where all edges see them. A server that does not
+// answer costs one request its timeout; then it is not asked until it answers
+// again, which is tried in the background.
+type Memcached struct {
+	ring    ring
+	servers []*server
+	cancel  context.CancelFunc
+	group   sync.WaitGroup
+}
+
+type server struct {
+	client  *memcache.Client
+	breaker *gobreaker.CircuitBreaker[struct{}]
+}
+
+// address is a server's, resolved anew for each connection.
+type address string
+
+func (a address) Network() string { return "tcp" }
+func (a address) String() string  { return string(a) }
+
+// PickServer and Each make a memcache.ServerSelector of one.
+func (a address) PickServer(string) (net.Addr, error)   { return a, nil }
+func (a address) Each(visit func(net.Addr) error) error { return visit(a) }
+
+// NewMemcached makes it; nothing is asked before the first call.
+func NewMemcached(addresses []string, log *slog.Logger) *Memcached {
+	m := &Memcached{ring: newRing(addresses)}
+	for _, text := range addresses {
+		m.servers = append(m.servers, newServer(text, log))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	m.group.Go(func() { m.probe(ctx) })
+	return m
+}
+
+func newServer(text string, log *slog.Logger) *server {
+	client := memcache.NewFromSelector(address(text))
+	client.Timeout, client.MaxIdleConns = memcachedTimeout, memcachedIdle
+	return &server{client, gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: "memcached " + text, Timeout: probeEvery,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 1 },
+		IsSuccessful: answered,
+		OnStateChange: func(name string, from, to gobreaker.State) {
+			log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
+		},
+	})}
+}
+
+// answered tells what the server said from that it said nothing.
+func answered(err error) bool {
+	for _, word := range []error{memcache.ErrCacheMiss, memcache.ErrNotStored, memcache.ErrCASConflict} {
+		if errors.Is(err, word) {
+			return true
+		}
+	}
+	return err == nil
+}
+
+// do asks a server, unless it was silent lately. An idle connection that ended, as
+// after a restart, is no silence: each gives one error, and the next is fresh.
+func (s *server) do(ask func(*memcache.Client) error) error {
+	if s.breaker.State() != gobreaker.StateClosed {
+		return errDown
+	}
+	_, err := s.breaker.Execute(func() (struct{}, error) {
+		var err error
+		for range memcachedIdle + 1 {
+			if err = ask(s.client); answered(err) || silent(err) {
+				break
+			}
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// silent tells a server that is not there from a connection that ended.
+func silent(err error) bool {
+	var network *net.OpError
+	var timeout net.Error
+	return errors.As(err, &network) && network.Op == "dial" || errors.As(err, &timeout) && timeout.Timeout() ||
+		errors.As(err, new(*memcache.ConnectTimeoutError))
+}
+
+// probe asks those that were silent.
+func (m *Memcached) probe(ctx context.Context) {
+	ticker := time.NewTicker(probeEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, s := range m.servers {
+			if s.breaker.State() != gobreaker.StateClosed {
+				_, _ = s.breaker.Execute(func() (struct{}, error) { return struct{}{}, s.client.Ping() })
+			}
+		}
+	}
+}
+
+func (m *Memcached) of(key string) *server { return m.servers[m.ring.pick(key)] }
+
+// Breakers are those of the servers.
+func (m *Memcached) Breakers() (all []*gobreaker.CircuitBreaker[struct{}]) {
+	for _, s := range m.servers {
+		all = append(all, s.breaker)
+	}
+	return all
+}
+
+// Add counts. Incrementing never refreshes a counter's life, and fails on one
+// that is not there; adding fails on one that is.
+func (m *Memcached) Add(_ context.Context, key string, life time.Duration) error {
+	return m.of(key).do(func(c *memcache.Client) error {
+		for range 3 {
+			err := c.Add(&memcache.Item{Key: key, Value: []byte("1"), Expiration: int32(life.Seconds())})
+			if !errors.Is(err, memcache.ErrNotStored) {
+				return err
+			}
+			if _, err = c.Increment(key, 1); !errors.Is(err, memcache.ErrCacheMiss) {
+				return err
+			}
+			// it expired between the two
+		}
+		return nil
+	})
+}
+
+// Get reads counts. With an error it gives those of the servers that answered.
+func (m *Memcached) Get(ctx context.Context, keys []string) (map[string]int, error) {
+	values, err := m.Read(ctx, keys)
+	counts := map[string]int{}
+	for key, value := range values {
+		counts[key] = atoi(value)
+	}
+	return counts, err
+}
+
+// Read reads values. With an error it gives those of the servers that answered.
+func (m *Memcached) Read(_ context.Context, keys []string) (map[string][]byte, error) {
+	byServer := map[*server][]string{}
+	for _, key := range keys {
+		byServer[m.of(key)] = append(byServer[m.of(key)], key)
+	}
+	values := map[string][]byte{}
+	var failed []error
+	for s, keys := range byServer {
+		var items map[string]*memcache.Item
+		failed = append(failed, s.do(func(c *memcache.Client) (err error) {
+			items, err = c.GetMulti(keys)
+			return err
+		}))
+		for key, item := range items {
+			values[key] = item.Value
+		}
+	}
+	return values, errors.Join(failed...)
+}
+
+// Edit changes a value, again when another edge was faster.
+func (m *Memcached) Edit(_ context.Context, key string, life time.Duration, change func([]byte) []byte) error {
+	return m.of(key).do(func(c *memcache.Client) (err error) {
+		for range edits {
+			if err = edit(c, key, int32(life.Seconds()), change); err == nil || !answered(err) {
+				return err
+			}
+		}
+		return err
+	})
+}
+
+func edit(c *memcache.Client, key string, life int32, change func([]byte) []byte) error {
+	item, err := c.Get(key)
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		return c.Add(&memcache.Item{Key: key, Value: change(nil), Expiration: life})
+	}
+	if err != nil {
+		return err
+	}
+	item.Value, item.Expiration = change(item.Value), life
+	return c.CompareAndSwap(item)
+}
+
+// Delete forgets.
+func (m *Memcached) Delete(_ context.Context, keys []string) error {
+	var failed []error
+	for _, key := range keys {
+		err := m.of(key).do(func(c *memcache.Client) error { return c.Delete(key) })
+		if !errors.Is(err, memcache.ErrCacheMiss) {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func atoi(digits []byte) (n int) {
+	for _, d := range digits {
+		if d < '0' || d > '9' || n > 1<<30 {
+			break // memcached pads a shrunken number with spaces
+		}
+		n = n*10 + int(d-'0')
+	}
+	return n
+}
+
+// Close stops asking.
+func (m *Memcached) Close() error {
+	m.cancel()
+	m.group.Wait()
+	var failed []error
+	for _, s := range m.servers {
+		failed = append(failed, s.client.Close())
+	}
+	return errors.Join(failed...)
+}
