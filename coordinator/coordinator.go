@@ -41,6 +41,7 @@ type Config struct {
 type Coordinator struct {
 	listeners []net.Listener
 	gate      *gate.Gate
+	classic   *classic.Server
 	report    *report.Reporter
 	group     sync.WaitGroup
 }
@@ -51,8 +52,11 @@ func New(c Config) (*Coordinator, error) {
 	table := pools.New(observer)
 	edges := native.New(table, observer.activity, string(c.Settings.Secret), c.Log)
 	co := &Coordinator{report: report.New(table, observer.activity, edges)}
-	others := classic.New(table, observer.activity, func() int64 { return co.gate.Refused() })
-	co.gate = gate.New(others, edges, c.Log)
+	var err error
+	if co.classic, err = classic.New(table, observer.activity, func() int64 { return co.gate.Refused() }); err != nil {
+		return nil, err
+	}
+	co.gate = gate.New(co.classic, edges, c.Log)
 	for _, address := range c.Settings.Listen {
 		listener, err := listen(address)
 		if err != nil {
@@ -103,6 +107,7 @@ func (c *Coordinator) API() http.Handler { return c.report.Handler() }
 
 // Start serves.
 func (c *Coordinator) Start(context.Context) error {
+	c.group.Go(c.classic.Run)
 	for _, l := range c.listeners {
 		c.group.Go(func() { c.gate.Serve(l) })
 	}
@@ -116,6 +121,7 @@ func (c *Coordinator) Stop(ctx context.Context) error {
 		_ = l.Close() // a second Stop finds it closed
 	}
 	err := c.gate.Close(ctx)
+	c.classic.Close()
 	c.group.Wait()
 	return err
 }

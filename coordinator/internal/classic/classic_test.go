@@ -39,14 +39,20 @@ func ours(t testing.TB) (string, *pools.Table) {
 		t.Fatal(err)
 	}
 	table := pools.New(quiet{})
-	g := gate.New(New(table, activity.New(), func() int64 { return 0 }), nil, slog.New(slog.DiscardHandler))
+	s, err := New(table, activity.New(), func() int64 { return 0 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gate.New(s, nil, slog.New(slog.DiscardHandler))
 	var group sync.WaitGroup
 	group.Go(func() { g.Serve(listener) })
+	group.Go(s.Run)
 	t.Cleanup(func() {
 		_ = listener.Close()
 		if err := g.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+		s.Close()
 		group.Wait()
 	})
 	return listener.Addr().String(), table

@@ -1,49 +1,35 @@
 package classic
 
 import (
-	"net"
 	"sync"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
+// writeTimeout is how long a client may leave its answers unread when the kernel
+// has no room for more; then it is disconnected.
+const writeTimeout = 5 * time.Second
+
+// A connection is read, or waited for until the kernel takes its answers.
 const (
-	// backlog is how many bytes of answers are put together before they are sent.
-	backlog      = 16 << 10
-	writeTimeout = 5 * time.Second
+	readable = unix.EPOLLIN
+	writable = unix.EPOLLOUT
 )
 
-// outbox sends answers. Whoever flushes it writes as much as the kernel takes at
-// once and never waits: another client's release must not wait for a client that
-// does not read. What is left is written by a goroutine of its own, which gives
-// up after writeTimeout and closes the connection.
+// outbox sends answers. Whoever flushes it writes what the kernel takes at once
+// and never waits: another client's release must not wait for one that does not
+// read. While something is left, the connection is not read either, and the loop
+// flushes when there is room.
 type outbox struct {
-	conn   net.Conn
-	raw    syscall.RawConn // nil: every write is left to the goroutine
-	failed func()
-	try    func(fd uintptr) bool // bound once, so that a write allocates nothing
+	fd, epoll int
+	failed    func()
+	ended     func()
 
 	mu      sync.Mutex
-	idle    *sync.Cond // no goroutine writes
 	waiting []byte
-	spare   []byte
-	sent    int
-	err     error
-	busy    bool // a goroutine writes
-	gone    bool
-}
-
-func newOutbox(conn net.Conn, failed func()) *outbox {
-	o := &outbox{conn: conn, failed: failed}
-	o.idle = sync.NewCond(&o.mu)
-	if c, ok := conn.(syscall.Conn); ok {
-		o.raw, _ = c.SyscallConn()
-	}
-	o.try = func(fd uintptr) bool {
-		o.sent, o.err = syscall.Write(int(fd), o.waiting)
-		return true
-	}
-	return o
+	stuck   *time.Timer // while something is left
+	closed  bool
 }
 
 // add puts an answer at the end.
@@ -53,81 +39,68 @@ func (o *outbox) add(answer string) {
 	o.waiting = append(o.waiting, answer...)
 }
 
-func (o *outbox) pending() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.waiting)
-}
-
-// flush sends what was added, without waiting.
+// flush sends what was added.
 func (o *outbox) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.busy || o.gone || len(o.waiting) == 0 {
+	if o.closed || len(o.waiting) == 0 {
 		return
 	}
-	o.sent, o.err = 0, syscall.EAGAIN
-	if o.raw != nil {
-		if err := o.raw.Write(o.try); err != nil {
-			o.err = err
-		}
-	}
-	o.waiting = o.waiting[:copy(o.waiting, o.waiting[max(o.sent, 0):])]
-	if o.err != nil && o.err != syscall.EAGAIN && o.err != syscall.EINTR { //nolint:errorlint // from the system call itself
+	n, err := unix.Write(o.fd, o.waiting)
+	o.waiting = o.waiting[:copy(o.waiting, o.waiting[max(n, 0):])]
+	switch {
+	case err != nil && err != unix.EAGAIN && err != unix.EINTR: //nolint:errorlint // from the system call itself
+		o.waiting = nil
 		o.fail()
-		return
-	}
-	if len(o.waiting) > 0 {
-		o.busy = true
-		go o.write()
+	case len(o.waiting) == 0 && o.stuck != nil:
+		o.stuck.Stop()
+		o.stuck = nil
+		o.await(readable)
+	case len(o.waiting) > 0 && o.stuck == nil:
+		o.stuck = time.AfterFunc(writeTimeout, o.giveUp)
+		o.await(writable)
 	}
 }
 
-// write waits for a client that reads slowly. The session waits for its end.
-func (o *outbox) write() {
+// await has the loop told of such events alone.
+func (o *outbox) await(events uint32) {
+	event := unix.EpollEvent{Events: events, Fd: int32(o.fd)}    //nolint:gosec // a descriptor
+	_ = unix.EpollCtl(o.epoll, unix.EPOLL_CTL_MOD, o.fd, &event) // fails when the loop ended
+}
+
+// awaited is what the loop waits for.
+func (o *outbox) awaited() uint32 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.waiting) > 0 && !o.gone {
-		text := o.waiting
-		o.waiting, o.spare = o.spare[:0], text
-		o.mu.Unlock()
-		_ = o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		_, err := o.conn.Write(text)
-		o.mu.Lock()
-		if err != nil {
-			o.fail()
-		}
+	if o.stuck != nil {
+		return writable
 	}
-	o.busy = false
-	o.idle.Broadcast()
+	return readable
 }
 
-// fail gives the connection up: its locks shall not stay with who does not listen.
+// fail has the loop end the session: its locks shall not stay with who does not
+// listen.
 func (o *outbox) fail() {
-	if !o.gone {
-		o.gone = true
-		o.failed()
-		_ = o.conn.Close()
-	}
-	o.waiting = nil
+	o.failed()
+	_ = unix.Shutdown(o.fd, unix.SHUT_RDWR)
+	o.await(readable) // and what it reads is the end
 }
 
-// drained waits until no goroutine writes, and reports whether the connection is
-// of use still: a client gets no further answer before it has read the last ones.
-func (o *outbox) drained() bool {
+func (o *outbox) giveUp() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.busy {
-		o.idle.Wait()
+	if !o.closed && o.stuck != nil {
+		o.fail()
 	}
-	return !o.gone
 }
 
-// close sends nothing more, and waits for the goroutine.
 func (o *outbox) close() {
 	o.mu.Lock()
-	o.gone = true
-	o.mu.Unlock()
-	_ = o.conn.Close()
-	o.drained()
+	defer o.mu.Unlock()
+	o.closed = true
+	if o.stuck != nil {
+		o.stuck.Stop()
+	}
+	_ = unix.Close(o.fd)
+	o.ended()
 }

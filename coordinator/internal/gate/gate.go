@@ -23,10 +23,11 @@ import (
 // of the process's descriptors; a further one is closed at once.
 const MaxConnections = 20_000
 
-// Protocol serves one connection until it ends. The reader holds what was read
-// of it already; its buffer is poolcounter.MaxLine bytes.
+// Protocol serves connections. The reader holds what was read of one already; its
+// buffer is poolcounter.MaxLine bytes. When the connection has ended, be that
+// before Serve returns or long after it, the protocol calls ended.
 type Protocol interface {
-	Serve(conn net.Conn, in *bufio.Reader)
+	Serve(conn net.Conn, in *bufio.Reader, ended func())
 }
 
 // Gate serves listeners.
@@ -37,7 +38,8 @@ type Gate struct {
 	refused         atomic.Int64
 
 	mu     sync.Mutex
-	conns  map[net.Conn]struct{}
+	count  int
+	conns  map[net.Conn]struct{} // those that this package or the native protocol reads
 	closed bool
 	group  sync.WaitGroup
 }
@@ -60,7 +62,7 @@ func mostConnections() int {
 func (g *Gate) Connections() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.conns)
+	return g.count
 }
 
 // Refused is how many connections could not be taken.
@@ -89,9 +91,10 @@ func (g *Gate) Serve(listener net.Listener) {
 func (g *Gate) admit(conn net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed || len(g.conns) >= g.most {
+	if g.closed || g.count >= g.most {
 		return false
 	}
+	g.count++
 	g.conns[conn] = struct{}{}
 	g.group.Go(func() { g.serve(conn) })
 	return true
@@ -100,14 +103,20 @@ func (g *Gate) admit(conn net.Conn) bool {
 func (g *Gate) serve(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, poolcounter.MaxLine)
 	if greets(in) {
-		g.native.Serve(conn, in)
+		g.native.Serve(conn, in, g.ended)
 	} else {
-		g.classic.Serve(conn, in)
+		g.classic.Serve(conn, in, g.ended)
 	}
 	_ = conn.Close()
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	delete(g.conns, conn)
-	g.mu.Unlock()
+}
+
+func (g *Gate) ended() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.count--
 }
 
 // greets reports whether the client begins with the greeting. It reads no more
@@ -126,7 +135,8 @@ func greets(in *bufio.Reader) bool {
 	}
 }
 
-// Close disconnects all clients and waits for their goroutines, at most until ctx ends.
+// Close disconnects the clients that have a goroutine, and waits for these, at
+// most until ctx ends. No connection is given to a protocol after it.
 func (g *Gate) Close(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true

@@ -62,7 +62,8 @@ type session struct {
 
 // Serve talks to one client until it leaves, is silent for lease.Patience, or
 // breaks the protocol.
-func (s *Server) Serve(conn net.Conn, in *bufio.Reader) {
+func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
+	defer ended()
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
 	name, err := lease.Admit(conn, in, s.epoch, s.secret)
 	if err == nil {

@@ -14,6 +14,7 @@ type Client struct {
 	table    *Table
 	receiver Receiver
 	locks    []*Request
+	spare    *Request // the last one that ended, to be used again
 }
 
 // NewClient adds a client.
@@ -71,17 +72,26 @@ func (c *Client) acquire(cmd poolcounter.Command) poolcounter.Answer {
 func (c *Client) add(p *pool, cmd poolcounter.Command) *Request {
 	t := c.table
 	t.arrived++
-	r := &Request{
-		client: c, limits: cmd.Limits, arrival: t.arrived, cost: 1, at: -1, stood: -1,
-		wait: time.Duration(cmd.Limits.Timeout) * time.Second,
+	r := c.spare
+	c.spare = nil
+	if r == nil {
+		r = &Request{client: c, cost: 1}
 	}
+	r.limits, r.arrival, r.at, r.stood = cmd.Limits, t.arrived, -1, -1
+	r.wait = time.Duration(cmd.Limits.Timeout) * time.Second
 	r.slots = append(r.few[:0], slot{pool: p, places: 1})
 	c.locks = append(c.locks, r)
 	return r
 }
 
 func (c *Client) drop(r *Request) {
-	c.locks = slices.DeleteFunc(c.locks, func(lock *Request) bool { return lock == r })
+	for i := len(c.locks) - 1; i >= 0; i-- { // it is the newest, nearly always
+		if c.locks[i] == r {
+			c.locks = slices.Delete(c.locks, i, i+1)
+			c.spare = r
+			return
+		}
+	}
 }
 
 // Release gives back the newest lock, and tells those who wait for anyone that

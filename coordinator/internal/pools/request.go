@@ -246,7 +246,8 @@ func (t *Table) stopWaiting(r *Request) {
 	}
 }
 
-// leaveLines takes a request out of its line and its pools' queues.
+// leaveLines takes a request out of its line and its pools' queues; the pools may
+// be forgotten then.
 func (t *Table) leaveLines(r *Request) {
 	t.stopWaiting(r)
 	t.leaveLine(r)
@@ -256,6 +257,9 @@ func (t *Table) leaveLines(r *Request) {
 		r.asks = nil
 	}
 	t.giveBack(r)
+	for i := range r.slots {
+		r.slots[i].pool = nil
+	}
 }
 
 // drop forgets a request, and those of its pools that were made for it alone.

@@ -46,6 +46,9 @@ import (
 // kept for it.
 const MaxPassed = 4
 
+// spares is how many empty pools are kept to be used again.
+const spares = 1024
+
 // Receiver hears the answers to requests that had to wait.
 type Receiver interface {
 	// Receive takes an answer. It is called while the table is locked, and must
@@ -75,6 +78,7 @@ type Table struct {
 	overdue  []*Request // in the order in which they became so; the protected ones included
 	arrived  uint64
 
+	spare       []*pool
 	frozen      bool // nothing is granted to Owners
 	frozenSince time.Time
 	unsettled   []*pool // pools whose lines may move
@@ -121,10 +125,23 @@ func (t *Table) tell(r *Request, a lease.Answer) {
 func (t *Table) pool(key string) *pool {
 	p := t.pools[key]
 	if p == nil {
-		p = &pool{key: key, tally: t.counts.tally(poolcounter.ClassOf(key))}
+		p = t.fresh()
+		p.key, p.tally = key, t.counts.tally(poolcounter.ClassOf(key))
 		t.pools[key] = p
 		t.counts.Pools++
 	}
+	return p
+}
+
+// fresh gives an empty pool, one that was used before if there is one: most pools
+// live for one render.
+func (t *Table) fresh() *pool {
+	n := len(t.spare)
+	if n == 0 {
+		return &pool{}
+	}
+	p := t.spare[n-1]
+	t.spare = t.spare[:n-1]
 	return p
 }
 
@@ -156,6 +173,10 @@ func (t *Table) forget(p *pool) {
 	if p.places == 0 && p.asking.Len() == 0 && t.pools[p.key] == p {
 		delete(t.pools, p.key)
 		t.counts.Pools--
+		if len(t.spare) < spares && !p.unsettled {
+			*p = pool{}
+			t.spare = append(t.spare, p)
+		}
 	}
 }
 

@@ -1,0 +1,401 @@
+package coordinator
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+const (
+	benchRounds = 7
+	benchTime   = 700 * time.Millisecond
+	serverCore  = 0
+	clientCore  = 1
+)
+
+// BenchmarkAgainstPoolcounterd compares our server with the original, interleaved,
+// each on one core and the generator on another: pairs of acquire and release in
+// PoolCounter's protocol, and requests for three pools, which take the original
+// three ACQ4ME and three RELEASE.
+func BenchmarkAgainstPoolcounterd(b *testing.B) {
+	if runtime.NumCPU() < 2 {
+		b.Skip("needs two cores")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.LockOSThread()
+	pin(b, clientCore)
+	original, ours := startOriginal(b), startOurs(b)
+	fmt.Printf("%-44s %5s %10s %10s %7s\n", "", "conns", "per second", "p99 µs", "CPU µs")
+	var classic, native []float64
+	for range b.N {
+		for _, n := range []int{16, 64, 256} {
+			a := compare(b, n, original, ours,
+				task{"acquire+release, original", func(s server) load { return newClassic(b, s, n, 1) }},
+				task{"acquire+release, ours", func(s server) load { return newClassic(b, s, n, 1) }})
+			classic = append(classic, a)
+			c := compare(b, n, original, ours,
+				task{"three pools, original, one after the other", func(s server) load { return newClassic(b, s, n, 3) }},
+				task{"three pools, ours, native", func(s server) load { return newNative(b, s, n) }})
+			native = append(native, c)
+		}
+	}
+	fmt.Printf("geometric means, ours over the original: PoolCounter's protocol %.2f, three pools %.1f\n", geomean(classic), geomean(native))
+	b.ReportMetric(geomean(classic), "classic-ratio")
+	b.ReportMetric(geomean(native), "native-ratio")
+}
+
+func geomean(ratios []float64) float64 {
+	sum := 0.0
+	for _, r := range ratios {
+		sum += math.Log(r)
+	}
+	return math.Exp(sum / float64(len(ratios)))
+}
+
+func pin(b *testing.B, core int) {
+	b.Helper()
+	var set, before unix.CPUSet
+	_ = unix.SchedGetaffinity(0, &before)
+	set.Set(core)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = unix.SchedSetaffinity(0, &before) })
+}
+
+// server is a process on one core.
+type server struct {
+	address string
+	pid     int
+}
+
+// cpu is the processor time of the process so far.
+func (s server) cpu() time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+2:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+func onCore(b *testing.B, stdin *os.File, name string, args ...string) *exec.Cmd {
+	b.Helper()
+	cmd := exec.Command("taskset", append([]string{"-c", strconv.Itoa(serverCore), name}, args...)...)
+	cmd.Stdin, cmd.Stderr = stdin, os.Stderr
+	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd
+}
+
+func startOriginal(b *testing.B) server {
+	b.Helper()
+	path, err := exec.LookPath("poolcounterd")
+	if err != nil {
+		b.Skip("poolcounterd is not installed: run `make deps`")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := onCore(b, file, path)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_, _ = listener.Close(), file.Close()
+	return server{address, cmd.Process.Pid}
+}
+
+func startOurs(b *testing.B) server {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "coordinator")
+	if out, err := exec.Command("go", "build", "-o", path, "./cmd/coordinator").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	cmd := onCore(b, nil, path, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--print-addresses")
+	cmd.Stderr = nil
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(line, `"coordinator":"`)
+	address, _, _ := strings.Cut(rest, `"`)
+	return server{address, cmd.Process.Pid}
+}
+
+// load is a generator: run answers what came, until the time is over, and gives
+// how many requests were done with the time of each.
+type load interface {
+	run(time.Duration) (done []time.Duration)
+	close()
+}
+
+type task struct {
+	name string
+	make func(server) load
+}
+
+// compare runs both in turns, prints the medians, and gives the ratio of the rates.
+func compare(b *testing.B, n int, original, ours server, theirs, mine task) float64 {
+	b.Helper()
+	sides := []struct {
+		server
+		task
+		rates, p99, cpu []float64
+	}{{server: original, task: theirs}, {server: ours, task: mine}}
+	for range benchRounds {
+		for i := range sides {
+			s := &sides[i]
+			l := s.make(s.server)
+			l.run(benchTime / 10)
+			before := s.server.cpu()
+			began := time.Now()
+			done := l.run(benchTime)
+			took, used := time.Since(began), s.server.cpu()-before
+			l.close()
+			slices.Sort(done)
+			s.rates = append(s.rates, float64(len(done))/took.Seconds())
+			s.p99 = append(s.p99, float64(done[len(done)*99/100].Microseconds()))
+			s.cpu = append(s.cpu, float64(used.Microseconds())/float64(len(done)))
+		}
+	}
+	for i := range sides {
+		s := &sides[i]
+		fmt.Printf("%-44s %5d %10.0f %10.0f %7.1f\n", s.name, n, median(s.rates), median(s.p99), median(s.cpu))
+	}
+	ratio := median(sides[1].rates) / median(sides[0].rates)
+	fmt.Printf("%-44s %5d %10.2f\n", "  ours over the original", n, ratio)
+	return ratio
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
+}
+
+// epoll is the generator's own loop: it has to be faster than the servers.
+type epoll struct {
+	b      *testing.B
+	fd     int
+	events []unix.EpollEvent
+	buffer []byte
+	conns  []int
+}
+
+func newEpoll(b *testing.B) *epoll {
+	fd, err := unix.EpollCreate1(0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &epoll{b: b, fd: fd, events: make([]unix.EpollEvent, 256), buffer: make([]byte, 256<<10)}
+}
+
+func (e *epoll) dial(address string) int {
+	_, port, _ := net.SplitHostPort(address)
+	n, _ := strconv.Atoi(port)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err == nil {
+		err = unix.Connect(fd, &unix.SockaddrInet4{Port: n, Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if err == nil {
+		err = unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+	}
+	if err != nil {
+		e.b.Fatal(err)
+	}
+	e.conns = append(e.conns, fd)
+	return fd
+}
+
+func (e *epoll) write(fd int, text []byte) {
+	if _, err := unix.Write(fd, text); err != nil {
+		e.b.Fatal(err)
+	}
+}
+
+// serve gives what each connection heard, for a while.
+func (e *epoll) serve(d time.Duration, heard func(fd int, text []byte)) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		n, err := unix.EpollWait(e.fd, e.events, 100)
+		if err != nil && err != unix.EINTR { //nolint:errorlint // from the system call itself
+			e.b.Fatal(err)
+		}
+		for _, event := range e.events[:max(n, 0)] {
+			fd := int(event.Fd)
+			got, err := unix.Read(fd, e.buffer)
+			if err != nil || got == 0 {
+				e.b.Fatal("disconnected: ", err)
+			}
+			heard(fd, e.buffer[:got])
+		}
+	}
+}
+
+func (e *epoll) close() {
+	for _, fd := range e.conns {
+		_ = unix.Close(fd)
+	}
+	_ = unix.Close(e.fd)
+}
+
+// classicLoad is connections that each say their lines again and again, the next
+// when the last was answered.
+type classicLoad struct {
+	*epoll
+	speakers map[int]*speaker
+}
+
+type speaker struct {
+	lines [][]byte
+	at    int
+	began time.Time
+}
+
+func newClassic(b *testing.B, s server, conns, pools int) load {
+	l := classicLoad{newEpoll(b), map[int]*speaker{}}
+	for i := range conns {
+		sp := &speaker{}
+		for p := range pools {
+			sp.lines = append(sp.lines, fmt.Appendf(nil, "ACQ4ME %s:client-%d 100000 100000 4\n", []string{"ip", "original", "lane"}[p], i%(conns*(3-p))))
+		}
+		for range pools {
+			sp.lines = append(sp.lines, []byte("RELEASE\n"))
+		}
+		fd := l.dial(s.address)
+		l.speakers[fd] = sp
+		sp.began = time.Now()
+		l.write(fd, sp.lines[0])
+	}
+	return l
+}
+
+func (l classicLoad) run(d time.Duration) (done []time.Duration) {
+	l.serve(d, func(fd int, _ []byte) {
+		sp := l.speakers[fd]
+		if sp.at++; sp.at == len(sp.lines) {
+			now := time.Now()
+			done = append(done, now.Sub(sp.began))
+			sp.at, sp.began = 0, now
+		}
+		l.write(fd, sp.lines[sp.at])
+	})
+	return done
+}
+
+// nativeLoad is so many requests under way over four connections, as four edges
+// would have them.
+type nativeLoad struct {
+	*epoll
+	peers map[int]*nativePeer
+	ids   uint64
+}
+
+type nativePeer struct {
+	rest  []byte
+	out   []byte
+	began map[uint64]time.Time
+	slots map[uint64]int
+}
+
+const nativeConns = 4
+
+func newNative(b *testing.B, s server, outstanding int) load {
+	l := &nativeLoad{epoll: newEpoll(b), peers: map[int]*nativePeer{}}
+	for c := range nativeConns {
+		fd := l.dial(s.address)
+		l.greet(fd, fmt.Sprintf("bench-%d-%d", c, time.Now().UnixNano()))
+		p := &nativePeer{began: map[uint64]time.Time{}, slots: map[uint64]int{}}
+		p.out = lease.AppendRules(p.out, []lease.Rule{{Name: "ip", Workers: 4, MaxQueue: 50}, {Name: "original", Workers: 6, MaxQueue: 100}, {Name: "lane", Workers: 100_000, MaxQueue: 100_000}})
+		for slot := range outstanding / nativeConns {
+			l.ask(p, c*outstanding+slot)
+		}
+		l.peers[fd] = p
+		l.send(fd, p)
+	}
+	return l
+}
+
+func (l *nativeLoad) greet(fd int, name string) {
+	l.write(fd, []byte(lease.Greeting+" "+name+" "+lease.Nonce()+"\n"))
+	if n, err := unix.Read(fd, l.buffer); err != nil || !strings.HasPrefix(string(l.buffer[:n]), lease.Greeting) {
+		l.b.Fatalf("%q %v", l.buffer[:n], err)
+	}
+	l.write(fd, []byte(lease.Proof+" "+lease.NoSecret+"\n"))
+	if n, err := unix.Read(fd, l.buffer); err != nil || string(l.buffer[:n]) != lease.Welcome+"\n" {
+		l.b.Fatalf("%q %v", l.buffer[:n], err)
+	}
+}
+
+func (l *nativeLoad) ask(p *nativePeer, slot int) {
+	l.ids++
+	client := strconv.Itoa(slot)
+	p.out = lease.AppendRequest(p.out, lease.KindAcquire, lease.Request{
+		ID: l.ids, Wait: 4000, Client: client, Pools: []lease.Pool{
+			{Rule: 0, Places: 1, Key: "ip:client-" + client}, {Rule: 1, Places: 1, Key: "original:client-" + client}, {Rule: 2, Places: 1, Key: "lane:standard"},
+		},
+	})
+	p.began[l.ids], p.slots[l.ids] = time.Now(), slot
+}
+
+func (l *nativeLoad) send(fd int, p *nativePeer) {
+	l.write(fd, p.out)
+	p.out = p.out[:0]
+}
+
+func (l *nativeLoad) run(d time.Duration) (done []time.Duration) {
+	l.serve(d, func(fd int, text []byte) {
+		p := l.peers[fd]
+		p.rest = append(p.rest, text...)
+		for len(p.rest) >= 4 {
+			size := int(p.rest[2])<<8 | int(p.rest[3])
+			if len(p.rest) < 4+size {
+				break
+			}
+			a, err := lease.ParseAnswer(lease.Kind(p.rest[4]), string(p.rest[5:4+size]))
+			if err != nil || a.Kind != lease.KindGranted {
+				l.b.Fatalf("%+v %v", a, err)
+			}
+			p.rest = p.rest[4+size:]
+			done = append(done, time.Since(p.began[a.ID]))
+			p.out = lease.AppendRelease(p.out, a.ID, lease.Stored, "")
+			slot := p.slots[a.ID]
+			delete(p.began, a.ID)
+			delete(p.slots, a.ID)
+			l.ask(p, slot)
+		}
+		l.send(fd, p)
+	})
+	return done
+}

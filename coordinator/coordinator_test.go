@@ -1,0 +1,465 @@
+package coordinator
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/report"
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func rules(workers uint32) []lease.Rule {
+	return []lease.Rule{{Name: "ip", Workers: workers, MaxQueue: 1_000_000}, {Name: "original", Workers: workers, MaxQueue: 1_000_000}}
+}
+
+// Both protocols, over every kind of address, share the pools.
+func TestAddresses(t *testing.T) {
+	socket := "unix:" + filepath.Join(t.TempDir(), "s")
+	listen := []string{"127.0.0.1:0", socket}
+	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		_ = l.Close()
+		listen = append(listen, "[::1]:0")
+	}
+	c := start(t, settings.Coordinator{Listen: listen})
+	for i, address := range c.Addrs() {
+		e := connect(t, address, fmt.Sprint("edge-", i), "", rules(1)...)
+		e.ask(lease.KindAcquire, 1, "ip:x", "original:y")
+		e.hears(1, lease.KindGranted)
+		classic, err := poolcounter.Dial(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limits := poolcounter.Limits{Workers: 1, MaxQueue: 9, Timeout: 0}
+		if answer, err := classic.Acquire(t.Context(), false, "original:y", limits); answer != poolcounter.Timeout || err != nil {
+			t.Errorf("%s: %s %v", address, answer, err)
+		}
+		e.release(1)
+		e.ask(lease.KindAcquire, 2, "ip:x")
+		e.hears(2, lease.KindGranted)
+		if answer, err := classic.Acquire(t.Context(), false, "original:y", limits); answer != poolcounter.Locked || err != nil {
+			t.Errorf("%s: %s %v", address, answer, err)
+		}
+		_ = classic.Close()
+		e.release(2)
+	}
+}
+
+// What a killed coordinator leaves of its socket is no obstacle; a living one is.
+func TestASocketThatIsThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.SetUnlinkOnClose(false)
+	_ = left.Close()
+	start(t, settings.Coordinator{Listen: []string{"unix:" + path}})
+	config := Config{Settings: settings.Coordinator{Listen: []string{"unix:" + path}}, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}
+	if _, err := New(config); err == nil || !strings.Contains(err.Error(), "coordinator.listen") {
+		t.Errorf("two listen at one socket: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config.Settings.Listen = []string{"unix:" + file}
+	if _, err := New(config); err == nil {
+		t.Error("a file was taken for a socket")
+	}
+	if text, _ := os.ReadFile(file); string(text) != "precious" {
+		t.Errorf("the file now holds %q", text)
+	}
+}
+
+func TestSecret(t *testing.T) {
+	const secret = "0123456789abcdef"
+	guarded, open := start(t, settings.Coordinator{Secret: secret}), start(t, settings.Coordinator{})
+	for name, c := range map[string]struct {
+		address, secret string
+		fails           bool
+	}{
+		"right":                     {guarded.Addr(), secret, false},
+		"wrong":                     {guarded.Addr(), "fedcba9876543210", true},
+		"none":                      {guarded.Addr(), "", true},
+		"none and none":             {open.Addr(), "", false},
+		"a coordinator without one": {open.Addr(), secret, true},
+	} {
+		if _, _, err := greet(t, c.address, "edge", c.secret); (err != nil) != c.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	e := connect(t, guarded.Addr(), "edge", secret, rules(1)...)
+	e.ask(lease.KindAcquire, 1, "ip:x")
+	e.hears(1, lease.KindGranted)
+}
+
+// Nobody gets anywhere with half of a handshake, and frames that break the
+// protocol end the connection that they came over.
+func TestNonsense(t *testing.T) {
+	c := start(t, settings.Coordinator{Secret: "0123456789abcdef"})
+	for _, said := range []string{
+		"THUMBMILL/1 \n", "THUMBMILL/1 edge\n", "THUMBMILL/1 edge nonce\n", "THUMBMILL/1 e\x01e " + lease.Nonce() + "\n",
+		"THUMBMILL/1 edge " + lease.Nonce() + "\nPROOF -\n", "THUMBMILL/1 edge " + lease.Nonce() + "\nACQ4ME k 1 1 1\n",
+		"THUMBMILL/1 " + strings.Repeat("x", 2000),
+	} {
+		conn, err := net.Dial("tcp", c.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write([]byte(said))
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		if text, err := io.ReadAll(conn); err == nil && strings.Contains(string(text), lease.Welcome) {
+			t.Errorf("%q: welcome", said)
+		}
+		_ = conn.Close()
+	}
+	for _, frame := range [][]byte{{0, 0, 0, 0}, {255, 0, 0, 0, 'A'}, {0, 0, 0, 1, 'A'}, {0, 0, 0, 1, '?'}, {0, 0, 0, 2, 'R', 200}, {0, 0, 0, 3, 'L', 1, 9}} {
+		conn, in, err := greet(t, c.Addr(), "edge", "0123456789abcdef")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write(frame)
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		if _, err := in.ReadByte(); err == nil {
+			t.Errorf("%v is answered", frame)
+		}
+	}
+}
+
+// An edge whose connection is lost keeps its leases for the grace, and a second
+// connection in its name ends the first.
+func TestLeasesOutliveTheirConnection(t *testing.T) {
+	c := start(t, settings.Coordinator{})
+	first := connect(t, c.Addr(), "edge", "", rules(1)...)
+	other := connect(t, c.Addr(), "other", "", rules(1)...)
+	first.ask(lease.KindAcquire, 1, "ip:x")
+	first.hears(1, lease.KindGranted)
+	other.ask(lease.KindAcquire, 1, "ip:x")
+	again := connect(t, c.Addr(), "edge", "", rules(1)...)
+	again.ask(lease.KindClaim, 1, "ip:x")
+	time.Sleep(lease.Grace + 200*time.Millisecond)
+	select {
+	case a := <-other.answers:
+		t.Errorf("a claimed lease was lost: %+v", a)
+	default:
+	}
+	if _, err := first.conn.Write(lease.AppendBeat(nil)); err == nil {
+		time.Sleep(100 * time.Millisecond)
+		if _, err = first.conn.Write(lease.AppendBeat(nil)); err == nil {
+			t.Error("the first connection is still there")
+		}
+	}
+	_ = again.conn.Close()
+	other.hears(1, lease.KindGranted)
+}
+
+// An edge that is silent is gone: its waits at once, its leases after the grace.
+func TestASilentEdge(t *testing.T) {
+	c := start(t, settings.Coordinator{})
+	conn, _, err := greet(t, c.Addr(), "silent", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := lease.AppendRules(nil, rules(1))
+	frames = lease.AppendRequest(frames, lease.KindAcquire, lease.Request{ID: 1, Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:x"}}})
+	if _, err := conn.Write(frames); err != nil {
+		t.Fatal(err)
+	}
+	other := connect(t, c.Addr(), "other", "", rules(1)...)
+	time.Sleep(100 * time.Millisecond)
+	other.ask(lease.KindAcquire, 1, "ip:x")
+	began := time.Now()
+	other.hears(1, lease.KindGranted)
+	if waited := time.Since(began); waited < time.Second {
+		t.Errorf("its lease ended after %v", waited)
+	}
+}
+
+// An edge that never reads its answers costs a bounded amount of memory, and
+// disturbs nobody.
+func TestAnEdgeThatDoesNotRead(t *testing.T) {
+	c := start(t, settings.Coordinator{})
+	conn, _, err := greet(t, c.Addr(), "deaf", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		frames := lease.AppendRules(nil, rules(1))
+		for id := uint64(1); ; id++ {
+			frames = lease.AppendRequest(frames, lease.KindAcquire, lease.Request{ID: id, Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:deaf"}}})
+			if len(frames) > 60_000 {
+				if _, err := conn.Write(frames); err != nil {
+					return
+				}
+				frames = frames[:0]
+			}
+		}
+	}()
+	e := connect(t, c.Addr(), "edge", "", rules(1)...)
+	for id := uint64(1); id <= 1000; id++ {
+		e.ask(lease.KindAcquire, id, "ip:x")
+		e.hears(id, lease.KindGranted)
+		e.release(id)
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("who does not read is still connected")
+	}
+}
+
+// Ten thousand connections with a hundred thousand who wait, of both protocols for
+// the same original, work and drain.
+func TestManyWaiters(t *testing.T) {
+	const edges = 20
+	connections, each := 10_000-edges, 4500
+	if testing.Short() || raceEnabled {
+		connections, each = 500, 500
+	}
+	connections = min(connections, mostOpenFiles()/2-100)
+	address, admin := process(t)
+	blocker := connect(t, address, "blocker", "", rules(1)...)
+	blocker.ask(lease.KindAcquire, 1, "ip:blocker", "original:hot")
+	blocker.hears(1, lease.KindGranted)
+
+	var granted atomic.Int64
+	for i := range edges {
+		e := connectGranting(t, address, fmt.Sprint("edge-", i), "", func(e *edge, id uint64) { granted.Add(1); e.release(id) }, rules(1)...)
+		for id := range each {
+			e.ask(lease.KindAcquire, uint64(id), fmt.Sprintf("ip:%d-%d", i, id%100), "original:hot")
+		}
+	}
+	var group sync.WaitGroup
+	for range connections {
+		conn, err := poolcounter.Dial(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group.Go(func() {
+			defer func() { _ = conn.Close() }()
+			limits := poolcounter.Limits{Workers: 1, MaxQueue: 1_000_000, Timeout: 100}
+			if answer, err := conn.Acquire(t.Context(), false, "original:hot", limits); answer != poolcounter.Locked || err != nil {
+				t.Errorf("%s %v", answer, err)
+			}
+			granted.Add(1)
+		})
+	}
+	all := int64(edges*each + connections)
+	eventually(t, "all wait", func() bool { return fetch(t, admin).Pools[0].Waiters == uint32(all) })
+	memory := resident(t, admin)
+	began := time.Now()
+	blocker.release(1)
+	group.Wait()
+	eventually(t, "all were granted, and nothing is held", func() bool {
+		return granted.Load() == all && len(fetch(t, admin).Pools) == 0
+	})
+	t.Logf("%d waiters on %d connections: %s bytes resident, drained in %v", all, connections+edges, memory, time.Since(began))
+}
+
+// process starts a coordinator as a process of its own, and gives its address and
+// that of its operators' listener.
+func process(t *testing.T) (address, admin string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "coordinator")
+	if out, err := exec.Command("go", "build", "-o", path, "./cmd/coordinator").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(path, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--print-addresses")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	var addresses struct{ Coordinator, Admin string }
+	if err := json.NewDecoder(out).Decode(&addresses); err != nil {
+		t.Fatal(err)
+	}
+	return addresses.Coordinator, addresses.Admin
+}
+
+func get(t *testing.T, url string) []byte {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func fetch(t *testing.T, admin string) (r report.Throttles) {
+	t.Helper()
+	if err := json.Unmarshal(get(t, admin+"/api/v1/throttles?pools=1"), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// resident is the memory of the process, as it tells itself.
+func resident(t *testing.T, admin string) string {
+	t.Helper()
+	for line := range strings.SplitSeq(string(get(t, admin+"/metrics")), "\n") {
+		if value, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {
+			return value
+		}
+	}
+	return "unknown"
+}
+
+func mostOpenFiles() int {
+	entries, err := os.ReadFile("/proc/self/limits")
+	if err != nil {
+		return 1024
+	}
+	for line := range strings.SplitSeq(string(entries), "\n") {
+		var soft int
+		if n, _ := fmt.Sscanf(line, "Max open files %d", &soft); n == 1 {
+			return soft
+		}
+	}
+	return 1024
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it is never so that %s", what)
+		}
+	}
+}
+
+func throttles(t *testing.T, c *Coordinator, query string) (r report.Throttles) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	c.API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles"+query, nil))
+	if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil {
+		t.Fatalf("%v: %q", err, w.Body)
+	}
+	return r
+}
+
+// Operators see who holds, who waits, who is refused, and what edges tell.
+func TestReport(t *testing.T) {
+	c := start(t, settings.Coordinator{})
+	a := connect(t, c.Addr(), "a", "", lease.Rule{Name: "ip", Workers: 2, MaxQueue: 3})
+	b := connect(t, c.Addr(), "b", "", lease.Rule{Name: "ip", Workers: 1, MaxQueue: 3})
+	b.send(func(out []byte) []byte {
+		return lease.AppendStatus(out, `{"version":"v1","coordinator":"here","breakers":{"queue":"open"},"decisions":{"per-ip":{"refuse":3}},`+
+			`"failing":[{"original":"c/bad.tiff","fault":"undecodable","message":"not a TIFF","failures":4}]}`)
+	})
+	b.ask(lease.KindAcquire, 9, "ip:z")
+	b.hears(9, lease.KindGranted)
+	for id := uint64(1); id <= 3; id++ {
+		a.ask(lease.KindAcquire, id, "ip:x")
+	}
+	a.hears(1, lease.KindGranted)
+	b.ask(lease.KindAcquire, 1, "ip:x")
+	b.hears(1, lease.KindRefused)
+	time.Sleep(20 * time.Millisecond)
+	r := throttles(t, c, "?pools=1")
+	p := r.Pools[0]
+	if p.Key != "ip:x" || p.Holders != 1 || p.Waiters != 2 || p.Limit != 1 || p.MaxQueue != 3 || p.OldestWait < 10 || r.Omitted != 1 {
+		t.Errorf("%+v", r)
+	}
+	if ip := r.Classes[poolcounter.ClassIP]; ip.Holders != 2 || ip.Waiters != 2 || ip.Full != 1 || ip.NearLimit == 0 {
+		t.Errorf("%+v", ip)
+	}
+	if len(r.Rules) != 1 || r.Rules[0].Workers != 1 || r.Rules[0].Differing["a"].Workers != 2 {
+		t.Errorf("%+v", r.Rules)
+	}
+	if busy := r.Busiest; busy.Clients[0].Name != "x" || busy.Clients[0].Count != 4 || busy.RefusedClients[0].Name != "x" {
+		t.Errorf("%+v", busy)
+	}
+	if len(r.Edges) != 2 || r.Edges[0].Leases != 1 || r.Edges[0].Waiting != 2 || r.Edges[1].Status.Breakers["queue"] != "open" {
+		t.Errorf("%+v", r.Edges)
+	}
+	if len(r.Failing) != 1 || r.Failing[0].Message != "not a TIFF" {
+		t.Errorf("%+v", r.Failing)
+	}
+	for _, query := range []string{"?pools=-1", "?pools=many", "?pools=1000000"} {
+		w := httptest.NewRecorder()
+		c.API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles"+query, nil))
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d", query, w.Code)
+		}
+	}
+}
+
+// The stream sends a report a second until the coordinator stops.
+func TestStream(t *testing.T) {
+	c := start(t, settings.Coordinator{})
+	server := httptest.NewServer(c.API())
+	defer server.Close()
+	response, err := http.Get(server.URL + "/api/v1/throttles/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20)
+	events := 0
+	for events < 2 && lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			var r report.Throttles
+			if err := json.Unmarshal([]byte(data), &r); err != nil {
+				t.Fatal(err)
+			}
+			events++
+		}
+	}
+	if events != 2 {
+		t.Errorf("%d events", events)
+	}
+	if err := c.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Errorf("the stream ends with %v", err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// Whatever arrives after the greeting, the coordinator serves others.
+func FuzzNative(f *testing.F) {
+	f.Add(lease.AppendRequest(lease.AppendRules(nil, rules(1)), lease.KindAcquire, lease.Request{ID: 1, Thumbnail: "thumbnail:t", Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:x"}}}))
+	f.Add(lease.AppendRelease(lease.AppendRequest(nil, lease.KindClaim, lease.Request{ID: 1, Thumbnail: "thumbnail:t"}), 1, lease.Faulty, "x"))
+	c := start(f, settings.Coordinator{})
+	f.Fuzz(func(t *testing.T, frames []byte) {
+		conn, _, err := greet(t, c.Addr(), fmt.Sprint("fuzz-", rand.IntN(3)), "")
+		if err != nil {
+			t.Skip(err) // another of that name came meanwhile
+		}
+		_, _ = conn.Write(frames)
+		_ = conn.Close()
+	})
+}

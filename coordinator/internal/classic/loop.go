@@ -1,0 +1,142 @@
+package classic
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop waits for all connections at once, by an epoll instance of its own. That
+// instance is itself waited for by Go's scheduler, so that no thread is blocked.
+type loop struct {
+	server *Server
+	file   *os.File
+	fd     int
+	raw    syscall.RawConn
+	events [128]unix.EpollEvent
+	ready  int
+	buffer [4096]byte
+
+	mu       sync.Mutex
+	sessions map[int32]*session // by descriptor
+	closed   bool
+}
+
+func newLoop(s *Server) (*loop, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err == nil {
+		err = unix.SetNonblock(fd, true) // for Go's scheduler to take it
+	}
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	l := &loop{server: s, file: os.NewFile(uintptr(fd), "epoll"), fd: fd, sessions: map[int32]*session{}}
+	l.raw, err = l.file.SyscallConn()
+	return l, err
+}
+
+// Run serves connections until Close.
+func (s *Server) Run() {
+	l := s.loop
+	for l.raw.Read(l.poll) == nil {
+		for _, event := range l.events[:l.ready] {
+			if c := l.session(event.Fd); c != nil {
+				l.serve(c, event.Events)
+			}
+		}
+	}
+	for _, c := range l.sessions {
+		c.leave()
+	}
+	clear(l.sessions)
+}
+
+func (l *loop) poll(fd uintptr) bool {
+	n, err := unix.EpollWait(int(fd), l.events[:], 0)
+	l.ready = max(n, 0)
+	return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+}
+
+func (l *loop) session(fd int32) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sessions[fd]
+}
+
+func (l *loop) serve(c *session, events uint32) {
+	if events&writable != 0 {
+		c.flush()
+		return
+	}
+	n, err := unix.Read(c.fd, l.buffer[:])
+	switch {
+	case n > 0:
+		c.read(l.buffer[:n])
+	case err == unix.EAGAIN || err == unix.EINTR: //nolint:errorlint // from the system call itself
+	default:
+		l.mu.Lock()
+		delete(l.sessions, int32(c.fd)) //nolint:gosec // a descriptor
+		l.mu.Unlock()
+		c.leave()
+	}
+}
+
+// Close ends Run, which ends all connections.
+func (s *Server) Close() {
+	s.loop.mu.Lock()
+	s.loop.closed = true
+	s.loop.mu.Unlock()
+	_ = s.loop.file.Close()
+}
+
+// Serve takes a connection over, with what was read of it already, and returns at
+// once; ended is called when the connection has ended.
+func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
+	fd, err := descriptor(conn)
+	early, _ := in.Peek(in.Buffered())
+	_ = conn.Close() // fd is another descriptor of the same connection
+	if err != nil || !s.loop.add(s.open(fd, ended), early) {
+		ended()
+	}
+}
+
+// descriptor gives one of our own, which Go's scheduler does not watch.
+func descriptor(conn net.Conn) (fd int, err error) {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return -1, errors.New("no socket")
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if controlErr := raw.Control(func(original uintptr) {
+		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
+	}); controlErr != nil {
+		return -1, controlErr
+	}
+	return fd, err
+}
+
+// add answers what came early, and then lets the loop go on.
+func (l *loop) add(c *session, early []byte) bool {
+	if len(early) > 0 {
+		c.read(early)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	event := unix.EpollEvent{Events: c.awaited(), Fd: int32(c.fd)} //nolint:gosec // a descriptor
+	if l.closed || unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, c.fd, &event) != nil {
+		c.client.Leave()
+		_ = unix.Close(c.fd)
+		return false
+	}
+	l.sessions[int32(c.fd)] = c //nolint:gosec // a descriptor
+	return true
+}
