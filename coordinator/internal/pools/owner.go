@@ -19,7 +19,7 @@ type Owner struct {
 	name     string
 	receiver Receiver // nil while its connection is lost
 	rules    []*rule
-	requests map[uint64]*Request
+	requests shrinking[uint64, *Request]
 }
 
 // Attach gives a connection to the owner of that name, which is made if it is
@@ -29,7 +29,7 @@ func (t *Table) Attach(name string, r Receiver) *Owner {
 	defer t.unlock()
 	o := t.owners[name]
 	if o == nil {
-		o = &Owner{table: t, name: name, requests: map[uint64]*Request{}}
+		o = &Owner{table: t, name: name, requests: newShrinking[uint64, *Request]()}
 		t.owners[name] = o
 	}
 	if o.receiver != nil {
@@ -52,7 +52,7 @@ func (o *Owner) Detach(r Receiver) {
 func (o *Owner) lose() {
 	o.receiver = nil
 	now := time.Now()
-	for _, r := range o.requests {
+	for _, r := range o.requests.entries {
 		if r.state == holding {
 			r.lost = now
 		} else {
@@ -67,13 +67,13 @@ func (o *Owner) bury() {
 	t := o.table
 	t.lock()
 	defer t.unlock()
-	for _, r := range o.requests {
+	for _, r := range o.requests.entries {
 		if !r.lost.IsZero() && time.Since(r.lost) >= lease.Grace {
 			t.counts.Vanished++
 			t.end(r, lease.Vanished, "")
 		}
 	}
-	if o.receiver == nil && len(o.requests) == 0 && t.owners[o.name] == o {
+	if o.receiver == nil && len(o.requests.entries) == 0 && t.owners[o.name] == o {
 		t.declare(o, nil)
 		delete(t.owners, o.name)
 	}
@@ -117,10 +117,10 @@ func (o *Owner) request(q lease.Request) *Request {
 		t.tell(&Request{owner: o, id: q.ID}, lease.Answer{Kind: lease.KindRefused, Pool: -1, Reason: why})
 		return nil
 	}
-	if len(o.requests) >= MaxRequests {
+	if len(o.requests.entries) >= MaxRequests {
 		return refuse(lease.Overload)
 	}
-	if o.requests[q.ID] != nil || !o.understands(q) {
+	if o.requests.entries[q.ID] != nil || !o.understands(q) {
 		return refuse(lease.Malformed)
 	}
 	t.arrived++
@@ -136,7 +136,7 @@ func (o *Owner) request(q lease.Request) *Request {
 	if q.Thumbnail != "" {
 		r.thumbnail = t.pool(q.Thumbnail)
 	}
-	o.requests[r.id] = r
+	o.requests.set(r.id, r)
 	return r
 }
 
@@ -210,7 +210,7 @@ func (o *Owner) Release(id uint64, out lease.Outcome, payload string) {
 	t := o.table
 	t.lock()
 	defer t.unlock()
-	if r := o.requests[id]; r != nil {
+	if r := o.requests.entries[id]; r != nil {
 		t.counts.Releases++
 		t.end(r, out, payload)
 	}
@@ -270,7 +270,7 @@ func (o *Owner) Claim(q lease.Request) {
 	t := o.table
 	t.lock()
 	defer t.unlock()
-	if r := o.requests[q.ID]; r != nil {
+	if r := o.requests.entries[q.ID]; r != nil {
 		r.lost = time.Time{}
 		return
 	}
@@ -289,4 +289,4 @@ func (o *Owner) Claim(q lease.Request) {
 	t.freeze(lease.Settling)
 }
 
-func (o *Owner) drop(r *Request) { delete(o.requests, r.id) }
+func (o *Owner) drop(r *Request) { o.requests.delete(r.id) }

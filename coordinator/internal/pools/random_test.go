@@ -57,13 +57,13 @@ func converse(t *rapid.T) {
 		c.Leave()
 	}
 	for _, o := range owners {
-		for _, r := range o.requests {
+		for _, r := range o.requests.entries {
 			r.lost = time.Now().Add(-lease.Grace)
 		}
 		o.bury()
 	}
 	counts, _, _ := table.Counts()
-	if len(table.pools) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
+	if len(table.pools.entries) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
 		len(table.owners) != 0 || len(table.rules) != 0 || len(table.overdue) != 0 {
 		t.Fatalf("left over: %+v", counts)
 	}
@@ -72,7 +72,7 @@ func converse(t *rapid.T) {
 // expireOne ends the oldest wait in line.
 func expireOne(table *Table) {
 	var oldest *Request
-	for r := range table.waiting {
+	for r := range table.waiting.entries {
 		if r.state == inLine && (oldest == nil || r.arrival < oldest.arrival) {
 			oldest = r
 		}
@@ -84,7 +84,7 @@ func expireOne(table *Table) {
 }
 
 func sortedIDs(o *Owner) (open []uint64) {
-	for id := range o.requests {
+	for id := range o.requests.entries {
 		open = append(open, id)
 	}
 	slices.Sort(open)
@@ -129,7 +129,7 @@ func checkTable(t *rapid.T, table *Table, clients []*Client) {
 	}
 	classic := map[*pool]bool{}
 	for _, o := range table.owners {
-		for _, r := range o.requests {
+		for _, r := range o.requests.entries {
 			count(r)
 		}
 	}
@@ -139,7 +139,7 @@ func checkTable(t *rapid.T, table *Table, clients []*Client) {
 			classic[r.slots[0].pool] = true
 		}
 	}
-	for _, p := range table.pools {
+	for _, p := range table.pools.entries {
 		// Locks of PoolCounter's clients, whose limits are their own, can be over ours.
 		over := p.rule != nil && p.held > p.rule.workers && !classic[p]
 		if places[p] == 0 && p.asking.Len() == 0 || over {
@@ -230,7 +230,7 @@ func (s *starvation) ask(keys ...string) {
 func (s *starvation) fill() {
 	for i, key := range []string{"a", "b", "c"} {
 		standing := 0
-		if p := s.table.pools[key]; p != nil {
+		if p := s.table.pools.entries[key]; p != nil {
 			for _, f := range p.line.active {
 				standing += len(f.standing)
 			}
@@ -249,7 +249,7 @@ func (s *starvation) release(lifetime int) {
 			continue
 		}
 		s.born[a.ID] = s.step
-		if r := s.owner.requests[a.ID]; len(r.slots) > 1 {
+		if r := s.owner.requests.entries[a.ID]; len(r.slots) > 1 {
 			s.several++
 		}
 	}
@@ -273,7 +273,7 @@ func (s *starvation) check(lifetime int) {
 			s.t.Fatalf("request %d is overdue for %d steps, with %d before it", r.id, s.step-since[0], since[1])
 		}
 	}
-	for r := range s.table.waiting {
+	for r := range s.table.waiting.entries {
 		if !r.protected {
 			continue
 		}

@@ -158,7 +158,7 @@ func (t *Table) begin(r *Request, s state) {
 	}
 	r.state = s
 	t.counts.Waiting++
-	t.waiting[r] = struct{}{}
+	t.waiting.set(r, struct{}{})
 }
 
 // stand puts a request into the line of one of its pools.
@@ -240,7 +240,7 @@ func (t *Table) stopAwaiting(r *Request) {
 
 func (t *Table) stopWaiting(r *Request) {
 	t.counts.Waiting--
-	delete(t.waiting, r)
+	t.waiting.delete(r)
 	if r.timer != nil {
 		r.timer.Stop()
 	}

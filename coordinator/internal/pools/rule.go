@@ -66,7 +66,7 @@ func (t *Table) agree(r *rule) {
 	if before.workers == r.workers && before.maxQueue == r.maxQueue && before.shadow == r.shadow {
 		return
 	}
-	for _, p := range t.pools {
+	for _, p := range t.pools.entries {
 		if p.rule == r {
 			t.unsettle(p)
 		}

@@ -71,10 +71,10 @@ type Observer interface {
 type Table struct {
 	mu       sync.Mutex
 	observer Observer
-	pools    map[string]*pool
+	pools    shrinking[string, *pool]
 	rules    map[string]*rule
 	owners   map[string]*Owner
-	waiting  map[*Request]struct{}
+	waiting  shrinking[*Request, struct{}]
 	overdue  []*Request // in the order in which they became so; the protected ones included
 	arrived  uint64
 
@@ -91,8 +91,8 @@ type Table struct {
 // New makes an empty table.
 func New(o Observer) *Table {
 	return &Table{
-		observer: o, pools: map[string]*pool{}, rules: map[string]*rule{}, owners: map[string]*Owner{},
-		waiting: map[*Request]struct{}{}, counts: newCounts(),
+		observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, owners: map[string]*Owner{},
+		waiting: newShrinking[*Request, struct{}](), counts: newCounts(),
 	}
 }
 
@@ -123,11 +123,11 @@ func (t *Table) tell(r *Request, a lease.Answer) {
 }
 
 func (t *Table) pool(key string) *pool {
-	p := t.pools[key]
+	p := t.pools.entries[key]
 	if p == nil {
 		p = t.fresh()
 		p.key, p.tally = key, t.counts.tally(poolcounter.ClassOf(key))
-		t.pools[key] = p
+		t.pools.set(key, p)
 		t.counts.Pools++
 	}
 	return p
@@ -170,8 +170,8 @@ func (t *Table) settle() {
 }
 
 func (t *Table) forget(p *pool) {
-	if p.places == 0 && p.asking.Len() == 0 && t.pools[p.key] == p {
-		delete(t.pools, p.key)
+	if p.places == 0 && p.asking.Len() == 0 && t.pools.entries[p.key] == p {
+		t.pools.delete(p.key)
 		t.counts.Pools--
 		if len(t.spare) < spares && !p.unsettled {
 			*p = pool{}

@@ -52,7 +52,7 @@ func (t *Table) View(most int) View {
 	defer t.mu.Unlock()
 	v := View{Rules: t.ruleViews(), Owners: t.ownerViews()}
 	oldest := t.oldest()
-	for _, p := range t.pools {
+	for _, p := range t.pools.entries {
 		v.Pools = append(v.Pools, p.view(oldest))
 	}
 	slices.SortFunc(v.Pools, func(a, b PoolView) int {
@@ -74,7 +74,7 @@ func (t *Table) oldest() map[*pool]time.Time {
 			oldest[p] = since
 		}
 	}
-	for r := range t.waiting {
+	for r := range t.waiting.entries {
 		if r.state == awaiting {
 			note(r.thumbnail, r.since)
 			continue
@@ -118,7 +118,7 @@ func (t *Table) ruleViews() (all []RuleView) {
 func (t *Table) ownerViews() (all []OwnerView) {
 	for _, o := range t.owners {
 		v := OwnerView{Name: o.name, Connected: o.receiver != nil}
-		for _, r := range o.requests {
+		for _, r := range o.requests.entries {
 			if r.state == holding {
 				v.Leases++
 			} else {

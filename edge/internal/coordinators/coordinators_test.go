@@ -1,0 +1,195 @@
+package coordinators
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	limit    = 4
+	patience = 20 * time.Second
+)
+
+func newEdge(t *testing.T, name string, addresses ...string) *Coordinators {
+	t.Helper()
+	cs := New(Config{
+		Servers: addresses, Name: name,
+		Rules:  func() []lease.Rule { return []lease.Rule{{Name: "lane", Workers: limit, MaxQueue: 1000}} },
+		Status: func(asked string) string { return fmt.Sprintf(`{"coordinator":%q}`, asked) },
+		Log:    slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	t.Cleanup(cs.Close)
+	return cs
+}
+
+func request(client string) lease.Request {
+	return lease.Request{Client: client, Wait: 20_000, Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "lane:x"}}}
+}
+
+// load is edges that acquire and release all the time.
+type load struct {
+	t       *testing.T
+	held    atomic.Int64
+	grants  atomic.Int64
+	most    atomic.Int64 // held at once since it was read last
+	refused atomic.Int64
+	stop    context.CancelFunc
+	group   sync.WaitGroup
+}
+
+func newLoad(t *testing.T, edges ...*Coordinators) *load {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &load{t: t, stop: cancel}
+	for i, e := range edges {
+		for n := range 6 {
+			l.group.Go(func() { l.run(ctx, e, fmt.Sprint(i, "-", n)) })
+		}
+	}
+	t.Cleanup(l.end)
+	return l
+}
+
+func (l *load) end() { l.stop(); l.group.Wait() }
+
+func (l *load) run(ctx context.Context, e *Coordinators, client string) {
+	for ctx.Err() == nil {
+		held, answer, err := e.Acquire(ctx, request(client))
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			l.t.Errorf("no coordinator was found in time: %v", err)
+			return
+		case held == nil:
+			l.refused.Add(1)
+			l.t.Errorf("%+v", answer)
+		}
+		if held == nil {
+			continue
+		}
+		now := l.held.Add(1)
+		for most := l.most.Load(); now > most && !l.most.CompareAndSwap(most, now); most = l.most.Load() {
+		}
+		l.grants.Add(1)
+		time.Sleep(time.Duration(5+rand.IntN(40)) * time.Millisecond)
+		l.held.Add(-1)
+		held.Release(lease.Stored, "")
+	}
+}
+
+// goesOn waits for so many more grants.
+func (l *load) goesOn(n int64) {
+	l.t.Helper()
+	want := l.grants.Load() + n
+	for deadline := time.Now().Add(patience); l.grants.Load() < want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("only %d of %d more grants", l.grants.Load()-want+n, n)
+		}
+	}
+}
+
+// Killed, restarted, stopped and continued under load: no edge is ever without a
+// coordinator, and no pool has more leases than its limit, but for the time that
+// PROTOCOL.md names, in which it has at most twice as many.
+func TestCoordinatorsThatFail(t *testing.T) {
+	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)
+	var edges []*Coordinators
+	for i := range 3 {
+		edges = append(edges, newEdge(t, fmt.Sprint("edge-", i), first.Address, second.Address))
+	}
+	l := newLoad(t, edges...)
+	for _, event := range []struct {
+		name string
+		do   func()
+	}{
+		{"nothing", func() {}},
+		{"the first is killed", first.Kill},
+		{"the first is back", first.Start},
+		{"the first is stopped", first.Stop},
+		{"the first goes on", first.Continue},
+		{"the first restarts", func() { first.Kill(); first.Start() }},
+	} {
+		event.do()
+		l.goesOn(40)
+		time.Sleep(1500 * time.Millisecond) // every edge has noticed
+		during := l.most.Swap(0)
+		l.goesOn(100)
+		after := l.most.Swap(0)
+		t.Logf("%s: at most %d leases in the window, %d after it", event.name, during, after)
+		if during > 2*limit || after > limit {
+			t.Errorf("%s: %d leases in the window, %d after it", event.name, during, after)
+		}
+	}
+	for _, e := range edges {
+		if address, state := e.First(t.Context()); address != first.Address || state != Native {
+			t.Errorf("%s is asked, %d", address, state)
+		}
+	}
+}
+
+// An edge that stops for a while loses its leases; when it goes on, it does not
+// disturb anybody.
+func TestALeaseMoves(t *testing.T) {
+	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)
+	a, b := newEdge(t, "a", first.Address, second.Address), newEdge(t, "b", first.Address, second.Address)
+	var held []*Lease
+	for range limit {
+		h, _, err := a.Acquire(t.Context(), request("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, h)
+	}
+	granted := make(chan *Lease, 1)
+	go func() {
+		h, _, err := b.Acquire(t.Context(), request("y"))
+		if err != nil {
+			t.Error(err)
+		}
+		granted <- h
+	}()
+	time.Sleep(100 * time.Millisecond)
+	first.Kill()
+	select {
+	case <-granted:
+		t.Error("granted while the limit was held, at another coordinator")
+	case <-time.After(2 * lease.Grace):
+	}
+	held[0].Release(lease.Stored, "")
+	h := <-granted
+	held[0].Release(lease.Stored, "") // once more changes nothing
+	h.Release(lease.Stored, "")
+	for _, h := range held[1:] {
+		h.Release(lease.Stored, "")
+	}
+}
+
+// The original daemon is found out, and left to who speaks its protocol; when
+// nobody listens the caller hears it in less than a second.
+func TestWhoAnswers(t *testing.T) {
+	original := servers.Poolcounterd(t)
+	e := newEdge(t, "a", servers.FreeAddress(t), original)
+	if address, state := e.First(t.Context()); address != original || state != Classic {
+		t.Errorf("%s %d", address, state)
+	}
+	if _, _, err := e.Acquire(t.Context(), request("x")); err == nil {
+		t.Error("a lease of a daemon that has none")
+	}
+	alone := newEdge(t, "b", servers.FreeAddress(t))
+	if _, state := alone.First(t.Context()); state != Down {
+		t.Errorf("nobody listens, and the state is %d", state)
+	}
+}
