@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/classic"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/native"
@@ -125,3 +126,9 @@ func (c *Coordinator) Stop(ctx context.Context) error {
 	c.group.Wait()
 	return err
 }
+
+// Throttles is the report that API serves.
+type Throttles = report.Throttles
+
+// Busy is a client or an original of the report.
+type Busy = activity.Busy

@@ -54,6 +54,9 @@ func appendString(out []byte, s string) []byte {
 // AppendBeat appends a beat.
 func AppendBeat(out []byte) []byte { return appendText(out, KindBeat, "") }
 
+// AppendMoved appends the news that the client asks here from now on.
+func AppendMoved(out []byte) []byte { return appendText(out, KindMoved, "") }
+
 // AppendStatus appends a status: JSON of at most MaxFrame - 8 bytes.
 func AppendStatus(out []byte, json string) []byte { return appendText(out, KindStatus, json) }
 

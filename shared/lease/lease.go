@@ -53,17 +53,17 @@ const (
 // Times that both sides keep.
 const (
 	// Beat is how often a client says that it lives; the coordinator answers each.
-	Beat = 250 * time.Millisecond
-	// Silence after which a client takes its coordinator for gone: with the time to
-	// ask another it stays below a second.
-	Silence = 750 * time.Millisecond
+	Beat = 200 * time.Millisecond
+	// Silence after which a client takes its coordinator for gone: together with
+	// Settling, after which the next one grants, it stays below a second.
+	Silence = 600 * time.Millisecond
 	// Patience is the silence after which a coordinator takes a client for gone.
 	Patience = 2 * time.Second
 	// Grace is how long the leases of a lost connection wait to be claimed.
 	Grace = 2 * time.Second
-	// Settling is how long a coordinator to which unknown leases are brought grants
-	// nothing, so that all edges can bring theirs before it does.
-	Settling = 500 * time.Millisecond
+	// Settling is how long a coordinator to which a client moved grants nothing, so
+	// that all edges can bring their leases before it does.
+	Settling = 350 * time.Millisecond
 )
 
 // Kind is the kind of a frame.
@@ -74,6 +74,7 @@ const (
 	KindRules   Kind = 'R' // the limits of its pools
 	KindAcquire Kind = 'A' // asks for a lease
 	KindClaim   Kind = 'H' // claims a lease that it held over an earlier connection, or at another coordinator
+	KindMoved   Kind = 'M' // asks here from now on, after another connection or coordinator
 	KindRelease Kind = 'L' // ends a lease, or the wait for one
 	KindBeat    Kind = 'B' // both sides: I live
 	KindStatus  Kind = 'S' // what the client wants operators to see, as JSON

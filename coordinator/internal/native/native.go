@@ -149,6 +149,8 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 	case lease.KindBeat:
 		c.out.Add(lease.AppendBeat)
 		c.Flush()
+	case lease.KindMoved:
+		c.server.table.Settle()
 	case lease.KindRules:
 		rules, err := lease.ParseRules(body)
 		if err != nil {

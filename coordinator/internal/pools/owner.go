@@ -263,9 +263,7 @@ func (t *Table) finish(p *pool, out lease.Outcome, payload string) {
 }
 
 // Claim holds a lease that the owner had over an earlier connection or at another
-// coordinator, whatever the limits say: its render is under way. A claim of what
-// this table did not know makes it wait with new grants, so that other owners can
-// bring theirs.
+// coordinator, whatever the limits say: its render is under way.
 func (o *Owner) Claim(q lease.Request) {
 	t := o.table
 	t.lock()
@@ -286,7 +284,6 @@ func (o *Owner) Claim(q lease.Request) {
 	t.take(r)
 	t.hold(r)
 	t.counts.Claimed++
-	t.freeze(lease.Settling)
 }
 
 func (o *Owner) drop(r *Request) { o.requests.delete(r.id) }

@@ -277,15 +277,18 @@ func (t *Table) unprotect(r *Request) {
 }
 
 // rarely: a client that comes and goes must not stop everybody for long.
-const rarely = 10 * time.Second
+const rarely = 2 * time.Second
 
-// freeze grants nothing to Owners for a while, at most once in a time.
-func (t *Table) freeze(d time.Duration) {
+// Settle grants nothing to Owners for lease.Settling: one of them has moved here,
+// and the others, who will, are to claim what they hold before that.
+func (t *Table) Settle() {
+	t.lock()
+	defer t.unlock()
 	if t.frozen || time.Since(t.frozenSince) < rarely {
 		return
 	}
 	t.frozen, t.frozenSince = true, time.Now()
-	time.AfterFunc(d, func() {
+	time.AfterFunc(lease.Settling, func() {
 		t.lock()
 		defer t.unlock()
 		t.frozen = false

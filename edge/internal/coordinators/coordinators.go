@@ -23,7 +23,7 @@ import (
 )
 
 // failover is how long a request waits for any coordinator to answer.
-const failover = lease.Silence + 150*time.Millisecond
+const failover = lease.Silence + 300*time.Millisecond
 
 // mostEnded bounds the leases that one coordinator has yet to hear the end of.
 const mostEnded = 10_000
@@ -216,9 +216,13 @@ func (cs *Coordinators) settle() {
 	if first == nil || first.conn == cs.asked {
 		return
 	}
+	moved := cs.asked != nil
 	cs.asked = first.conn
 	if first.conn == nil {
 		return // PoolCounter's protocol knows no claims
+	}
+	if moved {
+		first.conn.send(lease.AppendMoved)
 	}
 	for _, held := range cs.leases {
 		if !held.knows(first) {

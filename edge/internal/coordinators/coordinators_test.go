@@ -140,8 +140,7 @@ func TestCoordinatorsThatFail(t *testing.T) {
 	}
 }
 
-// An edge that stops for a while loses its leases; when it goes on, it does not
-// disturb anybody.
+// Leases count at the next coordinator too, until they end there.
 func TestALeaseMoves(t *testing.T) {
 	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)
 	a, b := newEdge(t, "a", first.Address, second.Address), newEdge(t, "b", first.Address, second.Address)
@@ -165,7 +164,7 @@ func TestALeaseMoves(t *testing.T) {
 	first.Kill()
 	select {
 	case <-granted:
-		t.Error("granted while the limit was held, at another coordinator")
+		t.Fatal("granted while the limit was held, at another coordinator")
 	case <-time.After(2 * lease.Grace):
 	}
 	held[0].Release(lease.Stored, "")

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+)
+
+const askTimeout = 10 * time.Second
+
+// admin is the operators' listener that a command asks.
+type admin struct{ base string }
+
+func (a *admin) flag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.base, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
+}
+
+// ask asks, and gives the body of a good answer, which the caller closes.
+func (a *admin) ask(ctx context.Context, method, path string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.base, "/")+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("--admin: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w (--admin names the operators' listener of a coordinator, an edge or serve)", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	if response.StatusCode == http.StatusNotFound && strings.HasPrefix(string(text), "404 page") {
+		return nil, fmt.Errorf("%s does not know %s: another role listens there", a.base, path)
+	}
+	return nil, errors.New(strings.TrimSpace(string(text)))
+}
+
+func statusCommand() *cobra.Command {
+	var from admin
+	var watch, asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what is throttled, and why", Args: cobra.NoArgs,
+		Long: "Show the pools of a coordinator with who holds and who waits, refusals, the busiest\n" +
+			"clients and originals of the last minutes, the edges, and what fails.",
+		Example: "  thumbmill status\n  thumbmill status --watch --admin http://coordinator1:8889\n  thumbmill status --json | jq .classes",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			if watch {
+				return from.watch(ctx, cmd.OutOrStdout(), asJSON)
+			}
+			return from.status(ctx, cmd.OutOrStdout(), asJSON)
+		},
+	}
+	from.flag(cmd)
+	cmd.Flags().BoolVar(&watch, "watch", false, "again every second, until Ctrl-C")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of /api/v1/throttles, one line a report")
+	return cmd
+}
+
+func (a *admin) status(ctx context.Context, out io.Writer, asJSON bool) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	body, err := a.ask(ctx, http.MethodGet, "/api/v1/throttles")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	return show(out, text, asJSON)
+}
+
+// watch shows each report of the stream.
+func (a *admin) watch(ctx context.Context, out io.Writer, asJSON bool) error {
+	body, err := a.ask(ctx, http.MethodGet, "/api/v1/throttles/stream")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	lines := bufio.NewReader(body)
+	for {
+		line, err := lines.ReadString('\n')
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the stream ended: %w", err)
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok {
+			continue
+		}
+		if !asJSON {
+			_, _ = fmt.Fprint(out, "\x1b[H\x1b[2J") // clear the screen
+		}
+		if err := show(out, []byte(data), asJSON); err != nil {
+			return err
+		}
+	}
+}
+
+func show(out io.Writer, text []byte, asJSON bool) error {
+	if asJSON {
+		_, err := fmt.Fprintf(out, "%s\n", strings.TrimSpace(string(text)))
+		return err
+	}
+	var t coordinator.Throttles
+	if err := json.Unmarshal(text, &t); err != nil {
+		return fmt.Errorf("the answer is no report: %w", err)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table{w}.report(t)
+	return w.Flush()
+}
+
+// table writes sections of columns.
+type table struct{ out io.Writer }
+
+func (w table) row(cells ...any) {
+	for i, cell := range cells {
+		if i > 0 {
+			_, _ = fmt.Fprint(w.out, "\t")
+		}
+		_, _ = fmt.Fprint(w.out, clean(fmt.Sprint(cell)))
+	}
+	_, _ = fmt.Fprintln(w.out)
+}
+
+// clean keeps what strangers named from steering the terminal.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+func (w table) report(t coordinator.Throttles) {
+	w.row("CLASS", "HELD", "WAITING", "FULL", "TIMED OUT", "NEAR LIMIT", "SHADOWED", fmt.Sprintf("(totals since %s)", t.Started.Local().Format(time.DateTime)))
+	for _, class := range slices.Sorted(maps.Keys(t.Classes)) {
+		c := t.Classes[class]
+		w.row(class, c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed)
+	}
+	w.pools(t)
+	for _, r := range t.Rules {
+		for _, edge := range slices.Sorted(maps.Keys(r.Differing)) {
+			d := r.Differing[edge]
+			w.row(fmt.Sprintf("! %s has %d workers, %d max_queue for %s; the lowest holds: %d, %d", edge, d.Workers, d.MaxQueue, r.Name, r.Workers, r.MaxQueue))
+		}
+	}
+	w.busiest("BUSIEST CLIENTS", t.Busiest.Clients)
+	w.busiest("REFUSED CLIENTS", t.Busiest.RefusedClients)
+	w.busiest("BUSIEST ORIGINALS", t.Busiest.Originals)
+	w.busiest("REFUSED ORIGINALS", t.Busiest.RefusedOriginals)
+	w.edges(t)
+	if len(t.Failing) > 0 {
+		w.row()
+		w.row("FAILING ORIGINAL", "FAILURES", "FAULT", "WHY")
+		for _, f := range t.Failing {
+			w.row(f.Original, f.Failures, f.Fault, f.Message)
+		}
+	}
+}
+
+const shownPools = 20
+
+func (w table) pools(t coordinator.Throttles) {
+	if len(t.Pools) == 0 {
+		w.row()
+		w.row("Nobody holds or waits.")
+		return
+	}
+	w.row()
+	w.row("POOL", "HELD", "WAITING", "LIMIT", "QUEUE", "OLDEST WAIT")
+	for _, p := range t.Pools[:min(len(t.Pools), shownPools)] {
+		name := p.Key
+		if unescaped, err := url.QueryUnescape(p.Key); err == nil {
+			name = unescaped
+		}
+		if p.Shadow {
+			name += " (shadow)"
+		}
+		w.row(name, p.Holders, p.Waiters, p.Limit, p.MaxQueue, time.Duration(p.OldestWait)*time.Millisecond)
+	}
+	if more := len(t.Pools) - shownPools + t.Omitted; more > 0 {
+		w.row(fmt.Sprintf("and %d more", more))
+	}
+}
+
+func (w table) busiest(title string, all []coordinator.Busy) {
+	if len(all) == 0 {
+		return
+	}
+	w.row()
+	w.row(title, "(of the last minutes)")
+	for _, b := range all[:min(len(all), 5)] {
+		name, err := url.QueryUnescape(b.Name)
+		if err != nil {
+			name = b.Name
+		}
+		w.row(name, b.Count)
+	}
+}
+
+func (w table) edges(t coordinator.Throttles) {
+	w.row()
+	w.row("EDGE", "CONNECTED", "LEASES", "WAITING", "ASKS", "BREAKERS NOT CLOSED")
+	for _, e := range t.Edges {
+		asks, open := "", []string{}
+		if e.Status != nil {
+			asks = e.Status.Asked
+			for _, name := range slices.Sorted(maps.Keys(e.Status.Breakers)) {
+				if state := e.Status.Breakers[name]; state != "closed" {
+					open = append(open, name+" "+state)
+				}
+			}
+		}
+		w.row(e.Name, e.Connected, e.Leases, e.Waiting, asks, strings.Join(open, ", "))
+	}
+}
