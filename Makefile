@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev
 TEST_PACKAGES  := memcached poolcounter python3-swift
 
-.PHONY: help run build test lint fuzz bench-worker bench-hop soak deps build-deps clean
+.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop soak deps build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,7 @@ test: deps ## install what is missing, run every test in its short form
 	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
 	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
 	go test -race -timeout 9m ./...
+	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
@@ -36,8 +37,13 @@ fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter
 	go test -run '^$$' -fuzz FuzzConversation -fuzztime 30s ./coordinator/internal/classic
+	go test -run '^$$' -fuzz FuzzFrames -fuzztime 30s ./shared/lease
+	go test -run '^$$' -fuzz FuzzNative -fuzztime 30s ./coordinator
 	go test -run '^$$' -fuzz FuzzInspect -fuzztime 30s ./renderer/internal/guard
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime 30s ./shared/settings
+
+bench-coordinator: deps ## the coordinator beside the original poolcounterd, each on one core
+	go test -run '^$$' -bench AgainstPoolcounterd -benchtime 1x ./coordinator
 
 bench-worker: build-deps ## processor time through a worker beside the library's own
 	go test -run '^$$' -bench AgainstLibrary -benchtime 1x ./renderer/internal/worker
