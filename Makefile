@@ -13,7 +13,7 @@ TEST_PACKAGES  := memcached poolcounter python3-swift
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop soak deps build-deps clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## install what is missing, build, start the whole cluster, print URLs to click
 	bin/thumbmill serve --samples --originals data/originals --thumbnails data/thumbnails

@@ -249,7 +249,7 @@ func (e *epoll) write(fd int, text []byte) {
 func (e *epoll) serve(d time.Duration, heard func(fd int, text []byte)) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		n, err := unix.EpollWait(e.fd, e.events, 100)
-		if err != nil && err != unix.EINTR { //nolint:errorlint // from the system call itself
+		if err != nil && err != unix.EINTR {
 			e.b.Fatal(err)
 		}
 		for _, event := range e.events[:max(n, 0)] {

@@ -78,7 +78,7 @@ func (l *loop) serve(c *session, events uint32) {
 	switch {
 	case n > 0:
 		c.read(l.buffer[:n])
-	case err == unix.EAGAIN || err == unix.EINTR: //nolint:errorlint // from the system call itself
+	case err == unix.EAGAIN || err == unix.EINTR:
 	default:
 		l.mu.Lock()
 		delete(l.sessions, int32(c.fd)) //nolint:gosec // a descriptor

@@ -49,7 +49,7 @@ func (o *outbox) flush() {
 	n, err := unix.Write(o.fd, o.waiting)
 	o.waiting = o.waiting[:copy(o.waiting, o.waiting[max(n, 0):])]
 	switch {
-	case err != nil && err != unix.EAGAIN && err != unix.EINTR: //nolint:errorlint // from the system call itself
+	case err != nil && err != unix.EAGAIN && err != unix.EINTR:
 		o.waiting = nil
 		o.fail()
 	case len(o.waiting) == 0 && o.stuck != nil:

@@ -124,11 +124,10 @@ func (g *Gate) ended() {
 func greets(in *bufio.Reader) bool {
 	const greeting = lease.Greeting + " "
 	for n := 1; ; n = min(in.Buffered()+1, len(greeting)) {
-		begin, err := in.Peek(n)
-		if err != nil {
+		if _, err := in.Peek(n); err != nil {
 			return false
 		}
-		begin, _ = in.Peek(min(in.Buffered(), len(greeting)))
+		begin, _ := in.Peek(min(in.Buffered(), len(greeting)))
 		if !strings.HasPrefix(greeting, string(begin)) || len(begin) == len(greeting) {
 			return string(begin) == greeting
 		}

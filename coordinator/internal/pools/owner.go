@@ -126,7 +126,7 @@ func (o *Owner) request(q lease.Request) *Request {
 	t.arrived++
 	r := &Request{
 		owner: o, id: q.ID, arrival: t.arrived, flow: q.Client, cost: uint64(max(q.Cost, 1)), at: -1, stood: -1,
-		wait: time.Duration(min(q.Wait, maxWait)) * time.Millisecond, //nolint:gosec // bounded
+		wait: time.Duration(min(q.Wait, maxWait)) * time.Millisecond,
 	}
 	r.slots = r.few[:0]
 	for _, want := range q.Pools {

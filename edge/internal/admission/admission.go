@@ -200,7 +200,7 @@ func (a *Admitter) request(r Request, needs []need) lease.Request {
 		cost = max(r.Places, 1)
 	}
 	q := lease.Request{
-		Client: r.Client, Cost: uint32(cost), //nolint:gosec // bounded by the pool's workers
+		Client: r.Client, Cost: uint32(cost),
 		Thumbnail: poolcounter.Key(poolcounter.ClassThumbnail, r.Thumbnail.String()),
 	}
 	for _, n := range needs {

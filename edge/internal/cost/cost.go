@@ -28,7 +28,7 @@ type class struct {
 }
 
 func classOf(of thumbnail.Type, bytes int64) class {
-	return class{of, bits.Len64(uint64(max(bytes, 0))) / 2} //nolint:gosec // not negative
+	return class{of, bits.Len64(uint64(max(bytes, 0))) / 2}
 }
 
 // Note takes the time of one render of an original of so many bytes.

@@ -1,0 +1,197 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// throttles is what operators see.
+func (c *Cluster) throttles() (report coordinator.Throttles) {
+	c.t.Helper()
+	w := httptest.NewRecorder()
+	c.Coordinators[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles", nil))
+	c.must(json.Unmarshal(w.Body.Bytes(), &report))
+	return report
+}
+
+// lane is the size of the standard lane's pool.
+func (c *Cluster) lane() float64 {
+	for _, r := range c.throttles().Rules {
+		if r.Name == "lane:standard" {
+			return float64(r.Workers)
+		}
+	}
+	return 0
+}
+
+// decisions are those of a throttle at the first edge.
+func (c *Cluster) decisions(throttle, decision string) float64 {
+	return c.Edges[0].Metric(c.t, "thumbmill_throttle_decisions_total", "throttle", throttle, "decision", decision)
+}
+
+// Four requests of a client that are stuck behind one hot original leave its other
+// originals alone.
+func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Renderers: 2, Settings: func(s *settings.Settings) { s.Throttle.PerOriginal.Workers = 1 }})
+	landscape(c, "hot.jpg")
+	landscape(c, "cold.jpg")
+	release := c.Hooks.Hold()
+	var waiting []<-chan Answer
+	for width := range 5 {
+		waiting = append(waiting, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/hot.jpg", 100+width), alice))
+	}
+	Eventually(t, "one renders, and four wait", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 4 })
+	cold := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/cold.jpg", alice)
+	Eventually(t, "the other original renders", func() bool { return c.Hooks.Held() == 2 })
+	release()
+	(<-cold).Wants(t, 200)
+	for _, w := range waiting {
+		(<-w).Wants(t, 200)
+	}
+}
+
+// A flood of one client does not keep another's single request waiting behind it.
+func TestAFloodWaitsForItself(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Throttle.PerIP.Workers = 50; s.Throttle.PerIP.Timeout = 20 * time.Second; s.Throttle.QueueWait = 20 * time.Second }})
+	for n := range 20 {
+		landscape(c, fmt.Sprintf("%d.jpg", n))
+	}
+	landscape(c, "modest.jpg")
+	release := c.Hooks.Hold()
+	order := make(chan string, 21)
+	ask := func(path, client string) {
+		go func() { c.Get(t.Context(), c.Edges[0], path, client).Wants(t, 200); order <- client }()
+	}
+	for n := range 20 {
+		ask(fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice)
+	}
+	lane := c.lane()
+	Eventually(t, "the lane is full", func() bool { return c.Held(poolcounter.ClassLane) == lane && c.Waiting(poolcounter.ClassLane) == 20-lane })
+	ask("/unsafe/100x/modest.jpg", bob)
+	Eventually(t, "bob waits", func() bool { return c.Waiting(poolcounter.ClassLane) == 21-lane })
+	release()
+	before := 0
+	for client := range order {
+		if client == bob {
+			break
+		}
+		before++
+	}
+	if before > int(lane)+2 { // those that were admitted before, one more, and one that overtook on its way back
+		t.Errorf("bob was served after %d of the flood", before)
+	}
+	for n := before + 1; n < 21; n++ {
+		<-order
+	}
+}
+
+// Networks that are exempt are counted, not limited; a throttle in shadow mode
+// tells what it would have done.
+func TestExemptionsAndShadowMode(t *testing.T) {
+	t.Parallel()
+	one := settings.Pool{Workers: 1, MaxQueue: 1, Timeout: time.Second}
+	shadow := one
+	shadow.Shadow = true
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Throttle.PerIP, s.Throttle.PerOriginal = one, shadow
+		s.Throttle.Exempt = []string{"203.0.113.0/24"}
+	}})
+	landscape(c, "a.jpg")
+	release := c.Hooks.Hold()
+	var all []<-chan Answer
+	for width := range 2 {
+		all = append(all, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/a.jpg", 100+width), "203.0.113.7"))
+	}
+	Eventually(t, "both are admitted", func() bool { return c.Edges[0].Metric(t, "thumbmill_leases") == 2 })
+	if exempt, shadowed := c.decisions("per-ip", "exempt"), c.decisions("per-original", "shadow"); exempt != 2 || shadowed != 1 {
+		t.Errorf("%v exempt, %v shadowed", exempt, shadowed)
+	}
+	if class := c.throttles().Classes[poolcounter.ClassOriginal]; class.Shadowed != 1 || class.Holders != 2 {
+		t.Errorf("%+v", class)
+	}
+	release()
+	for _, w := range all {
+		(<-w).Wants(t, 200)
+	}
+}
+
+// A lane's pool follows the renderers that live.
+func TestTheLaneFollowsTheFleet(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	Eventually(t, "one slot makes a lane of two", func() bool { return c.lane() == 2 })
+	more := c.AddRenderer()
+	Eventually(t, "two make three", func() bool { return c.lane() == 3 })
+	if err := more.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	Eventually(t, "and one two again", func() bool { return c.lane() == 2 })
+}
+
+// An original that took long takes more places of its type's pool the next time.
+func TestExpensiveByMeasuredCost(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Throttle.Expensive = settings.ExpensivePool{Workers: 8, MaxQueue: 20, Timeout: 5 * time.Second, Types: []string{"jpeg"}, Place: time.Millisecond}
+	}})
+	landscape(c, "a.jpg")
+	held := func(path string) float64 {
+		release := c.Hooks.Hold()
+		answer := c.Go(t.Context(), c.Edges[0], path, alice)
+		Eventually(t, "it is under way", func() bool { return c.Hooks.Held() == 1 })
+		places := c.Held(poolcounter.ClassExpensive)
+		release()
+		(<-answer).Wants(t, 200)
+		return places
+	}
+	if places := held("/unsafe/100x/a.jpg"); places != 1 {
+		t.Errorf("nothing is known of it, and it takes %v places", places)
+	}
+	if places := held("/unsafe/101x/a.jpg"); places <= 1 || places > 4 {
+		t.Errorf("it took more than a millisecond, and takes %v places of 8", places)
+	}
+}
+
+// What an edge learns of a damaged original, another does not try again: it is told
+// with the end of the lease that it waits for. Operators see it and can clear it.
+func TestAFaultIsSharedAndSeen(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Edges: 2})
+	c.Original("bad.jpg", []byte("\xff\xd8\xff\xe0\x00\x10JFIF"), nil)
+	release := c.Hooks.Hold()
+	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/bad.jpg", alice)
+	Eventually(t, "the first is under way", func() bool { return c.Hooks.Held() == 1 })
+	second := c.Go(t.Context(), c.Edges[1], "/unsafe/100x/bad.jpg", bob)
+	Eventually(t, "the second waits for it", func() bool { return c.Waiting(poolcounter.ClassThumbnail) == 1 })
+	release()
+	one, other := <-first, <-second
+	one.Wants(t, 422)
+	other.Wants(t, 422)
+	if string(one.Body) != string(other.Body) {
+		t.Errorf("%q and %q", one.Body, other.Body)
+	}
+	Eventually(t, "operators see it at the coordinator", func() bool {
+		failing := c.throttles().Failing
+		return len(failing) == 1 && failing[0].Original == "bad.jpg" && failing[0].Failures == 1
+	})
+	w := httptest.NewRecorder()
+	c.Edges[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodDelete, "/api/v1/failing?original=bad.jpg", nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	c.Edges[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodDelete, "/api/v1/failing?original=bad.jpg", nil))
+	if w.Code != http.StatusNotFound {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
