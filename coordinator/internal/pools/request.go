@@ -246,9 +246,8 @@ func (t *Table) stopWaiting(r *Request) {
 	}
 }
 
-// leaveLines takes a request out of its line and its pools' queues; the pools may
-// be forgotten then.
-func (t *Table) leaveLines(r *Request) {
+// stepOut ends a wait in line; the places stay.
+func (t *Table) stepOut(r *Request) {
 	t.stopWaiting(r)
 	t.leaveLine(r)
 	t.unprotect(r)
@@ -256,6 +255,12 @@ func (t *Table) leaveLines(r *Request) {
 		r.slots[0].pool.forAnyone.Remove(r.asks)
 		r.asks = nil
 	}
+}
+
+// leaveLines takes a request out of its line and its pools' queues; the pools may
+// be forgotten then.
+func (t *Table) leaveLines(r *Request) {
+	t.stepOut(r)
 	t.giveBack(r)
 	for i := range r.slots {
 		r.slots[i].pool = nil
@@ -283,13 +288,7 @@ func (t *Table) drop(r *Request) {
 // grant ends a wait in line with success.
 func (t *Table) grant(r *Request) {
 	t.measure(r)
-	t.stopWaiting(r)
-	t.leaveLine(r)
-	t.unprotect(r)
-	if r.client != nil && r.asks != nil {
-		r.slots[0].pool.forAnyone.Remove(r.asks)
-		r.asks = nil
-	}
+	t.stepOut(r)
 	t.hold(r)
 	t.tell(r, lease.Answer{Kind: lease.KindGranted, Pool: r.stood, Shadow: r.shadow})
 }
