@@ -86,6 +86,7 @@ func (m tableMetrics) Collect(out chan<- prometheus.Metric) {
 		out <- shadow.with(float64(class.Shadowed), label)
 	}
 	out <- gauge("thumbmill_coordinator_clients", "Connections of clients now.").with(float64(m.gate.Connections()))
+	out <- gauge("thumbmill_coordinator_differing_rules", "Rules that edges have different limits for; the lowest hold.").with(float64(counts.Differing))
 	out <- counter("thumbmill_coordinator_claims_total", "Leases that edges brought from a lost connection or another coordinator.").with(float64(counts.Claimed))
 	out <- counter("thumbmill_coordinator_vanished_total", "Leases of lost connections that nobody claimed in time.").with(float64(counts.Vanished))
 }

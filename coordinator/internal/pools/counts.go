@@ -21,6 +21,7 @@ type Counts struct {
 	Pools            int64 // hashtable_entries: pools now
 	Claimed          int64 // leases that edges brought from an earlier connection or another coordinator
 	Vanished         int64 // leases that nobody claimed in time
+	Differing        int64 // rules that edges have different limits for, now
 
 	tallies map[poolcounter.Class]*tally
 }
@@ -76,6 +77,11 @@ func (t *Table) Counts() (Counts, map[poolcounter.Class]Class, Times) {
 		}
 	}
 	counts := t.counts
+	for _, r := range t.rules {
+		if r.differs {
+			counts.Differing++
+		}
+	}
 	counts.tallies = nil
 	return counts, classes, t.times
 }
