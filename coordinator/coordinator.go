@@ -52,7 +52,7 @@ func New(c Config) (*Coordinator, error) {
 	observer := newObserver()
 	table := pools.New(observer)
 	edges := native.New(table, observer.activity, string(c.Settings.Secret), c.Log)
-	co := &Coordinator{report: report.New(table, observer.activity, edges)}
+	co := &Coordinator{report: report.New(table, observer.activity)}
 	var err error
 	if co.classic, err = classic.New(table, observer.activity, func() int64 { return co.gate.Refused() }); err != nil {
 		return nil, err

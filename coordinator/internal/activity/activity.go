@@ -1,8 +1,10 @@
-// Package activity knows the busiest clients and originals of the last minutes,
-// in a bounded sketch: HeavyKeeper, whose counts fade.
+// Package activity knows the busiest clients and originals of this minute and the
+// last, in bounded sketches (HeavyKeeper).
 package activity
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,18 +15,17 @@ import (
 )
 
 const (
-	kept  = 50  // of each
-	decay = 0.9 // as the library advises
-	// A tenth of all counts fades every so often: half of them in two minutes.
-	fadeEvery = 18 * time.Second
-	fadeBy    = 0.1
+	kept   = 50  // of each list
+	decay  = 0.9 // of the sketch, as its library advises
+	window = time.Minute
 )
 
-// Activity counts requests and refusals by client and by original.
+// Activity counts requests and refusals by client and by original, in this minute
+// and in the last one.
 type Activity struct {
-	mu     sync.Mutex
-	faded  time.Time
-	counts map[list]*topk.HeavyKeeper
+	mu    sync.Mutex
+	began time.Time // this minute
+	lists map[list]*[2]*topk.HeavyKeeper
 }
 
 // list is one of the lists that are kept.
@@ -35,10 +36,11 @@ type list struct {
 
 // New makes an activity without any.
 func New() *Activity {
-	a := &Activity{faded: time.Now(), counts: map[list]*topk.HeavyKeeper{}}
+	a := &Activity{began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
 	for _, class := range []poolcounter.Class{poolcounter.ClassIP, poolcounter.ClassOriginal} {
-		a.counts[list{class, false}] = topk.New(kept, decay)
-		a.counts[list{class, true}] = topk.New(kept, decay)
+		for _, refused := range []bool{false, true} {
+			a.lists[list{class, refused}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
+		}
 	}
 	return a
 }
@@ -50,42 +52,53 @@ func (a *Activity) Asked(key string) { a.add(key, false) }
 func (a *Activity) Refused(key string) { a.add(key, true) }
 
 func (a *Activity) add(key string, refused bool) {
-	counts := a.counts[list{poolcounter.ClassOf(key), refused}]
+	counts := a.lists[list{poolcounter.ClassOf(key), refused}]
 	if counts == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fade()
-	counts.Sample(key, 1)
+	a.turn()
+	counts[0].Sample(key, 1)
 }
 
-func (a *Activity) fade() {
-	for ; time.Since(a.faded) >= fadeEvery; a.faded = a.faded.Add(fadeEvery) {
-		if time.Since(a.faded) > time.Hour { // nothing of then is left
-			a.faded = time.Now()
+// turn begins a new minute when the last is over, or two of them when nothing
+// happened for longer.
+func (a *Activity) turn() {
+	for turns := 0; turns < 2 && time.Since(a.began) >= window; turns++ {
+		for _, counts := range a.lists {
+			counts[0], counts[1] = counts[1], counts[0]
+			counts[0].Reset()
 		}
-		for _, counts := range a.counts {
-			counts.DecayAll(fadeBy)
-		}
+		a.began = a.began.Add(window)
+	}
+	if time.Since(a.began) >= window {
+		a.began = time.Now()
 	}
 }
 
 // Busy is one client or original.
 type Busy struct {
 	Name  string `json:"name"`
-	Count uint32 `json:"count"` // of the last minutes, fading
+	Count uint32 `json:"count"` // in this minute and the last
 }
 
 // Busiest gives those of a class that asked, or were refused, most often.
 func (a *Activity) Busiest(class poolcounter.Class, refused bool) []Busy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fade()
-	all := []Busy{}
-	for _, f := range a.counts[list{class, refused}].Top() {
-		_, name, _ := strings.Cut(f.Flow, ":")
-		all = append(all, Busy{name, f.Count})
+	a.turn()
+	counts := map[string]uint32{}
+	for _, sketch := range a.lists[list{class, refused}] {
+		for _, f := range sketch.Top() {
+			counts[f.Flow] += f.Count
+		}
 	}
-	return all
+	all := []Busy{}
+	for key, count := range counts {
+		_, name, _ := strings.Cut(key, ":")
+		all = append(all, Busy{name, count})
+	}
+	slices.SortFunc(all, func(a, b Busy) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
+	return all[:min(len(all), kept)]
 }

@@ -101,9 +101,11 @@ func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	fd, err := descriptor(conn)
 	early, _ := in.Peek(in.Buffered())
 	_ = conn.Close() // fd is another descriptor of the same connection
-	if err != nil || !s.loop.add(s.open(fd, ended), early) {
+	if err != nil {
 		ended()
+		return
 	}
+	s.loop.add(s.open(fd, ended), early)
 }
 
 // descriptor gives one of our own, which Go's scheduler does not watch.
@@ -125,7 +127,7 @@ func descriptor(conn net.Conn) (fd int, err error) {
 }
 
 // add answers what came early, and then lets the loop go on.
-func (l *loop) add(c *session, early []byte) bool {
+func (l *loop) add(c *session, early []byte) {
 	if len(early) > 0 {
 		c.read(early)
 	}
@@ -133,10 +135,8 @@ func (l *loop) add(c *session, early []byte) bool {
 	defer l.mu.Unlock()
 	event := unix.EpollEvent{Events: c.awaited(), Fd: int32(c.fd)} //nolint:gosec // a descriptor
 	if l.closed || unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, c.fd, &event) != nil {
-		c.client.Leave()
-		_ = unix.Close(c.fd)
-		return false
+		c.leave()
+		return
 	}
 	l.sessions[int32(c.fd)] = c //nolint:gosec // a descriptor
-	return true
 }

@@ -102,7 +102,7 @@ func (g *Gate) admit(conn net.Conn) bool {
 
 func (g *Gate) serve(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, poolcounter.MaxLine)
-	if greets(in) {
+	if greets(conn, in) {
 		g.native.Serve(conn, in, g.ended)
 	} else {
 		g.classic.Serve(conn, in, g.ended)
@@ -119,15 +119,23 @@ func (g *Gate) ended() {
 	g.count--
 }
 
+// greetingTimeout bounds the time from a greeting's first byte to its last. Before
+// that a connection may be idle for as long as it likes, as at the original.
+const greetingTimeout = 5 * time.Second
+
 // greets reports whether the client begins with the greeting. It reads no more
 // than it takes to tell, so that a short command of PoolCounter's is answered.
-func greets(in *bufio.Reader) bool {
+func greets(conn net.Conn, in *bufio.Reader) bool {
 	const greeting = lease.Greeting + " "
 	for n := 1; ; n = min(in.Buffered()+1, len(greeting)) {
 		if _, err := in.Peek(n); err != nil {
 			return false
 		}
 		begin, _ := in.Peek(min(in.Buffered(), len(greeting)))
+		if n == 1 {
+			_ = conn.SetReadDeadline(time.Now().Add(greetingTimeout))
+			defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
+		}
 		if !strings.HasPrefix(greeting, string(begin)) || len(begin) == len(greeting) {
 			return string(begin) == greeting
 		}

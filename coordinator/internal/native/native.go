@@ -27,27 +27,11 @@ type Server struct {
 	secret   string
 	epoch    string // another after each start
 	log      *slog.Logger
-
-	mu       sync.Mutex
-	sessions map[string]*session // by client's name
 }
 
 // New makes a server; an empty secret lets everybody in who can connect.
 func New(table *pools.Table, a *activity.Activity, secret string, log *slog.Logger) *Server {
-	return &Server{table: table, activity: a, secret: secret, epoch: nuid.Next(), log: log, sessions: map[string]*session{}}
-}
-
-// Statuses are what connected clients want operators to see, as JSON, by name.
-func (s *Server) Statuses() map[string]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := map[string]string{}
-	for name, c := range s.sessions {
-		if c.status != "" {
-			all[name] = c.status
-		}
-	}
-	return all
+	return &Server{table: table, activity: a, secret: secret, epoch: nuid.Next(), log: log}
 }
 
 // session is one connection.
@@ -56,7 +40,6 @@ type session struct {
 	conn   net.Conn
 	name   string
 	owner  *pools.Owner
-	status string // guarded by the server
 	out    *lease.Outbox
 }
 
@@ -76,44 +59,29 @@ func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	c := &session{server: s, conn: conn, name: name, out: lease.NewOutbox(conn)}
 	var writer sync.WaitGroup
 	writer.Go(c.out.Write)
-	c.owner = s.table.Attach(name, c)
-	s.enter(c)
+	var earlier pools.Receiver
+	c.owner, earlier = s.table.Attach(name, c)
+	if earlier != nil { // it may not know yet that its connection is lost
+		_ = earlier.(*session).conn.Close()
+	}
 	s.log.Info("an edge connected", "edge", name, "address", conn.RemoteAddr())
 
 	err = c.read(bufio.NewReaderSize(in, lease.ReaderSize))
 
 	s.log.Info("an edge disconnected", "edge", name, "reason", err)
-	s.exit(c)
-	c.owner.Detach(c)
+	c.owner.Detach()
 	_ = conn.Close()
 	c.out.End()
 	writer.Wait()
 }
 
-// enter ends an earlier connection of the same client, which may not know yet
-// that it is lost.
-func (s *Server) enter(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if earlier := s.sessions[c.name]; earlier != nil {
-		_ = earlier.conn.Close()
-	}
-	s.sessions[c.name] = c
-}
-
-func (s *Server) exit(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sessions[c.name] == c {
-		delete(s.sessions, c.name)
-	}
-}
-
 func (c *session) read(in *bufio.Reader) error {
 	var request lease.Request
+	var renewed time.Time
 	for {
-		if in.Buffered() == 0 {
-			_ = c.conn.SetReadDeadline(time.Now().Add(lease.Patience))
+		if now := time.Now(); now.Sub(renewed) > lease.Beat { // not with each frame: it costs as much as one
+			renewed = now
+			_ = c.conn.SetReadDeadline(now.Add(lease.Patience + lease.Beat))
 		}
 		kind, body, err := lease.ReadFrame(in)
 		if err == nil {
@@ -158,9 +126,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		}
 		c.owner.SetRules(rules)
 	case lease.KindStatus:
-		c.server.mu.Lock()
-		c.status = body
-		c.server.mu.Unlock()
+		c.owner.SetStatus(body)
 	default:
 		return fmt.Errorf("unknown frame %q", byte(kind))
 	}

@@ -40,6 +40,14 @@ func (l *line) head() *Request {
 	return l.active[0].standing[0]
 }
 
+// all are those who stand here, in no order.
+func (l *line) all() (standing []*Request) {
+	for _, f := range l.active {
+		standing = append(standing, f.standing...)
+	}
+	return standing
+}
+
 func (l *line) flow(client string) *flow {
 	if l.flows == nil {
 		l.flows = map[string]*flow{}
@@ -88,6 +96,7 @@ func (l *line) leave(r *Request) {
 	if len(l.active) == 0 {
 		*l = line{}
 	}
+	l.prune()
 }
 
 // served counts what a client got while somebody stands here.
@@ -99,11 +108,17 @@ func (l *line) served(client string, cost uint64) {
 	if f.index >= 0 {
 		heap.Fix(&l.active, f.index)
 	}
-	if len(l.flows) > len(l.active)+idleFlows {
-		for name, f := range l.flows {
-			if f.index < 0 {
-				delete(l.flows, name)
-			}
+	l.prune()
+}
+
+// prune forgets those who do not stand here, when they are many.
+func (l *line) prune() {
+	if len(l.flows) <= len(l.active)+idleFlows {
+		return
+	}
+	for name, f := range l.flows {
+		if f.index < 0 {
+			delete(l.flows, name)
 		}
 	}
 }

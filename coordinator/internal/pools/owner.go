@@ -12,50 +12,66 @@ const MaxRequests = 100_000
 // thumbnailQueue bounds the requests that wait for one thumbnail.
 const thumbnailQueue = 10_000
 
-// Owner is an edge with its requests and leases. It outlives its connections by
+// owner is an edge with its requests and leases. It outlives its connections by
 // lease.Grace.
-type Owner struct {
+type owner struct {
 	table    *Table
 	name     string
+	status   string
 	receiver Receiver // nil while its connection is lost
 	rules    []*rule
 	requests shrinking[uint64, *Request]
 }
 
-// Attach gives a connection to the owner of that name, which is made if it is
-// not there. What it held over an earlier connection it has lease.Grace to claim.
-func (t *Table) Attach(name string, r Receiver) *Owner {
+// Owner is what one connection can do in an edge's name, as long as no later
+// connection has taken that name over.
+type Owner struct {
+	*owner
+	receiver Receiver
+}
+
+// Attach gives a connection to the edge of that name. What that held over an
+// earlier connection it has lease.Grace to claim. When the earlier one is not
+// detached yet its receiver is returned: its time is over.
+func (t *Table) Attach(name string, r Receiver) (o *Owner, earlier Receiver) {
 	t.lock()
 	defer t.unlock()
-	o := t.owners[name]
-	if o == nil {
-		o = &Owner{table: t, name: name, requests: newShrinking[uint64, *Request]()}
-		t.owners[name] = o
+	known := t.owners[name]
+	if known == nil {
+		known = &owner{table: t, name: name, requests: newShrinking[uint64, *Request]()}
+		t.owners[name] = known
 	}
-	if o.receiver != nil {
-		o.lose()
+	if earlier = known.receiver; earlier != nil {
+		known.lose()
 	}
-	o.receiver = r
-	return o
+	known.receiver = r
+	return &Owner{known, r}, earlier
 }
 
-// Detach takes a lost connection from its owner, if it is still that one's. Waits
-// end with it; leases wait to be claimed.
-func (o *Owner) Detach(r Receiver) {
+// enter locks the table, and reports whether the connection may still act.
+func (o *Owner) enter() bool {
 	o.table.lock()
+	return o.owner.receiver == o.receiver
+}
+
+// Detach takes a lost connection from its edge. Waits end with it; leases wait to
+// be claimed.
+func (o *Owner) Detach() {
 	defer o.table.unlock()
-	if o.receiver == r {
+	if o.enter() {
 		o.lose()
 	}
 }
 
-func (o *Owner) lose() {
+func (o *owner) lose() {
 	o.receiver = nil
 	now := time.Now()
 	for _, r := range o.requests.entries {
-		if r.state == holding {
+		switch {
+		case r.state == holding && r.lost.IsZero(): // else it waits already
 			r.lost = now
-		} else {
+		case r.state != holding:
+
 			o.table.leave(r)
 		}
 	}
@@ -63,7 +79,7 @@ func (o *Owner) lose() {
 }
 
 // bury ends the leases that nobody claimed, and forgets an owner that is gone.
-func (o *Owner) bury() {
+func (o *owner) bury() {
 	t := o.table
 	t.lock()
 	defer t.unlock()
@@ -81,17 +97,28 @@ func (o *Owner) bury() {
 
 // SetRules replaces the limits that the owner's configuration has.
 func (o *Owner) SetRules(rules []lease.Rule) {
-	o.table.lock()
 	defer o.table.unlock()
-	o.table.declare(o, rules)
+	if o.enter() {
+		o.table.declare(o.owner, rules)
+	}
+}
+
+// SetStatus keeps what the edge tells operators of itself.
+func (o *Owner) SetStatus(json string) {
+	defer o.table.unlock()
+	if o.enter() {
+		o.status = json
+	}
 }
 
 // Acquire asks for a lease. The receiver hears the answer, possibly before
 // Acquire returns.
 func (o *Owner) Acquire(q lease.Request) {
 	t := o.table
-	t.lock()
 	defer t.unlock()
+	if !o.enter() {
+		return
+	}
 	r := o.request(q)
 	if r == nil {
 		return
@@ -111,7 +138,7 @@ func (o *Owner) Acquire(q lease.Request) {
 }
 
 // request understands what an owner asks for; nil when it was refused.
-func (o *Owner) request(q lease.Request) *Request {
+func (o *owner) request(q lease.Request) *Request {
 	t := o.table
 	refuse := func(why lease.Reason) *Request {
 		t.tell(&Request{owner: o, id: q.ID}, lease.Answer{Kind: lease.KindRefused, Pool: -1, Reason: why})
@@ -143,7 +170,7 @@ func (o *Owner) request(q lease.Request) *Request {
 const maxWait = 24 * 60 * 60 * 1000 // milliseconds
 
 // understands reports whether each pool has a rule, and none comes twice.
-func (o *Owner) understands(q lease.Request) bool {
+func (o *owner) understands(q lease.Request) bool {
 	for i, p := range q.Pools {
 		if p.Rule >= len(o.rules) || p.Key == q.Thumbnail {
 			return false
@@ -208,8 +235,10 @@ func (t *Table) consider(r *Request) int {
 // that still waits is cancelled; one that is not there was released before.
 func (o *Owner) Release(id uint64, out lease.Outcome, payload string) {
 	t := o.table
-	t.lock()
 	defer t.unlock()
+	if !o.enter() {
+		return
+	}
 	if r := o.requests.entries[id]; r != nil {
 		t.counts.Releases++
 		t.end(r, out, payload)
@@ -228,36 +257,46 @@ func (t *Table) end(r *Request, out lease.Outcome, payload string) {
 	if p == nil {
 		return
 	}
-	p.held--
-	p.places--
-	p.handedOn++
-	p.tally.holders--
-	t.unsettle(p)
 	if out == lease.Stored {
 		t.done(p, r.since)
 	}
 	t.finish(p, out, payload)
 }
 
-// finish tells owners who wait for a thumbnail how its render ended, or lets one
-// of them in when nobody knows.
+// finish tells owners who wait for a thumbnail how its render ended. When nobody
+// knows, wake lets one of them in.
 func (t *Table) finish(p *pool, out lease.Outcome, payload string) {
-	for place := p.asking.Front(); place != nil && p.held == 0; {
-		r := place.Value.(*Request)
-		place = place.Next()
-		switch {
-		case r.state != awaiting:
-			continue
-		case out == lease.Stored:
-			t.times.WaitingForGood += time.Since(r.since)
-			t.tell(r, lease.Answer{Kind: lease.KindDone})
-			t.leave(r)
-		case out == lease.Faulty:
-			t.tell(r, lease.Answer{Kind: lease.KindFailed, Payload: payload})
-			t.leave(r)
-		default:
+	answer := lease.Answer{Kind: lease.KindDone}
+	switch out {
+	case lease.Vanished:
+		return
+	case lease.Faulty:
+		answer = lease.Answer{Kind: lease.KindFailed, Payload: payload}
+	}
+	t.eachAwaiting(p, func(r *Request) {
+		t.times.WaitingForGood += time.Since(r.since)
+		t.tell(r, answer)
+		t.leave(r)
+	})
+}
+
+// letIn lets those who wait for a render that nobody does any more try themselves.
+// The first one that is granted makes the others wait again.
+func (t *Table) letIn(p *pool) {
+	t.eachAwaiting(p, func(r *Request) {
+		if p.held == 0 {
 			t.stopAwaiting(r)
 			t.enter(r)
+		}
+	})
+}
+
+func (t *Table) eachAwaiting(p *pool, do func(*Request)) {
+	for place := p.asking.Front(); place != nil; {
+		r := place.Value.(*Request)
+		place = place.Next()
+		if r.state == awaiting {
+			do(r)
 		}
 	}
 }
@@ -266,8 +305,10 @@ func (t *Table) finish(p *pool, out lease.Outcome, payload string) {
 // coordinator, whatever the limits say: its render is under way.
 func (o *Owner) Claim(q lease.Request) {
 	t := o.table
-	t.lock()
 	defer t.unlock()
+	if !o.enter() {
+		return
+	}
 	if r := o.requests.entries[q.ID]; r != nil {
 		r.lost = time.Time{}
 		return
@@ -286,4 +327,4 @@ func (o *Owner) Claim(q lease.Request) {
 	t.counts.Claimed++
 }
 
-func (o *Owner) drop(r *Request) { o.requests.delete(r.id) }
+func (o *owner) drop(r *Request) { o.requests.delete(r.id) }

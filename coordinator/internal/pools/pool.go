@@ -12,8 +12,9 @@ type pool struct {
 	line      line
 	forAnyone list.List // Clients' requests for anyone, after the line
 	asking    list.List // Owners' requests for this thumbnail that do not hold it
+	awaiting  uint32    // of these, those that wait for the one who holds it
 	protected *Request  // the overdue request that places are kept for
-	handedOn  int       // places that became free since the line moved last
+	handedOn  int       // leases and locks that ended since the line moved last, less those that began
 	unsettled bool
 }
 
@@ -44,6 +45,16 @@ func (p *pool) fits(r *Request, places uint32) bool {
 	}
 	head := p.line.head()
 	return r.protected || head == nil || head == r || !p.line.before(head, r)
+}
+
+// passesOn reports whether a Client's request can be granted. A place that becomes
+// free goes to the next in line whatever limit that one stated, as at the original;
+// but not when somebody else took it, or when edges have a lower limit.
+func (p *pool) passesOn(r *Request) bool {
+	if p.rule != nil && !p.rule.shadow && p.held >= p.rule.workers {
+		return false
+	}
+	return p.handedOn > 0 || p.held < r.limits.Workers
 }
 
 // full reports whether the pool's queue has no room for more.

@@ -49,7 +49,7 @@ func command(key string, anyone bool, workers, queue, timeout uint32) poolcounte
 // edge is an owner with rules a, b, c of the given workers each.
 func edge(t *Table, name string, workers ...uint32) (*Owner, *inbox) {
 	box := &inbox{}
-	o := t.Attach(name, box)
+	o, _ := t.Attach(name, box)
 	var rules []lease.Rule
 	for i, w := range workers {
 		rules = append(rules, lease.Rule{Name: fmt.Sprint(i), Workers: w, MaxQueue: 1000})
@@ -362,26 +362,26 @@ func TestPlaces(t *testing.T) {
 func TestLostConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
-		a, box := edge(table, "a", 1)
+		a, _ := edge(table, "a", 1)
 		b, boxB := edge(table, "b", 1)
 		a.Acquire(ask(1, "x", "lane:l"))
 		a.Acquire(ask(2, "x", "lane:m"))
 		a.Acquire(ask(3, "x", "lane:l"))
 		b.Acquire(ask(1, "y", "lane:l"))
 		b.Acquire(ask(2, "y", "lane:m"))
-		a.Detach(box)
+		a.Detach()
 		time.Sleep(lease.Grace / 2)
 		synctest.Wait()
 		wants(t, boxB.of(1).Kind, lease.Kind(0))
 		again := &inbox{}
-		a = table.Attach("a", again)
+		a, _ = table.Attach("a", again)
 		a.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1000}})
 		a.Claim(ask(1, "x", "lane:l"))
 		time.Sleep(lease.Grace)
 		synctest.Wait()
 		wants(t, boxB.of(1).Kind, lease.Kind(0))     // claimed in time
 		wants(t, boxB.of(2).Kind, lease.KindGranted) // not claimed
-		a.Detach(again)
+		a.Detach()
 		time.Sleep(lease.Grace)
 		synctest.Wait()
 		wants(t, boxB.of(1).Kind, lease.KindGranted)

@@ -27,11 +27,11 @@ func converse(t *rapid.T) {
 		owners = append(owners, o)
 		clients = append(clients, table.NewClient(&inbox{}))
 	}
-	ids := uint64(0)
+	ids, calm := uint64(0), true
 	for range rapid.IntRange(1, 80).Draw(t, "steps") {
 		o := rapid.SampledFrom(owners).Draw(t, "owner")
 		c := rapid.SampledFrom(clients).Draw(t, "client")
-		switch rapid.IntRange(0, 9).Draw(t, "what") {
+		switch rapid.IntRange(0, 12).Draw(t, "what") {
 		case 0, 1, 2, 3:
 			ids++
 			o.Acquire(someRequest(t, ids))
@@ -40,18 +40,33 @@ func converse(t *rapid.T) {
 				o.Release(rapid.SampledFrom(open).Draw(t, "id"), lease.Outcome(rapid.IntRange(0, 2).Draw(t, "outcome")), "")
 			}
 		case 6:
-			c.Acquire(command("2:"+fmt.Sprint(rapid.IntRange(0, 1).Draw(t, "key")), rapid.Bool().Draw(t, "anyone"), 1, 9, 3))
+			key := rapid.SampledFrom([]string{"2:0", "2:1", "thumbnail:0", "thumbnail:1"}).Draw(t, "key")
+			c.Acquire(command(key, rapid.Bool().Draw(t, "anyone"), 1, 9, 3))
 		case 7:
 			c.Release()
 		case 8:
 			expireOne(table)
 		case 9:
 			c.Leave()
+		case 10:
+			ids++
+			calm = false
+			o.Claim(someRequest(t, ids))
+		case 11:
+			calm = false
+			o.SetRules(someRules(t))
+		case 12:
+			if table.frozen {
+				thaw(table)
+			} else {
+				table.Settle()
+			}
 		}
-		checkTable(t, table, clients)
+		checkTable(t, table, clients, calm)
 	}
+	thaw(table)
 	for _, o := range owners {
-		o.Detach(o.receiver)
+		o.Detach()
 	}
 	for _, c := range clients {
 		c.Leave()
@@ -67,6 +82,23 @@ func converse(t *rapid.T) {
 		len(table.owners) != 0 || len(table.rules) != 0 || len(table.overdue) != 0 {
 		t.Fatalf("left over: %+v", counts)
 	}
+}
+
+func someRules(t *rapid.T) (rules []lease.Rule) {
+	for i := range 3 {
+		rules = append(rules, lease.Rule{
+			Name: fmt.Sprint(i), Workers: rapid.Uint32Range(1, 3).Draw(t, "workers"), MaxQueue: 1000, Shadow: rapid.IntRange(0, 3).Draw(t, "shadow") == 0,
+		})
+	}
+	return rules
+}
+
+// thaw ends what Settle began, as its timer does.
+func thaw(table *Table) {
+	table.lock()
+	defer table.unlock()
+	table.frozenSince = time.Time{}
+	table.thaw()
 }
 
 // expireOne ends the oldest wait in line.
@@ -110,7 +142,9 @@ func someRequest(t *rapid.T, id uint64) lease.Request {
 	return q
 }
 
-func checkTable(t *rapid.T, table *Table, clients []*Client) {
+// checkTable: calm says that no lease was claimed and no limit changed, so that none
+// can be exceeded.
+func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 	held, places := map[*pool]uint32{}, map[*pool]uint32{}
 	count := func(r *Request) {
 		for _, s := range r.slots {
@@ -141,8 +175,8 @@ func checkTable(t *rapid.T, table *Table, clients []*Client) {
 	}
 	for _, p := range table.pools.entries {
 		// Locks of PoolCounter's clients, whose limits are their own, can be over ours.
-		over := p.rule != nil && p.held > p.rule.workers && !classic[p]
-		if places[p] == 0 && p.asking.Len() == 0 || over {
+		over := calm && p.rule != nil && p.held > p.rule.workers && !classic[p]
+		if places[p] == 0 && p.asking.Len() == 0 && !table.frozen || over {
 			t.Fatalf("pool %s: %d held, %d places", p.key, p.held, p.places)
 		}
 	}
@@ -156,7 +190,7 @@ func checkTable(t *rapid.T, table *Table, clients []*Client) {
 func checkRequest(t *rapid.T, table *Table, r *Request) {
 	switch r.state {
 	case inLine:
-		if r.owner != nil && table.obstacle(r) < 0 {
+		if r.owner != nil && !table.frozen && table.obstacle(r) < 0 {
 			t.Fatalf("request %d waits while there is room", r.id)
 		}
 		if r.owner != nil && r.protected == (r.at >= 0) {

@@ -19,7 +19,7 @@ const (
 
 // Request is one request for places, and the lease or lock when it is granted.
 type Request struct {
-	owner   *Owner // of a request for a lease
+	owner   *owner // of a request for a lease
 	client  *Client
 	limits  poolcounter.Limits // of a Client's request
 	id      uint64
@@ -102,8 +102,10 @@ func (t *Table) hold(r *Request) {
 	for i := range r.slots {
 		p, places := r.slots[i].pool, r.slots[i].places
 		p.held += places
+		p.handedOn = max(p.handedOn-1, 0)
 		p.tally.waiters -= int64(places)
 		p.tally.holders += int64(places)
+		t.rendersNow(p)
 		if p.line.head() != nil {
 			p.line.served(r.flow, r.cost)
 			t.unsettle(p) // its order may be another now
@@ -121,8 +123,15 @@ func (t *Table) holdThumbnail(r *Request) {
 	p := r.thumbnail
 	p.held++
 	p.places++
+	p.handedOn = max(p.handedOn-1, 0)
 	p.tally.holders++
 	t.stopAsking(r)
+	t.rendersNow(p)
+}
+
+// rendersNow has those who ask for a thumbnail and stand in line elsewhere wait for
+// the one that holds it.
+func (t *Table) rendersNow(p *pool) {
 	for e := p.asking.Front(); e != nil; e = e.Next() {
 		if other := e.Value.(*Request); other.state == inLine {
 			t.leaveLines(other)
@@ -148,6 +157,7 @@ func (t *Table) stopAsking(r *Request) {
 
 func (t *Table) await(r *Request) {
 	t.begin(r, awaiting)
+	r.thumbnail.awaiting++
 	r.thumbnail.tally.waiters++
 }
 
@@ -235,7 +245,9 @@ func (t *Table) leave(r *Request) {
 
 func (t *Table) stopAwaiting(r *Request) {
 	t.stopWaiting(r)
+	r.thumbnail.awaiting--
 	r.thumbnail.tally.waiters--
+	r.state = idle
 }
 
 func (t *Table) stopWaiting(r *Request) {
@@ -312,6 +324,13 @@ func (t *Table) free(r *Request) {
 		p.places -= places
 		p.handedOn++
 		p.tally.holders -= int64(places)
+		t.unsettle(p)
+	}
+	if p := r.thumbnail; p != nil {
+		p.held--
+		p.places--
+		p.handedOn++
+		p.tally.holders--
 		t.unsettle(p)
 	}
 	t.counts.Processing--

@@ -7,33 +7,43 @@ import "github.com/thumbmill/thumbmill/shared/lease"
 // if all say so.
 type rule struct {
 	name              string
-	declared          map[*Owner]lease.Rule
+	declared          map[*owner]lease.Rule
 	workers, maxQueue uint32
 	shadow            bool
 	differs           bool
 }
 
-// declare replaces an owner's rules.
-func (t *Table) declare(o *Owner, rules []lease.Rule) {
+// declare replaces an owner's rules, and lets the lines move whose limits change.
+func (t *Table) declare(o *owner, rules []lease.Rule) {
 	before := o.rules
 	o.rules = nil
 	for _, declared := range rules {
 		r := t.rules[declared.Name]
 		if r == nil {
-			r = &rule{name: declared.Name, declared: map[*Owner]lease.Rule{}}
+			r = &rule{name: declared.Name, declared: map[*owner]lease.Rule{}}
 			t.rules[declared.Name] = r
 		}
 		r.declared[o] = declared
 		o.rules = append(o.rules, r)
 	}
+	changed := map[*rule]bool{}
 	for _, r := range before {
 		if !r.in(o.rules) {
 			delete(r.declared, o)
 		}
-		t.agree(r)
 	}
-	for _, r := range o.rules {
-		t.agree(r)
+	for _, r := range append(before, o.rules...) {
+		if t.agree(r) {
+			changed[r] = true
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	for _, p := range t.pools.entries {
+		if changed[p.rule] {
+			t.unsettle(p)
+		}
 	}
 }
 
@@ -46,12 +56,12 @@ func (r *rule) in(rules []*rule) bool {
 	return false
 }
 
-// agree finds the limits that hold, and lets the lines of the rule's pools move.
+// agree finds the limits that hold, and reports whether they are others than before.
 // The pools of a rule that nobody declares any more keep its last limits.
-func (t *Table) agree(r *rule) {
+func (t *Table) agree(r *rule) (changed bool) {
 	if len(r.declared) == 0 {
 		delete(t.rules, r.name)
-		return
+		return false
 	}
 	before := *r
 	first := true
@@ -63,12 +73,5 @@ func (t *Table) agree(r *rule) {
 		r.differs = r.differs || d.Workers != r.workers || d.MaxQueue != r.maxQueue || d.Shadow != r.shadow
 		r.workers, r.maxQueue, r.shadow = min(r.workers, d.Workers), min(r.maxQueue, d.MaxQueue), r.shadow && d.Shadow
 	}
-	if before.workers == r.workers && before.maxQueue == r.maxQueue && before.shadow == r.shadow {
-		return
-	}
-	for _, p := range t.pools.entries {
-		if p.rule == r {
-			t.unsettle(p)
-		}
-	}
+	return before.workers != r.workers || before.maxQueue != r.maxQueue || before.shadow != r.shadow
 }

@@ -73,7 +73,7 @@ type Table struct {
 	observer Observer
 	pools    shrinking[string, *pool]
 	rules    map[string]*rule
-	owners   map[string]*Owner
+	owners   map[string]*owner
 	waiting  shrinking[*Request, struct{}]
 	overdue  []*Request // in the order in which they became so; the protected ones included
 	arrived  uint64
@@ -82,6 +82,7 @@ type Table struct {
 	frozen      bool // nothing is granted to Owners
 	frozenSince time.Time
 	unsettled   []*pool // pools whose lines may move
+	deferred    []*pool // those that may when nothing is frozen any more
 	touched     []Receiver
 
 	counts Counts
@@ -91,7 +92,7 @@ type Table struct {
 // New makes an empty table.
 func New(o Observer) *Table {
 	return &Table{
-		observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, owners: map[string]*Owner{},
+		observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, owners: map[string]*owner{},
 		waiting: newShrinking[*Request, struct{}](), counts: newCounts(),
 	}
 }
@@ -154,19 +155,17 @@ func (t *Table) unsettle(p *pool) {
 
 // settle moves lines until none can move, and forgets pools that are empty.
 func (t *Table) settle() {
-	var later []*pool
 	for len(t.unsettled) > 0 {
 		p := t.unsettled[len(t.unsettled)-1]
 		t.unsettled = t.unsettled[:len(t.unsettled)-1]
 		if p.rule != nil && t.frozen {
-			later = append(later, p)
+			t.deferred = append(t.deferred, p)
 			continue
 		}
 		p.unsettled = false
 		t.wake(p)
 		t.forget(p)
 	}
-	t.unsettled = append(t.unsettled, later...)
 }
 
 func (t *Table) forget(p *pool) {
@@ -182,8 +181,14 @@ func (t *Table) forget(p *pool) {
 
 // wake grants what can be granted in a pool's line, from its head on.
 func (t *Table) wake(p *pool) {
+	if p.held == 0 {
+		t.letIn(p)
+	}
 	if r := p.protected; r != nil && t.obstacle(r) < 0 {
 		t.grant(r)
+	}
+	if p.rule != nil && p.rule.shadow {
+		t.letThrough(p)
 	}
 	for {
 		r := p.next()
@@ -194,15 +199,23 @@ func (t *Table) wake(p *pool) {
 	p.handedOn = 0
 }
 
+// letThrough lets those go on whom a throttle in shadow mode does not stop, though
+// a Client that it does stop may stand before them.
+func (t *Table) letThrough(p *pool) {
+	for _, r := range p.line.all() {
+		// The one before may have sent it to wait for its render.
+		if r.client == nil && r.at >= 0 && r.slots[r.at].pool == p {
+			t.advance(p, r)
+		}
+	}
+}
+
 // advance lets the head of a pool's line go on, if it can.
 func (t *Table) advance(p *pool, r *Request) bool {
 	if r.client != nil {
-		// A place that becomes free goes to the next in line whatever limit that one
-		// stated, as at the original.
-		if p.handedOn == 0 && p.held >= r.limits.Workers {
+		if !p.passesOn(r) {
 			return false
 		}
-		p.handedOn = max(p.handedOn-1, 0)
 		t.grant(r)
 		return true
 	}
@@ -291,6 +304,11 @@ func (t *Table) Settle() {
 	time.AfterFunc(lease.Settling, func() {
 		t.lock()
 		defer t.unlock()
-		t.frozen = false
+		t.thaw()
 	})
+}
+
+func (t *Table) thaw() {
+	t.frozen = false
+	t.unsettled, t.deferred = append(t.unsettled, t.deferred...), nil
 }

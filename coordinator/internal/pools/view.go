@@ -44,6 +44,7 @@ type OwnerView struct {
 	Connected bool
 	Leases    int
 	Waiting   int
+	Status    string // what it tells of itself, as JSON
 }
 
 // View gives the table, with at most so many pools.
@@ -51,26 +52,48 @@ func (t *Table) View(most int) View {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v := View{Rules: t.ruleViews(), Owners: t.ownerViews()}
-	oldest := t.oldest()
-	for _, p := range t.pools.entries {
-		v.Pools = append(v.Pools, p.view(oldest))
-	}
-	slices.SortFunc(v.Pools, func(a, b PoolView) int {
-		return cmp.Or(cmp.Compare(b.Waiters, a.Waiters), cmp.Compare(b.Holders, a.Holders), cmp.Compare(a.Key, b.Key))
-	})
-	if len(v.Pools) > most {
-		v.Omitted = len(v.Pools) - most
-		v.Pools = v.Pools[:most]
+	used := t.mostUsed(most)
+	v.Omitted = max(0, len(t.pools.entries)-most)
+	oldest := t.oldest(used)
+	for _, p := range used {
+		v.Pools = append(v.Pools, p.view(oldest[p]))
 	}
 	return v
 }
 
+// mostUsed gives so many pools, those with the most waiters first. It is called
+// while everybody else waits for the table, so that it sorts no more than it gives.
+func (t *Table) mostUsed(most int) (used []*pool) {
+	for _, p := range t.pools.entries {
+		if p.held == 0 && p.waiters() == 0 {
+			continue // a thumbnail that somebody wants to render who stands in line elsewhere
+		}
+		if len(used) >= most && (most == 0 || byUse(p, used[most-1]) > 0) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(used, p, byUse)
+		used = slices.Insert(used, at, p)
+		used = used[:min(len(used), most)]
+	}
+	return used
+}
+
+func byUse(a, b *pool) int {
+	return cmp.Or(cmp.Compare(b.waiters(), a.waiters()), cmp.Compare(b.held, a.held), cmp.Compare(a.key, b.key))
+}
+
+// waiters are places waited for; of a thumbnail, requests that wait for its render.
+func (p *pool) waiters() uint32 { return p.places - p.held + p.awaiting }
+
 // oldest finds since when somebody waits for each pool: all of a request that
 // stands in line, the thumbnail of one that waits for a render.
-func (t *Table) oldest() map[*pool]time.Time {
+func (t *Table) oldest(of []*pool) map[*pool]time.Time {
 	oldest := map[*pool]time.Time{}
+	for _, p := range of {
+		oldest[p] = time.Time{}
+	}
 	note := func(p *pool, since time.Time) {
-		if known, ok := oldest[p]; !ok || since.Before(known) {
+		if known, asked := oldest[p]; asked && (known.IsZero() || since.Before(known)) {
 			oldest[p] = since
 		}
 	}
@@ -86,16 +109,13 @@ func (t *Table) oldest() map[*pool]time.Time {
 	return oldest
 }
 
-func (p *pool) view(oldest map[*pool]time.Time) PoolView {
-	v := PoolView{Key: p.key, Class: p.tally.class, Holders: p.held, Waiters: p.places - p.held}
-	if v.Class == poolcounter.ClassThumbnail {
-		v.Waiters += uint32(p.asking.Len()) //nolint:gosec // bounded
-	}
+func (p *pool) view(oldest time.Time) PoolView {
+	v := PoolView{Key: p.key, Class: p.tally.class, Holders: p.held, Waiters: p.waiters()}
 	if p.rule != nil {
 		v.Limit, v.MaxQueue, v.Shadow = p.rule.workers, p.rule.maxQueue, p.rule.shadow
 	}
-	if since, ok := oldest[p]; ok {
-		v.OldestWait = time.Since(since)
+	if !oldest.IsZero() {
+		v.OldestWait = time.Since(oldest)
 	}
 	return v
 }
@@ -117,7 +137,7 @@ func (t *Table) ruleViews() (all []RuleView) {
 
 func (t *Table) ownerViews() (all []OwnerView) {
 	for _, o := range t.owners {
-		v := OwnerView{Name: o.name, Connected: o.receiver != nil}
+		v := OwnerView{Name: o.name, Connected: o.receiver != nil, Status: o.status}
 		for _, r := range o.requests.entries {
 			if r.state == holding {
 				v.Leases++

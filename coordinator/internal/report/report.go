@@ -10,14 +10,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
-	"github.com/thumbmill/thumbmill/coordinator/internal/native"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
@@ -94,6 +95,7 @@ type Edge struct {
 const (
 	defaultPools = 200
 	mostPools    = 10_000
+	mostFailing  = 100
 	streams      = 16 // at once
 	every        = time.Second
 	writeTimeout = 5 * time.Second
@@ -101,9 +103,8 @@ const (
 
 // Reporter makes reports.
 type Reporter struct {
-	Table    *pools.Table
-	Activity *activity.Activity
-	Native   *native.Server
+	table    *pools.Table
+	activity *activity.Activity
 
 	started time.Time
 	streams *semaphore.Weighted
@@ -112,8 +113,8 @@ type Reporter struct {
 }
 
 // New makes a reporter.
-func New(t *pools.Table, a *activity.Activity, n *native.Server) *Reporter {
-	r := &Reporter{Table: t, Activity: a, Native: n, started: time.Now(), streams: semaphore.NewWeighted(streams)}
+func New(t *pools.Table, a *activity.Activity) *Reporter {
+	r := &Reporter{table: t, activity: a, started: time.Now(), streams: semaphore.NewWeighted(streams)}
 	r.ended, r.end = context.WithCancel(context.Background())
 	return r
 }
@@ -197,16 +198,16 @@ func send(w http.ResponseWriter, control *http.ResponseController, t Throttles) 
 
 // Throttles makes one report with at most so many pools.
 func (r *Reporter) Throttles(most int) Throttles {
-	view := r.Table.View(most)
-	_, classes, _ := r.Table.Counts()
+	view := r.table.View(most)
+	_, classes, _ := r.table.Counts()
 	t := Throttles{
 		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: map[poolcounter.Class]Class{},
 		Pools: []Pool{}, Omitted: view.Omitted, Rules: []Rule{}, Edges: []Edge{}, Failing: []lease.Failing{},
 		Busiest: Busiest{
-			Clients:          r.Activity.Busiest(poolcounter.ClassIP, false),
-			Originals:        r.Activity.Busiest(poolcounter.ClassOriginal, false),
-			RefusedClients:   r.Activity.Busiest(poolcounter.ClassIP, true),
-			RefusedOriginals: r.Activity.Busiest(poolcounter.ClassOriginal, true),
+			Clients:          r.activity.Busiest(poolcounter.ClassIP, false),
+			Originals:        r.activity.Busiest(poolcounter.ClassOriginal, false),
+			RefusedClients:   r.activity.Busiest(poolcounter.ClassIP, true),
+			RefusedOriginals: r.activity.Busiest(poolcounter.ClassOriginal, true),
 		},
 	}
 	for class, c := range classes {
@@ -235,16 +236,16 @@ func rule(v pools.RuleView) Rule {
 
 // addEdges adds the edges, and the failing originals that any of them knows.
 func (r *Reporter) addEdges(t *Throttles, owners []pools.OwnerView) {
-	statuses := r.Native.Statuses()
-	seen := map[lease.Failing]bool{}
+	latest := map[lease.Failing]lease.Failing{}
 	for _, o := range owners {
 		e := Edge{Name: o.Name, Connected: o.Connected, Leases: o.Leases, Waiting: o.Waiting}
 		var status lease.Status
-		if text := statuses[o.Name]; text != "" && json.Unmarshal([]byte(text), &status) == nil {
+		if o.Status != "" && json.Unmarshal([]byte(o.Status), &status) == nil {
 			for _, f := range status.Failing {
-				if !seen[f] {
-					seen[f] = true
-					t.Failing = append(t.Failing, f)
+				of := f
+				of.Failures, of.Last = 0, time.Time{} // edges look at different moments
+				if known, ok := latest[of]; !ok || known.Last.Before(f.Last) {
+					latest[of] = f
 				}
 			}
 			status.Failing = nil
@@ -252,4 +253,7 @@ func (r *Reporter) addEdges(t *Throttles, owners []pools.OwnerView) {
 		}
 		t.Edges = append(t.Edges, e)
 	}
+	t.Failing = append(t.Failing, slices.Collect(maps.Values(latest))...)
+	slices.SortFunc(t.Failing, func(a, b lease.Failing) int { return b.Last.Compare(a.Last) })
+	t.Failing = t.Failing[:min(len(t.Failing), mostFailing)]
 }

@@ -1,0 +1,47 @@
+package activity
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+)
+
+func TestBusiest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := New()
+		busiest := func() string { return fmt.Sprint(a.Busiest(poolcounter.ClassIP, false)) }
+		for n := range 3 {
+			a.Asked("ip:x")
+			a.Asked(fmt.Sprint("original:", n))
+		}
+		a.Asked("ip:y")
+		a.Asked("somebody's key")
+		a.Refused("ip:y")
+		for _, step := range []struct {
+			after time.Duration
+			want  string
+		}{{0, "[{x 3} {y 1}]"}, {window, "[{x 3} {y 1}]"}, {window, "[]"}} {
+			time.Sleep(step.after)
+			if got := busiest(); got != step.want {
+				t.Errorf("%s, want %s", got, step.want)
+			}
+		}
+		a.Asked("ip:z")
+		time.Sleep(10 * time.Hour)
+		if got := busiest(); got != "[]" {
+			t.Errorf("ten hours later: %s", got)
+		}
+		for n := range 100_000 { // a flood of addresses does not hide the one that asks most
+			a.Asked(fmt.Sprint("ip:", n))
+			if n%10 == 0 {
+				a.Asked("ip:greedy")
+			}
+		}
+		if all := a.Busiest(poolcounter.ClassIP, false); len(all) != kept || all[0].Name != "greedy" {
+			t.Errorf("%v", all)
+		}
+	})
+}

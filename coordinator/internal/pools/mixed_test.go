@@ -1,0 +1,163 @@
+package pools
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+func thumbnailed(id uint64, keys ...string) lease.Request {
+	q := ask(id, "x", keys...)
+	q.Thumbnail = "thumbnail:t"
+	return q
+}
+
+// When PoolCounter's client leaves that held a thumbnail's pool, an edge that waits
+// for it is let in; when it releases, that one reads it from the store.
+func TestAnEdgeWaitsForAClientsThumbnail(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 9)
+	c := table.NewClient(&inbox{})
+	c.Acquire(command("thumbnail:t", true, 1, 9, 9))
+	o.Acquire(thumbnailed(1, "lane:l"))
+	c.Leave()
+	wants(t, box.of(1).Kind, lease.KindGranted)
+	o.Release(1, lease.Stored, "")
+
+	c.Acquire(command("thumbnail:t", true, 1, 9, 9))
+	o.Acquire(thumbnailed(2, "lane:l"))
+	c.Release()
+	wants(t, box.of(2).Kind, lease.KindDone)
+	empty(t, table)
+}
+
+// A place goes to one: a thumbnail that an edge lets go is not given to another
+// edge and to a client both.
+func TestAThumbnailHasOneHolder(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 9)
+	waiting := &inbox{}
+	c := table.NewClient(waiting)
+	o.Acquire(thumbnailed(1, "lane:l"))
+	o.Acquire(thumbnailed(2, "lane:l"))
+	c.Acquire(command("thumbnail:t", true, 1, 9, 9))
+	o.Release(1, lease.Vanished, "")
+	if edge, client := box.of(2).Kind == lease.KindGranted, len(waiting.answers) == 1; edge == client {
+		t.Errorf("granted to the edge: %v, to the client: %v", edge, client)
+	}
+	o.Release(2, lease.Stored, "")
+	c.Leave()
+	empty(t, table)
+}
+
+// An edge that stands in line elsewhere does not render what a client has begun to.
+func TestAClientTakesTheThumbnailFirst(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 1)
+	c := table.NewClient(&inbox{})
+	o.Acquire(ask(1, "x", "lane:l"))
+	o.Acquire(thumbnailed(2, "lane:l"))
+	c.Acquire(command("thumbnail:t", true, 1, 9, 9))
+	o.Release(1, lease.Stored, "")
+	wants(t, box.of(2).Kind, lease.Kind(0))
+	c.Release()
+	wants(t, box.of(2).Kind, lease.KindDone)
+	empty(t, table)
+}
+
+// A place that somebody took while the table settled is not handed on as well, and
+// a surplus of claimed leases ends.
+func TestHandOverKeepsLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(quiet{})
+		o, _ := edge(table, "e", 1)
+		waiting := &inbox{}
+		second, third := table.NewClient(waiting), table.NewClient(&inbox{})
+		o.Acquire(ask(1, "x", "k"))
+		second.Acquire(command("k", false, 1, 9, 9))
+		table.Settle()
+		o.Release(1, lease.Stored, "")
+		third.Acquire(command("k", false, 1, 9, 9))
+		time.Sleep(lease.Settling)
+		synctest.Wait()
+		wants(t, table.pools.entries["k"].held, uint32(1))
+		third.Leave()
+		wants(t, len(waiting.answers), 1)
+
+		o.Claim(ask(2, "x", "k"))
+		third.Acquire(command("k", false, 1, 9, 9))
+		o.Release(2, lease.Stored, "")
+		wants(t, table.pools.entries["k"].held, uint32(1))
+		second.Leave()
+		third.Leave()
+		empty(t, table)
+	})
+}
+
+// A throttle in shadow mode lets an edge through though a client stands before it.
+func TestShadowBehindAClient(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e", 1)
+	c := table.NewClient(&inbox{})
+	o.Acquire(ask(1, "x", "k"))
+	c.Acquire(command("k", false, 1, 9, 9))
+	o.Acquire(ask(2, "x", "k"))
+	o.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 9, Shadow: true}})
+	wants(t, box.of(2).Kind, lease.KindGranted)
+	o.Release(1, lease.Stored, "")
+	o.Release(2, lease.Stored, "")
+	c.Leave()
+	empty(t, table)
+}
+
+// Frames of a connection whose name another took over do nothing.
+func TestAReplacedConnection(t *testing.T) {
+	table := New(quiet{})
+	old, _ := edge(table, "e", 1)
+	box := &inbox{}
+	_, earlier := table.Attach("e", box)
+	if earlier == nil {
+		t.Error("nobody is told that its time is over")
+	}
+	old.Acquire(ask(1, "x", "k"))
+	old.Claim(ask(2, "x", "k"))
+	old.SetRules(nil)
+	old.Detach()
+	wants(t, len(box.answers), 0)
+	wants(t, len(table.View(9).Rules), 1)
+	empty(t, table)
+}
+
+// A lease that nobody claims ends in time, however often its edge comes and goes.
+func TestAFlappingEdge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(quiet{})
+		o, _ := edge(table, "e", 1)
+		o.Acquire(ask(1, "x", "k"))
+		for range 3 {
+			o.Detach()
+			time.Sleep(lease.Grace / 2)
+			o, _ = table.Attach("e", &inbox{})
+		}
+		time.Sleep(lease.Grace / 2)
+		synctest.Wait()
+		wants(t, len(table.pools.entries), 0)
+	})
+}
+
+// Who is let in after a render vanished and finds its queue full is refused, and
+// counted once.
+func TestLetInToAFullQueue(t *testing.T) {
+	table := New(quiet{})
+	o, box := edge(table, "e")
+	o.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1}})
+	o.Acquire(thumbnailed(1))
+	o.Acquire(thumbnailed(2, "k"))
+	o.Acquire(ask(3, "x", "k"))
+	o.Release(1, lease.Vanished, "")
+	wants(t, box.of(2).Reason, lease.Full)
+	o.Release(3, lease.Stored, "")
+	empty(t, table)
+}
