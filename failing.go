@@ -55,7 +55,7 @@ func clearCommand() *cobra.Command {
 			if err := from.decode(cmd.Context(), http.MethodDelete, "/api/v1/failing?original="+url.QueryEscape(originals[0]), &answer); err != nil {
 				return err
 			}
-			cmd.Printf("%s: %d failures forgotten\n", originals[0], answer.Cleared)
+			cmd.Printf("%s: forgotten (%d counters)\n", originals[0], answer.Cleared)
 			return nil
 		},
 	}

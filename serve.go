@@ -84,8 +84,8 @@ func invite(drawn []samples.Sample, addresses map[string]string) {
 	}
 	fmt.Fprintf(os.Stderr, "  %s/unsafe/300x300/smart/filters:format(webp)/landscape.jpg   (cut to a square, as WebP)\n", base)
 	fmt.Fprintf(os.Stderr, "  %s/wikipedia/commons/thumb/a/ab/Landscape.jpg/330px-Landscape.jpg   (MediaWiki's path)\n", base)
-	fmt.Fprintf(os.Stderr, "Health:   %s/healthcheck\nReady:    %s/readyz\nMetrics:  %s/metrics\n\nCtrl-C stops everything.\n",
-		base, addresses["admin"], addresses["admin"])
+	fmt.Fprintf(os.Stderr, "Health:   %s/healthcheck\nReady:    %s/readyz\nMetrics:  %s/metrics\nThrottled, and why: bin/thumbmill status --watch --admin %s\n\nCtrl-C stops everything.\n",
+		base, addresses["admin"], addresses["admin"], addresses["admin"])
 }
 
 // cluster is every role in one process, over the same protocols as on many
@@ -166,7 +166,9 @@ func (c *cluster) startCoordinator() (err error) {
 	}
 	c.admin.Handle("/api/v1/throttles", c.coordinator.API())
 	c.admin.Handle("/api/v1/throttles/", c.coordinator.API())
-	if len(c.settings.Coordinator.Servers) == 0 {
+	if len(c.settings.Coordinator.Servers) > 0 {
+		c.log.Warn("coordinator.servers names others: this process's own coordinator is not asked by its edge", "servers", c.settings.Coordinator.Servers)
+	} else {
 		c.settings.Coordinator.Servers = []string{c.coordinator.Addr()}
 	}
 	return c.run(c.coordinator)

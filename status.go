@@ -34,13 +34,17 @@ func (a *admin) flag(cmd *cobra.Command) {
 
 // ask asks, and gives the body of a good answer, which the caller closes.
 func (a *admin) ask(ctx context.Context, method, path string) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.base, "/")+path, nil)
+	base := strings.TrimSuffix(a.base, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	request, err := http.NewRequestWithContext(ctx, method, base+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("--admin: %w", err)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w (--admin names the operators' listener of a coordinator, an edge or serve)", err)
+		return nil, fmt.Errorf("%w (--admin names the operators' listener to ask)", err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
@@ -65,7 +69,7 @@ func statusCommand() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			if watch {
-				return from.watch(ctx, cmd.OutOrStdout(), asJSON)
+				return from.keepWatching(ctx, cmd.OutOrStdout(), asJSON)
 			}
 			return from.status(ctx, cmd.OutOrStdout(), asJSON)
 		},
@@ -91,8 +95,33 @@ func (a *admin) status(ctx context.Context, out io.Writer, asJSON bool) error {
 	return show(out, text, asJSON)
 }
 
+var errStreamEnded = errors.New("the stream ended")
+
+// keepWatching watches again when a coordinator that answered once restarts.
+func (a *admin) keepWatching(ctx context.Context, out io.Writer, asJSON bool) error {
+	err := a.watch(ctx, out, asJSON)
+	for answered := errors.Is(err, errStreamEnded); answered && err != nil && ctx.Err() == nil; err = a.watch(ctx, out, asJSON) {
+		_, _ = fmt.Fprintf(os.Stderr, "%s: %v; trying again\n", a.base, err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// silence after which a stream, which brings a report a second, is given up.
+const silence = 5 * time.Second
+
 // watch shows each report of the stream.
 func (a *admin) watch(ctx context.Context, out io.Writer, asJSON bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watchdog := time.AfterFunc(silence, cancel)
+	defer watchdog.Stop()
 	body, err := a.ask(ctx, http.MethodGet, "/api/v1/throttles/stream")
 	if err != nil {
 		return err
@@ -101,11 +130,9 @@ func (a *admin) watch(ctx context.Context, out io.Writer, asJSON bool) error {
 	lines := bufio.NewReader(body)
 	for {
 		line, err := lines.ReadString('\n')
-		if ctx.Err() != nil {
-			return nil
-		}
+		watchdog.Reset(silence)
 		if err != nil {
-			return fmt.Errorf("the stream ended: %w", err)
+			return errStreamEnded
 		}
 		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
@@ -164,6 +191,15 @@ func (w table) report(t coordinator.Throttles) {
 		w.row(class, c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed)
 	}
 	w.pools(t)
+	w.row()
+	w.row("RULE", "WORKERS", "MAX QUEUE", "MODE")
+	for _, r := range t.Rules {
+		mode := "enforced"
+		if r.Shadow {
+			mode = "shadow"
+		}
+		w.row(r.Name, r.Workers, r.MaxQueue, mode)
+	}
 	for _, r := range t.Rules {
 		for _, edge := range slices.Sorted(maps.Keys(r.Differing)) {
 			d := r.Differing[edge]
@@ -202,11 +238,19 @@ func (w table) pools(t coordinator.Throttles) {
 		if p.Shadow {
 			name += " (shadow)"
 		}
-		w.row(name, p.Holders, p.Waiters, p.Limit, p.MaxQueue, time.Duration(p.OldestWait)*time.Millisecond)
+		w.row(name, p.Holders, p.Waiters, limit(p.Limit), limit(p.MaxQueue), time.Duration(p.OldestWait)*time.Millisecond)
 	}
 	if more := len(t.Pools) - shownPools + t.Omitted; more > 0 {
 		w.row(fmt.Sprintf("and %d more", more))
 	}
+}
+
+// limit writes one that is the table's; PoolCounter's clients state their own.
+func limit(n uint32) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }
 
 func (w table) busiest(title string, all []coordinator.Busy) {

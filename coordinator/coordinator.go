@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -65,8 +66,21 @@ func New(c Config) (*Coordinator, error) {
 		}
 		co.listeners = append(co.listeners, listener)
 	}
+	if c.Settings.Secret == "" && co.exposed() {
+		c.Log.Warn("there is no coordinator.secret, and others than this machine can connect: whoever does can take every lease", "listen", co.Addrs())
+	}
 	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate})
 	return co, nil
+}
+
+// exposed reports whether another machine can connect.
+func (c *Coordinator) exposed() bool {
+	for _, l := range c.listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+			return true
+		}
+	}
+	return false
 }
 
 // listen binds host:port, IPv4 or IPv6, or unix:PATH, whose socket a killed
@@ -76,7 +90,7 @@ func listen(address string) (net.Listener, error) {
 	if !isUnix {
 		return net.Listen("tcp", address)
 	}
-	if conn, err := net.Dial("unix", path); err == nil {
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("%s: somebody listens there already", address)
 	}

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -64,15 +63,16 @@ func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {
 
 func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
 	original := r.URL.Query().Get("original")
+	if original == "" {
+		http.Error(w, "?original= names none", http.StatusBadRequest)
+		return
+	}
 	cleared, err := e.failures.Clear(r.Context(), original)
 	switch {
-	case original == "":
-		err = errors.New("?original= names none")
-		http.Error(w, err.Error(), http.StatusBadRequest)
 	case err != nil:
 		http.Error(w, "the failure memory does not answer: "+err.Error(), http.StatusBadGateway)
 	case cleared == 0:
-		http.Error(w, original+" is not failing", http.StatusNotFound)
+		http.Error(w, original+" is not among the latest failures", http.StatusNotFound)
 	default:
 		e.config.Log.Info("an operator had the failures of an original forgotten", "original", original, "counters", cleared, "address", r.RemoteAddr)
 		answer(w, map[string]any{"original": original, "cleared": cleared})

@@ -62,7 +62,11 @@ func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
 // A flood of one client does not keep another's single request waiting behind it.
 func TestAFloodWaitsForItself(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Throttle.PerIP.Workers = 50; s.Throttle.PerIP.Timeout = 20 * time.Second; s.Throttle.QueueWait = 20 * time.Second }})
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Throttle.PerIP.Workers = 50
+		s.Throttle.PerIP.Timeout = 20 * time.Second
+		s.Throttle.QueueWait = 20 * time.Second
+	}})
 	for n := range 20 {
 		landscape(c, fmt.Sprintf("%d.jpg", n))
 	}
@@ -76,7 +80,9 @@ func TestAFloodWaitsForItself(t *testing.T) {
 		ask(fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice)
 	}
 	lane := c.lane()
-	Eventually(t, "the lane is full", func() bool { return c.Held(poolcounter.ClassLane) == lane && c.Waiting(poolcounter.ClassLane) == 20-lane })
+	Eventually(t, "the lane is full", func() bool {
+		return c.Held(poolcounter.ClassLane) == lane && c.Waiting(poolcounter.ClassLane) == 20-lane
+	})
 	ask("/unsafe/100x/modest.jpg", bob)
 	Eventually(t, "bob waits", func() bool { return c.Waiting(poolcounter.ClassLane) == 21-lane })
 	release()

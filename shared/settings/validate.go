@@ -50,7 +50,7 @@ func (c *checker) address(key, v string) {
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	c.require(v == "" || err == nil, key, "%q is no host:port", v)
+	c.require(v == "" || err == nil, key, "%q is no host:port (IPv6: [host]:port; port 0…65535)", v)
 }
 
 // endpoint is an address, or a unix socket.

@@ -13,7 +13,7 @@ import (
 func main() {
 	role := service.Role{
 		Name:  "coordinator",
-		Short: "Decide who may render now: PoolCounter's protocol for edges, MediaWiki and Thumbor",
+		Short: "Decide who may render now: for edges, and over PoolCounter's protocol for others",
 		Flags: map[string]string{"listen": "coordinator.listen", "admin-listen": "admin.listen"},
 		New: func(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
 			c, err := coordinator.New(coordinator.Config{Settings: s.Coordinator, Log: log, Metrics: admin.Registry})

@@ -5,7 +5,9 @@ package native
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -53,7 +55,9 @@ func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
-		s.log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+		if !errors.Is(err, io.EOF) { // else it left: the other side says why
+			s.log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+		}
 		return
 	}
 	c := &session{server: s, conn: conn, name: name, out: lease.NewOutbox(conn)}
@@ -118,6 +122,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		c.out.Add(lease.AppendBeat)
 		c.Flush()
 	case lease.KindMoved:
+		c.server.log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
 		c.server.table.Settle()
 	case lease.KindRules:
 		rules, err := lease.ParseRules(body)

@@ -25,6 +25,9 @@ func newEdge(s settings.Settings, admin *service.Admin, log *slog.Logger) (servi
 	if s.NATS.URL == "" {
 		return nil, nil, errors.New("nats.url: an edge alone needs the URL of a NATS server, such as nats://queue:4222")
 	}
+	if len(s.Coordinator.Servers) == 0 {
+		return nil, nil, errors.New("coordinator.servers: an edge alone needs at least one coordinator, such as coordinator1:7531")
+	}
 	if s.Store.Thumbnails.Kind == "directory" {
 		log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,7 +43,8 @@ const (
 	PerOriginal Throttle = "per-original"
 	Expensive   Throttle = "expensive"
 	Lane        Throttle = "lane"
-	Local       Throttle = "local" // this edge's own, while no coordinator answers
+	Local       Throttle = "local"   // this edge's own, while no coordinator answers
+	Failure     Throttle = "failure" // the failure memory's, which Refuse counts
 )
 
 // Request is one flight that wants to render.
@@ -132,21 +134,26 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l *Lease, done bool, e
 		case coordinators.Classic:
 			l, done, err = a.askClassic(ctx, address, r)
 		default:
-			err = coordinators.ErrNone
+			a.note(ctx, false)
+			return a.admitLocally(ctx)
 		}
 		var refusal *fault.Fault
 		if err == nil || errors.As(err, &refusal) || ctx.Err() != nil {
-			a.note(err == nil || refusal != nil)
+			a.note(ctx, true)
 			return l, done, err
 		}
 		a.Log.Debug("a coordinator does not answer", "coordinator", address, "error", err)
 	}
-	a.note(false)
+	a.note(ctx, false)
 	return a.admitLocally(ctx)
 }
 
-// note logs when the coordinators go away and come back.
-func (a *Admitter) note(answered bool) {
+// note logs when the coordinators go away and come back. A client that leaves says
+// nothing about them.
+func (a *Admitter) note(ctx context.Context, answered bool) {
+	if ctx.Err() != nil {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -163,7 +170,9 @@ func (a *Admitter) admitLocally(ctx context.Context) (*Lease, bool, error) {
 	defer cancel()
 	if err := a.local.Acquire(ctx, 1); err != nil {
 		a.decide(Local, "refuse")
-		return nil, false, fault.New(fault.Unavailable, "no coordinator answers, and this edge renders %d thumbnails already", LocalLimit)
+		f := fault.New(fault.Unavailable, "no coordinator answers, and this edge renders %d thumbnails already", LocalLimit)
+		f.Throttle = string(Local)
+		return nil, false, f
 	}
 	a.decide(Local, "admit")
 	return a.newLease(func(Outcome) { a.local.Release(1) }), false, nil
@@ -236,11 +245,16 @@ func (a *Admitter) decide(t Throttle, decision string) {
 	a.counts[string(t)][decision]++
 }
 
+// Refuse counts a refusal by the failure memory, which is asked before.
+func (a *Admitter) Refuse(t Throttle) { a.decide(t, "refuse") }
+
 func (a *Admitter) refusal(needs []need, answer lease.Answer) error {
 	switch {
 	case answer.Reason == lease.Full && answer.Pool < 0:
 		return fault.New(fault.Unavailable, "too many wait for this thumbnail already")
-	case answer.Pool < 0 || answer.Pool >= len(needs):
+	case answer.Reason == lease.Malformed || answer.Pool >= len(needs):
+		return fault.New(fault.Internal, "the coordinator does not understand this edge: are they of different versions?")
+	case answer.Pool < 0:
 		return fault.New(fault.Unavailable, "the coordinator takes no more requests of this edge")
 	}
 	n := needs[answer.Pool]
@@ -271,8 +285,9 @@ func failedElsewhere(payload string) error {
 }
 
 // status is what operators see of this edge.
-func (a *Admitter) status(asked string) string {
+func (a *Admitter) status(asked string, breakers map[string]string) string {
 	s := a.Status()
+	maps.Copy(s.Breakers, breakers)
 	s.Asked, s.Decisions = asked, map[string]map[string]int64{}
 	a.mu.Lock()
 	for throttle, counts := range a.counts {

@@ -12,6 +12,7 @@ package coordinators
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// failover is how long a request waits for any coordinator to answer.
+// failover is how long requests wait for a coordinator once none answers.
 const failover = lease.Silence + 300*time.Millisecond
 
 // mostEnded bounds the leases that one coordinator has yet to hear the end of.
@@ -33,8 +34,10 @@ type Config struct {
 	Servers []string // in order of preference
 	Name    string   // of this edge
 	Secret  string
-	Rules   func() []lease.Rule       // the limits as they are now; asked twice a second
-	Status  func(asked string) string // JSON for operators; asked once a second
+	Rules   func() []lease.Rule // the limits as they are now; asked twice a second
+	// Status is JSON for operators, asked for once a second: who is asked, and the
+	// states of the breakers.
+	Status  func(asked string, breakers map[string]string) string
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -44,7 +47,7 @@ type Coordinators struct {
 	name, secret string
 	log          *slog.Logger
 	rulesNow     func() []lease.Rule
-	statusNow    func(asked string) string
+	statusNow    func(asked string, breakers map[string]string) string
 	links        []*link
 	cancel       context.CancelFunc
 	group        sync.WaitGroup
@@ -56,13 +59,14 @@ type Coordinators struct {
 	leases  map[uint64]*Lease
 	asked   *conn
 	changed chan struct{} // closed when a coordinator went up or down
+	gone    time.Time     // since when none answers; zero while one does
 }
 
 // New makes them and begins to connect.
 func New(c Config) *Coordinators {
 	cs := &Coordinators{
 		name: c.Name, secret: c.Secret, log: c.Log, rulesNow: c.Rules, statusNow: c.Status,
-		rules: c.Rules(), leases: map[uint64]*Lease{}, changed: make(chan struct{}),
+		rules: c.Rules(), leases: map[uint64]*Lease{}, changed: make(chan struct{}), gone: time.Now(),
 	}
 	for _, address := range c.Servers {
 		cs.links = append(cs.links, cs.newLink(address))
@@ -79,13 +83,10 @@ func New(c Config) *Coordinators {
 
 func (cs *Coordinators) newLink(address string) *link {
 	return &link{
-		address: address, parent: cs, ended: map[uint64]lease.Outcome{},
+		address: address, parent: cs, ended: map[uint64]ended{},
 		breaker: gobreaker.NewCircuitBreaker[*conn](gobreaker.Settings{
 			Name: "coordinator " + address, Timeout: time.Second,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
-			OnStateChange: func(name string, from, to gobreaker.State) {
-				cs.log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
-			},
 		}),
 	}
 }
@@ -147,13 +148,12 @@ func (cs *Coordinators) First(ctx context.Context) (address string, s State) {
 	return l.address, l.state
 }
 
-// await gives the one to ask and its connection.
+// await gives the one to ask and its connection. While none answers it waits, but
+// no longer than failover from when the last one fell silent.
 func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
-	ctx, cancel := context.WithTimeout(ctx, failover)
-	defer cancel()
 	for {
 		cs.mu.Lock()
-		l, changed := cs.first(), cs.changed
+		l, changed, gone := cs.first(), cs.changed, cs.gone
 		var c *conn
 		if l != nil {
 			c = l.conn
@@ -162,9 +162,14 @@ func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
 		if l != nil {
 			return l, c
 		}
+		timer := time.NewTimer(time.Until(gone.Add(failover)))
 		select {
 		case <-changed:
+			timer.Stop()
+		case <-timer.C:
+			return nil, nil
 		case <-ctx.Done():
+			timer.Stop()
 			return nil, nil
 		}
 	}
@@ -178,6 +183,7 @@ func (cs *Coordinators) up(l *link, s State, c *conn) {
 	if c != nil {
 		cs.bring(l)
 	}
+	l.why = ""
 	cs.log.Info("a coordinator answers", "coordinator", l.address, "native", s == Native)
 	cs.settle()
 }
@@ -186,8 +192,8 @@ func (cs *Coordinators) up(l *link, s State, c *conn) {
 func (cs *Coordinators) bring(l *link) {
 	rules, status := cs.rules, cs.status
 	l.conn.send(func(out []byte) []byte { return lease.AppendStatus(lease.AppendRules(out, rules), status) })
-	for id, outcome := range l.ended {
-		l.conn.release(id, outcome, "")
+	for id, e := range l.ended {
+		l.conn.release(id, e.outcome, e.payload)
 	}
 	clear(l.ended)
 	for _, held := range cs.leases {
@@ -197,15 +203,19 @@ func (cs *Coordinators) bring(l *link) {
 	}
 }
 
-func (cs *Coordinators) down(l *link) {
+// down takes one that does not answer. It is tried again and again; each reason is
+// logged once.
+func (cs *Coordinators) down(l *link, err error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if l.state == Down {
-		return
+	if why := err.Error(); why != l.why && !errors.Is(err, gobreaker.ErrOpenState) && !errors.Is(err, context.Canceled) {
+		l.why = why
+		cs.log.Warn("a coordinator cannot be asked", "coordinator", l.address, "error", err)
 	}
-	l.state, l.conn = Down, nil
-	cs.log.Warn("a coordinator does not answer", "coordinator", l.address)
-	cs.settle()
+	if l.state != Down {
+		l.state, l.conn = Down, nil
+		cs.settle()
+	}
 }
 
 // settle claims all leases when another coordinator is asked than before.
@@ -213,9 +223,15 @@ func (cs *Coordinators) settle() {
 	close(cs.changed)
 	cs.changed = make(chan struct{})
 	first := cs.first()
-	if first == nil || first.conn == cs.asked {
+	if first == nil {
+		cs.gone = time.Now()
 		return
 	}
+	cs.gone = time.Time{}
+	if first.conn == cs.asked {
+		return
+	}
+	cs.log.Info("this edge asks a coordinator from now on", "coordinator", first.address, "leases", len(cs.leases))
 	moved := cs.asked != nil
 	cs.asked = first.conn
 	if first.conn == nil {
@@ -252,9 +268,17 @@ func (cs *Coordinators) tell(ctx context.Context) {
 		}
 		cs.mu.Unlock()
 		if round%2 == 0 {
-			cs.tellStatus(cs.statusNow(asked))
+			cs.tellStatus(cs.statusNow(asked, cs.states()))
 		}
 	}
+}
+
+func (cs *Coordinators) states() map[string]string {
+	states := map[string]string{}
+	for _, l := range cs.links {
+		states[l.breaker.Name()] = l.breaker.State().String()
+	}
+	return states
 }
 
 func (cs *Coordinators) tellStatus(status string) {

@@ -29,7 +29,7 @@ func newEdge(t *testing.T, name string, addresses ...string) *Coordinators {
 	cs := New(Config{
 		Servers: addresses, Name: name,
 		Rules:  func() []lease.Rule { return []lease.Rule{{Name: "lane", Workers: limit, MaxQueue: 1000}} },
-		Status: func(asked string) string { return fmt.Sprintf(`{"coordinator":%q}`, asked) },
+		Status: func(asked string, _ map[string]string) string { return fmt.Sprintf(`{"coordinator":%q}`, asked) },
 		Log:    slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	t.Cleanup(cs.Close)

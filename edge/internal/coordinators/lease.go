@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
@@ -22,17 +21,15 @@ type Lease struct {
 func (h *Lease) knows(l *link) bool { return slices.Contains(h.at, l) }
 
 // Acquire asks for a lease. When the answer is no grant the lease is nil. A
-// request whose coordinator falls silent is asked again of the next, for the rest
-// of its time. The error is ErrNone or the context's.
+// request whose coordinator falls silent is asked again of the next, where it
+// begins to wait anew. The error is ErrNone or the context's.
 func (cs *Coordinators) Acquire(ctx context.Context, r lease.Request) (*Lease, lease.Answer, error) {
-	until := time.Now().Add(time.Duration(r.Wait) * time.Millisecond) //nolint:gosec // below an hour
 	for {
 		l, c := cs.await(ctx)
 		if c == nil {
 			return nil, lease.Answer{}, errors.Join(ctx.Err(), ErrNone)
 		}
 		r.ID = cs.nextID()
-		r.Wait = uint64(max(time.Until(until), 0).Milliseconds()) //nolint:gosec // not negative
 		select {
 		case answer, ok := <-c.ask(r):
 			if !ok {
@@ -88,7 +85,7 @@ func (h *Lease) Release(o lease.Outcome, payload string) {
 		case l.conn != nil:
 			l.conn.release(h.request.ID, o, payload)
 		case len(l.ended) < mostEnded:
-			l.ended[h.request.ID] = o
+			l.ended[h.request.ID] = ended{o, payload}
 		}
 	}
 }

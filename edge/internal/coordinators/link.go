@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -39,8 +40,15 @@ type link struct {
 
 	// Guarded by the parent's mutex.
 	state State
-	conn  *conn                    // while Native
-	ended map[uint64]lease.Outcome // leases that ended while it was down
+	conn  *conn            // while Native
+	ended map[uint64]ended // leases that ended while it was down
+	why   string           // it cannot be asked, as it was logged last
+}
+
+// ended is how a lease ended.
+type ended struct {
+	outcome lease.Outcome
+	payload string
 }
 
 // keep connects again and again, until ctx ends.
@@ -50,14 +58,13 @@ func (l *link) keep(ctx context.Context) {
 		conn, err := l.breaker.Execute(func() (*conn, error) { return l.connect(ctx) })
 		switch {
 		case err != nil:
-			l.parent.down(l)
+			l.parent.down(l, err)
 		case conn == nil:
 			l.parent.up(l, Classic, nil)
 			l.probe(ctx)
 		default:
 			l.parent.up(l, Native, conn)
-			conn.run(ctx)
-			l.parent.down(l)
+			conn.run(ctx, func(err error) { l.parent.down(l, err) })
 		}
 		if time.Since(began) < retryEvery {
 			sleep(ctx, retryEvery)
@@ -74,21 +81,21 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// probe watches a daemon of PoolCounter's protocol: it returns when it is gone.
-// An upgrade to ours is noticed when it starts anew.
+// probe watches a daemon of PoolCounter's protocol over a connection that says
+// nothing: it returns when that ends, so that an upgrade to ours is noticed.
 func (l *link) probe(ctx context.Context) {
-	for {
-		sleep(ctx, time.Second)
-		if ctx.Err() != nil {
+	dial, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	c, err := poolcounter.DialConn(dial, l.address)
+	if err != nil {
+		return
+	}
+	defer func() { _ = c.Close() }()
+	for ctx.Err() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(lease.Silence))
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
-		dial, cancel := context.WithTimeout(ctx, connectTimeout)
-		c, err := poolcounter.Dial(dial, l.address)
-		cancel()
-		if err != nil {
-			return
-		}
-		_ = c.Close()
 	}
 }
 
@@ -109,7 +116,9 @@ func (l *link) connect(ctx context.Context) (*conn, error) {
 	}
 	if err != nil {
 		_ = raw.Close()
-		if errors.Is(err, lease.ErrNotSpoken) {
+		// With a secret to prove, who speaks no more than PoolCounter's protocol might be
+		// anybody.
+		if errors.Is(err, lease.ErrNotSpoken) && l.parent.secret == "" {
 			return nil, nil //nolint:nilnil // as the comment says
 		}
 		return nil, err
@@ -128,13 +137,14 @@ type conn struct {
 	lost    bool
 }
 
-// run reads until the connection is lost or ctx ends.
-func (c *conn) run(ctx context.Context) {
+// run reads until the connection is lost or ctx ends. lost is called before those
+// who wait for answers hear it, so that they do not ask here again.
+func (c *conn) run(ctx context.Context, lost func(error)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(c.out.Write)
 	group.Go(func() { c.beat(ctx) })
-	c.read()
+	lost(c.read())
 	cancel()
 	c.lose()
 	c.out.End()
@@ -157,21 +167,19 @@ func (c *conn) beat(ctx context.Context) {
 	}
 }
 
-func (c *conn) read() {
+func (c *conn) read() error {
 	for {
-		if c.in.Buffered() == 0 {
-			_ = c.raw.SetReadDeadline(time.Now().Add(lease.Silence))
-		}
+		_ = c.raw.SetReadDeadline(time.Now().Add(lease.Silence))
 		kind, body, err := lease.ReadFrame(c.in)
 		if err != nil {
-			return
+			return err
 		}
 		if kind == lease.KindBeat {
 			continue
 		}
 		answer, err := lease.ParseAnswer(kind, body)
 		if err != nil {
-			return
+			return err
 		}
 		c.deliver(answer)
 	}

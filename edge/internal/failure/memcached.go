@@ -3,9 +3,11 @@ package failure
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -91,7 +93,7 @@ func (s *server) do(ask func(*memcache.Client) error) error {
 	_, err := s.breaker.Execute(func() (struct{}, error) {
 		var err error
 		for range memcachedIdle + 1 {
-			if err = ask(s.client); answered(err) || silent(err) {
+			if err = ask(s.client); !ended(err) {
 				break
 			}
 		}
@@ -100,12 +102,10 @@ func (s *server) do(ask func(*memcache.Client) error) error {
 	return err
 }
 
-// silent tells a server that is not there from a connection that ended.
-func silent(err error) bool {
-	var network *net.OpError
-	var timeout net.Error
-	return errors.As(err, &network) && network.Op == "dial" || errors.As(err, &timeout) && timeout.Timeout() ||
-		errors.As(err, new(*memcache.ConnectTimeoutError))
+// ended tells a connection that ended from a server that is not there, and from
+// what a server says.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // probe asks those that were silent.

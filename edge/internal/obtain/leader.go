@@ -95,6 +95,9 @@ func (l *leader) checkFailures(ctx context.Context) error {
 		l.Log.Warn("the failure memory does not answer: the request passes", "request", l.ID, "error", err)
 		return nil
 	}
+	if err != nil {
+		l.Admitter.Refuse(admission.Failure)
+	}
 	return err
 }
 

@@ -118,12 +118,16 @@ func (w *wait) noteSteps(r renderjob.Result) {
 	step := func(name string, ms float64) {
 		w.times = append(w.times, Step{name, time.Duration(ms * float64(time.Millisecond))})
 	}
-	if l := w.leader; l.expensive() != "" {
-		l.costs.Note(l.Target.Spec.Type, l.bytes, time.Duration(r.RenderMS*float64(time.Millisecond)))
-	}
+	w.noteCost(time.Duration(r.RenderMS * float64(time.Millisecond)))
 	step("queued", r.QueuedMS)
 	step("fetch", r.FetchMS)
 	step("worker", r.RenderMS)
+}
+
+func (w *wait) noteCost(took time.Duration) {
+	if w.expensive() != "" {
+		w.costs.Note(w.Target.Spec.Type, w.bytes, took)
+	}
 }
 
 func (w *wait) thumb(r renderjob.Result) Thumb {
@@ -160,6 +164,9 @@ func (w *wait) failed(ctx context.Context, r renderjob.Result) {
 		w.Log.Warn("a failure could not be remembered", "request", w.ID, "error", err)
 	}
 	w.outcome.Fault = f
+	if f.Kind == fault.Overran { // what never ends is the most expensive of all
+		w.noteCost(time.Since(w.began))
+	}
 	w.answer(Thumb{}, f)
 }
 
