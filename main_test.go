@@ -72,6 +72,7 @@ func TestServe(t *testing.T) {
 	}
 	get(t, addresses["admin"]+"/readyz")
 	hasMetrics(t, addresses["admin"]+"/metrics")
+	operates(t, addresses, filepath.Join(cmd.Dir, "o"))
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +81,57 @@ func TestServe(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(cmd.Dir, "t", ".incoming", "*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
+	}
+}
+
+// operates uses the operators' commands on a cluster.
+func operates(t *testing.T, addresses map[string]string, originals string) {
+	t.Helper()
+	run := func(args ...string) string {
+		out, _ := thumbmill(t, nil, append(args, "--admin", strings.TrimPrefix(addresses["admin"], "http://"))...).CombinedOutput()
+		return string(out)
+	}
+	if err := os.WriteFile(filepath.Join(originals, "bad.jpg"), []byte("\xff\xd8\xff\xe0\x00\x10JFIF"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Get(addresses["http"] + "/unsafe/100x/bad.jpg")
+	if err != nil || response.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("%v %v", response, err)
+	}
+	_ = response.Body.Close()
+	for _, c := range []struct{ said, wants string }{
+		{run("failing"), "undecodable"},
+		{run("failing", "clear", "good.jpg"), "good.jpg is not among the latest failures"},
+		{run("failing", "clear", "bad.jpg"), "bad.jpg: forgotten"},
+		{run("failing"), "No original fails."},
+		{run("status"), "BUSIEST CLIENTS"},
+		{run("status"), "lane:standard"},
+		{run("status", "--json"), `"classes":{`},
+	} {
+		if !strings.Contains(c.said, c.wants) {
+			t.Errorf("%q does not say %q", c.said, c.wants)
+		}
+	}
+	if out, err := thumbmill(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "--admin names") {
+		t.Errorf("nobody listens: %q %v", out, err)
+	}
+	watch := thumbmill(t, nil, "status", "--watch", "--json", "--admin", addresses["admin"])
+	out, err := watch.StdoutPipe()
+	if err == nil {
+		err = watch.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports := bufio.NewReader(out)
+	for range 2 {
+		if line, err := reports.ReadString('\n'); err != nil || !strings.HasPrefix(line, `{"time":`) {
+			t.Errorf("%q %v", line, err)
+		}
+	}
+	_ = watch.Process.Signal(syscall.SIGINT)
+	if err := watch.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/samples"
 	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/loadtest/wire"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -141,14 +142,14 @@ func TestAFullLaneIsARefusal(t *testing.T) {
 }
 
 // linked starts a cluster whose edge reaches NATS over a link.
-func linked(t *testing.T, o Options) (*Cluster, *Link) {
-	var link *Link
+func linked(t *testing.T, o Options) (*Cluster, *wire.Link) {
+	var link *wire.Link
 	o.EdgeNATS = func(address string) string {
 		u, err := url.Parse(address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		link = NewLink(t, u.Host)
+		link = wire.New(t, u.Host)
 		return "nats://" + link.Addr()
 	}
 	return Start(t, o), link

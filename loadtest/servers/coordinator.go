@@ -2,6 +2,7 @@ package servers
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,13 +15,21 @@ type Coordinator struct {
 	Address string
 	t       testing.TB
 	binary  string
+	env     []string
 	cmd     *exec.Cmd
 }
 
-// StartCoordinator builds and starts one, which ends with the test.
-func StartCoordinator(t testing.TB) *Coordinator {
+// StartCoordinator builds and starts one, with more variables in its environment,
+// which ends with the test.
+func StartCoordinator(t testing.TB, env ...string) *Coordinator {
 	t.Helper()
-	c := &Coordinator{t: t, Address: FreeAddress(t), binary: filepath.Join(t.TempDir(), "coordinator")}
+	return StartCoordinatorAt(t, FreeAddress(t), env...)
+}
+
+// StartCoordinatorAt starts one at an address.
+func StartCoordinatorAt(t testing.TB, address string, env ...string) *Coordinator {
+	t.Helper()
+	c := &Coordinator{t: t, Address: address, env: env, binary: filepath.Join(t.TempDir(), "coordinator")}
 	build := exec.Command("go", "build", "-o", c.binary, "github.com/thumbmill/thumbmill/coordinator/cmd/coordinator")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -34,6 +43,7 @@ func StartCoordinator(t testing.TB) *Coordinator {
 func (c *Coordinator) Start() {
 	c.t.Helper()
 	c.cmd = exec.Command(c.binary, "--listen", c.Address, "--admin-listen", "127.0.0.1:0", "--print-addresses")
+	c.cmd.Env = append(os.Environ(), c.env...)
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
 		err = c.cmd.Start()

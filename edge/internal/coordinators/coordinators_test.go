@@ -1,10 +1,13 @@
 package coordinators
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/loadtest/wire"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
@@ -26,8 +30,13 @@ const (
 
 func newEdge(t *testing.T, name string, addresses ...string) *Coordinators {
 	t.Helper()
+	return newEdgeWith(t, name, "", addresses...)
+}
+
+func newEdgeWith(t *testing.T, name, secret string, addresses ...string) *Coordinators {
+	t.Helper()
 	cs := New(Config{
-		Servers: addresses, Name: name,
+		Servers: addresses, Name: name, Secret: secret,
 		Rules:  func() []lease.Rule { return []lease.Rule{{Name: "lane", Workers: limit, MaxQueue: 1000}} },
 		Status: func(asked string, _ map[string]string) string { return fmt.Sprintf(`{"coordinator":%q}`, asked) },
 		Log:    slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
@@ -190,5 +199,96 @@ func TestWhoAnswers(t *testing.T) {
 	alone := newEdge(t, "b", servers.FreeAddress(t))
 	if _, state := alone.First(t.Context()); state != Down {
 		t.Errorf("nobody listens, and the state is %d", state)
+	}
+}
+
+// The original daemon is replaced by ours at the same address, and edges notice.
+func TestAnUpgrade(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	var group sync.WaitGroup
+	var conns []net.Conn
+	group.Go(func() { // what of the original matters here: it knows no greeting
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conns = append(conns, conn)
+			group.Go(func() {
+				for in := bufio.NewReader(conn); err == nil; _, err = io.WriteString(conn, "ERROR BAD_COMMAND\n") {
+					if _, err = in.ReadString('\n'); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	e := newEdge(t, "a", address)
+	if _, state := e.First(t.Context()); state != Classic {
+		t.Errorf("state %d", state)
+	}
+	guarded := newEdgeWith(t, "b", "0123456789abcdef", address)
+	if _, state := guarded.First(t.Context()); state != Down {
+		t.Errorf("with a secret it could be anybody, and the state is %d", state)
+	}
+	_ = listener.Close()
+	time.Sleep(50 * time.Millisecond)
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	group.Wait()
+	servers.StartCoordinatorAt(t, address)
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if _, state := e.First(t.Context()); state == Native {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the edge never notices")
+		}
+	}
+}
+
+// A secret that differs keeps an edge out; one that is right lets it in.
+func TestSecrets(t *testing.T) {
+	c := servers.StartCoordinator(t, "THUMBMILL_COORDINATOR_SECRET=0123456789abcdef")
+	for secret, want := range map[string]State{"0123456789abcdef": Native, "fedcba9876543210": Down, "": Down} {
+		e := newEdgeWith(t, "edge-"+secret, secret, c.Address)
+		if _, state := e.First(t.Context()); state != want {
+			t.Errorf("secret %q: state %d, want %d", secret, state, want)
+		}
+	}
+}
+
+// How a lease ended reaches those who wait for its thumbnail, also when the
+// connection was lost at that moment.
+func TestAnOutcomeOutlivesAConnection(t *testing.T) {
+	c := servers.StartCoordinator(t)
+	cable := wire.New(t, c.Address)
+	a, b := newEdge(t, "a", cable.Addr()), newEdge(t, "b", c.Address)
+	thumbnail := request("x")
+	thumbnail.Thumbnail = "thumbnail:t"
+	held, _, err := a.Acquire(t.Context(), thumbnail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan lease.Answer, 1)
+	go func() {
+		_, answer, err := b.Acquire(t.Context(), thumbnail)
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- answer
+	}()
+	time.Sleep(100 * time.Millisecond)
+	cable.Cut()
+	time.Sleep(100 * time.Millisecond)
+	held.Release(lease.Faulty, "why")
+	cable.Mend()
+	if answer := <-answers; answer.Kind != lease.KindFailed || answer.Payload != "why" {
+		t.Errorf("%+v", answer)
 	}
 }
