@@ -454,6 +454,7 @@ func FuzzNative(f *testing.F) {
 	f.Add(lease.AppendRequest(lease.AppendRules(nil, rules(1)), lease.KindAcquire, lease.Request{ID: 1, Thumbnail: "thumbnail:t", Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:x"}}}))
 	f.Add(lease.AppendRelease(lease.AppendRequest(nil, lease.KindClaim, lease.Request{ID: 1, Thumbnail: "thumbnail:t"}), 1, lease.Faulty, "x"))
 	c := start(f, settings.Coordinator{})
+	good, id := connect(f, c.Addr(), "good", "", rules(1)...), uint64(0)
 	f.Fuzz(func(t *testing.T, frames []byte) {
 		conn, _, err := greet(t, c.Addr(), fmt.Sprint("fuzz-", rand.IntN(3)), "")
 		if err != nil {
@@ -461,5 +462,11 @@ func FuzzNative(f *testing.F) {
 		}
 		_, _ = conn.Write(frames)
 		_ = conn.Close()
+		id++
+		good.ask(lease.KindAcquire, id, "ip:good")
+		if a := <-good.answers; a.ID != id || a.Kind != lease.KindGranted {
+			t.Errorf("%+v", a)
+		}
+		good.release(id)
 	})
 }

@@ -305,6 +305,7 @@ func (t *Table) grant(r *Request) {
 	t.tell(r, lease.Answer{Kind: lease.KindGranted, Pool: r.stood, Shadow: r.shadow})
 }
 
+// measure counts the wait for the pool at which it ended, and none for the others.
 func (t *Table) measure(r *Request) {
 	waited := time.Since(r.since)
 	t.times.Waiting += waited
@@ -313,7 +314,13 @@ func (t *Table) measure(r *Request) {
 	} else {
 		t.times.WaitingForMe += waited
 	}
-	t.observer.Waited(r.slots[max(r.stood, 0)].pool.tally.class, waited)
+	for i := range r.slots {
+		if i == max(r.stood, 0) {
+			t.observer.Waited(r.slots[i].pool.tally.class, waited)
+		} else {
+			t.observer.Waited(r.slots[i].pool.tally.class, 0)
+		}
+	}
 }
 
 // free gives back what is held; whoever waits for a place goes on.
