@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
+	"github.com/thumbmill/thumbmill/loadtest/servers"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -238,7 +238,8 @@ func TestManyWaiters(t *testing.T) {
 		connections, each = 500, 500
 	}
 	connections = min(connections, mostOpenFiles()/2-100)
-	address, admin := process(t)
+	c := servers.StartCoordinator(t)
+	address, admin := c.Address, c.Admin
 	blocker := connect(t, address, "blocker", "", rules(1)...)
 	blocker.ask(lease.KindAcquire, 1, "ip:blocker", "original:hot")
 	blocker.hears(1, lease.KindGranted)
@@ -275,30 +276,6 @@ func TestManyWaiters(t *testing.T) {
 		return granted.Load() == all && len(fetch(t, admin).Pools) == 0
 	})
 	t.Logf("%d waiters on %d connections: %s bytes resident, drained in %v", all, connections+edges, memory, time.Since(began))
-}
-
-// process starts a coordinator as a process of its own, and gives its address and
-// that of its operators' listener.
-func process(t *testing.T) (address, admin string) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "coordinator")
-	if out, err := exec.Command("go", "build", "-o", path, "./cmd/coordinator").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	cmd := exec.Command(path, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--print-addresses")
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	var addresses struct{ Coordinator, Admin string }
-	if err := json.NewDecoder(out).Decode(&addresses); err != nil {
-		t.Fatal(err)
-	}
-	return addresses.Coordinator, addresses.Admin
 }
 
 func get(t *testing.T, url string) []byte {

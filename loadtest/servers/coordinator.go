@@ -1,11 +1,10 @@
 package servers
 
 import (
-	"bufio"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -13,10 +12,12 @@ import (
 // Coordinator is a coordinator of ours as a process that a test can signal.
 type Coordinator struct {
 	Address string
+	Admin   string // URL of its operators' listener
 	t       testing.TB
 	binary  string
 	env     []string
 	cmd     *exec.Cmd
+	ended   <-chan struct{}
 }
 
 // StartCoordinator builds and starts one, with more variables in its environment,
@@ -46,20 +47,22 @@ func (c *Coordinator) Start() {
 	c.cmd.Env = append(os.Environ(), c.env...)
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
-		err = c.cmd.Start()
+		c.ended, err = launch(c.cmd)
 	}
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.Contains(line, c.Address) {
-		c.t.Fatalf("the coordinator says %q: %v", line, err)
+	var addresses struct{ Coordinator, Admin string }
+	if err := json.NewDecoder(out).Decode(&addresses); err != nil || addresses.Coordinator != c.Address {
+		c.t.Fatalf("the coordinator says %+v: %v", addresses, err)
 	}
+	c.Admin = addresses.Admin
 }
 
 // Kill ends it at once, as SIGKILL does.
 func (c *Coordinator) Kill() {
 	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
+	<-c.ended
 }
 
 // Stop keeps it from running, and Continue lets it.

@@ -69,20 +69,8 @@ func start(t testing.TB, stdin *os.File, name string, args ...string) func() {
 	if stdin != nil {
 		cmd.Stdin = stdin
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, ended := make(chan error), make(chan struct{})
-	go func() {
-		// PDEATHSIG follows the thread that forked: it stays here until the end.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(ended)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	ended, err := launch(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
 	kill := func() { _ = cmd.Process.Kill(); <-ended }
@@ -93,6 +81,24 @@ func start(t testing.TB, stdin *os.File, name string, args ...string) func() {
 		}
 	})
 	return kill
+}
+
+// launch starts a process that ends with this one, however that ends.
+func launch(cmd *exec.Cmd) (ended <-chan struct{}, err error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, over := make(chan error), make(chan struct{})
+	go func() {
+		// PDEATHSIG follows the thread that forked: it stays here until the end.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(over)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	return over, <-started
 }
 
 // FreeAddress is an address on loopback that nobody listens at.
