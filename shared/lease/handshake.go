@@ -25,12 +25,12 @@ func Greet(conn net.Conn, in *bufio.Reader, name, secret string) error {
 		return err
 	case words[0] == "ERROR":
 		return ErrNotSpoken
-	case len(words) != 4 || words[0] != Greeting:
+	case len(words) != 3 || words[0] != Greeting:
 		return fmt.Errorf("the coordinator greets with %.80q", words)
-	case secret != "" && !Proves(words[3], Prove(secret, "coordinator", name, nonce, words[2])):
+	case secret != "" && !Proves(words[2], Prove(secret, "coordinator", name, nonce, words[1])):
 		return errors.New("the coordinator does not know coordinator.secret")
 	}
-	if _, err := fmt.Fprintf(conn, "%s %s\n", Proof, Prove(secret, "client", name, nonce, words[2])); err != nil {
+	if _, err := fmt.Fprintf(conn, "%s %s\n", Proof, Prove(secret, "client", name, nonce, words[1])); err != nil {
 		return err
 	}
 	if words, err = readWords(in); err != nil {
@@ -43,7 +43,7 @@ func Greet(conn net.Conn, in *bufio.Reader, name, secret string) error {
 }
 
 // Admit is the coordinator's part of the handshake, and gives the client's name.
-func Admit(conn net.Conn, in *bufio.Reader, epoch, secret string) (name string, err error) {
+func Admit(conn net.Conn, in *bufio.Reader, secret string) (name string, err error) {
 	words, err := readWords(in)
 	if err != nil {
 		return "", err
@@ -53,7 +53,7 @@ func Admit(conn net.Conn, in *bufio.Reader, epoch, secret string) (name string, 
 	}
 	name, nonce := words[1], Nonce()
 	proof := Prove(secret, "coordinator", name, words[2], nonce)
-	if _, err := fmt.Fprintf(conn, "%s %s %s %s\n", Greeting, epoch, nonce, proof); err != nil {
+	if _, err := fmt.Fprintf(conn, "%s %s %s\n", Greeting, nonce, proof); err != nil {
 		return "", err
 	}
 	answer, err := readWords(in)

@@ -5,7 +5,7 @@
 // coordinator/PROTOCOL.md tells it byte by byte. In short: three lines of text
 //
 //	client       THUMBMILL/1 <name> <nonce>
-//	coordinator  THUMBMILL/1 <epoch> <nonce> <proof>
+//	coordinator  THUMBMILL/1 <nonce> <proof>
 //	client       PROOF <proof>
 //	coordinator  WELCOME
 //

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nuid"
-
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/lease"
@@ -27,13 +25,12 @@ type Server struct {
 	table    *pools.Table
 	activity *activity.Activity
 	secret   string
-	epoch    string // another after each start
 	log      *slog.Logger
 }
 
 // New makes a server; an empty secret lets everybody in who can connect.
 func New(table *pools.Table, a *activity.Activity, secret string, log *slog.Logger) *Server {
-	return &Server{table: table, activity: a, secret: secret, epoch: nuid.Next(), log: log}
+	return &Server{table: table, activity: a, secret: secret, log: log}
 }
 
 // session is one connection.
@@ -50,7 +47,7 @@ type session struct {
 func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	defer ended()
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
-	name, err := lease.Admit(conn, in, s.epoch, s.secret)
+	name, err := lease.Admit(conn, in, s.secret)
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
 	}
@@ -123,7 +120,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		c.Flush()
 	case lease.KindMoved:
 		c.server.log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
-		c.server.table.Settle()
+		c.owner.Settle()
 	case lease.KindRules:
 		rules, err := lease.ParseRules(body)
 		if err != nil {

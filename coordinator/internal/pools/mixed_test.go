@@ -77,7 +77,7 @@ func TestHandOverKeepsLimits(t *testing.T) {
 		second, third := table.NewClient(waiting), table.NewClient(&inbox{})
 		o.Acquire(ask(1, "x", "k"))
 		second.Acquire(command("k", false, 1, 9, 9))
-		table.Settle()
+		o.Settle()
 		o.Release(1, lease.Stored, "")
 		third.Acquire(command("k", false, 1, 9, 9))
 		time.Sleep(lease.Settling)

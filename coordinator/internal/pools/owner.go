@@ -18,7 +18,8 @@ type owner struct {
 	table    *Table
 	name     string
 	status   string
-	receiver Receiver // nil while its connection is lost
+	moved    time.Time // when it came here last
+	receiver Receiver  // nil while its connection is lost
 	rules    []*rule
 	requests shrinking[uint64, *Request]
 }
@@ -108,6 +109,20 @@ func (o *Owner) SetStatus(json string) {
 	defer o.table.unlock()
 	if o.enter() {
 		o.status = json
+	}
+}
+
+// rarely: a client that comes and goes must not stop everybody for long.
+const rarely = 2 * time.Second
+
+// Settle has the table grant nothing for lease.Settling: this owner has moved here,
+// and others, who will, are to claim what they hold before that. An owner that
+// moves again within two seconds is not waited for.
+func (o *Owner) Settle() {
+	defer o.table.unlock()
+	if o.enter() && time.Since(o.moved) >= rarely {
+		o.moved = time.Now()
+		o.table.settleAll()
 	}
 }
 

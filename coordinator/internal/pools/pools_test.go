@@ -400,7 +400,7 @@ func TestClaimsElsewhere(t *testing.T) {
 		table := New(quiet{})
 		a, boxA := edge(table, "a", 2)
 		b, boxB := edge(table, "b", 2)
-		table.Settle()
+		a.Settle()
 		a.Claim(ask(7, "x", "lane:l"))
 		a.Acquire(ask(8, "x", "lane:l"))
 		wants(t, boxA.of(8).Kind, lease.Kind(0))

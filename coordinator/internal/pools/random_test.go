@@ -59,7 +59,7 @@ func converse(t *rapid.T) {
 			if table.frozen {
 				thaw(table)
 			} else {
-				table.Settle()
+				o.Settle()
 			}
 		}
 		checkTable(t, table, clients, calm)
@@ -97,7 +97,9 @@ func someRules(t *rapid.T) (rules []lease.Rule) {
 func thaw(table *Table) {
 	table.lock()
 	defer table.unlock()
-	table.frozenSince = time.Time{}
+	for _, o := range table.owners {
+		o.moved = time.Time{}
+	}
 	table.thaw()
 }
 

@@ -78,12 +78,11 @@ type Table struct {
 	overdue  []*Request // in the order in which they became so; the protected ones included
 	arrived  uint64
 
-	spare       []*pool
-	frozen      bool // nothing is granted to Owners
-	frozenSince time.Time
-	unsettled   []*pool // pools whose lines may move
-	deferred    []*pool // those that may when nothing is frozen any more
-	touched     []Receiver
+	spare     []*pool
+	frozen    bool    // nothing is granted to Owners
+	unsettled []*pool // pools whose lines may move
+	deferred  []*pool // those that may when nothing is frozen any more
+	touched   []Receiver
 
 	counts Counts
 	times  Times
@@ -289,18 +288,12 @@ func (t *Table) unprotect(r *Request) {
 	t.protect()
 }
 
-// rarely: a client that comes and goes must not stop everybody for long.
-const rarely = 2 * time.Second
-
-// Settle grants nothing to Owners for lease.Settling: one of them has moved here,
-// and the others, who will, are to claim what they hold before that.
-func (t *Table) Settle() {
-	t.lock()
-	defer t.unlock()
-	if t.frozen || time.Since(t.frozenSince) < rarely {
+// settleAll grants nothing to Owners for lease.Settling.
+func (t *Table) settleAll() {
+	if t.frozen {
 		return
 	}
-	t.frozen, t.frozenSince = true, time.Now()
+	t.frozen = true
 	time.AfterFunc(lease.Settling, func() {
 		t.lock()
 		defer t.unlock()

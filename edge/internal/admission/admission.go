@@ -125,6 +125,9 @@ func (a *Admitter) Breakers() (all []Breaker) {
 // Admit asks for everything that the flight needs. It returns a lease; or done,
 // when another flight rendered this thumbnail meanwhile; or a fault.
 func (a *Admitter) Admit(ctx context.Context, r Request) (l *Lease, done bool, err error) {
+	if clientaddr.IsExempt(r.Client) {
+		a.decide(PerIP, "exempt")
+	}
 	const rounds = 3 // a coordinator may go and come while it is asked
 	for range rounds {
 		address, state := a.coordinators.First(ctx)
@@ -334,13 +337,4 @@ func (l *Lease) Release(o Outcome) {
 		l.end(o)
 		l.gauge.Dec()
 	})
-}
-
-// isExempt counts a client that per-ip does not concern.
-func (a *Admitter) isExempt(client string) bool {
-	if !clientaddr.IsExempt(client) {
-		return false
-	}
-	a.decide(PerIP, "exempt")
-	return true
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
@@ -64,7 +65,7 @@ type need struct {
 // needs are the pools of a request.
 func (a *Admitter) needs(r Request) (needs []need) {
 	t := a.Throttle
-	if !a.isExempt(r.Client) {
+	if !clientaddr.IsExempt(r.Client) {
 		needs = append(needs, need{PerIP, ruleIP, poolcounter.ClassIP, r.Client, t.PerIP, 1})
 	}
 	needs = append(needs, need{PerOriginal, ruleOriginal, poolcounter.ClassOriginal, r.Original.String(), t.PerOriginal, 1})

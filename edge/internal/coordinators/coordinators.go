@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -258,7 +259,7 @@ func (cs *Coordinators) tell(ctx context.Context) {
 		sleep(ctx, 500*time.Millisecond)
 		rules := cs.rulesNow()
 		cs.mu.Lock()
-		if !equal(rules, cs.rules) {
+		if !slices.Equal(rules, cs.rules) {
 			cs.rules = rules
 			cs.toAll(func(out []byte) []byte { return lease.AppendRules(out, rules) })
 		}
@@ -296,16 +297,4 @@ func (cs *Coordinators) toAll(frame func([]byte) []byte) {
 			l.conn.send(frame)
 		}
 	}
-}
-
-func equal(a, b []lease.Rule) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
