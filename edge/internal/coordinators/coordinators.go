@@ -127,11 +127,16 @@ func (cs *Coordinators) Breakers() (all []*gobreaker.CircuitBreaker[*conn]) {
 	return all
 }
 
-// first is the one to ask, or nil; the mutex is held.
+// first is the one to ask, or nil; the mutex is held. At the start a later one
+// that connects sooner is not asked before the earlier ones were tried: other
+// edges ask those.
 func (cs *Coordinators) first() *link {
 	for _, l := range cs.links {
 		if l.state != Down {
 			return l
+		}
+		if !l.tried {
+			return nil
 		}
 	}
 	return nil
@@ -180,7 +185,7 @@ func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
 func (cs *Coordinators) up(l *link, s State, c *conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	l.state, l.conn = s, c
+	l.tried, l.state, l.conn = true, s, c
 	if c != nil {
 		cs.bring(l)
 	}
@@ -213,8 +218,8 @@ func (cs *Coordinators) down(l *link, err error) {
 		l.why = why
 		cs.log.Warn("a coordinator cannot be asked", "coordinator", l.address, "error", err)
 	}
-	if l.state != Down {
-		l.state, l.conn = Down, nil
+	if !l.tried || l.state != Down {
+		l.tried, l.state, l.conn = true, Down, nil
 		cs.settle()
 	}
 }

@@ -39,6 +39,7 @@ type link struct {
 	breaker *gobreaker.CircuitBreaker[*conn]
 
 	// Guarded by the parent's mutex.
+	tried bool // at least once: before that it is not known to be down
 	state State
 	conn  *conn            // while Native
 	ended map[uint64]ended // leases that ended while it was down
