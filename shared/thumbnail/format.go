@@ -50,6 +50,10 @@ const (
 	TypeWebP    Type = "webp"
 	TypeGIF     Type = "gif"
 	TypeTIFF    Type = "tiff"
+	TypeHEIC    Type = "heic"
+	TypeAVIF    Type = "avif"
+	TypeJXL     Type = "jxl"
+	TypeJP2     Type = "jp2"
 	TypeSVG     Type = "svg"
 	TypePDF     Type = "pdf"
 	TypeDjVu    Type = "djvu"
@@ -64,7 +68,9 @@ var typesByExtension = map[string]Type{
 	"jpg": TypeJPEG, "jpeg": TypeJPEG, "jpe": TypeJPEG,
 	"png": TypePNG, "webp": TypeWebP, "gif": TypeGIF,
 	"tif": TypeTIFF, "tiff": TypeTIFF,
-	"svg": TypeSVG, "pdf": TypePDF, "djvu": TypeDjVu, "xcf": TypeXCF, "stl": TypeSTL,
+	"heic": TypeHEIC, "heif": TypeHEIC, "avif": TypeAVIF, "jxl": TypeJXL,
+	"jp2": TypeJP2, "j2k": TypeJP2, "jpf": TypeJP2,
+	"svg": TypeSVG, "pdf": TypePDF, "djvu": TypeDjVu, "djv": TypeDjVu, "xcf": TypeXCF, "stl": TypeSTL,
 	"ogv": TypeVideo, "ogg": TypeVideo, "webm": TypeVideo, "mpg": TypeVideo, "mpeg": TypeVideo, "mp4": TypeVideo,
 	"oga": TypeAudio, "flac": TypeAudio, "wav": TypeAudio, "mp3": TypeAudio, "opus": TypeAudio, "mid": TypeAudio,
 }
@@ -126,5 +132,5 @@ func (t Type) Converts(to Format) bool {
 
 // TypeNames lists the types that an original can have, for messages.
 func TypeNames() []string {
-	return []string{"jpeg", "png", "webp", "gif", "tiff", "svg", "pdf", "djvu", "xcf", "stl", "video", "audio", "unknown"}
+	return []string{"jpeg", "png", "webp", "gif", "tiff", "heic", "avif", "jxl", "jp2", "svg", "pdf", "djvu", "xcf", "stl", "video", "audio", "unknown"}
 }

@@ -2,16 +2,14 @@
 // from the first bytes and the dimensions from the header, in Go alone, and
 // refuses what would decode to too many pixels.
 //
-// The caps are Wikimedia's practice: a bound on pixels, and a lower one for
-// progressive JPEG, which a decoder must hold whole in memory (about three bytes
-// a pixel) however small the thumbnail is.
+// The caps are Wikimedia's practice: a bound on pixels, and a lower one where a
+// decoder must hold all of them in memory however small the thumbnail is.
 package guard
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
+	"slices"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -19,42 +17,51 @@ import (
 
 // Header is what the first bytes of an original tell.
 type Header struct {
-	Type        thumbnail.Type `json:"type"`
-	Width       int            `json:"width"`  // as stored, before EXIF turns it
-	Height      int            `json:"height"` // as stored
-	Progressive bool           `json:"progressive,omitempty"`
-	Pages       int            `json:"pages"` // of a TIFF; 1 for all else
+	Type thumbnail.Type `json:"type"`
+	// Width and Height are pixels as stored, before EXIF turns them. Both are 0 when
+	// only an engine can tell: of a page, a video, a solid, an SVG without a size.
+	Width  int `json:"width,omitempty"`
+	Height int `json:"height,omitempty"`
+	// Exact is the sides of an SVG, which need not be whole.
+	Exact [2]float64 `json:"exact,omitzero"`
+	// Orientation is EXIF's, 1 to 8; 1 is upright, from 5 on the sides change places.
+	Orientation int  `json:"orientation,omitempty"`
+	Alpha       bool `json:"alpha,omitempty"`   // pixels can be transparent
+	Indexed     bool `json:"indexed,omitempty"` // colours of a palette, or 8-bit grey: most likely a drawing
+	// Whole means that a decoder must hold all pixels at once: a progressive JPEG,
+	// an interlaced PNG, and formats that know no other way.
+	Whole       bool `json:"whole,omitempty"`
+	Progressive bool `json:"progressive,omitempty"`
+	Pages       int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
+	Frames      int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
+	// Pixels is where those of a raster begin, in bytes.
+	Pixels int64 `json:"pixels,omitempty"`
 }
 
-// progressiveShare is the part of the cap that a progressive JPEG may have.
-const progressiveShare = 4
-
-// Inspect reads the header of an original of the given size in bytes. The type
-// that its name promised decides only how an unknown content is called:
-// damaged, or of a type that no engine reads.
-func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels int64) (Header, error) {
-	h, err := read(io.NewSectionReader(file, 0, size), promised)
-	if err != nil {
-		return h, err
+// Upright gives the sides as EXIF turns them.
+func (h Header) Upright() (width, height int) {
+	if h.Orientation >= 5 {
+		return h.Height, h.Width
 	}
-	if h.Width <= 0 || h.Height <= 0 {
-		return h, fault.New(fault.Undecodable, "the original declares %d × %d pixels", h.Width, h.Height)
-	}
-	limit := maxPixels
-	if h.Progressive {
-		limit /= progressiveShare
-	}
-	if int64(h.Width)*int64(h.Height) > limit {
-		return h, fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are rendered", h.Width, h.Height, limit)
-	}
-	return h, nil
+	return h.Width, h.Height
 }
 
-var readers = []struct {
+// AnimatedArea is the number of pixels of all frames.
+func (h Header) AnimatedArea() int64 { return int64(h.Width) * int64(h.Height) * int64(h.Frames) }
+
+// wholeShare is the part of the cap that an original may have whose decoder
+// holds it whole: a progressive JPEG takes about three bytes a pixel.
+const wholeShare = 4
+
+// kind is one way in which an original begins.
+type kind struct {
 	magic string
-	at    int64
+	at    int
 	read  func(*io.SectionReader) (Header, error)
-}{
+}
+
+// kinds lists them. What has no magic, SVG and STL, is tried afterwards.
+var kinds = []kind{
 	{"\xff\xd8\xff", 0, readJPEG},
 	{"\x89PNG\r\n\x1a\n", 0, readPNG},
 	{"GIF87a", 0, readGIF},
@@ -64,6 +71,77 @@ var readers = []struct {
 	{"MM\x00*", 0, readTIFF},
 	{"II+\x00", 0, readTIFF},
 	{"MM\x00+", 0, readTIFF},
+	{"ftyp", 4, readBaseMedia},
+	{"\xff\x0a", 0, readJXL},
+	{"\x00\x00\x00\x0cJXL \r\n\x87\n", 0, readJXLContainer},
+	{"\x00\x00\x00\x0cjP  \r\n\x87\n", 0, readJP2},
+	{"\xff\x4f\xff\x51", 0, readJ2K},
+	{"gimp xcf ", 0, readXCF},
+	{"AT&TFORM", 0, only(thumbnail.TypeDjVu)},
+	{"OggS", 0, only(thumbnail.TypeVideo)},
+	{"\x1a\x45\xdf\xa3", 0, only(thumbnail.TypeVideo)}, // Matroska, WebM
+	{"\x00\x00\x01\xba", 0, only(thumbnail.TypeVideo)}, // MPEG program stream
+	{"\x00\x00\x01\xb3", 0, only(thumbnail.TypeVideo)}, // MPEG video
+	{"%PDF-", 0, only(thumbnail.TypePDF)},
+}
+
+// only is a reader of formats whose header tells no dimensions.
+func only(t thumbnail.Type) func(*io.SectionReader) (Header, error) {
+	return func(*io.SectionReader) (Header, error) { return Header{Type: t}, nil }
+}
+
+// Inspect reads the header of an original of the given size in bytes. promised
+// is the type by the original's name: an engine other than its own is never
+// given a file, so that a name decides the throttle that holds. maxPixels is
+// the cap.
+//
+// Errors are faults: Undecodable, TooLarge, Unsupported.
+func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels int64) (Header, error) {
+	if promised == "" {
+		promised = thumbnail.TypeUnknown
+	}
+	h, err := read(io.NewSectionReader(file, 0, size), promised)
+	if err != nil {
+		return h, err
+	}
+	if !fits(h.Type, promised) {
+		return h, fault.New(fault.Undecodable, "the original is a %s file, not the %s that its name promises", h.Type, promised)
+	}
+	if err := measured(h); err != nil {
+		return h, err
+	}
+	if h.Type == thumbnail.TypeSVG {
+		return h, nil // is drawn at the thumbnail's size
+	}
+	limit := maxPixels
+	if h.Whole {
+		limit /= wholeShare
+	}
+	if int64(h.Width)*int64(h.Height) > limit {
+		return h, fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d of such a %s are rendered", h.Width, h.Height, limit, h.Type)
+	}
+	return h, nil
+}
+
+// fits allows bitmaps to be misnamed among themselves, as many are.
+func fits(found, promised thumbnail.Type) bool {
+	return found == promised || promised == thumbnail.TypeUnknown || bitmap(found) && bitmap(promised)
+}
+
+func bitmap(t thumbnail.Type) bool {
+	return slices.Contains([]thumbnail.Type{
+		thumbnail.TypeJPEG, thumbnail.TypePNG, thumbnail.TypeGIF, thumbnail.TypeWebP, thumbnail.TypeTIFF,
+		thumbnail.TypeHEIC, thumbnail.TypeAVIF, thumbnail.TypeJXL, thumbnail.TypeJP2,
+	}, t)
+}
+
+// measured refuses a bitmap that has no pixels.
+func measured(h Header) error {
+	mustTell := bitmap(h.Type) || h.Type == thumbnail.TypeXCF
+	if mustTell && (h.Width <= 0 || h.Height <= 0) {
+		return fault.New(fault.Undecodable, "the original declares %d × %d pixels", h.Width, h.Height)
+	}
+	return nil
 }
 
 func read(file *io.SectionReader, promised thumbnail.Type) (Header, error) {
@@ -72,137 +150,39 @@ func read(file *io.SectionReader, promised thumbnail.Type) (Header, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Header{}, fault.Wrap(err, fault.Internal, "the original could not be read back")
 	}
-	for _, r := range readers {
-		if int(r.at) <= n && hasAt(first[r.at:n], r.magic) {
-			h, err := r.read(file)
-			var refused *fault.Fault
-			if errors.As(err, &refused) {
-				return h, err
-			}
-			if err != nil {
-				return h, fault.Wrap(err, fault.Undecodable, "the original is damaged: its header cannot be read")
-			}
-			h.Pages = max(1, h.Pages)
-			return h, nil
+	for _, k := range kinds {
+		if k.at <= n && hasAt(first[k.at:n], k.magic) {
+			return finish(k.read(file))
 		}
 	}
-	if Readable(promised) {
-		return Header{}, fault.New(fault.Undecodable, "the original is not the %s file that its name promises", promised)
+	for _, try := range []func(*io.SectionReader) (Header, bool){readSVG, readSTL, readLatePDF} {
+		if h, ok := try(file); ok && (h.Type == promised || promised == thumbnail.TypeUnknown) {
+			return finish(h, nil)
+		}
 	}
-	return Header{}, fault.New(fault.Unsupported, "no engine here renders originals of type %s", promised)
+	if promised == thumbnail.TypeUnknown || promised == thumbnail.TypeAudio {
+		return Header{}, fault.New(fault.Unsupported, "no engine here renders originals of type %s", promised)
+	}
+	return Header{}, fault.New(fault.Undecodable, "the original is not the %s file that its name promises", promised)
+}
+
+// finish fills in what a reader left at its usual value.
+func finish(h Header, err error) (Header, error) {
+	var refused *fault.Fault
+	if errors.As(err, &refused) {
+		return h, err
+	}
+	if err != nil {
+		return h, fault.Wrap(err, fault.Undecodable, "the original is damaged: its header cannot be read")
+	}
+	h.Pages, h.Frames, h.Orientation = max(1, h.Pages), max(1, h.Frames), max(1, h.Orientation)
+	h.Whole = h.Whole || h.Progressive
+	return h, nil
 }
 
 func hasAt(b []byte, magic string) bool {
 	return len(b) >= len(magic) && string(b[:len(magic)]) == magic
 }
 
-// Readable reports whether guard knows the type's header.
-func Readable(t thumbnail.Type) bool {
-	switch t {
-	case thumbnail.TypeJPEG, thumbnail.TypePNG, thumbnail.TypeGIF, thumbnail.TypeWebP, thumbnail.TypeTIFF:
-		return true
-	}
-	return false
-}
-
-func readPNG(r *io.SectionReader) (Header, error) {
-	var b [24]byte
-	if _, err := r.ReadAt(b[:], 0); err != nil {
-		return Header{}, err
-	}
-	if string(b[12:16]) != "IHDR" {
-		return Header{}, errors.New("no IHDR")
-	}
-	return Header{
-		Type:  thumbnail.TypePNG,
-		Width: side(binary.BigEndian.Uint32(b[16:])), Height: side(binary.BigEndian.Uint32(b[20:])),
-	}, nil
-}
-
 // side turns an unsigned side into one that cannot overflow a product.
 func side(n uint32) int { return int(min(n, 1<<31-1)) }
-
-func readGIF(r *io.SectionReader) (Header, error) {
-	var b [10]byte
-	if _, err := r.ReadAt(b[:], 0); err != nil {
-		return Header{}, err
-	}
-	return Header{
-		Type:  thumbnail.TypeGIF,
-		Width: int(binary.LittleEndian.Uint16(b[6:])), Height: int(binary.LittleEndian.Uint16(b[8:])),
-	}, nil
-}
-
-// readWebP knows the three kinds of first chunk: lossy, lossless, extended.
-func readWebP(r *io.SectionReader) (Header, error) {
-	var b [30]byte
-	if _, err := r.ReadAt(b[:], 0); err != nil {
-		return Header{}, err
-	}
-	h := Header{Type: thumbnail.TypeWebP}
-	switch string(b[12:16]) {
-	case "VP8 ":
-		if string(b[23:26]) != "\x9d\x01\x2a" {
-			return h, errors.New("no VP8 key frame")
-		}
-		h.Width = int(binary.LittleEndian.Uint16(b[26:]) & 0x3fff)
-		h.Height = int(binary.LittleEndian.Uint16(b[28:]) & 0x3fff)
-	case "VP8L":
-		bits := binary.LittleEndian.Uint32(b[21:])
-		h.Width, h.Height = int(bits&0x3fff)+1, int(bits>>14&0x3fff)+1
-	case "VP8X":
-		h.Width, h.Height = int(uint24(b[24:]))+1, int(uint24(b[27:]))+1
-	default:
-		return h, fmt.Errorf("unknown chunk %q", b[12:16])
-	}
-	return h, nil
-}
-
-func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
-
-// maxMarkers bounds the search for a JPEG's frame header.
-const maxMarkers = 1000
-
-func readJPEG(r *io.SectionReader) (Header, error) {
-	at := int64(2)
-	for range maxMarkers {
-		var b [9]byte
-		n, err := r.ReadAt(b[:], at)
-		if n < 4 {
-			return Header{}, err
-		}
-		marker := b[1]
-		switch {
-		case b[0] != 0xff:
-			return Header{}, errors.New("no marker where one must be")
-		case marker == 0xff: // a fill byte
-			at++
-			continue
-		case marker == 0x01 || marker >= 0xd0 && marker <= 0xd7: // without a length
-			at += 2
-			continue
-		case isFrame(marker):
-			if n < len(b) {
-				return Header{}, io.ErrUnexpectedEOF
-			}
-			return Header{
-				Type:   thumbnail.TypeJPEG,
-				Height: int(binary.BigEndian.Uint16(b[5:])), Width: int(binary.BigEndian.Uint16(b[7:])),
-				Progressive: marker&0x03 == 2, // SOF2, 6, 10, 14
-			}, nil
-		case marker == 0xda || marker == 0xd9:
-			return Header{}, errors.New("a scan before the frame header")
-		}
-		length := int64(binary.BigEndian.Uint16(b[2:]))
-		if length < 2 {
-			return Header{}, errors.New("a segment without its length")
-		}
-		at += 2 + length
-	}
-	return Header{}, errors.New("too many segments before the frame header")
-}
-
-// isFrame: SOF0…15 without DHT, JPG and DAC, which lie among them.
-func isFrame(marker byte) bool {
-	return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc
-}

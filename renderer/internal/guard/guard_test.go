@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"strings"
 	"testing"
 
@@ -42,9 +43,14 @@ func encoded(t testing.TB) map[thumbnail.Type][]byte {
 
 func TestHeaders(t *testing.T) {
 	for kind, body := range encoded(t) {
-		want := Header{Type: kind, Width: 120, Height: 70, Pages: 1}
-		if kind == thumbnail.TypeGIF {
-			want.Width = 70
+		want := Header{Type: kind, Width: 120, Height: 70, Pages: 1, Frames: 1, Orientation: 1}
+		switch kind {
+		case thumbnail.TypeGIF:
+			want.Width, want.Frames, want.Indexed, want.Whole = 70, 3, true, true
+		case thumbnail.TypeWebP:
+			want.Whole = true
+		case thumbnail.TypeTIFF:
+			want.Alpha = true
 		}
 		for _, promised := range []thumbnail.Type{kind, thumbnail.TypeUnknown, thumbnail.TypePNG} { // the bytes decide
 			if got, err := inspect(body, promised); err != nil || got != want {
@@ -120,7 +126,9 @@ func TestRefusals(t *testing.T) {
 	}{
 		"garbage":                    {[]byte("garbage"), thumbnail.TypeJPEG, fault.Undecodable},
 		"empty":                      {nil, thumbnail.TypeJPEG, fault.Undecodable},
-		"another type":               {[]byte("%PDF-1.4"), thumbnail.TypePDF, fault.Unsupported},
+		"a page under a JPEG's name": {[]byte("%PDF-1.4"), thumbnail.TypeJPEG, fault.Undecodable},
+		"a drawing as a video":       {[]byte("<svg/>"), thumbnail.TypeVideo, fault.Undecodable},
+		"a sound":                    {[]byte("ID3"), thumbnail.TypeAudio, fault.Unsupported},
 		"no type at all":             {[]byte(strings.Repeat("x", 100)), thumbnail.TypeUnknown, fault.Unsupported},
 		"a bomb of a PNG":            {pngOf(60000, 60000), thumbnail.TypePNG, fault.TooLarge},
 		"a PNG beyond all measure":   {pngOf(1<<32-1, 1<<32-1), thumbnail.TypePNG, fault.TooLarge},
@@ -141,20 +149,104 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestDocuments(t *testing.T) {
+	binarySTL := make([]byte, 84+2*50)
+	binarySTL[80] = 2
+	for name, c := range map[string]struct {
+		body string
+		want Header
+	}{
+		"a PDF":            {"%PDF-1.4", Header{Type: thumbnail.TypePDF}},
+		"a late PDF":       {"junk\n%PDF-1.4", Header{Type: thumbnail.TypePDF}},
+		"DjVu":             {"AT&TFORM\x00\x00\x00\x00DJVU", Header{Type: thumbnail.TypeDjVu}},
+		"Ogg":              {"OggS\x00\x02", Header{Type: thumbnail.TypeVideo}},
+		"WebM":             {"\x1a\x45\xdf\xa3", Header{Type: thumbnail.TypeVideo}},
+		"MP4":              {"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41", Header{Type: thumbnail.TypeVideo}},
+		"STL, text":        {"solid a\n facet normal 0 0 1\n", Header{Type: thumbnail.TypeSTL}},
+		"STL, binary":      {string(binarySTL), Header{Type: thumbnail.TypeSTL}},
+		"XCF":              {"gimp xcf file\x00\x00\x00\x01\x00\x00\x00\x00\x80\x00\x00\x00\x00", Header{Type: thumbnail.TypeXCF, Width: 256, Height: 128, Alpha: true, Whole: true}},
+		"SVG":              {`<svg width="20" height="10mm"/>`, svg(20, 10*96/25.4)},
+		"SVG, viewBox":     {`<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "b">]><!-- c --><s:svg viewBox="0,0 30 20"/>`, svg(30, 20)},
+		"SVG, one side":    {`<svg width="100%" height="40" viewBox="0 0 30 20"/>`, svg(60, 40)},
+		"SVG without size": {`<svg width="100%"/>`, svg(0, 0)},
+		"SVG in UTF-16":    {"\xff\xfe" + strings.ReplaceAll(`<svg width="2" height="3"/>`, "", "\x00")[1:], svg(2, 3)},
+		"JPEG XL":          {"\xff\x0a\x41\x00\x00\x00\x00\x00\x00\x00\x00\x00", Header{Type: thumbnail.TypeJXL, Width: 8, Height: 8, Whole: true}},
+		"JPEG 2000":        {"\xff\x4f\xff\x51\x00\x2f\x00\x00\x00\x00\x00\x30\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00", Header{Type: thumbnail.TypeJP2, Width: 48, Height: 32, Whole: true}},
+		"AVIF": {"\x00\x00\x00\x14ftypavif\x00\x00\x00\x00mif1" +
+			"\x00\x00\x00\x3bmeta\x00\x00\x00\x00\x00\x00\x00\x2fiprp\x00\x00\x00\x27ipco\x00\x00\x00\x14ispe\x00\x00\x00\x00\x00\x00\x00\x40\x00\x00\x00\x30\x00\x00\x00\x0birot\x03\x00\x00",
+			Header{Type: thumbnail.TypeAVIF, Width: 64, Height: 48, Orientation: 6, Whole: true}},
+	} {
+		c.want.Pages, c.want.Frames, c.want.Orientation = 1, 1, max(1, c.want.Orientation)
+		if got, err := inspect([]byte(c.body), c.want.Type); err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v\nwant %+v", name, got, err, c.want)
+		}
+	}
+}
+
+func svg(width, height float64) Header {
+	return Header{
+		Type: thumbnail.TypeSVG, Alpha: true, Exact: [2]float64{width, height},
+		Width: int(math.Round(width)), Height: int(math.Round(height)),
+	}
+}
+
+// TestOrientation reads Exif's from a JPEG, which turns the sides.
+func TestOrientation(t *testing.T) {
+	body, err := samples.TurnedJPEG(samples.Landscape(120, 70))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := inspect(body, thumbnail.TypeJPEG)
+	if width, height := h.Upright(); err != nil || h.Orientation != 6 || width != h.Height || height != h.Width {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
+func TestDrawn(t *testing.T) {
+	for name, c := range map[string]struct {
+		body string
+		ok   bool
+	}{
+		"colours":             {"P6\n2 1\n255\nabcdef", true},
+		"grey":                {"P5\n2 1\n255\nab", true},
+		"too short":           {"P6\n2 1\n255\nabcde", false},
+		"too deep":            {"P6\n2 1\n65535\nabcdefabcdef", false},
+		"no sides":            {"P6\n0 0\n255\n", false},
+		"too many pixels":     {"P5\n2000 2000\n255\n" + strings.Repeat("a", 4_000_000), false},
+		"another kind":        {"P4\n8 1\n255\na", false},
+		"what tools draw not": {"<svg/>", false},
+	} {
+		h, err := Drawn(strings.NewReader(c.body), int64(len(c.body)), maxPixels)
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %+v, %v", name, h, err)
+		}
+	}
+}
+
 func FuzzInspect(f *testing.F) {
 	for _, body := range encoded(f) {
 		f.Add(body[:min(len(body), 200)])
 	}
+	f.Add([]byte(`<svg width="20" height="10mm" viewBox="0 0 1 2"/>`))
+	f.Add([]byte("\xff\x0a\x41\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\x00\x00\x00\x14ftypavif\x00\x00\x00\x00mif1\x00\x00\x00\x3bmeta\x00\x00\x00\x00"))
+	f.Add([]byte("P6\n2 1\n255\nabcdef"))
 	f.Add(pngOf(9, 9))
 	f.Add(jpegOf(0xc2, 9, 9))
 	f.Add(tiffOf(binary.BigEndian, "MM", func(int) uint32 { return 8 }, 5))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		h, err := inspect(body, thumbnail.TypeJPEG)
-		if err == nil && (h.Width <= 0 || h.Height <= 0 || int64(h.Width)*int64(h.Height) > maxPixels || h.Pages < 1) {
-			t.Errorf("let through %+v", h)
+		for _, promised := range []thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeUnknown} {
+			h, err := inspect(body, promised)
+			told := bitmap(h.Type) || h.Type == thumbnail.TypeXCF
+			if err == nil && told && (h.Width <= 0 || h.Height <= 0 || int64(h.Width)*int64(h.Height) > maxPixels || h.Pages < 1) {
+				t.Errorf("let through %+v", h)
+			}
+			if err != nil && fault.Of(err).Kind == fault.Internal {
+				t.Error(err)
+			}
 		}
-		if err != nil && fault.Of(err).Kind == fault.Internal {
-			t.Error(err)
+		if h, err := Drawn(bytes.NewReader(body), int64(len(body)), maxPixels); err == nil && int64(h.Width)*int64(h.Height) > maxPixels {
+			t.Errorf("drawn: let through %+v", h)
 		}
 	})
 }

@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	tagWidth  = 256
-	tagHeight = 257
+	tagWidth        = 256
+	tagHeight       = 257
+	tagOrientation  = 274
+	tagExtraSamples = 338
+
 	maxPages  = 4096   // directories
 	maxFields = 4096   // of one directory
 	allFields = 65_536 // of all directories together: what is crafted must not cost seconds
@@ -26,30 +29,44 @@ type tiff struct {
 	seen  int64 // fields so far
 }
 
-// readTIFF takes the dimensions of the largest page, since any may be asked for.
-func readTIFF(r *io.SectionReader) (Header, error) {
+// page is what one directory tells.
+type page struct {
+	width, height, orientation int
+	alpha                      bool
+}
+
+// openTIFF reads the byte order, and where the first directory is.
+func openTIFF(r *io.SectionReader) (t *tiff, first int64, err error) {
 	var b [16]byte
 	n, err := r.ReadAt(b[:], 0)
 	if n < 8 {
-		return Header{}, err
+		return nil, 0, errors.Join(io.ErrUnexpectedEOF, err)
 	}
-	t := tiff{r: r, order: binary.LittleEndian}
+	t = &tiff{r: r, order: binary.LittleEndian}
 	if b[0] == 'M' {
 		t.order = binary.BigEndian
 	}
 	t.big = t.order.Uint16(b[2:]) == 43
-	next := int64(t.order.Uint32(b[4:]))
-	if t.big {
-		if n < 16 {
-			return Header{}, err
-		}
-		next = int64(t.order.Uint64(b[8:])) //nolint:gosec // a negative offset fails to read
+	if !t.big {
+		return t, int64(t.order.Uint32(b[4:])), nil
 	}
+	if n < 16 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	return t, int64(t.order.Uint64(b[8:])), nil //nolint:gosec // a negative offset fails to read
+}
+
+// readTIFF takes the dimensions of the largest page, since any may be asked for.
+func readTIFF(r *io.SectionReader) (Header, error) {
 	h := Header{Type: thumbnail.TypeTIFF}
+	t, next, err := openTIFF(r)
+	if err != nil {
+		return h, err
+	}
 	seen := map[int64]bool{}
 	for next != 0 && !seen[next] && h.Pages < maxPages {
 		seen[next] = true
-		width, height, following, err := t.directory(next)
+		p, following, err := t.directory(next)
 		if err != nil {
 			var refused *fault.Fault
 			if h.Pages > 0 && !errors.As(err, &refused) {
@@ -57,9 +74,10 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 			}
 			return h, err
 		}
-		if width*height > h.Width*h.Height {
-			h.Width, h.Height = width, height
+		if p.width*p.height > h.Width*h.Height {
+			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
 		}
+		h.Alpha = h.Alpha || p.alpha
 		h.Pages++
 		next = following
 	}
@@ -74,35 +92,39 @@ func tooManyPages() error {
 	return fault.New(fault.TooLarge, "a TIFF of more than %d pages, or more than %d fields, is not rendered", maxPages, allFields)
 }
 
-func (t *tiff) directory(at int64) (width, height int, next int64, err error) {
+func (t *tiff) directory(at int64) (p page, next int64, err error) {
 	countSize, fieldSize, offsetSize := int64(2), int64(12), int64(4)
 	if t.big {
 		countSize, fieldSize, offsetSize = 8, 20, 8
 	}
 	count, err := t.number(at, countSize)
 	if err != nil || count > maxFields {
-		return 0, 0, 0, errors.Join(errors.New("a directory that cannot be read"), err)
+		return p, 0, errors.Join(errors.New("a directory that cannot be read"), err)
 	}
 	if t.seen += count; t.seen > allFields {
-		return 0, 0, 0, tooManyPages()
+		return p, 0, tooManyPages()
 	}
 	fields := make([]byte, count*fieldSize)
 	if _, err := t.r.ReadAt(fields, at+countSize); err != nil {
-		return 0, 0, 0, err
+		return p, 0, err
 	}
 	for field := range slices.Chunk(fields, int(fieldSize)) {
 		switch t.order.Uint16(field) {
 		case tagWidth:
-			width = t.value(field)
+			p.width = t.value(field)
 		case tagHeight:
-			height = t.value(field)
+			p.height = t.value(field)
+		case tagOrientation:
+			p.orientation = t.value(field)
+		case tagExtraSamples:
+			p.alpha = t.value(field) != 0
 		}
 	}
 	next, err = t.number(at+countSize+count*fieldSize, offsetSize)
 	if err != nil {
 		next = 0
 	}
-	return width, height, next, nil
+	return p, next, nil
 }
 
 // value reads a SHORT or a LONG that is kept in its field.

@@ -1,0 +1,179 @@
+package guard
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	// maxFrames ends the count of an animation: more are never rendered.
+	maxFrames = 10_000
+	// maxWalked bounds the bytes that are looked through for frames.
+	maxWalked = 256 << 20
+)
+
+// readPNG knows that an interlaced picture and one with transparency differ.
+func readPNG(r *io.SectionReader) (Header, error) {
+	var b [29]byte
+	if _, err := r.ReadAt(b[:], 0); err != nil {
+		return Header{}, err
+	}
+	if string(b[12:16]) != "IHDR" {
+		return Header{}, errors.New("no IHDR")
+	}
+	h := Header{
+		Type:  thumbnail.TypePNG,
+		Width: side(binary.BigEndian.Uint32(b[16:])), Height: side(binary.BigEndian.Uint32(b[20:])),
+		Whole: b[28] != 0, // interlaced
+	}
+	colour := b[25]
+	h.Indexed = colour == 3 || colour == 0 && b[24] <= 8
+	h.Alpha = colour == 4 || colour == 6 || hasTransparency(r)
+	return h, nil
+}
+
+// hasTransparency looks for a tRNS chunk before the pixels.
+func hasTransparency(r *io.SectionReader) bool {
+	at := int64(33)
+	for range maxMarkers {
+		var b [8]byte
+		if _, err := r.ReadAt(b[:], at); err != nil {
+			return false
+		}
+		switch string(b[4:]) {
+		case "tRNS":
+			return true
+		case "IDAT", "IEND":
+			return false
+		}
+		at += 12 + int64(binary.BigEndian.Uint32(b[:]))
+	}
+	return false
+}
+
+// readGIF counts frames by walking the blocks, whose pixels it passes over.
+func readGIF(r *io.SectionReader) (Header, error) {
+	in := bufio.NewReaderSize(io.LimitReader(r, maxWalked), 64<<10)
+	var b [13]byte
+	if _, err := io.ReadFull(in, b[:]); err != nil {
+		return Header{}, err
+	}
+	h := Header{
+		Type:  thumbnail.TypeGIF,
+		Width: int(binary.LittleEndian.Uint16(b[6:])), Height: int(binary.LittleEndian.Uint16(b[8:])),
+		Whole: true, Indexed: true,
+	}
+	g := gif{in: in}
+	g.skipColours(b[10])
+	for g.err == nil && h.Frames < maxFrames {
+		switch g.byte() {
+		case 0x21: // an extension; of a graphic control, bit 0 tells transparency
+			if g.byte() == 0xf9 {
+				size := g.byte()
+				h.Alpha = g.byte()&1 != 0 || h.Alpha
+				g.skip(int(size) - 1)
+			}
+			g.skipBlocks()
+		case 0x2c:
+			h.Frames++
+			g.skip(8)
+			g.skipColours(g.byte())
+			g.skip(1)
+			g.skipBlocks()
+		default: // the trailer, or what should not be there
+			return h, nil
+		}
+	}
+	return h, nil // a decoder decides whether what there is suffices
+}
+
+// gif walks; the first error stays.
+type gif struct {
+	in  *bufio.Reader
+	err error
+}
+
+func (g *gif) byte() byte {
+	if g.err != nil {
+		return 0
+	}
+	var b byte
+	b, g.err = g.in.ReadByte()
+	return b
+}
+
+func (g *gif) skip(n int) {
+	if g.err == nil && n > 0 {
+		_, g.err = g.in.Discard(n)
+	}
+}
+
+// skipColours passes over a colour table, if the flags say that there is one.
+func (g *gif) skipColours(flags byte) {
+	if flags&0x80 != 0 {
+		g.skip(3 << (flags&7 + 1))
+	}
+}
+
+func (g *gif) skipBlocks() {
+	for g.err == nil {
+		n := g.byte()
+		if n == 0 {
+			return
+		}
+		g.skip(int(n))
+	}
+}
+
+// readWebP knows the three kinds of first chunk: lossy, lossless, extended.
+func readWebP(r *io.SectionReader) (Header, error) {
+	var b [30]byte
+	if _, err := r.ReadAt(b[:], 0); err != nil {
+		return Header{}, err
+	}
+	h := Header{Type: thumbnail.TypeWebP, Whole: true}
+	switch string(b[12:16]) {
+	case "VP8 ":
+		if string(b[23:26]) != "\x9d\x01\x2a" {
+			return h, errors.New("no VP8 key frame")
+		}
+		h.Width = int(binary.LittleEndian.Uint16(b[26:]) & 0x3fff)
+		h.Height = int(binary.LittleEndian.Uint16(b[28:]) & 0x3fff)
+	case "VP8L":
+		bits := binary.LittleEndian.Uint32(b[21:])
+		h.Width, h.Height, h.Alpha = int(bits&0x3fff)+1, int(bits>>14&0x3fff)+1, bits>>28&1 != 0
+	case "VP8X":
+		h.Width, h.Height, h.Alpha = int(uint24(b[24:]))+1, int(uint24(b[27:]))+1, b[20]&0x10 != 0
+		if b[20]&0x02 != 0 {
+			h.Frames = webPFrames(r)
+		}
+	default:
+		return h, fmt.Errorf("unknown chunk %q", b[12:16])
+	}
+	return h, nil
+}
+
+// webPFrames counts ANMF chunks.
+func webPFrames(r *io.SectionReader) (frames int) {
+	const maxChunks = 4 * maxFrames
+	at := int64(12)
+	for range maxChunks {
+		var b [8]byte
+		if _, err := r.ReadAt(b[:], at); err != nil || frames >= maxFrames {
+			break
+		}
+		if string(b[:4]) == "ANMF" {
+			frames++
+		}
+		size := int64(binary.LittleEndian.Uint32(b[4:]))
+		at += 8 + size + size&1
+	}
+	return frames
+}
+
+func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }

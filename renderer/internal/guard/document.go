@@ -1,0 +1,156 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	// svgHead is how much of an SVG is read for its root element.
+	svgHead = 256 << 10
+	// maxTriangles of an STL: 50 bytes each when binary.
+	maxTriangles = 20_000_000
+)
+
+// readXCF reads the canvas of GIMP's format.
+func readXCF(r *io.SectionReader) (Header, error) {
+	var b [26]byte
+	if _, err := r.ReadAt(b[:], 0); err != nil {
+		return Header{}, err
+	}
+	return Header{
+		Type: thumbnail.TypeXCF, Whole: true, Alpha: true,
+		Width: side(binary.BigEndian.Uint32(b[14:])), Height: side(binary.BigEndian.Uint32(b[18:])),
+	}, nil
+}
+
+// readLatePDF finds a PDF that other bytes precede, as readers allow.
+func readLatePDF(r *io.SectionReader) (Header, bool) {
+	return Header{Type: thumbnail.TypePDF}, bytes.Contains(head(r, 1024), []byte("%PDF-"))
+}
+
+func head(r *io.SectionReader, n int64) []byte {
+	b := make([]byte, min(n, r.Size()))
+	got, _ := r.ReadAt(b, 0)
+	return b[:got]
+}
+
+// readSTL tells text by its first words and binary by its length, which follows
+// from the number of triangles.
+func readSTL(r *io.SectionReader) (Header, bool) {
+	h := Header{Type: thumbnail.TypeSTL}
+	b := head(r, 1024)
+	if len(b) >= 84 {
+		triangles := int64(binary.LittleEndian.Uint32(b[80:]))
+		if triangles > 0 && triangles <= maxTriangles && r.Size() == 84+50*triangles {
+			return h, true
+		}
+	}
+	text := bytes.TrimSpace(b)
+	return h, bytes.HasPrefix(text, []byte("solid")) && bytes.Contains(text, []byte("facet"))
+}
+
+// readSVG finds the root element and its size. Entities are not expanded, and
+// nothing is read from outside.
+func readSVG(r *io.SectionReader) (Header, bool) {
+	h := Header{Type: thumbnail.TypeSVG, Alpha: true}
+	d := xml.NewDecoder(bytes.NewReader(utf8Of(head(r, svgHead))))
+	d.Strict = false
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	for {
+		token, err := d.RawToken()
+		if err != nil {
+			return h, false
+		}
+		if root, ok := token.(xml.StartElement); ok {
+			h.Exact = svgSize(root)
+			h.Width, h.Height = int(math.Round(h.Exact[0])), int(math.Round(h.Exact[1]))
+			return h, root.Name.Local == "svg"
+		}
+	}
+}
+
+// utf8Of turns UTF-16, told by its mark or by the zeros of its first letter, into UTF-8.
+func utf8Of(b []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case hasAt(b, "\xff\xfe") || hasAt(b, "<\x00"):
+		order = binary.LittleEndian
+	case hasAt(b, "\xfe\xff") || hasAt(b, "\x00<"):
+		order = binary.BigEndian
+	default:
+		return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	}
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = order.Uint16(b[2*i:])
+	}
+	return []byte(strings.TrimPrefix(string(utf16.Decode(units)), "\ufeff"))
+}
+
+// svgSize gives the natural size in pixels, or zeros when the root does not tell:
+// width and height, of which one that is missing or relative comes from the viewBox.
+func svgSize(root xml.StartElement) [2]float64 {
+	attributes := map[string]string{}
+	for _, a := range root.Attr {
+		if a.Name.Space == "" {
+			attributes[a.Name.Local] = a.Value
+		}
+	}
+	w, errW := cssPixels(attributes["width"])
+	h, errH := cssPixels(attributes["height"])
+	box := strings.FieldsFunc(attributes["viewBox"], func(c rune) bool { return c == ',' || c <= ' ' })
+	if (errW != nil || errH != nil) && len(box) == 4 {
+		boxW, err1 := strconv.ParseFloat(box[2], 64)
+		boxH, err2 := strconv.ParseFloat(box[3], 64)
+		if err1 != nil || err2 != nil || !(boxW > 0) || !(boxH > 0) {
+			return [2]float64{}
+		}
+		switch {
+		case errW == nil:
+			h = w * boxH / boxW
+		case errH == nil:
+			w = h * boxW / boxH
+		default:
+			w, h = boxW, boxH
+		}
+		errW, errH = nil, nil
+	}
+	if errW != nil || errH != nil || !(w >= 0.5) || !(h >= 0.5) || w > math.MaxInt32 || h > math.MaxInt32 {
+		return [2]float64{}
+	}
+	return [2]float64{w, h}
+}
+
+// cssUnits in pixels, at CSS' 96 an inch.
+var cssUnits = []struct {
+	suffix string
+	pixels float64
+}{{"px", 1}, {"pt", 96.0 / 72}, {"pc", 16}, {"mm", 96 / 25.4}, {"cm", 96 / 2.54}, {"in", 96}, {"em", 16}, {"ex", 8}, {"", 1}}
+
+var errRelative = errors.New("no length of its own")
+
+func cssPixels(length string) (float64, error) {
+	length = strings.TrimSpace(length)
+	for _, u := range cssUnits {
+		number, ok := strings.CutSuffix(length, u.suffix)
+		if !ok {
+			continue
+		}
+		value, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+			return 0, errRelative
+		}
+		return value * u.pixels, nil
+	}
+	return 0, errRelative
+}
