@@ -73,7 +73,7 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) {
 			if _, err := vips.Render(s, h, 1<<30, f, out); err != nil {
 				b.Fatal(err)
 			}
-			if _, err := contents(out); err != nil {
+			if _, err := Contents(out); err != nil {
 				b.Fatal(err)
 			}
 		})
@@ -82,7 +82,7 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) {
 		var report Report
 		ours := processor(func() {
 			var err error
-			if report, _, err = p.Render(b.Context(), Task{Spec: s, Header: h, MaxPixels: 1 << 30}, f, time.Minute); err != nil {
+			if report, _, err = do(b.Context(), p, Task{Spec: s, Header: h, MaxPixels: 1 << 30}, f, time.Minute); err != nil {
 				b.Fatal(err)
 			}
 		})

@@ -10,12 +10,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
+	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/renderer/internal/vips"
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// Main is a worker's life: limits first, then one task after the other until
-// the parent closes the socket. It returns the exit code.
+// Main is a worker's life: it confines itself, then does one task after the
+// other until the parent closes the socket. It returns the exit code.
 func Main() int {
 	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
@@ -24,14 +26,25 @@ func Main() int {
 	return 0
 }
 
+// craft is what a kind of worker can do.
+type craft interface {
+	// prepare does what must be done before the files are out of sight.
+	prepare() (Ready, error)
+	profile() sandbox.Profile
+	perform(t Task, original, out *os.File) (Report, error)
+}
+
 func work() error {
-	if err := confine(); err != nil {
+	crafts := map[Kind]craft{Vips: drawing{}, Tools: &tooling{}}
+	c, ok := crafts[Kind(os.Getenv(envKind))]
+	if !ok {
+		return fmt.Errorf("%s: no such kind of worker", envKind)
+	}
+	ready, err := confine(c)
+	if err != nil {
 		return err
 	}
-	if err := vips.Init(); err != nil {
-		return err
-	}
-	if err := send(Report{Version: vips.Version()}); err != nil {
+	if err := send(Report{Ready: &ready}); err != nil {
 		return err
 	}
 	for {
@@ -42,7 +55,7 @@ func work() error {
 		if original == nil {
 			return nil // the parent has gone
 		}
-		report := perform(task, original, out)
+		report := perform(c, task, original, out)
 		_ = original.Close()
 		_ = out.Close()
 		if err := send(report); err != nil {
@@ -51,48 +64,84 @@ func work() error {
 	}
 }
 
-// confine sets the limits that hold for the worker's whole life. Processor time
-// is limited anew for each task.
-func confine() error {
+// confine loads what is needed from disk first: afterwards there is no disk.
+func confine(c craft) (Ready, error) {
 	memory, err := strconv.ParseUint(os.Getenv(envMemory), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%s: %w", envMemory, err)
+		return Ready{}, fmt.Errorf("%s: %w", envMemory, err)
 	}
-	limits := []struct {
-		resource int
-		value    uint64
-	}{
-		{unix.RLIMIT_AS, memory},
-		{unix.RLIMIT_FSIZE, maxFile},
-		{unix.RLIMIT_NOFILE, maxDescriptors},
-		{unix.RLIMIT_CORE, 0},
+	ready, err := c.prepare()
+	if err != nil {
+		return ready, err
 	}
-	for _, l := range limits {
-		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
-			return fmt.Errorf("limit %d: %w", l.resource, err)
-		}
-	}
-	// A lack of memory shall take a worker and not the renderer.
-	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
-	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	p := c.profile()
+	p.Memory, p.File, p.Descriptors = memory, maxFile, maxDescriptors
+	ready.Layers, err = sandbox.Enter(p)
+	return ready, err
 }
 
-func perform(task Task, original, out *os.File) Report {
+func perform(c craft, task Task, original, out *os.File) Report {
 	before := cpuTime()
 	if err := limitCPU(before + time.Duration(task.CPUSeconds)*time.Second); err != nil {
 		return Report{Fault: fault.Wrap(err, fault.Internal, "a worker could not limit itself")}
 	}
-	drawn, err := vips.Render(task.Spec, task.Header, task.MaxPixels, original, out)
-	report := Report{
-		Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Engine: "vips",
-		CPU: cpuTime() - before,
-	}
+	report, err := c.perform(task, original, out)
+	report.CPU = cpuTime() - before
 	if err != nil {
 		f := fault.Of(err)
 		f.Message += cause(f)
 		report.Fault = f
 	}
 	return report
+}
+
+// drawing is the craft of a worker with libvips.
+type drawing struct{}
+
+func (drawing) prepare() (Ready, error) {
+	if err := vips.Init(); err != nil {
+		return Ready{}, err
+	}
+	return Ready{Version: vips.Version(), Types: vips.Types()}, nil
+}
+
+func (drawing) profile() sandbox.Profile { return sandbox.Profile{} }
+
+func (drawing) perform(t Task, original, out *os.File) (Report, error) {
+	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, original, out)
+	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height}, err
+}
+
+// tooling is the craft of a worker with tools.
+type tooling struct{ box tools.Box }
+
+func (t *tooling) prepare() (Ready, error) {
+	// What a tool leaves behind becomes a child of this process, which looks for it.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return Ready{}, err
+	}
+	if err := unix.Fchdir(folderFD); err != nil {
+		return Ready{}, err
+	}
+	t.box = tools.Open()
+	return Ready{Types: t.box.Types()}, nil
+}
+
+func (t *tooling) profile() sandbox.Profile {
+	return sandbox.Profile{
+		Children: true, Execute: t.box.Executables(), Read: tools.Visible(), Write: []string{tools.Writable},
+	}
+}
+
+func (t *tooling) perform(task Task, original, out *os.File) (Report, error) {
+	err := t.box.Run(tools.Request{
+		Work: task.Work, Spec: task.Spec, Header: task.Header, MaxPixels: task.MaxPixels, Original: original, Out: out,
+	})
+	if _, waited := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(waited, unix.ECHILD) {
+		fmt.Fprintln(os.Stderr, "worker: a tool left processes behind")
+		os.Exit(1) // and they end with this worker's group
+	}
+	return Report{}, err
 }
 
 // cause shows a decoder's reason; it names parts of the original, not of the host.
@@ -104,15 +153,18 @@ func cause(f *fault.Fault) string {
 	return ""
 }
 
-// cpuTime is the processor time that this process has used so far.
-func cpuTime() time.Duration {
-	var u unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // fails for bad arguments alone
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+// cpuTime is the processor time that this process and its ended children have used so far.
+func cpuTime() (sum time.Duration) {
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		_ = unix.Getrusage(who, &u) // fails for bad arguments alone
+		sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return sum
 }
 
-// limitCPU lets the kernel kill this process (SIGXCPU) once it has used that
-// much processor time in all.
+// limitCPU lets the kernel kill this process, or a tool of it, by SIGXCPU once
+// it has used that much processor time in all.
 func limitCPU(until time.Duration) error {
 	return unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: uint64(until.Seconds()) + 1, Max: unix.RLIM_INFINITY})
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/cgroup"
+	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
+	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
@@ -23,13 +26,22 @@ var ErrDied = errors.New("the worker died under the render")
 
 // Config is what a pool is made of.
 type Config struct {
-	Slots   int    // workers, and so renders at once
-	Memory  uint64 // address space of each, bytes
-	TempDir string // where decoders may put what is too large for memory
+	Kind    Kind
+	Slots   int             // workers that can be busy at once
+	Memory  uint64          // address space of each, and of each tool, bytes
+	TempDir string          // below which a worker of tools has its folder
+	Scratch int64           // bytes that a tool may leave in that folder
+	Recycle int             // tasks after which a worker is replaced; 0 = never
+	Require []sandbox.Layer // without which no worker is let to work
+	Cgroups *cgroup.Parent  // nil = the machine grants none
 	Log     *slog.Logger
-	// Killed counts workers that ended, by reason: time, cpu, file, died, idle.
+	// Killed counts workers that ended, by reason: time, cpu, file, scratch, died, idle, recycled.
 	Killed *prometheus.CounterVec
 }
+
+// spares wait beside those that can be busy, so that a worker that is killed is
+// replaced in no time, whatever it takes to start one.
+const spares = 1
 
 // Pool is a fixed number of workers.
 type Pool struct {
@@ -40,7 +52,7 @@ type Pool struct {
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
 	once    sync.Once
-	engine  string
+	ready   Ready
 	mu      sync.Mutex
 	running map[*process]struct{}
 }
@@ -50,36 +62,47 @@ type spawned struct {
 	err     error
 }
 
-// NewPool starts all workers and returns when they are ready.
+// NewPool starts all workers and returns when they are ready. It fails when the
+// kernel lacks a layer that is required.
 func NewPool(c Config) (*Pool, error) {
 	p := &Pool{
-		config: c, spawn: make(chan chan spawned), idle: make(chan *process, c.Slots),
+		config: c, spawn: make(chan chan spawned), idle: make(chan *process, c.Slots+spares),
 		running: map[*process]struct{}{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.group.Go(p.spawner)
-	for range c.Slots {
+	for range c.Slots + spares {
 		w, err := p.start()
+		if err == nil {
+			p.idle <- w
+			err = enough(c.Require, w.ready.Layers)
+		}
 		if err != nil {
 			p.Close()
 			return nil, err
 		}
-		p.engine = w.engine
-		p.idle <- w
+		p.ready = w.ready
 	}
 	return p, nil
+}
+
+func enough(required, inForce []sandbox.Layer) error {
+	if missing := sandbox.Missing(required, inForce); len(missing) > 0 {
+		return fmt.Errorf("this machine confines workers by %v; renderer.sandbox requires %v as well", inForce, missing)
+	}
+	return nil
 }
 
 // spawner starts workers from one thread that lives as long as the pool, since
 // a worker is killed when the thread that forked it ends.
 func (p *Pool) spawner() {
 	runtime.LockOSThread()
-	for {
+	for number := 1; ; number++ {
 		select {
 		case <-p.ctx.Done():
 			return // the thread ends with this goroutine: Close has killed the workers before
 		case reply := <-p.spawn:
-			w, err := start(p.config)
+			w, err := start(p.config, number)
 			reply <- spawned{w, err}
 		}
 	}
@@ -102,8 +125,8 @@ func (p *Pool) start() (*process, error) {
 	return s.process, nil
 }
 
-// Engine is the version of what the workers render with.
-func (p *Pool) Engine() string { return p.engine }
+// Ready is what the workers told of themselves.
+func (p *Pool) Ready() Ready { return p.ready }
 
 // PIDs are the processes of the workers, for those who watch or disturb them.
 func (p *Pool) PIDs() (pids []int) {
@@ -115,39 +138,38 @@ func (p *Pool) PIDs() (pids []int) {
 	return pids
 }
 
-// Render has a worker do the task within the time limit. The thumbnail is
-// returned as bytes. Errors are faults: Overran when it took too long, what the
-// worker reported; or ErrDied.
-func (p *Pool) Render(ctx context.Context, t Task, original *os.File, within time.Duration) (Report, []byte, error) {
+// Do has a worker do the task within the time limit, and gives what it made, a
+// memory file that the caller closes. Errors are faults: Overran when it took too
+// long, what the worker reported; or ErrDied.
+func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Duration) (Report, *os.File, error) {
 	out, err := memoryFile()
 	if err != nil {
 		return Report{}, nil, fault.Wrap(err, fault.Internal, "no memory for a thumbnail")
 	}
-	defer func() { _ = out.Close() }()
 	t.CPUSeconds = int(within.Seconds()) + 1
-	report, err := p.do(ctx, t, original, out, within)
+	report, err := p.give(ctx, t, original, out, within)
+	if err == nil && report.Fault != nil {
+		err = report.Fault
+	}
 	if err != nil {
-		return Report{}, nil, err
+		_ = out.Close()
+		return report, nil, err
 	}
-	if report.Fault != nil {
-		return report, nil, report.Fault
-	}
-	image, err := contents(out)
-	return report, image, err
+	return report, out, nil
 }
 
-// do gives the task to a worker. One that could not even be given it had died
+// give passes the task to a worker. One that could not even be given it had died
 // while it was idle, which says nothing about the task: the next one gets it.
-func (p *Pool) do(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
+func (p *Pool) give(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
 	for {
 		w, err := p.take(ctx)
 		if err != nil {
 			return Report{}, err
 		}
-		report, err := w.do(t, original, out, within)
+		report, err := p.have(w, t, original, out, within)
 		switch {
 		case err == nil:
-			p.idle <- w
+			p.putBack(w)
 			return report, nil
 		case errors.Is(err, errNotGiven):
 			p.bury(w)
@@ -155,6 +177,43 @@ func (p *Pool) do(ctx context.Context, t Task, original, out *os.File, within ti
 		}
 		return Report{}, p.replace(w, err, within)
 	}
+}
+
+// have one worker do the task. A worker of tools sees the original in its folder
+// for that time, and the folder is watched.
+func (p *Pool) have(w *process, t Task, original, out *os.File, within time.Duration) (Report, error) {
+	if w.folder == "" {
+		return w.do(t, original, out, within)
+	}
+	if t.Work != tools.Optimize {
+		named := tools.Named(w.folder)
+		if err := os.Link(original.Name(), named); err != nil {
+			return Report{}, fault.Wrap(err, fault.Internal, "a tool could not be shown the original")
+		}
+		defer func() { _ = os.Remove(named) }()
+	}
+	watching, cancel := context.WithCancel(context.Background())
+	var watch sync.WaitGroup
+	watch.Go(func() { w.watch(watching, p.config.Scratch) })
+	report, err := w.do(t, original, out, within)
+	cancel()
+	watch.Wait()
+	if err == nil {
+		err = w.wipe()
+	}
+	return report, err
+}
+
+// putBack makes a worker free for the next task, unless it did its share of them.
+func (p *Pool) putBack(w *process) {
+	if p.config.Recycle == 0 || w.tasks < p.config.Recycle {
+		p.idle <- w
+		return
+	}
+	p.config.Killed.WithLabelValues("recycled").Inc()
+	w.kill()
+	p.forget(w)
+	p.group.Go(p.restock)
 }
 
 // take gives a worker that lives, as far as can be known.
@@ -198,13 +257,20 @@ func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 	}
 	w.kill()
 	overrunCPU, overrunFile := w.signal() == syscall.SIGXCPU, w.signal() == syscall.SIGXFSZ
+	overrunScratch := w.overflowed.Load()
 	p.forget(w)
 	p.group.Go(p.restock)
+	if fault.Is(cause, fault.Internal) { // of ours, before it began
+		return cause
+	}
 	overran := fault.New(fault.Overran, "the render took longer than its limit of %v", within)
 	switch {
 	case late:
 		p.config.Killed.WithLabelValues("time").Inc()
 		return overran
+	case overrunScratch:
+		p.config.Killed.WithLabelValues("scratch").Inc()
+		return fault.New(fault.TooLarge, "the original takes more room on disk than a tool may use")
 	case overrunCPU:
 		p.config.Killed.WithLabelValues("cpu").Inc()
 		return overran
@@ -258,6 +324,18 @@ func (p *Pool) killAll() {
 	}
 }
 
+// MemoryFile makes a file that is nowhere on disk, with the given contents.
+func MemoryFile(contents []byte) (*os.File, error) {
+	file, err := memoryFile()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := file.Write(contents); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
 func memoryFile() (*os.File, error) {
 	fd, err := unix.MemfdCreate("thumbnail", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -266,7 +344,8 @@ func memoryFile() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "thumbnail"), nil
 }
 
-func contents(out *os.File) ([]byte, error) {
+// Contents reads what a worker made.
+func Contents(out *os.File) ([]byte, error) {
 	info, err := out.Stat()
 	if err != nil {
 		return nil, err

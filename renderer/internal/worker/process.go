@@ -7,17 +7,24 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/cgroup"
+	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
+	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 )
 
 const (
 	envMemory      = "THUMBMILL_WORKER_MEMORY" // RLIMIT_AS in bytes
-	maxFile        = 1 << 30                   // bytes of one file that a worker writes, the thumbnail included
+	maxFile        = 1 << 30                   // bytes of one file that a worker writes, memory files included
 	maxDescriptors = 64
 	startWithin    = 20 * time.Second // on a machine that is very busy
+	nobody         = 65534            // user and group of workers when the renderer is root
 )
 
 // errNotGiven says that the worker was gone before it got its task.
@@ -28,43 +35,111 @@ type process struct {
 	cmd    *exec.Cmd
 	conn   *net.UnixConn
 	ended  chan struct{} // closed when the process was reaped
-	engine string
+	ready  Ready
+	folder string // of a worker of tools
+	group  *cgroup.Group
+	tasks  int // so far
+	// overflowed: it was killed for what its tool wrote to its folder.
+	overflowed atomic.Bool
 }
 
 // start executes this binary afresh as a worker. PDEATHSIG follows the thread
 // that forked, so that it is called from one locked goroutine alone.
-func start(c Config) (*process, error) {
+func start(c Config, number int) (*process, error) {
+	p := &process{ended: make(chan struct{})}
+	if err := p.furnish(c, number); err != nil {
+		return nil, errors.Join(err, p.clear())
+	}
 	ours, theirs, err := socketPair()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.clear())
 	}
+	p.conn, p.cmd = ours, p.command(c)
+	err = p.launch(theirs)
+	_ = theirs.Close()
+	if err != nil {
+		return nil, errors.Join(err, ours.Close(), p.clear())
+	}
+	go func() { _ = p.cmd.Wait(); close(p.ended) }() // ends with the process; kill waits for it
+	if p.group != nil {
+		if err := p.group.Add(p.cmd.Process.Pid); err != nil {
+			p.kill()
+			return nil, err
+		}
+	}
+	return p, p.awaitReady()
+}
+
+// furnish makes the worker's folder and group.
+func (p *process) furnish(c Config, number int) (err error) {
+	name := fmt.Sprintf("%s-%d", c.Kind, number)
+	if c.Cgroups != nil {
+		if p.group, err = c.Cgroups.New(name, c.Memory); err != nil {
+			return err
+		}
+	}
+	if c.Kind != Tools {
+		return nil
+	}
+	p.folder = filepath.Join(c.TempDir, name)
+	for _, dir := range []string{p.folder, tools.Incoming(p.folder), tools.Scratch(p.folder)} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := tools.Furnish(p.folder); err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		return os.Chown(tools.Scratch(p.folder), nobody, nobody)
+	}
+	return nil
+}
+
+// launch starts the process with its end of the socket and, where it has one, its folder.
+func (p *process) launch(socket *os.File) error {
+	p.cmd.ExtraFiles = []*os.File{socket}
+	if p.folder != "" {
+		folder, err := os.Open(tools.Scratch(p.folder))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = folder.Close() }()
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, folder)
+	}
+	return p.cmd.Start()
+}
+
+func (p *process) command(c Config) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe") // this very binary, also after an upgrade on disk
 	cmd.Args = []string{"thumbmill-worker"}
 	cmd.Env = []string{
-		envMark + "=1", fmt.Sprintf("%s=%d", envMemory, c.Memory), "TMPDIR=" + c.TempDir,
+		envKind + "=" + string(c.Kind), fmt.Sprintf("%s=%d", envMemory, c.Memory),
 		"VIPS_CONCURRENCY=1", "VIPS_BLOCK_UNTRUSTED=1", "MALLOC_ARENA_MAX=2", "GOMAXPROCS=2", "LC_ALL=C.UTF-8",
+		"PATH=/usr/bin:/bin",
 	}
-	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Dir = c.TempDir
+	cmd.Dir = "/"
 	cmd.Stderr = logWriter{c.Log}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	err = cmd.Start()
-	_ = theirs.Close()
-	if err != nil {
-		return nil, errors.Join(err, ours.Close())
+	if os.Geteuid() == 0 { // root would keep its rights over files and processes
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	}
-	p := &process{cmd: cmd, conn: ours, ended: make(chan struct{})}
-	go func() { _ = cmd.Wait(); close(p.ended) }() // ends with the process; kill waits for it
-	return p, p.awaitReady()
+	return cmd
 }
 
 func (p *process) awaitReady() error {
 	r, err := p.read(startWithin)
+	if err == nil && r.Ready == nil {
+		err = errors.New("it spoke before it was ready")
+	}
 	if err != nil {
 		p.kill()
 		return fmt.Errorf("a worker did not start: %w", err)
 	}
-	p.engine = r.Version
+	p.ready = *r.Ready
+	if p.group != nil {
+		p.ready.Layers = append([]sandbox.Layer{sandbox.Cgroup}, p.ready.Layers...)
+	}
 	return nil
 }
 
@@ -95,6 +170,7 @@ func (p *process) do(t Task, original, out *os.File, within time.Duration) (Repo
 	if err := p.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return Report{}, err
 	}
+	p.tasks++
 	rights := unix.UnixRights(int(original.Fd()), int(out.Fd()))
 	if _, _, err := p.conn.WriteMsgUnix(text, rights, nil); err != nil {
 		return Report{}, fmt.Errorf("%w: %w", errNotGiven, err)
@@ -118,11 +194,32 @@ func (p *process) read(within time.Duration) (r Report, err error) {
 	return r, json.Unmarshal(text[:n], &r)
 }
 
-// kill ends the process and all that it started, and waits until it is gone.
+// kill ends the process and all that it started, waits until it is gone, and
+// removes what it had.
 func (p *process) kill() {
 	_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
 	_ = p.conn.Close()
 	<-p.ended
+	_ = p.clear()
+}
+
+// clear removes the worker's folder and group. A tool that was killed a moment
+// ago can still be in it.
+func (p *process) clear() (err error) {
+	if p.folder != "" {
+		err = os.RemoveAll(p.folder)
+	}
+	if p.group == nil {
+		return err
+	}
+	for range 100 {
+		gone := p.group.Remove()
+		if !errors.Is(gone, syscall.EBUSY) {
+			return errors.Join(err, gone)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.Join(err, syscall.EBUSY)
 }
 
 // signal is what ended the process, or 0.

@@ -1,12 +1,17 @@
 // Package worker runs renders in processes of their own: the same binary,
-// executed afresh, started before they are needed, one render at a time each.
+// executed afresh, started before they are needed, one task at a time each,
+// confined by package sandbox.
+//
+// There are two kinds. One draws with libvips and can neither open a file nor
+// execute anything. The other runs the field's tools for formats that libvips
+// does not read, and sees them, their fonts, and a folder of its own.
 //
 // Parent and child speak over a SEQPACKET socket pair, which the child has as
-// descriptor 3. The parent sends a Task together with two descriptors, the
-// original's and a memory file for the thumbnail; the child answers with a
+// descriptor 3. The parent sends a Task together with two descriptors, that of
+// what is read and a memory file for what is made; the child answers with a
 // Report. A child that overruns its time is killed from outside, because a
-// decoder does not listen; it is replaced at once. A child that dies under a
-// task is no fault of anybody yet: the caller tries again in a fresh one.
+// decoder does not listen; a spare one stands in at once. A child that dies under
+// a task is no fault of anybody yet: the caller tries again in a fresh one.
 package worker
 
 import (
@@ -14,39 +19,60 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
+	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Kind is what a worker can do.
+type Kind string
+
+// The kinds.
+const (
+	Vips  Kind = "vips"
+	Tools Kind = "tools"
 )
 
 // Task is what a worker is asked for.
 type Task struct {
 	Spec   thumbnail.Spec `json:"spec"`
 	Header guard.Header   `json:"header"`
-	// MaxPixels bounds the thumbnail.
+	// MaxPixels bounds what is drawn.
 	MaxPixels int64 `json:"max_pixels"`
 	// CPUSeconds is the processor time that the task may take.
 	CPUSeconds int `json:"cpu_seconds"`
+	// Work is what a worker of tools does: draw, animate, optimize.
+	Work tools.Work `json:"work,omitempty"`
 }
 
 // Report is a worker's answer.
 type Report struct {
-	Format  thumbnail.Format `json:"format,omitempty"`
-	Width   int              `json:"width,omitempty"`
-	Height  int              `json:"height,omitempty"`
-	Engine  string           `json:"engine,omitempty"`
-	CPU     time.Duration    `json:"cpu,omitempty"` // processor time of this task
-	Fault   *fault.Fault     `json:"fault,omitempty"`
-	Version string           `json:"version,omitempty"` // of the engine; sent once, when the worker is ready
+	Format thumbnail.Format `json:"format,omitempty"`
+	Width  int              `json:"width,omitempty"`
+	Height int              `json:"height,omitempty"`
+	CPU    time.Duration    `json:"cpu,omitempty"` // processor time of this task, its tools' included
+	Fault  *fault.Fault     `json:"fault,omitempty"`
+	// Ready is sent once, when the worker is.
+	Ready *Ready `json:"ready,omitempty"`
+}
+
+// Ready is what a worker tells of itself before its first task.
+type Ready struct {
+	Version string          `json:"version"` // of libvips, and of the rules of rendering
+	Types   []string        `json:"types"`   // that its engine reads
+	Layers  []sandbox.Layer `json:"layers"`  // that confine it
 }
 
 const (
 	socketFD   = 3
+	folderFD   = 4 // of a worker of tools: where it may write
 	maxMessage = 64 << 10
 )
 
-// envMark tells a process that it is a worker.
-const envMark = "THUMBMILL_WORKER"
+// envKind tells a process that it is a worker, and of which kind.
+const envKind = "THUMBMILL_WORKER"
 
 // Asked reports whether this process was started as a worker; its main then
 // calls Main before anything else.
-func Asked() bool { return os.Getenv(envMark) != "" }
+func Asked() bool { return os.Getenv(envKind) != "" }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -34,10 +35,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func newPool(t testing.TB, slots int) *Pool {
+func newPool(t testing.TB, slots int) *Pool { t.Helper(); return newPoolOf(t, Vips, slots) }
+
+func newPoolOf(t testing.TB, kind Kind, slots int) *Pool {
 	t.Helper()
 	killed := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killed"}, []string{"reason"})
-	p, err := NewPool(Config{Slots: slots, Memory: 3 << 30, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Killed: killed})
+	p, err := NewPool(Config{
+		Kind: kind, Slots: slots, Memory: 3 << 30, TempDir: t.TempDir(), Scratch: 64 << 20,
+		Require: []sandbox.Layer{sandbox.NoNewPrivs, sandbox.Rlimits, sandbox.Landlock, sandbox.Seccomp},
+		Log:     slog.New(slog.DiscardHandler), Killed: killed,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +79,18 @@ func render(t testing.TB, p *Pool, s thumbnail.Spec, f *os.File) (Report, []byte
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Render(t.Context(), Task{Spec: s, Header: h, MaxPixels: 40_000_000}, f, 20*time.Second)
+	return do(t.Context(), p, Task{Spec: s, Header: h, MaxPixels: 40_000_000}, f, 20*time.Second)
+}
+
+// do gives what the worker made as bytes.
+func do(ctx context.Context, p *Pool, task Task, f *os.File, within time.Duration) (Report, []byte, error) {
+	report, out, err := p.Do(ctx, task, f, within)
+	if err != nil {
+		return report, nil, err
+	}
+	defer func() { _ = out.Close() }()
+	image, err := Contents(out)
+	return report, image, err
 }
 
 func spec(width int, f thumbnail.Format) thumbnail.Spec {
@@ -201,7 +219,7 @@ func TestAStuckWorkerIsKilledAndReplaced(t *testing.T) {
 	if err := syscall.Kill(p.PIDs()[0], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = p.Render(t.Context(), Task{Spec: spec(20, "png"), Header: guard.Header{Type: "png", Pages: 1}}, f, 200*time.Millisecond)
+	_, _, err = do(t.Context(), p, Task{Spec: spec(20, "png"), Header: guard.Header{Type: "png", Pages: 1}}, f, 200*time.Millisecond)
 	if !fault.Is(err, fault.Overran) {
 		t.Errorf("a worker that does not answer: %v", err)
 	}
@@ -243,7 +261,7 @@ func TestADeathUnderARenderIsTold(t *testing.T) {
 	killed := time.AfterFunc(500*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	defer killed.Stop()
 	task := Task{Spec: long, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
-	if _, _, err := p.Render(t.Context(), task, f, 20*time.Second); !errors.Is(err, ErrDied) {
+	if _, _, err := do(t.Context(), p, task, f, 20*time.Second); !errors.Is(err, ErrDied) {
 		t.Errorf("a worker that died under a render: %v", err)
 	}
 	if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
@@ -271,7 +289,7 @@ func TestTrimIsBounded(t *testing.T) {
 	body, err := samples.PNG(samples.Disc(20))
 	s := thumbnail.Spec{Width: 10, Format: "png", Trim: &thumbnail.Trim{Corner: "top-left"}}
 	task := Task{Spec: s, Header: guard.Header{Type: "png", Width: 20_000, Height: 20_000, Pages: 1}, MaxPixels: 1000}
-	if _, _, err := p.Render(t.Context(), task, original(t, body, err), time.Second); !fault.Is(err, fault.BadURL) {
+	if _, _, err := do(t.Context(), p, task, original(t, body, err), time.Second); !fault.Is(err, fault.BadURL) {
 		t.Errorf("trim of 400 megapixels: %v", err)
 	}
 }
@@ -283,7 +301,7 @@ func TestProcessorTimeIsLimited(t *testing.T) {
 	s := spec(8000, "webp")
 	s.Enlarge = true
 	task := Task{Spec: s, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
-	_, _, err = p.Render(t.Context(), task, f, 300*time.Millisecond)
+	_, _, err = do(t.Context(), p, task, f, 300*time.Millisecond)
 	if !fault.Is(err, fault.Overran) {
 		t.Errorf("an endless render: %v", err)
 	}
@@ -291,13 +309,14 @@ func TestProcessorTimeIsLimited(t *testing.T) {
 
 func TestTakingAWorkerEndsWithTheContext(t *testing.T) {
 	p := newPool(t, 1)
-	w := <-p.idle
+	busy, spare := <-p.idle, <-p.idle
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, _, err := p.Render(ctx, Task{}, os.Stdin, time.Second); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, err := do(ctx, p, Task{}, os.Stdin, time.Second); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no worker is free: %v", err)
 	}
-	p.idle <- w
+	p.idle <- busy
+	p.idle <- spare
 }
 
 // The sun is at the upper left of the landscape; each operation puts it elsewhere.

@@ -1,0 +1,124 @@
+// Package cgroup gives each worker a control group of its own, so that the
+// kernel counts all the memory it causes, page cache and memory files included,
+// and ends the worker and not the renderer when it is too much.
+//
+// It takes what the machine grants: a version 2 hierarchy below the renderer's own
+// group, when that is delegated (systemd's Delegate=memory, a container with a
+// writable cgroup), or the memory controller of version 1.
+package cgroup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Parent is the group below which those of workers are made.
+type Parent struct {
+	dir   string
+	limit string // the file that bounds memory
+	swap  string // the file that bounds memory with swap (version 1), or swap (version 2)
+	v2    bool
+}
+
+// root is where hierarchies are mounted.
+const root = "/sys/fs/cgroup"
+
+// Open finds the group in which workers can have theirs. An error says why there
+// is none; the renderer then does without.
+func Open(name string) (*Parent, error) {
+	own, err := memberships("/proc/self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	p := &Parent{dir: filepath.Join(root, own[""], name), limit: "memory.max", swap: "memory.swap.max", v2: true}
+	if path, ok := own["memory"]; ok {
+		p = &Parent{dir: filepath.Join(root, "memory", path, name), limit: "memory.limit_in_bytes", swap: "memory.memsw.limit_in_bytes"}
+	}
+	if err := p.probe(); err != nil {
+		_ = os.Remove(p.dir)
+		return nil, err
+	}
+	return p, nil
+}
+
+// memberships reads lines such as "4:memory:/a" and, for version 2, "0::/b".
+func memberships(file string) (map[string]string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	own := map[string]string{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		parts := strings.SplitN(lines.Text(), ":", 3)
+		if len(parts) == 3 {
+			own[parts[1]] = parts[2]
+		}
+	}
+	return own, nil
+}
+
+// probe makes the parent and looks whether children of it count memory.
+func (p *Parent) probe() error {
+	if err := os.Mkdir(p.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if p.v2 {
+		if err := p.write(filepath.Dir(p.dir), "cgroup.subtree_control", "+memory"); err != nil {
+			return fmt.Errorf("the memory controller is not delegated: %w", err)
+		}
+		if err := p.write(p.dir, "cgroup.subtree_control", "+memory"); err != nil {
+			return err
+		}
+	}
+	trial, err := p.New("trial", 1<<30)
+	if err != nil {
+		return err
+	}
+	return trial.Remove()
+}
+
+func (p *Parent) write(dir, file, text string) error {
+	return os.WriteFile(filepath.Join(dir, file), []byte(text), 0)
+}
+
+// Close removes the parent; the groups of workers are gone by then.
+func (p *Parent) Close() error { return os.Remove(p.dir) }
+
+// Group is that of one worker.
+type Group struct {
+	parent *Parent
+	dir    string
+}
+
+// New makes a group that may have so many bytes, and none of them swapped out.
+func (p *Parent) New(name string, memory uint64) (*Group, error) {
+	g := &Group{parent: p, dir: filepath.Join(p.dir, name)}
+	if err := os.Mkdir(g.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	limit := strconv.FormatUint(memory, 10)
+	if err := p.write(g.dir, p.limit, limit); err != nil {
+		return nil, errors.Join(err, g.Remove())
+	}
+	swap := "0"
+	if !p.v2 {
+		swap = limit
+	}
+	_ = p.write(g.dir, p.swap, swap) // absent on machines that do not count swap
+	return g, nil
+}
+
+// Add moves a process, with all it will start, into the group.
+func (g *Group) Add(pid int) error {
+	return g.parent.write(g.dir, "cgroup.procs", strconv.Itoa(pid))
+}
+
+// Remove ends the group, which must be empty.
+func (g *Group) Remove() error { return os.Remove(g.dir) }
