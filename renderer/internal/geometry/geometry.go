@@ -34,12 +34,35 @@ func New(s thumbnail.Spec, original Size) Plan {
 		return p
 	}
 	target = shrinkToSource(s, source, target)
+	if (s.Width == 0 || s.Height == 0) && !s.OriginalWidth && !s.OriginalHeight { // in proportion, but for rounding
+		p.Scaled, p.Cut = target, whole(target)
+		return p
+	}
 	p.Scaled, p.Cut = cover(s, source, target)
 	return p
 }
 
 // Size is the size of the thumbnail before the operations that follow.
 func (p Plan) Size() Size { return Size{p.Cut.Width, p.Cut.Height} }
+
+// CutFirst gives the same plan as a rectangle of the original that is scaled to
+// Size, for engines that cannot cut after they scaled.
+func (p Plan) CutFirst() Rect {
+	scaledX := func(n int) int { return proportion0(n, p.Crop.Width, p.Scaled.Width) }
+	scaledY := func(n int) int { return proportion0(n, p.Crop.Height, p.Scaled.Height) }
+	r := Rect{
+		Left: p.Crop.Left + scaledX(p.Cut.Left), Top: p.Crop.Top + scaledY(p.Cut.Top),
+		Width: max(1, scaledX(p.Cut.Width)), Height: max(1, scaledY(p.Cut.Height)),
+	}
+	r.Width = min(r.Width, p.Crop.Left+p.Crop.Width-r.Left)
+	r.Height = min(r.Height, p.Crop.Top+p.Crop.Height-r.Top)
+	return r
+}
+
+// Plain reports whether a spec asks for nothing but a part of the picture at a size.
+func Plain(s thumbnail.Spec) bool {
+	return s.Trim == nil && !s.Smart && !s.FlipX && !s.FlipY && s.Sharpen == nil && len(s.Operations) == 0
+}
 
 func whole(s Size) Rect { return Rect{Width: s.Width, Height: s.Height} }
 
@@ -76,10 +99,10 @@ func target(s thumbnail.Spec, source Size) Size {
 	return Size{width, height}
 }
 
-// proportion is side × numerator / denominator, rounded half to even as Python
-// does, and at least one pixel.
+// proportion is side × numerator / denominator, at least one pixel. Halves are
+// rounded down, as Wikimedia does.
 func proportion(side, numerator, denominator int) int {
-	return max(1, int(math.RoundToEven(float64(side)*float64(numerator)/float64(denominator))))
+	return max(1, int(math.Ceil(float64(side)*float64(numerator)/float64(denominator)-0.5)))
 }
 
 // fit scales the whole picture into the box, or over it (FitFull).

@@ -1,6 +1,7 @@
 package vips
 
-// #cgo pkg-config: vips
+// #cgo pkg-config: vips libjpeg
+// #cgo LDFLAGS: -lm
 // #cgo CFLAGS: -O2
 // #include "vips.h"
 import "C"
@@ -11,22 +12,34 @@ import (
 	"unsafe"
 )
 
-// image is one step's result in a libvips pipeline. Pixels are computed when it
+// picture is one step's result in a libvips pipeline. Pixels are computed when it
 // is saved, in strips, so that memory follows the width and not the area.
-type image struct{ ptr *C.VipsImage }
+type picture struct{ ptr *C.VipsImage }
 
-func (i image) free() {
+func (i picture) free() {
 	if i.ptr != nil {
 		C.g_object_unref(C.gpointer(i.ptr))
 	}
 }
 
-func (i image) width() int     { return int(i.ptr.Xsize) }
-func (i image) height() int    { return int(i.ptr.Ysize) }
-func (i image) hasAlpha() bool { return C.vips_image_hasalpha(i.ptr) != 0 }
+func (i picture) width() int     { return int(i.ptr.Xsize) }
+func (i picture) height() int    { return int(i.ptr.Ysize) }
+func (i picture) hasAlpha() bool { return C.vips_image_hasalpha(i.ptr) != 0 }
 
 // orientation is EXIF's: 1 is upright, 5 to 8 exchange width and height.
-func (i image) orientation() int { return int(C.tm_orientation(i.ptr)) }
+func (i picture) orientation() int { return int(C.tm_orientation(i.ptr)) }
+
+// blob is metadata of that name, nil when there is none. It is copied.
+func (i picture) blob(name string) []byte {
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	var length C.size_t
+	data := C.tm_blob(i.ptr, text, &length)
+	if data == nil {
+		return nil
+	}
+	return C.GoBytes(data, C.int(length))
+}
 
 // vipsError takes libvips' reasons, one a line.
 func vipsError() error {
@@ -36,26 +49,18 @@ func vipsError() error {
 }
 
 // step makes an image by a call that writes it to out.
-func step(call func(out **C.VipsImage) C.int) (image, error) {
+func step(call func(out **C.VipsImage) C.int) (picture, error) {
 	var out *C.VipsImage
 	if call(&out) != 0 {
-		return image{}, vipsError()
+		return picture{}, vipsError()
 	}
-	return image{out}, nil
+	return picture{out}, nil
 }
 
-func open(fd int, options string, random bool) (image, error) {
+func open(fd int, options string, random bool) (picture, error) {
 	text := C.CString(options)
 	defer C.free(unsafe.Pointer(text))
 	return step(func(out **C.VipsImage) C.int { return C.tm_open(C.int(fd), text, cBool(random), out) })
-}
-
-func loadThumbnail(fd int, options string, width, height int) (image, error) {
-	text := C.CString(options)
-	defer C.free(unsafe.Pointer(text))
-	return step(func(out **C.VipsImage) C.int {
-		return C.tm_thumbnail(C.int(fd), text, C.int(width), C.int(height), out)
-	})
 }
 
 func cBool(b bool) C.int {

@@ -7,6 +7,7 @@
 // alpha, turns by EXIF, reads in sequence, and shrinks while it loads.
 package vips
 
+// #include <stdlib.h>
 // #include "vips.h"
 import "C"
 
@@ -14,7 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
@@ -35,6 +40,29 @@ func Init() error {
 // an original that failed is tried again by a newer version.
 func Version() string {
 	return fmt.Sprintf("vips-%d.%d.%d-rules-%d", C.vips_version(0), C.vips_version(1), C.vips_version(2), thumbnail.RulesVersion)
+}
+
+// loaders that libvips can have, by the type of original that they read.
+var loaders = []struct {
+	original thumbnail.Type
+	name     string
+}{
+	{thumbnail.TypeJPEG, "jpegload_source"}, {thumbnail.TypePNG, "pngload_source"}, {thumbnail.TypeWebP, "webpload_source"},
+	{thumbnail.TypeTIFF, "tiffload_source"}, {thumbnail.TypeGIF, "gifload_source"},
+	{thumbnail.TypeHEIC, "heifload_source"}, {thumbnail.TypeAVIF, "heifload_source"},
+	{thumbnail.TypeJXL, "jxlload_source"}, {thumbnail.TypeJP2, "jp2kload_source"},
+}
+
+// Types lists what this machine's libvips reads. It is called after Init.
+func Types() (types []string) {
+	for _, l := range loaders {
+		name := C.CString(l.name)
+		if C.tm_has(name) != 0 {
+			types = append(types, string(l.original))
+		}
+		C.free(unsafe.Pointer(name))
+	}
+	return types
 }
 
 // maxTrimPixels bounds originals whose border is looked for: that takes all their
@@ -71,6 +99,20 @@ func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os
 	return result, nil
 }
 
+// mapRaster maps the file with as many bands as its length tells.
+func mapRaster(fd int, h guard.Header) ([]byte, error) {
+	var info unix.Stat_t
+	if err := unix.Fstat(fd, &info); err != nil {
+		return nil, err
+	}
+	area := int64(h.Width) * int64(h.Height)
+	size := h.Pixels + (info.Size-h.Pixels)/area*area
+	if h.Pixels <= 0 || size <= h.Pixels {
+		return nil, errors.New("a raster without pixels")
+	}
+	return unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
+}
+
 // longestSide that a format can hold.
 func longestSide(f thumbnail.Format) int {
 	if f == thumbnail.FormatWebP {
@@ -86,13 +128,17 @@ type render struct {
 	maxPixels int64
 	fd        int
 	source    geometry.Size // upright, after trim
-	steps     []image
-	current   image
+	steps     []picture
+	current   picture
+	mapped    []byte // the raster that a tool drew
 }
 
 func (r *render) free() {
-	for _, i := range r.steps {
+	for _, i := range slices.Backward(r.steps) {
 		i.free()
+	}
+	if r.mapped != nil {
+		_ = unix.Munmap(r.mapped)
 	}
 }
 
@@ -105,6 +151,9 @@ func (r *render) run(out int) (Result, error) {
 	format := r.spec.Format
 	if format == thumbnail.FormatAuto {
 		format = r.header.Type.DefaultFormat(r.current.hasAlpha())
+	}
+	if err := r.finish(format); err != nil {
+		return Result{}, err
 	}
 	if err := r.save(format, out); err != nil {
 		return Result{}, err
@@ -122,28 +171,24 @@ func (r *render) then(call func(in *C.VipsImage, out **C.VipsImage) C.int) error
 	return nil
 }
 
-func (r *render) keep(i image) {
+func (r *render) keep(i picture) {
 	r.steps = append(r.steps, i)
 	r.current = i
-}
-
-// options selects the page; one that is absent answers with the first, as Wikimedia does.
-func (r *render) options() string {
-	if r.header.Pages > 1 && r.spec.Page > 1 && r.spec.Page <= r.header.Pages {
-		return fmt.Sprintf("[page=%d]", r.spec.Page-1)
-	}
-	return ""
 }
 
 // load decodes to the planned size. A cut or a trimmed border needs the
 // original's own pixels; all else is shrunk while it loads.
 func (r *render) load() error {
-	head, err := open(r.fd, r.options(), false)
+	if r.header.Type == guard.TypeRaster {
+		return r.loadRaster()
+	}
+	head, err := r.open(1, false)
 	if err != nil {
 		return err
 	}
 	r.keep(head)
-	r.source = geometry.Size{Width: head.width(), Height: head.height()}
+	stored := geometry.Size{Width: head.width(), Height: head.height()}
+	r.source = stored
 	if head.orientation() >= 5 {
 		r.source.Width, r.source.Height = r.source.Height, r.source.Width
 	}
@@ -154,15 +199,89 @@ func (r *render) load() error {
 	if err != nil {
 		return err
 	}
-	scaled, err := loadThumbnail(r.fd, r.options(), plan.Scaled.Width, plan.Scaled.Height)
+	scaled := plan.Scaled
+	if head.orientation() >= 5 {
+		scaled.Width, scaled.Height = scaled.Height, scaled.Width
+	}
+	whole, err := r.open(r.shrink(stored, scaled), false)
 	if err != nil {
 		return err
 	}
-	r.keep(scaled)
+	r.keep(whole)
+	if err := r.scale(scaled); err != nil {
+		return err
+	}
+	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
+		return err
+	}
 	if err := r.settle(); err != nil {
 		return err
 	}
 	return r.cut(plan)
+}
+
+// sharpenedSlack is how much larger than the thumbnail a JPEG is decoded when it
+// will be sharpened: what a decoder averages in blocks, sharpening would show.
+const sharpenedSlack = 3
+
+// shrink is how much a decoder shrinks while it loads.
+func (r *render) shrink(from, to geometry.Size) int {
+	slack := 1.0
+	if r.spec.Sharpen != nil {
+		slack = sharpenedSlack
+	}
+	if r.header.Type != thumbnail.TypeJPEG {
+		return 1
+	}
+	least := min(float64(from.Width)/float64(to.Width), float64(from.Height)/float64(to.Height))
+	for _, factor := range []int{8, 4, 2} {
+		if least >= float64(factor)*slack {
+			return factor
+		}
+	}
+	return 1
+}
+
+func (r *render) open(shrink int, anyOrder bool) (picture, error) {
+	return open(r.fd, r.options(shrink), anyOrder)
+}
+
+// options selects the page; one that is absent answers with the first, as Wikimedia does.
+func (r *render) options(shrink int) string {
+	switch {
+	case r.header.Pages > 1 && r.spec.Page > 1 && r.spec.Page <= r.header.Pages:
+		return fmt.Sprintf("[page=%d]", r.spec.Page-1)
+	case shrink > 1:
+		return fmt.Sprintf("[shrink=%d]", shrink)
+	}
+	return ""
+}
+
+func (r *render) scale(to geometry.Size) error {
+	soft := r.header.Indexed || r.header.Type == guard.TypeRaster
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_scale(in, C.int(to.Width), C.int(to.Height), cBool(soft), cBool(r.spec.Sharpen != nil), out)
+	})
+}
+
+// loadRaster maps what a tool drew: its pixels are there already.
+func (r *render) loadRaster() error {
+	h := r.header
+	pixels, err := mapRaster(r.fd, h)
+	if err != nil {
+		return err
+	}
+	r.mapped = pixels
+	bands := (len(pixels) - int(h.Pixels)) / (h.Width * h.Height)
+	raster, err := step(func(out **C.VipsImage) C.int {
+		return C.tm_raster(unsafe.Pointer(&pixels[h.Pixels]), C.int(h.Width), C.int(h.Height), C.int(bands), out)
+	})
+	if err != nil {
+		return err
+	}
+	r.keep(raster)
+	r.source = geometry.Size{Width: h.Width, Height: h.Height}
+	return r.scalePart()
 }
 
 func (r *render) plan() (geometry.Plan, error) {
@@ -187,7 +306,7 @@ func (r *render) settle() error {
 
 func (r *render) loadPart() error {
 	anyOrder := r.spec.Trim != nil || r.current.orientation() > 1
-	whole, err := open(r.fd, r.options(), anyOrder)
+	whole, err := r.open(1, anyOrder)
 	if err != nil {
 		return err
 	}
@@ -195,6 +314,11 @@ func (r *render) loadPart() error {
 	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
 		return err
 	}
+	return r.scalePart()
+}
+
+// scalePart trims, cuts and scales an image that is open at its full size.
+func (r *render) scalePart() error {
 	if err := r.trim(); err != nil {
 		return err
 	}
@@ -205,10 +329,7 @@ func (r *render) loadPart() error {
 	if err := r.extract(plan.Crop); err != nil {
 		return err
 	}
-	err = r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
-		return C.tm_resize(in, C.int(plan.Scaled.Width), C.int(plan.Scaled.Height), out)
-	})
-	if err != nil {
+	if err := r.scale(plan.Scaled); err != nil {
 		return err
 	}
 	if err := r.settle(); err != nil {
@@ -302,35 +423,4 @@ func (r *render) apply(o thumbnail.Operation) error {
 		return r.extract(area)
 	}
 	return fmt.Errorf("no such operation: %s", o.Name)
-}
-
-func (r *render) save(format thumbnail.Format, fd int) error {
-	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
-		return C.tm_finish(in, cBool(format == thumbnail.FormatJPEG), out)
-	})
-	if err != nil {
-		return err
-	}
-	if most := longestSide(format); r.current.width() > most || r.current.height() > most {
-		return fault.New(fault.BadURL, "a %s has at most %d pixels a side; this thumbnail would have %d × %d",
-			format, most, r.current.width(), r.current.height())
-	}
-	s, in, to := r.spec, r.current.ptr, C.int(fd)
-	var result C.int
-	switch format {
-	case thumbnail.FormatJPEG:
-		result = C.tm_save_jpeg(in, to, C.int(s.Quality), cBool(s.Chroma == "4:4:4"), cBool(s.Progressive))
-	case thumbnail.FormatPNG:
-		result = C.tm_save_png(in, to, cBool(s.Progressive))
-	case thumbnail.FormatWebP:
-		result = C.tm_save_webp(in, to, C.int(s.Quality))
-	case thumbnail.FormatGIF:
-		result = C.tm_save_gif(in, to)
-	default:
-		return errors.New("no such format: " + string(format))
-	}
-	if result != 0 {
-		return vipsError()
-	}
-	return nil
 }

@@ -8,12 +8,16 @@
 #include <vips/vips.h>
 
 int tm_init(void);
+/* Whether this libvips has an operation, such as "heifload_source". */
+int tm_has(const char *operation);
 /* Opens the header; nothing is decoded until pixels are asked for. */
 int tm_open(int fd, const char *options, int random, VipsImage **out);
-/* Decodes, shrinking while it loads, to exactly width x height, upright. */
-int tm_thumbnail(int fd, const char *options, int width, int height, VipsImage **out);
-/* The same for an image that is open already. */
-int tm_resize(VipsImage *in, int width, int height, VipsImage **out);
+/* An image of pixels that are in memory already, and must stay there: 1 band of grey or 3 of sRGB. */
+int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out);
+/* Scales to exactly width x height, in sRGB or grey, with alpha premultiplied.
+ * soft takes a kernel that does not ring: for drawings, whose edges show it.
+ * precise computes in floating point: sharpening would show what is rounded. */
+int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsImage **out);
 /* Computes all pixels now: what follows may read them in any order. */
 int tm_settle(VipsImage *in, VipsImage **out);
 int tm_upright(VipsImage *in, VipsImage **out);
@@ -25,12 +29,33 @@ int tm_rotate(VipsImage *in, int degrees, VipsImage **out);
 int tm_flip(VipsImage *in, int vertical, VipsImage **out);
 /* threshold is in units of the 8-bit range */
 int tm_unsharp(VipsImage *in, double sigma, double amount, double threshold, VipsImage **out);
-/* 8 bits a channel, sRGB or grey, without metadata but the colour profile. */
+/* 8 bits a channel, sRGB or grey, all pixels computed, without metadata but the colour profile. */
 int tm_finish(VipsImage *in, int flatten, VipsImage **out);
 int tm_orientation(VipsImage *in);
-int tm_save_jpeg(VipsImage *in, int fd, int quality, int full_chroma, int progressive);
-int tm_save_png(VipsImage *in, int fd, int progressive);
-int tm_save_webp(VipsImage *in, int fd, int quality);
+/* Whether a finished image has no colours, and the same in one band, alpha kept. */
+int tm_is_grey(VipsImage *in);
+int tm_grey(VipsImage *in, VipsImage **out);
+/* A finished image's pixels, row by row, band by band. */
+const void *tm_pixels(VipsImage *in);
+/* Metadata such as "icc-profile-data"; NULL when there is none. */
+const void *tm_blob(VipsImage *in, const char *name, size_t *length);
+/* Changes the image itself, which must be a finished one. Length 0 removes the profile. */
+void tm_set_profile(VipsImage *in, const void *profile, size_t length);
+int tm_save_png(VipsImage *in, int fd, int interlaced);
+/* frame: it is one of a video, which took far longer to find than any effort here. */
+int tm_webp(VipsImage *in, int quality, int lossless, int frame, void **out, size_t *length);
+void tm_free(void *p);
 int tm_save_gif(VipsImage *in, int fd);
+
+/* jpeg.c: quality 1 to 100; full_chroma is 4:4:4, else 4:2:0. exif and profile may be of length 0. */
+typedef struct {
+	int width, height, bands; /* 1 grey, 3 RGB */
+	const unsigned char *pixels;
+	int quality, full_chroma, progressive;
+	float worth; /* of a saved bit of luma, in squared error, in steps of the quantiser */
+	const unsigned char *exif, *profile;
+	size_t exif_length, profile_length;
+} TmJpeg;
+int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *error);
 
 #endif

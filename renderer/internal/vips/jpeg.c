@@ -1,0 +1,323 @@
+/* A JPEG encoder on libjpeg's coefficients: libjpeg writes the file, and what is
+ * quantised to what is decided here, so that bits are spent where they show.
+ *
+ * A coefficient that is barely worth its bits is rounded towards zero or dropped,
+ * by what the change costs in squared error beside what it saves in Huffman codes:
+ * the path of least cost through a block's coefficients is found by dynamic
+ * programming (trellis quantisation: Crouse and Ramchandran 1997). Only those that
+ * plain rounding leaves are looked at, a dozen a block. */
+#include "vips.h"
+
+#include <jpeglib.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a saved bit of chroma is worth; of luma the caller tells. */
+#define CHROMA_WORTH 0.06f
+
+/* LOOKBACK bounds how many neighbours in the zigzag may be dropped at once. */
+#define LOOKBACK 8
+
+struct failing {
+	struct jpeg_error_mgr manager;
+	jmp_buf back;
+	char *text;
+};
+
+static void fail(j_common_ptr c) {
+	struct failing *f = (struct failing *) c->err;
+	f->manager.format_message(c, f->text);
+	longjmp(f->back, 1);
+}
+
+static void silent(j_common_ptr c) { (void) c; }
+
+static const int zigzag[64] = {
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48,
+	41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
+	38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+
+/* The forward transform of Arai, Agui and Nakajima (1988) in one direction. */
+static void transform(float *d, int s) {
+	float t0 = d[0] + d[7 * s], t7 = d[0] - d[7 * s], t1 = d[s] + d[6 * s], t6 = d[s] - d[6 * s];
+	float t2 = d[2 * s] + d[5 * s], t5 = d[2 * s] - d[5 * s], t3 = d[3 * s] + d[4 * s], t4 = d[3 * s] - d[4 * s];
+	float a = t0 + t3, b = t0 - t3, c = t1 + t2, e = t1 - t2, z1, z2, z3, z4, z5;
+	d[0] = a + c;
+	d[4 * s] = a - c;
+	z1 = (e + b) * 0.707106781f;
+	d[2 * s] = b + z1;
+	d[6 * s] = b - z1;
+	a = t4 + t5;
+	c = t5 + t6;
+	e = t6 + t7;
+	z5 = (a - e) * 0.382683433f;
+	z2 = 0.541196100f * a + z5;
+	z4 = 1.306562965f * e + z5;
+	z3 = c * 0.707106781f;
+	b = t7 + z3;
+	z1 = t7 - z3;
+	d[5 * s] = z1 + z2;
+	d[3 * s] = z1 - z2;
+	d[s] = b + z4;
+	d[7 * s] = b - z4;
+}
+
+/* plane is one component at its own resolution, padded to whole blocks. */
+struct plane {
+	int stride, rows; /* samples */
+	float *samples;
+};
+
+/* quantiser of one component: the steps, scaled as the transform scales, and the
+ * lengths of its Huffman codes by run and size. */
+struct quantiser {
+	float inverse[64];
+	unsigned char bits[256];
+	float worth; /* of a bit */
+};
+
+static void code_lengths(const JHUFF_TBL *table, unsigned char *bits) {
+	int length, i, k = 0;
+	memset(bits, 16, 256);
+	for (length = 1; length <= 16; length++)
+		for (i = 0; i < table->bits[length]; i++)
+			bits[table->huffval[k++]] = length;
+}
+
+static void prepare(struct quantiser *q, const JQUANT_TBL *steps, const JHUFF_TBL *codes, float worth) {
+	static const double scale[8] = {1, 1.387039845, 1.306562965, 1.175875602, 1, 0.785694958, 0.541196100, 0.275899379};
+	int i;
+	for (i = 0; i < 64; i++)
+		q->inverse[i] = 1 / (steps->quantval[i] * scale[i / 8] * scale[i % 8] * 8);
+	code_lengths(codes, q->bits);
+	q->worth = worth;
+}
+
+static int size_of(int value) { /* bits of a magnitude */
+	int size = 0;
+	for (; value; value >>= 1)
+		size++;
+	return size;
+}
+
+/* One coefficient that plain rounding keeps, with two values to choose from. */
+struct candidate {
+	int at, value[2];     /* place in the zigzag; magnitudes, 0 for none */
+	float cost[2];        /* least cost of a path that ends here */
+	int from[2];          /* the candidate and choice before: 2 * index + choice, or -1 */
+	float error[2], zero; /* squared error of each choice, and of dropping it */
+};
+
+static float rate(const struct quantiser *q, int run, int size) {
+	float bits = 0;
+	for (; run > 15; run -= 16)
+		bits += q->bits[0xf0];
+	return bits + q->bits[run << 4 | size] + size;
+}
+
+/* choose finds the cheapest values of a block's AC coefficients. */
+static void choose(const struct quantiser *q, const float *scaled, JCOEF *block) {
+	struct candidate c[63];
+	int n = 0, i, k, j, end = -1;
+	float dropped = 0, best, eob = q->bits[0];
+	for (i = 1; i < 64; i++) {
+		float v = fabsf(scaled[zigzag[i]]);
+		int rounded = (int) (v + 0.5f);
+		if (!rounded)
+			continue;
+		c[n].at = i;
+		c[n].value[0] = rounded;
+		c[n].value[1] = rounded - 1;
+		c[n].error[0] = (v - rounded) * (v - rounded);
+		c[n].error[1] = (v - rounded + 1) * (v - rounded + 1);
+		c[n].zero = v * v;
+		n++;
+	}
+	/* Costs are of the candidates up to here; those after the last one are dropped. */
+	for (i = 0; i < n; i++)
+		dropped += c[i].zero;
+	best = dropped + q->worth * eob;
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < 2; k++) {
+			int size = size_of(c[i].value[k]);
+			float between = 0;
+			c[i].cost[k] = 1e30f;
+			if (!size)
+				continue;
+			for (j = i - 1; j >= -1 && i - j <= LOOKBACK; j--) {
+				int run = c[i].at - (j < 0 ? 0 : c[j].at) - 1, l;
+				float bits = q->worth * rate(q, run, size) + c[i].error[k] + between;
+				if (j < 0) {
+					if (bits < c[i].cost[k]) {
+						c[i].cost[k] = bits;
+						c[i].from[k] = -1;
+					}
+					break;
+				}
+				for (l = 0; l < 2; l++)
+					if (c[j].cost[l] + bits < c[i].cost[k]) {
+						c[i].cost[k] = c[j].cost[l] + bits;
+						c[i].from[k] = 2 * j + l;
+					}
+				between += c[j].zero;
+			}
+		}
+	}
+	for (i = n - 1, dropped = 0; i >= 0; dropped += c[i].zero, i--)
+		for (k = 0; k < 2; k++) {
+			float whole = c[i].cost[k] + dropped + (c[i].at < 63 ? q->worth * eob : 0);
+			if (whole < best) {
+				best = whole;
+				end = 2 * i + k;
+			}
+		}
+	while (end >= 0) {
+		struct candidate *at = &c[end / 2];
+		int place = zigzag[at->at];
+		block[place] = scaled[place] < 0 ? -at->value[end % 2] : at->value[end % 2];
+		end = at->from[end % 2];
+	}
+}
+
+static void encode_block(const struct plane *p, const struct quantiser *q, int x, int y, JCOEF *block) {
+	float d[64];
+	int i;
+	for (i = 0; i < 8; i++)
+		memcpy(d + 8 * i, p->samples + (size_t) (y * 8 + i) * p->stride + x * 8, 8 * sizeof(float));
+	for (i = 0; i < 8; i++)
+		transform(d + 8 * i, 1);
+	for (i = 0; i < 8; i++)
+		transform(d + i, 8);
+	for (i = 0; i < 64; i++)
+		d[i] *= q->inverse[i];
+	memset(block, 0, 64 * sizeof(JCOEF));
+	block[0] = (JCOEF) lrintf(d[0]);
+	choose(q, d, block);
+}
+
+/* split turns RGB into luma and chroma at full resolution (JFIF), or copies grey. */
+static void split(const TmJpeg *j, struct plane *p) {
+	int x, y;
+	for (y = 0; y < p[0].rows; y++) {
+		const unsigned char *row = j->pixels + (size_t) (y < j->height ? y : j->height - 1) * j->width * j->bands;
+		for (x = 0; x < p[0].stride; x++) {
+			const unsigned char *v = row + (size_t) (x < j->width ? x : j->width - 1) * j->bands;
+			size_t at = (size_t) y * p[0].stride + x;
+			if (j->bands == 1) {
+				p[0].samples[at] = v[0] - 128.0f;
+				continue;
+			}
+			p[0].samples[at] = 0.299f * v[0] + 0.587f * v[1] + 0.114f * v[2] - 128;
+			p[1].samples[at] = -0.168735892f * v[0] - 0.331264108f * v[1] + 0.5f * v[2];
+			p[2].samples[at] = 0.5f * v[0] - 0.418687589f * v[1] - 0.081312411f * v[2];
+		}
+	}
+}
+
+/* halve averages two by two, in place. */
+static void halve(struct plane *p) {
+	int x, y, stride = p->stride;
+	p->stride /= 2;
+	p->rows /= 2;
+	for (y = 0; y < p->rows; y++)
+		for (x = 0; x < p->stride; x++) {
+			const float *a = p->samples + (size_t) 2 * y * stride + 2 * x;
+			p->samples[(size_t) y * p->stride + x] = (a[0] + a[1] + a[stride] + a[stride + 1]) / 4;
+		}
+}
+
+static void write_profile(j_compress_ptr c, const unsigned char *profile, size_t length) {
+	const size_t most = 65533 - 14;
+	size_t parts = (length + most - 1) / most, i;
+	for (i = 0; i < parts && parts < 256; i++) {
+		size_t n = length - i * most < most ? length - i * most : most, k;
+		jpeg_write_m_header(c, JPEG_APP0 + 2, n + 14);
+		for (k = 0; k < 12; k++)
+			jpeg_write_m_byte(c, "ICC_PROFILE"[k]);
+		jpeg_write_m_byte(c, i + 1);
+		jpeg_write_m_byte(c, parts);
+		for (k = 0; k < n; k++)
+			jpeg_write_m_byte(c, profile[i * most + k]);
+	}
+}
+
+static void configure(j_compress_ptr c, const TmJpeg *j, int sampling) {
+	int i;
+	c->image_width = j->width;
+	c->image_height = j->height;
+	c->input_components = j->bands;
+	c->in_color_space = j->bands == 1 ? JCS_GRAYSCALE : JCS_YCbCr;
+	jpeg_set_defaults(c);
+	jpeg_set_quality(c, j->quality, TRUE);
+	c->optimize_coding = TRUE;
+	for (i = 0; i < c->num_components; i++)
+		c->comp_info[i].h_samp_factor = c->comp_info[i].v_samp_factor = i == 0 ? sampling : 1;
+	if (j->progressive)
+		jpeg_simple_progression(c);
+}
+
+static void fill(j_compress_ptr c, float worth, jvirt_barray_ptr *arrays, const struct plane *planes) {
+	int i, x, y;
+	for (i = 0; i < c->num_components; i++) {
+		jpeg_component_info *info = &c->comp_info[i];
+		struct quantiser q;
+		prepare(&q, c->quant_tbl_ptrs[info->quant_tbl_no], c->ac_huff_tbl_ptrs[i == 0 ? 0 : 1],
+			i > 0 ? CHROMA_WORTH : worth);
+		for (y = 0; y < planes[i].rows / 8; y++) {
+			JBLOCKARRAY row = c->mem->access_virt_barray((j_common_ptr) c, arrays[i], y, 1, TRUE);
+			for (x = 0; x < planes[i].stride / 8; x++)
+				encode_block(&planes[i], &q, x, y, row[0][x]);
+		}
+	}
+}
+
+int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *error) {
+	struct jpeg_compress_struct c;
+	struct failing f;
+	struct plane planes[3] = {{0}};
+	jvirt_barray_ptr arrays[3];
+	int sampling = j->bands == 1 || j->full_chroma ? 1 : 2, unit = 8 * sampling, i, result = -1;
+	*out = NULL;
+	*length = 0;
+	f.text = error;
+	c.err = jpeg_std_error(&f.manager);
+	f.manager.error_exit = fail;
+	f.manager.output_message = silent;
+	for (i = 0; i < j->bands; i++) {
+		planes[i].stride = (j->width + unit - 1) / unit * unit;
+		planes[i].rows = (j->height + unit - 1) / unit * unit;
+		planes[i].samples = malloc(sizeof(float) * planes[i].stride * planes[i].rows);
+		if (!planes[i].samples) {
+			strcpy(error, "out of memory");
+			goto freed;
+		}
+	}
+	split(j, planes);
+	jpeg_create_compress(&c);
+	if (setjmp(f.back))
+		goto done;
+	configure(&c, j, sampling);
+	for (i = 0; i < j->bands; i++) {
+		if (i > 0 && sampling == 2)
+			halve(&planes[i]);
+		arrays[i] = c.mem->request_virt_barray((j_common_ptr) &c, JPOOL_IMAGE, FALSE, planes[i].stride / 8, planes[i].rows / 8,
+			c.comp_info[i].v_samp_factor);
+	}
+	jpeg_mem_dest(&c, out, length);
+	jpeg_write_coefficients(&c, arrays);
+	if (j->exif_length)
+		jpeg_write_marker(&c, JPEG_APP0 + 1, j->exif, j->exif_length);
+	if (j->profile_length)
+		write_profile(&c, j->profile, j->profile_length);
+	fill(&c, j->worth, arrays, planes);
+	jpeg_finish_compress(&c);
+	result = 0;
+done:
+	jpeg_destroy_compress(&c);
+freed:
+	for (i = 0; i < j->bands; i++)
+		free(planes[i].samples);
+	return result;
+}
