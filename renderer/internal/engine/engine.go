@@ -1,0 +1,278 @@
+// Package engine decides which engine draws which original, and has it drawn by
+// workers. An engine takes an original on disk and a spec, and gives an image.
+//
+// libvips ends every way but one: what it does not read itself is first drawn by
+// a tool as a raster, to which it then does all that the spec asks for; a GIF
+// that stays one is resized by gifsicle, with all its frames.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/tools"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// row of the table: which engine draws the type.
+type row struct {
+	original thumbnail.Type
+	engine   string // what the metrics call it
+	draw     func(*Engines, *render) error
+}
+
+// table reads: libvips draws what it reads; a tool draws the rest for it.
+var table = []row{
+	{thumbnail.TypeJPEG, "vips", (*Engines).directly},
+	{thumbnail.TypePNG, "vips", (*Engines).directly},
+	{thumbnail.TypeWebP, "vips", (*Engines).directly}, // all frames, when it stays one
+	{thumbnail.TypeTIFF, "vips", (*Engines).directly}, // any page
+	{thumbnail.TypeHEIC, "vips", (*Engines).directly},
+	{thumbnail.TypeAVIF, "vips", (*Engines).directly},
+	{thumbnail.TypeJXL, "vips", (*Engines).directly},
+	{thumbnail.TypeJP2, "vips", (*Engines).directly},
+	{thumbnail.TypeGIF, "gifsicle", (*Engines).animated},
+	{thumbnail.TypeSVG, "rsvg", (*Engines).drawn},
+	{thumbnail.TypePDF, "poppler", (*Engines).drawn},
+	{thumbnail.TypeDjVu, "djvulibre", (*Engines).drawn},
+	{thumbnail.TypeXCF, "imagemagick", (*Engines).drawn},
+	{thumbnail.TypeVideo, "ffmpeg", (*Engines).drawn},
+	{thumbnail.TypeSTL, "solid", (*Engines).drawn},
+}
+
+const (
+	// maxDrawnPixels bounds what a tool draws for libvips.
+	maxDrawnPixels = 50_000_000
+	// optimizeWithin bounds an optimizer, which nobody should wait for.
+	optimizeWithin = 5 * time.Second
+)
+
+// Workers do tasks. *worker.Pool is one.
+type Workers interface {
+	Do(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, *os.File, error)
+	Ready() worker.Ready
+}
+
+// Config is what engines are made of.
+type Config struct {
+	Vips, Tools Workers
+	Optimize    []thumbnail.Format // thumbnails that are repacked once more
+	Log         *slog.Logger
+	Metrics     prometheus.Registerer
+}
+
+// Engines draw.
+type Engines struct {
+	Config
+	saved *prometheus.CounterVec
+}
+
+// New makes engines, and says of which types it can draw none.
+func New(c Config) *Engines {
+	e := &Engines{Config: c, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers took off thumbnails, by format.",
+	}, []string{"format"})}
+	c.Metrics.MustRegister(e.saved)
+	for _, r := range table {
+		if !e.can(r) {
+			c.Log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
+		}
+	}
+	return e
+}
+
+// Version names the library and the rules, for the failure memory.
+func (e *Engines) Version() string { return e.Vips.Ready().Version }
+
+// Types lists what can be drawn, by engine: "vips jpeg".
+func (e *Engines) Types() (names []string) {
+	for _, r := range table {
+		if e.can(r) {
+			names = append(names, r.engine+" "+string(r.original))
+		}
+	}
+	return names
+}
+
+func (e *Engines) can(r row) bool {
+	name := string(r.original)
+	return slices.Contains(e.Vips.Ready().Types, name) || slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Draw, name))
+}
+
+// Result is a thumbnail.
+type Result struct {
+	Image         []byte
+	Format        thumbnail.Format
+	Width, Height int
+	Engine        string
+	CPU           time.Duration // processor time of all workers
+}
+
+// render is one thumbnail under way.
+type render struct {
+	ctx       context.Context //nolint:containedctx // of this one call
+	spec      thumbnail.Spec
+	header    guard.Header
+	original  *os.File
+	maxPixels int64
+	deadline  time.Time
+	result    Result
+}
+
+// Render draws the spec from an original whose header guard has read. Errors are
+// faults, or worker.ErrDied.
+func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, h guard.Header, original *os.File, maxPixels int64, within time.Duration) (Result, error) {
+	r := &render{ctx: ctx, spec: s, header: h, original: original, maxPixels: maxPixels, deadline: time.Now().Add(within)}
+	for _, row := range table {
+		if row.original != h.Type {
+			continue
+		}
+		if !e.can(row) {
+			return Result{}, fault.New(fault.Unsupported, "this renderer cannot draw originals of type %s: it lacks %s", h.Type, row.engine)
+		}
+		r.result.Engine = row.engine
+		if err := row.draw(e, r); err != nil {
+			return r.result, err
+		}
+		e.optimize(r)
+		return r.result, nil
+	}
+	return Result{}, fault.New(fault.Unsupported, "no engine here renders originals of type %s", h.Type)
+}
+
+// do has a worker do a part of the render in the time that is left.
+func (r *render) do(w Workers, t worker.Task, original *os.File, most time.Duration) (worker.Report, *os.File, error) {
+	within := min(most, time.Until(r.deadline))
+	if within <= 0 {
+		return worker.Report{}, nil, fault.New(fault.Overran, "the render took longer than it may")
+	}
+	report, out, err := w.Do(r.ctx, t, original, within)
+	r.result.CPU += report.CPU
+	return report, out, err
+}
+
+const noLimit = 1 << 62 * time.Nanosecond
+
+// directly has libvips read the original itself.
+func (e *Engines) directly(r *render) error { return e.vips(r, r.spec, r.header, r.original) }
+
+func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {
+	report, out, err := r.do(e.Vips, worker.Task{Spec: s, Header: h, MaxPixels: r.maxPixels}, original, noLimit)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	r.result.Format, r.result.Width, r.result.Height = report.Format, report.Width, report.Height
+	r.result.Image, err = worker.Contents(out)
+	return err
+}
+
+// drawn has a tool draw a raster, and libvips do the rest. What was drawn at the
+// thumbnail's size already is neither larger nor smaller than what is asked for.
+func (e *Engines) drawn(r *render) error {
+	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels}
+	_, raster, err := r.do(e.Tools, task, r.original, noLimit)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = raster.Close() }()
+	h, err := inspect(raster, maxDrawnPixels)
+	if err != nil {
+		return err
+	}
+	s := r.spec
+	s.Page, s.Lang, s.Enlarge = 0, "", true
+	if s.Format == thumbnail.FormatAuto {
+		s.Format = r.header.Type.DefaultFormat(h.Alpha)
+	}
+	return e.vips(r, s, h, raster)
+}
+
+func inspect(drawn *os.File, maxPixels int64) (guard.Header, error) {
+	info, err := drawn.Stat()
+	if err != nil {
+		return guard.Header{}, err
+	}
+	return guard.Drawn(drawn, info.Size(), maxPixels)
+}
+
+// animated has gifsicle resize a GIF that stays one, unless more is asked for
+// than cutting and resizing.
+func (e *Engines) animated(r *render) error {
+	stays := r.spec.Format == thumbnail.FormatGIF || r.spec.Format == thumbnail.FormatAuto
+	if !stays || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Animate, "gif")) || !geometry.Plain(r.spec) {
+		r.result.Engine = "vips"
+		return e.directly(r)
+	}
+	if err := r.fits(); err != nil {
+		return err
+	}
+	task := worker.Task{Work: tools.Animate, Spec: r.spec, Header: r.header, MaxPixels: r.maxPixels}
+	_, out, err := r.do(e.Tools, task, r.original, noLimit)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	h, err := inspect(out, r.maxPixels)
+	if err != nil || h.Type != thumbnail.TypeGIF {
+		return fault.Wrap(errors.Join(err, fmt.Errorf("a %s", h.Type)), fault.Undecodable, "the original could not be decoded")
+	}
+	r.result.Format, r.result.Width, r.result.Height = thumbnail.FormatGIF, h.Width, h.Height
+	r.result.Image, err = worker.Contents(out)
+	return err
+}
+
+// fits refuses a thumbnail of too many pixels, as libvips' worker does for all others.
+func (r *render) fits() error {
+	size := geometry.New(r.spec, geometry.Size{Width: r.header.Width, Height: r.header.Height}).Size()
+	if int64(size.Width)*int64(size.Height) > r.maxPixels {
+		return fault.New(fault.BadURL, "the thumbnail would have %d × %d pixels; at most %d are served", size.Width, size.Height, r.maxPixels)
+	}
+	return nil
+}
+
+// optimize repacks the thumbnail. It keeps what is smaller, and whatever goes
+// wrong, the thumbnail that there is.
+func (e *Engines) optimize(r *render) {
+	format := r.result.Format
+	if !slices.Contains(e.Optimize, format) || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Optimize, string(format))) {
+		return
+	}
+	image, err := worker.MemoryFile(r.result.Image)
+	if err != nil {
+		return
+	}
+	defer func() { _ = image.Close() }()
+	s := thumbnail.Spec{Format: format}
+	_, out, err := r.do(e.Tools, worker.Task{Work: tools.Optimize, Spec: s}, image, optimizeWithin)
+	if err != nil {
+		e.Log.Debug("a thumbnail was not optimized", "format", format, "error", err)
+		return
+	}
+	defer func() { _ = out.Close() }()
+	smaller, err := worker.Contents(out)
+	if err == nil && len(smaller) > 0 && len(smaller) < len(r.result.Image) && alike(smaller, r.result) {
+		e.saved.WithLabelValues(string(format)).Add(float64(len(r.result.Image) - len(smaller)))
+		r.result.Image = smaller
+	}
+}
+
+// alike looks whether an optimizer gave a picture of the same format and size.
+func alike(image []byte, r Result) bool {
+	h, err := guard.Inspect(strings.NewReader(string(image)), int64(len(image)), thumbnail.TypeUnknown, noPixelLimit)
+	return err == nil && h.Type.DefaultFormat(h.Alpha) == r.Format && h.Width == r.Width && h.Height == r.Height
+}
+
+const noPixelLimit = 1 << 50

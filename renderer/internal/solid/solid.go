@@ -1,0 +1,173 @@
+// Package solid draws STL, a solid body as triangles, the way that Wikimedia's
+// 3d2png first lit it and looked at it, which its reference thumbnails show: from
+// the left, the front and above, at a distance that follows from the body's box,
+// seeing 60 degrees. It is called in a worker of tools.
+//
+// The file is read once for the box and once for the picture, so that memory
+// follows the picture and not the file.
+package solid
+
+import (
+	"errors"
+	"io"
+	"math"
+)
+
+// Picture is RGB, 8 bits, row by row.
+type Picture struct {
+	Width, Height int
+	Pixels        []byte
+}
+
+const (
+	// samples a side of each pixel, for smooth edges.
+	samples = 2
+	// fieldOfView is the height of what is seen, in degrees.
+	fieldOfView = 60
+)
+
+// background and material in sRGB, as the original has them.
+var (
+	background = vector{0x22, 0x22, 0x22}
+	material   = vector{0xf8, 0xf9, 0xfa}
+)
+
+// Draw reads an STL, as text or binary, and draws it.
+func Draw(file io.ReadSeeker, width, height int) (Picture, error) {
+	least, most, err := measure(file)
+	if err != nil {
+		return Picture{}, err
+	}
+	extent, middle := most.minus(least), most.plus(least).times(0.5)
+	if extent.length() == 0 {
+		return Picture{}, errors.New("a solid without extent")
+	}
+	c := newCanvas(width*samples, height*samples, vector{-extent[0], -extent[1], extent[2]})
+	err = triangles(file, func(t triangle) {
+		for i := range t {
+			t[i] = t[i].minus(middle)
+		}
+		c.draw(t)
+	})
+	return c.picture(width, height), err
+}
+
+// measure gives the body's box.
+func measure(file io.ReadSeeker) (least, most vector, err error) {
+	least, most = vector{math.Inf(1), math.Inf(1), math.Inf(1)}, vector{math.Inf(-1), math.Inf(-1), math.Inf(-1)}
+	err = triangles(file, func(t triangle) {
+		for _, v := range t {
+			for axis := range v {
+				least[axis], most[axis] = min(least[axis], v[axis]), max(most[axis], v[axis])
+			}
+		}
+	})
+	if err == nil && least[0] > most[0] {
+		err = errors.New("a solid without triangles")
+	}
+	return least, most, err
+}
+
+// canvas is what the camera sees: for each sample, how near the nearest surface
+// is and how light.
+type canvas struct {
+	width, height      int
+	eye                vector
+	right, up, forward vector
+	focal              float64 // samples a unit of slope
+	nearness           []float32
+	light              []float32
+}
+
+func newCanvas(width, height int, eye vector) *canvas {
+	forward := eye.times(-1).unit()
+	right := forward.cross(vector{0, 0, 1}).unit()
+	if math.IsNaN(right[0]) { // a body without width and depth is seen from straight above
+		right = vector{1, 0, 0}
+	}
+	return &canvas{
+		width: width, height: height, eye: eye, right: right, up: right.cross(forward), forward: forward,
+		focal:    float64(height) / 2 / math.Tan(fieldOfView/2*math.Pi/180),
+		nearness: make([]float32, width*height), light: make([]float32, width*height),
+	}
+}
+
+// see turns a point into the camera's frame: to the right, up, and away.
+func (c *canvas) see(v vector) vector {
+	d := v.minus(c.eye)
+	return vector{d.dot(c.right), d.dot(c.up), d.dot(c.forward)}
+}
+
+// shade lights a surface from all sides, from above, and from the camera.
+func shade(normal, toCamera vector) float64 {
+	if normal.dot(toCamera) < 0 {
+		normal = normal.times(-1) // bodies are often inside out
+	}
+	return 0.4 + 0.6*max(0, normal[2]) + 0.4*max(0, normal.dot(toCamera))
+}
+
+// draw fills the samples that the triangle covers, where nothing is nearer.
+func (c *canvas) draw(t triangle) {
+	var seen, on triangle
+	for i, v := range t {
+		seen[i] = c.see(v)
+		if seen[i][2] <= 0 {
+			return // behind the camera, which stands outside of the body: by rounding alone
+		}
+		on[i] = vector{
+			float64(c.width)/2 + seen[i][0]/seen[i][2]*c.focal,
+			float64(c.height)/2 - seen[i][1]/seen[i][2]*c.focal,
+			1 / seen[i][2],
+		}
+	}
+	light := float32(shade(t[1].minus(t[0]).cross(t[2].minus(t[0])).unit(), c.eye.minus(t[0]).unit()))
+	area := edge(on[0], on[1], on[2])
+	if area == 0 || math.IsNaN(area) || math.IsNaN(float64(light)) {
+		return
+	}
+	left, right := span(on[0][0], on[1][0], on[2][0], c.width)
+	top, bottom := span(on[0][1], on[1][1], on[2][1], c.height)
+	for y := top; y < bottom; y++ {
+		for x := left; x < right; x++ {
+			p := vector{float64(x) + 0.5, float64(y) + 0.5}
+			a, b, d := edge(on[1], on[2], p)/area, edge(on[2], on[0], p)/area, edge(on[0], on[1], p)/area
+			if a < 0 || b < 0 || d < 0 {
+				continue
+			}
+			near := float32(a*on[0][2] + b*on[1][2] + d*on[2][2])
+			if i := y*c.width + x; near > c.nearness[i] {
+				c.nearness[i], c.light[i] = near, light
+			}
+		}
+	}
+}
+
+// edge is twice the area of a, b, p, signed by the side on which p lies.
+func edge(a, b, p vector) float64 { return (b[0]-a[0])*(p[1]-a[1]) - (b[1]-a[1])*(p[0]-a[0]) }
+
+// span is the range of samples between three coordinates, within the canvas.
+func span(a, b, c float64, limit int) (from, to int) {
+	return int(max(0, math.Floor(min(a, b, c)))), int(min(float64(limit), math.Ceil(max(a, b, c))))
+}
+
+// picture averages the samples of each pixel.
+func (c *canvas) picture(width, height int) Picture {
+	p := Picture{Width: width, Height: height, Pixels: make([]byte, 0, width*height*3)}
+	for y := range height {
+		for x := range width {
+			var sum vector
+			for i := range samples * samples {
+				at := (y*samples+i/samples)*c.width + x*samples + i%samples
+				if c.nearness[at] == 0 {
+					sum = sum.plus(background)
+				} else {
+					sum = sum.plus(material.times(float64(c.light[at])))
+				}
+			}
+			for _, v := range sum {
+				p.Pixels = append(p.Pixels, byte(min(255, v/(samples*samples)+0.5)))
+			}
+		}
+	}
+	return p
+}

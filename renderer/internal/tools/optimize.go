@@ -1,0 +1,58 @@
+package tools
+
+import (
+	"io"
+	"os"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+)
+
+// The optimizers of Thumbor on AWS: each repacks a thumbnail without changing a pixel.
+
+func optimizeJPEG(t *task) error {
+	return t.filter("jpegtran", "-copy", "all", "-optimize", "-progressive")
+}
+
+func optimizeGIF(t *task) error {
+	return t.filter("gifsicle", "--no-warnings", "-O2")
+}
+
+// filter has a program read the thumbnail and write it anew.
+func (t *task) filter(program string, args ...string) error {
+	if err := t.rewind(); err != nil {
+		return err
+	}
+	return t.run(call{program: program, args: args, in: t.Original, out: t.Out})
+}
+
+// optimizePNG works on a file in place.
+func optimizePNG(t *task) error {
+	const path = "thumbnail.png"
+	if err := t.copyTo(path); err != nil {
+		return fault.Wrap(err, fault.Internal, "no room for a thumbnail")
+	}
+	if err := t.run(call{program: "optipng", args: []string{"-quiet", "-o2", path}}); err != nil {
+		return err
+	}
+	made, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = made.Close() }()
+	_, err = io.Copy(t.Out, made)
+	return err
+}
+
+func (t *task) copyTo(path string) error {
+	if err := t.rewind(); err != nil {
+		return err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(file, t.Original); err != nil {
+		return err
+	}
+	return file.Close()
+}

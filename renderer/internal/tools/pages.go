@@ -1,0 +1,99 @@
+package tools
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+)
+
+// pageDPI is Wikimedia's: a page is drawn at 150 dots an inch and then resized.
+const pageDPI = 150
+
+// drawPDF draws one page, at fewer dots when it would have too many of them.
+func drawPDF(t *task) error {
+	info, err := t.say("pdfinfo", named)
+	if err != nil {
+		return err
+	}
+	page := present(t.Spec.Page, number(info, "Pages:"))
+	info, err = t.say("pdfinfo", "-f", strconv.Itoa(page), "-l", strconv.Itoa(page), named)
+	if err != nil {
+		return err
+	}
+	width, height := pageSize(info)
+	if !(width > 0) || !(height > 0) || math.IsInf(width*height, 0) {
+		return fault.New(fault.Undecodable, "page %d of the original has no size", page)
+	}
+	dpi := min(pageDPI, 72*math.Sqrt(float64(t.MaxPixels)/(width*height))*0.999)
+	if dpi < 1 {
+		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points", page, width, height)
+	}
+	number := strconv.Itoa(page)
+	return t.draw("pdftoppm", "-r", fmt.Sprintf("%.3f", dpi), "-cropbox", "-aaVector", "no", "-f", number, "-l", number, "-singlefile", named)
+}
+
+// present is the page that is asked for, or the first when there is no such page.
+func present(asked, pages int) int {
+	if asked < 1 || asked > pages {
+		return 1
+	}
+	return asked
+}
+
+// number finds a line such as "Pages:   12"; 0 when there is none.
+func number(text, label string) int {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, label); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest))
+			return n
+		}
+	}
+	return 0
+}
+
+// pageSize reads "Page    3 size:  792 x 612 pts (letter)", in points.
+func pageSize(info string) (width, height float64) {
+	for line := range strings.Lines(info) {
+		_, rest, ok := strings.Cut(line, " size:")
+		if !ok || !strings.HasPrefix(line, "Page") {
+			continue
+		}
+		if _, err := fmt.Sscanf(rest, "%g x %g pts", &width, &height); err == nil {
+			return width, height
+		}
+	}
+	return 0, 0
+}
+
+// drawDjVu draws one page. The program itself would draw one that is absent.
+func drawDjVu(t *task) error {
+	count, err := t.say("djvused", named, "-e", "n")
+	if err != nil {
+		return err
+	}
+	pages, _ := strconv.Atoi(strings.TrimSpace(count))
+	page := strconv.Itoa(present(t.Spec.Page, pages))
+	size, err := t.say("djvused", named, "-e", "select "+page+"; size")
+	if err != nil {
+		return err
+	}
+	var width, height int64
+	if _, err := fmt.Sscanf(size, "width=%d height=%d", &width, &height); err != nil || width < 1 || height < 1 {
+		return fault.New(fault.Undecodable, "page %s of the original has no size", page)
+	}
+	// The program shrinks by whole factors up to 12.
+	shrink := int64(1)
+	for shrink < 12 && (width/shrink)*(height/shrink) > t.MaxPixels {
+		shrink++
+	}
+	return t.draw("ddjvu", "-format=ppm", "-page="+page, fmt.Sprintf("-subsample=%d", shrink), named)
+}
+
+// drawXCF draws the layers that are visible, over each other.
+func drawXCF(t *task) error {
+	return t.draw("convert-im6.q16", "-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB",
+		"xcf:"+named+"[0]", "-define", "png:compression-level=1", "png32:-")
+}

@@ -1,0 +1,192 @@
+// Package tools draws what libvips does not read, or reads badly, with the
+// field's own programs. It runs in a worker that is confined to them: nothing
+// here is called in the process that talks to the network.
+//
+// A tool gives a raster, which libvips then resizes and encodes, but for
+// animated GIFs, which gifsicle resizes whole, and for optimizers, which repack
+// a finished thumbnail.
+package tools
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Work is what a worker of tools is asked for.
+type Work string
+
+// The kinds of work.
+const (
+	Draw     Work = "draw"     // the original into a raster
+	Animate  Work = "animate"  // an animated GIF into a smaller one
+	Optimize Work = "optimize" // a thumbnail into fewer bytes, every pixel as it is
+)
+
+// entry is one row of the table.
+type entry struct {
+	work     Work
+	what     string   // the original's type, or the thumbnail's format
+	programs []string // all of them are needed
+	run      func(*task) error
+}
+
+// The table, with the Debian packages of the programs: librsvg2-bin,
+// poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
+// libjpeg-turbo-progs, optipng.
+func table() []entry {
+	return []entry{
+		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, drawSVG},
+		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF},
+		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu},
+		{Draw, string(thumbnail.TypeXCF), []string{"convert-im6.q16"}, drawXCF},
+		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo},
+		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
+		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
+		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG},
+		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF},
+		{Optimize, string(thumbnail.FormatPNG), []string{"optipng"}, optimizePNG},
+	}
+}
+
+// Box is the tools that this machine has.
+type Box struct {
+	paths map[string]string // program to path
+}
+
+// Open looks for the programs.
+func Open() Box {
+	b := Box{paths: map[string]string{}}
+	for _, e := range table() {
+		for _, program := range e.programs {
+			if path, err := exec.LookPath(program); err == nil {
+				b.paths[program] = path
+			}
+		}
+	}
+	return b
+}
+
+// A worker's folder has two parts, and the worker stands in the second. All paths
+// are seen from there, so that nobody needs a right to the folders above.
+const (
+	incoming = "in"  // where the original is
+	scratch  = "out" // where tools may write
+	// original is the name that every original has for the tools: its own could
+	// hold what a program takes for an option.
+	original = "original"
+)
+
+// Incoming is the part of a worker's folder in which tools read.
+func Incoming(folder string) string { return filepath.Join(folder, incoming) }
+
+// Scratch is the part of a worker's folder in which tools write.
+func Scratch(folder string) string { return filepath.Join(folder, scratch) }
+
+// Named is the path of the original in a worker's folder.
+func Named(folder string) string { return filepath.Join(folder, incoming, original) }
+
+// fontRules is the name of fontconfig's file, beside the original: the system's
+// rules, and before them those that make a drawing's "sans-serif" what Wikimedia's drawings
+// were made for, whichever other fonts are installed.
+const fontRules = "fonts.conf"
+
+// Furnish puts into a worker's folder what tools read beside the original.
+func Furnish(folder string) error {
+	rules := `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>`
+	for _, generic := range [][2]string{
+		{"Sans", "DejaVu Sans"}, {"sans-serif", "DejaVu Sans"}, {"Serif", "DejaVu Serif"}, {"serif", "DejaVu Serif"},
+		{"Monospace", "DejaVu Sans Mono"}, {"monospace", "DejaVu Sans Mono"},
+	} {
+		rules += fmt.Sprintf(`
+<match><test name="family"><string>%s</string></test><edit name="family" mode="prepend" binding="strong"><string>%s</string></edit></match>`,
+			generic[0], generic[1])
+	}
+	rules += `
+<include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+</fontconfig>
+`
+	return os.WriteFile(filepath.Join(folder, incoming, fontRules), []byte(rules), 0o644)
+}
+
+// Writable is what tools may write to, as the worker sees it.
+const Writable = "."
+
+// Visible lists what tools may read: programs' libraries and data, fonts, and the original.
+func Visible() []string {
+	return []string{
+		"../" + incoming, "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share/fonts",
+		"/etc/fonts", "/etc/ImageMagick-6", "/etc/ld.so.cache", "/var/cache/fontconfig", "/dev/urandom",
+		"/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu",
+	}
+}
+
+// Executables lists what may be executed: the programs and the dynamic linker,
+// which is their interpreter.
+func (b Box) Executables() []string {
+	paths := []string{"/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"}
+	for _, path := range b.paths {
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// Types names the work for which all programs are here, as "draw svg".
+func (b Box) Types() (names []string) {
+	for _, e := range table() {
+		if len(b.missing(e)) == 0 {
+			names = append(names, Name(e.work, e.what))
+		}
+	}
+	return names
+}
+
+// Name names a work on a type or format.
+func Name(w Work, what string) string { return string(w) + " " + what }
+
+// Missing tells, for each work that cannot be done, the programs that are not here.
+func (b Box) Missing() map[string][]string {
+	all := map[string][]string{}
+	for _, e := range table() {
+		if missing := b.missing(e); len(missing) > 0 {
+			all[Name(e.work, e.what)] = missing
+		}
+	}
+	return all
+}
+
+func (b Box) missing(e entry) []string {
+	return slices.DeleteFunc(slices.Clone(e.programs), func(program string) bool { return b.paths[program] != "" })
+}
+
+// Request is one piece of work.
+type Request struct {
+	Work      Work
+	Spec      thumbnail.Spec
+	Header    guard.Header
+	MaxPixels int64    // of what is drawn
+	Original  *os.File // or the thumbnail that is to be optimized
+	Out       *os.File
+}
+
+// Run does the work and writes what was made to Out. Errors are faults.
+func (b Box) Run(r Request) error {
+	what := string(r.Header.Type)
+	if r.Work == Optimize {
+		what = string(r.Spec.Format)
+	}
+	for _, e := range table() {
+		if e.work == r.Work && e.what == what {
+			return e.run(&task{Request: r, box: b})
+		}
+	}
+	return fault.New(fault.Unsupported, "no engine here renders originals of type %s", what)
+}
