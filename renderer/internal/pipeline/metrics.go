@@ -7,10 +7,9 @@ import (
 )
 
 type metrics struct {
-	jobs    *prometheus.CounterVec
-	render  *prometheus.HistogramVec
-	steps   *prometheus.HistogramVec
-	fetched prometheus.Counter
+	jobs   *prometheus.CounterVec
+	render *prometheus.HistogramVec
+	steps  *prometheus.HistogramVec
 }
 
 func newMetrics() metrics {
@@ -26,16 +25,13 @@ func newMetrics() metrics {
 			Name: "thumbmill_step_seconds", Help: "Time of each step of a request.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
 		}, []string{"step"}),
-		fetched: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "thumbmill_fetch_bytes_total", Help: "Bytes of originals that were fetched.",
-		}),
 	}
 }
 
 func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
 	total := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_renderer_slots", Help: "Renders that can run at once."})
 	total.Set(float64(slots))
-	r.MustRegister(m.jobs, m.render, m.steps, m.fetched, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.jobs, m.render, m.steps, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "thumbmill_renderer_slots_busy", Help: "Renders that run now.",
 	}, func() float64 { return float64(busy()) }))
 }

@@ -2,9 +2,8 @@
 //
 //	fetch → guard → render → reply → store → stored
 //
-// The original is streamed to a file that has no name, so that nothing is left
-// of it whatever happens. A slot is held for the render alone. The client has
-// its picture before it is stored, unless it is too large for a message.
+// A slot is held for the render alone. The client has its picture before it is
+// stored, unless it is too large for a message.
 package pipeline
 
 import (
@@ -20,8 +19,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
+	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -30,16 +31,20 @@ import (
 )
 
 const (
-	fetchTimeout = 20 * time.Second
 	storeTimeout = 10 * time.Second
 	// attempts is how often a render is tried when its worker dies.
 	attempts = 3
 )
 
-// Workers renders.
-type Workers interface {
-	Render(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, []byte, error)
-	Engine() string
+// Originals are brought to this machine's disk.
+type Originals interface {
+	Fetch(ctx context.Context, at thumbnail.Location, version string) (*source.Original, error)
+}
+
+// Engines render. Errors are faults, or worker.ErrDied.
+type Engines interface {
+	Render(ctx context.Context, s thumbnail.Spec, h guard.Header, original *os.File, maxPixels int64, within time.Duration) (engine.Result, error)
+	Version() string
 }
 
 // Edges hear of their jobs.
@@ -54,13 +59,12 @@ type Edges interface {
 // Config is what a pipeline is made of.
 type Config struct {
 	Renderer          string // this renderer's name
-	Originals         objectstore.Store
+	Source            Originals
+	Originals         objectstore.Store // looked at once more after a write
 	Thumbnails        objectstore.Store
-	Workers           Workers
+	Engines           Engines
 	Slots             int
-	MaxOriginalBytes  int64
 	MaxOriginalPixels int64
-	TempDir           string
 	Edges             Edges
 	Log               *slog.Logger
 	Metrics           prometheus.Registerer
@@ -70,6 +74,7 @@ type Config struct {
 type Pipeline struct {
 	Config
 	slots   chan struct{}
+	usage   usage
 	metrics metrics
 }
 
@@ -82,6 +87,10 @@ func New(c Config) *Pipeline {
 
 // Busy is how many slots render now.
 func (p *Pipeline) Busy() int { return len(p.slots) }
+
+// Utilisation is the share of the slots' time that was spent on renders since it
+// was asked for last, 0 to 1.
+func (p *Pipeline) Utilisation() float64 { return p.usage.share(p.Slots) }
 
 // level keeps what clients and originals do out of the operator's way.
 func level(f *fault.Fault) slog.Level {
@@ -143,16 +152,16 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	if j.delivery.Deliveries > 1 && j.storedBefore(ctx) {
 		return nil
 	}
-	original, version, err := j.fetch(ctx)
+	original, err := j.fetch(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = original.Close() }()
-	header, err := j.inspect(original)
+	defer original.Release()
+	header, err := guard.Inspect(original, original.Size, j.Spec.Type, j.MaxOriginalPixels)
 	if err != nil {
 		return err
 	}
-	image, err := j.render(ctx, drain, original, header)
+	image, err := j.render(ctx, drain, original.File, header)
 	if err != nil {
 		return err
 	}
@@ -161,7 +170,7 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 		rendered.State, rendered.Image = renderjob.StateRendered, image
 		j.reply(rendered)
 	}
-	j.store(ctx, image, version)
+	j.store(ctx, image, original.Version)
 	return nil
 }
 
@@ -199,17 +208,18 @@ func (j *job) reply(r renderjob.Result) {
 
 // tell adds what every result says.
 func (j *job) tell(r renderjob.Result) renderjob.Result {
-	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.ID, j.Renderer, j.Workers.Engine()
+	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.ID, j.Renderer, j.Engines.Version()
 	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
 	return r
 }
 
-func (j *job) inspect(original *os.File) (guard.Header, error) {
-	info, err := original.Stat()
-	if err != nil {
-		return guard.Header{}, err
-	}
-	return guard.Inspect(original, info.Size(), j.Spec.Type, j.MaxOriginalPixels)
+// fetch notes the time that it took.
+func (j *job) fetch(ctx context.Context) (*source.Original, error) {
+	began := time.Now()
+	original, err := j.Source.Fetch(ctx, j.Spec.Original, j.OriginalVersion)
+	j.metrics.step("fetch", began)
+	j.result.FetchMS = milliseconds(time.Since(began))
+	return original, err
 }
 
 // render waits for a slot and tries up to three workers.
@@ -230,24 +240,24 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.Fi
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	defer func() { <-j.slots }()
+	j.usage.begin()
+	defer func() { j.usage.end(); <-j.slots }()
 	began := time.Now()
 	defer func() { j.metrics.step("render", began) }()
-	task := worker.Task{Spec: j.Spec, Header: h, MaxPixels: j.maxPixels()}
 	for range attempts {
 		limit := min(time.Duration(j.RenderLimitMS)*time.Millisecond, j.delivery.Left())
 		if limit <= 0 {
 			return nil, context.DeadlineExceeded
 		}
-		report, image, err := j.Workers.Render(ctx, task, original, limit)
+		result, err := j.Engines.Render(ctx, j.Spec, h, original, j.maxPixels(), limit)
 		if errors.Is(err, worker.ErrDied) {
 			j.Log.Warn("a worker died under a render", "job", j.ID, "original", j.Spec.Original, "error", err)
 			continue
 		}
 		if err == nil {
-			j.note(report, image, time.Since(began), h.Type)
+			j.note(result, time.Since(began), h.Type)
 		}
-		return image, err
+		return result.Image, err
 	}
 	return nil, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
 }
@@ -260,8 +270,8 @@ func (j *job) maxPixels() int64 {
 }
 
 // note keeps what all replies about the picture tell.
-func (j *job) note(r worker.Report, image []byte, took time.Duration, t thumbnail.Type) {
-	sum := md5.Sum(image) //nolint:gosec // ETags are MD5, as in Swift
+func (j *job) note(r engine.Result, took time.Duration, t thumbnail.Type) {
+	sum := md5.Sum(r.Image) //nolint:gosec // ETags are MD5, as in Swift
 	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height
 	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
 	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)

@@ -14,7 +14,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/loadtest/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/engine"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
+	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
@@ -24,22 +27,22 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// workers stands in for the processes, whose own tests are in package worker.
+// workers stands in for the engines, whose own tests are in package engine.
 type workers struct {
 	mu    sync.Mutex
 	calls int
 	do    func(call int) ([]byte, error)
 }
 
-func (w *workers) Engine() string { return "engine-1" }
+func (w *workers) Version() string { return "engine-1" }
 
-func (w *workers) Render(context.Context, worker.Task, *os.File, time.Duration) (worker.Report, []byte, error) {
+func (w *workers) Render(context.Context, thumbnail.Spec, guard.Header, *os.File, int64, time.Duration) (engine.Result, error) {
 	w.mu.Lock()
 	w.calls++
 	call := w.calls
 	w.mu.Unlock()
 	image, err := w.do(call)
-	return worker.Report{Format: thumbnail.FormatPNG, Width: 1, Height: 1, Engine: "test"}, image, err
+	return engine.Result{Image: image, Format: thumbnail.FormatPNG, Width: 1, Height: 1, Engine: "test"}, err
 }
 
 // bench is a pipeline on directories, with what it replied.
@@ -70,13 +73,16 @@ func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	temp := filepath.Join(b.dir, "temp")
-	if err := os.Mkdir(temp, 0o700); err != nil {
+	fetched, err := source.New(source.Config{
+		Originals: originals, Dir: filepath.Join(b.dir, "temp"), Downloads: 1, MaxBytes: 10_000, Room: 100_000,
+		Timeout: time.Minute, Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	b.Pipeline = New(Config{
-		Renderer: "r", Originals: originals, Thumbnails: thumbnails, Workers: b.workers, Slots: 1,
-		MaxOriginalBytes: 10_000, MaxOriginalPixels: 1000, TempDir: temp, Log: slog.New(slog.DiscardHandler),
+		Renderer: "r", Source: fetched, Originals: originals, Thumbnails: thumbnails,
+		Engines: b.workers, Slots: 1, MaxOriginalPixels: 1000, Log: slog.New(slog.DiscardHandler),
 		Edges: b, Metrics: prometheus.NewRegistry(),
 	})
 	return b
@@ -116,7 +122,7 @@ func (b *bench) process(t *testing.T, change func(*intake.Delivery)) (states []r
 			f = r.Fault
 		}
 	}
-	if left, _ := os.ReadDir(filepath.Join(b.dir, "temp")); len(left) > 0 {
+	if left, _ := os.ReadDir(filepath.Join(b.dir, "temp")); len(left) > 1 { // the original, for other sizes of it
 		t.Errorf("left over: %v", left)
 	}
 	return states, f

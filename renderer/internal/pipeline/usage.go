@@ -1,0 +1,49 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+)
+
+// usage adds up the time that slots are in use.
+type usage struct {
+	mu    sync.Mutex
+	busy  int
+	spent time.Duration // by all slots together, up to at
+	at    time.Time
+	since time.Time // the last share was told
+}
+
+// settle brings spent up to now.
+func (u *usage) settle() time.Time {
+	now := time.Now()
+	if u.at.IsZero() {
+		u.at, u.since = now, now
+	}
+	u.spent += time.Duration(u.busy) * now.Sub(u.at)
+	u.at = now
+	return now
+}
+
+func (u *usage) begin() { u.change(1) }
+func (u *usage) end()   { u.change(-1) }
+
+func (u *usage) change(by int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.settle()
+	u.busy += by
+}
+
+func (u *usage) share(slots int) float64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := u.settle()
+	whole := time.Duration(slots) * now.Sub(u.since)
+	share := 0.0
+	if whole > 0 {
+		share = min(1, float64(u.spent)/float64(whole))
+	}
+	u.spent, u.since = 0, now
+	return share
+}
