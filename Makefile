@@ -7,15 +7,29 @@ SHELL := /bin/bash
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # What it takes to build and run, and the real servers that tests run against.
-BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev
-TEST_PACKAGES  := memcached poolcounter python3-swift
+BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
+# The renderer's tools, and the fonts of drawings that Wikimedia's renderers have.
+TOOL_PACKAGES  := librsvg2-bin poppler-utils djvulibre-bin imagemagick ffmpeg gifsicle libjpeg-turbo-progs optipng
+FONT_PACKAGES  := culmus culmus-fancy fonts-alee fonts-ancient-scripts fonts-arabeyes fonts-arphic-ukai fonts-arphic- \
+	uming fonts-beng fonts-crosextra-caladea fonts-crosextra-carlito fonts-dejavu-core fonts-dejavu- \
+	extra fonts-deva fonts-farsiweb fonts-gujr fonts-gujr-extra fonts-guru fonts-hosny-amiri fonts- \
+	ipafont-gothic fonts-ipafont-mincho fonts-kacst fonts-khmeros fonts-knda fonts-lao fonts-liberation \
+	fonts-liberation2 fonts-linuxlibertine fonts-lklug-sinhala fonts-lyx fonts-manchufont fonts-mlym \
+	fonts-nafees fonts-noto-cjk fonts-noto-cjk-extra fonts-noto-color-emoji fonts-noto-core fonts-noto- \
+	extra fonts-noto-hinted fonts-noto-mono fonts-noto-ui-core fonts-noto-unhinted fonts-orya fonts-sil- \
+	abyssinica fonts-sil-ezra fonts-sil-lateef fonts-sil-nuosusil fonts-sil-padauk fonts-sil- \
+	scheherazade fonts-smc fonts-symbola fonts-takao-gothic fonts-takao-mincho fonts-taml fonts-taml- \
+	tscu fonts-telu fonts-thai-tlwg fonts-tibetan-machine fonts-unfonts-core fonts-unfonts-extra fonts- \
+	vlgothic fonts-wqy-zenhei texlive-fonts-recommended xfonts-100dpi xfonts-75dpi xfonts-base xfonts- \
+	mplus xfonts-scalable
+TEST_PACKAGES  := memcached poolcounter python3-swift webp libheif-examples
 
-.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop soak deps build-deps clean
+.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build ## install what is missing, build, start the whole cluster, print URLs to click
+run: build tools ## install what is missing, build, start the whole cluster, print URLs to click
 	bin/thumbmill serve --samples --originals data/originals --thumbnails data/thumbnails
 
 test: deps ## install what is missing, run every test in its short form
@@ -55,7 +69,10 @@ soak: deps ## the system tests again and again, for ten minutes
 	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/cluster; done; done
 
 deps: ## install Debian packages that tests need
-	@deploy/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@deploy/install-packages $(BUILD_PACKAGES) $(TOOL_PACKAGES) $(FONT_PACKAGES) $(TEST_PACKAGES)
+
+tools: ## install the programs and fonts with which a renderer draws
+	@deploy/install-packages $(TOOL_PACKAGES) $(FONT_PACKAGES)
 
 build-deps:
 	@deploy/install-packages $(BUILD_PACKAGES)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -21,14 +22,26 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/cgroup"
+	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/pipeline"
+	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
+	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/tempdir"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	// fetchTimeout bounds the download of one original.
+	fetchTimeout = 20 * time.Second
+	// scratch is what a tool may write to disk, in bytes.
+	scratch = 1 << 30
 )
 
 // Config is what a renderer is made of.
@@ -48,7 +61,10 @@ type Renderer struct {
 	tempDir  string
 	conn     *nats.Conn
 	js       jetstream.JetStream
-	workers  *worker.Pool
+	vips     *worker.Pool
+	tools    *worker.Pool
+	cgroups  *cgroup.Parent // nil when the machine grants none
+	engines  *engine.Engines
 	pipeline *pipeline.Pipeline
 	intake   *intake.Intake
 	beating  context.CancelFunc
@@ -88,27 +104,76 @@ func (r *Renderer) build() (err error) {
 	if r.js, err = jetstream.New(r.conn); err != nil {
 		return err
 	}
-	killed := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "thumbmill_workers_killed_total", Help: "Workers that ended, by reason: time, cpu, file (limits), died (under a render), idle.",
-	}, []string{"reason"})
-	r.config.Metrics.MustRegister(killed)
-	r.workers, err = worker.NewPool(worker.Config{
-		Slots: r.slots, Memory: uint64(s.Renderer.MemoryLimit), TempDir: r.tempDir, Log: r.config.Log, Killed: killed,
+	if err := r.startWorkers(); err != nil {
+		return err
+	}
+	stores := r.config.Stores.Guarded(r.config.Metrics, r.config.Log)
+	originals, err := source.New(source.Config{
+		Originals: stores.Originals, Dir: filepath.Join(r.tempDir, "originals"), Downloads: s.Renderer.Downloads,
+		MaxBytes: int64(s.Renderer.MaxOriginalBytes), Room: int64(s.Renderer.TempBytes), //nolint:gosec // bounded by settings
+		Timeout: fetchTimeout, Metrics: r.config.Metrics,
 	})
 	if err != nil {
 		return err
 	}
-	stores := r.config.Stores.Guarded(r.config.Metrics, r.config.Log)
 	r.pipeline = pipeline.New(pipeline.Config{
-		Renderer: r.name, Originals: stores.Originals, Thumbnails: stores.Thumbnails, Workers: r.workers, Slots: r.slots,
-		MaxOriginalBytes: int64(s.Renderer.MaxOriginalBytes), MaxOriginalPixels: s.Renderer.MaxPixels, //nolint:gosec // bounded by settings
-		TempDir: r.tempDir, Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
+		Renderer: r.name, Source: originals, Originals: stores.Originals, Thumbnails: stores.Thumbnails,
+		Engines: r.engines, Slots: r.slots, MaxOriginalPixels: s.Renderer.MaxPixels,
+		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
 		JetStream: r.js, Slots: r.slots, Ahead: s.Renderer.Ahead, Processor: r.pipeline,
 		Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	return nil
+}
+
+// startWorkers starts both kinds, and tells what confines them.
+func (r *Renderer) startWorkers() (err error) {
+	s := r.config.Settings.Renderer
+	if r.cgroups, err = cgroup.Open(r.name); err != nil {
+		r.config.Log.Debug("workers have no control groups of their own", "reason", err)
+	}
+	c := worker.Config{
+		Slots: r.slots, Memory: uint64(s.MemoryLimit), TempDir: r.tempDir, Scratch: scratch, Recycle: s.Recycle,
+		Require: layers(s.Sandbox), Cgroups: r.cgroups, Log: r.config.Log,
+		Killed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "thumbmill_workers_killed_total",
+			Help: "Workers that ended, by reason: time, cpu, file, scratch (limits), died (under a render), idle, recycled.",
+		}, []string{"reason"}),
+	}
+	r.config.Metrics.MustRegister(c.Killed)
+	c.Kind = worker.Vips
+	if r.vips, err = worker.NewPool(c); err != nil {
+		return err
+	}
+	c.Kind = worker.Tools
+	if r.tools, err = worker.NewPool(c); err != nil {
+		return err
+	}
+	r.config.Log.Info("workers are confined", "layers", r.tools.Ready().Layers)
+	formats := make([]thumbnail.Format, 0, len(s.Optimizers))
+	for _, name := range s.Optimizers {
+		formats = append(formats, thumbnail.Format(name))
+	}
+	r.engines = engine.New(engine.Config{
+		Vips: r.vips, Tools: r.tools, Optimize: formats, Log: r.config.Log, Metrics: r.config.Metrics,
+	})
+	return nil
+}
+
+func names(layers []sandbox.Layer) (all []string) {
+	for _, l := range layers {
+		all = append(all, string(l))
+	}
+	return all
+}
+
+func layers(names []string) (all []sandbox.Layer) {
+	for _, name := range names {
+		all = append(all, sandbox.Layer(name))
+	}
+	return all
 }
 
 // Name is the renderer's name on the queue.
@@ -126,7 +191,7 @@ func (r *Renderer) Ready() error {
 }
 
 // WorkerPIDs are the processes that render, for tests that disturb them.
-func (r *Renderer) WorkerPIDs() []int { return r.workers.PIDs() }
+func (r *Renderer) WorkerPIDs() []int { return r.vips.PIDs() }
 
 // InHand is how many jobs are pulled and not acknowledged.
 func (r *Renderer) InHand() int { return r.intake.InHand() }
@@ -145,17 +210,15 @@ func (r *Renderer) Start(ctx context.Context) error {
 	beating, cancel := context.WithCancel(context.Background())
 	r.beating = cancel
 	r.group.Go(func() { r.beat(beating) })
-	r.config.Log.Info("renderer pulls", "renderer", r.name, "slots", r.slots, "engine", r.workers.Engine())
+	r.config.Log.Info("renderer pulls", "renderer", r.name, "slots", r.slots, "engine", r.engines.Version())
 	return nil
 }
 
 // Stop drains: what renders is finished, what was not begun is handed back.
 func (r *Renderer) Stop(ctx context.Context) (err error) {
 	r.stop.Do(func() {
-		if r.workers != nil { // what is given up must not go on
-			kill := context.AfterFunc(ctx, r.workers.Close)
-			defer kill()
-		}
+		kill := context.AfterFunc(ctx, r.closeWorkers) // what is given up must not go on
+		defer kill()
 		if r.intake != nil {
 			r.intake.Drain()
 			r.publishHeartbeat()
@@ -165,9 +228,7 @@ func (r *Renderer) Stop(ctx context.Context) (err error) {
 			r.beating()
 			r.group.Wait()
 		}
-		if r.workers != nil {
-			r.workers.Close()
-		}
+		r.closeWorkers()
 		if r.conn != nil {
 			_ = r.conn.FlushTimeout(time.Second)
 			r.conn.Close()
@@ -175,6 +236,17 @@ func (r *Renderer) Stop(ctx context.Context) (err error) {
 		err = errors.Join(err, os.RemoveAll(r.tempDir))
 	})
 	return err
+}
+
+func (r *Renderer) closeWorkers() {
+	for _, pool := range []*worker.Pool{r.vips, r.tools} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+	if r.cgroups != nil {
+		_ = r.cgroups.Close()
+	}
 }
 
 // edges reaches edges over core NATS.
@@ -215,8 +287,9 @@ func (r *Renderer) beat(ctx context.Context) {
 
 func (r *Renderer) publishHeartbeat() {
 	text, err := json.Marshal(renderjob.Heartbeat{
-		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.workers.Engine(), Slots: r.slots,
+		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Slots: r.slots,
 		Busy: r.pipeline.Busy(), InHand: r.intake.InHand(), Draining: r.intake.Draining(),
+		Utilisation: r.pipeline.Utilisation(), Engines: r.engines.Types(), Layers: names(r.vips.Ready().Layers),
 	})
 	if err == nil {
 		err = r.conn.Publish(renderjob.HeartbeatSubject(r.name), text)

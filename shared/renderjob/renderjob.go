@@ -164,6 +164,13 @@ type Heartbeat struct {
 	Busy          int    `json:"busy"`     // slots that render now
 	InHand        int    `json:"in_hand"`  // jobs pulled and not acknowledged
 	Draining      bool   `json:"draining"` // takes no new jobs; 0 slots for all that plan
+	// Utilisation is the share of its slots' time that was spent on renders since
+	// the last heartbeat, 0 to 1.
+	Utilisation float64 `json:"utilisation"`
+	// Engines are those that can draw here, by type: "vips jpeg", "rsvg svg".
+	Engines []string `json:"engines"`
+	// Layers confine the workers.
+	Layers []string `json:"layers"`
 }
 
 const resultHeader = "Thumbmill-Result"

@@ -139,10 +139,20 @@ type Renderer struct {
 	Ahead              int           `koanf:"ahead"` // jobs fetched while all slots render
 	TimeLimit          time.Duration `koanf:"time_limit"`
 	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"`
-	MemoryLimit        Bytes         `koanf:"memory_limit"` // address space of one worker
+	MemoryLimit        Bytes         `koanf:"memory_limit"` // address space of one worker, and of one tool
+	Recycle            int           `koanf:"recycle"`      // renders after which a worker is replaced; 0 = never
+	Sandbox            []string      `koanf:"sandbox"`      // layers without which the renderer refuses to start
+	Optimizers         []string      `koanf:"optimizers"`   // formats of thumbnails that are repacked: jpg, gif, png
 	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`
-	MaxPixels          int64         `koanf:"max_pixels"` // of an original
+	MaxPixels          int64         `koanf:"max_pixels"` // of an original; a quarter where a decoder must hold all at once
+	Downloads          int           `koanf:"downloads"`  // originals fetched at once
 	TempDir            string        `koanf:"temp_dir"`   // "" = the system's
+	TempBytes          Bytes         `koanf:"temp_bytes"` // of all files there: originals in use and kept, and what tools write
+}
+
+// SandboxLayers are the mechanisms that can confine workers.
+func SandboxLayers() []string {
+	return []string{"user", "cgroup", "no_new_privs", "rlimits", "landlock", "seccomp"}
 }
 
 // Render is the defaults of a spec. The edge reads them: they are part of it.
@@ -198,6 +208,8 @@ func Default() Settings {
 		Renderer: Renderer{
 			Ahead: 1, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,
 			MemoryLimit: 3 << 30, MaxOriginalBytes: 4 << 30, MaxPixels: 400_000_000,
+			Recycle: 1000, Sandbox: []string{"no_new_privs", "rlimits", "landlock", "seccomp"},
+			Downloads: 8, TempBytes: 16 << 30,
 		},
 		Render: Render{
 			Quality: 87, QualityLow: 40, ChromaSubsampling: "4:2:0", MaxAnimatedArea: 100_000_000,

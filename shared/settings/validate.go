@@ -182,6 +182,15 @@ func (r Renderer) check(c *checker) {
 	c.require(r.MemoryLimit >= 2200<<20, "renderer.memory_limit", "%v is below 2.2 GiB, with which a worker cannot start", r.MemoryLimit)
 	c.require(r.MaxOriginalBytes > 0, "renderer.max_original_bytes", "must be above 0")
 	within(c, "renderer.max_pixels", r.MaxPixels, 1, 10_000_000_000)
+	within(c, "renderer.recycle", r.Recycle, 0, 1_000_000)
+	within(c, "renderer.downloads", r.Downloads, 1, 1024)
+	c.require(r.TempBytes >= r.MaxOriginalBytes, "renderer.temp_bytes", "%v has no room for an original of %v", r.TempBytes, r.MaxOriginalBytes)
+	for _, layer := range r.Sandbox {
+		c.oneOf("renderer.sandbox", layer, SandboxLayers()...)
+	}
+	for _, format := range r.Optimizers {
+		c.oneOf("renderer.optimizers", format, "jpg", "gif", "png")
+	}
 }
 
 func (r Render) check(c *checker) {
