@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,6 +27,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/pipeline"
+	"github.com/thumbmill/thumbmill/renderer/internal/pressure"
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
@@ -67,6 +69,8 @@ type Renderer struct {
 	engines  *engine.Engines
 	pipeline *pipeline.Pipeline
 	intake   *intake.Intake
+	gauge    pressure.Gauge
+	allowed  atomic.Int64 // slots that memory allows now
 	beating  context.CancelFunc
 	group    sync.WaitGroup
 	stop     sync.Once
@@ -82,10 +86,11 @@ func WorkerMain() int { return worker.Main() }
 
 // New connects to NATS and starts the workers.
 func New(c Config) (*Renderer, error) {
-	r := &Renderer{name: "renderer-" + nuid.Next(), config: c, slots: c.Settings.Renderer.Slots}
+	r := &Renderer{name: "renderer-" + nuid.Next(), config: c, slots: c.Settings.Renderer.Slots, gauge: pressure.New()}
 	if r.slots == 0 {
 		r.slots = runtime.NumCPU()
 	}
+	r.allowed.Store(int64(r.slots))
 	var err error
 	if r.tempDir, err = tempdir.New(c.Settings.Renderer.TempDir, "thumbmill-renderer"); err != nil {
 		return nil, fmt.Errorf("renderer.temp_dir: %w", err)
@@ -276,6 +281,7 @@ func (r *Renderer) beat(ctx context.Context) {
 	ticker := time.NewTicker(renderjob.HeartbeatEvery)
 	defer ticker.Stop()
 	for {
+		r.yield()
 		r.publishHeartbeat()
 		select {
 		case <-ctx.Done():
@@ -285,9 +291,19 @@ func (r *Renderer) beat(ctx context.Context) {
 	}
 }
 
+// yield takes on fewer jobs while memory runs short, and says so.
+func (r *Renderer) yield() {
+	slots := r.gauge.Slots(r.slots)
+	if before := int(r.allowed.Swap(int64(slots))); before != slots {
+		r.config.Log.Warn("memory decides how many renders run at once",
+			"slots", slots, "of", r.slots, "stalled_percent", r.gauge.Stall(), "memory_share", r.gauge.Share())
+		r.intake.Resize(slots)
+	}
+}
+
 func (r *Renderer) publishHeartbeat() {
 	text, err := json.Marshal(renderjob.Heartbeat{
-		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Slots: r.slots,
+		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Slots: int(r.allowed.Load()),
 		Busy: r.pipeline.Busy(), InHand: r.intake.InHand(), Draining: r.intake.Draining(),
 		Utilisation: r.pipeline.Utilisation(), Engines: r.engines.Types(), Layers: names(r.vips.Ready().Layers),
 	})

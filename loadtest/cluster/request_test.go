@@ -142,8 +142,8 @@ func TestFailuresAreRemembered(t *testing.T) {
 		t.Errorf("headers %v", a.Header)
 	}
 	c.Get(t.Context(), c.Edges[0], "/unsafe/200x/good.jpg", alice).Wants(t, 200)
-	c.Original("unknown.svg", []byte("<svg/>"), nil)
-	c.Get(t.Context(), c.Edges[0], "/unsafe/200x/unknown.svg", alice).Wants(t, 400)
+	c.Original("unknown.xyz", []byte("of no type that an engine reads"), nil)
+	c.Get(t.Context(), c.Edges[0], "/unsafe/200x/unknown.xyz", alice).Wants(t, 400)
 }
 
 func TestManyIdenticalRequestsAreOneRender(t *testing.T) {

@@ -151,6 +151,7 @@ func TestExpensiveByMeasuredCost(t *testing.T) {
 		s.Throttle.Expensive = settings.ExpensivePool{Workers: 8, MaxQueue: 20, Timeout: 5 * time.Second, Types: []string{"jpeg"}, Place: time.Millisecond}
 	}})
 	landscape(c, "a.jpg")
+	landscape(c, "b.jpg") // as large, and not on the renderer's disk yet
 	held := func(path string) float64 {
 		release := c.Hooks.Hold()
 		answer := c.Go(t.Context(), c.Edges[0], path, alice)
@@ -163,7 +164,7 @@ func TestExpensiveByMeasuredCost(t *testing.T) {
 	if places := held("/unsafe/100x/a.jpg"); places != 1 {
 		t.Errorf("nothing is known of it, and it takes %v places", places)
 	}
-	if places := held("/unsafe/101x/a.jpg"); places <= 1 || places > 4 {
+	if places := held("/unsafe/101x/b.jpg"); places <= 1 || places > 4 {
 		t.Errorf("it took more than a millisecond, and takes %v places of 8", places)
 	}
 }

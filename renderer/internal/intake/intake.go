@@ -109,6 +109,9 @@ func New(c Config) *Intake {
 // InHand is how many jobs are pulled and not acknowledged.
 func (in *Intake) InHand() int { return in.room.count() }
 
+// Resize changes how many slots jobs are pulled for: fewer when memory runs short.
+func (in *Intake) Resize(slots int) { in.room.resize(slots) }
+
 // Draining reports whether the intake takes no new jobs.
 func (in *Intake) Draining() bool {
 	select {

@@ -11,6 +11,8 @@ import (
 // at most its cap.
 type room struct {
 	mu      sync.Mutex
+	slots   int
+	ahead   int
 	total   int
 	inHand  int
 	caps    map[renderjob.Lane]int
@@ -19,14 +21,32 @@ type room struct {
 }
 
 func newRoom(slots, ahead int) *room {
-	r := &room{total: slots + ahead, caps: map[renderjob.Lane]int{}, byLane: map[renderjob.Lane]int{}, changed: make(chan struct{})}
+	r := &room{ahead: ahead, byLane: map[renderjob.Lane]int{}, changed: make(chan struct{})}
+	r.resize(slots)
+	return r
+}
+
+// resize changes the number of slots. What is in hand stays in hand.
+func (r *room) resize(slots int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slots == r.slots {
+		return
+	}
+	r.slots, r.total, r.caps = slots, slots+r.ahead, map[renderjob.Lane]int{}
 	for _, lane := range renderjob.Lanes() {
 		r.caps[lane] = lane.Cap(slots)
 		if lane == renderjob.LaneStandard {
-			r.caps[lane] += ahead
+			r.caps[lane] += r.ahead
 		}
 	}
-	return r
+	r.wake()
+}
+
+// wake has those who wait for room look again.
+func (r *room) wake() {
+	close(r.changed)
+	r.changed = make(chan struct{})
 }
 
 func (r *room) has(lane renderjob.Lane) bool {
@@ -72,8 +92,7 @@ func (r *room) leave(lane renderjob.Lane) {
 	defer r.mu.Unlock()
 	r.inHand--
 	r.byLane[lane]--
-	close(r.changed)
-	r.changed = make(chan struct{})
+	r.wake()
 }
 
 func (r *room) count() int {

@@ -1,0 +1,185 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// envInside asks this test's binary to confine itself, try everything, and tell.
+const envInside = "SANDBOX_TEST"
+
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(envInside); folder != "" {
+		inside(folder, os.Getenv("SANDBOX_CHILDREN") != "")
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// result is what one attempt came to: "" for success.
+type result map[string]string
+
+func inside(folder string, children bool) {
+	p := Profile{Memory: 3 << 30, File: 1 << 20, Descriptors: 64}
+	if children {
+		p.Children, p.Read, p.Write = true, []string{filepath.Join(folder, "in"), "/usr/lib", "/lib", "/lib64"}, []string{filepath.Join(folder, "out")}
+		p.Execute = []string{"/usr/bin/true", "/bin/true", "/lib64/ld-linux-x86-64.so.2"}
+	}
+	layers, err := Enter(p)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	r := result{"layers": fmt.Sprint(layers)}
+	for name, try := range attempts(folder) {
+		r[name] = ""
+		if err := try(); err != nil {
+			r[name] = err.Error()
+		}
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(r)
+}
+
+func attempts(folder string) map[string]func() error {
+	open := func(path string) func() error {
+		return func() error {
+			f, err := os.Open(path)
+			if err == nil {
+				err = f.Close()
+			}
+			return err
+		}
+	}
+	write := func(path string) func() error { return func() error { return os.WriteFile(path, []byte("x"), 0o600) } }
+	socket := func(family, kind int) func() error {
+		return func() error { _, err := unix.Socket(family, kind, 0); return err }
+	}
+	run := func(path string) func() error { return func() error { return exec.Command(path).Run() } }
+	return map[string]func() error{
+		"read /etc/passwd":     open("/etc/passwd"),
+		"read /proc/1/environ": open("/proc/1/environ"),
+		"list /":               func() error { _, err := os.ReadDir("/"); return err },
+		"read the original":    open(filepath.Join(folder, "in", "original")),
+		"change the original":  write(filepath.Join(folder, "in", "original")),
+		"write to its folder":  write(filepath.Join(folder, "out", "file")),
+		"write elsewhere":      write(filepath.Join(folder, "elsewhere")),
+		"link out of its folder": func() error {
+			return os.Link(filepath.Join(folder, "in", "original"), filepath.Join(folder, "elsewhere"))
+		},
+		"a TCP socket":            socket(unix.AF_INET, unix.SOCK_STREAM),
+		"an IPv6 socket":          socket(unix.AF_INET6, unix.SOCK_DGRAM),
+		"a unix socket":           socket(unix.AF_UNIX, unix.SOCK_STREAM),
+		"a netlink socket":        socket(unix.AF_NETLINK, unix.SOCK_RAW),
+		"execute true":            run("/bin/true"),
+		"execute a shell":         run("/bin/sh"),
+		"execute what it wrote":   run(filepath.Join(folder, "out", "program")),
+		"ptrace":                  func() error { return unix.PtraceAttach(os.Getppid()) },
+		"read another's memory":   func() error { _, err := unix.ProcessVMReadv(os.Getppid(), nil, nil, 0); return err },
+		"kill its parent":         func() error { return unix.Kill(os.Getppid(), 0) },
+		"limit its parent":        func() error { return unix.Prlimit(os.Getppid(), unix.RLIMIT_CPU, &unix.Rlimit{Cur: 1, Max: 1}, nil) },
+		"mount":                   func() error { return unix.Mount("none", folder, "tmpfs", 0, "") },
+		"a namespace":             func() error { return unix.Unshare(unix.CLONE_NEWUSER) },
+		"a new session":           func() error { _, err := unix.Setsid(); return err },
+		"io_uring":                func() error { _, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, 0, 0); return errno(e) },
+		"bpf":                     func() error { _, _, e := unix.Syscall(unix.SYS_BPF, 0, 0, 0); return errno(e) },
+		"a file beyond its limit": func() error { return tooLarge(folder) },
+	}
+}
+
+func errno(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}
+
+// tooLarge writes past RLIMIT_FSIZE into a memory file, which also counts.
+func tooLarge(string) error {
+	fd, err := unix.MemfdCreate("large", 0)
+	if err != nil {
+		return err
+	}
+	return unix.Ftruncate(fd, 2<<20)
+}
+
+// confined runs the attempts in a process of its own, as nobody when this is root.
+func confined(t *testing.T, children bool) result {
+	t.Helper()
+	folder := t.TempDir()
+	for _, dir := range []string{"in", "out"} {
+		if err := os.Mkdir(filepath.Join(folder, dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(folder, dir), 0o777); err != nil { //nolint:gosec // for another user
+			t.Fatal(err)
+		}
+	}
+	for path, mode := range map[string]fs.FileMode{"in/original": 0o666, "out/program": 0o777} {
+		if err := os.WriteFile(filepath.Join(folder, path), []byte("#!/bin/sh\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(folder, path), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{envInside + "=" + folder}
+	if children {
+		cmd.Env = append(cmd.Env, "SANDBOX_CHILDREN=1")
+	}
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, complaint.String())
+	}
+	var r result
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A worker that draws can do none of it; one with tools what its profile names.
+func TestWhatAWorkerCannotDo(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		children bool
+		can      []string
+	}{
+		{"a worker that draws", false, nil},
+		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := confined(t, c.children)
+			for _, layer := range []Layer{NoNewPrivs, Rlimits, Landlock, Seccomp} {
+				if !strings.Contains(r["layers"], string(layer)) {
+					t.Skipf("this kernel lacks %s: %s", layer, r["layers"])
+				}
+			}
+			delete(r, "layers")
+			for what, failure := range r {
+				if slices.Contains(c.can, what) != (failure == "") {
+					t.Errorf("%s: %q", what, failure)
+				}
+			}
+		})
+	}
+}
+
+func TestMissing(t *testing.T) {
+	got := Missing([]Layer{Landlock, Seccomp}, []Layer{NoNewPrivs, Seccomp})
+	if !slices.Equal(got, []Layer{Landlock}) || Missing(nil, nil) != nil {
+		t.Errorf("%v", got)
+	}
+}
