@@ -142,8 +142,12 @@ func (l *leader) places() int {
 	return l.costs.Places(l.Target.Spec.Type, l.bytes, e.Place, e.Workers)
 }
 
+// largeOriginal is the size in bytes from which a render takes long, whatever the type.
+const largeOriginal = 100 << 20
+
+// lane keeps what may take long from taking all slots of a renderer.
 func (l *leader) lane() renderjob.Lane {
-	if l.expensive() != "" {
+	if l.expensive() != "" || l.Target.Spec.Type.Unforeseeable() || l.bytes >= largeOriginal {
 		return renderjob.LaneExpensive
 	}
 	return renderjob.LaneStandard

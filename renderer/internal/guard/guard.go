@@ -46,8 +46,8 @@ func (h Header) Upright() (width, height int) {
 	return h.Width, h.Height
 }
 
-// AnimatedArea is the number of pixels of all frames.
-func (h Header) AnimatedArea() int64 { return int64(h.Width) * int64(h.Height) * int64(h.Frames) }
+// Area is the number of pixels of all frames.
+func (h Header) Area() int64 { return int64(h.Width) * int64(h.Height) * int64(h.Frames) }
 
 // wholeShare is the part of the cap that an original may have whose decoder
 // holds it whole: a progressive JPEG takes about three bytes a pixel.

@@ -38,6 +38,10 @@ const (
 // ErrNotBegun says that a job was given up before its render began.
 var ErrNotBegun = errors.New("the renderer drains; the job was not begun")
 
+// ErrLong says that a job of the standard lane will take long, as its original's
+// header shows: it belongs among the expensive ones, which cannot take all slots.
+var ErrLong = errors.New("the job belongs to the expensive lane")
+
 // Delivery is a job in hand.
 type Delivery struct {
 	Job        renderjob.Job
@@ -272,6 +276,9 @@ func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
 	done()
 	beat.Wait()
 	switch {
+	case errors.Is(err, ErrLong):
+		d.Job.Lane = renderjob.LaneExpensive
+		in.handBack(msg, d)
 	case errors.Is(err, ErrNotBegun):
 		in.handBack(msg, d)
 	case err != nil:

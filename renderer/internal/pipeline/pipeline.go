@@ -32,6 +32,9 @@ import (
 
 const (
 	storeTimeout = 10 * time.Second
+	// longArea is the number of pixels from which an original is not for the standard
+	// lane, however few its bytes: about a second of decoding.
+	longArea = 50_000_000
 	// attempts is how often a render is tried when its worker dies.
 	attempts = 3
 )
@@ -116,7 +119,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	outcome := "ok"
 	err := j.run(deadline, drain)
 	switch {
-	case errors.Is(err, intake.ErrNotBegun):
+	case errors.Is(err, intake.ErrNotBegun) || errors.Is(err, intake.ErrLong):
 		return err
 	case ctx.Err() != nil:
 		return errUnfinished
@@ -160,6 +163,9 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	header, err := guard.Inspect(original, original.Size, j.Spec.Type, j.MaxOriginalPixels)
 	if err != nil {
 		return err
+	}
+	if j.Lane == renderjob.LaneStandard && header.Area() > longArea {
+		return intake.ErrLong
 	}
 	image, err := j.render(ctx, drain, original.File, header)
 	if err != nil {

@@ -17,7 +17,7 @@ func animateGIF(t *task) error {
 		args = append(args, fmt.Sprintf("--crop=%d,%d+%dx%d", c.Left, c.Top, c.Width, c.Height))
 	}
 	args = append(args, fmt.Sprintf("--resize=%dx%d", plan.Size().Width, plan.Size().Height))
-	if t.Header.Frames > 1 && t.Header.AnimatedArea() > t.Spec.MaxAnimatedArea {
+	if t.Header.Frames > 1 && t.Header.Area() > t.Spec.MaxAnimatedArea {
 		args = append(args, named, "#0")
 	} else {
 		args = append(args, named)

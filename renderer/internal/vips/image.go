@@ -2,7 +2,7 @@ package vips
 
 // #cgo pkg-config: vips libjpeg
 // #cgo LDFLAGS: -lm
-// #cgo CFLAGS: -O2
+// #cgo CFLAGS: -O3
 // #include "vips.h"
 import "C"
 

@@ -17,9 +17,6 @@
 /* What a saved bit of chroma is worth; of luma the caller tells. */
 #define CHROMA_WORTH 0.06f
 
-/* LOOKBACK bounds how many neighbours in the zigzag may be dropped at once. */
-#define LOOKBACK 8
-
 struct failing {
 	struct jpeg_error_mgr manager;
 	jmp_buf back;
@@ -39,29 +36,43 @@ static const int zigzag[64] = {
 	41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
 	38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
-/* The forward transform of Arai, Agui and Nakajima (1988) in one direction. */
-static void transform(float *d, int s) {
-	float t0 = d[0] + d[7 * s], t7 = d[0] - d[7 * s], t1 = d[s] + d[6 * s], t6 = d[s] - d[6 * s];
-	float t2 = d[2 * s] + d[5 * s], t5 = d[2 * s] - d[5 * s], t3 = d[3 * s] + d[4 * s], t4 = d[3 * s] - d[4 * s];
-	float a = t0 + t3, b = t0 - t3, c = t1 + t2, e = t1 - t2, z1, z2, z3, z4, z5;
-	d[0] = a + c;
-	d[4 * s] = a - c;
-	z1 = (e + b) * 0.707106781f;
-	d[2 * s] = b + z1;
-	d[6 * s] = b - z1;
-	a = t4 + t5;
-	c = t5 + t6;
-	e = t6 + t7;
-	z5 = (a - e) * 0.382683433f;
-	z2 = 0.541196100f * a + z5;
-	z4 = 1.306562965f * e + z5;
-	z3 = c * 0.707106781f;
-	b = t7 + z3;
-	z1 = t7 - z3;
-	d[5 * s] = z1 + z2;
-	d[3 * s] = z1 - z2;
-	d[s] = b + z4;
-	d[7 * s] = b - z4;
+/* The forward transform of Arai, Agui and Nakajima (1988) down all eight columns;
+ * side by side, so that a compiler computes several at once. */
+static void transform(float *d) {
+	int x;
+	for (x = 0; x < 8; x++, d++) {
+		float t0 = d[0] + d[56], t7 = d[0] - d[56], t1 = d[8] + d[48], t6 = d[8] - d[48];
+		float t2 = d[16] + d[40], t5 = d[16] - d[40], t3 = d[24] + d[32], t4 = d[24] - d[32];
+		float a = t0 + t3, b = t0 - t3, c = t1 + t2, e = t1 - t2, z1, z2, z3, z4, z5;
+		d[0] = a + c;
+		d[32] = a - c;
+		z1 = (e + b) * 0.707106781f;
+		d[16] = b + z1;
+		d[48] = b - z1;
+		a = t4 + t5;
+		c = t5 + t6;
+		e = t6 + t7;
+		z5 = (a - e) * 0.382683433f;
+		z2 = 0.541196100f * a + z5;
+		z4 = 1.306562965f * e + z5;
+		z3 = c * 0.707106781f;
+		b = t7 + z3;
+		z1 = t7 - z3;
+		d[40] = z1 + z2;
+		d[24] = z1 - z2;
+		d[8] = b + z4;
+		d[56] = b - z4;
+	}
+}
+
+static void transpose(float *d) {
+	int x, y;
+	for (y = 0; y < 8; y++)
+		for (x = y + 1; x < 8; x++) {
+			float v = d[8 * y + x];
+			d[8 * y + x] = d[8 * x + y];
+			d[8 * x + y] = v;
+		}
 }
 
 /* plane is one component at its own resolution, padded to whole blocks. */
@@ -96,83 +107,108 @@ static void prepare(struct quantiser *q, const JQUANT_TBL *steps, const JHUFF_TB
 }
 
 static int size_of(int value) { /* bits of a magnitude */
-	int size = 0;
-	for (; value; value >>= 1)
-		size++;
-	return size;
+	return value ? 32 - __builtin_clz((unsigned) value) : 0;
 }
 
-/* One coefficient that plain rounding keeps, with two values to choose from. */
+/* One coefficient that plain rounding keeps. It may be made one smaller, or be
+ * dropped, where bits could outweigh the error: few may. */
 struct candidate {
-	int at, value[2];     /* place in the zigzag; magnitudes, 0 for none */
+	int at, values;       /* place in the zigzag; how many values there are to choose from */
+	int value[2];         /* magnitudes */
+	int droppable;
 	float cost[2];        /* least cost of a path that ends here */
 	int from[2];          /* the candidate and choice before: 2 * index + choice, or -1 */
 	float error[2], zero; /* squared error of each choice, and of dropping it */
 };
 
+/* The most bits that a code and what follows it take. */
+#define MOST_BITS 26
+
 static float rate(const struct quantiser *q, int run, int size) {
-	float bits = 0;
-	for (; run > 15; run -= 16)
-		bits += q->bits[0xf0];
-	return bits + q->bits[run << 4 | size] + size;
+	float bits = q->bits[(run & 15) << 4 | size] + size;
+	return run < 16 ? bits : bits + (run >> 4) * q->bits[0xf0];
+}
+
+/* candidates lists a block's coefficients that are not zero; open tells whether
+ * there is anything to choose. */
+static int candidates(const struct quantiser *q, const float *scaled, struct candidate *c, int *open) {
+	const float most = q->worth * MOST_BITS;
+	int all[64], n = 0, i;
+	*open = 0;
+	for (i = 0; i < 64; i++)
+		all[i] = (int) (fabsf(scaled[i]) + 0.5f);
+	for (i = 1; i < 64; i++) {
+		const int rounded = all[zigzag[i]];
+		float v, e;
+		if (!rounded)
+			continue;
+		v = fabsf(scaled[zigzag[i]]);
+		e = v - rounded;
+		c[n].at = i;
+		c[n].value[0] = rounded;
+		c[n].value[1] = rounded - 1;
+		c[n].error[0] = e * e;
+		c[n].error[1] = (e + 1) * (e + 1);
+		c[n].zero = v * v;
+		c[n].values = rounded > 1 && c[n].error[1] - c[n].error[0] < most ? 2 : 1;
+		c[n].droppable = c[n].zero - c[n].error[0] < most;
+		*open |= c[n].droppable || c[n].values == 2;
+		n++;
+	}
+	return n;
+}
+
+/* reach finds the least cost of ending a path with candidate i at its choice k. */
+static void reach(const struct quantiser *q, struct candidate *c, int i, int k) {
+	const int size = size_of(c[i].value[k]);
+	float between = 0, cost;
+	int j, l;
+	c[i].cost[k] = 1e30f;
+	for (j = i - 1; j >= 0; j--) {
+		float here = q->worth * rate(q, c[i].at - c[j].at - 1, size) + c[i].error[k] + between;
+		for (l = 0; l < c[j].values; l++)
+			if ((cost = c[j].cost[l] + here) < c[i].cost[k]) {
+				c[i].cost[k] = cost;
+				c[i].from[k] = 2 * j + l;
+			}
+		if (!c[j].droppable)
+			return;
+		between += c[j].zero;
+	}
+	cost = q->worth * rate(q, c[i].at - 1, size) + c[i].error[k] + between;
+	if (cost < c[i].cost[k]) {
+		c[i].cost[k] = cost;
+		c[i].from[k] = -1;
+	}
 }
 
 /* choose finds the cheapest values of a block's AC coefficients. */
 static void choose(const struct quantiser *q, const float *scaled, JCOEF *block) {
 	struct candidate c[63];
-	int n = 0, i, k, j, end = -1;
-	float dropped = 0, best, eob = q->bits[0];
-	for (i = 1; i < 64; i++) {
-		float v = fabsf(scaled[zigzag[i]]);
-		int rounded = (int) (v + 0.5f);
-		if (!rounded)
-			continue;
-		c[n].at = i;
-		c[n].value[0] = rounded;
-		c[n].value[1] = rounded - 1;
-		c[n].error[0] = (v - rounded) * (v - rounded);
-		c[n].error[1] = (v - rounded + 1) * (v - rounded + 1);
-		c[n].zero = v * v;
-		n++;
+	int open, n = candidates(q, scaled, c, &open), i, k, end = -1;
+	float dropped = 0, best = 1e30f, eob = q->worth * q->bits[0];
+	if (!open) {
+		for (i = 0; i < n; i++)
+			block[zigzag[c[i].at]] = scaled[zigzag[c[i].at]] < 0 ? -c[i].value[0] : c[i].value[0];
+		return;
 	}
-	/* Costs are of the candidates up to here; those after the last one are dropped. */
 	for (i = 0; i < n; i++)
-		dropped += c[i].zero;
-	best = dropped + q->worth * eob;
-	for (i = 0; i < n; i++) {
-		for (k = 0; k < 2; k++) {
-			int size = size_of(c[i].value[k]);
-			float between = 0;
-			c[i].cost[k] = 1e30f;
-			if (!size)
-				continue;
-			for (j = i - 1; j >= -1 && i - j <= LOOKBACK; j--) {
-				int run = c[i].at - (j < 0 ? 0 : c[j].at) - 1, l;
-				float bits = q->worth * rate(q, run, size) + c[i].error[k] + between;
-				if (j < 0) {
-					if (bits < c[i].cost[k]) {
-						c[i].cost[k] = bits;
-						c[i].from[k] = -1;
-					}
-					break;
-				}
-				for (l = 0; l < 2; l++)
-					if (c[j].cost[l] + bits < c[i].cost[k]) {
-						c[i].cost[k] = c[j].cost[l] + bits;
-						c[i].from[k] = 2 * j + l;
-					}
-				between += c[j].zero;
-			}
-		}
-	}
-	for (i = n - 1, dropped = 0; i >= 0; dropped += c[i].zero, i--)
-		for (k = 0; k < 2; k++) {
-			float whole = c[i].cost[k] + dropped + (c[i].at < 63 ? q->worth * eob : 0);
+		for (k = 0; k < c[i].values; k++)
+			reach(q, c, i, k);
+	for (i = n - 1; i >= 0; i--) { /* what follows the last one is dropped */
+		for (k = 0; k < c[i].values; k++) {
+			float whole = c[i].cost[k] + dropped + (c[i].at < 63 ? eob : 0);
 			if (whole < best) {
 				best = whole;
 				end = 2 * i + k;
 			}
 		}
+		if (!c[i].droppable)
+			break;
+		dropped += c[i].zero;
+	}
+	if (i < 0 && dropped + eob < best)
+		end = -1;
 	while (end >= 0) {
 		struct candidate *at = &c[end / 2];
 		int place = zigzag[at->at];
@@ -186,10 +222,10 @@ static void encode_block(const struct plane *p, const struct quantiser *q, int x
 	int i;
 	for (i = 0; i < 8; i++)
 		memcpy(d + 8 * i, p->samples + (size_t) (y * 8 + i) * p->stride + x * 8, 8 * sizeof(float));
-	for (i = 0; i < 8; i++)
-		transform(d + 8 * i, 1);
-	for (i = 0; i < 8; i++)
-		transform(d + i, 8);
+	transform(d);
+	transpose(d);
+	transform(d);
+	transpose(d);
 	for (i = 0; i < 64; i++)
 		d[i] *= q->inverse[i];
 	memset(block, 0, 64 * sizeof(JCOEF));
@@ -197,23 +233,37 @@ static void encode_block(const struct plane *p, const struct quantiser *q, int x
 	choose(q, d, block);
 }
 
-/* split turns RGB into luma and chroma at full resolution (JFIF), or copies grey. */
-static void split(const TmJpeg *j, struct plane *p) {
-	int x, y;
-	for (y = 0; y < p[0].rows; y++) {
-		const unsigned char *row = j->pixels + (size_t) (y < j->height ? y : j->height - 1) * j->width * j->bands;
-		for (x = 0; x < p[0].stride; x++) {
-			const unsigned char *v = row + (size_t) (x < j->width ? x : j->width - 1) * j->bands;
-			size_t at = (size_t) y * p[0].stride + x;
-			if (j->bands == 1) {
-				p[0].samples[at] = v[0] - 128.0f;
-				continue;
-			}
-			p[0].samples[at] = 0.299f * v[0] + 0.587f * v[1] + 0.114f * v[2] - 128;
-			p[1].samples[at] = -0.168735892f * v[0] - 0.331264108f * v[1] + 0.5f * v[2];
-			p[2].samples[at] = 0.5f * v[0] - 0.418687589f * v[1] - 0.081312411f * v[2];
-		}
+/* RGB into luma and chroma at full resolution (JFIF), or grey as it is. */
+static void split_row(const TmJpeg *j, const unsigned char *restrict v, float *restrict luma, float *restrict blue, float *restrict red) {
+	int x;
+	if (j->bands == 1) {
+		for (x = 0; x < j->width; x++)
+			luma[x] = v[x] - 128.0f;
+		return;
 	}
+	for (x = 0; x < j->width; x++) {
+		const float r = v[3 * x], g = v[3 * x + 1], b = v[3 * x + 2];
+		luma[x] = 0.299f * r + 0.587f * g + 0.114f * b - 128;
+		blue[x] = -0.168735892f * r - 0.331264108f * g + 0.5f * b;
+		red[x] = 0.5f * r - 0.418687589f * g - 0.081312411f * b;
+	}
+}
+
+/* What is beyond the picture repeats its edge. */
+static void split(const TmJpeg *j, struct plane *p) {
+	const size_t row = p[0].stride * sizeof(float);
+	int x, y, i;
+	for (y = 0; y < j->height; y++) {
+		const size_t at = (size_t) y * p[0].stride;
+		split_row(j, j->pixels + (size_t) y * j->width * j->bands, p[0].samples + at,
+			j->bands == 3 ? p[1].samples + at : NULL, j->bands == 3 ? p[2].samples + at : NULL);
+		for (i = 0; i < j->bands; i++)
+			for (x = j->width; x < p[i].stride; x++)
+				p[i].samples[at + x] = p[i].samples[at + j->width - 1];
+	}
+	for (i = 0; i < j->bands; i++)
+		for (y = j->height; y < p[i].rows; y++)
+			memcpy(p[i].samples + (size_t) y * p[i].stride, p[i].samples + (size_t) (j->height - 1) * p[i].stride, row);
 }
 
 /* halve averages two by two, in place. */
@@ -273,6 +323,26 @@ static void fill(j_compress_ptr c, float worth, jvirt_barray_ptr *arrays, const 
 	}
 }
 
+static void write_markers(j_compress_ptr c, const TmJpeg *j) {
+	if (j->exif_length)
+		jpeg_write_marker(c, JPEG_APP0 + 1, j->exif, j->exif_length);
+	if (j->profile_length)
+		write_profile(c, j->profile, j->profile_length);
+}
+
+/* plainly leaves all to the library, which is faster. */
+static void plainly(j_compress_ptr c, const TmJpeg *j) {
+	if (j->bands == 3)
+		c->in_color_space = JCS_RGB;
+	jpeg_start_compress(c, TRUE);
+	write_markers(c, j);
+	while (c->next_scanline < c->image_height) {
+		JSAMPROW row = (JSAMPROW) j->pixels + (size_t) c->next_scanline * j->width * j->bands;
+		jpeg_write_scanlines(c, &row, 1);
+	}
+	jpeg_finish_compress(c);
+}
+
 int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *error) {
 	struct jpeg_compress_struct c;
 	struct failing f;
@@ -285,7 +355,7 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 	c.err = jpeg_std_error(&f.manager);
 	f.manager.error_exit = fail;
 	f.manager.output_message = silent;
-	for (i = 0; i < j->bands; i++) {
+	for (i = 0; i < j->bands && j->worth > 0; i++) {
 		planes[i].stride = (j->width + unit - 1) / unit * unit;
 		planes[i].rows = (j->height + unit - 1) / unit * unit;
 		planes[i].samples = malloc(sizeof(float) * planes[i].stride * planes[i].rows);
@@ -294,23 +364,25 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 			goto freed;
 		}
 	}
-	split(j, planes);
 	jpeg_create_compress(&c);
 	if (setjmp(f.back))
 		goto done;
 	configure(&c, j, sampling);
+	jpeg_mem_dest(&c, out, length);
+	if (j->worth <= 0) {
+		plainly(&c, j);
+		result = 0;
+		goto done;
+	}
+	split(j, planes);
 	for (i = 0; i < j->bands; i++) {
 		if (i > 0 && sampling == 2)
 			halve(&planes[i]);
 		arrays[i] = c.mem->request_virt_barray((j_common_ptr) &c, JPOOL_IMAGE, FALSE, planes[i].stride / 8, planes[i].rows / 8,
 			c.comp_info[i].v_samp_factor);
 	}
-	jpeg_mem_dest(&c, out, length);
 	jpeg_write_coefficients(&c, arrays);
-	if (j->exif_length)
-		jpeg_write_marker(&c, JPEG_APP0 + 1, j->exif, j->exif_length);
-	if (j->profile_length)
-		write_profile(&c, j->profile, j->profile_length);
+	write_markers(&c, j);
 	fill(&c, j->worth, arrays, planes);
 	jpeg_finish_compress(&c);
 	result = 0;

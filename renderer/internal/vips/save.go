@@ -86,9 +86,11 @@ func (r *render) saveJPEG(fd int) error {
 // worth is what a saved bit of a JPEG's luma is worth, in squared error counted in
 // steps of the quantiser: little where it shows, on the edges of drawings and
 // pages, and where it was sharpened. By measurement on Wikimedia's references:
-// more takes more structural similarity than it saves bytes.
+// more takes more structural similarity than it saves bytes. 0 leaves it to libjpeg.
 func (r *render) worth() C.float {
 	switch {
+	case r.spec.Type == thumbnail.TypeJPEG && r.spec.Sharpen == nil && r.scaled:
+		return 0 // the commonest of all, and the library's own encoder is faster
 	case r.spec.Sharpen != nil:
 		return 0.005
 	case r.spec.Type == thumbnail.TypeVideo: // whose noise is its encoder's

@@ -130,6 +130,7 @@ type render struct {
 	source    geometry.Size // upright, after trim
 	steps     []picture
 	current   picture
+	scaled    bool
 	mapped    []byte // the raster that a tool drew
 }
 
@@ -258,6 +259,7 @@ func (r *render) options(shrink int) string {
 }
 
 func (r *render) scale(to geometry.Size) error {
+	r.scaled = to != r.source
 	soft := r.header.Indexed || r.header.Type == guard.TypeRaster
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
 		return C.tm_scale(in, C.int(to.Width), C.int(to.Height), cBool(soft), cBool(r.spec.Sharpen != nil), out)

@@ -52,7 +52,7 @@ typedef struct {
 	int width, height, bands; /* 1 grey, 3 RGB */
 	const unsigned char *pixels;
 	int quality, full_chroma, progressive;
-	float worth; /* of a saved bit of luma, in squared error, in steps of the quantiser */
+	float worth; /* of a saved bit of luma, in squared error, in steps of the quantiser; 0: libjpeg rounds */
 	const unsigned char *exif, *profile;
 	size_t exif_length, profile_length;
 } TmJpeg;
