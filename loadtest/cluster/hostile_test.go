@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -153,4 +154,44 @@ func TestBadOriginalsStarveNobody(t *testing.T) {
 			t.Log(g.end())
 		})
 	}
+}
+
+// An original passes through the renderer by its disk: the process's memory does
+// not grow with it.
+func TestALargeOriginalPassesThrough(t *testing.T) {
+	size := int64(256 << 20)
+	if os.Getenv(envSoak) != "" {
+		size = 4<<30 - 1
+	}
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Throttle.QueueWait = 60 * time.Second }})
+	landscape(c, "small.jpg")
+	landscape(c, "large.jpg")
+	// What follows the picture is no part of it, and takes no room on this disk.
+	if err := os.Truncate(filepath.Join(c.Settings.Store.Originals.Path, "large.jpg"), size); err != nil {
+		t.Fatal(err)
+	}
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/small.jpg", alice).Wants(t, 200)
+	before := memory(t)
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/large.jpg", alice).Wants(t, 200)
+	grown := memory(t) - before
+	t.Logf("an original of %d MB: %d MB more memory", size>>20, grown>>20)
+	if grown > 64<<20 {
+		t.Errorf("%d MB more", grown>>20)
+	}
+}
+
+// memory is the most that this process ever had, in bytes.
+func memory(t *testing.T) (bytes int64) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); err == nil {
+			return bytes << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
 }

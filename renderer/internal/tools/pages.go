@@ -1,8 +1,10 @@
 package tools
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 
@@ -68,15 +70,19 @@ func pageSize(info string) (width, height float64) {
 	return 0, 0
 }
 
+// onStdin is the original for programs that turn a relative path into an absolute
+// one: of the folders above, a worker may see nothing.
+const onStdin = "/dev/stdin"
+
 // drawDjVu draws one page. The program itself would draw one that is absent.
 func drawDjVu(t *task) error {
-	count, err := t.say("djvused", named, "-e", "n")
+	count, err := t.djvu("djvused", onStdin, "-e", "n")
 	if err != nil {
 		return err
 	}
 	pages, _ := strconv.Atoi(strings.TrimSpace(count))
 	page := strconv.Itoa(present(t.Spec.Page, pages))
-	size, err := t.say("djvused", named, "-e", "select "+page+"; size")
+	size, err := t.djvu("djvused", onStdin, "-e", "select "+page+"; size")
 	if err != nil {
 		return err
 	}
@@ -89,7 +95,24 @@ func drawDjVu(t *task) error {
 	for shrink < 12 && (width/shrink)*(height/shrink) > t.MaxPixels {
 		shrink++
 	}
-	return t.draw("ddjvu", "-format=ppm", "-page="+page, fmt.Sprintf("-subsample=%d", shrink), named)
+	_, err = t.djvu("ddjvu", "-format=ppm", "-page="+page, fmt.Sprintf("-subsample=%d", shrink), onStdin)
+	return err
+}
+
+// djvu runs a program on the original: ddjvu draws to Out, the other's text is given.
+func (t *task) djvu(program string, args ...string) (string, error) {
+	file, err := os.Open(named)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	var text bytes.Buffer
+	c := call{program: program, args: args, in: file, out: &limited{to: &text, left: maxText}}
+	if program == "ddjvu" {
+		c.out = t.Out
+	}
+	err = t.run(c)
+	return text.String(), err
 }
 
 // drawXCF draws the layers that are visible, over each other.

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
+	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -359,4 +361,61 @@ func TestThumbnailsAreBounded(t *testing.T) {
 	if _, _, err := render(t, p, tall, f); err != nil {
 		t.Errorf("700 × 700: %v", err)
 	}
+}
+
+// A worker is replaced after its share of tasks, and a spare one is always there.
+func TestWorkersAreRecycled(t *testing.T) {
+	p := newPool(t, 1)
+	p.config.Recycle = 2
+	first := p.PIDs()
+	body, err := samples.PNG(samples.Disc(40))
+	f := original(t, body, err)
+	for range 8 {
+		if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(p.PIDs()) < 1+spares && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	}
+	now := p.PIDs()
+	for _, pid := range first {
+		if slices.Contains(now, pid) {
+			t.Errorf("%d did eight tasks between two, and is still there", pid)
+		}
+	}
+	if len(now) != 1+spares {
+		t.Errorf("%d workers", len(now))
+	}
+}
+
+// What a kernel lacks keeps a pool from starting when it is required.
+func TestARequiredLayerThatIsMissing(t *testing.T) {
+	_, err := NewPool(Config{
+		Kind: Vips, Slots: 1, Memory: 3 << 30, TempDir: t.TempDir(), Require: []sandbox.Layer{"moat"}, Log: slog.New(slog.DiscardHandler),
+		Killed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killed"}, []string{"reason"}),
+	})
+	if err == nil || !strings.Contains(err.Error(), "moat") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A tool's folder is wiped, and what it writes is bounded.
+func TestAToolsFolder(t *testing.T) {
+	p := newPoolOf(t, Tools, 1)
+	w := <-p.idle
+	if err := os.WriteFile(filepath.Join(tools.Scratch(w.folder), "left"), make([]byte, 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if size(tools.Scratch(w.folder)) != 1000 || w.wipe() != nil || size(tools.Scratch(w.folder)) != 0 {
+		t.Error("it was not wiped")
+	}
+	if err := os.WriteFile(filepath.Join(tools.Scratch(w.folder), "much"), make([]byte, 2000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.watch(t.Context(), 1999)
+	<-w.ended
+	if !w.overflowed.Load() {
+		t.Error("it may go on")
+	}
+	p.idle <- w
 }

@@ -1,0 +1,128 @@
+package metadata
+
+import (
+	"bytes"
+	"encoding/binary"
+	"image"
+	"image/png"
+	"math"
+	"testing"
+)
+
+// tiffOf is a TIFF of one directory with texts, big-endian as cameras have it.
+func tiffOf(texts map[uint16]string) []byte {
+	order := binary.BigEndian
+	out := []byte("MM\x00*\x00\x00\x00\x08")
+	out = order.AppendUint16(out, uint16(len(texts)))
+	data := 8 + 2 + 12*len(texts) + 4
+	var values []byte
+	for tag, text := range texts {
+		out = order.AppendUint16(out, tag)
+		out = order.AppendUint16(out, asciiKind)
+		out = order.AppendUint32(out, uint32(len(text)+1))
+		out = order.AppendUint32(out, uint32(data+len(values)))
+		values = append(append(values, text...), 0)
+	}
+	return append(append(out, 0, 0, 0, 0), values...)
+}
+
+func TestKeep(t *testing.T) {
+	original := append([]byte(exifMagic), tiffOf(map[uint16]string{0x010e: "A hill at dawn", 0x013b: "Jane Doe", 0x010f: "a camera"})...)
+	got := readTexts(bytes.TrimPrefix(Keep(original), []byte(exifMagic)))
+	if len(got) != 2 || string(got[0x010e]) != "A hill at dawn" || string(got[0x013b]) != "Jane Doe" {
+		t.Errorf("kept %d: %v", len(got), got)
+	}
+	if Keep(append([]byte(exifMagic), tiffOf(map[uint16]string{0x010f: "a camera"})...)) != nil {
+		t.Error("a segment of nothing")
+	}
+}
+
+func TestProfile(t *testing.T) {
+	tiny := tinySRGB()
+	if len(tiny) > 600 || int(binary.BigEndian.Uint32(tiny)) != len(tiny) || !isSRGB(tiny) {
+		t.Errorf("%d bytes, called %q", len(tiny), description(tiny))
+	}
+	other := bytes.Replace(tiny, []byte(tinyName), []byte("adobe rg"), 1)
+	if !bytes.Equal(Profile(other), other) || !bytes.Equal(Profile(tiny), tiny) || Profile(nil) != nil {
+		t.Error("a profile became another")
+	}
+}
+
+// The tiny curve is straight between its points: within a quarter of a step of 255.
+func TestTheTinyCurveIsNearEnough(t *testing.T) {
+	for i := range 10_000 {
+		v := float64(i) / 10_000
+		at := v * (curvePoints - 1)
+		low := math.Floor(at)
+		straight := linear(low/(curvePoints-1))*(low+1-at) + linear((low+1)/(curvePoints-1))*(at-low)
+		back := func(l float64) float64 { // to the value that a screen is sent
+			if l <= 0.0031308 {
+				return 12.92 * l
+			}
+			return 1.055*math.Pow(l, 1/2.4) - 0.055
+		}
+		if off := math.Abs(back(straight)-v) * 255; off > 0.5 {
+			t.Fatalf("at %v it is %.2f steps off", v, off)
+		}
+	}
+}
+
+func TestWithProfile(t *testing.T) {
+	var plain bytes.Buffer
+	if err := png.Encode(&plain, image.NewNRGBA(image.Rect(0, 0, 3, 2))); err != nil {
+		t.Fatal(err)
+	}
+	with := WithProfile(plain.Bytes(), tinySRGB())
+	if m, err := png.Decode(bytes.NewReader(with)); err != nil || m.Bounds().Dx() != 3 || !bytes.Contains(with, []byte("iCCP")) {
+		t.Errorf("%v", err)
+	}
+	if !bytes.Equal(WithProfile(plain.Bytes(), nil), plain.Bytes()) {
+		t.Error("no profile changes the picture")
+	}
+}
+
+func riff(chunks ...string) []byte {
+	body := "WEBP"
+	for _, c := range chunks {
+		body += c
+	}
+	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(body))), body...)
+}
+
+func chunkOf(kind, body string) string {
+	head := binary.LittleEndian.AppendUint32([]byte(kind), uint32(len(body)))
+	return string(head) + body + string(make([]byte, len(body)&1))
+}
+
+func TestWithoutExif(t *testing.T) {
+	picture, exif := chunkOf("VP8L", "pixel"), chunkOf("EXIF", "made up")
+	extended := func(flags byte) string { return chunkOf("VP8X", string(flags)+"123456789") }
+	for name, c := range map[string]struct{ in, want []byte }{
+		"Exif alone":        {riff(extended(0x08), picture, exif), riff(picture)},
+		"Exif and profile":  {riff(extended(0x28), chunkOf("ICCP", "p"), picture, exif), riff(extended(0x20), chunkOf("ICCP", "p"), picture)},
+		"none":              {riff(picture), riff(picture)},
+		"cut":               {riff(picture)[:15], riff(picture)[:15]},
+		"a length too long": {[]byte("RIFF\x00\x00\x00\x00WEBPVP8L\xff\xff\xff\xff"), []byte("RIFF\x00\x00\x00\x00WEBPVP8L\xff\xff\xff\xff")},
+		"nothing":           {nil, nil},
+	} {
+		if got := WithoutExif(c.in); !bytes.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// FuzzMetadata reads what a hostile original could bring.
+func FuzzMetadata(f *testing.F) {
+	f.Add(append([]byte(exifMagic), tiffOf(map[uint16]string{0x010e: "A hill"})...))
+	f.Add(tinySRGB())
+	f.Add(riff(chunkOf("VP8X", "\x08123456789"), chunkOf("EXIF", "x")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if kept := Keep(b); len(kept) > 6+8+2+3*entrySize+4+3*(maxText+1) {
+			t.Errorf("kept %d bytes", len(kept))
+		}
+		_ = Profile(b)
+		if len(WithoutExif(b)) > len(b) {
+			t.Error("longer than it was")
+		}
+	})
+}

@@ -1,0 +1,241 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// store is one whose readings break off, and that counts them. All originals are alike.
+type store struct {
+	objectstore.Store
+	size    int
+	version string
+	cut     int64         // bytes after which a reading breaks off; 0 = none does
+	hold    chan struct{} // readings wait for it
+	opened  atomic.Int64
+	reading atomic.Int64
+	most    atomic.Int64 // at once
+}
+
+type object struct {
+	*bytes.Reader
+	s    *store
+	left int64
+}
+
+func (o *object) Read(p []byte) (int, error) {
+	if o.s.hold != nil {
+		<-o.s.hold
+	}
+	if o.s.cut > 0 && o.left <= 0 {
+		return 0, errors.New("the store broke off")
+	}
+	n, err := o.Reader.Read(p[:min(int64(len(p)), max(1, o.left))])
+	o.left -= int64(n)
+	return n, err
+}
+
+func (o *object) Close() error { o.s.reading.Add(-1); return nil }
+
+func (s *store) Open(context.Context, thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	s.opened.Add(1)
+	s.most.Store(max(s.most.Load(), s.reading.Add(1)))
+	left := int64(s.size)
+	if s.cut > 0 {
+		left = s.cut
+	}
+	return &object{bytes.NewReader(content(s.size)), s, left}, objectstore.Info{Size: int64(s.size), Version: s.version}, nil
+}
+
+func content(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * 7)
+	}
+	return b
+}
+
+func newSource(t *testing.T, s *store, change func(*Config)) *Source {
+	t.Helper()
+	c := Config{
+		Originals: s, Dir: filepath.Join(t.TempDir(), "originals"), Downloads: 4, MaxBytes: 1 << 20, Room: 10_000,
+		Timeout: 10 * time.Second, Metrics: prometheus.NewRegistry(),
+	}
+	if change != nil {
+		change(&c)
+	}
+	source, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
+func at(path string) thumbnail.Location { return thumbnail.Location{Path: path} }
+
+func fetch(t *testing.T, s *Source, path, version string) *Original {
+	t.Helper()
+	o, err := s.Fetch(t.Context(), at(path), version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestSizesOfOneOriginalShareOneDownload(t *testing.T) {
+	st := &store{size: 1000, version: "v", hold: make(chan struct{})}
+	s := newSource(t, st, nil)
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			o := fetch(t, s, "a", "v")
+			defer o.Release()
+			if got, err := io.ReadAll(o); err != nil || !bytes.Equal(got, content(1000)) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond)
+	close(st.hold)
+	group.Wait()
+	fetch(t, s, "a", "v").Release()
+	if n := st.opened.Load(); n != 1 {
+		t.Errorf("%d downloads", n)
+	}
+	fetch(t, s, "a", "").Release() // nobody knows which version that is
+	if n := st.opened.Load(); n != 2 {
+		t.Errorf("%d downloads", n)
+	}
+}
+
+func TestADownloadGoesOnWhereItBrokeOff(t *testing.T) {
+	st := &store{size: 1000, version: "v", cut: 400}
+	o := fetch(t, newSource(t, st, nil), "a", "v")
+	defer o.Release()
+	if got, err := io.ReadAll(o); err != nil || !bytes.Equal(got, content(1000)) || st.opened.Load() != 3 {
+		t.Errorf("%d bytes, %v, %d readings", len(got), err, st.opened.Load())
+	}
+	st.cut = 1 // it never comes to its end
+	if _, err := newSource(t, st, nil).Fetch(t.Context(), at("b"), "v"); !fault.Is(err, fault.OriginalStore) {
+		t.Errorf("a store that breaks off: %v", err)
+	}
+	if n := st.reading.Load(); n != 0 {
+		t.Errorf("%d readings are open", n)
+	}
+}
+
+// Room is bounded: what is only kept gives way, what is in use does not.
+func TestRoom(t *testing.T) {
+	st := &store{size: 4000, version: "v"}
+	s := newSource(t, st, nil)
+	a := fetch(t, s, "a", "v")
+	fetch(t, s, "b", "v").Release()
+	fetch(t, s, "c", "v").Release() // in the place of b
+	if s.Bytes() != 4000 {
+		t.Errorf("%d bytes are kept", s.Bytes())
+	}
+	if left, _ := os.ReadDir(s.Dir); len(left) != 2 {
+		t.Errorf("%d files", len(left))
+	}
+	d := fetch(t, s, "d", "v") // in the place of c
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.Fetch(ctx, at("e"), "v"); !fault.Is(err, fault.Internal) {
+		t.Errorf("no room: %v", err)
+	}
+	a.Release()
+	d.Release()
+	fetch(t, s, "e", "v").Release()
+	st.size = 20_000
+	if _, err := s.Fetch(t.Context(), at("f"), "v"); !fault.Is(err, fault.Internal) {
+		t.Errorf("more than all room: %v", err)
+	}
+}
+
+func TestDownloadsAreBounded(t *testing.T) {
+	st := &store{size: 10, version: "v"}
+	s := newSource(t, st, func(c *Config) { c.Downloads = 2 })
+	var group sync.WaitGroup
+	for i := range 30 {
+		group.Go(func() { fetch(t, s, string(rune('a'+i)), "v").Release() })
+	}
+	group.Wait()
+	if st.most.Load() > 2 {
+		t.Errorf("%d at once", st.most.Load())
+	}
+}
+
+// One that leaves takes nobody along: the next one downloads itself.
+func TestAnotherJobsEndIsNotOurs(t *testing.T) {
+	st := &store{size: 10, version: "v", hold: make(chan struct{})}
+	s := newSource(t, st, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if _, err := s.Fetch(ctx, at("a"), "v"); err == nil {
+			t.Error("it left and has a file")
+		}
+	})
+	for st.opened.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	group.Go(func() { fetch(t, s, "a", "v").Release() })
+	time.Sleep(20 * time.Millisecond)
+	cancel()
+	close(st.hold)
+	group.Wait()
+	if n := st.reading.Load(); n != 0 {
+		t.Errorf("%d readings are open", n)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	st := &store{size: 2 << 20, version: "v"}
+	if _, err := newSource(t, st, nil).Fetch(t.Context(), at("a"), "v"); !fault.Is(err, fault.TooLarge) {
+		t.Errorf("too large: %v", err)
+	}
+	st.size = 0
+	if _, err := newSource(t, st, nil).Fetch(t.Context(), at("a"), "v"); !fault.Is(err, fault.Undecodable) {
+		t.Errorf("empty: %v", err)
+	}
+	st.size = 10
+	s := newSource(t, st, nil)
+	if err := os.RemoveAll(s.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Fetch(t.Context(), at("a"), "v"); !fault.Is(err, fault.Internal) {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
+// A new upload is another original: the file is told by what the store had.
+func TestVersions(t *testing.T) {
+	st := &store{size: 10, version: "new"}
+	s := newSource(t, st, nil)
+	o := fetch(t, s, "a", "old")
+	o.Release()
+	if o.Version != "new" {
+		t.Errorf("version %q", o.Version)
+	}
+	fetch(t, s, "a", "old").Release()
+	if st.opened.Load() != 2 {
+		t.Error("another version was taken for the asked one")
+	}
+}
