@@ -37,11 +37,52 @@ func All() []Sample {
 		{"turned.jpg", "a JPEG that EXIF turns upright", func() ([]byte, error) { return TurnedJPEG(Landscape(1000, 1600)) }},
 		{"disc.png", "a PNG with soft transparency", func() ([]byte, error) { return PNG(Disc(800)) }},
 		{"disc.webp", "a WebP with soft transparency", func() ([]byte, error) { return WebP(Disc(640)) }},
-		{"spinner.gif", "the first frame of an animated GIF", func() ([]byte, error) { return GIF(320, 12) }},
+		{"spinner.gif", "an animated GIF, all frames", func() ([]byte, error) { return GIF(320, 12) }},
 		{"wikipedia-commons-local-public/a/ab/Landscape.jpg", "a JPEG in a container of MediaWiki's", func() ([]byte, error) { return JPEG(Landscape(2000, 1250)) }},
+		{"drawing.svg", "a drawing", func() ([]byte, error) { return []byte(drawing), nil }},
+		{"solid.stl", "a solid body", func() ([]byte, error) { return []byte(tetrahedron), nil }},
 		{"scan.tiff", "a TIFF: an expensive type", func() ([]byte, error) { return TIFF(Landscape(1200, 900)) }},
 	}
 }
+
+const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="400">
+<rect width="640" height="400" fill="#246"/><circle cx="160" cy="120" r="70" fill="#fd6"/>
+<path d="M0 320Q160 240 320 320T640 320V400H0z" fill="#48a"/>
+<text x="320" y="80" font-family="sans-serif" font-size="40" fill="#fff">
+<switch><tspan systemLanguage="fr">Bonjour</tspan><tspan>Hello</tspan></switch></text></svg>
+`
+
+const tetrahedron = `solid tetrahedron
+facet normal 0 0 -1
+outer loop
+vertex 0 0 0
+vertex 0 9 0
+vertex 9 0 0
+endloop
+endfacet
+facet normal 0 -1 0
+outer loop
+vertex 0 0 0
+vertex 9 0 0
+vertex 3 3 8
+endloop
+endfacet
+facet normal -1 0 0
+outer loop
+vertex 0 0 0
+vertex 3 3 8
+vertex 0 9 0
+endloop
+endfacet
+facet normal 1 1 1
+outer loop
+vertex 9 0 0
+vertex 0 9 0
+vertex 3 3 8
+endloop
+endfacet
+endsolid tetrahedron
+`
 
 // Draw writes the samples that are not there yet, and gives their names.
 func Draw(dir string) ([]Sample, error) {

@@ -217,6 +217,30 @@ func TestAnimations(t *testing.T) {
 	}
 }
 
+// An animation stays one as WebP, from GIF and from WebP.
+func TestAnimatedWebP(t *testing.T) {
+	e := newEngines(t)
+	body, err := samples.GIF(100, 4)
+	must(t, err)
+	inspect := func(r Result) guard.Header {
+		h, err := guard.Inspect(bytes.NewReader(r.Image), int64(len(r.Image)), thumbnail.TypeWebP, 1e9)
+		must(t, err)
+		return h
+	}
+	r, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeGIF, Width: 60, Format: thumbnail.FormatWebP, MaxAnimatedArea: 1e6}, body)
+	must(t, err)
+	if h := inspect(r); h.Frames != 4 || h.Width != 60 || h.Height != 60 || r.Height != 60 {
+		t.Errorf("from GIF: %+v", h)
+	}
+	for area, frames := range map[int64]int{1e6: 4, 100: 1} {
+		small, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeWebP, Width: 30, MaxAnimatedArea: area}, r.Image)
+		must(t, err)
+		if h := inspect(small); h.Frames != frames || h.Width != 30 || h.Height != 30 {
+			t.Errorf("from WebP, of an area of %d: %+v", area, h)
+		}
+	}
+}
+
 func TestOptimizers(t *testing.T) {
 	plain, optimizing := newEngines(t), newEngines(t, thumbnail.FormatJPEG, thumbnail.FormatPNG, thumbnail.FormatGIF)
 	body, err := samples.PNG(samples.Landscape(1000, 700))

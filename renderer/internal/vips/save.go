@@ -22,9 +22,9 @@ import (
 // finish computes the picture as it will be saved: 8 bits, flattened where the
 // format knows no alpha, in one band when it has no colours.
 func (r *render) finish(format thumbnail.Format) error {
-	if most := longestSide(format); r.current.width() > most || r.current.height() > most {
-		return fault.New(fault.BadURL, "a %s has at most %d pixels a side; this thumbnail would have %d × %d",
-			format, most, r.current.width(), r.current.height())
+	width, height := r.current.width(), r.current.height()/max(1, r.frames)
+	if most := longestSide(format); width > most || height > most {
+		return fault.New(fault.BadURL, "a %s has at most %d pixels a side; this thumbnail would have %d × %d", format, most, width, height)
 	}
 	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
 		return C.tm_finish(in, cBool(format == thumbnail.FormatJPEG), out)

@@ -117,6 +117,13 @@ done:
 	return result;
 }
 
+int tm_frames(VipsImage *in, int height, VipsImage **out) {
+	if (vips_copy(in, out, NULL))
+		return -1;
+	vips_image_set_int(*out, VIPS_META_PAGE_HEIGHT, height);
+	return 0;
+}
+
 int tm_settle(VipsImage *in, VipsImage **out) {
 	*out = vips_image_copy_memory(in);
 	return *out ? 0 : -1;

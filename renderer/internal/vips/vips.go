@@ -130,7 +130,8 @@ type render struct {
 	source    geometry.Size // upright, after trim
 	steps     []picture
 	current   picture
-	scaled    bool
+	frames    int    // under each other, of an animation
+	scaled    bool   // to another size than the original's
 	mapped    []byte // the raster that a tool drew
 }
 
@@ -149,17 +150,22 @@ func (r *render) run(out int) (Result, error) {
 			return Result{}, err
 		}
 	}
-	format := r.spec.Format
-	if format == thumbnail.FormatAuto {
-		format = r.header.Type.DefaultFormat(r.current.hasAlpha())
-	}
+	format := r.format(r.current.hasAlpha())
 	if err := r.finish(format); err != nil {
 		return Result{}, err
 	}
 	if err := r.save(format, out); err != nil {
 		return Result{}, err
 	}
-	return Result{Format: format, Width: r.current.width(), Height: r.current.height()}, nil
+	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames)}, nil
+}
+
+// format is what is asked for, or what suits the original.
+func (r *render) format(alpha bool) thumbnail.Format {
+	if r.spec.Format != thumbnail.FormatAuto {
+		return r.spec.Format
+	}
+	return r.header.Type.DefaultFormat(alpha)
 }
 
 // then makes the next step's image from the current one.
@@ -204,6 +210,9 @@ func (r *render) load() error {
 	if head.orientation() >= 5 {
 		scaled.Width, scaled.Height = scaled.Height, scaled.Width
 	}
+	if r.animated(plan) {
+		return r.loadFrames(scaled)
+	}
 	whole, err := r.open(r.shrink(stored, scaled), false)
 	if err != nil {
 		return err
@@ -219,6 +228,28 @@ func (r *render) load() error {
 		return err
 	}
 	return r.cut(plan)
+}
+
+// animated reports whether all frames are drawn: into a format that has them, by
+// nothing but resizing, and within the area.
+func (r *render) animated(plan geometry.Plan) bool {
+	h := r.header
+	return h.Frames > 1 && r.format(false) == thumbnail.FormatWebP && h.Area() <= r.spec.MaxAnimatedArea &&
+		geometry.Plain(r.spec) && plan.Size() == plan.Scaled
+}
+
+// loadFrames has libvips put all frames under each other, and scales them as one.
+func (r *render) loadFrames(to geometry.Size) error {
+	roll, err := open(r.fd, "[n=-1]", false)
+	if err != nil {
+		return err
+	}
+	r.keep(roll)
+	r.frames = max(1, int(C.vips_image_get_n_pages(roll.ptr)))
+	if err := r.scale(geometry.Size{Width: to.Width, Height: to.Height * r.frames}); err != nil {
+		return err
+	}
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_frames(in, C.int(to.Height), out) })
 }
 
 // sharpenedSlack is how much larger than the thumbnail a JPEG is decoded when it

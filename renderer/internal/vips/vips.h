@@ -18,6 +18,8 @@ int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **
  * soft takes a kernel that does not ring: for drawings, whose edges show it.
  * precise computes in floating point: sharpening would show what is rounded. */
 int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsImage **out);
+/* Says that the image is frames of that height, under each other. */
+int tm_frames(VipsImage *in, int height, VipsImage **out);
 /* Computes all pixels now: what follows may read them in any order. */
 int tm_settle(VipsImage *in, VipsImage **out);
 int tm_upright(VipsImage *in, VipsImage **out);
