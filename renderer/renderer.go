@@ -137,7 +137,7 @@ func (r *Renderer) build() (err error) {
 func (r *Renderer) startWorkers() (err error) {
 	s := r.config.Settings.Renderer
 	if r.cgroups, err = cgroup.Open(r.name); err != nil {
-		r.config.Log.Debug("workers have no control groups of their own", "reason", err)
+		r.config.Log.Info("workers have no control groups of their own", "reason", err)
 	}
 	c := worker.Config{
 		Slots: r.slots, Memory: uint64(s.MemoryLimit), TempDir: r.tempDir, Scratch: scratch, Recycle: s.Recycle,
@@ -296,7 +296,7 @@ func (r *Renderer) yield() {
 	slots := r.gauge.Slots(r.slots)
 	if before := int(r.allowed.Swap(int64(slots))); before != slots {
 		r.config.Log.Warn("memory decides how many renders run at once",
-			"slots", slots, "of", r.slots, "stalled_percent", r.gauge.Stall(), "memory_share", r.gauge.Share())
+			"slots", slots, "of", r.slots, "stalled_percent", r.gauge.Stall())
 		r.intake.Resize(slots)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,6 +139,9 @@ func TestBadOriginalsStarveNobody(t *testing.T) {
 				s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive = 4*time.Second, 4*time.Second
 			}})
 			landscape(c, "good.jpg")
+			if !slices.ContainsFunc(files, func(f hostile.File) bool { return f.Name == bad }) {
+				t.Fatal("there is no such file")
+			}
 			for _, f := range files {
 				if f.Name != bad {
 					continue

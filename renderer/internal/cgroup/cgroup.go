@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -70,7 +71,7 @@ func (p *Parent) probe() error {
 		return err
 	}
 	if p.v2 {
-		if err := p.write(filepath.Dir(p.dir), "cgroup.subtree_control", "+memory"); err != nil {
+		if err := p.delegate(); err != nil {
 			return fmt.Errorf("the memory controller is not delegated: %w", err)
 		}
 		if err := p.write(p.dir, "cgroup.subtree_control", "+memory"); err != nil {
@@ -82,6 +83,32 @@ func (p *Parent) probe() error {
 		return err
 	}
 	return trial.Remove()
+}
+
+// leaf is where the renderer itself goes: of version 2, a group has processes or
+// children with controllers, and not both.
+const leaf = "renderer"
+
+// delegate hands the memory controller of the renderer's group down to its children.
+func (p *Parent) delegate() error {
+	own := filepath.Dir(p.dir)
+	controllers, err := os.ReadFile(filepath.Join(own, "cgroup.controllers"))
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(string(controllers)), "memory") {
+		return errors.New("the group has no memory controller")
+	}
+	if filepath.Base(own) == leaf { // a renderer before us moved this process
+		own = filepath.Dir(own)
+		p.dir = filepath.Join(own, filepath.Base(p.dir))
+	} else if err := os.Mkdir(filepath.Join(own, leaf), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := p.write(filepath.Join(own, leaf), "cgroup.procs", "0"); err != nil {
+		return err
+	}
+	return p.write(own, "cgroup.subtree_control", "+memory")
 }
 
 func (p *Parent) write(dir, file, text string) error {

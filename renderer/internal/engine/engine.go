@@ -7,13 +7,13 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -271,7 +271,7 @@ func (e *Engines) optimize(r *render) {
 
 // alike looks whether an optimizer gave a picture of the same format and size.
 func alike(image []byte, r Result) bool {
-	h, err := guard.Inspect(strings.NewReader(string(image)), int64(len(image)), thumbnail.TypeUnknown, noPixelLimit)
+	h, err := guard.Inspect(bytes.NewReader(image), int64(len(image)), thumbnail.TypeUnknown, noPixelLimit)
 	return err == nil && h.Type.DefaultFormat(h.Alpha) == r.Format && h.Width == r.Width && h.Height == r.Height
 }
 

@@ -9,8 +9,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// maxBoxes bounds a walk through the boxes of an ISO base media file.
-const maxBoxes = 4096
+// maxBoxes bounds a walk through one box of an ISO base media file; at most three
+// walks are nested, of which the inner ones are far smaller.
+const maxBoxes = 256
 
 // box is one box of ISO/IEC 14496-12: where its content is.
 type box struct {

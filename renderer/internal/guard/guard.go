@@ -34,8 +34,9 @@ type Header struct {
 	Progressive bool `json:"progressive,omitempty"`
 	Pages       int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
 	Frames      int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
-	// Pixels is where those of a raster begin, in bytes.
-	Pixels int64 `json:"pixels,omitempty"`
+	// Offset is where the pixels of a raster begin, in bytes; Bands is 1 or 3.
+	Offset int64 `json:"offset,omitempty"`
+	Bands  int   `json:"bands,omitempty"`
 }
 
 // Upright gives the sides as EXIF turns them.

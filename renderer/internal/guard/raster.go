@@ -21,10 +21,9 @@ func Drawn(file io.ReaderAt, size int64, maxPixels int64) (Header, error) {
 	h, ok := readRaster(r)
 	if !ok {
 		var err error
-		if h, err = Inspect(file, size, thumbnail.TypePNG, maxPixels); err != nil {
+		if h, err = read(r, thumbnail.TypePNG); err != nil || h.Type != thumbnail.TypePNG && h.Type != thumbnail.TypeGIF {
 			return h, fault.Wrap(err, fault.Undecodable, "the original could not be drawn")
 		}
-		return h, nil
 	}
 	if int64(h.Width)*int64(h.Height) > maxPixels {
 		return h, fault.New(fault.TooLarge, "the original draws as %d × %d pixels; at most %d are rendered", h.Width, h.Height, maxPixels)
@@ -40,11 +39,11 @@ func readRaster(r *io.SectionReader) (Header, bool) {
 	if _, err := fmt.Fscanf(in, "P%d\n%d %d\n%d\n", &kind, &h.Width, &h.Height, &depth); err != nil {
 		return h, false
 	}
-	bands := int64(3)
+	h.Bands = 3
 	if kind == 5 {
-		bands = 1
+		h.Bands = 1
 	}
-	h.Pixels = in.Size() - int64(in.Len())
+	h.Offset = in.Size() - int64(in.Len())
 	good := (kind == 5 || kind == 6) && depth == 255 && h.Width > 0 && h.Height > 0 && h.Width < 1<<20 && h.Height < 1<<20
-	return h, good && r.Size() >= h.Pixels+int64(h.Width)*int64(h.Height)*bands
+	return h, good && r.Size() >= h.Offset+int64(h.Width)*int64(h.Height)*int64(h.Bands)
 }

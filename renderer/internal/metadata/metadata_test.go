@@ -43,7 +43,7 @@ func TestProfile(t *testing.T) {
 		t.Errorf("%d bytes, called %q", len(tiny), description(tiny))
 	}
 	other := bytes.Replace(tiny, []byte(tinyName), []byte("adobe rg"), 1)
-	if !bytes.Equal(Profile(other), other) || !bytes.Equal(Profile(tiny), tiny) || Profile(nil) != nil {
+	if !bytes.Equal(Profile(other, 3), other) || !bytes.Equal(Profile(tiny, 4), tiny) || Profile(nil, 3) != nil || Profile(tiny, 1) != nil {
 		t.Error("a profile became another")
 	}
 }
@@ -120,7 +120,7 @@ func FuzzMetadata(f *testing.F) {
 		if kept := Keep(b); len(kept) > 6+8+2+3*entrySize+4+3*(maxText+1) {
 			t.Errorf("kept %d bytes", len(kept))
 		}
-		_ = Profile(b)
+		_ = Profile(b, 3)
 		if len(WithoutExif(b)) > len(b) {
 			t.Error("longer than it was")
 		}

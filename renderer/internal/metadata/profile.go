@@ -10,12 +10,15 @@ import (
 // Profile gives the colour profile that a thumbnail has in place of its
 // original's: a tiny one of the same meaning for sRGB, which nearly all are and
 // which takes 3 KB, else the original's own. nil is none.
-func Profile(original []byte) []byte {
+//
+// A profile of another number of colours than the thumbnail's bands means nothing.
+func Profile(original []byte, bands int) []byte {
+	space := map[bool]string{true: "GRAY", false: "RGB "}[bands < 3]
+	if len(original) < headerSize || string(original[16:20]) != space {
+		return nil
+	}
 	if isSRGB(original) {
 		return tinySRGB()
-	}
-	if len(original) < headerSize {
-		return nil
 	}
 	return original
 }
@@ -25,7 +28,7 @@ const headerSize = 128
 // isSRGB knows a profile by the name that it gives itself.
 func isSRGB(profile []byte) bool {
 	name := strings.ToLower(description(profile))
-	return strings.HasPrefix(name, "srgb") || name == "c2" || name == tinyName
+	return strings.HasPrefix(name, "srgb iec61966") || name == "srgb" || name == "c2" || name == tinyName
 }
 
 // description reads the tag "desc", of version 2 (text) or 4 (UTF-16).

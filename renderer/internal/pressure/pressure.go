@@ -7,57 +7,51 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
-// Gauge reads the kernel's figures. The zero value reads none.
-type Gauge struct {
-	stall   string // pressure stall information, of the container or the machine
-	current string // bytes in use, and at most, of the container
-	most    string
-}
+// Gauge reads the kernel's pressure stall information. How full a container's
+// memory is would tell nothing: the originals on disk fill it with page cache.
+type Gauge struct{ file string }
 
 // New takes the figures of this process's own control group where there are any,
 // else the machine's.
 func New() Gauge { return at("/sys/fs/cgroup", "/proc") }
 
-func at(cgroup, proc string) Gauge {
-	g := Gauge{stall: filepath.Join(proc, "pressure/memory")}
-	// A container sees its own group as the root of the hierarchy.
-	if own := filepath.Join(cgroup, "memory.pressure"); exists(own) {
-		g.stall = own
+func at(cgroups, proc string) Gauge {
+	own := filepath.Join(cgroups, group(filepath.Join(proc, "self/cgroup")), "memory.pressure")
+	if _, err := os.Stat(own); err == nil {
+		return Gauge{own}
 	}
-	for _, names := range [][2]string{
-		{"memory.current", "memory.max"}, {"memory/memory.usage_in_bytes", "memory/memory.limit_in_bytes"},
-	} {
-		if current, most := filepath.Join(cgroup, names[0]), filepath.Join(cgroup, names[1]); exists(current) && exists(most) {
-			g.current, g.most = current, most
+	return Gauge{filepath.Join(proc, "pressure/memory")}
+}
+
+// group is this process's in the hierarchy of version 2; "" when it is in none.
+func group(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return strings.TrimSpace(path)
 		}
 	}
-	return g
+	return ""
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// Above these shares, the slots are halved, and halved again.
+// Above these percentages, the slots are halved, and halved again.
 const (
-	someStall  = 10.0 // percent of the last ten seconds in which some process waited for memory
-	muchStall  = 40.0
-	nearlyFull = 0.90 // of the container's memory
-	almostFull = 0.97
+	someStall = 10.0
+	muchStall = 40.0
 )
 
 // Slots is how many of the slots should be in use now, at least one.
 func (g Gauge) Slots(of int) int {
-	stall, share := g.Stall(), g.Share()
-	switch {
-	case stall >= muchStall || share >= almostFull:
+	switch stall := g.Stall(); {
+	case stall >= muchStall:
 		return max(1, of/4)
-	case stall >= someStall || share >= nearlyFull:
+	case stall >= someStall:
 		return max(1, of/2)
 	}
 	return of
@@ -66,7 +60,7 @@ func (g Gauge) Slots(of int) int {
 // Stall is the percentage of the last ten seconds in which some process waited
 // for memory; 0 where the kernel does not tell.
 func (g Gauge) Stall() (percent float64) {
-	text, err := os.ReadFile(g.stall)
+	text, err := os.ReadFile(g.file)
 	if err != nil {
 		return 0
 	}
@@ -74,23 +68,4 @@ func (g Gauge) Stall() (percent float64) {
 		return 0
 	}
 	return percent
-}
-
-// Share is the part of the container's memory that is in use, page cache
-// included; 0 where there is no bound.
-func (g Gauge) Share() float64 {
-	current, err1 := number(g.current)
-	most, err2 := number(g.most)
-	if err1 != nil || err2 != nil || most <= 0 {
-		return 0 // "max", in version 2
-	}
-	return current / most
-}
-
-func number(path string) (float64, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
 }

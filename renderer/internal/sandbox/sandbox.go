@@ -15,6 +15,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -32,9 +33,6 @@ const (
 	Landlock   Layer = "landlock"
 	Seccomp    Layer = "seccomp"
 )
-
-// Layers lists all that there are.
-func Layers() []Layer { return []Layer{User, Cgroup, NoNewPrivs, Rlimits, Landlock, Seccomp} }
 
 // Missing gives the required layers that are not among those in force.
 func Missing(required, inForce []Layer) (missing []Layer) {
@@ -65,6 +63,8 @@ func Enter(p Profile) ([]Layer, error) {
 	if err := p.limit(); err != nil {
 		return nil, err
 	}
+	runtime.LockOSThread() // what is set for one thread is what its filter takes to the others
+	defer runtime.UnlockOSThread()
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) // first to go when memory runs out
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("no_new_privs: %w", err)

@@ -25,7 +25,7 @@ var computing = []string{
 // What else a program needs that is started: to load itself, to see those files
 // that landlock shows, and to wait for its children.
 var running = []string{
-	"execve", "vfork", "wait4", "waitid", "kill", "pidfd_open", "pidfd_send_signal", "setrlimit",
+	"execve", "vfork", "wait4", "waitid", "pidfd_open", "setrlimit",
 	"open", "openat", "openat2", "access", "faccessat", "faccessat2", "stat", "lstat", "newfstatat", "statx", "statfs", "fstatfs",
 	"readlink", "readlinkat", "getcwd", "chdir", "fchdir", "getdents64", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat",
 	"rename", "renameat", "renameat2", "truncate", "fallocate", "fsync", "fdatasync", "fadvise64", "utimensat", "umask", "flock",

@@ -46,9 +46,10 @@ type Source struct {
 	reused  prometheus.Counter
 	serial  atomic.Int64
 
-	mu    sync.Mutex
-	files map[key]*entry
-	kept  *list.List // entries that nobody uses, the one used last in front
+	mu      sync.Mutex
+	files   map[key]*entry
+	kept    *list.List // entries that nobody uses, the one used last in front
+	waiting int        // for room
 }
 
 // key is one version of one original.
@@ -66,6 +67,21 @@ type entry struct {
 	place *list.Element // in kept, when there are no users
 	done  chan struct{}
 	err   error
+}
+
+// wait for the end of the download; that there is one goes before the time.
+func (e *entry) wait(ctx context.Context) error {
+	select {
+	case <-e.done:
+		return nil
+	default:
+	}
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(ctx.Err(), fault.OriginalStore, "the original could not be read in time")
+	}
 }
 
 // Original is a file in use, until Release.
@@ -103,14 +119,11 @@ func (s *Source) Fetch(ctx context.Context, at thumbnail.Location, version strin
 	for {
 		e, ours := s.join(key{at, version})
 		if ours {
-			e.err = s.download(ctx, e)
-			close(e.done)
+			s.fill(ctx, e)
 		}
-		select {
-		case <-e.done:
-		case <-ctx.Done():
+		if err := e.wait(ctx); err != nil {
 			s.leave(e)
-			return nil, fault.Wrap(ctx.Err(), fault.OriginalStore, "the original could not be read in time")
+			return nil, err
 		}
 		original, err := s.open(e)
 		if err != nil {
@@ -122,6 +135,17 @@ func (s *Source) Fetch(ctx context.Context, at thumbnail.Location, version strin
 		}
 		// It was another job whose time was over: this one tries itself.
 	}
+}
+
+// fill downloads, and tells all who wait. Who comes later tries a failed one anew.
+func (s *Source) fill(ctx context.Context, e *entry) {
+	e.err = s.download(ctx, e)
+	s.mu.Lock()
+	if e.err != nil && s.files[e.key] == e {
+		delete(s.files, e.key)
+	}
+	s.mu.Unlock()
+	close(e.done)
 }
 
 // join finds the file or makes the entry that the caller has to fill.
@@ -162,7 +186,7 @@ func (s *Source) leave(e *entry) {
 	if e.users > 0 {
 		return
 	}
-	if e.err == nil && s.files[e.key] == e {
+	if e.err == nil && s.files[e.key] == e && s.waiting == 0 {
 		e.place = s.kept.PushFront(e)
 		return
 	}
@@ -184,21 +208,35 @@ func (s *Source) reserve(ctx context.Context, size int64) error {
 	if size > s.Room {
 		return fault.New(fault.Internal, "the renderer has no room for the original: %d bytes, of %d in all", size, s.Room)
 	}
-	for !s.room.TryAcquire(size) {
-		if !s.evict() {
-			if err := s.room.Acquire(ctx, size); err != nil {
-				return fault.Wrap(err, fault.Internal, "the renderer has no room for the original: %d bytes are in use", s.Room)
-			}
-			return nil
-		}
+	if s.take(size) {
+		return nil
+	}
+	err := s.room.Acquire(ctx, size)
+	s.mu.Lock()
+	s.waiting--
+	s.mu.Unlock()
+	if err != nil {
+		return fault.Wrap(err, fault.Internal, "the renderer has no room for the original: %d bytes are in use", s.Room)
 	}
 	return nil
 }
 
-// evict removes the file that was used longest ago.
-func (s *Source) evict() bool {
+// take reserves room at once, or counts the caller among those who wait for it:
+// while there are any, what falls out of use is not kept.
+func (s *Source) take(size int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for !s.room.TryAcquire(size) {
+		if s.waiting > 0 || !s.evict() {
+			s.waiting++
+			return false
+		}
+	}
+	return true
+}
+
+// evict removes the file that was used longest ago.
+func (s *Source) evict() bool {
 	last := s.kept.Back()
 	if last == nil {
 		return false
@@ -206,14 +244,4 @@ func (s *Source) evict() bool {
 	s.kept.Remove(last)
 	s.remove(last.Value.(*entry))
 	return true
-}
-
-// Bytes is how much the files that nobody uses take.
-func (s *Source) Bytes() (sum int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for e := s.kept.Front(); e != nil; e = e.Next() {
-		sum += e.Value.(*entry).size
-	}
-	return sum
 }

@@ -148,8 +148,8 @@ func TestRoom(t *testing.T) {
 	a := fetch(t, s, "a", "v")
 	fetch(t, s, "b", "v").Release()
 	fetch(t, s, "c", "v").Release() // in the place of b
-	if s.Bytes() != 4000 {
-		t.Errorf("%d bytes are kept", s.Bytes())
+	if s.kept.Len() != 1 {
+		t.Errorf("%d files are kept", s.kept.Len())
 	}
 	if left, _ := os.ReadDir(s.Dir); len(left) != 2 {
 		t.Errorf("%d files", len(left))
@@ -166,6 +166,24 @@ func TestRoom(t *testing.T) {
 	st.size = 20_000
 	if _, err := s.Fetch(t.Context(), at("f"), "v"); !fault.Is(err, fault.Internal) {
 		t.Errorf("more than all room: %v", err)
+	}
+}
+
+// Who waits for room has it as soon as a file falls out of use.
+func TestWaitingForRoom(t *testing.T) {
+	s := newSource(t, &store{size: 6000, version: "v"}, nil)
+	a := fetch(t, s, "a", "v")
+	var group sync.WaitGroup
+	group.Go(func() { fetch(t, s, "b", "v").Release() })
+	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		waiting = s.waiting
+		s.mu.Unlock()
+	}
+	a.Release()
+	group.Wait()
+	if left, _ := os.ReadDir(s.Dir); len(left) != 1 {
+		t.Errorf("%d files", len(left))
 	}
 }
 

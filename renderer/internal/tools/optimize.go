@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -51,8 +52,6 @@ func (t *task) copyTo(path string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(file, t.Original); err != nil {
-		return err
-	}
-	return file.Close()
+	_, err = io.Copy(file, t.Original)
+	return errors.Join(err, file.Close())
 }

@@ -45,29 +45,30 @@ func present(asked, pages int) int {
 	return asked
 }
 
-// number finds a line such as "Pages:   12"; 0 when there is none.
-func number(text, label string) int {
+// number finds the last line such as "Pages:   12"; 0 when there is none. A title
+// of several lines, which comes before, can hold whatever it likes.
+func number(text, label string) (n int) {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, label); ok {
-			n, _ := strconv.Atoi(strings.TrimSpace(rest))
-			return n
+			n, _ = strconv.Atoi(strings.TrimSpace(rest))
 		}
 	}
-	return 0
+	return n
 }
 
-// pageSize reads "Page    3 size:  792 x 612 pts (letter)", in points.
+// pageSize reads the last "Page    3 size:  792 x 612 pts (letter)", in points.
 func pageSize(info string) (width, height float64) {
 	for line := range strings.Lines(info) {
 		_, rest, ok := strings.Cut(line, " size:")
 		if !ok || !strings.HasPrefix(line, "Page") {
 			continue
 		}
-		if _, err := fmt.Sscanf(rest, "%g x %g pts", &width, &height); err == nil {
-			return width, height
+		var w, h float64
+		if _, err := fmt.Sscanf(rest, "%g x %g pts", &w, &h); err == nil {
+			width, height = w, h
 		}
 	}
-	return 0, 0
+	return width, height
 }
 
 // onStdin is the original for programs that turn a relative path into an absolute

@@ -12,6 +12,8 @@ import (
 const (
 	solidWidth  = 640
 	solidHeight = 480
+	// maxSolidPixels bounds what is drawn: its time is that of triangles times pixels.
+	maxSolidPixels = 4_000_000
 )
 
 // drawSTL draws at the thumbnail's size.
@@ -22,8 +24,8 @@ func drawSTL(t *task) error {
 		spec.Enlarge = true
 		size = geometry.New(spec, size).Scaled
 	}
-	if int64(size.Width)*int64(size.Height) > t.MaxPixels {
-		return fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", size.Width, size.Height, t.MaxPixels)
+	for size.Width*size.Height > maxSolidPixels { // libvips enlarges
+		size.Width, size.Height = max(1, size.Width/2), max(1, size.Height/2)
 	}
 	p, err := solid.Draw(t.Original, size.Width, size.Height)
 	if err != nil {

@@ -152,17 +152,6 @@ func (b Box) Types() (names []string) {
 // Name names a work on a type or format.
 func Name(w Work, what string) string { return string(w) + " " + what }
 
-// Missing tells, for each work that cannot be done, the programs that are not here.
-func (b Box) Missing() map[string][]string {
-	all := map[string][]string{}
-	for _, e := range table() {
-		if missing := b.missing(e); len(missing) > 0 {
-			all[Name(e.work, e.what)] = missing
-		}
-	}
-	return all
-}
-
 func (b Box) missing(e entry) []string {
 	return slices.DeleteFunc(slices.Clone(e.programs), func(program string) bool { return b.paths[program] != "" })
 }

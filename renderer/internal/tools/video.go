@@ -65,5 +65,5 @@ func drawn(t *task) bool {
 func frameAt(t *task, second float64) error {
 	return t.draw("ffmpeg", append(localOnly[:len(localOnly):len(localOnly)], "-nostdin", "-threads", "1",
 		"-ss", strconv.FormatFloat(second, 'f', 3, 64), "-i", named, "-map", "0:v:0", "-frames:v", "1",
-		"-vf", "scale=iw*sar:ih,setsar=1", "-f", "image2pipe", "-c:v", "ppm", "-")...)
+		"-vf", "scale=iw*sar:ih,setsar=1", "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")...)
 }

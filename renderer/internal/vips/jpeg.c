@@ -348,9 +348,14 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 	struct failing f;
 	struct plane planes[3] = {{0}};
 	jvirt_barray_ptr arrays[3];
-	int sampling = j->bands == 1 || j->full_chroma ? 1 : 2, unit = 8 * sampling, i, result = -1;
+	int sampling = j->bands == 1 || j->full_chroma ? 1 : 2, unit = 8 * sampling, i;
+	volatile int result = -1;
 	*out = NULL;
 	*length = 0;
+	if (j->bands != 1 && j->bands != 3) {
+		strcpy(error, "neither grey nor RGB");
+		return -1;
+	}
 	f.text = error;
 	c.err = jpeg_std_error(&f.manager);
 	f.manager.error_exit = fail;
@@ -387,6 +392,11 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 	jpeg_finish_compress(&c);
 	result = 0;
 done:
+	/* Of a buffer that grew, libjpeg tells only at the end; before, this is freed already. */
+	if (result) {
+		*out = NULL;
+		*length = 0;
+	}
 	jpeg_destroy_compress(&c);
 freed:
 	for (i = 0; i < j->bands; i++)

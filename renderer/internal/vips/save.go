@@ -35,7 +35,7 @@ func (r *render) finish(format thumbnail.Format) error {
 	if r.current.ptr.Bands >= 3 && C.tm_is_grey(r.current.ptr) != 0 {
 		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_grey(in, out) })
 	}
-	profile := metadata.Profile(r.current.blob("icc-profile-data"))
+	profile := metadata.Profile(r.current.blob("icc-profile-data"), int(r.current.ptr.Bands))
 	C.tm_set_profile(r.current.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
 	return nil
 }

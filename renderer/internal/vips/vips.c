@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <string.h>
 
-int tm_init(void) {
-	/* Go ignores the one and crashes at the other; the parent is to see which limit it was. */
+void tm_default_signals(void) {
 	signal(SIGXCPU, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
+}
+
+int tm_init(void) {
 	if (vips_init("thumbmill-worker"))
 		return -1;
 	/* All that libvips itself distrusts, but for two formats that a sandbox is trusted with. */
@@ -54,8 +56,12 @@ static int to_processing(VipsObject *scope, VipsImage *in, VipsImage **out) {
 	gboolean deep = in->Type == VIPS_INTERPRETATION_RGB16 || in->Type == VIPS_INTERPRETATION_GREY16;
 	VipsInterpretation space;
 	if (in->Type == VIPS_INTERPRETATION_CMYK &&
-		!vips_icc_import(in, &t[0], "embedded", TRUE, "pcs", VIPS_PCS_XYZ, NULL))
-		in = t[0];
+		!vips_icc_import(in, &t[0], "embedded", TRUE, "pcs", VIPS_PCS_XYZ, NULL)) {
+		if (vips_copy(t[0], &t[1], NULL))
+			return -1;
+		vips_image_remove(t[1], VIPS_META_ICC_NAME); /* of inks, of which there are none left */
+		in = t[1];
+	}
 	space = in->Bands < 3 ? (deep ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W)
 						  : (deep ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB);
 	return vips_colourspace(in, out, space, NULL);
@@ -177,10 +183,16 @@ static int unsharp_colours(VipsObject *scope, VipsImage *in, double sigma, doubl
 		vips_ifthenelse(t[6], t[4], in, out, NULL);
 }
 
-int tm_unsharp(VipsImage *in, double sigma, double amount, double threshold, VipsImage **out) {
+int tm_unsharp(VipsImage *deep, double sigma, double amount, double threshold, VipsImage **out) {
 	VipsObject *scope = (VipsObject *) vips_image_new();
-	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4), *in;
 	int result;
+	/* The threshold and the sum are of 8 bits. */
+	if (vips_colourspace(deep, &t[3], deep->Bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, NULL)) {
+		g_object_unref(scope);
+		return -1;
+	}
+	in = t[3];
 	if (!vips_image_hasalpha(in)) {
 		result = unsharp_colours(scope, in, sigma, amount, threshold, out);
 	} else {
@@ -203,10 +215,12 @@ static void *strip_field(VipsImage *image, const char *name, GValue *value, void
 
 int tm_finish(VipsImage *in, int flatten, VipsImage **out) {
 	VipsObject *scope = (VipsObject *) vips_image_new();
-	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 5);
 	VipsInterpretation space = in->Bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
 	int result = -1;
-	if (vips_colourspace(in, &t[0], space, NULL))
+	/* An original can have any number of further bands; one is transparency. */
+	if (vips_colourspace(in, &t[4], space, NULL) ||
+		vips_extract_band(t[4], &t[0], 0, "n", VIPS_MIN(t[4]->Bands, t[4]->Bands < 3 ? 2 : 4), NULL))
 		goto done;
 	if (flatten && vips_image_hasalpha(t[0])) {
 		VipsArrayDouble *white = vips_array_double_newv(1, 255.0);

@@ -30,11 +30,16 @@ import (
 // Init starts libvips in this process: one thread, no cache, no loaders that
 // libvips itself calls untrusted. It is called once, before Render.
 func Init() error {
+	DefaultSignals()
 	if C.tm_init() != 0 {
 		return vipsError()
 	}
 	return nil
 }
+
+// DefaultSignals lets the limits of processor time and of files end this process,
+// so that its parent sees which it was: Go ignores the one and crashes at the other.
+func DefaultSignals() { C.tm_default_signals() }
 
 // Version names the library and the rules of rendering, for the failure memory:
 // an original that failed is tried again by a newer version.
@@ -90,7 +95,7 @@ func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os
 	if errors.As(err, &refused) {
 		return result, err
 	}
-	if err != nil && strings.Contains(err.Error(), "out of memory") {
+	if err != nil && (strings.Contains(err.Error(), "out of memory") || strings.Contains(err.Error(), "Insufficient memory")) {
 		return result, fault.Wrap(err, fault.TooLarge, "this thumbnail takes more memory than a worker may use")
 	}
 	if err != nil {
@@ -99,15 +104,10 @@ func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os
 	return result, nil
 }
 
-// mapRaster maps the file with as many bands as its length tells.
+// mapRaster maps the header and as many pixels as it tells.
 func mapRaster(fd int, h guard.Header) ([]byte, error) {
-	var info unix.Stat_t
-	if err := unix.Fstat(fd, &info); err != nil {
-		return nil, err
-	}
-	area := int64(h.Width) * int64(h.Height)
-	size := h.Pixels + (info.Size-h.Pixels)/area*area
-	if h.Pixels <= 0 || size <= h.Pixels {
+	size := h.Offset + int64(h.Width)*int64(h.Height)*int64(h.Bands)
+	if h.Offset <= 0 || size <= h.Offset {
 		return nil, errors.New("a raster without pixels")
 	}
 	return unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
@@ -221,10 +221,15 @@ func (r *render) load() error {
 	if err := r.scale(scaled); err != nil {
 		return err
 	}
-	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
+	if head.orientation() > 1 { // which reads the picture in another order than a decoder gives it
+		err = r.compute()
+	} else {
+		err = r.settle()
+	}
+	if err != nil {
 		return err
 	}
-	if err := r.settle(); err != nil {
+	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
 		return err
 	}
 	return r.cut(plan)
@@ -305,9 +310,8 @@ func (r *render) loadRaster() error {
 		return err
 	}
 	r.mapped = pixels
-	bands := (len(pixels) - int(h.Pixels)) / (h.Width * h.Height)
 	raster, err := step(func(out **C.VipsImage) C.int {
-		return C.tm_raster(unsafe.Pointer(&pixels[h.Pixels]), C.int(h.Width), C.int(h.Height), C.int(bands), out)
+		return C.tm_raster(unsafe.Pointer(&pixels[h.Offset]), C.int(h.Width), C.int(h.Height), C.int(h.Bands), out)
 	})
 	if err != nil {
 		return err
@@ -334,6 +338,10 @@ func (r *render) settle() error {
 	if !s.Smart && !s.FlipY && len(s.Operations) == 0 {
 		return nil
 	}
+	return r.compute()
+}
+
+func (r *render) compute() error {
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_settle(in, out) })
 }
 

@@ -7,6 +7,8 @@
 
 #include <vips/vips.h>
 
+/* Lets the limits of processor time and of files end the process. */
+void tm_default_signals(void);
 int tm_init(void);
 /* Whether this libvips has an operation, such as "heifload_source". */
 int tm_has(const char *operation);
@@ -30,7 +32,7 @@ int tm_find_trim(VipsImage *in, int bottom_right, double tolerance, int *left, i
 int tm_rotate(VipsImage *in, int degrees, VipsImage **out);
 int tm_flip(VipsImage *in, int vertical, VipsImage **out);
 /* threshold is in units of the 8-bit range */
-int tm_unsharp(VipsImage *in, double sigma, double amount, double threshold, VipsImage **out);
+int tm_unsharp(VipsImage *deep, double sigma, double amount, double threshold, VipsImage **out);
 /* 8 bits a channel, sRGB or grey, all pixels computed, without metadata but the colour profile. */
 int tm_finish(VipsImage *in, int flatten, VipsImage **out);
 int tm_orientation(VipsImage *in);

@@ -35,6 +35,7 @@ type craft interface {
 }
 
 func work() error {
+	unix.CloseOnExec(socketFD) // a tool must not speak for its worker
 	crafts := map[Kind]craft{Vips: drawing{}, Tools: &tooling{}}
 	c, ok := crafts[Kind(os.Getenv(envKind))]
 	if !ok {
@@ -82,7 +83,8 @@ func confine(c craft) (Ready, error) {
 
 func perform(c craft, task Task, original, out *os.File) Report {
 	before := cpuTime()
-	if err := limitCPU(before + time.Duration(task.CPUSeconds)*time.Second); err != nil {
+	own := cpuTimeOf(unix.RUSAGE_SELF) // a tool's begins at nothing
+	if err := limitCPU(own + time.Duration(task.CPUSeconds)*time.Second); err != nil {
 		return Report{Fault: fault.Wrap(err, fault.Internal, "a worker could not limit itself")}
 	}
 	report, err := c.perform(task, original, out)
@@ -123,6 +125,10 @@ func (t *tooling) prepare() (Ready, error) {
 	if err := unix.Fchdir(folderFD); err != nil {
 		return Ready{}, err
 	}
+	if err := unix.Close(folderFD); err != nil {
+		return Ready{}, err
+	}
+	vips.DefaultSignals()
 	t.box = tools.Open()
 	return Ready{Types: t.box.Types()}, nil
 }
@@ -154,13 +160,14 @@ func cause(f *fault.Fault) string {
 }
 
 // cpuTime is the processor time that this process and its ended children have used so far.
-func cpuTime() (sum time.Duration) {
-	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
-		var u unix.Rusage
-		_ = unix.Getrusage(who, &u) // fails for bad arguments alone
-		sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	return sum
+func cpuTime() time.Duration {
+	return cpuTimeOf(unix.RUSAGE_SELF) + cpuTimeOf(unix.RUSAGE_CHILDREN)
+}
+
+func cpuTimeOf(who int) time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(who, &u) // fails for bad arguments alone
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // limitCPU lets the kernel kill this process, or a tool of it, by SIGXCPU once

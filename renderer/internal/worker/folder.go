@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 )
 
@@ -29,7 +27,7 @@ func (p *process) watch(ctx context.Context, limit int64) {
 		}
 		if size(tools.Scratch(p.folder)) > limit {
 			p.overflowed.Store(true)
-			_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+			p.signalGroup()
 			return
 		}
 	}

@@ -146,7 +146,9 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 	if err != nil {
 		return Report{}, nil, fault.Wrap(err, fault.Internal, "no memory for a thumbnail")
 	}
-	t.CPUSeconds = int(within.Seconds()) + 1
+	if t.CPUSeconds == 0 {
+		t.CPUSeconds = int(within.Seconds()) + 1
+	}
 	report, err := p.give(ctx, t, original, out, within)
 	if err == nil && report.Fault != nil {
 		err = report.Fault

@@ -60,7 +60,7 @@ func start(c Config, number int) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(err, ours.Close(), p.clear())
 	}
-	go func() { _ = p.cmd.Wait(); close(p.ended) }() // ends with the process; kill waits for it
+	go p.reap() // ends with the process; kill waits for it
 	if p.group != nil {
 		if err := p.group.Add(p.cmd.Process.Pid); err != nil {
 			p.kill()
@@ -68,6 +68,20 @@ func start(c Config, number int) (*process, error) {
 		}
 	}
 	return p, p.awaitReady()
+}
+
+// reap waits for the process, and ends what it left before its number is free.
+func (p *process) reap() {
+	defer close(p.ended)
+	pid := p.cmd.Process.Pid
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	_ = unix.Kill(-pid, unix.SIGKILL)
+	_ = p.cmd.Wait()
 }
 
 // furnish makes the worker's folder and group.
@@ -197,10 +211,20 @@ func (p *process) read(within time.Duration) (r Report, err error) {
 // kill ends the process and all that it started, waits until it is gone, and
 // removes what it had.
 func (p *process) kill() {
-	_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
 	_ = p.conn.Close()
+	p.signalGroup()
 	<-p.ended
 	_ = p.clear()
+}
+
+// signalGroup kills the process with its tools. Once it was reaped, the number can
+// be another's; its tools ended with it, by then.
+func (p *process) signalGroup() {
+	select {
+	case <-p.ended:
+	default:
+		_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+	}
 }
 
 // clear removes the worker's folder and group. A tool that was killed a moment

@@ -40,7 +40,7 @@ type Task struct {
 	Header guard.Header   `json:"header"`
 	// MaxPixels bounds what is drawn.
 	MaxPixels int64 `json:"max_pixels"`
-	// CPUSeconds is the processor time that the task may take.
+	// CPUSeconds is the processor time that the task may take; 0 = as much as wall time.
 	CPUSeconds int `json:"cpu_seconds"`
 	// Work is what a worker of tools does: draw, animate, optimize.
 	Work tools.Work `json:"work,omitempty"`

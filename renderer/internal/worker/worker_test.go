@@ -3,7 +3,9 @@ package worker
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	_ "image/gif"
@@ -116,6 +118,9 @@ func TestFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sample := range drawn {
+		if !slices.Contains(p.Ready().Types, string(thumbnail.TypeOf(sample.Name))) {
+			continue // a tool draws it
+		}
 		body, err := os.ReadFile(filepath.Join(dir, sample.Name))
 		f := original(t, body, err)
 		for _, format := range []thumbnail.Format{"", "jpg", "png", "webp", "gif"} {
@@ -218,7 +223,11 @@ func TestAStuckWorkerIsKilledAndReplaced(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.PNG(samples.Disc(50))
 	f := original(t, body, err)
-	if err := syscall.Kill(p.PIDs()[0], syscall.SIGSTOP); err != nil {
+	first := <-p.idle // whose turn is first
+	spare := <-p.idle
+	p.idle <- first
+	p.idle <- spare
+	if err := syscall.Kill(first.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = do(t.Context(), p, Task{Spec: spec(20, "png"), Header: guard.Header{Type: "png", Pages: 1}}, f, 200*time.Millisecond)
@@ -296,7 +305,25 @@ func TestTrimIsBounded(t *testing.T) {
 	}
 }
 
-func TestProcessorTimeIsLimited(t *testing.T) {
+// reasons counts the ends of workers.
+func reasons(t *testing.T, p *Pool) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(p.config.Killed)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			all[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+		}
+	}
+	return all
+}
+
+func TestTheProcessorsLimitEndsAWorker(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.PNG(samples.Disc(200))
 	f := original(t, body, err)
@@ -304,8 +331,13 @@ func TestProcessorTimeIsLimited(t *testing.T) {
 	s.Enlarge = true
 	task := Task{Spec: s, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
 	_, _, err = do(t.Context(), p, task, f, 300*time.Millisecond)
-	if !fault.Is(err, fault.Overran) {
-		t.Errorf("an endless render: %v", err)
+	if !fault.Is(err, fault.Overran) || reasons(t, p)["time"] != 1 {
+		t.Errorf("an endless render: %v, %v", err, reasons(t, p))
+	}
+	task.CPUSeconds = 1
+	_, _, err = do(t.Context(), p, task, f, time.Minute)
+	if !fault.Is(err, fault.Overran) || reasons(t, p)["cpu"] != 1 {
+		t.Errorf("a second of processor time: %v, %v", err, reasons(t, p))
 	}
 }
 
@@ -418,4 +450,93 @@ func TestAToolsFolder(t *testing.T) {
 		t.Error("it may go on")
 	}
 	p.idle <- w
+}
+
+// A large photograph that is turned is read in another order than it is decoded.
+func TestLargeTurnedPhotographs(t *testing.T) {
+	p := newPool(t, 1)
+	body, err := samples.TurnedJPEG(samples.Landscape(2000, 3000))
+	f := original(t, body, err)
+	for _, width := range []int{400, 800, 1500, 0} {
+		if report, _, err := render(t, p, spec(width, "jpg"), f); err != nil || report.Height < report.Width {
+			t.Errorf("%d wide: %d × %d, %v", width, report.Width, report.Height, err)
+		}
+	}
+}
+
+// tiffOf is an uncompressed TIFF of one strip, all samples of 8 bits and alike, or
+// of 16 with that byte twice.
+func tiffOf(side, bands, photometric, bits int, value byte) []byte {
+	data := bytes.Repeat([]byte{value}, side*side*bands*bits/8)
+	b := []byte("II*\x00\x08\x00\x00\x00")
+	fields := [][3]uint32{
+		{256, 4, uint32(side)}, {257, 4, uint32(side)}, {258, 3, uint32(bits)}, {259, 3, 1}, {262, 3, uint32(photometric)},
+		{273, 4, 0}, {277, 3, uint32(bands)}, {278, 4, uint32(side)}, {279, 4, uint32(len(data))},
+	}
+	fields[5][2] = uint32(8 + 2 + 12*len(fields) + 4)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(fields)))
+	for _, f := range fields {
+		b = binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(b, uint16(f[0])), uint16(f[1]))
+		b = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, 1), f[2])
+	}
+	return append(append(b, 0, 0, 0, 0), data...)
+}
+
+// Further bands, inks and deep samples become an 8-bit picture of grey or colours.
+func TestUnusualSamples(t *testing.T) {
+	p := newPool(t, 1)
+	const grey, rgb, cmyk = 1, 2, 5
+	for name, c := range map[string]struct {
+		bands, photometric, bits int
+		value                    byte
+		low, high                uint32 // of the thumbnail's green
+	}{
+		"further bands":    {7, rgb, 8, 100, 30, 255},
+		"very many":        {40, rgb, 8, 100, 30, 255},
+		"grey and others":  {3, grey, 8, 100, 30, 255},
+		"inks":             {4, cmyk, 8, 0, 230, 255},
+		"16 bits":          {1, grey, 16, 128, 120, 136},
+		"16 bits, colours": {3, rgb, 16, 128, 120, 136},
+	} {
+		f := original(t, tiffOf(64, c.bands, c.photometric, c.bits, c.value), nil)
+		for _, format := range []thumbnail.Format{"jpg", "png", "webp"} {
+			s := spec(20, format)
+			s.Sharpen = &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 0.85}
+			_, thumb, err := render(t, p, s, f)
+			if err != nil {
+				t.Errorf("%s to %s: %v", name, format, err)
+				continue
+			}
+			if len(thumb) > 4000 {
+				t.Errorf("%s to %s: %d bytes, with a profile that means nothing", name, format, len(thumb))
+			}
+			_, g, _, _ := decode(t, thumb).At(10, 10).RGBA()
+			if g>>8 < c.low || g>>8 > c.high {
+				t.Errorf("%s to %s: green is %d, want %d to %d", name, format, g>>8, c.low, c.high)
+			}
+		}
+	}
+}
+
+// A tool has no descriptor of its worker's: it could speak for it.
+func TestToolsInheritNothing(t *testing.T) {
+	p := newPoolOf(t, Tools, 1)
+	for _, pid := range p.PIDs() {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/3", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var flags int
+		for line := range strings.Lines(string(text)) {
+			_, _ = fmt.Sscanf(line, "flags:\t%o", &flags)
+		}
+		if flags&syscall.O_CLOEXEC == 0 {
+			t.Errorf("the socket of %d is inherited: flags %o", pid, flags)
+		}
+		if _, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/4", pid)); err == nil {
+			if target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/4", pid)); strings.HasSuffix(target, "/out") {
+				t.Errorf("the folder of %d is inherited", pid)
+			}
+		}
+	}
 }

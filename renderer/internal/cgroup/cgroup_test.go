@@ -1,0 +1,86 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// envEat asks this test's binary to take memory until somebody ends it.
+const envEat = "CGROUP_TEST_EAT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envEat) != "" {
+		_, _ = fmt.Scanln() // until it is in its group
+		var all [][]byte
+		for range 4096 {
+			b := make([]byte, 1<<20)
+			for i := 0; i < len(b); i += 4096 {
+				b[i] = 1
+			}
+			all = append(all, b)
+		}
+		fmt.Println(len(all))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// A process that takes more than its group has is ended, and its parent is not.
+func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
+	p, err := Open(fmt.Sprintf("thumbmill-test-%d", os.Getpid()))
+	if err != nil {
+		t.Skipf("this machine grants no control groups: %v", err)
+	}
+	g, err := p.New("eater", 64<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{envEat + "=1"}
+	begin, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		err = g.Add(cmd.Process.Pid)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := begin.Close(); err != nil {
+		t.Error(err)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("it ended by %v", err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err = g.Remove(); err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err := errors.Join(err, p.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMemberships(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cgroup")
+	if err := os.WriteFile(file, []byte("9:name=systemd:/\n4:memory:/a/b\n0::/c\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own, err := memberships(file)
+	if err != nil || own["memory"] != "/a/b" || own[""] != "/c" {
+		t.Errorf("%v, %v", own, err)
+	}
+	if _, err := memberships(strings.Repeat("x", 300)); err == nil {
+		t.Error("no file is no error")
+	}
+}
