@@ -37,9 +37,9 @@ func Corpus(step int) ([]File, error) {
 	return all, nil
 }
 
-func be32(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }    //nolint:gosec // small numbers
-func le32(n int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) } //nolint:gosec // small numbers
-func le16(n int) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(n)) } //nolint:gosec // small numbers
+func be32(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+func le32(n int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) }
+func le16(n int) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(n)) }
 
 func join(parts ...any) []byte {
 	var b []byte

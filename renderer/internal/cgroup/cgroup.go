@@ -50,7 +50,7 @@ func Open(name string) (*Parent, error) {
 
 // memberships reads lines such as "4:memory:/a" and, for version 2, "0::/b".
 func memberships(file string) (map[string]string, error) {
-	f, err := os.Open(file)
+	f, err := os.Open(file) //nolint:gosec // the kernel's
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func memberships(file string) (map[string]string, error) {
 
 // probe makes the parent and looks whether children of it count memory.
 func (p *Parent) probe() error {
-	if err := os.Mkdir(p.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(p.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if p.v2 {
@@ -92,7 +92,7 @@ const leaf = "renderer"
 // delegate hands the memory controller of the renderer's group down to its children.
 func (p *Parent) delegate() error {
 	own := filepath.Dir(p.dir)
-	controllers, err := os.ReadFile(filepath.Join(own, "cgroup.controllers"))
+	controllers, err := os.ReadFile(filepath.Join(own, "cgroup.controllers")) //nolint:gosec // the kernel's
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (p *Parent) delegate() error {
 	if filepath.Base(own) == leaf { // a renderer before us moved this process
 		own = filepath.Dir(own)
 		p.dir = filepath.Join(own, filepath.Base(p.dir))
-	} else if err := os.Mkdir(filepath.Join(own, leaf), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	} else if err := os.Mkdir(filepath.Join(own, leaf), 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := p.write(filepath.Join(own, leaf), "cgroup.procs", "0"); err != nil {
@@ -127,7 +127,7 @@ type Group struct {
 // New makes a group that may have so many bytes, and none of them swapped out.
 func (p *Parent) New(name string, memory uint64) (*Group, error) {
 	g := &Group{parent: p, dir: filepath.Join(p.dir, name)}
-	if err := os.Mkdir(g.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(g.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	limit := strconv.FormatUint(memory, 10)

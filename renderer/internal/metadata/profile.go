@@ -105,8 +105,8 @@ func tinySRGB() []byte {
 			data = append(data, make([]byte, -len(data)&3)...)
 		}
 		table = append(table, t.name...)
-		table = binary.BigEndian.AppendUint32(table, uint32(at))     //nolint:gosec // below 1 KB
-		table = binary.BigEndian.AppendUint32(table, uint32(length)) //nolint:gosec // below 1 KB
+		table = binary.BigEndian.AppendUint32(table, uint32(at))
+		table = binary.BigEndian.AppendUint32(table, uint32(length))
 	}
 	profile := header(first + len(data))
 	profile = binary.BigEndian.AppendUint32(profile, uint32(len(tags))) //nolint:gosec // nine
@@ -135,7 +135,7 @@ func header(size int) []byte {
 func xyz(values ...float64) []byte {
 	tag := []byte("XYZ \x00\x00\x00\x00")
 	for _, v := range values {
-		tag = binary.BigEndian.AppendUint32(tag, uint32(math.Round(v*65536))) //nolint:gosec // below 2
+		tag = binary.BigEndian.AppendUint32(tag, uint32(math.Round(v*65536)))
 	}
 	return tag
 }

@@ -121,7 +121,7 @@ func confined(t *testing.T, children bool) result {
 		if err := os.Mkdir(filepath.Join(folder, dir), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(filepath.Join(folder, dir), 0o777); err != nil { //nolint:gosec // for another user
+		if err := os.Chmod(filepath.Join(folder, dir), 0o777); err != nil {
 			t.Fatal(err)
 		}
 	}

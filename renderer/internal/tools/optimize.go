@@ -48,7 +48,7 @@ func (t *task) copyTo(path string) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	file, err := os.Create(path)
+	file, err := os.Create(path) //nolint:gosec // a fixed name
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func Furnish(folder string) error {
 <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
 </fontconfig>
 `
-	return os.WriteFile(filepath.Join(folder, incoming, fontRules), []byte(rules), 0o644)
+	return os.WriteFile(filepath.Join(folder, incoming, fontRules), []byte(rules), 0o644) //nolint:gosec // workers are another user
 }
 
 // Writable is what tools may write to, as the worker sees it.

@@ -88,17 +88,26 @@ func (r *render) saveJPEG(fd int) error {
 // pages, and where it was sharpened. By measurement on Wikimedia's references:
 // more takes more structural similarity than it saves bytes. 0 leaves it to libjpeg.
 func (r *render) worth() C.float {
+	of := r.origin()
 	switch {
-	case r.spec.Type == thumbnail.TypeJPEG && r.spec.Sharpen == nil && r.scaled:
+	case of == thumbnail.TypeJPEG && r.spec.Sharpen == nil && r.scaled:
 		return 0 // the commonest of all, and the library's own encoder is faster
 	case r.spec.Sharpen != nil:
 		return 0.005
-	case r.spec.Type == thumbnail.TypeVideo: // whose noise is its encoder's
+	case of == thumbnail.TypeVideo: // whose noise is its encoder's
 		return 0.06
-	case slices.Contains([]thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeTIFF, thumbnail.TypeWebP, thumbnail.TypeHEIC, thumbnail.TypeAVIF}, r.spec.Type):
+	case slices.Contains([]thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeTIFF, thumbnail.TypeWebP, thumbnail.TypeHEIC, thumbnail.TypeAVIF}, of):
 		return 0.025
 	}
 	return 0.005
+}
+
+// origin is the original's type: of what a tool drew by its name, else by its bytes.
+func (r *render) origin() thumbnail.Type {
+	if r.spec.Type.Unforeseeable() {
+		return r.spec.Type
+	}
+	return r.header.Type
 }
 
 func writeAll(fd int, b []byte) error {
@@ -153,7 +162,7 @@ func (r *render) coloured() image.Image {
 		}
 		at, known := index[c]
 		if !known {
-			at = uint8(len(index)) //nolint:gosec // one too many ends it
+			at = uint8(len(index))
 			index[c] = at
 			paletted.Palette = append(paletted.Palette, c)
 		}
@@ -171,7 +180,7 @@ const losslessBytes = 1.5
 
 // saveWebP keeps drawings lossless, as Wikimedia does: what was a PNG or an SVG.
 func (r *render) saveWebP(fd int) error {
-	if t := r.spec.Type; t == thumbnail.TypePNG || t == thumbnail.TypeSVG {
+	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG {
 		lossless, err := r.webP(true)
 		if err != nil {
 			return err
@@ -190,7 +199,7 @@ func (r *render) saveWebP(fd int) error {
 func (r *render) webP(lossless bool) ([]byte, error) {
 	var out unsafe.Pointer
 	var length C.size_t
-	frame := cBool(r.spec.Type == thumbnail.TypeVideo)
+	frame := cBool(r.origin() == thumbnail.TypeVideo)
 	if C.tm_webp(r.current.ptr, C.int(r.spec.Quality), cBool(lossless), frame, &out, &length) != 0 {
 		return nil, vipsError()
 	}

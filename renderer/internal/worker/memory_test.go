@@ -26,10 +26,10 @@ type large struct{ side int }
 
 func (large) ColorModel() color.Model   { return color.GrayModel }
 func (l large) Bounds() image.Rectangle { return image.Rect(0, 0, l.side, l.side) }
-func (large) At(x, y int) color.Color   { return color.Gray{Y: uint8(x ^ y)} } //nolint:gosec // the low byte
+func (large) At(x, y int) color.Color   { return color.Gray{Y: uint8(x ^ y)} }
 func (l large) row(y int) (row []byte) {
 	for x := range l.side {
-		row = append(row, byte(x^y)) //nolint:gosec // the low byte
+		row = append(row, byte(x^y))
 	}
 	return row
 }

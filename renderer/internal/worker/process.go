@@ -97,7 +97,7 @@ func (p *process) furnish(c Config, number int) (err error) {
 	}
 	p.folder = filepath.Join(c.TempDir, name)
 	for _, dir := range []string{p.folder, tools.Incoming(p.folder), tools.Scratch(p.folder)} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
+		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // workers are another user
 			return err
 		}
 	}
