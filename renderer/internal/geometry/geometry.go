@@ -12,6 +12,14 @@ import (
 // Size is width and height in pixels.
 type Size struct{ Width, Height int }
 
+// Turned is the size as EXIF's orientation turns it: from 5 on, the sides change places.
+func (s Size) Turned(orientation int) Size {
+	if orientation >= 5 {
+		return Size{s.Height, s.Width}
+	}
+	return s
+}
+
 // Rect is a part of a picture in pixels.
 type Rect struct{ Left, Top, Width, Height int }
 

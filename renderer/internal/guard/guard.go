@@ -39,14 +39,6 @@ type Header struct {
 	Bands  int   `json:"bands,omitempty"`
 }
 
-// Upright gives the sides as EXIF turns them.
-func (h Header) Upright() (width, height int) {
-	if h.Orientation >= 5 {
-		return h.Height, h.Width
-	}
-	return h.Width, h.Height
-}
-
 // Area is the number of pixels of all frames.
 func (h Header) Area() int64 { return int64(h.Width) * int64(h.Height) * int64(h.Frames) }
 

@@ -195,10 +195,7 @@ func (r *render) load() error {
 	}
 	r.keep(head)
 	stored := geometry.Size{Width: head.width(), Height: head.height()}
-	r.source = stored
-	if head.orientation() >= 5 {
-		r.source.Width, r.source.Height = r.source.Height, r.source.Width
-	}
+	r.source = stored.Turned(head.orientation())
 	if r.spec.Trim != nil || r.spec.Crop != nil {
 		return r.loadPart()
 	}
@@ -206,10 +203,7 @@ func (r *render) load() error {
 	if err != nil {
 		return err
 	}
-	scaled := plan.Scaled
-	if head.orientation() >= 5 {
-		scaled.Width, scaled.Height = scaled.Height, scaled.Width
-	}
+	scaled := plan.Scaled.Turned(head.orientation())
 	if r.animated(plan) {
 		return r.loadFrames(scaled)
 	}
@@ -218,15 +212,19 @@ func (r *render) load() error {
 		return err
 	}
 	r.keep(whole)
+	return r.scaleWhole(plan, scaled, head.orientation())
+}
+
+// scaleWhole scales an image as it is stored, turns it, and cuts it.
+func (r *render) scaleWhole(plan geometry.Plan, scaled geometry.Size, orientation int) error {
 	if err := r.scale(scaled); err != nil {
 		return err
 	}
-	if head.orientation() > 1 { // which reads the picture in another order than a decoder gives it
-		err = r.compute()
-	} else {
-		err = r.settle()
+	compute := r.settle
+	if orientation > 1 { // which reads the picture in another order than a decoder gives it
+		compute = r.compute
 	}
-	if err != nil {
+	if err := compute(); err != nil {
 		return err
 	}
 	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
