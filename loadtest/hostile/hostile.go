@@ -6,7 +6,7 @@ package hostile
 
 import (
 	"bytes"
-	"compress/zlib"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -61,15 +61,21 @@ func chunk(kind string, body []byte) []byte {
 	return join(be32(len(body)), data, binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(data)))
 }
 
+// deflated is at least so many zeros as a zlib stream: a megabyte that was deflated
+// once, again and again, since each block stands for itself.
 func deflated(n int) []byte {
-	var b bytes.Buffer
-	w := zlib.NewWriter(&b)
-	zeros := make([]byte, 1<<20)
-	for ; n > 0; n -= len(zeros) {
-		_, _ = w.Write(zeros[:min(n, len(zeros))])
-	}
-	_ = w.Close()
-	return b.Bytes()
+	const unit = 1 << 20
+	var block bytes.Buffer
+	w, _ := flate.NewWriter(&block, flate.DefaultCompression) // fails for bad levels alone
+	_, _ = w.Write(make([]byte, unit))
+	_ = w.Flush()
+	times := (n + unit - 1) / unit
+	const (
+		modulus  = 65_521 // of Adler-32, whose first half stays 1 over zeros
+		zlibHead = "\x78\x9c"
+		last     = "\x03\x00" // an empty block, the final one
+	)
+	return join(zlibHead, bytes.Repeat(block.Bytes(), times), last, be32(times*unit%modulus<<16|1))
 }
 
 // pngOf is a PNG that declares a size and holds so many bytes of zeros.
