@@ -102,7 +102,7 @@ func (t Type) DefaultFormat(alpha bool) Format {
 	switch t {
 	case TypeJPEG:
 		return FormatJPEG
-	case TypePNG:
+	case TypePNG, TypeSVG, TypeXCF, TypeSTL: // drawings, as at Wikimedia
 		return FormatPNG
 	case TypeWebP:
 		return FormatWebP
