@@ -41,11 +41,25 @@ func Open(name string) (*Parent, error) {
 	if path, ok := own["memory"]; ok {
 		p = &Parent{dir: filepath.Join(root, "memory", path, name), limit: "memory.limit_in_bytes", swap: "memory.memsw.limit_in_bytes"}
 	}
+	p.sweep()
 	if err := p.probe(); err != nil {
 		_ = os.Remove(p.dir)
 		return nil, err
 	}
 	return p, nil
+}
+
+// sweep removes what renderers that were killed left beside this one's group. A
+// group with processes in it stays.
+func (p *Parent) sweep() {
+	kind, _, _ := strings.Cut(filepath.Base(p.dir), "-")
+	others, _ := filepath.Glob(filepath.Join(filepath.Dir(p.dir), kind+"-*"))
+	for _, other := range others {
+		children, _ := filepath.Glob(filepath.Join(other, "*-*"))
+		for _, child := range append(children, other) {
+			_ = os.Remove(child) // fails for files, and for groups in use
+		}
+	}
 }
 
 // memberships reads lines such as "4:memory:/a" and, for version 2, "0::/b".

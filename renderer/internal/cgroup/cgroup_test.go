@@ -71,6 +71,27 @@ func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
 	}
 }
 
+// What a renderer left that was killed, the next one removes.
+func TestSweep(t *testing.T) {
+	left, err := Open("thumbmillsweep-1")
+	if err != nil {
+		t.Skipf("this machine grants no control groups: %v", err)
+	}
+	if _, err := left.New("vips-1", 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	next, err := Open("thumbmillsweep-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMemberships(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cgroup")
 	if err := os.WriteFile(file, []byte("9:name=systemd:/\n4:memory:/a/b\n0::/c\n"), 0o600); err != nil {
