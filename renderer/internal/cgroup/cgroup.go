@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Parent is the group below which those of workers are made.
@@ -30,9 +31,14 @@ type Parent struct {
 // root is where hierarchies are mounted.
 const root = "/sys/fs/cgroup"
 
-// Open finds the group in which workers can have theirs. An error says why there
-// is none; the renderer then does without.
+// Open finds the group in which workers can have theirs, named for this process
+// and, since a process can have several renderers, by name. An error says why
+// there is none; the renderer then does without.
 func Open(name string) (*Parent, error) {
+	return open(fmt.Sprintf("%s%d-%s", prefix, os.Getpid(), name))
+}
+
+func open(name string) (*Parent, error) {
 	own, err := memberships("/proc/self/cgroup")
 	if err != nil {
 		return nil, err
@@ -49,15 +55,20 @@ func Open(name string) (*Parent, error) {
 	return p, nil
 }
 
-// sweep removes what renderers that were killed left beside this one's group. A
-// group with processes in it stays.
+// prefix of the groups' names, before the number of the process whose group it is.
+const prefix = "thumbmill-"
+
+// sweep removes what processes that are gone left beside this one's group.
 func (p *Parent) sweep() {
-	kind, _, _ := strings.Cut(filepath.Base(p.dir), "-")
-	others, _ := filepath.Glob(filepath.Join(filepath.Dir(p.dir), kind+"-*"))
+	others, _ := filepath.Glob(filepath.Join(filepath.Dir(p.dir), prefix+"*"))
 	for _, other := range others {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(other), prefix), "-")
+		if n, err := strconv.Atoi(pid); err != nil || !errors.Is(syscall.Kill(n, 0), syscall.ESRCH) {
+			continue
+		}
 		children, _ := filepath.Glob(filepath.Join(other, "*-*"))
 		for _, child := range append(children, other) {
-			_ = os.Remove(child) // fails for files, and for groups in use
+			_ = os.Remove(child) // fails for files
 		}
 	}
 }

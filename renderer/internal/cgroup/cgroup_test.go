@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 
 // A process that takes more than its group has is ended, and its parent is not.
 func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
-	p, err := Open(fmt.Sprintf("thumbmill-test-%d", os.Getpid()))
+	p, err := Open("test")
 	if err != nil {
 		t.Skipf("this machine grants no control groups: %v", err)
 	}
@@ -73,21 +73,32 @@ func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
 
 // What a renderer left that was killed, the next one removes.
 func TestSweep(t *testing.T) {
-	left, err := Open("thumbmillsweep-1")
+	ended := exec.Command("true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := open(fmt.Sprintf("%s%d-left", prefix, ended.Process.Pid))
 	if err != nil {
 		t.Skipf("this machine grants no control groups: %v", err)
 	}
 	if _, err := left.New("vips-1", 1<<30); err != nil {
 		t.Fatal(err)
 	}
-	next, err := Open("thumbmillsweep-2")
+	ours, err := Open("ours")
 	if err != nil {
 		t.Fatal(err)
+	}
+	next, err := Open("next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(ours.dir); err != nil {
+		t.Errorf("one that lives is gone: %v", err)
 	}
 	if _, err := os.Stat(left.dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
 	}
-	if err := next.Close(); err != nil {
+	if err := errors.Join(ours.Close(), next.Close()); err != nil {
 		t.Error(err)
 	}
 }
