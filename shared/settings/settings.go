@@ -147,7 +147,7 @@ type Renderer struct {
 	MaxPixels          int64         `koanf:"max_pixels"` // of an original; a quarter where a decoder must hold all at once
 	Downloads          int           `koanf:"downloads"`  // originals fetched at once
 	TempDir            string        `koanf:"temp_dir"`   // "" = the system's
-	TempBytes          Bytes         `koanf:"temp_bytes"` // of all files there: originals in use and kept, and what tools write
+	TempBytes          Bytes         `koanf:"temp_bytes"` // of originals there, in use and kept for other sizes
 }
 
 // SandboxLayers are the mechanisms that can confine workers.

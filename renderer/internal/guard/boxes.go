@@ -9,8 +9,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// maxBoxes bounds a walk through one box of an ISO base media file; at most three
-// walks are nested, of which the inner ones are far smaller.
+// maxBoxes bounds the walk through one box of an ISO base media file. Of nested
+// walks, those to meta and iprp end at the first, so that two multiply.
 const maxBoxes = 256
 
 // box is one box of ISO/IEC 14496-12: where its content is.

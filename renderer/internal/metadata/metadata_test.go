@@ -48,7 +48,7 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// The tiny curve is straight between its points: within a quarter of a step of 255.
+// The tiny curve is straight between its points: within half a step of 255.
 func TestTheTinyCurveIsNearEnough(t *testing.T) {
 	for i := range 10_000 {
 		v := float64(i) / 10_000

@@ -70,7 +70,7 @@ func plain(tag []byte) string {
 const (
 	tinyName = "srgb tiny"
 	// curvePoints of the tone curve; between them it is straight. 42 keep it within
-	// a quarter of one of 255 steps.
+	// half of one of 255 steps.
 	curvePoints = 42
 )
 

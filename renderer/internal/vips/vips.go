@@ -3,8 +3,8 @@
 //
 // A spec is planned first (package geometry), then done in one pass: decode at
 // the right shrink, one resize, cut, sharpen, the operations that follow in
-// their order, encode once. vips_thumbnail does the first two: it premultiplies
-// alpha, turns by EXIF, reads in sequence, and shrinks while it loads.
+// their order, encode once. Originals are read in sequence and shrunk while they
+// load; alpha is premultiplied. DESIGN.md tells why not by vips_thumbnail.
 package vips
 
 // #include <stdlib.h>
