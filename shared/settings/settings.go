@@ -18,6 +18,7 @@ type Settings struct {
 	Store       Store       `koanf:"store"`
 	Renderer    Renderer    `koanf:"renderer"`
 	Render      Render      `koanf:"render"`
+	Thumbor     Thumbor     `koanf:"thumbor"`
 	Admin       Admin       `koanf:"admin"`
 	Log         Log         `koanf:"log"`
 }
@@ -36,6 +37,9 @@ type Edge struct {
 	MaxWidth            int `koanf:"max_width"`              // pixels that a URL may ask for
 	MaxHeight           int `koanf:"max_height"`
 	MaxPixels           int `koanf:"max_pixels"` // width × height that a URL may ask for
+
+	MaxAge    time.Duration `koanf:"max_age"`   // for which caches keep a thumbnail
+	Blacklist []string      `koanf:"blacklist"` // originals that are not served, as URLs name them
 }
 
 // Coordinator is who decides about the throttles.
@@ -158,11 +162,27 @@ func SandboxLayers() []string {
 // Render is the defaults of a spec. The edge reads them: they are part of it.
 type Render struct {
 	Quality            int    `koanf:"quality"`
-	QualityLow         int    `koanf:"quality_low"` // of qlow- thumbnails
+	QualityWebP        int    `koanf:"quality_webp"` // 0 = quality
+	QualityAVIF        int    `koanf:"quality_avif"` // 0 = quality
+	QualityLow         int    `koanf:"quality_low"`  // of qlow- thumbnails
 	ChromaSubsampling  string `koanf:"chroma_subsampling"`
 	Progressive        bool   `koanf:"progressive"`
 	MaxAnimatedArea    int64  `koanf:"max_animated_area"`    // pixels over all frames
 	DefaultFiltersJPEG string `koanf:"default_filters_jpeg"` // of JPEG originals on MediaWiki paths
+	RespectOrientation bool   `koanf:"respect_orientation"`  // turn originals as EXIF says
+	KeepEXIF           bool   `koanf:"keep_exif"`            // all of it, not only who made it
+}
+
+// Thumbor is the dialect of Thumbor's URLs: what one installation of Thumbor does
+// otherwise than another.
+type Thumbor struct {
+	StrictFilters bool     `koanf:"strict_filters"` // refuse a URL with a filter that is not understood, instead of skipping it
+	Rotate        string   `koanf:"rotate"`         // direction of rotate(90): clockwise, as Wikimedia's engines; counterclockwise, as Pillow
+	GIFFilters    bool     `koanf:"gif_filters"`    // apply filters to GIFs, whose animation then ends
+	AutoFormats   []string `koanf:"auto_formats"`   // webp, avif, jpg, png: taken in this order when the client accepts them
+	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // of PNGs without transparency
+	MaxWidth      int      `koanf:"max_width"`      // larger sizes are made this one; 0 = they are refused beyond edge.max_width
+	MaxHeight     int      `koanf:"max_height"`
 }
 
 // Admin is the operators' listener: metrics, health and profiles.
@@ -187,7 +207,7 @@ func Default() Settings {
 		Edge: Edge{
 			Listen: "127.0.0.1:8888", Deadline: 70 * time.Second, Revalidate: 60 * time.Second,
 			MaxWaiters: 10_000, MaxWaitersPerClient: 1_000,
-			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000,
+			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000, MaxAge: 24 * time.Hour,
 		},
 		Coordinator: Coordinator{Listen: []string{"127.0.0.1:7531"}},
 		NATS:        NATS{Replicas: 1},
@@ -213,9 +233,10 @@ func Default() Settings {
 		},
 		Render: Render{
 			Quality: 87, QualityLow: 40, ChromaSubsampling: "4:2:0", MaxAnimatedArea: 100_000_000,
-			DefaultFiltersJPEG: "conditional_sharpen(0.0,0.8,1.0,0.0,0.85)",
+			DefaultFiltersJPEG: "conditional_sharpen(0.0,0.8,1.0,0.0,0.85)", RespectOrientation: true,
 		},
-		Admin: Admin{Listen: "127.0.0.1:8889"},
-		Log:   Log{Format: "text", Level: "info"},
+		Thumbor: Thumbor{Rotate: "clockwise"},
+		Admin:   Admin{Listen: "127.0.0.1:8889"},
+		Log:     Log{Format: "text", Level: "info"},
 	}
 }

@@ -73,6 +73,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Store.Thumbnails.check(c, "store.thumbnails")
 	s.Renderer.check(c)
 	s.Render.check(c)
+	s.Thumbor.check(c)
 	s.Coordinator.check(c)
 	for _, server := range s.Memcached.Servers {
 		c.address("memcached.servers", server)
@@ -119,6 +120,7 @@ func (e Edge) check(c *checker) {
 	within(c, "edge.max_width", e.MaxWidth, 1, 65_535)
 	within(c, "edge.max_height", e.MaxHeight, 1, 65_535)
 	within(c, "edge.max_pixels", e.MaxPixels, 1, 1_000_000_000)
+	c.duration("edge.max_age", e.MaxAge, 0, 10*365*24*time.Hour)
 }
 
 func (c *checker) networks(key string, all []string) {
@@ -193,7 +195,18 @@ func (r Renderer) check(c *checker) {
 	}
 }
 
+func (t Thumbor) check(c *checker) {
+	c.oneOf("thumbor.rotate", t.Rotate, "clockwise", "counterclockwise")
+	for _, format := range t.AutoFormats {
+		c.oneOf("thumbor.auto_formats", format, "webp", "avif", "jpg", "png")
+	}
+	within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
+	within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)
+}
+
 func (r Render) check(c *checker) {
+	within(c, "render.quality_webp", r.QualityWebP, 0, 100)
+	within(c, "render.quality_avif", r.QualityAVIF, 0, 100)
 	within(c, "render.quality", r.Quality, 1, 100)
 	within(c, "render.quality_low", r.QualityLow, 1, 100)
 	c.oneOf("render.chroma_subsampling", r.ChromaSubsampling, "4:2:0", "4:4:4")

@@ -15,6 +15,8 @@ const (
 	FormatPNG  Format = "png"
 	FormatWebP Format = "webp"
 	FormatGIF  Format = "gif"
+	FormatAVIF Format = "avif"
+	FormatJSON Format = "json" // of Spec.Meta alone
 )
 
 // ParseFormat reads a format's name as URLs spell it, in any case.
@@ -28,14 +30,19 @@ func ParseFormat(name string) (Format, bool) {
 		return FormatWebP, true
 	case "gif":
 		return FormatGIF, true
+	case "avif":
+		return FormatAVIF, true
 	}
 	return FormatAuto, false
 }
 
 // ContentType is the media type of the format.
 func (f Format) ContentType() string {
-	if f == FormatJPEG {
+	switch f {
+	case FormatJPEG:
 		return "image/jpeg"
+	case FormatJSON:
+		return "application/json"
 	}
 	return "image/" + string(f)
 }
@@ -129,6 +136,9 @@ var conversions = map[Type][]Format{
 
 // Converts reports whether Wikimedia's matrix allows a thumbnail of this format.
 func (t Type) Converts(to Format) bool {
+	if to == FormatAVIF {
+		return false
+	}
 	allowed, listed := conversions[t]
 	if !listed {
 		return true

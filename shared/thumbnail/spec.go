@@ -15,7 +15,7 @@ import (
 // RulesVersion is the version of the rules by which a spec becomes a picture.
 // It rises when the same spec would give other bytes than before, and is kept
 // in the metadata of every stored thumbnail.
-const RulesVersion = 2
+const RulesVersion = 3
 
 // Location names an object in an object store.
 type Location struct {
@@ -66,13 +66,6 @@ type Sharpen struct {
 	Ratio     float64 `json:"ratio"`     // applied when (w+h)/(W+H) is below this
 }
 
-// Operation is one step that follows the resize; the order of steps matters.
-type Operation struct {
-	Name string `json:"name"`           // rotate, crop, flip
-	Args []int  `json:"args,omitempty"` // rotate: degrees clockwise; crop: left, top, right, bottom
-	Axis string `json:"axis,omitempty"` // flip: x turns over the x axis (top becomes bottom), y over the y axis
-}
-
 // Spec is the canonical description of one thumbnail. Zero values mean "not
 // asked for", so that a field added later leaves older specs' digests alone.
 type Spec struct {
@@ -86,24 +79,47 @@ type Spec struct {
 	OriginalWidth  bool `json:"original_width,omitempty"`
 	OriginalHeight bool `json:"original_height,omitempty"`
 
-	Fit      Fit    `json:"fit,omitempty"`
-	Adaptive bool   `json:"adaptive,omitempty"` // swap width and height when that suits the original better
-	Enlarge  bool   `json:"enlarge,omitempty"`  // a bitmap may become larger than its original
-	Crop     *Rect  `json:"crop,omitempty"`     // of the upright original, before the resize
+	Fit      Fit  `json:"fit,omitempty"`
+	Adaptive bool `json:"adaptive,omitempty"` // swap width and height when that suits the original better
+	Enlarge  bool `json:"enlarge,omitempty"`  // a bitmap may become larger than its original
+	// NoUpscale makes each side of the box at most the original's (Thumbor's no_upscale).
+	NoUpscale bool `json:"no_upscale,omitempty"`
+	// HalfToEven rounds sizes as Thumbor does; Wikimedia's engines round halves down.
+	HalfToEven bool `json:"half_to_even,omitempty"`
+	// AsStored leaves the original as EXIF's orientation has it.
+	AsStored bool   `json:"as_stored,omitempty"`
+	Crop     *Rect  `json:"crop,omitempty"` // of the upright original, before the resize
 	Trim     *Trim  `json:"trim,omitempty"`
-	HAlign   string `json:"halign,omitempty"` // left, right; "" = centre
-	VAlign   string `json:"valign,omitempty"` // top, bottom; "" = middle
-	Smart    bool   `json:"smart,omitempty"`  // cut by attention instead of alignment
-	FlipX    bool   `json:"flip_x,omitempty"` // mirror left and right
-	FlipY    bool   `json:"flip_y,omitempty"` // mirror top and bottom
+	Stretch  bool   `json:"stretch,omitempty"` // to the box, cutting nothing
+	HAlign   string `json:"halign,omitempty"`  // left, right; "" = centre
+	VAlign   string `json:"valign,omitempty"`  // top, bottom; "" = middle
+	Smart    bool   `json:"smart,omitempty"`   // cut by attention instead of alignment
+	Focal    []Rect `json:"focal,omitempty"`   // what a cut keeps in its middle, before Smart and alignment
+	FlipX    bool   `json:"flip_x,omitempty"`  // mirror left and right
+	FlipY    bool   `json:"flip_y,omitempty"`  // mirror top and bottom
 
 	Page       int         `json:"page,omitempty"` // 1 = first; seconds for video; 0 = the default one
 	Lang       string      `json:"lang,omitempty"` // of an SVG's text
 	Sharpen    *Sharpen    `json:"sharpen,omitempty"`
 	Operations []Operation `json:"operations,omitempty"`
 
-	Quality         int    `json:"quality"`            // 1…100, of lossy formats
-	Chroma          string `json:"chroma_subsampling"` // 4:2:0 or 4:4:4, of JPEG
+	Meta  bool `json:"meta,omitempty"`  // what would be done, as JSON, instead of the picture
+	Debug bool `json:"debug,omitempty"` // frames the focal points instead of cutting and resizing
+
+	// Prefer lists formats that the client takes rather than the original's own, best
+	// first: the first that the picture can have is used.
+	Prefer []Format `json:"prefer,omitempty"`
+	// PNGToJPEG makes a JPEG of a PNG without transparency.
+	PNGToJPEG bool `json:"png_to_jpeg,omitempty"`
+	MaxBytes  int  `json:"max_bytes,omitempty"` // of a JPEG or WebP, by less quality; 0 = any
+	KeepEXIF  bool `json:"keep_exif,omitempty"` // all of it, not only who made it
+	StripEXIF bool `json:"strip_exif,omitempty"`
+	StripICC  bool `json:"strip_icc,omitempty"`
+
+	Quality         int    `json:"quality"`                // 1…100, of lossy formats
+	QualityWebP     int    `json:"quality_webp,omitempty"` // of WebP; 0 = Quality
+	QualityAVIF     int    `json:"quality_avif,omitempty"` // of AVIF; 0 = Quality
+	Chroma          string `json:"chroma_subsampling"`     // 4:2:0 or 4:4:4, of JPEG
 	Progressive     bool   `json:"progressive,omitempty"`
 	MaxAnimatedArea int64  `json:"max_animated_area,omitempty"` // pixels over all frames; more: the first frame
 }

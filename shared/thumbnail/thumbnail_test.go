@@ -11,7 +11,7 @@ func TestDigestNamesTheMeaning(t *testing.T) {
 	if len(a.Digest()) != 22 {
 		t.Errorf("digest %q has %d characters", a.Digest(), len(a.Digest()))
 	}
-	b.Operations = []Operation{{Name: "rotate", Args: []int{90}}}
+	b.Operations = []Operation{{Name: "rotate", Args: []float64{90}}}
 	if a.Digest() == b.Digest() {
 		t.Error("a rotation does not change the digest")
 	}

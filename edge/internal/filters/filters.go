@@ -1,89 +1,152 @@
-// Package filters understands Thumbor's filters and Wikimedia's, and writes
-// what they ask for into a spec.
+// Package filters compiles the text of Thumbor's filters, and of Wikimedia's, into
+// a spec.
 //
-// Thumbor splits the text at "):" and skips without a word what it does not
-// know or whose arguments do not fit; here such filters are skipped too, and
-// named.
+// It reads as Thumbor reads: the text is split at "):", each call is matched from
+// its start by an expression that is made of its arguments' kinds, and what is not
+// known or does not match is skipped. Thumbor does that without a word; here the
+// names of what was skipped are told. What would change nothing is left out, so
+// that one meaning has one spec. Go's expressions take linear time, so that a text
+// made to be slow (Thumbor had one, in convolution) is none here.
 package filters
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
+	"time"
 
+	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
+// maxFilters of one URL.
+const maxFilters = 64
+
+// kinds of arguments, by Thumbor's expressions
 const (
-	maxFilters = 64
-	maxNumber  = 1_000_000_000
+	positive    = `\d+`
+	nonZero     = `\d*[1-9]\d*`
+	number      = `-?\d+`
+	decimal     = `-?(?:\d+\.?\d*|\d*\.?\d+)`
+	boolean     = `[Tt]rue|[Ff]alse|1|0`
+	text        = `(?:'.+?')|(?:[^,]+?)`
+	word        = `\w+`
+	radii       = `\d+(?:\|\d+)?`
+	position    = `(?:-?\d+p?)|center|repeat`
+	ratio       = `(?:-?\d+)|none`
+	matrix      = `(?:-?\d+\.?\d*;)*(?:-?\d+\.?\d*)`
+	curvePoints = `\[(?:\(\d+,\d+\),?)*\]`
+	language    = `[0-9a-zA-Z-]{1,35}`
+	axis        = `[xy]`
 )
 
-// kinds of arguments, in Thumbor's words and with its expressions
-var (
-	positive = regexp.MustCompile(`^[0-9]+$`)
-	number   = regexp.MustCompile(`^-?[0-9]+$`)
-	decimal  = regexp.MustCompile(`^-?([0-9]+\.?[0-9]*|[0-9]*\.?[0-9]+)$`)
-	language = regexp.MustCompile(`^[0-9a-zA-Z-]{1,35}$`)
-	axis     = regexp.MustCompile(`^[xy]$`)
-	word     = regexp.MustCompile(`^[a-zA-Z]+$`)
-)
-
-// filter is one known filter: the kinds of its arguments, and what it does. It
-// reports false when the values make no sense.
+// filter is one known filter.
 type filter struct {
-	kinds []*regexp.Regexp
-	apply func(s *thumbnail.Spec, args []string) bool
+	pattern *regexp.Regexp
+	apply   func(c *compiler, args []string) bool // false: the values make no sense
+	still   bool                                  // it works on GIFs too
 }
 
-func known(name string) (filter, bool) {
-	f, ok := map[string]filter{
-		"quality": {kinds(positive), quality},
-		"format":  {kinds(word), format},
-		"page":    {kinds(positive), page},
-		"lang":    {kinds(language), lang},
-		"rotate":  {kinds(number), rotate},
-		"crop":    {kinds(number, number, number, number), crop},
-		"flip":    {kinds(axis), flip},
-
-		"conditional_sharpen": {kinds(decimal, decimal, decimal, decimal, decimal), sharpen},
-	}[name]
-	return f, ok
+// Language knows the filters. It is safe for concurrent use.
+type Language struct {
+	filters map[string]filter
+	dialect settings.Thumbor
 }
 
-func kinds(k ...*regexp.Regexp) []*regexp.Regexp { return k }
+// New makes a language in the dialect of the settings.
+func New(dialect settings.Thumbor) *Language {
+	l := &Language{filters: map[string]filter{}, dialect: dialect}
+	l.addMeaning()
+	l.addSizes()
+	l.addColours()
+	l.addNeighbours()
+	l.addCanvas()
+	l.addWikimedia()
+	return l
+}
 
-// Apply writes the filters of a text such as "quality(80):format(webp)" into
-// the spec, in order, and names those that were skipped.
-func Apply(s *thumbnail.Spec, text string) (skipped []string) {
+// add a filter; the last of its kinds that stand after optional may be left out.
+func (l *Language) add(name string, apply func(*compiler, []string) bool, kinds ...string) {
+	l.filters[name] = filter{pattern: pattern(name, kinds, len(kinds)), apply: apply}
+}
+
+// addOptional is add for a filter of which only the first arguments are required.
+func (l *Language) addOptional(name string, required int, apply func(*compiler, []string) bool, kinds ...string) {
+	l.filters[name] = filter{pattern: pattern(name, kinds, required), apply: apply}
+}
+
+// early marks filters that Thumbor runs before it looks at the picture.
+func (l *Language) early(names ...string) {
+	for _, name := range names {
+		f := l.filters[name]
+		f.still = true
+		l.filters[name] = f
+	}
+}
+
+func pattern(name string, kinds []string, required int) *regexp.Regexp {
+	var out strings.Builder
+	out.WriteString("^" + name + `\(`)
+	for i, kind := range kinds {
+		comma, optional := "", ""
+		if i > 0 {
+			comma = ","
+		}
+		if i >= required {
+			optional = "?"
+		}
+		out.WriteString(`(?:` + comma + `\s*(` + kind + `)\s*)` + optional)
+	}
+	return regexp.MustCompile(out.String() + `\)`)
+}
+
+// Result is what filters ask for beside the spec.
+type Result struct {
+	Skipped      []string      // names of what was not understood, fit for a header
+	MaxAge       time.Duration // how long the answer may be kept; negative = the usual
+	ExtractFocal bool          // the image is itself a Thumbor URL, whose crop is a focal point
+}
+
+// compiler is one text on its way into a spec.
+type compiler struct {
+	*Language
+	spec    *thumbnail.Spec
+	picture func(text string) (thumbnail.Location, bool)
+	result  Result
+}
+
+// Apply writes a text such as "blur(3):format(webp)" into the spec, in order.
+// picture finds the location of a watermark or frame by what the text calls it.
+func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (thumbnail.Location, bool)) Result {
+	c := &compiler{Language: l, spec: s, picture: picture, result: Result{MaxAge: -1}}
 	if text == "" {
-		return nil
+		return c.result
 	}
-	for i, call := range strings.Split(strings.TrimSuffix(text, ")"), "):") {
-		name, args, called := strings.Cut(call, "(")
-		if i >= maxFilters || !called || !applyOne(s, name, args) {
-			skipped = append(skipped, printable(name))
+	calls := strings.Split(text, "):")
+	for i, call := range calls {
+		if i < len(calls)-1 {
+			call += ")"
+		}
+		name, _, _ := strings.Cut(call, "(")
+		if i >= maxFilters || !c.run(name, call) {
+			c.result.Skipped = append(c.result.Skipped, printable(name))
 		}
 	}
-	return skipped
+	return c.result
 }
 
-func applyOne(s *thumbnail.Spec, name, args string) bool {
-	f, ok := known(name)
-	if !ok {
+func (c *compiler) run(name, call string) bool {
+	f, ok := c.filters[name]
+	if !ok || c.spec.Type == thumbnail.TypeGIF && !c.dialect.GIFFilters && !f.still {
 		return false
 	}
-	values := strings.Split(args, ",")
-	if len(values) != len(f.kinds) {
-		return false
-	}
-	for i, kind := range f.kinds {
-		values[i] = strings.TrimSpace(values[i])
-		if !kind.MatchString(values[i]) {
-			return false
-		}
-	}
-	return f.apply(s, values)
+	found := f.pattern.FindStringSubmatch(call)
+	return found != nil && f.apply(c, found[1:])
+}
+
+// then adds a step behind the others.
+func (c *compiler) then(o thumbnail.Operation) bool {
+	c.spec.Operations = append(c.spec.Operations, o)
+	return true
 }
 
 // printable keeps a client's text fit for a header.
@@ -95,90 +158,4 @@ func printable(name string) string {
 		return '?'
 	}, name)
 	return clean[:min(len(clean), 40)]
-}
-
-// integer reads a number that an expression allowed; one beyond all measure fails.
-func integer(text string) (int, bool) {
-	n, err := strconv.Atoi(text)
-	return n, err == nil && n <= maxNumber && n >= -maxNumber
-}
-
-func quality(s *thumbnail.Spec, args []string) bool {
-	n, ok := integer(args[0])
-	if !ok || n < 1 {
-		return false
-	}
-	s.Quality = min(n, 100)
-	return true
-}
-
-func format(s *thumbnail.Spec, args []string) bool {
-	f, ok := thumbnail.ParseFormat(args[0])
-	if ok {
-		s.Format = f
-	}
-	return ok
-}
-
-func page(s *thumbnail.Spec, args []string) bool {
-	n, ok := integer(args[0])
-	if ok {
-		s.Page = n
-	}
-	return ok
-}
-
-func lang(s *thumbnail.Spec, args []string) bool {
-	s.Lang = strings.ToLower(args[0])
-	return true
-}
-
-// rotate knows quarter turns alone, as Thumbor does, and turns clockwise, as
-// Wikimedia's engines do. (Thumbor leaves the direction to its engine; PIL's is
-// the other one.)
-func rotate(s *thumbnail.Spec, args []string) bool {
-	n, ok := integer(args[0])
-	if !ok || n%90 != 0 {
-		return false
-	}
-	if n = ((n % 360) + 360) % 360; n != 0 {
-		s.Operations = append(s.Operations, thumbnail.Operation{Name: "rotate", Args: []int{n}})
-	}
-	return true
-}
-
-func crop(s *thumbnail.Spec, args []string) bool {
-	o := thumbnail.Operation{Name: "crop"}
-	for _, a := range args {
-		n, ok := integer(a)
-		if !ok {
-			return false
-		}
-		o.Args = append(o.Args, n)
-	}
-	s.Operations = append(s.Operations, o)
-	return true
-}
-
-// flip turns over the named axis, as Wikimedia's filter does: x puts the top at
-// the bottom.
-func flip(s *thumbnail.Spec, args []string) bool {
-	s.Operations = append(s.Operations, thumbnail.Operation{Name: "flip", Axis: args[0]})
-	return true
-}
-
-func sharpen(s *thumbnail.Spec, args []string) bool {
-	var v [5]float64
-	for i := range v {
-		n, err := strconv.ParseFloat(args[i], 64)
-		if err != nil || n < 0 || n > 100 {
-			return false
-		}
-		v[i] = n
-	}
-	if v[1] == 0 || v[1] > 10 { // a blur of nothing, or of everything
-		return false
-	}
-	s.Sharpen = &thumbnail.Sharpen{Radius: v[0], Sigma: v[1], Amount: v[2], Threshold: v[3], Ratio: v[4]}
-	return true
 }

@@ -35,10 +35,14 @@ var grammar = regexp.MustCompile(`^/(?P<project>[^-/]+)/(?P<language>[^/]+)/thum
 	`(?P<thumb>(?P<qlow>qlow-)?(?:lossy-)?(?:lossless-)?(?:page(?P<page>\d+)-)?(?:lang(?P<lang>[0-9a-zA-Z-]+)-)?` +
 	`(?P<width>\d+)px-(?:seek(?:=|%3D|%3d)(?P<seek>\d+)-)?[^/]+\.(?P<format>[^/.]+))$`)
 
-// Parser turns paths into targets.
+// Parser turns paths into targets. It is safe for concurrent use.
 type Parser struct {
-	Settings settings.Settings
+	settings settings.Settings
+	filters  *filters.Language
 }
+
+// New makes a parser.
+func New(s settings.Settings) *Parser { return &Parser{settings: s, filters: filters.New(s.Thumbor)} }
 
 // path is what the grammar finds in a path.
 type path map[string]string
@@ -58,7 +62,7 @@ func match(decoded string) (path, bool) {
 }
 
 // Parse reads a path as it was received, percent-encoded and without a query.
-func (m Parser) Parse(raw string) (target.Target, error) {
+func (m *Parser) Parse(raw string) (target.Target, error) {
 	decoded, err := url.PathUnescape(raw)
 	if err != nil || !utf8.ValidString(decoded) {
 		return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is not valid UTF-8")
@@ -74,18 +78,18 @@ func (m Parser) Parse(raw string) (target.Target, error) {
 	t := target.Target{
 		Spec: spec, Key: m.key(p), XKey: "File:" + p.original(),
 		Disposition: target.Disposition(p.original(), p["format"]),
-		Private:     p["zone"] == "temp" || m.private(p),
+		Private:     p["zone"] == "temp" || m.private(p), MaxAge: m.settings.Edge.MaxAge,
 	}
 	if !objectstore.Valid(t.Spec.Original) || !objectstore.Valid(t.Key) {
 		return t, fault.New(fault.BadURL, "the URL names no file that could exist")
 	}
-	return t, target.CheckSize(spec, m.Settings.Edge)
+	return t, target.CheckSize(spec, m.settings.Edge)
 }
 
 func (p path) original() string { return p["name"] + "." + p["ext"] }
 
-func (m Parser) spec(p path) (thumbnail.Spec, error) {
-	s := target.Base(m.Settings.Render)
+func (m *Parser) spec(p path) (thumbnail.Spec, error) {
+	s := target.Base(m.settings.Render)
 	s.Original = m.original(p)
 	s.Type = thumbnail.TypeOf(p.original())
 	format, ok := thumbnail.ParseFormat(p["format"])
@@ -94,10 +98,10 @@ func (m Parser) spec(p path) (thumbnail.Spec, error) {
 	}
 	s.Format = format
 	if p["qlow"] != "" {
-		s.Quality = m.Settings.Render.QualityLow
+		s.Quality = m.settings.Render.QualityLow
 	}
 	if s.Type == thumbnail.TypeJPEG {
-		filters.Apply(&s, m.Settings.Render.DefaultFiltersJPEG)
+		m.filters.Apply(&s, m.settings.Render.DefaultFiltersJPEG, noPicture)
 		s.Format = format // a filter of the site's does not change what the URL names
 	}
 	s.Lang = strings.ToLower(p["lang"])
@@ -121,17 +125,20 @@ func (m Parser) spec(p path) (thumbnail.Spec, error) {
 	return s, nil
 }
 
+// noPicture: the site's filters are applied to all JPEGs, private ones too.
+func noPicture(string) (thumbnail.Location, bool) { return thumbnail.Location{}, false }
+
 // container is the name of a zone's container, with its shard where it is sharded.
-func (m Parser) container(p path, zone, shard string) string {
+func (m *Parser) container(p path, zone, shard string) string {
 	name := p["project"] + "-" + p["language"] + "-local-" + zone
-	if slices.Contains(m.Settings.Store.ShardedContainers, name) {
+	if slices.Contains(m.settings.Store.ShardedContainers, name) {
 		return name + "." + shard
 	}
 	return name
 }
 
 // original: a temporary file is sharded by its name without the time in front.
-func (m Parser) original(p path) thumbnail.Location {
+func (m *Parser) original(p path) thumbnail.Location {
 	switch p["zone"] {
 	case "temp":
 		_, name, _ := strings.Cut(p.original(), "!")
@@ -139,17 +146,17 @@ func (m Parser) original(p path) thumbnail.Location {
 		hash := hex.EncodeToString(sum[:])
 		return thumbnail.Location{
 			Container: m.container(p, "temp", hash[:2]),
-			Path:      m.Settings.Store.Originals.Prefix + hash[:1] + "/" + hash[:2] + "/" + p.original(),
+			Path:      m.settings.Store.Originals.Prefix + hash[:1] + "/" + hash[:2] + "/" + p.original(),
 		}
 	case "archive":
-		return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.Settings.Store.Originals.Prefix + "archive/" + p.shards() + p.original()}
+		return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.settings.Store.Originals.Prefix + "archive/" + p.shards() + p.original()}
 	}
-	return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.Settings.Store.Originals.Prefix + p.shards() + p.original()}
+	return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.settings.Store.Originals.Prefix + p.shards() + p.original()}
 }
 
 func (p path) shards() string { return p["shard1"] + "/" + p["shard2"] + "/" }
 
-func (m Parser) key(p path) thumbnail.Location {
+func (m *Parser) key(p path) thumbnail.Location {
 	zone, folder := "thumb", ""
 	switch p["zone"] {
 	case "temp":
@@ -159,11 +166,11 @@ func (m Parser) key(p path) thumbnail.Location {
 	}
 	return thumbnail.Location{
 		Container: m.container(p, zone, p["shard2"]),
-		Path:      m.Settings.Store.Thumbnails.Prefix + folder + p.shards() + p.original() + "/" + p["thumb"],
+		Path:      m.settings.Store.Thumbnails.Prefix + folder + p.shards() + p.original() + "/" + p["thumb"],
 	}
 }
 
 // private: the settings name the containers of originals, without shards.
-func (m Parser) private(p path) bool {
-	return slices.Contains(m.Settings.Store.PrivateContainers, p["project"]+"-"+p["language"]+"-local-public")
+func (m *Parser) private(p path) bool {
+	return slices.Contains(m.settings.Store.PrivateContainers, p["project"]+"-"+p["language"]+"-local-public")
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // parser has the settings under which Wikimedia's own vectors were made.
-func parser() Parser {
+func parser() *Parser {
 	s := settings.Default()
 	s.Render.QualityLow = 10
 	s.Store.Thumbnails.Prefix = "thumbor/"
@@ -21,7 +21,7 @@ func parser() Parser {
 		"wikipedia-commons-local-public", "wikipedia-commons-local-thumb",
 	}
 	s.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
-	return Parser{s}
+	return New(s)
 }
 
 // filterText writes a spec as the filters from which Wikimedia's plugins would make it.

@@ -5,6 +5,7 @@ package target
 import (
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -21,12 +22,15 @@ type Target struct {
 	Private bool
 	// Skipped are filters that are not known or malformed, as Thumbor skips them.
 	Skipped []string
+	MaxAge  time.Duration // for which caches may keep the answer
+	Vary    bool          // the answer depends on the request's Accept
 }
 
 // Base is the spec that both grammars start from.
 func Base(r settings.Render) thumbnail.Spec {
 	return thumbnail.Spec{
-		Quality: r.Quality, Chroma: r.ChromaSubsampling, Progressive: r.Progressive, MaxAnimatedArea: r.MaxAnimatedArea,
+		AsStored: !r.RespectOrientation, KeepEXIF: r.KeepEXIF,
+		Quality: r.Quality, QualityWebP: r.QualityWebP, QualityAVIF: r.QualityAVIF, Chroma: r.ChromaSubsampling, Progressive: r.Progressive, MaxAnimatedArea: r.MaxAnimatedArea,
 	}
 }
 

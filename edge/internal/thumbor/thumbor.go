@@ -3,9 +3,10 @@
 //	/(unsafe|<signature>)/[debug/][meta/][trim[:corner][:tolerance]/][LxT:RxB/]
 //	    [[adaptive-][full-]fit-in/][[-]WxH/][halign/][valign/][smart/][filters:…/]<image>
 //
-// The signature is over the raw path that follows it: only the prefix is cut
-// off, so that a signature that stands again inside of the path stays part of
-// what is signed.
+// The grammar is matched against the path as it was received, and its parts are
+// unquoted after that, as Thumbor does it. The signature is over the raw path that
+// follows it: only the prefix is cut off, so that a signature that stands again
+// inside of the path stays part of what is signed.
 package thumbor
 
 import (
@@ -30,17 +31,31 @@ const Name = "thumbor"
 
 const unsafe = "unsafe"
 
-var grammar = regexp.MustCompile(`^(?:(?P<debug>debug)/)?(?:(?P<meta>meta)/)?` +
-	`(?:(?P<trim>trim(?::(?P<corner>top-left|bottom-right))?(?::(?P<tolerance>\d+))?)/)?` +
-	`(?:(?P<left>\d+)x(?P<top>\d+):(?P<right>\d+)x(?P<bottom>\d+)/)?` +
-	`(?:(?P<adaptive>adaptive-)?(?P<full>full-)?(?P<fit>fit-in)/)?` +
-	`(?:(?P<size>(?P<flipx>-)?(?P<width>\d+|orig)?x(?P<flipy>-)?(?P<height>\d+|orig)?)/)?` +
-	`(?:(?P<halign>left|right|center)/)?(?:(?P<valign>top|bottom|middle)/)?(?:(?P<smart>smart)/)?` +
-	`(?:filters:(?P<filters>.+?\))/)?(?P<image>.+)$`)
+const (
+	options = `(?:(?P<debug>debug)/)?(?:(?P<meta>meta)/)?` +
+		`(?:(?P<trim>trim(?::(?P<corner>top-left|bottom-right))?(?::(?P<tolerance>\d+))?)/)?` +
+		`(?:(?P<left>\d+)x(?P<top>\d+):(?P<right>\d+)x(?P<bottom>\d+)/)?` +
+		`(?:(?P<adaptive>adaptive-)?(?P<full>full-)?(?P<fit>fit-in)/)?` +
+		`(?:(?P<flipx>-)?(?P<width>\d+|orig)?x(?P<flipy>-)?(?P<height>\d+|orig)?/)?` +
+		`(?:(?P<halign>left|right|center)/)?(?:(?P<valign>top|bottom|middle)/)?(?:(?P<smart>smart)/)?` +
+		`(?:filters:(?P<filters>.+?\))/)?(?P<image>.+)$`
+	signed = `/?(?:(?:(?P<unsafe>unsafe)|(?P<hash>.+?))/)?`
+)
 
-// Parser turns paths into targets.
+// Parser turns paths into targets. It is safe for concurrent use.
 type Parser struct {
-	Settings settings.Settings
+	settings settings.Settings
+	filters  *filters.Language
+	grammar  *regexp.Regexp
+	nested   *regexp.Regexp // a whole Thumbor URL as another's image
+}
+
+// New makes a parser.
+func New(s settings.Settings) *Parser {
+	return &Parser{
+		settings: s, filters: filters.New(s.Thumbor),
+		grammar: regexp.MustCompile(`^` + options), nested: regexp.MustCompile(`^` + signed + options),
+	}
 }
 
 // Mine reports whether a raw path is of this grammar: its first segment is
@@ -59,31 +74,37 @@ func split(raw string) (first, rest string, ok bool) {
 	return first, rest, ok
 }
 
-// Parse reads a path as it was received, percent-encoded and without a query.
-// local says that the client is on this machine, which may ask unsafely as long
-// as there is no key.
-func (t Parser) Parse(raw string, local bool) (target.Target, error) {
-	first, rest, _ := split(raw)
-	if err := t.authorize(first, rest, local); err != nil {
+// Request is what a parser looks at.
+type Request struct {
+	Path   string // as it was received, percent-encoded and without a query
+	Accept string // the header
+	// Local says that the client is on this machine, which may ask unsafely as long as
+	// there is no key.
+	Local bool
+}
+
+// Parse reads a request.
+func (t *Parser) Parse(r Request) (target.Target, error) {
+	first, rest, _ := split(r.Path)
+	if err := t.authorize(first, rest, r.Local); err != nil {
 		return target.Target{}, err
 	}
-	decoded, err := url.PathUnescape(rest)
-	if err != nil || !utf8.ValidString(decoded) {
-		return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is not valid UTF-8")
-	}
-	p := match(decoded)
+	p := match(t.grammar, rest)
 	if p == nil {
 		return target.Target{}, fault.New(fault.BadURL, "the URL names no image")
 	}
-	spec, skipped, err := t.spec(p)
-	if err != nil {
-		return target.Target{}, err
+	for name, text := range p {
+		unquoted, err := url.PathUnescape(text)
+		if err != nil || !utf8.ValidString(unquoted) {
+			return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is not valid UTF-8")
+		}
+		p[name] = unquoted
 	}
-	return t.target(spec, skipped)
+	return t.target(p, r.Accept)
 }
 
-func (t Parser) authorize(first, rest string, local bool) error {
-	e := t.Settings.Edge
+func (t *Parser) authorize(first, rest string, local bool) error {
+	e := t.settings.Edge
 	if first != unsafe {
 		if !signature.Valid(string(e.SecurityKey), rest, first) {
 			return fault.New(fault.Forbidden, "the URL's signature is wrong")
@@ -96,8 +117,8 @@ func (t Parser) authorize(first, rest string, local bool) error {
 	return fault.New(fault.Forbidden, "unsigned URLs are not served here: sign them, or set edge.allow_unsafe")
 }
 
-func match(decoded string) map[string]string {
-	found := grammar.FindStringSubmatch(decoded)
+func match(grammar *regexp.Regexp, text string) map[string]string {
+	found := grammar.FindStringSubmatch(text)
 	if found == nil {
 		return nil
 	}
@@ -110,16 +131,42 @@ func match(decoded string) map[string]string {
 	return p
 }
 
-func (t Parser) spec(p map[string]string) (thumbnail.Spec, []string, error) {
-	s := target.Base(t.Settings.Render)
-	if p["meta"] != "" || p["debug"] != "" {
-		return s, nil, fault.New(fault.BadURL, "meta and debug are not served here yet")
+func (t *Parser) target(p map[string]string, accept string) (target.Target, error) {
+	s, err := t.spec(p)
+	if err != nil {
+		return target.Target{}, err
 	}
-	s.Original = thumbnail.Location{Path: t.Settings.Store.Originals.Prefix + p["image"]}
+	asked := t.filters.Apply(&s, p["filters"], t.picture)
+	if t.settings.Thumbor.StrictFilters && len(asked.Skipped) > 0 {
+		return target.Target{}, fault.New(fault.BadURL, "filters that are unknown here or malformed: %s", strings.Join(asked.Skipped, ", "))
+	}
+	if asked.ExtractFocal {
+		t.extractFocal(&s, p["image"])
+	}
+	vary := t.negotiate(&s, accept)
+	found := target.Target{
+		Spec: s, Skipped: asked.Skipped, Vary: vary, MaxAge: t.settings.Edge.MaxAge, Key: t.key(s), Private: t.private(s),
+		XKey:        "File:" + s.Original.Path[strings.LastIndex(s.Original.Path, "/")+1:],
+		Disposition: target.Disposition(s.Original.Path, string(s.Format)),
+	}
+	if asked.MaxAge >= 0 {
+		found.MaxAge = asked.MaxAge
+	}
+	if err := t.check(found); err != nil {
+		return found, err
+	}
+	return found, target.CheckSize(s, t.settings.Edge)
+}
+
+func (t *Parser) spec(p map[string]string) (thumbnail.Spec, error) {
+	s := target.Base(t.settings.Render)
+	s.Original = t.original(p["image"])
 	s.Type = thumbnail.TypeOf(p["image"])
+	s.HalfToEven, s.PNGToJPEG = true, t.settings.Thumbor.PNGToJPEG
 	s.Adaptive, s.Smart = p["adaptive"] != "", p["smart"] != ""
 	s.FlipX, s.FlipY = p["flipx"] != "", p["flipy"] != ""
 	s.HAlign, s.VAlign = align(p["halign"], "center"), align(p["valign"], "middle")
+	s.Debug, s.Meta = p["debug"] != "", p["meta"] != ""
 	switch {
 	case p["full"] != "":
 		s.Fit = thumbnail.FitFull
@@ -128,11 +175,21 @@ func (t Parser) spec(p map[string]string) (thumbnail.Spec, []string, error) {
 	}
 	// Thumbor fills the size that is asked for, with what there is.
 	s.Enlarge = s.Fit != thumbnail.FitIn
-	if err := numbers(&s, p); err != nil {
-		return s, nil, err
+	return s, t.numbers(&s, p)
+}
+
+func (t *Parser) original(image string) thumbnail.Location {
+	return thumbnail.Location{Path: t.settings.Store.Originals.Prefix + image}
+}
+
+// picture is a watermark or a frame: another original. Thumbor unquotes its name
+// once more than the image's.
+func (t *Parser) picture(text string) (thumbnail.Location, bool) {
+	if unquoted, err := url.PathUnescape(text); err == nil {
+		text = unquoted
 	}
-	skipped := filters.Apply(&s, p["filters"])
-	return s, skipped, target.CheckSize(s, t.Settings.Edge)
+	at := t.original(text)
+	return at, objectstore.Valid(at)
 }
 
 // align drops the default, so that both spellings give one spec.
@@ -143,7 +200,7 @@ func align(asked, usual string) string {
 	return asked
 }
 
-func numbers(s *thumbnail.Spec, p map[string]string) error {
+func (t *Parser) numbers(s *thumbnail.Spec, p map[string]string) error {
 	s.OriginalWidth, s.OriginalHeight = p["width"] == "orig", p["height"] == "orig"
 	var crop thumbnail.Rect
 	trim := thumbnail.Trim{Corner: "top-left"}
@@ -160,6 +217,7 @@ func numbers(s *thumbnail.Spec, p map[string]string) error {
 		}
 		*field = n
 	}
+	s.Width, s.Height = atMost(s.Width, t.settings.Thumbor.MaxWidth), atMost(s.Height, t.settings.Thumbor.MaxHeight)
 	if crop != (thumbnail.Rect{}) {
 		s.Crop = &crop
 	}
@@ -172,30 +230,117 @@ func numbers(s *thumbnail.Spec, p map[string]string) error {
 	return nil
 }
 
-func (t Parser) target(s thumbnail.Spec, skipped []string) (target.Target, error) {
+func atMost(n, limit int) int {
+	if limit > 0 {
+		return min(n, limit)
+	}
+	return n
+}
+
+// maxNesting of URLs in URLs is Thumbor's.
+const maxNesting = 10
+
+// extractFocal takes an image that is itself a Thumbor URL with a crop for that
+// URL's image, and the crop for a focal point.
+func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
+	for range maxNesting {
+		image = withoutHost(image)
+		p := match(t.nested, image)
+		if p == nil || p["unsafe"] == "" && p["hash"] == "" {
+			return
+		}
+		image = p["image"]
+		if p["right"] == "" {
+			continue
+		}
+		var inner thumbnail.Spec
+		if t.numbers(&inner, p) == nil && inner.Crop != nil {
+			s.Focal = append(s.Focal, *inner.Crop)
+		}
+		s.Original, s.Type = t.original(image), thumbnail.TypeOf(image)
+		return
+	}
+}
+
+// withoutHost cuts off what stands before the first slash, or after a scheme.
+func withoutHost(image string) string {
+	for _, scheme := range []string{"http://", "https://"} {
+		image = strings.TrimPrefix(image, scheme)
+	}
+	if _, rest, ok := strings.Cut(image, "/"); ok {
+		return rest
+	}
+	return image
+}
+
+// negotiate lets the client's Accept choose a format where the URL does not.
+func (t *Parser) negotiate(s *thumbnail.Spec, accept string) (vary bool) {
+	if len(t.settings.Thumbor.AutoFormats) == 0 || s.Format != thumbnail.FormatAuto || s.Meta {
+		return false
+	}
+	for _, name := range t.settings.Thumbor.AutoFormats {
+		f, ok := thumbnail.ParseFormat(name)
+		if !ok || !accepts(accept, f) {
+			continue
+		}
+		s.Prefer = append(s.Prefer, f)
+		if f != thumbnail.FormatJPEG { // which a transparent picture cannot be
+			break
+		}
+	}
+	return true
+}
+
+// accepts reads Accept as Thumbor does: a type must be named, but that */* is
+// enough for a JPEG.
+func accepts(accept string, f thumbnail.Format) bool {
+	for _, part := range strings.Split(accept, ",") {
+		media, parameters, _ := strings.Cut(part, ";")
+		if _, q, ok := strings.Cut(parameters, "q="); ok && strings.Trim(q, "0. ") == "" {
+			continue
+		}
+		media = strings.ToLower(strings.TrimSpace(media))
+		if media == f.ContentType() || f == thumbnail.FormatJPEG && (media == "*/*" || media == "image/jpg") {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Parser) key(s thumbnail.Spec) thumbnail.Location {
 	ext := string(s.Format)
-	if s.Format == thumbnail.FormatAuto {
+	switch {
+	case s.Meta:
+		ext = string(thumbnail.FormatJSON)
+	case s.Format == thumbnail.FormatAuto:
 		ext = "auto"
 	}
-	found := target.Target{
-		Spec: s, Skipped: skipped,
-		Key: thumbnail.Location{
-			Path: t.Settings.Store.Thumbnails.Prefix + "thumbor/" + s.Original.Path + "/" + s.Digest() + "." + ext,
-		},
-		Private:     t.private(s.Original.Path),
-		XKey:        "File:" + s.Original.Path[strings.LastIndex(s.Original.Path, "/")+1:],
-		Disposition: target.Disposition(s.Original.Path, string(s.Format)),
+	return thumbnail.Location{
+		Path: t.settings.Store.Thumbnails.Prefix + "thumbor/" + s.Original.Path + "/" + s.Digest() + "." + ext,
 	}
-	if !objectstore.Valid(s.Original) || !objectstore.Valid(found.Key) {
-		return found, fault.New(fault.BadURL, "the URL names no image that could exist")
+}
+
+func (t *Parser) check(found target.Target) error {
+	if !objectstore.Valid(found.Spec.Original) || !objectstore.Valid(found.Key) {
+		return fault.New(fault.NoSuchURL, "the URL names no image that could exist")
 	}
-	return found, nil
+	for _, at := range append(found.Spec.Pictures(), found.Spec.Original) {
+		if slices.Contains(t.settings.Edge.Blacklist, strings.TrimPrefix(at.Path, t.settings.Store.Originals.Prefix)) {
+			return fault.New(fault.BadURL, "this image is not served here")
+		}
+	}
+	return nil
 }
 
 // private: a directory of originals holds MediaWiki's containers as folders, and
 // a Thumbor path must not be a way around their secret.
-func (t Parser) private(path string) bool {
-	folder, _, _ := strings.Cut(path, "/")
-	folder, _, _ = strings.Cut(folder, ".")
-	return strings.HasSuffix(folder, "-local-temp") || slices.Contains(t.Settings.Store.PrivateContainers, folder)
+func (t *Parser) private(s thumbnail.Spec) bool {
+	for _, at := range append(s.Pictures(), s.Original) {
+		folder, _, _ := strings.Cut(at.Path, "/")
+		folder, _, _ = strings.Cut(folder, ".")
+		if strings.HasSuffix(folder, "-local-temp") || slices.Contains(t.settings.Store.PrivateContainers, folder) {
+			return true
+		}
+	}
+	return false
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-func parser(key string) Parser {
+func parser(key string) *Parser {
 	s := settings.Default()
 	s.Edge.SecurityKey = settings.Secret(key)
-	return Parser{s}
+	return New(s)
 }
 
 func TestGrammar(t *testing.T) {
@@ -40,13 +40,14 @@ func TestGrammar(t *testing.T) {
 		"3x2/center/middle/Cat.jpg":    {Width: 3, Height: 2, Enlarge: true},
 		"3x2/filters:format(webp):page(2):lang(FR)/Cat.jpg": {Width: 3, Height: 2, Enlarge: true, Format: "webp", Page: 2, Lang: "fr"},
 		"filters:rotate(-90):rotate(360):flip(x):crop(1,2,3,4)/Cat.jpg": {Enlarge: true, Operations: []thumbnail.Operation{
-			{Name: "rotate", Args: []int{270}}, {Name: "flip", Axis: "x"}, {Name: "crop", Args: []int{1, 2, 3, 4}},
+			{Name: "rotate", Args: []float64{270}}, {Name: "flip", Word: "x"}, {Name: "crop", Args: []float64{1, 2, 3, 4}},
 		}},
 		"filters:conditional_sharpen(0.0,0.8,1.0,0.0,0.85)/Cat.jpg": {Enlarge: true, Sharpen: &thumbnail.Sharpen{Sigma: .8, Amount: 1, Ratio: .85}},
 	} {
 		want.Original, want.Type = thumbnail.Location{Path: "Cat.jpg"}, thumbnail.TypeJPEG
+		want.HalfToEven = true
 		want.Quality, want.Chroma, want.MaxAnimatedArea = 87, "4:2:0", 100_000_000
-		got, err := parser("").Parse("/unsafe/"+path, true)
+		got, err := parser("").Parse(Request{Path: "/unsafe/" + path, Local: true})
 		if err != nil || !reflect.DeepEqual(got.Spec, want) {
 			t.Errorf("%s:\n got %+v, %v\nwant %+v", path, got.Spec, err, want)
 		}
@@ -64,7 +65,7 @@ func TestImages(t *testing.T) {
 		"330x/%68ash/c.png":            "hash/c.png",
 		"filters:quality(80)/c(1).png": "c(1).png",
 	} {
-		got, err := parser("").Parse("/unsafe/"+path, true)
+		got, err := parser("").Parse(Request{Path: "/unsafe/" + path, Local: true})
 		if err != nil || got.Spec.Original.Path != want {
 			t.Errorf("%s: %q, %v", path, got.Spec.Original.Path, err)
 		}
@@ -74,27 +75,26 @@ func TestImages(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	for path, want := range map[string]fault.Kind{
 		"":                            fault.BadURL,
-		"../etc/passwd":               fault.BadURL,
-		"330x/a/%2e%2e/b.jpg":         fault.BadURL,
-		"/etc/passwd":                 fault.BadURL,
-		"a//b.jpg":                    fault.BadURL,
-		"a%00.jpg":                    fault.BadURL,
+		"../etc/passwd":               fault.NoSuchURL,
+		"330x/a/%2e%2e/b.jpg":         fault.NoSuchURL,
+		"/etc/passwd":                 fault.NoSuchURL,
+		"a//b.jpg":                    fault.NoSuchURL,
+		"a%00.jpg":                    fault.NoSuchURL,
 		"%ff.jpg":                     fault.BadURL,
 		"99999x/a.jpg":                fault.BadURL,
 		"8000x8000/a.jpg":             fault.BadURL,
 		"99999999999999999999x/a.jpg": fault.BadURL,
-		"meta/330x/a.jpg":             fault.BadURL,
-		strings.Repeat("a", 300):      fault.BadURL,
+		strings.Repeat("a", 300):      fault.NoSuchURL,
 	} {
-		if _, err := parser("").Parse("/unsafe/"+path, true); !fault.Is(err, want) {
+		if _, err := parser("").Parse(Request{Path: "/unsafe/" + path, Local: true}); !fault.Is(err, want) {
 			t.Errorf("%q: %v, want %s", path, err, want)
 		}
 	}
 }
 
 func TestFiltersThatAreSkippedAreNamed(t *testing.T) {
-	got, err := parser("").Parse("/unsafe/filters:blur(3):quality(abc):rotate(45):quality(70):sp%09ace(1)/a.jpg", true)
-	want := []string{"blur", "quality", "rotate", "sp?ace"}
+	got, err := parser("").Parse(Request{Path: "/unsafe/filters:blurry(3):quality(abc):rotate(45):quality(70):sp%09ace(1)/a.jpg", Local: true})
+	want := []string{"blurry", "quality", "rotate", "sp?ace"}
 	if err != nil || !reflect.DeepEqual(got.Skipped, want) || got.Spec.Quality != 70 {
 		t.Errorf("skipped %q, quality %d, %v", got.Skipped, got.Spec.Quality, err)
 	}
@@ -102,9 +102,9 @@ func TestFiltersThatAreSkippedAreNamed(t *testing.T) {
 
 func TestWhoMayAskUnsigned(t *testing.T) {
 	open := parser("key")
-	open.Settings.Edge.AllowUnsafe = true
+	open.settings.Edge.AllowUnsafe = true
 	for name, c := range map[string]struct {
-		parser Parser
+		parser *Parser
 		local  bool
 		ok     bool
 	}{
@@ -114,7 +114,7 @@ func TestWhoMayAskUnsigned(t *testing.T) {
 		"a key, elsewhere":     {parser("key"), false, false},
 		"allowed to all":       {open, false, true},
 	} {
-		_, err := c.parser.Parse("/unsafe/330x/a.jpg", c.local)
+		_, err := c.parser.Parse(Request{Path: "/unsafe/330x/a.jpg", Local: c.local})
 		if ok := err == nil; ok != c.ok || !ok && !fault.Is(err, fault.Forbidden) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -140,19 +140,19 @@ func TestSignatures(t *testing.T) {
 		if !Mine("/" + c.path) {
 			t.Errorf("%s: taken for another grammar", name)
 		}
-		_, err := p.Parse("/"+c.path, true)
+		_, err := p.Parse(Request{Path: "/" + c.path, Local: true})
 		if c.want == "" && err != nil || c.want != "" && !fault.Is(err, c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, err := parser("").Parse("/"+signature.Sign("", path)+"/"+path, true); !fault.Is(err, fault.Forbidden) {
+	if _, err := parser("").Parse(Request{Path: "/" + signature.Sign("", path) + "/" + path, Local: true}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("a signature with an empty key: %v", err)
 	}
 }
 
 func TestOneKeyForOneMeaning(t *testing.T) {
 	key := func(path string) string {
-		got, err := parser("").Parse("/unsafe/"+path, true)
+		got, err := parser("").Parse(Request{Path: "/unsafe/" + path, Local: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,14 +173,14 @@ func TestOneKeyForOneMeaning(t *testing.T) {
 
 func TestMediaWikisPrivateContainersStayPrivate(t *testing.T) {
 	p := parser("")
-	p.Settings.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
+	p.settings.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
 	for path, want := range map[string]bool{
 		"wikipedia-office-local-public/a/ab/A.png":    true,
 		"wikipedia-office-local-public.ab/a/ab/A.png": true,
 		"wikipedia-en-local-temp/a/ab/A.png":          true,
 		"wikipedia-en-local-public/a/ab/A.png":        false,
 	} {
-		got, err := p.Parse("/unsafe/330x/"+path, true)
+		got, err := p.Parse(Request{Path: "/unsafe/330x/" + path, Local: true})
 		if err != nil || got.Private != want {
 			t.Errorf("%s: private is %v, %v", path, got.Private, err)
 		}
@@ -192,7 +192,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/my.server.com/some/path/to/image.jpg")
 	f.Add("/unsafe/filters:conditional_sharpen(.,.,.,.,.)/x")
 	f.Fuzz(func(t *testing.T, path string) {
-		got, err := parser("").Parse(path, true)
+		got, err := parser("").Parse(Request{Path: path, Local: true})
 		if err == nil && (!objectstore.Valid(got.Spec.Original) || !objectstore.Valid(got.Key)) {
 			t.Errorf("%q gives %+v", path, got)
 		}

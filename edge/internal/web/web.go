@@ -31,8 +31,6 @@ import (
 )
 
 const (
-	// maxAge is Wikimedia's for thumbnails: a day.
-	maxAge       = 24 * time.Hour
 	bodyPatience = 5 * time.Second
 	maxRanges    = 5    // of one request; each costs a header of its own
 	maxPath      = 4096 // bytes of a URL's path
@@ -50,8 +48,8 @@ type Handler struct {
 	settings  settings.Settings
 	obtainer  Obtainer
 	clients   *clientaddr.Finder
-	mediawiki mediawiki.Parser
-	thumbor   thumbor.Parser
+	mediawiki *mediawiki.Parser
+	thumbor   *thumbor.Parser
 	log       *slog.Logger
 	metrics   metrics
 }
@@ -64,7 +62,7 @@ func New(s settings.Settings, o Obtainer, log *slog.Logger, r prometheus.Registe
 	}
 	return &Handler{
 		settings: s, obtainer: o, clients: clients, log: log, metrics: newMetrics(r),
-		mediawiki: mediawiki.Parser{Settings: s}, thumbor: thumbor.Parser{Settings: s},
+		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s),
 	}, nil
 }
 
@@ -149,7 +147,7 @@ func (x *exchange) parse() (target.Target, error) {
 	var err error
 	if thumbor.Mine(raw) {
 		x.grammar = thumbor.Name
-		t, err = x.thumbor.Parse(raw, x.client.Local)
+		t, err = x.thumbor.Parse(thumbor.Request{Path: raw, Accept: x.r.Header.Get("Accept"), Local: x.client.Local})
 	} else {
 		t, err = x.mediawiki.Parse(raw)
 		if !fault.Is(err, fault.NoSuchURL) {
@@ -161,6 +159,9 @@ func (x *exchange) parse() (target.Target, error) {
 	}
 	if len(t.Skipped) > 0 {
 		x.w.Header().Set("Thumbmill-Skipped-Filters", strings.Join(t.Skipped, ", "))
+	}
+	if t.Vary {
+		x.w.Header().Set("Vary", "Accept")
 	}
 	x.private = t.Private
 	return t, x.checkSecret(t)
@@ -233,7 +234,7 @@ func (x *exchange) cacheControl(t target.Target) string {
 	if t.Private {
 		return "private, no-store"
 	}
-	return fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds()))
+	return fmt.Sprintf("public, max-age=%d", int(t.MaxAge.Seconds()))
 }
 
 // printable percent-encodes what a header cannot hold.

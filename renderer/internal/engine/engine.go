@@ -120,36 +120,88 @@ type Result struct {
 	CPU           time.Duration // processor time of all workers
 }
 
+// Source is a file that a render reads, with the header that guard has read.
+type Source struct {
+	Header guard.Header
+	File   *os.File
+}
+
 // render is one thumbnail under way.
 type render struct {
 	ctx       context.Context //nolint:containedctx // of this one call
 	spec      thumbnail.Spec
 	header    guard.Header
 	original  *os.File
+	overlays  []worker.Overlay
+	drawn     []*os.File // overlays that a tool made
 	maxPixels int64
 	deadline  time.Time
 	result    Result
 }
 
-// Render draws the spec from an original whose header guard has read. Errors are
-// faults, or worker.ErrDied.
-func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, h guard.Header, original *os.File, maxPixels int64, within time.Duration) (Result, error) {
-	r := &render{ctx: ctx, spec: s, header: h, original: original, maxPixels: maxPixels, deadline: time.Now().Add(within)}
-	for _, row := range table {
-		if row.original != h.Type {
+// Render draws the spec from an original, with the overlays of Spec.Pictures. Errors
+// are faults, or worker.ErrDied.
+func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, original Source, overlays []Source, maxPixels int64, within time.Duration) (Result, error) {
+	r := &render{
+		ctx: ctx, spec: s, header: original.Header, original: original.File, maxPixels: maxPixels, deadline: time.Now().Add(within),
+	}
+	row, err := e.row(r.header.Type)
+	if err != nil {
+		return Result{}, err
+	}
+	defer r.free()
+	if err := e.prepare(r, overlays); err != nil {
+		return Result{}, err
+	}
+	r.result.Engine = row.engine
+	if err := row.draw(e, r); err != nil {
+		return r.result, err
+	}
+	e.optimize(r)
+	return r.result, nil
+}
+
+// row finds what draws the type.
+func (e *Engines) row(t thumbnail.Type) (row, error) {
+	for _, r := range table {
+		if r.original == t && e.can(r) {
+			return r, nil
+		}
+		if r.original == t {
+			return r, fault.New(fault.Unsupported, "this renderer cannot draw originals of type %s: it lacks %s", t, r.engine)
+		}
+	}
+	return row{}, fault.New(fault.Unsupported, "no engine here renders originals of type %s", t)
+}
+
+// prepare has tools draw the overlays that libvips does not read.
+func (e *Engines) prepare(r *render, overlays []Source) error {
+	for _, o := range overlays {
+		if slices.Contains(e.Vips.Ready().Types, string(o.Header.Type)) {
+			r.overlays = append(r.overlays, worker.Overlay(o))
 			continue
 		}
-		if !e.can(row) {
-			return Result{}, fault.New(fault.Unsupported, "this renderer cannot draw originals of type %s: it lacks %s", h.Type, row.engine)
+		if _, err := e.row(o.Header.Type); err != nil {
+			return err
 		}
-		r.result.Engine = row.engine
-		if err := row.draw(e, r); err != nil {
-			return r.result, err
+		_, raster, err := r.do(e.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
+		if err != nil {
+			return err
 		}
-		e.optimize(r)
-		return r.result, nil
+		r.drawn = append(r.drawn, raster)
+		h, err := inspect(raster, maxDrawnPixels)
+		if err != nil {
+			return err
+		}
+		r.overlays = append(r.overlays, worker.Overlay{Header: h, File: raster})
 	}
-	return Result{}, fault.New(fault.Unsupported, "no engine here renders originals of type %s", h.Type)
+	return nil
+}
+
+func (r *render) free() {
+	for _, f := range r.drawn {
+		_ = f.Close()
+	}
 }
 
 // do has a worker do a part of the render in the time that is left.
@@ -169,7 +221,7 @@ const noLimit = 1 << 62 * time.Nanosecond
 func (e *Engines) directly(r *render) error { return e.vips(r, r.spec, r.header, r.original) }
 
 func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {
-	report, out, err := r.do(e.Vips, worker.Task{Spec: s, Header: h, MaxPixels: r.maxPixels}, original, noLimit)
+	report, out, err := r.do(e.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
 	if err != nil {
 		return err
 	}
@@ -194,9 +246,6 @@ func (e *Engines) drawn(r *render) error {
 	}
 	s := r.spec
 	s.Page, s.Lang, s.Enlarge = 0, "", true
-	if s.Format == thumbnail.FormatAuto {
-		s.Format = r.header.Type.DefaultFormat(h.Alpha)
-	}
 	return e.vips(r, s, h, raster)
 }
 
@@ -209,10 +258,9 @@ func inspect(drawn *os.File, maxPixels int64) (guard.Header, error) {
 }
 
 // animated has gifsicle resize a GIF that stays one, unless more is asked for
-// than cutting and resizing.
+// than cutting, resizing and mirroring.
 func (e *Engines) animated(r *render) error {
-	stays := r.spec.Format == thumbnail.FormatGIF || r.spec.Format == thumbnail.FormatAuto
-	if !stays || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Animate, "gif")) || !geometry.Plain(r.spec) {
+	if !r.staysGIF() || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Animate, "gif")) {
 		r.result.Engine = "vips"
 		return e.directly(r)
 	}
@@ -232,6 +280,16 @@ func (e *Engines) animated(r *render) error {
 	r.result.Format, r.result.Width, r.result.Height = thumbnail.FormatGIF, h.Width, h.Height
 	r.result.Image, err = worker.Contents(out)
 	return err
+}
+
+func (r *render) staysGIF() bool {
+	s := r.spec
+	s.FlipX, s.FlipY = false, false
+	if r.header.Frames > 1 { // whose frames libvips would lose; a smart cut is one in the middle
+		s.Prefer, s.Smart = nil, false
+	}
+	gif := s.Format == thumbnail.FormatGIF || s.Format == thumbnail.FormatAuto && len(s.Prefer) == 0
+	return gif && geometry.Plain(s)
 }
 
 // fits refuses a thumbnail of too many pixels, as libvips' worker does for all others.

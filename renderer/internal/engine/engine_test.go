@@ -73,7 +73,7 @@ func draw(t *testing.T, e *Engines, s thumbnail.Spec, body []byte) (Result, erro
 	if s.Quality == 0 {
 		s.Quality, s.Chroma = 87, "4:2:0"
 	}
-	return e.Render(context.Background(), s, h, f, 40_000_000, 20*time.Second)
+	return e.Render(context.Background(), s, Source{Header: h, File: f}, nil, 40_000_000, 20*time.Second)
 }
 
 // made is a file that one of the field's programs writes from a picture.
@@ -204,7 +204,7 @@ func TestAnimations(t *testing.T) {
 		"all frames":  {thumbnail.Spec{Width: 50, MaxAnimatedArea: 40_000}, 4, image.Pt(50, 50)},
 		"too many":    {thumbnail.Spec{Width: 50, MaxAnimatedArea: 39_999}, 1, image.Pt(50, 50)},
 		"cut":         {thumbnail.Spec{Width: 50, Height: 20, MaxAnimatedArea: 1e6}, 4, image.Pt(50, 20)},
-		"upside down": {thumbnail.Spec{Width: 50, FlipY: true, MaxAnimatedArea: 1e6}, 1, image.Pt(50, 50)},
+		"upside down": {thumbnail.Spec{Width: 50, FlipY: true, MaxAnimatedArea: 1e6}, 4, image.Pt(50, 50)},
 	} {
 		c.spec.Type = thumbnail.TypeGIF
 		r, err := draw(t, e, c.spec, body)

@@ -29,24 +29,37 @@ type Plan struct {
 	Crop   Rect // of the original; the whole when nothing is cut
 	Scaled Size
 	Cut    Rect // of the scaled picture; the whole when nothing is cut
+	// Box is what later steps take for the size that was asked for; a side is 0 when
+	// none was.
+	Box Size
+	// Focus is where a cut has its middle, in pixels of Crop.
+	Focus Point
 }
+
+// Point is a pixel.
+type Point struct{ X, Y int }
 
 // New plans a spec for an original of the given upright size.
 func New(s thumbnail.Spec, original Size) Plan {
 	p := Plan{Crop: crop(s.Crop, original)}
 	source := Size{p.Crop.Width, p.Crop.Height}
-	target := target(s, source)
-	if s.Fit != thumbnail.FitCover {
-		p.Scaled = fit(s, source, target)
-		p.Cut = whole(p.Scaled)
-		return p
+	p.Box = box(s, source, original)
+	p.Focus = focus(s, p.Crop)
+	p.Scaled = target(s, p.Box, source)
+	switch {
+	case s.Debug:
+		p.Scaled = source
+	case s.Fit != thumbnail.FitCover:
+		p.fit(s, source)
+	case s.Stretch:
+	default:
+		p.Scaled = shrinkToSource(s, source, p.Scaled)
+		if p.Box.Width > 0 && p.Box.Height > 0 { // else it is in proportion, but for rounding
+			p.cover(source)
+			return p
+		}
 	}
-	target = shrinkToSource(s, source, target)
-	if (s.Width == 0 || s.Height == 0) && !s.OriginalWidth && !s.OriginalHeight { // in proportion, but for rounding
-		p.Scaled, p.Cut = target, whole(target)
-		return p
-	}
-	p.Scaled, p.Cut = cover(s, source, target)
+	p.Cut = whole(p.Scaled)
 	return p
 }
 
@@ -69,7 +82,7 @@ func (p Plan) CutFirst() Rect {
 
 // Plain reports whether a spec asks for nothing but a part of the picture at a size.
 func Plain(s thumbnail.Spec) bool {
-	return s.Trim == nil && !s.Smart && !s.FlipX && !s.FlipY && s.Sharpen == nil && len(s.Operations) == 0
+	return s.Trim == nil && !s.Smart && !s.FlipX && !s.FlipY && !s.Debug && !s.Meta && s.Sharpen == nil && len(s.Operations) == 0
 }
 
 func whole(s Size) Rect { return Rect{Width: s.Width, Height: s.Height} }
@@ -87,49 +100,106 @@ func crop(r *thumbnail.Rect, s Size) Rect {
 	return Rect{left, top, right - left, bottom - top}
 }
 
-// target is the box that is asked for, missing sides in proportion.
-func target(s thumbnail.Spec, source Size) Size {
-	width, height := s.Width, s.Height
+// box is what was asked for; a side that was not is 0.
+func box(s thumbnail.Spec, source, original Size) Size {
+	b := Size{s.Width, s.Height}
+	if s.NoUpscale {
+		b = Size{min(b.Width, original.Width), min(b.Height, original.Height)}
+	}
 	if s.OriginalWidth {
-		width = source.Width
+		b.Width = source.Width
 	}
 	if s.OriginalHeight {
-		height = source.Height
+		b.Height = source.Height
+	}
+	return b
+}
+
+// target is the box with its missing sides in proportion.
+func target(s thumbnail.Spec, b, source Size) Size {
+	round := halfDown
+	if s.HalfToEven {
+		round = math.RoundToEven
 	}
 	switch {
-	case width == 0 && height == 0:
+	case b.Width == 0 && b.Height == 0:
 		return source
-	case width == 0:
-		width = proportion(source.Width, height, source.Height)
-	case height == 0:
-		height = proportion(source.Height, width, source.Width)
+	case b.Width == 0:
+		b.Width = proportion(source.Width, b.Height, source.Height, round)
+	case b.Height == 0:
+		b.Height = proportion(source.Height, b.Width, source.Width, round)
 	}
-	return Size{width, height}
+	return b
 }
 
-// proportion is side × numerator / denominator, at least one pixel. Halves are
-// rounded down, as Wikimedia does.
-func proportion(side, numerator, denominator int) int {
-	return max(1, int(math.Ceil(float64(side)*float64(numerator)/float64(denominator)-0.5)))
+// proportion is side × numerator / denominator, at least one pixel.
+func proportion(side, numerator, denominator int, round func(float64) float64) int {
+	return max(1, int(round(float64(side)*float64(numerator)/float64(denominator))))
 }
 
-// fit scales the whole picture into the box, or over it (FitFull).
-func fit(s thumbnail.Spec, source, box Size) Size {
-	if s.Adaptive && (source.Width-source.Height)*(box.Width-box.Height) < 0 {
-		box.Width, box.Height = box.Height, box.Width
+// halfDown is the rounding of Wikimedia's engines.
+func halfDown(v float64) float64 { return math.Ceil(v - 0.5) }
+
+// halfUp is Thumbor's rounding where it fits a picture in.
+func halfUp(v float64) float64 { return math.Round(v) }
+
+// focus is the middle of the focal points within the crop, weighed by their areas,
+// else the place of the alignment. It is rounded as Thumbor rounds it: down.
+func focus(s thumbnail.Spec, crop Rect) Point {
+	var weight, x, y float64
+	for _, f := range s.Focal {
+		area := float64(f.Right-f.Left) * float64(f.Bottom-f.Top)
+		at := Point{f.Left + (f.Right-f.Left)/2, f.Top + (f.Bottom-f.Top)/2}
+		if s.Crop != nil {
+			if at.X < crop.Left || at.X > crop.Left+crop.Width || at.Y < crop.Top || at.Y > crop.Top+crop.Height {
+				continue
+			}
+			at = Point{at.X - crop.Left, at.Y - crop.Top}
+		}
+		weight, x, y = weight+area, x+float64(at.X)*area, y+float64(at.Y)*area
 	}
-	smaller := source.Width > box.Width || source.Height > box.Height
+	if weight > 0 {
+		return Point{int(x / weight), int(y / weight)}
+	}
+	return Point{
+		aligned(s.HAlign == "left", s.HAlign == "right", crop.Width),
+		aligned(s.VAlign == "top", s.VAlign == "bottom", crop.Height),
+	}
+}
+
+func aligned(start, end bool, length int) int {
+	switch {
+	case start:
+		return 0
+	case end:
+		return length
+	}
+	return length / 2
+}
+
+// fit scales the whole picture into the box, or over it (FitFull). The box grows to
+// what covers it.
+func (p *Plan) fit(s thumbnail.Spec, source Size) {
+	to := p.Scaled
+	if s.Adaptive && (source.Width-source.Height)*(to.Width-to.Height) < 0 {
+		to.Width, to.Height = to.Height, to.Width
+		p.Box.Width, p.Box.Height = p.Box.Height, p.Box.Width
+	}
+	smaller := source.Width > to.Width || source.Height > to.Height
 	if s.Fit == thumbnail.FitIn && !smaller && !s.Enlarge {
-		return source
+		p.Scaled = source
+		return
 	}
-	byWidth := source.Width*box.Height >= source.Height*box.Width
+	byWidth := source.Width*to.Height >= source.Height*to.Width
 	if s.Fit == thumbnail.FitFull {
-		byWidth = source.Width*box.Height <= source.Height*box.Width
+		byWidth = source.Width*to.Height <= source.Height*to.Width
 	}
 	if byWidth {
-		return Size{box.Width, proportion(source.Height, box.Width, source.Width)}
+		p.Scaled = Size{to.Width, proportion(source.Height, to.Width, source.Width, halfUp)}
+	} else {
+		p.Scaled = Size{proportion(source.Width, to.Height, source.Height, halfUp), to.Height}
 	}
-	return Size{proportion(source.Width, box.Height, source.Height), box.Height}
+	p.Box = Size{max(p.Box.Width, p.Scaled.Width), max(p.Box.Height, p.Scaled.Height)}
 }
 
 // shrinkToSource makes a box smaller that would enlarge a bitmap unasked.
@@ -138,35 +208,37 @@ func shrinkToSource(s thumbnail.Spec, source, box Size) Size {
 		return box
 	}
 	if box.Width*source.Height >= box.Height*source.Width {
-		return Size{source.Width, min(source.Height, proportion(box.Height, source.Width, box.Width))}
+		return Size{source.Width, min(source.Height, proportion(box.Height, source.Width, box.Width, halfDown))}
 	}
-	return Size{min(source.Width, proportion(box.Width, source.Height, box.Height)), source.Height}
+	return Size{min(source.Width, proportion(box.Width, source.Height, box.Height, halfDown)), source.Height}
 }
 
 // cover scales the picture until it covers the box and cuts what overlaps.
 // Thumbor cuts first, in the original's pixels, and scales the cut to the box;
 // here the whole is scaled by the same factors, so that decoders can shrink
 // while they load. Ratios that agree to two digits are not cut but stretched.
-func cover(s thumbnail.Spec, source, box Size) (Size, Rect) {
+func (p *Plan) cover(source Size) {
+	box := p.Scaled
 	ratio := func(s Size) float64 { return math.Round(float64(s.Width)/float64(s.Height)*100) / 100 }
 	if ratio(source) == ratio(box) {
-		return box, whole(box)
+		p.Cut = whole(box)
+		return
 	}
 	cut := whole(source)
 	if box.Width*source.Height > box.Height*source.Width {
-		cut.Height = min(source.Height, proportion(source.Width, box.Height, box.Width))
-		cut.Top = place(s.VAlign == "top", s.VAlign == "bottom", source.Height, cut.Height)
+		cut.Height = min(source.Height, proportion(source.Width, box.Height, box.Width, math.RoundToEven))
+		cut.Top = place(p.Focus.Y, source.Height, cut.Height)
 	} else {
 		cut.Width = min(source.Width, int(math.Ceil(float64(box.Width)*float64(source.Height)/float64(box.Height))))
-		cut.Left = place(s.HAlign == "left", s.HAlign == "right", source.Width, cut.Width)
+		cut.Left = place(p.Focus.X, source.Width, cut.Width)
 	}
-	scaled := Size{
-		max(box.Width, proportion(source.Width, box.Width, cut.Width)),
-		max(box.Height, proportion(source.Height, box.Height, cut.Height)),
+	p.Scaled = Size{
+		max(box.Width, proportion(source.Width, box.Width, cut.Width, halfDown)),
+		max(box.Height, proportion(source.Height, box.Height, cut.Height, halfDown)),
 	}
-	return scaled, Rect{
-		Left:  min(proportion0(cut.Left, box.Width, cut.Width), scaled.Width-box.Width),
-		Top:   min(proportion0(cut.Top, box.Height, cut.Height), scaled.Height-box.Height),
+	p.Cut = Rect{
+		Left:  min(proportion0(cut.Left, box.Width, cut.Width), p.Scaled.Width-box.Width),
+		Top:   min(proportion0(cut.Top, box.Height, cut.Height), p.Scaled.Height-box.Height),
 		Width: box.Width, Height: box.Height,
 	}
 }
@@ -175,15 +247,10 @@ func proportion0(offset, numerator, denominator int) int {
 	return int(math.RoundToEven(float64(offset) * float64(numerator) / float64(denominator)))
 }
 
-// place puts a part of the given length at the start, the end or the middle.
-func place(start, end bool, length, part int) int {
-	switch {
-	case start:
-		return 0
-	case end:
-		return length - part
-	}
-	return int(math.RoundToEven(float64(length-part) / 2))
+// place has a part of the given length about its middle, as far as there is room.
+func place(middle, length, part int) int {
+	at := max(float64(middle)-float64(part)/2, 0)
+	return int(math.RoundToEven(min(at, float64(length-part))))
 }
 
 // SharpenApplies tells whether a conditional sharpen is due: the picture became

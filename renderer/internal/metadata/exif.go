@@ -40,27 +40,53 @@ func Keep(exif []byte) []byte {
 	return write(tags, texts)
 }
 
-// readTexts finds the kept tags in the first directory of a TIFF.
-func readTexts(tiff []byte) map[uint16][]byte {
-	if len(tiff) < 8 {
+// orientationTag says how a picture is to be turned.
+const orientationTag = 0x0112
+
+// Whole gives all of an original's Exif segment, but for its orientation where the
+// thumbnail's pixels have it; nil when there is none, or it is too long for a JPEG.
+func Whole(exif []byte, upright bool) []byte {
+	tiff := bytes.TrimPrefix(exif, []byte(exifMagic))
+	if len(tiff) < 8 || len(tiff) > maxSegment {
 		return nil
 	}
-	order := binary.ByteOrder(binary.LittleEndian)
+	out := append([]byte(exifMagic), tiff...)
+	order, entries := directory(out[len(exifMagic):])
+	for ; len(entries) >= entrySize; entries = entries[entrySize:] {
+		if upright && order.Uint16(entries) == orientationTag {
+			order.PutUint16(entries[8:], 1)
+		}
+	}
+	return out
+}
+
+// maxSegment is what a JPEG's segment holds behind its length and the magic.
+const maxSegment = 65535 - 2 - len(exifMagic)
+
+// directory gives the entries of a TIFF's first directory.
+func directory(tiff []byte) (order binary.ByteOrder, entries []byte) {
+	order = binary.LittleEndian
 	if tiff[0] == 'M' {
 		order = binary.BigEndian
 	}
 	at := int64(order.Uint32(tiff[4:]))
 	if at+2 > int64(len(tiff)) {
+		return order, nil
+	}
+	n := int64(order.Uint16(tiff[at:]))
+	entries = tiff[at+2:]
+	return order, entries[:min(n*entrySize, int64(len(entries)))]
+}
+
+// readTexts finds the kept tags in the first directory of a TIFF.
+func readTexts(tiff []byte) map[uint16][]byte {
+	if len(tiff) < 8 {
 		return nil
 	}
 	texts := map[uint16][]byte{}
-	entries := tiff[at+2:]
-	for range order.Uint16(tiff[at:]) {
-		if len(entries) < entrySize {
-			break
-		}
+	order, entries := directory(tiff)
+	for ; len(entries) >= entrySize; entries = entries[entrySize:] {
 		entry := entries[:entrySize]
-		entries = entries[entrySize:]
 		tag := order.Uint16(entry)
 		if slices.Contains(kept, tag) && order.Uint16(entry[2:]) == asciiKind {
 			texts[tag] = text(tiff, entry, order)

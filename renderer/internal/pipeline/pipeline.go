@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,7 +45,7 @@ type Originals interface {
 
 // Engines render. Errors are faults, or worker.ErrDied.
 type Engines interface {
-	Render(ctx context.Context, s thumbnail.Spec, h guard.Header, original *os.File, maxPixels int64, within time.Duration) (engine.Result, error)
+	Render(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source, maxPixels int64, within time.Duration) (engine.Result, error)
 	Version() string
 }
 
@@ -167,7 +166,12 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	if j.Lane == renderjob.LaneStandard && header.Area() > longArea {
 		return intake.ErrLong
 	}
-	image, err := j.render(ctx, drain, original.File, header)
+	overlays, release, err := j.overlays(ctx)
+	defer release()
+	if err != nil {
+		return err
+	}
+	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File}, overlays)
 	if err != nil {
 		return err
 	}
@@ -228,8 +232,35 @@ func (j *job) fetch(ctx context.Context) (*source.Original, error) {
 	return original, err
 }
 
+// overlays are the pictures that the spec names beside the original: fetched and
+// inspected as it is. One that is missing or broken is the URL's fault.
+func (j *job) overlays(ctx context.Context) (all []engine.Source, release func(), err error) {
+	var fetched []*source.Original
+	release = func() {
+		for _, o := range fetched {
+			o.Release()
+		}
+	}
+	for _, at := range j.Spec.Pictures() {
+		o, err := j.Source.Fetch(ctx, at, "")
+		if err == nil {
+			fetched = append(fetched, o)
+			var h guard.Header
+			h, err = guard.Inspect(o, o.Size, thumbnail.TypeOf(at.Path), j.MaxOriginalPixels)
+			all = append(all, engine.Source{Header: h, File: o.File})
+		}
+		if f := fault.Of(err); err != nil && (f.Kind == fault.Absent || f.Kind == fault.Undecodable || f.Kind == fault.TooLarge || f.Kind == fault.Unsupported) {
+			return nil, release, fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, cannot be used: %s", at.Path, f.Message)
+		}
+		if err != nil {
+			return nil, release, err
+		}
+	}
+	return all, release, nil
+}
+
 // render waits for a slot and tries up to three workers.
-func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.File, h guard.Header) ([]byte, error) {
+func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine.Source, overlays []engine.Source) ([]byte, error) {
 	select {
 	case <-drain:
 		return nil, intake.ErrNotBegun
@@ -255,13 +286,13 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original *os.Fi
 		if limit <= 0 {
 			return nil, context.DeadlineExceeded
 		}
-		result, err := j.Engines.Render(ctx, j.Spec, h, original, j.maxPixels(), limit)
+		result, err := j.Engines.Render(ctx, j.Spec, original, overlays, j.maxPixels(), limit)
 		if errors.Is(err, worker.ErrDied) {
 			j.Log.Warn("a worker died under a render", "job", j.ID, "original", j.Spec.Original, "error", err)
 			continue
 		}
 		if err == nil {
-			j.note(result, time.Since(began), h.Type)
+			j.note(result, time.Since(began), original.Header.Type)
 		}
 		return result.Image, err
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
-	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
@@ -36,7 +35,7 @@ type workers struct {
 
 func (w *workers) Version() string { return "engine-1" }
 
-func (w *workers) Render(context.Context, thumbnail.Spec, guard.Header, *os.File, int64, time.Duration) (engine.Result, error) {
+func (w *workers) Render(context.Context, thumbnail.Spec, engine.Source, []engine.Source, int64, time.Duration) (engine.Result, error) {
 	w.mu.Lock()
 	w.calls++
 	call := w.calls

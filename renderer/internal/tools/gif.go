@@ -16,6 +16,12 @@ func animateGIF(t *task) error {
 	if c := plan.CutFirst(); c.Width != t.Header.Width || c.Height != t.Header.Height {
 		args = append(args, fmt.Sprintf("--crop=%d,%d+%dx%d", c.Left, c.Top, c.Width, c.Height))
 	}
+	if t.Spec.FlipX {
+		args = append(args, "--flip-horizontal")
+	}
+	if t.Spec.FlipY {
+		args = append(args, "--flip-vertical")
+	}
 	args = append(args, fmt.Sprintf("--resize=%dx%d", plan.Size().Width, plan.Size().Height))
 	if t.Header.Frames > 1 && t.Header.Area() > t.Spec.MaxAnimatedArea {
 		args = append(args, named, "#0")

@@ -36,18 +36,60 @@ func (r *render) finish(format thumbnail.Format) error {
 		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_grey(in, out) })
 	}
 	profile := metadata.Profile(r.current.blob("icc-profile-data"), int(r.current.ptr.Bands))
+	if r.spec.StripICC {
+		profile = nil
+	}
 	C.tm_set_profile(r.current.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
 	return nil
+}
+
+// format is what is asked for, else the first that the client prefers and the
+// picture can have, else what suits the original.
+func (r *render) format() (thumbnail.Format, error) {
+	if r.spec.Format != thumbnail.FormatAuto {
+		return r.spec.Format, nil
+	}
+	transparent, err := r.transparent()
+	if err != nil {
+		return "", err
+	}
+	if r.spec.PNGToJPEG && r.origin() == thumbnail.TypePNG && !transparent {
+		return thumbnail.FormatJPEG, nil
+	}
+	for _, f := range r.spec.Prefer {
+		longest := max(r.current.width(), r.current.height())
+		if r.header.Frames <= 1 && longest <= longestSide(f) && !(f == thumbnail.FormatJPEG && transparent) {
+			return f, nil
+		}
+	}
+	return r.origin().DefaultFormat(r.current.hasAlpha()), nil
+}
+
+// transparent is asked for only where it decides something.
+func (r *render) transparent() (bool, error) {
+	if !r.spec.PNGToJPEG && !slices.Contains(r.spec.Prefer, thumbnail.FormatJPEG) {
+		return r.current.hasAlpha(), nil
+	}
+	if err := r.compute(); err != nil {
+		return false, err
+	}
+	var found C.int
+	if C.tm_transparent(r.current.ptr, &found) != 0 {
+		return false, vipsError()
+	}
+	return found != 0, nil
 }
 
 func (r *render) save(format thumbnail.Format, fd int) error {
 	switch format {
 	case thumbnail.FormatJPEG:
-		return r.saveJPEG(fd)
+		return r.within(r.jpeg, r.spec.Quality, fd)
 	case thumbnail.FormatPNG:
 		return r.savePNG(fd)
 	case thumbnail.FormatWebP:
-		return r.saveWebP(fd)
+		return r.within(r.webP, quality(r.spec.QualityWebP, r.spec.Quality), fd)
+	case thumbnail.FormatAVIF:
+		return r.within(r.avif, quality(r.spec.QualityAVIF, r.spec.Quality), fd)
 	case thumbnail.FormatGIF:
 		if C.tm_save_gif(r.current.ptr, C.int(fd)) != 0 {
 			return vipsError()
@@ -57,14 +99,55 @@ func (r *render) save(format thumbnail.Format, fd int) error {
 	return errors.New("no such format: " + string(format))
 }
 
+func quality(own, common int) int {
+	if own > 0 {
+		return own
+	}
+	return common
+}
+
+// worstQuality is the least that max_bytes lowers a quality to. It and the factor
+// are Thumbor's.
+const worstQuality = 10
+
+// within encodes with less and less quality until the file is small enough. When
+// none is, it is as if nothing had been asked.
+func (r *render) within(encode func(quality int) ([]byte, error), quality, fd int) error {
+	first, err := encode(quality)
+	if err != nil {
+		return err
+	}
+	smallest := first
+	for most := r.spec.MaxBytes; most > 0 && len(smallest) > most; {
+		if quality = quality * 3 / 4; quality < worstQuality {
+			smallest = first
+			break
+		}
+		if smallest, err = encode(quality); err != nil {
+			return err
+		}
+	}
+	return writeAll(fd, smallest)
+}
+
+func (r *render) avif(quality int) ([]byte, error) {
+	var out unsafe.Pointer
+	var length C.size_t
+	if C.tm_avif(r.current.ptr, C.int(quality), &out, &length) != 0 {
+		return nil, vipsError()
+	}
+	defer C.tm_free(out)
+	return C.GoBytes(out, C.int(length)), nil
+}
+
 const errorLength = 200 // libjpeg's JMSG_LENGTH_MAX
 
-func (r *render) saveJPEG(fd int) error {
+func (r *render) jpeg(quality int) ([]byte, error) {
 	in := r.current.ptr
-	exif, profile := metadata.Keep(r.steps[0].blob("exif-data")), r.current.blob("icc-profile-data")
+	exif, profile := r.exif(), r.current.blob("icc-profile-data")
 	j := C.TmJpeg{
 		width: in.Xsize, height: in.Ysize, bands: in.Bands, pixels: (*C.uchar)(C.tm_pixels(in)),
-		quality: C.int(r.spec.Quality), full_chroma: cBool(r.spec.Chroma == "4:4:4"), progressive: cBool(r.spec.Progressive),
+		quality: C.int(quality), full_chroma: cBool(r.spec.Chroma == "4:4:4"), progressive: cBool(r.spec.Progressive),
 		worth:       r.worth(),
 		exif_length: C.size_t(len(exif)), profile_length: C.size_t(len(profile)),
 	}
@@ -78,9 +161,21 @@ func (r *render) saveJPEG(fd int) error {
 	failed := C.tm_jpeg(&j, &out, &length, &reason[0]) != 0
 	defer C.free(unsafe.Pointer(out))
 	if failed {
-		return errors.New("libjpeg: " + C.GoString(&reason[0]))
+		return nil, errors.New("libjpeg: " + C.GoString(&reason[0]))
 	}
-	return writeAll(fd, unsafe.Slice((*byte)(out), length))
+	return C.GoBytes(unsafe.Pointer(out), C.int(length)), nil
+}
+
+// exif is what the thumbnail keeps of the original's.
+func (r *render) exif() []byte {
+	original := r.steps[0].blob("exif-data")
+	switch {
+	case r.spec.StripEXIF:
+		return nil
+	case r.spec.KeepEXIF:
+		return metadata.Whole(original, !r.spec.AsStored)
+	}
+	return metadata.Keep(original)
 }
 
 // worth is what a saved bit of a JPEG's luma is worth, in squared error counted in
@@ -178,29 +273,23 @@ func (r *render) coloured() image.Image {
 // is a photograph, whatever its original's format.
 const losslessBytes = 1.5
 
-// saveWebP keeps drawings lossless, as Wikimedia does: what was a PNG or an SVG.
-func (r *render) saveWebP(fd int) error {
-	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG {
-		lossless, err := r.webP(true)
-		if err != nil {
-			return err
-		}
-		if float64(len(lossless)) <= losslessBytes*float64(r.current.width()*r.current.height()) {
-			return writeAll(fd, lossless)
+// webP keeps drawings lossless, as Wikimedia does: what was a PNG or an SVG. A
+// quality of 100 asks for that too, as in Thumbor.
+func (r *render) webP(quality int) ([]byte, error) {
+	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG || quality == 100 {
+		lossless, err := r.encodeWebP(quality, true)
+		if err != nil || quality == 100 || float64(len(lossless)) <= losslessBytes*float64(r.current.width()*r.current.height()) {
+			return lossless, err
 		}
 	}
-	lossy, err := r.webP(false)
-	if err != nil {
-		return err
-	}
-	return writeAll(fd, lossy)
+	return r.encodeWebP(quality, false)
 }
 
-func (r *render) webP(lossless bool) ([]byte, error) {
+func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 	var out unsafe.Pointer
 	var length C.size_t
 	frame := cBool(r.origin() == thumbnail.TypeVideo)
-	if C.tm_webp(r.current.ptr, C.int(r.spec.Quality), cBool(lossless), frame, &out, &length) != 0 {
+	if C.tm_webp(r.current.ptr, C.int(quality), cBool(lossless), frame, &out, &length) != 0 {
 		return nil, vipsError()
 	}
 	defer C.tm_free(out)

@@ -50,17 +50,29 @@ int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **
 	return result;
 }
 
+/* Of inks about which nothing is known: each takes away of what the black leaves. */
+static int plain_inks(VipsObject *scope, VipsImage *in, VipsImage **out) {
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 8);
+	return vips_cast_uchar(in, &t[0], "shift", in->BandFmt == VIPS_FORMAT_USHORT, NULL) || vips_invert(t[0], &t[1], NULL) ||
+		vips_extract_band(t[1], &t[2], 0, "n", 3, NULL) || vips_extract_band(t[1], &t[3], 3, NULL) ||
+		vips_multiply(t[2], t[3], &t[4], NULL) || vips_linear1(t[4], &t[5], 1 / 255.0, 0.5, NULL) ||
+		vips_cast_uchar(t[5], &t[6], NULL) || vips_copy(t[6], out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
+}
+
 /* Into the space in which pixels are averaged: sRGB or grey, of the depth that they have. */
 static int to_processing(VipsObject *scope, VipsImage *in, VipsImage **out) {
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 2);
 	gboolean deep = in->Type == VIPS_INTERPRETATION_RGB16 || in->Type == VIPS_INTERPRETATION_GREY16;
 	VipsInterpretation space;
-	if (in->Type == VIPS_INTERPRETATION_CMYK &&
+	if (in->Type == VIPS_INTERPRETATION_CMYK && vips_image_get_typeof(in, VIPS_META_ICC_NAME) &&
 		!vips_icc_import(in, &t[0], "embedded", TRUE, "pcs", VIPS_PCS_XYZ, NULL)) {
 		if (vips_copy(t[0], &t[1], NULL))
 			return -1;
 		vips_image_remove(t[1], VIPS_META_ICC_NAME); /* of inks, of which there are none left */
 		in = t[1];
+	} else if (in->Type == VIPS_INTERPRETATION_CMYK && in->Bands >= 4) {
+		vips_error_clear(); /* of a profile that was none */
+		return plain_inks(scope, in, out);
 	}
 	space = in->Bands < 3 ? (deep ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W)
 						  : (deep ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB);
@@ -135,6 +147,46 @@ int tm_settle(VipsImage *in, VipsImage **out) {
 	return *out ? 0 : -1;
 }
 
+int tm_colours(VipsImage *in, VipsImage **out) {
+	VipsObject *scope = (VipsObject *) vips_image_new();
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
+	int result = -1;
+	if (to_processing(scope, in, &t[0]) ||
+		vips_colourspace(t[0], &t[1], VIPS_INTERPRETATION_sRGB, NULL) ||
+		vips_extract_band(t[1], &t[2], 0, "n", VIPS_MIN(t[1]->Bands, 4), NULL) || vips_cast_uchar(t[2], &t[3], NULL))
+		goto done;
+	*out = vips_image_copy_memory(t[3]);
+	result = *out ? 0 : -1;
+done:
+	g_object_unref(scope);
+	return result;
+}
+
+int tm_copied(const void *pixels, int width, int height, int bands, VipsImage **out) {
+	VipsImage *raw = vips_image_new_from_memory_copy(pixels, (size_t) width * height * bands, width, height, bands, VIPS_FORMAT_UCHAR);
+	int result;
+	if (!raw)
+		return -1;
+	result = vips_copy(raw, out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
+	VIPS_UNREF(raw);
+	return result;
+}
+
+int tm_transparent(VipsImage *in, int *transparent) {
+	double least;
+	VipsImage *alpha;
+	int result;
+	*transparent = 0;
+	if (!vips_image_hasalpha(in))
+		return 0;
+	if (vips_extract_band(in, &alpha, in->Bands - 1, NULL))
+		return -1;
+	result = vips_min(alpha, &least, NULL);
+	*transparent = least < (in->BandFmt == VIPS_FORMAT_USHORT ? 65535 : 255);
+	VIPS_UNREF(alpha);
+	return result;
+}
+
 int tm_upright(VipsImage *in, VipsImage **out) { return vips_autorot(in, out, NULL); }
 
 int tm_extract(VipsImage *in, int left, int top, int width, int height, VipsImage **out) {
@@ -143,19 +195,6 @@ int tm_extract(VipsImage *in, int left, int top, int width, int height, VipsImag
 
 int tm_attention(VipsImage *in, int width, int height, VipsImage **out) {
 	return vips_smartcrop(in, out, width, height, "interesting", VIPS_INTERESTING_ATTENTION, NULL);
-}
-
-int tm_find_trim(VipsImage *in, int bottom_right, double tolerance, int *left, int *top, int *width, int *height) {
-	double *corner = NULL;
-	VipsArrayDouble *background;
-	int bands, result;
-	if (vips_getpoint(in, &corner, &bands, bottom_right ? in->Xsize - 1 : 0, bottom_right ? in->Ysize - 1 : 0, NULL))
-		return -1;
-	background = vips_array_double_new(corner, vips_image_hasalpha(in) ? bands - 1 : bands);
-	result = vips_find_trim(in, left, top, width, height, "threshold", tolerance, "background", background, NULL);
-	vips_area_unref(VIPS_AREA(background));
-	g_free(corner);
-	return result;
 }
 
 int tm_rotate(VipsImage *in, int degrees, VipsImage **out) {
@@ -315,6 +354,11 @@ int tm_webp(VipsImage *in, int quality, int lossless, int frame, void **out, siz
 }
 
 void tm_free(void *p) { g_free(p); }
+
+int tm_avif(VipsImage *in, int quality, void **out, size_t *length) {
+	return vips_heifsave_buffer(in, out, length, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1,
+		"effort", 4, NULL);
+}
 
 int tm_save_gif(VipsImage *in, int fd) {
 	VipsTarget *target = vips_target_new_to_descriptor(fd);

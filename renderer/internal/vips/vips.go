@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/filter"
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -80,15 +81,22 @@ type Result struct {
 	Width, Height int
 }
 
-// Render draws the spec from the original and writes the thumbnail to out. One
-// that would have more than maxPixels is refused (BadURL); what else fails is the
-// original's fault: it is undecodable.
-func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File) (Result, error) {
+// Overlay is a picture beside the original that the spec names.
+type Overlay struct {
+	Header guard.Header
+	File   *os.File
+}
+
+// Render draws the spec from the original and writes the thumbnail to out. overlays
+// are those of Spec.Pictures, in that order. A thumbnail that would have more than
+// maxPixels is refused (BadURL); what else fails is the original's fault: it is
+// undecodable.
+func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File, overlays []Overlay) (Result, error) {
 	C.vips_error_clear() // warnings of an earlier original
 	if int64(h.Width)*int64(h.Height) > maxTrimPixels && s.Trim != nil {
 		return Result{}, fault.New(fault.BadURL, "trim is done for originals of at most %d pixels", maxTrimPixels)
 	}
-	r := render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd())}
+	r := render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd()), overlays: overlays}
 	defer r.free()
 	result, err := r.run(int(out.Fd()))
 	var refused *fault.Fault
@@ -127,7 +135,10 @@ type render struct {
 	header    guard.Header
 	maxPixels int64
 	fd        int
+	overlays  []Overlay
 	source    geometry.Size // upright, after trim
+	trimmed   geometry.Rect // of the upright original; of no size when nothing was
+	planned   geometry.Plan
 	steps     []picture
 	current   picture
 	frames    int    // under each other, of an animation
@@ -145,12 +156,18 @@ func (r *render) free() {
 }
 
 func (r *render) run(out int) (Result, error) {
-	for _, do := range []func() error{r.load, r.mirror, r.sharpen, r.operate} {
+	if r.spec.Meta {
+		return r.describe(out)
+	}
+	for _, do := range []func() error{r.load, r.mirror, r.sharpen, r.debug, r.operate} {
 		if err := do(); err != nil {
 			return Result{}, err
 		}
 	}
-	format := r.format(r.current.hasAlpha())
+	format, err := r.format()
+	if err != nil {
+		return Result{}, err
+	}
 	if err := r.finish(format); err != nil {
 		return Result{}, err
 	}
@@ -158,14 +175,6 @@ func (r *render) run(out int) (Result, error) {
 		return Result{}, err
 	}
 	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames)}, nil
-}
-
-// format is what is asked for, or what suits the original.
-func (r *render) format(alpha bool) thumbnail.Format {
-	if r.spec.Format != thumbnail.FormatAuto {
-		return r.spec.Format
-	}
-	return r.header.Type.DefaultFormat(alpha)
 }
 
 // then makes the next step's image from the current one.
@@ -195,7 +204,8 @@ func (r *render) load() error {
 	}
 	r.keep(head)
 	stored := geometry.Size{Width: head.width(), Height: head.height()}
-	r.source = stored.Turned(head.orientation())
+	orientation := r.orientation()
+	r.source = stored.Turned(orientation)
 	if r.spec.Trim != nil || r.spec.Crop != nil {
 		return r.loadPart()
 	}
@@ -203,7 +213,7 @@ func (r *render) load() error {
 	if err != nil {
 		return err
 	}
-	scaled := plan.Scaled.Turned(head.orientation())
+	scaled := plan.Scaled.Turned(orientation)
 	if r.animated(plan) {
 		return r.loadFrames(scaled)
 	}
@@ -212,7 +222,7 @@ func (r *render) load() error {
 		return err
 	}
 	r.keep(whole)
-	return r.scaleWhole(plan, scaled, head.orientation())
+	return r.scaleWhole(plan, scaled, orientation)
 }
 
 // scaleWhole scales an image as it is stored, turns it, and cuts it.
@@ -227,17 +237,33 @@ func (r *render) scaleWhole(plan geometry.Plan, scaled geometry.Size, orientatio
 	if err := compute(); err != nil {
 		return err
 	}
-	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
+	if err := r.upright(); err != nil {
 		return err
 	}
 	return r.cut(plan)
+}
+
+// orientation is the current image's, if it is respected.
+func (r *render) orientation() int {
+	if r.spec.AsStored {
+		return 1
+	}
+	return r.current.orientation()
+}
+
+func (r *render) upright() error {
+	if r.orientation() <= 1 {
+		return nil
+	}
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) })
 }
 
 // animated reports whether all frames are drawn: into a format that has them, by
 // nothing but resizing, and within the area.
 func (r *render) animated(plan geometry.Plan) bool {
 	h := r.header
-	return h.Frames > 1 && r.format(false) == thumbnail.FormatWebP && h.Area() <= r.spec.MaxAnimatedArea &&
+	webp := r.spec.Format == thumbnail.FormatWebP || r.spec.Format == thumbnail.FormatAuto && h.Type == thumbnail.TypeWebP
+	return h.Frames > 1 && webp && h.Area() <= r.spec.MaxAnimatedArea &&
 		geometry.Plain(r.spec) && plan.Size() == plan.Scaled
 }
 
@@ -321,6 +347,7 @@ func (r *render) loadRaster() error {
 
 func (r *render) plan() (geometry.Plan, error) {
 	p := geometry.New(r.spec, r.source)
+	r.planned = p
 	size := p.Size()
 	scaled := int64(p.Scaled.Width) * int64(p.Scaled.Height)
 	enlarged := scaled > int64(p.Crop.Width)*int64(p.Crop.Height)
@@ -333,7 +360,7 @@ func (r *render) plan() (geometry.Plan, error) {
 // settle computes the scaled picture when a later step reads it out of order.
 func (r *render) settle() error {
 	s := r.spec
-	if !s.Smart && !s.FlipY && len(s.Operations) == 0 {
+	if !s.Smart && !s.FlipY && !s.Debug && len(s.Operations) == 0 {
 		return nil
 	}
 	return r.compute()
@@ -344,13 +371,13 @@ func (r *render) compute() error {
 }
 
 func (r *render) loadPart() error {
-	anyOrder := r.spec.Trim != nil || r.current.orientation() > 1
+	anyOrder := r.spec.Trim != nil || r.orientation() > 1
 	whole, err := r.open(1, anyOrder)
 	if err != nil {
 		return err
 	}
 	r.keep(whole)
-	if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) }); err != nil {
+	if err := r.upright(); err != nil {
 		return err
 	}
 	return r.scalePart()
@@ -377,24 +404,29 @@ func (r *render) scalePart() error {
 	return r.cut(plan)
 }
 
+// trim cuts the border off. What a crop names counts from the untrimmed corner.
 func (r *render) trim() error {
 	if r.spec.Trim == nil {
 		return nil
 	}
-	var left, top, width, height C.int
-	bottomRight := cBool(r.spec.Trim.Corner == "bottom-right")
-	if C.tm_find_trim(r.current.ptr, bottomRight, C.double(r.spec.Trim.Tolerance), &left, &top, &width, &height) != 0 {
-		return vipsError()
+	whole, err := r.pixels()
+	if err != nil {
+		return err
 	}
-	if width == 0 || height == 0 {
+	box, ok := filter.Border(whole, r.spec.Trim.Corner == "bottom-right", r.spec.Trim.Tolerance)
+	if !ok {
 		return nil // one colour all over: nothing but border, and so none
 	}
-	r.source = geometry.Size{Width: int(width), Height: int(height)}
-	return r.extract(geometry.Rect{Left: int(left), Top: int(top), Width: int(width), Height: int(height)})
+	r.trimmed = geometry.Rect{Left: box.Left, Top: box.Top, Width: box.Right - box.Left, Height: box.Bottom - box.Top}
+	r.source = geometry.Size{Width: r.trimmed.Width, Height: r.trimmed.Height}
+	if c := r.spec.Crop; c != nil {
+		r.spec.Crop = &thumbnail.Rect{Left: c.Left - box.Left, Top: c.Top - box.Top, Right: c.Right - box.Left, Bottom: c.Bottom - box.Top}
+	}
+	return r.extract(r.trimmed)
 }
 
 func (r *render) cut(plan geometry.Plan) error {
-	if r.spec.Smart && plan.Size() != plan.Scaled {
+	if r.spec.Smart && len(r.spec.Focal) == 0 && plan.Size() != plan.Scaled {
 		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
 			return C.tm_attention(in, C.int(plan.Cut.Width), C.int(plan.Cut.Height), out)
 		})
@@ -435,31 +467,4 @@ func (r *render) sharpen() error {
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
 		return C.tm_unsharp(in, C.double(s.Sigma), C.double(s.Amount), C.double(s.Threshold*255), out)
 	})
-}
-
-func (r *render) operate() error {
-	for _, o := range r.spec.Operations {
-		if err := r.apply(o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *render) apply(o thumbnail.Operation) error {
-	switch o.Name {
-	case "flip":
-		return r.flip(o.Axis == "x")
-	case "rotate":
-		degrees := ((o.Args[0] % 360) + 360) % 360
-		if degrees == 0 {
-			return nil
-		}
-		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_rotate(in, C.int(degrees), out) })
-	case "crop":
-		area := geometry.New(thumbnail.Spec{Crop: &thumbnail.Rect{Left: o.Args[0], Top: o.Args[1], Right: o.Args[2], Bottom: o.Args[3]}},
-			geometry.Size{Width: r.current.width(), Height: r.current.height()}).Crop
-		return r.extract(area)
-	}
-	return fmt.Errorf("no such operation: %s", o.Name)
 }

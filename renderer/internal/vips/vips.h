@@ -24,10 +24,15 @@ int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsIm
 int tm_frames(VipsImage *in, int height, VipsImage **out);
 /* Computes all pixels now: what follows may read them in any order. */
 int tm_settle(VipsImage *in, VipsImage **out);
+/* All pixels, computed, of 8 bits a channel: red, green, blue, and alpha where there is one. */
+int tm_colours(VipsImage *in, VipsImage **out);
+/* An image of a copy of such pixels. */
+int tm_copied(const void *pixels, int width, int height, int bands, VipsImage **out);
+/* Whether a pixel is not opaque. */
+int tm_transparent(VipsImage *in, int *transparent);
 int tm_upright(VipsImage *in, VipsImage **out);
 int tm_extract(VipsImage *in, int left, int top, int width, int height, VipsImage **out);
 int tm_attention(VipsImage *in, int width, int height, VipsImage **out);
-int tm_find_trim(VipsImage *in, int bottom_right, double tolerance, int *left, int *top, int *width, int *height);
 /* degrees clockwise: 90, 180 or 270 */
 int tm_rotate(VipsImage *in, int degrees, VipsImage **out);
 int tm_flip(VipsImage *in, int vertical, VipsImage **out);
@@ -49,6 +54,7 @@ int tm_save_png(VipsImage *in, int fd, int interlaced);
 /* frame: it is one of a video, which took far longer to find than any effort here. */
 int tm_webp(VipsImage *in, int quality, int lossless, int frame, void **out, size_t *length);
 void tm_free(void *p);
+int tm_avif(VipsImage *in, int quality, void **out, size_t *length);
 int tm_save_gif(VipsImage *in, int fd);
 
 /* jpeg.c: quality 1 to 100; full_chroma is 4:4:4, else 4:2:0. exif and profile may be of length 0. */

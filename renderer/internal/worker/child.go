@@ -14,6 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/renderer/internal/vips"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // Main is a worker's life: it confines itself, then does one task after the
@@ -49,16 +50,17 @@ func work() error {
 		return err
 	}
 	for {
-		task, original, out, err := receive()
+		task, files, err := receive()
 		if err != nil {
 			return err
 		}
-		if original == nil {
+		if files == nil {
 			return nil // the parent has gone
 		}
-		report := perform(c, task, original, out)
-		_ = original.Close()
-		_ = out.Close()
+		report := perform(c, task, files[0], files[1])
+		for _, f := range files {
+			_ = f.Close()
+		}
 		if err := send(report); err != nil {
 			return err
 		}
@@ -110,7 +112,11 @@ func (drawing) prepare() (Ready, error) {
 func (drawing) profile() sandbox.Profile { return sandbox.Profile{} }
 
 func (drawing) perform(t Task, original, out *os.File) (Report, error) {
-	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, original, out)
+	var overlays []vips.Overlay
+	for _, o := range t.Overlays {
+		overlays = append(overlays, vips.Overlay(o))
+	}
+	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, original, out, overlays)
 	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height}, err
 }
 
@@ -184,10 +190,11 @@ func send(r Report) error {
 	return unix.Sendto(socketFD, text, unix.MSG_NOSIGNAL, nil)
 }
 
-// receive gives the next task; no files mean that the parent closed the socket.
-func receive() (task Task, original, out *os.File, err error) {
+// receive gives the next task and its files: the original, the thumbnail, overlays.
+// No files mean that the parent closed the socket.
+func receive() (task Task, files []*os.File, err error) {
 	text := make([]byte, maxMessage)
-	control := make([]byte, unix.CmsgSpace(2*4))
+	control := make([]byte, unix.CmsgSpace((2+thumbnail.MaxPictures)*4))
 	var n, controlLen int
 	for {
 		n, controlLen, _, _, err = unix.Recvmsg(socketFD, text, control, unix.MSG_CMSG_CLOEXEC)
@@ -196,14 +203,25 @@ func receive() (task Task, original, out *os.File, err error) {
 		}
 	}
 	if err != nil || n == 0 {
-		return task, nil, nil, err
+		return task, nil, err
 	}
 	fds, err := descriptors(control[:controlLen])
 	if err != nil {
-		return task, nil, nil, err
+		return task, nil, err
 	}
-	original, out = os.NewFile(uintptr(fds[0]), "original"), os.NewFile(uintptr(fds[1]), "thumbnail")
-	return task, original, out, json.Unmarshal(text[:n], &task)
+	for _, fd := range fds {
+		files = append(files, os.NewFile(uintptr(fd), "of a task"))
+	}
+	if err := json.Unmarshal(text[:n], &task); err != nil {
+		return task, nil, err
+	}
+	if len(files) != 2+len(task.Overlays) {
+		return task, nil, fmt.Errorf("a task with %d overlays came with %d descriptors", len(task.Overlays), len(files))
+	}
+	for i := range task.Overlays {
+		task.Overlays[i].File = files[2+i]
+	}
+	return task, files, nil
 }
 
 func descriptors(control []byte) ([]int, error) {
@@ -212,9 +230,9 @@ func descriptors(control []byte) ([]int, error) {
 		return nil, err
 	}
 	for _, m := range messages {
-		if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 2 {
+		if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) >= 2 {
 			return fds, nil
 		}
 	}
-	return nil, errors.New("a task came without its two descriptors")
+	return nil, errors.New("a task came without its descriptors")
 }

@@ -185,7 +185,11 @@ func (p *process) do(t Task, original, out *os.File, within time.Duration) (Repo
 		return Report{}, err
 	}
 	p.tasks++
-	rights := unix.UnixRights(int(original.Fd()), int(out.Fd()))
+	fds := []int{int(original.Fd()), int(out.Fd())}
+	for _, o := range t.Overlays {
+		fds = append(fds, int(o.File.Fd()))
+	}
+	rights := unix.UnixRights(fds...)
 	if _, _, err := p.conn.WriteMsgUnix(text, rights, nil); err != nil {
 		return Report{}, fmt.Errorf("%w: %w", errNotGiven, err)
 	}

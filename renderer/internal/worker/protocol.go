@@ -7,9 +7,9 @@
 // does not read, and sees them, their fonts, and a folder of its own.
 //
 // Parent and child speak over a SEQPACKET socket pair, which the child has as
-// descriptor 3. The parent sends a Task together with two descriptors, that of
-// what is read and a memory file for what is made; the child answers with a
-// Report. A child that overruns its time is killed from outside, because a
+// descriptor 3. The parent sends a Task together with descriptors, that of
+// what is read, a memory file for what is made, and those of overlays; the child
+// answers with a Report. A child that overruns its time is killed from outside, because a
 // decoder does not listen; a spare one stands in at once. A child that dies under
 // a task is no fault of anybody yet: the caller tries again in a fresh one.
 package worker
@@ -38,12 +38,20 @@ const (
 type Task struct {
 	Spec   thumbnail.Spec `json:"spec"`
 	Header guard.Header   `json:"header"`
+	// Overlays are the pictures of Spec.Pictures, in that order.
+	Overlays []Overlay `json:"overlays,omitempty"`
 	// MaxPixels bounds what is drawn.
 	MaxPixels int64 `json:"max_pixels"`
 	// CPUSeconds is the processor time that the task may take; 0 = as much as wall time.
 	CPUSeconds int `json:"cpu_seconds"`
 	// Work is what a worker of tools does: draw, animate, optimize.
 	Work tools.Work `json:"work,omitempty"`
+}
+
+// Overlay is a picture beside the original. Its file travels as a descriptor.
+type Overlay struct {
+	Header guard.Header `json:"header"`
+	File   *os.File     `json:"-"`
 }
 
 // Report is a worker's answer.

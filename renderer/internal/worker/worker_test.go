@@ -144,8 +144,8 @@ func TestOrientationIsRespected(t *testing.T) {
 	for _, s := range []thumbnail.Spec{
 		spec(100, "png"),
 		{Width: 100, Format: "png", Crop: &thumbnail.Rect{Right: 300, Bottom: 480}},
-		{Width: 100, Format: "png", Operations: []thumbnail.Operation{{Name: "rotate", Args: []int{180}}, {Name: "rotate", Args: []int{-180}}}},
-		{Width: 100, Format: "png", FlipX: true, FlipY: true, Operations: []thumbnail.Operation{{Name: "flip", Axis: "x"}, {Name: "flip", Axis: "y"}}},
+		{Width: 100, Format: "png", Operations: []thumbnail.Operation{{Name: "rotate", Args: []float64{180}}, {Name: "rotate", Args: []float64{-180}}}},
+		{Width: 100, Format: "png", FlipX: true, FlipY: true, Operations: []thumbnail.Operation{{Name: "flip", Word: "x"}, {Name: "flip", Word: "y"}}},
 	} {
 		_, thumb, err := render(t, p, s, f)
 		if err != nil {
@@ -185,8 +185,8 @@ func TestOperations(t *testing.T) {
 		spec          thumbnail.Spec
 		width, height int
 	}{
-		"crop after": {thumbnail.Spec{Width: 200, Operations: []thumbnail.Operation{{Name: "crop", Args: []int{10, 10, 20, 30}}}}, 10, 20},
-		"rotate":     {thumbnail.Spec{Width: 200, Operations: []thumbnail.Operation{{Name: "rotate", Args: []int{90}}}}, 150, 200},
+		"crop after": {thumbnail.Spec{Width: 200, Operations: []thumbnail.Operation{{Name: "crop", Args: []float64{10, 10, 20, 30}}}}, 10, 20},
+		"rotate":     {thumbnail.Spec{Width: 200, Operations: []thumbnail.Operation{{Name: "rotate", Args: []float64{90}}}}, 150, 200},
 		"smart":      {thumbnail.Spec{Width: 100, Height: 100, Smart: true}, 100, 100},
 		"cover":      {thumbnail.Spec{Width: 100, Height: 100}, 100, 100},
 		"trim":       {thumbnail.Spec{Trim: &thumbnail.Trim{Corner: "top-left", Tolerance: 450}}, 400, 300},
@@ -363,9 +363,9 @@ func TestDirections(t *testing.T) {
 		x, y int
 	}{
 		"as it is":         {thumbnail.Spec{}, 88, 80},
-		"rotate clockwise": {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "rotate", Args: []int{90}}}}, 319, 88},
-		"flip over x":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Axis: "x"}}}, 88, 319},
-		"flip over y":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Axis: "y"}}}, 311, 80},
+		"rotate clockwise": {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "rotate", Args: []float64{90}}}}, 319, 88},
+		"flip over x":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Word: "x"}}}, 88, 319},
+		"flip over y":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Word: "y"}}}, 311, 80},
 		"negative width":   {thumbnail.Spec{FlipX: true}, 311, 80},
 		"negative height":  {thumbnail.Spec{FlipY: true}, 88, 319},
 	} {

@@ -1,0 +1,101 @@
+package filters
+
+import (
+	"strings"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// addMeaning adds what changes the file rather than the pixels.
+func (l *Language) addMeaning() {
+	l.add("quality", quality, positive)
+	l.add("format", format, text)
+	l.add("max_bytes", maxBytes, positive)
+	l.add("max_age", maxAge, positive)
+	l.add("strip_exif", func(c *compiler, _ []string) bool { c.spec.StripEXIF = true; return true })
+	l.add("strip_icc", func(c *compiler, _ []string) bool { c.spec.StripICC = true; return true })
+	l.addOptional("autojpg", 0, autoJPEG, boolean)
+}
+
+func quality(c *compiler, args []string) bool {
+	n, ok := integer(args[0])
+	if !ok || n < 1 {
+		return false
+	}
+	c.spec.Quality, c.spec.QualityWebP, c.spec.QualityAVIF = min(n, 100), 0, 0
+	return true
+}
+
+// format: one that is not known undoes an earlier one, as in Thumbor.
+func format(c *compiler, args []string) bool {
+	f, ok := thumbnail.ParseFormat(unquoted(args[0]))
+	c.spec.Format = f
+	return ok
+}
+
+func maxBytes(c *compiler, args []string) bool {
+	n, ok := integer(args[0])
+	if ok && n > 0 {
+		c.spec.MaxBytes = n
+	}
+	return ok && n > 0
+}
+
+func maxAge(c *compiler, args []string) bool {
+	n, ok := integer(args[0])
+	if ok {
+		c.result.MaxAge = time.Duration(n) * time.Second
+	}
+	return ok
+}
+
+func autoJPEG(c *compiler, args []string) bool {
+	c.spec.PNGToJPEG = truth(args[0], true)
+	return true
+}
+
+// addWikimedia adds the filters of Wikimedia's plugins.
+func (l *Language) addWikimedia() {
+	l.add("page", page, positive)
+	l.add("lang", func(c *compiler, args []string) bool { c.spec.Lang = strings.ToLower(args[0]); return true }, language)
+	l.add("crop", crop, number, number, number, number)
+	l.add("flip", flip, axis)
+	l.add("conditional_sharpen", conditionalSharpen, decimal, decimal, decimal, decimal, decimal)
+}
+
+func page(c *compiler, args []string) bool {
+	n, ok := integer(args[0])
+	if ok {
+		c.spec.Page = n
+	}
+	return ok
+}
+
+func crop(c *compiler, args []string) bool {
+	values, ok := integers(args)
+	return ok && c.then(thumbnail.Operation{Name: thumbnail.StepCrop, Args: values})
+}
+
+// flip turns over the named axis, as Wikimedia's filter does: x puts the top at
+// the bottom.
+func flip(c *compiler, args []string) bool {
+	return c.then(thumbnail.Operation{Name: thumbnail.StepFlip, Word: args[0]})
+}
+
+// conditionalSharpen comes right after the resize, wherever it stands.
+func conditionalSharpen(c *compiler, args []string) bool {
+	var v [5]float64
+	for i := range v {
+		n, ok := fraction(args[i])
+		if !ok || n < 0 || n > 100 {
+			return false
+		}
+		v[i] = n
+	}
+	if v[1] == 0 || v[1] > 10 { // a blur of nothing, or of everything
+		return false
+	}
+	c.spec.Sharpen = &thumbnail.Sharpen{Radius: v[0], Sigma: v[1], Amount: v[2], Threshold: v[3], Ratio: v[4]}
+	return true
+}

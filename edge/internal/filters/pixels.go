@@ -1,0 +1,302 @@
+package filters
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// addSizes adds what changes the size, or what a cut keeps.
+func (l *Language) addSizes() {
+	l.add("stretch", func(c *compiler, _ []string) bool { c.spec.Stretch = true; return true })
+	l.add("no_upscale", func(c *compiler, _ []string) bool { c.spec.NoUpscale = true; return true })
+	l.add("upscale", step(thumbnail.StepUpscale))
+	l.add("focal", focal, text)
+	l.add("extract_focal", func(c *compiler, _ []string) bool { c.result.ExtractFocal = true; return true })
+	l.early("stretch", "no_upscale", "focal", "extract_focal")
+	l.add("proportion", proportion, decimal)
+	l.add("rotate", rotate, number)
+}
+
+// step is a filter without arguments.
+func step(name thumbnail.Step) func(*compiler, []string) bool {
+	return func(c *compiler, _ []string) bool { return c.then(thumbnail.Operation{Name: name}) }
+}
+
+var rectangle = regexp.MustCompile(`^(\d+)x(\d+):(\d+)x(\d+)`)
+
+func focal(c *compiler, args []string) bool {
+	found := rectangle.FindStringSubmatch(unquoted(args[0]))
+	if found == nil {
+		return false
+	}
+	v, ok := integers(found[1:])
+	if !ok || v[2] <= v[0] || v[3] <= v[1] {
+		return false
+	}
+	c.spec.Focal = append(c.spec.Focal, thumbnail.Rect{Left: int(v[0]), Top: int(v[1]), Right: int(v[2]), Bottom: int(v[3])})
+	return true
+}
+
+func proportion(c *compiler, args []string) bool {
+	v, ok := fraction(args[0])
+	if !ok || v <= 0 {
+		return false
+	}
+	return v == 1 || c.then(thumbnail.Operation{Name: thumbnail.StepProportion, Args: []float64{v}})
+}
+
+// rotate knows quarter turns alone. Thumbor leaves the direction to its engine:
+// Wikimedia's turn clockwise, Pillow against the clock.
+func rotate(c *compiler, args []string) bool {
+	n, ok := integer(args[0])
+	if !ok || n%90 != 0 {
+		return false
+	}
+	if c.dialect.Rotate == "counterclockwise" {
+		n = -n
+	}
+	if n = ((n % 360) + 360) % 360; n == 0 {
+		return true
+	}
+	return c.then(thumbnail.Operation{Name: thumbnail.StepRotate, Args: []float64{float64(n)}})
+}
+
+// addColours adds what changes each pixel by itself.
+func (l *Language) addColours() {
+	l.add("brightness", percents(thumbnail.StepBrightness), number)
+	l.add("contrast", percents(thumbnail.StepContrast), number)
+	l.add("rgb", percents(thumbnail.StepRGB), number, number, number)
+	l.add("colorize", colorize, positive, positive, positive, text)
+	l.add("curve", curve, curvePoints, curvePoints, curvePoints, curvePoints)
+	l.add("grayscale", step(thumbnail.StepGrayscale))
+	l.add("saturation", saturation, decimal)
+	l.add("equalize", step(thumbnail.StepEqualize))
+	l.addOptional("noise", 1, noise, positive, positive)
+	l.add("red_eye", step(thumbnail.StepRedEye))
+}
+
+// percents is a filter of numbers; all of them 0 change nothing.
+func percents(name thumbnail.Step) func(*compiler, []string) bool {
+	return func(c *compiler, args []string) bool {
+		values, ok := integers(args)
+		if !ok {
+			return false
+		}
+		return zero(values) || c.then(thumbnail.Operation{Name: name, Args: values})
+	}
+}
+
+var sixDigits = regexp.MustCompile(`^[0-9a-fA-F]{6}$`)
+
+func colorize(c *compiler, args []string) bool {
+	values, ok := integers(args[:3])
+	fill := unquoted(args[3])
+	if !ok || !sixDigits.MatchString(fill) {
+		return false
+	}
+	if zero(values) {
+		return true
+	}
+	return c.then(thumbnail.Operation{Name: thumbnail.StepColorize, Args: values, Color: strings.ToLower(fill) + "ff"})
+}
+
+func saturation(c *compiler, args []string) bool {
+	v, ok := fraction(args[0])
+	if !ok {
+		return false
+	}
+	return v == 1 || c.then(thumbnail.Operation{Name: thumbnail.StepSaturation, Args: []float64{v}})
+}
+
+func noise(c *compiler, args []string) bool {
+	if args[1] == "" {
+		args[1] = "0"
+	}
+	values, ok := integers(args)
+	if !ok {
+		return false
+	}
+	return values[0] == 0 || c.then(thumbnail.Operation{Name: thumbnail.StepNoise, Args: values})
+}
+
+// curve has the points of all channels, red, green and blue.
+func curve(c *compiler, args []string) bool {
+	o := thumbnail.Operation{Name: thumbnail.StepCurve}
+	for _, a := range args {
+		points, ok := curveOf(a)
+		if !ok {
+			return false
+		}
+		o.Curves = append(o.Curves, points)
+	}
+	return c.then(o)
+}
+
+var point = regexp.MustCompile(`\((\d+),(\d+)\)`)
+
+// curveOf reads points, whose inputs must rise.
+func curveOf(text string) (points []thumbnail.Point, ok bool) {
+	for _, found := range point.FindAllStringSubmatch(text, -1) {
+		x, errX := strconv.ParseUint(found[1], 10, 8)
+		y, errY := strconv.ParseUint(found[2], 10, 8)
+		p := thumbnail.Point{X: uint8(x), Y: uint8(y)}
+		if errX != nil || errY != nil || len(points) > 0 && p.X <= points[len(points)-1].X {
+			return nil, false
+		}
+		points = append(points, p)
+	}
+	return points, len(points) > 0
+}
+
+// maxRadius of a blur is Thumbor's.
+const maxRadius = 150
+
+// maxMatrix bounds a convolution's matrix, 31 × 31.
+const maxMatrix = 961
+
+// addNeighbours adds what looks at a pixel's neighbours.
+func (l *Language) addNeighbours() {
+	l.addOptional("blur", 1, blur, nonZero, decimal)
+	l.add("sharpen", sharpen, decimal, decimal, boolean)
+	l.addOptional("convolution", 2, convolution, matrix, positive, boolean)
+}
+
+func blur(c *compiler, args []string) bool {
+	radius, ok := integer(args[0])
+	sigma := 0.0
+	if args[1] != "" {
+		var read bool
+		sigma, read = fraction(args[1])
+		ok = ok && read
+	}
+	if !ok {
+		return false
+	}
+	if sigma == 0 {
+		sigma = float64(radius)
+	}
+	return c.then(thumbnail.Operation{Name: thumbnail.StepBlur, Args: []float64{float64(min(radius, maxRadius)), max(sigma, -sigma)}})
+}
+
+func sharpen(c *compiler, args []string) bool {
+	amount, okAmount := fraction(args[0])
+	radius, okRadius := fraction(args[1])
+	if !okAmount || !okRadius {
+		return false
+	}
+	return amount == 0 || c.then(thumbnail.Operation{Name: thumbnail.StepSharpen, Args: []float64{amount, radius}, On: truth(args[2], false)})
+}
+
+func convolution(c *compiler, args []string) bool {
+	o := thumbnail.Operation{Name: thumbnail.StepConvolve, On: truth(args[2], true)}
+	for _, item := range strings.Split(args[0], ";") {
+		v, ok := fraction(item)
+		if !ok {
+			return false
+		}
+		o.Args = append(o.Args, v)
+	}
+	columns, ok := integer(args[1])
+	size := len(o.Args)
+	if !ok || columns == 0 || size > maxMatrix || size%columns != 0 || size%2 == 0 {
+		return false // without a middle
+	}
+	o.Columns = columns
+	return c.then(o)
+}
+
+// addCanvas adds what puts the picture on another, or another on it.
+func (l *Language) addCanvas() {
+	l.addOptional("round_corner", 4, roundCorner, radii, positive, positive, positive, boolean)
+	l.add("background_color", background, word)
+	l.addOptional("fill", 1, fill, word, boolean)
+	l.addOptional("watermark", 4, watermark, text, position, position, positive, ratio, ratio)
+	l.add("frame", frame, text)
+}
+
+func roundCorner(c *compiler, args []string) bool {
+	across, down, both := strings.Cut(args[0], "|")
+	if !both {
+		down = across
+	}
+	radii, ok := integers([]string{across, down})
+	if !ok {
+		return false
+	}
+	o := thumbnail.Operation{Name: thumbnail.StepCorners, Args: radii, On: truth(args[4], false)}
+	for _, a := range args[1:4] {
+		v, err := strconv.ParseUint(a, 10, 8)
+		if err != nil {
+			return false
+		}
+		o.Color += hexadecimal(uint8(v))
+	}
+	o.Color += "ff"
+	return radii[0] == 0 || radii[1] == 0 || c.then(o)
+}
+
+func background(c *compiler, args []string) bool {
+	return c.canvas(thumbnail.Operation{Name: thumbnail.StepBackground}, args[0], "auto")
+}
+
+func fill(c *compiler, args []string) bool {
+	return c.canvas(thumbnail.Operation{Name: thumbnail.StepFill, On: truth(args[1], false)}, args[0], "auto", "blur")
+}
+
+// canvas takes a word that stands for a colour, or a colour.
+func (c *compiler) canvas(o thumbnail.Operation, asked string, words ...string) bool {
+	for _, w := range words {
+		if asked == w {
+			o.Word = w
+			return c.then(o)
+		}
+	}
+	rgba, ok := colour(asked)
+	o.Color = rgba
+	return ok && c.then(o)
+}
+
+func watermark(c *compiler, args []string) bool {
+	o := thumbnail.Operation{Name: thumbnail.StepWatermark, Word: args[1], Word2: args[2]}
+	for _, a := range []string{args[3], args[4], args[5]} {
+		if a == "" || a == "none" {
+			a = "0"
+		}
+		v, ok := integer(a)
+		if !ok || v < 0 {
+			return false
+		}
+		o.Args = append(o.Args, float64(v))
+	}
+	return plausible(o.Word) && plausible(o.Word2) && c.withPicture(o, args[0])
+}
+
+// plausible bounds the number of a position.
+func plausible(position string) bool {
+	if position == "center" || position == "repeat" {
+		return true
+	}
+	_, ok := integer(strings.TrimSuffix(position, "p"))
+	return ok
+}
+
+func frame(c *compiler, args []string) bool {
+	return c.withPicture(thumbnail.Operation{Name: thumbnail.StepFrame}, args[0])
+}
+
+func (c *compiler) withPicture(o thumbnail.Operation, text string) bool {
+	at, ok := c.picture(unquoted(text))
+	if !ok {
+		return false
+	}
+	o.Picture = &at
+	c.then(o)
+	if len(c.spec.Pictures()) > thumbnail.MaxPictures {
+		c.spec.Operations = c.spec.Operations[:len(c.spec.Operations)-1]
+		return false
+	}
+	return true
+}

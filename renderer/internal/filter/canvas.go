@@ -1,0 +1,231 @@
+package filter
+
+import (
+	"math"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// compose draws the upper picture over p, its top left corner at x, y.
+func (p *Picture) compose(upper *Picture, x, y int) {
+	p.each(upper, x, y, func(under, over []byte) {
+		above, below := uint32(over[3]), uint32(under[3])
+		a, b := above*255, below*(255-above)
+		whole := a + b
+		if whole == 0 {
+			clear(under[:4])
+			return
+		}
+		for c := range 3 {
+			under[c] = uint8((uint32(over[c])*a + uint32(under[c])*b) / whole)
+		}
+		under[3] = uint8(whole / 255)
+	})
+}
+
+// paste puts the upper picture's pixels, transparent ones too, in place of p's.
+func (p *Picture) paste(upper *Picture, x, y int) {
+	p.each(upper, x, y, func(under, over []byte) { copy(under, over[:4]) })
+}
+
+// each calls do for all pixels that lie over each other.
+func (p *Picture) each(upper *Picture, x, y int, do func(under, over []byte)) {
+	p.withAlpha()
+	upper.withAlpha()
+	for row := max(0, -y); row < upper.Height && row+y < p.Height; row++ {
+		under, over := p.row(row+y), upper.row(row)
+		for column := max(0, -x); column < upper.Width && column+x < p.Width; column++ {
+			do(under[4*(column+x):], over[4*column:])
+		}
+	}
+}
+
+// mean is the average colour.
+func (p *Picture) mean() [4]uint8 {
+	var sum [3]uint64
+	for i := 0; i+2 < len(p.Pix); i += p.Bands {
+		for c := range sum {
+			sum[c] += uint64(p.Pix[i+c])
+		}
+	}
+	n := uint64(p.Width * p.Height)
+	return [4]uint8{uint8(sum[0] / n), uint8(sum[1] / n), uint8(sum[2] / n), 255}
+}
+
+func (p *Picture) ground(o thumbnail.Operation) [4]uint8 {
+	if o.Word == "auto" {
+		return p.mean()
+	}
+	return colourOf(o)
+}
+
+// background puts the colour below transparent parts.
+func background(p *Picture, o thumbnail.Operation, _ Env) error {
+	canvas := New(p.Width, p.Height, p.ground(o))
+	canvas.compose(p, 0, 0)
+	*p = *canvas
+	return nil
+}
+
+// fillRadius is of the blur that fill uses as a ground.
+const fillRadius = 50
+
+// fill puts the picture in the middle of a ground of the size that was asked for.
+func fill(p *Picture, o thumbnail.Operation, env Env) error {
+	width, height := env.BoxWidth, env.BoxHeight
+	if width == 0 {
+		width = p.Width
+	}
+	if height == 0 {
+		height = p.Height
+	}
+	if err := env.room(width, height); err != nil {
+		return err
+	}
+	canvas := New(width, height, [4]uint8{})
+	if o.Word == "blur" {
+		soft := &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
+		if err := blurred(soft, fillRadius, fillRadius, env); err != nil {
+			return err
+		}
+		stretched, err := env.Resize(soft, width, height)
+		if err != nil {
+			return err
+		}
+		canvas = stretched
+	} else {
+		canvas = New(width, height, p.ground(o))
+	}
+	x, y := (width-p.Width)>>1, (height-p.Height)>>1 // rounded down below zero too
+	if o.On {
+		canvas.compose(p, x, y)
+	} else {
+		canvas.paste(p, x, y)
+	}
+	*p = *canvas
+	return nil
+}
+
+// roundCorners covers what lies outside of the corners' ellipses with the colour,
+// or makes it transparent.
+func roundCorners(p *Picture, o thumbnail.Operation, _ Env) error {
+	across, down := min(int(o.Args[0]), p.Width/2), min(int(o.Args[1]), p.Height/2)
+	if o.On {
+		p.withAlpha()
+	}
+	c := colourOf(o)
+	for y := range down {
+		for x := range across {
+			covered := outside(x, y, across, down)
+			if covered == 0 {
+				continue
+			}
+			for _, at := range [4][2]int{{x, y}, {p.Width - 1 - x, y}, {x, p.Height - 1 - y}, {p.Width - 1 - x, p.Height - 1 - y}} {
+				pixel := p.Pix[(at[1]*p.Width+at[0])*p.Bands:]
+				for i := range 3 {
+					pixel[i] = uint8(math.Round(float64(pixel[i])*(1-covered) + float64(c[i])*covered))
+				}
+				if o.On {
+					pixel[3] = uint8(math.Round(float64(pixel[3]) * (1 - covered)))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// outside is the share of a pixel that lies outside of an ellipse whose bounding
+// box touches the top left corner, by sixteen samples.
+func outside(x, y, across, down int) float64 {
+	const side = 4
+	n := 0
+	for j := range side {
+		for i := range side {
+			dx := 1 - (float64(x)+(float64(i)+.5)/side)/float64(across)
+			dy := 1 - (float64(y)+(float64(j)+.5)/side)/float64(down)
+			if dx*dx+dy*dy > 1 {
+				n++
+			}
+		}
+	}
+	return float64(n) / (side * side)
+}
+
+// redder is how much more red than green and blue together an eye has, and reddest
+// the least red of one. Both are Thumbor's.
+const (
+	redder  = 2
+	reddest = 60
+)
+
+// redEyes takes the red out of spots of red within faces. A face's lips are redder
+// than its skin, but no spot: an eye's is at most a sixth of the face wide, and
+// about as high as wide.
+func redEyes(p *Picture, _ thumbnail.Operation, env Env) error {
+	for _, face := range env.Faces {
+		face = Area{max(face.Left, 0), max(face.Top, 0), min(face.Right, p.Width), min(face.Bottom, p.Height)}
+		if face.Right > face.Left && face.Bottom > face.Top {
+			p.calm(face)
+		}
+	}
+	return nil
+}
+
+func (p *Picture) calm(face Area) {
+	width, height := face.Right-face.Left, face.Bottom-face.Top
+	seen := make([]bool, width*height)
+	for start := range seen {
+		spot := p.spot(face, seen, start)
+		if !roundish(spot, width, face) {
+			continue
+		}
+		for _, at := range spot {
+			pixel := p.Pix[((face.Top+at/width)*p.Width+face.Left+at%width)*p.Bands:]
+			grey := uint8((int(pixel[1]) + int(pixel[2])) / 2)
+			pixel[0], pixel[1], pixel[2] = grey, grey, grey
+		}
+	}
+}
+
+// spot gathers the red pixels that hang together with the first.
+func (p *Picture) spot(face Area, seen []bool, start int) (spot []int) {
+	width, height := face.Right-face.Left, face.Bottom-face.Top
+	next := []int{start}
+	for len(next) > 0 {
+		at := next[len(next)-1]
+		next = next[:len(next)-1]
+		x, y := at%width, at/width
+		pixel := p.Pix[((face.Top+y)*p.Width+face.Left+x)*p.Bands:]
+		if red := int(pixel[0]); seen[at] || red <= reddest || red <= redder*(int(pixel[1])+int(pixel[2]))/2 {
+			continue
+		}
+		seen[at] = true
+		spot = append(spot, at)
+		if x > 0 {
+			next = append(next, at-1)
+		}
+		if x < width-1 {
+			next = append(next, at+1)
+		}
+		if y > 0 {
+			next = append(next, at-width)
+		}
+		if y < height-1 {
+			next = append(next, at+width)
+		}
+	}
+	return spot
+}
+
+func roundish(spot []int, width int, face Area) bool {
+	if len(spot) < 4 {
+		return false
+	}
+	box := Area{width, 1 << 30, 0, 0}
+	for _, at := range spot {
+		x, y := at%width, at/width
+		box = Area{min(box.Left, x), min(box.Top, y), max(box.Right, x+1), max(box.Bottom, y+1)}
+	}
+	w, h := box.Right-box.Left, box.Bottom-box.Top
+	return w <= 2*h && h <= 2*w && 6*w <= face.Right-face.Left && 2*len(spot) >= w*h
+}

@@ -1,0 +1,240 @@
+package filter
+
+import (
+	"math"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	// fine is the radius from which a blur is done on a smaller copy: what it leaves
+	// has no detail that the copy would lack, and the cost no longer grows.
+	fine = 24
+	// coarse is the radius that remains on that copy.
+	coarse = 10
+)
+
+// blur convolves with a Gaussian that is cut off at the radius, across and then down.
+func blur(p *Picture, o thumbnail.Operation, env Env) error {
+	return blurred(p, int(o.Args[0]), o.Args[1], env)
+}
+
+func blurred(p *Picture, radius int, sigma float64, env Env) error {
+	if radius < fine || min(p.Width, p.Height) < radius {
+		separable(p, gaussian(radius, sigma))
+		return nil
+	}
+	shrink := float64(radius) / coarse
+	small, err := env.Resize(p, max(1, int(float64(p.Width)/shrink)), max(1, int(float64(p.Height)/shrink)))
+	if err != nil {
+		return err
+	}
+	separable(small, gaussian(coarse, sigma/shrink))
+	large, err := env.Resize(small, p.Width, p.Height)
+	if err == nil {
+		*p = *large
+	}
+	return err
+}
+
+// gaussian gives weights that sum up to 1<<16.
+func gaussian(radius int, sigma float64) []int32 {
+	exact := make([]float64, 2*radius+1)
+	sum := 0.0
+	for i := range exact {
+		x := float64(i - radius)
+		exact[i] = math.Exp(-x * x / max(2*sigma*sigma, 1e-9))
+		sum += exact[i]
+	}
+	weights := make([]int32, len(exact))
+	left := int32(1 << 16)
+	for i, v := range exact {
+		weights[i] = int32(v / sum * (1 << 16))
+		left -= weights[i]
+	}
+	weights[radius] += left
+	return weights
+}
+
+// separable convolves rows and then columns; beyond an edge, its pixel goes on.
+func separable(p *Picture, weights []int32) {
+	radius, stride := len(weights)/2, p.Width*p.Bands
+	wide, sums := make([]byte, stride+2*radius*p.Bands), make([]int32, stride)
+	for y := range p.Height {
+		row := p.row(y)
+		extend(wide, row, radius, p.Bands)
+		clear(sums)
+		for i, w := range weights {
+			add(sums, wide[i*p.Bands:], w)
+		}
+		narrow(row, sums)
+	}
+	source := append([]byte(nil), p.Pix...)
+	for y := range p.Height {
+		clear(sums)
+		for i, w := range weights {
+			from := min(max(y+i-radius, 0), p.Height-1)
+			add(sums, source[from*stride:], w)
+		}
+		narrow(p.row(y), sums)
+	}
+}
+
+func extend(wide, row []byte, radius, bands int) {
+	margin := radius * bands
+	copy(wide[margin:], row)
+	for i := 0; i < margin; i += bands {
+		copy(wide[i:], row[:bands])
+		copy(wide[margin+len(row)+i:], row[len(row)-bands:])
+	}
+}
+
+func add(sums []int32, values []byte, weight int32) {
+	values = values[:len(sums)]
+	for i, v := range values {
+		sums[i] += int32(v) * weight
+	}
+}
+
+func narrow(row []byte, sums []int32) {
+	for i, s := range sums {
+		row[i] = uint8(s >> 16)
+	}
+}
+
+// maxConvolution bounds the products of a convolution: about ten seconds.
+const maxConvolution = 4_000_000_000
+
+// convolve does any matrix.
+func convolve(p *Picture, o thumbnail.Operation, _ Env) error {
+	weights, columns := append([]float64(nil), o.Args...), o.Columns
+	if int64(len(weights))*int64(len(p.Pix)) > maxConvolution {
+		return fault.New(fault.BadURL, "a convolution with %d numbers is too much for a picture of %d × %d", len(weights), p.Width, p.Height)
+	}
+	sum := 0.0
+	for _, w := range weights {
+		sum += w
+	}
+	if o.On && sum != 0 {
+		for i := range weights {
+			weights[i] /= sum
+		}
+	}
+	source := &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
+	rows := len(weights) / columns
+	sums := make([]float64, p.Width*p.Bands)
+	wide := make([]byte, len(sums)+2*(columns/2)*p.Bands)
+	for y := range p.Height {
+		clear(sums)
+		for j := range rows {
+			extend(wide, source.row(min(max(y+j-rows/2, 0), p.Height-1)), columns/2, p.Bands)
+			for i, w := range weights[j*columns : (j+1)*columns] {
+				for x, v := range wide[i*p.Bands:][:len(sums)] {
+					sums[x] += float64(v) * w
+				}
+			}
+		}
+		for x, s := range sums {
+			p.row(y)[x] = uint8(min(max(s, 0), 255))
+		}
+	}
+	return nil
+}
+
+// levels of detail that sharpen knows: of 1, 2, 4, 8 and 16 pixels.
+const levels = 5
+
+// sharpen takes the picture apart into levels of detail by a wavelet à trous (a
+// tent of three pixels, wider at each level) and adds them up again, those about
+// the radius (0 is the finest) strengthened by the amount.
+func sharpen(p *Picture, o thumbnail.Operation, _ Env) error {
+	planes := planesOf(p, o.On)
+	last := len(planes)
+	if o.On {
+		last = 1
+	}
+	for _, plane := range planes[:last] {
+		strengthen(plane, p.Width, p.Height, o.Args[0], o.Args[1])
+	}
+	store(p, planes, o.On)
+	return nil
+}
+
+func strengthen(plane []float32, width, height int, amount, radius float64) {
+	smooth := append([]float32(nil), plane...)
+	next := make([]float32, len(plane))
+	line := make([]float32, max(width, height))
+	clear(plane)
+	for level := range levels {
+		copy(next, smooth)
+		tent(next, line, width, height, 1<<level)
+		distance := float64(level) - radius
+		gain := float32(amount*math.Exp(-distance*distance/1.5) + 1)
+		for i := range plane {
+			plane[i] += (smooth[i] - next[i]) * gain
+		}
+		smooth, next = next, smooth
+	}
+	for i := range plane {
+		plane[i] += smooth[i]
+	}
+}
+
+// tent averages each pixel with those at the distance, across and down. Beyond an
+// edge the picture is mirrored.
+func tent(plane, line []float32, width, height, distance int) {
+	average := func(at func(i int) *float32, n int) {
+		for i := range n {
+			line[i] = (2**at(i) + *at(mirrored(i-distance, n)) + *at(mirrored(i+distance, n))) / 4
+		}
+		for i := range n {
+			*at(i) = line[i]
+		}
+	}
+	for y := range height {
+		row := plane[y*width:]
+		average(func(i int) *float32 { return &row[i] }, width)
+	}
+	for x := range width {
+		average(func(i int) *float32 { return &plane[i*width+x] }, height)
+	}
+}
+
+func mirrored(i, n int) int {
+	if i < 0 {
+		i = -i
+	}
+	if i >= n {
+		i = 2*n - 2 - i
+	}
+	return min(max(i, 0), n-1)
+}
+
+// planesOf gives the channels apart: red, green and blue, or luma and two of chroma.
+func planesOf(p *Picture, luma bool) (planes [3][]float32) {
+	for c := range planes {
+		planes[c] = make([]float32, p.Width*p.Height)
+	}
+	for i, at := 0, 0; at+2 < len(p.Pix); i, at = i+1, at+p.Bands {
+		r, g, b := float32(p.Pix[at]), float32(p.Pix[at+1]), float32(p.Pix[at+2])
+		if luma { // JFIF's
+			r, g, b = .299*r+.587*g+.114*b, -.1687*r-.3313*g+.5*b+128, .5*r-.4187*g-.0813*b+128
+		}
+		planes[0][i], planes[1][i], planes[2][i] = r, g, b
+	}
+	return planes
+}
+
+func store(p *Picture, planes [3][]float32, luma bool) {
+	for i, at := 0, 0; at+2 < len(p.Pix); i, at = i+1, at+p.Bands {
+		r, g, b := planes[0][i], planes[1][i], planes[2][i]
+		if luma {
+			blue, red := g-128, b-128
+			r, g, b = r+1.402*red, r-.34414*blue-.71414*red, r+1.772*blue
+		}
+		for c, v := range [3]float32{r, g, b} {
+			p.Pix[at+c] = uint8(min(max(v, 0), 255))
+		}
+	}
+}

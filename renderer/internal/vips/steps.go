@@ -1,0 +1,190 @@
+package vips
+
+// #include "vips.h"
+import "C"
+
+import (
+	"errors"
+	"math"
+	"unsafe"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/filter"
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// operate does the steps that follow the resize, in their order. Neighbouring
+// filters are done on one copy of the pixels.
+func (r *render) operate() error {
+	var filters []thumbnail.Operation
+	for _, o := range r.spec.Operations {
+		if filter.Knows(o.Name) {
+			filters = append(filters, o)
+			continue
+		}
+		if err := r.filter(filters); err != nil {
+			return err
+		}
+		filters = nil
+		if err := r.apply(o); err != nil {
+			return err
+		}
+	}
+	return r.filter(filters)
+}
+
+func (r *render) apply(o thumbnail.Operation) error {
+	switch o.Name {
+	case thumbnail.StepFlip:
+		return r.flip(o.Word == "x")
+	case thumbnail.StepRotate:
+		degrees := ((int(o.Args[0]) % 360) + 360) % 360
+		if degrees == 0 {
+			return nil
+		}
+		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_rotate(in, C.int(degrees), out) })
+	case thumbnail.StepCrop:
+		area := geometry.New(thumbnail.Spec{Crop: &thumbnail.Rect{Left: int(o.Args[0]), Top: int(o.Args[1]), Right: int(o.Args[2]), Bottom: int(o.Args[3])}},
+			geometry.Size{Width: r.current.width(), Height: r.current.height()}).Crop
+		return r.extract(area)
+	case thumbnail.StepProportion:
+		return r.resize(float64(r.current.width())*o.Args[0], float64(r.current.height())*o.Args[0])
+	case thumbnail.StepUpscale:
+		return r.upscale()
+	}
+	return errors.New("no such operation: " + string(o.Name))
+}
+
+// resize takes sizes as Thumbor does: cut down to whole pixels, and none below one.
+func (r *render) resize(width, height float64) error {
+	if width < 1 || height < 1 {
+		return nil
+	}
+	if width*height > float64(r.maxPixels) {
+		return fault.New(fault.BadURL, "a filter would make a picture of %.0f × %.0f pixels; at most %d are served", width, height, r.maxPixels)
+	}
+	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_scale(in, C.int(width), C.int(height), 0, 0, out)
+	})
+}
+
+// upscale enlarges what is smaller than the box both ways until it meets it.
+func (r *render) upscale() error {
+	box, width, height := r.planned.Box, r.current.width(), r.current.height()
+	if width >= box.Width || height >= box.Height {
+		return nil
+	}
+	if width*box.Height >= height*box.Width {
+		return r.resize(float64(box.Width), math.Floor(float64(height)*float64(box.Width)/float64(width)))
+	}
+	return r.resize(math.Floor(float64(width)*float64(box.Height)/float64(height)), float64(box.Height))
+}
+
+func (r *render) filter(operations []thumbnail.Operation) error {
+	if len(operations) == 0 {
+		return nil
+	}
+	p, err := r.pixels()
+	if err != nil {
+		return err
+	}
+	env := filter.Env{
+		BoxWidth: r.planned.Box.Width, BoxHeight: r.planned.Box.Height, Faces: r.faces(), MaxPixels: r.maxPixels,
+		Resize: resized, Overlay: r.overlay,
+	}
+	if err := filter.Apply(p, operations, env); err != nil {
+		return err
+	}
+	return r.take(p)
+}
+
+// take makes filtered pixels the current picture, its colours meaning what they did.
+func (r *render) take(p *filter.Picture) error {
+	profile := r.current.blob("icc-profile-data")
+	filtered, err := imageOf(p)
+	if err != nil {
+		return err
+	}
+	r.keep(filtered)
+	C.tm_set_profile(filtered.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
+	return nil
+}
+
+// pixels computes the current picture and copies it.
+func (r *render) pixels() (*filter.Picture, error) { return pixelsOf(r.current) }
+
+func pixelsOf(p picture) (*filter.Picture, error) {
+	colours, err := step(func(out **C.VipsImage) C.int { return C.tm_colours(p.ptr, out) })
+	if err != nil {
+		return nil, err
+	}
+	defer colours.free()
+	bands := int(colours.ptr.Bands)
+	size := colours.width() * colours.height() * bands
+	pixels := unsafe.Slice((*byte)(C.tm_pixels(colours.ptr)), size)
+	return &filter.Picture{Width: colours.width(), Height: colours.height(), Bands: bands, Pix: append([]byte(nil), pixels...)}, nil
+}
+
+// imageOf copies the pixels into an image of libvips.
+func imageOf(p *filter.Picture) (picture, error) {
+	return step(func(out **C.VipsImage) C.int {
+		return C.tm_copied(unsafe.Pointer(unsafe.SliceData(p.Pix)), C.int(p.Width), C.int(p.Height), C.int(p.Bands), out)
+	})
+}
+
+func resized(p *filter.Picture, width, height int) (*filter.Picture, error) {
+	in, err := imageOf(p)
+	if err != nil {
+		return nil, err
+	}
+	defer in.free()
+	scaled, err := step(func(out **C.VipsImage) C.int { return C.tm_scale(in.ptr, C.int(width), C.int(height), 0, 0, out) })
+	if err != nil {
+		return nil, err
+	}
+	defer scaled.free()
+	return pixelsOf(scaled)
+}
+
+// overlay decodes a picture that the spec names beside the original.
+func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
+	for i, named := range r.spec.Pictures() {
+		if named != at || i >= len(r.overlays) {
+			continue
+		}
+		beside := render{header: r.overlays[i].Header, fd: int(r.overlays[i].File.Fd()), maxPixels: r.maxPixels}
+		defer beside.free()
+		if err := beside.load(); err != nil {
+			return nil, fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, could not be decoded", at.Path)
+		}
+		return beside.pixels()
+	}
+	return nil, errors.New("a picture that a filter names was not given")
+}
+
+// faces are the focal points, where they are in the picture now.
+func (r *render) faces() (all []filter.Area) {
+	p := r.planned
+	x := func(v int) int { return (v-p.Crop.Left)*p.Scaled.Width/p.Crop.Width - p.Cut.Left }
+	y := func(v int) int { return (v-p.Crop.Top)*p.Scaled.Height/p.Crop.Height - p.Cut.Top }
+	for _, f := range r.spec.Focal {
+		all = append(all, filter.Area{Left: x(f.Left), Top: y(f.Top), Right: x(f.Right), Bottom: y(f.Bottom)})
+	}
+	return all
+}
+
+// debug frames the focal points in white.
+func (r *render) debug() error {
+	if !r.spec.Debug || len(r.spec.Focal) == 0 {
+		return nil
+	}
+	p, err := r.pixels()
+	if err != nil {
+		return err
+	}
+	for _, f := range r.faces() {
+		filter.Outline(p, f)
+	}
+	return r.take(p)
+}
