@@ -2,15 +2,18 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/thumbmill/thumbmill/shared/fromthumbor"
 	"github.com/thumbmill/thumbmill/shared/service"
 )
 
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Look at the configuration"}
-	cmd.AddCommand(configShowCommand(), configCheckCommand())
+	cmd.AddCommand(configShowCommand(), configCheckCommand(), configFromThumborCommand())
 	return cmd
 }
 
@@ -46,4 +49,56 @@ func configCheckCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+func configFromThumborCommand() *cobra.Command {
+	var secrets bool
+	var blacklist string
+	cmd := &cobra.Command{
+		Use: "from-thumbor THUMBOR.CONF", Short: "Turn a configuration of Thumbor into settings", Args: cobra.ExactArgs(1),
+		Long: "Print the settings that a thumbor.conf, Wikimedia's included, corresponds to, as YAML.\n" +
+			"What has no counterpart is listed in comments above them and on the standard error,\n" +
+			"each with its reason. Assignments are evaluated; nothing of the file is executed.\n\n" +
+			"Keys and passwords are left out unless --secrets is given: better set them in the\n" +
+			"environment, as THUMBMILL_EDGE_SECURITY_KEY and the like.",
+		Example: "  thumbmill config from-thumbor /etc/thumbor.conf > /etc/thumbmill.d/20-thumbor.yaml\n" +
+			"  thumbmill config check /etc/thumbmill.d",
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			text, err := os.ReadFile(paths[0])
+			if err != nil {
+				return err
+			}
+			c, err := fromthumbor.Convert(text, secrets)
+			if err != nil {
+				return err
+			}
+			if err := addBlacklist(c.Values, blacklist); err != nil {
+				return err
+			}
+			settings, err := c.YAML()
+			if err != nil {
+				return err
+			}
+			for _, l := range c.Left {
+				fmt.Fprintf(cmd.ErrOrStderr(), "not carried over: %s: %s\n", l.Name, l.Reason)
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), settings)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "write keys and passwords into the settings")
+	cmd.Flags().StringVar(&blacklist, "blacklist", "", "Thumbor's blacklist.txt, whose lines become edge.blacklist")
+	return cmd
+}
+
+func addBlacklist(values map[string]any, path string) error {
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	values["edge.blacklist"] = strings.Fields(string(text))
+	return nil
 }

@@ -1,0 +1,178 @@
+package fromthumbor
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const plain = `
+# -*- coding: utf-8 -*-
+import os
+from os.path import join
+"""Imaging"""
+SECURITY_KEY = 'not-for-anybody'
+ALLOW_UNSAFE_URL = False
+QUALITY = 85
+WEBP_QUALITY = 80
+MAX_AGE = 24 * 60 * 60
+MAX_PIXELS = 75e6
+MAX_WIDTH = 1200
+AUTO_WEBP = True
+AUTO_JPG = True
+AUTO_IMAGE_FORMAT_PREFERENCE = ['jpg', 'webp']
+RESPECT_ORIENTATION = True
+PRESERVE_EXIF_INFO = True
+ROOT = '/srv'
+LOADER = 'thumbor.loaders.file_loader'
+FILE_LOADER_ROOT_PATH = ROOT + '/media'
+FILTERS = ['thumbor.filters.blur', 'my.filters.sepia']
+OPTIMIZERS = ['thumbor.optimizers.jpegtran']
+DETECTORS = []
+HTTP_LOADER_MAX_CLIENTS = 10
+STATSD_HOST = os.environ.get('STATSD', 'localhost')
+PAINT = 'red'
+QUALITY_OF_LIFE = "high"
+if PAINT:
+    SVG_DPI = 150
+`
+
+const wikimedias = `
+ENGINE = 'wikimedia_thumbor.engine.proxy'
+LOADER = 'wikimedia_thumbor.loader.proxy'
+RESULT_STORAGE = 'wikimedia_thumbor.result_storage.swift'
+QUALITY = 87
+QUALITY_LOW = 40
+CHROMA_SUBSAMPLING = '4:2:0'
+PROGRESSIVE_JPEG = False
+RESPECT_ORIENTATION = True
+DEFAULT_FILTERS_JPEG = 'conditional_sharpen(0.0,0.8,1.0,0.0,0.85)'
+MAX_ANIMATED_GIF_AREA = 100 * 1000 * 1000
+SUBPROCESS_TIMEOUT = 59
+HTTP_LOADER_MAX_BODY_SIZE = 4 * 1024 * 1024 * 1024
+SWIFT_HOST = 'https://swift.example'
+SWIFT_AUTH_PATH = '/auth/v1.0'
+SWIFT_USER = 'mw:thumbor'
+SWIFT_KEY = 'not-for-anybody'
+SWIFT_PATH_PREFIX = 'thumbor/'
+SWIFT_SHARDED_CONTAINERS = ['wikipedia-en-local-public', 'wikipedia-en-local-thumb']
+SWIFT_PRIVATE_CONTAINERS = ('wikipedia-office-local-public',)
+SWIFT_PRIVATE_SECRET = 'not-for-anybody'
+POOLCOUNTER_SERVER = 'poolcounter1.example'
+POOLCOUNTER_CONFIG_PER_IP = {'workers': 4, 'maxqueue': 50, 'timeout': 4}
+POOLCOUNTER_CONFIG_EXPENSIVE = {'workers': 16, 'maxqueue': 120, 'timeout': 10}
+FAILURE_THROTTLING_MEMCACHE = ['127.0.0.1:11211']
+FAILURE_THROTTLING_MAX = 4
+FAILURE_THROTTLING_DURATION = 3600
+EXIF_FIELDS_TO_KEEP = ['Artist', 'Copyright', 'Image Description']
+`
+
+// load has the settings checked as a user's file is.
+func load(t *testing.T, c Conversion) settings.Settings {
+	t.Helper()
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "thumbor.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := settings.Load(path, nil, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return s
+}
+
+func TestThumbors(t *testing.T) {
+	c, err := Convert([]byte(plain), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := load(t, c)
+	if s.Edge.SecurityKey != "" || s.Edge.AllowUnsafe || s.Edge.MaxAge.Hours() != 24 {
+		t.Errorf("edge: %+v", s.Edge)
+	}
+	if s.Render.Quality != 85 || s.Render.QualityWebP != 80 || !s.Render.RespectOrientation || !s.Render.KeepEXIF || !s.Render.Progressive {
+		t.Errorf("render: %+v", s.Render)
+	}
+	if s.Renderer.MaxPixels != 75_000_000 || !reflect.DeepEqual(s.Renderer.Optimizers, []string{"jpg"}) {
+		t.Errorf("renderer: %+v", s.Renderer)
+	}
+	want := settings.Thumbor{Rotate: "counterclockwise", AutoFormats: []string{"jpg", "webp"}, MaxWidth: 1200}
+	if !reflect.DeepEqual(s.Thumbor, want) {
+		t.Errorf("thumbor: %+v", s.Thumbor)
+	}
+	if s.Store.Originals.Kind != "directory" || s.Store.Originals.Path != "/srv/media" {
+		t.Errorf("originals: %+v", s.Store.Originals)
+	}
+	var left []string
+	for _, l := range c.Left {
+		left = append(left, l.Name)
+	}
+	if got := strings.Join(left, " "); got != "FILTERS HTTP_LOADER_MAX_CLIENTS PAINT QUALITY_OF_LIFE ROOT SECURITY_KEY STATSD_HOST line 28" {
+		t.Errorf("left: %s\n%v", got, c.Left)
+	}
+}
+
+func TestWikimedias(t *testing.T) {
+	c, err := Convert([]byte(wikimedias), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := load(t, c)
+	want := settings.Default()
+	want.Edge.AllowUnsafe = true // of Thumbor, where nothing is said
+	want.Coordinator.Servers = []string{"poolcounter1.example:7531"}
+	want.Memcached.Servers = []string{"127.0.0.1:11211"}
+	want.Store.ShardedContainers = []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"}
+	want.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
+	want.Store.PrivateSecret = "not-for-anybody"
+	for _, b := range []*settings.Bucket{&want.Store.Originals, &want.Store.Thumbnails} {
+		b.Kind, b.AuthURL, b.User, b.Key = "swift", "https://swift.example/auth/v1.0", "mw:thumbor", "not-for-anybody"
+	}
+	want.Store.Thumbnails.Prefix = "thumbor/"
+	if !reflect.DeepEqual(s, want) {
+		t.Errorf("got  %+v\nwant %+v", s, want)
+	}
+	if len(c.Left) != 1 || c.Left[0].Name != "EXIF_FIELDS_TO_KEEP" {
+		t.Errorf("left: %v", c.Left)
+	}
+}
+
+// Secrets are written on demand alone.
+func TestSecrets(t *testing.T) {
+	for _, secrets := range []bool{false, true} {
+		c, err := Convert([]byte(wikimedias+"SECURITY_KEY = 'not-for-anybody'\n"), secrets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := c.YAML()
+		if err != nil || strings.Contains(text, "not-for-anybody") != secrets {
+			t.Errorf("secrets %v: %v\n%s", secrets, err, text)
+		}
+	}
+}
+
+func FuzzConvert(f *testing.F) {
+	for _, seed := range []string{plain, wikimedias, "QUALITY = -1", "QUALITY = 'x'\n", "POOLCOUNTER_CONFIG_PER_IP = {1: 2}", "SWIFT_HOST = b'x'", "\x00", "A = A"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if strings.ContainsAny(string(text), "*%") { // which can ask for much memory
+			t.Skip()
+		}
+		c, err := Convert(text, true)
+		if err != nil {
+			return
+		}
+		if _, err := c.YAML(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

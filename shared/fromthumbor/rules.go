@@ -1,0 +1,403 @@
+package fromthumbor
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+)
+
+// rule carries one name over. An empty key is read together with others.
+type rule struct {
+	key    string
+	secret bool
+	read   func(starlark.Value) (value any, reason string)
+}
+
+// rules by Thumbor's names, Wikimedia's behind the line.
+func rules() map[string]rule {
+	return map[string]rule{
+		"SECURITY_KEY":                          {key: "edge.security_key", secret: true, read: text},
+		"ALLOW_UNSAFE_URL":                      {key: "edge.allow_unsafe", read: truth},
+		"QUALITY":                               {key: "render.quality", read: whole},
+		"WEBP_QUALITY":                          {key: "render.quality_webp", read: whole},
+		"AVIF_QUALITY":                          {key: "render.quality_avif", read: whole},
+		"PROGRESSIVE_JPEG":                      {key: "render.progressive", read: truth},
+		"PILLOW_JPEG_SUBSAMPLING":               {key: "render.chroma_subsampling", read: subsampling},
+		"MAX_WIDTH":                             {key: "thumbor.max_width", read: whole},
+		"MAX_HEIGHT":                            {key: "thumbor.max_height", read: whole},
+		"MAX_PIXELS":                            {key: "renderer.max_pixels", read: whole},
+		"MAX_AGE":                               {key: "edge.max_age", read: seconds},
+		"AUTO_PNG_TO_JPG":                       {key: "thumbor.png_to_jpeg", read: truth},
+		"RESPECT_ORIENTATION":                   {key: "render.respect_orientation", read: truth},
+		"PRESERVE_EXIF_INFO":                    {key: "render.keep_exif", read: truth},
+		"ALLOW_ANIMATED_GIFS":                   {key: "render.max_animated_area", read: animated},
+		"FILE_LOADER_ROOT_PATH":                 {key: "store.originals.path", read: text},
+		"RESULT_STORAGE_FILE_STORAGE_ROOT_PATH": {key: "store.thumbnails.path", read: text},
+		"ENGINE":                                {key: "thumbor.rotate", read: direction},
+		"OPTIMIZERS":                            {key: "renderer.optimizers", read: optimizers},
+		"LOADER":                                {key: "store.originals.kind", read: loader},
+		"RESULT_STORAGE":                        {read: resultStorage},
+		"FILTERS":                               {read: filters},
+		"DETECTORS":                             {read: empty("smart cuts are libvips' attention: detectors of faces and features are not used")},
+		"AUTO_WEBP":                             {read: truth},
+		"AUTO_AVIF":                             {read: truth},
+		"AUTO_JPG":                              {read: truth},
+		"AUTO_PNG":                              {read: truth},
+		"AUTO_IMAGE_FORMAT_PREFERENCE":          {read: words},
+
+		"QUALITY_LOW":                     {key: "render.quality_low", read: whole},
+		"CHROMA_SUBSAMPLING":              {key: "render.chroma_subsampling", read: subsampling},
+		"DEFAULT_FILTERS_JPEG":            {key: "render.default_filters_jpeg", read: text},
+		"MAX_ANIMATED_GIF_AREA":           {key: "render.max_animated_area", read: whole},
+		"SUBPROCESS_TIMEOUT":              {key: "renderer.time_limit_expensive", read: seconds},
+		"HTTP_LOADER_MAX_BODY_SIZE":       {key: "renderer.max_original_bytes", read: whole},
+		"SWIFT_HOST":                      {read: text},
+		"SWIFT_AUTH_PATH":                 {read: text},
+		"SWIFT_USER":                      {key: "store.originals.user", read: text},
+		"SWIFT_KEY":                       {key: "store.originals.key", secret: true, read: text},
+		"SWIFT_PATH_PREFIX":               {key: "store.thumbnails.prefix", read: text},
+		"SWIFT_SHARDED_CONTAINERS":        {key: "store.sharded_containers", read: words},
+		"SWIFT_PRIVATE_CONTAINERS":        {key: "store.private_containers", read: words},
+		"SWIFT_PRIVATE_SECRET":            {key: "store.private_secret", secret: true, read: text},
+		"POOLCOUNTER_SERVER":              {read: text},
+		"POOLCOUNTER_PORT":                {read: whole},
+		"POOLCOUNTER_CONFIG_PER_IP":       {read: pool},
+		"POOLCOUNTER_CONFIG_PER_ORIGINAL": {read: pool},
+		"POOLCOUNTER_CONFIG_EXPENSIVE":    {read: pool},
+		"FAILURE_THROTTLING_MAX":          {key: "throttle.failure.max", read: whole},
+		"FAILURE_THROTTLING_DURATION":     {key: "throttle.failure.duration", read: seconds},
+		"FAILURE_THROTTLING_PREFIX":       {key: "throttle.failure.prefix", read: text},
+		"FAILURE_THROTTLING_MEMCACHE":     {key: "memcached.servers", read: words},
+	}
+}
+
+// reasons for which a name is never carried over.
+func reasons() map[string]string {
+	const (
+		uploads = "thumbmill takes no uploads: originals are in the store"
+		logs    = "see log.format and log.level"
+		pillow  = "it belongs to Pillow; libvips decides for itself"
+		always  = "always so"
+	)
+	return map[string]string{
+		"MIN_WIDTH": uploads, "MIN_HEIGHT": uploads, "MAX_ID_LENGTH": uploads,
+		"THUMBOR_LOG_CONFIG": logs, "THUMBOR_LOG_FORMAT": logs, "THUMBOR_LOG_DATE_FORMAT": logs,
+		"PILLOW_JPEG_QTABLES": pillow, "PILLOW_RESAMPLING_FILTER": pillow, "PILLOW_PRESERVE_INDEXED_MODE": pillow,
+		"PNG_COMPRESSION_LEVEL": pillow, "AVIF_SPEED": pillow, "AVIF_CODEC": pillow, "AVIF_CODEC_FALLBACK": pillow, "SRGB_PROFILE": pillow,
+		"HEIF_QUALITY": "HEIF is read and not written", "AUTO_HEIF": "HEIF is read and not written",
+		"PRESERVE_EXIF_COPYRIGHT_INFO": "artist, copyright and description are always kept",
+		"PRESERVE_IPTC_INFO":           "IPTC metadata is not kept",
+		"SVG_DPI":                      "SVGs are drawn at the thumbnail's size",
+		"MAX_AGE_TEMP_IMAGE":           "there are no temporary images: detection is part of the render",
+		"IGNORE_SMART_ERRORS":          "there are no detectors that could fail",
+		"USE_GIFSICLE_ENGINE":          "gifsicle resizes all GIFs here",
+		"GIF_ENGINE":                   "gifsicle resizes all GIFs here",
+		"USE_BLACKLIST":                "list the lines of blacklist.txt in edge.blacklist; --blacklist does it",
+		"ENGINE_THREADPOOL_SIZE":       "renders run in processes of their own: see renderer.slots",
+		"STORAGE":                      "renderers keep originals on their own disks: see renderer.temp_bytes",
+		"ALLOWED_SOURCES":              "originals come from the store, which is the only source",
+		"ENABLE_ETAGS":                 always, "SEND_IF_MODIFIED_LAST_MODIFIED_HEADERS": always, "RESULT_STORAGE_STORES_UNSAFE": always,
+		"HEALTHCHECK_ROUTE":                  "it is /healthcheck",
+		"META_CALLBACK_NAME":                 "meta is JSON alone; a callback would be a script from this host",
+		"RESULT_STORAGE_EXPIRATION_SECONDS":  "thumbnails stay until they are evicted: see store.thumbnails.max_bytes",
+		"EXIF_FIELDS_TO_KEEP":                "artist, copyright and description are always kept",
+		"EXIF_TINYRGB_PATH":                  "sRGB profiles are always replaced by a tiny one",
+		"EXIF_TINYRGB_ICC_REPLACE":           "sRGB profiles are always replaced by a tiny one",
+		"VIPS_ENGINE_MIN_PIXELS":             "libvips draws all sizes",
+		"PROXY_ENGINE_ENGINES":               "each type has its engine: see renderer/README.md",
+		"PROXY_LOADER_LOADERS":               "Swift and directories are the loaders",
+		"LOADER_EXCERPT_LENGTH":              "types are told by names and checked by headers",
+		"URL_SIGNER":                         "HMAC-SHA1 in base64url, Thumbor's default, is the only signer",
+		"HANDLER_LISTS":                      "Thumbor's and MediaWiki's paths are always served",
+		"APP_CLASS":                          "Thumbor's and MediaWiki's paths are always served",
+		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER": "answers carry no CORS headers yet; set them at the CDN",
+		"STORES_CRYPTO_KEY_FOR_EACH_IMAGE":   "one key signs all URLs",
+		"SLOW_PROCESSING_LIMIT":              "slow renders are in the histogram thumbmill_render_seconds",
+		"SWIFT_API_PATH":                     "the authentication tells it",
+		"SWIFT_PRIVATE_USER":                 "one account reads all containers here",
+		"SWIFT_PRIVATE_KEY":                  "one account reads all containers here",
+	}
+}
+
+// families of names by their beginning.
+func families() map[string]string {
+	return map[string]string{
+		"HTTP_LOADER_":   "originals are read from a store, not over HTTP",
+		"UPLOAD_":        "thumbmill takes no uploads: originals are in the store",
+		"REDIS_":         "Redis is not used",
+		"SQS_":           "SQS is not used",
+		"STATSD_":        "metrics are Prometheus', at /metrics of the admin listener",
+		"METRICS":        "metrics are Prometheus', at /metrics of the admin listener",
+		"SENTRY_":        "errors are in the log and in thumbmill_failures_total",
+		"MIXED_STORAGE_": "renderers keep originals on their own disks: see renderer.temp_bytes",
+		"FILE_STORAGE_":  "renderers keep originals on their own disks: see renderer.temp_bytes",
+		"STORAGE_":       "renderers keep originals on their own disks: see renderer.temp_bytes",
+		"COMPATIBILITY_": "Thumbor's plugins cannot be loaded",
+		"SUBPROCESS_":    "tools are bounded by their workers: see renderer.time_limit and renderer.memory_limit",
+		"MAX_WAIT_":      "a stop waits for what is under way, up to edge.deadline",
+		"JPEGTRAN_":      "tools are found in /usr/bin",
+		"SWIFT_":         "it has no counterpart: see store in the README",
+	}
+}
+
+func text(v starlark.Value) (any, string) {
+	if v == starlark.None {
+		return nil, ""
+	}
+	switch v := v.(type) {
+	case starlark.String:
+		return string(v), ""
+	case starlark.Bytes:
+		return string(v), ""
+	}
+	return nil, "it is no text: " + short(v)
+}
+
+func truth(v starlark.Value) (any, string) {
+	if b, ok := v.(starlark.Bool); ok {
+		return bool(b), ""
+	}
+	if v == starlark.None {
+		return nil, ""
+	}
+	return nil, "it is neither True nor False: " + short(v)
+}
+
+// whole takes numbers such as 75e6 too.
+func whole(v starlark.Value) (any, string) {
+	if v == starlark.None {
+		return nil, ""
+	}
+	if f, ok := starlark.AsFloat(v); ok && f >= 0 && f <= math.MaxInt32*1000.0 {
+		return int64(f), ""
+	}
+	return nil, "it is no number that could be used: " + short(v)
+}
+
+func seconds(v starlark.Value) (any, string) {
+	n, reason := whole(v)
+	if n == nil {
+		return nil, reason
+	}
+	return fmt.Sprintf("%ds", n), ""
+}
+
+func words(v starlark.Value) (any, string) {
+	list, ok := v.(starlark.Iterable)
+	if !ok {
+		return nil, "it is no list: " + short(v)
+	}
+	var all []string
+	for item := range starlark.Elements(list) {
+		s, ok := starlark.AsString(item)
+		if !ok {
+			return nil, "it is no list of texts: " + short(v)
+		}
+		all = append(all, s)
+	}
+	return all, ""
+}
+
+func short(v starlark.Value) string {
+	s := v.String()
+	return s[:min(len(s), 60)]
+}
+
+func subsampling(v starlark.Value) (any, string) {
+	s, _ := starlark.AsString(v)
+	switch s {
+	case "4:2:0", "4:4:4":
+		return s, ""
+	}
+	if v == starlark.None {
+		return nil, ""
+	}
+	return nil, "4:2:0 and 4:4:4 are written: " + short(v)
+}
+
+// animated: False leaves GIFs their first frame alone.
+func animated(v starlark.Value) (any, string) {
+	if v == starlark.False {
+		return 0, ""
+	}
+	return nil, ""
+}
+
+// direction: Wikimedia's engines rotate clockwise, Pillow against the clock.
+func direction(v starlark.Value) (any, string) {
+	s, _ := starlark.AsString(v)
+	switch {
+	case strings.HasPrefix(s, "wikimedia_thumbor"):
+		return "clockwise", ""
+	case s == "thumbor.engines.pil":
+		return nil, ""
+	}
+	return nil, "libvips is the engine"
+}
+
+func optimizers(v starlark.Value) (any, string) {
+	list, reason := words(v)
+	if reason != "" {
+		return nil, reason
+	}
+	var formats []string
+	for _, name := range list.([]string) {
+		if strings.HasSuffix(name, "jpegtran") {
+			formats = append(formats, "jpg")
+			continue
+		}
+		reason = name + " has no counterpart: renderer.optimizers repacks jpg, gif and png"
+	}
+	if formats == nil {
+		return nil, reason
+	}
+	return formats, ""
+}
+
+// loader tells the kind of store.
+func loader(v starlark.Value) (any, string) {
+	s, _ := starlark.AsString(v)
+	switch {
+	case strings.Contains(s, "file_loader"):
+		return "directory", ""
+	case strings.HasPrefix(s, "wikimedia_thumbor.loader"):
+		return "swift", ""
+	}
+	return nil, "originals are read from a directory or from Swift, not by " + short(v)
+}
+
+func resultStorage(v starlark.Value) (any, string) {
+	s, _ := starlark.AsString(v)
+	if v == starlark.None || strings.Contains(s, "file_storage") || strings.HasPrefix(s, "wikimedia_thumbor") {
+		return nil, ""
+	}
+	return nil, "thumbnails are kept in a directory or in Swift, not by " + short(v)
+}
+
+// filters: all of Thumbor's are known; others are skipped and named.
+func filters(v starlark.Value) (any, string) {
+	list, reason := words(v)
+	if reason != "" {
+		return nil, reason
+	}
+	var foreign []string
+	for _, name := range list.([]string) {
+		if !strings.HasPrefix(name, "thumbor.filters.") && !strings.HasPrefix(name, "wikimedia_thumbor.filter.") {
+			foreign = append(foreign, name)
+		}
+	}
+	if len(foreign) > 0 {
+		return nil, "not known here, and skipped: " + strings.Join(foreign, ", ")
+	}
+	return nil, "" // which are on cannot be chosen
+}
+
+func empty(reason string) func(starlark.Value) (any, string) {
+	return func(v starlark.Value) (any, string) {
+		if !bool(v.Truth()) {
+			return nil, ""
+		}
+		return nil, reason
+	}
+}
+
+// pool is checked here, and read with the others.
+func pool(v starlark.Value) (any, string) {
+	if v == starlark.None || v == starlark.False {
+		return nil, ""
+	}
+	if _, ok := v.(*starlark.Dict); !ok {
+		return nil, "it is no dictionary of workers, maxqueue and timeout: " + short(v)
+	}
+	return nil, ""
+}
+
+// together carries over what several names say.
+func (c *converter) together() {
+	c.autoFormats()
+	for name, key := range map[string]string{
+		"POOLCOUNTER_CONFIG_PER_IP": "throttle.per_ip", "POOLCOUNTER_CONFIG_PER_ORIGINAL": "throttle.per_original",
+		"POOLCOUNTER_CONFIG_EXPENSIVE": "throttle.expensive",
+	} {
+		c.pool(name, key)
+	}
+	if server, _ := text(c.value("POOLCOUNTER_SERVER")); server != nil {
+		port, _ := whole(c.value("POOLCOUNTER_PORT"))
+		if port == nil {
+			port = 7531
+		}
+		c.Values["coordinator.servers"] = []string{fmt.Sprintf("%s:%d", server, port)}
+	}
+	c.swift()
+}
+
+func (c *converter) value(name string) starlark.Value {
+	if v, ok := c.assigned[name]; ok {
+		return v
+	}
+	return starlark.None
+}
+
+// autoFormats has Thumbor's order, unless it is given.
+func (c *converter) autoFormats() {
+	order := []string{"webp", "avif", "jpg", "png"}
+	if asked, reason := words(c.value("AUTO_IMAGE_FORMAT_PREFERENCE")); reason == "" {
+		order = append(asked.([]string), order...)
+	}
+	var formats []string
+	for _, f := range order {
+		on := c.value("AUTO_"+strings.ToUpper(f)) == starlark.True
+		if on && !slices.Contains(formats, f) {
+			formats = append(formats, f)
+		}
+	}
+	if formats != nil {
+		c.Values["thumbor.auto_formats"] = formats
+	}
+}
+
+func (c *converter) pool(name, key string) {
+	d, ok := c.value(name).(*starlark.Dict)
+	if !ok {
+		return
+	}
+	for theirs, ours := range map[string]string{"workers": "workers", "maxqueue": "max_queue", "timeout": "timeout"} {
+		v, found, err := d.Get(starlark.String(theirs))
+		if err != nil || !found {
+			continue
+		}
+		value, reason := whole(v)
+		if theirs == "timeout" {
+			value, reason = seconds(v)
+		}
+		if reason != "" {
+			c.leave(name, "%s: %s", theirs, reason)
+			continue
+		}
+		c.Values[key+"."+ours] = value
+	}
+}
+
+// swift: Wikimedia's account reads originals and writes thumbnails.
+func (c *converter) swift() {
+	host, _ := text(c.value("SWIFT_HOST"))
+	if host == nil {
+		return
+	}
+	path, _ := text(c.value("SWIFT_AUTH_PATH"))
+	if path == nil {
+		path = "/auth/v1.0"
+	}
+	url := strings.TrimSuffix(host.(string), "/") + path.(string)
+	for _, store := range []string{"store.originals", "store.thumbnails"} {
+		c.Values[store+".kind"], c.Values[store+".auth_url"] = "swift", url
+		for _, field := range []string{".user", ".key"} {
+			if v, ok := c.Values["store.originals"+field]; ok {
+				c.Values[store+field] = v
+			}
+		}
+	}
+}
