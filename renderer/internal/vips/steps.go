@@ -19,6 +19,9 @@ import (
 func (r *render) operate() error {
 	var filters []thumbnail.Operation
 	for _, o := range r.spec.Operations {
+		if o.Name == thumbnail.StepCorners && r.becomesJPEG() {
+			o.On = false // which shows the colour instead
+		}
 		if filter.Knows(o.Name) {
 			filters = append(filters, o)
 			continue
@@ -32,6 +35,12 @@ func (r *render) operate() error {
 		}
 	}
 	return r.filter(filters)
+}
+
+// becomesJPEG reports whether the thumbnail will know no transparency.
+func (r *render) becomesJPEG() bool {
+	return r.spec.Format == thumbnail.FormatJPEG ||
+		r.spec.Format == thumbnail.FormatAuto && len(r.spec.Prefer) == 0 && r.origin().DefaultFormat(true) == thumbnail.FormatJPEG
 }
 
 func (r *render) apply(o thumbnail.Operation) error {
