@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/shared/service"
-	"github.com/thumbmill/thumbmill/shared/signature"
+	"github.com/thumbmill/thumbmill/shared/thumborurl"
 )
 
 func signCommand() *cobra.Command {
@@ -30,10 +29,9 @@ func signCommand() *cobra.Command {
 			if s.Edge.SecurityKey == "" {
 				return errors.New("edge.security_key is not set: there is no default key")
 			}
+			signer := thumborurl.Signer{Base: base, Key: string(s.Edge.SecurityKey)}
 			for _, path := range paths {
-				path = strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/")
-				url := strings.Join([]string{strings.TrimSuffix(base, "/"), signature.Sign(string(s.Edge.SecurityKey), path), path}, "/")
-				if _, err := fmt.Fprintln(cmd.OutOrStdout(), url); err != nil {
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), signer.Sign(path)); err != nil {
 					return err
 				}
 			}

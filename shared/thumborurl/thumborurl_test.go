@@ -1,0 +1,56 @@
+package thumborurl
+
+import (
+	"fmt"
+	"testing"
+)
+
+const image = "my.server.com/some/path/to/image.jpg"
+
+// What libthumbor (2026-05-08), and of the npm registry thumbor 0.1.5 and
+// thumbor-url-builder 0.1.1, make of the same options and key.
+func TestAsOtherClients(t *testing.T) {
+	signer := Signer{Key: "my-security-key"}
+	for want, o := range map[string]Options{
+		"8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/":                                   {Width: 300, Height: 200},
+		"a8LGEg1_F-iMRiWs9ns2A4Rvp7E=/meta/300x200/":                              {Width: 300, Height: 200, Meta: true},
+		"a6-Wlrgfl_jW4YvfKIuVnmjEPhc=/300x200/smart/":                             {Width: 300, Height: 200, Smart: true},
+		"PghwJyQgnc5e6FUX6jzjtnQ2ocM=/fit-in/300x200/":                            {Width: 300, Height: 200, Fit: In},
+		"l_GLq1AADEhSE3GnEeJ0ommZRaU=/adaptive-full-fit-in/300x200/":              {Width: 300, Height: 200, Fit: Cover, Adaptive: true},
+		"YRoKkBTXD4Az_YeKl4r_izh44u0=/-300x-200/":                                 {Width: 300, Height: 200, FlipHorizontal: true, FlipVertical: true},
+		"64KlsO5GWIrhBk9QhDgB6qY-MtI=/-0x0/":                                      {FlipHorizontal: true},
+		"mfew20KBufP0HXiogHTbwvnqJV0=/trim/300x0/":                                {Width: 300, Trim: &Trim{}},
+		"IYC2XE7c5rYRluo_TYFGOif2gEI=/trim:bottom-right:30/300x0/":                {Width: 300, Trim: &Trim{BottomRight: true, Tolerance: 30}},
+		"ptdxwcaBh0DitFDEkiWuPHvSBPM=/10x20:110x120/50x50/":                       {Crop: &Crop{10, 20, 110, 120}, Width: 50, Height: 50},
+		"ovkv8bcuwjlwmgW9k64GRdx2ajg=/300x200/left/bottom/":                       {Width: 300, Height: 200, HAlign: "left", VAlign: "bottom"},
+		"6cOw-0c9j9xLtnBGujuKYNUvymo=/300x0/filters:brightness(10):contrast(20)/": {Width: 300, Filters: []string{Filter("brightness", 10), "contrast(20)"}},
+	} {
+		o.Image = image
+		if got := signer.URL(o); got != "/"+want+image {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// The signature is over what is sent, percent-encoding included, as Thumbor checks it.
+func TestSignsWhatIsSent(t *testing.T) {
+	signer := Signer{Base: "http://t.example/", Key: "my-security-key"}
+	path := "300x200/my.server.com%2Fsome%2Fpath%2Fto%2Fimage.jpg"
+	if got := signer.Sign("unsafe/" + path); got != "http://t.example/joo2SZ8vTqIs99BTVGzEWmU4phk=/"+path {
+		t.Error(got)
+	}
+}
+
+func ExampleSigner_URL() {
+	signer := Signer{Base: "https://thumbs.example", Key: "my-security-key"}
+	fmt.Println(signer.URL(Options{
+		Image: "cats/a cat.jpg", Width: 300, Height: Original, Smart: true,
+		Filters: []string{Filter("blur", 3), Filter("format", "webp")},
+	}))
+	// Output: https://thumbs.example/dKnmZJtnBDXdvnbqEtHX5tY9FYU=/300xorig/smart/filters:blur(3):format(webp)/cats/a%20cat.jpg
+}
+
+func ExampleSigner_Sign() {
+	fmt.Println(Signer{Base: "http://127.0.0.1:8888"}.Sign("330x/Cat.jpg"))
+	// Output: http://127.0.0.1:8888/unsafe/330x/Cat.jpg
+}
