@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/thumbmill/thumbmill/shared/fromthumbor"
+	"github.com/thumbmill/thumbmill/deploy/fromthumbor"
 	"github.com/thumbmill/thumbmill/shared/service"
 )
 

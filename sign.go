@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/shared/service"
-	"github.com/thumbmill/thumbmill/shared/thumborurl"
+	"github.com/thumbmill/thumbmill/edge/thumborurl"
 )
 
 func signCommand() *cobra.Command {

@@ -90,7 +90,7 @@ func (e *Edge) build() error {
 	})
 	registerBreakers(c.Metrics, e.allBreakers())
 	e.obtainer, err = obtain.New(obtain.Config{
-		Settings: c.Settings, Thumbnails: stores.Thumbnails, Heads: e.heads,
+		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads,
 		Failures: e.failures, Fleet: e.fleet,
 		Admitter: e.admitter, Dispatcher: e.dispatcher, Log: c.Log, Metrics: c.Metrics,
 	})

@@ -22,6 +22,7 @@ type Kind string
 const (
 	BadURL        Kind = "bad-url"         // the URL is of a known grammar but asks for something impossible
 	NoSuchURL     Kind = "no-such-url"     // the URL is of no known grammar
+	OddSize       Kind = "odd-size"        // the size is none of the standard ones, and others are refused
 	Forbidden     Kind = "forbidden"       // unsigned or wrongly signed
 	Private       Kind = "private"         // a private container without its secret
 	Absent        Kind = "absent"          // the original does not exist
@@ -64,7 +65,8 @@ type Traits struct {
 
 var traits = map[Kind]Traits{
 	BadURL:        {Status: http.StatusBadRequest},
-	NoSuchURL:     {Status: http.StatusNotFound},
+	NoSuchURL:     {Status: http.StatusNotFound, Cache: 10 * time.Minute},
+	OddSize:       {Status: http.StatusTooManyRequests, RetryAfter: 24 * time.Hour},
 	Forbidden:     {Status: http.StatusForbidden},
 	Private:       {Status: http.StatusUnauthorized},
 	Absent:        {Status: http.StatusNotFound, Cache: 10 * time.Minute},
@@ -99,6 +101,8 @@ type Fault struct {
 	Message string `json:"message"` // one sentence for the client; never holds a secret or a path of the host
 	// Throttle names the throttle that refused: per-ip, per-original, expensive, lane, failure.
 	Throttle string `json:"throttle,omitempty"`
+	// Instead is the path to ask for in place of this one.
+	Instead string `json:"instead,omitempty"`
 	// RetryAfterSeconds overrides the kind's advice when it is positive.
 	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`
 	cause             error

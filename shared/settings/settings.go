@@ -19,6 +19,7 @@ type Settings struct {
 	Renderer    Renderer    `koanf:"renderer"`
 	Render      Render      `koanf:"render"`
 	Thumbor     Thumbor     `koanf:"thumbor"`
+	MediaWiki   MediaWiki   `koanf:"mediawiki"`
 	Admin       Admin       `koanf:"admin"`
 	Log         Log         `koanf:"log"`
 }
@@ -185,6 +186,13 @@ type Thumbor struct {
 	MaxHeight     int      `koanf:"max_height"`
 }
 
+// MediaWiki is what holds for MediaWiki's paths.
+type MediaWiki struct {
+	Wiki       string `koanf:"wiki"`        // project/language of a thumb.php whose path names none
+	Sizes      []int  `koanf:"sizes"`       // standard widths in pixels, rising
+	SizePolicy string `koanf:"size_policy"` // of other widths: free, round_up, redirect, refuse
+}
+
 // Admin is the operators' listener: metrics, health and profiles.
 type Admin struct {
 	Listen string `koanf:"listen"`
@@ -235,8 +243,9 @@ func Default() Settings {
 			Quality: 87, QualityLow: 40, ChromaSubsampling: "4:2:0", MaxAnimatedArea: 100_000_000,
 			DefaultFiltersJPEG: "conditional_sharpen(0.0,0.8,1.0,0.0,0.85)", RespectOrientation: true,
 		},
-		Thumbor: Thumbor{Rotate: "clockwise"},
-		Admin:   Admin{Listen: "127.0.0.1:8889"},
-		Log:     Log{Format: "text", Level: "info"},
+		Thumbor:   Thumbor{Rotate: "clockwise"},
+		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: "free"},
+		Admin:     Admin{Listen: "127.0.0.1:8889"},
+		Log:       Log{Format: "text", Level: "info"},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,6 +75,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Renderer.check(c)
 	s.Render.check(c)
 	s.Thumbor.check(c)
+	s.MediaWiki.check(c)
 	s.Coordinator.check(c)
 	for _, server := range s.Memcached.Servers {
 		c.address("memcached.servers", server)
@@ -202,6 +204,12 @@ func (t Thumbor) check(c *checker) {
 	}
 	within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
 	within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)
+}
+
+func (m MediaWiki) check(c *checker) {
+	c.oneOf("mediawiki.size_policy", m.SizePolicy, "free", "round_up", "redirect", "refuse")
+	c.require(len(m.Sizes) > 0 && m.Sizes[0] > 0 && slices.IsSorted(m.Sizes), "mediawiki.sizes", "%v are no rising widths in pixels", m.Sizes)
+	c.require(m.Wiki == "" || strings.Count(m.Wiki, "/") == 1, "mediawiki.wiki", "%q is not of the form project/language", m.Wiki)
 }
 
 func (r Render) check(c *checker) {

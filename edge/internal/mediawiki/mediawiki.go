@@ -1,11 +1,16 @@
-// Package mediawiki understands the paths of MediaWiki's thumbnails, as
-// Wikimedia's Thumbor plugins do:
+// Package mediawiki understands MediaWiki's paths of files, as Wikimedia's Varnish,
+// Swift middleware and Thumbor plugins do together:
 //
 //	/<project>/<language>/thumb/[temp/|archive/]<x>/<xy>/<name>.<ext>/
 //	    [qlow-][lossy-][lossless-][page<n>-][lang<code>-]<width>px-[seek=<n>-]<end>.<format>
+//	/<project>/<language>/[transcoded/][temp/|archive/]<x>/<xy>/<name>
+//	/math/…, /score/…, /phonos/…, /<project>/<language>/{math,timeline}/…
+//	…/thumb.php?f=<name>&width=<pixels>&…
 //
-// The prefixes have this order and no other. The end is not looked at beyond
-// its format.
+// Thumbnails are rendered; all else is served as it is stored, and never rendered.
+// What means the same is made the same before it is looked at: double slashes,
+// percent-encoding, capitals of the last segment, and its end, which repeats the
+// file's name (names.go).
 package mediawiki
 
 import (
@@ -29,31 +34,39 @@ import (
 // Name of the grammar, for metrics.
 const Name = "mediawiki"
 
-var grammar = regexp.MustCompile(`^/(?P<project>[^-/]+)/(?P<language>[^/]+)/thumb/` +
-	`(?:(?P<zone>temp|archive)/)?(?P<shard1>[0-9a-zA-Z]+)/(?P<shard2>[0-9a-zA-Z]+)/` +
-	`(?P<name>[^/]+)\.(?P<ext>[^/.]+)/` +
-	`(?P<thumb>(?P<qlow>qlow-)?(?:lossy-)?(?:lossless-)?(?:page(?P<page>\d+)-)?(?:lang(?P<lang>[0-9a-zA-Z-]+)-)?` +
-	`(?P<width>\d+)px-(?:seek(?:=|%3D|%3d)(?P<seek>\d+)-)?[^/]+\.(?P<format>[^/.]+))$`)
+const (
+	wiki  = `^/(?P<project>[^-/]+)/(?P<language>[^/]+)/`
+	zones = `(?:(?P<zone>temp|archive)/)?(?P<shard1>[0-9a-zA-Z]+)/(?P<shard2>[0-9a-zA-Z]+)/`
+)
 
 // Parser turns paths into targets. It is safe for concurrent use.
 type Parser struct {
-	settings settings.Settings
-	filters  *filters.Language
+	settings  settings.Settings
+	filters   *filters.Language
+	thumbnail *regexp.Regexp
+	stored    []storedForm
 }
 
 // New makes a parser.
-func New(s settings.Settings) *Parser { return &Parser{settings: s, filters: filters.New(s.Thumbor)} }
+func New(s settings.Settings) *Parser {
+	return &Parser{
+		settings: s, filters: filters.New(s.Thumbor), stored: storedForms(),
+		thumbnail: regexp.MustCompile(wiki + `thumb/` + zones + `(?P<name>[^/]+)\.(?P<ext>[^/.]+)/` +
+			`(?P<options>(?i:(?P<qlow>qlow-)?(?:lossy-)?(?:lossless-)?(?:page(?P<page>\d+)-)?(?:lang(?P<lang>[0-9a-z-]+)-)?` +
+			`(?P<width>\d+)px-(?:seek(?:=|%3d)(?P<seek>\d+)-)?))(?P<end>[^/]+\.(?P<format>[^/.]+))$`),
+	}
+}
 
 // path is what the grammar finds in a path.
 type path map[string]string
 
-func match(decoded string) (path, bool) {
-	found := grammar.FindStringSubmatch(decoded)
+func match(form *regexp.Regexp, decoded string) (path, bool) {
+	found := form.FindStringSubmatch(decoded)
 	if found == nil {
 		return nil, false
 	}
 	p := path{}
-	for i, name := range grammar.SubexpNames() {
+	for i, name := range form.SubexpNames() {
 		if name != "" {
 			p[name] = found[i]
 		}
@@ -61,24 +74,41 @@ func match(decoded string) (path, bool) {
 	return p, true
 }
 
-// Parse reads a path as it was received, percent-encoded and without a query.
-func (m *Parser) Parse(raw string) (target.Target, error) {
+var slashes = regexp.MustCompile(`/{2,}`)
+
+// Parse reads a path as it was received, percent-encoded, and the query behind it.
+func (m *Parser) Parse(raw string, query url.Values) (target.Target, error) {
 	decoded, err := url.PathUnescape(raw)
 	if err != nil || !utf8.ValidString(decoded) {
 		return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is not valid UTF-8")
 	}
-	p, ok := match(decoded)
-	if !ok {
-		return target.Target{}, fault.New(fault.NoSuchURL, "the URL is no thumbnail's: neither MediaWiki's nor Thumbor's grammar knows it")
+	decoded = slashes.ReplaceAllString(decoded, "/")
+	if wiki, ok := strings.CutSuffix(decoded, "/thumb.php"); ok {
+		if decoded, err = m.fromScript(wiki, query); err != nil {
+			return target.Target{}, err
+		}
 	}
+	if p, ok := match(m.thumbnail, decoded); ok {
+		return m.thumb(p)
+	}
+	return m.asStored(decoded)
+}
+
+// thumb is a thumbnail, to be rendered when it is not there.
+func (m *Parser) thumb(p path) (target.Target, error) {
+	p["thumb"] = strings.ToLower(p["options"]) + p.canonicalEnd()
 	spec, err := m.spec(p)
 	if err != nil {
 		return target.Target{}, err
 	}
+	redirect, err := m.sized(&spec, p)
+	if err != nil {
+		return target.Target{}, err
+	}
 	t := target.Target{
-		Spec: spec, Key: m.key(p), XKey: "File:" + p.original(),
-		Disposition: target.Disposition(p.original(), p["format"]),
-		Private:     p["zone"] == "temp" || m.private(p), MaxAge: m.settings.Edge.MaxAge,
+		Spec: spec, Key: m.key(p), XKey: "File:" + p.original(), Redirect: redirect,
+		Disposition: target.Disposition(p.original(), strings.ToLower(p["format"])),
+		Private:     p["zone"] == "temp" || m.private(p), MaxAge: m.settings.Edge.MaxAge, Wiki: true,
 	}
 	if !objectstore.Valid(t.Spec.Original) || !objectstore.Valid(t.Key) {
 		return t, fault.New(fault.BadURL, "the URL names no file that could exist")
@@ -130,11 +160,14 @@ func noPicture(string) (thumbnail.Location, bool) { return thumbnail.Location{},
 
 // container is the name of a zone's container, with its shard where it is sharded.
 func (m *Parser) container(p path, zone, shard string) string {
-	name := p["project"] + "-" + p["language"] + "-local-" + zone
-	if slices.Contains(m.settings.Store.ShardedContainers, name) {
-		return name + "." + shard
+	return m.sharded(p["project"]+"-"+p["language"]+"-local-"+zone, shard)
+}
+
+func (m *Parser) sharded(container, shard string) string {
+	if slices.Contains(m.settings.Store.ShardedContainers, container) {
+		return container + "." + shard
 	}
-	return name
+	return container
 }
 
 // original: a temporary file is sharded by its name without the time in front.

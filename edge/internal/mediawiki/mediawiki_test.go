@@ -94,7 +94,7 @@ func TestGoldenVectors(t *testing.T) {
 			"wikipedia-en-local-temp.57", "5/57/20161115090130!fYJSjm.pdf",
 			"wikipedia-en-local-temp.88", "thumb/8/88/20161115090130!fYJSjm.pdf/page1-71px-20161115090130!fYJSjm.pdf.jpg", 71, "format(jpg):page(1)", "20161115090130%21fYJSjm.pdf.jpg"},
 	} {
-		got, err := parser().Parse(v.path)
+		got, err := parser().Parse(v.path, nil)
 		if err != nil {
 			t.Errorf("%s: %v", v.path, err)
 			continue
@@ -134,7 +134,7 @@ func TestRefusals(t *testing.T) {
 		"/wikipedia/%2e%2e/thumb/d/d3/A.png/100px-A.png":                            "", // harmless: "wikipedia-..-local-public" is a plain name
 		"/wikipedia/en/thumb/d/d3/" + strings.Repeat("x", 300) + ".png/100px-A.png": fault.BadURL,
 	} {
-		got, err := parser().Parse(path)
+		got, err := parser().Parse(path, nil)
 		if want == "" {
 			if err != nil || !objectstore.Valid(got.Spec.Original) {
 				t.Errorf("%s: %v", path, err)
@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestPrivateContainers(t *testing.T) {
-	got, err := parser().Parse("/wikipedia/office/thumb/a/ab/A.png/100px-A.png")
+	got, err := parser().Parse("/wikipedia/office/thumb/a/ab/A.png/100px-A.png", nil)
 	if err != nil || !got.Private {
 		t.Errorf("private is %v, %v", got.Private, err)
 	}
@@ -159,7 +159,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("/wikipedia/en/thumb/temp/8/88/2016%21f.pdf/page1-71px-2016%21f.pdf.jpg")
 	f.Add("/w/l/thumb/a/ab/..%2f..%2fx.png/1px-x.png")
 	f.Fuzz(func(t *testing.T, path string) {
-		got, err := parser().Parse(path)
+		got, err := parser().Parse(path, nil)
 		if err == nil && (!objectstore.Valid(got.Spec.Original) || !objectstore.Valid(got.Key) || got.Spec.Width < 1) {
 			t.Errorf("%q gives %+v", path, got)
 		}

@@ -56,12 +56,14 @@ const (
 	Hit      Source = "hit"      // it was in the store
 	Rendered Source = "rendered" // this request's flight had it rendered
 	Shared   Source = "shared"   // another edge's flight did
+	Original Source = "original" // it is no thumbnail: an object that is served as it is
 )
 
 // Config is what an obtainer is made of.
 type Config struct {
 	Settings   settings.Settings
 	Thumbnails objectstore.Store
+	Originals  objectstore.Store
 	Heads      *originals.Heads
 	Failures   *failure.Memory
 	Fleet      *fleet.Fleet
@@ -131,6 +133,27 @@ func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 		times, source = times.plus(thumb.Times), thumb.Source // it is in the store
 	}
 	return Thumb{}, fault.New(fault.ThumbStore, "the thumbnail was stored and is not there")
+}
+
+// Original opens an object of the store of originals, to be served as it is. ctx must
+// outlive the reading. Faults: Absent, OriginalStore.
+func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, error) {
+	began := time.Now()
+	times := Times{}
+	info, err := o.Heads.Head(ctx, at) // which knows what is absent, and asks once for all
+	times.add("head", time.Since(began), o.metrics)
+	if err != nil {
+		return Thumb{Times: times}, err
+	}
+	object, info, err := o.Originals.Open(ctx, at)
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return Thumb{Times: times}, fault.New(fault.Absent, "the original was deleted")
+	}
+	if err != nil {
+		return Thumb{Times: times}, fault.Wrap(err, fault.OriginalStore, "the original could not be read")
+	}
+	meta := objectstore.Meta{ETag: info.Version, Rendered: info.Modified}
+	return Thumb{Meta: meta, Object: object, Source: Original, Times: times}, nil
 }
 
 func (o *Obtainer) join(ctx context.Context, r Request) (Thumb, error) {

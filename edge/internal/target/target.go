@@ -24,6 +24,12 @@ type Target struct {
 	Skipped []string
 	MaxAge  time.Duration // for which caches may keep the answer
 	Vary    bool          // the answer depends on the request's Accept
+	// Stored is set when the answer is an object of the store of originals as it is.
+	Stored *thumbnail.Location
+	// Redirect is set when the client is to ask for another path.
+	Redirect string
+	// Wiki says that the URL is MediaWiki's, whose clients expect Wikimedia's headers.
+	Wiki bool
 }
 
 // Base is the spec that both grammars start from.

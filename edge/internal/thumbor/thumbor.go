@@ -18,11 +18,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/thumbmill/thumbmill/edge/internal/filters"
+	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
-	"github.com/thumbmill/thumbmill/shared/signature"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
-	"github.com/thumbmill/thumbmill/shared/signature"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 

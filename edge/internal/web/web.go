@@ -28,6 +28,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/thumbor"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
@@ -41,6 +42,7 @@ const (
 // Obtainer gets thumbnails.
 type Obtainer interface {
 	Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error)
+	Original(ctx context.Context, at thumbnail.Location) (obtain.Thumb, error)
 }
 
 // Handler serves thumbnails.
@@ -119,13 +121,39 @@ func (x *exchange) serve() {
 		x.refuse(err)
 		return
 	}
-	thumb, err := x.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Client: x.client.Key, Target: t})
+	if t.Redirect != "" {
+		x.redirect(t)
+		return
+	}
+	var thumb obtain.Thumb
+	if t.Stored != nil {
+		thumb, err = x.obtainer.Original(x.r.Context(), *t.Stored)
+	} else {
+		thumb, err = x.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Client: x.client.Key, Target: t})
+	}
 	x.timing(thumb.Times)
 	if err != nil {
 		x.refuse(x.explain(err))
 		return
 	}
 	x.give(thumb, t)
+}
+
+// redirect keeps the query, in which a download may be asked for.
+func (x *exchange) redirect(t target.Target) {
+	x.outcome = "redirected"
+	to := t.Redirect
+	if x.r.URL.RawQuery != "" && x.download() {
+		to += "?download"
+	}
+	x.w.Header().Set("Cache-Control", x.cacheControl(t))
+	http.Redirect(x.w, x.r, to, http.StatusFound)
+}
+
+// download reports whether MediaWiki's parameter of that name is there.
+func (x *exchange) download() bool {
+	_, asked := x.r.URL.Query()["download"]
+	return asked
 }
 
 // refuseBody bounds how long a connection waits for a body that nobody reads.
@@ -149,7 +177,7 @@ func (x *exchange) parse() (target.Target, error) {
 		x.grammar = thumbor.Name
 		t, err = x.thumbor.Parse(thumbor.Request{Path: raw, Accept: x.r.Header.Get("Accept"), Local: x.client.Local})
 	} else {
-		t, err = x.mediawiki.Parse(raw)
+		t, err = x.mediawiki.Parse(raw, x.r.URL.Query())
 		if !fault.Is(err, fault.NoSuchURL) {
 			x.grammar = mediawiki.Name
 		}
@@ -227,7 +255,48 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	header.Set("Cache-Control", x.cacheControl(asked))
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Xkey", printable(asked.XKey))
+	if asked.Stored != nil {
+		x.asStored(asked, content)
+	}
+	if asked.Wiki {
+		x.wiki(asked)
+	}
 	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, content)
+}
+
+// slowest is how many bytes a second a client must take of an original.
+const slowest = 100 << 10
+
+// asStored serves what was uploaded: a script of somebody's, for all we know, which
+// must not run in this host's name.
+func (x *exchange) asStored(t target.Target, content io.Seeker) {
+	header := x.w.Header()
+	header.Set("Content-Type", contentType(t.Stored.Path))
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+	if size, err := content.Seek(0, io.SeekEnd); err == nil { // as http.ServeContent does
+		patience := writeSlack + time.Duration(size/slowest)*time.Second
+		_ = http.NewResponseController(x.w).SetWriteDeadline(x.began.Add(patience))
+	}
+}
+
+// wiki adds what Wikimedia's caches and tools look for.
+func (x *exchange) wiki(t target.Target) {
+	header := x.w.Header()
+	if x.download() {
+		header.Set("Content-Disposition", strings.Replace(t.Disposition, "inline", "attachment", 1))
+	}
+	if !t.Private {
+		header.Set("Access-Control-Allow-Origin", "*")
+	}
+	original := t.Spec.Original
+	if t.Stored != nil {
+		original = *t.Stored
+	} else {
+		header.Set("Thumbor-Wikimedia-Thumbnail-Container", printable(t.Key.Container))
+		header.Set("Thumbor-Wikimedia-Thumbnail-Path", printable(t.Key.Path))
+	}
+	header.Set("Thumbor-Wikimedia-Original-Container", printable(original.Container))
+	header.Set("Thumbor-Wikimedia-Original-Path", printable(original.Path))
 }
 
 func (x *exchange) cacheControl(t target.Target) string {
@@ -276,6 +345,9 @@ func (x *exchange) refuse(err error) {
 	}
 	if f.Throttle != "" {
 		header.Set("Thumbmill-Throttle", f.Throttle)
+	}
+	if f.Instead != "" {
+		header.Set("Link", "<"+f.Instead+`>; rel="alternate"`)
 	}
 	if header.Get("Server-Timing") == "" {
 		x.timing(nil)

@@ -15,21 +15,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
-	"github.com/thumbmill/thumbmill/shared/signature"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // obtainer stands in for the way of a request, whose tests are the system tests.
 type obtainer struct {
-	asked obtain.Request
-	err   error
+	asked  obtain.Request
+	stored thumbnail.Location
+	err    error
 }
 
 func (o *obtainer) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, error) {
 	o.asked = r
 	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Rendered, Meta: objectstore.Meta{ContentType: "image/png", ETag: "e"}}, o.err
+}
+
+func (o *obtainer) Original(_ context.Context, at thumbnail.Location) (obtain.Thumb, error) {
+	o.stored = at
+	return obtain.Thumb{Image: []byte("<svg/>"), Source: obtain.Original, Meta: objectstore.Meta{ETag: "o"}}, o.err
 }
 
 func ask(t *testing.T, o *obtainer, path string, header ...string) *httptest.ResponseRecorder {
@@ -161,5 +168,58 @@ func TestHeadersHoldNoForeignLines(t *testing.T) {
 func TestHealth(t *testing.T) {
 	if w := ask(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING!" {
 		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
+
+func TestOriginalsAreServedAsTheyAre(t *testing.T) {
+	o := &obtainer{}
+	w := ask(t, o, "/wikipedia/en/a/ab/Drawing.svg?download")
+	if w.Code != http.StatusOK || o.stored != (thumbnail.Location{Container: "wikipedia-en-local-public", Path: "a/ab/Drawing.svg"}) {
+		t.Fatalf("%d, asked for %v", w.Code, o.stored)
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "image/svg+xml", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+		"X-Content-Type-Options": "nosniff", "Content-Disposition": "attachment;filename*=UTF-8''Drawing.svg",
+		"Thumbor-Wikimedia-Original-Path": "a/ab/Drawing.svg", "Access-Control-Allow-Origin": "*",
+	} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if w := ask(t, &obtainer{}, "/wikipedia/office/a/ab/Drawing.svg"); w.Code != http.StatusUnauthorized {
+		t.Errorf("a private original: %d", w.Code)
+	}
+}
+
+func TestWikimediasHeaders(t *testing.T) {
+	w := ask(t, &obtainer{}, "/wikipedia/en/thumb/a/ab/A.png/100px-A.png")
+	for name, want := range map[string]string{
+		"Xkey": "File:A.png", "Content-Disposition": "inline;filename*=UTF-8''A.png",
+		"Thumbor-Wikimedia-Original-Container": "wikipedia-en-local-public", "Thumbor-Wikimedia-Original-Path": "a/ab/A.png",
+		"Thumbor-Wikimedia-Thumbnail-Container": "wikipedia-en-local-thumb", "Thumbor-Wikimedia-Thumbnail-Path": "a/ab/A.png/100px-A.png",
+	} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestMaxAgeAndVary(t *testing.T) {
+	w := ask(t, &obtainer{}, "/unsafe/filters:max_age(60)/a.jpg")
+	if got := w.Header().Get("Cache-Control"); got != "public, max-age=60" {
+		t.Error(got)
+	}
+	if got := w.Header().Get("Vary"); got != "" {
+		t.Errorf("nothing is negotiated, and still Vary: %s", got)
+	}
+}
+
+func TestOddSizesSayWhatToAskFor(t *testing.T) {
+	f := fault.New(fault.OddSize, "ask for 330 pixels, at /x")
+	f.Instead = "/x"
+	w := ask(t, &obtainer{err: f}, "/unsafe/a.jpg")
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || w.Header().Get("Link") != `</x>; rel="alternate"` ||
+		!strings.Contains(w.Body.String(), "330 pixels") {
+		t.Errorf("%d %v\n%s", w.Code, w.Header(), w.Body)
 	}
 }

@@ -5,15 +5,13 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"go.starlark.net/starlark"
 )
 
 // rule carries one name over. An empty key is read together with others.
 type rule struct {
 	key    string
 	secret bool
-	read   func(starlark.Value) (value any, reason string)
+	read   func(any) (value any, reason string)
 }
 
 // rules by Thumbor's names, Wikimedia's behind the line.
@@ -143,41 +141,38 @@ func families() map[string]string {
 	}
 }
 
-func text(v starlark.Value) (any, string) {
-	if v == starlark.None {
+func text(v any) (any, string) {
+	if v == (null{}) {
 		return nil, ""
 	}
-	switch v := v.(type) {
-	case starlark.String:
-		return string(v), ""
-	case starlark.Bytes:
-		return string(v), ""
+	if s, ok := v.(string); ok {
+		return s, ""
 	}
 	return nil, "it is no text: " + short(v)
 }
 
-func truth(v starlark.Value) (any, string) {
-	if b, ok := v.(starlark.Bool); ok {
-		return bool(b), ""
+func truth(v any) (any, string) {
+	if b, ok := v.(bool); ok {
+		return b, ""
 	}
-	if v == starlark.None {
+	if v == (null{}) {
 		return nil, ""
 	}
 	return nil, "it is neither True nor False: " + short(v)
 }
 
 // whole takes numbers such as 75e6 too.
-func whole(v starlark.Value) (any, string) {
-	if v == starlark.None {
+func whole(v any) (any, string) {
+	if v == (null{}) {
 		return nil, ""
 	}
-	if f, ok := starlark.AsFloat(v); ok && f >= 0 && f <= math.MaxInt32*1000.0 {
+	if f, ok := v.(float64); ok && f >= 0 && f <= math.MaxInt32*1000.0 {
 		return int64(f), ""
 	}
 	return nil, "it is no number that could be used: " + short(v)
 }
 
-func seconds(v starlark.Value) (any, string) {
+func seconds(v any) (any, string) {
 	n, reason := whole(v)
 	if n == nil {
 		return nil, reason
@@ -185,14 +180,14 @@ func seconds(v starlark.Value) (any, string) {
 	return fmt.Sprintf("%ds", n), ""
 }
 
-func words(v starlark.Value) (any, string) {
-	list, ok := v.(starlark.Iterable)
+func words(v any) (any, string) {
+	list, ok := v.([]any)
 	if !ok {
 		return nil, "it is no list: " + short(v)
 	}
 	var all []string
-	for item := range starlark.Elements(list) {
-		s, ok := starlark.AsString(item)
+	for _, item := range list {
+		s, ok := item.(string)
 		if !ok {
 			return nil, "it is no list of texts: " + short(v)
 		}
@@ -201,34 +196,34 @@ func words(v starlark.Value) (any, string) {
 	return all, ""
 }
 
-func short(v starlark.Value) string {
-	s := v.String()
+func short(v any) string {
+	s := fmt.Sprint(v)
 	return s[:min(len(s), 60)]
 }
 
-func subsampling(v starlark.Value) (any, string) {
-	s, _ := starlark.AsString(v)
+func subsampling(v any) (any, string) {
+	s, _ := v.(string)
 	switch s {
 	case "4:2:0", "4:4:4":
 		return s, ""
 	}
-	if v == starlark.None {
+	if v == (null{}) {
 		return nil, ""
 	}
 	return nil, "4:2:0 and 4:4:4 are written: " + short(v)
 }
 
 // animated: False leaves GIFs their first frame alone.
-func animated(v starlark.Value) (any, string) {
-	if v == starlark.False {
+func animated(v any) (any, string) {
+	if v == false {
 		return 0, ""
 	}
 	return nil, ""
 }
 
 // direction: Wikimedia's engines rotate clockwise, Pillow against the clock.
-func direction(v starlark.Value) (any, string) {
-	s, _ := starlark.AsString(v)
+func direction(v any) (any, string) {
+	s, _ := v.(string)
 	switch {
 	case strings.HasPrefix(s, "wikimedia_thumbor"):
 		return "clockwise", ""
@@ -238,7 +233,7 @@ func direction(v starlark.Value) (any, string) {
 	return nil, "libvips is the engine"
 }
 
-func optimizers(v starlark.Value) (any, string) {
+func optimizers(v any) (any, string) {
 	list, reason := words(v)
 	if reason != "" {
 		return nil, reason
@@ -258,8 +253,8 @@ func optimizers(v starlark.Value) (any, string) {
 }
 
 // loader tells the kind of store.
-func loader(v starlark.Value) (any, string) {
-	s, _ := starlark.AsString(v)
+func loader(v any) (any, string) {
+	s, _ := v.(string)
 	switch {
 	case strings.Contains(s, "file_loader"):
 		return "directory", ""
@@ -269,16 +264,16 @@ func loader(v starlark.Value) (any, string) {
 	return nil, "originals are read from a directory or from Swift, not by " + short(v)
 }
 
-func resultStorage(v starlark.Value) (any, string) {
-	s, _ := starlark.AsString(v)
-	if v == starlark.None || strings.Contains(s, "file_storage") || strings.HasPrefix(s, "wikimedia_thumbor") {
+func resultStorage(v any) (any, string) {
+	s, _ := v.(string)
+	if v == (null{}) || strings.Contains(s, "file_storage") || strings.HasPrefix(s, "wikimedia_thumbor") {
 		return nil, ""
 	}
 	return nil, "thumbnails are kept in a directory or in Swift, not by " + short(v)
 }
 
 // filters: all of Thumbor's are known; others are skipped and named.
-func filters(v starlark.Value) (any, string) {
+func filters(v any) (any, string) {
 	list, reason := words(v)
 	if reason != "" {
 		return nil, reason
@@ -295,9 +290,9 @@ func filters(v starlark.Value) (any, string) {
 	return nil, "" // which are on cannot be chosen
 }
 
-func empty(reason string) func(starlark.Value) (any, string) {
-	return func(v starlark.Value) (any, string) {
-		if !bool(v.Truth()) {
+func empty(reason string) func(any) (any, string) {
+	return func(v any) (any, string) {
+		if list, ok := v.([]any); ok && len(list) == 0 || v == (null{}) {
 			return nil, ""
 		}
 		return nil, reason
@@ -305,11 +300,11 @@ func empty(reason string) func(starlark.Value) (any, string) {
 }
 
 // pool is checked here, and read with the others.
-func pool(v starlark.Value) (any, string) {
-	if v == starlark.None || v == starlark.False {
+func pool(v any) (any, string) {
+	if v == (null{}) || v == false {
 		return nil, ""
 	}
-	if _, ok := v.(*starlark.Dict); !ok {
+	if _, ok := v.(map[string]any); !ok {
 		return nil, "it is no dictionary of workers, maxqueue and timeout: " + short(v)
 	}
 	return nil, ""
@@ -334,11 +329,11 @@ func (c *converter) together() {
 	c.swift()
 }
 
-func (c *converter) value(name string) starlark.Value {
+func (c *converter) value(name string) any {
 	if v, ok := c.assigned[name]; ok {
 		return v
 	}
-	return starlark.None
+	return null{}
 }
 
 // autoFormats has Thumbor's order, unless it is given.
@@ -349,7 +344,7 @@ func (c *converter) autoFormats() {
 	}
 	var formats []string
 	for _, f := range order {
-		on := c.value("AUTO_"+strings.ToUpper(f)) == starlark.True
+		on := c.value("AUTO_"+strings.ToUpper(f)) == true
 		if on && !slices.Contains(formats, f) {
 			formats = append(formats, f)
 		}
@@ -360,13 +355,13 @@ func (c *converter) autoFormats() {
 }
 
 func (c *converter) pool(name, key string) {
-	d, ok := c.value(name).(*starlark.Dict)
+	d, ok := c.value(name).(map[string]any)
 	if !ok {
 		return
 	}
 	for theirs, ours := range map[string]string{"workers": "workers", "maxqueue": "max_queue", "timeout": "timeout"} {
-		v, found, err := d.Get(starlark.String(theirs))
-		if err != nil || !found {
+		v, found := d[theirs]
+		if !found {
 			continue
 		}
 		value, reason := whole(v)

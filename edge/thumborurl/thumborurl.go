@@ -13,7 +13,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/thumbmill/thumbmill/shared/signature"
+	"github.com/thumbmill/thumbmill/edge/internal/signature"
 )
 
 // Original, as a width or a height, keeps that side as the original has it.

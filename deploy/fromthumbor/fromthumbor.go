@@ -1,15 +1,14 @@
 // Package fromthumbor turns a configuration of Thumbor, Wikimedia's included, into
 // thumbmill's settings, and tells what it could not carry over, and why.
 //
-// Thumbor's configuration is a Python program of assignments. It is parsed and each
-// assignment evaluated as Starlark, a dialect of Python that can reach nothing
-// outside of itself and is given a bound of steps; what it cannot evaluate is told.
+// Thumbor's configuration is a Python program of assignments. It is parsed as
+// Starlark, a dialect of Python, and nothing of it is executed: plain values and a
+// little arithmetic are evaluated (evaluate.go), and what is more than that is told.
 // Where a file says nothing, Thumbor's own default holds, and is written down where
 // thumbmill has another one.
 package fromthumbor
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -19,14 +18,11 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
-	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 )
 
-const (
-	maxBytes = 1 << 20
-	maxSteps = 1_000_000 // of all assignments together
-)
+// maxBytes bounds a configuration, and so how deep its brackets can be.
+const maxBytes = 256 << 10
 
 // Left is a line that was not carried over.
 type Left struct{ Name, Reason string }
@@ -88,15 +84,13 @@ var (
 )
 
 // evaluate gives what is assigned to names in capitals, and what it did not understand.
-func evaluate(text []byte) (map[string]starlark.Value, []Left, error) {
+func evaluate(text []byte) (map[string]any, []Left, error) {
 	// An import becomes an empty statement, so that lines keep their numbers.
 	file, err := new(syntax.FileOptions).Parse("thumbor.conf", imports.ReplaceAll(text, []byte("pass")), 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	thread := &starlark.Thread{Print: func(*starlark.Thread, string) {}}
-	thread.SetMaxExecutionSteps(maxSteps)
-	known, values := starlark.StringDict{}, map[string]starlark.Value{}
+	known, values := evaluator{map[string]any{}}, map[string]any{}
 	var left []Left
 	for _, statement := range file.Stmts {
 		name, right, reason := assignment(statement)
@@ -106,12 +100,12 @@ func evaluate(text []byte) (map[string]starlark.Value, []Left, error) {
 		if right == nil {
 			continue
 		}
-		v, err := starlark.EvalExprOptions(file.Options, thread, right, known)
+		v, err := known.value(right)
 		if err != nil {
-			left = append(left, Left{name, "its value is computed: " + firstLine(err)})
+			left = append(left, Left{name, "its value is computed: " + err.Error()})
 			continue
 		}
-		known[name] = v
+		known.known[name] = v
 		if setting.MatchString(name) {
 			values[name] = v
 		}
@@ -140,19 +134,10 @@ func assignment(s syntax.Stmt) (name string, right syntax.Expr, reason string) {
 	return line, nil, "only assignments are read, no other statements of Python"
 }
 
-func firstLine(err error) string {
-	var failed *starlark.EvalError
-	if errors.As(err, &failed) {
-		err = failed.Unwrap()
-	}
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	return text
-}
-
 // converter is a conversion under way.
 type converter struct {
 	Conversion
-	assigned map[string]starlark.Value
+	assigned map[string]any
 	secrets  bool
 }
 
@@ -161,7 +146,7 @@ func (c *converter) leave(name, format string, args ...any) {
 }
 
 // carry one assignment over, or say why not.
-func (c *converter) carry(name string, v starlark.Value) {
+func (c *converter) carry(name string, v any) {
 	if reason, ok := reasons()[name]; ok {
 		c.leave(name, "%s", reason)
 		return

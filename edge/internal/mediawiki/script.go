@@ -1,0 +1,102 @@
+package mediawiki
+
+import (
+	"crypto/md5" //nolint:gosec // MediaWiki's shards
+	"encoding/hex"
+	"net/url"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// fromScript gives the path that thumb.php's parameters mean. wiki is what stands
+// before the script: /<project>/<language>, or anything where the settings name the wiki.
+func (m *Parser) fromScript(wiki string, q url.Values) (string, error) {
+	if strings.Count(strings.TrimSuffix(wiki, "/w"), "/") != 2 {
+		if m.settings.MediaWiki.Wiki == "" {
+			return "", fault.New(fault.NoSuchURL, "which wiki is meant? Ask for /<project>/<language>/thumb.php, or set mediawiki.wiki")
+		}
+		wiki = "/" + m.settings.MediaWiki.Wiki
+	}
+	wiki = strings.TrimSuffix(wiki, "/w") + "/thumb/"
+	if relative := q.Get("rel404"); relative != "" {
+		return wiki + strings.TrimPrefix(relative, "/"), nil
+	}
+	file := strings.ReplaceAll(q.Get("f"), " ", "_")
+	if file == "" || strings.Contains(file, "/") {
+		return "", fault.New(fault.BadURL, "thumb.php needs f, the name of a file")
+	}
+	name, err := thumbName(file, q)
+	if err != nil {
+		return "", err
+	}
+	return wiki + place(file, q) + file + "/" + name, nil
+}
+
+// place is the zone and the folders of a file. The time in front of an old version's
+// name is not part of what is hashed.
+func place(file string, q url.Values) string {
+	zone, hashed := "", file
+	if on(q, "archived") {
+		zone = "archive/"
+	} else if on(q, "temp") {
+		zone = "temp/"
+	}
+	if zone == "archive/" {
+		if _, rest, ok := strings.Cut(file, "!"); ok {
+			hashed = rest
+		}
+	}
+	sum := md5.Sum([]byte(hashed)) //nolint:gosec // MediaWiki's shards
+	hash := hex.EncodeToString(sum[:])
+	return zone + hash[:1] + "/" + hash[:2] + "/"
+}
+
+func on(q url.Values, name string) bool {
+	value := q.Get(name)
+	return value != "" && value != "0"
+}
+
+// thumbName is the last segment: given whole, or by its parts.
+func thumbName(file string, q url.Values) (string, error) {
+	if name := q.Get("thumbName"); name != "" {
+		return name, nil
+	}
+	width := q.Get("width")
+	if width == "" {
+		width = q.Get("w")
+	}
+	width = strings.TrimSuffix(width, "px")
+	if width == "" || strings.Trim(width, "0123456789") != "" {
+		return "", fault.New(fault.BadURL, "thumb.php needs width, a number of pixels")
+	}
+	page := q.Get("page")
+	if page == "" {
+		page = q.Get("p")
+	}
+	var name strings.Builder
+	if page != "" {
+		name.WriteString("page" + page + "-")
+	}
+	if lang := q.Get("lang"); lang != "" {
+		name.WriteString("lang" + strings.ToLower(lang) + "-")
+	}
+	name.WriteString(width + "px-" + file)
+	own := strings.ToLower(file[strings.LastIndex(file, ".")+1:])
+	if shown := shownAs(thumbnail.TypeOf(file)); shown != thumbnail.FormatAuto && own != string(shown) {
+		name.WriteString("." + string(shown))
+	}
+	return name.String(), nil
+}
+
+// shownAs is the format in which MediaWiki shows a type of file; none means its own.
+func shownAs(t thumbnail.Type) thumbnail.Format {
+	switch t {
+	case thumbnail.TypeJPEG:
+		return thumbnail.FormatAuto
+	case thumbnail.TypeWebP:
+		return thumbnail.FormatWebP
+	}
+	return t.DefaultFormat(false)
+}
