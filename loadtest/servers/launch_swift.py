@@ -3,7 +3,8 @@
 usage: launch_swift.py FOLDER PORT
 
 PORT to PORT+3 are used. The environment variable MEMCACHED has memcached's
-address; BIND that of the proxy, when it is not loopback.
+address; BIND that of the proxy, when it is not loopback; EDGES those of thumbmill's
+edges, which the proxy then asks for thumbnails (MIDDLEWARE is the module's folder).
 
 It runs Debian's python3-swift: builds the rings, writes the configuration, and
 forks one process for each of the object, container and account servers and the
@@ -41,7 +42,12 @@ allowed_headers = Content-Disposition, Content-Encoding, X-Delete-At, X-Object-M
 """
 
 PROXY = """[pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache tempauth proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache {thumbmill} tempauth proxy-server
+[filter:thumbmill]
+paste.filter_factory = thumbmill_swift:filter_factory
+account = AUTH_test
+edges = {edges}
+timeout = 10
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -68,7 +74,9 @@ def prepare():
     os.makedirs(folder + "/devices/d1", exist_ok=True)
     with open(folder + "/swift.conf", "w") as f:
         f.write("[swift-hash]\nswift_hash_path_prefix = t\nswift_hash_path_suffix = t\n[storage-policy:0]\nname = one\ndefault = yes\n")
-    values = dict(folder=folder, user=getpass.getuser(), memcached=os.environ["MEMCACHED"])
+    edges = os.environ.get("EDGES", "")
+    values = dict(folder=folder, user=getpass.getuser(), memcached=os.environ["MEMCACHED"],
+                  edges=edges, thumbmill="thumbmill" if edges else "")
     for name, port in ports.items():
         body = PROXY if name == "proxy" else BACKEND
         bind = os.environ.get("BIND", "127.0.0.1") if name == "proxy" else "127.0.0.1"
@@ -96,6 +104,7 @@ def serve(name):
 
 
 prepare()
+sys.path.insert(0, os.environ.get("MIDDLEWARE", folder))
 import swift.common.utils
 
 swift.common.utils.set_swift_dir(folder)  # swift.conf is looked for in /etc/swift otherwise

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -23,7 +24,10 @@ const python = "/usr/bin/python3"
 
 // Swift starts a real Swift of one node, in about five seconds, and gives the
 // settings of an account in it.
-func Swift(t testing.TB) settings.Bucket {
+func Swift(t testing.TB) settings.Bucket { return SwiftBefore(t, "") }
+
+// SwiftBefore is Swift whose proxy asks edges for thumbnails that it does not have.
+func SwiftBefore(t testing.TB, edges string) settings.Bucket {
 	t.Helper()
 	if exec.Command(python, "-c", "import swift.proxy.server").Run() != nil {
 		t.Skip("Swift is not installed: run `make deps`")
@@ -36,6 +40,8 @@ func Swift(t testing.TB) settings.Bucket {
 	}
 	port := freePorts(t, 4)
 	t.Setenv("MEMCACHED", memcached)
+	t.Setenv("EDGES", edges)
+	t.Setenv("MIDDLEWARE", filepath.Join(repository(), "deploy", "swift"))
 	start(t, nil, python, "-W", "ignore", script, dir, strconv.Itoa(port))
 	base := "http://127.0.0.1:" + strconv.Itoa(port)
 	for i := range 4 {
@@ -46,6 +52,12 @@ func Swift(t testing.TB) settings.Bucket {
 		Kind: "swift", AuthURL: base + "/auth/v1.0", User: "test:tester", Key: "testing",
 		Container: "default", CreateAll: true,
 	}
+}
+
+// repository is this module's root.
+func repository() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
 // memoryDir is a folder in memory where there is one: Swift on a disk is several

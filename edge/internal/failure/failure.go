@@ -84,7 +84,11 @@ func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, k
 	life := m.settings.Duration + rand.N(m.settings.Duration/12+1) //nolint:gosec // jitter is no secret
 	life = min(life, longestLife)
 	var counter string
-	switch f.Kind.Traits().Remember {
+	scope := f.Kind.Traits().Remember
+	if scope == fault.ScopePage && len(s.Pictures()) > 0 {
+		scope = fault.ScopeThumbnail // a watermark may be to blame
+	}
+	switch scope {
 	case fault.ScopePage:
 		counter = m.page(s, engine)
 	case fault.ScopeThumbnail:

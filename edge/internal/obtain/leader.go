@@ -3,6 +3,7 @@ package obtain
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nuid"
@@ -123,11 +124,20 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 	})
 }
 
-// expensive gives the original's type if it is an expensive one.
+// types are those of all that the render reads: the original, then watermarks and frames.
+func (l *leader) types() []thumbnail.Type {
+	all := []thumbnail.Type{l.Target.Spec.Type}
+	for _, at := range l.Target.Spec.Pictures() {
+		all = append(all, thumbnail.TypeOf(at.Path))
+	}
+	return all
+}
+
+// expensive gives the first of the types that is an expensive one.
 func (l *leader) expensive() thumbnail.Type {
-	for _, name := range l.Settings.Throttle.Expensive.Types {
-		if name == string(l.Target.Spec.Type) {
-			return l.Target.Spec.Type
+	for _, t := range l.types() {
+		if slices.Contains(l.Settings.Throttle.Expensive.Types, string(t)) {
+			return t
 		}
 	}
 	return ""
@@ -139,7 +149,7 @@ func (l *leader) places() int {
 	if l.expensive() == "" {
 		return 0
 	}
-	return l.costs.Places(l.Target.Spec.Type, l.bytes, e.Place, e.Workers)
+	return l.costs.Places(l.expensive(), l.bytes, e.Place, e.Workers)
 }
 
 // largeOriginal is the size in bytes from which a render takes long, whatever the type.
@@ -147,7 +157,7 @@ const largeOriginal = 100 << 20
 
 // lane keeps what may take long from taking all slots of a renderer.
 func (l *leader) lane() renderjob.Lane {
-	if l.expensive() != "" || l.Target.Spec.Type.Unforeseeable() || l.bytes >= largeOriginal {
+	if l.expensive() != "" || slices.ContainsFunc(l.types(), thumbnail.Type.Unforeseeable) || l.bytes >= largeOriginal {
 		return renderjob.LaneExpensive
 	}
 	return renderjob.LaneStandard

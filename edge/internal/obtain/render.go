@@ -126,7 +126,7 @@ func (w *wait) noteSteps(r renderjob.Result) {
 
 func (w *wait) noteCost(took time.Duration) {
 	if w.expensive() != "" {
-		w.costs.Note(w.Target.Spec.Type, w.bytes, took)
+		w.costs.Note(w.expensive(), w.bytes, took)
 	}
 }
 

@@ -175,7 +175,8 @@ func (t *Parser) spec(p map[string]string) (thumbnail.Spec, error) {
 	}
 	// Thumbor fills the size that is asked for, with what there is.
 	s.Enlarge = s.Fit != thumbnail.FitIn
-	return s, t.numbers(&s, p)
+	err := t.numbers(&s, p)
+	return s, err
 }
 
 func (t *Parser) original(image string) thumbnail.Location {
@@ -218,6 +219,9 @@ func (t *Parser) numbers(s *thumbnail.Spec, p map[string]string) error {
 		*field = n
 	}
 	s.Width, s.Height = atMost(s.Width, t.settings.Thumbor.MaxWidth), atMost(s.Height, t.settings.Thumbor.MaxHeight)
+	if w, h := t.settings.Thumbor.MaxWidth, t.settings.Thumbor.MaxHeight; w+h > 0 && s.Width+s.Height == 0 {
+		s.Fit, s.Enlarge, s.Width, s.Height = thumbnail.FitIn, false, w, h // of an original that is larger
+	}
 	if crop != (thumbnail.Rect{}) {
 		s.Crop = &crop
 	}

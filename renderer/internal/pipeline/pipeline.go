@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -163,13 +164,14 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	if j.Lane == renderjob.LaneStandard && header.Area() > longArea {
-		return intake.ErrLong
-	}
 	overlays, release, err := j.overlays(ctx)
 	defer release()
 	if err != nil {
 		return err
+	}
+	long := header.Area() > longArea || slices.ContainsFunc(overlays, func(o engine.Source) bool { return o.Header.Area() > longArea })
+	if j.Lane == renderjob.LaneStandard && long {
+		return intake.ErrLong
 	}
 	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File}, overlays)
 	if err != nil {

@@ -1,0 +1,152 @@
+package filters
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+type operation = thumbnail.Operation
+
+func compile(t thumbnail.Type, text string) (thumbnail.Spec, Result) {
+	s := thumbnail.Spec{Type: t}
+	r := New(settings.Default().Thumbor).Apply(&s, text, func(name string) (thumbnail.Location, bool) {
+		return thumbnail.Location{Path: name}, !strings.HasPrefix(name, "/")
+	})
+	return s, r
+}
+
+// Each text with the steps that it means; none at all means that it is skipped.
+func TestArguments(t *testing.T) {
+	mark := &thumbnail.Location{Path: "m.png"}
+	for text, want := range map[string][]operation{
+		"brightness(20)":                {{Name: "brightness", Args: []float64{20}}},
+		"brightness( -20 )":             {{Name: "brightness", Args: []float64{-20}}},
+		"brightness(20)rubbish":         {{Name: "brightness", Args: []float64{20}}}, // Thumbor does not look behind the bracket
+		"brightness(1.5)":               nil,
+		"brightness(20,1)":              nil,
+		"rgb( 10 , 20 ,-30 )":           {{Name: "rgb", Args: []float64{10, 20, -30}}},
+		"blur(4)":                       {{Name: "blur", Args: []float64{4, 4}}},
+		"blur(4,2)":                     {{Name: "blur", Args: []float64{4, 2}}},
+		"blur(4,0)":                     {{Name: "blur", Args: []float64{4, 4}}},
+		"blur(400)":                     {{Name: "blur", Args: []float64{150, 400}}},
+		"blur(0)":                       nil,
+		"saturation(.5)":                {{Name: "saturation", Args: []float64{.5}}},
+		"saturation(1.)":                {},
+		"noise(10)":                     {{Name: "noise", Args: []float64{10, 0}}},
+		"noise(10,3)":                   {{Name: "noise", Args: []float64{10, 3}}},
+		"sharpen(2,1.0,True)":           {{Name: "sharpen", Args: []float64{2, 1}, On: true}},
+		"sharpen(2,1.0)":                nil,
+		"convolution(1;2;1,3)":          {{Name: "convolution", Args: []float64{1, 2, 1}, Columns: 3, On: true}},
+		"convolution(-1;2.5;1,1,false)": {{Name: "convolution", Args: []float64{-1, 2.5, 1}, Columns: 1}},
+		"convolution(1;2,2)":            nil, // without a middle
+		"convolution(1;2;1,0)":          nil,
+		"round_corner(5,1,2,255)":       {{Name: "round_corner", Args: []float64{5, 5}, Color: "0102ffff"}},
+		"round_corner(5|6,1,2,3,true)":  {{Name: "round_corner", Args: []float64{5, 6}, Color: "010203ff", On: true}},
+		"round_corner(5,1,2,256)":       nil,
+		"fill(Red)":                     {{Name: "fill", Color: "ff0000ff"}},
+		"fill(f0a)":                     {{Name: "fill", Color: "ff00aaff"}},
+		"fill(auto,1)":                  {{Name: "fill", Word: "auto", On: true}},
+		"fill(blur)":                    {{Name: "fill", Word: "blur"}},
+		"fill(transparent)":             {{Name: "fill", Color: "00000000"}},
+		"fill(nocolour)":                nil,
+		"background_color(0f0f)":        {{Name: "background_color", Color: "00ff00ff"}},
+		"colorize(10,20,30,ABCDEF)":     {{Name: "colorize", Args: []float64{10, 20, 30}, Color: "abcdefff"}},
+		"colorize(10,20,30,zz)":         nil,
+		"rotate(90)":                    {{Name: "rotate", Args: []float64{90}}},
+		"rotate(450)":                   {{Name: "rotate", Args: []float64{90}}},
+		"rotate(360)":                   {},
+		"rotate(45)":                    nil,
+		"proportion(0.5)":               {{Name: "proportion", Args: []float64{.5}}},
+		"proportion(-1)":                nil,
+		"grayscale()":                   {{Name: "grayscale"}},
+		"grayscale(1)":                  nil,
+		"red_eye()":                     {{Name: "red_eye"}},
+		"watermark(m.png,10,-20p,50)":   {{Name: "watermark", Word: "10", Word2: "-20p", Args: []float64{50, 0, 0}, Picture: mark}},
+		"watermark(m.png,center,repeat,0,none,30)":       {{Name: "watermark", Word: "center", Word2: "repeat", Args: []float64{0, 0, 30}, Picture: mark}},
+		"watermark('m,n.png',0,0,0)":                     {{Name: "watermark", Word: "0", Word2: "0", Args: []float64{0, 0, 0}, Picture: &thumbnail.Location{Path: "m,n.png"}}},
+		"watermark(m.png,x,0,0)":                         nil,
+		"watermark(m.png,0,0,0,-5)":                      nil,
+		"watermark(/etc/passwd,0,0,0)":                   nil,
+		"frame(m.png)":                                   {{Name: "frame", Picture: mark}},
+		"curve([(0,0),(255,1)],[(0,0)],[(0,0)],[(0,0)])": {{Name: "curve", Curves: [][]thumbnail.Point{{{X: 0, Y: 0}, {X: 255, Y: 1}}, {{}}, {{}}, {{}}}}},
+		"curve([(9,0),(1,1)],[(0,0)],[(0,0)],[(0,0)])":   nil, // backwards
+		"curve([(0,256)],[(0,0)],[(0,0)],[(0,0)])":       nil,
+		"curve([],[(0,0)],[(0,0)],[(0,0)])":              nil,
+		"brightness(0)":                                  {}, "contrast(0)": {}, "rgb(0,0,0)": {}, "noise(0)": {}, "sharpen(0,1,true)": {}, // which change nothing
+		"unknown(3)": nil, "": {},
+	} {
+		s, r := compile(thumbnail.TypeJPEG, text)
+		if skipped := len(r.Skipped) > 0; skipped != (want == nil) {
+			t.Errorf("%s: skipped is %v", text, r.Skipped)
+		}
+		if len(s.Operations) != len(want) || len(want) > 0 && !reflect.DeepEqual(s.Operations, want) {
+			t.Errorf("%s: %+v, want %+v", text, s.Operations, want)
+		}
+	}
+}
+
+func TestOrderIsKept(t *testing.T) {
+	s, r := compile(thumbnail.TypeJPEG, "grayscale():unknown(1):fill(red):brightness(5)")
+	if len(s.Operations) != 3 || s.Operations[0].Name != "grayscale" || s.Operations[2].Name != "brightness" || !reflect.DeepEqual(r.Skipped, []string{"unknown"}) {
+		t.Errorf("%+v, skipped %v", s.Operations, r.Skipped)
+	}
+}
+
+// GIFs keep their frames, and lose what Thumbor 7.7 does not do to them.
+func TestGIFs(t *testing.T) {
+	text := "no_upscale():stretch():focal(1x2:3x4):blur(3):format(webp):quality(20)"
+	s, r := compile(thumbnail.TypeGIF, text)
+	if !s.NoUpscale || !s.Stretch || len(s.Focal) != 1 || s.Format != "" || s.Quality != 0 || !reflect.DeepEqual(r.Skipped, []string{"blur", "format", "quality"}) {
+		t.Errorf("%+v, skipped %v", s, r.Skipped)
+	}
+	all := thumbnail.Spec{Type: thumbnail.TypeGIF}
+	if r := New(settings.Thumbor{GIFFilters: true}).Apply(&all, text, nil); len(r.Skipped) > 0 || all.Format != thumbnail.FormatWebP {
+		t.Errorf("when asked: %+v, skipped %v", all, r.Skipped)
+	}
+}
+
+func TestPicturesAreBounded(t *testing.T) {
+	s, r := compile(thumbnail.TypeJPEG, strings.TrimSuffix(strings.Repeat("watermark(a.png,1,1,1):", 9), ":"))
+	if len(s.Operations) != 9 || len(r.Skipped) > 0 {
+		t.Errorf("one picture nine times: %d steps, skipped %v", len(s.Operations), r.Skipped)
+	}
+	s, r = compile(thumbnail.TypeJPEG, "frame(a):frame(b):frame(c):frame(d):frame(e):frame(a)")
+	if len(s.Operations) != 5 || !reflect.DeepEqual(r.Skipped, []string{"frame"}) {
+		t.Errorf("five pictures: %d steps, skipped %v", len(s.Operations), r.Skipped)
+	}
+}
+
+// Thumbor's expression for convolution took exponential time to say no.
+func TestConvolutionsExpression(t *testing.T) {
+	_, r := compile(thumbnail.TypeJPEG, "convolution("+strings.Repeat("1", 2000)+"x,3,true)")
+	if !reflect.DeepEqual(r.Skipped, []string{"convolution"}) {
+		t.Error(r.Skipped)
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	for _, seed := range []string{
+		"brightness(20):contrast(20)", "curve([(0,0),(255,255)],[(0,50)],[(0,0)],[(0,48)])", "watermark('a,b',-1p,repeat,1,none,2):frame(x)",
+		"convolution(1;2;1;2;4;2;1;2;1,3,true):blur(9,.5)", "round_corner(5|6,1,2,3,1):fill(f0f0):autojpg():max_age(9)", "conditional_sharpen(.,1,1,1,1)",
+	} {
+		f.Add(seed)
+	}
+	l := New(settings.Thumbor{GIFFilters: true})
+	f.Fuzz(func(t *testing.T, text string) {
+		var s, again thumbnail.Spec
+		picture := func(name string) (thumbnail.Location, bool) { return thumbnail.Location{Path: name}, true }
+		l.Apply(&s, text, picture)
+		l.Apply(&again, text, picture)
+		if _, err := json.Marshal(s); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if s.Digest() != again.Digest() || len(s.Pictures()) > thumbnail.MaxPictures {
+			t.Fatalf("%q gives %+v and %+v", text, s, again)
+		}
+	})
+}
