@@ -10,9 +10,9 @@ import (
 const (
 	// fine is the radius from which a blur is done on a smaller copy: what it leaves
 	// has no detail that the copy would lack, and the cost no longer grows.
-	fine = 24
+	fine = 12
 	// coarse is the radius that remains on that copy.
-	coarse = 10
+	coarse = 8
 )
 
 // blur convolves with a Gaussian that is cut off at the radius, across and then down.
@@ -140,101 +140,4 @@ func convolve(p *Picture, o thumbnail.Operation, _ Env) error {
 		}
 	}
 	return nil
-}
-
-// levels of detail that sharpen knows: of 1, 2, 4, 8 and 16 pixels.
-const levels = 5
-
-// sharpen takes the picture apart into levels of detail by a wavelet à trous (a
-// tent of three pixels, wider at each level) and adds them up again, those about
-// the radius (0 is the finest) strengthened by the amount.
-func sharpen(p *Picture, o thumbnail.Operation, _ Env) error {
-	planes := planesOf(p, o.On)
-	last := len(planes)
-	if o.On {
-		last = 1
-	}
-	for _, plane := range planes[:last] {
-		strengthen(plane, p.Width, p.Height, o.Args[0], o.Args[1])
-	}
-	store(p, planes, o.On)
-	return nil
-}
-
-func strengthen(plane []float32, width, height int, amount, radius float64) {
-	smooth := append([]float32(nil), plane...)
-	next := make([]float32, len(plane))
-	line := make([]float32, max(width, height))
-	clear(plane)
-	for level := range levels {
-		copy(next, smooth)
-		tent(next, line, width, height, 1<<level)
-		distance := float64(level) - radius
-		gain := float32(amount*math.Exp(-distance*distance/1.5) + 1)
-		for i := range plane {
-			plane[i] += (smooth[i] - next[i]) * gain
-		}
-		smooth, next = next, smooth
-	}
-	for i := range plane {
-		plane[i] += smooth[i]
-	}
-}
-
-// tent averages each pixel with those at the distance, across and down. Beyond an
-// edge the picture is mirrored.
-func tent(plane, line []float32, width, height, distance int) {
-	average := func(at func(i int) *float32, n int) {
-		for i := range n {
-			line[i] = (2**at(i) + *at(mirrored(i-distance, n)) + *at(mirrored(i+distance, n))) / 4
-		}
-		for i := range n {
-			*at(i) = line[i]
-		}
-	}
-	for y := range height {
-		row := plane[y*width:]
-		average(func(i int) *float32 { return &row[i] }, width)
-	}
-	for x := range width {
-		average(func(i int) *float32 { return &plane[i*width+x] }, height)
-	}
-}
-
-func mirrored(i, n int) int {
-	if i < 0 {
-		i = -i
-	}
-	if i >= n {
-		i = 2*n - 2 - i
-	}
-	return min(max(i, 0), n-1)
-}
-
-// planesOf gives the channels apart: red, green and blue, or luma and two of chroma.
-func planesOf(p *Picture, luma bool) (planes [3][]float32) {
-	for c := range planes {
-		planes[c] = make([]float32, p.Width*p.Height)
-	}
-	for i, at := 0, 0; at+2 < len(p.Pix); i, at = i+1, at+p.Bands {
-		r, g, b := float32(p.Pix[at]), float32(p.Pix[at+1]), float32(p.Pix[at+2])
-		if luma { // JFIF's
-			r, g, b = .299*r+.587*g+.114*b, -.1687*r-.3313*g+.5*b+128, .5*r-.4187*g-.0813*b+128
-		}
-		planes[0][i], planes[1][i], planes[2][i] = r, g, b
-	}
-	return planes
-}
-
-func store(p *Picture, planes [3][]float32, luma bool) {
-	for i, at := 0, 0; at+2 < len(p.Pix); i, at = i+1, at+p.Bands {
-		r, g, b := planes[0][i], planes[1][i], planes[2][i]
-		if luma {
-			blue, red := g-128, b-128
-			r, g, b = r+1.402*red, r-.34414*blue-.71414*red, r+1.772*blue
-		}
-		for c, v := range [3]float32{r, g, b} {
-			p.Pix[at+c] = uint8(min(max(v, 0), 255))
-		}
-	}
 }

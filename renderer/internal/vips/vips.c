@@ -356,8 +356,11 @@ int tm_webp(VipsImage *in, int quality, int lossless, int frame, void **out, siz
 void tm_free(void *p) { g_free(p); }
 
 int tm_avif(VipsImage *in, int quality, void **out, size_t *length) {
+	double pixels = (double) in->Xsize * in->Ysize;
+	/* An encoder of video: with as much effort as for a thumbnail, a large picture takes minutes. */
+	int effort = pixels < 1e6 ? 4 : pixels < 4e6 ? 2 : 0;
 	return vips_heifsave_buffer(in, out, length, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1,
-		"effort", 4, NULL);
+		"effort", effort, NULL);
 }
 
 int tm_save_gif(VipsImage *in, int fd) {

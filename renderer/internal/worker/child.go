@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -91,12 +92,23 @@ func perform(c craft, task Task, original, out *os.File) Report {
 	}
 	report, err := c.perform(task, original, out)
 	report.CPU = cpuTime() - before
+	report.Spent = spent()
 	if err != nil {
 		f := fault.Of(err)
 		f.Message += cause(f)
 		report.Fault = f
 	}
 	return report
+}
+
+// roomy is the address space that Go may keep in a worker. It gives memory back to the
+// kernel, but no addresses, and those are what the worker's limit counts.
+const roomy = 256 << 20
+
+func spent() bool {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapSys > roomy
 }
 
 // drawing is the craft of a worker with libvips.

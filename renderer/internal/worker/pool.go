@@ -171,7 +171,7 @@ func (p *Pool) give(ctx context.Context, t Task, original, out *os.File, within 
 		report, err := p.have(w, t, original, out, within)
 		switch {
 		case err == nil:
-			p.putBack(w)
+			p.putBack(w, report.Spent)
 			return report, nil
 		case errors.Is(err, errNotGiven):
 			p.bury(w)
@@ -206,9 +206,10 @@ func (p *Pool) have(w *process, t Task, original, out *os.File, within time.Dura
 	return report, err
 }
 
-// putBack makes a worker free for the next task, unless it did its share of them.
-func (p *Pool) putBack(w *process) {
-	if p.config.Recycle == 0 || w.tasks < p.config.Recycle {
+// putBack makes a worker free for the next task, unless it did its share of them, or
+// a task left it too little memory for the next.
+func (p *Pool) putBack(w *process, spent bool) {
+	if !spent && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
 		p.idle <- w
 		return
 	}

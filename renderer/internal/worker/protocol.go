@@ -61,6 +61,9 @@ type Report struct {
 	Height int              `json:"height,omitempty"`
 	CPU    time.Duration    `json:"cpu,omitempty"` // processor time of this task, its tools' included
 	Fault  *fault.Fault     `json:"fault,omitempty"`
+	// Spent says that the worker keeps so much address space of this task that the next
+	// one could lack it: it is to be replaced.
+	Spent bool `json:"spent,omitempty"`
 	// Ready is sent once, when the worker is.
 	Ready *Ready `json:"ready,omitempty"`
 }

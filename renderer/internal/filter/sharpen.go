@@ -1,0 +1,114 @@
+package filter
+
+import (
+	"math"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// levels of detail that sharpen knows: of 1, 2, 4, 8 and 16 pixels.
+const levels = 5
+
+// sharpen takes a channel apart into levels of detail by a wavelet à trous (a tent of
+// three pixels, wider at each level) and adds them up again, those about the radius
+// (0 is the finest) strengthened by the amount. Of luminance alone, it is done to
+// the luma, whose change each channel then takes.
+func sharpen(p *Picture, o thumbnail.Operation, _ Env) error {
+	w := newWavelet(p.Width, p.Height)
+	if !o.On {
+		for c := range 3 {
+			w.load(p, func(pixel []byte) float32 { return float32(pixel[c]) })
+			w.strengthen(o.Args[0], o.Args[1])
+			w.store(p, func(pixel []byte, v float32) { pixel[c] = toByte(v) })
+		}
+		return nil
+	}
+	w.load(p, luma)
+	w.strengthen(o.Args[0], o.Args[1])
+	w.store(p, func(pixel []byte, v float32) {
+		change := v - luma(pixel)
+		for c := range 3 {
+			pixel[c] = toByte(float32(pixel[c]) + change)
+		}
+	})
+	return nil
+}
+
+// luma is JFIF's.
+func luma(pixel []byte) float32 {
+	return .299*float32(pixel[0]) + .587*float32(pixel[1]) + .114*float32(pixel[2])
+}
+
+func toByte(v float32) uint8 { return uint8(min(max(v, 0), 255)) }
+
+// wavelet is a channel, and the room in which it is taken apart.
+type wavelet struct {
+	width, height int
+	channel       []float32
+	smooth, next  []float32
+	across        []float32
+}
+
+func newWavelet(width, height int) *wavelet {
+	room := func() []float32 { return make([]float32, width*height) }
+	return &wavelet{width, height, room(), room(), room(), room()}
+}
+
+func (w *wavelet) load(p *Picture, value func(pixel []byte) float32) {
+	for i := range w.channel {
+		w.channel[i] = value(p.Pix[i*p.Bands:])
+	}
+}
+
+func (w *wavelet) store(p *Picture, set func(pixel []byte, v float32)) {
+	for i, v := range w.channel {
+		set(p.Pix[i*p.Bands:], v)
+	}
+}
+
+func (w *wavelet) strengthen(amount, radius float64) {
+	copy(w.smooth, w.channel)
+	clear(w.channel)
+	for level := range levels {
+		w.average(1 << level)
+		distance := float64(level) - radius
+		gain := float32(amount*math.Exp(-distance*distance/1.5) + 1)
+		for i, v := range w.smooth {
+			w.channel[i] += (v - w.next[i]) * gain
+		}
+		w.smooth, w.next = w.next, w.smooth
+	}
+	for i, v := range w.smooth {
+		w.channel[i] += v
+	}
+}
+
+// average makes next of smooth: each pixel with those at the distance, across and
+// down. Beyond an edge the picture is mirrored.
+func (w *wavelet) average(distance int) {
+	for y := range w.height {
+		from, to := w.row(w.smooth, y), w.row(w.across, y)
+		for x := range to {
+			to[x] = (2*from[x] + from[mirrored(x-distance, w.width)] + from[mirrored(x+distance, w.width)]) / 4
+		}
+	}
+	for y := range w.height {
+		above, below := w.row(w.across, mirrored(y-distance, w.height)), w.row(w.across, mirrored(y+distance, w.height))
+		from, to := w.row(w.across, y), w.row(w.next, y)
+		for x := range to {
+			to[x] = (2*from[x] + above[x] + below[x]) / 4
+		}
+	}
+}
+
+func (w *wavelet) row(plane []float32, y int) []float32 { return plane[y*w.width : (y+1)*w.width] }
+
+func mirrored(i, n int) int {
+	if i < 0 {
+		i = -i
+	}
+	if i >= n {
+		i = 2*n - 2 - i
+	}
+	return min(max(i, 0), n-1)
+}
