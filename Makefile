@@ -37,6 +37,8 @@ lint: build-deps ## golangci-lint, by the rules in .golangci.yml
 fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/mediawiki
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
+	go test -run '^$$' -fuzz FuzzApply -fuzztime 30s ./edge/internal/filters
+	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromthumbor
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter
 	go test -run '^$$' -fuzz FuzzConversation -fuzztime 30s ./coordinator/internal/classic
 	go test -run '^$$' -fuzz FuzzFrames -fuzztime 30s ./shared/lease

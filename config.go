@@ -80,7 +80,7 @@ func configFromThumborCommand() *cobra.Command {
 				return err
 			}
 			for _, l := range c.Left {
-				fmt.Fprintf(cmd.ErrOrStderr(), "not carried over: %s: %s\n", l.Name, l.Reason)
+				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "not carried over: %s: %s\n", l.Name, l.Reason)
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), settings)
 			return err
@@ -95,7 +95,7 @@ func addBlacklist(values map[string]any, path string) error {
 	if path == "" {
 		return nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator's own file
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 )
 
-// Original, as a width or a height, keeps that side as the original has it.
+// Original as a width or a height keeps that side as the original has it.
 const Original = -1
 
 // Fit says how the picture meets a size.

@@ -140,7 +140,7 @@ func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, error) {
 	began := time.Now()
 	times := Times{}
-	info, err := o.Heads.Head(ctx, at) // which knows what is absent, and asks once for all
+	_, err := o.Heads.Head(ctx, at) // which knows what is absent, and asks once for all
 	times.add("head", time.Since(began), o.metrics)
 	if err != nil {
 		return Thumb{Times: times}, err

@@ -17,9 +17,9 @@ func (p *Picture) compose(upper *Picture, x, y int) {
 			return
 		}
 		for c := range 3 {
-			under[c] = uint8((uint32(over[c])*a + uint32(under[c])*b) / whole)
+			under[c] = uint8((uint32(over[c])*a + uint32(under[c])*b) / whole) //nolint:gosec // an average of bytes
 		}
-		under[3] = uint8(whole / 255)
+		under[3] = uint8(whole / 255) //nolint:gosec // 255 × 255 at most
 	})
 }
 
@@ -48,8 +48,8 @@ func (p *Picture) mean() [4]uint8 {
 			sum[c] += uint64(p.Pix[i+c])
 		}
 	}
-	n := uint64(p.Width * p.Height)
-	return [4]uint8{uint8(sum[0] / n), uint8(sum[1] / n), uint8(sum[2] / n), 255}
+	n := uint64(p.Width * p.Height)                                               //nolint:gosec // above 0
+	return [4]uint8{uint8(sum[0] / n), uint8(sum[1] / n), uint8(sum[2] / n), 255} //nolint:gosec // averages of bytes
 }
 
 func (p *Picture) ground(o thumbnail.Operation) [4]uint8 {
@@ -67,6 +67,19 @@ func background(p *Picture, o thumbnail.Operation, _ Env) error {
 	return nil
 }
 
+// groundOf makes what fill puts the picture on: a colour, or the picture itself,
+// blurred and stretched.
+func (p *Picture) groundOf(o thumbnail.Operation, width, height int, env Env) (*Picture, error) {
+	if o.Word != "blur" {
+		return New(width, height, p.ground(o)), nil
+	}
+	soft := &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
+	if err := blurred(soft, fillRadius, fillRadius, env); err != nil {
+		return nil, err
+	}
+	return env.Resize(soft, width, height)
+}
+
 // fillRadius is of the blur that fill uses as a ground.
 const fillRadius = 50
 
@@ -82,19 +95,9 @@ func fill(p *Picture, o thumbnail.Operation, env Env) error {
 	if err := env.room(width, height); err != nil {
 		return err
 	}
-	canvas := New(width, height, [4]uint8{})
-	if o.Word == "blur" {
-		soft := &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
-		if err := blurred(soft, fillRadius, fillRadius, env); err != nil {
-			return err
-		}
-		stretched, err := env.Resize(soft, width, height)
-		if err != nil {
-			return err
-		}
-		canvas = stretched
-	} else {
-		canvas = New(width, height, p.ground(o))
+	canvas, err := p.groundOf(o, width, height, env)
+	if err != nil {
+		return err
 	}
 	x, y := (width-p.Width)>>1, (height-p.Height)>>1 // rounded down below zero too
 	if o.On {
@@ -181,7 +184,7 @@ func (p *Picture) calm(face Area) {
 		}
 		for _, at := range spot {
 			pixel := p.Pix[((face.Top+at/width)*p.Width+face.Left+at%width)*p.Bands:]
-			grey := uint8((int(pixel[1]) + int(pixel[2])) / 2)
+			grey := clamp((int(pixel[1]) + int(pixel[2])) / 2)
 			pixel[0], pixel[1], pixel[2] = grey, grey, grey
 		}
 	}

@@ -197,8 +197,8 @@ func secondDerivatives(p []thumbnail.Point) []float64 {
 func grayscale(thumbnail.Operation) stage {
 	return func(row []byte, bands int) {
 		for i := 0; i+2 < len(row); i += bands {
-			luma := (uint32(row[i])*19595 + uint32(row[i+1])*38470 + uint32(row[i+2])*7471 + 0x8000) >> 16
-			row[i], row[i+1], row[i+2] = uint8(luma), uint8(luma), uint8(luma)
+			luma := uint8((uint32(row[i])*19595 + uint32(row[i+1])*38470 + uint32(row[i+2])*7471 + 0x8000) >> 16) //nolint:gosec // the weights sum up to 1<<16
+			row[i], row[i+1], row[i+2] = luma, luma, luma
 		}
 	}
 }
@@ -241,12 +241,12 @@ func newRandom(seed uint32) *random {
 	r := &random{}
 	r.state[0] = seed
 	for i := 1; i < len(r.state); i++ { // Lehmer's generator, by Schrage's method
-		previous := int64(int32(r.state[i-1]))
+		previous := int64(int32(r.state[i-1])) //nolint:gosec // as the C library's
 		n := 16807*(previous%127773) - 2836*(previous/127773)
 		if n < 0 {
 			n += math.MaxInt32
 		}
-		r.state[i] = uint32(n)
+		r.state[i] = uint32(n) //nolint:gosec // 0 to MaxInt32
 	}
 	r.at = 0
 	for range 310 { // as many are thrown away

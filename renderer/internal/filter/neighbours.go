@@ -99,7 +99,7 @@ func add(sums []int32, values []byte, weight int32) {
 
 func narrow(row []byte, sums []int32) {
 	for i, s := range sums {
-		row[i] = uint8(s >> 16)
+		row[i] = uint8(s >> 16) //nolint:gosec // the weights sum up to 1<<16
 	}
 }
 

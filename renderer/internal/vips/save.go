@@ -58,7 +58,7 @@ func (r *render) format() (thumbnail.Format, error) {
 	}
 	for _, f := range r.spec.Prefer {
 		longest := max(r.current.width(), r.current.height())
-		if r.header.Frames <= 1 && longest <= longestSide(f) && !(f == thumbnail.FormatJPEG && transparent) {
+		if r.header.Frames <= 1 && longest <= longestSide(f) && (f != thumbnail.FormatJPEG || !transparent) {
 			return f, nil
 		}
 	}
