@@ -67,7 +67,7 @@ func TestServe(t *testing.T) {
 	if m, err := jpeg.DecodeConfig(bytes.NewReader(body)); err != nil || m.Width != 330 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if got := get(t, addresses["http"]+"/healthcheck"); string(got) != "WORKING!" {
+	if got := get(t, addresses["http"]+"/healthcheck"); string(got) != "WORKING" {
 		t.Errorf("health: %q", got)
 	}
 	get(t, addresses["admin"]+"/readyz")

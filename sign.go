@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/edge/thumborurl"
+	"github.com/thumbmill/thumbmill/shared/service"
 )
 
 func signCommand() *cobra.Command {

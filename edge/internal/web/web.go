@@ -84,7 +84,8 @@ type exchange struct {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/healthcheck" || r.URL.Path == "/healthcheck/" {
-		_, _ = io.WriteString(w, "WORKING!") // as Thumbor answers; asks nobody
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = io.WriteString(w, "WORKING") // as Thumbor answers; asks nobody
 		return
 	}
 	x := &exchange{Handler: h, w: w, r: r, began: time.Now(), client: h.clients.Find(r), grammar: "none"}

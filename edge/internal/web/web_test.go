@@ -166,7 +166,7 @@ func TestHeadersHoldNoForeignLines(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	if w := ask(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING!" {
+	if w := ask(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING" {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }

@@ -56,6 +56,7 @@ type Env struct {
 	BoxWidth, BoxHeight int    // what was asked for; 0 = nothing
 	Faces               []Area // in which red eyes are looked for
 	MaxPixels           int64  // of a canvas
+	Budget              *Budget
 	// Resize gives the picture at another size.
 	Resize func(p *Picture, width, height int) (*Picture, error)
 	// Overlay gives a watermark or frame, decoded.
@@ -83,8 +84,12 @@ var steps = map[thumbnail.Step]func(*Picture, thumbnail.Operation, Env) error{
 	thumbnail.StepRedEye:     redEyes,
 }
 
-// Apply does the steps in their order. It refuses (BadURL) what would be too large.
+// Apply does the steps in their order. It refuses (BadURL) what would be too large, or
+// take too long: a URL can name 64 filters, and each of them costs its client nothing.
 func Apply(p *Picture, operations []thumbnail.Operation, env Env) error {
+	if err := env.Budget.take(p, operations); err != nil {
+		return err
+	}
 	var gathered []thumbnail.Operation
 	for _, o := range operations {
 		if _, lone := stages[o.Name]; lone {

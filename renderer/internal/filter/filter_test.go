@@ -18,7 +18,7 @@ func plain(width, height, bands int, colour ...byte) *Picture {
 	return &Picture{width, height, bands, bytes.Repeat(colour, width*height)}
 }
 
-var unbounded = Env{MaxPixels: 1 << 30}
+var unbounded = Env{MaxPixels: 1 << 30, Budget: &Budget{}}
 
 // apply fails the test when a filter does.
 func apply(t *testing.T, p *Picture, env Env, operations ...operation) *Picture {
@@ -127,12 +127,12 @@ func TestBlurSpreadsAPoint(t *testing.T) {
 }
 
 func TestFillCentres(t *testing.T) {
-	env := Env{BoxWidth: 5, BoxHeight: 3, MaxPixels: 100}
+	env := Env{BoxWidth: 5, BoxHeight: 3, MaxPixels: 100, Budget: &Budget{}}
 	p := apply(t, plain(3, 3, 3, 1, 2, 3), env, operation{Name: thumbnail.StepFill, Color: "ff0000ff"})
 	if p.Width != 5 || p.Height != 3 || !bytes.Equal(p.row(1), []byte{255, 0, 0, 255, 1, 2, 3, 255, 1, 2, 3, 255, 1, 2, 3, 255, 255, 0, 0, 255}) {
 		t.Errorf("%d × %d: %v", p.Width, p.Height, p.row(1))
 	}
-	err := Apply(p, []operation{{Name: thumbnail.StepFill, Color: "ff0000ff"}}, Env{BoxWidth: 50, BoxHeight: 50, MaxPixels: 100})
+	err := Apply(p, []operation{{Name: thumbnail.StepFill, Color: "ff0000ff"}}, Env{BoxWidth: 50, BoxHeight: 50, MaxPixels: 100, Budget: &Budget{}})
 	var refused *fault.Fault
 	if !errors.As(err, &refused) || refused.Kind != fault.BadURL {
 		t.Errorf("a canvas beyond the limit: %v", err)
@@ -239,11 +239,26 @@ func TestRedEyes(t *testing.T) {
 			copy(p.Pix[(y*60+x)*3:], []byte{230, 30, 40})
 		}
 	}
-	apply(t, p, Env{Faces: []Area{{0, 0, 60, 40}}}, operation{Name: thumbnail.StepRedEye})
+	apply(t, p, Env{Faces: []Area{{0, 0, 60, 40}}, Budget: &Budget{}}, operation{Name: thumbnail.StepRedEye})
 	if eye := p.Pix[(12*60+22)*3:][:3]; !bytes.Equal(eye, []byte{35, 35, 35}) {
 		t.Errorf("the eye is %v", eye)
 	}
 	if skin := p.Pix[:3]; !bytes.Equal(skin, []byte{220, 180, 160}) {
 		t.Errorf("the skin is %v", skin)
+	}
+}
+
+func TestFiltersThatTakeTooLongAreRefused(t *testing.T) {
+	p := &Picture{Width: 6000, Height: 4000, Bands: 3} // whose pixels nobody gets to see
+	var many []operation
+	for range 5 {
+		many = append(many, operation{Name: thumbnail.StepSharpen, Args: []float64{1, 1}})
+	}
+	large := operation{Name: thumbnail.StepConvolve, Args: make([]float64, 961), Columns: 31}
+	for name, operations := range map[string][]operation{"many": many, "a large matrix": {large}} {
+		var refused *fault.Fault
+		if err := Apply(p, operations, Env{Budget: &Budget{}}); !errors.As(err, &refused) || refused.Kind != fault.BadURL {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

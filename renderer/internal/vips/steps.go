@@ -99,7 +99,7 @@ func (r *render) filter(operations []thumbnail.Operation) error {
 		return err
 	}
 	env := filter.Env{
-		BoxWidth: r.planned.Box.Width, BoxHeight: r.planned.Box.Height, Faces: r.faces(), MaxPixels: r.maxPixels,
+		BoxWidth: r.planned.Box.Width, BoxHeight: r.planned.Box.Height, Faces: r.faces(), MaxPixels: r.maxPixels, Budget: &r.budget,
 		Resize: resized, Overlay: r.overlay,
 	}
 	if err := filter.Apply(p, operations, env); err != nil {

@@ -139,6 +139,7 @@ type render struct {
 	source    geometry.Size // upright, after trim
 	trimmed   geometry.Rect // of the upright original; of no size when nothing was
 	planned   geometry.Plan
+	budget    filter.Budget
 	steps     []picture
 	current   picture
 	frames    int    // under each other, of an animation

@@ -1,0 +1,47 @@
+package filter
+
+import (
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// mostWork of the filters of one picture, in nanoseconds of processor time by cost:
+// below what a render may take with its decoding and encoding.
+const mostWork = 12e9
+
+// cost of a step in nanoseconds a pixel, measured with 24 megapixels on one core of a
+// virtual Xeon, rounded up.
+func cost(o thumbnail.Operation) float64 {
+	switch o.Name {
+	case thumbnail.StepSharpen:
+		if o.On {
+			return 100
+		}
+		return 260
+	case thumbnail.StepBlur:
+		return 20 + 8*min(o.Args[0], 2*coarse)
+	case thumbnail.StepConvolve:
+		return 10 + 5*float64(len(o.Args))
+	case thumbnail.StepFill, thumbnail.StepFrame, thumbnail.StepWatermark:
+		return 60
+	case thumbnail.StepNoise, thumbnail.StepSaturation:
+		return 40
+	case thumbnail.StepRedEye:
+		return 30
+	}
+	return 10
+}
+
+// Budget is the work of all filters of one render. The zero value is a whole one.
+type Budget struct{ spent float64 }
+
+// take refuses what would take longer than a render may, with what was done before.
+func (b *Budget) take(p *Picture, operations []thumbnail.Operation) error {
+	for _, o := range operations {
+		b.spent += cost(o) * float64(p.Width) * float64(p.Height)
+	}
+	if b.spent > mostWork {
+		return fault.New(fault.BadURL, "these filters would take too long on a picture of %d × %d pixels", p.Width, p.Height)
+	}
+	return nil
+}
