@@ -60,20 +60,6 @@ func New(s settings.Settings) *Parser {
 // path is what the grammar finds in a path.
 type path map[string]string
 
-func match(form *regexp.Regexp, decoded string) (path, bool) {
-	found := form.FindStringSubmatch(decoded)
-	if found == nil {
-		return nil, false
-	}
-	p := path{}
-	for i, name := range form.SubexpNames() {
-		if name != "" {
-			p[name] = found[i]
-		}
-	}
-	return p, true
-}
-
 var slashes = regexp.MustCompile(`/{2,}`)
 
 // Parse reads a path as it was received, percent-encoded, and the query behind it.
@@ -88,7 +74,7 @@ func (m *Parser) Parse(raw string, query url.Values) (target.Target, error) {
 			return target.Target{}, err
 		}
 	}
-	if p, ok := match(m.thumbnail, decoded); ok {
+	if p := path(target.Parts(m.thumbnail, decoded)); p != nil {
 		return m.thumb(p)
 	}
 	return m.asStored(decoded)

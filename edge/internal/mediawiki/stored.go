@@ -54,8 +54,8 @@ func (m *Parser) at(container, shard, object string) thumbnail.Location {
 // asStored finds what is served as it is.
 func (m *Parser) asStored(decoded string) (target.Target, error) {
 	for _, form := range m.stored {
-		p, ok := match(form.pattern, decoded)
-		if !ok {
+		p := path(target.Parts(form.pattern, decoded))
+		if p == nil {
 			continue
 		}
 		at := form.place(m, p)

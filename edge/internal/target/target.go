@@ -4,6 +4,7 @@ package target
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -38,6 +39,21 @@ func Base(r settings.Render) thumbnail.Spec {
 		AsStored: !r.RespectOrientation, KeepEXIF: r.KeepEXIF,
 		Quality: r.Quality, QualityWebP: r.QualityWebP, QualityAVIF: r.QualityAVIF, Chroma: r.ChromaSubsampling, Progressive: r.Progressive, MaxAnimatedArea: r.MaxAnimatedArea,
 	}
+}
+
+// Parts gives what a form's named groups match, or nil when it does not match.
+func Parts(form *regexp.Regexp, text string) map[string]string {
+	found := form.FindStringSubmatch(text)
+	if found == nil {
+		return nil
+	}
+	parts := map[string]string{}
+	for i, name := range form.SubexpNames() {
+		if name != "" {
+			parts[name] = found[i]
+		}
+	}
+	return parts
 }
 
 // CheckSize refuses sizes beyond what the settings allow.

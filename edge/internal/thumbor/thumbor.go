@@ -89,7 +89,7 @@ func (t *Parser) Parse(r Request) (target.Target, error) {
 	if err := t.authorize(first, rest, r.Local); err != nil {
 		return target.Target{}, err
 	}
-	p := match(t.grammar, rest)
+	p := target.Parts(t.grammar, rest)
 	if p == nil {
 		return target.Target{}, fault.New(fault.BadURL, "the URL names no image")
 	}
@@ -115,20 +115,6 @@ func (t *Parser) authorize(first, rest string, local bool) error {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "unsigned URLs are not served here: sign them, or set edge.allow_unsafe")
-}
-
-func match(grammar *regexp.Regexp, text string) map[string]string {
-	found := grammar.FindStringSubmatch(text)
-	if found == nil {
-		return nil
-	}
-	p := map[string]string{}
-	for i, name := range grammar.SubexpNames() {
-		if name != "" {
-			p[name] = found[i]
-		}
-	}
-	return p
 }
 
 func (t *Parser) target(p map[string]string, accept string) (target.Target, error) {
@@ -249,7 +235,7 @@ const maxNesting = 10
 func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
 	for range maxNesting {
 		image = withoutHost(image)
-		p := match(t.nested, image)
+		p := target.Parts(t.nested, image)
 		if p == nil || p["unsafe"] == "" && p["hash"] == "" {
 			return
 		}
