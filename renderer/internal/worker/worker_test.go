@@ -268,8 +268,12 @@ func TestADeathUnderARenderIsTold(t *testing.T) {
 	f := original(t, body, err)
 	long := spec(10_000, "webp")
 	long.Enlarge = true
-	pid := p.PIDs()[0]
-	killed := time.AfterFunc(500*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	pids := p.PIDs() // the one that renders, and the spare
+	killed := time.AfterFunc(500*time.Millisecond, func() {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 	defer killed.Stop()
 	task := Task{Spec: long, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
 	if _, _, err := do(t.Context(), p, task, f, 20*time.Second); !errors.Is(err, ErrDied) {
