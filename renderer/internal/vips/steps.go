@@ -156,13 +156,20 @@ func resized(p *filter.Picture, width, height int) (*filter.Picture, error) {
 	return pixelsOf(scaled)
 }
 
+// maxOverlayPixels of a watermark or frame, all of which are held at once.
+const maxOverlayPixels = 25_000_000
+
 // overlay decodes a picture that the spec names beside the original.
 func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
 	for i, named := range r.spec.Pictures() {
 		if named != at || i >= len(r.overlays) {
 			continue
 		}
-		beside := render{header: r.overlays[i].Header, fd: int(r.overlays[i].File.Fd()), maxPixels: r.maxPixels}
+		h := r.overlays[i].Header
+		if int64(h.Width)*int64(h.Height) > maxOverlayPixels {
+			return nil, fault.New(fault.BadURL, "the picture %s, which a filter names, has more than %d pixels", at.Path, maxOverlayPixels)
+		}
+		beside := render{header: h, fd: int(r.overlays[i].File.Fd()), maxPixels: r.maxPixels}
 		defer beside.free()
 		if err := beside.load(); err != nil {
 			return nil, fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, could not be decoded", at.Path)

@@ -173,7 +173,8 @@ func (r *render) run(out int) (Result, error) {
 		return Result{}, err
 	}
 	if err := r.save(format, out); err != nil {
-		return Result{}, err
+		// Everything was decoded before: what fails now is this thumbnail's, not the original's.
+		return Result{}, fault.Wrap(err, fault.TooLarge, "this thumbnail could not be written as %s", format)
 	}
 	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames)}, nil
 }
