@@ -1,4 +1,4 @@
-"""Swift middleware that serves MediaWiki's paths and asks thumbmill for thumbnails
+"""Swift middleware that serves MediaWiki's files and asks thumbmill for thumbnails
 that Swift does not have.
 
 It stands in the proxy's pipeline before the authentication:
@@ -12,25 +12,31 @@ It stands in the proxy's pipeline before the authentication:
     edges = 10.0.0.5:8888, 10.0.0.6:8888
     prefix = thumbor/
     sharded = wikipedia-en-local-public, wikipedia-en-local-thumb
+    connect_timeout = 1
     timeout = 75
 
 A path such as /wikipedia/en/thumb/a/ab/Cat.jpg/330px-Cat.jpg is looked for in the
 container wikipedia-en-local-thumb, below the prefix that thumbmill's settings call
-store.thumbnails.prefix. A 404 goes to the edges, one after the other until one can
-be reached; its answer is the client's. Originals, and all that is not a thumbnail,
-are Swift's alone. Containers must be readable for everybody (X-Container-Read: .r:*);
-edges must trust this host (edge.trusted_proxies), since it tells them the client.
+store.thumbnails.prefix. A 404 goes to an edge, another one when it cannot be
+connected to; its answer is the client's. Originals and transcoded files are Swift's
+alone, and all other paths are left as they are: thumb.php, math, private wikis and
+the like are for edges that stand in front of Swift.
 
-The timeout, in seconds, is above thumbmill's edge.deadline: an edge always answers.
+Containers must be readable for everybody (X-Container-Read: .r:*), and edges must
+trust this host (edge.trusted_proxies), since it tells them the client. The timeout,
+in seconds, is that of one read, and above thumbmill's edge.deadline. What Swift has is
+served without asking whether its original is newer: purge what you upload anew.
 """
+import random
 import re
 
+from eventlet import Timeout
 from eventlet.green.http import client
 from swift.common.swob import Request, Response
-from swift.common.utils import get_logger, list_from_csv
+from swift.common.utils import close_if_possible, drain_and_close, get_logger, list_from_csv
 
 FILE = re.compile(
-    r"^/(?P<project>[^-/]+)/(?P<language>[^/]+)/(?:(?P<zone>thumb|transcoded)/)?"
+    r"^/(?!v1/|v1\.0/|auth/|info$|healthcheck)(?P<project>[^-/]+)/(?P<language>[^/]+)/(?:(?P<zone>thumb|transcoded)/)?"
     r"(?P<object>(?:archive/)?[0-9a-f]/(?P<shard>[0-9a-f]{2})/.+)$")
 PASSED_ON = ("Accept", "If-Modified-Since", "If-None-Match", "Range", "If-Range", "User-Agent",
              "X-Forwarded-Proto", "X-Request-Id")
@@ -45,6 +51,7 @@ class Thumbmill:
         self.edges = list_from_csv(conf["edges"])
         self.prefix = conf.get("prefix", "")
         self.sharded = set(list_from_csv(conf.get("sharded", "")))
+        self.connect_timeout = float(conf.get("connect_timeout", 1))
         self.timeout = float(conf.get("timeout", 75))
 
     def __call__(self, env, start_response):
@@ -57,7 +64,8 @@ class Thumbmill:
         request.path_info = self.place(found)
         response = request.get_response(self.app)
         if response.status_int == 404 and found["zone"] == "thumb":
-            response = self.ask(request, as_received)
+            drain_and_close(response)
+            return self.ask(request, as_received, start_response)
         return response(env, start_response)
 
     def place(self, found):
@@ -68,18 +76,45 @@ class Thumbmill:
         prefix = self.prefix if zone == "thumb" else ""
         return "/v1/%s/%s/%s%s" % (self.account, container, prefix, found["object"])
 
-    def ask(self, request, path):
-        """Give the answer of the first edge that can be reached."""
-        for edge in self.edges:
-            connection = client.HTTPConnection(edge, timeout=self.timeout)
+    def ask(self, request, path, start_response):
+        """Give an edge's answer as it is: its status, its headers, its body."""
+        if not re.fullmatch(r"[!-~]+", path):
+            return self.refuse(request, start_response, 400, "Percent-encode the path.\n", {})
+        if request.query_string:
+            path += "?" + request.query_string
+        connection = self.connect()
+        if connection is None:
+            return self.refuse(request, start_response, 503, "No thumbnailing edge can be reached.\n",
+                               {"Retry-After": "5", "Cache-Control": "no-store"})
+        try:
+            connection.sock.settimeout(self.timeout)
+            connection.request(request.method, path, headers=self.headers(request))
+            response = connection.getresponse()
+        except (OSError, client.HTTPException) as error:
+            connection.close()
+            self.log.warning("an edge did not answer: %s", error)
+            return self.refuse(request, start_response, 504, "The thumbnailing edge did not answer in time.\n",
+                               {"Retry-After": "10", "Cache-Control": "no-store"})
+        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP]
+        start_response("%d %s" % (response.status, response.reason), headers)
+        return Body(response, connection)
+
+    def connect(self):
+        """Connect to any edge that accepts; nothing was asked of the others."""
+        for edge in random.sample(self.edges, len(self.edges)):
+            connection = client.HTTPConnection(edge)
             try:
-                connection.request(request.method, path, headers=self.headers(request))
-                return self.answer(connection.getresponse(), connection)
-            except (OSError, client.HTTPException) as error:
+                with Timeout(self.connect_timeout):
+                    connection.connect()
+                return connection
+            except (OSError, Timeout) as error:
                 connection.close()
                 self.log.warning("edge %s: %s", edge, error)
-        return Response(status=503, body="No thumbnailing edge can be reached.\n",
-                        headers={"Retry-After": "5", "Cache-Control": "no-store"})
+        return None
+
+    def refuse(self, request, start_response, status, text, headers):
+        response = Response(status=status, body=text, headers=headers, request=request, content_type="text/plain")
+        return response(request.environ, start_response)
 
     def headers(self, request):
         told = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
@@ -87,10 +122,6 @@ class Thumbmill:
         direct = request.environ.get("REMOTE_ADDR", "")
         told["X-Forwarded-For"] = "%s, %s" % (client_address, direct) if client_address else direct
         return told
-
-    def answer(self, response, connection):
-        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP]
-        return Response(status=response.status, headers=headers, app_iter=Body(response, connection))
 
 
 class Body:
@@ -100,9 +131,19 @@ class Body:
         self.response, self.connection = response, connection
 
     def __iter__(self):
-        return iter(lambda: self.response.read(65536), b"")
+        try:
+            while True:
+                piece = self.response.read(65536)
+                if not piece:
+                    break
+                yield piece
+            if self.response.length:  # what Content-Length promised and did not come
+                raise OSError("the edge's answer was cut short")
+        finally:
+            self.close()
 
     def close(self):
+        close_if_possible(self.response)
         self.connection.close()
 
 

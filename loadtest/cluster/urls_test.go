@@ -149,11 +149,12 @@ func TestMediaWikisOtherPaths(t *testing.T) {
 
 // Swift's proxy answers what it has, and asks the edge for the rest, once.
 func TestBehindSwiftsProxy(t *testing.T) {
-	address := servers.FreeAddress(t)
-	bucket := servers.SwiftBefore(t, address)
+	address, dead := servers.FreeAddress(t), servers.FreeAddress(t)
+	bucket := servers.SwiftBefore(t, address+", "+dead)
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
 		s.Edge.Listen = address
 		s.Store.Originals, s.Store.Thumbnails = bucket, bucket
+		s.MediaWiki.SizePolicy = "refuse"
 	}})
 	token, storage := swiftToken(t, bucket)
 	for _, container := range []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"} {
@@ -184,10 +185,24 @@ func TestBehindSwiftsProxy(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		"/wikipedia/en/thumb/d/d1/Dog.jpg/120px-Dog.jpg": 404, "/wikipedia/en/thumb/d/d1/A%20cat.jpg/0px-x.jpg": 400,
+		"/wikipedia/en/thumb/d/d1/A%20cat.jpg/100px-A%20cat.jpg": 429, "/wikipedia/en/thumb/d/d1/%C3%84.jpg/120px-%C3%84.jpg": 404,
 	} {
-		if r := c.ask(t, proxy, path); r.StatusCode != want || r.Header.Get("X-Request-Id") == "" {
-			t.Errorf("%s: %d, not the edge's answer", path, r.StatusCode)
+		for range 4 { // whichever edge is tried first
+			r := c.ask(t, proxy, path)
+			if r.StatusCode != want || r.Header.Get("X-Request-Id") == "" || want == 429 && r.Header.Get("Link") == "" {
+				t.Errorf("%s: %d, not the edge's answer", path, r.StatusCode)
+			}
+			_ = r.Body.Close()
 		}
+	}
+	download := c.ask(t, proxy, "/wikipedia/en/thumb/d/d1/A%20cat.jpg/250px-A%20cat.jpg?download")
+	if !strings.HasPrefix(download.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("the query was lost: %v", download.Header)
+	}
+	swiftPut(t, storage+"/thumb", token, nil, "X-Container-Read", ".r:*")
+	swiftPut(t, storage+"/thumb/a/ab/x", token, body)
+	if r := c.ask(t, proxy, strings.TrimPrefix(storage, proxy)+"/thumb/a/ab/x"); r.StatusCode != 200 {
+		t.Errorf("Swift's own API: %d", r.StatusCode)
 	}
 }
 

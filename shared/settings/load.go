@@ -66,6 +66,9 @@ func readFiles(path string) (layers []layer, problems []error) {
 	} else if info.IsDir() {
 		files, _ = filepath.Glob(filepath.Join(path, "*.yaml"))
 		slices.Sort(files)
+		if len(files) == 0 {
+			return nil, []error{fmt.Errorf("configuration: there is no *.yaml in %s", path)}
+		}
 	}
 	for _, file := range files {
 		l, err := readFile(file)

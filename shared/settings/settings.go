@@ -40,7 +40,7 @@ type Edge struct {
 	MaxPixels           int `koanf:"max_pixels"` // width × height that a URL may ask for
 
 	MaxAge    time.Duration `koanf:"max_age"`   // for which caches keep a thumbnail
-	Blacklist []string      `koanf:"blacklist"` // originals that are not served, as URLs name them
+	Blacklist []string      `koanf:"blacklist"` // originals that are not served: a/b.jpg, container/a/ab/B.jpg
 }
 
 // Coordinator is who decides about the throttles.
@@ -188,7 +188,7 @@ type Thumbor struct {
 
 // MediaWiki is what holds for MediaWiki's paths.
 type MediaWiki struct {
-	Wiki       string `koanf:"wiki"`        // project/language of a thumb.php whose path names none
+	Wiki       string `koanf:"wiki"`        // project/language of /images, /w/images and a thumb.php that name none
 	Sizes      []int  `koanf:"sizes"`       // standard widths in pixels, rising
 	SizePolicy string `koanf:"size_policy"` // of other widths: free, round_up, redirect, refuse
 }

@@ -17,7 +17,7 @@ const (
 	StepGrayscale  Step = "grayscale"        // nothing
 	StepSaturation Step = "saturation"       // Args: factor
 	StepEqualize   Step = "equalize"         // nothing
-	StepNoise      Step = "noise"            // Args: amount, seed (0 = 1)
+	StepNoise      Step = "noise"            // Args: amount, seed
 	StepBlur       Step = "blur"             // Args: radius in pixels, sigma
 	StepSharpen    Step = "sharpen"          // Args: amount, radius; On: luminance alone
 	StepConvolve   Step = "convolution"      // Args: the matrix; Columns; On: normalized

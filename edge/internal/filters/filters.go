@@ -11,6 +11,7 @@ package filters
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func New(dialect settings.Thumbor) *Language {
 	return l
 }
 
-// add a filter; the last of its kinds that stand after optional may be left out.
+// add a filter, all of whose arguments are required.
 func (l *Language) add(name string, apply func(*compiler, []string) bool, kinds ...string) {
 	l.filters[name] = filter{pattern: pattern(name, kinds, len(kinds)), apply: apply}
 }
@@ -102,6 +103,7 @@ func pattern(name string, kinds []string, required int) *regexp.Regexp {
 // Result is what filters ask for beside the spec.
 type Result struct {
 	Skipped      []string      // names of what was not understood, fit for a header
+	Still        []string      // names of what Thumbor does not apply to a GIF, likewise
 	MaxAge       time.Duration // how long the answer may be kept; negative = the usual
 	ExtractFocal bool          // the image is itself a Thumbor URL, whose crop is a focal point
 }
@@ -111,6 +113,7 @@ type compiler struct {
 	*Language
 	spec    *thumbnail.Spec
 	picture func(text string) (thumbnail.Location, bool)
+	reason  string // why the filter at hand cannot be applied, where that is not plain
 	result  Result
 }
 
@@ -126,21 +129,38 @@ func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (t
 		if i < len(calls)-1 {
 			call += ")"
 		}
-		name, _, _ := strings.Cut(call, "(")
-		if i >= maxFilters || !c.run(name, call) {
-			c.result.Skipped = append(c.result.Skipped, printable(name))
+		if i >= maxFilters {
+			c.skip("more than " + strconv.Itoa(maxFilters))
+			break
 		}
+		c.run(call)
 	}
 	return c.result
 }
 
-func (c *compiler) run(name, call string) bool {
-	f, ok := c.filters[name]
-	if !ok || c.spec.Type == thumbnail.TypeGIF && !c.dialect.GIFFilters && !f.still {
-		return false
+func (c *compiler) skip(what string) { c.result.Skipped = append(c.result.Skipped, what) }
+
+// run one call. What stands behind its bracket is ignored, as in Thumbor, and named.
+func (c *compiler) run(call string) {
+	name, _, _ := strings.Cut(call, "(")
+	f, known := c.filters[name]
+	if !known {
+		c.skip(printable(name))
+		return
 	}
 	found := f.pattern.FindStringSubmatch(call)
-	return found != nil && f.apply(c, found[1:])
+	still := c.spec.Type == thumbnail.TypeGIF && !c.dialect.GIFFilters && !f.still
+	c.reason = ""
+	switch {
+	case found == nil:
+		c.skip(name)
+	case still:
+		c.result.Still = append(c.result.Still, name+" (on a GIF)")
+	case !f.apply(c, found[1:]):
+		c.skip(name + c.reason)
+	case len(found[0]) < len(call):
+		c.skip("what follows " + name)
+	}
 }
 
 // then adds a step behind the others.

@@ -26,7 +26,6 @@ func TestArguments(t *testing.T) {
 	for text, want := range map[string][]operation{
 		"brightness(20)":                {{Name: "brightness", Args: []float64{20}}},
 		"brightness( -20 )":             {{Name: "brightness", Args: []float64{-20}}},
-		"brightness(20)rubbish":         {{Name: "brightness", Args: []float64{20}}}, // Thumbor does not look behind the bracket
 		"brightness(1.5)":               nil,
 		"brightness(20,1)":              nil,
 		"rgb( 10 , 20 ,-30 )":           {{Name: "rgb", Args: []float64{10, 20, -30}}},
@@ -37,7 +36,7 @@ func TestArguments(t *testing.T) {
 		"blur(0)":                       nil,
 		"saturation(.5)":                {{Name: "saturation", Args: []float64{.5}}},
 		"saturation(1.)":                {},
-		"noise(10)":                     {{Name: "noise", Args: []float64{10, 0}}},
+		"noise(10)":                     {{Name: "noise", Args: []float64{10, 1}}},
 		"noise(10,3)":                   {{Name: "noise", Args: []float64{10, 3}}},
 		"sharpen(2,1.0,True)":           {{Name: "sharpen", Args: []float64{2, 1}, On: true}},
 		"sharpen(2,1.0)":                nil,
@@ -101,12 +100,20 @@ func TestOrderIsKept(t *testing.T) {
 func TestGIFs(t *testing.T) {
 	text := "no_upscale():stretch():focal(1x2:3x4):blur(3):format(webp):quality(20)"
 	s, r := compile(thumbnail.TypeGIF, text)
-	if !s.NoUpscale || !s.Stretch || len(s.Focal) != 1 || s.Format != "" || s.Quality != 0 || !reflect.DeepEqual(r.Skipped, []string{"blur", "format", "quality"}) {
+	if !s.NoUpscale || !s.Stretch || len(s.Focal) != 1 || s.Format != "" || s.Quality != 0 || !reflect.DeepEqual(r.Still, []string{"blur (on a GIF)", "format (on a GIF)", "quality (on a GIF)"}) || r.Skipped != nil {
 		t.Errorf("%+v, skipped %v", s, r.Skipped)
 	}
 	all := thumbnail.Spec{Type: thumbnail.TypeGIF}
 	if r := New(settings.Thumbor{GIFFilters: true}).Apply(&all, text, nil); len(r.Skipped) > 0 || all.Format != thumbnail.FormatWebP {
 		t.Errorf("when asked: %+v, skipped %v", all, r.Skipped)
+	}
+}
+
+// Thumbor does not look behind a bracket; here it does not either, and says so.
+func TestRubbishBehindABracket(t *testing.T) {
+	s, r := compile(thumbnail.TypeJPEG, "blur(3),quality(10):rotate(90)x")
+	if len(s.Operations) != 2 || s.Quality != 0 || !reflect.DeepEqual(r.Skipped, []string{"what follows blur", "what follows rotate"}) {
+		t.Errorf("%+v, skipped %v", s, r.Skipped)
 	}
 }
 
@@ -116,7 +123,7 @@ func TestPicturesAreBounded(t *testing.T) {
 		t.Errorf("one picture nine times: %d steps, skipped %v", len(s.Operations), r.Skipped)
 	}
 	s, r = compile(thumbnail.TypeJPEG, "frame(a):frame(b):frame(c):frame(d):frame(e):frame(a)")
-	if len(s.Operations) != 5 || !reflect.DeepEqual(r.Skipped, []string{"frame"}) {
+	if len(s.Operations) != 5 || !reflect.DeepEqual(r.Skipped, []string{"frame (more than 4 pictures)"}) {
 		t.Errorf("five pictures: %d steps, skipped %v", len(s.Operations), r.Skipped)
 	}
 }

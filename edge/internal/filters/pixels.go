@@ -15,7 +15,8 @@ func (l *Language) addSizes() {
 	l.add("upscale", step(thumbnail.StepUpscale))
 	l.add("focal", focal, text)
 	l.add("extract_focal", func(c *compiler, _ []string) bool { c.result.ExtractFocal = true; return true })
-	l.early("stretch", "no_upscale", "focal", "extract_focal")
+	l.add("cover", func(c *compiler, _ []string) bool { c.spec.MaxAnimatedArea = 0; return true })
+	l.early("cover", "stretch", "no_upscale", "focal", "extract_focal")
 	l.add("proportion", proportion, decimal)
 	l.add("rotate", rotate, number)
 }
@@ -119,6 +120,7 @@ func noise(c *compiler, args []string) bool {
 	if !ok {
 		return false
 	}
+	values[1] = max(values[1], 1) // as good a seed as any, and the same each time
 	return values[0] == 0 || c.then(thumbnail.Operation{Name: thumbnail.StepNoise, Args: values})
 }
 
@@ -271,15 +273,25 @@ func watermark(c *compiler, args []string) bool {
 		}
 		o.Args = append(o.Args, float64(v))
 	}
-	return plausible(o.Word) && plausible(o.Word2) && c.withPicture(o, args[0])
+	return plain(&o.Word) && plain(&o.Word2) && c.withPicture(o, args[0])
 }
 
-// plausible bounds the number of a position.
-func plausible(position string) bool {
-	if position == "center" || position == "repeat" {
+// plain writes the number of a position in one way, and bounds it. -0 is not 0: it
+// counts from the other side.
+func plain(position *string) bool {
+	if *position == "center" || *position == "repeat" {
 		return true
 	}
-	_, ok := integer(strings.TrimSuffix(position, "p"))
+	number, percent := strings.CutSuffix(*position, "p")
+	n, ok := integer(strings.TrimPrefix(number, "-"))
+	sign, unit := "", ""
+	if strings.HasPrefix(number, "-") {
+		sign = "-"
+	}
+	if percent {
+		unit = "p"
+	}
+	*position = sign + strconv.Itoa(n) + unit
 	return ok
 }
 
@@ -296,6 +308,7 @@ func (c *compiler) withPicture(o thumbnail.Operation, text string) bool {
 	c.then(o)
 	if len(c.spec.Pictures()) > thumbnail.MaxPictures {
 		c.spec.Operations = c.spec.Operations[:len(c.spec.Operations)-1]
+		c.reason = " (more than " + strconv.Itoa(thumbnail.MaxPictures) + " pictures)"
 		return false
 	}
 	return true

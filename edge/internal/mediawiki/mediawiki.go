@@ -74,15 +74,37 @@ func (m *Parser) Parse(raw string, query url.Values) (target.Target, error) {
 			return target.Target{}, err
 		}
 	}
+	t, err := m.find(m.own(decoded))
+	if err == nil {
+		err = t.Blacklisted(m.settings)
+	}
+	return t, err
+}
+
+func (m *Parser) find(decoded string) (target.Target, error) {
 	if p := path(target.Parts(m.thumbnail, decoded)); p != nil {
 		return m.thumb(p)
 	}
 	return m.asStored(decoded)
 }
 
+// images is where MediaWiki keeps its files when nobody says otherwise.
+var images = regexp.MustCompile(`^(?:/w)?/images/`)
+
+// own gives the path of the settings' wiki its project and language.
+func (m *Parser) own(decoded string) string {
+	if m.settings.MediaWiki.Wiki == "" {
+		return decoded
+	}
+	return images.ReplaceAllLiteralString(decoded, "/"+m.settings.MediaWiki.Wiki+"/")
+}
+
+// zeros in front of a number mean nothing.
+var zeros = regexp.MustCompile(`(^|[^0-9])0+([0-9])`)
+
 // thumb is a thumbnail, to be rendered when it is not there.
 func (m *Parser) thumb(p path) (target.Target, error) {
-	p["thumb"] = strings.ToLower(p["options"]) + p.canonicalEnd()
+	p["thumb"] = zeros.ReplaceAllString(strings.ToLower(p["options"]), "$1$2") + p.canonicalEnd()
 	spec, err := m.spec(p)
 	if err != nil {
 		return target.Target{}, err

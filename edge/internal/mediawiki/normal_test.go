@@ -17,7 +17,7 @@ func TestSpellingsOfOneThumbnail(t *testing.T) {
 		"b/b1/Santorin_(GR),_Ia.jpg/1000px-Santorin_(GR),_Ia.jpg": {
 			"b/b1/Santorin_%28GR%29%2C_Ia.jpg/1000px-Santorin_%28GR%29%2C_Ia.jpg", "b/b1/Santorin_(GR),_Ia.jpg/1000px-foo.jpg",
 			"b/b1/Santorin_(GR),_Ia.jpg/1000px-foo.JPG", "b/b1/Santorin_(GR),_Ia.jpg/1000PX-Santorin_(GR),_Ia.JPG",
-			"b//b1///Santorin_(GR),_Ia.jpg/1000px-x.jpg",
+			"b//b1///Santorin_(GR),_Ia.jpg/1000px-x.jpg", "b/b1/Santorin_(GR),_Ia.jpg/001000px-x.jpg",
 		},
 		"7/7f/Foobar.JPG/1600px-Foobar.JPG": {"7/7f/Foobar.JPG/1600px-Foobar.JPG", "7/7f/Foobar.JPG/1600px-Foobar.jpg"},
 		"9/96/Nipple.webm/450px-seek=28-Nipple.webm.jpg": {

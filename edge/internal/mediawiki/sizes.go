@@ -18,8 +18,7 @@ func (m *Parser) sized(s *thumbnail.Spec, p path) (redirect string, err error) {
 	if policy == "free" || width == s.Width {
 		return "", nil
 	}
-	asked := p["width"]
-	p["thumb"] = strings.Replace(p["thumb"], asked+"px-", strconv.Itoa(width)+"px-", 1)
+	p["thumb"] = strings.Replace(p["thumb"], strconv.Itoa(s.Width)+"px-", strconv.Itoa(width)+"px-", 1)
 	switch policy {
 	case "round_up":
 		s.Width = width

@@ -55,7 +55,7 @@ func (h *Heads) Close() {
 // Head tells of an original. Faults: Absent, OriginalStore.
 func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	if _, known := h.absent.GetIfPresent(at); known {
-		return objectstore.Info{}, absentFault()
+		return objectstore.Info{}, absentFault(at)
 	}
 	answer := h.flights.DoChan(at.Container+"\x00"+at.Path, func() (any, error) { return h.ask(at) })
 	select {
@@ -66,7 +66,9 @@ func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	}
 }
 
-func absentFault() error { return fault.New(fault.Absent, "the original does not exist") }
+func absentFault(at thumbnail.Location) error {
+	return fault.New(fault.Absent, "the original %s does not exist", at)
+}
 
 // ask is not bound to one of those who wait for it.
 func (h *Heads) ask(at thumbnail.Location) (objectstore.Info, error) {
@@ -80,7 +82,7 @@ func (h *Heads) ask(at thumbnail.Location) (objectstore.Info, error) {
 		return info, nil
 	case errors.Is(err, objectstore.ErrNotFound):
 		h.absent.Set(at, struct{}{})
-		return info, absentFault()
+		return info, absentFault(at)
 	}
 	return info, fault.Wrap(err, fault.OriginalStore, "the original's store does not answer")
 }

@@ -5,6 +5,7 @@ package target
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ type Target struct {
 	Disposition string // Content-Disposition
 	// Private thumbnails are given only to who knows the secret.
 	Private bool
-	// Skipped are filters that are not known or malformed, as Thumbor skips them.
+	// Skipped are filters that were not applied, each with the reason where it is not that
+	// it is unknown or malformed.
 	Skipped []string
 	MaxAge  time.Duration // for which caches may keep the answer
 	Vary    bool          // the answer depends on the request's Accept
@@ -39,6 +41,26 @@ func Base(r settings.Render) thumbnail.Spec {
 		AsStored: !r.RespectOrientation, KeepEXIF: r.KeepEXIF,
 		Quality: r.Quality, QualityWebP: r.QualityWebP, QualityAVIF: r.QualityAVIF, Chroma: r.ChromaSubsampling, Progressive: r.Progressive, MaxAnimatedArea: r.MaxAnimatedArea,
 	}
+}
+
+// Blacklisted refuses a target that reads an original on the operator's list: by its
+// path, or by its container, without a shard, and path.
+func (t Target) Blacklisted(s settings.Settings) error {
+	all := append(t.Spec.Pictures(), t.Spec.Original)
+	if t.Stored != nil {
+		all = append(all, *t.Stored)
+	}
+	for _, at := range all {
+		name := strings.TrimPrefix(at.Path, s.Store.Originals.Prefix)
+		if at.Container != "" {
+			container, _, _ := strings.Cut(at.Container, ".")
+			name = container + "/" + name
+		}
+		if slices.Contains(s.Edge.Blacklist, name) {
+			return fault.New(fault.BadURL, "this image is not served here")
+		}
+	}
+	return nil
 }
 
 // Parts gives what a form's named groups match, or nil when it does not match.

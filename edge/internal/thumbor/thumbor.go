@@ -105,6 +105,9 @@ func (t *Parser) Parse(r Request) (target.Target, error) {
 
 func (t *Parser) authorize(first, rest string, local bool) error {
 	e := t.settings.Edge
+	if first != unsafe && e.SecurityKey == "" {
+		return fault.New(fault.Forbidden, "signed URLs are not served here: there is no edge.security_key")
+	}
 	if first != unsafe {
 		if !signature.Valid(string(e.SecurityKey), rest, first) {
 			return fault.New(fault.Forbidden, "the URL's signature is wrong")
@@ -126,6 +129,7 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	if t.settings.Thumbor.StrictFilters && len(asked.Skipped) > 0 {
 		return target.Target{}, fault.New(fault.BadURL, "filters that are unknown here or malformed: %s", strings.Join(asked.Skipped, ", "))
 	}
+	asked.Skipped = append(asked.Skipped, asked.Still...)
 	if asked.ExtractFocal {
 		t.extractFocal(&s, p["image"])
 	}
@@ -311,24 +315,31 @@ func (t *Parser) key(s thumbnail.Spec) thumbnail.Location {
 }
 
 func (t *Parser) check(found target.Target) error {
+	if strings.Contains(found.Spec.Original.Path, "://") {
+		return fault.New(fault.NoSuchURL, "originals are read from the store, not over HTTP")
+	}
 	if !objectstore.Valid(found.Spec.Original) || !objectstore.Valid(found.Key) {
 		return fault.New(fault.NoSuchURL, "the URL names no image that could exist")
 	}
-	for _, at := range append(found.Spec.Pictures(), found.Spec.Original) {
-		if slices.Contains(t.settings.Edge.Blacklist, strings.TrimPrefix(at.Path, t.settings.Store.Originals.Prefix)) {
-			return fault.New(fault.BadURL, "this image is not served here")
-		}
+	return found.Blacklisted(t.settings)
+}
+
+// wikiOf tells containers of the folder's wiki: what is private there is private in its
+// other containers too, of transcoded files, thumbnails and timelines.
+func wikiOf(folder string) func(container string) bool {
+	return func(container string) bool {
+		wiki, _, _ := strings.Cut(container, "-local-")
+		return folder == container || strings.HasPrefix(folder, wiki+"-local-") || strings.HasPrefix(folder, wiki+"-timeline-")
 	}
-	return nil
 }
 
 // private: a directory of originals holds MediaWiki's containers as folders, and
 // a Thumbor path must not be a way around their secret.
 func (t *Parser) private(s thumbnail.Spec) bool {
 	for _, at := range append(s.Pictures(), s.Original) {
-		folder, _, _ := strings.Cut(at.Path, "/")
+		folder, _, _ := strings.Cut(strings.TrimPrefix(at.Path, t.settings.Store.Originals.Prefix), "/")
 		folder, _, _ = strings.Cut(folder, ".")
-		if strings.HasSuffix(folder, "-local-temp") || slices.Contains(t.settings.Store.PrivateContainers, folder) {
+		if strings.HasSuffix(folder, "-local-temp") || slices.ContainsFunc(t.settings.Store.PrivateContainers, wikiOf(folder)) {
 			return true
 		}
 	}

@@ -175,10 +175,14 @@ func TestMediaWikisPrivateContainersStayPrivate(t *testing.T) {
 	p := parser("")
 	p.settings.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
 	for path, want := range map[string]bool{
-		"wikipedia-office-local-public/a/ab/A.png":    true,
-		"wikipedia-office-local-public.ab/a/ab/A.png": true,
-		"wikipedia-en-local-temp/a/ab/A.png":          true,
-		"wikipedia-en-local-public/a/ab/A.png":        false,
+		"wikipedia-office-local-public/a/ab/A.png":     true,
+		"wikipedia-office-local-public.ab/a/ab/A.png":  true,
+		"wikipedia-en-local-temp/a/ab/A.png":           true,
+		"wikipedia-office-local-transcoded/a/ab/A.jpg": true,
+		"wikipedia-office-local-thumb/a/ab/A.jpg":      true,
+		"wikipedia-office-timeline-render/ab.png":      true,
+		"wikipedia-officer-local-public/a/ab/A.png":    false,
+		"wikipedia-en-local-public/a/ab/A.png":         false,
 	} {
 		got, err := p.Parse(Request{Path: "/unsafe/330x/" + path, Local: true})
 		if err != nil || got.Private != want {

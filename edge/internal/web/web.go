@@ -128,7 +128,11 @@ func (x *exchange) serve() {
 	}
 	var thumb obtain.Thumb
 	if t.Stored != nil {
-		thumb, err = x.obtainer.Original(x.r.Context(), *t.Stored)
+		reading, end := context.WithCancel(x.r.Context())
+		defer end()
+		patience := time.AfterFunc(x.settings.Edge.Deadline, end)
+		thumb, err = x.obtainer.Original(reading, *t.Stored)
+		patience.Stop() // from here on it is the client that takes its time
 	} else {
 		thumb, err = x.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Client: x.client.Key, Target: t})
 	}
@@ -251,7 +255,7 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	}
 	header := x.w.Header()
 	header.Set("Content-Type", t.Meta.ContentType)
-	header.Set("Content-Disposition", asked.Disposition)
+	header.Set("Content-Disposition", disposition(asked, t.Meta.ContentType))
 	header.Set("Etag", strconv.Quote(t.Meta.ETag))
 	header.Set("Cache-Control", x.cacheControl(asked))
 	header.Set("X-Content-Type-Options", "nosniff")

@@ -218,10 +218,9 @@ func saturation(o thumbnail.Operation) stage {
 	}
 }
 
-// noise adds one number to all channels of a pixel. Without a seed it has one all
-// the same: a thumbnail is the same picture each time.
+// noise adds one number to all channels of a pixel.
 func noise(o thumbnail.Operation) stage {
-	amount, numbers := int(o.Args[0]), newRandom(uint32(max(o.Args[1], 1)))
+	amount, numbers := int(o.Args[0]), newRandom(uint32(o.Args[1]))
 	return func(row []byte, bands int) {
 		for i := 0; i+2 < len(row); i += bands {
 			n := int(numbers.next())%amount - amount>>1
