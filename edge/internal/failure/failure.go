@@ -85,8 +85,8 @@ func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, k
 	life = min(life, longestLife)
 	var counter string
 	scope := f.Kind.Traits().Remember
-	if scope == fault.ScopePage && len(s.Pictures()) > 0 {
-		scope = fault.ScopeThumbnail // a watermark may be to blame
+	if f.Kind == fault.WorkerKilled && len(s.Operations) > 0 || scope == fault.ScopePage && len(s.Pictures()) > 0 {
+		scope = fault.ScopeThumbnail // a filter or a watermark may be to blame
 	}
 	switch scope {
 	case fault.ScopePage:

@@ -26,6 +26,9 @@ func step(name thumbnail.Step) func(*compiler, []string) bool {
 	return func(c *compiler, _ []string) bool { return c.then(thumbnail.Operation{Name: name}) }
 }
 
+// maxFocal points of one URL.
+const maxFocal = 16
+
 var rectangle = regexp.MustCompile(`^(\d+)x(\d+):(\d+)x(\d+)`)
 
 func focal(c *compiler, args []string) bool {
@@ -34,7 +37,7 @@ func focal(c *compiler, args []string) bool {
 		return false
 	}
 	v, ok := integers(found[1:])
-	if !ok || v[2] <= v[0] || v[3] <= v[1] {
+	if !ok || v[2] <= v[0] || v[3] <= v[1] || len(c.spec.Focal) == maxFocal {
 		return false
 	}
 	c.spec.Focal = append(c.spec.Focal, thumbnail.Rect{Left: int(v[0]), Top: int(v[1]), Right: int(v[2]), Bottom: int(v[3])})

@@ -73,7 +73,7 @@ func (p *Picture) groundOf(o thumbnail.Operation, width, height int, env Env) (*
 	if o.Word != "blur" {
 		return New(width, height, p.ground(o)), nil
 	}
-	soft := &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
+	soft := p.Clone()
 	if err := blurred(soft, fillRadius, fillRadius, env); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ const mostWork = 12e9
 
 // cost of a step in nanoseconds a pixel, measured with 24 megapixels on one core of a
 // virtual Xeon, rounded up.
-func cost(o thumbnail.Operation) float64 {
+func cost(o thumbnail.Operation, env Env) float64 {
 	switch o.Name {
 	case thumbnail.StepSharpen:
 		if o.On {
@@ -27,21 +27,20 @@ func cost(o thumbnail.Operation) float64 {
 	case thumbnail.StepNoise, thumbnail.StepSaturation:
 		return 40
 	case thumbnail.StepRedEye:
-		return 30
+		return 30 * float64(len(env.Faces))
 	}
 	return 10
 }
 
-// Budget is the work of all filters of one render. The zero value is a whole one.
+// Budget is the work of all steps of one render. The zero value is a whole one.
 type Budget struct{ spent float64 }
 
-// take refuses what would take longer than a render may, with what was done before.
-func (b *Budget) take(p *Picture, operations []thumbnail.Operation) error {
-	for _, o := range operations {
-		b.spent += cost(o) * float64(p.Width) * float64(p.Height)
-	}
+// Spend takes nanoseconds a pixel for a picture. It refuses (BadURL) what would take
+// longer than a render may, with what was done before.
+func (b *Budget) Spend(perPixel float64, width, height int) error {
+	b.spent += perPixel * float64(width) * float64(height)
 	if b.spent > mostWork {
-		return fault.New(fault.BadURL, "these filters would take too long on a picture of %d × %d pixels", p.Width, p.Height)
+		return fault.New(fault.BadURL, "these filters would take too long on a picture of %d × %d pixels", width, height)
 	}
 	return nil
 }

@@ -30,6 +30,11 @@ func New(width, height int, c [4]uint8) *Picture {
 	return p
 }
 
+// Clone copies the picture.
+func (p *Picture) Clone() *Picture {
+	return &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
+}
+
 func (p *Picture) row(y int) []byte {
 	stride := p.Width * p.Bands
 	return p.Pix[y*stride : (y+1)*stride]
@@ -87,11 +92,17 @@ var steps = map[thumbnail.Step]func(*Picture, thumbnail.Operation, Env) error{
 // Apply does the steps in their order. It refuses (BadURL) what would be too large, or
 // take too long: a URL can name 64 filters, and each of them costs its client nothing.
 func Apply(p *Picture, operations []thumbnail.Operation, env Env) error {
-	if err := env.Budget.take(p, operations); err != nil {
-		return err
-	}
 	var gathered []thumbnail.Operation
+	ahead := *env.Budget // what is plainly too much is not begun
 	for _, o := range operations {
+		if err := ahead.Spend(cost(o, env), p.Width, p.Height); err != nil {
+			return err
+		}
+	}
+	for _, o := range operations { // some of which make the picture larger
+		if err := env.Budget.Spend(cost(o, env), p.Width, p.Height); err != nil {
+			return err
+		}
 		if _, lone := stages[o.Name]; lone {
 			gathered = append(gathered, o)
 			continue

@@ -18,7 +18,7 @@ func plain(width, height, bands int, colour ...byte) *Picture {
 	return &Picture{width, height, bands, bytes.Repeat(colour, width*height)}
 }
 
-var unbounded = Env{MaxPixels: 1 << 30, Budget: &Budget{}}
+func unbounded() Env { return Env{MaxPixels: 1 << 30, Budget: &Budget{}} }
 
 // apply fails the test when a filter does.
 func apply(t *testing.T, p *Picture, env Env, operations ...operation) *Picture {
@@ -47,7 +47,7 @@ func TestColours(t *testing.T) {
 		"order matters":      {[]operation{{Name: "grayscale"}, {Name: "rgb", Args: []float64{10, 0, 0}}}, [3]byte{149, 124, 124}},
 	} {
 		for _, bands := range []int{3, 4} {
-			p := apply(t, plain(3, 2, bands, []byte{200, 100, 50, 77}[:bands]...), unbounded, c.do...)
+			p := apply(t, plain(3, 2, bands, []byte{200, 100, 50, 77}[:bands]...), unbounded(), c.do...)
 			if got := [3]byte(p.Pix[:3]); got != c.want || bands == 4 && p.Pix[3] != 77 {
 				t.Errorf("%s: %v, want %v", name, p.Pix[:bands], c.want)
 			}
@@ -75,11 +75,11 @@ func TestOnePassIsManyPasses(t *testing.T) {
 		pixels := rapid.SliceOfN(rapid.Byte(), 12, 12).Draw(t, "pixels")
 		together := &Picture{2, 2, 3, bytes.Clone(pixels)}
 		apart := &Picture{2, 2, 3, bytes.Clone(pixels)}
-		if err := Apply(together, draw, unbounded); err != nil {
+		if err := Apply(together, draw, unbounded()); err != nil {
 			t.Fatal(err)
 		}
 		for _, o := range draw {
-			if err := Apply(apart, []operation{o}, unbounded); err != nil {
+			if err := Apply(apart, []operation{o}, unbounded()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -106,7 +106,7 @@ func TestNeighboursLeaveOneColourAlone(t *testing.T) {
 		"sharpen":     {Name: thumbnail.StepSharpen, Args: []float64{3, 1}},
 		"convolution": {Name: thumbnail.StepConvolve, Args: []float64{1, 2, 1, 2, 4, 2, 1, 2, 1}, Columns: 3, On: true},
 	} {
-		p := apply(t, plain(9, 5, 4, 200, 100, 50, 255), unbounded, o)
+		p := apply(t, plain(9, 5, 4, 200, 100, 50, 255), unbounded(), o)
 		for i := 0; i < len(p.Pix); i += 4 {
 			if p.Pix[i] < 199 || p.Pix[i] > 200 || p.Pix[i+2] < 49 || p.Pix[i+2] > 50 {
 				t.Fatalf("%s: pixel %d is %v", name, i/4, p.Pix[i:i+4])
@@ -118,7 +118,7 @@ func TestNeighboursLeaveOneColourAlone(t *testing.T) {
 func TestBlurSpreadsAPoint(t *testing.T) {
 	p := plain(7, 7, 3, 0, 0, 0)
 	copy(p.Pix[(3*7+3)*3:], []byte{255, 255, 255})
-	apply(t, p, unbounded, operation{Name: thumbnail.StepBlur, Args: []float64{1, 1}})
+	apply(t, p, unbounded(), operation{Name: thumbnail.StepBlur, Args: []float64{1, 1}})
 	// exp(-1/2) of the middle, on both sides: 0.2741 and 0.4519
 	at := func(x, y int) byte { return p.Pix[(y*7+x)*3] }
 	if at(3, 3) < 50 || at(3, 3) > 53 || at(2, 3) < 30 || at(2, 3) > 33 || at(2, 2) < 17 || at(2, 2) > 20 || at(1, 3) != 0 {
@@ -140,7 +140,7 @@ func TestFillCentres(t *testing.T) {
 }
 
 func TestTransparency(t *testing.T) {
-	half := apply(t, plain(1, 1, 4, 0, 0, 0, 128), unbounded, operation{Name: thumbnail.StepBackground, Color: "ffffffff"})
+	half := apply(t, plain(1, 1, 4, 0, 0, 0, 128), unbounded(), operation{Name: thumbnail.StepBackground, Color: "ffffffff"})
 	if half.Pix[0] != 127 || half.Pix[3] != 255 {
 		t.Errorf("half of black over white: %v", half.Pix)
 	}
@@ -153,7 +153,7 @@ func TestTransparency(t *testing.T) {
 
 func TestRoundCorners(t *testing.T) {
 	o := operation{Name: thumbnail.StepCorners, Args: []float64{4, 4}, Color: "ff0000ff"}
-	p := apply(t, plain(20, 10, 3, 0, 0, 0), unbounded, o)
+	p := apply(t, plain(20, 10, 3, 0, 0, 0), unbounded(), o)
 	for _, corner := range []int{0, 19, 180, 199} {
 		if !bytes.Equal(p.Pix[3*corner:3*corner+3], []byte{255, 0, 0}) {
 			t.Errorf("corner %d is %v", corner, p.Pix[3*corner:3*corner+3])
@@ -163,7 +163,7 @@ func TestRoundCorners(t *testing.T) {
 		t.Error("an edge's middle was covered")
 	}
 	o.On = true
-	if p = apply(t, plain(20, 10, 3, 0, 0, 0), unbounded, o); p.Bands != 4 || p.Pix[3] != 0 || p.Pix[4*10+3] != 255 {
+	if p = apply(t, plain(20, 10, 3, 0, 0, 0), unbounded(), o); p.Bands != 4 || p.Pix[3] != 0 || p.Pix[4*10+3] != 255 {
 		t.Error("corners are not transparent")
 	}
 }
@@ -205,7 +205,7 @@ func ninePatch() *Picture {
 }
 
 func TestFrame(t *testing.T) {
-	env := unbounded
+	env := unbounded()
 	env.Overlay = func(thumbnail.Location) (*Picture, error) { return ninePatch(), nil }
 	p := apply(t, plain(20, 10, 3, 10, 20, 30), env, operation{Name: thumbnail.StepFrame, Picture: &thumbnail.Location{Path: "f.png"}})
 	if p.Width != 24 || p.Height != 14 {
@@ -255,6 +255,13 @@ func TestFiltersThatTakeTooLongAreRefused(t *testing.T) {
 		many = append(many, operation{Name: thumbnail.StepSharpen, Args: []float64{1, 1}})
 	}
 	large := operation{Name: thumbnail.StepConvolve, Args: make([]float64, 961), Columns: 31}
+	// A filter that makes the picture larger does not make the next ones cheap.
+	grown := append([]operation{{Name: thumbnail.StepFill, Color: "ff0000ff"}}, many...)
+	wide := Env{BoxWidth: 6000, BoxHeight: 4000, MaxPixels: 1 << 30, Budget: &Budget{}}
+	var refusedLater *fault.Fault
+	if err := Apply(plain(10, 10, 3, 1, 2, 3), grown[:1], wide); err != nil || !errors.As(wide.Budget.Spend(cost(many[0], wide)*5, 6000, 4000), &refusedLater) {
+		t.Errorf("after a fill: %v", err)
+	}
 	for name, operations := range map[string][]operation{"many": many, "a large matrix": {large}} {
 		var refused *fault.Fault
 		if err := Apply(p, operations, Env{Budget: &Budget{}}); !errors.As(err, &refused) || refused.Kind != fault.BadURL {

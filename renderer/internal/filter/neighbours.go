@@ -114,7 +114,7 @@ func convolve(p *Picture, o thumbnail.Operation, _ Env) error {
 			weights[i] /= sum
 		}
 	}
-	source := &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
+	source := p.Clone()
 	rows := len(weights) / columns
 	sums := make([]float64, p.Width*p.Bands)
 	wide := make([]byte, len(sums)+2*(columns/2)*p.Bands)

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -19,8 +20,11 @@ func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 	}
 	mark.withAlpha()
 	fade(mark, int(o.Args[0]))
+	if err := env.Budget.Spend(perOverlay, mark.Width, mark.Height); err != nil {
+		return err
+	}
 	if w, h := markSize(p, mark, o.Args[1], o.Args[2]); w != mark.Width || h != mark.Height {
-		if err := env.room(w, h); err != nil {
+		if err := errors.Join(env.room(w, h), env.Budget.Spend(perOverlay, w, h)); err != nil {
 			return err
 		}
 		if mark, err = env.Resize(mark, w, h); err != nil {
@@ -38,6 +42,9 @@ func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 	}
 	return nil
 }
+
+// perOverlay is what a watermark costs by its own size, in nanoseconds a pixel.
+const perOverlay = 60
 
 // maxTiles of a watermark that is repeated both ways; more become six by six.
 const maxTiles = 100
@@ -172,7 +179,7 @@ func bands(side, target int, marked func(int) bool) (all []band) {
 			stretchy++
 		}
 	}
-	shared, at := max(0, target-(side-2-stretchy)), 0
+	shared, at, before := max(0, target-(side-2-stretchy)), 0, 0
 	for i := 1; i < side-1; {
 		b := band{from: i, to: at}
 		elastic := marked(i)
@@ -180,8 +187,9 @@ func bands(side, target int, marked func(int) bool) (all []band) {
 			b.length++
 		}
 		b.becomes = b.length
-		if elastic {
-			b.becomes = int(float64(b.length)/float64(stretchy)*float64(shared) + .5)
+		if elastic { // up to where it ends, so that all together fill what they share
+			b.becomes = (before+b.length)*shared/stretchy - before*shared/stretchy
+			before += b.length
 		}
 		at += b.becomes
 		all = append(all, b)

@@ -43,7 +43,13 @@ func (r *render) becomesJPEG() bool {
 		r.spec.Format == thumbnail.FormatAuto && len(r.spec.Prefer) == 0 && r.origin().DefaultFormat(true) == thumbnail.FormatJPEG
 }
 
+// perStep is what turning and scaling cost, in nanoseconds a pixel.
+const perStep = 30
+
 func (r *render) apply(o thumbnail.Operation) error {
+	if err := r.budget.Spend(perStep, r.current.width(), r.current.height()); err != nil {
+		return err
+	}
 	switch o.Name {
 	case thumbnail.StepFlip:
 		return r.flip(o.Word == "x")
@@ -73,6 +79,9 @@ func (r *render) resize(width, height float64) error {
 	if width*height > float64(r.maxPixels) {
 		return fault.New(fault.BadURL, "a filter would make a picture of %.0f × %.0f pixels; at most %d are served", width, height, r.maxPixels)
 	}
+	if err := r.budget.Spend(perStep, int(width), int(height)); err != nil {
+		return err
+	}
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
 		return C.tm_scale(in, C.int(width), C.int(height), 0, 0, out)
 	})
@@ -94,7 +103,7 @@ func (r *render) filter(operations []thumbnail.Operation) error {
 	if len(operations) == 0 {
 		return nil
 	}
-	p, err := r.pixels()
+	p, err := r.release()
 	if err != nil {
 		return err
 	}
@@ -108,15 +117,31 @@ func (r *render) filter(operations []thumbnail.Operation) error {
 	return r.take(p)
 }
 
+// release copies the current picture's pixels, and lets go of all images but the first,
+// which has the metadata: a filter needs the memory. take ends it.
+func (r *render) release() (*filter.Picture, error) {
+	p, err := r.pixels()
+	if err != nil {
+		return nil, err
+	}
+	r.profile = r.current.blob("icc-profile-data")
+	for len(r.steps) > 1 {
+		last := len(r.steps) - 1
+		r.steps[last].free()
+		r.steps = r.steps[:last]
+	}
+	r.current = r.steps[0]
+	return p, nil
+}
+
 // take makes filtered pixels the current picture, its colours meaning what they did.
 func (r *render) take(p *filter.Picture) error {
-	profile := r.current.blob("icc-profile-data")
 	filtered, err := imageOf(p)
 	if err != nil {
 		return err
 	}
 	r.keep(filtered)
-	C.tm_set_profile(filtered.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
+	C.tm_set_profile(filtered.ptr, unsafe.Pointer(unsafe.SliceData(r.profile)), C.size_t(len(r.profile)))
 	return nil
 }
 
@@ -165,6 +190,9 @@ func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
 		if named != at || i >= len(r.overlays) {
 			continue
 		}
+		if known := r.decoded[at]; known != nil {
+			return known.Clone(), nil
+		}
 		h := r.overlays[i].Header
 		if int64(h.Width)*int64(h.Height) > maxOverlayPixels {
 			return nil, fault.New(fault.BadURL, "the picture %s, which a filter names, has more than %d pixels", at.Path, maxOverlayPixels)
@@ -174,7 +202,15 @@ func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
 		if err := beside.load(); err != nil {
 			return nil, fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, could not be decoded", at.Path)
 		}
-		return beside.pixels()
+		p, err := beside.pixels()
+		if err != nil {
+			return nil, fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, could not be decoded", at.Path)
+		}
+		if r.decoded == nil {
+			r.decoded = map[thumbnail.Location]*filter.Picture{}
+		}
+		r.decoded[at] = p
+		return p.Clone(), nil
 	}
 	return nil, errors.New("a picture that a filter names was not given")
 }
@@ -195,7 +231,7 @@ func (r *render) debug() error {
 	if !r.spec.Debug || len(r.spec.Focal) == 0 {
 		return nil
 	}
-	p, err := r.pixels()
+	p, err := r.release()
 	if err != nil {
 		return err
 	}

@@ -140,6 +140,8 @@ type render struct {
 	trimmed   geometry.Rect // of the upright original; of no size when nothing was
 	planned   geometry.Plan
 	budget    filter.Budget
+	profile   []byte // of colours, while there is no image
+	decoded   map[thumbnail.Location]*filter.Picture
 	steps     []picture
 	current   picture
 	frames    int    // under each other, of an animation
