@@ -57,8 +57,8 @@ func configFromThumborCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "from-thumbor THUMBOR.CONF", Short: "Turn a configuration of Thumbor into settings", Args: cobra.ExactArgs(1),
 		Long: "Print the settings that a thumbor.conf, Wikimedia's included, corresponds to, as YAML.\n" +
-			"What has no counterpart is listed in comments above them and on the standard error,\n" +
-			"each with its reason. Assignments are evaluated; nothing of the file is executed.\n\n" +
+			"What has no counterpart is listed in comments above them, each with its reason.\n" +
+			"Assignments are evaluated; nothing of the file is executed.\n\n" +
 			"Keys and passwords are left out unless --secrets is given: better set them in the\n" +
 			"environment, as THUMBMILL_EDGE_SECURITY_KEY and the like.",
 		Example: "  thumbmill config from-thumbor /etc/thumbor.conf > /etc/thumbmill.d/20-thumbor.yaml\n" +
@@ -79,9 +79,7 @@ func configFromThumborCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, l := range c.Left {
-				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "not carried over: %s: %s\n", l.Name, l.Reason)
-			}
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d lines were not carried over; they are listed at the head of the settings.\n", len(c.Left))
 			_, err = fmt.Fprint(cmd.OutOrStdout(), settings)
 			return err
 		},
@@ -99,6 +97,12 @@ func addBlacklist(values map[string]any, path string) error {
 	if err != nil {
 		return err
 	}
-	values["edge.blacklist"] = strings.Fields(string(text))
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+	values["edge.blacklist"] = lines
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +32,9 @@ func signCommand() *cobra.Command {
 			}
 			signer := thumborurl.Signer{Base: base, Key: string(s.Edge.SecurityKey)}
 			for _, path := range paths {
+				if path == "" || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+					return fmt.Errorf("%q is no path as it will be sent: percent-encode it", path)
+				}
 				if _, err := fmt.Fprintln(cmd.OutOrStdout(), signer.Sign(path)); err != nil {
 					return err
 				}

@@ -3,7 +3,6 @@ package fromthumbor
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"go.starlark.net/syntax"
 )
@@ -143,8 +142,6 @@ func (e evaluator) binary(x *syntax.BinaryExpr) (any, error) {
 		return left * right, nil
 	case syntax.SLASH:
 		return left / right, nil
-	case syntax.STARSTAR:
-		return math.Pow(left, right), nil
 	}
 	return nil, errors.New("it is computed in a way that is not read")
 }

@@ -9,11 +9,14 @@
 package fromthumbor
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
@@ -36,18 +39,21 @@ type Conversion struct {
 }
 
 // Convert reads the text of a thumbor.conf. secrets says whether keys and passwords
-// are written into the settings. It fails when the text is no Python that can be parsed.
+// are written into the settings. It fails when the text is no text.
 func Convert(text []byte, secrets bool) (Conversion, error) {
 	if len(text) > maxBytes {
 		return Conversion{}, fmt.Errorf("the configuration is longer than %d bytes", maxBytes)
 	}
-	assigned, left, err := evaluate(text)
-	if err != nil {
-		return Conversion{}, err
+	if !utf8.Valid(text) {
+		return Conversion{}, errors.New("the configuration is not UTF-8")
 	}
+	assigned, left := evaluate(strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n"))
 	c := &converter{Conversion: Conversion{Values: defaults(), Left: left}, assigned: assigned, secrets: secrets}
 	for _, name := range slices.Sorted(maps.Keys(assigned)) {
 		c.carry(name, assigned[name])
+	}
+	if _, said := assigned["LOADER"]; !said {
+		c.leave("LOADER", "Thumbor's default reads originals over HTTP, which thumbmill does not do: set store.originals")
 	}
 	c.together()
 	slices.SortStableFunc(c.Left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
@@ -67,7 +73,7 @@ func (c Conversion) YAML() (string, error) {
 	var out strings.Builder
 	out.WriteString("# Settings of thumbmill, made from a configuration of Thumbor.\n")
 	for _, l := range c.Left {
-		fmt.Fprintf(&out, "# not carried over: %s: %s\n", l.Name, strings.ReplaceAll(l.Reason, "\n", " "))
+		fmt.Fprintf(&out, "# not carried over: %s: %s\n", printable(l.Name), printable(l.Reason))
 	}
 	k := koanf.New(".")
 	if err := k.Load(confmap.Provider(c.Values, "."), nil); err != nil {
@@ -78,31 +84,38 @@ func (c Conversion) YAML() (string, error) {
 	return out.String(), err
 }
 
+// printable keeps a file's text within one comment.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+}
+
 var (
-	imports = regexp.MustCompile(`(?m)^(?:import|from)[ \t].*$`)
-	setting = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	imports  = regexp.MustCompile(`^(?:import|from)[ \t][^;]*$`)
+	assigned = regexp.MustCompile(`^([A-Z][A-Z0-9_]*)\s*(?::[^=]*)?=[^=]`)
+	setting  = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	named    = regexp.MustCompile(`[A-Z][A-Z0-9_]{2,}`)
 )
 
 // evaluate gives what is assigned to names in capitals, and what it did not understand.
-func evaluate(text []byte) (map[string]any, []Left, error) {
-	// An import becomes an empty statement, so that lines keep their numbers.
-	file, err := new(syntax.FileOptions).Parse("thumbor.conf", imports.ReplaceAll(text, []byte("pass")), 0)
-	if err != nil {
-		return nil, nil, err
-	}
+func evaluate(text string) (map[string]any, []Left) {
 	known, values := evaluator{map[string]any{}}, map[string]any{}
 	var left []Left
-	for _, statement := range file.Stmts {
-		name, right, reason := assignment(statement)
+	for _, s := range statements(text) {
+		name, v, reason := known.run(s)
 		if reason != "" {
 			left = append(left, Left{name, reason})
-		}
-		if right == nil {
+			for _, mentioned := range named.FindAllString(s.text, -1) {
+				delete(values, mentioned) // whatever it was before, nobody knows what it is now
+				values[mentioned] = unread{}
+			}
 			continue
 		}
-		v, err := known.value(right)
-		if err != nil {
-			left = append(left, Left{name, "its value is computed: " + err.Error()})
+		if name == "" {
 			continue
 		}
 		known.known[name] = v
@@ -110,28 +123,46 @@ func evaluate(text []byte) (map[string]any, []Left, error) {
 			values[name] = v
 		}
 	}
-	return values, left, nil
+	return values, left
 }
 
-// assignment gives a statement's name and right side. Sentences that stand alone are
-// documentation; all else is not understood.
-func assignment(s syntax.Stmt) (name string, right syntax.Expr, reason string) {
-	start, _ := s.Span()
-	line := fmt.Sprintf("line %d", start.Line)
-	switch s := s.(type) {
-	case *syntax.AssignStmt:
-		if id, ok := s.LHS.(*syntax.Ident); ok && s.Op == syntax.EQ {
-			return id.Name, s.RHS, ""
+// unread is the value of a name that a statement which was not understood speaks of.
+type unread struct{}
+
+// run one statement. A name without a reason was assigned the value.
+func (e evaluator) run(s statement) (name string, v any, reason string) {
+	place := fmt.Sprintf("line %d", s.line)
+	if s.parsed == nil {
+		if found := assigned.FindStringSubmatch(s.text); found != nil {
+			return found[1], nil, "its value is not read: " + s.start() + meant(found[1])
 		}
-		return line, nil, "only assignments to one name are read"
-	case *syntax.ExprStmt:
-		if _, ok := s.X.(*syntax.Literal); ok {
-			return line, nil, ""
-		}
-	case *syntax.BranchStmt: // an import was there
-		return line, nil, ""
+		return place, nil, "this is no assignment that is read: " + s.start()
 	}
-	return line, nil, "only assignments are read, no other statements of Python"
+	switch parsed := s.parsed.(type) {
+	case *syntax.AssignStmt:
+		id, ok := parsed.LHS.(*syntax.Ident)
+		if !ok || parsed.Op != syntax.EQ {
+			return place, nil, "only assignments to one name are read: " + s.start()
+		}
+		v, err := e.value(parsed.RHS)
+		if err != nil {
+			return id.Name, nil, "its value is computed (" + err.Error() + ")" + meant(id.Name)
+		}
+		return id.Name, v, ""
+	case *syntax.ExprStmt:
+		if _, ok := parsed.X.(*syntax.Literal); ok {
+			return "", nil, "" // documentation
+		}
+	}
+	return place, nil, "this is no assignment that is read: " + s.start()
+}
+
+// meant names the setting that somebody has to set by hand.
+func meant(name string) string {
+	if rule, ok := rules()[name]; ok && rule.key != "" {
+		return "; set " + rule.key
+	}
+	return ""
 }
 
 // converter is a conversion under way.
@@ -147,6 +178,10 @@ func (c *converter) leave(name, format string, args ...any) {
 
 // carry one assignment over, or say why not.
 func (c *converter) carry(name string, v any) {
+	if v == (unread{}) {
+		c.unread(name)
+		return
+	}
 	if reason, ok := reasons()[name]; ok {
 		c.leave(name, "%s", reason)
 		return
@@ -163,12 +198,22 @@ func (c *converter) carry(name string, v any) {
 		return
 	}
 	value, reason := rule.read(v)
-	if reason != "" {
+	if reason != "" { // which may be that a part of it was left out
 		c.leave(name, "%s", reason)
-		return
 	}
 	if rule.key != "" && value != nil {
 		c.Values[rule.key] = value
+	}
+}
+
+// unread: what is not known is closed.
+func (c *converter) unread(name string) {
+	if name == "ALLOW_UNSAFE_URL" {
+		c.Values["edge.allow_unsafe"] = false
+	}
+	told := slices.ContainsFunc(c.Left, func(l Left) bool { return l.Name == name })
+	if _, ok := rules()[name]; ok && !told {
+		c.leave(name, "a statement that is not read may set it%s", meant(name))
 	}
 }
 

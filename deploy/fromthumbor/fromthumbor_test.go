@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/rawbytes"
+	"github.com/knadh/koanf/v2"
+
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -115,7 +119,7 @@ func TestThumbors(t *testing.T) {
 	for _, l := range c.Left {
 		left = append(left, l.Name)
 	}
-	if got := strings.Join(left, " "); got != "FILTERS HTTP_LOADER_MAX_CLIENTS PAINT QUALITY_OF_LIFE ROOT SECURITY_KEY STATSD_HOST line 28" {
+	if got := strings.Join(left, " "); got != "FILTERS HTTP_LOADER_MAX_CLIENTS QUALITY_OF_LIFE ROOT SECURITY_KEY STATSD_HOST line 28" {
 		t.Errorf("left: %s\n%v", got, c.Left)
 	}
 }
@@ -145,6 +149,42 @@ func TestWikimedias(t *testing.T) {
 	}
 }
 
+// What cannot be read is told, closes what it could have opened, and stops nothing.
+func TestWhatIsNotRead(t *testing.T) {
+	for text, want := range map[string]string{
+		"try:\n    import x\nexcept ImportError:\n    X = 1\nQUALITY = 90\n": "line 1",
+		"with open('k') as f:\n    SECURITY_KEY = f.read()\nQUALITY = 90\n":  "SECURITY_KEY line 1",
+		"U = u'x'\nQUALITY = 90":                                                         "U",
+		"L = ('a'\n  'b')\n\nQUALITY = 90":                                               "L",
+		"WEBP_QUALITY = 2 ** 6\nQUALITY: int = 3\nQUALITY = 90\n":                        "QUALITY WEBP_QUALITY",
+		"from x import (\n  a,\n  b,\n)\nQUALITY = 90":                                   "",
+		"\ufeffQUALITY = 90\r\nX = [\r\n  1,\r\n]\r\n":                                   "X",
+		"\"\"\"\ntext\n= x\n\"\"\"\nQUALITY = 90":                                        "",
+		"import os; ALLOW_UNSAFE_URL = False\nQUALITY = 90":                              "ALLOW_UNSAFE_URL line 1",
+		"ALLOW_UNSAFE_URL = os.environ.get('X')\nQUALITY = 90":                           "ALLOW_UNSAFE_URL",
+		"QUALITY = 90\nALLOW_UNSAFE_URL = 0":                                             "",
+		"QUALITY = 90\nALLOW_UNSAFE_URL = False\nLOADER = 'x\\ry: 3'":                    "LOADER",
+		"QUALITY = 90\nALLOW_UNSAFE_URL = False\nOPTIMIZERS = ['jpegtran', 'gifv']":      "OPTIMIZERS",
+		"QUALITY = 90\nALLOW_UNSAFE_URL = False\nPOOLCOUNTER_CONFIG_PER_IP = {'foo': 1}": "POOLCOUNTER_CONFIG_PER_IP",
+	} {
+		c, err := Convert([]byte(text), false)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		var left []string
+		for _, l := range c.Left {
+			if l.Name != "LOADER" || strings.Contains(text, "LOADER") {
+				left = append(left, l.Name)
+			}
+		}
+		s := load(t, c)
+		if got := strings.Join(left, " "); got != want || s.Render.Quality != 90 || strings.Contains(text, "ALLOW_UNSAFE") && s.Edge.AllowUnsafe {
+			t.Errorf("%q: left %q, want %q; quality %d, unsafe %v", text, got, want, s.Render.Quality, s.Edge.AllowUnsafe)
+		}
+	}
+}
+
 // Secrets are written on demand alone.
 func TestSecrets(t *testing.T) {
 	for _, secrets := range []bool{false, true} {
@@ -168,8 +208,12 @@ func FuzzConvert(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := c.YAML(); err != nil {
+		text2, err := c.YAML()
+		if err != nil {
 			t.Fatal(err)
+		}
+		if err := koanf.New(".").Load(rawbytes.Provider([]byte(text2)), yaml.Parser()); err != nil {
+			t.Fatalf("%v\n%s", err, text2)
 		}
 	})
 }

@@ -2,9 +2,12 @@ package fromthumbor
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // rule carries one name over. An empty key is read together with others.
@@ -111,7 +114,7 @@ func reasons() map[string]string {
 		"URL_SIGNER":                         "HMAC-SHA1 in base64url, Thumbor's default, is the only signer",
 		"HANDLER_LISTS":                      "Thumbor's and MediaWiki's paths are always served",
 		"APP_CLASS":                          "Thumbor's and MediaWiki's paths are always served",
-		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER": "answers carry no CORS headers yet; set them at the CDN",
+		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER": "only MediaWiki's answers have it, for everybody; set others at the CDN",
 		"STORES_CRYPTO_KEY_FOR_EACH_IMAGE":   "one key signs all URLs",
 		"SLOW_PROCESSING_LIMIT":              "slow renders are in the histogram thumbmill_render_seconds",
 		"SWIFT_API_PATH":                     "the authentication tells it",
@@ -155,6 +158,9 @@ func truth(v any) (any, string) {
 	if b, ok := v.(bool); ok {
 		return b, ""
 	}
+	if n, ok := v.(float64); ok {
+		return n != 0, ""
+	}
 	if v == (null{}) {
 		return nil, ""
 	}
@@ -197,8 +203,7 @@ func words(v any) (any, string) {
 }
 
 func short(v any) string {
-	s := fmt.Sprint(v)
-	return s[:min(len(s), 60)]
+	return abbreviated(fmt.Sprint(v))
 }
 
 func subsampling(v any) (any, string) {
@@ -249,19 +254,21 @@ func optimizers(v any) (any, string) {
 	if formats == nil {
 		return nil, reason
 	}
-	return formats, ""
+	return formats, reason
 }
 
 // loader tells the kind of store.
 func loader(v any) (any, string) {
 	s, _ := v.(string)
 	switch {
-	case strings.Contains(s, "file_loader"):
+	case s == "thumbor.loaders.file_loader":
 		return "directory", ""
+	case strings.Contains(s, "file_loader"):
+		return "directory", "of " + s + " the directory alone: originals are not read over HTTP"
 	case strings.HasPrefix(s, "wikimedia_thumbor.loader"):
 		return "swift", ""
 	}
-	return nil, "originals are read from a directory or from Swift, not by " + short(v)
+	return nil, "originals are read from a directory or from Swift, not by " + short(v) + ": URLs that name others' hosts will not work"
 }
 
 func resultStorage(v any) (any, string) {
@@ -271,6 +278,9 @@ func resultStorage(v any) (any, string) {
 	}
 	return nil, "thumbnails are kept in a directory or in Swift, not by " + short(v)
 }
+
+// builtin is how many filters Thumbor has by default.
+const builtin = 30
 
 // filters: all of Thumbor's are known; others are skipped and named.
 func filters(v any) (any, string) {
@@ -287,7 +297,10 @@ func filters(v any) (any, string) {
 	if len(foreign) > 0 {
 		return nil, "not known here, and skipped: " + strings.Join(foreign, ", ")
 	}
-	return nil, "" // which are on cannot be chosen
+	if len(list.([]string)) < builtin {
+		return nil, "all filters are on; a list cannot narrow them"
+	}
+	return nil, ""
 }
 
 func empty(reason string) func(any) (any, string) {
@@ -359,21 +372,39 @@ func (c *converter) pool(name, key string) {
 	if !ok {
 		return
 	}
-	for theirs, ours := range map[string]string{"workers": "workers", "maxqueue": "max_queue", "timeout": "timeout"} {
-		v, found := d[theirs]
-		if !found {
-			continue
-		}
-		value, reason := whole(v)
-		if theirs == "timeout" {
-			value, reason = seconds(v)
+	ours := map[string]string{"workers": "workers", "maxqueue": "max_queue", "timeout": "timeout"}
+	for _, theirs := range slices.Sorted(maps.Keys(d)) {
+		value, reason := whole(d[theirs])
+		switch {
+		case theirs == "timeout":
+			value, reason = seconds(d[theirs])
+		case theirs == "extensions" && key == "throttle.expensive":
+			value, reason = types(d[theirs])
+			ours[theirs] = "types"
+		case ours[theirs] == "":
+			reason = "nothing corresponds to it"
 		}
 		if reason != "" {
 			c.leave(name, "%s: %s", theirs, reason)
 			continue
 		}
-		c.Values[key+"."+ours] = value
+		c.Values[key+"."+ours[theirs]] = value
 	}
+}
+
+// types of originals, for Wikimedia's extensions.
+func types(v any) (any, string) {
+	list, reason := words(v)
+	if reason != "" {
+		return nil, reason
+	}
+	var all []string
+	for _, extension := range list.([]string) {
+		if t := string(thumbnail.TypeOf("x." + extension)); !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all, ""
 }
 
 // swift: Wikimedia's account reads originals and writes thumbnails.

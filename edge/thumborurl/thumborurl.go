@@ -46,7 +46,7 @@ type Options struct {
 	Crop          *Crop
 	Fit           Fit
 	Adaptive      bool // exchange the sides of a Fit when that suits the picture
-	Width, Height int  // pixels; 0 = in proportion; Original
+	Width, Height int  // pixels; 0 = in proportion; Original; less counts as 0
 	// FlipHorizontal mirrors left and right, FlipVertical top and bottom.
 	FlipHorizontal, FlipVertical bool
 	HAlign                       string // left or right; "" = centre
@@ -66,6 +66,8 @@ func Filter(name string, arguments ...any) string {
 
 // Path is what follows the signature in the URL.
 func (o Options) Path() string {
+	// Servers look for these as they are; what follows an encoded one is not read.
+	syntax := strings.NewReplacer("%28", "(", "%29", ")", "%7C", "|", "%5B", "[", "%5D", "]", "%3B", ";", "%27", "'")
 	var parts []string
 	add := func(on bool, part string) {
 		if on {
@@ -81,7 +83,7 @@ func (o Options) Path() string {
 	add(o.HAlign != "", o.HAlign)
 	add(o.VAlign != "", o.VAlign)
 	add(o.Smart, "smart")
-	add(len(o.Filters) > 0, "filters:"+strings.Join(o.Filters, ":"))
+	add(len(o.Filters) > 0, syntax.Replace(escape("filters:"+strings.Join(o.Filters, ":"))))
 	return strings.Join(append(parts, escape(o.Image)), "/")
 }
 
@@ -118,7 +120,7 @@ func (o Options) size() string {
 }
 
 func length(flipped bool, pixels int) string {
-	text := fmt.Sprint(pixels)
+	text := fmt.Sprint(max(0, pixels))
 	if pixels == Original {
 		text = "orig"
 	}
@@ -140,12 +142,15 @@ type Signer struct {
 }
 
 // URL builds and signs.
-func (s Signer) URL(o Options) string { return s.Sign(o.Path()) }
+func (s Signer) URL(o Options) string { return s.sign(o.Path()) }
 
 // Sign signs a path that was built elsewhere, percent-encoded as it will be sent. An
 // "unsafe/" in front of it is taken off.
 func (s Signer) Sign(path string) string {
-	path = strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/")
+	return s.sign(strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/"))
+}
+
+func (s Signer) sign(path string) string {
 	first := "unsafe"
 	if s.Key != "" {
 		first = signature.Sign(s.Key, path)

@@ -41,6 +41,18 @@ func TestSignsWhatIsSent(t *testing.T) {
 	}
 }
 
+func TestWhatCannotStandInAPathIsEncoded(t *testing.T) {
+	for want, o := range map[string]Options{
+		"/unsafe/filters:watermark(a%20b%3F.png,0,0,0)/c.jpg": {Image: "c.jpg", Filters: []string{Filter("watermark", "a b?.png", 0, 0, 0)}},
+		"/unsafe/unsafe/c.jpg":                                {Image: "unsafe/c.jpg"},
+		"/unsafe/0x10/%C3%84.jpg":                             {Image: "Ä.jpg", Width: -5, Height: 10},
+	} {
+		if got := (Signer{}).URL(o); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func ExampleSigner_URL() {
 	signer := Signer{Base: "https://thumbs.example", Key: "my-security-key"}
 	fmt.Println(signer.URL(Options{

@@ -29,7 +29,7 @@ const (
 	// kernel's differences are below it, a filter's effect is above.
 	near = 10
 	// least is the share that must agree.
-	least = 0.97
+	least = 0.99
 )
 
 func recorded(t *testing.T) map[string]Answer {

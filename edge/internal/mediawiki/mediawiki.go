@@ -104,7 +104,8 @@ var zeros = regexp.MustCompile(`(^|[^0-9])0+([0-9])`)
 
 // thumb is a thumbnail, to be rendered when it is not there.
 func (m *Parser) thumb(p path) (target.Target, error) {
-	p["thumb"] = zeros.ReplaceAllString(strings.ToLower(p["options"]), "$1$2") + p.canonicalEnd()
+	p["options"] = zeros.ReplaceAllString(strings.ToLower(p["options"]), "$1$2")
+	p["end"] = p.canonicalEnd()
 	spec, err := m.spec(p)
 	if err != nil {
 		return target.Target{}, err
@@ -207,7 +208,7 @@ func (m *Parser) key(p path) thumbnail.Location {
 	}
 	return thumbnail.Location{
 		Container: m.container(p, zone, p["shard2"]),
-		Path:      m.settings.Store.Thumbnails.Prefix + folder + p.shards() + p.original() + "/" + p["thumb"],
+		Path:      m.settings.Store.Thumbnails.Prefix + folder + p.shards() + p.original() + "/" + p["options"] + p["end"],
 	}
 }
 

@@ -131,6 +131,9 @@ func TestStandardSizes(t *testing.T) {
 	if got, err := with("redirect").Parse(odd, nil); err != nil || got.Redirect != even {
 		t.Errorf("redirect: %q, %v", got.Redirect, err)
 	}
+	if got, err := with("redirect").Parse("/wikipedia/de/thumb/a/ab/A.svg/langx-300px-50px-A.svg.png", nil); err != nil || !strings.Contains(got.Redirect, "/langx-300px-60px-") {
+		t.Errorf("a language like a width: %q, %v", got.Redirect, err)
+	}
 	_, err := with("refuse").Parse(odd, nil)
 	if f := fault.Of(err); f.Kind != fault.OddSize || f.Instead != even || !strings.Contains(f.Message, "330") || f.RetryAfter() == 0 {
 		t.Errorf("refuse: %+v", f)

@@ -3,8 +3,8 @@ package mediawiki
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -18,7 +18,7 @@ func (m *Parser) sized(s *thumbnail.Spec, p path) (redirect string, err error) {
 	if policy == "free" || width == s.Width {
 		return "", nil
 	}
-	p["thumb"] = strings.Replace(p["thumb"], strconv.Itoa(s.Width)+"px-", strconv.Itoa(width)+"px-", 1)
+	p["options"] = lastWidth.ReplaceAllString(p["options"], strconv.Itoa(width)+"px-$1")
 	switch policy {
 	case "round_up":
 		s.Width = width
@@ -30,6 +30,9 @@ func (m *Parser) sized(s *thumbnail.Spec, p path) (redirect string, err error) {
 	f.Instead = p.url()
 	return "", f
 }
+
+// lastWidth is the thumbnail's: a language may end like one.
+var lastWidth = regexp.MustCompile(`\d+px-((?:seek=\d+-)?)$`)
 
 // standard is the next standard width, or the largest one.
 func (m *Parser) standard(width int) int {
@@ -48,6 +51,6 @@ func (p path) url() string {
 	if p["zone"] != "" {
 		zone = p["zone"] + "/"
 	}
-	plain := fmt.Sprintf("/%s/%s/thumb/%s%s%s/%s", p["project"], p["language"], zone, p.shards(), p.original(), p["thumb"])
+	plain := fmt.Sprintf("/%s/%s/thumb/%s%s%s/%s", p["project"], p["language"], zone, p.shards(), p.original(), p["options"]+p["end"])
 	return (&url.URL{Path: plain}).EscapedPath()
 }

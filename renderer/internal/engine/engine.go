@@ -181,21 +181,29 @@ func (e *Engines) prepare(r *render, overlays []Source) error {
 			r.overlays = append(r.overlays, worker.Overlay(o))
 			continue
 		}
-		if _, err := e.row(o.Header.Type); err != nil {
+		if err := e.drawOverlay(r, o); err != nil && fault.Of(err).Kind == fault.Overran || errors.Is(err, worker.ErrDied) {
 			return err
+		} else if err != nil {
+			return fault.Wrap(err, fault.BadURL, "a picture that a filter names could not be drawn: %s", fault.Of(err).Message)
 		}
-		_, raster, err := r.do(e.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
-		if err != nil {
-			return err
-		}
-		r.drawn = append(r.drawn, raster)
-		h, err := inspect(raster, maxDrawnPixels)
-		if err != nil {
-			return err
-		}
-		r.overlays = append(r.overlays, worker.Overlay{Header: h, File: raster})
 	}
 	return nil
+}
+
+func (e *Engines) drawOverlay(r *render, o Source) error {
+	if _, err := e.row(o.Header.Type); err != nil {
+		return err
+	}
+	_, raster, err := r.do(e.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
+	if err != nil {
+		return err
+	}
+	r.drawn = append(r.drawn, raster)
+	h, err := inspect(raster, maxDrawnPixels)
+	if err == nil {
+		r.overlays = append(r.overlays, worker.Overlay{Header: h, File: raster})
+	}
+	return err
 }
 
 func (r *render) free() {

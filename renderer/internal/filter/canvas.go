@@ -176,13 +176,18 @@ func redEyes(p *Picture, _ thumbnail.Operation, env Env) error {
 
 func (p *Picture) calm(face Area) {
 	width, height := face.Right-face.Left, face.Bottom-face.Top
-	seen := make([]bool, width*height)
-	for start := range seen {
-		spot := p.spot(face, seen, start)
-		if !roundish(spot, width, face) {
+	red := make([]bool, width*height) // and in no spot yet
+	for at := range red {
+		pixel := p.Pix[((face.Top+at/width)*p.Width+face.Left+at%width)*p.Bands:]
+		red[at] = int(pixel[0]) > reddest && int(pixel[0]) > redder*(int(pixel[1])+int(pixel[2]))/2
+	}
+	for start := range red {
+		spot := gather(red, width, start)
+		if !roundish(spot, width) {
 			continue
 		}
-		for _, at := range spot {
+		for _, i := range spot {
+			at := int(i)
 			pixel := p.Pix[((face.Top+at/width)*p.Width+face.Left+at%width)*p.Bands:]
 			grey := clamp((int(pixel[1]) + int(pixel[2])) / 2)
 			pixel[0], pixel[1], pixel[2] = grey, grey, grey
@@ -190,45 +195,43 @@ func (p *Picture) calm(face Area) {
 	}
 }
 
-// spot gathers the red pixels that hang together with the first.
-func (p *Picture) spot(face Area, seen []bool, start int) (spot []int) {
-	width, height := face.Right-face.Left, face.Bottom-face.Top
-	next := []int{start}
-	for len(next) > 0 {
-		at := next[len(next)-1]
-		next = next[:len(next)-1]
-		x, y := at%width, at/width
-		pixel := p.Pix[((face.Top+y)*p.Width+face.Left+x)*p.Bands:]
-		if red := int(pixel[0]); seen[at] || red <= reddest || red <= redder*(int(pixel[1])+int(pixel[2]))/2 {
-			continue
+// gather takes the red pixels that hang together with the first.
+func gather(red []bool, width, first int) (spot []int32) {
+	take := func(at int) {
+		if red[at] {
+			red[at] = false
+			spot = append(spot, int32(at)) //nolint:gosec // within a picture
 		}
-		seen[at] = true
-		spot = append(spot, at)
-		if x > 0 {
-			next = append(next, at-1)
+	}
+	take(first)
+	for i := 0; i < len(spot); i++ {
+		at := int(spot[i])
+		if at%width > 0 {
+			take(at - 1)
 		}
-		if x < width-1 {
-			next = append(next, at+1)
+		if at%width < width-1 {
+			take(at + 1)
 		}
-		if y > 0 {
-			next = append(next, at-width)
+		if at >= width {
+			take(at - width)
 		}
-		if y < height-1 {
-			next = append(next, at+width)
+		if at+width < len(red) {
+			take(at + width)
 		}
 	}
 	return spot
 }
 
-func roundish(spot []int, width int, face Area) bool {
+// roundish tells a spot that could be an eye in a face of that width.
+func roundish(spot []int32, width int) bool {
 	if len(spot) < 4 {
 		return false
 	}
 	box := Area{width, 1 << 30, 0, 0}
-	for _, at := range spot {
-		x, y := at%width, at/width
+	for _, i := range spot {
+		x, y := int(i)%width, int(i)/width
 		box = Area{min(box.Left, x), min(box.Top, y), max(box.Right, x+1), max(box.Bottom, y+1)}
 	}
 	w, h := box.Right-box.Left, box.Bottom-box.Top
-	return w <= 2*h && h <= 2*w && 6*w <= face.Right-face.Left && 2*len(spot) >= w*h
+	return w <= 2*h && h <= 2*w && 6*w <= width && 2*len(spot) >= w*h
 }

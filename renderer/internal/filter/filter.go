@@ -121,9 +121,12 @@ func Apply(p *Picture, operations []thumbnail.Operation, env Env) error {
 	return nil
 }
 
+// maxSide of a canvas, in pixels: more than any format has.
+const maxSide = 100_000
+
 // room refuses a canvas of too many pixels.
 func (e Env) room(width, height int) error {
-	if width < 1 || height < 1 || int64(width)*int64(height) > e.MaxPixels {
+	if width < 1 || height < 1 || width > maxSide || height > maxSide || int64(width)*int64(height) > e.MaxPixels {
 		return fault.New(fault.BadURL, "a filter would make a picture of %d × %d pixels; at most %d are served", width, height, e.MaxPixels)
 	}
 	return nil

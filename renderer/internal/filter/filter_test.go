@@ -18,7 +18,19 @@ func plain(width, height, bands int, colour ...byte) *Picture {
 	return &Picture{width, height, bands, bytes.Repeat(colour, width*height)}
 }
 
-func unbounded() Env { return Env{MaxPixels: 1 << 30, Budget: &Budget{}} }
+func unbounded() Env { return Env{MaxPixels: 1 << 30, Budget: &Budget{}, Resize: nearest} }
+
+// nearest resizes as simply as can be.
+func nearest(p *Picture, width, height int) (*Picture, error) {
+	out := &Picture{Width: width, Height: height, Bands: p.Bands}
+	for y := range height {
+		for x := range width {
+			at := (y*p.Height/height*p.Width + x*p.Width/width) * p.Bands
+			out.Pix = append(out.Pix, p.Pix[at:at+p.Bands]...)
+		}
+	}
+	return out, nil
+}
 
 // apply fails the test when a filter does.
 func apply(t *testing.T, p *Picture, env Env, operations ...operation) *Picture {
@@ -216,6 +228,18 @@ func TestFrame(t *testing.T) {
 	}
 	if middle := p.Pix[(7*24+12)*4:][:4]; !bytes.Equal(middle, []byte{10, 20, 30, 255}) {
 		t.Errorf("the middle is %v", middle)
+	}
+}
+
+// Stretchy runs share what there is to the last pixel, whatever the remainder.
+func TestStretchyRunsFillTheirSide(t *testing.T) {
+	marked := func(i int) bool { return i == 2 || i == 4 || i == 6 }
+	for target := 4; target < 60; target++ {
+		all := bands(9, target, marked)
+		last := all[len(all)-1]
+		if last.to+last.becomes != target {
+			t.Errorf("%d pixels: the runs end at %d", target, last.to+last.becomes)
+		}
 	}
 }
 

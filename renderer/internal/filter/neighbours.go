@@ -20,7 +20,7 @@ func blur(p *Picture, o thumbnail.Operation, env Env) error {
 }
 
 func blurred(p *Picture, radius int, sigma float64, env Env) error {
-	if radius < fine || min(p.Width, p.Height) < radius {
+	if radius < fine {
 		separable(p, gaussian(radius, sigma))
 		return nil
 	}

@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -24,7 +23,10 @@ func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 		return err
 	}
 	if w, h := markSize(p, mark, o.Args[1], o.Args[2]); w != mark.Width || h != mark.Height {
-		if err := errors.Join(env.room(w, h), env.Budget.Spend(perOverlay, w, h)); err != nil {
+		if err := env.room(w, h); err != nil {
+			return err
+		}
+		if err := env.Budget.Spend(perOverlay, w, h); err != nil {
 			return err
 		}
 		if mark, err = env.Resize(mark, w, h); err != nil {

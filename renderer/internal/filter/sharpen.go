@@ -2,9 +2,14 @@ package filter
 
 import (
 	"math"
+	"runtime"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
+
+// maxSharpened pixels: each takes sixteen bytes.
+const maxSharpened = 25_000_000
 
 // levels of detail that sharpen knows: of 1, 2, 4, 8 and 16 pixels.
 const levels = 5
@@ -14,6 +19,10 @@ const levels = 5
 // (0 is the finest) strengthened by the amount. Of luminance alone, it is done to
 // the luma, whose change each channel then takes.
 func sharpen(p *Picture, o thumbnail.Operation, _ Env) error {
+	if p.Width*p.Height > maxSharpened {
+		return fault.New(fault.BadURL, "pictures of at most %d pixels are sharpened", maxSharpened)
+	}
+	runtime.GC() // so that the room of an earlier one is used again: there is little beside
 	w := newWavelet(p.Width, p.Height)
 	if !o.On {
 		for c := range 3 {

@@ -58,7 +58,7 @@ func svgCanvas(t *task) (geometry.Size, error) {
 	s := t.Spec
 	s.Enlarge = true
 	switch {
-	case s.Crop != nil || s.Trim != nil: // which count in the drawing's own pixels
+	case s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug: // which count in the drawing's own pixels
 	case s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0:
 		size = geometry.New(s, size).Scaled
 	default:

@@ -50,7 +50,7 @@ const void *tm_pixels(VipsImage *in);
 const void *tm_blob(VipsImage *in, const char *name, size_t *length);
 /* Changes the image itself, which must be a finished one. Length 0 removes the profile. */
 void tm_set_profile(VipsImage *in, const void *profile, size_t length);
-int tm_save_png(VipsImage *in, int fd, int interlaced);
+int tm_save_png(VipsImage *in, int compression, int interlaced, int fd);
 /* frame: it is one of a video, which took far longer to find than any effort here. */
 int tm_webp(VipsImage *in, int quality, int lossless, int frame, void **out, size_t *length);
 void tm_free(void *p);
