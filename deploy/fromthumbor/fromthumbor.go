@@ -4,8 +4,8 @@
 // Thumbor's configuration is a Python program of assignments. It is parsed as
 // Starlark, a dialect of Python, and nothing of it is executed: plain values and a
 // little arithmetic are evaluated (evaluate.go), and what is more than that is told.
-// Where a file says nothing, Thumbor's own default holds, and is written down where
-// thumbmill has another one.
+// Where a file says nothing, Thumbor's own default holds, and is written down where it
+// makes another picture than thumbmill's, or lets other people in.
 package fromthumbor
 
 import (

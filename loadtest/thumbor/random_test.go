@@ -55,11 +55,11 @@ func TestNoURLBreaksAnything(t *testing.T) {
 		s.Throttle.PerIP.Shadow = true
 	}})
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any will do
+	seed := uint64(time.Now().UnixNano())
 	if given, err := strconv.ParseUint(os.Getenv("THUMBMILL_SEED"), 10, 64); err == nil {
 		seed = given // of a run that failed
 	}
-	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's
+	r := rand.New(rand.NewPCG(seed, 1))
 	for range 300 {
 		url := randomURL(r)
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.Edges[0].Addr()+"/unsafe/"+url, nil)
