@@ -239,11 +239,12 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var workers []int
-	Eventually(t, "the other renderer has its worker", func() bool { workers = children(cmd.Process.Pid); return len(workers) == 1 })
-	Eventually(t, "it pulls", func() bool { return strings.Contains(commandLine(workers[0]), "thumbmill-worker") })
-	time.Sleep(500 * time.Millisecond)
-	if err := syscall.Kill(workers[0], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+	Eventually(t, "the other renderer has its workers", func() bool { workers = workersOf(cmd.Process.Pid); return len(workers) == allWorkers })
+	time.Sleep(time.Second) // it pulls
+	for _, worker := range workers {
+		if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
 	}
 	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", alice)
 	Eventually(t, "it has the second job", func() bool { return c.Jobs() == 2 })
@@ -255,7 +256,21 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 	release()
 	(<-first).Wants(t, 200)
 	(<-second).Wants(t, 200) // after AckWait, by the renderer of this process
-	Eventually(t, "the dead renderer's worker is dead", func() bool { return commandLine(workers[0]) == "" })
+	for _, worker := range workers {
+		Eventually(t, "the dead renderer's workers are dead", func() bool { return commandLine(worker) == "" })
+	}
+}
+
+// allWorkers of a renderer with one slot: of each of the two kinds one, and a spare.
+const allWorkers = 4
+
+func workersOf(pid int) (workers []int) {
+	for _, child := range children(pid) {
+		if strings.Contains(commandLine(child), "thumbmill-worker") {
+			workers = append(workers, child)
+		}
+	}
+	return workers
 }
 
 func children(pid int) (pids []int) {

@@ -3,6 +3,9 @@ package filter
 // Border finds what is left without a border of the colour of the top left corner,
 // or of the bottom right one. A pixel is of that colour within the tolerance, the
 // Euclidean distance over all bands. ok is false when nothing would be left.
+//
+// As in Thumbor, whose sizes these are, a row's first pixel of another colour says
+// nothing about the right side: specks of one pixel are cut off there.
 func Border(p *Picture, bottomRight bool, tolerance int) (rest Area, ok bool) {
 	corner := p.Pix[:p.Bands]
 	if bottomRight {
@@ -16,7 +19,7 @@ func Border(p *Picture, bottomRight bool, tolerance int) (rest Area, ok bool) {
 		}
 		return sum <= tolerance*tolerance
 	}
-	rest = Area{Left: p.Width, Top: p.Height}
+	rest = Area{Left: p.Width, Top: p.Height, Right: 1}
 	for y := range p.Height {
 		left := 0
 		for left < p.Width && border(left, y) {
@@ -29,7 +32,10 @@ func Border(p *Picture, bottomRight bool, tolerance int) (rest Area, ok bool) {
 		for right > max(left+1, rest.Right) && border(right-1, y) {
 			right--
 		}
-		rest = Area{min(rest.Left, left), min(rest.Top, y), max(rest.Right, right), y + 1}
+		if right > left+1 {
+			rest.Right = max(rest.Right, right)
+		}
+		rest = Area{min(rest.Left, left), min(rest.Top, y), rest.Right, y + 1}
 	}
 	return rest, rest.Right > rest.Left
 }

@@ -245,7 +245,7 @@ func TestStretchyRunsFillTheirSide(t *testing.T) {
 
 func TestBorder(t *testing.T) {
 	p := plain(10, 8, 3, 250, 250, 250)
-	for _, at := range [][2]int{{2, 3}, {6, 5}} {
+	for _, at := range [][2]int{{2, 3}, {3, 3}, {6, 3}, {8, 5}} {
 		copy(p.Pix[(at[1]*10+at[0])*3:], []byte{10, 10, 10})
 	}
 	if rest, ok := Border(p, false, 0); !ok || rest != (Area{2, 3, 7, 6}) {
