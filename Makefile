@@ -25,7 +25,8 @@ test: deps ## install what is missing, run every test in its short form
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
 	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
-	go test -race -timeout 9m ./...
+	go test -race -timeout 9m $$(go list ./... | grep -v -e loadtest/conformance -e loadtest/thumbor)
+	go test -timeout 4m ./loadtest/conformance ./loadtest/thumbor # pictures, which the race detector draws slowly
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 build: build-deps ## build bin/thumbmill and the three roles
