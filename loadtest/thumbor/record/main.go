@@ -1,4 +1,4 @@
-// Record asks a running Thumbor for all URLs of the comparison and writes what it
+// Command record asks a running Thumbor for all URLs of the comparison and writes what it
 // answers. Run from this repository's root:
 //
 //	go run ./loadtest/thumbor/record --thumbor http://127.0.0.1:8888 > loadtest/thumbor/testdata/recorded.json.gz
