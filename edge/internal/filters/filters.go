@@ -44,7 +44,7 @@ const (
 type filter struct {
 	pattern *regexp.Regexp
 	apply   func(c *compiler, args []string) bool // false: the values make no sense
-	still   bool                                  // it works on GIFs too
+	onGIFs  bool                                  // it is done before there is a picture, and so to GIFs too
 }
 
 // Language knows the filters. It is safe for concurrent use.
@@ -79,7 +79,7 @@ func (l *Language) addOptional(name string, required int, apply func(*compiler, 
 func (l *Language) early(names ...string) {
 	for _, name := range names {
 		f := l.filters[name]
-		f.still = true
+		f.onGIFs = true
 		l.filters[name] = f
 	}
 }
@@ -103,7 +103,7 @@ func pattern(name string, kinds []string, required int) *regexp.Regexp {
 // Result is what filters ask for beside the spec.
 type Result struct {
 	Skipped      []string      // names of what was not understood, fit for a header
-	Still        []string      // names of what Thumbor does not apply to a GIF, likewise
+	NotOnGIFs    []string      // names of what Thumbor does not apply to a GIF, likewise
 	MaxAge       time.Duration // how long the answer may be kept; negative = the usual
 	ExtractFocal bool          // the image is itself a Thumbor URL, whose crop is a focal point
 }
@@ -149,13 +149,13 @@ func (c *compiler) run(call string) {
 		return
 	}
 	found := f.pattern.FindStringSubmatch(call)
-	still := c.spec.Type == thumbnail.TypeGIF && !c.dialect.GIFFilters && !f.still
+	keptGIF := c.spec.Type == thumbnail.TypeGIF && !c.dialect.GIFFilters
 	c.reason = ""
 	switch {
 	case found == nil:
 		c.skip(name)
-	case still:
-		c.result.Still = append(c.result.Still, name+" (on a GIF)")
+	case keptGIF && !f.onGIFs:
+		c.result.NotOnGIFs = append(c.result.NotOnGIFs, name+" (on a GIF)")
 	case !f.apply(c, found[1:]):
 		c.skip(name + c.reason)
 	case len(found[0]) < len(call):

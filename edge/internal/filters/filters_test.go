@@ -100,7 +100,7 @@ func TestOrderIsKept(t *testing.T) {
 func TestGIFs(t *testing.T) {
 	text := "no_upscale():stretch():focal(1x2:3x4):blur(3):format(webp):quality(20)"
 	s, r := compile(thumbnail.TypeGIF, text)
-	if !s.NoUpscale || !s.Stretch || len(s.Focal) != 1 || s.Format != "" || s.Quality != 0 || !reflect.DeepEqual(r.Still, []string{"blur (on a GIF)", "format (on a GIF)", "quality (on a GIF)"}) || r.Skipped != nil {
+	if !s.NoUpscale || !s.Stretch || len(s.Focal) != 1 || s.Format != "" || s.Quality != 0 || !reflect.DeepEqual(r.NotOnGIFs, []string{"blur (on a GIF)", "format (on a GIF)", "quality (on a GIF)"}) || r.Skipped != nil {
 		t.Errorf("%+v, skipped %v", s, r.Skipped)
 	}
 	all := thumbnail.Spec{Type: thumbnail.TypeGIF}

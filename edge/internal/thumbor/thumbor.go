@@ -61,17 +61,17 @@ func New(s settings.Settings) *Parser {
 // Mine reports whether a raw path is of this grammar: its first segment is
 // "unsafe" or has the form of a signature.
 func Mine(raw string) bool {
-	first, _, _ := split(raw)
+	first, _ := split(raw)
 	return first == unsafe || signature.Looks(first)
 }
 
 // split gives the first segment, unquoted, and the raw rest.
-func split(raw string) (first, rest string, ok bool) {
-	first, rest, ok = strings.Cut(strings.TrimPrefix(raw, "/"), "/")
+func split(raw string) (first, rest string) {
+	first, rest, _ = strings.Cut(strings.TrimPrefix(raw, "/"), "/")
 	if unquoted, err := url.PathUnescape(first); err == nil {
 		first = unquoted
 	}
-	return first, rest, ok
+	return first, rest
 }
 
 // Request is what a parser looks at.
@@ -85,7 +85,7 @@ type Request struct {
 
 // Parse reads a request.
 func (t *Parser) Parse(r Request) (target.Target, error) {
-	first, rest, _ := split(r.Path)
+	first, rest := split(r.Path)
 	if err := t.authorize(first, rest, r.Local); err != nil {
 		return target.Target{}, err
 	}
@@ -105,19 +105,17 @@ func (t *Parser) Parse(r Request) (target.Target, error) {
 
 func (t *Parser) authorize(first, rest string, local bool) error {
 	e := t.settings.Edge
-	if first != unsafe && e.SecurityKey == "" {
+	switch {
+	case first == unsafe && (e.AllowUnsafe || e.SecurityKey == "" && local):
+		return nil
+	case first == unsafe:
+		return fault.New(fault.Forbidden, "unsigned URLs are not served here: sign them, or set edge.allow_unsafe")
+	case e.SecurityKey == "":
 		return fault.New(fault.Forbidden, "signed URLs are not served here: there is no edge.security_key")
+	case !signature.Valid(string(e.SecurityKey), rest, first):
+		return fault.New(fault.Forbidden, "the URL's signature is wrong")
 	}
-	if first != unsafe {
-		if !signature.Valid(string(e.SecurityKey), rest, first) {
-			return fault.New(fault.Forbidden, "the URL's signature is wrong")
-		}
-		return nil
-	}
-	if e.AllowUnsafe || e.SecurityKey == "" && local {
-		return nil
-	}
-	return fault.New(fault.Forbidden, "unsigned URLs are not served here: sign them, or set edge.allow_unsafe")
+	return nil
 }
 
 func (t *Parser) target(p map[string]string, accept string) (target.Target, error) {
@@ -129,7 +127,7 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	if t.settings.Thumbor.StrictFilters && len(asked.Skipped) > 0 {
 		return target.Target{}, fault.New(fault.BadURL, "filters that are unknown here or malformed: %s", strings.Join(asked.Skipped, ", "))
 	}
-	asked.Skipped = append(asked.Skipped, asked.Still...)
+	asked.Skipped = append(asked.Skipped, asked.NotOnGIFs...)
 	if asked.ExtractFocal {
 		t.extractFocal(&s, p["image"])
 	}

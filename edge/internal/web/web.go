@@ -144,11 +144,11 @@ func (x *exchange) serve() {
 	x.give(thumb, t)
 }
 
-// redirect keeps the query, in which a download may be asked for.
+// redirect keeps what the query may ask for: a download.
 func (x *exchange) redirect(t target.Target) {
 	x.outcome = "redirected"
 	to := t.Redirect
-	if x.r.URL.RawQuery != "" && x.download() {
+	if x.download() {
 		to += "?download"
 	}
 	x.w.Header().Set("Cache-Control", x.cacheControl(t))

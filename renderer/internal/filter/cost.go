@@ -15,14 +15,19 @@ func cost(o thumbnail.Operation, env Env) float64 {
 	switch o.Name {
 	case thumbnail.StepSharpen:
 		if o.On {
-			return 100
+			return 110
 		}
 		return 260
 	case thumbnail.StepBlur:
-		return 20 + 8*min(o.Args[0], 2*coarse)
+		return 30 + 14*min(o.Args[0], wideBlur)
 	case thumbnail.StepConvolve:
-		return 10 + 5*float64(len(o.Args))
-	case thumbnail.StepFill, thumbnail.StepFrame, thumbnail.StepWatermark:
+		return 10 + 6*float64(len(o.Args))
+	case thumbnail.StepFill:
+		if o.Word == "blur" {
+			return 300
+		}
+		return 60
+	case thumbnail.StepFrame, thumbnail.StepWatermark:
 		return 60
 	case thumbnail.StepNoise, thumbnail.StepSaturation:
 		return 40

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// fine is the radius from which a blur is done on a smaller copy: what it leaves
+	// wideBlur is the radius from which a blur is done on a smaller copy: what it leaves
 	// has no detail that the copy would lack, and the cost no longer grows.
-	fine = 12
-	// coarse is the radius that remains on that copy.
-	coarse = 8
+	wideBlur = 12
+	// copyRadius is the radius that remains on that copy.
+	copyRadius = 8
 )
 
 // blur convolves with a Gaussian that is cut off at the radius, across and then down.
@@ -20,16 +20,16 @@ func blur(p *Picture, o thumbnail.Operation, env Env) error {
 }
 
 func blurred(p *Picture, radius int, sigma float64, env Env) error {
-	if radius < fine {
+	if radius < wideBlur {
 		separable(p, gaussian(radius, sigma))
 		return nil
 	}
-	shrink := float64(radius) / coarse
+	shrink := float64(radius) / copyRadius
 	small, err := env.Resize(p, max(1, int(float64(p.Width)/shrink)), max(1, int(float64(p.Height)/shrink)))
 	if err != nil {
 		return err
 	}
-	separable(small, gaussian(coarse, sigma/shrink))
+	separable(small, gaussian(copyRadius, sigma/shrink))
 	large, err := env.Resize(small, p.Width, p.Height)
 	if err == nil {
 		*p = *large
