@@ -54,7 +54,7 @@ func New(b settings.Bucket) *Store {
 		conn: &swift.Connection{
 			AuthUrl: b.AuthURL, UserName: b.User, ApiKey: string(b.Key), Tenant: b.Tenant, Domain: b.Domain,
 			Retries: 1, ConnectTimeout: 10 * time.Second, Timeout: 10 * time.Second,
-			Transport: transport, UserAgent: "thumbmill",
+			Transport: idempotent{transport}, UserAgent: "thumbmill",
 		},
 		container: b.Container, create: b.CreateAll,
 	}
@@ -62,10 +62,21 @@ func New(b settings.Bucket) *Store {
 
 // Close drops idle connections.
 func (s *Store) Close() error {
-	if t, ok := s.conn.Transport.(*http.Transport); ok {
+	if t, ok := s.conn.Transport.(idempotent); ok {
 		t.CloseIdleConnections()
 	}
 	return nil
+}
+
+// idempotent tells net/http that Swift's writes may be sent again when the server
+// closed a kept connection at the very moment. A header without a value says so, and
+// is not sent (see http.Transport).
+type idempotent struct{ *http.Transport }
+
+func (i idempotent) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header["X-Idempotency-Key"] = []string{}
+	return i.Transport.RoundTrip(r)
 }
 
 func (s *Store) locate(at thumbnail.Location) (container, path string, err error) {
