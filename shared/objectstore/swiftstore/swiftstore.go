@@ -70,11 +70,11 @@ func (s *Store) Close() error {
 
 // idempotent tells net/http that Swift's writes may be sent again when the server
 // closed a kept connection at the very moment. A header without a value says so, and
-// is not sent (see http.Transport).
+// is not sent (see http.Transport). The request stays the caller's own, who cancels it
+// by its address.
 type idempotent struct{ *http.Transport }
 
 func (i idempotent) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
 	r.Header["X-Idempotency-Key"] = []string{}
 	return i.Transport.RoundTrip(r)
 }
