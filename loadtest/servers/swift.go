@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,16 @@ func SwiftBefore(t testing.TB, edges string) settings.Bucket {
 	return settings.Bucket{
 		Kind: "swift", AuthURL: base + "/auth/v1.0", User: "test:tester", Key: "testing",
 		Container: "default", CreateAll: true,
+	}
+}
+
+// S3 starts a real Swift with its S3 interface, and gives the settings of a bucket in it.
+func S3(t testing.TB) settings.Bucket {
+	t.Helper()
+	s := Swift(t)
+	return settings.Bucket{
+		Kind: "s3", Endpoint: strings.TrimSuffix(s.AuthURL, "/auth/v1.0"), Region: "us-east-1", User: s.User, Key: s.Key,
+		Container: "pictures", CreateAll: true,
 	}
 }
 

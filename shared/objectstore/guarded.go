@@ -21,10 +21,20 @@ func Breaker(name string, onChange func(name string, from, to gobreaker.State)) 
 			return c.TotalFailures >= 10 && c.TotalFailures*2 > c.Requests
 		},
 		IsSuccessful: func(err error) bool {
-			return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrFull) || errors.Is(err, context.Canceled)
+			return err == nil || isAnswer(err) || errors.Is(err, context.Canceled)
 		},
 		OnStateChange: onChange,
 	})
+}
+
+// isAnswer tells what a store says from a store that fails.
+func isAnswer(err error) bool {
+	for _, answer := range []error{ErrNotFound, ErrFull, ErrReadOnly, ErrRefused, errors.ErrUnsupported} {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
 }
 
 // NewSeconds makes the metric that Guard observes.
@@ -61,6 +71,10 @@ func outcome(err error) string {
 		return "not-found"
 	case errors.Is(err, ErrFull):
 		return "full"
+	case errors.Is(err, ErrReadOnly):
+		return "read-only"
+	case errors.Is(err, ErrRefused):
+		return "refused"
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 		return "breaker-open"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -87,6 +101,11 @@ func (g guarded) Put(ctx context.Context, at thumbnail.Location, body []byte, me
 
 func (g guarded) Delete(ctx context.Context, at thumbnail.Location) error {
 	return g.do("delete", func() error { return g.store.Delete(ctx, at) })
+}
+
+func (g guarded) List(ctx context.Context, in thumbnail.Location, after string) (all []Listed, err error) {
+	err = g.do("list", func() error { all, err = g.store.List(ctx, in, after); return err })
+	return all, err
 }
 
 func (g guarded) Close() error { return g.store.Close() }

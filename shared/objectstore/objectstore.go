@@ -1,6 +1,8 @@
 // Package objectstore is the one small interface behind which originals are
 // read and thumbnails are kept. Package directory keeps them in a folder,
-// swiftstore in OpenStack Swift; package storetest is the suite that both pass.
+// swiftstore in OpenStack Swift, s3store behind S3's protocol; package storetest is
+// the suite that all pass. Package httpstore reads originals alone, from other
+// sites; package byprefix puts several stores behind one.
 //
 // The edge reads originals' heads and thumbnails, the renderer reads originals
 // and writes thumbnails.
@@ -23,6 +25,14 @@ var ErrNotFound = errors.New("no such object")
 // ErrFull says that the store has no room for the object.
 var ErrFull = errors.New("the object store is full")
 
+// ErrReadOnly says that the store takes no objects from us: a file system that is
+// mounted so, an account without the right.
+var ErrReadOnly = errors.New("the object store is read-only")
+
+// ErrRefused says that we do not read this object, whatever the store would say: its
+// host is on no list, or its address in a network that is closed. It is an answer.
+var ErrRefused = errors.New("this source of originals is closed")
+
 // Store keeps objects by container and path. Methods are safe for concurrent
 // use and return ErrNotFound (possibly wrapped) for what is not there. They end
 // with ctx.
@@ -35,8 +45,21 @@ type Store interface {
 	Put(ctx context.Context, at thumbnail.Location, body []byte, meta Meta) error
 	// Delete removes an object; one that is not there is no error.
 	Delete(ctx context.Context, at thumbnail.Location) error
+	// List gives the objects whose paths begin with in.Path, in the order of their
+	// paths' bytes, from the one behind the path after ("" = from the first): at most
+	// ListPage of them, and fewer only when there are no more.
+	List(ctx context.Context, in thumbnail.Location, after string) ([]Listed, error)
 	// Close ends what the store runs in the background.
 	Close() error
+}
+
+// ListPage is how many objects one call of List gives at most.
+const ListPage = 1000
+
+// Listed is one object of a list.
+type Listed struct {
+	At   thumbnail.Location
+	Size int64 // bytes, as the store counts them
 }
 
 // Object is an object's content.
@@ -51,7 +74,9 @@ type Info struct {
 	Modified time.Time // seconds
 	// Version changes whenever the content does: the ETag where the store has one.
 	Version string
-	Meta    Meta
+	// MD5 of the content in hex, where the store promises it; else "".
+	MD5  string
+	Meta Meta
 }
 
 // Meta travels with a thumbnail. Originals have none.
@@ -60,11 +85,16 @@ type Meta struct {
 	ETag            string    `json:"etag"`             // MD5 of the content in hex
 	Disposition     string    `json:"disposition"`      // Content-Disposition
 	XKey            string    `json:"xkey"`             // for purges of the CDN by original
+	Spec            string    `json:"spec,omitempty"`   // what was rendered: its canonical JSON in ASCII, where that is no longer than MaxSpec
 	SpecDigest      string    `json:"spec_digest"`      // of the spec that was rendered
 	Rules           int       `json:"rules"`            // thumbnail.RulesVersion
 	OriginalVersion string    `json:"original_version"` // Info.Version of the original
 	Rendered        time.Time `json:"rendered"`         // seconds, UTC
 }
+
+// MaxSpec is the longest spec in bytes that is kept with a thumbnail; of a longer one
+// only the digest is. S3 has 2 KB for all metadata.
+const MaxSpec = 1250
 
 // Valid reports whether a location can be asked for: relative, clean, and
 // without anything that a file system or a URL would take for more than a name.

@@ -142,12 +142,14 @@ func (l layer) check() (problems []error) {
 			continue
 		}
 		target := reflect.New(field.Type())
-		d, err := mapstructure.NewDecoder(decoder(target.Interface()))
+		strict := decoder(target.Interface())
+		strict.ErrorUnused = true // of the keys of a loader
+		d, err := mapstructure.NewDecoder(strict)
 		if err == nil {
 			err = d.Decode(l.values[key])
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %s: %v is not %s", l.label(key), key, shown(field, l.values[key]), allowed(field.Type())))
+			problems = append(problems, fmt.Errorf("%s: %s: %v is not %s", l.label(key), key, shown(field, l.values[key], err), allowed(field.Type())))
 			delete(l.values, key)
 		}
 	}
@@ -164,9 +166,13 @@ func unknown[V any](key string, known map[string]V) string {
 	return "no such key"
 }
 
-func shown(field reflect.Value, value any) any {
-	if field.Type() == reflect.TypeFor[Secret]() {
+// shown is a value that cannot be used, or where it holds secrets, what is wrong with it.
+func shown(field reflect.Value, value any, err error) any {
+	switch field.Type() {
+	case reflect.TypeFor[Secret]():
 		return mask
+	case reflect.TypeFor[[]Loader]():
+		return fmt.Sprintf("what is given (%v)", err)
 	}
 	return value
 }
@@ -223,12 +229,16 @@ func allowed(t reflect.Type) string {
 		return "a duration such as 4s or 1m30s"
 	case reflect.TypeFor[Bytes]():
 		return "a size such as 3GiB"
+	case reflect.TypeFor[[]Loader]():
+		return "a list of loaders, each with for, kind, and what else store.originals can have"
 	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number"
 	case reflect.Slice:
 		return "a list"
 	default:
@@ -267,13 +277,36 @@ func sortedKeys[V any](m map[string]V) []string {
 func (s Settings) Values() map[string]any {
 	values := map[string]any{}
 	for key, field := range leaves(s) {
-		switch v := field.Interface().(type) {
-		case fmt.Stringer:
-			values[key] = v.String()
-		case []string:
-			values[key] = append([]string{}, v...)
-		default:
-			values[key] = v
+		values[key] = printed(field)
+	}
+	return values
+}
+
+func printed(field reflect.Value) any {
+	switch v := field.Interface().(type) {
+	case fmt.Stringer:
+		return v.String()
+	case []string:
+		return append([]string{}, v...)
+	case []Loader:
+		all := []any{}
+		for _, loader := range v {
+			all = append(all, loader.values())
+		}
+		return all
+	default:
+		return v
+	}
+}
+
+// values gives what is set of a loader.
+func (l Loader) values() map[string]any {
+	found := map[string]reflect.Value{}
+	collect(reflect.ValueOf(l.Bucket), "", found)
+	values := map[string]any{"for": l.For}
+	for key, field := range found {
+		if !field.IsZero() {
+			values[key] = printed(field)
 		}
 	}
 	return values

@@ -117,6 +117,7 @@ type Throttle struct {
 // Store is where originals come from and thumbnails go.
 type Store struct {
 	Originals         Bucket   `koanf:"originals"`
+	Loaders           []Loader `koanf:"loaders"` // of originals whose names begin with something, the longest first
 	Thumbnails        Bucket   `koanf:"thumbnails"`
 	ShardedContainers []string `koanf:"sharded_containers"` // MediaWiki containers with a hash suffix
 	PrivateContainers []string `koanf:"private_containers"` // served only with the secret
@@ -125,17 +126,29 @@ type Store struct {
 
 // Bucket is one object store.
 type Bucket struct {
-	Kind      string `koanf:"kind"`       // directory or swift
-	Path      string `koanf:"path"`       // of a directory
-	MaxBytes  Bytes  `koanf:"max_bytes"`  // bound of a directory of thumbnails; 0 = none
-	Prefix    string `koanf:"prefix"`     // before the path of each object; "thumbor/" at some sites
-	Container string `koanf:"container"`  // of objects from Thumbor URLs, in Swift
-	AuthURL   string `koanf:"auth_url"`   // Swift v1, v2 or v3
-	User      string `koanf:"user"`       // Swift
-	Key       Secret `koanf:"key"`        // Swift
-	Tenant    string `koanf:"tenant"`     // Swift v2 and v3
-	Domain    string `koanf:"domain"`     // Swift v3
-	CreateAll bool   `koanf:"create_all"` // make containers that are missing
+	Kind        string        `koanf:"kind"`         // directory, swift or s3; of originals also http
+	Path        string        `koanf:"path"`         // of a directory
+	MaxBytes    Bytes         `koanf:"max_bytes"`    // bound of a directory of thumbnails; 0 = none
+	Prefix      string        `koanf:"prefix"`       // before the path of each object; "thumbor/" at some sites
+	Container   string        `koanf:"container"`    // of objects from Thumbor URLs, in Swift; the bucket of S3
+	AuthURL     string        `koanf:"auth_url"`     // Swift v1, v2 or v3
+	User        string        `koanf:"user"`         // Swift; the access key of S3
+	Key         Secret        `koanf:"key"`          // Swift; the secret key of S3
+	Tenant      string        `koanf:"tenant"`       // Swift v2 and v3
+	Domain      string        `koanf:"domain"`       // Swift v3
+	CreateAll   bool          `koanf:"create_all"`   // make containers that are missing
+	Expire      time.Duration `koanf:"expire"`       // after which Swift deletes thumbnails; 0 = never
+	ExpireShare float64       `koanf:"expire_share"` // of the thumbnails that expire, 0…1; to try it out
+	Endpoint    string        `koanf:"endpoint"`     // URL of S3's service; of HTTP, what stands before each name
+	Region      string        `koanf:"region"`       // S3
+	Hosts       []string      `koanf:"hosts"`        // HTTP: host, *.domain, host:port or *; others are refused
+	Allow       []string      `koanf:"allow"`        // HTTP: networks that are not public and may be read from
+}
+
+// Loader is one more store of originals.
+type Loader struct {
+	For    string `koanf:"for"` // what an original's name begins with: s3/, https://
+	Bucket `koanf:",squash"`
 }
 
 // Renderer is one renderer's limits.
@@ -231,7 +244,7 @@ func Default() Settings {
 		},
 		Store: Store{
 			Originals:  Bucket{Kind: "directory", Path: "originals", Container: "originals"},
-			Thumbnails: Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, CreateAll: true},
+			Thumbnails: Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, CreateAll: true, ExpireShare: 1},
 		},
 		Renderer: Renderer{
 			Ahead: 1, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,

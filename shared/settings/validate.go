@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,8 @@ func (c *checker) require(ok bool, key, format string, args ...any) {
 	if ok {
 		return
 	}
-	place := c.origin[key]
+	whole, _, _ := strings.Cut(key, "[") // an element of a list
+	place := c.origin[whole]
 	if place == "" {
 		place = "default"
 	}
@@ -70,8 +72,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	c := &checker{origin: origin}
 	s.Edge.check(c)
 	s.Throttle.check(c)
-	s.Store.Originals.check(c, "store.originals")
-	s.Store.Thumbnails.check(c, "store.thumbnails")
+	s.Store.check(c)
 	s.Renderer.check(c)
 	s.Render.check(c)
 	s.Thumbor.check(c)
@@ -164,17 +165,45 @@ func (p Pool) check(c *checker, name string) {
 		"%d is below workers (%d), and it counts them too", p.MaxQueue, p.Workers)
 }
 
-func (b Bucket) check(c *checker, name string) {
-	c.oneOf(name+".kind", b.Kind, "directory", "swift")
-	if b.Kind == "directory" {
-		c.require(b.Path != "", name+".path", "a directory store needs its path")
+func (s Store) check(c *checker) {
+	s.Thumbnails.check(c, "store.thumbnails", "directory", "swift", "s3")
+	s.Originals.check(c, "store.originals", "directory", "swift", "s3", "http")
+	for i, l := range s.Loaders {
+		name := fmt.Sprintf("store.loaders[%d]", i)
+		c.require(l.For != "", name+".for", "says what the names begin with that this store has: s3/, https://")
+		same := func(other Loader) bool { return other.For == l.For }
+		c.require(slices.IndexFunc(s.Loaders, same) == i, name+".for", "%q is another loader's already", l.For)
+		l.check(c, name, "directory", "swift", "s3", "http")
 	}
-	if b.Kind == "swift" {
+}
+
+func (b Bucket) check(c *checker, name string, kinds ...string) {
+	c.oneOf(name+".kind", b.Kind, kinds...)
+	switch b.Kind {
+	case "directory":
+		c.require(b.Path != "", name+".path", "a directory store needs its path")
+	case "swift":
 		c.require(b.AuthURL != "", name+".auth_url", "a Swift store needs the URL of its authentication")
 		c.require(b.User != "", name+".user", "a Swift store needs a user")
+	case "s3":
+		c.require(web(b.Endpoint), name+".endpoint", "an S3 store needs the URL of its service, such as https://s3.eu-central-1.amazonaws.com")
+		c.require(b.Container != "", name+".container", "an S3 store needs its bucket")
+	case "http":
+		c.require(b.Endpoint == "" || web(b.Endpoint), name+".endpoint", "%q is no URL", b.Endpoint)
+		c.require(len(b.Hosts) > 0 || b.Endpoint != "", name+".hosts", "no host is allowed: name them, or * for all that are public")
+		c.networks(name+".allow", b.Allow)
 	}
+	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "only Swift deletes objects by itself; S3 has rules of the bucket for it, a directory max_bytes")
+	c.duration(name+".expire", b.Expire, 0, 10*365*24*time.Hour)
+	c.require(b.ExpireShare >= 0 && b.ExpireShare <= 1, name+".expire_share", "%v is not within 0…1", b.ExpireShare)
 	c.require(!strings.HasPrefix(b.Prefix, "/") && !strings.Contains(b.Prefix, ".."), name+".prefix",
 		"%q must not begin with / or contain ..", b.Prefix)
+}
+
+// web reports whether a text is the URL of a host and nothing of a user.
+func web(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == ""
 }
 
 func (r Renderer) check(c *checker) {

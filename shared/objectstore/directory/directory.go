@@ -178,7 +178,7 @@ func (s *Store) inspect(file *os.File) (objectstore.Info, error) {
 		return info, nil
 	}
 	info.Meta, info.Size, err = readMeta(file, stat.Size())
-	info.Version = info.Meta.ETag
+	info.Version, info.MD5 = info.Meta.ETag, info.Meta.ETag
 	return info, err
 }
 
@@ -208,7 +208,7 @@ func readMeta(file io.ReaderAt, size int64) (meta objectstore.Meta, imageSize in
 // Put keeps a thumbnail: written aside first, then renamed into its place.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	if s.plain {
-		return errors.New("directory: originals are not written")
+		return fmt.Errorf("%w: originals are not written", objectstore.ErrReadOnly)
 	}
 	name, err := s.name(ctx, at)
 	if err != nil {
@@ -223,10 +223,12 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	}
 	temp := path.Join(tempDir, nuid.Next())
 	if err := s.writeAside(temp, body, text); err != nil {
-		return full(errors.Join(err, s.root.Remove(temp)))
+		_ = s.root.Remove(temp) // it may not be there
+		return refused(err)
 	}
 	if err := s.moveInto(temp, name); err != nil {
-		return full(errors.Join(err, s.root.Remove(temp)))
+		_ = s.root.Remove(temp)
+		return refused(err)
 	}
 	if s.index != nil {
 		s.index.stored(name, len(body)+len(text)+trailerLen)
@@ -234,9 +236,13 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	return nil
 }
 
-func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+// refused tells a folder that takes nothing from one that fails.
+func refused(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", objectstore.ErrFull, err)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: %w", objectstore.ErrReadOnly, err)
 	}
 	return err
 }
@@ -271,7 +277,7 @@ func (s *Store) moveInto(temp, name string) (err error) {
 // Delete removes an object.
 func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	if s.plain {
-		return errors.New("directory: originals are not deleted")
+		return fmt.Errorf("%w: originals are not deleted", objectstore.ErrReadOnly)
 	}
 	name, err := s.name(ctx, at)
 	if errors.Is(err, objectstore.ErrNotFound) {
@@ -283,7 +289,7 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	if s.index != nil {
 		s.index.forget(name)
 	}
-	return remove(s.root, name)
+	return refused(remove(s.root, name))
 }
 
 // remove removes a file and the folders that it leaves empty.

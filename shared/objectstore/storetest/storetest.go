@@ -1,5 +1,5 @@
 // Package storetest is the suite that every object store passes. The tests of
-// directory and swiftstore use it.
+// directory, swiftstore and s3store use it.
 package storetest
 
 import (
@@ -24,7 +24,7 @@ func Run(t *testing.T, store objectstore.Store) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, objectstore.Store){
 		"absent": absent, "round trip": roundTrip, "seek": seek, "replace": replace,
-		"delete": deletes, "names": names, "bad names": badNames, "concurrent": concurrent, "cancelled": cancelled,
+		"delete": deletes, "lists": lists, "names": names, "bad names": badNames, "concurrent": concurrent, "cancelled": cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, store) })
 	}
@@ -37,7 +37,8 @@ func Meta(body []byte) objectstore.Meta {
 	sum := md5.Sum(body) //nolint:gosec // ETags are MD5
 	return objectstore.Meta{
 		ContentType: "image/png", ETag: hex.EncodeToString(sum[:]), Disposition: "inline;filename*=UTF-8''K%C3%A4se.png",
-		XKey: "File:cheese.png", SpecDigest: "digest", Rules: 1, OriginalVersion: "v1",
+		XKey: "File:K\u00e4se & Brot.png", SpecDigest: "digest", Rules: 1, OriginalVersion: "v1",
+		Spec:     `{"original":{"path":"K\u00e4se.png"},"operations":"` + strings.Repeat("x", 1000) + `"}`,
 		Rendered: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 }
@@ -197,4 +198,43 @@ func cancelled(t *testing.T, s objectstore.Store) {
 	if _, err := s.Head(ctx, at("cancelled")); err == nil || errors.Is(err, objectstore.ErrNotFound) {
 		t.Errorf("head with a cancelled context: %v", err)
 	}
+}
+
+// lists: pages, prefixes that end within a name, and an order that is not the folders'.
+func lists(t *testing.T, s objectstore.Store) {
+	for _, path := range []string{"list/a/1", "list/a-b", "list/a/é€", "list/b", "list/ab"} {
+		put(t, s, path, []byte("x"))
+	}
+	for prefix, want := range map[string]string{
+		"list/":     "list/a-b list/a/1 list/a/é€ list/ab list/b",
+		"list/a":    "list/a-b list/a/1 list/a/é€ list/ab",
+		"list/a/":   "list/a/1 list/a/é€",
+		"list/c":    "",
+		"absent/x/": "",
+	} {
+		if got := strings.Join(listed(t, s, at(prefix), ""), " "); got != want {
+			t.Errorf("below %q: %s", prefix, got)
+		}
+	}
+	if got := strings.Join(listed(t, s, at("list/"), "list/a/1"), " "); got != "list/a/é€ list/ab list/b" {
+		t.Errorf("after the second: %s", got)
+	}
+	if got := listed(t, s, thumbnail.Location{Container: "no-such-container", Path: "x/"}, ""); len(got) > 0 {
+		t.Errorf("an absent container holds %v", got)
+	}
+}
+
+func listed(t *testing.T, s objectstore.Store, in thumbnail.Location, after string) (paths []string) {
+	t.Helper()
+	all, err := s.List(t.Context(), in, after)
+	if err != nil {
+		t.Fatalf("list %v: %v", in, err)
+	}
+	for _, l := range all {
+		if l.At.Container != in.Container {
+			t.Errorf("%v is listed in %v", l.At, in)
+		}
+		paths = append(paths, l.At.Path)
+	}
+	return paths
 }

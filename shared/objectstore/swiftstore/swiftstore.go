@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/ncw/swift/v2"
@@ -28,21 +27,13 @@ import (
 // Concurrency is how many idle connections are kept to Swift.
 const Concurrency = 64
 
-// The metadata of a thumbnail, beside the headers that Swift knows itself.
-const (
-	headerSpec     = "X-Object-Meta-Spec"
-	headerRules    = "X-Object-Meta-Rules"
-	headerOriginal = "X-Object-Meta-Original-Version"
-	headerRendered = "X-Object-Meta-Rendered"
-	headerXKey     = "X-Object-Meta-Xkey"
-	headerDisp     = "Content-Disposition"
-)
-
 // Store is an account of a Swift cluster.
 type Store struct {
 	conn      *swift.Connection
 	container string // of locations that name none
 	create    bool
+	expire    time.Duration // after which Swift deletes thumbnails; 0 = never
+	share     float64       // of the thumbnails that expire, 0…1
 }
 
 // New makes a store; the first operation authenticates.
@@ -56,7 +47,7 @@ func New(b settings.Bucket) *Store {
 			Retries: 1, ConnectTimeout: 10 * time.Second, Timeout: 10 * time.Second,
 			Transport: idempotent{transport}, UserAgent: "thumbmill",
 		},
-		container: b.Container, create: b.CreateAll,
+		container: b.Container, create: b.CreateAll, expire: b.Expire, share: b.ExpireShare,
 	}
 }
 
@@ -94,7 +85,11 @@ func translate(err error) error {
 		return fmt.Errorf("%w in Swift", objectstore.ErrNotFound)
 	}
 	var refused *swift.Error
-	if errors.As(err, &refused) && refused.StatusCode == http.StatusInsufficientStorage {
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch refused.StatusCode {
+	case http.StatusInsufficientStorage, http.StatusRequestEntityTooLarge: // the latter is a quota
 		return fmt.Errorf("%w: %w", objectstore.ErrFull, err)
 	}
 	return err
@@ -113,20 +108,6 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	return info(headers), nil
 }
 
-func info(h swift.Headers) objectstore.Info {
-	size, _ := strconv.ParseInt(h["Content-Length"], 10, 64)
-	modified, _ := http.ParseTime(h["Last-Modified"])
-	rules, _ := strconv.Atoi(h[headerRules])
-	rendered, _ := time.Parse(time.RFC3339, h[headerRendered])
-	return objectstore.Info{
-		Size: size, Modified: modified, Version: h["Etag"],
-		Meta: objectstore.Meta{
-			ContentType: h["Content-Type"], ETag: h["Etag"], Disposition: h[headerDisp], XKey: h[headerXKey],
-			SpecDigest: h[headerSpec], Rules: rules, OriginalVersion: h[headerOriginal], Rendered: rendered,
-		},
-	}
-}
-
 // Open gives an object for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	container, path, err := s.locate(at)
@@ -139,52 +120,22 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 		return nil, objectstore.Info{}, translate(err)
 	}
 	found := info(headers)
-	return &object{ctx: ctx, file: file, size: found.Size}, found, nil
-}
-
-// object puts off each seek until something is read there, because each seek
-// of the library is a new request.
-type object struct {
-	ctx       context.Context //nolint:containedctx // the library's reads take one
-	file      *swift.ObjectOpenFile
-	size      int64
-	want, pos int64
-}
-
-func (o *object) Read(p []byte) (int, error) {
-	if o.want >= o.size {
-		return 0, io.EOF
-	}
-	if o.want != o.pos {
-		if _, err := o.file.Seek(o.ctx, o.want, io.SeekStart); err != nil {
-			return 0, translate(err)
+	reopen := func(from int64) (io.ReadCloser, error) {
+		if _, err := file.Seek(ctx, from, io.SeekStart); err != nil {
+			return nil, translate(err)
 		}
-		o.pos = o.want
+		return io.NopCloser(file), nil
 	}
-	n, err := o.file.Read(p)
-	o.pos += int64(n)
-	o.want = o.pos
-	if errors.Is(err, io.EOF) && o.pos < o.size {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
+	return closing{objectstore.NewStream(io.NopCloser(file), found.Size, reopen), file}, found, nil
 }
 
-func (o *object) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += o.want
-	case io.SeekEnd:
-		offset += o.size
-	}
-	if offset < 0 {
-		return 0, errors.New("swiftstore: seek before the start")
-	}
-	o.want = offset
-	return offset, nil
+// closing closes the library's file, which stays one through all seeks.
+type closing struct {
+	objectstore.Object
+	file io.Closer
 }
 
-func (o *object) Close() error { return o.file.Close() }
+func (c closing) Close() error { return c.file.Close() }
 
 // Put keeps an object, and makes its container first where that is asked for.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
@@ -200,7 +151,16 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 			err = twice(ctx, put)
 		}
 	}
-	return translate(err)
+	return refused(translate(err))
+}
+
+// refused tells an account that may not write from one that fails.
+func refused(err error) error {
+	var answer *swift.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", objectstore.ErrReadOnly, err)
+	}
+	return err
 }
 
 // twice tries again when there was no answer: Swift may have closed an idle
@@ -217,14 +177,9 @@ func twice(ctx context.Context, call func() error) error {
 
 func (s *Store) put(ctx context.Context, container, path string, body []byte, meta objectstore.Meta) error {
 	sum := md5.Sum(body) //nolint:gosec // Swift's ETag
-	headers := swift.Headers{
-		"Content-Length": strconv.Itoa(len(body)),
-		headerSpec:       meta.SpecDigest,
-		headerRules:      strconv.Itoa(meta.Rules),
-		headerOriginal:   meta.OriginalVersion,
-		headerRendered:   meta.Rendered.UTC().Format(time.RFC3339),
-		headerXKey:       meta.XKey,
-		headerDisp:       meta.Disposition,
+	headers := headers(meta, len(body))
+	if s.expires(thumbnail.Location{Container: container, Path: path}) {
+		headers[headerExpiry] = s.expiry()
 	}
 	_, err := s.conn.ObjectPut(ctx, container, path, bytes.NewReader(body), false,
 		hex.EncodeToString(sum[:]), meta.ContentType, headers)
@@ -235,10 +190,30 @@ func (s *Store) put(ctx context.Context, container, path string, body []byte, me
 func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	container, path, err := s.locate(at)
 	if err == nil {
-		err = translate(s.conn.ObjectDelete(ctx, container, path))
+		err = refused(translate(s.conn.ObjectDelete(ctx, container, path)))
 	}
 	if errors.Is(err, objectstore.ErrNotFound) {
 		return nil
 	}
 	return err
+}
+
+// List gives a page of a container.
+func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
+	container := in.Container
+	if container == "" {
+		container = s.container
+	}
+	found, err := s.conn.Objects(ctx, container, &swift.ObjectsOpts{Prefix: in.Path, Marker: after, Limit: objectstore.ListPage})
+	if err = translate(err); err != nil {
+		if errors.Is(err, objectstore.ErrNotFound) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	all := make([]objectstore.Listed, len(found))
+	for i, o := range found {
+		all[i] = objectstore.Listed{At: thumbnail.Location{Container: in.Container, Path: o.Name}, Size: o.Bytes}
+	}
+	return all, nil
 }

@@ -1,0 +1,54 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// List walks the folder that the prefix ends in, and what is below: in the order of
+// folders, and so it holds all names before it gives a page of them.
+func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
+	probe := in
+	probe.Path += "x" // a prefix may be empty, or end in a slash
+	if _, err := s.name(ctx, probe); err != nil {
+		return nil, nil //nolint:nilerr // nothing can have such a name
+	}
+	var all []objectstore.Listed
+	folder := path.Dir(path.Join(in.Container, in.Path+"x"))
+	err := fs.WalkDir(s.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		at := thumbnail.Location{Container: in.Container, Path: name}
+		if in.Container != "" {
+			at.Path = strings.TrimPrefix(name, in.Container+"/")
+		}
+		if name == tempDir || entry.IsDir() && name != folder && !strings.HasPrefix(at.Path, in.Path) && !strings.HasPrefix(in.Path, at.Path+"/") {
+			return fs.SkipDir
+		}
+		if entry.Type().IsRegular() && strings.HasPrefix(at.Path, in.Path) && at.Path > after {
+			all = append(all, objectstore.Listed{At: at, Size: size(entry)})
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(notFound(err), objectstore.ErrNotFound) {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b objectstore.Listed) int { return strings.Compare(a.At.Path, b.At.Path) })
+	return all[:min(len(all), objectstore.ListPage)], nil
+}
+
+func size(entry fs.DirEntry) int64 {
+	info, err := entry.Info()
+	if err != nil {
+		return 0 // removed meanwhile
+	}
+	return info.Size()
+}

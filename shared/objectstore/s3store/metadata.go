@@ -1,0 +1,75 @@
+package s3store
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+)
+
+// The metadata of a thumbnail, beside the headers that S3 knows itself. S3 takes ASCII
+// alone, and 2 KB in all.
+const (
+	metaETag     = "Etag"
+	metaXKey     = "Xkey"
+	metaSpec     = "Spec-" // and the number of a part
+	metaDigest   = "Spec-Digest"
+	metaRules    = "Rules"
+	metaOriginal = "Original-Version"
+	metaRendered = "Rendered"
+)
+
+func userMetadata(meta objectstore.Meta) map[string]string {
+	all := map[string]string{
+		metaETag: meta.ETag, metaXKey: url.QueryEscape(meta.XKey), metaDigest: meta.SpecDigest,
+		metaRules: strconv.Itoa(meta.Rules), metaOriginal: url.QueryEscape(meta.OriginalVersion),
+		metaRendered: meta.Rendered.UTC().Format(time.RFC3339),
+	}
+	for i, part := range objectstore.SpecParts(meta.Spec) {
+		all[metaSpec+strconv.Itoa(i)] = part
+	}
+	return all
+}
+
+func info(o minio.ObjectInfo) objectstore.Info {
+	told := map[string]string{}
+	for name, value := range o.UserMetadata { // services differ in how they spell a name
+		told[strings.ToLower(name)] = value
+	}
+	get := func(name string) string { return told[strings.ToLower(name)] }
+	plain := func(name string) string {
+		if text, err := url.QueryUnescape(get(name)); err == nil {
+			return text
+		}
+		return get(name)
+	}
+	rules, _ := strconv.Atoi(get(metaRules))
+	rendered, _ := time.Parse(time.RFC3339, get(metaRendered))
+	found := objectstore.Info{
+		Size: o.Size, Modified: o.LastModified, Version: o.ETag,
+		Meta: objectstore.Meta{
+			ContentType: o.ContentType, ETag: get(metaETag), Disposition: o.Metadata.Get("Content-Disposition"), XKey: plain(metaXKey),
+			Spec:       objectstore.JoinSpec(func(i int) string { return get(metaSpec + strconv.Itoa(i)) }),
+			SpecDigest: get(metaDigest), Rules: rules, OriginalVersion: plain(metaOriginal), Rendered: rendered,
+		},
+	}
+	if isMD5(o) {
+		found.MD5 = o.ETag
+	}
+	if found.Meta.ETag == "" {
+		found.Meta.ETag = o.ETag
+	}
+	return found
+}
+
+// isMD5 reports whether the ETag is the MD5 of the content: not of what came in parts,
+// nor of what is encrypted with keys of its own.
+func isMD5(o minio.ObjectInfo) bool {
+	encryption := o.Metadata.Get("X-Amz-Server-Side-Encryption")
+	customer := o.Metadata.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm")
+	return len(o.ETag) == 32 && (encryption == "" || encryption == "AES256") && customer == ""
+}

@@ -1,0 +1,228 @@
+// Package s3store keeps objects behind S3's protocol, at Amazon or elsewhere: signed
+// with version 4, in one bucket, under container/path.
+//
+// A bucket is not a container, of which MediaWiki has hundreds: accounts have few
+// buckets, and all of the world shares their names.
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // Content-MD5
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	// concurrency is how many idle connections are kept.
+	concurrency = 64
+	// attempts of one operation, as far as its deadline lets them: the library repeats
+	// what is idempotent, on 5xx, "slow down" and broken connections.
+	attempts = 2
+	// headerTimeout is the longest wait for the head of an answer.
+	headerTimeout = 10 * time.Second
+)
+
+// Store is a bucket.
+type Store struct {
+	core      minio.Core
+	transport *http.Transport
+	bucket    string
+	create    bool
+	made      sync.Mutex // one makes the bucket
+}
+
+// New makes a store; the first operation reaches the service.
+func New(b settings.Bucket) (*Store, error) {
+	endpoint, err := url.Parse(b.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("s3store: endpoint: %w", err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = concurrency, concurrency
+	transport.DisableCompression = true
+	transport.ResponseHeaderTimeout = headerTimeout
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	client, err := minio.New(endpoint.Host, &minio.Options{
+		Creds: credentials.NewStaticV4(b.User, string(b.Key), ""), Secure: endpoint.Scheme == "https",
+		Region: b.Region, Transport: transport, MaxRetries: attempts,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("s3store: %w", err)
+	}
+	client.SetAppInfo("thumbmill", "1")
+	return &Store{core: minio.Core{Client: client}, transport: transport, bucket: b.Container, create: b.CreateAll}, nil
+}
+
+// Close drops idle connections.
+func (s *Store) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+func key(at thumbnail.Location) (string, error) {
+	if !objectstore.Valid(at) {
+		return "", fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
+	}
+	return path.Join(at.Container, at.Path), nil
+}
+
+// translate tells answers from failures.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	var answer minio.ErrorResponse
+	if !errors.As(err, &answer) {
+		return err
+	}
+	switch {
+	case answer.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("%w in S3 (%s)", objectstore.ErrNotFound, answer.Code)
+	case answer.StatusCode == http.StatusInsufficientStorage, answer.Code == "QuotaExceeded", strings.HasPrefix(answer.Code, "XMinioStorageFull"):
+		return fmt.Errorf("%w: %w", objectstore.ErrFull, err)
+	}
+	return err
+}
+
+// Head tells of an object.
+func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	name, err := key(at)
+	if err != nil {
+		return objectstore.Info{}, err
+	}
+	found, err := s.core.StatObject(ctx, s.bucket, name, minio.StatObjectOptions{})
+	if err != nil {
+		return objectstore.Info{}, translate(err)
+	}
+	return info(found), nil
+}
+
+// Open gives an object for reading.
+func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	name, err := key(at)
+	if err != nil {
+		return nil, objectstore.Info{}, err
+	}
+	body, found, _, err := s.core.GetObject(ctx, s.bucket, name, minio.GetObjectOptions{})
+	if err != nil {
+		return nil, objectstore.Info{}, translate(err)
+	}
+	reopen := func(from int64) (io.ReadCloser, error) {
+		var o minio.GetObjectOptions
+		err := o.SetMatchETag(found.ETag)
+		if from > 0 { // 0 to 0 would be one byte
+			err = errors.Join(err, o.SetRange(from, 0))
+		}
+		if err != nil {
+			return nil, err
+		}
+		rest, _, _, err := s.core.GetObject(ctx, s.bucket, name, o)
+		return rest, translate(err)
+	}
+	told := info(found)
+	return objectstore.NewStream(body, told.Size, reopen), told, nil
+}
+
+// Put keeps an object, and makes the bucket first where that is asked for.
+func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
+	name, err := key(at)
+	if err != nil {
+		return err
+	}
+	err = s.put(ctx, name, body, meta)
+	if s.create && minio.ToErrorResponse(err).Code == "NoSuchBucket" {
+		if err = s.makeBucket(ctx); err == nil {
+			err = s.put(ctx, name, body, meta)
+		}
+	}
+	return refused(translate(err))
+}
+
+func (s *Store) makeBucket(ctx context.Context) error {
+	s.made.Lock()
+	defer s.made.Unlock()
+	if there, err := s.core.BucketExists(ctx, s.bucket); there || err != nil {
+		return err
+	}
+	return s.core.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{})
+}
+
+// refused tells an account that may not write from one that fails.
+func refused(err error) error {
+	var answer minio.ErrorResponse
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", objectstore.ErrReadOnly, err)
+	}
+	return err
+}
+
+func (s *Store) put(ctx context.Context, name string, body []byte, meta objectstore.Meta) error {
+	sum := md5.Sum(body) //nolint:gosec // Content-MD5: the service refuses what arrives otherwise
+	signed := sha256.Sum256(body)
+	_, err := s.core.PutObject(ctx, s.bucket, name, bytes.NewReader(body), int64(len(body)),
+		base64.StdEncoding.EncodeToString(sum[:]), hex.EncodeToString(signed[:]), minio.PutObjectOptions{
+			ContentType: meta.ContentType, ContentDisposition: meta.Disposition, UserMetadata: userMetadata(meta),
+			DisableContentSha256: true, // in chunks, which few services understand; the whole body's is given
+		})
+	return err
+}
+
+// Delete removes an object.
+func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
+	name, err := key(at)
+	if err == nil {
+		err = refused(translate(s.core.RemoveObject(ctx, s.bucket, name, minio.RemoveObjectOptions{})))
+	}
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// List gives a page of the bucket.
+func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
+	folder := ""
+	if in.Container != "" {
+		folder = in.Container + "/"
+	}
+	if after != "" {
+		after = folder + after
+	}
+	ctx, cancel := context.WithCancel(ctx) // the library goes on listing until then
+	defer cancel()
+	var all []objectstore.Listed
+	for o := range s.core.Client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{
+		Prefix: folder + in.Path, StartAfter: after, Recursive: true, MaxKeys: objectstore.ListPage,
+	}) {
+		if err := translate(o.Err); err != nil {
+			if errors.Is(err, objectstore.ErrNotFound) {
+				return nil, nil
+			}
+			return nil, err
+		}
+		at := thumbnail.Location{Container: in.Container, Path: strings.TrimPrefix(o.Key, folder)}
+		if all = append(all, objectstore.Listed{At: at, Size: o.Size}); len(all) == objectstore.ListPage {
+			break
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,58 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, b settings.Bucket) *Store {
+	t.Helper()
+	s, err := New(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Swift's own S3 interface is the service.
+func TestRealS3(t *testing.T) {
+	bucket := servers.S3(t)
+	store := open(t, bucket)
+	storetest.Run(t, store)
+	t.Run("a secret that is wrong", func(t *testing.T) {
+		bucket.Key = "wrong"
+		err := open(t, bucket).Put(t.Context(), thumbnail.Location{Path: "x"}, []byte("x"), objectstore.Meta{})
+		if !errors.Is(err, objectstore.ErrReadOnly) {
+			t.Errorf("put: %v", err)
+		}
+	})
+	t.Run("no new buckets unless asked", func(t *testing.T) {
+		bucket.Key, bucket.CreateAll, bucket.Container = "testing", false, "another"
+		err := open(t, bucket).Put(t.Context(), thumbnail.Location{Path: "x"}, []byte("x"), objectstore.Meta{})
+		if !errors.Is(err, objectstore.ErrNotFound) {
+			t.Errorf("put into an absent bucket: %v", err)
+		}
+	})
+}
+
+func TestAServiceThatIsAway(t *testing.T) {
+	store := open(t, settings.Bucket{Endpoint: "http://127.0.0.1:1", User: "u", Key: "k", Container: "pictures", Region: "us-east-1"})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if _, err := store.Head(ctx, thumbnail.Location{Path: "x"}); err == nil || errors.Is(err, objectstore.ErrNotFound) {
+		t.Errorf("head: %v", err)
+	}
+}
