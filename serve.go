@@ -151,7 +151,7 @@ func (c *cluster) startStores() (err error) {
 			c.log.Warn("the folder of originals did not exist: it is made, and empty", "store.originals.path", dir.Path)
 		}
 	}
-	if c.stores, err = open.New(c.settings.Store); err != nil {
+	if c.stores, err = open.New(c.settings); err != nil {
 		return err
 	}
 	return c.run(service.Closer(c.stores.Close))

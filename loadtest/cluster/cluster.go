@@ -139,7 +139,7 @@ func (c *Cluster) openStores(given *open.Stores) {
 	if given != nil {
 		c.Stores = *given
 	} else {
-		c.Stores, err = open.New(c.Settings.Store)
+		c.Stores, err = open.New(c.Settings)
 		c.must(err)
 		c.t.Cleanup(func() { _ = c.Stores.Close() })
 	}

@@ -21,14 +21,14 @@ func Breaker(name string, onChange func(name string, from, to gobreaker.State)) 
 			return c.TotalFailures >= 10 && c.TotalFailures*2 > c.Requests
 		},
 		IsSuccessful: func(err error) bool {
-			return err == nil || isAnswer(err) || errors.Is(err, context.Canceled)
+			return err == nil || IsAnswer(err) || errors.Is(err, ErrElsewhere) || errors.Is(err, context.Canceled)
 		},
 		OnStateChange: onChange,
 	})
 }
 
-// isAnswer tells what a store says from a store that fails.
-func isAnswer(err error) bool {
+// IsAnswer tells what a store says from a store that fails.
+func IsAnswer(err error) bool {
 	for _, answer := range []error{ErrNotFound, ErrFull, ErrReadOnly, ErrRefused, errors.ErrUnsupported} {
 		if errors.Is(err, answer) {
 			return true

@@ -33,6 +33,10 @@ var ErrReadOnly = errors.New("the object store is read-only")
 // host is on no list, or its address in a network that is closed. It is an answer.
 var ErrRefused = errors.New("this source of originals is closed")
 
+// ErrElsewhere says that one of many hosts failed, which says nothing of the others:
+// the circuit breaker of the whole store does not count it.
+var ErrElsewhere = errors.New("the original's own server failed")
+
 // Store keeps objects by container and path. Methods are safe for concurrent
 // use and return ErrNotFound (possibly wrapped) for what is not there. They end
 // with ctx.

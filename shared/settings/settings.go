@@ -6,7 +6,10 @@
 // renderer and the operator's commands use it.
 package settings
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Settings is the whole tree. The koanf tags are the names that operators type.
 type Settings struct {
@@ -124,6 +127,17 @@ type Store struct {
 	PrivateSecret     Secret   `koanf:"private_secret"`     // what X-Swift-Secret must hold
 }
 
+// Bare is the name of an original without what leads to its store: what it would be
+// called there.
+func (s Store) Bare(name string) string {
+	for _, l := range s.Loaders {
+		if rest, ok := strings.CutPrefix(name, l.For); ok {
+			return rest
+		}
+	}
+	return strings.TrimPrefix(name, s.Originals.Prefix)
+}
+
 // Bucket is one object store.
 type Bucket struct {
 	Kind        string        `koanf:"kind"`         // directory, swift or s3; of originals also http
@@ -139,10 +153,24 @@ type Bucket struct {
 	CreateAll   bool          `koanf:"create_all"`   // make containers that are missing
 	Expire      time.Duration `koanf:"expire"`       // after which Swift deletes thumbnails; 0 = never
 	ExpireShare float64       `koanf:"expire_share"` // of the thumbnails that expire, 0…1; to try it out
-	Endpoint    string        `koanf:"endpoint"`     // URL of S3's service; of HTTP, what stands before each name
+	Endpoint    string        `koanf:"endpoint"`     // URL of S3's service; of HTTP, what stands before each name, "" = https://
 	Region      string        `koanf:"region"`       // S3
 	Hosts       []string      `koanf:"hosts"`        // HTTP: host, *.domain, host:port or *; others are refused
 	Allow       []string      `koanf:"allow"`        // HTTP: networks that are not public and may be read from
+}
+
+// Scheme is what stands before the names in a store of kind http that are whole URLs,
+// or would be with it: http:// or https://. "" when the store has an endpoint of its own.
+func (b Bucket) Scheme() string {
+	switch {
+	case b.Kind != "http":
+		return ""
+	case b.Endpoint == "":
+		return "https://"
+	case b.Endpoint == "http://", b.Endpoint == "https://":
+		return b.Endpoint
+	}
+	return ""
 }
 
 // Loader is one more store of originals.

@@ -189,8 +189,8 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 		c.require(web(b.Endpoint), name+".endpoint", "an S3 store needs the URL of its service, such as https://s3.eu-central-1.amazonaws.com")
 		c.require(b.Container != "", name+".container", "an S3 store needs its bucket")
 	case "http":
-		c.require(b.Endpoint == "" || web(b.Endpoint), name+".endpoint", "%q is no URL", b.Endpoint)
-		c.require(len(b.Hosts) > 0 || b.Endpoint != "", name+".hosts", "no host is allowed: name them, or * for all that are public")
+		c.require(b.Scheme() != "" || web(b.Endpoint), name+".endpoint", "%q is no URL", b.Endpoint)
+		c.require(len(b.Hosts) > 0 || b.Scheme() == "", name+".hosts", "no host is allowed: name them, or * for all that are public")
 		c.networks(name+".allow", b.Allow)
 	}
 	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "only Swift deletes objects by itself; S3 has rules of the bucket for it, a directory max_bytes")

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 )
 
 // RulesVersion is the version of the rules by which a spec becomes a picture.
@@ -20,7 +21,21 @@ const RulesVersion = 3
 // Location names an object in an object store.
 type Location struct {
 	Container string `json:"container,omitempty"` // "" is the store's default container
-	Path      string `json:"path"`                // never absolute, never with "..", UTF-8
+	Path      string `json:"path"`                // never absolute, never with "..", UTF-8; or an http(s) URL, without a container
+}
+
+// IsURL reports whether the location is another site's.
+func (l Location) IsURL() bool {
+	return l.Container == "" && (strings.HasPrefix(l.Path, "http://") || strings.HasPrefix(l.Path, "https://"))
+}
+
+// Name is the file's own name: behind the last slash, and before a URL's query.
+func (l Location) Name() string {
+	name := l.Path
+	if l.IsURL() {
+		name, _, _ = strings.Cut(name, "?")
+	}
+	return name[strings.LastIndex(name, "/")+1:]
 }
 
 // String gives container/path, for logs and keys.

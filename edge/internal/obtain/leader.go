@@ -128,7 +128,7 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 func (l *leader) types() []thumbnail.Type {
 	all := []thumbnail.Type{l.Target.Spec.Type}
 	for _, at := range l.Target.Spec.Pictures() {
-		all = append(all, thumbnail.TypeOf(at.Path))
+		all = append(all, thumbnail.TypeOf(at.Name()))
 	}
 	return all
 }

@@ -84,5 +84,5 @@ func (h *Heads) ask(at thumbnail.Location) (objectstore.Info, error) {
 		h.absent.Set(at, struct{}{})
 		return info, absentFault(at)
 	}
-	return info, fault.Wrap(err, fault.OriginalStore, "the original's store does not answer")
+	return info, objectstore.Fault(err)
 }

@@ -51,7 +51,7 @@ func (t Target) Blacklisted(s settings.Settings) error {
 		all = append(all, *t.Stored)
 	}
 	for _, at := range all {
-		name := strings.TrimPrefix(at.Path, s.Store.Originals.Prefix)
+		name := s.Store.Bare(at.Path)
 		if at.Container != "" {
 			container, _, _ := strings.Cut(at.Container, ".")
 			name = container + "/" + name
@@ -91,9 +91,8 @@ func CheckSize(s thumbnail.Spec, e settings.Edge) error {
 
 // Disposition gives the header for a thumbnail's file name, which browsers use
 // when somebody saves it: the original's name, with the format's extension
-// behind it when that is another one.
-func Disposition(originalPath, format string) string {
-	name := originalPath[strings.LastIndex(originalPath, "/")+1:]
+// behind it when that is another one. name is the original's, without folders.
+func Disposition(name, format string) string {
 	ext := name[strings.LastIndex(name, ".")+1:]
 	if format != "" && ext != format {
 		name += "." + format

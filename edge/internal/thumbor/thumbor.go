@@ -134,8 +134,8 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	vary := t.negotiate(&s, accept)
 	found := target.Target{
 		Spec: s, Skipped: asked.Skipped, Vary: vary, MaxAge: t.settings.Edge.MaxAge, Key: t.key(s), Private: t.private(s),
-		XKey:        "File:" + s.Original.Path[strings.LastIndex(s.Original.Path, "/")+1:],
-		Disposition: target.Disposition(s.Original.Path, string(s.Format)),
+		XKey:        "File:" + s.Original.Name(),
+		Disposition: target.Disposition(s.Original.Name(), string(s.Format)),
 	}
 	if asked.MaxAge >= 0 {
 		found.MaxAge = asked.MaxAge
@@ -149,7 +149,7 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 func (t *Parser) spec(p map[string]string) (thumbnail.Spec, error) {
 	s := target.Base(t.settings.Render)
 	s.Original = t.original(p["image"])
-	s.Type = thumbnail.TypeOf(p["image"])
+	s.Type = thumbnail.TypeOf(s.Original.Name())
 	s.HalfToEven, s.PNGToJPEG = true, t.settings.Thumbor.PNGToJPEG
 	s.Adaptive, s.Smart = p["adaptive"] != "", p["smart"] != ""
 	s.FlipX, s.FlipY = p["flipx"] != "", p["flipy"] != ""
@@ -167,7 +167,12 @@ func (t *Parser) spec(p map[string]string) (thumbnail.Spec, error) {
 	return s, err
 }
 
+// original is the place of an image: a URL of another site where the settings have a
+// loader for it.
 func (t *Parser) original(image string) thumbnail.Location {
+	if name, ok := t.web(image); ok {
+		return thumbnail.Location{Path: name}
+	}
 	return thumbnail.Location{Path: t.settings.Store.Originals.Prefix + image}
 }
 
@@ -178,7 +183,7 @@ func (t *Parser) picture(text string) (thumbnail.Location, bool) {
 		text = unquoted
 	}
 	at := t.original(text)
-	return at, objectstore.Valid(at)
+	return at, at.IsURL() || objectstore.Valid(at)
 }
 
 // align drops the default, so that both spellings give one spec.
@@ -249,7 +254,8 @@ func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
 		if t.numbers(&inner, p) == nil && inner.Crop != nil {
 			s.Focal = append(s.Focal, *inner.Crop)
 		}
-		s.Original, s.Type = t.original(image), thumbnail.TypeOf(image)
+		s.Original = t.original(image)
+		s.Type = thumbnail.TypeOf(s.Original.Name())
 		return
 	}
 }
@@ -307,16 +313,13 @@ func (t *Parser) key(s thumbnail.Spec) thumbnail.Location {
 	case s.Format == thumbnail.FormatAuto:
 		ext = "auto"
 	}
-	return thumbnail.Location{
-		Path: t.settings.Store.Thumbnails.Prefix + "thumbor/" + s.Original.Path + "/" + s.Digest() + "." + ext,
-	}
+	return thumbnail.Location{Path: t.Folder(s.Original) + s.Digest() + "." + ext}
 }
 
 func (t *Parser) check(found target.Target) error {
-	if strings.Contains(found.Spec.Original.Path, "://") {
-		return fault.New(fault.NoSuchURL, "originals are read from the store, not over HTTP")
-	}
-	if !objectstore.Valid(found.Spec.Original) || !objectstore.Valid(found.Key) {
+	if at := found.Spec.Original; !at.IsURL() && strings.Contains(at.Path, "://") {
+		return fault.New(fault.NoSuchURL, "no loader of originals here reads %q", at.Path[:strings.Index(at.Path, "://")+3])
+	} else if !at.IsURL() && !objectstore.Valid(at) || !objectstore.Valid(found.Key) {
 		return fault.New(fault.NoSuchURL, "the URL names no image that could exist")
 	}
 	return found.Blacklisted(t.settings)
@@ -335,7 +338,7 @@ func wikiOf(folder string) func(container string) bool {
 // a Thumbor path must not be a way around their secret.
 func (t *Parser) private(s thumbnail.Spec) bool {
 	for _, at := range append(s.Pictures(), s.Original) {
-		folder, _, _ := strings.Cut(strings.TrimPrefix(at.Path, t.settings.Store.Originals.Prefix), "/")
+		folder, _, _ := strings.Cut(t.settings.Store.Bare(at.Path), "/")
 		folder, _, _ = strings.Cut(folder, ".")
 		if strings.HasSuffix(folder, "-local-temp") || slices.ContainsFunc(t.settings.Store.PrivateContainers, wikiOf(folder)) {
 			return true

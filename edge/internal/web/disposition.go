@@ -14,13 +14,13 @@ func disposition(t target.Target, contentType string) string {
 	if t.Wiki || format == "" {
 		return t.Disposition
 	}
-	path := t.Spec.Original.Path
+	name := t.Spec.Original.Name()
 	known, _ := thumbnail.ParseFormat(format)
-	if own, ok := thumbnail.ParseFormat(path[strings.LastIndex(path, ".")+1:]); ok && own == known {
-		return target.Disposition(path, "")
+	if own, ok := thumbnail.ParseFormat(name[strings.LastIndex(name, ".")+1:]); ok && own == known {
+		return target.Disposition(name, "")
 	}
 	if known != thumbnail.FormatAuto {
 		format = string(known)
 	}
-	return target.Disposition(path, format)
+	return target.Disposition(name, format)
 }

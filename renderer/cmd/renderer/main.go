@@ -32,7 +32,7 @@ func newRenderer(s settings.Settings, admin *service.Admin, log *slog.Logger) (s
 	if s.Store.Thumbnails.Kind == "directory" {
 		log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
 	}
-	stores, err := open.New(s.Store)
+	stores, err := open.New(s)
 	if err != nil {
 		return nil, nil, err
 	}

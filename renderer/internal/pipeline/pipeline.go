@@ -169,7 +169,8 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	long := header.Area() > longArea || slices.ContainsFunc(overlays, func(o engine.Source) bool { return o.Header.Area() > longArea })
+	hidden := j.Spec.Type == thumbnail.TypeUnknown && header.Type.Unforeseeable()
+	long := hidden || header.Area() > longArea || slices.ContainsFunc(overlays, func(o engine.Source) bool { return o.Header.Area() > longArea })
 	if j.Lane == renderjob.LaneStandard && long {
 		return intake.ErrLong
 	}
@@ -248,7 +249,7 @@ func (j *job) overlays(ctx context.Context) (all []engine.Source, release func()
 		if err == nil {
 			fetched = append(fetched, o)
 			var h guard.Header
-			h, err = guard.Inspect(o, o.Size, thumbnail.TypeOf(at.Path), j.MaxOriginalPixels)
+			h, err = guard.Inspect(o, o.Size, thumbnail.TypeOf(at.Name()), j.MaxOriginalPixels)
 			all = append(all, engine.Source{Header: h, File: o.File})
 		}
 		if f := fault.Of(err); err != nil && (f.Kind == fault.Absent || f.Kind == fault.Undecodable || f.Kind == fault.TooLarge || f.Kind == fault.Unsupported) {

@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // what stores promise
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -33,7 +35,7 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 		return fault.New(fault.Absent, "the original does not exist")
 	}
 	if err != nil {
-		return fault.Wrap(err, fault.OriginalStore, "the original could not be read")
+		return objectstore.Fault(err)
 	}
 	defer func() { _ = object.Close() }()
 	if info.Size > s.MaxBytes {
@@ -62,14 +64,18 @@ func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, 
 		return fetchFault(err)
 	}
 	defer func() { _ = file.Close() }()
+	sum := md5.New() //nolint:gosec // what stores promise
 	var done int64
 	for try := 0; ; try++ {
 		var n int64
-		n, err = io.Copy(file, io.LimitReader(withContext{ctx, object}, info.Size-done+1))
+		n, err = io.Copy(io.MultiWriter(file, sum), io.LimitReader(withContext{ctx, object}, info.Size-done+1))
 		done += n
 		s.fetched.Add(float64(n))
 		if err == nil && done != info.Size {
 			err = io.ErrUnexpectedEOF
+		}
+		if err == nil && info.MD5 != "" && hex.EncodeToString(sum.Sum(nil)) != info.MD5 {
+			return fault.New(fault.OriginalStore, "the original that was read is not the one whose checksum its store tells")
 		}
 		if err == nil {
 			return file.Close()

@@ -11,7 +11,10 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/byprefix"
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
+	"github.com/thumbmill/thumbmill/shared/objectstore/httpstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/s3store"
 	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -35,13 +38,13 @@ func (s Stores) Close() error {
 // New opens both stores. All roles of one process must share a directory of
 // thumbnails, since it keeps account of its size: see Guarded. Several processes
 // on one directory each account for what they wrote themselves.
-func New(s settings.Store) (Stores, error) {
-	originals, err := one(s.Originals, func() (objectstore.Store, error) { return directory.NewOriginals(s.Originals.Path) })
+func New(s settings.Settings) (Stores, error) {
+	originals, err := allOriginals(s)
 	if err != nil {
-		return Stores{}, fmt.Errorf("store.originals: %w", err)
+		return Stores{}, err
 	}
-	thumbnails, err := one(s.Thumbnails, func() (objectstore.Store, error) {
-		return directory.NewThumbnails(s.Thumbnails.Path, uint64(s.Thumbnails.MaxBytes))
+	thumbnails, err := one(s.Store.Thumbnails, s, func(b settings.Bucket) (objectstore.Store, error) {
+		return directory.NewThumbnails(b.Path, uint64(b.MaxBytes))
 	})
 	if err != nil {
 		return Stores{}, errors.Join(fmt.Errorf("store.thumbnails: %w", err), originals.Close())
@@ -49,11 +52,42 @@ func New(s settings.Store) (Stores, error) {
 	return Stores{Originals: originals, Thumbnails: thumbnails, owned: []objectstore.Store{originals, thumbnails}}, nil
 }
 
-func one(b settings.Bucket, inDirectory func() (objectstore.Store, error)) (objectstore.Store, error) {
-	if b.Kind == "swift" {
-		return swiftstore.New(b), nil
+// allOriginals opens the loaders, and the store of all other names.
+func allOriginals(s settings.Settings) (objectstore.Store, error) {
+	folder := func(b settings.Bucket) (objectstore.Store, error) { return directory.NewOriginals(b.Path) }
+	rest, err := one(s.Store.Originals, s, folder)
+	if err != nil {
+		return nil, fmt.Errorf("store.originals: %w", err)
 	}
-	return inDirectory()
+	var loaders []byprefix.Loader
+	for _, l := range s.Store.Loaders {
+		store, openErr := one(l.Bucket, s, folder)
+		if openErr != nil {
+			err = errors.Join(err, fmt.Errorf("store.loaders: %s: %w", l.For, openErr))
+			continue
+		}
+		loaders = append(loaders, byprefix.Loader{For: l.For, Prefix: l.Prefix, Store: store})
+	}
+	if len(loaders) == 0 && err == nil {
+		return rest, nil
+	}
+	all := byprefix.New(rest, loaders)
+	if err != nil {
+		return nil, errors.Join(err, all.Close())
+	}
+	return all, nil
+}
+
+func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
+	switch b.Kind {
+	case "swift":
+		return swiftstore.New(b), nil
+	case "s3":
+		return s3store.New(b)
+	case "http":
+		return httpstore.New(b, int64(s.Renderer.MaxOriginalBytes), s.Renderer.TempDir) //nolint:gosec // bounded by settings
+	}
+	return inDirectory(b)
 }
 
 // Guarded gives a role its own breakers and metrics on stores that it may share

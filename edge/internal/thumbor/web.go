@@ -1,0 +1,47 @@
+package thumbor
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"regexp"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore/httpstore"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// absolute is a URL; proxies that merge slashes leave it one behind the scheme.
+var absolute = regexp.MustCompile(`^(?i:https?):/`)
+
+// web reads an image that is another site's: a URL, or where all originals are such, a
+// host and a path. ok is false where no loader reads it.
+func (t *Parser) web(image string) (name string, ok bool) {
+	s := t.settings.Store
+	scheme := s.Originals.Scheme()
+	if !absolute.MatchString(image) {
+		if scheme == "" || s.Bare(image) != strings.TrimPrefix(image, s.Originals.Prefix) {
+			return "", false
+		}
+		image = scheme + image
+	}
+	name, err := httpstore.Canonical(image)
+	if err != nil {
+		return "", false
+	}
+	for _, l := range s.Loaders {
+		if strings.HasPrefix(name, l.For) && l.Scheme() != "" {
+			return name, true
+		}
+	}
+	return name, scheme != ""
+}
+
+// Folder is where an original's thumbnails are kept: the beginning of their paths, in
+// the default container. A URL has no fitting name, and goes by a digest.
+func (t *Parser) Folder(original thumbnail.Location) string {
+	if original.IsURL() {
+		sum := sha256.Sum256([]byte(original.Path))
+		return t.settings.Store.Thumbnails.Prefix + "thumbor-http/" + base64.RawURLEncoding.EncodeToString(sum[:16]) + "/"
+	}
+	return t.settings.Store.Thumbnails.Prefix + "thumbor/" + original.Path + "/"
+}

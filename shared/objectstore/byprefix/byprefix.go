@@ -1,0 +1,96 @@
+// Package byprefix puts several stores of originals behind one: what a name begins
+// with decides which of them has it. The edge and the renderer read originals
+// through it.
+package byprefix
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Loader has the originals whose names begin with For. What a URL names keeps its
+// whole name; of other names the store sees what is behind For, below Prefix.
+type Loader struct {
+	For, Prefix string
+	Store       objectstore.Store
+}
+
+// Store finds the loader of each name, the longest prefix first, and takes the others
+// from the embedded one.
+type Store struct {
+	objectstore.Store
+	loaders []Loader
+}
+
+// New puts loaders before a store.
+func New(rest objectstore.Store, loaders []Loader) *Store {
+	sorted := slices.Clone(loaders)
+	slices.SortFunc(sorted, func(a, b Loader) int { return cmp.Compare(len(b.For), len(a.For)) })
+	return &Store{rest, sorted}
+}
+
+// find gives the store of a location, and its name there. Of a MediaWiki container the
+// container decides, and stays as it is.
+func (s *Store) find(at thumbnail.Location) (objectstore.Store, thumbnail.Location) {
+	for _, l := range s.loaders {
+		rest, ok := strings.CutPrefix(at.String(), l.For)
+		if !ok {
+			continue
+		}
+		if at.Container == "" && !at.IsURL() {
+			at.Path = l.Prefix + rest
+		}
+		return l.Store, at
+	}
+	return s.Store, at
+}
+
+// Head tells of an original.
+func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	store, there := s.find(at)
+	return store.Head(ctx, there)
+}
+
+// Open gives an original for reading.
+func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	store, there := s.find(at)
+	return store.Open(ctx, there)
+}
+
+// Put is what the store of the name makes of it.
+func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
+	store, there := s.find(at)
+	return store.Put(ctx, there, body, meta)
+}
+
+// Delete is what the store of the name makes of it.
+func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
+	store, there := s.find(at)
+	return store.Delete(ctx, there)
+}
+
+// List lists in the store of the prefix alone.
+func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
+	store, there := s.find(in)
+	before := strings.TrimSuffix(in.Path, there.Path)
+	all, err := store.List(ctx, there, strings.TrimPrefix(after, before))
+	for i := range all {
+		all[i].At.Path = before + all[i].At.Path
+	}
+	return all, err
+}
+
+// Close closes all of them.
+func (s *Store) Close() error {
+	err := s.Store.Close()
+	for _, l := range s.loaders {
+		err = errors.Join(err, l.Store.Close())
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package httpstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"code.dny.dev/ssrf"
+	"github.com/maypok86/otter/v2"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// newGuard makes what looks at each address before it is connected to. It lets through
+// what is public by IANA's registries of special addresses, and the networks named.
+func newGuard(allow []string) (*ssrf.Guardian, error) {
+	var v4, v6 []netip.Prefix
+	for _, text := range allow {
+		network, err := settings.ParseNetwork(text)
+		if err != nil {
+			return nil, fmt.Errorf("httpstore: allow: %w", err)
+		}
+		if network.Addr().Is4() {
+			v4 = append(v4, network)
+		} else {
+			v6 = append(v6, network)
+		}
+	}
+	// Ports are checked with the hosts.
+	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)), nil
+}
+
+func prohibited(err error) bool {
+	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) || errors.Is(err, ssrf.ErrInvalidHostPort)
+}
+
+const (
+	maxBreakers = 10_000
+	forgetAfter = 10 * time.Minute
+	openFor     = 5 * time.Second
+	tripsAfter  = 5 // failures in a row
+)
+
+type breaker = gobreaker.CircuitBreaker[*http.Response]
+
+// breakers are one for each host that was asked lately.
+type breakers struct {
+	hosts *otter.Cache[string, *breaker]
+}
+
+func newBreakers() (*breakers, error) {
+	cache, err := otter.New(&otter.Options[string, *breaker]{
+		MaximumSize: maxBreakers, ExpiryCalculator: otter.ExpiryAccessing[string, *breaker](forgetAfter),
+		Executor: func(work func()) { work() },
+	})
+	return &breakers{cache}, err
+}
+
+func (b *breakers) close() { b.hosts.StopAllGoroutines() }
+
+func (b *breakers) do(host string, call func() (*http.Response, error)) (*http.Response, error) {
+	one, ok := b.hosts.GetIfPresent(host)
+	if !ok {
+		one, _ = b.hosts.SetIfAbsent(host, gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
+			Name: host, Timeout: openFor,
+			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripsAfter },
+			IsSuccessful: answered,
+		}))
+	}
+	response, err := one.Execute(call)
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		err = fmt.Errorf("%s failed again and again, and is left alone for some seconds", host)
+	}
+	if err != nil && !objectstore.IsAnswer(err) && !errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%w: %w", objectstore.ErrElsewhere, err)
+	}
+	return response, err
+}
+
+// answered tells a host that says no from one that does not work.
+func answered(err error) bool {
+	var answer *statusError
+	told := errors.As(err, &answer) && answer.status < http.StatusInternalServerError
+	return err == nil || told || objectstore.IsAnswer(err) || errors.Is(err, context.Canceled)
+}
