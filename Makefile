@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift webp libheif-examples
+TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules nginx-light webp libheif-examples
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop soak deps tools build-deps clean
 

@@ -192,7 +192,9 @@ func (c *cluster) startEdge() (err error) {
 	if err != nil {
 		return err
 	}
-	c.admin.Handle("/api/v1/failing", c.edge.API())
+	for _, path := range edge.APIPaths() {
+		c.admin.Handle(path, c.edge.API())
+	}
 	c.admin.Check("edge", c.edge.Ready)
 	c.admin.Check("renderer", c.renderer.Ready)
 	for deadline := time.Now().Add(readyWithin); c.edge.Ready() != nil; time.Sleep(10 * time.Millisecond) {

@@ -25,38 +25,6 @@ import (
 
 const askTimeout = 10 * time.Second
 
-// admin is the operators' listener that a command asks.
-type admin struct{ base string }
-
-func (a *admin) flag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.base, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
-}
-
-// ask asks, and gives the body of a good answer, which the caller closes.
-func (a *admin) ask(ctx context.Context, method, path string) (io.ReadCloser, error) {
-	base := strings.TrimSuffix(a.base, "/")
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
-	}
-	request, err := http.NewRequestWithContext(ctx, method, base+path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("--admin: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("%w (--admin names the operators' listener to ask)", err)
-	}
-	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	if response.StatusCode == http.StatusNotFound && strings.HasPrefix(string(text), "404 page") {
-		return nil, fmt.Errorf("%s does not know %s: another role listens there", a.base, path)
-	}
-	return nil, errors.New(strings.TrimSpace(string(text)))
-}
-
 func statusCommand() *cobra.Command {
 	var from admin
 	var watch, asJSON bool

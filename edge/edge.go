@@ -16,14 +16,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/bulk"
 	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
 	"github.com/thumbmill/thumbmill/edge/internal/failure"
 	"github.com/thumbmill/thumbmill/edge/internal/fleet"
+	"github.com/thumbmill/thumbmill/edge/internal/front"
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/presence"
+	"github.com/thumbmill/thumbmill/edge/internal/purge"
+	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/web"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -49,7 +56,13 @@ type Edge struct {
 	failures   *failure.Memory
 	breakers   []breaker
 	heads      *originals.Heads
+	grammar    *grammar.Reader
+	stored     *stored.Finder
+	presence   *presence.Presence
 	obtainer   *obtain.Obtainer
+	purger     *purge.Purger
+	bulk       *bulk.Renderer
+	uploads    *bulk.Uploads
 	http       *service.HTTP
 	stop       sync.Once
 }
@@ -72,6 +85,9 @@ func (e *Edge) build() error {
 	}
 	stores := c.Stores.Guarded(c.Metrics, c.Log)
 	var err error
+	if e.grammar, err = grammar.New(c.Settings); err != nil {
+		return err
+	}
 	if e.heads, err = originals.New(stores.Originals); err != nil {
 		return err
 	}
@@ -89,19 +105,59 @@ func (e *Edge) build() error {
 		LaneWorkers: e.fleet.LaneWorkers, Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
 	registerBreakers(c.Metrics, e.allBreakers())
-	e.obtainer, err = obtain.New(obtain.Config{
-		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads,
+	if err := e.find(stores); err != nil {
+		return err
+	}
+	e.obtainer = obtain.New(obtain.Config{
+		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads, Stored: e.stored,
 		Failures: e.failures, Fleet: e.fleet,
 		Admitter: e.admitter, Dispatcher: e.dispatcher, Log: c.Log, Metrics: c.Metrics,
+	})
+	if err := e.serveOperators(stores); err != nil {
+		return err
+	}
+	handler, err := web.New(c.Settings, e.grammar, e.obtainer, c.Log, c.Metrics)
+	if err != nil {
+		return err
+	}
+	e.http, err = front.New(c.Settings.Edge, handler, c.Log, c.Metrics)
+	return err
+}
+
+// find makes what finds stored thumbnails. It is there before this edge counts as hearing
+// of purges, which it otherwise might hear too early.
+func (e *Edge) find(stores open.Stores) (err error) {
+	c := e.config
+	e.stored, err = stored.New(stored.Config{
+		Edge: c.Settings.Edge, Thumbnails: stores.Thumbnails, Heads: e.heads, Metrics: c.Metrics,
+		Hears: func() bool { return e.presence.Hears() },
 	})
 	if err != nil {
 		return err
 	}
-	handler, err := web.New(c.Settings, e.obtainer, c.Log, c.Metrics)
-	if err != nil {
+	e.presence, err = presence.New(e.name, e.conn, e.stored.ForgetAll)
+	return err
+}
+
+// serveOperators makes what purges and what renders in advance.
+func (e *Edge) serveOperators(stores open.Stores) (err error) {
+	c := e.config
+	e.purger = purge.New(purge.Config{
+		Thumbnails: stores.Thumbnails, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence,
+		CDN: c.Settings.Purge, Log: c.Log,
+	})
+	if err := purge.Listen(e.conn, e.name, e.obtainer.Forget, c.Log); err != nil {
 		return err
 	}
-	e.http, err = service.NewHTTP(c.Settings.Edge.Listen, handler, c.Log)
+	e.bulk = &bulk.Renderer{
+		Grammar: e.grammar, Obtainer: e.obtainer, Deadline: c.Settings.Edge.Deadline,
+		AtOnce: func() int { return e.fleet.LaneWorkers(renderjob.LaneBulk) },
+	}
+	if c.Settings.Upload.Subject == "" {
+		return nil
+	}
+	renew := func(ctx context.Context, original string) { e.purger.Purge(ctx, original, func(purge.Report) {}) }
+	e.uploads, err = bulk.ListenForUploads(e.conn, c.Settings.Upload.Subject, c.Settings.Upload.Widths, e.bulk, renew, c.Log, c.Metrics)
 	return err
 }
 
@@ -171,14 +227,15 @@ func (e *Edge) Stop(ctx context.Context) (err error) {
 		if e.http != nil {
 			all = append(all, e.http.Stop(ctx))
 		}
+		if e.uploads != nil {
+			e.uploads.Close()
+		}
 		if e.obtainer != nil {
 			all = append(all, e.obtainer.Stop(ctx))
 		}
+		e.closeCaches()
 		if e.admitter != nil {
 			e.admitter.Close()
-		}
-		if e.heads != nil {
-			e.heads.Close()
 		}
 		if e.counters != nil {
 			all = append(all, e.counters.Close())
@@ -189,4 +246,23 @@ func (e *Edge) Stop(ctx context.Context) (err error) {
 		err = errors.Join(all...)
 	})
 	return err
+}
+
+// closeCaches ends what remembers, when nobody asks any more.
+func (e *Edge) closeCaches() {
+	if e.purger != nil {
+		e.purger.Close()
+	}
+	if e.presence != nil {
+		e.presence.Close()
+	}
+	if e.stored != nil {
+		e.stored.Close()
+	}
+	if e.heads != nil {
+		e.heads.Close()
+	}
+	if e.grammar != nil {
+		e.grammar.Close()
+	}
 }

@@ -3,9 +3,13 @@ package edge
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/thumbmill/thumbmill/edge/internal/bulk"
+	"github.com/thumbmill/thumbmill/edge/internal/purge"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/service"
 )
@@ -42,14 +46,24 @@ func (e *Edge) status() func() lease.Status {
 //
 //	GET    /api/v1/failing                          failing originals, the latest first
 //	DELETE /api/v1/failing?original=container/path  has one tried again
+//	POST   /api/v1/purge?original=container/path    has all forget its thumbnails
+//	POST   /api/v1/render                           has thumbnails rendered in advance
 //
-// A browser cannot be made to send the second by another site's page: it is no
-// simple request.
+// The last two answer with a line of JSON for each step, the last of which tells how it
+// ended. A browser cannot be made to send the others than the first by another site's
+// page: they want a header, and are no simple requests.
 func (e *Edge) API() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/failing", e.listFailing)
 	mux.HandleFunc("DELETE /api/v1/failing", e.clearFailing)
+	mux.HandleFunc("POST /api/v1/purge", e.purge)
+	mux.HandleFunc("POST /api/v1/render", e.render)
 	return mux
+}
+
+// APIPaths are where API is to be found.
+func APIPaths() []string {
+	return []string{"/api/v1/failing", "/api/v1/purge", "/api/v1/render"}
 }
 
 func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {
@@ -76,6 +90,77 @@ func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
 	default:
 		e.config.Log.Info("an operator had the failures of an original forgotten", "original", original, "counters", cleared, "address", r.RemoteAddr)
 		answer(w, map[string]any{"original": original, "cleared": cleared})
+	}
+}
+
+// maxOriginals of one request to purge.
+const maxOriginals = 1000
+
+func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
+	originals := r.URL.Query()["original"]
+	if !wanted(w, r) {
+		return
+	}
+	if len(originals) == 0 || len(originals) > maxOriginals || slices.Contains(originals, "") {
+		http.Error(w, fmt.Sprintf("?original= names one original, or up to %d when it is repeated", maxOriginals), http.StatusBadRequest)
+		return
+	}
+	tell := lines(w)
+	for _, original := range originals {
+		e.config.Log.Info("an operator purges", "original", original, "address", r.RemoteAddr)
+		e.purger.Purge(r.Context(), original, func(report purge.Report) { tell(report, report.Done) })
+	}
+}
+
+// maxList is the size of a list of thumbnails in bytes.
+const maxList = 16 << 20
+
+func (e *Edge) render(w http.ResponseWriter, r *http.Request) {
+	if !wanted(w, r) {
+		return
+	}
+	var list struct {
+		Thumbnails []bulk.Item `json:"thumbnails"`
+		Renew      bool        `json:"renew"`
+	}
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxList))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&list); err != nil {
+		http.Error(w, `the body is to be {"thumbnails": [{"path": "/unsafe/330x/a.jpg"}, {"spec": {…}}], "renew": false}: `+err.Error(), http.StatusBadRequest)
+		return
+	}
+	if len(list.Thumbnails) == 0 || len(list.Thumbnails) > bulk.MaxThumbnails {
+		http.Error(w, fmt.Sprintf("a list has 1 to %d thumbnails, this one %d", bulk.MaxThumbnails, len(list.Thumbnails)), http.StatusBadRequest)
+		return
+	}
+	e.config.Log.Info("an operator has thumbnails rendered", "thumbnails", len(list.Thumbnails), "renew", list.Renew, "address", r.RemoteAddr)
+	tell := lines(w)
+	e.bulk.Render(r.Context(), list.Thumbnails, list.Renew, func(result bulk.Result) { tell(result, true) })
+}
+
+// wanted refuses what a page of another site could have a browser send.
+func wanted(w http.ResponseWriter, r *http.Request) bool {
+	if r.Header.Get("Content-Type") == "application/json" {
+		return true
+	}
+	http.Error(w, "Content-Type is to be application/json", http.StatusUnsupportedMediaType)
+	return false
+}
+
+// lines writes lines of JSON as they come, but no more than ten a second of those that
+// are not to be kept.
+func lines(w http.ResponseWriter) func(line any, keep bool) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Cache-Control", "no-store")
+	out, flush := json.NewEncoder(w), http.NewResponseController(w)
+	var last time.Time
+	return func(line any, keep bool) {
+		if !keep && time.Since(last) < 100*time.Millisecond {
+			return
+		}
+		last = time.Now()
+		_ = out.Encode(line) // the client left: its context ends the rest
+		_ = flush.Flush()
 	}
 }
 

@@ -122,5 +122,7 @@ for name in ("object", "container", "account", "proxy"):
     pid = os.fork()
     if pid == 0:
         serve(name)
+    with open("%s/%s.pid" % (folder, name), "w") as f:
+        f.write(str(pid))
     children.append(pid)
 os.wait()

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,14 @@ func Swift(t testing.TB) settings.Bucket { return SwiftBefore(t, "") }
 // SwiftBefore is Swift whose proxy asks edges for thumbnails that it does not have.
 func SwiftBefore(t testing.TB, edges string) settings.Bucket {
 	t.Helper()
+	bucket, _ := StartSwift(t, edges)
+	return bucket
+}
+
+// StartSwift is SwiftBefore, and gives a function that sends a signal to one of the
+// servers: object, container, account, proxy.
+func StartSwift(t testing.TB, edges string) (settings.Bucket, func(server string, s syscall.Signal)) {
+	t.Helper()
 	if exec.Command(python, "-c", "import swift.proxy.server").Run() != nil {
 		t.Skip("Swift is not installed: run `make deps`")
 	}
@@ -40,19 +49,28 @@ func SwiftBefore(t testing.TB, edges string) settings.Bucket {
 		t.Fatal(err)
 	}
 	port := freePorts(t, 4)
-	t.Setenv("MEMCACHED", memcached)
-	t.Setenv("EDGES", edges)
-	t.Setenv("MIDDLEWARE", filepath.Join(repository(), "deploy", "swift"))
-	start(t, nil, python, "-W", "ignore", script, dir, strconv.Itoa(port))
+	start(t, nil, "env", "MEMCACHED="+memcached, "EDGES="+edges, "MIDDLEWARE="+filepath.Join(repository(), "deploy", "swift"),
+		python, "-W", "ignore", script, dir, strconv.Itoa(port))
 	base := "http://127.0.0.1:" + strconv.Itoa(port)
 	for i := range 4 {
 		await(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
 	}
 	awaitAuth(t, base)
+	signal := func(server string, s syscall.Signal) {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, server+".pid"))
+		pid, _ := strconv.Atoi(string(text))
+		if err == nil && pid > 0 {
+			err = syscall.Kill(pid, s)
+		}
+		if err != nil {
+			t.Fatalf("swift's %s server: %v", server, err)
+		}
+	}
 	return settings.Bucket{
 		Kind: "swift", AuthURL: base + "/auth/v1.0", User: "test:tester", Key: "testing",
-		Container: "default", CreateAll: true,
-	}
+		Container: "default", CreateAll: true, ExpireShare: 1,
+	}, signal
 }
 
 // S3 starts a real Swift with its S3 interface, and gives the settings of a bucket in it.

@@ -74,6 +74,22 @@ func HeartbeatSubject(renderer string) string { return "render.heartbeat." + ren
 // AllHeartbeats matches the heartbeats of all renderers.
 const AllHeartbeats = "render.heartbeat.*"
 
+// EdgeSubject is where an edge tells that it lives, and hears that it is heard.
+func EdgeSubject(edge string) string { return "render.edge." + edge }
+
+// AllEdges matches what all edges tell of themselves.
+const AllEdges = "render.edge.*"
+
+// PurgeSubject is where edges are asked to forget originals; each that did answers with
+// its name.
+const PurgeSubject = "render.purge"
+
+// Purge asks edges to forget what they know of originals, all names of one.
+type Purge struct {
+	Version   int                  `json:"version"`
+	Originals []thumbnail.Location `json:"originals"`
+}
+
 // HeartbeatEvery is the pause between two heartbeats of a renderer; one that
 // missed three is taken for dead.
 const HeartbeatEvery = time.Second

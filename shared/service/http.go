@@ -32,13 +32,15 @@ func NewHTTP(address string, handler http.Handler, log *slog.Logger) (*HTTP, err
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	return &HTTP{
-		listener: listener, log: log,
-		server: &http.Server{
-			Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second,
-			MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		},
-	}, nil
+	return NewServer(listener, &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}, log), nil
+}
+
+// NewServer makes a part of a listener and a server; one with a TLSConfig speaks TLS.
+func NewServer(listener net.Listener, server *http.Server, log *slog.Logger) *HTTP {
+	return &HTTP{listener: listener, server: server, log: log}
 }
 
 // Addr is the address in use, also when port 0 was asked for.
@@ -47,11 +49,18 @@ func (h *HTTP) Addr() string { return h.listener.Addr().String() }
 // Start serves.
 func (h *HTTP) Start(context.Context) error {
 	h.group.Go(func() {
-		if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.serve(); !errors.Is(err, http.ErrServerClosed) {
 			h.log.Error("HTTP ended", "error", err)
 		}
 	})
 	return nil
+}
+
+func (h *HTTP) serve() error {
+	if h.server.TLSConfig != nil {
+		return h.server.ServeTLS(h.listener, "", "")
+	}
+	return h.server.Serve(h.listener)
 }
 
 // Stop finishes the requests under way, and cuts off what is left when ctx ends.

@@ -23,6 +23,8 @@ type Settings struct {
 	Render      Render      `koanf:"render"`
 	Thumbor     Thumbor     `koanf:"thumbor"`
 	MediaWiki   MediaWiki   `koanf:"mediawiki"`
+	Purge       Purge       `koanf:"purge"`
+	Upload      Upload      `koanf:"upload"`
 	Admin       Admin       `koanf:"admin"`
 	Log         Log         `koanf:"log"`
 }
@@ -36,14 +38,40 @@ type Edge struct {
 	Deadline       time.Duration `koanf:"deadline"`        // of one request, from its first byte to the answer's
 	Revalidate     time.Duration `koanf:"revalidate"`      // a hit is compared with its original at most this often
 
+	// Outdated says what becomes of a stored thumbnail that today's rules and defaults
+	// would render otherwise: keep or render.
+	Outdated string `koanf:"outdated"`
+	// Nearest gives another size of a thumbnail that a throttle refuses, where there is one.
+	Nearest bool  `koanf:"nearest"`
+	Memory  Bytes `koanf:"memory"` // of thumbnails that are asked for often; 0 = none
+
 	MaxWaiters          int `koanf:"max_waiters"`            // requests that wait for a render on one edge
 	MaxWaitersPerClient int `koanf:"max_waiters_per_client"` // of these, of one client
 	MaxWidth            int `koanf:"max_width"`              // pixels that a URL may ask for
 	MaxHeight           int `koanf:"max_height"`
 	MaxPixels           int `koanf:"max_pixels"` // width × height that a URL may ask for
 
-	MaxAge    time.Duration `koanf:"max_age"`   // for which caches keep a thumbnail
-	Blacklist []string      `koanf:"blacklist"` // originals that are not served: a/b.jpg, container/a/ab/B.jpg
+	MaxAge               time.Duration `koanf:"max_age"`                // for which caches keep a thumbnail
+	StaleWhileRevalidate time.Duration `koanf:"stale_while_revalidate"` // after that, while a cache asks for it anew; 0 = not said
+	StaleIfError         time.Duration `koanf:"stale_if_error"`         // after that, while this edge gives errors; 0 = not said
+	CORS                 []string      `koanf:"cors"`                   // origins whose scripts may read answers: https://site.example, *
+	Blacklist            []string      `koanf:"blacklist"`              // originals that are not served: a/b.jpg, container/a/ab/B.jpg
+
+	TLS            ServerTLS `koanf:"tls"`
+	MaxConnections int       `koanf:"max_connections"` // of clients; beyond them the one that is idle longest is closed
+}
+
+// What edge.outdated can say.
+const (
+	Keep        = "keep"
+	RenderAgain = "render"
+)
+
+// ServerTLS is a certificate for those who connect, in PEM files that are read again when
+// they change. Without one the edge speaks HTTP without encryption.
+type ServerTLS struct {
+	Certificate string `koanf:"certificate"` // with the chain
+	Key         string `koanf:"key"`
 }
 
 // Coordinator is who decides about the throttles.
@@ -234,6 +262,19 @@ type MediaWiki struct {
 	SizePolicy string `koanf:"size_policy"` // of other widths: free, round_up, redirect, refuse
 }
 
+// Purge is the caches in front that are told when an original's thumbnails are to go.
+type Purge struct {
+	URLs []string `koanf:"urls"` // each before a path, and PURGE is sent: http://varnish:6081
+	XKey []string `koanf:"xkey"` // to each PURGE is sent with the original's key in the header xkey
+	Host string   `koanf:"host"` // the Host under which they keep it; "" = that of the URL
+}
+
+// Upload is what happens when the queue tells of a new original.
+type Upload struct {
+	Subject string `koanf:"subject"` // in NATS; "" = nobody listens
+	Widths  []int  `koanf:"widths"`  // thumbnails that are rendered at once
+}
+
 // Admin is the operators' listener: metrics, health and profiles.
 type Admin struct {
 	Listen string `koanf:"listen"`
@@ -254,9 +295,10 @@ const AckWait = 10 * time.Second
 func Default() Settings {
 	return Settings{
 		Edge: Edge{
-			Listen: "127.0.0.1:8888", Deadline: 70 * time.Second, Revalidate: 60 * time.Second,
+			Listen: "127.0.0.1:8888", Deadline: 70 * time.Second, Revalidate: 60 * time.Second, Outdated: Keep,
 			MaxWaiters: 10_000, MaxWaitersPerClient: 1_000,
 			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000, MaxAge: 24 * time.Hour,
+			StaleWhileRevalidate: time.Minute, StaleIfError: 24 * time.Hour, CORS: []string{"*"}, MaxConnections: 20_000,
 		},
 		Coordinator: Coordinator{Listen: []string{"127.0.0.1:7531"}},
 		NATS:        NATS{Replicas: 1},

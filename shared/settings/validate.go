@@ -78,6 +78,15 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Thumbor.check(c)
 	s.MediaWiki.check(c)
 	s.Coordinator.check(c)
+	for key, urls := range map[string][]string{"purge.urls": s.Purge.URLs, "purge.xkey": s.Purge.XKey} {
+		for _, u := range urls {
+			c.require(web(u), key, "%q is no URL", u)
+		}
+	}
+	for _, width := range s.Upload.Widths {
+		within(c, "upload.widths", width, 1, s.Edge.MaxWidth)
+	}
+	c.require(!strings.ContainsAny(s.Upload.Subject, " \t\r\n"), "upload.subject", "%q is no subject", s.Upload.Subject)
 	for _, server := range s.Memcached.Servers {
 		c.address("memcached.servers", server)
 	}
@@ -117,6 +126,8 @@ func (e Edge) check(c *checker) {
 	c.address("edge.listen", e.Listen)
 	c.duration("edge.deadline", e.Deadline, time.Second, time.Hour)
 	c.duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
+	c.oneOf("edge.outdated", e.Outdated, Keep, RenderAgain)
+	c.require(e.Memory == 0 || e.Memory >= 1<<20, "edge.memory", "%v holds hardly a picture: at least 1 MiB, or 0 for none", e.Memory)
 	c.networks("edge.trusted_proxies", e.TrustedProxies)
 	within(c, "edge.max_waiters", e.MaxWaiters, 1, 1_000_000)
 	within(c, "edge.max_waiters_per_client", e.MaxWaitersPerClient, 1, 1_000_000)
@@ -124,6 +135,13 @@ func (e Edge) check(c *checker) {
 	within(c, "edge.max_height", e.MaxHeight, 1, 65_535)
 	within(c, "edge.max_pixels", e.MaxPixels, 1, 1_000_000_000)
 	c.duration("edge.max_age", e.MaxAge, 0, 10*365*24*time.Hour)
+	c.duration("edge.stale_while_revalidate", e.StaleWhileRevalidate, 0, 10*365*24*time.Hour)
+	c.duration("edge.stale_if_error", e.StaleIfError, 0, 10*365*24*time.Hour)
+	for _, origin := range e.CORS {
+		c.require(origin == "*" || web(origin) && !strings.HasSuffix(origin, "/"), "edge.cors", "%q is no origin such as https://site.example, nor *", origin)
+	}
+	c.require((e.TLS.Certificate == "") == (e.TLS.Key == ""), "edge.tls.certificate", "a certificate and its key go together")
+	within(c, "edge.max_connections", e.MaxConnections, 10, 1_000_000)
 }
 
 func (c *checker) networks(key string, all []string) {

@@ -10,7 +10,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"unicode/utf16"
 )
 
 // RulesVersion is the version of the rules by which a spec becomes a picture.
@@ -139,13 +141,34 @@ type Spec struct {
 	MaxAnimatedArea int64  `json:"max_animated_area,omitempty"` // pixels over all frames; more: the first frame
 }
 
-// Digest is a short name of the spec: 22 characters of base64url, 128 bits of
-// a SHA-256 over its canonical JSON.
-func (s Spec) Digest() string {
+// Canonical is the spec as JSON in ASCII, which headers can hold.
+func (s Spec) Canonical() string {
+	var out strings.Builder
+	for _, r := range string(s.json()) {
+		switch {
+		case r < 0x80:
+			out.WriteRune(r)
+		case r < 0x10000:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return out.String()
+}
+
+func (s Spec) json() []byte {
 	canonical, err := json.Marshal(s)
 	if err != nil {
 		panic("thumbnail: a spec holds only plain values: " + err.Error())
 	}
-	sum := sha256.Sum256(canonical)
+	return canonical
+}
+
+// Digest is a short name of the spec: 22 characters of base64url, 128 bits of
+// a SHA-256 over its canonical JSON.
+func (s Spec) Digest() string {
+	sum := sha256.Sum256(s.json())
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }

@@ -63,6 +63,9 @@ func parse(networks []string) (all []netip.Prefix, err error) {
 
 const exemptMark = "exempt "
 
+// Nobody is the key of work that no client asked for; per-ip does not count it.
+const Nobody = exemptMark + "nobody"
+
 // IsExempt reports whether a client's key is of a network that per-ip does not count.
 func IsExempt(key string) bool { return strings.HasPrefix(key, exemptMark) }
 

@@ -10,6 +10,7 @@ package flight
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -155,6 +156,18 @@ func (f *Flight[T]) abandonIfEmpty() {
 func (f *Flight[T]) remove() {
 	if f.group.flights[f.key] == f {
 		delete(f.group.flights, f.key)
+	}
+}
+
+// Forget lets who comes from now on start a flight of their own, for all keys that begin
+// so. Who waits already gets what the earlier one brings.
+func (g *Group[T]) Forget(prefix string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key := range g.flights {
+		if strings.HasPrefix(key, prefix) {
+			delete(g.flights, key)
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func (m *Parser) thumb(p path) (target.Target, error) {
 		return target.Target{}, err
 	}
 	t := target.Target{
-		Spec: spec, Key: m.key(p), XKey: "File:" + p.original(), Redirect: redirect,
+		Spec: spec, Key: m.key(p), Kin: m.kin(p), XKey: "File:" + p.original(), Redirect: redirect,
 		Disposition: target.Disposition(p.original(), strings.ToLower(p["format"])),
 		Private:     p["zone"] == "temp" || m.private(p), MaxAge: m.settings.Edge.MaxAge, Wiki: true,
 	}
@@ -210,6 +210,14 @@ func (m *Parser) key(p path) thumbnail.Location {
 		Container: m.container(p, zone, p["shard2"]),
 		Path:      m.settings.Store.Thumbnails.Prefix + folder + p.shards() + p.original() + "/" + p["options"] + p["end"],
 	}
+}
+
+// kin: the width stands where the options have it.
+func (m *Parser) kin(p path) target.Kin {
+	at := lastWidth.FindStringSubmatchIndex(p["options"])
+	behind := "px-" + p["options"][at[2]:at[3]] + p["end"]
+	folder := strings.TrimSuffix(m.key(p).Path, p["options"]+p["end"])
+	return target.Kin{Before: folder + p["options"][:at[0]], Behind: behind}
 }
 
 // private: the settings name the containers of originals, without shards.

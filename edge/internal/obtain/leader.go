@@ -43,7 +43,7 @@ func (l *leader) lead(ctx context.Context) error {
 		if err != nil {
 			return l.refused(err)
 		}
-		if l.storedAs(ctx, original.Version) {
+		if l.Stored.IsStored(ctx, l.Target, original.Version, l.Renew) {
 			if lease != nil {
 				lease.Release(admission.Outcome{Stored: true})
 			}
@@ -157,18 +157,13 @@ const largeOriginal = 100 << 20
 
 // lane keeps what may take long from taking all slots of a renderer.
 func (l *leader) lane() renderjob.Lane {
+	if l.Bulk {
+		return renderjob.LaneBulk
+	}
 	if l.expensive() != "" || slices.ContainsFunc(l.types(), thumbnail.Type.Unforeseeable) || l.bytes >= largeOriginal {
 		return renderjob.LaneExpensive
 	}
 	return renderjob.LaneStandard
-}
-
-// storedAs reports whether the thumbnail of this version is in the store.
-func (l *leader) storedAs(ctx context.Context, version string) bool {
-	ctx, cancel := context.WithTimeout(ctx, lookupBound)
-	defer cancel()
-	info, err := l.Thumbnails.Head(ctx, l.Target.Key)
-	return err == nil && info.Meta.OriginalVersion == version
 }
 
 func (l *leader) job(version string) renderjob.Job {

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
@@ -24,6 +23,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/fleet"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -36,6 +36,10 @@ type Request struct {
 	ID     string // in every log line and in the job
 	Client string // for the throttles
 	Target target.Target
+	// Bulk work waits behind what clients wait for.
+	Bulk bool
+	// Renew has a thumbnail rendered again that today's rules would render otherwise.
+	Renew bool
 }
 
 // Thumb is an answer. Either Image holds the picture, or Object does, which the
@@ -45,6 +49,7 @@ type Thumb struct {
 	Image  []byte
 	Object objectstore.Object
 	Source Source
+	Key    thumbnail.Location // of the size that is given, where it is not the one asked for
 	Times  Times
 }
 
@@ -56,6 +61,7 @@ const (
 	Hit      Source = "hit"      // it was in the store
 	Rendered Source = "rendered" // this request's flight had it rendered
 	Shared   Source = "shared"   // another edge's flight did
+	Nearest  Source = "nearest"  // it is another size of what a throttle refused
 	Original Source = "original" // it is no thumbnail: an object that is served as it is
 )
 
@@ -65,6 +71,7 @@ type Config struct {
 	Thumbnails objectstore.Store
 	Originals  objectstore.Store
 	Heads      *originals.Heads
+	Stored     *stored.Finder
 	Failures   *failure.Memory
 	Fleet      *fleet.Fleet
 	Admitter   *admission.Admitter
@@ -77,50 +84,58 @@ type Config struct {
 type Obtainer struct {
 	Config
 	flights *flight.Group[Thumb]
-	current *otter.Cache[thumbnail.Location, struct{}] // hits that were compared with their originals lately
+	listing chan struct{} // places of those who look for other sizes
 	costs   cost.Book
 	metrics metrics
 }
 
 const (
-	currentBound = 1_000_000
-	lookupBound  = 5 * time.Second
-	rounds       = 3 // how often a flight starts over when another's work turns out not to be there
+	rounds = 3 // how often a flight starts over when another's work turns out not to be there
 )
 
 // New makes an obtainer.
-func New(c Config) (*Obtainer, error) {
+func New(c Config) *Obtainer {
 	o := &Obtainer{
 		Config:  c,
 		flights: flight.New[Thumb](c.Settings.Edge.MaxWaiters, c.Settings.Edge.MaxWaitersPerClient),
+		listing: make(chan struct{}, nearestAtOnce),
 	}
-	var err error
-	o.current, err = otter.New(&otter.Options[thumbnail.Location, struct{}]{
-		MaximumSize:      currentBound,
-		ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, struct{}](max(c.Settings.Edge.Revalidate, 1)),
-		Executor:         func(work func()) { work() },
-	})
 	o.metrics = newMetrics(c.Metrics, o.flights.Counts)
-	return o, err
+	return o
 }
 
 // Stop waits for the flights to end.
-func (o *Obtainer) Stop(ctx context.Context) error {
-	err := o.flights.Stop(ctx)
-	o.current.StopAllGoroutines()
-	return err
+func (o *Obtainer) Stop(ctx context.Context) error { return o.flights.Stop(ctx) }
+
+// Forget makes what is known of an original void, and lets who comes from now on join no
+// flight that began before.
+func (o *Obtainer) Forget(original thumbnail.Location) {
+	o.Heads.Forget(original)
+	o.Stored.Forget(original)
+	o.flights.Forget(flightPrefix(original))
 }
 
 // Obtain gets a thumbnail or says by a fault why not.
 func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
+	thumb, err := o.obtain(ctx, r)
+	if err == nil {
+		return thumb, nil
+	}
+	if other, ok := o.nearest(ctx, r.Target, err); ok {
+		other.Times = thumb.Times
+		return other, nil
+	}
+	return thumb, err
+}
+
+func (o *Obtainer) obtain(ctx context.Context, r Request) (Thumb, error) {
 	times, source := Times{}, Hit
 	for range rounds {
 		began := time.Now()
-		hit, err := o.lookup(ctx, r.Target)
+		hit, err := o.Stored.Find(ctx, r.Target, r.Renew)
 		times.add("lookup", time.Since(began), o.metrics)
 		if err == nil {
-			hit.Times, hit.Source = times, source
-			return hit, nil
+			return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: source, Times: times}, nil
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) {
 			return Thumb{}, fault.Wrap(err, fault.ThumbStore, "the store of thumbnails does not answer")
@@ -157,7 +172,10 @@ func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, 
 }
 
 func (o *Obtainer) join(ctx context.Context, r Request) (Thumb, error) {
-	key := r.Target.Key.Container + "\x00" + r.Target.Key.Path
+	key := flightPrefix(r.Target.Spec.Original) + r.Target.Key.Container + "\x00" + r.Target.Key.Path
+	if r.Bulk { // a client does not join what waits behind clients
+		key += "\x00bulk"
+	}
 	return o.flights.Do(ctx, key, r.Client, func(ctx context.Context, f *flight.Flight[Thumb], client string) error {
 		ctx, cancel := context.WithTimeout(ctx, o.Settings.Edge.Deadline)
 		defer cancel()
@@ -166,32 +184,4 @@ func (o *Obtainer) join(ctx context.Context, r Request) (Thumb, error) {
 	})
 }
 
-// lookup finds a stored thumbnail that is of the original's current version, as
-// far as that was compared within edge.revalidate.
-func (o *Obtainer) lookup(ctx context.Context, t target.Target) (Thumb, error) {
-	thumb, err := o.open(ctx, t.Key)
-	if err != nil || o.Settings.Edge.Revalidate == 0 {
-		return thumb, err
-	}
-	if _, fresh := o.current.GetIfPresent(t.Key); fresh {
-		return thumb, nil
-	}
-	original, err := o.Heads.Head(ctx, t.Spec.Original)
-	stale := err == nil && original.Version != thumb.Meta.OriginalVersion || fault.Is(err, fault.Absent)
-	if stale {
-		_ = thumb.Object.Close()
-		return Thumb{}, objectstore.ErrNotFound
-	}
-	if err == nil { // a store that does not answer does not take the picture away
-		o.current.Set(t.Key, struct{}{})
-	}
-	return thumb, nil
-}
-
-func (o *Obtainer) open(ctx context.Context, key thumbnail.Location) (Thumb, error) {
-	object, info, err := o.Thumbnails.Open(ctx, key)
-	if err != nil {
-		return Thumb{}, err
-	}
-	return Thumb{Meta: info.Meta, Object: object, Source: Hit}, nil
-}
+func flightPrefix(original thumbnail.Location) string { return original.String() + "\x00" }

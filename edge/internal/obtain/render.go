@@ -172,7 +172,7 @@ func (w *wait) failed(ctx context.Context, r renderjob.Result) {
 
 // foundInStore finds what a lost result would have told.
 func (w *wait) foundInStore(ctx context.Context) bool {
-	if !w.storedAs(ctx, w.version) {
+	if !w.Stored.IsStored(ctx, w.Target, w.version, w.Renew) {
 		return false
 	}
 	w.outcome.Stored = true

@@ -1,7 +1,7 @@
 package obtain
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,9 +30,14 @@ func (t Times) plus(more Times) Times {
 func (t Times) ServerTiming() string {
 	parts := make([]string, len(t))
 	for i, s := range t {
-		parts[i] = fmt.Sprintf("%s;dur=%.1f", s.Name, float64(s.Took.Microseconds())/1000)
+		parts[i] = s.ServerTiming()
 	}
 	return strings.Join(parts, ", ")
+}
+
+// ServerTiming writes one step of it, in milliseconds.
+func (s Step) ServerTiming() string {
+	return s.Name + ";dur=" + strconv.FormatFloat(float64(s.Took.Microseconds())/1000, 'f', 1, 64)
 }
 
 type metrics struct {

@@ -57,7 +57,7 @@ func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	if _, known := h.absent.GetIfPresent(at); known {
 		return objectstore.Info{}, absentFault(at)
 	}
-	answer := h.flights.DoChan(at.Container+"\x00"+at.Path, func() (any, error) { return h.ask(at) })
+	answer := h.flights.DoChan(key(at), func() (any, error) { return h.ask(at) })
 	select {
 	case <-ctx.Done():
 		return objectstore.Info{}, ctx.Err()
@@ -65,6 +65,14 @@ func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 		return r.Val.(objectstore.Info), r.Err
 	}
 }
+
+// Forget lets an original that was absent be asked for again at once.
+func (h *Heads) Forget(at thumbnail.Location) {
+	h.absent.Invalidate(at)
+	h.flights.Forget(key(at))
+}
+
+func key(at thumbnail.Location) string { return at.Container + "\x00" + at.Path }
 
 func absentFault(at thumbnail.Location) error {
 	return fault.New(fault.Absent, "the original %s does not exist", at)

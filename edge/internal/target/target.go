@@ -3,9 +3,11 @@
 package target
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 type Target struct {
 	Spec        thumbnail.Spec
 	Key         thumbnail.Location
+	Kin         Kin    // the same thumbnail in other sizes
 	XKey        string // names the original for purges at the CDN
 	Disposition string // Content-Disposition
 	// Private thumbnails are given only to who knows the secret.
@@ -33,6 +36,20 @@ type Target struct {
 	Redirect string
 	// Wiki says that the URL is MediaWiki's, whose clients expect Wikimedia's headers.
 	Wiki bool
+}
+
+// Kin is how the paths of one thumbnail's sizes are made, in the container of its key:
+// a width, or a width and a height with an x between them, stand after Before.
+type Kin struct{ Before, Behind string }
+
+// Size reads the size from the path of a thumbnail of this kin. 0 is in proportion.
+func (k Kin) Size(path string) (width, height int, ok bool) {
+	rest, before := strings.CutPrefix(path, k.Before)
+	rest, behind := strings.CutSuffix(rest, k.Behind)
+	wide, high, _ := strings.Cut(rest, "x")
+	width, err := strconv.Atoi("0" + wide)
+	height, err2 := strconv.Atoi("0" + high)
+	return width, height, before && behind && err == nil && err2 == nil && width+height > 0
 }
 
 // Base is the spec that both grammars start from.
@@ -100,3 +117,19 @@ func Disposition(name, format string) string {
 	// Space is %20 in a header's extended value, where a query has "+".
 	return "inline;filename*=UTF-8''" + strings.ReplaceAll(url.QueryEscape(name), "+", "%20")
 }
+
+// Printable percent-encodes what a header cannot hold.
+func Printable(text string) string {
+	var out strings.Builder
+	for _, b := range []byte(text) {
+		if b > ' ' && b < 0x7f && b != '%' {
+			out.WriteByte(b)
+		} else {
+			fmt.Fprintf(&out, "%%%02X", b)
+		}
+	}
+	return out.String()
+}
+
+// XKey names an original for purges at the CDN, in all its sizes and formats.
+func XKey(original thumbnail.Location) string { return "File:" + original.Name() }

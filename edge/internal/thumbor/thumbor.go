@@ -81,12 +81,14 @@ type Request struct {
 	// Local says that the client is on this machine, which may ask unsafely as long as
 	// there is no key.
 	Local bool
+	// Trusted says that an operator asks, who need not sign.
+	Trusted bool
 }
 
 // Parse reads a request.
 func (t *Parser) Parse(r Request) (target.Target, error) {
 	first, rest := split(r.Path)
-	if err := t.authorize(first, rest, r.Local); err != nil {
+	if err := t.authorize(first, rest, r); err != nil {
 		return target.Target{}, err
 	}
 	p := target.Parts(t.grammar, rest)
@@ -103,10 +105,10 @@ func (t *Parser) Parse(r Request) (target.Target, error) {
 	return t.target(p, r.Accept)
 }
 
-func (t *Parser) authorize(first, rest string, local bool) error {
+func (t *Parser) authorize(first, rest string, r Request) error {
 	e := t.settings.Edge
 	switch {
-	case first == unsafe && (e.AllowUnsafe || e.SecurityKey == "" && local):
+	case first == unsafe && (r.Trusted || e.AllowUnsafe || e.SecurityKey == "" && r.Local):
 		return nil
 	case first == unsafe:
 		return fault.New(fault.Forbidden, "unsigned URLs are not served here: sign them, or set edge.allow_unsafe")
@@ -132,13 +134,20 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 		t.extractFocal(&s, p["image"])
 	}
 	vary := t.negotiate(&s, accept)
-	found := target.Target{
-		Spec: s, Skipped: asked.Skipped, Vary: vary, MaxAge: t.settings.Edge.MaxAge, Key: t.key(s), Private: t.private(s),
-		XKey:        "File:" + s.Original.Name(),
-		Disposition: target.Disposition(s.Original.Name(), string(s.Format)),
-	}
+	found, err := t.FromSpec(s)
+	found.Skipped, found.Vary = asked.Skipped, vary
 	if asked.MaxAge >= 0 {
 		found.MaxAge = asked.MaxAge
+	}
+	return found, err
+}
+
+// FromSpec gives the target of a spec, kept as this grammar's thumbnails are.
+func (t *Parser) FromSpec(s thumbnail.Spec) (target.Target, error) {
+	key, kin := t.key(s)
+	found := target.Target{
+		Spec: s, Key: key, Kin: kin, MaxAge: t.settings.Edge.MaxAge, Private: t.private(s),
+		XKey: target.XKey(s.Original), Disposition: target.Disposition(s.Original.Name(), string(s.Format)),
 	}
 	if err := t.check(found); err != nil {
 		return found, err
@@ -148,7 +157,7 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 
 func (t *Parser) spec(p map[string]string) (thumbnail.Spec, error) {
 	s := target.Base(t.settings.Render)
-	s.Original = t.original(p["image"])
+	s.Original = t.Original(p["image"])
 	s.Type = thumbnail.TypeOf(s.Original.Name())
 	s.HalfToEven, s.PNGToJPEG = true, t.settings.Thumbor.PNGToJPEG
 	s.Adaptive, s.Smart = p["adaptive"] != "", p["smart"] != ""
@@ -167,9 +176,9 @@ func (t *Parser) spec(p map[string]string) (thumbnail.Spec, error) {
 	return s, err
 }
 
-// original is the place of an image: a URL of another site where the settings have a
+// Original is the place of an image: a URL of another site where the settings have a
 // loader for it.
-func (t *Parser) original(image string) thumbnail.Location {
+func (t *Parser) Original(image string) thumbnail.Location {
 	if name, ok := t.web(image); ok {
 		return thumbnail.Location{Path: name}
 	}
@@ -182,7 +191,7 @@ func (t *Parser) picture(text string) (thumbnail.Location, bool) {
 	if unquoted, err := url.PathUnescape(text); err == nil {
 		text = unquoted
 	}
-	at := t.original(text)
+	at := t.Original(text)
 	return at, at.IsURL() || objectstore.Valid(at)
 }
 
@@ -254,7 +263,7 @@ func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
 		if t.numbers(&inner, p) == nil && inner.Crop != nil {
 			s.Focal = append(s.Focal, *inner.Crop)
 		}
-		s.Original = t.original(image)
+		s.Original = t.Original(image)
 		s.Type = thumbnail.TypeOf(s.Original.Name())
 		return
 	}
@@ -305,7 +314,9 @@ func accepts(accept string, f thumbnail.Format) bool {
 	return false
 }
 
-func (t *Parser) key(s thumbnail.Spec) thumbnail.Location {
+// key is where a thumbnail is kept: below its original, by all of the spec but the size,
+// then by the size, so that other sizes of it are found beside it.
+func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 	ext := string(s.Format)
 	switch {
 	case s.Meta:
@@ -313,7 +324,11 @@ func (t *Parser) key(s thumbnail.Spec) thumbnail.Location {
 	case s.Format == thumbnail.FormatAuto:
 		ext = "auto"
 	}
-	return thumbnail.Location{Path: t.Folder(s.Original) + s.Digest() + "." + ext}
+	size := strconv.Itoa(s.Width) + "x" + strconv.Itoa(s.Height)
+	family := s
+	family.Width, family.Height = 0, 0
+	at := target.Kin{Before: t.Folder(s.Original) + family.Digest() + "-", Behind: "." + ext}
+	return thumbnail.Location{Path: at.Before + size + at.Behind}, at
 }
 
 func (t *Parser) check(found target.Target) error {

@@ -1,12 +1,11 @@
 // Package web is the edge's HTTP: it reads a request, has the thumbnail
 // obtained, and writes the answer, with what caches and browsers need.
 //
-// Faults become statuses here and nowhere else: a sentence as text, Retry-After
-// where trying again makes sense, and Cache-Control as the fault's kind has it.
+// Faults become statuses here and nowhere else (refuse.go): a sentence as text or JSON,
+// Retry-After where trying again makes sense, and Cache-Control as the fault's kind has it.
 package web
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,10 +20,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
-	"github.com/thumbmill/thumbmill/edge/internal/mediawiki"
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
-	"github.com/thumbmill/thumbmill/edge/internal/thumbor"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -33,8 +30,6 @@ import (
 
 const (
 	bodyPatience = 5 * time.Second
-	maxRanges    = 5    // of one request; each costs a header of its own
-	maxPath      = 4096 // bytes of a URL's path
 	// writeSlack is how long a client may take to read its answer.
 	writeSlack = 60 * time.Second
 )
@@ -47,24 +42,22 @@ type Obtainer interface {
 
 // Handler serves thumbnails.
 type Handler struct {
-	settings  settings.Settings
-	obtainer  Obtainer
-	clients   *clientaddr.Finder
-	mediawiki *mediawiki.Parser
-	thumbor   *thumbor.Parser
-	log       *slog.Logger
-	metrics   metrics
+	settings settings.Settings
+	grammar  *grammar.Reader
+	obtainer Obtainer
+	clients  *clientaddr.Finder
+	log      *slog.Logger
+	metrics  metrics
 }
 
 // New makes a handler.
-func New(s settings.Settings, o Obtainer, log *slog.Logger, r prometheus.Registerer) (*Handler, error) {
+func New(s settings.Settings, g *grammar.Reader, o Obtainer, log *slog.Logger, r prometheus.Registerer) (*Handler, error) {
 	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt)
 	if err != nil {
 		return nil, fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
 	return &Handler{
-		settings: s, obtainer: o, clients: clients, log: log, metrics: newMetrics(r),
-		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s),
+		settings: s, grammar: g, obtainer: o, clients: clients, log: log, metrics: newMetrics(r),
 	}, nil
 }
 
@@ -88,7 +81,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "WORKING") // as Thumbor answers; asks nobody
 		return
 	}
-	x := &exchange{Handler: h, w: w, r: r, began: time.Now(), client: h.clients.Find(r), grammar: "none"}
+	x := &exchange{Handler: h, w: w, r: r, began: time.Now(), client: h.clients.Find(r), grammar: grammar.None}
 	x.id = x.requestID()
 	w.Header().Set("X-Request-Id", x.id)
 	x.serve()
@@ -108,10 +101,14 @@ const idAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 func (x *exchange) serve() {
 	x.refuseBody()
-	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
-		x.w.Header().Set("Allow", "GET, HEAD")
-		x.outcome = "bad-method"
-		http.Error(x.w, "Thumbnails are read by GET and HEAD.", http.StatusMethodNotAllowed)
+	x.shareWith(x.r.Header.Get("Origin"))
+	switch x.r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions:
+		x.preflight()
+		return
+	default:
+		x.refuseMethod()
 		return
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), x.settings.Edge.Deadline)
@@ -170,23 +167,9 @@ func (x *exchange) refuseBody() {
 	_ = http.NewResponseController(x.w).SetReadDeadline(x.began.Add(bodyPatience))
 }
 
-// parse finds the grammar by the first segment.
-func (x *exchange) parse() (target.Target, error) {
-	raw := rawPath(x.r)
-	if len(raw) > maxPath {
-		return target.Target{}, fault.New(fault.BadURL, "the URL is longer than %d bytes", maxPath)
-	}
-	var t target.Target
-	var err error
-	if thumbor.Mine(raw) {
-		x.grammar = thumbor.Name
-		t, err = x.thumbor.Parse(thumbor.Request{Path: raw, Accept: x.r.Header.Get("Accept"), Local: x.client.Local})
-	} else {
-		t, err = x.mediawiki.Parse(raw, x.r.URL.Query())
-		if !fault.Is(err, fault.NoSuchURL) {
-			x.grammar = mediawiki.Name
-		}
-	}
+// parse reads the URL, and notes what the answer will say of it.
+func (x *exchange) parse() (t target.Target, err error) {
+	t, x.grammar, err = x.Handler.grammar.Read(grammar.Request{Request: x.r, Local: x.client.Local})
 	if err != nil {
 		return t, err
 	}
@@ -194,22 +177,12 @@ func (x *exchange) parse() (target.Target, error) {
 		x.w.Header().Set("Thumbmill-Skipped-Filters", strings.Join(t.Skipped, ", "))
 	}
 	if t.Vary {
-		x.w.Header().Set("Vary", "Accept")
+		x.w.Header().Add("Vary", "Accept")
 	}
-	x.private = t.Private
+	if x.private = t.Private; x.private {
+		x.keepPrivate()
+	}
 	return t, x.checkSecret(t)
-}
-
-// rawPath is the path as it was received: what a signature is over. URL.EscapedPath
-// would encode it anew when it holds a byte that should have been encoded.
-func rawPath(r *http.Request) string {
-	path, _, _ := strings.Cut(r.RequestURI, "?")
-	if !strings.HasPrefix(path, "/") { // the absolute form, which proxies are sent
-		_, path, _ = strings.Cut(path, "://")
-		_, path, _ = strings.Cut(path, "/")
-		path = "/" + path
-	}
-	return path
 }
 
 // checkSecret: MediaWiki sends the secret when it asks for a user who may see
@@ -235,140 +208,20 @@ func (x *exchange) explain(err error) error {
 }
 
 func (x *exchange) timing(t obtain.Times) {
-	total := fmt.Sprintf("total;dur=%.1f", float64(time.Since(x.began).Microseconds())/1000)
+	total := obtain.Step{Name: "total", Took: time.Since(x.began)}.ServerTiming()
 	if steps := t.ServerTiming(); steps != "" {
 		total = steps + ", " + total
 	}
 	x.w.Header().Set("Server-Timing", total)
 }
 
-// give writes a thumbnail; http.ServeContent does conditions and ranges.
-func (x *exchange) give(t obtain.Thumb, asked target.Target) {
-	x.outcome = string(t.Source)
-	content := io.ReadSeeker(bytes.NewReader(t.Image))
-	if t.Object != nil {
-		defer func() { _ = t.Object.Close() }()
-		content = t.Object
-	}
-	if strings.Count(x.r.Header.Get("Range"), ",") >= maxRanges {
-		x.r.Header.Del("Range")
-	}
-	header := x.w.Header()
-	header.Set("Content-Type", t.Meta.ContentType)
-	header.Set("Content-Disposition", disposition(asked, t.Meta.ContentType))
-	header.Set("Etag", strconv.Quote(t.Meta.ETag))
-	header.Set("Cache-Control", x.cacheControl(asked))
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Xkey", printable(asked.XKey))
-	if asked.Stored != nil {
-		x.asStored(asked, content)
-	}
-	if asked.Wiki {
-		x.wiki(asked)
-	}
-	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, content)
-}
-
-// slowest is how many bytes a second a client must take of an original.
-const slowest = 100 << 10
-
-// asStored serves what was uploaded: a script of somebody's, for all we know, which
-// must not run in this host's name.
-func (x *exchange) asStored(t target.Target, content io.Seeker) {
-	header := x.w.Header()
-	header.Set("Content-Type", contentType(t.Stored.Path))
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
-	if size, err := content.Seek(0, io.SeekEnd); err == nil { // as http.ServeContent does
-		patience := writeSlack + time.Duration(size/slowest)*time.Second
-		_ = http.NewResponseController(x.w).SetWriteDeadline(x.began.Add(patience))
-	}
-}
-
-// wiki adds what Wikimedia's caches and tools look for.
-func (x *exchange) wiki(t target.Target) {
-	header := x.w.Header()
-	if x.download() {
-		header.Set("Content-Disposition", strings.Replace(t.Disposition, "inline", "attachment", 1))
-	}
-	if !t.Private {
-		header.Set("Access-Control-Allow-Origin", "*")
-	}
-	original := t.Spec.Original
-	if t.Stored != nil {
-		original = *t.Stored
-	} else {
-		header.Set("Thumbor-Wikimedia-Thumbnail-Container", printable(t.Key.Container))
-		header.Set("Thumbor-Wikimedia-Thumbnail-Path", printable(t.Key.Path))
-	}
-	header.Set("Thumbor-Wikimedia-Original-Container", printable(original.Container))
-	header.Set("Thumbor-Wikimedia-Original-Path", printable(original.Path))
-}
-
-func (x *exchange) cacheControl(t target.Target) string {
-	if t.Private {
-		return "private, no-store"
-	}
-	return fmt.Sprintf("public, max-age=%d", int(t.MaxAge.Seconds()))
-}
-
-// printable percent-encodes what a header cannot hold.
-func printable(text string) string {
-	var out strings.Builder
-	for _, b := range []byte(text) {
-		if b > ' ' && b < 0x7f && b != '%' {
-			out.WriteByte(b)
-		} else {
-			fmt.Fprintf(&out, "%%%02X", b)
-		}
-	}
-	return out.String()
-}
-
-// refuse turns an error into an answer.
-func (x *exchange) refuse(err error) {
-	if x.r.Context().Err() != nil {
-		x.outcome = "client-left"
-		return
-	}
-	f := fault.Of(err)
-	x.outcome = string(f.Kind)
-	x.metrics.failures.WithLabelValues(string(f.Kind)).Inc()
-	traits := f.Kind.Traits()
-	header := x.w.Header()
-	header.Set("Cache-Control", "no-store")
-	if traits.Cache > 0 {
-		header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(traits.Cache.Seconds())))
-	}
-	if x.private {
-		header.Set("Cache-Control", "private, no-store")
-	}
-	if f.Kind == fault.Private {
-		header.Set("Www-Authenticate", `X-Swift-Secret realm="private container"`)
-	}
-	if after := f.RetryAfter(); after > 0 {
-		header.Set("Retry-After", strconv.Itoa(int(after.Seconds())))
-	}
-	if f.Throttle != "" {
-		header.Set("Thumbmill-Throttle", f.Throttle)
-	}
-	if f.Instead != "" {
-		header.Set("Link", "<"+f.Instead+`>; rel="alternate"`)
-	}
-	if header.Get("Server-Timing") == "" {
-		x.timing(nil)
-	}
-	level := slog.LevelDebug
-	if traits.Status >= http.StatusInternalServerError {
-		level = slog.LevelWarn
-	}
-	x.log.Log(x.r.Context(), level, "refused", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
-	http.Error(x.w, f.Message, traits.Status)
-}
-
 func (x *exchange) finish() {
 	took := time.Since(x.began)
 	x.metrics.requests.WithLabelValues(x.grammar, x.outcome).Inc()
 	x.metrics.seconds.WithLabelValues(x.outcome).Observe(took.Seconds())
+	if !x.log.Enabled(x.r.Context(), slog.LevelDebug) {
+		return
+	}
 	x.log.Debug("request", "request", x.id, "client", x.client.Key, "method", x.r.Method, "path", x.r.URL.Path,
 		"grammar", x.grammar, "outcome", x.outcome, "took", took)
 }

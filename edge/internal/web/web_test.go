@@ -3,17 +3,21 @@ package web
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -27,16 +31,32 @@ type obtainer struct {
 	asked  obtain.Request
 	stored thumbnail.Location
 	err    error
+
+	contentType string
 }
 
 func (o *obtainer) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, error) {
 	o.asked = r
-	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Rendered, Meta: objectstore.Meta{ContentType: "image/png", ETag: "e"}}, o.err
+	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Rendered, Meta: objectstore.Meta{ContentType: o.contentType, ETag: "e"}}, o.err
 }
 
 func (o *obtainer) Original(_ context.Context, at thumbnail.Location) (obtain.Thumb, error) {
 	o.stored = at
 	return obtain.Thumb{Image: []byte("<svg/>"), Source: obtain.Original, Meta: objectstore.Meta{ETag: "o"}}, o.err
+}
+
+func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
+	t.Helper()
+	g, err := grammar.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	h, err := New(s, g, o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func ask(t *testing.T, o *obtainer, path string, header ...string) *httptest.ResponseRecorder {
@@ -46,10 +66,7 @@ func ask(t *testing.T, o *obtainer, path string, header ...string) *httptest.Res
 	s.Edge.TrustedProxies = []string{"192.0.2.1"} // httptest's client
 	s.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
 	s.Store.PrivateSecret = "secret"
-	h, err := New(s, o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := handler(t, s, o)
 	r := httptest.NewRequest("GET", path, nil)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -63,18 +80,20 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 	named := fault.New(fault.Throttled, "Too many (throttle per-ip)")
 	named.Throttle, named.RetryAfterSeconds = "per-ip", 7
 	for name, c := range map[string]struct {
-		err               error
-		status            int
-		cache, retryAfter string
+		err        error
+		status     int
+		cache      string
+		retryAfter int // at least, and half as much again at most
 	}{
-		"absent":      {fault.New(fault.Absent, "no such original"), 404, "public, max-age=600", ""},
-		"throttled":   {named, 429, "no-store", "7"},
-		"undecodable": {fmt.Errorf("wrapped: %w", fault.New(fault.Undecodable, "damaged")), 422, "no-store", ""},
-		"a defect":    {errors.New("/srv/secret exploded"), 500, "no-store", ""},
-		"deadline":    {context.DeadlineExceeded, 504, "no-store", "10"},
+		"absent":      {fault.New(fault.Absent, "no such original"), 404, "public, max-age=600", 0},
+		"throttled":   {named, 429, "no-store", 7},
+		"undecodable": {fmt.Errorf("wrapped: %w", fault.New(fault.Undecodable, "damaged")), 422, "no-store", 0},
+		"a defect":    {errors.New("/srv/secret exploded"), 500, "no-store", 0},
+		"deadline":    {context.DeadlineExceeded, 504, "no-store", 10},
 	} {
 		w := ask(t, &obtainer{err: c.err}, "/unsafe/100x/a.png")
-		if w.Code != c.status || w.Header().Get("Cache-Control") != c.cache || w.Header().Get("Retry-After") != c.retryAfter {
+		after, _ := strconv.Atoi(w.Header().Get("Retry-After"))
+		if w.Code != c.status || w.Header().Get("Cache-Control") != c.cache || after < c.retryAfter || after > c.retryAfter*3/2+1 {
 			t.Errorf("%s: %d %v", name, w.Code, w.Header())
 		}
 		if strings.Contains(w.Body.String(), "/srv/secret") || w.Body.Len() < 5 {
@@ -90,10 +109,7 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 func TestSignaturesAreOverTheRawPath(t *testing.T) {
 	s := settings.Default()
 	s.Edge.SecurityKey = "key"
-	h, err := New(s, &obtainer{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := handler(t, s, &obtainer{})
 	server := httptest.NewServer(h)
 	defer server.Close()
 	for _, path := range []string{"330x/filters:quality(80)/Caf%C3%A9.jpg", "330x/filters:quality(80)/Café|\"^.jpg", "330x/filters%3Aquality%2880%29/a%2Fb.jpg"} {
@@ -206,7 +222,7 @@ func TestWikimediasHeaders(t *testing.T) {
 
 func TestMaxAgeAndVary(t *testing.T) {
 	w := ask(t, &obtainer{}, "/unsafe/filters:max_age(60)/a.jpg")
-	if got := w.Header().Get("Cache-Control"); got != "public, max-age=60" {
+	if got := w.Header().Get("Cache-Control"); got != "public, max-age=60, stale-while-revalidate=60, stale-if-error=86400" {
 		t.Error(got)
 	}
 	if got := w.Header().Get("Vary"); got != "" {
@@ -221,5 +237,82 @@ func TestOddSizesSayWhatToAskFor(t *testing.T) {
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || w.Header().Get("Link") != `</x>; rel="alternate"` ||
 		!strings.Contains(w.Body.String(), "330 pixels") {
 		t.Errorf("%d %v\n%s", w.Code, w.Header(), w.Body)
+	}
+}
+
+func TestRefusalsInJSON(t *testing.T) {
+	f := fault.New(fault.Throttled, "Too many \"thumbnails\"")
+	f.Throttle = "per-ip"
+	for accept, isJSON := range map[string]bool{
+		"application/json": true, "application/problem+json, */*": true, "image/avif, application/json;q=0.9, text/html": true,
+		"": false, "*/*": false, "text/html, application/json": false, "application/json;q=0": false, "image/webp": false,
+	} {
+		w := ask(t, &obtainer{err: f}, "/unsafe/100x/a.png", "Accept", accept)
+		var p map[string]any
+		err := json.Unmarshal(w.Body.Bytes(), &p)
+		if (err == nil) != isJSON || !slices.Contains(w.Header().Values("Vary"), "Accept") {
+			t.Errorf("Accept %q: %v\n%s", accept, w.Header(), w.Body)
+			continue
+		}
+		if isJSON && (w.Header().Get("Content-Type") != "application/problem+json" || p["type"] != "urn:thumbmill:fault:throttled" ||
+			p["status"] != 429.0 || p["detail"] != f.Message || p["throttle"] != "per-ip" || p["retry_after"] != w.Header().Get("Retry-After") || p["instance"] != w.Header().Get("X-Request-Id")) {
+			t.Errorf("Accept %q: %v", accept, p)
+		}
+	}
+}
+
+func TestSharing(t *testing.T) {
+	w := ask(t, &obtainer{}, "/unsafe/100x/a.png", "Origin", "https://site.example")
+	if w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Timing-Allow-Origin") != "*" {
+		t.Errorf("public: %v", w.Header())
+	}
+	w = ask(t, &obtainer{}, "/wikipedia/office/thumb/a/ab/A.png/100px-A.png", "X-Swift-Secret", "secret")
+	if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "" || w.Header().Get("Timing-Allow-Origin") != "" {
+		t.Errorf("private: %d %v", w.Code, w.Header())
+	}
+	s := settings.Default()
+	s.Edge.AllowUnsafe, s.Edge.CORS = true, []string{"https://site.example"}
+	h := handler(t, s, &obtainer{})
+	for origin, want := range map[string]string{"https://site.example": "https://site.example", "https://other.example": "", "": ""} {
+		r := httptest.NewRequest(http.MethodOptions, "/unsafe/100x/a.png", nil)
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 204 || w.Header().Get("Access-Control-Allow-Origin") != want || w.Header().Get("Vary") != "Origin" || (w.Header().Get("Access-Control-Allow-Methods") == "") != (want == "") {
+			t.Errorf("preflight from %q: %d %v", origin, w.Code, w.Header())
+		}
+	}
+}
+
+// What could be a script is shown under a policy that lets it do nothing.
+func TestPolicies(t *testing.T) {
+	for contentType, confined := range map[string]bool{"image/png": false, "image/webp": false, "image/svg+xml": true, "application/json": true, "text/html": true, "": true} {
+		w := ask(t, &obtainer{contentType: contentType}, "/unsafe/100x/a.png")
+		if (w.Header().Get("Content-Security-Policy") != "") != confined || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%q: %v", contentType, w.Header())
+		}
+	}
+}
+
+func TestConditionsAndRanges(t *testing.T) {
+	for name, c := range map[string]struct {
+		header []string
+		status int
+		body   string
+	}{
+		"not changed":           {[]string{"If-None-Match", `"e"`}, 304, ""},
+		"changed":               {[]string{"If-None-Match", `"f"`}, 200, "picture"},
+		"range":                 {[]string{"Range", "bytes=0-2"}, 206, "pic"},
+		"suffix":                {[]string{"Range", "bytes=-3"}, 206, "ure"},
+		"not satisfiable":       {[]string{"Range", "bytes=99-"}, 416, "invalid range: failed to overlap\n"},
+		"many ranges":           {[]string{"Range", "bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6"}, 200, "picture"},
+		"range of this version": {[]string{"Range", "bytes=0-2", "If-Range", `"e"`}, 206, "pic"},
+		"of another version":    {[]string{"Range", "bytes=0-2", "If-Range", `"f"`}, 200, "picture"},
+		"wanted as it was":      {[]string{"If-Match", `"f"`}, 412, ""},
+	} {
+		w := ask(t, &obtainer{}, "/unsafe/100x/a.png", c.header...)
+		if w.Code != c.status || w.Body.String() != c.body || (w.Header().Get("Etag") != `"e"`) != (c.status == 416) {
+			t.Errorf("%s: %d %q %v", name, w.Code, w.Body, w.Header())
+		}
 	}
 }

@@ -329,9 +329,13 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 	defer cancel()
 	stored := j.result
 	stored.State = renderjob.StateStored
+	spec := j.Spec.Canonical()
+	if len(spec) > objectstore.MaxSpec {
+		spec = ""
+	}
 	err := j.Thumbnails.Put(ctx, j.Key, image, objectstore.Meta{
 		ContentType: j.result.Format.ContentType(), ETag: j.result.ETag, Disposition: j.Disposition, XKey: j.XKey,
-		SpecDigest: j.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
+		Spec: spec, SpecDigest: j.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
 	})
 	if err != nil {
 		j.Log.Error("a thumbnail could not be stored", "job", j.ID, "key", j.Key, "error", err)

@@ -105,7 +105,7 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 
 // Open gives an original for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
-	response, err := s.ask(ctx, http.MethodGet, at, nil)
+	response, err := s.ask(ctx, http.MethodGet, at, nil) //nolint:bodyclose // the reader closes it
 	if err != nil {
 		return nil, objectstore.Info{}, err
 	}
@@ -194,7 +194,7 @@ func (s *Store) ask(ctx context.Context, method string, at thumbnail.Location, h
 }
 
 func (s *Store) send(request *http.Request) (*http.Response, error) {
-	response, err := s.client.Do(request) //nolint:bodyclose // the caller reads it
+	response, err := s.client.Do(request)
 	if err != nil {
 		return nil, explain(err)
 	}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// admin is the operators' listener that a command asks.
+type admin struct{ base string }
+
+func (a *admin) flag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.base, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
+}
+
+// ask asks, and gives the body of a good answer, which the caller closes.
+// content, if there is any, is sent as JSON.
+func (a *admin) ask(ctx context.Context, method, path string, content ...byte) (io.ReadCloser, error) {
+	base := strings.TrimSuffix(a.base, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	request, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("--admin: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w (--admin names the operators' listener to ask)", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	if response.StatusCode == http.StatusNotFound && strings.HasPrefix(string(text), "404 page") {
+		return nil, fmt.Errorf("%s does not know %s: another role listens there", a.base, path)
+	}
+	return nil, errors.New(strings.TrimSpace(string(text)))
+}
+
+// lines asks for an answer of many lines of JSON, and gives each to take, as it comes.
+func (a *admin) lines(ctx context.Context, method, path string, content []byte, take func(json.RawMessage) error) error {
+	body, err := a.ask(ctx, method, path, content...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	for decoder := json.NewDecoder(body); ; {
+		var line json.RawMessage
+		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("the answer broke off: %w", err)
+		}
+		if err := take(line); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,166 @@
+// Package bulk has thumbnails rendered before anybody asks for them: a list of them, on
+// the lane that waits behind what clients wait for, as many at once as that lane takes.
+// What a throttle refuses is tried again when it says so.
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
+	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/fault"
+)
+
+const (
+	// MaxThumbnails of one list.
+	MaxThumbnails = 10_000
+	// attempts of one thumbnail while throttles refuse it.
+	attempts = 20
+	// longestPause between two of them, whatever the refusal says.
+	longestPause = 15 * time.Second
+)
+
+// Obtainer gets thumbnails.
+type Obtainer interface {
+	Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error)
+}
+
+// Renderer renders lists.
+type Renderer struct {
+	Grammar  *grammar.Reader
+	Obtainer Obtainer
+	Deadline time.Duration // of one thumbnail
+	AtOnce   func() int    // how many
+}
+
+// Item is one thumbnail: the path by which a client would ask for it, unsigned where it
+// is Thumbor's, or a spec.
+type Item struct {
+	Path string          `json:"path,omitempty"`
+	Spec json.RawMessage `json:"spec,omitempty"`
+}
+
+// Result is what became of one thumbnail.
+type Result struct {
+	Item
+	Number  int     `json:"number"` // of this result, from 1
+	Of      int     `json:"of"`
+	Outcome string  `json:"outcome"` // hit, rendered, shared, or the fault
+	Message string  `json:"message,omitempty"`
+	Key     string  `json:"key,omitempty"` // where it is kept
+	Seconds float64 `json:"seconds"`
+}
+
+// OK reports whether the thumbnail is there now.
+func (r Result) OK() bool { return r.Message == "" }
+
+// Render renders a list and tells each result as it comes, one at a time. renew has those
+// rendered again that today's rules would render otherwise. It ends with ctx.
+func (b *Renderer) Render(ctx context.Context, items []Item, renew bool, tell func(Result)) {
+	var group errgroup.Group
+	group.SetLimit(max(1, b.AtOnce()))
+	var mu sync.Mutex
+	done := 0
+	for _, item := range items {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			result := b.one(ctx, item, renew)
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			result.Number, result.Of = done, len(items)
+			tell(result)
+			return nil
+		})
+	}
+	_ = group.Wait()
+}
+
+func (b *Renderer) one(ctx context.Context, item Item, renew bool) Result {
+	began := time.Now()
+	result := Result{Item: item}
+	t, err := b.read(item)
+	if err == nil {
+		result.Key = t.Key.String()
+		result.Outcome, err = b.obtain(ctx, t, renew)
+	}
+	if err != nil {
+		f := fault.Of(err)
+		result.Outcome, result.Message = string(f.Kind), f.Message
+	}
+	result.Seconds = time.Since(began).Seconds()
+	return result
+}
+
+func (b *Renderer) read(item Item) (target.Target, error) {
+	if item.Spec != nil {
+		return b.Grammar.FromSpec(item.Spec)
+	}
+	u, err := url.ParseRequestURI(item.Path)
+	if err != nil {
+		return target.Target{}, fault.New(fault.BadURL, "%q is no path of a thumbnail", item.Path)
+	}
+	t, _, err := b.Grammar.Read(grammar.Request{Request: &http.Request{RequestURI: item.Path, URL: u, Header: http.Header{}}, Trusted: true})
+	if err == nil && (t.Stored != nil || t.Redirect != "") {
+		err = fault.New(fault.BadURL, "the path is that of an original, or of another size, and not of a thumbnail")
+	}
+	return t, err
+}
+
+// obtain tries until a throttle lets it through.
+func (b *Renderer) obtain(ctx context.Context, t target.Target, renew bool) (outcome string, err error) {
+	for range attempts {
+		outcome, err = b.try(ctx, t, renew)
+		pause := wait(err)
+		if pause == 0 {
+			break
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return "", fault.Wrap(ctx.Err(), fault.Unavailable, "who asked for the list has left")
+		}
+	}
+	return outcome, err
+}
+
+func (b *Renderer) try(ctx context.Context, t target.Target, renew bool) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.Deadline)
+	defer cancel()
+	thumb, err := b.Obtainer.Obtain(ctx, obtain.Request{ID: nuid.Next(), Client: clientaddr.Nobody, Target: t, Bulk: true, Renew: renew})
+	if err != nil {
+		return "", err
+	}
+	if thumb.Object != nil {
+		_ = thumb.Object.Close()
+	}
+	return string(thumb.Source), nil
+}
+
+// wait is the pause after a refusal that time mends; 0 = there is no use in another try.
+func wait(err error) time.Duration {
+	var f *fault.Fault
+	if !errors.As(err, &f) {
+		return 0
+	}
+	switch f.Kind {
+	case fault.Throttled, fault.LaneFull, fault.NoRenderer, fault.Unavailable:
+		pause := min(f.RetryAfter(), longestPause)
+		return pause/2 + rand.N(pause/2+1) //nolint:gosec // jitter is no secret
+	}
+	return 0
+}

@@ -1,0 +1,59 @@
+// Package front is the edge's listener: the protocols that clients speak, and the limits
+// on what they may cost before a request is read.
+//
+// HTTP/1.1 and HTTP/2 without encryption (h2c, by prior knowledge) behind a proxy; with a
+// certificate both over TLS. When there are as many connections as may be, the one that
+// has been idle longest gives way to a new one.
+package front
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const (
+	headerTimeout = 10 * time.Second // from the first byte of a request to the end of its head
+	idleTimeout   = 75 * time.Second
+	maxHeader     = 16 << 10 // bytes; net/http adds 4 KB
+	// maxStreams of one HTTP/2 connection: as many requests as a page asks for at once.
+	maxStreams = 128
+	// maxReceive bounds what one HTTP/2 connection may send before it is read.
+	maxReceive  = 256 << 10
+	pingTimeout = 15 * time.Second
+	writeStall  = 30 * time.Second // of an HTTP/2 connection that takes nothing
+)
+
+// New binds the listener.
+func New(s settings.Edge, handler http.Handler, log *slog.Logger, metrics prometheus.Registerer) (*service.HTTP, error) {
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("edge.listen: %w", err)
+	}
+	connections := newConnections(s.MaxConnections, metrics)
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ConnState: connections.note, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxReceive, MaxReceiveBufferPerStream: maxReceive / 4,
+			SendPingTimeout: pingTimeout, PingTimeout: pingTimeout, WriteByteTimeout: writeStall,
+		},
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	if s.TLS.Certificate != "" {
+		if server.TLSConfig, err = reloading(s.TLS, log); err != nil {
+			_ = listener.Close()
+			return nil, fmt.Errorf("edge.tls: %w", err)
+		}
+	}
+	return service.NewServer(limited{listener, connections}, server, log), nil
+}

@@ -1,0 +1,118 @@
+// Package grammar reads a thumbnail's URL in whichever language it is written: the first
+// segment tells. What was read lately is remembered, since sites ask for the same
+// pictures again and again, and an expression costs more than the rest of a hit.
+package grammar
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/thumbmill/thumbmill/edge/internal/mediawiki"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/edge/internal/thumbor"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const (
+	maxPath    = 4096 // bytes of a URL's path
+	remembered = 20_000
+	maxKey     = 1024 // bytes of what is remembered
+)
+
+// None is the name of no grammar, for metrics.
+const None = "none"
+
+// Reader reads URLs. It is safe for concurrent use.
+type Reader struct {
+	settings  settings.Settings
+	mediawiki *mediawiki.Parser
+	thumbor   *thumbor.Parser
+	accept    bool // the answer can depend on the header
+	lately    *otter.Cache[string, read]
+}
+
+type read struct {
+	target  target.Target
+	grammar string
+}
+
+// New makes a reader.
+func New(s settings.Settings) (*Reader, error) {
+	lately, err := otter.New(&otter.Options[string, read]{MaximumSize: remembered, Executor: func(work func()) { work() }})
+	return &Reader{
+		settings:  s,
+		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
+	}, err
+}
+
+// Close ends what runs in the background.
+func (g *Reader) Close() { g.lately.StopAllGoroutines() }
+
+// Request is what a reader looks at.
+type Request struct {
+	*http.Request
+	Local   bool // the client is on this machine
+	Trusted bool // an operator asks: nothing need be signed
+}
+
+// Read gives what a request asks for, and the grammar's name. Errors are faults.
+func (g *Reader) Read(r Request) (target.Target, string, error) {
+	raw := rawPath(r.Request)
+	if len(raw) > maxPath {
+		return target.Target{}, None, fault.New(fault.BadURL, "the URL is longer than %d bytes", maxPath)
+	}
+	key := g.key(raw, r)
+	if known, ok := g.lately.GetIfPresent(key); ok {
+		return known.target, known.grammar, nil
+	}
+	t, name, err := g.read(raw, r)
+	if err == nil && key != "" {
+		g.lately.Set(key, read{t, name})
+	}
+	return t, name, err
+}
+
+// key holds all that the answer depends on; "" is not remembered.
+func (g *Reader) key(raw string, r Request) string {
+	key := raw + "\x00" + r.URL.RawQuery + "\x00"
+	if g.accept {
+		key += r.Header.Get("Accept")
+	}
+	if len(key) > maxKey {
+		return ""
+	}
+	if r.Local {
+		key += "\x00local"
+	}
+	if r.Trusted {
+		key += "\x00trusted"
+	}
+	return key
+}
+
+func (g *Reader) read(raw string, r Request) (target.Target, string, error) {
+	if thumbor.Mine(raw) {
+		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: r.Local, Trusted: r.Trusted})
+		return t, thumbor.Name, err
+	}
+	t, err := g.mediawiki.Parse(raw, r.URL.Query())
+	if fault.Is(err, fault.NoSuchURL) {
+		return t, None, err
+	}
+	return t, mediawiki.Name, err
+}
+
+// rawPath is the path as it was received: what a signature is over. URL.EscapedPath
+// would encode it anew when it holds a byte that should have been encoded.
+func rawPath(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if !strings.HasPrefix(path, "/") { // the absolute form, which proxies are sent
+		_, path, _ = strings.Cut(path, "://")
+		_, path, _ = strings.Cut(path, "/")
+		path = "/" + path
+	}
+	return path
+}

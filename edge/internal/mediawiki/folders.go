@@ -1,0 +1,84 @@
+package mediawiki
+
+import (
+	"crypto/md5" //nolint:gosec // MediaWiki's shards
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// containers are those of files: project-language-local-zone, and a shard where it is sharded.
+var containers = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(public|temp)(\.[0-9a-z]+)?$`)
+
+// Folders are where the thumbnails of an original are kept: what their paths begin with.
+// An original that is in no container of MediaWiki's has none.
+func (m *Parser) Folders(original thumbnail.Location) []thumbnail.Location {
+	in := containers.FindStringSubmatch(original.Container)
+	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
+	if in == nil || !ours || path == "" {
+		return nil
+	}
+	prefix := m.settings.Store.Thumbnails.Prefix
+	if in[3] == "public" {
+		container := strings.Replace(original.Container, "-local-public", "-local-thumb", 1)
+		return []thumbnail.Location{{Container: container, Path: prefix + path + "/"}}
+	}
+	// A temporary file's URL has the shard of its whole name, the file that of a part.
+	name := path[strings.LastIndex(path, "/")+1:]
+	sum := md5.Sum([]byte(name)) //nolint:gosec // MediaWiki's shards
+	hash := hex.EncodeToString(sum[:])
+	container := m.sharded(in[1]+"-"+in[2]+"-local-temp", hash[:2])
+	return []thumbnail.Location{{Container: container, Path: prefix + "thumb/" + hash[:1] + "/" + hash[:2] + "/" + name + "/"}}
+}
+
+var kept = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(thumb|temp)(?:\.[0-9a-z]+)?$`)
+
+// OwnURLs are the paths by which clients ask for the original itself, percent-encoded.
+func (m *Parser) OwnURLs(original thumbnail.Location) []string {
+	in := containers.FindStringSubmatch(original.Container)
+	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
+	if in == nil || !ours || in[3] != "public" {
+		return nil
+	}
+	return []string{(&url.URL{Path: "/" + in[1] + "/" + in[2] + "/" + path}).EscapedPath()}
+}
+
+// Standard is the path of an original's thumbnail of a width, as MediaWiki asks for it;
+// "" for what is no file of a wiki's.
+func (m *Parser) Standard(original thumbnail.Location, width int) string {
+	folders := m.Folders(original)
+	if len(folders) == 0 {
+		return ""
+	}
+	before, behind := "", ""
+	switch t := thumbnail.TypeOf(original.Name()); t {
+	case thumbnail.TypePDF, thumbnail.TypeDjVu:
+		before, behind = "page1-", ".jpg"
+	case thumbnail.TypeTIFF:
+		before, behind = "lossy-page1-", ".jpg"
+	case thumbnail.TypeVideo, thumbnail.TypeHEIC, thumbnail.TypeAVIF, thumbnail.TypeJXL, thumbnail.TypeJP2:
+		behind = ".jpg"
+	case thumbnail.TypeSVG, thumbnail.TypeXCF, thumbnail.TypeSTL:
+		behind = ".png"
+	}
+	name := fmt.Sprintf("%s%dpx-%s%s", before, width, original.Name(), behind)
+	return m.URL(thumbnail.Location{Container: folders[0].Container, Path: folders[0].Path + name})
+}
+
+// URL is the path by which clients ask for a stored thumbnail, percent-encoded; "" when
+// it is none of MediaWiki's.
+func (m *Parser) URL(key thumbnail.Location) string {
+	in := kept.FindStringSubmatch(key.Container)
+	if in == nil {
+		return ""
+	}
+	path := strings.TrimPrefix(key.Path, m.settings.Store.Thumbnails.Prefix)
+	if in[3] == "temp" {
+		path = "temp/" + strings.TrimPrefix(path, "thumb/")
+	}
+	return (&url.URL{Path: "/" + in[1] + "/" + in[2] + "/thumb/" + path}).EscapedPath()
+}

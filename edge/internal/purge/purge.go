@@ -1,0 +1,211 @@
+// Package purge makes everybody forget the thumbnails of an original: the store, the
+// memory of every edge, the failure memory, and the CDN, in this order, so that nobody
+// fills up again from what is next.
+//
+// A purge can be repeated. What could not be reached is told, and the rest is done.
+package purge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
+	"github.com/thumbmill/thumbmill/edge/internal/presence"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	atOnce     = 8 // deletions, and requests to the CDN
+	within     = 10 * time.Minute
+	maxMissed  = 50 // of what could not be reached, told one by one
+	answerTime = presence.DeafAfter + time.Second
+	version    = 1 // of the message to edges
+)
+
+// Failures is the failure memory.
+type Failures interface {
+	// Clear forgets the failures of an original, and tells how many counters there were.
+	Clear(ctx context.Context, original string) (int, error)
+}
+
+// Config is what a purger is made of.
+type Config struct {
+	Thumbnails objectstore.Store
+	Grammar    *grammar.Reader
+	Failures   Failures
+	Conn       *nats.Conn
+	Edges      *presence.Presence
+	CDN        settings.Purge
+	Log        *slog.Logger
+}
+
+// Purger purges.
+type Purger struct {
+	Config
+	cdn *cdn
+}
+
+// New makes a purger.
+func New(c Config) *Purger { return &Purger{c, newCDN(c.CDN)} }
+
+// Close drops idle connections.
+func (p *Purger) Close() { p.cdn.close() }
+
+// Report is what a purge did so far.
+type Report struct {
+	Original string   `json:"original"`
+	Deleted  int      `json:"deleted"`          // thumbnails in the store
+	Edges    []string `json:"edges"`            // that forgot them
+	CDN      int      `json:"cdn"`              // requests that the CDN answered
+	Missed   []string `json:"missed,omitempty"` // what could not be reached, and why
+	Unnamed  int      `json:"unnamed,omitempty"`
+	Done     bool     `json:"done"`
+}
+
+// run is one purge under way.
+type run struct {
+	*Purger
+	tell   func(Report)
+	mu     sync.Mutex
+	report Report
+	urls   []string // that the CDN may have
+}
+
+// Purge purges an original, and tells how far it is, from time to time and at the end.
+// Everything was reached when nothing was missed.
+func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) Report {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	places := p.Grammar.Places(original)
+	r := &run{Purger: p, tell: tell, report: Report{Original: original, Edges: []string{}}, urls: places.URLs}
+	for _, folder := range places.Folders {
+		r.empty(ctx, folder)
+	}
+	for _, at := range places.Originals {
+		if _, err := p.Failures.Clear(ctx, at.String()); err != nil {
+			r.missed("failure memory: %v", err)
+		}
+	}
+	r.askEdges(ctx, places.Originals)
+	r.askCDN(ctx, places.XKey)
+	r.note(func(report *Report) { report.Done = true })
+	p.Log.Info("purged", "original", original, "thumbnails", r.report.Deleted, "edges", len(r.report.Edges), "cdn", r.report.CDN,
+		"missed", len(r.report.Missed)+r.report.Unnamed)
+	return r.report
+}
+
+// note changes the report and tells it.
+func (r *run) note(change func(*Report)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.report)
+	r.tell(r.report)
+}
+
+func (r *run) missed(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.report.Missed) == maxMissed {
+		r.report.Unnamed++
+		return
+	}
+	r.report.Missed = append(r.report.Missed, fmt.Sprintf(format, args...))
+}
+
+// empty deletes what is in a folder, page by page.
+func (r *run) empty(ctx context.Context, folder grammar.Folder) {
+	for after := ""; ; {
+		page, err := r.Thumbnails.List(ctx, folder.Location, after)
+		if err != nil {
+			r.missed("store: %s…: %v", folder.Location, err)
+			return
+		}
+		r.delete(ctx, page, folder)
+		if len(page) < objectstore.ListPage {
+			return
+		}
+		after = page[len(page)-1].At.Path
+	}
+}
+
+func (r *run) delete(ctx context.Context, page []objectstore.Listed, folder grammar.Folder) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, l := range page {
+		if url := folder.URL(l.At.Path); url != "" {
+			r.urls = append(r.urls, url)
+		}
+		group.Go(func() error {
+			if err := r.Thumbnails.Delete(ctx, l.At); err != nil {
+				r.missed("store: %s: %v", l.At, err)
+				return nil
+			}
+			r.note(func(report *Report) { report.Deleted++ })
+			return nil
+		})
+	}
+	_ = group.Wait()
+}
+
+// askEdges has all edges forget. One that does not answer serves nothing from memory by
+// the time that it was waited for, since it hears nothing.
+func (r *run) askEdges(ctx context.Context, originals []thumbnail.Location) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	expected := r.Edges.Edges()
+	inbox := r.Conn.NewRespInbox()
+	answers, err := r.Conn.SubscribeSync(inbox)
+	if err == nil {
+		defer func() { _ = answers.Unsubscribe() }()
+		text, _ := json.Marshal(renderjob.Purge{Version: version, Originals: originals}) // plain values
+		err = r.Conn.PublishMsg(&nats.Msg{Subject: renderjob.PurgeSubject, Reply: inbox, Data: text})
+	}
+	if err != nil {
+		r.missed("other edges: %v", err)
+		return
+	}
+	for len(expected) > 0 {
+		m, err := answers.NextMsgWithContext(ctx)
+		if err != nil {
+			break
+		}
+		name := string(m.Data)
+		expected = slices.DeleteFunc(expected, func(e string) bool { return e == name })
+		r.note(func(report *Report) { report.Edges = append(report.Edges, name) })
+	}
+	for _, name := range expected {
+		r.missed("edge %s: no answer within %v", name, answerTime)
+	}
+	if len(r.report.Edges) == 0 {
+		r.missed("edges: no connection to the queue")
+	}
+}
+
+// Listen forgets what other edges purge.
+func Listen(conn *nats.Conn, name string, forget func(thumbnail.Location), log *slog.Logger) error {
+	_, err := conn.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) {
+		var p renderjob.Purge
+		if err := json.Unmarshal(m.Data, &p); err != nil {
+			log.Warn("a purge that cannot be read", "error", err)
+			return
+		}
+		for _, original := range p.Originals {
+			forget(original)
+		}
+		if err := m.Respond([]byte(name)); err != nil {
+			log.Warn("a purge was not answered", "error", err)
+		}
+	})
+	return err
+}

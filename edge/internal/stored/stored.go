@@ -1,0 +1,194 @@
+// Package stored finds thumbnails that are there: in this edge's memory or in the store,
+// of the original's current version, and of the current rules where that is asked for.
+//
+// A hit is compared with its original at most every edge.revalidate. What is remembered,
+// pictures and comparisons, is forgotten by a purge, and is not used while this edge may
+// have missed one.
+package stored
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Hit is a thumbnail that is there. Either Image holds the picture, or Object does, which
+// the caller closes.
+type Hit struct {
+	Meta   objectstore.Meta
+	Image  []byte
+	Object objectstore.Object
+}
+
+const (
+	currentBound = 1_000_000
+	headBound    = 5 * time.Second
+	// largest share of the memory that one picture may take.
+	largestShare = 32
+	// overhead of a picture in memory, beside its bytes: keys and metadata.
+	overhead = 1024
+	// keptFor is how long a picture stays in memory: a purge is remembered longer.
+	keptFor = time.Hour
+)
+
+// Config is what a finder is made of.
+type Config struct {
+	Edge       settings.Edge
+	Thumbnails objectstore.Store
+	Heads      *originals.Heads
+	// Hears reports whether no purge can have been missed.
+	Hears   func() bool
+	Metrics prometheus.Registerer
+}
+
+// Finder finds stored thumbnails.
+type Finder struct {
+	Config
+	current *otter.Cache[thumbnail.Location, uint64] // compared with their originals lately: when, by the purges' count
+	memory  *otter.Cache[thumbnail.Location, kept]   // nil when it is off
+	purges  *purges
+	asked   *prometheus.CounterVec
+}
+
+// kept is a picture in memory.
+type kept struct {
+	meta   objectstore.Meta
+	stored time.Time
+	image  []byte
+	since  uint64 // the purges' count before it was read
+}
+
+// New makes a finder.
+func New(c Config) (*Finder, error) {
+	f := &Finder{Config: c, asked: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "thumbmill_memory_hits_total", Help: "Stored thumbnails that were served, by where they were: memory or store.",
+	}, []string{"from"})}
+	c.Metrics.MustRegister(f.asked)
+	var err error
+	if f.purges, err = newPurges(keptFor + time.Minute); err != nil {
+		return nil, err
+	}
+	f.current, err = otter.New(&otter.Options[thumbnail.Location, uint64]{
+		MaximumSize: currentBound, ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, uint64](max(c.Edge.Revalidate, 1)),
+		Executor: inCaller,
+	})
+	if err != nil || c.Edge.Memory == 0 {
+		return f, err
+	}
+	f.memory, err = otter.New(&otter.Options[thumbnail.Location, kept]{
+		MaximumWeight: uint64(c.Edge.Memory), ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, kept](keptFor),
+		Weigher:  func(_ thumbnail.Location, k kept) uint32 { return uint32(len(k.image) + overhead) }, //nolint:gosec // bounded by largest
+		Executor: inCaller,
+	})
+	return f, err
+}
+
+// inCaller lets a cache work without goroutines that outlive it.
+func inCaller(work func()) { work() }
+
+// Close ends what runs in the background.
+func (f *Finder) Close() {
+	f.purges.close()
+	f.current.StopAllGoroutines()
+	if f.memory != nil {
+		f.memory.StopAllGoroutines()
+	}
+}
+
+// Find gives a thumbnail, or objectstore.ErrNotFound for one that is to be rendered: with
+// renew also when edge.outdated would keep it.
+func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, error) {
+	since := f.purges.count()
+	hears := f.Hears()
+	if k, ok := f.remembered(t, hears); ok {
+		if f.wanted(t, k.meta, renew) && f.isCurrent(ctx, t, k.meta, k.stored, since, hears) {
+			f.asked.WithLabelValues("memory").Inc()
+			return Hit{Meta: k.meta, Image: k.image}, nil
+		}
+		return Hit{}, objectstore.ErrNotFound
+	}
+	object, info, err := f.Thumbnails.Open(ctx, t.Key)
+	if err != nil {
+		return Hit{}, err
+	}
+	if !f.wanted(t, info.Meta, renew) || !f.isCurrent(ctx, t, info.Meta, info.Modified, since, hears) {
+		_ = object.Close()
+		return Hit{}, objectstore.ErrNotFound
+	}
+	f.asked.WithLabelValues("store").Inc()
+	return f.remember(t, Hit{Meta: info.Meta, Object: object}, info, since)
+}
+
+func (f *Finder) remembered(t target.Target, hears bool) (kept, bool) {
+	if f.memory == nil || !hears {
+		return kept{}, false
+	}
+	k, ok := f.memory.GetIfPresent(t.Key)
+	return k, ok && !f.purges.after(k.since, t.Spec.Original)
+}
+
+// remember reads a picture into memory, unless it is too large for that or private.
+func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since uint64) (Hit, error) {
+	if f.memory == nil || t.Private || info.Size > int64(f.Edge.Memory)/largestShare { //nolint:gosec // bounded by settings
+		return h, nil
+	}
+	defer func() { _ = h.Object.Close() }()
+	image := make([]byte, info.Size)
+	if _, err := io.ReadFull(h.Object, image); err != nil {
+		return Hit{}, err
+	}
+	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
+	return Hit{Meta: h.Meta, Image: image}, nil
+}
+
+// wanted reports whether a thumbnail need not be rendered again by today's rules.
+func (f *Finder) wanted(t target.Target, m objectstore.Meta, renew bool) bool {
+	return !renew && f.Edge.Outdated == settings.Keep || m.Rules == thumbnail.RulesVersion && m.SpecDigest == t.Spec.Digest()
+}
+
+// isCurrent compares a thumbnail with its original, unless that was done lately. stored is when it was written, for those that others wrote, who do not
+// say of which version.
+func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.Meta, stored time.Time, since uint64, hears bool) bool {
+	if f.Edge.Revalidate == 0 {
+		return true
+	}
+	if at, ok := f.current.GetIfPresent(t.Key); ok && hears && !f.purges.after(at, t.Spec.Original) {
+		return true
+	}
+	original, err := f.Heads.Head(ctx, t.Spec.Original)
+	if fault.Is(err, fault.Absent) {
+		return false
+	}
+	if err != nil {
+		return true // a store that does not answer does not take the picture away
+	}
+	if m.OriginalVersion == "" && original.Modified.After(stored) || m.OriginalVersion != "" && m.OriginalVersion != original.Version {
+		return false
+	}
+	f.current.Set(t.Key, since)
+	return true
+}
+
+// IsStored reports whether the thumbnail of this version of the original is in the store.
+func (f *Finder) IsStored(ctx context.Context, t target.Target, version string, renew bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, headBound)
+	defer cancel()
+	info, err := f.Thumbnails.Head(ctx, t.Key)
+	return err == nil && info.Meta.OriginalVersion == version && f.wanted(t, info.Meta, renew)
+}
+
+// Forget makes all that is known of an original's thumbnails void.
+func (f *Finder) Forget(original thumbnail.Location) { f.purges.add(original) }
+
+// ForgetAll makes void all that is known.
+func (f *Finder) ForgetAll() { f.purges.addAll() }

@@ -1,0 +1,115 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+)
+
+// refuse turns an error into an answer.
+func (x *exchange) refuse(err error) {
+	if x.r.Context().Err() != nil {
+		x.outcome = "client-left"
+		return
+	}
+	f := fault.Of(err)
+	x.outcome = string(f.Kind)
+	x.metrics.failures.WithLabelValues(string(f.Kind)).Inc()
+	traits := f.Kind.Traits()
+	header := x.w.Header()
+	header.Set("Cache-Control", "no-store")
+	if traits.Cache > 0 {
+		header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(traits.Cache.Seconds())))
+	}
+	if x.private {
+		header.Set("Cache-Control", "private, no-store")
+	}
+	if f.Kind == fault.Private {
+		header.Set("Www-Authenticate", `X-Swift-Secret realm="private container"`)
+	}
+	if after := f.RetryAfter(); after > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(jittered(after).Seconds())))
+	}
+	if f.Throttle != "" {
+		header.Set("Thumbmill-Throttle", f.Throttle)
+	}
+	if f.Instead != "" {
+		header.Set("Link", "<"+f.Instead+`>; rel="alternate"`)
+	}
+	if header.Get("Server-Timing") == "" {
+		x.timing(nil)
+	}
+	level := slog.LevelDebug
+	if traits.Status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	x.log.Log(x.r.Context(), level, "refused", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
+	x.say(f, traits.Status)
+}
+
+// jittered spreads those that were refused together over half as much again, so that they
+// do not come again together. It is never earlier than what was meant.
+func jittered(after time.Duration) time.Duration {
+	return after + rand.N(after/2+time.Second) //nolint:gosec // jitter is no secret
+}
+
+// problem is the body of a refusal in JSON (RFC 9457).
+type problem struct {
+	Type     string `json:"type"` // urn:thumbmill:fault:<kind>
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail"`
+	Instance string `json:"instance"` // the request's id, by which an operator finds it
+	Throttle string `json:"throttle,omitempty"`
+	Retry    string `json:"retry_after,omitempty"` // seconds
+	Instead  string `json:"instead,omitempty"`     // a path to ask for
+}
+
+// say writes a fault as the client reads it: text, or JSON where it prefers that.
+func (x *exchange) say(f *fault.Fault, status int) {
+	header := x.w.Header()
+	header.Add("Vary", "Accept")
+	if !prefersJSON(x.r.Header.Get("Accept")) {
+		http.Error(x.w, f.Message, status)
+		return
+	}
+	body, _ := json.Marshal(problem{ // plain values
+		Type: "urn:thumbmill:fault:" + string(f.Kind), Title: http.StatusText(status), Status: status, Detail: f.Message,
+		Instance: x.id, Throttle: f.Throttle, Retry: header.Get("Retry-After"), Instead: f.Instead,
+	})
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(append(body, '\n')) // the client left
+}
+
+// prefersJSON reads Accept: JSON is named, and text is not named before it.
+func prefersJSON(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		media, parameters, _ := strings.Cut(part, ";")
+		if _, q, ok := strings.Cut(parameters, "q="); ok && strings.Trim(q, "0. ") == "" {
+			continue
+		}
+		switch strings.ToLower(strings.TrimSpace(media)) {
+		case "application/problem+json", "application/json":
+			return true
+		case "text/plain", "text/html", "text/*":
+			return false
+		}
+	}
+	return false
+}
+
+// refuseMethod says which methods there are.
+func (x *exchange) refuseMethod() {
+	x.outcome = "bad-method"
+	x.w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+	http.Error(x.w, "Thumbnails are read by GET and HEAD.", http.StatusMethodNotAllowed)
+}
