@@ -12,7 +12,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
 TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules nginx-light webp libheif-examples
 
-.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop soak deps tools build-deps clean
+.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ bench-worker: deps ## processor time through a worker beside the library's own
 
 bench-hop: build-deps ## a job's way through the queue beside a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
+
+bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
+	@deploy/install-packages wrk
+	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/hits
 
 soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/cluster

@@ -203,7 +203,7 @@ func TestAPurgeReachesEverything(t *testing.T) {
 		}
 		c.Renders()
 	}
-	if hits := c.Edges[1].Metric(t, "thumbmill_memory_hits_total", "from", "memory"); hits == 0 {
+	if hits := c.Edges[1].Metric(t, "thumbmill_hits_total", "from", "memory"); hits == 0 {
 		t.Error("nothing was served from memory")
 	}
 	c.Original(name, picture(t, 300, 300), nil)
@@ -266,7 +266,7 @@ func TestADeafEdgeServesNothingFromMemory(t *testing.T) {
 		old = answer.Header.Get("Etag")
 		c.Renders()
 	}
-	if deaf.Metric(t, "thumbmill_memory_hits_total", "from", "memory") == 0 {
+	if deaf.Metric(t, "thumbmill_hits_total", "from", "memory") == 0 {
 		t.Fatal("nothing was served from memory")
 	}
 	link.Mute() // it says that it lives, and hears nothing

@@ -42,7 +42,7 @@ allowed_headers = Content-Disposition, Content-Encoding, X-Delete-At, X-Object-M
 """
 
 PROXY = """[pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache {thumbmill} s3api tempauth proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache {thumbmill} s3api tempauth container-quotas proxy-server
 [filter:thumbmill]
 paste.filter_factory = thumbmill_swift:filter_factory
 account = AUTH_test
@@ -62,6 +62,8 @@ use = egg:swift#healthcheck
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = {memcached}
+[filter:container-quotas]
+use = egg:swift#container_quotas
 [filter:s3api]
 use = egg:swift#s3api
 [filter:tempauth]

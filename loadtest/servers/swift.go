@@ -31,13 +31,49 @@ func Swift(t testing.TB) settings.Bucket { return SwiftBefore(t, "") }
 // SwiftBefore is Swift whose proxy asks edges for thumbnails that it does not have.
 func SwiftBefore(t testing.TB, edges string) settings.Bucket {
 	t.Helper()
-	bucket, _ := StartSwift(t, edges)
-	return bucket
+	return StartSwift(t, edges).Bucket
 }
 
-// StartSwift is SwiftBefore, and gives a function that sends a signal to one of the
-// servers: object, container, account, proxy.
-func StartSwift(t testing.TB, edges string) (settings.Bucket, func(server string, s syscall.Signal)) {
+// SwiftServer is a running Swift.
+type SwiftServer struct {
+	settings.Bucket
+	t         testing.TB
+	dir       string
+	memcached string
+}
+
+// Signal sends a signal to one of its servers: object, container, account, proxy.
+func (s SwiftServer) Signal(server string, what syscall.Signal) {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, server+".pid"))
+	pid, _ := strconv.Atoi(string(text))
+	if err == nil && pid > 0 {
+		err = syscall.Kill(pid, what)
+	}
+	if err != nil {
+		s.t.Fatalf("swift's %s server: %v", server, err)
+	}
+}
+
+// ForgetTokens makes all tokens invalid that it gave.
+func (s SwiftServer) ForgetTokens() {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.memcached)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	answer := make([]byte, 16)
+	if _, err = conn.Write([]byte("flush_all\r\n")); err == nil {
+		_, err = conn.Read(answer)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// StartSwift is SwiftBefore, for tests that disturb it.
+func StartSwift(t testing.TB, edges string) SwiftServer {
 	t.Helper()
 	if exec.Command(python, "-c", "import swift.proxy.server").Run() != nil {
 		t.Skip("Swift is not installed: run `make deps`")
@@ -56,21 +92,13 @@ func StartSwift(t testing.TB, edges string) (settings.Bucket, func(server string
 		await(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
 	}
 	awaitAuth(t, base)
-	signal := func(server string, s syscall.Signal) {
-		t.Helper()
-		text, err := os.ReadFile(filepath.Join(dir, server+".pid"))
-		pid, _ := strconv.Atoi(string(text))
-		if err == nil && pid > 0 {
-			err = syscall.Kill(pid, s)
-		}
-		if err != nil {
-			t.Fatalf("swift's %s server: %v", server, err)
-		}
+	return SwiftServer{
+		Bucket: settings.Bucket{
+			Kind: "swift", AuthURL: base + "/auth/v1.0", User: "test:tester", Key: "testing",
+			Container: "default", CreateAll: true, ExpireShare: 1,
+		},
+		t: t, dir: dir, memcached: memcached,
 	}
-	return settings.Bucket{
-		Kind: "swift", AuthURL: base + "/auth/v1.0", User: "test:tester", Key: "testing",
-		Container: "default", CreateAll: true, ExpireShare: 1,
-	}, signal
 }
 
 // S3 starts a real Swift with its S3 interface, and gives the settings of a bucket in it.

@@ -3,6 +3,7 @@ package objectstore
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,21 +46,34 @@ func NewSeconds() *prometheus.HistogramVec {
 	}, []string{"store", "operation", "outcome"})
 }
 
-// Guard puts a circuit breaker and a metric around a store.
-func Guard(s Store, breaker *gobreaker.CircuitBreaker[any], seconds *prometheus.HistogramVec) Store {
-	return guarded{s, breaker, seconds}
+// Guard puts a circuit breaker and a metric around a store. written hears what became of
+// each write.
+func Guard(s Store, breaker *gobreaker.CircuitBreaker[any], seconds *prometheus.HistogramVec, written func(error)) Store {
+	return guarded{s, breaker, written, seconds, &sync.Map{}}
 }
 
 type guarded struct {
 	store   Store
 	breaker *gobreaker.CircuitBreaker[any]
+	written func(error)
 	seconds *prometheus.HistogramVec
+	known   *sync.Map // of seconds, by operation and outcome: a bounded set, looked up with each hit
+}
+
+func (g guarded) observe(operation, outcome string, took time.Duration) {
+	type which struct{ operation, outcome string }
+	known, ok := g.known.Load(which{operation, outcome})
+	if !ok {
+		known = g.seconds.WithLabelValues(g.breaker.Name(), operation, outcome)
+		g.known.Store(which{operation, outcome}, known)
+	}
+	known.(prometheus.Observer).Observe(took.Seconds())
 }
 
 func (g guarded) do(operation string, f func() error) error {
 	began := time.Now()
 	_, err := g.breaker.Execute(func() (any, error) { return nil, f() })
-	g.seconds.WithLabelValues(g.breaker.Name(), operation, outcome(err)).Observe(time.Since(began).Seconds())
+	g.observe(operation, outcome(err), time.Since(began))
 	return err
 }
 
@@ -96,7 +110,9 @@ func (g guarded) Open(ctx context.Context, at thumbnail.Location) (object Object
 }
 
 func (g guarded) Put(ctx context.Context, at thumbnail.Location, body []byte, meta Meta) error {
-	return g.do("put", func() error { return g.store.Put(ctx, at, body, meta) })
+	err := g.do("put", func() error { return g.store.Put(ctx, at, body, meta) })
+	g.written(err)
+	return err
 }
 
 func (g guarded) Delete(ctx context.Context, at thumbnail.Location) error {

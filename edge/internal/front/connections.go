@@ -10,20 +10,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// connections knows all of them, and those that wait for a request in the order in which
-// they began to.
+// connections knows all of them, in the order in which they began to wait for a request.
 type connections struct {
 	max int
 
-	mu      sync.Mutex
-	waiting *list.List                 // of net.Conn
-	all     map[net.Conn]*list.Element // nil for those that are served
+	mu    sync.Mutex
+	order *list.List // of *gathering; those that are served stand anywhere
 
 	closed *prometheus.CounterVec
+	pool   sync.Pool
 }
 
 func newConnections(limit int, metrics prometheus.Registerer) *connections {
-	c := &connections{max: limit, waiting: list.New(), all: map[net.Conn]*list.Element{}}
+	c := &connections{max: limit, order: list.New(), pool: sync.Pool{New: func() any { return new([]byte) }}}
 	c.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_edge_connections_closed_total",
 		Help: "Connections closed because there were edge.max_connections: idle ones, which gave way, or new ones, when none was idle.",
@@ -31,60 +30,73 @@ func newConnections(limit int, metrics prometheus.Registerer) *connections {
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_edge_connections", Help: "Connections of clients."}, func() float64 {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return float64(len(c.all))
+		return float64(c.order.Len())
 	})
 	metrics.MustRegister(c.closed, open)
 	return c
 }
 
 // plain is what a listener accepted.
-func plain(conn net.Conn) net.Conn {
+func plain(conn net.Conn) *gathering {
 	if encrypted, ok := conn.(*tls.Conn); ok {
-		return encrypted.NetConn()
+		conn = encrypted.NetConn()
 	}
-	return conn
+	return conn.(*gathering)
 }
 
 // admit takes a new connection in, in place of an idle one if need be.
-func (c *connections) admit(conn net.Conn) bool {
+func (c *connections) admit(conn *gathering) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.all) >= c.max {
-		oldest := c.waiting.Front()
-		if oldest == nil {
-			c.closed.WithLabelValues("new").Inc()
-			return false
-		}
-		idle := oldest.Value.(net.Conn)
-		c.forget(idle)
-		_ = idle.Close()
-		c.closed.WithLabelValues("idle").Inc()
+	if c.order.Len() >= c.max && !c.closeOne() {
+		c.closed.WithLabelValues("new").Inc()
+		return false
 	}
-	c.all[conn] = c.waiting.PushBack(conn)
+	conn.place = c.order.PushBack(conn)
 	return true
 }
 
-func (c *connections) forget(conn net.Conn) {
-	if place := c.all[conn]; place != nil {
-		c.waiting.Remove(place)
+// closeOne closes the connection that has waited longest. Those that are served go to
+// the end, so that the next search does not meet them again.
+func (c *connections) closeOne() bool {
+	for range c.order.Len() {
+		oldest := c.order.Front()
+		conn := oldest.Value.(*gathering)
+		if conn.served.Load() {
+			c.order.MoveToBack(oldest)
+			continue
+		}
+		c.forget(conn)
+		_ = conn.Close()
+		c.closed.WithLabelValues("idle").Inc()
+		return true
 	}
-	delete(c.all, conn)
+	return false
+}
+
+func (c *connections) forget(conn *gathering) {
+	if conn.place != nil {
+		c.order.Remove(conn.place)
+		conn.place = nil
+	}
 }
 
 // note is http.Server's ConnState.
-func (c *connections) note(conn net.Conn, state http.ConnState) {
-	conn = plain(conn)
+func (c *connections) note(accepted net.Conn, state http.ConnState) {
+	conn := plain(accepted)
+	if state == http.StateActive {
+		conn.served.Store(true)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	place, known := c.all[conn]
-	switch {
-	case !known: // it gave way
-	case state == http.StateActive && place != nil:
-		c.waiting.Remove(place)
-		c.all[conn] = nil
-	case state == http.StateIdle && place == nil:
-		c.all[conn] = c.waiting.PushBack(conn)
-	case state == http.StateClosed, state == http.StateHijacked:
+	switch state {
+	case http.StateIdle:
+		conn.served.Store(false)
+		if conn.place != nil {
+			c.order.MoveToBack(conn.place)
+		}
+	case http.StateClosed, http.StateHijacked:
 		c.forget(conn)
 	}
 }
@@ -98,8 +110,12 @@ type limited struct {
 func (l limited) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
-		if err != nil || l.connections.admit(conn) {
+		if err != nil {
 			return conn, err
+		}
+		gathered := &gathering{TCPConn: conn.(*net.TCPConn), pool: &l.connections.pool}
+		if l.connections.admit(gathered) {
+			return gathered, nil
 		}
 		_ = conn.Close()
 	}

@@ -31,7 +31,13 @@ type Reader struct {
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
 	accept    bool // the answer can depend on the header
-	lately    *otter.Cache[string, read]
+	lately    *otter.Cache[question, read]
+}
+
+// question is all that an answer depends on.
+type question struct {
+	uri, accept    string // as they were received
+	local, trusted bool
 }
 
 type read struct {
@@ -41,7 +47,7 @@ type read struct {
 
 // New makes a reader.
 func New(s settings.Settings) (*Reader, error) {
-	lately, err := otter.New(&otter.Options[string, read]{MaximumSize: remembered, Executor: func(work func()) { work() }})
+	lately, err := otter.New(&otter.Options[question, read]{MaximumSize: remembered, Executor: func(work func()) { work() }})
 	return &Reader{
 		settings:  s,
 		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
@@ -60,37 +66,28 @@ type Request struct {
 
 // Read gives what a request asks for, and the grammar's name. Errors are faults.
 func (g *Reader) Read(r Request) (target.Target, string, error) {
+	asked := question{uri: r.RequestURI, local: r.Local, trusted: r.Trusted}
+	if g.accept {
+		asked.accept = r.Header.Get("Accept")
+	}
+	if known, ok := g.lately.GetIfPresent(asked); ok {
+		return known.target, known.grammar, nil
+	}
 	raw := rawPath(r.Request)
 	if len(raw) > maxPath {
 		return target.Target{}, None, fault.New(fault.BadURL, "the URL is longer than %d bytes", maxPath)
 	}
-	key := g.key(raw, r)
-	if known, ok := g.lately.GetIfPresent(key); ok {
-		return known.target, known.grammar, nil
-	}
 	t, name, err := g.read(raw, r)
-	if err == nil && key != "" {
-		g.lately.Set(key, read{t, name})
+	if err == nil && len(asked.uri)+len(asked.accept) <= maxKey {
+		g.lately.Set(asked.clone(), read{t, name})
 	}
 	return t, name, err
 }
 
-// key holds all that the answer depends on; "" is not remembered.
-func (g *Reader) key(raw string, r Request) string {
-	key := raw + "\x00" + r.URL.RawQuery + "\x00"
-	if g.accept {
-		key += r.Header.Get("Accept")
-	}
-	if len(key) > maxKey {
-		return ""
-	}
-	if r.Local {
-		key += "\x00local"
-	}
-	if r.Trusted {
-		key += "\x00trusted"
-	}
-	return key
+// clone lets go of the request's memory.
+func (q question) clone() question {
+	q.uri, q.accept = strings.Clone(q.uri), strings.Clone(q.accept)
+	return q
 }
 
 func (g *Reader) read(raw string, r Request) (target.Target, string, error) {

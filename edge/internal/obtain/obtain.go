@@ -115,6 +115,12 @@ func (o *Obtainer) Forget(original thumbnail.Location) {
 	o.flights.Forget(flightPrefix(original))
 }
 
+// AtHand gives a thumbnail that this machine has: most requests are for such.
+func (o *Obtainer) AtHand(ctx context.Context, t target.Target) (Thumb, bool) {
+	hit, ok := o.Stored.AtHand(ctx, t)
+	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: Hit}, ok
+}
+
 // Obtain gets a thumbnail or says by a fault why not.
 func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 	thumb, err := o.obtain(ctx, r)

@@ -8,6 +8,9 @@ package stored
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // what stores promise
+	"encoding/hex"
+	"errors"
 	"io"
 	"time"
 
@@ -46,6 +49,7 @@ type Config struct {
 	Edge       settings.Edge
 	Thumbnails objectstore.Store
 	Heads      *originals.Heads
+	Local      bool // the store is a directory
 	// Hears reports whether no purge can have been missed.
 	Hears   func() bool
 	Metrics prometheus.Registerer
@@ -57,7 +61,8 @@ type Finder struct {
 	current *otter.Cache[thumbnail.Location, uint64] // compared with their originals lately: when, by the purges' count
 	memory  *otter.Cache[thumbnail.Location, kept]   // nil when it is off
 	purges  *purges
-	asked   *prometheus.CounterVec
+
+	fromMemory, fromStore prometheus.Counter
 }
 
 // kept is a picture in memory.
@@ -70,10 +75,11 @@ type kept struct {
 
 // New makes a finder.
 func New(c Config) (*Finder, error) {
-	f := &Finder{Config: c, asked: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "thumbmill_memory_hits_total", Help: "Stored thumbnails that were served, by where they were: memory or store.",
-	}, []string{"from"})}
-	c.Metrics.MustRegister(f.asked)
+	hits := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "thumbmill_hits_total", Help: "Stored thumbnails that were served, by where they were: memory or store.",
+	}, []string{"from"})
+	c.Metrics.MustRegister(hits)
+	f := &Finder{Config: c, fromMemory: hits.WithLabelValues("memory"), fromStore: hits.WithLabelValues("store")}
 	var err error
 	if f.purges, err = newPurges(keptFor + time.Minute); err != nil {
 		return nil, err
@@ -112,7 +118,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 	hears := f.Hears()
 	if k, ok := f.remembered(t, hears); ok {
 		if f.wanted(t, k.meta, renew) && f.isCurrent(ctx, t, k.meta, k.stored, since, hears) {
-			f.asked.WithLabelValues("memory").Inc()
+			f.fromMemory.Inc()
 			return Hit{Meta: k.meta, Image: k.image}, nil
 		}
 		return Hit{}, objectstore.ErrNotFound
@@ -125,8 +131,29 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 		_ = object.Close()
 		return Hit{}, objectstore.ErrNotFound
 	}
-	f.asked.WithLabelValues("store").Inc()
+	f.fromStore.Inc()
 	return f.remember(t, Hit{Meta: info.Meta, Object: object}, info, since)
+}
+
+// AtHand gives a thumbnail for which no other machine is asked, but for its original's
+// head: from memory, or from a store of this machine's. ctx needs no deadline.
+func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
+	k, ok := f.remembered(t, f.memory != nil && f.Hears())
+	if ok && f.wanted(t, k.meta, false) && (f.Edge.Revalidate == 0 || f.compared(t)) {
+		f.fromMemory.Inc()
+		return Hit{Meta: k.meta, Image: k.image}, true
+	}
+	if !f.Local {
+		return Hit{}, false
+	}
+	hit, err := f.Find(ctx, t, false)
+	return hit, err == nil
+}
+
+// compared reports whether a thumbnail was found current lately, and not purged since.
+func (f *Finder) compared(t target.Target) bool {
+	at, ok := f.current.GetIfPresent(t.Key)
+	return ok && !f.purges.after(at, t.Spec.Original)
 }
 
 func (f *Finder) remembered(t target.Target, hears bool) (kept, bool) {
@@ -147,6 +174,10 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 	if _, err := io.ReadFull(h.Object, image); err != nil {
 		return Hit{}, err
 	}
+	sum := md5.Sum(image) //nolint:gosec // what stores promise
+	if info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 {
+		return Hit{}, errors.New("a stored thumbnail is not the one whose checksum its store tells")
+	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
 	return Hit{Meta: h.Meta, Image: image}, nil
 }
@@ -162,7 +193,7 @@ func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.M
 	if f.Edge.Revalidate == 0 {
 		return true
 	}
-	if at, ok := f.current.GetIfPresent(t.Key); ok && hears && !f.purges.after(at, t.Spec.Original) {
+	if hears && f.compared(t) {
 		return true
 	}
 	original, err := f.Heads.Head(ctx, t.Spec.Original)

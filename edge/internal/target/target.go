@@ -120,9 +120,13 @@ func Disposition(name, format string) string {
 
 // Printable percent-encodes what a header cannot hold.
 func Printable(text string) string {
+	plain := func(b byte) bool { return b > ' ' && b < 0x7f && b != '%' }
+	if !slices.ContainsFunc([]byte(text), func(b byte) bool { return !plain(b) }) {
+		return text
+	}
 	var out strings.Builder
 	for _, b := range []byte(text) {
-		if b > ' ' && b < 0x7f && b != '%' {
+		if plain(b) {
 			out.WriteByte(b)
 		} else {
 			fmt.Fprintf(&out, "%%%02X", b)

@@ -5,9 +5,6 @@ import (
 	"slices"
 )
 
-// exposed are the headers that scripts of other sites may read.
-const exposed = "Content-Length, Content-Disposition, ETag, Retry-After, Server-Timing, Thumbmill-Throttle, Thumbmill-Skipped-Filters, Thumbmill-Nearest, X-Request-Id"
-
 // shareWith lets scripts of other origins read the answer and its times, where the
 // settings name them. What is private is not shared (give and refuse take it back).
 func (x *exchange) shareWith(origin string) {
@@ -15,18 +12,19 @@ func (x *exchange) shareWith(origin string) {
 	if len(allowed) == 0 {
 		return
 	}
-	header := x.w.Header()
 	if !slices.Contains(allowed, "*") {
-		header.Add("Vary", "Origin")
+		x.w.Header().Add("Vary", "Origin")
 		if !slices.Contains(allowed, origin) {
 			return
 		}
 	} else {
 		origin = "*"
 	}
-	header.Set("Access-Control-Allow-Origin", origin)
-	header.Set("Access-Control-Expose-Headers", exposed)
-	header.Set("Timing-Allow-Origin", origin)
+	x.set("Access-Control-Allow-Origin", origin)
+	if x.r.Header.Get("Origin") != "" { // a script reads it, and not a page
+		x.set("Access-Control-Expose-Headers", "*")
+	}
+	x.set("Timing-Allow-Origin", origin)
 }
 
 // keepPrivate takes back what shareWith said.

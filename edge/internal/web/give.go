@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/thumbmill/thumbmill/edge/internal/front"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const maxRanges = 5 // of one request; each costs a header of its own
@@ -17,35 +21,63 @@ const maxRanges = 5 // of one request; each costs a header of its own
 // give writes a thumbnail; http.ServeContent does conditions and ranges.
 func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	x.outcome = string(t.Source)
-	content := io.ReadSeeker(bytes.NewReader(t.Image))
-	if t.Object != nil {
+	content := io.ReadSeeker(t.Object)
+	if t.Object == nil {
+		content = bytes.NewReader(t.Image)
+	} else {
 		defer func() { _ = t.Object.Close() }()
-		content = t.Object
+		if whole, ok := t.Object.(*objectstore.Whole); ok {
+			t.Image = whole.Bytes()
+		}
 	}
 	if strings.Count(x.r.Header.Get("Range"), ",") >= maxRanges {
 		x.r.Header.Del("Range")
 	}
-	header := x.w.Header()
-	header.Set("Content-Type", t.Meta.ContentType)
-	header.Set("Content-Disposition", disposition(asked, t.Meta.ContentType))
-	header.Set("Etag", strconv.Quote(t.Meta.ETag))
-	header.Set("Cache-Control", x.cacheControl(asked))
-	header.Set("X-Content-Type-Options", "nosniff")
+	x.set("Content-Type", t.Meta.ContentType)
+	x.set("Content-Disposition", disposition(asked, t.Meta.ContentType))
+	x.set("Etag", `"`+t.Meta.ETag+`"`)
+	x.set("Cache-Control", x.cacheControl(asked))
+	x.set("X-Content-Type-Options", "nosniff")
+	x.set("Xkey", target.Printable(asked.XKey))
 	if t.Source == obtain.Nearest { // not what was asked for: nobody may keep it
-		header.Set("Cache-Control", "no-store")
-		header.Set("Thumbmill-Nearest", nearestSize(t, asked))
+		x.set("Cache-Control", "no-store")
+		x.set("Thumbmill-Nearest", nearestSize(t, asked))
 	}
 	if couldBeScript(t.Meta.ContentType) {
-		header.Set("Content-Security-Policy", noScripts)
+		x.set("Content-Security-Policy", noScripts)
 	}
-	header.Set("Xkey", target.Printable(asked.XKey))
 	if asked.Stored != nil {
 		x.asStored(asked, content)
 	}
 	if asked.Wiki {
 		x.wiki(asked)
 	}
+	if t.Image != nil && unconditional(x.r.Header) {
+		x.giveWhole(t)
+		return
+	}
 	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, content)
+}
+
+// conditions are the headers for which http.ServeContent looks.
+var conditions = []string{"Range", "If-None-Match", "If-Modified-Since", "If-Range", "If-Match", "If-Unmodified-Since"}
+
+func unconditional(header http.Header) bool {
+	return !slices.ContainsFunc(conditions, func(name string) bool { return len(header[name]) > 0 })
+}
+
+// giveWhole is http.ServeContent for what is in memory and wanted whole, without the
+// buffer that it copies through.
+func (x *exchange) giveWhole(t obtain.Thumb) {
+	x.set("Accept-Ranges", "bytes")
+	x.set("Content-Length", strconv.Itoa(len(t.Image)))
+	if !t.Meta.Rendered.IsZero() {
+		x.set("Last-Modified", t.Meta.Rendered.UTC().Format(http.TimeFormat))
+	}
+	x.w.WriteHeader(http.StatusOK)
+	if x.r.Method != http.MethodHead {
+		_ = front.WriteWhole(x.w, x.r, t.Image) // the client left
+	}
 }
 
 // noScripts is a policy under which a browser shows a picture and does nothing else.
@@ -99,14 +131,22 @@ func (x *exchange) cacheControl(t target.Target) string {
 	if t.Private {
 		return "private, no-store"
 	}
-	control := "public, max-age=" + seconds(t.MaxAge)
-	if stale := x.settings.Edge.StaleWhileRevalidate; stale > 0 && t.MaxAge > 0 {
-		control += ", stale-while-revalidate=" + seconds(stale)
+	if t.MaxAge == x.settings.Edge.MaxAge {
+		return x.control
 	}
-	if stale := x.settings.Edge.StaleIfError; stale > 0 && t.MaxAge > 0 {
-		control += ", stale-if-error=" + seconds(stale)
+	return control(x.settings.Edge, t.MaxAge)
+}
+
+// control is Cache-Control of what may be kept for a time.
+func control(e settings.Edge, age time.Duration) string {
+	text := "public, max-age=" + seconds(age)
+	if e.StaleWhileRevalidate > 0 && age > 0 {
+		text += ", stale-while-revalidate=" + seconds(e.StaleWhileRevalidate)
 	}
-	return control
+	if e.StaleIfError > 0 && age > 0 {
+		text += ", stale-if-error=" + seconds(e.StaleIfError)
+	}
+	return text
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

@@ -1,15 +1,41 @@
 package web
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
+	known    *sync.Map // ends by grammar and outcome: a bounded set, looked up with each request
+}
+
+type end struct{ grammar, outcome string }
+
+type counted struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+// observe counts a request that has ended.
+func (m metrics) observe(grammar, outcome string, took time.Duration) {
+	known, ok := m.known.Load(end{grammar, outcome})
+	if !ok {
+		known = counted{m.requests.WithLabelValues(grammar, outcome), m.seconds.WithLabelValues(outcome)}
+		m.known.Store(end{grammar, outcome}, known)
+	}
+	c := known.(counted)
+	c.requests.Inc()
+	c.seconds.Observe(took.Seconds())
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
 	m := metrics{
+		known: &sync.Map{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_edge_requests_total", Help: "Requests by grammar of the URL and outcome (hit, rendered, or the fault).",
 		}, []string{"grammar", "outcome"}),

@@ -36,6 +36,7 @@ const (
 
 // Obtainer gets thumbnails.
 type Obtainer interface {
+	AtHand(ctx context.Context, t target.Target) (obtain.Thumb, bool)
 	Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error)
 	Original(ctx context.Context, at thumbnail.Location) (obtain.Thumb, error)
 }
@@ -48,6 +49,7 @@ type Handler struct {
 	clients  *clientaddr.Finder
 	log      *slog.Logger
 	metrics  metrics
+	control  string // Cache-Control of a thumbnail that is kept as long as usual
 }
 
 // New makes a handler.
@@ -57,7 +59,7 @@ func New(s settings.Settings, g *grammar.Reader, o Obtainer, log *slog.Logger, r
 		return nil, fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
 	return &Handler{
-		settings: s, grammar: g, obtainer: o, clients: clients, log: log, metrics: newMetrics(r),
+		settings: s, grammar: g, obtainer: o, clients: clients, log: log, metrics: newMetrics(r), control: control(s.Edge, s.Edge.MaxAge),
 	}, nil
 }
 
@@ -69,6 +71,7 @@ type exchange struct {
 	id      string
 	client  clientaddr.Client
 	began   time.Time
+	values  []string // room for the values of headers: see set
 	grammar string
 	outcome string
 	private bool // no shared cache may keep the answer
@@ -76,16 +79,31 @@ type exchange struct {
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	if w, ok := w.(interface{ SetWriteDeadline(at time.Time) error }); ok {
+		_ = w.SetWriteDeadline(began.Add(h.settings.Edge.Deadline + writeSlack))
+	}
 	if r.URL.Path == "/healthcheck" || r.URL.Path == "/healthcheck/" {
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = io.WriteString(w, "WORKING") // as Thumbor answers; asks nobody
 		return
 	}
-	x := &exchange{Handler: h, w: w, r: r, began: time.Now(), client: h.clients.Find(r), grammar: grammar.None}
+	x := &exchange{Handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
 	x.id = x.requestID()
-	w.Header().Set("X-Request-Id", x.id)
+	x.set("X-Request-Id", x.id)
 	x.serve()
 	x.finish()
+}
+
+// usualHeaders is how many headers a thumbnail's answer has.
+const usualHeaders = 16
+
+// set is Header.Set for a name in its canonical form. The values of one answer lie in one
+// piece of memory, since a hit costs little else.
+func (x *exchange) set(name, value string) {
+	x.values = append(x.values, value)
+	last := len(x.values)
+	x.w.Header()[name] = x.values[last-1 : last : last]
 }
 
 // requestID is the trusted proxy's, or a new one.
@@ -111,9 +129,6 @@ func (x *exchange) serve() {
 		x.refuseMethod()
 		return
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), x.settings.Edge.Deadline)
-	defer cancel()
-	_ = http.NewResponseController(x.w).SetWriteDeadline(x.began.Add(x.settings.Edge.Deadline + writeSlack))
 	t, err := x.parse()
 	if err != nil {
 		x.refuse(err)
@@ -123,7 +138,26 @@ func (x *exchange) serve() {
 		x.redirect(t)
 		return
 	}
+	if thumb, ok := x.atHand(t); ok {
+		x.give(thumb, t)
+		return
+	}
+	x.obtain(t)
+}
+
+func (x *exchange) atHand(t target.Target) (obtain.Thumb, bool) {
+	if t.Stored != nil {
+		return obtain.Thumb{}, false
+	}
+	return x.obtainer.AtHand(x.r.Context(), t)
+}
+
+// obtain gets what is not at hand.
+func (x *exchange) obtain(t target.Target) {
+	ctx, cancel := context.WithTimeout(x.r.Context(), x.settings.Edge.Deadline)
+	defer cancel()
 	var thumb obtain.Thumb
+	var err error
 	if t.Stored != nil {
 		reading, end := context.WithCancel(x.r.Context())
 		defer end()
@@ -212,13 +246,12 @@ func (x *exchange) timing(t obtain.Times) {
 	if steps := t.ServerTiming(); steps != "" {
 		total = steps + ", " + total
 	}
-	x.w.Header().Set("Server-Timing", total)
+	x.set("Server-Timing", total)
 }
 
 func (x *exchange) finish() {
 	took := time.Since(x.began)
-	x.metrics.requests.WithLabelValues(x.grammar, x.outcome).Inc()
-	x.metrics.seconds.WithLabelValues(x.outcome).Observe(took.Seconds())
+	x.metrics.observe(x.grammar, x.outcome, took)
 	if !x.log.Enabled(x.r.Context(), slog.LevelDebug) {
 		return
 	}

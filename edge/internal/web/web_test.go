@@ -20,6 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -33,6 +34,10 @@ type obtainer struct {
 	err    error
 
 	contentType string
+}
+
+func (o *obtainer) AtHand(context.Context, target.Target) (obtain.Thumb, bool) {
+	return obtain.Thumb{}, false
 }
 
 func (o *obtainer) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, error) {

@@ -338,7 +338,7 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 		Spec: spec, SpecDigest: j.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
 	})
 	if err != nil {
-		j.Log.Error("a thumbnail could not be stored", "job", j.ID, "key", j.Key, "error", err)
+		j.Log.Warn("a thumbnail could not be stored", "job", j.ID, "key", j.Key, "error", err)
 		stored.Fault = fault.Wrap(err, fault.ThumbStore, "the thumbnail could not be stored")
 	} else if j.changed(ctx, version) {
 		stored.Fault = fault.New(fault.OriginalStore, "the original changed while it was rendered")

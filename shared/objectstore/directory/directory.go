@@ -44,6 +44,7 @@ type Store struct {
 	root  *os.Root
 	plain bool   // originals: files without metadata, never written
 	index *index // nil when unbounded
+	small *small // of thumbnails
 }
 
 // NewOriginals opens a folder of plain files for reading. It is created if it is missing.
@@ -63,12 +64,15 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{root: root}
-	if err := cleanIncoming(root); err != nil {
-		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), root.Close())
+	if s.small, err = newSmall(root); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if err := cleanIncoming(root); err != nil && !errors.Is(refused(err), objectstore.ErrReadOnly) { // which each write will tell
+		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), s.Close())
 	}
 	if maxBytes > 0 {
 		if s.index, err = newIndex(root, maxBytes); err != nil {
-			return nil, errors.Join(err, root.Close())
+			return nil, errors.Join(err, s.Close())
 		}
 	}
 	return s, nil
@@ -103,7 +107,11 @@ func (s *Store) Close() error {
 	if s.index != nil {
 		s.index.close()
 	}
-	return s.root.Close()
+	var err error
+	if s.small != nil {
+		err = s.small.close()
+	}
+	return errors.Join(err, s.root.Close())
 }
 
 // Head tells of an object.
@@ -121,6 +129,20 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 	if err != nil {
 		return nil, objectstore.Info{}, err
 	}
+	object, info, err := s.read(name)
+	if err == nil && s.index != nil {
+		s.index.used(name)
+	}
+	return object, info, err
+}
+
+func (s *Store) read(name string) (objectstore.Object, objectstore.Info, error) {
+	if s.small != nil {
+		object, info, err := s.small.open(name)
+		if !errors.Is(err, errNotSmall) {
+			return object, info, err
+		}
+	}
 	// O_NONBLOCK: a FIFO among the originals must not hold the caller.
 	file, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -129,9 +151,6 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 	info, err := s.inspect(file)
 	if err != nil {
 		return nil, info, errors.Join(err, file.Close())
-	}
-	if s.index != nil {
-		s.index.used(name)
 	}
 	return section{io.NewSectionReader(file, 0, info.Size), file}, info, nil
 }

@@ -19,7 +19,7 @@ func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 	cache, err := otter.New(&otter.Options[string, uint32]{
 		MaximumWeight: maxBytes,
 		Weigher:       func(_ string, size uint32) uint32 { return size },
-		Executor:      func(work func()) { work() }, // in the caller, so that nothing outlives close
+		Executor:      inCaller,
 		OnDeletion: func(e otter.DeletionEvent[string, uint32]) {
 			if e.WasEvicted() {
 				_ = remove(root, e.Key) // stays until the next start at worst
@@ -32,6 +32,9 @@ func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 	ix := &index{cache}
 	return ix, ix.scan(root)
 }
+
+// inCaller lets a cache work without goroutines that outlive it.
+func inCaller(work func()) { work() }
 
 // scan takes what an earlier process stored into account.
 func (ix *index) scan(root *os.Root) error {

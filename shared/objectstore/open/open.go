@@ -100,9 +100,10 @@ func (s Stores) Guarded(metrics prometheus.Registerer, log *slog.Logger) Stores 
 	}
 	originals := objectstore.Breaker("originals", onChange)
 	thumbnails := objectstore.Breaker("thumbnails", onChange)
+	writable := objectstore.NewWritable("thumbnails", log, metrics)
 	return Stores{
-		Originals:  objectstore.Guard(s.Originals, originals, seconds),
-		Thumbnails: objectstore.Guard(s.Thumbnails, thumbnails, seconds),
+		Originals:  objectstore.Guard(s.Originals, originals, seconds, func(error) {}),
+		Thumbnails: objectstore.Guard(s.Thumbnails, thumbnails, seconds, writable.Note),
 		Breakers:   []*gobreaker.CircuitBreaker[any]{originals, thumbnails},
 	}
 }

@@ -1,0 +1,229 @@
+package front
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *service.HTTP {
+	t.Helper()
+	s.Listen = "127.0.0.1:0"
+	if s.MaxConnections == 0 {
+		s.MaxConnections = 100
+	}
+	server, err := New(s, h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err == nil {
+		err = server.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop(context.Background()) })
+	return server
+}
+
+// pair writes a certificate for a name, and its key.
+func pair(t *testing.T, files settings.ServerTLS, name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, files.Certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	write(t, files.Key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}))
+}
+
+func write(t *testing.T, name string, body []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// name is that of the certificate with which a server answers, and the protocol.
+func name(t *testing.T, address string) (certificate, protocol string) {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // a test's own
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport}).Get("https://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	return response.TLS.PeerCertificates[0].DNSNames[0], response.Proto
+}
+
+func TestCertificatesAreReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	files := settings.ServerTLS{Certificate: filepath.Join(dir, "c.pem"), Key: filepath.Join(dir, "k.pem")}
+	pair(t, files, "first.example")
+	server := serve(t, settings.Edge{TLS: files}, func(http.ResponseWriter, *http.Request) {})
+	if got, protocol := name(t, server.Addr()); got != "first.example" || protocol != "HTTP/2.0" {
+		t.Errorf("%s over %s", got, protocol)
+	}
+	time.Sleep(lookEvery)
+	write(t, files.Certificate, []byte("half a certificate"))
+	if got, _ := name(t, server.Addr()); got != "first.example" {
+		t.Errorf("while the files are no pair: %s", got)
+	}
+	pair(t, files, "second.example")
+	time.Sleep(lookEvery)
+	if got, _ := name(t, server.Addr()); got != "second.example" {
+		t.Errorf("after the change: %s", got)
+	}
+	if _, err := New(settings.Edge{Listen: "127.0.0.1:0", TLS: settings.ServerTLS{Certificate: "/nowhere", Key: "/nowhere"}}, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "edge.tls") {
+		t.Errorf("files that are not there: %v", err)
+	}
+}
+
+func TestHTTP2WithoutEncryption(t *testing.T) {
+	server := serve(t, settings.Edge{}, func(w http.ResponseWriter, r *http.Request) { _ = WriteWhole(w, r, []byte(r.Proto)) })
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport}).Get("http://" + server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if body, _ := io.ReadAll(response.Body); string(body) != "HTTP/2.0" {
+		t.Errorf("over %s", body)
+	}
+}
+
+// Answers of all lengths arrive whole, one after the other on one connection.
+func TestWholeAnswers(t *testing.T) {
+	server := serve(t, settings.Edge{}, func(w http.ResponseWriter, r *http.Request) {
+		var n int
+		_, _ = fmt.Sscan(r.URL.Path[1:], &n)
+		w.Header().Set("Content-Length", fmt.Sprint(n))
+		if r.Method != http.MethodHead {
+			_ = WriteWhole(w, r, []byte(strings.Repeat("x", n)))
+		}
+	})
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	for _, n := range []int{0, 1, 100, 2000, 2048, 3900, 4095, 4096, 4097, 20_000, 1 << 20} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodGet} {
+			request, _ := http.NewRequest(method, fmt.Sprintf("http://%s/%d", server.Addr(), n), nil)
+			response, err := client.Do(request)
+			if err != nil {
+				t.Fatalf("%s of %d: %v", method, n, err)
+			}
+			body, err := io.ReadAll(response.Body)
+			_ = response.Body.Close()
+			if err != nil || response.ContentLength != int64(n) || method == http.MethodGet && len(body) != n {
+				t.Errorf("%s of %d: %d bytes, %v", method, n, len(body), err)
+			}
+		}
+	}
+}
+
+// When there are as many connections as may be, the one that waits longest gives way; one
+// that is served does not.
+func TestIdleConnectionsGiveWay(t *testing.T) {
+	release := make(chan struct{})
+	server := serve(t, settings.Edge{MaxConnections: 3}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-release
+		}
+		_, _ = io.WriteString(w, "done")
+	})
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	ask := func(conn net.Conn, path string) { _, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path) }
+	served := dial()
+	ask(served, "/slow")
+	time.Sleep(50 * time.Millisecond)
+	idle := []net.Conn{dial(), dial()}
+	for range 10 { // each new one in place of the one that waits longest
+		fresh := dial()
+		ask(fresh, "/")
+		if response, err := http.ReadResponse(bufio.NewReader(fresh), nil); err != nil || response.StatusCode != 200 {
+			t.Fatalf("a new connection is not served: %v", err)
+		}
+		idle = append(idle, fresh)
+	}
+	closed := 0
+	for _, conn := range idle {
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); err == io.EOF { //nolint:errorlint // as read
+			closed++
+		}
+	}
+	if closed != len(idle)-2 {
+		t.Errorf("%d of %d idle connections were closed", closed, len(idle))
+	}
+	close(release)
+	if response, err := http.ReadResponse(bufio.NewReader(served), nil); err != nil || response.StatusCode != 200 {
+		t.Errorf("the one that was served: %v", err)
+	}
+}
+
+func TestNewConnectionsAreTurnedAwayWhenAllAreServed(t *testing.T) {
+	release := make(chan struct{})
+	var serving sync.WaitGroup
+	serving.Add(2)
+	server := serve(t, settings.Edge{MaxConnections: 2}, func(http.ResponseWriter, *http.Request) { serving.Done(); <-release })
+	for range 2 {
+		conn, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	serving.Wait()
+	conn, err := net.Dial("tcp", server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("one too many waits: %v", err)
+	}
+	close(release)
+}
