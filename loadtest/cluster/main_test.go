@@ -13,5 +13,9 @@ func TestMain(m *testing.M) {
 	if renderer.WorkerAsked() {
 		os.Exit(renderer.WorkerMain())
 	}
+	if what := os.Getenv(asAttacker); what != "" {
+		attack(what)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -83,6 +83,7 @@ type Admitter struct {
 	local        *semaphore.Weighted
 	decisions    *prometheus.CounterVec
 	leases       prometheus.Gauge
+	pace         pace
 
 	mu     sync.Mutex
 	away   bool // no coordinator answered the last request
@@ -200,7 +201,11 @@ func (a *Admitter) ask(ctx context.Context, r Request) (*Lease, bool, error) {
 	for i, n := range needs {
 		a.decide(n.throttle, decision(answer, i, time.Since(began)))
 	}
+	granted := time.Now()
 	return a.newLease(func(o Outcome) {
+		if o.Stored {
+			a.pace.note(r.Lane, time.Since(granted))
+		}
 		outcome, payload := o.encode()
 		held.Release(outcome, payload)
 	}), false, nil

@@ -21,6 +21,7 @@ type gathering struct {
 	held    *[]byte
 	writeBy atomic.Int64  // the deadline that is set, Unix nanoseconds
 	served  atomic.Bool   // a request is under way
+	resets  atomic.Int32  // requests over HTTP/2 that were taken back
 	place   *list.Element // among the connections; guarded by their mutex
 }
 
@@ -90,17 +91,14 @@ type connKey struct{}
 
 // remember lets handlers find their connection: http.Server's ConnContext.
 func remember(ctx context.Context, conn net.Conn) context.Context {
-	if g, ok := conn.(*gathering); ok {
-		return context.WithValue(ctx, connKey{}, g)
-	}
-	return ctx
+	return context.WithValue(ctx, connKey{}, plain(conn))
 }
 
 // WriteWhole writes a body that is the whole answer, in one call with its head where that
 // is possible: over HTTP/1 without encryption. The head must tell the body's length.
 func WriteWhole(w http.ResponseWriter, r *http.Request, body []byte) error {
 	g, ok := r.Context().Value(connKey{}).(*gathering)
-	if !ok || r.ProtoMajor != 1 {
+	if !ok || r.ProtoMajor != 1 || r.TLS != nil {
 		_, err := w.Write(body)
 		return err
 	}

@@ -1,0 +1,444 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	bigendian "encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// raw sends bytes, and gives all answers until the connection ends or falls silent.
+func raw(t *testing.T, address, request string) (statuses []int, closed bool) {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+	_, _ = io.WriteString(conn, request) // it may be cut off in the middle
+	for in := bufio.NewReader(conn); ; {
+		response, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return statuses, !errors.Is(err, os.ErrDeadlineExceeded)
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		statuses = append(statuses, response.StatusCode)
+		if err != nil || response.Close {
+			return statuses, true
+		}
+	}
+}
+
+// What one server takes for one request, another must not take for two: nothing behind a
+// body is read as a request.
+func TestRequestsAreNotSmuggled(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice).Wants(t, 200)
+	const hidden = "GET /unsafe/61x/a.jpg HTTP/1.1\r\nHost: x\r\n\r\n"
+	get := func(headers string) string {
+		return "GET /unsafe/60x/a.jpg HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n"
+	}
+	for name, request := range map[string]string{
+		"both lengths":                  get("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n" + hidden,
+		"two lengths":                   get("Content-Length: 0\r\nContent-Length: 44\r\n") + hidden,
+		"two lengths in one":            get("Content-Length: 0, 44\r\n") + hidden,
+		"a negative length":             get("Content-Length: -1\r\n") + hidden,
+		"a length with a sign":          get("Content-Length: +0\r\n") + hidden,
+		"a length in hex":               get("Content-Length: 0x0\r\n") + hidden,
+		"a huge length":                 get("Content-Length: 99999999999999999999\r\n") + hidden,
+		"an odd encoding":               get("Transfer-Encoding: xchunked\r\n") + hidden,
+		"two encodings":                 get("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + "0\r\n\r\n" + hidden,
+		"an encoding with a tab":        get("Transfer-Encoding:\tchunked\r\n") + "0\r\n\r\n" + hidden,
+		"a name with a space":           get("Content-Length : 44\r\n") + hidden,
+		"a header of NUL":               get("X: a\x00b\r\n") + hidden,
+		"a bare line feed":              "GET /unsafe/60x/a.jpg HTTP/1.1\nHost: x\nContent-Length: 44\n\n" + hidden,
+		"a chunk with a wrong length":   get("Transfer-Encoding: chunked\r\n") + "fffffffff\r\n" + hidden,
+		"a chunk with an extension":     get("Transfer-Encoding: chunked\r\n") + "0;a=\r\n\r\n" + hidden,
+		"a body of a whole request":     get(fmt.Sprintf("Content-Length: %d\r\n", len(hidden))) + hidden,
+		"a target with a space":         "GET /unsafe/60x/a.jpg /x HTTP/1.1\r\nHost: x\r\n\r\n" + hidden,
+		"no version":                    "GET /unsafe/60x/a.jpg\r\n\r\n" + hidden,
+		"two hosts":                     "GET /unsafe/60x/a.jpg HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + hidden,
+		"HTTP/2's preface in the wrong": "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n" + hidden,
+	} {
+		if statuses, closed := raw(t, c.Edges[0].Addr(), request); len(statuses) > 1 || !closed {
+			t.Errorf("%s: answered with %v, closed %v", name, statuses, closed)
+		}
+	}
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d thumbnails were rendered: a hidden request was read", n)
+	}
+}
+
+// Requests that are too large are refused without being held.
+func TestLargeHeadsAreRefused(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	long := strings.Repeat("x", 64<<10)
+	for name, k := range map[string]struct {
+		request string
+		status  int
+	}{
+		"a long URL":            {"GET /unsafe/" + long[:5000] + " HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		"a very long URL":       {"GET /" + long + " HTTP/1.1\r\nHost: x\r\n\r\n", 431},
+		"a long header":         {"GET / HTTP/1.1\r\nHost: x\r\nX: " + long + "\r\n\r\n", 431},
+		"many headers":          {"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", 10_000) + "\r\n", 431},
+		"a header without end":  {"GET / HTTP/1.1\r\n" + long, 431},
+		"many ranges":           {"GET /unsafe/60x/absent.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\nRange: bytes=" + strings.Repeat("0-0,", 2000) + "\r\n\r\n", 404},
+		"a body that is unread": {"GET /unsafe/60x/absent.jpg HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", 404},
+	} {
+		statuses, _ := raw(t, c.Edges[0].Addr(), k.request)
+		if !slices.Equal(statuses, []int{k.status}) {
+			t.Errorf("%s: %v, want %d", name, statuses, k.status)
+		}
+	}
+}
+
+// heap is what this process takes of the machine, in bytes, garbage excluded.
+func heap(t *testing.T) int64 {
+	t.Helper()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far below
+}
+
+// asAttacker makes this binary a client that misbehaves: "idle ADDRESS" or "reset ADDRESS".
+// Clients are a process of their own, since what they take is not the edge's.
+const asAttacker = "THUMBMILL_ATTACKER"
+
+// attack is the attacker's life: until its standard input ends.
+func attack(what string) {
+	how, address, _ := strings.Cut(what, " ")
+	stop := make(chan struct{})
+	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(stop) }()
+	switch how {
+	case "idle":
+		hold(address, stop)
+	case "reset":
+		var streams int64
+		for streams += reset(address, stop); ; streams += reset(address, stop) {
+			select {
+			case <-stop:
+				fmt.Println(streams)
+				return
+			default:
+			}
+		}
+	}
+}
+
+// attacker starts one on a single core; the function ends it and gives what it says.
+func attacker(t *testing.T, what string) (ready <-chan string, end func() string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asAttacker+"="+what, "GOMAXPROCS=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string, 2)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for in := bufio.NewScanner(out); in.Scan(); {
+			lines <- in.Text()
+		}
+		close(lines)
+	}()
+	return lines, func() string {
+		_ = in.Close()
+		<-read
+		_ = cmd.Wait()
+		var last string
+		for line := range lines {
+			last = line
+		}
+		return last
+	}
+}
+
+const idleConnections, slowConnections = 10_000, 1_000
+
+// hold opens connections that ask nothing, and some that ask a byte a second.
+func hold(address string, stop <-chan struct{}) {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
+		limit.Cur = limit.Max
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	}
+	var conns []net.Conn
+	for i := range idleConnections + slowConnections {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%4))}, Timeout: 5 * time.Second}
+		conn, err := dialer.Dial("tcp", address)
+		if err != nil {
+			fmt.Printf("connection %d: %v\n", i, err)
+			return
+		}
+		conns = append(conns, conn)
+		if i >= idleConnections {
+			_, _ = io.WriteString(conn, "GET /unsafe/60x/a.jpg HTTP/1.1\r\nX: ")
+		}
+	}
+	fmt.Println("ready")
+	for {
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Second):
+		}
+		for _, conn := range conns[idleConnections:] {
+			_, _ = conn.Write([]byte("x"))
+		}
+	}
+}
+
+// good asks as a client that deserves an answer, again and again, until stop, and tells
+// how many got one and how long the slowest waited.
+func (c *Cluster) good(t *testing.T, path string, stop <-chan struct{}) (answers int, slowest time.Duration) {
+	t.Helper()
+	for {
+		select {
+		case <-stop:
+			return answers, slowest
+		case <-time.After(20 * time.Millisecond):
+		}
+		began := time.Now()
+		answer := c.Get(t.Context(), c.Edges[0], path, bob)
+		answer.Wants(t, 200)
+		answers, slowest = answers+1, max(slowest, time.Since(began))
+	}
+}
+
+// Ten thousand idle connections and a thousand slow ones cost little, and keep nobody out.
+func TestIdleAndSlowConnections(t *testing.T) {
+	const each = 20 << 10 // bytes that one may cost
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Max < idleConnections+slowConnections+1000 {
+		t.Skipf("this machine allows %d open files", limit.Max)
+	}
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Edge.Memory = 16 << 20 }})
+	landscape(c, "a.jpg")
+	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", bob).Wants(t, 200)
+	c.Renders()
+	before := heap(t)
+	ready, end := attacker(t, "idle "+c.Edges[0].Addr())
+	if word := <-ready; word != "ready" {
+		t.Fatal(word)
+	}
+	stop := make(chan struct{})
+	time.AfterFunc(3*time.Second, func() { close(stop) })
+	answers, slowest := c.good(t, "/unsafe/60x/a.jpg", stop)
+	open := int64(c.Edges[0].Metric(t, "thumbmill_edge_connections"))
+	took := heap(t) - before
+	end()
+	t.Logf("%d connections: %d bytes each; %d good answers, the slowest in %v", open, took/open, answers, slowest)
+	if open < idleConnections || took > each*open {
+		t.Errorf("%d connections take %d MB", open, took>>20)
+	}
+	if answers < 20 {
+		t.Errorf("only %d good answers", answers)
+	}
+}
+
+// HTTP/2's rapid reset: streams that are opened and taken back at once, as fast as one
+// core can.
+func TestRapidReset(t *testing.T) {
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", bob).Wants(t, 200)
+	c.Renders()
+	before, goroutines := heap(t), runtime.NumGoroutine()
+	_, end := attacker(t, "reset "+c.Edges[0].Addr())
+	stop := make(chan struct{})
+	time.AfterFunc(3*time.Second, func() { close(stop) })
+	answers, slowest := c.good(t, "/unsafe/60x/a.jpg", stop)
+	streams := end()
+	Eventually(t, "all is as before", func() bool { return runtime.NumGoroutine() < goroutines+50 })
+	took := heap(t) - before
+	t.Logf("%s streams were taken back; %d good answers, the slowest in %v; %d MB", streams, answers, slowest, took>>20)
+	if len(streams) < 4 || answers < 20 || took > 64<<20 {
+		t.Errorf("%s streams, %d good answers, %d MB", streams, answers, took>>20)
+	}
+}
+
+// reset opens streams for thumbnails that are not there, and takes them back.
+func reset(address string, stop <-chan struct{}) (streams int64) {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	go func() { _, _ = io.Copy(io.Discard, conn) }()
+	_, _ = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	_, _ = conn.Write(frame(4, 0, 0, nil))
+	for id := uint32(1); id < 20_000; id += 2 {
+		select {
+		case <-stop:
+			return streams
+		default:
+		}
+		path := fmt.Sprintf("/unsafe/%dx/a.jpg", 100+rand.N(5000)) //nolint:gosec // a test's
+		// GET, http, the path and the host as literals that are not indexed.
+		block := append([]byte{0x82, 0x86, 0x04, byte(len(path))}, path...)
+		block = append(block, 0x01, 1, 'x')
+		out := append(frame(1, 5, id, block), frame(3, 0, id, []byte{0, 0, 0, 8})...)
+		if _, err := conn.Write(out); err != nil {
+			return streams
+		}
+		streams++
+	}
+	return streams
+}
+
+// frame makes a frame of HTTP/2.
+func frame(kind, flags byte, stream uint32, payload []byte) []byte {
+	head := bigendian.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind)) //nolint:gosec // small
+	head = append(head, flags)
+	return append(bigendian.BigEndian.AppendUint32(head, stream), payload...)
+}
+
+// Ten times as many misses as can be rendered, for a while: what is rendered stays near
+// the best, refusals are quick, hits go on, and all is as before within seconds.
+func TestTenTimesTheCapacity(t *testing.T) {
+	long := 6 * time.Second
+	if os.Getenv("THUMBMILL_SOAK") != "" {
+		long = 30 * time.Second
+	}
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Renderer.Slots, s.Renderer.Ahead, s.Edge.Memory = 2, 1, 16<<20
+		s.Throttle.PerOriginal = settings.Pool{Workers: 1000, MaxQueue: 10_000, Timeout: 5 * time.Second}
+		s.Throttle.PerIP = settings.Pool{Workers: 16, MaxQueue: 64, Timeout: 2 * time.Second}
+		s.Throttle.QueueWait = 2 * time.Second
+	}})
+	c.Original("large.jpg", picture(t, 1200, 900), nil)
+	landscape(c, "a.jpg")
+	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", bob).Wants(t, 200)
+	f := &flood{Cluster: c}
+	best := f.run(t, 4, 0, long/2) // as many at once as keep the slots busy
+	before := heap(t)
+	over := f.run(t, 400, best.rate()*10, long)
+	took := heap(t) - before
+	after := f.run(t, 4, 0, long/2)
+	t.Logf("best %v\nover %v\nafter %v\n%d MB", best, over, after, took>>20)
+	if share := over.rate() / best.rate(); share < 0.5 { // 0.9 and more on an idle machine: the generator shares it
+		t.Errorf("%.0f %% of the capacity is still good answers", share*100)
+	}
+	if share := after.rate() / best.rate(); share < 0.5 {
+		t.Errorf("afterwards it is %.0f %%", share*100)
+	}
+	if over.refused == 0 || over.other > 0 {
+		t.Errorf("%d refusals, %d other answers", over.refused, over.other)
+	}
+	if took > 128<<20 {
+		t.Errorf("%d MB", took>>20)
+	}
+}
+
+// flood asks for thumbnails that are not there, each for another one.
+type flood struct {
+	*Cluster
+	serial atomic.Int64
+}
+
+type flooded struct {
+	good, refused, other int
+	took                 time.Duration
+	waits                []time.Duration // of refusals
+}
+
+func (f flooded) rate() float64 { return float64(f.good) / f.took.Seconds() }
+
+func (f flooded) String() string {
+	slices.Sort(f.waits)
+	p99 := time.Duration(0)
+	if n := len(f.waits); n > 0 {
+		p99 = f.waits[n*99/100]
+	}
+	return fmt.Sprintf("%.0f good answers a second, %d refusals (p99 %v), %d others, in %v", f.rate(), f.refused, p99, f.other, f.took)
+}
+
+// run asks from many clients, each one after the other, or all of them together so many
+// times a second.
+func (f *flood) run(t *testing.T, clients int, rate float64, long time.Duration) (all flooded) {
+	t.Helper()
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	defer client.CloseIdleConnections()
+	began := time.Now()
+	ctx, cancel := context.WithDeadline(t.Context(), began.Add(long))
+	defer cancel()
+	for i := range clients {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				asked := time.Now()
+				status := f.one(client, i)
+				mu.Lock()
+				switch {
+				case status == 200:
+					all.good++
+				case status == 429 || status == 503:
+					all.refused++
+					all.waits = append(all.waits, time.Since(asked))
+				default:
+					all.other++
+				}
+				mu.Unlock()
+				if rate > 0 {
+					pause := time.Duration(float64(clients) / rate * float64(time.Second))
+					time.Sleep(time.Until(asked.Add(pause)))
+				}
+			}
+		})
+	}
+	group.Wait()
+	all.took = time.Since(began)
+	f.Renders()
+	return all
+}
+
+func (f *flood) one(client *http.Client, i int) int {
+	path := fmt.Sprintf("/unsafe/%dx/filters:quality(%d)/large.jpg", 300+f.serial.Add(1)%500, 20+f.serial.Load()/500%60)
+	request, _ := http.NewRequest(http.MethodGet, "http://"+f.Edges[0].Addr()+path, nil)
+	request.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.1", i/200, i%200))
+	response, err := client.Do(request)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, _ := io.ReadAll(response.Body)
+	if response.StatusCode == 200 && !bytes.HasPrefix(body, []byte("\xff\xd8")) {
+		return 0
+	}
+	return response.StatusCode
+}
