@@ -52,9 +52,6 @@ func Convert(text []byte, secrets bool) (Conversion, error) {
 	for _, name := range slices.Sorted(maps.Keys(assigned)) {
 		c.carry(name, assigned[name])
 	}
-	if _, said := assigned["LOADER"]; !said {
-		c.leave("LOADER", "Thumbor's default reads originals over HTTP, which thumbmill does not do: set store.originals")
-	}
 	c.together()
 	slices.SortStableFunc(c.Left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
 	return c.Conversion, nil
@@ -63,7 +60,7 @@ func Convert(text []byte, secrets bool) (Conversion, error) {
 // defaults are Thumbor's, where thumbmill's are others.
 func defaults() map[string]any {
 	return map[string]any{
-		"edge.allow_unsafe": true, "render.quality": 80, "render.progressive": true,
+		"edge.allow_unsafe": true, "edge.cors": []string{}, "render.quality": 80, "render.progressive": true,
 		"render.respect_orientation": false, "thumbor.rotate": "counterclockwise",
 	}
 }

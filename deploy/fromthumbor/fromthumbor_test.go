@@ -131,7 +131,7 @@ func TestWikimedias(t *testing.T) {
 	}
 	s := load(t, c)
 	want := settings.Default()
-	want.Edge.AllowUnsafe = true // of Thumbor, where nothing is said
+	want.Edge.AllowUnsafe, want.Edge.CORS = true, []string{} // of Thumbor, where nothing is said
 	want.Coordinator.Servers = []string{"poolcounter1.example:7531"}
 	want.Memcached.Servers = []string{"127.0.0.1:11211"}
 	want.Store.ShardedContainers = []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"}
@@ -216,4 +216,49 @@ func FuzzConvert(f *testing.F) {
 			t.Fatalf("%v\n%s", err, text2)
 		}
 	})
+}
+
+func TestLoaders(t *testing.T) {
+	const aws = "LOADER = 'thumbor_aws.loader.s3'\nAWS_LOADER_REGION_NAME = 'eu-central-1'\nAWS_LOADER_BUCKET_NAME = 'media'\nAWS_LOADER_ROOT_PATH = '/originals'\n"
+	for text, want := range map[string]settings.Bucket{
+		"": {Kind: "http", Endpoint: "http://", Hosts: []string{"*"}},
+		"LOADER = 'thumbor.loaders.https_loader'\nALLOWED_SOURCES = ['a.example', r'^b\\.example$', r'.+\\.c\\.example', '.*.d.example']": {
+			Kind: "http", Endpoint: "https://", Hosts: []string{"a.example", "b.example", "*.c.example", "*.d.example"},
+		},
+		aws: {Kind: "s3", Region: "eu-central-1", Endpoint: "https://s3.eu-central-1.amazonaws.com", Container: "media", Prefix: "originals/"},
+	} {
+		c, err := Convert([]byte(text), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := load(t, c).Store.Originals
+		got.Path, want.Path = "", ""
+		if want.Container == "" {
+			want.Container = got.Container
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\n%+v, want\n%+v\n%v", text, got, want, c.Left)
+		}
+	}
+	c, err := Convert([]byte("LOADER = 'thumbor.loaders.file_loader_http_fallback'\nALLOWED_SOURCES = ['a.example']"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := load(t, c)
+	if s.Store.Originals.Kind != "directory" || len(s.Store.Loaders) != 2 || s.Store.Loaders[1].For != "https://" || s.Store.Loaders[1].Hosts[0] != "a.example" {
+		t.Errorf("%+v", s.Store)
+	}
+}
+
+// What is not understood of the hosts is closed, and not open to all.
+func TestUnreadHostsAreClosed(t *testing.T) {
+	for _, text := range []string{"ALLOWED_SOURCES = ['^[a-z]{2}[.]example$']", "ALLOWED_SOURCES = read_sources()", "if X:\n    ALLOWED_SOURCES = ['a']\n"} {
+		c, err := Convert([]byte(text), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hosts := c.Values["store.originals.hosts"]; !reflect.DeepEqual(hosts, []string{}) || len(c.Left) == 0 {
+			t.Errorf("%s: %v, %v", text, hosts, c.Left)
+		}
+	}
 }

@@ -39,7 +39,9 @@ func rules() map[string]rule {
 		"RESULT_STORAGE_FILE_STORAGE_ROOT_PATH": {key: "store.thumbnails.path", read: text},
 		"ENGINE":                                {key: "thumbor.rotate", read: direction},
 		"OPTIMIZERS":                            {key: "renderer.optimizers", read: optimizers},
-		"LOADER":                                {key: "store.originals.kind", read: loader},
+		"LOADER":                                {read: text},
+		"ALLOWED_SOURCES":                       {read: words},
+		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER":    {key: "edge.cors", read: origins},
 		"RESULT_STORAGE":                        {read: resultStorage},
 		"FILTERS":                               {read: filters},
 		"DETECTORS":                             {read: empty("smart cuts are libvips' attention: detectors of faces and features are not used")},
@@ -99,34 +101,34 @@ func reasons() map[string]string {
 		"USE_BLACKLIST":                "list the lines of blacklist.txt in edge.blacklist; --blacklist does it",
 		"ENGINE_THREADPOOL_SIZE":       "renders run in processes of their own: see renderer.slots",
 		"STORAGE":                      "renderers keep originals on their own disks: see renderer.temp_bytes",
-		"ALLOWED_SOURCES":              "originals come from the store, which is the only source",
 		"ENABLE_ETAGS":                 always, "SEND_IF_MODIFIED_LAST_MODIFIED_HEADERS": always, "RESULT_STORAGE_STORES_UNSAFE": always,
-		"HEALTHCHECK_ROUTE":                  "it is /healthcheck",
-		"META_CALLBACK_NAME":                 "meta is JSON alone; a callback would be a script from this host",
-		"RESULT_STORAGE_EXPIRATION_SECONDS":  "thumbnails stay until they are evicted: see store.thumbnails.max_bytes",
-		"EXIF_FIELDS_TO_KEEP":                "artist, copyright and description are always kept",
-		"EXIF_TINYRGB_PATH":                  "sRGB profiles are always replaced by a tiny one",
-		"EXIF_TINYRGB_ICC_REPLACE":           "sRGB profiles are always replaced by a tiny one",
-		"VIPS_ENGINE_MIN_PIXELS":             "libvips draws all sizes",
-		"PROXY_ENGINE_ENGINES":               "each type has its engine: see renderer/README.md",
-		"PROXY_LOADER_LOADERS":               "Swift and directories are the loaders",
-		"LOADER_EXCERPT_LENGTH":              "types are told by names and checked by headers",
-		"URL_SIGNER":                         "HMAC-SHA1 in base64url, Thumbor's default, is the only signer",
-		"HANDLER_LISTS":                      "Thumbor's and MediaWiki's paths are always served",
-		"APP_CLASS":                          "Thumbor's and MediaWiki's paths are always served",
-		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER": "only MediaWiki's answers have it, for everybody; set others at the CDN",
-		"STORES_CRYPTO_KEY_FOR_EACH_IMAGE":   "one key signs all URLs",
-		"SLOW_PROCESSING_LIMIT":              "slow renders are in the histogram thumbmill_render_seconds",
-		"SWIFT_API_PATH":                     "the authentication tells it",
-		"SWIFT_PRIVATE_USER":                 "one account reads all containers here",
-		"SWIFT_PRIVATE_KEY":                  "one account reads all containers here",
+		"HEALTHCHECK_ROUTE":                 "it is /healthcheck",
+		"META_CALLBACK_NAME":                "meta is JSON alone; a callback would be a script from this host",
+		"RESULT_STORAGE_EXPIRATION_SECONDS": "thumbnails stay until they are evicted: see store.thumbnails.max_bytes",
+		"EXIF_FIELDS_TO_KEEP":               "artist, copyright and description are always kept",
+		"EXIF_TINYRGB_PATH":                 "sRGB profiles are always replaced by a tiny one",
+		"EXIF_TINYRGB_ICC_REPLACE":          "sRGB profiles are always replaced by a tiny one",
+		"VIPS_ENGINE_MIN_PIXELS":            "libvips draws all sizes",
+		"PROXY_ENGINE_ENGINES":              "each type has its engine: see renderer/README.md",
+		"PROXY_LOADER_LOADERS":              "see store.loaders",
+		"LOADER_EXCERPT_LENGTH":             "types are told by names and checked by headers",
+		"URL_SIGNER":                        "HMAC-SHA1 in base64url, Thumbor's default, is the only signer",
+		"HANDLER_LISTS":                     "Thumbor's and MediaWiki's paths are always served",
+		"APP_CLASS":                         "Thumbor's and MediaWiki's paths are always served",
+		"STORES_CRYPTO_KEY_FOR_EACH_IMAGE":  "one key signs all URLs",
+		"SLOW_PROCESSING_LIMIT":             "slow renders are in the histogram thumbmill_render_seconds",
+		"SWIFT_API_PATH":                    "the authentication tells it",
+		"SWIFT_PRIVATE_USER":                "one account reads all containers here",
+		"SWIFT_PRIVATE_KEY":                 "one account reads all containers here",
 	}
 }
 
 // families of names by their beginning.
 func families() map[string]string {
 	return map[string]string{
-		"HTTP_LOADER_":   "originals are read from a store, not over HTTP",
+		"HTTP_LOADER_":   "redirects, times and connections of originals over HTTP are bounded by themselves",
+		"AWS_":           "buckets, regions and endpoints are carried over; credentials are the environment's or the machine's role",
+		"TC_AWS_":        "buckets, regions and endpoints are carried over; credentials are the environment's or the machine's role",
 		"UPLOAD_":        "thumbmill takes no uploads: originals are in the store",
 		"REDIS_":         "Redis is not used",
 		"SQS_":           "SQS is not used",
@@ -257,26 +259,12 @@ func optimizers(v any) (any, string) {
 	return formats, reason
 }
 
-// loader tells the kind of store.
-func loader(v any) (any, string) {
-	s, _ := v.(string)
-	switch {
-	case s == "thumbor.loaders.file_loader":
-		return "directory", ""
-	case strings.Contains(s, "file_loader"):
-		return "directory", "of " + s + " the directory alone: originals are not read over HTTP"
-	case strings.HasPrefix(s, "wikimedia_thumbor.loader"):
-		return "swift", ""
-	}
-	return nil, "originals are read from a directory or from Swift, not by " + short(v) + ": URLs that name others' hosts will not work"
-}
-
 func resultStorage(v any) (any, string) {
 	s, _ := v.(string)
-	if v == (null{}) || strings.Contains(s, "file_storage") || strings.HasPrefix(s, "wikimedia_thumbor") {
+	if v == (null{}) || strings.Contains(s, "file_storage") || strings.Contains(s, "s3") || strings.HasPrefix(s, "wikimedia_thumbor") {
 		return nil, ""
 	}
-	return nil, "thumbnails are kept in a directory or in Swift, not by " + short(v)
+	return nil, "thumbnails are kept in a directory, in Swift or in S3, not by " + short(v)
 }
 
 // builtin is how many filters Thumbor has by default.
@@ -301,6 +289,18 @@ func filters(v any) (any, string) {
 		return nil, "all filters are on; a list cannot narrow them"
 	}
 	return nil, ""
+}
+
+// origins is the header's value, or none.
+func origins(v any) (any, string) {
+	if v == false || v == (null{}) {
+		return []string{}, ""
+	}
+	s, reason := text(v)
+	if reason != "" {
+		return nil, reason
+	}
+	return []string{s.(string)}, ""
 }
 
 func empty(reason string) func(any) (any, string) {
@@ -339,6 +339,7 @@ func (c *converter) together() {
 		}
 		c.Values["coordinator.servers"] = []string{fmt.Sprintf("%s:%d", server, port)}
 	}
+	c.loaders()
 	c.swift()
 }
 

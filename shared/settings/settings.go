@@ -174,7 +174,7 @@ type Bucket struct {
 	Prefix      string        `koanf:"prefix"`       // before the path of each object; "thumbor/" at some sites
 	Container   string        `koanf:"container"`    // of objects from Thumbor URLs, in Swift; the bucket of S3
 	AuthURL     string        `koanf:"auth_url"`     // Swift v1, v2 or v3
-	User        string        `koanf:"user"`         // Swift; the access key of S3
+	User        string        `koanf:"user"`         // Swift; the access key of S3, "" = as Amazon's tools find it
 	Key         Secret        `koanf:"key"`          // Swift; the secret key of S3
 	Tenant      string        `koanf:"tenant"`       // Swift v2 and v3
 	Domain      string        `koanf:"domain"`       // Swift v3

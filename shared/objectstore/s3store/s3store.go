@@ -62,7 +62,7 @@ func New(b settings.Bucket) (*Store, error) {
 	transport.ResponseHeaderTimeout = headerTimeout
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds: credentials.NewStaticV4(b.User, string(b.Key), ""), Secure: endpoint.Scheme == "https",
+		Creds: secrets(b), Secure: endpoint.Scheme == "https",
 		Region: b.Region, Transport: transport, MaxRetries: attempts,
 	})
 	if err != nil {
@@ -70,6 +70,17 @@ func New(b settings.Bucket) (*Store, error) {
 	}
 	client.SetAppInfo("thumbmill", "1")
 	return &Store{core: minio.Core{Client: client}, transport: transport, bucket: b.Container, create: b.CreateAll}, nil
+}
+
+// secrets are those of the settings, or where they say none, what Amazon's own tools would
+// use: the environment, ~/.aws/credentials, the role of the machine.
+func secrets(b settings.Bucket) *credentials.Credentials {
+	if b.User != "" {
+		return credentials.NewStaticV4(b.User, string(b.Key), "")
+	}
+	return credentials.NewChainCredentials([]credentials.Provider{
+		&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Client: &http.Client{Timeout: headerTimeout}},
+	})
 }
 
 // Close drops idle connections.

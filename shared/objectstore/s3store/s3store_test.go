@@ -39,6 +39,15 @@ func TestRealS3(t *testing.T) {
 			t.Errorf("put: %v", err)
 		}
 	})
+	t.Run("secrets of the environment", func(t *testing.T) {
+		t.Setenv("AWS_ACCESS_KEY_ID", bucket.User)
+		t.Setenv("AWS_SECRET_ACCESS_KEY", "testing")
+		b := bucket
+		b.User, b.Key = "", ""
+		if err := open(t, b).Put(t.Context(), thumbnail.Location{Path: "env"}, []byte("x"), storetest.Meta([]byte("x"))); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("no new buckets unless asked", func(t *testing.T) {
 		bucket.Key, bucket.CreateAll, bucket.Container = "testing", false, "another"
 		err := open(t, bucket).Put(t.Context(), thumbnail.Location{Path: "x"}, []byte("x"), objectstore.Meta{})
