@@ -48,6 +48,7 @@ fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzMetadata -fuzztime 30s ./renderer/internal/metadata
 	go test -run '^$$' -fuzz FuzzDraw -fuzztime 30s ./renderer/internal/solid
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime 30s ./shared/settings
+	go test -run '^$$' -fuzz FuzzCanonical -fuzztime 30s ./shared/objectstore/httpstore
 
 bench-coordinator: deps ## the coordinator beside the original poolcounterd, each on one core
 	go test -run '^$$' -bench AgainstPoolcounterd -benchtime 1x ./coordinator

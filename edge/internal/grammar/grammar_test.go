@@ -1,0 +1,130 @@
+package grammar
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func reader(t *testing.T, change func(*settings.Settings)) *Reader {
+	t.Helper()
+	s := settings.Default()
+	change(&s)
+	g, err := New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return g
+}
+
+func request(path, accept string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Accept", accept)
+	return r
+}
+
+// What is remembered is what would be read again: it depends on who asks, and on what is
+// accepted, and a refusal is not remembered.
+func TestWhatIsRememberedIsTheSame(t *testing.T) {
+	g := reader(t, func(s *settings.Settings) { s.Edge.SecurityKey, s.Thumbor.AutoFormats = "key", []string{"webp"} })
+	signed := "/" + signature.Sign("key", "330x/a.jpg") + "/330x/a.jpg"
+	for range 3 {
+		for _, k := range []struct {
+			request Request
+			ok      bool
+			formats int
+		}{
+			{Request{Request: request("/unsafe/330x/a.jpg", "")}, false, 0},
+			{Request{Request: request("/unsafe/330x/a.jpg", ""), Local: true}, false, 0}, // there is a key
+			{Request{Request: request("/unsafe/330x/a.jpg", ""), Trusted: true}, true, 0},
+			{Request{Request: request(signed, "")}, true, 0},
+			{Request{Request: request(signed, "image/webp")}, true, 1},
+			{Request{Request: request(signed+"x", "image/webp")}, false, 0},
+			{Request{Request: request("/wikipedia/commons/thumb/a/ab/A.jpg/330px-A.jpg", "image/webp")}, true, 0},
+		} {
+			got, _, err := g.Read(k.request)
+			if (err == nil) != k.ok || err == nil && len(got.Spec.Prefer) != k.formats {
+				t.Errorf("%s for %q: %v, %v", k.request.URL, k.request.Header.Get("Accept"), got.Spec.Prefer, err)
+			}
+		}
+	}
+}
+
+func TestPlacesOfAnOriginal(t *testing.T) {
+	g := reader(t, func(s *settings.Settings) {
+		s.Store.Originals.Prefix, s.Store.Thumbnails.Prefix = "o/", "t/"
+		s.Store.Loaders = []settings.Loader{{For: "https://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}}}
+	})
+	p := g.Places("wikipedia-en-local-public.ab/o/a/ab/K\u00e4se.jpg")
+	if len(p.Folders) != 2 || p.Folders[1].Container != "wikipedia-en-local-thumb.ab" || p.Folders[1].Path != "t/a/ab/K\u00e4se.jpg/" ||
+		p.Folders[1].URL("t/a/ab/K\u00e4se.jpg/330px-K\u00e4se.jpg") != "/wikipedia/en/thumb/a/ab/K%C3%A4se.jpg/330px-K%C3%A4se.jpg" ||
+		p.URLs[0] != "/wikipedia/en/a/ab/K%C3%A4se.jpg" || p.XKey != "File:K\u00e4se.jpg" {
+		t.Errorf("%+v", p)
+	}
+	for _, name := range []string{"wikipedia-en-local-temp.57/o/5/57/20161115090130!fYJSjm.pdf", "a.jpg", "https://site.example/b.jpg?c"} {
+		p := g.Places(name)
+		r := Request{Request: request("/unsafe/330x/"+name, ""), Trusted: true}
+		r.RequestURI = "/unsafe/330x/" + (&http.Request{URL: r.URL}).URL.Path[len("/unsafe/330x/"):]
+		if name == "https://site.example/b.jpg?c" {
+			r.RequestURI = "/unsafe/330x/https%3A%2F%2Fsite.example%2Fb.jpg%3Fc"
+		}
+		got, _, err := g.Read(r)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if at := p.Folders[0].Path; len(got.Key.Path) <= len(at) || got.Key.Path[:len(at)] != at {
+			t.Errorf("%s is kept at %s, and looked for in %s", name, got.Key.Path, at)
+		}
+	}
+}
+
+// A thumbnail's key and its kin agree, in both languages.
+func TestKin(t *testing.T) {
+	g := reader(t, func(*settings.Settings) {})
+	for path, want := range map[string][2]int{
+		"/unsafe/330x200/a.jpg": {330, 200}, "/unsafe/0x200/smart/a.jpg": {0, 200}, "/unsafe/-330x/filters:blur(3)/a.jpg": {330, 0},
+		"/wikipedia/commons/thumb/a/ab/A.jpg/330px-A.jpg":                        {330, 0},
+		"/wikipedia/commons/thumb/a/ab/A.tiff/qlow-lossy-page3-120px-A.tiff.jpg": {120, 0},
+		"/wikipedia/commons/thumb/a/ab/A.svg/langzh-20px-77px-A.svg.png":         {77, 0},
+		"/wikipedia/commons/thumb/a/ab/A.webm/99px-seek=10-A.webm.jpg":           {99, 0},
+	} {
+		got, _, err := g.Read(Request{Request: request(path, ""), Trusted: true})
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if w, h, ok := got.Kin.Size(got.Key.Path); !ok || w != want[0] || h != want[1] {
+			t.Errorf("%s: %d × %d, %v: %+v of %s", path, w, h, ok, got.Kin, got.Key.Path)
+		}
+	}
+	a, _, _ := g.Read(Request{Request: request("/unsafe/330x/a.jpg", ""), Trusted: true})
+	b, _, _ := g.Read(Request{Request: request("/unsafe/331x/a.jpg", ""), Trusted: true})
+	c, _, _ := g.Read(Request{Request: request("/unsafe/330x/smart/a.jpg", ""), Trusted: true})
+	if a.Kin != b.Kin || a.Kin == c.Kin || a.Key == b.Key || a.Key == c.Key {
+		t.Errorf("%v %v %v", a.Key, b.Key, c.Key)
+	}
+	if _, _, ok := a.Kin.Size(thumbnail.Location{Path: a.Kin.Before + "x" + a.Kin.Behind}.Path); ok {
+		t.Error("a size of nothing")
+	}
+}
+
+func TestStandardThumbnailsCanBeAskedFor(t *testing.T) {
+	g := reader(t, func(*settings.Settings) {})
+	for _, name := range []string{"A.jpg", "B.png", "C.svg", "D.pdf", "E.djvu", "F.tiff", "G.webm", "H.gif", "I.xcf", "J.stl", "K.webp", "L\u00e4.jpg", "M?.jpg"} {
+		for _, original := range []string{"wikipedia-commons-local-public/a/ab/" + name, "plain/" + name} {
+			path := g.Standard(original, 330)
+			got, _, err := g.Read(Request{Request: request(path, ""), Trusted: true})
+			if err != nil || got.Spec.Original.Name() != name || got.Spec.Width != 330 {
+				t.Errorf("%s: %s: %+v, %v", original, path, got.Spec.Original, err)
+			}
+		}
+	}
+}

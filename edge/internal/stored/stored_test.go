@@ -1,0 +1,188 @@
+package stored
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestPurgesAreCounted(t *testing.T) {
+	p, err := newPurges(time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	a, b := thumbnail.Location{Path: "a"}, thumbnail.Location{Path: "b"}
+	before := p.count()
+	p.add(a)
+	between := p.count()
+	if !p.after(before, a) || p.after(between, a) || p.after(before, b) {
+		t.Errorf("a purge of a: %v %v %v", p.after(before, a), p.after(between, a), p.after(before, b))
+	}
+	p.addAll()
+	if !p.after(between, b) || p.after(p.count(), b) {
+		t.Error("a purge of all")
+	}
+}
+
+// A purge that has to be forgotten makes everything void, and not nothing.
+func TestTooManyPurges(t *testing.T) {
+	p, err := newPurges(time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	first := thumbnail.Location{Path: "first"}
+	before := p.count()
+	p.add(first)
+	for i := range purgesBound + purgesBound/4 {
+		p.add(thumbnail.Location{Path: fmt.Sprint(i)})
+		if i%1000 == 0 && !p.after(before, first) {
+			t.Fatalf("forgotten after %d others", i)
+		}
+	}
+	if !p.after(before, first) {
+		t.Error("the first purge is forgotten")
+	}
+}
+
+// slow is a store in which a reading waits for what the test does.
+type slow struct {
+	objectstore.Store
+	opened, proceed chan struct{}
+}
+
+func (s slow) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	object, info, err := s.Store.Open(ctx, at)
+	if s.opened != nil {
+		s.opened <- struct{}{}
+		<-s.proceed
+	}
+	return object, info, err
+}
+
+func finder(t *testing.T, e settings.Edge, store objectstore.Store, hears func() bool) *Finder {
+	t.Helper()
+	heads, err := originals.New(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := New(Config{Edge: e, Thumbnails: store, Heads: heads, Hears: hears, Metrics: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close(); heads.Close() })
+	return f
+}
+
+func folder(t *testing.T) objectstore.Store {
+	t.Helper()
+	s, err := directory.NewThumbnails(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func put(t *testing.T, s objectstore.Store, at thumbnail.Location, body string) {
+	t.Helper()
+	if err := s.Put(t.Context(), at, []byte(body), storetest.Meta([]byte(body))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, f *Finder, asked target.Target) string {
+	t.Helper()
+	hit, err := f.Find(t.Context(), asked, false)
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return "absent"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hit.Object == nil {
+		return string(hit.Image)
+	}
+	defer func() { _ = hit.Object.Close() }()
+	body, err := io.ReadAll(hit.Object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+var asked = target.Target{Key: thumbnail.Location{Path: "key"}, Spec: thumbnail.Spec{Original: thumbnail.Location{Path: "original"}}}
+
+// What was read before a purge is not remembered after it.
+func TestAPurgeBetweenReadingAndRemembering(t *testing.T) {
+	s := slow{folder(t), make(chan struct{}), make(chan struct{})}
+	put(t, s.Store, asked.Key, "old")
+	f := finder(t, settings.Edge{Memory: 1 << 20, Outdated: settings.Keep}, s, func() bool { return true })
+	got := make(chan string)
+	go func() { got <- read(t, f, asked) }()
+	<-s.opened
+	put(t, s.Store, asked.Key, "new")
+	f.Forget(asked.Spec.Original)
+	s.proceed <- struct{}{}
+	<-got // which began before the purge
+	go func() { <-s.opened; s.proceed <- struct{}{} }()
+	if now := read(t, f, asked); now != "new" {
+		t.Errorf("after the purge: %s", now)
+	}
+}
+
+func TestMemoryIsUsedWhileTheEdgeHears(t *testing.T) {
+	store, hears := folder(t), true
+	put(t, store, asked.Key, "old")
+	f := finder(t, settings.Edge{Memory: 1 << 20, Outdated: settings.Keep}, store, func() bool { return hears })
+	_ = read(t, f, asked)
+	put(t, store, asked.Key, "new")
+	if now := read(t, f, asked); now != "old" {
+		t.Errorf("from memory: %s", now)
+	}
+	hears = false
+	if _, ok := f.AtHand(t.Context(), asked); ok {
+		t.Error("a deaf edge has it at hand")
+	}
+	if now := read(t, f, asked); now != "new" {
+		t.Errorf("a deaf edge serves %s", now)
+	}
+	hears = true
+	f.ForgetAll()
+	if now := read(t, f, asked); now != "new" {
+		t.Errorf("after it was deaf: %s", now)
+	}
+}
+
+func TestLargeAndPrivatePicturesAreNotKept(t *testing.T) {
+	store := folder(t)
+	f := finder(t, settings.Edge{Memory: 1 << 20, Outdated: settings.Keep}, store, func() bool { return true })
+	private, large := asked, asked
+	private.Private, large.Key.Path = true, "large"
+	put(t, store, private.Key, "private")
+	put(t, store, large.Key, string(bytes.Repeat([]byte("x"), 1<<20/largestShare+1)))
+	for _, k := range []target.Target{private, large} {
+		_ = read(t, f, k)
+		if _, ok := f.AtHand(t.Context(), k); ok {
+			t.Errorf("%s is kept", k.Key.Path)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package open
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// A folder that is full, or read-only, is a state that is told once, and ends by itself.
+func TestAFolderThatTakesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	s := settings.Default()
+	s.Store.Originals.Path, s.Store.Thumbnails.Path = t.TempDir(), dir
+	stores, err := New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stores.Close() })
+	var log bytes.Buffer
+	metrics := prometheus.NewRegistry()
+	guarded := stores.Guarded(metrics, slog.New(slog.NewTextHandler(&log, nil)))
+	put := func(name string, size int) error {
+		body := make([]byte, size)
+		return guarded.Thumbnails.Put(t.Context(), thumbnail.Location{Path: name}, body, storetest.Meta(body))
+	}
+	state := func() string {
+		all, _ := metrics.Gather()
+		for _, family := range all {
+			for _, m := range family.GetMetric() {
+				if family.GetName() == "thumbmill_store_state" && m.GetGauge().GetValue() == 1 {
+					return m.GetLabel()[0].GetValue()
+				}
+			}
+		}
+		return ""
+	}
+	for _, k := range []struct {
+		name, state string
+		size        int
+		err         error
+	}{
+		{"a", objectstore.StateWritable, 1000, nil}, {"b", objectstore.StateFull, 1 << 20, objectstore.ErrFull},
+		{"c", objectstore.StateFull, 1 << 20, objectstore.ErrFull}, {"d", objectstore.StateWritable, 1000, nil},
+	} {
+		if err := put(k.name, k.size); !errors.Is(err, k.err) || state() != k.state {
+			t.Errorf("%s: %v, %s", k.name, err, state())
+		}
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("e", 10); !errors.Is(err, objectstore.ErrReadOnly) || state() != objectstore.StateReadOnly {
+		t.Errorf("read-only: %v, %s", err, state())
+	}
+	if err := guarded.Thumbnails.Delete(t.Context(), thumbnail.Location{Path: "a"}); !errors.Is(err, objectstore.ErrReadOnly) {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := guarded.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "a"}); err != nil {
+		t.Errorf("what is there: %v", err)
+	}
+	if n := strings.Count(log.String(), "takes nothing"); n != 2 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+	again, err := New(s) // a start on a folder that is read-only
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Close()
+}
