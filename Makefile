@@ -25,8 +25,9 @@ test: deps ## install what is missing, run every test in its short form
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
 	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
-	go test -race -timeout 9m $$(go list ./... | grep -v -e loadtest/conformance -e loadtest/thumbor)
+	go test -race -timeout 9m $$(go list ./... | grep -v -e loadtest/conformance -e loadtest/thumbor -e loadtest/flood)
 	go test -timeout 4m ./loadtest/conformance ./loadtest/thumbor # pictures, which the race detector draws slowly
+	go test -timeout 2m ./loadtest/flood
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 build: build-deps ## build bin/thumbmill and the three roles
@@ -65,6 +66,7 @@ bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one 
 
 soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/cluster
+	THUMBMILL_SOAK=1 go test -count=1 -timeout 5m -v ./loadtest/flood
 	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/cluster; done; done
 
 deps: ## install Debian packages that tests need

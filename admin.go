@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -19,6 +20,9 @@ type admin struct{ base string }
 func (a *admin) flag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.base, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
 }
+
+// firstLine is how long the beginning of an answer may take.
+const firstLine = time.Minute
 
 // ask asks, and gives the body of a good answer, which the caller closes.
 // content, if there is any, is sent as JSON.
@@ -32,7 +36,9 @@ func (a *admin) ask(ctx context.Context, method, path string, content ...byte) (
 		return nil, fmt.Errorf("--admin: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = firstLine
+	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%w (--admin names the operators' listener to ask)", err)
 	}
@@ -44,7 +50,7 @@ func (a *admin) ask(ctx context.Context, method, path string, content ...byte) (
 	if response.StatusCode == http.StatusNotFound && strings.HasPrefix(string(text), "404 page") {
 		return nil, fmt.Errorf("%s does not know %s: another role listens there", a.base, path)
 	}
-	return nil, errors.New(strings.TrimSpace(string(text)))
+	return nil, errors.New(response.Status + ": " + strings.TrimSpace(string(text)))
 }
 
 // lines asks for an answer of many lines of JSON, and gives each to take, as it comes.

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 )
+
+// purgeList is how many originals one request takes.
+const purgeList = 1000
 
 func purgeCommand() *cobra.Command {
 	var from admin
@@ -47,8 +50,7 @@ func (a *admin) purge(cmd *cobra.Command, originals []string, asJSON bool) error
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	out, done, missed := cmd.OutOrStdout(), 0, 0
-	path := "/api/v1/purge?" + url.Values{"original": originals}.Encode()
-	err := a.lines(ctx, http.MethodPost, path, nil, func(line json.RawMessage) error {
+	take := func(line json.RawMessage) error {
 		var r purgeReport
 		if err := json.Unmarshal(line, &r); err != nil {
 			return err
@@ -59,10 +61,17 @@ func (a *admin) purge(cmd *cobra.Command, originals []string, asJSON bool) error
 		}
 		r.show(out, line, asJSON)
 		return nil
-	})
+	}
+	for list := range slices.Chunk(originals, purgeList) {
+		body, err := json.Marshal(map[string][]string{"originals": list})
+		if err == nil {
+			err = a.lines(ctx, http.MethodPost, "/api/v1/purge", body, take)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	switch {
-	case err != nil:
-		return err
 	case done < len(originals):
 		return fmt.Errorf("%d of %d originals were purged: the answer broke off", done, len(originals))
 	case missed > 0:

@@ -130,32 +130,27 @@ func (e *Edge) build() error {
 	return err
 }
 
-// find makes what finds stored thumbnails. It is there before this edge counts as hearing
-// of purges, which it otherwise might hear too early.
+// find makes what finds stored thumbnails. presence is there before anybody asks it.
 func (e *Edge) find(stores open.Stores) (err error) {
 	c := e.config
 	e.stored, err = stored.New(stored.Config{
 		Edge: c.Settings.Edge, Thumbnails: stores.Thumbnails, Heads: e.heads, Metrics: c.Metrics,
 		Local: c.Settings.Store.Thumbnails.Kind == "directory",
-		Hears: func() bool { return e.presence.Hears() },
+		Log:   c.Log, Hears: func() bool { return e.presence.Hears() },
 	})
-	if err != nil {
-		return err
-	}
-	e.presence, err = presence.New(e.name, e.conn, e.stored.ForgetAll)
 	return err
 }
 
 // serveOperators makes what purges and what renders in advance.
 func (e *Edge) serveOperators(stores open.Stores) (err error) {
 	c := e.config
-	e.purger = purge.New(purge.Config{
-		Thumbnails: stores.Thumbnails, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence,
-		CDN: c.Settings.Purge, Log: c.Log,
-	})
-	if err := purge.Listen(e.conn, e.name, e.obtainer.Forget, c.Log); err != nil {
+	if e.presence, err = presence.New(e.name, e.conn, hearer{e.obtainer}, c.Log); err != nil {
 		return err
 	}
+	e.purger = purge.New(purge.Config{
+		Thumbnails: stores.Thumbnails, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence, Renderers: e.fleet,
+		CDN: c.Settings.Purge, Log: c.Log,
+	})
 	e.bulk = &bulk.Renderer{
 		Grammar: e.grammar, Obtainer: e.obtainer, Deadline: c.Settings.Edge.Deadline,
 		AtOnce: func() int { return e.fleet.LaneWorkers(renderjob.LaneBulk) },
@@ -163,10 +158,24 @@ func (e *Edge) serveOperators(stores open.Stores) (err error) {
 	if c.Settings.Upload.Subject == "" {
 		return nil
 	}
-	renew := func(ctx context.Context, original string) { e.purger.Purge(ctx, original, func(purge.Report) {}) }
+	renew := func(ctx context.Context, original string) bool {
+		report := e.purger.Purge(ctx, original, func(purge.Report) {})
+		return len(report.Missed) == 0
+	}
 	e.uploads, err = bulk.ListenForUploads(e.conn, c.Settings.Upload.Subject, c.Settings.Upload.Widths, e.bulk, renew, c.Log, c.Metrics)
 	return err
 }
+
+// hearer forgets what the queue tells it to.
+type hearer struct{ *obtain.Obtainer }
+
+func (h hearer) Purge(p renderjob.Purge) {
+	for _, original := range p.Originals {
+		h.Forget(original)
+	}
+}
+
+func (h hearer) Lost() { h.ForgetAll() }
 
 func (e *Edge) connect() (err error) {
 	c := e.config

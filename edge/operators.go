@@ -46,7 +46,7 @@ func (e *Edge) status() func() lease.Status {
 //
 //	GET    /api/v1/failing                          failing originals, the latest first
 //	DELETE /api/v1/failing?original=container/path  has one tried again
-//	POST   /api/v1/purge?original=container/path    has all forget its thumbnails
+//	POST   /api/v1/purge                            has all forget thumbnails of originals
 //	POST   /api/v1/render                           has thumbnails rendered in advance
 //
 // The last two answer with a line of JSON for each step, the last of which tells how it
@@ -97,16 +97,18 @@ func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
 const maxOriginals = 1000
 
 func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
-	originals := r.URL.Query()["original"]
-	if !wanted(w, r) {
+	var list struct {
+		Originals []string `json:"originals"`
+	}
+	if !e.read(w, r, &list, `{"originals": ["a/b.jpg", "container/a/ab/B.jpg"]}`) {
 		return
 	}
-	if len(originals) == 0 || len(originals) > maxOriginals || slices.Contains(originals, "") {
-		http.Error(w, fmt.Sprintf("?original= names one original, or up to %d when it is repeated", maxOriginals), http.StatusBadRequest)
+	if len(list.Originals) == 0 || len(list.Originals) > maxOriginals || slices.Contains(list.Originals, "") {
+		http.Error(w, fmt.Sprintf("a list has 1 to %d originals, each with a name", maxOriginals), http.StatusBadRequest)
 		return
 	}
 	tell := lines(w)
-	for _, original := range originals {
+	for _, original := range list.Originals {
 		e.config.Log.Info("an operator purges", "original", original, "address", r.RemoteAddr)
 		e.purger.Purge(r.Context(), original, func(report purge.Report) { tell(report, report.Done) })
 	}
@@ -116,17 +118,11 @@ func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
 const maxList = 16 << 20
 
 func (e *Edge) render(w http.ResponseWriter, r *http.Request) {
-	if !wanted(w, r) {
-		return
-	}
 	var list struct {
 		Thumbnails []bulk.Item `json:"thumbnails"`
 		Renew      bool        `json:"renew"`
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxList))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&list); err != nil {
-		http.Error(w, `the body is to be {"thumbnails": [{"path": "/unsafe/330x/a.jpg"}, {"spec": {…}}], "renew": false}: `+err.Error(), http.StatusBadRequest)
+	if !e.read(w, r, &list, `{"thumbnails": [{"path": "/unsafe/330x/a.jpg"}, {"spec": {…}}], "renew": false}`) {
 		return
 	}
 	if len(list.Thumbnails) == 0 || len(list.Thumbnails) > bulk.MaxThumbnails {
@@ -138,13 +134,20 @@ func (e *Edge) render(w http.ResponseWriter, r *http.Request) {
 	e.bulk.Render(r.Context(), list.Thumbnails, list.Renew, func(result bulk.Result) { tell(result, true) })
 }
 
-// wanted refuses what a page of another site could have a browser send.
-func wanted(w http.ResponseWriter, r *http.Request) bool {
-	if r.Header.Get("Content-Type") == "application/json" {
-		return true
+// read reads a body like the example. One of another type is refused: a page of another
+// site could have a browser send it.
+func (e *Edge) read(w http.ResponseWriter, r *http.Request, into any, example string) bool {
+	if r.Header.Get("Content-Type") != "application/json" {
+		http.Error(w, "Content-Type is to be application/json", http.StatusUnsupportedMediaType)
+		return false
 	}
-	http.Error(w, "Content-Type is to be application/json", http.StatusUnsupportedMediaType)
-	return false
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxList))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		http.Error(w, "the body is to be "+example+": "+err.Error(), http.StatusBadRequest)
+		return false
+	}
+	return true
 }
 
 // lines writes lines of JSON as they come, but no more than ten a second of those that

@@ -209,6 +209,9 @@ func (r *Renderer) Start(ctx context.Context) error {
 	if _, err := queue.Ensure(ctx, r.js, r.config.Settings.NATS.Replicas); err != nil {
 		return err
 	}
+	if _, err := r.conn.Subscribe(renderjob.PurgeSubject, r.forget); err != nil {
+		return fmt.Errorf("purges: %w", err)
+	}
 	if err := r.intake.Start(ctx); err != nil {
 		return err
 	}
@@ -217,6 +220,21 @@ func (r *Renderer) Start(ctx context.Context) error {
 	r.group.Go(func() { r.beat(beating) })
 	r.config.Log.Info("renderer pulls", "renderer", r.name, "slots", r.slots, "engine", r.engines.Version())
 	return nil
+}
+
+// forget takes a purge, and answers.
+func (r *Renderer) forget(m *nats.Msg) {
+	var p renderjob.Purge
+	if err := json.Unmarshal(m.Data, &p); err != nil {
+		r.config.Log.Warn("a purge that cannot be read", "error", err)
+		return // and not answered, which the purge tells
+	}
+	for _, original := range p.Originals {
+		r.pipeline.Forget(original)
+	}
+	if err := m.Respond([]byte(r.name)); err != nil {
+		r.config.Log.Warn("a purge was not answered", "error", err)
+	}
 }
 
 // Stop drains: what renders is finished, what was not begun is handed back.

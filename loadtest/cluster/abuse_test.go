@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	bigendian "encoding/binary"
 	"errors"
 	"fmt"
@@ -16,8 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -325,120 +321,4 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	head := bigendian.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind)) //nolint:gosec // small
 	head = append(head, flags)
 	return append(bigendian.BigEndian.AppendUint32(head, stream), payload...)
-}
-
-// Ten times as many misses as can be rendered, for a while: what is rendered stays near
-// the best, refusals are quick, hits go on, and all is as before within seconds.
-func TestTenTimesTheCapacity(t *testing.T) {
-	long := 6 * time.Second
-	if os.Getenv("THUMBMILL_SOAK") != "" {
-		long = 30 * time.Second
-	}
-	c := Start(t, Options{Settings: func(s *settings.Settings) {
-		s.Renderer.Slots, s.Renderer.Ahead, s.Edge.Memory = 2, 1, 16<<20
-		s.Throttle.PerOriginal = settings.Pool{Workers: 1000, MaxQueue: 10_000, Timeout: 5 * time.Second}
-		s.Throttle.PerIP = settings.Pool{Workers: 16, MaxQueue: 64, Timeout: 2 * time.Second}
-		s.Throttle.QueueWait = 2 * time.Second
-	}})
-	c.Original("large.jpg", picture(t, 1200, 900), nil)
-	landscape(c, "a.jpg")
-	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", bob).Wants(t, 200)
-	f := &flood{Cluster: c}
-	best := f.run(t, 4, 0, long/2) // as many at once as keep the slots busy
-	before := heap(t)
-	over := f.run(t, 400, best.rate()*10, long)
-	took := heap(t) - before
-	after := f.run(t, 4, 0, long/2)
-	t.Logf("best %v\nover %v\nafter %v\n%d MB", best, over, after, took>>20)
-	if share := over.rate() / best.rate(); share < 0.5 { // 0.9 and more on an idle machine: the generator shares it
-		t.Errorf("%.0f %% of the capacity is still good answers", share*100)
-	}
-	if share := after.rate() / best.rate(); share < 0.5 {
-		t.Errorf("afterwards it is %.0f %%", share*100)
-	}
-	if over.refused == 0 || over.other > 0 {
-		t.Errorf("%d refusals, %d other answers", over.refused, over.other)
-	}
-	if took > 128<<20 {
-		t.Errorf("%d MB", took>>20)
-	}
-}
-
-// flood asks for thumbnails that are not there, each for another one.
-type flood struct {
-	*Cluster
-	serial atomic.Int64
-}
-
-type flooded struct {
-	good, refused, other int
-	took                 time.Duration
-	waits                []time.Duration // of refusals
-}
-
-func (f flooded) rate() float64 { return float64(f.good) / f.took.Seconds() }
-
-func (f flooded) String() string {
-	slices.Sort(f.waits)
-	p99 := time.Duration(0)
-	if n := len(f.waits); n > 0 {
-		p99 = f.waits[n*99/100]
-	}
-	return fmt.Sprintf("%.0f good answers a second, %d refusals (p99 %v), %d others, in %v", f.rate(), f.refused, p99, f.other, f.took)
-}
-
-// run asks from many clients, each one after the other, or all of them together so many
-// times a second.
-func (f *flood) run(t *testing.T, clients int, rate float64, long time.Duration) (all flooded) {
-	t.Helper()
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-	defer client.CloseIdleConnections()
-	began := time.Now()
-	ctx, cancel := context.WithDeadline(t.Context(), began.Add(long))
-	defer cancel()
-	for i := range clients {
-		group.Go(func() {
-			for ctx.Err() == nil {
-				asked := time.Now()
-				status := f.one(client, i)
-				mu.Lock()
-				switch {
-				case status == 200:
-					all.good++
-				case status == 429 || status == 503:
-					all.refused++
-					all.waits = append(all.waits, time.Since(asked))
-				default:
-					all.other++
-				}
-				mu.Unlock()
-				if rate > 0 {
-					pause := time.Duration(float64(clients) / rate * float64(time.Second))
-					time.Sleep(time.Until(asked.Add(pause)))
-				}
-			}
-		})
-	}
-	group.Wait()
-	all.took = time.Since(began)
-	f.Renders()
-	return all
-}
-
-func (f *flood) one(client *http.Client, i int) int {
-	path := fmt.Sprintf("/unsafe/%dx/filters:quality(%d)/large.jpg", 300+f.serial.Add(1)%500, 20+f.serial.Load()/500%60)
-	request, _ := http.NewRequest(http.MethodGet, "http://"+f.Edges[0].Addr()+path, nil)
-	request.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.1", i/200, i%200))
-	response, err := client.Do(request)
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, _ := io.ReadAll(response.Body)
-	if response.StatusCode == 200 && !bytes.HasPrefix(body, []byte("\xff\xd8")) {
-		return 0
-	}
-	return response.StatusCode
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,7 +119,7 @@ type report struct {
 // purge asks an edge's operators' listener, and gives the last line.
 func purge(t *testing.T, c *Cluster, e *Edge, original string) (last report) {
 	t.Helper()
-	for line := range strings.Lines(operate(t, e, "/api/v1/purge?original="+url.QueryEscape(original), "")) {
+	for line := range strings.Lines(operate(t, e, "/api/v1/purge", fmt.Sprintf(`{"originals": [%q]}`, original))) {
 		c.must(json.Unmarshal([]byte(line), &last))
 	}
 	if !last.Done {
@@ -162,8 +163,11 @@ func TestANewUploadIsNoticedInTime(t *testing.T) {
 	}
 	c.Original("a.jpg", picture(t, 300, 300), nil)
 	time.Sleep(510 * time.Millisecond)
-	if got := height(); got != "60x60" {
-		t.Errorf("after edge.revalidate it is still %s", got)
+	for range 4 { // rendered, from the store, from memory
+		if got := height(); got != "60x60" {
+			t.Errorf("after edge.revalidate it is still %s", got)
+		}
+		c.Renders()
 	}
 }
 
@@ -231,21 +235,47 @@ func TestAPurgeReachesEverything(t *testing.T) {
 	}
 }
 
-// A purge that comes while a render is under way lets nobody join it any more.
+// A purge that comes while a render is under way lets nobody join it any more, and what it
+// stores is not served: not even from a site that tells no version of its originals.
 func TestAPurgeSeparatesFlights(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Renderers: 2, Settings: remembering(time.Hour)})
-	c.Original("a.jpg", picture(t, 300, 200), nil)
-	release := c.Hooks.Hold()
-	first := c.Go(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice)
-	Eventually(t, "the render began", func() bool { return c.Hooks.Held() == 1 })
-	purge(t, c, c.Edges[0], "a.jpg")
-	second := c.Go(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice)
-	Eventually(t, "both wait", func() bool { return c.Edges[0].Metric(t, "thumbmill_flight_waiters") == 2 })
+	var body atomic.Pointer[[]byte]
+	set := func(b []byte) { body.Store(&b) }
+	set(picture(t, 300, 200))
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(*body.Load()) }))
+	defer site.Close()
+	here, _ := url.Parse(site.URL)
+	c := Start(t, Options{Renderers: 2, Settings: remembering(time.Hour, func(s *settings.Settings) {
+		s.Store.Loaders = []settings.Loader{{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{here.Host}, Allow: []string{"127.0.0.1"}}}}
+	})})
+	name := site.URL + "/a.jpg"
+	storing, gate := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	c.Hooks.BeforePut = func(thumbnail.Location) error { once.Do(func() { close(storing); <-gate }); return nil }
+	first := c.Get(t.Context(), c.Edges[0], "/unsafe/60x/"+name, alice)
+	if first.Wants(t, 200); size(t, first.Body) != "60x40" {
+		t.Fatal(size(t, first.Body))
+	}
+	<-storing // the old picture is about to be stored
+	set(picture(t, 300, 300))
+	if r := purge(t, c, c.Edges[0], name); len(r.Missed) > 0 {
+		t.Errorf("%+v", r)
+	}
+	second := c.Go(t.Context(), c.Edges[0], "/unsafe/60x/"+name, alice)
 	Eventually(t, "the second waits for the first one's thumbnail", func() bool { return c.Waiting(poolcounter.ClassThumbnail) == 1 })
-	release()
-	(<-first).Wants(t, 200)
-	(<-second).Wants(t, 200)
+	close(gate)
+	for range 3 {
+		var answer Answer
+		select {
+		case answer = <-second:
+		default:
+			answer = c.Get(t.Context(), c.Edges[0], "/unsafe/60x/"+name, alice)
+		}
+		if answer.Wants(t, 200); size(t, answer.Body) != "60x60" {
+			t.Errorf("after the purge: %s", size(t, answer.Body))
+		}
+		c.Renders()
+	}
 }
 
 // An edge that may have missed a purge serves nothing from memory, and what is said of

@@ -74,17 +74,22 @@ func HeartbeatSubject(renderer string) string { return "render.heartbeat." + ren
 // AllHeartbeats matches the heartbeats of all renderers.
 const AllHeartbeats = "render.heartbeat.*"
 
-// EdgeSubject is where an edge tells that it lives, and hears that it is heard.
-func EdgeSubject(edge string) string { return "render.edge." + edge }
+// EdgeSubject is where an edge tells that it lives, or leaves, and hears that it is heard.
+func EdgeSubject(edge string) string { return "render.edges.alive." + edge }
 
-// AllEdges matches what all edges tell of themselves.
-const AllEdges = "render.edge.*"
+// EdgeLeaves is what an edge says last.
+const EdgeLeaves = "leaves"
 
-// PurgeSubject is where edges are asked to forget originals; each that did answers with
-// its name.
-const PurgeSubject = "render.purge"
+// AllEdges matches what edges tell of themselves, and purges: one subscription, so that
+// both arrive in their order.
+const AllEdges = "render.edges.>"
 
-// Purge asks edges to forget what they know of originals, all names of one.
+// PurgeSubject is where edges and renderers are asked to forget originals; each that did
+// answers with its name.
+const PurgeSubject = "render.edges.purge"
+
+// Purge asks to forget what is known of originals, all names of one. An edge that does
+// not understand its version forgets everything.
 type Purge struct {
 	Version   int                  `json:"version"`
 	Originals []thumbnail.Location `json:"originals"`

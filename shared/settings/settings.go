@@ -155,15 +155,25 @@ type Store struct {
 	PrivateSecret     Secret   `koanf:"private_secret"`     // what X-Swift-Secret must hold
 }
 
-// Bare is the name of an original without what leads to its store: what it would be
-// called there.
-func (s Store) Bare(name string) string {
+// Loader finds the loader of an original's name: that whose For is the longest.
+func (s Store) Loader(name string) (found Loader, ok bool) {
 	for _, l := range s.Loaders {
-		if rest, ok := strings.CutPrefix(name, l.For); ok {
-			return rest
+		if strings.HasPrefix(name, l.For) && len(l.For) > len(found.For) {
+			found, ok = l, true
 		}
 	}
-	return strings.TrimPrefix(name, s.Originals.Prefix)
+	return found, ok
+}
+
+// Names are all that an original is called on its way to its store: as it is, without what
+// leads to the store, and what it is called there.
+func (s Store) Names(name string) []string {
+	all := []string{name, strings.TrimPrefix(name, s.Originals.Prefix)}
+	if l, ok := s.Loader(name); ok {
+		rest := strings.TrimPrefix(name, l.For)
+		all = append(all, rest, l.Prefix+rest)
+	}
+	return all
 }
 
 // Bucket is one object store.

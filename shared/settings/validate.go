@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,13 +81,14 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Coordinator.check(c)
 	for key, urls := range map[string][]string{"purge.urls": s.Purge.URLs, "purge.xkey": s.Purge.XKey} {
 		for _, u := range urls {
-			c.require(web(u), key, "%q is no URL", u)
+			c.require(web(u), key, "one of them is no URL, or holds a user or a query")
 		}
 	}
 	for _, width := range s.Upload.Widths {
 		within(c, "upload.widths", width, 1, s.Edge.MaxWidth)
 	}
-	c.require(!strings.ContainsAny(s.Upload.Subject, " \t\r\n"), "upload.subject", "%q is no subject", s.Upload.Subject)
+	c.require(s.Upload.Subject == "" || subject.MatchString(s.Upload.Subject), "upload.subject", "%q is no subject such as media.uploads", s.Upload.Subject)
+	c.require(!strings.ContainsAny(s.Purge.Host, " \t\r\n/"), "purge.host", "%q is no host", s.Purge.Host)
 	for _, server := range s.Memcached.Servers {
 		c.address("memcached.servers", server)
 	}
@@ -183,12 +185,18 @@ func (p Pool) check(c *checker, name string) {
 		"%d is below workers (%d), and it counts them too", p.MaxQueue, p.Workers)
 }
 
+var (
+	subject     = regexp.MustCompile(`^[^\s.*>]+(\.[^\s.*>]+)*$`)
+	bucket      = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	hostPattern = regexp.MustCompile(`^(\*|(\*\.)?[A-Za-z0-9_.-]*[A-Za-z0-9]|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+)
+
 func (s Store) check(c *checker) {
 	s.Thumbnails.check(c, "store.thumbnails", "directory", "swift", "s3")
 	s.Originals.check(c, "store.originals", "directory", "swift", "s3", "http")
 	for i, l := range s.Loaders {
 		name := fmt.Sprintf("store.loaders[%d]", i)
-		c.require(l.For != "", name+".for", "says what the names begin with that this store has: s3/, https://")
+		c.require(l.For != "" && !strings.HasPrefix(l.For, "/"), name+".for", "says what the names begin with that this store has: s3/, https://")
 		same := func(other Loader) bool { return other.For == l.For }
 		c.require(slices.IndexFunc(s.Loaders, same) == i, name+".for", "%q is another loader's already", l.For)
 		l.check(c, name, "directory", "swift", "s3", "http")
@@ -201,14 +209,18 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 	case "directory":
 		c.require(b.Path != "", name+".path", "a directory store needs its path")
 	case "swift":
-		c.require(b.AuthURL != "", name+".auth_url", "a Swift store needs the URL of its authentication")
+		c.require(web(b.AuthURL), name+".auth_url", "a Swift store needs the URL of its authentication, without a user in it")
 		c.require(b.User != "", name+".user", "a Swift store needs a user")
 	case "s3":
-		c.require(web(b.Endpoint), name+".endpoint", "an S3 store needs the URL of its service, such as https://s3.eu-central-1.amazonaws.com")
-		c.require(b.Container != "", name+".container", "an S3 store needs its bucket")
+		service, _ := url.Parse(b.Endpoint)
+		c.require(web(b.Endpoint) && strings.Trim(service.Path, "/") == "", name+".endpoint", "an S3 store needs the URL of its service, such as https://s3.eu-central-1.amazonaws.com")
+		c.require(bucket.MatchString(b.Container), name+".container", "an S3 store needs its bucket, and %q is no name of one", b.Container)
 	case "http":
 		c.require(b.Scheme() != "" || web(b.Endpoint), name+".endpoint", "%q is no URL", b.Endpoint)
 		c.require(len(b.Hosts) > 0 || b.Scheme() == "", name+".hosts", "no host is allowed: name them, or * for all that are public")
+		for _, host := range b.Hosts {
+			c.require(hostPattern.MatchString(host), name+".hosts", "%q is no host, *.domain, host:port or *", host)
+		}
 		c.networks(name+".allow", b.Allow)
 	}
 	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "only Swift deletes objects by itself; S3 has rules of the bucket for it, a directory max_bytes")

@@ -1,6 +1,6 @@
 // Package bulk has thumbnails rendered before anybody asks for them: a list of them, on
 // the lane that waits behind what clients wait for, as many at once as that lane takes.
-// What a throttle refuses is tried again when it says so.
+// What a throttle refuses is tried again after about as long as it says.
 package bulk
 
 import (
@@ -142,6 +142,9 @@ func (b *Renderer) try(ctx context.Context, t target.Target, renew bool) (string
 	ctx, cancel := context.WithTimeout(ctx, b.Deadline)
 	defer cancel()
 	thumb, err := b.Obtainer.Obtain(ctx, obtain.Request{ID: nuid.Next(), Client: clientaddr.Nobody, Target: t, Bulk: true, Renew: renew})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "", fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", b.Deadline)
+	}
 	if err != nil {
 		return "", err
 	}

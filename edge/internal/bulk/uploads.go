@@ -17,6 +17,7 @@ const (
 	uploadsQueue  = "thumbmill-uploads" // one edge takes each message
 	uploadsBound  = 10_000              // messages that wait on one edge
 	uploadsAtOnce = 4
+	maxUpload     = 16 << 10 // bytes of a message
 	uploadTime    = 5 * time.Minute
 )
 
@@ -30,7 +31,7 @@ type Upload struct {
 // asked for first are rendered.
 type Uploads struct {
 	renderer *Renderer
-	purge    func(ctx context.Context, original string)
+	purge    func(ctx context.Context, original string) (complete bool)
 	widths   []int
 	log      *slog.Logger
 	sub      *nats.Subscription
@@ -41,10 +42,10 @@ type Uploads struct {
 }
 
 // ListenForUploads begins to listen on a subject.
-func ListenForUploads(conn *nats.Conn, subject string, widths []int, r *Renderer, purge func(context.Context, string), log *slog.Logger, metrics prometheus.Registerer) (*Uploads, error) {
+func ListenForUploads(conn *nats.Conn, subject string, widths []int, r *Renderer, purge func(context.Context, string) bool, log *slog.Logger, metrics prometheus.Registerer) (*Uploads, error) {
 	u := &Uploads{renderer: r, purge: purge, widths: widths, log: log, messages: make(chan *nats.Msg, uploadsBound)}
 	u.handled = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "thumbmill_uploads_total", Help: "Messages of new originals: ok, failed (some thumbnail was not rendered), unreadable, dropped (too many waited).",
+		Name: "thumbmill_uploads_total", Help: "Messages of new originals: ok, failed (not all was purged, or some thumbnail not rendered), unreadable, dropped (too many waited).",
 	}, []string{"outcome"})
 	metrics.MustRegister(u.handled)
 	var err error
@@ -67,6 +68,10 @@ func (u *Uploads) Close() {
 }
 
 func (u *Uploads) take(m *nats.Msg) {
+	if len(m.Data) > maxUpload {
+		u.handled.WithLabelValues("unreadable").Inc()
+		return
+	}
 	select {
 	case u.messages <- m:
 	default:
@@ -93,7 +98,7 @@ func (u *Uploads) do(ctx context.Context, text []byte) (outcome string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, uploadTime)
 	defer cancel()
-	u.purge(ctx, upload.Original)
+	purged := u.purge(ctx, upload.Original)
 	var items []Item
 	for _, path := range upload.Paths {
 		items = append(items, Item{Path: path})
@@ -104,6 +109,9 @@ func (u *Uploads) do(ctx context.Context, text []byte) (outcome string) {
 		}
 	}
 	outcome = "ok"
+	if !purged {
+		outcome = "failed"
+	}
 	u.renderer.Render(ctx, items, false, func(r Result) {
 		if !r.OK() {
 			outcome = "failed"

@@ -155,5 +155,9 @@ func FuzzApply(f *testing.F) {
 		if s.Digest() != again.Digest() || len(s.Pictures()) > thumbnail.MaxPictures {
 			t.Fatalf("%q gives %+v and %+v", text, s, again)
 		}
+		s.Quality, s.Chroma = max(s.Quality, 1), "4:2:0" // which the settings say
+		if err := s.Validate(); err != nil {
+			t.Fatalf("%q gives what nobody may ask for: %v\n%+v", text, err, s)
+		}
 	})
 }

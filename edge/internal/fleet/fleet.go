@@ -128,3 +128,14 @@ func (f *Fleet) Engines() []string {
 	}
 	return engines
 }
+
+// Names are those of the living renderers.
+func (f *Fleet) Names() (names []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	for name := range f.renderers {
+		names = append(names, name)
+	}
+	return names
+}

@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	maxPath    = 4096 // bytes of a URL's path
-	remembered = 20_000
-	maxKey     = 1024 // bytes of what is remembered
+	maxPath    = 4096     // bytes of a URL's path
+	remembered = 24 << 20 // bytes of what is remembered, about
+	maxKey     = 1024     // bytes of one question
+	// a target's own size, and that of one of its filters, about
+	targetSize, stepSize = 1500, 250
 )
 
 // None is the name of no grammar, for metrics.
@@ -47,7 +49,12 @@ type read struct {
 
 // New makes a reader.
 func New(s settings.Settings) (*Reader, error) {
-	lately, err := otter.New(&otter.Options[question, read]{MaximumSize: remembered, Executor: func(work func()) { work() }})
+	lately, err := otter.New(&otter.Options[question, read]{
+		MaximumWeight: remembered, Executor: func(work func()) { work() },
+		Weigher: func(q question, r read) uint32 {
+			return uint32(2*len(q.uri) + len(q.accept) + targetSize + stepSize*len(r.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
+		},
+	})
 	return &Reader{
 		settings:  s,
 		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,

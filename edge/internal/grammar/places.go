@@ -31,7 +31,7 @@ type Folder struct {
 // Places finds them. The original is named as logs and the failure memory do: a path, a
 // URL, or container/path.
 func (g *Reader) Places(original string) Places {
-	plain := g.thumbor.Original(original)
+	plain := g.named(original)
 	found := Places{
 		Originals: []thumbnail.Location{plain}, XKey: target.XKey(plain),
 		Folders: []Folder{{thumbnail.Location{Path: g.thumbor.Folder(plain)}, func(string) string { return "" }}},
@@ -47,6 +47,12 @@ func (g *Reader) Places(original string) Places {
 	return found
 }
 
+// named is the location of an original that logs call so: Thumbor's names have the store's
+// prefix there already.
+func (g *Reader) named(original string) thumbnail.Location {
+	return g.thumbor.Original(strings.TrimPrefix(original, g.settings.Store.Originals.Prefix))
+}
+
 // Standard is the path of an original's thumbnail of a width: MediaWiki's for a wiki's
 // file, else Thumbor's, unsigned.
 func (g *Reader) Standard(original string, width int) string {
@@ -54,7 +60,7 @@ func (g *Reader) Standard(original string, width int) string {
 	if wiki := g.mediawiki.Standard(thumbnail.Location{Container: container, Path: path}, width); wiki != "" {
 		return wiki
 	}
-	return fmt.Sprintf("/unsafe/%dx/%s", width, (&url.URL{Path: original}).EscapedPath())
+	return fmt.Sprintf("/unsafe/%dx/%s", width, (&url.URL{Path: strings.TrimPrefix(original, g.settings.Store.Originals.Prefix)}).EscapedPath())
 }
 
 // FromSpec gives the target of a spec in JSON, whose gaps the settings fill. It is kept
@@ -65,12 +71,18 @@ func (g *Reader) FromSpec(text []byte) (target.Target, error) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return target.Target{}, fault.New(fault.BadURL, "the spec is not readable: %v", err)
 	}
+	if s.Original.IsURL() {
+		s.Original = g.thumbor.Original(s.Original.Path)
+	}
 	s.Type = thumbnail.TypeOf(s.Original.Name())
+	if s.Original.Container != "" {
+		return target.Target{}, fault.New(fault.BadURL, "a spec's original has no container: name what MediaWiki has by its path")
+	}
 	if !s.Original.IsURL() && !objectstore.Valid(s.Original) {
 		return target.Target{}, fault.New(fault.BadURL, "the spec names no original that could exist")
 	}
-	if s.Width < 0 || s.Height < 0 {
-		return target.Target{}, fault.New(fault.BadURL, "the spec's size is below 0")
+	if err := s.Validate(); err != nil {
+		return target.Target{}, fault.New(fault.BadURL, "the spec cannot be rendered: %v", err)
 	}
 	return g.thumbor.FromSpec(s)
 }

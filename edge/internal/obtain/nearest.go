@@ -17,6 +17,7 @@ const (
 	// refusal costs us.
 	nearestAtOnce = 8
 	nearestWithin = time.Second
+	nearestTries  = 4 // of sizes that turn out to be stale
 )
 
 // nearest finds another size of a thumbnail that a throttle refused: the nearest larger
@@ -37,9 +38,11 @@ func (o *Obtainer) nearest(ctx context.Context, t target.Target, refusal error) 
 	if err != nil {
 		return Thumb{}, false
 	}
-	for _, other := range bySize(all, t) {
+	kin := bySize(all, t)
+	for _, other := range kin[:min(len(kin), nearestTries)] {
 		there := t
 		there.Key = other.At
+		there.Spec.Width, there.Spec.Height, _ = t.Kin.Size(other.At.Path)
 		hit, err := o.Stored.Find(ctx, there, false) // which ctx outlives, since it is read from
 		if err == nil {
 			return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: Nearest, Key: other.At}, true

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,8 @@ type Thumb struct {
 	Source Source
 	Key    thumbnail.Location // of the size that is given, where it is not the one asked for
 	Times  Times
+	// Passing: the original was purged meanwhile, so that no cache may keep this answer.
+	Passing bool
 }
 
 // Source says where a thumbnail came from.
@@ -121,11 +124,23 @@ func (o *Obtainer) AtHand(ctx context.Context, t target.Target) (Thumb, bool) {
 	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: Hit}, ok
 }
 
+// ForgetAll is Forget for all originals.
+func (o *Obtainer) ForgetAll() {
+	o.Heads.ForgetAll()
+	o.Stored.ForgetAll()
+	o.flights.Forget("")
+}
+
 // Obtain gets a thumbnail or says by a fault why not.
 func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
+	since := o.Stored.Purges()
 	thumb, err := o.obtain(ctx, r)
 	if err == nil {
+		thumb.Passing = o.Stored.Purged(since, r.Target.Spec.Original)
 		return thumb, nil
+	}
+	if r.Bulk {
+		return thumb, err
 	}
 	if other, ok := o.nearest(ctx, r.Target, err); ok {
 		other.Times = thumb.Times
@@ -173,7 +188,10 @@ func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, 
 	if err != nil {
 		return Thumb{Times: times}, fault.Wrap(err, fault.OriginalStore, "the original could not be read")
 	}
-	meta := objectstore.Meta{ETag: info.Version, Rendered: info.Modified}
+	if uint64(max(info.Size, 0)) > uint64(o.Settings.Renderer.MaxOriginalBytes) { //nolint:gosec // not negative
+		return Thumb{Times: times}, errors.Join(fault.New(fault.TooLarge, "the original is larger than any that is served"), object.Close())
+	}
+	meta := objectstore.Meta{ETag: strings.Trim(strings.TrimPrefix(info.Version, "W/"), `"`), Rendered: info.Modified}
 	return Thumb{Meta: meta, Object: object, Source: Original, Times: times}, nil
 }
 

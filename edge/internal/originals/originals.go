@@ -72,6 +72,9 @@ func (h *Heads) Forget(at thumbnail.Location) {
 	h.flights.Forget(key(at))
 }
 
+// ForgetAll is Forget for all originals.
+func (h *Heads) ForgetAll() { h.absent.InvalidateAll() }
+
 func key(at thumbnail.Location) string { return at.Container + "\x00" + at.Path }
 
 func absentFault(at thumbnail.Location) error {

@@ -1,16 +1,19 @@
 // Package presence lets edges know of each other, and each of itself whether it hears
 // what the others say.
 //
-// An edge tells every second that it lives, over the queue, and hears it itself. What it
-// remembers may be served only while it hears: a purge that it missed would otherwise be
-// without effect. Who waits for a purge to reach all edges waits for those that were
-// heard lately, and no longer than it takes a deaf one to notice.
+// An edge tells every second that it lives, over the queue, and hears it itself, on the
+// subscription on which it hears of purges, in their order. What it remembers may be used
+// only while it hears: a purge that it missed would otherwise be without effect. Who
+// waits for a purge to reach all edges waits for those that were heard lately, and a
+// little longer than it takes a deaf one to notice.
 package presence
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -22,32 +25,47 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-const every = time.Second
+const (
+	every = time.Second
+	// vanishedFor is how long an edge counts as one that should answer, although it is no
+	// longer heard: it may be cut off, and not dead.
+	vanishedFor = 5 * time.Minute
+)
 
 // DeafAfter is how long an edge goes on without hearing itself.
 const DeafAfter = 3 * every
 
-// Presence is of one edge.
-type Presence struct {
-	name   string
-	conn   *nats.Conn
-	heard  atomic.Int64 // when it heard itself last, Unix nanoseconds
-	back   func()       // it hears again after it was deaf
-	cancel context.CancelFunc
-	group  sync.WaitGroup
-
-	mu    sync.Mutex
-	edges map[string]time.Time
+// Handler does what an edge hears. It is called by one goroutine at a time, but for Lost.
+type Handler interface {
+	// Purge forgets originals.
+	Purge(p renderjob.Purge)
+	// Lost forgets everything: a purge may have been missed.
+	Lost()
 }
 
-// New listens and begins to tell. back is called before the edge counts as hearing again
-// after it was deaf.
-func New(name string, conn *nats.Conn, back func()) (*Presence, error) {
-	p := &Presence{name: name, conn: conn, back: back, edges: map[string]time.Time{}}
-	if _, err := conn.Subscribe(renderjob.AllEdges, p.note); err != nil {
+// Presence is of one edge.
+type Presence struct {
+	name    string
+	conn    *nats.Conn
+	handler Handler
+	log     *slog.Logger
+	heard   atomic.Int64 // when it heard itself last, since began; 0 = it is deaf
+	began   time.Time
+	cancel  context.CancelFunc
+	group   sync.WaitGroup
+
+	hearing sync.Mutex // held while it is decided whether the edge hears
+	mu      sync.Mutex
+	edges   map[string]time.Time
+}
+
+// New listens and begins to tell.
+func New(name string, conn *nats.Conn, h Handler, log *slog.Logger) (*Presence, error) {
+	p := &Presence{name: name, conn: conn, handler: h, log: log, began: time.Now(), edges: map[string]time.Time{}}
+	p.watch()
+	if _, err := conn.Subscribe(renderjob.AllEdges, p.hear); err != nil {
 		return nil, fmt.Errorf("presence: %w", err)
 	}
-	p.watch()
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.group.Go(func() { p.tell(ctx) })
@@ -59,14 +77,14 @@ func New(name string, conn *nats.Conn, back func()) (*Presence, error) {
 func (p *Presence) watch() {
 	broken := p.conn.DisconnectErrHandler()
 	p.conn.SetDisconnectErrHandler(func(c *nats.Conn, err error) {
-		p.heard.Store(0)
+		p.deafen()
 		if broken != nil {
 			broken(c, err)
 		}
 	})
 	again := p.conn.ReconnectHandler()
 	p.conn.SetReconnectHandler(func(c *nats.Conn) {
-		p.back() // what was said of this edge in between may be one that it said before
+		p.deafen() // what comes now may be older than the break
 		if again != nil {
 			again(c)
 		}
@@ -74,7 +92,7 @@ func (p *Presence) watch() {
 	failed := p.conn.ErrorHandler()
 	p.conn.SetErrorHandler(func(c *nats.Conn, s *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrSlowConsumer) {
-			p.heard.Store(0)
+			p.deafen()
 		}
 		if failed != nil {
 			failed(c, s, err)
@@ -82,21 +100,35 @@ func (p *Presence) watch() {
 	})
 }
 
-// Close ends it. The connection is closed by its owner.
+// deafen makes what is remembered void, until the edge hears itself again.
+func (p *Presence) deafen() {
+	p.hearing.Lock()
+	defer p.hearing.Unlock()
+	p.heard.Store(0)
+	p.handler.Lost()
+}
+
+// Close says that this edge leaves. The connection is closed by its owner.
 func (p *Presence) Close() {
 	p.cancel()
 	p.group.Wait()
+	_ = p.conn.Publish(renderjob.EdgeSubject(p.name), []byte(renderjob.EdgeLeaves))
+	_ = p.conn.FlushTimeout(time.Second)
 }
 
 // Hears reports whether this edge heard itself lately.
-func (p *Presence) Hears() bool { return time.Now().UnixNano()-p.heard.Load() < int64(DeafAfter) }
+func (p *Presence) Hears() bool {
+	heard := p.heard.Load()
+	return heard > 0 && time.Since(p.began)-time.Duration(heard) < DeafAfter
+}
 
-// Edges are the names of those that were heard lately, this one included.
+// Edges are the names of those that should hear, this one included: those that were heard
+// in the last minutes and did not leave.
 func (p *Presence) Edges() (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, at := range p.edges {
-		if time.Since(at) > DeafAfter {
+		if time.Since(at) > vanishedFor {
 			delete(p.edges, name)
 			continue
 		}
@@ -106,18 +138,46 @@ func (p *Presence) Edges() (names []string) {
 	return names
 }
 
-func (p *Presence) note(m *nats.Msg) {
-	name := strings.TrimPrefix(m.Subject, renderjob.EdgeSubject(""))
-	p.mu.Lock()
-	p.edges[name] = time.Now()
-	p.mu.Unlock()
-	if name != p.name {
+// hear takes a beat, a farewell or a purge.
+func (p *Presence) hear(m *nats.Msg) {
+	if m.Subject == renderjob.PurgeSubject {
+		p.purge(m)
 		return
 	}
-	if !p.Hears() {
-		p.back()
+	name := strings.TrimPrefix(m.Subject, renderjob.EdgeSubject(""))
+	p.mu.Lock()
+	if string(m.Data) == renderjob.EdgeLeaves {
+		delete(p.edges, name)
+	} else {
+		p.edges[name] = time.Now()
 	}
-	p.heard.Store(time.Now().UnixNano())
+	p.mu.Unlock()
+	if name == p.name {
+		p.hearItself()
+	}
+}
+
+func (p *Presence) hearItself() {
+	p.hearing.Lock()
+	defer p.hearing.Unlock()
+	if !p.Hears() {
+		p.handler.Lost() // what came in between may be one that was missed
+	}
+	p.heard.Store(int64(time.Since(p.began)))
+}
+
+// purge forgets what the message names; one that cannot be read may name anything.
+func (p *Presence) purge(m *nats.Msg) {
+	var what renderjob.Purge
+	if err := json.Unmarshal(m.Data, &what); err != nil || what.Version > renderjob.Version {
+		p.log.Warn("a purge that cannot be read: everything is forgotten", "version", what.Version, "error", err)
+		p.handler.Lost()
+	} else {
+		p.handler.Purge(what)
+	}
+	if err := m.Respond([]byte(p.name)); err != nil {
+		p.log.Warn("a purge was not answered", "error", err)
+	}
 }
 
 func (p *Presence) tell(ctx context.Context) {

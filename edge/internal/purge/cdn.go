@@ -3,6 +3,7 @@ package purge
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -69,6 +70,7 @@ func (c *cdn) once(ctx context.Context, at, xkey string) error {
 	if err != nil {
 		return err
 	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection is used again
 	_ = response.Body.Close()
 	if response.StatusCode >= http.StatusMultipleChoices && response.StatusCode != http.StatusNotFound { // it had none
 		return fmt.Errorf("it answers %s", response.Status)
@@ -92,6 +94,9 @@ func (r *run) askCDN(ctx context.Context, xkey string) {
 	}
 	for _, endpoint := range r.CDN.XKey {
 		ask(endpoint, target.Printable(xkey))
+	}
+	if len(r.CDN.URLs) > 0 && len(r.CDN.XKey) == 0 {
+		r.missed("CDN: Thumbor's URLs of this original, which nothing tells: purge.xkey would reach them")
 	}
 	for _, base := range r.CDN.URLs {
 		for _, path := range r.urls {

@@ -1,6 +1,7 @@
-// Package purge makes everybody forget the thumbnails of an original: the store, the
-// memory of every edge, the failure memory, and the CDN, in this order, so that nobody
-// fills up again from what is next.
+// Package purge makes everybody forget the thumbnails of an original: first renderers and
+// edges, so that what is under way is not stored any more, then the store and the failure
+// memory, the edges once more, which may have read what was in the store until then, and
+// the CDN last.
 //
 // A purge can be repeated. What could not be reached is told, and the rest is done.
 package purge
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,8 +32,10 @@ const (
 	within     = 10 * time.Minute
 	maxMissed  = 50 // of what could not be reached, told one by one
 	answerTime = presence.DeafAfter + time.Second
-	version    = 1 // of the message to edges
 )
+
+// Renderers are known by their heartbeats.
+type Renderers interface{ Names() []string }
 
 // Failures is the failure memory.
 type Failures interface {
@@ -46,6 +50,7 @@ type Config struct {
 	Failures   Failures
 	Conn       *nats.Conn
 	Edges      *presence.Presence
+	Renderers  Renderers
 	CDN        settings.Purge
 	Log        *slog.Logger
 }
@@ -89,6 +94,7 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 	defer cancel()
 	places := p.Grammar.Places(original)
 	r := &run{Purger: p, tell: tell, report: Report{Original: original, Edges: []string{}}, urls: places.URLs}
+	r.ask(ctx, places.Originals, append(r.Edges.Edges(), r.Renderers.Names()...), "")
 	for _, folder := range places.Folders {
 		r.empty(ctx, folder)
 	}
@@ -97,11 +103,15 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 			r.missed("failure memory: %v", err)
 		}
 	}
-	r.askEdges(ctx, places.Originals)
+	r.ask(ctx, places.Originals, r.Edges.Edges(), "edge")
 	r.askCDN(ctx, places.XKey)
 	r.note(func(report *Report) { report.Done = true })
-	p.Log.Info("purged", "original", original, "thumbnails", r.report.Deleted, "edges", len(r.report.Edges), "cdn", r.report.CDN,
-		"missed", len(r.report.Missed)+r.report.Unnamed)
+	level := slog.LevelInfo
+	if len(r.report.Missed) > 0 {
+		level = slog.LevelWarn
+	}
+	p.Log.Log(ctx, level, "purged", "original", original, "thumbnails", r.report.Deleted, "edges", len(r.report.Edges), "cdn", r.report.CDN,
+		"missed", r.report.Missed, "and more", r.report.Unnamed)
 	return r.report
 }
 
@@ -143,6 +153,9 @@ func (r *run) delete(ctx context.Context, page []objectstore.Listed, folder gram
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, l := range page {
+		if strings.Contains(strings.TrimPrefix(l.At.Path, folder.Path), "/") {
+			continue // of another original, of which this one's name is a folder
+		}
 		if url := folder.URL(l.At.Path); url != "" {
 			r.urls = append(r.urls, url)
 		}
@@ -158,54 +171,35 @@ func (r *run) delete(ctx context.Context, page []objectstore.Listed, folder gram
 	_ = group.Wait()
 }
 
-// askEdges has all edges forget. One that does not answer serves nothing from memory by
-// the time that it was waited for, since it hears nothing.
-func (r *run) askEdges(ctx context.Context, originals []thumbnail.Location) {
+// ask has those who are named forget, and waits for them. An edge that does not answer
+// uses nothing that it remembers by the time that it was waited for, if it hears nothing.
+// edges is what those are called who are told of in the report; "" of the first round,
+// which the second repeats, tells of renderers that did not answer.
+func (r *run) ask(ctx context.Context, originals []thumbnail.Location, expected []string, edges string) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	expected := r.Edges.Edges()
 	inbox := r.Conn.NewRespInbox()
 	answers, err := r.Conn.SubscribeSync(inbox)
 	if err == nil {
 		defer func() { _ = answers.Unsubscribe() }()
-		text, _ := json.Marshal(renderjob.Purge{Version: version, Originals: originals}) // plain values
+		text, _ := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: originals}) // plain values
 		err = r.Conn.PublishMsg(&nats.Msg{Subject: renderjob.PurgeSubject, Reply: inbox, Data: text})
 	}
-	if err != nil {
-		r.missed("other edges: %v", err)
-		return
-	}
-	for len(expected) > 0 {
-		m, err := answers.NextMsgWithContext(ctx)
-		if err != nil {
+	for err == nil && len(expected) > 0 {
+		var m *nats.Msg
+		if m, err = answers.NextMsgWithContext(ctx); err != nil {
 			break
 		}
 		name := string(m.Data)
+		wanted := slices.Contains(expected, name)
 		expected = slices.DeleteFunc(expected, func(e string) bool { return e == name })
-		r.note(func(report *Report) { report.Edges = append(report.Edges, name) })
+		if wanted && edges != "" {
+			r.note(func(report *Report) { report.Edges = append(report.Edges, name) })
+		}
 	}
 	for _, name := range expected {
-		r.missed("edge %s: no answer within %v", name, answerTime)
+		if isEdge := slices.Contains(r.Edges.Edges(), name); isEdge == (edges != "") {
+			r.missed("%s: no answer within %v", name, answerTime)
+		}
 	}
-	if len(r.report.Edges) == 0 {
-		r.missed("edges: no connection to the queue")
-	}
-}
-
-// Listen forgets what other edges purge.
-func Listen(conn *nats.Conn, name string, forget func(thumbnail.Location), log *slog.Logger) error {
-	_, err := conn.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) {
-		var p renderjob.Purge
-		if err := json.Unmarshal(m.Data, &p); err != nil {
-			log.Warn("a purge that cannot be read", "error", err)
-			return
-		}
-		for _, original := range p.Originals {
-			forget(original)
-		}
-		if err := m.Respond([]byte(name)); err != nil {
-			log.Warn("a purge was not answered", "error", err)
-		}
-	})
-	return err
 }

@@ -42,7 +42,11 @@ func (p *purges) count() uint64 { return p.latest.Load() }
 
 func (p *purges) add(original thumbnail.Location) { p.by.Set(original, p.latest.Add(1)) }
 
-func (p *purges) addAll() { p.all.Store(p.latest.Add(1)) }
+func (p *purges) addAll() {
+	now := p.latest.Add(1)
+	for before := p.all.Load(); before < now && !p.all.CompareAndSwap(before, now); before = p.all.Load() {
+	}
+}
 
 // after reports whether a purge came after the given count.
 func (p *purges) after(count uint64, original thumbnail.Location) bool {

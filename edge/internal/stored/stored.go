@@ -10,8 +10,8 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // what stores promise
 	"encoding/hex"
-	"errors"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -52,18 +52,30 @@ type Config struct {
 	Local      bool // the store is a directory
 	// Hears reports whether no purge can have been missed.
 	Hears   func() bool
+	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
 
 // Finder finds stored thumbnails.
 type Finder struct {
 	Config
-	current *otter.Cache[thumbnail.Location, uint64] // compared with their originals lately: when, by the purges' count
-	memory  *otter.Cache[thumbnail.Location, kept]   // nil when it is off
+	current *otter.Cache[thumbnail.Location, comparison] // with their originals, lately
+	memory  *otter.Cache[thumbnail.Location, kept]       // nil when it is off
 	purges  *purges
 
 	fromMemory, fromStore prometheus.Counter
 }
+
+// comparison is one of a thumbnail with its original.
+type comparison struct {
+	since  uint64 // the purges' count before it
+	at     time.Time
+	failed bool // the original's store did not answer
+}
+
+// askAgain is how long a comparison counts that could not be made, or that was made by an
+// edge that is deaf: without it each hit would ask a store that does not answer.
+const askAgain = 2 * time.Second
 
 // kept is a picture in memory.
 type kept struct {
@@ -81,11 +93,11 @@ func New(c Config) (*Finder, error) {
 	c.Metrics.MustRegister(hits)
 	f := &Finder{Config: c, fromMemory: hits.WithLabelValues("memory"), fromStore: hits.WithLabelValues("store")}
 	var err error
-	if f.purges, err = newPurges(keptFor + time.Minute); err != nil {
+	if f.purges, err = newPurges(max(keptFor, c.Edge.Revalidate) + c.Edge.Deadline + time.Minute); err != nil {
 		return nil, err
 	}
-	f.current, err = otter.New(&otter.Options[thumbnail.Location, uint64]{
-		MaximumSize: currentBound, ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, uint64](max(c.Edge.Revalidate, 1)),
+	f.current, err = otter.New(&otter.Options[thumbnail.Location, comparison]{
+		MaximumSize: currentBound, ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, comparison](max(c.Edge.Revalidate, 1)),
 		Executor: inCaller,
 	})
 	if err != nil || c.Edge.Memory == 0 {
@@ -121,7 +133,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 			f.fromMemory.Inc()
 			return Hit{Meta: k.meta, Image: k.image}, nil
 		}
-		return Hit{}, objectstore.ErrNotFound
+		f.memory.Invalidate(t.Key) // the store may have a later one
 	}
 	object, info, err := f.Thumbnails.Open(ctx, t.Key)
 	if err != nil {
@@ -139,7 +151,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 // head: from memory, or from a store of this machine's. ctx needs no deadline.
 func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	k, ok := f.remembered(t, f.memory != nil && f.Hears())
-	if ok && f.wanted(t, k.meta, false) && (f.Edge.Revalidate == 0 || f.compared(t)) {
+	if ok && f.wanted(t, k.meta, false) && (f.Edge.Revalidate == 0 || f.compared(t, true)) {
 		f.fromMemory.Inc()
 		return Hit{Meta: k.meta, Image: k.image}, true
 	}
@@ -151,9 +163,12 @@ func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 }
 
 // compared reports whether a thumbnail was found current lately, and not purged since.
-func (f *Finder) compared(t target.Target) bool {
-	at, ok := f.current.GetIfPresent(t.Key)
-	return ok && !f.purges.after(at, t.Spec.Original)
+func (f *Finder) compared(t target.Target, hears bool) bool {
+	c, ok := f.current.GetIfPresent(t.Key)
+	if ok && (c.failed || !hears) && time.Since(c.at) > askAgain {
+		return false
+	}
+	return ok && !f.purges.after(c.since, t.Spec.Original)
 }
 
 func (f *Finder) remembered(t target.Target, hears bool) (kept, bool) {
@@ -176,7 +191,8 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 	}
 	sum := md5.Sum(image) //nolint:gosec // what stores promise
 	if info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 {
-		return Hit{}, errors.New("a stored thumbnail is not the one whose checksum its store tells")
+		f.Log.Warn("a stored thumbnail is not the one whose checksum its store tells: it is rendered again", "key", t.Key)
+		return Hit{}, objectstore.ErrNotFound
 	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
 	return Hit{Meta: h.Meta, Image: image}, nil
@@ -193,20 +209,21 @@ func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.M
 	if f.Edge.Revalidate == 0 {
 		return true
 	}
-	if hears && f.compared(t) {
+	if f.compared(t, hears) {
 		return true
 	}
 	original, err := f.Heads.Head(ctx, t.Spec.Original)
 	if fault.Is(err, fault.Absent) {
 		return false
 	}
-	if err != nil {
-		return true // a store that does not answer does not take the picture away
+	if err != nil { // a store that does not answer does not take the picture away
+		f.current.Set(t.Key, comparison{since, time.Now(), true})
+		return true
 	}
 	if m.OriginalVersion == "" && original.Modified.After(stored) || m.OriginalVersion != "" && m.OriginalVersion != original.Version {
 		return false
 	}
-	f.current.Set(t.Key, since)
+	f.current.Set(t.Key, comparison{since, time.Now(), false})
 	return true
 }
 
@@ -216,6 +233,14 @@ func (f *Finder) IsStored(ctx context.Context, t target.Target, version string, 
 	defer cancel()
 	info, err := f.Thumbnails.Head(ctx, t.Key)
 	return err == nil && info.Meta.OriginalVersion == version && f.wanted(t, info.Meta, renew)
+}
+
+// Purges is the count of purges, to be read before what Purged asks about.
+func (f *Finder) Purges() uint64 { return f.purges.count() }
+
+// Purged reports whether an original was purged since a count.
+func (f *Finder) Purged(since uint64, original thumbnail.Location) bool {
+	return f.purges.after(since, original)
 }
 
 // Forget makes all that is known of an original's thumbnails void.

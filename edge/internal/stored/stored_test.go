@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -84,7 +85,7 @@ func finder(t *testing.T, e settings.Edge, store objectstore.Store, hears func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := New(Config{Edge: e, Thumbnails: store, Heads: heads, Hears: hears, Metrics: prometheus.NewRegistry()})
+	f, err := New(Config{Edge: e, Thumbnails: store, Heads: heads, Hears: hears, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +170,53 @@ func TestMemoryIsUsedWhileTheEdgeHears(t *testing.T) {
 	f.ForgetAll()
 	if now := read(t, f, asked); now != "new" {
 		t.Errorf("after it was deaf: %s", now)
+	}
+}
+
+// A picture in memory that is no longer current gives way to what the store has meanwhile.
+func TestWhatIsStaleInMemoryIsLookedForInTheStore(t *testing.T) {
+	store := folder(t)
+	put(t, store, asked.Key, "old")
+	put(t, store, asked.Spec.Original, "v1")
+	e := settings.Edge{Memory: 1 << 20, Outdated: settings.Keep, Revalidate: time.Millisecond}
+	f := finder(t, e, store, func() bool { return true })
+	version := func(body string) { // of the thumbnail's original
+		info, err := store.Head(t.Context(), asked.Spec.Original)
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta := storetest.Meta([]byte(body))
+		meta.OriginalVersion = info.Version
+		if err := store.Put(t.Context(), asked.Key, []byte(body), meta); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version("old")
+	if now := read(t, f, asked); now != "old" {
+		t.Fatal(now)
+	}
+	put(t, store, asked.Spec.Original, "version 2")
+	time.Sleep(5 * time.Millisecond)
+	if now := read(t, f, asked); now != "absent" {
+		t.Errorf("after a new upload: %s", now)
+	}
+	version("new")
+	for range 3 {
+		if now := read(t, f, asked); now != "new" {
+			t.Errorf("once it is rendered: %s", now)
+		}
+	}
+}
+
+func TestADamagedThumbnailIsRenderedAgain(t *testing.T) {
+	store := folder(t)
+	meta := storetest.Meta([]byte("another"))
+	if err := store.Put(t.Context(), asked.Key, []byte("picture"), meta); err != nil {
+		t.Fatal(err)
+	}
+	f := finder(t, settings.Edge{Memory: 1 << 20, Outdated: settings.Keep}, store, func() bool { return true })
+	if now := read(t, f, asked); now != "absent" {
+		t.Errorf("%s", now)
 	}
 }
 

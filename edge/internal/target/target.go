@@ -68,13 +68,14 @@ func (t Target) Blacklisted(s settings.Settings) error {
 		all = append(all, *t.Stored)
 	}
 	for _, at := range all {
-		name := s.Store.Bare(at.Path)
-		if at.Container != "" {
-			container, _, _ := strings.Cut(at.Container, ".")
-			name = container + "/" + name
-		}
-		if slices.Contains(s.Edge.Blacklist, name) {
-			return fault.New(fault.BadURL, "this image is not served here")
+		for _, name := range s.Store.Names(at.Path) {
+			if at.Container != "" {
+				container, _, _ := strings.Cut(at.Container, ".")
+				name = container + "/" + name
+			}
+			if slices.Contains(s.Edge.Blacklist, name) {
+				return fault.New(fault.BadURL, "this image is not served here")
+			}
 		}
 	}
 	return nil

@@ -182,6 +182,9 @@ func (t *Parser) Original(image string) thumbnail.Location {
 	if name, ok := t.web(image); ok {
 		return thumbnail.Location{Path: name}
 	}
+	if _, ok := t.settings.Store.Loader(image); ok {
+		return thumbnail.Location{Path: image}
+	}
 	return thumbnail.Location{Path: t.settings.Store.Originals.Prefix + image}
 }
 
@@ -192,7 +195,7 @@ func (t *Parser) picture(text string) (thumbnail.Location, bool) {
 		text = unquoted
 	}
 	at := t.Original(text)
-	return at, at.IsURL() || objectstore.Valid(at)
+	return at, t.reads(at) || objectstore.Valid(at)
 }
 
 // align drops the default, so that both spellings give one spec.
@@ -332,8 +335,9 @@ func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 }
 
 func (t *Parser) check(found target.Target) error {
-	if at := found.Spec.Original; !at.IsURL() && strings.Contains(at.Path, "://") {
-		return fault.New(fault.NoSuchURL, "no loader of originals here reads %q", at.Path[:strings.Index(at.Path, "://")+3])
+	at := found.Spec.Original
+	if scheme, _, is := strings.Cut(at.Path, "://"); is && !t.reads(at) {
+		return fault.New(fault.NoSuchURL, "no loader of originals here reads this URL of %s", scheme)
 	} else if !at.IsURL() && !objectstore.Valid(at) || !objectstore.Valid(found.Key) {
 		return fault.New(fault.NoSuchURL, "the URL names no image that could exist")
 	}
@@ -353,10 +357,12 @@ func wikiOf(folder string) func(container string) bool {
 // a Thumbor path must not be a way around their secret.
 func (t *Parser) private(s thumbnail.Spec) bool {
 	for _, at := range append(s.Pictures(), s.Original) {
-		folder, _, _ := strings.Cut(t.settings.Store.Bare(at.Path), "/")
-		folder, _, _ = strings.Cut(folder, ".")
-		if strings.HasSuffix(folder, "-local-temp") || slices.ContainsFunc(t.settings.Store.PrivateContainers, wikiOf(folder)) {
-			return true
+		for _, name := range t.settings.Store.Names(at.Path) {
+			folder, _, _ := strings.Cut(name, "/")
+			folder, _, _ = strings.Cut(folder, ".")
+			if strings.HasSuffix(folder, "-local-temp") || slices.ContainsFunc(t.settings.Store.PrivateContainers, wikiOf(folder)) {
+				return true
+			}
 		}
 	}
 	return false

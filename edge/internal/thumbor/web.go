@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"regexp"
-	"strings"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore/httpstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -19,7 +18,7 @@ func (t *Parser) web(image string) (name string, ok bool) {
 	s := t.settings.Store
 	scheme := s.Originals.Scheme()
 	if !absolute.MatchString(image) {
-		if scheme == "" || s.Bare(image) != strings.TrimPrefix(image, s.Originals.Prefix) {
+		if _, ok := s.Loader(image); ok || scheme == "" {
 			return "", false
 		}
 		image = scheme + image
@@ -28,12 +27,16 @@ func (t *Parser) web(image string) (name string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	for _, l := range s.Loaders {
-		if strings.HasPrefix(name, l.For) && l.Scheme() != "" {
-			return name, true
-		}
+	if l, ok := s.Loader(name); ok {
+		return name, l.Scheme() != ""
 	}
 	return name, scheme != ""
+}
+
+// reads reports whether an original is a URL that a loader here reads.
+func (t *Parser) reads(at thumbnail.Location) bool {
+	name, ok := t.web(at.Path)
+	return at.IsURL() && ok && name == at.Path
 }
 
 // Folder is where an original's thumbnails are kept: the beginning of their paths, in

@@ -6,10 +6,11 @@ import (
 )
 
 // shareWith lets scripts of other origins read the answer and its times, where the
-// settings name them. What is private is not shared (give and refuse take it back).
+// settings name them. What is private is not shared: keepPrivate takes it back.
 func (x *exchange) shareWith(origin string) {
 	allowed := x.settings.Edge.CORS
-	if len(allowed) == 0 {
+	onlyHere := x.client.Local && x.settings.Edge.SecurityKey == "" && !x.settings.Edge.AllowUnsafe
+	if len(allowed) == 0 || onlyHere { // what is served to this machine alone is not for all that its browser shows
 		return
 	}
 	if !slices.Contains(allowed, "*") {

@@ -27,7 +27,7 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	} else {
 		defer func() { _ = t.Object.Close() }()
 		if whole, ok := t.Object.(*objectstore.Whole); ok {
-			t.Image = whole.Bytes()
+			t.Image = x.whole(whole)
 		}
 	}
 	if strings.Count(x.r.Header.Get("Range"), ",") >= maxRanges {
@@ -38,10 +38,12 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	x.set("Etag", `"`+t.Meta.ETag+`"`)
 	x.set("Cache-Control", x.cacheControl(asked))
 	x.set("X-Content-Type-Options", "nosniff")
-	x.set("Xkey", target.Printable(asked.XKey))
 	if t.Source == obtain.Nearest { // not what was asked for: nobody may keep it
 		x.set("Cache-Control", "no-store")
 		x.set("Thumbmill-Nearest", nearestSize(t, asked))
+	}
+	if t.Passing {
+		x.set("Cache-Control", "no-store")
 	}
 	if couldBeScript(t.Meta.ContentType) {
 		x.set("Content-Security-Policy", noScripts)
@@ -57,6 +59,15 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 		return
 	}
 	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, content)
+}
+
+// whole is an object's content for as long as it is written: HTTP/2 may still read it
+// when a stream ends before its frame is written, and the object's memory is used again.
+func (x *exchange) whole(object *objectstore.Whole) []byte {
+	if x.r.ProtoMajor == 1 {
+		return object.Bytes()
+	}
+	return bytes.Clone(object.Bytes())
 }
 
 // conditions are the headers for which http.ServeContent looks.

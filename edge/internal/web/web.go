@@ -197,7 +197,9 @@ func (x *exchange) refuseBody() {
 	if x.r.ContentLength == 0 {
 		return
 	}
-	x.w.Header().Set("Connection", "close")
+	if x.r.ProtoMajor == 1 { // over HTTP/2 it would end the requests of others
+		x.w.Header().Set("Connection", "close")
+	}
 	_ = http.NewResponseController(x.w).SetReadDeadline(x.began.Add(bodyPatience))
 }
 
@@ -216,6 +218,7 @@ func (x *exchange) parse() (t target.Target, err error) {
 	if x.private = t.Private; x.private {
 		x.keepPrivate()
 	}
+	x.set("Xkey", target.Printable(t.XKey)) // of refusals too: a purge ends a 404
 	return t, x.checkSecret(t)
 }
 

@@ -15,6 +15,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +43,8 @@ const (
 // Originals are brought to this machine's disk.
 type Originals interface {
 	Fetch(ctx context.Context, at thumbnail.Location, version string) (*source.Original, error)
+	// Forget has an original fetched anew from now on.
+	Forget(at thumbnail.Location)
 }
 
 // Engines render. Errors are faults, or worker.ErrDied.
@@ -79,6 +82,7 @@ type Pipeline struct {
 	slots   chan struct{}
 	usage   usage
 	metrics metrics
+	running running
 }
 
 // New makes a pipeline.
@@ -116,6 +120,8 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	}
 	deadline, cancel := context.WithTimeout(ctx, d.Left())
 	defer cancel()
+	p.running.add(j)
+	defer p.running.remove(j)
 	outcome := "ok"
 	err := j.run(deadline, drain)
 	switch {
@@ -142,6 +148,7 @@ type job struct {
 	renderjob.Job
 	delivery intake.Delivery
 	result   renderjob.Result // what every reply about the picture tells
+	purged   atomic.Bool      // its original was, since it began
 }
 
 func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
@@ -329,6 +336,11 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 	defer cancel()
 	stored := j.result
 	stored.State = renderjob.StateStored
+	if j.purged.Load() {
+		stored.Fault = fault.New(fault.OriginalStore, "the original was purged while it was rendered")
+		j.reply(stored)
+		return
+	}
 	spec := j.Spec.Canonical()
 	if len(spec) > objectstore.MaxSpec {
 		spec = ""
@@ -340,8 +352,9 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 	if err != nil {
 		j.Log.Warn("a thumbnail could not be stored", "job", j.ID, "key", j.Key, "error", err)
 		stored.Fault = fault.Wrap(err, fault.ThumbStore, "the thumbnail could not be stored")
-	} else if j.changed(ctx, version) {
+	} else if j.purged.Load() || j.changed(ctx, version) {
 		stored.Fault = fault.New(fault.OriginalStore, "the original changed while it was rendered")
+		j.withdraw(ctx)
 	}
 	j.metrics.step("store", began)
 	j.reply(stored)
@@ -354,9 +367,13 @@ func (j *job) changed(ctx context.Context, version string) bool {
 	if err == nil && info.Version == version || err != nil && !errors.Is(err, objectstore.ErrNotFound) {
 		return false
 	}
-	j.Log.Info("the original changed under way; its thumbnail is deleted", "job", j.ID, "original", j.Spec.Original)
+	return true
+}
+
+// withdraw deletes what was stored.
+func (j *job) withdraw(ctx context.Context) {
+	j.Log.Info("the original changed or was purged under way; its thumbnail is deleted", "job", j.ID, "original", j.Spec.Original)
 	if err := j.Thumbnails.Delete(ctx, j.Key); err != nil {
 		j.Log.Error("a stale thumbnail could not be deleted", "key", j.Key, "error", err)
 	}
-	return true
 }

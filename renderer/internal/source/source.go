@@ -167,6 +167,24 @@ func (s *Source) join(k key) (e *entry, ours bool) {
 	return e, true
 }
 
+// Forget keeps the file of an original for nobody else, in any version: who fetches it from
+// now on reads it anew.
+func (s *Source) Forget(at thumbnail.Location) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, e := range s.files {
+		if k.at != at {
+			continue
+		}
+		delete(s.files, k)
+		if e.place != nil { // nobody uses it
+			s.kept.Remove(e.place)
+			e.place = nil
+			s.remove(e)
+		}
+	}
+}
+
 func (s *Source) open(e *entry) (*Original, error) {
 	if e.err != nil {
 		return nil, e.err

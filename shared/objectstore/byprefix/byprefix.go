@@ -35,6 +35,16 @@ func New(rest objectstore.Store, loaders []Loader) *Store {
 	return &Store{rest, sorted}
 }
 
+// Each gives a store of the same loaders, each with what wrap makes of its store; the name
+// of the one for all other names is "".
+func (s *Store) Each(wrap func(name string, store objectstore.Store) objectstore.Store) *Store {
+	all := &Store{wrap("", s.Store), slices.Clone(s.loaders)}
+	for i, l := range all.loaders {
+		all.loaders[i].Store = wrap(l.For, l.Store)
+	}
+	return all
+}
+
 // find gives the store of a location, and its name there. Of a MediaWiki container the
 // container decides, and stays as it is.
 func (s *Store) find(at thumbnail.Location) (objectstore.Store, thumbnail.Location) {
@@ -75,15 +85,9 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	return store.Delete(ctx, there)
 }
 
-// List lists in the store of the prefix alone.
-func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
-	store, there := s.find(in)
-	before := strings.TrimSuffix(in.Path, there.Path)
-	all, err := store.List(ctx, there, strings.TrimPrefix(after, before))
-	for i := range all {
-		all[i].At.Path = before + all[i].At.Path
-	}
-	return all, err
+// List is not possible over several stores.
+func (s *Store) List(context.Context, thumbnail.Location, string) ([]objectstore.Listed, error) {
+	return nil, errors.ErrUnsupported
 }
 
 // Close closes all of them.

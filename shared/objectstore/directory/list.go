@@ -23,6 +23,9 @@ func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) (
 	var all []objectstore.Listed
 	folder := path.Dir(path.Join(in.Container, in.Path+"x"))
 	err := fs.WalkDir(s.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && name != folder {
+			return nil // evicted under way
+		}
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}

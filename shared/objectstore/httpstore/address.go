@@ -1,6 +1,7 @@
 package httpstore
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -30,13 +31,21 @@ func Canonical(text string) (string, error) {
 		return "", fmt.Errorf("%q is no http or https URL", text)
 	}
 	if u.User != nil {
-		return "", fmt.Errorf("the original's URL holds a user name")
+		return "", errors.New("the original's URL holds a user name")
 	}
-	u.Fragment, u.RawFragment, u.RawPath = "", "", ""
-	u.Host = strings.ToLower(u.Host)
-	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; strings.HasSuffix(u.Host, port) {
-		u.Host = strings.TrimSuffix(u.Host, port)
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == ".." || segment == "." {
+			return "", errors.New("the original's URL holds dots for a path")
+		}
 	}
+	host, port := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), u.Port()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != "" && port != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host += ":" + port
+	}
+	u.Host, u.Fragment, u.RawFragment = host, "", ""
 	if u.Path == "" {
 		u.Path = "/"
 	}
@@ -46,13 +55,16 @@ func Canonical(text string) (string, error) {
 // locate gives the URL of an original: its name, or below the endpoint.
 func (s *Store) locate(at thumbnail.Location) (*url.URL, error) {
 	if at.IsURL() {
+		if !s.absolute {
+			return nil, fmt.Errorf("%w: this store has an endpoint, and reads no other URLs", objectstore.ErrRefused)
+		}
 		name, err := Canonical(at.Path)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
 		}
 		return url.Parse(name)
 	}
-	if !objectstore.Valid(at) || s.endpoint == "" {
+	if !objectstore.Valid(at) || s.absolute {
 		return nil, fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
 	}
 	base, err := url.Parse(s.endpoint)

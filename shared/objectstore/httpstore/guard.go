@@ -19,6 +19,7 @@ import (
 // newGuard makes what looks at each address before it is connected to. It lets through
 // what is public by IANA's registries of special addresses, and the networks named.
 func newGuard(allow []string) (*ssrf.Guardian, error) {
+	azure := netip.MustParsePrefix("168.63.129.16/32") // its machines' own server, at a public address
 	var v4, v6 []netip.Prefix
 	for _, text := range allow {
 		network, err := settings.ParseNetwork(text)
@@ -32,7 +33,7 @@ func newGuard(allow []string) (*ssrf.Guardian, error) {
 		}
 	}
 	// Ports are checked with the hosts.
-	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)), nil
+	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithDeniedV4Prefixes(azure), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)), nil
 }
 
 func prohibited(err error) bool {
@@ -85,6 +86,7 @@ func (b *breakers) do(host string, call func() (*http.Response, error)) (*http.R
 // answered tells a host that says no from one that does not work.
 func answered(err error) bool {
 	var answer *statusError
-	told := errors.As(err, &answer) && answer.status < http.StatusInternalServerError
+	// An error of a single object's says nothing of the others; that all is too much does.
+	told := errors.As(err, &answer) && answer.status != http.StatusServiceUnavailable
 	return err == nil || told || objectstore.IsAnswer(err) || errors.Is(err, context.Canceled)
 }

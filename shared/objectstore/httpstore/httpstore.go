@@ -19,6 +19,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -32,6 +33,9 @@ const (
 	headerTimeout  = 10 * time.Second
 	maxHeader      = 64 << 10 // bytes of an answer's head
 	connsPerHost   = 32
+	// maxSpooling bounds the bodies of unknown length that are read at once: each takes as
+	// much of the disk as an original may have.
+	maxSpooling = 4
 )
 
 // Store is the sites of a loader.
@@ -39,16 +43,18 @@ type Store struct {
 	client   *http.Client
 	dialer   *net.Dialer
 	endpoint string
+	absolute bool // names are whole URLs
 	hosts    hosts
 	maxBytes int64
 	tempDir  string
 	breakers *breakers
+	spooling atomic.Int32
 }
 
 // New makes a store. maxBytes and tempDir ("" = the system's) are for originals whose
 // length is told only by their end: those are written to a file before anybody reads them.
 func New(b settings.Bucket, maxBytes int64, tempDir string) (*Store, error) {
-	s := &Store{endpoint: b.Endpoint, hosts: newHosts(b.Hosts, b.Endpoint), maxBytes: maxBytes, tempDir: tempDir}
+	s := &Store{endpoint: b.Endpoint, absolute: b.Scheme() != "", hosts: newHosts(b.Hosts, b.Endpoint), maxBytes: maxBytes, tempDir: tempDir}
 	guard, err := newGuard(b.Allow)
 	if err != nil {
 		return nil, err
@@ -88,8 +94,11 @@ func (s *Store) follow(r *http.Request, via []*http.Request) error {
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	response, err := s.ask(ctx, http.MethodHead, at, nil)
 	if err == nil {
-		defer func() { _ = response.Body.Close() }()
-		return info(response), nil
+		_ = response.Body.Close()
+		if told := info(response); told.Version != noVersion {
+			return told, nil
+		}
+		err = &statusError{http.StatusNotImplemented} // GET may tell one
 	}
 	var answer *statusError
 	if !errors.As(err, &answer) || answer.status == http.StatusNotFound || answer.status == http.StatusGone || answer.status >= http.StatusInternalServerError && answer.status != http.StatusNotImplemented {
@@ -141,6 +150,11 @@ func (s *Store) reopen(ctx context.Context, at thumbnail.Location, from int64, v
 // is cut off behind the bound, which is how the reader sees that it is.
 func (s *Store) spool(body io.ReadCloser, told objectstore.Info) (objectstore.Object, objectstore.Info, error) {
 	defer func() { _ = body.Close() }()
+	if s.spooling.Add(1) > maxSpooling {
+		s.spooling.Add(-1)
+		return nil, told, fmt.Errorf("%w: too many originals of unknown length are read at once", objectstore.ErrElsewhere)
+	}
+	defer s.spooling.Add(-1)
 	file, err := os.CreateTemp(s.tempDir, "thumbmill-http-*")
 	if err != nil {
 		return nil, told, err
@@ -148,6 +162,9 @@ func (s *Store) spool(body io.ReadCloser, told objectstore.Info) (objectstore.Ob
 	err = os.Remove(file.Name())
 	if err == nil {
 		told.Size, err = io.Copy(file, io.LimitReader(body, s.maxBytes+1))
+		if err != nil {
+			err = fmt.Errorf("%w: %w", objectstore.ErrElsewhere, err)
+		}
 	}
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)
@@ -217,7 +234,8 @@ func explain(err error) error {
 	return err
 }
 
-// noVersion stands for a server that tells nothing by which a change could be noticed.
+// noVersion stands for a server that tells nothing by which a change could be noticed. Its
+// length would be no help: HEAD and GET may tell different ones.
 const noVersion = "unknown"
 
 func info(r *http.Response) objectstore.Info {
@@ -229,9 +247,6 @@ func info(r *http.Response) objectstore.Info {
 	}
 	if told.Version == "" {
 		told.Version = r.Header.Get("Last-Modified")
-	}
-	if told.Version == "" && told.Size >= 0 {
-		told.Version = fmt.Sprintf("%d bytes", told.Size)
 	}
 	if told.Version == "" || len(told.Version) > maxVersion {
 		told.Version = noVersion

@@ -27,6 +27,7 @@ const limit = 1 << 20
 
 func newStore(t *testing.T, b settings.Bucket) *Store {
 	t.Helper()
+	b.Kind = "http"
 	s, err := New(b, limit, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestAnswersThatAreNoOriginals(t *testing.T) {
 	if _, info, err := read(t, s, base+"/endless"); err != nil || info.Size != limit+1 {
 		t.Errorf("a body without a length: %d bytes, %v", info.Size, err)
 	}
-	if info, err := s.Head(t.Context(), at(base+"/only-get")); err != nil || info.Size != 7 {
+	if info, err := s.Head(t.Context(), at(base+"/only-get")); err != nil || info.Size != 7 || info.Version != noVersion {
 		t.Errorf("a server that knows no HEAD: %+v, %v", info, err)
 	}
 }
@@ -209,8 +210,9 @@ func TestCanonical(t *testing.T) {
 	for text, want := range map[string]string{
 		"HTTP://Example.COM:80/a b.jpg#x": "http://example.com/a%20b.jpg", "https:/example.com/a": "https://example.com/a",
 		"https://example.com": "https://example.com/", "https://example.com:8443/ä?q=1": "https://example.com:8443/%C3%A4?q=1",
-		"https:///example.com/a": "https://example.com/a",
-		"ftp://example.com/":     "", "http://": "", "http://u:p@example.com/": "", "file:///etc/passwd": "", "http:example.com": "",
+		"https:///example.com/a": "https://example.com/a", "http://example.com.:80/a%2Fb": "http://example.com/a%2Fb", "http://example.com:/": "http://example.com/",
+		"http://example.com/a/../b": "", "http://example.com/%2e%2e/b": "", "http://example.com/./b": "", "http://[::1]:8080/a": "http://[::1]:8080/a",
+		"ftp://example.com/": "", "http://": "", "http://u:p@example.com/": "", "file:///etc/passwd": "", "http:example.com": "",
 		"http://[::1": "", "https://e.example/" + strings.Repeat("x", maxURL): "", "http://exa\nmple.com/": "", "gopher://x/": "",
 	} {
 		if got, err := Canonical(text); got != want || (err == nil) != (want != "") {

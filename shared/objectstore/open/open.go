@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
@@ -98,12 +99,23 @@ func (s Stores) Guarded(metrics prometheus.Registerer, log *slog.Logger) Stores 
 	onChange := func(name string, from, to gobreaker.State) {
 		log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
 	}
-	originals := objectstore.Breaker("originals", onChange)
 	thumbnails := objectstore.Breaker("thumbnails", onChange)
+	breakers := []*gobreaker.CircuitBreaker[any]{thumbnails}
+	guard := func(name string, store objectstore.Store) objectstore.Store { // each has its own
+		breaker := objectstore.Breaker(strings.TrimSpace("originals "+name), onChange)
+		breakers = append(breakers, breaker)
+		return objectstore.Guard(store, breaker, seconds, func(error) {})
+	}
+	var originals objectstore.Store
+	if several, ok := s.Originals.(*byprefix.Store); ok {
+		originals = several.Each(guard)
+	} else {
+		originals = guard("", s.Originals)
+	}
 	writable := objectstore.NewWritable("thumbnails", log, metrics)
 	return Stores{
-		Originals:  objectstore.Guard(s.Originals, originals, seconds, func(error) {}),
+		Originals:  originals,
 		Thumbnails: objectstore.Guard(s.Thumbnails, thumbnails, seconds, writable.Note),
-		Breakers:   []*gobreaker.CircuitBreaker[any]{originals, thumbnails},
+		Breakers:   breakers,
 	}
 }

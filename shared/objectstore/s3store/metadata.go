@@ -23,11 +23,22 @@ const (
 	metaRendered = "Rendered"
 )
 
+// maxMetadata is S3's 2 KB, less the names of a spec's parts. A spec that does not fit is
+// left out: its digest is there.
+const maxMetadata = 1900
+
 func userMetadata(meta objectstore.Meta) map[string]string {
 	all := map[string]string{
 		metaETag: meta.ETag, metaXKey: url.QueryEscape(meta.XKey), metaDigest: meta.SpecDigest,
 		metaRules: strconv.Itoa(meta.Rules), metaOriginal: url.QueryEscape(meta.OriginalVersion),
 		metaRendered: meta.Rendered.UTC().Format(time.RFC3339),
+	}
+	size := len(meta.Spec)
+	for name, value := range all {
+		size += len(name) + len(value)
+	}
+	if size > maxMetadata {
+		return all
 	}
 	for i, part := range objectstore.SpecParts(meta.Spec) {
 		all[metaSpec+strconv.Itoa(i)] = part

@@ -108,6 +108,9 @@ func translate(err error) error {
 	switch {
 	case answer.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%w in S3 (%s)", objectstore.ErrNotFound, answer.Code)
+	case answer.StatusCode == http.StatusForbidden:
+		// Also what is absent, for an account that may not list the bucket: no sign that S3 fails.
+		return fmt.Errorf("%w: %w", objectstore.ErrElsewhere, err)
 	case answer.StatusCode == http.StatusInsufficientStorage, answer.Code == "QuotaExceeded", strings.HasPrefix(answer.Code, "XMinioStorageFull"):
 		return fmt.Errorf("%w: %w", objectstore.ErrFull, err)
 	}
