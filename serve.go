@@ -192,8 +192,9 @@ func (c *cluster) startEdge() (err error) {
 	if err != nil {
 		return err
 	}
+	api := c.edge.API()
 	for _, path := range edge.APIPaths() {
-		c.admin.Handle(path, c.edge.API())
+		c.admin.Handle(path, api)
 	}
 	c.admin.Check("edge", c.edge.Ready)
 	c.admin.Check("renderer", c.renderer.Ready)

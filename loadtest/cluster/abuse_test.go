@@ -116,7 +116,7 @@ func heap(t *testing.T) int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far below
+	return int64(m.HeapInuse + m.StackInuse)
 }
 
 // asAttacker makes this binary a client that misbehaves: "idle ADDRESS" or "reset ADDRESS".
@@ -303,7 +303,7 @@ func reset(address string, stop <-chan struct{}) (streams int64) {
 			return streams
 		default:
 		}
-		path := fmt.Sprintf("/unsafe/%dx/a.jpg", 100+rand.N(5000)) //nolint:gosec // a test's
+		path := fmt.Sprintf("/unsafe/%dx/a.jpg", 100+rand.N(5000))
 		// GET, http, the path and the host as literals that are not indexed.
 		block := append([]byte{0x82, 0x86, 0x04, byte(len(path))}, path...)
 		block = append(block, 0x01, 1, 'x')
@@ -318,7 +318,7 @@ func reset(address string, stop <-chan struct{}) (streams int64) {
 
 // frame makes a frame of HTTP/2.
 func frame(kind, flags byte, stream uint32, payload []byte) []byte {
-	head := bigendian.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind)) //nolint:gosec // small
+	head := bigendian.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
 	head = append(head, flags)
 	return append(bigendian.BigEndian.AppendUint32(head, stream), payload...)
 }

@@ -84,8 +84,7 @@ func (s *onSwift) stored(t *testing.T, name string) bool {
 	t.Helper()
 	all, err := s.direct.List(t.Context(), thumbnail.Location{Container: "thumbnails", Path: "thumbor/" + name + "/"}, "")
 	s.must(err)
-	for _, l := range all {
-		at := l.At
+	for _, at := range all {
 		object, info, err := s.direct.Open(t.Context(), at)
 		if errors.Is(err, objectstore.ErrNotFound) {
 			return false // it was listed and is gone

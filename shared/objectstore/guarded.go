@@ -119,7 +119,7 @@ func (g guarded) Delete(ctx context.Context, at thumbnail.Location) error {
 	return g.do("delete", func() error { return g.store.Delete(ctx, at) })
 }
 
-func (g guarded) List(ctx context.Context, in thumbnail.Location, after string) (all []Listed, err error) {
+func (g guarded) List(ctx context.Context, in thumbnail.Location, after string) (all []thumbnail.Location, err error) {
 	err = g.do("list", func() error { all, err = g.store.List(ctx, in, after); return err })
 	return all, err
 }

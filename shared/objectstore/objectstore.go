@@ -52,19 +52,13 @@ type Store interface {
 	// List gives the objects whose paths begin with in.Path, in the order of their
 	// paths' bytes, from the one behind the path after ("" = from the first): at most
 	// ListPage of them, and fewer only when there are no more.
-	List(ctx context.Context, in thumbnail.Location, after string) ([]Listed, error)
+	List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error)
 	// Close ends what the store runs in the background.
 	Close() error
 }
 
 // ListPage is how many objects one call of List gives at most.
 const ListPage = 1000
-
-// Listed is one object of a list.
-type Listed struct {
-	At   thumbnail.Location
-	Size int64 // bytes, as the store counts them
-}
 
 // Object is an object's content.
 type Object interface {

@@ -39,8 +39,9 @@ func newEdge(s settings.Settings, admin *service.Admin, log *slog.Logger) (servi
 	if err != nil {
 		return nil, nil, errors.Join(err, stores.Close())
 	}
+	api := e.API()
 	for _, path := range edge.APIPaths() {
-		admin.Handle(path, e.API())
+		admin.Handle(path, api)
 	}
 	admin.Check("edge", e.Ready)
 	return service.Parts{service.Closer(stores.Close), e}, map[string]string{"http": "http://" + e.Addr()}, nil

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -16,6 +17,7 @@ type connections struct {
 
 	mu    sync.Mutex
 	order *list.List // of *gathering; those that are served stand anywhere
+	none  time.Time  // until then there is none that waits
 
 	closed *prometheus.CounterVec
 	pool   sync.Pool
@@ -56,9 +58,16 @@ func (c *connections) admit(conn *gathering) bool {
 	return true
 }
 
+// searchAgain after a search through all that found none: a flood of new connections must
+// not cost one each.
+const searchAgain = 50 * time.Millisecond
+
 // closeOne closes the connection that has waited longest. Those that are served go to
-// the end, so that the next search does not meet them again.
+// the end, so that the next search meets them last.
 func (c *connections) closeOne() bool {
+	if time.Now().Before(c.none) {
+		return false
+	}
 	for range c.order.Len() {
 		oldest := c.order.Front()
 		conn := oldest.Value.(*gathering)
@@ -71,6 +80,7 @@ func (c *connections) closeOne() bool {
 		c.closed.WithLabelValues("idle").Inc()
 		return true
 	}
+	c.none = time.Now().Add(searchAgain)
 	return false
 }
 

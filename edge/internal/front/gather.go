@@ -3,6 +3,7 @@ package front
 import (
 	"container/list"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -97,15 +98,14 @@ func remember(ctx context.Context, conn net.Conn) context.Context {
 // WriteWhole writes a body that is the whole answer, in one call with its head where that
 // is possible: over HTTP/1 without encryption. The head must tell the body's length.
 func WriteWhole(w http.ResponseWriter, r *http.Request, body []byte) error {
-	g, ok := r.Context().Value(connKey{}).(*gathering)
-	if !ok || r.ProtoMajor != 1 || r.TLS != nil {
-		_, err := w.Write(body)
-		return err
+	g, gathers := r.Context().Value(connKey{}).(*gathering)
+	gathers = gathers && r.ProtoMajor == 1 && r.TLS == nil
+	if gathers {
+		g.holding = true
 	}
-	g.holding = true
-	_, err := w.Write(body)
-	if releaseErr := g.release(); err == nil {
-		err = releaseErr
+	_, err := w.Write(body) //nolint:gosec // a picture, of a type that is told
+	if gathers {
+		err = errors.Join(err, g.release())
 	}
 	return err
 }

@@ -41,11 +41,11 @@ func (o *Obtainer) nearest(ctx context.Context, t target.Target, refusal error) 
 	kin := bySize(all, t)
 	for _, other := range kin[:min(len(kin), nearestTries)] {
 		there := t
-		there.Key = other.At
-		there.Spec.Width, there.Spec.Height, _ = t.Kin.Size(other.At.Path)
+		there.Key = other
+		there.Spec.Width, there.Spec.Height, _ = t.Kin.Size(other.Path)
 		hit, err := o.Stored.Find(ctx, there, false) // which ctx outlives, since it is read from
 		if err == nil {
-			return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: Nearest, Key: other.At}, true
+			return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: Nearest, Key: other}, true
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) {
 			break
@@ -56,21 +56,21 @@ func (o *Obtainer) nearest(ctx context.Context, t target.Target, refusal error) 
 
 // bySize sorts those of the kin that have the same proportions: the larger ones first,
 // each nearest first.
-func bySize(all []objectstore.Listed, t target.Target) (kin []objectstore.Listed) {
+func bySize(all []thumbnail.Location, t target.Target) (kin []thumbnail.Location) {
 	distance := map[thumbnail.Location]int{}
-	for _, l := range all {
-		w, h, ok := t.Kin.Size(l.At.Path)
-		if !ok || l.At == t.Key || !proportional(w, h, t.Spec.Width, t.Spec.Height) {
+	for _, at := range all {
+		w, h, ok := t.Kin.Size(at.Path)
+		if !ok || at == t.Key || !proportional(w, h, t.Spec.Width, t.Spec.Height) {
 			continue
 		}
 		d := w + h - t.Spec.Width - t.Spec.Height
 		if d < 0 {
 			d = smaller - d
 		}
-		distance[l.At] = d
-		kin = append(kin, l)
+		distance[at] = d
+		kin = append(kin, at)
 	}
-	slices.SortFunc(kin, func(a, b objectstore.Listed) int { return distance[a.At] - distance[b.At] })
+	slices.SortFunc(kin, func(a, b thumbnail.Location) int { return distance[a] - distance[b] })
 	return kin
 }
 

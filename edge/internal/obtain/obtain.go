@@ -188,7 +188,7 @@ func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, 
 	if err != nil {
 		return Thumb{Times: times}, fault.Wrap(err, fault.OriginalStore, "the original could not be read")
 	}
-	if uint64(max(info.Size, 0)) > uint64(o.Settings.Renderer.MaxOriginalBytes) { //nolint:gosec // not negative
+	if uint64(max(info.Size, 0)) > uint64(o.Settings.Renderer.MaxOriginalBytes) {
 		return Thumb{Times: times}, errors.Join(fault.New(fault.TooLarge, "the original is larger than any that is served"), object.Close())
 	}
 	meta := objectstore.Meta{ETag: strings.Trim(strings.TrimPrefix(info.Version, "W/"), `"`), Rendered: info.Modified}

@@ -145,23 +145,23 @@ func (r *run) empty(ctx context.Context, folder grammar.Folder) {
 		if len(page) < objectstore.ListPage {
 			return
 		}
-		after = page[len(page)-1].At.Path
+		after = page[len(page)-1].Path
 	}
 }
 
-func (r *run) delete(ctx context.Context, page []objectstore.Listed, folder grammar.Folder) {
+func (r *run) delete(ctx context.Context, page []thumbnail.Location, folder grammar.Folder) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	for _, l := range page {
-		if strings.Contains(strings.TrimPrefix(l.At.Path, folder.Path), "/") {
+	for _, at := range page {
+		if strings.Contains(strings.TrimPrefix(at.Path, folder.Path), "/") {
 			continue // of another original, of which this one's name is a folder
 		}
-		if url := folder.URL(l.At.Path); url != "" {
+		if url := folder.URL(at.Path); url != "" {
 			r.urls = append(r.urls, url)
 		}
 		group.Go(func() error {
-			if err := r.Thumbnails.Delete(ctx, l.At); err != nil {
-				r.missed("store: %s: %v", l.At, err)
+			if err := r.Thumbnails.Delete(ctx, at); err != nil {
+				r.missed("store: %s: %v", at, err)
 				return nil
 			}
 			r.note(func(report *Report) { report.Deleted++ })

@@ -86,7 +86,7 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 }
 
 // List is not possible over several stores.
-func (s *Store) List(context.Context, thumbnail.Location, string) ([]objectstore.Listed, error) {
+func (s *Store) List(context.Context, thumbnail.Location, string) ([]thumbnail.Location, error) {
 	return nil, errors.ErrUnsupported
 }
 

@@ -14,13 +14,13 @@ import (
 
 // List walks the folder that the prefix ends in, and what is below: in the order of
 // folders, and so it holds all names before it gives a page of them.
-func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
+func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error) {
 	probe := in
 	probe.Path += "x" // a prefix may be empty, or end in a slash
 	if _, err := s.name(ctx, probe); err != nil {
 		return nil, nil //nolint:nilerr // nothing can have such a name
 	}
-	var all []objectstore.Listed
+	var all []thumbnail.Location
 	folder := path.Dir(path.Join(in.Container, in.Path+"x"))
 	err := fs.WalkDir(s.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && name != folder {
@@ -37,21 +37,13 @@ func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) (
 			return fs.SkipDir
 		}
 		if entry.Type().IsRegular() && strings.HasPrefix(at.Path, in.Path) && at.Path > after {
-			all = append(all, objectstore.Listed{At: at, Size: size(entry)})
+			all = append(all, at)
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(notFound(err), objectstore.ErrNotFound) {
 		return nil, err
 	}
-	slices.SortFunc(all, func(a, b objectstore.Listed) int { return strings.Compare(a.At.Path, b.At.Path) })
+	slices.SortFunc(all, func(a, b thumbnail.Location) int { return strings.Compare(a.Path, b.Path) })
 	return all[:min(len(all), objectstore.ListPage)], nil
-}
-
-func size(entry fs.DirEntry) int64 {
-	info, err := entry.Info()
-	if err != nil {
-		return 0 // removed meanwhile
-	}
-	return info.Size()
 }

@@ -106,7 +106,7 @@ func (s *small) open(name string) (objectstore.Object, objectstore.Info, error) 
 func (s *small) openat2(name string) (fd int, err error) {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
 	for {
-		fd, err = unix.Openat2(int(s.folder.Fd()), name, &how) //nolint:gosec // descriptors are small
+		fd, err = unix.Openat2(int(s.folder.Fd()), name, &how)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue

@@ -269,6 +269,6 @@ func (s *Store) Delete(context.Context, thumbnail.Location) error {
 }
 
 // List is not possible over HTTP.
-func (s *Store) List(context.Context, thumbnail.Location, string) ([]objectstore.Listed, error) {
+func (s *Store) List(context.Context, thumbnail.Location, string) ([]thumbnail.Location, error) {
 	return nil, errors.ErrUnsupported
 }

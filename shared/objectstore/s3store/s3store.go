@@ -213,7 +213,7 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 }
 
 // List gives a page of the bucket.
-func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
+func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error) {
 	folder := ""
 	if in.Container != "" {
 		folder = in.Container + "/"
@@ -223,7 +223,7 @@ func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) (
 	}
 	ctx, cancel := context.WithCancel(ctx) // the library goes on listing until then
 	defer cancel()
-	var all []objectstore.Listed
+	var all []thumbnail.Location
 	for o := range s.core.Client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{
 		Prefix: folder + in.Path, StartAfter: after, Recursive: true, MaxKeys: objectstore.ListPage,
 	}) {
@@ -234,7 +234,7 @@ func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) (
 			return nil, err
 		}
 		at := thumbnail.Location{Container: in.Container, Path: strings.TrimPrefix(o.Key, folder)}
-		if all = append(all, objectstore.Listed{At: at, Size: o.Size}); len(all) == objectstore.ListPage {
+		if all = append(all, at); len(all) == objectstore.ListPage {
 			break
 		}
 	}

@@ -230,11 +230,11 @@ func listed(t *testing.T, s objectstore.Store, in thumbnail.Location, after stri
 	if err != nil {
 		t.Fatalf("list %v: %v", in, err)
 	}
-	for _, l := range all {
-		if l.At.Container != in.Container {
-			t.Errorf("%v is listed in %v", l.At, in)
+	for _, at := range all {
+		if at.Container != in.Container {
+			t.Errorf("%v is listed in %v", at, in)
 		}
-		paths = append(paths, l.At.Path)
+		paths = append(paths, at.Path)
 	}
 	return paths
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Concurrency is how many idle connections are kept to Swift.
-const Concurrency = 64
+// concurrency is how many idle connections are kept to Swift.
+const concurrency = 64
 
 // Store is an account of a Swift cluster.
 type Store struct {
@@ -39,7 +39,7 @@ type Store struct {
 // New makes a store; the first operation authenticates.
 func New(b settings.Bucket) *Store {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = Concurrency, Concurrency
+	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = concurrency, concurrency
 	transport.DisableCompression = true
 	return &Store{
 		conn: &swift.Connection{
@@ -199,7 +199,7 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 }
 
 // List gives a page of a container.
-func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]objectstore.Listed, error) {
+func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error) {
 	container := in.Container
 	if container == "" {
 		container = s.container
@@ -211,9 +211,9 @@ func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) (
 		}
 		return nil, err
 	}
-	all := make([]objectstore.Listed, len(found))
+	all := make([]thumbnail.Location, len(found))
 	for i, o := range found {
-		all[i] = objectstore.Listed{At: thumbnail.Location{Container: in.Container, Path: o.Name}, Size: o.Bytes}
+		all[i] = thumbnail.Location{Container: in.Container, Path: o.Name}
 	}
 	return all, nil
 }
