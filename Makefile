@@ -12,6 +12,9 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
 TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules nginx-light webp libheif-examples
 
+# Tests that need the machine for themselves, and so run apart, without the race detector.
+HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody
+
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits soak deps tools build-deps clean
 
 help: ## list the targets
@@ -25,8 +28,9 @@ test: deps ## install what is missing, run every test in its short form
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
 	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
-	go test -race -timeout 9m $$(go list ./... | grep -v -e loadtest/conformance -e loadtest/thumbor -e loadtest/flood)
+	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v -e loadtest/conformance -e loadtest/thumbor -e loadtest/flood)
 	go test -timeout 4m ./loadtest/conformance ./loadtest/thumbor # pictures, which the race detector draws slowly
+	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
 

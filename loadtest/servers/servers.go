@@ -8,10 +8,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -104,12 +106,34 @@ func launch(cmd *exec.Cmd) (ended <-chan struct{}, err error) {
 // FreeAddress is an address on loopback that nobody listens at.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 1)))
+}
+
+// Ports below those that the system gives to connections: between the look and the
+// server's start nobody takes one by chance.
+const firstPort, lastPort = 12_000, 32_000
+
+// freePorts finds n free ports in a row. Swift's servers share ports with others that
+// listen as they do, so that a collision would not be an error.
+func freePorts(t testing.TB, n int) int {
+	t.Helper()
+	for range 100 {
+		port := firstPort + rand.N(lastPort-firstPort-n)
+		var all []net.Listener
+		for i := range n {
+			if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i))); err == nil {
+				all = append(all, l)
+			}
+		}
+		for _, l := range all {
+			_ = l.Close()
+		}
+		if len(all) == n {
+			return port
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	t.Fatal("no free ports in a row")
+	return 0
 }
 
 // await waits until something listens.

@@ -2,7 +2,6 @@ package servers
 
 import (
 	_ "embed" // the launcher
-	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -127,34 +126,6 @@ func memoryDir(t testing.TB) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
-}
-
-// freePorts finds n free ports in a row. Swift's servers share ports with
-// others that listen as they do, so that a collision would not be an error.
-func freePorts(t testing.TB, n int) int {
-	t.Helper()
-	for range 50 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := first.Addr().(*net.TCPAddr).Port
-		all := []net.Listener{first}
-		for i := 1; i < n; i++ {
-			next, listenErr := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
-			if err = errors.Join(err, listenErr); listenErr == nil {
-				all = append(all, next)
-			}
-		}
-		for _, l := range all {
-			_ = l.Close()
-		}
-		if err == nil {
-			return port
-		}
-	}
-	t.Fatal("no free ports in a row")
-	return 0
 }
 
 func awaitAuth(t testing.TB, base string) {
