@@ -10,10 +10,14 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules nginx-light webp libheif-examples
+TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
-HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody
+HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
+
+# Packages that draw pictures, which the race detector draws slowly. The system tests run
+# the same workers under it.
+DRAWING := loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits soak deps tools build-deps clean
 
@@ -28,8 +32,8 @@ test: deps ## install what is missing, run every test in its short form
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
 	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
-	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v -e loadtest/conformance -e loadtest/thumbor -e loadtest/flood)
-	go test -timeout 4m ./loadtest/conformance ./loadtest/thumbor # pictures, which the race detector draws slowly
+	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood))
+	go test -timeout 4m $(addprefix ./,$(DRAWING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
@@ -65,7 +69,7 @@ bench-hop: build-deps ## a job's way through the queue beside a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
 
 bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
-	@deploy/install-packages wrk
+	@deploy/install-packages wrk nginx-light
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/hits
 
 soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes

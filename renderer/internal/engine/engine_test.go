@@ -243,10 +243,10 @@ func TestAnimatedWebP(t *testing.T) {
 
 func TestOptimizers(t *testing.T) {
 	plain, optimizing := newEngines(t), newEngines(t, thumbnail.FormatJPEG, thumbnail.FormatPNG, thumbnail.FormatGIF)
-	body, err := samples.PNG(samples.Landscape(1000, 700))
+	body, err := samples.PNG(samples.Landscape(500, 350))
 	must(t, err)
 	for _, f := range []thumbnail.Format{thumbnail.FormatJPEG, thumbnail.FormatPNG, thumbnail.FormatGIF, thumbnail.FormatWebP} {
-		s := thumbnail.Spec{Type: thumbnail.TypePNG, Width: 900, Format: f}
+		s := thumbnail.Spec{Type: thumbnail.TypePNG, Width: 450, Format: f}
 		before, err := draw(t, plain, s, body)
 		must(t, err)
 		after, err := draw(t, optimizing, s, body)
