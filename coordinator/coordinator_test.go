@@ -360,6 +360,9 @@ func TestReport(t *testing.T) {
 		a.ask(lease.KindAcquire, id, "ip:x")
 	}
 	a.hears(1, lease.KindGranted)
+	for throttles(t, c, "?pools=1").Classes[poolcounter.ClassIP].Waiters < 2 { // the connections are read side by side
+		time.Sleep(time.Millisecond)
+	}
 	b.ask(lease.KindAcquire, 1, "ip:x")
 	b.hears(1, lease.KindRefused)
 	time.Sleep(20 * time.Millisecond)

@@ -284,6 +284,15 @@ func (e edges) Tell(edge string, result renderjob.Result) error {
 	return e.conn.PublishMsg(msg)
 }
 
+// TakeBack tells edges of a stale thumbnail that was taken back.
+func (e edges) TakeBack(original thumbnail.Location) error {
+	text, err := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: []thumbnail.Location{original}})
+	if err != nil {
+		return err
+	}
+	return e.conn.Publish(renderjob.ForgetSubject, text)
+}
+
 // Begin asks. Only a clear word keeps the renderer from its work.
 func (e edges) Begin(edge string, result renderjob.Result) bool {
 	msg, err := result.Message(edge)

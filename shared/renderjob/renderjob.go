@@ -88,6 +88,10 @@ const AllEdges = "render.edges.>"
 // answers with its name.
 const PurgeSubject = "render.edges.purge"
 
+// ForgetSubject is where a renderer that took back what it had stored of a purged original
+// tells edges, which may have read it. It carries a Purge, and nobody answers.
+const ForgetSubject = "render.edges.forget"
+
 // Purge asks to forget what is known of originals, all names of one. An edge that does
 // not understand its version forgets everything.
 type Purge struct {

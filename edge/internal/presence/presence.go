@@ -140,7 +140,7 @@ func (p *Presence) Edges() (names []string) {
 
 // hear takes a beat, a farewell or a purge.
 func (p *Presence) hear(m *nats.Msg) {
-	if m.Subject == renderjob.PurgeSubject {
+	if m.Subject == renderjob.PurgeSubject || m.Subject == renderjob.ForgetSubject {
 		p.purge(m)
 		return
 	}
@@ -174,6 +174,9 @@ func (p *Presence) purge(m *nats.Msg) {
 		p.handler.Lost()
 	} else {
 		p.handler.Purge(what)
+	}
+	if m.Reply == "" {
+		return
 	}
 	if err := m.Respond([]byte(p.name)); err != nil {
 		p.log.Warn("a purge was not answered", "error", err)

@@ -15,6 +15,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,8 @@ type Edges interface {
 	Begin(edge string, r renderjob.Result) (wanted bool)
 	// Tell tells an edge how far its job has come.
 	Tell(edge string, r renderjob.Result) error
+	// TakeBack has all edges forget what they may have read of an original's thumbnails.
+	TakeBack(original thumbnail.Location) error
 }
 
 // Config is what a pipeline is made of.
@@ -149,6 +152,7 @@ type job struct {
 	delivery intake.Delivery
 	result   renderjob.Result // what every reply about the picture tells
 	purged   atomic.Bool      // its original was, since it began
+	storing  sync.Mutex       // held while what it stores may have to be taken back
 }
 
 func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
@@ -336,6 +340,8 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 	defer cancel()
 	stored := j.result
 	stored.State = renderjob.StateStored
+	j.storing.Lock()
+	defer j.storing.Unlock()
 	if j.purged.Load() {
 		stored.Fault = fault.New(fault.OriginalStore, "the original was purged while it was rendered")
 		j.reply(stored)
@@ -375,5 +381,8 @@ func (j *job) withdraw(ctx context.Context) {
 	j.Log.Info("the original changed or was purged under way; its thumbnail is deleted", "job", j.ID, "original", j.Spec.Original)
 	if err := j.Thumbnails.Delete(ctx, j.Key); err != nil {
 		j.Log.Error("a stale thumbnail could not be deleted", "key", j.Key, "error", err)
+	}
+	if err := j.Edges.TakeBack(j.Spec.Original); err != nil {
+		j.Log.Error("edges could not be told of a stale thumbnail", "key", j.Key, "error", err)
 	}
 }

@@ -93,6 +93,8 @@ func (b *bench) Begin(_ string, r renderjob.Result) bool {
 	return !b.gone
 }
 
+func (b *bench) TakeBack(thumbnail.Location) error { return nil }
+
 func (b *bench) Tell(_ string, r renderjob.Result) error {
 	b.replies = append(b.replies, r)
 	return nil

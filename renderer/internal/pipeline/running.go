@@ -27,15 +27,29 @@ func (r *running) remove(j *job) {
 	delete(r.jobs, j)
 }
 
+// of gives the jobs of an original.
+func (r *running) of(original thumbnail.Location) (jobs []*job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for j := range r.jobs {
+		if j.Spec.Original == original {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
+}
+
 // Forget keeps what is rendered now of an original from being stored, since it was purged,
-// and has the original fetched anew. The clients of those renders get their pictures.
+// and has the original fetched anew. The clients of those renders get their pictures. It
+// returns when what is being stored is taken back: after that nothing of before appears.
 func (p *Pipeline) Forget(original thumbnail.Location) {
 	p.Source.Forget(original)
-	p.running.mu.Lock()
-	defer p.running.mu.Unlock()
-	for j := range p.running.jobs {
-		if j.Spec.Original == original {
-			j.purged.Store(true)
-		}
+	jobs := p.running.of(original)
+	for _, j := range jobs {
+		j.purged.Store(true)
+	}
+	for _, j := range jobs {
+		j.storing.Lock()
+		j.storing.Unlock() //nolint:staticcheck // only the wait counts
 	}
 }
