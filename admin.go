@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,9 +56,13 @@ func (a *admin) ask(ctx context.Context, method, path string, content ...byte) (
 	return nil, errors.New(response.Status + ": " + strings.TrimSpace(string(text)))
 }
 
-// lines asks for an answer of many lines of JSON, and gives each to take, as it comes.
-func (a *admin) lines(ctx context.Context, method, path string, content []byte, take func(json.RawMessage) error) error {
-	body, err := a.ask(ctx, method, path, content...)
+// post sends a list, and gives each line of JSON of the answer to take, as it comes.
+func (a *admin) post(ctx context.Context, path string, list any, take func(line json.RawMessage) error) error {
+	content, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	body, err := a.ask(ctx, http.MethodPost, path, content...)
 	if err != nil {
 		return err
 	}
@@ -71,4 +78,9 @@ func (a *admin) lines(ctx context.Context, method, path string, content []byte, 
 			return err
 		}
 	}
+}
+
+// untilSignal ends a command's context when the process is told to.
+func untilSignal(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 }

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -47,7 +44,7 @@ type purgeReport struct {
 }
 
 func (a *admin) purge(cmd *cobra.Command, originals []string, asJSON bool) error {
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(cmd)
 	defer stop()
 	out, done, missed := cmd.OutOrStdout(), 0, 0
 	take := func(line json.RawMessage) error {
@@ -63,11 +60,7 @@ func (a *admin) purge(cmd *cobra.Command, originals []string, asJSON bool) error
 		return nil
 	}
 	for list := range slices.Chunk(originals, purgeList) {
-		body, err := json.Marshal(map[string][]string{"originals": list})
-		if err == nil {
-			err = a.lines(ctx, http.MethodPost, "/api/v1/purge", body, take)
-		}
-		if err != nil {
+		if err := a.post(ctx, "/api/v1/purge", map[string][]string{"originals": list}, take); err != nil {
 			return err
 		}
 	}

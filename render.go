@@ -6,11 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -57,43 +53,35 @@ func readLines(in io.Reader) (lines []string, err error) {
 // rendered is a line of /api/v1/render.
 type rendered struct {
 	Path, Outcome, Message string
-	Number, Of             int
 	Seconds                float64
 }
 
 func (a *admin) render(cmd *cobra.Command, paths []string, renew, asJSON bool) error {
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(cmd)
 	defer stop()
 	out, done, failed := cmd.OutOrStdout(), 0, 0
-	for list := range slices.Chunk(paths, renderList) {
-		type item struct {
-			Path string `json:"path"`
-		}
-		var items []item
-		for _, path := range list {
-			items = append(items, item{path})
-		}
-		body, err := json.Marshal(map[string]any{"thumbnails": items, "renew": renew})
-		if err != nil {
+	take := func(line json.RawMessage) error {
+		var r rendered
+		if err := json.Unmarshal(line, &r); err != nil {
 			return err
 		}
-		err = a.lines(ctx, http.MethodPost, "/api/v1/render", body, func(line json.RawMessage) error {
-			var r rendered
-			if err := json.Unmarshal(line, &r); err != nil {
-				return err
-			}
-			done++
-			if r.Message != "" {
-				failed++
-			}
-			if asJSON {
-				_, _ = fmt.Fprintf(out, "%s\n", line)
-			} else {
-				_, _ = fmt.Fprintf(out, "%d/%d %s %s %.2fs %s\n", done, len(paths), r.Outcome, r.Path, r.Seconds, r.Message)
-			}
+		done++
+		if r.Message != "" {
+			failed++
+		}
+		if asJSON {
+			_, _ = fmt.Fprintf(out, "%s\n", line)
 			return nil
-		})
-		if err != nil {
+		}
+		_, _ = fmt.Fprintf(out, "%d/%d %s %s %.2fs %s\n", done, len(paths), r.Outcome, r.Path, r.Seconds, r.Message)
+		return nil
+	}
+	for list := range slices.Chunk(paths, renderList) {
+		var items []map[string]string
+		for _, path := range list {
+			items = append(items, map[string]string{"path": path})
+		}
+		if err := a.post(ctx, "/api/v1/render", map[string]any{"thumbnails": items, "renew": renew}, take); err != nil {
 			return err
 		}
 	}

@@ -11,10 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -34,7 +32,7 @@ func statusCommand() *cobra.Command {
 			"clients and originals of the last minutes, the edges, and what fails.",
 		Example: "  thumbmill status\n  thumbmill status --watch --admin http://coordinator1:8889\n  thumbmill status --json | jq .classes",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := untilSignal(cmd)
 			defer stop()
 			if watch {
 				return from.keepWatching(ctx, cmd.OutOrStdout(), asJSON)

@@ -70,7 +70,8 @@ type Object interface {
 type Info struct {
 	Size     int64
 	Modified time.Time // seconds
-	// Version changes whenever the content does: the ETag where the store has one.
+	// Version changes whenever the content does: the ETag where the store has one. "" is
+	// not known: nobody can tell a change then, and nothing is kept by it.
 	Version string
 	// MD5 of the content in hex, where the store promises it; else "".
 	MD5  string

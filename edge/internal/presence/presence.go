@@ -27,8 +27,8 @@ import (
 
 const (
 	every = time.Second
-	// vanishedFor is how long an edge counts as one that should answer, although it is no
-	// longer heard: it may be cut off, and not dead.
+	// vanishedFor is how long an edge is told of that is no longer heard and did not leave: it
+	// may be cut off, and not dead.
 	vanishedFor = 5 * time.Minute
 )
 
@@ -122,20 +122,25 @@ func (p *Presence) Hears() bool {
 	return heard > 0 && time.Since(p.began)-time.Duration(heard) < DeafAfter
 }
 
-// Edges are the names of those that should hear, this one included: those that were heard
-// in the last minutes and did not leave.
-func (p *Presence) Edges() (names []string) {
+// Edges are the names of those that live, this one included, and of those that were heard
+// in the last minutes, are no longer, and did not leave. There is no use in waiting for
+// the latter: they hear nothing from here.
+func (p *Presence) Edges() (live, vanished []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, at := range p.edges {
-		if time.Since(at) > vanishedFor {
+		switch silent := time.Since(at); {
+		case silent > vanishedFor:
 			delete(p.edges, name)
-			continue
+		case silent > 2*DeafAfter:
+			vanished = append(vanished, name)
+		default:
+			live = append(live, name)
 		}
-		names = append(names, name)
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(live)
+	slices.Sort(vanished)
+	return live, vanished
 }
 
 // hear takes a beat, a farewell or a purge.

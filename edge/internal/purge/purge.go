@@ -94,7 +94,7 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 	defer cancel()
 	places := p.Grammar.Places(original)
 	r := &run{Purger: p, tell: tell, report: Report{Original: original, Edges: []string{}}, urls: places.URLs}
-	r.ask(ctx, places.Originals, append(r.Edges.Edges(), r.Renderers.Names()...), "")
+	r.first(ctx, places.Originals)
 	for _, folder := range places.Folders {
 		r.empty(ctx, folder)
 	}
@@ -103,7 +103,7 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 			r.missed("failure memory: %v", err)
 		}
 	}
-	r.ask(ctx, places.Originals, r.Edges.Edges(), "edge")
+	r.second(ctx, places.Originals)
 	r.askCDN(ctx, places.XKey)
 	r.note(func(report *Report) { report.Done = true })
 	level := slog.LevelInfo
@@ -171,35 +171,51 @@ func (r *run) delete(ctx context.Context, page []thumbnail.Location, folder gram
 	_ = group.Wait()
 }
 
-// ask has those who are named forget, and waits for them. An edge that does not answer
-// uses nothing that it remembers by the time that it was waited for, if it hears nothing.
-// edges is what those are called who are told of in the report; "" of the first round,
-// which the second repeats, tells of renderers that did not answer.
-func (r *run) ask(ctx context.Context, originals []thumbnail.Location, expected []string, edges string) {
+// first has renderers and edges forget. What it says of edges the second round says again.
+func (r *run) first(ctx context.Context, originals []thumbnail.Location) {
+	edges, _ := r.Edges.Edges()
+	_, silent := r.ask(ctx, originals, append(edges, r.Renderers.Names()...))
+	for _, name := range silent {
+		if !slices.Contains(edges, name) {
+			r.missed("%s: no answer within %v", name, answerTime)
+		}
+	}
+}
+
+// second has the edges forget what they read meanwhile. One that does not answer uses
+// nothing that it remembers by the time that it was waited for, if it hears nothing.
+func (r *run) second(ctx context.Context, originals []thumbnail.Location) {
+	edges, vanished := r.Edges.Edges()
+	answered, silent := r.ask(ctx, originals, edges)
+	r.note(func(report *Report) { report.Edges = append(report.Edges, answered...) })
+	for _, name := range silent {
+		r.missed("%s: no answer within %v", name, answerTime)
+	}
+	for _, name := range vanished {
+		r.missed("%s: it is not heard any more, and did not say that it leaves", name)
+	}
+}
+
+// ask has those who are named forget, and waits for their answers.
+func (r *run) ask(ctx context.Context, originals []thumbnail.Location, expected []string) (answered, silent []string) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	inbox := r.Conn.NewRespInbox()
 	answers, err := r.Conn.SubscribeSync(inbox)
-	if err == nil {
-		defer func() { _ = answers.Unsubscribe() }()
-		text, _ := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: originals}) // plain values
-		err = r.Conn.PublishMsg(&nats.Msg{Subject: renderjob.PurgeSubject, Reply: inbox, Data: text})
+	if err != nil {
+		return nil, expected
 	}
+	defer func() { _ = answers.Unsubscribe() }()
+	text, _ := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: originals}) // plain values
+	err = r.Conn.PublishMsg(&nats.Msg{Subject: renderjob.PurgeSubject, Reply: inbox, Data: text})
 	for err == nil && len(expected) > 0 {
 		var m *nats.Msg
 		if m, err = answers.NextMsgWithContext(ctx); err != nil {
 			break
 		}
-		name := string(m.Data)
-		wanted := slices.Contains(expected, name)
-		expected = slices.DeleteFunc(expected, func(e string) bool { return e == name })
-		if wanted && edges != "" {
-			r.note(func(report *Report) { report.Edges = append(report.Edges, name) })
+		if at := slices.Index(expected, string(m.Data)); at >= 0 {
+			answered, expected = append(answered, expected[at]), slices.Delete(expected, at, at+1)
 		}
 	}
-	for _, name := range expected {
-		if isEdge := slices.Contains(r.Edges.Edges(), name); isEdge == (edges != "") {
-			r.missed("%s: no answer within %v", name, answerTime)
-		}
-	}
+	return answered, expected
 }

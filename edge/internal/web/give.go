@@ -35,7 +35,9 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	}
 	x.set("Content-Type", t.Meta.ContentType)
 	x.set("Content-Disposition", disposition(asked, t.Meta.ContentType))
-	x.set("Etag", `"`+t.Meta.ETag+`"`)
+	if t.Meta.ETag != "" { // as of an original whose server tells no version
+		x.set("Etag", `"`+t.Meta.ETag+`"`)
+	}
 	x.set("Cache-Control", x.cacheControl(asked))
 	x.set("X-Content-Type-Options", "nosniff")
 	if t.Source == obtain.Nearest { // not what was asked for: nobody may keep it

@@ -370,7 +370,7 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 // upload that came in between would otherwise be hidden by the old picture.
 func (j *job) changed(ctx context.Context, version string) bool {
 	info, err := j.Originals.Head(ctx, j.Spec.Original)
-	if err == nil && info.Version == version || err != nil && !errors.Is(err, objectstore.ErrNotFound) {
+	if err == nil && (info.Version == version || info.Version == "" || version == "") || err != nil && !errors.Is(err, objectstore.ErrNotFound) {
 		return false
 	}
 	return true

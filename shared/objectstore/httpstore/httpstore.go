@@ -95,13 +95,10 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	response, err := s.ask(ctx, http.MethodHead, at, nil)
 	if err == nil {
 		_ = response.Body.Close()
-		if told := info(response); told.Version != noVersion {
+		if told := info(response); told.Version != "" {
 			return told, nil
 		}
-		err = &statusError{http.StatusNotImplemented} // GET may tell one
-	}
-	var answer *statusError
-	if !errors.As(err, &answer) || answer.status == http.StatusNotFound || answer.status == http.StatusGone || answer.status >= http.StatusInternalServerError && answer.status != http.StatusNotImplemented {
+	} else if !onlyHead(err) {
 		return objectstore.Info{}, err
 	}
 	response, err = s.ask(ctx, http.MethodGet, at, nil)
@@ -110,6 +107,15 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	}
 	_ = response.Body.Close()
 	return info(response), nil
+}
+
+// onlyHead tells an answer that GET may not get from one about the original.
+func onlyHead(err error) bool {
+	var answer *statusError
+	if !errors.As(err, &answer) || errors.Is(err, objectstore.ErrNotFound) {
+		return false
+	}
+	return answer.status < http.StatusInternalServerError || answer.status == http.StatusNotImplemented
 }
 
 // Open gives an original for reading.
@@ -128,6 +134,9 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 
 // reopen asks for the rest of the same version.
 func (s *Store) reopen(ctx context.Context, at thumbnail.Location, from int64, version string) (io.ReadCloser, error) {
+	if version == "" {
+		return nil, errors.New("the rest of an original whose server tells no version may be another's")
+	}
 	response, err := s.ask(ctx, http.MethodGet, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-", from)}})
 	if err != nil {
 		return nil, err
@@ -234,10 +243,8 @@ func explain(err error) error {
 	return err
 }
 
-// noVersion stands for a server that tells nothing by which a change could be noticed. Its
-// length would be no help: HEAD and GET may tell different ones.
-const noVersion = "unknown"
-
+// info has the version "" where a server tells nothing by which a change could be noticed.
+// The length would be no help: HEAD and GET may tell different ones.
 func info(r *http.Response) objectstore.Info {
 	modified, _ := http.ParseTime(r.Header.Get("Last-Modified"))
 	told := objectstore.Info{Size: r.ContentLength, Modified: modified, Version: r.Header.Get("Etag")}
@@ -248,8 +255,8 @@ func info(r *http.Response) objectstore.Info {
 	if told.Version == "" {
 		told.Version = r.Header.Get("Last-Modified")
 	}
-	if told.Version == "" || len(told.Version) > maxVersion {
-		told.Version = noVersion
+	if len(told.Version) > maxVersion {
+		told.Version = ""
 	}
 	told.Size = max(told.Size, 0)
 	return told

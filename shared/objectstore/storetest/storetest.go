@@ -23,7 +23,7 @@ import (
 func Run(t *testing.T, store objectstore.Store) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, objectstore.Store){
-		"absent": absent, "round trip": roundTrip, "seek": seek, "replace": replace,
+		"absent": absent, "round trip": roundTrip, "bare": bare, "seek": seek, "replace": replace,
 		"delete": deletes, "lists": lists, "names": names, "bad names": badNames, "concurrent": concurrent, "cancelled": cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, store) })
@@ -96,6 +96,18 @@ func roundTrip(t *testing.T, s objectstore.Store) {
 		if time.Since(head.Modified).Abs() > time.Hour {
 			t.Errorf("modified %v", head.Modified)
 		}
+	}
+}
+
+// bare: what is not known stays so; an original's version may not be.
+func bare(t *testing.T, s objectstore.Store) {
+	body := []byte("bare")
+	meta := objectstore.Meta{ContentType: "image/png", ETag: Meta(body).ETag, Rendered: Meta(body).Rendered}
+	if err := s.Put(t.Context(), at("bare"), body, meta); err != nil {
+		t.Fatal(err)
+	}
+	if _, info := read(t, s, "bare"); info.Meta != meta {
+		t.Errorf("metadata came back as %+v", info.Meta)
 	}
 }
 
