@@ -89,6 +89,7 @@ func TestOriginalsComeFromEverywhere(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d", image, answer.Status, answer.Body[:min(len(answer.Body), 200)], status)
 		}
 	}
+	c.Renders() // what was answered is stored
 	before := asked.Load()
 	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/"+strings.ToUpper(site.URL[:4])+site.URL[4:]+"/a.jpg", alice).Wants(t, 200)
 	if again := c.Get(t.Context(), c.Edges[0], "/unsafe/60x/"+site.URL+"/odd/a.jpg", alice); strings.Contains(again.Header.Get("Server-Timing"), "render") {
