@@ -19,7 +19,7 @@ const (
 	// paceWeight of the newest in the mean.
 	paceWeight = 0.05
 	// margin: under load a place is held longer than the mean has learnt yet.
-	margin = 0.7
+	margin = 0.5
 	// shortest line, in places of the lane.
 	shortestLine = 4
 )

@@ -14,8 +14,8 @@ func TestTheLineIsAsLongAsItCanBeServed(t *testing.T) {
 		t.Errorf("nothing known: %d", got)
 	}
 	p.note(renderjob.LaneStandard, 50*time.Millisecond)
-	if got := queue(); got != 3+84 {
-		t.Errorf("20 renders a second and place: %d, want 87", got)
+	if got := queue(); got != 3+60 {
+		t.Errorf("20 renders a second and place: %d, want 63", got)
 	}
 	if got := p.maxQueue(renderjob.LaneExpensive, 3, time.Second); got != renderjob.LaneQueue {
 		t.Errorf("another lane: %d", got)
