@@ -2,23 +2,31 @@ package objectstore
 
 import (
 	"bytes"
-	"sync"
+	"sync/atomic"
 )
 
 // Whole is an object that is in memory until it is closed.
 type Whole struct {
-	*bytes.Reader
-	content []byte
-	release func()
+	bytes.Reader
+	content  []byte
+	giveBack func()
+	closed   atomic.Bool
 }
 
-// NewWhole makes one; release is called when it is closed.
-func NewWhole(content []byte, release func()) *Whole {
-	return &Whole{bytes.NewReader(content), content, sync.OnceFunc(release)}
+// NewWhole makes one; giveBack is called when it is closed.
+func NewWhole(content []byte, giveBack func()) *Whole {
+	w := &Whole{content: content, giveBack: giveBack}
+	w.Reset(content)
+	return w
 }
 
 // Bytes is the content, until Close.
 func (w *Whole) Bytes() []byte { return w.content }
 
 // Close gives the memory back.
-func (w *Whole) Close() error { w.release(); return nil }
+func (w *Whole) Close() error {
+	if w.closed.CompareAndSwap(false, true) {
+		w.giveBack()
+	}
+	return nil
+}

@@ -50,6 +50,9 @@ func (p *purges) addAll() {
 
 // after reports whether a purge came after the given count.
 func (p *purges) after(count uint64, original thumbnail.Location) bool {
+	if p.latest.Load() == count { // most often: there was none at all
+		return false
+	}
 	if p.all.Load() > count {
 		return true
 	}

@@ -168,7 +168,7 @@ func (s *Store) name(ctx context.Context, at thumbnail.Location) (string, error)
 	if !objectstore.Valid(at) || at.Container == tempDir {
 		return "", fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
 	}
-	return path.Join(at.Container, at.Path), nil
+	return at.String(), nil // which Valid found clean
 }
 
 // notFound tells absence, in all the ways in which a file system says it, from failure.

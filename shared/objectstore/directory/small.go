@@ -35,6 +35,7 @@ type identity struct {
 // small reads small thumbnails.
 type small struct {
 	folder  *os.File // the root
+	fd      int      // of the folder
 	parsed  *otter.Cache[identity, parsed]
 	buffers sync.Pool // of *[]byte
 }
@@ -53,7 +54,7 @@ func newSmall(root *os.Root) (*small, error) {
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
-	return &small{folder: folder, parsed: cache, buffers: sync.Pool{New: func() any { return new([]byte) }}}, nil
+	return &small{folder: folder, fd: int(folder.Fd()), parsed: cache, buffers: sync.Pool{New: func() any { return new([]byte) }}}, nil
 }
 
 func (s *small) close() error {
@@ -106,7 +107,7 @@ func (s *small) open(name string) (objectstore.Object, objectstore.Info, error) 
 func (s *small) openat2(name string) (fd int, err error) {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
 	for {
-		fd, err = unix.Openat2(int(s.folder.Fd()), name, &how)
+		fd, err = unix.Openat2(s.fd, name, &how)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
