@@ -164,8 +164,9 @@ func (c *cluster) startCoordinator() (err error) {
 	if err != nil {
 		return err
 	}
-	c.admin.Handle("/api/v1/throttles", c.coordinator.API())
-	c.admin.Handle("/api/v1/throttles/", c.coordinator.API())
+	for _, path := range coordinator.APIPaths() {
+		c.admin.Handle(path, c.coordinator.API())
+	}
 	if len(c.settings.Coordinator.Servers) > 0 {
 		c.log.Warn("coordinator.servers names others: this process's own coordinator is not asked by its edge", "servers", c.settings.Coordinator.Servers)
 	} else {

@@ -23,6 +23,8 @@ import (
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/classic"
+	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
+	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/native"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
@@ -41,19 +43,24 @@ type Config struct {
 // PoolCounter's clients end with their connections; edges bring their leases back
 // after a restart.
 type Coordinator struct {
-	listeners []net.Listener
-	gate      *gate.Gate
-	classic   *classic.Server
-	report    *report.Reporter
-	group     sync.WaitGroup
+	listeners  []net.Listener
+	gate       *gate.Gate
+	classic    *classic.Server
+	report     *report.Reporter
+	directives *directives.Book
+	fleet      *fleet.Fleet
+	group      sync.WaitGroup
 }
 
 // New binds the listeners.
 func New(c Config) (*Coordinator, error) {
 	observer := newObserver()
 	table := pools.New(observer)
-	edges := native.New(table, observer.activity, string(c.Settings.Secret), c.Log)
-	co := &Coordinator{report: report.New(table, observer.activity)}
+	co := &Coordinator{directives: directives.New(table, c.Log), fleet: fleet.New()}
+	co.report = report.New(report.Config{Table: table, Activity: observer.activity, Fleet: co.fleet, Directives: co.directives})
+	edges := native.New(native.Config{
+		Table: table, Activity: observer.activity, Fleet: co.fleet, Directives: co.directives, Secret: string(c.Settings.Secret), Log: c.Log,
+	})
 	var err error
 	if co.classic, err = classic.New(table, observer.activity, func() int64 { return co.gate.Refused() }); err != nil {
 		return nil, err
@@ -117,12 +124,25 @@ func (c *Coordinator) Addrs() (all []string) {
 	return all
 }
 
-// API serves /api/v1/throttles for operators.
-func (c *Coordinator) API() http.Handler { return c.report.Handler() }
+// API is what operators ask of a coordinator: /api/v1/throttles and below, /api/v1/directives and below.
+func (c *Coordinator) API() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/v1/throttles", c.report.Handler())
+	mux.Handle("/api/v1/throttles/", c.report.Handler())
+	mux.Handle("/api/v1/directives", c.directives.Handler())
+	mux.Handle("/api/v1/directives/", c.directives.Handler())
+	return mux
+}
+
+// APIPaths are where API is to be found.
+func APIPaths() []string {
+	return []string{"/api/v1/throttles", "/api/v1/throttles/", "/api/v1/directives", "/api/v1/directives/"}
+}
 
 // Start serves.
 func (c *Coordinator) Start(context.Context) error {
 	c.group.Go(c.classic.Run)
+	c.report.Start()
 	for _, l := range c.listeners {
 		c.group.Go(func() { c.gate.Serve(l) })
 	}
@@ -137,6 +157,7 @@ func (c *Coordinator) Stop(ctx context.Context) error {
 	}
 	err := c.gate.Close(ctx)
 	c.classic.Close()
+	c.directives.Close()
 	c.group.Wait()
 	return err
 }

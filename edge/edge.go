@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,11 +18,13 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/bulk"
+	"github.com/thumbmill/thumbmill/edge/internal/directives"
 	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
 	"github.com/thumbmill/thumbmill/edge/internal/failure"
 	"github.com/thumbmill/thumbmill/edge/internal/fleet"
 	"github.com/thumbmill/thumbmill/edge/internal/front"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
+	"github.com/thumbmill/thumbmill/edge/internal/lanes"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
@@ -51,6 +54,9 @@ type Edge struct {
 	conn       *nats.Conn
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
+	directives *directives.Follower
+	lanes      *lanes.Watcher
+	requests   atomic.Pointer[web.Handler] // whose requests operators see; nil at first
 	admitter   *admission.Admitter
 	counters   failure.Counters
 	failures   *failure.Memory
@@ -78,6 +84,7 @@ const connectTimeout = 15 * time.Second
 // New connects to the queue and binds the listener.
 func New(c Config) (*Edge, error) {
 	e := &Edge{name: "edge-" + nuid.Next(), config: c, fleet: fleet.New(), ballast: make([]byte, ballast)}
+	e.directives = directives.New(e.forgetFailures, c.Log)
 	if err := e.build(); err != nil {
 		return nil, errors.Join(err, e.Stop(context.Background()))
 	}
@@ -106,9 +113,11 @@ func (e *Edge) build() error {
 			e.breakers = append(e.breakers, b)
 		}
 	}
+	e.lanes = lanes.New(e.dispatcher.JetStream(), c.Log, c.Metrics)
 	e.admitter = admission.New(admission.Config{
 		Coordinators: c.Settings.Coordinator, Name: e.name, Throttle: c.Settings.Throttle,
-		LaneWorkers: e.fleet.LaneWorkers, Status: e.status(), Log: c.Log, Metrics: c.Metrics,
+		LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
+		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
 	registerBreakers(c.Metrics, e.allBreakers())
 	if err := e.find(stores); err != nil {
@@ -122,10 +131,11 @@ func (e *Edge) build() error {
 	if err := e.serveOperators(stores); err != nil {
 		return err
 	}
-	handler, err := web.New(c.Settings, e.grammar, e.obtainer, c.Log, c.Metrics)
+	handler, err := web.New(c.Settings, e.grammar, e.obtainer, e.directives, c.Log, c.Metrics)
 	if err != nil {
 		return err
 	}
+	e.requests.Store(handler)
 	e.http, err = front.New(c.Settings.Edge, handler, c.Log, c.Metrics)
 	return err
 }
@@ -191,7 +201,28 @@ func (e *Edge) connect() (err error) {
 		c.Log.Info("connected to NATS again")
 		e.dispatcher.Reconnected()
 	})
-	return e.fleet.Listen(e.conn)
+	return e.fleet.Listen(e.conn, e.steer)
+}
+
+// steer has a renderer drain, or take jobs again, as operators want it.
+func (e *Edge) steer(h renderjob.Heartbeat) {
+	drain := e.directives.Drains(h.Renderer)
+	if drain == h.Ordered {
+		return
+	}
+	word := renderjob.ControlResume
+	if drain {
+		word = renderjob.ControlDrain
+	}
+	if err := e.conn.Publish(renderjob.ControlSubject(h.Renderer), []byte(word)); err != nil {
+		e.config.Log.Warn("a renderer could not be told what operators want", "renderer", h.Renderer, "error", err)
+	}
+}
+
+// forgetFailures has an original tried again.
+func (e *Edge) forgetFailures(ctx context.Context, original string) error {
+	_, err := e.failures.Clear(ctx, original)
+	return err
 }
 
 // remember makes the failure memory, of all edges or of this process.
@@ -253,6 +284,10 @@ func (e *Edge) Stop(ctx context.Context) (err error) {
 		if e.admitter != nil {
 			e.admitter.Close()
 		}
+		if e.lanes != nil {
+			e.lanes.Close()
+		}
+		e.directives.Close()
 		if e.counters != nil {
 			all = append(all, e.counters.Close())
 		}

@@ -34,7 +34,10 @@ func (e *Edge) status() func() lease.Status {
 			cancel()
 			failing, listed = all[:min(len(all), statusFailing)], time.Now()
 		}
-		s := lease.Status{Version: service.Version(), Breakers: map[string]string{}, Failing: failing}
+		s := lease.Status{Version: service.Version(), Breakers: map[string]string{}, Lanes: e.lanes.Seen(), Failing: failing}
+		if h := e.requests.Load(); h != nil {
+			s.Requests = h.Requests()
+		}
 		for _, b := range e.breakers {
 			s.Breakers[b.Name()] = b.State().String()
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/cgroup"
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
@@ -34,6 +35,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/tempdir"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -71,6 +73,8 @@ type Renderer struct {
 	intake   *intake.Intake
 	gauge    pressure.Gauge
 	allowed  atomic.Int64 // slots that memory allows now
+	ordered  atomic.Bool  // an operator has it drain
+	killed   *prometheus.CounterVec
 	beating  context.CancelFunc
 	group    sync.WaitGroup
 	stop     sync.Once
@@ -127,8 +131,7 @@ func (r *Renderer) build() (err error) {
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
-		JetStream: r.js, Slots: r.slots, Ahead: s.Renderer.Ahead, Processor: r.pipeline,
-		Log: r.config.Log, Metrics: r.config.Metrics,
+		JetStream: r.js, Slots: r.slots, Ahead: s.Renderer.Ahead, Processor: r.pipeline, Log: r.config.Log,
 	})
 	return nil
 }
@@ -147,6 +150,7 @@ func (r *Renderer) startWorkers() (err error) {
 			Help: "Workers that ended, by reason: time, cpu, file, scratch (limits), died (under a render), idle, recycled.",
 		}, []string{"reason"}),
 	}
+	r.killed = c.Killed
 	r.config.Metrics.MustRegister(c.Killed)
 	c.Kind = worker.Vips
 	if r.vips, err = worker.NewPool(c); err != nil {
@@ -165,6 +169,24 @@ func (r *Renderer) startWorkers() (err error) {
 		Vips: r.vips, Tools: r.tools, Optimize: formats, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	return nil
+}
+
+// kills are those so far by reason; workers that end when they are idle or have done their
+// share are none.
+func (r *Renderer) kills() map[string]int64 {
+	all := map[string]int64{}
+	metrics := make(chan prometheus.Metric, 16)
+	go func() { r.killed.Collect(metrics); close(metrics) }()
+	for metric := range metrics {
+		var m dto.Metric
+		if metric.Write(&m) != nil || len(m.GetLabel()) == 0 {
+			continue
+		}
+		if reason := m.GetLabel()[0].GetValue(); reason != "idle" && reason != "recycled" {
+			all[reason] = int64(m.GetCounter().GetValue())
+		}
+	}
+	return all
 }
 
 func names(layers []sandbox.Layer) (all []string) {
@@ -212,6 +234,9 @@ func (r *Renderer) Start(ctx context.Context) error {
 	if _, err := r.conn.Subscribe(renderjob.PurgeSubject, r.forget); err != nil {
 		return fmt.Errorf("purges: %w", err)
 	}
+	if _, err := r.conn.Subscribe(renderjob.ControlSubject(r.name), r.obey); err != nil {
+		return fmt.Errorf("operators' orders: %w", err)
+	}
 	if err := r.intake.Start(ctx); err != nil {
 		return err
 	}
@@ -220,6 +245,17 @@ func (r *Renderer) Start(ctx context.Context) error {
 	r.group.Go(func() { r.beat(beating) })
 	r.config.Log.Info("renderer pulls", "renderer", r.name, "slots", r.slots, "engine", r.engines.Version())
 	return nil
+}
+
+// obey drains, or goes on, as an operator wants it.
+func (r *Renderer) obey(m *nats.Msg) {
+	drain := string(m.Data) == renderjob.ControlDrain
+	if r.ordered.Swap(drain) == drain {
+		return
+	}
+	r.config.Log.Info("an operator has this renderer drain, or take jobs again", "drain", drain)
+	r.intake.Pause(drain)
+	r.publishHeartbeat()
 }
 
 // forget takes a purge, and answers.
@@ -331,7 +367,8 @@ func (r *Renderer) yield() {
 func (r *Renderer) publishHeartbeat() {
 	text, err := json.Marshal(renderjob.Heartbeat{
 		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Slots: int(r.allowed.Load()),
-		Busy: r.pipeline.Busy(), InHand: r.intake.InHand(), Draining: r.intake.Draining(),
+		Busy: r.pipeline.Busy(), InHand: r.intake.InHand(), Draining: r.intake.Draining() || r.ordered.Load(), Ordered: r.ordered.Load(),
+		Kills: r.kills(), Build: service.Version(),
 		Utilisation: r.pipeline.Utilisation(), Engines: r.engines.Types(), Layers: names(r.vips.Ready().Layers),
 	})
 	if err == nil {

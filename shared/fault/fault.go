@@ -24,6 +24,7 @@ const (
 	NoSuchURL     Kind = "no-such-url"     // the URL is of no known grammar
 	OddSize       Kind = "odd-size"        // the size is none of the standard ones, and others are refused
 	Forbidden     Kind = "forbidden"       // unsigned or wrongly signed
+	Blocked       Kind = "blocked"         // an operator keeps the client's network out
 	Private       Kind = "private"         // a private container without its secret
 	Absent        Kind = "absent"          // the original does not exist
 	Failing       Kind = "failing"         // the original failed too often lately
@@ -68,6 +69,7 @@ var traits = map[Kind]Traits{
 	NoSuchURL:     {Status: http.StatusNotFound, Cache: 10 * time.Minute},
 	OddSize:       {Status: http.StatusTooManyRequests, RetryAfter: 24 * time.Hour},
 	Forbidden:     {Status: http.StatusForbidden},
+	Blocked:       {Status: http.StatusForbidden},
 	Private:       {Status: http.StatusUnauthorized},
 	Absent:        {Status: http.StatusNotFound, Cache: 10 * time.Minute},
 	Failing:       {Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Minute},

@@ -60,6 +60,12 @@ func AppendMoved(out []byte) []byte { return appendText(out, KindMoved, "") }
 // AppendStatus appends a status: JSON of at most MaxFrame - 8 bytes.
 func AppendStatus(out []byte, json string) []byte { return appendText(out, KindStatus, json) }
 
+// AppendDirective appends a directive as JSON, or "", which says that the sender understands them.
+func AppendDirective(out []byte, json string) []byte { return appendText(out, KindDirective, json) }
+
+// AppendFleet appends heartbeats of renderers: a JSON array of at most MaxFrame - 8 bytes.
+func AppendFleet(out []byte, json string) []byte { return appendText(out, KindFleet, json) }
+
 func appendText(out []byte, k Kind, text string) []byte {
 	out, start := begin(out, k)
 	return end(append(out, text...), start)

@@ -78,7 +78,14 @@ const (
 	KindRelease Kind = 'L' // ends a lease, or the wait for one
 	KindBeat    Kind = 'B' // both sides: I live
 	KindStatus  Kind = 'S' // what the client wants operators to see, as JSON
+	KindFleet   Kind = 'N' // some of the renderers that the client heard of, as JSON; see KindDirective
 )
+
+// KindDirective is a frame of both sides: what an operator decided (shared/directive), as
+// JSON. A coordinator sends one without a body first, to those whose status says that they
+// understand it; who received that may send it and KindFleet. So neither side meets a
+// frame of a later version.
+const KindDirective Kind = 'O'
 
 // The frames of a coordinator.
 const (

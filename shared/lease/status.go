@@ -11,7 +11,19 @@ type Status struct {
 	// Decisions counts those of each throttle since the edge's start: admit, wait,
 	// refuse, shadow, exempt.
 	Decisions map[string]map[string]int64 `json:"decisions"`
-	Failing   []Failing                   `json:"failing"` // the latest ones
+	// Requests counts answers by outcome since the edge's start.
+	Requests map[string]int64 `json:"requests"`
+	Lanes    []Lane           `json:"lanes"`
+	Failing  []Failing        `json:"failing"` // the latest ones
+	// Directives: this edge understands KindDirective.
+	Directives bool `json:"directives,omitempty"`
+}
+
+// Lane is what an edge sees of one lane of the queue.
+type Lane struct {
+	Name  string `json:"name"`
+	Depth int64  `json:"depth"`  // jobs that wait or are in renderers' hands
+	AgeMS int64  `json:"age_ms"` // of the oldest of them
 }
 
 // Failing is one original that failed lately.

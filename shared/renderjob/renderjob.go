@@ -71,6 +71,16 @@ func ResultSubject(edge string) string { return "render.result." + edge }
 // HeartbeatSubject is where the renderer tells of itself.
 func HeartbeatSubject(renderer string) string { return "render.heartbeat." + renderer }
 
+// ControlSubject is where a renderer hears ControlDrain and ControlResume: edges tell it
+// whenever its heartbeat differs from what operators want.
+func ControlSubject(renderer string) string { return "render.control." + renderer }
+
+// The words of ControlSubject.
+const (
+	ControlDrain  = "drain"
+	ControlResume = "resume"
+)
+
 // AllHeartbeats matches the heartbeats of all renderers.
 const AllHeartbeats = "render.heartbeat.*"
 
@@ -189,11 +199,16 @@ type Heartbeat struct {
 	Busy          int    `json:"busy"`     // slots that render now
 	InHand        int    `json:"in_hand"`  // jobs pulled and not acknowledged
 	Draining      bool   `json:"draining"` // takes no new jobs; 0 slots for all that plan
+	// Ordered: it drains because an operator wants it, and goes on when told so.
+	Ordered bool `json:"ordered,omitempty"`
 	// Utilisation is the share of its slots' time that was spent on renders since
 	// the last heartbeat, 0 to 1.
 	Utilisation float64 `json:"utilisation"`
 	// Engines are those that can draw here, by type: "vips jpeg", "rsvg svg".
 	Engines []string `json:"engines"`
+	// Kills counts workers that were killed since the start, by reason.
+	Kills map[string]int64 `json:"kills"`
+	Build string           `json:"build"` // the program's version
 	// Layers confine the workers.
 	Layers []string `json:"layers"`
 }

@@ -20,8 +20,9 @@ func main() {
 			if err != nil {
 				return nil, nil, err
 			}
-			admin.Handle("/api/v1/throttles", c.API())
-			admin.Handle("/api/v1/throttles/", c.API())
+			for _, path := range coordinator.APIPaths() {
+				admin.Handle(path, c.API())
+			}
 			return c, map[string]string{"coordinator": strings.Join(c.Addrs(), ",")}, nil
 		},
 	}

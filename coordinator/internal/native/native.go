@@ -5,6 +5,7 @@ package native
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
+	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
@@ -22,16 +25,21 @@ const handshakeTimeout = 5 * time.Second
 
 // Server serves connections.
 type Server struct {
-	table    *pools.Table
-	activity *activity.Activity
-	secret   string
-	log      *slog.Logger
+	Config
 }
 
-// New makes a server; an empty secret lets everybody in who can connect.
-func New(table *pools.Table, a *activity.Activity, secret string, log *slog.Logger) *Server {
-	return &Server{table: table, activity: a, secret: secret, log: log}
+// Config is what a server is made of.
+type Config struct {
+	Table      *pools.Table
+	Activity   *activity.Activity
+	Fleet      *fleet.Fleet
+	Directives *directives.Book
+	Secret     string // an empty one lets everybody in who can connect
+	Log        *slog.Logger
 }
+
+// New makes a server.
+func New(c Config) *Server { return &Server{c} }
 
 // session is one connection.
 type session struct {
@@ -40,6 +48,7 @@ type session struct {
 	name   string
 	owner  *pools.Owner
 	out    *lease.Outbox
+	joined bool // the other side understands directives
 }
 
 // Serve talks to one client until it leaves, is silent for lease.Patience, or
@@ -47,13 +56,13 @@ type session struct {
 func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	defer ended()
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
-	name, err := lease.Admit(conn, in, s.secret)
+	name, err := lease.Admit(conn, in, s.Secret)
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
 		if !errors.Is(err, io.EOF) { // else it left: the other side says why
-			s.log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+			s.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
 		}
 		return
 	}
@@ -61,15 +70,18 @@ func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	var writer sync.WaitGroup
 	writer.Go(c.out.Write)
 	var earlier pools.Receiver
-	c.owner, earlier = s.table.Attach(name, c)
+	c.owner, earlier = s.Table.Attach(name, c)
 	if earlier != nil { // it may not know yet that its connection is lost
 		_ = earlier.(*session).conn.Close()
 	}
-	s.log.Info("an edge connected", "edge", name, "address", conn.RemoteAddr())
+	s.Log.Info("an edge connected", "edge", name, "address", conn.RemoteAddr())
 
 	err = c.read(bufio.NewReaderSize(in, lease.ReaderSize))
 
-	s.log.Info("an edge disconnected", "edge", name, "reason", err)
+	s.Log.Info("an edge disconnected", "edge", name, "reason", err)
+	if c.joined {
+		s.Directives.Leave(c)
+	}
 	c.owner.Detach()
 	_ = conn.Close()
 	c.out.End()
@@ -106,7 +118,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 			return nil
 		}
 		for _, p := range request.Pools {
-			c.server.activity.Asked(p.Key)
+			c.server.Activity.Asked(p.Key)
 		}
 		c.owner.Acquire(*request)
 	case lease.KindRelease:
@@ -119,7 +131,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		c.out.Add(lease.AppendBeat)
 		c.Flush()
 	case lease.KindMoved:
-		c.server.log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
+		c.server.Log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
 		c.owner.Settle()
 	case lease.KindRules:
 		rules, err := lease.ParseRules(body)
@@ -129,10 +141,35 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		c.owner.SetRules(rules)
 	case lease.KindStatus:
 		c.owner.SetStatus(body)
+		c.greet(body)
+	case lease.KindDirective:
+		if err := c.server.Directives.Heard(body); err != nil {
+			c.server.Log.Warn("a directive of an edge is not followed", "edge", c.name, "error", err)
+		}
+	case lease.KindFleet:
+		return c.server.Fleet.Note(body)
 	default:
 		return fmt.Errorf("unknown frame %q", byte(kind))
 	}
 	return nil
+}
+
+// greet lets who understands directives hear them.
+func (c *session) greet(status string) {
+	var says struct {
+		Directives bool `json:"directives"`
+	}
+	if c.joined || json.Unmarshal([]byte(status), &says) != nil || !says.Directives {
+		return
+	}
+	c.joined = true
+	c.server.Directives.Join(c)
+}
+
+// Hear sends a directive.
+func (c *session) Hear(directive string) {
+	c.out.Add(func(out []byte) []byte { return lease.AppendDirective(out, directive) })
+	c.Flush()
 }
 
 // Receive puts an answer into the outbox.

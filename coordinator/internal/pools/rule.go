@@ -11,6 +11,52 @@ type rule struct {
 	workers, maxQueue uint32
 	shadow            bool
 	differs           bool
+	overridden        bool
+}
+
+// Override is what an operator has a rule be for a time; 0 and nil leave what it is.
+type Override struct {
+	Workers, MaxQueue uint32
+	Shadow            *bool
+}
+
+// Override replaces all overrides, by the names of the rules.
+func (t *Table) Override(all map[string]Override) {
+	t.lock()
+	defer t.unlock()
+	t.overrides = all
+	changed := map[*rule]bool{}
+	for _, r := range t.rules {
+		if t.agree(r) {
+			changed[r] = true
+		}
+	}
+	t.unsettleAll(changed)
+}
+
+// HasRule reports whether an owner has declared a rule.
+func (t *Table) HasRule(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rules[name] != nil
+}
+
+// override applies an operator's word. A queue is never shorter than its workers.
+func (t *Table) override(r *rule) {
+	o, ok := t.overrides[r.name]
+	r.overridden = ok
+	if o.Workers > 0 {
+		r.workers = o.Workers
+	}
+	if o.MaxQueue > 0 {
+		r.maxQueue = o.MaxQueue
+	}
+	if o.Workers > 0 || o.MaxQueue > 0 {
+		r.maxQueue = max(r.maxQueue, r.workers)
+	}
+	if o.Shadow != nil {
+		r.shadow = *o.Shadow
+	}
 }
 
 // declare replaces an owner's rules, and lets the lines move whose limits change.
@@ -37,6 +83,11 @@ func (t *Table) declare(o *owner, rules []lease.Rule) {
 			changed[r] = true
 		}
 	}
+	t.unsettleAll(changed)
+}
+
+// unsettleAll lets the lines of rules move that have changed.
+func (t *Table) unsettleAll(changed map[*rule]bool) {
 	if len(changed) == 0 {
 		return
 	}
@@ -73,5 +124,6 @@ func (t *Table) agree(r *rule) (changed bool) {
 		r.differs = r.differs || d.Workers != r.workers || d.MaxQueue != r.maxQueue || d.Shadow != r.shadow
 		r.workers, r.maxQueue, r.shadow = min(r.workers, d.Workers), min(r.maxQueue, d.MaxQueue), r.shadow && d.Shadow
 	}
+	t.override(r)
 	return before.workers != r.workers || before.maxQueue != r.maxQueue || before.shadow != r.shadow
 }

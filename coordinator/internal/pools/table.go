@@ -69,14 +69,15 @@ type Observer interface {
 // Table is all pools. Its methods, and those of its Clients and Owners, are safe
 // for concurrent use.
 type Table struct {
-	mu       sync.Mutex
-	observer Observer
-	pools    shrinking[string, *pool]
-	rules    map[string]*rule
-	owners   map[string]*owner
-	waiting  shrinking[*Request, struct{}]
-	overdue  []*Request // in the order in which they became so; the protected ones included
-	arrived  uint64
+	mu        sync.Mutex
+	observer  Observer
+	pools     shrinking[string, *pool]
+	rules     map[string]*rule
+	overrides map[string]Override
+	owners    map[string]*owner
+	waiting   shrinking[*Request, struct{}]
+	overdue   []*Request // in the order in which they became so; the protected ones included
+	arrived   uint64
 
 	spare     []*pool
 	frozen    bool    // nothing is granted to Owners

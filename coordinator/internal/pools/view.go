@@ -13,6 +13,7 @@ import (
 type View struct {
 	Pools   []PoolView // the most used first
 	Omitted int        // pools beyond these
+	Lanes   []PoolView // the pools of the lanes, whether among the most used or not
 	Rules   []RuleView
 	Owners  []OwnerView
 }
@@ -34,6 +35,7 @@ type RuleView struct {
 	Name              string
 	Workers, MaxQueue uint32
 	Shadow            bool
+	Overridden        bool // an operator has it so for a time
 	// Differing is what each edge's configuration has, where they differ.
 	Differing map[string]lease.Rule
 }
@@ -57,6 +59,11 @@ func (t *Table) View(most int) View {
 	oldest := t.oldest(used)
 	for _, p := range used {
 		v.Pools = append(v.Pools, p.view(oldest[p]))
+	}
+	for name := range t.rules { // a lane's rule has the name of its one pool
+		if p := t.pools.entries[name]; p != nil {
+			v.Lanes = append(v.Lanes, p.view(time.Time{}))
+		}
 	}
 	return v
 }
@@ -122,7 +129,7 @@ func (p *pool) view(oldest time.Time) PoolView {
 
 func (t *Table) ruleViews() (all []RuleView) {
 	for _, r := range t.rules {
-		v := RuleView{Name: r.name, Workers: r.workers, MaxQueue: r.maxQueue, Shadow: r.shadow}
+		v := RuleView{Name: r.name, Workers: r.workers, MaxQueue: r.maxQueue, Shadow: r.shadow, Overridden: r.overridden}
 		if r.differs {
 			v.Differing = map[string]lease.Rule{}
 			for o, declared := range r.declared {

@@ -2,6 +2,7 @@
 //
 //	GET /api/v1/throttles          once; ?pools=N for at most N pools, 200 without
 //	GET /api/v1/throttles/stream   every second, as server-sent events
+//	GET /api/v1/throttles/history  values of the last hour
 //
 // coordinator/README.md tells what each field means.
 package report
@@ -14,14 +15,20 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
+	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // Throttles is the report.
@@ -35,6 +42,23 @@ type Throttles struct {
 	Busiest Busiest                     `json:"busiest"`
 	Edges   []Edge                      `json:"edges"`
 	Failing []lease.Failing             `json:"failing"`
+	// Requests are those of all edges by outcome, Refusals by throttle: per second, of the
+	// last ten.
+	Requests   map[string]float64    `json:"requests_per_second"`
+	Refusals   map[string]float64    `json:"refusals_per_second"`
+	Lanes      []Lane                `json:"lanes"`
+	Renderers  []renderjob.Heartbeat `json:"renderers"`
+	Directives []directive.Directive `json:"directives"`
+}
+
+// Lane is one lane of the queue.
+type Lane struct {
+	lease.Lane
+	Slots   int    `json:"slots"`   // of all renderers, that it may take
+	Running uint32 `json:"running"` // requests that hold a place of its pool
+	Waiting uint32 `json:"waiting"` // requests that wait for one
+	Limit   uint32 `json:"limit"`   // places
+	Paused  bool   `json:"paused"`
 }
 
 // Class is all pools of one class. What ends in total counts since the start.
@@ -72,7 +96,9 @@ type Limits struct {
 type Rule struct {
 	Name string `json:"name"`
 	Limits
-	Differing map[string]Limits `json:"differing,omitempty"`
+	// Overridden: a directive has it so.
+	Overridden bool              `json:"overridden"`
+	Differing  map[string]Limits `json:"differing,omitempty"`
 }
 
 // Busiest are the clients and originals of the last minutes.
@@ -101,10 +127,19 @@ const (
 	writeTimeout = 5 * time.Second
 )
 
+// Config is what a reporter reads.
+type Config struct {
+	Table      *pools.Table
+	Activity   *activity.Activity
+	Fleet      *fleet.Fleet
+	Directives *directives.Book
+}
+
 // Reporter makes reports.
 type Reporter struct {
-	table    *pools.Table
-	activity *activity.Activity
+	Config
+	history *history
+	group   sync.WaitGroup
 
 	started time.Time
 	streams *semaphore.Weighted
@@ -113,20 +148,61 @@ type Reporter struct {
 }
 
 // New makes a reporter.
-func New(t *pools.Table, a *activity.Activity) *Reporter {
-	r := &Reporter{table: t, activity: a, started: time.Now(), streams: semaphore.NewWeighted(streams)}
+func New(c Config) *Reporter {
+	r := &Reporter{Config: c, history: newHistory(), started: time.Now(), streams: semaphore.NewWeighted(streams)}
 	r.ended, r.end = context.WithCancel(context.Background())
 	return r
 }
 
-// Close ends the streams.
-func (r *Reporter) Close() { r.end() }
+// Start begins to keep the history.
+func (r *Reporter) Start() { r.group.Go(r.remember) }
+
+// Close ends the streams and the history.
+func (r *Reporter) Close() {
+	r.end()
+	r.group.Wait()
+}
+
+func (r *Reporter) remember() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			r.note(now)
+		case <-r.ended.Done():
+			return
+		}
+	}
+}
+
+// note takes what there is now into the history.
+func (r *Reporter) note(now time.Time) {
+	t := r.Throttles(0)
+	edges := map[string]map[string]int64{}
+	for _, e := range t.Edges {
+		if e.Status != nil {
+			edges[e.Name] = counted(e.Status)
+		}
+	}
+	gauges := map[string]float64{"busy": 0, "slots": 0, "waiting": 0}
+	for _, l := range t.Lanes {
+		gauges["depth "+l.Name] = float64(l.Depth)
+		gauges["waiting"] += float64(l.Waiting)
+	}
+	for _, h := range t.Renderers {
+		gauges["busy"] += float64(h.Busy)
+		gauges["slots"] += float64(h.Slots)
+	}
+	r.history.note(now, edges, gauges)
+}
 
 // Handler serves the paths of the package's comment.
 func (r *Reporter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/throttles", r.once)
 	mux.HandleFunc("GET /api/v1/throttles/stream", r.stream)
+	mux.HandleFunc("GET /api/v1/throttles/history", func(w http.ResponseWriter, _ *http.Request) { answer(w, r.history.Series()) })
 	return mux
 }
 
@@ -148,9 +224,13 @@ func (r *Reporter) once(w http.ResponseWriter, q *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	answer(w, r.Throttles(n))
+}
+
+func answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(r.Throttles(n)) // the client left
+	_ = json.NewEncoder(w).Encode(body) // the client left
 }
 
 // stream sends an event a second. The first comes at once.
@@ -198,16 +278,18 @@ func send(w http.ResponseWriter, control *http.ResponseController, t Throttles) 
 
 // Throttles makes one report with at most so many pools.
 func (r *Reporter) Throttles(most int) Throttles {
-	view := r.table.View(most)
-	_, classes, _ := r.table.Counts()
+	view := r.Table.View(most)
+	_, classes, _ := r.Table.Counts()
 	t := Throttles{
 		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: map[poolcounter.Class]Class{},
 		Pools: []Pool{}, Omitted: view.Omitted, Rules: []Rule{}, Edges: []Edge{}, Failing: []lease.Failing{},
+		Requests: map[string]float64{}, Refusals: map[string]float64{}, Lanes: []Lane{},
+		Renderers: append([]renderjob.Heartbeat{}, r.Fleet.Living()...), Directives: append([]directive.Directive{}, r.Directives.Holding()...),
 		Busiest: Busiest{
-			Clients:          r.activity.Busiest(poolcounter.ClassIP, false),
-			Originals:        r.activity.Busiest(poolcounter.ClassOriginal, false),
-			RefusedClients:   r.activity.Busiest(poolcounter.ClassIP, true),
-			RefusedOriginals: r.activity.Busiest(poolcounter.ClassOriginal, true),
+			Clients:          r.Activity.Busiest(poolcounter.ClassIP, false),
+			Originals:        r.Activity.Busiest(poolcounter.ClassOriginal, false),
+			RefusedClients:   r.Activity.Busiest(poolcounter.ClassIP, true),
+			RefusedOriginals: r.Activity.Busiest(poolcounter.ClassOriginal, true),
 		},
 	}
 	for class, c := range classes {
@@ -220,11 +302,54 @@ func (r *Reporter) Throttles(most int) Throttles {
 		t.Rules = append(t.Rules, rule(v))
 	}
 	r.addEdges(&t, view.Owners)
+	r.addLanes(&t, view.Lanes)
+	for name, rate := range r.history.Rates() {
+		if outcome, ok := strings.CutPrefix(name, "request "); ok {
+			t.Requests[outcome] = rate
+		}
+		if throttle, ok := strings.CutPrefix(name, "refuse "); ok {
+			t.Refusals[throttle] = rate
+		}
+	}
 	return t
 }
 
+// addLanes adds what edges see of the queue, and the pools of the lanes.
+func (r *Reporter) addLanes(t *Throttles, used []pools.PoolView) {
+	for _, name := range renderjob.Lanes() {
+		l := Lane{Lane: lease.Lane{Name: string(name)}}
+		for _, e := range t.Edges { // they look at different moments
+			if e.Status == nil || !e.Connected {
+				continue
+			}
+			for _, seen := range e.Status.Lanes {
+				if seen.Name == l.Name {
+					l.Depth, l.AgeMS = max(l.Depth, seen.Depth), max(l.AgeMS, seen.AgeMS)
+				}
+			}
+		}
+		for _, h := range t.Renderers {
+			if !h.Draining && h.Slots > 0 {
+				l.Slots += name.Cap(h.Slots)
+			}
+		}
+		for _, p := range used {
+			if p.Key == poolcounter.Key(poolcounter.ClassLane, l.Name) {
+				l.Running, l.Waiting = p.Holders, p.Waiters
+			}
+		}
+		for _, rule := range t.Rules {
+			if rule.Name == "lane:"+l.Name {
+				l.Limit = rule.Workers
+			}
+		}
+		_, l.Paused = directive.Find(t.Directives, directive.Pause, l.Name)
+		t.Lanes = append(t.Lanes, l)
+	}
+}
+
 func rule(v pools.RuleView) Rule {
-	r := Rule{Name: v.Name, Limits: Limits{v.Workers, v.MaxQueue, v.Shadow}}
+	r := Rule{Name: v.Name, Limits: Limits{v.Workers, v.MaxQueue, v.Shadow}, Overridden: v.Overridden}
 	for edge, declared := range v.Differing {
 		if r.Differing == nil {
 			r.Differing = map[string]Limits{}

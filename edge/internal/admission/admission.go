@@ -22,6 +22,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/coordinators"
+	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
@@ -70,6 +71,9 @@ type Config struct {
 	Name         string // of this edge
 	Throttle     settings.Throttle
 	LaneWorkers  func(renderjob.Lane) int
+	Paused       func(renderjob.Lane) bool // by an operator
+	Directives   *directive.Set            // where coordinators tell of them
+	Fleet        func() []renderjob.Heartbeat
 	Status       func() lease.Status // what operators see of this edge, beside what admission adds
 	Log          *slog.Logger
 	Metrics      prometheus.Registerer
@@ -104,7 +108,7 @@ func New(c Config) *Admitter {
 	c.Metrics.MustRegister(a.decisions, a.leases)
 	a.coordinators = coordinators.New(coordinators.Config{
 		Servers: c.Coordinators.Servers, Name: c.Name, Secret: string(c.Coordinators.Secret),
-		Rules: a.rules, Status: a.status, Log: c.Log, Metrics: c.Metrics,
+		Rules: a.rules, Status: a.status, Fleet: a.fleet, Directives: c.Directives, Log: c.Log, Metrics: c.Metrics,
 	})
 	return a
 }
@@ -128,6 +132,12 @@ func (a *Admitter) Breakers() (all []Breaker) {
 func (a *Admitter) Admit(ctx context.Context, r Request) (l *Lease, done bool, err error) {
 	if clientaddr.IsExempt(r.Client) {
 		a.decide(PerIP, "exempt")
+	}
+	if a.Paused(r.Lane) {
+		a.decide(Lane, "refuse")
+		f := fault.New(fault.LaneFull, "Operators have thumbnails of this kind (lane %s) wait for now", r.Lane)
+		f.Throttle = string(Lane)
+		return nil, false, f
 	}
 	const rounds = 3 // a coordinator may go and come while it is asked
 	for range rounds {
@@ -296,7 +306,7 @@ func failedElsewhere(payload string) error {
 func (a *Admitter) status(asked string, breakers map[string]string) string {
 	s := a.Status()
 	maps.Copy(s.Breakers, breakers)
-	s.Asked, s.Decisions = asked, map[string]map[string]int64{}
+	s.Asked, s.Decisions, s.Directives = asked, map[string]map[string]int64{}, true
 	a.mu.Lock()
 	for throttle, counts := range a.counts {
 		s.Decisions[throttle] = map[string]int64{}
@@ -312,6 +322,29 @@ func (a *Admitter) status(asked string, breakers map[string]string) string {
 		}
 		s.Failing = s.Failing[:len(s.Failing)/2] // the latest are first
 	}
+}
+
+// fleet cuts what is known of the renderers into parts that can be sent.
+func (a *Admitter) fleet() (parts []string) {
+	part := []byte("[")
+	end := func() {
+		if len(part) > 1 {
+			parts = append(parts, string(part[:len(part)-1])+"]")
+		}
+		part = []byte("[")
+	}
+	for _, h := range a.Fleet() {
+		text, err := json.Marshal(h)
+		if err != nil || len(text)+len("[]") > coordinators.MaxStatus {
+			continue
+		}
+		if len(part)+len(text)+len(",]") > coordinators.MaxStatus {
+			end()
+		}
+		part = append(append(part, text...), ',')
+	}
+	end()
+	return parts
 }
 
 // Lease is the right of one flight to render.

@@ -21,20 +21,29 @@ type Client struct {
 	Key string
 	// Local: a process of this machine that is no proxy for another.
 	Local bool
+	// Blocked: an operator keeps its network out.
+	Blocked bool
 	// Trusted: the peer is a trusted proxy, whose headers can be believed.
 	Trusted bool
 }
 
+// Networks are those that operators named for a time.
+type Networks interface {
+	Exempt(addr netip.Addr) bool
+	Blocked(addr netip.Addr) bool
+}
+
 // Finder knows the trusted proxies.
 type Finder struct {
+	named   Networks
 	trusted []netip.Prefix
 	exempt  []netip.Prefix
 	xff     realclientip.RightmostTrustedRangeStrategy
 }
 
 // New makes a finder; networks are addresses or prefixes.
-func New(trusted, exempt []string) (*Finder, error) {
-	f := &Finder{}
+func New(trusted, exempt []string, named Networks) (*Finder, error) {
+	f := &Finder{named: named}
 	var err error
 	if f.trusted, err = parse(trusted); err != nil {
 		return nil, err
@@ -77,13 +86,22 @@ func (f *Finder) Find(r *http.Request) Client {
 	}
 	addr := peer.Addr().Unmap()
 	if !within(f.trusted, addr) {
-		return Client{Key: f.key(addr), Local: addr.IsLoopback() && !forwarded(r)}
+		return f.client(addr, Client{Local: addr.IsLoopback() && !forwarded(r)})
 	}
-	client := Client{Key: f.key(addr), Trusted: true}
 	if told, err := netip.ParseAddr(f.xff.ClientIP(r.Header, r.RemoteAddr)); err == nil {
-		client.Key = f.key(told.Unmap())
+		addr = told.Unmap()
 	}
-	return client
+	return f.client(addr, Client{Trusted: true})
+}
+
+// client adds what follows from the address.
+func (f *Finder) client(addr netip.Addr, c Client) Client {
+	addr = addr.WithZone("")
+	c.Key, c.Blocked = network(addr), f.named.Blocked(addr)
+	if within(f.exempt, addr) || f.named.Exempt(addr) {
+		c.Key = exemptMark + c.Key
+	}
+	return c
 }
 
 func within(networks []netip.Prefix, addr netip.Addr) bool {
@@ -104,18 +122,11 @@ func forwarded(r *http.Request) bool {
 	return false
 }
 
-func (f *Finder) key(addr netip.Addr) string {
-	if within(f.exempt, addr.WithZone("")) {
-		return exemptMark + network(addr)
-	}
-	return network(addr)
-}
-
 func network(addr netip.Addr) string {
 	if addr.Is4() {
 		return addr.String()
 	}
-	subscriber, err := addr.WithZone("").Prefix(64)
+	subscriber, err := addr.Prefix(64)
 	if err != nil {
 		return addr.String()
 	}

@@ -2,15 +2,24 @@ package clientaddr
 
 import (
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 )
 
+// named are the networks of an operator.
+type named struct{}
+
+func (named) Exempt(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.77") }
+func (named) Blocked(a netip.Addr) bool {
+	return netip.MustParsePrefix("2001:db8:bad::/48").Contains(a)
+}
+
 func TestFind(t *testing.T) {
-	f, err := New([]string{"10.0.0.0/8", "127.0.0.1"}, []string{"203.0.113.0/24", "2001:db8:9::5"})
+	f, err := New([]string{"10.0.0.0/8", "127.0.0.1"}, []string{"203.0.113.0/24", "2001:db8:9::5"}, named{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare, err := New(nil, nil)
+	bare, err := New(nil, nil, named{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +36,8 @@ func TestFind(t *testing.T) {
 		"garbage from a proxy":       {f, "10.1.1.1:1", "banana", Client{Key: "10.1.1.1", Trusted: true}},
 		"IPv6 by /64":                {f, "[2001:db8:1:2:3:4:5:6]:1", "", Client{Key: "2001:db8:1:2::/64"}},
 		"IPv4 in IPv6":               {f, "[::ffff:192.0.2.1]:1", "", Client{Key: "192.0.2.1"}},
+		"exempt by an operator":      {f, "192.0.2.77:1", "", Client{Key: "exempt 192.0.2.77"}},
+		"blocked by an operator":     {f, "10.1.1.1:1", "2001:db8:bad::1", Client{Key: "2001:db8:bad::/64", Trusted: true, Blocked: true}},
 		"local":                      {bare, "127.0.0.1:1", "", Client{Key: "127.0.0.1", Local: true}},
 		"local, for another":         {bare, "127.0.0.1:1", "198.51.100.7", Client{Key: "127.0.0.1"}},
 		"local IPv6":                 {bare, "[::1]:1", "", Client{Key: "::/64", Local: true}},

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
@@ -38,10 +39,17 @@ type Config struct {
 	Rules   func() []lease.Rule // the limits as they are now; asked twice a second
 	// Status is JSON for operators, asked for once a second: who is asked, and the
 	// states of the breakers.
-	Status  func(asked string, breakers map[string]string) string
-	Log     *slog.Logger
-	Metrics prometheus.Registerer
+	Status func(asked string, breakers map[string]string) string
+	// Fleet is the renderers that live, for operators: JSON arrays of at most MaxStatus
+	// bytes each, asked for every two seconds.
+	Fleet      func() []string
+	Directives *directive.Set // where those of all coordinators come together
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
 }
+
+// MaxStatus bounds what Status and each part of Fleet give, in bytes.
+const MaxStatus = lease.MaxFrame - 8
 
 // Coordinators are those of one edge.
 type Coordinators struct {
@@ -49,6 +57,8 @@ type Coordinators struct {
 	log          *slog.Logger
 	rulesNow     func() []lease.Rule
 	statusNow    func(asked string, breakers map[string]string) string
+	fleetNow     func() []string
+	directives   *directive.Set
 	links        []*link
 	cancel       context.CancelFunc
 	group        sync.WaitGroup
@@ -67,6 +77,7 @@ type Coordinators struct {
 func New(c Config) *Coordinators {
 	cs := &Coordinators{
 		name: c.Name, secret: c.Secret, log: c.Log, rulesNow: c.Rules, statusNow: c.Status,
+		fleetNow: c.Fleet, directives: c.Directives,
 		rules: c.Rules(), leases: map[uint64]*Lease{}, changed: make(chan struct{}), gone: time.Now(),
 	}
 	for _, address := range c.Servers {
@@ -276,7 +287,48 @@ func (cs *Coordinators) tell(ctx context.Context) {
 		if round%2 == 0 {
 			cs.tellStatus(cs.statusNow(asked, cs.states()))
 		}
+		if round%4 == 0 {
+			cs.tellFleet()
+		}
 	}
+}
+
+func (cs *Coordinators) tellFleet() {
+	parts := cs.fleetNow()
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, part := range parts {
+		cs.toWilling(func(out []byte) []byte { return lease.AppendFleet(out, part) })
+	}
+}
+
+// hear takes a directive of a coordinator. The first frame says that it understands
+// them: it is told all that are known here.
+func (cs *Coordinators) hear(c *conn, text string) {
+	if text == "" {
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		c.willing = true
+		for _, d := range cs.directives.All() {
+			c.send(func(out []byte) []byte { return lease.AppendDirective(out, d.Encode()) })
+		}
+		return
+	}
+	d, err := directive.Decode(text)
+	if err != nil {
+		cs.log.Warn("a directive is not followed", "error", err)
+		return
+	}
+	news, err := cs.directives.Add(d)
+	if err != nil {
+		cs.log.Warn("a directive is not followed", "error", err)
+	}
+	if !news {
+		return
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.toWilling(func(out []byte) []byte { return lease.AppendDirective(out, d.Encode()) })
 }
 
 func (cs *Coordinators) states() map[string]string {
@@ -290,9 +342,18 @@ func (cs *Coordinators) states() map[string]string {
 func (cs *Coordinators) tellStatus(status string) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if status != cs.status && len(status) < lease.MaxFrame {
+	if status != cs.status && len(status) <= MaxStatus {
 		cs.status = status
 		cs.toAll(func(out []byte) []byte { return lease.AppendStatus(out, status) })
+	}
+}
+
+// toWilling sends to those coordinators that know directives.
+func (cs *Coordinators) toWilling(frame func([]byte) []byte) {
+	for _, l := range cs.links {
+		if l.conn != nil && l.conn.willing {
+			l.conn.send(frame)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
 	"github.com/thumbmill/thumbmill/loadtest/wire"
+	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
@@ -35,8 +36,10 @@ func newEdge(t *testing.T, name string, addresses ...string) *Coordinators {
 
 func newEdgeWith(t *testing.T, name, secret string, addresses ...string) *Coordinators {
 	t.Helper()
+	known := directive.NewSet(func() {})
+	t.Cleanup(known.Close)
 	cs := New(Config{
-		Servers: addresses, Name: name, Secret: secret,
+		Servers: addresses, Name: name, Secret: secret, Directives: known, Fleet: func() []string { return nil },
 		Rules:  func() []lease.Rule { return []lease.Rule{{Name: "lane", Workers: limit, MaxQueue: 1000}} },
 		Status: func(asked string, _ map[string]string) string { return fmt.Sprintf(`{"coordinator":%q}`, asked) },
 		Log:    slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),

@@ -65,7 +65,7 @@ func (l *link) keep(ctx context.Context) {
 			l.probe(ctx)
 		default:
 			l.parent.up(l, Native, conn)
-			conn.run(ctx, func(err error) { l.parent.down(l, err) })
+			conn.run(ctx, func(err error) { l.parent.down(l, err) }, func(text string) { l.parent.hear(conn, text) })
 		}
 		if time.Since(began) < retryEvery {
 			sleep(ctx, retryEvery)
@@ -133,19 +133,21 @@ type conn struct {
 	in  *bufio.Reader
 	out *lease.Outbox
 
+	willing bool // to hear of directives and renderers; guarded by the Coordinators' mutex
+
 	mu      sync.Mutex
 	answers map[uint64]chan<- lease.Answer // of requests under way; each takes one answer
 	lost    bool
 }
 
-// run reads until the connection is lost or ctx ends. lost is called before those
+// run reads, and has directives heard, until the connection is lost or ctx ends. lost is called before those
 // who wait for answers hear it, so that they do not ask here again.
-func (c *conn) run(ctx context.Context, lost func(error)) {
+func (c *conn) run(ctx context.Context, lost func(error), hear func(directive string)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(c.out.Write)
 	group.Go(func() { c.beat(ctx) })
-	lost(c.read())
+	lost(c.read(hear))
 	cancel()
 	c.lose()
 	c.out.End()
@@ -168,14 +170,18 @@ func (c *conn) beat(ctx context.Context) {
 	}
 }
 
-func (c *conn) read() error {
+func (c *conn) read(hear func(directive string)) error {
 	for {
 		_ = c.raw.SetReadDeadline(time.Now().Add(lease.Silence))
 		kind, body, err := lease.ReadFrame(c.in)
 		if err != nil {
 			return err
 		}
-		if kind == lease.KindBeat {
+		switch kind {
+		case lease.KindBeat:
+			continue
+		case lease.KindDirective:
+			hear(body)
 			continue
 		}
 		answer, err := lease.ParseAnswer(kind, body)

@@ -74,6 +74,9 @@ func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *s
 // Breaker is the queue's.
 func (d *Dispatcher) Breaker() *gobreaker.CircuitBreaker[*jetstream.PubAck] { return d.breaker }
 
+// JetStream is the queue, for who watches it.
+func (d *Dispatcher) JetStream() jetstream.JetStream { return d.js }
+
 // Open is how many jobs wait for their end.
 func (d *Dispatcher) Open() int {
 	d.mu.Lock()

@@ -38,12 +38,13 @@ func New() *Fleet {
 	return &Fleet{renderers: map[string]seen{}, heard: time.Now(), lastSlots: unknownSlots}
 }
 
-// Listen subscribes to heartbeats.
-func (f *Fleet) Listen(conn *nats.Conn) error {
+// Listen subscribes to heartbeats; steer sees each.
+func (f *Fleet) Listen(conn *nats.Conn, steer func(renderjob.Heartbeat)) error {
 	sub, err := conn.Subscribe(renderjob.AllHeartbeats, func(m *nats.Msg) {
 		var h renderjob.Heartbeat
 		if json.Unmarshal(m.Data, &h) == nil && h.Renderer != "" {
 			f.Note(h)
+			steer(h)
 		}
 	})
 	if err != nil {
@@ -127,6 +128,17 @@ func (f *Fleet) Engines() []string {
 		}
 	}
 	return engines
+}
+
+// Heartbeats are the latest ones of the living renderers.
+func (f *Fleet) Heartbeats() (all []renderjob.Heartbeat) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	for _, s := range f.renderers {
+		all = append(all, s.Heartbeat)
+	}
+	return all
 }
 
 // Names are those of the living renderers.

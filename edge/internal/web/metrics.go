@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 type metrics struct {
@@ -31,6 +32,19 @@ func (m metrics) observe(grammar, outcome string, took time.Duration) {
 	c := known.(counted)
 	c.requests.Inc()
 	c.seconds.Observe(took.Seconds())
+}
+
+// Requests counts the answers so far by outcome.
+func (h *Handler) Requests() map[string]int64 {
+	all := map[string]int64{}
+	h.metrics.known.Range(func(key, value any) bool {
+		var m dto.Metric
+		if value.(counted).requests.Write(&m) == nil {
+			all[key.(end).outcome] += int64(m.GetCounter().GetValue())
+		}
+		return true
+	})
+	return all
 }
 
 func newMetrics(r prometheus.Registerer) metrics {

@@ -53,8 +53,8 @@ type Handler struct {
 }
 
 // New makes a handler.
-func New(s settings.Settings, g *grammar.Reader, o Obtainer, log *slog.Logger, r prometheus.Registerer) (*Handler, error) {
-	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt)
+func New(s settings.Settings, g *grammar.Reader, o Obtainer, named clientaddr.Networks, log *slog.Logger, r prometheus.Registerer) (*Handler, error) {
+	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt, named)
 	if err != nil {
 		return nil, fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
@@ -127,6 +127,10 @@ func (x *exchange) serve() {
 		return
 	default:
 		x.refuseMethod()
+		return
+	}
+	if x.client.Blocked {
+		x.refuse(fault.New(fault.Blocked, "requests from your network are not answered at present; ask the site's operators"))
 		return
 	}
 	t, err := x.parse()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,12 @@ func (o *obtainer) Original(_ context.Context, at thumbnail.Location) (obtain.Th
 	return obtain.Thumb{Image: []byte("<svg/>"), Source: obtain.Original, Meta: objectstore.Meta{ETag: "o"}}, o.err
 }
 
+// nobody is named by operators.
+type nobody struct{}
+
+func (nobody) Exempt(netip.Addr) bool  { return false }
+func (nobody) Blocked(netip.Addr) bool { return false }
+
 func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
 	t.Helper()
 	g, err := grammar.New(s)
@@ -57,7 +64,7 @@ func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	h, err := New(s, g, o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	h, err := New(s, g, o, nobody{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,11 +26,11 @@ func (c *clock) age(stamp time.Time) time.Duration {
 }
 
 // calibrate asks once.
-func (c *clock) calibrate(ctx context.Context, consumer jetstream.Consumer) (*jetstream.ConsumerInfo, error) {
+func (c *clock) calibrate(ctx context.Context, consumer jetstream.Consumer) error {
 	began := time.Now()
 	info, err := consumer.Info(ctx)
 	if err == nil {
 		c.set(info, began)
 	}
-	return info, err
+	return err
 }

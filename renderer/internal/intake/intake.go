@@ -13,13 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -68,7 +66,6 @@ type Config struct {
 	Ahead     int
 	Processor Processor
 	Log       *slog.Logger
-	Metrics   prometheus.Registerer
 }
 
 // Intake pulls from all lanes.
@@ -78,9 +75,6 @@ type Intake struct {
 	turn      sync.Mutex // of takeWaiting
 	clock     clock
 	consumers map[renderjob.Lane]jetstream.Consumer
-	depth     *prometheus.GaugeVec
-	age       *prometheus.GaugeVec
-	wanted    prometheus.Gauge
 
 	drain   chan struct{} // closed when no further job is begun
 	stop    sync.Once
@@ -95,18 +89,8 @@ func New(c Config) *Intake {
 	in := &Intake{
 		config: c, room: newRoom(c.Slots, c.Ahead), consumers: map[renderjob.Lane]jetstream.Consumer{},
 		drain: make(chan struct{}),
-		depth: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "thumbmill_lane_depth", Help: "Jobs of the lane that wait or are in renderers' hands.",
-		}, []string{"lane"}),
-		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "thumbmill_lane_age_seconds", Help: "Age of the job that this renderer pulled last.",
-		}, []string{"lane"}),
-		wanted: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "thumbmill_renderers_wanted", Help: "Renderers of this one's size that the jobs in all lanes would keep busy.",
-		}),
 	}
 	in.pulling, in.cancel = context.WithCancel(context.Background())
-	c.Metrics.MustRegister(in.depth, in.age, in.wanted)
 	return in
 }
 
@@ -115,6 +99,9 @@ func (in *Intake) InHand() int { return in.room.count() }
 
 // Resize changes how many slots jobs are pulled for: fewer when memory runs short.
 func (in *Intake) Resize(slots int) { in.room.resize(slots) }
+
+// Pause takes no new jobs until it is told otherwise; what is in hand goes on.
+func (in *Intake) Pause(paused bool) { in.room.pause(paused) }
 
 // Draining reports whether the intake takes no new jobs.
 func (in *Intake) Draining() bool {
@@ -136,7 +123,7 @@ func (in *Intake) Start(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("lane %s: %w", lane, err)
 		}
-		if _, err := in.clock.calibrate(ctx, consumer); err != nil {
+		if err := in.clock.calibrate(ctx, consumer); err != nil {
 			return fmt.Errorf("lane %s: %w", lane, err)
 		}
 		in.consumers[lane] = consumer
@@ -228,7 +215,6 @@ func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
 		in.decline(msg, err)
 		return
 	}
-	in.age.WithLabelValues(string(lane)).Set(d.Age.Seconds())
 	if in.Draining() || !in.room.enter(lane) {
 		in.handBack(msg, d)
 		return
@@ -335,12 +321,12 @@ func (in *Intake) logAck(err error) {
 	}
 }
 
-// watch reads the lanes' depths and sets the clock by the same answers.
+// watch sets the clock again and again.
 func (in *Intake) watch() {
 	ticker := time.NewTicker(calibrateEvery)
 	defer ticker.Stop()
 	for {
-		in.observe()
+		in.calibrate()
 		select {
 		case <-in.drain:
 			return
@@ -349,20 +335,13 @@ func (in *Intake) watch() {
 	}
 }
 
-func (in *Intake) observe() {
-	total := 0.0
-	for lane, consumer := range in.consumers {
+func (in *Intake) calibrate() {
+	for _, consumer := range in.consumers {
 		ctx, cancel := context.WithTimeout(in.pulling, publishTimeout)
-		info, err := in.clock.calibrate(ctx, consumer)
+		err := in.clock.calibrate(ctx, consumer)
 		cancel()
-		if err == nil {
-			depth := float64(info.NumPending) + float64(info.NumAckPending)
-			in.depth.WithLabelValues(string(lane)).Set(depth)
-			if depth == 0 {
-				in.age.WithLabelValues(string(lane)).Set(0)
-			}
-			total += depth
+		if err != nil {
+			in.config.Log.Debug("the server's clock", "error", err)
 		}
 	}
-	in.wanted.Set(max(1, math.Ceil(total/float64(in.config.Slots))))
 }

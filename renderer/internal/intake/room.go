@@ -15,6 +15,7 @@ type room struct {
 	ahead   int
 	total   int
 	inHand  int
+	paused  bool
 	caps    map[renderjob.Lane]int
 	byLane  map[renderjob.Lane]int
 	changed chan struct{} // closed and replaced whenever a job leaves
@@ -43,6 +44,14 @@ func (r *room) resize(slots int) {
 	r.wake()
 }
 
+// pause lets nothing in until it is told otherwise.
+func (r *room) pause(paused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = paused
+	r.wake()
+}
+
 // wake has those who wait for room look again.
 func (r *room) wake() {
 	close(r.changed)
@@ -50,7 +59,7 @@ func (r *room) wake() {
 }
 
 func (r *room) has(lane renderjob.Lane) bool {
-	return r.inHand < r.total && r.byLane[lane] < r.caps[lane]
+	return !r.paused && r.inHand < r.total && r.byLane[lane] < r.caps[lane]
 }
 
 // wait returns once the lane has room, or ctx ends.

@@ -1,0 +1,67 @@
+// Package fleet keeps what edges tell a coordinator of the renderers that live.
+package fleet
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+const (
+	// deadAfter is above the pause between what edges tell, and what makes them take a
+	// renderer for dead.
+	deadAfter = 6 * time.Second
+	most      = 10_000
+)
+
+// Fleet is the renderers. Its methods are safe for concurrent use.
+type Fleet struct {
+	mu        sync.Mutex
+	renderers map[string]seen
+}
+
+type seen struct {
+	renderjob.Heartbeat
+	at time.Time
+}
+
+// New makes an empty fleet.
+func New() *Fleet { return &Fleet{renderers: map[string]seen{}} }
+
+// Note takes a JSON array of heartbeats.
+func (f *Fleet) Note(text string) error {
+	var all []renderjob.Heartbeat
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return fmt.Errorf("the renderers that an edge tells of: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for _, h := range all {
+		if _, known := f.renderers[h.Renderer]; known || len(f.renderers) < most {
+			f.renderers[h.Renderer] = seen{h, now}
+		}
+	}
+	return nil
+}
+
+// Living gives the renderers that live, by name.
+func (f *Fleet) Living() (all []renderjob.Heartbeat) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for name, s := range f.renderers {
+		if now.Sub(s.at) > deadAfter {
+			delete(f.renderers, name)
+			continue
+		}
+		all = append(all, s.Heartbeat)
+	}
+	slices.SortFunc(all, func(a, b renderjob.Heartbeat) int { return cmp.Compare(a.Renderer, b.Renderer) })
+	return all
+}

@@ -1,0 +1,123 @@
+package report
+
+import (
+	"sync"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+const (
+	tick   = 2 * time.Second
+	window = 5         // ticks that a rate is of, and the pause between two points
+	points = 3600 / 10 // an hour of them
+)
+
+// Series are the values of the last hour, one every Step seconds, the latest last.
+type Series struct {
+	End    time.Time            `json:"end"`
+	Step   float64              `json:"step"`
+	Values map[string][]float64 `json:"values"` // as long as each other
+}
+
+// history turns what edges count into rates, and keeps those and gauges for an hour. Its
+// names are "request <outcome>" and "refuse <throttle>" per second, "depth <lane>",
+// "waiting", "busy" and "slots".
+type history struct {
+	mu     sync.Mutex
+	last   map[string]map[string]int64 // totals, by edge and name
+	recent []map[string]int64          // what came in the last ticks
+	ticks  int
+	end    time.Time
+	values map[string][]float64
+	length int
+}
+
+func newHistory() *history {
+	return &history{last: map[string]map[string]int64{}, values: map[string][]float64{}}
+}
+
+// counted are an edge's totals by the names of history.
+func counted(s *lease.Status) map[string]int64 {
+	totals := map[string]int64{}
+	for outcome, n := range s.Requests {
+		totals["request "+outcome] = n
+	}
+	for throttle, decisions := range s.Decisions {
+		totals["refuse "+throttle] = decisions["refuse"]
+	}
+	return totals
+}
+
+// note takes what edges count now, and gauges. An edge's first totals say nothing of how
+// fast they came; lower ones than before are those of an edge that restarted.
+func (h *history) note(now time.Time, edges map[string]map[string]int64, gauges map[string]float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	came := map[string]int64{}
+	for edge, totals := range edges {
+		before, known := h.last[edge]
+		for name, n := range totals {
+			if n >= before[name] {
+				n -= before[name]
+			}
+			if known {
+				came[name] += n
+			}
+		}
+	}
+	h.last = edges
+	h.recent = append(h.recent, came)
+	h.recent = h.recent[max(0, len(h.recent)-window):]
+	if h.ticks++; h.ticks%window == 0 {
+		h.keep(now, gauges)
+	}
+}
+
+// keep adds a point to each series. One that is new was 0 before.
+func (h *history) keep(now time.Time, gauges map[string]float64) {
+	h.end = now
+	current := h.rates()
+	for name, v := range gauges {
+		current[name] = v
+	}
+	for name := range current {
+		if h.values[name] == nil {
+			h.values[name] = make([]float64, h.length)
+		}
+	}
+	h.length = min(h.length+1, points)
+	for name, values := range h.values {
+		values = append(values, current[name])
+		h.values[name] = values[len(values)-h.length:]
+	}
+}
+
+// rates are per second, of the last ticks; the mutex is held.
+func (h *history) rates() map[string]float64 {
+	rates := map[string]float64{}
+	for _, came := range h.recent {
+		for name, n := range came {
+			rates[name] += float64(n) / (float64(len(h.recent)) * tick.Seconds())
+		}
+	}
+	return rates
+}
+
+// Rates are per second, of the last ten.
+func (h *history) Rates() map[string]float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rates()
+}
+
+// Series copies the last hour.
+func (h *history) Series() Series {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := Series{End: h.end.UTC(), Step: (window * tick).Seconds(), Values: map[string][]float64{}}
+	for name, values := range h.values {
+		s.Values[name] = append([]float64{}, values...)
+	}
+	return s
+}

@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/shared/directive"
+)
+
+// operator asks a coordinator's API.
+func operator(t *testing.T, co *coordinator.Coordinator, method, path string, body any) (int, string) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	co.API().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, bytes.NewReader(text)))
+	return w.Code, w.Body.String()
+}
+
+func give(t *testing.T, co *coordinator.Coordinator, kind directive.Kind, target string, more map[string]any) directive.Directive {
+	t.Helper()
+	wish := map[string]any{"kind": kind, "target": target, "hold": "1h", "who": "ann", "why": "a test"}
+	for name, value := range more {
+		wish[name] = value
+	}
+	status, text := operator(t, co, http.MethodPost, "/api/v1/directives", wish)
+	var d directive.Directive
+	if err := json.Unmarshal([]byte(text), &d); status != http.StatusOK || err != nil {
+		t.Fatalf("%d %s", status, text)
+	}
+	return d
+}
+
+func withdraw(t *testing.T, co *coordinator.Coordinator, d directive.Directive) {
+	t.Helper()
+	if status, text := operator(t, co, http.MethodDelete, "/api/v1/directives/"+d.ID+"?who=bob", nil); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+}
+
+func reportOf(t *testing.T, co *coordinator.Coordinator) (r coordinator.Throttles) {
+	t.Helper()
+	_, text := operator(t, co, http.MethodGet, "/api/v1/throttles", nil)
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return r
+}
+
+func statusOf(c *Cluster, e *Edge, path, client string) int {
+	return c.Get(context.Background(), e, path, client).Status
+}
+
+// What an operator tells one coordinator holds on all edges, and ends there when it is
+// withdrawn at another.
+func TestDirectivesReachEveryEdge(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Edges: 2, Coordinators: 2})
+	landscape(c, "a.jpg")
+	first, second := c.Coordinators[0], c.Coordinators[1]
+	everywhere := func(what, path, client string, status int) {
+		t.Helper()
+		for _, e := range c.Edges {
+			Eventually(t, what, func() bool { return statusOf(c, e, path, client) == status })
+		}
+	}
+	block := give(t, first, directive.Block, "192.0.2.0/24", nil)
+	everywhere("a network is kept out", "/unsafe/60x/a.jpg", "192.0.2.7", http.StatusForbidden)
+	everywhere("others are served", "/unsafe/60x/a.jpg", "198.51.100.7", http.StatusOK)
+	Eventually(t, "the other coordinator knows it", func() bool { return len(reportOf(t, second).Directives) == 1 })
+	withdraw(t, second, block)
+	everywhere("it is let in again", "/unsafe/60x/a.jpg", "192.0.2.7", http.StatusOK)
+
+	pause := give(t, second, directive.Pause, "standard", nil)
+	everywhere("a lane pauses, stored ones are served", "/unsafe/60x/a.jpg", alice, http.StatusOK)
+	everywhere("nothing new is rendered", "/unsafe/61x/a.jpg", alice, http.StatusServiceUnavailable)
+	withdraw(t, first, pause)
+	everywhere("the lane goes on", "/unsafe/61x/a.jpg", alice, http.StatusOK)
+}
+
+func TestAnotherLimitForATime(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	co := c.Coordinators[0]
+	limit := func(name string) (found struct {
+		workers, queue uint32
+		overridden     bool
+	}) {
+		for _, r := range reportOf(t, co).Rules {
+			if r.Name == name {
+				found.workers, found.queue, found.overridden = r.Workers, r.MaxQueue, r.Overridden
+			}
+		}
+		return found
+	}
+	Eventually(t, "the edge told its rules", func() bool { return limit("original").workers > 0 })
+	before := limit("original")
+	d := give(t, co, directive.Limit, "original", map[string]any{"workers": 1, "max_queue": 1})
+	if now := limit("original"); now.workers != 1 || now.queue != 1 || !now.overridden {
+		t.Errorf("%+v", now)
+	}
+	held := c.Hooks.Hold()
+	waiting := c.Go(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice)
+	Eventually(t, "one renders", func() bool { return c.Edges[0].OpenJobs() == 1 })
+	c.Get(t.Context(), c.Edges[0], "/unsafe/62x/a.jpg", bob).Wants(t, http.StatusTooManyRequests)
+	held()
+	(<-waiting).Wants(t, http.StatusOK)
+	withdraw(t, co, d)
+	if now := limit("original"); now != before {
+		t.Errorf("%+v, before %+v", now, before)
+	}
+	if status, text := operator(t, co, http.MethodPost, "/api/v1/directives", map[string]any{
+		"kind": "limit", "target": "orginal", "workers": 1, "hold": "1h", "who": "ann", "why": "a typo",
+	}); status != http.StatusBadRequest || !strings.Contains(text, "orginal") {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+// A renderer drains and goes on; what it does goes to others meanwhile.
+func TestARendererDrainsAsAnOperatorWants(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Renderers: 2})
+	landscape(c, "a.jpg")
+	co, name := c.Coordinators[0], c.Renderers[0].Name()
+	drains := func() (draining, known bool) {
+		for _, h := range reportOf(t, co).Renderers {
+			if h.Renderer == name {
+				return h.Draining && h.Ordered, true
+			}
+		}
+		return false, false
+	}
+	Eventually(t, "the coordinator knows both", func() bool { return len(reportOf(t, co).Renderers) == 2 })
+	d := give(t, co, directive.Drain, name, nil)
+	Eventually(t, "it drains", func() bool { draining, _ := drains(); return draining })
+	for i := range 6 {
+		answer := c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/a.jpg", 60+i), alice)
+		answer.Wants(t, http.StatusOK)
+		if c.Renderers[0].InHand() > 0 {
+			t.Error("it took a job")
+		}
+	}
+	withdraw(t, co, d)
+	Eventually(t, "it goes on", func() bool { draining, known := drains(); return known && !draining })
+}
+
+// A coordinator that starts anew hears from the edges what operators decided before.
+func TestDirectivesOutliveACoordinator(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	give(t, c.Coordinators[0], directive.Block, "2001:db8::/48", nil)
+	blocked := func() bool {
+		return statusOf(c, c.Edges[0], "/unsafe/60x/a.jpg", "2001:db8:0:7::1") == http.StatusForbidden
+	}
+	Eventually(t, "the network is kept out", blocked)
+	c.Settings.Coordinator.Listen = []string{c.Coordinators[0].Addr()}
+	c.must(c.Coordinators[0].Stop(t.Context()))
+	anew := c.AddCoordinator()
+	Eventually(t, "the new one knows it", func() bool { return len(reportOf(t, anew).Directives) == 1 })
+	if !blocked() {
+		t.Error("it was forgotten")
+	}
+}
+
+func TestAnExemptionAndForgottenFailures(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	c.Original("bad.jpg", []byte("no picture"), nil)
+	co := c.Coordinators[0]
+	give(t, co, directive.Exempt, "203.0.113.9", nil)
+	for range c.Settings.Throttle.Failure.Max {
+		c.Get(t.Context(), c.Edges[0], "/unsafe/60x/bad.jpg", "203.0.113.9").Wants(t, http.StatusUnprocessableEntity)
+	}
+	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/bad.jpg", "203.0.113.9").Wants(t, http.StatusTooManyRequests)
+	if n := c.Edges[0].Metric(t, "thumbmill_throttle_decisions_total", "throttle", "per-ip", "decision", "exempt"); n == 0 {
+		t.Error("per-ip counted an exempt network")
+	}
+	Eventually(t, "the report names it", func() bool { return len(reportOf(t, co).Failing) == 1 })
+	give(t, co, directive.Clear, reportOf(t, co).Failing[0].Original, nil)
+	Eventually(t, "it is tried again", func() bool {
+		return statusOf(c, c.Edges[0], "/unsafe/60x/bad.jpg", "203.0.113.9") == http.StatusUnprocessableEntity
+	})
+}
+
+// The report tells what comes in and what waits.
+func TestTheReportTellsOfRequestsAndLanes(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	landscape(c, "b.jpg")
+	co := c.Coordinators[0]
+	Eventually(t, "rates, lanes and renderers are told", func() bool {
+		c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice).Wants(t, http.StatusOK)
+		r := reportOf(t, co)
+		return r.Requests["hit"] > 0 && len(r.Lanes) == 3 && r.Lanes[0].Slots == 1 && len(r.Renderers) == 1 && r.Renderers[0].Build != ""
+	})
+	held := c.Hooks.Hold()
+	defer held()
+	waiting := c.Go(t.Context(), c.Edges[0], "/unsafe/80x/b.jpg", alice)
+	Eventually(t, "the lane is seen", func() bool {
+		l := reportOf(t, co).Lanes[0]
+		return l.Depth == 1 && l.AgeMS > 0 && l.Running == 1
+	})
+	held()
+	(<-waiting).Wants(t, http.StatusOK)
+}
