@@ -15,12 +15,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // admin is the operators' listener that a command asks.
-type admin struct{ base string }
+type admin struct{ base, token string }
 
 func (a *admin) flag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.token, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token that is to be shown to act (default: as admin.token_file)")
 	cmd.Flags().StringVar(&a.base, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
 }
 
@@ -39,6 +43,13 @@ func (a *admin) ask(ctx context.Context, method, path string, content ...byte) (
 		return nil, fmt.Errorf("--admin: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if method != http.MethodGet {
+		token, err := service.OpenToken(settings.Admin{TokenFile: a.token})
+		if err != nil {
+			return nil, err
+		}
+		token.Show(request)
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = firstLine
 	response, err := (&http.Client{Transport: transport}).Do(request)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"image/jpeg"
 	"io"
 	"net/http"
@@ -29,14 +30,21 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	_ = os.RemoveAll(configHome())
+	os.Exit(status)
+}
+
+// configHome is where the commands of these tests share a token.
+func configHome() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("thumbmill-test-%d", os.Getpid()))
 }
 
 // thumbmill is this test binary as the command.
 func thumbmill(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(append(os.Environ(), asMain+"=1"), env...)
+	cmd.Env = append(append(os.Environ(), asMain+"=1", "XDG_CONFIG_HOME="+configHome()), env...)
 	cmd.Dir = t.TempDir()
 	return cmd
 }

@@ -128,8 +128,8 @@ func (c *cluster) metrics(role string) prometheus.Registerer {
 }
 
 func (c *cluster) startAdmin() (err error) {
-	if c.admin, err = service.NewAdmin(c.settings.Admin.Listen, c.log); err != nil {
-		return fmt.Errorf("admin.listen: %w", err)
+	if c.admin, err = service.NewAdmin(c.settings.Admin, c.log); err != nil {
+		return err
 	}
 	return c.run(c.admin)
 }

@@ -44,7 +44,7 @@ func StartCoordinatorAt(t testing.TB, address string, env ...string) *Coordinato
 func (c *Coordinator) Start() {
 	c.t.Helper()
 	c.cmd = exec.Command(c.binary, "--listen", c.Address, "--admin-listen", "127.0.0.1:0", "--print-addresses")
-	c.cmd.Env = append(os.Environ(), c.env...)
+	c.cmd.Env = append(append(os.Environ(), "XDG_CONFIG_HOME="+filepath.Dir(c.binary)), c.env...)
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
 		c.ended, err = launch(c.cmd)

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // HTTP is a part that serves HTTP on one listener.
@@ -82,8 +84,13 @@ func (h *HTTP) Stop(ctx context.Context) (err error) {
 //	/healthz       200 while the process lives; asks nobody
 //	/readyz        200 when every role is ready, else 503 with the reasons
 //	/debug/pprof/  profiles
+//	/api/v1/access whether the token that is shown lets one act
+//
+// Whatever else a role adds, everybody who can connect may read, and those may change who
+// show the token.
 type Admin struct {
 	*HTTP
+	Token    Token
 	Registry *prometheus.Registry
 	mux      *http.ServeMux
 
@@ -93,9 +100,16 @@ type Admin struct {
 }
 
 // NewAdmin binds the operators' listener.
-func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
+func NewAdmin(s settings.Admin, log *slog.Logger) (*Admin, error) {
+	token, err := OpenToken(s)
+	if err != nil {
+		return nil, err
+	}
+	if token.Path == "" {
+		log.Warn("there is no admin.token_file: operators can look, and not act")
+	}
 	mux := http.NewServeMux()
-	a := &Admin{Registry: prometheus.NewRegistry(), mux: mux, checks: map[string]func() error{}}
+	a := &Admin{Token: token, Registry: prometheus.NewRegistry(), mux: mux, checks: map[string]func() error{}}
 	a.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "alive") })
@@ -105,9 +119,11 @@ func NewAdmin(address string, log *slog.Logger) (*Admin, error) {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	var err error
-	a.HTTP, err = NewHTTP(address, mux, log)
-	return a, err
+	mux.HandleFunc("GET /api/v1/access", token.access)
+	if a.HTTP, err = NewHTTP(s.Listen, token.guard(mux), log); err != nil {
+		return nil, fmt.Errorf("admin.listen: %w", err)
+	}
+	return a, nil
 }
 
 // Handle adds a role's own paths: those below pattern, which ends in a slash, or

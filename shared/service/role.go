@@ -58,9 +58,9 @@ func (r Role) Main() {
 
 func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Writer) error {
 	log := NewLog(s.Log, stderr).With("role", r.Name)
-	admin, err := NewAdmin(s.Admin.Listen, log)
+	admin, err := NewAdmin(s.Admin, log)
 	if err != nil {
-		return fmt.Errorf("admin.listen: %w", err)
+		return err
 	}
 	part, addresses, err := r.New(s, admin, log)
 	if err != nil {

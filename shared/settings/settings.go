@@ -287,7 +287,8 @@ type Upload struct {
 
 // Admin is the operators' listener: metrics, health and profiles.
 type Admin struct {
-	Listen string `koanf:"listen"`
+	Listen    string `koanf:"listen"`
+	TokenFile string `koanf:"token_file"` // what operators show to act; empty: thumbmill/token in the user's configuration
 }
 
 // Log is how the log looks.
