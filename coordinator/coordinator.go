@@ -29,6 +29,8 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/native"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
+	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -45,10 +47,14 @@ type Config struct {
 type Coordinator struct {
 	listeners  []net.Listener
 	gate       *gate.Gate
+	table      *pools.Table
 	classic    *classic.Server
 	report     *report.Reporter
 	directives *directives.Book
 	fleet      *fleet.Fleet
+	wanted     *wanted.Estimator
+	stopped    context.Context //nolint:containedctx // its end is the coordinator's
+	stop       context.CancelFunc
 	group      sync.WaitGroup
 }
 
@@ -56,8 +62,9 @@ type Coordinator struct {
 func New(c Config) (*Coordinator, error) {
 	observer := newObserver()
 	table := pools.New(observer)
-	co := &Coordinator{directives: directives.New(table, c.Log), fleet: fleet.New()}
-	co.report = report.New(report.Config{Table: table, Activity: observer.activity, Fleet: co.fleet, Directives: co.directives})
+	co := &Coordinator{directives: directives.New(table, c.Log), fleet: fleet.New(), table: table, wanted: wanted.New()}
+	co.stopped, co.stop = context.WithCancel(context.Background())
+	co.report = report.New(report.Config{Table: table, Activity: observer.activity, Fleet: co.fleet, Directives: co.directives, Wanted: co.wanted})
 	edges := native.New(native.Config{
 		Table: table, Activity: observer.activity, Fleet: co.fleet, Directives: co.directives, Secret: string(c.Settings.Secret), Log: c.Log,
 	})
@@ -76,7 +83,7 @@ func New(c Config) (*Coordinator, error) {
 	if c.Settings.Secret == "" && co.exposed() {
 		c.Log.Warn("there is no coordinator.secret, and others than this machine can connect: whoever does can take every lease", "listen", co.Addrs())
 	}
-	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate})
+	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate}, wantedMetric(co.wanted))
 	return co, nil
 }
 
@@ -142,6 +149,7 @@ func APIPaths() []string {
 // Start serves.
 func (c *Coordinator) Start(context.Context) error {
 	c.group.Go(c.classic.Run)
+	c.group.Go(c.estimate)
 	c.report.Start()
 	for _, l := range c.listeners {
 		c.group.Go(func() { c.gate.Serve(l) })
@@ -149,8 +157,37 @@ func (c *Coordinator) Start(context.Context) error {
 	return nil
 }
 
+// estimate keeps the number of renderers that would be right.
+func (c *Coordinator) estimate() {
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			c.wanted.Note(now, c.sample())
+		case <-c.stopped.Done():
+			return
+		}
+	}
+}
+
+func (c *Coordinator) sample() (s wanted.Sample) {
+	_, classes, _ := c.table.Counts()
+	lanes := classes[poolcounter.ClassLane]
+	s.Granted, s.Refused = lanes.Granted, lanes.Full+lanes.TimedOut
+	for _, h := range c.fleet.Living() {
+		s.Busy += h.Utilisation * float64(h.Slots)
+		if !h.Draining && h.Slots > 0 {
+			s.Slots += h.Slots
+			s.Renderers++
+		}
+	}
+	return s
+}
+
 // Stop disconnects all clients, which frees their locks.
 func (c *Coordinator) Stop(ctx context.Context) error {
+	c.stop()
 	c.report.Close()
 	for _, l := range c.listeners {
 		_ = l.Close() // a second Stop finds it closed

@@ -8,6 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
@@ -44,6 +45,13 @@ func (o observer) Refused(key string) { o.activity.Refused(key) }
 type tableMetrics struct {
 	table *pools.Table
 	gate  *gate.Gate
+}
+
+func wantedMetric(e *wanted.Estimator) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "thumbmill_renderers_wanted",
+		Help: "Renderers, of the mean size of those that live, that the requests of the last minutes would keep busy for 0.7 of their time.",
+	}, func() float64 { return float64(e.Renderers()) })
 }
 
 // metric is one of a table's values.

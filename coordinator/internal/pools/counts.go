@@ -30,6 +30,7 @@ type Counts struct {
 type tally struct {
 	class            poolcounter.Class
 	holders, waiters int64
+	granted          int64
 	near, shadowed   int64
 	refusals         map[lease.Reason]int64
 }
@@ -38,6 +39,7 @@ type tally struct {
 type Class struct {
 	Holders   int64 // places held now
 	Waiters   int64 // places waited for now
+	Granted   int64 // requests that were let in
 	NearLimit int64 // requests that found their pool at more than four fifths of its limit
 	Shadowed  int64 // requests that a throttle in shadow mode would have refused or delayed
 	Full      int64 // requests refused: maxqueue
@@ -72,7 +74,7 @@ func (t *Table) Counts() (Counts, map[poolcounter.Class]Class, Times) {
 	classes := map[poolcounter.Class]Class{}
 	for class, n := range t.counts.tallies {
 		classes[class] = Class{
-			Holders: n.holders, Waiters: n.waiters, NearLimit: n.near, Shadowed: n.shadowed,
+			Holders: n.holders, Waiters: n.waiters, Granted: n.granted, NearLimit: n.near, Shadowed: n.shadowed,
 			Full: n.refusals[lease.Full], TimedOut: n.refusals[lease.TimedOut],
 		}
 	}

@@ -105,6 +105,7 @@ func (t *Table) hold(r *Request) {
 		p.handedOn = max(p.handedOn-1, 0)
 		p.tally.waiters -= int64(places)
 		p.tally.holders += int64(places)
+		p.tally.granted++
 		t.rendersNow(p)
 		if p.line.head() != nil {
 			p.line.served(r.flow, r.cost)

@@ -25,6 +25,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
@@ -49,6 +50,8 @@ type Throttles struct {
 	Lanes      []Lane                `json:"lanes"`
 	Renderers  []renderjob.Heartbeat `json:"renderers"`
 	Directives []directive.Directive `json:"directives"`
+	// Wanted is how many renderers would be right.
+	Wanted int `json:"renderers_wanted"`
 }
 
 // Lane is one lane of the queue.
@@ -133,6 +136,7 @@ type Config struct {
 	Activity   *activity.Activity
 	Fleet      *fleet.Fleet
 	Directives *directives.Book
+	Wanted     *wanted.Estimator
 }
 
 // Reporter makes reports.
@@ -283,7 +287,7 @@ func (r *Reporter) Throttles(most int) Throttles {
 	t := Throttles{
 		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: map[poolcounter.Class]Class{},
 		Pools: []Pool{}, Omitted: view.Omitted, Rules: []Rule{}, Edges: []Edge{}, Failing: []lease.Failing{},
-		Requests: map[string]float64{}, Refusals: map[string]float64{}, Lanes: []Lane{},
+		Wanted: r.Wanted.Renderers(), Requests: map[string]float64{}, Refusals: map[string]float64{}, Lanes: []Lane{},
 		Renderers: append([]renderjob.Heartbeat{}, r.Fleet.Living()...), Directives: append([]directive.Directive{}, r.Directives.Holding()...),
 		Busiest: Busiest{
 			Clients:          r.Activity.Busiest(poolcounter.ClassIP, false),

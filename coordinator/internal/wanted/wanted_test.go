@@ -1,0 +1,118 @@
+package wanted
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// fleet is renderers that an autoscaler follows: it adds what is wanted, which takes a
+// minute to start, and takes away what is too much.
+type fleet struct {
+	running  int
+	starting []time.Time
+}
+
+func (f *fleet) follow(now time.Time, wanted int) (change int) {
+	for len(f.starting) > 0 && now.After(f.starting[0]) {
+		f.starting = f.starting[1:]
+		f.running++
+	}
+	change = wanted - f.running - len(f.starting)
+	for range change {
+		f.starting = append(f.starting, now.Add(time.Minute))
+	}
+	for ; f.running+len(f.starting) > wanted; f.running-- {
+	}
+	return change
+}
+
+const slots, service = 8, 0.25 // of a renderer; seconds
+
+// second lets a second's requests come: those beyond what the slots can do are refused.
+func (f *fleet) second(s *Sample, rate float64, random *rand.Rand) {
+	came := max(0, rate+math.Sqrt(rate)*random.NormFloat64())
+	can := float64(f.running*slots) / service
+	done := min(came, can)
+	s.Granted += int64(done)
+	s.Refused += int64(came - done)
+	s.Busy, s.Slots, s.Renderers = done*service, f.running*slots, f.running
+}
+
+// A day's curve, with an evening twice the night, noise, and an hour of three times as
+// much all of a sudden: the fleet follows, nearly nothing is refused, and it never turns
+// round within five minutes.
+func TestADay(t *testing.T) {
+	e, f, s := New(), &fleet{running: 5}, Sample{}
+	random := rand.New(rand.NewPCG(1, 2))
+	start := time.Unix(0, 0)
+	var refusedCalm int64
+	var turns, changes, most int
+	var last time.Time
+	var direction int
+	for second := range 24 * 3600 {
+		now := start.Add(time.Duration(second) * time.Second)
+		rate := 150 - 50*math.Cos(2*math.Pi*float64(second)/86400)
+		burst := second >= 14*3600 && second < 15*3600
+		if burst {
+			rate *= 3
+		}
+		before := s.Refused
+		f.second(&s, rate, random)
+		if second < 14*3600 || second > 14*3600+300 {
+			refusedCalm += s.Refused - before
+		}
+		e.Note(now, s)
+		if second%15 != 0 || second < 600 { // as often as an autoscaler looks
+			continue
+		}
+		if change := f.follow(now, e.Renderers()); change != 0 {
+			changes++
+			up := map[bool]int{true: 1, false: -1}[change > 0]
+			if up != direction && direction != 0 && now.Sub(last) < hold {
+				turns++
+			}
+			direction, last = up, now
+		}
+		most = max(most, f.running)
+	}
+	t.Logf("%d changes, at most %d renderers, %d of %d refused, %d of these outside the burst's first five minutes",
+		changes, most, s.Refused, s.Granted+s.Refused, refusedCalm)
+	if turns > 0 {
+		t.Errorf("it flapped %d times", turns)
+	}
+	if share := float64(refusedCalm) / float64(s.Granted); share > 0.001 {
+		t.Errorf("%.4f refused", share)
+	}
+	if want := int(math.Ceil(3 * 200 * service / (Target * slots))); most < want-4 || most > want+4 {
+		t.Errorf("%d renderers in the burst, about %d would do", most, want)
+	}
+	if changes > 200 {
+		t.Errorf("%d changes in a day", changes)
+	}
+}
+
+func TestNoRendererLives(t *testing.T) {
+	e, s := New(), Sample{}
+	if e.Renderers() != 1 {
+		t.Error("one is where to begin")
+	}
+	now := time.Unix(0, 0)
+	for range 600 {
+		now = now.Add(time.Second)
+		s.Refused += 100
+		e.Note(now, s)
+	}
+	if got := e.Renderers(); got < 20 || got > 40 { // 100/s of 0.2 s, slots of which nothing is known
+		t.Errorf("%d renderers", got)
+	}
+	e.Note(now.Add(time.Second), Sample{}) // another coordinator is asked
+	for range 800 {
+		now = now.Add(time.Second)
+		e.Note(now, Sample{})
+	}
+	if got := e.Renderers(); got > 2 {
+		t.Errorf("%d renderers for nothing", got)
+	}
+}
