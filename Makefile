@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples
+TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -32,10 +32,11 @@ test: deps ## install what is missing, run every test in its short form
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
 	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
-	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood))
+	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood loadtest/page))
 	go test -timeout 4m $(addprefix ./,$(DRAWING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
+	go test -timeout 3m ./loadtest/page
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 build: build-deps ## build bin/thumbmill and the three roles

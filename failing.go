@@ -63,10 +63,11 @@ func clearCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *admin) decode(ctx context.Context, method, path string, into any) error {
+// decode asks, and reads the answer's JSON.
+func (a *admin) decode(ctx context.Context, method, path string, into any, content ...byte) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	body, err := a.ask(ctx, method, path)
+	body, err := a.ask(ctx, method, path, content...)
 	if err != nil {
 		return err
 	}

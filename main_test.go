@@ -115,15 +115,29 @@ func operates(t *testing.T, addresses map[string]string, originals string) {
 		{run("status"), "BUSIEST CLIENTS"},
 		{run("status"), "lane:standard"},
 		{run("status", "--json"), `"classes":{`},
+		{run("throttle"), "lane:standard"},
+		{run("throttle", "set", "original", "--workers", "3", "--why", "a test", "--who", "ann"), "limit original holds for 1h0m0s"},
+		{run("throttle"), "by a directive"},
+		{run("throttle", "set", "orignal", "--workers", "3", "--why", "a test"), "no edge has a rule of the name orignal"},
+		{run("throttle", "block", "192.0.2.0/24"), `required flag(s) "why" not set`},
+		{run("throttle", "block", "everybody", "--why", "a test"), "such as 192.0.2.0/24"},
+		{run("throttle", "pause", "bulk", "--why", "a test", "--for", "30m"), "pause bulk holds for 30m0s"},
+		{run("status"), "paused"},
+		{run("renderers", "resume", "renderer-x"), "no directive of kind drain holds for renderer-x"},
+		{run("throttle", "withdraw", "x"), "no directive that holds has this id"},
+		{run("throttle", "--token-file", "/dev/null", "withdraw", "x"), "could be guessed"},
 	} {
 		if !strings.Contains(c.said, c.wants) {
 			t.Errorf("%q does not say %q", c.said, c.wants)
 		}
 	}
+	if out, err := thumbmill(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
+		t.Errorf("%.100q %v", out, err)
+	}
 	if out, err := thumbmill(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "--admin names") {
 		t.Errorf("nobody listens: %q %v", out, err)
 	}
-	watch := thumbmill(t, nil, "status", "--watch", "--json", "--admin", addresses["admin"])
+	watch := thumbmill(t, nil, "top", "--json", "--admin", addresses["admin"])
 	out, err := watch.StdoutPipe()
 	if err == nil {
 		err = watch.Start()
@@ -132,10 +146,13 @@ func operates(t *testing.T, addresses map[string]string, originals string) {
 		t.Fatal(err)
 	}
 	reports := bufio.NewReader(out)
-	for range 2 {
+	for range 3 {
 		if line, err := reports.ReadString('\n'); err != nil || !strings.HasPrefix(line, `{"time":`) {
 			t.Errorf("%q %v", line, err)
 		}
+	}
+	if said := run("renderers"); !strings.Contains(said, "takes jobs, confined by") { // heard of in two seconds
+		t.Errorf("%q", said)
 	}
 	_ = watch.Process.Signal(syscall.SIGINT)
 	if err := watch.Wait(); err != nil {

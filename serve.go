@@ -70,13 +70,13 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 	return service.Run(c, log, func() {
 		service.Announce(c.addresses(), printAddresses, log, os.Stdout)
 		if draw {
-			invite(drawn, c.addresses())
+			invite(drawn, c.addresses(), c.admin.Token.Path)
 		}
 	}, func() { c.admin.Leave() })
 }
 
 // invite prints what a newcomer can click on.
-func invite(drawn []samples.Sample, addresses map[string]string) {
+func invite(drawn []samples.Sample, addresses map[string]string, tokenFile string) {
 	base := addresses["http"]
 	fmt.Fprintln(os.Stderr, "\nThumbnails to look at (the first time rendered, then served from the store):")
 	for _, s := range drawn {
@@ -84,8 +84,10 @@ func invite(drawn []samples.Sample, addresses map[string]string) {
 	}
 	fmt.Fprintf(os.Stderr, "  %s/unsafe/300x300/smart/filters:format(webp)/landscape.jpg   (cut to a square, as WebP)\n", base)
 	fmt.Fprintf(os.Stderr, "  %s/wikipedia/commons/thumb/a/ab/Landscape.jpg/330px-Landscape.jpg   (MediaWiki's path)\n", base)
-	fmt.Fprintf(os.Stderr, "Health:   %s/healthcheck\nReady:    %s/readyz\nMetrics:  %s/metrics\nThrottled, and why: bin/thumbmill status --watch --admin %s\n\nCtrl-C stops everything.\n",
-		base, addresses["admin"], addresses["admin"], addresses["admin"])
+	admin := addresses["admin"]
+	fmt.Fprintf(os.Stderr, "Operators' page: %s/   (to look; to act takes the token in %s)\n", admin, tokenFile)
+	fmt.Fprintf(os.Stderr, "The same from a terminal: bin/thumbmill top --admin %s\n", admin)
+	fmt.Fprintf(os.Stderr, "Health: %s/healthcheck   Ready: %s/readyz   Metrics: %s/metrics\n\nCtrl-C stops everything.\n", base, admin, admin)
 }
 
 // cluster is every role in one process, over the same protocols as on many

@@ -29,15 +29,16 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show what is throttled, and why", Args: cobra.NoArgs,
 		Long: "Show the pools of a coordinator with who holds and who waits, refusals, the busiest\n" +
-			"clients and originals of the last minutes, the edges, and what fails.",
+			"clients and originals of the last minutes, lanes, renderers, edges, what operators decided\n" +
+			"for a time, and what fails. `thumbmill top` shows the busiest of all that, live.",
 		Example: "  thumbmill status\n  thumbmill status --watch --admin http://coordinator1:8889\n  thumbmill status --json | jq .classes",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilSignal(cmd)
 			defer stop()
 			if watch {
-				return from.keepWatching(ctx, cmd.OutOrStdout(), asJSON)
+				return from.keepWatching(ctx, reports{cmd.OutOrStdout(), asJSON, table.report})
 			}
-			return from.status(ctx, cmd.OutOrStdout(), asJSON)
+			return from.status(ctx, reports{cmd.OutOrStdout(), asJSON, table.report})
 		},
 	}
 	from.flag(cmd)
@@ -46,7 +47,14 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *admin) status(ctx context.Context, out io.Writer, asJSON bool) error {
+// reports is where reports are shown, and how.
+type reports struct {
+	out    io.Writer
+	asJSON bool
+	write  func(table, coordinator.Throttles)
+}
+
+func (a *admin) status(ctx context.Context, to reports) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	body, err := a.ask(ctx, http.MethodGet, "/api/v1/throttles")
@@ -58,15 +66,15 @@ func (a *admin) status(ctx context.Context, out io.Writer, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	return show(out, text, asJSON)
+	return to.show(text)
 }
 
 var errStreamEnded = errors.New("the stream ended")
 
 // keepWatching watches again when a coordinator that answered once restarts.
-func (a *admin) keepWatching(ctx context.Context, out io.Writer, asJSON bool) error {
-	err := a.watch(ctx, out, asJSON)
-	for answered := errors.Is(err, errStreamEnded); answered && err != nil && ctx.Err() == nil; err = a.watch(ctx, out, asJSON) {
+func (a *admin) keepWatching(ctx context.Context, to reports) error {
+	err := a.watch(ctx, to)
+	for answered := errors.Is(err, errStreamEnded); answered && err != nil && ctx.Err() == nil; err = a.watch(ctx, to) {
 		_, _ = fmt.Fprintf(os.Stderr, "%s: %v; trying again\n", a.base, err)
 		select {
 		case <-time.After(time.Second):
@@ -83,7 +91,7 @@ func (a *admin) keepWatching(ctx context.Context, out io.Writer, asJSON bool) er
 const silence = 5 * time.Second
 
 // watch shows each report of the stream.
-func (a *admin) watch(ctx context.Context, out io.Writer, asJSON bool) error {
+func (a *admin) watch(ctx context.Context, to reports) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watchdog := time.AfterFunc(silence, cancel)
@@ -104,26 +112,26 @@ func (a *admin) watch(ctx context.Context, out io.Writer, asJSON bool) error {
 		if !ok {
 			continue
 		}
-		if !asJSON {
-			_, _ = fmt.Fprint(out, "\x1b[H\x1b[2J") // clear the screen
+		if !to.asJSON {
+			_, _ = fmt.Fprint(to.out, "\x1b[H\x1b[2J") // clear the screen
 		}
-		if err := show(out, []byte(data), asJSON); err != nil {
+		if err := to.show([]byte(data)); err != nil {
 			return err
 		}
 	}
 }
 
-func show(out io.Writer, text []byte, asJSON bool) error {
-	if asJSON {
-		_, err := fmt.Fprintf(out, "%s\n", strings.TrimSpace(string(text)))
+func (to reports) show(text []byte) error {
+	if to.asJSON {
+		_, err := fmt.Fprintf(to.out, "%s\n", strings.TrimSpace(string(text)))
 		return err
 	}
 	var t coordinator.Throttles
 	if err := json.Unmarshal(text, &t); err != nil {
 		return fmt.Errorf("the answer is no report: %w", err)
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	table{w}.report(t)
+	w := tabwriter.NewWriter(to.out, 0, 0, 2, ' ', 0)
+	to.write(table{w}, t)
 	return w.Flush()
 }
 
@@ -156,16 +164,13 @@ func (w table) report(t coordinator.Throttles) {
 		c := t.Classes[class]
 		w.row(class, c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed)
 	}
-	w.pools(t)
+	w.pools(t, shownPools)
 	w.row()
-	w.row("RULE", "WORKERS", "MAX QUEUE", "MODE")
-	for _, r := range t.Rules {
-		mode := "enforced"
-		if r.Shadow {
-			mode = "shadow"
-		}
-		w.row(r.Name, r.Workers, r.MaxQueue, mode)
-	}
+	w.lanes(t)
+	w.row()
+	w.renderers(t)
+	w.row()
+	w.rules(t)
 	for _, r := range t.Rules {
 		for _, edge := range slices.Sorted(maps.Keys(r.Differing)) {
 			d := r.Differing[edge]
@@ -177,6 +182,7 @@ func (w table) report(t coordinator.Throttles) {
 	w.busiest("BUSIEST ORIGINALS", t.Busiest.Originals)
 	w.busiest("REFUSED ORIGINALS", t.Busiest.RefusedOriginals)
 	w.edges(t)
+	w.directives(t.Directives)
 	if len(t.Failing) > 0 {
 		w.row()
 		w.row("FAILING ORIGINAL", "FAILURES", "FAULT", "WHY")
@@ -186,9 +192,20 @@ func (w table) report(t coordinator.Throttles) {
 	}
 }
 
+func (w table) lanes(t coordinator.Throttles) {
+	w.row("LANE", "QUEUED", "OLDEST", "ADMITTED", "WAITING", "LIMIT", "SLOTS", "STATE")
+	for _, l := range t.Lanes {
+		state := "open"
+		if l.Paused {
+			state = "paused"
+		}
+		w.row(l.Name, l.Depth, time.Duration(l.AgeMS)*time.Millisecond, l.Running, l.Waiting, l.Limit, l.Slots, state)
+	}
+}
+
 const shownPools = 20
 
-func (w table) pools(t coordinator.Throttles) {
+func (w table) pools(t coordinator.Throttles, most int) {
 	if len(t.Pools) == 0 {
 		w.row()
 		w.row("Nobody holds or waits.")
@@ -196,7 +213,7 @@ func (w table) pools(t coordinator.Throttles) {
 	}
 	w.row()
 	w.row("POOL", "HELD", "WAITING", "LIMIT", "QUEUE", "OLDEST WAIT")
-	for _, p := range t.Pools[:min(len(t.Pools), shownPools)] {
+	for _, p := range t.Pools[:min(len(t.Pools), most)] {
 		name := p.Key
 		if unescaped, err := url.QueryUnescape(p.Key); err == nil {
 			name = unescaped
@@ -206,7 +223,7 @@ func (w table) pools(t coordinator.Throttles) {
 		}
 		w.row(name, p.Holders, p.Waiters, limit(p.Limit), limit(p.MaxQueue), time.Duration(p.OldestWait)*time.Millisecond)
 	}
-	if more := len(t.Pools) - shownPools + t.Omitted; more > 0 {
+	if more := max(0, len(t.Pools)-most) + t.Omitted; more > 0 {
 		w.row(fmt.Sprintf("and %d more", more))
 	}
 }

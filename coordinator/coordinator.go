@@ -27,6 +27,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/native"
+	"github.com/thumbmill/thumbmill/coordinator/internal/page"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
@@ -131,19 +132,23 @@ func (c *Coordinator) Addrs() (all []string) {
 	return all
 }
 
-// API is what operators ask of a coordinator: /api/v1/throttles and below, /api/v1/directives and below.
+// API is what operators ask of a coordinator: their page, /api/v1/throttles and below,
+// /api/v1/directives and below.
 func (c *Coordinator) API() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/throttles", c.report.Handler())
 	mux.Handle("/api/v1/throttles/", c.report.Handler())
 	mux.Handle("/api/v1/directives", c.directives.Handler())
 	mux.Handle("/api/v1/directives/", c.directives.Handler())
+	for _, path := range page.Paths() {
+		mux.Handle("GET "+path, page.Handler())
+	}
 	return mux
 }
 
 // APIPaths are where API is to be found.
 func APIPaths() []string {
-	return []string{"/api/v1/throttles", "/api/v1/throttles/", "/api/v1/directives", "/api/v1/directives/"}
+	return append(page.Paths(), "/api/v1/throttles", "/api/v1/throttles/", "/api/v1/directives", "/api/v1/directives/")
 }
 
 // Start serves.

@@ -43,8 +43,8 @@ type Estimator struct {
 	at               time.Time
 	granted, refused float64 // per second
 	busy             float64
-	service          float64 // seconds
-	slots            float64 // of one renderer
+	service          float64  // seconds
+	slots            float64  // of one renderer
 	recent           []answer // with the reserve, falling
 	renderers        int
 }

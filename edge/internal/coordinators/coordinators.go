@@ -78,7 +78,7 @@ func New(c Config) *Coordinators {
 	cs := &Coordinators{
 		name: c.Name, secret: c.Secret, log: c.Log, rulesNow: c.Rules, statusNow: c.Status,
 		fleetNow: c.Fleet, directives: c.Directives,
-		rules: c.Rules(), leases: map[uint64]*Lease{}, changed: make(chan struct{}), gone: time.Now(),
+		rules: c.Rules(), status: c.Status("", nil), leases: map[uint64]*Lease{}, changed: make(chan struct{}), gone: time.Now(),
 	}
 	for _, address := range c.Servers {
 		cs.links = append(cs.links, cs.newLink(address))
@@ -293,6 +293,17 @@ func (cs *Coordinators) tell(ctx context.Context) {
 	}
 }
 
+// greet tells all that is known to a coordinator that understands it.
+func (cs *Coordinators) greet(c *conn) {
+	cs.mu.Lock()
+	c.willing = true
+	for _, d := range cs.directives.All() {
+		c.send(func(out []byte) []byte { return lease.AppendDirective(out, d.Encode()) })
+	}
+	cs.mu.Unlock()
+	cs.tellFleet()
+}
+
 func (cs *Coordinators) tellFleet() {
 	parts := cs.fleetNow()
 	cs.mu.Lock()
@@ -306,12 +317,7 @@ func (cs *Coordinators) tellFleet() {
 // them: it is told all that are known here.
 func (cs *Coordinators) hear(c *conn, text string) {
 	if text == "" {
-		cs.mu.Lock()
-		defer cs.mu.Unlock()
-		c.willing = true
-		for _, d := range cs.directives.All() {
-			c.send(func(out []byte) []byte { return lease.AppendDirective(out, d.Encode()) })
-		}
+		cs.greet(c)
 		return
 	}
 	d, err := directive.Decode(text)
