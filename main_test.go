@@ -44,7 +44,7 @@ func configHome() string {
 func thumbmill(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(append(os.Environ(), asMain+"=1", "XDG_CONFIG_HOME="+configHome()), env...)
+	cmd.Env = append(append(os.Environ(), asMain+"=1", "XDG_CONFIG_HOME="+configHome(), "XDG_RUNTIME_DIR="+configHome()), env...)
 	cmd.Dir = t.TempDir()
 	return cmd
 }
@@ -131,6 +131,15 @@ func operates(t *testing.T, addresses map[string]string, originals string) {
 			t.Errorf("%q does not say %q", c.said, c.wants)
 		}
 	}
+	for _, c := range []struct{ said, wants string }{
+		{local(t, "debug"), "serve-"}, {local(t, "debug", "jobs"), "[]"}, {local(t, "debug", "level"), "INFO"},
+		{local(t, "debug", "level", "debug"), "DEBUG"}, {local(t, "debug", "level", "loud"), "debug, info, warn or error"},
+		{local(t, "debug", "goroutines"), "goroutine 1 ["}, {local(t, "debug", "--socket", "/nowhere", "jobs"), "no such file"},
+	} {
+		if !strings.Contains(c.said, c.wants) {
+			t.Errorf("%.200q does not say %q", c.said, c.wants)
+		}
+	}
 	if out, err := thumbmill(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
 		t.Errorf("%.100q %v", out, err)
 	}
@@ -158,6 +167,13 @@ func operates(t *testing.T, addresses map[string]string, originals string) {
 	if err := watch.Wait(); err != nil {
 		t.Errorf("after Ctrl-C: %v", err)
 	}
+}
+
+// local runs a command that asks no listener.
+func local(t *testing.T, args ...string) string {
+	t.Helper()
+	out, _ := thumbmill(t, nil, args...).CombinedOutput()
+	return string(out)
 }
 
 // hasMetrics waits for the design's metrics; some come once a job was stored.

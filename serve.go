@@ -58,7 +58,7 @@ func serveCommand() *cobra.Command {
 }
 
 func serve(s settings.Settings, draw, printAddresses bool) error {
-	log := service.NewLog(s.Log, os.Stderr)
+	log, level := service.NewLog(s.Log, os.Stderr)
 	var drawn []samples.Sample
 	if draw {
 		var err error
@@ -66,7 +66,7 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 			return err
 		}
 	}
-	c := &cluster{settings: s, log: log}
+	c := &cluster{settings: s, log: log, level: level}
 	return service.Run(c, log, func() {
 		service.Announce(c.addresses(), printAddresses, log, os.Stdout)
 		if draw {
@@ -95,6 +95,7 @@ func invite(drawn []samples.Sample, addresses map[string]string, tokenFile strin
 type cluster struct {
 	settings settings.Settings
 	log      *slog.Logger
+	level    *slog.LevelVar
 	started  service.Parts
 
 	admin       *service.Admin
@@ -109,7 +110,7 @@ type cluster struct {
 // Start brings up one role after the other: those that are asked before those
 // that ask, and HTTP when all are ready.
 func (c *cluster) Start(ctx context.Context) error {
-	for _, step := range []func() error{c.startAdmin, c.startQueue, c.startStores, c.startCoordinator, c.startRenderer, c.startEdge} {
+	for _, step := range []func() error{c.startAdmin, c.startQueue, c.startStores, c.startCoordinator, c.startRenderer, c.startDebug, c.startEdge} {
 		if err := errors.Join(step(), ctx.Err()); err != nil {
 			return errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
 		}
@@ -186,6 +187,14 @@ func (c *cluster) startRenderer() error {
 		return err
 	}
 	return c.run(c.renderer)
+}
+
+func (c *cluster) startDebug() error {
+	debug, err := service.NewDebug("serve", c.level, c.renderer.Jobs, c.log)
+	if err != nil {
+		return err
+	}
+	return c.run(debug)
 }
 
 func (c *cluster) startEdge() (err error) {

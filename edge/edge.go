@@ -36,6 +36,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 // Config is what an edge is made of.
@@ -51,6 +52,7 @@ type Config struct {
 type Edge struct {
 	name       string
 	config     Config
+	tracer     *tracing.Tracer
 	conn       *nats.Conn
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
@@ -91,13 +93,15 @@ func New(c Config) (*Edge, error) {
 	return e, nil
 }
 
-func (e *Edge) build() error {
+func (e *Edge) build() (err error) {
 	c := e.config
+	if e.tracer, err = tracing.New(c.Settings.Trace, "edge", e.name, c.Log); err != nil {
+		return err
+	}
 	if err := e.connect(); err != nil {
 		return err
 	}
 	stores := c.Stores.Guarded(c.Metrics, c.Log)
-	var err error
 	if e.grammar, err = grammar.New(c.Settings); err != nil {
 		return err
 	}
@@ -131,7 +135,9 @@ func (e *Edge) build() error {
 	if err := e.serveOperators(stores); err != nil {
 		return err
 	}
-	handler, err := web.New(c.Settings, e.grammar, e.obtainer, e.directives, c.Log, c.Metrics)
+	handler, err := web.New(web.Config{
+		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Networks: e.directives, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
+	})
 	if err != nil {
 		return err
 	}
@@ -293,6 +299,9 @@ func (e *Edge) Stop(ctx context.Context) (err error) {
 		}
 		if e.conn != nil {
 			e.conn.Close()
+		}
+		if e.tracer != nil {
+			all = append(all, e.tracer.Stop(ctx))
 		}
 		err = errors.Join(all...)
 	})

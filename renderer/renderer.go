@@ -39,6 +39,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/tempdir"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 const (
@@ -62,6 +63,7 @@ type Renderer struct {
 	name     string
 	slots    int
 	config   Config
+	tracer   *tracing.Tracer
 	tempDir  string
 	conn     *nats.Conn
 	js       jetstream.JetStream
@@ -107,6 +109,9 @@ func New(c Config) (*Renderer, error) {
 
 func (r *Renderer) build() (err error) {
 	s := r.config.Settings
+	if r.tracer, err = tracing.New(s.Trace, "renderer", r.name, r.config.Log); err != nil {
+		return err
+	}
 	if r.conn, err = queue.Connect(s.NATS, r.name, r.config.Log, r.config.NATS...); err != nil {
 		return err
 	}
@@ -127,7 +132,7 @@ func (r *Renderer) build() (err error) {
 	}
 	r.pipeline = pipeline.New(pipeline.Config{
 		Renderer: r.name, Source: originals, Originals: stores.Originals, Thumbnails: stores.Thumbnails,
-		Engines: r.engines, Slots: r.slots, MaxOriginalPixels: s.Renderer.MaxPixels,
+		Tracer: r.tracer, Engines: r.engines, Slots: r.slots, MaxOriginalPixels: s.Renderer.MaxPixels,
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
@@ -150,6 +155,9 @@ func (r *Renderer) startWorkers() (err error) {
 			Help: "Workers that ended, by reason: time, cpu, file, scratch (limits), died (under a render), idle, recycled.",
 		}, []string{"reason"}),
 	}
+	for _, reason := range []string{"time", "cpu", "file", "scratch", "died"} {
+		c.Killed.WithLabelValues(reason) // there before the first one, so that its rate is known
+	}
 	r.killed = c.Killed
 	r.config.Metrics.MustRegister(c.Killed)
 	c.Kind = worker.Vips
@@ -166,7 +174,7 @@ func (r *Renderer) startWorkers() (err error) {
 		formats = append(formats, thumbnail.Format(name))
 	}
 	r.engines = engine.New(engine.Config{
-		Vips: r.vips, Tools: r.tools, Optimize: formats, Log: r.config.Log, Metrics: r.config.Metrics,
+		Vips: r.vips, Tools: r.tools, Tracer: r.tracer, Optimize: formats, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	return nil
 }
@@ -222,6 +230,9 @@ func (r *Renderer) WorkerPIDs() []int { return r.vips.PIDs() }
 
 // InHand is how many jobs are pulled and not acknowledged.
 func (r *Renderer) InHand() int { return r.intake.InHand() }
+
+// Jobs are those under way, for who debugs.
+func (r *Renderer) Jobs() any { return r.pipeline.Jobs() }
 
 // TempDir is where originals are while they are rendered.
 func (r *Renderer) TempDir() string { return r.tempDir }
@@ -291,6 +302,9 @@ func (r *Renderer) Stop(ctx context.Context) (err error) {
 		if r.conn != nil {
 			_ = r.conn.FlushTimeout(time.Second)
 			r.conn.Close()
+		}
+		if r.tracer != nil {
+			err = errors.Join(err, r.tracer.Stop(ctx))
 		}
 		err = errors.Join(err, os.RemoveAll(r.tempDir))
 	})

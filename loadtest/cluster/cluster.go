@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,7 @@ type Cluster struct {
 	Hooks        *Hooks
 	Coordinators []*coordinator.Coordinator
 	tables       []*prometheus.Registry // of the coordinators
+	renderers    []*prometheus.Registry
 	Renderers    []*renderer.Renderer
 	Edges        []*Edge
 }
@@ -175,10 +177,12 @@ func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 // AddRenderer starts one more.
 func (c *Cluster) AddRenderer() *renderer.Renderer {
 	c.t.Helper()
-	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: prometheus.NewRegistry()})
+	registry := prometheus.NewRegistry()
+	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry})
 	c.must(err)
 	c.run(r)
 	c.Renderers = append(c.Renderers, r)
+	c.renderers = append(c.renderers, registry)
 	return r
 }
 
@@ -295,6 +299,9 @@ func (c *Cluster) Renders() int {
 	}
 	return c.Hooks.Puts()
 }
+
+// Registries are the metrics of coordinators and renderers.
+func (c *Cluster) Registries() []*prometheus.Registry { return slices.Concat(c.tables, c.renderers) }
 
 // Metric reads a gauge or a counter of an edge, summed over its labels.
 func (e *Edge) Metric(t testing.TB, name string, labels ...string) float64 {

@@ -122,6 +122,7 @@ type Job struct {
 	Version   int            `json:"version"`
 	ID        string         `json:"id"`         // also the Nats-Msg-Id: publishing twice is harmless
 	RequestID string         `json:"request_id"` // of the request whose client leads the flight; for logs
+	Trace     string         `json:"-"`          // that the request is part of: the message's header of W3C Trace Context
 	Edge      string         `json:"edge"`       // who hears the results
 	Lane      Lane           `json:"lane"`
 	Spec      thumbnail.Spec `json:"spec"`
@@ -144,6 +145,28 @@ type Job struct {
 	// that drains publishes its jobs again with the count unchanged.
 	Attempt int `json:"attempt"`
 }
+
+// Message makes the message that asks renderers.
+func (j Job) Message() (*nats.Msg, error) {
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, err
+	}
+	m := &nats.Msg{Subject: j.Lane.Subject(), Header: nats.Header{}, Data: text}
+	if j.Trace != "" {
+		m.Header.Set(traceHeader, j.Trace)
+	}
+	return m, nil
+}
+
+// ReadJob understands a message of a lane.
+func ReadJob(header nats.Header, data []byte) (j Job, err error) {
+	err = json.Unmarshal(data, &j)
+	j.Trace = header.Get(traceHeader)
+	return j, err
+}
+
+const traceHeader = "traceparent"
 
 // State is how far a job has come.
 type State string

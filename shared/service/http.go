@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"sync"
 	"time"
 
@@ -77,13 +76,12 @@ func (h *HTTP) Stop(ctx context.Context) (err error) {
 	return err
 }
 
-// Admin is the operators' listener. It shows what can hurt (profiles), and so
-// listens beyond loopback only where the settings say it.
+// Admin is the operators' listener. It listens beyond loopback only where the settings say
+// it.
 //
 //	/metrics       Prometheus
 //	/healthz       200 while the process lives; asks nobody
 //	/readyz        200 when every role is ready, else 503 with the reasons
-//	/debug/pprof/  profiles
 //	/api/v1/access whether the token that is shown lets one act
 //
 // Whatever else a role adds, everybody who can connect may read, and those may change who
@@ -114,11 +112,6 @@ func NewAdmin(s settings.Admin, log *slog.Logger) (*Admin, error) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", a.ready)
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /api/v1/access", token.access)
 	if a.HTTP, err = NewHTTP(s.Listen, token.guard(mux), log); err != nil {
 		return nil, fmt.Errorf("admin.listen: %w", err)

@@ -57,7 +57,8 @@ func (r Role) Main() {
 }
 
 func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Writer) error {
-	log := NewLog(s.Log, stderr).With("role", r.Name)
+	plain, level := NewLog(s.Log, stderr)
+	log := plain.With("role", r.Name)
 	admin, err := NewAdmin(s.Admin, log)
 	if err != nil {
 		return err
@@ -67,7 +68,27 @@ func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Wr
 		return err
 	}
 	addresses["admin"] = "http://" + admin.Addr()
-	return Run(Parts{admin, part}, log, func() { Announce(addresses, printAddresses, log, stdout) }, admin.Leave)
+	debug, err := NewDebug(r.Name, level, jobs(part), log)
+	if err != nil {
+		return err
+	}
+	return Run(Parts{debug, admin, part}, log, func() { Announce(addresses, printAddresses, log, stdout) }, admin.Leave)
+}
+
+// jobs asks those parts that do any.
+func jobs(p Part) func() any {
+	all := Parts{p}
+	if several, ok := p.(Parts); ok {
+		all = several
+	}
+	return func() any {
+		for _, p := range all {
+			if worker, ok := p.(interface{ Jobs() any }); ok {
+				return worker.Jobs()
+			}
+		}
+		return []any{}
+	}
 }
 
 // Announce logs the addresses in use and, where asked for, prints them as one line of JSON.

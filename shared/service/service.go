@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -16,8 +15,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // StopWithin is how long a process takes to stop cleanly before it gives up.
@@ -96,17 +93,6 @@ func Version() string {
 		}
 	}
 	return version
-}
-
-// NewLog makes the log as the settings have it.
-func NewLog(s settings.Log, out io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.Level)) // settings allow only valid ones
-	options := &slog.HandlerOptions{Level: level}
-	if s.Format == "json" {
-		return slog.New(slog.NewJSONHandler(out, options))
-	}
-	return slog.New(slog.NewTextHandler(out, options))
 }
 
 // Closer is a part that is only closed.

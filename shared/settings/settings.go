@@ -26,6 +26,7 @@ type Settings struct {
 	Purge       Purge       `koanf:"purge"`
 	Upload      Upload      `koanf:"upload"`
 	Admin       Admin       `koanf:"admin"`
+	Trace       Trace       `koanf:"trace"`
 	Log         Log         `koanf:"log"`
 }
 
@@ -291,6 +292,12 @@ type Admin struct {
 	TokenFile string `koanf:"token_file"` // what operators show to act; empty: thumbmill/token in the user's configuration
 }
 
+// Trace is where traces go.
+type Trace struct {
+	Endpoint string  `koanf:"endpoint"` // of a collector: OTLP over HTTP, such as http://collector:4318/v1/traces
+	Ratio    float64 `koanf:"ratio"`    // of requests that begin a trace, 0 to 1; a proxy's own decision counts first
+}
+
 // Log is how the log looks.
 type Log struct {
 	Format string `koanf:"format"` // text or json
@@ -340,6 +347,7 @@ func Default() Settings {
 		Thumbor:   Thumbor{Rotate: "clockwise"},
 		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: "free"},
 		Admin:     Admin{Listen: "127.0.0.1:8889"},
+		Trace:     Trace{Ratio: 0.01},
 		Log:       Log{Format: "text", Level: "info"},
 	}
 }

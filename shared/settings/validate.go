@@ -93,6 +93,7 @@ func (s Settings) problems(origin map[string]string) []error {
 		c.address("memcached.servers", server)
 	}
 	c.address("admin.listen", s.Admin.Listen)
+	s.Trace.check(c)
 	c.address("nats.listen", s.NATS.Listen)
 	within(c, "nats.replicas", s.NATS.Replicas, 1, 5)
 	c.require((s.NATS.TLS.Certificate == "") == (s.NATS.TLS.Key == ""), "nats.tls.certificate", "a certificate and its key go together")
@@ -100,6 +101,12 @@ func (s Settings) problems(origin map[string]string) []error {
 	c.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	s.checkTimes(c)
 	return c.problems
+}
+
+func (t Trace) check(c *checker) {
+	at, err := url.Parse(t.Endpoint)
+	c.require(t.Endpoint == "" || err == nil && at.Host != "" && (at.Scheme == "http" || at.Scheme == "https"), "trace.endpoint", "is to be a URL such as http://collector:4318/v1/traces")
+	c.require(t.Ratio >= 0 && t.Ratio <= 1, "trace.ratio", "is to be from 0 to 1")
 }
 
 func (co Coordinator) check(c *checker) {

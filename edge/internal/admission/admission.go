@@ -106,6 +106,9 @@ func New(c Config) *Admitter {
 		counts: map[string]map[string]int64{},
 	}
 	c.Metrics.MustRegister(a.decisions, a.leases)
+	for _, t := range []Throttle{PerIP, PerOriginal, Expensive, Lane, Local, Failure} {
+		a.decisions.WithLabelValues(string(t), "refuse") // there before the first one, so that its rate is known
+	}
 	a.coordinators = coordinators.New(coordinators.Config{
 		Servers: c.Coordinators.Servers, Name: c.Name, Secret: string(c.Coordinators.Secret),
 		Rules: a.rules, Status: a.status, Fleet: a.fleet, Directives: c.Directives, Log: c.Log, Metrics: c.Metrics,

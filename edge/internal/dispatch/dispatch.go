@@ -206,14 +206,14 @@ func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
 	left := time.Until(h.deadline)
 	job := h.job
 	job.DeadlineMS = left.Milliseconds()
-	text, err := json.Marshal(job)
+	message, err := job.Message()
 	if err != nil {
 		return err
 	}
 	ack, err := h.dispatcher.breaker.Execute(func() (*jetstream.PubAck, error) {
 		once, cancel := context.WithTimeout(ctx, ackTimeout)
 		defer cancel()
-		return h.dispatcher.js.Publish(once, job.Lane.Subject(), text,
+		return h.dispatcher.js.PublishMsg(once, message,
 			jetstream.WithMsgID(messageID), jetstream.WithMsgTTL(renderjob.TTL(left)), jetstream.WithRetryAttempts(0))
 	})
 	if err == nil {

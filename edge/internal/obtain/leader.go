@@ -83,14 +83,14 @@ func (l *leader) refused(err error) error {
 func (l *leader) head(ctx context.Context) (objectstore.Info, error) {
 	began := time.Now()
 	info, err := l.Heads.Head(ctx, l.Target.Spec.Original)
-	l.times.add("head", time.Since(began), l.metrics)
+	l.times.add("head", began, l.metrics)
 	return info, err
 }
 
 func (l *leader) checkFailures(ctx context.Context) error {
 	began := time.Now()
 	err := l.Failures.Check(ctx, l.Target.Spec, l.Target.Key, l.Fleet.Engines())
-	l.times.add("failure", time.Since(began), l.metrics)
+	l.times.add("failure", began, l.metrics)
 	if err != nil && !fault.Is(err, fault.Failing) {
 		l.metrics.unremembered.Inc()
 		l.Log.Warn("the failure memory does not answer: the request passes", "request", l.ID, "error", err)
@@ -105,7 +105,7 @@ func (l *leader) checkFailures(ctx context.Context) error {
 // admit asks the coordinator, as long as somebody waits.
 func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 	began := time.Now()
-	defer func() { l.times.add("admit", time.Since(began), l.metrics) }()
+	defer func() { l.times.add("admit", began, l.metrics) }()
 	waited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watching := make(chan struct{})
@@ -172,7 +172,7 @@ func (l *leader) job(version string) renderjob.Job {
 		limit = l.Settings.Renderer.TimeLimitExpensive
 	}
 	return renderjob.Job{
-		ID: nuid.Next(), RequestID: l.ID, Lane: l.lane(), Spec: l.Target.Spec, Key: l.Target.Key,
+		ID: nuid.Next(), RequestID: l.ID, Trace: l.Trace, Lane: l.lane(), Spec: l.Target.Spec, Key: l.Target.Key,
 		OriginalVersion: version, Disposition: l.Target.Disposition, XKey: l.Target.XKey,
 		StartWithinMS: l.Settings.Throttle.QueueWait.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
 		MaxThumbnailPixels: int64(l.Settings.Edge.MaxPixels),

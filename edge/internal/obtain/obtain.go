@@ -35,6 +35,7 @@ import (
 // Request is one client's wish.
 type Request struct {
 	ID     string // in every log line and in the job
+	Trace  string // that it is part of, as the job's header has it
 	Client string // for the throttles
 	Target target.Target
 	// Bulk work waits behind what clients wait for.
@@ -154,7 +155,7 @@ func (o *Obtainer) obtain(ctx context.Context, r Request) (Thumb, error) {
 	for range rounds {
 		began := time.Now()
 		hit, err := o.Stored.Find(ctx, r.Target, r.Renew)
-		times.add("lookup", time.Since(began), o.metrics)
+		times.add("lookup", began, o.metrics)
 		if err == nil {
 			return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: source, Times: times}, nil
 		}
@@ -177,7 +178,7 @@ func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, 
 	began := time.Now()
 	times := Times{}
 	_, err := o.Heads.Head(ctx, at) // which knows what is absent, and asks once for all
-	times.add("head", time.Since(began), o.metrics)
+	times.add("head", began, o.metrics)
 	if err != nil {
 		return Thumb{Times: times}, err
 	}

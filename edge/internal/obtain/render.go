@@ -28,7 +28,7 @@ func (l *leader) render(ctx context.Context, version string) admission.Outcome {
 	}
 	began := time.Now()
 	handle, err := l.Dispatcher.Publish(ctx, l.job(version))
-	l.times.add("publish", time.Since(began), l.metrics)
+	l.times.add("publish", began, l.metrics)
 	if err != nil {
 		l.fail(err)
 		return admission.Outcome{}
@@ -86,7 +86,7 @@ func (w *wait) run(ctx context.Context) {
 
 func (w *wait) answer(t Thumb, err error) {
 	if !w.answered {
-		w.times.add("render", time.Since(w.began), w.metrics)
+		w.times.add("render", w.began, w.metrics)
 	}
 	w.answered = true
 	t.Times = w.times
@@ -116,7 +116,7 @@ func (w *wait) noteSteps(r renderjob.Result) {
 	w.Log.Debug("rendered", "request", w.ID, "job", r.JobID, "renderer", r.Renderer, "engine", r.Engine, "width", r.Width,
 		"height", r.Height, "cpu_ms", r.CPUMS, "deliveries", r.Deliveries)
 	step := func(name string, ms float64) {
-		w.times = append(w.times, Step{name, time.Duration(ms * float64(time.Millisecond))})
+		w.times = append(w.times, Step{Name: name, Took: time.Duration(ms * float64(time.Millisecond))})
 	}
 	w.noteCost(time.Duration(r.RenderMS * float64(time.Millisecond)))
 	step("queued", r.QueuedMS)

@@ -13,12 +13,15 @@ type Times []Step
 
 // Step is one step's duration.
 type Step struct {
-	Name string
-	Took time.Duration
+	Name  string
+	Took  time.Duration
+	Ended time.Time // zero of what a renderer measured
 }
 
-func (t *Times) add(name string, took time.Duration, m metrics) {
-	*t = append(*t, Step{name, took})
+func (t *Times) add(name string, began time.Time, m metrics) {
+	now := time.Now()
+	took := now.Sub(began)
+	*t = append(*t, Step{name, took, now})
 	m.steps.WithLabelValues(name).Observe(took.Seconds())
 }
 

@@ -6,6 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
+	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
 type metrics struct {
@@ -23,7 +26,7 @@ type counted struct {
 }
 
 // observe counts a request that has ended.
-func (m metrics) observe(grammar, outcome string, took time.Duration) {
+func (m metrics) observe(grammar, outcome string, took time.Duration, trace string) {
 	known, ok := m.known.Load(end{grammar, outcome})
 	if !ok {
 		known = counted{m.requests.WithLabelValues(grammar, outcome), m.seconds.WithLabelValues(outcome)}
@@ -31,7 +34,11 @@ func (m metrics) observe(grammar, outcome string, took time.Duration) {
 	}
 	c := known.(counted)
 	c.requests.Inc()
-	c.seconds.Observe(took.Seconds())
+	if trace == "" {
+		c.seconds.Observe(took.Seconds())
+		return
+	}
+	c.seconds.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
 }
 
 // Requests counts the answers so far by outcome.
@@ -63,5 +70,6 @@ func newMetrics(r prometheus.Registerer) metrics {
 		}, []string{"fault"}),
 	}
 	r.MustRegister(m.requests, m.seconds, m.failures)
+	m.requests.WithLabelValues(grammar.None, string(fault.Internal)) // there before the first one, so that a share of errors is known
 	return m
 }

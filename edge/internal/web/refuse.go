@@ -23,6 +23,7 @@ func (x *exchange) refuse(err error) {
 	x.outcome = string(f.Kind)
 	x.metrics.failures.WithLabelValues(string(f.Kind)).Inc()
 	traits := f.Kind.Traits()
+	x.refused = traits.Status
 	header := x.w.Header()
 	header.Set("Cache-Control", "no-store")
 	if traits.Cache > 0 {

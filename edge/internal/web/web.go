@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
@@ -26,6 +27,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 const (
@@ -49,17 +51,31 @@ type Handler struct {
 	clients  *clientaddr.Finder
 	log      *slog.Logger
 	metrics  metrics
+	tracer   *tracing.Tracer
 	control  string // Cache-Control of a thumbnail that is kept as long as usual
 }
 
+// Config is what a handler is made of.
+type Config struct {
+	Settings settings.Settings
+	Grammar  *grammar.Reader
+	Obtainer Obtainer
+	Networks clientaddr.Networks // that operators named for a time
+	Tracer   *tracing.Tracer
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
 // New makes a handler.
-func New(s settings.Settings, g *grammar.Reader, o Obtainer, named clientaddr.Networks, log *slog.Logger, r prometheus.Registerer) (*Handler, error) {
-	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt, named)
+func New(c Config) (*Handler, error) {
+	s := c.Settings
+	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt, c.Networks)
 	if err != nil {
 		return nil, fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
 	return &Handler{
-		settings: s, grammar: g, obtainer: o, clients: clients, log: log, metrics: newMetrics(r), control: control(s.Edge, s.Edge.MaxAge),
+		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, clients: clients, log: c.Log, metrics: newMetrics(c.Metrics),
+		tracer: c.Tracer, control: control(s.Edge, s.Edge.MaxAge),
 	}, nil
 }
 
@@ -74,7 +90,9 @@ type exchange struct {
 	values  []string // room for the values of headers: see set
 	grammar string
 	outcome string
-	private bool // no shared cache may keep the answer
+	private bool       // no shared cache may keep the answer
+	refused int        // the status of a refusal
+	span    trace.Span // nil while traces go nowhere
 }
 
 // ServeHTTP answers one request.
@@ -91,6 +109,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
 	x.id = x.requestID()
 	x.set("X-Request-Id", x.id)
+	if h.tracer.On() {
+		x.trace()
+	}
 	x.serve()
 	x.finish()
 }
@@ -169,9 +190,10 @@ func (x *exchange) obtain(t target.Target) {
 		thumb, err = x.obtainer.Original(reading, *t.Stored)
 		patience.Stop() // from here on it is the client that takes its time
 	} else {
-		thumb, err = x.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Client: x.client.Key, Target: t})
+		thumb, err = x.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t})
 	}
 	x.timing(thumb.Times)
+	x.traceSteps(thumb.Times)
 	if err != nil {
 		x.refuse(x.explain(err))
 		return
@@ -258,10 +280,13 @@ func (x *exchange) timing(t obtain.Times) {
 
 func (x *exchange) finish() {
 	took := time.Since(x.began)
-	x.metrics.observe(x.grammar, x.outcome, took)
+	x.metrics.observe(x.grammar, x.outcome, took, tracing.ID(x.r.Context()))
+	if x.span != nil {
+		x.endTrace()
+	}
 	if !x.log.Enabled(x.r.Context(), slog.LevelDebug) {
 		return
 	}
-	x.log.Debug("request", "request", x.id, "client", x.client.Key, "method", x.r.Method, "path", x.r.URL.Path,
+	x.log.DebugContext(x.r.Context(), "request", "request", x.id, "client", x.client.Key, "method", x.r.Method, "path", x.r.URL.Path,
 		"grammar", x.grammar, "outcome", x.outcome, "took", took)
 }

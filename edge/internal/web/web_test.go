@@ -26,6 +26,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 // obtainer stands in for the way of a request, whose tests are the system tests.
@@ -64,7 +65,9 @@ func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	h, err := New(s, g, o, nobody{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	h, err := New(Config{
+		Settings: s, Grammar: g, Obtainer: o, Networks: nobody{}, Tracer: tracing.None(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
@@ -24,6 +26,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 // row of the table: which engine draws the type.
@@ -69,6 +72,7 @@ type Workers interface {
 type Config struct {
 	Vips, Tools Workers
 	Optimize    []thumbnail.Format // thumbnails that are repacked once more
+	Tracer      *tracing.Tracer
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 }
@@ -128,6 +132,7 @@ type Source struct {
 
 // render is one thumbnail under way.
 type render struct {
+	tracer    *tracing.Tracer
 	ctx       context.Context //nolint:containedctx // of this one call
 	spec      thumbnail.Spec
 	header    guard.Header
@@ -143,7 +148,7 @@ type render struct {
 // are faults, or worker.ErrDied.
 func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, original Source, overlays []Source, maxPixels int64, within time.Duration) (Result, error) {
 	r := &render{
-		ctx: ctx, spec: s, header: original.Header, original: original.File, maxPixels: maxPixels, deadline: time.Now().Add(within),
+		tracer: e.Tracer, ctx: ctx, spec: s, header: original.Header, original: original.File, maxPixels: maxPixels, deadline: time.Now().Add(within),
 	}
 	row, err := e.row(r.header.Type)
 	if err != nil {
@@ -218,9 +223,23 @@ func (r *render) do(w Workers, t worker.Task, original *os.File, most time.Durat
 	if within <= 0 {
 		return worker.Report{}, nil, fault.New(fault.Overran, "the render took longer than it may")
 	}
-	report, out, err := w.Do(r.ctx, t, original, within)
+	ctx, span := r.tracer.Start(r.ctx, taskName(t), trace.WithAttributes(attribute.String("thumbmill.type", string(t.Header.Type))))
+	report, out, err := w.Do(ctx, t, original, within)
+	span.SetAttributes(attribute.Int64("thumbmill.cpu_ms", report.CPU.Milliseconds()))
+	span.End()
 	r.result.CPU += report.CPU
 	return report, out, err
+}
+
+// taskName names a task in traces: vips, or what tools do with what.
+func taskName(t worker.Task) string {
+	switch t.Work {
+	case "":
+		return "vips"
+	case tools.Optimize:
+		return tools.Name(t.Work, string(t.Spec.Format))
+	}
+	return tools.Name(t.Work, string(t.Header.Type))
 }
 
 const noLimit = 1 << 62 * time.Nanosecond

@@ -27,6 +27,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 func TestMain(m *testing.M) {
@@ -50,7 +51,8 @@ func newEngines(t *testing.T, optimize ...thumbnail.Format) *Engines {
 		return p
 	}
 	return New(Config{
-		Vips: pool(worker.Vips), Tools: pool(worker.Tools), Optimize: optimize,
+		Tracer: tracing.None(),
+		Vips:   pool(worker.Vips), Tools: pool(worker.Tools), Optimize: optimize,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 }

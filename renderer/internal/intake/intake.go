@@ -9,7 +9,6 @@ package intake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -238,7 +237,8 @@ func (in *Intake) decline(msg jetstream.Msg, why error) {
 
 func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
 	d := Delivery{Arrived: time.Now()}
-	if err := json.Unmarshal(msg.Data(), &d.Job); err != nil {
+	var err error
+	if d.Job, err = renderjob.ReadJob(msg.Headers(), msg.Data()); err != nil {
 		return d, err
 	}
 	if d.Job.Version > renderjob.Version {
@@ -299,14 +299,14 @@ func (in *Intake) handBack(msg jetstream.Msg, d Delivery) {
 		in.logAck(msg.Ack())
 		return
 	}
-	text, err := json.Marshal(job)
+	message, err := job.Message()
 	if err != nil {
 		in.config.Log.Error("hand back", "job", job.ID, "error", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
-	_, err = in.config.JetStream.Publish(ctx, job.Lane.Subject(), text,
+	_, err = in.config.JetStream.PublishMsg(ctx, message,
 		jetstream.WithMsgID(job.ID+"-"+nuid.Next()), jetstream.WithMsgTTL(renderjob.TTL(d.Left())))
 	if err != nil { // it stays unacknowledged, and comes to another after AckWait
 		in.config.Log.Warn("a job could not be handed back", "job", job.ID, "error", err)

@@ -36,6 +36,16 @@ func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
 	}, func() float64 { return float64(busy()) }))
 }
 
+// rendered counts a render; one that is traced is an example of its bucket.
+func (m metrics) rendered(engine, original string, took time.Duration, trace string) {
+	seconds := m.render.WithLabelValues(engine, original)
+	if trace == "" {
+		seconds.Observe(took.Seconds())
+		return
+	}
+	seconds.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
+}
+
 func (m metrics) step(name string, began time.Time) {
 	m.steps.WithLabelValues(name).Observe(time.Since(began).Seconds())
 }

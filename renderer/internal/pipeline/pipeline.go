@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
@@ -30,6 +32,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 const (
@@ -75,6 +78,7 @@ type Config struct {
 	Slots             int
 	MaxOriginalPixels int64
 	Edges             Edges
+	Tracer            *tracing.Tracer
 	Log               *slog.Logger
 	Metrics           prometheus.Registerer
 }
@@ -121,6 +125,8 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 		log.Debug("a job came after its deadline")
 		return nil
 	}
+	ctx, span := p.trace(ctx, d)
+	defer span.End()
 	deadline, cancel := context.WithTimeout(ctx, d.Left())
 	defer cancel()
 	p.running.add(j)
@@ -142,7 +148,19 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 		j.reply(renderjob.Result{State: renderjob.StateFailed, Fault: f})
 	}
 	p.metrics.jobs.WithLabelValues(string(d.Job.Lane), outcome).Inc()
+	span.SetAttributes(attribute.String("thumbmill.outcome", outcome))
 	return nil
+}
+
+// trace begins the job's span, as a part of the request's, and tells of its time in the queue.
+func (p *Pipeline) trace(ctx context.Context, d intake.Delivery) (context.Context, trace.Span) {
+	ctx, span := p.Tracer.Start(tracing.Within(ctx, d.Job.Trace), "job", trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(d.Arrived),
+		trace.WithAttributes(attribute.String("thumbmill.lane", string(d.Job.Lane)), attribute.String("thumbmill.request", d.Job.RequestID),
+			attribute.String("thumbmill.job", d.Job.ID), attribute.String("thumbmill.original", d.Job.Spec.Original.String()), attribute.Int("thumbmill.deliveries", d.Deliveries)))
+	if span.IsRecording() {
+		p.Tracer.Step(ctx, "queued", d.Arrived.Add(-d.Age), d.Arrived)
+	}
+	return ctx, span
 }
 
 // job is one job under way.
@@ -152,6 +170,7 @@ type job struct {
 	delivery intake.Delivery
 	result   renderjob.Result // what every reply about the picture tells
 	purged   atomic.Bool      // its original was, since it began
+	now      atomic.Value     // the step that it is at
 	storing  sync.Mutex       // held while what it stores may have to be taken back
 }
 
@@ -171,7 +190,10 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 		return err
 	}
 	defer original.Release()
+	j.now.Store("guard")
+	began := time.Now()
 	header, err := guard.Inspect(original, original.Size, j.Spec.Type, j.MaxOriginalPixels)
+	j.step(ctx, "guard", began)
 	if err != nil {
 		return err
 	}
@@ -185,6 +207,7 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	if j.Lane == renderjob.LaneStandard && long {
 		return intake.ErrLong
 	}
+	j.now.Store("waits for a slot")
 	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File}, overlays)
 	if err != nil {
 		return err
@@ -222,6 +245,12 @@ func (j *job) storedBefore(ctx context.Context) bool {
 	return true
 }
 
+// step counts a step that is over, and tells of it.
+func (j *job) step(ctx context.Context, name string, began time.Time) {
+	j.metrics.step(name, began)
+	j.Tracer.Step(ctx, name, began, time.Now())
+}
+
 // reply tells the edge. Core NATS may lose it; the edge looks into the store
 // before its deadline.
 func (j *job) reply(r renderjob.Result) {
@@ -239,9 +268,10 @@ func (j *job) tell(r renderjob.Result) renderjob.Result {
 
 // fetch notes the time that it took.
 func (j *job) fetch(ctx context.Context) (*source.Original, error) {
+	j.now.Store("fetch")
 	began := time.Now()
 	original, err := j.Source.Fetch(ctx, j.Spec.Original, j.OriginalVersion)
-	j.metrics.step("fetch", began)
+	j.step(ctx, "fetch", began)
 	j.result.FetchMS = milliseconds(time.Since(began))
 	return original, err
 }
@@ -291,10 +321,12 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	j.now.Store("render")
 	j.usage.begin()
 	defer func() { j.usage.end(); <-j.slots }()
 	began := time.Now()
-	defer func() { j.metrics.step("render", began) }()
+	ctx, span := j.Tracer.Start(ctx, "render")
+	defer func() { span.End(); j.metrics.step("render", began) }()
 	for range attempts {
 		limit := min(time.Duration(j.RenderLimitMS)*time.Millisecond, j.delivery.Left())
 		if limit <= 0 {
@@ -306,7 +338,7 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 			continue
 		}
 		if err == nil {
-			j.note(result, time.Since(began), original.Header.Type)
+			j.note(ctx, result, time.Since(began), original.Header.Type)
 		}
 		return result.Image, err
 	}
@@ -321,13 +353,13 @@ func (j *job) maxPixels() int64 {
 }
 
 // note keeps what all replies about the picture tell.
-func (j *job) note(r engine.Result, took time.Duration, t thumbnail.Type) {
+func (j *job) note(ctx context.Context, r engine.Result, took time.Duration, t thumbnail.Type) {
 	sum := md5.Sum(r.Image) //nolint:gosec // ETags are MD5, as in Swift
 	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height
 	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
 	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)
 	j.result.RenderMS, j.result.CPUMS = milliseconds(took), milliseconds(r.CPU)
-	j.metrics.render.WithLabelValues(r.Engine, string(t)).Observe(took.Seconds())
+	j.metrics.rendered(r.Engine, string(t), took, tracing.ID(ctx))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -335,6 +367,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // store writes the thumbnail, whatever became of the client, and tells the edge,
 // which then ends the lease.
 func (j *job) store(ctx context.Context, image []byte, version string) {
+	j.now.Store("store")
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
@@ -362,7 +395,7 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 		stored.Fault = fault.New(fault.OriginalStore, "the original changed while it was rendered")
 		j.withdraw(ctx)
 	}
-	j.metrics.step("store", began)
+	j.step(ctx, "store", began)
 	j.reply(stored)
 }
 

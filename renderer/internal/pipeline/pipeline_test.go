@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -80,6 +81,7 @@ func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
 		t.Fatal(err)
 	}
 	b.Pipeline = New(Config{
+		Tracer:   tracing.None(),
 		Renderer: "r", Source: fetched, Originals: originals, Thumbnails: thumbnails,
 		Engines: b.workers, Slots: 1, MaxOriginalPixels: 1000, Log: slog.New(slog.DiscardHandler),
 		Edges: b, Metrics: prometheus.NewRegistry(),

@@ -1,8 +1,11 @@
 package pipeline
 
 import (
+	"slices"
 	"sync"
+	"time"
 
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -25,6 +28,39 @@ func (r *running) remove(j *job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.jobs, j)
+}
+
+// Job is one under way, as who debugs sees it.
+type Job struct {
+	ID         string             `json:"id"`
+	RequestID  string             `json:"request_id"`
+	Trace      string             `json:"trace,omitempty"`
+	Lane       renderjob.Lane     `json:"lane"`
+	Original   thumbnail.Location `json:"original"`
+	Key        thumbnail.Location `json:"key"`
+	Deliveries int                `json:"deliveries"`
+	InHand     string             `json:"in_hand"` // for how long
+	Step       string             `json:"step"`    // fetch, guard, render, store
+}
+
+// Jobs are those under way, the oldest first.
+func (p *Pipeline) Jobs() []Job {
+	p.running.mu.Lock()
+	defer p.running.mu.Unlock()
+	all := []*job{}
+	for j := range p.running.jobs {
+		all = append(all, j)
+	}
+	slices.SortFunc(all, func(a, b *job) int { return a.delivery.Arrived.Compare(b.delivery.Arrived) })
+	shown := []Job{}
+	for _, j := range all {
+		step, _ := j.now.Load().(string)
+		shown = append(shown, Job{
+			j.ID, j.RequestID, j.Trace, j.Lane, j.Spec.Original, j.Key, j.delivery.Deliveries,
+			time.Since(j.delivery.Arrived).Round(time.Millisecond).String(), step,
+		})
+	}
+	return shown
 }
 
 // of gives the jobs of an original.
