@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,15 +100,15 @@ func withdrawCommand() *cobra.Command {
 	return cmd
 }
 
-// ofTarget finds the directive of a kind that holds for a target.
-func (a *admin) ofTarget(ctx context.Context, kind directive.Kind, target string) (directive.Directive, error) {
+// ofTarget finds the directives of a kind that hold for a target.
+func (a *admin) ofTarget(ctx context.Context, kind directive.Kind, target string) ([]directive.Directive, error) {
 	all, err := a.directives(ctx)
 	if err != nil {
-		return directive.Directive{}, err
+		return nil, err
 	}
-	d, ok := directive.Find(all, kind, target)
-	if !ok {
-		return d, errors.New("no directive of kind " + string(kind) + " holds for " + target)
+	all = slices.DeleteFunc(all, func(d directive.Directive) bool { return d.Kind != kind || d.Target != target })
+	if len(all) == 0 {
+		return nil, errors.New("no directive of kind " + string(kind) + " holds for " + target)
 	}
-	return d, nil
+	return all, nil
 }

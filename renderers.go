@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -38,11 +39,14 @@ func resumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "resume RENDERER", Short: "Have a renderer that drains take jobs again", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			d, err := from.ofTarget(cmd.Context(), directive.Drain, names[0])
+			all, err := from.ofTarget(cmd.Context(), directive.Drain, names[0])
 			if err != nil {
 				return err
 			}
-			return from.withdraw(cmd, d.ID, who)
+			for _, d := range all {
+				err = errors.Join(err, from.withdraw(cmd, d.ID, who))
+			}
+			return err
 		},
 	}
 	from.flag(cmd)

@@ -190,11 +190,10 @@ func (c *cluster) startRenderer() error {
 }
 
 func (c *cluster) startDebug() error {
-	debug, err := service.NewDebug("serve", c.level, c.renderer.Jobs, c.log)
-	if err != nil {
-		return err
+	if debug := service.NewDebug("serve", c.level, c.renderer.Jobs, c.log); debug != nil {
+		return c.run(debug)
 	}
-	return c.run(debug)
+	return nil
 }
 
 func (c *cluster) startEdge() (err error) {

@@ -63,7 +63,8 @@ type Coordinator struct {
 func New(c Config) (*Coordinator, error) {
 	observer := newObserver()
 	table := pools.New(observer)
-	co := &Coordinator{directives: directives.New(table, c.Log), fleet: fleet.New(), table: table, wanted: wanted.New()}
+	co := &Coordinator{fleet: fleet.New(), table: table, wanted: wanted.New()}
+	co.directives = directives.New(table, co.fleet, c.Log)
 	co.stopped, co.stop = context.WithCancel(context.Background())
 	co.report = report.New(report.Config{Table: table, Activity: observer.activity, Fleet: co.fleet, Directives: co.directives, Wanted: co.wanted})
 	edges := native.New(native.Config{
@@ -82,7 +83,7 @@ func New(c Config) (*Coordinator, error) {
 		co.listeners = append(co.listeners, listener)
 	}
 	if c.Settings.Secret == "" && co.exposed() {
-		c.Log.Warn("there is no coordinator.secret, and others than this machine can connect: whoever does can take every lease", "listen", co.Addrs())
+		c.Log.Warn("there is no coordinator.secret, and others than this machine can connect: whoever does can take every lease, and give directives as if with the token of admin.token_file", "listen", co.Addrs())
 	}
 	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate}, wantedMetric(co.wanted))
 	return co, nil
@@ -181,7 +182,7 @@ func (c *Coordinator) sample() (s wanted.Sample) {
 	lanes := classes[poolcounter.ClassLane]
 	s.Granted, s.Refused = lanes.Granted, lanes.Full+lanes.TimedOut
 	for _, h := range c.fleet.Living() {
-		s.Busy += h.Utilisation * float64(h.Slots)
+		s.Busy += h.Utilisation * float64(max(h.Whole, h.Slots))
 		if !h.Draining && h.Slots > 0 {
 			s.Slots += h.Slots
 			s.Renderers++

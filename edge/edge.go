@@ -6,6 +6,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -212,15 +213,20 @@ func (e *Edge) connect() (err error) {
 
 // steer has a renderer drain, or take jobs again, as operators want it.
 func (e *Edge) steer(h renderjob.Heartbeat) {
-	drain := e.directives.Drains(h.Renderer)
-	if drain == h.Ordered {
+	left, resumed := e.directives.Drains(h.Renderer)
+	var order renderjob.Control
+	switch {
+	case left > 0 && !h.Ordered:
+		order.DrainMS = left.Milliseconds()
+	case resumed && h.Ordered:
+	default:
 		return
 	}
-	word := renderjob.ControlResume
-	if drain {
-		word = renderjob.ControlDrain
+	text, err := json.Marshal(order)
+	if err == nil {
+		err = e.conn.Publish(renderjob.ControlSubject(h.Renderer), text)
 	}
-	if err := e.conn.Publish(renderjob.ControlSubject(h.Renderer), []byte(word)); err != nil {
+	if err != nil {
 		e.config.Log.Warn("a renderer could not be told what operators want", "renderer", h.Renderer, "error", err)
 	}
 }

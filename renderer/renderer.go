@@ -56,6 +56,8 @@ type Config struct {
 	NATS     []nats.Option // beside those of the settings: an embedded server
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
+	// Render renders instead of workers, for who measures everything around them.
+	Render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
 }
 
 // Renderer is one renderer.
@@ -70,12 +72,14 @@ type Renderer struct {
 	vips     *worker.Pool
 	tools    *worker.Pool
 	cgroups  *cgroup.Parent // nil when the machine grants none
-	engines  *engine.Engines
+	engines  engines
+	layers   []string // that confine the workers
 	pipeline *pipeline.Pipeline
 	intake   *intake.Intake
 	gauge    pressure.Gauge
 	allowed  atomic.Int64 // slots that memory allows now
 	ordered  atomic.Bool  // an operator has it drain
+	drained  *time.Timer  // ends that; obey alone uses it
 	killed   *prometheus.CounterVec
 	beating  context.CancelFunc
 	group    sync.WaitGroup
@@ -118,7 +122,9 @@ func (r *Renderer) build() (err error) {
 	if r.js, err = jetstream.New(r.conn); err != nil {
 		return err
 	}
-	if err := r.startWorkers(); err != nil {
+	if r.config.Render != nil {
+		r.engines = instead{r.config.Render}
+	} else if err := r.startWorkers(); err != nil {
 		return err
 	}
 	stores := r.config.Stores.Guarded(r.config.Metrics, r.config.Log)
@@ -169,6 +175,7 @@ func (r *Renderer) startWorkers() (err error) {
 		return err
 	}
 	r.config.Log.Info("workers are confined", "layers", r.tools.Ready().Layers)
+	r.layers = names(r.vips.Ready().Layers)
 	formats := make([]thumbnail.Format, 0, len(s.Optimizers))
 	for _, name := range s.Optimizers {
 		formats = append(formats, thumbnail.Format(name))
@@ -183,6 +190,9 @@ func (r *Renderer) startWorkers() (err error) {
 // share are none.
 func (r *Renderer) kills() map[string]int64 {
 	all := map[string]int64{}
+	if r.killed == nil {
+		return all
+	}
 	metrics := make(chan prometheus.Metric, 16)
 	go func() { r.killed.Collect(metrics); close(metrics) }()
 	for metric := range metrics {
@@ -260,13 +270,30 @@ func (r *Renderer) Start(ctx context.Context) error {
 
 // obey drains, or goes on, as an operator wants it.
 func (r *Renderer) obey(m *nats.Msg) {
-	drain := string(m.Data) == renderjob.ControlDrain
+	var order renderjob.Control
+	if err := json.Unmarshal(m.Data, &order); err != nil {
+		r.config.Log.Warn("an order that cannot be read", "error", err)
+		return
+	}
+	drain := order.DrainMS > 0
 	if r.ordered.Swap(drain) == drain {
 		return
 	}
-	r.config.Log.Info("an operator has this renderer drain, or take jobs again", "drain", drain)
+	r.config.Log.Info("an operator has this renderer drain, or take jobs again", "drain", drain, "for", time.Duration(order.DrainMS)*time.Millisecond)
 	r.intake.Pause(drain)
-	r.publishHeartbeat()
+	if drain {
+		r.drained = time.AfterFunc(time.Duration(order.DrainMS)*time.Millisecond, r.resume)
+	} else {
+		r.drained.Stop()
+	}
+}
+
+// resume ends a drain whose time is over.
+func (r *Renderer) resume() {
+	if r.ordered.Swap(false) {
+		r.config.Log.Info("the time to drain is over")
+		r.intake.Pause(false)
+	}
 }
 
 // forget takes a purge, and answers.
@@ -383,7 +410,7 @@ func (r *Renderer) publishHeartbeat() {
 		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Slots: int(r.allowed.Load()),
 		Busy: r.pipeline.Busy(), InHand: r.intake.InHand(), Draining: r.intake.Draining() || r.ordered.Load(), Ordered: r.ordered.Load(),
 		Kills: r.kills(), Build: service.Version(),
-		Utilisation: r.pipeline.Utilisation(), Engines: r.engines.Types(), Layers: names(r.vips.Ready().Layers),
+		Utilisation: r.pipeline.Utilisation(), Whole: r.slots, Engines: r.engines.Types(), Layers: r.layers,
 	})
 	if err == nil {
 		err = r.conn.Publish(renderjob.HeartbeatSubject(r.name), text)

@@ -6,11 +6,13 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +36,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const patience = 30 * time.Second
@@ -45,6 +48,8 @@ type Options struct {
 	Settings func(*settings.Settings)
 	// Stores replaces the directories below the test's folder.
 	Stores *open.Stores
+	// Render renders instead of workers.
+	Render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
 	// EdgeNATS replaces the URL by which edges reach the queue: a Link's.
 	EdgeNATS func(url string) string
 }
@@ -62,6 +67,7 @@ type Cluster struct {
 	Coordinators []*coordinator.Coordinator
 	tables       []*prometheus.Registry // of the coordinators
 	renderers    []*prometheus.Registry
+	render       func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
 	Renderers    []*renderer.Renderer
 	Edges        []*Edge
 }
@@ -75,7 +81,7 @@ type Edge struct {
 // Start starts a cluster and waits until it is ready.
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, Dir: t.TempDir(), Settings: defaults(), Log: NewLog(t), Hooks: &Hooks{}}
+	c := &Cluster{t: t, Dir: t.TempDir(), Settings: defaults(), Log: NewLog(t), Hooks: &Hooks{}, render: o.Render}
 	c.Settings.Store.Originals.Path = filepath.Join(c.Dir, "originals")
 	c.Settings.Store.Thumbnails.Path = filepath.Join(c.Dir, "thumbnails")
 	c.Settings.Renderer.TempDir = filepath.Join(c.Dir, "temp")
@@ -178,7 +184,7 @@ func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 func (c *Cluster) AddRenderer() *renderer.Renderer {
 	c.t.Helper()
 	registry := prometheus.NewRegistry()
-	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry})
+	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry, Render: c.render})
 	c.must(err)
 	c.run(r)
 	c.Renderers = append(c.Renderers, r)
@@ -302,6 +308,25 @@ func (c *Cluster) Renders() int {
 
 // Registries are the metrics of coordinators and renderers.
 func (c *Cluster) Registries() []*prometheus.Registry { return slices.Concat(c.tables, c.renderers) }
+
+// Throttles is the first coordinator's report.
+func (c *Cluster) Throttles() (report coordinator.Throttles) {
+	c.t.Helper()
+	w := httptest.NewRecorder()
+	c.Coordinators[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles", nil))
+	c.must(json.Unmarshal(w.Body.Bytes(), &report))
+	return report
+}
+
+// LaneWorkers is the size of a lane's pool, as the first coordinator has it.
+func (c *Cluster) LaneWorkers(lane renderjob.Lane) int {
+	for _, l := range c.Throttles().Lanes {
+		if l.Name == string(lane) {
+			return int(l.Limit)
+		}
+	}
+	return 0
+}
 
 // Metric reads a gauge or a counter of an edge, summed over its labels.
 func (e *Edge) Metric(t testing.TB, name string, labels ...string) float64 {

@@ -1,36 +1,16 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
-	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
-
-// throttles is what operators see.
-func (c *Cluster) throttles() (report coordinator.Throttles) {
-	c.t.Helper()
-	w := httptest.NewRecorder()
-	c.Coordinators[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles", nil))
-	c.must(json.Unmarshal(w.Body.Bytes(), &report))
-	return report
-}
-
-// lane is the size of the standard lane's pool.
-func (c *Cluster) lane() float64 {
-	for _, r := range c.throttles().Rules {
-		if r.Name == "lane:standard" {
-			return float64(r.Workers)
-		}
-	}
-	return 0
-}
 
 // decisions are those of a throttle at the first edge.
 func (c *Cluster) decisions(throttle, decision string) float64 {
@@ -79,7 +59,7 @@ func TestAFloodWaitsForItself(t *testing.T) {
 	for n := range 20 {
 		ask(fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice)
 	}
-	lane := c.lane()
+	lane := float64(c.LaneWorkers(renderjob.LaneStandard))
 	Eventually(t, "the lane is full", func() bool {
 		return c.Held(poolcounter.ClassLane) == lane && c.Waiting(poolcounter.ClassLane) == 20-lane
 	})
@@ -122,7 +102,7 @@ func TestExemptionsAndShadowMode(t *testing.T) {
 	if exempt, shadowed := c.decisions("per-ip", "exempt"), c.decisions("per-original", "shadow"); exempt != 2 || shadowed != 1 {
 		t.Errorf("%v exempt, %v shadowed", exempt, shadowed)
 	}
-	if class := c.throttles().Classes[poolcounter.ClassOriginal]; class.Shadowed != 1 || class.Holders != 2 {
+	if class := c.Throttles().Classes[poolcounter.ClassOriginal]; class.Shadowed != 1 || class.Holders != 2 {
 		t.Errorf("%+v", class)
 	}
 	release()
@@ -135,13 +115,13 @@ func TestExemptionsAndShadowMode(t *testing.T) {
 func TestTheLaneFollowsTheFleet(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{})
-	Eventually(t, "one slot makes a lane of two", func() bool { return c.lane() == 2 })
+	Eventually(t, "one slot makes a lane of two", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 2 })
 	more := c.AddRenderer()
-	Eventually(t, "two make three", func() bool { return c.lane() == 3 })
+	Eventually(t, "two make three", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 3 })
 	if err := more.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	Eventually(t, "and one two again", func() bool { return c.lane() == 2 })
+	Eventually(t, "and one two again", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 2 })
 }
 
 // An original that took long takes more places of its type's pool the next time.
@@ -188,7 +168,7 @@ func TestAFaultIsSharedAndSeen(t *testing.T) {
 		t.Errorf("%q and %q", one.Body, other.Body)
 	}
 	Eventually(t, "operators see it at the coordinator", func() bool {
-		failing := c.throttles().Failing
+		failing := c.Throttles().Failing
 		return len(failing) == 1 && failing[0].Original == "bad.jpg" && failing[0].Failures == 1
 	})
 	w := httptest.NewRecorder()

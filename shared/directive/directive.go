@@ -96,6 +96,9 @@ func (d Directive) Validate() error {
 	if d.LeftMS <= 0 || d.LeftMS > Longest.Milliseconds() {
 		all = append(all, fmt.Errorf("it is to hold for more than 0 and at most %v", Longest))
 	}
+	if len(d.Withdrawn) > maxText {
+		all = append(all, fmt.Errorf("who withdraws it is to be said in at most %d bytes", maxText))
+	}
 	if d.Target == "" || len(d.Target) > maxTarget {
 		all = append(all, fmt.Errorf("target is to have 1 to %d bytes", maxTarget))
 	}

@@ -135,13 +135,26 @@ func TestTheLatestOfATarget(t *testing.T) {
 func TestASetIsBounded(t *testing.T) {
 	s := NewSet(func() {})
 	defer s.Close()
+	var last Directive
 	for range MaxDirectives {
-		if _, err := s.Add(valid(t, Drain, "r")); err != nil {
+		last = valid(t, Drain, "r")
+		if _, err := s.Add(last); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := s.Add(valid(t, Drain, "r")); err == nil {
 		t.Error("one more")
+	}
+	last.Withdrawn = "bob"
+	if _, err := s.Add(last); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Add(valid(t, Drain, "r")); err != nil {
+		t.Errorf("one was withdrawn, and there is no room: %v", err)
+	}
+	last.Withdrawn = strings.Repeat("<", 400)
+	if last.Validate() == nil {
+		t.Error("a name of any length")
 	}
 }
 

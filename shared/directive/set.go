@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// MaxDirectives is how many a set takes.
+// MaxDirectives is how many can hold at once.
 const MaxDirectives = 256
+
+// mostKnown bounds those that are remembered, withdrawn ones included.
+const mostKnown = 4096
 
 // ErrFull says that a set has MaxDirectives.
 var ErrFull = fmt.Errorf("there are %d directives already: withdraw some", MaxDirectives)
@@ -58,7 +61,7 @@ func (s *Set) Add(d Directive) (news bool, err error) {
 	case have && (known.Withdrawn != "" || d.Withdrawn == ""):
 		s.mu.Unlock()
 		return false, nil
-	case !have && len(s.entries) >= MaxDirectives:
+	case !have && (len(s.entries) >= mostKnown || d.Withdrawn == "" && s.holding() >= MaxDirectives):
 		s.mu.Unlock()
 		return false, ErrFull
 	}
@@ -71,6 +74,16 @@ func (s *Set) Add(d Directive) (news bool, err error) {
 	s.mu.Unlock()
 	s.changed()
 	return true, nil
+}
+
+// holding counts those that hold; the mutex is held.
+func (s *Set) holding() (n int) {
+	for _, e := range s.entries {
+		if e.Withdrawn == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // rewind sets the timer to the next end; the mutex is held.

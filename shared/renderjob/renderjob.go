@@ -71,15 +71,16 @@ func ResultSubject(edge string) string { return "render.result." + edge }
 // HeartbeatSubject is where the renderer tells of itself.
 func HeartbeatSubject(renderer string) string { return "render.heartbeat." + renderer }
 
-// ControlSubject is where a renderer hears ControlDrain and ControlResume: edges tell it
-// whenever its heartbeat differs from what operators want.
+// ControlSubject is where a renderer hears Controls: edges tell it when its heartbeat
+// differs from what operators want.
 func ControlSubject(renderer string) string { return "render.control." + renderer }
 
-// The words of ControlSubject.
-const (
-	ControlDrain  = "drain"
-	ControlResume = "resume"
-)
+// Control is an operator's order.
+type Control struct {
+	// DrainMS is how long the renderer is to take no new jobs; 0: it takes them again. It
+	// ends that by itself, whoever is gone by then. Milliseconds.
+	DrainMS int64 `json:"drain_ms"`
+}
 
 // AllHeartbeats matches the heartbeats of all renderers.
 const AllHeartbeats = "render.heartbeat.*"
@@ -227,6 +228,8 @@ type Heartbeat struct {
 	// Utilisation is the share of its slots' time that was spent on renders since
 	// the last heartbeat, 0 to 1.
 	Utilisation float64 `json:"utilisation"`
+	// Whole is its slots when memory does not run short; Utilisation is a share of these.
+	Whole int `json:"whole"`
 	// Engines are those that can draw here, by type: "vips jpeg", "rsvg svg".
 	Engines []string `json:"engines"`
 	// Kills counts workers that were killed since the start, by reason.

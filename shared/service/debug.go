@@ -33,8 +33,18 @@ type Debug struct {
 }
 
 // NewDebug makes the socket, named for the role and the process, in SocketFolder. jobs
-// tells what the process does.
-func NewDebug(role string, level *slog.LevelVar, jobs func() any, log *slog.Logger) (*Debug, error) {
+// tells what the process does. Where there can be no socket, as in a container whose root is
+// read-only, it says so and gives nil.
+func NewDebug(role string, level *slog.LevelVar, jobs func() any, log *slog.Logger) *Debug {
+	d, err := newDebug(role, level, jobs, log)
+	if err != nil {
+		log.Warn("there is no socket for debugging", "reason", err)
+		return nil
+	}
+	return d
+}
+
+func newDebug(role string, level *slog.LevelVar, jobs func() any, log *slog.Logger) (*Debug, error) {
 	folder, err := SocketFolder()
 	if err != nil {
 		return nil, err

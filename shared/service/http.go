@@ -103,8 +103,8 @@ func NewAdmin(s settings.Admin, log *slog.Logger) (*Admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	if token.Path == "" {
-		log.Warn("there is no admin.token_file: operators can look, and not act")
+	if token.why != nil {
+		log.Warn("there is no admin.token_file: operators can look, and not act", "reason", token.why)
 	}
 	mux := http.NewServeMux()
 	a := &Admin{Token: token, Registry: prometheus.NewRegistry(), mux: mux, checks: map[string]func() error{}}

@@ -68,11 +68,11 @@ func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Wr
 		return err
 	}
 	addresses["admin"] = "http://" + admin.Addr()
-	debug, err := NewDebug(r.Name, level, jobs(part), log)
-	if err != nil {
-		return err
+	parts := Parts{admin, part}
+	if debug := NewDebug(r.Name, level, jobs(part), log); debug != nil {
+		parts = append(Parts{debug}, parts...)
 	}
-	return Run(Parts{debug, admin, part}, log, func() { Announce(addresses, printAddresses, log, stdout) }, admin.Leave)
+	return Run(parts, log, func() { Announce(addresses, printAddresses, log, stdout) }, admin.Leave)
 }
 
 // jobs asks those parts that do any.

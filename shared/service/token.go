@@ -24,23 +24,28 @@ const leastToken = 16
 type Token struct {
 	Path  string
 	value string
+	why   error // there is none
 }
 
-// OpenToken reads the token. Where nobody has a home it is empty, and nobody can act.
+// OpenToken reads the token. Where the setting names no file and the user has no folder for
+// one, as in a container whose root is read-only, there is none, and nobody can act.
 func OpenToken(s settings.Admin) (Token, error) {
 	if s.TokenFile != "" {
 		return readToken(s.TokenFile)
 	}
 	home, err := os.UserConfigDir()
 	if err != nil {
-		return Token{}, nil //nolint:nilerr // as the comment says
+		return Token{why: err}, nil
 	}
 	path := filepath.Join(home, "thumbmill", "token")
 	t, err := readToken(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return t, err
+	if errors.Is(err, fs.ErrNotExist) {
+		t, err = makeToken(path)
 	}
-	return makeToken(path)
+	if err != nil {
+		return Token{why: err}, nil
+	}
+	return t, nil
 }
 
 func readToken(path string) (Token, error) {
@@ -48,7 +53,7 @@ func readToken(path string) (Token, error) {
 	if err != nil {
 		return Token{}, fmt.Errorf("admin.token_file: %w", err)
 	}
-	t := Token{path, strings.TrimSpace(string(text))}
+	t := Token{Path: path, value: strings.TrimSpace(string(text))}
 	if len(t.value) < leastToken {
 		return Token{}, fmt.Errorf("admin.token_file: %s holds fewer than %d bytes: they could be guessed", path, leastToken)
 	}
@@ -60,7 +65,7 @@ func makeToken(path string) (Token, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Token{}, fmt.Errorf("admin.token_file: %w", err)
 	}
-	t := Token{path, rand.Text()}
+	t := Token{Path: path, value: rand.Text()}
 	draft, err := os.CreateTemp(filepath.Dir(path), "token")
 	if err != nil {
 		return Token{}, fmt.Errorf("admin.token_file: %w", err)

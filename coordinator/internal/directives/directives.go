@@ -12,11 +12,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/directive"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // Edge is a connection that understands directives.
@@ -29,6 +32,7 @@ type Edge interface {
 type Book struct {
 	set   *directive.Set
 	table *pools.Table
+	fleet *fleet.Fleet
 	log   *slog.Logger
 
 	mu    sync.Mutex
@@ -36,8 +40,8 @@ type Book struct {
 }
 
 // New makes an empty book that follows limits in the table.
-func New(table *pools.Table, log *slog.Logger) *Book {
-	b := &Book{table: table, log: log, edges: map[Edge]struct{}{}}
+func New(table *pools.Table, f *fleet.Fleet, log *slog.Logger) *Book {
+	b := &Book{table: table, fleet: f, log: log, edges: map[Edge]struct{}{}}
 	b.set = directive.NewSet(b.follow)
 	return b
 }
@@ -129,9 +133,10 @@ func (b *Book) give(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d, err := directive.New(wish.Directive, hold)
-	if err == nil && d.Kind == directive.Limit && !b.table.HasRule(d.Target) {
-		err = errors.New("no edge has a rule of the name " + d.Target)
+	if err == nil {
+		err = b.knows(d)
 	}
+	d.Began = b.latest(d.Began)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -141,6 +146,28 @@ func (b *Book) give(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, d)
+}
+
+// knows refuses a target that nobody has.
+func (b *Book) knows(d directive.Directive) error {
+	switch {
+	case d.Kind == directive.Limit && !b.table.HasRule(d.Target):
+		return errors.New("no edge has a rule of the name " + d.Target)
+	case d.Kind == directive.Drain && !slices.ContainsFunc(b.fleet.Living(), func(h renderjob.Heartbeat) bool { return h.Renderer == d.Target }):
+		return errors.New("no renderer of the name " + d.Target + " lives")
+	}
+	return nil
+}
+
+// latest is now, or a moment after the latest that is known: of two for one target the
+// later one holds, whichever coordinator's clock is slow.
+func (b *Book) latest(now time.Time) time.Time {
+	for _, d := range b.set.All() {
+		if !d.Began.Before(now) {
+			now = d.Began.Add(time.Nanosecond)
+		}
+	}
+	return now
 }
 
 const example = `{"kind": "block", "target": "192.0.2.0/24", "hold": "1h", "who": "ann", "why": "asks for what is not there"}`
@@ -156,6 +183,10 @@ func (b *Book) withdraw(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		d.Withdrawn = who
+		if err := d.Validate(); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		if err := b.take(d, "an operator withdrew a directive"); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return

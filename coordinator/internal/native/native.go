@@ -143,6 +143,9 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		c.owner.SetStatus(body)
 		c.greet(body)
 	case lease.KindDirective:
+		if !c.joined {
+			return errors.New("a directive before it was asked for")
+		}
 		if err := c.server.Directives.Heard(body); err != nil {
 			c.server.Log.Warn("a directive of an edge is not followed", "edge", c.name, "error", err)
 		}

@@ -99,15 +99,17 @@ function fill(name, rows, empty) {
   const body = table.tBodies[0];
   const known = new Map([...body.rows].map((row) => [row.dataset.key, row]));
   if (!rows.length) rows = [{ key: "none", cells: [{ parts: [{ text: empty }], mark: "none" }] }];
+  const used = new Set();
   rows.forEach(({ key, cells }, at) => {
     const row = known.get(key) ?? document.createElement("tr");
     known.delete(key);
+    used.add(row);
     row.dataset.key = key;
     cells.forEach((cell, i) => show(row.cells[i] ?? row.insertCell(), cell, cells.length === 1 ? null : heads[i]));
     if (cells.length === 1) row.cells[0].colSpan = heads.length;
     if (body.rows[at] !== row) body.insertBefore(row, body.rows[at] ?? null);
   });
-  known.forEach((row) => row.remove());
+  [...body.rows].forEach((row) => { if (!used.has(row)) row.remove(); });
 }
 
 function show(td, cell, head) {
@@ -249,7 +251,7 @@ function draw(t) {
     Object.entries(r.kills ?? {}).map(([reason, n]) => `${reason} ${n}`).join(", ") || "none", r.build,
     r.draining ? { parts: [{ text: r.ordered ? "drains (directive)" : "stops" }], mark: "warn" } : "takes jobs",
     { parts: r.draining ? [] : [offer("Drain", "drain", r.renderer)] }] })), "No renderer was heard of.");
-  fill("failing", t.failing.map((f) => ({ key: [f.original, f.page, f.thumbnail, f.fault].join(" "), cells: [
+  fill("failing", t.failing.map((f) => ({ key: [f.original, f.page, f.thumbnail, f.fault, f.engine, f.message].join(" "), cells: [
     f.original + (f.page ? `, page ${f.page}` : "") + (f.thumbnail ? ` (${f.thumbnail})` : ""), count(f.failures), word(f.fault), f.message, f.engine,
     new Date(f.last).toLocaleTimeString(), { parts: [offer("Forget", "clear", f.original)] }] })), "No original fails.");
   fill("pools", t.pools.map((p) => ({ key: p.key, cells: [
@@ -345,12 +347,17 @@ function submit(dialog, form, act) {
   form.onsubmit = async (event) => {
     event.preventDefault();
     localStorage.setItem("who", form.who.value);
+    const go = form.querySelector(".go");
+    if (go.disabled) return;
+    go.disabled = true; // once is enough
     try {
       await act();
       dialog.close();
       say("Done.");
     } catch (error) {
       $("act-error").textContent = error.message;
+    } finally {
+      go.disabled = false;
     }
   };
 }

@@ -40,7 +40,7 @@ type Sample struct {
 type Estimator struct {
 	mu               sync.Mutex
 	last             Sample
-	at               time.Time
+	first, at        time.Time
 	granted, refused float64 // per second
 	busy             float64
 	service          float64  // seconds
@@ -64,6 +64,9 @@ func (e *Estimator) Note(now time.Time, s Sample) {
 	defer e.mu.Unlock()
 	took := now.Sub(e.at).Seconds()
 	before, first := e.last, e.at.IsZero()
+	if first {
+		e.first = now
+	}
 	e.last, e.at = s, now
 	if s.Renderers > 0 {
 		e.slots = float64(s.Slots) / float64(s.Renderers)
@@ -74,15 +77,24 @@ func (e *Estimator) Note(now time.Time, s Sample) {
 	weight := 1 - math.Exp(-took/smooth.Seconds())
 	e.granted += weight * (float64(s.Granted-before.Granted)/took - e.granted)
 	e.refused += weight * (float64(s.Refused-before.Refused)/took - e.refused)
-	e.busy += weight * (s.Busy - e.busy)
-	if e.granted > leastRate && e.busy > 0 {
+	if s.Renderers > 0 && s.Busy > 0 || s.Granted == before.Granted {
+		e.busy += weight * (s.Busy - e.busy)
+	}
+	if e.granted > leastRate && s.Busy > 0 && s.Renderers > 0 { // else renders have stopped, and what they took is as it was
 		e.service = e.busy / e.granted
 	}
-	e.keep(now)
+	e.keep(now, s.Renderers)
 }
 
-func (e *Estimator) keep(now time.Time) {
-	exact := (e.granted + e.refused) * e.service / (Target * max(e.slots, 1))
+// keep answers anew. The means began at nothing, and are corrected for that; until they are
+// of a minute, no fewer renderers are wanted than there are.
+func (e *Estimator) keep(now time.Time, living int) {
+	known := 1 - math.Exp(-now.Sub(e.first).Seconds()/smooth.Seconds())
+	exact := (e.granted + e.refused) / known * e.service / (Target * max(e.slots, 1))
+	if now.Sub(e.first) < smooth {
+		exact = max(exact, float64(living)/reserve)
+		e.renderers = max(e.renderers, living)
+	}
 	wanted := max(1, int(math.Ceil(exact*reserve)))
 	for len(e.recent) > 0 && now.Sub(e.recent[0].at) > hold {
 		e.recent = e.recent[1:]

@@ -93,6 +93,37 @@ func TestADay(t *testing.T) {
 	}
 }
 
+// A coordinator that starts under load sends nobody home, and knows soon what comes.
+func TestAStartUnderLoad(t *testing.T) {
+	e, s, now := New(), Sample{}, time.Unix(0, 0)
+	for second := range 300 {
+		now = now.Add(time.Second)
+		s.Granted += 480 // of a quarter of a second: 120 slots, which 21 renderers have busy for 0.7 of their time
+		s.Busy, s.Slots, s.Renderers = 120, 22*slots, 22
+		e.Note(now, s)
+		if got := e.Renderers(); second > 2 && (got < 22 || got > 24) {
+			t.Fatalf("after %d seconds %d renderers", second, got)
+		}
+	}
+}
+
+// Renderers that cannot work while requests are let in are no reason to have fewer.
+func TestRendersThatStop(t *testing.T) {
+	e, s, now := New(), Sample{}, time.Unix(0, 0)
+	for second := range 1500 {
+		now = now.Add(time.Second)
+		s.Granted += 480
+		s.Busy, s.Slots, s.Renderers = 120, 22*slots, 22
+		if second > 600 {
+			s.Busy = 0
+		}
+		e.Note(now, s)
+	}
+	if got := e.Renderers(); got < 21 {
+		t.Errorf("%d renderers in the outage", got)
+	}
+}
+
 func TestNoRendererLives(t *testing.T) {
 	e, s := New(), Sample{}
 	if e.Renderers() != 1 {

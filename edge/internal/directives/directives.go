@@ -103,8 +103,18 @@ func (f *Follower) Paused(lane renderjob.Lane) bool {
 	return paused
 }
 
-// Drains reports whether a renderer is to take no new jobs.
-func (f *Follower) Drains(renderer string) bool {
-	_, drains := directive.Find(f.holding.Load().all, directive.Drain, renderer)
-	return drains
+// Drains gives for how long a renderer is to take no new jobs; resumed tells that this is
+// over because it was withdrawn. An edge that never heard of it says neither.
+func (f *Follower) Drains(renderer string) (left time.Duration, resumed bool) {
+	all := f.set.All()
+	for _, d := range all {
+		if d.Kind == directive.Drain && d.Target == renderer {
+			if d.Withdrawn != "" {
+				resumed = true
+				continue
+			}
+			left = max(left, time.Duration(d.LeftMS)*time.Millisecond)
+		}
+	}
+	return left, resumed && left == 0
 }

@@ -72,6 +72,8 @@ func (w *Watcher) watch(ctx context.Context) {
 		seen, err := w.look(ctx)
 		if err != nil {
 			w.log.Debug("the queue cannot be looked at", "error", err)
+			w.depth.Reset() // what was seen last says nothing of now
+			w.age.Reset()
 		}
 		w.mu.Lock()
 		w.seen = seen
