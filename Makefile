@@ -19,7 +19,7 @@ HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhe
 # the same workers under it.
 DRAWING := loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
-.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits soak deps tools build-deps clean
+.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,7 @@ fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzInspect -fuzztime 30s ./renderer/internal/guard
 	go test -run '^$$' -fuzz FuzzMetadata -fuzztime 30s ./renderer/internal/metadata
 	go test -run '^$$' -fuzz FuzzDraw -fuzztime 30s ./renderer/internal/solid
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime 30s ./shared/directive
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime 30s ./shared/settings
 	go test -run '^$$' -fuzz FuzzCanonical -fuzztime 30s ./shared/objectstore/httpstore
 
@@ -72,6 +73,11 @@ bench-hop: build-deps ## a job's way through the queue beside a direct call
 bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
 	@deploy/install-packages wrk nginx-light
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/hits
+
+validate-capacity: deps ## the simulator beside the cluster, for eleven minutes; wants the machine for itself
+	@mkdir -p bin
+	@status=0; THUMBMILL_VALIDATE=$(CURDIR)/bin/capacity.txt go test -count=1 -timeout 20m ./loadtest/capacity > bin/capacity.log 2>&1 || status=$$?; \
+	cat bin/capacity.txt || cat bin/capacity.log; exit $$status
 
 soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/cluster

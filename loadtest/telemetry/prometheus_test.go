@@ -22,6 +22,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/thumbmill/thumbmill/loadtest/cluster"
+	"github.com/thumbmill/thumbmill/loadtest/plan"
 	"github.com/thumbmill/thumbmill/loadtest/samples"
 	"github.com/thumbmill/thumbmill/loadtest/servers"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -97,6 +98,45 @@ func alerts(t *testing.T) (all []query) {
 		}
 	}
 	return all
+}
+
+// autoscalers gives the queries by which a cluster is scaled.
+func autoscalers(t *testing.T) (all []query) {
+	text, err := os.ReadFile(deploy + "kubernetes/autoscaling/keda.yaml")
+	var scaled struct {
+		Spec struct {
+			Triggers []struct{ Metadata struct{ Query string } }
+		}
+	}
+	if err == nil {
+		err = yaml.Unmarshal(text, &scaled)
+	}
+	if err != nil || len(scaled.Spec.Triggers) != 1 {
+		t.Fatalf("%+v %v", scaled, err)
+	}
+	wanted := scaled.Spec.Triggers[0].Metadata.Query
+	adapter, err := os.ReadFile(deploy + "kubernetes/autoscaling/hpa.yaml")
+	if err != nil || !strings.Contains(string(adapter), "metricsQuery: "+wanted) {
+		t.Errorf("the two autoscalers ask different questions: %v", err)
+	}
+	return []query{{"KEDA", wanted}}
+}
+
+// plansFrom reads a profile from the same Prometheus, as loadtest plan does.
+func plansFrom(t *testing.T, address string) {
+	t.Helper()
+	from := plan.Prometheus{URL: address, Window: 30 * time.Second, Expensive: []string{"tiff"}, Client: http.DefaultClient}
+	p, err := from.Profile(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mean, _ := p.Moments(); len(p.Classes) != 1 || p.Classes[0].Type != "jpeg" || p.Slots != 1 || mean <= 0 || p.Fetch <= 0 || p.CPU <= 0 || p.Rate() <= 0 {
+		t.Errorf("%+v", p)
+	}
+	from.URL = "http://" + servers.FreeAddress(t)
+	if _, err := from.Profile(t.Context()); err == nil {
+		t.Error("nobody listens, and there is a profile")
+	}
 }
 
 // prometheus scrapes targets every second.
@@ -175,7 +215,7 @@ func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 		targets = append(targets, strings.TrimPrefix(server.URL, "http://"))
 	}
 	address := startPrometheus(t, targets)
-	missing := append(dashboards(t), alerts(t)...)
+	missing := append(append(dashboards(t), alerts(t)...), autoscalers(t)...)
 	t.Logf("%d queries", len(missing))
 	for n, deadline := 0, time.Now().Add(60*time.Second); len(missing) > 0; n++ {
 		if time.Now().After(deadline) {
@@ -197,6 +237,7 @@ func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 		}
 		missing = still
 	}
+	plansFrom(t, address)
 	for _, q := range missing {
 		values, err := ask(address, q.text)
 		t.Errorf("%s: %s returns %v %v", q.where, q.text, values, err)

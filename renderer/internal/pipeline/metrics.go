@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	jobs   *prometheus.CounterVec
 	render *prometheus.HistogramVec
+	cpu    prometheus.Counter
 	steps  *prometheus.HistogramVec
 }
 
@@ -21,6 +22,9 @@ func newMetrics() metrics {
 			Name: "thumbmill_render_seconds", Help: "Time of successful renders in a worker, by engine and type of the original.",
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 60},
 		}, []string{"engine", "type"}),
+		cpu: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of successful renders, of all workers.",
+		}),
 		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_step_seconds", Help: "Time of each step of a request.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
@@ -31,7 +35,7 @@ func newMetrics() metrics {
 func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
 	total := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_renderer_slots", Help: "Renders that can run at once."})
 	total.Set(float64(slots))
-	r.MustRegister(m.jobs, m.render, m.steps, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.jobs, m.render, m.cpu, m.steps, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "thumbmill_renderer_slots_busy", Help: "Renders that run now.",
 	}, func() float64 { return float64(busy()) }))
 }

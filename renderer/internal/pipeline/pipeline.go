@@ -359,6 +359,7 @@ func (j *job) note(ctx context.Context, r engine.Result, took time.Duration, t t
 	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
 	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)
 	j.result.RenderMS, j.result.CPUMS = milliseconds(took), milliseconds(r.CPU)
+	j.metrics.cpu.Add(r.CPU.Seconds())
 	j.metrics.rendered(r.Engine, string(t), took, tracing.ID(ctx))
 }
 

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"net/http"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/thumbmill/thumbmill/loadtest/plan"
+	"github.com/thumbmill/thumbmill/loadtest/plot"
+	"github.com/thumbmill/thumbmill/loadtest/queueing"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// subject is what is planned for: where the profile is from, and the cluster's rules.
+type subject struct {
+	file, prometheus, save string
+	window                 time.Duration
+	slots                  int
+	target                 plan.Target
+	wait, queueWait        time.Duration
+	ahead                  int
+}
+
+func (s *subject) flags(f *pflag.FlagSet) {
+	d := settings.Default()
+	f.StringVar(&s.file, "profile", "", "file with a profile that --save wrote")
+	f.StringVar(&s.prometheus, "prometheus", "", "URL of a Prometheus that scrapes the cluster")
+	f.DurationVar(&s.window, "window", time.Hour, "how far back the profile reaches; take the busiest hour")
+	f.StringVar(&s.save, "save", "", "file for the profile that Prometheus gave")
+	f.IntVar(&s.slots, "slots", 0, "slots of a renderer, where they are to be others than the profile's")
+	f.DurationVar(&s.wait, "target-wait", 500*time.Millisecond, "the wait that most requests are to have at most")
+	f.Float64Var(&s.target.Share, "target-share", .95, "the share of those requests")
+	f.Float64Var(&s.target.Refused, "target-refused", .001, "the share of requests that may be refused")
+	f.DurationVar(&s.queueWait, "queue-wait", d.Throttle.QueueWait, "throttle.queue_wait of the cluster")
+	f.IntVar(&s.ahead, "ahead", d.Renderer.Ahead, "renderer.ahead of the cluster")
+}
+
+func (s *subject) cluster() plan.Cluster {
+	d := settings.Default().Renderer
+	return plan.Cluster{Ahead: s.ahead, QueueWait: s.queueWait.Seconds(), Limits: map[renderjob.Lane]float64{
+		renderjob.LaneStandard: d.TimeLimit.Seconds(), renderjob.LaneExpensive: d.TimeLimitExpensive.Seconds(), renderjob.LaneBulk: d.TimeLimit.Seconds(),
+	}}
+}
+
+// profile reads it.
+func (s *subject) profile(cmd *cobra.Command) (p plan.Profile, err error) {
+	switch {
+	case (s.file == "") == (s.prometheus == ""):
+		return p, errors.New("either --profile or --prometheus says what comes")
+	case !inside(s.target.Share, 0, 1) || !inside(s.target.Refused, 0, 1) || s.wait <= 0 || s.queueWait <= 0 || s.ahead < 0 || s.slots < 0:
+		return p, errors.New("the target's shares are between 0 and 1, waits above 0, slots and ahead not below")
+	case s.file != "":
+		p, err = plan.Read(s.file)
+	default:
+		from := plan.Prometheus{URL: s.prometheus, Window: s.window, Expensive: settings.Default().Throttle.Expensive.Types, Client: &http.Client{Timeout: time.Minute}}
+		p, err = from.Profile(cmd.Context())
+	}
+	if err != nil {
+		return p, err
+	}
+	s.target.Wait = s.wait.Seconds()
+	if s.slots > 0 {
+		p.Slots = s.slots
+		if err := p.Validate(); err != nil {
+			return p, err
+		}
+	}
+	if s.save == "" {
+		return p, nil
+	}
+	return p, toFile(s.save, func(out io.Writer) error {
+		e := json.NewEncoder(out)
+		e.SetIndent("", " ")
+		return e.Encode(p)
+	})
+}
+
+// inside reports whether a number is one, and between two others.
+func inside(x, low, high float64) bool { return x > low && x < high }
+
+// planning is loadtest plan under way.
+type planning struct {
+	subject
+	growth, cheaper float64
+	sites           int
+	restart         time.Duration
+	machine         plan.Machine
+	html            string
+	asJSON          bool
+	cmd             *cobra.Command
+	p               plan.Profile
+	rows            []row
+}
+
+// row is one line of the answer.
+type row struct {
+	What string `json:"what"`
+	plan.Result
+	Slots  int     `json:"slots"`
+	Memory float64 `json:"memory_bytes,omitempty"`
+	Note   string  `json:"note,omitempty"`
+}
+
+func planCommand() *cobra.Command {
+	var p planning
+	cmd := &cobra.Command{
+		Use: "plan", Short: "Say how many renderers a site needs", Args: cobra.NoArgs,
+		Long: "Say how many renderers meet a target: today, with growth, with one site gone, while all\n" +
+			"restart one after the other; which resource binds first; and what a change would save.\n\n" +
+			"The profile (what comes, how long renders take) is the cluster's own, from Prometheus or a\n" +
+			"file. A closed form (M/G/c by Allen and Cunneen) gives the first guess, a simulation of\n" +
+			"thumbmill's rules the answer, with 95 % confidence. loadtest/README.md tells how far both\n" +
+			"are from a real cluster.",
+		Example: "  loadtest plan --prometheus http://prometheus:9090 --window 1h --save profile.json\n" +
+			"  loadtest plan --profile profile.json --growth 0.5 --sites 3 --html plan.html",
+		RunE: func(cmd *cobra.Command, _ []string) error { p.cmd = cmd; return p.run() },
+	}
+	f := cmd.Flags()
+	p.flags(f)
+	f.Float64Var(&p.growth, "growth", .3, "by which requests grow in a year: 0.3 is 30 %")
+	f.IntVar(&p.sites, "sites", 2, "sites over which the renderers are spread, one of which can be lost")
+	f.DurationVar(&p.restart, "restart", 30*time.Second, "how long a renderer is away when it restarts")
+	f.Float64Var(&p.cheaper, "cheaper", .7, "time of a render with a cheaper engine, as a share of today's")
+	f.Float64Var(&p.machine.Cores, "cores", 0, "processor cores of a renderer's machine")
+	f.Float64Var(&p.machine.Memory, "memory", 0, "its memory in bytes")
+	f.Float64Var(&p.machine.Slot, "slot-memory", float64(settings.Default().Renderer.MemoryLimit), "memory that one slot may take, in bytes (renderer.memory_limit)")
+	f.Float64Var(&p.machine.Download, "download", 0, "bytes a second that it can fetch")
+	f.Float64Var(&p.machine.Writes, "writes", 0, "thumbnails a second that the store takes in all")
+	f.StringVar(&p.html, "html", "", "file for a page with plots of the sensitivity")
+	f.BoolVar(&p.asJSON, "json", false, "print the answer as JSON")
+	return cmd
+}
+
+func (p *planning) run() (err error) {
+	if !inside(p.growth, -1, 1000) || !inside(p.cheaper, 0, 1000) || p.sites < 2 || p.restart < time.Second {
+		return errors.New("--growth is between -1 and 1000, --cheaper between 0 and 1000, --sites at least 2 and --restart at least 1s")
+	}
+	if p.p, err = p.profile(p.cmd); err != nil {
+		return err
+	}
+	today, err := p.answer("today", p.p, plan.Scenario{}, "")
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		what     string
+		profile  plan.Profile
+		scenario plan.Scenario
+	}{
+		{fmt.Sprintf("in a year, %+.0f %%", 100*p.growth), p.p.Scaled(1+p.growth, 1), plan.Scenario{}},
+		{fmt.Sprintf("one of %d sites gone", p.sites), p.p, plan.Scenario{Sites: p.sites}},
+		{fmt.Sprintf("restarting, %v each", p.restart), p.p, plan.Scenario{Restart: p.restart.Seconds()}},
+	} {
+		if _, err := p.answer(s.what, s.profile, s.scenario, ""); err != nil {
+			return err
+		}
+	}
+	if err := p.savings(today); err != nil {
+		return err
+	}
+	return p.write(today)
+}
+
+// answer finds the number of renderers for one line.
+func (p *planning) answer(what string, profile plan.Profile, s plan.Scenario, note string) (plan.Result, error) {
+	r, err := plan.Renderers(profile, p.cluster(), s, p.target, func(r plan.Result) {
+		p.cmd.PrintErrf("%s: %d renderers, %.0f %% busy: %.2f %% wait longer, %.3f %% are refused\n", what, r.Renderers, 100*r.Use, 100*r.Late.Mean, 100*r.Refused.Mean)
+	})
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", what, err)
+	}
+	slots := r.Renderers * profile.Slots
+	p.rows = append(p.rows, row{what, r, slots, float64(slots) * p.machine.Slot, note})
+	return r, nil
+}
+
+// savings are what changes would do today.
+func (p *planning) savings(today plan.Result) error {
+	const requests, originals = 1_000_000, 100_000
+	steps := plan.StandardSizes(requests, originals)
+	if _, err := p.answer("with standard sizes", p.p.Scaled(steps, 1), plan.Scenario{}, fmt.Sprintf("%.0f %% of the renders are left, of a million requests for 100,000 originals", 100*steps)); err != nil {
+		return err
+	}
+	if _, err := p.answer("with a cheaper engine", p.p.Scaled(1, p.cheaper), plan.Scenario{}, fmt.Sprintf("renders take %.0f %% of the time", 100*p.cheaper)); err != nil {
+		return err
+	}
+	alone, err := plan.Simulate(plan.PerRenderer(p.p, today.Renderers), p.cluster(), plan.Scenario{}, 1, p.target)
+	alone.Renderers = today.Renderers
+	p.rows = append(p.rows, row{"with a queue for each renderer", alone, today.Renderers * p.p.Slots, float64(today.Renderers*p.p.Slots) * p.machine.Slot, "instead of one for all: as many renderers as today, and this is what they would do"})
+	return err
+}
+
+func (p *planning) write(today plan.Result) error {
+	binds := plan.Binds(p.p, p.machine, today.Renderers)
+	out := p.cmd.OutOrStdout()
+	if p.html != "" {
+		if err := toFile(p.html, func(page io.Writer) error { return p.page(page, today) }); err != nil {
+			return err
+		}
+	}
+	if p.asJSON {
+		return json.NewEncoder(out).Encode(map[string]any{"answers": p.rows, "resources": binds})
+	}
+	mean, variation := p.p.Moments()
+	_, _ = fmt.Fprintf(out, "%.1f requests a second, %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused\n\n",
+		p.p.Rate(), 1000*mean, variation, 100*p.target.Share, p.wait, 100*p.target.Refused)
+	first := queueing.SlotsFor(p.p.Rate(), mean, variation, p.target.Wait, p.target.Share)
+	_, _ = fmt.Fprintf(out, "first answer, by a closed form: %d slots, %d renderers\n\n", first, (first+p.p.Slots-1)/p.p.Slots)
+	p.table(out)
+	_, _ = fmt.Fprintf(out, "\nwith %d renderers, what binds first: ", today.Renderers)
+	for i, r := range binds {
+		_, _ = fmt.Fprintf(out, "%s%s %.0f %%", map[bool]string{true: "", false: ", "}[i == 0], r.Name, 100*r.Use)
+	}
+	_, err := fmt.Fprintln(out)
+	return err
+}
+
+func (p *planning) table(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(w, "\trenderers\tslots\tmemory\tbusy\tp50 ms\tp95 ms\twait longer\trefused\t\n")
+	for _, r := range p.rows {
+		memory := "-"
+		if r.Memory > 0 {
+			memory = fmt.Sprintf("%.0f GB", r.Memory/1e9)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%.0f %%\t%.0f\t%.0f\t%s\t%s\t%s\n", r.What, r.Renderers, r.Slots, memory, 100*r.Use, 1000*r.P50, 1000*r.P95, percent(r.Late), percent(r.Refused), r.Note)
+	}
+	_ = w.Flush()
+}
+
+func percent(s plan.Share) string { return fmt.Sprintf("%.2f ± %.2f %%", 100*s.Mean, 100*s.Half) }
+
+// page plots how the answer depends on the number of renderers and on what comes.
+func (p *planning) page(out io.Writer, today plan.Result) error {
+	var late, refused, waits plot.Line
+	late.Name, refused.Name, waits.Name = "wait longer", "refused", "p95"
+	for n := max(1, today.Renderers/2); n <= today.Renderers*3/2+1; n += max(1, today.Renderers/12) {
+		r, err := plan.Simulate(p.p, p.cluster(), plan.Scenario{}, n, p.target)
+		if err != nil {
+			return err
+		}
+		at := float64(n)
+		late.Points, refused.Points = append(late.Points, plot.Point{X: at, Y: 100 * r.Late.Mean}), append(refused.Points, plot.Point{X: at, Y: 100 * r.Refused.Mean})
+		waits.Points = append(waits.Points, plot.Point{X: at, Y: 1000 * r.P95})
+	}
+	var more plot.Line
+	more.Name = "p95"
+	for factor := .5; factor <= 1.5; factor += .1 {
+		r, err := plan.Simulate(p.p.Scaled(factor, 1), p.cluster(), plan.Scenario{}, today.Renderers, p.target)
+		if err != nil {
+			return err
+		}
+		more.Points = append(more.Points, plot.Point{X: math.Round(100 * factor), Y: 1000 * r.P95})
+	}
+	t, err := template.New("plan").Parse(planPage)
+	if err != nil {
+		return err
+	}
+	return t.Execute(out, map[string]any{"Rows": p.rows, "Plots": []template.HTML{
+		plot.Plot{Title: "Requests that wait longer than the target, or are refused", X: "renderers", Y: "%", Lines: []plot.Line{late, refused}}.SVG(),
+		plot.Plot{Title: "Wait", X: "renderers", Y: "ms", Lines: []plot.Line{waits}}.SVG(),
+		plot.Plot{Title: fmt.Sprintf("Wait with %d renderers", today.Renderers), X: "% of today's requests", Y: "ms", Lines: []plot.Line{more}}.SVG(),
+	}})
+}
+
+const planPage = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Capacity plan</title>
+<style>:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem } svg { width: 100%; height: auto } td, th { text-align: left; padding: .2rem .8rem .2rem 0 }</style></head>
+<body><h1>Capacity plan</h1><table><tr><th></th><th>renderers</th><th>slots</th><th>note</th></tr>
+{{range .Rows}}<tr><th scope="row">{{.What}}</th><td>{{.Renderers}}</td><td>{{.Slots}}</td><td>{{.Note}}</td></tr>{{end}}</table>
+{{range .Plots}}<figure>{{.}}</figure>{{end}}</body></html>
+`
+
+func simulateCommand() *cobra.Command {
+	var s subject
+	var renderers int
+	var rate float64
+	cmd := &cobra.Command{
+		Use: "simulate --renderers N", Short: "Show what a number of renderers would do", Args: cobra.NoArgs,
+		Long: "Let a profile's requests go through a simulated cluster, event by event, and show waits\n" +
+			"and refusals with their 95 % confidence intervals.",
+		Example: "  loadtest simulate --profile profile.json --renderers 12\n  loadtest simulate --profile profile.json --renderers 12 --rate 2",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := s.profile(cmd)
+			if err != nil {
+				return err
+			}
+			if renderers < 1 || !inside(rate, 0, 1e6) {
+				return errors.New("--renderers is above 0, and --rate between 0 and a million")
+			}
+			p = p.Scaled(rate, 1)
+			began := time.Now()
+			r, err := plan.Simulate(p, s.cluster(), plan.Scenario{}, renderers, s.target)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			_, _ = fmt.Fprintf(out, "%d renderers of %d slots, %.1f requests a second: %.0f %% busy, p50 %.0f ms, p95 %.0f ms; %s wait longer than %v, %s refused\n",
+				renderers, p.Slots, p.Rate(), 100*r.Use, 1000*r.P50, 1000*r.P95, percent(r.Late), s.wait, percent(r.Refused))
+			_, err = fmt.Fprintf(out, "simulated in %.1f s. %s\n", time.Since(began).Seconds(), scaling)
+			return err
+		},
+	}
+	s.flags(cmd.Flags())
+	cmd.Flags().IntVar(&renderers, "renderers", 0, "how many (required)")
+	_ = cmd.MarkFlagRequired("renderers") // it is there
+	cmd.Flags().Float64Var(&rate, "rate", 1, "so many times the profile's requests")
+	return cmd
+}
+
+// scaling tells how far a result reaches.
+const scaling = "k times the renderers with k times the requests wait no longer and refuse no more, for any k of 1 and above: one queue for a larger pool that is as busy waits less (Smith and Whitt, Resource sharing for efficiency in traffic systems, 1981). That holds up to where something else than slots binds: one coordinator grants more than 100,000 requests a second (coordinator/README.md)."

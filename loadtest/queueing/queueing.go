@@ -1,0 +1,117 @@
+// Package queueing has the closed forms of queueing theory that a first answer to "how
+// many renderers?" needs, and that the simulator is held against. Times are in the unit of
+// the caller; arrivals are Poisson where nothing else is said.
+//
+// Sources: L. Kleinrock, Queueing Systems I (1975) for M/M/c, M/M/c/K and
+// Pollaczek–Khinchine; A. O. Allen, Probability, Statistics, and Queueing Theory (1990) for
+// Allen–Cunneen.
+package queueing
+
+import "math"
+
+// ErlangB is the share of requests that find all of c slots busy, where none waits, when
+// load slots' worth of work is offered.
+func ErlangB(c int, load float64) float64 {
+	b := 1.0
+	for n := 1; n <= c; n++ {
+		b = load * b / (float64(n) + load*b)
+	}
+	return b
+}
+
+// ErlangC is the share of requests that have to wait for one of c slots; 1 when more is
+// offered than they can do.
+func ErlangC(c int, load float64) float64 {
+	if load >= float64(c) {
+		return 1
+	}
+	b := ErlangB(c, load)
+	return b / (1 - load/float64(c)*(1-b))
+}
+
+// MMC is the wait in a queue of exponential service.
+type MMC struct {
+	Slots   int
+	Rate    float64 // of arrivals
+	Service float64 // mean
+}
+
+func (q MMC) load() float64 { return q.Rate * q.Service }
+
+// MeanWait is the mean wait; +Inf when more is offered than can be done.
+func (q MMC) MeanWait() float64 {
+	if q.load() >= float64(q.Slots) {
+		return math.Inf(1)
+	}
+	return ErlangC(q.Slots, q.load()) * q.Service / (float64(q.Slots) - q.load())
+}
+
+// Beyond is the share of requests that wait longer than t.
+func (q MMC) Beyond(t float64) float64 {
+	if q.load() >= float64(q.Slots) {
+		return 1
+	}
+	return ErlangC(q.Slots, q.load()) * math.Exp(-(float64(q.Slots)-q.load())*t/q.Service)
+}
+
+// MMCK is a queue of exponential service with room for Room requests, those in service
+// included; who finds it full is refused.
+type MMCK struct {
+	MMC
+	Room int
+}
+
+// Refused is the share that is refused, and MeanWait the mean wait of the others.
+func (q MMCK) Refused() float64 {
+	p := q.states()
+	return p[q.Room]
+}
+
+// MeanWait is that of those who are let in.
+func (q MMCK) MeanWait() float64 {
+	p := q.states()
+	waiting := 0.0
+	for n := q.Slots + 1; n <= q.Room; n++ {
+		waiting += float64(n-q.Slots) * p[n]
+	}
+	return waiting / (q.Rate * (1 - p[q.Room]))
+}
+
+// states are the probabilities of n requests in the system.
+func (q MMCK) states() []float64 {
+	p := make([]float64, q.Room+1)
+	p[0] = 1
+	sum := 1.0
+	for n := 1; n <= q.Room; n++ {
+		p[n] = p[n-1] * q.load() / float64(min(n, q.Slots))
+		sum += p[n]
+	}
+	for n := range p {
+		p[n] /= sum
+	}
+	return p
+}
+
+// MD1Wait is the mean wait for one slot with constant service (Pollaczek–Khinchine).
+func MD1Wait(rate, service float64) float64 {
+	load := rate * service
+	return load * service / (2 * (1 - load))
+}
+
+// AllenCunneen approximates the mean wait for c slots, whatever the distributions: that of
+// M/M/c times the mean of the squared coefficients of variation of arrivals and service.
+func AllenCunneen(q MMC, variationArrivals, variationService float64) float64 {
+	return q.MeanWait() * (variationArrivals + variationService) / 2
+}
+
+// SlotsFor is the least number of slots for which, by M/M/c with Allen–Cunneen's factor
+// on the wait, a share of the waits is at most t. It is the planner's first answer.
+func SlotsFor(rate, service, variationService, t, share float64) int {
+	for c := max(1, int(math.Ceil(rate*service))); ; c++ {
+		q := MMC{c, rate, service}
+		factor := max((1+variationService)/2, 1e-9)
+		if rate*service < float64(c) && q.Beyond(t/factor) <= 1-share {
+			return c
+		}
+	}
+}

@@ -1,0 +1,548 @@
+// Package simulator lets requests go through thumbmill's own rules, event by event:
+//
+//	arrival → the lane's pool at the coordinator (places, bounded line, queue_wait)
+//	→ the queue → a renderer with room (slots and ahead in hand; expensive and bulk at
+//	most half) → fetch → a slot → render (up to its limit) → answer → store → the place is free
+//
+// It knows renderers that drain, die and come back, redelivery after AckWait, and the bound
+// of the line that edges learn from how long places are held. It leaves out what does not
+// change how long requests wait in the sum: fairness among clients, flights, throttles
+// other than the lanes.
+//
+// Times are seconds of simulated time. Arrivals and service times are the caller's, so that
+// a cluster can be given the same ones. Which lane a renderer looks at first when it has
+// room is random, as it is there; the same for the same requests.
+package simulator
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// Request is one request for a render.
+type Request struct {
+	At     float64
+	Lane   renderjob.Lane
+	Fetch  float64 // of the original; takes no slot
+	Render float64 // in a slot
+	Store  float64 // after the answer; the place is held
+}
+
+// Config is the cluster.
+type Config struct {
+	Renderers int
+	Slots     int // of each
+	Ahead     int
+	QueueWait float64
+	Limits    map[renderjob.Lane]float64 // of a render; 0 = none
+	// Pools replaces the coordinator's pools; where it is nil they follow the slots, as
+	// edges have them.
+	Pools map[renderjob.Lane]Pool
+	// Outages are renderers that are away for a time.
+	Outages []Outage
+}
+
+// Pool is the limits of a lane: places, and places with those who wait.
+type Pool struct{ Workers, MaxQueue int }
+
+// Outage is one renderer's.
+type Outage struct {
+	Renderer int
+	From, To float64
+	Kill     bool // its jobs are lost to it, and come to others after AckWait; else it finishes them first
+}
+
+// Outcome is what became of a request.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Answered   Outcome = iota // with a thumbnail
+	Refused                   // the line was full, or it waited for QueueWait
+	NoRenderer                // no renderer began in time
+	Overran                   // the render took longer than its limit
+	Lost                      // too many renderers died under it
+)
+
+// Done is a request that is over.
+type Done struct {
+	Request
+	Outcome Outcome
+	Waited  float64 // in line, in the queue and for a slot; of answered requests
+	Ended   float64 // when it was answered
+}
+
+// Learned are the constants of the edge's bound of the line (edge/internal/admission).
+const (
+	learnWeight = 0.05
+	learnMargin = 0.5
+	shortest    = 4
+)
+
+type kind uint8
+
+const (
+	arrived kind = iota // at the coordinator; not in the heap
+	timedOut
+	fetched
+	rendered
+	stored
+	redelivered
+	away
+	back
+)
+
+// event is what happens to a request, or to a renderer, at a time.
+type event struct {
+	at   float64
+	kind kind
+	id   int32
+	life int32 // of the request's delivery: events of an earlier one are void
+}
+
+type request struct {
+	Request
+	lane       uint8
+	renderer   int32
+	life       int32
+	deliveries int8
+	waiting    bool // in line
+	published  float64
+	granted    float64
+	answered   bool
+	waited     float64
+}
+
+type renderer struct {
+	gone   bool
+	busy   int
+	inHand int
+	byLane [3]int
+	ready  fifo[ticket]       // requests with their originals, that wait for a slot
+	jobs   map[int32]struct{} // in hand; kept where renderers are killed
+	pulls  [3]bool            // it has asked for work of the lane
+}
+
+type lane struct {
+	name     renderjob.Lane
+	held     int
+	line     fifo[ticket] // of requests that wait for a place
+	waiting  int
+	queue    fifo[ticket] // of jobs
+	pulls    fifo[int32]  // of renderers that have asked for one
+	mean     float64
+	workers  int
+	maxQueue int
+	limit    float64
+}
+
+// Simulation is one run.
+type Simulation struct {
+	config    Config
+	now       float64
+	events    heap
+	requests  []request
+	free      []int32
+	renderers []renderer
+	lanes     [3]*lane
+	emit      func(Done)
+	random    *rand.Rand
+	kills     bool
+}
+
+// New makes a simulation; emit hears what became of each request, in the order in which
+// they end.
+func New(c Config, emit func(Done)) (*Simulation, error) {
+	if c.Renderers < 1 || c.Slots < 1 || c.Ahead < 0 || c.QueueWait < 0 || len(c.Limits) > 3 {
+		return nil, fmt.Errorf("there are to be renderers with slots: %+v", c)
+	}
+	s := &Simulation{config: c, renderers: make([]renderer, c.Renderers), emit: emit, random: rand.New(rand.NewPCG(1, 2))}
+	for i := range s.renderers {
+		s.renderers[i].jobs = map[int32]struct{}{}
+	}
+	for i, name := range renderjob.Lanes() {
+		s.lanes[i] = &lane{name: name, limit: c.Limits[name]}
+	}
+	for _, o := range c.Outages {
+		if o.Renderer < 0 || o.Renderer >= c.Renderers || o.To < o.From {
+			return nil, fmt.Errorf("no renderer has this outage: %+v", o)
+		}
+		life := int32(0)
+		if o.Kill {
+			life, s.kills = 1, true
+		}
+		s.events.push(event{at: o.From, kind: away, id: int32(o.Renderer), life: life})
+		s.events.push(event{at: o.To, kind: back, id: int32(o.Renderer)})
+	}
+	s.size()
+	for r := range s.renderers {
+		s.pull(r)
+	}
+	return s, nil
+}
+
+// Run lets requests through, in the order of their times, until all are over.
+func (s *Simulation) Run(requests iter.Seq[Request]) {
+	for r := range requests {
+		for s.events.len() > 0 && s.events.first().at <= r.At {
+			s.step()
+		}
+		s.now = r.At
+		s.arrive(r)
+	}
+	for s.events.len() > 0 {
+		s.step()
+	}
+}
+
+// size sets the pools by the slots of the renderers that are there, as edges do.
+func (s *Simulation) size() {
+	slots := 0
+	for i := range s.renderers {
+		if !s.renderers[i].gone {
+			slots += s.config.Slots
+		}
+	}
+	for _, l := range s.lanes {
+		if p, ok := s.config.Pools[l.name]; ok {
+			l.workers, l.maxQueue = p.Workers, p.MaxQueue
+			continue
+		}
+		l.workers = max(1, (l.name.Cap(max(slots, 1))*3+1)/2)
+		l.bound(s.config.QueueWait)
+	}
+}
+
+// bound is the length of the line that edges learn.
+func (l *lane) bound(queueWait float64) {
+	l.maxQueue = max(renderjob.LaneQueue, l.workers)
+	if l.mean > 0 {
+		line := max(int(min(learnMargin*float64(l.workers)*queueWait/l.mean, renderjob.LaneQueue)), shortest*l.workers)
+		l.maxQueue = max(min(l.workers+line, renderjob.LaneQueue), l.workers)
+	}
+}
+
+func (s *Simulation) arrive(r Request) {
+	at := 0
+	for i, l := range s.lanes {
+		if l.name == r.Lane {
+			at = i
+		}
+	}
+	id := s.take(request{Request: r, lane: uint8(at)})
+	l := s.lanes[at]
+	switch {
+	case l.held < l.workers && l.waiting == 0:
+		s.grant(id)
+	case l.held+l.waiting >= l.maxQueue:
+		s.end(id, Refused)
+	default:
+		s.requests[id].waiting = true
+		l.waiting++
+		l.line.push(s.ticket(id))
+		if !math.IsInf(s.config.QueueWait, 1) {
+			s.schedule(timedOut, id, s.config.QueueWait)
+		}
+	}
+}
+
+// take finds room for a request.
+func (s *Simulation) take(r request) int32 {
+	if n := len(s.free); n > 0 {
+		id := s.free[n-1]
+		s.free = s.free[:n-1]
+		r.life = s.requests[id].life
+		s.requests[id] = r
+		return id
+	}
+	s.requests = append(s.requests, r)
+	return int32(len(s.requests) - 1)
+}
+
+func (s *Simulation) schedule(k kind, id int32, after float64) {
+	s.events.push(event{s.now + after, k, id, s.requests[id].life})
+}
+
+// end tells what became of a request, and makes room.
+func (s *Simulation) end(id int32, o Outcome) {
+	r := &s.requests[id]
+	s.emit(Done{r.Request, o, r.waited, s.now})
+	r.life++
+	s.free = append(s.free, id)
+}
+
+func (s *Simulation) step() {
+	e := s.events.pop()
+	s.now = e.at
+	switch e.kind {
+	case away:
+		s.leave(int(e.id), e.life == 1)
+		return
+	case back:
+		s.renderers[e.id].gone = false
+		s.size()
+		s.pull(int(e.id))
+		return
+	}
+	if s.requests[e.id].life != e.life {
+		return
+	}
+	switch e.kind {
+	case timedOut:
+		s.timeOut(e.id)
+	case fetched:
+		s.fetched(e.id)
+	case rendered:
+		s.rendered(e.id)
+	case stored:
+		s.stored(e.id)
+	case redelivered:
+		if s.requests[e.id].answered { // and found in the store
+			s.forget(e.id)
+			return
+		}
+		s.publish(e.id)
+	}
+}
+
+func (s *Simulation) timeOut(id int32) {
+	r := &s.requests[id]
+	if !r.waiting {
+		return
+	}
+	r.waiting = false
+	s.lanes[r.lane].waiting--
+	s.end(id, Refused)
+}
+
+// grant gives a request its place, and publishes its job.
+func (s *Simulation) grant(id int32) {
+	r := &s.requests[id]
+	r.waiting, r.granted, r.published = false, s.now, s.now
+	s.lanes[r.lane].held++
+	s.publish(id)
+}
+
+// publish puts a job into the queue, or gives it to the renderer that asked first.
+func (s *Simulation) publish(id int32) {
+	l := s.lanes[s.requests[id].lane]
+	for l.pulls.len() > 0 {
+		at := int(l.pulls.pop())
+		s.renderers[at].pulls[s.requests[id].lane] = false
+		if s.hasRoom(at, s.requests[id].lane) {
+			s.deliver(id, at)
+			s.pull(at) // it asks again, also where the job was too old
+			return
+		}
+	}
+	l.queue.push(s.ticket(id))
+}
+
+func (s *Simulation) ticket(id int32) ticket { return ticket{id, s.requests[id].life} }
+
+// valid reports whether the request is still what it was when it stood in line.
+func (s *Simulation) valid(t ticket) bool { return s.requests[t.id].life == t.life }
+
+func (s *Simulation) hasRoom(at int, lane uint8) bool {
+	r := &s.renderers[at]
+	limit := s.lanes[lane].name.Cap(s.config.Slots)
+	if lane == 0 {
+		limit += s.config.Ahead
+	}
+	return !r.gone && r.inHand < s.config.Slots+s.config.Ahead && r.byLane[lane] < limit
+}
+
+// pull has a renderer take what waits, and ask for what comes. Which lane's puller wakes
+// first is the scheduler's choice there, and random here.
+func (s *Simulation) pull(at int) {
+	first := s.random.IntN(len(s.lanes))
+	for i := range s.lanes {
+		lane := (first + i) % len(s.lanes)
+		l := s.lanes[lane]
+		for s.hasRoom(at, uint8(lane)) {
+			id, ok := s.next(l)
+			if !ok {
+				if !s.renderers[at].pulls[lane] {
+					s.renderers[at].pulls[lane] = true
+					l.pulls.push(int32(at))
+				}
+				break
+			}
+			s.deliver(id, at)
+		}
+	}
+}
+
+func (s *Simulation) next(l *lane) (id int32, ok bool) {
+	for l.queue.len() > 0 {
+		if t := l.queue.pop(); s.valid(t) {
+			return t.id, true
+		}
+	}
+	return 0, false
+}
+
+// deliver hands a job to a renderer, which begins to fetch, or finds it too old.
+func (s *Simulation) deliver(id int32, at int) {
+	r, w := &s.requests[id], &s.renderers[at]
+	r.deliveries++
+	switch {
+	case int(r.deliveries) > renderjob.MaxDeliveries:
+		s.fail(id, Lost)
+		return
+	case r.deliveries == 1 && s.now-r.published > s.config.QueueWait:
+		s.fail(id, NoRenderer)
+		return
+	}
+	r.renderer = int32(at)
+	w.inHand++
+	w.byLane[r.lane]++
+	if s.kills {
+		w.jobs[id] = struct{}{}
+	}
+	if s.hasRoom(at, r.lane) && !w.pulls[r.lane] {
+		w.pulls[r.lane] = true
+		s.lanes[r.lane].pulls.push(r.renderer)
+	}
+	s.schedule(fetched, id, r.Fetch)
+}
+
+// fail ends a request that holds a place.
+func (s *Simulation) fail(id int32, o Outcome) {
+	l := s.requests[id].lane
+	s.end(id, o)
+	s.release(l)
+}
+
+func (s *Simulation) fetched(id int32) {
+	r := &s.requests[id]
+	w := &s.renderers[r.renderer]
+	if w.busy < s.config.Slots {
+		s.begin(id)
+		return
+	}
+	w.ready.push(s.ticket(id))
+}
+
+// begin takes a slot. What the request waited is all but its fetch.
+func (s *Simulation) begin(id int32) {
+	r := &s.requests[id]
+	s.renderers[r.renderer].busy++
+	r.waited = s.now - r.At - r.Fetch
+	took := r.Render
+	if limit := s.lanes[r.lane].limit; limit > 0 {
+		took = min(took, limit)
+	}
+	s.schedule(rendered, id, took)
+}
+
+func (s *Simulation) rendered(id int32) {
+	r := &s.requests[id]
+	w := &s.renderers[r.renderer]
+	w.busy--
+	for w.ready.len() > 0 {
+		if next := w.ready.pop(); s.valid(next) {
+			s.begin(next.id)
+			break
+		}
+	}
+	if limit := s.lanes[r.lane].limit; limit > 0 && r.Render > limit {
+		s.leaveRenderer(id)
+		s.fail(id, Overran)
+		return
+	}
+	r.answered = true
+	s.emit(Done{r.Request, Answered, r.waited, s.now})
+	s.schedule(stored, id, r.Store)
+}
+
+func (s *Simulation) stored(id int32) {
+	r := &s.requests[id]
+	l := s.lanes[r.lane]
+	s.leaveRenderer(id)
+	if held := s.now - r.granted; l.mean == 0 {
+		l.mean = held
+	} else {
+		l.mean += learnWeight * (held - l.mean)
+	}
+	if _, fixed := s.config.Pools[l.name]; !fixed {
+		l.bound(s.config.QueueWait)
+	}
+	s.forget(id)
+}
+
+// forget ends a request that was answered.
+func (s *Simulation) forget(id int32) {
+	r := &s.requests[id]
+	r.life++
+	s.free = append(s.free, id)
+	s.release(r.lane)
+}
+
+func (s *Simulation) leaveRenderer(id int32) {
+	r := &s.requests[id]
+	w := &s.renderers[r.renderer]
+	w.inHand--
+	w.byLane[r.lane]--
+	if s.kills {
+		delete(w.jobs, id)
+	}
+	s.pull(int(r.renderer))
+}
+
+// release gives a place to who waits longest.
+func (s *Simulation) release(at uint8) {
+	l := s.lanes[at]
+	l.held--
+	for l.held < l.workers && l.line.len() > 0 {
+		if t := l.line.pop(); s.valid(t) && s.requests[t.id].waiting { // else it gave up
+			l.waiting--
+			s.grant(t.id)
+		}
+	}
+}
+
+// leave takes a renderer away. One that is killed loses its jobs, which come to others
+// after AckWait; the others it finishes.
+func (s *Simulation) leave(at int, kill bool) {
+	w := &s.renderers[at]
+	w.gone = true
+	s.size()
+	if !kill {
+		s.handBack(w)
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.jobs)) {
+		r := &s.requests[id]
+		r.life++
+		s.schedule(redelivered, id, settings.AckWait.Seconds())
+	}
+	*w = renderer{gone: true, jobs: map[int32]struct{}{}, pulls: w.pulls}
+}
+
+// handBack publishes again what a renderer that drains has not begun.
+func (s *Simulation) handBack(w *renderer) {
+	for w.ready.len() > 0 {
+		t := w.ready.pop()
+		if !s.valid(t) {
+			continue
+		}
+		r := &s.requests[t.id]
+		w.inHand--
+		w.byLane[r.lane]--
+		if s.kills {
+			delete(w.jobs, t.id)
+		}
+		r.life++
+		r.deliveries--
+		r.published = max(r.published, s.now-s.config.QueueWait+1) // a second more, as renderers give it
+		s.publish(t.id)
+	}
+}
