@@ -15,9 +15,9 @@ TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules we
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
 
-# Packages that draw pictures, which the race detector draws slowly. The system tests run
-# the same workers under it.
-DRAWING := loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
+# Packages that draw pictures or simulate, which the race detector does slowly. The system
+# tests run the same workers under it; the simulator has one goroutine.
+DRAWING := loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity soak deps tools build-deps clean
 

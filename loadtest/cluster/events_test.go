@@ -304,7 +304,10 @@ func TestARendererThatDrainsHandsBackWhatItHasNotBegun(t *testing.T) {
 	draining := c.Renderers[0]
 	goOn := stall(t, draining.WorkerPIDs())
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "one renders", func() bool { return draining.InHand() == 1 })
+	Eventually(t, "one renders", func() bool { // and not only waits for its original, which the other could overtake
+		all := c.Throttles().Renderers
+		return len(all) == 1 && all[0].Busy == 1
+	})
 	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
 	Eventually(t, "one waits for its slot", func() bool { return draining.InHand() == 2 })
 	stopped := make(chan error, 1)
