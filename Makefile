@@ -15,9 +15,9 @@ TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules we
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
 
-# Packages that draw pictures or simulate, which the race detector does slowly. The system
-# tests run the same workers under it; the simulator has one goroutine.
-DRAWING := loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
+# Packages that draw pictures, simulate or look at a page, which the race detector does
+# slowly. The system tests run the same workers under it; the simulator has one goroutine.
+DRAWING := loadtest/page loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity soak deps tools build-deps clean
 
@@ -32,11 +32,10 @@ test: deps ## install what is missing, run every test in its short form
 	go vet ./...
 	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
 	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
-	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood loadtest/page))
+	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood loadtest/hits loadtest/capacity))
 	go test -timeout 4m $(addprefix ./,$(DRAWING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
-	go test -timeout 3m ./loadtest/page
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 build: build-deps ## build bin/thumbmill and the three roles

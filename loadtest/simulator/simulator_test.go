@@ -71,7 +71,7 @@ func run(t *testing.T, c Config, requests iter.Seq[Request], n int, beyond float
 
 // The simulator agrees with closed forms within the confidence interval that it gives.
 func TestAgainstClosedForms(t *testing.T) {
-	const n = 2_000_000
+	const n = 1_000_000
 	for _, c := range []struct {
 		slots int
 		rho   float64
