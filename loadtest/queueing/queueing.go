@@ -98,14 +98,8 @@ func MD1Wait(rate, service float64) float64 {
 	return load * service / (2 * (1 - load))
 }
 
-// AllenCunneen approximates the mean wait for c slots, whatever the distributions: that of
-// M/M/c times the mean of the squared coefficients of variation of arrivals and service.
-func AllenCunneen(q MMC, variationArrivals, variationService float64) float64 {
-	return q.MeanWait() * (variationArrivals + variationService) / 2
-}
-
 // SlotsFor is the least number of slots for which, by M/M/c with Allen–Cunneen's factor
-// on the wait, a share of the waits is at most t. It is the planner's first answer.
+// on the wait (the mean of the squared coefficients of variation of arrivals, 1, and service), a share of the waits is at most t. It is the planner's first answer.
 func SlotsFor(rate, service, variationService, t, share float64) int {
 	for c := max(1, int(math.Ceil(rate*service))); ; c++ {
 		q := MMC{c, rate, service}
