@@ -4,14 +4,14 @@
 //	→ the queue → a renderer with room (slots and ahead in hand; expensive and bulk at
 //	most half) → fetch → a slot → render (up to its limit) → answer → store → the place is free
 //
-// It knows renderers that drain, die and come back, redelivery after AckWait, and the bound
-// of the line that edges learn from how long places are held. It leaves out what does not
+// It knows renderers that drain, die and come back, redelivery after AckWait, how long edges
+// take one that died for a living one, jobs that are handed back, and the bound of the line
+// that edges learn from how long places are held. It leaves out what does not
 // change how long requests wait in the sum: fairness among clients, flights, throttles
 // other than the lanes.
 //
 // Times are seconds of simulated time. Arrivals and service times are the caller's, so that
-// a cluster can be given the same ones. Which lane a renderer looks at first when it has
-// room is random, as it is there; the same for the same requests.
+// a cluster can be given the same ones.
 package simulator
 
 import (
@@ -19,7 +19,6 @@ import (
 	"iter"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -56,7 +55,7 @@ type Pool struct{ Workers, MaxQueue int }
 type Outage struct {
 	Renderer int
 	From, To float64
-	Kill     bool // its jobs are lost to it, and come to others after AckWait; else it finishes them first
+	Kill     bool // its jobs are lost to it, and come to others after AckWait; else it finishes what renders first
 }
 
 // Outcome is what became of a request.
@@ -79,11 +78,18 @@ type Done struct {
 	Ended   float64 // when it was answered
 }
 
-// Learned are the constants of the edge's bound of the line (edge/internal/admission).
+// The constants of the edge's bound of the line (edge/internal/admission).
 const (
 	learnWeight = 0.05
 	learnMargin = 0.5
 	shortest    = 4
+)
+
+// deadAfter is when edges take a silent renderer for dead (edge/internal/fleet), and grace
+// what a job that is handed back has left at least (renderer/internal/intake). Seconds.
+var (
+	deadAfter = (3 * renderjob.HeartbeatEvery).Seconds()
+	grace     = 1.0
 )
 
 type kind uint8
@@ -92,10 +98,12 @@ const (
 	arrived kind = iota // at the coordinator; not in the heap
 	timedOut
 	fetched
+	impatient // waited too long for a slot
 	rendered
 	stored
 	redelivered
 	away
+	missed // by the edges
 	back
 )
 
@@ -114,6 +122,7 @@ type request struct {
 	life       int32
 	deliveries int8
 	waiting    bool // in line
+	ready      bool // has its original, and waits for a slot
 	published  float64
 	granted    float64
 	answered   bool
@@ -122,12 +131,15 @@ type request struct {
 
 type renderer struct {
 	gone   bool
+	listed bool // by the edges, as one that takes jobs
 	busy   int
 	inHand int
 	byLane [3]int
 	ready  fifo[ticket]       // requests with their originals, that wait for a slot
 	jobs   map[int32]struct{} // in hand; kept where renderers are killed
 	pulls  [3]bool            // it has asked for work of the lane
+	served [3]int             // when a lane's last job came, in jobs
+	took   int                // jobs so far
 }
 
 type lane struct {
@@ -153,7 +165,6 @@ type Simulation struct {
 	renderers []renderer
 	lanes     [3]*lane
 	emit      func(Done)
-	random    *rand.Rand
 	kills     bool
 }
 
@@ -163,9 +174,9 @@ func New(c Config, emit func(Done)) (*Simulation, error) {
 	if c.Renderers < 1 || c.Slots < 1 || c.Ahead < 0 || c.QueueWait < 0 || len(c.Limits) > 3 {
 		return nil, fmt.Errorf("there are to be renderers with slots: %+v", c)
 	}
-	s := &Simulation{config: c, renderers: make([]renderer, c.Renderers), emit: emit, random: rand.New(rand.NewPCG(1, 2))}
+	s := &Simulation{config: c, renderers: make([]renderer, c.Renderers), emit: emit}
 	for i := range s.renderers {
-		s.renderers[i].jobs = map[int32]struct{}{}
+		s.renderers[i] = renderer{listed: true, jobs: map[int32]struct{}{}}
 	}
 	for i, name := range renderjob.Lanes() {
 		s.lanes[i] = &lane{name: name, limit: c.Limits[name]}
@@ -202,20 +213,24 @@ func (s *Simulation) Run(requests iter.Seq[Request]) {
 	}
 }
 
-// size sets the pools by the slots of the renderers that are there, as edges do.
+// size sets the pools by the slots of the renderers that edges know; where they know none,
+// the pools stay as they are.
 func (s *Simulation) size() {
 	slots := 0
 	for i := range s.renderers {
-		if !s.renderers[i].gone {
+		if s.renderers[i].listed {
 			slots += s.config.Slots
 		}
+	}
+	if slots == 0 {
+		return
 	}
 	for _, l := range s.lanes {
 		if p, ok := s.config.Pools[l.name]; ok {
 			l.workers, l.maxQueue = p.Workers, p.MaxQueue
 			continue
 		}
-		l.workers = max(1, (l.name.Cap(max(slots, 1))*3+1)/2)
+		l.workers = max(1, (l.name.Cap(slots)*3+1)/2)
 		l.bound(s.config.QueueWait)
 	}
 }
@@ -285,8 +300,12 @@ func (s *Simulation) step() {
 	case away:
 		s.leave(int(e.id), e.life == 1)
 		return
+	case missed:
+		s.renderers[e.id].listed = !s.renderers[e.id].gone
+		s.size()
+		return
 	case back:
-		s.renderers[e.id].gone = false
+		s.renderers[e.id].gone, s.renderers[e.id].listed = false, true
 		s.size()
 		s.pull(int(e.id))
 		return
@@ -299,6 +318,10 @@ func (s *Simulation) step() {
 		s.timeOut(e.id)
 	case fetched:
 		s.fetched(e.id)
+	case impatient: // a long render is in the way; another renderer may be idle
+		if s.requests[e.id].ready {
+			s.handBack(e.id)
+		}
 	case rendered:
 		s.rendered(e.id)
 	case stored:
@@ -359,25 +382,30 @@ func (s *Simulation) hasRoom(at int, lane uint8) bool {
 	return !r.gone && r.inHand < s.config.Slots+s.config.Ahead && r.byLane[lane] < limit
 }
 
-// pull has a renderer take what waits, and ask for what comes. Which lane's puller wakes
-// first is the scheduler's choice there, and random here.
+// pull has a renderer take what waits, from the lane that it served least recently, and
+// ask for what comes.
 func (s *Simulation) pull(at int) {
-	first := s.random.IntN(len(s.lanes))
-	for i := range s.lanes {
-		lane := (first + i) % len(s.lanes)
-		l := s.lanes[lane]
-		for s.hasRoom(at, uint8(lane)) {
-			id, ok := s.next(l)
-			if !ok {
-				if !s.renderers[at].pulls[lane] {
-					s.renderers[at].pulls[lane] = true
-					l.pulls.push(int32(at))
-				}
-				break
-			}
+	for lane := s.turn(at); lane >= 0; lane = s.turn(at) {
+		if id, ok := s.next(s.lanes[lane]); ok {
 			s.deliver(id, at)
+			continue
+		}
+		s.renderers[at].pulls[lane] = true
+		s.lanes[lane].pulls.push(int32(at))
+	}
+}
+
+// turn is the lane for which a renderer looks next; -1 where it has asked for all that it
+// has room for.
+func (s *Simulation) turn(at int) (lane int) {
+	w := &s.renderers[at]
+	lane = -1
+	for i := range s.lanes {
+		if s.hasRoom(at, uint8(i)) && !w.pulls[i] && (lane < 0 || w.served[i] < w.served[lane]) {
+			lane = i
 		}
 	}
+	return lane
 }
 
 func (s *Simulation) next(l *lane) (id int32, ok bool) {
@@ -404,12 +432,10 @@ func (s *Simulation) deliver(id int32, at int) {
 	r.renderer = int32(at)
 	w.inHand++
 	w.byLane[r.lane]++
+	w.took++
+	w.served[r.lane] = w.took
 	if s.kills {
 		w.jobs[id] = struct{}{}
-	}
-	if s.hasRoom(at, r.lane) && !w.pulls[r.lane] {
-		w.pulls[r.lane] = true
-		s.lanes[r.lane].pulls.push(r.renderer)
 	}
 	s.schedule(fetched, id, r.Fetch)
 }
@@ -424,17 +450,25 @@ func (s *Simulation) fail(id int32, o Outcome) {
 func (s *Simulation) fetched(id int32) {
 	r := &s.requests[id]
 	w := &s.renderers[r.renderer]
-	if w.busy < s.config.Slots {
+	switch {
+	case w.gone:
+		s.handBack(id)
+	case w.busy < s.config.Slots:
 		s.begin(id)
-		return
+	default:
+		r.ready = true
+		w.ready.push(s.ticket(id))
+		if left := r.published + s.config.QueueWait - s.now; !math.IsInf(left, 1) {
+			s.schedule(impatient, id, max(left, grace))
+		}
 	}
-	w.ready.push(s.ticket(id))
 }
 
 // begin takes a slot. What the request waited is all but its fetch.
 func (s *Simulation) begin(id int32) {
 	r := &s.requests[id]
 	s.renderers[r.renderer].busy++
+	r.ready = false
 	r.waited = s.now - r.At - r.Fetch
 	took := r.Render
 	if limit := s.lanes[r.lane].limit; limit > 0 {
@@ -487,6 +521,12 @@ func (s *Simulation) forget(id int32) {
 }
 
 func (s *Simulation) leaveRenderer(id int32) {
+	s.drop(id)
+	s.pull(int(s.requests[id].renderer))
+}
+
+// drop takes a job out of its renderer's hands.
+func (s *Simulation) drop(id int32) {
 	r := &s.requests[id]
 	w := &s.renderers[r.renderer]
 	w.inHand--
@@ -494,7 +534,6 @@ func (s *Simulation) leaveRenderer(id int32) {
 	if s.kills {
 		delete(w.jobs, id)
 	}
-	s.pull(int(r.renderer))
 }
 
 // release gives a place to who waits longest.
@@ -514,35 +553,34 @@ func (s *Simulation) release(at uint8) {
 func (s *Simulation) leave(at int, kill bool) {
 	w := &s.renderers[at]
 	w.gone = true
-	s.size()
 	if !kill {
-		s.handBack(w)
+		w.listed = false
+		s.size()
+		for w.ready.len() > 0 {
+			if t := w.ready.pop(); s.valid(t) {
+				s.handBack(t.id)
+			}
+		}
 		return
 	}
+	s.events.push(event{at: s.now + deadAfter, kind: missed, id: int32(at)})
 	for _, id := range slices.Sorted(maps.Keys(w.jobs)) {
 		r := &s.requests[id]
 		r.life++
 		s.schedule(redelivered, id, settings.AckWait.Seconds())
 	}
-	*w = renderer{gone: true, jobs: map[int32]struct{}{}, pulls: w.pulls}
+	*w = renderer{gone: true, listed: true, jobs: map[int32]struct{}{}, pulls: w.pulls}
 }
 
-// handBack publishes again what a renderer that drains has not begun.
-func (s *Simulation) handBack(w *renderer) {
-	for w.ready.len() > 0 {
-		t := w.ready.pop()
-		if !s.valid(t) {
-			continue
-		}
-		r := &s.requests[t.id]
-		w.inHand--
-		w.byLane[r.lane]--
-		if s.kills {
-			delete(w.jobs, t.id)
-		}
-		r.life++
-		r.deliveries--
-		r.published = max(r.published, s.now-s.config.QueueWait+1) // a second more, as renderers give it
-		s.publish(t.id)
-	}
+// handBack publishes again what a renderer has not begun.
+func (s *Simulation) handBack(id int32) {
+	r := &s.requests[id]
+	r.life++
+	r.deliveries--
+	r.ready = false
+	r.published = max(r.published, s.now-s.config.QueueWait+grace)
+	at := int(r.renderer)
+	s.drop(id)
+	s.publish(id)
+	s.pull(at)
 }

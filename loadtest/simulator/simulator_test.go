@@ -4,6 +4,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/thumbmill/thumbmill/loadtest/queueing"
@@ -179,4 +180,41 @@ func BenchmarkADay(b *testing.B) {
 		})
 	}
 	b.ReportMetric(float64(b.Elapsed().Seconds())/float64(b.N)*1000/60, "minutes/day")
+}
+
+// waits gives, by the lengths of their renders, how long requests waited.
+func waits(t *testing.T, c Config, requests ...Request) map[float64]float64 {
+	t.Helper()
+	all := map[float64]float64{}
+	s, err := New(c, func(d Done) {
+		if d.Outcome == Answered {
+			all[d.Render] = d.Waited
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Run(slices.Values(requests))
+	return all
+}
+
+// A job behind a long render goes to a renderer that is idle, and what was not begun
+// outlives a drain and a kill.
+func TestJobsAreHandedBack(t *testing.T) {
+	c := Config{Renderers: 2, Slots: 1, Ahead: 1, QueueWait: 5}
+	standard := func(at, render float64) Request {
+		return Request{At: at, Lane: renderjob.LaneStandard, Fetch: .5, Render: render}
+	}
+	// Renderers are given jobs in turn: 60 and 1 meet at the first one.
+	if got := waits(t, c, standard(0, 60), standard(.1, 2), standard(.2, 1)); math.Abs(got[1]-5) > .01 {
+		t.Errorf("behind a long render: %v", got)
+	}
+	c.Outages = []Outage{{Renderer: 0, From: .4, To: 90}} // while it fetches
+	if got := waits(t, c, standard(0, 60), standard(.1, 2)); math.Abs(got[60]-2.1) > .01 {
+		t.Errorf("drained while it fetched: %v", got)
+	}
+	c.Outages = []Outage{{Renderer: 0, From: 10, To: 90, Kill: true}}
+	if got := waits(t, c, standard(0, 60), standard(.1, 2)); math.Abs(got[60]-20) > .01 {
+		t.Errorf("killed while it rendered: %v", got)
+	}
 }

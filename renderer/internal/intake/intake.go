@@ -71,7 +71,6 @@ type Config struct {
 type Intake struct {
 	config    Config
 	room      *room
-	turn      sync.Mutex // of takeWaiting
 	clock     clock
 	consumers map[renderjob.Lane]jetstream.Consumer
 
@@ -152,7 +151,8 @@ func (in *Intake) Stop(ctx context.Context) error {
 	return err
 }
 
-// pull takes one message after the other while the lane has room.
+// pull takes one message after the other while the lane has room: what waits already, or
+// what comes.
 func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 	untilDrain, cancel := context.WithCancel(in.pulling)
 	defer cancel()
@@ -163,8 +163,12 @@ func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 		}
 		cancel()
 	})
-	for in.room.wait(untilDrain, lane) == nil && !in.Draining() {
-		got, err := in.takeWaiting(lane, consumer)
+	for in.room.turn(untilDrain, lane) == nil {
+		got, err := in.take(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
+		in.room.done()
+		if in.Draining() {
+			return
+		}
 		if !got && err == nil {
 			_, err = in.take(lane, func() (jetstream.MessageBatch, error) {
 				return consumer.Fetch(1, jetstream.FetchMaxWait(pullWait))
@@ -175,17 +179,6 @@ func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 			in.rest(untilDrain)
 		}
 	}
-}
-
-// takeWaiting takes a job that waits already, one lane at a time: otherwise each
-// place that becomes free would be pulled for by all lanes at once.
-func (in *Intake) takeWaiting(lane renderjob.Lane, consumer jetstream.Consumer) (got bool, err error) {
-	in.turn.Lock()
-	defer in.turn.Unlock()
-	if !in.room.free(lane) {
-		return true, nil // another lane was first
-	}
-	return in.take(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
 }
 
 func (in *Intake) take(lane renderjob.Lane, fetch func() (jetstream.MessageBatch, error)) (got bool, err error) {

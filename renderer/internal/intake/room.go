@@ -8,7 +8,9 @@ import (
 )
 
 // room counts the jobs in hand: at most slots + ahead in all, and for each lane
-// at most its cap.
+// at most its cap. Lanes look for work one at a time: otherwise each place that becomes
+// free would be pulled for by all of them at once. Of those that wait to look, the one
+// that was served least recently comes first.
 type room struct {
 	mu      sync.Mutex
 	slots   int
@@ -18,11 +20,15 @@ type room struct {
 	paused  bool
 	caps    map[renderjob.Lane]int
 	byLane  map[renderjob.Lane]int
-	changed chan struct{} // closed and replaced whenever a job leaves
+	looking bool
+	waiting map[renderjob.Lane]bool // to look for work
+	served  map[renderjob.Lane]int  // when the last job came in, in jobs
+	jobs    int
+	changed chan struct{} // closed and replaced whenever something else may be a lane's turn
 }
 
 func newRoom(slots, ahead int) *room {
-	r := &room{ahead: ahead, byLane: map[renderjob.Lane]int{}, changed: make(chan struct{})}
+	r := &room{ahead: ahead, byLane: map[renderjob.Lane]int{}, waiting: map[renderjob.Lane]bool{}, served: map[renderjob.Lane]int{}, changed: make(chan struct{})}
 	r.resize(slots)
 	return r
 }
@@ -62,27 +68,47 @@ func (r *room) has(lane renderjob.Lane) bool {
 	return !r.paused && r.inHand < r.total && r.byLane[lane] < r.caps[lane]
 }
 
-// wait returns once the lane has room, or ctx ends.
-func (r *room) wait(ctx context.Context, lane renderjob.Lane) error {
-	for {
-		r.mu.Lock()
-		has, changed := r.has(lane), r.changed
+// turn returns once the lane has room and may look for work, or ctx ends. Then done ends
+// the turn.
+func (r *room) turn(ctx context.Context, lane renderjob.Lane) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting[lane] = true
+	defer delete(r.waiting, lane)
+	for !r.isFirst(lane) {
+		changed := r.changed
 		r.mu.Unlock()
-		if has {
-			return nil
-		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
+		}
+		r.mu.Lock()
+		if ctx.Err() != nil {
+			r.wake() // this lane stands in nobody's way any more
 			return ctx.Err()
 		}
 	}
+	r.looking = true
+	return nil
 }
 
-func (r *room) free(lane renderjob.Lane) bool {
+func (r *room) isFirst(lane renderjob.Lane) bool {
+	if r.looking || !r.has(lane) {
+		return false
+	}
+	for other := range r.waiting {
+		if r.served[other] < r.served[lane] && r.has(other) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *room) done() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.has(lane)
+	r.looking = false
+	r.wake()
 }
 
 func (r *room) enter(lane renderjob.Lane) bool {
@@ -93,6 +119,8 @@ func (r *room) enter(lane renderjob.Lane) bool {
 	}
 	r.inHand++
 	r.byLane[lane]++
+	r.jobs++
+	r.served[lane] = r.jobs
 	return true
 }
 
