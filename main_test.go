@@ -181,7 +181,7 @@ func hasMetrics(t *testing.T, url string) {
 	t.Helper()
 	names := strings.Fields(`thumbmill_edge_requests_total thumbmill_edge_request_seconds thumbmill_step_seconds thumbmill_flights
 		thumbmill_flight_waiters thumbmill_throttle_decisions_total thumbmill_pool_holders thumbmill_pool_waiters thumbmill_pool_wait_seconds
-		thumbmill_leases thumbmill_lane_depth thumbmill_lane_age_seconds thumbmill_jobs_total thumbmill_render_seconds thumbmill_renderer_slots
+		thumbmill_leases thumbmill_lane_depth thumbmill_lane_age_seconds thumbmill_jobs_total thumbmill_renders_offered_total thumbmill_render_seconds thumbmill_renderer_slots
 		thumbmill_renderer_slots_busy thumbmill_fetch_bytes_total thumbmill_store_seconds thumbmill_breaker_state thumbmill_renderers_wanted`)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		shown := string(get(t, url))

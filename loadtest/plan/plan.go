@@ -19,14 +19,15 @@ type Target struct {
 // Cluster is what does not depend on how many renderers there are.
 type Cluster struct {
 	Ahead     int
-	QueueWait float64 // seconds
-	Limits    map[renderjob.Lane]float64
+	QueueWait float64                    // seconds
+	Limits    map[renderjob.Lane]float64 // of a render, in seconds
 }
 
 // Scenario is what befalls a cluster while it is measured.
 type Scenario struct {
 	Name string
-	// Sites is over how many the renderers are spread evenly, one of which is gone; 0: none is.
+	// Sites is over how many the renderers are spread evenly, one of which is lost when the
+	// measurement begins; 0: none is.
 	Sites int
 	// Restart is how long each renderer is away, one after the other; 0: none is. Seconds.
 	Restart float64
@@ -50,15 +51,22 @@ type Share struct {
 
 // Meets reports whether a result meets the target, its uncertainty included.
 func (r Result) Meets(t Target) bool {
-	return r.Late.Mean+r.Late.Half <= 1-t.Share && r.Refused.Mean+min(r.Refused.Half, t.Refused/2) <= t.Refused
+	return r.Late.Mean+r.Late.Half <= 1-t.Share && r.Refused.Mean+r.Refused.Half <= t.Refused
+}
+
+// misses reports whether a result misses the target, its uncertainty included.
+func (r Result) misses(t Target) bool {
+	return r.Late.Mean-r.Late.Half > 1-t.Share || r.Refused.Mean-r.Refused.Half > t.Refused
 }
 
 const (
+	// stretches are the batches of one simulation. Another one goes before them, in which the
+	// cluster fills.
 	stretches = 40
-	// leastSimulated and mostSimulated bound the requests of one simulation; it is long
-	// enough for a rare refusal to be seen.
+	// leastSimulated and mostSimulated bound the requests of one simulation: where fewer
+	// leave open whether the target is met, more are simulated.
 	leastSimulated = 200_000
-	mostSimulated  = 2_000_000
+	mostSimulated  = 6_400_000
 	// simulatedSeconds is how long it is at least, where the rate lets it.
 	simulatedSeconds = 1800
 	mostRenderers    = 100_000
@@ -67,15 +75,27 @@ const (
 // ErrOutOfReach says that no number of renderers meets the target.
 var ErrOutOfReach = errors.New("no number of renderers meets the target: renders alone take longer, or are over their limit")
 
-// Simulate lets a profile's requests through a cluster of so many renderers.
-func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (Result, error) {
-	n := int(min(max(p.Rate()*simulatedSeconds, leastSimulated), mostSimulated))
-	length := float64(n) / p.Rate()
+// Simulate lets a profile's requests through a cluster of so many renderers, until it is
+// known whether the target is met.
+func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (r Result, err error) {
+	p = p.cut(c.Limits)
+	for n := int(min(max(p.Rate()*simulatedSeconds, leastSimulated), mostSimulated)); ; n *= 4 {
+		r, err = p.simulate(c, s, renderers, t, n)
+		if err != nil || r.Meets(t) || r.misses(t) || 4*n > mostSimulated {
+			return r, err
+		}
+	}
+}
+
+// simulate lets n requests through, after those with which the cluster fills.
+func (p Profile) simulate(c Cluster, s Scenario, renderers int, t Target, n int) (Result, error) {
+	stretch := n / stretches
+	length := float64(stretch) / p.Rate()
 	var waits quantiles
 	var late, refused simulator.Batches
 	var seen, waited, tooLate, gone int
 	sim, err := simulator.New(simulator.Config{
-		Renderers: renderers, Slots: p.Slots, Ahead: c.Ahead, QueueWait: c.QueueWait, Limits: c.Limits, Outages: s.outages(renderers, length),
+		Renderers: renderers, Slots: p.Slots, Ahead: c.Ahead, QueueWait: c.QueueWait, Limits: c.Limits, Outages: s.outages(renderers, length, length*(stretches+1)),
 	}, func(d simulator.Done) {
 		switch {
 		case d.Outcome != simulator.Answered:
@@ -87,16 +107,22 @@ func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (Result
 			waited++
 			waits.add(d.Waited)
 		}
-		if seen++; seen%(n/stretches) == 0 {
+		seen++
+		switch {
+		case seen == stretch:
+			waits = quantiles{}
+		case seen%stretch == 0:
 			late.Add(float64(tooLate) / max(float64(waited), 1))
-			refused.Add(float64(gone) / float64(n/stretches))
-			waited, tooLate, gone = 0, 0, 0
+			refused.Add(float64(gone) / float64(stretch))
+		default:
+			return
 		}
+		waited, tooLate, gone = 0, 0, 0
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	sim.Run(p.Requests(n, 1))
+	sim.Run(p.Requests(n+stretch, 1))
 	mean, _ := p.Moments()
 	there := renderers
 	if s.Sites > 1 {
@@ -108,11 +134,12 @@ func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (Result
 	return r, nil
 }
 
-// outages are those of a scenario in a run of so many seconds.
-func (s Scenario) outages(renderers int, length float64) (all []simulator.Outage) {
+// outages are those of a scenario in a run of so many seconds, of which the first ones are
+// not measured.
+func (s Scenario) outages(renderers int, first, length float64) (all []simulator.Outage) {
 	if s.Sites > 1 {
 		for i := 0; i < renderers; i += s.Sites { // the site's share; at least one
-			all = append(all, simulator.Outage{Renderer: i, From: 0, To: math.MaxFloat64 / 2, Kill: true})
+			all = append(all, simulator.Outage{Renderer: i, From: first, To: math.MaxFloat64 / 2, Kill: true})
 		}
 	}
 	for at, i := 0.0, 0; s.Restart > 0 && at+s.Restart < length; at, i = at+s.Restart, i+1 { // again and again, so that it is seen

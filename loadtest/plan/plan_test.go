@@ -116,3 +116,34 @@ func TestProfilesThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// Types are as frequent as they were offered, lanes as they were rendered; what only one
+// side knows by its name is shared by all.
+func TestRefusedRendersAreOffered(t *testing.T) {
+	classes := []Class{
+		{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: 6}, {Lane: renderjob.LaneExpensive, Type: "jpeg", Rate: 2},
+		{Lane: renderjob.LaneExpensive, Type: "tiff", Rate: 1}, {Lane: renderjob.LaneStandard, Type: "xcf", Rate: 1},
+	}
+	offer(classes, map[string]float64{"jpeg": 16, "tiff": 3, "": 2})
+	var rates []float64
+	for _, c := range classes {
+		rates = append(rates, c.Rate)
+	}
+	for i, want := range []float64{12, 4, 3, 1} {
+		if want *= 21. / 20; math.Abs(rates[i]-want) > 1e-9 {
+			t.Errorf("%s %s: %v, want %v", classes[i].Lane, classes[i].Type, rates[i], want)
+		}
+	}
+}
+
+// A measured render ended at its limit at the latest: the bucket that the limit cuts says so.
+func TestLimitsCutBuckets(t *testing.T) {
+	p := Profile{Slots: 1, Classes: []Class{{Lane: renderjob.LaneStandard, Rate: 1, Render: []Bucket{{10, 1}, {30, 2}, {60, 3}}}}}
+	cut := p.cut(map[renderjob.Lane]float64{renderjob.LaneStandard: 20}).Classes[0].Render
+	if cut[0].Seconds != 10 || cut[1].Seconds != 20 || cut[2].Seconds != 60 {
+		t.Error(cut)
+	}
+	if p.Classes[0].Render[1].Seconds != 30 {
+		t.Error("the profile itself was changed")
+	}
+}

@@ -136,6 +136,23 @@ func (p Profile) Scaled(rate, time float64) Profile {
 	return scaled
 }
 
+// cut takes buckets that a limit goes through up to the limit: what was measured ended
+// there. Those beyond it stay, as renders that overrun.
+func (p Profile) cut(limits map[renderjob.Lane]float64) Profile {
+	cut := p.Scaled(1, 1)
+	for _, c := range cut.Classes {
+		before := 0.0
+		for i := range c.Render {
+			after := c.Render[i].Seconds
+			if limit := limits[c.Lane]; before < limit && limit < after {
+				c.Render[i].Seconds = limit
+			}
+			before = after
+		}
+	}
+	return cut
+}
+
 // Requests draws n of them, at random times (Poisson).
 func (p Profile) Requests(n int, seed uint64) iter.Seq[simulator.Request] {
 	return func(yield func(simulator.Request) bool) {

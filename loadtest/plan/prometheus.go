@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,16 +15,13 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // Prometheus is where a cluster's metrics are.
 type Prometheus struct {
 	URL    string
 	Window time.Duration // over which the means are
-	// Expensive are the types of originals whose renders go to the expensive lane.
-	Expensive []string
-	Client    *http.Client
+	Client *http.Client
 }
 
 type sample struct {
@@ -34,18 +32,13 @@ type sample struct {
 // Profile reads the profile of the window before now.
 func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
 	window := fmt.Sprintf("%ds", int(p.Window.Seconds()))
-	// Requests that were refused for want of renderers would have come to the same renders.
-	offered, err := p.number(ctx, `sum(rate(thumbmill_pool_wait_seconds_count{class="lane"}[`+window+`])) + sum(rate(thumbmill_pool_refusals_total{class="lane"}[`+window+`]))`)
-	if err != nil {
-		return profile, err
-	}
-	if profile.Classes, err = p.classes(ctx, window, offered); err != nil {
+	if profile.Classes, err = p.classes(ctx, window); err != nil {
 		return profile, err
 	}
 	for query, into := range map[string]*float64{
 		`sum(rate(thumbmill_step_seconds_sum{step="fetch"}[W])) / sum(rate(thumbmill_step_seconds_count{step="fetch"}[W]))`: &profile.Fetch,
 		`sum(rate(thumbmill_step_seconds_sum{step="store"}[W])) / sum(rate(thumbmill_step_seconds_count{step="store"}[W]))`: &profile.Store,
-		`sum(rate(thumbmill_render_cpu_seconds_total[W])) / sum(rate(thumbmill_render_seconds_count[W]))`:                   &profile.CPU,
+		`sum(rate(thumbmill_render_cpu_seconds_total[W])) / sum(rate(thumbmill_render_seconds_count{engine!="none"}[W]))`:   &profile.CPU,
 		`sum(rate(thumbmill_fetch_bytes_total[W])) / sum(rate(thumbmill_render_seconds_count[W]))`:                          &profile.Bytes,
 	} {
 		if *into, err = p.number(ctx, strings.ReplaceAll(query, "[W]", "["+window+"]")); err != nil {
@@ -57,41 +50,73 @@ func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
 	return profile, errors.Join(err, profile.Validate())
 }
 
-// classes are the renders by type, scaled to all that was offered.
-func (p Prometheus) classes(ctx context.Context, window string, offered float64) (classes []Class, err error) {
-	buckets, err := p.query(ctx, "sum by (type, le) (increase(thumbmill_render_seconds_bucket["+window+"]))")
+// classes are the renders by lane and type, as often as they were offered: those that were
+// refused for want of renderers would have come to the same renders.
+func (p Prometheus) classes(ctx context.Context, window string) (classes []Class, err error) {
+	counts, err := p.query(ctx, "sum by (type) (rate(thumbmill_renders_offered_total["+window+"]))")
 	if err != nil {
 		return nil, err
 	}
-	byType := map[string][]Bucket{}
+	offered := map[string]float64{}
+	for _, s := range counts {
+		offered[s.labels["type"]] = s.value
+	}
+	buckets, err := p.query(ctx, "sum by (lane, type, le) (rate(thumbmill_render_seconds_bucket["+window+"]))")
+	if err != nil {
+		return nil, err
+	}
+	if classes = histograms(buckets); len(classes) == 0 {
+		return nil, fmt.Errorf("%s knows no render of the last %s: is it the right one, and does it scrape the renderers?", p.URL, window)
+	}
+	offer(classes, offered)
+	return classes, nil
+}
+
+// histograms are classes from buckets, with the rates at which renders ended.
+func histograms(buckets []sample) (classes []Class) {
+	type name struct{ lane, original string }
+	all := map[name][]Bucket{}
 	for _, s := range buckets {
 		le, err := strconv.ParseFloat(s.labels["le"], 64)
 		if err == nil && !math.IsInf(le, 1) { // no render takes longer than the last bucket: their limits are below it
-			byType[s.labels["type"]] = append(byType[s.labels["type"]], Bucket{le, s.value})
+			n := name{s.labels["lane"], s.labels["type"]}
+			all[n] = append(all[n], Bucket{le, s.value})
 		}
 	}
-	total := 0.0
-	for name, all := range byType {
-		slices.SortFunc(all, func(a, b Bucket) int { return int(math.Copysign(1, a.Seconds-b.Seconds)) })
-		count := all[len(all)-1].Count
-		if count <= 0 {
-			continue
+	for n, times := range all {
+		slices.SortFunc(times, func(a, b Bucket) int { return cmp.Compare(a.Seconds, b.Seconds) })
+		if rate := times[len(times)-1].Count; rate > 0 {
+			classes = append(classes, Class{renderjob.Lane(n.lane), n.original, rate, times})
 		}
-		lane := renderjob.LaneStandard
-		if slices.Contains(p.Expensive, name) || thumbnail.Type(name).Unforeseeable() {
-			lane = renderjob.LaneExpensive
+	}
+	slices.SortFunc(classes, func(a, b Class) int {
+		return cmp.Or(cmp.Compare(a.Lane, b.Lane), strings.Compare(a.Type, b.Type))
+	})
+	return classes
+}
+
+// offer gives classes the rates at which their types were offered. Types go by an original's
+// name there, and by its content here: what one side alone knows is shared by all.
+func offer(classes []Class, offered map[string]float64) {
+	rendered := map[string]float64{}
+	for _, c := range classes {
+		rendered[c.Type] += c.Rate
+	}
+	var total, ended float64
+	for _, rate := range offered {
+		total += rate
+	}
+	for i, c := range classes {
+		if rate := offered[c.Type]; rate > 0 {
+			classes[i].Rate *= rate / rendered[c.Type]
 		}
-		total += count
-		classes = append(classes, Class{lane, name, count, all})
+		ended += classes[i].Rate
 	}
 	for i := range classes {
-		classes[i].Rate *= offered / total
+		if total > 0 {
+			classes[i].Rate *= total / ended
+		}
 	}
-	slices.SortFunc(classes, func(a, b Class) int { return strings.Compare(a.Type, b.Type) })
-	if len(classes) == 0 {
-		return nil, fmt.Errorf("%s knows no render of the last %s: is it the right one, and does it scrape the renderers?", p.URL, window)
-	}
-	return classes, nil
 }
 
 // number is the value of a query that has one; 0 where there is none.

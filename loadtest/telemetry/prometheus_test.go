@@ -125,7 +125,7 @@ func autoscalers(t *testing.T) (all []query) {
 // plansFrom reads a profile from the same Prometheus, as loadtest plan does.
 func plansFrom(t *testing.T, address string) {
 	t.Helper()
-	from := plan.Prometheus{URL: address, Window: 30 * time.Second, Expensive: []string{"tiff"}, Client: http.DefaultClient}
+	from := plan.Prometheus{URL: address, Window: 30 * time.Second, Client: http.DefaultClient}
 	p, err := from.Profile(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -118,10 +118,14 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 		}
 	}()
 	defer func() { cancel(); <-watching }()
-	return l.Admitter.Admit(waited, admission.Request{
+	held, done, err := l.Admitter.Admit(waited, admission.Request{
 		Client: l.client, Original: l.Target.Spec.Original, Type: l.expensive(), Lane: l.lane(),
 		Places: l.places(), Thumbnail: l.Target.Key,
 	})
+	if (err == nil && !done) || fault.Is(err, fault.LaneFull) {
+		l.metrics.offered.WithLabelValues(string(l.Target.Spec.Type)).Inc()
+	}
+	return held, done, err
 }
 
 // types are those of all that the render reads: the original, then watermarks and frames.

@@ -46,6 +46,7 @@ func (s Step) ServerTiming() string {
 type metrics struct {
 	steps        *prometheus.HistogramVec
 	unremembered prometheus.Counter
+	offered      *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, counts func() (flights, waiters int)) metrics {
@@ -58,10 +59,14 @@ func newMetrics(r prometheus.Registerer, counts func() (flights, waiters int)) m
 			Name: "thumbmill_failure_memory_errors_total", Help: "Questions and records that the failure memory did not answer; requests passed.",
 		}),
 	}
+	m.offered = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "thumbmill_renders_offered_total",
+		Help: "Renders that were put to the renderers, those included that were refused because all were busy; by type of the original, as its name has it.",
+	}, []string{"type"})
 	flights := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flights", Help: "Thumbnails under way on this edge."},
 		func() float64 { n, _ := counts(); return float64(n) })
 	waiters := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flight_waiters", Help: "Requests that wait for a thumbnail on this edge."},
 		func() float64 { _, n := counts(); return float64(n) })
-	r.MustRegister(m.steps, m.unremembered, flights, waiters)
+	r.MustRegister(m.steps, m.unremembered, m.offered, flights, waiters)
 	return m
 }

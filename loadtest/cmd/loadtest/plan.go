@@ -28,6 +28,7 @@ type subject struct {
 	slots                  int
 	target                 plan.Target
 	wait, queueWait        time.Duration
+	limit, limitExpensive  time.Duration
 	ahead                  int
 }
 
@@ -42,13 +43,15 @@ func (s *subject) flags(f *pflag.FlagSet) {
 	f.Float64Var(&s.target.Share, "target-share", .95, "the share of those requests")
 	f.Float64Var(&s.target.Refused, "target-refused", .001, "the share of requests that may be refused")
 	f.DurationVar(&s.queueWait, "queue-wait", d.Throttle.QueueWait, "throttle.queue_wait of the cluster")
+	f.DurationVar(&s.limit, "time-limit", d.Renderer.TimeLimit, "renderer.time_limit of the cluster")
+	f.DurationVar(&s.limitExpensive, "time-limit-expensive", d.Renderer.TimeLimitExpensive, "renderer.time_limit_expensive of the cluster")
 	f.IntVar(&s.ahead, "ahead", d.Renderer.Ahead, "renderer.ahead of the cluster")
 }
 
 func (s *subject) cluster() plan.Cluster {
-	d := settings.Default().Renderer
 	return plan.Cluster{Ahead: s.ahead, QueueWait: s.queueWait.Seconds(), Limits: map[renderjob.Lane]float64{
-		renderjob.LaneStandard: d.TimeLimit.Seconds(), renderjob.LaneExpensive: d.TimeLimitExpensive.Seconds(), renderjob.LaneBulk: d.TimeLimit.Seconds(),
+		renderjob.LaneStandard: s.limit.Seconds(), renderjob.LaneExpensive: s.limitExpensive.Seconds(),
+		renderjob.LaneBulk: max(s.limit, s.limitExpensive).Seconds(), // it has both
 	}}
 }
 
@@ -57,12 +60,12 @@ func (s *subject) profile(cmd *cobra.Command) (p plan.Profile, err error) {
 	switch {
 	case (s.file == "") == (s.prometheus == ""):
 		return p, errors.New("either --profile or --prometheus says what comes")
-	case !inside(s.target.Share, 0, 1) || !inside(s.target.Refused, 0, 1) || s.wait <= 0 || s.queueWait <= 0 || s.ahead < 0 || s.slots < 0:
-		return p, errors.New("the target's shares are between 0 and 1, waits above 0, slots and ahead not below")
+	case !inside(s.target.Share, 0, 1) || !inside(s.target.Refused, 0, 1) || s.wait <= 0 || s.queueWait <= 0 || s.limit <= 0 || s.limitExpensive <= 0 || s.ahead < 0 || s.slots < 0:
+		return p, errors.New("the target's shares are between 0 and 1, waits and limits above 0, slots and ahead not below")
 	case s.file != "":
 		p, err = plan.Read(s.file)
 	default:
-		from := plan.Prometheus{URL: s.prometheus, Window: s.window, Expensive: settings.Default().Throttle.Expensive.Types, Client: &http.Client{Timeout: time.Minute}}
+		from := plan.Prometheus{URL: s.prometheus, Window: s.window, Client: &http.Client{Timeout: time.Minute}}
 		p, err = from.Profile(cmd.Context())
 	}
 	if err != nil {

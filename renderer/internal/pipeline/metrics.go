@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 type metrics struct {
@@ -19,9 +22,9 @@ func newMetrics() metrics {
 			Name: "thumbmill_jobs_total", Help: "Jobs that were answered for, by lane and outcome (ok or the fault).",
 		}, []string{"lane", "outcome"}),
 		render: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "thumbmill_render_seconds", Help: "Time of successful renders in a worker, by engine and type of the original.",
+			Name: "thumbmill_render_seconds", Help: "Time of renders in a worker, by lane, engine and type of the original; engine is none where the render failed.",
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 60},
-		}, []string{"engine", "type"}),
+		}, []string{"lane", "engine", "type"}),
 		cpu: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of successful renders, of all workers.",
 		}),
@@ -40,9 +43,12 @@ func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
 	}, func() float64 { return float64(busy()) }))
 }
 
+// failed is the engine of renders that have none to show for it.
+const failed = "none"
+
 // rendered counts a render; one that is traced is an example of its bucket.
-func (m metrics) rendered(engine, original string, took time.Duration, trace string) {
-	seconds := m.render.WithLabelValues(engine, original)
+func (m metrics) rendered(lane renderjob.Lane, engine string, original thumbnail.Type, took time.Duration, trace string) {
+	seconds := m.render.WithLabelValues(string(lane), engine, string(original))
 	if trace == "" {
 		seconds.Observe(took.Seconds())
 		return

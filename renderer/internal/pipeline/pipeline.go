@@ -337,9 +337,12 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 			j.Log.Warn("a worker died under a render", "job", j.ID, "original", j.Spec.Original, "error", err)
 			continue
 		}
+		took, by := time.Since(began), failed
 		if err == nil {
-			j.note(ctx, result, time.Since(began), original.Header.Type)
+			by = result.Engine
+			j.note(result, took)
 		}
+		j.metrics.rendered(j.Lane, by, original.Header.Type, took, tracing.ID(ctx))
 		return result.Image, err
 	}
 	return nil, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
@@ -353,14 +356,13 @@ func (j *job) maxPixels() int64 {
 }
 
 // note keeps what all replies about the picture tell.
-func (j *job) note(ctx context.Context, r engine.Result, took time.Duration, t thumbnail.Type) {
+func (j *job) note(r engine.Result, took time.Duration) {
 	sum := md5.Sum(r.Image) //nolint:gosec // ETags are MD5, as in Swift
 	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height
 	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
 	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)
 	j.result.RenderMS, j.result.CPUMS = milliseconds(took), milliseconds(r.CPU)
 	j.metrics.cpu.Add(r.CPU.Seconds())
-	j.metrics.rendered(r.Engine, string(t), took, tracing.ID(ctx))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
