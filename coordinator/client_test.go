@@ -27,6 +27,9 @@ func start(t testing.TB, s settings.Coordinator) *Coordinator {
 	if len(s.Listen) == 0 {
 		s.Listen = []string{"127.0.0.1:0"}
 	}
+	if len(s.Classic) == 0 {
+		s.Classic = settings.Default().Coordinator.Classic
+	}
 	c, err := New(Config{Settings: s, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)

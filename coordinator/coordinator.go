@@ -31,6 +31,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
+	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -74,19 +75,40 @@ func New(c Config) (*Coordinator, error) {
 	if co.classic, err = classic.New(table, observer.activity, func() int64 { return co.gate.Refused() }); err != nil {
 		return nil, err
 	}
-	co.gate = gate.New(co.classic, edges, c.Log)
-	for _, address := range c.Settings.Listen {
-		listener, err := listen(address)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("coordinator.listen: %w", err), co.Stop(context.Background()))
-		}
-		co.listeners = append(co.listeners, listener)
+	if err := co.open(c, edges); err != nil {
+		return nil, errors.Join(err, co.Stop(context.Background()))
 	}
 	if c.Settings.Secret == "" && co.exposed() {
 		c.Log.Warn("there is no coordinator.secret, and others than this machine can connect: whoever does can take every lease, and give directives as if with the token of admin.token_file", "listen", co.Addrs())
 	}
 	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate}, wantedMetric(co.wanted))
 	return co, nil
+}
+
+// open makes the gate, and binds the listeners.
+func (co *Coordinator) open(c Config, edges *native.Server) (err error) {
+	config := gate.Config{Classic: co.classic, Native: edges, Log: c.Log}
+	for _, text := range c.Settings.Classic {
+		network, err := settings.ParseNetwork(text)
+		if err != nil {
+			return fmt.Errorf("coordinator.classic: %w", err)
+		}
+		config.Networks = append(config.Networks, network)
+	}
+	if c.Settings.TLS.Certificate != "" {
+		if config.TLS, err = certificate.Reloading(c.Settings.TLS, c.Log); err != nil {
+			return fmt.Errorf("coordinator.tls: %w", err)
+		}
+	}
+	co.gate = gate.New(config)
+	for _, address := range c.Settings.Listen {
+		listener, err := listen(address)
+		if err != nil {
+			return fmt.Errorf("coordinator.listen: %w", err)
+		}
+		co.listeners = append(co.listeners, listener)
+	}
+	return nil
 }
 
 // exposed reports whether another machine can connect.

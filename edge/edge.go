@@ -8,10 +8,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
@@ -32,6 +32,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/purge"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/web"
+	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -82,8 +83,6 @@ type Edge struct {
 // leaves behind would be collected fifty times a second.
 const ballast = 64 << 20
 
-const connectTimeout = 15 * time.Second
-
 // New connects to the queue and binds the listener.
 func New(c Config) (*Edge, error) {
 	e := &Edge{name: "edge-" + nuid.Next(), config: c, fleet: fleet.New(), ballast: make([]byte, ballast)}
@@ -119,8 +118,12 @@ func (e *Edge) build() (err error) {
 		}
 	}
 	e.lanes = lanes.New(e.dispatcher.JetStream(), c.Log, c.Metrics)
+	trust, err := certificate.Trust(c.Settings.Coordinator.CA)
+	if err != nil {
+		return fmt.Errorf("coordinator.ca: %w", err)
+	}
 	e.admitter = admission.New(admission.Config{
-		Coordinators: c.Settings.Coordinator, Name: e.name, Throttle: c.Settings.Throttle,
+		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle,
 		LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
 		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
@@ -196,10 +199,10 @@ func (h hearer) Lost() { h.ForgetAll() }
 
 func (e *Edge) connect() (err error) {
 	c := e.config
-	if e.conn, err = queue.Connect(c.Settings.NATS, e.name, c.Log, c.NATS...); err != nil {
+	if e.conn, err = queue.Connect(c.Settings.NATS, "edge", e.name, c.Log, c.NATS...); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), queue.StartWithin)
 	defer cancel()
 	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS.Replicas, c.Log); err != nil {
 		return err
@@ -241,7 +244,11 @@ func (e *Edge) forgetFailures(ctx context.Context, original string) error {
 func (e *Edge) remember() (err error) {
 	s := e.config.Settings
 	if len(s.Memcached.Servers) > 0 {
-		e.counters = failure.NewMemcached(s.Memcached.Servers, e.config.Log)
+		m, err := failure.NewMemcached(s.Memcached, e.config.Log)
+		if err != nil {
+			return err
+		}
+		e.counters = m
 	} else if e.counters, err = failure.NewLocal(); err != nil {
 		return err
 	}

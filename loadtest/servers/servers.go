@@ -28,12 +28,12 @@ func Memcached(t testing.TB) string {
 	return address
 }
 
-// StartMemcached starts a memcached at an address, and gives a function that
-// kills it.
-func StartMemcached(t testing.TB, address string) (string, func()) {
+// StartMemcached starts a memcached at an address, with more arguments, and gives a
+// function that kills it.
+func StartMemcached(t testing.TB, address string, more ...string) (string, func()) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(address)
-	kill := start(t, nil, "memcached", "-u", "root", "-l", host, "-p", port, "-U", "0", "-m", "16")
+	kill := start(t, nil, "memcached", append([]string{"-u", "root", "-l", host, "-p", port, "-U", "0", "-m", "16"}, more...)...)
 	await(t, address)
 	return address, kill
 }

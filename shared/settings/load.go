@@ -148,6 +148,11 @@ func (l layer) check() (problems []error) {
 		if err == nil {
 			err = d.Decode(l.values[key])
 		}
+		if _, unread := secretInFile(nil, field.Type(), l.values[key]); unread != nil {
+			problems = append(problems, fmt.Errorf("%s: %s: %w", l.label(key), key, unread))
+			delete(l.values, key)
+			continue
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %s: %v is not %s", l.label(key), key, shown(field, l.values[key], err), allowed(field.Type())))
 			delete(l.values, key)
@@ -208,6 +213,7 @@ func decoder(result any) *mapstructure.DecoderConfig {
 		Result: result, TagName: "koanf", WeaklyTypedInput: true,
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			onlyTextIsADuration,
+			secretInFile,
 			mapstructure.StringToTimeDurationHookFunc(),
 			mapstructure.StringToSliceHookFunc(","),
 			mapstructure.TextUnmarshallerHookFunc(),
@@ -221,6 +227,27 @@ func onlyTextIsADuration(from, to reflect.Type, value any) (any, error) {
 		return nil, errors.New("a duration needs a unit")
 	}
 	return value, nil
+}
+
+// inFile begins the value of a secret that is in a file: what mounts secrets, such as
+// systemd and Kubernetes, gives files, and an environment is seen by more than its process.
+const inFile = "file:"
+
+// secretInFile reads a secret from the file that it names, without the line's end.
+func secretInFile(_, to reflect.Type, value any) (any, error) {
+	text, ok := value.(string)
+	file, named := strings.CutPrefix(text, inFile)
+	if to != reflect.TypeFor[Secret]() || !ok || !named {
+		return value, nil
+	}
+	secret, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, err
+	}
+	if text = strings.TrimRight(string(secret), "\r\n"); text == "" {
+		return nil, fmt.Errorf("%s is empty", file)
+	}
+	return text, nil
 }
 
 func allowed(t reflect.Type) string {

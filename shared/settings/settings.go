@@ -69,7 +69,7 @@ const (
 )
 
 // ServerTLS is a certificate for those who connect, in PEM files that are read again when
-// they change. Without one the edge speaks HTTP without encryption.
+// they change. Without one nothing is encrypted.
 type ServerTLS struct {
 	Certificate string `koanf:"certificate"` // with the chain
 	Key         string `koanf:"key"`
@@ -80,6 +80,11 @@ type Coordinator struct {
 	Listen  []string `koanf:"listen"`  // each host:port, IPv4 or IPv6, or unix:PATH
 	Servers []string `koanf:"servers"` // likewise, in order of preference; edges ask the first that answers
 	Secret  Secret   `koanf:"secret"`  // without which no edge is let in; PoolCounter's protocol knows none
+	// Classic is the networks from which PoolCounter's protocol is spoken; it proves nothing
+	// of who speaks. Unix sockets are always among them.
+	Classic []string  `koanf:"classic"`
+	TLS     ServerTLS `koanf:"tls"` // of edges' connections; those without it are not let in then
+	CA      string    `koanf:"ca"`  // PEM file of those who sign coordinators' certificates; edges encrypt with one
 }
 
 // NATS is the queue.
@@ -101,6 +106,7 @@ type TLS struct {
 // Memcached is where the failure memory lives.
 type Memcached struct {
 	Servers []string `koanf:"servers"` // empty = in this process
+	CA      string   `koanf:"ca"`      // PEM file of those who sign their certificates; with one connections are encrypted
 }
 
 // Pool is PoolCounter's three limits.
@@ -318,7 +324,7 @@ func Default() Settings {
 			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000, MaxAge: 24 * time.Hour,
 			StaleWhileRevalidate: time.Minute, StaleIfError: 24 * time.Hour, CORS: []string{"*"}, MaxConnections: 20_000,
 		},
-		Coordinator: Coordinator{Listen: []string{"127.0.0.1:7531"}},
+		Coordinator: Coordinator{Listen: []string{"127.0.0.1:7531"}, Classic: []string{"127.0.0.0/8", "::1/128"}},
 		NATS:        NATS{Replicas: 1},
 		Throttle: Throttle{
 			PerIP:       Pool{Workers: 4, MaxQueue: 50, Timeout: 4 * time.Second},

@@ -90,6 +90,29 @@ func TestValuesAreCheckedAgainstEachOther(t *testing.T) {
 	}
 }
 
+// A secret can be in a file; one that cannot be read is said with its key, and no part of it.
+func TestSecretsInFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load("", []string{"THUMBMILL_COORDINATOR_SECRET=file:" + file, "THUMBMILL_EDGE_SECURITY_KEY=profile:x"}, nil)
+	if err != nil || string(s.Coordinator.Secret) != "0123456789abcdef" || string(s.Edge.SecurityKey) != "profile:x" {
+		t.Errorf("%q %q %v", string(s.Coordinator.Secret), string(s.Edge.SecurityKey), err)
+	}
+	for _, text := range []string{"", "\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load("", []string{"THUMBMILL_COORDINATOR_SECRET=file:" + file}, nil); err == nil || !strings.Contains(err.Error(), "empty") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := Load("", nil, map[string]any{"store.thumbnails.key": "file:/nowhere"}); err == nil || !strings.Contains(err.Error(), "store.thumbnails.key") {
+		t.Error(err)
+	}
+}
+
 func TestSecretsAreMasked(t *testing.T) {
 	s, err := Load("", []string{"THUMBMILL_EDGE_SECURITY_KEY=hunter2", "THUMBMILL_NATS_URL=nats://user:hunter2@a:4222,nats://b:4222"}, nil)
 	if err != nil {

@@ -117,6 +117,8 @@ func (co Coordinator) check(c *checker) {
 	for _, server := range co.Servers {
 		c.endpoint("coordinator.servers", server)
 	}
+	c.networks("coordinator.classic", co.Classic)
+	co.TLS.check(c, "coordinator.tls")
 	c.require(co.Secret == "" || len(co.Secret) >= 16, "coordinator.secret", "shorter than 16 bytes: it could be guessed")
 }
 
@@ -149,8 +151,12 @@ func (e Edge) check(c *checker) {
 	for _, origin := range e.CORS {
 		c.require(origin == "*" || web(origin) && !strings.HasSuffix(origin, "/"), "edge.cors", "%q is no origin such as https://site.example, nor *", origin)
 	}
-	c.require((e.TLS.Certificate == "") == (e.TLS.Key == ""), "edge.tls.certificate", "a certificate and its key go together")
+	e.TLS.check(c, "edge.tls")
 	within(c, "edge.max_connections", e.MaxConnections, 10, 1_000_000)
+}
+
+func (s ServerTLS) check(c *checker, key string) {
+	c.require((s.Certificate == "") == (s.Key == ""), key+".certificate", "a certificate and its key go together")
 }
 
 func (c *checker) networks(key string, all []string) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
@@ -43,7 +44,7 @@ func ours(t testing.TB) (string, *pools.Table) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gate.New(s, nil, slog.New(slog.DiscardHandler))
+	g := gate.New(gate.Config{Classic: s, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: slog.New(slog.DiscardHandler)})
 	var group sync.WaitGroup
 	group.Go(func() { g.Serve(listener) })
 	group.Go(s.Run)

@@ -6,9 +6,12 @@ package gate
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,12 +33,22 @@ type Protocol interface {
 	Serve(conn net.Conn, in *bufio.Reader, ended func())
 }
 
+// Config is what a gate is made of.
+type Config struct {
+	// Classic and Native are PoolCounter's protocol and the coordinator's own.
+	Classic, Native Protocol
+	// Networks are those from which the classic one is spoken, besides unix sockets.
+	Networks []netip.Prefix
+	// TLS is how clients of the native one encrypt; nil: they do not.
+	TLS *tls.Config
+	Log *slog.Logger
+}
+
 // Gate serves listeners.
 type Gate struct {
-	classic, native Protocol
-	log             *slog.Logger
-	most            int
-	refused         atomic.Int64
+	Config
+	most    int
+	refused atomic.Int64
 
 	mu     sync.Mutex
 	count  int
@@ -44,9 +57,9 @@ type Gate struct {
 	group  sync.WaitGroup
 }
 
-// New makes a gate to PoolCounter's protocol and the coordinator's own.
-func New(classic, native Protocol, log *slog.Logger) *Gate {
-	return &Gate{classic: classic, native: native, log: log, most: mostConnections(), conns: map[net.Conn]struct{}{}}
+// New makes a gate.
+func New(c Config) *Gate {
+	return &Gate{Config: c, most: mostConnections(), conns: map[net.Conn]struct{}{}}
 }
 
 // mostConnections leaves descriptors for the rest of the process.
@@ -77,7 +90,7 @@ func (g *Gate) Serve(listener net.Listener) {
 		}
 		if err != nil { // out of descriptors: the connections that end make room
 			g.refused.Add(1)
-			g.log.Warn("a connection could not be accepted", "error", err)
+			g.Log.Warn("a connection could not be accepted", "error", err)
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
@@ -102,10 +115,18 @@ func (g *Gate) admit(conn net.Conn) bool {
 
 func (g *Gate) serve(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, poolcounter.MaxLine)
-	if greets(conn, in) {
-		g.native.Serve(conn, in, g.ended)
-	} else {
-		g.classic.Serve(conn, in, g.ended)
+	switch begins := first(conn, in); {
+	case begins == encrypted && g.TLS != nil:
+		g.serveEncrypted(conn, in)
+	case begins == greeting && g.TLS == nil:
+		g.Native.Serve(conn, in, g.ended)
+	case begins == command && g.fromClassic(conn):
+		g.Classic.Serve(conn, in, g.ended)
+	case begins == nothing:
+		g.ended()
+	default:
+		g.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "begins_with", begins)
+		g.ended()
 	}
 	_ = conn.Close()
 	g.mu.Lock()
@@ -119,25 +140,80 @@ func (g *Gate) ended() {
 	g.count--
 }
 
-// greetingTimeout bounds the time from a greeting's first byte to its last. Before
-// that a connection may be idle for as long as it likes, as at the original.
+// fromClassic reports whether PoolCounter's protocol is spoken where a client is.
+func (g *Gate) fromClassic(conn net.Conn) bool {
+	at, ok := conn.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return true
+	}
+	address := at.AddrPort().Addr().Unmap()
+	return slices.ContainsFunc(g.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
+}
+
+// serveEncrypted serves who wants to encrypt, in the native protocol: PoolCounter's knows
+// no encryption.
+func (g *Gate) serveEncrypted(conn net.Conn, in *bufio.Reader) {
+	c := tls.Server(begun{conn, in}, g.TLS)
+	_ = c.SetDeadline(time.Now().Add(greetingTimeout))
+	if err := c.Handshake(); err != nil {
+		g.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+		g.ended()
+		return
+	}
+	_ = c.SetDeadline(time.Time{})
+	g.Native.Serve(c, bufio.NewReaderSize(c, poolcounter.MaxLine), g.ended)
+	_ = c.Close()
+}
+
+// begun is a connection of which something was read already.
+type begun struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (b begun) Read(p []byte) (int, error) { return b.in.Read(p) }
+
+// greetingTimeout bounds the time from a greeting's first byte to its last, and that of a
+// handshake. Before that a connection may be idle for as long as it likes, as at the
+// original.
 const greetingTimeout = 5 * time.Second
 
-// greets reports whether the client begins with the greeting. It reads no more
-// than it takes to tell, so that a short command of PoolCounter's is answered.
-func greets(conn net.Conn, in *bufio.Reader) bool {
-	const greeting = lease.Greeting + " "
-	for n := 1; ; n = min(in.Buffered()+1, len(greeting)) {
-		if _, err := in.Peek(n); err != nil {
-			return false
+// beginning is what a client begins with.
+type beginning string
+
+const (
+	greeting  beginning = "a greeting"
+	encrypted beginning = "TLS"
+	command   beginning = "a command"
+	nothing   beginning = "" // it only looked whether somebody listens
+)
+
+// handshake is the first byte of TLS (RFC 8446, §5.1); no command begins with it.
+const handshake = 0x16
+
+// first tells what the client begins with. It reads no more than it takes to tell, so that
+// a short command of PoolCounter's is answered.
+func first(conn net.Conn, in *bufio.Reader) beginning {
+	const text = lease.Greeting + " "
+	for n := 1; ; n = min(in.Buffered()+1, len(text)) {
+		if _, err := in.Peek(n); err != nil && in.Buffered() == 0 {
+			return nothing
+		} else if err != nil {
+			return command
 		}
-		begin, _ := in.Peek(min(in.Buffered(), len(greeting)))
-		if n == 1 {
+		begin, _ := in.Peek(min(in.Buffered(), len(text)))
+		switch {
+		case begin[0] == handshake:
+			return encrypted
+		case n == 1:
 			_ = conn.SetReadDeadline(time.Now().Add(greetingTimeout))
 			defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
 		}
-		if !strings.HasPrefix(greeting, string(begin)) || len(begin) == len(greeting) {
-			return string(begin) == greeting
+		switch {
+		case string(begin) == text:
+			return greeting
+		case !strings.HasPrefix(text, string(begin)):
+			return command
 		}
 	}
 }

@@ -3,14 +3,21 @@ package gate
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/loadtest/wire"
+	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,11 +33,17 @@ func (n named) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 
 func start(t *testing.T, most int) (*Gate, string) {
 	t.Helper()
+	return startWith(t, most, Config{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+}
+
+func startWith(t *testing.T, most int, c Config) (*Gate, string) {
+	t.Helper()
+	c.Classic, c.Native, c.Log = named("classic "), named("native "), slog.New(slog.DiscardHandler)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := New(named("classic "), named("native "), slog.New(slog.DiscardHandler))
+	g := New(c)
 	g.most = most
 	var group sync.WaitGroup
 	group.Go(func() { g.Serve(listener) })
@@ -81,6 +94,59 @@ func TestFirstBytes(t *testing.T) {
 		if _, err := io.ReadFull(conn, got); err != nil || string(got) != c.want {
 			t.Errorf("%q: %q %v, want %q", c.pieces, got, err, c.want)
 		}
+	}
+}
+
+// says sends something and gives what comes back, "" where the connection ends.
+func says(t *testing.T, conn net.Conn, text string) string {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		return ""
+	}
+	got := make([]byte, 100)
+	n, _ := conn.Read(got)
+	return string(got[:n])
+}
+
+// Each protocol is spoken where it may be: PoolCounter's in its networks, the native one
+// encrypted where there is a certificate.
+func TestWhoIsLetIn(t *testing.T) {
+	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
+	secured, err := certificate.Reloading(files, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, err := certificate.Trust(files.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust.ServerName = "coordinator.example"
+	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for name, c := range map[string]struct {
+		config                     Config
+		classic, native, encrypted string
+	}{
+		"open":                   {Config{Networks: local}, "classic ", "native ", ""},
+		"nobody speaks classic":  {Config{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, "", "native ", ""},
+		"encrypted":              {Config{Networks: local, TLS: secured}, "classic ", "", "native "},
+		"encrypted, and no more": {Config{TLS: secured}, "", "", "native "},
+	} {
+		_, address := startWith(t, MaxConnections, c.config)
+		if got := says(t, dial(t, address), "RELEASE\n"); !strings.HasPrefix(got, c.classic) || (got == "") != (c.classic == "") {
+			t.Errorf("%s: a command is answered by %q", name, got)
+		}
+		if got := says(t, dial(t, address), lease.Greeting+" edge\n"); !strings.HasPrefix(got, c.native) || (got == "") != (c.native == "") {
+			t.Errorf("%s: a greeting is answered by %q", name, got)
+		}
+		if got := says(t, tls.Client(dial(t, address), trust), lease.Greeting+" edge\n"); !strings.HasPrefix(got, c.encrypted) || (got == "") != (c.encrypted == "") {
+			t.Errorf("%s: an encrypted greeting is answered by %q", name, got)
+		}
+		_ = dial(t, address).Close() // says nothing
+		conn := dial(t, address)     // no handshake
+		if got := says(t, conn, "\x16nonsense that is long enough for a record"); strings.Contains(got, "native") {
+			t.Errorf("%s: nonsense is answered by %q", name, got)
+		}
+		_ = conn.Close()
 	}
 }
 

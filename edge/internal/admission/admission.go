@@ -10,6 +10,7 @@ package admission
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -68,7 +69,8 @@ type Outcome struct {
 // Config is what an admitter is made of.
 type Config struct {
 	Coordinators settings.Coordinator
-	Name         string // of this edge
+	TLS          *tls.Config // of connections to coordinators; nil: they are not encrypted
+	Name         string      // of this edge
 	Throttle     settings.Throttle
 	LaneWorkers  func(renderjob.Lane) int
 	Paused       func(renderjob.Lane) bool // by an operator
@@ -110,7 +112,7 @@ func New(c Config) *Admitter {
 		a.decisions.WithLabelValues(string(t), "refuse") // there before the first one, so that its rate is known
 	}
 	a.coordinators = coordinators.New(coordinators.Config{
-		Servers: c.Coordinators.Servers, Name: c.Name, Secret: string(c.Coordinators.Secret),
+		Servers: c.Coordinators.Servers, Name: c.Name, Secret: string(c.Coordinators.Secret), TLS: c.TLS,
 		Rules: a.rules, Status: a.status, Fleet: a.fleet, Directives: c.Directives, Log: c.Log, Metrics: c.Metrics,
 	})
 	return a

@@ -12,6 +12,7 @@ package coordinators
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"slices"
@@ -36,6 +37,7 @@ type Config struct {
 	Servers []string // in order of preference
 	Name    string   // of this edge
 	Secret  string
+	TLS     *tls.Config         // how connections are encrypted; nil: they are not
 	Rules   func() []lease.Rule // the limits as they are now; asked twice a second
 	// Status is JSON for operators, asked for once a second: who is asked, and the
 	// states of the breakers.
@@ -54,6 +56,7 @@ const MaxStatus = lease.MaxFrame - 8
 // Coordinators are those of one edge.
 type Coordinators struct {
 	name, secret string
+	tls          *tls.Config
 	log          *slog.Logger
 	rulesNow     func() []lease.Rule
 	statusNow    func(asked string, breakers map[string]string) string
@@ -76,7 +79,7 @@ type Coordinators struct {
 // New makes them and begins to connect.
 func New(c Config) *Coordinators {
 	cs := &Coordinators{
-		name: c.Name, secret: c.Secret, log: c.Log, rulesNow: c.Rules, statusNow: c.Status,
+		name: c.Name, secret: c.Secret, tls: c.TLS, log: c.Log, rulesNow: c.Rules, statusNow: c.Status,
 		fleetNow: c.Fleet, directives: c.Directives,
 		rules: c.Rules(), status: c.Status("", nil), leases: map[uint64]*Lease{}, changed: make(chan struct{}), gone: time.Now(),
 	}

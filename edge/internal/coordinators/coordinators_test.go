@@ -3,6 +3,7 @@ package coordinators
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
 	"github.com/thumbmill/thumbmill/loadtest/wire"
+	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
@@ -36,10 +38,15 @@ func newEdge(t *testing.T, name string, addresses ...string) *Coordinators {
 
 func newEdgeWith(t *testing.T, name, secret string, addresses ...string) *Coordinators {
 	t.Helper()
+	return newEncryptedEdge(t, name, secret, nil, addresses...)
+}
+
+func newEncryptedEdge(t *testing.T, name, secret string, trust *tls.Config, addresses ...string) *Coordinators {
+	t.Helper()
 	known := directive.NewSet(func() {})
 	t.Cleanup(known.Close)
 	cs := New(Config{
-		Servers: addresses, Name: name, Secret: secret, Directives: known, Fleet: func() []string { return nil },
+		Servers: addresses, Name: name, Secret: secret, TLS: trust, Directives: known, Fleet: func() []string { return nil },
 		Rules:  func() []lease.Rule { return []lease.Rule{{Name: "lane", Workers: limit, MaxQueue: 1000}} },
 		Status: func(asked string, _ map[string]string) string { return fmt.Sprintf(`{"coordinator":%q}`, asked) },
 		Log:    slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
@@ -293,5 +300,35 @@ func TestAnOutcomeOutlivesAConnection(t *testing.T) {
 	cable.Mend()
 	if answer := <-answers; answer.Kind != lease.KindFailed || answer.Payload != "why" {
 		t.Errorf("%+v", answer)
+	}
+}
+
+// Edges and coordinators encrypt where they are told to, and know each other by then.
+func TestEncryption(t *testing.T) {
+	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
+	const secret = "a secret of both"
+	c := servers.StartCoordinator(t, "THUMBMILL_COORDINATOR_SECRET="+secret,
+		"THUMBMILL_COORDINATOR_TLS_CERTIFICATE="+files.Certificate, "THUMBMILL_COORDINATOR_TLS_KEY="+files.Key)
+	trust, err := certificate.Trust(files.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := certificate.Trust(wire.Certificate(t, t.TempDir(), "coordinator.example").Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, answer, err := newEncryptedEdge(t, "edge", secret, trust, c.Address).Acquire(t.Context(), request("x"))
+	if err != nil || held == nil {
+		t.Fatalf("%+v %v", answer, err)
+	}
+	held.Release(lease.Stored, "")
+	for name, e := range map[string]*Coordinators{
+		"another's certificate": newEncryptedEdge(t, "edge-2", secret, other, c.Address),
+		"no encryption":         newEdgeWith(t, "edge-3", secret, c.Address),
+		"no secret":             newEncryptedEdge(t, "edge-4", "", trust, c.Address),
+	} {
+		if held, _, err := e.Acquire(t.Context(), request("x")); held != nil || err == nil {
+			t.Errorf("%s: a lease is held", name)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package coordinators
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -105,7 +106,7 @@ func (l *link) probe(ctx context.Context) {
 func (l *link) connect(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	raw, err := poolcounter.DialConn(ctx, l.address)
+	raw, err := l.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,14 +118,31 @@ func (l *link) connect(ctx context.Context) (*conn, error) {
 	}
 	if err != nil {
 		_ = raw.Close()
-		// With a secret to prove, who speaks no more than PoolCounter's protocol might be
-		// anybody.
-		if errors.Is(err, lease.ErrNotSpoken) && l.parent.secret == "" {
+		// With a secret to prove, or a certificate to see, who speaks no more than
+		// PoolCounter's protocol might be anybody.
+		if errors.Is(err, lease.ErrNotSpoken) && l.parent.secret == "" && l.parent.tls == nil {
 			return nil, nil //nolint:nilnil // as the comment says
 		}
 		return nil, err
 	}
 	return &conn{raw: raw, in: in, out: lease.NewOutbox(raw), answers: map[uint64]chan<- lease.Answer{}}, nil
+}
+
+// dial connects, encrypted where a certificate is asked for; a unix socket needs none.
+func (l *link) dial(ctx context.Context) (net.Conn, error) {
+	raw, err := poolcounter.DialConn(ctx, l.address)
+	if err != nil || l.parent.tls == nil || raw.RemoteAddr().Network() == "unix" {
+		return raw, err
+	}
+	config := l.parent.tls.Clone()
+	if config.ServerName, _, err = net.SplitHostPort(l.address); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	c := tls.Client(raw, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return c, nil
 }
 
 // conn is one connection in the native protocol.

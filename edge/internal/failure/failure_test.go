@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/loadtest/wire"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -30,7 +31,15 @@ func local(t *testing.T) Counters {
 
 func memcached(t *testing.T) Counters {
 	t.Helper()
-	c := NewMemcached([]string{servers.Memcached(t)}, slog.New(slog.DiscardHandler))
+	return newMemcached(t, "", servers.Memcached(t))
+}
+
+func newMemcached(t *testing.T, ca string, addresses ...string) *Memcached {
+	t.Helper()
+	c, err := NewMemcached(settings.Memcached{Servers: addresses, CA: ca}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -39,6 +48,14 @@ func memcached(t *testing.T) Counters {
 func TestCounters(t *testing.T) {
 	t.Run("local", func(t *testing.T) { suite(t, local(t)) })
 	t.Run("memcached", func(t *testing.T) { suite(t, memcached(t)) })
+	t.Run("encrypted memcached", func(t *testing.T) {
+		files := wire.Certificate(t, t.TempDir(), "memcached.example")
+		address, _ := servers.StartMemcached(t, servers.FreeAddress(t), "-Z", "-o", "ssl_chain_cert="+files.Certificate+",ssl_key="+files.Key)
+		suite(t, newMemcached(t, files.Certificate, address))
+		if err := newMemcached(t, "", address).Add(t.Context(), "k", time.Hour); err == nil {
+			t.Error("it is written to without encryption")
+		}
+	})
 }
 
 func suite(t *testing.T, c Counters) {
@@ -124,8 +141,7 @@ func TestWhatIsRemembered(t *testing.T) {
 // read all the same.
 func TestADeadMemcached(t *testing.T) {
 	alive, dead := servers.Memcached(t), servers.FreeAddress(t)
-	c := NewMemcached([]string{alive, dead}, slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { _ = c.Close() })
+	c := newMemcached(t, "", alive, dead)
 	key := func(server int) string {
 		for n := 0; ; n++ {
 			if key := fmt.Sprint("k", n); c.ring.pick(key) == server {
@@ -159,8 +175,7 @@ func TestADeadMemcached(t *testing.T) {
 // sees an error.
 func TestARestartedMemcached(t *testing.T) {
 	address, kill := servers.StartMemcached(t, servers.FreeAddress(t))
-	c := NewMemcached([]string{address}, slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { _ = c.Close() })
+	c := newMemcached(t, "", address)
 	must(t, c.Add(t.Context(), "k", time.Hour))
 	kill()
 	servers.StartMemcached(t, address)

@@ -2,7 +2,9 @@ package failure
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +14,9 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
@@ -50,20 +55,27 @@ func (a address) PickServer(string) (net.Addr, error)   { return a, nil }
 func (a address) Each(visit func(net.Addr) error) error { return visit(a) }
 
 // NewMemcached makes it; nothing is asked before the first call.
-func NewMemcached(addresses []string, log *slog.Logger) *Memcached {
-	m := &Memcached{ring: newRing(addresses)}
-	for _, text := range addresses {
-		m.servers = append(m.servers, newServer(text, log))
+func NewMemcached(s settings.Memcached, log *slog.Logger) (*Memcached, error) {
+	trust, err := certificate.Trust(s.CA)
+	if err != nil {
+		return nil, fmt.Errorf("memcached.ca: %w", err)
+	}
+	m := &Memcached{ring: newRing(s.Servers)}
+	for _, text := range s.Servers {
+		m.servers = append(m.servers, newServer(text, trust, log))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.group.Go(func() { m.probe(ctx) })
-	return m
+	return m, nil
 }
 
-func newServer(text string, log *slog.Logger) *server {
+func newServer(text string, trust *tls.Config, log *slog.Logger) *server {
 	client := memcache.NewFromSelector(address(text))
 	client.Timeout, client.MaxIdleConns = memcachedTimeout, memcachedIdle
+	if trust != nil {
+		client.DialContext = (&tls.Dialer{Config: trust}).DialContext
+	}
 	return &server{client, gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: "memcached " + text, Timeout: probeEvery,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 1 },

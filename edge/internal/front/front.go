@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -50,7 +51,7 @@ func New(s settings.Edge, handler http.Handler, log *slog.Logger, metrics promet
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	if s.TLS.Certificate != "" {
-		if server.TLSConfig, err = reloading(s.TLS, log); err != nil {
+		if server.TLSConfig, err = certificate.Reloading(s.TLS, log); err != nil {
 			_ = listener.Close()
 			return nil, fmt.Errorf("edge.tls: %w", err)
 		}

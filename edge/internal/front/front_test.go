@@ -3,20 +3,12 @@ package front
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/loadtest/wire"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -48,33 +41,6 @@ func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *service.HTTP {
 	return server
 }
 
-// pair writes a certificate for a name, and its key.
-func pair(t *testing.T, files settings.ServerTLS, name string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, files.Certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	write(t, files.Key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}))
-}
-
-func write(t *testing.T, name string, body []byte) {
-	t.Helper()
-	if err := os.WriteFile(name, body, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // name is that of the certificate with which a server answers, and the protocol.
 func name(t *testing.T, address string) (certificate, protocol string) {
 	t.Helper()
@@ -88,23 +54,10 @@ func name(t *testing.T, address string) (certificate, protocol string) {
 	return response.TLS.PeerCertificates[0].DNSNames[0], response.Proto
 }
 
-func TestCertificatesAreReadAgain(t *testing.T) {
-	dir := t.TempDir()
-	files := settings.ServerTLS{Certificate: filepath.Join(dir, "c.pem"), Key: filepath.Join(dir, "k.pem")}
-	pair(t, files, "first.example")
-	server := serve(t, settings.Edge{TLS: files}, func(http.ResponseWriter, *http.Request) {})
+func TestEncryption(t *testing.T) {
+	server := serve(t, settings.Edge{TLS: wire.Certificate(t, t.TempDir(), "first.example")}, func(http.ResponseWriter, *http.Request) {})
 	if got, protocol := name(t, server.Addr()); got != "first.example" || protocol != "HTTP/2.0" {
 		t.Errorf("%s over %s", got, protocol)
-	}
-	time.Sleep(lookEvery)
-	write(t, files.Certificate, []byte("half a certificate"))
-	if got, _ := name(t, server.Addr()); got != "first.example" {
-		t.Errorf("while the files are no pair: %s", got)
-	}
-	pair(t, files, "second.example")
-	time.Sleep(lookEvery)
-	if got, _ := name(t, server.Addr()); got != "second.example" {
-		t.Errorf("after the change: %s", got)
 	}
 	if _, err := New(settings.Edge{Listen: "127.0.0.1:0", TLS: settings.ServerTLS{Certificate: "/nowhere", Key: "/nowhere"}}, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "edge.tls") {
 		t.Errorf("files that are not there: %v", err)

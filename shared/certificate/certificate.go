@@ -1,8 +1,12 @@
-package front
+// Package certificate keeps the certificate that a listener shows: it is read again when its
+// files change, so that a renewal needs no restart. The edge and the coordinator use it.
+package certificate
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -26,8 +30,8 @@ type certificate struct {
 	checked time.Time
 }
 
-// reloading makes a configuration of TLS with the certificate of the files.
-func reloading(files settings.ServerTLS, log *slog.Logger) (*tls.Config, error) {
+// Reloading makes a configuration of TLS 1.2 and above with the certificate of the files.
+func Reloading(files settings.ServerTLS, log *slog.Logger) (*tls.Config, error) {
 	c := &certificate{files: files, log: log}
 	stamp, err := c.look()
 	if err == nil {
@@ -82,4 +86,22 @@ func (c *certificate) current() *tls.Certificate {
 		c.log.Info("the certificate was read again", "file", c.files.Certificate)
 	}
 	return c.pair
+}
+
+// Trust makes a configuration of TLS 1.2 and above for those who connect to servers whose
+// certificates are signed by those in a PEM file. Without a file it is nil: nothing is
+// encrypted.
+func Trust(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // as the comment says
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: no certificate in PEM is in it", file)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }
