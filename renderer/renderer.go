@@ -116,7 +116,7 @@ func (r *Renderer) build() (err error) {
 	if r.tracer, err = tracing.New(s.Trace, "renderer", r.name, r.config.Log); err != nil {
 		return err
 	}
-	if r.conn, err = queue.Connect(s.NATS, r.name, r.config.Log, r.config.NATS...); err != nil {
+	if r.conn, err = queue.Connect(s.NATS, "renderer", r.name, r.config.Log, r.config.NATS...); err != nil {
 		return err
 	}
 	if r.js, err = jetstream.New(r.conn); err != nil {
@@ -249,7 +249,7 @@ func (r *Renderer) TempDir() string { return r.tempDir }
 
 // Start begins to pull and to tell of itself.
 func (r *Renderer) Start(ctx context.Context) error {
-	if _, err := queue.Ensure(ctx, r.js, r.config.Settings.NATS.Replicas); err != nil {
+	if err := queue.Find(ctx, r.js, r.config.Settings.NATS.Replicas); err != nil {
 		return err
 	}
 	if _, err := r.conn.Subscribe(renderjob.PurgeSubject, r.forget); err != nil {

@@ -33,11 +33,16 @@ const (
 	dedupe     = 2 * time.Minute // longer than a request lives
 )
 
-// Connect connects to NATS. The connection is kept for ever: a role outlives
-// the servers' restarts. Options are added to those from the settings.
-func Connect(s settings.NATS, name string, log *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
+// Inbox is what the answers to a role come to, so that permissions can keep one role's
+// from the others.
+func Inbox(role string) string { return "_INBOX." + role }
+
+// Connect connects a role to NATS, by its name and a name of its own. The connection is
+// kept for ever: a role outlives the servers' restarts. Options are added to those from
+// the settings.
+func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
-		nats.Name("thumbmill " + name),
+		nats.Name("thumbmill " + name), nats.CustomInboxPrefix(Inbox(role)),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		nats.ReconnectBufSize(1 << 20), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.Timeout(5 * time.Second),
@@ -64,11 +69,28 @@ func Connect(s settings.NATS, name string, log *slog.Logger, options ...nats.Opt
 	if s.TLS.Certificate != "" {
 		all = append(all, nats.ClientCert(s.TLS.Certificate, s.TLS.Key))
 	}
-	conn, err := nats.Connect(string(s.URL), append(all, options...)...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at nats.url (%v): %w", s.URL, err)
+	all = append(all, options...)
+	for began := time.Now(); ; time.Sleep(again) {
+		conn, err := nats.Connect(string(s.URL), all...)
+		switch {
+		case err == nil:
+			return conn, nil
+		case !absent(err) || time.Since(began) > StartWithin:
+			return nil, fmt.Errorf("connect to NATS at nats.url (%v): %w", s.URL, err)
+		}
+		log.Warn("NATS does not answer at the start", "nats.url", s.URL, "given up after", StartWithin, "error", err)
 	}
-	return conn, nil
+}
+
+// StartWithin is how long a role waits for NATS when it starts: after a loss of power all
+// start at once.
+const StartWithin = 30 * time.Second
+
+const again = time.Second
+
+// absent tells that no server is there from that one refuses.
+func absent(err error) bool {
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout)
 }
 
 // Ensure makes the stream and its consumers, or finds them as they should be.
@@ -95,6 +117,66 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstrea
 		}
 	}
 	return stream, nil
+}
+
+// look is the pause between two looks for the stream.
+const look = 200 * time.Millisecond
+
+// attempt bounds one question at the start: servers that only begin do not answer, nor do
+// they answer who may not ask.
+const attempt = 2 * time.Second
+
+// Find returns once the stream and its consumers are there. Edges make them; who may, and
+// finds none, does so too, once.
+func Find(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	tried := false
+	return until(ctx, func(ctx context.Context) error {
+		err := find(ctx, js)
+		if tried || !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return err
+		}
+		tried = true
+		_, err = Ensure(ctx, js, replicas)
+		return err
+	})
+}
+
+// Open is Ensure at the start, when servers that begin at the same time may not have
+// elected who leads: it asks again until they answer.
+func Open(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	return until(ctx, func(ctx context.Context) error {
+		_, err := Ensure(ctx, js, replicas)
+		return err
+	})
+}
+
+// until does something again and again until it succeeds, or ctx ends.
+func until(ctx context.Context, do func(context.Context) error) error {
+	for {
+		once, cancel := context.WithTimeout(ctx, attempt)
+		err := do(once)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(look):
+		case <-ctx.Done():
+			return fmt.Errorf("the queue at nats.url is not ready: %w", err)
+		}
+	}
+}
+
+func find(ctx context.Context, js jetstream.JetStream) error {
+	if _, err := js.Stream(ctx, Stream); err != nil {
+		return err
+	}
+	for _, lane := range renderjob.Lanes() {
+		if _, err := js.Consumer(ctx, Stream, lane.Consumer()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // IsFull reports whether a publish was refused because the lane is full.

@@ -62,7 +62,7 @@ func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *s
 			log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
 		},
 	})
-	if _, err := queue.Ensure(ctx, js, replicas); err != nil {
+	if err := queue.Open(ctx, js, replicas); err != nil {
 		return nil, err
 	}
 	if d.sub, err = conn.Subscribe(renderjob.ResultSubject(edge), d.hear); err != nil {

@@ -1,0 +1,223 @@
+// Package credentials makes the keys by which NATS tells thumbmill's roles apart, and says
+// what each of them may do there: whoever has a renderer's cannot take an edge's place, and
+// who has none can do nothing. The command `thumbmill credentials` uses it.
+//
+// The keys are NATS's own (an operator, whose key signs an account, whose key signs the
+// users): https://docs.nats.io/running-a-nats-service/configuration/securing_nats/jwt
+package credentials
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+)
+
+// The files in the folder of credentials. Those that end in .nk are the keys with which
+// others are made: no role and no server needs them.
+const (
+	ServerFile   = "nats.conf"
+	operatorFile = "operator.nk"
+	systemFile   = "system.nk"
+	accountFile  = "account.nk"
+)
+
+// File is where a role's credentials are.
+func (r Role) File() string { return string(r) + ".creds" }
+
+// Options are what can be chosen.
+type Options struct {
+	// Uploads is the subject on which edges hear of new originals; "" = none.
+	Uploads string
+	// Expire is how long the roles' credentials are good for; 0 = until they are revoked.
+	Expire time.Duration
+	// Revoke ends all credentials that were made before.
+	Revoke bool
+}
+
+// Write makes the credentials of all roles in a folder, and what NATS servers need to know
+// of them. Keys that are there already are used again, so that servers let in those who
+// have older credentials too, unless they are revoked.
+func Write(dir string, o Options) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	operator, err := keys(filepath.Join(dir, operatorFile), nkeys.CreateOperator)
+	if err != nil {
+		return err
+	}
+	system, err := keys(filepath.Join(dir, systemFile), nkeys.CreateAccount)
+	if err != nil {
+		return err
+	}
+	account, err := keys(filepath.Join(dir, accountFile), nkeys.CreateAccount)
+	if err != nil {
+		return err
+	}
+	server, err := serverConfig(filepath.Join(dir, ServerFile), operator, system, account, o.Revoke)
+	if err != nil {
+		return err
+	}
+	for _, r := range Roles() {
+		text, err := user(r, account, o)
+		if err != nil {
+			return err
+		}
+		if err := replace(filepath.Join(dir, r.File()), text); err != nil {
+			return err
+		}
+	}
+	return replace(filepath.Join(dir, ServerFile), server)
+}
+
+// keys reads a pair of keys, or makes one.
+func keys(file string, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
+	seed, err := os.ReadFile(file)
+	if err == nil {
+		pair, err := nkeys.FromSeed([]byte(strings.TrimSpace(string(seed))))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		return pair, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	pair, err := create()
+	if err != nil {
+		return nil, err
+	}
+	if seed, err = pair.Seed(); err != nil {
+		return nil, err
+	}
+	return pair, replace(file, append(seed, '\n'))
+}
+
+// replace writes a file that only its owner reads, whole or not at all.
+func replace(file string, text []byte) error {
+	fresh, err := os.CreateTemp(filepath.Dir(file), ".new-")
+	if err != nil {
+		return err
+	}
+	_, err = fresh.Write(text)
+	if err = errors.Join(err, fresh.Close()); err == nil {
+		err = os.Rename(fresh.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(fresh.Name())
+	}
+	return err
+}
+
+// user is the credentials of one role.
+func user(r Role, account nkeys.KeyPair, o Options) ([]byte, error) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, err
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	claims := jwt.NewUserClaims(public)
+	claims.Name = string(r)
+	claims.Permissions = r.Permissions(o.Uploads)
+	if o.Expire > 0 {
+		claims.Expires = time.Now().Add(o.Expire).Unix()
+	}
+	token, err := claims.Encode(account)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return nil, err
+	}
+	return jwt.FormatUserConfig(token, seed)
+}
+
+const serverText = `# What NATS servers need to tell thumbmill's roles apart: include it in their
+# configuration. Made by thumbmill credentials.
+operator: %s
+system_account: %s
+resolver: MEMORY
+resolver_preload: {
+  %s: %s
+  %s: %s
+}
+`
+
+// serverConfig is what servers need to know. What it says of the operator and the servers'
+// own account stays as it was: servers read it again only if nothing but accounts changed.
+func serverConfig(file string, operator, system, account nkeys.KeyPair, revoke bool) ([]byte, error) {
+	before, err := words(file)
+	if err != nil {
+		return nil, err
+	}
+	operatorName, err1 := operator.PublicKey()
+	systemName, err2 := system.PublicKey()
+	accountName, err3 := account.PublicKey()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	operatorToken, systemToken := before["operator"], before[systemName]
+	if operatorToken == "" {
+		claims := jwt.NewOperatorClaims(operatorName)
+		claims.Name, claims.SystemAccount = "thumbmill", systemName
+		if operatorToken, err = claims.Encode(operator); err != nil {
+			return nil, err
+		}
+	}
+	if systemToken == "" {
+		claims := jwt.NewAccountClaims(systemName)
+		claims.Name = "servers"
+		if systemToken, err = claims.Encode(operator); err != nil {
+			return nil, err
+		}
+	}
+	accountToken, err := rolesAccount(before[accountName], accountName, operator, revoke)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return fmt.Appendf(nil, serverText, operatorToken, systemName, systemName, systemToken, accountName, accountToken), nil
+}
+
+// rolesAccount is the account of the roles, with what was revoked before.
+func rolesAccount(before, name string, operator nkeys.KeyPair, revoke bool) (string, error) {
+	claims := jwt.NewAccountClaims(name)
+	if before != "" {
+		var err error
+		if claims, err = jwt.DecodeAccountClaims(before); err != nil {
+			return "", err
+		}
+	}
+	claims.Name = "thumbmill"
+	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{
+		MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
+	}
+	if revoke { // what this call makes is as old as the second in which it is made
+		claims.RevokeAt(jwt.All, time.Now().Add(-time.Second))
+	}
+	return claims.Encode(operator)
+}
+
+// words are the tokens of a server's configuration that is there already, by their names.
+func words(file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	all := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if name, token, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+			all[name] = token
+		}
+	}
+	return all, err
+}

@@ -1,0 +1,270 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const uploads = "media.uploads"
+
+// start runs a NATS server that knows the credentials of a folder.
+func start(t *testing.T, dir string) *server.Server {
+	t.Helper()
+	file := filepath.Join(dir, "server.conf")
+	text := fmt.Sprintf("listen: 127.0.0.1:-1\njetstream: {store_dir: %q}\ninclude %q\n", t.TempDir(), ServerFile)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.NoSigs, options.NoLog = true, true
+	s, err := server.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	return s
+}
+
+// client is a connection that notes what it may not do.
+type client struct {
+	*nats.Conn
+	t       *testing.T
+	refused chan error
+}
+
+func connect(t *testing.T, s *server.Server, r Role, file string) *client {
+	t.Helper()
+	c := &client{t: t, refused: make(chan error, 100)}
+	var err error
+	c.Conn, err = queue.Connect(settings.NATS{URL: settings.URLs(s.ClientURL()), Credentials: file}, string(r), "test", slog.New(slog.DiscardHandler),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.refused <- err }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// may says something or listens, and fails where that is not as it should be.
+func (c *client) may(want bool, what string, do func() error) {
+	c.t.Helper()
+	for len(c.refused) > 0 {
+		<-c.refused
+	}
+	err := errors.Join(do(), c.FlushTimeout(5*time.Second))
+	select {
+	case refused := <-c.refused:
+		if !errors.Is(refused, nats.ErrPermissionViolation) {
+			c.t.Errorf("%s: %v", what, refused)
+		}
+		err = errors.Join(err, refused)
+	case <-time.After(20 * time.Millisecond):
+	}
+	if (err == nil) != want {
+		c.t.Errorf("%s: %v, allowed is %v", what, err, want)
+	}
+}
+
+func (c *client) says(want bool, subjects ...string) {
+	c.t.Helper()
+	for _, s := range subjects {
+		c.may(want, "says "+s, func() error { return c.Publish(s, []byte("{}")) })
+	}
+}
+
+func (c *client) hears(want bool, subjects ...string) {
+	c.t.Helper()
+	for _, s := range subjects {
+		c.may(want, "hears "+s, func() error {
+			_, err := c.SubscribeSync(s)
+			return err
+		})
+	}
+}
+
+// Each role can do its work, and nothing of the other's.
+func TestRolesAreKeptApart(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, Options{Uploads: uploads}); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, dir)
+	edge, renderer := connect(t, s, Edge, filepath.Join(dir, Edge.File())), connect(t, s, Renderer, filepath.Join(dir, Renderer.File()))
+	work(t, edge, renderer)
+
+	edge.hears(true, renderjob.ResultSubject("e"), renderjob.AllHeartbeats, renderjob.AllEdges, uploads)
+	edge.hears(false, "render.>", "render.job.standard", "$JS.>", "_INBOX.>", "_INBOX.renderer.>", "$SYS.>", ">")
+	edge.says(false, renderjob.ResultSubject("e"), renderjob.HeartbeatSubject("r"), "_INBOX.renderer.x", "$SYS.REQ.SERVER.PING",
+		"$JS.API.STREAM.DELETE."+queue.Stream, "$JS.API.STREAM.PURGE."+queue.Stream, "$JS.API.STREAM.CREATE.OTHER",
+		"$JS.API.CONSUMER.MSG.NEXT."+queue.Stream+".renderers-standard", "$JS.API.CONSUMER.DELETE."+queue.Stream+".renderers-standard")
+
+	renderer.hears(true, renderjob.PurgeSubject, renderjob.ControlSubject("r"))
+	renderer.hears(false, renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.AllEdges, "_INBOX.edge.>", uploads, ">")
+	renderer.says(false, renderjob.ControlSubject("r"), renderjob.PurgeSubject, renderjob.EdgeSubject("e"), "_INBOX.edge.x", uploads,
+		"$JS.API.STREAM.CREATE."+queue.Stream, "$JS.API.STREAM.UPDATE."+queue.Stream, "$JS.API.STREAM.DELETE."+queue.Stream,
+		"$JS.API.STREAM.MSG.GET."+queue.Stream, "$JS.API.CONSUMER.CREATE."+queue.Stream+".mine")
+
+	if c, err := nats.Connect(s.ClientURL()); err == nil {
+		c.Close()
+		t.Error("who has no credentials is let in")
+	}
+}
+
+// work is all that passes between the roles.
+func work(t *testing.T, edge, renderer *client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	found := make(chan error)
+	ours, err := jetstream.New(renderer.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { found <- queue.Find(ctx, ours, 1) }() // before there is a stream
+	js, err := jetstream.New(edge.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := queue.Ensure(ctx, js, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-found; err != nil {
+		t.Fatal(err)
+	}
+	for len(renderer.refused) > 0 {
+		<-renderer.refused // it may not make the stream, which was not there at first
+	}
+	for _, lane := range renderjob.Lanes() {
+		results, err := edge.SubscribeSync(renderjob.ResultSubject("e-" + string(lane)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Publish(ctx, lane.Subject(), []byte("job")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.GetLastMsgForSubject(ctx, lane.Subject()); err != nil {
+			t.Error(err)
+		}
+		consumer, err := ours.Consumer(ctx, queue.Stream, lane.Consumer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		job, err := consumer.Next(jetstream.FetchMaxWait(5 * time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(job.InProgress(), job.DoubleAck(ctx), renderer.Publish(renderjob.ResultSubject("e-"+string(lane)), []byte("result"))); err != nil {
+			t.Error(err)
+		}
+		if m, err := results.NextMsg(5 * time.Second); err != nil || string(m.Data) != "result" {
+			t.Error(m, err)
+		}
+		if _, err := ours.Publish(ctx, lane.Subject(), []byte("handed back")); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := renderer.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) { _ = m.Respond([]byte("forgotten")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := renderer.FlushTimeout(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := edge.Request(renderjob.PurgeSubject, nil, 5*time.Second); err != nil || string(m.Data) != "forgotten" {
+		t.Errorf("the answer to a purge: %v %v", m, err)
+	}
+	if len(edge.refused)+len(renderer.refused) > 0 {
+		t.Errorf("%d and %d refusals", len(edge.refused), len(renderer.refused))
+	}
+	edge.says(true, renderjob.ControlSubject("r"), renderjob.EdgeSubject("e"))
+	renderer.says(true, renderjob.HeartbeatSubject("r"), renderjob.ForgetSubject)
+}
+
+// New credentials are taken beside older ones, and instead of them once these are revoked,
+// without a restart of anything.
+func TestRotation(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, dir)
+	used := filepath.Join(t.TempDir(), "edge.creds")
+	roll := func() {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, Edge.File()))
+		if err == nil {
+			err = os.WriteFile(used, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	roll()
+	before := connect(t, s, Edge, used)
+	stolen := filepath.Join(t.TempDir(), "stolen.creds")
+	if err := os.Link(filepath.Join(dir, Edge.File()), stolen); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1100 * time.Millisecond) // credentials have the second in which they were made
+	if err := Write(dir, Options{Revoke: true}); err != nil {
+		t.Fatal(err)
+	}
+	roll()
+	connect(t, s, Edge, used).says(true, renderjob.EdgeSubject("e")) // the server does not know of it yet
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); before.Reconnects == 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	before.says(true, renderjob.EdgeSubject("e"))
+	if c, err := nats.Connect(s.ClientURL(), nats.UserCredentials(stolen)); err == nil {
+		c.Close()
+		t.Error("revoked credentials are let in")
+	}
+	connect(t, start(t, dir), Edge, used).says(true, renderjob.EdgeSubject("e"))
+}
+
+func TestFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	if err := Write(dir, Options{Expire: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 6 {
+		t.Fatalf("%v %v", entries, err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", e.Name(), info, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, accountFile), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, Options{}); err == nil || !strings.Contains(err.Error(), accountFile) {
+		t.Errorf("a key that is none: %v", err)
+	}
+}

@@ -1,0 +1,63 @@
+package credentials
+
+import (
+	"github.com/nats-io/jwt/v2"
+
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// Role is who connects to NATS.
+type Role string
+
+// The roles. A coordinator does not connect.
+const (
+	Edge     Role = "edge"
+	Renderer Role = "renderer"
+)
+
+// Roles are all of them.
+func Roles() []Role { return []Role{Edge, Renderer} }
+
+// Permissions is what a role may say and hear. Both may answer whoever asks them.
+func (r Role) Permissions(uploads string) jwt.Permissions {
+	p := jwt.Permissions{Resp: &jwt.ResponsePermission{MaxMsgs: 1}}
+	p.Sub.Allow.Add(queue.Inbox(string(r)) + ".>")
+	switch r {
+	case Edge:
+		p.Pub.Allow.Add(edgeSays()...)
+		p.Sub.Allow.Add(renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.AllEdges)
+		if uploads != "" {
+			p.Sub.Allow.Add(uploads)
+		}
+	case Renderer:
+		p.Pub.Allow.Add(rendererSays()...)
+		p.Sub.Allow.Add(renderjob.PurgeSubject, renderjob.ControlSubject("*"))
+	}
+	return p
+}
+
+// edgeSays: jobs, orders, purges; and the stream is the edges' to make.
+func edgeSays() []string {
+	all := []string{renderjob.AllEdges, renderjob.ControlSubject("*")}
+	for _, lane := range renderjob.Lanes() {
+		all = append(all, lane.Subject())
+	}
+	for _, call := range []string{"STREAM.CREATE", "STREAM.UPDATE", "STREAM.INFO", "STREAM.MSG.GET"} {
+		all = append(all, "$JS.API."+call+"."+queue.Stream)
+	}
+	for _, call := range []string{"CONSUMER.CREATE", "CONSUMER.DURABLE.CREATE", "CONSUMER.INFO"} {
+		all = append(all, "$JS.API."+call+"."+queue.Stream+".>")
+	}
+	return all
+}
+
+// rendererSays: results, heartbeats, what was forgotten, and jobs that it hands back.
+func rendererSays() []string {
+	all := []string{renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.ForgetSubject, "$JS.API.STREAM.INFO." + queue.Stream}
+	for _, lane := range renderjob.Lanes() {
+		consumer := queue.Stream + "." + lane.Consumer()
+		all = append(all, lane.Subject(), "$JS.API.CONSUMER.INFO."+consumer, "$JS.API.CONSUMER.MSG.NEXT."+consumer, "$JS.ACK."+consumer+".>")
+	}
+	return all
+}
