@@ -30,8 +30,6 @@ run: build tools ## install what is missing, build, start the whole cluster, pri
 test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	CGO_ENABLED=0 go build -o /dev/null ./edge/cmd/edge
-	CGO_ENABLED=0 go build -o /dev/null ./coordinator/cmd/coordinator
 	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood loadtest/hits loadtest/capacity))
 	go test -timeout 4m $(addprefix ./,$(DRAWING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster

@@ -13,13 +13,20 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 )
 
 // StopWithin is how long a process takes to stop cleanly before it gives up.
 // It is above the longest render (59 s), which a renderer finishes.
 const StopWithin = 75 * time.Second
+
+// StartWithin is how long a process waits for what it needs, such as NATS, before it gives
+// up and leaves it to who started it to try again.
+const StartWithin = time.Minute
 
 // Part is something that runs. New made it and bound its listeners; Start
 // begins the work and returns; Stop ends it and waits for its goroutines, at
@@ -57,12 +64,20 @@ func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	if err := part.Start(context.Background()); err != nil {
+	if err := start(part, signals); err != nil {
 		return err
 	}
 	ready()
+	systemd := supervised{log}
+	systemd.tell(daemon.SdNotifyReady)
+	alive, dead := context.WithCancel(context.Background())
+	var beat sync.WaitGroup
+	beat.Go(func() { systemd.beat(alive) })
+	defer beat.Wait()
+	defer dead()
 	<-signals
 	leaving()
+	systemd.tell(daemon.SdNotifyStopping)
 	log.Info("stopping: what is under way is finished; a second signal cuts it off", "at most", StopWithin)
 	stop, done := context.WithTimeout(context.Background(), StopWithin)
 	defer done()
@@ -79,6 +94,26 @@ func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 	log.Info("stopped")
 	return nil
 }
+
+// start starts the part. A signal meanwhile ends that.
+func start(part Part, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), StartWithin)
+	defer cancel()
+	started := make(chan error, 1)
+	go func() { started <- part.Start(ctx) }()
+	select {
+	case err := <-started:
+		return err
+	case <-signals:
+	}
+	cancel()
+	err := <-started
+	stop, done := context.WithTimeout(context.Background(), StopWithin)
+	defer done()
+	return errors.Join(errStopped, err, part.Stop(stop))
+}
+
+var errStopped = errors.New("told to stop before it had started")
 
 // Version names the build: the module's version, and the revision where it is known.
 func Version() string {
