@@ -163,7 +163,7 @@ func TestALostAcknowledgementDoesNotRenderTwice(t *testing.T) {
 	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
 	Eventually(t, "it is rendered", func() bool { return c.Hooks.Puts() == 1 })
 	time.Sleep(2500 * time.Millisecond) // beyond one attempt to publish
-	link.Unmute()
+	link.Thaw()
 	(<-answer).Wants(t, 200)
 	if n := c.Renders(); n != 1 {
 		t.Errorf("%d renders", n)

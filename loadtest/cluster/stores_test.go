@@ -313,7 +313,7 @@ func TestADeafEdgeServesNothingFromMemory(t *testing.T) {
 	if answer := c.Get(ctx, deaf, "/unsafe/60x/a.jpg", alice); answer.Header.Get("Etag") == old {
 		t.Error("the old picture was served past the purge")
 	}
-	link.Unmute()
+	link.Thaw()
 	Eventually(t, "the edge serves the new picture", func() bool {
 		answer := c.Get(t.Context(), deaf, "/unsafe/60x/a.jpg", alice)
 		return answer.Status == 200 && answer.Header.Get("Etag") != old

@@ -18,6 +18,7 @@ type Link struct {
 	conns map[net.Conn]struct{}
 	down  bool
 	mute  chan struct{} // while open, nothing comes back
+	deaf  chan struct{} // while open, nothing is passed on
 	group sync.WaitGroup
 }
 
@@ -32,7 +33,7 @@ func New(t testing.TB, target string) *Link {
 	l.group.Go(l.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
-		l.Unmute()
+		l.Thaw()
 		l.Cut()
 		l.group.Wait()
 	})
@@ -56,8 +57,8 @@ func (l *Link) accept() {
 			}
 			continue
 		}
-		l.group.Go(func() { _, _ = io.Copy(out, in); l.drop(in, out) })
-		l.group.Go(func() { _, _ = io.Copy(muted{in, l}, out); l.drop(in, out) })
+		l.group.Go(func() { _, _ = io.Copy(held{out, l, &l.deaf}, in); l.drop(in, out) })
+		l.group.Go(func() { _, _ = io.Copy(held{in, l, &l.mute}, out); l.drop(in, out) })
 	}
 }
 
@@ -105,27 +106,39 @@ func (l *Link) Mute() {
 	l.mute = make(chan struct{})
 }
 
-// Unmute lets it through, what was kept back first.
-func (l *Link) Unmute() {
+// Freeze keeps back what either side says, as a network does that loses everything.
+func (l *Link) Freeze() {
+	l.Mute()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.mute != nil {
-		close(l.mute)
-		l.mute = nil
+	l.deaf = make(chan struct{})
+}
+
+// Thaw lets everything through, what was kept back first.
+func (l *Link) Thaw() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, gate := range []*chan struct{}{&l.mute, &l.deaf} {
+		if *gate != nil {
+			close(*gate)
+			*gate = nil
+		}
 	}
 }
 
-type muted struct {
+// held is one direction, with the gate that holds it back.
+type held struct {
 	io.Writer
 	link *Link
+	gate *chan struct{}
 }
 
-func (m muted) Write(p []byte) (int, error) {
-	m.link.mu.Lock()
-	mute := m.link.mute
-	m.link.mu.Unlock()
-	if mute != nil {
-		<-mute
+func (h held) Write(p []byte) (int, error) {
+	h.link.mu.Lock()
+	gate := *h.gate
+	h.link.mu.Unlock()
+	if gate != nil {
+		<-gate
 	}
-	return m.Writer.Write(p)
+	return h.Writer.Write(p)
 }

@@ -1,0 +1,278 @@
+package faults
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/thumbmill/thumbmill/deploy/credentials"
+	"github.com/thumbmill/thumbmill/loadtest/wire"
+)
+
+// fault is one harm, and what it may cost.
+type fault struct {
+	name string
+	do   func(s *site)
+	// answers are those that requests may fail with; none: no request may fail.
+	answers []int
+	// within is how soon after the fault's end no request fails any more.
+	within time.Duration
+	short  bool // is in the short form
+}
+
+const (
+	before = 2 * time.Second // of load without a fault
+	after  = 4 * time.Second // of load after it, at least
+)
+
+func all() []fault {
+	refusal := []int{http.StatusServiceUnavailable}
+	away := []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}
+	return slices.Concat(
+		[]fault{
+			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }, short: true},
+			{name: "renderers restart in turn", do: restart(renderersOf()), short: true},
+			{name: "edges restart in turn", do: restart(edgesOf()), short: true},
+			{name: "coordinators restart in turn", do: restart(coordinatorsOf())},
+			{name: "NATS servers restart in turn", do: restart(natsOf())},
+			{name: "a renderer is killed", do: kill("renderer-1"), short: true},
+			{name: "an edge is killed", do: kill("edge-1")},
+			{name: "the coordinator that is asked is killed", do: kill("coordinator-1"), short: true},
+			{name: "one NATS server of three is killed", do: kill("nats-1"), short: true},
+			{name: "all of memcached is killed", do: kill(memcachedOf()...)},
+			{name: "a renderer is held for 15 s", do: hold("renderer-1", 15*time.Second)},
+			{name: "an edge is held for 5 s", do: hold("edge-1", 5*time.Second)},
+			{name: "the coordinator that is asked is held for 5 s", do: hold("coordinator-1", 5*time.Second)},
+			{name: "a NATS server is held for 10 s", do: hold("nats-2", 10*time.Second)},
+			{name: "memcached is held for 5 s", do: hold("memcached-1", 5*time.Second)},
+			{name: "all NATS servers are killed at once", do: kill(natsOf()...), answers: refusal, within: 15 * time.Second},
+			{name: "everything is killed at once", do: killAll, answers: []int{0, 502, 503, 504}, within: 15 * time.Second},
+		},
+		cuts(),
+		[]fault{
+			{name: "Swift answers after 2 s", do: swiftDoes(wire.Slow(2*time.Second), 8*time.Second)},
+			{name: "Swift answers 503", do: swiftDoes(wire.Answer(http.StatusServiceUnavailable), 8*time.Second), answers: away, within: 5 * time.Second, short: true},
+			{name: "Swift does not answer", do: swiftDoes(blackHole, 20*time.Second), answers: away, within: 10 * time.Second},
+			{name: "Swift forgets all tokens", do: func(s *site) { s.swift.ForgetTokens(); time.Sleep(2 * time.Second) }},
+			{name: "NATS' credentials are replaced and the old ones revoked", do: rotate},
+			{name: "the renderers' disk is full for 5 s", do: fillDisk, answers: away, within: 5 * time.Second},
+			{name: "a flood of 404s, 200 a second", do: flood},
+		},
+		[]fault{{name: "every role is rolled from an earlier version, in turn", do: upgrade}},
+	)
+}
+
+func restart(names []string) func(*site) {
+	return func(s *site) {
+		for _, name := range names {
+			s.parts[name].restart()
+			time.Sleep(time.Second)
+		}
+	}
+}
+
+func kill(names ...string) func(*site) {
+	return func(s *site) {
+		for _, name := range names {
+			s.parts[name].kill()
+		}
+		time.Sleep(3 * time.Second)
+		for _, name := range names {
+			s.parts[name].launch()
+		}
+		for _, name := range names {
+			s.parts[name].await()
+		}
+	}
+}
+
+func killAll(s *site) {
+	for _, p := range s.parts {
+		p.kill()
+	}
+	s.startAll()
+}
+
+func hold(name string, d time.Duration) func(*site) {
+	return func(s *site) { s.parts[name].hold(d) }
+}
+
+// cuts lose the network between two parts: everything that is sent is lost, as by a switch
+// that died.
+func cuts() (all []fault) {
+	for _, c := range []struct {
+		from string
+		to   []string
+		for_ time.Duration
+	}{
+		{"edge-1", natsOf(), 8 * time.Second}, {"edge-1", natsOf()[:1], 8 * time.Second}, {"edge-1", coordinatorsOf(), 8 * time.Second},
+		{"edge-1", coordinatorsOf()[:1], 5 * time.Second}, {"edge-1", memcachedOf(), 5 * time.Second}, {"edge-1", []string{"swift"}, 10 * time.Second},
+		{"renderer-1", natsOf(), 15 * time.Second}, {"renderer-1", []string{"swift"}, 10 * time.Second},
+	} {
+		f := fault{name: fmt.Sprintf("no network between %s and %s for %v", c.from, strings.Join(c.to, ", "), c.for_), do: func(s *site) {
+			for _, to := range c.to {
+				s.links[c.from+" "+to].Freeze()
+			}
+			time.Sleep(c.for_)
+			for _, to := range c.to {
+				s.links[c.from+" "+to].Thaw()
+			}
+		}}
+		if slices.Contains(c.to, "swift") || len(c.to) == 3 && c.from == "edge-1" {
+			f.answers, f.within = []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}, 15*time.Second
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func everything(*http.Request) bool { return true }
+
+func swiftDoes(what wire.Disturbance, d time.Duration) func(*site) {
+	return func(s *site) {
+		s.backend.Do(everything, what)
+		time.Sleep(d)
+		s.backend.Undo()
+	}
+}
+
+// blackHole takes a request, and says nothing.
+func blackHole(_ http.ResponseWriter, r *http.Request, _ func(func(*http.Response) error)) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+func rotate(s *site) {
+	time.Sleep(1100 * time.Millisecond) // credentials have the second in which they were made
+	if err := credentials.Write(s.path("nats"), credentials.Options{Revoke: true}); err != nil {
+		s.t.Error(err)
+	}
+	for _, name := range natsOf() {
+		if out, err := exec.Command(s.path("nats-server"), "--signal", fmt.Sprintf("reload=%d", s.parts[name].cmd.Process.Pid)).CombinedOutput(); err != nil {
+			s.t.Errorf("%v %s", err, out)
+		}
+		time.Sleep(2 * time.Second)
+	}
+}
+
+func fillDisk(s *site) {
+	file := filepath.Join(s.temp, "filler")
+	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M").Run() // ends when the disk is full
+	time.Sleep(5 * time.Second)
+	if err := os.Remove(file); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// flood is what Wikimedia had in May 2020: most requests are for what does not exist.
+func flood(s *site) {
+	l := newLoad(s.t, s)
+	var group sync.WaitGroup
+	refused := make(chan answer, 2000)
+	for i := range 1000 {
+		group.Go(func() {
+			refused <- l.ask(l.signer.Sign(fmt.Sprintf("100x/absent/%d.jpg", i)), fmt.Sprintf("10.2.%d.%d", i/200, i%200), time.Now())
+		})
+		time.Sleep(5 * time.Millisecond)
+	}
+	group.Wait()
+	close(refused)
+	others := map[int]int{}
+	for a := range refused {
+		others[a.status]++
+	}
+	if others[http.StatusNotFound]+others[http.StatusTooManyRequests] < 1000 {
+		s.t.Errorf("what does not exist is answered by %v", others)
+	}
+}
+
+// earlier is a version before credentials, by its commit.
+const earlier = "a5381a3"
+
+// upgrade rolls every role from an earlier version to this one, while the others are still
+// of the earlier one.
+func upgrade(s *site) {
+	for _, name := range slices.Concat(renderersOf(), edgesOf(), coordinatorsOf()) {
+		s.parts[name].restart()
+		time.Sleep(time.Second)
+	}
+}
+
+// TestFaults is all of them where a file for its table is named, and some otherwise.
+func TestFaults(t *testing.T) {
+	file := os.Getenv("THUMBMILL_FAULTS")
+	if testing.Short() && file == "" {
+		t.Skip("the short form takes most of a minute")
+	}
+	var out strings.Builder
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "fault\trequests\tfailed\tfor\tanswers\tslowest\tbudget\tmet")
+	s := startSite(t)
+	l := newLoad(t, s)
+	met, tried := 0, 0
+	only := os.Getenv("THUMBMILL_FAULT")
+	for _, f := range all() {
+		if file == "" && !f.short || only != "" && !strings.Contains(f.name, only) {
+			continue
+		}
+		tried++
+		if t.Run(f.name, func(t *testing.T) { f.run(t, s, l, table) }) {
+			met++
+		}
+	}
+	_ = table.Flush()
+	_, _ = fmt.Fprintf(&out, "budgets met: %d of %d\n", met, tried)
+	t.Log("\n" + out.String())
+	if file != "" {
+		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// run does the harm under load, and holds what happened to the budget.
+func (f fault) run(t *testing.T, s *site, l *load, table io.Writer) {
+	s.t, l.t = t, t
+	l.begin()
+	time.Sleep(before)
+	f.do(s)
+	ended := time.Now()
+	time.Sleep(after + f.within)
+	o := judge(l.end())
+	s.settled()
+	if f.answers == nil && o.failed > 0 {
+		t.Errorf("%d of %d requests failed: %v", o.failed, o.requests, o.examples)
+	}
+	for status := range o.statuses {
+		if f.answers != nil && !slices.Contains(f.answers, status) {
+			t.Errorf("an answer was %d: %s", status, o.examples[status])
+		}
+	}
+	if late := o.last.Sub(ended); late > f.within {
+		t.Errorf("a request failed %v after the end: %v", late, o.examples)
+	}
+	budget := "none fails"
+	if f.answers != nil {
+		budget = fmt.Sprintf("%s, none %v later", list(f.answers), f.within)
+	}
+	_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%.1f s\t%s\t%.1f s\t%s\t%s\n", f.name, o.requests, o.failed, o.length.Seconds(),
+		list(slices.Sorted(maps.Keys(o.statuses))), o.slowest.Seconds(), budget, map[bool]string{true: "no", false: "yes"}[t.Failed()])
+}
+
+func list(statuses []int) string {
+	var all []string
+	for _, s := range statuses {
+		all = append(all, map[bool]string{true: "no answer", false: fmt.Sprint(s)}[s == 0])
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,160 @@
+package faults
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/edge/thumborurl"
+)
+
+// load is requests that come at random, whether they are answered or not: some of
+// thumbnails that nobody has asked for before, some of thumbnails that are stored.
+type load struct {
+	t       *testing.T
+	front   string
+	client  *http.Client
+	signer  thumborurl.Signer
+	number  int      // of thumbnails that were asked for
+	stored  []string // their URLs, of those that were answered
+	mu      sync.Mutex
+	answers []answer
+	stop    chan struct{}
+	group   sync.WaitGroup
+}
+
+// answer is what became of a request.
+type answer struct {
+	due    time.Time
+	took   time.Duration
+	status int // 0: no answer
+	what   string
+}
+
+func (a answer) failed() bool { return a.status != http.StatusOK }
+
+const (
+	perSecond = 12.
+	missShare = .5
+	patience  = 60 * time.Second // of clients
+)
+
+func newLoad(t *testing.T, s *site) *load {
+	l := &load{t: t, front: s.front, signer: thumborurl.Signer{Key: key}}
+	l.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}}
+	t.Cleanup(l.client.CloseIdleConnections)
+	return l
+}
+
+// begin sends requests until end.
+func (l *load) begin() {
+	l.answers, l.stop = nil, make(chan struct{})
+	l.group.Go(l.send)
+}
+
+func (l *load) send() {
+	due := time.Now()
+	for {
+		due = due.Add(time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)))
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(time.Until(due)):
+		}
+		url, fresh := l.next()
+		client := fmt.Sprintf("10.1.%d.%d", rand.IntN(256), 1+rand.IntN(250))
+		at := due
+		l.group.Go(func() { l.note(l.ask(url, client, at), url, fresh) })
+	}
+}
+
+// next is a thumbnail to ask for.
+func (l *load) next() (url string, fresh bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.stored) > 0 && rand.Float64() > missShare {
+		return l.stored[rand.IntN(len(l.stored))], false
+	}
+	l.number++
+	size := thumborurl.Options{Image: original(l.number), Width: 20 + l.number%300, Height: 20 + l.number/300}
+	return l.signer.URL(size), true
+}
+
+func (l *load) ask(url, client string, due time.Time) answer {
+	a := answer{due: due}
+	request, err := http.NewRequest(http.MethodGet, l.front+url, nil)
+	if err != nil {
+		a.what = err.Error()
+		return a
+	}
+	request.Header.Set("X-Forwarded-For", client)
+	response, err := l.client.Do(request)
+	if err == nil {
+		var body []byte
+		body, err = io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		a.status, a.what = response.StatusCode, strings.TrimSpace(string(body[:min(len(body), 300)]))
+		if err == nil && a.status == http.StatusOK && !strings.HasPrefix(string(body), "\xff\xd8") {
+			a.status, a.what = 0, "no JPEG"
+		}
+	}
+	if err != nil {
+		a.status, a.what = 0, err.Error()
+	}
+	a.took = time.Since(due)
+	return a
+}
+
+func (l *load) note(a answer, url string, fresh bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answers = append(l.answers, a)
+	if fresh && !a.failed() {
+		l.stored = append(l.stored, url)
+	}
+}
+
+// end stops to send, and waits for all answers.
+func (l *load) end() []answer {
+	close(l.stop)
+	l.group.Wait()
+	slices.SortFunc(l.answers, func(a, b answer) int { return a.due.Compare(b.due) })
+	return l.answers
+}
+
+// outcome is what a load saw.
+type outcome struct {
+	requests, failed int
+	statuses         map[int]int
+	length           time.Duration // from the first that failed to the last
+	last             time.Time     // when that was due
+	slowest          time.Duration
+	examples         map[int]string
+}
+
+func judge(answers []answer) (o outcome) {
+	o.statuses, o.examples = map[int]int{}, map[int]string{}
+	var first time.Time
+	for _, a := range answers {
+		o.requests++
+		o.slowest = max(o.slowest, a.took)
+		if !a.failed() {
+			continue
+		}
+		o.failed++
+		o.statuses[a.status]++
+		o.examples[a.status] = a.what
+		if first.IsZero() {
+			first = a.due
+		}
+		o.last = a.due
+		o.length = a.due.Sub(first)
+	}
+	return o
+}
