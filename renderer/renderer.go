@@ -352,13 +352,32 @@ func (r *Renderer) closeWorkers() {
 // edges reaches edges over core NATS.
 type edges struct{ conn *nats.Conn }
 
-// Tell publishes a result; it may be lost.
+// toldWithin is how long an edge may take to answer that it has a job's last result, and
+// pauses are those before it is told again.
+const toldWithin = 2 * time.Second
+
+func pauses() []time.Duration {
+	return []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
+}
+
+// Tell gives an edge a result; it may be lost. The last one of a job is given until the edge
+// answers, since somebody waits for it: servers that only find each other lose what one has
+// for the other, and so does a connection that breaks. An edge that died never answers.
 func (e edges) Tell(edge string, result renderjob.Result) error {
 	msg, err := result.Message(edge)
 	if err != nil {
 		return err
 	}
-	return e.conn.PublishMsg(msg)
+	if !result.Last() {
+		return e.conn.PublishMsg(msg)
+	}
+	for _, pause := range pauses() {
+		if _, err = e.conn.RequestMsg(msg, toldWithin); err == nil {
+			return nil
+		}
+		time.Sleep(pause)
+	}
+	return err
 }
 
 // TakeBack tells edges of a stale thumbnail that was taken back.

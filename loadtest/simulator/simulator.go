@@ -5,7 +5,7 @@
 //	most half) → fetch → a slot → render (up to its limit) → answer → store → the place is free
 //
 // It knows renderers that drain, die and come back, redelivery after AckWait, how long edges
-// take one that died for a living one, jobs that are handed back, and the bound of the line
+// keep the places of one that died, jobs that are handed back, and the bound of the line
 // that edges learn from how long places are held. It leaves out what does not
 // change how long requests wait in the sum: fairness among clients, flights, throttles
 // other than the lanes.
@@ -85,11 +85,12 @@ const (
 	shortest    = 4
 )
 
-// deadAfter is when edges take a silent renderer for dead (edge/internal/fleet), and grace
-// what a job that is handed back has left at least (renderer/internal/intake). Seconds.
+// missedAfter is for how long edges keep the places of a renderer that died
+// (edge/internal/fleet), and grace what a job that is handed back has left at least
+// (renderer/internal/intake). Seconds.
 var (
-	deadAfter = (3 * renderjob.HeartbeatEvery).Seconds()
-	grace     = 1.0
+	missedAfter = (3*renderjob.HeartbeatEvery + settings.AckWait).Seconds()
+	grace       = 1.0
 )
 
 type kind uint8
@@ -563,7 +564,7 @@ func (s *Simulation) leave(at int, kill bool) {
 		}
 		return
 	}
-	s.events.push(event{at: s.now + deadAfter, kind: missed, id: int32(at)})
+	s.events.push(event{at: s.now + missedAfter, kind: missed, id: int32(at)})
 	for _, id := range slices.Sorted(maps.Keys(w.jobs)) {
 		r := &s.requests[id]
 		r.life++

@@ -44,7 +44,7 @@ func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...na
 	all := []nats.Option{
 		nats.Name("thumbmill " + name), nats.CustomInboxPrefix(Inbox(role)),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
-		nats.ReconnectBufSize(1 << 20), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.ReconnectBufSize(1 << 20), nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.Timeout(5 * time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {

@@ -214,6 +214,9 @@ type Result struct {
 	Fault         *fault.Fault     `json:"fault,omitempty"`
 }
 
+// Last reports whether no other result of the job follows.
+func (r Result) Last() bool { return r.State == StateStored || r.State == StateFailed }
+
 // Heartbeat tells of a renderer.
 type Heartbeat struct {
 	Version       int    `json:"version"`

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
@@ -23,7 +24,8 @@ const (
 type Fleet struct {
 	mu        sync.Mutex
 	renderers map[string]seen
-	heard     time.Time // when the fleet was last alive, or the edge started
+	lost      map[string]seen // died lately; what they had in hand comes to others
+	heard     time.Time       // when the fleet was last alive, or the edge started
 	lastSlots int
 	sub       *nats.Subscription
 }
@@ -35,7 +37,7 @@ type seen struct {
 
 // New makes a fleet that nobody was heard of.
 func New() *Fleet {
-	return &Fleet{renderers: map[string]seen{}, heard: time.Now(), lastSlots: unknownSlots}
+	return &Fleet{renderers: map[string]seen{}, lost: map[string]seen{}, heard: time.Now(), lastSlots: unknownSlots}
 }
 
 // Listen subscribes to heartbeats; steer sees each.
@@ -60,6 +62,7 @@ func (f *Fleet) Note(h renderjob.Heartbeat) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	f.renderers[h.Renderer] = seen{h, now}
+	delete(f.lost, h.Renderer)
 	f.forgetDead(now)
 	if slots := f.slots(); slots > 0 {
 		f.heard, f.lastSlots = now, slots
@@ -70,12 +73,20 @@ func (f *Fleet) forgetDead(now time.Time) {
 	for name, s := range f.renderers {
 		if now.Sub(s.at) > deadAfter {
 			delete(f.renderers, name)
+			f.lost[name] = s
+		}
+	}
+	for name, s := range f.lost {
+		if now.Sub(s.at) > deadAfter+settings.AckWait {
+			delete(f.lost, name)
 		}
 	}
 }
 
-func (f *Fleet) slots() (total int) {
-	for _, s := range f.renderers {
+func (f *Fleet) slots() int { return slots(f.renderers) }
+
+func slots(of map[string]seen) (total int) {
+	for _, s := range of {
 		if !s.Draining {
 			total += s.Slots
 		}
@@ -97,9 +108,20 @@ func (f *Fleet) Slots() int {
 
 // LaneWorkers is the size of the lane's pool: about one and a half times the
 // slots that serve it, so that renderers always find a next job while the queue
-// behind the pool stays nearly empty.
+// behind the pool stays nearly empty. The places of renderers that died stay until their
+// jobs come to others: the jobs hold them, and those who live would have none.
 func (f *Fleet) LaneWorkers(lane renderjob.Lane) int {
-	return (lane.Cap(f.Slots())*3 + 1) / 2
+	slots := f.Slots()
+	if lost := f.lostSlots(); f.GoneFor() == 0 {
+		slots += lost
+	}
+	return (lane.Cap(slots)*3 + 1) / 2
+}
+
+func (f *Fleet) lostSlots() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slots(f.lost)
 }
 
 // GoneFor is how long no renderer lives; 0 while one does.

@@ -39,6 +39,16 @@ func TestTheLivingCount(t *testing.T) {
 		if f.Slots() != 6 || len(f.Engines()) != 1 {
 			t.Errorf("after a's death: %d slots, engines %v", f.Slots(), f.Engines())
 		}
+		if got := f.LaneWorkers(renderjob.LaneStandard); got != 15 {
+			t.Errorf("while a's jobs may hold places: %d", got)
+		}
+		for range 12 {
+			f.Note(beat("b", "v2", 6, false))
+			time.Sleep(time.Second)
+		}
+		if got := f.LaneWorkers(renderjob.LaneStandard); got != 9 {
+			t.Errorf("when a's jobs have come to others: %d places", got)
+		}
 		time.Sleep(time.Minute)
 		if f.GoneFor() < time.Minute || f.Slots() != 6 {
 			t.Errorf("after all died: gone for %v, %d slots", f.GoneFor(), f.Slots())

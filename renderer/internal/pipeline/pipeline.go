@@ -251,8 +251,8 @@ func (j *job) step(ctx context.Context, name string, began time.Time) {
 	j.Tracer.Step(ctx, name, began, time.Now())
 }
 
-// reply tells the edge. Core NATS may lose it; the edge looks into the store
-// before its deadline.
+// reply tells the edge. Core NATS may lose it on its way from the server; the edge looks
+// into the store when it connects again, and before its deadline.
 func (j *job) reply(r renderjob.Result) {
 	if err := j.Edges.Tell(j.Edge, j.tell(r)); err != nil {
 		j.Log.Warn("reply", "job", j.ID, "state", r.State, "error", err)
@@ -371,6 +371,11 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // which then ends the lease.
 func (j *job) store(ctx context.Context, image []byte, version string) {
 	j.now.Store("store")
+	j.reply(j.put(ctx, image, version))
+}
+
+// put writes the thumbnail, unless the original changed or was purged.
+func (j *job) put(ctx context.Context, image []byte, version string) renderjob.Result {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
@@ -380,8 +385,7 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 	defer j.storing.Unlock()
 	if j.purged.Load() {
 		stored.Fault = fault.New(fault.OriginalStore, "the original was purged while it was rendered")
-		j.reply(stored)
-		return
+		return stored
 	}
 	spec := j.Spec.Canonical()
 	if len(spec) > objectstore.MaxSpec {
@@ -399,7 +403,7 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 		j.withdraw(ctx)
 	}
 	j.step(ctx, "store", began)
-	j.reply(stored)
+	return stored
 }
 
 // changed compares the original with what was rendered, after the write: an
