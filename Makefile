@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus
+TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -19,7 +19,7 @@ HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhe
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
 DRAWING := loadtest/page loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
-.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity soak deps tools build-deps clean
+.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity faults soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,7 +68,7 @@ bench-hop: build-deps ## a job's way through the queue beside a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
 
 bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
-	@deploy/install-packages wrk nginx-light
+	@deploy/install-packages wrk
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/hits
 
 validate-capacity: deps ## the simulator beside the cluster, for a quarter of an hour or more; wants the machine for itself
@@ -76,6 +76,12 @@ validate-capacity: deps ## the simulator beside the cluster, for a quarter of an
 	@status=0; THUMBMILL_VALIDATE=$(CURDIR)/bin/capacity.txt go test -count=1 -timeout 60m -v ./loadtest/capacity 2>&1 \
 	| tee bin/capacity.log | grep --line-buffered -e '^=== RUN' -e ': again' || status=1; \
 	cat bin/capacity.txt && exit $$status
+
+faults: deps ## a whole site as processes under load, and every harm that is done to it: a quarter of an hour
+	@mkdir -p bin
+	@status=0; THUMBMILL_FAULTS=$(CURDIR)/bin/faults.txt go test -count=1 -timeout 40m -v -run TestFaults ./loadtest/faults 2>&1 \
+	| tee bin/faults.log | grep --line-buffered -e '^=== RUN' -e '^    *--- FAIL' || status=1; \
+	cat bin/faults.txt && exit $$status
 
 soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/cluster

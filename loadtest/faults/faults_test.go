@@ -68,7 +68,6 @@ func all() []fault {
 			{name: "the renderers' disk is full for 5 s", do: fillDisk, answers: away, within: 5 * time.Second},
 			{name: "a flood of 404s, 200 a second", do: flood},
 		},
-		[]fault{{name: "every role is rolled from an earlier version, in turn", do: upgrade}},
 	)
 }
 
@@ -107,33 +106,37 @@ func hold(name string, d time.Duration) func(*site) {
 	return func(s *site) { s.parts[name].hold(d) }
 }
 
-// cuts lose the network between two parts: everything that is sent is lost, as by a switch
-// that died.
 func cuts() (all []fault) {
 	for _, c := range []struct {
 		from string
 		to   []string
-		for_ time.Duration
+		time time.Duration
 	}{
 		{"edge-1", natsOf(), 8 * time.Second}, {"edge-1", natsOf()[:1], 8 * time.Second}, {"edge-1", coordinatorsOf(), 8 * time.Second},
 		{"edge-1", coordinatorsOf()[:1], 5 * time.Second}, {"edge-1", memcachedOf(), 5 * time.Second}, {"edge-1", []string{"swift"}, 10 * time.Second},
 		{"renderer-1", natsOf(), 15 * time.Second}, {"renderer-1", []string{"swift"}, 10 * time.Second},
 	} {
-		f := fault{name: fmt.Sprintf("no network between %s and %s for %v", c.from, strings.Join(c.to, ", "), c.for_), do: func(s *site) {
-			for _, to := range c.to {
-				s.links[c.from+" "+to].Freeze()
-			}
-			time.Sleep(c.for_)
-			for _, to := range c.to {
-				s.links[c.from+" "+to].Thaw()
-			}
-		}}
-		if slices.Contains(c.to, "swift") || len(c.to) == 3 && c.from == "edge-1" {
-			f.answers, f.within = []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}, 15*time.Second
-		}
-		all = append(all, f)
+		all = append(all, cut(c.from, c.to, c.time))
 	}
 	return all
+}
+
+// cut loses the network between two parts: everything that is sent is lost, as by a switch
+// that died.
+func cut(from string, to []string, d time.Duration) fault {
+	f := fault{name: fmt.Sprintf("no network between %s and %s for %v", from, strings.Join(to, ", "), d), do: func(s *site) {
+		for _, name := range to {
+			s.links[from+" "+name].Freeze()
+		}
+		time.Sleep(d)
+		for _, name := range to {
+			s.links[from+" "+name].Thaw()
+		}
+	}}
+	if slices.Contains(to, "swift") || len(to) == len(natsOf()) && from == "edge-1" {
+		f.answers, f.within = []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}, 15*time.Second
+	}
+	return f
 }
 
 func everything(*http.Request) bool { return true }
@@ -200,49 +203,94 @@ func flood(s *site) {
 const earlier = "a5381a3"
 
 // upgrade rolls every role from an earlier version to this one, while the others are still
-// of the earlier one.
+// of the earlier one: renderers first, which leave jobs of newer edges to newer renderers.
 func upgrade(s *site) {
 	for _, name := range slices.Concat(renderersOf(), edgesOf(), coordinatorsOf()) {
+		role, _, _ := strings.Cut(name, "-")
+		s.parts[name].command[0] = s.path(role)
 		s.parts[name].restart()
 		time.Sleep(time.Second)
 	}
 }
 
+// plan is the sites, and the faults that each has.
+func plan() []struct {
+	variant
+	faults []fault
+} {
+	return []struct {
+		variant
+		faults []fault
+	}{
+		{variant{}, all()},
+		{variant{name: "poolcounterd", classic: true}, []fault{
+			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }},
+			{name: "edges restart in turn", do: restart(edgesOf())},
+			{name: "a renderer is killed", do: kill("renderer-1")},
+			cut("edge-1", coordinatorsOf()[:1], 5*time.Second),
+		}},
+		{variant{name: "rolling upgrade", earlier: earlier}, []fault{{name: "every role is rolled from " + earlier + " to this version", do: upgrade}}},
+	}
+}
+
 // TestFaults is all of them where a file for its table is named, and some otherwise.
 func TestFaults(t *testing.T) {
-	file := os.Getenv("THUMBMILL_FAULTS")
-	if testing.Short() && file == "" {
-		t.Skip("the short form takes most of a minute")
-	}
-	var out strings.Builder
-	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "fault\trequests\tfailed\tfor\tanswers\tslowest\tbudget\tmet")
-	s := startSite(t)
-	l := newLoad(t, s)
-	met, tried := 0, 0
-	only := os.Getenv("THUMBMILL_FAULT")
-	for _, f := range all() {
-		if file == "" && !f.short || only != "" && !strings.Contains(f.name, only) {
+	j := &judgement{file: os.Getenv("THUMBMILL_FAULTS"), only: os.Getenv("THUMBMILL_FAULT")}
+	j.table = tabwriter.NewWriter(&j.out, 0, 0, 2, ' ', 0)
+	j.row("site", "fault", "requests", "failed", "for", "answers", "slowest", "budget", "met")
+	for _, p := range plan() {
+		faults := slices.DeleteFunc(p.faults, j.leavesOut)
+		if len(faults) == 0 {
 			continue
 		}
-		tried++
-		if t.Run(f.name, func(t *testing.T) { f.run(t, s, l, table) }) {
-			met++
+		name := p.name
+		if name == "" {
+			name = "whole"
 		}
+		t.Run(name, func(t *testing.T) {
+			s := startSite(t, p.variant)
+			l := newLoad(t, s)
+			for _, f := range faults {
+				j.tried++
+				if t.Run(f.name, func(t *testing.T) { j.run(t, name, f, s, l) }) {
+					j.met++
+				}
+			}
+			s.use(t)
+		})
 	}
-	_ = table.Flush()
-	_, _ = fmt.Fprintf(&out, "budgets met: %d of %d\n", met, tried)
-	t.Log("\n" + out.String())
-	if file != "" {
-		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+	_ = j.table.Flush()
+	_, _ = fmt.Fprintf(&j.out, "budgets met: %d of %d\n", j.met, j.tried)
+	t.Log("\n" + j.out.String())
+	if j.file != "" {
+		if err := os.WriteFile(j.file, []byte(j.out.String()), 0o600); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
+// judgement is the table.
+type judgement struct {
+	file, only string
+	out        strings.Builder
+	table      *tabwriter.Writer
+	met, tried int
+}
+
+func (j *judgement) leavesOut(f fault) bool {
+	return j.file == "" && j.only == "" && !f.short || !strings.Contains(f.name, j.only)
+}
+
+func (j *judgement) row(cells ...any) {
+	for i, c := range cells {
+		_, _ = fmt.Fprint(j.table, map[bool]string{true: "", false: "\t"}[i == 0], c)
+	}
+	_, _ = fmt.Fprintln(j.table)
+}
+
 // run does the harm under load, and holds what happened to the budget.
-func (f fault) run(t *testing.T, s *site, l *load, table io.Writer) {
-	s.t, l.t = t, t
+func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *load) {
+	s.use(t)
 	l.begin()
 	time.Sleep(before)
 	f.do(s)
@@ -250,6 +298,18 @@ func (f fault) run(t *testing.T, s *site, l *load, table io.Writer) {
 	time.Sleep(after + f.within)
 	o := judge(l.end())
 	s.settled()
+	f.hold(t, o, ended)
+	budget := "none fails"
+	if f.answers != nil {
+		budget = fmt.Sprintf("%s, none %v later", list(f.answers), f.within)
+	}
+	j.row(site, f.name, o.requests, o.failed, fmt.Sprintf("%.1f s", o.length.Seconds()), list(slices.Sorted(maps.Keys(o.statuses))),
+		fmt.Sprintf("%.1f s", o.slowest.Seconds()), budget, map[bool]string{true: "no", false: "yes"}[t.Failed()])
+}
+
+// hold holds an outcome to the budget.
+func (f fault) hold(t *testing.T, o outcome, ended time.Time) {
+	t.Helper()
 	if f.answers == nil && o.failed > 0 {
 		t.Errorf("%d of %d requests failed: %v", o.failed, o.requests, o.examples)
 	}
@@ -261,12 +321,6 @@ func (f fault) run(t *testing.T, s *site, l *load, table io.Writer) {
 	if late := o.last.Sub(ended); late > f.within {
 		t.Errorf("a request failed %v after the end: %v", late, o.examples)
 	}
-	budget := "none fails"
-	if f.answers != nil {
-		budget = fmt.Sprintf("%s, none %v later", list(f.answers), f.within)
-	}
-	_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%.1f s\t%s\t%.1f s\t%s\t%s\n", f.name, o.requests, o.failed, o.length.Seconds(),
-		list(slices.Sorted(maps.Keys(o.statuses))), o.slowest.Seconds(), budget, map[bool]string{true: "no", false: "yes"}[t.Failed()])
 }
 
 func list(statuses []int) string {

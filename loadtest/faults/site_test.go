@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,6 +50,17 @@ type site struct {
 	backend   *wire.Disturbed // before Swift
 	temp      string          // what renderers have for temporary files: small
 	front     string          // URL
+	variant
+}
+
+// variant is what a site can have otherwise.
+type variant struct {
+	name string
+	// earlier is the commit of the version that the roles are of at first; NATS asks for no
+	// credentials then, which it may not know.
+	earlier string
+	// classic has the original poolcounterd instead of coordinators.
+	classic bool
 }
 
 func edgesOf() []string        { return []string{"edge-1", "edge-2"} }
@@ -57,10 +69,15 @@ func renderersOf() []string    { return []string{"renderer-1", "renderer-2"} }
 func natsOf() []string         { return []string{"nats-1", "nats-2", "nats-3"} }
 func memcachedOf() []string    { return []string{"memcached-1", "memcached-2"} }
 
-func roles() []string { return slices.Concat(coordinatorsOf(), renderersOf(), edgesOf()) }
+func (s *site) roles() []string {
+	if s.classic {
+		return slices.Concat(renderersOf(), edgesOf())
+	}
+	return slices.Concat(coordinatorsOf(), renderersOf(), edgesOf())
+}
 
-// startSite starts it, with binaries of the source in root.
-func startSite(t *testing.T) *site {
+// startSite builds and starts it.
+func startSite(t *testing.T, v variant) *site {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -71,8 +88,13 @@ func startSite(t *testing.T) *site {
 			t.Skipf("%s is not installed: run `make deps`", program)
 		}
 	}
-	s := &site{t: t, dir: t.TempDir(), root: root, parts: map[string]*process{}, links: map[string]*wire.Link{}, address: map[string]string{}}
-	build(t, root, s.dir, "./edge/cmd/edge", "./coordinator/cmd/coordinator", "./renderer/cmd/renderer", "github.com/nats-io/nats-server/v2")
+	s := &site{t: t, dir: t.TempDir(), root: root, parts: map[string]*process{}, links: map[string]*wire.Link{}, address: map[string]string{}, variant: v}
+	build(t, root, s.dir, "github.com/nats-io/nats-server/v2")
+	build(t, root, s.dir, ours()...)
+	binaries := s.dir
+	if v.earlier != "" {
+		binaries = s.buildEarlier()
+	}
 	s.swift = servers.StartSwift(t, "")
 	s.backend = wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
 	s.fillStore()
@@ -80,7 +102,7 @@ func startSite(t *testing.T) *site {
 	if err := credentials.Write(s.path("nats"), credentials.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range slices.Concat(natsOf(), memcachedOf(), roles()) {
+	for _, name := range slices.Concat(natsOf(), memcachedOf(), s.roles()) {
 		s.address[name], s.address[name+" admin"] = servers.FreeAddress(t), servers.FreeAddress(t)
 	}
 	for i, name := range natsOf() {
@@ -90,13 +112,43 @@ func startSite(t *testing.T) *site {
 		host, port, _ := net.SplitHostPort(s.address[name])
 		s.add(name, "", nil, "memcached", "-u", "root", "-l", host, "-p", port, "-U", "0", "-m", "16")
 	}
-	for _, name := range roles() {
-		s.addRole(name, s.dir)
+	if s.classic {
+		s.address["coordinator-1"] = servers.Poolcounterd(t)
+	}
+	for _, name := range s.roles() {
+		s.addRole(name, binaries)
 	}
 	s.addFront()
 	t.Cleanup(s.stop)
 	s.startAll()
 	return s
+}
+
+func ours() []string {
+	return []string{"./edge/cmd/edge", "./coordinator/cmd/coordinator", "./renderer/cmd/renderer"}
+}
+
+// buildEarlier builds the roles of the earlier version, where its source is at hand.
+func (s *site) buildEarlier() (folder string) {
+	s.t.Helper()
+	source := s.path("earlier")
+	script := fmt.Sprintf("git -C %q archive %s | tar -x -C %q", s.root, s.earlier, source)
+	if err := os.Mkdir(source, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if out, err := exec.Command("bash", "-o", "pipefail", "-c", script).CombinedOutput(); err != nil {
+		s.t.Skipf("the earlier version %s is not in this copy of the history: %s", s.earlier, out)
+	}
+	build(s.t, source, source, ours()...)
+	return source
+}
+
+// use has what fails from now on be a test's.
+func (s *site) use(t *testing.T) {
+	s.t = t
+	for _, p := range s.parts {
+		p.t = t
+	}
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
@@ -116,7 +168,7 @@ func (s *site) add(name, ready string, env []string, command ...string) {
 // startAll starts all parts at once, as after a loss of power.
 func (s *site) startAll() {
 	s.t.Helper()
-	order := slices.Concat(natsOf(), memcachedOf(), roles(), []string{"nginx"})
+	order := slices.Concat(natsOf(), memcachedOf(), s.roles(), []string{"nginx"})
 	for _, name := range order {
 		s.parts[name].launch()
 		if name == "nats-3" { // roles want NATS to be there when they start
@@ -131,9 +183,9 @@ func (s *site) startAll() {
 }
 
 func (s *site) stop() {
-	for _, name := range slices.Concat([]string{"nginx"}, edgesOf(), renderersOf(), coordinatorsOf(), memcachedOf(), natsOf()) {
+	for _, name := range slices.Concat([]string{"nginx"}, s.roles(), memcachedOf(), natsOf()) {
 		p := s.parts[name]
-		p.signal(9)
+		p.signal(syscall.SIGKILL)
 		if p.ended != nil {
 			<-p.ended
 		}
@@ -152,14 +204,18 @@ func (s *site) natsConfig(i int) string {
 		}
 		routes = append(routes, "nats://"+s.address[other+" route"])
 	}
+	who := fmt.Sprintf("include %q", "nats/"+credentials.ServerFile)
+	if s.earlier != "" {
+		who = ""
+	}
 	return s.write(name+".conf", fmt.Sprintf(`
 server_name: %s
 listen: %s
 http: %s
 jetstream: { store_dir: %q, max_memory_store: 256MB }
 cluster: { name: thumbmill, listen: %s, routes: [%s], no_advertise: true }
-include "nats/%s"
-`, name, s.address[name], s.address[name+" admin"], s.path(name), s.address[name+" route"], strings.Join(routes, ", "), credentials.ServerFile))
+%s
+`, name, s.address[name], s.address[name+" admin"], s.path(name), s.address[name+" route"], strings.Join(routes, ", "), who))
 }
 
 // link gives the address by which a role reaches a part.
@@ -184,15 +240,22 @@ func (s *site) addRole(name, binaries string) {
 	role, _, _ := strings.Cut(name, "-")
 	env := map[string]string{
 		"XDG_CONFIG_HOME": s.path("config"), "THUMBMILL_ADMIN_LISTEN": s.address[name+" admin"],
-		"THUMBMILL_COORDINATOR_SECRET": secret,
+	}
+	coordinators := coordinatorsOf()
+	if s.classic {
+		coordinators = coordinators[:1]
+	} else {
+		env["THUMBMILL_COORDINATOR_SECRET"] = secret
 	}
 	if role == "coordinator" {
 		env["THUMBMILL_COORDINATOR_LISTEN"] = s.address[name]
 	} else {
 		maps.Copy(env, s.stored(name))
 		env["THUMBMILL_NATS_URL"], env["THUMBMILL_NATS_REPLICAS"] = s.linked(name, natsOf(), "nats://"), "3"
-		env["THUMBMILL_NATS_CREDENTIALS"] = s.path("nats/" + role + ".creds")
-		env["THUMBMILL_COORDINATOR_SERVERS"] = s.linked(name, coordinatorsOf(), "")
+		if s.earlier == "" {
+			env["THUMBMILL_NATS_CREDENTIALS"] = s.path("nats/" + role + ".creds")
+		}
+		env["THUMBMILL_COORDINATOR_SERVERS"] = s.linked(name, coordinators, "")
 		env["THUMBMILL_MEMCACHED_SERVERS"] = s.linked(name, memcachedOf(), "")
 		env["THUMBMILL_EDGE_LISTEN"], env["THUMBMILL_EDGE_SECURITY_KEY"] = s.address[name], key
 		env["THUMBMILL_EDGE_TRUSTED_PROXIES"] = "127.0.0.1"
@@ -207,19 +270,23 @@ func (s *site) addRole(name, binaries string) {
 
 // stored is where a role finds Swift.
 func (s *site) stored(name string) map[string]string {
+	role, _, _ := strings.Cut(name, "-")
+	account := s.swift.Account(role)
 	url := "http://" + s.link(name, "swift", strings.TrimPrefix(s.backend.URL, "http://")) + "/auth/v1.0"
 	env := map[string]string{}
 	for _, bucket := range []string{"ORIGINALS", "THUMBNAILS"} {
 		before := "THUMBMILL_STORE_" + bucket + "_"
-		env[before+"KIND"], env[before+"AUTH_URL"], env[before+"USER"], env[before+"KEY"] = "swift", url, s.swift.User, string(s.swift.Key)
+		env[before+"KIND"], env[before+"AUTH_URL"], env[before+"USER"], env[before+"KEY"] = "swift", url, account.User, string(account.Key)
 		env[before+"CONTAINER"] = strings.ToLower(bucket)
 	}
 	return env
 }
 
-// fillStore draws originals and stores them.
+// fillStore draws originals and stores them. Edges only read, renderers write thumbnails.
 func (s *site) fillStore() {
 	s.t.Helper()
+	s.swift.Container("originals", "test:edge,test:renderer", "")
+	s.swift.Container("thumbnails", "test:edge,test:renderer", "test:renderer")
 	jpeg, err := samples.JPEG(samples.Landscape(640, 480))
 	if err != nil {
 		s.t.Fatal(err)
@@ -271,10 +338,12 @@ func (s *site) addFront() {
 // original is blamed, and each edge renders.
 func (s *site) settled() {
 	s.t.Helper()
-	for _, name := range roles() {
+	for _, name := range s.roles() {
 		s.parts[name].await()
 	}
-	eventually(s.t, "no lease is left", 2*time.Minute, func() error { return s.leases() })
+	if !s.classic {
+		eventually(s.t, "no lease is left", 2*time.Minute, func() error { return s.leases() })
+	}
 	eventually(s.t, "no job is left", time.Minute, func() error { return s.jobs() })
 	if blamed := s.get("edge-1 admin", "/api/v1/failing"); strings.Contains(blamed, "p/") {
 		s.t.Errorf("good originals are blamed: %s", blamed)
@@ -302,7 +371,11 @@ func (s *site) leases() error {
 
 // jobs reports those in the queue.
 func (s *site) jobs() error {
-	conn, err := nats.Connect("nats://"+s.address["nats-1"], nats.UserCredentials(s.path("nats/edge.creds")), nats.CustomInboxPrefix(queue.Inbox("edge")))
+	who := []nats.Option{nats.CustomInboxPrefix(queue.Inbox("edge"))}
+	if s.earlier == "" {
+		who = append(who, nats.UserCredentials(s.path("nats/edge.creds")))
+	}
+	conn, err := nats.Connect("nats://"+s.address["nats-1"], who...)
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,8 @@ use = egg:swift#s3api
 [filter:tempauth]
 use = egg:swift#tempauth
 user_test_tester = testing .admin
+user_test_edge = looking
+user_test_renderer = drawing
 """
 
 

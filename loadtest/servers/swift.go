@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ncw/swift/v2"
+
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -97,6 +99,24 @@ func StartSwift(t testing.TB, edges string) SwiftServer {
 			Container: "default", CreateAll: true, ExpireShare: 1,
 		},
 		t: t, dir: dir, memcached: memcached,
+	}
+}
+
+// Account is what a user of Swift without an account of its own has: what containers let it.
+// There are two: edge and renderer.
+func (s SwiftServer) Account(name string) settings.Bucket {
+	b := s.Bucket
+	b.User, b.Key, b.CreateAll = "test:"+name, map[string]settings.Secret{"edge": "looking", "renderer": "drawing"}[name], false
+	return b
+}
+
+// Container makes a container, with those who may read and write it, as X-Container-Read
+// and X-Container-Write have them.
+func (s SwiftServer) Container(name, readers, writers string) {
+	s.t.Helper()
+	conn := &swift.Connection{UserName: s.User, ApiKey: string(s.Key), AuthUrl: s.AuthURL}
+	if err := conn.ContainerCreate(s.t.Context(), name, swift.Headers{"X-Container-Read": readers, "X-Container-Write": writers}); err != nil {
+		s.t.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package swiftstore
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 func TestRealSwift(t *testing.T) {
-	bucket := servers.Swift(t)
+	server := servers.StartSwift(t, "")
+	bucket := server.Bucket
 	store := New(bucket)
 	t.Cleanup(func() { _ = store.Close() })
 	storetest.Run(t, store)
@@ -27,6 +29,28 @@ func TestRealSwift(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("an account for each role", func(t *testing.T) {
+		server.Container("thumbnails", "test:edge,test:renderer", "test:renderer")
+		server.Container("private", "test:renderer", "")
+		edge, renderer := New(server.Account("edge")), New(server.Account("renderer"))
+		defer func() { _, _ = edge.Close(), renderer.Close() }()
+		at := thumbnail.Location{Container: "thumbnails", Path: "a.jpg"}
+		if err := renderer.Put(t.Context(), at, []byte("x"), storetest.Meta([]byte("x"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := edge.Head(t.Context(), at); err != nil {
+			t.Error(err)
+		}
+		for what, err := range map[string]error{
+			"put":    edge.Put(t.Context(), at, []byte("y"), storetest.Meta([]byte("y"))),
+			"delete": edge.Delete(t.Context(), at),
+			"list":   second(edge.List(t.Context(), thumbnail.Location{Container: "private"}, "")),
+		} {
+			if err == nil || errors.Is(err, objectstore.ErrNotFound) || !strings.Contains(err.Error(), "403") {
+				t.Errorf("an edge's account: %s: %v", what, err)
+			}
+		}
+	})
 	t.Run("no new containers unless asked", func(t *testing.T) {
 		bucket.CreateAll = false
 		strict := New(bucket)
@@ -37,6 +61,8 @@ func TestRealSwift(t *testing.T) {
 		}
 	})
 }
+
+func second[T any](_ T, err error) error { return err }
 
 func TestASwiftThatIsAway(t *testing.T) {
 	store := New(settings.Bucket{AuthURL: "http://127.0.0.1:1/auth/v1.0", User: "u", Container: "c"})
