@@ -43,7 +43,7 @@ func edgeSays() []string {
 	for _, lane := range renderjob.Lanes() {
 		all = append(all, lane.Subject())
 	}
-	for _, call := range []string{"STREAM.CREATE", "STREAM.UPDATE", "STREAM.INFO", "STREAM.MSG.GET"} {
+	for _, call := range []string{"STREAM.CREATE", "STREAM.UPDATE", "STREAM.INFO", "STREAM.MSG.GET", "STREAM.MSG.DELETE"} {
 		all = append(all, "$JS.API."+call+"."+queue.Stream)
 	}
 	for _, call := range []string{"CONSUMER.CREATE", "CONSUMER.DURABLE.CREATE", "CONSUMER.INFO"} {

@@ -136,6 +136,9 @@ func eventually(t *testing.T, what string, within time.Duration, is func() error
 // build compiles commands of ours, and the NATS server of the pinned module.
 func build(t *testing.T, root, into string, packages ...string) {
 	t.Helper()
+	if err := os.MkdirAll(into, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range packages {
 		cmd := exec.Command("go", "build", "-o", into+string(filepath.Separator), p)
 		cmd.Dir = root

@@ -139,8 +139,9 @@ func (s *site) buildEarlier() (folder string) {
 	if out, err := exec.Command("bash", "-o", "pipefail", "-c", script).CombinedOutput(); err != nil {
 		s.t.Skipf("the earlier version %s is not in this copy of the history: %s", s.earlier, out)
 	}
-	build(s.t, source, source, ours()...)
-	return source
+	binaries := s.path("earlier-binaries")
+	build(s.t, source, binaries, ours()...)
+	return binaries
 }
 
 // use has what fails from now on be a test's.
@@ -329,7 +330,7 @@ func (s *site) addFront() {
 	address := servers.FreeAddress(s.t)
 	s.front = "http://" + address
 	server := strings.NewReplacer("127.0.0.1:8888", s.address["edge-1"], "127.0.0.1:8889", s.address["edge-2"], "127.0.0.1:8080", address).Replace(string(text))
-	config := s.write("nginx.conf", fmt.Sprintf("daemon off; pid %s; error_log %s; user root;\nevents {}\nhttp { access_log off; client_body_temp_path %s; proxy_temp_path %s;\n%s}\n",
+	config := s.write("nginx.conf", fmt.Sprintf("daemon off; pid %s; error_log %s; user root;\nevents { worker_connections 4096; }\nhttp { access_log off; client_body_temp_path %s; proxy_temp_path %s;\n%s}\n",
 		s.path("nginx.pid"), s.path("nginx.log"), s.path("body"), s.path("proxy"), server))
 	s.add("nginx", "", nil, "nginx", "-c", config)
 }

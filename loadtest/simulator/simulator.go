@@ -21,6 +21,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -87,9 +88,11 @@ const (
 
 // missedAfter is for how long edges keep the places of a renderer that died
 // (edge/internal/fleet), and grace what a job that is handed back has left at least
-// (renderer/internal/intake). Seconds.
+// (renderer/internal/intake); patience is the pipeline's. Seconds.
 var (
 	missedAfter = (3*renderjob.HeartbeatEvery + settings.AckWait).Seconds()
+	election    = queue.Election.Seconds()
+	patience    = 5.0 // of a job for a slot, before it is handed back
 	grace       = 1.0
 )
 
@@ -426,7 +429,7 @@ func (s *Simulation) deliver(id int32, at int) {
 	case int(r.deliveries) > renderjob.MaxDeliveries:
 		s.fail(id, Lost)
 		return
-	case r.deliveries == 1 && s.now-r.published > s.config.QueueWait:
+	case r.deliveries == 1 && s.now-r.published > s.config.QueueWait+election:
 		s.fail(id, NoRenderer)
 		return
 	}
@@ -459,9 +462,7 @@ func (s *Simulation) fetched(id int32) {
 	default:
 		r.ready = true
 		w.ready.push(s.ticket(id))
-		if left := r.published + s.config.QueueWait - s.now; !math.IsInf(left, 1) {
-			s.schedule(impatient, id, max(left, grace))
-		}
+		s.schedule(impatient, id, patience)
 	}
 }
 
@@ -579,7 +580,7 @@ func (s *Simulation) handBack(id int32) {
 	r.life++
 	r.deliveries--
 	r.ready = false
-	r.published = max(r.published, s.now-s.config.QueueWait+grace)
+	r.published = max(r.published, s.now-s.config.QueueWait-election+grace)
 	at := int(r.renderer)
 	s.drop(id)
 	s.publish(id)

@@ -206,7 +206,7 @@ func TestJobsAreHandedBack(t *testing.T) {
 		return Request{At: at, Lane: renderjob.LaneStandard, Fetch: .5, Render: render}
 	}
 	// Renderers are given jobs in turn: 60 and 1 meet at the first one.
-	if got := waits(t, c, standard(0, 60), standard(.1, 2), standard(.2, 1)); math.Abs(got[1]-5) > .01 {
+	if got := waits(t, c, standard(0, 60), standard(.1, 2), standard(.2, 1)); math.Abs(got[1]-5.5) > .01 {
 		t.Errorf("behind a long render: %v", got)
 	}
 	c.Outages = []Outage{{Renderer: 0, From: .4, To: 90}} // while it fetches

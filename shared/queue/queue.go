@@ -33,6 +33,11 @@ const (
 	dedupe     = 2 * time.Minute // longer than a request lives
 )
 
+// Election is for how long nothing may be taken from the stream, or put into it, when NATS
+// servers lose the one that leads it: they wait 4 to 9 s before they elect another
+// (nats-server's minElectionTimeout and maxElectionTimeout).
+const Election = 10 * time.Second
+
 // Inbox is what the answers to a role come to, so that permissions can keep one role's
 // from the others.
 func Inbox(role string) string { return "_INBOX." + role }

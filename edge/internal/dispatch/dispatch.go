@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	ackTimeout     = 2 * time.Second // of one attempt to publish
-	publishTimeout = 8 * time.Second // of all attempts: longer than a NATS node takes to restart
+	ackTimeout     = 2 * time.Second    // of one attempt to publish
+	publishTimeout = 2 * queue.Election // of all attempts: a server that is held is given up only after a while
 	retryPause     = 100 * time.Millisecond
 	resultBacklog  = 16
 )
@@ -43,8 +43,9 @@ type Dispatcher struct {
 	breaker  *gobreaker.CircuitBreaker[*jetstream.PubAck]
 	sub      *nats.Subscription
 
-	mu   sync.Mutex
-	open map[string]*Handle
+	mu      sync.Mutex
+	open    map[string]*Handle
+	stalled stall
 }
 
 // New makes the stream, where it is missing, and listens for results.
@@ -192,7 +193,7 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 			return f
 		}
 		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
-			_, _ = queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.replicas) // if not now, then at the next attempt
+			h.dispatcher.ensure(ctx)
 		}
 		select {
 		case <-time.After(retryPause):
@@ -200,6 +201,13 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 			return fault.Wrap(err, fault.Unavailable, "the queue does not take the job")
 		}
 	}
+}
+
+// ensure makes the stream where it is gone; if not now, then at the next attempt.
+func (d *Dispatcher) ensure(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	_, _ = queue.Ensure(ctx, d.js, d.replicas)
 }
 
 func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
@@ -219,7 +227,33 @@ func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
 	if err == nil {
 		h.sequence = ack.Sequence
 	}
+	h.dispatcher.note(err)
 	return err
+}
+
+// note keeps when the queue took nothing.
+func (d *Dispatcher) note(err error) {
+	if err == nil || queue.IsFull(err) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if now.Sub(d.stalled.last) > queue.Election {
+		d.stalled.first = now
+	}
+	d.stalled.last = now
+}
+
+// stall is when the queue took nothing, the first and the last time in a row.
+type stall struct{ first, last time.Time }
+
+// Electing reports whether the queue takes nothing and may soon again, since its servers
+// elect who leads, or what gathered meanwhile is still in the way.
+func (d *Dispatcher) Electing() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Since(d.stalled.last) < queue.Election && time.Since(d.stalled.first) < publishTimeout+queue.Election
 }
 
 // Withdraw takes the job back, and reports whether it could: not when a renderer

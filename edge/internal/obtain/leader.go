@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -118,14 +119,29 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 		}
 	}()
 	defer func() { cancel(); <-watching }()
-	held, done, err := l.Admitter.Admit(waited, admission.Request{
+	request := admission.Request{
 		Client: l.client, Original: l.Target.Spec.Original, Type: l.expensive(), Lane: l.lane(),
 		Places: l.places(), Thumbnail: l.Target.Key,
-	})
+	}
+	held, done, err := l.Admitter.Admit(waited, request)
+	for fault.Is(err, fault.LaneFull) && l.Dispatcher.Electing() && pause(waited) { // all places wait for the queue
+		held, done, err = l.Admitter.Admit(waited, request)
+	}
 	if (err == nil && !done) || fault.Is(err, fault.LaneFull) {
 		l.metrics.offered.WithLabelValues(string(l.Target.Spec.Type)).Inc()
 	}
 	return held, done, err
+}
+
+// pause waits a little before a coordinator is asked again, and reports whether somebody
+// still waits.
+func pause(ctx context.Context) bool {
+	select {
+	case <-time.After(200 * time.Millisecond):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // types are those of all that the render reads: the original, then watermarks and frames.
@@ -170,6 +186,12 @@ func (l *leader) lane() renderjob.Lane {
 	return renderjob.LaneStandard
 }
 
+// startWithin is how long a job may be in the queue, which the pools keep nearly empty: it
+// waits there for renderers that are gone, or for servers that elect who leads.
+func (l *leader) startWithin() time.Duration {
+	return l.Settings.Throttle.QueueWait + queue.Election
+}
+
 func (l *leader) job(version string) renderjob.Job {
 	limit := l.Settings.Renderer.TimeLimit
 	if l.expensive() != "" {
@@ -178,7 +200,7 @@ func (l *leader) job(version string) renderjob.Job {
 	return renderjob.Job{
 		ID: nuid.Next(), RequestID: l.ID, Trace: l.Trace, Lane: l.lane(), Spec: l.Target.Spec, Key: l.Target.Key,
 		OriginalVersion: version, Disposition: l.Target.Disposition, XKey: l.Target.XKey,
-		StartWithinMS: l.Settings.Throttle.QueueWait.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
+		StartWithinMS: l.startWithin().Milliseconds(), RenderLimitMS: limit.Milliseconds(),
 		MaxThumbnailPixels: int64(l.Settings.Edge.MaxPixels),
 	}
 }

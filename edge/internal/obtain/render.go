@@ -22,7 +22,7 @@ const (
 // render has the thumbnail rendered and returns when it is stored, or when that
 // can no longer be hoped for.
 func (l *leader) render(ctx context.Context, version string) admission.Outcome {
-	if gone := l.Fleet.GoneFor(); gone > l.Settings.Throttle.QueueWait {
+	if gone := l.Fleet.GoneFor(); gone > l.startWithin() {
 		l.fail(fault.New(fault.NoRenderer, "no renderer lives"))
 		return admission.Outcome{}
 	}
@@ -51,7 +51,7 @@ type wait struct {
 }
 
 func (w *wait) run(ctx context.Context) {
-	start := time.NewTimer(w.Settings.Throttle.QueueWait + startSlack)
+	start := time.NewTimer(w.startWithin() + startSlack)
 	defer start.Stop()
 	deadline, _ := ctx.Deadline()
 	look := time.NewTimer(time.Until(deadline) - lastLook)
@@ -70,7 +70,7 @@ func (w *wait) run(ctx context.Context) {
 		case <-look.C:
 			over = w.foundInStore(ctx)
 		case <-start.C:
-			over = !w.started && w.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began within %v", w.Settings.Throttle.QueueWait))
+			over = !w.started && w.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began within %v", w.startWithin()))
 		case <-abandoned:
 			over = w.giveUp(ctx, fault.New(fault.Unavailable, "all who waited have left"))
 			w.started = true // a renderer has it: nobody waits, and it is stored all the same

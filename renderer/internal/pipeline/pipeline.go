@@ -37,6 +37,8 @@ import (
 
 const (
 	storeTimeout = 10 * time.Second
+	// slotPatience is how long a job waits for a slot before it is handed back.
+	slotPatience = 5 * time.Second
 	// longArea is the number of pixels from which an original is not for the standard
 	// lane, however few its bytes: about a second of decoding.
 	longArea = 50_000_000
@@ -310,7 +312,7 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 		return nil, intake.ErrNotBegun
 	default:
 	}
-	patience := time.NewTimer(max(j.startWithin(), time.Second))
+	patience := time.NewTimer(slotPatience)
 	defer patience.Stop()
 	select {
 	case j.slots <- struct{}{}:

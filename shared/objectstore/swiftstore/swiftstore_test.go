@@ -3,9 +3,10 @@ package swiftstore
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/ncw/swift/v2"
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -46,7 +47,7 @@ func TestRealSwift(t *testing.T) {
 			"delete": edge.Delete(t.Context(), at),
 			"list":   second(edge.List(t.Context(), thumbnail.Location{Container: "private"}, "")),
 		} {
-			if err == nil || errors.Is(err, objectstore.ErrNotFound) || !strings.Contains(err.Error(), "403") {
+			if err == nil || errors.Is(err, objectstore.ErrNotFound) || !errors.Is(err, swift.Forbidden) {
 				t.Errorf("an edge's account: %s: %v", what, err)
 			}
 		}

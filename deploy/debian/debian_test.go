@@ -1,0 +1,329 @@
+package debian
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+)
+
+func packages() []string {
+	return []string{"thumbmill-coordinator", "thumbmill-edge", "thumbmill-renderer", "thumbmill"}
+}
+
+// machine is a copy of this one's file system, in which what is installed is gone with the
+// test: an overlay over /.
+type machine struct {
+	t    *testing.T
+	root string
+}
+
+func newMachine(t *testing.T) machine {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("packages are installed by root alone")
+	}
+	base, err := os.MkdirTemp("/dev/shm", "thumbmill-debian-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := machine{t, filepath.Join(base, "root")}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	for _, dir := range []string{"root", "upper", "work"} {
+		if err := os.Mkdir(filepath.Join(base, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	options := fmt.Sprintf("lowerdir=/,upperdir=%s/upper,workdir=%s/work", base, base)
+	if err := syscall.Mount("overlay", m.root, "overlay", 0, options); err != nil {
+		t.Skipf("no overlay of the file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { m.unmount("") })
+	for _, dir := range []string{"/proc", "/dev", "/sys", "/tmp"} {
+		if err := syscall.Mount(dir, m.root+dir, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { m.unmount(dir) })
+	}
+	return m
+}
+
+func (m machine) unmount(dir string) {
+	if err := syscall.Unmount(m.root+dir, syscall.MNT_DETACH); err != nil {
+		m.t.Error(err)
+	}
+}
+
+// command is one that runs there.
+func (m machine) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func (m machine) run(name string, args ...string) string {
+	m.t.Helper()
+	out, err := m.command(name, args...).CombinedOutput()
+	if err != nil {
+		m.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+func (m machine) has(path string) bool {
+	_, err := os.Stat(m.root + path)
+	return err == nil
+}
+
+// build makes the packages of a version.
+func build(t *testing.T, version string) (files []string) {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("./build", dir, version).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range packages() {
+		found, _ := filepath.Glob(filepath.Join(dir, name+"_"+version+"*.deb"))
+		if len(found) != 1 {
+			t.Fatalf("%s: %v", name, found)
+		}
+		files = append(files, found[0])
+	}
+	return files
+}
+
+// unit is what a systemd unit says.
+func (m machine) unit(name string) map[string]string {
+	m.t.Helper()
+	text, err := os.ReadFile(m.root + "/lib/systemd/system/" + name + ".service")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	all := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, "#") {
+			all[key] = value
+		}
+	}
+	return all
+}
+
+// service is a unit's process, with a socket to which it tells how it is, as to systemd.
+type service struct {
+	t      *testing.T
+	name   string
+	cmd    *exec.Cmd
+	output bytes.Buffer
+	told   *net.UnixConn
+}
+
+// start runs a unit's command as its user, with more variables in its environment.
+func (m machine) start(name string, env ...string) *service {
+	m.t.Helper()
+	u := m.unit(name)
+	s := &service{t: m.t, name: name}
+	socket := filepath.Join(m.t.TempDir(), "notify")
+	var err error
+	if s.told, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"}); err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { _ = s.told.Close() })
+	for dir := socket; dir != "/tmp"; dir = filepath.Dir(dir) { // the service is another user
+		if err := os.Chmod(dir, 0o777); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	runtime := "/run/" + u["RuntimeDirectory"]
+	command := strings.Fields(u["ExecStart"])
+	s.cmd = m.command(command[0], command[1:]...)
+	s.cmd.SysProcAttr.Credential = m.account(u["User"])
+	s.cmd.Dir = u["WorkingDirectory"]
+	if err := os.MkdirAll(m.root+runtime, 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.Chown(m.root+runtime, int(s.cmd.SysProcAttr.Credential.Uid), -1); err != nil {
+		m.t.Fatal(err)
+	}
+	s.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=1000000"}, strings.Fields(strings.ReplaceAll(u["Environment"], "%t", "/run"))...)
+	s.cmd.Env = append(s.cmd.Env, env...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
+	if err := s.cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	s.cmd.Env = nil
+	s.tells("READY=1")
+	s.tells("WATCHDOG=1")
+	return s
+}
+
+// account is a user of the machine.
+func (m machine) account(name string) *syscall.Credential {
+	m.t.Helper()
+	fields := strings.Split(m.run("getent", "passwd", name), ":")
+	uid, err := strconv.ParseUint(fields[2], 10, 32)
+	gid, err2 := strconv.ParseUint(fields[3], 10, 32)
+	if errors.Join(err, err2) != nil || uid == 0 {
+		m.t.Fatalf("%v", fields)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+// tells waits for the service to tell something.
+func (s *service) tells(want string) {
+	s.t.Helper()
+	_ = s.told.SetReadDeadline(time.Now().Add(30 * time.Second))
+	for message := make([]byte, 4096); ; {
+		n, err := s.told.Read(message)
+		if err != nil {
+			_ = s.cmd.Process.Kill()
+			_ = s.cmd.Wait()
+			s.t.Fatalf("%s does not tell %s: %v\n%s", s.name, want, err, s.output.String())
+		}
+		if slices.Contains(strings.Split(string(message[:n]), "\n"), want) {
+			return
+		}
+	}
+}
+
+// stop ends it as systemd does.
+func (s *service) stop() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	s.tells("STOPPING=1")
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Errorf("%s: %v\n%s", s.name, err, s.output.String())
+	}
+}
+
+// From nothing to a running service, to the next version, and to nothing again.
+func TestPackages(t *testing.T) {
+	m := newMachine(t)
+	if _, err := user.Lookup("thumbmill"); err == nil {
+		t.Skip("thumbmill is installed on this machine")
+	}
+	first, second := build(t, "1.0.0"), build(t, "1.1.0")
+	m.run("dpkg", append([]string{"--install", "--force-depends"}, first...)...)
+	m.verify()
+	m.serve()
+	m.roles()
+
+	settings := "/etc/thumbmill.d/90-mine.yaml"
+	if err := os.WriteFile(m.root+settings, []byte("log: {level: warn}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.run("dpkg", append([]string{"--install", "--force-depends"}, second...)...)
+	if got := m.run("dpkg-query", "-W", "-f", "${Version}", "thumbmill"); got != "1.1.0" || !m.has(settings) {
+		t.Errorf("after the upgrade: %s, settings kept: %v", got, m.has(settings))
+	}
+	m.run("dpkg", append([]string{"--remove"}, packages()...)...)
+	if m.has("/usr/bin/thumbmill") || m.has("/lib/systemd/system/thumbmill.service") || !m.has(settings) {
+		t.Error("after the removal: the program is there, or the settings are not")
+	}
+	m.run("dpkg", append([]string{"--purge"}, packages()...)...)
+	if m.has("/var/lib/thumbmill/thumbnails") || !m.has("/var/lib/thumbmill/originals") {
+		t.Error("after the purge: thumbnails are there, or originals are not")
+	}
+}
+
+// verify asks systemd's own tools about the units.
+func (m machine) verify() {
+	m.t.Helper()
+	exposure := regexp.MustCompile(`(?m)^.*Overall exposure level for \S+: ([0-9.]+)`)
+	for _, name := range packages() {
+		unit := "/lib/systemd/system/" + name + ".service"
+		m.run("systemd-analyze", "verify", unit)
+		out := m.run("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+		found := exposure.FindStringSubmatch(out)
+		if found == nil {
+			m.t.Fatalf("%s: %s", name, out)
+		}
+		if level, _ := strconv.ParseFloat(found[1], 64); level > 3 {
+			m.t.Errorf("%s: exposure %s of 10\n%s", name, found[1], out)
+		}
+	}
+}
+
+// serve is the whole cluster, as one who has just installed it starts it.
+func (m machine) serve() {
+	m.t.Helper()
+	address := servers.FreeAddress(m.t)
+	picture, err := os.ReadFile(filepath.Join("..", "..", "coordinator", "page.png"))
+	if err == nil {
+		err = os.WriteFile(m.root+"/var/lib/thumbmill/originals/a.png", picture, 0o644)
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	s := m.start("thumbmill", "THUMBMILL_EDGE_LISTEN="+address, "THUMBMILL_ADMIN_LISTEN="+servers.FreeAddress(m.t), "THUMBMILL_COORDINATOR_LISTEN="+servers.FreeAddress(m.t))
+	response, err := http.Get("http://" + address + "/unsafe/100x/a.png")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		m.t.Errorf("a thumbnail: %s\n%s", response.Status, s.output.String())
+	}
+	s.stop()
+}
+
+// roles are started by their units, and render together.
+func (m machine) roles() {
+	m.t.Helper()
+	nats, err := embedded.New("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer func() { _ = nats.Stop(context.Background()) }()
+	coordinator, address := servers.FreeAddress(m.t), servers.FreeAddress(m.t)
+	shared := m.root + "/var/lib/thumbmill/shared"
+	if err := os.Mkdir(shared, 0o777); err == nil {
+		err = os.Chmod(shared, 0o777) //nolint:gosec // two users write there
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	env := func() []string {
+		return []string{
+			"THUMBMILL_NATS_URL=" + nats.URL(), "THUMBMILL_COORDINATOR_SERVERS=" + coordinator, "THUMBMILL_COORDINATOR_LISTEN=" + coordinator,
+			"THUMBMILL_EDGE_LISTEN=" + address, "THUMBMILL_ADMIN_LISTEN=" + servers.FreeAddress(m.t),
+			"THUMBMILL_STORE_ORIGINALS_PATH=/var/lib/thumbmill/originals", "THUMBMILL_STORE_THUMBNAILS_PATH=/var/lib/thumbmill/shared",
+		}
+	}
+	var running []*service
+	for _, name := range packages()[:3] {
+		running = append(running, m.start(name, env()...))
+	}
+	client := http.Client{Timeout: time.Minute}
+	defer client.CloseIdleConnections()
+	response, err := client.Get("http://" + address + "/unsafe/120x/a.png")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		m.t.Errorf("a thumbnail of the roles: %s", response.Status)
+	}
+	for _, s := range slices.Backward(running) {
+		s.stop()
+	}
+}
