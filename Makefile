@@ -19,7 +19,7 @@ HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhe
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
 DRAWING := loadtest/page loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
-.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity faults soak deps tools build-deps clean
+.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity faults packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ run: build tools ## install what is missing, build, start the whole cluster, pri
 test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go test -race -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood loadtest/hits loadtest/capacity))
+	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood loadtest/hits loadtest/capacity))
 	go test -timeout 4m $(addprefix ./,$(DRAWING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
@@ -82,6 +82,12 @@ faults: deps ## a whole site as processes under load, and every harm that is don
 	@status=0; THUMBMILL_FAULTS=$(CURDIR)/bin/faults.txt go test -count=1 -timeout 40m -v -run TestFaults ./loadtest/faults 2>&1 \
 	| tee bin/faults.log | grep --line-buffered -e '^=== RUN' -e '^    *--- FAIL' || status=1; \
 	cat bin/faults.txt && exit $$status
+
+packages: build-deps ## build the Debian packages into bin/packages
+	deploy/debian/build bin/packages
+
+test-packages: deps ## install, start, upgrade and remove the Debian packages, in a copy of this machine's file system
+	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian
 
 soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/cluster

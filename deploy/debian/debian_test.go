@@ -217,6 +217,9 @@ func (s *service) stop() {
 
 // From nothing to a running service, to the next version, and to nothing again.
 func TestPackages(t *testing.T) {
+	if os.Getenv("THUMBMILL_PACKAGES") == "" {
+		t.Skip("make test-packages runs it, for some minutes: THUMBMILL_PACKAGES is not set")
+	}
 	m := newMachine(t)
 	if _, err := user.Lookup("thumbmill"); err == nil {
 		t.Skip("thumbmill is installed on this machine")

@@ -41,9 +41,9 @@ func all() []fault {
 	away := []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}
 	return slices.Concat(
 		[]fault{
-			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }, short: true},
+			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }},
 			{name: "renderers restart in turn", do: restart(renderersOf()), short: true},
-			{name: "edges restart in turn", do: restart(edgesOf()), short: true},
+			{name: "edges restart in turn", do: restart(edgesOf())},
 			{name: "coordinators restart in turn", do: restart(coordinatorsOf())},
 			{name: "NATS servers restart in turn", do: restart(natsOf())},
 			{name: "a renderer is killed", do: kill("renderer-1"), short: true},
@@ -62,7 +62,7 @@ func all() []fault {
 		cuts(),
 		[]fault{
 			{name: "Swift answers after 2 s", do: swiftDoes(wire.Slow(2*time.Second), 8*time.Second)},
-			{name: "Swift answers 503", do: swiftDoes(wire.Answer(http.StatusServiceUnavailable), 8*time.Second), answers: away, within: 5 * time.Second, short: true},
+			{name: "Swift answers 503", do: swiftDoes(wire.Answer(http.StatusServiceUnavailable), 8*time.Second), answers: away, within: 5 * time.Second},
 			{name: "Swift does not answer", do: swiftDoes(blackHole, 20*time.Second), answers: away, within: 15 * time.Second},
 			{name: "Swift forgets all tokens", do: func(s *site) { s.swift.ForgetTokens(); time.Sleep(2 * time.Second) }},
 			{name: "NATS' credentials are replaced and the old ones revoked", do: rotate},

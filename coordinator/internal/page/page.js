@@ -48,7 +48,7 @@ const words = {
   "waiting": "Requests that stand in line at the coordinator for a place.",
   "use": "The share of its slots' time that a renderer spent on renders in the last second.",
   "workers killed": "Worker processes that ended under a render or at a limit (time, cpu, file, scratch, died), since the renderer's start.",
-  "renderers wanted": "How many renderers, of the mean size of those that live, the requests of the last minutes would keep busy for 70 % of their time, refused requests included. It rises at once and falls after five minutes.",
+  "renderers wanted": "How many renderers, of the mean size of those that live, the requests of the last minutes would keep busy for 70 % of their time, refused requests included. It rises within about a minute and falls after five.",
   "lease": "The places in pools that one admitted request holds.",
   "shadow": "A throttle in shadow mode counts what it would refuse, and lets it through.",
   "directive": "What an operator decided for a time. It reaches all edges and coordinators, and outlives their restarts as long as one of them knows it.",
@@ -166,6 +166,12 @@ async function loadHour() {
   if (answer?.ok) Object.assign(hour, await answer.json());
 }
 
+// behind: its jobs are old, or it refuses while all its places are taken.
+const behind = (t, l) => l.age_ms > 2000 || (t.refusals_per_second.lane ?? 0) > 0 && l.waiting > 0 && l.running >= l.limit;
+
+// some are the first names of a list.
+const some = (names) => names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+
 // attention says in sentences what an operator would find by reading everything.
 function attention(t) {
   const all = [];
@@ -175,16 +181,16 @@ function attention(t) {
   if (t.edges.some((e) => e.connected) && !live) say("bad", "No renderer takes jobs: nothing new can be rendered.", "#renderers");
   const refused = Object.entries(t.refusals_per_second).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   for (const [throttle, n] of refused) {
-    const who = { "per-ip": t.busiest.refused_clients, "per-original": t.busiest.refused_originals }[throttle]?.[0];
+    const who = { "per-ip": t.busiest.refused_clients, "lane": t.busiest.refused_clients, "per-original": t.busiest.refused_originals }[throttle]?.[0];
     say("warn", `${throttle} refuses ${rate(n)} a second${who ? `, most of all ${plain(who.name)}` : ""}: ${words[throttle] ?? ""}`, "#refusals");
   }
   for (const l of t.lanes) {
     if (l.paused) say("warn", `The lane ${l.name} is paused.`, "#lanes");
-    if (l.age_ms > 2000) say("warn", `The lane ${l.name} is behind: its oldest job is ${span(l.age_ms)} old, ${count(l.waiting)} requests wait.`, "#lanes");
+    if (behind(t, l)) say("warn", `The lane ${l.name} is behind: ${count(l.waiting)} requests wait for one of its ${count(l.limit)} places${l.age_ms > 2000 ? `, its oldest job is ${span(l.age_ms)} old` : ""}.`, "#lanes");
   }
-  if (t.renderers_wanted > live && live) say("warn", `${live} renderers take jobs, ${t.renderers_wanted} would be right for what comes.`, "#renderers");
+  if (t.renderers_wanted > live && live) say("warn", `${live} ${live === 1 ? "renderer takes" : "renderers take"} jobs, ${t.renderers_wanted} would be right for what comes.`, "#renderers");
   for (const r of t.renderers) if (r.draining) say("warn", `${r.renderer} drains${r.ordered ? ": an operator wants it" : ""}.`, "#renderers");
-  if (t.failing.length) say("warn", `${t.failing.length} ${t.failing.length === 1 ? "original fails" : "originals fail"}, last ${t.failing[0].original} (${t.failing[0].fault}).`, "#failing");
+  if (t.failing.length) say("warn", `${t.failing.length} ${t.failing.length === 1 ? "original fails" : "originals fail"}: ${some(t.failing.map((f) => `${f.original} (${f.fault})`))}.`, "#failing");
   for (const e of t.edges) {
     for (const [name, state] of Object.entries(e.status?.breakers ?? {})) {
       if (state !== "closed") say("bad", `${e.name}: the breaker of ${name} is ${state}.`, "#edges");
@@ -231,17 +237,20 @@ const network = (client) => client.replace(/^exempt /, "");
 const isNetwork = (client) => /^[0-9a-f.:/]+$/i.test(network(client)) && /[.:]/.test(client);
 const forClient = (name) => ({ parts: isNetwork(name) ? [offer("Block", "block", network(name)), offer("Exempt", "exempt", network(name))] : [] });
 
+// longest is how many clients or originals a list shows; the report has more.
+const longest = 10;
+
 function draw(t) {
   drawAttention(t);
   drawTiles(t);
   fill("throttles", Object.entries(t.refusals_per_second).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1])
     .map(([name, n]) => ({ key: name, cells: [word(name), rate(n), words[name] ?? ""] })), "No throttle refused anything in the last ten seconds.");
-  const busy = (all, buttons) => all.map((b) => ({ key: b.name, cells: [plain(b.name), count(b.count), ...(buttons ? [forClient(plain(b.name))] : [])] }));
+  const busy = (all, buttons) => all.slice(0, longest).map((b) => ({ key: b.name, cells: [plain(b.name), count(b.count), ...(buttons ? [forClient(plain(b.name))] : [])] }));
   fill("refused-clients", busy(t.busiest.refused_clients, true), "None.");
   fill("refused-originals", busy(t.busiest.refused_originals), "None.");
   fill("busy-clients", busy(t.busiest.clients, true), "None.");
   fill("lanes", t.lanes.map((l) => ({ key: l.name, cells: [
-    l.name, word("jobs queued", count(l.depth)), { parts: [{ text: l.age_ms ? span(l.age_ms) : "–" }], mark: l.age_ms > 2000 ? "warn" : "" },
+    l.name, word("jobs queued", count(l.depth)), { parts: [{ text: l.age_ms ? span(l.age_ms) : "–" }], mark: behind(t, l) ? "warn" : "" },
     word("admitted", count(l.running)), word("waiting", count(l.waiting)), count(l.limit), word("slots", count(l.slots)), l.paused ? { parts: [{ text: "paused" }], mark: "warn" } : "open",
     { parts: l.paused ? [] : [offer("Pause", "pause", l.name)] }] })), "No lane is known yet.");
   const live = t.renderers.filter((r) => !r.draining).length;

@@ -218,6 +218,11 @@ func (t *Table) refuse(r *Request, at int, why lease.Reason) {
 		p = r.slots[at].pool
 	}
 	t.refused(p, why)
+	for i := range r.slots { // the client and the original are refused, whichever pool did it
+		if other := r.slots[i].pool; other != p {
+			t.observer.Refused(other.key)
+		}
+	}
 	t.tell(r, lease.Answer{Kind: lease.KindRefused, Pool: at, Reason: why, Shadow: r.shadow})
 	t.leave(r)
 }

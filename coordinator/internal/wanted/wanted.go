@@ -5,7 +5,7 @@
 // refused ones included, times the time that one keeps a slot busy (Little's law; measured
 // as the slots that are busy, over the rate of those that were let in). Renderers are to
 // be busy for Target of their time, above which waiting grows fast. Both rates are means
-// of about a minute. A fleet is to grow at once, and to shrink when for five minutes it was
+// of about a minute. A fleet is to grow as these do, and to shrink when for five minutes it was
 // larger than what a tenth more work would take: no flapping.
 package wanted
 

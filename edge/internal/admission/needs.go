@@ -86,7 +86,7 @@ func (a *Admitter) needs(r Request) (needs []need) {
 func (n need) refuse(full bool, queueWait time.Duration) error {
 	why := fmt.Sprintf("no place became free within %v", min(n.pool.Timeout, queueWait))
 	if full {
-		why = fmt.Sprintf("%d requests run or wait already", n.pool.MaxQueue)
+		why = "as many requests run or wait already as may"
 	}
 	kind, what := fault.Throttled, map[Throttle]string{
 		PerIP:       "Too many thumbnails are rendered for your address at once",
