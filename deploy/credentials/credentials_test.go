@@ -236,7 +236,7 @@ func TestRotation(t *testing.T) {
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); before.Reconnects == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(10 * time.Second); before.Stats().Reconnects == 0 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	before.says(true, renderjob.EdgeSubject("e"))
