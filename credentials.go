@@ -13,19 +13,19 @@ func credentialsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "credentials FOLDER", Short: "Make the credentials by which NATS tells the roles apart", Args: cobra.ExactArgs(1),
 		Long: "Make credentials for edges and for renderers, and what the NATS servers need to let in\n" +
-			"these and nobody else. With an edge's nobody can give results or take jobs, with a\n" +
-			"renderer's nobody can purge, give orders or change the queue.\n\n" +
+			"these and nobody else. With a renderer's nobody can purge, give orders or change the\n" +
+			"queue; docs/security.md tells what each role can do.\n\n" +
 			"Called again it makes new ones, signed by the keys in the folder (*.nk), which belong on\n" +
 			"no server. Older ones are good until --revoke ends them, or their time.",
-		Example: "  thumbmill credentials /etc/thumbmill/nats\n" +
-			"  echo 'include thumbmill/nats.conf' >> /etc/nats/nats-server.conf\n" +
-			"  THUMBMILL_NATS_CREDENTIALS=/etc/thumbmill/nats/edge.creds edge",
+		Example: "  thumbmill credentials /etc/nats/thumbmill\n" +
+			"  echo 'include thumbmill/nats.conf' >> /etc/nats/nats.conf   # the first time, restart the server\n" +
+			"  THUMBMILL_NATS_CREDENTIALS=/etc/nats/thumbmill/edge.creds edge",
 		RunE: func(cmd *cobra.Command, folder []string) error {
 			if err := credentials.Write(folder[0], o); err != nil {
 				return err
 			}
 			at := func(file string) string { return filepath.Join(folder[0], file) }
-			cmd.Printf("%s: include it in each NATS server's configuration, then have it read that again (nats-server --signal reload)\n", at(credentials.ServerFile))
+			cmd.Printf("%s: include it in each NATS server's configuration, restart it the first time, and have it read that again later (nats-server --signal reload)\n", at(credentials.ServerFile))
 			for _, r := range credentials.Roles() {
 				cmd.Printf("%s: nats.credentials of each %s, which reads it when it connects\n", at(r.File()), r)
 			}
@@ -33,7 +33,7 @@ func credentialsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&o.Uploads, "uploads", "", "subject on which edges hear of new originals (upload.subject)")
+	cmd.Flags().StringVar(&o.Uploads, "uploads", "", "subject on which edges hear of new originals (upload.subject); to be given each time")
 	cmd.Flags().DurationVar(&o.Expire, "expire", 0, "how long the credentials are good for; 0 is until they are revoked")
 	cmd.Flags().BoolVar(&o.Revoke, "revoke", false, "end all credentials that were made before")
 	return cmd

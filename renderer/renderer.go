@@ -271,6 +271,9 @@ func (r *Renderer) Start(ctx context.Context) error {
 // obey drains, or goes on, as an operator wants it.
 func (r *Renderer) obey(m *nats.Msg) {
 	var order renderjob.Control
+	if m.Subject != renderjob.ControlSubject(r.name) { // a job, say, whose answer somebody had sent here
+		return
+	}
 	if err := json.Unmarshal(m.Data, &order); err != nil {
 		r.config.Log.Warn("an order that cannot be read", "error", err)
 		return
@@ -299,6 +302,9 @@ func (r *Renderer) resume() {
 // forget takes a purge, and answers.
 func (r *Renderer) forget(m *nats.Msg) {
 	var p renderjob.Purge
+	if m.Subject != renderjob.PurgeSubject { // a job, say, whose answer somebody had sent here
+		return
+	}
 	if err := json.Unmarshal(m.Data, &p); err != nil {
 		r.config.Log.Warn("a purge that cannot be read", "error", err)
 		return // and not answered, which the purge tells
@@ -353,11 +359,11 @@ func (r *Renderer) closeWorkers() {
 type edges struct{ conn *nats.Conn }
 
 // toldWithin is how long an edge may take to answer that it has a job's last result, and
-// pauses are those before it is told again.
+// pauses are those before each time that it is told.
 const toldWithin = 2 * time.Second
 
 func pauses() []time.Duration {
-	return []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
+	return []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
 }
 
 // Tell gives an edge a result; it may be lost. The last one of a job is given until the edge
@@ -372,10 +378,10 @@ func (e edges) Tell(edge string, result renderjob.Result) error {
 		return e.conn.PublishMsg(msg)
 	}
 	for _, pause := range pauses() {
+		time.Sleep(pause)
 		if _, err = e.conn.RequestMsg(msg, toldWithin); err == nil {
 			return nil
 		}
-		time.Sleep(pause)
 	}
 	return err
 }

@@ -46,8 +46,9 @@ func edgeSays() []string {
 	for _, call := range []string{"STREAM.CREATE", "STREAM.UPDATE", "STREAM.INFO", "STREAM.MSG.GET", "STREAM.MSG.DELETE"} {
 		all = append(all, "$JS.API."+call+"."+queue.Stream)
 	}
-	for _, call := range []string{"CONSUMER.CREATE", "CONSUMER.DURABLE.CREATE", "CONSUMER.INFO"} {
-		all = append(all, "$JS.API."+call+"."+queue.Stream+".>")
+	for _, lane := range renderjob.Lanes() {
+		consumer := queue.Stream + "." + lane.Consumer()
+		all = append(all, "$JS.API.CONSUMER.CREATE."+consumer+".>", "$JS.API.CONSUMER.INFO."+consumer)
 	}
 	return all
 }

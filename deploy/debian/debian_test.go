@@ -151,16 +151,17 @@ func (m machine) start(name string, env ...string) *service {
 			m.t.Fatal(err)
 		}
 	}
-	runtime := "/run/" + u["RuntimeDirectory"]
 	command := strings.Fields(u["ExecStart"])
 	s.cmd = m.command(command[0], command[1:]...)
 	s.cmd.SysProcAttr.Credential = m.account(u["User"])
 	s.cmd.Dir = u["WorkingDirectory"]
-	if err := os.MkdirAll(m.root+runtime, 0o755); err != nil {
-		m.t.Fatal(err)
-	}
-	if err := os.Chown(m.root+runtime, int(s.cmd.SysProcAttr.Credential.Uid), -1); err != nil {
-		m.t.Fatal(err)
+	for _, dir := range []string{"/run/" + u["RuntimeDirectory"], "/var/lib/" + u["StateDirectory"]} { // as systemd makes them
+		if err := os.MkdirAll(m.root+dir, 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+		if err := os.Chown(m.root+dir, int(s.cmd.SysProcAttr.Credential.Uid), -1); err != nil {
+			m.t.Fatal(err)
+		}
 	}
 	s.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=1000000"}, strings.Fields(strings.ReplaceAll(u["Environment"], "%t", "/run"))...)
 	s.cmd.Env = append(s.cmd.Env, env...)

@@ -16,7 +16,7 @@ import (
 // meanwhile. A run in which they took more than this measures them, and not the cluster.
 const (
 	stolenShare  = 0.1  // of the processors, by the host
-	stalledShare = 0.01 // of the time, in which no timer of this process ran
+	stalledShare = 0.02 // of the time, in which no timer of this process ran
 	tick         = 2 * time.Millisecond
 	late         = 5 * time.Millisecond // a tick that is later is a stall
 )

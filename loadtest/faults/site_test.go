@@ -48,7 +48,8 @@ type site struct {
 	address   map[string]string     // of parts, and of operators' listeners: "edge-1 admin"
 	swift     servers.SwiftServer
 	backend   *wire.Disturbed // before Swift
-	temp      string          // what renderers have for temporary files: small
+	temp      string          // what renderers have for temporary files
+	small     bool            // that is a small file system of its own, which can be filled
 	front     string          // URL
 	variant
 }
@@ -318,6 +319,7 @@ func (s *site) smallDisk() {
 		s.t.Logf("no file system of its own for temporary files: %v %s", err, out)
 		return
 	}
+	s.small = true
 	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", s.temp).Run() })
 }
 
@@ -329,7 +331,7 @@ func (s *site) addFront() {
 	}
 	address := servers.FreeAddress(s.t)
 	s.front = "http://" + address
-	server := strings.NewReplacer("127.0.0.1:8888", s.address["edge-1"], "127.0.0.1:8889", s.address["edge-2"], "127.0.0.1:8080", address).Replace(string(text))
+	server := strings.NewReplacer("127.0.0.1:8888", s.address["edge-1"], "127.0.0.2:8888", s.address["edge-2"], "127.0.0.1:8080", address).Replace(string(text))
 	config := s.write("nginx.conf", fmt.Sprintf("daemon off; pid %s; error_log %s; user root;\nevents { worker_connections 4096; }\nhttp { access_log off; client_body_temp_path %s; proxy_temp_path %s;\n%s}\n",
 		s.path("nginx.pid"), s.path("nginx.log"), s.path("body"), s.path("proxy"), server))
 	s.add("nginx", "", nil, "nginx", "-c", config)

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -48,7 +50,7 @@ func Inbox(role string) string { return "_INBOX." + role }
 func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.Name("thumbmill " + name), nats.CustomInboxPrefix(Inbox(role)),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
+		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		nats.ReconnectBufSize(1 << 20), nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.Timeout(5 * time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -93,9 +95,10 @@ const StartWithin = 30 * time.Second
 
 const again = time.Second
 
-// absent tells that no server is there from that one refuses.
+// absent tells that no server answers from that one refuses.
 func absent(err error) bool {
-	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout)
+	var network net.Error
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &network)
 }
 
 // Ensure makes the stream and its consumers, or finds them as they should be.

@@ -107,7 +107,12 @@ func start(part Part, signals <-chan os.Signal) error {
 	case <-signals:
 	}
 	cancel()
-	err := <-started
+	var err error
+	select {
+	case err = <-started:
+	case <-signals: // a second one
+		return errStopped
+	}
 	stop, done := context.WithTimeout(context.Background(), StopWithin)
 	defer done()
 	return errors.Join(errStopped, err, part.Stop(stop))

@@ -118,7 +118,7 @@ func (g *Gate) serve(conn net.Conn) {
 	switch begins := first(conn, in); {
 	case begins == encrypted && g.TLS != nil:
 		g.serveEncrypted(conn, in)
-	case begins == greeting && g.TLS == nil:
+	case begins == greeting && (g.TLS == nil || isLocal(conn)):
 		g.Native.Serve(conn, in, g.ended)
 	case begins == command && g.fromClassic(conn):
 		g.Classic.Serve(conn, in, g.ended)
@@ -142,13 +142,19 @@ func (g *Gate) ended() {
 
 // fromClassic reports whether PoolCounter's protocol is spoken where a client is.
 func (g *Gate) fromClassic(conn net.Conn) bool {
+	if isLocal(conn) {
+		return true
+	}
 	at, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
-		return true
+		return false
 	}
 	address := at.AddrPort().Addr().Unmap()
 	return slices.ContainsFunc(g.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
+
+// isLocal reports whether a client came over a unix socket, which its file's mode guards.
+func isLocal(conn net.Conn) bool { return conn.RemoteAddr().Network() == "unix" }
 
 // serveEncrypted serves who wants to encrypt, in the native protocol: PoolCounter's knows
 // no encryption.

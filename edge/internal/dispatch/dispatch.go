@@ -98,6 +98,9 @@ func (d *Dispatcher) Reconnected() {
 }
 
 func (d *Dispatcher) hear(m *nats.Msg) {
+	if m.Subject != renderjob.ResultSubject(d.edge) { // a job, say, whose answer somebody had sent here
+		return
+	}
 	r, err := renderjob.ReadResult(m)
 	if err != nil {
 		d.log.Warn("a result that cannot be read", "error", err)
@@ -145,6 +148,7 @@ type Handle struct {
 	reconnected chan struct{}
 	// guarded by the dispatcher's mutex; at most one of them is ever true
 	started, withdrawn bool
+	published          time.Time
 }
 
 // Publish publishes the job, which must have an ID of its own and end by the
@@ -226,6 +230,9 @@ func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
 	})
 	if err == nil {
 		h.sequence = ack.Sequence
+		h.dispatcher.mu.Lock()
+		h.published = time.Now()
+		h.dispatcher.mu.Unlock()
 	}
 	h.dispatcher.note(err)
 	return err
@@ -247,6 +254,18 @@ func (d *Dispatcher) note(err error) {
 
 // stall is when the queue took nothing, the first and the last time in a row.
 type stall struct{ first, last time.Time }
+
+// Unstarted is how long the oldest job of a lane waits that no renderer has begun.
+func (d *Dispatcher) Unstarted(lane renderjob.Lane) (longest time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.open {
+		if h.job.Lane == lane && !h.started && !h.published.IsZero() {
+			longest = max(longest, time.Since(h.published))
+		}
+	}
+	return longest
+}
 
 // Electing reports whether the queue takes nothing and may soon again, since its servers
 // elect who leads, or what gathered meanwhile is still in the way.

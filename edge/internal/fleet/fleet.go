@@ -136,6 +136,19 @@ func (f *Fleet) GoneFor() time.Duration {
 	return now.Sub(f.heard)
 }
 
+// Idle reports whether a renderer that takes jobs has a slot to spare.
+func (f *Fleet) Idle() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	for _, s := range f.renderers {
+		if !s.Draining && s.Busy < s.Slots {
+			return true
+		}
+	}
+	return false
+}
+
 // Engines are the versions of the engines of the living renderers.
 func (f *Fleet) Engines() []string {
 	f.mu.Lock()

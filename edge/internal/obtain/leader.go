@@ -3,6 +3,7 @@ package obtain
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -124,7 +125,7 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 		Places: l.places(), Thumbnail: l.Target.Key,
 	}
 	held, done, err := l.Admitter.Admit(waited, request)
-	for fault.Is(err, fault.LaneFull) && l.Dispatcher.Electing() && pause(waited) { // all places wait for the queue
+	for fault.Is(err, fault.LaneFull) && l.queueStalls() && time.Since(began) < 2*queue.Election && pause(waited) {
 		held, done, err = l.Admitter.Admit(waited, request)
 	}
 	if (err == nil && !done) || fault.Is(err, fault.LaneFull) {
@@ -133,11 +134,17 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 	return held, done, err
 }
 
-// pause waits a little before a coordinator is asked again, and reports whether somebody
-// still waits.
+// queueStalls reports whether all places wait for the queue, and not for renderers: it takes
+// nothing, or a job that it has is given to nobody while a renderer has room.
+func (l *leader) queueStalls() bool {
+	return l.Dispatcher.Electing() || l.Fleet.Idle() && l.Dispatcher.Unstarted(renderjob.LaneStandard) > time.Second
+}
+
+// pause waits a little before a coordinator is asked again, not all at the same moment, and
+// reports whether somebody still waits.
 func pause(ctx context.Context) bool {
 	select {
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(300*time.Millisecond + rand.N(400*time.Millisecond)):
 		return true
 	case <-ctx.Done():
 		return false
