@@ -12,6 +12,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/shared/directive"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // operator asks a coordinator's API.
@@ -188,6 +189,8 @@ func TestAnExemptionAndForgottenFailures(t *testing.T) {
 	c := Start(t, Options{})
 	c.Original("bad.jpg", []byte("no picture"), nil)
 	co := c.Coordinators[0]
+	// Failures are those of an engine: before a renderer is heard of there are none.
+	Eventually(t, "the edge knows the renderer", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 2 })
 	give(t, co, directive.Exempt, "203.0.113.9", nil)
 	for range c.Settings.Throttle.Failure.Max {
 		c.Get(t.Context(), c.Edges[0], "/unsafe/60x/bad.jpg", "203.0.113.9").Wants(t, http.StatusUnprocessableEntity)

@@ -51,7 +51,7 @@ func all() []fault {
 			{name: "a renderer is killed", do: kill("renderer-1"), short: true},
 			{name: "an edge is killed", do: kill("edge-1")},
 			{name: "the coordinator that is asked is killed", do: kill("coordinator-1"), short: true},
-			{name: "one NATS server of three is killed", do: kill("nats-1"), short: true},
+			{name: "one NATS server of three is killed", do: kill("nats-1")},
 			{name: "all of memcached is killed", do: kill(memcachedOf()...)},
 			{name: "a renderer is held for 15 s", do: hold("renderer-1", 15*time.Second)},
 			{name: "an edge is held for 5 s", do: hold("edge-1", 5*time.Second)},
