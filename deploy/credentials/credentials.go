@@ -78,7 +78,7 @@ func Write(dir string, o Options) error {
 
 // keys reads a pair of keys, or makes one.
 func keys(file string, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
-	seed, err := os.ReadFile(file)
+	seed, err := os.ReadFile(file) //nolint:gosec // the operator names the folder
 	if err == nil {
 		pair, err := nkeys.FromSeed([]byte(strings.TrimSpace(string(seed))))
 		if err != nil {
@@ -209,7 +209,7 @@ func rolesAccount(before, name string, operator nkeys.KeyPair, revoke bool) (str
 
 // words are the tokens of a server's configuration that is there already, by their names.
 func words(file string) (map[string]string, error) {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -300,7 +300,7 @@ func (m machine) roles() {
 	defer func() { _ = nats.Stop(context.Background()) }()
 	coordinator, address := servers.FreeAddress(m.t), servers.FreeAddress(m.t)
 	shared := m.root + "/var/lib/thumbmill/shared"
-	if err := os.Mkdir(shared, 0o777); err == nil {
+	if err = os.Mkdir(shared, 0o777); err == nil {
 		err = os.Chmod(shared, 0o777) //nolint:gosec // two users write there
 	}
 	if err != nil {

@@ -144,7 +144,7 @@ func (l *leader) queueStalls() bool {
 // reports whether somebody still waits.
 func pause(ctx context.Context) bool {
 	select {
-	case <-time.After(300*time.Millisecond + rand.N(400*time.Millisecond)):
+	case <-time.After(300*time.Millisecond + rand.N(400*time.Millisecond)): //nolint:gosec // no secret
 		return true
 	case <-ctx.Done():
 		return false
