@@ -301,7 +301,7 @@ func (m machine) roles() {
 	coordinator, address := servers.FreeAddress(m.t), servers.FreeAddress(m.t)
 	shared := m.root + "/var/lib/thumbmill/shared"
 	if err = os.Mkdir(shared, 0o777); err == nil {
-		err = os.Chmod(shared, 0o777) //nolint:gosec // two users write there
+		err = os.Chmod(shared, 0o777) // two users write there
 	}
 	if err != nil {
 		m.t.Fatal(err)
