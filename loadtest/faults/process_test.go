@@ -6,12 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/servers"
 )
 
 // process is one part of the site, that can be killed, held and started again.
@@ -24,7 +25,7 @@ type process struct {
 	log     string
 
 	cmd   *exec.Cmd
-	ended chan struct{}
+	ended <-chan struct{}
 }
 
 const (
@@ -50,22 +51,9 @@ func (p *process) launch() {
 	p.cmd = exec.Command(p.command[0], p.command[1:]...)
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, ended := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // PDEATHSIG follows the thread that forked
-		defer runtime.UnlockOSThread()
-		defer close(ended)
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	if p.ended, err = servers.Launch(p.cmd); err != nil {
 		p.t.Fatal(err)
 	}
-	p.ended = ended
 }
 
 // await returns once it is ready.

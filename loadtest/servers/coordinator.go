@@ -47,7 +47,7 @@ func (c *Coordinator) Start() {
 	c.cmd.Env = append(append(os.Environ(), "XDG_CONFIG_HOME="+filepath.Dir(c.binary)), c.env...)
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
-		c.ended, err = launch(c.cmd)
+		c.ended, err = Launch(c.cmd)
 	}
 	if err != nil {
 		c.t.Fatal(err)

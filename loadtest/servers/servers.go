@@ -71,7 +71,7 @@ func start(t testing.TB, stdin *os.File, name string, args ...string) func() {
 	if stdin != nil {
 		cmd.Stdin = stdin
 	}
-	ended, err := launch(cmd)
+	ended, err := Launch(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +85,8 @@ func start(t testing.TB, stdin *os.File, name string, args ...string) func() {
 	return kill
 }
 
-// launch starts a process that ends with this one, however that ends.
-func launch(cmd *exec.Cmd) (ended <-chan struct{}, err error) {
+// Launch starts a process that ends with this one, however that ends.
+func Launch(cmd *exec.Cmd) (ended <-chan struct{}, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, over := make(chan error), make(chan struct{})
 	go func() {
