@@ -1,6 +1,8 @@
 package capacity
 
 import (
+	"cmp"
+	"math"
 	"net/http"
 	"slices"
 	"testing"
@@ -13,7 +15,7 @@ import (
 // measured is what a cluster needs besides the sleeps, in seconds.
 type measured struct {
 	lanes map[renderjob.Lane]overhead
-	turn  float64 // of a slot from one render to the next, where one waits
+	turn  float64 // of a slot from one render to the next, where one waits; of a run
 }
 
 // overhead is that of a request which waits for nobody.
@@ -44,15 +46,13 @@ func (m measured) log(t *testing.T) {
 	}
 }
 
-// measure asks for one thumbnail of each lane after the other, then for more than the
-// cluster can render.
+// measure asks for one thumbnail of each lane after the other.
 func (r *rig) measure(t *testing.T) measured {
 	t.Helper()
 	m := measured{lanes: map[renderjob.Lane]overhead{}}
 	for _, lane := range []renderjob.Lane{renderjob.LaneStandard, renderjob.LaneExpensive} {
 		m.lanes[lane] = r.overhead(t, lane)
 	}
-	m.turn = r.turn(t, m)
 	return m
 }
 
@@ -74,44 +74,86 @@ func (r *rig) overhead(t *testing.T, lane renderjob.Lane) overhead {
 }
 
 // turn is for how much longer than in the simulator a slot is empty between two renders
-// while others wait: the time to wake the next.
-func (r *rig) turn(t *testing.T, m measured) float64 {
+// while others wait: the time to wake the next. It is taken from the run itself, since it
+// grows with what else the machine has to do.
+func (r *rig) turn(t *testing.T, recorded []simulator.Request, answers []answer, began time.Time) float64 {
 	t.Helper()
-	busy := r.setting
-	busy.mix, busy.use = photos(), 1.3
-	requests := busy.load(1, saturated)
-	answers, began := r.send(requests)
-	real := busy.gap(r.sleeper.since(began))
-	recorded := m.with(requests)
+	real := line{slots: r.renderers * r.slots, least: r.renderers}
 	for i, a := range answers {
 		if a.status == http.StatusOK {
-			recorded[i].Render = a.render
+			real.arrived(recorded[i].At + recorded[i].Fetch)
 		}
 	}
+	real.rendered(r.sleeper.since(began))
+	simulated := line{slots: real.slots, least: real.least}
 	var from, to []float64
-	busy.simulated(t, recorded, func(d simulator.Done) {
+	r.simulated(t, recorded, func(d simulator.Done) {
 		if d.Outcome == simulator.Answered {
+			simulated.arrived(d.At + d.Fetch)
 			from, to = append(from, d.Ended-d.Render), append(to, d.Ended)
 		}
 	})
-	return max(0, real-busy.gap(from, to))
+	simulated.rendered(from, to)
+	return max(0, real.gap()-simulated.gap())
 }
 
-// For so many seconds more comes than the cluster can render; after the first of them all
-// slots always have work.
-const saturated, filling = 6., 1.
+// line is a run as its slots see it.
+type line struct {
+	slots int // of all renderers
+	// least is how many wait when a slot is called late: one more than could be fetched by
+	// other renderers already.
+	least  int
+	events []event
+}
 
-// gap is the mean time between the end of a render and the next begin in its slot: each
-// begin but the first ones follows an end, and in the sum it does not matter which.
-func (s setting) gap(from, to []float64) float64 {
-	slices.Sort(from)
-	slices.Sort(to)
-	slots := s.renderers * s.slots
-	sum, n := 0.0, 0
-	for i, end := range to {
-		if end > filling && end < saturated && i+slots < len(from) {
-			sum += from[i+slots] - end
-			n++
+type event struct {
+	at   float64
+	kind int // of the constants below
+}
+
+const (
+	ended = iota
+	arrives
+	begins
+)
+
+func (l *line) arrived(at float64) { l.events = append(l.events, event{at, arrives}) }
+
+func (l *line) rendered(from, to []float64) {
+	for _, at := range from {
+		l.events = append(l.events, event{at, begins})
+	}
+	for _, at := range to {
+		l.events = append(l.events, event{at, ended})
+	}
+}
+
+// gap is the mean time between the end of a render and the next begin in its slot, of those
+// that end while others wait. Which begin follows which end does not matter in the sum.
+func (l *line) gap() float64 {
+	slices.SortFunc(l.events, func(a, b event) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.kind, b.kind)) })
+	nobody := math.Inf(-1)
+	free := slices.Repeat([]float64{nobody}, l.slots)
+	waiting, sum, n := 0, 0.0, 0
+	for _, e := range l.events {
+		switch e.kind {
+		case arrives:
+			waiting++
+		case ended:
+			since := nobody
+			if waiting > l.least {
+				since = e.at
+			}
+			free = append(free, since)
+		case begins:
+			waiting--
+			if len(free) == 0 {
+				continue // of two at the same moment the begin was noted first
+			}
+			if free[0] > nobody {
+				sum, n = sum+e.at-free[0], n+1
+			}
+			free = free[1:]
 		}
 	}
 	return sum / float64(max(n, 1))
