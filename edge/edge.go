@@ -134,7 +134,7 @@ func (e *Edge) build() (err error) {
 	e.obtainer = obtain.New(obtain.Config{
 		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads, Stored: e.stored,
 		Failures: e.failures, Fleet: e.fleet,
-		Admitter: e.admitter, Dispatcher: e.dispatcher, Log: c.Log, Metrics: c.Metrics,
+		Admitter: e.admitter, Dispatcher: e.dispatcher, Lanes: e.lanes, Log: c.Log, Metrics: c.Metrics,
 	})
 	if err := e.serveOperators(stores); err != nil {
 		return err

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	every   = 2 * time.Second
+	every   = time.Second
 	timeout = time.Second
 )
 
-// Watcher looks at the queue every two seconds.
+// Watcher looks at the queue every second.
 type Watcher struct {
 	js         jetstream.JetStream
 	log        *slog.Logger
@@ -63,6 +63,19 @@ func (w *Watcher) Seen() []lease.Lane {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen
+}
+
+// Stalls reports whether the queue did not answer when it was looked at last, or has a job of
+// the lane, of whichever edge, for so long.
+func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.seen {
+		if l.Name == string(lane) {
+			return l.AgeMS > longer.Milliseconds()
+		}
+	}
+	return true
 }
 
 func (w *Watcher) watch(ctx context.Context) {

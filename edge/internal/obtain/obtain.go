@@ -23,6 +23,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/failure"
 	"github.com/thumbmill/thumbmill/edge/internal/fleet"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
+	"github.com/thumbmill/thumbmill/edge/internal/lanes"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
@@ -80,6 +81,7 @@ type Config struct {
 	Fleet      *fleet.Fleet
 	Admitter   *admission.Admitter
 	Dispatcher *dispatch.Dispatcher
+	Lanes      *lanes.Watcher
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }
