@@ -1,20 +1,21 @@
-# Varnish in front of thumbmill's edges: keeps thumbnails, and forgets those of one original
+# Varnish in front of thumbmill's edges: keeps thumbnails and 404s, asks once for what many
+# want, asks another edge where one does not answer, and forgets the thumbnails of an original
 # when an edge purges it (purge.xkey: [http://varnish:6081]). Needs varnish-modules for xkey.
+# The edges are in edges.vcl, which lies beside it in /etc/varnish.
 vcl 4.1;
 
-import std;
+import directors;
 import xkey;
 
-backend edge {
-	.host = "127.0.0.1";
-	.port = "8888";
-	.first_byte_timeout = 75s; # above edge.deadline
+probe edge {
+	.url = "/healthcheck";
+	.interval = 1s;
+	.timeout = 1s;
+	.window = 3;
+	.threshold = 2;
 }
 
-# Those who may purge: the edges.
-acl purgers {
-	"localhost";
-}
+include "edges.vcl";
 
 sub vcl_recv {
 	if (req.method == "PURGE") {
@@ -34,15 +35,34 @@ sub vcl_recv {
 	return (hash);
 }
 
+sub vcl_backend_fetch {
+	set bereq.backend = edges.backend(by=URL, alt=bereq.retries);
+}
+
+# The other edge is asked where one does not answer, or cannot reach what it needs. A refusal
+# (429, 503 with Retry-After) stands: all edges ask the same coordinator.
+sub vcl_backend_error {
+	if (bereq.retries == 0 && (bereq.method == "GET" || bereq.method == "HEAD")) {
+		return (retry);
+	}
+}
+
 sub vcl_backend_response {
+	if (beresp.status == 502 && bereq.retries == 0 && (bereq.method == "GET" || bereq.method == "HEAD")) {
+		return (retry);
+	}
 	# What edge.stale_if_error allows: an old picture is better than none.
 	if (beresp.status == 200) {
 		set beresp.grace = 1d;
 	}
-	# A refusal is this client's alone.
 	if (beresp.status == 429 || beresp.status >= 500) {
+		# Is there an old picture, then that is given.
+		if (bereq.is_bgfetch) {
+			return (abandon);
+		}
+		# A refusal is this client's alone; others do not wait for one another meanwhile.
 		set beresp.uncacheable = true;
-		set beresp.ttl = 0s;
+		set beresp.ttl = 1s;
 	}
 }
 

@@ -325,7 +325,7 @@ func TestAPurgeReachesTheCDN(t *testing.T) {
 	t.Parallel()
 	var cdn settings.Purge
 	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Edge.Revalidate = time.Hour }})
-	varnish := servers.Varnish(t, c.Edges[0].Addr())
+	varnish := servers.Varnish(t, [2]string{c.Edges[0].Addr(), c.Edges[0].Addr()})
 	cdn = settings.Purge{XKey: []string{varnish}, URLs: []string{varnish}}
 	c.Settings.Purge = cdn
 	purger := c.AddEdge(nil)

@@ -325,15 +325,9 @@ func (s *site) smallDisk() {
 
 // addFront adds the nginx that deploy has.
 func (s *site) addFront() {
-	text, err := os.ReadFile(filepath.Join(s.root, "deploy", "nginx", "thumbmill.conf"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	address := servers.FreeAddress(s.t)
 	s.front = "http://" + address
-	server := strings.NewReplacer("127.0.0.1:8888", s.address["edge-1"], "127.0.0.2:8888", s.address["edge-2"], "127.0.0.1:8080", address).Replace(string(text))
-	config := s.write("nginx.conf", fmt.Sprintf("daemon off; pid %s; error_log %s; user root;\nevents { worker_connections 4096; }\nhttp { access_log off; client_body_temp_path %s; proxy_temp_path %s;\n%s}\n",
-		s.path("nginx.pid"), s.path("nginx.log"), s.path("body"), s.path("proxy"), server))
+	config := servers.NginxConfig(s.t, s.dir, address, [2]string{s.address["edge-1"], s.address["edge-2"]}, false)
 	s.add("nginx", "", nil, "nginx", "-c", config)
 }
 
