@@ -39,18 +39,18 @@ type Edge struct {
 	Deadline       time.Duration `koanf:"deadline"`        // of one request, from its first byte to the answer's
 	Revalidate     time.Duration `koanf:"revalidate"`      // a hit is compared with its original at most this often
 
-	// Outdated says what becomes of a stored thumbnail that today's rules and defaults
-	// would render otherwise: keep or render.
+	// what becomes of a stored thumbnail that today's rules and defaults would render
+	// otherwise: keep or render
 	Outdated string `koanf:"outdated"`
-	// Nearest gives another size of a thumbnail that a throttle refuses, where there is one.
+	// give another size of a thumbnail that a throttle refuses, where there is one
 	Nearest bool  `koanf:"nearest"`
 	Memory  Bytes `koanf:"memory"` // of thumbnails that are asked for often; 0 = none
 
 	MaxWaiters          int `koanf:"max_waiters"`            // requests that wait for a render on one edge
 	MaxWaitersPerClient int `koanf:"max_waiters_per_client"` // of these, of one client
 	MaxWidth            int `koanf:"max_width"`              // pixels that a URL may ask for
-	MaxHeight           int `koanf:"max_height"`
-	MaxPixels           int `koanf:"max_pixels"` // width × height that a URL may ask for
+	MaxHeight           int `koanf:"max_height"`             // likewise
+	MaxPixels           int `koanf:"max_pixels"`             // width × height that a URL may ask for
 
 	MaxAge               time.Duration `koanf:"max_age"`                // for which caches keep a thumbnail
 	StaleWhileRevalidate time.Duration `koanf:"stale_while_revalidate"` // after that, while a cache asks for it anew; 0 = not said
@@ -72,7 +72,7 @@ const (
 // they change. Without one nothing is encrypted.
 type ServerTLS struct {
 	Certificate string `koanf:"certificate"` // with the chain
-	Key         string `koanf:"key"`
+	Key         string `koanf:"key"`         // of that certificate
 }
 
 // Coordinator is who decides about the throttles.
@@ -80,8 +80,8 @@ type Coordinator struct {
 	Listen  []string `koanf:"listen"`  // each host:port, IPv4 or IPv6, or unix:PATH
 	Servers []string `koanf:"servers"` // likewise, in order of preference; edges ask the first that answers
 	Secret  Secret   `koanf:"secret"`  // without which no edge is let in; PoolCounter's protocol knows none
-	// Classic is the networks from which PoolCounter's protocol is spoken; it proves nothing
-	// of who speaks. Unix sockets are always among them.
+	// networks from which PoolCounter's protocol is spoken; it proves nothing of who speaks.
+	// Unix sockets are always among them
 	Classic []string  `koanf:"classic"`
 	TLS     ServerTLS `koanf:"tls"` // of edges' connections; those without it are not let in then
 	CA      string    `koanf:"ca"`  // PEM file of those who sign coordinators' certificates; edges encrypt with one
@@ -98,9 +98,9 @@ type NATS struct {
 
 // TLS of the connections to NATS, in PEM files.
 type TLS struct {
-	CA          string `koanf:"ca"`
-	Certificate string `koanf:"certificate"`
-	Key         string `koanf:"key"`
+	CA          string `koanf:"ca"`          // those who sign the servers' certificates
+	Certificate string `koanf:"certificate"` // this role's own, where servers ask for one
+	Key         string `koanf:"key"`         // of that certificate
 }
 
 // Memcached is where the failure memory lives.
@@ -119,13 +119,13 @@ type Pool struct {
 
 // ExpensivePool is the pool of each expensive type.
 type ExpensivePool struct {
-	Workers  int           `koanf:"workers"`
-	MaxQueue int           `koanf:"max_queue"`
-	Timeout  time.Duration `koanf:"timeout"`
-	Shadow   bool          `koanf:"shadow"`
-	Types    []string      `koanf:"types"` // tiff pdf djvu xcf stl svg video …
-	// Place is the time of rendering that one of the workers stands for: an original
-	// takes as many as such originals took lately.
+	Workers  int           `koanf:"workers"`   // places at once
+	MaxQueue int           `koanf:"max_queue"` // holders and waiters together
+	Timeout  time.Duration `koanf:"timeout"`   // longest wait
+	Shadow   bool          `koanf:"shadow"`    // as above
+	Types    []string      `koanf:"types"`     // of tiff, pdf, djvu, xcf, stl, svg, video, …
+	// the time of rendering that one of the workers stands for: an original takes as many as
+	// such originals took lately
 	Place time.Duration `koanf:"place"`
 }
 
@@ -143,9 +143,9 @@ type Failure struct {
 
 // Throttle is all rules that can refuse or delay a request.
 type Throttle struct {
-	PerIP          Pool          `koanf:"per_ip"`
-	PerOriginal    Pool          `koanf:"per_original"`
-	Expensive      ExpensivePool `koanf:"expensive"`
+	PerIP          Pool          `koanf:"per_ip"`       // renders of one client, by address or /64
+	PerOriginal    Pool          `koanf:"per_original"` // renders of one original
+	Expensive      ExpensivePool `koanf:"expensive"`    // renders of each expensive type
 	Failure        Failure       `koanf:"failure"`
 	Exempt         []string      `koanf:"exempt"`          // networks of clients that per_ip does not count: the CDN, the office
 	QueueWait      time.Duration `koanf:"queue_wait"`      // longest wait for all pools together, and for a renderer to begin
@@ -154,9 +154,9 @@ type Throttle struct {
 
 // Store is where originals come from and thumbnails go.
 type Store struct {
-	Originals         Bucket   `koanf:"originals"`
-	Loaders           []Loader `koanf:"loaders"` // of originals whose names begin with something, the longest first
-	Thumbnails        Bucket   `koanf:"thumbnails"`
+	Originals         Bucket   `koanf:"originals"`          // of all originals, but for those that a loader has
+	Loaders           []Loader `koanf:"loaders"`            // of originals whose names begin with something, the longest first
+	Thumbnails        Bucket   `koanf:"thumbnails"`         // of the results
 	ShardedContainers []string `koanf:"sharded_containers"` // MediaWiki containers with a hash suffix
 	PrivateContainers []string `koanf:"private_containers"` // served only with the secret
 	PrivateSecret     Secret   `koanf:"private_secret"`     // what X-Swift-Secret must hold
@@ -226,19 +226,19 @@ type Loader struct {
 
 // Renderer is one renderer's limits.
 type Renderer struct {
-	Slots              int           `koanf:"slots"` // renders at once; 0 = one a core
-	Ahead              int           `koanf:"ahead"` // jobs fetched while all slots render
-	TimeLimit          time.Duration `koanf:"time_limit"`
-	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"`
-	MemoryLimit        Bytes         `koanf:"memory_limit"` // address space of one worker, and of one tool
-	Recycle            int           `koanf:"recycle"`      // renders after which a worker is replaced; 0 = never
-	Sandbox            []string      `koanf:"sandbox"`      // layers without which the renderer refuses to start
-	Optimizers         []string      `koanf:"optimizers"`   // formats of thumbnails that are repacked: jpg, gif, png
-	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`
-	MaxPixels          int64         `koanf:"max_pixels"` // of an original; a quarter where a decoder must hold all at once
-	Downloads          int           `koanf:"downloads"`  // originals fetched at once
-	TempDir            string        `koanf:"temp_dir"`   // "" = the system's
-	TempBytes          Bytes         `koanf:"temp_bytes"` // of originals there, in use and kept for other sizes
+	Slots              int           `koanf:"slots"`                // renders at once; 0 = one a core
+	Ahead              int           `koanf:"ahead"`                // jobs fetched while all slots render
+	TimeLimit          time.Duration `koanf:"time_limit"`           // of one render of the lanes standard and bulk
+	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // of one render of the lane expensive
+	MemoryLimit        Bytes         `koanf:"memory_limit"`         // address space of one worker, and of one tool
+	Recycle            int           `koanf:"recycle"`              // renders after which a worker is replaced; 0 = never
+	Sandbox            []string      `koanf:"sandbox"`              // layers without which the renderer refuses to start
+	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that are repacked: jpg, gif, png
+	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`   // larger originals are refused
+	MaxPixels          int64         `koanf:"max_pixels"`           // of an original; a quarter where a decoder must hold all at once
+	Downloads          int           `koanf:"downloads"`            // originals fetched at once
+	TempDir            string        `koanf:"temp_dir"`             // "" = the system's
+	TempBytes          Bytes         `koanf:"temp_bytes"`           // of originals there, in use and kept for other sizes
 }
 
 // SandboxLayers are the mechanisms that can confine workers.
@@ -248,12 +248,12 @@ func SandboxLayers() []string {
 
 // Render is the defaults of a spec. The edge reads them: they are part of it.
 type Render struct {
-	Quality            int    `koanf:"quality"`
-	QualityWebP        int    `koanf:"quality_webp"` // 0 = quality
-	QualityAVIF        int    `koanf:"quality_avif"` // 0 = quality
-	QualityLow         int    `koanf:"quality_low"`  // of qlow- thumbnails
-	ChromaSubsampling  string `koanf:"chroma_subsampling"`
-	Progressive        bool   `koanf:"progressive"`
+	Quality            int    `koanf:"quality"`              // of JPEG, 1…100, and where the next two are 0
+	QualityWebP        int    `koanf:"quality_webp"`         // 0 = quality
+	QualityAVIF        int    `koanf:"quality_avif"`         // 0 = quality
+	QualityLow         int    `koanf:"quality_low"`          // of qlow- thumbnails
+	ChromaSubsampling  string `koanf:"chroma_subsampling"`   // of JPEG: 4:2:0 or 4:4:4
+	Progressive        bool   `koanf:"progressive"`          // JPEG
 	MaxAnimatedArea    int64  `koanf:"max_animated_area"`    // pixels over all frames
 	DefaultFiltersJPEG string `koanf:"default_filters_jpeg"` // of JPEG originals on MediaWiki paths
 	RespectOrientation bool   `koanf:"respect_orientation"`  // turn originals as EXIF says
@@ -269,7 +269,7 @@ type Thumbor struct {
 	AutoFormats   []string `koanf:"auto_formats"`   // webp, avif, jpg, png: taken in this order when the client accepts them
 	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // of PNGs without transparency
 	MaxWidth      int      `koanf:"max_width"`      // larger sizes are made this one; 0 = they are refused beyond edge.max_width
-	MaxHeight     int      `koanf:"max_height"`
+	MaxHeight     int      `koanf:"max_height"`     // likewise
 }
 
 // MediaWiki is what holds for MediaWiki's paths.
@@ -294,7 +294,7 @@ type Upload struct {
 
 // Admin is the operators' listener: metrics, health and profiles.
 type Admin struct {
-	Listen    string `koanf:"listen"`
+	Listen    string `koanf:"listen"`     // host:port
 	TokenFile string `koanf:"token_file"` // what operators show to act; empty: thumbmill/token in the user's configuration
 }
 

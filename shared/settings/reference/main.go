@@ -1,0 +1,164 @@
+// Command reference writes docs/configuration.md from the settings' own source: their names
+// and defaults are those that hold, their comments are what the page says.
+//
+//	go generate ./shared/settings/...
+package main
+
+//go:generate go run . ../settings.go ../../../docs/configuration.md
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "reference:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: reference SOURCE PAGE")
+	}
+	text, err := page(args[0])
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(args[1], text, 0o644) //nolint:gosec // everybody reads documentation
+}
+
+const head = `# Configuration
+
+Every setting, its default and what it means; written from the source by ` + "`go generate ./shared/settings/...`" + `.
+
+` + "`--config`" + ` takes a YAML file, or a folder whose ` + "`*.yaml`" + ` are merged in alphabetical order; then come environment
+variables (` + "`edge.allow_unsafe`" + ` is ` + "`THUMBMILL_EDGE_ALLOW_UNSAFE`" + `; lists are separated by commas), then flags. All roles read one
+tree, each its own part. The value of a secret can be ` + "`file:`" + ` and the path of a file with it. ` + "`thumbmill config check PATH`" + `
+tells everything that is wrong, ` + "`thumbmill config show`" + ` what holds.
+`
+
+// page writes the reference of the settings whose source is in a file.
+func page(source string) ([]byte, error) {
+	said, err := comments(source)
+	if err != nil {
+		return nil, err
+	}
+	p := &reference{said: said}
+	p.WriteString(head)
+	tree := reflect.ValueOf(settings.Default())
+	for i := range tree.NumField() {
+		field := tree.Type().Field(i)
+		name := field.Tag.Get("koanf")
+		fmt.Fprintf(p, "\n## %s\n\n%s\n\n| key | default | |\n|---|---|---|\n", name, p.said[field.Type.Name()].doc)
+		p.rows(name, tree.Field(i))
+	}
+	return p.Bytes(), nil
+}
+
+// said is what the source says of a type: of itself, and of its fields.
+type said struct {
+	doc    string
+	fields map[string]string
+}
+
+// comments reads what is said of each type.
+func comments(source string) (map[string]said, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), source, nil, parser.ParseComments)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]said{}
+	for _, decl := range file.Decls {
+		general, ok := decl.(*ast.GenDecl)
+		if !ok || general.Tok != token.TYPE {
+			continue
+		}
+		spec := general.Specs[0].(*ast.TypeSpec)
+		one := said{doc: sentence(spec.Name.Name, general.Doc.Text()), fields: map[string]string{}}
+		if body, ok := spec.Type.(*ast.StructType); ok {
+			for _, f := range body.Fields.List {
+				for _, name := range f.Names {
+					one.fields[name.Name] = inline(f.Doc.Text() + f.Comment.Text())
+				}
+			}
+		}
+		all[spec.Name.Name] = one
+	}
+	return all, nil
+}
+
+// sentence makes of "Edge is what …" a sentence of its own: "What …".
+func sentence(name, doc string) string {
+	doc = inline(doc)
+	for _, verb := range []string{" is ", " are "} {
+		if rest, ok := strings.CutPrefix(doc, name+verb); ok {
+			return strings.ToUpper(rest[:1]) + rest[1:]
+		}
+	}
+	return doc
+}
+
+func inline(text string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
+}
+
+type reference struct {
+	bytes.Buffer
+	said map[string]said
+}
+
+// rows writes the settings of a struct, and of those in it.
+func (p *reference) rows(prefix string, v reflect.Value) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		key, squash, _ := strings.Cut(field.Tag.Get("koanf"), ",")
+		if squash == "squash" {
+			fmt.Fprintf(p, "| `%s.…` | | as of `store.originals` |\n", prefix)
+			continue
+		}
+		key = prefix + "." + key
+		about := p.said[v.Type().Name()].fields[field.Name]
+		switch {
+		case field.Type.Kind() == reflect.Struct:
+			if doc := p.said[field.Type.Name()].doc; about == "" {
+				about = doc
+			}
+			fmt.Fprintf(p, "| **`%s`** | | %s |\n", key, about)
+			p.rows(key, v.Field(i))
+		case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
+			fmt.Fprintf(p, "| **`%s`** | | %s |\n", key, about)
+			p.rows(key+"[]", reflect.Zero(field.Type.Elem()))
+		default:
+			fmt.Fprintf(p, "| `%s` | %s | %s |\n", key, value(v.Field(i)), about)
+		}
+	}
+}
+
+// value writes a default as one would type it.
+func value(v reflect.Value) string {
+	if v.IsZero() && (v.Kind() == reflect.String || v.Kind() == reflect.Slice) {
+		return ""
+	}
+	switch x := v.Interface().(type) {
+	case time.Duration:
+		return "`" + strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(x.String()) + "`"
+	case []string:
+		return "`" + strings.Join(x, ", ") + "`"
+	case string:
+		return "`" + x + "`"
+	default:
+		return fmt.Sprintf("`%v`", x)
+	}
+}
