@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,38 +36,7 @@ type machine struct {
 
 func newMachine(t *testing.T) machine {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("packages are installed by root alone")
-	}
-	base, err := os.MkdirTemp("/dev/shm", "thumbmill-debian-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := machine{t, filepath.Join(base, "root")}
-	t.Cleanup(func() { _ = os.RemoveAll(base) })
-	for _, dir := range []string{"root", "upper", "work"} {
-		if err := os.Mkdir(filepath.Join(base, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	options := fmt.Sprintf("lowerdir=/,upperdir=%s/upper,workdir=%s/work", base, base)
-	if err := syscall.Mount("overlay", m.root, "overlay", 0, options); err != nil {
-		t.Skipf("no overlay of the file system can be mounted here: %v", err)
-	}
-	t.Cleanup(func() { m.unmount("") })
-	for _, dir := range []string{"/proc", "/dev", "/sys", "/tmp"} {
-		if err := syscall.Mount(dir, m.root+dir, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { m.unmount(dir) })
-	}
-	return m
-}
-
-func (m machine) unmount(dir string) {
-	if err := syscall.Unmount(m.root+dir, syscall.MNT_DETACH); err != nil {
-		m.t.Error(err)
-	}
+	return machine{t, servers.Overlay(t, "/proc", "/dev", "/sys", "/tmp")}
 }
 
 // command is one that runs there.

@@ -43,6 +43,8 @@ func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	options.Add(cmd.Flags(), r.Flags)
+	cmd.AddCommand(r.ready())
+	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	return cmd

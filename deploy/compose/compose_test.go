@@ -1,0 +1,270 @@
+package compose
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func project(t *testing.T) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithResolvedPaths(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatalf("docker-compose.yml does not fit Compose's schema: %v", err)
+	}
+	return p
+}
+
+// Every container is confined, bounded, checked and not root's, and nothing is published
+// beyond loopback.
+func TestEveryServiceIsConfined(t *testing.T) {
+	for name, s := range project(t).Services {
+		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") ||
+			!slices.ContainsFunc(s.SecurityOpt, func(o string) bool { return strings.HasPrefix(o, "seccomp:") }) {
+			t.Errorf("%s may do more than it needs", name)
+		}
+		if uid, _ := identity(t, s.User); uid == 0 {
+			t.Errorf("%s runs as root", name)
+		}
+		if s.MemLimit == 0 || s.PidsLimit == 0 {
+			t.Errorf("%s has no limit of memory, or of processes", name)
+		}
+		if s.HealthCheck == nil && s.Restart != "no" {
+			t.Errorf("nobody checks whether %s is healthy", name)
+		}
+		for _, port := range s.Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s is published beyond loopback, on %q", name, port.HostIP)
+			}
+		}
+		for _, volume := range s.Volumes {
+			if _, err := os.Stat(volume.Source); volume.Type == types.VolumeTypeBind && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// The hosts that the configuration names are services.
+func TestConfigurationNamesServices(t *testing.T) {
+	s, err := settings.Load("thumbmill.d", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := project(t)
+	addresses := slices.Concat(s.Coordinator.Servers, s.Memcached.Servers, s.Purge.XKey, strings.Split(string(s.NATS.URL), ","))
+	for _, address := range append(addresses, s.Store.Originals.AuthURL) {
+		if _, rest, found := strings.Cut(address, "://"); found {
+			address = rest
+		}
+		host, _, _ := strings.Cut(address, ":")
+		if _, ok := p.Services[host]; !ok {
+			t.Errorf("%s is no service", address)
+		}
+	}
+}
+
+// What the Dockerfile copies from here exists, and each image has a user and a command.
+func TestDockerfile(t *testing.T) {
+	all := stages(t)
+	for name, s := range project(t).Services {
+		if s.Build == nil {
+			continue
+		}
+		stage := all[s.Build.Target]
+		if stage == nil {
+			t.Errorf("%s: the Dockerfile has no stage %s", name, s.Build.Target)
+			continue
+		}
+		if stage.user != s.User || len(stage.entrypoint) == 0 {
+			t.Errorf("the image of %s runs %q as %q", name, stage.entrypoint, stage.user)
+		}
+	}
+	for _, s := range all {
+		for _, c := range s.copies {
+			for _, from := range c[1 : len(c)-1] {
+				if _, err := os.Stat(filepath.Join("../..", from)); c[0] == "" && err != nil {
+					t.Errorf("%s: %v", s.name, err)
+				}
+			}
+		}
+	}
+}
+
+// The same source gives the same bytes, wherever it lies.
+func TestBinariesAreReproducible(t *testing.T) {
+	var sums [2][sha256.Size]byte
+	for i := range sums {
+		dir := t.TempDir()
+		if out, err := exec.Command("cp", "-r", "../../coordinator", "../../shared", "../../go.mod", "../../go.sum", dir).CombinedOutput(); err != nil {
+			t.Fatal(string(out))
+		}
+		static := stages(t)["static"].runs[0]
+		build := strings.NewReplacer("/out/", dir+"/out/", "./edge/cmd/edge ", "").Replace(static)
+		cmd := exec.Command("sh", "-c", build)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", build, err, out)
+		}
+		binary, err := os.ReadFile(filepath.Join(dir, "out", "coordinator"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums[i] = sha256.Sum256(binary)
+	}
+	if sums[0] != sums[1] {
+		t.Error("two builds of the coordinator differ")
+	}
+}
+
+// The whole site runs, each container with the command, environment, user, root and limits
+// that the file gives it: what the file says has been run.
+func TestTheWholeSite(t *testing.T) {
+	h := newHost(t)
+	h.startAll()
+	front := "http://front:8080"
+	h.picture(front+"/unsafe/300x/sample.svg", 300)
+	h.picture(front+"/wikipedia/commons/thumb/0/02/Sample.svg/250px-Sample.svg.png", 250)
+	if cached := h.get(front + "/unsafe/300x/sample.svg"); cached.Header.Get("X-Cache") != "hit" {
+		t.Errorf("Varnish did not keep it: %v", cached.Header)
+	}
+	if absent := h.get(front + "/unsafe/300x/absent.jpg"); absent.StatusCode != http.StatusNotFound {
+		t.Errorf("an original that is not there is %s", absent.Status)
+	}
+	h.operators()
+	t.Run("a renderer's workers are sandboxed", func(t *testing.T) { h.sandboxed(t) })
+	h.scraped()
+	t.Run("each role ends cleanly", func(t *testing.T) {
+		for _, name := range []string{"edge-1", "renderer-1", "coordinator-1"} {
+			if how := h.up[name].stop(); how != "exit status 0" {
+				t.Errorf("%s: %s", name, how)
+			}
+		}
+	})
+	h.picture(front+"/unsafe/200x/sample.svg", 200) // by the others
+}
+
+func (h *host) client() *http.Client {
+	transport := &http.Transport{DialContext: h.network.dial, DisableKeepAlives: true}
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+}
+
+// get asks a service by its name.
+func (h *host) get(address string) *http.Response {
+	h.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	u.Host = net.JoinHostPort(h.address[u.Hostname()], u.Port())
+	response, err := h.client().Get(u.String())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = response.Body.Close() })
+	return response
+}
+
+func (h *host) picture(address string, width int) {
+	h.t.Helper()
+	response := h.get(address)
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(response.Body)
+		h.t.Errorf("%s: %s %s", address, response.Status, text)
+		return
+	}
+	config, _, err := image.DecodeConfig(response.Body)
+	if err != nil || config.Width != width {
+		h.t.Errorf("%s is %d wide, for %d: %v", address, config.Width, width, err)
+	}
+}
+
+// operators see both renderers and both coordinators on the page's data.
+func (h *host) operators() {
+	h.t.Helper()
+	var report struct {
+		Renderers []json.RawMessage `json:"renderers"`
+	}
+	if err := json.NewDecoder(h.get("http://coordinator-1:8889/api/v1/throttles").Body).Decode(&report); err != nil {
+		h.t.Fatal(err)
+	}
+	if len(report.Renderers) != 2 {
+		h.t.Errorf("the coordinator knows %d renderers", len(report.Renderers))
+	}
+}
+
+// sandboxed holds that the profile of system calls leaves renderers what they confine their
+// workers with, and takes from all what nobody needs.
+func (h *host) sandboxed(t *testing.T) {
+	log := h.up["renderer-1"].log.String()
+	for _, layer := range []string{"no_new_privs", "rlimits", "landlock", "seccomp"} {
+		if !strings.Contains(log, layer) {
+			t.Errorf("the renderer did not enter %s: %s", layer, log)
+		}
+	}
+	for refusal, command := range map[string][]string{
+		"Operation not permitted": {"unshare", "--user", "true"},
+		"Read-only file system":   {"touch", "/usr/bin/more"},
+	} {
+		if out, err := h.up["renderer-1"].exec(command...); err == nil || !strings.Contains(string(out), refusal) {
+			t.Errorf("%v in a container: %v %s", command, err, out)
+		}
+	}
+}
+
+// scraped holds that Prometheus has the metrics of all roles.
+func (h *host) scraped() {
+	h.t.Helper()
+	missing := func() error {
+		var answer struct {
+			Data struct {
+				ActiveTargets []struct{ ScrapeURL, Health, LastError string }
+			}
+		}
+		if err := json.NewDecoder(h.get("http://prometheus:9090/api/v1/targets").Body).Decode(&answer); err != nil {
+			return err
+		}
+		if len(answer.Data.ActiveTargets) != 6 {
+			return fmt.Errorf("%d targets", len(answer.Data.ActiveTargets))
+		}
+		var errs []error
+		for _, target := range answer.Data.ActiveTargets {
+			if target.Health != "up" {
+				errs = append(errs, fmt.Errorf("%s is %s: %s", target.ScrapeURL, target.Health, target.LastError))
+			}
+		}
+		return errors.Join(errs...)
+	}
+	var err error
+	for range 60 {
+		if err = missing(); err == nil {
+			return
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	h.t.Error(err)
+}

@@ -1,0 +1,307 @@
+package compose
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// host runs the project's containers.
+type host struct {
+	t       *testing.T
+	project *types.Project
+	images  *images
+	network *network
+	address map[string]string // of containers
+	up      map[string]*container
+	seccomp *specs.LinuxSeccomp
+}
+
+// container is one that runs or ran.
+type container struct {
+	h       *host
+	id      string
+	service types.ServiceConfig
+	cmd     *exec.Cmd
+	log     bytes.Buffer
+	ended   chan struct{}
+}
+
+const subnet = "10.87.53."
+
+// absent are the services whose programs Debian does not have.
+func absent() []string { return []string{"grafana"} }
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	for _, program := range []string{"runc", "ip", "varnishd", "memcached", "prometheus", "wget", "nc", "curl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed: run `make deps`", program)
+		}
+	}
+	if os.Getuid() != 0 {
+		t.Skip("containers with a user and a network of their own are started by root alone")
+	}
+	h := &host{t: t, project: project(t), network: newNetwork(t), address: map[string]string{}, up: map[string]*container{}}
+	h.network.join("", subnet+"1/24")
+	h.images = newImages(t)
+	next := 100
+	for _, name := range h.project.ServiceNames() {
+		if slices.Contains(absent(), name) {
+			continue
+		}
+		h.address[name] = fmt.Sprintf("%s%d", subnet, next)
+		next++
+		if own := h.project.Services[name].Networks["default"]; own != nil && own.Ipv4Address != "" {
+			h.address[name] = own.Ipv4Address
+		}
+		h.network.join(name, h.address[name]+"/24")
+	}
+	var hosts strings.Builder
+	hosts.WriteString("127.0.0.1 localhost\n")
+	for name, address := range h.address {
+		fmt.Fprintln(&hosts, address, name)
+	}
+	if err := os.WriteFile(h.path("hosts"), []byte(hosts.String()), 0o644); err != nil { //nolint:gosec // containers' users read it
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../docker/seccomp.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &h.seccomp); err != nil {
+		t.Fatalf("seccomp.json: %v", err)
+	}
+	return h
+}
+
+func (h *host) path(name string) string { return filepath.Join(h.images.dir, name) }
+
+// startAll starts each service once what it depends on is as it wants it, as an engine does,
+// and waits until all are healthy.
+func (h *host) startAll() {
+	h.t.Helper()
+	began := time.Now()
+	waiting := map[string]error{}
+	for name := range h.address {
+		waiting[name] = errors.New("not started")
+	}
+	for len(waiting) > 0 {
+		for name := range waiting {
+			if h.up[name] == nil && h.mayStart(name, waiting) {
+				h.up[name] = h.launch(name)
+			}
+			if c := h.up[name]; c != nil {
+				if waiting[name] = c.arrived(); waiting[name] == nil {
+					delete(waiting, name)
+					h.t.Logf("%s: after %.1f s", name, time.Since(began).Seconds())
+				}
+			}
+		}
+		if time.Since(began) > upWithin {
+			h.t.Fatalf("not up within %v: %v", upWithin, waiting)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+const upWithin = 2 * time.Minute
+
+func (h *host) mayStart(name string, waiting map[string]error) bool {
+	for other := range h.project.Services[name].DependsOn {
+		if _, still := waiting[other]; still {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *container) runc(args ...string) *exec.Cmd {
+	return exec.Command("runc", append([]string{"--root", c.h.path("runc")}, args...)...) //nolint:gosec // the test's own
+}
+
+func (h *host) launch(name string) *container {
+	h.t.Helper()
+	c := &container{h: h, id: h.network.namespace(name), service: h.project.Services[name], ended: make(chan struct{})}
+	bundle := c.h.path(c.service.Name + ".bundle")
+	text, err := json.Marshal(c.spec())
+	if err == nil {
+		err = os.Mkdir(bundle, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(bundle, "config.json"), text, 0o600)
+	}
+	if err != nil {
+		c.h.t.Fatal(err)
+	}
+	c.cmd = c.runc("run", "--bundle", bundle, c.id)
+	c.cmd.Stdout, c.cmd.Stderr = &c.log, &c.log
+	if err := c.cmd.Start(); err != nil {
+		c.h.t.Fatal(err)
+	}
+	go func() {
+		defer close(c.ended)
+		_ = c.cmd.Wait() // how it ended is asked of ProcessState
+	}()
+	c.h.t.Cleanup(func() {
+		_ = c.runc("delete", "--force", c.id).Run() // it may have ended
+		<-c.ended
+		if c.h.t.Failed() {
+			c.h.t.Logf("%s:\n%s", c.service.Name, c.log.String())
+		}
+	})
+	return c
+}
+
+// arrived reports what is missing until others may build on the container: by its own check
+// of health, or by its end.
+func (c *container) arrived() error {
+	c.h.t.Helper()
+	over := false
+	select {
+	case <-c.ended:
+		over = true
+	default:
+	}
+	check := c.service.HealthCheck
+	switch {
+	case over && (check != nil || !c.cmd.ProcessState.Success()):
+		c.h.t.Fatalf("%s ended: %s\n%s", c.service.Name, c.cmd.ProcessState, c.log.String())
+	case check != nil:
+		if out, err := c.exec(check.Test[1:]...); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+	case !over:
+		return errors.New("still busy")
+	}
+	return nil
+}
+
+// exec runs a command in the container, in its environment.
+func (c *container) exec(command ...string) ([]byte, error) {
+	return c.runc(append([]string{"exec", c.id}, command...)...).CombinedOutput()
+}
+
+// stop ends a container as an engine does, and tells how it ended.
+func (c *container) stop() string {
+	c.h.t.Helper()
+	if out, err := c.runc("kill", c.id, "TERM").CombinedOutput(); err != nil {
+		c.h.t.Errorf("%s: %v %s", c.service.Name, err, out)
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(30 * time.Second):
+		c.h.t.Errorf("%s did not end", c.service.Name)
+	}
+	return c.cmd.ProcessState.String()
+}
+
+// spec says to a runtime what docker-compose.yml says to an engine.
+func (c *container) spec() *specs.Spec {
+	s := c.service
+	target, entrypoint, user := "", []string(s.Entrypoint), s.User
+	if s.Build != nil {
+		target = s.Build.Target
+		if len(entrypoint) == 0 {
+			entrypoint = c.h.images.stages[target].entrypoint
+		}
+	}
+	root := c.h.images.root(s.Name, target)
+	uid, gid := identity(c.h.t, user)
+	limit := int64(s.MemLimit)
+	none := []string{}
+	return &specs.Spec{
+		Version: "1.0.2", Hostname: s.Name, Root: &specs.Root{Path: root, Readonly: s.ReadOnly},
+		Process: &specs.Process{
+			Args: append(slices.Clone(entrypoint), s.Command...), Cwd: "/", NoNewPrivileges: slices.Contains(s.SecurityOpt, "no-new-privileges:true"),
+			Env:          append(s.Environment.ToMapping().Values(), "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+			User:         specs.User{UID: uid, GID: gid},
+			Capabilities: &specs.LinuxCapabilities{Bounding: none, Effective: none, Inheritable: none, Permitted: none, Ambient: none},
+		},
+		Mounts: append(system(), c.mounts(root)...),
+		Linux: &specs.Linux{
+			Namespaces: []specs.LinuxNamespace{
+				{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
+				{Type: specs.NetworkNamespace, Path: c.h.network.path(s.Name)},
+			},
+			CgroupsPath: "/" + c.id, Seccomp: c.h.seccomp,
+			Resources:     &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}, Pids: &specs.LinuxPids{Limit: s.PidsLimit}},
+			MaskedPaths:   []string{"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"},
+			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
+		},
+	}
+}
+
+func identity(t *testing.T, user string) (uid, gid uint32) {
+	t.Helper()
+	if _, err := fmt.Sscanf(user, "%d:%d", &uid, &gid); err != nil {
+		t.Fatalf("user %q: %v", user, err)
+	}
+	return uid, gid
+}
+
+// system is what each container has of the kernel.
+func system() []specs.Mount {
+	return []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc"},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
+		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+	}
+}
+
+// mounts are a container's volumes, its folders in memory and its list of hosts.
+func (c *container) mounts(root string) []specs.Mount {
+	all := []specs.Mount{{Destination: "/etc/hosts", Type: "bind", Source: c.h.path("hosts"), Options: []string{"bind", "ro"}}}
+	for _, volume := range c.service.Volumes {
+		source, options := volume.Source, []string{"rbind", "rw"}
+		if volume.ReadOnly {
+			options[1] = "ro"
+		}
+		if volume.Type == types.VolumeTypeVolume {
+			source = c.volume(root, volume)
+		}
+		all = append(all, specs.Mount{Destination: volume.Target, Type: "bind", Source: source, Options: options})
+	}
+	for _, place := range c.service.Tmpfs {
+		path, options, _ := strings.Cut(place, ":")
+		flags := append([]string{"nosuid", "nodev"}, strings.Split(options, ",")...)
+		if !slices.Contains(flags, "exec") {
+			flags = append(flags, "noexec")
+		}
+		all = append(all, specs.Mount{Destination: path, Type: "tmpfs", Source: "tmpfs", Options: flags})
+	}
+	return all
+}
+
+// volume gives the folder of a named volume, which is at first the image's own.
+func (c *container) volume(root string, volume types.ServiceVolumeConfig) string {
+	c.h.t.Helper()
+	folder := c.h.path("volume-" + volume.Source)
+	err := os.Mkdir(folder, 0o755)
+	if os.IsExist(err) {
+		return folder
+	}
+	if err == nil && c.service.Build != nil {
+		err = exec.Command("cp", "-a", root+volume.Target+"/.", folder+"/").Run() //nolint:gosec // the test's own
+	}
+	if err == nil && c.service.Build == nil { // of an image from elsewhere, which gives the folder to its user
+		uid, gid := identity(c.h.t, c.service.User)
+		err = os.Chown(folder, int(uid), int(gid))
+	}
+	if err != nil {
+		c.h.t.Fatal(err)
+	}
+	return folder
+}
