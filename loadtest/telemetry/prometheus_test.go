@@ -102,7 +102,7 @@ func alerts(t *testing.T) (all []query) {
 
 // autoscalers gives the queries by which a cluster is scaled.
 func autoscalers(t *testing.T) (all []query) {
-	text, err := os.ReadFile(deploy + "kubernetes/autoscaling/keda.yaml")
+	text, err := os.ReadFile(deploy + "kubernetes/autoscaling/keda/keda.yaml")
 	var scaled struct {
 		Spec struct {
 			Triggers []struct{ Metadata struct{ Query string } }
@@ -115,7 +115,7 @@ func autoscalers(t *testing.T) (all []query) {
 		t.Fatalf("%+v %v", scaled, err)
 	}
 	wanted := scaled.Spec.Triggers[0].Metadata.Query
-	adapter, err := os.ReadFile(deploy + "kubernetes/autoscaling/hpa.yaml")
+	adapter, err := os.ReadFile(deploy + "kubernetes/autoscaling/hpa/prometheus-adapter.yaml")
 	if err != nil || !strings.Contains(string(adapter), "metricsQuery: "+wanted) {
 		t.Errorf("the two autoscalers ask different questions: %v", err)
 	}

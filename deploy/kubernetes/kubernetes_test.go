@@ -1,0 +1,275 @@
+package kubernetes
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	apps "k8s.io/api/apps/v1"
+	autoscaling "k8s.io/api/autoscaling/v2"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// cluster is all that is applied, decoded strictly: a field that Kubernetes does not know is
+// an error.
+type cluster struct {
+	deployments map[string]apps.Deployment
+	sets        map[string]apps.StatefulSet
+	services    map[string]core.Service
+	budgets     map[string]policy.PodDisruptionBudget
+	policies    map[string]networking.NetworkPolicy
+	settings    map[string]core.ConfigMap
+	scalers     map[string]autoscaling.HorizontalPodAutoscaler
+	keda        map[string]scaledObject
+}
+
+// scaledObject is what KEDA 2 reads of one, of those fields that are used here
+// (https://keda.sh/docs/2.17/reference/scaledobject-spec/).
+type scaledObject struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Metadata   map[string]any `json:"metadata"`
+	Spec       struct {
+		ScaleTargetRef  struct{ Name string } `json:"scaleTargetRef"`
+		MinReplicaCount int                   `json:"minReplicaCount"`
+		MaxReplicaCount int                   `json:"maxReplicaCount"`
+		PollingInterval int                   `json:"pollingInterval"`
+		Advanced        struct {
+			HorizontalPodAutoscalerConfig struct {
+				Behavior autoscaling.HorizontalPodAutoscalerBehavior `json:"behavior"`
+			} `json:"horizontalPodAutoscalerConfig"`
+		} `json:"advanced"`
+		Triggers []struct {
+			Type       string            `json:"type"`
+			MetricType string            `json:"metricType"`
+			Metadata   map[string]string `json:"metadata"`
+		} `json:"triggers"`
+	} `json:"spec"`
+}
+
+func decode[T any](t *testing.T, all map[string]T, name string, text []byte) {
+	t.Helper()
+	var one T
+	if err := yaml.UnmarshalStrict(text, &one); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	all[name] = one
+}
+
+// build gives what `kubectl apply -k` would apply, with components.
+func build(t *testing.T, components ...string) cluster {
+	t.Helper()
+	c := cluster{
+		map[string]apps.Deployment{}, map[string]apps.StatefulSet{}, map[string]core.Service{}, map[string]policy.PodDisruptionBudget{},
+		map[string]networking.NetworkPolicy{}, map[string]core.ConfigMap{}, map[string]autoscaling.HorizontalPodAutoscaler{}, map[string]scaledObject{},
+	}
+	for _, resource := range built(t, components).Resources() {
+		text, err := resource.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch name := resource.GetName(); resource.GetKind() {
+		case "Deployment":
+			decode(t, c.deployments, name, text)
+		case "StatefulSet":
+			decode(t, c.sets, name, text)
+		case "Service":
+			decode(t, c.services, name, text)
+		case "PodDisruptionBudget":
+			decode(t, c.budgets, name, text)
+		case "NetworkPolicy":
+			decode(t, c.policies, name, text)
+		case "ConfigMap":
+			decode(t, c.settings, name, text)
+		case "HorizontalPodAutoscaler":
+			decode(t, c.scalers, name, text)
+		case "ScaledObject":
+			decode(t, c.keda, name, text)
+		default:
+			t.Errorf("%s %s is of no kind that is checked", resource.GetKind(), name)
+		}
+	}
+	return c
+}
+
+func built(t *testing.T, components []string) resmap.ResMap {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "base"), os.DirFS(".")); err != nil {
+		t.Fatal(err)
+	}
+	overlay := "resources: [base]\n"
+	if len(components) > 0 {
+		overlay += fmt.Sprintf("components: [base/%s]\n", strings.Join(components, ", base/"))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(overlay), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// pods are the roles' templates.
+func (c cluster) pods() map[string]core.PodTemplateSpec {
+	all := map[string]core.PodTemplateSpec{}
+	for name, d := range c.deployments {
+		all[name] = d.Spec.Template
+	}
+	for name, s := range c.sets {
+		all[name] = s.Spec.Template
+	}
+	return all
+}
+
+func TestPods(t *testing.T) {
+	c := build(t)
+	if len(c.pods()) != 3 {
+		t.Errorf("%d roles", len(c.pods()))
+	}
+	for name, pod := range c.pods() {
+		container := pod.Spec.Containers[0]
+		s := container.SecurityContext
+		if !*pod.Spec.SecurityContext.RunAsNonRoot || *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem || s.Capabilities.Drop[0] != "ALL" ||
+			pod.Spec.SecurityContext.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("%s may do more than it needs", name)
+		}
+		if container.Resources.Limits.Memory().IsZero() || container.Resources.Requests.Cpu().IsZero() || !container.Resources.Limits.Cpu().IsZero() {
+			t.Errorf("%s: resources are %+v: what it may have at least, and memory at most", name, container.Resources)
+		}
+		if *pod.Spec.TerminationGracePeriodSeconds < 80 {
+			t.Errorf("%s has %d s to end", name, *pod.Spec.TerminationGracePeriodSeconds)
+		}
+		if len(pod.Spec.TopologySpreadConstraints) == 0 || c.budgets[name].Spec.Selector == nil {
+			t.Errorf("%s may all be in one place, or be evicted at once", name)
+		}
+		ports := map[string]bool{}
+		for _, p := range container.Ports {
+			ports[p.Name] = true
+		}
+		for _, probe := range []*core.Probe{container.LivenessProbe, container.ReadinessProbe, container.StartupProbe} {
+			if probe != nil && !ports[probe.HTTPGet.Port.StrVal] {
+				t.Errorf("%s: a probe asks port %q", name, probe.HTTPGet.Port.StrVal)
+			}
+		}
+		// Whoever is busy is not restarted for it: the probe asks nobody else, and long.
+		if l := container.LivenessProbe; l.HTTPGet.Path != "/healthz" || l.PeriodSeconds*l.FailureThreshold < 60 {
+			t.Errorf("%s is restarted by %+v", name, l)
+		}
+	}
+	if path := c.deployments["thumbmill-edge"].Spec.Template.Spec.Containers[0].ReadinessProbe.HTTPGet.Path; path != "/healthcheck" {
+		t.Errorf("an edge is taken out by %s: what is stored could not be served without NATS", path)
+	}
+}
+
+// Selectors find pods, and secrets that are mounted are those that are read.
+func TestWhatBelongsTogether(t *testing.T) {
+	c := build(t)
+	found := func(labels map[string]string) bool {
+		for _, pod := range c.pods() {
+			all := true
+			for key, value := range labels {
+				all = all && pod.Labels[key] == value
+			}
+			if all {
+				return true
+			}
+		}
+		return false
+	}
+	for name, s := range c.services {
+		if !found(s.Spec.Selector) {
+			t.Errorf("service %s has no pods", name)
+		}
+	}
+	for name, b := range c.budgets {
+		if !found(b.Spec.Selector.MatchLabels) {
+			t.Errorf("budget %s has no pods", name)
+		}
+	}
+	for name, p := range c.policies {
+		if !found(p.Spec.PodSelector.MatchLabels) {
+			t.Errorf("policy %s has no pods", name)
+		}
+	}
+	for name, pod := range c.pods() {
+		var paths []string
+		for _, v := range pod.Spec.Volumes {
+			if v.Secret != nil {
+				for _, item := range v.Secret.Items {
+					paths = append(paths, "/secrets/"+item.Path)
+				}
+			}
+		}
+		for _, env := range pod.Spec.Containers[0].Env {
+			path := strings.TrimPrefix(env.Value, "file:")
+			if strings.HasPrefix(path, "/secrets/") && !slices.Contains(paths, path) {
+				t.Errorf("%s reads %s, which is not mounted", name, path)
+			}
+		}
+	}
+}
+
+// The settings and the environment of each role are ones that it takes.
+func TestSettings(t *testing.T) {
+	c := build(t)
+	var text string
+	for _, m := range c.settings {
+		text = m.Data["site.yaml"]
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "site.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, pod := range c.pods() {
+		secrets := t.TempDir()
+		var env []string
+		for _, e := range pod.Spec.Containers[0].Env {
+			if path, ok := strings.CutPrefix(e.Value, "file:/secrets/"); ok {
+				e.Value = "file:" + filepath.Join(secrets, path)
+				if err := os.WriteFile(filepath.Join(secrets, path), []byte("a secret of this test"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			env = append(env, e.Name+"="+e.Value)
+		}
+		s, err := settings.Load(dir, env, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(s.Coordinator.Servers) != int(*c.sets["thumbmill-coordinator"].Spec.Replicas) {
+			t.Errorf("edges ask %v", s.Coordinator.Servers)
+		}
+	}
+}
+
+// An autoscaler is the only one that says how many renderers there are.
+func TestAutoscaling(t *testing.T) {
+	for _, by := range []string{"keda", "hpa"} {
+		c := build(t, "autoscaling/"+by)
+		d := c.deployments["thumbmill-renderer"]
+		if d.Spec.Replicas != nil {
+			t.Errorf("%s: the deployment says %d", by, *d.Spec.Replicas)
+		}
+		target := c.keda["thumbmill-renderer"].Spec.ScaleTargetRef.Name
+		if by == "hpa" {
+			target = c.scalers["thumbmill-renderer"].Spec.ScaleTargetRef.Name
+		}
+		if target != d.Name {
+			t.Errorf("%s scales %q", by, target)
+		}
+	}
+}
