@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light
+TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light runc iproute2 curl wget netcat-openbsd
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -18,6 +18,9 @@ HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhe
 # Packages that draw pictures, simulate or look at a page, which the race detector does
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
 DRAWING := loadtest/page loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
+
+# Packages whose tests run other programs, which it does not see.
+RUNNING := deploy/compose deploy/kubernetes loadtest/docs loadtest/front
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity faults packages test-packages soak deps tools build-deps clean
 
@@ -30,8 +33,8 @@ run: build tools ## install what is missing, build, start the whole cluster, pri
 test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) loadtest/flood loadtest/hits loadtest/capacity))
-	go test -timeout 4m $(addprefix ./,$(DRAWING))
+	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) $(RUNNING) loadtest/flood loadtest/hits loadtest/capacity))
+	go test -timeout 5m $(addprefix ./,$(DRAWING) $(RUNNING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide

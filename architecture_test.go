@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -137,5 +138,29 @@ func TestSharedIsShared(t *testing.T) {
 	}
 	if files, _ := filepath.Glob("shared/*.go"); len(files) > 0 {
 		t.Errorf("no .go file lies directly in shared: %v", files)
+	}
+}
+
+// docs/architecture.md names every package of the product, and every rule.
+func TestTheArchitecturePageIsTrue(t *testing.T) {
+	text, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.ToLower(strings.Join(strings.Fields(string(text)), " "))
+	for _, p := range packages(t) {
+		if place(p.ImportPath) == "loadtest" || place(p.ImportPath) == "" || len(p.GoFiles)+len(p.CgoFiles) == 0 {
+			continue
+		}
+		path := strings.TrimPrefix(p.ImportPath, module)
+		_, inside, _ := strings.Cut(path, "/internal/")
+		if !strings.Contains(page, "`"+path+"`") && !strings.Contains(page, "`"+cmp.Or(inside, filepath.Base(path))+"`") {
+			t.Errorf("docs/architecture.md does not say what %s is", path)
+		}
+	}
+	for _, r := range rules {
+		if !strings.Contains(page, strings.ToLower(r.reason)) {
+			t.Errorf("docs/architecture.md does not have the rule: %s", r.reason)
+		}
 	}
 }
