@@ -22,7 +22,7 @@ DRAWING := loadtest/page loadtest/simulator loadtest/plan loadtest/conformance l
 # Packages whose tests run other programs, which it does not see.
 RUNNING := deploy/compose deploy/kubernetes loadtest/docs loadtest/front
 
-.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits validate-capacity faults packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ run: build tools ## install what is missing, build, start the whole cluster, pri
 test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) $(RUNNING) loadtest/flood loadtest/hits loadtest/capacity))
+	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) $(RUNNING) loadtest/flood loadtest/hits loadtest/capacity loadtest/peers))
 	go test -timeout 5m $(addprefix ./,$(DRAWING) $(RUNNING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
@@ -73,6 +73,9 @@ bench-hop: build-deps ## a job's way through the queue beside a direct call
 bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
 	@deploy/install-packages wrk
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/hits
+
+bench-peers: build-deps tools ## thumbnails a second beside imagor and imaginary, which are built for it
+	go test -timeout 30m -run '^$$' -bench BenchmarkPeers -benchtime 1x ./loadtest/peers
 
 validate-capacity: deps ## the simulator beside the cluster, for a quarter of an hour or more; wants the machine for itself
 	@mkdir -p bin

@@ -73,7 +73,7 @@ func newHost(t *testing.T) *host {
 	for name, address := range h.address {
 		fmt.Fprintln(&hosts, address, name)
 	}
-	if err := os.WriteFile(h.path("hosts"), []byte(hosts.String()), 0o644); err != nil { //nolint:gosec // containers' users read it
+	if err := os.WriteFile(h.path("hosts"), []byte(hosts.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile("../docker/seccomp.json")
@@ -128,7 +128,7 @@ func (h *host) mayStart(name string, waiting map[string]error) bool {
 }
 
 func (c *container) runc(args ...string) *exec.Cmd {
-	return exec.Command("runc", append([]string{"--root", c.h.path("runc")}, args...)...) //nolint:gosec // the test's own
+	return exec.Command("runc", append([]string{"--root", c.h.path("runc")}, args...)...)
 }
 
 func (h *host) launch(name string) *container {
@@ -294,7 +294,7 @@ func (c *container) volume(root string, volume types.ServiceVolumeConfig) string
 		return folder
 	}
 	if err == nil && c.service.Build != nil {
-		err = exec.Command("cp", "-a", root+volume.Target+"/.", folder+"/").Run() //nolint:gosec // the test's own
+		err = exec.Command("cp", "-a", root+volume.Target+"/.", folder+"/").Run()
 	}
 	if err == nil && c.service.Build == nil { // of an image from elsewhere, which gives the folder to its user
 		uid, gid := identity(c.h.t, c.service.User)

@@ -109,7 +109,7 @@ func (i *images) root(container, name string) string {
 	chain := i.chain(name)
 	if len(chain) == 0 || chain[0].from != "scratch" {
 		root = servers.Overlay(i.t)
-	} else if err := os.Mkdir(root, 0o755); err != nil { //nolint:gosec // the container's user reads it
+	} else if err := os.Mkdir(root, 0o755); err != nil {
 		i.t.Fatal(err)
 	}
 	for _, s := range chain {

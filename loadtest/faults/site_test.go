@@ -57,8 +57,7 @@ type site struct {
 // variant is what a site can have otherwise.
 type variant struct {
 	name string
-	// earlier is the commit of the version that the roles are of at first; NATS asks for no
-	// credentials then, which it may not know.
+	// earlier is the commit of the version that the roles are of at first.
 	earlier string
 	// classic has the original poolcounterd instead of coordinators.
 	classic bool
@@ -206,18 +205,14 @@ func (s *site) natsConfig(i int) string {
 		}
 		routes = append(routes, "nats://"+s.address[other+" route"])
 	}
-	who := fmt.Sprintf("include %q", "nats/"+credentials.ServerFile)
-	if s.earlier != "" {
-		who = ""
-	}
 	return s.write(name+".conf", fmt.Sprintf(`
 server_name: %s
 listen: %s
 http: %s
 jetstream: { store_dir: %q, max_memory_store: 256MB }
 cluster: { name: thumbmill, listen: %s, routes: [%s], no_advertise: true }
-%s
-`, name, s.address[name], s.address[name+" admin"], s.path(name), s.address[name+" route"], strings.Join(routes, ", "), who))
+include %q
+`, name, s.address[name], s.address[name+" admin"], s.path(name), s.address[name+" route"], strings.Join(routes, ", "), "nats/"+credentials.ServerFile))
 }
 
 // link gives the address by which a role reaches a part.
@@ -254,9 +249,7 @@ func (s *site) addRole(name, binaries string) {
 	} else {
 		maps.Copy(env, s.stored(name))
 		env["THUMBMILL_NATS_URL"], env["THUMBMILL_NATS_REPLICAS"] = s.linked(name, natsOf(), "nats://"), "3"
-		if s.earlier == "" {
-			env["THUMBMILL_NATS_CREDENTIALS"] = s.path("nats/" + role + ".creds")
-		}
+		env["THUMBMILL_NATS_CREDENTIALS"] = s.path("nats/" + role + ".creds")
 		env["THUMBMILL_COORDINATOR_SERVERS"] = s.linked(name, coordinators, "")
 		env["THUMBMILL_MEMCACHED_SERVERS"] = s.linked(name, memcachedOf(), "")
 		env["THUMBMILL_EDGE_LISTEN"], env["THUMBMILL_EDGE_SECURITY_KEY"] = s.address[name], key
@@ -368,11 +361,42 @@ func (s *site) leases() error {
 
 // jobs reports those in the queue.
 func (s *site) jobs() error {
-	who := []nats.Option{nats.CustomInboxPrefix(queue.Inbox("edge"))}
-	if s.earlier == "" {
-		who = append(who, nats.UserCredentials(s.path("nats/edge.creds")))
+	return s.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, queue.Stream)
+		if err != nil {
+			return err
+		}
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(">"))
+		if err == nil && info.State.Msgs > 0 {
+			err = fmt.Errorf("%v", info.State.Subjects)
+		}
+		for _, lane := range renderjob.Lanes() {
+			_, missing := js.Consumer(ctx, queue.Stream, lane.Consumer())
+			err = errors.Join(err, missing)
+		}
+		return err
+	})
+}
+
+// leader is the NATS server that leads the stream of jobs.
+func (s *site) leader() (name string) {
+	s.t.Helper()
+	err := s.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, queue.Stream)
+		if err == nil {
+			name = stream.CachedInfo().Cluster.Leader
+		}
+		return err
+	})
+	if err != nil || s.parts[name] == nil {
+		s.t.Fatalf("%q leads: %v", name, err)
 	}
-	conn, err := nats.Connect("nats://"+s.address["nats-1"], who...)
+	return name
+}
+
+// inQueue does something as an edge may.
+func (s *site) inQueue(do func(context.Context, jetstream.JetStream) error) error {
+	conn, err := nats.Connect("nats://"+s.address["nats-1"], nats.CustomInboxPrefix(queue.Inbox("edge")), nats.UserCredentials(s.path("nats/edge.creds")))
 	if err != nil {
 		return err
 	}
@@ -383,19 +407,7 @@ func (s *site) jobs() error {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
-	stream, err := js.Stream(ctx, queue.Stream)
-	if err != nil {
-		return err
-	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(">"))
-	if err == nil && info.State.Msgs > 0 {
-		err = fmt.Errorf("%v", info.State.Subjects)
-	}
-	for _, lane := range renderjob.Lanes() {
-		_, missing := js.Consumer(ctx, queue.Stream, lane.Consumer())
-		err = errors.Join(err, missing)
-	}
-	return err
+	return do(ctx, js)
 }
 
 // get asks a listener, and gives what it says.

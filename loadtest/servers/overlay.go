@@ -22,11 +22,11 @@ func Overlay(t testing.TB, shared ...string) (root string) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(base) })
 	for _, dir := range []string{"root", "upper", "work"} {
-		if err := os.Mkdir(filepath.Join(base, dir), 0o755); err != nil { //nolint:gosec // others' programs run there
+		if err := os.Mkdir(filepath.Join(base, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(base, 0o755); err != nil { //nolint:gosec // likewise
+	if err := os.Chmod(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	root = filepath.Join(base, "root")

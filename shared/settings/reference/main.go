@@ -56,15 +56,15 @@ func page(source string) ([]byte, error) {
 		return nil, err
 	}
 	p := &reference{said: said}
-	p.WriteString(head)
+	p.text.WriteString(head)
 	tree := reflect.ValueOf(settings.Default())
 	for i := range tree.NumField() {
 		field := tree.Type().Field(i)
 		name := field.Tag.Get("koanf")
-		fmt.Fprintf(p, "\n## %s\n\n%s\n\n| key | default | |\n|---|---|---|\n", name, p.said[field.Type.Name()].doc)
+		p.write("\n## %s\n\n%s\n\n| key | default | |\n|---|---|---|\n", name, p.said[field.Type.Name()].doc)
 		p.rows(name, tree.Field(i))
 	}
-	return p.Bytes(), nil
+	return p.text.Bytes(), nil
 }
 
 // said is what the source says of a type: of itself, and of its fields.
@@ -115,9 +115,11 @@ func inline(text string) string {
 }
 
 type reference struct {
-	bytes.Buffer
+	text bytes.Buffer
 	said map[string]said
 }
+
+func (p *reference) write(format string, args ...any) { _, _ = fmt.Fprintf(&p.text, format, args...) }
 
 // rows writes the settings of a struct, and of those in it.
 func (p *reference) rows(prefix string, v reflect.Value) {
@@ -125,7 +127,7 @@ func (p *reference) rows(prefix string, v reflect.Value) {
 		field := v.Type().Field(i)
 		key, squash, _ := strings.Cut(field.Tag.Get("koanf"), ",")
 		if squash == "squash" {
-			fmt.Fprintf(p, "| `%s.…` | | as of `store.originals` |\n", prefix)
+			p.write("| `%s.…` | | as of `store.originals` |\n", prefix)
 			continue
 		}
 		key = prefix + "." + key
@@ -135,13 +137,13 @@ func (p *reference) rows(prefix string, v reflect.Value) {
 			if doc := p.said[field.Type.Name()].doc; about == "" {
 				about = doc
 			}
-			fmt.Fprintf(p, "| **`%s`** | | %s |\n", key, about)
+			p.write("| **`%s`** | | %s |\n", key, about)
 			p.rows(key, v.Field(i))
 		case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
-			fmt.Fprintf(p, "| **`%s`** | | %s |\n", key, about)
+			p.write("| **`%s`** | | %s |\n", key, about)
 			p.rows(key+"[]", reflect.Zero(field.Type.Elem()))
 		default:
-			fmt.Fprintf(p, "| `%s` | %s | %s |\n", key, value(v.Field(i)), about)
+			p.write("| `%s` | %s | %s |\n", key, value(v.Field(i)), about)
 		}
 	}
 }

@@ -19,7 +19,7 @@ func TestThePageIsTheSettings(t *testing.T) {
 	if !bytes.Equal(want, got) {
 		t.Error("docs/configuration.md is not what the source says: run `go generate ./shared/settings/...`")
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\| \\S+ \\| [^|]*\\|  \\|$").FindAllString(string(want), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| \S+ \| [^|]*\|  \|$`).FindAllString(string(want), -1) {
 		t.Errorf("nothing is said of %s", row)
 	}
 }
