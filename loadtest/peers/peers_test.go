@@ -23,8 +23,8 @@ import (
 // The versions that are compared; both are built as their authors have them built, with this
 // machine's libvips.
 const (
-	imagor    = "github.com/cshum/imagor/cmd/imagor@v1.5.16"
-	imaginary = "github.com/h2non/imaginary@v1.2.4"
+	imagor, imagorVersion       = "github.com/cshum/imagor/cmd/imagor", "v1.4.17"
+	imaginary, imaginaryVersion = "github.com/h2non/imaginary", "v1.2.4"
 )
 
 const (
@@ -81,30 +81,35 @@ func draw(b *testing.B, dir string) {
 	}
 }
 
-// install builds a program of another module.
-func install(b *testing.B, program string) string {
+// install builds a program of another module, in a module of its own.
+func install(b *testing.B, program, version string) string {
 	b.Helper()
 	dir := b.TempDir()
-	cmd := exec.Command("go", "install", program)
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%s: %v\n%s", program, err, out)
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module peer\n"), 0o600); err != nil {
+		b.Fatal(err)
 	}
-	name, _, _ := strings.Cut(filepath.Base(program), "@")
-	return filepath.Join(dir, name)
+	binary := filepath.Join(dir, "server")
+	for _, args := range [][]string{{"get", program + "@" + version}, {"build", "-o", binary, program}} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("go %v: %v\n%s", args, err, out)
+		}
+	}
+	return binary
 }
 
 func startImagor(b *testing.B, dir string) *contestant {
 	address := servers.FreeAddress(b)
 	_, port, _ := strings.Cut(address, ":")
-	process := start(b, address, install(b, imagor), "-port", port, "-imagor-unsafe", "-file-loader-base-dir", dir)
+	process := start(b, address, install(b, imagor, imagorVersion), "-port", port, "-imagor-unsafe", "-file-loader-base-dir", dir)
 	return &contestant{name: "imagor", url: "http://" + address + "/unsafe/%[2]dx0/photo%[1]d.jpg", process: process}
 }
 
 func startImaginary(b *testing.B, dir string) *contestant {
 	address := servers.FreeAddress(b)
 	_, port, _ := strings.Cut(address, ":")
-	process := start(b, address, install(b, imaginary), "-p", port, "-mount", dir)
+	process := start(b, address, install(b, imaginary, imaginaryVersion), "-p", port, "-mount", dir)
 	return &contestant{name: "imaginary", url: "http://" + address + "/resize?file=photo%[1]d.jpg&width=%[2]d", process: process}
 }
 
