@@ -217,6 +217,24 @@ func upgrade(s *site) {
 	}
 }
 
+// clock has a role run for a time by a clock that is wrong.
+func clock(name string, by time.Duration) fault {
+	what := map[bool]string{true: "ahead", false: "behind"}[by > 0]
+	return fault{name: fmt.Sprintf("the clock of %s is %v %s", name, by.Abs(), what), do: func(s *site) {
+		p := s.parts[name]
+		command, env := p.command, p.env
+		role, _, _ := strings.Cut(name, "-")
+		p.command, p.env = []string{filepath.Join(s.path("skewed"), role)}, append(slices.Clone(env), fmt.Sprintf("SKEW=%d", int(by.Seconds())))
+		p.restart()
+		if is := s.clockOf(name).Sub(time.Now()); (is - by).Abs() > 30*time.Second {
+			s.t.Errorf("its clock is %v wrong", is)
+		}
+		time.Sleep(5 * time.Second)
+		p.command, p.env = command, env
+		p.restart()
+	}}
+}
+
 // plan is the sites, and the faults that each has.
 func plan() []struct {
 	variant
@@ -232,6 +250,10 @@ func plan() []struct {
 			{name: "edges restart in turn", do: restart(edgesOf())},
 			{name: "a renderer is killed", do: kill("renderer-1")},
 			cut("edge-1", coordinatorsOf()[:1], 5*time.Second),
+		}},
+		{variant{name: "clocks", clocks: true}, []fault{
+			clock("edge-1", 5*time.Minute), clock("edge-1", -5*time.Minute), clock("renderer-1", 5*time.Minute),
+			clock("renderer-1", -5*time.Minute), clock("coordinator-1", 5*time.Minute), clock("coordinator-1", -5*time.Minute),
 		}},
 		{variant{name: "rolling upgrade", earlier: earlier}, []fault{{name: "every role is rolled from " + earlier + " to this version", do: upgrade}}},
 	}

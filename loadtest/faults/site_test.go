@@ -61,6 +61,8 @@ type variant struct {
 	earlier string
 	// classic has the original poolcounterd instead of coordinators.
 	classic bool
+	// clocks has roles at hand whose clock can be wrong.
+	clocks bool
 }
 
 func edgesOf() []string        { return []string{"edge-1", "edge-2"} }
@@ -94,6 +96,9 @@ func startSite(t *testing.T, v variant) *site {
 	binaries := s.dir
 	if v.earlier != "" {
 		binaries = s.buildEarlier()
+	}
+	if v.clocks {
+		s.buildSkewed()
 	}
 	s.swift = servers.StartSwift(t, "")
 	s.backend = wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
@@ -143,6 +148,73 @@ func (s *site) buildEarlier() (folder string) {
 	build(s.t, source, binaries, ours()...)
 	return binaries
 }
+
+// buildSkewed builds the roles with a time.Now that adds SKEW seconds to what the kernel says.
+// Go asks the kernel directly, past what could be put between them from outside.
+func (s *site) buildSkewed() {
+	s.t.Helper()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	folder := filepath.Join(strings.TrimSpace(string(goroot)), "src", "time")
+	text, err := os.ReadFile(filepath.Join(folder, "time.go"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	const asks = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
+	changed := strings.Replace(string(text), asks, asks+"\tsec += skew\n", 1)
+	if changed == string(text) {
+		s.t.Fatal("time.Now is not what it was: where does it ask for the time?")
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
+		filepath.Join(folder, "time.go"): s.write("time.go", changed), filepath.Join(folder, "skew.go"): s.write("skew.go", skew),
+	}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	file := s.write("overlay.json", string(overlay))
+	for _, p := range ours() {
+		cmd := exec.Command("go", "build", "-overlay", file, "-o", s.path("skewed")+string(filepath.Separator), p)
+		cmd.Dir = s.root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			s.t.Fatalf("%s: %v\n%s", p, err, out)
+		}
+	}
+}
+
+// clockOf is the time that a role tells.
+func (s *site) clockOf(name string) time.Time {
+	s.t.Helper()
+	response, err := http.Get("http://" + s.address[name+" admin"] + "/healthz")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	at, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		s.t.Error(err)
+	}
+	return at
+}
+
+const skew = `package time
+
+import "syscall"
+
+var skew = func() (seconds int64) {
+	text, _ := syscall.Getenv("SKEW")
+	sign := int64(1)
+	for _, c := range []byte(text) {
+		if c == '-' {
+			sign = -1
+		} else {
+			seconds = 10*seconds + int64(c-'0')
+		}
+	}
+	return sign * seconds
+}()
+`
 
 // use has what fails from now on be a test's.
 func (s *site) use(t *testing.T) {
