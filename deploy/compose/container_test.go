@@ -56,7 +56,7 @@ func newHost(t *testing.T) *host {
 	h := &host{t: t, project: project(t), network: newNetwork(t), address: map[string]string{}, up: map[string]*container{}}
 	h.network.join("", subnet+"1/24")
 	h.images = newImages(t)
-	next := 100
+	next := 130 // of ip_range
 	for _, name := range h.project.ServiceNames() {
 		if slices.Contains(absent(), name) {
 			continue

@@ -85,6 +85,9 @@ func newImages(t *testing.T) *images {
 	for _, name := range []string{"source", "static", "vips"} {
 		for _, run := range i.stages[name].runs {
 			if !strings.HasPrefix(run, "apt-get ") && run != "go mod download" {
+				if name == "vips" { // so that what other tests have built is used again
+					run = strings.Replace(run, "-trimpath ", "", 1)
+				}
 				i.shell(run)
 			}
 		}

@@ -5,6 +5,7 @@
 vcl 4.1;
 
 import directors;
+import std;
 import xkey;
 
 probe edge {
@@ -32,6 +33,11 @@ sub vcl_recv {
 		return (pass);
 	}
 	unset req.http.Cookie;
+	# edge.stale_while_revalidate, while an edge lives that could give a fresh one.
+	set req.backend_hint = edges.backend();
+	if (std.healthy(req.backend_hint)) {
+		set req.grace = 1m;
+	}
 	return (hash);
 }
 
