@@ -30,8 +30,9 @@ type Watcher struct {
 	cancel     context.CancelFunc
 	group      sync.WaitGroup
 
-	mu   sync.Mutex
-	seen []lease.Lane
+	mu     sync.Mutex
+	seen   []lease.Lane
+	looked bool
 }
 
 // New begins to watch.
@@ -65,17 +66,20 @@ func (w *Watcher) Seen() []lease.Lane {
 	return w.seen
 }
 
-// Stalls reports whether the queue did not answer when it was looked at last, or has a job of
-// the lane, of whichever edge, for so long.
-func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration) bool {
+// Stalls reports whether the queue did not answer when it was looked at last, or has more jobs
+// than renderers have in their hands, and one of the lane, of whichever edge, for so long.
+func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration, inHand int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, l := range w.seen {
-		if l.Name == string(lane) {
-			return l.AgeMS > longer.Milliseconds()
-		}
+	if w.seen == nil {
+		return w.looked
 	}
-	return true
+	all, waits := int64(0), false
+	for _, l := range w.seen {
+		all += l.Depth
+		waits = waits || l.Name == string(lane) && l.AgeMS > longer.Milliseconds()
+	}
+	return waits && all > int64(inHand)
 }
 
 func (w *Watcher) watch(ctx context.Context) {
@@ -89,7 +93,7 @@ func (w *Watcher) watch(ctx context.Context) {
 			w.age.Reset()
 		}
 		w.mu.Lock()
-		w.seen = seen
+		w.seen, w.looked = seen, true
 		w.mu.Unlock()
 		for _, l := range seen {
 			w.depth.WithLabelValues(l.Name).Set(float64(l.Depth))

@@ -139,7 +139,7 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 // renderer has room.
 func (l *leader) queueStalls() bool {
 	return l.Dispatcher.Electing() || l.Fleet.Idle() &&
-		(l.Dispatcher.Unstarted(renderjob.LaneStandard) > time.Second || l.Lanes.Stalls(renderjob.LaneStandard, time.Second))
+		(l.Dispatcher.Unstarted(renderjob.LaneStandard) > time.Second || l.Lanes.Stalls(renderjob.LaneStandard, time.Second, l.Fleet.InHand()))
 }
 
 // pause waits a little before a coordinator is asked again, not all at the same moment, and
