@@ -10,7 +10,8 @@ sub vcl_init {
 	edges.reconfigure();
 }
 
-# Those who may purge: the edges.
+# Those who may purge: the edges. Where something on this host passes clients on (a terminator of
+# TLS), "localhost" is everybody: name the edges then.
 acl purgers {
 	"localhost";
 }

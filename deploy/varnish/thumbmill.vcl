@@ -5,7 +5,6 @@
 vcl 4.1;
 
 import directors;
-import std;
 import xkey;
 
 probe edge {
@@ -33,11 +32,6 @@ sub vcl_recv {
 		return (pass);
 	}
 	unset req.http.Cookie;
-	# edge.stale_while_revalidate, while an edge lives that could give a fresh one.
-	set req.backend_hint = edges.backend();
-	if (std.healthy(req.backend_hint)) {
-		set req.grace = 1m;
-	}
 	return (hash);
 }
 
@@ -57,18 +51,20 @@ sub vcl_backend_response {
 	if (beresp.status == 502 && bereq.retries == 0 && (bereq.method == "GET" || bereq.method == "HEAD")) {
 		return (retry);
 	}
-	# What edge.stale_if_error allows: an old picture is better than none.
+	# An old picture is given at once, while a new one is asked for: what edge.stale_if_error
+	# allows. Whoever uploads anew purges.
 	if (beresp.status == 200) {
 		set beresp.grace = 1d;
 	}
 	if (beresp.status == 429 || beresp.status >= 500) {
-		# Is there an old picture, then that is given.
+		# The old picture stays.
 		if (bereq.is_bgfetch) {
 			return (abandon);
 		}
-		# A refusal is this client's alone; others do not wait for one another meanwhile.
+		# A refusal is this client's alone; for a moment others do not wait for one another.
 		set beresp.uncacheable = true;
 		set beresp.ttl = 1s;
+		return (deliver);
 	}
 }
 

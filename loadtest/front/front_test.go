@@ -18,6 +18,8 @@ type edges struct {
 	mu      sync.Mutex
 	servers [2]*httptest.Server
 	asked   map[string]int // by path, but not for their health
+	now     int            // requests under way
+	most    int            // of these at once
 	gone    [2]bool        // those that drop each connection
 	failing int            // what both answer instead; 0 = as ever
 }
@@ -56,8 +58,10 @@ func (e *edges) count(path string) int {
 func (e *edges) note(i int, path string) (nth, failing int, gone bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.now++
 	if path != "/healthcheck" {
 		e.asked[path]++
+		e.most = max(e.most, e.now)
 	}
 	return e.asked[path], e.failing, e.gone[i]
 }
@@ -65,6 +69,7 @@ func (e *edges) note(i int, path string) (nth, failing int, gone bool) {
 // answer does what the path's first letters say.
 func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 	nth, failing, gone := e.note(i, r.URL.Path)
+	defer e.set(func() { e.now-- })
 	if gone {
 		panic(http.ErrAbortHandler)
 	}
@@ -87,6 +92,9 @@ func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 		header.Set("Cache-Control", "private, no-store")
 		header.Set("Retry-After", "1")
 	case strings.HasPrefix(name, "full"):
+		if name == "full-slowly" {
+			time.Sleep(1500 * time.Millisecond)
+		}
 		status = http.StatusServiceUnavailable
 		header.Set("Cache-Control", "no-store")
 		header.Set("Retry-After", "1")
@@ -152,6 +160,7 @@ func suite(t *testing.T, start func(testing.TB, [2]string) string) {
 		{"what many want is asked for once", coalesces},
 		{"what is absent is kept", keepsAbsence},
 		{"a refusal is one client's, and is asked of nobody else", keepsNoRefusal},
+		{"nobody waits for what another is refused", refusesTogether},
 		{"another edge is asked where one cannot reach the store", asksAnother},
 		{"formats are kept apart", varies},
 		{"what is sent reaches an edge", posts},
@@ -199,6 +208,24 @@ func keepsNoRefusal(t *testing.T, e *edges, front string) {
 			t.Errorf("%s: edges were asked %d times for 3", path, n)
 		}
 	}
+}
+
+func refusesTogether(t *testing.T, e *edges, front string) {
+	e.set(func() { e.most = 0 })
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if a := get(t, front+"/full-slowly", ""); a.status != 503 {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+	group.Wait()
+	e.set(func() {
+		if e.most < 4 {
+			t.Errorf("of 8 requests %d were asked for at once: the others stood in line", e.most)
+		}
+	})
 }
 
 func asksAnother(t *testing.T, e *edges, front string) {
