@@ -20,7 +20,12 @@ func Overlay(t testing.TB, shared ...string) (root string) {
 	if err != nil {
 		t.Skipf("there is no file system in memory: %v", err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	stuck := false
+	t.Cleanup(func() {
+		if !stuck { // else what is below is the machine's own
+			_ = os.RemoveAll(base)
+		}
+	})
 	for _, dir := range []string{"root", "upper", "work"} {
 		if err := os.Mkdir(filepath.Join(base, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -36,6 +41,7 @@ func Overlay(t testing.TB, shared ...string) (root string) {
 	}
 	unmount := func(dir string) {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			stuck = true
 			t.Error(err)
 		}
 	}
@@ -45,6 +51,10 @@ func Overlay(t testing.TB, shared ...string) (root string) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unmount(root + dir) })
+		// What is unmounted here stays mounted there, where init shares all mounts.
+		if err := syscall.Mount("", root+dir, "", syscall.MS_SLAVE|syscall.MS_REC, ""); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return root
 }

@@ -58,7 +58,9 @@ func askReady(ctx context.Context, listen string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := &http.Client{Transport: &http.Transport{}} // past any proxy
+	defer client.CloseIdleConnections()
+	response, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}
