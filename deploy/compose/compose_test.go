@@ -28,7 +28,7 @@ import (
 
 func project(t *testing.T) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithResolvedPaths(true))
+	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithResolvedPaths(true), cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +106,8 @@ func TestDockerfile(t *testing.T) {
 	}
 	for _, s := range all {
 		for _, c := range s.copies {
-			for _, from := range c[1 : len(c)-1] {
-				if _, err := os.Stat(filepath.Join("../..", from)); c[0] == "" && err != nil {
+			for _, from := range c.what {
+				if _, err := os.Stat(filepath.Join("../..", from)); c.from == "" && err != nil {
 					t.Errorf("%s: %v", s.name, err)
 				}
 			}
@@ -115,7 +115,8 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// The same source gives the same bytes, wherever it lies.
+// The same source gives the same bytes, wherever it lies. Compiled packages are the toolchain's
+// word for it; what is compared is what the linker makes of them.
 func TestBinariesAreReproducible(t *testing.T) {
 	var sums [2][sha256.Size]byte
 	for i := range sums {
@@ -156,6 +157,12 @@ func TestTheWholeSite(t *testing.T) {
 		t.Errorf("an original that is not there is %s", absent.Status)
 	}
 	h.operators()
+	if said := h.tool("purge", "--admin", "http://purger:8889", "originals/sample.svg"); strings.Contains(said, "missed") {
+		t.Error(said)
+	}
+	if again := h.get(front + "/unsafe/300x/sample.svg"); again.Header.Get("X-Cache") != "miss" {
+		t.Errorf("Varnish has it after the purge: %v", again.Header)
+	}
 	t.Run("a renderer's workers are sandboxed", func(t *testing.T) { h.sandboxed(t) })
 	h.scraped()
 	t.Run("each role ends cleanly", func(t *testing.T) {
@@ -220,19 +227,17 @@ func (h *host) operators() {
 // sandboxed holds that the profile of system calls leaves renderers what they confine their
 // workers with, and takes from all what nobody needs.
 func (h *host) sandboxed(t *testing.T) {
-	log := h.up["renderer-1"].log.String()
+	log := h.up["renderer-1"].said()
 	for _, layer := range []string{"no_new_privs", "rlimits", "landlock", "seccomp"} {
 		if !strings.Contains(log, layer) {
 			t.Errorf("the renderer did not enter %s: %s", layer, log)
 		}
 	}
-	for refusal, command := range map[string][]string{
-		"Operation not permitted": {"unshare", "--user", "true"},
-		"Read-only file system":   {"touch", "/usr/bin/more"},
-	} {
-		if out, err := h.up["renderer-1"].exec(command...); err == nil || !strings.Contains(string(out), refusal) {
-			t.Errorf("%v in a container: %v %s", command, err, out)
-		}
+	if out, err := h.up["renderer-1"].exec("unshare", "--user", "true"); err == nil || !strings.Contains(string(out), "Operation not permitted") {
+		t.Errorf("a container can make namespaces: %v %s", err, out)
+	}
+	if out, err := h.up["renderer-1"].exec("grep", "-q", " / overlay ro,", "/proc/mounts"); err != nil {
+		t.Errorf("a container's root can be written: %v %s", err, out)
 	}
 }
 

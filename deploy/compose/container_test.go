@@ -1,7 +1,7 @@
 package compose
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +25,6 @@ type host struct {
 	network *network
 	address map[string]string // of containers
 	up      map[string]*container
-	seccomp *specs.LinuxSeccomp
 }
 
 // container is one that runs or ran.
@@ -34,7 +33,7 @@ type container struct {
 	id      string
 	service types.ServiceConfig
 	cmd     *exec.Cmd
-	log     bytes.Buffer
+	log     string // file
 	ended   chan struct{}
 }
 
@@ -76,14 +75,26 @@ func newHost(t *testing.T) *host {
 	if err := os.WriteFile(h.path("hosts"), []byte(hosts.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../docker/seccomp.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &h.seccomp); err != nil {
-		t.Fatalf("seccomp.json: %v", err)
-	}
 	return h
+}
+
+// seccomp is the profile that a service's options name.
+func (c *container) seccomp() (profile *specs.LinuxSeccomp) {
+	c.h.t.Helper()
+	for _, option := range c.service.SecurityOpt {
+		file, found := strings.CutPrefix(option, "seccomp:")
+		if !found {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("../..", file))
+		if err == nil {
+			err = json.Unmarshal(text, &profile)
+		}
+		if err != nil {
+			c.h.t.Fatalf("%s: %v", file, err)
+		}
+	}
+	return profile
 }
 
 func (h *host) path(name string) string { return filepath.Join(h.images.dir, name) }
@@ -95,12 +106,14 @@ func (h *host) startAll() {
 	began := time.Now()
 	waiting := map[string]error{}
 	for name := range h.address {
-		waiting[name] = errors.New("not started")
+		if len(h.project.Services[name].Profiles) == 0 {
+			waiting[name] = errors.New("not started")
+		}
 	}
 	for len(waiting) > 0 {
 		for name := range waiting {
 			if h.up[name] == nil && h.mayStart(name, waiting) {
-				h.up[name] = h.launch(name)
+				h.up[name] = h.launch(h.project.Services[name])
 			}
 			if c := h.up[name]; c != nil {
 				if waiting[name] = c.arrived(); waiting[name] == nil {
@@ -131,9 +144,22 @@ func (c *container) runc(args ...string) *exec.Cmd {
 	return exec.Command("runc", append([]string{"--root", c.h.path("runc")}, args...)...)
 }
 
-func (h *host) launch(name string) *container {
+// tool runs the operator's tool once, and gives what it says.
+func (h *host) tool(command ...string) string {
 	h.t.Helper()
-	c := &container{h: h, id: h.network.namespace(name), service: h.project.Services[name], ended: make(chan struct{})}
+	service := h.project.Services["tool"]
+	service.Command = command
+	c := h.launch(service)
+	<-c.ended
+	if !c.cmd.ProcessState.Success() {
+		h.t.Errorf("%v: %s\n%s", command, c.cmd.ProcessState, c.said())
+	}
+	return c.said()
+}
+
+func (h *host) launch(service types.ServiceConfig) *container {
+	h.t.Helper()
+	c := &container{h: h, id: h.network.namespace(service.Name), service: service, log: h.path(service.Name + ".log"), ended: make(chan struct{})}
 	bundle := c.h.path(c.service.Name + ".bundle")
 	text, err := json.Marshal(c.spec())
 	if err == nil {
@@ -146,7 +172,12 @@ func (h *host) launch(name string) *container {
 		c.h.t.Fatal(err)
 	}
 	c.cmd = c.runc("run", "--bundle", bundle, c.id)
-	c.cmd.Stdout, c.cmd.Stderr = &c.log, &c.log
+	log, err := os.Create(c.log)
+	if err != nil {
+		c.h.t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	c.cmd.Stdout, c.cmd.Stderr = log, log
 	if err := c.cmd.Start(); err != nil {
 		c.h.t.Fatal(err)
 	}
@@ -158,7 +189,7 @@ func (h *host) launch(name string) *container {
 		_ = c.runc("delete", "--force", c.id).Run() // it may have ended
 		<-c.ended
 		if c.h.t.Failed() {
-			c.h.t.Logf("%s:\n%s", c.service.Name, c.log.String())
+			c.h.t.Logf("%s:\n%s", c.service.Name, c.said())
 		}
 	})
 	return c
@@ -177,7 +208,7 @@ func (c *container) arrived() error {
 	check := c.service.HealthCheck
 	switch {
 	case over && (check != nil || !c.cmd.ProcessState.Success()):
-		c.h.t.Fatalf("%s ended: %s\n%s", c.service.Name, c.cmd.ProcessState, c.log.String())
+		c.h.t.Fatalf("%s ended: %s\n%s", c.service.Name, c.cmd.ProcessState, c.said())
 	case check != nil:
 		if out, err := c.exec(check.Test[1:]...); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
@@ -186,6 +217,15 @@ func (c *container) arrived() error {
 		return errors.New("still busy")
 	}
 	return nil
+}
+
+// said is its log until now.
+func (c *container) said() string {
+	text, err := os.ReadFile(c.log)
+	if err != nil {
+		c.h.t.Error(err)
+	}
+	return string(text)
 }
 
 // exec runs a command in the container, in its environment.
@@ -235,7 +275,7 @@ func (c *container) spec() *specs.Spec {
 				{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
 				{Type: specs.NetworkNamespace, Path: c.h.network.path(s.Name)},
 			},
-			CgroupsPath: "/" + c.id, Seccomp: c.h.seccomp,
+			CgroupsPath: "/" + c.id, Seccomp: c.seccomp(),
 			Resources:     &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}, Pids: &specs.LinuxPids{Limit: s.PidsLimit}},
 			MaskedPaths:   []string{"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"},
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
@@ -288,7 +328,7 @@ func (c *container) mounts(root string) []specs.Mount {
 // volume gives the folder of a named volume, which is at first the image's own.
 func (c *container) volume(root string, volume types.ServiceVolumeConfig) string {
 	c.h.t.Helper()
-	folder := c.h.path("volume-" + volume.Source)
+	folder := c.h.path("volume-" + cmp.Or(volume.Source, c.service.Name))
 	err := os.Mkdir(folder, 0o755)
 	if os.IsExist(err) {
 		return folder

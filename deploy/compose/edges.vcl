@@ -13,4 +13,5 @@ sub vcl_init {
 acl purgers {
 	"edge-1";
 	"edge-2";
+	"purger";
 }

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -19,7 +20,29 @@ type stage struct {
 	user       string
 	entrypoint []string
 	runs       []string
-	copies     [][]string // "--from=STAGE" or "", what…, to where
+	copies     []instruction
+}
+
+// instruction is a COPY.
+type instruction struct {
+	from, chown string // a stage, and who owns what comes of it; "" = the repository, and root
+	what        []string
+	to          string
+}
+
+func copies(words []string) (c instruction) {
+	for len(words) > 0 && strings.HasPrefix(words[0], "--") {
+		flag, value, _ := strings.Cut(words[0], "=")
+		switch flag {
+		case "--from":
+			c.from = value
+		case "--chown":
+			c.chown = value
+		}
+		words = words[1:]
+	}
+	c.what, c.to = words[:len(words)-1], words[len(words)-1]
+	return c
 }
 
 // stages reads the Dockerfile. Each of its instructions is one line.
@@ -44,10 +67,7 @@ func stages(t *testing.T) map[string]*stage {
 		case "RUN":
 			now.runs = append(now.runs, rest)
 		case "COPY":
-			if !strings.HasPrefix(words[0], "--from=") {
-				words = append([]string{""}, words...)
-			}
-			now.copies = append(now.copies, words)
+			now.copies = append(now.copies, copies(words))
 		case "USER":
 			now.user = rest
 		case "ENTRYPOINT":
@@ -125,7 +145,7 @@ func (i *images) root(container, name string) string {
 			}
 		}
 		if strings.HasPrefix(s.from, "nats:") {
-			i.copy(root, []string{"--from=static", "/out/nats-server", "/usr/local/bin/nats-server"})
+			i.copy(root, instruction{from: "static", what: []string{"/out/nats-server"}, to: "/usr/local/bin/nats-server"})
 		}
 	}
 	return root
@@ -140,17 +160,32 @@ func (i *images) chain(name string) (chain []*stage) {
 	return chain
 }
 
-// copy does what an instruction COPY says, from the repository or from a stage that builds.
-func (i *images) copy(root string, c []string) {
+// copy does what a COPY says, as engines do: of a folder what is in it, into one that is made
+// where it is missing, all of it root's or the named owner's.
+func (i *images) copy(root string, c instruction) {
 	i.t.Helper()
-	what, to := c[1:len(c)-1], root+c[len(c)-1]
-	for _, from := range what {
-		if c[0] == "" {
-			if info, err := os.Stat(filepath.Join("../..", from)); err == nil && info.IsDir() {
-				from += "/." // what is in it
-				i.shell("mkdir -p " + to)
-			}
+	to, owner := root+c.to, cmp.Or(c.chown, "0:0")
+	for _, from := range c.what {
+		path := strings.Replace(from, "/out/", i.out+"/", 1)
+		if c.from == "" {
+			path = filepath.Join("../..", from)
 		}
-		i.shell("mkdir -p $(dirname " + to + "x) && cp -a " + from + " " + to)
+		info, err := os.Stat(path)
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		parent := filepath.Dir(to)
+		if from, into := from, to; info.IsDir() {
+			i.shell("install -d -o " + strings.Replace(owner, ":", " -g ", 1) + " " + into)
+			i.shell("cp -r " + strings.TrimSuffix(from, "/") + "/. " + into)
+			i.shell("chown -R " + owner + " " + into)
+			continue
+		} else if strings.HasSuffix(into, "/") {
+			parent = into
+		}
+		i.shell("mkdir -p " + parent + " && cp " + from + " " + to)
+		if !strings.HasSuffix(to, "/") {
+			i.shell("chown " + owner + " " + to)
+		}
 	}
 }
