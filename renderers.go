@@ -20,7 +20,7 @@ func renderersCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "renderers", Short: "Show the renderers that live, and have one drain", Args: cobra.NoArgs,
-		Long: "Show the renderers that live, what they do, and how many would be right for what comes\n" +
+		Long: "Show the renderers that live, what they do, and how many would be right for what came lately\n" +
 			"now. One that drains finishes what it has and takes no new jobs.",
 		Example: "  thumbmill renderers\n  thumbmill renderers drain renderer-… --for 2h --why 'a new kernel'",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return from.renderers(cmd, asJSON) },

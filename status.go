@@ -247,7 +247,7 @@ func (w table) busiest(title string, all []coordinator.Busy) {
 		if err != nil {
 			name = b.Name
 		}
-		w.row(name, b.Count)
+		w.row(name, b.Count, b.By)
 	}
 }
 

@@ -39,7 +39,7 @@ func (o observer) Waited(class poolcounter.Class, d time.Duration) {
 }
 
 // Refused implements pools.Observer.
-func (o observer) Refused(key string) { o.activity.Refused(key) }
+func (o observer) Refused(key, by string) { o.activity.Refused(key, by) }
 
 // tableMetrics reads the table when it is scraped.
 type tableMetrics struct {

@@ -46,12 +46,21 @@ func New() *Activity {
 }
 
 // Asked counts a request for a pool; those of other classes are not counted.
-func (a *Activity) Asked(key string) { a.add(key, false) }
+func (a *Activity) Asked(key string) { a.add(key, key, false) }
 
-// Refused counts a refusal.
-func (a *Activity) Refused(key string) { a.add(key, true) }
+// Refused counts a refusal of a request for a pool, by that one or another.
+func (a *Activity) Refused(key, by string) {
+	name := string(poolcounter.ClassOf(by))
+	if name == string(poolcounter.ClassLane) { // of which there are few, and which one matters
+		name = by
+	}
+	a.add(key, key+separator+name, true)
+}
 
-func (a *Activity) add(key string, refused bool) {
+// separator stands between a key and who refused it; keys have no such byte.
+const separator = "\x00"
+
+func (a *Activity) add(key, flow string, refused bool) {
 	counts := a.lists[list{poolcounter.ClassOf(key), refused}]
 	if counts == nil {
 		return
@@ -59,7 +68,7 @@ func (a *Activity) add(key string, refused bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn()
-	counts[0].Sample(key, 1)
+	counts[0].Sample(flow, 1)
 }
 
 // turn begins a new minute when the last is over, or two of them when nothing
@@ -81,9 +90,11 @@ func (a *Activity) turn() {
 type Busy struct {
 	Name  string `json:"name"`
 	Count uint32 `json:"count"` // in this minute and the last
+	// By is what refused it so often: a class of pools, or one lane's ("lane:standard").
+	By string `json:"by,omitempty"`
 }
 
-// Busiest gives those of a class that asked, or were refused, most often.
+// Busiest gives those of a class that asked, or were refused by one throttle, most often.
 func (a *Activity) Busiest(class poolcounter.Class, refused bool) []Busy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -95,10 +106,13 @@ func (a *Activity) Busiest(class poolcounter.Class, refused bool) []Busy {
 		}
 	}
 	all := []Busy{}
-	for key, count := range counts {
+	for flow, count := range counts {
+		key, by, _ := strings.Cut(flow, separator)
 		_, name, _ := strings.Cut(key, ":")
-		all = append(all, Busy{name, count})
+		all = append(all, Busy{name, count, by})
 	}
-	slices.SortFunc(all, func(a, b Busy) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(all, func(a, b Busy) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name), cmp.Compare(a.By, b.By))
+	})
 	return all[:min(len(all), kept)]
 }

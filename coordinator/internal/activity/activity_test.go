@@ -19,11 +19,16 @@ func TestBusiest(t *testing.T) {
 		}
 		a.Asked("ip:y")
 		a.Asked("somebody's key")
-		a.Refused("ip:y")
+		a.Refused("ip:y", "ip:y")
+		a.Refused("ip:y", "lane:standard")
+		a.Refused("ip:y", "lane:standard")
+		if got := fmt.Sprint(a.Busiest(poolcounter.ClassIP, true)); got != "[{y 2 lane:standard} {y 1 ip}]" {
+			t.Error(got)
+		}
 		for _, step := range []struct {
 			after time.Duration
 			want  string
-		}{{0, "[{x 3} {y 1}]"}, {window, "[{x 3} {y 1}]"}, {window, "[]"}} {
+		}{{0, "[{x 3 } {y 1 }]"}, {window, "[{x 3 } {y 1 }]"}, {window, "[]"}} {
 			time.Sleep(step.after)
 			if got := busiest(); got != step.want {
 				t.Errorf("%s, want %s", got, step.want)

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type quiet struct{}
 
 func (quiet) Waited(poolcounter.Class, time.Duration) {}
-func (quiet) Refused(string)                          {}
+func (quiet) Refused(string, string)                  {}
 
 // ours starts a server and gives its address and its table.
 func ours(t testing.TB) (string, *pools.Table) {

@@ -172,6 +172,17 @@ const behind = (t, l) => l.age_ms > 2000 || (t.refusals_per_second.lane ?? 0) > 
 // some are the first names of a list.
 const some = (names) => names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
 
+// A refusal names the class of the pool that refused, or the pool of a lane.
+const throttleOf = (by) => ({ ip: "per-ip", original: "per-original" })[by] ?? by?.split(":")[0] ?? "";
+const laneOf = (by) => by?.startsWith("lane:") ? by.slice("lane:".length) : "";
+
+// why a throttle refuses, as far as it is known.
+function why(t, throttle) {
+  if (throttle !== "lane") return words[throttle] ?? "";
+  const paused = t.lanes.filter((l) => l.paused).map((l) => l.name);
+  return paused.length ? `Operators paused ${some(paused)}.` : "All renderers are busy.";
+}
+
 // attention says in sentences what an operator would find by reading everything.
 function attention(t) {
   const all = [];
@@ -181,14 +192,19 @@ function attention(t) {
   if (t.edges.some((e) => e.connected) && !live) say("bad", "No renderer takes jobs: nothing new can be rendered.", "#renderers");
   const refused = Object.entries(t.refusals_per_second).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   for (const [throttle, n] of refused) {
-    const who = { "per-ip": t.busiest.refused_clients, "lane": t.busiest.refused_clients, "per-original": t.busiest.refused_originals }[throttle]?.[0];
-    say("warn", `${throttle} refuses ${rate(n)} a second${who ? `, most of all ${plain(who.name)}` : ""}: ${words[throttle] ?? ""}`, "#refusals");
+    const list = throttle === "per-original" ? t.busiest.refused_originals : t.busiest.refused_clients;
+    const refusedBy = list.filter((b) => throttleOf(b.by) === throttle);
+    const where = throttle === "lane" ? some([...new Set(refusedBy.map((b) => laneOf(b.by)))].sort()) : "";
+    say("warn", `${throttle}${where && ` (${where})`} refuses ${rate(n)} a second${refusedBy.length ? `, most of all ${plain(refusedBy[0].name)}` : ""}: ${why(t, throttle)}`, "#refusals");
   }
   for (const l of t.lanes) {
     if (l.paused) say("warn", `The lane ${l.name} is paused.`, "#lanes");
-    if (behind(t, l)) say("warn", `The lane ${l.name} is behind: ${count(l.waiting)} requests wait for one of its ${count(l.limit)} places${l.age_ms > 2000 ? `, its oldest job is ${span(l.age_ms)} old` : ""}.`, "#lanes");
+    const signs = [];
+    if (l.waiting) signs.push(`${count(l.waiting)} requests wait for one of its ${count(l.limit)} places`);
+    if (l.age_ms > 2000) signs.push(`its oldest job is ${span(l.age_ms)} old`);
+    if (behind(t, l)) say("warn", `The lane ${l.name} is behind${signs.length ? ": " : ""}${signs.join(", ")}.`, "#lanes");
   }
-  if (t.renderers_wanted > live && live) say("warn", `${live} ${live === 1 ? "renderer takes" : "renderers take"} jobs, ${t.renderers_wanted} would be right for what comes.`, "#renderers");
+  if (t.renderers_wanted > live && live) say("warn", `${live} ${live === 1 ? "renderer takes" : "renderers take"} jobs, ${t.renderers_wanted} would be right for what came in the last minutes, refused requests included.`, "#renderers");
   for (const r of t.renderers) if (r.draining) say("warn", `${r.renderer} drains${r.ordered ? ": an operator wants it" : ""}.`, "#renderers");
   if (t.failing.length) say("warn", `${t.failing.length} ${t.failing.length === 1 ? "original fails" : "originals fail"}: ${some(t.failing.map((f) => `${f.original} (${f.fault})`))}.`, "#failing");
   for (const e of t.edges) {
@@ -245,16 +261,18 @@ function draw(t) {
   drawTiles(t);
   fill("throttles", Object.entries(t.refusals_per_second).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1])
     .map(([name, n]) => ({ key: name, cells: [word(name), rate(n), words[name] ?? ""] })), "No throttle refused anything in the last ten seconds.");
-  const busy = (all, buttons) => all.slice(0, longest).map((b) => ({ key: b.name, cells: [plain(b.name), count(b.count), ...(buttons ? [forClient(plain(b.name))] : [])] }));
-  fill("refused-clients", busy(t.busiest.refused_clients, true), "None.");
-  fill("refused-originals", busy(t.busiest.refused_originals), "None.");
-  fill("busy-clients", busy(t.busiest.clients, true), "None.");
+  const by = (b) => throttleOf(b.by) + (laneOf(b.by) && ` (${laneOf(b.by)})`);
+  const busy = (all, refused, buttons) => all.slice(0, longest).map((b) => ({ key: b.name + " " + (b.by ?? ""), cells: [
+    plain(b.name), ...(refused ? [by(b)] : []), count(b.count), ...(buttons ? [forClient(plain(b.name))] : [])] }));
+  fill("refused-clients", busy(t.busiest.refused_clients, true, true), "None.");
+  fill("refused-originals", busy(t.busiest.refused_originals, true, false), "None.");
+  fill("busy-clients", busy(t.busiest.clients, false, true), "None.");
   fill("lanes", t.lanes.map((l) => ({ key: l.name, cells: [
     l.name, word("jobs queued", count(l.depth)), { parts: [{ text: l.age_ms ? span(l.age_ms) : "–" }], mark: behind(t, l) ? "warn" : "" },
     word("admitted", count(l.running)), word("waiting", count(l.waiting)), count(l.limit), word("slots", count(l.slots)), l.paused ? { parts: [{ text: "paused" }], mark: "warn" } : "open",
     { parts: l.paused ? [] : [offer("Pause", "pause", l.name)] }] })), "No lane is known yet.");
   const live = t.renderers.filter((r) => !r.draining).length;
-  $("wanted").replaceChildren(element(word("renderers wanted", `${t.renderers_wanted} would be right`)), ` for what comes now; ${live} ${live === 1 ? "takes" : "take"} jobs.`);
+  $("wanted").replaceChildren(element(word("renderers wanted", `${t.renderers_wanted} would be right`)), ` for what came in the last minutes, refused requests included; ${live} ${live === 1 ? "takes" : "take"} jobs.`);
   fill("renderers", t.renderers.map((r) => ({ key: r.renderer, cells: [
     r.renderer, count(r.busy), count(r.slots), word("use", `${Math.round(100 * r.utilisation)} %`), count(r.in_hand), r.engine_version,
     Object.entries(r.kills ?? {}).map(([reason, n]) => `${reason} ${n}`).join(", ") || "none", r.build,
@@ -290,6 +308,7 @@ function ask(title, text, fields, timeless) {
   $("act-hold").hidden = timeless;
   form.who.value ||= localStorage.getItem("who") ?? "";
   form.why.value = "";
+  $("act-why").hidden = false;
   dialog.showModal();
   (fields[0]?.querySelector("input, select") ?? (form.who.value ? form.why : form.who)).focus();
   return { dialog, form };
@@ -347,7 +366,8 @@ async function anyNetwork() {
 async function withdraw(d) {
   if (!await allowed()) return;
   const { dialog, form } = ask("Withdraw this directive", kinds[d.kind](d), [], true);
-  form.why.value = "withdrawn";
+  form.why.value = "withdrawn"; // of which nobody is asked
+  $("act-why").hidden = true;
   submit(dialog, form, () => send("DELETE", `api/v1/directives/${encodeURIComponent(d.id)}?who=${encodeURIComponent(form.who.value)}`));
 }
 

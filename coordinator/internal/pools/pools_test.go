@@ -37,7 +37,7 @@ func (b *inbox) of(id uint64) (a lease.Answer) {
 type quiet struct{}
 
 func (quiet) Waited(poolcounter.Class, time.Duration) {}
-func (quiet) Refused(string)                          {}
+func (quiet) Refused(string, string)                  {}
 
 func command(key string, anyone bool, workers, queue, timeout uint32) poolcounter.Command {
 	return poolcounter.Command{

@@ -220,7 +220,7 @@ func (t *Table) refuse(r *Request, at int, why lease.Reason) {
 	t.refused(p, why)
 	for i := range r.slots { // the client and the original are refused, whichever pool did it
 		if other := r.slots[i].pool; other != p {
-			t.observer.Refused(other.key)
+			t.observer.Refused(other.key, p.key)
 		}
 	}
 	t.tell(r, lease.Answer{Kind: lease.KindRefused, Pool: at, Reason: why, Shadow: r.shadow})
@@ -229,7 +229,7 @@ func (t *Table) refuse(r *Request, at int, why lease.Reason) {
 
 func (t *Table) refused(p *pool, why lease.Reason) {
 	p.tally.refusals[why]++
-	t.observer.Refused(p.key)
+	t.observer.Refused(p.key, p.key)
 	if why == lease.Full {
 		t.counts.FullQueues++
 	}

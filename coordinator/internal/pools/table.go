@@ -62,8 +62,9 @@ type Receiver interface {
 type Observer interface {
 	// Waited tells how long a request waited for pools of a class; 0 when it did not.
 	Waited(poolcounter.Class, time.Duration)
-	// Refused tells that the pool of a key refused a request.
-	Refused(key string)
+	// Refused tells that a request for the pool of a key was refused, and by the pool of which
+	// key: that one or another.
+	Refused(key, by string)
 }
 
 // Table is all pools. Its methods, and those of its Clients and Owners, are safe
