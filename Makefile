@@ -34,7 +34,7 @@ test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) $(RUNNING) loadtest/flood loadtest/hits loadtest/capacity loadtest/peers))
-	go test -timeout 5m $(addprefix ./,$(DRAWING) $(RUNNING))
+	go test -p 3 -timeout 5m $(addprefix ./,$(DRAWING) $(RUNNING))
 	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
 	go test -timeout 2m ./loadtest/flood
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
