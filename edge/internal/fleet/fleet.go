@@ -149,17 +149,6 @@ func (f *Fleet) Idle() bool {
 	return false
 }
 
-// InHand is how many jobs the living renderers have pulled and not finished, as they told last.
-func (f *Fleet) InHand() (jobs int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.forgetDead(time.Now())
-	for _, s := range f.renderers {
-		jobs += s.InHand
-	}
-	return jobs
-}
-
 // Engines are the versions of the engines of the living renderers.
 func (f *Fleet) Engines() []string {
 	f.mu.Lock()

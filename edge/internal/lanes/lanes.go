@@ -66,20 +66,18 @@ func (w *Watcher) Seen() []lease.Lane {
 	return w.seen
 }
 
-// Stalls reports whether the queue did not answer when it was looked at last, or has more jobs
-// than renderers have in their hands, and one of the lane, of whichever edge, for so long.
-func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration, inHand int) bool {
+// Stalls reports whether the queue did not answer when it was looked at last, or has a job of
+// the lane, of whichever edge, for so long: with nobody, or with a renderer that waits for a
+// store.
+func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.seen == nil {
-		return w.looked
-	}
-	all, waits := int64(0), false
 	for _, l := range w.seen {
-		all += l.Depth
-		waits = waits || l.Name == string(lane) && l.AgeMS > longer.Milliseconds()
+		if l.Name == string(lane) {
+			return l.AgeMS > longer.Milliseconds()
+		}
 	}
-	return waits && all > int64(inHand)
+	return w.looked
 }
 
 func (w *Watcher) watch(ctx context.Context) {

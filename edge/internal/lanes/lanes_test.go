@@ -13,19 +13,17 @@ func TestStalls(t *testing.T) {
 		return []lease.Lane{{Name: "expensive", Depth: 1, AgeMS: 9000}, {Name: "standard", Depth: depth, AgeMS: age}}
 	}
 	for _, c := range []struct {
-		name   string
-		w      *Watcher
-		inHand int
-		want   bool
+		name string
+		w    *Watcher
+		want bool
 	}{
-		{"before the first look", &Watcher{}, 0, false},
-		{"the queue did not answer", &Watcher{looked: true}, 4, true},
-		{"all is young", &Watcher{looked: true, seen: standard(6, 900)}, 2, false},
-		{"a long render", &Watcher{looked: true, seen: standard(1, 5000)}, 2, false},
-		{"a job that nobody has", &Watcher{looked: true, seen: standard(3, 5000)}, 2, true},
-		{"only another lane's waits", &Watcher{looked: true, seen: standard(0, 0)}, 0, false},
+		{"before the first look", &Watcher{}, false},
+		{"the queue did not answer", &Watcher{looked: true}, true},
+		{"all is young", &Watcher{looked: true, seen: standard(6, 900)}, false},
+		{"one waits", &Watcher{looked: true, seen: standard(3, 5000)}, true},
+		{"only another lane's waits", &Watcher{looked: true, seen: standard(0, 0)}, false},
 	} {
-		if got := c.w.Stalls(renderjob.LaneStandard, time.Second, c.inHand); got != c.want {
+		if got := c.w.Stalls(renderjob.LaneStandard, time.Second); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

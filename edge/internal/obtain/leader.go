@@ -135,11 +135,10 @@ func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
 }
 
 // queueStalls reports whether all places wait for the queue, and not for renderers: it takes
-// nothing, or a job that it has, of this edge or of another, is given to nobody while a
-// renderer has room.
+// nothing, or has had a job, of this edge or of another, for long while a renderer has room.
 func (l *leader) queueStalls() bool {
 	return l.Dispatcher.Electing() || l.Fleet.Idle() &&
-		(l.Dispatcher.Unstarted(renderjob.LaneStandard) > time.Second || l.Lanes.Stalls(renderjob.LaneStandard, time.Second, l.Fleet.InHand()))
+		(l.Dispatcher.Unstarted(renderjob.LaneStandard) > time.Second || l.Lanes.Stalls(renderjob.LaneStandard, time.Second))
 }
 
 // pause waits a little before a coordinator is asked again, not all at the same moment, and
