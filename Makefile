@@ -19,7 +19,7 @@ HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhe
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
 DRAWING := loadtest/page loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
-# Packages whose tests run other programs, which it does not see.
+# Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose deploy/kubernetes loadtest/docs loadtest/front
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean

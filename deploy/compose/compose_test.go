@@ -210,7 +210,7 @@ func (h *host) picture(address string, width int) {
 	}
 }
 
-// operators see both renderers and both coordinators on the page's data.
+// operators see both renderers in the page's data.
 func (h *host) operators() {
 	h.t.Helper()
 	var report struct {
@@ -253,7 +253,7 @@ func (h *host) scraped() {
 		if err := json.NewDecoder(h.get("http://prometheus:9090/api/v1/targets").Body).Decode(&answer); err != nil {
 			return err
 		}
-		if len(answer.Data.ActiveTargets) != 6 {
+		if len(answer.Data.ActiveTargets) != 7 {
 			return fmt.Errorf("%d targets", len(answer.Data.ActiveTargets))
 		}
 		var errs []error

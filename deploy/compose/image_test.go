@@ -164,28 +164,28 @@ func (i *images) chain(name string) (chain []*stage) {
 // where it is missing, all of it root's or the named owner's.
 func (i *images) copy(root string, c instruction) {
 	i.t.Helper()
-	to, owner := root+c.to, cmp.Or(c.chown, "0:0")
+	owner := cmp.Or(c.chown, "0:0")
 	for _, from := range c.what {
-		path := strings.Replace(from, "/out/", i.out+"/", 1)
-		if c.from == "" {
-			path = filepath.Join("../..", from)
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			i.t.Fatal(err)
+		to := root + c.to
+		if strings.HasSuffix(to, "/") && !i.isFolder(c, from) {
+			to += filepath.Base(from)
 		}
 		parent := filepath.Dir(to)
-		if from, into := from, to; info.IsDir() {
-			i.shell("install -d -o " + strings.Replace(owner, ":", " -g ", 1) + " " + into)
-			i.shell("cp -r " + strings.TrimSuffix(from, "/") + "/. " + into)
-			i.shell("chown -R " + owner + " " + into)
-			continue
-		} else if strings.HasSuffix(into, "/") {
-			parent = into
+		if i.isFolder(c, from) {
+			from, parent = strings.TrimSuffix(from, "/")+"/.", to
 		}
-		i.shell("mkdir -p " + parent + " && cp " + from + " " + to)
-		if !strings.HasSuffix(to, "/") {
-			i.shell("chown " + owner + " " + to)
-		}
+		i.shell("mkdir -p " + parent + " && cp -r " + from + " " + to + " && chown -R " + owner + " " + to)
 	}
+}
+
+func (i *images) isFolder(c instruction, from string) bool {
+	path := strings.Replace(from, "/out/", i.out+"/", 1)
+	if c.from == "" {
+		path = filepath.Join("../..", from)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return info.IsDir()
 }

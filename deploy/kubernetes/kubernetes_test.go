@@ -241,7 +241,7 @@ func TestSettings(t *testing.T) {
 		secrets := t.TempDir()
 		var env []string
 		for _, e := range pod.Spec.Containers[0].Env {
-			if path, ok := strings.CutPrefix(e.Value, "file:/secrets/"); ok { // as the pod would see it
+			if path, ok := strings.CutPrefix(e.Value, "file:/secrets/"); ok {
 				e.Value = "file:" + filepath.Join(secrets, path)
 				if err := os.WriteFile(filepath.Join(secrets, path), []byte("a secret of this test"), 0o600); err != nil {
 					t.Fatal(err)

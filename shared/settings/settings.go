@@ -228,8 +228,8 @@ type Loader struct {
 type Renderer struct {
 	Slots              int           `koanf:"slots"`                // renders at once; 0 = one a core
 	Ahead              int           `koanf:"ahead"`                // jobs fetched while all slots render
-	TimeLimit          time.Duration `koanf:"time_limit"`           // of one render of the lanes standard and bulk
-	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // of one render of the lane expensive
+	TimeLimit          time.Duration `koanf:"time_limit"`           // of one render
+	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // of one render of an expensive type
 	MemoryLimit        Bytes         `koanf:"memory_limit"`         // address space of one worker, and of one tool
 	Recycle            int           `koanf:"recycle"`              // renders after which a worker is replaced; 0 = never
 	Sandbox            []string      `koanf:"sandbox"`              // layers without which the renderer refuses to start

@@ -176,11 +176,15 @@ const some = (names) => names.slice(0, 3).join(", ") + (names.length > 3 ? ` and
 const throttleOf = (by) => ({ ip: "per-ip", original: "per-original" })[by] ?? by?.split(":")[0] ?? "";
 const laneOf = (by) => by?.startsWith("lane:") ? by.slice("lane:".length) : "";
 
-// why a throttle refuses, as far as it is known.
-function why(t, throttle) {
+// why a throttle refuses. Edges refuse what is paused; for want of renderers the coordinator does, who
+// knows whom.
+function why(t, throttle, refusedBy) {
   if (throttle !== "lane") return words[throttle] ?? "";
   const paused = t.lanes.filter((l) => l.paused).map((l) => l.name);
-  return paused.length ? `Operators paused ${some(paused)}.` : "All renderers are busy.";
+  const reasons = [];
+  if (refusedBy.length || !paused.length) reasons.push("All renderers are busy.");
+  if (paused.length) reasons.push(`Operators paused ${some(paused)}.`);
+  return reasons.join(" ");
 }
 
 // attention says in sentences what an operator would find by reading everything.
@@ -195,7 +199,7 @@ function attention(t) {
     const list = throttle === "per-original" ? t.busiest.refused_originals : t.busiest.refused_clients;
     const refusedBy = list.filter((b) => throttleOf(b.by) === throttle);
     const where = throttle === "lane" ? some([...new Set(refusedBy.map((b) => laneOf(b.by)))].sort()) : "";
-    say("warn", `${throttle}${where && ` (${where})`} refuses ${rate(n)} a second${refusedBy.length ? `, most of all ${plain(refusedBy[0].name)}` : ""}: ${why(t, throttle)}`, "#refusals");
+    say("warn", `${throttle}${where && ` (${where})`} refuses ${rate(n)} a second${refusedBy.length ? `, most of all ${plain(refusedBy[0].name)}` : ""}: ${why(t, throttle, refusedBy)}`, "#refusals");
   }
   for (const l of t.lanes) {
     if (l.paused) say("warn", `The lane ${l.name} is paused.`, "#lanes");

@@ -30,15 +30,14 @@ type Watcher struct {
 	cancel     context.CancelFunc
 	group      sync.WaitGroup
 
-	mu     sync.Mutex
-	seen   []lease.Lane
-	looked bool
+	mu   sync.Mutex
+	seen []lease.Lane
 }
 
 // New begins to watch.
 func New(js jetstream.JetStream, log *slog.Logger, r prometheus.Registerer) *Watcher {
 	w := &Watcher{
-		js: js, log: log,
+		js: js, log: log, seen: []lease.Lane{},
 		depth: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "thumbmill_lane_depth", Help: "Jobs of the lane that wait or are in renderers' hands; all edges see the same.",
 		}, []string{"lane"}),
@@ -59,7 +58,7 @@ func (w *Watcher) Close() {
 	w.group.Wait()
 }
 
-// Seen is what was seen last; nil when the queue does not answer.
+// Seen is what was seen last: nothing before the first look, nil when the queue does not answer.
 func (w *Watcher) Seen() []lease.Lane {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,7 +76,7 @@ func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration) bool {
 			return l.AgeMS > longer.Milliseconds()
 		}
 	}
-	return w.looked
+	return w.seen == nil
 }
 
 func (w *Watcher) watch(ctx context.Context) {
@@ -91,7 +90,7 @@ func (w *Watcher) watch(ctx context.Context) {
 			w.age.Reset()
 		}
 		w.mu.Lock()
-		w.seen, w.looked = seen, true
+		w.seen = seen
 		w.mu.Unlock()
 		for _, l := range seen {
 			w.depth.WithLabelValues(l.Name).Set(float64(l.Depth))

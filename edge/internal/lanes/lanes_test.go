@@ -17,11 +17,11 @@ func TestStalls(t *testing.T) {
 		w    *Watcher
 		want bool
 	}{
-		{"before the first look", &Watcher{}, false},
-		{"the queue did not answer", &Watcher{looked: true}, true},
-		{"all is young", &Watcher{looked: true, seen: standard(6, 900)}, false},
-		{"one waits", &Watcher{looked: true, seen: standard(3, 5000)}, true},
-		{"only another lane's waits", &Watcher{looked: true, seen: standard(0, 0)}, false},
+		{"before the first look", &Watcher{seen: []lease.Lane{}}, false},
+		{"the queue did not answer", &Watcher{}, true},
+		{"all is young", &Watcher{seen: standard(6, 900)}, false},
+		{"one waits", &Watcher{seen: standard(3, 5000)}, true},
+		{"only another lane's waits", &Watcher{seen: standard(0, 0)}, false},
 	} {
 		if got := c.w.Stalls(renderjob.LaneStandard, time.Second); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
