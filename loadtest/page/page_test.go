@@ -196,7 +196,7 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("#attention", "most of all "+greedy)
 	b.sees("#attention", "bad.jpg (undecodable)")
 	b.sees("table[data-table=throttles]", "One client renders more at once")
-	b.sees("table[data-table=refused-clients]", greedy)
+	b.sees("table[data-table=refused-clients]", greedy+"\tper-ip")
 	b.sees("table[data-table=failing]", "undecodable")
 	b.sees("table[data-table=lanes]", "standard")
 	b.sees("#wanted", "would be right")
