@@ -210,18 +210,32 @@ func (h *host) picture(address string, width int) {
 	}
 }
 
-// operators see both renderers in the page's data.
+// operators see both renderers in the page's data, once these have been heard of.
 func (h *host) operators() {
 	h.t.Helper()
-	var report struct {
-		Renderers []json.RawMessage `json:"renderers"`
+	h.eventually(func() error {
+		var report struct {
+			Renderers []json.RawMessage `json:"renderers"`
+		}
+		err := json.NewDecoder(h.get("http://coordinator-1:8889/api/v1/throttles").Body).Decode(&report)
+		if err == nil && len(report.Renderers) != 2 {
+			err = fmt.Errorf("the coordinator knows %d renderers", len(report.Renderers))
+		}
+		return err
+	})
+}
+
+// eventually waits for half a minute until nothing is missing.
+func (h *host) eventually(missing func() error) {
+	h.t.Helper()
+	var err error
+	for range 60 {
+		if err = missing(); err == nil {
+			return
+		}
+		time.Sleep(500 * time.Millisecond)
 	}
-	if err := json.NewDecoder(h.get("http://coordinator-1:8889/api/v1/throttles").Body).Decode(&report); err != nil {
-		h.t.Fatal(err)
-	}
-	if len(report.Renderers) != 2 {
-		h.t.Errorf("the coordinator knows %d renderers", len(report.Renderers))
-	}
+	h.t.Error(err)
 }
 
 // sandboxed holds that the profile of system calls leaves renderers what they confine their
@@ -244,7 +258,7 @@ func (h *host) sandboxed(t *testing.T) {
 // scraped holds that Prometheus has the metrics of all roles.
 func (h *host) scraped() {
 	h.t.Helper()
-	missing := func() error {
+	h.eventually(func() error {
 		var answer struct {
 			Data struct {
 				ActiveTargets []struct{ ScrapeURL, Health, LastError string }
@@ -263,13 +277,5 @@ func (h *host) scraped() {
 			}
 		}
 		return errors.Join(errs...)
-	}
-	var err error
-	for range 60 {
-		if err = missing(); err == nil {
-			return
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
-	h.t.Error(err)
+	})
 }
