@@ -217,15 +217,11 @@ func (e *Edge) connect() (err error) {
 // steer has a renderer drain, or take jobs again, as operators want it.
 func (e *Edge) steer(h renderjob.Heartbeat) {
 	left, resumed := e.directives.Drains(h.Renderer)
-	var order renderjob.Control
-	switch {
-	case left > 0 && !h.Ordered:
-		order.DrainMS = left.Milliseconds()
-	case resumed && h.Ordered:
-	default:
+	drain := left.Milliseconds() // 0: it takes jobs again
+	if drains := left > 0; drains == h.Ordered || !drains && !resumed {
 		return
 	}
-	text, err := json.Marshal(order)
+	text, err := json.Marshal(renderjob.Control{DrainMS: &drain})
 	if err == nil {
 		err = e.conn.Publish(renderjob.ControlSubject(h.Renderer), text)
 	}

@@ -274,18 +274,19 @@ func (r *Renderer) obey(m *nats.Msg) {
 	if m.Subject != renderjob.ControlSubject(r.name) { // a job, say, whose answer somebody had sent here
 		return
 	}
-	if err := json.Unmarshal(m.Data, &order); err != nil {
+	if err := json.Unmarshal(m.Data, &order); err != nil || order.DrainMS == nil { // nil: an answer of JetStream's, say
 		r.config.Log.Warn("an order that cannot be read", "error", err)
 		return
 	}
-	drain := order.DrainMS > 0
+	left := time.Duration(*order.DrainMS) * time.Millisecond
+	drain := left > 0
 	if r.ordered.Swap(drain) == drain {
 		return
 	}
-	r.config.Log.Info("an operator has this renderer drain, or take jobs again", "drain", drain, "for", time.Duration(order.DrainMS)*time.Millisecond)
+	r.config.Log.Info("an operator has this renderer drain, or take jobs again", "drain", drain, "for", left)
 	r.intake.Pause(drain)
 	if drain {
-		r.drained = time.AfterFunc(time.Duration(order.DrainMS)*time.Millisecond, r.resume)
+		r.drained = time.AfterFunc(left, r.resume)
 	} else {
 		r.drained.Stop()
 	}
@@ -312,7 +313,7 @@ func (r *Renderer) forget(m *nats.Msg) {
 	for _, original := range p.Originals {
 		r.pipeline.Forget(original)
 	}
-	if err := m.Respond([]byte(r.name)); err != nil {
+	if err := queue.Answer(m, r.name); err != nil {
 		r.config.Log.Warn("a purge was not answered", "error", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,7 +43,22 @@ const Election = 10 * time.Second
 
 // Inbox is what the answers to a role come to, so that permissions can keep one role's
 // from the others.
-func Inbox(role string) string { return "_INBOX." + role }
+func Inbox(role string) string { return inboxes + role }
+
+const inboxes = "_INBOX."
+
+// Answer answers who asked, where anybody did: only to an inbox. A role may answer wherever
+// a question says, which is more than who asks may itself: one that names JetStream's API
+// would have the answerer empty the stream.
+func Answer(m *nats.Msg, text string) error {
+	if m.Reply == "" {
+		return nil
+	}
+	if !strings.HasPrefix(m.Reply, inboxes) {
+		return fmt.Errorf("%s is no inbox, and gets no answer", m.Reply)
+	}
+	return m.Respond([]byte(text))
+}
 
 // Connect connects a role to NATS, by its name and a name of its own. The connection is
 // kept for ever: a role outlives the servers' restarts. Options are added to those from

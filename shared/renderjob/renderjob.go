@@ -78,8 +78,8 @@ func ControlSubject(renderer string) string { return "render.control." + rendere
 // Control is an operator's order.
 type Control struct {
 	// DrainMS is how long the renderer is to take no new jobs; 0: it takes them again. It
-	// ends that by itself, whoever is gone by then. Milliseconds.
-	DrainMS int64 `json:"drain_ms"`
+	// ends that by itself, whoever is gone by then. Milliseconds; nil: this is no order.
+	DrainMS *int64 `json:"drain_ms"`
 }
 
 // AllHeartbeats matches the heartbeats of all renderers.

@@ -68,6 +68,9 @@ func (u *Uploads) Close() {
 }
 
 func (u *Uploads) take(m *nats.Msg) {
+	if m.Subject != u.sub.Subject { // a job, say, whose answer somebody had sent here
+		return
+	}
 	if len(m.Data) > maxUpload {
 		u.handled.WithLabelValues("unreadable").Inc()
 		return

@@ -126,14 +126,11 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 
 // answer tells a renderer that is about to begin whether anybody waits.
 func (d *Dispatcher) answer(m *nats.Msg, waits bool) {
-	if m.Reply == "" {
-		return
-	}
 	word := renderjob.Gone
 	if waits {
 		word = renderjob.Proceed
 	}
-	if err := m.Respond([]byte(word)); err != nil {
+	if err := queue.Answer(m, word); err != nil {
 		d.log.Warn("a renderer was not answered", "error", err)
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -143,15 +144,23 @@ func (p *Presence) Edges() (live, vanished []string) {
 	return live, vanished
 }
 
-// hear takes a beat, a farewell or a purge.
+// hear takes a beat, a farewell or a purge, none of which has headers: what JetStream answers
+// has, or another subject, where somebody had its answer sent here.
 func (p *Presence) hear(m *nats.Msg) {
+	if len(m.Header) > 0 {
+		return
+	}
 	if m.Subject == renderjob.PurgeSubject || m.Subject == renderjob.ForgetSubject {
 		p.purge(m)
 		return
 	}
-	name := strings.TrimPrefix(m.Subject, renderjob.EdgeSubject(""))
+	name, ok := strings.CutPrefix(m.Subject, renderjob.EdgeSubject(""))
+	leaves := string(m.Data) == renderjob.EdgeLeaves
+	if !ok || !leaves && len(m.Data) > 0 {
+		return
+	}
 	p.mu.Lock()
-	if string(m.Data) == renderjob.EdgeLeaves {
+	if leaves {
 		delete(p.edges, name)
 	} else {
 		p.edges[name] = time.Now()
@@ -171,19 +180,20 @@ func (p *Presence) hearItself() {
 	p.heard.Store(int64(time.Since(p.began)))
 }
 
-// purge forgets what the message names; one that cannot be read may name anything.
+// purge forgets what the message names; one of a newer version may name anything.
 func (p *Presence) purge(m *nats.Msg) {
 	var what renderjob.Purge
-	if err := json.Unmarshal(m.Data, &what); err != nil || what.Version > renderjob.Version {
-		p.log.Warn("a purge that cannot be read: everything is forgotten", "version", what.Version, "error", err)
+	switch err := json.Unmarshal(m.Data, &what); {
+	case err != nil:
+		p.log.Warn("a purge that cannot be read", "error", err)
+		return // and not answered, which the purge tells
+	case what.Version > renderjob.Version:
+		p.log.Warn("a purge of a newer version: everything is forgotten", "version", what.Version)
 		p.handler.Lost()
-	} else {
+	default:
 		p.handler.Purge(what)
 	}
-	if m.Reply == "" {
-		return
-	}
-	if err := m.Respond([]byte(p.name)); err != nil {
+	if err := queue.Answer(m, p.name); err != nil {
 		p.log.Warn("a purge was not answered", "error", err)
 	}
 }

@@ -213,6 +213,9 @@ func (r *run) ask(ctx context.Context, originals []thumbnail.Location, expected 
 		if m, err = answers.NextMsgWithContext(ctx); err != nil {
 			break
 		}
+		if m.Subject != inbox { // a job, say, whose answer somebody had sent here
+			continue
+		}
 		if at := slices.Index(expected, string(m.Data)); at >= 0 {
 			answered, expected = append(answered, expected[at]), slices.Delete(expected, at, at+1)
 		}

@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// rogue is a renderer that was taken over. What its credentials let it say is in
+// deploy/credentials; here it has others say for it what it may not say itself: an edge,
+// which answers where a question says, and JetStream, which asks nobody whether who has it
+// answer somewhere may speak there.
+type rogue struct {
+	t *testing.T
+	*nats.Conn
+	heard *nats.Subscription // all that is said
+}
+
+func newRogue(t *testing.T, c *Cluster) *rogue {
+	t.Helper()
+	conn, err := nats.Connect(c.Queue.URL())
+	c.must(err)
+	t.Cleanup(conn.Close)
+	heard, err := conn.SubscribeSync(">")
+	c.must(err)
+	c.must(conn.Flush())
+	return &rogue{t, conn, heard}
+}
+
+// has somebody answer on a subject, and waits until all who listen there have heard it.
+func (r *rogue) has(asked, answer string, body []byte) {
+	r.t.Helper()
+	if err := r.PublishRequest(asked, answer, body); err != nil {
+		r.t.Fatal(err)
+	}
+	for {
+		m, err := r.heard.NextMsg(patience)
+		if err != nil {
+			r.t.Fatalf("nobody answers %s: %v", asked, err)
+		}
+		if m.Subject == answer || m.Subject == asked && m.Reply == answer {
+			break
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // what comes of it has no other sign than not to come
+}
+
+// drains is what a renderer tells next of itself.
+func (r *rogue) drains(renderer string) bool {
+	r.t.Helper()
+	for {
+		m, err := r.heard.NextMsg(patience)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if m.Subject != renderjob.HeartbeatSubject(renderer) {
+			continue
+		}
+		var h renderjob.Heartbeat
+		if err := json.Unmarshal(m.Data, &h); err != nil {
+			r.t.Fatal(err)
+		}
+		return h.Ordered
+	}
+}
+
+// next is what a renderer asks for a job with.
+func next(lane renderjob.Lane) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + queue.Stream + "." + lane.Consumer()
+}
+
+func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Upload = settings.Upload{Subject: "uploads", Widths: []int{40}} }})
+	landscape(c, "a.jpg")
+	release := c.Hooks.Hold()
+	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "the only slot is taken", func() bool { return c.Hooks.Held() == 1 })
+	c.Fill(renderjob.LaneStandard, 3)
+	r := newRogue(t, c)
+	empty := []byte(`{"batch":1,"no_wait":true}`)
+
+	// An edge, to empty the queue.
+	emptied := "$JS.API.STREAM.PURGE." + queue.Stream
+	begins, err := renderjob.Result{Version: 1, JobID: "nobody's", State: renderjob.StateStarted}.Message(c.Edges[0].Name())
+	c.must(err)
+	begins.Reply = emptied
+	c.must(r.PublishMsg(begins))
+	r.has(renderjob.ForgetSubject, emptied, []byte(`{"version":1}`))
+	if n := c.Jobs(); n != 4 {
+		t.Errorf("%d jobs of 4 are left", n)
+	}
+
+	// JetStream, to tell of an edge that is none, to purge everything, and to tell of an upload.
+	r.has(next(renderjob.LaneBulk), renderjob.EdgeSubject("ghost"), empty)
+	r.has(next(renderjob.LaneBulk), renderjob.PurgeSubject, empty)
+	if report := purge(t, c, c.Edges[0], "b.jpg"); len(report.Missed) > 0 {
+		t.Errorf("a purge waited for %v", report.Missed)
+	}
+	c.must(r.PublishRequest(next(renderjob.LaneBulk), "uploads", []byte(`{"batch":1,"expires":5000000000}`)))
+	r.has(renderjob.LaneBulk.Subject(), "_INBOX.rogue", []byte("nonsense, which is counted at once"))
+	if n := c.Edges[0].Metric(t, "thumbmill_uploads_total"); n != 0 {
+		t.Errorf("%v messages of uploads were taken", n)
+	}
+
+	// JetStream, to end a drain.
+	renderer := c.Renderers[0].Name()
+	c.must(r.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":60000}`)))
+	Eventually(t, "it drains", func() bool { return r.drains(renderer) })
+	r.has("$JS.API.STREAM.INFO."+queue.Stream, renderjob.ControlSubject(renderer), nil)
+	if !r.drains(renderer) {
+		t.Error("it takes jobs again")
+	}
+	c.must(r.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":0}`)))
+	release()
+	(<-busy).Wants(t, 200)
+	Eventually(t, "all jobs are done", func() bool { return c.Jobs() == 0 })
+}
