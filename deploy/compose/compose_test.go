@@ -165,6 +165,7 @@ func TestTheWholeSite(t *testing.T) {
 	}
 	t.Run("a renderer's workers are sandboxed", func(t *testing.T) { h.sandboxed(t) })
 	h.scraped()
+	h.noServerJoins()
 	t.Run("each role ends cleanly", func(t *testing.T) {
 		for _, name := range []string{"edge-1", "renderer-1", "coordinator-1"} {
 			if how := h.up[name].stop(); how != "exit status 0" {
@@ -194,6 +195,22 @@ func (h *host) get(address string) *http.Response {
 	}
 	h.t.Cleanup(func() { _ = response.Body.Close() })
 	return response
+}
+
+// noServerJoins: who joins NATS' servers as one of them is asked for no credentials, and has to
+// know their password.
+func (h *host) noServerJoins() {
+	h.t.Helper()
+	conn, err := h.network.dial(h.t.Context(), "tcp", net.JoinHostPort(h.address["nats-1"], "6222"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = fmt.Fprintf(conn, "CONNECT {\"name\":\"another\",\"cluster\":\"thumbmill\"}\r\nPING\r\n")
+	if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), "Authorization Violation") {
+		h.t.Errorf("a server that joins without the password is told: %q %v", answer, err)
+	}
 }
 
 func (h *host) picture(address string, width int) {

@@ -1,6 +1,7 @@
-# The edges of docker-compose.yml, in place of deploy/varnish/edges.vcl.
-backend edge_1 { .host = "edge-1"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
-backend edge_2 { .host = "edge-2"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
+# The edges of docker-compose.yml, in place of deploy/varnish/edges.vcl: by address, since Varnish
+# would not start while the name of one that is away has none.
+backend edge_1 { .host = "10.87.53.11"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
+backend edge_2 { .host = "10.87.53.12"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
 
 sub vcl_init {
 	new edges = directors.shard();
@@ -9,9 +10,9 @@ sub vcl_init {
 	edges.reconfigure();
 }
 
-# Those who may purge: the edges.
+# Those who may purge: the edges, and the one without clients.
 acl purgers {
-	"edge-1";
-	"edge-2";
-	"purger";
+	"10.87.53.11";
+	"10.87.53.12";
+	"10.87.53.13";
 }
