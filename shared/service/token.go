@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,9 +100,14 @@ func (t Token) Shown(r *http.Request) bool {
 }
 
 // guard lets everybody look, and those act who show the token. Since browsers add no such
-// header by themselves, no other site's page can act in an operator's name.
+// header by themselves, no other site's page can act in an operator's name; nor can it look,
+// by a name of its own that leads to an operator's own machine.
 func (t Token) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rebound(r) {
+			http.Error(w, "on loopback this listener has no names but localhost and those without a dot", http.StatusMisdirectedRequest)
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && !t.Shown(r) {
 			w.Header().Set("Www-Authenticate", `Bearer realm="thumbmill operators"`)
 			http.Error(w, "to look takes nothing; to act takes the token of admin.token_file, as Authorization: Bearer TOKEN", http.StatusUnauthorized)
@@ -108,6 +115,14 @@ func (t Token) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// rebound tells that a request came over loopback, for a name that anybody may have had
+// registered.
+func rebound(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	host := (&url.URL{Host: r.Host}).Hostname()
+	return ok && local.IP.IsLoopback() && net.ParseIP(host) == nil && strings.Contains(host, ".")
 }
 
 // access tells whether the request's token is the right one.

@@ -134,6 +134,20 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
+// A password that the library would show, since it makes the URL none, is refused, and not shown.
+func TestPasswordsThatBreakAURL(t *testing.T) {
+	for _, text := range []string{"nats://edge:hunt%zzer2@a:4222", "nats://edge:hunt#er2@a", "nats://b:1,nats://edge:12/hunter2@a", "nats://edge:12?hunter2@a", "edge:hunt#er2@a:4222"} {
+		_, err := Load("", []string{"THUMBMILL_NATS_URL=" + text}, nil)
+		if err == nil || strings.Contains(err.Error(), "er2") || !strings.Contains(err.Error(), "%23 for #") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	s, err := Load("", []string{"THUMBMILL_NATS_URL=edge:hunter%232@a:4222,b:4222"}, nil)
+	if err != nil || s.NATS.URL.String() != "nats://edge:xxxxx@a:4222,nats://b:4222" {
+		t.Errorf("%v %v", s.NATS.URL, err)
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add("edge: {deadline: 70s}")
 	f.Add("edge: 3\nrender: [1,2]")

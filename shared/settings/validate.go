@@ -94,13 +94,27 @@ func (s Settings) problems(origin map[string]string) []error {
 	}
 	c.address("admin.listen", s.Admin.Listen)
 	s.Trace.check(c)
-	c.address("nats.listen", s.NATS.Listen)
-	within(c, "nats.replicas", s.NATS.Replicas, 1, 5)
-	c.require((s.NATS.TLS.Certificate == "") == (s.NATS.TLS.Key == ""), "nats.tls.certificate", "a certificate and its key go together")
+	s.NATS.check(c)
 	c.oneOf("log.format", s.Log.Format, "text", "json")
 	c.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	s.checkTimes(c)
 	return c.problems
+}
+
+func (n NATS) check(c *checker) {
+	c.address("nats.listen", n.Listen)
+	within(c, "nats.replicas", n.Replicas, 1, 5)
+	c.require((n.TLS.Certificate == "") == (n.TLS.Key == ""), "nats.tls.certificate", "a certificate and its key go together")
+	for address := range strings.SplitSeq(string(n.URL), ",") {
+		c.require(address == "" || server(address), "nats.url", "one of them is no nats://host:port (in a password write %%25 for %%, %%2F for /, %%23 for #, %%3F for ?, %%40 for @)")
+	}
+}
+
+// server tells that a text is the address of a NATS server and nothing else. Of others the
+// library's errors show the password.
+func server(address string) bool {
+	u, err := withScheme(address)
+	return err == nil && u.Hostname() != "" && strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 func (t Trace) check(c *checker) {

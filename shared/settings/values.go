@@ -39,13 +39,25 @@ type URLs string
 func (u URLs) String() string {
 	all := strings.Split(string(u), ",")
 	for i, text := range all {
-		if parsed, err := url.Parse(strings.TrimSpace(text)); err == nil {
+		if parsed, err := withScheme(text); text == "" {
+			continue
+		} else if err == nil {
 			all[i] = parsed.Redacted()
 		} else {
 			all[i] = mask
 		}
 	}
 	return strings.Join(all, ",")
+}
+
+// withScheme reads a URL, of NATS where it does not say of what: "user:password@host" alone
+// would be read as one of the scheme user.
+func withScheme(text string) (*url.URL, error) {
+	text = strings.TrimSpace(text)
+	if !strings.Contains(text, "://") {
+		text = "nats://" + text
+	}
+	return url.Parse(text)
 }
 
 // GoString hides passwords from %#v.
