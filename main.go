@@ -23,7 +23,7 @@ func main() {
 			"several machines, are the commands edge, coordinator and renderer.",
 		SilenceErrors: true, SilenceUsage: true, Version: service.Version(),
 	}
-	root.AddCommand(serveCommand(), statusCommand(), topCommand(), throttleCommand(), renderersCommand(), failingCommand(), debugCommand(), purgeCommand(), renderCommand(), signCommand(), configCommand(), credentialsCommand())
+	root.AddCommand(serveCommand(), statusCommand(), topCommand(), throttleCommand(), renderersCommand(), failingCommand(), service.DebugCommand("thumbmill"), purgeCommand(), renderCommand(), signCommand(), configCommand(), credentialsCommand())
 	if err := root.Execute(); err != nil {
 		root.PrintErrln("thumbmill:", err)
 		os.Exit(1)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/servers"
 	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 func packages() []string {
@@ -94,6 +96,22 @@ func (m machine) unit(name string) map[string]string {
 	return all
 }
 
+// defaults are the variables that a role's file in /etc/default sets, and those that it shows
+// after a prefix, as comments.
+func (m machine) defaults(name, prefix string) (env []string) {
+	m.t.Helper()
+	text, err := os.ReadFile(m.root + "/etc/default/" + name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimPrefix(line, prefix); strings.HasPrefix(line, settings.EnvPrefix) {
+			env = append(env, strings.TrimSpace(line))
+		}
+	}
+	return env
+}
+
 // service is a unit's process, with a socket to which it tells how it is, as to systemd.
 type service struct {
 	t      *testing.T
@@ -132,7 +150,7 @@ func (m machine) start(name string, env ...string) *service {
 		}
 	}
 	s.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=1000000"}, strings.Fields(strings.ReplaceAll(u["Environment"], "%t", "/run"))...)
-	s.cmd.Env = append(s.cmd.Env, env...)
+	s.cmd.Env = append(append(s.cmd.Env, m.defaults(name, "")...), env...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
 	if err := s.cmd.Start(); err != nil {
 		m.t.Fatal(err)
@@ -198,18 +216,19 @@ func TestPackages(t *testing.T) {
 	m.verify()
 	m.serve()
 	m.roles()
+	m.site()
 
-	settings := "/etc/thumbmill.d/90-mine.yaml"
-	if err := os.WriteFile(m.root+settings, []byte("log: {level: warn}\n"), 0o600); err != nil {
+	mine := "/etc/thumbmill.d/90-mine.yaml"
+	if err := os.WriteFile(m.root+mine, []byte("log: {level: warn}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m.run("dpkg", append([]string{"--install", "--force-depends"}, second...)...)
-	if got := m.run("dpkg-query", "-W", "-f", "${Version}", "thumbmill"); got != "1.1.0" || !m.has(settings) {
-		t.Errorf("after the upgrade: %s, settings kept: %v", got, m.has(settings))
+	if got := m.run("dpkg-query", "-W", "-f", "${Version}", "thumbmill"); got != "1.1.0" || !m.has(mine) {
+		t.Errorf("after the upgrade: %s, mine kept: %v", got, m.has(mine))
 	}
 	m.run("dpkg", append([]string{"--remove"}, packages()...)...)
-	if m.has("/usr/bin/thumbmill") || m.has("/lib/systemd/system/thumbmill.service") || !m.has(settings) {
-		t.Error("after the removal: the program is there, or the settings are not")
+	if m.has("/usr/bin/thumbmill") || m.has("/lib/systemd/system/thumbmill.service") || !m.has(mine) {
+		t.Error("after the removal: the program is there, or the mine are not")
 	}
 	m.run("dpkg", append([]string{"--purge"}, packages()...)...)
 	if m.has("/var/lib/thumbmill/thumbnails") || !m.has("/var/lib/thumbmill/originals") {
@@ -258,6 +277,41 @@ func (m machine) serve() {
 	s.stop()
 }
 
+// site is one of several machines: what the examples show is taken, and each role can read what
+// is meant for it, and no other role's secrets; all three have listeners of their own.
+func (m machine) site() {
+	m.t.Helper()
+	m.run("sed", "-i", `s/^#\([a-z]\|  \)/\1/`, "/etc/thumbmill.d/20-site.yaml")
+	secret := regexp.MustCompile(`/etc/thumbmill/\S+`)
+	admins := map[string]bool{}
+	for _, name := range packages()[:3] {
+		user, env := m.unit(name)["User"], m.defaults(name, "#")
+		for _, file := range secret.FindAllString(strings.Join(env, "\n"), -1) {
+			if m.has(file) {
+				continue // the same one's, for something else
+			}
+			m.run("sh", "-c", "umask 077; openssl rand -hex 32 > "+file+" && chown "+user+" "+file)
+		}
+		check := m.command("/usr/bin/thumbmill", "config", "check", "/etc/thumbmill.d")
+		check.Env = env
+		check.SysProcAttr.Credential = m.account(user)
+		if out, err := check.CombinedOutput(); err != nil {
+			m.t.Errorf("%s, as the examples have it: %v\n%s", name, err, out)
+		}
+		for _, v := range env {
+			if strings.HasPrefix(v, "THUMBMILL_ADMIN_LISTEN=") && admins[v] {
+				m.t.Errorf("%s has another's %s", name, v)
+			} else if strings.HasPrefix(v, "THUMBMILL_ADMIN_LISTEN=") {
+				admins[v] = true
+			}
+		}
+	}
+	if len(admins) != 3 {
+		m.t.Errorf("listeners for operators: %v", admins)
+	}
+	m.run("rm", "/etc/thumbmill.d/20-site.yaml")
+}
+
 // roles are started by their units, and render together.
 func (m machine) roles() {
 	m.t.Helper()
@@ -278,7 +332,7 @@ func (m machine) roles() {
 		return []string{
 			"THUMBMILL_NATS_URL=" + nats.URL(), "THUMBMILL_COORDINATOR_SERVERS=" + coordinator, "THUMBMILL_COORDINATOR_LISTEN=" + coordinator,
 			"THUMBMILL_EDGE_LISTEN=" + address, "THUMBMILL_ADMIN_LISTEN=" + servers.FreeAddress(m.t),
-			"THUMBMILL_STORE_ORIGINALS_PATH=/var/lib/thumbmill/originals", "THUMBMILL_STORE_THUMBNAILS_PATH=/var/lib/thumbmill/shared",
+			"THUMBMILL_STORE_THUMBNAILS_PATH=/var/lib/thumbmill/shared",
 		}
 	}
 	var running []*service

@@ -43,7 +43,7 @@ func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	options.Add(cmd.Flags(), r.Flags)
-	cmd.AddCommand(r.ready())
+	cmd.AddCommand(r.ready(), DebugCommand(r.Name))
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)

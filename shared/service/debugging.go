@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/thumbmill/thumbmill/shared/service"
 )
 
 // process is a running process of this machine, by its socket.
 type process struct{ socket string }
 
-func debugCommand() *cobra.Command {
+// DebugCommand looks into running processes by the sockets that Debug makes. program is the
+// command's own, for its examples: each role has it, since an image of one has no other tool.
+func DebugCommand(program string) *cobra.Command {
 	var p process
 	cmd := &cobra.Command{
 		Use: "debug", Short: "Look into a running process of this machine", Args: cobra.NoArgs,
 		Long: "Look into a running process of this machine and user, without restarting it: each role\n" +
 			"has a unix socket. Without a command, list them. Where there is one process only,\n" +
 			"--socket need not be given.",
-		Example: "  thumbmill debug\n  thumbmill debug jobs\n  thumbmill debug level debug\n  thumbmill debug profile --seconds 10 > cpu.pprof && go tool pprof cpu.pprof",
+		Example: strings.ReplaceAll("  PROGRAM debug\n  PROGRAM debug jobs\n  PROGRAM debug level debug\n  PROGRAM debug profile --seconds 10 > cpu.pprof && go tool pprof cpu.pprof", "PROGRAM", program),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sockets, err := sockets()
 			for _, socket := range sockets {
@@ -54,7 +54,7 @@ func debugCommand() *cobra.Command {
 
 // sockets are those of processes that live.
 func sockets() (living []string, err error) {
-	folder, err := service.SocketFolder()
+	folder, err := SocketFolder()
 	if err != nil {
 		return nil, err
 	}
