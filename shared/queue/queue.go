@@ -97,7 +97,7 @@ func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...na
 		conn, err := nats.Connect(string(s.URL), all...)
 		switch {
 		case err == nil:
-			return conn, nil
+			return accept(conn)
 		case !absent(err) || time.Since(began) > StartWithin:
 			return nil, fmt.Errorf("connect to NATS at nats.url (%v): %w", s.URL, err)
 		}
@@ -110,6 +110,26 @@ func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...na
 const StartWithin = 30 * time.Second
 
 const again = time.Second
+
+// leastMajor and leastMinor are of the first version of NATS in which messages end when
+// their time is over (Nats-TTL); older ones keep jobs that nobody waits for.
+const leastMajor, leastMinor = 2, 11
+
+func accept(conn *nats.Conn) (*nats.Conn, error) {
+	version := conn.ConnectedServerVersion()
+	if !recent(version) {
+		conn.Close()
+		return nil, fmt.Errorf("NATS at nats.url is version %s: it is to be %d.%d or later", version, leastMajor, leastMinor)
+	}
+	return conn, nil
+}
+
+// recent tells that a server's version is one that does all that is asked of it.
+func recent(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return err == nil && (major > leastMajor || major == leastMajor && minor >= leastMinor)
+}
 
 // absent tells that no server answers from that one refuses.
 func absent(err error) bool {
@@ -127,7 +147,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstrea
 		MaxBytes: memory, MaxMsgSize: maxMessage, Duplicates: dedupe, AllowMsgTTL: true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", Stream, err)
+		return nil, fmt.Errorf("stream %s, which takes %d MiB of JetStream's memory (max_memory_store) on each server: %w", Stream, memory>>20, err)
 	}
 	for _, lane := range renderjob.Lanes() {
 		_, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
