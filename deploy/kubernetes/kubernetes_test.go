@@ -137,6 +137,47 @@ func (c cluster) pods() map[string]core.PodTemplateSpec {
 	return all
 }
 
+// Prometheus finds each pod, at its operators' listener, by what deploy/prometheus/kubernetes.yml
+// keeps.
+func TestPrometheusFindsPods(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "prometheus", "kubernetes.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Scrapes []struct {
+			Name  string `json:"job_name"`
+			Rules []struct {
+				From  []string `json:"source_labels"`
+				Regex string   `json:"regex"`
+				Do    string   `json:"action"`
+			} `json:"relabel_configs"`
+		} `json:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	if len(config.Scrapes) != 1 || config.Scrapes[0].Name != "thumbmill" {
+		t.Fatalf("%+v", config)
+	}
+	for name, pod := range build(t).pods() {
+		found := map[string]string{}
+		for key, value := range pod.Annotations {
+			found["__meta_kubernetes_pod_annotation_"+strings.NewReplacer(".", "_", "/", "_").Replace(key)] = value
+		}
+		for _, port := range pod.Spec.Containers[0].Ports {
+			if port.Name == "admin" {
+				found["__meta_kubernetes_pod_container_port_name"] = port.Name
+			}
+		}
+		for _, rule := range config.Scrapes[0].Rules {
+			if rule.Do == "keep" && found[rule.From[0]] != rule.Regex {
+				t.Errorf("%s has %q for %s, and is not kept", name, found[rule.From[0]], rule.From[0])
+			}
+		}
+	}
+}
+
 func TestPods(t *testing.T) {
 	c := build(t)
 	if len(c.pods()) != 4 {

@@ -90,7 +90,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-var command = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:make|bin/\w+|thumbmill|loadtest|go|curl|echo|openssl|sudo|apt|systemctl|docker|kubectl)\b.*)$`)
+var command = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:make|bin/\w+|thumbmill|loadtest|go|curl|echo|openssl|install|grep|\(umask|sudo|apt|systemctl|docker|kubectl)\b.*)$`)
 
 // elsewhere are commands that are run, but not here, by the test that is named; or that no
 // test can run, for the reason.
@@ -100,6 +100,7 @@ var elsewhere = []struct{ begins, why string }{
 	{"make packages", "deploy/debian"},
 	{"apt install", "deploy/debian"},
 	{"systemctl enable", "deploy/debian runs what the unit says: systemd is not at hand"},
+	{"curl http://127.0.0.1:8890", "deploy/debian starts the roles side by side"},
 	{"docker", "deploy/compose runs what the file says: an engine is not at hand"},
 	{"kubectl", "deploy/kubernetes builds and checks what would be applied: a cluster is not at hand"},
 	{"go generate", "shared/settings/reference compares the page"},
@@ -202,9 +203,11 @@ func newMachine(t *testing.T) *machine {
 // prepare puts there what the pages take as given.
 const prepare = `
 cd "$REPOSITORY"
+for user in nats thumbmill thumbmill-renderer; do adduser --system --quiet --no-create-home $user; done
 mkdir -p /srv/site/bin /etc/thumbmill.d /etc/thumbmill /etc/nats /srv/prometheus /var/lib/thumbmill/originals /srv/site/data/originals
 go build -o /srv/site/bin/ . ./loadtest/cmd/loadtest
 ln -s /srv/site/bin/thumbmill /srv/site/bin/loadtest /usr/local/bin/
+cp deploy/debian/10-thumbmill.yaml /etc/thumbmill.d/
 printf 'SECURITY_KEY = "a key"\nQUALITY = 85\n' > /etc/thumbor.conf
 printf '{"thumbnails": [{"path": "/unsafe/60x/cat.jpg"}]}' > /srv/site/list.json
 echo '127.0.0.1 prometheus coordinator1' >> /etc/hosts
