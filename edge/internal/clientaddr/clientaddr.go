@@ -25,6 +25,9 @@ type Client struct {
 	Blocked bool
 	// Trusted: the peer is a trusted proxy, whose headers can be believed.
 	Trusted bool
+	// Unbelieved: the peer says for whom it asks, and is no trusted proxy. If it is one of the
+	// site's, all its clients count as one.
+	Unbelieved bool
 }
 
 // Networks are those that operators named for a time.
@@ -86,7 +89,7 @@ func (f *Finder) Find(r *http.Request) Client {
 	}
 	addr := peer.Addr().Unmap()
 	if !within(f.trusted, addr) {
-		return f.client(addr, Client{Local: addr.IsLoopback() && !forwarded(r)})
+		return f.client(addr, Client{Local: addr.IsLoopback() && !forwarded(r), Unbelieved: r.Header.Get("X-Forwarded-For") != ""})
 	}
 	if told, err := netip.ParseAddr(f.xff.ClientIP(r.Header, r.RemoteAddr)); err == nil {
 		addr = told.Unmap()

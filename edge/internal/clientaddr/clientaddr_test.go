@@ -29,7 +29,7 @@ func TestFind(t *testing.T) {
 		want      Client
 	}{
 		"direct":                     {f, "192.0.2.1:1", "", Client{Key: "192.0.2.1"}},
-		"a lie from outside":         {f, "192.0.2.1:1", "198.51.100.7", Client{Key: "192.0.2.1"}},
+		"a lie from outside":         {f, "192.0.2.1:1", "198.51.100.7", Client{Key: "192.0.2.1", Unbelieved: true}},
 		"behind a proxy":             {f, "10.1.1.1:1", "198.51.100.7", Client{Key: "198.51.100.7", Trusted: true}},
 		"behind two, with a lie":     {f, "10.1.1.1:1", "1.1.1.1, 198.51.100.7, 10.9.9.9", Client{Key: "198.51.100.7", Trusted: true}},
 		"a proxy that tells nothing": {f, "10.1.1.1:1", "", Client{Key: "10.1.1.1", Trusted: true}},
@@ -39,7 +39,7 @@ func TestFind(t *testing.T) {
 		"exempt by an operator":      {f, "192.0.2.77:1", "", Client{Key: "exempt 192.0.2.77"}},
 		"blocked by an operator":     {f, "10.1.1.1:1", "2001:db8:bad::1", Client{Key: "2001:db8:bad::/64", Trusted: true, Blocked: true}},
 		"local":                      {bare, "127.0.0.1:1", "", Client{Key: "127.0.0.1", Local: true}},
-		"local, for another":         {bare, "127.0.0.1:1", "198.51.100.7", Client{Key: "127.0.0.1"}},
+		"local, for another":         {bare, "127.0.0.1:1", "198.51.100.7", Client{Key: "127.0.0.1", Unbelieved: true}},
 		"local IPv6":                 {bare, "[::1]:1", "", Client{Key: "::/64", Local: true}},
 		"exempt":                     {f, "10.1.1.1:1", "203.0.113.9", Client{Key: "exempt 203.0.113.9", Trusted: true}},
 		"exempt IPv6":                {f, "[2001:db8:9::5]:1", "", Client{Key: "exempt 2001:db8:9::/64"}},

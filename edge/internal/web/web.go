@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nuid"
@@ -53,6 +54,8 @@ type Handler struct {
 	metrics  metrics
 	tracer   *tracing.Tracer
 	control  string // Cache-Control of a thumbnail that is kept as long as usual
+
+	unbelieved sync.Once // it was told that a proxy is not trusted
 }
 
 // Config is what a handler is made of.
@@ -107,6 +110,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{Handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
+	if x.client.Unbelieved {
+		h.unbelieved.Do(func() {
+			h.log.Warn("a proxy is not among edge.trusted_proxies: all whose X-Forwarded-For it sends count as one client", "proxy", r.RemoteAddr)
+		})
+	}
 	x.id = x.requestID()
 	x.set("X-Request-Id", x.id)
 	if h.tracer.On() {

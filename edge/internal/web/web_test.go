@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"bufio"
 	"context"
 	"encoding/json"
@@ -144,6 +145,21 @@ func TestSignaturesAreOverTheRawPath(t *testing.T) {
 			_ = response.Body.Close()
 		}
 		_ = conn.Close()
+	}
+}
+
+// A proxy that nobody named is told of once, in the log.
+func TestAProxyThatIsNotTrusted(t *testing.T) {
+	var told bytes.Buffer
+	h := handler(t, settings.Default(), &obtainer{})
+	h.log = slog.New(slog.NewTextHandler(&told, nil))
+	for _, forwarded := range []string{"", "198.51.100.7", "198.51.100.8"} {
+		r := httptest.NewRequest("GET", "/unsafe/100x/a.png", nil)
+		r.Header.Set("X-Forwarded-For", forwarded)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if strings.Count(told.String(), "edge.trusted_proxies") != 1 || !strings.Contains(told.String(), "192.0.2.1") {
+		t.Error(told.String())
 	}
 }
 
