@@ -177,7 +177,11 @@ func (s *Store) makeBucket(ctx context.Context) error {
 	if there, err := s.core.BucketExists(ctx, s.bucket); there || err != nil {
 		return err
 	}
-	return s.core.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{})
+	err := s.core.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{})
+	if minio.ToErrorResponse(err).Code == "BucketAlreadyOwnedByYou" { // another process was faster
+		return nil
+	}
+	return err
 }
 
 // refused tells an account that may not write from one that fails.
