@@ -208,7 +208,8 @@ func (h *host) noServerJoins() {
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	_, _ = fmt.Fprintf(conn, "CONNECT {\"name\":\"another\",\"cluster\":\"thumbmill\"}\r\nPING\r\n")
-	if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), "Authorization Violation") {
+	answer, err := io.ReadAll(conn) // which may end by a reset: what was said last is not read
+	if !strings.Contains(string(answer), "Authorization Violation") {
 		h.t.Errorf("a server that joins without the password is told: %q %v", answer, err)
 	}
 }
