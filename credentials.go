@@ -10,6 +10,7 @@ import (
 
 func credentialsCommand() *cobra.Command {
 	var o credentials.Options
+	var uploads string
 	cmd := &cobra.Command{
 		Use: "credentials FOLDER", Short: "Make the credentials by which NATS tells the roles apart", Args: cobra.ExactArgs(1),
 		Long: "Make credentials for edges and for renderers, and what the NATS servers need to let in\n" +
@@ -21,6 +22,9 @@ func credentialsCommand() *cobra.Command {
 			"  echo 'include thumbmill/nats.conf' >> /etc/nats/nats.conf   # the first time, restart the server\n" +
 			"  THUMBMILL_NATS_CREDENTIALS=/etc/nats/thumbmill/edge.creds edge",
 		RunE: func(cmd *cobra.Command, folder []string) error {
+			if cmd.Flags().Changed("uploads") {
+				o.Uploads = &uploads
+			}
 			if err := credentials.Write(folder[0], o); err != nil {
 				return err
 			}
@@ -33,7 +37,7 @@ func credentialsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&o.Uploads, "uploads", "", "subject on which edges hear of new originals (upload.subject); to be given each time")
+	cmd.Flags().StringVar(&uploads, "uploads", "", "subject on which edges hear of new originals (upload.subject); kept for the next time")
 	cmd.Flags().DurationVar(&o.Expire, "expire", 0, "how long the credentials are good for; 0 is until they are revoked")
 	cmd.Flags().BoolVar(&o.Revoke, "revoke", false, "end all credentials that were made before")
 	return cmd

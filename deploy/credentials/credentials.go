@@ -26,6 +26,7 @@ const (
 	operatorFile = "operator.nk"
 	systemFile   = "system.nk"
 	accountFile  = "account.nk"
+	uploadsFile  = "uploads"
 )
 
 // File is where a role's credentials are.
@@ -33,8 +34,9 @@ func (r Role) File() string { return string(r) + ".creds" }
 
 // Options are what can be chosen.
 type Options struct {
-	// Uploads is the subject on which edges hear of new originals; "" = none.
-	Uploads string
+	// Uploads is the subject on which edges hear of new originals; "" = none, nil = the one
+	// of the last time.
+	Uploads *string
 	// Expire is how long the roles' credentials are good for; 0 = until they are revoked.
 	Expire time.Duration
 	// Revoke ends all credentials that were made before.
@@ -64,8 +66,12 @@ func Write(dir string, o Options) error {
 	if err != nil {
 		return err
 	}
+	subject, err := uploadSubject(filepath.Join(dir, uploadsFile), o.Uploads)
+	if err != nil {
+		return err
+	}
 	for _, r := range Roles() {
-		text, err := user(r, account, o)
+		text, err := user(account, string(r), r.Permissions(subject), o.Expire)
 		if err != nil {
 			return err
 		}
@@ -74,6 +80,18 @@ func Write(dir string, o Options) error {
 		}
 	}
 	return replace(filepath.Join(dir, ServerFile), server)
+}
+
+// uploadSubject is the one that is given, which is kept for the next time, or was given last.
+func uploadSubject(file string, given *string) (string, error) {
+	if given != nil {
+		return *given, replace(file, []byte(*given))
+	}
+	last, err := os.ReadFile(file) //nolint:gosec // the operator names the folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(last), err
 }
 
 // keys reads a pair of keys, or makes one.
@@ -115,8 +133,8 @@ func replace(file string, text []byte) error {
 	return err
 }
 
-// user is the credentials of one role.
-func user(r Role, account nkeys.KeyPair, o Options) ([]byte, error) {
+// user is the credentials of one role; expire 0 = for ever.
+func user(account nkeys.KeyPair, name string, may jwt.Permissions, expire time.Duration) ([]byte, error) {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
 		return nil, err
@@ -126,10 +144,10 @@ func user(r Role, account nkeys.KeyPair, o Options) ([]byte, error) {
 		return nil, err
 	}
 	claims := jwt.NewUserClaims(public)
-	claims.Name = string(r)
-	claims.Permissions = r.Permissions(o.Uploads)
-	if o.Expire > 0 {
-		claims.Expires = time.Now().Add(o.Expire).Unix()
+	claims.Name = name
+	claims.Permissions = may
+	if expire > 0 {
+		claims.Expires = time.Now().Add(expire).Unix()
 	}
 	token, err := claims.Encode(account)
 	if err != nil {

@@ -107,8 +107,11 @@ func (c *client) hears(want bool, subjects ...string) {
 // Each role can do its work, and nothing of the other's.
 func TestRolesAreKeptApart(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, Options{Uploads: uploads}); err != nil {
-		t.Fatal(err)
+	subject := uploads
+	for _, o := range []Options{{Uploads: &subject}, {}} { // the second knows what the first was told
+		if err := Write(dir, o); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s := start(t, dir)
 	edge, renderer := connect(t, s, Edge, filepath.Join(dir, Edge.File())), connect(t, s, Renderer, filepath.Join(dir, Renderer.File()))
