@@ -91,7 +91,7 @@ func uploadSubject(file string, given *string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	return string(last), err
+	return strings.TrimSpace(string(last)), err
 }
 
 // keys reads a pair of keys, or makes one.

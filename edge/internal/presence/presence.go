@@ -180,15 +180,16 @@ func (p *Presence) hearItself() {
 	p.heard.Store(int64(time.Since(p.began)))
 }
 
-// purge forgets what the message names; one of a newer version may name anything.
+// purge forgets what the message names; one that cannot be read may name anything. Of
+// renderers, who may say anything there, such a one is not believed.
 func (p *Presence) purge(m *nats.Msg) {
 	var what renderjob.Purge
 	switch err := json.Unmarshal(m.Data, &what); {
-	case err != nil:
-		p.log.Warn("a purge that cannot be read", "error", err)
-		return // and not answered, which the purge tells
-	case what.Version > renderjob.Version:
-		p.log.Warn("a purge of a newer version: everything is forgotten", "version", what.Version)
+	case err != nil && m.Subject == renderjob.ForgetSubject:
+		p.log.Warn("what a renderer has forgotten cannot be read", "error", err)
+		return
+	case err != nil || what.Version > renderjob.Version:
+		p.log.Warn("a purge that cannot be read: everything is forgotten", "version", what.Version, "error", err)
 		p.handler.Lost()
 	default:
 		p.handler.Purge(what)
