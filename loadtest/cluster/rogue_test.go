@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -119,6 +120,21 @@ func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
 	if !r.drains(renderer) {
 		t.Error("it takes jobs again")
 	}
+
+	// JetStream, to answer a purge for an edge that does not hear it.
+	c.must(r.Publish(renderjob.EdgeSubject("deaf"), nil))
+	_, err = r.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) {
+		_ = r.PublishRequest(next(renderjob.LaneBulk), m.Reply, []byte(`{"batch":9,"expires":2000000000}`))
+		for range 9 {
+			_ = r.Publish(renderjob.LaneBulk.Subject(), []byte("deaf"))
+		}
+	})
+	c.must(err)
+	c.must(r.Flush())
+	if report := purge(t, c, c.Edges[0], "b.jpg"); len(report.Missed) != 1 || slices.Contains(report.Edges, "deaf") {
+		t.Errorf("the purge is said to be complete: %+v", report)
+	}
+
 	c.must(r.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":0}`)))
 	release()
 	(<-busy).Wants(t, 200)
