@@ -18,9 +18,9 @@ func credentialsCommand() *cobra.Command {
 			"queue; docs/security.md tells what each role can do.\n\n" +
 			"Called again it makes new ones, signed by the keys in the folder (*.nk), which belong on\n" +
 			"no server. Older ones are good until --revoke ends them, or their time.",
-		Example: "  thumbmill credentials /etc/nats/thumbmill\n" +
-			"  echo 'include thumbmill/nats.conf' >> /etc/nats/nats.conf   # the first time, restart the server\n" +
-			"  THUMBMILL_NATS_CREDENTIALS=/etc/nats/thumbmill/edge.creds edge",
+		Example: "  thumbmill credentials keys\n" +
+			"  install -o nats -m 0400 keys/nats.conf /etc/nats/thumbmill.conf   # include it in nats.conf\n" +
+			"  install -o thumbmill -m 0400 keys/edge.creds /etc/thumbmill       # nats.credentials of edges",
 		RunE: func(cmd *cobra.Command, folder []string) error {
 			if cmd.Flags().Changed("uploads") {
 				o.Uploads = &uploads
