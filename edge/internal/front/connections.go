@@ -13,7 +13,8 @@ import (
 
 // connections knows all of them, in the order in which they began to wait for a request.
 type connections struct {
-	max int
+	max  int
+	idle time.Duration // that one may wait for its next request
 
 	mu    sync.Mutex
 	order *list.List // of *gathering; those that are served stand anywhere
@@ -23,8 +24,8 @@ type connections struct {
 	pool   sync.Pool
 }
 
-func newConnections(limit int, metrics prometheus.Registerer) *connections {
-	c := &connections{max: limit, order: list.New(), pool: sync.Pool{New: func() any { return new([]byte) }}}
+func newConnections(limit int, idle time.Duration, metrics prometheus.Registerer) *connections {
+	c := &connections{max: limit, idle: idle, order: list.New(), pool: sync.Pool{New: func() any { return new([]byte) }}}
 	c.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_edge_connections_closed_total",
 		Help: "Connections closed because there were edge.max_connections: idle ones, which gave way, or new ones, when none was idle.",
@@ -91,9 +92,10 @@ func (c *connections) forget(conn *gathering) {
 	}
 }
 
-// note is http.Server's ConnState.
+// note is http.Server's ConnState, which it calls one at a time for each connection.
 func (c *connections) note(accepted net.Conn, state http.ConnState) {
 	conn := plain(accepted)
+	c.expire(conn, state)
 	if state == http.StateActive {
 		conn.served.Store(true)
 		return
@@ -108,6 +110,21 @@ func (c *connections) note(accepted net.Conn, state http.ConnState) {
 		}
 	case http.StateClosed, http.StateHijacked:
 		c.forget(conn)
+	}
+}
+
+// expire closes a connection that waits for too long. It stands for http.Server's
+// IdleTimeout: over HTTP/2 that is set anew when a connection ends with open streams, and
+// then keeps the connection's memory (megabytes, after a rapid reset) until it runs out.
+func (c *connections) expire(conn *gathering, state http.ConnState) {
+	switch {
+	case conn.expiry == nil && state == http.StateIdle:
+		conn.expiry = time.AfterFunc(c.idle, func() { _ = conn.Close() })
+	case conn.expiry == nil:
+	case state == http.StateIdle:
+		conn.expiry.Reset(c.idle)
+	default:
+		conn.expiry.Stop()
 	}
 }
 

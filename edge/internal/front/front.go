@@ -23,7 +23,9 @@ import (
 const (
 	headerTimeout = 10 * time.Second // from the first byte of a request to the end of its head
 	idleTimeout   = 75 * time.Second
-	maxHeader     = 16 << 10 // bytes; net/http adds 4 KB
+	// WriteSlack is how long a client may take to read its answer.
+	WriteSlack = 60 * time.Second
+	maxHeader  = 16 << 10 // bytes; net/http adds 4 KB
 	// maxStreams of one HTTP/2 connection: as many requests as a page asks for at once.
 	maxStreams = 128
 	// maxReceive bounds what one HTTP/2 connection may send before it is read.
@@ -38,9 +40,9 @@ func New(s settings.Edge, handler http.Handler, log *slog.Logger, metrics promet
 	if err != nil {
 		return nil, fmt.Errorf("edge.listen: %w", err)
 	}
-	connections := newConnections(s.MaxConnections, metrics)
+	connections := newConnections(s.MaxConnections, idleTimeout, metrics)
 	server := &http.Server{
-		Handler: patient(handler), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: patient(handler), ReadHeaderTimeout: headerTimeout, WriteTimeout: s.Deadline + WriteSlack, MaxHeaderBytes: maxHeader,
 		ConnState: connections.note, ConnContext: remember, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxReceive, MaxReceiveBufferPerStream: maxReceive / 4,

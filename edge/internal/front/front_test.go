@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -153,6 +155,85 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	close(release)
 	if response, err := http.ReadResponse(bufio.NewReader(served), nil); err != nil || response.StatusCode != 200 {
 		t.Errorf("the one that was served: %v", err)
+	}
+}
+
+// A connection that waits too long for its next request is closed; one that is served is not.
+func TestIdleConnectionsExpire(t *testing.T) {
+	known := newConnections(10, 20*time.Millisecond, prometheus.NewRegistry())
+	closed := func(states ...http.ConnState) bool {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = listener.Close() }()
+		client, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = client.Close() }()
+		conn, err := limited{listener, known}.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		for _, state := range states {
+			known.note(conn, state)
+		}
+		_ = client.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		_, err = client.Read(make([]byte, 1))
+		known.note(conn, http.StateClosed)
+		return err == io.EOF //nolint:errorlint // as read
+	}
+	if !closed(http.StateNew, http.StateActive, http.StateIdle) || !closed(http.StateNew, http.StateIdle, http.StateActive, http.StateIdle) {
+		t.Error("one that waits stays")
+	}
+	if closed(http.StateNew) || closed(http.StateNew, http.StateActive, http.StateIdle, http.StateActive) {
+		t.Error("one that does not wait is closed")
+	}
+}
+
+// Nothing remembers a connection that is gone, however its streams ended.
+func TestConnectionsAreForgotten(t *testing.T) {
+	arrived, later := make(chan weak.Pointer[gathering]), make(chan struct{})
+	server := serve(t, settings.Edge{Deadline: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
+		arrived <- weak.Make(r.Context().Value(connKey{}).(*gathering))
+		<-r.Context().Done()
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour)) // as it may, not knowing
+		later <- struct{}{}
+	})
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	dialed := make(chan net.Conn, 1)
+	transport := &http.Transport{Protocols: protocols, DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
+		conn, err := net.Dial(network, address)
+		dialed <- conn
+		return conn, err
+	}}
+	defer transport.CloseIdleConnections()
+	ask := func() (gone weak.Pointer[gathering], takeBack func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server.Addr(), nil)
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			if response, err := transport.RoundTrip(request); err == nil {
+				_ = response.Body.Close()
+			}
+		}()
+		return <-arrived, func() { cancel(); <-answered }
+	}
+	_, takeBack := ask()
+	takeBack()
+	<-later
+	gone, takeBack := ask() // is open when the connection ends
+	_ = (<-dialed).Close()
+	takeBack()
+	<-later
+	for end := time.Now().Add(5 * time.Second); gone.Value() != nil; time.Sleep(10 * time.Millisecond) {
+		if runtime.GC(); time.Now().After(end) {
+			t.Fatal("it is still held")
+		}
 	}
 }
 

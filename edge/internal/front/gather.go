@@ -24,6 +24,7 @@ type gathering struct {
 	served  atomic.Bool   // a request is under way
 	resets  atomic.Int32  // requests over HTTP/2 that were taken back
 	place   *list.Element // among the connections; guarded by their mutex
+	expiry  *time.Timer   // of a wait for a request; used by http.Server's ConnState alone
 }
 
 // coarse is how much earlier than it should a connection may give up a client that reads

@@ -118,7 +118,7 @@ func (x *exchange) asStored(t target.Target, content io.Seeker) {
 	header.Set("Content-Type", contentType(t.Stored.Path))
 	header.Set("Content-Security-Policy", noScripts)
 	if size, err := content.Seek(0, io.SeekEnd); err == nil { // as http.ServeContent does
-		patience := writeSlack + time.Duration(size/slowest)*time.Second
+		patience := front.WriteSlack + time.Duration(size/slowest)*time.Second
 		_ = http.NewResponseController(x.w).SetWriteDeadline(x.began.Add(patience))
 	}
 }

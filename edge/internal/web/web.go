@@ -33,8 +33,6 @@ import (
 
 const (
 	bodyPatience = 5 * time.Second
-	// writeSlack is how long a client may take to read its answer.
-	writeSlack = 60 * time.Second
 )
 
 // Obtainer gets thumbnails.
@@ -101,9 +99,6 @@ type exchange struct {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	if w, ok := w.(interface{ SetWriteDeadline(at time.Time) error }); ok {
-		_ = w.SetWriteDeadline(began.Add(h.settings.Edge.Deadline + writeSlack))
-	}
 	if r.URL.Path == "/healthcheck" || r.URL.Path == "/healthcheck/" {
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = io.WriteString(w, "WORKING") // as Thumbor answers; asks nobody
