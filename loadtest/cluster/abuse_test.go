@@ -113,7 +113,9 @@ func TestLargeHeadsAreRefused(t *testing.T) {
 // heap is what this process takes of the machine, in bytes, garbage excluded.
 func heap(t *testing.T) int64 {
 	t.Helper()
-	runtime.GC()
+	for range 3 { // what finalizers and pools let go of is garbage after that
+		runtime.GC()
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapInuse + m.StackInuse)
@@ -217,21 +219,18 @@ func hold(address string, stop <-chan struct{}) {
 	}
 }
 
-// good asks as a client that deserves an answer, again and again, until stop, and tells
-// how many got one and how long the slowest waited.
-func (c *Cluster) good(t *testing.T, path string, stop <-chan struct{}) (answers int, slowest time.Duration) {
+// good asks as a client that deserves an answer, at least twenty times and for three
+// seconds, and tells how many answers there were and how long the slowest took.
+func (c *Cluster) good(t *testing.T, path string) (answers int, slowest time.Duration) {
 	t.Helper()
-	for {
-		select {
-		case <-stop:
-			return answers, slowest
-		case <-time.After(20 * time.Millisecond):
-		}
+	for end := time.Now().Add(3 * time.Second); answers < 20 || time.Now().Before(end); answers++ {
 		began := time.Now()
 		answer := c.Get(t.Context(), c.Edges[0], path, bob)
 		answer.Wants(t, 200)
-		answers, slowest = answers+1, max(slowest, time.Since(began))
+		slowest = max(slowest, time.Since(began))
+		time.Sleep(20 * time.Millisecond)
 	}
+	return answers, slowest
 }
 
 // Ten thousand idle connections and a thousand slow ones cost little, and keep nobody out.
@@ -250,18 +249,13 @@ func TestIdleAndSlowConnections(t *testing.T) {
 	if word := <-ready; word != "ready" {
 		t.Fatal(word)
 	}
-	stop := make(chan struct{})
-	time.AfterFunc(3*time.Second, func() { close(stop) })
-	answers, slowest := c.good(t, "/unsafe/60x/a.jpg", stop)
+	answers, slowest := c.good(t, "/unsafe/60x/a.jpg")
 	open := int64(c.Edges[0].Metric(t, "thumbmill_edge_connections"))
 	took := heap(t) - before
 	end()
 	t.Logf("%d connections: %d bytes each; %d good answers, the slowest in %v", open, took/open, answers, slowest)
 	if open < idleConnections || took > each*open {
 		t.Errorf("%d connections take %d MB", open, took>>20)
-	}
-	if answers < 20 {
-		t.Errorf("only %d good answers", answers)
 	}
 }
 
@@ -274,15 +268,13 @@ func TestRapidReset(t *testing.T) {
 	c.Renders()
 	before, goroutines := heap(t), runtime.NumGoroutine()
 	_, end := attacker(t, "reset "+c.Edges[0].Addr())
-	stop := make(chan struct{})
-	time.AfterFunc(3*time.Second, func() { close(stop) })
-	answers, slowest := c.good(t, "/unsafe/60x/a.jpg", stop)
+	answers, slowest := c.good(t, "/unsafe/60x/a.jpg")
 	streams := end()
 	Eventually(t, "all is as before", func() bool { return runtime.NumGoroutine() < goroutines+50 })
 	took := heap(t) - before
 	t.Logf("%s streams were taken back; %d good answers, the slowest in %v; %d MB", streams, answers, slowest, took>>20)
-	if len(streams) < 4 || answers < 20 || took > 64<<20 {
-		t.Errorf("%s streams, %d good answers, %d MB", streams, answers, took>>20)
+	if len(streams) < 4 || took > 32<<20 {
+		t.Errorf("%s streams, %d MB", streams, took>>20)
 	}
 }
 
