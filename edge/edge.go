@@ -19,6 +19,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/bulk"
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/directives"
 	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
 	"github.com/thumbmill/thumbmill/edge/internal/failure"
@@ -139,14 +140,15 @@ func (e *Edge) build() (err error) {
 	if err := e.serveOperators(stores); err != nil {
 		return err
 	}
-	handler, err := web.New(web.Config{
-		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Networks: e.directives, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
-	})
+	clients, err := clientaddr.New(c.Settings.Edge.TrustedProxies, c.Settings.Throttle.Exempt, e.directives)
 	if err != nil {
-		return err
+		return fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
+	handler := web.New(web.Config{
+		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Clients: clients, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
+	})
 	e.requests.Store(handler)
-	e.http, err = front.New(c.Settings.Edge, handler, c.Log, c.Metrics)
+	e.http, err = front.New(c.Settings.Edge, clients, handler, c.Log, c.Metrics)
 	return err
 }
 

@@ -97,6 +97,21 @@ func (f *Finder) Find(r *http.Request) Client {
 	return f.client(addr, Client{Trusted: true})
 }
 
+// Peer names the client whose connection it is: "" for a trusted proxy's, which is of
+// many, and for those that per-ip does not count.
+func (f *Finder) Peer(peer net.Addr) string {
+	tcp, ok := peer.(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	addr := tcp.AddrPort().Addr().Unmap()
+	key := f.client(addr, Client{}).Key
+	if within(f.trusted, addr) || IsExempt(key) {
+		return ""
+	}
+	return key
+}
+
 // client adds what follows from the address.
 func (f *Finder) client(addr netip.Addr, c Client) Client {
 	addr = addr.WithZone("")

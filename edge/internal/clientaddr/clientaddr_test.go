@@ -1,6 +1,7 @@
 package clientaddr
 
 import (
+	"net"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -54,5 +55,23 @@ func TestFind(t *testing.T) {
 		if got := c.finder.Find(r); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+func TestPeer(t *testing.T) {
+	f, err := New([]string{"10.0.0.0/8"}, []string{"203.0.113.0/24"}, named{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"10.1.1.1": "", "203.0.113.9": "", "192.0.2.77": "",
+	} {
+		if got := f.Peer(&net.TCPAddr{IP: net.ParseIP(address), Port: 1}); got != want {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
+	}
+	if got := f.Peer(&net.UnixAddr{}); got != "" {
+		t.Errorf("a socket: %q", got)
 	}
 }

@@ -3,18 +3,24 @@ package front
 import (
 	"container/list"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 )
 
 // connections knows all of them, in the order in which they began to wait for a request.
 type connections struct {
-	max  int
-	idle time.Duration // that one may wait for its next request
+	max     int
+	idle    time.Duration // that one may wait for its next request
+	clients *clientaddr.Finder
+	resets  resets
+	log     *slog.Logger
 
 	mu    sync.Mutex
 	order *list.List // of *gathering; those that are served stand anywhere
@@ -24,11 +30,14 @@ type connections struct {
 	pool   sync.Pool
 }
 
-func newConnections(limit int, idle time.Duration, metrics prometheus.Registerer) *connections {
-	c := &connections{max: limit, idle: idle, order: list.New(), pool: sync.Pool{New: func() any { return new([]byte) }}}
+func newConnections(limit int, idle time.Duration, clients *clientaddr.Finder, log *slog.Logger, metrics prometheus.Registerer) *connections {
+	c := &connections{
+		max: limit, idle: idle, clients: clients, log: log,
+		order: list.New(), pool: sync.Pool{New: func() any { return new([]byte) }},
+	}
 	c.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_edge_connections_closed_total",
-		Help: "Connections closed because there were edge.max_connections: idle ones, which gave way, or new ones, when none was idle.",
+		Help: "Connections closed because there were edge.max_connections (idle ones, which gave way, or new ones, when none was idle), or because their client takes back its HTTP/2 requests (impatient).",
 	}, []string{"which"})
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_edge_connections", Help: "Connections of clients."}, func() float64 {
 		c.mu.Lock()
@@ -49,6 +58,10 @@ func plain(conn net.Conn) *gathering {
 
 // admit takes a new connection in, in place of an idle one if need be.
 func (c *connections) admit(conn *gathering) bool {
+	if conn.client != "" && c.resets.tooMany(conn.client) {
+		c.closed.WithLabelValues("impatient").Inc()
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.order.Len() >= c.max && !c.closeOne() {
@@ -140,7 +153,7 @@ func (l limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return conn, err
 		}
-		gathered := &gathering{TCPConn: conn.(*net.TCPConn), pool: &l.connections.pool}
+		gathered := &gathering{TCPConn: conn.(*net.TCPConn), pool: &l.connections.pool, client: l.connections.clients.Peer(conn.RemoteAddr())}
 		if l.connections.admit(gathered) {
 			return gathered, nil
 		}

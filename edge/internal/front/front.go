@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -34,15 +35,15 @@ const (
 	writeStall  = 30 * time.Second // of an HTTP/2 connection that takes nothing
 )
 
-// New binds the listener.
-func New(s settings.Edge, handler http.Handler, log *slog.Logger, metrics prometheus.Registerer) (*service.HTTP, error) {
+// New binds the listener. clients tells whose a connection is.
+func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log *slog.Logger, metrics prometheus.Registerer) (*service.HTTP, error) {
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("edge.listen: %w", err)
 	}
-	connections := newConnections(s.MaxConnections, idleTimeout, metrics)
+	connections := newConnections(s.MaxConnections, idleTimeout, clients, log, metrics)
 	server := &http.Server{
-		Handler: patient(handler), ReadHeaderTimeout: headerTimeout, WriteTimeout: s.Deadline + WriteSlack, MaxHeaderBytes: maxHeader,
+		Handler: connections.patient(handler), ReadHeaderTimeout: headerTimeout, WriteTimeout: s.Deadline + WriteSlack, MaxHeaderBytes: maxHeader,
 		ConnState: connections.note, ConnContext: remember, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxReceive, MaxReceiveBufferPerStream: maxReceive / 4,

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/loadtest/wire"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -32,7 +34,7 @@ func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *service.HTTP {
 	if s.MaxConnections == 0 {
 		s.MaxConnections = 100
 	}
-	server, err := New(s, h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	server, err := New(s, strangers(t), h, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err == nil {
 		err = server.Start(t.Context())
 	}
@@ -41,6 +43,22 @@ func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *service.HTTP {
 	}
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
 	return server
+}
+
+// nobody is named by operators.
+type nobody struct{}
+
+func (nobody) Exempt(netip.Addr) bool  { return false }
+func (nobody) Blocked(netip.Addr) bool { return false }
+
+// strangers are all but 127.0.0.9, which is a proxy.
+func strangers(t *testing.T) *clientaddr.Finder {
+	t.Helper()
+	clients, err := clientaddr.New([]string{"127.0.0.9"}, nil, nobody{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clients
 }
 
 // name is that of the certificate with which a server answers, and the protocol.
@@ -61,7 +79,7 @@ func TestEncryption(t *testing.T) {
 	if got, protocol := name(t, server.Addr()); got != "first.example" || protocol != "HTTP/2.0" {
 		t.Errorf("%s over %s", got, protocol)
 	}
-	if _, err := New(settings.Edge{Listen: "127.0.0.1:0", TLS: settings.ServerTLS{Certificate: "/nowhere", Key: "/nowhere"}}, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "edge.tls") {
+	if _, err := New(settings.Edge{Listen: "127.0.0.1:0", TLS: settings.ServerTLS{Certificate: "/nowhere", Key: "/nowhere"}}, strangers(t), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "edge.tls") {
 		t.Errorf("files that are not there: %v", err)
 	}
 }
@@ -160,7 +178,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 
 // A connection that waits too long for its next request is closed; one that is served is not.
 func TestIdleConnectionsExpire(t *testing.T) {
-	known := newConnections(10, 20*time.Millisecond, prometheus.NewRegistry())
+	known := newConnections(10, 20*time.Millisecond, strangers(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	closed := func(states ...http.ConnState) bool {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -233,6 +251,64 @@ func TestConnectionsAreForgotten(t *testing.T) {
 	for end := time.Now().Add(5 * time.Second); gone.Value() != nil; time.Sleep(10 * time.Millisecond) {
 		if runtime.GC(); time.Now().After(end) {
 			t.Fatal("it is still held")
+		}
+	}
+}
+
+// Who takes back thousands of requests is kept out for a while, with all connections, and
+// nobody else is; a proxy, which only passes on what its clients do, never.
+func TestPatience(t *testing.T) {
+	began := make(chan struct{}, patience)
+	server := serve(t, settings.Edge{}, func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			began <- struct{}{}
+			<-r.Context().Done()
+		}
+	})
+	client := func(address string) *http.Client {
+		protocols := new(http.Protocols)
+		protocols.SetUnencryptedHTTP2(true)
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		transport := &http.Transport{Protocols: protocols, DialContext: dialer.DialContext}
+		t.Cleanup(transport.CloseIdleConnections)
+		return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	}
+	get := func(c *http.Client, ctx context.Context, path string) error {
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server.Addr()+path, nil)
+		response, err := c.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err
+	}
+	takeBack := func(c *http.Client) {
+		var all sync.WaitGroup
+		for range patience / 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			for range 100 {
+				all.Go(func() { _ = get(c, ctx, "/slow") })
+				<-began
+			}
+			cancel()
+			all.Wait()
+		}
+	}
+	impatient, neighbour, proxy := client("127.0.0.2"), client("127.0.0.3"), client("127.0.0.9")
+	for name, c := range map[string]*http.Client{"the client": impatient, "its neighbour": neighbour} {
+		if err := get(c, t.Context(), "/"); err != nil {
+			t.Fatalf("%s, before: %v", name, err)
+		}
+	}
+	takeBack(impatient)
+	takeBack(proxy)
+	for end := time.Now().Add(5 * time.Second); get(impatient, t.Context(), "/") == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it is served still")
+		}
+	}
+	for name, c := range map[string]*http.Client{"its neighbour": neighbour, "a proxy": proxy} {
+		if err := get(c, t.Context(), "/"); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

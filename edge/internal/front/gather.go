@@ -22,7 +22,7 @@ type gathering struct {
 	held    *[]byte
 	writeBy atomic.Int64  // the deadline that is set, Unix nanoseconds
 	served  atomic.Bool   // a request is under way
-	resets  atomic.Int32  // requests over HTTP/2 that were taken back
+	client  string        // whose it is; "" for a proxy's, or an exempt one's
 	place   *list.Element // among the connections; guarded by their mutex
 	expiry  *time.Timer   // of a wait for a request; used by http.Server's ConnState alone
 }

@@ -1,22 +1,73 @@
 package front
 
-import "net/http"
+import (
+	"net/http"
+	"sync"
+	"time"
+)
 
-// patience is how many requests one HTTP/2 connection may take back before they were
-// answered. A browser whose user scrolls takes back dozens; an attacker, who pays nothing
-// for it while each costs the server something ("rapid reset"), takes back all of them,
-// and has to connect anew.
-const patience = 500
+// patience is how many HTTP/2 requests one client may take back within a window before
+// they were answered. A browser whose user scrolls takes back dozens, and many may share
+// an address; an attacker, who pays nothing for it while each costs the server something
+// ("rapid reset"), takes back thousands a second. From then on until the window ends the
+// client's connections are closed, which costs next to nothing. To count by connection
+// would be no use: an attacker has a new one at any time.
+const (
+	patience       = 2000
+	window         = 10 * time.Second
+	countedClients = 20_000 // in one window; the others are not
+)
 
-// patient closes connections that try it.
-func patient(handler http.Handler) http.Handler {
+// resets counts them by client, anew in each window.
+type resets struct {
+	mu     sync.Mutex
+	until  time.Time // when the window ends
+	counts map[string]int
+}
+
+// tooMany reports whether a client has no patience left.
+func (s *resets) tooMany(client string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts[client] >= patience && time.Now().Before(s.until)
+}
+
+// add counts one, and reports whether it is the one too many.
+func (s *resets) add(client string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.After(s.until) {
+		s.until, s.counts = now.Add(window), map[string]int{}
+	}
+	if s.counts[client] > 0 || len(s.counts) < countedClients {
+		s.counts[client]++
+	}
+	return s.counts[client] == patience
+}
+
+// patient counts what is taken back, and closes the connections of those who take back
+// too much.
+func (c *connections) patient(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
 		if r.ProtoMajor != 2 || r.Context().Err() == nil {
 			return
 		}
-		if g, ok := r.Context().Value(connKey{}).(*gathering); ok && g.resets.Add(1) == patience {
-			_ = g.Close()
+		g, ok := r.Context().Value(connKey{}).(*gathering)
+		if ok && g.client != "" && c.resets.add(g.client) {
+			c.log.Warn("a client takes back its requests as fast as it sends them: its connections are closed", "client", g.client, "within", window, "requests", patience)
+			c.closeAll(g.client)
 		}
 	})
+}
+
+func (c *connections) closeAll(client string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.order.Front(); e != nil; e = e.Next() {
+		if conn := e.Value.(*gathering); conn.client == client {
+			_ = conn.Close()
+			c.closed.WithLabelValues("impatient").Inc()
+		}
+	}
 }

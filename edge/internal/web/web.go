@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -61,23 +60,19 @@ type Config struct {
 	Settings settings.Settings
 	Grammar  *grammar.Reader
 	Obtainer Obtainer
-	Networks clientaddr.Networks // that operators named for a time
+	Clients  *clientaddr.Finder
 	Tracer   *tracing.Tracer
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
 
 // New makes a handler.
-func New(c Config) (*Handler, error) {
+func New(c Config) *Handler {
 	s := c.Settings
-	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt, c.Networks)
-	if err != nil {
-		return nil, fmt.Errorf("edge.trusted_proxies: %w", err)
-	}
 	return &Handler{
-		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, clients: clients, log: c.Log, metrics: newMetrics(c.Metrics),
+		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics),
 		tracer: c.Tracer, control: control(s.Edge, s.Edge.MaxAge),
-	}, nil
+	}
 }
 
 // exchange is one request with its answer.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
@@ -66,13 +67,13 @@ func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	h, err := New(Config{
-		Settings: s, Grammar: g, Obtainer: o, Networks: nobody{}, Tracer: tracing.None(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-	})
+	clients, err := clientaddr.New(s.Edge.TrustedProxies, s.Throttle.Exempt, nobody{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return New(Config{
+		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
 }
 
 func ask(t *testing.T, o *obtainer, path string, header ...string) *httptest.ResponseRecorder {
