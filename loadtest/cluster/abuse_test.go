@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,8 +135,10 @@ func attack(what string) {
 	case "idle":
 		hold(address, stop)
 	case "reset":
+		address, batch, _ := strings.Cut(address, " ")
+		atOnce, _ := strconv.Atoi(batch)
 		var streams int64
-		for streams += reset(address, stop); ; streams += reset(address, stop) {
+		for streams += reset(address, atOnce, stop); ; streams += reset(address, atOnce, stop) {
 			select {
 			case <-stop:
 				fmt.Println(streams)
@@ -259,15 +262,21 @@ func TestIdleAndSlowConnections(t *testing.T) {
 	}
 }
 
-// HTTP/2's rapid reset: streams that are opened and taken back at once, as fast as one
-// core can.
+// HTTP/2's rapid reset: streams that are opened and taken back at once, or by the hundred,
+// as fast as one core can.
 func TestRapidReset(t *testing.T) {
+	for _, atOnce := range []int{1, 100} {
+		t.Run(strconv.Itoa(atOnce), func(t *testing.T) { rapidReset(t, atOnce) })
+	}
+}
+
+func rapidReset(t *testing.T, atOnce int) {
 	c := Start(t, Options{})
 	landscape(c, "a.jpg")
 	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", bob).Wants(t, 200)
 	c.Renders()
 	before, goroutines := heap(t), runtime.NumGoroutine()
-	_, end := attacker(t, "reset "+c.Edges[0].Addr())
+	_, end := attacker(t, fmt.Sprint("reset ", c.Edges[0].Addr(), " ", atOnce))
 	answers, slowest := c.good(t, "/unsafe/60x/a.jpg")
 	streams := end()
 	Eventually(t, "all is as before", func() bool { return runtime.NumGoroutine() < goroutines+50 })
@@ -278,9 +287,11 @@ func TestRapidReset(t *testing.T) {
 	}
 }
 
-// reset opens streams for thumbnails that are not there, and takes them back.
-func reset(address string, stop <-chan struct{}) (streams int64) {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+// reset opens streams for thumbnails that are not there, and takes them back when there are
+// so many.
+func reset(address string, atOnce int, stop <-chan struct{}) (streams int64) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: time.Second} // no proxy's
+	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return 0
 	}
@@ -289,6 +300,7 @@ func reset(address string, stop <-chan struct{}) (streams int64) {
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 	_, _ = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 	_, _ = conn.Write(frame(4, 0, 0, nil))
+	var opened, taken []byte
 	for id := uint32(1); id < 20_000; id += 2 {
 		select {
 		case <-stop:
@@ -299,11 +311,14 @@ func reset(address string, stop <-chan struct{}) (streams int64) {
 		// GET, http, the path and the host as literals that are not indexed.
 		block := append([]byte{0x82, 0x86, 0x04, byte(len(path))}, path...)
 		block = append(block, 0x01, 1, 'x')
-		out := append(frame(1, 5, id, block), frame(3, 0, id, []byte{0, 0, 0, 8})...)
-		if _, err := conn.Write(out); err != nil {
+		opened, taken = append(opened, frame(1, 5, id, block)...), append(taken, frame(3, 0, id, []byte{0, 0, 0, 8})...)
+		if streams++; streams%int64(atOnce) > 0 {
+			continue
+		}
+		if _, err := conn.Write(append(opened, taken...)); err != nil {
 			return streams
 		}
-		streams++
+		opened, taken = opened[:0], taken[:0]
 	}
 	return streams
 }
