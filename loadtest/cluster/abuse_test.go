@@ -198,7 +198,7 @@ func hold(address string, stop <-chan struct{}) {
 	}
 	var conns []net.Conn
 	for i := range idleConnections + slowConnections {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%4))}, Timeout: 5 * time.Second}
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i%8))}, Timeout: 5 * time.Second}
 		conn, err := dialer.Dial("tcp", address)
 		if err != nil {
 			fmt.Printf("connection %d: %v\n", i, err)

@@ -23,8 +23,10 @@ type connections struct {
 	log     *slog.Logger
 
 	mu    sync.Mutex
-	order *list.List // of *gathering; those that are served stand anywhere
-	none  time.Time  // until then there is none that waits
+	order *list.List     // of *gathering; those that are served stand anywhere
+	has   map[string]int // how many a client has
+	none  time.Time      // until then there is none that waits
+	told  time.Time      // when operators were told of a client that has its share
 
 	closed *prometheus.CounterVec
 	pool   sync.Pool
@@ -33,11 +35,11 @@ type connections struct {
 func newConnections(limit int, idle time.Duration, clients *clientaddr.Finder, log *slog.Logger, metrics prometheus.Registerer) *connections {
 	c := &connections{
 		max: limit, idle: idle, clients: clients, log: log,
-		order: list.New(), pool: sync.Pool{New: func() any { return new([]byte) }},
+		order: list.New(), has: map[string]int{}, pool: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	c.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_edge_connections_closed_total",
-		Help: "Connections closed because there were edge.max_connections (idle ones, which gave way, or new ones, when none was idle), or because their client takes back its HTTP/2 requests (impatient).",
+		Help: "Connections closed: for others, as there were edge.max_connections (idle), new ones when none was idle (new), or as their client had its share (client) or took back its HTTP/2 requests (impatient).",
 	}, []string{"which"})
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_edge_connections", Help: "Connections of clients."}, func() float64 {
 		c.mu.Lock()
@@ -56,20 +58,44 @@ func plain(conn net.Conn) *gathering {
 	return conn.(*gathering)
 }
 
+// share is how many of all connections one client may have: one in ten, as many people
+// can be behind one address, but nobody may keep all others out.
+func (c *connections) share() int { return max(c.max/10, 100) }
+
 // admit takes a new connection in, in place of an idle one if need be.
 func (c *connections) admit(conn *gathering) bool {
-	if conn.client != "" && c.resets.tooMany(conn.client) {
-		c.closed.WithLabelValues("impatient").Inc()
-		return false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.order.Len() >= c.max && !c.closeOne() {
-		c.closed.WithLabelValues("new").Inc()
+	if why := c.refuse(conn.client); why != "" {
+		c.closed.WithLabelValues(why).Inc()
 		return false
 	}
 	conn.place = c.order.PushBack(conn)
+	c.has[conn.client]++
 	return true
+}
+
+// refuse tells why a client may have no further connection: "" if it may. Proxies and
+// exempt clients, which are "", have no share.
+func (c *connections) refuse(client string) string {
+	switch {
+	case client != "" && c.resets.tooMany(client):
+		return "impatient"
+	case client != "" && c.has[client] >= c.share():
+		c.tell(client)
+		return "client"
+	case c.order.Len() >= c.max && !c.closeOne():
+		return "new"
+	}
+	return ""
+}
+
+// tell operators of a client that has its share: one in a while, as it may try on.
+func (c *connections) tell(client string) {
+	if now := time.Now(); now.After(c.told.Add(window)) {
+		c.told = now
+		c.log.Warn("a client has its share of edge.max_connections, and gets no more: if it is a proxy, name it in edge.trusted_proxies", "client", client, "connections", c.share())
+	}
 }
 
 // searchAgain after a search through all that found none: a flood of new connections must
@@ -99,9 +125,13 @@ func (c *connections) closeOne() bool {
 }
 
 func (c *connections) forget(conn *gathering) {
-	if conn.place != nil {
-		c.order.Remove(conn.place)
-		conn.place = nil
+	if conn.place == nil {
+		return
+	}
+	c.order.Remove(conn.place)
+	conn.place = nil
+	if c.has[conn.client]--; c.has[conn.client] == 0 {
+		delete(c.has, conn.client)
 	}
 }
 

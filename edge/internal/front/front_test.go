@@ -255,6 +255,46 @@ func TestConnectionsAreForgotten(t *testing.T) {
 	}
 }
 
+// A client has its share, and gets more when it gives some back; others are served.
+func TestShare(t *testing.T) {
+	server := serve(t, settings.Edge{MaxConnections: 1000}, func(http.ResponseWriter, *http.Request) {})
+	served := func(conn net.Conn) bool {
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		return err == nil && response.StatusCode == 200
+	}
+	dial := func(address string) net.Conn {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		conn, err := dialer.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	var all []net.Conn
+	for i := range 100 {
+		if all = append(all, dial("127.0.0.2")); !served(all[i]) {
+			t.Fatalf("connection %d is not served", i)
+		}
+	}
+	if served(dial("127.0.0.2")) {
+		t.Error("it has more than its share")
+	}
+	for _, other := range []string{"127.0.0.3", "127.0.0.9"} {
+		if !served(dial(other)) {
+			t.Errorf("%s is not served", other)
+		}
+	}
+	_ = all[0].Close()
+	for end := time.Now().Add(5 * time.Second); !served(dial("127.0.0.2")); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it gets none in place of one that it gave back")
+		}
+	}
+}
+
 // Who takes back thousands of requests is kept out for a while, with all connections, and
 // nobody else is; a proxy, which only passes on what its clients do, never.
 func TestPatience(t *testing.T) {

@@ -25,7 +25,7 @@ type resets struct {
 	counts map[string]int
 }
 
-// tooMany reports whether a client has no patience left.
+// tooMany reports whether a client took back too many in this window.
 func (s *resets) tooMany(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +66,7 @@ func (c *connections) closeAll(client string) {
 	defer c.mu.Unlock()
 	for e := c.order.Front(); e != nil; e = e.Next() {
 		if conn := e.Value.(*gathering); conn.client == client {
-			_ = conn.Close()
+			_ = conn.Close() // what serves it forgets it
 			c.closed.WithLabelValues("impatient").Inc()
 		}
 	}
