@@ -46,6 +46,9 @@ func newConnections(limit int, idle time.Duration, clients *clientaddr.Finder, l
 		defer c.mu.Unlock()
 		return float64(c.order.Len())
 	})
+	for _, which := range []string{"idle", "new", "client", "impatient"} {
+		c.closed.WithLabelValues(which) // a rate sees only what has been zero
+	}
 	metrics.MustRegister(c.closed, open)
 	return c
 }
