@@ -31,6 +31,7 @@ const (
 	maxStreams = 128
 	// maxReceive bounds what one HTTP/2 connection may send before it is read.
 	maxReceive  = 256 << 10
+	maxFrame    = 16 << 10 // which a connection keeps memory for: the least that HTTP/2 allows
 	pingTimeout = 15 * time.Second
 	writeStall  = 30 * time.Second // of an HTTP/2 connection that takes nothing
 )
@@ -47,7 +48,7 @@ func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log 
 		ConnState: connections.note, ConnContext: remember, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxReceive, MaxReceiveBufferPerStream: maxReceive / 4,
-			SendPingTimeout: pingTimeout, PingTimeout: pingTimeout, WriteByteTimeout: writeStall,
+			MaxReadFrameSize: maxFrame, SendPingTimeout: pingTimeout, PingTimeout: pingTimeout, WriteByteTimeout: writeStall,
 		},
 	}
 	server.Protocols.SetHTTP1(true)
