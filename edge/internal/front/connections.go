@@ -19,7 +19,7 @@ type connections struct {
 	max     int
 	idle    time.Duration // that one may wait for its next request
 	clients *clientaddr.Finder
-	resets  resets
+	resets  *resets
 	log     *slog.Logger
 
 	mu    sync.Mutex
@@ -34,7 +34,7 @@ type connections struct {
 
 func newConnections(limit int, idle time.Duration, clients *clientaddr.Finder, log *slog.Logger, metrics prometheus.Registerer) *connections {
 	c := &connections{
-		max: limit, idle: idle, clients: clients, log: log,
+		max: limit, idle: idle, clients: clients, resets: newResets(), log: log,
 		order: list.New(), has: map[string]int{}, pool: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	c.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -61,9 +61,10 @@ func plain(conn net.Conn) *gathering {
 	return conn.(*gathering)
 }
 
-// share is how many of all connections one client may have: one in ten, as many people
-// can be behind one address, but nobody may keep all others out.
-func (c *connections) share() int { return max(c.max/10, 100) }
+// share is how many of all connections one client may have: one in ten, or a hundred, as
+// many people can be behind one address, but not more than half, as nobody may keep all
+// others out.
+func (c *connections) share() int { return min(max(c.max/10, 100), c.max/2) }
 
 // admit takes a new connection in, in place of an idle one if need be.
 func (c *connections) admit(conn *gathering) bool {
@@ -164,12 +165,10 @@ func (c *connections) note(accepted net.Conn, state http.ConnState) {
 // then keeps the connection's memory (megabytes, after a rapid reset) until it runs out.
 func (c *connections) expire(conn *gathering, state http.ConnState) {
 	switch {
-	case conn.expiry == nil && state == http.StateIdle:
-		conn.expiry = time.AfterFunc(c.idle, func() { _ = conn.Close() })
-	case conn.expiry == nil:
 	case state == http.StateIdle:
-		conn.expiry.Reset(c.idle)
-	default:
+		conn.wait(c.idle)
+	case conn.expiry != nil:
+		conn.silent.Store(false)
 		conn.expiry.Stop()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,10 +52,10 @@ type nobody struct{}
 func (nobody) Exempt(netip.Addr) bool  { return false }
 func (nobody) Blocked(netip.Addr) bool { return false }
 
-// strangers are all but 127.0.0.9, which is a proxy.
+// strangers are all but 127.0.0.1, which is a proxy.
 func strangers(t *testing.T) *clientaddr.Finder {
 	t.Helper()
-	clients, err := clientaddr.New([]string{"127.0.0.9"}, nil, nobody{})
+	clients, err := clientaddr.New([]string{"127.0.0.1"}, nil, nobody{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +98,35 @@ func TestHTTP2WithoutEncryption(t *testing.T) {
 	defer func() { _ = response.Body.Close() }()
 	if body, _ := io.ReadAll(response.Body); string(body) != "HTTP/2.0" {
 		t.Errorf("over %s", body)
+	}
+}
+
+// A connection keeps as much memory as its largest frame took.
+func TestLargeFramesAreRefused(t *testing.T) {
+	server := serve(t, settings.Edge{}, func(http.ResponseWriter, *http.Request) {})
+	for size, wants := range map[int]bool{maxFrame: true, maxFrame + 1: false} {
+		conn, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		settings := []byte{0, 0, 0, 4, 0, 0, 0, 0, 0}
+		unknown := append([]byte{byte(size >> 16), byte(size >> 8), byte(size), 0xfa, 0, 0, 0, 0, 0}, make([]byte, size)...)
+		ping := append([]byte{0, 0, 8, 6, 0, 0, 0, 0, 0}, "a ping !"...)
+		_, _ = conn.Write(slices.Concat([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings, unknown, ping))
+		answered := false
+		for in := bufio.NewReader(conn); !answered; {
+			head := make([]byte, 9)
+			if _, err := io.ReadFull(in, head); err != nil {
+				break
+			}
+			_, _ = io.CopyN(io.Discard, in, int64(head[0])<<16|int64(head[1])<<8|int64(head[2]))
+			answered = head[3] == 6
+		}
+		_ = conn.Close()
+		if answered != wants {
+			t.Errorf("a frame of %d bytes: %v", size, answered)
+		}
 	}
 }
 
@@ -211,6 +241,39 @@ func TestIdleConnectionsExpire(t *testing.T) {
 	}
 }
 
+// A head that begins when the wait is almost over has its own time.
+func TestSlowHeadAfterAWait(t *testing.T) {
+	known := newConnections(10, 100*time.Millisecond, strangers(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.NotFoundHandler(), ConnState: known.note, ReadHeaderTimeout: headerTimeout}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(limited{listener, known}) })
+	defer serving.Wait()
+	defer func() { _ = server.Close() }()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	for _, pause := range []time.Duration{0, 150 * time.Millisecond} { // over the first head, over the second
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\n")
+		time.Sleep(pause)
+		_, _ = io.WriteString(conn, "Host: x\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("after %v: %v", pause, err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF { //nolint:errorlint // as read
+		t.Errorf("after the last: %v", err)
+	}
+}
+
 // Nothing remembers a connection that is gone, however its streams ended.
 func TestConnectionsAreForgotten(t *testing.T) {
 	arrived, later := make(chan weak.Pointer[gathering]), make(chan struct{})
@@ -282,7 +345,7 @@ func TestShare(t *testing.T) {
 	if served(dial("127.0.0.2")) {
 		t.Error("it has more than its share")
 	}
-	for _, other := range []string{"127.0.0.3", "127.0.0.9"} {
+	for _, other := range []string{"127.0.0.3", "127.0.0.1"} {
 		if !served(dial(other)) {
 			t.Errorf("%s is not served", other)
 		}
@@ -333,7 +396,7 @@ func TestPatience(t *testing.T) {
 			all.Wait()
 		}
 	}
-	impatient, neighbour, proxy := client("127.0.0.2"), client("127.0.0.3"), client("127.0.0.9")
+	impatient, neighbour, proxy := client("127.0.0.2"), client("127.0.0.3"), client("127.0.0.1")
 	for name, c := range map[string]*http.Client{"the client": impatient, "its neighbour": neighbour} {
 		if err := get(c, t.Context(), "/"); err != nil {
 			t.Fatalf("%s, before: %v", name, err)
@@ -350,6 +413,19 @@ func TestPatience(t *testing.T) {
 		if err := get(c, t.Context(), "/"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// In a small edge, too, one client leaves room for others.
+func TestShareOfFew(t *testing.T) {
+	known := newConnections(10, time.Minute, strangers(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	for i := range 6 {
+		if got := known.admit(&gathering{client: "192.0.2.1"}); got != (i < 5) {
+			t.Errorf("connection %d: %v", i, got)
+		}
+	}
+	if !known.admit(&gathering{client: "192.0.2.2"}) {
+		t.Error("another is kept out")
 	}
 }
 

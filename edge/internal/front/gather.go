@@ -24,7 +24,9 @@ type gathering struct {
 	served  atomic.Bool   // a request is under way
 	client  string        // whose it is; "" for a proxy's, or an exempt one's
 	place   *list.Element // among the connections; guarded by their mutex
-	expiry  *time.Timer   // of a wait for a request; used by http.Server's ConnState alone
+	expiry  *time.Timer   // of a wait for a request; nil before the first
+	ends    time.Time     // when the wait does
+	silent  atomic.Bool   // nothing came since the wait began
 }
 
 // coarse is how much earlier than it should a connection may give up a client that reads
@@ -46,6 +48,26 @@ func (g *gathering) SetWriteDeadline(by time.Time) error {
 func (g *gathering) SetDeadline(by time.Time) error {
 	g.writeBy.Store(by.UnixNano())
 	return g.TCPConn.SetDeadline(by)
+}
+
+// wait closes the connection unless a request comes in time.
+func (g *gathering) wait(idle time.Duration) {
+	g.ends = time.Now().Add(idle)
+	if g.expiry != nil {
+		g.expiry.Reset(idle)
+	} else {
+		g.expiry = time.AfterFunc(idle, func() { _ = g.Close() })
+	}
+	g.silent.Store(true)
+}
+
+// Read leaves a head that begins at the end of a wait the time that heads have.
+func (g *gathering) Read(p []byte) (int, error) {
+	n, err := g.TCPConn.Read(p)
+	if n > 0 && g.silent.Load() && g.silent.CompareAndSwap(true, false) && time.Until(g.ends) < headerTimeout {
+		g.expiry.Reset(headerTimeout)
+	}
+	return n, err
 }
 
 // Write keeps a first piece while it holds, and sends it with the second.

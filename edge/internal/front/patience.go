@@ -1,6 +1,7 @@
 package front
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -9,9 +10,9 @@ import (
 // patience is how many HTTP/2 requests one client may take back within a window before
 // they were answered. A browser whose user scrolls takes back dozens, and many may share
 // an address; an attacker, who pays nothing for it while each costs the server something
-// ("rapid reset"), takes back thousands a second. From then on until the window ends the
-// client's connections are closed, which costs next to nothing. To count by connection
-// would be no use: an attacker has a new one at any time.
+// ("rapid reset"), takes back thousands a second. For as long again the client's
+// connections are closed, which costs next to nothing. To count by connection would be no
+// use: an attacker has a new one at any time.
 const (
 	patience       = 2000
 	window         = 10 * time.Second
@@ -21,28 +22,37 @@ const (
 // resets counts them by client, anew in each window.
 type resets struct {
 	mu     sync.Mutex
-	until  time.Time // when the window ends
+	ends   time.Time // of the window
 	counts map[string]int
+	barred map[string]time.Time // who took back too many, until when
 }
 
-// tooMany reports whether a client took back too many in this window.
+func newResets() *resets { return &resets{barred: map[string]time.Time{}} }
+
+// tooMany reports whether a client took back too many of late.
 func (s *resets) tooMany(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.counts[client] >= patience && time.Now().Before(s.until)
+	return time.Now().Before(s.barred[client])
 }
 
 // add counts one, and reports whether it is the one too many.
 func (s *resets) add(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); now.After(s.until) {
-		s.until, s.counts = now.Add(window), map[string]int{}
+	now := time.Now()
+	if now.After(s.ends) {
+		s.ends, s.counts = now.Add(window), map[string]int{}
+		maps.DeleteFunc(s.barred, func(_ string, until time.Time) bool { return now.After(until) })
 	}
 	if s.counts[client] > 0 || len(s.counts) < countedClients {
 		s.counts[client]++
 	}
-	return s.counts[client] == patience
+	if s.counts[client] != patience {
+		return false
+	}
+	s.barred[client] = now.Add(window)
+	return true
 }
 
 // patient counts what is taken back, and closes the connections of those who take back
