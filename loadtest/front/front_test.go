@@ -3,10 +3,12 @@ package front
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,11 +24,12 @@ type edges struct {
 	most    int            // of these at once
 	gone    [2]bool        // those that drop each connection
 	failing int            // what both answer instead; 0 = as ever
+	held    chan struct{}  // until it is closed some wait
 }
 
 func startEdges(t *testing.T) *edges {
 	t.Helper()
-	e := &edges{asked: map[string]int{}}
+	e := &edges{asked: map[string]int{}, held: make(chan struct{})}
 	for i := range e.servers {
 		e.servers[i] = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.answer(i, w, r) }))
 		t.Cleanup(e.servers[i].Close)
@@ -84,6 +87,8 @@ func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 		header.Set("Cache-Control", "no-store")
 	case strings.HasPrefix(name, "slow"):
 		time.Sleep(500 * time.Millisecond)
+	case strings.HasPrefix(name, "held"):
+		<-e.held
 	case strings.HasPrefix(name, "absent"):
 		status = http.StatusNotFound
 		header.Set("Cache-Control", "public, max-age=600")
@@ -147,6 +152,80 @@ func do(t *testing.T, request *http.Request) answer {
 }
 
 func TestNginx(t *testing.T) { suite(t, servers.Nginx) }
+
+// from gives a client at an address.
+func from(t *testing.T, address string) *http.Client {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Timeout: 20 * time.Second, Transport: transport}
+}
+
+// status of what a client is answered; 0 without an answer.
+func status(c *http.Client, url string) int {
+	response, err := c.Get(url)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	return response.StatusCode
+}
+
+// One address has so many requests at once, and another has its own.
+func TestNginxLimitsRequestsAtOnce(t *testing.T) {
+	e := startEdges(t)
+	front := servers.Nginx(t, e.addresses())
+	greedy, refused := from(t, "127.0.0.2"), make(chan int, 501)
+	var all sync.WaitGroup
+	for i := range cap(refused) {
+		all.Go(func() {
+			if got := status(greedy, fmt.Sprint(front, "/held", i)); got != 200 {
+				refused <- got
+			}
+		})
+	}
+	if got := <-refused; got != 429 {
+		t.Errorf("one too many: %d", got)
+	}
+	if got := status(from(t, "127.0.0.3"), front+"/another"); got != 200 {
+		t.Errorf("another's: %d", got)
+	}
+	close(e.held)
+	all.Wait()
+	if len(refused) > 0 {
+		t.Errorf("%d more than one were refused, %d", len(refused), <-refused)
+	}
+}
+
+// One address has so many requests a second.
+func TestNginxLimitsRequestsASecond(t *testing.T) {
+	front := servers.Nginx(t, startEdges(t).addresses())
+	var (
+		all     sync.WaitGroup
+		refused atomic.Bool
+	)
+	greedy := from(t, "127.0.0.2")
+	for range 8 {
+		all.Go(func() {
+			for i := 0; i < 5000 && !refused.Load(); i++ {
+				if got := status(greedy, front+"/one"); got == 429 {
+					refused.Store(true)
+				} else if got != 200 {
+					t.Errorf("%d", got)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if !refused.Load() {
+		t.Error("all of 40,000 are answered")
+	}
+	if got := status(from(t, "127.0.0.3"), front+"/one"); got != 200 {
+		t.Errorf("another's: %d", got)
+	}
+}
 
 func TestVarnish(t *testing.T) { suite(t, servers.Varnish) }
 
