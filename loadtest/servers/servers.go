@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -113,27 +114,48 @@ func FreeAddress(t testing.TB) string {
 // server's start nobody takes one by chance.
 const firstPort, lastPort = 12_000, 32_000
 
-// freePorts finds n free ports in a row. Swift's servers share ports with others that
+// freePorts finds n free ports in a row, and keeps them for this test: until it ends a UDP
+// socket, which none of the servers has, tells others, in other processes too, that a port
+// is taken though nobody listens there yet. Swift's servers share ports with others that
 // listen as they do, so that a collision would not be an error.
 func freePorts(t testing.TB, n int) int {
 	t.Helper()
 	for range 100 {
 		port := firstPort + rand.N(lastPort-firstPort-n)
-		var all []net.Listener
+		var kept []io.Closer
 		for i := range n {
-			if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i))); err == nil {
-				all = append(all, l)
+			if hold := keep(net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i))); hold != nil {
+				kept = append(kept, hold)
 			}
 		}
-		for _, l := range all {
-			_ = l.Close()
+		release := func() {
+			for _, hold := range kept {
+				_ = hold.Close()
+			}
 		}
-		if len(all) == n {
+		if len(kept) == n {
+			t.Cleanup(release)
 			return port
 		}
+		release()
 	}
 	t.Fatal("no free ports in a row")
 	return 0
+}
+
+// keep an address at which nobody listens; nil if somebody does, or keeps it.
+func keep(address string) io.Closer {
+	hold, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		_ = hold.Close()
+		return nil
+	}
+	_ = l.Close()
+	return hold
 }
 
 // await waits until something listens.
