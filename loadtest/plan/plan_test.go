@@ -147,3 +147,18 @@ func TestLimitsCutBuckets(t *testing.T) {
 		t.Error("the profile itself was changed")
 	}
 }
+
+// Sums of rates are rounded, each in its own way.
+func TestBucketsThatFallByATrifleAreMended(t *testing.T) {
+	var buckets []sample
+	for le, rate := range map[string]float64{"0.1": .3, "0.5": math.Nextafter(.3, 0), "1": .4, "+Inf": .4} {
+		buckets = append(buckets, sample{map[string]string{"lane": "standard", "type": "png", "le": le}, rate})
+	}
+	p := Profile{Classes: histograms(buckets), Slots: 1}
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
+	if times := p.Classes[0].Render; len(times) != 3 || times[1] != (Bucket{.5, .3}) {
+		t.Errorf("%v", times)
+	}
+}

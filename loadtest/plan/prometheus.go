@@ -85,6 +85,7 @@ func histograms(buckets []sample) (classes []Class) {
 	}
 	for n, times := range all {
 		slices.SortFunc(times, func(a, b Bucket) int { return cmp.Compare(a.Seconds, b.Seconds) })
+		rise(times)
 		if rate := times[len(times)-1].Count; rate > 0 {
 			classes = append(classes, Class{renderjob.Lane(n.lane), n.original, rate, times})
 		}
@@ -93,6 +94,15 @@ func histograms(buckets []sample) (classes []Class) {
 		return cmp.Or(cmp.Compare(a.Lane, b.Lane), strings.Compare(a.Type, b.Type))
 	})
 	return classes
+}
+
+// rise mends counts that fall: a rate is extrapolated for each bucket and renderer, and a
+// sum of such is rounded as their order has it, so that a bucket can have a trifle less than
+// the one before, which it includes. Prometheus does so for its own quantiles.
+func rise(times []Bucket) {
+	for i := 1; i < len(times); i++ {
+		times[i].Count = max(times[i].Count, times[i-1].Count)
+	}
 }
 
 // offer gives classes the rates at which their types were offered. Types go by an original's
