@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"context"
 	bigendian "encoding/binary"
 	"errors"
 	"fmt"
@@ -228,7 +229,9 @@ func (c *Cluster) good(t *testing.T, path string) (answers int, slowest time.Dur
 	t.Helper()
 	for end := time.Now().Add(3 * time.Second); answers < 20 || time.Now().Before(end); answers++ {
 		began := time.Now()
-		answer := c.Get(t.Context(), c.Edges[0], path, bob)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // starved, it says so
+		answer := c.Get(ctx, c.Edges[0], path, bob)
+		cancel()
 		answer.Wants(t, 200)
 		slowest = max(slowest, time.Since(began))
 		time.Sleep(20 * time.Millisecond)

@@ -85,11 +85,16 @@ func TestEncryption(t *testing.T) {
 	}
 }
 
-func TestHTTP2WithoutEncryption(t *testing.T) {
-	server := serve(t, settings.Edge{}, func(w http.ResponseWriter, r *http.Request) { _ = WriteWhole(w, r, []byte(r.Proto)) })
+// withoutEncryption is a client's HTTP/2.
+func withoutEncryption(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: protocols}
+	return &http.Transport{Protocols: protocols, DialContext: dial}
+}
+
+func TestHTTP2WithoutEncryption(t *testing.T) {
+	server := serve(t, settings.Edge{}, func(w http.ResponseWriter, r *http.Request) { _ = WriteWhole(w, r, []byte(r.Proto)) })
+	transport := withoutEncryption(new(net.Dialer).DialContext)
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Get("http://" + server.Addr())
 	if err != nil {
@@ -283,14 +288,12 @@ func TestConnectionsAreForgotten(t *testing.T) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour)) // as it may, not knowing
 		later <- struct{}{}
 	})
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
 	dialed := make(chan net.Conn, 1)
-	transport := &http.Transport{Protocols: protocols, DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
+	transport := withoutEncryption(func(_ context.Context, network, address string) (net.Conn, error) {
 		conn, err := net.Dial(network, address)
 		dialed <- conn
 		return conn, err
-	}}
+	})
 	defer transport.CloseIdleConnections()
 	ask := func() (gone weak.Pointer[gathering], takeBack func()) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -369,10 +372,8 @@ func TestPatience(t *testing.T) {
 		}
 	})
 	client := func(address string) *http.Client {
-		protocols := new(http.Protocols)
-		protocols.SetUnencryptedHTTP2(true)
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-		transport := &http.Transport{Protocols: protocols, DialContext: dialer.DialContext}
+		transport := withoutEncryption(dialer.DialContext)
 		t.Cleanup(transport.CloseIdleConnections)
 		return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 	}

@@ -30,9 +30,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-const (
-	bodyPatience = 5 * time.Second
-)
+const bodyPatience = 5 * time.Second
 
 // Obtainer gets thumbnails.
 type Obtainer interface {
