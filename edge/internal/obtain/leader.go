@@ -53,15 +53,23 @@ func (l *leader) lead(ctx context.Context) error {
 			return nil
 		}
 		if !done {
-			var outcome admission.Outcome
-			defer func() { lease.Release(outcome) }()
-			outcome = l.render(ctx, original.Version)
+			l.renderWith(ctx, lease, original.Version)
 			return nil
 		}
 		// another's render was over, and its result is not there: once more
 	}
 	l.fail(fault.New(fault.ThumbStore, "other renders of this thumbnail ended without a result"))
 	return nil
+}
+
+// renderWith tells of a failure once the lease is released, so that who comes after the
+// answer does not share that failure at the coordinator, but is counted on its own.
+func (l *leader) renderWith(ctx context.Context, lease *admission.Lease, version string) {
+	outcome, err := l.render(ctx, version)
+	lease.Release(outcome)
+	if err != nil {
+		l.fail(err)
+	}
 }
 
 func (l *leader) fail(err error) {

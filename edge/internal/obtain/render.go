@@ -19,24 +19,22 @@ const (
 	restoreWithin = 10 * time.Second
 )
 
-// render has the thumbnail rendered and returns when it is stored, or when that
-// can no longer be hoped for.
-func (l *leader) render(ctx context.Context, version string) admission.Outcome {
+// render has the thumbnail rendered, answers with it, and returns when it is stored, or
+// when that can no longer be hoped for. Of an error nobody has been told yet.
+func (l *leader) render(ctx context.Context, version string) (admission.Outcome, error) {
 	if gone := l.Fleet.GoneFor(); gone > l.startWithin() {
-		l.fail(fault.New(fault.NoRenderer, "no renderer lives"))
-		return admission.Outcome{}
+		return admission.Outcome{}, fault.New(fault.NoRenderer, "no renderer lives")
 	}
 	began := time.Now()
 	handle, err := l.Dispatcher.Publish(ctx, l.job(version))
 	l.times.add("publish", began, l.metrics)
 	if err != nil {
-		l.fail(err)
-		return admission.Outcome{}
+		return admission.Outcome{}, err
 	}
 	defer handle.Close()
 	w := wait{leader: l, handle: handle, version: version, began: time.Now()}
 	w.run(ctx)
-	return w.outcome
+	return w.outcome, w.err
 }
 
 // wait is the time between a job's publishing and its end.
@@ -48,6 +46,7 @@ type wait struct {
 	started  bool
 	answered bool
 	outcome  admission.Outcome
+	err      error
 }
 
 func (w *wait) run(ctx context.Context) {
@@ -75,8 +74,7 @@ func (w *wait) run(ctx context.Context) {
 			over = w.giveUp(ctx, fault.New(fault.Unavailable, "all who waited have left"))
 			w.started = true // a renderer has it: nobody waits, and it is stored all the same
 		case <-ctx.Done():
-			w.answer(Thumb{}, fault.New(fault.Deadline, "the thumbnail was not rendered within %v", w.Settings.Edge.Deadline))
-			over = true
+			over = w.end(fault.New(fault.Deadline, "the thumbnail was not rendered within %v", w.Settings.Edge.Deadline))
 		}
 		if over {
 			return
@@ -84,13 +82,24 @@ func (w *wait) run(ctx context.Context) {
 	}
 }
 
-func (w *wait) answer(t Thumb, err error) {
+func (w *wait) answer(t Thumb) {
+	w.took()
+	t.Times = w.times
+	w.flight.Answer(t, nil)
+}
+
+func (w *wait) took() {
 	if !w.answered {
 		w.times.add("render", w.began, w.metrics)
 	}
 	w.answered = true
-	t.Times = w.times
-	w.flight.Answer(t, err)
+}
+
+// end ends the wait with an error, of which the leader tells once it holds no lease.
+func (w *wait) end(err error) (over bool) {
+	w.took()
+	w.err = err
+	return true
 }
 
 // take follows the job by its results, and reports whether it is over.
@@ -100,13 +109,11 @@ func (w *wait) take(ctx context.Context, r renderjob.Result) (over bool) {
 		w.started = true
 	case renderjob.StateRendered:
 		w.noteSteps(r)
-		w.answer(w.thumb(r), nil)
+		w.answer(w.thumb(r))
 	case renderjob.StateStored:
-		w.stored(r)
-		return true
+		return w.stored(r)
 	case renderjob.StateFailed:
-		w.failed(ctx, r)
-		return true
+		return w.failed(ctx, r)
 	}
 	return false
 }
@@ -142,17 +149,17 @@ func (w *wait) thumb(r renderjob.Result) Thumb {
 
 // stored ends the flight. Who was not answered yet, since the picture was too
 // large for a message, finds it in the store.
-func (w *wait) stored(r renderjob.Result) {
+func (w *wait) stored(r renderjob.Result) (over bool) {
 	if r.Fault == nil {
 		w.outcome.Stored = true
-		w.answer(Thumb{Source: Rendered}, nil)
-		return
+		w.answer(Thumb{Source: Rendered})
+		return true
 	}
 	w.Log.Warn("a thumbnail was rendered and not stored", "request", w.ID, "key", w.Target.Key, "error", r.Fault)
-	w.answer(Thumb{}, r.Fault)
+	return w.end(r.Fault)
 }
 
-func (w *wait) failed(ctx context.Context, r renderjob.Result) {
+func (w *wait) failed(ctx context.Context, r renderjob.Result) (over bool) {
 	f := r.Fault
 	if f == nil {
 		f = fault.New(fault.Internal, "a renderer failed without saying why")
@@ -167,7 +174,7 @@ func (w *wait) failed(ctx context.Context, r renderjob.Result) {
 	if f.Kind == fault.Overran { // what never ends is the most expensive of all
 		w.noteCost(time.Since(w.began))
 	}
-	w.answer(Thumb{}, f)
+	return w.end(f)
 }
 
 // foundInStore finds what a lost result would have told.
@@ -176,7 +183,7 @@ func (w *wait) foundInStore(ctx context.Context) bool {
 		return false
 	}
 	w.outcome.Stored = true
-	w.answer(Thumb{Source: Rendered}, nil)
+	w.answer(Thumb{Source: Rendered})
 	return true
 }
 
@@ -194,9 +201,5 @@ func (w *wait) restore(ctx context.Context) (over bool) {
 // giveUp takes back a job that nobody began. When a renderer just did, the flight
 // goes on.
 func (w *wait) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
-	if !w.handle.Withdraw(ctx) {
-		return false
-	}
-	w.answer(Thumb{}, f)
-	return true
+	return w.handle.Withdraw(ctx) && w.end(f)
 }
