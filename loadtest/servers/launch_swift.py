@@ -14,7 +14,9 @@ import ctypes
 import getpass
 import os
 import signal
+import socket
 import sys
+import time
 
 folder, first = sys.argv[1], int(sys.argv[2])
 ports = {"object": first + 1, "container": first + 2, "account": first + 3, "proxy": first}
@@ -121,12 +123,26 @@ import swift.container.server  # noqa: E402,F401
 import swift.obj.server  # noqa: E402,F401
 import swift.proxy.server  # noqa: E402,F401
 
-children = []
-for name in ("object", "container", "account", "proxy"):
+def start(name):
     pid = os.fork()
     if pid == 0:
         serve(name)
     with open("%s/%s.pid" % (folder, name), "w") as f:
         f.write(str(pid))
-    children.append(pid)
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+behind = ("object", "container", "account")
+for name in behind:
+    start(name)
+# The proxy comes last: it says that it is well, whoever is not behind it, and answers 503.
+while not all(listens(ports[name]) for name in behind):
+    if os.waitpid(-1, os.WNOHANG)[0]:
+        sys.exit("launch_swift: a server ended")
+    time.sleep(0.02)
+start("proxy")
 os.wait()
