@@ -13,6 +13,7 @@ probe edge {
 	.timeout = 1s;
 	.window = 3;
 	.threshold = 2;
+	.initial = 2; # well until a probe says otherwise: one that is away costs a try, none at all a 503
 }
 
 include "edges.vcl";
