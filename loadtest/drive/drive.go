@@ -144,6 +144,9 @@ func (c Config) send(ctx context.Context, w workload.Workload, r *recorder, grou
 		case <-ctx.Done():
 			return
 		}
+		if ctx.Err() != nil {
+			return
+		}
 		if !r.begin(c.Most) {
 			continue
 		}
