@@ -17,16 +17,17 @@ import (
 // load is requests that come at random, whether they are answered or not: some of
 // thumbnails that nobody has asked for before, some of thumbnails that are stored.
 type load struct {
-	t       *testing.T
-	front   string
-	client  *http.Client
-	signer  thumborurl.Signer
-	number  int      // of thumbnails that were asked for
-	stored  []string // their URLs, of those that were answered
-	mu      sync.Mutex
-	answers []answer
-	stop    chan struct{}
-	group   sync.WaitGroup
+	t         *testing.T
+	front     string
+	perSecond float64
+	client    *http.Client
+	signer    thumborurl.Signer
+	number    int      // of thumbnails that were asked for
+	stored    []string // their URLs, of those that were answered
+	mu        sync.Mutex
+	answers   []answer
+	stop      chan struct{}
+	group     sync.WaitGroup
 }
 
 // answer is what became of a request.
@@ -40,13 +41,12 @@ type answer struct {
 func (a answer) failed() bool { return a.status != http.StatusOK }
 
 const (
-	perSecond = 12.
 	missShare = .5
 	patience  = 60 * time.Second // of clients
 )
 
-func newLoad(t *testing.T, s *site) *load {
-	l := &load{t: t, front: s.front, signer: thumborurl.Signer{Key: key}}
+func newLoad(t *testing.T, s *site, perSecond float64) *load {
+	l := &load{t: t, perSecond: perSecond, front: s.front, signer: thumborurl.Signer{Key: key}}
 	l.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}}
 	t.Cleanup(l.client.CloseIdleConnections)
 	return l
@@ -61,7 +61,7 @@ func (l *load) begin() {
 func (l *load) send() {
 	due := time.Now()
 	for {
-		due = due.Add(time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)))
+		due = due.Add(time.Duration(rand.ExpFloat64() / l.perSecond * float64(time.Second)))
 		select {
 		case <-l.stop:
 			return

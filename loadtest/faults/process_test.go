@@ -29,7 +29,7 @@ type process struct {
 }
 
 const (
-	startWithin = 30 * time.Second
+	startWithin = 2 * time.Minute  // on a busy machine
 	stopWithin  = 90 * time.Second // a renderer finishes what it renders
 )
 
