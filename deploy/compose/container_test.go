@@ -145,16 +145,16 @@ func (c *container) runc(args ...string) *exec.Cmd {
 }
 
 // tool runs the operator's tool once, and gives what it says.
-func (h *host) tool(command ...string) string {
+func (h *host) tool(command ...string) (said string, err error) {
 	h.t.Helper()
 	service := h.project.Services["tool"]
 	service.Command = command
 	c := h.launch(service)
 	<-c.ended
 	if !c.cmd.ProcessState.Success() {
-		h.t.Errorf("%v: %s\n%s", command, c.cmd.ProcessState, c.said())
+		err = fmt.Errorf("%v: %s\n%s", command, c.cmd.ProcessState, c.said())
 	}
-	return c.said()
+	return c.said(), err
 }
 
 func (h *host) launch(service types.ServiceConfig) *container {
@@ -163,7 +163,7 @@ func (h *host) launch(service types.ServiceConfig) *container {
 	bundle := c.h.path(c.service.Name + ".bundle")
 	text, err := json.Marshal(c.spec())
 	if err == nil {
-		err = os.Mkdir(bundle, 0o700)
+		err = os.MkdirAll(bundle, 0o700)
 	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(bundle, "config.json"), text, 0o600)

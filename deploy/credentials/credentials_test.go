@@ -80,7 +80,7 @@ func (c *client) may(want bool, what string, do func() error) {
 			c.t.Errorf("%s: %v", what, refused)
 		}
 		err = errors.Join(err, refused)
-	case <-time.After(20 * time.Millisecond):
+	case <-time.After(map[bool]time.Duration{true: 20 * time.Millisecond, false: 10 * time.Second}[want]):
 	}
 	if (err == nil) != want {
 		c.t.Errorf("%s: %v, allowed is %v", what, err, want)

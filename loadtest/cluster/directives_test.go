@@ -94,6 +94,7 @@ func TestDirectivesReachEveryEdge(t *testing.T) {
 		}
 	}
 	anew("nothing new is rendered", http.StatusServiceUnavailable)
+	Eventually(t, "the other coordinator knows", func() bool { return len(reportOf(t, first).Directives) == 1 })
 	withdraw(t, first, pause)
 	anew("the lane goes on", http.StatusOK)
 }

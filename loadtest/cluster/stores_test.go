@@ -386,6 +386,7 @@ func TestRenderingInAdvance(t *testing.T) {
 	if n := c.Edges[0].Metric(t, "thumbmill_edge_requests_total"); n != 0 {
 		t.Errorf("counted as %v requests of clients", n)
 	}
+	c.Renders() // they are stored
 	if again := operate(t, c.Edges[0], "/api/v1/render", `{"thumbnails": [{"path": "/unsafe/60x/a.jpg"}]}`); !strings.Contains(again, `"hit"`) {
 		t.Errorf("once more: %s", again)
 	}

@@ -17,11 +17,19 @@ func (c *Cluster) decisions(throttle, decision string) float64 {
 	return c.Edges[0].Metric(c.t, "thumbmill_throttle_decisions_total", "throttle", throttle, "decision", decision)
 }
 
+// waitLong lets nobody be refused for having waited.
+func waitLong(s *settings.Settings) {
+	s.Throttle.PerIP.Timeout, s.Throttle.PerOriginal.Timeout, s.Throttle.QueueWait = 20*time.Second, 20*time.Second, 20*time.Second
+}
+
 // Four requests of a client that are stuck behind one hot original leave its other
 // originals alone.
 func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Renderers: 2, Settings: func(s *settings.Settings) { s.Throttle.PerOriginal.Workers = 1 }})
+	c := Start(t, Options{Renderers: 2, Settings: func(s *settings.Settings) {
+		s.Throttle.PerOriginal.Workers = 1
+		waitLong(s)
+	}})
 	landscape(c, "hot.jpg")
 	landscape(c, "cold.jpg")
 	release := c.Hooks.Hold()
@@ -44,8 +52,7 @@ func TestAFloodWaitsForItself(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
 		s.Throttle.PerIP.Workers = 50
-		s.Throttle.PerIP.Timeout = 20 * time.Second
-		s.Throttle.QueueWait = 20 * time.Second
+		waitLong(s)
 	}})
 	for n := range 20 {
 		landscape(c, fmt.Sprintf("%d.jpg", n))
@@ -139,6 +146,7 @@ func TestExpensiveByMeasuredCost(t *testing.T) {
 		places := c.Held(poolcounter.ClassExpensive)
 		release()
 		(<-answer).Wants(t, 200)
+		Eventually(t, "its lease is over", func() bool { return c.Held(poolcounter.ClassExpensive) == 0 })
 		return places
 	}
 	if places := held("/unsafe/100x/a.jpg"); places != 1 {

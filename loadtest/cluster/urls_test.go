@@ -172,7 +172,8 @@ func TestBehindSwiftsProxy(t *testing.T) {
 		t.Fatalf("rendered: %d %v", first.StatusCode, first.Header)
 	}
 	Eventually(t, "the thumbnail is stored", func() bool { return c.Hooks.Puts() == 1 && c.Edges[0].OpenJobs() == 0 })
-	edgeSaw := requests(t, c.Edges[0])
+	edgeSaw := 0.0
+	Eventually(t, "its request is counted", func() bool { edgeSaw = requests(t, c.Edges[0]); return edgeSaw > 0 })
 	for path, want := range map[string]int{
 		thumb: 200, "/wikipedia/en/d/d1/A%20cat.jpg": 200, "/wikipedia/en/d/d1/Dog.jpg": 404,
 	} {
@@ -254,7 +255,7 @@ func requests(t *testing.T, e *Edge) float64 {
 	}
 	sum := 0.0
 	for _, f := range families {
-		if f.GetName() == "thumbmill_requests_total" {
+		if f.GetName() == "thumbmill_edge_requests_total" {
 			for _, m := range f.GetMetric() {
 				sum += m.GetCounter().GetValue()
 			}

@@ -86,7 +86,7 @@ func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(name, "healthcheck"):
 		header.Set("Cache-Control", "no-store")
 	case strings.HasPrefix(name, "slow"):
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // less than nginx lets others wait
 	case strings.HasPrefix(name, "held"):
 		<-e.held
 	case strings.HasPrefix(name, "absent"):

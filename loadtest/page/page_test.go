@@ -107,7 +107,8 @@ type browser struct {
 
 func open(t *testing.T, url string, width, height int64) *browser {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()),
+		chromedp.WSURLReadTimeout(time.Minute))
 	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // it does not know all of a newer browser's events
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
@@ -157,7 +158,9 @@ func (b *browser) sees(part, text string) {
 
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	b.do(chromedp.Click(selector, chromedp.ByQuery))
+	// In the page itself: it may move between a look for the place and a click at it.
+	b.do(chromedp.WaitVisible(selector, chromedp.ByQuery))
+	js[any](b, fmt.Sprintf("document.querySelector(%q).click()", selector))
 }
 
 func (b *browser) enter(selector, text string) {

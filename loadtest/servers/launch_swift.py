@@ -40,6 +40,7 @@ BACKEND = """[pipeline:main]
 pipeline = {name}-server
 [app:{name}-server]
 use = egg:swift#{name}
+container_update_timeout = 5
 allowed_headers = Content-Disposition, Content-Encoding, X-Delete-At, X-Object-Manifest, X-Static-Large-Object, Cache-Control, Xkey
 """
 

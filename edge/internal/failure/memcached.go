@@ -56,13 +56,18 @@ func (a address) Each(visit func(net.Addr) error) error { return visit(a) }
 
 // NewMemcached makes it; nothing is asked before the first call.
 func NewMemcached(s settings.Memcached, log *slog.Logger) (*Memcached, error) {
+	return newWithin(memcachedTimeout, s, log)
+}
+
+// newWithin makes one whose servers have so long to answer.
+func newWithin(timeout time.Duration, s settings.Memcached, log *slog.Logger) (*Memcached, error) {
 	trust, err := certificate.Trust(s.CA)
 	if err != nil {
 		return nil, fmt.Errorf("memcached.ca: %w", err)
 	}
 	m := &Memcached{ring: newRing(s.Servers)}
 	for _, text := range s.Servers {
-		m.servers = append(m.servers, newServer(text, trust, log))
+		m.servers = append(m.servers, newServer(text, timeout, trust, log))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -70,9 +75,9 @@ func NewMemcached(s settings.Memcached, log *slog.Logger) (*Memcached, error) {
 	return m, nil
 }
 
-func newServer(text string, trust *tls.Config, log *slog.Logger) *server {
+func newServer(text string, timeout time.Duration, trust *tls.Config, log *slog.Logger) *server {
 	client := memcache.NewFromSelector(address(text))
-	client.Timeout, client.MaxIdleConns = memcachedTimeout, memcachedIdle
+	client.Timeout, client.MaxIdleConns = timeout, memcachedIdle
 	if trust != nil {
 		client.DialContext = (&tls.Dialer{Config: trust}).DialContext
 	}

@@ -155,11 +155,16 @@ func TestRoom(t *testing.T) {
 		t.Errorf("%d files", len(left))
 	}
 	d := fetch(t, s, "d", "v") // in the place of c
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if _, err := s.Fetch(ctx, at("e"), "v"); !fault.Is(err, fault.Internal) {
-		t.Errorf("no room: %v", err)
-	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		if _, err := s.Fetch(ctx, at("e"), "v"); !fault.Is(err, fault.Internal) {
+			t.Errorf("no room: %v", err)
+		}
+	})
+	s.awaitWaiting()
+	cancel()
+	group.Wait()
 	a.Release()
 	d.Release()
 	fetch(t, s, "e", "v").Release()
@@ -169,17 +174,22 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// awaitWaiting returns once somebody waits for room.
+func (s *Source) awaitWaiting() {
+	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		waiting = s.waiting
+		s.mu.Unlock()
+	}
+}
+
 // Who waits for room has it as soon as a file falls out of use.
 func TestWaitingForRoom(t *testing.T) {
 	s := newSource(t, &store{size: 6000, version: "v"}, nil)
 	a := fetch(t, s, "a", "v")
 	var group sync.WaitGroup
 	group.Go(func() { fetch(t, s, "b", "v").Release() })
-	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
-		s.mu.Lock()
-		waiting = s.waiting
-		s.mu.Unlock()
-	}
+	s.awaitWaiting()
 	a.Release()
 	group.Wait()
 	if left, _ := os.ReadDir(s.Dir); len(left) != 1 {

@@ -269,7 +269,7 @@ func TestADeathUnderARenderIsTold(t *testing.T) {
 	long := spec(10_000, "webp")
 	long.Enlarge = true
 	pids := p.PIDs() // the one that renders, and the spare
-	killed := time.AfterFunc(500*time.Millisecond, func() {
+	killed := time.AfterFunc(2*time.Second, func() {
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
@@ -304,7 +304,7 @@ func TestTrimIsBounded(t *testing.T) {
 	body, err := samples.PNG(samples.Disc(20))
 	s := thumbnail.Spec{Width: 10, Format: "png", Trim: &thumbnail.Trim{Corner: "top-left"}}
 	task := Task{Spec: s, Header: guard.Header{Type: "png", Width: 20_000, Height: 20_000, Pages: 1}, MaxPixels: 1000}
-	if _, _, err := do(t.Context(), p, task, original(t, body, err), time.Second); !fault.Is(err, fault.BadURL) {
+	if _, _, err := do(t.Context(), p, task, original(t, body, err), time.Minute); !fault.Is(err, fault.BadURL) {
 		t.Errorf("trim of 400 megapixels: %v", err)
 	}
 }
