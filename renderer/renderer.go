@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -66,7 +65,7 @@ type Renderer struct {
 	slots    int
 	config   Config
 	tracer   *tracing.Tracer
-	tempDir  string
+	tempDir  *tempdir.Dir
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	vips     *worker.Pool
@@ -129,7 +128,7 @@ func (r *Renderer) build() (err error) {
 	}
 	stores := r.config.Stores.Guarded(r.config.Metrics, r.config.Log)
 	originals, err := source.New(source.Config{
-		Originals: stores.Originals, Dir: filepath.Join(r.tempDir, "originals"), Downloads: s.Renderer.Downloads,
+		Originals: stores.Originals, Dir: filepath.Join(r.tempDir.Path, "originals"), Downloads: s.Renderer.Downloads,
 		MaxBytes: int64(s.Renderer.MaxOriginalBytes), Room: int64(s.Renderer.TempBytes), //nolint:gosec // bounded by settings
 		Timeout: fetchTimeout, Metrics: r.config.Metrics,
 	})
@@ -154,7 +153,7 @@ func (r *Renderer) startWorkers() (err error) {
 		r.config.Log.Info("workers have no control groups of their own", "reason", err)
 	}
 	c := worker.Config{
-		Slots: r.slots, Memory: uint64(s.MemoryLimit), TempDir: r.tempDir, Scratch: scratch, Recycle: s.Recycle,
+		Slots: r.slots, Memory: uint64(s.MemoryLimit), TempDir: r.tempDir.Path, Scratch: scratch, Recycle: s.Recycle,
 		Require: layers(s.Sandbox), Cgroups: r.cgroups, Log: r.config.Log,
 		Killed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_workers_killed_total",
@@ -245,7 +244,7 @@ func (r *Renderer) InHand() int { return r.intake.InHand() }
 func (r *Renderer) Jobs() any { return r.pipeline.Jobs() }
 
 // TempDir is where originals are while they are rendered.
-func (r *Renderer) TempDir() string { return r.tempDir }
+func (r *Renderer) TempDir() string { return r.tempDir.Path }
 
 // Start begins to pull and to tell of itself.
 func (r *Renderer) Start(ctx context.Context) error {
@@ -340,7 +339,7 @@ func (r *Renderer) Stop(ctx context.Context) (err error) {
 		if r.tracer != nil {
 			err = errors.Join(err, r.tracer.Stop(ctx))
 		}
-		err = errors.Join(err, os.RemoveAll(r.tempDir))
+		err = errors.Join(err, r.tempDir.Remove())
 	})
 	return err
 }

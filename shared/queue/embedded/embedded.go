@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -21,7 +20,7 @@ import (
 // Server is a NATS server in this process.
 type Server struct {
 	server *server.Server
-	dir    string
+	dir    *tempdir.Dir
 }
 
 // New starts a server. With listen "" it takes connections from this process
@@ -33,7 +32,7 @@ func New(listen string, log *slog.Logger) (*Server, error) {
 	}
 	options := &server.Options{
 		ServerName: "thumbmill", DontListen: true, NoSigs: true, NoSystemAccount: false,
-		JetStream: true, StoreDir: dir, JetStreamMaxMemory: 512 << 20, JetStreamMaxStore: 64 << 20,
+		JetStream: true, StoreDir: dir.Path, JetStreamMaxMemory: 512 << 20, JetStreamMaxStore: 64 << 20,
 	}
 	if listen != "" {
 		host, port, err := net.SplitHostPort(listen)
@@ -51,7 +50,7 @@ func New(listen string, log *slog.Logger) (*Server, error) {
 	}
 	ns, err := server.NewServer(options)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, dir.Remove())
 	}
 	ns.SetLoggerV2(logger{log}, false, false, false)
 	go ns.Start()
@@ -81,7 +80,7 @@ func (s *Server) Start(context.Context) error { return nil }
 func (s *Server) Stop(context.Context) error {
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
-	return os.RemoveAll(s.dir)
+	return s.dir.Remove()
 }
 
 // logger passes on what an operator must know.
