@@ -258,12 +258,35 @@ func TestWhatBelongsTogether(t *testing.T) {
 				}
 			}
 		}
+		var reads []string
 		for _, env := range pod.Spec.Containers[0].Env {
-			path := strings.TrimPrefix(env.Value, "file:")
-			if strings.HasPrefix(path, "/secrets/") && !slices.Contains(paths, path) {
-				t.Errorf("%s reads %s, which is not mounted", name, path)
+			if path := strings.TrimPrefix(env.Value, "file:"); strings.HasPrefix(path, "/secrets/") && !slices.Contains(reads, path) {
+				reads = append(reads, path)
 			}
 		}
+		slices.Sort(paths)
+		slices.Sort(reads)
+		if !slices.Equal(paths, reads) {
+			t.Errorf("%s has the secrets %v, and reads %v", name, paths, reads)
+		}
+	}
+}
+
+// Workers that take all that each may, all at once, do not have the renderer killed.
+func TestMemoryOfRenderers(t *testing.T) {
+	container := build(t).deployments["thumbmill-renderer"].Spec.Template.Spec.Containers[0]
+	var env []string
+	for _, e := range container.Env {
+		if strings.HasPrefix(e.Name, "THUMBMILL_RENDERER_") {
+			env = append(env, e.Name+"="+e.Value)
+		}
+	}
+	s, err := settings.Load("", env, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := int64(s.Renderer.Slots) * int64(s.Renderer.MemoryLimit); container.Resources.Limits.Memory().Value() < all {
+		t.Errorf("%d workers of %v have %v", s.Renderer.Slots, s.Renderer.MemoryLimit, container.Resources.Limits.Memory())
 	}
 }
 
