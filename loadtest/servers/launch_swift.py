@@ -1,10 +1,11 @@
-"""A throw-away OpenStack Swift of one node, on loopback, for tests.
+"""An OpenStack Swift of one node, on loopback, for tests and for trying things out.
 
 usage: launch_swift.py FOLDER PORT
 
 PORT to PORT+3 are used. The environment variable MEMCACHED has memcached's
 address; BIND that of the proxy, when it is not loopback; EDGES those of thumbmill's
 edges, which the proxy then asks for thumbnails (MIDDLEWARE is the module's folder).
+With FORGETFUL nothing is brought to the disk, since nothing outlives the test.
 
 It runs Debian's python3-swift: builds the rings, writes the configuration, and
 forks one process for each of the object, container and account servers and the
@@ -117,7 +118,8 @@ sys.path.insert(0, os.environ.get("MIDDLEWARE", folder))
 import swift.common.utils
 
 swift.common.utils.set_swift_dir(folder)  # swift.conf is looked for in /etc/swift otherwise
-os.fsync = os.fdatasync = lambda fd: None  # nothing here outlives the test
+if "FORGETFUL" in os.environ:
+    os.fsync = os.fdatasync = lambda fd: None
 rings()
 import swift.account.server  # noqa: E402,F401  imported once, before the forks
 import swift.container.server  # noqa: E402,F401

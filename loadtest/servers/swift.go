@@ -86,7 +86,7 @@ func StartSwift(t testing.TB, edges string) SwiftServer {
 		t.Fatal(err)
 	}
 	port := freePorts(t, 4)
-	start(t, nil, "env", "MEMCACHED="+memcached, "EDGES="+edges, "MIDDLEWARE="+filepath.Join(repository(), "deploy", "swift"),
+	start(t, nil, "env", "FORGETFUL=1", "MEMCACHED="+memcached, "EDGES="+edges, "MIDDLEWARE="+filepath.Join(repository(), "deploy", "swift"),
 		python, "-W", "ignore", script, dir, strconv.Itoa(port))
 	base := "http://127.0.0.1:" + strconv.Itoa(port)
 	for i := range 4 {
