@@ -165,6 +165,7 @@ func TestTheWholeSite(t *testing.T) {
 		t.Errorf("Varnish has it after the purge: %v", again.Header)
 	}
 	t.Run("a renderer's workers are sandboxed", func(t *testing.T) { h.sandboxed(t) })
+	t.Run("nothing dead is kept", func(t *testing.T) { h.reaped(t) })
 	h.scraped()
 	h.noServerJoins()
 	t.Run("each role ends cleanly", func(t *testing.T) {
@@ -272,6 +273,21 @@ func (h *host) sandboxed(t *testing.T) {
 	if out, err := h.up["renderer-1"].exec("grep", "-q", " / overlay ro,", "/proc/mounts"); err != nil {
 		t.Errorf("a container's root can be written: %v %s", err, out)
 	}
+}
+
+// reaped holds that a process whose parent is gone, as a tool of a worker that was killed, does
+// not stay in the table of processes when it ends.
+func (h *host) reaped(t *testing.T) {
+	renderer := h.up["renderer-1"]
+	if out, err := renderer.exec("sh", "-c", "sleep 0.2 & exit"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	h.eventually(func() error {
+		if out, _ := renderer.exec("sh", "-c", "grep -ls '^State:.Z' /proc/[0-9]*/status"); len(out) > 0 { // grep fails where there are none
+			return fmt.Errorf("dead: %s", out)
+		}
+		return nil
+	})
 }
 
 // scraped holds that Prometheus has the metrics of all roles.
