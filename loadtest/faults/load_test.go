@@ -26,6 +26,7 @@ type load struct {
 	stored    []string // their URLs, of those that were answered
 	mu        sync.Mutex
 	answers   []answer
+	fresh     []string // URLs of thumbnails that were made since begin
 	stop      chan struct{}
 	group     sync.WaitGroup
 }
@@ -36,6 +37,8 @@ type answer struct {
 	took   time.Duration
 	status int // 0: no answer
 	what   string
+	// rendered: it was not in the store.
+	rendered bool
 }
 
 func (a answer) failed() bool { return a.status != http.StatusOK }
@@ -54,7 +57,7 @@ func newLoad(t *testing.T, s *site, perSecond float64) *load {
 
 // begin sends requests until end.
 func (l *load) begin() {
-	l.answers, l.stop = nil, make(chan struct{})
+	l.answers, l.fresh, l.stop = nil, nil, make(chan struct{})
 	l.group.Go(l.send)
 }
 
@@ -100,6 +103,7 @@ func (l *load) ask(url, client string, due time.Time) answer {
 		body, err = io.ReadAll(response.Body)
 		_ = response.Body.Close()
 		a.status, a.what = response.StatusCode, strings.TrimSpace(string(body[:min(len(body), 300)]))
+		a.rendered = strings.Contains(response.Header.Get("Server-Timing"), "admit;")
 		if err == nil && a.status == http.StatusOK && !strings.HasPrefix(string(body), "\xff\xd8") {
 			a.status, a.what = 0, "no JPEG"
 		}
@@ -116,7 +120,7 @@ func (l *load) note(a answer, url string, fresh bool) {
 	defer l.mu.Unlock()
 	l.answers = append(l.answers, a)
 	if fresh && !a.failed() {
-		l.stored = append(l.stored, url)
+		l.stored, l.fresh = append(l.stored, url), append(l.fresh, url)
 	}
 }
 
@@ -126,6 +130,16 @@ func (l *load) end() []answer {
 	l.group.Wait()
 	slices.SortFunc(l.answers, func(a, b answer) int { return a.due.Compare(b.due) })
 	return l.answers
+}
+
+// lost gives those of the thumbnails that were made which are not in the store.
+func (l *load) lost() (all []string) {
+	for _, url := range l.fresh {
+		if a := l.ask(url, "10.3.0.1", time.Now()); a.failed() || a.rendered {
+			all = append(all, fmt.Sprintf("%s: %d %s", url, a.status, a.what))
+		}
+	}
+	return all
 }
 
 // outcome is what a load saw.
