@@ -212,6 +212,7 @@ func TestPackages(t *testing.T) {
 		t.Skip("thumbmill is installed on this machine")
 	}
 	first, second := build(t, "1.0.0"), build(t, "1.1.0")
+	installable(t, first)
 	m.run("dpkg", append([]string{"--install", "--force-depends"}, first...)...)
 	m.verify()
 	m.serve()
@@ -233,6 +234,42 @@ func TestPackages(t *testing.T) {
 	m.run("dpkg", append([]string{"--purge"}, packages()...)...)
 	if m.has("/var/lib/thumbmill/thumbnails") || !m.has("/var/lib/thumbmill/originals") {
 		t.Error("after the purge: thumbnails are there, or originals are not")
+	}
+}
+
+// installable holds that apt, on a machine that has nothing yet, finds all that they need in
+// Debian, and that the programs need no library that would not come with it.
+func installable(t *testing.T, files []string) {
+	t.Helper()
+	nothing := filepath.Join(t.TempDir(), "status")
+	if err := os.WriteFile(nothing, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(name string, args ...string) string {
+		t.Helper()
+		out, err := exec.Command(name, args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		}
+		return string(out)
+	}
+	run("apt-get", "update", "-qq")
+	for _, file := range files {
+		comes := run("apt-get", "-o", "Dir::State::status="+nothing, "--no-install-recommends", "--simulate", "install", file)
+		dir := t.TempDir()
+		run("dpkg", "--extract", file, dir)
+		programs, _ := filepath.Glob(dir + "/usr/bin/*")
+		libraries, _ := exec.Command("ldd", programs...).Output() // fails for those that need none
+		for _, library := range regexp.MustCompile(`=> (/\S+)`).FindAllStringSubmatch(string(libraries), -1) {
+			path, err := filepath.EvalSymlinks(library[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			of, _, _ := strings.Cut(run("dpkg", "--search", "*"+strings.TrimPrefix(path, "/usr")), ":")
+			if !strings.Contains(comes, "Inst "+of+" ") {
+				t.Errorf("%s needs %s, which does not come with it", filepath.Base(file), of)
+			}
+		}
 	}
 }
 
@@ -286,6 +323,9 @@ func (m machine) site() {
 	admins := map[string]bool{}
 	for _, name := range packages()[:3] {
 		user, env := m.unit(name)["User"], m.defaults(name, "#")
+		if info, err := os.Stat(m.root + "/etc/default/" + name); err != nil || info.Mode().Perm() != 0o640 {
+			m.t.Errorf("everybody can read the secrets of %s: %v %v", name, info, err)
+		}
 		for _, file := range secret.FindAllString(strings.Join(env, "\n"), -1) {
 			if m.has(file) {
 				continue // the same one's, for something else
