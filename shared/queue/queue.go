@@ -97,6 +97,9 @@ func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...na
 		conn, err := nats.Connect(string(s.URL), all...)
 		switch {
 		case err == nil:
+			if s.Credentials != "" && !conn.AuthRequired() {
+				log.Warn("the NATS server asks nobody for credentials: whoever reaches it can do all that roles can; it is to include nats.conf of `thumbmill credentials`", "nats.url", s.URL)
+			}
 			return accept(conn)
 		case !absent(err) || time.Since(began) > StartWithin:
 			return nil, fmt.Errorf("connect to NATS at nats.url (%v): %w", s.URL, err)
