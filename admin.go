@@ -16,15 +16,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // admin is the operators' listener that a command asks.
-type admin struct{ base, token string }
+type admin struct{ base, token, ca string }
 
 func (a *admin) flag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.token, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token that is to be shown to act (default: as admin.token_file)")
+	cmd.Flags().StringVar(&a.ca, "admin-ca", os.Getenv("THUMBMILL_ADMIN_CA"), "PEM file of those who sign the listener's certificate, for https (default: the system's)")
 	cmd.Flags().StringVar(&a.base, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
 }
 
@@ -52,6 +54,9 @@ func (a *admin) ask(ctx context.Context, method, path string, content ...byte) (
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = firstLine
+	if transport.TLSClientConfig, err = certificate.Trust(a.ca); err != nil {
+		return nil, fmt.Errorf("--admin-ca: %w", err)
+	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%w (--admin names the operators' listener to ask)", err)

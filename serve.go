@@ -225,7 +225,7 @@ func (c *cluster) addresses() map[string]string {
 		url = c.queue.URL()
 	}
 	return map[string]string{
-		"http": "http://" + c.edge.Addr(), "admin": "http://" + c.admin.Addr(),
+		"http": "http://" + c.edge.Addr(), "admin": c.admin.URL(),
 		"coordinator": strings.Join(c.coordinator.Addrs(), ","), "nats": url,
 	}
 }

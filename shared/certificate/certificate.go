@@ -1,5 +1,6 @@
 // Package certificate keeps the certificate that a listener shows: it is read again when its
-// files change, so that a renewal needs no restart. The edge and the coordinator use it.
+// files change, so that a renewal needs no restart. Edge, coordinator
+// and operators' listeners use it.
 package certificate
 
 import (
@@ -9,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -104,4 +107,23 @@ func Trust(file string) (*tls.Config, error) {
 		return nil, fmt.Errorf("%s: no certificate in PEM is in it", file)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
+}
+
+// Itself makes a configuration that trusts one certificate alone, by its own name: for who
+// asks a listener of this machine, whatever it is called here.
+func Itself(files settings.ServerTLS) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Clone(pair.Leaf.DNSNames)
+	for _, ip := range pair.Leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s has no name in it", files.Certificate)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(pair.Leaf)
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, ServerName: strings.Replace(names[0], "*", "any", 1)}, nil
 }

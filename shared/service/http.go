@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -24,19 +25,6 @@ type HTTP struct {
 	log      *slog.Logger
 	group    sync.WaitGroup
 	stop     sync.Once
-}
-
-// NewHTTP binds the address. Slow clients are bounded by the timeouts here; the
-// handler bounds the rest.
-func NewHTTP(address string, handler http.Handler, log *slog.Logger) (*HTTP, error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	return NewServer(listener, &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second,
-		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}, log), nil
 }
 
 // NewServer makes a part of a listener and a server; one with a TLSConfig speaks TLS.
@@ -91,6 +79,7 @@ type Admin struct {
 	Token    Token
 	Registry *prometheus.Registry
 	mux      *http.ServeMux
+	scheme   string
 
 	mu      sync.Mutex
 	checks  map[string]func() error
@@ -113,11 +102,35 @@ func NewAdmin(s settings.Admin, log *slog.Logger) (*Admin, error) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.HandleFunc("GET /api/v1/access", token.access)
-	if a.HTTP, err = NewHTTP(s.Listen, token.guard(mux), log); err != nil {
-		return nil, fmt.Errorf("admin.listen: %w", err)
+	if err := a.bind(s, token.guard(mux), log); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
+
+// bind listens. Slow clients are bounded by the timeouts here; the handler bounds the rest.
+func (a *Admin) bind(s settings.Admin, handler http.Handler, log *slog.Logger) (err error) {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	a.scheme = "http"
+	if s.TLS.Certificate != "" {
+		a.scheme = "https"
+		if server.TLSConfig, err = certificate.Reloading(s.TLS, log); err != nil {
+			return fmt.Errorf("admin.tls: %w", err)
+		}
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	a.HTTP = NewServer(listener, server, log)
+	return nil
+}
+
+// URL is where operators find it.
+func (a *Admin) URL() string { return a.scheme + "://" + a.Addr() }
 
 // Handle adds a role's own paths: those below pattern, which ends in a slash, or
 // that path alone. It is called before Start.

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // readyTimeout bounds the question whether a role is ready. It asks nobody else, so it
@@ -33,7 +36,7 @@ func (r Role) ready() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), readyTimeout)
 			defer cancel()
-			answer, err := askReady(ctx, s.Admin.Listen)
+			answer, err := askReady(ctx, s.Admin)
 			if err == nil {
 				cmd.Println(answer)
 			}
@@ -45,20 +48,27 @@ func (r Role) ready() *cobra.Command {
 	return cmd
 }
 
-// askReady gives what /readyz answers behind an address on which a process listens.
-func askReady(ctx context.Context, listen string) (string, error) {
-	host, port, err := net.SplitHostPort(listen)
+// askReady gives what /readyz answers at the operators' listener of a process here.
+func askReady(ctx context.Context, s settings.Admin) (string, error) {
+	host, port, err := net.SplitHostPort(s.Listen)
 	if err != nil {
 		return "", fmt.Errorf("admin.listen: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	transport, scheme := &http.Transport{}, "http" // past any proxy
+	if s.TLS.Certificate != "" {
+		scheme = "https"
+		if transport.TLSClientConfig, err = certificate.Itself(s.TLS); err != nil {
+			return "", fmt.Errorf("admin.tls: %w", err)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
 		return "", err
 	}
-	client := &http.Client{Transport: &http.Transport{}} // past any proxy
+	client := &http.Client{Transport: transport}
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
 	if err != nil {

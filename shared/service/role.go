@@ -69,7 +69,7 @@ func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Wr
 	if err != nil {
 		return err
 	}
-	addresses["admin"] = "http://" + admin.Addr()
+	addresses["admin"] = admin.URL()
 	parts := Parts{admin, part}
 	if debug := NewDebug(r.Name, level, jobs(part), log); debug != nil {
 		parts = append(Parts{debug}, parts...)

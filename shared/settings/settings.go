@@ -296,6 +296,8 @@ type Upload struct {
 type Admin struct {
 	Listen    string `koanf:"listen"`     // host:port
 	TokenFile string `koanf:"token_file"` // what operators show to act; empty: thumbmill/token in the user's configuration
+
+	TLS ServerTLS `koanf:"tls"` // without it who is between an operator and this listener reads the token
 }
 
 // Trace is where traces go.

@@ -93,6 +93,7 @@ func (s Settings) problems(origin map[string]string) []error {
 		c.address("memcached.servers", server)
 	}
 	c.address("admin.listen", s.Admin.Listen)
+	s.Admin.TLS.check(c, "admin.tls")
 	s.Trace.check(c)
 	s.NATS.check(c)
 	c.oneOf("log.format", s.Log.Format, "text", "json")
