@@ -101,6 +101,7 @@ var elsewhere = []struct{ begins, why string }{
 	{"apt install", "deploy/debian"},
 	{"systemctl enable", "deploy/debian runs what the unit says: systemd is not at hand"},
 	{"curl -f http://127.0.0.1:8890", "deploy/debian starts the roles side by side"},
+	{`curl -f -H "Authorization: Bearer $TOKEN" -X DELETE`, "its ID stands for one that was given: loadtest/cluster withdraws those"},
 	{"swift post", "loadtest/faults and shared/objectstore/swiftstore give accounts the same by HTTP: its client is not at hand"},
 	{"umask 077", "it is for the lines after it"},
 	{"for role in", "deploy/compose builds what the file says"},
