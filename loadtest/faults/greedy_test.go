@@ -28,8 +28,9 @@ type greedy struct {
 
 	mu      sync.Mutex
 	number  int
-	fetched map[string]int // readings under way, by original: a job may be begun anew elsewhere
-	most    int            // originals at once, since begin
+	fetched map[string]bool // originals that are read now
+	read    map[string]bool // originals that were read to their end
+	most    int             // originals at once, since begin
 }
 
 // fetch is Swift's way with its originals, which are all the same one.
@@ -53,16 +54,18 @@ func isGreedy(r *http.Request) bool { return strings.Contains(r.URL.Path, "/orig
 func (g *greedy) enter(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.fetched[name]++
+	if g.read[name] {
+		return // a job that was begun anew: its lease is counted, and may be over
+	}
+	g.fetched[name] = true
 	g.most = max(g.most, len(g.fetched))
 }
 
 func (g *greedy) leave(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.fetched[name]--; g.fetched[name] == 0 {
-		delete(g.fetched, name)
-	}
+	delete(g.fetched, name)
+	g.read[name] = true
 }
 
 // begin asks until end.

@@ -104,7 +104,7 @@ func startSite(t *testing.T, v variant) *site {
 		s.buildSkewed()
 	}
 	s.swift = servers.StartSwift(t, "")
-	s.greedy = &greedy{fetched: map[string]int{}}
+	s.greedy = &greedy{fetched: map[string]bool{}, read: map[string]bool{}}
 	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
 	behind.Do(isGreedy, s.greedy.fetch)
 	s.backend = wire.Disturb(t, behind.URL)
