@@ -42,7 +42,7 @@ const anyMany = -1
 const (
 	before = 2 * time.Second // of load without a fault
 	after  = 4 * time.Second // of load after it, at least
-	fewest = 2.5             // seconds of requests in that time, by which a fault is judged
+	fewest = 2.5             // requests in that time by which a fault is judged, in seconds of load
 )
 
 func all() []fault {
@@ -69,8 +69,8 @@ func all() []fault {
 			{name: "everything is killed at once", do: killAll, limits: anyMany, answers: []int{0, 502, 503, 504}, within: 15 * time.Second},
 		},
 		cuts(),
-		[]fault{{name: "no network between the NATS server that leads and the others for 10s", do: part, answers: refusal, within: 15 * time.Second}},
 		[]fault{
+			{name: "no network between the NATS server that leads and the others for 10s", do: part, answers: refusal, within: 15 * time.Second},
 			{name: "Swift answers after 2 s", do: swiftDoes(wire.Slow(2*time.Second), 8*time.Second)},
 			{name: "Swift answers 503", do: swiftDoes(wire.Answer(http.StatusServiceUnavailable), 8*time.Second), answers: away, within: 5 * time.Second},
 			{name: "Swift does not answer", do: swiftDoes(blackHole, 20*time.Second), answers: away, within: 15 * time.Second},
@@ -137,13 +137,11 @@ func cuts() (all []fault) {
 // that died.
 func cut(from string, to []string, d time.Duration) fault {
 	f := fault{name: fmt.Sprintf("no network between %s and %s for %v", from, strings.Join(to, ", "), d), do: func(s *site) {
+		var links []*wire.Link
 		for _, name := range to {
-			s.links[from+" "+name].Freeze()
+			links = append(links, s.links[from+" "+name])
 		}
-		time.Sleep(d)
-		for _, name := range to {
-			s.links[from+" "+name].Thaw()
-		}
+		freeze(links, d)
 	}}
 	switch {
 	case slices.Equal(to, coordinatorsOf()):
@@ -167,10 +165,14 @@ func part(s *site) {
 			links = append(links, s.links[leads+" "+other], s.links[other+" "+leads])
 		}
 	}
+	freeze(links, 10*time.Second)
+}
+
+func freeze(links []*wire.Link, d time.Duration) {
 	for _, l := range links {
 		l.Freeze()
 	}
-	time.Sleep(10 * time.Second)
+	time.Sleep(d)
 	for _, l := range links {
 		l.Thaw()
 	}

@@ -39,12 +39,16 @@ func (g *greedy) fetch(_ http.ResponseWriter, r *http.Request, pass func(func(*h
 	folder, _, _ := strings.Cut(name, "/originals/g/")
 	r.URL.Path = folder + "/originals/" + original(0)
 	if r.Method == http.MethodGet {
+		whole := false
 		g.enter(name)
-		defer g.leave(name)
+		defer func() { g.leave(name, whole) }()
 		select {
 		case <-time.After(greedyFetch):
 		case <-r.Context().Done():
 		}
+		pass(nil)
+		whole = r.Context().Err() == nil
+		return
 	}
 	pass(nil)
 }
@@ -61,11 +65,13 @@ func (g *greedy) enter(name string) {
 	g.most = max(g.most, len(g.fetched))
 }
 
-func (g *greedy) leave(name string) {
+func (g *greedy) leave(name string, whole bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.fetched, name)
-	g.read[name] = true
+	if whole {
+		g.read[name] = true
+	}
 }
 
 // begin asks until end.
