@@ -26,7 +26,7 @@ type admin struct{ base, token, ca string }
 
 func (a *admin) flag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.token, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token that is to be shown to act (default: as admin.token_file)")
-	cmd.Flags().StringVar(&a.ca, "admin-ca", os.Getenv("THUMBMILL_ADMIN_CA"), "PEM file of those who sign the listener's certificate, for https (default: the system's)")
+	cmd.Flags().StringVar(&a.ca, "admin-ca", "", "PEM file of those who sign the listener's certificate, for https (default: the system's)")
 	cmd.Flags().StringVar(&a.base, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
 }
 
