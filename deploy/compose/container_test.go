@@ -144,17 +144,17 @@ func (c *container) runc(args ...string) *exec.Cmd {
 	return exec.Command("runc", append([]string{"--root", c.h.path("runc")}, args...)...)
 }
 
-// tool runs the operator's tool once, and gives what it says.
-func (h *host) tool(command ...string) (said string, err error) {
+// tool runs the operator's tool once.
+func (h *host) tool(command ...string) error {
 	h.t.Helper()
 	service := h.project.Services["tool"]
 	service.Command = command
 	c := h.launch(service)
 	<-c.ended
 	if !c.cmd.ProcessState.Success() {
-		err = fmt.Errorf("%v: %s\n%s", command, c.cmd.ProcessState, c.said())
+		return fmt.Errorf("%v: %s\n%s", command, c.cmd.ProcessState, c.said())
 	}
-	return c.said(), err
+	return nil
 }
 
 func (h *host) launch(service types.ServiceConfig) *container {

@@ -144,7 +144,7 @@ func (c Config) send(ctx context.Context, w workload.Workload, r *recorder, grou
 		case <-ctx.Done():
 			return
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil { // of two that are due, select takes any
 			return
 		}
 		if !r.begin(c.Most) {

@@ -61,6 +61,7 @@ func TestManyAtOnce(t *testing.T) {
 			d, err := New(parent, "user")
 			if err != nil {
 				t.Error(err)
+				d = &Dir{}
 			}
 			all <- d
 		}()

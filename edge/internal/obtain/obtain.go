@@ -5,7 +5,8 @@
 //	look up again → publish → wait for the result → answer → wait until stored
 //
 // The look-up after the admission closes a gap: another edge may have stored the
-// thumbnail between the first look and the grant.
+// thumbnail between the first look and the grant. The lease ends when the thumbnail
+// is stored; of a failure, before the answer.
 package obtain
 
 import (

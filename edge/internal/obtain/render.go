@@ -40,13 +40,13 @@ func (l *leader) render(ctx context.Context, version string) (admission.Outcome,
 // wait is the time between a job's publishing and its end.
 type wait struct {
 	*leader
-	handle   *dispatch.Handle
-	version  string
-	began    time.Time
-	started  bool
-	answered bool
-	outcome  admission.Outcome
-	err      error
+	handle  *dispatch.Handle
+	version string
+	began   time.Time
+	started bool
+	timed   bool // the step "render" is noted
+	outcome admission.Outcome
+	err     error
 }
 
 func (w *wait) run(ctx context.Context) {
@@ -83,21 +83,22 @@ func (w *wait) run(ctx context.Context) {
 }
 
 func (w *wait) answer(t Thumb) {
-	w.took()
+	w.noteTime()
 	t.Times = w.times
 	w.flight.Answer(t, nil)
 }
 
-func (w *wait) took() {
-	if !w.answered {
+// noteTime notes the step "render", which is over with the first answer.
+func (w *wait) noteTime() {
+	if !w.timed {
 		w.times.add("render", w.began, w.metrics)
 	}
-	w.answered = true
+	w.timed = true
 }
 
 // end ends the wait with an error, of which the leader tells once it holds no lease.
 func (w *wait) end(err error) (over bool) {
-	w.took()
+	w.noteTime()
 	w.err = err
 	return true
 }
