@@ -17,10 +17,10 @@ HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhe
 
 # Packages that draw pictures, simulate or look at a page, which the race detector does
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
-DRAWING := loadtest/page loadtest/simulator loadtest/plan loadtest/conformance loadtest/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
+DRAWING := loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
 # Packages whose tests run other programs, which the race detector does not see.
-RUNNING := deploy/compose deploy/kubernetes loadtest/docs loadtest/front
+RUNNING := deploy/compose deploy/kubernetes loadtest/suites/docs loadtest/suites/front
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean
 
@@ -33,10 +33,10 @@ run: build tools ## install what is missing, build, start the whole cluster, pri
 test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) $(RUNNING) loadtest/flood loadtest/hits loadtest/capacity loadtest/peers))
+	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) $(RUNNING) loadtest/suites/flood loadtest/suites/hits loadtest/suites/capacity loadtest/suites/peers))
 	go test -p 3 -timeout 5m $(addprefix ./,$(DRAWING) $(RUNNING))
-	go test -timeout 4m -run '$(HEAVY)' ./loadtest/cluster
-	go test -timeout 2m ./loadtest/flood
+	go test -timeout 4m -run '$(HEAVY)' ./loadtest/suites/cluster
+	go test -timeout 2m ./loadtest/suites/flood
 	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 build: build-deps ## build bin/thumbmill and the three roles
@@ -72,20 +72,20 @@ bench-hop: build-deps ## a job's way through the queue beside a direct call
 
 bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
 	@deploy/install-packages wrk
-	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/hits
+	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
 
 bench-peers: build-deps tools ## thumbnails a second beside imagor and imaginary, which are built for it
-	go test -timeout 30m -run '^$$' -bench BenchmarkPeers -benchtime 1x ./loadtest/peers
+	go test -timeout 30m -run '^$$' -bench BenchmarkPeers -benchtime 1x ./loadtest/suites/peers
 
 validate-capacity: deps ## the simulator beside the cluster, for a quarter of an hour or more; wants the machine for itself
 	@mkdir -p bin
-	@status=0; THUMBMILL_VALIDATE=$(CURDIR)/bin/capacity.txt go test -count=1 -timeout 60m -v ./loadtest/capacity 2>&1 \
+	@status=0; THUMBMILL_VALIDATE=$(CURDIR)/bin/capacity.txt go test -count=1 -timeout 60m -v ./loadtest/suites/capacity 2>&1 \
 	| tee bin/capacity.log | grep --line-buffered -e '^=== RUN' -e ': again' || status=1; \
 	cat bin/capacity.txt && exit $$status
 
 faults: deps ## a whole site as processes under load, and every harm that is done to it: a quarter of an hour
 	@mkdir -p bin
-	@status=0; THUMBMILL_FAULTS=$(CURDIR)/bin/faults.txt go test -count=1 -timeout 40m -v -run TestFaults ./loadtest/faults 2>&1 \
+	@status=0; THUMBMILL_FAULTS=$(CURDIR)/bin/faults.txt go test -count=1 -timeout 40m -v -run TestFaults ./loadtest/suites/faults 2>&1 \
 	| tee bin/faults.log | grep --line-buffered -e '^=== RUN' -e '^    *--- FAIL' || status=1; \
 	cat bin/faults.txt && exit $$status
 
@@ -96,9 +96,9 @@ test-packages: deps ## install, start, upgrade and remove the Debian packages, i
 	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian
 
 soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes
-	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/cluster
-	THUMBMILL_SOAK=1 go test -count=1 -timeout 5m -v ./loadtest/flood
-	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/cluster; done; done
+	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/suites/cluster
+	THUMBMILL_SOAK=1 go test -count=1 -timeout 5m -v ./loadtest/suites/flood
+	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/suites/cluster; done; done
 
 deps: ## install Debian packages that tests need
 	@deploy/install-packages $(BUILD_PACKAGES) $(TOOL_PACKAGES) $(TEST_PACKAGES)

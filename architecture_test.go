@@ -82,12 +82,28 @@ var rules = []struct {
 	{"decoders never run in a process that talks to the network: only workers import the engine", func(from, to string) bool {
 		return to == module+"renderer/internal/vips" && from != module+"renderer/internal/worker"
 	}},
-	{"helpers of tests are not part of the product; the samples are, for newcomers", func(from, to string) bool {
-		return place(to) == "loadtest" && place(from) != "loadtest" && to != module+"loadtest/samples"
+	{"tests and their fixtures are not part of the product", func(from, to string) bool {
+		return place(to) == "loadtest" && place(from) != "loadtest"
+	}},
+	{"the load tool stands without tests: it imports neither fixtures nor suites", func(from, to string) bool {
+		return house(from) == "tool" && (house(to) == "fixtures" || house(to) == "suites")
+	}},
+	{"fixtures stand below the suites that use them", func(from, to string) bool {
+		return house(from) == "fixtures" && house(to) == "suites"
 	}},
 	{"the lock table does no I/O, so that it can be tested without", func(from, to string) bool {
 		return from == module+"coordinator/internal/pools" && (to == "net" || to == "os" || to == "log/slog")
 	}},
+}
+
+// house is the part of loadtest that a package belongs to: tool, fixtures, suites or cmd.
+func house(importPath string) string {
+	rest, inside := strings.CutPrefix(importPath, module+"loadtest/")
+	if !inside {
+		return ""
+	}
+	house, _, _ := strings.Cut(rest, "/")
+	return house
 }
 
 func role(top string) bool { return top == "edge" || top == "coordinator" || top == "renderer" }

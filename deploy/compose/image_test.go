@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
 const dockerfile = "../docker/Dockerfile"

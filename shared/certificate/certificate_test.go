@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/thumbmill/thumbmill/loadtest/wire"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/thumbmill/thumbmill/loadtest/samples"
-	"github.com/thumbmill/thumbmill/loadtest/workload"
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
 )
 
 func originalsCommand() *cobra.Command {

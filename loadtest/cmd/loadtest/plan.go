@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/thumbmill/thumbmill/loadtest/plan"
-	"github.com/thumbmill/thumbmill/loadtest/plot"
-	"github.com/thumbmill/thumbmill/loadtest/queueing"
+	"github.com/thumbmill/thumbmill/loadtest/tool/plan"
+	"github.com/thumbmill/thumbmill/loadtest/tool/plot"
+	"github.com/thumbmill/thumbmill/loadtest/tool/queueing"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )

@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/thumbmill/thumbmill/loadtest/drive"
-	"github.com/thumbmill/thumbmill/loadtest/report"
-	"github.com/thumbmill/thumbmill/loadtest/workload"
+	"github.com/thumbmill/thumbmill/loadtest/tool/drive"
+	"github.com/thumbmill/thumbmill/loadtest/tool/report"
+	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
 )
 
 // run is what its flags say.

@@ -22,7 +22,7 @@ import (
 	"go.uber.org/goleak"
 	_ "golang.org/x/image/webp"
 
-	"github.com/thumbmill/thumbmill/loadtest/samples"
+	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ncw/swift/v2"
 
-	"github.com/thumbmill/thumbmill/loadtest/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
 	"github.com/thumbmill/thumbmill/shared/settings"

@@ -1,0 +1,104 @@
+package capacity
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
+	"github.com/thumbmill/thumbmill/loadtest/tool/simulator"
+	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// rig is the cluster of a setting, with all throttles but the lanes out of the way.
+type rig struct {
+	setting
+	cluster *cluster.Cluster
+	sleeper *sleeper
+	client  *http.Client
+	asked   int
+}
+
+func (s setting) start(t *testing.T) *rig {
+	t.Helper()
+	jpeg, err := samples.JPEG(samples.Landscape(64, 48))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiff, err := samples.TIFF(samples.Landscape(64, 48))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{
+		setting: s, sleeper: &sleeper{picture: jpeg},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}, Timeout: time.Minute},
+	}
+	t.Cleanup(r.client.CloseIdleConnections)
+	r.cluster = cluster.Start(t, cluster.Options{
+		Renderers: s.renderers, Render: r.sleeper.render, Stores: &open.Stores{Originals: imagined{jpeg, tiff}, Thumbnails: imagined{}},
+		Settings: func(x *settings.Settings) {
+			wide := settings.Pool{Workers: 10_000, MaxQueue: 10_000, Timeout: s.wait}
+			x.Throttle.PerIP, x.Throttle.PerOriginal, x.Throttle.QueueWait = wide, wide, s.wait
+			x.Throttle.Expensive.Workers, x.Throttle.Expensive.MaxQueue, x.Throttle.Expensive.Timeout = 10_000, 10_000, s.wait
+			x.Renderer.Slots, x.Renderer.Ahead = s.slots, s.ahead
+			x.Log.Level = "error"
+		},
+	})
+	cluster.Eventually(t, "the edge knows all renderers", func() bool { return r.cluster.LaneWorkers(renderjob.LaneStandard) == (s.renderers*s.slots*3+1)/2 })
+	return r
+}
+
+// answer is what became of a request.
+type answer struct {
+	status int
+	render float64 // seconds in a slot, as the edge was told
+	took   float64 // seconds since it was due
+}
+
+// send gives the cluster a load, open-loop, and returns when it began.
+func (r *rig) send(requests []simulator.Request) (all []answer, began time.Time) {
+	all = make([]answer, len(requests))
+	var group sync.WaitGroup
+	began = time.Now().Add(100 * time.Millisecond)
+	for i, q := range requests {
+		due := began.Add(time.Duration(q.At * float64(time.Second)))
+		time.Sleep(time.Until(due))
+		r.asked++
+		number := r.asked
+		group.Go(func() { all[i] = r.ask(number, q, due) })
+	}
+	group.Wait()
+	return all, began
+}
+
+// ask gets a thumbnail of its own.
+func (r *rig) ask(i int, q simulator.Request, due time.Time) (a answer) {
+	ending := map[renderjob.Lane]string{renderjob.LaneStandard: "jpg", renderjob.LaneExpensive: "tiff"}[q.Lane]
+	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://%s/unsafe/30x/o%d-%d.%s", r.cluster.Edges[0].Addr(), i, int64(q.Render*1e6), ending), nil)
+	if err != nil {
+		return a
+	}
+	request.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255))
+	response, err := r.client.Do(request)
+	if err != nil {
+		return a
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	if at := workerTime.FindStringSubmatch(response.Header.Get("Server-Timing")); at != nil {
+		ms, _ := strconv.ParseFloat(at[1], 64)
+		a.render = ms / 1000
+	}
+	a.status, a.took = response.StatusCode, time.Since(due).Seconds()
+	return a
+}
+
+var workerTime = regexp.MustCompile(`worker;dur=([0-9.]+)`)

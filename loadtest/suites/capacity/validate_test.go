@@ -1,0 +1,179 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"slices"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/thumbmill/thumbmill/loadtest/tool/simulator"
+)
+
+// result is waits in seconds, sorted, and the share refused.
+type result struct {
+	waits   []float64
+	refused float64
+	failed  int // other than by a refusal for want of renderers
+}
+
+func (r result) quantile(q float64) float64 {
+	if len(r.waits) == 0 {
+		return 0
+	}
+	return r.waits[min(int(q*float64(len(r.waits))), len(r.waits)-1)]
+}
+
+func (s setting) simulate(t *testing.T, requests []simulator.Request) (r result) {
+	t.Helper()
+	refused := 0
+	s.simulated(t, requests, func(d simulator.Done) {
+		if d.Outcome == simulator.Answered {
+			r.waits = append(r.waits, d.Waited)
+		} else {
+			refused++
+		}
+	})
+	slices.Sort(r.waits)
+	r.refused = float64(refused) / float64(len(requests))
+	return r
+}
+
+func (s setting) simulated(t *testing.T, requests []simulator.Request, emit func(simulator.Done)) {
+	t.Helper()
+	sim, err := simulator.New(simulator.Config{Renderers: s.renderers, Slots: s.slots, Ahead: s.ahead, QueueWait: s.wait.Seconds()}, emit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim.Run(slices.Values(requests))
+}
+
+// compare gives the cluster the load, and notes in requests what each took, and in m a
+// slot's turn.
+func (r *rig) compare(t *testing.T, requests []simulator.Request, m *measured) (got result) {
+	t.Helper()
+	answers, began := r.send(requests)
+	refused := 0
+	recorded := m.with(requests)
+	for i, a := range answers {
+		switch a.status {
+		case http.StatusOK:
+			got.waits = append(got.waits, a.took-a.render-m.lanes[requests[i].Lane].hop)
+			recorded[i].Render = a.render
+		case http.StatusServiceUnavailable:
+			refused++
+		default:
+			got.failed++
+		}
+	}
+	slices.Sort(got.waits)
+	got.refused = float64(refused) / float64(len(requests))
+	m.turn = r.turn(t, recorded, answers, began)
+	for i := range recorded {
+		recorded[i].Render += m.turn
+	}
+	copy(requests, recorded)
+	return got
+}
+
+// near is the bound: a tenth, or ten milliseconds; of refusals a tenth, or half a percent.
+func near(planned, got, least float64) bool {
+	return math.Abs(planned-got) <= max(.1*planned, least)
+}
+
+func (r result) near(got result) bool {
+	return near(r.quantile(.5), got.quantile(.5), .01) && near(r.quantile(.95), got.quantile(.95), .01) && near(r.refused, got.refused, .005) && got.failed == 0
+}
+
+// TestThePlanIsRight takes minutes and the whole machine, so that it runs where a file for
+// its table is named.
+func TestThePlanIsRight(t *testing.T) {
+	file := os.Getenv("THUMBMILL_VALIDATE")
+	if file == "" {
+		t.Skip("make validate-capacity runs it: THUMBMILL_VALIDATE names no file for the table")
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(cells ...any) {
+		for i, c := range cells {
+			_, _ = fmt.Fprint(table, map[bool]string{true: "", false: "\t"}[i == 0], c)
+		}
+		_, _ = fmt.Fprintln(table)
+	}
+	row("setting", "renderers", "slots", "mix", "use", "requests", "", "p50 ms", "p95 ms", "refused", "within")
+	within := 0
+	for i, s := range all() {
+		ok := false
+		t.Run(s.name, func(t *testing.T) { ok = s.validate(t, uint64(i+1), row) })
+		if ok {
+			within++
+		}
+	}
+	_ = table.Flush()
+	_, _ = fmt.Fprintf(out, "within bounds: %d of %d settings\n", within, len(all()))
+	if within < len(all()) {
+		t.Fail()
+	}
+}
+
+// tries is how often a setting is run while the machine is disturbed.
+const tries = 4
+
+// validate compares one setting, and writes its rows.
+func (s setting) validate(t *testing.T, seed uint64, row func(...any)) (ok bool) {
+	t.Helper()
+	for try := 1; try <= tries; try++ {
+		awaitQuiet(t)
+		disturbed := ""
+		t.Run(fmt.Sprint("run ", try), func(t *testing.T) { ok, disturbed = s.once(t, seed, row, try == tries) })
+		if disturbed == "" {
+			break
+		}
+		t.Log("again:", disturbed)
+		row(s.name, "", "", "", "", "", "again: "+disturbed)
+	}
+	return ok
+}
+
+// once runs a setting, and writes its rows unless the machine was disturbed. The last run
+// counts as it is.
+func (s setting) once(t *testing.T, seed uint64, row func(...any), last bool) (ok bool, disturbed string) {
+	t.Helper()
+	r := s.start(t)
+	w := watch(t)
+	m := r.measure(t)
+	requests := s.load(seed, s.seconds)
+	got := r.compare(t, requests, &m)
+	if what, much := w.disturbed(t); t.Failed() || much && !last {
+		return false, what
+	}
+	line := func(what string, r result, ok string) {
+		row("", "", "", "", "", "", what, ms(r.quantile(.5)), ms(r.quantile(.95)), fmt.Sprintf("%.2f %%", 100*r.refused), ok)
+	}
+	row(s.name, s.renderers, s.slots, s.mix.name, s.use, len(requests), "cluster", ms(got.quantile(.5)), ms(got.quantile(.95)), fmt.Sprintf("%.2f %%", 100*got.refused), "")
+	planned := s.simulate(t, requests)
+	ok = planned.near(got)
+	line("planned, same requests", planned, yes(ok))
+	if s.independent {
+		other := s.simulate(t, m.with(s.load(seed+1000, 100*s.seconds)))
+		line("planned, independent", other, yes(other.near(got)))
+		ok = ok && other.near(got)
+	}
+	m.log(t)
+	return ok, ""
+}
+
+func ms(seconds float64) string { return fmt.Sprintf("%.1f", 1000*seconds) }
+
+func yes(ok bool) string {
+	if ok {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,484 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// The tests here are the rows of the table of events in DESIGN.md, in its order.
+
+func TestTheLastClientToLeaveDeletesAJobThatNobodyBegan(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	landscape(c, "b.jpg")
+	release := c.Hooks.Hold()
+	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "the slot is taken", func() bool { return c.Hooks.Held() == 1 })
+	ctx, leave := context.WithCancel(t.Context())
+	waiting := c.Go(ctx, c.Edges[0], "/unsafe/100x/b.jpg", alice)
+	Eventually(t, "the second job is queued", func() bool { return c.Jobs() == 2 })
+	leave()
+	<-waiting
+	Eventually(t, "its job is deleted", func() bool { return c.Jobs() == 1 })
+	release()
+	(<-busy).Wants(t, 200)
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
+	}
+}
+
+func TestARenderThatBeganIsStoredThoughAllClientsLeft(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	release := c.Hooks.Hold()
+	ctx, leave := context.WithCancel(t.Context())
+	waiting := c.Go(ctx, c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "it began", func() bool { return c.Hooks.Held() == 1 })
+	leave()
+	<-waiting
+	if n := c.Edges[0].Metric(t, "thumbmill_leases"); n != 1 {
+		t.Errorf("%v leases: leaving ended what a renderer does", n)
+	}
+	release()
+	Eventually(t, "it is stored", func() bool { return c.Hooks.Puts() == 1 })
+}
+
+func TestARefusalOfTheLeaderIsItsClientsAlone(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Renderers: 2, Settings: func(s *settings.Settings) {
+		s.Throttle.PerIP = settings.Pool{Workers: 1, MaxQueue: 2, Timeout: time.Second}
+	}})
+	landscape(c, "a.jpg")
+	landscape(c, "hot.jpg")
+	release := c.Hooks.Hold()
+	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "alice's share is used up", func() bool { return c.Hooks.Held() == 1 })
+	leader := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/hot.jpg", alice)
+	Eventually(t, "alice leads a second flight", func() bool { return c.Edges[0].Metric(t, "thumbmill_flights") == 2 })
+	next := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/hot.jpg", bob)
+	refused := <-leader
+	refused.Wants(t, 429)
+	if refused.Header.Get("Thumbmill-Throttle") != "per-ip" {
+		t.Errorf("refused by %v", refused.Header)
+	}
+	Eventually(t, "bob's render begins", func() bool { return c.Hooks.Held() == 2 })
+	release()
+	(<-next).Wants(t, 200)
+	(<-busy).Wants(t, 200)
+}
+
+// A wait that a client leaves, and one that queue_wait ends, give back what the
+// flight held before, at the coordinator too.
+func TestAWaitThatIsCutOffLeaksNothing(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Throttle.QueueWait = 1500 * time.Millisecond
+		s.Throttle.PerOriginal = settings.Pool{Workers: 1, MaxQueue: 9, Timeout: 8 * time.Second}
+	}})
+	landscape(c, "a.jpg")
+	release := c.Hooks.Hold()
+	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "the original's place is taken", func() bool { return c.Hooks.Held() == 1 })
+	ctx, leave := context.WithCancel(t.Context())
+	gone := c.Go(ctx, c.Edges[0], "/unsafe/101x/a.jpg", bob)
+	Eventually(t, "another size waits", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 1 })
+	leave()
+	<-gone
+	Eventually(t, "its place in line is given up", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 0 })
+	late := c.Get(t.Context(), c.Edges[0], "/unsafe/102x/a.jpg", bob)
+	late.Wants(t, 429)
+	if late.Header.Get("Thumbmill-Throttle") != "per-original" {
+		t.Errorf("refused by %v", late.Header)
+	}
+	Eventually(t, "only the render's own slots are held", func() bool {
+		return c.Held(poolcounter.ClassThumbnail) == 1 && c.Held(poolcounter.ClassIP) == 1
+	})
+	release()
+	(<-busy).Wants(t, 200)
+	c.Get(t.Context(), c.Edges[0], "/unsafe/101x/a.jpg", bob).Wants(t, 200)
+	if n := c.Edges[0].Metric(t, "thumbmill_throttle_decisions_total", "throttle", "local"); n != 0 {
+		t.Errorf("%v requests passed a living coordinator", n)
+	}
+}
+
+func TestAFullLaneIsARefusal(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	landscape(c, "b.jpg")
+	release := c.Hooks.Hold()
+	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "the slot is taken", func() bool { return c.Hooks.Held() == 1 })
+	c.Fill(renderjob.LaneStandard, queue.LaneBound)
+	a := c.Get(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
+	a.Wants(t, 503)
+	if a.Header.Get("Thumbmill-Throttle") != "lane" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%q %v", a.Body, a.Header)
+	}
+	release()
+	(<-busy).Wants(t, 200)
+	Eventually(t, "the lane drains", func() bool { return c.Jobs() == 0 })
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob).Wants(t, 200)
+}
+
+// linked starts a cluster whose edge reaches NATS over a link.
+func linked(t *testing.T, o Options) (*Cluster, *wire.Link) {
+	var link *wire.Link
+	o.EdgeNATS = func(address string) string {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link = wire.New(t, u.Host)
+		return "nats://" + link.Addr()
+	}
+	return Start(t, o), link
+}
+
+func TestALostAcknowledgementDoesNotRenderTwice(t *testing.T) {
+	t.Parallel()
+	c, link := linked(t, Options{})
+	landscape(c, "a.jpg")
+	link.Mute()
+	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "it is rendered", func() bool { return c.Hooks.Puts() == 1 })
+	time.Sleep(2500 * time.Millisecond) // beyond one attempt to publish
+	link.Thaw()
+	(<-answer).Wants(t, 200)
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
+	}
+}
+
+// stall stops the workers of a renderer, so that a render takes until they go on.
+func stall(t *testing.T, pids []int) (goOn func()) {
+	signal := func(s syscall.Signal) {
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+				t.Error(err)
+			}
+		}
+	}
+	signal(syscall.SIGSTOP)
+	t.Cleanup(func() { signal(syscall.SIGCONT) })
+	return func() { signal(syscall.SIGCONT) }
+}
+
+func TestAWorkerThatDiesIsNoFaultOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	pids := c.Renderers[0].WorkerPIDs()
+	stall(t, pids)
+	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "the job is in hand", func() bool { return c.Renderers[0].InHand() == 1 })
+	time.Sleep(100 * time.Millisecond) // and with the worker
+	for _, pid := range pids {         // the one that has it, and the spare one
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	(<-answer).Wants(t, 200)
+}
+
+func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Renderer.TimeLimit = 5 * time.Second }})
+	landscape(c, "a.jpg")
+	goOn := stall(t, c.Renderers[0].WorkerPIDs())
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 500)
+	goOn() // the spare one
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+}
+
+// binary builds one of the project's commands.
+func binary(t *testing.T, pkg string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), filepath.Base(pkg))
+	build := exec.Command("go", "build", "-o", path, "github.com/thumbmill/thumbmill/"+pkg)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func TestARendererThatDiesLosesNothing(t *testing.T) {
+	t.Parallel()
+	path := binary(t, "renderer/cmd/renderer")
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	landscape(c, "b.jpg")
+	release := c.Hooks.Hold() // the renderer of this process is busy with a
+	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "the slot is taken", func() bool { return c.Hooks.Held() == 1 })
+
+	cmd := exec.Command(path, "--admin-listen", "127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "THUMBMILL_NATS_URL="+string(c.Settings.NATS.URL), "THUMBMILL_RENDERER_SLOTS=1", "THUMBMILL_RENDERER_AHEAD=0",
+		"THUMBMILL_STORE_ORIGINALS_PATH="+c.Settings.Store.Originals.Path, "THUMBMILL_STORE_THUMBNAILS_PATH="+filepath.Join(c.Dir, "elsewhere"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var workers []int
+	Eventually(t, "the other renderer has its workers", func() bool { workers = workersOf(cmd.Process.Pid); return len(workers) == allWorkers })
+	time.Sleep(time.Second) // it pulls
+	for _, worker := range workers {
+		if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", alice)
+	Eventually(t, "it has the second job", func() bool { return c.Jobs() == 2 })
+	time.Sleep(500 * time.Millisecond)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	release()
+	(<-first).Wants(t, 200)
+	(<-second).Wants(t, 200) // after AckWait, by the renderer of this process
+	for _, worker := range workers {
+		Eventually(t, "the dead renderer's workers are dead", func() bool { return commandLine(worker) == "" })
+	}
+}
+
+// allWorkers of a renderer with one slot: of each of the two kinds one, and a spare.
+const allWorkers = 4
+
+func workersOf(pid int) (workers []int) {
+	for _, child := range children(pid) {
+		if strings.Contains(commandLine(child), "thumbmill-worker") {
+			workers = append(workers, child)
+		}
+	}
+	return workers
+}
+
+func children(pid int) (pids []int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)); len(all) > 0 {
+		text = nil
+		for _, name := range all {
+			more, _ := os.ReadFile(name)
+			text = append(text, more...)
+		}
+	}
+	for _, field := range strings.Fields(string(text)) {
+		var n int
+		if _, err := fmt.Sscan(field, &n); err == nil {
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+func commandLine(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return string(text)
+}
+
+func TestARendererThatDrainsHandsBackWhatItHasNotBegun(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Renderer.Ahead = 1 }})
+	landscape(c, "a.jpg")
+	landscape(c, "b.jpg")
+	draining := c.Renderers[0]
+	goOn := stall(t, draining.WorkerPIDs())
+	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "one renders", func() bool { // and not only waits for its original, which the other could overtake
+		all := c.Throttles().Renderers
+		return len(all) == 1 && all[0].Busy == 1
+	})
+	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
+	Eventually(t, "one waits for its slot", func() bool { return draining.InHand() == 2 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- draining.Stop(context.Background()) }()
+	c.AddRenderer()
+	(<-second).Wants(t, 200)
+	goOn()
+	(<-first).Wants(t, 200)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if n := c.Renders(); n != 2 {
+		t.Errorf("%d renders", n)
+	}
+}
+
+func TestALostResultIsFoundInTheStore(t *testing.T) {
+	t.Parallel()
+	c, link := linked(t, Options{})
+	landscape(c, "a.jpg")
+	release := c.Hooks.Hold()
+	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "it began", func() bool { return c.Hooks.Held() == 1 })
+	link.Cut()
+	release()
+	Eventually(t, "it is stored", func() bool { return c.Hooks.Puts() == 1 })
+	Eventually(t, "its job is done", func() bool { return c.Jobs() == 0 })
+	link.Mend()
+	(<-answer).Wants(t, 200)
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
+	}
+}
+
+func TestAStreamThatIsGoneIsMadeAgainWithItsJobs(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	landscape(c, "b.jpg")
+	release := c.Hooks.Hold()
+	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	Eventually(t, "one is in hand", func() bool { return c.Hooks.Held() == 1 })
+	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
+	Eventually(t, "one is queued", func() bool { return c.Jobs() == 2 })
+	c.RestartQueue()
+	Eventually(t, "the jobs are published again", func() bool { return c.Jobs() >= 1 })
+	release()
+	(<-first).Wants(t, 200)
+	(<-second).Wants(t, 200)
+}
+
+func TestAStoreThatFailsCostsNotTheClientsPicture(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	c.Hooks.BeforePut = func(thumbnail.Location) error {
+		if c.Hooks.Puts() == 1 {
+			return errors.New("the disk is on fire")
+		}
+		return nil
+	}
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+	Eventually(t, "the flight ends", func() bool { return c.Edges[0].Metric(t, "thumbmill_flights") == 0 })
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+	Eventually(t, "it is stored", func() bool { return c.Hooks.Puts() == 2 })
+}
+
+func TestCoordinatorsThatAreGone(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Coordinators: 2})
+	for i := range 4 {
+		landscape(c, fmt.Sprintf("%d.jpg", i))
+	}
+	e := c.Edges[0]
+	c.Get(t.Context(), e, "/unsafe/100x/0.jpg", alice).Wants(t, 200)
+	for _, co := range c.Coordinators {
+		if err := co.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := e.Metric(t, "thumbmill_throttle_decisions_total", "throttle", "local")
+		if before != 0 {
+			t.Error("passed locally while a coordinator answered")
+		}
+		if co == c.Coordinators[0] {
+			c.Get(t.Context(), e, "/unsafe/100x/1.jpg", alice).Wants(t, 200)
+		}
+	}
+	c.Get(t.Context(), e, "/unsafe/100x/2.jpg", alice).Wants(t, 200)
+	if n := e.Metric(t, "thumbmill_throttle_decisions_total", "throttle", "local"); n != 1 {
+		t.Errorf("%v requests passed locally", n)
+	}
+}
+
+// The edge's client speaks to the original coordinator as well.
+func TestPoolcounterdAsCoordinator(t *testing.T) {
+	t.Parallel()
+	address := servers.Poolcounterd(t)
+	c := Start(t, Options{Edges: 2, Settings: func(s *settings.Settings) { s.Coordinator.Servers = []string{address} }})
+	landscape(c, "a.tiff")
+	release := c.Hooks.Hold()
+	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.tiff", alice)
+	Eventually(t, "it began", func() bool { return c.Hooks.Held() == 1 })
+	second := c.Go(t.Context(), c.Edges[1], "/unsafe/100x/a.tiff", bob)
+	time.Sleep(200 * time.Millisecond)
+	release()
+	(<-first).Wants(t, 200)
+	(<-second).Wants(t, 200)
+	if n := c.Renders(); n != 1 {
+		t.Errorf("%d renders", n)
+	}
+}
+
+func TestAMemcachedThatIsGoneIsPassed(t *testing.T) {
+	t.Parallel()
+	address, kill := servers.StartMemcached(t, servers.FreeAddress(t))
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Memcached.Servers = []string{address} }})
+	landscape(c, "a.jpg")
+	c.Original("garbage.jpg", []byte("garbage"), nil)
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+	before := c.Edges[0].Metric(t, "thumbmill_failure_memory_errors_total")
+	kill()
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/garbage.jpg", alice).Wants(t, 422)
+	if c.Edges[0].Metric(t, "thumbmill_failure_memory_errors_total") == before {
+		t.Error("nobody is told")
+	}
+}
+
+func TestAnOriginalThatChangesUnderWayLeavesNoStaleThumbnail(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	c.Hooks.BeforePut = func(thumbnail.Location) error {
+		if c.Hooks.Puts() == 1 {
+			body, err := samples.JPEG(samples.Landscape(400, 400))
+			c.Original("a.jpg", body, err)
+		}
+		return nil
+	}
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+	Eventually(t, "the flight ends", func() bool { return c.Edges[0].Metric(t, "thumbmill_flights") == 0 })
+	if files, _ := filepath.Glob(filepath.Join(c.Settings.Store.Thumbnails.Path, "thumbor", "a.jpg", "*")); len(files) != 0 {
+		t.Errorf("a stale thumbnail is kept: %v", files)
+	}
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+	if n := c.Renders(); n != 2 {
+		t.Errorf("%d renders", n)
+	}
+}
+
+func TestANewUploadReplacesTheOldPicture(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Edge.Revalidate = time.Nanosecond }})
+	landscape(c, "a.jpg")
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+	body, err := samples.JPEG(samples.Landscape(400, 400))
+	c.Original("a.jpg", body, err)
+	Eventually(t, "the new picture is served", func() bool {
+		return c.Hooks.Puts() == 2 || c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Status != 200
+	})
+}
+
+func TestNoRendererIsAClearRefusal(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Throttle.QueueWait = time.Second }})
+	landscape(c, "a.jpg")
+	if err := c.Renderers[0].Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a := c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
+	a.Wants(t, 503)
+	if a.Header.Get("Retry-After") == "" {
+		t.Errorf("headers %v", a.Header)
+	}
+}

@@ -1,0 +1,201 @@
+package cluster
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/hostile"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// envSoak makes the tests of this file larger.
+const envSoak = "THUMBMILL_SOAK"
+
+// slow answers are those of good requests that take longer than this while
+// hostile ones are under way. They are counted, and told; no test fails by time.
+const slow = time.Second
+
+// good asks for thumbnails that nobody asked for before, until stop is closed.
+type good struct {
+	asked, failed, late atomic.Int64
+	group               sync.WaitGroup
+	stop                chan struct{}
+}
+
+func startGood(c *Cluster, name string) *good {
+	g := &good{stop: make(chan struct{})}
+	g.group.Go(func() {
+		for width := 40; ; width++ {
+			select {
+			case <-g.stop:
+				return
+			default:
+			}
+			began := time.Now()
+			a := c.Get(c.t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/%s", width, name), "203.0.113.9")
+			g.asked.Add(1)
+			if a.Status != 200 {
+				g.failed.Add(1)
+				c.t.Errorf("a good request: %d %q", a.Status, a.Body)
+			}
+			if time.Since(began) > slow {
+				g.late.Add(1)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	return g
+}
+
+// end gives how many were asked, failed and were late.
+func (g *good) end() string {
+	close(g.stop)
+	g.group.Wait()
+	return fmt.Sprintf("%d good requests, %d failed, %d over a second", g.asked.Load(), g.failed.Load(), g.late.Load())
+}
+
+// patient settings: what waits in line is not refused, so that each file's own fate shows.
+func patient(s *settings.Settings) {
+	s.Renderer.Slots, s.Renderer.Ahead = 4, 1
+	s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive = 2*time.Second, 2*time.Second
+	s.Throttle.QueueWait = 40 * time.Second
+	s.Throttle.Failure.Max = 1000
+	s.Throttle.Expensive.Timeout, s.Throttle.PerIP.Timeout, s.Throttle.PerOriginal.Timeout = 40*time.Second, 40*time.Second, 40*time.Second
+	s.Edge.Deadline = 68 * time.Second
+}
+
+// Every hostile original ends in a clear fault or a picture, within the time limit;
+// good requests are served all the while; no file and no worker is lost.
+func TestHostileOriginals(t *testing.T) {
+	step := 4096
+	if os.Getenv(envSoak) != "" {
+		step = 1024
+	}
+	files, err := hostile.Corpus(step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Start(t, Options{Settings: patient})
+	landscape(c, "good.jpg")
+	workers := len(c.Renderers[0].WorkerPIDs())
+	g := startGood(c, "good.jpg")
+	statuses := map[int]int{}
+	var mu sync.Mutex
+	queue := make(chan hostile.File)
+	var group sync.WaitGroup
+	for sender := range 8 {
+		group.Go(func() {
+			for f := range queue {
+				c.Original("hostile/"+f.Name, f.Body, nil)
+				a := c.Get(t.Context(), c.Edges[0], "/unsafe/100x/hostile/"+url.PathEscape(f.Name), fmt.Sprintf("198.51.100.%d", sender))
+				if !clear(a) {
+					t.Errorf("%s: %d %q", f.Name, a.Status, a.Body[:min(len(a.Body), 200)])
+				}
+				mu.Lock()
+				statuses[a.Status]++
+				mu.Unlock()
+			}
+		})
+	}
+	for _, f := range files {
+		queue <- f
+	}
+	close(queue)
+	group.Wait()
+	t.Logf("%d hostile originals: %v; meanwhile %s", len(files), statuses, g.end())
+	Eventually(t, "all workers are back", func() bool { return len(c.Renderers[0].WorkerPIDs()) == workers })
+}
+
+// clear reports whether an answer is a picture, or a fault with a sentence.
+func clear(a Answer) bool {
+	switch a.Status {
+	case 200:
+		return strings.HasPrefix(a.Header.Get("Content-Type"), "image/")
+	case 400, 422, 500:
+		return len(a.Body) > 10 && !strings.Contains(string(a.Body), "thumbmill failed")
+	}
+	return false
+}
+
+// Eight copies of one bad original at once leave room for good ones.
+func TestBadOriginalsStarveNobody(t *testing.T) {
+	files, err := hostile.Corpus(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"turbulence.svg", "endless.gif", "bomb-real.png"} {
+		t.Run(bad, func(t *testing.T) {
+			c := Start(t, Options{Settings: func(s *settings.Settings) {
+				patient(s)
+				s.Renderer.Slots = 2
+				s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive = 4*time.Second, 4*time.Second
+			}})
+			landscape(c, "good.jpg")
+			if !slices.ContainsFunc(files, func(f hostile.File) bool { return f.Name == bad }) {
+				t.Fatal("there is no such file")
+			}
+			for _, f := range files {
+				if f.Name != bad {
+					continue
+				}
+				for i := range 8 {
+					name := fmt.Sprintf("%d-%s", i, bad)
+					c.Original(name, f.Body, nil)
+					c.Go(t.Context(), c.Edges[0], "/unsafe/300x/"+name, fmt.Sprintf("198.51.100.%d", i))
+				}
+			}
+			time.Sleep(200 * time.Millisecond) // they are under way
+			g := startGood(c, "good.jpg")
+			Eventually(t, "fifty good ones are served", func() bool { return g.asked.Load() >= 50 })
+			t.Log(g.end())
+		})
+	}
+}
+
+// An original passes through the renderer by its disk: the process's memory does
+// not grow with it.
+func TestALargeOriginalPassesThrough(t *testing.T) {
+	size := int64(256 << 20)
+	if os.Getenv(envSoak) != "" {
+		size = 4<<30 - 1
+	}
+	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Throttle.QueueWait = 60 * time.Second }})
+	landscape(c, "small.jpg")
+	landscape(c, "large.jpg")
+	// What follows the picture is no part of it, and takes no room on this disk.
+	if err := os.Truncate(filepath.Join(c.Settings.Store.Originals.Path, "large.jpg"), size); err != nil {
+		t.Fatal(err)
+	}
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/small.jpg", alice).Wants(t, 200)
+	before := memory(t)
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/large.jpg", alice).Wants(t, 200)
+	grown := memory(t) - before
+	t.Logf("an original of %d MB: %d MB more memory", size>>20, grown>>20)
+	if grown > 64<<20 {
+		t.Errorf("%d MB more", grown>>20)
+	}
+}
+
+// memory is the most that this process ever had, in bytes.
+func memory(t *testing.T) (bytes int64) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); err == nil {
+			return bytes << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}

@@ -1,0 +1,226 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ncw/swift/v2"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// onSwift is a cluster whose originals and thumbnails are in a real Swift, behind a proxy
+// that can do wrong to requests.
+type onSwift struct {
+	*Cluster
+	swift  servers.SwiftServer
+	link   *wire.Disturbed
+	direct *swiftstore.Store // past the proxy
+	number int
+}
+
+const longest = 40 * time.Second // a client's patience: edge.deadline, and a little
+
+func startOnSwift(t *testing.T) *onSwift {
+	t.Helper()
+	s := &onSwift{swift: servers.StartSwift(t, "")}
+	s.link = wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
+	s.direct = swiftstore.New(s.swift.Bucket)
+	t.Cleanup(func() { _ = s.direct.Close() })
+	s.Cluster = Start(t, Options{Settings: func(o *settings.Settings) {
+		o.Store.Originals, o.Store.Thumbnails = s.swift.Bucket, s.swift.Bucket
+		o.Store.Originals.Container, o.Store.Thumbnails.Container = "originals", "thumbnails"
+		for _, b := range []*settings.Bucket{&o.Store.Originals, &o.Store.Thumbnails} {
+			b.AuthURL = s.link.URL + "/auth/v1.0"
+		}
+		o.Edge.Deadline = longest - 5*time.Second
+	}})
+	return s
+}
+
+// upload puts an original into Swift under a new name.
+func (s *onSwift) upload(t *testing.T) string {
+	t.Helper()
+	s.number++
+	name := fmt.Sprintf("%d.jpg", s.number)
+	s.must(s.direct.Put(t.Context(), thumbnail.Location{Container: "originals", Path: name}, picture(t, 300, 200+s.number), objectstore.Meta{ContentType: "image/jpeg"}))
+	return name
+}
+
+// get asks for a thumbnail, and holds the answer to what a client may expect.
+func (s *onSwift) get(t *testing.T, name string) Answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	defer cancel()
+	answer := s.Get(ctx, s.Edges[0], "/unsafe/60x/"+name, alice)
+	switch {
+	case answer.Err != nil:
+		t.Errorf("neither a picture nor a refusal: %v", answer.Err)
+	case answer.Status == 200:
+		if got := size(t, answer.Body); !strings.HasPrefix(got, "60x") {
+			t.Errorf("a picture of %s", got)
+		}
+	case answer.Status < 500 || len(answer.Body) < 10 || answer.Header.Get("Retry-After") == "":
+		t.Errorf("no clear refusal: %d %q", answer.Status, answer.Body)
+	}
+	return answer
+}
+
+// stored reads the thumbnail past the proxy, and fails the test when it is not whole.
+func (s *onSwift) stored(t *testing.T, name string) bool {
+	t.Helper()
+	all, err := s.direct.List(t.Context(), thumbnail.Location{Container: "thumbnails", Path: "thumbor/" + name + "/"}, "")
+	s.must(err)
+	for _, at := range all {
+		object, info, err := s.direct.Open(t.Context(), at)
+		if errors.Is(err, objectstore.ErrNotFound) {
+			return false // it was listed and is gone
+		}
+		s.must(err)
+		body, err := io.ReadAll(object)
+		_ = object.Close()
+		if err != nil || int64(len(body)) != info.Size || !strings.HasPrefix(size(t, body), "60x") {
+			t.Errorf("half a thumbnail: %d of %d bytes, %v", len(body), info.Size, err)
+		}
+	}
+	return len(all) > 0
+}
+
+func (s *onSwift) noneFails(t *testing.T) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.Edges[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/failing", nil))
+	if strings.TrimSpace(w.Body.String()) != `{"failing":[]}` {
+		t.Errorf("a good original is remembered as failing: %s", w.Body)
+	}
+}
+
+func concerning(method, container string) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		return r.Method == method && strings.Contains(r.URL.Path, "/"+container+"/")
+	}
+}
+
+// Whatever Swift does, the client gets a picture or a clear refusal in its time, nothing
+// is stored half, no good original is remembered as failing, and when Swift is well again
+// so is everything else.
+func TestASwiftThatMisbehaves(t *testing.T) {
+	t.Parallel()
+	s := startOnSwift(t)
+	s.get(t, s.upload(t)) // makes the container
+	for _, c := range []struct {
+		name     string
+		concerns func(*http.Request) bool
+		do       wire.Disturbance
+		status   int // 0: either; what the client gets
+		stored   bool
+	}{
+		{"slow to tell of an original", concerning("HEAD", "originals"), wire.Slow(800 * time.Millisecond), 200, true},
+		{"slow to give an original", concerning("GET", "originals"), wire.Slow(800 * time.Millisecond), 200, true},
+		{"slow to store", concerning("PUT", "thumbnails"), wire.Slow(800 * time.Millisecond), 200, true},
+		{"slow for all", func(*http.Request) bool { return true }, wire.Slow(200 * time.Millisecond), 200, true},
+		{"silent about an original", concerning("HEAD", "originals"), wire.Slow(time.Minute), 502, false},
+		{"silent instead of giving an original", concerning("GET", "originals"), wire.Slow(time.Minute), 502, false},
+		{"503 for an original's head", concerning("HEAD", "originals"), wire.Answer(503), 502, false},
+		{"503 for an original", concerning("GET", "originals"), wire.Answer(503), 502, false},
+		{"503 for a thumbnail", concerning("GET", "thumbnails"), wire.Answer(503), 503, false},
+		{"503 for a write", concerning("PUT", "thumbnails"), wire.Answer(503), 200, false},
+		{"an original that breaks off once", concerning("GET", "originals"), wire.Once(wire.Truncate), 200, true},
+		{"an original that breaks off always", concerning("GET", "originals"), wire.Truncate, 0, false},
+		{"an original whose checksum is wrong", concerning("GET", "originals"), wire.Corrupt, 502, false},
+		{"a write that arrives damaged", concerning("PUT", "thumbnails"), wire.Corrupt, 200, false},
+		{"a token that expires before the original", concerning("GET", "originals"), wire.Once(wire.Answer(401)), 200, true},
+		{"a token that expires before the write", concerning("PUT", "thumbnails"), wire.Once(wire.Answer(401)), 200, true},
+		{"a container that is missing", concerning("PUT", "thumbnails"), wire.Once(wire.Answer(404)), 200, true},
+		{"full", concerning("PUT", "thumbnails"), wire.Answer(507), 200, false},
+		{"read-only", concerning("PUT", "thumbnails"), wire.Answer(403), 200, false},
+	} {
+		name := s.upload(t)
+		s.link.Do(c.concerns, c.do)
+		answer := s.get(t, name)
+		s.Renders() // the write is over
+		if s.link.Undo() == 0 {
+			t.Errorf("%s: nothing was disturbed", c.name)
+		}
+		if c.status != 0 && answer.Status != c.status {
+			t.Errorf("%s: %d %.200q", c.name, answer.Status, answer.Body)
+		}
+		if got := s.stored(t, name); got != c.stored && c.status != 0 {
+			t.Errorf("%s: stored is %v", c.name, got)
+		}
+		s.noneFails(t)
+		s.recovers(t, c.name, name)
+	}
+}
+
+// recovers: within the breaker's time, by itself.
+func (s *onSwift) recovers(t *testing.T, after, name string) {
+	t.Helper()
+	Eventually(t, "all is well after: "+after, func() bool {
+		answer := s.Get(t.Context(), s.Edges[0], "/unsafe/60x/"+name, alice)
+		s.Renders()
+		return answer.Status == 200 && s.stored(t, name)
+	})
+}
+
+// The real servers stop, lose their tokens, and are over their quota.
+func TestASwiftWhoseServersStop(t *testing.T) {
+	t.Parallel()
+	s := startOnSwift(t)
+	s.get(t, s.upload(t))
+	for _, server := range []string{"object", "container", "proxy"} {
+		name := s.upload(t)
+		s.swift.Signal(server, syscall.SIGSTOP)
+		began := time.Now()
+		s.get(t, name)
+		if took := time.Since(began); took > longest {
+			t.Errorf("%s stopped: the answer took %v", server, took)
+		}
+		s.swift.Signal(server, syscall.SIGCONT)
+		s.recovers(t, server+" stopped", name)
+		s.noneFails(t)
+	}
+	name := s.upload(t)
+	s.swift.ForgetTokens()
+	if answer := s.get(t, name); answer.Status != 200 {
+		t.Errorf("tokens forgotten: %d %.200q", answer.Status, answer.Body)
+	}
+	s.Renders()
+	if !s.stored(t, name) {
+		t.Error("tokens forgotten: nothing is stored")
+	}
+	s.quota(t)
+}
+
+// quota: a container that is full is a state, and costs nobody a picture.
+func (s *onSwift) quota(t *testing.T) {
+	t.Helper()
+	conn := &swift.Connection{AuthUrl: s.swift.AuthURL, UserName: s.swift.User, ApiKey: string(s.swift.Key), Transport: &http.Transport{DisableKeepAlives: true}}
+	limit := func(bytes string) {
+		s.must(conn.ContainerUpdate(t.Context(), "thumbnails", swift.Headers{"X-Container-Meta-Quota-Bytes": bytes}))
+	}
+	limit("1")
+	name := s.upload(t)
+	if answer := s.get(t, name); answer.Status != 200 {
+		t.Errorf("over the quota: %d %.200q", answer.Status, answer.Body)
+	}
+	s.Renders()
+	if s.stored(t, name) {
+		t.Error("over the quota: it was stored")
+	}
+	limit("")
+	s.recovers(t, "the quota", name)
+}

@@ -1,0 +1,262 @@
+package docs
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const root = "../../.."
+
+// block is one piece of a page that is no prose.
+type block struct{ page, language, text string }
+
+var fenced = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
+
+// pages gives all documentation, by path from the repository's root.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, pattern := range []string{"*.md", "*/*.md", "*/*/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range found {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name, _ := filepath.Rel(root, file)
+			all[name] = string(text)
+		}
+	}
+	return all
+}
+
+func blocks(t *testing.T) (all []block) {
+	t.Helper()
+	for page, text := range pages(t) {
+		for _, m := range fenced.FindAllStringSubmatch(text, -1) {
+			all = append(all, block{page, m[1], m[2]})
+		}
+	}
+	return all
+}
+
+// Settings that are shown are settings that hold.
+func TestSettings(t *testing.T) {
+	n := 0
+	for _, b := range blocks(t) {
+		if b.language != "yaml" {
+			continue
+		}
+		n++
+		file := filepath.Join(t.TempDir(), "shown.yaml")
+		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := settings.Load(file, nil, nil); err != nil {
+			t.Errorf("%s: %v in\n%s", b.page, err, b.text)
+		}
+	}
+	if n == 0 {
+		t.Error("no settings are shown")
+	}
+}
+
+var named = regexp.MustCompile("`((?:deploy|docs|edge|coordinator|renderer|shared|loadtest)/[\\w./-]+)`|\\]\\(([^)#:]+)\\)")
+
+// Files that are named are there.
+func TestFiles(t *testing.T) {
+	for page, text := range pages(t) {
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			path := filepath.Join(root, m[1])
+			if m[2] != "" {
+				path = filepath.Join(root, filepath.Dir(page), m[2])
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s names %s, which is not there", page, m[0])
+			}
+		}
+	}
+}
+
+var command = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:make|bin/\w+|thumbmill|loadtest|go|curl|echo|openssl|install|grep|\(umask|sudo|apt|systemctl|docker|kubectl|swift|umask|for|coordinator|renderer)\b.*)$`)
+
+// elsewhere are commands that are run, but not here, by the test that is named; or that no
+// test can run, for the reason.
+var elsewhere = []struct{ begins, why string }{
+	{"make run", "it runs until it is ended: the root package's tests start the same"},
+	{"make test", "it is what runs this"},
+	{"make packages", "deploy/debian"},
+	{"apt install", "deploy/debian"},
+	{"systemctl enable", "deploy/debian runs what the unit says: systemd is not at hand"},
+	{"curl -f http://127.0.0.1:8890", "deploy/debian starts the roles side by side"},
+	{`curl -f -H "Authorization: Bearer $TOKEN" -X DELETE`, "its ID stands for one that was given: loadtest/suites/cluster withdraws those"},
+	{"swift post", "loadtest/suites/faults and shared/objectstore/swiftstore give accounts the same by HTTP: its client is not at hand"},
+	{"umask 077", "it is for the lines after it"},
+	{"for role in", "deploy/compose builds what the file says"},
+	{"coordinator --listen", "it runs until it is ended: the coordinator's tests start it"},
+	{"renderer --config", "likewise, the renderer's"},
+	{"docker", "deploy/compose runs what the file says: an engine is not at hand"},
+	{"kubectl", "deploy/kubernetes builds and checks what would be applied: a cluster is not at hand"},
+	{"go generate", "shared/settings/reference compares the page"},
+	{"go test", "tests are run by their package"},
+	{"go build", "it is built before the cluster is started"},
+	{"bin/thumbmill serve", "it runs until it is ended, and is what these commands ask"},
+	{"THUMBMILL_EDGE_TRUSTED_PROXIES=", "likewise"},
+}
+
+// Commands that are shown do what they say: on a machine of their own, with a cluster that
+// serves and renders.
+func TestCommands(t *testing.T) {
+	m := newMachine(t)
+	shown := 0
+	for _, page := range []string{
+		"README.md", "docs/operations.md", "docs/security.md", "docs/cdn.md", "docs/migration.md", "docs/comparison.md",
+		"edge/README.md", "edge/URLS.md", "renderer/README.md", "loadtest/README.md", "deploy/prometheus/RUNBOOK.md",
+		"coordinator/README.md", // at last: it drains the renderer
+	} {
+		for _, line := range commands(t, page) {
+			shown++
+			if why := whyElsewhere(line); why != "" {
+				t.Logf("%s: %s: %s", page, line, why)
+				continue
+			}
+			began := time.Now()
+			if out, err := m.shell(line).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v\n%s", page, line, err, out)
+			}
+			t.Logf("%s: %s (%.1f s)", page, line, time.Since(began).Seconds())
+		}
+	}
+	if shown < 20 {
+		t.Errorf("only %d commands are shown", shown)
+	}
+}
+
+// commands are those of a page's blocks; of those in its prose, that there is such a command.
+func commands(t *testing.T, page string) (all []string) {
+	t.Helper()
+	text := pages(t)[page]
+	for _, m := range fenced.FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(strings.ReplaceAll(m[2], "\\\n", " ")) {
+			if found := command.FindStringSubmatch(strings.TrimRight(line, "\n")); m[1] == "" && found != nil {
+				all = append(all, found[1])
+			}
+		}
+	}
+	for _, m := range inline.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		all = append(all, m[1]+" --help > /dev/null")
+	}
+	return all
+}
+
+var inline = regexp.MustCompile("`(thumbmill(?: [a-z][a-z-]+)+)[ `]")
+
+func whyElsewhere(line string) string {
+	for _, e := range elsewhere {
+		if strings.HasPrefix(line, e.begins) {
+			return e.why
+		}
+	}
+	return ""
+}
+
+// machine is a copy of this one's files, and a network of its own with nothing but itself, on
+// which a cluster serves at the usual addresses.
+type machine struct {
+	t           *testing.T
+	root, space string
+	env         []string
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	m := &machine{t: t, root: servers.Overlay(t, "/proc", "/dev", "/sys", "/tmp"), space: fmt.Sprintf("thumbmill-docs-%d", os.Getpid())}
+	if out, err := exec.Command("ip", "netns", "add", m.space).CombinedOutput(); err != nil {
+		t.Skipf("no network namespace can be made here: %v %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "delete", m.space).Run() })
+	m.must("ip link set lo up")
+	repository, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.env = append(os.Environ(), "HOME=/root", "XDG_CONFIG_HOME=/root/.config", "REPOSITORY="+repository)
+	m.must(prepare)
+	m.start("prometheus --config.file=/tmp/p.yml --storage.tsdb.path=/srv/prometheus --web.listen-address=127.0.0.1:9090")
+	m.start("cd /srv/site && THUMBMILL_EDGE_TRUSTED_PROXIES=127.0.0.1 THUMBMILL_EDGE_ALLOW_UNSAFE=true bin/thumbmill serve --originals data/originals --thumbnails data/thumbnails")
+	m.must(`for i in $(seq 300); do curl -fsS http://127.0.0.1:8889/api/v1/throttles | grep -q '"renderer":"' && break; sleep .1; done`)
+	m.env = append(m.env, "TOKEN="+strings.TrimSpace(m.must("cat /root/.config/thumbmill/token")))
+	renderer := regexp.MustCompile(`"renderer":"([^"]+)"`).FindStringSubmatch(m.must("curl -fsS http://127.0.0.1:8889/api/v1/throttles"))
+	if renderer == nil {
+		t.Fatal("no renderer lives")
+	}
+	m.env = append(m.env, "RENDERER="+renderer[1])
+	return m
+}
+
+// prepare puts there what the pages take as given.
+const prepare = `
+cd "$REPOSITORY"
+for user in nats thumbmill thumbmill-renderer; do adduser --system --quiet --no-create-home $user; done
+mkdir -p /srv/site/bin /etc/thumbmill.d /etc/thumbmill /etc/nats /srv/prometheus /var/lib/thumbmill/originals /srv/site/data/originals
+go build -o /srv/site/bin/ . ./loadtest/cmd/loadtest
+ln -s /srv/site/bin/thumbmill /srv/site/bin/loadtest /usr/local/bin/
+cp deploy/debian/10-thumbmill.yaml /etc/thumbmill.d/
+printf 'SECURITY_KEY = "a key"\nQUALITY = 85\n' > /etc/thumbor.conf
+printf '{"thumbnails": [{"path": "/unsafe/60x/cat.jpg"}]}' > /srv/site/list.json
+echo '127.0.0.1 prometheus coordinator1' >> /etc/hosts
+printf 'scrape_configs: [{job_name: thumbmill, scrape_interval: 1s, static_configs: [{targets: ["127.0.0.1:8889"]}]}]' > /tmp/p.yml
+cd /srv/site && bin/loadtest originals --originals 1 --name cat.jpg data/originals
+`
+
+// shell is a command on the machine, in the folder of the site.
+func (m *machine) shell(line string) *exec.Cmd {
+	line = strings.NewReplacer("THUMBMILL_EDGE_SECURITY_KEY=…", "THUMBMILL_EDGE_SECURITY_KEY=key", "renderer-…", "$RENDERER", "after.json", "before.json").Replace(line)
+	cmd := exec.Command("ip", "netns", "exec", m.space, "chroot", m.root, "bash", "-euo", "pipefail", "-c", "cd /srv/site 2>/dev/null || true; "+line)
+	cmd.Env = m.env
+	return cmd
+}
+
+func (m *machine) must(line string) string {
+	m.t.Helper()
+	out, err := m.shell(line).CombinedOutput()
+	if err != nil {
+		m.t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	return string(out)
+}
+
+// start runs a program until the test's end.
+func (m *machine) start(line string) {
+	m.t.Helper()
+	log, err := os.Create(filepath.Join(m.t.TempDir(), "log"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	cmd := m.shell(strings.Replace(line, "&& ", "&& exec env ", 1))
+	cmd.Stdout, cmd.Stderr = log, log
+	ended, err := servers.Launch(cmd)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		_ = log.Close()
+		if text, _ := os.ReadFile(log.Name()); m.t.Failed() {
+			m.t.Logf("%s:\n%s", line, text)
+		}
+	})
+}

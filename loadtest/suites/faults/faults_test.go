@@ -1,0 +1,425 @@
+package faults
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/thumbmill/thumbmill/deploy/credentials"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+)
+
+// fault is one harm, and what it may cost.
+type fault struct {
+	name string
+	do   func(s *site)
+	// answers are those that requests may fail with; none: no request may fail.
+	answers []int
+	// within is how soon after the fault's end no request fails any more.
+	within time.Duration
+	// limits is how many times its limit a client may have; 0 is once. While leases move from a
+	// coordinator or an edge it is twice, as PROTOCOL.md says.
+	limits int
+	short  bool // is in the short form
+	fills  bool // a file system
+}
+
+// anyMany is for edges without a coordinator: they know only of a limit for all clients.
+const anyMany = -1
+
+const (
+	before = 2 * time.Second // of load without a fault
+	after  = 4 * time.Second // of load after it, at least
+	fewest = 2.5             // requests in that time by which a fault is judged, in seconds of load
+)
+
+func all() []fault {
+	refusal := []int{http.StatusServiceUnavailable}
+	away := []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}
+	return slices.Concat(
+		[]fault{
+			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }},
+			{name: "renderers restart in turn", do: restart(renderersOf()), short: true},
+			{name: "edges restart in turn", do: restart(edgesOf())},
+			{name: "coordinators restart in turn", do: restart(coordinatorsOf()), limits: 2},
+			{name: "NATS servers restart in turn", do: restart(natsOf())},
+			{name: "a renderer is killed", do: kill("renderer-1"), short: true},
+			{name: "an edge is killed", do: kill("edge-1"), limits: 2},
+			{name: "the coordinator that is asked is killed", do: kill("coordinator-1"), limits: 2, short: true},
+			{name: "one NATS server of three, that leads, is killed", do: func(s *site) { kill(s.leader())(s) }, short: true},
+			{name: "all of memcached is killed", do: kill(memcachedOf()...)},
+			{name: "a renderer is held for 15 s", do: hold("renderer-1", 15*time.Second)},
+			{name: "an edge is held for 5 s", do: hold("edge-1", 5*time.Second), limits: 2},
+			{name: "the coordinator that is asked is held for 5 s", do: hold("coordinator-1", 5*time.Second), limits: 2},
+			{name: "the NATS server that leads is held for 10 s", do: func(s *site) { s.parts[s.leader()].hold(10 * time.Second) }, answers: refusal, within: 5 * time.Second},
+			{name: "memcached is held for 5 s", do: hold("memcached-1", 5*time.Second)},
+			{name: "all NATS servers are killed at once", do: kill(natsOf()...), answers: refusal, within: 15 * time.Second},
+			{name: "everything is killed at once", do: killAll, limits: anyMany, answers: []int{0, 502, 503, 504}, within: 15 * time.Second},
+		},
+		cuts(),
+		[]fault{
+			{name: "no network between the NATS server that leads and the others for 10s", do: part, answers: refusal, within: 15 * time.Second},
+			{name: "Swift answers after 2 s", do: swiftDoes(wire.Slow(2*time.Second), 8*time.Second)},
+			{name: "Swift answers 503", do: swiftDoes(wire.Answer(http.StatusServiceUnavailable), 8*time.Second), answers: away, within: 5 * time.Second},
+			{name: "Swift does not answer", do: swiftDoes(blackHole, 20*time.Second), answers: away, within: 15 * time.Second},
+			{name: "Swift forgets all tokens", do: func(s *site) { s.swift.ForgetTokens(); time.Sleep(2 * time.Second) }},
+			{name: "NATS' credentials are replaced and the old ones revoked", do: rotate},
+			{name: "the renderers' disk is full for 5 s", do: fillDisk, fills: true, answers: away, within: 5 * time.Second},
+			{name: "a flood of 404s, five times the load", do: flood},
+		},
+	)
+}
+
+func restart(names []string) func(*site) {
+	return func(s *site) {
+		for _, name := range names {
+			s.parts[name].restart()
+			time.Sleep(time.Second)
+		}
+	}
+}
+
+func kill(names ...string) func(*site) {
+	return func(s *site) {
+		for _, name := range names {
+			s.parts[name].kill()
+		}
+		time.Sleep(3 * time.Second)
+		for _, name := range names {
+			s.parts[name].launch()
+		}
+		s.relaunched = time.Now()
+		for _, name := range names {
+			s.parts[name].await()
+		}
+	}
+}
+
+func killAll(s *site) {
+	for _, p := range s.parts {
+		p.kill()
+	}
+	s.startAll()
+}
+
+func hold(name string, d time.Duration) func(*site) {
+	return func(s *site) { s.parts[name].hold(d) }
+}
+
+func cuts() (all []fault) {
+	for _, c := range []struct {
+		from string
+		to   []string
+		time time.Duration
+	}{
+		{"edge-1", natsOf(), 8 * time.Second}, {"edge-1", natsOf()[:1], 8 * time.Second}, {"edge-1", coordinatorsOf(), 8 * time.Second},
+		{"edge-1", coordinatorsOf()[:1], 5 * time.Second}, {"edge-1", memcachedOf(), 5 * time.Second}, {"edge-1", []string{"swift"}, 10 * time.Second},
+		{"renderer-1", natsOf(), 15 * time.Second}, {"renderer-1", natsOf()[:1], 8 * time.Second}, {"renderer-1", []string{"swift"}, 10 * time.Second},
+	} {
+		all = append(all, cut(c.from, c.to, c.time))
+	}
+	return all
+}
+
+// cut loses the network between two parts: everything that is sent is lost, as by a switch
+// that died.
+func cut(from string, to []string, d time.Duration) fault {
+	f := fault{name: fmt.Sprintf("no network between %s and %s for %v", from, strings.Join(to, ", "), d), do: func(s *site) {
+		var links []*wire.Link
+		for _, name := range to {
+			links = append(links, s.links[from+" "+name])
+		}
+		freeze(links, d)
+	}}
+	switch {
+	case slices.Equal(to, coordinatorsOf()):
+		f.limits = anyMany
+	case slices.Contains(to, "coordinator-1"):
+		f.limits = 2
+	}
+	if slices.Contains(to, "swift") || len(to) == len(natsOf()) && from == "edge-1" {
+		f.answers, f.within = []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}, 15*time.Second
+	}
+	return f
+}
+
+// part has the NATS server that leads hear nothing of the others, nor they of it, while roles
+// reach all of them.
+func part(s *site) {
+	leads := s.leader()
+	var links []*wire.Link
+	for _, other := range natsOf() {
+		if other != leads {
+			links = append(links, s.links[leads+" "+other], s.links[other+" "+leads])
+		}
+	}
+	freeze(links, 10*time.Second)
+}
+
+func freeze(links []*wire.Link, d time.Duration) {
+	for _, l := range links {
+		l.Freeze()
+	}
+	time.Sleep(d)
+	for _, l := range links {
+		l.Thaw()
+	}
+}
+
+func everything(*http.Request) bool { return true }
+
+func swiftDoes(what wire.Disturbance, d time.Duration) func(*site) {
+	return func(s *site) {
+		s.backend.Do(everything, what)
+		time.Sleep(d)
+		s.backend.Undo()
+	}
+}
+
+// blackHole takes a request, and says nothing.
+func blackHole(_ http.ResponseWriter, r *http.Request, _ func(func(*http.Response) error)) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+func rotate(s *site) {
+	time.Sleep(1100 * time.Millisecond) // credentials have the second in which they were made
+	if err := credentials.Write(s.path("nats"), credentials.Options{Revoke: true}); err != nil {
+		s.t.Error(err)
+	}
+	for _, name := range natsOf() {
+		if out, err := exec.Command(s.path("nats-server"), "--signal", fmt.Sprintf("reload=%d", s.parts[name].cmd.Process.Pid)).CombinedOutput(); err != nil {
+			s.t.Errorf("%v %s", err, out)
+		}
+		time.Sleep(2 * time.Second)
+	}
+}
+
+func fillDisk(s *site) {
+	file := filepath.Join(s.temp, "filler")
+	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M").Run() // ends when the disk is full
+	time.Sleep(5 * time.Second)
+	if err := os.Remove(file); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// flood is what Wikimedia had in May 2020: most requests are for what does not exist.
+func flood(s *site) {
+	l := newLoad(s.t, s, 0) // it asks, and does not begin
+	var group sync.WaitGroup
+	const number, each = 300, 17 * time.Millisecond
+	refused := make(chan answer, number)
+	for i := range number {
+		group.Go(func() {
+			refused <- l.ask(l.signer.Sign(fmt.Sprintf("100x/absent/%d.jpg", i)), fmt.Sprintf("10.2.%d.%d", i/200, i%200), time.Now())
+		})
+		time.Sleep(each)
+	}
+	group.Wait()
+	close(refused)
+	others := map[int]int{}
+	for a := range refused {
+		others[a.status]++
+	}
+	if others[http.StatusNotFound]+others[http.StatusTooManyRequests] < number {
+		s.t.Errorf("what does not exist is answered by %v", others)
+	}
+}
+
+// earlier is a version before edges saw one another's stalls, by its commit.
+const earlier = "ee78bfc"
+
+// upgrade rolls every role from an earlier version to this one, while the others are still
+// of the earlier one: renderers first, which leave jobs of newer edges to newer renderers.
+func upgrade(s *site) {
+	for _, name := range slices.Concat(renderersOf(), edgesOf(), coordinatorsOf()) {
+		role, _, _ := strings.Cut(name, "-")
+		s.parts[name].command[0] = s.path(role)
+		s.parts[name].restart()
+		time.Sleep(time.Second)
+	}
+}
+
+// clock has a role run for a time by a clock that is wrong.
+func clock(name string, by time.Duration) fault {
+	what := map[bool]string{true: "ahead", false: "behind"}[by > 0]
+	limits := map[string]int{"coordinator-1": 2}[name] // it is started again for it
+	return fault{name: fmt.Sprintf("the clock of %s is %v %s", name, by.Abs(), what), limits: limits, do: func(s *site) {
+		p := s.parts[name]
+		command, env := p.command, p.env
+		role, _, _ := strings.Cut(name, "-")
+		p.command, p.env = []string{filepath.Join(s.path("skewed"), role)}, append(slices.Clone(env), fmt.Sprintf("SKEW=%d", int(by.Seconds())))
+		p.restart()
+		if is := time.Until(s.clockOf(name)); (is - by).Abs() > 30*time.Second {
+			s.t.Errorf("its clock is %v wrong", is)
+		}
+		time.Sleep(5 * time.Second)
+		p.command, p.env = command, env
+		p.restart()
+	}}
+}
+
+// plan is the sites, and the faults that each has.
+func plan() []struct {
+	variant
+	faults []fault
+} {
+	return []struct {
+		variant
+		faults []fault
+	}{
+		{variant{}, all()},
+		{variant{name: "poolcounterd", classic: true}, []fault{
+			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }},
+			{name: "edges restart in turn", do: restart(edgesOf())},
+			{name: "a renderer is killed", do: kill("renderer-1")},
+			cut("edge-1", coordinatorsOf()[:1], 5*time.Second),
+		}},
+		{variant{name: "clocks", clocks: true}, []fault{
+			clock("edge-1", 5*time.Minute), clock("edge-1", -5*time.Minute), clock("renderer-1", 5*time.Minute),
+			clock("renderer-1", -5*time.Minute), clock("coordinator-1", 5*time.Minute), clock("coordinator-1", -5*time.Minute),
+		}},
+		{variant{name: "rolling upgrade", earlier: earlier}, []fault{{name: "every role is rolled from " + earlier + " to this version", do: upgrade, limits: 2}}},
+	}
+}
+
+// TestFaults is all of them where a file for its table is named, and some otherwise.
+func TestFaults(t *testing.T) {
+	j := &judgement{file: os.Getenv("THUMBMILL_FAULTS"), only: regexp.MustCompile(os.Getenv("THUMBMILL_FAULT"))}
+	j.table = tabwriter.NewWriter(&j.out, 0, 0, 2, ' ', 0)
+	j.row("site", "fault", "at once", "requests", "failed", "for", "answers", "slowest", "budget", "met")
+	for _, p := range plan() {
+		faults := slices.DeleteFunc(p.faults, j.leavesOut)
+		if len(faults) == 0 {
+			continue
+		}
+		j.tried += len(faults)
+		name := p.name
+		if name == "" {
+			name = "whole"
+		}
+		t.Run(name, func(t *testing.T) {
+			s := startSite(t, p.variant)
+			l := newLoad(t, s, j.perSecond())
+			s.greedy.load = l
+			for _, f := range faults {
+				t.Run(f.name, func(t *testing.T) { j.run(t, name, f, s, l) })
+			}
+			s.use(t)
+		})
+	}
+	_ = j.table.Flush()
+	_, _ = fmt.Fprintf(&j.out, "budgets met: %d of %d\n", j.met, j.tried)
+	if j.file != "" && j.met < j.tried && !t.Failed() {
+		t.Error("some faults could not be done here")
+	}
+	t.Log("\n" + j.out.String())
+	if j.file != "" {
+		if err := os.WriteFile(j.file, []byte(j.out.String()), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// judgement is the table.
+type judgement struct {
+	file       string
+	only       *regexp.Regexp // faults that are done; all where it is empty
+	out        strings.Builder
+	table      *tabwriter.Writer
+	met, tried int
+}
+
+func (j *judgement) leavesOut(f fault) bool {
+	return j.file == "" && j.only.String() == "" && !f.short || !j.only.MatchString(f.name)
+}
+
+// perSecond is how many requests a second are sent. The short form has not the machine for
+// itself, and half of them are to be rendered.
+func (j *judgement) perSecond() float64 {
+	if j.file == "" {
+		return 6
+	}
+	return 12
+}
+
+func (j *judgement) row(cells ...any) {
+	for i, c := range cells {
+		_, _ = fmt.Fprint(j.table, map[bool]string{true: "", false: "\t"}[i == 0], c)
+	}
+	_, _ = fmt.Fprintln(j.table)
+}
+
+// run does the harm under load, and holds what happened to the budget.
+func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *load) {
+	s.use(t)
+	if f.fills && !s.small {
+		t.Skip("there is no small file system that could be filled")
+	}
+	l.begin()
+	s.greedy.begin()
+	time.Sleep(before)
+	began := time.Now()
+	f.do(s)
+	ended := time.Now()
+	if s.relaunched.After(began) {
+		ended = s.relaunched
+	}
+	time.Sleep(after + f.within)
+	most, o := s.greedy.end(), judge(l.end())
+	s.settled()
+	held(t, most, cmp.Or(f.limits, 1))
+	if lost := l.lost(); len(lost) > 0 && f.answers == nil {
+		t.Errorf("%d of %d thumbnails that were made are not stored: %v", len(lost), len(l.fresh), lost[:min(len(lost), 3)])
+	}
+	if float64(o.requests) < fewest*l.perSecond {
+		t.Errorf("only %d requests were sent", o.requests)
+	}
+	f.hold(t, o, ended)
+	if !t.Failed() {
+		j.met++
+	}
+	budget := "none fails"
+	if f.answers != nil {
+		budget = fmt.Sprintf("%s, none %v later", list(f.answers), f.within)
+	}
+	j.row(site, f.name, most, o.requests, o.failed, fmt.Sprintf("%.1f s", o.length.Seconds()), list(slices.Sorted(maps.Keys(o.statuses))),
+		fmt.Sprintf("%.1f s", o.slowest.Seconds()), budget, map[bool]string{true: "no", false: "yes"}[t.Failed()])
+}
+
+// hold holds an outcome to the budget.
+func (f fault) hold(t *testing.T, o outcome, ended time.Time) {
+	t.Helper()
+	if f.answers == nil && o.failed > 0 {
+		t.Errorf("%d of %d requests failed: %v", o.failed, o.requests, o.examples)
+	}
+	for status := range o.statuses {
+		if f.answers != nil && !slices.Contains(f.answers, status) {
+			t.Errorf("an answer was %d: %s", status, o.examples[status])
+		}
+	}
+	if late := o.last.Sub(ended); late > f.within {
+		t.Errorf("a request failed %v after the end: %v", late, o.examples)
+	}
+}
+
+func list(statuses []int) string {
+	var all []string
+	for _, s := range statuses {
+		all = append(all, map[bool]string{true: "no answer", false: fmt.Sprint(s)}[s == 0])
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,144 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+)
+
+// process is one part of the site, that can be killed, held and started again.
+type process struct {
+	t       *testing.T
+	name    string
+	command []string
+	env     []string
+	ready   string // URL that answers 200 then; "" = not asked
+	log     string
+
+	cmd   *exec.Cmd
+	ended <-chan struct{}
+}
+
+const (
+	startWithin = 2 * time.Minute  // on a busy machine
+	stopWithin  = 90 * time.Second // a renderer finishes what it renders
+)
+
+// start starts it, and returns once it is ready.
+func (p *process) start() {
+	p.t.Helper()
+	p.launch()
+	p.await()
+}
+
+// launch starts it.
+func (p *process) launch() {
+	p.t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	p.cmd = exec.Command(p.command[0], p.command[1:]...)
+	p.cmd.Env = append(os.Environ(), p.env...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if p.ended, err = servers.Launch(p.cmd); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// await returns once it is ready.
+func (p *process) await() {
+	p.t.Helper()
+	eventually(p.t, p.name+" is ready", startWithin, func() error { return answers(p.ready) })
+}
+
+// answers reports whether a URL is answered by 200; "" is.
+func answers(url string) error {
+	if url == "" {
+		return nil
+	}
+	client := http.Client{Timeout: 2 * time.Second}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return nil
+}
+
+func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// kill ends it at once.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+// stop has it stop by itself.
+func (p *process) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(stopWithin):
+		p.t.Errorf("%s does not stop", p.name)
+		p.kill()
+	}
+}
+
+func (p *process) restart() { p.stop(); p.start() }
+
+// hold keeps it from running for a time.
+func (p *process) hold(d time.Duration) {
+	p.signal(syscall.SIGSTOP)
+	time.Sleep(d)
+	p.signal(syscall.SIGCONT)
+}
+
+// eventually waits for something, and says what was in the way.
+func eventually(t *testing.T, what string, within time.Duration, is func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if err = is(); err == nil {
+			return
+		}
+	}
+	t.Errorf("%s: not within %v: %v", what, within, err)
+}
+
+// build compiles commands of ours, and the NATS server of the pinned module.
+func build(t *testing.T, root, into string, packages ...string) {
+	t.Helper()
+	if err := os.MkdirAll(into, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages {
+		cmd := exec.Command("go", "build", "-o", into+string(filepath.Separator), p)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", p, err, out)
+		}
+	}
+}
+
+// tail is the end of its log, for who looks why something failed.
+func (p *process) tail() string {
+	text, _ := os.ReadFile(p.log)
+	lines := slices.Collect(strings.Lines(string(text)))
+	return fmt.Sprintf("%s said last:\n%s", p.name, strings.Join(lines[max(0, len(lines)-15):], ""))
+}

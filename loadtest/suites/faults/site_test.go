@@ -1,0 +1,504 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/thumbmill/thumbmill/deploy/credentials"
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	key    = "a key of this test alone"
+	secret = "a secret of this test alone"
+)
+
+// site is everything that a request can pass: nginx, two edges, two coordinators, three
+// NATS servers, two memcached, two renderers and a Swift. Each role reaches what it needs
+// over links of its own, which can be cut.
+type site struct {
+	t          *testing.T
+	dir, root  string
+	parts      map[string]*process
+	links      map[string]*wire.Link // "edge-1 nats-1"
+	address    map[string]string     // of parts, and of operators' listeners: "edge-1 admin"
+	swift      servers.SwiftServer
+	backend    *wire.Disturbed // before Swift
+	greedy     *greedy
+	relaunched time.Time // what was killed, last
+	temp       string    // what renderers have for temporary files
+	small      bool      // that is a small file system of its own, which can be filled
+	front      string    // URL
+	variant
+}
+
+// variant is what a site can have otherwise.
+type variant struct {
+	name string
+	// earlier is the commit of the version that the roles are of at first.
+	earlier string
+	// classic has the original poolcounterd instead of coordinators.
+	classic bool
+	// clocks has roles at hand whose clock can be wrong.
+	clocks bool
+}
+
+func edgesOf() []string        { return []string{"edge-1", "edge-2"} }
+func coordinatorsOf() []string { return []string{"coordinator-1", "coordinator-2"} }
+func renderersOf() []string    { return []string{"renderer-1", "renderer-2"} }
+func natsOf() []string         { return []string{"nats-1", "nats-2", "nats-3"} }
+func memcachedOf() []string    { return []string{"memcached-1", "memcached-2"} }
+
+func (s *site) roles() []string {
+	if s.classic {
+		return slices.Concat(renderersOf(), edgesOf())
+	}
+	return slices.Concat(coordinatorsOf(), renderersOf(), edgesOf())
+}
+
+// startSite builds and starts it.
+func startSite(t *testing.T, v variant) *site {
+	t.Helper()
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range []string{"nginx", "memcached"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed: run `make deps`", program)
+		}
+	}
+	s := &site{t: t, dir: t.TempDir(), root: root, parts: map[string]*process{}, links: map[string]*wire.Link{}, address: map[string]string{}, variant: v}
+	build(t, root, s.dir, "github.com/nats-io/nats-server/v2")
+	build(t, root, s.dir, ours()...)
+	binaries := s.dir
+	if v.earlier != "" {
+		binaries = s.buildEarlier()
+	}
+	if v.clocks {
+		s.buildSkewed()
+	}
+	s.swift = servers.StartSwift(t, "")
+	s.greedy = &greedy{fetched: map[string]bool{}, read: map[string]bool{}}
+	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
+	behind.Do(isGreedy, s.greedy.fetch)
+	s.backend = wire.Disturb(t, behind.URL)
+	s.fillStore()
+	s.smallDisk()
+	if err := credentials.Write(s.path("nats"), credentials.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range slices.Concat(natsOf(), memcachedOf(), s.roles()) {
+		s.address[name], s.address[name+" admin"] = servers.FreeAddress(t), servers.FreeAddress(t)
+	}
+	for i, name := range natsOf() {
+		s.add(name, "http://"+s.address[name+" admin"]+"/healthz", nil, s.path("nats-server"), "-c", s.natsConfig(i))
+	}
+	for _, name := range memcachedOf() {
+		host, port, _ := net.SplitHostPort(s.address[name])
+		s.add(name, "", nil, "memcached", "-u", "root", "-l", host, "-p", port, "-U", "0", "-m", "16")
+	}
+	if s.classic {
+		s.address["coordinator-1"] = servers.Poolcounterd(t)
+	}
+	for _, name := range s.roles() {
+		s.addRole(name, binaries)
+	}
+	s.addFront()
+	t.Cleanup(s.stop)
+	s.startAll()
+	return s
+}
+
+func ours() []string {
+	return []string{"./edge/cmd/edge", "./coordinator/cmd/coordinator", "./renderer/cmd/renderer"}
+}
+
+// buildEarlier builds the roles of the earlier version, where its source is at hand.
+func (s *site) buildEarlier() (folder string) {
+	s.t.Helper()
+	source := s.path("earlier")
+	script := fmt.Sprintf("git -C %q archive %s | tar -x -C %q", s.root, s.earlier, source)
+	if err := os.Mkdir(source, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if out, err := exec.Command("bash", "-o", "pipefail", "-c", script).CombinedOutput(); err != nil {
+		s.t.Skipf("the earlier version %s is not in this copy of the history: %s", s.earlier, out)
+	}
+	binaries := s.path("earlier-binaries")
+	build(s.t, source, binaries, ours()...)
+	return binaries
+}
+
+// buildSkewed builds the roles with a time.Now that adds SKEW seconds to what the kernel says.
+// Go asks the kernel directly, past what could be put between them from outside.
+func (s *site) buildSkewed() {
+	s.t.Helper()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	folder := filepath.Join(strings.TrimSpace(string(goroot)), "src", "time")
+	text, err := os.ReadFile(filepath.Join(folder, "time.go"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	const asks = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
+	changed := strings.Replace(string(text), asks, asks+"\tsec += skew\n", 1)
+	if changed == string(text) {
+		s.t.Fatal("time.Now is not what it was: where does it ask for the time?")
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
+		filepath.Join(folder, "time.go"): s.write("time.go", changed), filepath.Join(folder, "skew.go"): s.write("skew.go", skew),
+	}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	file := s.write("overlay.json", string(overlay))
+	for _, p := range ours() {
+		cmd := exec.Command("go", "build", "-overlay", file, "-o", s.path("skewed")+string(filepath.Separator), p)
+		cmd.Dir = s.root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			s.t.Fatalf("%s: %v\n%s", p, err, out)
+		}
+	}
+}
+
+// clockOf is the time that a role tells.
+func (s *site) clockOf(name string) time.Time {
+	s.t.Helper()
+	response, err := http.Get("http://" + s.address[name+" admin"] + "/healthz")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	at, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		s.t.Error(err)
+	}
+	return at
+}
+
+const skew = `package time
+
+import "syscall"
+
+var skew = func() (seconds int64) {
+	text, _ := syscall.Getenv("SKEW")
+	sign := int64(1)
+	for _, c := range []byte(text) {
+		if c == '-' {
+			sign = -1
+		} else {
+			seconds = 10*seconds + int64(c-'0')
+		}
+	}
+	return sign * seconds
+}()
+`
+
+// use has what fails from now on be a test's.
+func (s *site) use(t *testing.T) {
+	s.t = t
+	for _, p := range s.parts {
+		p.t = t
+	}
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *site) write(name, text string) string {
+	s.t.Helper()
+	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.path(name)
+}
+
+func (s *site) add(name, ready string, env []string, command ...string) {
+	s.parts[name] = &process{t: s.t, name: name, command: command, env: env, ready: ready, log: s.path(name + ".log")}
+}
+
+// startAll starts all parts at once, as after a loss of power.
+func (s *site) startAll() {
+	s.t.Helper()
+	order := slices.Concat(natsOf(), memcachedOf(), s.roles(), []string{"nginx"})
+	for _, name := range order {
+		s.parts[name].launch()
+	}
+	s.relaunched = time.Now()
+	for _, name := range order {
+		s.parts[name].await()
+	}
+}
+
+func (s *site) stop() {
+	for _, name := range slices.Concat([]string{"nginx"}, s.roles(), memcachedOf(), natsOf()) {
+		p := s.parts[name]
+		p.signal(syscall.SIGKILL)
+		if p.ended != nil {
+			<-p.ended
+		}
+		if s.t.Failed() {
+			s.t.Log(p.tail())
+		}
+	}
+}
+
+func (s *site) natsConfig(i int) string {
+	name := natsOf()[i]
+	routes := make([]string, 0, 3)
+	for _, other := range natsOf() {
+		if s.address[other+" route"] == "" {
+			s.address[other+" route"] = servers.FreeAddress(s.t)
+		}
+		if other != name {
+			routes = append(routes, "nats://"+s.link(name, other, s.address[other+" route"]))
+		}
+	}
+	return s.write(name+".conf", fmt.Sprintf(`
+server_name: %s
+listen: %s
+http: %s
+jetstream: { store_dir: %q, max_memory_store: 256MB }
+# Others are told of an address where nobody is, so that they keep to the links.
+cluster: { name: thumbmill, listen: %s, advertise: "127.0.0.1:9", routes: [%s], no_advertise: true }
+include %q
+`, name, s.address[name], s.address[name+" admin"], s.path(name), s.address[name+" route"], strings.Join(routes, ", "), "nats/"+credentials.ServerFile))
+}
+
+// link gives the address by which a role reaches a part.
+func (s *site) link(from, to, address string) string {
+	name := from + " " + to
+	if s.links[name] == nil {
+		s.links[name] = wire.New(s.t, address)
+	}
+	return s.links[name].Addr()
+}
+
+func (s *site) linked(from string, to []string, before string) string {
+	var all []string
+	for _, name := range to {
+		all = append(all, before+s.link(from, name, s.address[name]))
+	}
+	return strings.Join(all, ",")
+}
+
+// addRole adds a role of the binaries in a folder.
+func (s *site) addRole(name, binaries string) {
+	role, _, _ := strings.Cut(name, "-")
+	env := map[string]string{
+		"XDG_CONFIG_HOME": s.path("config"), "THUMBMILL_ADMIN_LISTEN": s.address[name+" admin"],
+	}
+	coordinators := coordinatorsOf()
+	if s.classic {
+		coordinators = coordinators[:1]
+	} else {
+		env["THUMBMILL_COORDINATOR_SECRET"] = secret
+	}
+	if role == "coordinator" {
+		env["THUMBMILL_COORDINATOR_LISTEN"] = s.address[name]
+	} else {
+		maps.Copy(env, s.stored(name))
+		env["THUMBMILL_NATS_URL"], env["THUMBMILL_NATS_REPLICAS"] = s.linked(name, natsOf(), "nats://"), "3"
+		env["THUMBMILL_NATS_CREDENTIALS"] = s.path("nats/" + role + ".creds")
+		env["THUMBMILL_COORDINATOR_SERVERS"] = s.linked(name, coordinators, "")
+		env["THUMBMILL_MEMCACHED_SERVERS"] = s.linked(name, memcachedOf(), "")
+		env["THUMBMILL_EDGE_LISTEN"], env["THUMBMILL_EDGE_SECURITY_KEY"] = s.address[name], key
+		env["THUMBMILL_EDGE_TRUSTED_PROXIES"], env["THUMBMILL_THROTTLE_PER_IP_WORKERS"] = "127.0.0.1", strconv.Itoa(greedyLimit)
+		env["THUMBMILL_RENDERER_SLOTS"], env["THUMBMILL_RENDERER_TEMP_DIR"] = "2", s.temp
+	}
+	var list []string
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	s.add(name, "http://"+s.address[name+" admin"]+"/readyz", list, filepath.Join(binaries, role))
+}
+
+// stored is where a role finds Swift.
+func (s *site) stored(name string) map[string]string {
+	role, _, _ := strings.Cut(name, "-")
+	account := s.swift.Account(role)
+	url := "http://" + s.link(name, "swift", strings.TrimPrefix(s.backend.URL, "http://")) + "/auth/v1.0"
+	env := map[string]string{}
+	for _, bucket := range []string{"ORIGINALS", "THUMBNAILS"} {
+		before := "THUMBMILL_STORE_" + bucket + "_"
+		env[before+"KIND"], env[before+"AUTH_URL"], env[before+"USER"], env[before+"KEY"] = "swift", url, account.User, string(account.Key)
+		env[before+"CONTAINER"] = strings.ToLower(bucket)
+	}
+	return env
+}
+
+// fillStore draws originals and stores them. Edges only read, renderers write thumbnails.
+func (s *site) fillStore() {
+	s.t.Helper()
+	s.swift.Container("originals", "test:edge,test:renderer", "")
+	s.swift.Container("thumbnails", "test:edge,test:renderer", "test:renderer")
+	jpeg, err := samples.JPEG(samples.Landscape(640, 480))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	bucket := s.swift.Bucket
+	bucket.Container = "originals"
+	store := swiftstore.New(bucket)
+	defer func() { _ = store.Close() }()
+	for i := range originals {
+		at := thumbnail.Location{Path: original(i)}
+		if err := store.Put(s.t.Context(), at, jpeg, objectstore.Meta{ContentType: "image/jpeg"}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+const originals = 8
+
+func original(i int) string { return fmt.Sprintf("p/%d.jpg", i%originals) }
+
+// smallDisk makes a file system for temporary files that a test can fill.
+func (s *site) smallDisk() {
+	s.temp = s.path("temp")
+	if err := os.Mkdir(s.temp, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m", "thumbmill-faults", s.temp).CombinedOutput(); err != nil {
+		s.t.Logf("no file system of its own for temporary files: %v %s", err, out)
+		return
+	}
+	s.small = true
+	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", s.temp).Run() })
+}
+
+// addFront adds the nginx that deploy has.
+func (s *site) addFront() {
+	address := servers.FreeAddress(s.t)
+	s.front = "http://" + address
+	config := servers.NginxConfig(s.t, s.dir, address, [2]string{s.address["edge-1"], s.address["edge-2"]}, false)
+	s.add("nginx", "", nil, "nginx", "-c", config)
+}
+
+// settled holds what is to be after each fault: everybody is ready, nothing is left, and no
+// original is blamed.
+func (s *site) settled() {
+	s.t.Helper()
+	for _, name := range s.roles() {
+		s.parts[name].await()
+	}
+	if !s.classic {
+		eventually(s.t, "no lease is left", 2*time.Minute, func() error { return s.leases() })
+	}
+	eventually(s.t, "no job is left", time.Minute, func() error { return s.jobs() })
+	if blamed := s.get("edge-1 admin", "/api/v1/failing"); strings.TrimSpace(blamed) != `{"failing":[]}` {
+		s.t.Errorf("good originals are blamed: %s", blamed)
+	}
+}
+
+// leases reports those that are held.
+func (s *site) leases() error {
+	var left []error
+	for _, name := range coordinatorsOf() {
+		var report struct {
+			Classes map[string]struct{ Holders, Waiters int64 }
+		}
+		if err := json.Unmarshal([]byte(s.get(name+" admin", "/api/v1/throttles?pools=0")), &report); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for class, c := range report.Classes {
+			if c.Holders+c.Waiters > 0 {
+				left = append(left, fmt.Errorf("%s has %d held and %d waiting of %s", name, c.Holders, c.Waiters, class))
+			}
+		}
+	}
+	return errors.Join(left...)
+}
+
+// jobs reports those in the queue.
+func (s *site) jobs() error {
+	return s.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, queue.Stream)
+		if err != nil {
+			return err
+		}
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(">"))
+		if err == nil && info.State.Msgs > 0 {
+			err = fmt.Errorf("%v", info.State.Subjects)
+		}
+		for _, lane := range renderjob.Lanes() {
+			_, missing := js.Consumer(ctx, queue.Stream, lane.Consumer())
+			err = errors.Join(err, missing)
+		}
+		return err
+	})
+}
+
+// leader is the NATS server that leads the stream of jobs.
+func (s *site) leader() (name string) {
+	s.t.Helper()
+	err := s.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, queue.Stream)
+		if err == nil {
+			name = stream.CachedInfo().Cluster.Leader
+		}
+		return err
+	})
+	if err != nil || s.parts[name] == nil {
+		s.t.Fatalf("%q leads: %v", name, err)
+	}
+	return name
+}
+
+// inQueue does something as an edge may.
+func (s *site) inQueue(do func(context.Context, jetstream.JetStream) error) error {
+	conn, err := nats.Connect("nats://"+s.address["nats-1"], nats.CustomInboxPrefix(queue.Inbox("edge")), nats.UserCredentials(s.path("nats/edge.creds")))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	defer cancel()
+	return do(ctx, js)
+}
+
+// get asks a listener, and gives what it says.
+func (s *site) get(name, path string) string {
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	response, err := client.Get("http://" + s.address[name] + path)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}

@@ -1,0 +1,400 @@
+package front
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+)
+
+// edges are two that answer alike, until one is told otherwise.
+type edges struct {
+	mu      sync.Mutex
+	servers [2]*httptest.Server
+	asked   map[string]int // by path, but not for their health
+	now     int            // requests under way
+	most    int            // of these at once
+	gone    [2]bool        // those that drop each connection
+	failing int            // what both answer instead; 0 = as ever
+	held    chan struct{}  // until it is closed some wait
+}
+
+func startEdges(t *testing.T) *edges {
+	t.Helper()
+	e := &edges{asked: map[string]int{}, held: make(chan struct{})}
+	for i := range e.servers {
+		e.servers[i] = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.answer(i, w, r) }))
+		t.Cleanup(e.servers[i].Close)
+	}
+	return e
+}
+
+func (e *edges) addresses() (all [2]string) {
+	for i, s := range e.servers {
+		all[i] = s.Listener.Addr().String()
+	}
+	return all
+}
+
+// set changes what the edges do.
+func (e *edges) set(change func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change()
+}
+
+func (e *edges) count(path string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.asked[path]
+}
+
+// note counts a request, and tells what is to be done with it.
+func (e *edges) note(i int, path string) (nth, failing int, gone bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.now++
+	if path != "/healthcheck" {
+		e.asked[path]++
+		e.most = max(e.most, e.now)
+	}
+	return e.asked[path], e.failing, e.gone[i]
+}
+
+// answer does what the path's first letters say.
+func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
+	nth, failing, gone := e.note(i, r.URL.Path)
+	defer e.set(func() { e.now-- })
+	if gone {
+		panic(http.ErrAbortHandler)
+	}
+	body, status, header := r.URL.Path, http.StatusOK, w.Header()
+	header.Set("Cache-Control", "public, max-age=60, stale-if-error=3600")
+	header.Set("Xkey", "original")
+	switch name := strings.TrimPrefix(r.URL.Path, "/"); {
+	case failing != 0:
+		status = failing
+		header.Set("Cache-Control", "no-store")
+	case strings.HasPrefix(name, "healthcheck"):
+		header.Set("Cache-Control", "no-store")
+	case strings.HasPrefix(name, "slow"):
+		time.Sleep(100 * time.Millisecond) // less than nginx lets others wait
+	case strings.HasPrefix(name, "held"):
+		<-e.held
+	case strings.HasPrefix(name, "absent"):
+		status = http.StatusNotFound
+		header.Set("Cache-Control", "public, max-age=600")
+	case strings.HasPrefix(name, "refused"):
+		status = http.StatusTooManyRequests
+		header.Set("Cache-Control", "private, no-store")
+		header.Set("Retry-After", "1")
+	case strings.HasPrefix(name, "full"):
+		if name == "full-slowly" {
+			time.Sleep(1500 * time.Millisecond)
+		}
+		status = http.StatusServiceUnavailable
+		header.Set("Cache-Control", "no-store")
+		header.Set("Retry-After", "1")
+	case strings.HasPrefix(name, "unreachable") && nth == 1:
+		status = http.StatusBadGateway
+		header.Set("Cache-Control", "no-store")
+	case strings.HasPrefix(name, "short"):
+		header.Set("Cache-Control", "public, max-age=1, stale-if-error=3600")
+		body += fmt.Sprint(nth)
+	case strings.HasPrefix(name, "format"):
+		header.Set("Vary", "Accept")
+		body = r.Header.Get("Accept")
+	case r.Method == http.MethodPost:
+		header.Set("Cache-Control", "no-store")
+		text, _ := io.ReadAll(r.Body)
+		body = string(text)
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+type answer struct {
+	status int
+	body   string
+}
+
+func get(t *testing.T, url, accept string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", accept)
+	return do(t, request)
+}
+
+func do(t *testing.T, request *http.Request) answer {
+	t.Helper()
+	response, err := (&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		t.Error(err)
+		return answer{}
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return answer{response.StatusCode, string(text)}
+}
+
+func TestNginx(t *testing.T) { suite(t, servers.Nginx) }
+
+// from gives a client at an address.
+func from(t *testing.T, address string) *http.Client {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Timeout: 20 * time.Second, Transport: transport}
+}
+
+// status of what a client is answered; 0 without an answer.
+func status(c *http.Client, url string) int {
+	response, err := c.Get(url)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	return response.StatusCode
+}
+
+// One address has so many requests at once, and another has its own.
+func TestNginxLimitsRequestsAtOnce(t *testing.T) {
+	e := startEdges(t)
+	front := servers.Nginx(t, e.addresses())
+	greedy, refused := from(t, "127.0.0.2"), make(chan int, 501)
+	var all sync.WaitGroup
+	for i := range cap(refused) {
+		all.Go(func() {
+			if got := status(greedy, fmt.Sprint(front, "/held", i)); got != 200 {
+				refused <- got
+			}
+		})
+	}
+	if got := <-refused; got != 429 {
+		t.Errorf("one too many: %d", got)
+	}
+	if got := status(from(t, "127.0.0.3"), front+"/another"); got != 200 {
+		t.Errorf("another's: %d", got)
+	}
+	close(e.held)
+	all.Wait()
+	if len(refused) > 0 {
+		t.Errorf("%d more than one were refused, %d", len(refused), <-refused)
+	}
+}
+
+// One address has so many requests a second.
+func TestNginxLimitsRequestsASecond(t *testing.T) {
+	front := servers.Nginx(t, startEdges(t).addresses())
+	var (
+		all     sync.WaitGroup
+		refused atomic.Bool
+	)
+	greedy := from(t, "127.0.0.2")
+	for range 8 {
+		all.Go(func() {
+			for i := 0; i < 5000 && !refused.Load(); i++ {
+				if got := status(greedy, front+"/one"); got == 429 {
+					refused.Store(true)
+				} else if got != 200 {
+					t.Errorf("%d", got)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if !refused.Load() {
+		t.Error("all of 40,000 are answered")
+	}
+	if got := status(from(t, "127.0.0.3"), front+"/one"); got != 200 {
+		t.Errorf("another's: %d", got)
+	}
+}
+
+func TestVarnish(t *testing.T) { suite(t, servers.Varnish) }
+
+func suite(t *testing.T, start func(testing.TB, [2]string) string) {
+	e := startEdges(t)
+	front := start(t, e.addresses())
+	for _, one := range []struct {
+		name  string
+		check func(*testing.T, *edges, string)
+	}{
+		{"what many want is asked for once", coalesces},
+		{"what is absent is kept", keepsAbsence},
+		{"a refusal is one client's, and is asked of nobody else", keepsNoRefusal},
+		{"nobody waits for what another is refused", refusesTogether},
+		{"another edge is asked where one cannot reach the store", asksAnother},
+		{"formats are kept apart", varies},
+		{"what is sent reaches an edge", posts},
+		{"an old picture is better than none", stale},
+		{"an edge that is gone is not missed", gone},
+	} {
+		t.Run(one.name, func(t *testing.T) { one.check(t, e, front) })
+	}
+}
+
+func coalesces(t *testing.T, e *edges, front string) {
+	var group sync.WaitGroup
+	for range 30 {
+		group.Go(func() {
+			if a := get(t, front+"/slow", ""); a.status != 200 || a.body != "/slow" {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+	group.Wait()
+	if n := e.count("/slow"); n != 1 {
+		t.Errorf("edges were asked %d times", n)
+	}
+}
+
+func keepsAbsence(t *testing.T, e *edges, front string) {
+	for range 3 {
+		if a := get(t, front+"/absent", ""); a.status != 404 || a.body != "/absent" {
+			t.Errorf("%+v", a)
+		}
+	}
+	if n := e.count("/absent"); n != 1 {
+		t.Errorf("edges were asked %d times", n)
+	}
+}
+
+func keepsNoRefusal(t *testing.T, e *edges, front string) {
+	for path, status := range map[string]int{"/refused": 429, "/full": 503} {
+		for range 3 {
+			if a := get(t, front+path, ""); a.status != status || a.body != path {
+				t.Errorf("%s: %+v", path, a)
+			}
+		}
+		if n := e.count(path); n != 3 {
+			t.Errorf("%s: edges were asked %d times for 3", path, n)
+		}
+	}
+}
+
+func refusesTogether(t *testing.T, e *edges, front string) {
+	e.set(func() { e.most = 0 })
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if a := get(t, front+"/full-slowly", ""); a.status != 503 {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+	group.Wait()
+	e.set(func() {
+		if e.most < 4 {
+			t.Errorf("of 8 requests %d were asked for at once: the others stood in line", e.most)
+		}
+	})
+}
+
+func asksAnother(t *testing.T, e *edges, front string) {
+	if a := get(t, front+"/unreachable", ""); a.status != 200 || e.count("/unreachable") != 2 {
+		t.Errorf("%+v after %d", a, e.count("/unreachable"))
+	}
+}
+
+func varies(t *testing.T, _ *edges, front string) {
+	for _, accept := range []string{"image/webp", "image/avif", "image/webp"} {
+		if a := get(t, front+"/format", accept); a.body != accept {
+			t.Errorf("%s: %+v", accept, a)
+		}
+	}
+}
+
+func posts(t *testing.T, e *edges, front string) {
+	for range 2 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front+"/post", strings.NewReader("a picture"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := do(t, request); a.body != "a picture" {
+			t.Errorf("%+v", a)
+		}
+	}
+	if n := e.count("/post"); n != 2 {
+		t.Errorf("edges were asked %d times for 2", n)
+	}
+}
+
+func stale(t *testing.T, e *edges, front string) {
+	if a := get(t, front+"/short", ""); a.body != "/short1" {
+		t.Fatalf("%+v", a)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	e.set(func() { e.failing = 503 })
+	for range 3 {
+		if a := get(t, front+"/short", ""); a.status != 200 || a.body != "/short1" {
+			t.Errorf("while edges fail: %+v", a)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	e.set(func() { e.failing = 0 })
+	for range 50 {
+		if a := get(t, front+"/short", ""); a.status != 200 {
+			t.Errorf("afterwards: %+v", a)
+		} else if a.body != "/short1" {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("the picture stayed old")
+}
+
+func gone(t *testing.T, e *edges, front string) {
+	e.set(func() { e.gone[0] = true })
+	defer e.set(func() { e.gone[0] = false })
+	var group sync.WaitGroup
+	for i := range 40 {
+		group.Go(func() {
+			path := fmt.Sprint("/picture", i)
+			if a := get(t, front+path, ""); a.status != 200 || a.body != path {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// Varnish forgets by the key of an original; only edges may say so.
+func TestVarnishPurges(t *testing.T) {
+	e := startEdges(t)
+	front := servers.Varnish(t, e.addresses())
+	for range 2 {
+		get(t, front+"/a", "")
+		get(t, front+"/b", "")
+	}
+	request, err := http.NewRequestWithContext(t.Context(), "PURGE", front+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Xkey", "original")
+	if a := do(t, request); a.status != 200 {
+		t.Errorf("%+v", a)
+	}
+	for _, path := range []string{"/a", "/b"} {
+		get(t, front+path, "")
+		if n := e.count(path); n != 2 {
+			t.Errorf("%s was asked for %d times", path, n)
+		}
+	}
+}

@@ -1,0 +1,308 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
+	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func TestMain(m *testing.M) {
+	if renderer.WorkerAsked() {
+		os.Exit(renderer.WorkerMain())
+	}
+	os.Exit(m.Run())
+}
+
+const (
+	secret = "a-token-for-the-tests"
+	greedy = "203.0.113.66"
+)
+
+// serve puts a coordinator's page on an operators' listener.
+func serve(t *testing.T, co *coordinator.Coordinator) (address string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	admin, err := service.NewAdmin(settings.Admin{Listen: "127.0.0.1:0", TokenFile: file}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range coordinator.APIPaths() {
+		admin.Handle(path, co.API())
+	}
+	if err := admin.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = admin.Stop(ctx)
+	})
+	return "http://" + admin.Addr() + "/"
+}
+
+// load asks all the time: many for what is stored, some for what is new, one for far too
+// much, and for an original that is damaged.
+func load(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	body, err := samples.JPEG(samples.Landscape(2400, 1600))
+	for i := range 12 {
+		c.Original(fmt.Sprintf("photo%d.jpg", i), body, err)
+	}
+	c.Original("bad.jpg", []byte("\xff\xd8\xff\xe0\x00\x10JFIF"), nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	t.Cleanup(func() { cancel(); group.Wait() })
+	ask := func(every time.Duration, at int, request func(n int) (path, client string)) {
+		group.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				path, client := request(n)
+				c.Get(ctx, c.Edges[at%len(c.Edges)], path, client)
+				time.Sleep(every)
+			}
+		})
+	}
+	for i := range 4 {
+		ask(20*time.Millisecond, i, func(n int) (string, string) {
+			return fmt.Sprintf("/unsafe/%dx/photo%d.jpg", 100+n%3, i), "198.51.100.7"
+		})
+		ask(100*time.Millisecond, i, func(n int) (string, string) {
+			return fmt.Sprintf("/unsafe/%dx/photo%d.jpg", 200+n, i+4), fmt.Sprintf("10.0.%d.%d", i, n%200)
+		})
+		for j := range 6 {
+			ask(50*time.Millisecond, i, func(n int) (string, string) {
+				return fmt.Sprintf("/unsafe/%dx%d/photo%d.jpg", 500+n%1000, 300+n/1000+j*20, i+8), greedy
+			})
+		}
+	}
+	ask(300*time.Millisecond, 0, func(n int) (string, string) { return fmt.Sprintf("/unsafe/%dx/bad.jpg", 100+n), "192.0.2.5" })
+}
+
+// browser is a tab of a headless Chromium. Errors of the page fail the test.
+type browser struct {
+	t   *testing.T
+	ctx context.Context // chromedp's handle of the tab
+}
+
+func open(t *testing.T, url string, width, height int64) *browser {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()),
+		chromedp.WSURLReadTimeout(time.Minute))
+	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // it does not know all of a newer browser's events
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(func() {
+		cancel()
+		end()
+		stop()
+	})
+	b := &browser{t, ctx}
+	chromedp.ListenTarget(ctx, func(event any) {
+		if e, ok := event.(*runtime.EventExceptionThrown); ok {
+			t.Errorf("the page: %s", e.ExceptionDetails.Error())
+		}
+		if e, ok := event.(*runtime.EventConsoleAPICalled); ok && e.Type == runtime.APITypeError {
+			t.Errorf("the page says %v", e.Args)
+		}
+	})
+	b.do(chromedp.EmulateViewport(width, height), chromedp.Navigate(url))
+	return b
+}
+
+func (b *browser) do(actions ...chromedp.Action) {
+	b.t.Helper()
+	if err := chromedp.Run(b.ctx, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// js evaluates an expression.
+func js[T any](b *browser, expression string) (value T) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate(expression, &value))
+	return value
+}
+
+// sees waits until a part of the page says something.
+func (b *browser) sees(part, text string) {
+	b.t.Helper()
+	var said string
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if said = js[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", part)); strings.Contains(said, text) {
+			return
+		}
+	}
+	b.t.Fatalf("%s never says %q: %s", part, text, said)
+}
+
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	// In the page itself: it may move between a look for the place and a click at it.
+	b.do(chromedp.WaitVisible(selector, chromedp.ByQuery))
+	js[any](b, fmt.Sprintf("document.querySelector(%q).click()", selector))
+}
+
+func (b *browser) enter(selector, text string) {
+	b.t.Helper()
+	js[string](b, fmt.Sprintf("document.querySelector(%q).value = ''", selector))
+	b.do(chromedp.SendKeys(selector, text, chromedp.ByQuery))
+}
+
+func (b *browser) photograph(file string) {
+	b.t.Helper()
+	var image []byte
+	b.do(chromedp.CaptureScreenshot(&image))
+	if err := os.WriteFile(file, image, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func start(t *testing.T) (*cluster.Cluster, string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes a browser")
+	}
+	c := cluster.Start(t, cluster.Options{Edges: 2, Renderers: 2, Settings: func(s *settings.Settings) {
+		s.Throttle.PerIP = settings.Pool{Workers: 2, MaxQueue: 4, Timeout: time.Second}
+	}})
+	load(t, c)
+	return c, serve(t, c.Coordinators[0])
+}
+
+// The four questions of an operator: who is refused and why; what fails and with what;
+// which lane is behind; how many renderers would be enough. Then what can be done.
+func TestAnOperatorsQuestions(t *testing.T) {
+	c, address := start(t)
+	b := open(t, address, 1280, 900)
+	b.sees("#attention", "per-ip refuses")
+	b.sees("#attention", "most of all "+greedy)
+	b.sees("#attention", "bad.jpg (undecodable)")
+	b.sees("table[data-table=throttles]", "One client renders more at once")
+	b.sees("table[data-table=refused-clients]", greedy+"\tper-ip")
+	b.sees("table[data-table=failing]", "undecodable")
+	b.sees("table[data-table=lanes]", "standard")
+	b.sees("#wanted", "would be right")
+	b.sees("table[data-table=requests]", "The thumbnail was stored already.")
+	b.sees("table[data-table=edges]", c.Settings.Coordinator.Servers[0])
+	b.sees("#tile-busy", "of 2")
+	if file := os.Getenv("THUMBMILL_SCREENSHOT"); file != "" {
+		time.Sleep(time.Minute) // a plot needs a past
+		b.photograph(file)
+	}
+	b.blocksAnAddress(c)
+	b.changesALimit()
+	b.forgetsAFailure()
+}
+
+// blocksAnAddress goes through the dialogs, a wrong token included.
+func (b *browser) blocksAnAddress(c *cluster.Cluster) {
+	b.t.Helper()
+	b.click(fmt.Sprintf("table[data-table=refused-clients] button[aria-label='Block %s']", greedy))
+	b.enter("#token input", "a-wrong-token-it-is")
+	b.click("#token .go")
+	b.sees("#token-error", "not the token")
+	b.enter("#token input", secret)
+	b.click("#token .go")
+	b.enter("#act input[name=who]", "Ann")
+	b.click("#act .go")
+	if !js[bool](b, "document.getElementById('act').open") {
+		b.t.Error("nothing was said of why, and it was done")
+	}
+	b.enter("#act input[name=why]", "renders everything at once")
+	b.click("#act .go")
+	b.sees("table[data-table=directives]", "renders everything at once")
+	cluster.Eventually(b.t, "it is kept out", func() bool {
+		return c.Get(b.t.Context(), c.Edges[1], "/unsafe/100x/photo0.jpg", greedy).Status == http.StatusForbidden
+	})
+	b.click(fmt.Sprintf("table[data-table=directives] button[aria-label='Withdraw block %s/32']", greedy))
+	b.click("#act .go")
+	b.sees("table[data-table=directives]", "None holds.")
+}
+
+func (b *browser) changesALimit() {
+	b.t.Helper()
+	b.click("table[data-table=rules] button[aria-label='Change ip']")
+	b.enter("#act input[name=workers]", "1")
+	b.enter("#act input[name=max_queue]", "0") // which the browser refuses
+	b.enter("#act input[name=why]", "a test")
+	b.click("#act .go")
+	b.enter("#act input[name=max_queue]", "7")
+	b.click("#act .go")
+	b.sees("table[data-table=rules] tr[data-key=ip]", "by a directive")
+	b.sees("table[data-table=rules] tr[data-key=ip]", "7")
+}
+
+func (b *browser) forgetsAFailure() {
+	b.t.Helper()
+	b.click("table[data-table=failing] button")
+	b.sees("#act-title", "Forget the failures of bad.jpg")
+	b.enter("#act input[name=why]", "uploaded anew")
+	b.do(chromedp.SendKeys("#act input[name=why]", kb.Enter, chromedp.ByQuery))
+	b.sees("table[data-table=directives]", "Forget the failures of bad.jpg")
+}
+
+// With a phone, in the dark, by keyboard and with a screen reader.
+func TestThePageIsForEverybody(t *testing.T) {
+	_, address := start(t)
+	b := open(t, address, 390, 800)
+	b.sees("#attention", "per-ip refuses")
+	if wide := js[int](b, "document.documentElement.scrollWidth"); wide > 390 {
+		t.Errorf("%d pixels wide on a phone of 390", wide)
+	}
+	colour := func(scheme string) string {
+		b.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+		return js[string](b, "getComputedStyle(document.body).backgroundColor")
+	}
+	if light, dark := colour("light"), colour("dark"); light == dark {
+		t.Errorf("%s in the light and in the dark", light)
+	}
+	if file := os.Getenv("THUMBMILL_SCREENSHOT"); file != "" {
+		b.photograph(strings.TrimSuffix(file, ".png") + "-phone.png")
+	}
+	for what, expression := range map[string]string{
+		"a button or link without a name":    "[...document.querySelectorAll('button, a')].filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.textContent.trim())).length",
+		"a table without a caption":          "[...document.querySelectorAll('table')].filter(t => !t.caption?.textContent).length",
+		"a plot without words":               "[...document.querySelectorAll('svg')].filter(s => !s.getAttribute('aria-label')).length",
+		"a field without a label":            "[...document.querySelectorAll('input, select')].filter(i => !i.labels.length).length",
+		"a link to nowhere":                  "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).length",
+		"two elements with one id":           "document.querySelectorAll('[id]').length - new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size",
+		"a button that a keyboard cannot go": "[...document.querySelectorAll('button')].filter(e => e.tabIndex < 0).length",
+	} {
+		if n := js[int](b, expression); n > 0 {
+			t.Errorf("%d times %s", n, what)
+		}
+	}
+	const button = "table[data-table=lanes] button[aria-label='Pause bulk']"
+	b.do(chromedp.Focus(button, chromedp.ByQuery))
+	time.Sleep(2500 * time.Millisecond) // two reports
+	if !js[bool](b, fmt.Sprintf("document.activeElement === document.querySelector(%q)", button)) {
+		t.Error("a report takes the focus away")
+	}
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.sees("#token", "Enter the token")
+	b.do(chromedp.KeyEvent(kb.Escape))
+	if js[bool](b, "document.getElementById('token').open || document.getElementById('act').open") {
+		t.Error("Escape closes nothing")
+	}
+}

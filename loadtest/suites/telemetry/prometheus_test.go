@@ -1,0 +1,245 @@
+package telemetry
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
+	"github.com/thumbmill/thumbmill/loadtest/tool/plan"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const deploy = "../../../deploy/"
+
+// query is one of a dashboard or an alert.
+type query struct{ where, text string }
+
+// dashboards gives every query of every dashboard.
+func dashboards(t *testing.T) (all []query) {
+	files, err := filepath.Glob(deploy + "grafana/*.json")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d dashboards, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		var board struct {
+			Title  string
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
+			}
+		}
+		if err == nil {
+			err = json.Unmarshal(text, &board)
+		}
+		if err != nil || board.Title == "" {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, p := range board.Panels {
+			for _, target := range p.Targets {
+				all = append(all, query{board.Title + ", " + p.Title, target.Expr})
+			}
+		}
+	}
+	return all
+}
+
+// threshold is the end of an alert's expression, without which it always has a value.
+var threshold = regexp.MustCompile(` [<>] [0-9.]+$`)
+
+// alerts gives what each alert looks at, and checks that the runbook has its paragraph.
+func alerts(t *testing.T) (all []query) {
+	text, err := os.ReadFile(deploy + "prometheus/alerts.yml")
+	var file struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr string
+				Annotations struct {
+					Runbook string `yaml:"runbook_url"`
+				}
+			}
+		}
+	}
+	if err == nil {
+		err = yaml.Unmarshal(text, &file)
+	}
+	runbook, readErr := os.ReadFile(deploy + "prometheus/RUNBOOK.md")
+	if err != nil || readErr != nil {
+		t.Fatal(err, readErr)
+	}
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			if !threshold.MatchString(r.Expr) {
+				t.Errorf("%s has no threshold at its end", r.Alert)
+			}
+			if !strings.Contains(string(runbook), "\n## "+r.Alert+"\n") || !strings.HasSuffix(r.Annotations.Runbook, "#"+strings.ToLower(r.Alert)) {
+				t.Errorf("%s has no paragraph in the runbook, or names none", r.Alert)
+			}
+			all = append(all, query{r.Alert, threshold.ReplaceAllString(r.Expr, "")})
+		}
+	}
+	return all
+}
+
+// autoscalers gives the queries by which a cluster is scaled.
+func autoscalers(t *testing.T) (all []query) {
+	text, err := os.ReadFile(deploy + "kubernetes/autoscaling/keda/keda.yaml")
+	var scaled struct {
+		Spec struct {
+			Triggers []struct{ Metadata struct{ Query string } }
+		}
+	}
+	if err == nil {
+		err = yaml.Unmarshal(text, &scaled)
+	}
+	if err != nil || len(scaled.Spec.Triggers) != 1 {
+		t.Fatalf("%+v %v", scaled, err)
+	}
+	wanted := scaled.Spec.Triggers[0].Metadata.Query
+	adapter, err := os.ReadFile(deploy + "kubernetes/autoscaling/hpa/prometheus-adapter.yaml")
+	if err != nil || !strings.Contains(string(adapter), "metricsQuery: "+wanted) {
+		t.Errorf("the two autoscalers ask different questions: %v", err)
+	}
+	return []query{{"KEDA", wanted}}
+}
+
+// plansFrom reads a profile from the same Prometheus, as loadtest plan does.
+func plansFrom(t *testing.T, address string) {
+	t.Helper()
+	from := plan.Prometheus{URL: address, Window: 30 * time.Second, Client: http.DefaultClient}
+	p, err := from.Profile(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mean, _ := p.Moments(); len(p.Classes) != 1 || p.Classes[0].Type != "jpeg" || p.Slots != 1 || mean <= 0 || p.Fetch <= 0 || p.CPU <= 0 || p.Rate() <= 0 {
+		t.Errorf("%+v", p)
+	}
+	from.URL = "http://" + servers.FreeAddress(t)
+	if _, err := from.Profile(t.Context()); err == nil {
+		t.Error("nobody listens, and there is a profile")
+	}
+}
+
+// prometheus scrapes targets every second.
+func startPrometheus(t *testing.T, targets []string) (address string) {
+	dir := t.TempDir()
+	config := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: thumbmill\n  static_configs:\n  - targets: [%s]\n", strings.Join(targets, ", "))
+	if err := os.WriteFile(dir+"/prometheus.yml", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address = servers.FreeAddress(t)
+	cmd := exec.Command("prometheus", "--config.file="+dir+"/prometheus.yml", "--storage.tsdb.path="+dir+"/data", "--web.listen-address="+address, "--log.level=error")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return "http://" + address
+}
+
+// ask gives the values of a query, those that are no number left out.
+func ask(address, text string) (values []float64, err error) {
+	response, err := http.Get(address + "/api/v1/query?query=" + url.QueryEscape(text))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer struct {
+		Error string
+		Data  struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	body, err := io.ReadAll(response.Body)
+	if err == nil {
+		err = json.Unmarshal(body, &answer)
+	}
+	if err != nil || answer.Error != "" {
+		return nil, fmt.Errorf("%s %w", answer.Error, err)
+	}
+	for _, r := range answer.Data.Result {
+		if value, err := strconv.ParseFloat(fmt.Sprint(r.Value[1]), 64); err == nil && !math.IsNaN(value) {
+			values = append(values, value)
+		}
+	}
+	return values, nil
+}
+
+// Every query of the dashboards and of the alerts returns something in a Prometheus that
+// scrapes a cluster in which something happens.
+func TestDashboardsAndAlertsShowSomething(t *testing.T) {
+	if out, err := exec.Command("promtool", "check", "rules", deploy+"prometheus/alerts.yml").CombinedOutput(); err != nil {
+		t.Errorf("%s", out)
+	}
+	test := exec.Command("promtool", "test", "rules", "alerts_test.yml")
+	test.Dir = deploy + "prometheus"
+	if out, err := test.CombinedOutput(); err != nil {
+		t.Errorf("%s", out)
+	}
+	if out, err := exec.Command("promtool", "check", "config", "--syntax-only", deploy+"prometheus/prometheus.yml").CombinedOutput(); err != nil {
+		t.Errorf("%s", out)
+	}
+	c := cluster.Start(t, cluster.Options{Settings: func(s *settings.Settings) {
+		s.Throttle.PerIP = settings.Pool{Workers: 1, MaxQueue: 1, Timeout: time.Second}
+	}})
+	body, err := samples.JPEG(samples.Landscape(900, 600))
+	c.Original("a.jpg", body, err)
+	c.Original("bad.jpg", []byte("\xff\xd8\xff\xe0\x00\x10JFIF"), nil)
+	c.Edges[0].Registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var targets []string
+	for _, r := range append(c.Registries(), c.Edges[0].Registry) {
+		server := httptest.NewServer(promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+		defer server.Close()
+		targets = append(targets, strings.TrimPrefix(server.URL, "http://"))
+	}
+	address := startPrometheus(t, targets)
+	missing := append(append(dashboards(t), alerts(t)...), autoscalers(t)...)
+	t.Logf("%d queries", len(missing))
+	for n, deadline := 0, time.Now().Add(60*time.Second); len(missing) > 0; n++ {
+		if time.Now().After(deadline) {
+			break
+		}
+		for i := range 4 {
+			c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/a.jpg", 100+4*n+i), fmt.Sprintf("192.0.2.%d", n%2))
+		}
+		c.Get(t.Context(), c.Edges[0], "/unsafe/100x/bad.jpg", "192.0.2.1")
+		time.Sleep(300 * time.Millisecond)
+		if n%5 != 4 {
+			continue
+		}
+		var still []query
+		for _, q := range missing {
+			if values, err := ask(address, q.text); err != nil || len(values) == 0 {
+				still = append(still, q)
+			}
+		}
+		missing = still
+	}
+	plansFrom(t, address)
+	for _, q := range missing {
+		values, err := ask(address, q.text)
+		t.Errorf("%s: %s returns %v %v", q.where, q.text, values, err)
+	}
+}

@@ -1,0 +1,56 @@
+// Command record asks a running Thumbor for all URLs of the comparison and writes what it
+// answers. Run from this repository's root:
+//
+//	go run ./loadtest/suites/thumbor/record --thumbor http://127.0.0.1:8888 > loadtest/suites/thumbor/testdata/recorded.json.gz
+//
+// The recording is of Thumbor 7.7.7 on Debian 12's Pillow, with this configuration:
+//
+//	LOADER = 'thumbor.loaders.file_loader'
+//	FILE_LOADER_ROOT_PATH = '…/loadtest/suites/thumbor/testdata/originals'
+//	STORAGE = 'thumbor.storages.no_storage'
+//	RESULT_STORAGE = None
+//	RESPECT_ORIENTATION = True
+//	PILLOW_PRESERVE_INDEXED_MODE = False  # with it, resized GIFs of one frame come out empty
+package main
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/suites/thumbor"
+)
+
+func main() {
+	base := flag.String("thumbor", "http://127.0.0.1:8888", "where Thumbor listens")
+	flag.Parse()
+	if err := record(*base); err != nil {
+		fmt.Fprintln(os.Stderr, "record:", err)
+		os.Exit(1)
+	}
+}
+
+func record(base string) error {
+	client := &http.Client{Timeout: time.Minute}
+	answers := map[string]thumbor.Answer{}
+	urls := thumbor.URLs()
+	for i, url := range urls {
+		a, err := thumbor.Read(client, base, url)
+		if err != nil {
+			return fmt.Errorf("%s: %w", url, err)
+		}
+		answers[url] = a
+		if i%100 == 0 {
+			fmt.Fprintf(os.Stderr, "%d of %d\n", i, len(urls))
+		}
+	}
+	packed := gzip.NewWriter(os.Stdout)
+	if err := json.NewEncoder(packed).Encode(answers); err != nil {
+		return err
+	}
+	return packed.Close()
+}

@@ -1,0 +1,122 @@
+package thumbor
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
+	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func TestMain(m *testing.M) {
+	if renderer.WorkerAsked() {
+		os.Exit(renderer.WorkerMain())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	// near is the largest distance of two pictures that count as one: a decoder's and a
+	// kernel's differences are below it, a filter's effect is above.
+	near = 10
+	// least is the share that must agree.
+	least = 0.99
+)
+
+func recorded(t *testing.T) map[string]Answer {
+	t.Helper()
+	f, err := os.Open("testdata/recorded.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	unpacked, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers map[string]Answer
+	if err := json.NewDecoder(unpacked).Decode(&answers); err != nil {
+		t.Fatal(err)
+	}
+	return answers
+}
+
+// As Thumbor answers, so does thumbmill. Where Thumbor fails with a 5xx, any answer
+// below that will do.
+func TestAgreesWithThumbor(t *testing.T) {
+	theirs := recorded(t)
+	c := cluster.Start(t, cluster.Options{Settings: func(s *settings.Settings) {
+		s.Store.Originals.Path = "testdata/originals"
+		s.Thumbor.Rotate = "counterclockwise"
+		s.Renderer.Slots = 2
+		s.Throttle.PerIP.Shadow = true
+	}})
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	agreed := 0
+	urls := URLs()
+	for _, url := range urls {
+		want, ok := theirs[url]
+		if !ok {
+			t.Fatalf("%s was not recorded", url)
+		}
+		ours, err := Read(client, "http://"+c.Edges[0].Addr(), url)
+		if err != nil {
+			t.Fatalf("%s: %v", url, err)
+		}
+		if why := differs(url, theirs, want, ours); why == "" {
+			agreed++
+		} else {
+			t.Logf("%s: %s", url, why)
+		}
+		if ours.Status >= http.StatusInternalServerError {
+			t.Errorf("%s: %d", url, ours.Status)
+		}
+	}
+	t.Logf("%d of %d agree", agreed, len(urls))
+	if float64(agreed) < least*float64(len(urls)) {
+		t.Errorf("%d of %d agree with Thumbor, at least %.0f %% must", agreed, len(urls), 100*least)
+	}
+}
+
+func differs(url string, theirs map[string]Answer, want, got Answer) string {
+	switch {
+	case want.Status >= http.StatusInternalServerError:
+		return ""
+	case got.Status != want.Status:
+		return http.StatusText(got.Status) + " for " + http.StatusText(want.Status)
+	case got.Width != want.Width || got.Height != want.Height:
+		return "another size"
+	case got.Small == nil && want.Small == nil:
+		return ""
+	case Distance(got.Small, want.Small) > near:
+		return "another picture"
+	}
+	plain, known := theirs[WithoutFilters(url)]
+	if known && Distance(want.Small, plain.Small) > near && Distance(got.Small, plain.Small) < Distance(got.Small, want.Small) {
+		return "nearer to the picture without filters"
+	}
+	return ""
+}
+
+func TestURLsAreDistinct(t *testing.T) {
+	urls := URLs()
+	slices.Sort(urls)
+	if n := len(slices.Compact(urls)); n != len(URLs()) {
+		t.Errorf("%d of %d are distinct", n, len(URLs()))
+	}
+	if plain := WithoutFilters("150x100/filters:blur(3):rgb(1,2,3)/photo.jpg"); plain != "150x100/photo.jpg" {
+		t.Error(plain)
+	}
+	if !strings.Contains(strings.Join(urls, "\n"), WithoutFilters(boxes[1]+"/filters:x()/photo.jpg")) {
+		t.Error("a picture without filters is not asked for")
+	}
+}

@@ -1,0 +1,290 @@
+// Package drive sends a workload to a server and records what it answers.
+//
+// It is open-loop: each request is sent when the workload has it, however slow the server
+// is, and its latency counts from then, not from when it could be sent. A generator that
+// waits for answers hides how long clients would have waited (coordinated omission).
+// Requests beyond a bound of those under way are not sent, and counted so.
+//
+// The libraries of the field count from the actual sending, and none reads slowly.
+package drive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
+)
+
+// Config says what is asked, and how.
+type Config struct {
+	// Template is the URL of a thumbnail, with {original}, {width} and {fresh}: a number
+	// that is another with each request for what nobody asked for before, else 0.
+	Template string
+	// Name is the name of an original, with {n} and {type}.
+	Name    string
+	Timeout time.Duration // of one request
+	Most    int           // requests under way at once
+	// BytesPerSecond is how fast a slow client reads.
+	BytesPerSecond int
+	// Progress hears how it goes, once a second.
+	Progress func(Second)
+}
+
+// Histogram bounds: latencies from a microsecond to four minutes, to three digits.
+const (
+	lowest, highest = 1, 240_000_000 // microseconds
+	digits          = 3
+)
+
+// Second is what was sent and answered in one second.
+type Second struct {
+	At       float64        `json:"at"` // seconds since the beginning
+	Sent     int            `json:"sent"`
+	UnderWay int            `json:"under_way"` // at its end
+	Outcomes map[string]int `json:"outcomes"`  // of what ended in it
+	P50      float64        `json:"p50_ms"`
+	P99      float64        `json:"p99_ms"`
+}
+
+// Record is a whole run.
+type Record struct {
+	Began    time.Time                     `json:"began"`
+	Sending  float64                       `json:"sending_seconds"` // until the last request was due
+	Seconds  []Second                      `json:"seconds"`
+	Outcomes map[string]int                `json:"outcomes"`
+	Latency  map[string]map[string]float64 `json:"latency_ms"` // by outcome and for "all", quantiles p50 … max
+	Bytes    int64                         `json:"bytes"`
+}
+
+// Quantiles are those of Record.Latency.
+func Quantiles() []string { return []string{"p50", "p90", "p95", "p99", "p99.9", "max"} }
+
+// NotSent is the outcome of requests beyond Config.Most.
+const NotSent = "not sent"
+
+type recorder struct {
+	mu       sync.Mutex
+	record   Record
+	all      map[string]*hdrhistogram.Histogram
+	second   Second
+	recent   *hdrhistogram.Histogram
+	underWay int
+}
+
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
+
+// Run sends the workload, and returns when all answers are there or ctx ended.
+func Run(ctx context.Context, c Config, w workload.Workload) (*Record, error) {
+	if err := errors.Join(c.validate(), w.Validate()); err != nil {
+		return nil, err
+	}
+	r := &recorder{
+		record: Record{Began: time.Now(), Outcomes: map[string]int{}, Latency: map[string]map[string]float64{}},
+		all:    map[string]*hdrhistogram.Histogram{"all": newHistogram()}, recent: newHistogram(), second: Second{Outcomes: map[string]int{}},
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: c.Most, DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	var group, ticking sync.WaitGroup
+	stop := make(chan struct{})
+	ticking.Go(func() { r.tick(stop, c.Progress) })
+	c.send(ctx, w, r, &group, client)
+	r.record.Sending = min(time.Since(r.record.Began), w.Duration()).Seconds()
+	group.Wait()
+	close(stop)
+	ticking.Wait()
+	return r.finish(), nil
+}
+
+func (c Config) validate() error {
+	var all []error
+	if u, err := url.Parse(c.fill(workload.Request{Type: "jpg", Width: 1})); err != nil || u.Host == "" {
+		all = append(all, fmt.Errorf("%q is no URL such as http://127.0.0.1:8888/unsafe/{width}x/{original}", c.Template))
+	}
+	if !strings.Contains(c.Template, "{original}") || !strings.Contains(c.Name, "{n}") {
+		all = append(all, errors.New("the URL is to have {original}, and the originals' name {n}"))
+	}
+	if c.Timeout <= 0 || c.Timeout.Microseconds() > highest || c.Most < 1 || c.BytesPerSecond < 1 {
+		all = append(all, errors.New("the timeout is above 0 and at most 4 minutes, the bound of requests under way and the speed of slow readers are above 0"))
+	}
+	return errors.Join(all...)
+}
+
+// fill makes the URL of a request.
+func (c Config) fill(r workload.Request) string {
+	name := strings.NewReplacer("{n}", strconv.Itoa(r.Original), "{type}", r.Type).Replace(c.Name)
+	if r.Original < 0 {
+		name = "absent-" + strconv.Itoa(r.Fresh) + "." + r.Type
+	}
+	width := r.Width
+	if r.Fresh > 0 { // what nobody asked for before, also where the URL has no {fresh}
+		width = 100 + r.Fresh%1900
+	}
+	return strings.NewReplacer("{original}", name, "{width}", strconv.Itoa(width), "{fresh}", strconv.Itoa(r.Fresh)).Replace(c.Template)
+}
+
+func (c Config) send(ctx context.Context, w workload.Workload, r *recorder, group *sync.WaitGroup, client *http.Client) {
+	for request := range w.Requests() {
+		due := r.record.Began.Add(request.At)
+		select {
+		case <-time.After(time.Until(due)):
+		case <-ctx.Done():
+			return
+		}
+		if ctx.Err() != nil { // of two that are due, select takes any
+			return
+		}
+		if !r.begin(c.Most) {
+			continue
+		}
+		group.Go(func() {
+			outcome, read := c.ask(ctx, client, request)
+			r.end(outcome, time.Since(due), read)
+		})
+	}
+}
+
+// ask gets one thumbnail, and says what came of it.
+func (c Config) ask(ctx context.Context, client *http.Client, r workload.Request) (outcome string, read int64) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.fill(r), nil)
+	if err != nil {
+		return failure(err), 0
+	}
+	request.Header.Set("X-Forwarded-For", r.Client.String())
+	response, err := client.Do(request)
+	if err != nil {
+		return failure(err), 0
+	}
+	defer func() { _ = response.Body.Close() }()
+	body := io.Reader(response.Body)
+	if r.Slow {
+		body = &slowly{body, c.BytesPerSecond}
+	}
+	if read, err = io.Copy(io.Discard, body); err != nil {
+		return failure(err), read
+	}
+	outcome = strconv.Itoa(response.StatusCode)
+	if r.Slow { // whose own slowness its latency is
+		outcome += " slow"
+	}
+	if throttle := response.Header.Get("Thumbmill-Throttle"); throttle != "" {
+		outcome += " " + throttle
+	}
+	return outcome, read
+}
+
+// failure names an error by its kind.
+func failure(err error) string {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "cut off"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "error: timeout"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "error: connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "error: connection lost"
+	}
+	return "error: other"
+}
+
+// slowly reads so many bytes per second.
+type slowly struct {
+	io.Reader
+	perSecond int
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	const pause = 100 * time.Millisecond
+	time.Sleep(pause + rand.N(pause/10))
+	return s.Reader.Read(p[:max(1, min(len(p), s.perSecond/10))])
+}
+
+func (r *recorder) begin(most int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.underWay >= most {
+		r.second.Outcomes[NotSent]++
+		r.record.Outcomes[NotSent]++
+		return false
+	}
+	r.second.Sent++
+	r.underWay++
+	return true
+}
+
+func (r *recorder) end(outcome string, latency time.Duration, read int64) {
+	us := min(max(latency.Microseconds(), lowest), highest)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.underWay--
+	r.record.Bytes += read
+	r.record.Outcomes[outcome]++
+	r.second.Outcomes[outcome]++
+	if r.all[outcome] == nil {
+		r.all[outcome] = newHistogram()
+	}
+	into := []*hdrhistogram.Histogram{r.all[outcome]}
+	if !strings.HasSuffix(outcome, " slow") {
+		into = append(into, r.all["all"], r.recent)
+	}
+	for _, h := range into {
+		_ = h.RecordValue(us) // within the bounds
+	}
+}
+
+// tick ends each second.
+func (r *recorder) tick(stop <-chan struct{}, progress func(Second)) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			progress(r.endSecond())
+		case <-stop:
+			progress(r.endSecond())
+			return
+		}
+	}
+}
+
+func (r *recorder) endSecond() Second {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.second
+	s.At, s.UnderWay = time.Since(r.record.Began).Seconds(), r.underWay
+	s.P50, s.P99 = quantile(r.recent, 50), quantile(r.recent, 99)
+	r.record.Seconds = append(r.record.Seconds, s)
+	r.second = Second{Outcomes: map[string]int{}}
+	r.recent.Reset()
+	return s
+}
+
+func quantile(h *hdrhistogram.Histogram, percent float64) float64 {
+	return float64(h.ValueAtPercentile(percent)) / 1000
+}
+
+func (r *recorder) finish() *Record {
+	for outcome, h := range r.all {
+		r.record.Latency[outcome] = map[string]float64{
+			"p50": quantile(h, 50), "p90": quantile(h, 90), "p95": quantile(h, 95), "p99": quantile(h, 99), "p99.9": quantile(h, 99.9), "max": float64(h.Max()) / 1000,
+		}
+	}
+	return &r.record
+}

@@ -1,0 +1,234 @@
+package plan
+
+import (
+	"errors"
+	"math"
+
+	"github.com/thumbmill/thumbmill/loadtest/tool/queueing"
+	"github.com/thumbmill/thumbmill/loadtest/tool/simulator"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// Target is what a site wants.
+type Target struct {
+	Wait    float64 // seconds
+	Share   float64 // of the requests that are to wait no longer
+	Refused float64 // share of requests that may be refused
+}
+
+// Cluster is what does not depend on how many renderers there are.
+type Cluster struct {
+	Ahead     int
+	QueueWait float64                    // seconds
+	Limits    map[renderjob.Lane]float64 // of a render, in seconds
+}
+
+// Scenario is what befalls a cluster while it is measured.
+type Scenario struct {
+	Name string
+	// Sites is over how many the renderers are spread evenly, one of which is lost when the
+	// measurement begins; 0: none is.
+	Sites int
+	// Restart is how long each renderer is away, one after the other; 0: none is. Seconds.
+	Restart float64
+}
+
+// Result is what a number of renderers does.
+type Result struct {
+	Renderers int     `json:"renderers"`
+	Use       float64 `json:"use"` // of all slots' time that is offered
+	P50       float64 `json:"p50_seconds"`
+	P95       float64 `json:"p95_seconds"`
+	Late      Share   `json:"late"` // waited longer than the target
+	Refused   Share   `json:"refused"`
+}
+
+// Share is a share with half the width of its 95 % confidence interval.
+type Share struct {
+	Mean float64 `json:"mean"`
+	Half float64 `json:"half"`
+}
+
+// Meets reports whether a result meets the target, its uncertainty included.
+func (r Result) Meets(t Target) bool {
+	return r.Late.Mean+r.Late.Half <= 1-t.Share && r.Refused.Mean+r.Refused.Half <= t.Refused
+}
+
+// misses reports whether a result misses the target, its uncertainty included.
+func (r Result) misses(t Target) bool {
+	return r.Late.Mean-r.Late.Half > 1-t.Share || r.Refused.Mean-r.Refused.Half > t.Refused
+}
+
+const (
+	// stretches are the batches of one simulation. Another one goes before them, in which the
+	// cluster fills.
+	stretches = 40
+	// leastSimulated and mostSimulated bound the requests of one simulation: where fewer
+	// leave open whether the target is met, more are simulated.
+	leastSimulated = 200_000
+	mostSimulated  = 6_400_000
+	// simulatedSeconds is how long it is at least, where the rate lets it.
+	simulatedSeconds = 1800
+	mostRenderers    = 100_000
+)
+
+// ErrOutOfReach says that no number of renderers meets the target.
+var ErrOutOfReach = errors.New("no number of renderers meets the target: renders alone take longer, or are over their limit")
+
+// Simulate lets a profile's requests through a cluster of so many renderers, until it is
+// known whether the target is met.
+func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (r Result, err error) {
+	p = p.cut(c.Limits)
+	for n := int(min(max(p.Rate()*simulatedSeconds, leastSimulated), mostSimulated)); ; n *= 4 {
+		r, err = p.simulate(c, s, renderers, t, n)
+		if err != nil || r.Meets(t) || r.misses(t) || 4*n > mostSimulated {
+			return r, err
+		}
+	}
+}
+
+// simulate lets n requests through, after those with which the cluster fills.
+func (p Profile) simulate(c Cluster, s Scenario, renderers int, t Target, n int) (Result, error) {
+	stretch := n / stretches
+	length := float64(stretch) / p.Rate()
+	var waits quantiles
+	var late, refused simulator.Batches
+	var seen, waited, tooLate, gone int
+	sim, err := simulator.New(simulator.Config{
+		Renderers: renderers, Slots: p.Slots, Ahead: c.Ahead, QueueWait: c.QueueWait, Limits: c.Limits, Outages: s.outages(renderers, length, length*(stretches+1)),
+	}, func(d simulator.Done) {
+		switch {
+		case d.Outcome != simulator.Answered:
+			gone++
+		case d.Waited > t.Wait:
+			tooLate++
+			fallthrough
+		default:
+			waited++
+			waits.add(d.Waited)
+		}
+		seen++
+		switch {
+		case seen == stretch:
+			waits = quantiles{}
+		case seen%stretch == 0:
+			late.Add(float64(tooLate) / max(float64(waited), 1))
+			refused.Add(float64(gone) / float64(stretch))
+		default:
+			return
+		}
+		waited, tooLate, gone = 0, 0, 0
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	sim.Run(p.Requests(n+stretch, 1))
+	mean, _ := p.Moments()
+	there := renderers
+	if s.Sites > 1 {
+		there -= (renderers + s.Sites - 1) / s.Sites
+	}
+	r := Result{Renderers: renderers, Use: p.Rate() * mean / float64(there*p.Slots), P50: waits.at(.5), P95: waits.at(.95)}
+	r.Late.Mean, r.Late.Half = late.Interval()
+	r.Refused.Mean, r.Refused.Half = refused.Interval()
+	return r, nil
+}
+
+// outages are those of a scenario in a run of so many seconds, of which the first ones are
+// not measured.
+func (s Scenario) outages(renderers int, first, length float64) (all []simulator.Outage) {
+	if s.Sites > 1 {
+		for i := 0; i < renderers; i += s.Sites { // the site's share; at least one
+			all = append(all, simulator.Outage{Renderer: i, From: first, To: math.MaxFloat64 / 2, Kill: true})
+		}
+	}
+	for at, i := 0.0, 0; s.Restart > 0 && at+s.Restart < length; at, i = at+s.Restart, i+1 { // again and again, so that it is seen
+		all = append(all, simulator.Outage{Renderer: i % renderers, From: at, To: at + s.Restart})
+	}
+	return all
+}
+
+// Renderers finds the least number of renderers that meets the target in a scenario. It
+// begins at the closed form's answer, which progress hears with each later one.
+func Renderers(p Profile, c Cluster, s Scenario, t Target, progress func(Result)) (Result, error) {
+	mean, variation := p.Moments()
+	slots := queueing.SlotsFor(p.Rate(), mean, variation, t.Wait, t.Share)
+	guess := max(1, (slots+p.Slots-1)/p.Slots)
+	if s.Sites > 1 {
+		guess = max(guess*s.Sites/(s.Sites-1), 2)
+	}
+	known := map[int]Result{}
+	meets := func(n int) (bool, error) {
+		r, err := Simulate(p, c, s, n, t)
+		known[n] = r
+		progress(r)
+		return r.Meets(t), err
+	}
+	enough, tooFew := guess, s.least()-1
+	for step := 1; ; step *= 2 { // up until one is enough
+		ok, err := meets(enough)
+		if err != nil || enough > mostRenderers {
+			return known[enough], errors.Join(err, ErrOutOfReach)
+		}
+		if ok {
+			break
+		}
+		tooFew = enough
+		enough += step
+		if enough > 64*guess+64 {
+			return known[tooFew], ErrOutOfReach
+		}
+	}
+	for enough-tooFew > 1 { // down between too few and enough
+		middle := (enough + tooFew) / 2
+		ok, err := meets(middle)
+		if err != nil {
+			return known[middle], err
+		}
+		if ok {
+			enough = middle
+		} else {
+			tooFew = middle
+		}
+	}
+	return known[enough], nil
+}
+
+// least is how many renderers a scenario leaves one of.
+func (s Scenario) least() int {
+	if s.Sites > 1 {
+		return 2
+	}
+	return 1
+}
+
+// quantiles keeps waits in a hundred buckets per factor of ten, from a tenth of a
+// millisecond on: within 2.4 %.
+type quantiles struct {
+	counts [700]int
+	n      int
+}
+
+const finest = 1e-4
+
+func (q *quantiles) add(wait float64) {
+	at := 0
+	if wait > finest {
+		at = min(int(100*math.Log10(wait/finest))+1, len(q.counts)-1)
+	}
+	q.counts[at]++
+	q.n++
+}
+
+func (q *quantiles) at(share float64) float64 {
+	left := int(share * float64(q.n))
+	for i, count := range q.counts {
+		if left -= count; left < 0 {
+			if i == 0 {
+				return 0
+			}
+			return finest * math.Pow(10, (float64(i)-.5)/100)
+		}
+	}
+	return 0
+}

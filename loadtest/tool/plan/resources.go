@@ -1,0 +1,65 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
+)
+
+// Machine is what a renderer's machine has. 0 is not known, and not counted.
+type Machine struct {
+	Cores    float64
+	Memory   float64 // bytes
+	Slot     float64 // bytes of memory that a slot may take
+	Download float64 // bytes per second
+	Writes   float64 // thumbnails per second that the store takes from all renderers
+}
+
+// Resource is one that renders need, with the share that is used.
+type Resource struct {
+	Name string
+	Use  float64
+}
+
+// Binds lists what a number of renderers uses, what binds first in front.
+func Binds(p Profile, m Machine, renderers int) (all []Resource) {
+	mean, _ := p.Moments()
+	n := float64(renderers)
+	add := func(name string, used, there float64) {
+		if used > 0 && there > 0 {
+			all = append(all, Resource{name, used / there})
+		}
+	}
+	add("slots", p.Rate()*mean, n*float64(p.Slots))
+	add("processor", p.Rate()*p.CPU, n*m.Cores)
+	add("memory", float64(p.Slots)*m.Slot, m.Memory)
+	add("download", p.Rate()*p.Bytes, n*m.Download)
+	add("store", p.Rate(), m.Writes)
+	slices.SortFunc(all, func(a, b Resource) int { return cmp.Compare(b.Use, a.Use) })
+	return all
+}
+
+// StandardSizes is the share of renders that would be left if widths were standard ones:
+// of so many requests for so many originals (Zipf's law with exponent 1, Wikimedia's
+// widths), the different thumbnails with steps over those without.
+func StandardSizes(requests, originals int) float64 {
+	w := workload.Workload{
+		Phases: []workload.Phase{{Duration: 1e9, From: float64(requests), To: float64(requests)}}, Originals: originals, Zipf: 1,
+		Types: []workload.Weighted[string]{{Value: "jpg", Share: 1}}, Clients: 1, Seed: 1,
+	}
+	different := func(widths []workload.Weighted[int]) float64 {
+		type thumbnail struct{ original, width int }
+		seen := map[thumbnail]struct{}{}
+		w.Widths = widths
+		for r := range w.Requests() {
+			seen[thumbnail{r.Original, r.Width}] = struct{}{}
+		}
+		return float64(len(seen))
+	}
+	return different(workload.ToSteps(workload.WikimediaWidths())) / different(workload.WikimediaWidths())
+}
+
+// PerRenderer is a profile as one of n renderers has it when a load balancer gives each
+// its own queue at random, instead of one queue for all.
+func PerRenderer(p Profile, n int) Profile { return p.Scaled(1/float64(n), 1) }
