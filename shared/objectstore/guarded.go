@@ -3,20 +3,22 @@ package objectstore
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // Breaker makes the circuit breaker of one store: it opens when at least ten
 // operations within ten seconds failed and they were more than half, and tries
 // again after five. "Not found", "full" and a caller that left are no failures.
-func Breaker(name string, onChange func(name string, from, to gobreaker.State)) *gobreaker.CircuitBreaker[any] {
-	return gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
+func Breaker(name string, log *slog.Logger) *gobreaker.CircuitBreaker[any] {
+	return breaker.New[any](gobreaker.Settings{
 		Name: name, Interval: 10 * time.Second, Timeout: 5 * time.Second, MaxRequests: 3,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			return c.TotalFailures >= 10 && c.TotalFailures*2 > c.Requests
@@ -24,8 +26,7 @@ func Breaker(name string, onChange func(name string, from, to gobreaker.State)) 
 		IsSuccessful: func(err error) bool {
 			return err == nil || IsAnswer(err) || errors.Is(err, ErrElsewhere) || errors.Is(err, context.Canceled)
 		},
-		OnStateChange: onChange,
-	})
+	}, log)
 }
 
 // IsAnswer tells what a store says from a store that fails.

@@ -15,6 +15,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -81,14 +82,11 @@ func newServer(text string, timeout time.Duration, trust *tls.Config, log *slog.
 	if trust != nil {
 		client.DialContext = (&tls.Dialer{Config: trust}).DialContext
 	}
-	return &server{client, gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+	return &server{client, breaker.New[struct{}](gobreaker.Settings{
 		Name: "memcached " + text, Timeout: probeEvery,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 1 },
+		ReadyToTrip:  breaker.Consecutive(1),
 		IsSuccessful: answered,
-		OnStateChange: func(name string, from, to gobreaker.State) {
-			log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
-		},
-	})}
+	}, log)}
 }
 
 // answered tells what the server said from that it said nothing.

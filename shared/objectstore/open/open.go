@@ -96,13 +96,10 @@ func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucke
 func (s Stores) Guarded(metrics prometheus.Registerer, log *slog.Logger) Stores {
 	seconds := objectstore.NewSeconds()
 	metrics.MustRegister(seconds)
-	onChange := func(name string, from, to gobreaker.State) {
-		log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
-	}
-	thumbnails := objectstore.Breaker("thumbnails", onChange)
+	thumbnails := objectstore.Breaker("thumbnails", log)
 	breakers := []*gobreaker.CircuitBreaker[any]{thumbnails}
 	guard := func(name string, store objectstore.Store) objectstore.Store { // each has its own
-		breaker := objectstore.Breaker(strings.TrimSpace("originals "+name), onChange)
+		breaker := objectstore.Breaker(strings.TrimSpace("originals "+name), log)
 		breakers = append(breakers, breaker)
 		return objectstore.Guard(store, breaker, seconds, func(error) {})
 	}
