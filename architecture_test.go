@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,6 +158,45 @@ func TestSharedIsShared(t *testing.T) {
 	}
 	if files, _ := filepath.Glob("shared/*.go"); len(files) > 0 {
 		t.Errorf("no .go file lies directly in shared: %v", files)
+	}
+}
+
+// A subscription that is not made by package queue lacks its check that a message was
+// meant for it.
+func TestSubscriptionsAreMadeByTheQueue(t *testing.T) {
+	eachFile(t, func(path string, file *ast.File) {
+		if strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "shared/queue/") {
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			from, _ := call.X.(*ast.Ident)
+			if strings.Contains(call.Sel.Name, "Subscribe") && call.Sel.Name != "Unsubscribe" && (from == nil || from.Name != "queue") {
+				t.Errorf("%s: %s is called, and not queue.Subscribe", path, call.Sel.Name)
+			}
+			return true
+		})
+	})
+}
+
+// eachFile parses each Go file of the module, tests included.
+func eachFile(t *testing.T, look func(path string, file *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err == nil {
+			look(path, file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

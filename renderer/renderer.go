@@ -251,11 +251,11 @@ func (r *Renderer) Start(ctx context.Context) error {
 	if err := queue.Find(ctx, r.js, r.config.Settings.NATS.Replicas); err != nil {
 		return err
 	}
-	if _, err := r.conn.Subscribe(renderjob.PurgeSubject, r.forget); err != nil {
-		return fmt.Errorf("purges: %w", err)
+	if _, err := queue.Subscribe(r.conn, renderjob.PurgeSubject, r.forget); err != nil {
+		return err
 	}
-	if _, err := r.conn.Subscribe(renderjob.ControlSubject(r.name), r.obey); err != nil {
-		return fmt.Errorf("operators' orders: %w", err)
+	if _, err := queue.Subscribe(r.conn, renderjob.ControlSubject(r.name), r.obey); err != nil {
+		return err
 	}
 	if err := r.intake.Start(ctx); err != nil {
 		return err
@@ -270,9 +270,6 @@ func (r *Renderer) Start(ctx context.Context) error {
 // obey drains, or goes on, as an operator wants it.
 func (r *Renderer) obey(m *nats.Msg) {
 	var order renderjob.Control
-	if m.Subject != renderjob.ControlSubject(r.name) { // a job, say, whose answer somebody had sent here
-		return
-	}
 	if err := json.Unmarshal(m.Data, &order); err != nil || order.DrainMS == nil { // nil: an answer of JetStream's, say
 		r.config.Log.Warn("an order that cannot be read", "error", err)
 		return
@@ -302,9 +299,6 @@ func (r *Renderer) resume() {
 // forget takes a purge, and answers.
 func (r *Renderer) forget(m *nats.Msg) {
 	var p renderjob.Purge
-	if m.Subject != renderjob.PurgeSubject { // a job, say, whose answer somebody had sent here
-		return
-	}
 	if err := json.Unmarshal(m.Data, &p); err != nil {
 		r.config.Log.Warn("a purge that cannot be read", "error", err)
 		return // and not answered, which the purge tells

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/thumbmill/thumbmill/deploy/credentials"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/queue/embedded"
@@ -34,5 +36,51 @@ func TestAServerThatAsksNobody(t *testing.T) {
 		if strings.Contains(log.String(), "asks nobody") != warns {
 			t.Errorf("credentials %q: %s", file, &log)
 		}
+	}
+}
+
+// A message that reaches a subscription by way of somebody's reply subject is not heard.
+func TestWhatWasNotSentHereIsNotHeard(t *testing.T) {
+	server, err := embedded.New("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Stop(t.Context()) }()
+	conn, err := queue.Connect(settings.NATS{URL: settings.URLs(server.URL())}, "edge", "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stream := jetstream.StreamConfig{Name: "S", Subjects: []string{"work"}, Storage: jetstream.MemoryStorage}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		_, err = js.CreateStream(t.Context(), stream)
+	}
+	if err == nil {
+		_, err = js.CreateConsumer(t.Context(), "S", jetstream.ConsumerConfig{Durable: "C"})
+	}
+	if err == nil {
+		_, err = js.Publish(t.Context(), "work", []byte("a job"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 2)
+	if _, err := queue.Subscribe(conn, "mine", func(m *nats.Msg) { heard <- string(m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	arrived := make(chan struct{}, 2)
+	if _, err := conn.Subscribe("mine", func(*nats.Msg) { arrived <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.S.C", "mine", []byte(`{"batch":1,"expires":1000000000}`)); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived // the job did come
+	if err := conn.Publish("mine", []byte("for me")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-heard; got != "for me" {
+		t.Errorf("heard %q", got)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/shared/queue"
 )
 
 const (
@@ -49,8 +51,8 @@ func ListenForUploads(conn *nats.Conn, subject string, widths []int, r *Renderer
 	}, []string{"outcome"})
 	metrics.MustRegister(u.handled)
 	var err error
-	if u.sub, err = conn.QueueSubscribe(subject, uploadsQueue, u.take); err != nil {
-		return nil, fmt.Errorf("uploads: %w", err)
+	if u.sub, err = queue.SubscribeGroup(conn, subject, uploadsQueue, u.take); err != nil {
+		return nil, fmt.Errorf("upload.subject: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	u.cancel = cancel
@@ -68,9 +70,6 @@ func (u *Uploads) Close() {
 }
 
 func (u *Uploads) take(m *nats.Msg) {
-	if m.Subject != u.sub.Subject { // a job, say, whose answer somebody had sent here
-		return
-	}
 	if len(m.Data) > maxUpload {
 		u.handled.WithLabelValues("unreadable").Inc()
 		return

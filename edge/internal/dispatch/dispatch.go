@@ -11,7 +11,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -55,19 +55,15 @@ func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *s
 		return nil, err
 	}
 	d := &Dispatcher{edge: edge, conn: conn, js: js, replicas: replicas, log: log, open: map[string]*Handle{}}
-	d.breaker = gobreaker.NewCircuitBreaker[*jetstream.PubAck](gobreaker.Settings{
-		Name: "queue", Timeout: time.Second,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 5 },
+	d.breaker = breaker.New[*jetstream.PubAck](gobreaker.Settings{
+		Name: "queue", Timeout: time.Second, ReadyToTrip: breaker.Consecutive(5),
 		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
-		OnStateChange: func(name string, from, to gobreaker.State) {
-			log.Warn("circuit breaker", "name", name, "from", from.String(), "to", to.String())
-		},
-	})
+	}, log)
 	if err := queue.Open(ctx, js, replicas); err != nil {
 		return nil, err
 	}
-	if d.sub, err = conn.Subscribe(renderjob.ResultSubject(edge), d.hear); err != nil {
-		return nil, fmt.Errorf("results: %w", err)
+	if d.sub, err = queue.Subscribe(conn, renderjob.ResultSubject(edge), d.hear); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
@@ -98,9 +94,6 @@ func (d *Dispatcher) Reconnected() {
 }
 
 func (d *Dispatcher) hear(m *nats.Msg) {
-	if m.Subject != renderjob.ResultSubject(d.edge) { // a job, say, whose answer somebody had sent here
-		return
-	}
 	r, err := renderjob.ReadResult(m)
 	if err != nil {
 		d.log.Warn("a result that cannot be read", "error", err)

@@ -4,12 +4,12 @@ package fleet
 
 import (
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -42,7 +42,7 @@ func New() *Fleet {
 
 // Listen subscribes to heartbeats; steer sees each.
 func (f *Fleet) Listen(conn *nats.Conn, steer func(renderjob.Heartbeat)) error {
-	sub, err := conn.Subscribe(renderjob.AllHeartbeats, func(m *nats.Msg) {
+	sub, err := queue.Subscribe(conn, renderjob.AllHeartbeats, func(m *nats.Msg) {
 		var h renderjob.Heartbeat
 		if json.Unmarshal(m.Data, &h) == nil && h.Renderer != "" {
 			f.Note(h)
@@ -50,7 +50,7 @@ func (f *Fleet) Listen(conn *nats.Conn, steer func(renderjob.Heartbeat)) error {
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("heartbeats: %w", err)
+		return err
 	}
 	f.sub = sub
 	return nil

@@ -12,7 +12,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -64,8 +63,8 @@ type Presence struct {
 func New(name string, conn *nats.Conn, h Handler, log *slog.Logger) (*Presence, error) {
 	p := &Presence{name: name, conn: conn, handler: h, log: log, began: time.Now(), edges: map[string]time.Time{}}
 	p.watch()
-	if _, err := conn.Subscribe(renderjob.AllEdges, p.hear); err != nil {
-		return nil, fmt.Errorf("presence: %w", err)
+	if _, err := queue.Subscribe(conn, renderjob.AllEdges, p.hear); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel

@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -200,8 +201,13 @@ func (r *run) second(ctx context.Context, originals []thumbnail.Location) {
 func (r *run) ask(ctx context.Context, originals []thumbnail.Location, expected []string) (answered, silent []string) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	inbox := r.Conn.NewRespInbox()
-	answers, err := r.Conn.SubscribeSync(inbox)
+	inbox, heard := r.Conn.NewRespInbox(), make(chan string, len(expected))
+	answers, err := queue.Subscribe(r.Conn, inbox, func(m *nats.Msg) {
+		select {
+		case heard <- string(m.Data):
+		case <-ctx.Done():
+		}
+	})
 	if err != nil {
 		return nil, expected
 	}
@@ -209,15 +215,13 @@ func (r *run) ask(ctx context.Context, originals []thumbnail.Location, expected 
 	text, _ := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: originals}) // plain values
 	err = r.Conn.PublishMsg(&nats.Msg{Subject: renderjob.PurgeSubject, Reply: inbox, Data: text})
 	for err == nil && len(expected) > 0 {
-		var m *nats.Msg
-		if m, err = answers.NextMsgWithContext(ctx); err != nil {
-			break
-		}
-		if m.Subject != inbox { // a job, say, whose answer somebody had sent here
-			continue
-		}
-		if at := slices.Index(expected, string(m.Data)); at >= 0 {
-			answered, expected = append(answered, expected[at]), slices.Delete(expected, at, at+1)
+		select {
+		case name := <-heard:
+			if at := slices.Index(expected, name); at >= 0 {
+				answered, expected = append(answered, expected[at]), slices.Delete(expected, at, at+1)
+			}
+		case <-ctx.Done():
+			return answered, expected
 		}
 	}
 	return answered, expected
