@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/backlog"
 	"github.com/thumbmill/thumbmill/edge/internal/bulk"
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/directives"
@@ -26,7 +27,6 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/fleet"
 	"github.com/thumbmill/thumbmill/edge/internal/front"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
-	"github.com/thumbmill/thumbmill/edge/internal/lanes"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
@@ -60,7 +60,7 @@ type Edge struct {
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	directives *directives.Follower
-	lanes      *lanes.Watcher
+	lanes      *backlog.Watcher
 	requests   atomic.Pointer[web.Handler] // whose requests operators see; nil at first
 	admitter   *admission.Admitter
 	counters   failure.Counters
@@ -118,7 +118,7 @@ func (e *Edge) build() (err error) {
 			e.breakers = append(e.breakers, b)
 		}
 	}
-	e.lanes = lanes.New(e.dispatcher.JetStream(), c.Log, c.Metrics)
+	e.lanes = backlog.New(e.dispatcher.JetStream(), c.Log, c.Metrics)
 	trust, err := certificate.Trust(c.Settings.Coordinator.CA)
 	if err != nil {
 		return fmt.Errorf("coordinator.ca: %w", err)

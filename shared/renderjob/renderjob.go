@@ -51,14 +51,6 @@ const (
 // Lanes lists all lanes, most urgent first.
 func Lanes() []Lane { return []Lane{LaneStandard, LaneExpensive, LaneBulk} }
 
-// Cap is how many of a renderer's slots the lane may take at once.
-func (l Lane) Cap(slots int) int {
-	if l == LaneStandard {
-		return slots
-	}
-	return max(1, slots/2)
-}
-
 // Subject is where jobs of the lane are published.
 func (l Lane) Subject() string { return "render.job." + string(l) }
 
@@ -271,8 +263,3 @@ func ReadResult(m *nats.Msg) (Result, error) {
 func TTL(left time.Duration) time.Duration {
 	return max(time.Second, (left + time.Second - 1).Truncate(time.Second))
 }
-
-// LaneQueue is how many requests may run or wait at the coordinator for one
-// lane: below the bound of the lane in the queue itself, so that waiting happens
-// where it is fair and can be cancelled.
-const LaneQueue = 900

@@ -32,9 +32,3 @@ func TestStrangeResultsAreRefused(t *testing.T) {
 		}
 	}
 }
-
-func TestExpensiveWorkCannotTakeAllSlots(t *testing.T) {
-	if LaneExpensive.Cap(4) != 2 || LaneExpensive.Cap(1) != 1 || LaneStandard.Cap(4) != 4 {
-		t.Error("caps are wrong")
-	}
-}

@@ -92,17 +92,6 @@ func TypeOf(name string) Type {
 	return TypeUnknown
 }
 
-// Unforeseeable reports whether neither the bytes nor the header of an original of
-// this type tell how long it takes to draw: drawings and animations, of which a
-// kilobyte can ask for hours.
-func (t Type) Unforeseeable() bool {
-	switch t {
-	case TypeSVG, TypeGIF, TypePDF, TypeDjVu, TypeXCF, TypeSTL, TypeVideo:
-		return true
-	}
-	return false
-}
-
 // DefaultFormat is the format of a thumbnail for which the URL names none.
 // Thumbnails keep their original's format where browsers show it.
 func (t Type) DefaultFormat(alpha bool) Format {

@@ -27,6 +27,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/directive"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -334,7 +335,7 @@ func (r *Reporter) addLanes(t *Throttles, used []pools.PoolView) {
 		}
 		for _, h := range t.Renderers {
 			if !h.Draining && h.Slots > 0 {
-				l.Slots += name.Cap(h.Slots)
+				l.Slots += lanes.Slots(name, h.Slots)
 			}
 		}
 		for _, p := range used {

@@ -25,6 +25,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/coordinators"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -89,7 +90,7 @@ type Admitter struct {
 	local        *semaphore.Weighted
 	decisions    *prometheus.CounterVec
 	leases       prometheus.Gauge
-	pace         pace
+	pace         paces
 
 	mu     sync.Mutex
 	away   bool // no coordinator answered the last request
@@ -105,7 +106,7 @@ func New(c Config) *Admitter {
 			Help: "Decisions of each throttle: admit, wait (admitted after waiting), refuse, shadow (would have refused or delayed), exempt.",
 		}, []string{"throttle", "decision"}),
 		leases: prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_leases", Help: "Leases that this edge holds now."}),
-		counts: map[string]map[string]int64{},
+		counts: map[string]map[string]int64{}, pace: paces{byLane: map[renderjob.Lane]lanes.Pace{}},
 	}
 	c.Metrics.MustRegister(a.decisions, a.leases)
 	for _, t := range []Throttle{PerIP, PerOriginal, Expensive, Lane, Local, Failure} {

@@ -49,7 +49,7 @@ func rule(name string, p settings.Pool) lease.Rule {
 
 func (a *Admitter) lanePool(lane renderjob.Lane) settings.Pool {
 	workers := max(a.LaneWorkers(lane), 1)
-	return settings.Pool{Workers: workers, MaxQueue: a.pace.maxQueue(lane, workers, a.Throttle.QueueWait), Timeout: a.Throttle.QueueWait}
+	return settings.Pool{Workers: workers, MaxQueue: a.pace.of(lane).MaxQueue(workers, a.Throttle.QueueWait), Timeout: a.Throttle.QueueWait}
 }
 
 // need is one pool of a request.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -106,16 +107,15 @@ func (f *Fleet) Slots() int {
 	return f.lastSlots
 }
 
-// LaneWorkers is the size of the lane's pool: about one and a half times the
-// slots that serve it, so that renderers always find a next job while the queue
-// behind the pool stays nearly empty. The places of renderers that died stay until their
-// jobs come to others: the jobs hold them, and those who live would have none.
+// LaneWorkers is the size of the lane's pool (lanes.Places). The places of renderers that
+// died stay until their jobs come to others: the jobs hold them, and the renderers that live
+// would have none.
 func (f *Fleet) LaneWorkers(lane renderjob.Lane) int {
 	slots := f.Slots()
 	if lost := f.lostSlots(); f.GoneFor() == 0 {
 		slots += lost
 	}
-	return (lane.Cap(slots)*3 + 1) / 2
+	return lanes.Places(lane, slots)
 }
 
 func (f *Fleet) lostSlots() int {

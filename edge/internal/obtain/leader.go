@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -188,18 +189,8 @@ func (l *leader) places() int {
 	return l.costs.Places(l.expensive(), l.bytes, e.Place, e.Workers)
 }
 
-// largeOriginal is the size in bytes from which a render takes long, whatever the type.
-const largeOriginal = 100 << 20
-
-// lane keeps what may take long from taking all slots of a renderer.
 func (l *leader) lane() renderjob.Lane {
-	if l.Bulk {
-		return renderjob.LaneBulk
-	}
-	if l.expensive() != "" || slices.ContainsFunc(l.types(), thumbnail.Type.Unforeseeable) || l.bytes >= largeOriginal {
-		return renderjob.LaneExpensive
-	}
-	return renderjob.LaneStandard
+	return lanes.For(lanes.Work{Types: l.types(), Expensive: l.expensive() != "", Bytes: l.bytes, Bulk: l.Bulk})
 }
 
 // startWithin is how long a job may be in the queue, which the pools keep nearly empty: it

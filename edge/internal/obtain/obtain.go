@@ -19,12 +19,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/backlog"
 	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
 	"github.com/thumbmill/thumbmill/edge/internal/failure"
 	"github.com/thumbmill/thumbmill/edge/internal/fleet"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
-	"github.com/thumbmill/thumbmill/edge/internal/lanes"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
@@ -82,7 +82,7 @@ type Config struct {
 	Fleet      *fleet.Fleet
 	Admitter   *admission.Admitter
 	Dispatcher *dispatch.Dispatcher
-	Lanes      *lanes.Watcher
+	Lanes      *backlog.Watcher
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }

@@ -20,7 +20,9 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -78,13 +80,6 @@ type Done struct {
 	Waited  float64 // in line, in the queue and for a slot; of answered requests
 	Ended   float64 // when it was answered
 }
-
-// The constants of the edge's bound of the line (edge/internal/admission).
-const (
-	learnWeight = 0.05
-	learnMargin = 0.5
-	shortest    = 4
-)
 
 // missedAfter is for how long edges keep the places of a renderer that died
 // (edge/internal/fleet), and grace what a job that is handed back has left at least
@@ -153,7 +148,7 @@ type lane struct {
 	waiting  int
 	queue    fifo[ticket] // of jobs
 	pulls    fifo[int32]  // of renderers that have asked for one
-	mean     float64
+	pace     lanes.Pace
 	workers  int
 	maxQueue int
 	limit    float64
@@ -234,19 +229,18 @@ func (s *Simulation) size() {
 			l.workers, l.maxQueue = p.Workers, p.MaxQueue
 			continue
 		}
-		l.workers = max(1, (l.name.Cap(slots)*3+1)/2)
+		l.workers = max(1, lanes.Places(l.name, slots))
 		l.bound(s.config.QueueWait)
 	}
 }
 
 // bound is the length of the line that edges learn.
 func (l *lane) bound(queueWait float64) {
-	l.maxQueue = max(renderjob.LaneQueue, l.workers)
-	if l.mean > 0 {
-		line := max(int(min(learnMargin*float64(l.workers)*queueWait/l.mean, renderjob.LaneQueue)), shortest*l.workers)
-		l.maxQueue = max(min(l.workers+line, renderjob.LaneQueue), l.workers)
-	}
+	l.maxQueue = l.pace.MaxQueue(l.workers, duration(queueWait))
 }
+
+// duration is so many seconds.
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
 func (s *Simulation) arrive(r Request) {
 	at := 0
@@ -379,7 +373,7 @@ func (s *Simulation) valid(t ticket) bool { return s.requests[t.id].life == t.li
 
 func (s *Simulation) hasRoom(at int, lane uint8) bool {
 	r := &s.renderers[at]
-	limit := s.lanes[lane].name.Cap(s.config.Slots)
+	limit := lanes.Slots(s.lanes[lane].name, s.config.Slots)
 	if lane == 0 {
 		limit += s.config.Ahead
 	}
@@ -503,11 +497,7 @@ func (s *Simulation) stored(id int32) {
 	r := &s.requests[id]
 	l := s.lanes[r.lane]
 	s.leaveRenderer(id)
-	if held := s.now - r.granted; l.mean == 0 {
-		l.mean = held
-	} else {
-		l.mean += learnWeight * (held - l.mean)
-	}
+	l.pace = l.pace.With(duration(s.now - r.granted))
 	if _, fixed := s.config.Pools[l.name]; !fixed {
 		l.bound(s.config.QueueWait)
 	}

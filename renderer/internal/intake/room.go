@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -42,7 +43,7 @@ func (r *room) resize(slots int) {
 	}
 	r.slots, r.total, r.caps = slots, slots+r.ahead, map[renderjob.Lane]int{}
 	for _, lane := range renderjob.Lanes() {
-		r.caps[lane] = lane.Cap(slots)
+		r.caps[lane] = lanes.Slots(lane, slots)
 		if lane == renderjob.LaneStandard {
 			r.caps[lane] += r.ahead
 		}

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -39,9 +39,6 @@ const (
 	storeTimeout = 10 * time.Second
 	// slotPatience is how long a job waits for a slot before it is handed back.
 	slotPatience = 5 * time.Second
-	// longArea is the number of pixels from which an original is not for the standard
-	// lane, however few its bytes: about a second of decoding.
-	longArea = 50_000_000
 	// attempts is how often a render is tried when its worker dies.
 	attempts = 3
 )
@@ -204,9 +201,11 @@ func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	hidden := j.Spec.Type == thumbnail.TypeUnknown && header.Type.Unforeseeable()
-	long := hidden || header.Area() > longArea || slices.ContainsFunc(overlays, func(o engine.Source) bool { return o.Header.Area() > longArea })
-	if j.Lane == renderjob.LaneStandard && long {
+	areas := []int64{header.Area()}
+	for _, o := range overlays {
+		areas = append(areas, o.Header.Area())
+	}
+	if lanes.Misplaced(j.Lane, j.Spec.Type, header.Type, areas...) {
 		return intake.ErrLong
 	}
 	j.now.Store("waits for a slot")

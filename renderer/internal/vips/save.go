@@ -199,10 +199,20 @@ func (r *render) worth() C.float {
 
 // origin is the original's type: of what a tool drew by its name, else by its bytes.
 func (r *render) origin() thumbnail.Type {
-	if r.spec.Type.Unforeseeable() {
+	if drawnByTool(r.spec.Type) {
 		return r.spec.Type
 	}
 	return r.header.Type
+}
+
+// drawnByTool reports whether a program other than libvips draws originals of this type
+// (the table of package engine), so that what is read here is that program's PNG.
+func drawnByTool(t thumbnail.Type) bool {
+	switch t {
+	case thumbnail.TypeSVG, thumbnail.TypeGIF, thumbnail.TypePDF, thumbnail.TypeDjVu, thumbnail.TypeXCF, thumbnail.TypeSTL, thumbnail.TypeVideo:
+		return true
+	}
+	return false
 }
 
 func writeAll(fd int, b []byte) error {

@@ -1,6 +1,6 @@
-// Package lanes watches how much work waits in the queue, and for how long: also when
+// Package backlog watches how much work waits in the queue, and for how long: also when
 // no renderer lives that could tell.
-package lanes
+package backlog
 
 import (
 	"context"
