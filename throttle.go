@@ -22,7 +22,7 @@ func throttleCommand() *cobra.Command {
 		Long: "Show the limits that hold, and what operators decided for a time (directives).\n\n" +
 			"A directive is given to any coordinator and reaches all edges and coordinators within a\n" +
 			"second. It ends by itself, and is logged with who and why.",
-		Example: "  thumbmill throttle\n  thumbmill throttle set ip --workers 2 --for 30m --why 'a flood of misses'",
+		Example: "  thumbmill throttle\n  thumbmill throttle set per-ip --workers 2 --for 30m --why 'a flood of misses'",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return from.throttles(cmd, asJSON) },
 	}
 	from.flag(cmd)
@@ -44,10 +44,10 @@ func setCommand() *cobra.Command {
 	var shadow bool
 	cmd := &cobra.Command{
 		Use: "set RULE", Short: "Give a rule other limits, or shadow mode, for a time", Args: cobra.ExactArgs(1),
-		Long: "Give a rule (ip, original, expensive, lane:standard, …) other limits for a time.\n" +
+		Long: "Give a throttle (per-ip, per-original, expensive, lane:standard, …) other limits for a time.\n" +
 			"What is not named stays as it is.",
 		Example: "  thumbmill throttle set expensive --workers 2 --max-queue 10 --why 'huge TIFFs'\n" +
-			"  thumbmill throttle set ip --shadow --for 24h --why 'would it hurt anybody?'",
+			"  thumbmill throttle set per-ip --shadow --for 24h --why 'would it hurt anybody?'",
 		RunE: func(cmd *cobra.Command, rules []string) error {
 			wish := directive.Directive{Kind: directive.Limit, Target: rules[0], Workers: workers, MaxQueue: queue}
 			if cmd.Flags().Changed("shadow") {

@@ -32,8 +32,8 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/certificate"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // Config is what a coordinator is made of.
@@ -201,7 +201,7 @@ func (c *Coordinator) estimate() {
 
 func (c *Coordinator) sample() (s wanted.Sample) {
 	_, classes, _ := c.table.Counts()
-	lanes := classes[poolcounter.ClassLane]
+	lanes := classes[throttle.Lane]
 	s.Granted, s.Refused = lanes.Granted, lanes.Full+lanes.TimedOut
 	for _, h := range c.fleet.Living() {
 		s.Busy += h.Utilisation * float64(max(h.Whole, h.Slots))

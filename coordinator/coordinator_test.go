@@ -25,6 +25,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 func rules(workers uint32) []lease.Rule {
@@ -360,7 +361,7 @@ func TestReport(t *testing.T) {
 		a.ask(lease.KindAcquire, id, "ip:x")
 	}
 	a.hears(1, lease.KindGranted)
-	for throttles(t, c, "?pools=1").Classes[poolcounter.ClassIP].Waiters < 2 { // the connections are read side by side
+	for throttles(t, c, "?pools=1").Classes[throttle.PerIP].Waiters < 2 { // the connections are read side by side
 		time.Sleep(time.Millisecond)
 	}
 	b.ask(lease.KindAcquire, 1, "ip:x")
@@ -371,7 +372,7 @@ func TestReport(t *testing.T) {
 	if p.Key != "ip:x" || p.Holders != 1 || p.Waiters != 2 || p.Limit != 1 || p.MaxQueue != 3 || p.OldestWait < 10 || r.Omitted != 1 {
 		t.Errorf("%+v", r)
 	}
-	if ip := r.Classes[poolcounter.ClassIP]; ip.Holders != 2 || ip.Waiters != 2 || ip.Full != 1 || ip.NearLimit == 0 {
+	if ip := r.Classes[throttle.PerIP]; ip.Holders != 2 || ip.Waiters != 2 || ip.Full != 1 || ip.NearLimit == 0 {
 		t.Errorf("%+v", ip)
 	}
 	if len(r.Rules) != 1 || r.Rules[0].Workers != 1 || r.Rules[0].Differing["a"].Workers != 2 {

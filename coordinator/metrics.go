@@ -9,32 +9,32 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // observer takes what the table measures.
 type observer struct {
 	activity *activity.Activity
 	waits    *prometheus.HistogramVec
-	byClass  map[poolcounter.Class]prometheus.Observer
+	byClass  map[throttle.Name]prometheus.Observer
 }
 
 func newObserver() observer {
 	o := observer{
-		activity: activity.New(), byClass: map[poolcounter.Class]prometheus.Observer{},
+		activity: activity.New(), byClass: map[throttle.Name]prometheus.Observer{},
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_pool_wait_seconds", Help: "Time from asking for a place to the grant, by class of pool.",
 			Buckets: []float64{0, .001, .01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60},
 		}, []string{"class"}),
 	}
-	for _, class := range poolcounter.Classes() {
+	for _, class := range throttle.All().PoolNames() {
 		o.byClass[class] = o.waits.WithLabelValues(string(class))
 	}
 	return o
 }
 
 // Waited implements pools.Observer.
-func (o observer) Waited(class poolcounter.Class, d time.Duration) {
+func (o observer) Waited(class throttle.Name, d time.Duration) {
 	o.byClass[class].Observe(d.Seconds())
 }
 
@@ -84,7 +84,7 @@ func (m tableMetrics) Collect(out chan<- prometheus.Metric) {
 	refusals := counter("thumbmill_pool_refusals_total", "Requests that a pool refused: full, or waited in vain.", "class", "reason")
 	near := counter("thumbmill_throttle_near_limit_total", "Requests that found their pool at more than 0.8 of its limit.", "class")
 	shadow := counter("thumbmill_throttle_shadowed_total", "Requests that a throttle in shadow mode would have refused or delayed.", "class")
-	for _, name := range poolcounter.Classes() {
+	for _, name := range throttle.All().PoolNames() {
 		class, label := classes[name], string(name)
 		out <- holders.with(float64(class.Holders), label)
 		out <- waiters.with(float64(class.Waiters), label)

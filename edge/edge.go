@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
@@ -39,6 +40,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
@@ -124,7 +126,7 @@ func (e *Edge) build() (err error) {
 		return fmt.Errorf("coordinator.ca: %w", err)
 	}
 	e.admitter = admission.New(admission.Config{
-		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle,
+		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle, Throttles: throttle.All(),
 		LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
 		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
@@ -135,7 +137,7 @@ func (e *Edge) build() (err error) {
 	e.obtainer = obtain.New(obtain.Config{
 		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads, Stored: e.stored,
 		Failures: e.failures, Fleet: e.fleet,
-		Admitter: e.admitter, Dispatcher: e.dispatcher, Lanes: e.lanes, Log: c.Log, Metrics: c.Metrics,
+		Admitter: e.admitter, Queue: queued{e.dispatcher}, Backlog: e.lanes, Log: c.Log, Metrics: c.Metrics,
 	})
 	if err := e.serveOperators(stores); err != nil {
 		return err
@@ -187,6 +189,21 @@ func (e *Edge) serveOperators(stores open.Stores) (err error) {
 	e.uploads, err = bulk.ListenForUploads(e.conn, c.Settings.Upload.Subject, c.Settings.Upload.Widths, e.bulk, renew, c.Log, c.Metrics)
 	return err
 }
+
+// queued publishes what obtain asks for.
+type queued struct{ dispatcher *dispatch.Dispatcher }
+
+func (q queued) Publish(ctx context.Context, job renderjob.Job) (obtain.Job, error) {
+	handle, err := q.dispatcher.Publish(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	return handle, nil
+}
+
+func (q queued) Electing() bool { return q.dispatcher.Electing() }
+
+func (q queued) Unstarted(lane renderjob.Lane) time.Duration { return q.dispatcher.Unstarted(lane) }
 
 // hearer forgets what the queue tells it to.
 type hearer struct{ *obtain.Obtainer }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // Kind says what is to be done with the target.
@@ -55,7 +56,7 @@ const (
 type Directive struct {
 	ID     string `json:"id"`
 	Kind   Kind   `json:"kind"`
-	Target string `json:"target"` // a network, rule, lane, renderer or original, by Kind
+	Target string `json:"target"` // a network, a throttle's rule, a lane, renderer or original, by Kind
 	// Workers and MaxQueue are a rule's limits; 0 leaves what it has. So does a nil Shadow.
 	Workers  uint32    `json:"workers,omitempty"`
 	MaxQueue uint32    `json:"max_queue,omitempty"`
@@ -76,6 +77,7 @@ func New(d Directive, hold time.Duration) (Directive, error) {
 		hold = forClear
 	}
 	d.LeftMS = hold.Milliseconds()
+	d.nameRule()
 	if d.Kind == Exempt || d.Kind == Block {
 		if network, err := settings.ParseNetwork(d.Target); err == nil {
 			if network.Addr().Is6() && !strings.Contains(d.Target, "/") {
@@ -85,6 +87,17 @@ func New(d Directive, hold time.Duration) (Directive, error) {
 		}
 	}
 	return d, d.Validate()
+}
+
+// nameRule gives a limit's target the name that the throttle has, of those that are
+// understood.
+func (d *Directive) nameRule() {
+	if d.Kind != Limit {
+		return
+	}
+	if name, err := throttle.All().RuleName(d.Target); err == nil {
+		d.Target = name
+	}
 }
 
 // Validate says everything that is wrong with a directive.
@@ -148,7 +161,13 @@ func (d Directive) validateNetwork() error {
 }
 
 func (d Directive) validateLimits() error {
+	throttles := throttle.All()
+	rule, err := throttles.RuleName(d.Target)
 	switch {
+	case err != nil:
+		return fmt.Errorf("target: %w", err)
+	case d.Shadow != nil && *d.Shadow && !throttles.CanShadow(rule):
+		return fmt.Errorf("throttle %s cannot be in shadow mode: it would let through what renderers have no room for", rule)
 	case d.Workers == 0 && d.MaxQueue == 0 && d.Shadow == nil:
 		return errors.New("a limit is to say workers, max_queue or shadow")
 	case d.Workers > maxLimit || d.MaxQueue > maxLimit:
@@ -173,5 +192,6 @@ func Decode(text string) (d Directive, err error) {
 	if d.ID == "" || len(d.ID) > 64 {
 		return d, errors.New("a directive without an ID")
 	}
+	d.nameRule() // an older coordinator may call it otherwise
 	return d, d.Validate()
 }

@@ -24,9 +24,11 @@ func TestWhatIsNoDirective(t *testing.T) {
 		"such as 192.0.2.0/24":       {Kind: Block, Target: "everybody"},
 		"that is everybody":          {Kind: Block, Target: "0.0.0.0/0"},
 		"a /64":                      {Kind: Exempt, Target: "2001:db8::1/128"},
-		"is to say workers":          {Kind: Limit, Target: "ip"},
-		"at least workers":           {Kind: Limit, Target: "ip", Workers: 4, MaxQueue: 2},
-		"at most 1000000":            {Kind: Limit, Target: "ip", Workers: 2_000_000},
+		"is to say workers":          {Kind: Limit, Target: "per-ip"},
+		"at least workers":           {Kind: Limit, Target: "per-ip", Workers: 4, MaxQueue: 2},
+		"at most 1000000":            {Kind: Limit, Target: "per-ip", Workers: 2_000_000},
+		"of per-ip, per-original, ":  {Kind: Limit, Target: "per-ipp", Workers: 4},
+		"cannot be in shadow mode":   {Kind: Limit, Target: "lane:bulk", Shadow: &yes},
 		"of kind limit alone":        {Kind: Pause, Target: "bulk", Shadow: &yes},
 		"standard, expensive, bulk":  {Kind: Pause, Target: "fast"},
 		"target is to have 1 to":     {Kind: Drain},
@@ -49,6 +51,20 @@ func TestWhatIsNoDirective(t *testing.T) {
 	}
 	if d := valid(t, Block, "2001:db8::7"); d.Target != "2001:db8::/64" {
 		t.Errorf("an IPv6 address is %s", d.Target)
+	}
+}
+
+// Operators, and coordinators of an earlier version, may write a throttle's name otherwise.
+func TestALimitIsOfTheThrottleByItsOneName(t *testing.T) {
+	for _, target := range []string{"per-ip", "per_ip", "Per-IP", "ip"} {
+		d, err := New(Directive{Kind: Limit, Target: target, Workers: 4, Who: "ann", Why: "a test"}, time.Hour)
+		if err != nil || d.Target != "per-ip" {
+			t.Errorf("%s is %q, %v", target, d.Target, err)
+		}
+		d.Target = target
+		if d, err = Decode(d.Encode()); err != nil || d.Target != "per-ip" {
+			t.Errorf("%s arrives as %q, %v", target, d.Target, err)
+		}
 	}
 }
 

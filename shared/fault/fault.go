@@ -122,6 +122,12 @@ func Wrap(cause error, kind Kind, format string, args ...any) *Fault {
 	return f
 }
 
+// Because keeps a cause for the log, and gives the fault.
+func (f *Fault) Because(cause error) *Fault {
+	f.cause = cause
+	return f
+}
+
 // Error gives the sentence and, for logs, the cause.
 func (f *Fault) Error() string {
 	if f.cause != nil {

@@ -98,7 +98,7 @@ const (
 // Rule is the limits of one kind of pool as a client's configuration has them.
 // Where clients differ, the lowest holds.
 type Rule struct {
-	Name     string // ip, original, expensive, lane:standard …
+	Name     string // per-ip, per-original, expensive, lane:standard …
 	Workers  uint32 // places that can be held at once
 	MaxQueue uint32 // places held and waited for together
 	Shadow   bool   // count what would be refused or delayed, and let it through

@@ -121,44 +121,16 @@ func natural(text string) uint32 {
 	return n
 }
 
-// Class is what kind of thing a pool limits; it begins the pool's key.
-type Class string
-
-// The classes of pools.
-const (
-	ClassIP        Class = "ip"
-	ClassOriginal  Class = "original"
-	ClassExpensive Class = "expensive"
-	ClassLane      Class = "lane"
-	ClassThumbnail Class = "thumbnail"
-	ClassOther     Class = "other" // pools of foreign clients
-)
-
-// Classes lists them, for metrics.
-func Classes() []Class {
-	return []Class{ClassIP, ClassOriginal, ClassExpensive, ClassLane, ClassThumbnail, ClassOther}
-}
-
 const longestName = 300
 
-// Key names a pool: "original:Cat.jpg". Names are escaped, so that no name can
-// end the field or the line, and long ones are shortened by a digest.
-func Key(class Class, name string) string {
+// Key names a pool by the class of what it limits, and which of these: "original:Cat.jpg".
+// Names are escaped, so that no name can end the field or the line, and long ones are
+// shortened by a digest.
+func Key(class, name string) string {
 	escaped := url.QueryEscape(name)
 	if len(escaped) > longestName {
 		sum := sha256.Sum256([]byte(name))
 		escaped = escaped[:longestName-2*len(sum)] + hex.EncodeToString(sum[:])
 	}
-	return string(class) + ":" + escaped
-}
-
-// ClassOf tells a pool's class from its key.
-func ClassOf(key string) Class {
-	name, _, _ := strings.Cut(key, ":")
-	switch c := Class(name); c {
-	case ClassIP, ClassOriginal, ClassExpensive, ClassLane, ClassThumbnail:
-		return c
-	default:
-		return ClassOther
-	}
+	return class + ":" + escaped
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -35,11 +36,6 @@ const (
 	memory     = 256 << 20
 	dedupe     = 2 * time.Minute // longer than a request lives
 )
-
-// Election is for how long nothing may be taken from the stream, or put into it, when NATS
-// servers lose the one that leads it: they wait 4 to 9 s before they elect another
-// (nats-server's minElectionTimeout and maxElectionTimeout).
-const Election = 10 * time.Second
 
 // Inbox is what the answers to a role come to, so that permissions can keep one role's
 // from the others.
@@ -155,7 +151,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstrea
 	for _, lane := range renderjob.Lanes() {
 		_, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 			Durable: lane.Consumer(), FilterSubject: lane.Subject(),
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: settings.AckWait,
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: deadline.AckWait,
 			MaxDeliver: -1, // renderers count, and answer for what was delivered too often
 			MaxWaiting: maxPulls, MaxAckPending: maxPending, MemoryStorage: true, Replicas: replicas,
 		})

@@ -90,8 +90,20 @@ func readFile(file string) (layer, error) {
 	if err := k.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
 		return layer{}, fmt.Errorf("%s: not readable as YAML: %w", file, err)
 	}
-	return layer{name: file, values: k.All()}, nil
+	l := layer{name: file, values: map[string]any{}}
+	for key, value := range k.All() {
+		name := underscored(key)
+		if _, twice := l.values[name]; twice {
+			return layer{}, fmt.Errorf("%s: %s is given twice, once with hyphens: keep one of them", file, name)
+		}
+		l.values[name] = value
+	}
+	return l, nil
 }
+
+// underscored is a key as settings have it: throttle.per-ip, as commands call it, is
+// throttle.per_ip.
+func underscored(key string) string { return strings.ReplaceAll(key, "-", "_") }
 
 // readEnvironment takes the variables that name a key. A variable that begins
 // like a section of ours and names no key is a mistake worth telling.

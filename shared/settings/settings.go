@@ -9,6 +9,8 @@ package settings
 import (
 	"strings"
 	"time"
+
+	"github.com/thumbmill/thumbmill/shared/deadline"
 )
 
 // Settings is the whole tree. The koanf tags are the names that operators type.
@@ -312,9 +314,10 @@ type Log struct {
 	Level  string `koanf:"level"`  // debug, info, warn, error
 }
 
-// AckWait is how long JetStream waits for a sign of life of a renderer before
-// it hands the job to another. Renderers give one every third of it.
-const AckWait = 10 * time.Second
+// Deadline is how the time of one request is split among its steps.
+func (s Settings) Deadline() deadline.Split {
+	return deadline.New(s.Edge.Deadline, s.Throttle.QueueWait, s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive)
+}
 
 // Default gives the settings that hold when nobody says otherwise: Wikimedia's
 // production values for throttles and rendering, loopback for listeners.

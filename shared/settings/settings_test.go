@@ -157,3 +157,21 @@ func FuzzLoad(f *testing.F) {
 		_, _ = Load(path, nil, nil)
 	})
 }
+
+// A throttle has one name towards people, per-ip: settings understand it too.
+func TestKeysMayHaveHyphens(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("throttle:\n  per-ip:\n    max-queue: 77\n")
+	if s, err := Load(file, nil, nil); err != nil || s.Throttle.PerIP.MaxQueue != 77 {
+		t.Errorf("%+v, %v", s.Throttle.PerIP, err)
+	}
+	write("throttle:\n  per-ip:\n    workers: 7\n  per_ip:\n    workers: 8\n")
+	if _, err := Load(file, nil, nil); err == nil || !strings.Contains(err.Error(), "throttle.per_ip.workers is given twice") {
+		t.Errorf("given twice: %v", err)
+	}
+}

@@ -139,13 +139,11 @@ func (co Coordinator) check(c *checker) {
 
 // checkTimes keeps the times of one request consistent with each other.
 func (s Settings) checkTimes(c *checker) {
-	longest := max(s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive)
-	c.require(AckWait+longest <= s.Edge.Deadline, "edge.deadline",
-		"%v leaves no room to notice a dead renderer (%v) and render again (%v)", s.Edge.Deadline, AckWait, longest)
+	for key, problem := range s.Deadline().Problems() {
+		c.require(false, key, "%s", problem)
+	}
 	c.require(s.Throttle.ReleaseTimeout > s.Edge.Deadline, "throttle.release_timeout",
 		"%v would end leases that are in use: it must be above edge.deadline (%v)", s.Throttle.ReleaseTimeout, s.Edge.Deadline)
-	c.require(s.Throttle.QueueWait < s.Edge.Deadline, "throttle.queue_wait",
-		"%v is not below edge.deadline (%v)", s.Throttle.QueueWait, s.Edge.Deadline)
 }
 
 func (e Edge) check(c *checker) {

@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"github.com/segmentio/topk"
-
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const (
@@ -23,6 +22,8 @@ const (
 // Activity counts requests and refusals by client and by original, in this minute
 // and in the last one.
 type Activity struct {
+	throttles throttle.Table
+
 	mu    sync.Mutex
 	began time.Time // this minute
 	lists map[list]*[2]*topk.HeavyKeeper
@@ -30,14 +31,14 @@ type Activity struct {
 
 // list is one of the lists that are kept.
 type list struct {
-	class   poolcounter.Class
+	class   throttle.Name
 	refused bool
 }
 
 // New makes an activity without any.
 func New() *Activity {
-	a := &Activity{began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
-	for _, class := range []poolcounter.Class{poolcounter.ClassIP, poolcounter.ClassOriginal} {
+	a := &Activity{throttles: throttle.All(), began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
+	for _, class := range []throttle.Name{throttle.PerIP, throttle.PerOriginal} {
 		for _, refused := range []bool{false, true} {
 			a.lists[list{class, refused}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
 		}
@@ -50,8 +51,8 @@ func (a *Activity) Asked(key string) { a.add(key, key, false) }
 
 // Refused counts a refusal of a request for a pool, by that one or another.
 func (a *Activity) Refused(key, by string) {
-	name := string(poolcounter.ClassOf(by))
-	if name == string(poolcounter.ClassLane) { // of which there are few, and which one matters
+	name := string(a.throttles.OfKey(by))
+	if name == string(throttle.Lane) { // of which there are few, and which one matters
 		name = by
 	}
 	a.add(key, key+separator+name, true)
@@ -61,7 +62,7 @@ func (a *Activity) Refused(key, by string) {
 const separator = "\x00"
 
 func (a *Activity) add(key, flow string, refused bool) {
-	counts := a.lists[list{poolcounter.ClassOf(key), refused}]
+	counts := a.lists[list{a.throttles.OfKey(key), refused}]
 	if counts == nil {
 		return
 	}
@@ -95,7 +96,7 @@ type Busy struct {
 }
 
 // Busiest gives those of a class that asked, or were refused by one throttle, most often.
-func (a *Activity) Busiest(class poolcounter.Class, refused bool) []Busy {
+func (a *Activity) Busiest(class throttle.Name, refused bool) []Busy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn()

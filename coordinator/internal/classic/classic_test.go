@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,8 +30,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // quiet observes nothing.
 type quiet struct{}
 
-func (quiet) Waited(poolcounter.Class, time.Duration) {}
-func (quiet) Refused(string, string)                  {}
+func (quiet) Waited(throttle.Name, time.Duration) {}
+func (quiet) Refused(string, string)              {}
 
 // ours starts a server and gives its address and its table.
 func ours(t testing.TB) (string, *pools.Table) {

@@ -150,10 +150,7 @@ func (b *Book) give(w http.ResponseWriter, r *http.Request) {
 
 // knows refuses a target that nobody has.
 func (b *Book) knows(d directive.Directive) error {
-	switch {
-	case d.Kind == directive.Limit && !b.table.HasRule(d.Target):
-		return errors.New("no edge has a rule of the name " + d.Target)
-	case d.Kind == directive.Drain && !slices.ContainsFunc(b.fleet.Living(), func(h renderjob.Heartbeat) bool { return h.Renderer == d.Target }):
+	if d.Kind == directive.Drain && !slices.ContainsFunc(b.fleet.Living(), func(h renderjob.Heartbeat) bool { return h.Renderer == d.Target }) {
 		return errors.New("no renderer of the name " + d.Target + " lives")
 	}
 	return nil

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // Counts are what the table counted, in the words of PoolCounter's statistics.
@@ -23,12 +23,12 @@ type Counts struct {
 	Vanished         int64 // leases that nobody claimed in time
 	Differing        int64 // rules that edges have different limits for, now
 
-	tallies map[poolcounter.Class]*tally
+	tallies map[throttle.Name]*tally
 }
 
 // tally is what is counted for each class of pools.
 type tally struct {
-	class            poolcounter.Class
+	class            throttle.Name
 	holders, waiters int64
 	granted          int64
 	near, shadowed   int64
@@ -58,20 +58,20 @@ type Times struct {
 }
 
 func newCounts() Counts {
-	c := Counts{tallies: map[poolcounter.Class]*tally{}}
-	for _, class := range poolcounter.Classes() {
+	c := Counts{tallies: map[throttle.Name]*tally{}}
+	for _, class := range throttle.All().PoolNames() {
 		c.tallies[class] = &tally{class: class, refusals: map[lease.Reason]int64{}}
 	}
 	return c
 }
 
-func (c Counts) tally(class poolcounter.Class) *tally { return c.tallies[class] }
+func (c Counts) tally(class throttle.Name) *tally { return c.tallies[class] }
 
 // Counts gives what was counted so far.
-func (t *Table) Counts() (Counts, map[poolcounter.Class]Class, Times) {
+func (t *Table) Counts() (Counts, map[throttle.Name]Class, Times) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	classes := map[poolcounter.Class]Class{}
+	classes := map[throttle.Name]Class{}
 	for class, n := range t.counts.tallies {
 		classes[class] = Class{
 			Holders: n.holders, Waiters: n.waiters, Granted: n.granted, NearLimit: n.near, Shadowed: n.shadowed,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // inbox is a receiver that remembers.
@@ -36,8 +37,8 @@ func (b *inbox) of(id uint64) (a lease.Answer) {
 // quiet observes nothing.
 type quiet struct{}
 
-func (quiet) Waited(poolcounter.Class, time.Duration) {}
-func (quiet) Refused(string, string)                  {}
+func (quiet) Waited(throttle.Name, time.Duration) {}
+func (quiet) Refused(string, string)              {}
 
 func command(key string, anyone bool, workers, queue, timeout uint32) poolcounter.Command {
 	return poolcounter.Command{
@@ -328,8 +329,8 @@ func TestShadow(t *testing.T) {
 	wants(t, box.of(1), lease.Answer{Kind: lease.KindGranted, ID: 1, Pool: -1})
 	wants(t, box.of(2), lease.Answer{Kind: lease.KindGranted, ID: 2, Pool: -1, Shadow: 1})
 	_, classes, _ := table.Counts()
-	wants(t, classes[poolcounter.ClassIP].Shadowed, int64(1))
-	wants(t, classes[poolcounter.ClassIP].NearLimit, int64(2))
+	wants(t, classes[throttle.PerIP].Shadowed, int64(1))
+	wants(t, classes[throttle.PerIP].NearLimit, int64(2))
 	o.Release(1, lease.Stored, "")
 	o.Release(2, lease.Stored, "")
 	empty(t, table)

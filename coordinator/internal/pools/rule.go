@@ -34,13 +34,6 @@ func (t *Table) Override(all map[string]Override) {
 	t.unsettleAll(changed)
 }
 
-// HasRule reports whether an owner has declared a rule.
-func (t *Table) HasRule(name string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.rules[name] != nil
-}
-
 // override applies an operator's word. A queue is never shorter than its workers.
 func (t *Table) override(r *rule) {
 	o, ok := t.overrides[r.name]
@@ -64,6 +57,9 @@ func (t *Table) declare(o *owner, rules []lease.Rule) {
 	before := o.rules
 	o.rules = nil
 	for _, declared := range rules {
+		if name, err := t.throttles.RuleName(declared.Name); err == nil {
+			declared.Name = name // an edge of an earlier version calls it otherwise
+		}
 		r := t.rules[declared.Name]
 		if r == nil {
 			r = &rule{name: declared.Name, declared: map[*owner]lease.Rule{}}

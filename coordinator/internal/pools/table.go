@@ -39,7 +39,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // MaxPassed is how often a request can find its turn of no use before places are
@@ -61,7 +61,7 @@ type Receiver interface {
 // Observer hears what is measured. It is called while the table is locked.
 type Observer interface {
 	// Waited tells how long a request waited for pools of a class; 0 when it did not.
-	Waited(poolcounter.Class, time.Duration)
+	Waited(throttle.Name, time.Duration)
 	// Refused tells that a request for the pool of a key was refused, and by the pool of which
 	// key: that one or another.
 	Refused(key, by string)
@@ -70,6 +70,7 @@ type Observer interface {
 // Table is all pools. Its methods, and those of its Clients and Owners, are safe
 // for concurrent use.
 type Table struct {
+	throttles throttle.Table
 	mu        sync.Mutex
 	observer  Observer
 	pools     shrinking[string, *pool]
@@ -93,7 +94,7 @@ type Table struct {
 // New makes an empty table.
 func New(o Observer) *Table {
 	return &Table{
-		observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, owners: map[string]*owner{},
+		throttles: throttle.All(), observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, owners: map[string]*owner{},
 		waiting: newShrinking[*Request, struct{}](), counts: newCounts(),
 	}
 }
@@ -128,7 +129,7 @@ func (t *Table) pool(key string) *pool {
 	p := t.pools.entries[key]
 	if p == nil {
 		p = t.fresh()
-		p.key, p.tally = key, t.counts.tally(poolcounter.ClassOf(key))
+		p.key, p.tally = key, t.counts.tally(t.throttles.OfKey(key))
 		t.pools.set(key, p)
 		t.counts.Pools++
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // View is the table at one moment, for operators.
@@ -21,7 +21,7 @@ type View struct {
 // PoolView is one pool.
 type PoolView struct {
 	Key        string
-	Class      poolcounter.Class
+	Class      throttle.Name
 	Holders    uint32        // places held
 	Waiters    uint32        // places waited for; of a thumbnail, requests that wait for its render
 	Limit      uint32        // places; 0 while only PoolCounter's clients use it, who state one each

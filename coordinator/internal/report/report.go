@@ -31,19 +31,20 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // Throttles is the report.
 type Throttles struct {
-	Time    time.Time                   `json:"time"`
-	Started time.Time                   `json:"started"`
-	Classes map[poolcounter.Class]Class `json:"classes"`
-	Pools   []Pool                      `json:"pools"`
-	Omitted int                         `json:"pools_omitted"`
-	Rules   []Rule                      `json:"rules"`
-	Busiest Busiest                     `json:"busiest"`
-	Edges   []Edge                      `json:"edges"`
-	Failing []lease.Failing             `json:"failing"`
+	Time    time.Time               `json:"time"`
+	Started time.Time               `json:"started"`
+	Classes map[throttle.Name]Class `json:"classes"`
+	Pools   []Pool                  `json:"pools"`
+	Omitted int                     `json:"pools_omitted"`
+	Rules   []Rule                  `json:"rules"`
+	Busiest Busiest                 `json:"busiest"`
+	Edges   []Edge                  `json:"edges"`
+	Failing []lease.Failing         `json:"failing"`
 	// Requests are those of all edges by outcome, Refusals by throttle: per second, of the
 	// last ten.
 	Requests   map[string]float64    `json:"requests_per_second"`
@@ -78,14 +79,14 @@ type Class struct {
 // Pool is one pool. Limit and MaxQueue are 0 where only PoolCounter's clients,
 // who state their own, use it.
 type Pool struct {
-	Key        string            `json:"key"`
-	Class      poolcounter.Class `json:"class"`
-	Holders    uint32            `json:"holders"`
-	Waiters    uint32            `json:"waiters"`
-	Limit      uint32            `json:"limit"`
-	MaxQueue   uint32            `json:"max_queue"`
-	OldestWait int64             `json:"oldest_wait_ms"`
-	Shadow     bool              `json:"shadow"`
+	Key        string        `json:"key"`
+	Class      throttle.Name `json:"class"`
+	Holders    uint32        `json:"holders"`
+	Waiters    uint32        `json:"waiters"`
+	Limit      uint32        `json:"limit"`
+	MaxQueue   uint32        `json:"max_queue"`
+	OldestWait int64         `json:"oldest_wait_ms"`
+	Shadow     bool          `json:"shadow"`
 }
 
 // Limits are the limits of a rule.
@@ -286,15 +287,15 @@ func (r *Reporter) Throttles(most int) Throttles {
 	view := r.Table.View(most)
 	_, classes, _ := r.Table.Counts()
 	t := Throttles{
-		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: map[poolcounter.Class]Class{},
+		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: map[throttle.Name]Class{},
 		Pools: []Pool{}, Omitted: view.Omitted, Rules: []Rule{}, Edges: []Edge{}, Failing: []lease.Failing{},
 		Wanted: r.Wanted.Renderers(), Requests: map[string]float64{}, Refusals: map[string]float64{}, Lanes: []Lane{},
 		Renderers: append([]renderjob.Heartbeat{}, r.Fleet.Living()...), Directives: append([]directive.Directive{}, r.Directives.Holding()...),
 		Busiest: Busiest{
-			Clients:          r.Activity.Busiest(poolcounter.ClassIP, false),
-			Originals:        r.Activity.Busiest(poolcounter.ClassOriginal, false),
-			RefusedClients:   r.Activity.Busiest(poolcounter.ClassIP, true),
-			RefusedOriginals: r.Activity.Busiest(poolcounter.ClassOriginal, true),
+			Clients:          r.Activity.Busiest(throttle.PerIP, false),
+			Originals:        r.Activity.Busiest(throttle.PerOriginal, false),
+			RefusedClients:   r.Activity.Busiest(throttle.PerIP, true),
+			RefusedOriginals: r.Activity.Busiest(throttle.PerOriginal, true),
 		},
 	}
 	for class, c := range classes {
@@ -339,7 +340,7 @@ func (r *Reporter) addLanes(t *Throttles, used []pools.PoolView) {
 			}
 		}
 		for _, p := range used {
-			if p.Key == poolcounter.Key(poolcounter.ClassLane, l.Name) {
+			if p.Key == poolcounter.Key(string(throttle.Lane), l.Name) {
 				l.Running, l.Waiting = p.Holders, p.Waiters
 			}
 		}

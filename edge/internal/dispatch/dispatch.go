@@ -21,16 +21,17 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/thumbmill/thumbmill/shared/breaker"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const (
-	ackTimeout     = 2 * time.Second    // of one attempt to publish
-	publishTimeout = 2 * queue.Election // of all attempts: a server that is held is given up only after a while
-	retryPause     = 100 * time.Millisecond
-	resultBacklog  = 16
+	retryPause    = 100 * time.Millisecond
+	resultBacklog = 16
 )
 
 // Dispatcher publishes jobs for one edge.
@@ -174,7 +175,7 @@ func (h *Handle) Close() {
 
 // publish tries until the job is acknowledged, the lane is full or time is over.
 func (h *Handle) publish(ctx context.Context, messageID string) error {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, deadline.Publish)
 	defer cancel()
 	for {
 		err := h.publishOnce(ctx, messageID)
@@ -182,24 +183,25 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 			return nil
 		}
 		if queue.IsFull(err) {
-			f := fault.Wrap(err, fault.LaneFull, "the queue of lane %s is full (throttle lane)", h.job.Lane)
-			f.Throttle = "lane"
-			return f
+			return full(h.job.Lane, err)
 		}
 		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
 			h.dispatcher.ensure(ctx)
 		}
-		select {
-		case <-time.After(retryPause):
-		case <-ctx.Done():
+		if periodic.Sleep(ctx, retryPause) != nil {
 			return fault.Wrap(err, fault.Unavailable, "the queue does not take the job")
 		}
 	}
 }
 
+// full is the refusal of a job for which the queue has no room.
+func full(lane renderjob.Lane, cause error) *fault.Fault {
+	return throttle.All().Get(throttle.Lane).Refuse(0, "the queue of lane %s is full", lane).Because(cause)
+}
+
 // ensure makes the stream where it is gone; if not now, then at the next attempt.
 func (d *Dispatcher) ensure(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, deadline.Acknowledge)
 	defer cancel()
 	_, _ = queue.Ensure(ctx, d.js, d.replicas)
 }
@@ -213,7 +215,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
 		return err
 	}
 	ack, err := h.dispatcher.breaker.Execute(func() (*jetstream.PubAck, error) {
-		once, cancel := context.WithTimeout(ctx, ackTimeout)
+		once, cancel := context.WithTimeout(ctx, deadline.Acknowledge)
 		defer cancel()
 		return h.dispatcher.js.PublishMsg(once, message,
 			jetstream.WithMsgID(messageID), jetstream.WithMsgTTL(renderjob.TTL(left)), jetstream.WithRetryAttempts(0))
@@ -236,7 +238,7 @@ func (d *Dispatcher) note(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if now.Sub(d.stalled.last) > queue.Election {
+	if now.Sub(d.stalled.last) > deadline.Election {
 		d.stalled.first = now
 	}
 	d.stalled.last = now
@@ -262,7 +264,7 @@ func (d *Dispatcher) Unstarted(lane renderjob.Lane) (longest time.Duration) {
 func (d *Dispatcher) Electing() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return time.Since(d.stalled.last) < queue.Election && time.Since(d.stalled.first) < publishTimeout+queue.Election
+	return time.Since(d.stalled.last) < deadline.Election && time.Since(d.stalled.first) < deadline.Publish+deadline.Election
 }
 
 // Withdraw takes the job back, and reports whether it could: not when a renderer

@@ -20,6 +20,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -71,11 +72,8 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 			return err // this engine may try
 		}
 	}
-	f := fault.New(fault.Failing, "this original failed %d times within %v (throttle failure); it is not tried again before that time is over",
-		m.settings.Max, m.settings.Duration)
-	f.Throttle = "failure"
-	f.RetryAfterSeconds = int(m.settings.Duration.Seconds())
-	return f
+	return throttle.All().Get(throttle.Failure).Refuse(m.settings.Duration,
+		"%d times within %v; it is not tried again before that time is over", m.settings.Max, m.settings.Duration)
 }
 
 // Record counts a fault of the original; other faults are not counted.

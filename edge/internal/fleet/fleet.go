@@ -9,10 +9,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
@@ -78,7 +78,7 @@ func (f *Fleet) forgetDead(now time.Time) {
 		}
 	}
 	for name, s := range f.lost {
-		if now.Sub(s.at) > deadAfter+settings.AckWait {
+		if now.Sub(s.at) > deadAfter+deadline.AckWait {
 			delete(f.lost, name)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // Lead takes a flight to its end for the client that leads it. It calls Answer
@@ -115,9 +116,7 @@ func (g *Group[T]) bounded(client string) error {
 		return fault.New(fault.Unavailable, "this edge has %d requests waiting already", g.maxWaiters)
 	}
 	if g.perClient[client] >= g.maxPerClient {
-		f := fault.New(fault.Throttled, "Too many requests of your address wait already (throttle per-ip): at most %d", g.maxPerClient)
-		f.Throttle = "per-ip"
-		return f
+		return throttle.All().Get(throttle.PerIP).Refuse(0, "at most %d requests of one address may wait", g.maxPerClient)
 	}
 	return nil
 }

@@ -3,58 +3,76 @@ package obtain
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"time"
 
-	"github.com/nats-io/nuid"
-
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
-	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/periodic"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// leader takes one flight from the head of the original to the stored thumbnail.
+// leading takes flights from the head of the original to the lease.
+type leading struct {
+	heads     Heads
+	failures  Failures
+	fleet     Fleet
+	admitter  Admitter
+	stored    Stored
+	stall     stall
+	estimator estimator
+	rendering *rendering
+	deadline  deadline.Split
+	throttles throttle.Table
+	metrics   metrics
+	log       *slog.Logger
+}
+
+func newLeading(c Config, m metrics) *leading {
+	costs := &cost.Book{}
+	return &leading{
+		heads: c.Heads, failures: c.Failures, fleet: c.Fleet, admitter: c.Admitter, stored: c.Stored,
+		stall: stall{c.Queue, c.Backlog, c.Fleet}, estimator: estimator{c.Settings.Throttle.Expensive, costs},
+		rendering: newRendering(c, costs, m), deadline: c.Settings.Deadline(), throttles: throttle.All(), metrics: m, log: c.Log,
+	}
+}
+
+// leader leads one flight for one client.
 type leader struct {
-	*Obtainer
-	Request
-	flight *flight.Flight[Thumb]
-	client string
-	bytes  int64 // of the original
-	times  Times
+	on      *leading
+	flight  *flight.Flight[Thumb]
+	request Request
+	times   Times
 }
 
 // lead returns an error only for a refusal that is this client's alone.
-func (l *leader) lead(ctx context.Context) error {
+func (on *leading) lead(ctx context.Context, f *flight.Flight[Thumb], r Request, client string) error {
+	l := &leader{on: on, flight: f, request: r, times: Times{}}
 	original, err := l.head(ctx)
 	if err != nil {
 		l.fail(err)
 		return nil
 	}
-	l.bytes = original.Size
+	work := on.estimator.estimate(r, client, original)
 	for range rounds {
 		if err := l.checkFailures(ctx); err != nil {
 			l.fail(err)
 			return nil
 		}
-		lease, done, err := l.admit(ctx)
-		if err != nil {
-			return l.refused(err)
-		}
-		if l.Stored.IsStored(ctx, l.Target, original.Version, l.Renew) {
-			if lease != nil {
-				lease.Release(admission.Outcome{Stored: true})
-			}
-			l.flight.Answer(Thumb{Source: Shared, Times: l.times}, nil)
+		lease, done, err := l.admit(ctx, work)
+		switch {
+		case err != nil:
+			return l.refuse(err)
+		case on.stored.IsStored(ctx, r.Target, original.Version, r.Renew):
+			l.share(lease)
 			return nil
-		}
-		if !done {
-			l.renderWith(ctx, lease, original.Version)
+		case !done:
+			on.rendering.render(ctx, f, work, lease, l.times)
 			return nil
 		}
 		// another's render was over, and its result is not there: once more
@@ -63,29 +81,27 @@ func (l *leader) lead(ctx context.Context) error {
 	return nil
 }
 
-// renderWith tells of a failure once the lease is released, so that who comes after the
-// answer does not share that failure at the coordinator, but is counted on its own.
-func (l *leader) renderWith(ctx context.Context, lease *admission.Lease, version string) {
-	outcome, err := l.render(ctx, version)
-	lease.Release(outcome)
-	if err != nil {
-		l.fail(err)
+func (l *leader) fail(err error) { l.flight.Answer(Thumb{Times: l.times}, err) }
+
+// share answers with what another edge stored.
+func (l *leader) share(lease admission.Lease) {
+	if lease != nil {
+		lease.Release(admission.Outcome{Stored: true})
 	}
+	l.flight.Answer(Thumb{Source: Shared, Times: l.times}, nil)
 }
 
-func (l *leader) fail(err error) {
-	l.flight.Answer(Thumb{Times: l.times}, err)
-}
-
-// refused tells a refusal of the client from one of everybody.
-func (l *leader) refused(err error) error {
-	if f := fault.Of(err); f.Throttle == string(admission.PerIP) {
+// refuse gives back a refusal that is this client's alone, and answers everybody with any
+// other.
+func (l *leader) refuse(err error) error {
+	if f := fault.Of(err); l.on.throttles.IsOfClient(f) {
 		return f
 	}
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		err = fault.Wrap(err, fault.Unavailable, "all who waited have left")
-	} else if errors.Is(err, context.DeadlineExceeded) {
-		err = fault.Wrap(err, fault.Deadline, "the thumbnail was not rendered within %v", l.Settings.Edge.Deadline)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fault.Wrap(err, fault.Deadline, "the thumbnail was not rendered within %v", l.on.deadline.Whole)
 	}
 	l.fail(err)
 	return nil
@@ -93,121 +109,65 @@ func (l *leader) refused(err error) error {
 
 func (l *leader) head(ctx context.Context) (objectstore.Info, error) {
 	began := time.Now()
-	info, err := l.Heads.Head(ctx, l.Target.Spec.Original)
-	l.times.add("head", began, l.metrics)
+	info, err := l.on.heads.Head(ctx, l.request.Target.Spec.Original)
+	l.times.add("head", began, l.on.metrics)
 	return info, err
 }
 
+// checkFailures refuses an original that failed too often. A memory that does not answer
+// lets it pass.
 func (l *leader) checkFailures(ctx context.Context) error {
 	began := time.Now()
-	err := l.Failures.Check(ctx, l.Target.Spec, l.Target.Key, l.Fleet.Engines())
-	l.times.add("failure", began, l.metrics)
-	if err != nil && !fault.Is(err, fault.Failing) {
-		l.metrics.unremembered.Inc()
-		l.Log.Warn("the failure memory does not answer: the request passes", "request", l.ID, "error", err)
-		return nil
+	err := l.on.failures.Check(ctx, l.request.Target.Spec, l.request.Target.Key, l.on.fleet.Engines())
+	l.times.add("failure", began, l.on.metrics)
+	switch {
+	case fault.Is(err, fault.Failing):
+		l.on.admitter.CountRefusal(throttle.Failure)
+		return err
+	case err != nil:
+		l.on.metrics.unremembered.Inc()
+		l.on.log.Warn("the failure memory does not answer: the request passes", "request", l.request.ID, "error", err)
 	}
-	if err != nil {
-		l.Admitter.Refuse(admission.Failure)
-	}
-	return err
+	return nil
 }
 
-// admit asks the coordinator, as long as somebody waits.
-func (l *leader) admit(ctx context.Context) (*admission.Lease, bool, error) {
+// admit asks the coordinator, as long as somebody waits. A lane that is full because the
+// queue stalls is asked for again, until an election of the queue's must be over.
+func (l *leader) admit(ctx context.Context, w work) (admission.Lease, bool, error) {
 	began := time.Now()
-	defer func() { l.times.add("admit", began, l.metrics) }()
-	waited, cancel := context.WithCancel(ctx)
-	defer cancel()
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		select {
-		case <-l.flight.Abandoned():
-			cancel()
-		case <-waited.Done():
+	defer func() { l.times.add("admit", began, l.on.metrics) }()
+	ctx, stop := untilAbandoned(ctx, l.flight)
+	defer stop()
+	held, done, err := l.on.admitter.Admit(ctx, w.admission())
+	for fault.Is(err, fault.LaneFull) && l.on.stall.isOfQueue() && time.Since(began) < 2*deadline.Election {
+		if periodic.Sleep(ctx, againAfter()) != nil {
+			break
 		}
-	}()
-	defer func() { cancel(); <-watching }()
-	request := admission.Request{
-		Client: l.client, Original: l.Target.Spec.Original, Type: l.expensive(), Lane: l.lane(),
-		Places: l.places(), Thumbnail: l.Target.Key,
-	}
-	held, done, err := l.Admitter.Admit(waited, request)
-	for fault.Is(err, fault.LaneFull) && l.queueStalls() && time.Since(began) < 2*queue.Election && pause(waited) {
-		held, done, err = l.Admitter.Admit(waited, request)
+		held, done, err = l.on.admitter.Admit(ctx, w.admission())
 	}
 	if (err == nil && !done) || fault.Is(err, fault.LaneFull) {
-		l.metrics.offered.WithLabelValues(string(l.Target.Spec.Type)).Inc()
+		l.on.metrics.offered.WithLabelValues(string(l.request.Target.Spec.Type)).Inc()
 	}
 	return held, done, err
 }
 
-// queueStalls reports whether all places wait for the queue, and not for renderers: it takes
-// nothing, or has had a job, of this edge or of another, for long while a renderer has room.
-func (l *leader) queueStalls() bool {
-	return l.Dispatcher.Electing() || l.Fleet.Idle() &&
-		(l.Dispatcher.Unstarted(renderjob.LaneStandard) > time.Second || l.Lanes.Stalls(renderjob.LaneStandard, time.Second))
+// againAfter spreads those that ask again, so that they do not ask at the same moment.
+func againAfter() time.Duration {
+	return 300*time.Millisecond + rand.N(400*time.Millisecond) //nolint:gosec // no secret
 }
 
-// pause waits a little before a coordinator is asked again, not all at the same moment, and
-// reports whether somebody still waits.
-func pause(ctx context.Context) bool {
-	select {
-	case <-time.After(300*time.Millisecond + rand.N(400*time.Millisecond)): //nolint:gosec // no secret
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// types are those of all that the render reads: the original, then watermarks and frames.
-func (l *leader) types() []thumbnail.Type {
-	all := []thumbnail.Type{l.Target.Spec.Type}
-	for _, at := range l.Target.Spec.Pictures() {
-		all = append(all, thumbnail.TypeOf(at.Name()))
-	}
-	return all
-}
-
-// expensive gives the first of the types that is an expensive one.
-func (l *leader) expensive() thumbnail.Type {
-	for _, t := range l.types() {
-		if slices.Contains(l.Settings.Throttle.Expensive.Types, string(t)) {
-			return t
+// untilAbandoned gives a context that ends when nobody waits for the flight any more. stop
+// ends it, and waits for the goroutine that watches.
+func untilAbandoned(ctx context.Context, f *flight.Flight[Thumb]) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		select {
+		case <-f.Abandoned():
+			cancel()
+		case <-ctx.Done():
 		}
-	}
-	return ""
-}
-
-// places is how many places of its type's pool an expensive original takes.
-func (l *leader) places() int {
-	e := l.Settings.Throttle.Expensive
-	if l.expensive() == "" {
-		return 0
-	}
-	return l.costs.Places(l.expensive(), l.bytes, e.Place, e.Workers)
-}
-
-func (l *leader) lane() renderjob.Lane {
-	return lanes.For(lanes.Work{Types: l.types(), Expensive: l.expensive() != "", Bytes: l.bytes, Bulk: l.Bulk})
-}
-
-// startWithin is how long a job may be in the queue, which the pools keep nearly empty: it
-// waits there for renderers that are gone, or for servers that elect who leads.
-func (l *leader) startWithin() time.Duration {
-	return l.Settings.Throttle.QueueWait + queue.Election
-}
-
-func (l *leader) job(version string) renderjob.Job {
-	limit := l.Settings.Renderer.TimeLimit
-	if l.expensive() != "" {
-		limit = l.Settings.Renderer.TimeLimitExpensive
-	}
-	return renderjob.Job{
-		ID: nuid.Next(), RequestID: l.ID, Trace: l.Trace, Lane: l.lane(), Spec: l.Target.Spec, Key: l.Target.Key,
-		OriginalVersion: version, Disposition: l.Target.Disposition, XKey: l.Target.XKey,
-		StartWithinMS: l.startWithin().Milliseconds(), RenderLimitMS: limit.Milliseconds(),
-		MaxThumbnailPixels: int64(l.Settings.Edge.MaxPixels),
-	}
+	}()
+	return ctx, func() { cancel(); <-watching }
 }

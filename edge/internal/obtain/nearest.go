@@ -20,32 +20,51 @@ const (
 	nearestTries  = 4 // of sizes that turn out to be stale
 )
 
+// sizes finds other sizes of thumbnails.
+type sizes struct {
+	enabled    bool // edge.nearest
+	thumbnails Lister
+	stored     Stored
+	listing    chan struct{} // places of those who look
+}
+
+func newSizes(c Config) *sizes {
+	return &sizes{enabled: c.Settings.Edge.Nearest, thumbnails: c.Thumbnails, stored: c.Stored, listing: make(chan struct{}, nearestAtOnce)}
+}
+
 // nearest finds another size of a thumbnail that a throttle refused: the nearest larger
 // one, else the nearest smaller one. ok is false where there is none, or too many ask.
-func (o *Obtainer) nearest(ctx context.Context, t target.Target, refusal error) (thumb Thumb, ok bool) {
-	if !o.Settings.Edge.Nearest || fault.Of(refusal).Throttle == "" || t.Kin == (target.Kin{}) {
+func (s *sizes) nearest(ctx context.Context, t target.Target, refusal error) (thumb Thumb, ok bool) {
+	if !s.enabled || fault.Of(refusal).Throttle == "" || t.Kin == (target.Kin{}) {
 		return Thumb{}, false
 	}
 	select {
-	case o.listing <- struct{}{}:
-		defer func() { <-o.listing }()
+	case s.listing <- struct{}{}:
+		defer func() { <-s.listing }()
 	default:
 		return Thumb{}, false
 	}
 	listing, cancel := context.WithTimeout(ctx, nearestWithin)
 	defer cancel()
-	all, err := o.Thumbnails.List(listing, thumbnail.Location{Container: t.Key.Container, Path: t.Kin.Before}, "")
+	all, err := s.thumbnails.List(listing, thumbnail.Location{Container: t.Key.Container, Path: t.Kin.Before}, "")
 	if err != nil {
 		return Thumb{}, false
 	}
 	kin := bySize(all, t)
-	for _, other := range kin[:min(len(kin), nearestTries)] {
+	return s.firstCurrent(ctx, t, kin[:min(len(kin), nearestTries)]) // ctx outlives the list, since a hit is read from
+}
+
+// firstCurrent gives the first of the kin that is there and not stale.
+func (s *sizes) firstCurrent(ctx context.Context, t target.Target, kin []thumbnail.Location) (Thumb, bool) {
+	for _, other := range kin {
 		there := t
 		there.Key = other
 		there.Spec.Width, there.Spec.Height, _ = t.Kin.Size(other.Path)
-		hit, err := o.Stored.Find(ctx, there, false) // which ctx outlives, since it is read from
+		hit, err := s.stored.Find(ctx, there, false)
 		if err == nil {
-			return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: Nearest, Key: other}, true
+			thumb := found(hit, Nearest, nil)
+			thumb.Key = other
+			return thumb, true
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) {
 			break

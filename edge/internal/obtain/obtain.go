@@ -4,33 +4,22 @@
 //	look up → join the flight → (its leader:) head → failure memory → admit →
 //	look up again → publish → wait for the result → answer → wait until stored
 //
-// The look-up after the admission closes a gap: another edge may have stored the
-// thumbnail between the first look and the grant. The lease ends when the thumbnail
-// is stored; of a failure, before the answer.
+// obtain.go looks up and joins; leader.go takes a flight from the original's head to the
+// lease; render.go from the job to the stored thumbnail. The look-up after the admission
+// closes a gap: another edge may have stored the thumbnail between the first look and the
+// grant. The lease ends when the thumbnail is stored; of a failure, before the answer.
 package obtain
 
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/edge/internal/backlog"
-	"github.com/thumbmill/thumbmill/edge/internal/cost"
-	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
-	"github.com/thumbmill/thumbmill/edge/internal/failure"
-	"github.com/thumbmill/thumbmill/edge/internal/fleet"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
-	"github.com/thumbmill/thumbmill/edge/internal/originals"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -42,7 +31,7 @@ type Request struct {
 	Target target.Target
 	// Bulk work waits behind what clients wait for.
 	Bulk bool
-	// Renew has a thumbnail rendered again that today's rules would render otherwise.
+	// Renew asks for a new render of a thumbnail that today's rules would render otherwise.
 	Renew bool
 }
 
@@ -71,101 +60,94 @@ const (
 	Original Source = "original" // it is no thumbnail: an object that is served as it is
 )
 
-// Config is what an obtainer is made of.
-type Config struct {
-	Settings   settings.Settings
-	Thumbnails objectstore.Store
-	Originals  objectstore.Store
-	Heads      *originals.Heads
-	Stored     *stored.Finder
-	Failures   *failure.Memory
-	Fleet      *fleet.Fleet
-	Admitter   *admission.Admitter
-	Dispatcher *dispatch.Dispatcher
-	Lanes      *backlog.Watcher
-	Log        *slog.Logger
-	Metrics    prometheus.Registerer
-}
+// rounds is how often a flight starts over when another's work turns out not to be there.
+const rounds = 3
 
 // Obtainer gets thumbnails.
 type Obtainer struct {
-	Config
-	flights *flight.Group[Thumb]
-	listing chan struct{} // places of those who look for other sizes
-	costs   cost.Book
-	metrics metrics
+	heads    Heads
+	stored   Stored
+	flights  *flight.Group[Thumb]
+	deadline time.Duration // of a flight
+	leading  *leading
+	sizes    *sizes
+	asIs     asIs
+	metrics  metrics
 }
-
-const (
-	rounds = 3 // how often a flight starts over when another's work turns out not to be there
-)
 
 // New makes an obtainer.
 func New(c Config) *Obtainer {
-	o := &Obtainer{
-		Config:  c,
-		flights: flight.New[Thumb](c.Settings.Edge.MaxWaiters, c.Settings.Edge.MaxWaitersPerClient),
-		listing: make(chan struct{}, nearestAtOnce),
+	e := c.Settings.Edge
+	flights := flight.New[Thumb](e.MaxWaiters, e.MaxWaitersPerClient)
+	m := newMetrics(c.Metrics, flights.Counts)
+	return &Obtainer{
+		heads: c.Heads, stored: c.Stored, flights: flights, deadline: e.Deadline, metrics: m,
+		leading: newLeading(c, m), sizes: newSizes(c),
+		asIs: asIs{c.Heads, c.Originals, int64(c.Settings.Renderer.MaxOriginalBytes), m}, //nolint:gosec // bounded by settings
 	}
-	o.metrics = newMetrics(c.Metrics, o.flights.Counts)
-	return o
 }
 
 // Stop waits for the flights to end.
 func (o *Obtainer) Stop(ctx context.Context) error { return o.flights.Stop(ctx) }
 
-// Forget makes what is known of an original void, and lets who comes from now on join no
+// Forget makes what is known of an original void. Requests that come from now on join no
 // flight that began before.
 func (o *Obtainer) Forget(original thumbnail.Location) {
-	o.Heads.Forget(original)
-	o.Stored.Forget(original)
+	o.heads.Forget(original)
+	o.stored.Forget(original)
 	o.flights.Forget(flightPrefix(original))
-}
-
-// AtHand gives a thumbnail that this machine has: most requests are for such.
-func (o *Obtainer) AtHand(ctx context.Context, t target.Target) (Thumb, bool) {
-	hit, ok := o.Stored.AtHand(ctx, t)
-	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: Hit}, ok
 }
 
 // ForgetAll is Forget for all originals.
 func (o *Obtainer) ForgetAll() {
-	o.Heads.ForgetAll()
-	o.Stored.ForgetAll()
+	o.heads.ForgetAll()
+	o.stored.ForgetAll()
 	o.flights.Forget("")
+}
+
+// AtHand gives a thumbnail that this machine has: most requests are for such.
+func (o *Obtainer) AtHand(ctx context.Context, t target.Target) (Thumb, bool) {
+	hit, ok := o.stored.AtHand(ctx, t)
+	return found(hit, Hit, nil), ok
+}
+
+// Original opens an object of the store of originals, to be served as it is. ctx must
+// outlive the reading. Faults: Absent, OriginalStore, TooLarge.
+func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, error) {
+	return o.asIs.open(ctx, at)
 }
 
 // Obtain gets a thumbnail or says by a fault why not.
 func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
-	since := o.Stored.Purges()
-	thumb, err := o.obtain(ctx, r)
-	if err == nil {
-		thumb.Passing = o.Stored.Purged(since, r.Target.Spec.Original)
+	since := o.stored.Purges()
+	thumb, err := o.findOrRender(ctx, r)
+	switch {
+	case err == nil:
+		thumb.Passing = o.stored.Purged(since, r.Target.Spec.Original)
 		return thumb, nil
-	}
-	if r.Bulk {
+	case r.Bulk:
 		return thumb, err
 	}
-	if other, ok := o.nearest(ctx, r.Target, err); ok {
+	if other, ok := o.sizes.nearest(ctx, r.Target, err); ok {
 		other.Times = thumb.Times
 		return other, nil
 	}
 	return thumb, err
 }
 
-func (o *Obtainer) obtain(ctx context.Context, r Request) (Thumb, error) {
+func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 	times, source := Times{}, Hit
 	for range rounds {
 		began := time.Now()
-		hit, err := o.Stored.Find(ctx, r.Target, r.Renew)
+		hit, err := o.stored.Find(ctx, r.Target, r.Renew)
 		times.add("lookup", began, o.metrics)
 		if err == nil {
-			return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: source, Times: times}, nil
+			return found(hit, source, times), nil
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) {
 			return Thumb{}, fault.Wrap(err, fault.ThumbStore, "the store of thumbnails does not answer")
 		}
-		thumb, err := o.join(ctx, r)
+		thumb, err := o.joinFlight(ctx, r)
 		if err != nil || thumb.Image != nil {
 			thumb.Times = times.plus(thumb.Times)
 			return thumb, err
@@ -175,40 +157,21 @@ func (o *Obtainer) obtain(ctx context.Context, r Request) (Thumb, error) {
 	return Thumb{}, fault.New(fault.ThumbStore, "the thumbnail was stored and is not there")
 }
 
-// Original opens an object of the store of originals, to be served as it is. ctx must
-// outlive the reading. Faults: Absent, OriginalStore.
-func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, error) {
-	began := time.Now()
-	times := Times{}
-	_, err := o.Heads.Head(ctx, at) // which knows what is absent, and asks once for all
-	times.add("head", began, o.metrics)
-	if err != nil {
-		return Thumb{Times: times}, err
-	}
-	object, info, err := o.Originals.Open(ctx, at)
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return Thumb{Times: times}, fault.New(fault.Absent, "the original was deleted")
-	}
-	if err != nil {
-		return Thumb{Times: times}, fault.Wrap(err, fault.OriginalStore, "the original could not be read")
-	}
-	if uint64(max(info.Size, 0)) > uint64(o.Settings.Renderer.MaxOriginalBytes) {
-		return Thumb{Times: times}, errors.Join(fault.New(fault.TooLarge, "the original is larger than any that is served"), object.Close())
-	}
-	meta := objectstore.Meta{ETag: strings.Trim(strings.TrimPrefix(info.Version, "W/"), `"`), Rendered: info.Modified}
-	return Thumb{Meta: meta, Object: object, Source: Original, Times: times}, nil
+func found(hit stored.Hit, from Source, times Times) Thumb {
+	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times}
 }
 
-func (o *Obtainer) join(ctx context.Context, r Request) (Thumb, error) {
+// joinFlight waits for what the flight of this thumbnail brings, and leads it where there is
+// none. A client does not join bulk work, which waits behind clients.
+func (o *Obtainer) joinFlight(ctx context.Context, r Request) (Thumb, error) {
 	key := flightPrefix(r.Target.Spec.Original) + r.Target.Key.Container + "\x00" + r.Target.Key.Path
-	if r.Bulk { // a client does not join what waits behind clients
+	if r.Bulk {
 		key += "\x00bulk"
 	}
 	return o.flights.Do(ctx, key, r.Client, func(ctx context.Context, f *flight.Flight[Thumb], client string) error {
-		ctx, cancel := context.WithTimeout(ctx, o.Settings.Edge.Deadline)
+		ctx, cancel := context.WithTimeout(ctx, o.deadline)
 		defer cancel()
-		l := leader{Obtainer: o, Request: r, flight: f, client: client, times: Times{}}
-		return l.lead(ctx)
+		return o.leading.lead(ctx, f, r, client)
 	})
 }
 

@@ -2,10 +2,13 @@ package obtain
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
+	"github.com/thumbmill/thumbmill/edge/internal/cost"
+	"github.com/thumbmill/thumbmill/edge/internal/flight"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -13,194 +16,223 @@ import (
 )
 
 const (
-	startSlack    = time.Second // for the renderer's own refusal to arrive first
-	lastLook      = time.Second // before the deadline
 	recordTimeout = time.Second
 	restoreWithin = 10 * time.Second
 )
 
-// render has the thumbnail rendered, answers with it, and returns when it is stored, or
-// when that can no longer be hoped for. Of an error nobody has been told yet.
-func (l *leader) render(ctx context.Context, version string) (admission.Outcome, error) {
-	if gone := l.Fleet.GoneFor(); gone > l.startWithin() {
-		return admission.Outcome{}, fault.New(fault.NoRenderer, "no renderer lives")
-	}
-	began := time.Now()
-	handle, err := l.Dispatcher.Publish(ctx, l.job(version))
-	l.times.add("publish", began, l.metrics)
-	if err != nil {
-		return admission.Outcome{}, err
-	}
-	defer handle.Close()
-	w := wait{leader: l, handle: handle, version: version, began: time.Now()}
-	w.run(ctx)
-	return w.outcome, w.err
+// rendering takes flights from their lease to the stored thumbnail.
+type rendering struct {
+	queue     Queue
+	fleet     Fleet
+	stored    Stored
+	failures  Failures
+	costs     *cost.Book
+	deadline  deadline.Split
+	maxPixels int // of a thumbnail
+	metrics   metrics
+	log       *slog.Logger
 }
 
-// wait is the time between a job's publishing and its end.
-type wait struct {
-	*leader
-	handle  *dispatch.Handle
-	version string
+func newRendering(c Config, costs *cost.Book, m metrics) *rendering {
+	return &rendering{
+		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: costs,
+		deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
+	}
+}
+
+// render asks for the render, answers with it, and returns when the thumbnail is stored, or
+// when that can no longer be hoped for. It tells of a failure once the lease is released:
+// those who ask after the answer do not share that failure at the coordinator, but are
+// counted on their own.
+func (on *rendering) render(ctx context.Context, f *flight.Flight[Thumb], w work, lease admission.Lease, times Times) {
+	r := &render{on: on, flight: f, work: w, times: times}
+	err := r.publishAndWait(ctx)
+	lease.Release(r.outcome)
+	if err != nil {
+		f.Answer(Thumb{Times: r.times}, err)
+	}
+}
+
+// render is the time between a job's publishing and its end.
+type render struct {
+	on      *rendering
+	flight  *flight.Flight[Thumb]
+	work    work
+	job     Job
+	times   Times
 	began   time.Time
-	started bool
+	started bool // by a renderer
 	timed   bool // the step "render" is noted
 	outcome admission.Outcome
-	err     error
+	err     error // of which nobody has been told yet
 }
 
-func (w *wait) run(ctx context.Context) {
-	start := time.NewTimer(w.startWithin() + startSlack)
+func (r *render) publishAndWait(ctx context.Context) (err error) {
+	if gone := r.on.fleet.GoneFor(); gone > r.on.deadline.Start {
+		return fault.New(fault.NoRenderer, "no renderer lives")
+	}
+	began := time.Now()
+	r.job, err = r.on.queue.Publish(ctx, r.work.job(r.on.deadline, r.on.maxPixels))
+	r.times.add("publish", began, r.on.metrics)
+	if err != nil {
+		return err
+	}
+	defer r.job.Close()
+	r.began = time.Now()
+	r.wait(ctx)
+	return r.err
+}
+
+// wait follows the job's events until one of them ends it.
+func (r *render) wait(ctx context.Context) {
+	start := time.NewTimer(r.on.deadline.GiveUpStart())
 	defer start.Stop()
-	deadline, _ := ctx.Deadline()
-	look := time.NewTimer(time.Until(deadline) - lastLook)
+	end, _ := ctx.Deadline()
+	look := time.NewTimer(time.Until(end) - r.on.deadline.Slack)
 	defer look.Stop()
-	for {
-		abandoned := w.flight.Abandoned()
-		if w.started {
-			abandoned = nil // it is finished and stored, whoever left
+	for over := false; !over; {
+		abandoned := r.flight.Abandoned()
+		if r.started {
+			abandoned = nil // it is finished and stored, even if everybody left
 		}
-		var over bool
 		select {
-		case r := <-w.handle.Results():
-			over = w.take(ctx, r)
-		case <-w.handle.Reconnected():
-			over = w.foundInStore(ctx) || w.restore(ctx)
+		case result := <-r.job.Results():
+			over = r.follow(ctx, result)
+		case <-r.job.Reconnected():
+			over = r.foundInStore(ctx) || r.restore(ctx)
 		case <-look.C:
-			over = w.foundInStore(ctx)
+			over = r.foundInStore(ctx)
 		case <-start.C:
-			over = !w.started && w.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began within %v", w.startWithin()))
+			over = !r.started && r.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began within %v", r.on.deadline.Start))
 		case <-abandoned:
-			over = w.giveUp(ctx, fault.New(fault.Unavailable, "all who waited have left"))
-			w.started = true // a renderer has it: nobody waits, and it is stored all the same
+			over = r.giveUp(ctx, fault.New(fault.Unavailable, "all who waited have left"))
+			r.started = true // a renderer has it: nobody waits, and it is stored all the same
 		case <-ctx.Done():
-			over = w.end(fault.New(fault.Deadline, "the thumbnail was not rendered within %v", w.Settings.Edge.Deadline))
-		}
-		if over {
-			return
+			over = r.end(fault.New(fault.Deadline, "the thumbnail was not rendered within %v", r.on.deadline.Whole))
 		}
 	}
 }
 
-func (w *wait) answer(t Thumb) {
-	w.noteTime()
-	t.Times = w.times
-	w.flight.Answer(t, nil)
-}
-
-// noteTime notes the step "render", which is over with the first answer.
-func (w *wait) noteTime() {
-	if !w.timed {
-		w.times.add("render", w.began, w.metrics)
-	}
-	w.timed = true
-}
-
-// end ends the wait with an error, of which the leader tells once it holds no lease.
-func (w *wait) end(err error) (over bool) {
-	w.noteTime()
-	w.err = err
-	return true
-}
-
-// take follows the job by its results, and reports whether it is over.
-func (w *wait) take(ctx context.Context, r renderjob.Result) (over bool) {
-	switch r.State {
+// follow takes what a renderer tells, and reports whether the job is over.
+func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool) {
+	switch result.State {
 	case renderjob.StateStarted:
-		w.started = true
+		r.started = true
 	case renderjob.StateRendered:
-		w.noteSteps(r)
-		w.answer(w.thumb(r))
+		r.noteSteps(result)
+		r.answer(r.thumb(result))
 	case renderjob.StateStored:
-		return w.stored(r)
+		return r.endStored(result)
 	case renderjob.StateFailed:
-		return w.failed(ctx, r)
+		return r.endFailed(ctx, result)
 	}
 	return false
 }
 
-// noteSteps adds what the renderer measured: the parts of the step "render".
-func (w *wait) noteSteps(r renderjob.Result) {
-	w.Log.Debug("rendered", "request", w.ID, "job", r.JobID, "renderer", r.Renderer, "engine", r.Engine, "width", r.Width,
-		"height", r.Height, "cpu_ms", r.CPUMS, "deliveries", r.Deliveries)
-	step := func(name string, ms float64) {
-		w.times = append(w.times, Step{Name: name, Took: time.Duration(ms * float64(time.Millisecond))})
+// endStored answers those that have no answer yet, since the picture was too large for a
+// message: they find it in the store.
+func (r *render) endStored(result renderjob.Result) (over bool) {
+	if result.Fault == nil {
+		return r.isStored()
 	}
-	w.noteCost(time.Duration(r.RenderMS * float64(time.Millisecond)))
-	step("queued", r.QueuedMS)
-	step("fetch", r.FetchMS)
-	step("worker", r.RenderMS)
+	r.on.log.Warn("a thumbnail was rendered and not stored", "request", r.work.request.ID, "key", r.work.request.Target.Key, "error", result.Fault)
+	return r.end(result.Fault)
 }
 
-func (w *wait) noteCost(took time.Duration) {
-	if w.expensive() != "" {
-		w.costs.Note(w.expensive(), w.bytes, took)
-	}
+func (r *render) isStored() (over bool) {
+	r.outcome.Stored = true
+	r.answer(Thumb{Source: Rendered})
+	return true
 }
 
-func (w *wait) thumb(r renderjob.Result) Thumb {
-	return Thumb{
-		Image: r.Image, Source: Rendered,
-		Meta: objectstore.Meta{
-			ContentType: r.Format.ContentType(), ETag: r.ETag, Disposition: w.Target.Disposition, XKey: w.Target.XKey,
-			SpecDigest: w.Target.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: w.version, Rendered: r.RenderedAt,
-		},
-	}
-}
-
-// stored ends the flight. Who was not answered yet, since the picture was too
-// large for a message, finds it in the store.
-func (w *wait) stored(r renderjob.Result) (over bool) {
-	if r.Fault == nil {
-		w.outcome.Stored = true
-		w.answer(Thumb{Source: Rendered})
-		return true
-	}
-	w.Log.Warn("a thumbnail was rendered and not stored", "request", w.ID, "key", w.Target.Key, "error", r.Fault)
-	return w.end(r.Fault)
-}
-
-func (w *wait) failed(ctx context.Context, r renderjob.Result) (over bool) {
-	f := r.Fault
+// endFailed remembers the failure, where it counts.
+func (r *render) endFailed(ctx context.Context, result renderjob.Result) (over bool) {
+	f := result.Fault
 	if f == nil {
 		f = fault.New(fault.Internal, "a renderer failed without saying why")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if err := w.Failures.Record(ctx, f, w.Target.Spec, w.Target.Key, r.EngineVersion); err != nil {
-		w.metrics.unremembered.Inc()
-		w.Log.Warn("a failure could not be remembered", "request", w.ID, "error", err)
+	t := r.work.request.Target
+	if err := r.on.failures.Record(ctx, f, t.Spec, t.Key, result.EngineVersion); err != nil {
+		r.on.metrics.unremembered.Inc()
+		r.on.log.Warn("a failure could not be remembered", "request", r.work.request.ID, "error", err)
 	}
-	w.outcome.Fault = f
+	r.outcome.Fault = f
 	if f.Kind == fault.Overran { // what never ends is the most expensive of all
-		w.noteCost(time.Since(w.began))
+		r.noteCost(time.Since(r.began))
 	}
-	return w.end(f)
+	return r.end(f)
 }
 
 // foundInStore finds what a lost result would have told.
-func (w *wait) foundInStore(ctx context.Context) bool {
-	if !w.Stored.IsStored(ctx, w.Target, w.version, w.Renew) {
-		return false
-	}
-	w.outcome.Stored = true
-	w.answer(Thumb{Source: Rendered})
-	return true
+func (r *render) foundInStore(ctx context.Context) (over bool) {
+	return r.on.stored.IsStored(ctx, r.work.request.Target, r.work.version, r.work.request.Renew) && r.isStored()
 }
 
-// restore puts the job back if the queue lost it. A failure is no end: the
-// result may still come.
-func (w *wait) restore(ctx context.Context) (over bool) {
+// restore puts the job back if the queue lost it. A failure is no end: the result may still
+// come.
+func (r *render) restore(ctx context.Context) (over bool) {
 	ctx, cancel := context.WithTimeout(ctx, restoreWithin)
 	defer cancel()
-	if err := w.handle.Restore(ctx); err != nil {
-		w.Log.Warn("the queue could not be asked for a job", "request", w.ID, "error", err)
+	if err := r.job.Restore(ctx); err != nil {
+		r.on.log.Warn("the queue could not be asked for a job", "request", r.work.request.ID, "error", err)
 	}
 	return false
 }
 
-// giveUp takes back a job that nobody began. When a renderer just did, the flight
-// goes on.
-func (w *wait) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
-	return w.handle.Withdraw(ctx) && w.end(f)
+// giveUp takes back a job that nobody began. When a renderer just did, the flight goes on.
+func (r *render) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
+	return r.job.Withdraw(ctx) && r.end(f)
+}
+
+// end ends the wait with an error, of which render tells once the lease is released.
+func (r *render) end(err error) (over bool) {
+	r.noteTime()
+	r.err = err
+	return true
+}
+
+func (r *render) answer(t Thumb) {
+	r.noteTime()
+	t.Times = r.times
+	r.flight.Answer(t, nil)
+}
+
+// noteTime notes the step "render", which is over with the first answer.
+func (r *render) noteTime() {
+	if !r.timed {
+		r.times.add("render", r.began, r.on.metrics)
+	}
+	r.timed = true
+}
+
+// noteSteps adds what the renderer measured: the parts of the step "render".
+func (r *render) noteSteps(result renderjob.Result) {
+	r.on.log.Debug("rendered", "request", r.work.request.ID, "job", result.JobID, "renderer", result.Renderer, "engine", result.Engine,
+		"width", result.Width, "height", result.Height, "cpu_ms", result.CPUMS, "deliveries", result.Deliveries)
+	r.noteCost(milliseconds(result.RenderMS))
+	r.times = append(r.times,
+		Step{Name: "queued", Took: milliseconds(result.QueuedMS)},
+		Step{Name: "fetch", Took: milliseconds(result.FetchMS)},
+		Step{Name: "worker", Took: milliseconds(result.RenderMS)})
+}
+
+func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+
+func (r *render) noteCost(took time.Duration) {
+	if r.work.expensive != "" {
+		r.on.costs.Note(r.work.expensive, r.work.bytes, took)
+	}
+}
+
+func (r *render) thumb(result renderjob.Result) Thumb {
+	t := r.work.request.Target
+	return Thumb{
+		Image: result.Image, Source: Rendered,
+		Meta: objectstore.Meta{
+			ContentType: result.Format.ContentType(), ETag: result.ETag, Disposition: t.Disposition, XKey: t.XKey,
+			SpecDigest: t.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: r.work.version, Rendered: result.RenderedAt,
+		},
+	}
 }

@@ -30,12 +30,12 @@ import (
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -362,7 +362,7 @@ func metric(t testing.TB, r *prometheus.Registry, name string, labels ...string)
 }
 
 // Held is how many slots of a class are held at all coordinators.
-func (c *Cluster) Held(class poolcounter.Class) (sum float64) {
+func (c *Cluster) Held(class throttle.Name) (sum float64) {
 	for _, table := range c.tables {
 		sum += metric(c.t, table, "thumbmill_pool_holders", "class", string(class))
 	}
@@ -370,7 +370,7 @@ func (c *Cluster) Held(class poolcounter.Class) (sum float64) {
 }
 
 // Waiting is how many places of a class are waited for at all coordinators.
-func (c *Cluster) Waiting(class poolcounter.Class) (sum float64) {
+func (c *Cluster) Waiting(class throttle.Name) (sum float64) {
 	for _, table := range c.tables {
 		sum += metric(c.t, table, "thumbmill_pool_waiters", "class", string(class))
 	}

@@ -16,10 +16,10 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -101,17 +101,17 @@ func TestAWaitThatIsCutOffLeaksNothing(t *testing.T) {
 	Eventually(t, "the original's place is taken", func() bool { return c.Hooks.Held() == 1 })
 	ctx, leave := context.WithCancel(t.Context())
 	gone := c.Go(ctx, c.Edges[0], "/unsafe/101x/a.jpg", bob)
-	Eventually(t, "another size waits", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 1 })
+	Eventually(t, "another size waits", func() bool { return c.Waiting(throttle.PerOriginal) == 1 })
 	leave()
 	<-gone
-	Eventually(t, "its place in line is given up", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 0 })
+	Eventually(t, "its place in line is given up", func() bool { return c.Waiting(throttle.PerOriginal) == 0 })
 	late := c.Get(t.Context(), c.Edges[0], "/unsafe/102x/a.jpg", bob)
 	late.Wants(t, 429)
 	if late.Header.Get("Thumbmill-Throttle") != "per-original" {
 		t.Errorf("refused by %v", late.Header)
 	}
 	Eventually(t, "only the render's own slots are held", func() bool {
-		return c.Held(poolcounter.ClassThumbnail) == 1 && c.Held(poolcounter.ClassIP) == 1
+		return c.Held(throttle.Thumbnail) == 1 && c.Held(throttle.PerIP) == 1
 	})
 	release()
 	(<-busy).Wants(t, 200)

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // decisions are those of a throttle at the first edge.
@@ -37,7 +37,7 @@ func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
 	for width := range 5 {
 		waiting = append(waiting, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/hot.jpg", 100+width), alice))
 	}
-	Eventually(t, "one renders, and four wait", func() bool { return c.Waiting(poolcounter.ClassOriginal) == 4 })
+	Eventually(t, "one renders, and four wait", func() bool { return c.Waiting(throttle.PerOriginal) == 4 })
 	cold := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/cold.jpg", alice)
 	Eventually(t, "the other original renders", func() bool { return c.Hooks.Held() == 2 })
 	release()
@@ -68,10 +68,10 @@ func TestAFloodWaitsForItself(t *testing.T) {
 	}
 	lane := float64(c.LaneWorkers(renderjob.LaneStandard))
 	Eventually(t, "the lane is full", func() bool {
-		return c.Held(poolcounter.ClassLane) == lane && c.Waiting(poolcounter.ClassLane) == 20-lane
+		return c.Held(throttle.Lane) == lane && c.Waiting(throttle.Lane) == 20-lane
 	})
 	ask("/unsafe/100x/modest.jpg", bob)
-	Eventually(t, "bob waits", func() bool { return c.Waiting(poolcounter.ClassLane) == 21-lane })
+	Eventually(t, "bob waits", func() bool { return c.Waiting(throttle.Lane) == 21-lane })
 	release()
 	before := 0
 	for client := range order {
@@ -109,7 +109,7 @@ func TestExemptionsAndShadowMode(t *testing.T) {
 	if exempt, shadowed := c.decisions("per-ip", "exempt"), c.decisions("per-original", "shadow"); exempt != 2 || shadowed != 1 {
 		t.Errorf("%v exempt, %v shadowed", exempt, shadowed)
 	}
-	if class := c.Throttles().Classes[poolcounter.ClassOriginal]; class.Shadowed != 1 || class.Holders != 2 {
+	if class := c.Throttles().Classes[throttle.PerOriginal]; class.Shadowed != 1 || class.Holders != 2 {
 		t.Errorf("%+v", class)
 	}
 	release()
@@ -143,10 +143,10 @@ func TestExpensiveByMeasuredCost(t *testing.T) {
 		release := c.Hooks.Hold()
 		answer := c.Go(t.Context(), c.Edges[0], path, alice)
 		Eventually(t, "it is under way", func() bool { return c.Hooks.Held() == 1 })
-		places := c.Held(poolcounter.ClassExpensive)
+		places := c.Held(throttle.Expensive)
 		release()
 		(<-answer).Wants(t, 200)
-		Eventually(t, "its lease is over", func() bool { return c.Held(poolcounter.ClassExpensive) == 0 })
+		Eventually(t, "its lease is over", func() bool { return c.Held(throttle.Expensive) == 0 })
 		return places
 	}
 	if places := held("/unsafe/100x/a.jpg"); places != 1 {
@@ -167,7 +167,7 @@ func TestAFaultIsSharedAndSeen(t *testing.T) {
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/bad.jpg", alice)
 	Eventually(t, "the first is under way", func() bool { return c.Hooks.Held() == 1 })
 	second := c.Go(t.Context(), c.Edges[1], "/unsafe/100x/bad.jpg", bob)
-	Eventually(t, "the second waits for it", func() bool { return c.Waiting(poolcounter.ClassThumbnail) == 1 })
+	Eventually(t, "the second waits for it", func() bool { return c.Waiting(throttle.Thumbnail) == 1 })
 	release()
 	one, other := <-first, <-second
 	one.Wants(t, 422)

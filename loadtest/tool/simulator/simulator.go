@@ -22,10 +22,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/lanes"
-	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // Request is one request for a render.
@@ -85,9 +84,9 @@ type Done struct {
 // (edge/internal/fleet), and grace what a job that is handed back has left at least
 // (renderer/internal/intake); patience is the pipeline's. Seconds.
 var (
-	missedAfter = (3*renderjob.HeartbeatEvery + settings.AckWait).Seconds()
-	election    = queue.Election.Seconds()
-	patience    = 5.0 // of a job for a slot, before it is handed back
+	missedAfter = (3*renderjob.HeartbeatEvery + deadline.AckWait).Seconds()
+	election    = deadline.Election.Seconds()
+	patience    = deadline.Slot.Seconds()
 	grace       = 1.0
 )
 
@@ -559,7 +558,7 @@ func (s *Simulation) leave(at int, kill bool) {
 	for _, id := range slices.Sorted(maps.Keys(w.jobs)) {
 		r := &s.requests[id]
 		r.life++
-		s.schedule(redelivered, id, settings.AckWait.Seconds())
+		s.schedule(redelivered, id, deadline.AckWait.Seconds())
 	}
 	*w = renderer{gone: true, listed: true, jobs: map[int32]struct{}{}, pulls: w.pulls}
 }

@@ -18,9 +18,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
@@ -268,7 +268,7 @@ func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
 }
 
 func (in *Intake) keepAlive(ctx context.Context, msg jetstream.Msg) {
-	ticker := time.NewTicker(settings.AckWait / 3)
+	ticker := time.NewTicker(deadline.AckWait / 3)
 	defer ticker.Stop()
 	for {
 		select {

@@ -1,0 +1,94 @@
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/thumbmill/thumbmill/edge/internal/coordinators"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+)
+
+// native asks in the coordinator's own protocol: one request for all pools, and for the
+// thumbnail's "for anyone".
+type native struct {
+	coordinators *coordinators.Coordinators
+	paces        *paces
+	queueWait    time.Duration
+}
+
+func (n native) ask(ctx context.Context, r Request, needs []throttle.Need) (answer, error) {
+	began := time.Now()
+	held, said, err := n.coordinators.Acquire(ctx, n.request(r, needs))
+	if err != nil {
+		return answer{}, err
+	}
+	switch said.Kind {
+	case lease.KindDone:
+		return answer{done: true}, nil
+	case lease.KindFailed:
+		return answer{}, failedElsewhere(said.Payload)
+	case lease.KindRefused:
+		return refused(needs, said, n.queueWait)
+	}
+	granted := time.Now()
+	return answer{decisions: granting(needs, said, granted.Sub(began)), end: func(o Outcome) {
+		if o.Stored {
+			n.paces.note(r.Flight.Lane, time.Since(granted))
+		}
+		held.Release(o.encode())
+	}}, nil
+}
+
+func (n native) request(r Request, needs []throttle.Need) lease.Request {
+	wait := n.queueWait
+	q := lease.Request{Client: r.Flight.Client, Cost: 1, Thumbnail: r.thumbnailKey()}
+	if r.Flight.Expensive != "" {
+		q.Cost = uint32(max(r.Flight.Places, 1)) //nolint:gosec // bounded by settings
+	}
+	for _, need := range needs {
+		if !need.Limits.Shadow {
+			wait = min(wait, need.Limits.Timeout)
+		}
+		q.Pools = append(q.Pools, lease.Pool{Rule: need.Rule, Places: uint32(need.Places), Key: need.Key}) //nolint:gosec // bounded
+	}
+	q.Wait = uint64(wait.Milliseconds()) //nolint:gosec // not negative
+	return q
+}
+
+// granting tells the throttles that let a request through at once from the one for which it
+// stood in line.
+func granting(needs []throttle.Need, said lease.Answer, took time.Duration) (all []decision) {
+	for i, need := range needs {
+		what := admitted(said.Pool == i && took > time.Millisecond)
+		if said.Shadow>>i&1 == 1 {
+			what = shadow
+		}
+		all = append(all, decision{need.Throttle.Name, what})
+	}
+	return all
+}
+
+func refused(needs []throttle.Need, said lease.Answer, queueWait time.Duration) (answer, error) {
+	switch {
+	case said.Reason == lease.Full && said.Pool < 0:
+		return answer{}, fault.New(fault.Unavailable, "too many wait for this thumbnail already")
+	case said.Reason == lease.Malformed || said.Pool >= len(needs):
+		return answer{}, fault.New(fault.Internal, "the coordinator does not understand this edge: are they of different versions?")
+	case said.Pool < 0:
+		return answer{}, fault.New(fault.Unavailable, "the coordinator takes no more requests of this edge")
+	}
+	need := needs[said.Pool]
+	return answer{decisions: []decision{{need.Throttle.Name, refuse}}}, need.Refuse(said.Reason == lease.Full, queueWait)
+}
+
+// failedElsewhere is the fault that another edge's render ended with.
+func failedElsewhere(payload string) error {
+	f := &fault.Fault{}
+	if err := json.Unmarshal([]byte(payload), f); err != nil || f.Kind == "" {
+		return fault.New(fault.Internal, "another render of this thumbnail failed without saying why")
+	}
+	return f
+}

@@ -1,0 +1,546 @@
+package obtain
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// The way of one request, by what happens on it.
+func TestTheWayOfARequest(t *testing.T) {
+	unwell := func(w *world) { w.broken = errBroken }
+	refusedBy := func(name throttle.Name) func(*world) {
+		return func(w *world) {
+			w.admit = func(context.Context, admission.Request) (bool, error) {
+				return false, throttle.All().Get(name).Refuse(0, "a test")
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		change  func(*world)
+		do      func(j *job) // with each job that is published
+		source  Source
+		want    fault.Kind
+		outcome admission.Outcome // of the lease, where there is one
+	}{
+		"it is stored": {change: func(w *world) { w.there[cat("").Target.Key] = true }, source: Hit},
+		"the store of thumbnails does not answer": {change: unwell, want: fault.ThumbStore},
+		"the original is absent": {
+			change: func(w *world) {
+				w.head = func(thumbnail.Location) (objectstore.Info, error) {
+					return objectstore.Info{}, fault.New(fault.Absent, "no")
+				}
+			}, want: fault.Absent,
+		},
+		"the original failed too often": {
+			change: func(w *world) { w.failing = throttle.All().Get(throttle.Failure).Refuse(0, "a test") }, want: fault.Failing,
+		},
+		"the failure memory does not answer": {
+			change: func(w *world) { w.failing = errBroken }, do: (*job).finish, source: Rendered, outcome: admission.Outcome{Stored: true},
+		},
+		"it is refused for the client":  {change: refusedBy(throttle.PerIP), want: fault.Throttled},
+		"it is refused for everybody":   {change: refusedBy(throttle.PerOriginal), want: fault.Throttled},
+		"the lane is full":              {change: refusedBy(throttle.Lane), want: fault.LaneFull},
+		"no renderer lives":             {change: func(w *world) { w.gone = time.Hour }, want: fault.NoRenderer, outcome: admission.Outcome{}},
+		"the queue does not take it":    {change: func(w *world) { w.publish = fault.New(fault.Unavailable, "no") }, want: fault.Unavailable, outcome: admission.Outcome{}},
+		"it is rendered":                {do: (*job).finish, source: Rendered, outcome: admission.Outcome{Stored: true}},
+		"nobody begins":                 {do: func(*job) {}, want: fault.NoRenderer, outcome: admission.Outcome{}},
+		"somebody begins and is silent": {do: func(j *job) { j.tell(renderjob.StateStarted, nil) }, want: fault.Deadline, outcome: admission.Outcome{}},
+		"it is too large for a message": {
+			do: func(j *job) {
+				j.tell(renderjob.StateStarted, nil)
+				j.tell(renderjob.StateStored, nil)
+			}, source: Rendered, outcome: admission.Outcome{Stored: true},
+		},
+		"it is not stored": {
+			do: func(j *job) {
+				j.tell(renderjob.StateStarted, nil)
+				j.tell(renderjob.StateStored, func(r *renderjob.Result) { r.Fault = fault.New(fault.ThumbStore, "no") })
+			}, want: fault.ThumbStore, outcome: admission.Outcome{},
+		},
+		"it is rendered and not stored": {
+			do: func(j *job) {
+				j.tell(renderjob.StateStarted, nil)
+				j.tell(renderjob.StateRendered, nil)
+				j.tell(renderjob.StateStored, func(r *renderjob.Result) { r.Fault = fault.New(fault.ThumbStore, "no") })
+			}, source: Rendered, outcome: admission.Outcome{},
+		},
+		"a renderer fails without a word": {
+			do: func(j *job) { j.tell(renderjob.StateFailed, nil) }, want: fault.Internal,
+			outcome: admission.Outcome{Fault: fault.New(fault.Internal, "")},
+		},
+		"the original is damaged": {
+			do: func(j *job) {
+				j.tell(renderjob.StateFailed, func(r *renderjob.Result) { r.Fault = fault.New(fault.Undecodable, "no") })
+			}, want: fault.Undecodable, outcome: admission.Outcome{Fault: fault.New(fault.Undecodable, "")},
+		},
+		"the result is lost, and the thumbnail is stored": {
+			do: func(j *job) { j.world.store(j.asked.Key) }, source: Rendered, outcome: admission.Outcome{Stored: true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, c.change, func(t *testing.T, w *world) {
+				answers := w.ask(t.Context(), cat("ann"))
+				synctest.Wait()
+				select {
+				case j := <-w.published:
+					if name == "the result is lost, and the thumbnail is stored" {
+						j.begun = true
+					}
+					c.do(j)
+				default:
+				}
+				(<-answers).wants(t, c.source, c.want)
+				w.checkLease(t, c.outcome, c.do != nil || w.gone > 0 || w.publish != nil)
+			})
+		})
+	}
+}
+
+// checkLease fails unless there was one lease, with that outcome, or none.
+func (w *world) checkLease(t *testing.T, want admission.Outcome, granted bool) {
+	t.Helper()
+	synctest.Wait()
+	ends := w.ends()
+	if !granted {
+		if len(ends) > 0 {
+			t.Errorf("leases ended: %+v", ends)
+		}
+		return
+	}
+	if len(ends) != 1 || ends[0].Stored != want.Stored || (ends[0].Fault == nil) != (want.Fault == nil) ||
+		want.Fault != nil && ends[0].Fault.Kind != want.Fault.Kind {
+		t.Errorf("leases ended: %+v, want one of %+v", ends, want)
+	}
+}
+
+// A failure is answered once the lease is released, so that a request that comes after the
+// answer is counted on its own at the coordinator.
+func TestAFailureIsAnsweredAfterTheRelease(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		answers := w.ask(t.Context(), cat("ann"))
+		(<-w.published).tell(renderjob.StateFailed, func(r *renderjob.Result) { r.Fault = fault.New(fault.Overran, "no") })
+		(<-answers).wants(t, "", fault.Overran)
+		if len(w.ends()) != 1 || len(w.recorded) != 1 || w.recorded[0] != fault.Overran {
+			t.Errorf("released %+v, recorded %v", w.ends(), w.recorded)
+		}
+	})
+}
+
+// A record that the failure memory does not take changes nothing for the client.
+func TestAFailureThatCannotBeRemembered(t *testing.T) {
+	in(t, func(w *world) { w.unwilling = errBroken }, func(t *testing.T, w *world) {
+		answers := w.ask(t.Context(), cat("ann"))
+		(<-w.published).tell(renderjob.StateFailed, func(r *renderjob.Result) { r.Fault = fault.New(fault.Undecodable, "no") })
+		(<-answers).wants(t, "", fault.Undecodable)
+	})
+}
+
+// A refusal of one client says nothing about another that waits for the same thumbnail.
+func TestALeaderIsRefusedAndAnotherLeads(t *testing.T) {
+	asked := make(chan string)
+	change := func(w *world) {
+		w.admit = func(_ context.Context, r admission.Request) (bool, error) {
+			asked <- r.Flight.Client
+			if r.Flight.Client == "ann" {
+				return false, throttle.All().Get(throttle.PerIP).Refuse(0, "a test")
+			}
+			return false, nil
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		asked = make(chan string)
+		w := newWorld(t, change)
+		ann := w.ask(t.Context(), cat("ann"))
+		synctest.Wait() // ann leads, and is being asked about
+		bob := w.ask(t.Context(), cat("bob"))
+		synctest.Wait()
+		if first := <-asked; first != "ann" {
+			t.Fatalf("%s leads first", first)
+		}
+		(<-ann).wants(t, "", fault.Throttled)
+		if second := <-asked; second != "bob" {
+			t.Fatalf("%s leads next", second)
+		}
+		(<-w.published).finish()
+		(<-bob).wants(t, Rendered, "")
+	})
+}
+
+// Another edge rendered the thumbnail: nothing is rendered here, and there is no lease.
+func TestAnotherEdgeRenders(t *testing.T) {
+	change := func(w *world) {
+		w.admit = func(context.Context, admission.Request) (bool, error) {
+			w.store(cat("").Target.Key)
+			return true, nil
+		}
+	}
+	in(t, change, func(t *testing.T, w *world) {
+		(<-w.ask(t.Context(), cat("ann"))).wants(t, Shared, "")
+		w.checkLease(t, admission.Outcome{}, false)
+	})
+}
+
+// The lease is granted though another edge stored the thumbnail meanwhile: the second look
+// finds it, and the lease ends as one whose thumbnail is stored.
+func TestALeaseForWhatIsStored(t *testing.T) {
+	change := func(w *world) {
+		w.admit = func(context.Context, admission.Request) (bool, error) {
+			w.store(cat("").Target.Key)
+			return false, nil
+		}
+	}
+	in(t, change, func(t *testing.T, w *world) {
+		(<-w.ask(t.Context(), cat("ann"))).wants(t, Shared, "")
+		w.checkLease(t, admission.Outcome{Stored: true}, true)
+	})
+}
+
+// A lease that is granted again and again for work that others end without a result is
+// given up; so is a thumbnail that the store forgets as soon as it is stored.
+func TestWorkThatIsNeverThere(t *testing.T) {
+	done := func(w *world) {
+		w.admit = func(context.Context, admission.Request) (bool, error) { return true, nil }
+	}
+	in(t, done, func(t *testing.T, w *world) {
+		(<-w.ask(t.Context(), cat("ann"))).wants(t, "", fault.ThumbStore)
+		if len(w.admitted) != rounds {
+			t.Errorf("asked %d times", len(w.admitted))
+		}
+	})
+	in(t, nil, func(t *testing.T, w *world) {
+		answers := w.ask(t.Context(), cat("ann"))
+		for range rounds {
+			j := <-w.published
+			j.results <- renderjob.Result{State: renderjob.StateStored, JobID: j.asked.ID}
+		}
+		(<-answers).wants(t, "", fault.ThumbStore)
+	})
+}
+
+// While the queue's servers elect a leader, all places wait for it: the coordinator is asked
+// again, until the election must be over.
+func TestTheLaneIsFullDuringAnElection(t *testing.T) {
+	full := throttle.All().Get(throttle.Lane).Refuse(0, "a test")
+	for name, c := range map[string]struct {
+		change func(*world)
+		ends   int // refusals before the lane has room
+		want   fault.Kind
+	}{
+		"the queue elects, and comes back":      {func(w *world) { w.electing = true }, 5, ""},
+		"this edge's jobs are stuck":            {func(w *world) { w.unstarted = time.Minute }, 5, ""},
+		"another edge's jobs are stuck":         {func(w *world) { w.stalls = true }, 5, ""},
+		"the queue never comes back":            {func(w *world) { w.electing = true }, 1000, fault.LaneFull},
+		"all renderers are busy":                {func(w *world) { w.unstarted, w.idle = time.Minute, false }, 1, fault.LaneFull},
+		"renderers have room and nothing waits": {nil, 1, fault.LaneFull},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, c.change, func(t *testing.T, w *world) {
+				w.admit = func(context.Context, admission.Request) (bool, error) {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					if len(w.admitted) <= c.ends {
+						return false, full
+					}
+					return false, nil
+				}
+				answers := w.ask(t.Context(), cat("ann"))
+				if c.want == "" {
+					(<-w.published).finish()
+				}
+				(<-answers).wants(t, Rendered, c.want)
+			})
+		})
+	}
+}
+
+// An original that was purged while it was rendered: the request that began before gets its
+// picture, which no cache may keep; one that comes later joins no flight that began before.
+func TestAPurgeInMidFlight(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		early := w.ask(t.Context(), cat("ann"))
+		first := <-w.published
+		w.o.Forget(cat("").Target.Spec.Original)
+		late := w.ask(t.Context(), cat("bob"))
+		second := <-w.published
+		first.tell(renderjob.StateRendered, nil)
+		got := <-early
+		got.wants(t, Rendered, "")
+		if !got.thumb.Passing {
+			t.Error("caches may keep what was purged")
+		}
+		second.finish()
+		got = <-late
+		got.wants(t, Rendered, "")
+		if got.thumb.Passing {
+			t.Error("caches may not keep what came after the purge")
+		}
+		first.tell(renderjob.StateStored, nil)
+		w.o.ForgetAll()
+	})
+}
+
+// A client that leaves, at each step of the way.
+func TestAClientLeaves(t *testing.T) {
+	for name, c := range map[string]struct {
+		until     func(w *world) *job // how far the flight comes before the client leaves
+		withdrawn bool
+		stored    bool // the work is finished all the same
+	}{
+		"while it waits for places": {until: func(w *world) *job { synctest.Wait(); return nil }},
+		"before a renderer begins":  {until: func(w *world) *job { return <-w.published }, withdrawn: true},
+		"while a renderer draws": {until: func(w *world) *job {
+			j := <-w.published
+			j.tell(renderjob.StateStarted, nil)
+			synctest.Wait()
+			return j
+		}, stored: true},
+		"as a renderer begins": {until: func(w *world) *job {
+			j := <-w.published
+			w.mu.Lock()
+			j.begun = true // and its word is still on the way
+			w.mu.Unlock()
+			return j
+		}, stored: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, nil, func(t *testing.T, w *world) {
+				if name == "while it waits for places" {
+					w.admit = func(ctx context.Context, _ admission.Request) (bool, error) { <-ctx.Done(); return false, ctx.Err() }
+				}
+				ctx, leave := context.WithCancel(t.Context())
+				answers := w.ask(ctx, cat("ann"))
+				j := c.until(w)
+				leave()
+				if got := <-answers; got.err == nil {
+					t.Error("it was answered")
+				}
+				synctest.Wait()
+				if c.stored {
+					j.tell(renderjob.StateRendered, nil)
+					j.tell(renderjob.StateStored, nil)
+				}
+				w.checkLease(t, admission.Outcome{Stored: c.stored}, j != nil)
+				if j != nil && (j.withdrawn != c.withdrawn || !j.closed) {
+					t.Errorf("withdrawn %v, closed %v", j.withdrawn, j.closed)
+				}
+			})
+		})
+	}
+}
+
+// One of two clients leaves: the other gets its picture.
+func TestOneOfTwoLeaves(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		ctx, leave := context.WithCancel(t.Context())
+		ann, bob := w.ask(ctx, cat("ann")), w.ask(t.Context(), cat("bob"))
+		j := <-w.published
+		synctest.Wait()
+		leave()
+		if got := <-ann; got.err == nil {
+			t.Error("who left was answered")
+		}
+		j.finish()
+		(<-bob).wants(t, Rendered, "")
+	})
+}
+
+// The connection to the queue comes back: what was stored meanwhile is found, and what the
+// stream lost is published again.
+func TestTheQueueComesBack(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		answers := w.ask(t.Context(), cat("ann"))
+		j := <-w.published
+		j.restored <- errBroken // it cannot be asked, which is no end
+		j.reconnected <- struct{}{}
+		synctest.Wait()
+		j.restored <- nil
+		j.reconnected <- struct{}{}
+		synctest.Wait()
+		w.store(j.asked.Key)
+		j.reconnected <- struct{}{}
+		(<-answers).wants(t, Rendered, "")
+		w.checkLease(t, admission.Outcome{Stored: true}, true)
+	})
+}
+
+// Bulk work goes by its own lane, no client joins it, and it gets no other size.
+func TestBulkWork(t *testing.T) {
+	in(t, func(w *world) { w.settings.Edge.Nearest = true }, func(t *testing.T, w *world) {
+		bulk := cat("nobody")
+		bulk.Bulk = true
+		first := w.ask(t.Context(), bulk)
+		j := <-w.published
+		ann := w.ask(t.Context(), cat("ann"))
+		other := <-w.published
+		if j.asked.Lane != renderjob.LaneBulk || other.asked.Lane != renderjob.LaneStandard {
+			t.Errorf("lanes %s and %s", j.asked.Lane, other.asked.Lane)
+		}
+		other.finish()
+		(<-ann).wants(t, Rendered, "")
+		j.tell(renderjob.StateFailed, func(r *renderjob.Result) { r.Fault = fault.New(fault.Overran, "no") })
+		(<-first).wants(t, "", fault.Overran)
+	})
+}
+
+// An original of an expensive type takes as many places of its pool as such originals took
+// time lately, and has the longer limit.
+func TestExpensiveTypes(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		scan := cat("ann")
+		scan.Target.Spec.Type = thumbnail.TypeTIFF
+		answers := w.ask(t.Context(), scan)
+		j := <-w.published
+		j.tell(renderjob.StateStarted, nil)
+		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.RenderMS = 3000 })
+		j.tell(renderjob.StateStored, nil)
+		(<-answers).wants(t, Rendered, "")
+		synctest.Wait()
+		scan.Target.Key.Path = "cat/200"
+		answers = w.ask(t.Context(), scan)
+		second := <-w.published
+		second.finish()
+		(<-answers).wants(t, Rendered, "")
+		first, last := w.admitted[0].Flight, w.admitted[1].Flight
+		if first.Expensive != thumbnail.TypeTIFF || first.Places != 1 || last.Places != 3 || first.Lane != renderjob.LaneExpensive {
+			t.Errorf("%+v, then %+v", first, last)
+		}
+		if limit := time.Duration(j.asked.RenderLimitMS) * time.Millisecond; limit != w.settings.Renderer.TimeLimitExpensive {
+			t.Errorf("a limit of %v", limit)
+		}
+	})
+}
+
+// What a throttle refuses is given in another size, where there is one.
+func TestNearest(t *testing.T) {
+	size := func(path string) thumbnail.Location { return thumbnail.Location{Container: "thumbs", Path: path} }
+	change := func(w *world) {
+		w.settings.Edge.Nearest = true
+		w.sizes = []thumbnail.Location{size("cat/50"), size("cat/800"), size("cat/100"), size("cat/200"), size("cat/300x300"), size("cat/x"), size("cat/90")}
+		w.admit = func(context.Context, admission.Request) (bool, error) {
+			return false, throttle.All().Get(throttle.PerOriginal).Refuse(0, "a test")
+		}
+	}
+	for name, c := range map[string]struct {
+		there []string
+		want  string // "" = the refusal
+	}{
+		"the nearest larger one":   {[]string{"cat/50", "cat/200", "cat/800"}, "cat/200"},
+		"else the nearest smaller": {[]string{"cat/50", "cat/90"}, "cat/90"},
+		"else none":                {nil, ""},
+		"nor of other proportions": {[]string{"cat/300x300"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, change, func(t *testing.T, w *world) {
+				for _, path := range c.there {
+					w.store(size(path))
+				}
+				got := <-w.ask(t.Context(), cat("ann"))
+				if c.want == "" {
+					got.wants(t, "", fault.Throttled)
+					return
+				}
+				if got.wants(t, Nearest, ""); got.thumb.Key.Path != c.want {
+					t.Errorf("got %s, want %s", got.thumb.Key.Path, c.want)
+				}
+			})
+		})
+	}
+}
+
+// Only so many look for other sizes at once, and not for long.
+func TestLooksForOtherSizesAreBounded(t *testing.T) {
+	in(t, func(w *world) {
+		w.settings.Edge.Nearest = true
+		w.admit = func(context.Context, admission.Request) (bool, error) {
+			return false, throttle.All().Get(throttle.PerOriginal).Refuse(0, "a test")
+		}
+	}, func(t *testing.T, w *world) {
+		w.listing = make(chan struct{})
+		var slow []<-chan answer
+		for range nearestAtOnce {
+			r := cat("ann")
+			r.Target.Key.Path += string(rune('a' + len(slow)))
+			slow = append(slow, w.ask(t.Context(), r))
+		}
+		synctest.Wait()
+		began := time.Now()
+		(<-w.ask(t.Context(), cat("bob"))).wants(t, "", fault.Throttled)
+		if time.Since(began) > 0 {
+			t.Error("one too many waited for a list")
+		}
+		for _, answers := range slow {
+			(<-answers).wants(t, "", fault.Throttled)
+		}
+	})
+}
+
+func TestOriginalsAreServedAsTheyAre(t *testing.T) {
+	opens := func(size int64, err error) func(*world) {
+		return func(w *world) {
+			w.open = func() (objectstore.Object, objectstore.Info, error) {
+				return newObject("svg"), objectstore.Info{Size: size, Version: `W/"v1"`}, err
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*world)
+		want   fault.Kind
+	}{
+		"as it is":            {opens(3, nil), ""},
+		"deleted meanwhile":   {opens(3, objectstore.ErrNotFound), fault.Absent},
+		"the store is broken": {opens(3, errBroken), fault.OriginalStore},
+		"too large":           {opens(1<<40, nil), fault.TooLarge},
+		"absent from the start": {func(w *world) {
+			w.head = func(thumbnail.Location) (objectstore.Info, error) {
+				return objectstore.Info{}, fault.New(fault.Absent, "no")
+			}
+		}, fault.Absent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, c.change, func(t *testing.T, w *world) {
+				thumb, err := w.o.Original(t.Context(), thumbnail.Location{Path: "a.svg"})
+				answer{thumb, err}.wants(t, Original, c.want)
+				if c.want == "" && thumb.Meta.ETag != "v1" {
+					t.Errorf("its ETag is %s", thumb.Meta.ETag)
+				}
+			})
+		})
+	}
+}
+
+func TestAtHand(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		if _, ok := w.o.AtHand(t.Context(), cat("ann").Target); ok {
+			t.Error("it is there")
+		}
+		w.store(cat("").Target.Key)
+		if thumb, ok := w.o.AtHand(t.Context(), cat("ann").Target); !ok || thumb.Source != Hit {
+			t.Errorf("%+v, %v", thumb, ok)
+		}
+	})
+}
+
+// The steps of a request are told, those of the renderer with them.
+func TestServerTiming(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		answers := w.ask(t.Context(), cat("ann"))
+		j := <-w.published
+		time.Sleep(1500 * time.Millisecond)
+		j.tell(renderjob.StateStarted, nil)
+		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.QueuedMS, r.FetchMS, r.RenderMS = 1, 2, 3 })
+		j.tell(renderjob.StateStored, nil)
+		const want = "lookup;dur=0.0, head;dur=0.0, failure;dur=0.0, admit;dur=0.0, publish;dur=0.0, queued;dur=1.0, fetch;dur=2.0, worker;dur=3.0, render;dur=1500.0"
+		if got := (<-answers).thumb.Times.ServerTiming(); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	})
+}

@@ -1,0 +1,83 @@
+package obtain
+
+import (
+	"slices"
+
+	"github.com/nats-io/nuid"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/edge/internal/cost"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/lanes"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// work is what a flight asks for, once its original is known.
+type work struct {
+	request   Request
+	client    string         // that leads the flight
+	version   string         // of the original
+	bytes     int64          // of the original
+	expensive thumbnail.Type // of its pictures, the first that is of an expensive type; else ""
+	places    int            // that it takes of that type's pool
+	lane      renderjob.Lane
+}
+
+// estimator tells what a flight's work is from its original's head.
+type estimator struct {
+	expensive settings.ExpensivePool
+	costs     *cost.Book
+}
+
+func (e estimator) estimate(r Request, client string, original objectstore.Info) work {
+	w := work{request: r, client: client, version: original.Version, bytes: original.Size}
+	types := pictureTypes(r.Target)
+	if i := slices.IndexFunc(types, e.isExpensive); i >= 0 {
+		w.expensive = types[i]
+		w.places = e.costs.Places(w.expensive, w.bytes, e.expensive.Place, e.expensive.Workers)
+	}
+	w.lane = lanes.For(lanes.Work{Types: types, Expensive: w.expensive != "", Bytes: w.bytes, Bulk: r.Bulk})
+	return w
+}
+
+func (e estimator) isExpensive(t thumbnail.Type) bool {
+	return slices.Contains(e.expensive.Types, string(t))
+}
+
+// pictureTypes are those of all that a render reads: the original, then watermarks and frames.
+func pictureTypes(t target.Target) []thumbnail.Type {
+	all := []thumbnail.Type{t.Spec.Type}
+	for _, at := range t.Spec.Pictures() {
+		all = append(all, thumbnail.TypeOf(at.Name()))
+	}
+	return all
+}
+
+func (w work) admission() admission.Request {
+	return admission.Request{
+		Thumbnail: w.request.Target.Key,
+		Flight: throttle.Request{
+			Client: w.client, Exempt: clientaddr.IsExempt(w.client), Original: w.request.Target.Spec.Original,
+			Expensive: w.expensive, Places: w.places, Lane: w.lane,
+		},
+	}
+}
+
+func (w work) job(d deadline.Split, maxPixels int) renderjob.Job {
+	limit, t := d.Render, w.request.Target
+	if w.expensive != "" {
+		limit = d.RenderExpensive
+	}
+	return renderjob.Job{
+		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
+		OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
+		StartWithinMS: d.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
+		MaxThumbnailPixels: int64(maxPixels),
+	}
+}

@@ -1,0 +1,336 @@
+package obtain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/stored"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is everything that an obtainer works with, each part as a test wants it.
+type world struct {
+	settings settings.Settings
+	o        *Obtainer
+
+	mu        sync.Mutex
+	head      func(thumbnail.Location) (objectstore.Info, error)
+	open      func() (objectstore.Object, objectstore.Info, error)
+	there     map[thumbnail.Location]bool // thumbnails in the store
+	broken    error                       // of the store of thumbnails
+	purges    uint64
+	failing   error // what the failure memory answers
+	unwilling error // what it answers to a record
+	recorded  []fault.Kind
+	gone      time.Duration // for which no renderer lives
+	idle      bool
+	admit     func(context.Context, admission.Request) (done bool, err error)
+	admitted  []admission.Request
+	refusals  []throttle.Name
+	outcomes  []admission.Outcome // of leases that were released
+	publish   error
+	electing  bool
+	unstarted time.Duration
+	stalls    bool
+	published chan *job
+	sizes     []thumbnail.Location
+	listing   chan struct{} // closed to let lists go on; nil: they do
+}
+
+// job is one that the queue took.
+type job struct {
+	world       *world
+	asked       renderjob.Job
+	results     chan renderjob.Result
+	reconnected chan struct{}
+	restored    chan error
+	begun       bool // it cannot be taken back
+	withdrawn   bool
+	closed      bool
+}
+
+func (j *job) Results() <-chan renderjob.Result { return j.results }
+func (j *job) Reconnected() <-chan struct{}     { return j.reconnected }
+func (j *job) Restore(context.Context) error    { return <-j.restored }
+
+func (j *job) Withdraw(context.Context) bool {
+	j.world.mu.Lock()
+	defer j.world.mu.Unlock()
+	j.withdrawn = !j.begun
+	return j.withdrawn
+}
+
+func (j *job) Close() {
+	j.world.mu.Lock()
+	defer j.world.mu.Unlock()
+	j.closed = true
+}
+
+// tell gives the edge a result.
+func (j *job) tell(state renderjob.State, change func(*renderjob.Result)) {
+	r := renderjob.Result{State: state, JobID: j.asked.ID, EngineVersion: "engine-1", Format: thumbnail.FormatPNG}
+	if state == renderjob.StateRendered {
+		r.Image = []byte("picture")
+	}
+	if change != nil {
+		change(&r)
+	}
+	if state == renderjob.StateStarted {
+		j.world.mu.Lock()
+		j.begun = true
+		j.world.mu.Unlock()
+	}
+	if state == renderjob.StateStored && r.Fault == nil {
+		j.world.store(j.asked.Key)
+	}
+	j.results <- r
+}
+
+// finish tells that the job began, was rendered and stored.
+func (j *job) finish() {
+	j.tell(renderjob.StateStarted, nil)
+	j.tell(renderjob.StateRendered, nil)
+	j.tell(renderjob.StateStored, nil)
+}
+
+func newWorld(t *testing.T, change func(*world)) *world {
+	t.Helper()
+	w := &world{
+		settings: settings.Default(), there: map[thumbnail.Location]bool{}, published: make(chan *job, 16), idle: true,
+		head: func(thumbnail.Location) (objectstore.Info, error) {
+			return objectstore.Info{Version: "v1", Size: 1000}, nil
+		},
+		admit: func(context.Context, admission.Request) (bool, error) { return false, nil },
+	}
+	if change != nil {
+		change(w)
+	}
+	w.o = New(Config{
+		Settings: w.settings, Thumbnails: listed{w}, Originals: opened{w}, Heads: heads{w}, Stored: storeOf{w}, Failures: memory{w},
+		Fleet: fleet{w}, Admitter: admitter{w}, Queue: queue{w}, Backlog: backlog{w},
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	t.Cleanup(func() {
+		if err := w.o.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// in runs a test of a world in a bubble of its own time.
+func in(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { do(t, newWorld(t, change)) })
+}
+
+func (w *world) store(at thumbnail.Location) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.there[at] = true
+}
+
+func (w *world) isThere(at thumbnail.Location) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.there[at]
+}
+
+// ends are the outcomes of leases so far.
+func (w *world) ends() []admission.Outcome {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.outcomes)
+}
+
+// answer is what a request got.
+type answer struct {
+	thumb Thumb
+	err   error
+}
+
+// ask sends a request, which ends with ctx, and gives its answer when it has one.
+func (w *world) ask(ctx context.Context, r Request) <-chan answer {
+	answers := make(chan answer, 1)
+	go func() {
+		thumb, err := w.o.Obtain(ctx, r)
+		answers <- answer{thumb, err}
+	}()
+	return answers
+}
+
+// wants fails unless the answer is the picture, or a fault of that kind.
+func (a answer) wants(t *testing.T, source Source, kind fault.Kind) {
+	t.Helper()
+	if kind != "" {
+		if !fault.Is(a.err, kind) {
+			t.Errorf("got %v (%s), want a fault %s", a.err, a.thumb.Source, kind)
+		}
+		return
+	}
+	if a.err != nil || a.thumb.Source != source {
+		t.Errorf("got %s, %v; want one that is %s", a.thumb.Source, a.err, source)
+	}
+}
+
+// cat is a request of that client for a thumbnail that is not there.
+func cat(client string) Request {
+	return Request{ID: "request of " + client, Client: client, Target: target.Target{
+		Spec: thumbnail.Spec{Original: thumbnail.Location{Path: "cat.jpg"}, Type: thumbnail.TypeJPEG, Width: 100},
+		Key:  thumbnail.Location{Container: "thumbs", Path: "cat/100"}, Kin: target.Kin{Before: "cat/"},
+	}}
+}
+
+type heads struct{ w *world }
+
+func (h heads) Head(_ context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	return h.w.head(at)
+}
+func (h heads) Forget(thumbnail.Location) {}
+func (h heads) ForgetAll()                {}
+
+type opened struct{ w *world }
+
+func (o opened) Open(context.Context, thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	return o.w.open()
+}
+
+type listed struct{ w *world }
+
+func (l listed) List(ctx context.Context, _ thumbnail.Location, _ string) ([]thumbnail.Location, error) {
+	if l.w.listing != nil {
+		select {
+		case <-l.w.listing:
+		case <-ctx.Done():
+		}
+	}
+	return l.w.sizes, ctx.Err()
+}
+
+type storeOf struct{ w *world }
+
+func (s storeOf) AtHand(_ context.Context, t target.Target) (stored.Hit, bool) {
+	return stored.Hit{Image: []byte("stored")}, s.w.isThere(t.Key)
+}
+
+func (s storeOf) Find(_ context.Context, t target.Target, renew bool) (stored.Hit, error) {
+	switch {
+	case s.w.broken != nil:
+		return stored.Hit{}, s.w.broken
+	case renew || !s.w.isThere(t.Key):
+		return stored.Hit{}, objectstore.ErrNotFound
+	}
+	return stored.Hit{Image: []byte("stored")}, nil
+}
+
+func (s storeOf) IsStored(_ context.Context, t target.Target, version string, _ bool) bool {
+	return version == "v1" && s.w.isThere(t.Key)
+}
+
+func (s storeOf) Purges() uint64 {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return s.w.purges
+}
+func (s storeOf) Purged(since uint64, _ thumbnail.Location) bool { return s.Purges() > since }
+
+func (s storeOf) Forget(thumbnail.Location) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.w.purges++
+	clear(s.w.there)
+}
+func (s storeOf) ForgetAll() { s.Forget(thumbnail.Location{}) }
+
+type memory struct{ w *world }
+
+func (m memory) Check(context.Context, thumbnail.Spec, thumbnail.Location, []string) error {
+	return m.w.failing
+}
+
+func (m memory) Record(_ context.Context, f *fault.Fault, _ thumbnail.Spec, _ thumbnail.Location, _ string) error {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	m.w.recorded = append(m.w.recorded, f.Kind)
+	return m.w.unwilling
+}
+
+type fleet struct{ w *world }
+
+func (f fleet) Engines() []string      { return []string{"engine-1"} }
+func (f fleet) GoneFor() time.Duration { return f.w.gone }
+func (f fleet) Idle() bool             { return f.w.idle }
+
+type admitter struct{ w *world }
+
+func (a admitter) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
+	a.w.mu.Lock()
+	a.w.admitted = append(a.w.admitted, r)
+	a.w.mu.Unlock()
+	done, err := a.w.admit(ctx, r)
+	if err != nil || done {
+		return nil, done, err
+	}
+	return &held{w: a.w}, false, nil
+}
+
+func (a admitter) CountRefusal(by throttle.Name) {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	a.w.refusals = append(a.w.refusals, by)
+}
+
+// held is a lease; one that is released twice counts twice.
+type held struct{ w *world }
+
+func (h *held) Release(o admission.Outcome) {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.w.outcomes = append(h.w.outcomes, o)
+}
+
+type queue struct{ w *world }
+
+func (q queue) Publish(_ context.Context, asked renderjob.Job) (Job, error) {
+	if q.w.publish != nil {
+		return nil, q.w.publish
+	}
+	j := &job{world: q.w, asked: asked, results: make(chan renderjob.Result, 16), reconnected: make(chan struct{}, 1), restored: make(chan error, 1)}
+	q.w.published <- j
+	return j, nil
+}
+func (q queue) Electing() bool                         { return q.w.electing }
+func (q queue) Unstarted(renderjob.Lane) time.Duration { return q.w.unstarted }
+
+type backlog struct{ w *world }
+
+func (b backlog) Stalls(renderjob.Lane, time.Duration) bool { return b.w.stalls }
+
+var errBroken = errors.New("broken")
+
+// object is an original that can be read.
+type object struct{ io.ReadSeeker }
+
+func (object) Close() error { return nil }
+
+func newObject(text string) objectstore.Object { return object{bytes.NewReader([]byte(text))} }

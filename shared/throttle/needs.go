@@ -1,0 +1,71 @@
+package throttle
+
+import (
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// Need is what a request takes of one throttle: places in one pool of the coordinator's.
+type Need struct {
+	Throttle Throttle
+	Rule     int    // index of the pool's rule in Rules
+	Key      string // of the pool
+	Places   int    // at least 1
+	Limits   settings.Pool
+}
+
+// rule is one set of limits: of a throttle, or of one of its variants.
+type rule struct {
+	throttle Throttle
+	variant  string // "" where the throttle has none
+}
+
+func (r rule) name() string {
+	if r.variant == "" {
+		return string(r.throttle.Name)
+	}
+	return string(r.throttle.Name) + ":" + r.variant
+}
+
+// rules are those of the throttles that a coordinator decides.
+func (t Table) rules() (all []rule) {
+	for _, row := range t {
+		switch {
+		case row.Class == "":
+		case row.Variants == nil:
+			all = append(all, rule{throttle: row})
+		default:
+			for _, variant := range row.Variants {
+				all = append(all, rule{row, variant})
+			}
+		}
+	}
+	return all
+}
+
+// Rules are the limits that an edge declares to coordinators.
+func (t Table) Rules(l Limits) (declared []lease.Rule) {
+	for _, r := range t.rules() {
+		p := r.throttle.limits(l, r.variant)
+		declared = append(declared, lease.Rule{
+			Name: r.name(), Workers: uint32(p.Workers), MaxQueue: uint32(p.MaxQueue), Shadow: p.Shadow, //nolint:gosec // bounded by settings
+		})
+	}
+	return declared
+}
+
+// Needs are the pools that a request takes places in, in the order of the table.
+func (t Table) Needs(r Request, l Limits) (needs []Need) {
+	for i, of := range t.rules() {
+		limits := of.throttle.limits(l, of.variant)
+		name, places := of.throttle.pool(r, limits)
+		if places == 0 || of.variant != "" && of.variant != name {
+			continue
+		}
+		needs = append(needs, Need{
+			Throttle: of.throttle, Rule: i, Key: poolcounter.Key(of.throttle.Class, name), Places: places, Limits: limits,
+		})
+	}
+	return needs
+}

@@ -1,0 +1,170 @@
+package throttle
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func limits() Limits {
+	return Limits{Settings: settings.Default().Throttle, Lane: func(renderjob.Lane) settings.Pool {
+		return settings.Pool{Workers: 6, MaxQueue: 90, Timeout: 5 * time.Second}
+	}}
+}
+
+func keys(needs []Need) string {
+	var all []string
+	for _, n := range needs {
+		all = append(all, n.Key)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestNeeds(t *testing.T) {
+	photo := Request{Client: "192.0.2.1", Original: thumbnail.Location{Container: "c", Path: "a.jpg"}, Lane: renderjob.LaneStandard}
+	exempt, scan := photo, photo
+	exempt.Exempt = true
+	scan.Expensive, scan.Places, scan.Lane = thumbnail.TypeTIFF, 99, renderjob.LaneExpensive
+	for name, c := range map[string]struct {
+		request Request
+		want    string
+	}{
+		"a photo":              {photo, "ip:192.0.2.1 original:c%2Fa.jpg lane:standard"},
+		"of an exempt client":  {exempt, "original:c%2Fa.jpg lane:standard"},
+		"of an expensive type": {scan, "ip:192.0.2.1 original:c%2Fa.jpg expensive:tiff lane:expensive"},
+	} {
+		needs := All().Needs(c.request, limits())
+		if got := keys(needs); got != c.want {
+			t.Errorf("%s needs %s, not %s", name, got, c.want)
+		}
+		rules := All().Rules(limits())
+		for _, n := range needs {
+			if rule := rules[n.Rule]; !strings.HasPrefix(rule.Name, string(n.Throttle.Name)) || int(rule.Workers) != n.Limits.Workers || n.Places > n.Limits.Workers {
+				t.Errorf("%s: %+v has the rule %+v", name, n, rule)
+			}
+		}
+	}
+}
+
+// Each throttle has one name towards people, and whatever is written for it is understood.
+func TestNames(t *testing.T) {
+	all := All()
+	want := []string{"per-ip", "per-original", "expensive", "lane:standard", "lane:expensive", "lane:bulk"}
+	if got := all.RuleNames(); !slices.Equal(got, want) {
+		t.Errorf("rules %v", got)
+	}
+	for text, want := range map[string]string{
+		"per-ip": "per-ip", "per_ip": "per-ip", "PER-IP": "per-ip", "ip": "per-ip", "original": "per-original",
+		"per_original": "per-original", "lane:bulk": "lane:bulk",
+	} {
+		if got, err := all.RuleName(text); got != want || err != nil {
+			t.Errorf("%s is %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "ipp", "lane", "lane:fast", "failure", "local", "per-ip:standard"} {
+		if got, err := all.RuleName(text); err == nil || !strings.Contains(err.Error(), strings.Join(want, ", ")) {
+			t.Errorf("%q is %q, %v", text, got, err)
+		}
+	}
+}
+
+func TestPoolsAreOfThrottles(t *testing.T) {
+	for key, want := range map[string]Name{
+		"ip:192.0.2.1": PerIP, "original:a.jpg": PerOriginal, "expensive:tiff": Expensive, "lane:bulk": Lane,
+		"thumbnail:a": Thumbnail, "thumbor-ip-1.2.3.4": Other, "": Other, "failure:x": Other, ":x": Other,
+	} {
+		if got := All().OfKey(key); got != want {
+			t.Errorf("%q is of %s, not %s", key, got, want)
+		}
+		if !slices.Contains(All().PoolNames(), want) {
+			t.Errorf("metrics do not have %s", want)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	needs := All().Needs(Request{Client: "a", Lane: renderjob.LaneStandard}, limits())
+	for _, c := range []struct {
+		f          *fault.Fault
+		kind       fault.Kind
+		throttle   string
+		text       string
+		retryAfter time.Duration
+		ofClient   bool
+	}{
+		{needs[0].Refuse(true, 5*time.Second), fault.Throttled, "per-ip", "for your address at once (throttle per-ip): as many", 4 * time.Second, true},
+		{needs[1].Refuse(false, 5*time.Second), fault.Throttled, "per-original", "(throttle per-original): no place became free within 5s", 8 * time.Second, false},
+		{needs[2].Refuse(false, 5*time.Second), fault.LaneFull, "lane", "All renderers are busy (throttle lane)", 5 * time.Second, false},
+		{All().Get(Failure).Refuse(time.Hour, "4 times"), fault.Failing, "failure", "too often (throttle failure): 4 times", time.Hour, false},
+		{All().Get(Local).Refuse(0, "at most 32"), fault.Unavailable, "local", "(throttle local): at most 32", 5 * time.Second, false},
+	} {
+		if c.f.Kind != c.kind || c.f.Throttle != c.throttle || !strings.Contains(c.f.Message, c.text) || c.f.RetryAfter() != c.retryAfter || All().IsOfClient(c.f) != c.ofClient {
+			t.Errorf("%+v", c.f)
+		}
+	}
+	if All().IsOfClient(fault.New(fault.Unavailable, "a test")) {
+		t.Error("a fault of no throttle is the client's")
+	}
+}
+
+// A settings key of each throttle exists, and only those that can be in shadow mode are
+// offered it.
+func TestTheTableIsWhole(t *testing.T) {
+	values := settings.Default().Values()
+	for _, row := range All() {
+		if row.Name == "" || row.Sentence == "" || row.Kind == "" || strings.HasSuffix(row.Sentence, ".") {
+			t.Errorf("%+v lacks something", row)
+		}
+		if (row.Class == "") != (row.limits == nil) || (row.Class == "") != (row.pool == nil) {
+			t.Errorf("%s has half of what a coordinator needs", row.Name)
+		}
+		has := func(key string) bool { _, ok := values["throttle."+row.Setting+"."+key]; return ok }
+		if row.Setting != "" && !has("workers") && !has("max") {
+			t.Errorf("there is no setting throttle.%s", row.Setting)
+		}
+		if row.CanShadow != has("shadow") {
+			t.Errorf("%s can be in shadow mode: %v, and its settings say otherwise", row.Name, row.CanShadow)
+		}
+	}
+	if !All().CanShadow("per-ip") || All().CanShadow("lane:bulk") || All().CanShadow("no such") {
+		t.Error("shadow mode is offered to the wrong rules")
+	}
+}
+
+// A throttle that counts the renders of a client's network, made up: it takes a row of the
+// table, and its limits from the settings.
+func TestAMadeUpThrottle(t *testing.T) {
+	network := func(r Request, _ settings.Pool) (string, int) {
+		p, err := netip.MustParseAddr(r.Client).Prefix(24)
+		if err != nil {
+			return "", 0
+		}
+		return p.String(), 1
+	}
+	all := append(All(), Throttle{
+		Name: "per-network", Setting: "per_network", Class: "network", Kind: fault.Throttled, CanShadow: true,
+		Sentence: "Too many thumbnails are rendered for your network at once",
+		limits: func(Limits, string) settings.Pool {
+			return settings.Pool{Workers: 9, MaxQueue: 10, Timeout: time.Second}
+		},
+		pool: network,
+	})
+	needs := all.Needs(Request{Client: "192.0.2.77", Lane: renderjob.LaneBulk}, limits())
+	last := needs[len(needs)-1]
+	if last.Key != "network:192.0.2.0%2F24" || last.Limits.Workers != 9 || all.Rules(limits())[last.Rule].Name != "per-network" {
+		t.Errorf("%+v", last)
+	}
+	if f := last.Refuse(true, time.Second); f.Throttle != "per-network" || !strings.HasPrefix(f.Message, "Too many thumbnails are rendered for your network") {
+		t.Errorf("%+v", f)
+	}
+	if name, err := all.RuleName("per_network"); name != "per-network" || err != nil || all.OfKey(last.Key) != "per-network" || !all.CanShadow(name) {
+		t.Errorf("%s, %v, %s", name, err, all.OfKey(last.Key))
+	}
+}
