@@ -4,10 +4,9 @@
 //	look up → join the flight → (its leader:) head → failure memory → admit →
 //	look up again → publish → wait for the result → answer → wait until stored
 //
-// obtain.go looks up and joins; leader.go takes a flight from the original's head to the
-// lease; render.go from the job to the stored thumbnail. The look-up after the admission
-// closes a gap: another edge may have stored the thumbnail between the first look and the
-// grant. The lease ends when the thumbnail is stored; of a failure, before the answer.
+// Each step is a file, and hands the flight on to the next: obtain.go looks up and joins,
+// leader.go asks for the head and the failure memory, admit.go for the places, granted.go
+// looks once more, render.go goes from the job to the stored thumbnail. The lease ends when the thumbnail is stored; of a failure, before the answer.
 package obtain
 
 import (
@@ -171,7 +170,7 @@ func (o *Obtainer) joinFlight(ctx context.Context, r Request) (Thumb, error) {
 	return o.flights.Do(ctx, key, r.Client, func(ctx context.Context, f *flight.Flight[Thumb], client string) error {
 		ctx, cancel := context.WithTimeout(ctx, o.deadline)
 		defer cancel()
-		return o.leading.lead(ctx, f, r, client)
+		return o.leading.lead(ctx, &leader{flight: f, request: r, client: client, times: Times{}})
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nuid"
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
@@ -44,12 +45,25 @@ func newRendering(c Config, costs *cost.Book, m metrics) *rendering {
 // when that can no longer be hoped for. It tells of a failure once the lease is released:
 // those who ask after the answer do not share that failure at the coordinator, but are
 // counted on their own.
-func (on *rendering) render(ctx context.Context, f *flight.Flight[Thumb], w work, lease admission.Lease, times Times) {
-	r := &render{on: on, flight: f, work: w, times: times}
+func (on *rendering) render(ctx context.Context, l *leader, w work, lease admission.Lease) {
+	r := &render{on: on, flight: l.flight, work: w, times: l.times}
 	err := r.publishAndWait(ctx)
 	lease.Release(r.outcome)
 	if err != nil {
-		f.Answer(Thumb{Times: r.times}, err)
+		l.flight.Answer(Thumb{Times: r.times}, err)
+	}
+}
+
+func (on *rendering) job(w work) renderjob.Job {
+	limit, t := on.deadline.Render, w.request.Target
+	if w.expensive != "" {
+		limit = on.deadline.RenderExpensive
+	}
+	return renderjob.Job{
+		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
+		OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
+		StartWithinMS: on.deadline.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
+		MaxThumbnailPixels: int64(on.maxPixels),
 	}
 }
 
@@ -72,7 +86,7 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 		return fault.New(fault.NoRenderer, "no renderer lives")
 	}
 	began := time.Now()
-	r.job, err = r.on.queue.Publish(ctx, r.work.job(r.on.deadline, r.on.maxPixels))
+	r.job, err = r.on.queue.Publish(ctx, r.on.job(r.work))
 	r.times.add("publish", began, r.on.metrics)
 	if err != nil {
 		return err

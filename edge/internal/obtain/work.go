@@ -3,13 +3,10 @@ package obtain
 import (
 	"slices"
 
-	"github.com/nats-io/nuid"
-
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
-	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -66,18 +63,5 @@ func (w work) admission() admission.Request {
 			Client: w.client, Exempt: clientaddr.IsExempt(w.client), Original: w.request.Target.Spec.Original,
 			Expensive: w.expensive, Places: w.places, Lane: w.lane,
 		},
-	}
-}
-
-func (w work) job(d deadline.Split, maxPixels int) renderjob.Job {
-	limit, t := d.Render, w.request.Target
-	if w.expensive != "" {
-		limit = d.RenderExpensive
-	}
-	return renderjob.Job{
-		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
-		OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
-		StartWithinMS: d.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
-		MaxThumbnailPixels: int64(maxPixels),
 	}
 }

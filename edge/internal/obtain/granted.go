@@ -1,0 +1,63 @@
+package obtain
+
+import (
+	"context"
+	"errors"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/cost"
+	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+)
+
+// granting goes on with what a flight was granted: it looks into the store once more, since
+// another edge may have stored the thumbnail between the first look and the grant.
+type granting struct {
+	stored    Stored
+	next      *rendering
+	throttles throttle.Table
+	deadline  deadline.Split
+	metrics   metrics
+}
+
+func newGranting(c Config, costs *cost.Book, m metrics) *granting {
+	return &granting{stored: c.Stored, next: newRendering(c, costs, m), throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
+}
+
+// proceed is admit from the coordinator's answer on.
+func (on *granting) proceed(ctx context.Context, l *leader, w work, g grant) (over bool, err error) {
+	if g.refusal == nil && !g.done || fault.Is(g.refusal, fault.LaneFull) {
+		on.metrics.offered.WithLabelValues(string(l.request.Target.Spec.Type)).Inc()
+	}
+	switch {
+	case g.refusal != nil:
+		return true, on.refuse(l, g.refusal)
+	case on.stored.IsStored(ctx, l.request.Target, w.version, l.request.Renew):
+		if g.lease != nil {
+			g.lease.Release(admission.Outcome{Stored: true})
+		}
+		l.flight.Answer(Thumb{Source: Shared, Times: l.times}, nil)
+		return true, nil
+	case g.done:
+		return false, nil
+	}
+	on.next.render(ctx, l, w, g.lease)
+	return true, nil
+}
+
+// refuse gives back a refusal that is this client's alone, and answers everybody with any
+// other.
+func (on *granting) refuse(l *leader, err error) error {
+	if f := fault.Of(err); on.throttles.IsOfClient(f) {
+		return f
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		err = fault.Wrap(err, fault.Unavailable, "all who waited have left")
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fault.Wrap(err, fault.Deadline, "the thumbnail was not rendered within %v", on.deadline.Whole)
+	}
+	l.flight.Answer(Thumb{Times: l.times}, err)
+	return nil
+}
