@@ -79,17 +79,17 @@ func (l *loop) session(fd int32) *session {
 
 func (l *loop) serve(c *session, events uint32) {
 	if events&writable != 0 {
-		c.flush()
+		c.out.flush()
 		return
 	}
-	n, err := unix.Read(c.fd, l.buffer[:])
+	n, err := unix.Read(c.out.fd, l.buffer[:])
 	switch {
 	case n > 0:
 		c.read(l.buffer[:n])
 	case err == unix.EAGAIN || err == unix.EINTR:
 	default:
 		l.mu.Lock()
-		delete(l.sessions, int32(c.fd)) //nolint:gosec // a descriptor
+		delete(l.sessions, int32(c.out.fd)) //nolint:gosec // a descriptor
 		l.mu.Unlock()
 		c.leave()
 	}
@@ -141,10 +141,10 @@ func (l *loop) add(c *session, early []byte) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	event := unix.EpollEvent{Events: c.awaited(), Fd: int32(c.fd)} //nolint:gosec // a descriptor
-	if l.closed || unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, c.fd, &event) != nil {
+	event := unix.EpollEvent{Events: c.out.awaited(), Fd: int32(c.out.fd)} //nolint:gosec // a descriptor
+	if l.closed || unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, c.out.fd, &event) != nil {
 		c.leave()
 		return
 	}
-	l.sessions[int32(c.fd)] = c //nolint:gosec // a descriptor
+	l.sessions[int32(c.out.fd)] = c //nolint:gosec // a descriptor
 }

@@ -46,7 +46,7 @@ type Config struct {
 
 // Gate serves listeners.
 type Gate struct {
-	Config
+	config  Config
 	most    int
 	refused atomic.Int64
 
@@ -59,7 +59,7 @@ type Gate struct {
 
 // New makes a gate.
 func New(c Config) *Gate {
-	return &Gate{Config: c, most: mostConnections(), conns: map[net.Conn]struct{}{}}
+	return &Gate{config: c, most: mostConnections(), conns: map[net.Conn]struct{}{}}
 }
 
 // mostConnections leaves descriptors for the rest of the process.
@@ -90,7 +90,7 @@ func (g *Gate) Serve(listener net.Listener) {
 		}
 		if err != nil { // out of descriptors: the connections that end make room
 			g.refused.Add(1)
-			g.Log.Warn("a connection could not be accepted", "error", err)
+			g.config.Log.Warn("a connection could not be accepted", "error", err)
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
@@ -116,16 +116,16 @@ func (g *Gate) admit(conn net.Conn) bool {
 func (g *Gate) serve(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, poolcounter.MaxLine)
 	switch begins := first(conn, in); {
-	case begins == encrypted && g.TLS != nil:
+	case begins == encrypted && g.config.TLS != nil:
 		g.serveEncrypted(conn, in)
-	case begins == greeting && (g.TLS == nil || isLocal(conn)):
-		g.Native.Serve(conn, in, g.ended)
+	case begins == greeting && (g.config.TLS == nil || isLocal(conn)):
+		g.config.Native.Serve(conn, in, g.ended)
 	case begins == command && g.fromClassic(conn):
-		g.Classic.Serve(conn, in, g.ended)
+		g.config.Classic.Serve(conn, in, g.ended)
 	case begins == nothing:
 		g.ended()
 	default:
-		g.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "begins_with", begins)
+		g.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "begins_with", begins)
 		g.ended()
 	}
 	_ = conn.Close()
@@ -150,7 +150,7 @@ func (g *Gate) fromClassic(conn net.Conn) bool {
 		return false
 	}
 	address := at.AddrPort().Addr().Unmap()
-	return slices.ContainsFunc(g.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
+	return slices.ContainsFunc(g.config.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
 // isLocal reports whether a client came over a unix socket, which its file's mode guards.
@@ -159,19 +159,20 @@ func isLocal(conn net.Conn) bool { return conn.RemoteAddr().Network() == "unix" 
 // serveEncrypted serves who wants to encrypt, in the native protocol: PoolCounter's knows
 // no encryption.
 func (g *Gate) serveEncrypted(conn net.Conn, in *bufio.Reader) {
-	c := tls.Server(begun{conn, in}, g.TLS)
+	c := tls.Server(begun{conn, in}, g.config.TLS)
 	_ = c.SetDeadline(time.Now().Add(greetingTimeout))
 	if err := c.Handshake(); err != nil {
-		g.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+		g.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
 		g.ended()
 		return
 	}
 	_ = c.SetDeadline(time.Time{})
-	g.Native.Serve(c, bufio.NewReaderSize(c, poolcounter.MaxLine), g.ended)
+	g.config.Native.Serve(c, bufio.NewReaderSize(c, poolcounter.MaxLine), g.ended)
 	_ = c.Close()
 }
 
-// begun is a connection of which something was read already.
+// begun is a connection of which something was read already. It embeds the connection to be
+// one itself, which tls.Server wants, and overrides Read alone.
 type begun struct {
 	net.Conn
 	in *bufio.Reader

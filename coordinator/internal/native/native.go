@@ -25,7 +25,7 @@ const handshakeTimeout = 5 * time.Second
 
 // Server serves connections.
 type Server struct {
-	Config
+	config Config
 }
 
 // Config is what a server is made of.
@@ -39,7 +39,7 @@ type Config struct {
 }
 
 // New makes a server.
-func New(c Config) *Server { return &Server{c} }
+func New(c Config) *Server { return &Server{config: c} }
 
 // session is one connection.
 type session struct {
@@ -56,13 +56,13 @@ type session struct {
 func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	defer ended()
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
-	name, err := lease.Admit(conn, in, s.Secret)
+	name, err := lease.Admit(conn, in, s.config.Secret)
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
 		if !errors.Is(err, io.EOF) { // else it left: the other side says why
-			s.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+			s.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
 		}
 		return
 	}
@@ -70,17 +70,17 @@ func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	var writer sync.WaitGroup
 	writer.Go(c.out.Write)
 	var earlier pools.Receiver
-	c.owner, earlier = s.Table.Attach(name, c)
+	c.owner, earlier = s.config.Table.Attach(name, c)
 	if earlier != nil { // it may not know yet that its connection is lost
 		_ = earlier.(*session).conn.Close()
 	}
-	s.Log.Info("an edge connected", "edge", name, "address", conn.RemoteAddr())
+	s.config.Log.Info("an edge connected", "edge", name, "address", conn.RemoteAddr())
 
 	err = c.read(bufio.NewReaderSize(in, lease.ReaderSize))
 
-	s.Log.Info("an edge disconnected", "edge", name, "reason", err)
+	s.config.Log.Info("an edge disconnected", "edge", name, "reason", err)
 	if c.joined {
-		s.Directives.Leave(c)
+		s.config.Directives.Leave(c)
 	}
 	c.owner.Detach()
 	_ = conn.Close()
@@ -118,7 +118,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 			return nil
 		}
 		for _, p := range request.Pools {
-			c.server.Activity.Asked(p.Key)
+			c.server.config.Activity.Asked(p.Key)
 		}
 		c.owner.Acquire(*request)
 	case lease.KindRelease:
@@ -131,7 +131,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		c.out.Add(lease.AppendBeat)
 		c.Flush()
 	case lease.KindMoved:
-		c.server.Log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
+		c.server.config.Log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
 		c.owner.Settle()
 	case lease.KindRules:
 		rules, err := lease.ParseRules(body)
@@ -146,11 +146,11 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		if !c.joined {
 			return errors.New("a directive before it was asked for")
 		}
-		if err := c.server.Directives.Heard(body); err != nil {
-			c.server.Log.Warn("a directive of an edge is not followed", "edge", c.name, "error", err)
+		if err := c.server.config.Directives.Heard(body); err != nil {
+			c.server.config.Log.Warn("a directive of an edge is not followed", "edge", c.name, "error", err)
 		}
 	case lease.KindFleet:
-		return c.server.Fleet.Note(body)
+		return c.server.config.Fleet.Note(body)
 	default:
 		return fmt.Errorf("unknown frame %q", byte(kind))
 	}
@@ -166,7 +166,7 @@ func (c *session) greet(status string) {
 		return
 	}
 	c.joined = true
-	c.server.Directives.Join(c)
+	c.server.config.Directives.Join(c)
 }
 
 // Hear sends a directive.
