@@ -178,7 +178,7 @@ func APIPaths() []string {
 func (c *Coordinator) Start(context.Context) error {
 	c.group.Go(c.classic.Run)
 	c.group.Go(c.estimate)
-	c.report.Start()
+	_ = c.report.Start(context.Background())
 	for _, l := range c.listeners {
 		c.group.Go(func() { c.gate.Serve(l) })
 	}
@@ -216,7 +216,7 @@ func (c *Coordinator) sample() (s wanted.Sample) {
 // Stop disconnects all clients, which frees their locks.
 func (c *Coordinator) Stop(ctx context.Context) error {
 	c.stop()
-	c.report.Close()
+	_ = c.report.Stop(ctx)
 	for _, l := range c.listeners {
 		_ = l.Close() // a second Stop finds it closed
 	}
