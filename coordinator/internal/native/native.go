@@ -146,7 +146,7 @@ func (c *session) take(kind lease.Kind, body string, request *lease.Request) err
 		if !c.joined {
 			return errors.New("a directive before it was asked for")
 		}
-		if err := c.server.config.Directives.Heard(body); err != nil {
+		if err := c.server.config.Directives.Receive(body); err != nil {
 			c.server.config.Log.Warn("a directive of an edge is not followed", "edge", c.name, "error", err)
 		}
 	case lease.KindFleet:
