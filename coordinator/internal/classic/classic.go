@@ -9,6 +9,8 @@ package classic
 
 import (
 	"bytes"
+	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +20,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
-// Server serves connections.
+// Server serves connections, and is a part of the coordinator (service.Part).
 type Server struct {
 	table    *pools.Table
 	activity *activity.Activity
 	refused  func() int64 // connections that could not be taken
 	started  time.Time
 	loop     *loop
+	group    sync.WaitGroup
 
 	failedSends atomic.Int64
 }
@@ -35,6 +38,19 @@ func New(table *pools.Table, a *activity.Activity, refused func() int64) (*Serve
 	var err error
 	s.loop, err = newLoop(s)
 	return s, err
+}
+
+// Start begins to serve the connections that Serve takes over.
+func (s *Server) Start(context.Context) error {
+	s.group.Go(s.loop.run)
+	return nil
+}
+
+// Stop ends all connections, and waits for that.
+func (s *Server) Stop(context.Context) error {
+	s.loop.close()
+	s.group.Wait()
+	return nil
 }
 
 // session is one connection.

@@ -41,9 +41,8 @@ func newLoop(s *Server) (*loop, error) {
 	return l, err
 }
 
-// Run serves connections until Close.
-func (s *Server) Run() {
-	l := s.loop
+// run serves connections until close.
+func (l *loop) run() {
 	for l.raw.Read(l.poll) == nil {
 		for _, event := range l.events[:l.ready] {
 			if c := l.session(event.Fd); c != nil {
@@ -95,12 +94,12 @@ func (l *loop) serve(c *session, events uint32) {
 	}
 }
 
-// Close ends Run, which ends all connections.
-func (s *Server) Close() {
-	s.loop.mu.Lock()
-	s.loop.closed = true
-	s.loop.mu.Unlock()
-	_ = s.loop.file.Close()
+// close ends run, which ends all connections.
+func (l *loop) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	_ = l.file.Close() // a second call finds it closed
 }
 
 // Serve takes a connection over, with what was read of it already, and returns at

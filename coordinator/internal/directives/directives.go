@@ -51,8 +51,11 @@ func New(rules Rules, fleet Fleet, log *slog.Logger) *Book {
 	return b
 }
 
-// Close ends the timer of the set.
-func (b *Book) Close() { b.set.Close() }
+// Close ends the timer of the set. The error is always nil.
+func (b *Book) Close() error {
+	b.set.Close()
+	return nil
+}
 
 // Holding lists those that hold.
 func (b *Book) Holding() []directive.Directive { return b.set.Holding() }

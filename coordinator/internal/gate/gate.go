@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
@@ -35,6 +36,8 @@ type Protocol interface {
 
 // Config is what a gate is made of.
 type Config struct {
+	// Listen are addresses: host:port, where port 0 takes any free one, or unix:PATH.
+	Listen []string
 	// Classic and Native are PoolCounter's protocol and the coordinator's own.
 	Classic, Native Protocol
 	// Networks are those from which the classic one is spoken, besides unix sockets.
@@ -44,22 +47,42 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Gate serves listeners.
+// Gate serves listeners, and is a part of the coordinator (service.Part).
 type Gate struct {
-	config  Config
-	most    int
-	refused atomic.Int64
+	config    Config
+	listeners []net.Listener
+	most      int
+	refused   atomic.Int64
+	group     sync.WaitGroup
+	stopped   context.Context //nolint:containedctx // its end is the gate's
+	stop      context.CancelFunc
 
 	mu     sync.Mutex
 	count  int
 	conns  map[net.Conn]struct{} // those that this package or the native protocol reads
 	closed bool
-	group  sync.WaitGroup
 }
 
-// New makes a gate.
-func New(c Config) *Gate {
-	return &Gate{config: c, most: mostConnections(), conns: map[net.Conn]struct{}{}}
+// New binds the listeners.
+func New(c Config) (*Gate, error) {
+	g := &Gate{config: c, most: mostConnections(), conns: map[net.Conn]struct{}{}}
+	g.stopped, g.stop = context.WithCancel(context.Background())
+	for _, address := range c.Listen {
+		listener, err := listen(address)
+		if err != nil {
+			return nil, errors.Join(err, g.Stop(context.Background()))
+		}
+		g.listeners = append(g.listeners, listener)
+	}
+	return g, nil
+}
+
+// Start serves.
+func (g *Gate) Start(context.Context) error {
+	for _, l := range g.listeners {
+		g.group.Go(func() { g.accept(l) })
+	}
+	return nil
 }
 
 // mostConnections leaves descriptors for the rest of the process.
@@ -81,8 +104,11 @@ func (g *Gate) Connections() int {
 // Refused is how many connections could not be taken.
 func (g *Gate) Refused() int64 { return g.refused.Load() }
 
-// Serve accepts connections until the listener is closed.
-func (g *Gate) Serve(listener net.Listener) {
+// acceptAgainAfter is the pause after a connection that could not be accepted.
+const acceptAgainAfter = 50 * time.Millisecond
+
+// accept accepts connections until the listener is closed.
+func (g *Gate) accept(listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -91,7 +117,7 @@ func (g *Gate) Serve(listener net.Listener) {
 		if err != nil { // out of descriptors: the connections that end make room
 			g.refused.Add(1)
 			g.config.Log.Warn("a connection could not be accepted", "error", err)
-			time.Sleep(50 * time.Millisecond)
+			_ = periodic.Sleep(g.stopped, acceptAgainAfter)
 			continue
 		}
 		if !g.admit(conn) {
@@ -225,9 +251,13 @@ func first(conn net.Conn, in *bufio.Reader) beginning {
 	}
 }
 
-// Close disconnects the clients that have a goroutine, and waits for these, at
-// most until ctx ends. No connection is given to a protocol after it.
-func (g *Gate) Close(ctx context.Context) error {
+// Stop closes the listeners, disconnects the clients that have a goroutine, and waits for
+// these, at most until ctx ends. No connection is given to a protocol after it.
+func (g *Gate) Stop(ctx context.Context) error {
+	g.stop()
+	for _, l := range g.listeners {
+		_ = l.Close() // a second Stop finds it closed
+	}
 	g.mu.Lock()
 	g.closed = true
 	for conn := range g.conns {
