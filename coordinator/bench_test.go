@@ -164,18 +164,21 @@ type task struct {
 	make func(server) load
 }
 
+// side is a server, its task, and what was measured of it in each round.
+type side struct {
+	server          server
+	task            task
+	rates, p99, cpu []float64
+}
+
 // compare runs both in turns, prints the medians, and gives the ratio of the rates.
 func compare(b *testing.B, n int, original, ours server, theirs, mine task) float64 {
 	b.Helper()
-	sides := []struct {
-		server
-		task
-		rates, p99, cpu []float64
-	}{{server: original, task: theirs}, {server: ours, task: mine}}
+	sides := []side{{server: original, task: theirs}, {server: ours, task: mine}}
 	for range benchRounds {
 		for i := range sides {
 			s := &sides[i]
-			l := s.make(s.server)
+			l := s.task.make(s.server)
 			l.run(benchTime / 10)
 			before := s.server.cpu()
 			began := time.Now()
@@ -190,7 +193,7 @@ func compare(b *testing.B, n int, original, ours server, theirs, mine task) floa
 	}
 	for i := range sides {
 		s := &sides[i]
-		fmt.Printf("%-44s %5d %10.0f %10.0f %7.1f\n", s.name, n, median(s.rates), median(s.p99), median(s.cpu))
+		fmt.Printf("%-44s %5d %10.0f %10.0f %7.1f\n", s.task.name, n, median(s.rates), median(s.p99), median(s.cpu))
 	}
 	ratio := median(sides[1].rates) / median(sides[0].rates)
 	fmt.Printf("%-44s %5d %10.2f\n", "  ours over the original", n, ratio)
@@ -273,7 +276,7 @@ func (e *epoll) close() {
 // classicLoad is connections that each say their lines again and again, the next
 // when the last was answered.
 type classicLoad struct {
-	*epoll
+	loop     *epoll
 	speakers map[int]*speaker
 }
 
@@ -293,23 +296,25 @@ func newClassic(b *testing.B, s server, conns, pools int) load {
 		for range pools {
 			sp.lines = append(sp.lines, []byte("RELEASE\n"))
 		}
-		fd := l.dial(s.address)
+		fd := l.loop.dial(s.address)
 		l.speakers[fd] = sp
 		sp.began = time.Now()
-		l.write(fd, sp.lines[0])
+		l.loop.write(fd, sp.lines[0])
 	}
 	return l
 }
 
+func (l classicLoad) close() { l.loop.close() }
+
 func (l classicLoad) run(d time.Duration) (done []time.Duration) {
-	l.serve(d, func(fd int, _ []byte) {
+	l.loop.serve(d, func(fd int, _ []byte) {
 		sp := l.speakers[fd]
 		if sp.at++; sp.at == len(sp.lines) {
 			now := time.Now()
 			done = append(done, now.Sub(sp.began))
 			sp.at, sp.began = 0, now
 		}
-		l.write(fd, sp.lines[sp.at])
+		l.loop.write(fd, sp.lines[sp.at])
 	})
 	return done
 }
@@ -317,7 +322,7 @@ func (l classicLoad) run(d time.Duration) (done []time.Duration) {
 // nativeLoad is so many requests under way over four connections, as four edges
 // would have them.
 type nativeLoad struct {
-	*epoll
+	loop  *epoll
 	peers map[int]*nativePeer
 	ids   uint64
 }
@@ -332,14 +337,14 @@ type nativePeer struct {
 const nativeConns = 4
 
 func newNative(b *testing.B, s server, outstanding int) load {
-	l := &nativeLoad{epoll: newEpoll(b), peers: map[int]*nativePeer{}}
+	l := &nativeLoad{loop: newEpoll(b), peers: map[int]*nativePeer{}}
 	for c := range nativeConns {
-		fd := l.dial(s.address)
+		fd := l.loop.dial(s.address)
 		l.greet(fd, fmt.Sprintf("bench-%d-%d", c, time.Now().UnixNano()))
 		p := &nativePeer{began: map[uint64]time.Time{}, slots: map[uint64]int{}}
 		p.out = lease.AppendRules(p.out, []lease.Rule{{Name: "ip", Workers: 4, MaxQueue: 50}, {Name: "original", Workers: 6, MaxQueue: 100}, {Name: "lane", Workers: 100_000, MaxQueue: 100_000}})
 		for slot := range outstanding / nativeConns {
-			l.ask(p, c*outstanding+slot)
+			l.addRequest(p, c*outstanding+slot)
 		}
 		l.peers[fd] = p
 		l.send(fd, p)
@@ -348,17 +353,17 @@ func newNative(b *testing.B, s server, outstanding int) load {
 }
 
 func (l *nativeLoad) greet(fd int, name string) {
-	l.write(fd, []byte(lease.Greeting+" "+name+" "+lease.Nonce()+"\n"))
-	if n, err := unix.Read(fd, l.buffer); err != nil || !strings.HasPrefix(string(l.buffer[:n]), lease.Greeting) {
-		l.b.Fatalf("%q %v", l.buffer[:n], err)
+	l.loop.write(fd, []byte(lease.Greeting+" "+name+" "+lease.Nonce()+"\n"))
+	if n, err := unix.Read(fd, l.loop.buffer); err != nil || !strings.HasPrefix(string(l.loop.buffer[:n]), lease.Greeting) {
+		l.loop.b.Fatalf("%q %v", l.loop.buffer[:n], err)
 	}
-	l.write(fd, []byte(lease.Proof+" "+lease.NoSecret+"\n"))
-	if n, err := unix.Read(fd, l.buffer); err != nil || string(l.buffer[:n]) != lease.Welcome+"\n" {
-		l.b.Fatalf("%q %v", l.buffer[:n], err)
+	l.loop.write(fd, []byte(lease.Proof+" "+lease.NoSecret+"\n"))
+	if n, err := unix.Read(fd, l.loop.buffer); err != nil || string(l.loop.buffer[:n]) != lease.Welcome+"\n" {
+		l.loop.b.Fatalf("%q %v", l.loop.buffer[:n], err)
 	}
 }
 
-func (l *nativeLoad) ask(p *nativePeer, slot int) {
+func (l *nativeLoad) addRequest(p *nativePeer, slot int) {
 	l.ids++
 	client := strconv.Itoa(slot)
 	p.out = lease.AppendRequest(p.out, lease.KindAcquire, lease.Request{
@@ -370,12 +375,14 @@ func (l *nativeLoad) ask(p *nativePeer, slot int) {
 }
 
 func (l *nativeLoad) send(fd int, p *nativePeer) {
-	l.write(fd, p.out)
+	l.loop.write(fd, p.out)
 	p.out = p.out[:0]
 }
 
+func (l *nativeLoad) close() { l.loop.close() }
+
 func (l *nativeLoad) run(d time.Duration) (done []time.Duration) {
-	l.serve(d, func(fd int, text []byte) {
+	l.loop.serve(d, func(fd int, text []byte) {
 		p := l.peers[fd]
 		p.rest = append(p.rest, text...)
 		for len(p.rest) >= 4 {
@@ -385,7 +392,7 @@ func (l *nativeLoad) run(d time.Duration) (done []time.Duration) {
 			}
 			a, err := lease.ParseAnswer(lease.Kind(p.rest[4]), string(p.rest[5:4+size]))
 			if err != nil || a.Kind != lease.KindGranted {
-				l.b.Fatalf("%+v %v", a, err)
+				l.loop.b.Fatalf("%+v %v", a, err)
 			}
 			p.rest = p.rest[4+size:]
 			done = append(done, time.Since(p.began[a.ID]))
@@ -393,7 +400,7 @@ func (l *nativeLoad) run(d time.Duration) (done []time.Duration) {
 			slot := p.slots[a.ID]
 			delete(p.began, a.ID)
 			delete(p.slots, a.ID)
-			l.ask(p, slot)
+			l.addRequest(p, slot)
 		}
 		l.send(fd, p)
 	})

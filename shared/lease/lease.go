@@ -145,11 +145,14 @@ const (
 	Malformed Reason = 4 // a rule or a number that is not there
 )
 
+// NoPool is Answer.Pool where it is about no pool of the request.
+const NoPool = -1
+
 // Answer is the coordinator's word on a request.
 type Answer struct {
 	Kind    Kind
 	ID      uint64
-	Pool    int    // KindRefused: index of the pool, or -1 for the thumbnail; KindGranted: where it stood last, -1 if it never stood
+	Pool    int    // KindRefused: index of the pool, or NoPool for the thumbnail; KindGranted: where it stood last, NoPool if it never stood
 	Reason  Reason // KindRefused
 	Shadow  uint64 // bit i: pool i is in shadow mode and would have refused or delayed
 	Payload string // KindFailed

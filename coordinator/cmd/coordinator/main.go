@@ -20,8 +20,10 @@ func main() {
 			if err != nil {
 				return nil, nil, err
 			}
+			admin.Check("coordinator", c.Ready)
+			api := c.API()
 			for _, path := range coordinator.APIPaths() {
-				admin.Handle(path, c.API())
+				admin.Handle(path, api)
 			}
 			return c, map[string]string{"coordinator": strings.Join(c.Addrs(), ",")}, nil
 		},

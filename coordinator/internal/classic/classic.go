@@ -9,6 +9,8 @@ package classic
 
 import (
 	"bytes"
+	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +20,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
-// Server serves connections.
+// Server serves connections, and is a part of the coordinator (service.Part).
 type Server struct {
 	table    *pools.Table
 	activity *activity.Activity
 	refused  func() int64 // connections that could not be taken
 	started  time.Time
 	loop     *loop
+	group    sync.WaitGroup
 
 	failedSends atomic.Int64
 }
@@ -37,17 +40,30 @@ func New(table *pools.Table, a *activity.Activity, refused func() int64) (*Serve
 	return s, err
 }
 
+// Start begins to serve the connections that Serve takes over.
+func (s *Server) Start(context.Context) error {
+	s.group.Go(s.loop.run)
+	return nil
+}
+
+// Stop ends all connections, and waits for that.
+func (s *Server) Stop(context.Context) error {
+	s.loop.close()
+	s.group.Wait()
+	return nil
+}
+
 // session is one connection.
 type session struct {
 	server  *Server
 	client  *pools.Client
 	partial []byte // of a line whose end has not come
-	outbox
+	out     outbox
 }
 
 // open makes the session of a descriptor; ended is called once it is closed.
 func (s *Server) open(fd int, ended func()) *session {
-	c := &session{server: s, outbox: outbox{fd: fd, epoll: s.loop.fd, failed: func() { s.failedSends.Add(1) }, ended: ended}}
+	c := &session{server: s, out: outbox{fd: fd, epoll: s.loop.fd, failed: func() { s.failedSends.Add(1) }, ended: ended}}
 	c.client = s.table.NewClient(c)
 	return c
 }
@@ -62,13 +78,13 @@ func (c *session) read(text []byte) {
 		switch {
 		case end < 0 && len(text) < poolcounter.MaxLine:
 			c.partial = append(c.partial[:0], text...)
-			c.flush()
+			c.out.flush()
 			return
 		case end < 0 || end >= poolcounter.MaxLine:
 			text = text[poolcounter.MaxLine:] // of an over-long line the rest counts, as at the original
 			continue
 		}
-		c.add(c.answer(poolcounter.Parse(string(text[:end]))))
+		c.out.add(c.answer(poolcounter.Parse(string(text[:end]))))
 		text = text[end+1:]
 	}
 }
@@ -104,19 +120,19 @@ func line(a poolcounter.Answer) string {
 func (c *session) Receive(a lease.Answer) {
 	switch a.Kind {
 	case lease.KindGranted:
-		c.add(line(poolcounter.Locked))
+		c.out.add(line(poolcounter.Locked))
 	case lease.KindDone:
-		c.add(line(poolcounter.Done))
+		c.out.add(line(poolcounter.Done))
 	default:
-		c.add(line(poolcounter.Timeout))
+		c.out.add(line(poolcounter.Timeout))
 	}
 }
 
 // Flush sends it.
-func (c *session) Flush() { c.flush() }
+func (c *session) Flush() { c.out.flush() }
 
 // leave ends the session.
 func (c *session) leave() {
 	c.client.Leave()
-	c.close()
+	c.out.close()
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
@@ -36,28 +37,27 @@ func (quiet) Refused(string, string)              {}
 // ours starts a server and gives its address and its table.
 func ours(t testing.TB) (string, *pools.Table) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	table := pools.New(quiet{})
 	s, err := New(table, activity.New(), func() int64 { return 0 })
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := gate.New(gate.Config{Classic: s, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: slog.New(slog.DiscardHandler)})
-	var group sync.WaitGroup
-	group.Go(func() { g.Serve(listener) })
-	group.Go(s.Run)
+	g, err := gate.New(gate.Config{
+		Listen: []string{"127.0.0.1:0"}, Classic: s, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := service.Parts{s, g}
+	if err := parts.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		_ = listener.Close()
-		if err := g.Close(context.Background()); err != nil {
+		if err := parts.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
-		s.Close()
-		group.Wait()
 	})
-	return listener.Addr().String(), table
+	return g.Addrs()[0], table
 }
 
 // client is a connection that a test talks over.

@@ -41,9 +41,8 @@ func newLoop(s *Server) (*loop, error) {
 	return l, err
 }
 
-// Run serves connections until Close.
-func (s *Server) Run() {
-	l := s.loop
+// run serves connections until close.
+func (l *loop) run() {
 	for l.raw.Read(l.poll) == nil {
 		for _, event := range l.events[:l.ready] {
 			if c := l.session(event.Fd); c != nil {
@@ -79,28 +78,28 @@ func (l *loop) session(fd int32) *session {
 
 func (l *loop) serve(c *session, events uint32) {
 	if events&writable != 0 {
-		c.flush()
+		c.out.flush()
 		return
 	}
-	n, err := unix.Read(c.fd, l.buffer[:])
+	n, err := unix.Read(c.out.fd, l.buffer[:])
 	switch {
 	case n > 0:
 		c.read(l.buffer[:n])
 	case err == unix.EAGAIN || err == unix.EINTR:
 	default:
 		l.mu.Lock()
-		delete(l.sessions, int32(c.fd)) //nolint:gosec // a descriptor
+		delete(l.sessions, int32(c.out.fd)) //nolint:gosec // a descriptor
 		l.mu.Unlock()
 		c.leave()
 	}
 }
 
-// Close ends Run, which ends all connections.
-func (s *Server) Close() {
-	s.loop.mu.Lock()
-	s.loop.closed = true
-	s.loop.mu.Unlock()
-	_ = s.loop.file.Close()
+// close ends run, which ends all connections.
+func (l *loop) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	_ = l.file.Close() // a second call finds it closed
 }
 
 // Serve takes a connection over, with what was read of it already, and returns at
@@ -141,10 +140,10 @@ func (l *loop) add(c *session, early []byte) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	event := unix.EpollEvent{Events: c.awaited(), Fd: int32(c.fd)} //nolint:gosec // a descriptor
-	if l.closed || unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, c.fd, &event) != nil {
+	event := unix.EpollEvent{Events: c.out.awaited(), Fd: int32(c.out.fd)} //nolint:gosec // a descriptor
+	if l.closed || unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, c.out.fd, &event) != nil {
 		c.leave()
 		return
 	}
-	l.sessions[int32(c.fd)] = c //nolint:gosec // a descriptor
+	l.sessions[int32(c.out.fd)] = c //nolint:gosec // a descriptor
 }

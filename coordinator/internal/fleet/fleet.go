@@ -25,9 +25,10 @@ type Fleet struct {
 	renderers map[string]seen
 }
 
+// seen is the latest heartbeat of a renderer, and when it was told.
 type seen struct {
-	renderjob.Heartbeat
-	at time.Time
+	heartbeat renderjob.Heartbeat
+	at        time.Time
 }
 
 // New makes an empty fleet.
@@ -60,7 +61,7 @@ func (f *Fleet) Living() (all []renderjob.Heartbeat) {
 			delete(f.renderers, name)
 			continue
 		}
-		all = append(all, s.Heartbeat)
+		all = append(all, s.heartbeat)
 	}
 	slices.SortFunc(all, func(a, b renderjob.Heartbeat) int { return cmp.Compare(a.Renderer, b.Renderer) })
 	return all

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
@@ -35,6 +36,8 @@ type Protocol interface {
 
 // Config is what a gate is made of.
 type Config struct {
+	// Listen are addresses: host:port, where port 0 takes any free one, or unix:PATH.
+	Listen []string
 	// Classic and Native are PoolCounter's protocol and the coordinator's own.
 	Classic, Native Protocol
 	// Networks are those from which the classic one is spoken, besides unix sockets.
@@ -44,22 +47,42 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Gate serves listeners.
+// Gate serves listeners, and is a part of the coordinator (service.Part).
 type Gate struct {
-	Config
-	most    int
-	refused atomic.Int64
+	config    Config
+	listeners []net.Listener
+	most      int
+	refused   atomic.Int64
+	group     sync.WaitGroup
+	stopped   context.Context //nolint:containedctx // its end is the gate's
+	stop      context.CancelFunc
 
 	mu     sync.Mutex
 	count  int
 	conns  map[net.Conn]struct{} // those that this package or the native protocol reads
 	closed bool
-	group  sync.WaitGroup
 }
 
-// New makes a gate.
-func New(c Config) *Gate {
-	return &Gate{Config: c, most: mostConnections(), conns: map[net.Conn]struct{}{}}
+// New binds the listeners.
+func New(c Config) (*Gate, error) {
+	g := &Gate{config: c, most: mostConnections(), conns: map[net.Conn]struct{}{}}
+	g.stopped, g.stop = context.WithCancel(context.Background())
+	for _, address := range c.Listen {
+		listener, err := listen(address)
+		if err != nil {
+			return nil, errors.Join(err, g.Stop(context.Background()))
+		}
+		g.listeners = append(g.listeners, listener)
+	}
+	return g, nil
+}
+
+// Start serves.
+func (g *Gate) Start(context.Context) error {
+	for _, l := range g.listeners {
+		g.group.Go(func() { g.accept(l) })
+	}
+	return nil
 }
 
 // mostConnections leaves descriptors for the rest of the process.
@@ -81,8 +104,11 @@ func (g *Gate) Connections() int {
 // Refused is how many connections could not be taken.
 func (g *Gate) Refused() int64 { return g.refused.Load() }
 
-// Serve accepts connections until the listener is closed.
-func (g *Gate) Serve(listener net.Listener) {
+// acceptAgainAfter is the pause after a connection that could not be accepted.
+const acceptAgainAfter = 50 * time.Millisecond
+
+// accept accepts connections until the listener is closed.
+func (g *Gate) accept(listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -90,8 +116,8 @@ func (g *Gate) Serve(listener net.Listener) {
 		}
 		if err != nil { // out of descriptors: the connections that end make room
 			g.refused.Add(1)
-			g.Log.Warn("a connection could not be accepted", "error", err)
-			time.Sleep(50 * time.Millisecond)
+			g.config.Log.Warn("a connection could not be accepted", "error", err)
+			_ = periodic.Sleep(g.stopped, acceptAgainAfter)
 			continue
 		}
 		if !g.admit(conn) {
@@ -116,16 +142,16 @@ func (g *Gate) admit(conn net.Conn) bool {
 func (g *Gate) serve(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, poolcounter.MaxLine)
 	switch begins := first(conn, in); {
-	case begins == encrypted && g.TLS != nil:
+	case begins == encrypted && g.config.TLS != nil:
 		g.serveEncrypted(conn, in)
-	case begins == greeting && (g.TLS == nil || isLocal(conn)):
-		g.Native.Serve(conn, in, g.ended)
+	case begins == greeting && (g.config.TLS == nil || isLocal(conn)):
+		g.config.Native.Serve(conn, in, g.ended)
 	case begins == command && g.fromClassic(conn):
-		g.Classic.Serve(conn, in, g.ended)
+		g.config.Classic.Serve(conn, in, g.ended)
 	case begins == nothing:
 		g.ended()
 	default:
-		g.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "begins_with", begins)
+		g.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "begins_with", begins)
 		g.ended()
 	}
 	_ = conn.Close()
@@ -150,7 +176,7 @@ func (g *Gate) fromClassic(conn net.Conn) bool {
 		return false
 	}
 	address := at.AddrPort().Addr().Unmap()
-	return slices.ContainsFunc(g.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
+	return slices.ContainsFunc(g.config.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
 // isLocal reports whether a client came over a unix socket, which its file's mode guards.
@@ -159,19 +185,20 @@ func isLocal(conn net.Conn) bool { return conn.RemoteAddr().Network() == "unix" 
 // serveEncrypted serves who wants to encrypt, in the native protocol: PoolCounter's knows
 // no encryption.
 func (g *Gate) serveEncrypted(conn net.Conn, in *bufio.Reader) {
-	c := tls.Server(begun{conn, in}, g.TLS)
+	c := tls.Server(begun{conn, in}, g.config.TLS)
 	_ = c.SetDeadline(time.Now().Add(greetingTimeout))
 	if err := c.Handshake(); err != nil {
-		g.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+		g.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
 		g.ended()
 		return
 	}
 	_ = c.SetDeadline(time.Time{})
-	g.Native.Serve(c, bufio.NewReaderSize(c, poolcounter.MaxLine), g.ended)
+	g.config.Native.Serve(c, bufio.NewReaderSize(c, poolcounter.MaxLine), g.ended)
 	_ = c.Close()
 }
 
-// begun is a connection of which something was read already.
+// begun is a connection of which something was read already. It embeds the connection to be
+// one itself, which tls.Server wants, and overrides Read alone.
 type begun struct {
 	net.Conn
 	in *bufio.Reader
@@ -224,9 +251,13 @@ func first(conn net.Conn, in *bufio.Reader) beginning {
 	}
 }
 
-// Close disconnects the clients that have a goroutine, and waits for these, at
-// most until ctx ends. No connection is given to a protocol after it.
-func (g *Gate) Close(ctx context.Context) error {
+// Stop closes the listeners, disconnects the clients that have a goroutine, and waits for
+// these, at most until ctx ends. No connection is given to a protocol after it.
+func (g *Gate) Stop(ctx context.Context) error {
+	g.stop()
+	for _, l := range g.listeners {
+		_ = l.Close() // a second Stop finds it closed
+	}
 	g.mu.Lock()
 	g.closed = true
 	for conn := range g.conns {

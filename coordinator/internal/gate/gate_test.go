@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -38,23 +37,21 @@ func start(t *testing.T, most int) (*Gate, string) {
 
 func startWith(t *testing.T, most int, c Config) (*Gate, string) {
 	t.Helper()
-	c.Classic, c.Native, c.Log = named("classic "), named("native "), slog.New(slog.DiscardHandler)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	c.Listen, c.Classic, c.Native, c.Log = []string{"127.0.0.1:0"}, named("classic "), named("native "), slog.New(slog.DiscardHandler)
+	g, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := New(c)
 	g.most = most
-	var group sync.WaitGroup
-	group.Go(func() { g.Serve(listener) })
+	if err := g.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		_ = listener.Close()
-		if err := g.Close(context.Background()); err != nil {
+		if err := g.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
-		group.Wait()
 	})
-	return g, listener.Addr().String()
+	return g, g.Addrs()[0]
 }
 
 func dial(t *testing.T, address string) net.Conn {

@@ -13,8 +13,9 @@ import (
 type Client struct {
 	table    *Table
 	receiver Receiver
-	locks    []*Request
-	spare    *Request // the last one that ended, to be used again
+	locks    []*request
+	workers  uint32   // places that the newest request says its pool has
+	spare    *request // the last one that ended, to be used again
 }
 
 // NewClient adds a client.
@@ -30,7 +31,7 @@ func (c *Client) Acquire(cmd poolcounter.Command) poolcounter.Answer {
 		t.counts.LockMismatch++
 		return poolcounter.LockHeld
 	}
-	if n := len(c.locks); n > 0 && c.locks[n-1].state != holding {
+	if len(c.locks) > 0 && c.newest().state != holding {
 		t.counts.LockWhileWaiting++
 		return poolcounter.MustWait
 	}
@@ -40,53 +41,68 @@ func (c *Client) Acquire(cmd poolcounter.Command) poolcounter.Answer {
 	return c.acquire(cmd)
 }
 
+func (c *Client) newest() *request { return c.locks[len(c.locks)-1] }
+
 func (c *Client) acquire(cmd poolcounter.Command) poolcounter.Answer {
 	t := c.table
 	p := t.pool(cmd.Key)
 	switch {
 	case p.places >= cmd.Limits.MaxQueue:
-		t.refused(p, lease.Full)
+		t.countRefusal(p, lease.Full)
 		return poolcounter.QueueFull
 	case p.held < cmd.Limits.Workers:
-		t.take(c.add(p, cmd))
-		t.hold(c.locks[len(c.locks)-1])
-		t.observer.Waited(p.tally.class, 0)
+		r := c.add(p, cmd.Limits)
+		t.countPlaces(r)
+		t.holdAtOnce(r)
 		return poolcounter.Locked
 	case cmd.Limits.Timeout == 0:
-		t.refused(p, lease.TimedOut)
+		t.countRefusal(p, lease.TimedOut)
 		return poolcounter.Timeout
 	}
-	r := c.add(p, cmd)
-	t.take(r)
+	r := c.add(p, cmd.Limits)
+	t.countPlaces(r)
 	if cmd.ForAnyone {
-		r.asks = p.forAnyone.PushBack(r)
-		t.queue(r, -1)
+		r.forAnyone = p.forAnyone.PushBack(r)
+		t.waitInLine(r, nil)
 	} else {
-		t.queue(r, 0)
+		t.waitInLine(r, &r.slots[0])
 	}
 	return ""
 }
 
 // add makes a lock that is neither held nor waited for yet. All of PoolCounter's
 // clients stand in line as one, in the order in which they came.
-func (c *Client) add(p *pool, cmd poolcounter.Command) *Request {
+func (c *Client) add(p *pool, limits poolcounter.Limits) *request {
 	t := c.table
 	t.arrived++
 	r := c.spare
 	c.spare = nil
 	if r == nil {
-		r = &Request{client: c, cost: 1}
+		r = &request{by: c, cost: 1}
 	}
-	r.limits, r.arrival, r.at, r.stood = cmd.Limits, t.arrived, -1, -1
-	r.wait = time.Duration(cmd.Limits.Timeout) * time.Second
+	c.workers = limits.Workers
+	r.arrival, r.stands, r.stood = t.arrived, nil, nil
+	r.wait = time.Duration(limits.Timeout) * time.Second
 	r.slots = append(r.few[:0], slot{pool: p, places: 1})
 	c.locks = append(c.locks, r)
 	return r
 }
 
-func (c *Client) drop(r *Request) {
-	for i := len(c.locks) - 1; i >= 0; i-- { // it is the newest, nearly always
-		if c.locks[i] == r {
+// connection implements requester.
+func (c *Client) connection() Receiver { return c.receiver }
+
+// obstacle implements requester: the request is the newest, since it waits.
+func (c *Client) obstacle(r *request) *slot {
+	if s := &r.slots[0]; !s.pool.passesOn(c.workers) {
+		return s
+	}
+	return nil
+}
+
+// forget implements requester.
+func (c *Client) forget(r *request) {
+	for i, lock := range slices.Backward(c.locks) { // it is the newest, nearly always
+		if lock == r {
 			c.locks = slices.Delete(c.locks, i, i+1)
 			c.spare = r
 			return
@@ -105,21 +121,12 @@ func (c *Client) Release() poolcounter.Answer {
 		return poolcounter.NotLocked
 	}
 	t.counts.Releases++
-	r := c.locks[len(c.locks)-1]
+	r := c.newest()
 	p, since := r.slots[0].pool, r.since
-	c.end(r)
-	t.done(p, since)
-	t.finish(p, lease.Stored, "")
+	t.end(r, lease.Vanished, "")
+	t.endWaitsForAnyone(p, since)
+	t.tellAwaiting(p, lease.Stored, "")
 	return poolcounter.Released
-}
-
-func (c *Client) end(r *Request) {
-	if r.state == holding {
-		c.table.free(r)
-		c.table.drop(r)
-		return
-	}
-	c.table.leave(r)
 }
 
 // Leave frees everything that the client holds or waits for, newest first.
@@ -127,17 +134,17 @@ func (c *Client) Leave() {
 	c.table.lock()
 	defer c.table.unlock()
 	for len(c.locks) > 0 {
-		c.end(c.locks[len(c.locks)-1])
+		c.table.end(c.newest(), lease.Vanished, "")
 	}
 }
 
-// done ends all of PoolCounter's waits for anyone in a pool.
-func (t *Table) done(p *pool, since time.Time) {
+// endWaitsForAnyone ends all of PoolCounter's waits for anyone in a pool.
+func (t *Table) endWaitsForAnyone(p *pool, since time.Time) {
 	for p.forAnyone.Len() > 0 {
-		r := p.forAnyone.Front().Value.(*Request)
+		r := p.forAnyone.Front().Value.(*request)
 		t.times.WaitingForGood += time.Since(r.since)
 		t.times.Gained += time.Since(since)
-		t.tell(r, lease.Answer{Kind: lease.KindDone})
-		t.leave(r)
+		t.answer(r, lease.Answer{Kind: lease.KindDone})
+		t.abandon(r)
 	}
 }

@@ -26,14 +26,14 @@ type line struct {
 type flow struct {
 	client   string
 	start    uint64
-	standing []*Request // by arrival
-	index    int        // in the heap; -1 when nobody stands
+	standing []*request // by arrival
+	index    int        // in the heap, while somebody stands
 }
 
 // idleFlows is how many clients that do not wait are remembered by one line.
 const idleFlows = 4096
 
-func (l *line) head() *Request {
+func (l *line) head() *request {
 	if len(l.active) == 0 {
 		return nil
 	}
@@ -41,7 +41,7 @@ func (l *line) head() *Request {
 }
 
 // all are those who stand here, in no order.
-func (l *line) all() (standing []*Request) {
+func (l *line) all() (standing []*request) {
 	for _, f := range l.active {
 		standing = append(standing, f.standing...)
 	}
@@ -54,17 +54,18 @@ func (l *line) flow(client string) *flow {
 	}
 	f := l.flows[client]
 	if f == nil {
-		f = &flow{client: client, index: -1}
+		f = &flow{client: client}
 		l.flows[client] = f
 	}
 	return f
 }
 
-func (l *line) join(r *Request) {
+func (l *line) join(r *request) {
 	f := l.flow(r.flow)
+	first := len(f.standing) == 0
 	at, _ := slices.BinarySearchFunc(f.standing, r, byArrival)
 	f.standing = slices.Insert(f.standing, at, r)
-	if f.index < 0 {
+	if first {
 		f.start = max(f.start, l.virtual)
 		heap.Push(&l.active, f)
 		return
@@ -72,7 +73,7 @@ func (l *line) join(r *Request) {
 	heap.Fix(&l.active, f.index)
 }
 
-func (l *line) leave(r *Request) {
+func (l *line) leave(r *request) {
 	f := l.flows[r.flow]
 	if f == nil {
 		return
@@ -105,7 +106,7 @@ func (l *line) served(client string, cost uint64) {
 	f.start = max(f.start, l.virtual)
 	l.virtual = f.start
 	f.start += cost
-	if f.index >= 0 {
+	if len(f.standing) > 0 {
 		heap.Fix(&l.active, f.index)
 	}
 	l.prune()
@@ -117,14 +118,14 @@ func (l *line) prune() {
 		return
 	}
 	for name, f := range l.flows {
-		if f.index < 0 {
+		if len(f.standing) == 0 {
 			delete(l.flows, name)
 		}
 	}
 }
 
 // before reports whether a, who stands here, goes before b, who may not.
-func (l *line) before(a, b *Request) bool {
+func (l *line) before(a, b *request) bool {
 	first, second := l.flows[a.flow].start, l.virtual
 	if f := l.flows[b.flow]; f != nil {
 		second = max(second, f.start)
@@ -135,7 +136,7 @@ func (l *line) before(a, b *Request) bool {
 	return a.arrival < b.arrival
 }
 
-func byArrival(a, b *Request) int {
+func byArrival(a, b *request) int {
 	switch {
 	case a.arrival < b.arrival:
 		return -1
@@ -173,6 +174,5 @@ func (h *flows) Pop() any {
 	f := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
-	f.index = -1
 	return f
 }

@@ -13,10 +13,10 @@ import (
 // A million past keys, and a hundred thousand at once, leave no memory behind.
 func TestPastKeysAreForgotten(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 4, 6)
+	o, box := attach(table, "e", 4, 6)
 	use := func(id uint64) {
 		client := fmt.Sprint(id)
-		o.Acquire(ask(id, client, "ip:"+client, "original:"+client))
+		o.Acquire(requestFor(id, client, "ip:"+client, "original:"+client))
 	}
 	use(1)
 	o.Release(1, lease.Stored, "")

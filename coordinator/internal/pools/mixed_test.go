@@ -9,7 +9,7 @@ import (
 )
 
 func thumbnailed(id uint64, keys ...string) lease.Request {
-	q := ask(id, "x", keys...)
+	q := requestFor(id, "x", keys...)
 	q.Thumbnail = "thumbnail:t"
 	return q
 }
@@ -18,7 +18,7 @@ func thumbnailed(id uint64, keys ...string) lease.Request {
 // for it is let in; when it releases, that one reads it from the store.
 func TestAnEdgeWaitsForAClientsThumbnail(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 9)
+	o, box := attach(table, "e", 9)
 	c := table.NewClient(&inbox{})
 	c.Acquire(command("thumbnail:t", true, 1, 9, 9))
 	o.Acquire(thumbnailed(1, "lane:l"))
@@ -37,7 +37,7 @@ func TestAnEdgeWaitsForAClientsThumbnail(t *testing.T) {
 // edge and to a client both.
 func TestAThumbnailHasOneHolder(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 9)
+	o, box := attach(table, "e", 9)
 	waiting := &inbox{}
 	c := table.NewClient(waiting)
 	o.Acquire(thumbnailed(1, "lane:l"))
@@ -55,9 +55,9 @@ func TestAThumbnailHasOneHolder(t *testing.T) {
 // An edge that stands in line elsewhere does not render what a client has begun to.
 func TestAClientTakesTheThumbnailFirst(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 1)
+	o, box := attach(table, "e", 1)
 	c := table.NewClient(&inbox{})
-	o.Acquire(ask(1, "x", "lane:l"))
+	o.Acquire(requestFor(1, "x", "lane:l"))
 	o.Acquire(thumbnailed(2, "lane:l"))
 	c.Acquire(command("thumbnail:t", true, 1, 9, 9))
 	o.Release(1, lease.Stored, "")
@@ -72,10 +72,10 @@ func TestAClientTakesTheThumbnailFirst(t *testing.T) {
 func TestHandOverKeepsLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
-		o, _ := edge(table, "e", 1)
+		o, _ := attach(table, "e", 1)
 		waiting := &inbox{}
 		second, third := table.NewClient(waiting), table.NewClient(&inbox{})
-		o.Acquire(ask(1, "x", "k"))
+		o.Acquire(requestFor(1, "x", "k"))
 		second.Acquire(command("k", false, 1, 9, 9))
 		o.Settle()
 		o.Release(1, lease.Stored, "")
@@ -86,7 +86,7 @@ func TestHandOverKeepsLimits(t *testing.T) {
 		third.Leave()
 		wants(t, len(waiting.answers), 1)
 
-		o.Claim(ask(2, "x", "k"))
+		o.Claim(requestFor(2, "x", "k"))
 		third.Acquire(command("k", false, 1, 9, 9))
 		o.Release(2, lease.Stored, "")
 		wants(t, table.pools.entries["k"].held, uint32(1))
@@ -99,11 +99,11 @@ func TestHandOverKeepsLimits(t *testing.T) {
 // A throttle in shadow mode lets an edge through though a client stands before it.
 func TestShadowBehindAClient(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 1)
+	o, box := attach(table, "e", 1)
 	c := table.NewClient(&inbox{})
-	o.Acquire(ask(1, "x", "k"))
+	o.Acquire(requestFor(1, "x", "k"))
 	c.Acquire(command("k", false, 1, 9, 9))
-	o.Acquire(ask(2, "x", "k"))
+	o.Acquire(requestFor(2, "x", "k"))
 	o.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 9, Shadow: true}})
 	wants(t, box.of(2).Kind, lease.KindGranted)
 	o.Release(1, lease.Stored, "")
@@ -115,14 +115,14 @@ func TestShadowBehindAClient(t *testing.T) {
 // Frames of a connection whose name another took over do nothing.
 func TestAReplacedConnection(t *testing.T) {
 	table := New(quiet{})
-	old, _ := edge(table, "e", 1)
+	old, _ := attach(table, "e", 1)
 	box := &inbox{}
 	_, earlier := table.Attach("e", box)
 	if earlier == nil {
 		t.Error("nobody is told that its time is over")
 	}
-	old.Acquire(ask(1, "x", "k"))
-	old.Claim(ask(2, "x", "k"))
+	old.Acquire(requestFor(1, "x", "k"))
+	old.Claim(requestFor(2, "x", "k"))
 	old.SetRules(nil)
 	old.Detach()
 	wants(t, len(box.answers), 0)
@@ -134,8 +134,8 @@ func TestAReplacedConnection(t *testing.T) {
 func TestAFlappingEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
-		o, _ := edge(table, "e", 1)
-		o.Acquire(ask(1, "x", "k"))
+		o, _ := attach(table, "e", 1)
+		o.Acquire(requestFor(1, "x", "k"))
 		for range 3 {
 			o.Detach()
 			time.Sleep(lease.Grace / 2)
@@ -151,11 +151,11 @@ func TestAFlappingEdge(t *testing.T) {
 // counted once.
 func TestLetInToAFullQueue(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e")
+	o, box := attach(table, "e")
 	o.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1}})
 	o.Acquire(thumbnailed(1))
 	o.Acquire(thumbnailed(2, "k"))
-	o.Acquire(ask(3, "x", "k"))
+	o.Acquire(requestFor(3, "x", "k"))
 	o.Release(1, lease.Vanished, "")
 	wants(t, box.of(2).Reason, lease.Full)
 	o.Release(3, lease.Stored, "")

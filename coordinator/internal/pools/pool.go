@@ -11,27 +11,27 @@ type pool struct {
 	places    uint32 // held and waited for
 	line      line
 	forAnyone list.List // Clients' requests for anyone, after the line
-	asking    list.List // Owners' requests for this thumbnail that do not hold it
+	askers    list.List // Owners' requests for this thumbnail that do not hold it
 	awaiting  uint32    // of these, those that wait for the one who holds it
-	protected *Request  // the overdue request that places are kept for
+	protected *request  // the overdue request that places are kept for
 	handedOn  int       // leases and locks that ended since the line moved last, less those that began
-	unsettled bool
+	movable   bool      // it is among the table's movable pools
 }
 
 // next is whose turn it is.
-func (p *pool) next() *Request {
+func (p *pool) next() *request {
 	if r := p.line.head(); r != nil {
 		return r
 	}
 	if first := p.forAnyone.Front(); first != nil {
-		return first.Value.(*Request)
+		return first.Value.(*request)
 	}
 	return nil
 }
 
 // fits reports whether a request of an Owner can have its places now. Nobody
 // goes before those who stand in this pool's line ahead of him.
-func (p *pool) fits(r *Request, places uint32) bool {
+func (p *pool) fits(r *request, places uint32) bool {
 	if p.rule.shadow {
 		return true
 	}
@@ -47,14 +47,14 @@ func (p *pool) fits(r *Request, places uint32) bool {
 	return r.protected || head == nil || head == r || !p.line.before(head, r)
 }
 
-// passesOn reports whether a Client's request can be granted. A place that becomes
-// free goes to the next in line whatever limit that one stated, as at the original;
-// but not when somebody else took it, or when edges have a lower limit.
-func (p *pool) passesOn(r *Request) bool {
+// passesOn reports whether a Client's request can be granted that states how many places there
+// are. A place that becomes free goes to the next in line whatever limit that one stated, as at
+// the original; but not when somebody else took it, or when edges have a lower limit.
+func (p *pool) passesOn(stated uint32) bool {
 	if p.rule != nil && !p.rule.shadow && p.held >= p.rule.workers {
 		return false
 	}
-	return p.handedOn > 0 || p.held < r.limits.Workers
+	return p.handedOn > 0 || p.held < stated
 }
 
 // full reports whether the pool's queue has no room for more.

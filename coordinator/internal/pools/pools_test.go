@@ -47,8 +47,8 @@ func command(key string, anyone bool, workers, queue, timeout uint32) poolcounte
 	}
 }
 
-// edge is an owner with rules a, b, c of the given workers each.
-func edge(t *Table, name string, workers ...uint32) (*Owner, *inbox) {
+// attach makes an owner with rules a, b, c of the given workers each.
+func attach(t *Table, name string, workers ...uint32) (*Owner, *inbox) {
 	box := &inbox{}
 	o, _ := t.Attach(name, box)
 	var rules []lease.Rule
@@ -59,8 +59,8 @@ func edge(t *Table, name string, workers ...uint32) (*Owner, *inbox) {
 	return o, box
 }
 
-// ask makes a request for one place in the pool of each rule.
-func ask(id uint64, client string, keys ...string) lease.Request {
+// requestFor makes a request for one place in the pool of each rule.
+func requestFor(id uint64, client string, keys ...string) lease.Request {
 	q := lease.Request{ID: id, Client: client, Wait: 8000}
 	for i, key := range keys {
 		if key != "" {
@@ -116,12 +116,12 @@ func TestTimes(t *testing.T) {
 // Four requests behind one hot original leave the client's other originals alone.
 func TestWaitersHoldNothing(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 4, 1)
-	o.Acquire(ask(1, "x", "ip:x", "original:hot"))
+	o, box := attach(table, "e", 4, 1)
+	o.Acquire(requestFor(1, "x", "ip:x", "original:hot"))
 	for id := uint64(2); id <= 5; id++ {
-		o.Acquire(ask(id, "x", "ip:x", "original:hot"))
+		o.Acquire(requestFor(id, "x", "ip:x", "original:hot"))
 	}
-	o.Acquire(ask(6, "x", "ip:x", "original:cold"))
+	o.Acquire(requestFor(6, "x", "ip:x", "original:cold"))
 	wants(t, box.of(5).Kind, lease.Kind(0))
 	wants(t, box.of(6).Kind, lease.KindGranted)
 	o.Release(1, lease.Stored, "")
@@ -138,10 +138,10 @@ func TestWaitersHoldNothing(t *testing.T) {
 func TestFairAmongClients(t *testing.T) {
 	for served := range 3 { // of the first client's, before the other comes
 		table := New(quiet{})
-		o, box := edge(table, "e", 1)
-		o.Acquire(ask(1, "greedy", "lane:x"))
+		o, box := attach(table, "e", 1)
+		o.Acquire(requestFor(1, "greedy", "lane:x"))
 		for id := uint64(2); id <= 101; id++ {
-			o.Acquire(ask(id, "greedy", "lane:x"))
+			o.Acquire(requestFor(id, "greedy", "lane:x"))
 		}
 		holder := uint64(1)
 		next := func() {
@@ -152,7 +152,7 @@ func TestFairAmongClients(t *testing.T) {
 			next()
 		}
 		for id := uint64(201); id <= 203; id++ {
-			o.Acquire(ask(id, "modest", "lane:x"))
+			o.Acquire(requestFor(id, "modest", "lane:x"))
 		}
 		var order []bool
 		for range 8 {
@@ -176,10 +176,10 @@ func TestFairAmongClients(t *testing.T) {
 // Whose requests cost four times as much gets a quarter as many places.
 func TestFairByCost(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 1)
-	o.Acquire(ask(1, "first", "lane:x"))
+	o, box := attach(table, "e", 1)
+	o.Acquire(requestFor(1, "first", "lane:x"))
 	for id := uint64(2); id <= 41; id++ {
-		q := ask(id, "cheap", "lane:x")
+		q := requestFor(id, "cheap", "lane:x")
 		if id%2 == 0 {
 			q.Client, q.Cost = "dear", 4
 		}
@@ -199,10 +199,10 @@ func TestFairByCost(t *testing.T) {
 // hears how it ended.
 func TestThumbnailForAnyone(t *testing.T) {
 	table := New(quiet{})
-	a, boxA := edge(table, "a", 2)
-	b, boxB := edge(table, "b", 2)
+	a, boxA := attach(table, "a", 2)
+	b, boxB := attach(table, "b", 2)
 	thumb := func(id uint64) lease.Request {
-		q := ask(id, "x", "lane:x")
+		q := requestFor(id, "x", "lane:x")
 		q.Thumbnail = "thumbnail:t"
 		return q
 	}
@@ -236,13 +236,13 @@ func TestThumbnailForAnyone(t *testing.T) {
 // then profits from it.
 func TestThrottledClientDoesNotHoldTheThumbnail(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 1)
+	o, box := attach(table, "e", 1)
 	thumb := func(id uint64, key string) lease.Request {
-		q := ask(id, key, key)
+		q := requestFor(id, key, key)
 		q.Thumbnail = "thumbnail:t"
 		return q
 	}
-	o.Acquire(ask(1, "x", "ip:x"))
+	o.Acquire(requestFor(1, "x", "ip:x"))
 	o.Acquire(thumb(2, "ip:x"))
 	o.Acquire(thumb(3, "ip:y"))
 	wants(t, box.of(3).Kind, lease.KindGranted)
@@ -256,13 +256,13 @@ func TestThrottledClientDoesNotHoldTheThumbnail(t *testing.T) {
 func TestDeadlineInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
-		o, box := edge(table, "e", 1, 1)
-		o.Acquire(ask(1, "x", "ip:x", "lane:l"))
-		o.Acquire(ask(2, "x", "ip:y", "lane:l"))
+		o, box := attach(table, "e", 1, 1)
+		o.Acquire(requestFor(1, "x", "ip:x", "lane:l"))
+		o.Acquire(requestFor(2, "x", "ip:y", "lane:l"))
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
 		wants(t, box.of(2), lease.Answer{Kind: lease.KindRefused, ID: 2, Pool: 1, Reason: lease.TimedOut})
-		q := ask(3, "x", "ip:x")
+		q := requestFor(3, "x", "ip:x")
 		q.Wait = 0
 		o.Acquire(q)
 		wants(t, box.of(3).Reason, lease.TimedOut)
@@ -273,10 +273,10 @@ func TestDeadlineInLine(t *testing.T) {
 
 func TestQueueBound(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e")
+	o, box := attach(table, "e")
 	o.SetRules([]lease.Rule{{Name: "ip", Workers: 1, MaxQueue: 2}, {Name: "lane", Workers: 9, MaxQueue: 9}})
 	for id := uint64(1); id <= 3; id++ {
-		o.Acquire(ask(id, "x", "ip:x", "lane:l"))
+		o.Acquire(requestFor(id, "x", "ip:x", "lane:l"))
 	}
 	wants(t, box.of(3), lease.Answer{Kind: lease.KindRefused, ID: 3, Pool: 0, Reason: lease.Full})
 	wants(t, table.pools.entries["lane:l"].places, uint32(2))
@@ -296,10 +296,10 @@ func TestQueueBound(t *testing.T) {
 // one that rises lets those in who wait.
 func TestLimitsThatDiffer(t *testing.T) {
 	table := New(quiet{})
-	a, boxA := edge(table, "a", 3)
-	b, boxB := edge(table, "b", 2)
+	a, boxA := attach(table, "a", 3)
+	b, boxB := attach(table, "b", 2)
 	for id := uint64(1); id <= 3; id++ {
-		a.Acquire(ask(id, "x", "lane:l"))
+		a.Acquire(requestFor(id, "x", "lane:l"))
 	}
 	wants(t, boxA.of(3).Kind, lease.Kind(0))
 	rules := table.View(9).Rules
@@ -309,7 +309,7 @@ func TestLimitsThatDiffer(t *testing.T) {
 	b.SetRules([]lease.Rule{{Name: "0", Workers: 4, MaxQueue: 1000}})
 	wants(t, boxA.of(3).Kind, lease.KindGranted)
 	a.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1000}})
-	b.Acquire(ask(1, "y", "lane:l"))
+	b.Acquire(requestFor(1, "y", "lane:l"))
 	a.Release(1, lease.Stored, "")
 	a.Release(2, lease.Stored, "")
 	wants(t, boxB.of(1).Kind, lease.Kind(0))
@@ -322,12 +322,12 @@ func TestLimitsThatDiffer(t *testing.T) {
 // A throttle in shadow mode lets everything through and tells what it would have done.
 func TestShadow(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e")
+	o, box := attach(table, "e")
 	o.SetRules([]lease.Rule{{Name: "ip", Workers: 1, MaxQueue: 1, Shadow: true}, {Name: "lane", Workers: 5, MaxQueue: 9}})
-	o.Acquire(ask(1, "x", "ip:x", "lane:l"))
-	o.Acquire(ask(2, "x", "ip:x", "lane:l"))
-	wants(t, box.of(1), lease.Answer{Kind: lease.KindGranted, ID: 1, Pool: -1})
-	wants(t, box.of(2), lease.Answer{Kind: lease.KindGranted, ID: 2, Pool: -1, Shadow: 1})
+	o.Acquire(requestFor(1, "x", "ip:x", "lane:l"))
+	o.Acquire(requestFor(2, "x", "ip:x", "lane:l"))
+	wants(t, box.of(1), lease.Answer{Kind: lease.KindGranted, ID: 1, Pool: lease.NoPool})
+	wants(t, box.of(2), lease.Answer{Kind: lease.KindGranted, ID: 2, Pool: lease.NoPool, Shadow: 1})
 	_, classes, _ := table.Counts()
 	wants(t, classes[throttle.PerIP].Shadowed, int64(1))
 	wants(t, classes[throttle.PerIP].NearLimit, int64(2))
@@ -340,14 +340,14 @@ func TestShadow(t *testing.T) {
 // by small ones for ever.
 func TestPlaces(t *testing.T) {
 	table := New(quiet{})
-	o, box := edge(table, "e", 4)
+	o, box := attach(table, "e", 4)
 	for id := uint64(1); id <= 4; id++ {
-		o.Acquire(ask(id, "x", "expensive:tiff"))
+		o.Acquire(requestFor(id, "x", "expensive:tiff"))
 	}
-	huge := ask(5, "y", "expensive:tiff")
+	huge := requestFor(5, "y", "expensive:tiff")
 	huge.Pools[0].Places = 3
 	o.Acquire(huge)
-	o.Acquire(ask(6, "z", "expensive:tiff"))
+	o.Acquire(requestFor(6, "z", "expensive:tiff"))
 	o.Release(1, lease.Stored, "")
 	o.Release(2, lease.Stored, "")
 	wants(t, box.of(6).Kind, lease.Kind(0))
@@ -363,13 +363,13 @@ func TestPlaces(t *testing.T) {
 func TestLostConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
-		a, _ := edge(table, "a", 1)
-		b, boxB := edge(table, "b", 1)
-		a.Acquire(ask(1, "x", "lane:l"))
-		a.Acquire(ask(2, "x", "lane:m"))
-		a.Acquire(ask(3, "x", "lane:l"))
-		b.Acquire(ask(1, "y", "lane:l"))
-		b.Acquire(ask(2, "y", "lane:m"))
+		a, _ := attach(table, "a", 1)
+		b, boxB := attach(table, "b", 1)
+		a.Acquire(requestFor(1, "x", "lane:l"))
+		a.Acquire(requestFor(2, "x", "lane:m"))
+		a.Acquire(requestFor(3, "x", "lane:l"))
+		b.Acquire(requestFor(1, "y", "lane:l"))
+		b.Acquire(requestFor(2, "y", "lane:m"))
 		a.Detach()
 		time.Sleep(lease.Grace / 2)
 		synctest.Wait()
@@ -377,7 +377,7 @@ func TestLostConnections(t *testing.T) {
 		again := &inbox{}
 		a, _ = table.Attach("a", again)
 		a.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1000}})
-		a.Claim(ask(1, "x", "lane:l"))
+		a.Claim(requestFor(1, "x", "lane:l"))
 		time.Sleep(lease.Grace)
 		synctest.Wait()
 		wants(t, boxB.of(1).Kind, lease.Kind(0))     // claimed in time
@@ -399,13 +399,13 @@ func TestClaimsElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Hour)
 		table := New(quiet{})
-		a, boxA := edge(table, "a", 2)
-		b, boxB := edge(table, "b", 2)
+		a, boxA := attach(table, "a", 2)
+		b, boxB := attach(table, "b", 2)
 		a.Settle()
-		a.Claim(ask(7, "x", "lane:l"))
-		a.Acquire(ask(8, "x", "lane:l"))
+		a.Claim(requestFor(7, "x", "lane:l"))
+		a.Acquire(requestFor(8, "x", "lane:l"))
 		wants(t, boxA.of(8).Kind, lease.Kind(0))
-		b.Claim(ask(7, "y", "lane:l"))
+		b.Claim(requestFor(7, "y", "lane:l"))
 		time.Sleep(lease.Settling)
 		synctest.Wait()
 		wants(t, boxA.of(8).Kind, lease.Kind(0))

@@ -23,7 +23,7 @@ func converse(t *rapid.T) {
 	var owners []*Owner
 	var clients []*Client
 	for i := range 3 {
-		o, _ := edge(table, fmt.Sprint("edge", i), workers...)
+		o, _ := attach(table, fmt.Sprint("edge", i), workers...)
 		owners = append(owners, o)
 		clients = append(clients, table.NewClient(&inbox{}))
 	}
@@ -56,15 +56,15 @@ func converse(t *rapid.T) {
 			calm = false
 			o.SetRules(someRules(t))
 		case 12:
-			if table.frozen {
-				thaw(table)
+			if table.settling {
+				settle(table)
 			} else {
 				o.Settle()
 			}
 		}
 		checkTable(t, table, clients, calm)
 	}
-	thaw(table)
+	settle(table)
 	for _, o := range owners {
 		o.Detach()
 	}
@@ -72,14 +72,14 @@ func converse(t *rapid.T) {
 		c.Leave()
 	}
 	for _, o := range owners {
-		for _, r := range o.requests.entries {
+		for _, r := range o.edge.requests.entries {
 			r.lost = time.Now().Add(-lease.Grace)
 		}
-		o.bury()
+		o.edge.endUnclaimed()
 	}
 	counts, _, _ := table.Counts()
 	if len(table.pools.entries) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
-		len(table.owners) != 0 || len(table.rules) != 0 || len(table.overdue) != 0 {
+		len(table.edges) != 0 || len(table.rules) != 0 || len(table.overdue) != 0 {
 		t.Fatalf("left over: %+v", counts)
 	}
 }
@@ -93,19 +93,19 @@ func someRules(t *rapid.T) (rules []lease.Rule) {
 	return rules
 }
 
-// thaw ends what Settle began, as its timer does.
-func thaw(table *Table) {
+// settle ends what Settle began, as its timer does.
+func settle(table *Table) {
 	table.lock()
 	defer table.unlock()
-	for _, o := range table.owners {
+	for _, o := range table.edges {
 		o.moved = time.Time{}
 	}
-	table.thaw()
+	table.endSettling()
 }
 
 // expireOne ends the oldest wait in line.
 func expireOne(table *Table) {
-	var oldest *Request
+	var oldest *request
 	for r := range table.waiting.entries {
 		if r.state == inLine && (oldest == nil || r.arrival < oldest.arrival) {
 			oldest = r
@@ -118,7 +118,7 @@ func expireOne(table *Table) {
 }
 
 func sortedIDs(o *Owner) (open []uint64) {
-	for id := range o.requests.entries {
+	for id := range o.edge.requests.entries {
 		open = append(open, id)
 	}
 	slices.Sort(open)
@@ -148,7 +148,7 @@ func someRequest(t *rapid.T, id uint64) lease.Request {
 // can be exceeded.
 func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 	held, places := map[*pool]uint32{}, map[*pool]uint32{}
-	count := func(r *Request) {
+	count := func(r *request) {
 		for _, s := range r.slots {
 			if r.state != awaiting {
 				places[s.pool] += s.places
@@ -164,7 +164,7 @@ func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 		checkRequest(t, table, r)
 	}
 	classic := map[*pool]bool{}
-	for _, o := range table.owners {
+	for _, o := range table.edges {
 		for _, r := range o.requests.entries {
 			count(r)
 		}
@@ -178,7 +178,7 @@ func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 	for _, p := range table.pools.entries {
 		// Locks of PoolCounter's clients, whose limits are their own, can be over ours.
 		over := calm && p.rule != nil && p.held > p.rule.workers && !classic[p]
-		if places[p] == 0 && p.asking.Len() == 0 && !table.frozen || over {
+		if places[p] == 0 && p.askers.Len() == 0 && !table.settling || over {
 			t.Fatalf("pool %s: %d held, %d places", p.key, p.held, p.places)
 		}
 	}
@@ -189,14 +189,15 @@ func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 	}
 }
 
-func checkRequest(t *rapid.T, table *Table, r *Request) {
+func checkRequest(t *rapid.T, table *Table, r *request) {
+	_, isEdges := r.by.(*edge)
 	switch r.state {
 	case inLine:
-		if r.owner != nil && !table.frozen && table.obstacle(r) < 0 {
+		if isEdges && !table.settling && r.by.obstacle(r) == nil {
 			t.Fatalf("request %d waits while there is room", r.id)
 		}
-		if r.owner != nil && r.protected == (r.at >= 0) {
-			t.Fatalf("request %d: protected %v, stands at %d", r.id, r.protected, r.at)
+		if isEdges && r.protected == (r.stands != nil) {
+			t.Fatalf("request %d: protected %v, stands at %v", r.id, r.protected, r.stands)
 		}
 		if r.protected {
 			for _, s := range r.slots {
@@ -206,7 +207,7 @@ func checkRequest(t *rapid.T, table *Table, r *Request) {
 			}
 		}
 	case awaiting:
-		if r.thumbnail.held == 0 || r.at >= 0 {
+		if r.thumbnail.held == 0 || r.stands != nil {
 			t.Fatalf("request %d waits for a render that nobody does", r.id)
 		}
 	case idle:
@@ -222,7 +223,7 @@ func TestNobodyIsOvertakenForEver(t *testing.T) {
 	const lifetime = 5
 	rapid.Check(t, func(rt *rapid.T) {
 		table := New(quiet{})
-		o, box := edge(table, "e", 1, 1, 2)
+		o, box := attach(table, "e", 1, 1, 2)
 		s := starvation{t: rt, table: table, owner: o, box: box, born: map[uint64]int{}, overdue: map[uint64][2]int{}, passed: map[uint64]int{}}
 		several := 0
 		for step := range 400 {
@@ -230,7 +231,7 @@ func TestNobodyIsOvertakenForEver(t *testing.T) {
 			s.fill()
 			if step < 100 && rapid.IntRange(0, 4).Draw(rt, "several") == 0 {
 				several++
-				s.ask(rapid.SampledFrom([][]string{{"a", "b", ""}, {"a", "b", "c"}, {"", "b", "c"}}).Draw(rt, "pools")...)
+				s.acquire(rapid.SampledFrom([][]string{{"a", "b", ""}, {"a", "b", "c"}, {"", "b", "c"}}).Draw(rt, "pools")...)
 			}
 			s.release(lifetime)
 			s.check(lifetime)
@@ -255,9 +256,9 @@ type starvation struct {
 	several int
 }
 
-func (s *starvation) ask(keys ...string) {
+func (s *starvation) acquire(keys ...string) {
 	s.ids++
-	q := ask(s.ids, fmt.Sprint("client", s.ids), keys...)
+	q := requestFor(s.ids, fmt.Sprint("client", s.ids), keys...)
 	q.Wait = maxWait
 	s.owner.Acquire(q)
 }
@@ -274,7 +275,7 @@ func (s *starvation) fill() {
 		for ; standing < 3; standing++ {
 			keys := make([]string, 3)
 			keys[i] = key
-			s.ask(keys...)
+			s.acquire(keys...)
 		}
 	}
 }
@@ -285,7 +286,7 @@ func (s *starvation) release(lifetime int) {
 			continue
 		}
 		s.born[a.ID] = s.step
-		if r := s.owner.requests.entries[a.ID]; len(r.slots) > 1 {
+		if r := s.owner.edge.requests.entries[a.ID]; len(r.slots) > 1 {
 			s.several++
 		}
 	}

@@ -42,10 +42,6 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// MaxPassed is how often a request can find its turn of no use before places are
-// kept for it.
-const MaxPassed = 4
-
 // spares is how many empty pools are kept to be used again.
 const spares = 1024
 
@@ -71,21 +67,22 @@ type Observer interface {
 // for concurrent use.
 type Table struct {
 	throttles throttle.Table
+
 	mu        sync.Mutex
 	observer  Observer
 	pools     shrinking[string, *pool]
 	rules     map[string]*rule
 	overrides map[string]Override
-	owners    map[string]*owner
-	waiting   shrinking[*Request, struct{}]
-	overdue   []*Request // in the order in which they became so; the protected ones included
+	edges     map[string]*edge
+	waiting   shrinking[*request, struct{}]
+	overdue   []*request // in the order in which they became so; the protected ones included
 	arrived   uint64
 
-	spare     []*pool
-	frozen    bool    // nothing is granted to Owners
-	unsettled []*pool // pools whose lines may move
-	deferred  []*pool // those that may when nothing is frozen any more
-	touched   []Receiver
+	spare    []*pool
+	movable  []*pool // pools whose lines may move
+	settling bool    // nothing is granted to Owners
+	deferred []*pool // pools whose lines may move when the table has settled
+	touched  []Receiver
 
 	counts Counts
 	times  Times
@@ -94,8 +91,8 @@ type Table struct {
 // New makes an empty table.
 func New(o Observer) *Table {
 	return &Table{
-		throttles: throttle.All(), observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, owners: map[string]*owner{},
-		waiting: newShrinking[*Request, struct{}](), counts: newCounts(),
+		throttles: throttle.All(), observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, edges: map[string]*edge{},
+		waiting: newShrinking[*request, struct{}](), counts: newCounts(),
 	}
 }
 
@@ -103,7 +100,7 @@ func (t *Table) lock() { t.mu.Lock() }
 
 // unlock moves the lines that may move, and then lets the receivers send.
 func (t *Table) unlock() {
-	t.settle()
+	t.moveLines()
 	touched := t.touched
 	t.touched = nil
 	t.mu.Unlock()
@@ -112,13 +109,18 @@ func (t *Table) unlock() {
 	}
 }
 
-// tell hands an answer over.
-func (t *Table) tell(r *Request, a lease.Answer) {
-	to := r.receiver()
-	if to == nil {
-		return // its connection is lost: it will claim what it holds, or not
-	}
+// answer hands an answer to a request over.
+func (t *Table) answer(r *request, a lease.Answer) {
 	a.ID = r.id
+	t.tell(r.by.connection(), a)
+}
+
+// tell hands an answer over, unless the connection is lost: the other side will claim what it
+// holds, or not.
+func (t *Table) tell(to Receiver, a lease.Answer) {
+	if to == nil {
+		return
+	}
 	to.Receive(a)
 	if n := len(t.touched); n == 0 || t.touched[n-1] != to {
 		t.touched = append(t.touched, to)
@@ -148,45 +150,46 @@ func (t *Table) fresh() *pool {
 	return p
 }
 
-func (t *Table) unsettle(p *pool) {
-	if !p.unsettled {
-		p.unsettled = true
-		t.unsettled = append(t.unsettled, p)
+// markMovable notes that a pool's line may move, or that the pool may be empty.
+func (t *Table) markMovable(p *pool) {
+	if !p.movable {
+		p.movable = true
+		t.movable = append(t.movable, p)
 	}
 }
 
-// settle moves lines until none can move, and forgets pools that are empty.
-func (t *Table) settle() {
-	for len(t.unsettled) > 0 {
-		p := t.unsettled[len(t.unsettled)-1]
-		t.unsettled = t.unsettled[:len(t.unsettled)-1]
-		if p.rule != nil && t.frozen {
+// moveLines moves lines until none can move, and drops pools that are empty.
+func (t *Table) moveLines() {
+	for len(t.movable) > 0 {
+		p := t.movable[len(t.movable)-1]
+		t.movable = t.movable[:len(t.movable)-1]
+		if p.rule != nil && t.settling {
 			t.deferred = append(t.deferred, p)
 			continue
 		}
-		p.unsettled = false
-		t.wake(p)
-		t.forget(p)
+		p.movable = false
+		t.moveLine(p)
+		t.dropEmpty(p)
 	}
 }
 
-func (t *Table) forget(p *pool) {
-	if p.places == 0 && p.asking.Len() == 0 && t.pools.entries[p.key] == p {
+func (t *Table) dropEmpty(p *pool) {
+	if p.places == 0 && p.askers.Len() == 0 && t.pools.entries[p.key] == p {
 		t.pools.delete(p.key)
 		t.counts.Pools--
-		if len(t.spare) < spares && !p.unsettled {
+		if len(t.spare) < spares && !p.movable {
 			*p = pool{}
 			t.spare = append(t.spare, p)
 		}
 	}
 }
 
-// wake grants what can be granted in a pool's line, from its head on.
-func (t *Table) wake(p *pool) {
+// moveLine grants what can be granted in a pool's line, from its head on.
+func (t *Table) moveLine(p *pool) {
 	if p.held == 0 {
-		t.letIn(p)
+		t.admitAwaiting(p)
 	}
-	if r := p.protected; r != nil && t.obstacle(r) < 0 {
+	if r := p.protected; r != nil && r.by.obstacle(r) == nil {
 		t.grant(r)
 	}
 	if p.rule != nil && p.rule.shadow {
@@ -201,110 +204,30 @@ func (t *Table) wake(p *pool) {
 	p.handedOn = 0
 }
 
-// letThrough lets those go on whom a throttle in shadow mode does not stop, though
-// a Client that it does stop may stand before them.
+// letThrough lets those go on whom a rule in shadow mode does not stop, though a Client, who
+// states its own limits, may stand before them.
 func (t *Table) letThrough(p *pool) {
 	for _, r := range p.line.all() {
 		// The one before may have sent it to wait for its render.
-		if r.client == nil && r.at >= 0 && r.slots[r.at].pool == p {
+		if s := r.stands; s != nil && s.pool == p && s.rule != nil {
 			t.advance(p, r)
 		}
 	}
 }
 
-// advance lets the head of a pool's line go on, if it can.
-func (t *Table) advance(p *pool, r *Request) bool {
-	if r.client != nil {
-		if !p.passesOn(r) {
-			return false
-		}
-		t.grant(r)
-		return true
-	}
-	at := t.obstacle(r)
+// advance lets the head of a pool's line go on, if it can: it is granted, or stands at the next
+// pool that has no room for it.
+func (t *Table) advance(p *pool, r *request) bool {
+	obstacle := r.by.obstacle(r)
 	switch {
-	case at < 0:
+	case obstacle == nil:
 		t.grant(r)
 		return true
-	case r.slots[at].pool == p:
+	case obstacle.pool == p:
 		return false
 	}
 	p.line.leave(r)
-	t.stand(r, at)
-	if r.passed++; r.passed == MaxPassed {
-		t.overdue = append(t.overdue, r)
-		t.protect()
-	}
+	r.stand(obstacle)
+	t.passOver(r)
 	return true
-}
-
-// obstacle is the first pool of a request that has no room for it, or -1.
-func (t *Table) obstacle(r *Request) int {
-	for i := range r.slots {
-		if !r.slots[i].pool.fits(r, r.slots[i].places) {
-			return i
-		}
-	}
-	return -1
-}
-
-// protect keeps places for each overdue request that shares no pool with an
-// older one.
-func (t *Table) protect() {
-	taken := map[*pool]bool{}
-	for _, r := range t.overdue {
-		free := true
-		for i := range r.slots {
-			free = free && !taken[r.slots[i].pool]
-			taken[r.slots[i].pool] = true
-		}
-		if free && !r.protected {
-			t.leaveLine(r)
-			r.protected = true
-			for i := range r.slots {
-				r.slots[i].pool.protected = r
-				t.unsettle(r.slots[i].pool)
-			}
-		}
-	}
-}
-
-// unprotect ends what an overdue request was kept.
-func (t *Table) unprotect(r *Request) {
-	if r.passed < MaxPassed {
-		return
-	}
-	for i, other := range t.overdue {
-		if other == r {
-			t.overdue = append(t.overdue[:i], t.overdue[i+1:]...)
-			break
-		}
-	}
-	if r.protected {
-		r.protected = false
-		for i := range r.slots {
-			r.slots[i].pool.protected = nil
-			t.unsettle(r.slots[i].pool)
-		}
-	}
-	r.passed = 0
-	t.protect()
-}
-
-// settleAll grants nothing to Owners for lease.Settling.
-func (t *Table) settleAll() {
-	if t.frozen {
-		return
-	}
-	t.frozen = true
-	time.AfterFunc(lease.Settling, func() {
-		t.lock()
-		defer t.unlock()
-		t.thaw()
-	})
-}
-
-func (t *Table) thaw() {
-	t.frozen = false
-	t.unsettled, t.deferred = append(t.unsettled, t.deferred...), nil
 }

@@ -132,8 +132,8 @@ func (t *Table) ruleViews() (all []RuleView) {
 		v := RuleView{Name: r.name, Workers: r.workers, MaxQueue: r.maxQueue, Shadow: r.shadow, Overridden: r.overridden}
 		if r.differs {
 			v.Differing = map[string]lease.Rule{}
-			for o, declared := range r.declared {
-				v.Differing[o.name] = declared
+			for e, declared := range r.declared {
+				v.Differing[e.name] = declared
 			}
 		}
 		all = append(all, v)
@@ -143,9 +143,9 @@ func (t *Table) ruleViews() (all []RuleView) {
 }
 
 func (t *Table) ownerViews() (all []OwnerView) {
-	for _, o := range t.owners {
-		v := OwnerView{Name: o.name, Connected: o.receiver != nil, Status: o.status}
-		for _, r := range o.requests.entries {
+	for _, e := range t.edges {
+		v := OwnerView{Name: e.name, Connected: e.receiver != nil, Status: e.status}
+		for _, r := range e.requests.entries {
 			if r.state == holding {
 				v.Leases++
 			} else {

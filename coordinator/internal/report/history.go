@@ -20,6 +20,12 @@ type Series struct {
 	Values map[string][]float64 `json:"values"` // as long as each other
 }
 
+// The names of rates begin so; an outcome or a throttle follows.
+const (
+	requestPrefix = "request "
+	refusePrefix  = "refuse "
+)
+
 // history turns what edges count into rates, and keeps those and gauges for an hour. Its
 // names are "request <outcome>" and "refuse <throttle>" per second, "depth <lane>",
 // "waiting", "busy" and "slots".
@@ -37,14 +43,14 @@ func newHistory() *history {
 	return &history{last: map[string]map[string]int64{}, values: map[string][]float64{}}
 }
 
-// counted are an edge's totals by the names of history.
-func counted(s *lease.Status) map[string]int64 {
+// totalsOf gives an edge's totals by the names of history.
+func totalsOf(s *lease.Status) map[string]int64 {
 	totals := map[string]int64{}
 	for outcome, n := range s.Requests {
-		totals["request "+outcome] = n
+		totals[requestPrefix+outcome] = n
 	}
 	for throttle, decisions := range s.Decisions {
-		totals["refuse "+throttle] = decisions["refuse"]
+		totals[refusePrefix+throttle] = decisions["refuse"]
 	}
 	return totals
 }

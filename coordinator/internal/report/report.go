@@ -10,11 +10,8 @@ package report
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,173 +19,86 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
-	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
-	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
-	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// Throttles is the report.
-type Throttles struct {
-	Time    time.Time               `json:"time"`
-	Started time.Time               `json:"started"`
-	Classes map[throttle.Name]Class `json:"classes"`
-	Pools   []Pool                  `json:"pools"`
-	Omitted int                     `json:"pools_omitted"`
-	Rules   []Rule                  `json:"rules"`
-	Busiest Busiest                 `json:"busiest"`
-	Edges   []Edge                  `json:"edges"`
-	Failing []lease.Failing         `json:"failing"`
-	// Requests are those of all edges by outcome, Refusals by throttle: per second, of the
-	// last ten.
-	Requests   map[string]float64    `json:"requests_per_second"`
-	Refusals   map[string]float64    `json:"refusals_per_second"`
-	Lanes      []Lane                `json:"lanes"`
-	Renderers  []renderjob.Heartbeat `json:"renderers"`
-	Directives []directive.Directive `json:"directives"`
-	// Wanted is how many renderers would be right.
-	Wanted int `json:"renderers_wanted"`
+const mostFailing = 100
+
+// Table is the lock table as a report reads it.
+type Table interface {
+	View(most int) pools.View
+	Counts() (pools.Counts, map[throttle.Name]pools.Class, pools.Times)
 }
 
-// Lane is one lane of the queue.
-type Lane struct {
-	lease.Lane
-	Slots   int    `json:"slots"`   // of all renderers, that it may take
-	Running uint32 `json:"running"` // requests that hold a place of its pool
-	Waiting uint32 `json:"waiting"` // requests that wait for one
-	Limit   uint32 `json:"limit"`   // places
-	Paused  bool   `json:"paused"`
+// Activity lists the busiest clients and originals.
+type Activity interface {
+	Busiest(class throttle.Name, refused bool) []activity.Busy
 }
 
-// Class is all pools of one class. What ends in total counts since the start.
-type Class struct {
-	Holders   int64 `json:"holders"`
-	Waiters   int64 `json:"waiters"`
-	Full      int64 `json:"refused_full_total"`
-	TimedOut  int64 `json:"refused_timeout_total"`
-	NearLimit int64 `json:"near_limit_total"`
-	Shadowed  int64 `json:"shadowed_total"`
-}
+// Fleet lists the renderers that live.
+type Fleet interface{ Living() []renderjob.Heartbeat }
 
-// Pool is one pool. Limit and MaxQueue are 0 where only PoolCounter's clients,
-// who state their own, use it.
-type Pool struct {
-	Key        string        `json:"key"`
-	Class      throttle.Name `json:"class"`
-	Holders    uint32        `json:"holders"`
-	Waiters    uint32        `json:"waiters"`
-	Limit      uint32        `json:"limit"`
-	MaxQueue   uint32        `json:"max_queue"`
-	OldestWait int64         `json:"oldest_wait_ms"`
-	Shadow     bool          `json:"shadow"`
-}
+// Directives lists those that hold.
+type Directives interface{ Holding() []directive.Directive }
 
-// Limits are the limits of a rule.
-type Limits struct {
-	Workers  uint32 `json:"workers"`
-	MaxQueue uint32 `json:"max_queue"`
-	Shadow   bool   `json:"shadow"`
-}
+// Wanted says how many renderers would be right.
+type Wanted interface{ Renderers() int }
 
-// Rule is the limits that hold for a kind of pool, and what each edge has where
-// they differ.
-type Rule struct {
-	Name string `json:"name"`
-	Limits
-	// Overridden: a directive has it so.
-	Overridden bool              `json:"overridden"`
-	Differing  map[string]Limits `json:"differing,omitempty"`
-}
-
-// Busiest are the clients and originals of the last minutes.
-type Busiest struct {
-	Clients          []activity.Busy `json:"clients"`
-	Originals        []activity.Busy `json:"originals"`
-	RefusedClients   []activity.Busy `json:"refused_clients"`
-	RefusedOriginals []activity.Busy `json:"refused_originals"`
-}
-
-// Edge is one edge with what it tells of itself.
-type Edge struct {
-	Name      string        `json:"name"`
-	Connected bool          `json:"connected"`
-	Leases    int           `json:"leases"`
-	Waiting   int           `json:"waiting"`
-	Status    *lease.Status `json:"status,omitempty"`
-}
-
-const (
-	defaultPools = 200
-	mostPools    = 10_000
-	mostFailing  = 100
-	streams      = 16 // at once
-	every        = time.Second
-	writeTimeout = 5 * time.Second
-)
-
-// Config is what a reporter reads.
+// Config is what a reporter reads. All of it is needed.
 type Config struct {
-	Table      *pools.Table
-	Activity   *activity.Activity
-	Fleet      *fleet.Fleet
-	Directives *directives.Book
-	Wanted     *wanted.Estimator
+	Table      Table
+	Activity   Activity
+	Fleet      Fleet
+	Directives Directives
+	Wanted     Wanted
 }
 
-// Reporter makes reports.
+// Reporter makes reports, and is a part of the coordinator (service.Part).
 type Reporter struct {
-	Config
+	config  Config
 	history *history
 	group   sync.WaitGroup
 
 	started time.Time
 	streams *semaphore.Weighted
-	ended   context.Context //nolint:containedctx // its end is the reporter's
-	end     context.CancelFunc
+	stopped context.Context //nolint:containedctx // its end is the reporter's
+	stop    context.CancelFunc
 }
 
-// New makes a reporter.
+// New makes a reporter that knows no history yet.
 func New(c Config) *Reporter {
-	r := &Reporter{Config: c, history: newHistory(), started: time.Now(), streams: semaphore.NewWeighted(streams)}
-	r.ended, r.end = context.WithCancel(context.Background())
+	r := &Reporter{config: c, history: newHistory(), started: time.Now(), streams: semaphore.NewWeighted(maxStreams)}
+	r.stopped, r.stop = context.WithCancel(context.Background())
 	return r
 }
 
 // Start begins to keep the history.
-func (r *Reporter) Start() { r.group.Go(r.remember) }
+func (r *Reporter) Start(context.Context) error {
+	r.group.Go(func() { periodic.Do(r.stopped, tick, func(context.Context) { r.keepHistory(time.Now()) }) })
+	return nil
+}
 
-// Close ends the streams and the history.
-func (r *Reporter) Close() {
-	r.end()
+// Stop ends the streams and the history.
+func (r *Reporter) Stop(context.Context) error {
+	r.stop()
 	r.group.Wait()
+	return nil
 }
 
-func (r *Reporter) remember() {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case now := <-ticker.C:
-			r.note(now)
-		case <-r.ended.Done():
-			return
-		}
-	}
-}
-
-// note takes what there is now into the history.
-func (r *Reporter) note(now time.Time) {
+// keepHistory takes what there is now into the history.
+func (r *Reporter) keepHistory(now time.Time) {
 	t := r.Throttles(0)
 	edges := map[string]map[string]int64{}
 	for _, e := range t.Edges {
 		if e.Status != nil {
-			edges[e.Name] = counted(e.Status)
+			edges[e.Name] = totalsOf(e.Status)
 		}
 	}
 	gauges := map[string]float64{"busy": 0, "slots": 0, "waiting": 0}
@@ -203,159 +113,65 @@ func (r *Reporter) note(now time.Time) {
 	r.history.note(now, edges, gauges)
 }
 
-// Handler serves the paths of the package's comment.
-func (r *Reporter) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/throttles", r.once)
-	mux.HandleFunc("GET /api/v1/throttles/stream", r.stream)
-	mux.HandleFunc("GET /api/v1/throttles/history", func(w http.ResponseWriter, _ *http.Request) { answer(w, r.history.Series()) })
-	return mux
-}
-
-func asked(q *http.Request) (int, error) {
-	text := q.URL.Query().Get("pools")
-	if text == "" {
-		return defaultPools, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > mostPools {
-		return 0, fmt.Errorf("pools is a number from 0 to %d", mostPools)
-	}
-	return n, nil
-}
-
-func (r *Reporter) once(w http.ResponseWriter, q *http.Request) {
-	n, err := asked(q)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	answer(w, r.Throttles(n))
-}
-
-func answer(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(body) // the client left
-}
-
-// stream sends an event a second. The first comes at once.
-func (r *Reporter) stream(w http.ResponseWriter, q *http.Request) {
-	n, err := asked(q)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	if !r.streams.TryAcquire(1) {
-		http.Error(w, fmt.Sprintf("%d streams are open already", streams), http.StatusServiceUnavailable)
-		return
-	}
-	defer r.streams.Release(1)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	control := http.NewResponseController(w)
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := send(w, control, r.Throttles(n)); err != nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-q.Context().Done():
-			return
-		case <-r.ended.Done():
-			return
-		}
-	}
-}
-
-func send(w http.ResponseWriter, control *http.ResponseController, t Throttles) error {
-	text, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
-	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in a test has none
-	if _, err := fmt.Fprintf(w, "event: throttles\ndata: %s\n\n", text); err != nil {
-		return err
-	}
-	return control.Flush()
-}
-
 // Throttles makes one report with at most so many pools.
-func (r *Reporter) Throttles(most int) Throttles {
-	view := r.Table.View(most)
-	_, classes, _ := r.Table.Counts()
+func (r *Reporter) Throttles(mostPools int) Throttles {
+	view := r.config.Table.View(mostPools)
 	t := Throttles{
-		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: map[throttle.Name]Class{},
-		Pools: []Pool{}, Omitted: view.Omitted, Rules: []Rule{}, Edges: []Edge{}, Failing: []lease.Failing{},
-		Wanted: r.Wanted.Renderers(), Requests: map[string]float64{}, Refusals: map[string]float64{}, Lanes: []Lane{},
-		Renderers: append([]renderjob.Heartbeat{}, r.Fleet.Living()...), Directives: append([]directive.Directive{}, r.Directives.Holding()...),
-		Busiest: Busiest{
-			Clients:          r.Activity.Busiest(throttle.PerIP, false),
-			Originals:        r.Activity.Busiest(throttle.PerOriginal, false),
-			RefusedClients:   r.Activity.Busiest(throttle.PerIP, true),
-			RefusedOriginals: r.Activity.Busiest(throttle.PerOriginal, true),
-		},
-	}
-	for class, c := range classes {
-		t.Classes[class] = Class{c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed}
+		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: r.classes(), Pools: []Pool{}, Omitted: view.Omitted,
+		Rules: []Rule{}, Busiest: r.busiest(), Edges: []Edge{}, Failing: []lease.Failing{}, Lanes: []Lane{},
+		Renderers:  append([]renderjob.Heartbeat{}, r.config.Fleet.Living()...),
+		Directives: append([]directive.Directive{}, r.config.Directives.Holding()...),
+		Wanted:     r.config.Wanted.Renderers(),
 	}
 	for _, p := range view.Pools {
 		t.Pools = append(t.Pools, Pool{p.Key, p.Class, p.Holders, p.Waiters, p.Limit, p.MaxQueue, p.OldestWait.Milliseconds(), p.Shadow})
 	}
 	for _, v := range view.Rules {
-		t.Rules = append(t.Rules, rule(v))
+		t.Rules = append(t.Rules, ruleOf(v))
 	}
-	r.addEdges(&t, view.Owners)
-	r.addLanes(&t, view.Lanes)
-	for name, rate := range r.history.Rates() {
-		if outcome, ok := strings.CutPrefix(name, "request "); ok {
-			t.Requests[outcome] = rate
-		}
-		if throttle, ok := strings.CutPrefix(name, "refuse "); ok {
-			t.Refusals[throttle] = rate
-		}
+	t.addEdges(view.Owners)
+	for _, lane := range renderjob.Lanes() {
+		t.Lanes = append(t.Lanes, t.lane(lane, view.Lanes))
 	}
+	t.Requests, t.Refusals = splitRates(r.history.Rates())
 	return t
 }
 
-// addLanes adds what edges see of the queue, and the pools of the lanes.
-func (r *Reporter) addLanes(t *Throttles, used []pools.PoolView) {
-	for _, name := range renderjob.Lanes() {
-		l := Lane{Lane: lease.Lane{Name: string(name)}}
-		for _, e := range t.Edges { // they look at different moments
-			if e.Status == nil || !e.Connected {
-				continue
-			}
-			for _, seen := range e.Status.Lanes {
-				if seen.Name == l.Name {
-					l.Depth, l.AgeMS = max(l.Depth, seen.Depth), max(l.AgeMS, seen.AgeMS)
-				}
-			}
-		}
-		for _, h := range t.Renderers {
-			if !h.Draining && h.Slots > 0 {
-				l.Slots += lanes.Slots(name, h.Slots)
-			}
-		}
-		for _, p := range used {
-			if p.Key == poolcounter.Key(string(throttle.Lane), l.Name) {
-				l.Running, l.Waiting = p.Holders, p.Waiters
-			}
-		}
-		for _, rule := range t.Rules {
-			if rule.Name == "lane:"+l.Name {
-				l.Limit = rule.Workers
-			}
-		}
-		_, l.Paused = directive.Find(t.Directives, directive.Pause, l.Name)
-		t.Lanes = append(t.Lanes, l)
+func (r *Reporter) classes() map[throttle.Name]Class {
+	_, counted, _ := r.config.Table.Counts()
+	all := map[throttle.Name]Class{}
+	for class, c := range counted {
+		all[class] = Class{c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed}
+	}
+	return all
+}
+
+func (r *Reporter) busiest() Busiest {
+	busiest := r.config.Activity.Busiest
+	return Busiest{
+		Clients:          busiest(throttle.PerIP, false),
+		Originals:        busiest(throttle.PerOriginal, false),
+		RefusedClients:   busiest(throttle.PerIP, true),
+		RefusedOriginals: busiest(throttle.PerOriginal, true),
 	}
 }
 
-func rule(v pools.RuleView) Rule {
-	r := Rule{Name: v.Name, Limits: Limits{v.Workers, v.MaxQueue, v.Shadow}, Overridden: v.Overridden}
+// splitRates takes the history's names apart.
+func splitRates(all map[string]float64) (requests, refusals map[string]float64) {
+	requests, refusals = map[string]float64{}, map[string]float64{}
+	for name, rate := range all {
+		if outcome, ok := strings.CutPrefix(name, requestPrefix); ok {
+			requests[outcome] = rate
+		}
+		if throttle, ok := strings.CutPrefix(name, refusePrefix); ok {
+			refusals[throttle] = rate
+		}
+	}
+	return requests, refusals
+}
+
+func ruleOf(v pools.RuleView) Rule {
+	r := Rule{Name: v.Name, Workers: v.Workers, MaxQueue: v.MaxQueue, Shadow: v.Shadow, Overridden: v.Overridden}
 	for edge, declared := range v.Differing {
 		if r.Differing == nil {
 			r.Differing = map[string]Limits{}
@@ -365,20 +181,51 @@ func rule(v pools.RuleView) Rule {
 	return r
 }
 
+// lane puts together what edges, renderers, rules and directives of the report tell of one
+// lane, and its pool where it has one.
+func (t *Throttles) lane(lane renderjob.Lane, used []pools.PoolView) Lane {
+	l := Lane{Name: string(lane)}
+	for _, e := range t.Edges {
+		if e.Status != nil && e.Connected {
+			l.addSeen(e.Status.Lanes)
+		}
+	}
+	for _, h := range t.Renderers {
+		if !h.Draining && h.Slots > 0 {
+			l.Slots += lanes.Slots(lane, h.Slots)
+		}
+	}
+	for _, p := range used {
+		if p.Key == poolcounter.Key(string(throttle.Lane), l.Name) {
+			l.Running, l.Waiting = p.Holders, p.Waiters
+		}
+	}
+	for _, rule := range t.Rules {
+		if rule.Name == "lane:"+l.Name {
+			l.Limit = rule.Workers
+		}
+	}
+	_, l.Paused = directive.Find(t.Directives, directive.Pause, l.Name)
+	return l
+}
+
+// addSeen takes the most of what edges see, since they look at different moments.
+func (l *Lane) addSeen(lanes []lease.Lane) {
+	for _, seen := range lanes {
+		if seen.Name == l.Name {
+			l.Depth, l.AgeMS = max(l.Depth, seen.Depth), max(l.AgeMS, seen.AgeMS)
+		}
+	}
+}
+
 // addEdges adds the edges, and the failing originals that any of them knows.
-func (r *Reporter) addEdges(t *Throttles, owners []pools.OwnerView) {
+func (t *Throttles) addEdges(owners []pools.OwnerView) {
 	latest := map[lease.Failing]lease.Failing{}
 	for _, o := range owners {
 		e := Edge{Name: o.Name, Connected: o.Connected, Leases: o.Leases, Waiting: o.Waiting}
 		var status lease.Status
 		if o.Status != "" && json.Unmarshal([]byte(o.Status), &status) == nil {
-			for _, f := range status.Failing {
-				of := f
-				of.Failures, of.Last = 0, time.Time{} // edges look at different moments
-				if known, ok := latest[of]; !ok || known.Last.Before(f.Last) {
-					latest[of] = f
-				}
-			}
+			keepLatest(latest, status.Failing)
 			status.Failing = nil
 			e.Status = &status
 		}
@@ -387,4 +234,15 @@ func (r *Reporter) addEdges(t *Throttles, owners []pools.OwnerView) {
 	t.Failing = append(t.Failing, slices.Collect(maps.Values(latest))...)
 	slices.SortFunc(t.Failing, func(a, b lease.Failing) int { return b.Last.Compare(a.Last) })
 	t.Failing = t.Failing[:min(len(t.Failing), mostFailing)]
+}
+
+// keepLatest keeps the latest word on each failing original: edges look at different moments.
+func keepLatest(latest map[lease.Failing]lease.Failing, told []lease.Failing) {
+	for _, f := range told {
+		of := f
+		of.Failures, of.Last = 0, time.Time{}
+		if known, ok := latest[of]; !ok || known.Last.Before(f.Last) {
+			latest[of] = f
+		}
+	}
 }

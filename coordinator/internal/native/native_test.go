@@ -1,0 +1,473 @@
+package native
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
+	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
+	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/shared/directive"
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quiet observes nothing.
+type quiet struct{}
+
+func (quiet) Waited(throttle.Name, time.Duration) {}
+func (quiet) Refused(string, string)              {}
+
+// audience counts the edges that hear a book of directives.
+type audience struct {
+	book  *directives.Book
+	edges atomic.Int64
+}
+
+func (a *audience) Join(e directives.Edge)    { a.edges.Add(1); a.book.Join(e) }
+func (a *audience) Leave(e directives.Edge)   { a.edges.Add(-1); a.book.Leave(e) }
+func (a *audience) Receive(text string) error { return a.book.Receive(text) }
+
+// journal keeps what is logged.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// coordinator is a server with all that it stands on.
+type coordinator struct {
+	server   *Server
+	config   Config
+	table    *pools.Table
+	fleet    *fleet.Fleet
+	book     *directives.Book
+	audience *audience
+	log      *journal
+}
+
+func newCoordinator(t *testing.T, secret string) *coordinator {
+	t.Helper()
+	c := &coordinator{table: pools.New(quiet{}), fleet: fleet.New(), log: &journal{}}
+	log := slog.New(slog.NewTextHandler(c.log, nil))
+	c.book = directives.New(c.table, c.fleet, log)
+	t.Cleanup(func() { _ = c.book.Close() })
+	c.audience = &audience{book: c.book}
+	c.config = Config{Table: c.table, Activity: activity.New(), Fleet: c.fleet, Directives: c.audience, Secret: secret, Log: log}
+	c.server = New(c.config)
+	return c
+}
+
+// dial opens a connection; gone is closed when the server has ended it.
+func (c *coordinator) dial(t *testing.T) (conn net.Conn, gone <-chan struct{}) {
+	t.Helper()
+	near, far := net.Pipe()
+	ended, served := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(served)
+		c.server.Serve(far, bufio.NewReaderSize(far, poolcounter.MaxLine), func() { close(ended) })
+		_ = far.Close()
+	}()
+	t.Cleanup(func() { _ = near.Close(); <-served })
+	return near, ended
+}
+
+type frame struct {
+	kind lease.Kind
+	body string
+}
+
+// edge is a client that keeps the frames that it reads.
+type edge struct {
+	conn  net.Conn
+	gone  <-chan struct{}
+	out   *lease.Outbox
+	group sync.WaitGroup
+
+	mu     sync.Mutex
+	frames []frame
+}
+
+// read lists the frames that came so far.
+func (e *edge) read() []frame {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.frames)
+}
+
+// connect greets, and then sends rules of so many workers for two kinds of pools.
+func (c *coordinator) connect(t *testing.T, name string, workers uint32) *edge {
+	t.Helper()
+	conn, gone := c.dial(t)
+	in := bufio.NewReaderSize(conn, lease.ReaderSize)
+	if err := lease.Greet(conn, in, name, c.config.Secret); err != nil {
+		t.Fatal(err)
+	}
+	e := &edge{conn: conn, gone: gone, out: lease.NewOutbox(conn)}
+	e.group.Go(e.out.Write)
+	e.group.Go(func() {
+		for {
+			kind, body, err := lease.ReadFrame(in)
+			if err != nil {
+				return
+			}
+			e.mu.Lock()
+			e.frames = append(e.frames, frame{kind, body})
+			e.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() { _ = conn.Close(); e.out.End(); e.group.Wait() })
+	rules := []lease.Rule{{Name: "a", Workers: workers, MaxQueue: 3}, {Name: "b", Workers: workers, MaxQueue: 3}}
+	e.send(func(out []byte) []byte { return lease.AppendRules(out, rules) })
+	synctest.Wait()
+	return e
+}
+
+// beat lets the edge beat until the test ends.
+func (e *edge) beat(t *testing.T) *edge {
+	var beats sync.WaitGroup
+	ctx := t.Context()
+	beats.Go(func() { periodic.Do(ctx, lease.Beat, func(context.Context) { e.send(lease.AppendBeat) }) })
+	t.Cleanup(beats.Wait)
+	return e
+}
+
+func (e *edge) send(frames ...func([]byte) []byte) {
+	for _, add := range frames {
+		e.out.Add(add)
+	}
+	e.out.Wake()
+}
+
+// sendAndWait sends frames and waits until their effects have come to rest.
+func (e *edge) sendAndWait(frames ...func([]byte) []byte) {
+	e.send(frames...)
+	synctest.Wait()
+}
+
+// answer is the latest to a request; the zero value while there is none.
+func (e *edge) answer(t *testing.T, id uint64) (latest lease.Answer) {
+	t.Helper()
+	for _, f := range e.read() {
+		if f.kind == lease.KindBeat || f.kind == lease.KindDirective {
+			continue
+		}
+		a, err := lease.ParseAnswer(f.kind, f.body)
+		if err != nil {
+			t.Error(err)
+		}
+		if a.ID == id {
+			latest = a
+		}
+	}
+	return latest
+}
+
+func (e *edge) wantAnswer(t *testing.T, id uint64, want lease.Kind) {
+	t.Helper()
+	if got := e.answer(t, id).Kind; got != want {
+		t.Errorf("request %d: answer %q, want %q", id, got, want)
+	}
+}
+
+func (e *edge) isConnected() bool {
+	select {
+	case <-e.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// request is one for a place in the pool of each rule, by order.
+func request(kind lease.Kind, id uint64, thumbnail string, keys ...string) func([]byte) []byte {
+	q := lease.Request{ID: id, Wait: 60_000, Client: "client", Thumbnail: thumbnail}
+	for i, key := range keys {
+		q.Pools = append(q.Pools, lease.Pool{Rule: i, Places: 1, Key: key})
+	}
+	return func(out []byte) []byte { return lease.AppendRequest(out, kind, q) }
+}
+
+func release(id uint64, outcome lease.Outcome, payload string) func([]byte) []byte {
+	return func(out []byte) []byte { return lease.AppendRelease(out, id, outcome, payload) }
+}
+
+func status(json string) func([]byte) []byte {
+	return func(out []byte) []byte { return lease.AppendStatus(out, json) }
+}
+
+func TestRequestsAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, "")
+		a, b := c.connect(t, "a", 1), c.connect(t, "b", 1)
+		a.sendAndWait(request(lease.KindAcquire, 1, "thumbnail:x", "ip:x"))
+		a.wantAnswer(t, 1, lease.KindGranted)
+		b.sendAndWait(request(lease.KindAcquire, 1, "thumbnail:x", "ip:y"), request(lease.KindAcquire, 2, "", "ip:x"), request(lease.KindAcquire, 3, "", "ip:x"))
+		a.sendAndWait(request(lease.KindAcquire, 4, "", "ip:x"))
+		if got := a.answer(t, 4); got.Kind != lease.KindRefused || got.Pool != 0 || got.Reason != lease.Full {
+			t.Errorf("a fourth in a queue of three: %+v", got)
+		}
+		a.sendAndWait(release(1, lease.Faulty, "why"))
+		if got := b.answer(t, 1); got.Kind != lease.KindFailed || got.Payload != "why" {
+			t.Errorf("the thumbnail failed: %+v", got)
+		}
+		b.wantAnswer(t, 2, lease.KindGranted)
+		b.wantAnswer(t, 3, 0)
+		if busiest := c.config.Activity.(*activity.Activity).Busiest(throttle.PerIP, false); fmt.Sprint(busiest) != "[{x 4 } {y 1 }]" {
+			t.Errorf("asked most: %v", busiest)
+		}
+	})
+}
+
+func TestBeatsAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newCoordinator(t, "").connect(t, "e", 1)
+		for range 3 {
+			e.sendAndWait(lease.AppendBeat)
+			time.Sleep(lease.Patience)
+		}
+		if !e.isConnected() || !slices.Equal(e.read(), []frame{{kind: lease.KindBeat}, {kind: lease.KindBeat}, {kind: lease.KindBeat}}) {
+			t.Errorf("connected: %v, %v", e.isConnected(), e.read())
+		}
+	})
+}
+
+func TestHandshake(t *testing.T) {
+	const secret = "0123456789abcdef"
+	greeting := lease.Greeting + " e " + lease.Nonce() + "\n"
+	for name, c := range map[string]struct {
+		said   string
+		hears  string // the beginning of what comes after the coordinator's own greeting
+		logged string
+	}{
+		"no proof":           {greeting + "PROOF -\n", lease.BadProof, "e does not know coordinator.secret"},
+		"another word":       {greeting + "RELEASE\n", lease.BadProof, "e does not know coordinator.secret"},
+		"no name":            {lease.Greeting + " \n", "", "greeted wrongly"},
+		"an empty line":      {greeting + "\n", "", "an empty line"},
+		"a silent one":       {greeting, "", "i/o timeout"},
+		"a line too long":    {strings.Repeat("x", 2*poolcounter.MaxLine), "", "buffer full"},
+		"one that leaves":    {"", "", ""},
+		"a nonce too short":  {lease.Greeting + " e 12\n", "", "greeted wrongly"},
+		"a name with spaces": {lease.Greeting + " a b " + lease.Nonce() + "\n", "", "greeted wrongly"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				coordinator := newCoordinator(t, secret)
+				conn, gone := coordinator.dial(t)
+				go func() { _, _ = io.WriteString(conn, c.said) }()
+				if c.said == "" {
+					_ = conn.Close()
+				}
+				text, _ := io.ReadAll(conn)
+				<-gone
+				if _, after, _ := strings.Cut(string(text), "\n"); !strings.HasPrefix(after, c.hears) || c.hears == "" && after != "" {
+					t.Errorf("heard %q", text)
+				}
+				if logged := coordinator.log.String(); c.logged == "" && logged != "" || !strings.Contains(logged, c.logged) {
+					t.Errorf("logged %q, want %q", logged, c.logged)
+				}
+			})
+		})
+	}
+	t.Run("the right secret", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { newCoordinator(t, secret).connect(t, "e", 1) })
+	})
+}
+
+func TestBrokenFramesEndTheConnection(t *testing.T) {
+	text := func(kind lease.Kind, body string) func([]byte) []byte {
+		return func(out []byte) []byte {
+			return append(append(out, 0, 0, 0, byte(len(body)+1), byte(kind)), body...)
+		}
+	}
+	for name, broken := range map[string]func([]byte) []byte{
+		"acquire":                 text(lease.KindAcquire, ""),
+		"claim":                   text(lease.KindClaim, "\x01"),
+		"release":                 text(lease.KindRelease, "\x01\x09"),
+		"rules":                   text(lease.KindRules, "\xff"),
+		"heartbeats":              text(lease.KindFleet, "{"),
+		"an unknown kind":         text('?', ""),
+		"an answer":               text(lease.KindGranted, "\x01\x01\x00"),
+		"a directive, not joined": text(lease.KindDirective, "{}"),
+		"no kind":                 func(out []byte) []byte { return append(out, 0, 0, 0, 0) },
+		"too long":                func(out []byte) []byte { return append(out, 255, 0, 0, 0, 'A') },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCoordinator(t, "")
+				e, other := c.connect(t, "e", 1), c.connect(t, "other", 1)
+				e.sendAndWait(broken)
+				if e.isConnected() {
+					t.Error("it is still connected")
+				}
+				other.sendAndWait(request(lease.KindAcquire, 1, "", "ip:x"))
+				other.wantAnswer(t, 1, lease.KindGranted)
+			})
+		})
+	}
+}
+
+// An edge that is silent is gone: its waits at once, its leases after the grace.
+func TestASilentEdge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, "")
+		silent, other := c.connect(t, "silent", 1), c.connect(t, "other", 1).beat(t)
+		other.sendAndWait(request(lease.KindAcquire, 1, "", "ip:x"))
+		silent.sendAndWait(request(lease.KindAcquire, 1, "", "ip:y"), request(lease.KindAcquire, 2, "", "ip:x"))
+		other.sendAndWait(request(lease.KindAcquire, 2, "", "ip:y"))
+		time.Sleep(lease.Patience - lease.Beat)
+		synctest.Wait()
+		if !silent.isConnected() {
+			t.Error("it is taken for gone too early")
+		}
+		time.Sleep(2*lease.Beat + time.Millisecond)
+		synctest.Wait()
+		counts, _, _ := c.table.Counts()
+		if silent.isConnected() || counts.Waiting != 1 {
+			t.Errorf("connected: %v, %d wait", silent.isConnected(), counts.Waiting)
+		}
+		other.wantAnswer(t, 2, 0)
+		time.Sleep(lease.Grace)
+		synctest.Wait()
+		other.wantAnswer(t, 2, lease.KindGranted)
+	})
+}
+
+// An edge whose connection is lost keeps its leases for the grace, and a second connection in
+// its name ends the first.
+func TestLeasesOutliveTheirConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, "")
+		first, other := c.connect(t, "e", 1).beat(t), c.connect(t, "other", 1).beat(t)
+		first.sendAndWait(request(lease.KindAcquire, 1, "", "ip:x"))
+		other.sendAndWait(request(lease.KindAcquire, 1, "", "ip:x"))
+		again := c.connect(t, "e", 1).beat(t)
+		if first.isConnected() || !again.isConnected() {
+			t.Errorf("the first is connected: %v, the second: %v", first.isConnected(), again.isConnected())
+		}
+		again.sendAndWait(request(lease.KindClaim, 1, "", "ip:x"))
+		time.Sleep(2 * lease.Grace)
+		synctest.Wait()
+		other.wantAnswer(t, 1, 0) // it was claimed
+		_ = again.conn.Close()
+		time.Sleep(lease.Grace)
+		synctest.Wait()
+		other.wantAnswer(t, 1, lease.KindGranted)
+	})
+}
+
+// Nothing is granted for a while when an edge has moved here, so that others can claim.
+func TestMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour) // since an edge that never moved
+		c := newCoordinator(t, "")
+		a, b := c.connect(t, "a", 1).beat(t), c.connect(t, "b", 1).beat(t)
+		a.sendAndWait(lease.AppendMoved, request(lease.KindAcquire, 1, "", "ip:x"))
+		a.wantAnswer(t, 1, 0)
+		b.sendAndWait(request(lease.KindClaim, 9, "", "ip:x"))
+		time.Sleep(lease.Settling)
+		synctest.Wait()
+		a.wantAnswer(t, 1, 0)
+		b.sendAndWait(release(9, lease.Stored, ""))
+		a.wantAnswer(t, 1, lease.KindGranted)
+	})
+}
+
+// heard lists the directives that an edge heard.
+func (e *edge) heard() (all []string) {
+	for _, f := range e.read() {
+		if f.kind == lease.KindDirective {
+			all = append(all, f.body)
+		}
+	}
+	return all
+}
+
+// Directives are told to edges that understand them, and to nobody else.
+func TestDirectives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, "")
+		given := func(target string) string {
+			d, err := directive.New(directive.Directive{Kind: directive.Block, Target: target, Who: "ann", Why: "a test"}, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d.Encode()
+		}
+		first, second := given("192.0.2.0/24"), given("198.51.100.0/24")
+		if err := c.book.Receive(first); err != nil {
+			t.Fatal(err)
+		}
+		old, a, b := c.connect(t, "old", 1), c.connect(t, "a", 1), c.connect(t, "b", 1)
+		old.sendAndWait(status(`{"version":"v1"}`), status("no JSON"))
+		for range 2 { // the second status changes nothing
+			a.sendAndWait(status(`{"directives":true}`))
+			b.sendAndWait(status(`{"directives":true}`))
+		}
+		a.sendAndWait(func(out []byte) []byte { return lease.AppendDirective(out, second) })
+		a.sendAndWait(func(out []byte) []byte { return lease.AppendDirective(out, `{"kind":"block"}`) })
+		if !a.isConnected() || !strings.Contains(c.log.String(), "a directive of an edge is not followed") {
+			t.Errorf("a wrong directive: connected: %v, log: %s", a.isConnected(), c.log)
+		}
+		if got := b.heard(); !slices.Equal(got, []string{"", first, second}) {
+			t.Errorf("heard %q", got)
+		}
+		if got := old.heard(); len(got) > 0 {
+			t.Errorf("an edge that does not understand directives heard %q", got)
+		}
+		if n := c.audience.edges.Load(); n != 2 {
+			t.Errorf("%d edges hear directives", n)
+		}
+		_ = b.conn.Close()
+		synctest.Wait()
+		if n := c.audience.edges.Load(); n != 1 {
+			t.Errorf("%d edges hear directives after one has left", n)
+		}
+		if views := c.table.View(0).Owners; len(views) != 3 || views[2].Status != "no JSON" {
+			t.Errorf("%+v", views)
+		}
+	})
+}
+
+func TestHeartbeatsOfRenderers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, "")
+		e := c.connect(t, "e", 1)
+		text, _ := json.Marshal([]renderjob.Heartbeat{{Renderer: "r", Slots: 4}})
+		e.sendAndWait(func(out []byte) []byte { return lease.AppendFleet(out, string(text)) })
+		if living := c.fleet.Living(); len(living) != 1 || living[0].Slots != 4 {
+			t.Errorf("%+v", living)
+		}
+	})
+}

@@ -1,0 +1,144 @@
+package native
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+// session is one connection of an edge.
+type session struct {
+	config *Config
+	conn   net.Conn
+	name   string
+	owner  *pools.Owner
+	out    *lease.Outbox
+	joined bool // the other side understands directives
+}
+
+// followFrames follows frames until the connection ends, and says why it did.
+func (c *session) followFrames(in *bufio.Reader) error {
+	var request lease.Request // used again for each, with its pools
+	var renewed time.Time
+	for {
+		if now := time.Now(); now.Sub(renewed) > lease.Beat { // not with each frame: it costs as much as one
+			renewed = now
+			_ = c.conn.SetReadDeadline(now.Add(lease.Patience + lease.Beat))
+		}
+		kind, body, err := lease.ReadFrame(in)
+		if err == nil {
+			err = c.follow(kind, body, &request)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// follow does what one frame says.
+func (c *session) follow(kind lease.Kind, body string, request *lease.Request) error {
+	switch kind {
+	case lease.KindAcquire:
+		return c.acquire(body, request)
+	case lease.KindRelease:
+		return c.release(body)
+	case lease.KindBeat:
+		c.out.Add(lease.AppendBeat)
+		c.Flush()
+	case lease.KindClaim:
+		return c.claim(body, request)
+	case lease.KindMoved:
+		c.config.Log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
+		c.owner.Settle()
+	case lease.KindRules:
+		return c.setRules(body)
+	case lease.KindStatus:
+		c.owner.SetStatus(body)
+		c.joinDirectives(body)
+	case lease.KindDirective:
+		return c.receiveDirective(body)
+	case lease.KindFleet:
+		return c.config.Fleet.Note(body)
+	default:
+		return fmt.Errorf("unknown frame %q", byte(kind))
+	}
+	return nil
+}
+
+func (c *session) acquire(body string, request *lease.Request) error {
+	if err := lease.ParseRequest(body, request); err != nil {
+		return err
+	}
+	for _, p := range request.Pools {
+		c.config.Activity.Asked(p.Key)
+	}
+	c.owner.Acquire(*request)
+	return nil
+}
+
+func (c *session) claim(body string, request *lease.Request) error {
+	err := lease.ParseRequest(body, request)
+	if err == nil {
+		c.owner.Claim(*request)
+	}
+	return err
+}
+
+func (c *session) release(body string) error {
+	id, outcome, payload, err := lease.ParseRelease(body)
+	if err == nil {
+		c.owner.Release(id, outcome, payload)
+	}
+	return err
+}
+
+func (c *session) setRules(body string) error {
+	rules, err := lease.ParseRules(body)
+	if err == nil {
+		c.owner.SetRules(rules)
+	}
+	return err
+}
+
+// joinDirectives lets an edge hear directives from now on, if its status says that it
+// understands them.
+func (c *session) joinDirectives(status string) {
+	var says struct {
+		Directives bool `json:"directives"`
+	}
+	if c.joined || json.Unmarshal([]byte(status), &says) != nil || !says.Directives {
+		return
+	}
+	c.joined = true
+	c.config.Directives.Join(c)
+}
+
+func (c *session) receiveDirective(body string) error {
+	if !c.joined {
+		return errors.New("a directive before it was asked for")
+	}
+	if err := c.config.Directives.Receive(body); err != nil {
+		c.config.Log.Warn("a directive of an edge is not followed", "edge", c.name, "error", err)
+	}
+	return nil
+}
+
+// Hear sends a directive.
+func (c *session) Hear(directive string) {
+	c.out.Add(func(out []byte) []byte { return lease.AppendDirective(out, directive) })
+	c.Flush()
+}
+
+// Receive puts an answer into the outbox.
+func (c *session) Receive(a lease.Answer) {
+	c.out.Add(func(out []byte) []byte { return lease.AppendAnswer(out, a) })
+}
+
+// Flush wakes the writer.
+func (c *session) Flush() { c.out.Wake() }

@@ -1,0 +1,59 @@
+package pools
+
+import "slices"
+
+// MaxPassed is how often a request can find its turn of no use before places are
+// kept for it.
+const MaxPassed = 4
+
+// passOver counts a turn that was of no use.
+func (t *Table) passOver(r *request) {
+	if r.passed++; r.passed == MaxPassed {
+		t.overdue = append(t.overdue, r)
+		t.protect()
+	}
+}
+
+// protect keeps places for each overdue request that shares no pool with an
+// older one.
+func (t *Table) protect() {
+	taken := map[*pool]bool{}
+	for _, r := range t.overdue {
+		free := true
+		for i := range r.slots {
+			free = free && !taken[r.slots[i].pool]
+			taken[r.slots[i].pool] = true
+		}
+		if free && !r.protected {
+			t.leaveLine(r)
+			t.keepPlacesFor(r)
+		}
+	}
+}
+
+func (t *Table) keepPlacesFor(r *request) {
+	r.protected = true
+	for i := range r.slots {
+		r.slots[i].pool.protected = r
+		t.markMovable(r.slots[i].pool)
+	}
+}
+
+// unprotect ends what an overdue request was kept.
+func (t *Table) unprotect(r *request) {
+	if r.passed < MaxPassed {
+		return
+	}
+	if i := slices.Index(t.overdue, r); i >= 0 {
+		t.overdue = slices.Delete(t.overdue, i, i+1)
+	}
+	if r.protected {
+		r.protected = false
+		for i := range r.slots {
+			r.slots[i].pool.protected = nil
+			t.markMovable(r.slots[i].pool)
+		}
+	}
+	r.passed = 0
+	t.protect()
+}

@@ -1,0 +1,93 @@
+package pools
+
+import "time"
+
+// openPools finds or makes the pools of a request.
+func (t *Table) openPools(r *request) {
+	for i := range r.slots {
+		s := &r.slots[i]
+		s.pool = t.pool(s.key)
+		s.pool.rule = s.rule
+	}
+}
+
+// placesIn is how many places of a pool a request takes.
+func (r *request) placesIn(p *pool) (places uint32) {
+	for i := range r.slots {
+		if r.slots[i].pool == p {
+			places += r.slots[i].places
+		}
+	}
+	return places
+}
+
+// countPlaces counts a request in the queues of its pools, as waiting.
+func (t *Table) countPlaces(r *request) {
+	for i := range r.slots {
+		p := r.slots[i].pool
+		p.places += r.slots[i].places
+		p.tally.waiters += int64(r.slots[i].places)
+	}
+}
+
+// uncountPlaces undoes that for a request that holds none.
+func (t *Table) uncountPlaces(r *request) {
+	for i := range r.slots {
+		p := r.slots[i].pool
+		p.places -= r.slots[i].places
+		p.tally.waiters -= int64(r.slots[i].places)
+		t.markMovable(p)
+	}
+}
+
+// holdAtOnce holds places that were not waited for.
+func (t *Table) holdAtOnce(r *request) {
+	t.holdPlaces(r)
+	for i := range r.slots {
+		t.observer.Waited(r.slots[i].pool.tally.class, 0)
+	}
+}
+
+// holdPlaces counts the places of a request as held instead of waited for.
+func (t *Table) holdPlaces(r *request) {
+	for i := range r.slots {
+		p, places := r.slots[i].pool, r.slots[i].places
+		p.held += places
+		p.handedOn = max(p.handedOn-1, 0)
+		p.tally.waiters -= int64(places)
+		p.tally.holders += int64(places)
+		p.tally.granted++
+		t.sendToAwait(p)
+		if p.line.head() != nil {
+			p.line.served(r.flow, r.cost)
+			t.markMovable(p) // its order may be another now
+		}
+	}
+	if r.thumbnail != nil {
+		t.holdThumbnail(r)
+	}
+	r.state, r.since = holding, time.Now()
+	t.counts.Acquired++
+	t.counts.Processing++
+}
+
+// freePlaces gives back what is held; whoever waits for a place goes on.
+func (t *Table) freePlaces(r *request) {
+	for i := range r.slots {
+		t.freePlacesIn(r.slots[i].pool, r.slots[i].places)
+	}
+	if r.thumbnail != nil {
+		t.freePlacesIn(r.thumbnail, 1)
+	}
+	t.counts.Processing--
+	t.counts.ProcessedCount++
+	t.times.Processing += time.Since(r.since)
+}
+
+func (t *Table) freePlacesIn(p *pool, places uint32) {
+	p.held -= places
+	p.places -= places
+	p.handedOn++
+	p.tally.holders -= int64(places)
+	t.markMovable(p)
+}

@@ -1,0 +1,92 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/periodic"
+)
+
+const (
+	defaultPools   = 200
+	maxPools       = 10_000
+	maxStreams     = 16 // at once
+	streamInterval = time.Second
+	writeTimeout   = 5 * time.Second
+)
+
+// Handler serves the paths of the package's comment.
+func (r *Reporter) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/throttles", r.serveReport)
+	mux.HandleFunc("GET /api/v1/throttles/stream", r.serveStream)
+	mux.HandleFunc("GET /api/v1/throttles/history", func(w http.ResponseWriter, _ *http.Request) {
+		operators.Answer(w, r.history.Series())
+	})
+	return mux
+}
+
+// poolsWanted reads ?pools=.
+func poolsWanted(q *http.Request) (int, error) {
+	text := q.URL.Query().Get("pools")
+	if text == "" {
+		return defaultPools, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > maxPools {
+		return 0, fmt.Errorf("?pools= takes a number from 0 to %d, not %.20q", maxPools, text)
+	}
+	return n, nil
+}
+
+func (r *Reporter) serveReport(w http.ResponseWriter, q *http.Request) {
+	n, err := poolsWanted(q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	operators.Answer(w, r.Throttles(n))
+}
+
+// serveStream sends a report at once, and one each streamInterval until the client leaves or
+// the reporter stops.
+func (r *Reporter) serveStream(w http.ResponseWriter, q *http.Request) {
+	n, err := poolsWanted(q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if !r.streams.TryAcquire(1) {
+		http.Error(w, fmt.Sprintf("%d streams are open already", maxStreams), http.StatusServiceUnavailable)
+		return
+	}
+	defer r.streams.Release(1)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	ctx, cancel := context.WithCancel(q.Context())
+	defer cancel()
+	defer context.AfterFunc(r.stopped, cancel)()
+	control := http.NewResponseController(w)
+	periodic.Do(ctx, streamInterval, func(context.Context) {
+		if sendEvent(w, control, r.Throttles(n)) != nil {
+			cancel() // the client left, or does not read
+		}
+	})
+}
+
+func sendEvent(w http.ResponseWriter, control *http.ResponseController, t Throttles) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in a test has none
+	if _, err := fmt.Fprintf(w, "event: throttles\ndata: %s\n\n", text); err != nil {
+		return err
+	}
+	return control.Flush()
+}

@@ -1,0 +1,70 @@
+package wanted
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/shared/periodic"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+)
+
+// sampleInterval is the pause between two samples.
+const sampleInterval = 2 * time.Second
+
+// Table counts requests that were granted and refused.
+type Table interface {
+	Counts() (pools.Counts, map[throttle.Name]pools.Class, pools.Times)
+}
+
+// Fleet lists the renderers that live.
+type Fleet interface{ Living() []renderjob.Heartbeat }
+
+// Sampler gives an estimator a sample every two seconds, and is a part of the coordinator
+// (service.Part).
+type Sampler struct {
+	estimator *Estimator
+	table     Table
+	fleet     Fleet
+	group     sync.WaitGroup
+	stopped   context.Context //nolint:containedctx // its end is the sampler's
+	stop      context.CancelFunc
+}
+
+// NewSampler makes a sampler of what a lock table and a fleet tell.
+func NewSampler(e *Estimator, t Table, f Fleet) *Sampler {
+	s := &Sampler{estimator: e, table: t, fleet: f}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Start takes the first sample.
+func (s *Sampler) Start(context.Context) error {
+	s.group.Go(func() {
+		periodic.Do(s.stopped, sampleInterval, func(context.Context) { s.estimator.Note(time.Now(), s.sample()) })
+	})
+	return nil
+}
+
+// Stop takes no further one.
+func (s *Sampler) Stop(context.Context) error {
+	s.stop()
+	s.group.Wait()
+	return nil
+}
+
+func (s *Sampler) sample() (taken Sample) {
+	_, classes, _ := s.table.Counts()
+	lanes := classes[throttle.Lane]
+	taken.Granted, taken.Refused = lanes.Granted, lanes.Full+lanes.TimedOut
+	for _, h := range s.fleet.Living() {
+		taken.Busy += h.Utilisation * float64(max(h.Whole, h.Slots))
+		if !h.Draining && h.Slots > 0 {
+			taken.Slots += h.Slots
+			taken.Renderers++
+		}
+	}
+	return taken
+}
