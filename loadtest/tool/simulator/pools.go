@@ -6,6 +6,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
+// lane is one lane's pool at the coordinator, and its queue.
 type lane struct {
 	name     renderjob.Lane
 	held     int
@@ -48,7 +49,7 @@ func (s *Simulation) arrive(r Request) {
 			at = i
 		}
 	}
-	id := s.take(request{Request: r, lane: uint8(at)})
+	id := s.admit(request{asked: r, lane: uint8(at)})
 	l := s.lanes[at]
 	switch {
 	case l.held < l.workers && l.waiting == 0:
@@ -65,8 +66,8 @@ func (s *Simulation) arrive(r Request) {
 	}
 }
 
-// take finds room for a request.
-func (s *Simulation) take(r request) int32 {
+// admit finds room for a request, and gives its number.
+func (s *Simulation) admit(r request) int32 {
 	if n := len(s.free); n > 0 {
 		id := s.free[n-1]
 		s.free = s.free[:n-1]

@@ -8,6 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
+// renderer is one, with the jobs in its hands.
 type renderer struct {
 	gone   bool
 	listed bool // by the edges, as one that takes jobs
@@ -105,7 +106,7 @@ func (s *Simulation) deliver(id int32, at int) {
 	if s.kills {
 		w.jobs[id] = struct{}{}
 	}
-	s.schedule(fetched, id, r.Fetch)
+	s.schedule(fetched, id, r.asked.Fetch)
 }
 
 // begin takes a slot. What the request waited is all but its fetch.
@@ -113,8 +114,8 @@ func (s *Simulation) begin(id int32) {
 	r := &s.requests[id]
 	s.renderers[r.renderer].busy++
 	r.ready = false
-	r.waited = s.now - r.At - r.Fetch
-	took := r.Render
+	r.waited = s.now - r.asked.At - r.asked.Fetch
+	took := r.asked.Render
 	if limit := s.lanes[r.lane].limit; limit > 0 {
 		took = min(took, limit)
 	}
@@ -131,14 +132,14 @@ func (s *Simulation) rendered(id int32) {
 			break
 		}
 	}
-	if limit := s.lanes[r.lane].limit; limit > 0 && r.Render > limit {
+	if limit := s.lanes[r.lane].limit; limit > 0 && r.asked.Render > limit {
 		s.leaveRenderer(id)
 		s.fail(id, Overran)
 		return
 	}
 	r.answered = true
-	s.emit(Done{r.Request, Answered, r.waited, s.now})
-	s.schedule(stored, id, r.Store)
+	s.emit(Done{r.asked, Answered, r.waited, s.now})
+	s.schedule(stored, id, r.asked.Store)
 }
 
 func (s *Simulation) leaveRenderer(id int32) {

@@ -70,7 +70,7 @@ const (
 
 // Done is a request that is over.
 type Done struct {
-	Request
+	Request Request
 	Outcome Outcome
 	Waited  float64 // in line, in the queue and for a slot; of answered requests
 	Ended   float64 // when it was answered
@@ -117,7 +117,7 @@ type event struct {
 }
 
 type request struct {
-	Request
+	asked      Request
 	lane       uint8
 	renderer   int32
 	life       int32
@@ -204,7 +204,7 @@ func (s *Simulation) schedule(k kind, id int32, after float64) {
 // end tells what became of a request, and makes room.
 func (s *Simulation) end(id int32, o Outcome) {
 	r := &s.requests[id]
-	s.emit(Done{r.Request, o, r.waited, s.now})
+	s.emit(Done{r.asked, o, r.waited, s.now})
 	r.life++
 	s.free = append(s.free, id)
 }
