@@ -89,8 +89,8 @@ func (r *rig) turn(t *testing.T, recorded []simulator.Request, answers []answer,
 	var from, to []float64
 	r.simulated(t, recorded, func(d simulator.Done) {
 		if d.Outcome == simulator.Answered {
-			simulated.arrived(d.At + d.Fetch)
-			from, to = append(from, d.Ended-d.Render), append(to, d.Ended)
+			simulated.arrived(d.Request.At + d.Request.Fetch)
+			from, to = append(from, d.Ended-d.Request.Render), append(to, d.Ended)
 		}
 	})
 	simulated.rendered(from, to)

@@ -27,6 +27,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/edge"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
@@ -263,38 +264,59 @@ func (c *Cluster) Go(ctx context.Context, e *Edge, path, client string) <-chan A
 }
 
 // Jobs is how many jobs the stream holds, those in renderers' hands included.
-func (c *Cluster) Jobs() int {
+func (c *Cluster) Jobs() (jobs int) {
+	c.t.Helper()
+	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, queue.Stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil
+		}
+		if err == nil {
+			jobs = int(stream.CachedInfo().State.Msgs)
+		}
+		return err
+	})
+	return jobs
+}
+
+// Pulling is how many requests of renderers for jobs of a lane are open, and how many of its
+// jobs are in renderers' hands.
+func (c *Cluster) Pulling(lane renderjob.Lane) (open, inHand int) {
+	c.t.Helper()
+	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		consumer, err := js.Consumer(ctx, queue.Stream, lane.Consumer())
+		if err == nil {
+			open, inHand = consumer.CachedInfo().NumWaiting, consumer.CachedInfo().NumAckPending
+		}
+		return err
+	})
+	return open, inHand
+}
+
+// inQueue does something with JetStream, over a connection of its own.
+func (c *Cluster) inQueue(do func(context.Context, jetstream.JetStream) error) {
 	c.t.Helper()
 	conn, err := nats.Connect(c.Queue.URL())
 	c.must(err)
 	defer conn.Close()
 	js, err := jetstream.New(conn)
 	c.must(err)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // cleanups ask too
 	defer cancel()
-	stream, err := js.Stream(ctx, queue.Stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return 0
-	}
-	c.must(err)
-	info, err := stream.Info(ctx)
-	c.must(err)
-	return int(info.State.Msgs)
+	c.must(do(ctx, js))
 }
 
 // Fill puts n messages of nobody's into a lane.
 func (c *Cluster) Fill(lane renderjob.Lane, n int) {
 	c.t.Helper()
-	conn, err := nats.Connect(c.Queue.URL())
-	c.must(err)
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	c.must(err)
-	for range n {
-		if _, err := js.Publish(c.t.Context(), lane.Subject(), []byte(`{"deadline_ms":0}`)); err != nil && !queue.IsFull(err) {
-			c.must(err)
+	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		for range n {
+			if _, err := js.Publish(ctx, lane.Subject(), []byte(`{"deadline_ms":0}`)); err != nil && !queue.IsFull(err) {
+				return err
+			}
 		}
-	}
+		return nil
+	})
 }
 
 // Renders is how many thumbnails were written, once all flights have ended.
@@ -410,15 +432,10 @@ func leftIn(dir string) (left []string) {
 	return left
 }
 
-// Eventually waits for a condition.
+// Eventually waits for a condition, for half a minute at most.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Errorf("after %v it is still not so that %s", patience, what)
-			return
-		}
-	}
+	eventually.Holds(t, patience, what, holds)
 }
 
 // NewLog writes to the test's log, until the test ends.

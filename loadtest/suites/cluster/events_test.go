@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -12,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
@@ -159,10 +164,20 @@ func TestALostAcknowledgementDoesNotRenderTwice(t *testing.T) {
 	t.Parallel()
 	c, link := linked(t, Options{})
 	landscape(c, "a.jpg")
+	conn, err := nats.Connect(c.Queue.URL())
+	c.must(err)
+	defer conn.Close()
+	attempts, err := conn.SubscribeSync(renderjob.LaneStandard.Subject())
+	c.must(err)
+	c.must(conn.Flush())
 	link.Mute()
 	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
 	Eventually(t, "it is rendered", func() bool { return c.Hooks.Puts() == 1 })
-	time.Sleep(2500 * time.Millisecond) // beyond one attempt to publish
+	for range 2 {
+		if _, err := attempts.NextMsg(patience); err != nil {
+			t.Fatalf("the edge does not publish again what was not acknowledged: %v", err)
+		}
+	}
 	link.Thaw()
 	(<-answer).Wants(t, 200)
 	if n := c.Renders(); n != 1 {
@@ -191,14 +206,21 @@ func TestAWorkerThatDiesIsNoFaultOfTheOriginal(t *testing.T) {
 	pids := c.Renderers[0].WorkerPIDs()
 	stall(t, pids)
 	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "the job is in hand", func() bool { return c.Renderers[0].InHand() == 1 })
-	time.Sleep(100 * time.Millisecond) // and with the worker
-	for _, pid := range pids {         // the one that has it, and the spare one
+	Eventually(t, "the job is with a worker", func() bool { return c.busy() == 1 })
+	for _, pid := range pids { // the one that has it, and the spare one
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 	}
 	(<-answer).Wants(t, 200)
+}
+
+// busy is how many slots of the first renderer are taken, as it tells the coordinator.
+func (c *Cluster) busy() int {
+	if all := c.Throttles().Renderers; len(all) > 0 {
+		return all[0].Busy
+	}
+	return 0
 }
 
 func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
@@ -240,15 +262,14 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 	}
 	var workers []int
 	Eventually(t, "the other renderer has its workers", func() bool { workers = workersOf(cmd.Process.Pid); return len(workers) == allWorkers })
-	time.Sleep(time.Second) // it pulls
+	Eventually(t, "it pulls", func() bool { open, _ := c.Pulling(renderjob.LaneStandard); return open > 0 })
 	for _, worker := range workers {
 		if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 	}
 	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", alice)
-	Eventually(t, "it has the second job", func() bool { return c.Jobs() == 2 })
-	time.Sleep(500 * time.Millisecond)
+	Eventually(t, "it has the second job", func() bool { _, inHand := c.Pulling(renderjob.LaneStandard); return inHand == 2 })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -304,10 +325,8 @@ func TestARendererThatDrainsHandsBackWhatItHasNotBegun(t *testing.T) {
 	draining := c.Renderers[0]
 	goOn := stall(t, draining.WorkerPIDs())
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "one renders", func() bool { // and not only waits for its original, which the other could overtake
-		all := c.Throttles().Renderers
-		return len(all) == 1 && all[0].Busy == 1
-	})
+	// And does not only wait for its original, which the other could overtake.
+	Eventually(t, "one renders", func() bool { return c.busy() == 1 })
 	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
 	Eventually(t, "one waits for its slot", func() bool { return draining.InHand() == 2 })
 	stopped := make(chan error, 1)
@@ -411,13 +430,34 @@ func TestPoolcounterdAsCoordinator(t *testing.T) {
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.tiff", alice)
 	Eventually(t, "it began", func() bool { return c.Hooks.Held() == 1 })
 	second := c.Go(t.Context(), c.Edges[1], "/unsafe/100x/a.tiff", bob)
-	time.Sleep(200 * time.Millisecond)
+	Eventually(t, "the second waits for the first", func() bool { return statistic(t, address, "waiting_workers") == "1" })
 	release()
 	(<-first).Wants(t, 200)
 	(<-second).Wants(t, 200)
 	if n := c.Renders(); n != 1 {
 		t.Errorf("%d renders", n)
 	}
+}
+
+// statistic is one of poolcounterd's own.
+func statistic(t *testing.T, address, name string) (value string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err = io.WriteString(conn, "STATS FULL\n"); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		if value, found := strings.CutPrefix(lines.Text(), name+": "); found {
+			return value
+		}
+	}
+	t.Fatalf("poolcounterd does not tell its %s", name)
+	return ""
 }
 
 func TestAMemcachedThatIsGoneIsPassed(t *testing.T) {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/hostile"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -23,24 +25,21 @@ const envSoak = "THUMBMILL_SOAK"
 // hostile ones are under way. They are counted, and told; no test fails by time.
 const slow = time.Second
 
-// good asks for thumbnails that nobody asked for before, until stop is closed.
-type good struct {
+// goodClient asks for thumbnails that nobody asked for before, until its end.
+type goodClient struct {
 	asked, failed, late atomic.Int64
 	group               sync.WaitGroup
-	stop                chan struct{}
+	stop                context.CancelFunc
 }
 
-func startGood(c *Cluster, name string) *good {
-	g := &good{stop: make(chan struct{})}
+func startGoodClient(c *Cluster, name string) *goodClient {
+	ctx, stop := context.WithCancel(c.t.Context())
+	g, width := &goodClient{stop: stop}, 40
 	g.group.Go(func() {
-		for width := 40; ; width++ {
-			select {
-			case <-g.stop:
-				return
-			default:
-			}
+		periodic.Do(ctx, asksEvery, func(context.Context) {
 			began := time.Now()
 			a := c.Get(c.t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/%s", width, name), "203.0.113.9")
+			width++
 			g.asked.Add(1)
 			if a.Status != 200 {
 				g.failed.Add(1)
@@ -49,15 +48,17 @@ func startGood(c *Cluster, name string) *good {
 			if time.Since(began) > slow {
 				g.late.Add(1)
 			}
-			time.Sleep(20 * time.Millisecond)
-		}
+		})
 	})
 	return g
 }
 
+// asksEvery is how often a good client asks, unless answers take longer.
+const asksEvery = 20 * time.Millisecond
+
 // end gives how many were asked, failed and were late.
-func (g *good) end() string {
-	close(g.stop)
+func (g *goodClient) end() string {
+	g.stop()
 	g.group.Wait()
 	return fmt.Sprintf("%d good requests, %d failed, %d over a second", g.asked.Load(), g.failed.Load(), g.late.Load())
 }
@@ -86,7 +87,7 @@ func TestHostileOriginals(t *testing.T) {
 	c := Start(t, Options{Settings: patient})
 	landscape(c, "good.jpg")
 	workers := len(c.Renderers[0].WorkerPIDs())
-	g := startGood(c, "good.jpg")
+	g := startGoodClient(c, "good.jpg")
 	statuses := map[int]int{}
 	var mu sync.Mutex
 	queue := make(chan hostile.File)
@@ -142,6 +143,7 @@ func TestBadOriginalsStarveNobody(t *testing.T) {
 			if !slices.ContainsFunc(files, func(f hostile.File) bool { return f.Name == bad }) {
 				t.Fatal("there is no such file")
 			}
+			var copies []<-chan Answer
 			for _, f := range files {
 				if f.Name != bad {
 					continue
@@ -149,11 +151,17 @@ func TestBadOriginalsStarveNobody(t *testing.T) {
 				for i := range 8 {
 					name := fmt.Sprintf("%d-%s", i, bad)
 					c.Original(name, f.Body, nil)
-					c.Go(t.Context(), c.Edges[0], "/unsafe/300x/"+name, fmt.Sprintf("198.51.100.%d", i))
+					copies = append(copies, c.Go(t.Context(), c.Edges[0], "/unsafe/300x/"+name, fmt.Sprintf("198.51.100.%d", i)))
 				}
 			}
-			time.Sleep(200 * time.Millisecond) // they are under way
-			g := startGood(c, "good.jpg")
+			Eventually(t, "all eight are under way, or answered", func() bool {
+				n := int(c.Edges[0].Metric(t, "thumbmill_flights"))
+				for _, answer := range copies {
+					n += len(answer)
+				}
+				return n >= len(copies)
+			})
+			g := startGoodClient(c, "good.jpg")
 			Eventually(t, "fifty good ones are served", func() bool { return g.asked.Load() >= 50 })
 			t.Log(g.end())
 		})

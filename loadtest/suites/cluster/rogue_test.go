@@ -49,7 +49,7 @@ func (r *rogue) has(asked, answer string, body []byte) {
 			break
 		}
 	}
-	time.Sleep(50 * time.Millisecond) // what comes of it has no other sign than not to come
+	time.Sleep(50 * time.Millisecond) // what must not come of it gives no sign when it does not come
 }
 
 // drains is what a renderer tells next of itself.

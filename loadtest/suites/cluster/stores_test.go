@@ -172,10 +172,10 @@ func TestANewUploadIsNoticedInTime(t *testing.T) {
 		c.Renders()
 	}
 	c.Original("a.jpg", picture(t, 300, 300), nil)
-	time.Sleep(510 * time.Millisecond)
-	for range 4 { // rendered, from the store, from memory
+	Eventually(t, "the new upload is noticed", func() bool { return height() == "60x60" })
+	for range 3 { // rendered, from the store, from memory
 		if got := height(); got != "60x60" {
-			t.Errorf("after edge.revalidate it is still %s", got)
+			t.Errorf("after the new upload was noticed: %s", got)
 		}
 		c.Renders()
 	}
@@ -462,10 +462,11 @@ func TestThumbnailsOfOthers(t *testing.T) {
 		t.Errorf("%d %.100q", answer.Status, answer.Body)
 	}
 	c.must(os.Chtimes(file, time.Time{}, time.Now().Add(time.Minute)))
-	time.Sleep(1100 * time.Millisecond)
-	if answer := c.Get(t.Context(), c.Edges[0], path, alice); answer.Status != 200 || bytes.Equal(answer.Body, foreign) {
-		t.Errorf("a younger original: %d %.100q", answer.Status, answer.Body)
-	}
+	Eventually(t, "the younger original is rendered", func() bool {
+		answer := c.Get(t.Context(), c.Edges[0], path, alice)
+		answer.Wants(t, 200)
+		return !bytes.Equal(answer.Body, foreign)
+	})
 }
 
 // A client whose thumbnail is refused gets another size of it, and is told.

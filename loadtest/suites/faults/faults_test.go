@@ -2,6 +2,7 @@ package faults
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/deploy/credentials"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 // fault is one harm, and what it may cost.
@@ -39,18 +41,28 @@ type fault struct {
 // anyMany is for edges without a coordinator: they know only of a limit for all clients.
 const anyMany = -1
 
+// Requests by which a fault is judged, in seconds of load.
 const (
-	before = 2 * time.Second // of load without a fault
-	after  = 4 * time.Second // of load after it, at least
-	fewest = 2.5             // requests in that time by which a fault is judged, in seconds of load
+	before  = 2.0 // answered without a fault, at first
+	between = 1.0 // answered between two steps of a fault
+	after   = 4.0 // answered of those that are due when no request fails any more
+	fewest  = 2.5 // sent at all
 )
+
+// lasts lets a fault last.
+func lasts(d time.Duration) {
+	time.Sleep(d) // a fault is as long as its name says
+}
+
+// nothing is no fault at all.
+func nothing(*site) { lasts(2 * time.Second) }
 
 func all() []fault {
 	refusal := []int{http.StatusServiceUnavailable}
 	away := []int{http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout}
 	return slices.Concat(
 		[]fault{
-			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }},
+			{name: "nothing", do: nothing},
 			{name: "renderers restart in turn", do: restart(renderersOf()), short: true},
 			{name: "edges restart in turn", do: restart(edgesOf())},
 			{name: "coordinators restart in turn", do: restart(coordinatorsOf()), limits: 2},
@@ -74,7 +86,7 @@ func all() []fault {
 			{name: "Swift answers after 2 s", do: swiftDoes(wire.Slow(2*time.Second), 8*time.Second)},
 			{name: "Swift answers 503", do: swiftDoes(wire.Answer(http.StatusServiceUnavailable), 8*time.Second), answers: away, within: 5 * time.Second},
 			{name: "Swift does not answer", do: swiftDoes(blackHole, 20*time.Second), answers: away, within: 15 * time.Second},
-			{name: "Swift forgets all tokens", do: func(s *site) { s.swift.ForgetTokens(); time.Sleep(2 * time.Second) }},
+			{name: "Swift forgets all tokens", do: func(s *site) { s.swift.ForgetTokens() }},
 			{name: "NATS' credentials are replaced and the old ones revoked", do: rotate},
 			{name: "the renderers' disk is full for 5 s", do: fillDisk, fills: true, answers: away, within: 5 * time.Second},
 			{name: "a flood of 404s, five times the load", do: flood},
@@ -86,7 +98,7 @@ func restart(names []string) func(*site) {
 	return func(s *site) {
 		for _, name := range names {
 			s.parts[name].restart()
-			time.Sleep(time.Second)
+			s.load.awaitAnswers(between, time.Now())
 		}
 	}
 }
@@ -96,7 +108,7 @@ func kill(names ...string) func(*site) {
 		for _, name := range names {
 			s.parts[name].kill()
 		}
-		time.Sleep(3 * time.Second)
+		lasts(3 * time.Second)
 		for _, name := range names {
 			s.parts[name].launch()
 		}
@@ -172,7 +184,7 @@ func freeze(links []*wire.Link, d time.Duration) {
 	for _, l := range links {
 		l.Freeze()
 	}
-	time.Sleep(d)
+	lasts(d)
 	for _, l := range links {
 		l.Thaw()
 	}
@@ -183,7 +195,7 @@ func everything(*http.Request) bool { return true }
 func swiftDoes(what wire.Disturbance, d time.Duration) func(*site) {
 	return func(s *site) {
 		s.backend.Do(everything, what)
-		time.Sleep(d)
+		lasts(d)
 		s.backend.Undo()
 	}
 }
@@ -195,7 +207,7 @@ func blackHole(_ http.ResponseWriter, r *http.Request, _ func(func(*http.Respons
 }
 
 func rotate(s *site) {
-	time.Sleep(1100 * time.Millisecond) // credentials have the second in which they were made
+	// Credentials have the second in which they were made, long before this fault.
 	if err := credentials.Write(s.path("nats"), credentials.Options{Revoke: true}); err != nil {
 		s.t.Error(err)
 	}
@@ -203,14 +215,14 @@ func rotate(s *site) {
 		if out, err := exec.Command(s.path("nats-server"), "--signal", fmt.Sprintf("reload=%d", s.parts[name].cmd.Process.Pid)).CombinedOutput(); err != nil {
 			s.t.Errorf("%v %s", err, out)
 		}
-		time.Sleep(2 * time.Second)
+		s.load.awaitAnswers(between, time.Now())
 	}
 }
 
 func fillDisk(s *site) {
 	file := filepath.Join(s.temp, "filler")
 	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M").Run() // ends when the disk is full
-	time.Sleep(5 * time.Second)
+	lasts(5 * time.Second)
 	if err := os.Remove(file); err != nil {
 		s.t.Error(err)
 	}
@@ -222,12 +234,16 @@ func flood(s *site) {
 	var group sync.WaitGroup
 	const number, each = 300, 17 * time.Millisecond
 	refused := make(chan answer, number)
-	for i := range number {
-		group.Go(func() {
-			refused <- l.ask(l.signer.Sign(fmt.Sprintf("100x/absent/%d.jpg", i)), fmt.Sprintf("10.2.%d.%d", i/200, i%200), time.Now())
-		})
-		time.Sleep(each)
-	}
+	ctx, enough := context.WithCancel(s.t.Context())
+	defer enough()
+	i := 0
+	periodic.Do(ctx, each, func(context.Context) {
+		path, client := l.signer.Sign(fmt.Sprintf("100x/absent/%d.jpg", i)), fmt.Sprintf("10.2.%d.%d", i/200, i%200)
+		group.Go(func() { refused <- l.ask(path, client, time.Now()) })
+		if i++; i == number {
+			enough()
+		}
+	})
 	group.Wait()
 	close(refused)
 	others := map[int]int{}
@@ -249,7 +265,7 @@ func upgrade(s *site) {
 		role, _, _ := strings.Cut(name, "-")
 		s.parts[name].command[0] = s.path(role)
 		s.parts[name].restart()
-		time.Sleep(time.Second)
+		s.load.awaitAnswers(between, time.Now())
 	}
 }
 
@@ -266,24 +282,23 @@ func clock(name string, by time.Duration) fault {
 		if is := time.Until(s.clockOf(name)); (is - by).Abs() > 30*time.Second {
 			s.t.Errorf("its clock is %v wrong", is)
 		}
-		time.Sleep(5 * time.Second)
+		lasts(5 * time.Second)
 		p.command, p.env = command, env
 		p.restart()
 	}}
 }
 
-// plan is the sites, and the faults that each has.
-func plan() []struct {
-	variant
-	faults []fault
-} {
-	return []struct {
-		variant
-		faults []fault
-	}{
+// sitePlan is a site, and the faults that it has.
+type sitePlan struct {
+	variant variant
+	faults  []fault
+}
+
+func plan() []sitePlan {
+	return []sitePlan{
 		{variant{}, all()},
 		{variant{name: "poolcounterd", classic: true}, []fault{
-			{name: "nothing", do: func(*site) { time.Sleep(2 * time.Second) }},
+			{name: "nothing", do: nothing},
 			{name: "edges restart in turn", do: restart(edgesOf())},
 			{name: "a renderer is killed", do: kill("renderer-1")},
 			cut("edge-1", coordinatorsOf()[:1], 5*time.Second),
@@ -307,14 +322,14 @@ func TestFaults(t *testing.T) {
 			continue
 		}
 		j.tried += len(faults)
-		name := p.name
+		name := p.variant.name
 		if name == "" {
 			name = "whole"
 		}
 		t.Run(name, func(t *testing.T) {
 			s := startSite(t, p.variant)
 			l := newLoad(t, s, j.perSecond())
-			s.greedy.load = l
+			s.load, s.greedy.load = l, l
 			for _, f := range faults {
 				t.Run(f.name, func(t *testing.T) { j.run(t, name, f, s, l) })
 			}
@@ -371,14 +386,14 @@ func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *load) {
 	}
 	l.begin()
 	s.greedy.begin()
-	time.Sleep(before)
+	l.awaitAnswers(before, time.Now())
 	began := time.Now()
 	f.do(s)
 	ended := time.Now()
 	if s.relaunched.After(began) {
 		ended = s.relaunched
 	}
-	time.Sleep(after + f.within)
+	l.awaitAnswers(after, ended.Add(f.within))
 	most, o := s.greedy.end(), judge(l.end())
 	s.settled()
 	held(t, most, cmp.Or(f.limits, 1))

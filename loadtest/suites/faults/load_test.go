@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/thumborurl"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 )
 
 // load is requests that come at random, whether they are answered or not: some of
@@ -130,6 +131,27 @@ func (l *load) end() []answer {
 	l.group.Wait()
 	slices.SortFunc(l.answers, func(a, b answer) int { return a.due.Compare(b.due) })
 	return l.answers
+}
+
+// awaitAnswers waits until so many seconds' load of requests that are due after a time are
+// answered.
+func (l *load) awaitAnswers(seconds float64, due time.Time) {
+	l.t.Helper()
+	n := int(seconds * l.perSecond)
+	eventually.Succeeds(l.t, time.Until(due)+2*patience, fmt.Sprintf("%d requests are answered", n), func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		answered := 0
+		for _, a := range l.answers {
+			if a.due.After(due) {
+				answered++
+			}
+		}
+		if answered < n {
+			return fmt.Errorf("%d are", answered)
+		}
+		return nil
+	})
 }
 
 // lost gives those of the thumbnails that were made which are not in the store.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
@@ -59,7 +60,7 @@ func (p *process) launch() {
 // await returns once it is ready.
 func (p *process) await() {
 	p.t.Helper()
-	eventually(p.t, p.name+" is ready", startWithin, func() error { return answers(p.ready) })
+	eventually.Succeeds(p.t, startWithin, p.name+" is ready", func() error { return answers(p.ready) })
 }
 
 // answers reports whether a URL is answered by 200; "" is.
@@ -105,20 +106,8 @@ func (p *process) restart() { p.stop(); p.start() }
 // hold keeps it from running for a time.
 func (p *process) hold(d time.Duration) {
 	p.signal(syscall.SIGSTOP)
-	time.Sleep(d)
+	lasts(d)
 	p.signal(syscall.SIGCONT)
-}
-
-// eventually waits for something, and says what was in the way.
-func eventually(t *testing.T, what string, within time.Duration, is func() error) {
-	t.Helper()
-	var err error
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if err = is(); err == nil {
-			return
-		}
-	}
-	t.Errorf("%s: not within %v: %v", what, within, err)
 }
 
 // build compiles commands of ours, and the NATS server of the pinned module.

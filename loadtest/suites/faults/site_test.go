@@ -24,6 +24,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/deploy/credentials"
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -54,7 +55,8 @@ type site struct {
 	temp       string    // what renderers have for temporary files
 	small      bool      // that is a small file system of its own, which can be filled
 	front      string    // URL
-	variant
+	load       *load     // that it gets
+	variant    variant
 }
 
 // variant is what a site can have otherwise.
@@ -75,7 +77,7 @@ func natsOf() []string         { return []string{"nats-1", "nats-2", "nats-3"} }
 func memcachedOf() []string    { return []string{"memcached-1", "memcached-2"} }
 
 func (s *site) roles() []string {
-	if s.classic {
+	if s.variant.classic {
 		return slices.Concat(renderersOf(), edgesOf())
 	}
 	return slices.Concat(coordinatorsOf(), renderersOf(), edgesOf())
@@ -113,8 +115,17 @@ func startSite(t *testing.T, v variant) *site {
 	if err := credentials.Write(s.path("nats"), credentials.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	s.addParts(binaries)
+	t.Cleanup(s.stop)
+	s.startAll()
+	return s
+}
+
+// addParts adds all but Swift; the roles are of the binaries in a folder.
+func (s *site) addParts(binaries string) {
+	s.t.Helper()
 	for _, name := range slices.Concat(natsOf(), memcachedOf(), s.roles()) {
-		s.address[name], s.address[name+" admin"] = servers.FreeAddress(t), servers.FreeAddress(t)
+		s.address[name], s.address[name+" admin"] = servers.FreeAddress(s.t), servers.FreeAddress(s.t)
 	}
 	for i, name := range natsOf() {
 		s.add(name, "http://"+s.address[name+" admin"]+"/healthz", nil, s.path("nats-server"), "-c", s.natsConfig(i))
@@ -123,16 +134,13 @@ func startSite(t *testing.T, v variant) *site {
 		host, port, _ := net.SplitHostPort(s.address[name])
 		s.add(name, "", nil, "memcached", "-u", "root", "-l", host, "-p", port, "-U", "0", "-m", "16")
 	}
-	if s.classic {
-		s.address["coordinator-1"] = servers.Poolcounterd(t)
+	if s.variant.classic {
+		s.address["coordinator-1"] = servers.Poolcounterd(s.t)
 	}
 	for _, name := range s.roles() {
 		s.addRole(name, binaries)
 	}
 	s.addFront()
-	t.Cleanup(s.stop)
-	s.startAll()
-	return s
 }
 
 func ours() []string {
@@ -143,12 +151,12 @@ func ours() []string {
 func (s *site) buildEarlier() (folder string) {
 	s.t.Helper()
 	source := s.path("earlier")
-	script := fmt.Sprintf("git -C %q archive %s | tar -x -C %q", s.root, s.earlier, source)
+	script := fmt.Sprintf("git -C %q archive %s | tar -x -C %q", s.root, s.variant.earlier, source)
 	if err := os.Mkdir(source, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
 	if out, err := exec.Command("bash", "-o", "pipefail", "-c", script).CombinedOutput(); err != nil {
-		s.t.Skipf("the earlier version %s is not in this copy of the history: %s", s.earlier, out)
+		s.t.Skipf("the earlier version %s is not in this copy of the history: %s", s.variant.earlier, out)
 	}
 	binaries := s.path("earlier-binaries")
 	build(s.t, source, binaries, ours()...)
@@ -222,9 +230,9 @@ var skew = func() (seconds int64) {
 }()
 `
 
-// use has what fails from now on be a test's.
+// use makes what fails from now on a test's failure.
 func (s *site) use(t *testing.T) {
-	s.t = t
+	s.t, s.load.t = t, t
 	for _, p := range s.parts {
 		p.t = t
 	}
@@ -316,7 +324,7 @@ func (s *site) addRole(name, binaries string) {
 		"XDG_CONFIG_HOME": s.path("config"), "THUMBMILL_ADMIN_LISTEN": s.address[name+" admin"],
 	}
 	coordinators := coordinatorsOf()
-	if s.classic {
+	if s.variant.classic {
 		coordinators = coordinators[:1]
 	} else {
 		env["THUMBMILL_COORDINATOR_SECRET"] = secret
@@ -408,10 +416,10 @@ func (s *site) settled() {
 	for _, name := range s.roles() {
 		s.parts[name].await()
 	}
-	if !s.classic {
-		eventually(s.t, "no lease is left", 2*time.Minute, func() error { return s.leases() })
+	if !s.variant.classic {
+		eventually.Succeeds(s.t, 2*time.Minute, "no lease is left", s.leases)
 	}
-	eventually(s.t, "no job is left", time.Minute, func() error { return s.jobs() })
+	eventually.Succeeds(s.t, time.Minute, "no job is left", s.jobs)
 	if blamed := s.get("edge-1 admin", "/api/v1/failing"); strings.TrimSpace(blamed) != `{"failing":[]}` {
 		s.t.Errorf("good originals are blamed: %s", blamed)
 	}

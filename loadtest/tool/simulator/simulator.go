@@ -17,13 +17,10 @@ package simulator
 import (
 	"fmt"
 	"iter"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
-	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -74,7 +71,7 @@ const (
 
 // Done is a request that is over.
 type Done struct {
-	Request
+	Request Request
 	Outcome Outcome
 	Waited  float64 // in line, in the queue and for a slot; of answered requests
 	Ended   float64 // when it was answered
@@ -114,7 +111,7 @@ type event struct {
 }
 
 type request struct {
-	Request
+	asked      Request
 	lane       uint8
 	renderer   int32
 	life       int32
@@ -125,32 +122,6 @@ type request struct {
 	granted    float64
 	answered   bool
 	waited     float64
-}
-
-type renderer struct {
-	gone   bool
-	listed bool // by the edges, as one that takes jobs
-	busy   int
-	inHand int
-	byLane [3]int
-	ready  fifo[ticket]       // requests with their originals, that wait for a slot
-	jobs   map[int32]struct{} // in hand; kept where renderers are killed
-	pulls  [3]bool            // it has asked for work of the lane
-	served [3]int             // when a lane's last job came, in jobs
-	took   int                // jobs so far
-}
-
-type lane struct {
-	name     renderjob.Lane
-	held     int
-	line     fifo[ticket] // of requests that wait for a place
-	waiting  int
-	queue    fifo[ticket] // of jobs
-	pulls    fifo[int32]  // of renderers that have asked for one
-	pace     lanes.Pace
-	workers  int
-	maxQueue int
-	limit    float64
 }
 
 // Simulation is one run.
@@ -211,71 +182,17 @@ func (s *Simulation) Run(requests iter.Seq[Request]) {
 	}
 }
 
-// size sets the pools by the slots of the renderers that edges know; where they know none,
-// the pools stay as they are.
-func (s *Simulation) size() {
-	slots := 0
-	for i := range s.renderers {
-		if s.renderers[i].listed {
-			slots += s.config.Slots
-		}
+// duration is so many seconds, or the longest duration that there is.
+func duration(seconds float64) time.Duration {
+	if seconds >= math.MaxInt64/float64(time.Second) {
+		return math.MaxInt64
 	}
-	if slots == 0 {
-		return
-	}
-	for _, l := range s.lanes {
-		if p, ok := s.config.Pools[l.name]; ok {
-			l.workers, l.maxQueue = p.Workers, p.MaxQueue
-			continue
-		}
-		l.workers = max(1, lanes.Places(l.name, slots))
-		l.bound(s.config.QueueWait)
-	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // bound is the length of the line that edges learn.
 func (l *lane) bound(queueWait float64) {
 	l.maxQueue = l.pace.MaxQueue(l.workers, duration(queueWait))
-}
-
-// duration is so many seconds.
-func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
-
-func (s *Simulation) arrive(r Request) {
-	at := 0
-	for i, l := range s.lanes {
-		if l.name == r.Lane {
-			at = i
-		}
-	}
-	id := s.take(request{Request: r, lane: uint8(at)})
-	l := s.lanes[at]
-	switch {
-	case l.held < l.workers && l.waiting == 0:
-		s.grant(id)
-	case l.held+l.waiting >= l.maxQueue:
-		s.end(id, Refused)
-	default:
-		s.requests[id].waiting = true
-		l.waiting++
-		l.line.push(s.ticket(id))
-		if !math.IsInf(s.config.QueueWait, 1) {
-			s.schedule(timedOut, id, s.config.QueueWait)
-		}
-	}
-}
-
-// take finds room for a request.
-func (s *Simulation) take(r request) int32 {
-	if n := len(s.free); n > 0 {
-		id := s.free[n-1]
-		s.free = s.free[:n-1]
-		r.life = s.requests[id].life
-		s.requests[id] = r
-		return id
-	}
-	s.requests = append(s.requests, r)
-	return int32(len(s.requests) - 1)
 }
 
 func (s *Simulation) schedule(k kind, id int32, after float64) {
@@ -285,7 +202,7 @@ func (s *Simulation) schedule(k kind, id int32, after float64) {
 // end tells what became of a request, and makes room.
 func (s *Simulation) end(id int32, o Outcome) {
 	r := &s.requests[id]
-	s.emit(Done{r.Request, o, r.waited, s.now})
+	s.emit(Done{r.asked, o, r.waited, s.now})
 	r.life++
 	s.free = append(s.free, id)
 }
@@ -332,118 +249,6 @@ func (s *Simulation) step() {
 	}
 }
 
-func (s *Simulation) timeOut(id int32) {
-	r := &s.requests[id]
-	if !r.waiting {
-		return
-	}
-	r.waiting = false
-	s.lanes[r.lane].waiting--
-	s.end(id, Refused)
-}
-
-// grant gives a request its place, and publishes its job.
-func (s *Simulation) grant(id int32) {
-	r := &s.requests[id]
-	r.waiting, r.granted, r.published = false, s.now, s.now
-	s.lanes[r.lane].held++
-	s.publish(id)
-}
-
-// publish puts a job into the queue, or gives it to the renderer that asked first.
-func (s *Simulation) publish(id int32) {
-	l := s.lanes[s.requests[id].lane]
-	for l.pulls.len() > 0 {
-		at := int(l.pulls.pop())
-		s.renderers[at].pulls[s.requests[id].lane] = false
-		if s.hasRoom(at, s.requests[id].lane) {
-			s.deliver(id, at)
-			s.pull(at) // it asks again, also where the job was too old
-			return
-		}
-	}
-	l.queue.push(s.ticket(id))
-}
-
-func (s *Simulation) ticket(id int32) ticket { return ticket{id, s.requests[id].life} }
-
-// valid reports whether the request is still what it was when it stood in line.
-func (s *Simulation) valid(t ticket) bool { return s.requests[t.id].life == t.life }
-
-func (s *Simulation) hasRoom(at int, lane uint8) bool {
-	r := &s.renderers[at]
-	limit := lanes.Slots(s.lanes[lane].name, s.config.Slots)
-	if lane == 0 {
-		limit += s.config.Ahead
-	}
-	return !r.gone && r.inHand < s.config.Slots+s.config.Ahead && r.byLane[lane] < limit
-}
-
-// pull has a renderer take what waits, from the lane that it served least recently, and
-// ask for what comes.
-func (s *Simulation) pull(at int) {
-	for lane := s.turn(at); lane >= 0; lane = s.turn(at) {
-		if id, ok := s.next(s.lanes[lane]); ok {
-			s.deliver(id, at)
-			continue
-		}
-		s.renderers[at].pulls[lane] = true
-		s.lanes[lane].pulls.push(int32(at))
-	}
-}
-
-// turn is the lane for which a renderer looks next; -1 where it has asked for all that it
-// has room for.
-func (s *Simulation) turn(at int) (lane int) {
-	w := &s.renderers[at]
-	lane = -1
-	for i := range s.lanes {
-		if s.hasRoom(at, uint8(i)) && !w.pulls[i] && (lane < 0 || w.served[i] < w.served[lane]) {
-			lane = i
-		}
-	}
-	return lane
-}
-
-func (s *Simulation) next(l *lane) (id int32, ok bool) {
-	for l.queue.len() > 0 {
-		if t := l.queue.pop(); s.valid(t) {
-			return t.id, true
-		}
-	}
-	return 0, false
-}
-
-// deliver hands a job to a renderer, which begins to fetch, or finds it too old.
-func (s *Simulation) deliver(id int32, at int) {
-	r, w := &s.requests[id], &s.renderers[at]
-	r.deliveries++
-	switch {
-	case int(r.deliveries) > renderjob.MaxDeliveries:
-		s.fail(id, Lost)
-		return
-	case r.deliveries == 1 && s.now-r.published > s.config.QueueWait+election:
-		s.fail(id, NoRenderer)
-		return
-	}
-	r.renderer = int32(at)
-	w.inHand++
-	w.byLane[r.lane]++
-	w.took++
-	w.served[r.lane] = w.took
-	if s.kills {
-		w.jobs[id] = struct{}{}
-	}
-	s.schedule(fetched, id, r.Fetch)
-}
-
-// fail ends a request that holds a place.
-func (s *Simulation) fail(id int32, o Outcome) {
-	l := s.requests[id].lane
-	s.end(id, o)
-	s.release(l)
-}
-
 func (s *Simulation) fetched(id int32) {
 	r := &s.requests[id]
 	w := &s.renderers[r.renderer]
@@ -459,39 +264,6 @@ func (s *Simulation) fetched(id int32) {
 	}
 }
 
-// begin takes a slot. What the request waited is all but its fetch.
-func (s *Simulation) begin(id int32) {
-	r := &s.requests[id]
-	s.renderers[r.renderer].busy++
-	r.ready = false
-	r.waited = s.now - r.At - r.Fetch
-	took := r.Render
-	if limit := s.lanes[r.lane].limit; limit > 0 {
-		took = min(took, limit)
-	}
-	s.schedule(rendered, id, took)
-}
-
-func (s *Simulation) rendered(id int32) {
-	r := &s.requests[id]
-	w := &s.renderers[r.renderer]
-	w.busy--
-	for w.ready.len() > 0 {
-		if next := w.ready.pop(); s.valid(next) {
-			s.begin(next.id)
-			break
-		}
-	}
-	if limit := s.lanes[r.lane].limit; limit > 0 && r.Render > limit {
-		s.leaveRenderer(id)
-		s.fail(id, Overran)
-		return
-	}
-	r.answered = true
-	s.emit(Done{r.Request, Answered, r.waited, s.now})
-	s.schedule(stored, id, r.Store)
-}
-
 func (s *Simulation) stored(id int32) {
 	r := &s.requests[id]
 	l := s.lanes[r.lane]
@@ -501,66 +273,6 @@ func (s *Simulation) stored(id int32) {
 		l.bound(s.config.QueueWait)
 	}
 	s.forget(id)
-}
-
-// forget ends a request that was answered.
-func (s *Simulation) forget(id int32) {
-	r := &s.requests[id]
-	r.life++
-	s.free = append(s.free, id)
-	s.release(r.lane)
-}
-
-func (s *Simulation) leaveRenderer(id int32) {
-	s.drop(id)
-	s.pull(int(s.requests[id].renderer))
-}
-
-// drop takes a job out of its renderer's hands.
-func (s *Simulation) drop(id int32) {
-	r := &s.requests[id]
-	w := &s.renderers[r.renderer]
-	w.inHand--
-	w.byLane[r.lane]--
-	if s.kills {
-		delete(w.jobs, id)
-	}
-}
-
-// release gives a place to who waits longest.
-func (s *Simulation) release(at uint8) {
-	l := s.lanes[at]
-	l.held--
-	for l.held < l.workers && l.line.len() > 0 {
-		if t := l.line.pop(); s.valid(t) && s.requests[t.id].waiting { // else it gave up
-			l.waiting--
-			s.grant(t.id)
-		}
-	}
-}
-
-// leave takes a renderer away. One that is killed loses its jobs, which come to others
-// after AckWait; the others it finishes.
-func (s *Simulation) leave(at int, kill bool) {
-	w := &s.renderers[at]
-	w.gone = true
-	if !kill {
-		w.listed = false
-		s.size()
-		for w.ready.len() > 0 {
-			if t := w.ready.pop(); s.valid(t) {
-				s.handBack(t.id)
-			}
-		}
-		return
-	}
-	s.events.push(event{at: s.now + missedAfter, kind: missed, id: int32(at)})
-	for _, id := range slices.Sorted(maps.Keys(w.jobs)) {
-		r := &s.requests[id]
-		r.life++
-		s.schedule(redelivered, id, deadline.AckWait.Seconds())
-	}
-	*w = renderer{gone: true, listed: true, jobs: map[int32]struct{}{}, pulls: w.pulls}
 }
 
 // handBack publishes again what a renderer has not begun.

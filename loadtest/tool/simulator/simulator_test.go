@@ -132,7 +132,7 @@ func TestNothingIsLost(t *testing.T) {
 	s, err := New(Config{
 		Renderers: 4, Slots: 4, Ahead: 1, QueueWait: 5, Outages: outages,
 		Limits: map[renderjob.Lane]float64{renderjob.LaneStandard: 1},
-	}, func(d Done) { seen[d.Outcome]++; ended[d.At]++ })
+	}, func(d Done) { seen[d.Outcome]++; ended[d.Request.At]++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func waits(t *testing.T, c Config, requests ...Request) map[float64]float64 {
 	all := map[float64]float64{}
 	s, err := New(c, func(d Done) {
 		if d.Outcome == Answered {
-			all[d.Render] = d.Waited
+			all[d.Request.Render] = d.Waited
 		}
 	})
 	if err != nil {
