@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -85,21 +86,11 @@ func connectGranting(t testing.TB, address, name, secret string, granted func(e 
 	}
 	e := &edge{t: t, conn: conn, out: lease.NewOutbox(conn), answers: make(chan lease.Answer, 10_000), granted: granted}
 	ended := make(chan struct{})
+	ctx, stop := context.WithCancel(context.Background()) // it beats in cleanups too
 	var group sync.WaitGroup
 	group.Go(e.out.Write)
-	group.Go(func() { e.read(in); close(ended) })
-	group.Go(func() {
-		ticker := time.NewTicker(lease.Beat)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ended:
-				return
-			case <-ticker.C:
-				e.send(lease.AppendBeat)
-			}
-		}
-	})
+	group.Go(func() { defer stop(); defer close(ended); e.read(in) })
+	group.Go(func() { periodic.Do(ctx, lease.Beat, func(context.Context) { e.send(lease.AppendBeat) }) })
 	t.Cleanup(func() { _ = conn.Close(); <-ended; e.out.End(); group.Wait() })
 	e.send(func(out []byte) []byte { return lease.AppendRules(out, rules) })
 	return e

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,12 +19,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/thumbmill/thumbmill/coordinator/internal/report"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
-	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 func rules(workers uint32) []lease.Rule {
@@ -113,88 +111,6 @@ func TestSecret(t *testing.T) {
 	e.hears(1, lease.KindGranted)
 }
 
-// Nobody gets anywhere with half of a handshake, and frames that break the
-// protocol end the connection that they came over.
-func TestNonsense(t *testing.T) {
-	c := start(t, settings.Coordinator{Secret: "0123456789abcdef"})
-	for _, said := range []string{
-		"THUMBMILL/1 \n", "THUMBMILL/1 edge\n", "THUMBMILL/1 edge nonce\n", "THUMBMILL/1 e\x01e " + lease.Nonce() + "\n",
-		"THUMBMILL/1 edge " + lease.Nonce() + "\nPROOF -\n", "THUMBMILL/1 edge " + lease.Nonce() + "\nACQ4ME k 1 1 1\n",
-		"THUMBMILL/1 " + strings.Repeat("x", 2000),
-	} {
-		conn, err := net.Dial("tcp", c.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = conn.Write([]byte(said))
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
-		if text, err := io.ReadAll(conn); err == nil && strings.Contains(string(text), lease.Welcome) {
-			t.Errorf("%q: welcome", said)
-		}
-		_ = conn.Close()
-	}
-	for _, frame := range [][]byte{{0, 0, 0, 0}, {255, 0, 0, 0, 'A'}, {0, 0, 0, 1, 'A'}, {0, 0, 0, 1, '?'}, {0, 0, 0, 2, 'R', 200}, {0, 0, 0, 3, 'L', 1, 9}} {
-		conn, in, err := greet(t, c.Addr(), "edge", "0123456789abcdef")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = conn.Write(frame)
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
-		if _, err := in.ReadByte(); err == nil {
-			t.Errorf("%v is answered", frame)
-		}
-	}
-}
-
-// An edge whose connection is lost keeps its leases for the grace, and a second
-// connection in its name ends the first.
-func TestLeasesOutliveTheirConnection(t *testing.T) {
-	c := start(t, settings.Coordinator{})
-	first := connect(t, c.Addr(), "edge", "", rules(1)...)
-	other := connect(t, c.Addr(), "other", "", rules(1)...)
-	first.ask(lease.KindAcquire, 1, "ip:x")
-	first.hears(1, lease.KindGranted)
-	other.ask(lease.KindAcquire, 1, "ip:x")
-	again := connect(t, c.Addr(), "edge", "", rules(1)...)
-	again.ask(lease.KindClaim, 1, "ip:x")
-	time.Sleep(lease.Grace + 200*time.Millisecond)
-	select {
-	case a := <-other.answers:
-		t.Errorf("a claimed lease was lost: %+v", a)
-	default:
-	}
-	if _, err := first.conn.Write(lease.AppendBeat(nil)); err == nil {
-		time.Sleep(100 * time.Millisecond)
-		if _, err = first.conn.Write(lease.AppendBeat(nil)); err == nil {
-			t.Error("the first connection is still there")
-		}
-	}
-	_ = again.conn.Close()
-	other.hears(1, lease.KindGranted)
-}
-
-// An edge that is silent is gone: its waits at once, its leases after the grace.
-func TestASilentEdge(t *testing.T) {
-	c := start(t, settings.Coordinator{})
-	conn, _, err := greet(t, c.Addr(), "silent", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	frames := lease.AppendRules(nil, rules(1))
-	frames = lease.AppendRequest(frames, lease.KindAcquire, lease.Request{ID: 1, Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:x"}}})
-	if _, err := conn.Write(frames); err != nil {
-		t.Fatal(err)
-	}
-	other := connect(t, c.Addr(), "other", "", rules(1)...)
-	time.Sleep(100 * time.Millisecond)
-	other.ask(lease.KindAcquire, 1, "ip:x")
-	began := time.Now()
-	other.hears(1, lease.KindGranted)
-	if waited := time.Since(began); waited < time.Second {
-		t.Errorf("its lease ended after %v", waited)
-	}
-}
-
 // An edge that never reads its answers costs a bounded amount of memory, and
 // disturbs nobody.
 func TestAnEdgeThatDoesNotRead(t *testing.T) {
@@ -268,12 +184,12 @@ func TestManyWaiters(t *testing.T) {
 		})
 	}
 	all := int64(edges*each + connections)
-	eventually(t, "all wait", func() bool { return fetch(t, admin).Pools[0].Waiters == uint32(all) })
+	eventually.Holds(t, patience, "all wait", func() bool { return fetch(t, admin).Pools[0].Waiters == uint32(all) })
 	memory := resident(t, admin)
 	began := time.Now()
 	blocker.release(1)
 	group.Wait()
-	eventually(t, "all were granted, and nothing is held", func() bool {
+	eventually.Holds(t, patience, "all were granted, and nothing is held", func() bool {
 		return granted.Load() == all && len(fetch(t, admin).Pools) == 0
 	})
 	t.Logf("%d waiters on %d connections: %s bytes resident, drained in %v", all, connections+edges, memory, time.Since(began))
@@ -294,7 +210,7 @@ func get(t *testing.T, url string) []byte {
 	return body
 }
 
-func fetch(t *testing.T, admin string) (r report.Throttles) {
+func fetch(t *testing.T, admin string) (r Throttles) {
 	t.Helper()
 	if err := json.Unmarshal(get(t, admin+"/api/v1/throttles?pools=1"), &r); err != nil {
 		t.Fatal(err)
@@ -327,52 +243,38 @@ func mostOpenFiles() int {
 	return 1024
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it is never so that %s", what)
-		}
-	}
-}
-
-func throttles(t *testing.T, c *Coordinator, query string) (r report.Throttles) {
+// throttles gives the report with one pool.
+func throttles(t *testing.T, c *Coordinator) (r Throttles) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	c.API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles"+query, nil))
+	c.API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles?pools=1", nil))
 	if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil {
 		t.Fatalf("%v: %q", err, w.Body)
 	}
 	return r
 }
 
-// Operators see who holds, who waits, who is refused, and what edges tell.
+// What edges do and tell reaches operators.
 func TestReport(t *testing.T) {
 	c := start(t, settings.Coordinator{})
 	a := connect(t, c.Addr(), "a", "", lease.Rule{Name: "ip", Workers: 2, MaxQueue: 3})
 	b := connect(t, c.Addr(), "b", "", lease.Rule{Name: "ip", Workers: 1, MaxQueue: 3})
-	b.send(func(out []byte) []byte {
-		return lease.AppendStatus(out, `{"version":"v1","coordinator":"here","breakers":{"queue":"open"},"decisions":{"per-ip":{"refuse":3}},`+
-			`"failing":[{"original":"c/bad.tiff","fault":"undecodable","message":"not a TIFF","failures":4}]}`)
-	})
+	b.send(func(out []byte) []byte { return lease.AppendStatus(out, `{"breakers":{"queue":"open"}}`) })
 	b.ask(lease.KindAcquire, 9, "ip:z")
 	b.hears(9, lease.KindGranted)
 	for id := uint64(1); id <= 3; id++ {
 		a.ask(lease.KindAcquire, id, "ip:x")
 	}
 	a.hears(1, lease.KindGranted)
-	for throttles(t, c, "?pools=1").Classes[throttle.PerIP].Waiters < 2 { // the connections are read side by side
-		time.Sleep(time.Millisecond)
-	}
+	// The connections are read side by side.
+	eventually.Holds(t, patience, "two wait", func() bool { return throttles(t, c).Pools[0].Waiters == 2 })
 	b.ask(lease.KindAcquire, 1, "ip:x")
 	b.hears(1, lease.KindRefused)
-	time.Sleep(20 * time.Millisecond)
-	r := throttles(t, c, "?pools=1")
-	p := r.Pools[0]
-	if p.Key != "ip:x" || p.Holders != 1 || p.Waiters != 2 || p.Limit != 1 || p.MaxQueue != 3 || p.OldestWait < 10 || r.Omitted != 1 {
+	r := throttles(t, c)
+	if p := r.Pools[0]; p.Key != "ip:x" || p.Holders != 1 || p.Limit != 1 || p.MaxQueue != 3 || r.Omitted != 1 {
 		t.Errorf("%+v", r)
 	}
-	if ip := r.Classes[throttle.PerIP]; ip.Holders != 2 || ip.Waiters != 2 || ip.Full != 1 || ip.NearLimit == 0 {
+	if ip := r.Classes[r.Pools[0].Class]; ip.Holders != 2 || ip.Waiters != 2 || ip.Full != 1 || ip.NearLimit == 0 {
 		t.Errorf("%+v", ip)
 	}
 	if len(r.Rules) != 1 || r.Rules[0].Workers != 1 || r.Rules[0].Differing["a"].Workers != 2 {
@@ -384,50 +286,6 @@ func TestReport(t *testing.T) {
 	if len(r.Edges) != 2 || r.Edges[0].Leases != 1 || r.Edges[0].Waiting != 2 || r.Edges[1].Status.Breakers["queue"] != "open" {
 		t.Errorf("%+v", r.Edges)
 	}
-	if len(r.Failing) != 1 || r.Failing[0].Message != "not a TIFF" {
-		t.Errorf("%+v", r.Failing)
-	}
-	for _, query := range []string{"?pools=-1", "?pools=many", "?pools=1000000"} {
-		w := httptest.NewRecorder()
-		c.API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles"+query, nil))
-		if w.Code != http.StatusBadRequest {
-			t.Errorf("%s: %d", query, w.Code)
-		}
-	}
-}
-
-// The stream sends a report a second until the coordinator stops.
-func TestStream(t *testing.T) {
-	c := start(t, settings.Coordinator{})
-	server := httptest.NewServer(c.API())
-	defer server.Close()
-	response, err := http.Get(server.URL + "/api/v1/throttles/stream")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, 1<<20)
-	events := 0
-	for events < 2 && lines.Scan() {
-		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			var r report.Throttles
-			if err := json.Unmarshal([]byte(data), &r); err != nil {
-				t.Fatal(err)
-			}
-			events++
-		}
-	}
-	if events != 2 {
-		t.Errorf("%d events", events)
-	}
-	if err := c.Stop(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		t.Errorf("the stream ends with %v", err)
-	}
-	http.DefaultClient.CloseIdleConnections()
 }
 
 // Whatever arrives after the greeting, the coordinator serves others.

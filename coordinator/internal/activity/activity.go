@@ -58,7 +58,7 @@ func (a *Activity) Refused(key, by string) {
 	a.add(key, key+separator+name, true)
 }
 
-// separator stands between a key and who refused it; keys have no such byte.
+// separator stands between a key and the name of what refused it; keys have no such byte.
 const separator = "\x00"
 
 func (a *Activity) add(key, flow string, refused bool) {

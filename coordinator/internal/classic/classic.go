@@ -68,8 +68,8 @@ func (s *Server) open(fd int, ended func()) *session {
 	return c
 }
 
-// read answers the lines that came.
-func (c *session) read(text []byte) {
+// answerLines answers the lines that came.
+func (c *session) answerLines(text []byte) {
 	if len(c.partial) > 0 {
 		text = append(c.partial, text...)
 	}
@@ -131,8 +131,8 @@ func (c *session) Receive(a lease.Answer) {
 // Flush sends it.
 func (c *session) Flush() { c.out.flush() }
 
-// leave ends the session.
-func (c *session) leave() {
+// end frees the client's locks and closes the connection.
+func (c *session) end() {
 	c.client.Leave()
 	c.out.close()
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -107,17 +109,10 @@ func (c *client) hears(want string) {
 func (c *client) waits(n int) {
 	c.t.Helper()
 	control := connect(c.t, c.conn.RemoteAddr().String())
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	eventually.Holds(c.t, 10*time.Second, fmt.Sprint(n, " wait"), func() bool {
 		control.say("STATS waiting_workers\n")
-		if control.hear() == fmt.Sprintf("waiting_workers: %d\n", n) {
-			break
-		}
-		if time.Now().After(deadline) {
-			c.t.Fatalf("there are never %d who wait", n)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+		return control.hear() == fmt.Sprintf("waiting_workers: %d\n", n)
+	})
 	c.say("NONSENSE\n")
 	c.hears("ERROR BAD_COMMAND")
 }
@@ -136,18 +131,12 @@ func on(t *testing.T, conversation func(t *testing.T, address string)) {
 func drained(t *testing.T, table *pools.Table) {
 	t.Helper()
 	t.Cleanup(func() {
-		deadline := time.Now().Add(10 * time.Second)
-		for {
-			c, _, _ := table.Counts()
-			if c.Pools == 0 && c.Processing == 0 {
-				return
+		eventually.Succeeds(t, 10*time.Second, "every lock has ended", func() error {
+			if c, _, _ := table.Counts(); c.Pools != 0 || c.Processing != 0 {
+				return fmt.Errorf("left over: %+v", c)
 			}
-			if time.Now().After(deadline) {
-				t.Errorf("left over: %+v", c)
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
+			return nil
+		})
 	})
 }
 
@@ -342,7 +331,9 @@ func TestLimitsHoldUnderLoad(t *testing.T) {
 					if n := holders[k].Add(1); n > workers {
 						t.Errorf("%d holders of a pool of %d", n, workers)
 					}
-					time.Sleep(time.Duration(random.IntN(300)) * time.Microsecond)
+					for range random.IntN(100) {
+						runtime.Gosched() // others come meanwhile
+					}
 					holders[k].Add(-1)
 					if err := conn.Release(t.Context()); err != nil {
 						t.Error(err)

@@ -51,7 +51,7 @@ func (l *loop) run() {
 		}
 	}
 	for _, c := range l.sessions {
-		c.leave()
+		c.end()
 	}
 	clear(l.sessions)
 }
@@ -84,13 +84,13 @@ func (l *loop) serve(c *session, events uint32) {
 	n, err := unix.Read(c.out.fd, l.buffer[:])
 	switch {
 	case n > 0:
-		c.read(l.buffer[:n])
+		c.answerLines(l.buffer[:n])
 	case err == unix.EAGAIN || err == unix.EINTR:
 	default:
 		l.mu.Lock()
 		delete(l.sessions, int32(c.out.fd)) //nolint:gosec // a descriptor
 		l.mu.Unlock()
-		c.leave()
+		c.end()
 	}
 }
 
@@ -136,13 +136,13 @@ func descriptor(conn net.Conn) (fd int, err error) {
 // add answers what came early, and then lets the loop go on.
 func (l *loop) add(c *session, early []byte) {
 	if len(early) > 0 {
-		c.read(early)
+		c.answerLines(early)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	event := unix.EpollEvent{Events: c.out.awaited(), Fd: int32(c.out.fd)} //nolint:gosec // a descriptor
 	if l.closed || unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, c.out.fd, &event) != nil {
-		c.leave()
+		c.end()
 		return
 	}
 	l.sessions[int32(c.out.fd)] = c //nolint:gosec // a descriptor

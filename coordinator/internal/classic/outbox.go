@@ -62,7 +62,7 @@ func (o *outbox) flush() {
 	}
 }
 
-// await has the loop told of such events alone.
+// await makes the loop wait for such events alone.
 func (o *outbox) await(events uint32) {
 	event := unix.EpollEvent{Events: events, Fd: int32(o.fd)}    //nolint:gosec // a descriptor
 	_ = unix.EpollCtl(o.epoll, unix.EPOLL_CTL_MOD, o.fd, &event) // fails when the loop ended
@@ -78,8 +78,7 @@ func (o *outbox) awaited() uint32 {
 	return readable
 }
 
-// fail has the loop end the session: its locks shall not stay with who does not
-// listen.
+// fail makes the loop end the session: a client that does not listen keeps no locks.
 func (o *outbox) fail() {
 	o.failed()
 	_ = unix.Shutdown(o.fd, unix.SHUT_RDWR)

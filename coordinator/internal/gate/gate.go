@@ -127,6 +127,7 @@ func (g *Gate) accept(listener net.Listener) {
 	}
 }
 
+// admit counts a connection and serves it, unless there are too many.
 func (g *Gate) admit(conn net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -135,13 +136,14 @@ func (g *Gate) admit(conn net.Conn) bool {
 	}
 	g.count++
 	g.conns[conn] = struct{}{}
-	g.group.Go(func() { g.serve(conn) })
+	g.group.Go(func() { g.serveConn(conn) })
 	return true
 }
 
-func (g *Gate) serve(conn net.Conn) {
+// serveConn finds out which protocol a client speaks, and gives the connection to that one.
+func (g *Gate) serveConn(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, poolcounter.MaxLine)
-	switch begins := first(conn, in); {
+	switch begins := beginningOf(conn, in); {
 	case begins == encrypted && g.config.TLS != nil:
 		g.serveEncrypted(conn, in)
 	case begins == greeting && (g.config.TLS == nil || isLocal(conn)):
@@ -160,6 +162,7 @@ func (g *Gate) serve(conn net.Conn) {
 	delete(g.conns, conn)
 }
 
+// ended stops counting a connection.
 func (g *Gate) ended() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -182,8 +185,8 @@ func (g *Gate) fromClassic(conn net.Conn) bool {
 // isLocal reports whether a client came over a unix socket, which its file's mode guards.
 func isLocal(conn net.Conn) bool { return conn.RemoteAddr().Network() == "unix" }
 
-// serveEncrypted serves who wants to encrypt, in the native protocol: PoolCounter's knows
-// no encryption.
+// serveEncrypted serves a client that encrypts, in the native protocol: PoolCounter's knows no
+// encryption.
 func (g *Gate) serveEncrypted(conn net.Conn, in *bufio.Reader) {
 	c := tls.Server(begun{conn, in}, g.config.TLS)
 	_ = c.SetDeadline(time.Now().Add(greetingTimeout))
@@ -224,9 +227,9 @@ const (
 // handshake is the first byte of TLS (RFC 8446, §5.1); no command begins with it.
 const handshake = 0x16
 
-// first tells what the client begins with. It reads no more than it takes to tell, so that
+// beginningOf tells what the client begins with. It reads no more than it takes to tell, so that
 // a short command of PoolCounter's is answered.
-func first(conn net.Conn, in *bufio.Reader) beginning {
+func beginningOf(conn net.Conn, in *bufio.Reader) beginning {
 	const text = lease.Greeting + " "
 	for n := 1; ; n = min(in.Buffered()+1, len(text)) {
 		if _, err := in.Peek(n); err != nil && in.Buffered() == 0 {

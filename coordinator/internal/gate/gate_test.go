@@ -14,10 +14,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
+
+const patience = 10 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -61,38 +64,50 @@ func dial(t *testing.T, address string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	return conn
 }
 
 // Whatever the pieces in which the first line comes, the right protocol gets all
 // of it; and PoolCounter's as soon as it can be no greeting.
 func TestFirstBytes(t *testing.T) {
-	_, address := start(t, MaxConnections)
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		pieces []string
 		want   string
 	}{
-		{[]string{"RELEASE\n"}, "classic RELEASE\n"},
-		{[]string{"\n"}, "classic \n"},
-		{[]string{"THUMBMILL/1 edge"}, "native THUMBMILL/1 edge"},
-		{[]string{"T", "HUMB", "MILL/1", " ", "edge"}, "native THUMBMILL/1 edge"},
-		{[]string{"THUMBMILL/2 edge"}, "classic THUMBMILL/2 edge"},
-		{[]string{"THUMB", "S"}, "classic THUMBS"},
+		"a command":            {[]string{"RELEASE\n"}, "classic RELEASE\n"},
+		"an empty line":        {[]string{"\n"}, "classic \n"},
+		"a greeting":           {[]string{"THUMBMILL/1 edge"}, "native THUMBMILL/1 edge"},
+		"a greeting in pieces": {[]string{"T", "HUMB", "MILL/1", " ", "edge"}, "native THUMBMILL/1 edge"},
+		"a later version":      {[]string{"THUMBMILL/2 edge"}, "classic THUMBMILL/2 edge"},
+		"the same beginning":   {[]string{"THUMB", "S"}, "classic THUMBS"},
 	} {
-		conn := dial(t, address)
-		for _, piece := range c.pieces {
-			if _, err := io.WriteString(conn, piece); err != nil {
-				t.Fatal(err)
+		t.Run(name, func(t *testing.T) {
+			g, _ := start(t, MaxConnections)
+			near, far := net.Pipe() // which keeps pieces apart
+			defer func() { _ = near.Close() }()
+			if !g.admit(local{far}) {
+				t.Fatal("not admitted")
 			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		got := make([]byte, len(c.want))
-		if _, err := io.ReadFull(conn, got); err != nil || string(got) != c.want {
-			t.Errorf("%q: %q %v, want %q", c.pieces, got, err, c.want)
-		}
+			go func() {
+				for _, piece := range c.pieces {
+					_, _ = io.WriteString(near, piece)
+				}
+			}()
+			got := make([]byte, len(c.want))
+			_ = near.SetDeadline(time.Now().Add(patience))
+			if _, err := io.ReadFull(near, got); err != nil || string(got) != c.want {
+				t.Errorf("%q: %q %v, want %q", c.pieces, got, err, c.want)
+			}
+		})
 	}
 }
+
+// local is a connection that comes over a unix socket, as far as its address tells. It embeds
+// one to be one.
+type local struct{ net.Conn }
+
+func (local) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
 // says sends something and gives what comes back, "" where the connection ends.
 func says(t *testing.T, conn net.Conn, text string) string {
@@ -155,16 +170,10 @@ func TestConnections(t *testing.T) {
 	for range 3 {
 		conns = append(conns, dial(t, address))
 	}
-	for end := time.Now().Add(10 * time.Second); g.Connections() < 3 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	eventually.Holds(t, patience, "three are counted", func() bool { return g.Connections() == 3 })
 	if _, err := dial(t, address).Read(make([]byte, 1)); err == nil || g.Refused() != 1 {
 		t.Errorf("a fourth: %v, %d refused", err, g.Refused())
 	}
 	_ = conns[0].Close()
-	for end := time.Now().Add(10 * time.Second); g.Connections() > 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("an ended connection is still counted")
-		}
-	}
+	eventually.Holds(t, patience, "an ended one is not counted", func() bool { return g.Connections() == 2 })
 }

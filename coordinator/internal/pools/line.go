@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// line is who stands at one pool, fair among clients: start-time fair queueing
+// line is the requests that stand at one pool, fair among clients: start-time fair queueing
 // (P. Goyal, H. Vin, H. Cheng, "Start-time Fair Queuing", 1996). Each client is
 // a flow. Its next request's start tag is where its last one's service ended, or
 // the line's virtual time if that is later; the request with the lowest tag is
@@ -40,7 +40,7 @@ func (l *line) head() *request {
 	return l.active[0].standing[0]
 }
 
-// all are those who stand here, in no order.
+// all lists the requests that stand here, in no order.
 func (l *line) all() (standing []*request) {
 	for _, f := range l.active {
 		standing = append(standing, f.standing...)
@@ -112,7 +112,7 @@ func (l *line) served(client string, cost uint64) {
 	l.prune()
 }
 
-// prune forgets those who do not stand here, when they are many.
+// prune forgets clients that do not stand here, when they are many.
 func (l *line) prune() {
 	if len(l.flows) <= len(l.active)+idleFlows {
 		return

@@ -59,9 +59,8 @@ func (o *Owner) SetStatus(json string) { o.act(func(e *edge) { e.status = json }
 // must not stop everybody for long.
 const settleAgainAfter = 2 * time.Second
 
-// Settle makes the table grant nothing for lease.Settling: this edge has moved here,
-// and others, who will, claim what they hold before that. An edge that
-// moves again within two seconds is not waited for.
+// Settle makes the table grant nothing for lease.Settling: this edge has moved here, and in that
+// time others that move claim what they hold. Moving again within two seconds changes nothing.
 func (o *Owner) Settle() {
 	o.act(func(e *edge) {
 		if time.Since(e.moved) >= settleAgainAfter {

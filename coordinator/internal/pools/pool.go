@@ -12,13 +12,13 @@ type pool struct {
 	line      line
 	forAnyone list.List // Clients' requests for anyone, after the line
 	askers    list.List // Owners' requests for this thumbnail that do not hold it
-	awaiting  uint32    // of these, those that wait for the one who holds it
+	awaiting  uint32    // of these, those that wait for the one that holds it
 	protected *request  // the overdue request that places are kept for
 	handedOn  int       // leases and locks that ended since the line moved last, less those that began
 	movable   bool      // it is among the table's movable pools
 }
 
-// next is whose turn it is.
+// next is the request whose turn it is; nil when none waits.
 func (p *pool) next() *request {
 	if r := p.line.head(); r != nil {
 		return r
@@ -29,8 +29,8 @@ func (p *pool) next() *request {
 	return nil
 }
 
-// fits reports whether a request of an Owner can have its places now. Nobody
-// goes before those who stand in this pool's line ahead of him.
+// fits reports whether a request of an Owner can have its places now. It does not go before
+// those that stand ahead of it in this pool's line.
 func (p *pool) fits(r *request, places uint32) bool {
 	if p.rule.shadow {
 		return true

@@ -14,73 +14,89 @@ import (
 // Whatever clients and edges do in whatever order: limits hold, nobody waits
 // while there is room, places add up, and past keys leave nothing behind.
 func TestRandomConversations(t *testing.T) {
-	rapid.Check(t, converse)
+	rapid.Check(t, func(t *rapid.T) {
+		c := newConversation()
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			c.step(t)
+			checkTable(t, c.table, c.clients, c.calm)
+		}
+		c.end()
+		counts, _, _ := c.table.Counts()
+		if len(c.table.pools.entries) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
+			len(c.table.edges) != 0 || len(c.table.rules) != 0 || len(c.table.overdue) != 0 {
+			t.Fatalf("left over: %+v", counts)
+		}
+	})
 }
 
-func converse(t *rapid.T) {
-	table := New(quiet{})
-	workers := []uint32{2, 3, 1}
-	var owners []*Owner
-	var clients []*Client
+// conversation is three edges and three clients at one table.
+type conversation struct {
+	table   *Table
+	owners  []*Owner
+	clients []*Client
+	ids     uint64
+	calm    bool // no lease was claimed and no limit changed, so that none can be exceeded
+}
+
+func newConversation() *conversation {
+	c := &conversation{table: New(quiet{}), calm: true}
 	for i := range 3 {
-		o, _ := attach(table, fmt.Sprint("edge", i), workers...)
-		owners = append(owners, o)
-		clients = append(clients, table.NewClient(&inbox{}))
+		o, _ := attach(c.table, fmt.Sprint("edge", i), 2, 3, 1)
+		c.owners = append(c.owners, o)
+		c.clients = append(c.clients, c.table.NewClient(&inbox{}))
 	}
-	ids, calm := uint64(0), true
-	for range rapid.IntRange(1, 80).Draw(t, "steps") {
-		o := rapid.SampledFrom(owners).Draw(t, "owner")
-		c := rapid.SampledFrom(clients).Draw(t, "client")
-		switch rapid.IntRange(0, 12).Draw(t, "what") {
-		case 0, 1, 2, 3:
-			ids++
-			o.Acquire(someRequest(t, ids))
-		case 4, 5:
-			if open := sortedIDs(o); len(open) > 0 {
-				o.Release(rapid.SampledFrom(open).Draw(t, "id"), lease.Outcome(rapid.IntRange(0, 2).Draw(t, "outcome")), "")
-			}
-		case 6:
-			key := rapid.SampledFrom([]string{"2:0", "2:1", "thumbnail:0", "thumbnail:1"}).Draw(t, "key")
-			c.Acquire(command(key, rapid.Bool().Draw(t, "anyone"), 1, 9, 3))
-		case 7:
-			c.Release()
-		case 8:
-			expireOne(table)
-		case 9:
-			c.Leave()
-		case 10:
-			ids++
-			calm = false
-			o.Claim(someRequest(t, ids))
-		case 11:
-			calm = false
-			o.SetRules(someRules(t))
-		case 12:
-			if table.settling {
-				settle(table)
-			} else {
-				o.Settle()
-			}
+	return c
+}
+
+// step lets one of them do something.
+func (c *conversation) step(t *rapid.T) {
+	owner := rapid.SampledFrom(c.owners).Draw(t, "owner")
+	client := rapid.SampledFrom(c.clients).Draw(t, "client")
+	switch rapid.IntRange(0, 12).Draw(t, "what") {
+	case 0, 1, 2, 3:
+		owner.Acquire(c.someRequest(t))
+	case 4, 5:
+		if open := sortedIDs(owner); len(open) > 0 {
+			owner.Release(rapid.SampledFrom(open).Draw(t, "id"), lease.Outcome(rapid.IntRange(0, 2).Draw(t, "outcome")), "")
 		}
-		checkTable(t, table, clients, calm)
+	case 6:
+		key := rapid.SampledFrom([]string{"2:0", "2:1", "thumbnail:0", "thumbnail:1"}).Draw(t, "key")
+		client.Acquire(command(key, rapid.Bool().Draw(t, "anyone"), 1, 9, 3))
+	case 7:
+		client.Release()
+	case 8:
+		expireOne(c.table)
+	case 9:
+		client.Leave()
+	case 10:
+		c.calm = false
+		owner.Claim(c.someRequest(t))
+	case 11:
+		c.calm = false
+		owner.SetRules(someRules(t))
+	case 12:
+		if c.table.settling {
+			settle(c.table)
+		} else {
+			owner.Settle()
+		}
 	}
-	settle(table)
-	for _, o := range owners {
+}
+
+// end lets all of them leave, and the time pass in which leases can be claimed.
+func (c *conversation) end() {
+	settle(c.table)
+	for _, o := range c.owners {
 		o.Detach()
 	}
-	for _, c := range clients {
-		c.Leave()
+	for _, client := range c.clients {
+		client.Leave()
 	}
-	for _, o := range owners {
+	for _, o := range c.owners {
 		for _, r := range o.edge.requests.entries {
 			r.lost = time.Now().Add(-lease.Grace)
 		}
 		o.edge.endUnclaimed()
-	}
-	counts, _, _ := table.Counts()
-	if len(table.pools.entries) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
-		len(table.edges) != 0 || len(table.rules) != 0 || len(table.overdue) != 0 {
-		t.Fatalf("left over: %+v", counts)
 	}
 }
 
@@ -125,9 +141,10 @@ func sortedIDs(o *Owner) (open []uint64) {
 	return open
 }
 
-func someRequest(t *rapid.T, id uint64) lease.Request {
+func (c *conversation) someRequest(t *rapid.T) lease.Request {
+	c.ids++
 	q := lease.Request{
-		ID: id, Client: fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "client of request")), Wait: 3000,
+		ID: c.ids, Client: fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "client of request")), Wait: 3000,
 		Cost: rapid.Uint32Range(0, 3).Draw(t, "cost"),
 	}
 	for rule := range 3 {
@@ -144,8 +161,7 @@ func someRequest(t *rapid.T, id uint64) lease.Request {
 	return q
 }
 
-// checkTable: calm says that no lease was claimed and no limit changed, so that none
-// can be exceeded.
+// checkTable adds up what all requests hold and wait for, and compares it with the pools.
 func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 	held, places := map[*pool]uint32{}, map[*pool]uint32{}
 	count := func(r *request) {

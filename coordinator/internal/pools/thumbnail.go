@@ -50,7 +50,7 @@ func (t *Table) holdThumbnail(r *request) {
 	t.sendToAwait(p)
 }
 
-// sendToAwait makes those who ask for a thumbnail and stand in line elsewhere wait for the one
+// sendToAwait makes requests for a thumbnail that stand in line elsewhere wait for the one
 // that holds it from now on.
 func (t *Table) sendToAwait(p *pool) {
 	for e := p.askers.Front(); e != nil; e = e.Next() {
@@ -74,7 +74,7 @@ func (t *Table) endAwaiting(r *request) {
 	r.state = idle
 }
 
-// tellAwaiting tells those who wait for a thumbnail how its render ended. When nobody knows,
+// tellAwaiting tells those that wait for a thumbnail how its render ended. When that is not known,
 // moveLine lets one of them in.
 func (t *Table) tellAwaiting(p *pool, out lease.Outcome, payload string) {
 	answer := lease.Answer{Kind: lease.KindDone}
@@ -91,7 +91,7 @@ func (t *Table) tellAwaiting(p *pool, out lease.Outcome, payload string) {
 	})
 }
 
-// admitAwaiting lets those who wait for a render that nobody does any more try themselves. The
+// admitAwaiting lets those that wait for a render which has vanished try themselves. The
 // first one that is granted makes the others wait again.
 func (t *Table) admitAwaiting(p *pool) {
 	eachAwaiting(p, func(r *request) {

@@ -24,9 +24,9 @@ type PoolView struct {
 	Class      throttle.Name
 	Holders    uint32        // places held
 	Waiters    uint32        // places waited for; of a thumbnail, requests that wait for its render
-	Limit      uint32        // places; 0 while only PoolCounter's clients use it, who state one each
+	Limit      uint32        // places; 0 while only PoolCounter's clients use it, which state one each
 	MaxQueue   uint32        // places; 0 likewise
-	OldestWait time.Duration // of those who stand in line or wait for the render
+	OldestWait time.Duration // of those that stand in line or wait for the render
 	Shadow     bool
 }
 
@@ -73,7 +73,7 @@ func (t *Table) View(most int) View {
 func (t *Table) mostUsed(most int) (used []*pool) {
 	for _, p := range t.pools.entries {
 		if p.held == 0 && p.waiters() == 0 {
-			continue // a thumbnail that somebody wants to render who stands in line elsewhere
+			continue // a thumbnail whose askers stand in line elsewhere
 		}
 		if len(used) >= most && (most == 0 || byUse(p, used[most-1]) > 0) {
 			continue

@@ -1,11 +1,11 @@
 // Package wanted tells how many renderers would be right for the work that comes now:
-// for an autoscaler, and for who wonders.
+// for an autoscaler, and for people.
 //
 // The work that is offered, in slots, is the rate of requests that come to the lanes,
 // refused ones included, times the time that one keeps a slot busy (Little's law; measured
-// as the slots that are busy, over the rate of those that were let in). Renderers are to
-// be busy for Target of their time, above which waiting grows fast. Both rates are means
-// of about a minute. A fleet is to grow as these do, and to shrink when for five minutes it was
+// as the slots that are busy, over the rate of those that were let in). The right
+// fleet is busy for Target of its time, above which waiting grows fast. Both rates are means
+// of about a minute. The fleet grows as these do, and shrinks when for five minutes it was
 // larger than what a tenth more work would take: no flapping.
 package wanted
 
@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// Target is the share of its time that a slot is to be busy. With many slots in one
+	// Target is the share of its time that a slot is busy in a fleet of the right size. With many slots in one
 	// queue waiting stays near zero up to it, also while a renderer restarts.
 	Target = 0.7
 	smooth = time.Minute
@@ -25,7 +25,7 @@ const (
 	reserve = 1.1
 	// guess is the time that a render keeps a slot busy, while none was seen.
 	guess = 200 * time.Millisecond
-	// least rate per second of which a service time is learnt.
+	// leastRate is the lowest rate per second that a service time is learnt of.
 	leastRate = 0.05
 )
 

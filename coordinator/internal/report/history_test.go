@@ -1,0 +1,95 @@
+package report
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// told sets what one edge counted so far.
+func (s *sources) told(answered, refused int64) {
+	s.view.Owners = nil
+	s.addEdge("edge", lease.Status{
+		Requests: map[string]int64{"rendered": answered}, Decisions: map[string]map[string]int64{"lane": {"refuse": refused, "admit": 9}},
+		Lanes: []lease.Lane{{Name: "bulk", Depth: 5}},
+	})
+}
+
+// What edges count in total becomes rates of the last ten seconds, and a point a ten seconds.
+func TestRates(t *testing.T) {
+	s := &sources{renderers: []renderjob.Heartbeat{{Slots: 4, Busy: 1}, {Slots: 4, Busy: 2}}}
+	r := s.reporter()
+	now := time.Unix(0, 0)
+	tickWith := func(answered, refused int64) {
+		s.told(answered, refused)
+		now = now.Add(tick)
+		r.keepHistory(now)
+	}
+	tickWith(1_000_000, 50) // an edge's first totals say nothing
+	for i := range int64(window) {
+		tickWith(1_000_000+20*(i+1), 50+4*(i+1))
+	}
+	report := r.Throttles(0)
+	if report.Requests["rendered"] != 10 || report.Refusals["lane"] != 2 {
+		t.Errorf("requests %v, refusals %v", report.Requests, report.Refusals)
+	}
+	for range window {
+		tickWith(40, 0) // it restarted, and then nothing came
+	}
+	if rate := r.Throttles(0).Requests["rendered"]; rate != 4 {
+		t.Errorf("%v a second after the restart", rate)
+	}
+	series := r.history.Series()
+	if want := []float64{8, 6}; !slices.Equal(series.Values["request rendered"], want) {
+		t.Errorf("%v, want %v", series.Values["request rendered"], want)
+	}
+	for name, want := range map[string]float64{"busy": 3, "slots": 8, "depth bulk": 5, "waiting": 0} {
+		if values := series.Values[name]; len(values) != 2 || values[1] != want {
+			t.Errorf("%s: %v", name, values)
+		}
+	}
+	if series.Step != 10 || !series.End.Equal(time.Unix(20, 0)) {
+		t.Errorf("step %v, end %v", series.Step, series.End)
+	}
+}
+
+// All series are as long as each other, and an hour at most.
+func TestTheHistoryIsAnHourLong(t *testing.T) {
+	h := newHistory()
+	for i := range (points + 7) * window {
+		gauges := map[string]float64{"busy": float64(i)}
+		if i > points*window {
+			gauges["late"] = 1
+		}
+		h.note(time.Unix(int64(i), 0), nil, gauges)
+	}
+	s := h.Series()
+	busy, late := s.Values["busy"], s.Values["late"]
+	if len(busy) != points || len(late) != points || busy[points-1] != (points+7)*window-1 || late[0] != 0 || late[points-1] != 1 {
+		t.Errorf("%d and %d values, the latest %v and %v", len(busy), len(late), busy[points-1], late[points-1])
+	}
+}
+
+func TestTheReporterKeepsHistoryUntilItStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := (&sources{}).reporter()
+		if err := r.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		for range 2 {
+			if err := r.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		points := len(r.history.Series().Values["busy"])
+		time.Sleep(time.Minute)
+		if after := len(r.history.Series().Values["busy"]); points != 6 || after != points {
+			t.Errorf("%d points in a minute, then %d", points, after)
+		}
+	})
+}

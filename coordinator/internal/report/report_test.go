@@ -1,0 +1,159 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/shared/directive"
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type class = throttle.Name
+
+// sources are all that a reporter reads.
+type sources struct {
+	view       pools.View
+	most       atomic.Int64 // pools that were asked for last
+	classes    map[class]pools.Class
+	renderers  []renderjob.Heartbeat
+	directives []directive.Directive
+}
+
+func (s *sources) View(most int) pools.View {
+	s.most.Store(int64(most))
+	return s.view
+}
+
+func (s *sources) Counts() (pools.Counts, map[class]pools.Class, pools.Times) {
+	return pools.Counts{}, s.classes, pools.Times{}
+}
+
+func (s *sources) Busiest(of class, refused bool) []activity.Busy {
+	return []activity.Busy{{Name: fmt.Sprint(of, " ", refused), Count: 1}}
+}
+
+func (s *sources) Living() []renderjob.Heartbeat  { return s.renderers }
+func (s *sources) Holding() []directive.Directive { return s.directives }
+func (s *sources) Renderers() int                 { return 3 }
+
+func (s *sources) reporter() *Reporter              { return New(Config{s, s, s, s, s}) }
+func (s *sources) addEdge(name string, st any)      { s.addOwner(name, st, true) }
+func (s *sources) addDisconnected(n string, st any) { s.addOwner(n, st, false) }
+
+func (s *sources) addOwner(name string, status any, connected bool) {
+	text, _ := json.Marshal(status)
+	s.view.Owners = append(s.view.Owners, pools.OwnerView{Name: name, Connected: connected, Leases: 1, Waiting: 2, Status: string(text)})
+}
+
+func encode(t *testing.T, what any) string {
+	t.Helper()
+	text, err := json.Marshal(what)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func wantJSON(t *testing.T, what any, want string) {
+	t.Helper()
+	if got := encode(t, what); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Programs read these lists whatever is in them: an empty one is not null.
+func TestAnEmptyReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock begins with the year 2000
+		r := (&sources{}).reporter().Throttles(0)
+		r.Busiest = Busiest{}
+		wantJSON(t, r, `{"time":"2000-01-01T00:00:00Z","started":"2000-01-01T00:00:00Z","classes":{},"pools":[],"pools_omitted":0,"rules":[],`+
+			`"busiest":{"clients":null,"originals":null,"refused_clients":null,"refused_originals":null},"edges":[],"failing":[],`+
+			`"requests_per_second":{},"refusals_per_second":{},"lanes":[`+
+			`{"name":"standard","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
+			`{"name":"expensive","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
+			`{"name":"bulk","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false}],`+
+			`"renderers":[],"directives":[],"renderers_wanted":3}`)
+	})
+}
+
+func TestPoolsRulesAndClasses(t *testing.T) {
+	s := &sources{classes: map[class]pools.Class{"lane": {Holders: 1, Waiters: 2, Granted: 3, NearLimit: 4, Shadowed: 5, Full: 6, TimedOut: 7}}}
+	s.view = pools.View{
+		Pools:   []pools.PoolView{{Key: "lane:bulk", Class: "lane", Holders: 1, Waiters: 2, Limit: 3, MaxQueue: 4, OldestWait: 1500 * time.Millisecond, Shadow: true}},
+		Omitted: 5,
+		Rules: []pools.RuleView{
+			{Name: "one", Workers: 1, MaxQueue: 2, Shadow: true, Overridden: true},
+			{Name: "two", Workers: 1, MaxQueue: 2, Differing: map[string]lease.Rule{"edge": {Name: "two", Workers: 3, MaxQueue: 4, Shadow: true}}},
+		},
+	}
+	r := s.reporter().Throttles(7)
+	if s.most.Load() != 7 || r.Omitted != 5 {
+		t.Errorf("%d pools were asked for, %d are omitted", s.most.Load(), r.Omitted)
+	}
+	wantJSON(t, r.Pools, `[{"key":"lane:bulk","class":"lane","holders":1,"waiters":2,"limit":3,"max_queue":4,"oldest_wait_ms":1500,"shadow":true}]`)
+	wantJSON(t, r.Rules, `[{"name":"one","workers":1,"max_queue":2,"shadow":true,"overridden":true},`+
+		`{"name":"two","workers":1,"max_queue":2,"shadow":false,"overridden":false,"differing":{"edge":{"workers":3,"max_queue":4,"shadow":true}}}]`)
+	wantJSON(t, r.Classes, `{"lane":{"holders":1,"waiters":2,"refused_full_total":6,"refused_timeout_total":7,"near_limit_total":4,"shadowed_total":5}}`)
+	if b := r.Busiest; b.Clients[0] == b.Originals[0] || b.Clients[0] == b.RefusedClients[0] || b.Originals[0] == b.RefusedOriginals[0] {
+		t.Errorf("%+v", b)
+	}
+}
+
+// A lane is what edges see of its queue, the renderers that serve it, its pool, its limit,
+// and whether a directive pauses it.
+func TestLanes(t *testing.T) {
+	s := &sources{
+		renderers:  []renderjob.Heartbeat{{Renderer: "a", Slots: 4}, {Renderer: "b", Slots: 3}, {Renderer: "c", Slots: 9, Draining: true}},
+		directives: []directive.Directive{{ID: "1", Kind: directive.Pause, Target: "bulk"}},
+	}
+	s.view.Lanes = []pools.PoolView{{Key: "lane:bulk", Holders: 5, Waiters: 6}}
+	s.view.Rules = []pools.RuleView{{Name: "lane:bulk", Workers: 7}, {Name: "lane:standard", Workers: 8}}
+	s.addEdge("one", lease.Status{Lanes: []lease.Lane{{Name: "bulk", Depth: 10, AgeMS: 100}}})
+	s.addEdge("two", lease.Status{Lanes: []lease.Lane{{Name: "bulk", Depth: 9, AgeMS: 200}, {Name: "standard", Depth: 1, AgeMS: 2}}})
+	s.addDisconnected("gone", lease.Status{Lanes: []lease.Lane{{Name: "bulk", Depth: 1000, AgeMS: 1000}}})
+	wantJSON(t, s.reporter().Throttles(0).Lanes, `[`+
+		`{"name":"standard","depth":1,"age_ms":2,"slots":7,"running":0,"waiting":0,"limit":8,"paused":false},`+
+		`{"name":"expensive","depth":0,"age_ms":0,"slots":3,"running":0,"waiting":0,"limit":0,"paused":false},`+
+		`{"name":"bulk","depth":10,"age_ms":200,"slots":3,"running":5,"waiting":6,"limit":7,"paused":true}]`)
+}
+
+// Of several edges' words on one failing original the latest counts, and stands once, outside
+// the edges.
+func TestFailingOriginals(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	old := lease.Failing{Original: "c/x.tiff", Fault: "undecodable", Failures: 1, Last: at}
+	recent := lease.Failing{Original: "c/x.tiff", Fault: "undecodable", Failures: 4, Last: at.Add(time.Minute)}
+	other := lease.Failing{Original: "c/y.tiff", Fault: "undecodable", Failures: 2, Last: at.Add(2 * time.Minute)}
+	s := &sources{}
+	s.addEdge("a", lease.Status{Version: "v1", Failing: []lease.Failing{recent, other}})
+	s.addEdge("b", lease.Status{Version: "v1", Failing: []lease.Failing{old}})
+	s.view.Owners = append(s.view.Owners, pools.OwnerView{Name: "silent"}, pools.OwnerView{Name: "garbled", Status: "{"})
+	r := s.reporter().Throttles(0)
+	if !slices.Equal(r.Failing, []lease.Failing{other, recent}) {
+		t.Errorf("%+v", r.Failing)
+	}
+	if e := r.Edges; len(e) != 4 || e[0].Status.Version != "v1" || e[0].Status.Failing != nil || e[0].Leases != 1 || e[0].Waiting != 2 || e[2].Status != nil || e[3].Status != nil {
+		t.Errorf("%+v", e)
+	}
+	many := lease.Status{}
+	for i := range mostFailing + 1 {
+		many.Failing = append(many.Failing, lease.Failing{Original: fmt.Sprint(i), Last: at.Add(time.Duration(i))})
+	}
+	s.addEdge("many", many)
+	if r := s.reporter().Throttles(0); len(r.Failing) != mostFailing {
+		t.Errorf("%d failing originals", len(r.Failing))
+	}
+}
