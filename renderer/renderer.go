@@ -136,7 +136,7 @@ func (r *Renderer) build() (err error) {
 		return err
 	}
 	r.pipeline = pipeline.New(pipeline.Config{
-		Renderer: r.name, Source: originals, Originals: stores.Originals, Thumbnails: stores.Thumbnails,
+		Renderer: r.name, Originals: originals, Versions: stores.Originals, Thumbnails: stores.Thumbnails,
 		Tracer: r.tracer, Engines: r.engines, Slots: r.slots, MaxOriginalPixels: s.Renderer.MaxPixels,
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})

@@ -47,11 +47,12 @@ func (w *workers) Render(context.Context, thumbnail.Spec, engine.Source, []engin
 
 // bench is a pipeline on directories, with what it replied.
 type bench struct {
-	*Pipeline
-	dir     string
-	workers *workers
-	replies []renderjob.Result
-	gone    bool // nobody waits
+	pipeline   *Pipeline
+	thumbnails Thumbnails
+	dir        string
+	workers    *workers
+	replies    []renderjob.Result
+	gone       bool // nobody waits
 }
 
 func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
@@ -80,9 +81,10 @@ func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Pipeline = New(Config{
+	b.thumbnails = thumbnails
+	b.pipeline = New(Config{
 		Tracer:   tracing.None(),
-		Renderer: "r", Source: fetched, Originals: originals, Thumbnails: thumbnails,
+		Renderer: "r", Originals: fetched, Versions: originals, Thumbnails: thumbnails,
 		Engines: b.workers, Slots: 1, MaxOriginalPixels: 1000, Log: slog.New(slog.DiscardHandler),
 		Edges: b, Metrics: prometheus.NewRegistry(),
 	})
@@ -116,7 +118,7 @@ func delivery(change func(*intake.Delivery)) intake.Delivery {
 
 func (b *bench) process(t *testing.T, change func(*intake.Delivery)) (states []renderjob.State, f *fault.Fault) {
 	t.Helper()
-	if err := b.Process(t.Context(), nil, delivery(change)); err != nil {
+	if err := b.pipeline.Process(t.Context(), nil, delivery(change)); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range b.replies {
@@ -143,7 +145,7 @@ func TestTheClientHasItsPictureBeforeItIsStored(t *testing.T) {
 	if string(b.replies[1].Image) != "picture" || b.replies[2].Image != nil || b.replies[1].EngineVersion != "engine-1" {
 		t.Errorf("%+v", b.replies)
 	}
-	info, err := b.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "k"})
+	info, err := b.thumbnails.Head(t.Context(), thumbnail.Location{Path: "k"})
 	if err != nil || info.Meta.ETag != b.replies[1].ETag || info.Meta.OriginalVersion == "" || info.Meta.SpecDigest == "" {
 		t.Errorf("stored %+v, %v", info, err)
 	}
@@ -227,7 +229,7 @@ func TestOriginalsThatAreTooLarge(t *testing.T) {
 func TestASecondDeliveryFindsTheFirstOnesWork(t *testing.T) {
 	b := setUp(t, good)
 	b.process(t, nil)
-	info, _ := b.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "k"})
+	info, _ := b.thumbnails.Head(t.Context(), thumbnail.Location{Path: "k"})
 	b.replies = nil
 	states, f := b.process(t, func(d *intake.Delivery) { d.Deliveries, d.Job.OriginalVersion = 2, info.Meta.OriginalVersion })
 	if f != nil || len(states) != 2 || states[1] != renderjob.StateStored || b.workers.calls != 1 {
@@ -239,7 +241,7 @@ func TestWhatWasNotBegunIsHandedBack(t *testing.T) {
 	b := setUp(t, good)
 	drain := make(chan struct{})
 	close(drain)
-	if err := b.Process(t.Context(), drain, delivery(nil)); !errors.Is(err, intake.ErrNotBegun) {
+	if err := b.pipeline.Process(t.Context(), drain, delivery(nil)); !errors.Is(err, intake.ErrNotBegun) {
 		t.Errorf("got %v", err)
 	}
 }
