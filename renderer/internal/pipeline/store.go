@@ -39,7 +39,7 @@ func (j *job) put(ctx context.Context, image []byte, version string) *fault.Faul
 		j.log.Warn("a thumbnail could not be stored", "key", j.job.Key, "error", err)
 		return fault.Wrap(err, fault.ThumbStore, "the thumbnail could not be stored")
 	}
-	if j.purged.Load() || j.changed(ctx, version) {
+	if j.changed(ctx, version) || j.purged.Load() { // or while its store was asked
 		j.withdraw(ctx)
 		return fault.New(fault.OriginalStore, "the original changed while it was rendered")
 	}
