@@ -79,13 +79,13 @@ type Config struct {
 
 // Engines draw.
 type Engines struct {
-	Config
-	saved *prometheus.CounterVec
+	config Config
+	saved  *prometheus.CounterVec
 }
 
 // New makes engines, and says of which types it can draw none.
 func New(c Config) *Engines {
-	e := &Engines{Config: c, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
+	e := &Engines{config: c, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers took off thumbnails, by format.",
 	}, []string{"format"})}
 	c.Metrics.MustRegister(e.saved)
@@ -98,7 +98,7 @@ func New(c Config) *Engines {
 }
 
 // Version names the library and the rules, for the failure memory.
-func (e *Engines) Version() string { return e.Vips.Ready().Version }
+func (e *Engines) Version() string { return e.config.Vips.Ready().Version }
 
 // Types lists what can be drawn, by engine: "vips jpeg".
 func (e *Engines) Types() (names []string) {
@@ -112,7 +112,7 @@ func (e *Engines) Types() (names []string) {
 
 func (e *Engines) can(r row) bool {
 	name := string(r.original)
-	return slices.Contains(e.Vips.Ready().Types, name) || slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Draw, name))
+	return slices.Contains(e.config.Vips.Ready().Types, name) || slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name))
 }
 
 // Result is a thumbnail.
@@ -148,7 +148,7 @@ type render struct {
 // are faults, or worker.ErrDied.
 func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, original Source, overlays []Source, maxPixels int64, within time.Duration) (Result, error) {
 	r := &render{
-		tracer: e.Tracer, ctx: ctx, spec: s, header: original.Header, original: original.File, maxPixels: maxPixels, deadline: time.Now().Add(within),
+		tracer: e.config.Tracer, ctx: ctx, spec: s, header: original.Header, original: original.File, maxPixels: maxPixels, deadline: time.Now().Add(within),
 	}
 	row, err := e.row(r.header.Type)
 	if err != nil {
@@ -182,7 +182,7 @@ func (e *Engines) row(t thumbnail.Type) (row, error) {
 // prepare has tools draw the overlays that libvips does not read.
 func (e *Engines) prepare(r *render, overlays []Source) error {
 	for _, o := range overlays {
-		if slices.Contains(e.Vips.Ready().Types, string(o.Header.Type)) {
+		if slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
 			r.overlays = append(r.overlays, worker.Overlay(o))
 			continue
 		}
@@ -199,7 +199,7 @@ func (e *Engines) drawOverlay(r *render, o Source) error {
 	if _, err := e.row(o.Header.Type); err != nil {
 		return err
 	}
-	_, raster, err := r.do(e.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
+	_, raster, err := r.do(e.config.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ const noLimit = 1 << 62 * time.Nanosecond
 func (e *Engines) directly(r *render) error { return e.vips(r, r.spec, r.header, r.original) }
 
 func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {
-	report, out, err := r.do(e.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
+	report, out, err := r.do(e.config.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os
 // thumbnail's size already is neither larger nor smaller than what is asked for.
 func (e *Engines) drawn(r *render) error {
 	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels}
-	_, raster, err := r.do(e.Tools, task, r.original, noLimit)
+	_, raster, err := r.do(e.config.Tools, task, r.original, noLimit)
 	if err != nil {
 		return err
 	}
@@ -287,7 +287,7 @@ func inspect(drawn *os.File, maxPixels int64) (guard.Header, error) {
 // animated has gifsicle resize a GIF that stays one, unless more is asked for
 // than cutting, resizing and mirroring.
 func (e *Engines) animated(r *render) error {
-	if !r.staysGIF() || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Animate, "gif")) {
+	if !r.staysGIF() || !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Animate, "gif")) {
 		r.result.Engine = "vips"
 		return e.directly(r)
 	}
@@ -295,7 +295,7 @@ func (e *Engines) animated(r *render) error {
 		return err
 	}
 	task := worker.Task{Work: tools.Animate, Spec: r.spec, Header: r.header, MaxPixels: r.maxPixels}
-	_, out, err := r.do(e.Tools, task, r.original, noLimit)
+	_, out, err := r.do(e.config.Tools, task, r.original, noLimit)
 	if err != nil {
 		return err
 	}
@@ -332,7 +332,7 @@ func (r *render) fits() error {
 // wrong, the thumbnail that there is.
 func (e *Engines) optimize(r *render) {
 	format := r.result.Format
-	if !slices.Contains(e.Optimize, format) || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Optimize, string(format))) {
+	if !slices.Contains(e.config.Optimize, format) || !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Optimize, string(format))) {
 		return
 	}
 	image, err := worker.MemoryFile(r.result.Image)
@@ -341,9 +341,9 @@ func (e *Engines) optimize(r *render) {
 	}
 	defer func() { _ = image.Close() }()
 	s := thumbnail.Spec{Format: format}
-	_, out, err := r.do(e.Tools, worker.Task{Work: tools.Optimize, Spec: s}, image, optimizeWithin)
+	_, out, err := r.do(e.config.Tools, worker.Task{Work: tools.Optimize, Spec: s}, image, optimizeWithin)
 	if err != nil {
-		e.Log.Debug("a thumbnail was not optimized", "format", format, "error", err)
+		e.config.Log.Debug("a thumbnail was not optimized", "format", format, "error", err)
 		return
 	}
 	defer func() { _ = out.Close() }()

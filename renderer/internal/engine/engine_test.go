@@ -273,7 +273,7 @@ func (l lacking) Ready() worker.Ready {
 
 func TestAnAbsentToolIsAClearRefusal(t *testing.T) {
 	e := newEngines(t)
-	e.Tools = lacking{e.Tools}
+	e.config.Tools = lacking{e.config.Tools}
 	_, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}, []byte(drawing))
 	if !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "svg") || slices.Contains(e.Types(), "rsvg svg") {
 		t.Errorf("%v, %v", err, e.Types())

@@ -1,245 +1,340 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"sync"
+	"math"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
-
-	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
-	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
-	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
-	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// workers stands in for the engines, whose own tests are in package engine.
-type workers struct {
-	mu    sync.Mutex
-	calls int
-	do    func(call int) ([]byte, error)
+// way is one job's way through the pipeline: what is peculiar, and what happens then.
+type way struct {
+	name   string
+	job    func(*intake.Delivery)  // changes the job
+	world  func(*world)            // changes what it meets
+	on     map[string]func(*world) // acts at an event, before its effect
+	want   []string                // events
+	handed error                   // what Process returns
+	kept   bool                    // the thumbnail is in the store afterwards
+	busy   int                     // slots that others still hold
 }
 
-func (w *workers) Version() string { return "engine-1" }
-
-func (w *workers) Render(context.Context, thumbnail.Spec, engine.Source, []engine.Source, int64, time.Duration) (engine.Result, error) {
-	w.mu.Lock()
-	w.calls++
-	call := w.calls
-	w.mu.Unlock()
-	image, err := w.do(call)
-	return engine.Result{Image: image, Format: thumbnail.FormatPNG, Width: 1, Height: 1, Engine: "test"}, err
+func (c way) test(t *testing.T) {
+	w := newWorld(t)
+	d := delivery()
+	if c.job != nil {
+		c.job(&d)
+	}
+	if c.world != nil {
+		c.world(w)
+	}
+	w.on = c.on
+	if err := w.process(d); !errors.Is(err, c.handed) {
+		t.Errorf("returned %v, want %v", err, c.handed)
+	}
+	synctest.Wait() // for a purge
+	if !slices.Equal(w.events, c.want) {
+		t.Errorf("what happened:\n\t%s\nwant:\n\t%s", strings.Join(w.events, "\n\t"), strings.Join(c.want, "\n\t"))
+	}
+	if kept := len(w.keptPaths()) > 0; kept != c.kept {
+		t.Errorf("the thumbnail is kept: %v", kept)
+	}
+	if w.pipeline.Busy() != c.busy || len(w.pipeline.Jobs()) != 0 {
+		t.Errorf("left behind: %d slots, jobs %v", w.pipeline.Busy(), w.pipeline.Jobs())
+	}
 }
 
-// bench is a pipeline on directories, with what it replied.
-type bench struct {
-	*Pipeline
-	dir     string
-	workers *workers
-	replies []renderjob.Result
-	gone    bool // nobody waits
+func testWays(t *testing.T, ways []way) {
+	for _, c := range ways {
+		t.Run(c.name, func(t *testing.T) { synctest.Test(t, c.test) })
+	}
 }
 
-func setUp(t *testing.T, do func(call int) ([]byte, error)) *bench {
-	t.Helper()
-	b := &bench{dir: t.TempDir(), workers: &workers{do: do}}
-	originals, err := directory.NewOriginals(filepath.Join(b.dir, "o"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	thumbnails, err := directory.NewThumbnails(filepath.Join(b.dir, "t"), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = originals.Close(); _ = thumbnails.Close() })
-	body, err := samples.PNG(samples.Disc(20))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(b.dir, "o", "a.png"), body, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	fetched, err := source.New(source.Config{
-		Originals: originals, Dir: filepath.Join(b.dir, "temp"), Downloads: 1, MaxBytes: 10_000, Room: 100_000,
-		Timeout: time.Minute, Metrics: prometheus.NewRegistry(),
+// events are those that lead to a point of a job's way, and what follows there.
+func events(first []string, then ...string) []string { return append(slices.Clone(first), then...) }
+
+var (
+	begun    = []string{"started"}
+	read     = events(begun, "fetch a.png")
+	rendered = events(read, "render")
+	replied  = events(rendered, "rendered")
+	put      = events(replied, "put", "compare")
+	whole    = events(put, "stored")
+	withdrew = events(put, "delete", "take back", "stored: original-store")
+)
+
+func TestTheWayOfAJob(t *testing.T) {
+	testWays(t, []way{
+		{name: "the client has its picture before it is stored", want: whole, kept: true},
+		{name: "nobody waits any more", world: func(w *world) { w.gone = true }, want: begun},
+		{name: "an edge that cannot be told", world: func(w *world) { w.broken["rendered"], w.broken["stored"] = true, true }, want: whole, kept: true},
+		{
+			name: "a picture too large for a message is stored first", kept: true,
+			world: func(w *world) { w.renders[0] = draws(strings.Repeat("x", renderjob.MaxInline+1)) },
+			want:  events(rendered, "put", "compare", "stored"),
+		},
+		{
+			name: "delivered too often", job: func(d *intake.Delivery) { d.Deliveries = renderjob.MaxDeliveries + 1 },
+			want: []string{"failed: lost"},
+		},
+		{
+			name: "begun too late", job: func(d *intake.Delivery) { d.Age = 6 * time.Second },
+			want: []string{"failed: no-renderer"},
+		},
+		{
+			name: "late because its first renderer died", kept: true,
+			job:  func(d *intake.Delivery) { d.Deliveries, d.Age = 2, 20*time.Second },
+			want: events(begun, "look for the thumbnail", "fetch a.png", "render", "rendered", "put", "compare", "stored"),
+		},
+		{name: "after its deadline", job: func(d *intake.Delivery) { d.Age = time.Minute }},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Pipeline = New(Config{
-		Tracer:   tracing.None(),
-		Renderer: "r", Source: fetched, Originals: originals, Thumbnails: thumbnails,
-		Engines: b.workers, Slots: 1, MaxOriginalPixels: 1000, Log: slog.New(slog.DiscardHandler),
-		Edges: b, Metrics: prometheus.NewRegistry(),
+}
+
+func TestASecondDelivery(t *testing.T) {
+	second := func(d *intake.Delivery) { d.Deliveries = 2 }
+	digest := delivery().Job.Spec.Digest()
+	looked := events(begun, "look for the thumbnail")
+	anew := events(looked, whole[1:]...)
+	keep := func(m objectstore.Meta) func(*world) { return func(w *world) { w.kept["k"] = m } }
+	testWays(t, []way{
+		{name: "finds the first one's work", job: second, world: keep(objectstore.Meta{SpecDigest: digest, OriginalVersion: "v1"}), want: events(looked, "stored"), kept: true},
+		{name: "finds another original's thumbnail", job: second, world: keep(objectstore.Meta{SpecDigest: digest, OriginalVersion: "v0"}), want: anew, kept: true},
+		{name: "finds another spec's thumbnail", job: second, world: keep(objectstore.Meta{SpecDigest: "other", OriginalVersion: "v1"}), want: anew, kept: true},
+		{name: "cannot look", job: second, world: func(w *world) { w.broken["look for the thumbnail"] = true }, want: anew, kept: true},
 	})
-	return b
 }
 
-// Begin and Tell make the bench the edge.
-func (b *bench) Begin(_ string, r renderjob.Result) bool {
-	b.replies = append(b.replies, r)
-	return !b.gone
+func TestOriginals(t *testing.T) {
+	testWays(t, []way{
+		{name: "absent", world: func(w *world) { w.remove("a.png") }, want: events(read, "failed: absent")},
+		{name: "empty", world: func(w *world) { w.set("a.png", file{}) }, want: events(read, "failed: undecodable")},
+		{name: "too many bytes", world: func(w *world) { w.set("a.png", file{body: make([]byte, 10_001)}) }, want: events(read, "failed: too-large")},
+		{name: "too many pixels", world: func(w *world) { w.set("a.png", file{body: sized(w.t, 20_000)}) }, want: events(read, "failed: too-large")},
+		{name: "a store that fails", world: func(w *world) { w.broken["fetch a.png"] = true }, want: events(read, "failed: original-store")},
+		{
+			name: "long, in the standard lane", world: func(w *world) { w.set("a.png", file{body: sized(w.t, 8000)}) },
+			want: read, handed: intake.ErrLong,
+		},
+		{
+			name: "long, in the expensive lane", world: func(w *world) { w.set("a.png", file{sized(w.t, 8000), "v1"}) },
+			job: func(d *intake.Delivery) { d.Job.Lane = renderjob.LaneExpensive }, want: whole, kept: true,
+		},
+		{
+			name: "a drawing without a name that says so", want: read, handed: intake.ErrLong,
+			job:   func(d *intake.Delivery) { d.Job.Spec.Type = thumbnail.TypeUnknown },
+			world: func(w *world) { w.set("a.png", file{body: []byte("%PDF-1.4\n")}) },
+		},
+	})
 }
 
-func (b *bench) TakeBack(thumbnail.Location) error { return nil }
-
-func (b *bench) Tell(_ string, r renderjob.Result) error {
-	b.replies = append(b.replies, r)
-	return nil
-}
-
-func delivery(change func(*intake.Delivery)) intake.Delivery {
-	d := intake.Delivery{Deliveries: 1, Arrived: time.Now(), Job: renderjob.Job{
-		ID: "j", Edge: "e", Lane: renderjob.LaneStandard, Key: thumbnail.Location{Path: "k"},
-		Spec:          thumbnail.Spec{Original: thumbnail.Location{Path: "a.png"}, Type: thumbnail.TypePNG, Width: 10},
-		StartWithinMS: 5000, DeadlineMS: 60_000, RenderLimitMS: 5000,
-	}}
-	if change != nil {
-		change(&d)
+func TestOverlays(t *testing.T) {
+	names := func(d *intake.Delivery) {
+		picture := at("mark.png")
+		d.Job.Spec.Operations = []thumbnail.Operation{{Name: "watermark", Picture: &picture}}
 	}
-	return d
-}
-
-func (b *bench) process(t *testing.T, change func(*intake.Delivery)) (states []renderjob.State, f *fault.Fault) {
-	t.Helper()
-	if err := b.Process(t.Context(), nil, delivery(change)); err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range b.replies {
-		states = append(states, r.State)
-		if r.Fault != nil {
-			f = r.Fault
-		}
-	}
-	if left, _ := os.ReadDir(filepath.Join(b.dir, "temp")); len(left) > 1 { // the original, for other sizes of it
-		t.Errorf("left over: %v", left)
-	}
-	return states, f
-}
-
-func good(int) ([]byte, error) { return []byte("picture"), nil }
-
-func TestTheClientHasItsPictureBeforeItIsStored(t *testing.T) {
-	b := setUp(t, good)
-	states, f := b.process(t, nil)
-	want := []renderjob.State{renderjob.StateStarted, renderjob.StateRendered, renderjob.StateStored}
-	if f != nil || len(states) != 3 || states[0] != want[0] || states[1] != want[1] || states[2] != want[2] {
-		t.Fatalf("%v, %v", states, f)
-	}
-	if string(b.replies[1].Image) != "picture" || b.replies[2].Image != nil || b.replies[1].EngineVersion != "engine-1" {
-		t.Errorf("%+v", b.replies)
-	}
-	info, err := b.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "k"})
-	if err != nil || info.Meta.ETag != b.replies[1].ETag || info.Meta.OriginalVersion == "" || info.Meta.SpecDigest == "" {
-		t.Errorf("stored %+v, %v", info, err)
-	}
-}
-
-func TestWhatNobodyWaitsForIsNotRendered(t *testing.T) {
-	b := setUp(t, good)
-	b.gone = true
-	states, _ := b.process(t, nil)
-	if len(states) != 1 || b.workers.calls != 0 {
-		t.Errorf("%v, %d renders", states, b.workers.calls)
-	}
-}
-
-func TestALargePictureIsStoredFirst(t *testing.T) {
-	b := setUp(t, func(int) ([]byte, error) { return make([]byte, renderjob.MaxInline+1), nil })
-	states, f := b.process(t, nil)
-	if f != nil || len(states) != 2 || states[1] != renderjob.StateStored {
-		t.Errorf("%v, %v", states, f)
-	}
+	overlay := func(f file) func(*world) { return func(w *world) { w.set("mark.png", f) } }
+	asked := events(read, "fetch mark.png")
+	testWays(t, []way{
+		{name: "drawn beside the original", job: names, world: func(w *world) { overlay(file{body: disc(w.t)})(w) }, want: events(asked, whole[2:]...), kept: true},
+		{name: "missing", job: names, want: events(asked, "failed: bad-url")},
+		{name: "broken", job: names, world: overlay(file{body: []byte("no picture at all")}), want: events(asked, "failed: bad-url")},
+		{name: "too many bytes", job: names, world: overlay(file{body: make([]byte, 10_001)}), want: events(asked, "failed: bad-url")},
+		{name: "too many pixels", job: names, world: func(w *world) { overlay(file{body: sized(w.t, 20_000)})(w) }, want: events(asked, "failed: bad-url")},
+		{name: "long, in the standard lane", job: names, world: func(w *world) { overlay(file{body: sized(w.t, 8000)})(w) }, want: asked, handed: intake.ErrLong},
+		{name: "a store that fails", job: names, world: func(w *world) { w.broken["fetch mark.png"] = true }, want: events(asked, "failed: original-store")},
+	})
 }
 
 func TestWorkersThatDie(t *testing.T) {
-	dies := func(times int) func(int) ([]byte, error) {
-		return func(call int) ([]byte, error) {
-			if call <= times {
-				return nil, worker.ErrDied
-			}
-			return good(call)
-		}
+	dies := fails(worker.ErrDied)
+	twice := events(rendered, "render")
+	testWays(t, []way{
+		{
+			name: "once", want: events(twice, whole[3:]...), kept: true,
+			world: func(w *world) { w.renders = []func() (engine.Result, error){dies, draws("picture")} },
+		},
+		{name: "thrice", world: func(w *world) { w.renders[0] = dies }, want: events(twice, "render", "failed: worker-killed")},
+		{
+			name: "as the deadline passes", world: func(w *world) { w.renders[0] = dies }, want: events(rendered, "failed: deadline"),
+			on: map[string]func(*world){"render": wait(61 * time.Second)},
+		},
+		{
+			name: "an original that is broken", want: events(rendered, "failed: undecodable"),
+			world: func(w *world) { w.renders[0] = fails(fault.New(fault.Undecodable, "no picture")) },
+		},
+	})
+}
+
+func wait(d time.Duration) func(*world) { return func(*world) { time.Sleep(d) } }
+
+func TestTheDeadlinePasses(t *testing.T) {
+	over := wait(61 * time.Second)
+	testWays(t, []way{
+		{name: "while the edge is asked", on: map[string]func(*world){"started": over}, want: events(begun, "failed: original-store")},
+		{name: "while the original is fetched", on: map[string]func(*world){"fetch a.png": over}, want: events(read, "failed: original-store")},
+		{
+			name: "in line for a slot", world: occupy, busy: 1,
+			job:  func(d *intake.Delivery) { d.Deliveries, d.Age = 2, 57*time.Second },
+			want: events(begun, "look for the thumbnail", "fetch a.png", "failed: deadline"),
+		},
+		{name: "under the render", on: map[string]func(*world){"render": over}, want: events(rendered, "failed: deadline")},
+		{name: "after the render, and the picture is stored all the same", on: map[string]func(*world){"rendered": over}, want: whole, kept: true},
+		{name: "while the store takes it", on: map[string]func(*world){"put": over}, want: events(replied, "put", "stored: thumbnail-store")},
+	})
+}
+
+func TestWhatIsHandedOn(t *testing.T) {
+	drain := func(w *world) { close(w.drain) }
+	later := func(act func(*world)) func(*world) {
+		return func(w *world) { occupy(w); time.AfterFunc(time.Second, func() { act(w) }) }
 	}
-	if _, f := setUp(t, dies(2)).process(t, nil); f != nil {
-		t.Errorf("two deaths: %v", f)
-	}
-	b := setUp(t, dies(9))
-	if _, f := b.process(t, nil); f == nil || f.Kind != fault.WorkerKilled || b.workers.calls != 3 {
-		t.Errorf("nine deaths: %v after %d", f, b.workers.calls)
+	testWays(t, []way{
+		{name: "a drain before the job begins", world: drain, want: read, handed: intake.ErrNotBegun},
+		{name: "a drain while it waits for a slot", world: later(drain), want: read, handed: intake.ErrNotBegun, busy: 1},
+		{name: "no slot within the patience", world: occupy, want: read, handed: intake.ErrNotBegun, busy: 1},
+		{name: "a slot within the patience", world: later(func(w *world) { w.pipeline.slots.release() }), want: whole, kept: true},
+		{name: "a drain under the render, which goes on", on: map[string]func(*world){"render": drain}, want: whole, kept: true},
+		{name: "the renderer stops under the job", on: map[string]func(*world){"render": func(w *world) { w.stop() }}, want: rendered, handed: errUnfinished},
+	})
+}
+
+// occupy takes the only slot, as another job's render would.
+func occupy(w *world) {
+	if err := w.pipeline.slots.acquire(w.t.Context(), nil); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(*intake.Delivery)
-		want   fault.Kind
-	}{
-		"delivered too often":   {func(d *intake.Delivery) { d.Deliveries = 4 }, fault.Lost},
-		"nobody waits any more": {func(d *intake.Delivery) { d.Age = 6 * time.Second }, fault.NoRenderer},
-		"an absent original":    {func(d *intake.Delivery) { d.Job.Spec.Original.Path = "none.png" }, fault.Absent},
-	} {
-		b := setUp(t, good)
-		states, f := b.process(t, c.change)
-		if f == nil || f.Kind != c.want || states[len(states)-1] != renderjob.StateFailed || b.workers.calls != 0 {
-			t.Errorf("%s: %v, %v", name, states, f)
-		}
-	}
-	// A second delivery is late because its first renderer died: it is done all the same.
-	if _, f := setUp(t, good).process(t, func(d *intake.Delivery) { d.Deliveries, d.Age = 2, 20*time.Second }); f != nil {
-		t.Errorf("a second delivery: %v", f)
-	}
-	b := setUp(t, good)
-	if states, _ := b.process(t, func(d *intake.Delivery) { d.Age = time.Hour }); len(states) != 0 {
-		t.Errorf("after the deadline: %v", states)
-	}
+func TestTheThumbnailIsWithdrawn(t *testing.T) {
+	purge := (*world).purge
+	newer := func(w *world) { w.set("a.png", file{body: []byte("another"), version: "v2"}) }
+	testWays(t, []way{
+		{name: "a purge under the render, before the put", on: map[string]func(*world){"render": purge}, want: events(replied, "stored: original-store")},
+		{name: "a purge between reply and put", on: map[string]func(*world){"rendered": purge}, want: events(replied, "stored: original-store")},
+		{name: "a purge during the put", on: map[string]func(*world){"put": purge}, want: withdrew},
+		{name: "a purge after the put", on: map[string]func(*world){"compare": purge}, want: withdrew},
+		{name: "a purge after all", on: map[string]func(*world){"stored": purge}, want: whole, kept: true},
+		{name: "a purge of another original", on: map[string]func(*world){"put": func(w *world) { w.pipeline.Forget(at("b.png")) }}, want: whole, kept: true},
+		{name: "the original changes under the render", on: map[string]func(*world){"render": newer}, want: withdrew},
+		{name: "the original changes during the put", on: map[string]func(*world){"put": newer}, want: withdrew},
+		{name: "the original is deleted during the put", on: map[string]func(*world){"put": func(w *world) { w.remove("a.png") }}, want: withdrew},
+		{name: "the originals' store fails after the put", world: func(w *world) { w.broken["compare"] = true }, want: whole, kept: true},
+		{
+			name: "an original whose version nobody knows", want: whole, kept: true,
+			world: func(w *world) { w.set("a.png", file{body: disc(w.t)}) }, on: map[string]func(*world){"put": newer},
+		},
+		{name: "the delete fails", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["delete"] = true }, want: withdrew, kept: true},
+		{name: "edges cannot be told", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["take back"] = true }, want: withdrew},
+		{name: "the put fails after the reply", world: func(w *world) { w.broken["put"] = true }, want: events(replied, "put", "stored: thumbnail-store")},
+	})
 }
 
-func TestOriginalsThatAreTooLarge(t *testing.T) {
-	b := setUp(t, good)
-	for name, size := range map[string]int{"bytes": 10_001, "empty": 0} {
-		if err := os.WriteFile(filepath.Join(b.dir, "o", "a.png"), make([]byte, size), 0o600); err != nil {
+// What edges are told of a picture, and what is kept with it, is the same.
+func TestWhatIsToldAndKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		d := delivery()
+		d.Age, d.Job.XKey, d.Job.Disposition = time.Second, "x", "inline"
+		if err := w.process(d); err != nil {
 			t.Fatal(err)
 		}
-		b.replies = nil
-		if _, f := b.process(t, nil); f == nil || f.Kind.Traits().Status != 422 {
-			t.Errorf("%s: %v", name, f)
+		told, kept := w.replies[1], w.kept["k"]
+		if string(told.Image) != "picture" || w.replies[2].Image != nil || told.Renderer != "r" || told.EngineVersion != "engine-1" || told.QueuedMS != 1000 {
+			t.Errorf("told %+v, then %+v", told, w.replies[2])
 		}
+		if kept.ETag != told.ETag || kept.OriginalVersion != "v1" || kept.SpecDigest != d.Job.Spec.Digest() || kept.XKey != "x" || kept.Disposition != "inline" || kept.Spec == "" {
+			t.Errorf("kept %+v", kept)
+		}
+		if got := w.outcomes(); got["ok"] != 1 || len(got) != 1 {
+			t.Errorf("counted %v", got)
+		}
+	})
+}
+
+func TestALongSpecIsKeptAsItsDigestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		d := delivery()
+		d.Job.Spec.Lang = strings.Repeat("l", objectstore.MaxSpec)
+		if err := w.process(d); err != nil || w.kept["k"].Spec != "" || w.kept["k"].SpecDigest != d.Job.Spec.Digest() {
+			t.Errorf("kept %+v, %v", w.kept["k"], err)
+		}
+	})
+}
+
+// A failure is counted by its fault, and told with the engines' version, by which the
+// failure memory tries again.
+func TestFailuresAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.remove("a.png")
+		if err := w.process(delivery()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.outcomes(); got["absent"] != 1 || w.replies[1].EngineVersion != "engine-1" {
+			t.Errorf("counted %v, told %+v", got, w.replies[1])
+		}
+	})
+}
+
+// The time and the pixels that a job grants reach the engines.
+func TestARenderIsBounded(t *testing.T) {
+	j := &job{job: renderjob.Job{}}
+	if j.maxPixels() != math.MaxInt64 {
+		t.Error("a job without a bound has one")
+	}
+	j.job.MaxThumbnailPixels = 7
+	if j.maxPixels() != 7 {
+		t.Error("a job's bound is not kept")
 	}
 }
 
-// A renderer that stored the thumbnail and died before it said so leaves a job
-// whose work is done.
-func TestASecondDeliveryFindsTheFirstOnesWork(t *testing.T) {
-	b := setUp(t, good)
-	b.process(t, nil)
-	info, _ := b.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "k"})
-	b.replies = nil
-	states, f := b.process(t, func(d *intake.Delivery) { d.Deliveries, d.Job.OriginalVersion = 2, info.Meta.OriginalVersion })
-	if f != nil || len(states) != 2 || states[1] != renderjob.StateStored || b.workers.calls != 1 {
-		t.Errorf("%v, %v, %d renders", states, f, b.workers.calls)
-	}
+func TestJobsAreListedByTheirAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		older := delivery()
+		older.Job.ID, older.Arrived = "older", time.Now().Add(-time.Second)
+		w.pipeline.running.add(w.pipeline.newJob(older))
+		var listed []Job
+		w.on["render"] = func(w *world) { listed = w.pipeline.Jobs() }
+		if err := w.process(delivery()); err != nil {
+			t.Fatal(err)
+		}
+		if len(listed) != 2 || listed[0].ID != "older" || listed[0].InHand != "1s" || listed[1].Step != "render" || listed[1].Original != at("a.png") {
+			t.Errorf("listed %+v", listed)
+		}
+	})
 }
 
-func TestWhatWasNotBegunIsHandedBack(t *testing.T) {
-	b := setUp(t, good)
-	drain := make(chan struct{})
-	close(drain)
-	if err := b.Process(t.Context(), drain, delivery(nil)); !errors.Is(err, intake.ErrNotBegun) {
-		t.Errorf("got %v", err)
-	}
+func TestUtilisationIsTheShareSinceItWasAskedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(2)
+		if s.share() != 0 {
+			t.Error("slots that were never used were in use")
+		}
+		for _, want := range []float64{0.25, 0} {
+			if want > 0 {
+				if err := s.acquire(t.Context(), nil); err != nil || s.busy() != 1 {
+					t.Fatalf("%d busy, %v", s.busy(), err)
+				}
+				time.Sleep(time.Second)
+				s.release()
+			}
+			time.Sleep(time.Second)
+			if got := s.share(); got != want {
+				t.Errorf("%v of the time, want %v", got, want)
+			}
+		}
+	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// running is the jobs under way.
+// running holds the jobs under way.
 type running struct {
 	mu   sync.Mutex
 	jobs map[*job]struct{}
@@ -30,7 +30,7 @@ func (r *running) remove(j *job) {
 	delete(r.jobs, j)
 }
 
-// Job is one under way, as who debugs sees it.
+// Job is one under way, as debuggers see it.
 type Job struct {
 	ID         string             `json:"id"`
 	RequestID  string             `json:"request_id"`
@@ -56,7 +56,7 @@ func (p *Pipeline) Jobs() []Job {
 	for _, j := range all {
 		step, _ := j.now.Load().(string)
 		shown = append(shown, Job{
-			j.ID, j.RequestID, j.Trace, j.Lane, j.Spec.Original, j.Key, j.delivery.Deliveries,
+			j.job.ID, j.job.RequestID, j.job.Trace, j.job.Lane, j.job.Spec.Original, j.job.Key, j.delivery.Deliveries,
 			time.Since(j.delivery.Arrived).Round(time.Millisecond).String(), step,
 		})
 	}
@@ -68,7 +68,7 @@ func (r *running) of(original thumbnail.Location) (jobs []*job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for j := range r.jobs {
-		if j.Spec.Original == original {
+		if j.job.Spec.Original == original {
 			jobs = append(jobs, j)
 		}
 	}
@@ -77,9 +77,9 @@ func (r *running) of(original thumbnail.Location) (jobs []*job) {
 
 // Forget keeps what is rendered now of an original from being stored, since it was purged,
 // and has the original fetched anew. The clients of those renders get their pictures. It
-// returns when what is being stored is taken back: after that nothing of before appears.
+// returns when what is being stored is withdrawn: after that nothing of before appears.
 func (p *Pipeline) Forget(original thumbnail.Location) {
-	p.Source.Forget(original)
+	p.config.Originals.Forget(original)
 	jobs := p.running.of(original)
 	for _, j := range jobs {
 		j.purged.Store(true)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 const (
@@ -30,7 +31,7 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 		return fault.Wrap(err, fault.OriginalStore, "no download could begin in time")
 	}
 	defer s.places.Release(1)
-	object, info, err := s.Originals.Open(ctx, e.key.at)
+	object, info, err := s.config.Originals.Open(ctx, e.key.at)
 	if errors.Is(err, objectstore.ErrNotFound) {
 		return fault.New(fault.Absent, "the original does not exist")
 	}
@@ -38,8 +39,8 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 		return objectstore.Fault(err)
 	}
 	defer func() { _ = object.Close() }()
-	if info.Size > s.MaxBytes {
-		return fault.New(fault.TooLarge, "the original has %d bytes; at most %d are rendered", info.Size, s.MaxBytes)
+	if info.Size > s.config.MaxBytes {
+		return fault.New(fault.TooLarge, "the original has %d bytes; at most %d are rendered", info.Size, s.config.MaxBytes)
 	}
 	if info.Size == 0 {
 		return fault.New(fault.Undecodable, "the original is empty")
@@ -94,12 +95,10 @@ func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, 
 
 // resume opens the original once more, from an offset on.
 func (s *Source) resume(ctx context.Context, e *entry, from int64, version string) (objectstore.Object, error) {
-	select {
-	case <-ctx.Done():
-		return nil, fetchFault(ctx.Err())
-	case <-time.After(resumeAfter):
+	if err := periodic.Sleep(ctx, resumeAfter); err != nil {
+		return nil, fetchFault(err)
 	}
-	object, info, err := s.Originals.Open(ctx, e.key.at)
+	object, info, err := s.config.Originals.Open(ctx, e.key.at)
 	if err != nil {
 		return nil, fetchFault(err)
 	}
@@ -126,13 +125,13 @@ func fetchFault(err error) error {
 
 // withContext ends a reading that the store's library does not.
 type withContext struct {
-	ctx context.Context //nolint:containedctx // io.Reader has no other way
-	io.Reader
+	ctx  context.Context //nolint:containedctx // io.Reader has no other way
+	from io.Reader
 }
 
 func (r withContext) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return r.Reader.Read(p)
+	return r.from.Read(p)
 }

@@ -39,7 +39,7 @@ type Config struct {
 
 // Source fetches and keeps originals.
 type Source struct {
-	Config
+	config  Config
 	places  *semaphore.Weighted
 	room    *semaphore.Weighted // bytes
 	fetched prometheus.Counter
@@ -84,21 +84,21 @@ func (e *entry) wait(ctx context.Context) error {
 	}
 }
 
-// Original is a file in use, until Release.
+// Original is a file in use, until Release, which closes it.
 type Original struct {
-	*os.File
+	File    *os.File
 	Version string // as the store had it
 	Size    int64
 	release func()
 }
 
 // Release gives the file back.
-func (o *Original) Release() { _ = o.Close(); o.release() }
+func (o *Original) Release() { _ = o.File.Close(); o.release() }
 
 // New makes a source.
 func New(c Config) (*Source, error) {
 	s := &Source{
-		Config: c, places: semaphore.NewWeighted(int64(c.Downloads)), room: semaphore.NewWeighted(c.Room),
+		config: c, places: semaphore.NewWeighted(int64(c.Downloads)), room: semaphore.NewWeighted(c.Room),
 		files: map[key]*entry{}, kept: list.New(),
 		fetched: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "thumbmill_fetch_bytes_total", Help: "Bytes of originals that were fetched.",
@@ -114,7 +114,7 @@ func New(c Config) (*Source, error) {
 // Fetch gives the original. version is what the edge saw, or "": a file of that
 // version is used without asking the store. Errors are faults.
 func (s *Source) Fetch(ctx context.Context, at thumbnail.Location, version string) (*Original, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	for {
 		e, ours := s.join(key{at, version})
@@ -160,7 +160,7 @@ func (s *Source) join(k key) (e *entry, ours bool) {
 		}
 		return e, false
 	}
-	e = &entry{key: k, users: 1, done: make(chan struct{}), path: filepath.Join(s.Dir, fmt.Sprint(s.serial.Add(1)))}
+	e = &entry{key: k, users: 1, done: make(chan struct{}), path: filepath.Join(s.config.Dir, fmt.Sprint(s.serial.Add(1)))}
 	if k.version != "" {
 		s.files[k] = e
 	}
@@ -223,10 +223,10 @@ func (s *Source) remove(e *entry) {
 
 // reserve takes room for a file, from those that are only kept if need be.
 func (s *Source) reserve(ctx context.Context, size int64) error {
-	if size > s.Room {
-		return fault.New(fault.Internal, "the renderer has no room for the original: %d bytes, of %d in all", size, s.Room)
+	if size > s.config.Room {
+		return fault.New(fault.Internal, "the renderer has no room for the original: %d bytes, of %d in all", size, s.config.Room)
 	}
-	if s.take(size) {
+	if s.reserveAtOnce(size) {
 		return nil
 	}
 	err := s.room.Acquire(ctx, size)
@@ -234,14 +234,14 @@ func (s *Source) reserve(ctx context.Context, size int64) error {
 	s.waiting--
 	s.mu.Unlock()
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "the renderer has no room for the original: %d bytes are in use", s.Room)
+		return fault.Wrap(err, fault.Internal, "the renderer has no room for the original: %d bytes are in use", s.config.Room)
 	}
 	return nil
 }
 
-// take reserves room at once, or counts the caller among those who wait for it:
+// reserveAtOnce reserves room, or counts the caller among those who wait for it:
 // while there are any, what falls out of use is not kept.
-func (s *Source) take(size int64) bool {
+func (s *Source) reserveAtOnce(size int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !s.room.TryAcquire(size) {

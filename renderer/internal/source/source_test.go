@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // store is one whose readings break off, and that counts them. All originals are alike.
+// It embeds the interface for the methods that a source does not call.
 type store struct {
 	objectstore.Store
 	size    int
@@ -35,9 +37,9 @@ type store struct {
 }
 
 type object struct {
-	*bytes.Reader
-	s    *store
-	left int64
+	content *bytes.Reader
+	s       *store
+	left    int64
 }
 
 func (o *object) Read(p []byte) (int, error) {
@@ -47,9 +49,13 @@ func (o *object) Read(p []byte) (int, error) {
 	if o.s.cut > 0 && o.left <= 0 {
 		return 0, errors.New("the store broke off")
 	}
-	n, err := o.Reader.Read(p[:min(int64(len(p)), max(1, o.left))])
+	n, err := o.content.Read(p[:min(int64(len(p)), max(1, o.left))])
 	o.left -= int64(n)
 	return n, err
+}
+
+func (o *object) Seek(offset int64, whence int) (int64, error) {
+	return o.content.Seek(offset, whence)
 }
 
 func (o *object) Close() error { o.s.reading.Add(-1); return nil }
@@ -100,101 +106,100 @@ func fetch(t *testing.T, s *Source, path, version string) *Original {
 }
 
 func TestSizesOfOneOriginalShareOneDownload(t *testing.T) {
-	st := &store{size: 1000, version: "v", hold: make(chan struct{})}
-	s := newSource(t, st, nil)
-	var group sync.WaitGroup
-	for range 20 {
-		group.Go(func() {
-			o := fetch(t, s, "a", "v")
-			defer o.Release()
-			if got, err := io.ReadAll(o); err != nil || !bytes.Equal(got, content(1000)) {
-				t.Errorf("%d bytes, %v", len(got), err)
-			}
-		})
-	}
-	time.Sleep(20 * time.Millisecond)
-	close(st.hold)
-	group.Wait()
-	fetch(t, s, "a", "v").Release()
-	if n := st.opened.Load(); n != 1 {
-		t.Errorf("%d downloads", n)
-	}
-	fetch(t, s, "a", "").Release() // nobody knows which version that is
-	if n := st.opened.Load(); n != 2 {
-		t.Errorf("%d downloads", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		st := &store{size: 1000, version: "v", hold: make(chan struct{})}
+		s := newSource(t, st, nil)
+		var group sync.WaitGroup
+		for range 20 {
+			group.Go(func() {
+				o := fetch(t, s, "a", "v")
+				defer o.Release()
+				if got, err := io.ReadAll(o.File); err != nil || !bytes.Equal(got, content(1000)) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+			})
+		}
+		synctest.Wait() // all of them wait for the one download
+		close(st.hold)
+		group.Wait()
+		fetch(t, s, "a", "v").Release()
+		if n := st.opened.Load(); n != 1 {
+			t.Errorf("%d downloads", n)
+		}
+		fetch(t, s, "a", "").Release() // nobody knows which version that is
+		if n := st.opened.Load(); n != 2 {
+			t.Errorf("%d downloads", n)
+		}
+	})
 }
 
 func TestADownloadGoesOnWhereItBrokeOff(t *testing.T) {
-	st := &store{size: 1000, version: "v", cut: 400}
-	o := fetch(t, newSource(t, st, nil), "a", "v")
-	defer o.Release()
-	if got, err := io.ReadAll(o); err != nil || !bytes.Equal(got, content(1000)) || st.opened.Load() != 3 {
-		t.Errorf("%d bytes, %v, %d readings", len(got), err, st.opened.Load())
-	}
-	st.cut = 1 // it never comes to its end
-	if _, err := newSource(t, st, nil).Fetch(t.Context(), at("b"), "v"); !fault.Is(err, fault.OriginalStore) {
-		t.Errorf("a store that breaks off: %v", err)
-	}
-	if n := st.reading.Load(); n != 0 {
-		t.Errorf("%d readings are open", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		st := &store{size: 1000, version: "v", cut: 400}
+		o := fetch(t, newSource(t, st, nil), "a", "v")
+		defer o.Release()
+		if got, err := io.ReadAll(o.File); err != nil || !bytes.Equal(got, content(1000)) || st.opened.Load() != 3 {
+			t.Errorf("%d bytes, %v, %d readings", len(got), err, st.opened.Load())
+		}
+		st.cut = 1 // it never comes to its end
+		if _, err := newSource(t, st, nil).Fetch(t.Context(), at("b"), "v"); !fault.Is(err, fault.OriginalStore) {
+			t.Errorf("a store that breaks off: %v", err)
+		}
+		if n := st.reading.Load(); n != 0 {
+			t.Errorf("%d readings are open", n)
+		}
+	})
 }
 
 // Room is bounded: what is only kept gives way, what is in use does not.
 func TestRoom(t *testing.T) {
-	st := &store{size: 4000, version: "v"}
-	s := newSource(t, st, nil)
-	a := fetch(t, s, "a", "v")
-	fetch(t, s, "b", "v").Release()
-	fetch(t, s, "c", "v").Release() // in the place of b
-	if s.kept.Len() != 1 {
-		t.Errorf("%d files are kept", s.kept.Len())
-	}
-	if left, _ := os.ReadDir(s.Dir); len(left) != 2 {
-		t.Errorf("%d files", len(left))
-	}
-	d := fetch(t, s, "d", "v") // in the place of c
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	group.Go(func() {
-		if _, err := s.Fetch(ctx, at("e"), "v"); !fault.Is(err, fault.Internal) {
-			t.Errorf("no room: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		st := &store{size: 4000, version: "v"}
+		s := newSource(t, st, nil)
+		a := fetch(t, s, "a", "v")
+		fetch(t, s, "b", "v").Release()
+		fetch(t, s, "c", "v").Release() // in the place of b
+		if s.kept.Len() != 1 {
+			t.Errorf("%d files are kept", s.kept.Len())
+		}
+		if left, _ := os.ReadDir(s.config.Dir); len(left) != 2 {
+			t.Errorf("%d files", len(left))
+		}
+		d := fetch(t, s, "d", "v") // in the place of c
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := s.Fetch(ctx, at("e"), "v"); !fault.Is(err, fault.Internal) {
+				t.Errorf("no room: %v", err)
+			}
+		})
+		synctest.Wait() // it waits for room
+		cancel()
+		group.Wait()
+		a.Release()
+		d.Release()
+		fetch(t, s, "e", "v").Release()
+		st.size = 20_000
+		if _, err := s.Fetch(t.Context(), at("f"), "v"); !fault.Is(err, fault.Internal) {
+			t.Errorf("more than all room: %v", err)
 		}
 	})
-	s.awaitWaiting()
-	cancel()
-	group.Wait()
-	a.Release()
-	d.Release()
-	fetch(t, s, "e", "v").Release()
-	st.size = 20_000
-	if _, err := s.Fetch(t.Context(), at("f"), "v"); !fault.Is(err, fault.Internal) {
-		t.Errorf("more than all room: %v", err)
-	}
 }
 
-// awaitWaiting returns once somebody waits for room.
-func (s *Source) awaitWaiting() {
-	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
-		s.mu.Lock()
-		waiting = s.waiting
-		s.mu.Unlock()
-	}
-}
-
-// Who waits for room has it as soon as a file falls out of use.
+// A fetch that waits for room has it as soon as a file falls out of use.
 func TestWaitingForRoom(t *testing.T) {
-	s := newSource(t, &store{size: 6000, version: "v"}, nil)
-	a := fetch(t, s, "a", "v")
-	var group sync.WaitGroup
-	group.Go(func() { fetch(t, s, "b", "v").Release() })
-	s.awaitWaiting()
-	a.Release()
-	group.Wait()
-	if left, _ := os.ReadDir(s.Dir); len(left) != 1 {
-		t.Errorf("%d files", len(left))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(t, &store{size: 6000, version: "v"}, nil)
+		a := fetch(t, s, "a", "v")
+		var group sync.WaitGroup
+		group.Go(func() { fetch(t, s, "b", "v").Release() })
+		synctest.Wait() // it waits for room
+		a.Release()
+		group.Wait()
+		if left, _ := os.ReadDir(s.config.Dir); len(left) != 1 {
+			t.Errorf("%d files", len(left))
+		}
+	})
 }
 
 func TestDownloadsAreBounded(t *testing.T) {
@@ -212,26 +217,26 @@ func TestDownloadsAreBounded(t *testing.T) {
 
 // One that leaves takes nobody along: the next one downloads itself.
 func TestAnotherJobsEndIsNotOurs(t *testing.T) {
-	st := &store{size: 10, version: "v", hold: make(chan struct{})}
-	s := newSource(t, st, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	group.Go(func() {
-		if _, err := s.Fetch(ctx, at("a"), "v"); err == nil {
-			t.Error("it left and has a file")
+	synctest.Test(t, func(t *testing.T) {
+		st := &store{size: 10, version: "v", hold: make(chan struct{})}
+		s := newSource(t, st, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := s.Fetch(ctx, at("a"), "v"); err == nil {
+				t.Error("it left and has a file")
+			}
+		})
+		synctest.Wait()
+		group.Go(func() { fetch(t, s, "a", "v").Release() })
+		synctest.Wait()
+		cancel()
+		close(st.hold)
+		group.Wait()
+		if n := st.reading.Load(); n != 0 {
+			t.Errorf("%d readings are open", n)
 		}
 	})
-	for st.opened.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	group.Go(func() { fetch(t, s, "a", "v").Release() })
-	time.Sleep(20 * time.Millisecond)
-	cancel()
-	close(st.hold)
-	group.Wait()
-	if n := st.reading.Load(); n != 0 {
-		t.Errorf("%d readings are open", n)
-	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -245,7 +250,7 @@ func TestRefusals(t *testing.T) {
 	}
 	st.size = 10
 	s := newSource(t, st, nil)
-	if err := os.RemoveAll(s.Dir); err != nil {
+	if err := os.RemoveAll(s.config.Dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Fetch(t.Context(), at("a"), "v"); !fault.Is(err, fault.Internal) {

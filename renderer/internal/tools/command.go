@@ -15,8 +15,8 @@ import (
 
 // task is a request under way.
 type task struct {
-	Request
-	box Box
+	request Request
+	box     Box
 }
 
 // named is the original's path, for programs that do not read from a descriptor.
@@ -24,7 +24,7 @@ const named = "../" + incoming + "/" + original
 
 // rewind makes the original ready to be read once more.
 func (t *task) rewind() error {
-	_, err := t.Original.Seek(0, io.SeekStart)
+	_, err := t.request.Original.Seek(0, io.SeekStart)
 	return err
 }
 
@@ -39,7 +39,7 @@ const maxText = 64 << 10
 
 // draw has a program write the picture to its standard output.
 func (t *task) draw(program string, args ...string) error {
-	return t.run(call{program: program, args: args, out: t.Out})
+	return t.run(call{program: program, args: args, out: t.request.Out})
 }
 
 // call is one run of a program.

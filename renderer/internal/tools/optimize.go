@@ -23,7 +23,7 @@ func (t *task) filter(program string, args ...string) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	return t.run(call{program: program, args: args, in: t.Original, out: t.Out})
+	return t.run(call{program: program, args: args, in: t.request.Original, out: t.request.Out})
 }
 
 // optimizePNG works on a file in place.
@@ -40,7 +40,7 @@ func optimizePNG(t *task) error {
 		return err
 	}
 	defer func() { _ = made.Close() }()
-	_, err = io.Copy(t.Out, made)
+	_, err = io.Copy(t.request.Out, made)
 	return err
 }
 
@@ -52,6 +52,6 @@ func (t *task) copyTo(path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(file, t.Original)
+	_, err = io.Copy(file, t.request.Original)
 	return errors.Join(err, file.Close())
 }

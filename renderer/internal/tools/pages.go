@@ -20,7 +20,7 @@ func drawPDF(t *task) error {
 	if err != nil {
 		return err
 	}
-	page := present(t.Spec.Page, number(info, "Pages:"))
+	page := present(t.request.Spec.Page, number(info, "Pages:"))
 	info, err = t.say("pdfinfo", "-f", strconv.Itoa(page), "-l", strconv.Itoa(page), named)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func drawPDF(t *task) error {
 	if !(width > 0) || !(height > 0) || math.IsInf(width*height, 0) {
 		return fault.New(fault.Undecodable, "page %d of the original has no size", page)
 	}
-	dpi := min(pageDPI, 72*math.Sqrt(float64(t.MaxPixels)/(width*height))*0.999)
+	dpi := min(pageDPI, 72*math.Sqrt(float64(t.request.MaxPixels)/(width*height))*0.999)
 	if dpi < 1 {
 		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points", page, width, height)
 	}
@@ -82,7 +82,7 @@ func drawDjVu(t *task) error {
 		return err
 	}
 	pages, _ := strconv.Atoi(strings.TrimSpace(count))
-	page := strconv.Itoa(present(t.Spec.Page, pages))
+	page := strconv.Itoa(present(t.request.Spec.Page, pages))
 	size, err := t.djvu("djvused", onStdin, "-e", "select "+page+"; size")
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func drawDjVu(t *task) error {
 	}
 	// The program shrinks by whole factors up to 12.
 	shrink := int64(1)
-	for shrink < 12 && (width/shrink)*(height/shrink) > t.MaxPixels {
+	for shrink < 12 && (width/shrink)*(height/shrink) > t.request.MaxPixels {
 		shrink++
 	}
 	_, err = t.djvu("ddjvu", "-format=ppm", "-page="+page, fmt.Sprintf("-subsample=%d", shrink), onStdin)
@@ -110,7 +110,7 @@ func (t *task) djvu(program string, args ...string) (string, error) {
 	var text bytes.Buffer
 	c := call{program: program, args: args, in: file, out: &limited{to: &text, left: maxText}}
 	if program == "ddjvu" {
-		c.out = t.Out
+		c.out = t.request.Out
 	}
 	err = t.run(c)
 	return text.String(), err

@@ -19,21 +19,21 @@ const (
 // drawSTL draws at the thumbnail's size.
 func drawSTL(t *task) error {
 	size := geometry.Size{Width: solidWidth, Height: solidHeight}
-	if t.Spec.Crop == nil && t.Spec.Trim == nil {
-		spec := t.Spec
+	if t.request.Spec.Crop == nil && t.request.Spec.Trim == nil {
+		spec := t.request.Spec
 		spec.Enlarge = true
 		size = geometry.New(spec, size).Scaled
 	}
 	for size.Width*size.Height > maxSolidPixels { // libvips enlarges
 		size.Width, size.Height = max(1, size.Width/2), max(1, size.Height/2)
 	}
-	p, err := solid.Draw(t.Original, size.Width, size.Height)
+	p, err := solid.Draw(t.request.Original, size.Width, size.Height)
 	if err != nil {
 		return fault.Wrap(err, fault.Undecodable, "the original could not be decoded")
 	}
-	if _, err := fmt.Fprintf(t.Out, "P6\n%d %d\n255\n", p.Width, p.Height); err != nil {
+	if _, err := fmt.Fprintf(t.request.Out, "P6\n%d %d\n255\n", p.Width, p.Height); err != nil {
 		return err
 	}
-	_, err = t.Out.Write(p.Pixels)
+	_, err = t.request.Out.Write(p.Pixels)
 	return err
 }

@@ -23,13 +23,13 @@ func drawSVG(t *task) error {
 	if size != (geometry.Size{}) {
 		args = append(args, "--width="+strconv.Itoa(size.Width), "--height="+strconv.Itoa(size.Height))
 	}
-	if info, err := t.Original.Stat(); err == nil && info.Size() > unlimitedFrom {
+	if info, err := t.request.Original.Stat(); err == nil && info.Size() > unlimitedFrom {
 		args = append(args, "--unlimited")
 	}
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	return t.run(call{program: "rsvg-convert", args: args, in: t.Original, out: t.Out, env: language(t.Spec.Lang)})
+	return t.run(call{program: "rsvg-convert", args: args, in: t.request.Original, out: t.request.Out, env: language(t.request.Spec.Lang)})
 }
 
 // language is MediaWiki's: English unless another is asked for. librsvg matches
@@ -51,23 +51,23 @@ const fine = 1000
 
 // svgCanvas plans the size to draw at; none when the drawing tells none of its own.
 func svgCanvas(t *task) (geometry.Size, error) {
-	if t.Header.Width == 0 {
+	if t.request.Header.Width == 0 {
 		return geometry.Size{}, nil
 	}
-	size := geometry.Size{Width: t.Header.Width, Height: t.Header.Height}
-	s := t.Spec
+	size := geometry.Size{Width: t.request.Header.Width, Height: t.request.Header.Height}
+	s := t.request.Spec
 	s.Enlarge = true
 	switch {
 	case s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug: // which count in the drawing's own pixels
 	case s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0:
 		size = geometry.New(s, size).Scaled
 	default:
-		exact := t.Header.Exact
+		exact := t.request.Header.Exact
 		scale := min(fine, 1<<30/max(exact[0], exact[1]))
 		size = geometry.New(s, geometry.Size{Width: max(1, int(exact[0]*scale)), Height: max(1, int(exact[1]*scale))}).Scaled
 	}
-	if int64(size.Width)*int64(size.Height) > t.MaxPixels {
-		return size, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", size.Width, size.Height, t.MaxPixels)
+	if int64(size.Width)*int64(size.Height) > t.request.MaxPixels {
+		return size, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", size.Width, size.Height, t.request.MaxPixels)
 	}
 	return size, nil
 }

@@ -174,7 +174,7 @@ func (b Box) Run(r Request) error {
 	}
 	for _, e := range table() {
 		if e.work == r.Work && e.what == what {
-			return e.run(&task{Request: r, box: b})
+			return e.run(&task{request: r, box: b})
 		}
 	}
 	return fault.New(fault.Unsupported, "no engine here renders originals of type %s", what)

@@ -34,22 +34,22 @@ func drawVideo(t *task) error {
 	if err := json.Unmarshal([]byte(text), &p); err != nil || len(p.Streams) == 0 {
 		return fault.New(fault.Undecodable, "the original has no video")
 	}
-	if s := p.Streams[0]; s.Width > 1<<16 || s.Height > 1<<16 || s.Width*s.Height > t.MaxPixels {
-		return fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are rendered", s.Width, s.Height, t.MaxPixels)
+	if s := p.Streams[0]; s.Width > 1<<16 || s.Height > 1<<16 || s.Width*s.Height > t.request.MaxPixels {
+		return fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are rendered", s.Width, s.Height, t.request.MaxPixels)
 	}
 	duration, _ := strconv.ParseFloat(p.Format.Duration, 64)
 	second := math.Floor(duration / 2)
-	if t.Spec.Page > 0 {
-		second = float64(t.Spec.Page)
+	if t.request.Spec.Page > 0 {
+		second = float64(t.request.Spec.Page)
 	}
 	if second > 0 && !math.IsInf(second, 0) {
 		if err := frameAt(t, second); err == nil && drawn(t) {
 			return nil
 		}
-		if err := t.Out.Truncate(0); err != nil {
+		if err := t.request.Out.Truncate(0); err != nil {
 			return err
 		}
-		if _, err := t.Out.Seek(0, 0); err != nil {
+		if _, err := t.request.Out.Seek(0, 0); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,7 @@ func drawVideo(t *task) error {
 }
 
 func drawn(t *task) bool {
-	info, err := t.Out.Stat()
+	info, err := t.request.Out.Stat()
 	return err == nil && info.Size() > 0
 }
 

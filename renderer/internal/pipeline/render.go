@@ -1,0 +1,72 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // ETags are MD5, as in Swift
+	"encoding/hex"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/engine"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/tracing"
+)
+
+// attempts is how often a render is tried when its worker dies.
+const attempts = 3
+
+// render waits for a slot and tries up to three workers.
+func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine.Source, overlays []engine.Source) ([]byte, error) {
+	j.now.Store("waits for a slot")
+	if err := j.slots.acquire(ctx, drain); err != nil {
+		return nil, err
+	}
+	defer j.slots.release()
+	j.now.Store("render")
+	began := time.Now()
+	ctx, span := j.tracer.Start(ctx, "render")
+	defer func() { span.End(); j.metrics.step("render", began) }()
+	for range attempts {
+		result, err := j.try(ctx, original, overlays)
+		if errors.Is(err, worker.ErrDied) {
+			j.log.Warn("a worker died under a render", "original", j.job.Spec.Original, "error", err)
+			continue
+		}
+		took, by := time.Since(began), failed
+		if err == nil {
+			by = result.Engine
+			j.note(result, took)
+		}
+		j.metrics.rendered(j.job.Lane, by, original.Header.Type, took, tracing.ID(ctx))
+		return result.Image, err
+	}
+	return nil, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
+}
+
+// try renders once, in the time that the job has left.
+func (j *job) try(ctx context.Context, original engine.Source, overlays []engine.Source) (engine.Result, error) {
+	limit := min(time.Duration(j.job.RenderLimitMS)*time.Millisecond, j.delivery.Left())
+	if limit <= 0 {
+		return engine.Result{}, context.DeadlineExceeded
+	}
+	return j.engines.Render(ctx, j.job.Spec, original, overlays, j.maxPixels(), limit)
+}
+
+func (j *job) maxPixels() int64 {
+	if j.job.MaxThumbnailPixels == 0 {
+		return math.MaxInt64
+	}
+	return j.job.MaxThumbnailPixels
+}
+
+// note keeps what all replies about the picture tell.
+func (j *job) note(r engine.Result, took time.Duration) {
+	sum := md5.Sum(r.Image) //nolint:gosec // ETags are MD5, as in Swift
+	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height
+	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
+	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)
+	j.result.RenderMS, j.result.CPUMS = milliseconds(took), milliseconds(r.CPU)
+	j.metrics.cpu.Add(r.CPU.Seconds())
+}
