@@ -248,10 +248,11 @@ func optimizers(v any) (any, string) {
 	var formats []string
 	for _, name := range list.([]string) {
 		if strings.HasSuffix(name, "jpegtran") {
-			formats = append(formats, "jpg")
+			formats = append(formats, string(thumbnail.FormatJPEG))
 			continue
 		}
-		reason = name + " has no counterpart: renderer.optimizers repacks jpg, gif and png"
+		can := thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Optimized })
+		reason = name + " has no counterpart: renderer.optimizers repacks " + strings.Join(can, ", ")
 	}
 	if formats == nil {
 		return nil, reason

@@ -280,14 +280,14 @@ func (r Renderer) check(c *checker) {
 		c.oneOf("renderer.sandbox", layer, SandboxLayers()...)
 	}
 	for _, format := range r.Optimizers {
-		c.oneOf("renderer.optimizers", format, "jpg", "gif", "png")
+		c.oneOf("renderer.optimizers", format, thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Optimized })...)
 	}
 }
 
 func (t Thumbor) check(c *checker) {
 	c.oneOf("thumbor.rotate", t.Rotate, "clockwise", "counterclockwise")
 	for _, format := range t.AutoFormats {
-		c.oneOf("thumbor.auto_formats", format, "webp", "avif", "jpg", "png")
+		c.oneOf("thumbor.auto_formats", format, thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Negotiable })...)
 	}
 	within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
 	within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)
