@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -300,9 +301,12 @@ func (m MediaWiki) check(c *checker) {
 }
 
 func (r Render) check(c *checker) {
-	within(c, "render.quality_webp", r.QualityWebP, 0, 100)
-	within(c, "render.quality_avif", r.QualityAVIF, 0, 100)
 	within(c, "render.quality", r.Quality, 1, 100)
+	for _, format := range slices.Sorted(maps.Keys(r.Qualities)) {
+		key := "render.qualities." + string(format)
+		c.oneOf(key, string(format), thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Lossy })...)
+		within(c, key, r.Qualities[format], 1, 100)
+	}
 	within(c, "render.quality_low", r.QualityLow, 1, 100)
 	c.oneOf("render.chroma_subsampling", r.ChromaSubsampling, "4:2:0", "4:4:4")
 	within(c, "render.max_animated_area", r.MaxAnimatedArea, 0, 100_000_000_000)

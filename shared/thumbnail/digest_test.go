@@ -59,10 +59,10 @@ func TestCanonicalFormIsPinned(t *testing.T) {
 func ownQualities() Spec {
 	return Spec{
 		Original: Location{Path: "https://images.example/a.png?x=1"}, Type: TypePNG, Width: 300, Height: 200, Prefer: []Format{FormatAVIF},
-		Quality: 80, QualityWebP: 75, QualityAVIF: 60, Chroma: "4:2:0", MaxAnimatedArea: 1,
+		Quality: 80, Qualities: Qualities{FormatAVIF: 60, FormatWebP: 75}, Chroma: "4:2:0", MaxAnimatedArea: 1,
 	}
 }
 
 func avifAlone() Spec {
-	return Spec{Original: Location{Path: "b.tif"}, Type: TypeTIFF, Format: FormatAVIF, Height: 99, Quality: 80, QualityAVIF: 61, Chroma: "4:2:0"}
+	return Spec{Original: Location{Path: "b.tif"}, Type: TypeTIFF, Format: FormatAVIF, Height: 99, Quality: 80, Qualities: Qualities{FormatAVIF: 61}, Chroma: "4:2:0"}
 }

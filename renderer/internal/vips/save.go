@@ -83,13 +83,13 @@ func (r *render) transparent() (bool, error) {
 func (r *render) save(format thumbnail.Format, fd int) error {
 	switch format {
 	case thumbnail.FormatJPEG:
-		return r.within(r.jpeg, r.spec.Quality, fd)
+		return r.within(r.jpeg, r.spec.QualityOf(format), fd)
 	case thumbnail.FormatPNG:
 		return r.savePNG(fd)
 	case thumbnail.FormatWebP:
-		return r.within(r.webP, quality(r.spec.QualityWebP, r.spec.Quality), fd)
+		return r.within(r.webP, r.spec.QualityOf(format), fd)
 	case thumbnail.FormatAVIF:
-		return r.within(r.avif, quality(r.spec.QualityAVIF, r.spec.Quality), fd)
+		return r.within(r.avif, r.spec.QualityOf(format), fd)
 	case thumbnail.FormatGIF:
 		if C.tm_save_gif(r.current.ptr, C.int(fd)) != 0 {
 			return vipsError()
@@ -97,13 +97,6 @@ func (r *render) save(format thumbnail.Format, fd int) error {
 		return nil
 	}
 	return errors.New("no such format: " + string(format))
-}
-
-func quality(own, common int) int {
-	if own > 0 {
-		return own
-	}
-	return common
 }
 
 // worstQuality is the least that max_bytes lowers a quality to. It and the factor
