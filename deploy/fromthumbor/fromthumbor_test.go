@@ -102,7 +102,7 @@ func TestThumbors(t *testing.T) {
 	if s.Edge.SecurityKey != "" || s.Edge.AllowUnsafe || s.Edge.MaxAge.Hours() != 24 {
 		t.Errorf("edge: %+v", s.Edge)
 	}
-	if s.Render.Quality != 85 || s.Render.QualityWebP != 80 || !s.Render.RespectOrientation || !s.Render.KeepEXIF || !s.Render.Progressive {
+	if s.Render.Quality != 85 || s.Render.Qualities["webp"] != 80 || !s.Render.RespectOrientation || !s.Render.KeepEXIF || !s.Render.Progressive {
 		t.Errorf("render: %+v", s.Render)
 	}
 	if s.Renderer.MaxPixels != 75_000_000 || !reflect.DeepEqual(s.Renderer.Optimizers, []string{"jpg"}) {

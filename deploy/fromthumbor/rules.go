@@ -23,8 +23,8 @@ func rules() map[string]rule {
 		"SECURITY_KEY":                          {key: "edge.security_key", secret: true, read: text},
 		"ALLOW_UNSAFE_URL":                      {key: "edge.allow_unsafe", read: truth},
 		"QUALITY":                               {key: "render.quality", read: whole},
-		"WEBP_QUALITY":                          {key: "render.quality_webp", read: whole},
-		"AVIF_QUALITY":                          {key: "render.quality_avif", read: whole},
+		"WEBP_QUALITY":                          {key: "render.qualities.webp", read: whole},
+		"AVIF_QUALITY":                          {key: "render.qualities.avif", read: whole},
 		"PROGRESSIVE_JPEG":                      {key: "render.progressive", read: truth},
 		"PILLOW_JPEG_SUBSAMPLING":               {key: "render.chroma_subsampling", read: subsampling},
 		"MAX_WIDTH":                             {key: "thumbor.max_width", read: whole},
@@ -248,10 +248,11 @@ func optimizers(v any) (any, string) {
 	var formats []string
 	for _, name := range list.([]string) {
 		if strings.HasSuffix(name, "jpegtran") {
-			formats = append(formats, "jpg")
+			formats = append(formats, string(thumbnail.FormatJPEG))
 			continue
 		}
-		reason = name + " has no counterpart: renderer.optimizers repacks jpg, gif and png"
+		can := thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Optimized })
+		reason = name + " has no counterpart: renderer.optimizers repacks " + strings.Join(can, ", ")
 	}
 	if formats == nil {
 		return nil, reason

@@ -15,6 +15,8 @@ import (
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // EnvPrefix begins the names of environment variables: edge.allow_unsafe is
@@ -41,6 +43,7 @@ func Load(path string, environ []string, flags map[string]any) (Settings, error)
 	origin := map[string]string{}
 	merged := koanf.New(".")
 	for _, l := range layers {
+		problems = append(problems, l.splitMaps()...)
 		problems = append(problems, l.check()...)
 		if err := merged.Load(confmap.Provider(l.values, "."), nil); err != nil {
 			return Settings{}, fmt.Errorf("%s: %w", l.name, err)
@@ -115,6 +118,9 @@ func readEnvironment(environ []string) (layer, []error) {
 		section, _, _ := strings.Cut(key, ".")
 		sections[strings.ToUpper(section)] = true
 	}
+	for key := range moved() {
+		byName[envName(key)] = key
+	}
 	l := layer{name: "environment", values: map[string]any{}, labels: map[string]string{}}
 	var problems []error
 	for _, entry := range environ {
@@ -147,7 +153,7 @@ func (l layer) label(key string) string {
 func (l layer) check() (problems []error) {
 	known := leaves(Default())
 	for _, key := range sortedKeys(l.values) {
-		field, ok := known[key]
+		field, ok := find(known, key)
 		if !ok {
 			problems = append(problems, fmt.Errorf("%s: %s: %s%s", l.label(key), key, unknown(key, known), nearest(key, known)))
 			delete(l.values, key)
@@ -173,8 +179,12 @@ func (l layer) check() (problems []error) {
 	return problems
 }
 
-// unknown tells a section that was given a value from a key that does not exist.
+// unknown tells a section that was given a value, and a key of earlier versions, from a
+// key that does not exist.
 func unknown[V any](key string, known map[string]V) string {
+	if instead, ok := moved()[key]; ok {
+		return "no such key any more: " + instead
+	}
 	for candidate := range known {
 		if strings.HasPrefix(candidate, key+".") {
 			return "a section with keys of its own, not a value"
@@ -333,6 +343,12 @@ func printed(field reflect.Value) any {
 			all = append(all, loader.values())
 		}
 		return all
+	case thumbnail.Qualities:
+		entries := map[string]any{}
+		for format, quality := range v {
+			entries[string(format)] = quality
+		}
+		return entries
 	default:
 		return v
 	}

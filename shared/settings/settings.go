@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // Settings is the whole tree. The koanf tags are the names that operators type.
@@ -235,7 +236,7 @@ type Renderer struct {
 	MemoryLimit        Bytes         `koanf:"memory_limit"`         // address space of one worker, and of one tool
 	Recycle            int           `koanf:"recycle"`              // renders after which a worker is replaced; 0 = never
 	Sandbox            []string      `koanf:"sandbox"`              // layers without which the renderer refuses to start
-	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that are repacked: jpg, gif, png
+	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that a tool repacks; the table of formats says which it can
 	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`   // larger originals are refused
 	MaxPixels          int64         `koanf:"max_pixels"`           // of an original; a quarter where a decoder must hold all at once
 	Downloads          int           `koanf:"downloads"`            // originals fetched at once
@@ -250,9 +251,9 @@ func SandboxLayers() []string {
 
 // Render is the defaults of a spec. The edge reads them: they are part of it.
 type Render struct {
-	Quality            int    `koanf:"quality"`              // of JPEG, 1…100, and where the next two are 0
-	QualityWebP        int    `koanf:"quality_webp"`         // 0 = quality
-	QualityAVIF        int    `koanf:"quality_avif"`         // 0 = quality
+	Quality   int                 `koanf:"quality"`   // 1…100, of lossy formats
+	Qualities thumbnail.Qualities `koanf:"qualities"` // of lossy formats that have one of their own: {webp: 80}
+
 	QualityLow         int    `koanf:"quality_low"`          // of qlow- thumbnails
 	ChromaSubsampling  string `koanf:"chroma_subsampling"`   // of JPEG: 4:2:0 or 4:4:4
 	Progressive        bool   `koanf:"progressive"`          // JPEG
@@ -268,7 +269,7 @@ type Thumbor struct {
 	StrictFilters bool     `koanf:"strict_filters"` // refuse a URL with a filter that is not understood, instead of skipping it
 	Rotate        string   `koanf:"rotate"`         // direction of rotate(90): clockwise, as Wikimedia's engines; counterclockwise, as Pillow
 	GIFFilters    bool     `koanf:"gif_filters"`    // apply filters to GIFs, whose animation then ends
-	AutoFormats   []string `koanf:"auto_formats"`   // webp, avif, jpg, png: taken in this order when the client accepts them
+	AutoFormats   []string `koanf:"auto_formats"`   // taken in this order when the client accepts them: avif, webp; the table of formats says which can be
 	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // of PNGs without transparency
 	MaxWidth      int      `koanf:"max_width"`      // larger sizes are made this one; 0 = they are refused beyond edge.max_width
 	MaxHeight     int      `koanf:"max_height"`     // likewise

@@ -1,11 +1,14 @@
 package settings
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func write(t *testing.T, dir, name, text string) string {
@@ -41,6 +44,66 @@ func TestLaterSourcesWin(t *testing.T) {
 	if s.Render.Quality != 71 || s.Render.QualityLow != 31 || !s.Render.Progressive || !s.Edge.AllowUnsafe ||
 		s.Edge.Listen != "127.0.0.1:0" || len(s.Coordinator.Servers) != 2 || s.Edge.TrustedProxies[0] != "10.0.0.0/8" {
 		t.Errorf("merged to %+v", s)
+	}
+}
+
+func TestMapsAreMergedEntryByEntry(t *testing.T) {
+	for name, c := range map[string]struct {
+		file    string
+		environ []string
+		flags   map[string]any
+		want    thumbnail.Qualities
+	}{
+		"nothing":         {"", nil, nil, nil},
+		"empty":           {"render: {qualities: {}}", []string{"THUMBMILL_RENDER_QUALITIES="}, map[string]any{"render.qualities": ""}, nil},
+		"null":            {"render: {qualities: ~}", nil, nil, nil},
+		"a file":          {"render: {qualities: {webp: 80, avif: 60}}", nil, nil, thumbnail.Qualities{"webp": 80, "avif": 60}},
+		"the environment": {"", []string{"THUMBMILL_RENDER_QUALITIES=webp=80, avif=60"}, nil, thumbnail.Qualities{"webp": 80, "avif": 60}},
+		"a flag":          {"", nil, map[string]any{"render.qualities": "jpg=90"}, thumbnail.Qualities{"jpg": 90}},
+		"all of them": {
+			"render: {qualities: {webp: 80, avif: 60, jpg: 70}}", []string{"THUMBMILL_RENDER_QUALITIES=webp=81,avif=61"},
+			map[string]any{"render.qualities": "avif=62"}, thumbnail.Qualities{"webp": 81, "avif": 62, "jpg": 70},
+		},
+		"entries by their keys": {"render: {qualities.webp: 80}", nil, map[string]any{"render.qualities.avif": 60}, thumbnail.Qualities{"webp": 80, "avif": 60}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Load(write(t, t.TempDir(), "a.yaml", c.file), c.environ, c.flags)
+			if err != nil || !maps.Equal(s.Render.Qualities, c.want) {
+				t.Fatalf("read as %v, %v; want %v", s.Render.Qualities, err, c.want)
+			}
+			text, err := s.YAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := Load(write(t, t.TempDir(), "shown.yaml", text), nil, nil)
+			if err != nil || !maps.Equal(again.Render.Qualities, c.want) {
+				t.Errorf("config show is read as %v, %v; want %v", again.Render.Qualities, err, c.want)
+			}
+		})
+	}
+}
+
+func TestMapsThatCannotBeRead(t *testing.T) {
+	for name, c := range map[string]struct{ file, environ, want string }{
+		"no map":              {"render: {qualities: 80}", "", "a.yaml: render.qualities: 80 is no map: in a file it is like {webp: 80, avif: 60}"},
+		"no pairs":            {"", "THUMBMILL_RENDER_QUALITIES=webp:80", "THUMBMILL_RENDER_QUALITIES: render.qualities: webp:80 is no map"},
+		"a name is missing":   {"", "THUMBMILL_RENDER_QUALITIES==80", "=80 is no map"},
+		"no such format":      {"render: {qualities: {wepb: 80}}", "", `a.yaml: render.qualities.wepb: "wepb" is none of jpg, webp, avif`},
+		"a lossless format":   {"", "THUMBMILL_RENDER_QUALITIES=png=80", `THUMBMILL_RENDER_QUALITIES: render.qualities.png: "png" is none of jpg, webp, avif`},
+		"no number":           {"render: {qualities: {webp: high}}", "", "a.yaml: render.qualities.webp: high is not a whole number"},
+		"out of range":        {"", "THUMBMILL_RENDER_QUALITIES=webp=101", "render.qualities.webp: 101 is not within 1…100"},
+		"deeper":              {"render: {qualities: {webp: {a: 1}}}", "", "render.qualities.webp.a: no such key"},
+		"a moved key":         {"render: {quality_webp: 80}", "", "a.yaml: render.quality_webp: no such key any more: set render.qualities: {webp: 80}"},
+		"a moved variable":    {"", "THUMBMILL_RENDER_QUALITY_AVIF=60", "THUMBMILL_RENDER_QUALITY_AVIF: render.quality_avif: no such key any more: set render.qualities: {avif: 60}"},
+		"auto_formats":        {"thumbor: {auto_formats: [gif]}", "", `"gif" is none of jpg, png, webp, avif`},
+		"renderer.optimizers": {"renderer: {optimizers: [webp]}", "", `"webp" is none of jpg, png, gif`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(write(t, t.TempDir(), "a.yaml", c.file), []string{c.environ}, nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("the error is %v, want one with %q", err, c.want)
+			}
+		})
 	}
 }
 
@@ -152,6 +215,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("edge: {deadline: 70s}")
 	f.Add("edge: 3\nrender: [1,2]")
 	f.Add("throttle: {per_ip: ~}")
+	f.Add("render: {qualities: {webp: 80, 1: {}}}")
 	f.Fuzz(func(t *testing.T, text string) {
 		path := write(t, t.TempDir(), "f.yaml", text)
 		_, _ = Load(path, nil, nil)

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -278,14 +279,14 @@ func (r Renderer) check(c *checker) {
 		c.oneOf("renderer.sandbox", layer, SandboxLayers()...)
 	}
 	for _, format := range r.Optimizers {
-		c.oneOf("renderer.optimizers", format, "jpg", "gif", "png")
+		c.oneOf("renderer.optimizers", format, thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Optimized })...)
 	}
 }
 
 func (t Thumbor) check(c *checker) {
 	c.oneOf("thumbor.rotate", t.Rotate, "clockwise", "counterclockwise")
 	for _, format := range t.AutoFormats {
-		c.oneOf("thumbor.auto_formats", format, "webp", "avif", "jpg", "png")
+		c.oneOf("thumbor.auto_formats", format, thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Negotiable })...)
 	}
 	within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
 	within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)
@@ -298,9 +299,12 @@ func (m MediaWiki) check(c *checker) {
 }
 
 func (r Render) check(c *checker) {
-	within(c, "render.quality_webp", r.QualityWebP, 0, 100)
-	within(c, "render.quality_avif", r.QualityAVIF, 0, 100)
 	within(c, "render.quality", r.Quality, 1, 100)
+	for _, format := range slices.Sorted(maps.Keys(r.Qualities)) {
+		key := "render.qualities." + string(format)
+		c.oneOf(key, string(format), thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Lossy })...)
+		within(c, key, r.Qualities[format], 1, 100)
+	}
 	within(c, "render.quality_low", r.QualityLow, 1, 100)
 	c.oneOf("render.chroma_subsampling", r.ChromaSubsampling, "4:2:0", "4:4:4")
 	within(c, "render.max_animated_area", r.MaxAnimatedArea, 0, 100_000_000_000)

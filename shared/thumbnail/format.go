@@ -1,146 +1,148 @@
 package thumbnail
 
 import (
-	"path"
+	"slices"
 	"strings"
 )
 
-// Format is the file format of a thumbnail.
+// Format names the file format of a thumbnail. It is the extension that thumbnails get.
 type Format string
 
-// The formats that a thumbnail can have.
+// The formats that a thumbnail can have. What else there is to know of one is its row in
+// the table of formats.
 const (
-	FormatAuto Format = ""
+	FormatAuto Format = "" // the one that suits the original
 	FormatJPEG Format = "jpg"
 	FormatPNG  Format = "png"
 	FormatWebP Format = "webp"
 	FormatGIF  Format = "gif"
 	FormatAVIF Format = "avif"
-	FormatJSON Format = "json" // of Spec.Meta alone
+	FormatJSON Format = "json" // of Spec.Meta alone; no picture, and so not in the table
 )
+
+// FormatRow is all that is known of a format, but for its encoder, which package vips of
+// the renderer holds: a test there fails where a row has none.
+type FormatRow struct {
+	Format      Format
+	Name        string      // what people call it
+	Spellings   []string    // in URLs and as extensions of files, in lower case; Format is the first
+	MediaTypes  []string    // answers have the first; a client's Accept may name any
+	Signatures  []Signature // every file of the format begins with one of them
+	LongestSide int         // of a picture, in pixels
+	Alpha       bool        // pixels can be transparent; else transparent parts become white
+	Animation   Animation   // what writes all frames of an animation
+	Lossy       bool        // the encoder takes a quality, and render.qualities can name the format
+	Negotiable  bool        // browsers name it in Accept, and thumbor.auto_formats can list it
+	Optimized   bool        // a tool repacks it, and renderer.optimizers can list it
+	Wikimedia   bool        // MediaWiki's URLs can ask for it (field notes of 2026-07-17, T430528)
+}
+
+// Signature is bytes that files of a format have at a place.
+type Signature struct {
+	At    int // bytes before it
+	Bytes string
+}
+
+// Animation says what writes all frames of an animated thumbnail.
+type Animation string
+
+// The ways to write an animation.
+const (
+	FirstFrame Animation = ""        // nothing: the thumbnail is the first frame
+	ByEncoder  Animation = "encoder" // libvips, as it writes a still picture
+	ByTool     Animation = "tool"    // a program resizes the animated original itself
+)
+
+// formats is the table. Its order is that of qualities in a spec's canonical form, on
+// which digests depend: a new format goes to the end.
+var formats = []FormatRow{
+	{
+		Format: FormatJPEG, Name: "JPEG", Spellings: []string{"jpg", "jpeg", "jpe"}, MediaTypes: []string{"image/jpeg", "image/jpg"},
+		Signatures:  []Signature{{0, "\xff\xd8\xff"}},
+		LongestSide: 65_535, Lossy: true, Negotiable: true, Optimized: true, Wikimedia: true,
+	},
+	{
+		Format: FormatPNG, Name: "PNG", Spellings: []string{"png"}, MediaTypes: []string{"image/png"},
+		Signatures:  []Signature{{0, "\x89PNG\r\n\x1a\n"}},
+		LongestSide: 65_535, Alpha: true, Negotiable: true, Optimized: true, Wikimedia: true,
+	},
+	{
+		Format: FormatWebP, Name: "WebP", Spellings: []string{"webp"}, MediaTypes: []string{"image/webp"},
+		Signatures:  []Signature{{8, "WEBPVP8"}}, // behind RIFF and the file's length
+		LongestSide: 16_383, Alpha: true, Animation: ByEncoder, Lossy: true, Negotiable: true, Wikimedia: true,
+	},
+	{
+		Format: FormatGIF, Name: "GIF", Spellings: []string{"gif"}, MediaTypes: []string{"image/gif"},
+		Signatures:  []Signature{{0, "GIF87a"}, {0, "GIF89a"}},
+		LongestSide: 65_535, Alpha: true, Animation: ByTool, Optimized: true, Wikimedia: true,
+	},
+	{
+		Format: FormatAVIF, Name: "AVIF", Spellings: []string{"avif"}, MediaTypes: []string{"image/avif"},
+		Signatures:  []Signature{{4, "ftypavif"}, {4, "ftypavis"}}, // behind the box's length
+		LongestSide: 65_535, Alpha: true, Lossy: true, Negotiable: true,
+	},
+}
+
+// Formats lists the rows of all formats.
+func Formats() []FormatRow { return slices.Clone(formats) }
+
+// FormatNames lists the formats that have a property, for settings and their messages.
+func FormatNames(has func(FormatRow) bool) (names []string) {
+	for _, row := range formats {
+		if has(row) {
+			names = append(names, string(row.Format))
+		}
+	}
+	return names
+}
+
+// Row is what is known of the format: nothing of FormatAuto, FormatJSON, and names that
+// are no format's.
+func (f Format) Row() FormatRow {
+	row, _ := findFormat(func(row FormatRow) bool { return row.Format == f })
+	return row
+}
+
+// ContentType is the media type of the format; "" of FormatAuto.
+func (f Format) ContentType() string {
+	if f == FormatJSON {
+		return "application/json"
+	}
+	if types := f.Row().MediaTypes; len(types) > 0 {
+		return types[0]
+	}
+	return ""
+}
 
 // ParseFormat reads a format's name as URLs spell it, in any case.
 func ParseFormat(name string) (Format, bool) {
-	switch strings.ToLower(name) {
-	case "jpg", "jpeg", "jpe":
-		return FormatJPEG, true
-	case "png":
-		return FormatPNG, true
-	case "webp":
-		return FormatWebP, true
-	case "gif":
-		return FormatGIF, true
-	case "avif":
-		return FormatAVIF, true
-	}
-	return FormatAuto, false
+	name = strings.ToLower(name)
+	row, ok := findFormat(func(row FormatRow) bool { return slices.Contains(row.Spellings, name) })
+	return row.Format, ok
 }
 
-// ContentType is the media type of the format.
-func (f Format) ContentType() string {
-	switch f {
-	case FormatJPEG:
-		return "image/jpeg"
-	case FormatJSON:
-		return "application/json"
+// FormatOfMedia tells the format of a media type, FormatJSON too.
+func FormatOfMedia(mediaType string) (Format, bool) {
+	if mediaType == FormatJSON.ContentType() {
+		return FormatJSON, true
 	}
-	return "image/" + string(f)
+	row, ok := findFormat(func(row FormatRow) bool { return slices.Contains(row.MediaTypes, mediaType) })
+	return row.Format, ok
 }
 
-// Type is the kind of an original, named as the throttle of expensive types names it.
-type Type string
-
-// The types of originals.
-const (
-	TypeJPEG    Type = "jpeg"
-	TypePNG     Type = "png"
-	TypeWebP    Type = "webp"
-	TypeGIF     Type = "gif"
-	TypeTIFF    Type = "tiff"
-	TypeHEIC    Type = "heic"
-	TypeAVIF    Type = "avif"
-	TypeJXL     Type = "jxl"
-	TypeJP2     Type = "jp2"
-	TypeSVG     Type = "svg"
-	TypePDF     Type = "pdf"
-	TypeDjVu    Type = "djvu"
-	TypeXCF     Type = "xcf"
-	TypeSTL     Type = "stl"
-	TypeVideo   Type = "video"
-	TypeAudio   Type = "audio"
-	TypeUnknown Type = "unknown"
-)
-
-var typesByExtension = map[string]Type{
-	"jpg": TypeJPEG, "jpeg": TypeJPEG, "jpe": TypeJPEG,
-	"png": TypePNG, "webp": TypeWebP, "gif": TypeGIF,
-	"tif": TypeTIFF, "tiff": TypeTIFF,
-	"heic": TypeHEIC, "heif": TypeHEIC, "avif": TypeAVIF, "jxl": TypeJXL,
-	"jp2": TypeJP2, "j2k": TypeJP2, "jpf": TypeJP2,
-	"svg": TypeSVG, "pdf": TypePDF, "djvu": TypeDjVu, "djv": TypeDjVu, "xcf": TypeXCF, "stl": TypeSTL,
-	"ogv": TypeVideo, "ogg": TypeVideo, "webm": TypeVideo, "mpg": TypeVideo, "mpeg": TypeVideo, "mp4": TypeVideo,
-	"oga": TypeAudio, "flac": TypeAudio, "wav": TypeAudio, "mp3": TypeAudio, "opus": TypeAudio, "mid": TypeAudio,
+// SniffFormat tells the format of a file by its beginning, of which 16 bytes are enough.
+func SniffFormat(head []byte) (Format, bool) {
+	row, ok := findFormat(func(row FormatRow) bool {
+		return slices.ContainsFunc(row.Signatures, func(s Signature) bool {
+			return len(head) >= s.At && strings.HasPrefix(string(head[s.At:min(len(head), s.At+len(s.Bytes))]), s.Bytes)
+		})
+	})
+	return row.Format, ok
 }
 
-// TypeOf tells the type of an original by its name's extension, in any case.
-// A name tells the lane before a byte is read; the renderer looks at the bytes.
-func TypeOf(name string) Type {
-	ext := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
-	if t, ok := typesByExtension[ext]; ok {
-		return t
+func findFormat(is func(FormatRow) bool) (FormatRow, bool) {
+	if i := slices.IndexFunc(formats, is); i >= 0 {
+		return formats[i], true
 	}
-	return TypeUnknown
-}
-
-// DefaultFormat is the format of a thumbnail for which the URL names none.
-// Thumbnails keep their original's format where browsers show it.
-func (t Type) DefaultFormat(alpha bool) Format {
-	switch t {
-	case TypeJPEG:
-		return FormatJPEG
-	case TypePNG, TypeSVG, TypeXCF, TypeSTL: // drawings, as at Wikimedia
-		return FormatPNG
-	case TypeWebP:
-		return FormatWebP
-	case TypeGIF:
-		return FormatGIF
-	}
-	if alpha {
-		return FormatPNG
-	}
-	return FormatJPEG
-}
-
-// conversions lists the formats that Wikimedia serves for an original's type
-// (field notes of 2026-07-17, T430528). A type that is absent allows any.
-var conversions = map[Type][]Format{
-	TypeJPEG:  {FormatJPEG, FormatWebP},
-	TypePDF:   {FormatPNG, FormatJPEG, FormatWebP},
-	TypeSVG:   {FormatPNG, FormatJPEG, FormatWebP},
-	TypePNG:   {FormatPNG, FormatWebP},
-	TypeGIF:   {FormatGIF, FormatPNG, FormatWebP},
-	TypeWebP:  {FormatWebP, FormatPNG},
-	TypeAudio: {},
-}
-
-// Converts reports whether Wikimedia's matrix allows a thumbnail of this format.
-func (t Type) Converts(to Format) bool {
-	if to == FormatAVIF {
-		return false
-	}
-	allowed, listed := conversions[t]
-	if !listed {
-		return true
-	}
-	for _, f := range allowed {
-		if f == to {
-			return true
-		}
-	}
-	return false
-}
-
-// TypeNames lists the types that an original can have, for messages.
-func TypeNames() []string {
-	return []string{"jpeg", "png", "webp", "gif", "tiff", "heic", "avif", "jxl", "jp2", "svg", "pdf", "djvu", "xcf", "stl", "video", "audio", "unknown"}
+	return FormatRow{}, false
 }

@@ -9,7 +9,6 @@ package thumbnail
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -128,17 +127,16 @@ type Spec struct {
 	Prefer []Format `json:"prefer,omitempty"`
 	// PNGToJPEG makes a JPEG of a PNG without transparency.
 	PNGToJPEG bool `json:"png_to_jpeg,omitempty"`
-	MaxBytes  int  `json:"max_bytes,omitempty"` // of a JPEG or WebP, by less quality; 0 = any
+	MaxBytes  int  `json:"max_bytes,omitempty"` // of a lossy format, by less quality; 0 = any
 	KeepEXIF  bool `json:"keep_exif,omitempty"` // all of it, not only who made it
 	StripEXIF bool `json:"strip_exif,omitempty"`
 	StripICC  bool `json:"strip_icc,omitempty"`
 
-	Quality         int    `json:"quality"`                // 1…100, of lossy formats
-	QualityWebP     int    `json:"quality_webp,omitempty"` // of WebP; 0 = Quality
-	QualityAVIF     int    `json:"quality_avif,omitempty"` // of AVIF; 0 = Quality
-	Chroma          string `json:"chroma_subsampling"`     // 4:2:0 or 4:4:4, of JPEG
-	Progressive     bool   `json:"progressive,omitempty"`
-	MaxAnimatedArea int64  `json:"max_animated_area,omitempty"` // pixels over all frames; more: the first frame
+	Quality         int       `json:"quality"`            // 1…100, of lossy formats
+	Qualities       Qualities `json:"-"`                  // of those that have their own; MarshalJSON writes them
+	Chroma          string    `json:"chroma_subsampling"` // 4:2:0 or 4:4:4, of JPEG
+	Progressive     bool      `json:"progressive,omitempty"`
+	MaxAnimatedArea int64     `json:"max_animated_area,omitempty"` // pixels over all frames; more: the first frame
 }
 
 // Canonical is the spec as JSON in ASCII, which headers can hold.
@@ -159,7 +157,7 @@ func (s Spec) Canonical() string {
 }
 
 func (s Spec) json() []byte {
-	canonical, err := json.Marshal(s)
+	canonical, err := s.MarshalJSON()
 	if err != nil {
 		panic("thumbnail: a spec holds only plain values: " + err.Error())
 	}

@@ -32,9 +32,11 @@ func (s Spec) Validate() error {
 	case s.Width < 0 || s.Height < 0 || s.Page < 0 || s.MaxBytes < 0 || s.MaxAnimatedArea < 0:
 		return fmt.Errorf("a number is below 0")
 	case s.Format != FormatAuto && s.Format != known:
-		return fmt.Errorf("format %q", s.Format)
-	case !within(s.Quality, 1, 100) || !within(s.QualityWebP, 0, 100) || !within(s.QualityAVIF, 0, 100):
-		return fmt.Errorf("a quality is not within 1…100")
+		return fmt.Errorf("format %q is none of %v", s.Format, FormatNames(func(FormatRow) bool { return true }))
+	case !within(s.Quality, 1, 100):
+		return fmt.Errorf("the quality %d is not within 1…100", s.Quality)
+	case s.Qualities.validate() != nil:
+		return s.Qualities.validate()
 	case !slices.Contains([]string{"4:2:0", "4:4:4"}, s.Chroma):
 		return fmt.Errorf("chroma_subsampling %q", s.Chroma)
 	case !slices.Contains([]Fit{FitCover, FitIn, FitFull}, s.Fit), !slices.Contains([]string{"", "left", "right"}, s.HAlign),

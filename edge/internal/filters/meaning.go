@@ -23,7 +23,7 @@ func quality(c *compiler, args []string) bool {
 	if !ok || n < 1 {
 		return false
 	}
-	c.spec.Quality, c.spec.QualityWebP, c.spec.QualityAVIF = min(n, 100), 0, 0
+	c.spec.Quality, c.spec.Qualities = min(n, 100), nil
 	return true
 }
 

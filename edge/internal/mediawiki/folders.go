@@ -54,18 +54,16 @@ func (m *Parser) Standard(original thumbnail.Location, width int) string {
 	if len(folders) == 0 {
 		return ""
 	}
-	before, behind := "", ""
-	switch t := thumbnail.TypeOf(original.Name()); t {
+	before, end := "", behind(original.Name())
+	switch thumbnail.TypeOf(original.Name()) {
 	case thumbnail.TypePDF, thumbnail.TypeDjVu:
-		before, behind = "page1-", ".jpg"
+		before = "page1-"
 	case thumbnail.TypeTIFF:
-		before, behind = "lossy-page1-", ".jpg"
-	case thumbnail.TypeVideo, thumbnail.TypeHEIC, thumbnail.TypeAVIF, thumbnail.TypeJXL, thumbnail.TypeJP2:
-		behind = ".jpg"
-	case thumbnail.TypeSVG, thumbnail.TypeXCF, thumbnail.TypeSTL:
-		behind = ".png"
+		before = "lossy-page1-"
+	case thumbnail.TypeAudio, thumbnail.TypeUnknown: // of which there is none
+		end = ""
 	}
-	name := fmt.Sprintf("%s%dpx-%s%s", before, width, original.Name(), behind)
+	name := fmt.Sprintf("%s%dpx-%s%s", before, width, original.Name(), end)
 	return m.URL(thumbnail.Location{Container: folders[0].Container, Path: folders[0].Path + name})
 }
 

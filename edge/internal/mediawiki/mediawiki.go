@@ -138,6 +138,7 @@ func (m *Parser) spec(p path) (thumbnail.Spec, error) {
 	s.Format = format
 	if p["qlow"] != "" {
 		s.Quality = m.settings.Render.QualityLow
+		delete(s.Qualities, thumbnail.FormatJPEG) // which never was another than the common one
 	}
 	if s.Type == thumbnail.TypeJPEG {
 		m.filters.Apply(&s, m.settings.Render.DefaultFiltersJPEG, noPicture)

@@ -1,6 +1,10 @@
 package mediawiki
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
 
 // abbreviated is the length in bytes above which MediaWiki does not repeat a file's
 // name at the end of its thumbnails' names ($abbrvThreshold of FileRepo).
@@ -41,8 +45,8 @@ func (p path) knownEnds(format string) []string {
 	if _, name, ok := strings.Cut(own, "!"); ok {
 		ends = append(ends, name)
 	}
-	for _, instead := range []string{"jpg", "png"} {
-		ends = append(ends, p.original()+"."+instead+"."+format)
+	for _, instead := range []thumbnail.Format{thumbnail.FormatJPEG, thumbnail.FormatPNG} {
+		ends = append(ends, p.original()+"."+string(instead)+"."+format)
 	}
 	return ends
 }

@@ -82,21 +82,16 @@ func thumbName(file string, q url.Values) (string, error) {
 	if lang := q.Get("lang"); lang != "" {
 		name.WriteString("lang" + strings.ToLower(lang) + "-")
 	}
-	name.WriteString(width + "px-" + file)
-	own := strings.ToLower(file[strings.LastIndex(file, ".")+1:])
-	if shown := shownAs(thumbnail.TypeOf(file)); shown != thumbnail.FormatAuto && own != string(shown) {
-		name.WriteString("." + string(shown))
-	}
+	name.WriteString(width + "px-" + file + behind(file))
 	return name.String(), nil
 }
 
-// shownAs is the format in which MediaWiki shows a type of file; none means its own.
-func shownAs(t thumbnail.Type) thumbnail.Format {
-	switch t {
-	case thumbnail.TypeJPEG:
-		return thumbnail.FormatAuto
-	case thumbnail.TypeWebP:
-		return thumbnail.FormatWebP
+// behind is the extension that MediaWiki writes behind a file's name in those of its
+// thumbnails: none where the file is of the format that it is shown in.
+func behind(file string) string {
+	shown := thumbnail.TypeOf(file).DefaultFormat(false)
+	if own, _ := thumbnail.ParseFormat(file[strings.LastIndex(file, ".")+1:]); own == shown {
+		return ""
 	}
-	return t.DefaultFormat(false)
+	return "." + string(shown)
 }

@@ -4,6 +4,7 @@ package target
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -55,8 +56,8 @@ func (k Kin) Size(path string) (width, height int, ok bool) {
 // Base is the spec that both grammars start from.
 func Base(r settings.Render) thumbnail.Spec {
 	return thumbnail.Spec{
-		AsStored: !r.RespectOrientation, KeepEXIF: r.KeepEXIF,
-		Quality: r.Quality, QualityWebP: r.QualityWebP, QualityAVIF: r.QualityAVIF, Chroma: r.ChromaSubsampling, Progressive: r.Progressive, MaxAnimatedArea: r.MaxAnimatedArea,
+		AsStored: !r.RespectOrientation, KeepEXIF: r.KeepEXIF, Quality: r.Quality, Qualities: maps.Clone(r.Qualities),
+		Chroma: r.ChromaSubsampling, Progressive: r.Progressive, MaxAnimatedArea: r.MaxAnimatedArea,
 	}
 }
 

@@ -294,7 +294,7 @@ func (t *Parser) negotiate(s *thumbnail.Spec, accept string) (vary bool) {
 			continue
 		}
 		s.Prefer = append(s.Prefer, f)
-		if f != thumbnail.FormatJPEG { // which a transparent picture cannot be
+		if f.Row().Alpha { // else a transparent picture needs another
 			break
 		}
 	}
@@ -310,7 +310,7 @@ func accepts(accept string, f thumbnail.Format) bool {
 			continue
 		}
 		media = strings.ToLower(strings.TrimSpace(media))
-		if media == f.ContentType() || f == thumbnail.FormatJPEG && (media == "*/*" || media == "image/jpg") {
+		if slices.Contains(f.Row().MediaTypes, media) || f == thumbnail.FormatJPEG && media == "*/*" {
 			return true
 		}
 	}

@@ -287,7 +287,7 @@ func inspect(drawn *os.File, maxPixels int64) (guard.Header, error) {
 // animated has gifsicle resize a GIF that stays one, unless more is asked for
 // than cutting, resizing and mirroring.
 func (e *Engines) animated(r *render) error {
-	if !r.staysGIF() || !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Animate, "gif")) {
+	if !r.staysGIF() || !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Animate, string(thumbnail.TypeGIF))) {
 		r.result.Engine = "vips"
 		return e.directly(r)
 	}
@@ -357,7 +357,8 @@ func (e *Engines) optimize(r *render) {
 // alike looks whether an optimizer gave a picture of the same format and size.
 func alike(image []byte, r Result) bool {
 	h, err := guard.Inspect(bytes.NewReader(image), int64(len(image)), thumbnail.TypeUnknown, noPixelLimit)
-	return err == nil && h.Type.DefaultFormat(h.Alpha) == r.Format && h.Width == r.Width && h.Height == r.Height
+	format, _ := thumbnail.SniffFormat(image)
+	return err == nil && format == r.Format && h.Width == r.Width && h.Height == r.Height
 }
 
 const noPixelLimit = 1 << 50

@@ -19,7 +19,7 @@ import (
 func (r *render) operate() error {
 	var filters []thumbnail.Operation
 	for _, o := range r.spec.Operations {
-		if o.Name == thumbnail.StepCorners && r.becomesJPEG() {
+		if o.Name == thumbnail.StepCorners && r.becomesOpaque() {
 			o.On = false // which shows the colour instead
 		}
 		if filter.Knows(o.Name) {
@@ -37,10 +37,13 @@ func (r *render) operate() error {
 	return r.filter(filters)
 }
 
-// becomesJPEG reports whether the thumbnail will know no transparency.
-func (r *render) becomesJPEG() bool {
-	return r.spec.Format == thumbnail.FormatJPEG ||
-		r.spec.Format == thumbnail.FormatAuto && len(r.spec.Prefer) == 0 && r.origin().DefaultFormat(true) == thumbnail.FormatJPEG
+// becomesOpaque reports whether the thumbnail's format is known to have no transparency.
+func (r *render) becomesOpaque() bool {
+	format := r.spec.Format
+	if format == thumbnail.FormatAuto && len(r.spec.Prefer) == 0 {
+		format = r.origin().DefaultFormat(true)
+	}
+	return format != thumbnail.FormatAuto && !format.Row().Alpha
 }
 
 // perStep is what turning and scaling cost, in nanoseconds a pixel.

@@ -338,37 +338,8 @@ void tm_set_profile(VipsImage *in, const void *profile, size_t length) {
 		vips_image_set_blob_copy(in, VIPS_META_ICC_NAME, profile, length);
 }
 
-int tm_save_png(VipsImage *in, int compression, int interlaced, int fd) {
-	VipsTarget *target = vips_target_new_to_descriptor(fd);
-	int result = vips_pngsave_target(in, target, "compression", compression, "interlace", interlaced,
-		"filter", VIPS_FOREIGN_PNG_FILTER_ALL, NULL);
-	VIPS_UNREF(target);
-	return result;
-}
-
-/* Of so many pixels, the last percent of the bytes takes most of a minute. */
-static int large(VipsImage *in) { return (double) in->Xsize * in->Ysize > 4e6; }
-
-int tm_webp(VipsImage *in, int quality, int lossless, int frame, void **out, size_t *length) {
-	if (lossless)
-		return vips_webpsave_buffer(in, out, length, "lossless", TRUE, "effort", large(in) ? 0 : 4, NULL);
-	return vips_webpsave_buffer(in, out, length, "Q", quality, "effort", frame ? 6 : 4,
-		"preset", frame ? VIPS_FOREIGN_WEBP_PRESET_PHOTO : VIPS_FOREIGN_WEBP_PRESET_DEFAULT, NULL);
+int tm_encode(VipsImage *in, const char *how, void **out, size_t *length) {
+	return vips_image_write_to_buffer(in, how, out, length, NULL);
 }
 
 void tm_free(void *p) { g_free(p); }
-
-int tm_avif(VipsImage *in, int quality, void **out, size_t *length) {
-	double pixels = (double) in->Xsize * in->Ysize;
-	/* An encoder of video: with as much effort as for a thumbnail, a large picture takes minutes. */
-	int effort = pixels < 1e6 ? 4 : pixels < 4e6 ? 2 : 0;
-	return vips_heifsave_buffer(in, out, length, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1,
-		"effort", effort, NULL);
-}
-
-int tm_save_gif(VipsImage *in, int fd) {
-	VipsTarget *target = vips_target_new_to_descriptor(fd);
-	int result = vips_gifsave_target(in, target, "effort", large(in) ? 1 : 7, NULL);
-	VIPS_UNREF(target);
-	return result;
-}

@@ -121,14 +121,6 @@ func mapRaster(fd int, h guard.Header) ([]byte, error) {
 	return unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
 }
 
-// longestSide that a format can hold.
-func longestSide(f thumbnail.Format) int {
-	if f == thumbnail.FormatWebP {
-		return 16_383
-	}
-	return 65_535
-}
-
 // render is one pass; current is the latest step's image.
 type render struct {
 	spec      thumbnail.Spec
@@ -266,8 +258,11 @@ func (r *render) upright() error {
 // nothing but resizing, and within the area.
 func (r *render) animated(plan geometry.Plan) bool {
 	h := r.header
-	webp := r.spec.Format == thumbnail.FormatWebP || r.spec.Format == thumbnail.FormatAuto && h.Type == thumbnail.TypeWebP
-	return h.Frames > 1 && webp && h.Area() <= r.spec.MaxAnimatedArea &&
+	format := r.spec.Format
+	if format == thumbnail.FormatAuto {
+		format = h.Type.DefaultFormat(h.Alpha)
+	}
+	return h.Frames > 1 && format.Row().Animation == thumbnail.ByEncoder && h.Area() <= r.spec.MaxAnimatedArea &&
 		geometry.Plain(r.spec) && plan.Size() == plan.Scaled
 }
 

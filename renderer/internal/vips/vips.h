@@ -50,12 +50,9 @@ const void *tm_pixels(VipsImage *in);
 const void *tm_blob(VipsImage *in, const char *name, size_t *length);
 /* Changes the image itself, which must be a finished one. Length 0 removes the profile. */
 void tm_set_profile(VipsImage *in, const void *profile, size_t length);
-int tm_save_png(VipsImage *in, int compression, int interlaced, int fd);
-/* frame: it is one of a video, which took far longer to find than any effort here. */
-int tm_webp(VipsImage *in, int quality, int lossless, int frame, void **out, size_t *length);
+/* how is a suffix and options, such as ".webp[Q=80]". *out is freed with tm_free. */
+int tm_encode(VipsImage *in, const char *how, void **out, size_t *length);
 void tm_free(void *p);
-int tm_avif(VipsImage *in, int quality, void **out, size_t *length);
-int tm_save_gif(VipsImage *in, int fd);
 
 /* jpeg.c: quality 1 to 100; full_chroma is 4:4:4, else 4:2:0. exif and profile may be of length 0. */
 typedef struct {

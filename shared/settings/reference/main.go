@@ -15,10 +15,12 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func main() {
@@ -44,9 +46,9 @@ const head = `# Configuration
 Every setting, its default and what it means; written from the source by ` + "`go generate ./shared/settings/...`" + `.
 
 ` + "`--config`" + ` takes a YAML file, or a folder whose ` + "`*.yaml`" + ` are merged in alphabetical order; then come environment
-variables (` + "`edge.allow_unsafe`" + ` is ` + "`THUMBMILL_EDGE_ALLOW_UNSAFE`" + `; lists are separated by commas), then flags. All roles read one
-tree, each its own part. The value of a secret can be ` + "`file:`" + ` and the path of a file with it. ` + "`thumbmill config check PATH`" + `
-tells everything that is wrong, ` + "`thumbmill config show`" + ` what holds.
+variables (` + "`edge.allow_unsafe`" + ` is ` + "`THUMBMILL_EDGE_ALLOW_UNSAFE`" + `; lists are separated by commas, and maps are lists of
+` + "`name=value`" + `), then flags. All roles read one tree, each its own part. The value of a secret can be ` + "`file:`" + ` and the path of
+a file with it. ` + "`thumbmill config check PATH`" + ` tells everything that is wrong, ` + "`thumbmill config show`" + ` what holds.
 `
 
 // page writes the reference of the settings whose source is in a file.
@@ -64,7 +66,27 @@ func page(source string) ([]byte, error) {
 		p.write("\n## %s\n\n%s\n\n| key | default | |\n|---|---|---|\n", name, p.said[field.Type.Name()].doc)
 		p.rows(name, tree.Field(i))
 	}
+	p.formats()
 	return p.text.Bytes(), nil
+}
+
+// formats writes the table of formats.
+func (p *reference) formats() {
+	p.write("\n## The formats of thumbnails\n\nSettings name a format by the first word of its row; URLs and `format(…)` take " +
+		"its other spellings too. The last columns tell which settings and URLs can name it.\n\n| name | | media type | longest side | transparency | animation | " +
+		"`render.qualities` | `thumbor.auto_formats` | `renderer.optimizers` | MediaWiki's URLs |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, f := range thumbnail.Formats() {
+		animation := map[thumbnail.Animation]string{thumbnail.FirstFrame: "first frame", thumbnail.ByEncoder: "yes", thumbnail.ByTool: "yes, of a GIF"}[f.Animation]
+		p.write("| `%s` | %s | `%s` | %d | %s | %s | %s | %s | %s | %s |\n", strings.Join(f.Spellings, "`, `"), f.Name, f.MediaTypes[0],
+			f.LongestSide, yes(f.Alpha), animation, yes(f.Lossy), yes(f.Negotiable), yes(f.Optimized), yes(f.Wikimedia))
+	}
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
 }
 
 // said is what the source says of a type: of itself, and of its fields.
@@ -150,7 +172,7 @@ func (p *reference) rows(prefix string, v reflect.Value) {
 
 // value writes a default as one would type it.
 func value(v reflect.Value) string {
-	if v.IsZero() && (v.Kind() == reflect.String || v.Kind() == reflect.Slice) {
+	if v.IsZero() && slices.Contains([]reflect.Kind{reflect.String, reflect.Slice, reflect.Map}, v.Kind()) {
 		return ""
 	}
 	switch x := v.Interface().(type) {

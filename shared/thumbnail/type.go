@@ -1,0 +1,144 @@
+package thumbnail
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Type is the kind of an original, named as the throttle of expensive types names it.
+type Type string
+
+// The types of originals.
+const (
+	TypeJPEG    Type = "jpeg"
+	TypePNG     Type = "png"
+	TypeWebP    Type = "webp"
+	TypeGIF     Type = "gif"
+	TypeTIFF    Type = "tiff"
+	TypeHEIC    Type = "heic"
+	TypeAVIF    Type = "avif"
+	TypeJXL     Type = "jxl"
+	TypeJP2     Type = "jp2"
+	TypeSVG     Type = "svg"
+	TypePDF     Type = "pdf"
+	TypeDjVu    Type = "djvu"
+	TypeXCF     Type = "xcf"
+	TypeSTL     Type = "stl"
+	TypeVideo   Type = "video"
+	TypeAudio   Type = "audio"
+	TypeUnknown Type = "unknown"
+)
+
+// typeRow is what is known of originals of a type by their names.
+type typeRow struct {
+	original Type
+	files    []file
+	// shown is the format of a thumbnail for which the URL names none; "" is JPEG, or PNG
+	// where the picture has transparency.
+	shown Format
+	// converts lists the formats that Wikimedia serves (field notes of 2026-07-17,
+	// T430528); nil is all that Wikimedia serves of anything.
+	converts []Format
+}
+
+// file is how originals are named, and the media type of those named so.
+type file struct{ extension, mediaType string }
+
+// likeThumbnails are the files of a type that is a format of thumbnails too.
+func likeThumbnails(f Format) (files []file) {
+	row := f.Row()
+	for _, extension := range row.Spellings {
+		files = append(files, file{extension, row.MediaTypes[0]})
+	}
+	return files
+}
+
+// types is the table. Drawings are shown as PNG, as at Wikimedia.
+var types = []typeRow{
+	{TypeJPEG, likeThumbnails(FormatJPEG), FormatJPEG, []Format{FormatJPEG, FormatWebP}},
+	{TypePNG, likeThumbnails(FormatPNG), FormatPNG, []Format{FormatPNG, FormatWebP}},
+	{TypeWebP, likeThumbnails(FormatWebP), FormatWebP, []Format{FormatWebP, FormatPNG}},
+	{TypeGIF, likeThumbnails(FormatGIF), FormatGIF, []Format{FormatGIF, FormatPNG, FormatWebP}},
+	{TypeTIFF, []file{{"tif", "image/tiff"}, {"tiff", "image/tiff"}}, "", nil},
+	{TypeHEIC, []file{{"heic", "image/heic"}, {"heif", "image/heif"}}, "", nil},
+	{TypeAVIF, likeThumbnails(FormatAVIF), "", nil},
+	{TypeJXL, []file{{"jxl", "image/jxl"}}, "", nil},
+	{TypeJP2, []file{{"jp2", "image/jp2"}, {"j2k", "image/j2c"}, {"jpf", "image/jpx"}}, "", nil},
+	{TypeSVG, []file{{"svg", "image/svg+xml"}}, FormatPNG, []Format{FormatPNG, FormatJPEG, FormatWebP}},
+	{TypePDF, []file{{"pdf", "application/pdf"}}, "", []Format{FormatPNG, FormatJPEG, FormatWebP}},
+	{TypeDjVu, []file{{"djvu", "image/vnd.djvu"}, {"djv", "image/vnd.djvu"}}, "", nil},
+	{TypeXCF, []file{{"xcf", "image/x-xcf"}}, FormatPNG, nil},
+	{TypeSTL, []file{{"stl", "model/stl"}}, FormatPNG, nil},
+	{TypeVideo, []file{
+		{"ogv", "video/ogg"}, {"ogg", "audio/ogg"}, {"webm", "video/webm"}, {"mpg", "video/mpeg"}, {"mpeg", "video/mpeg"}, {"mp4", "video/mp4"},
+	}, "", nil},
+	{TypeAudio, []file{
+		{"oga", "audio/ogg"}, {"flac", "audio/flac"}, {"wav", "audio/x-wav"}, {"mp3", "audio/mpeg"}, {"opus", "audio/ogg"}, {"mid", "audio/midi"},
+	}, "", []Format{}},
+	{TypeUnknown, nil, "", nil},
+}
+
+// TypeNames lists the types that an original can have, for messages.
+func TypeNames() (names []string) {
+	for _, row := range types {
+		names = append(names, string(row.original))
+	}
+	return names
+}
+
+// TypeOf tells the type of an original by its name's extension, in any case.
+// A name tells the lane before a byte is read; the renderer looks at the bytes.
+func TypeOf(name string) Type {
+	if row, _, ok := named(name); ok {
+		return row.original
+	}
+	return TypeUnknown
+}
+
+// MediaTypeOf tells the media type of an original by its name's extension, in any case;
+// "" when no type has that extension.
+func MediaTypeOf(name string) string {
+	_, as, _ := named(name)
+	return as.mediaType
+}
+
+// named finds the row and the file of a name.
+func named(name string) (typeRow, file, bool) {
+	extension := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
+	for _, row := range types {
+		for _, f := range row.files {
+			if f.extension == extension {
+				return row, f, true
+			}
+		}
+	}
+	return typeRow{}, file{}, false
+}
+
+// DefaultFormat is the format of a thumbnail for which the URL names none.
+// Thumbnails keep their original's format where browsers show it.
+func (t Type) DefaultFormat(alpha bool) Format {
+	shown := t.row().shown
+	switch {
+	case shown != FormatAuto:
+		return shown
+	case alpha:
+		return FormatPNG
+	}
+	return FormatJPEG
+}
+
+// Converts reports whether Wikimedia's matrix allows a thumbnail of this format.
+func (t Type) Converts(to Format) bool {
+	allowed := t.row().converts
+	return to.Row().Wikimedia && (allowed == nil || slices.Contains(allowed, to))
+}
+
+// row is empty for a type that no original's name promises.
+func (t Type) row() typeRow {
+	if i := slices.IndexFunc(types, func(row typeRow) bool { return row.original == t }); i >= 0 {
+		return types[i]
+	}
+	return typeRow{}
+}
