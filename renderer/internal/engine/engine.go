@@ -287,7 +287,7 @@ func inspect(drawn *os.File, maxPixels int64) (guard.Header, error) {
 // animated has gifsicle resize a GIF that stays one, unless more is asked for
 // than cutting, resizing and mirroring.
 func (e *Engines) animated(r *render) error {
-	if !r.staysGIF() || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Animate, string(thumbnail.TypeGIF))) {
+	if !r.staysGIF() || !slices.Contains(e.Tools.Ready().Types, tools.Name(tools.Animate, "gif")) {
 		r.result.Engine = "vips"
 		return e.directly(r)
 	}
