@@ -245,7 +245,7 @@ func TestLoaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := load(t, c)
-	if s.Store.Originals.Kind != "directory" || len(s.Store.Loaders) != 2 || s.Store.Loaders[1].For != "https://" || s.Store.Loaders[1].Hosts[0] != "a.example" {
+	if s.Store.Originals.Kind != "directory" || len(s.Store.Loaders) != 2 || s.Store.Loaders[1].For != "https://" || s.Store.Loaders[1].Bucket.Hosts[0] != "a.example" {
 		t.Errorf("%+v", s.Store)
 	}
 }

@@ -180,7 +180,7 @@ func (s Store) Names(name string) []string {
 	all := []string{name, strings.TrimPrefix(name, s.Originals.Prefix)}
 	if l, ok := s.Loader(name); ok {
 		rest := strings.TrimPrefix(name, l.For)
-		all = append(all, rest, l.Prefix+rest)
+		all = append(all, rest, l.Bucket.Prefix+rest)
 	}
 	return all
 }
@@ -223,7 +223,7 @@ func (b Bucket) Scheme() string {
 // Loader is one more store of originals.
 type Loader struct {
 	For    string `koanf:"for"` // what an original's name begins with: s3/, https://
-	Bucket `koanf:",squash"`
+	Bucket Bucket `koanf:",squash"`
 }
 
 // Renderer is one renderer's limits.

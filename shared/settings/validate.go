@@ -225,7 +225,7 @@ func (s Store) check(c *checker) {
 		c.require(l.For != "" && !strings.HasPrefix(l.For, "/"), name+".for", "says what the names begin with that this store has: s3/, https://")
 		same := func(other Loader) bool { return other.For == l.For }
 		c.require(slices.IndexFunc(s.Loaders, same) == i, name+".for", "%q is another loader's already", l.For)
-		l.check(c, name, "directory", "swift", "s3", "http")
+		l.Bucket.check(c, name, "directory", "swift", "s3", "http")
 	}
 }
 

@@ -28,7 +28,7 @@ func (t *Parser) web(image string) (name string, ok bool) {
 		return "", false
 	}
 	if l, ok := s.Loader(name); ok {
-		return name, l.Scheme() != ""
+		return name, l.Bucket.Scheme() != ""
 	}
 	return name, scheme != ""
 }
