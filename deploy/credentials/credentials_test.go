@@ -49,7 +49,7 @@ func start(t *testing.T, dir string) *server.Server {
 
 // client is a connection that notes what it may not do.
 type client struct {
-	*nats.Conn
+	conn    *nats.Conn
 	t       *testing.T
 	refused chan error
 }
@@ -58,12 +58,12 @@ func connect(t *testing.T, s *server.Server, r Role, file string) *client {
 	t.Helper()
 	c := &client{t: t, refused: make(chan error, 100)}
 	var err error
-	c.Conn, err = queue.Connect(settings.NATS{URL: settings.URLs(s.ClientURL()), Credentials: file}, string(r), "test", slog.New(slog.DiscardHandler),
+	c.conn, err = queue.Connect(settings.NATS{URL: settings.URLs(s.ClientURL()), Credentials: file}, string(r), "test", slog.New(slog.DiscardHandler),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.refused <- err }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	t.Cleanup(c.conn.Close)
 	return c
 }
 
@@ -73,7 +73,7 @@ func (c *client) may(want bool, what string, do func() error) {
 	for len(c.refused) > 0 {
 		<-c.refused
 	}
-	err := errors.Join(do(), c.FlushTimeout(5*time.Second))
+	err := errors.Join(do(), c.conn.FlushTimeout(5*time.Second))
 	select {
 	case refused := <-c.refused:
 		if !errors.Is(refused, nats.ErrPermissionViolation) {
@@ -90,7 +90,7 @@ func (c *client) may(want bool, what string, do func() error) {
 func (c *client) says(want bool, subjects ...string) {
 	c.t.Helper()
 	for _, s := range subjects {
-		c.may(want, "says "+s, func() error { return c.Publish(s, []byte("{}")) })
+		c.may(want, "says "+s, func() error { return c.conn.Publish(s, []byte("{}")) })
 	}
 }
 
@@ -98,7 +98,7 @@ func (c *client) hears(want bool, subjects ...string) {
 	c.t.Helper()
 	for _, s := range subjects {
 		c.may(want, "hears "+s, func() error {
-			_, err := c.SubscribeSync(s)
+			_, err := c.conn.SubscribeSync(s)
 			return err
 		})
 	}
@@ -141,12 +141,12 @@ func work(t *testing.T, edge, renderer *client) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	found := make(chan error)
-	ours, err := jetstream.New(renderer.Conn)
+	ours, err := jetstream.New(renderer.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() { found <- queue.Find(ctx, ours, 1) }() // before there is a stream
-	js, err := jetstream.New(edge.Conn)
+	js, err := jetstream.New(edge.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func work(t *testing.T, edge, renderer *client) {
 		<-renderer.refused // it may not make the stream, which was not there at first
 	}
 	for _, lane := range renderjob.Lanes() {
-		results, err := edge.SubscribeSync(renderjob.ResultSubject("e-" + string(lane)))
+		results, err := edge.conn.SubscribeSync(renderjob.ResultSubject("e-" + string(lane)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func work(t *testing.T, edge, renderer *client) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(job.InProgress(), job.DoubleAck(ctx), renderer.Publish(renderjob.ResultSubject("e-"+string(lane)), []byte("result"))); err != nil {
+		if err := errors.Join(job.InProgress(), job.DoubleAck(ctx), renderer.conn.Publish(renderjob.ResultSubject("e-"+string(lane)), []byte("result"))); err != nil {
 			t.Error(err)
 		}
 		if m, err := results.NextMsg(5 * time.Second); err != nil || string(m.Data) != "result" {
@@ -189,13 +189,13 @@ func work(t *testing.T, edge, renderer *client) {
 			t.Error(err)
 		}
 	}
-	if _, err := renderer.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) { _ = m.Respond([]byte("forgotten")) }); err != nil {
+	if _, err := renderer.conn.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) { _ = m.Respond([]byte("forgotten")) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := renderer.FlushTimeout(5 * time.Second); err != nil {
+	if err := renderer.conn.FlushTimeout(5 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := edge.Request(renderjob.PurgeSubject, nil, 5*time.Second); err != nil || string(m.Data) != "forgotten" {
+	if m, err := edge.conn.Request(renderjob.PurgeSubject, nil, 5*time.Second); err != nil || string(m.Data) != "forgotten" {
 		t.Errorf("the answer to a purge: %v %v", m, err)
 	}
 	if len(edge.refused)+len(renderer.refused) > 0 {
@@ -239,7 +239,7 @@ func TestRotation(t *testing.T) {
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); before.Stats().Reconnects == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(10 * time.Second); before.conn.Stats().Reconnects == 0 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	before.says(true, renderjob.EdgeSubject("e"))
