@@ -1,8 +1,8 @@
 package faults
 
 import (
-	"context"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"

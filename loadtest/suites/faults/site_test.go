@@ -107,7 +107,7 @@ func startSite(t *testing.T, v variant) *site {
 	}
 	s.swift = servers.StartSwift(t, "")
 	s.greedy = &greedy{fetched: map[string]bool{}, read: map[string]bool{}}
-	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
+	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.Bucket.AuthURL, "/auth/v1.0"))
 	behind.Do(isGreedy, s.greedy.fetch)
 	s.backend = wire.Disturb(t, behind.URL)
 	s.fillStore()
