@@ -48,13 +48,13 @@ func Convert(text []byte, secrets bool) (Conversion, error) {
 		return Conversion{}, errors.New("the configuration is not UTF-8")
 	}
 	assigned, left := evaluate(strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n"))
-	c := &converter{Conversion: Conversion{Values: defaults(), Left: left}, assigned: assigned, secrets: secrets}
+	c := &converter{conversion: Conversion{Values: defaults(), Left: left}, assigned: assigned, secrets: secrets}
 	for _, name := range slices.Sorted(maps.Keys(assigned)) {
 		c.carry(name, assigned[name])
 	}
 	c.together()
-	slices.SortStableFunc(c.Left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
-	return c.Conversion, nil
+	slices.SortStableFunc(c.conversion.Left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
+	return c.conversion, nil
 }
 
 // defaults are Thumbor's, where thumbmill's are others.
@@ -164,13 +164,13 @@ func meant(name string) string {
 
 // converter is a conversion under way.
 type converter struct {
-	Conversion
-	assigned map[string]any
-	secrets  bool
+	conversion Conversion
+	assigned   map[string]any
+	secrets    bool
 }
 
 func (c *converter) leave(name, format string, args ...any) {
-	c.Left = append(c.Left, Left{name, fmt.Sprintf(format, args...)})
+	c.conversion.Left = append(c.conversion.Left, Left{name, fmt.Sprintf(format, args...)})
 }
 
 // carry one assignment over, or say why not.
@@ -199,16 +199,16 @@ func (c *converter) carry(name string, v any) {
 		c.leave(name, "%s", reason)
 	}
 	if rule.key != "" && value != nil {
-		c.Values[rule.key] = value
+		c.conversion.Values[rule.key] = value
 	}
 }
 
 // unread: what is not known is closed.
 func (c *converter) unread(name string) {
 	if name == "ALLOW_UNSAFE_URL" {
-		c.Values["edge.allow_unsafe"] = false
+		c.conversion.Values["edge.allow_unsafe"] = false
 	}
-	told := slices.ContainsFunc(c.Left, func(l Left) bool { return l.Name == name })
+	told := slices.ContainsFunc(c.conversion.Left, func(l Left) bool { return l.Name == name })
 	if _, ok := rules()[name]; ok && !told {
 		c.leave(name, "a statement that is not read may set it%s", meant(name))
 	}

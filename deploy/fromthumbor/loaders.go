@@ -15,16 +15,16 @@ func (c *converter) loaders() {
 	}
 	switch {
 	case name == "thumbor.loaders.file_loader":
-		c.Values["store.originals.kind"] = "directory"
+		c.conversion.Values["store.originals.kind"] = "directory"
 	case strings.Contains(name, "file_loader"):
-		c.Values["store.originals.kind"] = "directory"
-		c.Values["store.loaders"] = []any{c.site("http://"), c.site("https://")}
+		c.conversion.Values["store.originals.kind"] = "directory"
+		c.conversion.Values["store.loaders"] = []any{c.site("http://"), c.site("https://")}
 	case name == "thumbor.loaders.https_loader", name == "thumbor.loaders.strict_https_loader":
 		c.overHTTP("https://")
 	case name == "thumbor.loaders.http_loader":
 		c.overHTTP("http://")
 	case strings.HasPrefix(name, "wikimedia_thumbor.loader"):
-		c.Values["store.originals.kind"] = "swift"
+		c.conversion.Values["store.originals.kind"] = "swift"
 	case strings.Contains(name, "s3"):
 		c.s3("store.originals", "AWS_LOADER", "TC_AWS_LOADER")
 	default:
@@ -37,8 +37,8 @@ func (c *converter) loaders() {
 
 // overHTTP has names without a scheme read with it, as Thumbor's loaders do.
 func (c *converter) overHTTP(scheme string) {
-	c.Values["store.originals.kind"], c.Values["store.originals.endpoint"] = "http", scheme
-	c.Values["store.originals.hosts"] = c.hosts()
+	c.conversion.Values["store.originals.kind"], c.conversion.Values["store.originals.endpoint"] = "http", scheme
+	c.conversion.Values["store.originals.hosts"] = c.hosts()
 }
 
 // site is a loader of absolute URLs.
@@ -81,7 +81,7 @@ func (c *converter) hosts() []string {
 }
 
 func (c *converter) leaveOnce(name, reason string) {
-	if !slices.Contains(c.Left, Left{name, reason}) {
+	if !slices.Contains(c.conversion.Left, Left{name, reason}) {
 		c.leave(name, "%s", reason)
 	}
 }
@@ -105,13 +105,13 @@ func (c *converter) s3(store, ours, older string) {
 	if endpoint == "" {
 		endpoint = "https://s3." + region + ".amazonaws.com"
 	}
-	c.Values[store+".kind"], c.Values[store+".region"], c.Values[store+".endpoint"] = "s3", region, endpoint
+	c.conversion.Values[store+".kind"], c.conversion.Values[store+".region"], c.conversion.Values[store+".endpoint"] = "s3", region, endpoint
 	if bucket := first(ours+"_BUCKET_NAME", older+"_BUCKET"); bucket != "" {
-		c.Values[store+".container"] = bucket
+		c.conversion.Values[store+".container"] = bucket
 	} else {
 		c.leaveOnce(ours+"_BUCKET_NAME", "it is not said, so that "+store+".container is to be set")
 	}
 	if prefix := first(ours+"_ROOT_PATH", older+"_ROOT_PATH"); prefix != "" {
-		c.Values[store+".prefix"] = strings.Trim(prefix, "/") + "/"
+		c.conversion.Values[store+".prefix"] = strings.Trim(prefix, "/") + "/"
 	}
 }

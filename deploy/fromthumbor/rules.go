@@ -337,7 +337,7 @@ func (c *converter) together() {
 		if port == nil {
 			port = 7531
 		}
-		c.Values["coordinator.servers"] = []string{fmt.Sprintf("%s:%d", server, port)}
+		c.conversion.Values["coordinator.servers"] = []string{fmt.Sprintf("%s:%d", server, port)}
 	}
 	c.loaders()
 	c.swift()
@@ -364,7 +364,7 @@ func (c *converter) autoFormats() {
 		}
 	}
 	if formats != nil {
-		c.Values["thumbor.auto_formats"] = formats
+		c.conversion.Values["thumbor.auto_formats"] = formats
 	}
 }
 
@@ -389,7 +389,7 @@ func (c *converter) pool(name, key string) {
 			c.leave(name, "%s: %s", theirs, reason)
 			continue
 		}
-		c.Values[key+"."+ours[theirs]] = value
+		c.conversion.Values[key+"."+ours[theirs]] = value
 	}
 }
 
@@ -420,10 +420,10 @@ func (c *converter) swift() {
 	}
 	url := strings.TrimSuffix(host.(string), "/") + path.(string)
 	for _, store := range []string{"store.originals", "store.thumbnails"} {
-		c.Values[store+".kind"], c.Values[store+".auth_url"] = "swift", url
+		c.conversion.Values[store+".kind"], c.conversion.Values[store+".auth_url"] = "swift", url
 		for _, field := range []string{".user", ".key"} {
-			if v, ok := c.Values["store.originals"+field]; ok {
-				c.Values[store+field] = v
+			if v, ok := c.conversion.Values["store.originals"+field]; ok {
+				c.conversion.Values[store+field] = v
 			}
 		}
 	}

@@ -22,7 +22,7 @@ import (
 
 // run is what its flags say.
 type run struct {
-	drive.Config
+	drive                 drive.Config
 	load                  workload.Workload
 	phases, types, widths string
 	html, json, title     string
@@ -44,13 +44,13 @@ func runCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.Template, "url", "", "URL of a thumbnail, with {original}, {width}, {fresh} (required)")
+	f.StringVar(&r.drive.Template, "url", "", "URL of a thumbnail, with {original}, {width}, {fresh} (required)")
 	_ = cmd.MarkFlagRequired("url") // it is there
-	f.StringVar(&r.Name, "name", "photo{n}.{type}", "name of an original")
+	f.StringVar(&r.drive.Name, "name", "photo{n}.{type}", "name of an original")
 	f.StringVar(&r.phases, "load", "30s@20", "phases: duration@rate or duration@from-to, requests per second")
-	f.DurationVar(&r.Timeout, "timeout", time.Minute, "of one request")
-	f.IntVar(&r.Most, "most", 10_000, "requests under way at once; those beyond are not sent, and counted")
-	f.IntVar(&r.BytesPerSecond, "slow-bytes", 10_000, "what a slow client reads in a second")
+	f.DurationVar(&r.drive.Timeout, "timeout", time.Minute, "of one request")
+	f.IntVar(&r.drive.Most, "most", 10_000, "requests under way at once; those beyond are not sent, and counted")
+	f.IntVar(&r.drive.BytesPerSecond, "slow-bytes", 10_000, "what a slow client reads in a second")
 	r.workloadFlags(f)
 	f.StringVar(&r.title, "title", "load test", "of the report")
 	f.StringVar(&r.html, "html", "", "file for a page with plots")
@@ -87,10 +87,10 @@ func (r *run) run(cmd *cobra.Command) (err error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	total := r.load.Duration().Seconds()
-	r.Progress = func(s drive.Second) {
+	r.drive.Progress = func(s drive.Second) {
 		cmd.PrintErrf("%5.0f of %.0f s  sent %d  under way %d  p50 %.0f ms  p99 %.0f ms  %v\n", s.At, total, s.Sent, s.UnderWay, s.P50, s.P99, s.Outcomes)
 	}
-	record, err := drive.Run(ctx, r.Config, r.load)
+	record, err := drive.Run(ctx, r.drive, r.load)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 // which answers where a question says, and JetStream, which asks nobody whether who has it
 // answer somewhere may speak there.
 type rogue struct {
-	t *testing.T
-	*nats.Conn
+	t     *testing.T
+	conn  *nats.Conn
 	heard *nats.Subscription // all that is said
 }
 
@@ -37,7 +37,7 @@ func newRogue(t *testing.T, c *Cluster) *rogue {
 // has somebody answer on a subject, and waits until all who listen there have heard it.
 func (r *rogue) has(asked, answer string, body []byte) {
 	r.t.Helper()
-	if err := r.PublishRequest(asked, answer, body); err != nil {
+	if err := r.conn.PublishRequest(asked, answer, body); err != nil {
 		r.t.Fatal(err)
 	}
 	for {
@@ -92,7 +92,7 @@ func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
 	begins, err := renderjob.Result{Version: 1, JobID: "nobody's", State: renderjob.StateStarted}.Message(c.Edges[0].Name())
 	c.must(err)
 	begins.Reply = emptied
-	c.must(r.PublishMsg(begins))
+	c.must(r.conn.PublishMsg(begins))
 	r.has(renderjob.ForgetSubject, emptied, []byte(`{"version":1}`))
 	if n := c.Jobs(); n != 4 {
 		t.Errorf("%d jobs of 4 are left", n)
@@ -104,7 +104,7 @@ func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
 	if report := purge(t, c, c.Edges[0], "b.jpg"); len(report.Missed) > 0 {
 		t.Errorf("a purge waited for %v", report.Missed)
 	}
-	c.must(r.PublishRequest(next(renderjob.LaneBulk), "uploads", []byte(`{"batch":9,"expires":2000000000}`)))
+	c.must(r.conn.PublishRequest(next(renderjob.LaneBulk), "uploads", []byte(`{"batch":9,"expires":2000000000}`)))
 	for range 9 { // some of them the renderer takes, to hand them back
 		r.has(renderjob.LaneBulk.Subject(), "_INBOX.rogue", []byte("nonsense, which is counted at once"))
 	}
@@ -114,7 +114,7 @@ func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
 
 	// JetStream, to end a drain.
 	renderer := c.Renderers[0].Name()
-	c.must(r.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":60000}`)))
+	c.must(r.conn.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":60000}`)))
 	Eventually(t, "it drains", func() bool { return r.drains(renderer) })
 	r.has("$JS.API.STREAM.INFO."+queue.Stream, renderjob.ControlSubject(renderer), nil)
 	if !r.drains(renderer) {
@@ -122,20 +122,20 @@ func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
 	}
 
 	// JetStream, to answer a purge for an edge that does not hear it.
-	c.must(r.Publish(renderjob.EdgeSubject("deaf"), nil))
-	_, err = r.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) {
-		_ = r.PublishRequest(next(renderjob.LaneBulk), m.Reply, []byte(`{"batch":9,"expires":2000000000}`))
+	c.must(r.conn.Publish(renderjob.EdgeSubject("deaf"), nil))
+	_, err = r.conn.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) {
+		_ = r.conn.PublishRequest(next(renderjob.LaneBulk), m.Reply, []byte(`{"batch":9,"expires":2000000000}`))
 		for range 9 {
-			_ = r.Publish(renderjob.LaneBulk.Subject(), []byte("deaf"))
+			_ = r.conn.Publish(renderjob.LaneBulk.Subject(), []byte("deaf"))
 		}
 	})
 	c.must(err)
-	c.must(r.Flush())
+	c.must(r.conn.Flush())
 	if report := purge(t, c, c.Edges[0], "b.jpg"); len(report.Missed) != 1 || slices.Contains(report.Edges, "deaf") {
 		t.Errorf("the purge is said to be complete: %+v", report)
 	}
 
-	c.must(r.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":0}`)))
+	c.must(r.conn.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":0}`)))
 	release()
 	(<-busy).Wants(t, 200)
 	Eventually(t, "all jobs are done", func() bool { return c.Jobs() == 0 })

@@ -206,14 +206,14 @@ func failure(err error) string {
 
 // slowly reads so many bytes per second.
 type slowly struct {
-	io.Reader
+	from      io.Reader
 	perSecond int
 }
 
 func (s *slowly) Read(p []byte) (int, error) {
 	const pause = 100 * time.Millisecond
 	time.Sleep(pause + rand.N(pause/10))
-	return s.Reader.Read(p[:max(1, min(len(p), s.perSecond/10))])
+	return s.from.Read(p[:max(1, min(len(p), s.perSecond/10))])
 }
 
 func (r *recorder) begin(most int) bool {
