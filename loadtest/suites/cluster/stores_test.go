@@ -60,8 +60,8 @@ func TestOriginalsComeFromEverywhere(t *testing.T) {
 		http.ServeContent(w, r, "", time.Unix(1, 0), bytes.NewReader(body))
 	}))
 	defer site.Close()
-	swift := servers.Swift(t)
-	s3 := servers.S3(t)
+	server := servers.StartSwift(t, "")
+	swift, s3 := server.Bucket, server.S3()
 	here, _ := url.Parse(site.URL)
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
 		s.Store.Loaders = []settings.Loader{

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -192,7 +193,7 @@ func newMachine(t *testing.T) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.env = append(os.Environ(), "HOME=/root", "XDG_CONFIG_HOME=/root/.config", "REPOSITORY="+repository)
+	m.env = append(os.Environ(), "HOME=/root", "XDG_CONFIG_HOME=/root/.config", "REPOSITORY="+repository, "PROGRAMS="+programs.Build(t, programs.Thumbmill, programs.Loadtest))
 	m.must(prepare)
 	m.start("prometheus --config.file=/tmp/p.yml --storage.tsdb.path=/srv/prometheus --web.listen-address=127.0.0.1:9090")
 	m.start("cd /srv/site && THUMBMILL_EDGE_TRUSTED_PROXIES=127.0.0.1 THUMBMILL_EDGE_ALLOW_UNSAFE=true bin/thumbmill serve --originals data/originals --thumbnails data/thumbnails")
@@ -211,7 +212,7 @@ const prepare = `
 cd "$REPOSITORY"
 for user in nats thumbmill thumbmill-renderer; do adduser --system --quiet --no-create-home $user; done
 mkdir -p /srv/site/bin /etc/thumbmill.d /etc/thumbmill /etc/nats /srv/prometheus /var/lib/thumbmill/originals /srv/site/data/originals
-go build -o /srv/site/bin/ . ./loadtest/cmd/loadtest
+cp "$PROGRAMS/thumbmill" "$PROGRAMS/loadtest" /srv/site/bin/
 ln -s /srv/site/bin/thumbmill /srv/site/bin/loadtest /usr/local/bin/
 cp deploy/debian/10-thumbmill.yaml /etc/thumbmill.d/
 printf 'SECURITY_KEY = "a key"\nQUALITY = 85\n' > /etc/thumbor.conf
