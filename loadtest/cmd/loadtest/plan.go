@@ -140,7 +140,7 @@ func planCommand() *cobra.Command {
 			"are from a real cluster.",
 		Example: "  loadtest plan --prometheus http://prometheus:9090 --window 1h --save profile.json\n" +
 			"  loadtest plan --profile profile.json --growth 0.5 --sites 3 --html plan.html",
-		RunE: func(cmd *cobra.Command, _ []string) error { p.cmd = cmd; return p.run() },
+		RunE: func(cmd *cobra.Command, _ []string) error { p.cmd = cmd; return p.answerAll() },
 	}
 	f := cmd.Flags()
 	p.subject.flags(f)
@@ -158,7 +158,8 @@ func planCommand() *cobra.Command {
 	return cmd
 }
 
-func (p *planning) run() (err error) {
+// answerAll answers today and each scenario, and writes what comes of it.
+func (p *planning) answerAll() (err error) {
 	if !inside(p.growth, -1, 1000) || !inside(p.cheaper, 0, 1000) || p.sites < 2 || p.restart < time.Second {
 		return errors.New("--growth is between -1 and 1000, --cheaper between 0 and 1000, --sites at least 2 and --restart at least 1s")
 	}
