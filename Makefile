@@ -15,14 +15,21 @@ TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules we
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
 
+# Packages whose tests wait most, and so begin first; and packages that run apart.
+LONG  := loadtest/suites/cluster loadtest/suites/faults
+APART := loadtest/suites/flood loadtest/suites/hits loadtest/suites/capacity loadtest/suites/peers
+
+# go vet has been run before; a test binary without DWARF is linked in half of the time.
+TESTS := go test -vet=off -ldflags=-w
+
 # Packages that draw pictures, simulate or look at a page, which the race detector does
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
-DRAWING := loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
+DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance renderer/internal/worker renderer/internal/engine renderer/internal/filter
 
 # Packages whose tests run other programs, which the race detector does not see.
-RUNNING := deploy/compose deploy/kubernetes loadtest/suites/docs loadtest/suites/front
+RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test test-race test-plain lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,11 +40,17 @@ run: build tools ## install what is missing, build, start the whole cluster, pri
 test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go test -race -p 3 -timeout 9m -skip '$(HEAVY)' $$(go list ./... | grep -v $(addprefix -e ,$(DRAWING) $(RUNNING) loadtest/suites/flood loadtest/suites/hits loadtest/suites/capacity loadtest/suites/peers))
-	go test -p 3 -timeout 5m $(addprefix ./,$(DRAWING) $(RUNNING))
-	go test -timeout 4m -run '$(HEAVY)' ./loadtest/suites/cluster
-	go test -timeout 2m ./loadtest/suites/flood
-	go test -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
+	$(MAKE) --no-print-directory --jobs 2 test-race test-plain
+	$(TESTS) -timeout 4m -run '$(HEAVY)' ./loadtest/suites/cluster
+	$(TESTS) -timeout 2m ./loadtest/suites/flood
+	$(TESTS) -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
+
+# Most tests wait for something else than a processor: the two run side by side.
+test-race:
+	$(TESTS) -race -p 3 -timeout 9m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
+
+test-plain:
+	$(TESTS) -p 2 -timeout 8m $(addprefix ./,$(RUNNING) $(DRAWING))
 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer

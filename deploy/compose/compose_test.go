@@ -23,6 +23,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -157,7 +158,8 @@ func TestTheWholeSite(t *testing.T) {
 		t.Errorf("an original that is not there is %s", absent.Status)
 	}
 	h.operators()
-	h.eventually(func() error { // a purge that missed somebody is to be repeated, and says so
+	// A purge that missed somebody says so, and is repeated.
+	eventually.Succeeds(h.t, patience, "a purge reaches everybody", func() error {
 		return h.tool("purge", "--admin", "http://purger:8889", "originals/sample.svg")
 	})
 	if again := h.get(front + "/unsafe/300x/sample.svg"); again.Header.Get("X-Cache") != "miss" {
@@ -176,6 +178,8 @@ func TestTheWholeSite(t *testing.T) {
 	})
 	h.picture(front+"/unsafe/200x/sample.svg", 200) // by the others
 }
+
+const patience = 30 * time.Second
 
 func (h *host) client() *http.Client {
 	transport := &http.Transport{DialContext: h.network.dial, DisableKeepAlives: true}
@@ -232,7 +236,7 @@ func (h *host) picture(address string, width int) {
 // operators see both renderers in the page's data, once these have been heard of.
 func (h *host) operators() {
 	h.t.Helper()
-	h.eventually(func() error {
+	eventually.Succeeds(h.t, patience, "the coordinator knows both renderers", func() error {
 		var report struct {
 			Renderers []json.RawMessage `json:"renderers"`
 		}
@@ -242,19 +246,6 @@ func (h *host) operators() {
 		}
 		return err
 	})
-}
-
-// eventually waits for half a minute until nothing is missing.
-func (h *host) eventually(missing func() error) {
-	h.t.Helper()
-	var err error
-	for range 60 {
-		if err = missing(); err == nil {
-			return
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
-	h.t.Error(err)
 }
 
 // sandboxed holds that the profile of system calls leaves renderers what they confine their
@@ -281,7 +272,7 @@ func (h *host) reaped(t *testing.T) {
 	if out, err := renderer.exec("sh", "-c", "sleep 0.2 & exit"); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	h.eventually(func() error {
+	eventually.Succeeds(t, patience, "nothing dead is left", func() error {
 		if out, _ := renderer.exec("sh", "-c", "grep -ls '^State:.Z' /proc/[0-9]*/status"); len(out) > 0 { // grep fails where there are none
 			return fmt.Errorf("dead: %s", out)
 		}
@@ -292,7 +283,7 @@ func (h *host) reaped(t *testing.T) {
 // scraped holds that Prometheus has the metrics of all roles.
 func (h *host) scraped() {
 	h.t.Helper()
-	h.eventually(func() error {
+	eventually.Succeeds(h.t, patience, "Prometheus scrapes all roles", func() error {
 		var answer struct {
 			Data struct {
 				ActiveTargets []struct{ ScrapeURL, Health, LastError string }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 )
 
 // host runs the project's containers.
@@ -110,7 +112,7 @@ func (h *host) startAll() {
 			waiting[name] = errors.New("not started")
 		}
 	}
-	for len(waiting) > 0 {
+	up := eventually.Succeeds(h.t, upWithin, "all services are up", func() error {
 		for name := range waiting {
 			if h.up[name] == nil && h.mayStart(name, waiting) {
 				h.up[name] = h.launch(h.project.Services[name])
@@ -122,10 +124,13 @@ func (h *host) startAll() {
 				}
 			}
 		}
-		if time.Since(began) > upWithin {
-			h.t.Fatalf("not up within %v: %v", upWithin, waiting)
+		if len(waiting) > 0 {
+			return fmt.Errorf("not up: %v", waiting)
 		}
-		time.Sleep(100 * time.Millisecond)
+		return nil
+	})
+	if !up {
+		h.t.FailNow()
 	}
 }
 

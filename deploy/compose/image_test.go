@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
@@ -112,7 +113,7 @@ func newImages(t *testing.T) *images {
 			}
 		}
 	}
-	i.shell("go build -o /out/nats-server github.com/nats-io/nats-server/v2") // which the stage "nats" has from its base
+	i.shell("cp " + programs.Build(t, programs.NATSServer) + "/nats-server /out/") // which the stage "nats" has from its base
 	return i
 }
 

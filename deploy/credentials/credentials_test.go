@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -47,43 +48,44 @@ func start(t *testing.T, dir string) *server.Server {
 	return s
 }
 
-// client is a connection that notes what it may not do.
+// client is a role's connection.
 type client struct {
-	conn    *nats.Conn
-	t       *testing.T
-	refused chan error
+	t    *testing.T
+	conn *nats.Conn
 }
 
 func connect(t *testing.T, s *server.Server, r Role, file string) *client {
 	t.Helper()
-	c := &client{t: t, refused: make(chan error, 100)}
-	var err error
-	c.conn, err = queue.Connect(settings.NATS{URL: settings.URLs(s.ClientURL()), Credentials: file}, string(r), "test", slog.New(slog.DiscardHandler),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.refused <- err }))
+	conn, err := queue.Connect(settings.NATS{URL: settings.URLs(s.ClientURL()), Credentials: file}, string(r), "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.conn.Close)
-	return c
+	t.Cleanup(conn.Close)
+	return &client{t, conn}
+}
+
+// refusal is the server's last one. It is known after a flush, since a server refuses before
+// it answers what comes later.
+func (c *client) refusal() error {
+	c.t.Helper()
+	if err := c.conn.FlushTimeout(5 * time.Second); err != nil {
+		c.t.Fatal(err)
+	}
+	return c.conn.LastError()
 }
 
 // may says something or listens, and fails where that is not as it should be.
 func (c *client) may(want bool, what string, do func() error) {
 	c.t.Helper()
-	for len(c.refused) > 0 {
-		<-c.refused
+	before := c.refusal()
+	if err := do(); err != nil {
+		c.t.Errorf("%s: %v", what, err)
 	}
-	err := errors.Join(do(), c.conn.FlushTimeout(5*time.Second))
-	select {
-	case refused := <-c.refused:
-		if !errors.Is(refused, nats.ErrPermissionViolation) {
-			c.t.Errorf("%s: %v", what, refused)
-		}
-		err = errors.Join(err, refused)
-	case <-time.After(map[bool]time.Duration{true: 20 * time.Millisecond, false: 10 * time.Second}[want]):
-	}
-	if (err == nil) != want {
-		c.t.Errorf("%s: %v, allowed is %v", what, err, want)
+	after := c.refusal()
+	if refused := after != before; refused == want { // the same value, and not only the same text
+		c.t.Errorf("%s: refused is %v, allowed should be %v", what, refused, want)
+	} else if refused && !errors.Is(after, nats.ErrPermissionViolation) {
+		c.t.Errorf("%s: %v", what, after)
 	}
 }
 
@@ -141,51 +143,19 @@ func work(t *testing.T, edge, renderer *client) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	found := make(chan error)
-	ours, err := jetstream.New(renderer.conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { found <- queue.Find(ctx, ours, 1) }() // before there is a stream
-	js, err := jetstream.New(edge.conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := queue.Ensure(ctx, js, 1)
+	renderers := renderer.jetStream()
+	go func() { found <- queue.Find(ctx, renderers, 1) }() // before there is a stream
+	stream, err := queue.Ensure(ctx, edge.jetStream(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := <-found; err != nil {
 		t.Fatal(err)
 	}
-	for len(renderer.refused) > 0 {
-		<-renderer.refused // it may not make the stream, which was not there at first
-	}
+	before := [2]error{edge.refusal(), renderer.refusal()} // a renderer may not make the stream, which was not there at first
 	for _, lane := range renderjob.Lanes() {
-		results, err := edge.conn.SubscribeSync(renderjob.ResultSubject("e-" + string(lane)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := js.Publish(ctx, lane.Subject(), []byte("job")); err != nil {
-			t.Fatal(err)
-		}
+		passes(ctx, t, lane, edge, renderer)
 		if _, err := stream.GetLastMsgForSubject(ctx, lane.Subject()); err != nil {
-			t.Error(err)
-		}
-		consumer, err := ours.Consumer(ctx, queue.Stream, lane.Consumer())
-		if err != nil {
-			t.Fatal(err)
-		}
-		job, err := consumer.Next(jetstream.FetchMaxWait(5 * time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(job.InProgress(), job.DoubleAck(ctx), renderer.conn.Publish(renderjob.ResultSubject("e-"+string(lane)), []byte("result"))); err != nil {
-			t.Error(err)
-		}
-		if m, err := results.NextMsg(5 * time.Second); err != nil || string(m.Data) != "result" {
-			t.Error(m, err)
-		}
-		if _, err := ours.Publish(ctx, lane.Subject(), []byte("handed back")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -198,11 +168,50 @@ func work(t *testing.T, edge, renderer *client) {
 	if m, err := edge.conn.Request(renderjob.PurgeSubject, nil, 5*time.Second); err != nil || string(m.Data) != "forgotten" {
 		t.Errorf("the answer to a purge: %v %v", m, err)
 	}
-	if len(edge.refused)+len(renderer.refused) > 0 {
-		t.Errorf("%d and %d refusals", len(edge.refused), len(renderer.refused))
+	if after := [2]error{edge.refusal(), renderer.refusal()}; after != before {
+		t.Errorf("edge and renderer were refused something: %v", after)
 	}
 	edge.says(true, renderjob.ControlSubject("r"), renderjob.EdgeSubject("e"))
 	renderer.says(true, renderjob.HeartbeatSubject("r"), renderjob.ForgetSubject)
+}
+
+// passes sends a job of a lane to the renderer, its result back, and the job too.
+func passes(ctx context.Context, t *testing.T, lane renderjob.Lane, edge, renderer *client) {
+	t.Helper()
+	results, err := edge.conn.SubscribeSync(renderjob.ResultSubject("e-" + string(lane)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := edge.jetStream().Publish(ctx, lane.Subject(), []byte("job")); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := renderer.jetStream().Consumer(ctx, queue.Stream, lane.Consumer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := consumer.Next(jetstream.FetchMaxWait(5 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := renderer.conn.Publish(renderjob.ResultSubject("e-"+string(lane)), []byte("result"))
+	if err := errors.Join(job.InProgress(), job.DoubleAck(ctx), result); err != nil {
+		t.Error(err)
+	}
+	if m, err := results.NextMsg(5 * time.Second); err != nil || string(m.Data) != "result" {
+		t.Error(m, err)
+	}
+	if _, err := renderer.jetStream().Publish(ctx, lane.Subject(), []byte("handed back")); err != nil {
+		t.Error(err)
+	}
+}
+
+func (c *client) jetStream() jetstream.JetStream {
+	c.t.Helper()
+	js, err := jetstream.New(c.conn)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return js
 }
 
 // New credentials are taken beside older ones, and instead of them once these are revoked,
@@ -230,7 +239,8 @@ func TestRotation(t *testing.T) {
 	if err := os.Link(filepath.Join(dir, Edge.File()), stolen); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(1100 * time.Millisecond) // credentials have the second in which they were made
+	made := time.Now().Unix() // credentials have the second in which they were made
+	eventually.Holds(t, 10*time.Second, "a later second begins", func() bool { return time.Now().Unix() > made })
 	if err := Write(dir, Options{Revoke: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -239,9 +249,7 @@ func TestRotation(t *testing.T) {
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); before.conn.Stats().Reconnects == 0 && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually.Holds(t, 10*time.Second, "the client connects again", func() bool { return before.conn.Stats().Reconnects > 0 })
 	before.says(true, renderjob.EdgeSubject("e"))
 	if c, err := nats.Connect(s.ClientURL(), nats.UserCredentials(stolen)); err == nil {
 		c.Close()

@@ -93,7 +93,7 @@ func inside(x, low, high float64) bool { return x > low && x < high }
 
 // planning is loadtest plan under way.
 type planning struct {
-	subject
+	subject         subject
 	growth, cheaper float64
 	sites           int
 	restart         time.Duration
@@ -107,11 +107,25 @@ type planning struct {
 
 // row is one line of the answer.
 type row struct {
-	What string `json:"what"`
-	plan.Result
-	Slots  int     `json:"slots"`
-	Memory float64 `json:"memory_bytes,omitempty"`
-	Note   string  `json:"note,omitempty"`
+	What      string     `json:"what"`
+	Renderers int        `json:"renderers"`
+	Use       float64    `json:"use"` // as plan.Result has it, like what follows
+	P50       float64    `json:"p50_seconds"`
+	P95       float64    `json:"p95_seconds"`
+	Late      plan.Share `json:"late"`
+	Refused   plan.Share `json:"refused"`
+	Slots     int        `json:"slots"`
+	Memory    float64    `json:"memory_bytes,omitempty"`
+	Note      string     `json:"note,omitempty"`
+}
+
+// add adds a line for renderers of so many slots each.
+func (p *planning) add(what string, r plan.Result, slots int, note string) {
+	all := r.Renderers * slots
+	p.rows = append(p.rows, row{
+		What: what, Renderers: r.Renderers, Use: r.Use, P50: r.P50, P95: r.P95, Late: r.Late, Refused: r.Refused,
+		Slots: all, Memory: float64(all) * p.machine.Slot, Note: note,
+	})
 }
 
 func planCommand() *cobra.Command {
@@ -126,10 +140,10 @@ func planCommand() *cobra.Command {
 			"are from a real cluster.",
 		Example: "  loadtest plan --prometheus http://prometheus:9090 --window 1h --save profile.json\n" +
 			"  loadtest plan --profile profile.json --growth 0.5 --sites 3 --html plan.html",
-		RunE: func(cmd *cobra.Command, _ []string) error { p.cmd = cmd; return p.run() },
+		RunE: func(cmd *cobra.Command, _ []string) error { p.cmd = cmd; return p.answerAll() },
 	}
 	f := cmd.Flags()
-	p.flags(f)
+	p.subject.flags(f)
 	f.Float64Var(&p.growth, "growth", .3, "by which requests grow in a year: 0.3 is 30 %")
 	f.IntVar(&p.sites, "sites", 2, "sites over which the renderers are spread, one of which can be lost")
 	f.DurationVar(&p.restart, "restart", 30*time.Second, "how long a renderer is away when it restarts")
@@ -144,11 +158,12 @@ func planCommand() *cobra.Command {
 	return cmd
 }
 
-func (p *planning) run() (err error) {
+// answerAll answers today and each scenario, and writes what comes of it.
+func (p *planning) answerAll() (err error) {
 	if !inside(p.growth, -1, 1000) || !inside(p.cheaper, 0, 1000) || p.sites < 2 || p.restart < time.Second {
 		return errors.New("--growth is between -1 and 1000, --cheaper between 0 and 1000, --sites at least 2 and --restart at least 1s")
 	}
-	if p.p, err = p.profile(p.cmd); err != nil {
+	if p.p, err = p.subject.profile(p.cmd); err != nil {
 		return err
 	}
 	today, err := p.answer("today", p.p, plan.Scenario{}, "")
@@ -176,14 +191,13 @@ func (p *planning) run() (err error) {
 
 // answer finds the number of renderers for one line.
 func (p *planning) answer(what string, profile plan.Profile, s plan.Scenario, note string) (plan.Result, error) {
-	r, err := plan.Renderers(profile, p.cluster(), s, p.target, func(r plan.Result) {
+	r, err := plan.Renderers(profile, p.subject.cluster(), s, p.subject.target, func(r plan.Result) {
 		p.cmd.PrintErrf("%s: %d renderers, %.0f %% busy: %.2f %% wait longer, %.3f %% are refused\n", what, r.Renderers, 100*r.Use, 100*r.Late.Mean, 100*r.Refused.Mean)
 	})
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", what, err)
 	}
-	slots := r.Renderers * profile.Slots
-	p.rows = append(p.rows, row{what, r, slots, float64(slots) * p.machine.Slot, note})
+	p.add(what, r, profile.Slots, note)
 	return r, nil
 }
 
@@ -197,9 +211,9 @@ func (p *planning) savings(today plan.Result) error {
 	if _, err := p.answer("with a cheaper engine", p.p.Scaled(1, p.cheaper), plan.Scenario{}, fmt.Sprintf("renders take %.0f %% of the time", 100*p.cheaper)); err != nil {
 		return err
 	}
-	alone, err := plan.Simulate(plan.PerRenderer(p.p, today.Renderers), p.cluster(), plan.Scenario{}, 1, p.target)
+	alone, err := plan.Simulate(plan.PerRenderer(p.p, today.Renderers), p.subject.cluster(), plan.Scenario{}, 1, p.subject.target)
 	alone.Renderers = today.Renderers
-	p.rows = append(p.rows, row{"with a queue for each renderer", alone, today.Renderers * p.p.Slots, float64(today.Renderers*p.p.Slots) * p.machine.Slot, "instead of one for all: as many renderers as today, and this is what they would do"})
+	p.add("with a queue for each renderer", alone, p.p.Slots, "instead of one for all: as many renderers as today, and this is what they would do")
 	return err
 }
 
@@ -216,8 +230,8 @@ func (p *planning) write(today plan.Result) error {
 	}
 	mean, variation := p.p.Moments()
 	_, _ = fmt.Fprintf(out, "%.1f requests a second, %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused\n\n",
-		p.p.Rate(), 1000*mean, variation, 100*p.target.Share, p.wait, 100*p.target.Refused)
-	first := queueing.SlotsFor(p.p.Rate(), mean, variation, p.target.Wait, p.target.Share)
+		p.p.Rate(), 1000*mean, variation, 100*p.subject.target.Share, p.subject.wait, 100*p.subject.target.Refused)
+	first := queueing.SlotsFor(p.p.Rate(), mean, variation, p.subject.target.Wait, p.subject.target.Share)
 	_, _ = fmt.Fprintf(out, "first answer, by a closed form: %d slots, %d renderers\n\n", first, (first+p.p.Slots-1)/p.p.Slots)
 	p.table(out)
 	_, _ = fmt.Fprintf(out, "\nwith %d renderers, what binds first: ", today.Renderers)
@@ -248,7 +262,7 @@ func (p *planning) page(out io.Writer, today plan.Result) error {
 	var late, refused, waits plot.Line
 	late.Name, refused.Name, waits.Name = "wait longer", "refused", "p95"
 	for n := max(1, today.Renderers/2); n <= today.Renderers*3/2+1; n += max(1, today.Renderers/12) {
-		r, err := plan.Simulate(p.p, p.cluster(), plan.Scenario{}, n, p.target)
+		r, err := plan.Simulate(p.p, p.subject.cluster(), plan.Scenario{}, n, p.subject.target)
 		if err != nil {
 			return err
 		}
@@ -259,7 +273,7 @@ func (p *planning) page(out io.Writer, today plan.Result) error {
 	var more plot.Line
 	more.Name = "p95"
 	for factor := .5; factor <= 1.5; factor += .1 {
-		r, err := plan.Simulate(p.p.Scaled(factor, 1), p.cluster(), plan.Scenario{}, today.Renderers, p.target)
+		r, err := plan.Simulate(p.p.Scaled(factor, 1), p.subject.cluster(), plan.Scenario{}, today.Renderers, p.subject.target)
 		if err != nil {
 			return err
 		}

@@ -20,16 +20,16 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
 )
 
-// run is what its flags say.
-type run struct {
-	drive.Config
+// runFlags is what the flags of loadtest run say.
+type runFlags struct {
+	drive                 drive.Config
 	load                  workload.Workload
 	phases, types, widths string
 	html, json, title     string
 }
 
 func runCommand() *cobra.Command {
-	var r run
+	var r runFlags
 	cmd := &cobra.Command{
 		Use: "run --url TEMPLATE", Short: "Send a load, and report what was answered", Args: cobra.NoArgs,
 		Long: "Send requests as a media site has them, whether the server keeps up or not: latency\n" +
@@ -41,16 +41,16 @@ func runCommand() *cobra.Command {
 		Example: "  loadtest run --url 'http://127.0.0.1:8888/unsafe/{width}x/{original}' --load 60s@50 --html report.html\n" +
 			"  loadtest run --url 'http://imgproxy:8080/insecure/rs:fit:{width}:0/plain/local:///{original}' --load 30s@20-200\n" +
 			"  loadtest run --url … --load 60s@100 --absent 0.7 --title 'the flood of May 2020'",
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.sendLoad(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.Template, "url", "", "URL of a thumbnail, with {original}, {width}, {fresh} (required)")
+	f.StringVar(&r.drive.Template, "url", "", "URL of a thumbnail, with {original}, {width}, {fresh} (required)")
 	_ = cmd.MarkFlagRequired("url") // it is there
-	f.StringVar(&r.Name, "name", "photo{n}.{type}", "name of an original")
+	f.StringVar(&r.drive.Name, "name", "photo{n}.{type}", "name of an original")
 	f.StringVar(&r.phases, "load", "30s@20", "phases: duration@rate or duration@from-to, requests per second")
-	f.DurationVar(&r.Timeout, "timeout", time.Minute, "of one request")
-	f.IntVar(&r.Most, "most", 10_000, "requests under way at once; those beyond are not sent, and counted")
-	f.IntVar(&r.BytesPerSecond, "slow-bytes", 10_000, "what a slow client reads in a second")
+	f.DurationVar(&r.drive.Timeout, "timeout", time.Minute, "of one request")
+	f.IntVar(&r.drive.Most, "most", 10_000, "requests under way at once; those beyond are not sent, and counted")
+	f.IntVar(&r.drive.BytesPerSecond, "slow-bytes", 10_000, "what a slow client reads in a second")
 	r.workloadFlags(f)
 	f.StringVar(&r.title, "title", "load test", "of the report")
 	f.StringVar(&r.html, "html", "", "file for a page with plots")
@@ -58,7 +58,7 @@ func runCommand() *cobra.Command {
 	return cmd
 }
 
-func (r *run) workloadFlags(f *pflag.FlagSet) {
+func (r *runFlags) workloadFlags(f *pflag.FlagSet) {
 	f.IntVar(&r.load.Originals, "originals", 200, "how many originals there are")
 	f.Float64Var(&r.load.Zipf, "zipf", 0.9, "exponent of their popularity; 0: all alike")
 	f.StringVar(&r.types, "types", defaultTypes, "types of originals with their shares")
@@ -74,7 +74,7 @@ func (r *run) workloadFlags(f *pflag.FlagSet) {
 // defaultTypes are a guess at an encyclopaedia's; nobody publishes the shares.
 const defaultTypes = "jpg=85,png=9,svg=4,gif=1,tiff=1"
 
-func (r *run) run(cmd *cobra.Command) (err error) {
+func (r *runFlags) sendLoad(cmd *cobra.Command) (err error) {
 	if r.load.Phases, err = workload.ParsePhases(r.phases); err != nil {
 		return fmt.Errorf("--load: %w", err)
 	}
@@ -87,10 +87,10 @@ func (r *run) run(cmd *cobra.Command) (err error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	total := r.load.Duration().Seconds()
-	r.Progress = func(s drive.Second) {
+	r.drive.Progress = func(s drive.Second) {
 		cmd.PrintErrf("%5.0f of %.0f s  sent %d  under way %d  p50 %.0f ms  p99 %.0f ms  %v\n", s.At, total, s.Sent, s.UnderWay, s.P50, s.P99, s.Outcomes)
 	}
-	record, err := drive.Run(ctx, r.Config, r.load)
+	record, err := drive.Run(ctx, r.drive, r.load)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (r *run) run(cmd *cobra.Command) (err error) {
 	return r.write(cmd.OutOrStdout(), report.Report{Title: r.title, Asked: asked, Record: record})
 }
 
-func (r *run) write(out io.Writer, done report.Report) error {
+func (r *runFlags) write(out io.Writer, done report.Report) error {
 	errs := []error{done.Text(out)}
 	if r.json != "" {
 		errs = append(errs, toFile(r.json, func(out io.Writer) error { return json.NewEncoder(out).Encode(done) }))

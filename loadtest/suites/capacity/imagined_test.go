@@ -3,6 +3,7 @@ package capacity
 import (
 	"bytes"
 	"context"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,7 +61,8 @@ func (s *sleeper) since(began time.Time) (from, to []float64) {
 // imagined is a store in which every original is, and no thumbnail.
 type imagined struct{ jpeg, tiff []byte }
 
-type content struct{ *bytes.Reader }
+// content is an object's bytes.
+type content struct{ io.ReadSeeker }
 
 func (content) Close() error { return nil }
 

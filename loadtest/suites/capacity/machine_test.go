@@ -73,7 +73,7 @@ func awaitQuiet(t *testing.T) {
 	t.Helper()
 	for began := time.Now(); time.Since(began) < quietAfter; {
 		w := watch(t)
-		time.Sleep(quietFor)
+		time.Sleep(quietFor) // the time for which the machine is watched
 		if _, much := w.disturbed(t); !much {
 			return
 		}

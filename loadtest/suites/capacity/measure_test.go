@@ -78,7 +78,7 @@ func (r *rig) overhead(t *testing.T, lane renderjob.Lane) overhead {
 // grows with what else the machine has to do.
 func (r *rig) turn(t *testing.T, recorded []simulator.Request, answers []answer, began time.Time) float64 {
 	t.Helper()
-	real := line{slots: r.renderers * r.slots, least: r.renderers}
+	real := line{slots: r.setting.renderers * r.setting.slots, least: r.setting.renderers}
 	for i, a := range answers {
 		if a.status == http.StatusOK {
 			real.arrived(recorded[i].At + recorded[i].Fetch)
@@ -87,7 +87,7 @@ func (r *rig) turn(t *testing.T, recorded []simulator.Request, answers []answer,
 	real.rendered(r.sleeper.since(began))
 	simulated := line{slots: real.slots, least: real.least}
 	var from, to []float64
-	r.simulated(t, recorded, func(d simulator.Done) {
+	r.setting.simulated(t, recorded, func(d simulator.Done) {
 		if d.Outcome == simulator.Answered {
 			simulated.arrived(d.Request.At + d.Request.Fetch)
 			from, to = append(from, d.Ended-d.Request.Render), append(to, d.Ended)

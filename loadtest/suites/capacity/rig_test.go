@@ -20,7 +20,7 @@ import (
 
 // rig is the cluster of a setting, with all throttles but the lanes out of the way.
 type rig struct {
-	setting
+	setting setting
 	cluster *cluster.Cluster
 	sleeper *sleeper
 	client  *http.Client
@@ -70,7 +70,7 @@ func (r *rig) send(requests []simulator.Request) (all []answer, began time.Time)
 	began = time.Now().Add(100 * time.Millisecond)
 	for i, q := range requests {
 		due := began.Add(time.Duration(q.At * float64(time.Second)))
-		time.Sleep(time.Until(due))
+		time.Sleep(time.Until(due)) // open-loop: a request is sent when it is due
 		r.asked++
 		number := r.asked
 		group.Go(func() { all[i] = r.ask(number, q, due) })

@@ -75,9 +75,21 @@ type Cluster struct {
 
 // Edge is an edge with its own metrics.
 type Edge struct {
-	*edge.Edge
+	role     *edge.Edge
 	Registry *prometheus.Registry
 }
+
+// Addr is where it serves thumbnails.
+func (e *Edge) Addr() string { return e.role.Addr() }
+
+// Name is its name among edges.
+func (e *Edge) Name() string { return e.role.Name() }
+
+// API answers operators.
+func (e *Edge) API() http.Handler { return e.role.API() }
+
+// OpenJobs is how many of its jobs have no result yet.
+func (e *Edge) OpenJobs() int { return e.role.OpenJobs() }
 
 // Start starts a cluster and waits until it is ready.
 func Start(t testing.TB, o Options) *Cluster {
@@ -156,7 +168,8 @@ func (c *Cluster) openStores(given *open.Stores) {
 	c.Stores.Thumbnails = hooked{c.Stores.Thumbnails, c.Hooks, "thumbnails"}
 }
 
-func (c *Cluster) run(p service.Part) {
+// startPart starts a part, which stops with the test.
+func (c *Cluster) startPart(p service.Part) {
 	c.t.Helper()
 	c.must(p.Start(c.t.Context()))
 	c.t.Cleanup(func() {
@@ -175,7 +188,7 @@ func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 	c.tables = append(c.tables, table)
 	co, err := coordinator.New(coordinator.Config{Settings: c.Settings.Coordinator, Log: c.Log, Metrics: table})
 	c.must(err)
-	c.run(co)
+	c.startPart(co)
 	c.Coordinators = append(c.Coordinators, co)
 	c.Settings.Coordinator.Servers = append(c.Settings.Coordinator.Servers, co.Addr())
 	return co
@@ -187,7 +200,7 @@ func (c *Cluster) AddRenderer() *renderer.Renderer {
 	registry := prometheus.NewRegistry()
 	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry, Render: c.render})
 	c.must(err)
-	c.run(r)
+	c.startPart(r)
 	c.Renderers = append(c.Renderers, r)
 	c.renderers = append(c.renderers, registry)
 	return r
@@ -200,12 +213,12 @@ func (c *Cluster) AddEdge(natsURL func(string) string) *Edge {
 	if natsURL != nil {
 		s.NATS.URL = settings.URLs(natsURL(string(s.NATS.URL)))
 	}
-	e := &Edge{Registry: prometheus.NewRegistry()}
-	var err error
-	e.Edge, err = edge.New(edge.Config{Settings: s, Stores: c.Stores, Log: c.Log, Metrics: e.Registry})
+	registry := prometheus.NewRegistry()
+	role, err := edge.New(edge.Config{Settings: s, Stores: c.Stores, Log: c.Log, Metrics: registry})
 	c.must(err)
-	c.run(e)
-	Eventually(c.t, "the edge is ready", func() bool { return e.Ready() == nil })
+	c.startPart(role)
+	eventually.Succeeds(c.t, patience, "the edge is ready", role.Ready)
+	e := &Edge{role, registry}
 	c.Edges = append(c.Edges, e)
 	return e
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/queue"
@@ -233,20 +234,9 @@ func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
 }
 
-// binary builds one of the project's commands.
-func binary(t *testing.T, pkg string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	build := exec.Command("go", "build", "-o", path, "github.com/thumbmill/thumbmill/"+pkg)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
-
 func TestARendererThatDiesLosesNothing(t *testing.T) {
 	t.Parallel()
-	path := binary(t, "renderer/cmd/renderer")
+	path := filepath.Join(programs.Build(t, programs.Renderer), "renderer")
 	c := Start(t, Options{})
 	landscape(c, "a.jpg")
 	landscape(c, "b.jpg")

@@ -84,9 +84,9 @@ func (h *Hooks) put(at thumbnail.Location) error {
 
 // hooked is a store with hooks.
 type hooked struct {
-	objectstore.Store
-	hooks *Hooks
-	name  string
+	objectstore.Store // all but Open and Put is the store's own
+	hooks             *Hooks
+	name              string
 }
 
 func (s hooked) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {

@@ -18,8 +18,8 @@ import (
 // which answers where a question says, and JetStream, which asks nobody whether who has it
 // answer somewhere may speak there.
 type rogue struct {
-	t *testing.T
-	*nats.Conn
+	t     *testing.T
+	conn  *nats.Conn
 	heard *nats.Subscription // all that is said
 }
 
@@ -37,7 +37,7 @@ func newRogue(t *testing.T, c *Cluster) *rogue {
 // has somebody answer on a subject, and waits until all who listen there have heard it.
 func (r *rogue) has(asked, answer string, body []byte) {
 	r.t.Helper()
-	if err := r.PublishRequest(asked, answer, body); err != nil {
+	if err := r.conn.PublishRequest(asked, answer, body); err != nil {
 		r.t.Fatal(err)
 	}
 	for {
@@ -85,58 +85,74 @@ func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
 	Eventually(t, "the only slot is taken", func() bool { return c.Hooks.Held() == 1 })
 	c.Fill(renderjob.LaneStandard, 3)
 	r := newRogue(t, c)
-	empty := []byte(`{"batch":1,"no_wait":true}`)
+	r.emptiesTheQueue(c)
+	r.speaksToEdges(c)
+	renderer := c.Renderers[0].Name()
+	r.endsADrain(c, renderer)
+	r.answersAPurge(c)
+	c.must(r.conn.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":0}`)))
+	release()
+	(<-busy).Wants(t, 200)
+	Eventually(t, "all jobs are done", func() bool { return c.Jobs() == 0 })
+}
 
-	// An edge, to empty the queue.
+// emptiesTheQueue tries to have an edge do so.
+func (r *rogue) emptiesTheQueue(c *Cluster) {
+	r.t.Helper()
 	emptied := "$JS.API.STREAM.PURGE." + queue.Stream
 	begins, err := renderjob.Result{Version: 1, JobID: "nobody's", State: renderjob.StateStarted}.Message(c.Edges[0].Name())
 	c.must(err)
 	begins.Reply = emptied
-	c.must(r.PublishMsg(begins))
+	c.must(r.conn.PublishMsg(begins))
 	r.has(renderjob.ForgetSubject, emptied, []byte(`{"version":1}`))
 	if n := c.Jobs(); n != 4 {
-		t.Errorf("%d jobs of 4 are left", n)
+		r.t.Errorf("%d jobs of 4 are left", n)
 	}
+}
 
-	// JetStream, to tell of an edge that is none, to purge everything, and to tell of an upload.
+// speaksToEdges tries to have JetStream tell of an edge that is none, purge everything, and
+// tell of an upload.
+func (r *rogue) speaksToEdges(c *Cluster) {
+	r.t.Helper()
+	empty := []byte(`{"batch":1,"no_wait":true}`)
 	r.has(next(renderjob.LaneBulk), renderjob.EdgeSubject("ghost"), empty)
 	r.has(next(renderjob.LaneBulk), renderjob.PurgeSubject, empty)
-	if report := purge(t, c, c.Edges[0], "b.jpg"); len(report.Missed) > 0 {
-		t.Errorf("a purge waited for %v", report.Missed)
+	if report := purge(r.t, c, c.Edges[0], "b.jpg"); len(report.Missed) > 0 {
+		r.t.Errorf("a purge waited for %v", report.Missed)
 	}
-	c.must(r.PublishRequest(next(renderjob.LaneBulk), "uploads", []byte(`{"batch":9,"expires":2000000000}`)))
+	c.must(r.conn.PublishRequest(next(renderjob.LaneBulk), "uploads", []byte(`{"batch":9,"expires":2000000000}`)))
 	for range 9 { // some of them the renderer takes, to hand them back
 		r.has(renderjob.LaneBulk.Subject(), "_INBOX.rogue", []byte("nonsense, which is counted at once"))
 	}
-	if n := c.Edges[0].Metric(t, "thumbmill_uploads_total"); n != 0 {
-		t.Errorf("%v messages of uploads were taken", n)
+	if n := c.Edges[0].Metric(r.t, "thumbmill_uploads_total"); n != 0 {
+		r.t.Errorf("%v messages of uploads were taken", n)
 	}
+}
 
-	// JetStream, to end a drain.
-	renderer := c.Renderers[0].Name()
-	c.must(r.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":60000}`)))
-	Eventually(t, "it drains", func() bool { return r.drains(renderer) })
+// endsADrain tries to have JetStream end the drain of a renderer.
+func (r *rogue) endsADrain(c *Cluster, renderer string) {
+	r.t.Helper()
+	c.must(r.conn.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":60000}`)))
+	Eventually(r.t, "it drains", func() bool { return r.drains(renderer) })
 	r.has("$JS.API.STREAM.INFO."+queue.Stream, renderjob.ControlSubject(renderer), nil)
 	if !r.drains(renderer) {
-		t.Error("it takes jobs again")
+		r.t.Error("it takes jobs again")
 	}
+}
 
-	// JetStream, to answer a purge for an edge that does not hear it.
-	c.must(r.Publish(renderjob.EdgeSubject("deaf"), nil))
-	_, err = r.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) {
-		_ = r.PublishRequest(next(renderjob.LaneBulk), m.Reply, []byte(`{"batch":9,"expires":2000000000}`))
+// answersAPurge tries to have JetStream answer a purge for an edge that does not hear it.
+func (r *rogue) answersAPurge(c *Cluster) {
+	r.t.Helper()
+	c.must(r.conn.Publish(renderjob.EdgeSubject("deaf"), nil))
+	_, err := r.conn.Subscribe(renderjob.PurgeSubject, func(m *nats.Msg) {
+		_ = r.conn.PublishRequest(next(renderjob.LaneBulk), m.Reply, []byte(`{"batch":9,"expires":2000000000}`))
 		for range 9 {
-			_ = r.Publish(renderjob.LaneBulk.Subject(), []byte("deaf"))
+			_ = r.conn.Publish(renderjob.LaneBulk.Subject(), []byte("deaf"))
 		}
 	})
 	c.must(err)
-	c.must(r.Flush())
-	if report := purge(t, c, c.Edges[0], "b.jpg"); len(report.Missed) != 1 || slices.Contains(report.Edges, "deaf") {
-		t.Errorf("the purge is said to be complete: %+v", report)
+	c.must(r.conn.Flush())
+	if report := purge(r.t, c, c.Edges[0], "b.jpg"); len(report.Missed) != 1 || slices.Contains(report.Edges, "deaf") {
+		r.t.Errorf("the purge is said to be complete: %+v", report)
 	}
-
-	c.must(r.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":0}`)))
-	release()
-	(<-busy).Wants(t, 200)
-	Eventually(t, "all jobs are done", func() bool { return c.Jobs() == 0 })
 }

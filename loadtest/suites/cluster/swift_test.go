@@ -25,11 +25,11 @@ import (
 // onSwift is a cluster whose originals and thumbnails are in a real Swift, behind a proxy
 // that can do wrong to requests.
 type onSwift struct {
-	*Cluster
-	swift  servers.SwiftServer
-	link   *wire.Disturbed
-	direct *swiftstore.Store // past the proxy
-	number int
+	cluster *Cluster
+	swift   servers.SwiftServer
+	link    *wire.Disturbed
+	direct  *swiftstore.Store // past the proxy
+	number  int
 }
 
 const longest = 40 * time.Second // a client's patience: edge.deadline, and a little
@@ -37,10 +37,10 @@ const longest = 40 * time.Second // a client's patience: edge.deadline, and a li
 func startOnSwift(t *testing.T) *onSwift {
 	t.Helper()
 	s := &onSwift{swift: servers.StartSwift(t, "")}
-	s.link = wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
+	s.link = wire.Disturb(t, strings.TrimSuffix(s.swift.Bucket.AuthURL, "/auth/v1.0"))
 	s.direct = swiftstore.New(s.swift.Bucket)
 	t.Cleanup(func() { _ = s.direct.Close() })
-	s.Cluster = Start(t, Options{Settings: func(o *settings.Settings) {
+	s.cluster = Start(t, Options{Settings: func(o *settings.Settings) {
 		o.Store.Originals, o.Store.Thumbnails = s.swift.Bucket, s.swift.Bucket
 		o.Store.Originals.Container, o.Store.Thumbnails.Container = "originals", "thumbnails"
 		for _, b := range []*settings.Bucket{&o.Store.Originals, &o.Store.Thumbnails} {
@@ -56,7 +56,7 @@ func (s *onSwift) upload(t *testing.T) string {
 	t.Helper()
 	s.number++
 	name := fmt.Sprintf("%d.jpg", s.number)
-	s.must(s.direct.Put(t.Context(), thumbnail.Location{Container: "originals", Path: name}, picture(t, 300, 200+s.number), objectstore.Meta{ContentType: "image/jpeg"}))
+	s.cluster.must(s.direct.Put(t.Context(), thumbnail.Location{Container: "originals", Path: name}, picture(t, 300, 200+s.number), objectstore.Meta{ContentType: "image/jpeg"}))
 	return name
 }
 
@@ -65,7 +65,7 @@ func (s *onSwift) get(t *testing.T, name string) Answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
-	answer := s.Get(ctx, s.Edges[0], "/unsafe/60x/"+name, alice)
+	answer := s.cluster.Get(ctx, s.cluster.Edges[0], "/unsafe/60x/"+name, alice)
 	switch {
 	case answer.Err != nil:
 		t.Errorf("neither a picture nor a refusal: %v", answer.Err)
@@ -83,13 +83,13 @@ func (s *onSwift) get(t *testing.T, name string) Answer {
 func (s *onSwift) stored(t *testing.T, name string) bool {
 	t.Helper()
 	all, err := s.direct.List(t.Context(), thumbnail.Location{Container: "thumbnails", Path: "thumbor/" + name + "/"}, "")
-	s.must(err)
+	s.cluster.must(err)
 	for _, at := range all {
 		object, info, err := s.direct.Open(t.Context(), at)
 		if errors.Is(err, objectstore.ErrNotFound) {
 			return false // it was listed and is gone
 		}
-		s.must(err)
+		s.cluster.must(err)
 		body, err := io.ReadAll(object)
 		_ = object.Close()
 		if err != nil || int64(len(body)) != info.Size || !strings.HasPrefix(size(t, body), "60x") {
@@ -102,7 +102,7 @@ func (s *onSwift) stored(t *testing.T, name string) bool {
 func (s *onSwift) noneFails(t *testing.T) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s.Edges[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/failing", nil))
+	s.cluster.Edges[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/failing", nil))
 	if strings.TrimSpace(w.Body.String()) != `{"failing":[]}` {
 		t.Errorf("a good original is remembered as failing: %s", w.Body)
 	}
@@ -151,7 +151,7 @@ func TestASwiftThatMisbehaves(t *testing.T) {
 		name := s.upload(t)
 		s.link.Do(c.concerns, c.do)
 		answer := s.get(t, name)
-		s.Renders() // the write is over
+		s.cluster.Renders() // the write is over
 		if s.link.Undo() == 0 {
 			t.Errorf("%s: nothing was disturbed", c.name)
 		}
@@ -170,8 +170,8 @@ func TestASwiftThatMisbehaves(t *testing.T) {
 func (s *onSwift) recovers(t *testing.T, after, name string) {
 	t.Helper()
 	Eventually(t, "all is well after: "+after, func() bool {
-		answer := s.Get(t.Context(), s.Edges[0], "/unsafe/60x/"+name, alice)
-		s.Renders()
+		answer := s.cluster.Get(t.Context(), s.cluster.Edges[0], "/unsafe/60x/"+name, alice)
+		s.cluster.Renders()
 		return answer.Status == 200 && s.stored(t, name)
 	})
 }
@@ -198,7 +198,7 @@ func TestASwiftWhoseServersStop(t *testing.T) {
 	if answer := s.get(t, name); answer.Status != 200 {
 		t.Errorf("tokens forgotten: %d %.200q", answer.Status, answer.Body)
 	}
-	s.Renders()
+	s.cluster.Renders()
 	if !s.stored(t, name) {
 		t.Error("tokens forgotten: nothing is stored")
 	}
@@ -208,16 +208,16 @@ func TestASwiftWhoseServersStop(t *testing.T) {
 // quota: a container that is full is a state, and costs nobody a picture.
 func (s *onSwift) quota(t *testing.T) {
 	t.Helper()
-	conn := &swift.Connection{AuthUrl: s.swift.AuthURL, UserName: s.swift.User, ApiKey: string(s.swift.Key), Transport: &http.Transport{DisableKeepAlives: true}}
+	conn := &swift.Connection{AuthUrl: s.swift.Bucket.AuthURL, UserName: s.swift.Bucket.User, ApiKey: string(s.swift.Bucket.Key), Transport: &http.Transport{DisableKeepAlives: true}}
 	limit := func(bytes string) {
-		s.must(conn.ContainerUpdate(t.Context(), "thumbnails", swift.Headers{"X-Container-Meta-Quota-Bytes": bytes}))
+		s.cluster.must(conn.ContainerUpdate(t.Context(), "thumbnails", swift.Headers{"X-Container-Meta-Quota-Bytes": bytes}))
 	}
 	limit("1")
 	name := s.upload(t)
 	if answer := s.get(t, name); answer.Status != 200 {
 		t.Errorf("over the quota: %d %.200q", answer.Status, answer.Body)
 	}
-	s.Renders()
+	s.cluster.Renders()
 	if s.stored(t, name) {
 		t.Error("over the quota: it was stored")
 	}

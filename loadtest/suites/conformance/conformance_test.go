@@ -104,15 +104,15 @@ func TestWikimediasThumbnails(t *testing.T) {
 
 // verdict is how one case came out.
 type verdict struct {
-	one
+	of    one
 	ssim  float64 // over white, or over black where that is worse
 	bytes float64 // of Wikimedia's
 }
 
 // solid: the reference is of another rasteriser, and compared by its silhouette.
-func (v verdict) solid() bool   { return strings.HasSuffix(v.Original, ".stl") }
-func (v verdict) similar() bool { return v.ssim >= v.SSIM || v.solid() && v.ssim >= 0.9 }
-func (v verdict) small() bool   { return v.bytes <= v.Tolerance }
+func (v verdict) solid() bool   { return strings.HasSuffix(v.of.Original, ".stl") }
+func (v verdict) similar() bool { return v.ssim >= v.of.SSIM || v.solid() && v.ssim >= 0.9 }
+func (v verdict) small() bool   { return v.bytes <= v.of.Tolerance }
 
 func (v verdict) mark() string {
 	switch {
@@ -127,7 +127,7 @@ func (v verdict) mark() string {
 // judge wants a picture of the exact size, and compares it with the references.
 func judge(t *testing.T, dir string, o one, a cluster.Answer) verdict {
 	t.Helper()
-	v := verdict{one: o}
+	v := verdict{of: o}
 	if a.Status != 200 {
 		t.Errorf("%s: %d\n%s", o.Path, a.Status, a.Body[:min(300, len(a.Body))])
 		return v

@@ -212,7 +212,7 @@ func rotate(s *site) {
 		s.t.Error(err)
 	}
 	for _, name := range natsOf() {
-		if out, err := exec.Command(s.path("nats-server"), "--signal", fmt.Sprintf("reload=%d", s.parts[name].cmd.Process.Pid)).CombinedOutput(); err != nil {
+		if out, err := exec.Command(s.nats, "--signal", fmt.Sprintf("reload=%d", s.parts[name].cmd.Process.Pid)).CombinedOutput(); err != nil {
 			s.t.Errorf("%v %s", err, out)
 		}
 		s.load.awaitAnswers(between, time.Now())
@@ -263,7 +263,7 @@ const earlier = "ee78bfc"
 func upgrade(s *site) {
 	for _, name := range slices.Concat(renderersOf(), edgesOf(), coordinatorsOf()) {
 		role, _, _ := strings.Cut(name, "-")
-		s.parts[name].command[0] = s.path(role)
+		s.parts[name].command[0] = filepath.Join(s.binaries, role)
 		s.parts[name].restart()
 		s.load.awaitAnswers(between, time.Now())
 	}

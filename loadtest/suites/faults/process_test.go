@@ -110,18 +110,16 @@ func (p *process) hold(d time.Duration) {
 	p.signal(syscall.SIGCONT)
 }
 
-// build compiles commands of ours, and the NATS server of the pinned module.
-func build(t *testing.T, root, into string, packages ...string) {
+// build compiles commands of another version of this module, or of this one with more flags.
+func build(t *testing.T, root, into string, flags ...string) {
 	t.Helper()
 	if err := os.MkdirAll(into, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range packages {
-		cmd := exec.Command("go", "build", "-o", into+string(filepath.Separator), p)
-		cmd.Dir = root
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", p, err, out)
-		}
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", into + string(filepath.Separator)}, flags, ours())...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/credentials"
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -55,6 +56,8 @@ type site struct {
 	temp       string    // what renderers have for temporary files
 	small      bool      // that is a small file system of its own, which can be filled
 	front      string    // URL
+	binaries   string    // folder of the roles of this version
+	nats       string    // NATS' server
 	load       *load     // that it gets
 	variant    variant
 }
@@ -96,9 +99,9 @@ func startSite(t *testing.T, v variant) *site {
 		}
 	}
 	s := &site{t: t, dir: t.TempDir(), root: root, parts: map[string]*process{}, links: map[string]*wire.Link{}, address: map[string]string{}, variant: v}
-	build(t, root, s.dir, "github.com/nats-io/nats-server/v2")
-	build(t, root, s.dir, ours()...)
-	binaries := s.dir
+	s.nats = filepath.Join(programs.Build(t, programs.NATSServer), "nats-server")
+	binaries := programs.Build(t, ours()...)
+	s.binaries = binaries
 	if v.earlier != "" {
 		binaries = s.buildEarlier()
 	}
@@ -107,7 +110,7 @@ func startSite(t *testing.T, v variant) *site {
 	}
 	s.swift = servers.StartSwift(t, "")
 	s.greedy = &greedy{fetched: map[string]bool{}, read: map[string]bool{}}
-	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.AuthURL, "/auth/v1.0"))
+	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.Bucket.AuthURL, "/auth/v1.0"))
 	behind.Do(isGreedy, s.greedy.fetch)
 	s.backend = wire.Disturb(t, behind.URL)
 	s.fillStore()
@@ -128,7 +131,7 @@ func (s *site) addParts(binaries string) {
 		s.address[name], s.address[name+" admin"] = servers.FreeAddress(s.t), servers.FreeAddress(s.t)
 	}
 	for i, name := range natsOf() {
-		s.add(name, "http://"+s.address[name+" admin"]+"/healthz", nil, s.path("nats-server"), "-c", s.natsConfig(i))
+		s.add(name, "http://"+s.address[name+" admin"]+"/healthz", nil, s.nats, "-c", s.natsConfig(i))
 	}
 	for _, name := range memcachedOf() {
 		host, port, _ := net.SplitHostPort(s.address[name])
@@ -144,7 +147,7 @@ func (s *site) addParts(binaries string) {
 }
 
 func ours() []string {
-	return []string{"./edge/cmd/edge", "./coordinator/cmd/coordinator", "./renderer/cmd/renderer"}
+	return []string{programs.Edge, programs.Coordinator, programs.Renderer}
 }
 
 // buildEarlier builds the roles of the earlier version, where its source is at hand.
@@ -159,7 +162,7 @@ func (s *site) buildEarlier() (folder string) {
 		s.t.Skipf("the earlier version %s is not in this copy of the history: %s", s.variant.earlier, out)
 	}
 	binaries := s.path("earlier-binaries")
-	build(s.t, source, binaries, ours()...)
+	build(s.t, source, binaries)
 	return binaries
 }
 
@@ -188,13 +191,7 @@ func (s *site) buildSkewed() {
 		s.t.Fatal(err)
 	}
 	file := s.write("overlay.json", string(overlay))
-	for _, p := range ours() {
-		cmd := exec.Command("go", "build", "-overlay", file, "-o", s.path("skewed")+string(filepath.Separator), p)
-		cmd.Dir = s.root
-		if out, err := cmd.CombinedOutput(); err != nil {
-			s.t.Fatalf("%s: %v\n%s", p, err, out)
-		}
-	}
+	build(s.t, s.root, s.path("skewed"), "-overlay", file)
 }
 
 // clockOf is the time that a role tells.

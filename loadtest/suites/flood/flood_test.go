@@ -20,6 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -53,7 +54,7 @@ func TestTenTimesTheCapacity(t *testing.T) {
 	}})
 	large, err := samples.JPEG(samples.Landscape(1200, 900))
 	c.Original("large.jpg", large, err)
-	f := &flood{Cluster: c}
+	f := &flood{cluster: c}
 	for range 3 { // what else begins on this machine between two measurements is no fault of ours
 		if f.keepsUp(t, long) {
 			return
@@ -83,8 +84,8 @@ func (f *flood) keepsUp(t *testing.T, long time.Duration) bool {
 
 // flood asks for thumbnails that are not there, each for another one.
 type flood struct {
-	*cluster.Cluster
-	serial atomic.Int64
+	cluster *cluster.Cluster
+	serial  atomic.Int64
 }
 
 type flooded struct {
@@ -134,20 +135,20 @@ func (f *flood) run(t *testing.T, clients int, rate float64, long time.Duration)
 				mu.Unlock()
 				if rate > 0 {
 					pause := time.Duration(float64(clients) / rate * float64(time.Second))
-					time.Sleep(time.Until(asked.Add(pause)))
+					_ = periodic.Sleep(ctx, time.Until(asked.Add(pause))) // a client asks so often
 				}
 			}
 		})
 	}
 	group.Wait()
 	all.took = long
-	f.Renders()
+	f.cluster.Renders()
 	return all
 }
 
 func (f *flood) one(client *http.Client, i int) int {
 	path := fmt.Sprintf("/unsafe/%dx/filters:quality(%d)/large.jpg", 300+f.serial.Add(1)%500, 20+f.serial.Load()/500%60)
-	request, _ := http.NewRequest(http.MethodGet, "http://"+f.Edges[0].Addr()+path, nil)
+	request, _ := http.NewRequest(http.MethodGet, "http://"+f.cluster.Edges[0].Addr()+path, nil)
 	request.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.1", i/200, i%200))
 	response, err := client.Do(request)
 	if err != nil {

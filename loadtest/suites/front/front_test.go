@@ -1,17 +1,20 @@
 package front
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
@@ -25,11 +28,13 @@ type edges struct {
 	gone    [2]bool        // those that drop each connection
 	failing int            // what both answer instead; 0 = as ever
 	held    chan struct{}  // until it is closed some wait
+	slow    chan struct{}  // likewise, others
+	full    barrier        // of those that are refused slowly
 }
 
 func startEdges(t *testing.T) *edges {
 	t.Helper()
-	e := &edges{asked: map[string]int{}, held: make(chan struct{})}
+	e := &edges{asked: map[string]int{}, held: make(chan struct{}), slow: make(chan struct{}), full: barrier{missing: 4, met: make(chan struct{})}}
 	for i := range e.servers {
 		e.servers[i] = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.answer(i, w, r) }))
 		t.Cleanup(e.servers[i].Close)
@@ -42,6 +47,29 @@ func (e *edges) addresses() (all [2]string) {
 		all[i] = s.Listener.Addr().String()
 	}
 	return all
+}
+
+// barrier lets requests through once so many have met, or have waited for too long.
+type barrier struct {
+	mu      sync.Mutex
+	missing int
+	met     chan struct{}
+}
+
+const meetWithin = 10 * time.Second // several times as long as a front lets others wait
+
+func (b *barrier) meet(ctx context.Context) {
+	b.mu.Lock()
+	if b.missing--; b.missing == 0 {
+		close(b.met)
+	}
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, meetWithin)
+	defer cancel()
+	select {
+	case <-b.met:
+	case <-ctx.Done():
+	}
 }
 
 // set changes what the edges do.
@@ -86,7 +114,7 @@ func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(name, "healthcheck"):
 		header.Set("Cache-Control", "no-store")
 	case strings.HasPrefix(name, "slow"):
-		time.Sleep(100 * time.Millisecond) // less than nginx lets others wait
+		<-e.slow
 	case strings.HasPrefix(name, "held"):
 		<-e.held
 	case strings.HasPrefix(name, "absent"):
@@ -98,7 +126,7 @@ func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 		header.Set("Retry-After", "1")
 	case strings.HasPrefix(name, "full"):
 		if name == "full-slowly" {
-			time.Sleep(1500 * time.Millisecond)
+			e.full.meet(r.Context())
 		}
 		status = http.StatusServiceUnavailable
 		header.Set("Cache-Control", "no-store")
@@ -251,14 +279,23 @@ func suite(t *testing.T, start func(testing.TB, [2]string) string) {
 }
 
 func coalesces(t *testing.T, e *edges, front string) {
-	var group sync.WaitGroup
+	var group, sent sync.WaitGroup
 	for range 30 {
+		sent.Add(1)
 		group.Go(func() {
-			if a := get(t, front+"/slow", ""); a.status != 200 || a.body != "/slow" {
+			written := httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent.Done() }}
+			request, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), &written), http.MethodGet, front+"/slow", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if a := do(t, request); a.status != 200 || a.body != "/slow" {
 				t.Errorf("%+v", a)
 			}
 		})
 	}
+	sent.Wait()
+	close(e.slow) // at once: nginx lets others wait for a second
 	group.Wait()
 	if n := e.count("/slow"); n != 1 {
 		t.Errorf("edges were asked %d times", n)
@@ -290,7 +327,6 @@ func keepsNoRefusal(t *testing.T, e *edges, front string) {
 }
 
 func refusesTogether(t *testing.T, e *edges, front string) {
-	e.set(func() { e.most = 0 })
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
@@ -300,11 +336,11 @@ func refusesTogether(t *testing.T, e *edges, front string) {
 		})
 	}
 	group.Wait()
-	e.set(func() {
-		if e.most < 4 {
-			t.Errorf("of 8 requests %d were asked for at once: the others stood in line", e.most)
-		}
-	})
+	select {
+	case <-e.full.met:
+	default:
+		t.Error("of 8 requests fewer than 4 were asked for at once: the others stood in line")
+	}
 }
 
 func asksAnother(t *testing.T, e *edges, front string) {
@@ -340,25 +376,28 @@ func stale(t *testing.T, e *edges, front string) {
 	if a := get(t, front+"/short", ""); a.body != "/short1" {
 		t.Fatalf("%+v", a)
 	}
-	time.Sleep(1500 * time.Millisecond)
 	e.set(func() { e.failing = 503 })
-	for range 3 {
+	old := func() {
+		t.Helper()
 		if a := get(t, front+"/short", ""); a.status != 200 || a.body != "/short1" {
 			t.Errorf("while edges fail: %+v", a)
 		}
-		time.Sleep(100 * time.Millisecond)
+	}
+	eventually.Holds(t, patience, "the old picture is compared with the edge's", func() bool { old(); return e.count("/short") > 1 })
+	for range 3 {
+		old()
 	}
 	e.set(func() { e.failing = 0 })
-	for range 50 {
-		if a := get(t, front+"/short", ""); a.status != 200 {
+	eventually.Holds(t, patience, "the picture is new", func() bool {
+		a := get(t, front+"/short", "")
+		if a.status != 200 {
 			t.Errorf("afterwards: %+v", a)
-		} else if a.body != "/short1" {
-			return
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Error("the picture stayed old")
+		return a.body != "/short1"
+	})
 }
+
+const patience = 20 * time.Second
 
 func gone(t *testing.T, e *edges, front string) {
 	e.set(func() { e.gone[0] = true })

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
@@ -48,14 +49,15 @@ func run(b *testing.B, address string, env []string, name string, args ...string
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if response, err := http.Get("http://" + address + "/"); err == nil {
+	answers := eventually.Succeeds(b, 20*time.Second, name+" answers at "+address, func() error {
+		response, err := http.Get("http://" + address + "/")
+		if err == nil {
 			_ = response.Body.Close()
-			return
 		}
-		if time.Now().After(deadline) {
-			b.Fatalf("%s does not answer at %s", name, address)
-		}
+		return err
+	})
+	if !answers {
+		b.FailNow()
 	}
 }
 

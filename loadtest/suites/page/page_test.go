@@ -19,8 +19,10 @@ import (
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -76,11 +78,12 @@ func load(t *testing.T, c *cluster.Cluster) {
 	t.Cleanup(func() { cancel(); group.Wait() })
 	ask := func(every time.Duration, at int, request func(n int) (path, client string)) {
 		group.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
+			n := 0
+			periodic.Do(ctx, every, func(ctx context.Context) {
 				path, client := request(n)
 				c.Get(ctx, c.Edges[at%len(c.Edges)], path, client)
-				time.Sleep(every)
-			}
+				n++
+			})
 		})
 	}
 	for i := range 4 {
@@ -147,13 +150,27 @@ func js[T any](b *browser, expression string) (value T) {
 // sees waits until a part of the page says something.
 func (b *browser) sees(part, text string) {
 	b.t.Helper()
-	var said string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if said = js[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", part)); strings.Contains(said, text) {
-			return
+	says := eventually.Succeeds(b.t, 30*time.Second, fmt.Sprintf("%s says %q", part, text), func() error {
+		if said := js[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", part)); !strings.Contains(said, text) {
+			return fmt.Errorf("it says %q", said)
 		}
+		return nil
+	})
+	if !says {
+		b.t.FailNow() // what comes next goes by what the page says
 	}
-	b.t.Fatalf("%s never says %q: %s", part, text, said)
+}
+
+// reports waits until the page has heard of so many reports more.
+func (b *browser) reports(n int) {
+	b.t.Helper()
+	js[any](b, `if (!window.heard) {
+		window.heard = new EventSource("api/v1/throttles/stream");
+		heard.addEventListener("throttles", () => heard.count = (heard.count ?? 0) + 1);
+	}`)
+	// The test's own stream may hear of a report before the page's does, and of one that the page had.
+	before := js[int](b, "heard.count ?? 0")
+	eventually.Holds(b.t, 30*time.Second, "the page has heard of more reports", func() bool { return js[int](b, "heard.count ?? 0") > before+n+1 })
 }
 
 func (b *browser) click(selector string) {
@@ -207,7 +224,7 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("table[data-table=edges]", c.Settings.Coordinator.Servers[0])
 	b.sees("#tile-busy", "of 2")
 	if file := os.Getenv("THUMBMILL_SCREENSHOT"); file != "" {
-		time.Sleep(time.Minute) // a plot needs a past
+		time.Sleep(time.Minute) // the plots of the photograph need a past
 		b.photograph(file)
 	}
 	b.blocksAnAddress(c)
@@ -295,7 +312,7 @@ func TestThePageIsForEverybody(t *testing.T) {
 	}
 	const button = "table[data-table=lanes] button[aria-label='Pause bulk']"
 	b.do(chromedp.Focus(button, chromedp.ByQuery))
-	time.Sleep(2500 * time.Millisecond) // two reports
+	b.reports(2)
 	if !js[bool](b, fmt.Sprintf("document.activeElement === document.querySelector(%q)", button)) {
 		t.Error("a report takes the focus away")
 	}

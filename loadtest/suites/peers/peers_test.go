@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
@@ -135,16 +136,17 @@ func start(b *testing.B, address, program string, args ...string) *exec.Cmd {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	answers := eventually.Succeeds(b, 20*time.Second, program+" answers", func() error {
 		response, err := http.Get("http://" + address + "/healthcheck")
 		if err == nil {
 			_ = response.Body.Close()
-			return cmd
 		}
-		if time.Now().After(end) {
-			b.Fatalf("%s does not answer: %v\n%s", program, err, said.String())
-		}
+		return err
+	})
+	if !answers {
+		b.Fatal(said.String())
 	}
+	return cmd
 }
 
 // round asks for so many thumbnails, as fast as so many clients get them.

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/loadtest/tool/plan"
@@ -217,29 +220,22 @@ func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 	address := startPrometheus(t, targets)
 	missing := append(append(dashboards(t), alerts(t)...), autoscalers(t)...)
 	t.Logf("%d queries", len(missing))
-	for n, deadline := 0, time.Now().Add(60*time.Second); len(missing) > 0; n++ {
-		if time.Now().After(deadline) {
-			break
-		}
+	n := 0
+	eventually.Succeeds(t, time.Minute, "every query returns something", func() error {
 		for i := range 4 {
-			c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/a.jpg", 100+4*n+i), fmt.Sprintf("192.0.2.%d", n%2))
+			c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/a.jpg", 100+(4*n+i)%4000), fmt.Sprintf("192.0.2.%d", n%2))
 		}
 		c.Get(t.Context(), c.Edges[0], "/unsafe/100x/bad.jpg", "192.0.2.1")
-		time.Sleep(300 * time.Millisecond)
-		if n%5 != 4 {
-			continue
-		}
-		var still []query
-		for _, q := range missing {
-			if values, err := ask(address, q.text); err != nil || len(values) == 0 {
-				still = append(still, q)
+		n++
+		var errs []error
+		missing = slices.DeleteFunc(missing, func(q query) bool {
+			values, err := ask(address, q.text)
+			if err != nil || len(values) == 0 {
+				errs = append(errs, fmt.Errorf("%s: %s returns %v %w", q.where, q.text, values, err))
 			}
-		}
-		missing = still
-	}
+			return err == nil && len(values) > 0
+		})
+		return errors.Join(errs...)
+	})
 	plansFrom(t, address)
-	for _, q := range missing {
-		values, err := ask(address, q.text)
-		t.Errorf("%s: %s returns %v %v", q.where, q.text, values, err)
-	}
 }

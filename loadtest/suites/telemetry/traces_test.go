@@ -36,15 +36,15 @@ func TestMain(m *testing.M) {
 
 // spans is a collector of OpenTelemetry's protocol over HTTP.
 type spans struct {
-	*httptest.Server
-	mu  sync.Mutex
-	all map[string]*span.Span // by name
-	of  map[string]string     // service by name of a span
+	server *httptest.Server
+	mu     sync.Mutex
+	all    map[string]*span.Span // by name
+	of     map[string]string     // service by name of a span
 }
 
 func collect(t *testing.T) *spans {
 	s := &spans{all: map[string]*span.Span{}, of: map[string]string{}}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s.server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		in := io.Reader(r.Body)
 		if r.Header.Get("Content-Encoding") == "gzip" {
 			in, _ = gzip.NewReader(r.Body)
@@ -54,13 +54,13 @@ func collect(t *testing.T) *spans {
 		if err != nil || proto.Unmarshal(body, &request) != nil {
 			t.Error("what came is no export of traces")
 		}
-		s.take(&request)
+		s.note(&request)
 	}))
-	t.Cleanup(s.Close)
+	t.Cleanup(s.server.Close)
 	return s
 }
 
-func (s *spans) take(request *collector.ExportTraceServiceRequest) {
+func (s *spans) note(request *collector.ExportTraceServiceRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, resource := range request.GetResourceSpans() {
@@ -98,7 +98,7 @@ const (
 // task of a worker.
 func TestATraceFollowsARequest(t *testing.T) {
 	s := collect(t)
-	c := cluster.Start(t, cluster.Options{Settings: func(x *settings.Settings) { x.Trace.Endpoint, x.Trace.Ratio = s.URL+"/v1/traces", 0 }})
+	c := cluster.Start(t, cluster.Options{Settings: func(x *settings.Settings) { x.Trace.Endpoint, x.Trace.Ratio = s.server.URL+"/v1/traces", 0 }})
 	c.Original("drawing.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60"><circle cx="40" cy="30" r="20"/></svg>`), nil)
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.Edges[0].Addr()+"/unsafe/60x/filters:format(png)/drawing.svg", nil)
 	request.Header.Set("Traceparent", "00-"+outside+"-"+proxy+"-01")
@@ -154,7 +154,7 @@ func openMetrics() *http.Request {
 func TestTracesAreNotForStrangers(t *testing.T) {
 	s := collect(t)
 	c := cluster.Start(t, cluster.Options{Settings: func(x *settings.Settings) {
-		x.Trace.Endpoint, x.Trace.Ratio = s.URL+"/v1/traces", 1
+		x.Trace.Endpoint, x.Trace.Ratio = s.server.URL+"/v1/traces", 1
 		x.Edge.TrustedProxies = nil // so that the test is a stranger
 	}})
 	body, err := samples.JPEG(samples.Landscape(300, 200))
@@ -176,7 +176,7 @@ func TestTracesAreNotForStrangers(t *testing.T) {
 		t.Error("a stranger says which trace it is")
 	}
 	s.mu.Unlock()
-	s.Close()
+	s.server.Close()
 	ask("/unsafe/61x/a.jpg")
 }
 

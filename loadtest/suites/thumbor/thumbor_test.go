@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,31 +62,47 @@ func TestAgreesWithThumbor(t *testing.T) {
 		s.Renderer.Slots = 2
 		s.Throttle.PerIP.Shadow = true
 	}})
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
-	agreed := 0
 	urls := URLs()
-	for _, url := range urls {
-		want, ok := theirs[url]
-		if !ok {
-			t.Fatalf("%s was not recorded", url)
-		}
-		ours, err := Read(client, "http://"+c.Edges[0].Addr(), url)
-		if err != nil {
-			t.Fatalf("%s: %v", url, err)
-		}
-		if why := differs(url, theirs, want, ours); why == "" {
-			agreed++
-		} else {
-			t.Logf("%s: %s", url, why)
-		}
-		if ours.Status >= http.StatusInternalServerError {
-			t.Errorf("%s: %d", url, ours.Status)
-		}
+	var next, agreed atomic.Int64
+	var clients sync.WaitGroup
+	for range c.Settings.Renderer.Slots {
+		clients.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(urls)); i = next.Add(1) - 1 {
+				if agrees(t, "http://"+c.Edges[0].Addr(), urls[i], theirs) {
+					agreed.Add(1)
+				}
+			}
+		})
 	}
-	t.Logf("%d of %d agree", agreed, len(urls))
-	if float64(agreed) < least*float64(len(urls)) {
-		t.Errorf("%d of %d agree with Thumbor, at least %.0f %% must", agreed, len(urls), 100*least)
+	clients.Wait()
+	t.Logf("%d of %d agree", agreed.Load(), len(urls))
+	if float64(agreed.Load()) < least*float64(len(urls)) {
+		t.Errorf("%d of %d agree with Thumbor, at least %.0f %% must", agreed.Load(), len(urls), 100*least)
 	}
+}
+
+// agrees asks for a URL, and compares the answer with Thumbor's.
+func agrees(t *testing.T, base, url string, theirs map[string]Answer) bool {
+	t.Helper()
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	want, ok := theirs[url]
+	if !ok {
+		t.Errorf("%s was not recorded", url)
+		return false
+	}
+	ours, err := Read(client, base, url)
+	if err != nil {
+		t.Errorf("%s: %v", url, err)
+		return false
+	}
+	if ours.Status >= http.StatusInternalServerError {
+		t.Errorf("%s: %d", url, ours.Status)
+	}
+	why := differs(url, theirs, want, ours)
+	if why != "" {
+		t.Logf("%s: %s", url, why)
+	}
+	return why == ""
 }
 
 func differs(url string, theirs map[string]Answer, want, got Answer) string {

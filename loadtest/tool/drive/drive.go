@@ -151,14 +151,14 @@ func (c Config) send(ctx context.Context, w workload.Workload, r *recorder, grou
 			continue
 		}
 		group.Go(func() {
-			outcome, read := c.ask(ctx, client, request)
+			outcome, read := c.get(ctx, client, request)
 			r.end(outcome, time.Since(due), read)
 		})
 	}
 }
 
-// ask gets one thumbnail, and says what came of it.
-func (c Config) ask(ctx context.Context, client *http.Client, r workload.Request) (outcome string, read int64) {
+// get gets one thumbnail, and says what came of it.
+func (c Config) get(ctx context.Context, client *http.Client, r workload.Request) (outcome string, read int64) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.fill(r), nil)
@@ -206,14 +206,14 @@ func failure(err error) string {
 
 // slowly reads so many bytes per second.
 type slowly struct {
-	io.Reader
+	from      io.Reader
 	perSecond int
 }
 
 func (s *slowly) Read(p []byte) (int, error) {
 	const pause = 100 * time.Millisecond
 	time.Sleep(pause + rand.N(pause/10))
-	return s.Reader.Read(p[:max(1, min(len(p), s.perSecond/10))])
+	return s.from.Read(p[:max(1, min(len(p), s.perSecond/10))])
 }
 
 func (r *recorder) begin(most int) bool {

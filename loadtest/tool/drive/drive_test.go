@@ -40,7 +40,7 @@ func TestAStallCountsForAllWhoWouldHaveAsked(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		until.CompareAndSwap(0, time.Now().Add(1500*time.Millisecond).UnixNano())
 		if begun := time.Until(time.Unix(0, until.Load())); begun < time.Second {
-			time.Sleep(begun)
+			time.Sleep(begun) // the stall, which is what is measured
 		}
 		_, _ = w.Write([]byte("picture"))
 	}))

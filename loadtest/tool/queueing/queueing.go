@@ -57,8 +57,8 @@ func (q MMC) Beyond(t float64) float64 {
 // MMCK is a queue of exponential service with room for Room requests, those in service
 // included; who finds it full is refused.
 type MMCK struct {
-	MMC
-	Room int
+	Queue MMC
+	Room  int
 }
 
 // Refused is the share that is refused, and MeanWait the mean wait of the others.
@@ -71,10 +71,10 @@ func (q MMCK) Refused() float64 {
 func (q MMCK) MeanWait() float64 {
 	p := q.states()
 	waiting := 0.0
-	for n := q.Slots + 1; n <= q.Room; n++ {
-		waiting += float64(n-q.Slots) * p[n]
+	for n := q.Queue.Slots + 1; n <= q.Room; n++ {
+		waiting += float64(n-q.Queue.Slots) * p[n]
 	}
-	return waiting / (q.Rate * (1 - p[q.Room]))
+	return waiting / (q.Queue.Rate * (1 - p[q.Room]))
 }
 
 // states are the probabilities of n requests in the system.
@@ -83,7 +83,7 @@ func (q MMCK) states() []float64 {
 	p[0] = 1
 	sum := 1.0
 	for n := 1; n <= q.Room; n++ {
-		p[n] = p[n-1] * q.load() / float64(min(n, q.Slots))
+		p[n] = p[n-1] * q.Queue.load() / float64(min(n, q.Queue.Slots))
 		sum += p[n]
 	}
 	for n := range p {

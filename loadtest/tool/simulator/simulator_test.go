@@ -90,8 +90,8 @@ func TestAgainstClosedForms(t *testing.T) {
 		slots, room int
 		rho         float64
 	}{{1, 3, .9}, {4, 10, 1}, {8, 12, 1.5}} {
-		q := queueing.MMCK{MMC: queueing.MMC{Slots: c.slots, Rate: c.rho * float64(c.slots), Service: 1}, Room: c.room}
-		wait, _, refused := run(t, bare(c.slots, c.room), poisson(q.Rate, n, exponential(1), 9), n, 1)
+		q := queueing.MMCK{Queue: queueing.MMC{Slots: c.slots, Rate: c.rho * float64(c.slots), Service: 1}, Room: c.room}
+		wait, _, refused := run(t, bare(c.slots, c.room), poisson(q.Queue.Rate, n, exponential(1), 9), n, 1)
 		wait.within(t, "M/M/c/K mean wait", q.MeanWait())
 		refused.within(t, "M/M/c/K refused", q.Refused())
 	}

@@ -186,7 +186,7 @@ func solve(a, b, n float64) float64 {
 
 // source draws requests.
 type source struct {
-	Workload
+	workload         Workload
 	random           *rand.Rand
 	popular          []float64 // cumulated
 	types            []float64
@@ -195,7 +195,7 @@ type source struct {
 }
 
 func newSource(w Workload, random *rand.Rand) *source {
-	s := &source{Workload: w, random: random, popular: make([]float64, w.Originals)}
+	s := &source{workload: w, random: random, popular: make([]float64, w.Originals)}
 	sum := 0.0
 	for i := range s.popular {
 		sum += math.Pow(float64(i+1), -w.Zipf)
@@ -224,22 +224,22 @@ func (s *source) draw(sums []float64) int {
 func greedy() netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, 66}) }
 
 func (s *source) request(at time.Duration) Request {
-	r := Request{At: at, Original: s.draw(s.popular), Width: s.Widths[s.draw(s.widths)].Value, Client: ordinary(s.random.IntN(s.Clients))}
+	r := Request{At: at, Original: s.draw(s.popular), Width: s.workload.Widths[s.draw(s.widths)].Value, Client: ordinary(s.random.IntN(s.workload.Clients))}
 	// A file has one type, whoever asks for it.
-	r.Type = s.Types[typeOf(r.Original, s.types)].Value
+	r.Type = s.workload.Types[typeOf(r.Original, s.types)].Value
 	switch share := s.random.Float64(); {
-	case share < s.Absent:
+	case share < s.workload.Absent:
 		r.Original = -1
 		s.fresh++
 		r.Fresh = s.fresh
-	case share < s.Absent+s.Hammer:
+	case share < s.workload.Absent+s.workload.Hammer:
 		r.Client = greedy()
 		s.fresh++
 		r.Fresh = s.fresh
-	case share < s.Absent+s.Hammer+s.Neighbours:
+	case share < s.workload.Absent+s.workload.Hammer+s.workload.Neighbours:
 		s.neighbour++
 		r.Client = neighbour(s.neighbour)
-	case share < s.Absent+s.Hammer+s.Neighbours+s.Slow:
+	case share < s.workload.Absent+s.workload.Hammer+s.workload.Neighbours+s.workload.Slow:
 		r.Slow = true
 	}
 	return r

@@ -43,13 +43,10 @@ func TestRequestsAreAsTheyAreSaidToBe(t *testing.T) {
 	for i, want := range []float64{1000, 3000, 0, 2000} {
 		near(t, "requests of a phase", phases[i], want, 4*math.Sqrt(want)+1)
 	}
+	ordered(t, all)
 	n := float64(len(all))
 	var absent, hammer, neighbours, slow, first, narrow, second float64
-	types := map[int]string{}
-	for i, r := range all {
-		if i > 0 && r.At < all[i-1].At {
-			t.Fatal("out of order")
-		}
+	for _, r := range all {
 		if r.At >= 10*time.Second && r.At < 15*time.Second {
 			second++
 		}
@@ -69,10 +66,6 @@ func TestRequestsAreAsTheyAreSaidToBe(t *testing.T) {
 		if r.Width == 220 {
 			narrow++
 		}
-		if known, ok := types[r.Original]; ok && r.Original >= 0 && known != r.Type {
-			t.Errorf("original %d is a %s and a %s", r.Original, known, r.Type)
-		}
-		types[r.Original] = r.Type
 	}
 	near(t, "the first half of the ramp", second, 1000, 4*math.Sqrt(1000))
 	share := func(what string, got, want float64) { near(t, what, got, want*n, 4*math.Sqrt(want*n)) }
@@ -90,6 +83,22 @@ func TestRequestsAreAsTheyAreSaidToBe(t *testing.T) {
 		total += x.Share
 	}
 	share("width 220", narrow, 155.6/total)
+}
+
+// ordered holds that requests come in the order of their times, and that an original has one
+// type.
+func ordered(t *testing.T, all []Request) {
+	t.Helper()
+	types := map[int]string{}
+	for i, r := range all {
+		if i > 0 && r.At < all[i-1].At {
+			t.Fatal("out of order")
+		}
+		if known, ok := types[r.Original]; ok && r.Original >= 0 && known != r.Type {
+			t.Errorf("original %d is a %s and a %s", r.Original, known, r.Type)
+		}
+		types[r.Original] = r.Type
+	}
 }
 
 func TestTheSameSeedIsTheSameLoad(t *testing.T) {
