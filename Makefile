@@ -20,7 +20,7 @@ HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhe
 DRAWING := loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/thumbor renderer/internal/engine renderer/internal/filter renderer/internal/worker
 
 # Packages whose tests run other programs, which the race detector does not see.
-RUNNING := deploy/compose deploy/kubernetes loadtest/suites/docs loadtest/suites/front
+RUNNING := deploy/compose deploy/kubernetes loadtest/suites/commands loadtest/suites/docs loadtest/suites/front
 
 .PHONY: help run build test lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean
 

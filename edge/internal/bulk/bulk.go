@@ -5,7 +5,6 @@ package bulk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -21,11 +20,10 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/operators"
 )
 
 const (
-	// MaxThumbnails of one list.
-	MaxThumbnails = 10_000
 	// attempts of one thumbnail while throttles refuse it.
 	attempts = 20
 	// longestPause between two of them, whatever the refusal says.
@@ -45,26 +43,11 @@ type Renderer struct {
 	AtOnce   func() int    // how many
 }
 
-// Item is one thumbnail: the path by which a client would ask for it, unsigned where it
-// is Thumbor's, or a spec.
-type Item struct {
-	Path string          `json:"path,omitempty"`
-	Spec json.RawMessage `json:"spec,omitempty"`
-}
+// Item is one thumbnail, as operators name it.
+type Item = operators.RenderItem
 
-// Result is what became of one thumbnail.
-type Result struct {
-	Item
-	Number  int     `json:"number"` // of this result, from 1
-	Of      int     `json:"of"`
-	Outcome string  `json:"outcome"` // hit, rendered, shared, or the fault
-	Message string  `json:"message,omitempty"`
-	Key     string  `json:"key,omitempty"` // where it is kept
-	Seconds float64 `json:"seconds"`
-}
-
-// OK reports whether the thumbnail is there now.
-func (r Result) OK() bool { return r.Message == "" }
+// Result is what became of one thumbnail, as operators read it.
+type Result = operators.RenderResult
 
 // Render renders a list and tells each result as it comes, one at a time. renew has those
 // rendered again that today's rules would render otherwise. It ends with ctx.
@@ -92,7 +75,7 @@ func (b *Renderer) Render(ctx context.Context, items []Item, renew bool, tell fu
 
 func (b *Renderer) one(ctx context.Context, item Item, renew bool) Result {
 	began := time.Now()
-	result := Result{Item: item}
+	result := Result{Path: item.Path, Spec: item.Spec}
 	t, err := b.read(item)
 	if err == nil {
 		result.Key = t.Key.String()

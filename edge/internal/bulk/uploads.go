@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/queue"
 )
 
@@ -94,7 +95,7 @@ func (u *Uploads) work(ctx context.Context) {
 
 func (u *Uploads) do(ctx context.Context, text []byte) (outcome string) {
 	var upload Upload
-	if err := json.Unmarshal(text, &upload); err != nil || upload.Original == "" || strings.ContainsAny(upload.Original, "\x00\r\n") || len(upload.Paths) > MaxThumbnails {
+	if err := json.Unmarshal(text, &upload); err != nil || upload.Original == "" || strings.ContainsAny(upload.Original, "\x00\r\n") || len(upload.Paths) > operators.MaxThumbnails {
 		u.log.Warn("a message of an upload that cannot be read", "error", err)
 		return "unreadable"
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -68,16 +69,8 @@ func New(c Config) *Purger { return &Purger{c, newCDN(c.CDN)} }
 // Close drops idle connections.
 func (p *Purger) Close() { p.cdn.close() }
 
-// Report is what a purge did so far.
-type Report struct {
-	Original string   `json:"original"`
-	Deleted  int      `json:"deleted"`          // thumbnails in the store
-	Edges    []string `json:"edges"`            // that forgot them
-	CDN      int      `json:"cdn"`              // requests that the CDN answered
-	Missed   []string `json:"missed,omitempty"` // what could not be reached, and why
-	Unnamed  int      `json:"unnamed,omitempty"`
-	Done     bool     `json:"done"`
-}
+// Report is what a purge did so far, as operators read it.
+type Report = operators.PurgeReport
 
 // run is one purge under way.
 type run struct {

@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"bufio"
@@ -13,44 +13,63 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/thumbmill/thumbmill/renderer"
 )
 
-const asMain = "TEST_AS_THUMBMILL"
+// thumbmill is the binary as a command, which shares a token and sockets with the others of
+// the same home.
+type thumbmill struct{ binary, home string }
+
+var build = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "thumbmill-commands")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(folder, "thumbmill")
+	if out, err := exec.Command("go", "build", "-o", binary, "../../..").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return binary, nil
+})
 
 func TestMain(m *testing.M) {
-	switch {
-	case renderer.WorkerAsked():
-		os.Exit(renderer.WorkerMain())
-	case os.Getenv(asMain) != "":
-		main()
-		os.Exit(0)
-	}
 	status := m.Run()
-	_ = os.RemoveAll(configHome())
+	if binary, err := build(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(binary))
+	}
 	os.Exit(status)
 }
 
-// configHome is where the commands of these tests share a token.
-func configHome() string {
-	return filepath.Join(os.TempDir(), fmt.Sprintf("thumbmill-test-%d", os.Getpid()))
+func newThumbmill(t *testing.T) thumbmill {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return thumbmill{binary, t.TempDir()}
 }
 
-// thumbmill is this test binary as the command.
-func thumbmill(t *testing.T, env []string, args ...string) *exec.Cmd {
+func (m thumbmill) command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(append(os.Environ(), asMain+"=1", "XDG_CONFIG_HOME="+configHome(), "XDG_RUNTIME_DIR="+configHome()), env...)
+	cmd := exec.CommandContext(t.Context(), m.binary, args...)
+	cmd.Env = append(append(os.Environ(), "XDG_CONFIG_HOME="+m.home, "XDG_RUNTIME_DIR="+m.home), env...)
 	cmd.Dir = t.TempDir()
 	return cmd
 }
 
+// says is all that a command prints, whether it fails or not.
+func (m thumbmill) says(t *testing.T, args ...string) string {
+	t.Helper()
+	out, _ := m.command(t, nil, args...).CombinedOutput()
+	return string(out)
+}
+
 func TestServe(t *testing.T) {
-	cmd := thumbmill(t, nil, "serve", "--samples", "--print-addresses", "--originals", "o", "--thumbnails", "t",
+	m := newThumbmill(t)
+	cmd := m.command(t, nil, "serve", "--samples", "--print-addresses", "--originals", "o", "--thumbnails", "t",
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -72,15 +91,15 @@ func TestServe(t *testing.T) {
 		t.Errorf("printed %s: %v", line, err)
 	}
 	body := get(t, addresses["http"]+"/wikipedia/commons/thumb/a/ab/Landscape.jpg/330px-Landscape.jpg")
-	if m, err := jpeg.DecodeConfig(bytes.NewReader(body)); err != nil || m.Width != 330 {
-		t.Errorf("%+v, %v", m, err)
+	if image, err := jpeg.DecodeConfig(bytes.NewReader(body)); err != nil || image.Width != 330 {
+		t.Errorf("%+v, %v", image, err)
 	}
 	if got := get(t, addresses["http"]+"/healthcheck"); string(got) != "WORKING" {
 		t.Errorf("health: %q", got)
 	}
 	get(t, addresses["admin"]+"/readyz")
 	hasMetrics(t, addresses["admin"]+"/metrics")
-	operates(t, addresses, filepath.Join(cmd.Dir, "o"))
+	m.operates(t, addresses, filepath.Join(cmd.Dir, "o"))
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +112,10 @@ func TestServe(t *testing.T) {
 }
 
 // operates uses the operators' commands on a cluster.
-func operates(t *testing.T, addresses map[string]string, originals string) {
+func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals string) {
 	t.Helper()
 	run := func(args ...string) string {
-		out, _ := thumbmill(t, nil, append(args, "--admin", strings.TrimPrefix(addresses["admin"], "http://"))...).CombinedOutput()
-		return string(out)
+		return m.says(t, append(args, "--admin", strings.TrimPrefix(addresses["admin"], "http://"))...)
 	}
 	if err := os.WriteFile(filepath.Join(originals, "bad.jpg"), []byte("\xff\xd8\xff\xe0\x00\x10JFIF"), 0o600); err != nil {
 		t.Fatal(err)
@@ -132,21 +150,21 @@ func operates(t *testing.T, addresses map[string]string, originals string) {
 		}
 	}
 	for _, c := range []struct{ said, wants string }{
-		{local(t, "debug"), "serve-"}, {local(t, "debug", "jobs"), "[]"}, {local(t, "debug", "level"), "INFO"},
-		{local(t, "debug", "level", "debug"), "DEBUG"}, {local(t, "debug", "level", "loud"), "debug, info, warn or error"},
-		{local(t, "debug", "goroutines"), "goroutine 1 ["}, {local(t, "debug", "--socket", "/nowhere", "jobs"), "no such file"},
+		{m.says(t, "debug"), "serve-"}, {m.says(t, "debug", "jobs"), "[]"}, {m.says(t, "debug", "level"), "INFO"},
+		{m.says(t, "debug", "level", "debug"), "DEBUG"}, {m.says(t, "debug", "level", "loud"), "debug, info, warn or error"},
+		{m.says(t, "debug", "goroutines"), "goroutine 1 ["}, {m.says(t, "debug", "--socket", "/nowhere", "jobs"), "no such file"},
 	} {
 		if !strings.Contains(c.said, c.wants) {
 			t.Errorf("%.200q does not say %q", c.said, c.wants)
 		}
 	}
-	if out, err := thumbmill(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
+	if out, err := m.command(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
 		t.Errorf("%.100q %v", out, err)
 	}
-	if out, err := thumbmill(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "--admin names") {
+	if out, err := m.command(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "--admin names") {
 		t.Errorf("nobody listens: %q %v", out, err)
 	}
-	watch := thumbmill(t, nil, "top", "--json", "--admin", addresses["admin"])
+	watch := m.command(t, nil, "top", "--json", "--admin", addresses["admin"])
 	out, err := watch.StdoutPipe()
 	if err == nil {
 		err = watch.Start()
@@ -167,13 +185,6 @@ func operates(t *testing.T, addresses map[string]string, originals string) {
 	if err := watch.Wait(); err != nil {
 		t.Errorf("after Ctrl-C: %v", err)
 	}
-}
-
-// local runs a command that asks no listener.
-func local(t *testing.T, args ...string) string {
-	t.Helper()
-	out, _ := thumbmill(t, nil, args...).CombinedOutput()
-	return string(out)
 }
 
 // hasMetrics waits for the design's metrics; some come once a job was stored.
@@ -212,6 +223,7 @@ func get(t *testing.T, url string) []byte {
 }
 
 func TestCommands(t *testing.T) {
+	m := newThumbmill(t)
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
 	if err := os.WriteFile(bad, []byte("edge:\n  deadlin: 3s\nrender: {quality: 300}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -229,23 +241,19 @@ func TestCommands(t *testing.T) {
 		"check":           {nil, []string{"config", "check", bad}, false, "edge.deadlin: no such key (did you mean edge.deadline?)"},
 		"sign":            {key, []string{"sign", "300x200/my.server.com/some/path/to/image.jpg"}, true, "/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/"},
 		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "there is no default key"},
-		"unknown command": {nil, []string{"sevre"}, false, "serve"},
+		"unknown command": {nil, []string{"sevre"}, false, `has no command "sevre"; it has completion, config,`},
+		"unknown below":   {nil, []string{"config", "list"}, false, "it has check, from-thumbor, show"},
+		"unknown flag":    {nil, []string{"status", "--xml"}, false, "flags of thumbmill status: --admin, --admin-ca,"},
+		"unknown lane":    {nil, []string{"throttle", "pause", "slow", "--why", "a test"}, false, "a lane is one of standard, expensive, bulk"},
 		"bad address":     {nil, []string{"serve", "--listen", "nonsense"}, false, "edge.listen"},
 		"bad environment": {[]string{"THUMBMILL_RENDER_QUALITY=high"}, []string{"config", "show"}, false, "THUMBMILL_RENDER_QUALITY: render.quality: high is not a whole number"},
 	} {
-		out, err := thumbmill(t, c.env, c.args...).CombinedOutput()
+		out, err := m.command(t, c.env, c.args...).CombinedOutput()
 		if ok := err == nil; ok != c.ok || !strings.Contains(string(out), c.says) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		if strings.Contains(string(out), "my-security-key") {
 			t.Errorf("%s prints the key", name)
 		}
-	}
-}
-
-func TestABadAddressEndsTheCoordinator(t *testing.T) {
-	out, err := exec.Command("go", "run", "./coordinator/cmd/coordinator", "--listen", "256.0.0.1:1", "--admin-listen", "127.0.0.1:0").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "coordinator.listen") {
-		t.Errorf("%v\n%s", err, out)
 	}
 }

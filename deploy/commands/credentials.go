@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"path/filepath"
@@ -28,12 +28,7 @@ func credentialsCommand() *cobra.Command {
 			if err := credentials.Write(folder[0], o); err != nil {
 				return err
 			}
-			at := func(file string) string { return filepath.Join(folder[0], file) }
-			cmd.Printf("%s: include it in each NATS server's configuration, restart it the first time, and have it read that again later (nats-server --signal reload)\n", at(credentials.ServerFile))
-			for _, r := range credentials.Roles() {
-				cmd.Printf("%s: nats.credentials of each %s, which reads it when it connects\n", at(r.File()), r)
-			}
-			cmd.Printf("%s: keep them where no server runs; with them more credentials are made\n", at("*.nk"))
+			explainFiles(cmd, folder[0])
 			return nil
 		},
 	}
@@ -41,4 +36,14 @@ func credentialsCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&o.Expire, "expire", 0, "how long the credentials are good for; 0 is until they are revoked")
 	cmd.Flags().BoolVar(&o.Revoke, "revoke", false, "end all credentials that were made before")
 	return cmd
+}
+
+// explainFiles says where each file that was written belongs.
+func explainFiles(cmd *cobra.Command, folder string) {
+	at := func(file string) string { return filepath.Join(folder, file) }
+	cmd.Printf("%s: include it in each NATS server's configuration, restart it the first time, and have it read that again later (nats-server --signal reload)\n", at(credentials.ServerFile))
+	for _, r := range credentials.Roles() {
+		cmd.Printf("%s: nats.credentials of each %s, which reads it when it connects\n", at(r.File()), r)
+	}
+	cmd.Printf("%s: keep them where no server runs; with them more credentials are made\n", at("*.nk"))
 }

@@ -1,4 +1,6 @@
-package main
+// Package serve is the command that runs the whole cluster in one process: every role, an
+// embedded NATS server and stores in directories.
+package serve
 
 import (
 	"context"
@@ -19,6 +21,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge"
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -34,7 +37,17 @@ func serveKeys() map[string]string {
 	}
 }
 
-func serveCommand() *cobra.Command {
+// Worker is a worker's life, where this process was started as one by its own renderer:
+// main asks first, and ends with the code.
+func Worker() (code int, asked bool) {
+	if !renderer.WorkerAsked() {
+		return 0, false
+	}
+	return renderer.WorkerMain(), true
+}
+
+// Command makes the command.
+func Command() *cobra.Command {
 	var options service.Options
 	var draw bool
 	cmd := &cobra.Command{
@@ -209,8 +222,10 @@ func (c *cluster) startEdge() (err error) {
 	}
 	c.admin.Check("edge", c.edge.Ready)
 	c.admin.Check("renderer", c.renderer.Ready)
-	for deadline := time.Now().Add(readyWithin); c.edge.Ready() != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
+	defer cancel()
+	for c.edge.Ready() != nil {
+		if periodic.Sleep(ctx, 10*time.Millisecond) != nil {
 			return errors.Join(fmt.Errorf("the cluster is not ready: %w", c.edge.Ready()), c.edge.Stop(context.Background()))
 		}
 	}

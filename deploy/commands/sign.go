@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/edge/thumborurl"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/commandline"
 )
 
 func signCommand() *cobra.Command {
-	var options service.Options
+	var flags commandline.Settings
 	var base string
 	cmd := &cobra.Command{
 		Use: "sign PATH…", Short: "Sign Thumbor URLs with edge.security_key", Args: cobra.MinimumNArgs(1),
@@ -23,26 +23,30 @@ func signCommand() *cobra.Command {
 			"everybody on the machine could read.",
 		Example: "  THUMBMILL_EDGE_SECURITY_KEY=… thumbmill sign --base https://thumbs.example 330x/Cat.jpg",
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			s, err := options.Load(cmd.Flags(), nil)
+			s, err := flags.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			if s.Edge.SecurityKey == "" {
 				return errors.New("edge.security_key is not set: there is no default key")
 			}
-			signer := thumborurl.Signer{Base: base, Key: string(s.Edge.SecurityKey)}
-			for _, path := range paths {
-				if path == "" || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
-					return fmt.Errorf("%q is no path as it will be sent: percent-encode it", path)
-				}
-				if _, err := fmt.Fprintln(cmd.OutOrStdout(), signer.Sign(path)); err != nil {
-					return err
-				}
-			}
-			return nil
+			return sign(cmd, thumborurl.Signer{Base: base, Key: string(s.Edge.SecurityKey)}, paths)
 		},
 	}
-	cmd.Flags().StringVar(&options.Config, "config", "", "file, or folder of *.yaml, with settings")
+	flags.Add(cmd.Flags(), nil)
 	cmd.Flags().StringVar(&base, "base", "", "what to put before the path: https://thumbs.example")
 	return cmd
+}
+
+// sign prints the signed form of each path.
+func sign(cmd *cobra.Command, signer thumborurl.Signer, paths []string) error {
+	for _, path := range paths {
+		if path == "" || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return fmt.Errorf("%q is no path as it will be sent: percent-encode it", path)
+		}
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), signer.Sign(path)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
