@@ -27,7 +27,7 @@ TESTS := go test -vet=off -ldflags=-w
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance renderer/internal/worker renderer/internal/engine renderer/internal/filter
 
 # Packages whose tests run other programs, which the race detector does not see.
-RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 .PHONY: help run build test test-race test-plain lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean
 

@@ -7,23 +7,33 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/thumbmill/thumbmill/renderer"
-	"github.com/thumbmill/thumbmill/shared/service"
+	coordinator "github.com/thumbmill/thumbmill/coordinator/commands"
+	deploy "github.com/thumbmill/thumbmill/deploy/commands"
+	"github.com/thumbmill/thumbmill/deploy/serve"
+	edge "github.com/thumbmill/thumbmill/edge/commands"
+	"github.com/thumbmill/thumbmill/shared/commandline"
+	"github.com/thumbmill/thumbmill/shared/service/debug"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 func main() {
-	if renderer.WorkerAsked() {
-		os.Exit(renderer.WorkerMain())
+	if code, asked := serve.Worker(); asked {
+		os.Exit(code)
 	}
 	root := &cobra.Command{
 		Use:   "thumbmill",
 		Short: "A distributed, queue-driven thumbnail cluster",
 		Long: "thumbmill makes thumbnails for sites whose media no single machine can render.\n\n" +
 			"`thumbmill serve` runs the whole cluster in one process. The roles alone, for\n" +
-			"several machines, are the commands edge, coordinator and renderer.",
-		SilenceErrors: true, SilenceUsage: true, Version: service.Version(),
+			"several machines, are the commands edge, coordinator and renderer. The other commands\n" +
+			"ask a running coordinator or edge, which --admin names, or work on files.",
+		SilenceErrors: true, SilenceUsage: true, Version: version.Text(),
 	}
-	root.AddCommand(serveCommand(), statusCommand(), topCommand(), throttleCommand(), renderersCommand(), failingCommand(), service.DebugCommand("thumbmill"), purgeCommand(), renderCommand(), signCommand(), configCommand(), credentialsCommand())
+	root.AddCommand(serve.Command(), debug.Command("thumbmill"))
+	root.AddCommand(coordinator.All()...)
+	root.AddCommand(edge.All()...)
+	root.AddCommand(deploy.All()...)
+	commandline.ListAllowed(root)
 	if err := root.Execute(); err != nil {
 		root.PrintErrln("thumbmill:", err)
 		os.Exit(1)

@@ -8,10 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/thumbmill/thumbmill/edge/internal/bulk"
-	"github.com/thumbmill/thumbmill/edge/internal/purge"
 	"github.com/thumbmill/thumbmill/shared/lease"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 const (
@@ -34,7 +33,7 @@ func (e *Edge) status() func() lease.Status {
 			cancel()
 			failing, listed = all[:min(len(all), statusFailing)], time.Now()
 		}
-		s := lease.Status{Version: service.Version(), Breakers: map[string]string{}, Lanes: e.lanes.Seen(), Failing: failing}
+		s := lease.Status{Version: version.Text(), Breakers: map[string]string{}, Lanes: e.backlog.Seen(), Failing: failing}
 		if h := e.requests.Load(); h != nil {
 			s.Requests = h.Requests()
 		}
@@ -57,16 +56,16 @@ func (e *Edge) status() func() lease.Status {
 // page: they want a header, and are no simple requests.
 func (e *Edge) API() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/failing", e.listFailing)
-	mux.HandleFunc("DELETE /api/v1/failing", e.clearFailing)
-	mux.HandleFunc("POST /api/v1/purge", e.purge)
-	mux.HandleFunc("POST /api/v1/render", e.render)
+	mux.HandleFunc("GET "+operators.Failing, e.listFailing)
+	mux.HandleFunc("DELETE "+operators.Failing, e.clearFailing)
+	mux.HandleFunc("POST "+operators.Purge, e.purge)
+	mux.HandleFunc("POST "+operators.Render, e.render)
 	return mux
 }
 
 // APIPaths are where API is to be found.
 func APIPaths() []string {
-	return []string{"/api/v1/failing", "/api/v1/purge", "/api/v1/render"}
+	return []string{operators.Failing, operators.Purge, operators.Render}
 }
 
 func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +74,7 @@ func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the failure memory does not answer: "+err.Error(), http.StatusBadGateway)
 		return
 	}
-	answer(w, map[string]any{"failing": append([]lease.Failing{}, failing...)})
+	operators.Answer(w, operators.FailingList{Failing: append([]lease.Failing{}, failing...)})
 }
 
 func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
@@ -92,49 +91,38 @@ func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, original+" is not among the latest failures", http.StatusNotFound)
 	default:
 		e.config.Log.Info("an operator had the failures of an original forgotten", "original", original, "counters", cleared, "address", r.RemoteAddr)
-		answer(w, map[string]any{"original": original, "cleared": cleared})
+		operators.Answer(w, operators.Cleared{Original: original, Counters: cleared})
 	}
 }
 
-// maxOriginals of one request to purge.
-const maxOriginals = 1000
-
 func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
-	var list struct {
-		Originals []string `json:"originals"`
-	}
+	var list operators.PurgeRequest
 	if !e.read(w, r, &list, `{"originals": ["a/b.jpg", "container/a/ab/B.jpg"]}`) {
 		return
 	}
-	if len(list.Originals) == 0 || len(list.Originals) > maxOriginals || slices.Contains(list.Originals, "") {
-		http.Error(w, fmt.Sprintf("a list has 1 to %d originals, each with a name", maxOriginals), http.StatusBadRequest)
+	if len(list.Originals) == 0 || len(list.Originals) > operators.MaxOriginals || slices.Contains(list.Originals, "") {
+		http.Error(w, fmt.Sprintf("a list has 1 to %d originals, each with a name", operators.MaxOriginals), http.StatusBadRequest)
 		return
 	}
 	tell := lines(w)
 	for _, original := range list.Originals {
 		e.config.Log.Info("an operator purges", "original", original, "address", r.RemoteAddr)
-		e.purger.Purge(r.Context(), original, func(report purge.Report) { tell(report, report.Done) })
+		e.purger.Purge(r.Context(), original, func(report operators.PurgeReport) { tell(report, report.Done) })
 	}
 }
 
-// maxList is the size of a list of thumbnails in bytes.
-const maxList = 16 << 20
-
 func (e *Edge) render(w http.ResponseWriter, r *http.Request) {
-	var list struct {
-		Thumbnails []bulk.Item `json:"thumbnails"`
-		Renew      bool        `json:"renew"`
-	}
+	var list operators.RenderRequest
 	if !e.read(w, r, &list, `{"thumbnails": [{"path": "/unsafe/330x/a.jpg"}, {"spec": {…}}], "renew": false}`) {
 		return
 	}
-	if len(list.Thumbnails) == 0 || len(list.Thumbnails) > bulk.MaxThumbnails {
-		http.Error(w, fmt.Sprintf("a list has 1 to %d thumbnails, this one %d", bulk.MaxThumbnails, len(list.Thumbnails)), http.StatusBadRequest)
+	if len(list.Thumbnails) == 0 || len(list.Thumbnails) > operators.MaxThumbnails {
+		http.Error(w, fmt.Sprintf("a list has 1 to %d thumbnails, this one %d", operators.MaxThumbnails, len(list.Thumbnails)), http.StatusBadRequest)
 		return
 	}
 	e.config.Log.Info("an operator has thumbnails rendered", "thumbnails", len(list.Thumbnails), "renew", list.Renew, "address", r.RemoteAddr)
 	tell := lines(w)
-	e.bulk.Render(r.Context(), list.Thumbnails, list.Renew, func(result bulk.Result) { tell(result, true) })
+	e.bulk.Render(r.Context(), list.Thumbnails, list.Renew, func(result operators.RenderResult) { tell(result, true) })
 }
 
 // read reads a body like the example. One of another type is refused: a page of another
@@ -144,7 +132,7 @@ func (e *Edge) read(w http.ResponseWriter, r *http.Request, into any, example st
 		http.Error(w, "Content-Type is to be application/json", http.StatusUnsupportedMediaType)
 		return false
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxList))
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, operators.MaxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
 		http.Error(w, "the body is to be "+example+": "+err.Error(), http.StatusBadRequest)
@@ -168,10 +156,4 @@ func lines(w http.ResponseWriter) func(line any, keep bool) {
 		_ = out.Encode(line) // the client left: its context ends the rest
 		_ = flush.Flush()
 	}
-}
-
-func answer(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(body) // the client left
 }

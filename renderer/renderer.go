@@ -34,6 +34,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tempdir"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 	"github.com/thumbmill/thumbmill/shared/tracing"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 // Config is what a renderer is made of.
@@ -174,7 +175,7 @@ func (r *Renderer) makeParts() error {
 // heartbeat tells of the renderer as it is now.
 func (r *Renderer) heartbeat(m *memory, o *orders) renderjob.Heartbeat {
 	return renderjob.Heartbeat{
-		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Build: service.Version(),
+		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Build: version.Text(),
 		Slots: m.slots(), Whole: r.slots, Busy: r.pipeline.Busy(), Utilisation: r.pipeline.Utilisation(),
 		InHand: r.intake.InHand(), Draining: r.intake.Draining() || o.draining(), Ordered: o.draining(),
 		Kills: r.workers.kills(), Engines: r.engines.Types(), Layers: r.workers.layers(),

@@ -5,7 +5,6 @@ package bulk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -21,12 +20,11 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 const (
-	// MaxThumbnails of one list.
-	MaxThumbnails = 10_000
 	// attempts of one thumbnail while throttles refuse it.
 	attempts = 20
 	// longestPause between two of them, whatever the refusal says.
@@ -62,27 +60,11 @@ type Renderer struct{ config Config }
 // New makes a renderer of lists.
 func New(c Config) *Renderer { return &Renderer{c} }
 
-// Item is one thumbnail: the path by which a client would ask for it, unsigned where it
-// is Thumbor's, or a spec.
-type Item struct {
-	Path string          `json:"path,omitempty"`
-	Spec json.RawMessage `json:"spec,omitempty"`
-}
+// Item is one thumbnail, as operators name it.
+type Item = operators.RenderItem
 
-// Result is what became of one thumbnail.
-type Result struct {
-	Path    string          `json:"path,omitempty"` // of its item
-	Spec    json.RawMessage `json:"spec,omitempty"` // likewise
-	Number  int             `json:"number"`         // of this result, from 1
-	Of      int             `json:"of"`
-	Outcome string          `json:"outcome"` // hit, rendered, shared, or the fault
-	Message string          `json:"message,omitempty"`
-	Key     string          `json:"key,omitempty"` // where it is kept
-	Seconds float64         `json:"seconds"`
-}
-
-// OK reports whether the thumbnail is there now.
-func (r Result) OK() bool { return r.Message == "" }
+// Result is what became of one thumbnail, as operators read it.
+type Result = operators.RenderResult
 
 // Render renders a list and tells each result as it comes, one at a time. With renew it also
 // renders again what today's rules would render otherwise. It ends with ctx: items that were

@@ -3,21 +3,15 @@ package purge
 import (
 	"fmt"
 	"sync"
+
+	"github.com/thumbmill/thumbmill/shared/operators"
 )
 
 // maxMissed bounds what could not be reached and is told one by one.
 const maxMissed = 50
 
-// Report is what a purge did so far.
-type Report struct {
-	Original string   `json:"original"`
-	Deleted  int      `json:"deleted"`           // thumbnails in the store
-	Edges    []string `json:"edges"`             // that forgot them
-	CDN      int      `json:"cdn"`               // requests that the CDN answered
-	Missed   []string `json:"missed,omitempty"`  // what could not be reached, and why: at most 50
-	Unnamed  int      `json:"unnamed,omitempty"` // how much more was missed
-	Done     bool     `json:"done"`
-}
+// Report is what a purge did so far, as operators read it; at most maxMissed are named.
+type Report = operators.PurgeReport
 
 // progress is the report of a purge under way. It is safe for concurrent use.
 type progress struct {

@@ -96,7 +96,7 @@ var command = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:make|bin/\w+|thumbmil
 // elsewhere are commands that are run, but not here, by the test that is named; or that no
 // test can run, for the reason.
 var elsewhere = []struct{ begins, why string }{
-	{"make run", "it runs until it is ended: the root package's tests start the same"},
+	{"make run", "it runs until it is ended: loadtest/suites/commands starts the same"},
 	{"make test", "it is what runs this"},
 	{"make packages", "deploy/debian"},
 	{"apt install", "deploy/debian"},

@@ -1,0 +1,23 @@
+// Package commands is what operators ask of a coordinator at a terminal: status, top,
+// throttle and renderers.
+package commands
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/operators/client"
+)
+
+// All makes the commands.
+func All() []*cobra.Command {
+	return []*cobra.Command{statusCommand(), topCommand(), throttleCommand(), renderersCommand()}
+}
+
+// limitsAlone asks for the report without its pools.
+func limitsAlone(ctx context.Context, from *client.Client) (t coordinator.Throttles, err error) {
+	return t, from.Get(ctx, operators.Throttles+"?pools=0", &t)
+}

@@ -1,0 +1,215 @@
+package commands
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/shared/directive"
+	"github.com/thumbmill/thumbmill/shared/operators/table"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+const (
+	// reportPools is how many pools the whole report shows.
+	reportPools = 20
+	// busiestRows is how many of the busiest are shown.
+	busiestRows = 5
+)
+
+// sections writes the sections of a report.
+type sections struct{ out table.Table }
+
+// report is all of it.
+func (s sections) report(t coordinator.Throttles) {
+	s.classes(t)
+	s.pools(t, reportPools)
+	s.out.Row()
+	s.lanes(t)
+	s.out.Row()
+	s.renderers(t)
+	s.out.Row()
+	s.rules(t)
+	s.differing(t)
+	s.busiest("BUSIEST CLIENTS", t.Busiest.Clients)
+	s.busiest("REFUSED CLIENTS", t.Busiest.RefusedClients)
+	s.busiest("BUSIEST ORIGINALS", t.Busiest.Originals)
+	s.busiest("REFUSED ORIGINALS", t.Busiest.RefusedOriginals)
+	s.edges(t)
+	s.directives(t.Directives)
+	s.failing(t)
+}
+
+func (s sections) classes(t coordinator.Throttles) {
+	s.out.Row("CLASS", "HELD", "WAITING", "FULL", "TIMED OUT", "NEAR LIMIT", "SHADOWED", fmt.Sprintf("(totals since %s)", t.Started.Local().Format(time.DateTime)))
+	for _, class := range slices.Sorted(maps.Keys(t.Classes)) {
+		c := t.Classes[class]
+		s.out.Row(class, c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed)
+	}
+}
+
+func (s sections) pools(t coordinator.Throttles, most int) {
+	if len(t.Pools) == 0 {
+		s.out.Section("Nobody holds or waits.")
+		return
+	}
+	s.out.Section("POOL", "HELD", "WAITING", "LIMIT", "QUEUE", "OLDEST WAIT")
+	for _, p := range t.Pools[:min(len(t.Pools), most)] {
+		name := unescaped(p.Key)
+		if p.Shadow {
+			name += " (shadow)"
+		}
+		s.out.Row(name, p.Holders, p.Waiters, limit(p.Limit), limit(p.MaxQueue), milliseconds(p.OldestWait))
+	}
+	if more := max(0, len(t.Pools)-most) + t.Omitted; more > 0 {
+		s.out.Row(fmt.Sprintf("and %d more", more))
+	}
+}
+
+func (s sections) lanes(t coordinator.Throttles) {
+	s.out.Row("LANE", "QUEUED", "OLDEST", "ADMITTED", "WAITING", "LIMIT", "SLOTS", "STATE")
+	for _, l := range t.Lanes {
+		state := "open"
+		if l.Paused {
+			state = "paused"
+		}
+		s.out.Row(l.Name, l.Depth, milliseconds(l.AgeMS), l.Running, l.Waiting, l.Limit, l.Slots, state)
+	}
+}
+
+func (s sections) renderers(t coordinator.Throttles) {
+	s.out.Row("RENDERER", "BUSY", "SLOTS", "USE", "IN HAND", "ENGINE", "KILLED", "STATE", fmt.Sprintf("(%d would be right)", t.Wanted))
+	for _, r := range t.Renderers {
+		var killed int64
+		for _, n := range r.Kills {
+			killed += n
+		}
+		s.out.Row(r.Renderer, r.Busy, r.Slots, fmt.Sprintf("%.0f %%", 100*r.Utilisation), r.InHand, r.EngineVersion, killed, state(r))
+	}
+}
+
+func state(r renderjob.Heartbeat) string {
+	switch {
+	case r.Ordered:
+		return "drains: a directive"
+	case r.Draining:
+		return "stops"
+	}
+	return "takes jobs, confined by " + strings.Join(r.Layers, " ")
+}
+
+func (s sections) rules(t coordinator.Throttles) {
+	s.out.Row("RULE", "WORKERS", "MAX QUEUE", "MODE")
+	for _, r := range t.Rules {
+		mode := "enforced"
+		if r.Shadow {
+			mode = "shadow"
+		}
+		if r.Overridden {
+			mode += ", by a directive"
+		}
+		s.out.Row(r.Name, r.Workers, r.MaxQueue, mode)
+	}
+}
+
+// differing warns of edges whose settings are not those of the others.
+func (s sections) differing(t coordinator.Throttles) {
+	for _, r := range t.Rules {
+		for _, edge := range slices.Sorted(maps.Keys(r.Differing)) {
+			d := r.Differing[edge]
+			s.out.Row(fmt.Sprintf("! %s has %d workers, %d max_queue for %s; the lowest holds: %d, %d", edge, d.Workers, d.MaxQueue, r.Name, r.Workers, r.MaxQueue))
+		}
+	}
+}
+
+func (s sections) busiest(title string, all []coordinator.Busy) {
+	if len(all) == 0 {
+		return
+	}
+	s.out.Section(title, "(of the last minutes)")
+	for _, b := range all[:min(len(all), busiestRows)] {
+		s.out.Row(unescaped(b.Name), b.Count, b.By)
+	}
+}
+
+func (s sections) edges(t coordinator.Throttles) {
+	s.out.Section("EDGE", "CONNECTED", "LEASES", "WAITING", "ASKS", "BREAKERS NOT CLOSED")
+	for _, e := range t.Edges {
+		asks, open := "", []string{}
+		if e.Status != nil {
+			asks, open = e.Status.Asked, notClosed(e.Status.Breakers)
+		}
+		s.out.Row(e.Name, e.Connected, e.Leases, e.Waiting, asks, strings.Join(open, ", "))
+	}
+}
+
+// notClosed lists breakers with their states.
+func notClosed(breakers map[string]string) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(breakers)) {
+		if state := breakers[name]; state != "closed" {
+			all = append(all, name+" "+state)
+		}
+	}
+	return all
+}
+
+func (s sections) directives(all []directive.Directive) {
+	if len(all) == 0 {
+		return
+	}
+	s.out.Section("DIRECTIVE", "TARGET", "LIMITS", "FOR ANOTHER", "WHO", "WHY", "ID")
+	for _, d := range all {
+		limits := ""
+		if d.Kind == directive.Limit {
+			limits = fmt.Sprintf("%s, %s", limit(d.Workers), limit(d.MaxQueue))
+			if d.Shadow != nil {
+				limits += map[bool]string{true: ", shadow", false: ", enforced"}[*d.Shadow]
+			}
+		}
+		s.out.Row(d.Kind, d.Target, limits, milliseconds(d.LeftMS).Round(time.Second), d.Who, d.Why, d.ID)
+	}
+}
+
+func (s sections) failing(t coordinator.Throttles) {
+	if len(t.Failing) == 0 {
+		return
+	}
+	s.out.Section("FAILING ORIGINAL", "FAILURES", "FAULT", "WHY")
+	for _, f := range t.Failing {
+		s.out.Row(f.Original, f.Failures, f.Fault, f.Message)
+	}
+}
+
+// rates writes the highest first, in one line.
+func (s sections) rates(title string, rates map[string]float64) {
+	text, total := "", 0.0
+	for _, name := range slices.SortedFunc(maps.Keys(rates), func(a, b string) int { return cmp.Or(cmp.Compare(rates[b], rates[a]), cmp.Compare(a, b)) }) {
+		if total += rates[name]; rates[name] >= 0.05 {
+			text += fmt.Sprintf("  %s %.1f", name, rates[name])
+		}
+	}
+	s.out.Row(fmt.Sprintf("%s %.1f%s", title, total, text))
+}
+
+// limit writes one that the table has; PoolCounter's clients state their own.
+func limit(n uint32) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+// unescaped is a key as people read it.
+func unescaped(key string) string {
+	if name, err := url.QueryUnescape(key); err == nil {
+		return name
+	}
+	return key
+}
+
+func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -1,0 +1,44 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/operators/client"
+)
+
+func statusCommand() *cobra.Command {
+	var from client.Client
+	var watch, asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what is throttled, and why",
+		Long: "Show the pools of a coordinator with their holders and waiters, refusals, the busiest\n" +
+			"clients and originals of the last minutes, lanes, renderers, edges, what operators decided\n" +
+			"for a time, and what fails. `thumbmill top` shows the busiest of all that, live.",
+		Example: "  thumbmill status\n  thumbmill status --watch --admin http://coordinator1:8889\n  thumbmill status --json | jq .classes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := client.UntilSignal(cmd)
+			defer stop()
+			to := screen{cmd.OutOrStdout(), asJSON, sections.report}
+			if watch {
+				return keepWatching(ctx, &from, to)
+			}
+			return showStatus(ctx, &from, to)
+		},
+	}
+	from.AddFlags(cmd)
+	cmd.Flags().BoolVar(&watch, "watch", false, "again every second, until Ctrl-C")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of "+operators.Throttles+", one line a report")
+	return cmd
+}
+
+func showStatus(ctx context.Context, from *client.Client, to screen) error {
+	text, err := from.Read(ctx, operators.Throttles)
+	if err != nil {
+		return err
+	}
+	return to.show(text)
+}

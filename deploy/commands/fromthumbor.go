@@ -1,0 +1,70 @@
+package commands
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/deploy/fromthumbor"
+)
+
+func fromThumborCommand() *cobra.Command {
+	var secrets bool
+	var blacklist string
+	cmd := &cobra.Command{
+		Use: "from-thumbor THUMBOR.CONF", Short: "Turn a configuration of Thumbor into settings", Args: cobra.ExactArgs(1),
+		Long: "Print the settings that a thumbor.conf, Wikimedia's included, corresponds to, as YAML.\n" +
+			"What has no counterpart is listed in comments above them, each with its reason.\n" +
+			"Assignments are evaluated; nothing of the file is executed.\n\n" +
+			"Keys and passwords are left out unless --secrets is given: better set them in the\n" +
+			"environment, as THUMBMILL_EDGE_SECURITY_KEY and the like.",
+		Example: "  thumbmill config from-thumbor /etc/thumbor.conf > /etc/thumbmill.d/20-thumbor.yaml\n" +
+			"  thumbmill config check /etc/thumbmill.d",
+		RunE: func(cmd *cobra.Command, paths []string) error { return convert(cmd, paths[0], blacklist, secrets) },
+	}
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "write keys and passwords into the settings")
+	cmd.Flags().StringVar(&blacklist, "blacklist", "", "Thumbor's blacklist.txt, whose lines become edge.blacklist")
+	return cmd
+}
+
+// convert prints the settings of a thumbor.conf.
+func convert(cmd *cobra.Command, path, blacklist string, secrets bool) error {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+	if err != nil {
+		return err
+	}
+	c, err := fromthumbor.Convert(text, secrets)
+	if err != nil {
+		return err
+	}
+	if err := addBlacklist(c.Values, blacklist); err != nil {
+		return err
+	}
+	settings, err := c.YAML()
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d lines were not carried over; they are listed at the head of the settings.\n", len(c.Left))
+	_, err = fmt.Fprint(cmd.OutOrStdout(), settings)
+	return err
+}
+
+func addBlacklist(values map[string]any, path string) error {
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+	values["edge.blacklist"] = lines
+	return nil
+}

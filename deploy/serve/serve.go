@@ -1,0 +1,77 @@
+// Package serve is the command that runs the whole cluster in one process: every role, an
+// embedded NATS server and stores in directories.
+package serve
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/commandline"
+	"github.com/thumbmill/thumbmill/shared/logging"
+	"github.com/thumbmill/thumbmill/shared/service/process"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// Worker is a worker's life, where this process was started as one by its own renderer:
+// main asks first, and ends with the code.
+func Worker() (code int, asked bool) {
+	if !renderer.WorkerAsked() {
+		return 0, false
+	}
+	return renderer.WorkerMain(), true
+}
+
+// Command makes the command.
+func Command() *cobra.Command {
+	var flags commandline.Settings
+	var draw, printAddresses bool
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the whole cluster in this process", Args: cobra.NoArgs,
+		Long: "Run an edge, a coordinator, a renderer with a slot for each core, an embedded NATS\n" +
+			"server and two directory stores in this process, on loopback.\n\n" +
+			"A Thumbor path a/b.jpg is the original a/b.jpg below --originals; a MediaWiki\n" +
+			"container is a folder below it. Port 0 takes any free port.",
+		Example: "  thumbmill serve --samples\n  thumbmill serve --originals /srv/media --listen 127.0.0.1:8000",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := flags.Load(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return serve(s, draw, printAddresses)
+		},
+	}
+	flags.Add(cmd.Flags(), map[string]string{
+		"listen": "edge.listen", "admin-listen": "admin.listen", "coordinator-listen": "coordinator.listen",
+		"nats-listen": "nats.listen", "originals": "store.originals.path", "thumbnails": "store.thumbnails.path",
+	})
+	commandline.AddPrintAddresses(cmd.Flags(), &printAddresses)
+	cmd.Flags().BoolVar(&draw, "samples", false, "draw a few originals where they are missing, and print URLs of their thumbnails")
+	return cmd
+}
+
+func serve(s settings.Settings, draw, printAddresses bool) error {
+	log, level := logging.New(s.Log, os.Stderr)
+	var drawn []samples.Sample
+	if draw {
+		var err error
+		if drawn, err = samples.Draw(s.Store.Originals.Path); err != nil {
+			return err
+		}
+	}
+	p, err := process.New("serve", s.Admin, log, level)
+	if err != nil {
+		return err
+	}
+	addCluster(p, s)
+	return p.Run(func(addresses map[string]string) {
+		if printAddresses {
+			process.PrintAddresses(os.Stdout, addresses)
+		}
+		if draw {
+			invite(os.Stderr, drawn, addresses, p.TokenFile())
+		}
+	})
+}

@@ -1,0 +1,106 @@
+package commands
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/operators"
+)
+
+// anEdge answers as an edge does: an original of the name missed.jpg is not purged from
+// everywhere, bad.jpg not rendered, and short.jpg ends the answer.
+func anEdge(w http.ResponseWriter, r *http.Request) {
+	out := json.NewEncoder(w)
+	switch r.Method + " " + r.URL.Path {
+	case "GET " + operators.Failing:
+		_ = out.Encode(operators.FailingList{Failing: []lease.Failing{{Original: "bad.jpg", Fault: "undecodable"}}})
+	case "DELETE " + operators.Failing:
+		_ = out.Encode(operators.Cleared{Original: r.URL.Query().Get("original"), Counters: 2})
+	case "POST " + operators.Purge:
+		var list operators.PurgeRequest
+		_ = json.NewDecoder(r.Body).Decode(&list)
+		for _, name := range list.Originals {
+			report := operators.PurgeReport{Original: name, Deleted: 3, Edges: []string{"edge-1"}, Done: name != "short.jpg"}
+			if name == "missed.jpg" {
+				report.Missed, report.Unnamed = []string{"CDN: it is away"}, 1
+			}
+			_ = out.Encode(report)
+		}
+	case "POST " + operators.Render:
+		var list operators.RenderRequest
+		_ = json.NewDecoder(r.Body).Decode(&list)
+		for i, item := range list.Thumbnails {
+			result := operators.RenderResult{Path: item.Path, Number: i + 1, Of: len(list.Thumbnails), Outcome: "rendered"}
+			if item.Path == "/bad.jpg" {
+				result.Outcome, result.Message = "undecodable", "it is damaged"
+			}
+			if item.Path != "/short.jpg" {
+				_ = out.Encode(result)
+			}
+		}
+	}
+}
+
+func run(t *testing.T, url string, in io.Reader, args ...string) (string, error) {
+	t.Helper()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("a token of this test alone\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := &cobra.Command{Use: "thumbmill", SilenceErrors: true, SilenceUsage: true}
+	root.AddCommand(All()...)
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetErr(&out)
+	root.SetIn(in)
+	root.SetArgs(append(args, "--admin", url, "--token-file", token))
+	err := root.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestCommands(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(anEdge))
+	defer server.Close()
+	many := ""
+	for i := range operators.MaxThumbnails + 1 {
+		many += fmt.Sprintf("/%d.jpg\n", i)
+	}
+	for name, c := range map[string]struct {
+		args        string
+		in          string
+		says, fails string
+	}{
+		"failing":               {"failing", "", "bad.jpg", ""},
+		"clear":                 {"failing clear bad.jpg", "", "bad.jpg: forgotten (2 counters)", ""},
+		"purge":                 {"purge a.jpg b.jpg", "", "b.jpg: 3 thumbnails deleted, forgotten by 1 edges", ""},
+		"purge as JSON":         {"purge --json a.jpg", "", `"original":"a.jpg","deleted":3`, ""},
+		"purge that misses":     {"purge missed.jpg", "", "not reached: CDN: it is away\n  not reached: 1 more", "not everything was reached"},
+		"purge that breaks off": {"purge a.jpg short.jpg", "", "short.jpg: 3 thumbnails deleted, 1 edges, 0 CDN requests …", "1 of 2 originals"},
+		"render":                {"render /a.jpg /b.jpg", "", "2/2 rendered /b.jpg", ""},
+		"render that fails":     {"render /a.jpg /bad.jpg", "", "2/2 undecodable /bad.jpg 0.00s it is damaged", "not all"},
+		"render, broken off":    {"render /a.jpg /short.jpg", "", "1/2", "1 of 2 thumbnails"},
+		"render from stdin":     {"render -", "/a.jpg\n\n/b.jpg\n", "2/2 rendered /b.jpg", ""},
+		"render more than fits": {"render -", many, fmt.Sprintf("%d/%[1]d rendered", operators.MaxThumbnails+1), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := run(t, server.URL, strings.NewReader(c.in), strings.Fields(c.args)...)
+			if !strings.Contains(out, c.says) {
+				t.Errorf("%.300q does not say %q", out, c.says)
+			}
+			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+				t.Errorf("%v, and not %q", err, c.fails)
+			}
+		})
+	}
+}

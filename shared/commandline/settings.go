@@ -1,0 +1,70 @@
+// Package commandline is what the command lines of thumbmill have in common: flags that
+// set settings, and answers to mistakes that say what is allowed.
+//
+// The roles' commands and thumbmill use it.
+package commandline
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// Settings are flags from which a command has its settings.
+type Settings struct {
+	config string
+	keys   map[string]string // of settings, by the name of the flag
+}
+
+// Add defines --config, and for each name in keys a flag that sets that key.
+func (s *Settings) Add(flags *pflag.FlagSet, keys map[string]string) {
+	flags.StringVar(&s.config, "config", "", "file, or folder of *.yaml, with settings")
+	s.keys = keys
+	defaults := settings.Default().Values()
+	for name, key := range keys {
+		flags.String(name, asFlag(defaults[key]), "sets "+key)
+	}
+}
+
+// AddPrintAddresses defines --print-addresses, which all commands that serve have.
+func AddPrintAddresses(flags *pflag.FlagSet, wanted *bool) {
+	flags.BoolVar(wanted, "print-addresses", false, "print the addresses in use on stdout once ready, as one line of JSON")
+}
+
+// asFlag writes a default as a flag takes it.
+func asFlag(value any) string {
+	if list, ok := value.([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(value)
+}
+
+// Load reads the settings: defaults, --config, the environment, flags; the later ones win.
+func (s *Settings) Load(flags *pflag.FlagSet) (settings.Settings, error) {
+	given := map[string]any{}
+	for name, key := range s.keys {
+		if f := flags.Lookup(name); f.Changed {
+			given[key] = f.Value.String()
+		}
+	}
+	return load(s.config, given)
+}
+
+// Check reads a file, or a folder of *.yaml, as --config does, and says everything that is
+// wrong with it.
+func Check(path string) error {
+	_, err := load(path, nil)
+	return err
+}
+
+func load(path string, given map[string]any) (settings.Settings, error) {
+	s, err := settings.Load(path, os.Environ(), given)
+	if err != nil {
+		return s, fmt.Errorf("the configuration is not usable:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	return s, nil
+}

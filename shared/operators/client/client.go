@@ -1,0 +1,179 @@
+// Package client asks an operators' listener, for the commands of thumbmill.
+//
+// The commands of coordinator and edge use it.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/operators/token"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const (
+	// answerWithin bounds a question whose answer is one document.
+	answerWithin = 10 * time.Second
+	// headWithin bounds the wait for the head of any answer.
+	headWithin = time.Minute
+	// maxRefusal is how much of a refusal is shown, in bytes.
+	maxRefusal = 4 << 10
+)
+
+// Client asks one operators' listener. AddFlags fills it.
+type Client struct {
+	// URL of the listener; without a scheme it is http.
+	URL string
+	// TokenFile holds the token that requests other than GET show; "" is the user's own.
+	TokenFile string
+	// CA is a PEM file of the authorities that sign the listener's certificate; "" is the
+	// system's.
+	CA string
+}
+
+// AddFlags adds the flags that say which listener a command asks, and by which token.
+func (c *Client) AddFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.URL, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
+	cmd.Flags().StringVar(&c.TokenFile, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token that it takes to act (default: as admin.token_file)")
+	cmd.Flags().StringVar(&c.CA, "admin-ca", "", "PEM file of the authorities that sign the listener's certificate, for https (default: the system's)")
+}
+
+// Read gives the body of the answer to GET path.
+func (c *Client) Read(ctx context.Context, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	body, err := c.Open(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	return io.ReadAll(body)
+}
+
+// Get decodes the answer to GET path into a value.
+func (c *Client) Get(ctx context.Context, path string, into any) error {
+	return c.exchange(ctx, http.MethodGet, path, nil, into)
+}
+
+// Delete decodes the answer to DELETE path into a value.
+func (c *Client) Delete(ctx context.Context, path string, into any) error {
+	return c.exchange(ctx, http.MethodDelete, path, nil, into)
+}
+
+// Post sends a value as JSON, and decodes the answer into another one.
+func (c *Client) Post(ctx context.Context, path string, content, into any) error {
+	return c.exchange(ctx, http.MethodPost, path, content, into)
+}
+
+func (c *Client) exchange(ctx context.Context, method, path string, content, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	body, err := c.Open(ctx, method, path, content)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	return json.NewDecoder(body).Decode(into)
+}
+
+// PostLines sends a value as JSON, and gives each line of JSON of the answer to take, as
+// it comes. It takes as long as the answer does.
+func (c *Client) PostLines(ctx context.Context, path string, content any, take func(line json.RawMessage) error) error {
+	body, err := c.Open(ctx, http.MethodPost, path, content)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	for decoder := json.NewDecoder(body); ; {
+		var line json.RawMessage
+		if err := decoder.Decode(&line); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("the answer broke off: %w", err)
+		}
+		if err := take(line); err != nil {
+			return err
+		}
+	}
+}
+
+// Open sends a request, with content as JSON unless it is nil, and gives the body of a good
+// answer, which the caller closes.
+func (c *Client) Open(ctx context.Context, method, path string, content any) (io.ReadCloser, error) {
+	request, err := c.request(ctx, method, path, content)
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = headWithin
+	if transport.TLSClientConfig, err = certificate.Trust(c.CA); err != nil {
+		return nil, fmt.Errorf("--admin-ca: %w", err)
+	}
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w (--admin names the operators' listener to ask)", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	return nil, c.refusal(response, path)
+}
+
+func (c *Client) request(ctx context.Context, method, path string, content any) (*http.Request, error) {
+	var body []byte
+	var err error
+	if content != nil {
+		if body, err = json.Marshal(content); err != nil {
+			return nil, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base()+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("--admin: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if method == http.MethodGet {
+		return request, nil
+	}
+	right, err := token.Open(settings.Admin{TokenFile: c.TokenFile})
+	if err == nil {
+		right.Show(request)
+	}
+	return request, err
+}
+
+func (c *Client) base() string {
+	base := strings.TrimSuffix(c.URL, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	return base
+}
+
+// refusal is what an answer other than 200 says.
+func (c *Client) refusal(response *http.Response, path string) error {
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
+	if response.StatusCode == http.StatusNotFound && strings.HasPrefix(string(text), "404 page") {
+		return fmt.Errorf("%s does not know %s: another role listens there", c.URL, path)
+	}
+	return errors.New(response.Status + ": " + strings.TrimSpace(string(text)))
+}
+
+// UntilSignal gives a command's context that ends when the process is told to stop.
+func UntilSignal(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+}

@@ -1,0 +1,19 @@
+package operators
+
+// Paths of the operators' listener. Every process serves Access, Ready and Metrics; a
+// coordinator serves Throttles, Directives and what is below them, an edge the rest.
+const (
+	Metrics = "/metrics"
+	Alive   = "/healthz"
+	Ready   = "/readyz"
+	Access  = "/api/v1/access"
+
+	Throttles        = "/api/v1/throttles"
+	ThrottlesStream  = "/api/v1/throttles/stream"
+	ThrottlesHistory = "/api/v1/throttles/history"
+	Directives       = "/api/v1/directives"
+
+	Failing = "/api/v1/failing"
+	Purge   = "/api/v1/purge"
+	Render  = "/api/v1/render"
+)
