@@ -2,15 +2,16 @@
 // places in which pool. It does no input or output; the protocols in front of it
 // do.
 //
-// A pool exists while somebody holds or waits, so that past keys leave nothing
-// behind. Two kinds of clients share the table:
+// A pool exists while a request holds or waits, so that past keys leave nothing
+// behind. Two kinds of clients share the table, which knows both as requesters
+// (request.go) and asks no further which it serves:
 //
 // A Client is a connection of PoolCounter's protocol. It asks for one pool at a
 // time and states the pool's limits itself. Those who must do the work themselves
 // ("for me") go before those who only want it done ("for anyone"); each first
 // come, first served.
 //
-// An Owner is an edge. Its requests are for several pools, all or none. A
+// An Owner is an edge's connection. Its requests are for several pools, all or none. A
 // request that cannot be granted holds nothing. It has a place in each of its
 // pools, so that the bounds of their queues count it, and stands in the line of
 // one of them that has no room for it: its obstacle. When that pool has room and
