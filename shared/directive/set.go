@@ -29,8 +29,8 @@ type Set struct {
 }
 
 type entry struct {
-	Directive
-	until time.Time
+	directive Directive
+	until     time.Time
 }
 
 // NewSet makes an empty set; changed is called, never twice at once, after each change.
@@ -58,7 +58,7 @@ func (s *Set) Add(d Directive) (news bool, err error) {
 	s.mu.Lock()
 	known, have := s.entries[d.ID]
 	switch {
-	case have && (known.Withdrawn != "" || d.Withdrawn == ""):
+	case have && (known.directive.Withdrawn != "" || d.Withdrawn == ""):
 		s.mu.Unlock()
 		return false, nil
 	case !have && (len(s.entries) >= mostKnown || d.Withdrawn == "" && s.holding() >= MaxDirectives):
@@ -79,7 +79,7 @@ func (s *Set) Add(d Directive) (news bool, err error) {
 // holding counts those that hold; the mutex is held.
 func (s *Set) holding() (n int) {
 	for _, e := range s.entries {
-		if e.Withdrawn == "" {
+		if e.directive.Withdrawn == "" {
 			n++
 		}
 	}
@@ -115,8 +115,9 @@ func (s *Set) All() (all []Directive) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.entries {
-		if e.LeftMS = time.Until(e.until).Milliseconds(); e.LeftMS > 0 {
-			all = append(all, e.Directive)
+		d := e.directive
+		if d.LeftMS = time.Until(e.until).Milliseconds(); d.LeftMS > 0 {
+			all = append(all, d)
 		}
 	}
 	slices.SortFunc(all, func(a, b Directive) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID)) })

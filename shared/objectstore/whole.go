@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Whole is an object that is in memory until it is closed.
+// Whole is an object that is in memory until it is closed. It embeds the reader that makes
+// it an Object.
 type Whole struct {
 	bytes.Reader
 	content  []byte

@@ -30,12 +30,12 @@ const Parent = "traceparent"
 
 // Tracer makes spans, or none where no collector is configured.
 type Tracer struct {
-	trace.Tracer
+	spans    trace.Tracer
 	provider *sdk.TracerProvider // nil: none
 }
 
 // None makes no spans.
-func None() *Tracer { return &Tracer{Tracer: noop.Tracer{}} }
+func None() *Tracer { return &Tracer{spans: noop.Tracer{}} }
 
 // New makes the tracer of a role. It sends in the background; what the collector does not
 // take in time is dropped.
@@ -56,6 +56,11 @@ func New(s settings.Trace, role, name string, log *slog.Logger) (*Tracer, error)
 			attribute.String("service.version", service.Version()),
 		)))
 	return &Tracer{provider.Tracer("thumbmill/" + role), provider}, nil
+}
+
+// Start begins a span, which its caller ends; the context that it returns is within it.
+func (t *Tracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	return t.spans.Start(ctx, name, options...)
 }
 
 // On reports whether there is a collector.

@@ -21,10 +21,10 @@ type Loader struct {
 	Store       objectstore.Store
 }
 
-// Store finds the loader of each name, the longest prefix first, and takes the others
-// from the embedded one.
+// Store finds the loader of each name, the longest prefix first. Names that no loader has
+// are in the rest.
 type Store struct {
-	objectstore.Store
+	rest    objectstore.Store
 	loaders []Loader
 }
 
@@ -38,7 +38,7 @@ func New(rest objectstore.Store, loaders []Loader) *Store {
 // Each gives a store of the same loaders, each with what wrap makes of its store; the name
 // of the one for all other names is "".
 func (s *Store) Each(wrap func(name string, store objectstore.Store) objectstore.Store) *Store {
-	all := &Store{wrap("", s.Store), slices.Clone(s.loaders)}
+	all := &Store{wrap("", s.rest), slices.Clone(s.loaders)}
 	for i, l := range all.loaders {
 		all.loaders[i].Store = wrap(l.For, l.Store)
 	}
@@ -58,7 +58,7 @@ func (s *Store) find(at thumbnail.Location) (objectstore.Store, thumbnail.Locati
 		}
 		return l.Store, at
 	}
-	return s.Store, at
+	return s.rest, at
 }
 
 // Head tells of an original.
@@ -92,7 +92,7 @@ func (s *Store) List(context.Context, thumbnail.Location, string) ([]thumbnail.L
 
 // Close closes all of them.
 func (s *Store) Close() error {
-	err := s.Store.Close()
+	err := s.rest.Close()
 	for _, l := range s.loaders {
 		err = errors.Join(err, l.Store.Close())
 	}

@@ -155,7 +155,8 @@ func (s *Store) read(name string) (objectstore.Object, objectstore.Info, error) 
 	return section{io.NewSectionReader(file, 0, info.Size), file}, info, nil
 }
 
-// section is the object's part of a file.
+// section is the part of a file that is an object. It embeds what makes it an
+// objectstore.Object.
 type section struct {
 	*io.SectionReader
 	io.Closer

@@ -62,7 +62,8 @@ func (s *Store) Close() error {
 // idempotent tells net/http that Swift's writes may be sent again when the server
 // closed a kept connection at the very moment. A header without a value says so, and
 // is not sent (see http.Transport). The request stays the caller's own, who cancels it
-// by its address.
+// by its address. It embeds the transport for what the Swift library looks for in one:
+// CancelRequest, for its timeouts, and CloseIdleConnections.
 type idempotent struct{ *http.Transport }
 
 func (i idempotent) RoundTrip(r *http.Request) (*http.Response, error) {
