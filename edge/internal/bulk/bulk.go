@@ -114,7 +114,7 @@ func (b *Renderer) read(item Item) (target.Target, error) {
 	if err != nil {
 		return target.Target{}, fault.New(fault.BadURL, "%q is no path of a thumbnail", item.Path)
 	}
-	t, _, err := b.Grammar.Read(grammar.Request{Request: &http.Request{RequestURI: item.Path, URL: u, Header: http.Header{}}, Trusted: true})
+	t, _, err := b.Grammar.Read(&http.Request{RequestURI: item.Path, URL: u, Header: http.Header{}}, grammar.Rights{Trusted: true})
 	if err == nil && (t.Stored != nil || t.Redirect != "") {
 		err = fault.New(fault.BadURL, "the path is that of an original, or of another size, and not of a thumbnail")
 	}

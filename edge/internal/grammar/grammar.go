@@ -33,26 +33,27 @@ type Reader struct {
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
 	accept    bool // the answer can depend on the header
-	lately    *otter.Cache[question, read]
+	lately    *otter.Cache[question, answer]
 }
 
 // question is all that an answer depends on.
 type question struct {
-	uri, accept    string // as they were received
-	local, trusted bool
+	uri, accept string // as they were received
+	rights      Rights
 }
 
-type read struct {
+// answer is what one question led to.
+type answer struct {
 	target  target.Target
 	grammar string
 }
 
 // New makes a reader.
 func New(s settings.Settings) (*Reader, error) {
-	lately, err := otter.New(&otter.Options[question, read]{
+	lately, err := otter.New(&otter.Options[question, answer]{
 		MaximumWeight: remembered, Executor: func(work func()) { work() },
-		Weigher: func(q question, r read) uint32 {
-			return uint32(2*len(q.uri) + len(q.accept) + targetSize + stepSize*len(r.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
+		Weigher: func(q question, a answer) uint32 {
+			return uint32(2*len(q.uri) + len(q.accept) + targetSize + stepSize*len(a.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
 		},
 	})
 	return &Reader{
@@ -64,29 +65,28 @@ func New(s settings.Settings) (*Reader, error) {
 // Close ends what runs in the background.
 func (g *Reader) Close() { g.lately.StopAllGoroutines() }
 
-// Request is what a reader looks at.
-type Request struct {
-	*http.Request
+// Rights are what a client may ask for without a signature.
+type Rights struct {
 	Local   bool // the client is on this machine
 	Trusted bool // an operator asks: nothing need be signed
 }
 
 // Read gives what a request asks for, and the grammar's name. Errors are faults.
-func (g *Reader) Read(r Request) (target.Target, string, error) {
-	asked := question{uri: r.RequestURI, local: r.Local, trusted: r.Trusted}
+func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, error) {
+	asked := question{uri: r.RequestURI, rights: rights}
 	if g.accept {
 		asked.accept = r.Header.Get("Accept")
 	}
 	if known, ok := g.lately.GetIfPresent(asked); ok {
 		return known.target, known.grammar, nil
 	}
-	raw := rawPath(r.Request)
+	raw := rawPath(r)
 	if len(raw) > maxPath {
 		return target.Target{}, None, fault.New(fault.BadURL, "the URL is longer than %d bytes", maxPath)
 	}
-	t, name, err := g.read(raw, r)
+	t, name, err := g.parse(raw, r, rights)
 	if err == nil && len(asked.uri)+len(asked.accept) <= maxKey {
-		g.lately.Set(asked.clone(), read{t, name})
+		g.lately.Set(asked.clone(), answer{t, name})
 	}
 	return t, name, err
 }
@@ -97,9 +97,10 @@ func (q question) clone() question {
 	return q
 }
 
-func (g *Reader) read(raw string, r Request) (target.Target, string, error) {
+// parse reads what was not read lately.
+func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Target, string, error) {
 	if thumbor.Mine(raw) {
-		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: r.Local, Trusted: r.Trusted})
+		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: rights.Local, Trusted: rights.Trusted})
 		return t, thumbor.Name, err
 	}
 	t, err := g.mediawiki.Parse(raw, r.URL.Query())

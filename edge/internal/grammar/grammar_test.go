@@ -39,19 +39,20 @@ func TestWhatIsRememberedIsTheSame(t *testing.T) {
 	signed := "/" + signature.Sign("key", "330x/a.jpg") + "/330x/a.jpg"
 	for range 3 {
 		for _, k := range []struct {
-			request Request
+			request *http.Request
+			rights  Rights
 			ok      bool
 			formats int
 		}{
-			{Request{Request: request("/unsafe/330x/a.jpg", "")}, false, 0},
-			{Request{Request: request("/unsafe/330x/a.jpg", ""), Local: true}, false, 0}, // there is a key
-			{Request{Request: request("/unsafe/330x/a.jpg", ""), Trusted: true}, true, 0},
-			{Request{Request: request(signed, "")}, true, 0},
-			{Request{Request: request(signed, "image/webp")}, true, 1},
-			{Request{Request: request(signed+"x", "image/webp")}, false, 0},
-			{Request{Request: request("/wikipedia/commons/thumb/a/ab/A.jpg/330px-A.jpg", "image/webp")}, true, 0},
+			{request("/unsafe/330x/a.jpg", ""), Rights{}, false, 0},
+			{request("/unsafe/330x/a.jpg", ""), Rights{Local: true}, false, 0}, // there is a key
+			{request("/unsafe/330x/a.jpg", ""), Rights{Trusted: true}, true, 0},
+			{request(signed, ""), Rights{}, true, 0},
+			{request(signed, "image/webp"), Rights{}, true, 1},
+			{request(signed+"x", "image/webp"), Rights{}, false, 0},
+			{request("/wikipedia/commons/thumb/a/ab/A.jpg/330px-A.jpg", "image/webp"), Rights{}, true, 0},
 		} {
-			got, _, err := g.Read(k.request)
+			got, _, err := g.Read(k.request, k.rights)
 			if (err == nil) != k.ok || err == nil && len(got.Spec.Prefer) != k.formats {
 				t.Errorf("%s for %q: %v, %v", k.request.URL, k.request.Header.Get("Accept"), got.Spec.Prefer, err)
 			}
@@ -65,23 +66,23 @@ func TestPlacesOfAnOriginal(t *testing.T) {
 		s.Store.Loaders = []settings.Loader{{For: "https://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}}}
 	})
 	p := g.Places("wikipedia-en-local-public.ab/o/a/ab/K\u00e4se.jpg")
-	if len(p.Folders) != 2 || p.Folders[1].Container != "wikipedia-en-local-thumb.ab" || p.Folders[1].Path != "t/a/ab/K\u00e4se.jpg/" ||
+	if len(p.Folders) != 2 || p.Folders[1].Begin.Container != "wikipedia-en-local-thumb.ab" || p.Folders[1].Begin.Path != "t/a/ab/K\u00e4se.jpg/" ||
 		p.Folders[1].URL("t/a/ab/K\u00e4se.jpg/330px-K\u00e4se.jpg") != "/wikipedia/en/thumb/a/ab/K%C3%A4se.jpg/330px-K%C3%A4se.jpg" ||
 		p.URLs[0] != "/wikipedia/en/a/ab/K%C3%A4se.jpg" || p.XKey != "File:K\u00e4se.jpg" {
 		t.Errorf("%+v", p)
 	}
 	for _, name := range []string{"wikipedia-en-local-temp.57/o/5/57/20161115090130!fYJSjm.pdf", "a.jpg", "https://site.example/b.jpg?c"} {
 		p := g.Places(name)
-		r := Request{Request: request("/unsafe/330x/"+name, ""), Trusted: true}
+		r := request("/unsafe/330x/"+name, "")
 		r.RequestURI = "/unsafe/330x/" + (&http.Request{URL: r.URL}).URL.Path[len("/unsafe/330x/"):]
 		if name == "https://site.example/b.jpg?c" {
 			r.RequestURI = "/unsafe/330x/https%3A%2F%2Fsite.example%2Fb.jpg%3Fc"
 		}
-		got, _, err := g.Read(r)
+		got, _, err := g.Read(r, Rights{Trusted: true})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if at := p.Folders[0].Path; len(got.Key.Path) <= len(at) || got.Key.Path[:len(at)] != at {
+		if at := p.Folders[0].Begin.Path; len(got.Key.Path) <= len(at) || got.Key.Path[:len(at)] != at {
 			t.Errorf("%s is kept at %s, and looked for in %s", name, got.Key.Path, at)
 		}
 	}
@@ -97,7 +98,7 @@ func TestKin(t *testing.T) {
 		"/wikipedia/commons/thumb/a/ab/A.svg/langzh-20px-77px-A.svg.png":         {77, 0},
 		"/wikipedia/commons/thumb/a/ab/A.webm/99px-seek=10-A.webm.jpg":           {99, 0},
 	} {
-		got, _, err := g.Read(Request{Request: request(path, ""), Trusted: true})
+		got, _, err := g.Read(request(path, ""), Rights{Trusted: true})
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -105,9 +106,9 @@ func TestKin(t *testing.T) {
 			t.Errorf("%s: %d × %d, %v: %+v of %s", path, w, h, ok, got.Kin, got.Key.Path)
 		}
 	}
-	a, _, _ := g.Read(Request{Request: request("/unsafe/330x/a.jpg", ""), Trusted: true})
-	b, _, _ := g.Read(Request{Request: request("/unsafe/331x/a.jpg", ""), Trusted: true})
-	c, _, _ := g.Read(Request{Request: request("/unsafe/330x/smart/a.jpg", ""), Trusted: true})
+	a, _, _ := g.Read(request("/unsafe/330x/a.jpg", ""), Rights{Trusted: true})
+	b, _, _ := g.Read(request("/unsafe/331x/a.jpg", ""), Rights{Trusted: true})
+	c, _, _ := g.Read(request("/unsafe/330x/smart/a.jpg", ""), Rights{Trusted: true})
 	if a.Kin != b.Kin || a.Kin == c.Kin || a.Key == b.Key || a.Key == c.Key {
 		t.Errorf("%v %v %v", a.Key, b.Key, c.Key)
 	}
@@ -121,7 +122,7 @@ func TestStandardThumbnailsCanBeAskedFor(t *testing.T) {
 	for _, name := range []string{"A.jpg", "B.png", "C.svg", "D.pdf", "E.djvu", "F.tiff", "G.webm", "H.gif", "I.xcf", "J.stl", "K.webp", "L\u00e4.jpg", "M?.jpg"} {
 		for _, original := range []string{"wikipedia-commons-local-public/a/ab/" + name, "plain/" + name} {
 			path := g.Standard(original, 330)
-			got, _, err := g.Read(Request{Request: request(path, ""), Trusted: true})
+			got, _, err := g.Read(request(path, ""), Rights{Trusted: true})
 			if err != nil || got.Spec.Original.Name() != name || got.Spec.Width != 330 {
 				t.Errorf("%s: %s: %+v, %v", original, path, got.Spec.Original, err)
 			}

@@ -24,7 +24,7 @@ func TestLoadersAreNoWayAround(t *testing.T) {
 		"banned.jpg": "refused", "http://site.example/x.jpg": "refused", "https://site.example/x.jpg": "public", "ftp://site.example/x.jpg": "refused",
 		"https://site.example/a/../x.jpg": "refused", "https://u:p@site.example/x.jpg": "refused", "filters:watermark(http://site.example/w.png,0,0,0)/x.jpg": "public",
 	} {
-		got, _, err := g.Read(Request{Request: request("/unsafe/330x/"+image, ""), Trusted: true})
+		got, _, err := g.Read(request("/unsafe/330x/"+image, ""), Rights{Trusted: true})
 		is := "public"
 		switch {
 		case err != nil:
@@ -47,7 +47,7 @@ func TestAnEndpointReadsNoURLs(t *testing.T) {
 		s.Store.Originals = settings.Bucket{Kind: "http", Endpoint: "http://media.example/public/"}
 	})
 	for image, ok := range map[string]bool{"a/b.jpg": true, "http://media.example/outside/b.jpg": false, "http:/media.example/b.jpg": true} { // the last is a name below the endpoint
-		if _, _, err := g.Read(Request{Request: request("/unsafe/330x/"+image, ""), Trusted: true}); (err == nil) != ok {
+		if _, _, err := g.Read(request("/unsafe/330x/"+image, ""), Rights{Trusted: true}); (err == nil) != ok {
 			t.Errorf("%s: %v", image, err)
 		}
 	}

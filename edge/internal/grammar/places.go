@@ -22,7 +22,7 @@ type Places struct {
 
 // Folder holds thumbnails of one original: what their paths begin with.
 type Folder struct {
-	thumbnail.Location
+	Begin thumbnail.Location
 	// URL gives the path by which clients ask for the thumbnail at a path there, "" where
 	// the path does not tell.
 	URL func(path string) string
@@ -34,12 +34,12 @@ func (g *Reader) Places(original string) Places {
 	plain := g.named(original)
 	found := Places{
 		Originals: []thumbnail.Location{plain}, XKey: target.XKey(plain),
-		Folders: []Folder{{thumbnail.Location{Path: g.thumbor.Folder(plain)}, func(string) string { return "" }}},
+		Folders: []Folder{{Begin: thumbnail.Location{Path: g.thumbor.Folder(plain)}, URL: func(string) string { return "" }}},
 	}
 	container, path, _ := strings.Cut(original, "/")
 	in := thumbnail.Location{Container: container, Path: path}
 	for _, folder := range g.mediawiki.Folders(in) {
-		found.Folders = append(found.Folders, Folder{folder, func(path string) string {
+		found.Folders = append(found.Folders, Folder{Begin: folder, URL: func(path string) string {
 			return g.mediawiki.URL(thumbnail.Location{Container: folder.Container, Path: path})
 		}})
 		found.Originals, found.URLs = append(found.Originals, in), g.mediawiki.OwnURLs(in)

@@ -137,9 +137,9 @@ func (r *run) missed(format string, args ...any) {
 // empty deletes what is in a folder, page by page.
 func (r *run) empty(ctx context.Context, folder grammar.Folder) {
 	for after := ""; ; {
-		page, err := r.Thumbnails.List(ctx, folder.Location, after)
+		page, err := r.Thumbnails.List(ctx, folder.Begin, after)
 		if err != nil {
-			r.missed("store: %s…: %v", folder.Location, err)
+			r.missed("store: %s…: %v", folder.Begin, err)
 			return
 		}
 		r.delete(ctx, page, folder)
@@ -154,7 +154,7 @@ func (r *run) delete(ctx context.Context, page []thumbnail.Location, folder gram
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, at := range page {
-		if strings.Contains(strings.TrimPrefix(at.Path, folder.Path), "/") {
+		if strings.Contains(strings.TrimPrefix(at.Path, folder.Begin.Path), "/") {
 			continue // of another original, of which this one's name is a folder
 		}
 		if url := folder.URL(at.Path); url != "" {

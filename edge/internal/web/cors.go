@@ -8,8 +8,8 @@ import (
 // shareWith lets scripts of other origins read the answer and its times, where the
 // settings name them. What is private is not shared: keepPrivate takes it back.
 func (x *exchange) shareWith(origin string) {
-	allowed := x.settings.Edge.CORS
-	onlyHere := x.client.Local && x.settings.Edge.SecurityKey == "" && !x.settings.Edge.AllowUnsafe
+	allowed := x.handler.settings.Edge.CORS
+	onlyHere := x.client.Local && x.handler.settings.Edge.SecurityKey == "" && !x.handler.settings.Edge.AllowUnsafe
 	if len(allowed) == 0 || onlyHere { // what is served to this machine alone is not for all that its browser shows
 		return
 	}

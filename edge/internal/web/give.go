@@ -144,10 +144,10 @@ func (x *exchange) cacheControl(t target.Target) string {
 	if t.Private {
 		return "private, no-store"
 	}
-	if t.MaxAge == x.settings.Edge.MaxAge {
-		return x.control
+	if t.MaxAge == x.handler.settings.Edge.MaxAge {
+		return x.handler.control
 	}
-	return control(x.settings.Edge, t.MaxAge)
+	return control(x.handler.settings.Edge, t.MaxAge)
 }
 
 // control is Cache-Control of what may be kept for a time.

@@ -21,7 +21,7 @@ func (x *exchange) refuse(err error) {
 	}
 	f := fault.Of(err)
 	x.outcome = string(f.Kind)
-	x.metrics.failures.WithLabelValues(string(f.Kind)).Inc()
+	x.handler.metrics.failures.WithLabelValues(string(f.Kind)).Inc()
 	traits := f.Kind.Traits()
 	x.refused = traits.Status
 	header := x.w.Header()
@@ -51,7 +51,7 @@ func (x *exchange) refuse(err error) {
 	if traits.Status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	x.log.Log(x.r.Context(), level, "refused", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
+	x.handler.log.Log(x.r.Context(), level, "refused", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
 	x.say(f, traits.Status)
 }
 

@@ -17,7 +17,7 @@ func (x *exchange) trace() {
 	if x.client.Trusted {
 		ctx = tracing.Within(ctx, x.r.Header.Get(tracing.Parent))
 	}
-	ctx, x.span = x.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(x.began),
+	ctx, x.span = x.handler.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(x.began),
 		trace.WithAttributes(attribute.String("http.request.method", x.r.Method), attribute.String("thumbmill.request", x.id)))
 	x.r = x.r.WithContext(ctx)
 }
@@ -43,7 +43,7 @@ func (x *exchange) traceSteps(steps obtain.Times) {
 		if name == "render" { // the renderer's own has this name
 			name = "wait for the render"
 		}
-		x.tracer.Step(x.r.Context(), name, s.Ended.Add(-s.Took), s.Ended)
+		x.handler.tracer.Step(x.r.Context(), name, s.Ended.Add(-s.Took), s.Ended)
 	}
 }
 

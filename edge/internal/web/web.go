@@ -75,7 +75,7 @@ func New(c Config) *Handler {
 
 // exchange is one request with its answer.
 type exchange struct {
-	*Handler
+	handler *Handler
 	w       http.ResponseWriter
 	r       *http.Request
 	id      string
@@ -97,7 +97,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "WORKING") // as Thumbor answers; asks nobody
 		return
 	}
-	x := &exchange{Handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
+	x := &exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
 	if x.client.Unbelieved {
 		h.unbelieved.Do(func() {
 			h.log.Warn("a proxy is not among edge.trusted_proxies: all whose X-Forwarded-For it sends count as one client", "proxy", r.RemoteAddr)
@@ -170,23 +170,23 @@ func (x *exchange) atHand(t target.Target) (obtain.Thumb, bool) {
 	if t.Stored != nil {
 		return obtain.Thumb{}, false
 	}
-	return x.obtainer.AtHand(x.r.Context(), t)
+	return x.handler.obtainer.AtHand(x.r.Context(), t)
 }
 
 // obtain gets what is not at hand.
 func (x *exchange) obtain(t target.Target) {
-	ctx, cancel := context.WithTimeout(x.r.Context(), x.settings.Edge.Deadline)
+	ctx, cancel := context.WithTimeout(x.r.Context(), x.handler.settings.Edge.Deadline)
 	defer cancel()
 	var thumb obtain.Thumb
 	var err error
 	if t.Stored != nil {
 		reading, end := context.WithCancel(x.r.Context())
 		defer end()
-		patience := time.AfterFunc(x.settings.Edge.Deadline, end)
-		thumb, err = x.obtainer.Original(reading, *t.Stored)
+		patience := time.AfterFunc(x.handler.settings.Edge.Deadline, end)
+		thumb, err = x.handler.obtainer.Original(reading, *t.Stored)
 		patience.Stop() // from here on it is the client that takes its time
 	} else {
-		thumb, err = x.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t})
+		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t})
 	}
 	x.timing(thumb.Times)
 	x.traceSteps(thumb.Times)
@@ -227,7 +227,7 @@ func (x *exchange) refuseBody() {
 
 // parse reads the URL, and notes what the answer will say of it.
 func (x *exchange) parse() (t target.Target, err error) {
-	t, x.grammar, err = x.Handler.grammar.Read(grammar.Request{Request: x.r, Local: x.client.Local})
+	t, x.grammar, err = x.handler.grammar.Read(x.r, grammar.Rights{Local: x.client.Local})
 	if err != nil {
 		return t, err
 	}
@@ -250,7 +250,7 @@ func (x *exchange) checkSecret(t target.Target) error {
 	if !t.Private {
 		return nil
 	}
-	secret, told := string(x.settings.Store.PrivateSecret), x.r.Header.Get("X-Swift-Secret")
+	secret, told := string(x.handler.settings.Store.PrivateSecret), x.r.Header.Get("X-Swift-Secret")
 	if secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(told)) != 1 {
 		return fault.New(fault.Private, "this container is private: X-Swift-Secret is missing or wrong")
 	}
@@ -261,7 +261,7 @@ func (x *exchange) checkSecret(t target.Target) error {
 func (x *exchange) explain(err error) error {
 	var known *fault.Fault
 	if !errors.As(err, &known) && errors.Is(err, context.DeadlineExceeded) {
-		return fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", x.settings.Edge.Deadline)
+		return fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", x.handler.settings.Edge.Deadline)
 	}
 	return err
 }
@@ -276,13 +276,13 @@ func (x *exchange) timing(t obtain.Times) {
 
 func (x *exchange) finish() {
 	took := time.Since(x.began)
-	x.metrics.observe(x.grammar, x.outcome, took, tracing.ID(x.r.Context()))
+	x.handler.metrics.observe(x.grammar, x.outcome, took, tracing.ID(x.r.Context()))
 	if x.span != nil {
 		x.endTrace()
 	}
-	if !x.log.Enabled(x.r.Context(), slog.LevelDebug) {
+	if !x.handler.log.Enabled(x.r.Context(), slog.LevelDebug) {
 		return
 	}
-	x.log.DebugContext(x.r.Context(), "request", "request", x.id, "client", x.client.Key, "method", x.r.Method, "path", x.r.URL.Path,
+	x.handler.log.DebugContext(x.r.Context(), "request", "request", x.id, "client", x.client.Key, "method", x.r.Method, "path", x.r.URL.Path,
 		"grammar", x.grammar, "outcome", x.outcome, "took", took)
 }
