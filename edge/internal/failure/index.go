@@ -22,10 +22,10 @@ const (
 	partLength = 64 // entries; older ones are forgotten, their counters are not
 )
 
-// indexed is one failing original (or thumbnail) and its counter.
-type indexed struct {
-	lease.Failing
-	Key string `json:"key"`
+// listed is one failing original (or thumbnail) and its counter.
+type listed struct {
+	Failing lease.Failing `json:"failing"`
+	Counter string        `json:"counter"`
 }
 
 func (m *Memory) part(original string) string {
@@ -33,31 +33,31 @@ func (m *Memory) part(original string) string {
 	return m.partKey(int(sum[0]) % parts)
 }
 
-func (m *Memory) partKey(n int) string { return fmt.Sprintf("%sindex-%d", m.settings.Prefix, n) }
+func (m *Memory) partKey(n int) string { return fmt.Sprintf("%sfailing-%d", m.settings.Prefix, n) }
 
 // index notes a failure in the index.
 func (m *Memory) index(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine, counter string, life time.Duration) error {
-	now := indexed{Key: counter, Failing: lease.Failing{
+	now := listed{Counter: counter, Failing: lease.Failing{
 		Original: s.Original.String(), Page: s.Page, Fault: string(f.Kind), Message: f.Message, Engine: engine, Last: time.Now().UTC(),
 	}}
 	if f.Kind.Traits().Remember == fault.ScopeThumbnail {
-		now.Thumb = key.String()
+		now.Failing.Thumb = key.String()
 	}
-	return m.counters.Edit(ctx, m.part(now.Original), life, func(old []byte) []byte {
-		entries := slices.DeleteFunc(decode(old), func(e indexed) bool { return e.Key == counter })
-		entries = append([]indexed{now}, entries...)
+	return m.counters.Edit(ctx, m.part(now.Failing.Original), life, func(old []byte) []byte {
+		entries := slices.DeleteFunc(decode(old), func(e listed) bool { return e.Counter == counter })
+		entries = append([]listed{now}, entries...)
 		return encode(entries[:min(len(entries), partLength)])
 	})
 }
 
-func decode(text []byte) (entries []indexed) {
+func decode(text []byte) (entries []listed) {
 	if json.Unmarshal(text, &entries) != nil {
 		return nil // of another version: it is overwritten
 	}
 	return entries
 }
 
-func encode(entries []indexed) []byte {
+func encode(entries []listed) []byte {
 	text, _ := json.Marshal(entries) // strings and numbers alone
 	return text
 }
@@ -70,18 +70,18 @@ func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 		keys[n] = m.partKey(n)
 	}
 	texts, err := m.counters.Read(ctx, keys)
-	var entries []indexed
+	var entries []listed
 	for _, text := range texts {
 		entries = append(entries, decode(text)...)
 	}
 	counters := make([]string, len(entries))
 	for i, e := range entries {
-		counters[i] = e.Key
+		counters[i] = e.Counter
 	}
 	counts, countErr := m.counters.Get(ctx, counters)
 	var failing []lease.Failing
 	for _, e := range entries {
-		if e.Failures = counts[e.Key]; e.Failures > 0 {
+		if e.Failing.Failures = counts[e.Counter]; e.Failing.Failures > 0 {
 			failing = append(failing, e.Failing)
 		}
 	}
@@ -96,11 +96,11 @@ func (m *Memory) Clear(ctx context.Context, original string) (cleared int, err e
 	if err != nil {
 		return 0, err
 	}
-	of := func(e indexed) bool { return e.Original == original }
+	of := func(e listed) bool { return e.Failing.Original == original }
 	var keys []string
 	for _, e := range decode(texts[m.part(original)]) {
 		if of(e) {
-			keys = append(keys, e.Key)
+			keys = append(keys, e.Counter)
 		}
 	}
 	if len(keys) == 0 {
