@@ -110,17 +110,17 @@ type Result struct {
 
 // compiler is one text on its way into a spec.
 type compiler struct {
-	*Language
-	spec    *thumbnail.Spec
-	picture func(text string) (thumbnail.Location, bool)
-	reason  string // why the filter at hand cannot be applied, where that is not plain
-	result  Result
+	language *Language
+	spec     *thumbnail.Spec
+	picture  func(text string) (thumbnail.Location, bool)
+	reason   string // why the filter at hand cannot be applied, where that is not plain
+	result   Result
 }
 
 // Apply writes a text such as "blur(3):format(webp)" into the spec, in order.
 // picture finds the location of a watermark or frame by what the text calls it.
 func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (thumbnail.Location, bool)) Result {
-	c := &compiler{Language: l, spec: s, picture: picture, result: Result{MaxAge: -1}}
+	c := &compiler{language: l, spec: s, picture: picture, result: Result{MaxAge: -1}}
 	if text == "" {
 		return c.result
 	}
@@ -143,13 +143,13 @@ func (c *compiler) skip(what string) { c.result.Skipped = append(c.result.Skippe
 // run one call. What stands behind its bracket is ignored, as in Thumbor, and named.
 func (c *compiler) run(call string) {
 	name, _, _ := strings.Cut(call, "(")
-	f, known := c.filters[name]
+	f, known := c.language.filters[name]
 	if !known {
 		c.skip(printable(name))
 		return
 	}
 	found := f.pattern.FindStringSubmatch(call)
-	keptGIF := c.spec.Type == thumbnail.TypeGIF && !c.dialect.GIFFilters
+	keptGIF := c.spec.Type == thumbnail.TypeGIF && !c.language.dialect.GIFFilters
 	c.reason = ""
 	switch {
 	case found == nil:

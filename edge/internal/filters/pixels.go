@@ -59,7 +59,7 @@ func rotate(c *compiler, args []string) bool {
 	if !ok || n%90 != 0 {
 		return false
 	}
-	if c.dialect.Rotate == "counterclockwise" {
+	if c.language.dialect.Rotate == "counterclockwise" {
 		n = -n
 	}
 	if n = ((n % 360) + 360) % 360; n == 0 {

@@ -31,9 +31,10 @@ type Fleet struct {
 	sub       *nats.Subscription
 }
 
+// seen is the latest heartbeat of a renderer.
 type seen struct {
-	renderjob.Heartbeat
-	at time.Time
+	beat renderjob.Heartbeat
+	at   time.Time
 }
 
 // New makes a fleet that nobody was heard of.
@@ -62,7 +63,7 @@ func (f *Fleet) Note(h renderjob.Heartbeat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	f.renderers[h.Renderer] = seen{h, now}
+	f.renderers[h.Renderer] = seen{beat: h, at: now}
 	delete(f.lost, h.Renderer)
 	f.forgetDead(now)
 	if slots := f.slots(); slots > 0 {
@@ -88,8 +89,8 @@ func (f *Fleet) slots() int { return slots(f.renderers) }
 
 func slots(of map[string]seen) (total int) {
 	for _, s := range of {
-		if !s.Draining {
-			total += s.Slots
+		if !s.beat.Draining {
+			total += s.beat.Slots
 		}
 	}
 	return total
@@ -142,7 +143,7 @@ func (f *Fleet) Idle() bool {
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
 	for _, s := range f.renderers {
-		if !s.Draining && s.Busy < s.Slots {
+		if !s.beat.Draining && s.beat.Busy < s.beat.Slots {
 			return true
 		}
 	}
@@ -157,9 +158,9 @@ func (f *Fleet) Engines() []string {
 	known := map[string]bool{}
 	var engines []string
 	for _, s := range f.renderers {
-		if !known[s.EngineVersion] {
-			known[s.EngineVersion] = true
-			engines = append(engines, s.EngineVersion)
+		if version := s.beat.EngineVersion; !known[version] {
+			known[version] = true
+			engines = append(engines, version)
 		}
 	}
 	return engines
@@ -171,7 +172,7 @@ func (f *Fleet) Heartbeats() (all []renderjob.Heartbeat) {
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
 	for _, s := range f.renderers {
-		all = append(all, s.Heartbeat)
+		all = append(all, s.beat)
 	}
 	return all
 }

@@ -173,7 +173,8 @@ func (c *connections) expire(conn *gathering, state http.ConnState) {
 	}
 }
 
-// limited is a listener that admits as many connections as may be.
+// limited is a listener that admits as many connections as may be. It embeds the one whose
+// connections it counts: it is a net.Listener.
 type limited struct {
 	net.Listener
 	connections *connections

@@ -15,7 +15,8 @@ import (
 // gathering is a connection that can send what is written to it in several pieces by one
 // system call. net/http writes a small head and a large body as two: for a thumbnail from
 // memory the second call is a tenth of all its time. It knows whose it is, and how long it
-// may wait for a request.
+// may wait for a request. It embeds the connection whose other methods it takes as they are:
+// it is a net.Conn.
 type gathering struct {
 	*net.TCPConn
 	pool    *sync.Pool // of *[]byte, for what is held

@@ -58,7 +58,7 @@ type Config struct {
 
 // Finder finds stored thumbnails.
 type Finder struct {
-	Config
+	config  Config
 	current *otter.Cache[thumbnail.Location, comparison] // with their originals, lately
 	memory  *otter.Cache[thumbnail.Location, kept]       // nil when it is off
 	purges  *purges
@@ -91,7 +91,7 @@ func New(c Config) (*Finder, error) {
 		Name: "thumbmill_hits_total", Help: "Stored thumbnails that were served, by where they were: memory or store.",
 	}, []string{"from"})
 	c.Metrics.MustRegister(hits)
-	f := &Finder{Config: c, fromMemory: hits.WithLabelValues("memory"), fromStore: hits.WithLabelValues("store")}
+	f := &Finder{config: c, fromMemory: hits.WithLabelValues("memory"), fromStore: hits.WithLabelValues("store")}
 	var err error
 	if f.purges, err = newPurges(max(keptFor, c.Edge.Revalidate) + c.Edge.Deadline + time.Minute); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (f *Finder) Close() {
 // renew also when edge.outdated would keep it.
 func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, error) {
 	since := f.purges.count()
-	hears := f.Hears()
+	hears := f.config.Hears()
 	if k, ok := f.remembered(t, hears); ok {
 		if f.wanted(t, k.meta, renew) && f.isCurrent(ctx, t, k.meta, k.stored, since, hears) {
 			f.fromMemory.Inc()
@@ -135,7 +135,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 		}
 		f.memory.Invalidate(t.Key) // the store may have a later one
 	}
-	object, info, err := f.Thumbnails.Open(ctx, t.Key)
+	object, info, err := f.config.Thumbnails.Open(ctx, t.Key)
 	if err != nil {
 		return Hit{}, err
 	}
@@ -150,12 +150,12 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 // AtHand gives a thumbnail for which no other machine is asked, but for its original's
 // head: from memory, or from a store of this machine's. ctx needs no deadline.
 func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
-	k, ok := f.remembered(t, f.memory != nil && f.Hears())
-	if ok && f.wanted(t, k.meta, false) && (f.Edge.Revalidate == 0 || f.compared(t, true)) {
+	k, ok := f.remembered(t, f.memory != nil && f.config.Hears())
+	if ok && f.wanted(t, k.meta, false) && (f.config.Edge.Revalidate == 0 || f.compared(t, true)) {
 		f.fromMemory.Inc()
 		return Hit{Meta: k.meta, Image: k.image}, true
 	}
-	if !f.Local {
+	if !f.config.Local {
 		return Hit{}, false
 	}
 	hit, err := f.Find(ctx, t, false)
@@ -181,7 +181,7 @@ func (f *Finder) remembered(t target.Target, hears bool) (kept, bool) {
 
 // remember reads a picture into memory, unless it is too large for that or private.
 func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since uint64) (Hit, error) {
-	if f.memory == nil || t.Private || info.Size > int64(f.Edge.Memory)/largestShare { //nolint:gosec // bounded by settings
+	if f.memory == nil || t.Private || info.Size > int64(f.config.Edge.Memory)/largestShare { //nolint:gosec // bounded by settings
 		return h, nil
 	}
 	defer func() { _ = h.Object.Close() }()
@@ -191,7 +191,7 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 	}
 	sum := md5.Sum(image) //nolint:gosec // what stores promise
 	if info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 {
-		f.Log.Warn("a stored thumbnail is not the one whose checksum its store tells: it is rendered again", "key", t.Key)
+		f.config.Log.Warn("a stored thumbnail is not the one whose checksum its store tells: it is rendered again", "key", t.Key)
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
@@ -200,19 +200,19 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 
 // wanted reports whether a thumbnail need not be rendered again by today's rules.
 func (f *Finder) wanted(t target.Target, m objectstore.Meta, renew bool) bool {
-	return !renew && f.Edge.Outdated == settings.Keep || m.Rules == thumbnail.RulesVersion && m.SpecDigest == t.Spec.Digest()
+	return !renew && f.config.Edge.Outdated == settings.Keep || m.Rules == thumbnail.RulesVersion && m.SpecDigest == t.Spec.Digest()
 }
 
 // isCurrent compares a thumbnail with its original, unless that was done lately. stored is when it was written, for those that others wrote, who do not
 // say of which version.
 func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.Meta, stored time.Time, since uint64, hears bool) bool {
-	if f.Edge.Revalidate == 0 {
+	if f.config.Edge.Revalidate == 0 {
 		return true
 	}
 	if f.compared(t, hears) {
 		return true
 	}
-	original, err := f.Heads.Head(ctx, t.Spec.Original)
+	original, err := f.config.Heads.Head(ctx, t.Spec.Original)
 	if fault.Is(err, fault.Absent) {
 		return false
 	}
@@ -231,7 +231,7 @@ func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.M
 func (f *Finder) IsStored(ctx context.Context, t target.Target, version string, renew bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, headBound)
 	defer cancel()
-	info, err := f.Thumbnails.Head(ctx, t.Key)
+	info, err := f.config.Thumbnails.Head(ctx, t.Key)
 	return err == nil && info.Meta.OriginalVersion == version && f.wanted(t, info.Meta, renew)
 }
 
