@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
-	cdnTimeout  = 5 * time.Second
+	cdnTimeout  = 5 * time.Second // of one attempt
 	cdnAttempts = 3
-	cdnPause    = 200 * time.Millisecond
+	cdnPause    = 400 * time.Millisecond // after the first attempt; twice as long after the next
 )
 
 // cdn sends PURGE requests, as Varnish, nginx and their kin understand them.
@@ -30,7 +31,7 @@ type cdn struct {
 func newCDN(s settings.Purge) *cdn {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = atOnce
-	return &cdn{s, &http.Client{
+	return &cdn{settings: s, client: &http.Client{
 		Transport: transport, Timeout: cdnTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -38,24 +39,48 @@ func newCDN(s settings.Purge) *cdn {
 
 func (c *cdn) close() { c.client.CloseIdleConnections() }
 
-// purge asks one endpoint to forget a URL, or with a key what carries the key.
-func (c *cdn) purge(ctx context.Context, at, xkey string) (err error) {
-	for try := range cdnAttempts {
-		if try > 0 {
-			select {
-			case <-time.After(cdnPause << try):
-			case <-ctx.Done():
-				return err
+// purge makes the CDN forget by key what carries it, and by URL what the store had.
+func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *progress) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	forget := func(at, key string) {
+		group.Go(func() error {
+			if err := c.sendPatiently(ctx, at, key); err != nil {
+				done.miss("CDN: %s: %v", redacted(at), err)
+				return nil
 			}
-		}
-		if err = c.once(ctx, at, xkey); err == nil {
+			done.change(func(r *Report) { r.CDN++ })
 			return nil
+		})
+	}
+	for _, endpoint := range c.settings.XKey {
+		forget(endpoint, target.Printable(xkey))
+	}
+	if len(c.settings.URLs) > 0 && len(c.settings.XKey) == 0 {
+		done.miss("CDN: Thumbor's URLs of this original, which nothing tells: purge.xkey would reach them")
+	}
+	for _, base := range c.settings.URLs {
+		for _, path := range paths {
+			forget(strings.TrimSuffix(base, "/")+path, "")
 		}
 	}
-	return err
+	_ = group.Wait()
 }
 
-func (c *cdn) once(ctx context.Context, at, xkey string) error {
+// sendPatiently sends a request again when it fails, and gives the last failure.
+func (c *cdn) sendPatiently(ctx context.Context, at, xkey string) error {
+	pause := cdnPause
+	for attempt := 1; ; attempt++ {
+		err := c.send(ctx, at, xkey)
+		if err == nil || attempt == cdnAttempts || periodic.Sleep(ctx, pause) != nil {
+			return err
+		}
+		pause *= 2
+	}
+}
+
+// send asks one endpoint to forget a URL, or with a key what carries the key.
+func (c *cdn) send(ctx context.Context, at, xkey string) error {
 	request, err := http.NewRequestWithContext(ctx, "PURGE", at, nil)
 	if err != nil {
 		return err
@@ -76,34 +101,6 @@ func (c *cdn) once(ctx context.Context, at, xkey string) error {
 		return fmt.Errorf("it answers %s", response.Status)
 	}
 	return nil
-}
-
-// askCDN purges by key what carries it, and by URL what the store had.
-func (r *run) askCDN(ctx context.Context, xkey string) {
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	ask := func(at, key string) {
-		group.Go(func() error {
-			if err := r.cdn.purge(ctx, at, key); err != nil {
-				r.missed("CDN: %s: %v", redacted(at), err)
-				return nil
-			}
-			r.note(func(report *Report) { report.CDN++ })
-			return nil
-		})
-	}
-	for _, endpoint := range r.CDN.XKey {
-		ask(endpoint, target.Printable(xkey))
-	}
-	if len(r.CDN.URLs) > 0 && len(r.CDN.XKey) == 0 {
-		r.missed("CDN: Thumbor's URLs of this original, which nothing tells: purge.xkey would reach them")
-	}
-	for _, base := range r.CDN.URLs {
-		for _, path := range r.urls {
-			ask(strings.TrimSuffix(base, "/")+path, "")
-		}
-	}
-	_ = group.Wait()
 }
 
 func redacted(at string) string {

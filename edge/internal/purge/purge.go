@@ -8,12 +8,9 @@ package purge
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,21 +19,28 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
-	atOnce     = 8 // deletions, and requests to the CDN
-	within     = 10 * time.Minute
-	maxMissed  = 50 // of what could not be reached, told one by one
+	atOnce = 8 // deletions, and requests to the CDN
+	within = 10 * time.Minute
+	// answerTime is how long edges and renderers have for their answer: an edge that does
+	// not hear uses nothing that it remembers by then.
 	answerTime = presence.DeafAfter + time.Second
 )
 
-// Renderers are known by their heartbeats.
-type Renderers interface{ Names() []string }
+// Grammar knows what belongs to an original.
+type Grammar interface {
+	Places(original string) grammar.Places
+}
+
+// Thumbnails is the store, as far as purges need it (objectstore.Store).
+type Thumbnails interface {
+	List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error)
+	Delete(ctx context.Context, at thumbnail.Location) error
+}
 
 // Failures is the failure memory.
 type Failures interface {
@@ -44,185 +48,163 @@ type Failures interface {
 	Clear(ctx context.Context, original string) (int, error)
 }
 
+// Edges knows the edges by what they tell of themselves.
+type Edges interface {
+	// Edges are those that live, and those that were heard lately and did not leave.
+	Edges() (live, vanished []string)
+}
+
+// Renderers knows the renderers by their heartbeats.
+type Renderers interface {
+	// Names are those of the renderers that live.
+	Names() []string
+}
+
 // Config is what a purger is made of.
 type Config struct {
-	Thumbnails objectstore.Store
-	Grammar    *grammar.Reader
+	Thumbnails Thumbnails
+	Grammar    Grammar
 	Failures   Failures
 	Conn       *nats.Conn
-	Edges      *presence.Presence
+	Edges      Edges
 	Renderers  Renderers
 	CDN        settings.Purge
 	Log        *slog.Logger
 }
 
+// listeners are the edges and renderers, which hear what is to be forgotten.
+type listeners interface {
+	// tellToForget tells all of them, and waits for the answers of those who are named. It
+	// gives the names of those that answered in time, and of those that did not.
+	tellToForget(ctx context.Context, originals []thumbnail.Location, named []string) (answered, silent []string)
+}
+
 // Purger purges.
 type Purger struct {
-	Config
-	cdn *cdn
+	config    Config
+	listeners listeners
+	cdn       *cdn
 }
 
 // New makes a purger.
-func New(c Config) *Purger { return &Purger{c, newCDN(c.CDN)} }
+func New(c Config) *Purger {
+	return &Purger{config: c, listeners: overQueue{conn: c.Conn, within: answerTime}, cdn: newCDN(c.CDN)}
+}
 
 // Close drops idle connections.
 func (p *Purger) Close() { p.cdn.close() }
 
-// Report is what a purge did so far.
-type Report struct {
-	Original string   `json:"original"`
-	Deleted  int      `json:"deleted"`          // thumbnails in the store
-	Edges    []string `json:"edges"`            // that forgot them
-	CDN      int      `json:"cdn"`              // requests that the CDN answered
-	Missed   []string `json:"missed,omitempty"` // what could not be reached, and why
-	Unnamed  int      `json:"unnamed,omitempty"`
-	Done     bool     `json:"done"`
-}
-
-// run is one purge under way.
-type run struct {
-	*Purger
-	tell   func(Report)
-	mu     sync.Mutex
-	report Report
-	urls   []string // that the CDN may have
-}
-
-// Purge purges an original, and tells how far it is, from time to time and at the end.
-// Everything was reached when nothing was missed.
+// Purge purges an original, and tells how far it is, from time to time and at the end: tell
+// is never called twice at once. Everything was reached when nothing was missed. It takes
+// at most ten minutes.
 func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) Report {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	places := p.Grammar.Places(original)
-	r := &run{Purger: p, tell: tell, report: Report{Original: original, Edges: []string{}}, urls: places.URLs}
-	r.first(ctx, places.Originals)
+	places := p.config.Grammar.Places(original)
+	done := newProgress(original, tell)
+	p.endWork(ctx, places.Originals, done)
+	urls := slices.Clone(places.URLs)
 	for _, folder := range places.Folders {
-		r.empty(ctx, folder)
+		urls = append(urls, p.emptyFolder(ctx, folder, done)...)
 	}
-	for _, at := range places.Originals {
-		if _, err := p.Failures.Clear(ctx, at.String()); err != nil {
-			r.missed("failure memory: %v", err)
-		}
-	}
-	r.second(ctx, places.Originals)
-	r.askCDN(ctx, places.XKey)
-	r.note(func(report *Report) { report.Done = true })
+	p.clearFailures(ctx, places.Originals, done)
+	p.forgetWhatWasRead(ctx, places.Originals, done)
+	p.cdn.purge(ctx, places.XKey, urls, done)
+	report := done.end()
+	p.log(ctx, report)
+	return report
+}
+
+func (p *Purger) log(ctx context.Context, r Report) {
 	level := slog.LevelInfo
-	if len(r.report.Missed) > 0 {
+	if len(r.Missed) > 0 {
 		level = slog.LevelWarn
 	}
-	p.Log.Log(ctx, level, "purged", "original", original, "thumbnails", r.report.Deleted, "edges", len(r.report.Edges), "cdn", r.report.CDN,
-		"missed", r.report.Missed, "and more", r.report.Unnamed)
-	return r.report
+	p.config.Log.Log(ctx, level, "purged", "original", r.Original, "thumbnails", r.Deleted, "edges", len(r.Edges), "cdn", r.CDN,
+		"missed", r.Missed, "and more", r.Unnamed)
 }
 
-// note changes the report and tells it.
-func (r *run) note(change func(*Report)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(&r.report)
-	r.tell(r.report)
-}
-
-func (r *run) missed(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.report.Missed) == maxMissed {
-		r.report.Unnamed++
-		return
-	}
-	r.report.Missed = append(r.report.Missed, fmt.Sprintf(format, args...))
-}
-
-// empty deletes what is in a folder, page by page.
-func (r *run) empty(ctx context.Context, folder grammar.Folder) {
-	for after := ""; ; {
-		page, err := r.Thumbnails.List(ctx, folder.Begin, after)
-		if err != nil {
-			r.missed("store: %s…: %v", folder.Begin, err)
-			return
+// endWork makes renderers and edges forget, so that nothing that was begun before is stored
+// after the store was emptied. What edges answer counts when they are told again.
+func (p *Purger) endWork(ctx context.Context, originals []thumbnail.Location, done *progress) {
+	edges, _ := p.config.Edges.Edges()
+	_, silent := p.listeners.tellToForget(ctx, originals, slices.Concat(edges, p.config.Renderers.Names()))
+	for _, name := range silent {
+		if !slices.Contains(edges, name) {
+			done.miss("%s: no answer within %v", name, answerTime)
 		}
-		r.delete(ctx, page, folder)
+	}
+}
+
+// emptyFolder deletes what is in a folder, page by page, and gives the URLs of what was
+// there.
+func (p *Purger) emptyFolder(ctx context.Context, folder grammar.Folder, done *progress) (urls []string) {
+	for after := ""; ; {
+		page, err := p.config.Thumbnails.List(ctx, folder.Begin, after)
+		if err != nil {
+			done.miss("store: %s…: %v", folder.Begin, err)
+			return urls
+		}
+		own := ofThisOriginal(page, folder)
+		for _, at := range own {
+			if url := folder.URL(at.Path); url != "" {
+				urls = append(urls, url)
+			}
+		}
+		p.deleteAll(ctx, own, done)
 		if len(page) < objectstore.ListPage {
-			return
+			return urls
 		}
 		after = page[len(page)-1].Path
 	}
 }
 
-func (r *run) delete(ctx context.Context, page []thumbnail.Location, folder grammar.Folder) {
+// ofThisOriginal leaves out thumbnails of other originals, of whose names this one's is a
+// folder.
+func ofThisOriginal(page []thumbnail.Location, folder grammar.Folder) (own []thumbnail.Location) {
+	for _, at := range page {
+		if !strings.Contains(strings.TrimPrefix(at.Path, folder.Begin.Path), "/") {
+			own = append(own, at)
+		}
+	}
+	return own
+}
+
+func (p *Purger) deleteAll(ctx context.Context, all []thumbnail.Location, done *progress) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	for _, at := range page {
-		if strings.Contains(strings.TrimPrefix(at.Path, folder.Begin.Path), "/") {
-			continue // of another original, of which this one's name is a folder
-		}
-		if url := folder.URL(at.Path); url != "" {
-			r.urls = append(r.urls, url)
-		}
+	for _, at := range all {
 		group.Go(func() error {
-			if err := r.Thumbnails.Delete(ctx, at); err != nil {
-				r.missed("store: %s: %v", at, err)
+			if err := p.config.Thumbnails.Delete(ctx, at); err != nil {
+				done.miss("store: %s: %v", at, err)
 				return nil
 			}
-			r.note(func(report *Report) { report.Deleted++ })
+			done.change(func(r *Report) { r.Deleted++ })
 			return nil
 		})
 	}
 	_ = group.Wait()
 }
 
-// first has renderers and edges forget. What it says of edges the second round says again.
-func (r *run) first(ctx context.Context, originals []thumbnail.Location) {
-	edges, _ := r.Edges.Edges()
-	_, silent := r.ask(ctx, originals, append(edges, r.Renderers.Names()...))
-	for _, name := range silent {
-		if !slices.Contains(edges, name) {
-			r.missed("%s: no answer within %v", name, answerTime)
+func (p *Purger) clearFailures(ctx context.Context, originals []thumbnail.Location, done *progress) {
+	for _, at := range originals {
+		if _, err := p.config.Failures.Clear(ctx, at.String()); err != nil {
+			done.miss("failure memory: %v", err)
 		}
 	}
 }
 
-// second has the edges forget what they read meanwhile. One that does not answer uses
-// nothing that it remembers by the time that it was waited for, if it hears nothing.
-func (r *run) second(ctx context.Context, originals []thumbnail.Location) {
-	edges, vanished := r.Edges.Edges()
-	answered, silent := r.ask(ctx, originals, edges)
-	r.note(func(report *Report) { report.Edges = append(report.Edges, answered...) })
+// forgetWhatWasRead makes edges forget what they read while the store was emptied. An edge
+// that does not answer uses nothing that it remembers once answerTime is over, if that is
+// because it does not hear.
+func (p *Purger) forgetWhatWasRead(ctx context.Context, originals []thumbnail.Location, done *progress) {
+	edges, vanished := p.config.Edges.Edges()
+	answered, silent := p.listeners.tellToForget(ctx, originals, edges)
+	done.change(func(r *Report) { r.Edges = append(r.Edges, answered...) })
 	for _, name := range silent {
-		r.missed("%s: no answer within %v", name, answerTime)
+		done.miss("%s: no answer within %v", name, answerTime)
 	}
 	for _, name := range vanished {
-		r.missed("%s: it is not heard any more, and did not say that it leaves", name)
+		done.miss("%s: it is not heard any more, and did not say that it leaves", name)
 	}
-}
-
-// ask has those who are named forget, and waits for their answers.
-func (r *run) ask(ctx context.Context, originals []thumbnail.Location, expected []string) (answered, silent []string) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	inbox, heard := r.Conn.NewRespInbox(), make(chan string, len(expected))
-	answers, err := queue.Subscribe(r.Conn, inbox, func(m *nats.Msg) {
-		select {
-		case heard <- string(m.Data):
-		case <-ctx.Done():
-		}
-	})
-	if err != nil {
-		return nil, expected
-	}
-	defer func() { _ = answers.Unsubscribe() }()
-	text, _ := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: originals}) // plain values
-	err = r.Conn.PublishMsg(&nats.Msg{Subject: renderjob.PurgeSubject, Reply: inbox, Data: text})
-	for err == nil && len(expected) > 0 {
-		select {
-		case name := <-heard:
-			if at := slices.Index(expected, name); at >= 0 {
-				answered, expected = append(answered, expected[at]), slices.Delete(expected, at, at+1)
-			}
-		case <-ctx.Done():
-			return answered, expected
-		}
-	}
-	return answered, expected
 }
