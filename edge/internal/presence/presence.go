@@ -3,9 +3,9 @@
 //
 // An edge tells every second that it lives, over the queue, and hears it itself, on the
 // subscription on which it hears of purges, in their order. What it remembers may be used
-// only while it hears: a purge that it missed would otherwise be without effect. Who
-// waits for a purge to reach all edges waits for those that were heard lately, and a
-// little longer than it takes a deaf one to notice.
+// only while it hears: a purge that it missed would otherwise be without effect. A purge
+// that waits for all edges waits for those that were heard lately, and a little longer than
+// it takes a deaf one to notice.
 package presence
 
 import (
@@ -13,24 +13,18 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-const (
-	every = time.Second
-	// vanishedFor is how long an edge is told of that is no longer heard and did not leave: it
-	// may be cut off, and not dead.
-	vanishedFor = 5 * time.Minute
-)
+const every = time.Second
 
 // DeafAfter is how long an edge goes on without hearing itself.
 const DeafAfter = 3 * every
@@ -49,42 +43,46 @@ type Presence struct {
 	conn    *nats.Conn
 	handler Handler
 	log     *slog.Logger
-	heard   atomic.Int64 // when it heard itself last, since began; 0 = it is deaf
-	began   time.Time
+	ears    *ears
+	edges   *edges
+	heard   *nats.Subscription
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
-
-	hearing sync.Mutex // held while it is decided whether the edge hears
-	mu      sync.Mutex
-	edges   map[string]time.Time
 }
 
 // New listens and begins to tell.
 func New(name string, conn *nats.Conn, h Handler, log *slog.Logger) (*Presence, error) {
-	p := &Presence{name: name, conn: conn, handler: h, log: log, began: time.Now(), edges: map[string]time.Time{}}
-	p.watch()
-	if _, err := queue.Subscribe(conn, renderjob.AllEdges, p.hear); err != nil {
+	p := newPresence(name, h, log)
+	p.conn = conn
+	p.watchConnection()
+	var err error
+	if p.heard, err = queue.Subscribe(conn, renderjob.AllEdges, p.receive); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	p.group.Go(func() { p.tell(ctx) })
+	p.group.Go(func() { periodic.Do(ctx, every, p.sayAlive) })
 	return p, nil
 }
 
-// watch makes the edge deaf at once when the connection breaks, or when messages that it
-// was too slow for were dropped: it need not be for long to miss one.
-func (p *Presence) watch() {
+// newPresence makes one that is not connected.
+func newPresence(name string, h Handler, log *slog.Logger) *Presence {
+	return &Presence{name: name, handler: h, log: log, ears: newEars(h.Lost), edges: newEdges()}
+}
+
+// watchConnection makes the edge deaf at once when the connection breaks, or when messages
+// that it was too slow for were dropped: it need not be for long to miss one.
+func (p *Presence) watchConnection() {
 	broken := p.conn.DisconnectErrHandler()
 	p.conn.SetDisconnectErrHandler(func(c *nats.Conn, err error) {
-		p.deafen()
+		p.ears.deafen()
 		if broken != nil {
 			broken(c, err)
 		}
 	})
 	again := p.conn.ReconnectHandler()
 	p.conn.SetReconnectHandler(func(c *nats.Conn) {
-		p.deafen() // what comes now may be older than the break
+		p.ears.deafen() // what comes now may be older than the break
 		if again != nil {
 			again(c)
 		}
@@ -92,7 +90,7 @@ func (p *Presence) watch() {
 	failed := p.conn.ErrorHandler()
 	p.conn.SetErrorHandler(func(c *nats.Conn, s *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrSlowConsumer) {
-			p.deafen()
+			p.ears.deafen()
 		}
 		if failed != nil {
 			failed(c, s, err)
@@ -100,57 +98,32 @@ func (p *Presence) watch() {
 	})
 }
 
-// deafen makes what is remembered void, until the edge hears itself again.
-func (p *Presence) deafen() {
-	p.hearing.Lock()
-	defer p.hearing.Unlock()
-	p.heard.Store(0)
-	p.handler.Lost()
-}
-
-// Close says that this edge leaves. The connection is closed by its owner.
+// Close says that this edge leaves, and hears nothing more. The connection is closed by its
+// owner.
 func (p *Presence) Close() {
 	p.cancel()
 	p.group.Wait()
 	_ = p.conn.Publish(renderjob.EdgeSubject(p.name), []byte(renderjob.EdgeLeaves))
 	_ = p.conn.FlushTimeout(time.Second)
+	_ = p.heard.Unsubscribe()
 }
 
 // Hears reports whether this edge heard itself lately.
-func (p *Presence) Hears() bool {
-	heard := p.heard.Load()
-	return heard > 0 && time.Since(p.began)-time.Duration(heard) < DeafAfter
-}
+func (p *Presence) Hears() bool { return p.ears.hear() }
 
 // Edges are the names of those that live, this one included, and of those that were heard
 // in the last minutes, are no longer, and did not leave. There is no use in waiting for
 // the latter: they hear nothing from here.
-func (p *Presence) Edges() (live, vanished []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for name, at := range p.edges {
-		switch silent := time.Since(at); {
-		case silent > vanishedFor:
-			delete(p.edges, name)
-		case silent > 2*DeafAfter:
-			vanished = append(vanished, name)
-		default:
-			live = append(live, name)
-		}
-	}
-	slices.Sort(live)
-	slices.Sort(vanished)
-	return live, vanished
-}
+func (p *Presence) Edges() (live, vanished []string) { return p.edges.list() }
 
-// hear takes a beat, a farewell or a purge, none of which has headers: what JetStream answers
-// has, or another subject, where somebody had its answer sent here.
-func (p *Presence) hear(m *nats.Msg) {
+// receive takes a beat, a farewell or a purge, none of which has headers: a message with
+// headers is an answer of JetStream's, which somebody had sent here.
+func (p *Presence) receive(m *nats.Msg) {
 	if len(m.Header) > 0 {
 		return
 	}
 	if m.Subject == renderjob.PurgeSubject || m.Subject == renderjob.ForgetSubject {
-		p.purge(m)
+		p.forget(m)
 		return
 	}
 	name, ok := strings.CutPrefix(m.Subject, renderjob.EdgeSubject(""))
@@ -158,30 +131,15 @@ func (p *Presence) hear(m *nats.Msg) {
 	if !ok || !leaves && len(m.Data) > 0 {
 		return
 	}
-	p.mu.Lock()
-	if leaves {
-		delete(p.edges, name)
-	} else {
-		p.edges[name] = time.Now()
-	}
-	p.mu.Unlock()
+	p.edges.note(name, leaves)
 	if name == p.name {
-		p.hearItself()
+		p.ears.heardItself()
 	}
 }
 
-func (p *Presence) hearItself() {
-	p.hearing.Lock()
-	defer p.hearing.Unlock()
-	if !p.Hears() {
-		p.handler.Lost() // what came in between may be one that was missed
-	}
-	p.heard.Store(int64(time.Since(p.began)))
-}
-
-// purge forgets what the message names; one that cannot be read may name anything. Of
-// renderers, who may say anything there, such a one is not believed.
-func (p *Presence) purge(m *nats.Msg) {
+// forget forgets what a message names; one that cannot be read may name anything. Renderers
+// may publish to one subject alone, where such a message is not believed.
+func (p *Presence) forget(m *nats.Msg) {
 	var what renderjob.Purge
 	switch err := json.Unmarshal(m.Data, &what); {
 	case err != nil && m.Subject == renderjob.ForgetSubject:
@@ -198,15 +156,6 @@ func (p *Presence) purge(m *nats.Msg) {
 	}
 }
 
-func (p *Presence) tell(ctx context.Context) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		_ = p.conn.Publish(renderjob.EdgeSubject(p.name), nil) // who does not hear it, notices
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+func (p *Presence) sayAlive(context.Context) {
+	_ = p.conn.Publish(renderjob.EdgeSubject(p.name), nil) // an edge that does not hear it notices that
 }

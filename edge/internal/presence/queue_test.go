@@ -1,0 +1,145 @@
+package presence
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const patience = 10 * time.Second
+
+func server(t *testing.T) *embedded.Server {
+	t.Helper()
+	s, err := embedded.New("", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop(t.Context()) })
+	return s
+}
+
+func connect(t *testing.T, s *embedded.Server, options ...nats.Option) *nats.Conn {
+	t.Helper()
+	conn, err := queue.Connect(settings.NATS{URL: "nats://in-process"}, "edge", "test", slog.New(slog.DiscardHandler), append(options, s.Option())...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+func present(t *testing.T, name string, conn *nats.Conn, m *memory) *Presence {
+	t.Helper()
+	p, err := New(name, conn, m, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestEdgesHearEachOther(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	one := present(t, "one", connect(t, s), &memory{})
+	defer one.Close()
+	other := present(t, "other", connect(t, s), &memory{})
+	eventually.Holds(t, patience, "both edges hear both", func() bool {
+		byOne, _ := one.Edges()
+		byOther, _ := other.Edges()
+		return one.Hears() && other.Hears() && len(byOne) == 2 && slices.Equal(byOne, byOther)
+	})
+	other.Close()
+	eventually.Holds(t, patience, "the other has left", func() bool {
+		live, vanished := one.Edges()
+		return slices.Equal(live, []string{"one"}) && len(vanished) == 0
+	})
+}
+
+func TestAPurgeIsAnswered(t *testing.T) {
+	conn, m := connect(t, server(t)), &memory{}
+	p := present(t, "one", conn, m)
+	defer p.Close()
+	answer, err := conn.Request(renderjob.PurgeSubject, []byte(`{"version":1,"originals":[{"path":"a.jpg"}]}`), patience)
+	if err != nil || string(answer.Data) != "one" {
+		t.Fatalf("answer %v, %v", answer, err)
+	}
+	if purged, _ := m.forgotten(); purged != 1 {
+		t.Errorf("%d purges were done before the answer", purged)
+	}
+}
+
+// Purges may be missed while the connection is broken. Those who watched it before are told
+// all the same.
+func TestABrokenConnection(t *testing.T) {
+	t.Parallel()
+	var broken, again atomic.Int32
+	conn := connect(t, server(t), nats.DisconnectErrHandler(func(*nats.Conn, error) { broken.Add(1) }), nats.ReconnectHandler(func(*nats.Conn) { again.Add(1) }))
+	m := &memory{}
+	p := present(t, "one", conn, m)
+	defer p.Close()
+	eventually.Holds(t, patience, "the edge hears", p.Hears)
+	_, before := m.forgotten()
+	if err := conn.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	eventually.Holds(t, patience, "the edge hears again, after all was forgotten when the connection broke, when it was back, and when the edge heard itself", func() bool {
+		_, lost := m.forgotten()
+		return lost >= before+3 && p.Hears()
+	})
+	if broken.Load() != 1 || again.Load() != 1 {
+		t.Errorf("the earlier handlers were told %d times of the break, %d times of its end", broken.Load(), again.Load())
+	}
+}
+
+// An edge that is too slow for what is said drops messages, one of which may be a purge.
+func TestDroppedMessages(t *testing.T) {
+	t.Parallel()
+	s := server(t)
+	var failed atomic.Pointer[error]
+	conn := connect(t, s, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed.Store(&err) }))
+	m := &memory{busy: make(chan struct{})}
+	p := present(t, "one", conn, m)
+	defer p.Close()
+	eventually.Holds(t, patience, "the edge hears", p.Hears)
+	_, before := m.forgotten()
+	if err := p.heard.SetPendingLimits(2, -1); err != nil {
+		t.Fatal(err)
+	}
+	speaker := connect(t, s)
+	if err := speaker.Publish(renderjob.PurgeSubject, []byte(`{"version":1}`)); err != nil { // which takes its time
+		t.Fatal(err)
+	}
+	for range 5 { // one is held, two wait
+		if err := speaker.Publish(renderjob.EdgeSubject("loud"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually.Holds(t, patience, "everything is forgotten", func() bool {
+		_, lost := m.forgotten()
+		return lost > before && !p.Hears()
+	})
+	close(m.busy)
+	eventually.Holds(t, patience, "the edge hears again", p.Hears)
+	if err := failed.Load(); err == nil || !strings.Contains((*err).Error(), nats.ErrSlowConsumer.Error()) {
+		t.Errorf("the earlier handler was told of %v", err)
+	}
+}
+
+func TestAQueueThatIsGone(t *testing.T) {
+	conn := connect(t, server(t))
+	conn.Close()
+	if _, err := New("one", conn, &memory{}, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("an edge that hears nothing is made")
+	}
+}
