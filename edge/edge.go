@@ -175,10 +175,10 @@ func (e *Edge) serveOperators(stores open.Stores) (err error) {
 		Thumbnails: stores.Thumbnails, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence, Renderers: e.fleet,
 		CDN: c.Settings.Purge, Log: c.Log,
 	})
-	e.bulk = &bulk.Renderer{
+	e.bulk = bulk.New(bulk.Config{
 		Grammar: e.grammar, Obtainer: e.obtainer, Deadline: c.Settings.Edge.Deadline,
 		AtOnce: func() int { return e.fleet.LaneWorkers(renderjob.LaneBulk) },
-	}
+	})
 	if c.Settings.Upload.Subject == "" {
 		return nil
 	}
@@ -186,7 +186,9 @@ func (e *Edge) serveOperators(stores open.Stores) (err error) {
 		report := e.purger.Purge(ctx, original, func(purge.Report) {})
 		return len(report.Missed) == 0
 	}
-	e.uploads, err = bulk.ListenForUploads(e.conn, c.Settings.Upload.Subject, c.Settings.Upload.Widths, e.bulk, renew, c.Log, c.Metrics)
+	e.uploads, err = bulk.ListenForUploads(bulk.UploadsConfig{
+		Conn: e.conn, Subject: c.Settings.Upload.Subject, Widths: c.Settings.Upload.Widths, Renderer: e.bulk, Purge: renew, Log: c.Log, Metrics: c.Metrics,
+	})
 	return err
 }
 

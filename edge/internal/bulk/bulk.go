@@ -21,6 +21,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 const (
@@ -37,13 +38,29 @@ type Obtainer interface {
 	Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error)
 }
 
-// Renderer renders lists.
-type Renderer struct {
-	Grammar  *grammar.Reader
-	Obtainer Obtainer
-	Deadline time.Duration // of one thumbnail
-	AtOnce   func() int    // how many
+// Grammar knows what the items of a list ask for.
+type Grammar interface {
+	// Read gives what a request asks for, and the grammar's name. Errors are faults.
+	Read(r *http.Request, rights grammar.Rights) (target.Target, string, error)
+	// FromSpec gives the target of a spec in JSON. Errors are faults.
+	FromSpec(text []byte) (target.Target, error)
+	// Standard is the path of an original's thumbnail of a width.
+	Standard(original string, width int) string
 }
+
+// Config is what a renderer of lists is made of.
+type Config struct {
+	Grammar  Grammar
+	Obtainer Obtainer
+	Deadline time.Duration // of one attempt at a thumbnail
+	AtOnce   func() int    // how many thumbnails; asked at the start of each list
+}
+
+// Renderer renders lists.
+type Renderer struct{ config Config }
+
+// New makes a renderer of lists.
+func New(c Config) *Renderer { return &Renderer{c} }
 
 // Item is one thumbnail: the path by which a client would ask for it, unsigned where it
 // is Thumbor's, or a spec.
@@ -54,31 +71,33 @@ type Item struct {
 
 // Result is what became of one thumbnail.
 type Result struct {
-	Item
-	Number  int     `json:"number"` // of this result, from 1
-	Of      int     `json:"of"`
-	Outcome string  `json:"outcome"` // hit, rendered, shared, or the fault
-	Message string  `json:"message,omitempty"`
-	Key     string  `json:"key,omitempty"` // where it is kept
-	Seconds float64 `json:"seconds"`
+	Path    string          `json:"path,omitempty"` // of its item
+	Spec    json.RawMessage `json:"spec,omitempty"` // likewise
+	Number  int             `json:"number"`         // of this result, from 1
+	Of      int             `json:"of"`
+	Outcome string          `json:"outcome"` // hit, rendered, shared, or the fault
+	Message string          `json:"message,omitempty"`
+	Key     string          `json:"key,omitempty"` // where it is kept
+	Seconds float64         `json:"seconds"`
 }
 
 // OK reports whether the thumbnail is there now.
 func (r Result) OK() bool { return r.Message == "" }
 
-// Render renders a list and tells each result as it comes, one at a time. renew has those
-// rendered again that today's rules would render otherwise. It ends with ctx.
+// Render renders a list and tells each result as it comes, one at a time. With renew it also
+// renders again what today's rules would render otherwise. It ends with ctx: items that were
+// not begun by then have no result.
 func (b *Renderer) Render(ctx context.Context, items []Item, renew bool, tell func(Result)) {
 	var group errgroup.Group
-	group.SetLimit(max(1, b.AtOnce()))
+	group.SetLimit(max(1, b.config.AtOnce()))
 	var mu sync.Mutex
 	done := 0
 	for _, item := range items {
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			result := b.one(ctx, item, renew)
+		group.Go(func() error { // which waits for its turn first
+			if ctx.Err() != nil {
+				return nil
+			}
+			result := b.renderItem(ctx, item, renew)
 			mu.Lock()
 			defer mu.Unlock()
 			done++
@@ -90,13 +109,13 @@ func (b *Renderer) Render(ctx context.Context, items []Item, renew bool, tell fu
 	_ = group.Wait()
 }
 
-func (b *Renderer) one(ctx context.Context, item Item, renew bool) Result {
+func (b *Renderer) renderItem(ctx context.Context, item Item, renew bool) Result {
 	began := time.Now()
-	result := Result{Item: item}
-	t, err := b.read(item)
+	result := Result{Path: item.Path, Spec: item.Spec}
+	t, err := b.targetOf(item)
 	if err == nil {
 		result.Key = t.Key.String()
-		result.Outcome, err = b.obtain(ctx, t, renew)
+		result.Outcome, err = b.obtainPatiently(ctx, t, renew)
 	}
 	if err != nil {
 		f := fault.Of(err)
@@ -106,44 +125,49 @@ func (b *Renderer) one(ctx context.Context, item Item, renew bool) Result {
 	return result
 }
 
-func (b *Renderer) read(item Item) (target.Target, error) {
+func (b *Renderer) targetOf(item Item) (target.Target, error) {
 	if item.Spec != nil {
-		return b.Grammar.FromSpec(item.Spec)
+		return b.config.Grammar.FromSpec(item.Spec)
 	}
 	u, err := url.ParseRequestURI(item.Path)
 	if err != nil {
 		return target.Target{}, fault.New(fault.BadURL, "%q is no path of a thumbnail", item.Path)
 	}
-	t, _, err := b.Grammar.Read(&http.Request{RequestURI: item.Path, URL: u, Header: http.Header{}}, grammar.Rights{Trusted: true})
+	t, _, err := b.config.Grammar.Read(&http.Request{RequestURI: item.Path, URL: u, Header: http.Header{}}, grammar.Rights{Trusted: true})
 	if err == nil && (t.Stored != nil || t.Redirect != "") {
 		err = fault.New(fault.BadURL, "the path is that of an original, or of another size, and not of a thumbnail")
 	}
 	return t, err
 }
 
-// obtain tries until a throttle lets it through.
-func (b *Renderer) obtain(ctx context.Context, t target.Target, renew bool) (outcome string, err error) {
-	for range attempts {
-		outcome, err = b.try(ctx, t, renew)
-		pause := wait(err)
-		if pause == 0 {
-			break
+// obtainPatiently tries until no throttle refuses the thumbnail any more, at most attempts
+// times. It gives the last refusal.
+func (b *Renderer) obtainPatiently(ctx context.Context, t target.Target, renew bool) (outcome string, err error) {
+	for attempt := 1; ; attempt++ {
+		outcome, err = b.obtainOnce(ctx, t, renew)
+		if err != nil && ctx.Err() != nil {
+			return "", abandoned(ctx)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return "", fault.Wrap(ctx.Err(), fault.Unavailable, "who asked for the list has left")
+		pause := pauseAfter(err)
+		if pause == 0 || attempt == attempts {
+			return outcome, err
+		}
+		if periodic.Sleep(ctx, pause) != nil {
+			return "", abandoned(ctx)
 		}
 	}
-	return outcome, err
 }
 
-func (b *Renderer) try(ctx context.Context, t target.Target, renew bool) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.Deadline)
+func abandoned(ctx context.Context) error {
+	return fault.Wrap(ctx.Err(), fault.Unavailable, "the client that asked for the list has left, or the time for the list is over")
+}
+
+func (b *Renderer) obtainOnce(ctx context.Context, t target.Target, renew bool) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.config.Deadline)
 	defer cancel()
-	thumb, err := b.Obtainer.Obtain(ctx, obtain.Request{ID: nuid.Next(), Client: clientaddr.Nobody, Target: t, Bulk: true, Renew: renew})
+	thumb, err := b.config.Obtainer.Obtain(ctx, obtain.Request{ID: nuid.Next(), Client: clientaddr.Nobody, Target: t, Bulk: true, Renew: renew})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "", fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", b.Deadline)
+		return "", fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", b.config.Deadline)
 	}
 	if err != nil {
 		return "", err
@@ -154,8 +178,9 @@ func (b *Renderer) try(ctx context.Context, t target.Target, renew bool) (string
 	return string(thumb.Source), nil
 }
 
-// wait is the pause after a refusal that time mends; 0 = there is no use in another try.
-func wait(err error) time.Duration {
+// pauseAfter is the pause after a refusal that time mends; 0 = there is no use in another
+// attempt.
+func pauseAfter(err error) time.Duration {
 	var f *fault.Fault
 	if !errors.As(err, &f) {
 		return 0

@@ -1,0 +1,281 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
+	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// plain is a grammar in which a path is a thumbnail's key.
+type plain struct{}
+
+func (plain) Read(r *http.Request, _ grammar.Rights) (target.Target, string, error) {
+	return target.Target{Key: thumbnail.Location{Path: r.RequestURI}}, "plain", nil
+}
+
+func (plain) FromSpec(text []byte) (target.Target, error) {
+	return target.Target{Key: thumbnail.Location{Path: string(text)}}, nil
+}
+
+func (plain) Standard(original string, width int) string {
+	return fmt.Sprintf("/%d/%s", width, original)
+}
+
+// obtainer answers in turn what it is told to, and the last answer from then on.
+type obtainer struct {
+	mu      sync.Mutex
+	answers []error
+	asked   []obtain.Request
+	takes   time.Duration // each answer
+	running int
+	most    int // at once
+}
+
+func (o *obtainer) Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error) {
+	o.mu.Lock()
+	o.asked = append(o.asked, r)
+	o.running++
+	o.most = max(o.most, o.running)
+	var answer error
+	if len(o.answers) > 0 {
+		answer = o.answers[min(len(o.asked), len(o.answers))-1]
+	}
+	o.mu.Unlock()
+	defer func() { o.mu.Lock(); o.running--; o.mu.Unlock() }()
+	if o.takes > 0 {
+		select {
+		case <-time.After(o.takes):
+		case <-ctx.Done():
+			return obtain.Thumb{}, ctx.Err()
+		}
+	}
+	return obtain.Thumb{Source: obtain.Rendered}, answer
+}
+
+func (o *obtainer) renderer(atOnce int) *Renderer {
+	return New(Config{Grammar: plain{}, Obtainer: o, Deadline: time.Minute, AtOnce: func() int { return atOnce }})
+}
+
+// items are so many different ones.
+func items(n int) (all []Item) {
+	for i := range n {
+		all = append(all, Item{Path: fmt.Sprintf("/%d", i)})
+	}
+	return all
+}
+
+// one renders one thumbnail, and gives its result and how long that took.
+func (o *obtainer) one(ctx context.Context) (got Result, took time.Duration) {
+	began := time.Now()
+	o.renderer(1).Render(ctx, items(1), false, func(r Result) { got = r })
+	return got, time.Since(began)
+}
+
+// again repeats an answer.
+func again(n int, answer error) []error { return slices.Repeat([]error{answer}, n) }
+
+func TestWhatIsTriedAgain(t *testing.T) {
+	throttled := fault.New(fault.Throttled, "too many")
+	throttled.RetryAfterSeconds = 3600
+	for name, c := range map[string]struct {
+		answers []error
+		asked   int
+		outcome string
+		atMost  time.Duration // of all pauses
+	}{
+		"what is rendered at once":     {nil, 1, "rendered", 0},
+		"what a throttle refuses once": {[]error{fault.New(fault.Throttled, "too many"), nil}, 2, "rendered", 4 * time.Second},
+		"a full lane, then no renderer, then no room": {
+			[]error{fault.New(fault.LaneFull, ""), fault.New(fault.NoRenderer, ""), fault.New(fault.Unavailable, ""), nil}, 4, "rendered", 20 * time.Second,
+		},
+		"what is refused for an hour":            {append(again(3, throttled), nil), 4, "rendered", 3 * longestPause},
+		"what is refused once too seldom":        {append(again(attempts-1, throttled), nil), attempts, "rendered", (attempts - 1) * longestPause},
+		"what is refused each time":              {again(1, throttled), attempts, "throttled", (attempts - 1) * longestPause},
+		"what is damaged":                        {again(1, fault.New(fault.Undecodable, "damaged")), 1, "undecodable", 0},
+		"what failed too often":                  {again(1, fault.New(fault.Failing, "failed")), 1, "failing", 0},
+		"what is not there":                      {again(1, fault.New(fault.Absent, "absent")), 1, "absent", 0},
+		"what turns out damaged when it may run": {[]error{throttled, fault.New(fault.Undecodable, "damaged")}, 2, "undecodable", longestPause},
+		"a defect":                               {again(1, errors.New("defect")), 1, "internal", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &obtainer{answers: c.answers}
+				got, took := o.one(t.Context())
+				if len(o.asked) != c.asked || got.Outcome != c.outcome || got.OK() != (c.outcome == "rendered") {
+					t.Errorf("asked %d times, want %d: %+v", len(o.asked), c.asked, got)
+				}
+				if took > c.atMost || took < c.atMost/2 || got.Seconds != took.Seconds() {
+					t.Errorf("it took %v, of at most %v, and says %v s", took, c.atMost, got.Seconds)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsAskedOfTheObtainer(t *testing.T) {
+	o := &obtainer{}
+	var got Result
+	o.renderer(1).Render(t.Context(), []Item{{Spec: json.RawMessage("spec")}}, true, func(r Result) { got = r })
+	asked := o.asked[0]
+	if !asked.Bulk || !asked.Renew || asked.Client != clientaddr.Nobody || asked.ID == "" || asked.Target.Key.Path != "spec" || got.Key != "spec" {
+		t.Errorf("asked %+v, got %+v", asked, got)
+	}
+}
+
+func TestAThumbnailThatIsNotReadyInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &obtainer{takes: time.Hour}
+		got, took := o.one(t.Context())
+		if got.Outcome != string(fault.Deadline) || took != time.Minute {
+			t.Errorf("%+v after %v", got, took)
+		}
+	})
+}
+
+// A client that leaves ends its list: in a pause, in a render, and before either.
+func TestAClientThatLeaves(t *testing.T) {
+	for name, c := range map[string]struct {
+		o              *obtainer
+		after          time.Duration
+		results, asked int
+	}{
+		"in a pause":  {&obtainer{answers: again(1, fault.New(fault.NoRenderer, ""))}, 3 * time.Second, 1, 1},
+		"in a render": {&obtainer{takes: 30 * time.Second}, 3 * time.Second, 1, 1},
+		"at once":     {&obtainer{}, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, leave := context.WithCancel(t.Context())
+				if c.after > 0 {
+					time.AfterFunc(c.after, leave)
+				} else {
+					leave()
+				}
+				began := time.Now()
+				var results []Result
+				c.o.renderer(1).Render(ctx, items(3), false, func(r Result) { results = append(results, r) })
+				if len(results) != c.results || len(c.o.asked) != c.asked || time.Since(began) != c.after {
+					t.Errorf("asked %d times, and ended after %v with %+v", len(c.o.asked), time.Since(began), results)
+				}
+				for _, r := range results {
+					if r.Outcome != string(fault.Unavailable) || !strings.Contains(r.Message, "left") {
+						t.Errorf("%+v", r)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestHowManyAreRenderedAtOnce(t *testing.T) {
+	for _, c := range []struct{ allowed, want int }{{3, 3}, {1, 1}, {0, 1}, {20, 7}} {
+		t.Run(fmt.Sprint(c.allowed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &obtainer{takes: time.Second}
+				var numbers []int
+				o.renderer(c.allowed).Render(t.Context(), items(7), false, func(r Result) {
+					numbers = append(numbers, r.Number)
+					if r.Of != 7 {
+						t.Errorf("%+v", r)
+					}
+				})
+				if o.most != c.want || !slices.Equal(numbers, []int{1, 2, 3, 4, 5, 6, 7}) {
+					t.Errorf("%d at once, want %d; results %v", o.most, c.want, numbers)
+				}
+			})
+		})
+	}
+}
+
+// closer is an open object of the store.
+type closer struct {
+	objectstore.Object // nothing but Close is called
+	closed             bool
+}
+
+func (c *closer) Close() error { c.closed = true; return nil }
+
+// Obtain gives itself as a thumbnail that is there.
+func (c *closer) Obtain(context.Context, obtain.Request) (obtain.Thumb, error) {
+	return obtain.Thumb{Source: obtain.Hit, Object: c}, nil
+}
+
+func TestAStoredThumbnailIsClosed(t *testing.T) {
+	c := &closer{}
+	b := New(Config{Grammar: plain{}, Obtainer: c, Deadline: time.Minute, AtOnce: func() int { return 1 }})
+	b.Render(t.Context(), items(1), false, func(r Result) {
+		if r.Outcome != "hit" || !c.closed {
+			t.Errorf("%+v, closed is %v", r, c.closed)
+		}
+	})
+}
+
+// The items as the grammars read them.
+func TestItems(t *testing.T) {
+	s := settings.Default()
+	s.Edge.SecurityKey, s.MediaWiki.SizePolicy, s.MediaWiki.Sizes = "key", "redirect", []int{320}
+	g, err := grammar.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	b := New(Config{Grammar: g, Obtainer: &obtainer{}, Deadline: time.Minute, AtOnce: func() int { return 1 }})
+	for name, c := range map[string]struct {
+		item    Item
+		outcome string
+	}{
+		"a path of Thumbor's, unsigned": {Item{Path: "/unsafe/330x/a.jpg"}, "rendered"},
+		"a path of MediaWiki's":         {Item{Path: "/wikipedia/commons/thumb/a/ab/A.jpg/320px-A.jpg"}, "rendered"},
+		"a spec":                        {Item{Spec: json.RawMessage(`{"original":{"path":"a.jpg"},"width":330}`)}, "rendered"},
+		"a spec that is unreadable":     {Item{Spec: json.RawMessage(`[]`)}, "bad-url"},
+		"no path":                       {Item{Path: "a.jpg"}, "bad-url"},
+		"nothing":                       {Item{}, "bad-url"},
+		"a path of no grammar":          {Item{Path: "/nothing"}, "no-such-url"},
+		"an original":                   {Item{Path: "/wikipedia/commons/a/ab/A.jpg"}, "bad-url"},
+		"a size that is elsewhere":      {Item{Path: "/wikipedia/commons/thumb/a/ab/A.jpg/319px-A.jpg"}, "bad-url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.Render(t.Context(), []Item{c.item}, false, func(r Result) {
+				if r.Outcome != c.outcome || r.OK() != (c.outcome == "rendered") || (r.Key != "") != r.OK() || r.Path != c.item.Path {
+					t.Errorf("%+v, want %s", r, c.outcome)
+				}
+			})
+		})
+	}
+}
+
+// Operators' tools read results.
+func TestAResultInJSON(t *testing.T) {
+	for _, c := range []struct {
+		result Result
+		want   string
+	}{
+		{Result{Path: "/a", Number: 1, Of: 2, Outcome: "hit", Key: "k", Seconds: .5}, `{"path":"/a","number":1,"of":2,"outcome":"hit","key":"k","seconds":0.5}`},
+		{Result{Spec: json.RawMessage(`{"width":1}`), Number: 2, Of: 2, Outcome: "absent", Message: "gone"}, `{"spec":{"width":1},"number":2,"of":2,"outcome":"absent","message":"gone","seconds":0}`},
+	} {
+		if got, err := json.Marshal(c.result); err != nil || string(got) != c.want {
+			t.Errorf("%s, %v; want %s", got, err, c.want)
+		}
+	}
+}

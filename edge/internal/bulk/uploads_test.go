@@ -1,0 +1,182 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+const (
+	patience = 10 * time.Second
+	subject  = "uploads"
+)
+
+func connect(t *testing.T) *nats.Conn {
+	t.Helper()
+	server, err := embedded.New("", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop(t.Context()) })
+	conn, err := queue.Connect(settings.NATS{URL: "nats://in-process"}, "edge", "test", slog.New(slog.DiscardHandler), server.Option())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+// purger notes what is purged.
+type purger struct {
+	mu         sync.Mutex
+	purged     []string
+	incomplete bool
+	busy       chan struct{} // each purge waits for it, or for its context; nil: none waits
+}
+
+func (p *purger) purge(ctx context.Context, original string) bool {
+	p.mu.Lock()
+	p.purged = append(p.purged, original)
+	p.mu.Unlock()
+	if p.busy != nil {
+		select {
+		case <-p.busy:
+		case <-ctx.Done():
+		}
+	}
+	return !p.incomplete
+}
+
+func (p *purger) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.purged)
+}
+
+func listen(t *testing.T, conn *nats.Conn, p *purger, o *obtainer) *Uploads {
+	t.Helper()
+	u, err := ListenForUploads(UploadsConfig{
+		Conn: conn, Subject: subject, Widths: []int{320, 640}, Renderer: o.renderer(1), Purge: p.purge,
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func (u *Uploads) counted(outcome string) int {
+	return int(testutil.ToFloat64(u.outcomes.WithLabelValues(outcome)))
+}
+
+func publish(t *testing.T, conn *nats.Conn, text string) {
+	t.Helper()
+	if err := conn.Publish(subject, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUploads(t *testing.T) {
+	conn := connect(t)
+	for name, c := range map[string]struct {
+		message   string
+		halfGone  bool // not all was purged
+		undecoded bool // nothing can be rendered
+		outcome   string
+		paths     []string // that are rendered
+	}{
+		"an original":              {message: `{"original":"a.jpg"}`, outcome: handled, paths: []string{"/320/a.jpg", "/640/a.jpg"}},
+		"an original with paths":   {message: `{"original":"a.jpg","paths":["/x","/y"]}`, outcome: handled, paths: []string{"/x", "/y"}},
+		"one without thumbnails":   {message: `{"original":"a.jpg","paths":[]}`, outcome: handled},
+		"one that is half purged":  {message: `{"original":"a.jpg","paths":["/x"]}`, halfGone: true, outcome: incomplete, paths: []string{"/x"}},
+		"one that is damaged":      {message: `{"original":"a.jpg","paths":["/x","/y"]}`, undecoded: true, outcome: incomplete, paths: []string{"/x", "/y"}},
+		"no JSON":                  {message: `a.jpg`, outcome: unreadable},
+		"no original":              {message: `{"paths":["/x"]}`, outcome: unreadable},
+		"an original of two lines": {message: `{"original":"a\nb"}`, outcome: unreadable},
+		"a message that is large":  {message: `{"original":"` + strings.Repeat("a", maxUpload) + `"}`, outcome: unreadable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, o := purger{incomplete: c.halfGone}, obtainer{}
+			if c.undecoded {
+				o.answers = again(1, fault.New(fault.Undecodable, "damaged"))
+			}
+			u := listen(t, conn, &p, &o)
+			defer u.Close()
+			publish(t, conn, c.message)
+			eventually.Holds(t, patience, "the message counts as "+c.outcome, func() bool { return u.counted(c.outcome) == 1 })
+			var paths []string
+			for _, r := range o.asked {
+				paths = append(paths, r.Target.Key.Path)
+			}
+			if !slices.Equal(paths, c.paths) {
+				t.Errorf("rendered %q, want %q", paths, c.paths)
+			}
+			if purged := p.count() == 1; purged != (c.outcome != unreadable) {
+				t.Errorf("purged %q", p.purged)
+			}
+		})
+	}
+}
+
+// Of several edges one takes each message.
+func TestEachUploadIsHandledOnce(t *testing.T) {
+	conn := connect(t)
+	var p purger
+	one, other := listen(t, conn, &p, &obtainer{}), listen(t, conn, &p, &obtainer{})
+	defer one.Close()
+	defer other.Close()
+	const messages = 50
+	for range messages {
+		publish(t, conn, `{"original":"a.jpg","paths":[]}`)
+	}
+	eventually.Holds(t, patience, "all messages are handled", func() bool { return one.counted(handled)+other.counted(handled) >= messages })
+	if p.count() != messages || one.counted(handled) == 0 || other.counted(handled) == 0 {
+		t.Errorf("%d purges; one edge handled %d messages, the other %d", p.count(), one.counted(handled), other.counted(handled))
+	}
+}
+
+// More than so many messages do not wait: they are dropped, and counted.
+func TestTooManyUploads(t *testing.T) {
+	conn := connect(t)
+	p := purger{busy: make(chan struct{})}
+	u := listen(t, conn, &p, &obtainer{})
+	text, err := json.Marshal(Upload{Original: "a.jpg", Paths: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range uploadsAtOnce {
+		publish(t, conn, string(text))
+	}
+	eventually.Holds(t, patience, "as many are handled as may be", func() bool { return p.count() == uploadsAtOnce })
+	const more = 3
+	for range uploadsBound + more {
+		publish(t, conn, string(text))
+	}
+	eventually.Holds(t, patience, "those that are too many are dropped", func() bool { return u.counted(dropped) == more })
+	u.Close() // which ends those under way, and leaves those that wait
+	if p.count() != uploadsAtOnce || u.counted(incomplete) != uploadsAtOnce || len(u.waiting) != uploadsBound {
+		t.Errorf("%d purges, %d of them given up; %d wait", p.count(), u.counted(incomplete), len(u.waiting))
+	}
+}
+
+func TestASubjectThatIsNone(t *testing.T) {
+	_, err := ListenForUploads(UploadsConfig{Conn: connect(t), Subject: "a b", Metrics: prometheus.NewRegistry()})
+	if err == nil || !strings.Contains(err.Error(), "upload.subject") {
+		t.Errorf("%v", err)
+	}
+}
