@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
@@ -48,7 +49,7 @@ func New(js jetstream.JetStream, log *slog.Logger, r prometheus.Registerer) *Wat
 	r.MustRegister(w.depth, w.age)
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
-	w.group.Go(func() { w.watch(ctx) })
+	w.group.Go(func() { periodic.Do(ctx, every, w.update) })
 	return w
 }
 
@@ -79,34 +80,25 @@ func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration) bool {
 	return w.seen == nil
 }
 
-func (w *Watcher) watch(ctx context.Context) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		seen, err := w.look(ctx)
-		if err != nil {
-			w.log.Debug("the queue cannot be looked at", "error", err)
-			w.depth.Reset() // what was seen last says nothing of now
-			w.age.Reset()
-		}
-		w.mu.Lock()
-		w.seen = seen
-		w.mu.Unlock()
-		for _, l := range seen {
-			w.depth.WithLabelValues(l.Name).Set(float64(l.Depth))
-			w.age.WithLabelValues(l.Name).Set(float64(l.AgeMS) / 1000)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+func (w *Watcher) update(ctx context.Context) {
+	seen, err := w.readLanes(ctx)
+	if err != nil {
+		w.log.Debug("the queue cannot be looked at", "error", err)
+		w.depth.Reset() // what was seen last says nothing of now
+		w.age.Reset()
+	}
+	w.mu.Lock()
+	w.seen = seen
+	w.mu.Unlock()
+	for _, l := range seen {
+		w.depth.WithLabelValues(l.Name).Set(float64(l.Depth))
+		w.age.WithLabelValues(l.Name).Set(float64(l.AgeMS) / 1000)
 	}
 }
 
-// look asks how many messages each subject has, and for the oldest of each. Ages are by
+// readLanes asks how many messages each subject has, and for the oldest of each. Ages are by
 // the server's clock.
-func (w *Watcher) look(ctx context.Context) (seen []lease.Lane, err error) {
+func (w *Watcher) readLanes(ctx context.Context) (seen []lease.Lane, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	stream, err := w.js.Stream(ctx, queue.Stream)

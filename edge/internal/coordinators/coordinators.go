@@ -24,6 +24,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 // failover is how long requests wait for a coordinator once none answers.
@@ -92,7 +93,7 @@ func New(c Config) *Coordinators {
 	for _, l := range cs.links {
 		cs.group.Go(func() { l.keep(ctx) })
 	}
-	cs.group.Go(func() { cs.tell(ctx) })
+	cs.group.Go(func() { cs.keepInformed(ctx) })
 	return cs
 }
 
@@ -272,28 +273,39 @@ func (cs *Coordinators) claim(l *link, held *Lease) {
 	l.conn.send(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindClaim, held.request) })
 }
 
-// tell keeps the coordinators' knowledge of this edge fresh.
-func (cs *Coordinators) tell(ctx context.Context) {
-	for round := 0; ctx.Err() == nil; round++ {
-		sleep(ctx, 500*time.Millisecond)
-		rules := cs.rulesNow()
-		cs.mu.Lock()
-		if !slices.Equal(rules, cs.rules) {
-			cs.rules = rules
-			cs.toAll(func(out []byte) []byte { return lease.AppendRules(out, rules) })
-		}
-		asked := ""
-		if first := cs.first(); first != nil {
-			asked = first.address
-		}
-		cs.mu.Unlock()
-		if round%2 == 0 {
+// informEvery is the pause between two looks at the rules. The status follows at every
+// second look, and the fleet at every fourth.
+const informEvery = 500 * time.Millisecond
+
+// keepInformed keeps the coordinators' knowledge of this edge fresh, until ctx ends. At the
+// first look nothing is news: each coordinator is told all when it is connected.
+func (cs *Coordinators) keepInformed(ctx context.Context) {
+	round := 0
+	periodic.Do(ctx, informEvery, func(context.Context) {
+		asked := cs.tellRules(cs.rulesNow())
+		if round%2 == 1 {
 			cs.tellStatus(cs.statusNow(asked, cs.states()))
 		}
-		if round%4 == 0 {
+		if round%4 == 1 {
 			cs.tellFleet()
 		}
+		round++
+	})
+}
+
+// tellRules tells the rules when they have changed. It gives the address of the coordinator
+// that is asked, or "".
+func (cs *Coordinators) tellRules(rules []lease.Rule) (asked string) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !slices.Equal(rules, cs.rules) {
+		cs.rules = rules
+		cs.toAll(func(out []byte) []byte { return lease.AppendRules(out, rules) })
 	}
+	if first := cs.first(); first != nil {
+		return first.address
+	}
+	return ""
 }
 
 // greet tells all that is known to a coordinator that understands it.

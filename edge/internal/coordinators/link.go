@@ -13,6 +13,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
@@ -69,17 +70,8 @@ func (l *link) keep(ctx context.Context) {
 			conn.run(ctx, func(err error) { l.parent.down(l, err) }, func(text string) { l.parent.hear(conn, text) })
 		}
 		if time.Since(began) < retryEvery {
-			sleep(ctx, retryEvery)
+			_ = periodic.Sleep(ctx, retryEvery)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 
@@ -175,17 +167,8 @@ func (c *conn) run(ctx context.Context, lost func(error), hear func(directive st
 // beat tells the coordinator that this edge lives, and is the only thing that
 // ends the reader when ctx does.
 func (c *conn) beat(ctx context.Context) {
-	ticker := time.NewTicker(lease.Beat)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			_ = c.raw.Close()
-			return
-		case <-ticker.C:
-			c.send(lease.AppendBeat)
-		}
-	}
+	periodic.Do(ctx, lease.Beat, func(context.Context) { c.send(lease.AppendBeat) })
+	_ = c.raw.Close()
 }
 
 func (c *conn) read(hear func(directive string)) error {

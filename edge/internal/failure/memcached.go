@@ -17,6 +17,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -72,7 +73,7 @@ func newWithin(timeout time.Duration, s settings.Memcached, log *slog.Logger) (*
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
-	m.group.Go(func() { m.probe(ctx) })
+	m.group.Go(func() { periodic.Do(ctx, probeEvery, m.probeSilent) })
 	return m, nil
 }
 
@@ -123,20 +124,11 @@ func ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
-// probe asks those that were silent.
-func (m *Memcached) probe(ctx context.Context) {
-	ticker := time.NewTicker(probeEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		for _, s := range m.servers {
-			if s.breaker.State() != gobreaker.StateClosed {
-				_, _ = s.breaker.Execute(func() (struct{}, error) { return struct{}{}, s.client.Ping() })
-			}
+// probeSilent asks those servers that were silent.
+func (m *Memcached) probeSilent(context.Context) {
+	for _, s := range m.servers {
+		if s.breaker.State() != gobreaker.StateClosed {
+			_, _ = s.breaker.Execute(func() (struct{}, error) { return struct{}{}, s.client.Ping() })
 		}
 	}
 }
