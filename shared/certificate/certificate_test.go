@@ -2,70 +2,72 @@ package certificate
 
 import (
 	"crypto/tls"
+	"errors"
 	"log/slog"
-	"net/http"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// name is that of the certificate which a server shows.
-func name(t *testing.T, address string, trust *tls.Config) (string, error) {
+// shown is the name in the certificate that a server shows a client, which trusts what it is
+// told to.
+func shown(t *testing.T, server, trust *tls.Config) (string, error) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", address, trust)
-	if err != nil {
+	near, far := net.Pipe()
+	over := make(chan error, 1)
+	go func() { over <- errors.Join(tls.Server(far, server).HandshakeContext(t.Context()), far.Close()) }()
+	defer func() { _ = near.Close(); <-over }()
+	trust = trust.Clone()
+	trust.ServerName = "127.0.0.1"
+	client := tls.Client(near, trust)
+	if err := client.HandshakeContext(t.Context()); err != nil {
 		return "", err
 	}
-	defer func() { _ = conn.Close() }()
-	return conn.ConnectionState().PeerCertificates[0].DNSNames[0], nil
+	return client.ConnectionState().PeerCertificates[0].DNSNames[0], nil
 }
 
 func TestCertificatesAreReadAgain(t *testing.T) {
-	dir := t.TempDir()
-	files := wire.Certificate(t, dir, "first.example")
-	config, err := Reloading(files, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
-	over := make(chan error)
-	go func() { over <- server.Serve(listener) }()
-	defer func() { _ = server.Close(); <-over }()
-	address := listener.Addr().String()
-	first, err := Trust(files.Certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shows := func(want string, trust *tls.Config) {
-		t.Helper()
-		if got, err := name(t, address, trust); got != want || err != nil {
-			t.Errorf("%q %v, want %s", got, err, want)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		files := wire.Certificate(t, dir, "first.example")
+		config, err := Reloading(files, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	shows("first.example", first)
-	time.Sleep(lookEvery)
-	if err := os.WriteFile(files.Certificate, []byte("half a certificate"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	shows("first.example", first)
-	wire.Certificate(t, dir, "second.example")
-	second, err := Trust(files.Certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(lookEvery)
-	shows("second.example", second)
-	if got, err := name(t, address, first); err == nil {
-		t.Errorf("%s is signed by nobody who is trusted", got)
-	}
+		trust := func() *tls.Config {
+			trust, err := Trust(files.Certificate)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return trust
+		}
+		shows := func(want string, trust *tls.Config) {
+			t.Helper()
+			if got, err := shown(t, config, trust); got != want || err != nil {
+				t.Errorf("%q %v, want %s", got, err, want)
+			}
+		}
+		first := trust()
+		shows("first.example", first)
+		time.Sleep(lookEvery)
+		if err := os.WriteFile(files.Certificate, []byte("half a certificate"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		shows("first.example", first)
+		wire.Certificate(t, dir, "second.example")
+		shows("first.example", first) // the files are not looked at again so soon
+		time.Sleep(lookEvery)
+		shows("second.example", trust())
+		if got, err := shown(t, config, first); err == nil {
+			t.Errorf("%s is signed by nobody who is trusted", got)
+		}
+	})
 }
 
 func TestFilesThatAreNone(t *testing.T) {

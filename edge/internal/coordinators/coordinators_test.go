@@ -17,11 +17,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -103,7 +105,7 @@ func (l *load) run(ctx context.Context, e *Coordinators, client string) {
 		for most := l.most.Load(); now > most && !l.most.CompareAndSwap(most, now); most = l.most.Load() {
 		}
 		l.grants.Add(1)
-		time.Sleep(time.Duration(5+rand.IntN(40)) * time.Millisecond)
+		_ = periodic.Sleep(ctx, time.Duration(5+rand.IntN(40))*time.Millisecond) // a render takes its time
 		l.held.Add(-1)
 		held.Release(lease.Stored, "")
 	}
@@ -113,11 +115,41 @@ func (l *load) run(ctx context.Context, e *Coordinators, client string) {
 func (l *load) goesOn(n int64) {
 	l.t.Helper()
 	want := l.grants.Load() + n
-	for deadline := time.Now().Add(patience); l.grants.Load() < want; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			l.t.Fatalf("only %d of %d more grants", l.grants.Load()-want+n, n)
-		}
+	eventually.Holds(l.t, patience, fmt.Sprintf("%d more leases are granted", n), func() bool { return l.grants.Load() >= want })
+}
+
+// asked is the connection over which an edge asks, and the address of the coordinator: nil
+// and "" while none answers.
+func asked(e *Coordinators) (*conn, string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if first := e.first(); first != nil {
+		return first.conn, first.address
 	}
+	return nil, ""
+}
+
+// moved waits until an edge asks a coordinator over a connection that is not the earlier one.
+func moved(t *testing.T, e *Coordinators, earlier *conn, to string) {
+	t.Helper()
+	eventually.Holds(t, patience, "an edge asks "+to+" over a new connection", func() bool {
+		c, address := asked(e)
+		return c != earlier && address == to
+	})
+}
+
+// waits waits until a request of an edge's is under way.
+func waits(t *testing.T, e *Coordinators) {
+	t.Helper()
+	eventually.Holds(t, patience, "a request is under way", func() bool {
+		c, _ := asked(e)
+		if c == nil {
+			return false
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.answers) > 0
+	})
 }
 
 // Killed, restarted, stopped and continued under load: no edge is ever without a
@@ -132,18 +164,28 @@ func TestCoordinatorsThatFail(t *testing.T) {
 	l := newLoad(t, edges...)
 	for _, event := range []struct {
 		name string
-		do   func()
+		do   func() // nil: nothing
+		to   *servers.Coordinator
 	}{
-		{"nothing", func() {}},
-		{"the first is killed", first.Kill},
-		{"the first is back", first.Start},
-		{"the first is stopped", first.Stop},
-		{"the first goes on", first.Continue},
-		{"the first restarts", func() { first.Kill(); first.Start() }},
+		{"nothing", nil, first},
+		{"the first is killed", first.Kill, second},
+		{"the first is back", first.Start, first},
+		{"the first is stopped", first.Stop, second},
+		{"the first goes on", first.Continue, first},
+		{"the first restarts", func() { first.Kill(); first.Start() }, first},
 	} {
-		event.do()
+		if event.do != nil {
+			var earlier []*conn
+			for _, e := range edges {
+				c, _ := asked(e)
+				earlier = append(earlier, c)
+			}
+			event.do()
+			for i, e := range edges {
+				moved(t, e, earlier[i], event.to.Address)
+			}
+		}
 		l.goesOn(40)
-		time.Sleep(1500 * time.Millisecond) // every edge has noticed
 		during := l.most.Swap(0)
 		after := 2 * limit
 		for range 3 { // a machine that stands still for lease.Silence is another event
@@ -184,12 +226,12 @@ func TestALeaseMoves(t *testing.T) {
 		}
 		granted <- h
 	}()
-	time.Sleep(100 * time.Millisecond)
+	waits(t, b)
 	first.Kill()
-	select {
-	case <-granted:
-		t.Fatal("granted while the limit was held, at another coordinator")
-	case <-time.After(2 * lease.Grace):
+	late := request("z")
+	late.Wait = uint64((2 * lease.Grace).Milliseconds()) // until no lease waits to be claimed any more
+	if h, answer, err := b.Acquire(t.Context(), late); h != nil || err != nil || len(granted) > 0 {
+		t.Fatalf("granted while the limit was held, at another coordinator: %+v, %v", answer, err)
 	}
 	held[0].Release(lease.Stored, "")
 	h := <-granted
@@ -261,15 +303,14 @@ func TestAnUpgrade(t *testing.T) {
 // becomes waits until who is asked first has a state.
 func becomes(t *testing.T, e *Coordinators, want State) (address string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		address, state := e.First(t.Context())
-		if state == want {
-			return address
+	eventually.Succeeds(t, patience, fmt.Sprintf("the state is %d", want), func() error {
+		var state State
+		if address, state = e.First(t.Context()); state != want {
+			return fmt.Errorf("it is %d", state)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the state is %d, and never %d", state, want)
-		}
-	}
+		return nil
+	})
+	return address
 }
 
 // A secret that differs keeps an edge out; one that is right lets it in.
@@ -305,9 +346,17 @@ func TestAnOutcomeOutlivesAConnection(t *testing.T) {
 		}
 		answers <- answer
 	}()
-	time.Sleep(100 * time.Millisecond)
+	waits(t, b)
+	passing, _, err := b.Acquire(t.Context(), request("y")) // is answered after what was asked before
+	if err != nil {
+		t.Fatal(err)
+	}
+	passing.Release(lease.Stored, "")
 	cable.Cut()
-	time.Sleep(100 * time.Millisecond)
+	eventually.Holds(t, patience, "the edge has lost its coordinator", func() bool {
+		c, _ := asked(a)
+		return c == nil
+	})
 	held.Release(lease.Faulty, "why")
 	cable.Mend()
 	if answer := <-answers; answer.Kind != lease.KindFailed || answer.Payload != "why" {

@@ -31,7 +31,7 @@ func (cs *Coordinators) Acquire(ctx context.Context, r lease.Request) (*Lease, l
 		}
 		r.ID = cs.nextID()
 		select {
-		case answer, ok := <-c.ask(r):
+		case answer, ok := <-c.sendRequest(r):
 			if !ok {
 				continue
 			}

@@ -221,18 +221,17 @@ func (c *conn) send(frame func([]byte) []byte) {
 	c.out.Wake()
 }
 
-// ask sends a request; the channel brings its answer, or is closed when the
+// sendRequest sends a request; the channel brings its answer, or is closed when the
 // connection is lost.
-func (c *conn) ask(r lease.Request) <-chan lease.Answer {
+func (c *conn) sendRequest(r lease.Request) <-chan lease.Answer {
 	answer := make(chan lease.Answer, 1)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.lost {
-		c.mu.Unlock()
 		close(answer)
 		return answer
 	}
 	c.answers[r.ID] = answer
-	c.mu.Unlock()
 	c.send(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindAcquire, r) })
 	return answer
 }

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -70,20 +71,13 @@ func suite(t *testing.T, c Counters) {
 	if got["twelve"] != 12 || got["brief"] != 1 || got["never"] != 0 {
 		t.Errorf("counted %v", got)
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		got, err := c.Get(ctx, []string{"twelve", "brief"})
+	eventually.Holds(t, 10*time.Second, "two seconds are over", func() bool {
+		got, err = c.Get(ctx, []string{"twelve", "brief"})
 		must(t, err)
-		if got["brief"] == 0 {
-			if got["twelve"] != 12 {
-				t.Errorf("an hour is over after seconds: %v", got)
-			}
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("two seconds are not over after ten")
-		}
-		time.Sleep(50 * time.Millisecond)
+		return got["brief"] == 0
+	})
+	if got["twelve"] != 12 {
+		t.Errorf("an hour is over after seconds: %v", got)
 	}
 	must(t, c.Add(ctx, "brief", time.Hour))
 	if got, _ := c.Get(ctx, []string{"brief"}); got["brief"] != 1 {
@@ -163,13 +157,7 @@ func TestADeadMemcached(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	servers.StartMemcached(t, dead)
-	deadline := time.Now().Add(10 * time.Second)
-	for c.Add(t.Context(), key(1), time.Hour) != nil {
-		if time.Now().After(deadline) {
-			t.Fatal("a server that is back is never asked")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	eventually.Succeeds(t, 10*time.Second, "a server that is back is asked", func() error { return c.Add(t.Context(), key(1), time.Hour) })
 }
 
 // A server that restarts loses its counts and its connections, and no request

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -194,37 +195,32 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	ask(served, "/slow")
 	<-arrived
 	idle := []net.Conn{dial(), dial()}
-	for end := time.Now().Add(20 * time.Second); len(idle) < 12; { // each new one in place of the one that waits longest
+	eventually.Holds(t, 20*time.Second, "new connections are served in place of those that wait longest", func() bool {
 		fresh := dial()
 		ask(fresh, "/")
-		switch {
-		case answered(fresh):
+		if answered(fresh) { // else none waited yet: clients have answers before the server waits again
 			idle = append(idle, fresh)
-		case time.Now().After(end):
-			t.Fatal("new connections are not served")
-		default:
-			time.Sleep(searchAgain) // none waited yet: clients have answers before the server waits again
 		}
-	}
-	closed := make(chan struct{}, len(idle))
+		return len(idle) == 12
+	})
+	closed := make(chan bool, len(idle))
 	for _, conn := range idle {
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		go func() {
-			if _, err := conn.Read(make([]byte, 1)); err == io.EOF { //nolint:errorlint // as read
-				closed <- struct{}{}
-			}
+			_, err := conn.Read(make([]byte, 1))
+			closed <- err == io.EOF //nolint:errorlint // as read
 		}()
 	}
 	for i := range len(idle) - 2 {
-		select {
-		case <-closed:
-		case <-time.After(10 * time.Second):
+		if !<-closed {
 			t.Fatalf("%d of %d idle connections were closed", i, len(idle))
 		}
 	}
-	select {
-	case <-closed:
+	for _, conn := range idle {
+		ask(conn, "/")
+	}
+	if <-closed || <-closed {
 		t.Error("one was closed for nobody")
-	case <-time.After(50 * time.Millisecond):
 	}
 	goOn()
 	if !answered(served) {
@@ -287,7 +283,7 @@ func TestSlowHeadAfterAWait(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	for _, pause := range []time.Duration{0, 1500 * time.Millisecond} { // over the first head, over the second
 		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\n")
-		time.Sleep(pause)
+		time.Sleep(pause) // a client that is slow: what it outlasts is a timer beside a real connection
 		_, _ = io.WriteString(conn, "Host: x\r\n\r\n")
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
@@ -336,11 +332,10 @@ func TestConnectionsAreForgotten(t *testing.T) {
 	_ = (<-dialed).Close()
 	takeBack()
 	<-later
-	for end := time.Now().Add(5 * time.Second); gone.Value() != nil; time.Sleep(10 * time.Millisecond) {
-		if runtime.GC(); time.Now().After(end) {
-			t.Fatal("it is still held")
-		}
-	}
+	eventually.Holds(t, 5*time.Second, "nothing holds the connection", func() bool {
+		runtime.GC()
+		return gone.Value() == nil
+	})
 }
 
 // A client has its share, and gets more when it gives some back; others are served.
@@ -376,11 +371,7 @@ func TestShare(t *testing.T) {
 		}
 	}
 	_ = all[0].Close()
-	for end := time.Now().Add(5 * time.Second); !served(dial("127.0.0.2")); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it gets none in place of one that it gave back")
-		}
-	}
+	eventually.Holds(t, 5*time.Second, "the client gets one in place of that which it gave back", func() bool { return served(dial("127.0.0.2")) })
 }
 
 // Who takes back thousands of requests is kept out for a while, with all connections, and
