@@ -91,7 +91,7 @@ func New(c Config) *Coordinators {
 	ctx, cancel := context.WithCancel(context.Background())
 	cs.cancel = cancel
 	for _, l := range cs.links {
-		cs.group.Go(func() { l.keep(ctx) })
+		cs.group.Go(func() { l.keepConnected(ctx) })
 	}
 	cs.group.Go(func() { cs.keepInformed(ctx) })
 	return cs
@@ -120,7 +120,7 @@ func (cs *Coordinators) register(r prometheus.Registerer) {
 		}, func() float64 {
 			cs.mu.Lock()
 			defer cs.mu.Unlock()
-			if first := cs.first(); first == cs.links[i] {
+			if first := cs.preferred(); first == cs.links[i] {
 				return 1
 			}
 			return 0
@@ -142,10 +142,10 @@ func (cs *Coordinators) Breakers() (all []*gobreaker.CircuitBreaker[*conn]) {
 	return all
 }
 
-// first is the one to ask, or nil; the mutex is held. At the start a later one
+// preferred is the one to ask, or nil; the mutex is held. At the start a later one
 // that connects sooner is not asked before the earlier ones were tried: other
 // edges ask those.
-func (cs *Coordinators) first() *link {
+func (cs *Coordinators) preferred() *link {
 	for _, l := range cs.links {
 		if l.state != Down {
 			return l
@@ -174,7 +174,7 @@ func (cs *Coordinators) First(ctx context.Context) (address string, s State) {
 func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
 	for {
 		cs.mu.Lock()
-		l, changed, gone := cs.first(), cs.changed, cs.gone
+		l, changed, gone := cs.preferred(), cs.changed, cs.gone
 		var c *conn
 		if l != nil {
 			c = l.conn
@@ -196,23 +196,23 @@ func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
 	}
 }
 
-// up takes a coordinator that answers.
-func (cs *Coordinators) up(l *link, s State, c *conn) {
+// noteUp takes a coordinator that answers.
+func (cs *Coordinators) noteUp(l *link, s State, c *conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	l.tried, l.state, l.conn = true, s, c
 	if c != nil {
-		cs.bring(l)
+		cs.tellAll(l)
 	}
 	l.why = ""
 	cs.log.Info("a coordinator answers", "coordinator", l.address, "native", s == Native)
-	cs.settle()
+	cs.chooseAgain()
 }
 
-// bring tells a coordinator what it has to know first.
-func (cs *Coordinators) bring(l *link) {
+// tellAll tells a coordinator what it has to know first.
+func (cs *Coordinators) tellAll(l *link) {
 	rules, status := cs.rules, cs.status
-	l.conn.send(func(out []byte) []byte { return lease.AppendStatus(lease.AppendRules(out, rules), status) })
+	l.conn.sendFrame(func(out []byte) []byte { return lease.AppendStatus(lease.AppendRules(out, rules), status) })
 	for id, e := range l.ended {
 		l.conn.release(id, e.outcome, e.payload)
 	}
@@ -224,9 +224,9 @@ func (cs *Coordinators) bring(l *link) {
 	}
 }
 
-// down takes one that does not answer. It is tried again and again; each reason is
+// noteDown takes one that does not answer. It is tried again and again; each reason is
 // logged once.
-func (cs *Coordinators) down(l *link, err error) {
+func (cs *Coordinators) noteDown(l *link, err error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if why := err.Error(); why != l.why && !errors.Is(err, gobreaker.ErrOpenState) && !errors.Is(err, context.Canceled) {
@@ -235,15 +235,15 @@ func (cs *Coordinators) down(l *link, err error) {
 	}
 	if !l.tried || l.state != Down {
 		l.tried, l.state, l.conn = true, Down, nil
-		cs.settle()
+		cs.chooseAgain()
 	}
 }
 
-// settle claims all leases when another coordinator is asked than before.
-func (cs *Coordinators) settle() {
+// chooseAgain claims all leases when another coordinator is asked than before.
+func (cs *Coordinators) chooseAgain() {
 	close(cs.changed)
 	cs.changed = make(chan struct{})
-	first := cs.first()
+	first := cs.preferred()
 	if first == nil {
 		cs.gone = time.Now()
 		return
@@ -259,7 +259,7 @@ func (cs *Coordinators) settle() {
 		return // PoolCounter's protocol knows no claims
 	}
 	if moved {
-		first.conn.send(lease.AppendMoved)
+		first.conn.sendFrame(lease.AppendMoved)
 	}
 	for _, held := range cs.leases {
 		if !held.knows(first) {
@@ -270,7 +270,7 @@ func (cs *Coordinators) settle() {
 }
 
 func (cs *Coordinators) claim(l *link, held *Lease) {
-	l.conn.send(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindClaim, held.request) })
+	l.conn.sendFrame(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindClaim, held.request) })
 }
 
 // informEvery is the pause between two looks at the rules. The status follows at every
@@ -302,7 +302,7 @@ func (cs *Coordinators) tellRules(rules []lease.Rule) (asked string) {
 		cs.rules = rules
 		cs.toAll(func(out []byte) []byte { return lease.AppendRules(out, rules) })
 	}
-	if first := cs.first(); first != nil {
+	if first := cs.preferred(); first != nil {
 		return first.address
 	}
 	return ""
@@ -313,7 +313,7 @@ func (cs *Coordinators) greet(c *conn) {
 	cs.mu.Lock()
 	c.willing = true
 	for _, d := range cs.directives.All() {
-		c.send(func(out []byte) []byte { return lease.AppendDirective(out, d.Encode()) })
+		c.sendFrame(func(out []byte) []byte { return lease.AppendDirective(out, d.Encode()) })
 	}
 	cs.mu.Unlock()
 	cs.tellFleet()
@@ -328,9 +328,9 @@ func (cs *Coordinators) tellFleet() {
 	}
 }
 
-// hear takes a directive of a coordinator. The first frame says that it understands
+// takeDirective takes a directive of a coordinator. The first frame says that it understands
 // them: it is told all that are known here.
-func (cs *Coordinators) hear(c *conn, text string) {
+func (cs *Coordinators) takeDirective(c *conn, text string) {
 	if text == "" {
 		cs.greet(c)
 		return
@@ -373,7 +373,7 @@ func (cs *Coordinators) tellStatus(status string) {
 func (cs *Coordinators) toWilling(frame func([]byte) []byte) {
 	for _, l := range cs.links {
 		if l.conn != nil && l.conn.willing {
-			l.conn.send(frame)
+			l.conn.sendFrame(frame)
 		}
 	}
 }
@@ -381,7 +381,7 @@ func (cs *Coordinators) toWilling(frame func([]byte) []byte) {
 func (cs *Coordinators) toAll(frame func([]byte) []byte) {
 	for _, l := range cs.links {
 		if l.conn != nil {
-			l.conn.send(frame)
+			l.conn.sendFrame(frame)
 		}
 	}
 }

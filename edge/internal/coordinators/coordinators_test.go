@@ -77,7 +77,7 @@ func newLoad(t *testing.T, edges ...*Coordinators) *load {
 	l := &load{t: t, stop: cancel}
 	for i, e := range edges {
 		for n := range 6 {
-			l.group.Go(func() { l.run(ctx, e, fmt.Sprint(i, "-", n)) })
+			l.group.Go(func() { l.acquireAndRelease(ctx, e, fmt.Sprint(i, "-", n)) })
 		}
 	}
 	t.Cleanup(l.end)
@@ -86,7 +86,7 @@ func newLoad(t *testing.T, edges ...*Coordinators) *load {
 
 func (l *load) end() { l.stop(); l.group.Wait() }
 
-func (l *load) run(ctx context.Context, e *Coordinators, client string) {
+func (l *load) acquireAndRelease(ctx context.Context, e *Coordinators, client string) {
 	for ctx.Err() == nil {
 		held, answer, err := e.Acquire(ctx, request(client))
 		switch {
@@ -123,7 +123,7 @@ func (l *load) goesOn(n int64) {
 func asked(e *Coordinators) (*conn, string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if first := e.first(); first != nil {
+	if first := e.preferred(); first != nil {
 		return first.conn, first.address
 	}
 	return nil, ""

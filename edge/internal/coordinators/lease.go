@@ -40,7 +40,7 @@ func (cs *Coordinators) Acquire(ctx context.Context, r lease.Request) (*Lease, l
 			}
 			return cs.hold(l, c, r), answer, nil
 		case <-ctx.Done():
-			c.forget(r.ID)
+			c.cancelRequest(r.ID)
 			return nil, lease.Answer{}, ctx.Err()
 		}
 	}
@@ -63,7 +63,7 @@ func (cs *Coordinators) hold(l *link, c *conn, r lease.Request) *Lease {
 	if l.conn != nil && l.conn != c {
 		cs.claim(l, held)
 	}
-	if first := cs.first(); first != nil && first.conn != nil && first != l {
+	if first := cs.preferred(); first != nil && first.conn != nil && first != l {
 		cs.claim(first, held)
 		held.at = append(held.at, first)
 	}

@@ -54,20 +54,20 @@ type ended struct {
 	payload string
 }
 
-// keep connects again and again, until ctx ends.
-func (l *link) keep(ctx context.Context) {
+// keepConnected connects again and again, until ctx ends.
+func (l *link) keepConnected(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		conn, err := l.breaker.Execute(func() (*conn, error) { return l.connect(ctx) })
 		switch {
 		case err != nil:
-			l.parent.down(l, err)
+			l.parent.noteDown(l, err)
 		case conn == nil:
-			l.parent.up(l, Classic, nil)
+			l.parent.noteUp(l, Classic, nil)
 			l.probe(ctx)
 		default:
-			l.parent.up(l, Native, conn)
-			conn.run(ctx, func(err error) { l.parent.down(l, err) }, func(text string) { l.parent.hear(conn, text) })
+			l.parent.noteUp(l, Native, conn)
+			conn.converse(ctx, func(err error) { l.parent.noteDown(l, err) }, func(text string) { l.parent.takeDirective(conn, text) })
 		}
 		if time.Since(began) < retryEvery {
 			_ = periodic.Sleep(ctx, retryEvery)
@@ -150,14 +150,14 @@ type conn struct {
 	lost    bool
 }
 
-// run reads, and has directives heard, until the connection is lost or ctx ends. lost is called before those
-// who wait for answers hear it, so that they do not ask here again.
-func (c *conn) run(ctx context.Context, lost func(error), hear func(directive string)) {
+// converse reads answers, and directives, until the connection is lost or ctx ends. lost is
+// called before those that wait for answers are told, so that they do not ask here again.
+func (c *conn) converse(ctx context.Context, lost func(error), hear func(directive string)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(c.out.Write)
 	group.Go(func() { c.beat(ctx) })
-	lost(c.read(hear))
+	lost(c.readFrames(hear))
 	cancel()
 	c.lose()
 	c.out.End()
@@ -167,11 +167,11 @@ func (c *conn) run(ctx context.Context, lost func(error), hear func(directive st
 // beat tells the coordinator that this edge lives, and is the only thing that
 // ends the reader when ctx does.
 func (c *conn) beat(ctx context.Context) {
-	periodic.Do(ctx, lease.Beat, func(context.Context) { c.send(lease.AppendBeat) })
+	periodic.Do(ctx, lease.Beat, func(context.Context) { c.sendFrame(lease.AppendBeat) })
 	_ = c.raw.Close()
 }
 
-func (c *conn) read(hear func(directive string)) error {
+func (c *conn) readFrames(hear func(directive string)) error {
 	for {
 		_ = c.raw.SetReadDeadline(time.Now().Add(lease.Silence))
 		kind, body, err := lease.ReadFrame(c.in)
@@ -216,7 +216,7 @@ func (c *conn) lose() {
 	}
 }
 
-func (c *conn) send(frame func([]byte) []byte) {
+func (c *conn) sendFrame(frame func([]byte) []byte) {
 	c.out.Add(frame)
 	c.out.Wake()
 }
@@ -232,12 +232,12 @@ func (c *conn) sendRequest(r lease.Request) <-chan lease.Answer {
 		return answer
 	}
 	c.answers[r.ID] = answer
-	c.send(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindAcquire, r) })
+	c.sendFrame(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindAcquire, r) })
 	return answer
 }
 
-// forget withdraws a request.
-func (c *conn) forget(id uint64) {
+// cancelRequest takes back a request.
+func (c *conn) cancelRequest(id uint64) {
 	c.mu.Lock()
 	delete(c.answers, id)
 	c.mu.Unlock()
@@ -245,5 +245,5 @@ func (c *conn) forget(id uint64) {
 }
 
 func (c *conn) release(id uint64, o lease.Outcome, payload string) {
-	c.send(func(out []byte) []byte { return lease.AppendRelease(out, id, o, payload) })
+	c.sendFrame(func(out []byte) []byte { return lease.AppendRelease(out, id, o, payload) })
 }

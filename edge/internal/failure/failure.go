@@ -32,11 +32,11 @@ const longestLife = 30 * 24 * time.Hour
 type Counters interface {
 	// Add counts one more under the key. The first one sets its life.
 	Add(ctx context.Context, key string, life time.Duration) error
-	// Get gives the counts of those keys that have one. With an error it gives those
+	// Counts gives the counts of those keys that have one. With an error it gives those
 	// that could be read.
-	Get(ctx context.Context, keys []string) (map[string]int, error)
-	// Read gives the values of those keys that have one, likewise.
-	Read(ctx context.Context, keys []string) (map[string][]byte, error)
+	Counts(ctx context.Context, keys []string) (map[string]int, error)
+	// Values gives the values of those keys that have one, likewise.
+	Values(ctx context.Context, keys []string) (map[string][]byte, error)
 	// Edit replaces a value, nil if there is none, by what change makes of it.
 	// change may be called several times.
 	Edit(ctx context.Context, key string, life time.Duration, change func([]byte) []byte) error
@@ -66,7 +66,7 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 	for _, engine := range engines {
 		keys = append(keys, m.page(s, engine), m.thumbnail(key, engine))
 	}
-	counts, err := m.counters.Get(ctx, keys)
+	counts, err := m.counters.Counts(ctx, keys)
 	for i := 0; i < len(keys); i += 2 {
 		if counts[keys[i]] < m.settings.Max && counts[keys[i+1]] < m.settings.Max {
 			return err // this engine may try

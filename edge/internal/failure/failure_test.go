@@ -66,13 +66,13 @@ func suite(t *testing.T, c Counters) {
 		must(t, c.Add(ctx, "twelve", time.Hour))
 	}
 	must(t, c.Add(ctx, "brief", 2*time.Second))
-	got, err := c.Get(ctx, []string{"twelve", "brief", "never"})
+	got, err := c.Counts(ctx, []string{"twelve", "brief", "never"})
 	must(t, err)
 	if got["twelve"] != 12 || got["brief"] != 1 || got["never"] != 0 {
 		t.Errorf("counted %v", got)
 	}
 	eventually.Holds(t, 10*time.Second, "two seconds are over", func() bool {
-		got, err = c.Get(ctx, []string{"twelve", "brief"})
+		got, err = c.Counts(ctx, []string{"twelve", "brief"})
 		must(t, err)
 		return got["brief"] == 0
 	})
@@ -80,7 +80,7 @@ func suite(t *testing.T, c Counters) {
 		t.Errorf("an hour is over after seconds: %v", got)
 	}
 	must(t, c.Add(ctx, "brief", time.Hour))
-	if got, _ := c.Get(ctx, []string{"brief"}); got["brief"] != 1 {
+	if got, _ := c.Counts(ctx, []string{"brief"}); got["brief"] != 1 {
 		t.Errorf("what expired counts on: %v", got)
 	}
 }
@@ -148,7 +148,7 @@ func TestADeadMemcached(t *testing.T) {
 	if err := c.Add(t.Context(), key(1), time.Hour); err == nil || errors.Is(err, errDown) {
 		t.Errorf("the first time: %v", err)
 	}
-	counts, err := c.Get(t.Context(), []string{key(0), key(1)})
+	counts, err := c.Counts(t.Context(), []string{key(0), key(1)})
 	if !errors.Is(err, errDown) || counts[key(0)] != 1 {
 		t.Errorf("%v, %v", counts, err)
 	}

@@ -69,7 +69,7 @@ func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 	for n := range keys {
 		keys[n] = m.partKey(n)
 	}
-	texts, err := m.counters.Read(ctx, keys)
+	texts, err := m.counters.Values(ctx, keys)
 	var entries []listed
 	for _, text := range texts {
 		entries = append(entries, decode(text)...)
@@ -78,7 +78,7 @@ func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 	for i, e := range entries {
 		counters[i] = e.Counter
 	}
-	counts, countErr := m.counters.Get(ctx, counters)
+	counts, countErr := m.counters.Counts(ctx, counters)
 	var failing []lease.Failing
 	for _, e := range entries {
 		if e.Failing.Failures = counts[e.Counter]; e.Failing.Failures > 0 {
@@ -92,7 +92,7 @@ func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 // Clear forgets the failures of an original, container/path, so that it is tried
 // again at once. It gives how many counters there were.
 func (m *Memory) Clear(ctx context.Context, original string) (cleared int, err error) {
-	texts, err := m.counters.Read(ctx, []string{m.part(original)})
+	texts, err := m.counters.Values(ctx, []string{m.part(original)})
 	if err != nil {
 		return 0, err
 	}

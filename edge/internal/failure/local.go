@@ -47,8 +47,8 @@ func (l *Local) Add(_ context.Context, key string, life time.Duration) error {
 	return nil
 }
 
-// Get reads.
-func (l *Local) Get(_ context.Context, keys []string) (map[string]int, error) {
+// Counts reads counts.
+func (l *Local) Counts(_ context.Context, keys []string) (map[string]int, error) {
 	counts := map[string]int{}
 	for _, key := range keys {
 		if e, ok := l.cache.GetIfPresent(key); ok {
@@ -58,8 +58,8 @@ func (l *Local) Get(_ context.Context, keys []string) (map[string]int, error) {
 	return counts, nil
 }
 
-// Read reads values.
-func (l *Local) Read(_ context.Context, keys []string) (map[string][]byte, error) {
+// Values reads values.
+func (l *Local) Values(_ context.Context, keys []string) (map[string][]byte, error) {
 	values := map[string][]byte{}
 	for _, key := range keys {
 		if e, ok := l.cache.GetIfPresent(key); ok {

@@ -100,9 +100,9 @@ func answered(err error) bool {
 	return err == nil
 }
 
-// do asks a server, unless it was silent lately. An idle connection that ended, as
+// call asks a server, unless it was silent lately. An idle connection that ended, as
 // after a restart, is no silence: each gives one error, and the next is fresh.
-func (s *server) do(ask func(*memcache.Client) error) error {
+func (s *server) call(ask func(*memcache.Client) error) error {
 	if s.breaker.State() != gobreaker.StateClosed {
 		return errDown
 	}
@@ -146,7 +146,7 @@ func (m *Memcached) Breakers() (all []*gobreaker.CircuitBreaker[struct{}]) {
 // Add counts. Incrementing never refreshes a counter's life, and fails on one
 // that is not there; adding fails on one that is.
 func (m *Memcached) Add(_ context.Context, key string, life time.Duration) error {
-	return m.of(key).do(func(c *memcache.Client) error {
+	return m.of(key).call(func(c *memcache.Client) error {
 		for range 3 {
 			err := c.Add(&memcache.Item{Key: key, Value: []byte("1"), Expiration: int32(life.Seconds())})
 			if !errors.Is(err, memcache.ErrNotStored) {
@@ -161,9 +161,9 @@ func (m *Memcached) Add(_ context.Context, key string, life time.Duration) error
 	})
 }
 
-// Get reads counts. With an error it gives those of the servers that answered.
-func (m *Memcached) Get(ctx context.Context, keys []string) (map[string]int, error) {
-	values, err := m.Read(ctx, keys)
+// Counts reads counts. With an error it gives those of the servers that answered.
+func (m *Memcached) Counts(ctx context.Context, keys []string) (map[string]int, error) {
+	values, err := m.Values(ctx, keys)
 	counts := map[string]int{}
 	for key, value := range values {
 		counts[key] = atoi(value)
@@ -171,8 +171,8 @@ func (m *Memcached) Get(ctx context.Context, keys []string) (map[string]int, err
 	return counts, err
 }
 
-// Read reads values. With an error it gives those of the servers that answered.
-func (m *Memcached) Read(_ context.Context, keys []string) (map[string][]byte, error) {
+// Values reads values. With an error it gives those of the servers that answered.
+func (m *Memcached) Values(_ context.Context, keys []string) (map[string][]byte, error) {
 	byServer := map[*server][]string{}
 	for _, key := range keys {
 		byServer[m.of(key)] = append(byServer[m.of(key)], key)
@@ -181,7 +181,7 @@ func (m *Memcached) Read(_ context.Context, keys []string) (map[string][]byte, e
 	var failed []error
 	for s, keys := range byServer {
 		var items map[string]*memcache.Item
-		failed = append(failed, s.do(func(c *memcache.Client) (err error) {
+		failed = append(failed, s.call(func(c *memcache.Client) (err error) {
 			items, err = c.GetMulti(keys)
 			return err
 		}))
@@ -194,7 +194,7 @@ func (m *Memcached) Read(_ context.Context, keys []string) (map[string][]byte, e
 
 // Edit changes a value, again when another edge was faster.
 func (m *Memcached) Edit(_ context.Context, key string, life time.Duration, change func([]byte) []byte) error {
-	return m.of(key).do(func(c *memcache.Client) (err error) {
+	return m.of(key).call(func(c *memcache.Client) (err error) {
 		for range edits {
 			if err = edit(c, key, int32(life.Seconds()), change); err == nil || !answered(err) {
 				return err
@@ -220,7 +220,7 @@ func edit(c *memcache.Client, key string, life int32, change func([]byte) []byte
 func (m *Memcached) Delete(_ context.Context, keys []string) error {
 	var failed []error
 	for _, key := range keys {
-		err := m.of(key).do(func(c *memcache.Client) error { return c.Delete(key) })
+		err := m.of(key).call(func(c *memcache.Client) error { return c.Delete(key) })
 		if !errors.Is(err, memcache.ErrCacheMiss) {
 			failed = append(failed, err)
 		}

@@ -100,8 +100,8 @@ func pattern(name string, kinds []string, required int) *regexp.Regexp {
 	return regexp.MustCompile(out.String() + `\)`)
 }
 
-// Result is what filters ask for beside the spec.
-type Result struct {
+// Notes are what filters ask for beside the spec.
+type Notes struct {
 	Skipped      []string      // names of what was not understood, fit for a header
 	NotOnGIFs    []string      // names of what Thumbor does not apply to a GIF, likewise
 	MaxAge       time.Duration // how long the answer may be kept; negative = the usual
@@ -114,15 +114,15 @@ type compiler struct {
 	spec     *thumbnail.Spec
 	picture  func(text string) (thumbnail.Location, bool)
 	reason   string // why the filter at hand cannot be applied, where that is not plain
-	result   Result
+	notes    Notes
 }
 
 // Apply writes a text such as "blur(3):format(webp)" into the spec, in order.
 // picture finds the location of a watermark or frame by what the text calls it.
-func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (thumbnail.Location, bool)) Result {
-	c := &compiler{language: l, spec: s, picture: picture, result: Result{MaxAge: -1}}
+func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (thumbnail.Location, bool)) Notes {
+	c := &compiler{language: l, spec: s, picture: picture, notes: Notes{MaxAge: -1}}
 	if text == "" {
-		return c.result
+		return c.notes
 	}
 	calls := strings.Split(text, "):")
 	for i, call := range calls {
@@ -133,15 +133,15 @@ func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (t
 			c.skip("more than " + strconv.Itoa(maxFilters))
 			break
 		}
-		c.run(call)
+		c.applyCall(call)
 	}
-	return c.result
+	return c.notes
 }
 
-func (c *compiler) skip(what string) { c.result.Skipped = append(c.result.Skipped, what) }
+func (c *compiler) skip(what string) { c.notes.Skipped = append(c.notes.Skipped, what) }
 
-// run one call. What stands behind its bracket is ignored, as in Thumbor, and named.
-func (c *compiler) run(call string) {
+// applyCall applies one call. What stands behind its bracket is ignored, as in Thumbor, and named.
+func (c *compiler) applyCall(call string) {
 	name, _, _ := strings.Cut(call, "(")
 	f, known := c.language.filters[name]
 	if !known {
@@ -155,7 +155,7 @@ func (c *compiler) run(call string) {
 	case found == nil:
 		c.skip(name)
 	case keptGIF && !f.onGIFs:
-		c.result.NotOnGIFs = append(c.result.NotOnGIFs, name+" (on a GIF)")
+		c.notes.NotOnGIFs = append(c.notes.NotOnGIFs, name+" (on a GIF)")
 	case !f.apply(c, found[1:]):
 		c.skip(name + c.reason)
 	case len(found[0]) < len(call):

@@ -12,7 +12,7 @@ import (
 
 type operation = thumbnail.Operation
 
-func compile(t thumbnail.Type, text string) (thumbnail.Spec, Result) {
+func compile(t thumbnail.Type, text string) (thumbnail.Spec, Notes) {
 	s := thumbnail.Spec{Type: t}
 	r := New(settings.Default().Thumbor).Apply(&s, text, func(name string) (thumbnail.Location, bool) {
 		return thumbnail.Location{Path: name}, !strings.HasPrefix(name, "/")

@@ -45,7 +45,7 @@ func maxBytes(c *compiler, args []string) bool {
 func maxAge(c *compiler, args []string) bool {
 	n, ok := integer(args[0])
 	if ok {
-		c.result.MaxAge = time.Duration(n) * time.Second
+		c.notes.MaxAge = time.Duration(n) * time.Second
 	}
 	return ok
 }

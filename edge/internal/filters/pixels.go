@@ -14,7 +14,7 @@ func (l *Language) addSizes() {
 	l.add("no_upscale", func(c *compiler, _ []string) bool { c.spec.NoUpscale = true; return true })
 	l.add("upscale", step(thumbnail.StepUpscale))
 	l.add("focal", focal, text)
-	l.add("extract_focal", func(c *compiler, _ []string) bool { c.result.ExtractFocal = true; return true })
+	l.add("extract_focal", func(c *compiler, _ []string) bool { c.notes.ExtractFocal = true; return true })
 	l.add("cover", func(c *compiler, _ []string) bool { c.spec.MaxAnimatedArea = 0; return true })
 	l.early("cover", "stretch", "no_upscale", "focal", "extract_focal")
 	l.add("proportion", proportion, decimal)

@@ -86,7 +86,7 @@ func (c *connections) refuse(client string) string {
 	case client != "" && c.resets.tooMany(client):
 		return "impatient"
 	case client != "" && c.has[client] >= c.share():
-		c.tell(client)
+		c.warnOfShare(client)
 		return "client"
 	case c.order.Len() >= c.max && !c.closeOne():
 		return "new"
@@ -94,8 +94,8 @@ func (c *connections) refuse(client string) string {
 	return ""
 }
 
-// tell operators of a client that has its share: one in a while, as it may try on.
-func (c *connections) tell(client string) {
+// warnOfShare tells operators of a client that has its share: one in a while, as it may try on.
+func (c *connections) warnOfShare(client string) {
 	if now := time.Now(); now.After(c.told.Add(window)) {
 		c.told = now
 		c.log.Warn("a client has its share of edge.max_connections, and gets no more: if it is a proxy, name it in edge.trusted_proxies", "client", client, "connections", c.share())
@@ -139,8 +139,8 @@ func (c *connections) forget(conn *gathering) {
 	}
 }
 
-// note is http.Server's ConnState, which it calls one at a time for each connection.
-func (c *connections) note(accepted net.Conn, state http.ConnState) {
+// stateChanged is http.Server's ConnState, which it calls one at a time for each connection.
+func (c *connections) stateChanged(accepted net.Conn, state http.ConnState) {
 	conn := plain(accepted)
 	c.expire(conn, state)
 	if state == http.StateActive {
@@ -166,7 +166,7 @@ func (c *connections) note(accepted net.Conn, state http.ConnState) {
 func (c *connections) expire(conn *gathering, state http.ConnState) {
 	switch {
 	case state == http.StateIdle:
-		conn.wait(c.idle)
+		conn.awaitRequest(c.idle)
 	case conn.expiry != nil:
 		conn.silent.Store(false)
 		conn.expiry.Stop()

@@ -45,7 +45,7 @@ func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log 
 	connections := newConnections(s.MaxConnections, idleTimeout, clients, log, metrics)
 	server := &http.Server{
 		Handler: connections.patient(handler), ReadHeaderTimeout: headerTimeout, WriteTimeout: s.Deadline + WriteSlack, MaxHeaderBytes: maxHeader,
-		ConnState: connections.note, ConnContext: remember, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
+		ConnState: connections.stateChanged, ConnContext: remember, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxReceive, MaxReceiveBufferPerStream: maxReceive / 4,
 			MaxReadFrameSize: maxFrame, SendPingTimeout: pingTimeout, PingTimeout: pingTimeout, WriteByteTimeout: writeStall,

@@ -248,11 +248,11 @@ func TestIdleConnectionsExpire(t *testing.T) {
 		}
 		defer func() { _ = conn.Close() }()
 		for _, state := range states {
-			known.note(conn, state)
+			known.stateChanged(conn, state)
 		}
 		_ = client.SetReadDeadline(time.Now().Add(within))
 		_, err = client.Read(make([]byte, 1))
-		known.note(conn, http.StateClosed)
+		known.stateChanged(conn, http.StateClosed)
 		return err == io.EOF //nolint:errorlint // as read
 	}
 	if !closed(5*time.Second, http.StateNew, http.StateActive, http.StateIdle) || !closed(5*time.Second, http.StateNew, http.StateIdle, http.StateActive, http.StateIdle) {
@@ -271,7 +271,7 @@ func TestSlowHeadAfterAWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.NotFoundHandler(), ConnState: known.note, ReadHeaderTimeout: headerTimeout}
+	server := &http.Server{Handler: http.NotFoundHandler(), ConnState: known.stateChanged, ReadHeaderTimeout: headerTimeout}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(limited{listener, known}) })
 	defer serving.Wait()

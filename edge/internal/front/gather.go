@@ -52,8 +52,8 @@ func (g *gathering) SetDeadline(by time.Time) error {
 	return g.TCPConn.SetDeadline(by)
 }
 
-// wait closes the connection unless a request comes in time.
-func (g *gathering) wait(idle time.Duration) {
+// awaitRequest closes the connection unless a request comes in time.
+func (g *gathering) awaitRequest(idle time.Duration) {
 	g.ends = time.Now().Add(idle)
 	if g.expiry != nil {
 		g.expiry.Reset(idle)

@@ -36,8 +36,8 @@ func (s *resets) tooMany(client string) bool {
 	return time.Now().Before(s.barred[client])
 }
 
-// add counts one, and reports whether it is the one too many.
-func (s *resets) add(client string) bool {
+// countOne counts one, and reports whether it is the one too many.
+func (s *resets) countOne(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -64,7 +64,7 @@ func (c *connections) patient(handler http.Handler) http.Handler {
 			return
 		}
 		g, ok := r.Context().Value(connKey{}).(*gathering)
-		if ok && g.client != "" && c.resets.add(g.client) {
+		if ok && g.client != "" && c.resets.countOne(g.client) {
 			c.log.Warn("a client takes back its requests as fast as it sends them: its connections are closed", "client", g.client, "within", window, "requests", patience)
 			c.closeAll(g.client)
 		}

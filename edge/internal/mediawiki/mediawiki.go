@@ -74,14 +74,14 @@ func (m *Parser) Parse(raw string, query url.Values) (target.Target, error) {
 			return target.Target{}, err
 		}
 	}
-	t, err := m.find(m.own(decoded))
+	t, err := m.parseDecoded(m.own(decoded))
 	if err == nil {
 		err = t.Blacklisted(m.settings)
 	}
 	return t, err
 }
 
-func (m *Parser) find(decoded string) (target.Target, error) {
+func (m *Parser) parseDecoded(decoded string) (target.Target, error) {
 	if p := path(target.Parts(m.thumbnail, decoded)); p != nil {
 		return m.thumb(p)
 	}

@@ -57,7 +57,7 @@ func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	if _, known := h.absent.GetIfPresent(at); known {
 		return objectstore.Info{}, absentFault(at)
 	}
-	answer := h.flights.DoChan(key(at), func() (any, error) { return h.ask(at) })
+	answer := h.flights.DoChan(key(at), func() (any, error) { return h.askStore(at) })
 	select {
 	case <-ctx.Done():
 		return objectstore.Info{}, ctx.Err()
@@ -81,8 +81,8 @@ func absentFault(at thumbnail.Location) error {
 	return fault.New(fault.Absent, "the original %s does not exist", at)
 }
 
-// ask is not bound to one of those who wait for it.
-func (h *Heads) ask(at thumbnail.Location) (objectstore.Info, error) {
+// askStore is not bound to one of those who wait for it.
+func (h *Heads) askStore(at thumbnail.Location) (objectstore.Info, error) {
 	h.asking.Add(1)
 	defer h.asking.Done()
 	ctx, cancel := context.WithTimeout(h.base, timeout)

@@ -149,7 +149,7 @@ func (t *Parser) FromSpec(s thumbnail.Spec) (target.Target, error) {
 		Spec: s, Key: key, Kin: kin, MaxAge: t.settings.Edge.MaxAge, Private: t.private(s),
 		XKey: target.XKey(s.Original), Disposition: target.Disposition(s.Original.Name(), string(s.Format)),
 	}
-	if err := t.check(found); err != nil {
+	if err := t.checkNames(found); err != nil {
 		return found, err
 	}
 	return found, target.CheckSize(s, t.settings.Edge)
@@ -334,7 +334,8 @@ func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 	return thumbnail.Location{Path: at.Before + size + at.Behind}, at
 }
 
-func (t *Parser) check(found target.Target) error {
+// checkNames refuses what no store here could have, and what is not served.
+func (t *Parser) checkNames(found target.Target) error {
 	at := found.Spec.Original
 	if scheme, _, is := strings.Cut(at.Path, "://"); is && !t.reads(at) {
 		return fault.New(fault.NoSuchURL, "no loader of originals here reads this URL of %s", scheme)

@@ -21,11 +21,11 @@ func (x *exchange) shareWith(origin string) {
 	} else {
 		origin = "*"
 	}
-	x.set("Access-Control-Allow-Origin", origin)
+	x.setHeader("Access-Control-Allow-Origin", origin)
 	if x.r.Header.Get("Origin") != "" { // a script reads it, and not a page
-		x.set("Access-Control-Expose-Headers", "*")
+		x.setHeader("Access-Control-Expose-Headers", "*")
 	}
-	x.set("Timing-Allow-Origin", origin)
+	x.setHeader("Timing-Allow-Origin", origin)
 }
 
 // keepPrivate takes back what shareWith said.

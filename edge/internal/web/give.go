@@ -18,8 +18,8 @@ import (
 
 const maxRanges = 5 // of one request; each costs a header of its own
 
-// give writes a thumbnail; http.ServeContent does conditions and ranges.
-func (x *exchange) give(t obtain.Thumb, asked target.Target) {
+// writeThumbnail writes a thumbnail; http.ServeContent does conditions and ranges.
+func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 	x.outcome = string(t.Source)
 	content := io.ReadSeeker(t.Object)
 	if t.Object == nil {
@@ -33,31 +33,31 @@ func (x *exchange) give(t obtain.Thumb, asked target.Target) {
 	if strings.Count(x.r.Header.Get("Range"), ",") >= maxRanges {
 		x.r.Header.Del("Range")
 	}
-	x.set("Content-Type", t.Meta.ContentType)
-	x.set("Content-Disposition", disposition(asked, t.Meta.ContentType))
+	x.setHeader("Content-Type", t.Meta.ContentType)
+	x.setHeader("Content-Disposition", disposition(asked, t.Meta.ContentType))
 	if t.Meta.ETag != "" { // as of an original whose server tells no version
-		x.set("Etag", `"`+t.Meta.ETag+`"`)
+		x.setHeader("Etag", `"`+t.Meta.ETag+`"`)
 	}
-	x.set("Cache-Control", x.cacheControl(asked))
-	x.set("X-Content-Type-Options", "nosniff")
+	x.setHeader("Cache-Control", x.cacheControl(asked))
+	x.setHeader("X-Content-Type-Options", "nosniff")
 	if t.Source == obtain.Nearest { // not what was asked for: nobody may keep it
-		x.set("Cache-Control", "no-store")
-		x.set("Thumbmill-Nearest", nearestSize(t, asked))
+		x.setHeader("Cache-Control", "no-store")
+		x.setHeader("Thumbmill-Nearest", nearestSize(t, asked))
 	}
 	if t.Passing {
-		x.set("Cache-Control", "no-store")
+		x.setHeader("Cache-Control", "no-store")
 	}
 	if couldBeScript(t.Meta.ContentType) {
-		x.set("Content-Security-Policy", noScripts)
+		x.setHeader("Content-Security-Policy", noScripts)
 	}
 	if asked.Stored != nil {
 		x.asStored(asked, content)
 	}
 	if asked.Wiki {
-		x.wiki(asked)
+		x.addWikiHeaders(asked)
 	}
 	if t.Image != nil && unconditional(x.r.Header) {
-		x.giveWhole(t)
+		x.writeWhole(t)
 		return
 	}
 	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, content)
@@ -79,13 +79,13 @@ func unconditional(header http.Header) bool {
 	return !slices.ContainsFunc(conditions, func(name string) bool { return len(header[name]) > 0 })
 }
 
-// giveWhole is http.ServeContent for what is in memory and wanted whole, without the
+// writeWhole is http.ServeContent for what is in memory and wanted whole, without the
 // buffer that it copies through.
-func (x *exchange) giveWhole(t obtain.Thumb) {
-	x.set("Accept-Ranges", "bytes")
-	x.set("Content-Length", strconv.Itoa(len(t.Image)))
+func (x *exchange) writeWhole(t obtain.Thumb) {
+	x.setHeader("Accept-Ranges", "bytes")
+	x.setHeader("Content-Length", strconv.Itoa(len(t.Image)))
 	if !t.Meta.Rendered.IsZero() {
-		x.set("Last-Modified", t.Meta.Rendered.UTC().Format(http.TimeFormat))
+		x.setHeader("Last-Modified", t.Meta.Rendered.UTC().Format(http.TimeFormat))
 	}
 	x.w.WriteHeader(http.StatusOK)
 	if x.r.Method != http.MethodHead {
@@ -123,8 +123,8 @@ func (x *exchange) asStored(t target.Target, content io.Seeker) {
 	}
 }
 
-// wiki adds what Wikimedia's caches and tools look for.
-func (x *exchange) wiki(t target.Target) {
+// addWikiHeaders adds what Wikimedia's caches and tools look for.
+func (x *exchange) addWikiHeaders(t target.Target) {
 	header := x.w.Header()
 	if x.download() {
 		header.Set("Content-Disposition", strings.Replace(t.Disposition, "inline", "attachment", 1))

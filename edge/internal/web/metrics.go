@@ -15,10 +15,10 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
-	known    *sync.Map // ends by grammar and outcome: a bounded set, looked up with each request
+	known    *sync.Map // endings by grammar and outcome: a bounded set, looked up with each request
 }
 
-type end struct{ grammar, outcome string }
+type ending struct{ grammar, outcome string }
 
 type counted struct {
 	requests prometheus.Counter
@@ -27,10 +27,10 @@ type counted struct {
 
 // observe counts a request that has ended.
 func (m metrics) observe(grammar, outcome string, took time.Duration, trace string) {
-	known, ok := m.known.Load(end{grammar, outcome})
+	known, ok := m.known.Load(ending{grammar, outcome})
 	if !ok {
 		known = counted{m.requests.WithLabelValues(grammar, outcome), m.seconds.WithLabelValues(outcome)}
-		m.known.Store(end{grammar, outcome}, known)
+		m.known.Store(ending{grammar, outcome}, known)
 	}
 	c := known.(counted)
 	c.requests.Inc()
@@ -47,7 +47,7 @@ func (h *Handler) Requests() map[string]int64 {
 	h.metrics.known.Range(func(key, value any) bool {
 		var m dto.Metric
 		if value.(counted).requests.Write(&m) == nil {
-			all[key.(end).outcome] += int64(m.GetCounter().GetValue())
+			all[key.(ending).outcome] += int64(m.GetCounter().GetValue())
 		}
 		return true
 	})

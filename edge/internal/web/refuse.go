@@ -45,14 +45,14 @@ func (x *exchange) refuse(err error) {
 		header.Set("Link", "<"+f.Instead+`>; rel="alternate"`)
 	}
 	if header.Get("Server-Timing") == "" {
-		x.timing(nil)
+		x.tellTiming(nil)
 	}
 	level := slog.LevelDebug
 	if traits.Status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
 	x.handler.log.Log(x.r.Context(), level, "refused", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
-	x.say(f, traits.Status)
+	x.writeFault(f, traits.Status)
 }
 
 // jittered spreads those that were refused together over half as much again, so that they
@@ -73,8 +73,8 @@ type problem struct {
 	Instead  string `json:"instead,omitempty"`     // a path to ask for
 }
 
-// say writes a fault as the client reads it: text, or JSON where it prefers that.
-func (x *exchange) say(f *fault.Fault, status int) {
+// writeFault writes a fault as the client reads it: text, or JSON where it prefers that.
+func (x *exchange) writeFault(f *fault.Fault, status int) {
 	header := x.w.Header()
 	header.Add("Vary", "Accept")
 	if !prefersJSON(x.r.Header.Get("Accept")) {

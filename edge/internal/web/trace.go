@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// trace begins the request's span: part of the trusted proxy's trace, or a new one.
-func (x *exchange) trace() {
+// beginTrace begins the request's span: part of the trusted proxy's trace, or a new one.
+func (x *exchange) beginTrace() {
 	ctx := x.r.Context()
 	if x.client.Trusted {
 		ctx = tracing.Within(ctx, x.r.Header.Get(tracing.Parent))

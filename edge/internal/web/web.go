@@ -81,7 +81,7 @@ type exchange struct {
 	id      string
 	client  clientaddr.Client
 	began   time.Time
-	values  []string // room for the values of headers: see set
+	values  []string // room for the values of headers: see setHeader
 	grammar string
 	outcome string
 	private bool       // no shared cache may keep the answer
@@ -104,20 +104,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	x.id = x.requestID()
-	x.set("X-Request-Id", x.id)
+	x.setHeader("X-Request-Id", x.id)
 	if h.tracer.On() {
-		x.trace()
+		x.beginTrace()
 	}
-	x.serve()
+	x.answer()
 	x.finish()
 }
 
 // usualHeaders is how many headers a thumbnail's answer has.
 const usualHeaders = 16
 
-// set is Header.Set for a name in its canonical form. The values of one answer lie in one
+// setHeader is Header.Set for a name in its canonical form. The values of one answer lie in one
 // piece of memory, since a hit costs little else.
-func (x *exchange) set(name, value string) {
+func (x *exchange) setHeader(name, value string) {
 	x.values = append(x.values, value)
 	last := len(x.values)
 	x.w.Header()[name] = x.values[last-1 : last : last]
@@ -134,7 +134,7 @@ func (x *exchange) requestID() string {
 
 const idAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
 
-func (x *exchange) serve() {
+func (x *exchange) answer() {
 	x.refuseBody()
 	x.shareWith(x.r.Header.Get("Origin"))
 	switch x.r.Method {
@@ -160,7 +160,7 @@ func (x *exchange) serve() {
 		return
 	}
 	if thumb, ok := x.atHand(t); ok {
-		x.give(thumb, t)
+		x.writeThumbnail(thumb, t)
 		return
 	}
 	x.obtain(t)
@@ -188,13 +188,13 @@ func (x *exchange) obtain(t target.Target) {
 	} else {
 		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t})
 	}
-	x.timing(thumb.Times)
+	x.tellTiming(thumb.Times)
 	x.traceSteps(thumb.Times)
 	if err != nil {
 		x.refuse(x.explain(err))
 		return
 	}
-	x.give(thumb, t)
+	x.writeThumbnail(thumb, t)
 }
 
 // redirect keeps what the query may ask for: a download.
@@ -240,7 +240,7 @@ func (x *exchange) parse() (t target.Target, err error) {
 	if x.private = t.Private; x.private {
 		x.keepPrivate()
 	}
-	x.set("Xkey", target.Printable(t.XKey)) // of refusals too: a purge ends a 404
+	x.setHeader("Xkey", target.Printable(t.XKey)) // of refusals too: a purge ends a 404
 	return t, x.checkSecret(t)
 }
 
@@ -266,12 +266,12 @@ func (x *exchange) explain(err error) error {
 	return err
 }
 
-func (x *exchange) timing(t obtain.Times) {
+func (x *exchange) tellTiming(t obtain.Times) {
 	total := obtain.Step{Name: "total", Took: time.Since(x.began)}.ServerTiming()
 	if steps := t.ServerTiming(); steps != "" {
 		total = steps + ", " + total
 	}
-	x.set("Server-Timing", total)
+	x.setHeader("Server-Timing", total)
 }
 
 func (x *exchange) finish() {

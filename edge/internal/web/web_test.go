@@ -76,7 +76,7 @@ func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
 	})
 }
 
-func ask(t *testing.T, o *obtainer, path string, header ...string) *httptest.ResponseRecorder {
+func get(t *testing.T, o *obtainer, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	s := settings.Default()
 	s.Edge.AllowUnsafe = true
@@ -108,7 +108,7 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 		"a defect":    {errors.New("/srv/secret exploded"), 500, "no-store", 0},
 		"deadline":    {context.DeadlineExceeded, 504, "no-store", 10},
 	} {
-		w := ask(t, &obtainer{err: c.err}, "/unsafe/100x/a.png")
+		w := get(t, &obtainer{err: c.err}, "/unsafe/100x/a.png")
 		after, _ := strconv.Atoi(w.Header().Get("Retry-After"))
 		if w.Code != c.status || w.Header().Get("Cache-Control") != c.cache || after < c.retryAfter || after > c.retryAfter*3/2+1 {
 			t.Errorf("%s: %d %v", name, w.Code, w.Header())
@@ -117,7 +117,7 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 			t.Errorf("%s: says %q", name, w.Body)
 		}
 	}
-	if w := ask(t, &obtainer{err: named}, "/unsafe/100x/a.png"); w.Header().Get("Thumbmill-Throttle") != "per-ip" {
+	if w := get(t, &obtainer{err: named}, "/unsafe/100x/a.png"); w.Header().Get("Thumbmill-Throttle") != "per-ip" {
 		t.Errorf("throttle %v", w.Header())
 	}
 }
@@ -175,7 +175,7 @@ func TestRequestIDs(t *testing.T) {
 		"unprintable": {"a b", false},
 	} {
 		o := &obtainer{}
-		w := ask(t, o, "/unsafe/100x/a.png", "X-Request-Id", c.told)
+		w := get(t, o, "/unsafe/100x/a.png", "X-Request-Id", c.told)
 		id := w.Header().Get("X-Request-Id")
 		if id == "" || id != o.asked.ID || (id == c.told) != c.kept {
 			t.Errorf("%s: answered %q, asked with %q", name, id, o.asked.ID)
@@ -186,7 +186,7 @@ func TestRequestIDs(t *testing.T) {
 func TestPrivateContainers(t *testing.T) {
 	const path = "/wikipedia/office/thumb/a/ab/A.png/100px-A.png"
 	for secret, status := range map[string]int{"": 401, "wrong": 401, "secret": 200} {
-		w := ask(t, &obtainer{}, path, "X-Swift-Secret", secret)
+		w := get(t, &obtainer{}, path, "X-Swift-Secret", secret)
 		if w.Code != status {
 			t.Errorf("secret %q: %d", secret, w.Code)
 		}
@@ -200,13 +200,13 @@ func TestPrivateContainers(t *testing.T) {
 }
 
 func TestHeadersHoldNoForeignLines(t *testing.T) {
-	w := ask(t, &obtainer{}, "/unsafe/filters:na%09me(1):b(2)/K%C3%A4%22se%0D.png")
+	w := get(t, &obtainer{}, "/unsafe/filters:na%09me(1):b(2)/K%C3%A4%22se%0D.png")
 	for name, values := range w.Header() {
 		if strings.ContainsAny(strings.Join(values, ""), "\r\n\t") {
 			t.Errorf("%s: %q", name, values)
 		}
 	}
-	w = ask(t, &obtainer{}, "/unsafe/filters:na%09me(1):b(2)/K%C3%A4%22se.png")
+	w = get(t, &obtainer{}, "/unsafe/filters:na%09me(1):b(2)/K%C3%A4%22se.png")
 	if w.Code != 200 || w.Header().Get("Thumbmill-Skipped-Filters") != "na?me, b" ||
 		w.Header().Get("Content-Disposition") != "inline;filename*=UTF-8''K%C3%A4%22se.png" || w.Header().Get("Xkey") != "File:K%C3%A4\"se.png" {
 		t.Errorf("%d %v", w.Code, w.Header())
@@ -214,14 +214,14 @@ func TestHeadersHoldNoForeignLines(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	if w := ask(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING" {
+	if w := get(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING" {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }
 
 func TestOriginalsAreServedAsTheyAre(t *testing.T) {
 	o := &obtainer{}
-	w := ask(t, o, "/wikipedia/en/a/ab/Drawing.svg?download")
+	w := get(t, o, "/wikipedia/en/a/ab/Drawing.svg?download")
 	if w.Code != http.StatusOK || o.stored != (thumbnail.Location{Container: "wikipedia-en-local-public", Path: "a/ab/Drawing.svg"}) {
 		t.Fatalf("%d, asked for %v", w.Code, o.stored)
 	}
@@ -234,13 +234,13 @@ func TestOriginalsAreServedAsTheyAre(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if w := ask(t, &obtainer{}, "/wikipedia/office/a/ab/Drawing.svg"); w.Code != http.StatusUnauthorized {
+	if w := get(t, &obtainer{}, "/wikipedia/office/a/ab/Drawing.svg"); w.Code != http.StatusUnauthorized {
 		t.Errorf("a private original: %d", w.Code)
 	}
 }
 
 func TestWikimediasHeaders(t *testing.T) {
-	w := ask(t, &obtainer{}, "/wikipedia/en/thumb/a/ab/A.png/100px-A.png")
+	w := get(t, &obtainer{}, "/wikipedia/en/thumb/a/ab/A.png/100px-A.png")
 	for name, want := range map[string]string{
 		"Xkey": "File:A.png", "Content-Disposition": "inline;filename*=UTF-8''A.png",
 		"Thumbor-Wikimedia-Original-Container": "wikipedia-en-local-public", "Thumbor-Wikimedia-Original-Path": "a/ab/A.png",
@@ -253,7 +253,7 @@ func TestWikimediasHeaders(t *testing.T) {
 }
 
 func TestMaxAgeAndVary(t *testing.T) {
-	w := ask(t, &obtainer{}, "/unsafe/filters:max_age(60)/a.jpg")
+	w := get(t, &obtainer{}, "/unsafe/filters:max_age(60)/a.jpg")
 	if got := w.Header().Get("Cache-Control"); got != "public, max-age=60, stale-while-revalidate=60, stale-if-error=86400" {
 		t.Error(got)
 	}
@@ -265,7 +265,7 @@ func TestMaxAgeAndVary(t *testing.T) {
 func TestOddSizesSayWhatToAskFor(t *testing.T) {
 	f := fault.New(fault.OddSize, "ask for 330 pixels, at /x")
 	f.Instead = "/x"
-	w := ask(t, &obtainer{err: f}, "/unsafe/a.jpg")
+	w := get(t, &obtainer{err: f}, "/unsafe/a.jpg")
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || w.Header().Get("Link") != `</x>; rel="alternate"` ||
 		!strings.Contains(w.Body.String(), "330 pixels") {
 		t.Errorf("%d %v\n%s", w.Code, w.Header(), w.Body)
@@ -279,7 +279,7 @@ func TestRefusalsInJSON(t *testing.T) {
 		"application/json": true, "application/problem+json, */*": true, "image/avif, application/json;q=0.9, text/html": true,
 		"": false, "*/*": false, "text/html, application/json": false, "application/json;q=0": false, "image/webp": false,
 	} {
-		w := ask(t, &obtainer{err: f}, "/unsafe/100x/a.png", "Accept", accept)
+		w := get(t, &obtainer{err: f}, "/unsafe/100x/a.png", "Accept", accept)
 		var p map[string]any
 		err := json.Unmarshal(w.Body.Bytes(), &p)
 		if (err == nil) != isJSON || !slices.Contains(w.Header().Values("Vary"), "Accept") {
@@ -294,11 +294,11 @@ func TestRefusalsInJSON(t *testing.T) {
 }
 
 func TestSharing(t *testing.T) {
-	w := ask(t, &obtainer{}, "/unsafe/100x/a.png", "Origin", "https://site.example")
+	w := get(t, &obtainer{}, "/unsafe/100x/a.png", "Origin", "https://site.example")
 	if w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Timing-Allow-Origin") != "*" {
 		t.Errorf("public: %v", w.Header())
 	}
-	w = ask(t, &obtainer{}, "/wikipedia/office/thumb/a/ab/A.png/100px-A.png", "X-Swift-Secret", "secret")
+	w = get(t, &obtainer{}, "/wikipedia/office/thumb/a/ab/A.png/100px-A.png", "X-Swift-Secret", "secret")
 	if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "" || w.Header().Get("Timing-Allow-Origin") != "" {
 		t.Errorf("private: %d %v", w.Code, w.Header())
 	}
@@ -319,7 +319,7 @@ func TestSharing(t *testing.T) {
 // What could be a script is shown under a policy that lets it do nothing.
 func TestPolicies(t *testing.T) {
 	for contentType, confined := range map[string]bool{"image/png": false, "image/webp": false, "image/svg+xml": true, "application/json": true, "text/html": true, "": true} {
-		w := ask(t, &obtainer{contentType: contentType}, "/unsafe/100x/a.png")
+		w := get(t, &obtainer{contentType: contentType}, "/unsafe/100x/a.png")
 		if (w.Header().Get("Content-Security-Policy") != "") != confined || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%q: %v", contentType, w.Header())
 		}
@@ -342,7 +342,7 @@ func TestConditionsAndRanges(t *testing.T) {
 		"of another version":    {[]string{"Range", "bytes=0-2", "If-Range", `"f"`}, 200, "picture"},
 		"wanted as it was":      {[]string{"If-Match", `"f"`}, 412, ""},
 	} {
-		w := ask(t, &obtainer{}, "/unsafe/100x/a.png", c.header...)
+		w := get(t, &obtainer{}, "/unsafe/100x/a.png", c.header...)
 		if w.Code != c.status || w.Body.String() != c.body || (w.Header().Get("Etag") != `"e"`) != (c.status == 416) {
 			t.Errorf("%s: %d %q %v", name, w.Code, w.Body, w.Header())
 		}
