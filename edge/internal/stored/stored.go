@@ -17,7 +17,6 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/thumbmill/thumbmill/edge/internal/originals"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -44,11 +43,22 @@ const (
 	keptFor = time.Hour
 )
 
+// Thumbnails is the store, as far as a finder needs it (objectstore.Store).
+type Thumbnails interface {
+	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
+	Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error)
+}
+
+// Heads tells of originals. Its errors are faults.
+type Heads interface {
+	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
+}
+
 // Config is what a finder is made of.
 type Config struct {
 	Edge       settings.Edge
-	Thumbnails objectstore.Store
-	Heads      *originals.Heads
+	Thumbnails Thumbnails
+	Heads      Heads
 	Local      bool // the store is a directory
 	// Hears reports whether no purge can have been missed.
 	Hears   func() bool
@@ -203,8 +213,8 @@ func (f *Finder) wanted(t target.Target, m objectstore.Meta, renew bool) bool {
 	return !renew && f.config.Edge.Outdated == settings.Keep || m.Rules == thumbnail.RulesVersion && m.SpecDigest == t.Spec.Digest()
 }
 
-// isCurrent compares a thumbnail with its original, unless that was done lately. stored is when it was written, for those that others wrote, who do not
-// say of which version.
+// isCurrent compares a thumbnail with its original, unless that was done lately. stored is
+// when it was written: other programs' thumbnails do not say of which version they are.
 func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.Meta, stored time.Time, since uint64, hears bool) bool {
 	if f.config.Edge.Revalidate == 0 {
 		return true

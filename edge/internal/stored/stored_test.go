@@ -65,7 +65,8 @@ func TestTooManyPurges(t *testing.T) {
 	}
 }
 
-// slow is a store in which a reading waits for what the test does.
+// slow is a store in which a reading waits for what the test does. It embeds the store whose
+// other methods it takes as they are.
 type slow struct {
 	objectstore.Store
 	opened, proceed chan struct{}

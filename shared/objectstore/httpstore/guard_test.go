@@ -97,6 +97,7 @@ func trap(t *testing.T) (port string, caught *atomic.Int32) {
 	return port, caught
 }
 
+// counting is a listener that counts its connections. It embeds the one that it counts for.
 type counting struct {
 	net.Listener
 	caught *atomic.Int32
