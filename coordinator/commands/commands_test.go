@@ -151,13 +151,13 @@ func TestDirectivesAreGiven(t *testing.T) {
 	defer server.Close()
 	no, yes := false, true
 	for line, want := range map[string]operators.DirectiveRequest{
-		"throttle set ip --workers 2 --max-queue 3": {Kind: directive.Limit, Target: "ip", Workers: 2, MaxQueue: 3},
-		"throttle set ip --shadow":                  {Kind: directive.Limit, Target: "ip", Shadow: &yes},
-		"throttle set ip --shadow=false":            {Kind: directive.Limit, Target: "ip", Shadow: &no},
-		"throttle pause bulk":                       {Kind: directive.Pause, Target: "bulk"},
-		"throttle block 192.0.2.0/24":               {Kind: directive.Block, Target: "192.0.2.0/24"},
-		"throttle exempt 2001:db8::/48":             {Kind: directive.Exempt, Target: "2001:db8::/48"},
-		"renderers drain renderer-1":                {Kind: directive.Drain, Target: "renderer-1"},
+		"throttle set per-ip --workers 2 --max-queue 3": {Kind: directive.Limit, Target: "per-ip", Workers: 2, MaxQueue: 3},
+		"throttle set per-ip --shadow":                  {Kind: directive.Limit, Target: "per-ip", Shadow: &yes},
+		"throttle set per-ip --shadow=false":            {Kind: directive.Limit, Target: "per-ip", Shadow: &no},
+		"throttle pause bulk":                           {Kind: directive.Pause, Target: "bulk"},
+		"throttle block 192.0.2.0/24":                   {Kind: directive.Block, Target: "192.0.2.0/24"},
+		"throttle exempt 2001:db8::/48":                 {Kind: directive.Exempt, Target: "2001:db8::/48"},
+		"renderers drain renderer-1":                    {Kind: directive.Drain, Target: "renderer-1"},
 	} {
 		out, err := run(t.Context(), t, server.URL, append(strings.Fields(line), "--for", "90m", "--who", "ann", "--why", "a test")...)
 		if err != nil || !strings.Contains(out, fmt.Sprintf("%s %s holds for 1h30m0s: id-2", want.Kind, want.Target)) {

@@ -1,10 +1,13 @@
 package commands
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 func setCommand() *cobra.Command {
@@ -12,11 +15,12 @@ func setCommand() *cobra.Command {
 	var workers, queue uint32
 	var shadow bool
 	cmd := &cobra.Command{
-		Use: "set RULE", Short: "Give a rule other limits, or shadow mode, for a time", Args: cobra.ExactArgs(1),
-		Long: "Give a rule (ip, original, expensive, lane:standard, …) other limits for a time.\n" +
-			"What is not named stays as it is.",
+		Use: "set THROTTLE", Short: "Give a throttle other limits, or shadow mode, for a time", Args: cobra.ExactArgs(1),
+		ValidArgs: throttle.All().RuleNames(),
+		Long: "Give a throttle other limits for a time: " + strings.Join(throttle.All().RuleNames(), ", ") + ".\n" +
+			"What is not named stays as it is. Hyphens and underscores are alike.",
 		Example: "  thumbmill throttle set expensive --workers 2 --max-queue 10 --why 'huge TIFFs'\n" +
-			"  thumbmill throttle set ip --shadow --for 24h --why 'would it hurt anybody?'",
+			"  thumbmill throttle set per-ip --shadow --for 24h --why 'would it hurt anybody?'",
 		RunE: func(cmd *cobra.Command, rules []string) error {
 			wish := operators.DirectiveRequest{Kind: directive.Limit, Target: rules[0], Workers: workers, MaxQueue: queue}
 			if cmd.Flags().Changed("shadow") {

@@ -19,7 +19,7 @@ func throttleCommand() *cobra.Command {
 		Long: "Show the limits that hold, and what operators decided for a time (directives).\n\n" +
 			"A directive is given to any coordinator and reaches all edges and coordinators within a\n" +
 			"second. It ends by itself, and is logged with who and why.",
-		Example: "  thumbmill throttle\n  thumbmill throttle set ip --workers 2 --for 30m --why 'a flood of misses'",
+		Example: "  thumbmill throttle\n  thumbmill throttle set per-ip --workers 2 --for 30m --why 'a flood of misses'",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return showThrottles(cmd, &from, asJSON) },
 	}
 	from.AddFlags(cmd)

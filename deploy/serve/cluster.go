@@ -90,7 +90,7 @@ func (c *cluster) coordinator() (process.Role, error) {
 		c.settings.Coordinator.Servers = []string{co.Addr()}
 	}
 	return process.Role{
-		Part: co, API: co.API(), Paths: coordinator.APIPaths(),
+		Part: co, Ready: co.Ready, API: co.API(), Paths: coordinator.APIPaths(),
 		Addresses: map[string]string{"coordinator": strings.Join(co.Addrs(), ",")},
 	}, nil
 }
