@@ -12,7 +12,8 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/serve"
 	edge "github.com/thumbmill/thumbmill/edge/commands"
 	"github.com/thumbmill/thumbmill/shared/commandline"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/debug"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 func main() {
@@ -26,9 +27,9 @@ func main() {
 			"`thumbmill serve` runs the whole cluster in one process. The roles alone, for\n" +
 			"several machines, are the commands edge, coordinator and renderer. The other commands\n" +
 			"ask a running coordinator or edge, which --admin names, or work on files.",
-		SilenceErrors: true, SilenceUsage: true, Version: service.Version(),
+		SilenceErrors: true, SilenceUsage: true, Version: version.Text(),
 	}
-	root.AddCommand(serve.Command(), service.DebugCommand("thumbmill"))
+	root.AddCommand(serve.Command(), debug.Command("thumbmill"))
 	root.AddCommand(coordinator.All()...)
 	root.AddCommand(edge.All()...)
 	root.AddCommand(deploy.All()...)

@@ -37,7 +37,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/httpserver"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
@@ -74,7 +74,7 @@ type Edge struct {
 	purger     *purge.Purger
 	bulk       *bulk.Renderer
 	uploads    *bulk.Uploads
-	http       *service.HTTP
+	http       *httpserver.Server
 	ballast    []byte
 	stop       sync.Once
 }

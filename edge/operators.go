@@ -10,7 +10,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/operators"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 const (
@@ -33,7 +33,7 @@ func (e *Edge) status() func() lease.Status {
 			cancel()
 			failing, listed = all[:min(len(all), statusFailing)], time.Now()
 		}
-		s := lease.Status{Version: service.Version(), Breakers: map[string]string{}, Lanes: e.lanes.Seen(), Failing: failing}
+		s := lease.Status{Version: version.Text(), Breakers: map[string]string{}, Lanes: e.lanes.Seen(), Failing: failing}
 		if h := e.requests.Load(); h != nil {
 			s.Requests = h.Requests()
 		}

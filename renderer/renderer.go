@@ -34,11 +34,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/tempdir"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 	"github.com/thumbmill/thumbmill/shared/tracing"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 const (
@@ -428,7 +428,7 @@ func (r *Renderer) publishHeartbeat() {
 	text, err := json.Marshal(renderjob.Heartbeat{
 		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Slots: int(r.allowed.Load()),
 		Busy: r.pipeline.Busy(), InHand: r.intake.InHand(), Draining: r.intake.Draining() || r.ordered.Load(), Ordered: r.ordered.Load(),
-		Kills: r.kills(), Build: service.Version(),
+		Kills: r.kills(), Build: version.Text(),
 		Utilisation: r.pipeline.Utilisation(), Whole: r.slots, Engines: r.engines.Types(), Layers: r.layers,
 	})
 	if err == nil {

@@ -30,6 +30,11 @@ func (s *Settings) Add(flags *pflag.FlagSet, keys map[string]string) {
 	}
 }
 
+// AddPrintAddresses defines --print-addresses, which all commands that serve have.
+func AddPrintAddresses(flags *pflag.FlagSet, wanted *bool) {
+	flags.BoolVar(wanted, "print-addresses", false, "print the addresses in use on stdout once ready, as one line of JSON")
+}
+
 // asFlag writes a default as a flag takes it.
 func asFlag(value any) string {
 	if list, ok := value.([]string); ok {

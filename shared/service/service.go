@@ -1,7 +1,7 @@
-// Package service is what every role's process needs around its work: parts
-// that start and stop in order, a log, and the operators' listener.
+// Package service is how a process' parts start and stop, in order, and how the process
+// itself runs until it is told to end.
 //
-// The mains of all roles and thumbmill serve use it.
+// Every role and every process is made of parts.
 package service
 
 import (
@@ -11,22 +11,24 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/thumbmill/thumbmill/shared/service/systemd"
 )
 
-// StopWithin is how long a process takes to stop cleanly before it gives up.
-// It is above the longest render (59 s), which a renderer finishes.
-const StopWithin = 75 * time.Second
-
-// StartWithin is how long a process waits for what it needs, such as NATS, before it gives
-// up and leaves it to who started it to try again.
-const StartWithin = time.Minute
+const (
+	// StopWithin is how long a process takes to stop cleanly before it gives up. It is above
+	// the longest render (59 s), which a renderer finishes.
+	StopWithin = 75 * time.Second
+	// StartWithin is how long a process waits for what it needs, such as NATS, before it gives
+	// up and leaves it to its supervisor to try again.
+	StartWithin = time.Minute
+	// abandonWithin is how long a process that is told to stop waits for a part that is still
+	// being made. It has promised nothing yet that would have to be finished.
+	abandonWithin = 2 * time.Second
+)
 
 // Part is something that runs. New made it and bound its listeners; Start
 // begins the work and returns; Stop ends it and waits for its goroutines, at
@@ -34,28 +36,6 @@ const StartWithin = time.Minute
 type Part interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
-}
-
-// Parts start in order and stop in the opposite one.
-type Parts []Part
-
-// Start starts all; when one fails, those before it are stopped again.
-func (p Parts) Start(ctx context.Context) error {
-	for i, part := range p {
-		if err := part.Start(ctx); err != nil {
-			return errors.Join(err, p[:i+1].Stop(ctx))
-		}
-	}
-	return nil
-}
-
-// Stop stops all, last first.
-func (p Parts) Stop(ctx context.Context) error {
-	var all []error
-	for _, part := range slices.Backward(p) {
-		all = append(all, part.Stop(ctx))
-	}
-	return errors.Join(all...)
 }
 
 // Run starts the part, calls ready, waits for SIGINT or SIGTERM, calls leaving,
@@ -68,32 +48,39 @@ func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 		return err
 	}
 	ready()
-	systemd := supervised{log}
-	systemd.tell(daemon.SdNotifyReady)
+	supervisor := systemd.New(log)
+	supervisor.Ready()
 	alive, dead := context.WithCancel(context.Background())
 	var beat sync.WaitGroup
-	beat.Go(func() { systemd.beat(alive) })
+	beat.Go(func() { supervisor.Beat(alive) })
 	defer beat.Wait()
 	defer dead()
 	<-signals
 	leaving()
-	systemd.tell(daemon.SdNotifyStopping)
+	supervisor.Stopping()
 	log.Info("stopping: what is under way is finished; a second signal cuts it off", "at most", StopWithin)
-	stop, done := context.WithTimeout(context.Background(), StopWithin)
-	defer done()
-	go func() {
-		select {
-		case <-signals:
-			done()
-		case <-stop.Done():
-		}
-	}()
-	if err := part.Stop(stop); err != nil {
+	if err := stopUntil(part, signals); err != nil {
 		return fmt.Errorf("not everything stopped cleanly: %w", err)
 	}
 	log.Info("stopped")
 	return nil
 }
+
+// stopUntil stops the part, and cuts it off at a signal.
+func stopUntil(part Part, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), StopWithin)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return part.Stop(ctx)
+}
+
+var errStopped = errors.New("told to stop before it had started")
 
 // start starts the part. A signal meanwhile ends that.
 func start(part Part, signals <-chan os.Signal) error {
@@ -107,39 +94,11 @@ func start(part Part, signals <-chan os.Signal) error {
 	case <-signals:
 	}
 	cancel()
-	var err error
 	select {
-	case err = <-started:
+	case err := <-started:
+		return errors.Join(errStopped, err, stopUntil(part, signals))
 	case <-signals: // a second one
-		return errStopped
+	case <-time.After(abandonWithin):
 	}
-	stop, done := context.WithTimeout(context.Background(), StopWithin)
-	defer done()
-	return errors.Join(errStopped, err, part.Stop(stop))
+	return errStopped
 }
-
-var errStopped = errors.New("told to stop before it had started")
-
-// Version names the build: the module's version, and the revision where it is known.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	version := info.Main.Version
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			version += " " + setting.Value
-		}
-	}
-	return version
-}
-
-// Closer is a part that is only closed.
-type Closer func() error
-
-// Start does nothing.
-func (Closer) Start(context.Context) error { return nil }
-
-// Stop closes.
-func (c Closer) Stop(context.Context) error { return c() }

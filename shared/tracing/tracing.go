@@ -20,8 +20,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 // Parent is the name of the header that says which trace and span a request or a job is
@@ -53,7 +53,7 @@ func New(s settings.Trace, role, name string, log *slog.Logger) (*Tracer, error)
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(s.Ratio))),
 		sdk.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", "thumbmill-"+role), attribute.String("service.instance.id", name),
-			attribute.String("service.version", service.Version()),
+			attribute.String("service.version", version.Text()),
 		)))
 	return &Tracer{provider.Tracer("thumbmill/" + role), provider}, nil
 }

@@ -2,29 +2,32 @@
 package main
 
 import (
-	"log/slog"
 	"strings"
 
 	"github.com/thumbmill/thumbmill/coordinator"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/process"
+	"github.com/thumbmill/thumbmill/shared/service/rolecommand"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-func main() {
-	role := service.Role{
+func main() { command().Main() }
+
+func command() rolecommand.Role {
+	return rolecommand.Role{
 		Name:  "coordinator",
 		Short: "Decide who may render now: for edges, and over PoolCounter's protocol for others",
 		Flags: map[string]string{"listen": "coordinator.listen", "admin-listen": "admin.listen"},
-		New: func(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
-			c, err := coordinator.New(coordinator.Config{Settings: s.Coordinator, Log: log, Metrics: admin.Registry})
-			if err != nil {
-				return nil, nil, err
-			}
-			for _, path := range coordinator.APIPaths() {
-				admin.Handle(path, c.API())
-			}
-			return c, map[string]string{"coordinator": strings.Join(c.Addrs(), ",")}, nil
-		},
+		New:   newCoordinator,
 	}
-	role.Main()
+}
+
+func newCoordinator(s settings.Settings, p *process.Process) (process.Role, error) {
+	c, err := coordinator.New(coordinator.Config{Settings: s.Coordinator, Log: p.Log, Metrics: p.Metrics()})
+	if err != nil {
+		return process.Role{}, err
+	}
+	return process.Role{
+		Part: c, API: c.API(), Paths: coordinator.APIPaths(),
+		Addresses: map[string]string{"coordinator": strings.Join(c.Addrs(), ",")},
+	}, nil
 }

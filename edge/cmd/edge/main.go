@@ -3,16 +3,17 @@ package main
 
 import (
 	"errors"
-	"log/slog"
 
 	"github.com/thumbmill/thumbmill/edge"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/process"
+	"github.com/thumbmill/thumbmill/shared/service/rolecommand"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 func main() {
-	role := service.Role{
+	role := rolecommand.Role{
 		Name:  "edge",
 		Short: "Serve thumbnails over HTTP: from the object store, or rendered by the renderers",
 		Flags: map[string]string{"listen": "edge.listen", "admin-listen": "admin.listen", "nats-url": "nats.url"},
@@ -21,28 +22,26 @@ func main() {
 	role.Main()
 }
 
-func newEdge(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
+func newEdge(s settings.Settings, p *process.Process) (process.Role, error) {
 	if s.NATS.URL == "" {
-		return nil, nil, errors.New("nats.url: an edge alone needs the URL of a NATS server, such as nats://queue:4222")
+		return process.Role{}, errors.New("nats.url: an edge alone needs the URL of a NATS server, such as nats://queue:4222")
 	}
 	if len(s.Coordinator.Servers) == 0 {
-		return nil, nil, errors.New("coordinator.servers: an edge alone needs at least one coordinator, such as coordinator1:7531")
+		return process.Role{}, errors.New("coordinator.servers: an edge alone needs at least one coordinator, such as coordinator1:7531")
 	}
 	if s.Store.Thumbnails.Kind == "directory" {
-		log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
+		p.Log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
 	}
 	stores, err := open.New(s)
 	if err != nil {
-		return nil, nil, err
+		return process.Role{}, err
 	}
-	e, err := edge.New(edge.Config{Settings: s, Stores: stores, Log: log, Metrics: admin.Registry})
+	e, err := edge.New(edge.Config{Settings: s, Stores: stores, Log: p.Log, Metrics: p.Metrics()})
 	if err != nil {
-		return nil, nil, errors.Join(err, stores.Close())
+		return process.Role{}, errors.Join(err, stores.Close())
 	}
-	api := e.API()
-	for _, path := range edge.APIPaths() {
-		admin.Handle(path, api)
-	}
-	admin.Check("edge", e.Ready)
-	return service.Parts{service.Closer(stores.Close), e}, map[string]string{"http": "http://" + e.Addr()}, nil
+	return process.Role{
+		Part: service.Parts{service.Closer(stores.Close), e}, Ready: e.Ready,
+		API: e.API(), Paths: edge.APIPaths(), Addresses: map[string]string{"http": "http://" + e.Addr()},
+	}, nil
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/shared/certificate"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/httpserver"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -37,7 +37,7 @@ const (
 )
 
 // New binds the listener. clients tells whose a connection is.
-func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log *slog.Logger, metrics prometheus.Registerer) (*service.HTTP, error) {
+func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log *slog.Logger, metrics prometheus.Registerer) (*httpserver.Server, error) {
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("edge.listen: %w", err)
@@ -60,5 +60,5 @@ func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log 
 			return nil, fmt.Errorf("edge.tls: %w", err)
 		}
 	}
-	return service.NewServer(limited{listener, connections}, server, log), nil
+	return httpserver.New(limited{listener, connections}, server, log), nil
 }

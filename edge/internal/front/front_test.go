@@ -23,13 +23,13 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/httpserver"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *service.HTTP {
+func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *httpserver.Server {
 	t.Helper()
 	s.Listen = "127.0.0.1:0"
 	if s.MaxConnections == 0 {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 func main() {
@@ -16,7 +16,7 @@ func main() {
 		Long: "loadtest run sends a load, as a media site has it, to any thumbnail server: thumbmill,\n" +
 			"Thumbor, imgproxy, imagor. loadtest plan answers how many renderers a site needs, from\n" +
 			"its own metrics; loadtest simulate shows what a number of renderers would do.",
-		SilenceErrors: true, SilenceUsage: true, Version: service.Version(),
+		SilenceErrors: true, SilenceUsage: true, Version: version.Text(),
 	}
 	root.AddCommand(runCommand(), compareCommand(), originalsCommand(), planCommand(), simulateCommand())
 	if err := root.Execute(); err != nil {

@@ -151,7 +151,7 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 	}
 	for _, c := range []struct{ said, wants string }{
 		{m.says(t, "debug"), "serve-"}, {m.says(t, "debug", "jobs"), "[]"}, {m.says(t, "debug", "level"), "INFO"},
-		{m.says(t, "debug", "level", "debug"), "DEBUG"}, {m.says(t, "debug", "level", "loud"), "debug, info, warn or error"},
+		{m.says(t, "debug", "level", "debug"), "DEBUG"}, {m.says(t, "debug", "level", "loud"), "a level is one of debug, info, warn, error"},
 		{m.says(t, "debug", "goroutines"), "goroutine 1 ["}, {m.says(t, "debug", "--socket", "/nowhere", "jobs"), "no such file"},
 	} {
 		if !strings.Contains(c.said, c.wants) {

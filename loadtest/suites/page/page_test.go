@@ -21,7 +21,8 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/renderer"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/operators/listener"
+	"github.com/thumbmill/thumbmill/shared/service/readiness"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -44,7 +45,7 @@ func serve(t *testing.T, co *coordinator.Coordinator) (address string) {
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	admin, err := service.NewAdmin(settings.Admin{Listen: "127.0.0.1:0", TokenFile: file}, slog.New(slog.DiscardHandler))
+	admin, err := listener.New(settings.Admin{Listen: "127.0.0.1:0", TokenFile: file}, readiness.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

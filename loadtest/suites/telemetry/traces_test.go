@@ -19,12 +19,13 @@ import (
 	span "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/renderer"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/logging"
 	"github.com/thumbmill/thumbmill/shared/settings"
-	"go.opentelemetry.io/otel/trace"
 )
 
 func TestMain(m *testing.M) {
@@ -182,7 +183,7 @@ func TestTracesAreNotForStrangers(t *testing.T) {
 
 func TestLogsNameTheTrace(t *testing.T) {
 	var out bytes.Buffer
-	log, level := service.NewLog(settings.Log{Format: "json", Level: "info"}, &out)
+	log, level := logging.New(settings.Log{Format: "json", Level: "info"}, &out)
 	id, _ := trace.TraceIDFromHex(outside)
 	within := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: id, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,

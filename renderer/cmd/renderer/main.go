@@ -3,12 +3,13 @@ package main
 
 import (
 	"errors"
-	"log/slog"
 	"os"
 
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/process"
+	"github.com/thumbmill/thumbmill/shared/service/rolecommand"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -16,7 +17,7 @@ func main() {
 	if renderer.WorkerAsked() {
 		os.Exit(renderer.WorkerMain())
 	}
-	role := service.Role{
+	role := rolecommand.Role{
 		Name:  "renderer",
 		Short: "Render thumbnails: pull jobs from NATS, write the results to the object store",
 		Flags: map[string]string{"admin-listen": "admin.listen", "nats-url": "nats.url"},
@@ -25,21 +26,20 @@ func main() {
 	role.Main()
 }
 
-func newRenderer(s settings.Settings, admin *service.Admin, log *slog.Logger) (service.Part, map[string]string, error) {
+func newRenderer(s settings.Settings, p *process.Process) (process.Role, error) {
 	if s.NATS.URL == "" {
-		return nil, nil, errors.New("nats.url: a renderer alone needs the URL of a NATS server, such as nats://queue:4222")
+		return process.Role{}, errors.New("nats.url: a renderer alone needs the URL of a NATS server, such as nats://queue:4222")
 	}
 	if s.Store.Thumbnails.Kind == "directory" {
-		log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
+		p.Log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
 	}
 	stores, err := open.New(s)
 	if err != nil {
-		return nil, nil, err
+		return process.Role{}, err
 	}
-	r, err := renderer.New(renderer.Config{Settings: s, Stores: stores, Log: log, Metrics: admin.Registry})
+	r, err := renderer.New(renderer.Config{Settings: s, Stores: stores, Log: p.Log, Metrics: p.Metrics()})
 	if err != nil {
-		return nil, nil, errors.Join(err, stores.Close())
+		return process.Role{}, errors.Join(err, stores.Close())
 	}
-	admin.Check("renderer", r.Ready)
-	return service.Parts{service.Closer(stores.Close), r}, map[string]string{}, nil
+	return process.Role{Part: service.Parts{service.Closer(stores.Close), r}, Ready: r.Ready, Jobs: r.Jobs}, nil
 }

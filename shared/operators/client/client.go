@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/shared/certificate"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/operators/token"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -149,9 +149,9 @@ func (c *Client) request(ctx context.Context, method, path string, content any) 
 	if method == http.MethodGet {
 		return request, nil
 	}
-	token, err := service.OpenToken(settings.Admin{TokenFile: c.TokenFile})
+	right, err := token.Open(settings.Admin{TokenFile: c.TokenFile})
 	if err == nil {
-		token.Show(request)
+		right.Show(request)
 	}
 	return request, err
 }

@@ -13,7 +13,8 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/operators/listener"
+	"github.com/thumbmill/thumbmill/shared/service/readiness"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -30,15 +31,15 @@ func tokenFile(t *testing.T) string {
 func TestTLS(t *testing.T) {
 	token := tokenFile(t)
 	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
-	listener, err := service.NewAdmin(settings.Admin{Listen: "127.0.0.1:0", TokenFile: token, TLS: files}, slog.New(slog.DiscardHandler))
+	asked, err := listener.New(settings.Admin{Listen: "127.0.0.1:0", TokenFile: token, TLS: files}, readiness.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.Handle("/acts", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	if err := listener.Start(t.Context()); err != nil {
+	asked.Handle("/acts", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	if err := asked.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Stop(t.Context()) }()
+	defer func() { _ = asked.Stop(t.Context()) }()
 	for name, c := range map[string]struct {
 		ca   string
 		want bool
@@ -48,7 +49,7 @@ func TestTLS(t *testing.T) {
 		"another's certificate":    {wire.Certificate(t, t.TempDir(), "coordinator.example").Certificate, false},
 		"no certificate":           {token, false},
 	} {
-		asks := Client{URL: listener.URL(), TokenFile: token, CA: c.ca}
+		asks := Client{URL: asked.URL(), TokenFile: token, CA: c.ca}
 		body, err := asks.Open(t.Context(), http.MethodPost, "/acts", nil)
 		if (err == nil) != c.want {
 			t.Errorf("%s: %v", name, err)

@@ -1,14 +1,16 @@
-package service
+package listener
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/thumbmill/thumbmill/shared/operators/token"
 )
 
 // A page of another site, whose name was made to lead to this machine, sees nothing.
 func TestNamesOnLoopback(t *testing.T) {
-	server := httptest.NewServer(Token{}.guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	server := httptest.NewServer(guarded(token.Token{}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	defer server.Close()
 	for host, want := range map[string]int{
 		"localhost:8889": 200, "127.0.0.1:8889": 200, "[::1]:8889": 200, "[::1]": 200, "coordinator1": 200, "": 200,

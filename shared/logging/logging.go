@@ -1,4 +1,7 @@
-package service
+// Package logging makes a process' log of its settings.
+//
+// Every process of thumbmill uses it.
+package logging
 
 import (
 	"context"
@@ -10,9 +13,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// NewLog makes the log as the settings have it, and what changes its level later. Lines
+// New makes the log as the settings have it, and what changes its level later. Lines
 // about a request that is traced name the trace.
-func NewLog(s settings.Log, out io.Writer) (*slog.Logger, *slog.LevelVar) {
+func New(s settings.Log, out io.Writer) (*slog.Logger, *slog.LevelVar) {
 	level := &slog.LevelVar{}
 	_ = level.UnmarshalText([]byte(s.Level)) // settings allow only valid ones
 	options := &slog.HandlerOptions{Level: level}
@@ -22,7 +25,7 @@ func NewLog(s settings.Log, out io.Writer) (*slog.Logger, *slog.LevelVar) {
 	return slog.New(traced{slog.NewTextHandler(out, options)}), level
 }
 
-// traced adds the trace of the context.
+// traced adds the trace of the context. It embeds the handler to be one.
 type traced struct{ slog.Handler }
 
 func (t traced) Handle(ctx context.Context, r slog.Record) error {

@@ -1,4 +1,4 @@
-package service
+package rolecommand
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/commandline"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -20,17 +22,16 @@ import (
 // answers at once or not at all.
 const readyTimeout = 2 * time.Second
 
-// ready is the command by which a container's health is checked: its image has no other
+// readyCommand is the command by which a container's health is checked: its image has no other
 // program.
-func (r Role) ready() *cobra.Command {
-	var options Options
-	keys := map[string]string{"admin-listen": "admin.listen"}
+func (r Role) readyCommand() *cobra.Command {
+	var flags commandline.Settings
 	cmd := &cobra.Command{
 		Use: "ready", Short: "Ask a running " + r.Name + " of this machine whether it is ready", Args: cobra.NoArgs,
 		Long: "Ask the running " + r.Name + " at admin.listen whether it is ready, and end with 1 when it is not, or\n" +
-			"does not answer within " + readyTimeout.String() + ". It is to be given the same settings.",
+			"does not answer within " + readyTimeout.String() + ". Give it the same settings.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := options.Load(cmd.Flags(), keys)
+			s, err := flags.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
@@ -43,8 +44,7 @@ func (r Role) ready() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&options.Config, "config", "", "file, or folder of *.yaml, with settings")
-	cmd.Flags().String("admin-listen", "", "sets admin.listen")
+	flags.Add(cmd.Flags(), map[string]string{"admin-listen": "admin.listen"})
 	return cmd
 }
 
@@ -64,7 +64,7 @@ func askReady(ctx context.Context, s settings.Admin) (string, error) {
 			return "", fmt.Errorf("admin.tls: %w", err)
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+operators.Ready, nil)
 	if err != nil {
 		return "", err
 	}

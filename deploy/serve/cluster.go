@@ -1,0 +1,138 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/edge"
+	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/periodic"
+	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/process"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// readyWithin is how long the renderer's first heartbeat may take.
+const readyWithin = 20 * time.Second
+
+// cluster is every role in one process, over the same protocols as on many machines. Its
+// methods make them, in the order of addCluster.
+type cluster struct {
+	process  *process.Process
+	settings settings.Settings
+	nats     []nats.Option // by which roles reach the embedded server
+	stores   open.Stores
+}
+
+// addCluster adds one role after the other to a process: those that are asked before those
+// that ask, and HTTP at last.
+func addCluster(p *process.Process, s settings.Settings) {
+	c := &cluster{process: p, settings: s}
+	p.AddPart(c.queue)
+	p.AddPart(c.openStores)
+	p.AddRole("coordinator", c.coordinator)
+	p.AddRole("renderer", c.renderer)
+	p.AddRole("edge", c.edge)
+}
+
+// metrics tells apart what roles of one process count.
+func (c *cluster) metrics(role string) prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"role": role}, c.process.Metrics())
+}
+
+func (c *cluster) queue() (service.Part, error) {
+	if c.settings.NATS.URL != "" { // another process'
+		c.process.Announce("nats", c.settings.NATS.URL.String())
+		return service.Parts{}, nil
+	}
+	server, err := embedded.New(c.settings.NATS.Listen, c.process.Log)
+	if err != nil {
+		return nil, err
+	}
+	c.nats = append(c.nats, server.Option())
+	c.process.Announce("nats", server.URL())
+	return server, nil
+}
+
+func (c *cluster) openStores() (_ service.Part, err error) {
+	if dir := c.settings.Store.Originals; dir.Kind == "directory" {
+		if _, statErr := os.Stat(dir.Path); errors.Is(statErr, fs.ErrNotExist) {
+			c.process.Log.Warn("the folder of originals did not exist: it is made, and empty", "store.originals.path", dir.Path)
+		}
+	}
+	if c.stores, err = open.New(c.settings); err != nil {
+		return nil, err
+	}
+	return service.Closer(c.stores.Close), nil
+}
+
+func (c *cluster) coordinator() (process.Role, error) {
+	co, err := coordinator.New(coordinator.Config{
+		Settings: c.settings.Coordinator, Log: c.process.Log, Metrics: c.metrics("coordinator"),
+	})
+	if err != nil {
+		return process.Role{}, err
+	}
+	if len(c.settings.Coordinator.Servers) > 0 {
+		c.process.Log.Warn("coordinator.servers names others: this process's own coordinator is not asked by its edge", "servers", c.settings.Coordinator.Servers)
+	} else {
+		c.settings.Coordinator.Servers = []string{co.Addr()}
+	}
+	return process.Role{
+		Part: co, API: co.API(), Paths: coordinator.APIPaths(),
+		Addresses: map[string]string{"coordinator": strings.Join(co.Addrs(), ",")},
+	}, nil
+}
+
+func (c *cluster) renderer() (process.Role, error) {
+	r, err := renderer.New(renderer.Config{
+		Settings: c.settings, Stores: c.stores, NATS: c.nats, Log: c.process.Log, Metrics: c.metrics("renderer"),
+	})
+	if err != nil {
+		return process.Role{}, err
+	}
+	return process.Role{Part: r, Ready: r.Ready, Jobs: r.Jobs}, nil
+}
+
+func (c *cluster) edge() (process.Role, error) {
+	e, err := edge.New(edge.Config{
+		Settings: c.settings, Stores: c.stores, NATS: c.nats, Log: c.process.Log, Metrics: c.metrics("edge"),
+	})
+	if err != nil {
+		return process.Role{}, err
+	}
+	return process.Role{
+		Part: whenReady{e}, Ready: e.Ready, API: e.API(), Paths: edge.APIPaths(),
+		Addresses: map[string]string{"http": "http://" + e.Addr()},
+	}, nil
+}
+
+// whenReady is an edge that serves from when it has heard of a renderer on, so that
+// nobody's first request is refused.
+type whenReady struct{ edge *edge.Edge }
+
+// Start waits, and then serves.
+func (w whenReady) Start(ctx context.Context) error {
+	waits, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for w.edge.Ready() != nil {
+		if periodic.Sleep(waits, 10*time.Millisecond) != nil {
+			return fmt.Errorf("the cluster is not ready: %w", w.edge.Ready())
+		}
+	}
+	return w.edge.Start(ctx)
+}
+
+// Stop stops the edge.
+func (w whenReady) Stop(ctx context.Context) error { return w.edge.Stop(ctx) }

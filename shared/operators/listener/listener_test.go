@@ -1,0 +1,107 @@
+package listener
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/service/readiness"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func tokenFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("a token of this test alone\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// With a certificate nothing is served in the clear.
+func TestOperatorsByTLS(t *testing.T) {
+	files := wire.Certificate(t, t.TempDir(), "*.example")
+	s := settings.Admin{Listen: "127.0.0.1:0", TokenFile: tokenFile(t), TLS: files}
+	admin, err := New(s, readiness.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Stop(context.Background()) }()
+	trust, err := certificate.Trust(files.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: trust}
+	defer transport.CloseIdleConnections()
+	for url, want := range map[string]int{admin.URL(): http.StatusOK, "http://" + admin.Addr(): http.StatusBadRequest} {
+		response, err := (&http.Client{Transport: transport}).Get(url + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %s", url, response.Status)
+		}
+	}
+	s.TLS.Key = "absent"
+	if admin, err := New(s, readiness.New(), slog.New(slog.DiscardHandler)); err == nil || admin != nil {
+		t.Errorf("without its key: %v", err)
+	}
+}
+
+// A listener that cannot be bound is told.
+func TestOperatorsListenerTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	if _, err := New(settings.Admin{Listen: taken.Addr().String(), TokenFile: tokenFile(t)}, readiness.New(), slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("it listens where another one does")
+	}
+}
+
+// Paths that nobody serves are those of a role that has not started, or of another role.
+func TestPathsOfARoleThatHasNotStarted(t *testing.T) {
+	ready := readiness.New()
+	ready.Expect("edge")
+	l, err := New(settings.Admin{Listen: "127.0.0.1:0", TokenFile: tokenFile(t)}, ready, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Stop(context.Background()) }()
+	asked := func(path string, status int, says string) {
+		t.Helper()
+		response, err := http.Get(l.URL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		text, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != status || !strings.Contains(string(text), says) {
+			t.Errorf("%s: %d %q %v, and not %d %q", path, response.StatusCode, text, err, status, says)
+		}
+	}
+	asked("/readyz", http.StatusServiceUnavailable, "edge: starting")
+	asked("/api/v1/failing", http.StatusServiceUnavailable, "edge: starting")
+	asked("/healthz", http.StatusOK, "alive")
+	l.Handle("/api/v1/failing", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "bad.jpg") }))
+	asked("/api/v1/failing", http.StatusOK, "bad.jpg")
+	ready.Started("edge", nil)
+	asked("/readyz", http.StatusOK, "ready")
+	asked("/api/v1/throttles", http.StatusNotFound, "404 page not found")
+}
