@@ -1,0 +1,249 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/bulk"
+	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/edge/internal/directives"
+	"github.com/thumbmill/thumbmill/edge/internal/dispatch"
+	"github.com/thumbmill/thumbmill/edge/internal/failure"
+	"github.com/thumbmill/thumbmill/edge/internal/front"
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
+	"github.com/thumbmill/thumbmill/edge/internal/lanes"
+	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/presence"
+	"github.com/thumbmill/thumbmill/edge/internal/purge"
+	"github.com/thumbmill/thumbmill/edge/internal/stored"
+	"github.com/thumbmill/thumbmill/edge/internal/web"
+	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/tracing"
+)
+
+// build makes the parts, each of those before it. What requests use stands after what it
+// asks, so that it is stopped first.
+func (e *Edge) build() error {
+	stores := e.config.Stores.Guarded(e.config.Metrics, e.config.Log)
+	for _, step := range []func(open.Stores) error{
+		e.makeTracer, e.makeMemory, e.connect, e.makeThrottles, e.makeCaches, e.makeObtainer, e.makeUploads, e.makeFront,
+	} {
+		if err := step(stores); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add adds a part that was made.
+func (e *Edge) add(p service.Part) { e.parts = append(e.parts, p) }
+
+func (e *Edge) makeTracer(open.Stores) (err error) {
+	if e.tracer, err = tracing.New(e.config.Settings.Trace, "edge", e.name, e.config.Log); err != nil {
+		return err
+	}
+	e.add(service.Stopper(e.tracer.Stop))
+	return nil
+}
+
+// makeMemory makes the failure memory, of all edges or of this process, and what follows
+// the directives, which clear it.
+func (e *Edge) makeMemory(stores open.Stores) error {
+	counters, breakers, err := e.counters()
+	if err != nil {
+		return err
+	}
+	e.breakers = append(storeBreakers(stores), breakers...)
+	e.failures = failure.New(counters, e.config.Settings.Throttle.Failure)
+	e.directives = directives.New(e.forgetFailures, e.config.Log)
+	e.add(service.Closer(counters.Close))
+	e.add(service.Deferred(e.directives.Close))
+	return nil
+}
+
+// counters are those of the failure memory.
+func (e *Edge) counters() (failure.Counters, []breaker, error) {
+	s := e.config.Settings.Memcached
+	if len(s.Servers) == 0 {
+		local, err := failure.NewLocal()
+		return local, nil, err
+	}
+	m, err := failure.NewMemcached(s, e.config.Log)
+	if err != nil {
+		return nil, nil, err
+	}
+	var breakers []breaker
+	for _, b := range m.Breakers() {
+		breakers = append(breakers, b)
+	}
+	return m, breakers, nil
+}
+
+// forgetFailures lets an original be tried again.
+func (e *Edge) forgetFailures(ctx context.Context, original string) error {
+	_, err := e.failures.Clear(ctx, original)
+	return err
+}
+
+// connect joins the queue.
+func (e *Edge) connect(open.Stores) (err error) {
+	c := e.config
+	if e.conn, err = queue.Connect(c.Settings.NATS, "edge", e.name, c.Log, c.NATS...); err != nil {
+		return err
+	}
+	e.add(service.Deferred(e.conn.Close))
+	ctx, cancel := context.WithTimeout(context.Background(), queue.StartWithin)
+	defer cancel()
+	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS.Replicas, c.Log); err != nil {
+		return err
+	}
+	e.breakers = append(e.breakers, e.dispatcher.Breaker())
+	e.conn.SetReconnectHandler(func(*nats.Conn) {
+		c.Log.Info("connected to NATS again")
+		e.dispatcher.Reconnected()
+	})
+	return e.fleet.Listen(e.conn, e.steer)
+}
+
+// steer makes a renderer drain, or take jobs again, as operators want it.
+func (e *Edge) steer(h renderjob.Heartbeat) {
+	left, resumed := e.directives.Drains(h.Renderer)
+	drain := left.Milliseconds() // 0: it takes jobs again
+	if drains := left > 0; drains == h.Ordered || !drains && !resumed {
+		return
+	}
+	text, err := json.Marshal(renderjob.Control{DrainMS: &drain})
+	if err == nil {
+		err = e.conn.Publish(renderjob.ControlSubject(h.Renderer), text)
+	}
+	if err != nil {
+		e.config.Log.Warn("a renderer could not be told what operators want", "renderer", h.Renderer, "error", err)
+	}
+}
+
+// makeThrottles makes what says who may have a thumbnail rendered now.
+func (e *Edge) makeThrottles(open.Stores) error {
+	c := e.config
+	e.lanes = lanes.New(e.dispatcher.JetStream(), c.Log, c.Metrics)
+	e.add(service.Deferred(e.lanes.Close))
+	trust, err := certificate.Trust(c.Settings.Coordinator.CA)
+	if err != nil {
+		return fmt.Errorf("coordinator.ca: %w", err)
+	}
+	e.admitter = admission.New(admission.Config{
+		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle,
+		LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
+		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
+	})
+	e.add(service.Deferred(e.admitter.Close))
+	registerBreakers(c.Metrics, e.allBreakers())
+	return nil
+}
+
+// makeCaches makes what remembers: what URLs mean, what is known of originals, and stored
+// thumbnails. presence is there before anybody asks for those.
+func (e *Edge) makeCaches(stores open.Stores) (err error) {
+	c := e.config
+	if e.grammar, err = grammar.New(c.Settings); err != nil {
+		return err
+	}
+	e.add(service.Deferred(e.grammar.Close))
+	if e.heads, err = originals.New(stores.Originals); err != nil {
+		return err
+	}
+	e.add(service.Deferred(e.heads.Close))
+	e.stored, err = stored.New(stored.Config{
+		Edge: c.Settings.Edge, Thumbnails: stores.Thumbnails, Heads: e.heads, Metrics: c.Metrics,
+		Local: c.Settings.Store.Thumbnails.Kind == "directory",
+		Log:   c.Log, Hears: func() bool { return e.presence.Hears() },
+	})
+	if err != nil {
+		return err
+	}
+	e.add(service.Deferred(e.stored.Close))
+	return nil
+}
+
+// makeObtainer makes what gets thumbnails, and what makes everybody forget them. The
+// obtainer is made first, since presence tells it what to forget, and stopped first, so
+// that its flights hear of purges to their end.
+func (e *Edge) makeObtainer(stores open.Stores) (err error) {
+	c := e.config
+	e.obtainer = obtain.New(obtain.Config{
+		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads, Stored: e.stored,
+		Failures: e.failures, Fleet: e.fleet,
+		Admitter: e.admitter, Dispatcher: e.dispatcher, Lanes: e.lanes, Log: c.Log, Metrics: c.Metrics,
+	})
+	if e.presence, err = presence.New(e.name, e.conn, hearer{e.obtainer}, c.Log); err != nil {
+		return err
+	}
+	e.add(service.Deferred(e.presence.Close))
+	e.purger = purge.New(purge.Config{
+		Thumbnails: stores.Thumbnails, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence, Renderers: e.fleet,
+		CDN: c.Settings.Purge, Log: c.Log,
+	})
+	e.add(service.Deferred(e.purger.Close))
+	e.add(service.Stopper(e.obtainer.Stop))
+	return nil
+}
+
+// hearer forgets what the queue tells it to.
+type hearer struct{ obtainer *obtain.Obtainer }
+
+func (h hearer) Purge(p renderjob.Purge) {
+	for _, original := range p.Originals {
+		h.obtainer.Forget(original)
+	}
+}
+
+func (h hearer) Lost() { h.obtainer.ForgetAll() }
+
+// makeUploads makes what renders in advance, for operators and where uploads are told of.
+func (e *Edge) makeUploads(open.Stores) error {
+	c := e.config
+	e.bulk = &bulk.Renderer{
+		Grammar: e.grammar, Obtainer: e.obtainer, Deadline: c.Settings.Edge.Deadline,
+		AtOnce: func() int { return e.fleet.LaneWorkers(renderjob.LaneBulk) },
+	}
+	if c.Settings.Upload.Subject == "" {
+		return nil
+	}
+	renew := func(ctx context.Context, original string) bool {
+		report := e.purger.Purge(ctx, original, func(operators.PurgeReport) {})
+		return len(report.Missed) == 0
+	}
+	uploads, err := bulk.ListenForUploads(e.conn, c.Settings.Upload.Subject, c.Settings.Upload.Widths, e.bulk, renew, c.Log, c.Metrics)
+	if err != nil {
+		return err
+	}
+	e.add(service.Deferred(uploads.Close))
+	return nil
+}
+
+// makeFront binds the listener.
+func (e *Edge) makeFront(open.Stores) error {
+	c := e.config
+	clients, err := clientaddr.New(c.Settings.Edge.TrustedProxies, c.Settings.Throttle.Exempt, e.directives)
+	if err != nil {
+		return fmt.Errorf("edge.trusted_proxies: %w", err)
+	}
+	handler := web.New(web.Config{
+		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Clients: clients, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
+	})
+	e.requests.Store(handler)
+	if e.http, err = front.New(c.Settings.Edge, clients, handler, c.Log, c.Metrics); err != nil {
+		return err
+	}
+	e.add(e.http)
+	return nil
+}

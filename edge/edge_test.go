@@ -1,0 +1,100 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/queue/embedded"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// config is that of an edge on a queue of its own, which hears of uploads.
+func config(t *testing.T) Config {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	server, err := embedded.New("127.0.0.1:0", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop(context.WithoutCancel(t.Context())) })
+	s := settings.Default()
+	s.Edge.Listen, s.Upload.Subject = "127.0.0.1:0", "uploads"
+	s.Coordinator.Servers = []string{"127.0.0.1:1"}
+	s.Store.Originals.Path, s.Store.Thumbnails.Path = t.TempDir(), t.TempDir()
+	stores, err := open.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stores.Close() })
+	return Config{Settings: s, Stores: stores, NATS: []nats.Option{server.Option()}, Log: log, Metrics: prometheus.NewRegistry()}
+}
+
+func TestAnEdgeStartsAndStops(t *testing.T) {
+	e, err := New(config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Ready(); err == nil || !strings.Contains(err.Error(), "no renderer") {
+		t.Errorf("without a renderer: %v", err)
+	}
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://" + e.Addr() + "/healthcheck")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if string(text) != "WORKING" {
+		t.Errorf("%s %q", response.Status, text)
+	}
+	for _, time := range []string{"first", "second"} {
+		if err := e.Stop(t.Context()); err != nil {
+			t.Errorf("the %s stop: %v", time, err)
+		}
+	}
+	if _, err := net.Dial("tcp", e.Addr()); err == nil {
+		t.Error("it listens after its end")
+	}
+}
+
+// Each setting fails at another step. What was made before it is stopped again: TestMain
+// finds what is left.
+func TestAnEdgeThatCannotBeMadeLeavesNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for name, c := range map[string]struct {
+		set  func(*settings.Settings)
+		says string
+	}{
+		"coordinator.ca":       {func(s *settings.Settings) { s.Coordinator.CA = "absent" }, "coordinator.ca"},
+		"edge.trusted_proxies": {func(s *settings.Settings) { s.Edge.TrustedProxies = []string{"everybody"} }, "edge.trusted_proxies"},
+		"edge.listen":          {func(s *settings.Settings) { s.Edge.Listen = taken.Addr().String() }, "edge.listen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := config(t)
+			c.set(&config.Settings)
+			e, err := New(config)
+			if err == nil || e != nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
