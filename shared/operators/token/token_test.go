@@ -1,0 +1,79 @@
+package token
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// Of several processes that start at once one makes the user's token, and all have it.
+func TestTheUsersTokenIsMadeOnce(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	tokens := make([]Token, 8)
+	var opened sync.WaitGroup
+	for i := range tokens {
+		opened.Go(func() {
+			var err error
+			if tokens[i], err = Open(settings.Admin{}); err != nil || tokens[i].Missing() != nil {
+				t.Errorf("%v %v", err, tokens[i].Missing())
+			}
+		})
+	}
+	opened.Wait()
+	request := httptest.NewRequest(http.MethodPost, "/", nil)
+	tokens[0].Show(request)
+	for _, other := range tokens {
+		if !other.Shown(request) || other.Path != tokens[0].Path {
+			t.Errorf("%s and %s hold different tokens", other.Path, tokens[0].Path)
+		}
+	}
+	if info, err := os.Stat(tokens[0].Path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others can read it: %v %v", info.Mode(), err)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	write := func(text string) string {
+		file := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	for name, c := range map[string]struct{ file, says string }{
+		"a good one":  {write(strings.Repeat("x", least) + "\n"), ""},
+		"a short one": {write(strings.Repeat("x", least-1) + "\n"), "could be guessed"},
+		"none":        {"/nowhere/token", "admin.token_file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token, err := Open(settings.Admin{TokenFile: c.file})
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%+v %v", token, err)
+			}
+		})
+	}
+}
+
+// Where there can be no token nobody can act, also by showing nothing.
+func TestWithoutAPlaceForAToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CONFIG_HOME", file) // no folder can be made below it
+	token, err := Open(settings.Admin{})
+	if err != nil || token.Missing() == nil {
+		t.Errorf("%v %v", err, token.Missing())
+	}
+	request := httptest.NewRequest(http.MethodPost, "/", nil)
+	token.Show(request)
+	if request.Header.Set("Authorization", "Bearer "); token.Shown(request) {
+		t.Error("nothing is taken for a token")
+	}
+}
