@@ -32,6 +32,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -159,10 +160,10 @@ func (c *Coordinator) Addrs() (all []string) {
 // /api/v1/directives and below.
 func (c *Coordinator) API() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/v1/throttles", c.report.Handler())
-	mux.Handle("/api/v1/throttles/", c.report.Handler())
-	mux.Handle("/api/v1/directives", c.directives.Handler())
-	mux.Handle("/api/v1/directives/", c.directives.Handler())
+	mux.Handle(operators.Throttles, c.report.Handler())
+	mux.Handle(operators.Throttles+"/", c.report.Handler())
+	mux.Handle(operators.Directives, c.directives.Handler())
+	mux.Handle(operators.Directives+"/", c.directives.Handler())
 	for _, path := range page.Paths() {
 		mux.Handle("GET "+path, page.Handler())
 	}
@@ -171,7 +172,7 @@ func (c *Coordinator) API() http.Handler {
 
 // APIPaths are where API is to be found.
 func APIPaths() []string {
-	return append(page.Paths(), "/api/v1/throttles", "/api/v1/throttles/", "/api/v1/directives", "/api/v1/directives/")
+	return append(page.Paths(), operators.Throttles, operators.Throttles+"/", operators.Directives, operators.Directives+"/")
 }
 
 // Start serves.

@@ -8,9 +8,10 @@ const (
 	Ready   = "/readyz"
 	Access  = "/api/v1/access"
 
-	Throttles       = "/api/v1/throttles"
-	ThrottlesStream = "/api/v1/throttles/stream"
-	Directives      = "/api/v1/directives"
+	Throttles        = "/api/v1/throttles"
+	ThrottlesStream  = "/api/v1/throttles/stream"
+	ThrottlesHistory = "/api/v1/throttles/history"
+	Directives       = "/api/v1/directives"
 
 	Failing = "/api/v1/failing"
 	Purge   = "/api/v1/purge"

@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/directive"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -108,11 +109,11 @@ func (b *Book) take(d directive.Directive, what string) error {
 // Handler serves the paths of the package's comment.
 func (b *Book) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/directives", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+operators.Directives, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"directives": append([]directive.Directive{}, b.Holding()...)})
 	})
-	mux.HandleFunc("POST /api/v1/directives", b.give)
-	mux.HandleFunc("DELETE /api/v1/directives/{id}", b.withdraw)
+	mux.HandleFunc("POST "+operators.Directives, b.give)
+	mux.HandleFunc("DELETE "+operators.Directives+"/{id}", b.withdraw)
 	return mux
 }
 

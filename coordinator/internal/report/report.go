@@ -28,6 +28,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
@@ -204,9 +205,9 @@ func (r *Reporter) note(now time.Time) {
 // Handler serves the paths of the package's comment.
 func (r *Reporter) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/throttles", r.once)
-	mux.HandleFunc("GET /api/v1/throttles/stream", r.stream)
-	mux.HandleFunc("GET /api/v1/throttles/history", func(w http.ResponseWriter, _ *http.Request) { answer(w, r.history.Series()) })
+	mux.HandleFunc("GET "+operators.Throttles, r.once)
+	mux.HandleFunc("GET "+operators.ThrottlesStream, r.stream)
+	mux.HandleFunc("GET "+operators.ThrottlesHistory, func(w http.ResponseWriter, _ *http.Request) { answer(w, r.history.Series()) })
 	return mux
 }
 
