@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -74,21 +75,21 @@ type Intake struct {
 	clock     clock
 	consumers map[renderjob.Lane]jetstream.Consumer
 
-	drain   chan struct{} // closed when no further job is begun
-	stop    sync.Once
-	pulling context.Context //nolint:containedctx // the intake's own life
-	cancel  context.CancelFunc
-	loops   sync.WaitGroup
-	jobs    sync.WaitGroup
+	untilDrain context.Context //nolint:containedctx // ends when no further job is begun
+	drain      context.CancelFunc
+	pulling    context.Context //nolint:containedctx // the intake's own life
+	cancel     context.CancelFunc
+	loops      sync.WaitGroup
+	jobs       sync.WaitGroup
 }
 
 // New makes an intake.
 func New(c Config) *Intake {
 	in := &Intake{
 		config: c, room: newRoom(c.Slots, c.Ahead), consumers: map[renderjob.Lane]jetstream.Consumer{},
-		drain: make(chan struct{}),
 	}
 	in.pulling, in.cancel = context.WithCancel(context.Background())
+	in.untilDrain, in.drain = context.WithCancel(in.pulling)
 	return in
 }
 
@@ -103,16 +104,11 @@ func (in *Intake) Pause(paused bool) { in.room.pause(paused) }
 
 // Draining reports whether the intake takes no new jobs.
 func (in *Intake) Draining() bool {
-	select {
-	case <-in.drain:
-		return true
-	default:
-		return false
-	}
+	return in.untilDrain.Err() != nil
 }
 
 // Drain takes no further jobs.
-func (in *Intake) Drain() { in.stop.Do(func() { close(in.drain) }) }
+func (in *Intake) Drain() { in.drain() }
 
 // Start finds the consumers and begins to pull.
 func (in *Intake) Start(ctx context.Context) error {
@@ -129,7 +125,7 @@ func (in *Intake) Start(ctx context.Context) error {
 	for lane, consumer := range in.consumers {
 		in.loops.Go(func() { in.pull(lane, consumer) })
 	}
-	in.loops.Go(in.watch)
+	in.loops.Go(func() { periodic.Do(in.untilDrain, calibrateEvery, in.calibrate) })
 	return nil
 }
 
@@ -154,16 +150,7 @@ func (in *Intake) Stop(ctx context.Context) error {
 // pull takes one message after the other while the lane has room: what waits already, or
 // what comes.
 func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
-	untilDrain, cancel := context.WithCancel(in.pulling)
-	defer cancel()
-	in.loops.Go(func() {
-		select {
-		case <-in.drain:
-		case <-untilDrain.Done():
-		}
-		cancel()
-	})
-	for in.room.turn(untilDrain, lane) == nil {
+	for in.room.turn(in.untilDrain, lane) == nil {
 		got, err := in.take(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
 		in.room.done()
 		if in.Draining() {
@@ -176,7 +163,7 @@ func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 		}
 		if err != nil {
 			in.config.Log.Debug("pull", "lane", lane, "error", err)
-			in.rest(untilDrain)
+			_ = periodic.Sleep(in.untilDrain, pause) // turn sees the end
 		}
 	}
 }
@@ -191,13 +178,6 @@ func (in *Intake) take(lane renderjob.Lane, fetch func() (jetstream.MessageBatch
 		in.receive(lane, msg)
 	}
 	return got, batch.Error()
-}
-
-func (in *Intake) rest(ctx context.Context) {
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
 }
 
 func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
@@ -251,7 +231,7 @@ func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
 	alive, done := context.WithCancel(in.pulling)
 	var beat sync.WaitGroup
 	beat.Go(func() { in.keepAlive(alive, msg) })
-	err := in.config.Processor.Process(in.pulling, in.drain, d)
+	err := in.config.Processor.Process(in.pulling, in.untilDrain.Done(), d)
 	done()
 	beat.Wait()
 	switch {
@@ -268,15 +248,8 @@ func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
 }
 
 func (in *Intake) keepAlive(ctx context.Context, msg jetstream.Msg) {
-	ticker := time.NewTicker(settings.AckWait / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			in.logAck(msg.InProgress())
-		}
+	for periodic.Sleep(ctx, settings.AckWait/3) == nil {
+		in.logAck(msg.InProgress())
 	}
 }
 
@@ -314,23 +287,10 @@ func (in *Intake) logAck(err error) {
 	}
 }
 
-// watch sets the clock again and again.
-func (in *Intake) watch() {
-	ticker := time.NewTicker(calibrateEvery)
-	defer ticker.Stop()
-	for {
-		in.calibrate()
-		select {
-		case <-in.drain:
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-func (in *Intake) calibrate() {
+// calibrate sets the clock by what the server tells of each consumer.
+func (in *Intake) calibrate(ctx context.Context) {
 	for _, consumer := range in.consumers {
-		ctx, cancel := context.WithTimeout(in.pulling, publishTimeout)
+		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 		err := in.clock.calibrate(ctx, consumer)
 		cancel()
 		if err != nil {

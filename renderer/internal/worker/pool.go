@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 // ErrDied says that the worker ended under the task. Try again in another.
@@ -300,10 +301,7 @@ func (p *Pool) restock() {
 			return
 		}
 		p.config.Log.Error("no new worker", "error", err)
-		select {
-		case <-p.ctx.Done():
-		case <-time.After(time.Second):
-		}
+		_ = periodic.Sleep(p.ctx, time.Second) // the loop sees the end
 	}
 }
 
