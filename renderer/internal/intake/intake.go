@@ -151,13 +151,13 @@ func (in *Intake) Stop(ctx context.Context) error {
 // what comes.
 func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 	for in.room.turn(in.untilDrain, lane) == nil {
-		got, err := in.take(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
+		got, err := in.pullFrom(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
 		in.room.done()
 		if in.Draining() {
 			return
 		}
 		if !got && err == nil {
-			_, err = in.take(lane, func() (jetstream.MessageBatch, error) {
+			_, err = in.pullFrom(lane, func() (jetstream.MessageBatch, error) {
 				return consumer.Fetch(1, jetstream.FetchMaxWait(pullWait))
 			})
 		}
@@ -168,20 +168,20 @@ func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 	}
 }
 
-func (in *Intake) take(lane renderjob.Lane, fetch func() (jetstream.MessageBatch, error)) (got bool, err error) {
+func (in *Intake) pullFrom(lane renderjob.Lane, fetch func() (jetstream.MessageBatch, error)) (got bool, err error) {
 	batch, err := fetch()
 	if err != nil {
 		return false, err
 	}
 	for msg := range batch.Messages() {
 		got = true
-		in.receive(lane, msg)
+		in.accept(lane, msg)
 	}
 	return got, batch.Error()
 }
 
-func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
-	d, err := in.read(msg)
+func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
+	d, err := in.readDelivery(msg)
 	if err != nil {
 		in.config.Log.Warn("a job that cannot be read", "lane", lane, "error", err)
 		in.decline(msg, err)
@@ -193,7 +193,7 @@ func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
 	}
 	in.jobs.Go(func() {
 		defer in.room.leave(lane)
-		in.handle(msg, d)
+		in.process(msg, d)
 	})
 }
 
@@ -208,7 +208,7 @@ func (in *Intake) decline(msg jetstream.Msg, why error) {
 	in.logAck(msg.Term())
 }
 
-func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
+func (in *Intake) readDelivery(msg jetstream.Msg) (Delivery, error) {
 	d := Delivery{Arrived: time.Now()}
 	var err error
 	if d.Job, err = renderjob.ReadJob(msg.Headers(), msg.Data()); err != nil {
@@ -226,8 +226,8 @@ func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
 	return d, nil
 }
 
-// handle has the job done, and tells the server all the while that it lives.
-func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
+// process does the job, and tells the server all the while that it lives.
+func (in *Intake) process(msg jetstream.Msg, d Delivery) {
 	alive, done := context.WithCancel(in.pulling)
 	var beat sync.WaitGroup
 	beat.Go(func() { in.keepAlive(alive, msg) })

@@ -16,12 +16,12 @@ const pageDPI = 150
 
 // drawPDF draws one page, at fewer dots when it would have too many of them.
 func drawPDF(t *task) error {
-	info, err := t.say("pdfinfo", named)
+	info, err := t.textOf("pdfinfo", named)
 	if err != nil {
 		return err
 	}
 	page := present(t.request.Spec.Page, number(info, "Pages:"))
-	info, err = t.say("pdfinfo", "-f", strconv.Itoa(page), "-l", strconv.Itoa(page), named)
+	info, err = t.textOf("pdfinfo", "-f", strconv.Itoa(page), "-l", strconv.Itoa(page), named)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (t *task) djvu(program string, args ...string) (string, error) {
 	if program == "ddjvu" {
 		c.out = t.request.Out
 	}
-	err = t.run(c)
+	err = t.runProgram(c)
 	return text.String(), err
 }
 
