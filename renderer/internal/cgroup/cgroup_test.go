@@ -61,6 +61,8 @@ func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("it ended by %v", err)
 	}
+	// The group is busy until the kernel has cleared the process away, of which it tells nobody
+	// but by looking: hence the sleep.
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if err = g.Remove(); err == nil || time.Now().After(deadline) {
 			break

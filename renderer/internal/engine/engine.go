@@ -199,7 +199,7 @@ func (e *Engines) drawOverlay(r *render, o Source) error {
 	if _, err := e.row(o.Header.Type); err != nil {
 		return err
 	}
-	_, raster, err := r.do(e.config.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
+	_, raster, err := r.doTask(e.config.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
 	if err != nil {
 		return err
 	}
@@ -217,8 +217,8 @@ func (r *render) free() {
 	}
 }
 
-// do has a worker do a part of the render in the time that is left.
-func (r *render) do(w Workers, t worker.Task, original *os.File, most time.Duration) (worker.Report, *os.File, error) {
+// doTask does a part of the render in a worker, in the time that is left.
+func (r *render) doTask(w Workers, t worker.Task, original *os.File, most time.Duration) (worker.Report, *os.File, error) {
 	within := min(most, time.Until(r.deadline))
 	if within <= 0 {
 		return worker.Report{}, nil, fault.New(fault.Overran, "the render took longer than it may")
@@ -248,7 +248,7 @@ const noLimit = 1 << 62 * time.Nanosecond
 func (e *Engines) directly(r *render) error { return e.vips(r, r.spec, r.header, r.original) }
 
 func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {
-	report, out, err := r.do(e.config.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
+	report, out, err := r.doTask(e.config.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os
 // thumbnail's size already is neither larger nor smaller than what is asked for.
 func (e *Engines) drawn(r *render) error {
 	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels}
-	_, raster, err := r.do(e.config.Tools, task, r.original, noLimit)
+	_, raster, err := r.doTask(e.config.Tools, task, r.original, noLimit)
 	if err != nil {
 		return err
 	}
@@ -295,7 +295,7 @@ func (e *Engines) animated(r *render) error {
 		return err
 	}
 	task := worker.Task{Work: tools.Animate, Spec: r.spec, Header: r.header, MaxPixels: r.maxPixels}
-	_, out, err := r.do(e.config.Tools, task, r.original, noLimit)
+	_, out, err := r.doTask(e.config.Tools, task, r.original, noLimit)
 	if err != nil {
 		return err
 	}
@@ -341,7 +341,7 @@ func (e *Engines) optimize(r *render) {
 	}
 	defer func() { _ = image.Close() }()
 	s := thumbnail.Spec{Format: format}
-	_, out, err := r.do(e.config.Tools, worker.Task{Work: tools.Optimize, Spec: s}, image, optimizeWithin)
+	_, out, err := r.doTask(e.config.Tools, worker.Task{Work: tools.Optimize, Spec: s}, image, optimizeWithin)
 	if err != nil {
 		e.config.Log.Debug("a thumbnail was not optimized", "format", format, "error", err)
 		return

@@ -93,7 +93,7 @@ func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels in
 	if promised == "" {
 		promised = thumbnail.TypeUnknown
 	}
-	h, err := read(io.NewSectionReader(file, 0, size), promised)
+	h, err := readHeader(io.NewSectionReader(file, 0, size), promised)
 	if err != nil {
 		return h, err
 	}
@@ -137,7 +137,7 @@ func measured(h Header) error {
 	return nil
 }
 
-func read(file *io.SectionReader, promised thumbnail.Type) (Header, error) {
+func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error) {
 	var first [16]byte
 	n, err := file.ReadAt(first[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -21,7 +21,7 @@ func Drawn(file io.ReaderAt, size int64, maxPixels int64) (Header, error) {
 	h, ok := readRaster(r)
 	if !ok {
 		var err error
-		if h, err = read(r, thumbnail.TypePNG); err != nil || h.Type != thumbnail.TypePNG && h.Type != thumbnail.TypeGIF {
+		if h, err = readHeader(r, thumbnail.TypePNG); err != nil || h.Type != thumbnail.TypePNG && h.Type != thumbnail.TypeGIF {
 			return h, fault.Wrap(err, fault.Undecodable, "the original could not be drawn")
 		}
 	}

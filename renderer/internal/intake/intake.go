@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
@@ -74,21 +75,21 @@ type Intake struct {
 	clock     clock
 	consumers map[renderjob.Lane]jetstream.Consumer
 
-	drain   chan struct{} // closed when no further job is begun
-	stop    sync.Once
-	pulling context.Context //nolint:containedctx // the intake's own life
-	cancel  context.CancelFunc
-	loops   sync.WaitGroup
-	jobs    sync.WaitGroup
+	untilDrain context.Context //nolint:containedctx // ends when no further job is begun
+	drain      context.CancelFunc
+	pulling    context.Context //nolint:containedctx // the intake's own life
+	cancel     context.CancelFunc
+	loops      sync.WaitGroup
+	jobs       sync.WaitGroup
 }
 
 // New makes an intake.
 func New(c Config) *Intake {
 	in := &Intake{
 		config: c, room: newRoom(c.Slots, c.Ahead), consumers: map[renderjob.Lane]jetstream.Consumer{},
-		drain: make(chan struct{}),
 	}
 	in.pulling, in.cancel = context.WithCancel(context.Background())
+	in.untilDrain, in.drain = context.WithCancel(in.pulling)
 	return in
 }
 
@@ -103,16 +104,11 @@ func (in *Intake) Pause(paused bool) { in.room.pause(paused) }
 
 // Draining reports whether the intake takes no new jobs.
 func (in *Intake) Draining() bool {
-	select {
-	case <-in.drain:
-		return true
-	default:
-		return false
-	}
+	return in.untilDrain.Err() != nil
 }
 
 // Drain takes no further jobs.
-func (in *Intake) Drain() { in.stop.Do(func() { close(in.drain) }) }
+func (in *Intake) Drain() { in.drain() }
 
 // Start finds the consumers and begins to pull.
 func (in *Intake) Start(ctx context.Context) error {
@@ -129,7 +125,7 @@ func (in *Intake) Start(ctx context.Context) error {
 	for lane, consumer := range in.consumers {
 		in.loops.Go(func() { in.pull(lane, consumer) })
 	}
-	in.loops.Go(in.watch)
+	in.loops.Go(func() { periodic.Do(in.untilDrain, calibrateEvery, in.calibrate) })
 	return nil
 }
 
@@ -154,54 +150,38 @@ func (in *Intake) Stop(ctx context.Context) error {
 // pull takes one message after the other while the lane has room: what waits already, or
 // what comes.
 func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
-	untilDrain, cancel := context.WithCancel(in.pulling)
-	defer cancel()
-	in.loops.Go(func() {
-		select {
-		case <-in.drain:
-		case <-untilDrain.Done():
-		}
-		cancel()
-	})
-	for in.room.turn(untilDrain, lane) == nil {
-		got, err := in.take(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
+	for in.room.turn(in.untilDrain, lane) == nil {
+		got, err := in.pullFrom(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
 		in.room.done()
 		if in.Draining() {
 			return
 		}
 		if !got && err == nil {
-			_, err = in.take(lane, func() (jetstream.MessageBatch, error) {
+			_, err = in.pullFrom(lane, func() (jetstream.MessageBatch, error) {
 				return consumer.Fetch(1, jetstream.FetchMaxWait(pullWait))
 			})
 		}
 		if err != nil {
 			in.config.Log.Debug("pull", "lane", lane, "error", err)
-			in.rest(untilDrain)
+			_ = periodic.Sleep(in.untilDrain, pause) // turn sees the end
 		}
 	}
 }
 
-func (in *Intake) take(lane renderjob.Lane, fetch func() (jetstream.MessageBatch, error)) (got bool, err error) {
+func (in *Intake) pullFrom(lane renderjob.Lane, fetch func() (jetstream.MessageBatch, error)) (got bool, err error) {
 	batch, err := fetch()
 	if err != nil {
 		return false, err
 	}
 	for msg := range batch.Messages() {
 		got = true
-		in.receive(lane, msg)
+		in.accept(lane, msg)
 	}
 	return got, batch.Error()
 }
 
-func (in *Intake) rest(ctx context.Context) {
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
-}
-
-func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
-	d, err := in.read(msg)
+func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
+	d, err := in.readDelivery(msg)
 	if err != nil {
 		in.config.Log.Warn("a job that cannot be read", "lane", lane, "error", err)
 		in.decline(msg, err)
@@ -213,7 +193,7 @@ func (in *Intake) receive(lane renderjob.Lane, msg jetstream.Msg) {
 	}
 	in.jobs.Go(func() {
 		defer in.room.leave(lane)
-		in.handle(msg, d)
+		in.process(msg, d)
 	})
 }
 
@@ -228,7 +208,7 @@ func (in *Intake) decline(msg jetstream.Msg, why error) {
 	in.logAck(msg.Term())
 }
 
-func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
+func (in *Intake) readDelivery(msg jetstream.Msg) (Delivery, error) {
 	d := Delivery{Arrived: time.Now()}
 	var err error
 	if d.Job, err = renderjob.ReadJob(msg.Headers(), msg.Data()); err != nil {
@@ -246,12 +226,12 @@ func (in *Intake) read(msg jetstream.Msg) (Delivery, error) {
 	return d, nil
 }
 
-// handle has the job done, and tells the server all the while that it lives.
-func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
+// process does the job, and tells the server all the while that it lives.
+func (in *Intake) process(msg jetstream.Msg, d Delivery) {
 	alive, done := context.WithCancel(in.pulling)
 	var beat sync.WaitGroup
 	beat.Go(func() { in.keepAlive(alive, msg) })
-	err := in.config.Processor.Process(in.pulling, in.drain, d)
+	err := in.config.Processor.Process(in.pulling, in.untilDrain.Done(), d)
 	done()
 	beat.Wait()
 	switch {
@@ -268,15 +248,8 @@ func (in *Intake) handle(msg jetstream.Msg, d Delivery) {
 }
 
 func (in *Intake) keepAlive(ctx context.Context, msg jetstream.Msg) {
-	ticker := time.NewTicker(deadline.AckWait / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			in.logAck(msg.InProgress())
-		}
+	for periodic.Sleep(ctx, deadline.AckWait/3) == nil {
+		in.logAck(msg.InProgress())
 	}
 }
 
@@ -314,23 +287,10 @@ func (in *Intake) logAck(err error) {
 	}
 }
 
-// watch sets the clock again and again.
-func (in *Intake) watch() {
-	ticker := time.NewTicker(calibrateEvery)
-	defer ticker.Stop()
-	for {
-		in.calibrate()
-		select {
-		case <-in.drain:
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-func (in *Intake) calibrate() {
+// calibrate sets the clock by what the server tells of each consumer.
+func (in *Intake) calibrate(ctx context.Context) {
 	for _, consumer := range in.consumers {
-		ctx, cancel := context.WithTimeout(in.pulling, publishTimeout)
+		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 		err := in.clock.calibrate(ctx, consumer)
 		cancel()
 		if err != nil {

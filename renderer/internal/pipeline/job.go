@@ -51,8 +51,8 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 	}
 }
 
-// run does the job's steps in turn. It returns nil once the edge was told, or need not be.
-func (j *job) run(ctx context.Context, drain <-chan struct{}) error {
+// process does the job's steps in turn. It returns nil once the edge was told, or need not be.
+func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err := j.check(); err != nil {
 		return err
 	}

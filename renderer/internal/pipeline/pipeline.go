@@ -119,7 +119,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	p.running.add(j)
 	defer p.running.remove(j)
 	outcome := "ok"
-	err := j.run(deadline, drain)
+	err := j.process(deadline, drain)
 	switch {
 	case errors.Is(err, intake.ErrNotBegun) || errors.Is(err, intake.ErrLong):
 		return err

@@ -28,10 +28,10 @@ func (t *task) rewind() error {
 	return err
 }
 
-// say is the text that a program prints, for those that tell of the original.
-func (t *task) say(program string, args ...string) (string, error) {
+// textOf runs a program that tells of the original, and returns what it prints.
+func (t *task) textOf(program string, args ...string) (string, error) {
 	var text bytes.Buffer
-	err := t.run(call{program: program, args: args, out: &limited{to: &text, left: maxText}})
+	err := t.runProgram(call{program: program, args: args, out: &limited{to: &text, left: maxText}})
 	return text.String(), err
 }
 
@@ -39,7 +39,7 @@ const maxText = 64 << 10
 
 // draw has a program write the picture to its standard output.
 func (t *task) draw(program string, args ...string) error {
-	return t.run(call{program: program, args: args, out: t.request.Out})
+	return t.runProgram(call{program: program, args: args, out: t.request.Out})
 }
 
 // call is one run of a program.
@@ -51,8 +51,8 @@ type call struct {
 	env     []string
 }
 
-// run waits for the program. Nothing of the renderer's environment is passed on.
-func (t *task) run(c call) error {
+// runProgram waits for the program. Nothing of the renderer's environment is passed on.
+func (t *task) runProgram(c call) error {
 	var complaint bytes.Buffer
 	cmd := exec.Command(t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
 	cmd.Env = append([]string{

@@ -23,7 +23,7 @@ func (t *task) filter(program string, args ...string) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	return t.run(call{program: program, args: args, in: t.request.Original, out: t.request.Out})
+	return t.runProgram(call{program: program, args: args, in: t.request.Original, out: t.request.Out})
 }
 
 // optimizePNG works on a file in place.
@@ -32,7 +32,7 @@ func optimizePNG(t *task) error {
 	if err := t.copyTo(path); err != nil {
 		return fault.Wrap(err, fault.Internal, "no room for a thumbnail")
 	}
-	if err := t.run(call{program: "optipng", args: []string{"-quiet", "-o2", path}}); err != nil {
+	if err := t.runProgram(call{program: "optipng", args: []string{"-quiet", "-o2", path}}); err != nil {
 		return err
 	}
 	made, err := os.Open(path)

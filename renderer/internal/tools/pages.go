@@ -16,12 +16,12 @@ const pageDPI = 150
 
 // drawPDF draws one page, at fewer dots when it would have too many of them.
 func drawPDF(t *task) error {
-	info, err := t.say("pdfinfo", named)
+	info, err := t.textOf("pdfinfo", named)
 	if err != nil {
 		return err
 	}
 	page := present(t.request.Spec.Page, number(info, "Pages:"))
-	info, err = t.say("pdfinfo", "-f", strconv.Itoa(page), "-l", strconv.Itoa(page), named)
+	info, err = t.textOf("pdfinfo", "-f", strconv.Itoa(page), "-l", strconv.Itoa(page), named)
 	if err != nil {
 		return err
 	}
@@ -29,12 +29,22 @@ func drawPDF(t *task) error {
 	if !(width > 0) || !(height > 0) || math.IsInf(width*height, 0) {
 		return fault.New(fault.Undecodable, "page %d of the original has no size", page)
 	}
-	dpi := min(pageDPI, 72*math.Sqrt(float64(t.request.MaxPixels)/(width*height))*0.999)
+	dpi := dpiFor(width, height, float64(t.request.MaxPixels))
 	if dpi < 1 {
 		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points", page, width, height)
 	}
 	number := strconv.Itoa(page)
 	return t.draw("pdftoppm", "-r", fmt.Sprintf("%.3f", dpi), "-cropbox", "-aaVector", "no", "-f", number, "-l", number, "-singlefile", named)
+}
+
+// dpiFor is at most pageDPI, and so few that a page of that many points has at most
+// maxPixels. pdftoppm rounds each side up.
+func dpiFor(width, height, maxPixels float64) float64 {
+	dpi := min(pageDPI, 72*math.Sqrt(maxPixels/(width*height))*0.999)
+	for dpi >= 1 && math.Ceil(width*dpi/72)*math.Ceil(height*dpi/72) > maxPixels {
+		dpi *= 0.999
+	}
+	return dpi
 }
 
 // present is the page that is asked for, or the first when there is no such page.
@@ -112,7 +122,7 @@ func (t *task) djvu(program string, args ...string) (string, error) {
 	if program == "ddjvu" {
 		c.out = t.request.Out
 	}
-	err = t.run(c)
+	err = t.runProgram(c)
 	return text.String(), err
 }
 

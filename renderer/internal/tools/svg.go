@@ -29,7 +29,7 @@ func drawSVG(t *task) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	return t.run(call{program: "rsvg-convert", args: args, in: t.request.Original, out: t.request.Out, env: language(t.request.Spec.Lang)})
+	return t.runProgram(call{program: "rsvg-convert", args: args, in: t.request.Original, out: t.request.Out, env: language(t.request.Spec.Lang)})
 }
 
 // language is MediaWiki's: English unless another is asked for. librsvg matches

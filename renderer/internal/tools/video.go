@@ -25,7 +25,7 @@ var localOnly = []string{"-v", "error", "-protocol_whitelist", "file"}
 // drawVideo draws the frame at the asked second, by default in the middle, and
 // the first frame when there is none.
 func drawVideo(t *task) error {
-	text, err := t.say("ffprobe", append(localOnly[:len(localOnly):len(localOnly)], "-select_streams", "v:0",
+	text, err := t.textOf("ffprobe", append(localOnly[:len(localOnly):len(localOnly)], "-select_streams", "v:0",
 		"-show_entries", "stream=width,height:format=duration", "-of", "json", named)...)
 	if err != nil {
 		return err

@@ -117,11 +117,11 @@ func (r *render) filter(operations []thumbnail.Operation) error {
 	if err := filter.Apply(p, operations, env); err != nil {
 		return err
 	}
-	return r.take(p)
+	return r.adopt(p)
 }
 
 // release copies the current picture's pixels, and lets go of all images but the first,
-// which has the metadata: a filter needs the memory. take ends it.
+// which has the metadata: a filter needs the memory. adopt ends it.
 func (r *render) release() (*filter.Picture, error) {
 	p, err := r.pixels()
 	if err != nil {
@@ -137,8 +137,8 @@ func (r *render) release() (*filter.Picture, error) {
 	return p, nil
 }
 
-// take makes filtered pixels the current picture, its colours meaning what they did.
-func (r *render) take(p *filter.Picture) error {
+// adopt makes filtered pixels the current picture, its colours meaning what they did.
+func (r *render) adopt(p *filter.Picture) error {
 	filtered, err := imageOf(p)
 	if err != nil {
 		return err
@@ -241,5 +241,5 @@ func (r *render) debug() error {
 	for _, f := range r.faces() {
 		filter.Outline(p, f)
 	}
-	return r.take(p)
+	return r.adopt(p)
 }

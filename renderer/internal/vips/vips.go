@@ -98,7 +98,7 @@ func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os
 	}
 	r := render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd()), overlays: overlays}
 	defer r.free()
-	result, err := r.run(int(out.Fd()))
+	result, err := r.drawTo(int(out.Fd()))
 	var refused *fault.Fault
 	if errors.As(err, &refused) {
 		return result, err
@@ -150,7 +150,7 @@ func (r *render) free() {
 	}
 }
 
-func (r *render) run(out int) (Result, error) {
+func (r *render) drawTo(out int) (Result, error) {
 	if r.spec.Meta {
 		return r.describe(out)
 	}

@@ -47,11 +47,11 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	if err := send(Report{Ready: &ready}); err != nil {
+	if err := sendReport(Report{Ready: &ready}); err != nil {
 		return err
 	}
 	for {
-		task, files, err := receive()
+		task, files, err := receiveTask()
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func work() error {
 		for _, f := range files {
 			_ = f.Close()
 		}
-		if err := send(report); err != nil {
+		if err := sendReport(report); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func limitCPU(until time.Duration) error {
 	return unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: uint64(until.Seconds()) + 1, Max: unix.RLIM_INFINITY})
 }
 
-func send(r Report) error {
+func sendReport(r Report) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -202,9 +202,9 @@ func send(r Report) error {
 	return unix.Sendto(socketFD, text, unix.MSG_NOSIGNAL, nil)
 }
 
-// receive gives the next task and its files: the original, the thumbnail, overlays.
+// receiveTask returns the next task and its files: the original, the thumbnail, overlays.
 // No files mean that the parent closed the socket.
-func receive() (task Task, files []*os.File, err error) {
+func receiveTask() (task Task, files []*os.File, err error) {
 	text := make([]byte, maxMessage)
 	control := make([]byte, unix.CmsgSpace((2+thumbnail.MaxPictures)*4))
 	var n, controlLen int

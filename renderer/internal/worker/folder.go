@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 // watchEvery is how often the room that a tool takes is looked at. A single file
@@ -17,14 +18,7 @@ const watchEvery = 100 * time.Millisecond
 
 // watch kills the worker once its tool wrote more than it may.
 func (p *process) watch(ctx context.Context, limit int64) {
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	for periodic.Sleep(ctx, watchEvery) == nil {
 		if size(tools.Scratch(p.folder)) > limit {
 			p.overflowed.Store(true)
 			p.signalGroup()

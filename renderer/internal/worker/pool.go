@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 // ErrDied says that the worker ended under the task. Try again in another.
@@ -149,7 +150,7 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 	if t.CPUSeconds == 0 {
 		t.CPUSeconds = int(within.Seconds()) + 1
 	}
-	report, err := p.give(ctx, t, original, out, within)
+	report, err := p.giveTask(ctx, t, original, out, within)
 	if err == nil && report.Fault != nil {
 		err = report.Fault
 	}
@@ -160,15 +161,15 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 	return report, out, nil
 }
 
-// give passes the task to a worker. One that could not even be given it had died
+// giveTask passes the task to a worker. One that could not even be given it had died
 // while it was idle, which says nothing about the task: the next one gets it.
-func (p *Pool) give(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
+func (p *Pool) giveTask(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
 	for {
-		w, err := p.take(ctx)
+		w, err := p.awaitIdle(ctx)
 		if err != nil {
 			return Report{}, err
 		}
-		report, err := p.have(w, t, original, out, within)
+		report, err := p.doIn(w, t, original, out, within)
 		switch {
 		case err == nil:
 			p.putBack(w, report.Spent)
@@ -181,11 +182,11 @@ func (p *Pool) give(ctx context.Context, t Task, original, out *os.File, within 
 	}
 }
 
-// have one worker do the task. A worker of tools sees the original in its folder
+// doIn does the task in one worker. A worker of tools sees the original in its folder
 // for that time, and the folder is watched.
-func (p *Pool) have(w *process, t Task, original, out *os.File, within time.Duration) (Report, error) {
+func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Duration) (Report, error) {
 	if w.folder == "" {
-		return w.do(t, original, out, within)
+		return w.exchange(t, original, out, within)
 	}
 	if t.Work != tools.Optimize {
 		named := tools.Named(w.folder)
@@ -197,7 +198,7 @@ func (p *Pool) have(w *process, t Task, original, out *os.File, within time.Dura
 	watching, cancel := context.WithCancel(context.Background())
 	var watch sync.WaitGroup
 	watch.Go(func() { w.watch(watching, p.config.Scratch) })
-	report, err := w.do(t, original, out, within)
+	report, err := w.exchange(t, original, out, within)
 	cancel()
 	watch.Wait()
 	if err == nil {
@@ -219,8 +220,8 @@ func (p *Pool) putBack(w *process, spent bool) {
 	p.group.Go(p.restock)
 }
 
-// take gives a worker that lives, as far as can be known.
-func (p *Pool) take(ctx context.Context) (*process, error) {
+// awaitIdle returns a worker that lives, as far as can be known.
+func (p *Pool) awaitIdle(ctx context.Context) (*process, error) {
 	for {
 		select {
 		case w := <-p.idle:
@@ -300,10 +301,7 @@ func (p *Pool) restock() {
 			return
 		}
 		p.config.Log.Error("no new worker", "error", err)
-		select {
-		case <-p.ctx.Done():
-		case <-time.After(time.Second):
-		}
+		_ = periodic.Sleep(p.ctx, time.Second) // the loop sees the end
 	}
 }
 

@@ -142,7 +142,7 @@ func (p *process) command(c Config) *exec.Cmd {
 }
 
 func (p *process) awaitReady() error {
-	r, err := p.read(startWithin)
+	r, err := p.readReport(startWithin)
 	if err == nil && r.Ready == nil {
 		err = errors.New("it spoke before it was ready")
 	}
@@ -172,8 +172,8 @@ func socketPair() (*net.UnixConn, *os.File, error) {
 	return conn.(*net.UnixConn), theirs, nil
 }
 
-// do gives the worker a task and waits for its report.
-func (p *process) do(t Task, original, out *os.File, within time.Duration) (Report, error) {
+// exchange gives the worker a task and waits for its report.
+func (p *process) exchange(t Task, original, out *os.File, within time.Duration) (Report, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return Report{}, err
@@ -193,14 +193,14 @@ func (p *process) do(t Task, original, out *os.File, within time.Duration) (Repo
 	if _, _, err := p.conn.WriteMsgUnix(text, rights, nil); err != nil {
 		return Report{}, fmt.Errorf("%w: %w", errNotGiven, err)
 	}
-	r, err := p.read(within)
+	r, err := p.readReport(within)
 	if errors.Is(err, syscall.ECONNRESET) { // it ended with the task unread
 		err = fmt.Errorf("%w: %w", errNotGiven, err)
 	}
 	return r, err
 }
 
-func (p *process) read(within time.Duration) (r Report, err error) {
+func (p *process) readReport(within time.Duration) (r Report, err error) {
 	if err := p.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return r, err
 	}

@@ -15,7 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -245,21 +247,52 @@ func TestIdleDeathsBlameNobody(t *testing.T) {
 	p := newPool(t, 4)
 	body, err := samples.PNG(samples.Disc(50))
 	f := original(t, body, err)
-	for _, pid := range p.PIDs() {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	for w := range p.running {
+		if err := syscall.Kill(w.cmd.Process.Pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for _, pid := range p.PIDs() {
-		for !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			time.Sleep(time.Millisecond)
-		}
+		<-w.ended
 	}
 	for range 5 {
 		if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// until waits for a condition of processes, of which nothing tells but looking: hence the sleep.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("it does not come to this: %s", what)
+			return
+		}
+	}
+}
+
+// ticks of processor time, at a hundred a second, that only a render takes.
+const ticks = 20
+
+// busy is the processor time of processes, in ticks.
+func busy(t *testing.T, pids []int) (sum int) {
+	t.Helper()
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		_, fields, _ := strings.Cut(string(text), ") ") // the 14th and 15th field of all, by proc(5)
+		for _, field := range strings.Fields(fields)[11:13] {
+			n, err := strconv.Atoi(field)
+			if err != nil {
+				t.Error(err)
+			}
+			sum += n
+		}
+	}
+	return sum
 }
 
 func TestADeathUnderARenderIsTold(t *testing.T) {
@@ -269,12 +302,15 @@ func TestADeathUnderARenderIsTold(t *testing.T) {
 	long := spec(10_000, "webp")
 	long.Enlarge = true
 	pids := p.PIDs() // the one that renders, and the spare
-	killed := time.AfterFunc(2*time.Second, func() {
+	before := busy(t, pids)
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() {
+		until(t, "the render takes processor time", func() bool { return busy(t, pids) > before+ticks })
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
-	defer killed.Stop()
 	task := Task{Spec: long, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
 	if _, _, err := do(t.Context(), p, task, f, 20*time.Second); !errors.Is(err, ErrDied) {
 		t.Errorf("a worker that died under a render: %v", err)
@@ -411,16 +447,12 @@ func TestWorkersAreRecycled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(p.PIDs()) < 1+spares && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-	}
+	until(t, "there are as many workers as before", func() bool { return len(p.PIDs()) == 1+spares })
 	now := p.PIDs()
 	for _, pid := range first {
 		if slices.Contains(now, pid) {
 			t.Errorf("%d did eight tasks between two, and is still there", pid)
 		}
-	}
-	if len(now) != 1+spares {
-		t.Errorf("%d workers", len(now))
 	}
 }
 

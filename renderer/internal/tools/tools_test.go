@@ -1,0 +1,350 @@
+package tools
+
+import (
+	"bytes"
+	"errors"
+	"image"
+	_ "image/gif"
+	_ "image/jpeg"
+	_ "image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="160" height="120">
+<switch><rect systemLanguage="fr" width="160" height="120" fill="blue"/><rect width="160" height="120" fill="red"/></switch></svg>`
+
+// page is a PDF of a red page and a blue one, 160 × 120 points each.
+const page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R 5 0 R]/Count 2>>endobj\n" +
+	"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 160 120]/Contents 4 0 R>>endobj\n4 0 obj<</Length 30>>stream\n1 0 0 rg 0 0 160 120 re f      \nendstream endobj\n" +
+	"5 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 160 120]/Contents 6 0 R>>endobj\n6 0 obj<</Length 30>>stream\n0 0 1 rg 0 0 160 120 re f      \nendstream endobj\n" +
+	"trailer<</Root 1 0 R>>\n"
+
+const tetrahedron = "solid a\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 9 0\nendfacet\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 0 9\nendfacet\n"
+
+// folder is a worker's, in which the test stands as the worker does.
+func folder(t *testing.T) string {
+	t.Helper()
+	path := t.TempDir()
+	for _, part := range []string{Incoming(path), Scratch(path)} {
+		if err := os.Mkdir(part, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Furnish(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(Scratch(path))
+	return path
+}
+
+// work does the request on an original of those bytes, and returns what was made. The
+// request's own header goes before the one that guard reads.
+func work(t *testing.T, r Request, body []byte) ([]byte, error) {
+	t.Helper()
+	path := folder(t)
+	if err := os.WriteFile(Named(path), body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if r.Original, err = os.Open(Named(path)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Original.Close() }()
+	if r.Out, err = os.Create(filepath.Join(t.TempDir(), "made")); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Out.Close() }()
+	if r.Header.Type == "" && r.Work != Optimize {
+		if r.Header, err = guard.Inspect(r.Original, int64(len(body)), r.Spec.Type, 1<<40); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.MaxPixels == 0 {
+		r.MaxPixels = 1_000_000
+	}
+	working := Open().Run(r)
+	made, err := os.ReadFile(r.Out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, working
+}
+
+// made is a file that one of the field's programs writes from a picture of 160 × 120 pixels.
+func made(t *testing.T, out, program string, args ...string) []byte {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("%s is not installed", program)
+	}
+	dir := t.TempDir()
+	picture := samples.Landscape(160, 120)
+	png, err := samples.PNG(picture)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "in.png"), png, 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "in.ppm"), ppm(picture), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", program, err, text)
+	}
+	body, err := os.ReadFile(filepath.Join(dir, out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func ppm(m *image.RGBA) []byte {
+	all := []byte("P6\n160 120\n255\n")
+	for c := range slices.Chunk(m.Pix, 4) {
+		all = append(all, c[:3]...)
+	}
+	return all
+}
+
+// raster reads what a tool drew: a PPM, or a picture that Go reads.
+func raster(t *testing.T, body []byte) (width, height int, middle [3]uint8) {
+	t.Helper()
+	if m, _, err := image.Decode(bytes.NewReader(body)); err == nil {
+		r, g, b, _ := m.At(m.Bounds().Dx()/2, m.Bounds().Dy()/2).RGBA()
+		return m.Bounds().Dx(), m.Bounds().Dy(), [3]uint8{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}
+	}
+	h, err := guard.Drawn(bytes.NewReader(body), int64(len(body)), 1<<40)
+	if err != nil {
+		t.Fatalf("%d bytes that are no raster: %v", len(body), err)
+	}
+	at := int(h.Offset) + (h.Height/2*h.Width+h.Width/2)*h.Bands
+	return h.Width, h.Height, [3]uint8{body[at], body[at+1], body[at+2]}
+}
+
+var (
+	red  = [3]uint8{255, 0, 0}
+	blue = [3]uint8{0, 0, 255}
+)
+
+func TestDrawings(t *testing.T) {
+	for name, c := range map[string]struct {
+		spec          thumbnail.Spec
+		body          string
+		width, height int
+		middle        [3]uint8
+	}{
+		"a drawing at the thumbnail's size": {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 320}, drawing, 320, 240, red},
+		"in a language":                     {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "fr"}, drawing, 80, 60, blue},
+		"in a language with a region":       {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "fr-CA"}, drawing, 80, 60, blue},
+		"at its own size, to be cut":        {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Crop: &thumbnail.Rect{Right: 10, Bottom: 10}}, drawing, 160, 120, red},
+		"at its own size, as asked for":     {thumbnail.Spec{Type: thumbnail.TypeSVG}, drawing, 160, 120, red},
+		"a page at 150 dots an inch":        {thumbnail.Spec{Type: thumbnail.TypePDF}, page, 334, 250, red},
+		"the second page":                   {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 2}, page, 334, 250, blue},
+		"the first for one that is absent":  {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 9}, page, 334, 250, red},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, err := work(t, Request{Work: Draw, Spec: c.spec}, []byte(c.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w, h, middle := raster(t, body); w != c.width || h != c.height || middle != c.middle {
+				t.Errorf("%d × %d, %v in the middle; want %d × %d, %v", w, h, middle, c.width, c.height, c.middle)
+			}
+		})
+	}
+}
+
+// A page that would have too many pixels is drawn at fewer dots.
+func TestALargePageIsDrawnCoarser(t *testing.T) {
+	body, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypePDF}, MaxPixels: 10_000}, []byte(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, h, _ := raster(t, body); w*h > 10_000 || w*h < 9_000 {
+		t.Errorf("%d × %d pixels, where 10000 are allowed", w, h)
+	}
+}
+
+func TestOtherTypes(t *testing.T) {
+	djvu := func(t *testing.T) []byte { return made(t, "out.djvu", "c44", "in.ppm", "out.djvu") }
+	video := func(t *testing.T) []byte {
+		return made(t, "out.webm", "ffmpeg", "-v", "error", "-loop", "1", "-i", "in.png", "-t", "2", "-r", "5", "-c:v", "libvpx", "out.webm")
+	}
+	for name, c := range map[string]struct {
+		body          func(*testing.T) []byte
+		spec          thumbnail.Spec
+		maxPixels     int64
+		width, height int
+	}{
+		"a page of a DjVu":            {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 0, 160, 120},
+		"shrunk by a whole factor":    {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 5000, 80, 60},
+		"the middle of a video":       {video, thumbnail.Spec{Type: thumbnail.TypeVideo}, 0, 160, 120},
+		"the first frame past an end": {video, thumbnail.Spec{Type: thumbnail.TypeVideo, Page: 100}, 0, 160, 120},
+		"a solid at the size":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320}, 0, 320, 240},
+		"a solid that is cut":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320, Crop: &thumbnail.Rect{Right: 9, Bottom: 9}}, 0, 640, 480},
+		"a solid of very many pixels": {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 4000}, 0, 2000, 1500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, err := work(t, Request{Work: Draw, Spec: c.spec, MaxPixels: c.maxPixels}, c.body(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w, h, _ := raster(t, body); w != c.width || h != c.height {
+				t.Errorf("%d × %d, want %d × %d", w, h, c.width, c.height)
+			}
+		})
+	}
+}
+
+func aSolid(*testing.T) []byte { return []byte(tetrahedron) }
+
+func TestXCF(t *testing.T) {
+	// No program here writes one: what is no XCF shows that the tool is asked, and how its
+	// complaint is told.
+	_, err := work(t, Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeXCF}}, []byte("gimp xcf file\x00"))
+	if !fault.Is(err, fault.Undecodable) {
+		t.Errorf("a broken XCF: %v", err)
+	}
+}
+
+func TestAnimations(t *testing.T) {
+	spinner, err := samples.GIF(60, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		spec   thumbnail.Spec
+		frames int
+	}{
+		"all frames within the area": {thumbnail.Spec{Width: 30, MaxAnimatedArea: 1_000_000}, 4},
+		"the first one beyond it":    {thumbnail.Spec{Width: 30, MaxAnimatedArea: 1}, 1},
+		"cut and mirrored":           {thumbnail.Spec{Width: 30, Height: 30, FlipX: true, FlipY: true, MaxAnimatedArea: 1_000_000, Crop: &thumbnail.Rect{Right: 40, Bottom: 40}}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, err := work(t, Request{Work: Animate, Spec: c.spec}, spinner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := guard.Inspect(bytes.NewReader(body), int64(len(body)), thumbnail.TypeGIF, 1<<40)
+			if err != nil || h.Width != 30 || h.Height != 30 || h.Frames != c.frames {
+				t.Errorf("%+v, %v", h, err)
+			}
+		})
+	}
+}
+
+func TestOptimizers(t *testing.T) {
+	for format, draw := range map[thumbnail.Format]func() ([]byte, error){
+		thumbnail.FormatJPEG: func() ([]byte, error) { return samples.JPEG(samples.Landscape(160, 120)) },
+		thumbnail.FormatPNG:  func() ([]byte, error) { return samples.PNG(samples.Disc(60)) },
+		thumbnail.FormatGIF:  func() ([]byte, error) { return samples.GIF(60, 1) },
+	} {
+		t.Run(string(format), func(t *testing.T) {
+			body, err := draw()
+			if err != nil {
+				t.Fatal(err)
+			}
+			smaller, err := work(t, Request{Work: Optimize, Spec: thumbnail.Spec{Format: format}}, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, h, middle := raster(t, smaller)
+			wantW, wantH, wantMiddle := raster(t, body)
+			if w != wantW || h != wantH || middle != wantMiddle || len(smaller) > len(body) {
+				t.Errorf("%d × %d in %d bytes; was %d × %d in %d", w, h, len(smaller), wantW, wantH, len(body))
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	wide := `<svg xmlns="http://www.w3.org/2000/svg" width="16000" height="12000"/>`
+	huge := strings.ReplaceAll(page, "160 120", "9e9 9e9")
+	for name, c := range map[string]struct {
+		request Request
+		body    string
+		want    fault.Kind
+	}{
+		"a type that no tool draws":    {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeJPEG}}, "", fault.Unsupported},
+		"a drawing of too many pixels": {Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypeSVG}}, wide, fault.TooLarge},
+		"a broken drawing":             {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeSVG}}, "<svg", fault.Undecodable},
+		"a broken document":            {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypePDF}}, "%PDF-", fault.Undecodable},
+		"a document without size":      {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypePDF}, MaxPixels: 1}, huge, fault.TooLarge},
+		"a broken DjVu":                {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeDjVu}}, "AT&TFORM", fault.Undecodable},
+		"a broken video":               {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeVideo}}, "RIFF", fault.Undecodable},
+		"a broken solid":               {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeSTL}}, "solid", fault.Undecodable},
+		"a broken animation":           {Request{Work: Animate, Header: guard.Header{Type: thumbnail.TypeGIF, Width: 9, Height: 9}}, "no GIF", fault.Undecodable},
+		"a broken thumbnail":           {Request{Work: Optimize, Spec: thumbnail.Spec{Format: thumbnail.FormatPNG}}, "\x89PNG", fault.Undecodable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := work(t, c.request, []byte(c.body)); !fault.Is(err, c.want) {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// Work for which a program is missing is not offered.
+func TestWhatThisMachineLacks(t *testing.T) {
+	if all := Open().Types(); !slices.Contains(all, "draw stl") || !slices.Contains(all, "draw svg") || !slices.Contains(all, "optimize png") {
+		t.Errorf("offered: %v", all)
+	}
+	t.Setenv("PATH", t.TempDir())
+	lacking := Open()
+	if all := lacking.Types(); !slices.Equal(all, []string{"draw stl"}) {
+		t.Errorf("offered without any program: %v", all)
+	}
+	if len(lacking.Executables()) != 2 || len(Visible()) == 0 {
+		t.Errorf("what may be executed: %v", lacking.Executables())
+	}
+}
+
+func TestWhatProgramsSay(t *testing.T) {
+	info := "Title: Pages: 3\nPages: 1\nPages:   12\nPage    3 size:  792 x 612 pts (letter)\n"
+	if n := number(info, "Pages:"); n != 12 {
+		t.Errorf("%d pages", n)
+	}
+	if w, h := pageSize(info); w != 792 || h != 612 {
+		t.Errorf("%v × %v points", w, h)
+	}
+	for text, want := range map[string]bool{"std::bad_alloc": true, "Out of memory": true, "syntax error": false} {
+		if outOfMemory(text) != want {
+			t.Errorf("%q is taken for a lack of memory: %v", text, !want)
+		}
+	}
+	var kept bytes.Buffer
+	if n, err := (&limited{to: &kept, left: 3}).Write([]byte("abcdef")); n != 6 || err != nil || kept.String() != "abc" {
+		t.Errorf("kept %q, %d, %v", kept.String(), n, err)
+	}
+}
+
+// A limit that ends a program is told as what it was.
+func TestLimitsThatEndPrograms(t *testing.T) {
+	for signal, want := range map[string]fault.Kind{"XCPU": fault.Overran, "XFSZ": fault.TooLarge, "TERM": fault.Undecodable} {
+		err := exec.Command("/bin/sh", "-c", "kill -"+signal+" $$").Run()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		if err := ended("sh", exit, "a complaint"); !fault.Is(err, want) {
+			t.Errorf("%s: %v, want %s", signal, err, want)
+		}
+	}
+	err := exec.Command("/bin/false").Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && !fault.Is(ended("false", exit, "std::bad_alloc"), fault.TooLarge) {
+		t.Error("a lack of memory is not told")
+	}
+}
