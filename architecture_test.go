@@ -291,6 +291,96 @@ func calls(e ast.Expr, pkg, function string) bool {
 	return ok && from.Name == pkg
 }
 
+// embeds is the structs that embed something, each with its reason: it satisfies an
+// interface, of which all methods but one or two are those of what it embeds.
+var embeds = map[string]string{
+	"coordinator/internal/gate: begun":          "a net.Conn whose first bytes were read already",
+	"coordinator/internal/gate: local":          "a net.Conn with another address, in a test",
+	"edge/internal/bulk: closer":                "an objectstore.Object that notes its end, in a test",
+	"edge/internal/front: limited":              "a net.Listener that bounds its connections",
+	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",
+	"edge/internal/obtain: object":              "an objectstore.Object, in a test",
+	"edge/internal/stored: slow":                "an objectstore.Store that waits, in a test",
+	"loadtest/fixtures/eventually: noted":       "a testing.TB that notes its failure, in a test",
+	"loadtest/suites/capacity: content":         "an objectstore.Object, in a test",
+	"loadtest/suites/cluster: hooked":           "an objectstore.Store that tests reach into",
+	"renderer/internal/engine: lacking":         "engine.Workers without a program, in a test",
+	"renderer/internal/pipeline: originals":     "an objectstore.Store that notes questions, in a test",
+	"renderer/internal/source: store":           "an objectstore.Store that breaks off, in a test",
+	"shared/logging: traced":                    "a slog.Handler that adds the trace",
+	"shared/objectstore/directory: section":     "an objectstore.Object that is a part of a file",
+	"shared/objectstore/httpstore: counting":    "a net.Listener that counts, in a test",
+	"shared/objectstore/swiftstore: idempotent": "an http.RoundTripper; ncw/swift finds the transport's other methods by type assertion",
+	"shared/objectstore/swiftstore: closing":    "an objectstore.Object that ends its request",
+	"shared/objectstore: Whole":                 "an objectstore.Object in memory",
+}
+
+// A line tells what it may touch: structs name their fields, and embed only to satisfy an
+// interface.
+func TestStructsEmbedForAnInterfaceAlone(t *testing.T) {
+	found := map[string]bool{}
+	eachFile(t, func(path string, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			named, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if fields, ok := named.Type.(*ast.StructType); ok && embedsSomething(fields) {
+				found[filepath.ToSlash(filepath.Dir(path))+": "+named.Name.Name] = true
+			}
+			return true
+		})
+	})
+	for name := range found {
+		if embeds[name] == "" {
+			t.Errorf("%s embeds: give the field a name, or say here which interface it satisfies", name)
+		}
+	}
+	for name := range embeds {
+		if !found[name] {
+			t.Errorf("%s embeds nothing any more", name)
+		}
+	}
+}
+
+func embedsSomething(s *ast.StructType) bool {
+	return slices.ContainsFunc(s.Fields.List, func(f *ast.Field) bool { return len(f.Names) == 0 })
+}
+
+// Bounds of functions, in lines with the signature and the closing brace.
+const (
+	longestFunction = 60
+	mostFunctions   = 25 // nine in ten have at most so many
+)
+
+func TestFunctionsAreShort(t *testing.T) {
+	var lengths []int
+	fset := token.NewFileSet()
+	eachFile(t, func(path string, _ *ast.File) {
+		file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			lines := fset.Position(f.End()).Line - fset.Position(f.Pos()).Line + 1
+			if !strings.HasSuffix(path, "_test.go") {
+				lengths = append(lengths, lines)
+				if lines > longestFunction {
+					t.Errorf("%s: %s has %d lines, and at most %d are allowed", path, f.Name.Name, lines, longestFunction)
+				}
+			}
+		}
+	})
+	slices.Sort(lengths)
+	if ninth := lengths[len(lengths)*9/10]; ninth > mostFunctions {
+		t.Errorf("nine in ten functions have up to %d lines, and %d are allowed", ninth, mostFunctions)
+	}
+}
+
 // eachFile parses each Go file of the module, tests included.
 func eachFile(t *testing.T, look func(path string, file *ast.File)) {
 	t.Helper()

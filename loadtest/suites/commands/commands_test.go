@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 )
 
 // thumbmill is the binary as a command, which shares a token and sockets with the others of
@@ -194,17 +196,14 @@ func hasMetrics(t *testing.T, url string) {
 		thumbmill_flight_waiters thumbmill_throttle_decisions_total thumbmill_pool_holders thumbmill_pool_waiters thumbmill_pool_wait_seconds
 		thumbmill_leases thumbmill_lane_depth thumbmill_lane_age_seconds thumbmill_jobs_total thumbmill_renders_offered_total thumbmill_render_seconds thumbmill_renderer_slots
 		thumbmill_renderer_slots_busy thumbmill_fetch_bytes_total thumbmill_store_seconds thumbmill_breaker_state thumbmill_renderers_wanted`)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	eventually.Succeeds(t, 20*time.Second, "all metrics are shown", func() error {
 		shown := string(get(t, url))
 		names = slices.DeleteFunc(names, func(name string) bool { return strings.Contains(shown, "# TYPE "+name+" ") })
-		if len(names) == 0 {
-			return
+		if len(names) > 0 {
+			return fmt.Errorf("no metrics %v", names)
 		}
-		if time.Now().After(deadline) {
-			t.Errorf("no metrics %v", names)
-			return
-		}
-	}
+		return nil
+	})
 }
 
 func get(t *testing.T, url string) []byte {

@@ -176,6 +176,7 @@ func TestWorkersThatDie(t *testing.T) {
 	})
 }
 
+// wait lets time of the test's bubble pass.
 func wait(d time.Duration) func(*world) { return func(*world) { time.Sleep(d) } }
 
 func TestTheDeadlinePasses(t *testing.T) {

@@ -14,13 +14,6 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-func TestMain(m *testing.M) {
-	if err := Init(); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
-
 // encode renders the original at a width of 48, and gives the file.
 func encode(t *testing.T, body []byte, of thumbnail.Type, s thumbnail.Spec) []byte {
 	t.Helper()

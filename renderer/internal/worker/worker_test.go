@@ -263,6 +263,7 @@ func TestIdleDeathsBlameNobody(t *testing.T) {
 // until waits for a condition of processes, of which nothing tells but looking: hence the sleep.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	// Nothing else tells of processes.
 	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Errorf("it does not come to this: %s", what)
