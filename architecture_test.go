@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -180,6 +181,99 @@ func TestSubscriptionsAreMadeByTheQueue(t *testing.T) {
 			return true
 		})
 	})
+}
+
+// mostSleeps is how many times tests of the whole module may sleep outside synctest.
+const mostSleeps = 20
+
+// A test waits for a condition, with a bound (loadtest/fixtures/eventually), or lives in
+// synctest's time. The few sleeps that are left have their reason beside them: a comment on
+// their line or on the one before.
+func TestSleepsHaveReasons(t *testing.T) {
+	var all []string
+	eachFile(t, func(path string, file *ast.File) {
+		if !strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for _, at := range sleeps(file) {
+			line := 1 + strings.Count(string(text[:at-file.FileStart]), "\n")
+			where := fmt.Sprintf("%s:%d", path, line)
+			all = append(all, where)
+			if before := strings.TrimSpace(lines[line-2]); !strings.Contains(lines[line-1], "//") && !strings.HasPrefix(before, "//") {
+				t.Errorf("%s sleeps, and no comment beside it says why", where)
+			}
+		}
+	})
+	if len(all) > mostSleeps {
+		t.Errorf("tests sleep %d times, and at most %d are allowed: wait for a condition instead\n%s", len(all), mostSleeps, strings.Join(all, "\n"))
+	}
+}
+
+func TestSleepsAreFound(t *testing.T) {
+	const text = `package p
+func f() {
+	time.Sleep(1)
+	<-time.After(1)
+	_ = periodic.Sleep(ctx, 1)
+	go func() { time.Sleep(1) }()
+	synctest.Test(t, func(t *testing.T) { time.Sleep(1); <-time.After(1) })
+	select {
+	case <-done:
+		time.Sleep(1)
+	case <-time.After(1):
+	}
+}`
+	file, err := parser.ParseFile(token.NewFileSet(), "p_test.go", text, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(sleeps(file)); n != 5 {
+		t.Errorf("%d of 5 sleeps are found", n)
+	}
+}
+
+// sleeps are the places where a file waits for a while outside synctest: time.Sleep,
+// periodic.Sleep, and a receive of time.After that is no bound of a select.
+func sleeps(file *ast.File) (all []token.Pos) {
+	bounds := map[ast.Stmt]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CommClause:
+			bounds[n.Comm] = true
+		case *ast.ExprStmt:
+			if receive, ok := n.X.(*ast.UnaryExpr); ok && receive.Op == token.ARROW && calls(receive.X, "time", "After") && !bounds[n] {
+				all = append(all, n.Pos())
+			}
+		case *ast.CallExpr:
+			if calls(n, "synctest", "Test") {
+				return false
+			}
+			if calls(n, "time", "Sleep") || calls(n, "periodic", "Sleep") {
+				all = append(all, n.Pos())
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// calls reports whether an expression is a call of a package's function.
+func calls(e ast.Expr, pkg, function string) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || f.Sel.Name != function {
+		return false
+	}
+	from, ok := f.X.(*ast.Ident)
+	return ok && from.Name == pkg
 }
 
 // eachFile parses each Go file of the module, tests included.
