@@ -47,7 +47,7 @@ test: deps ## install what is missing, run every test in its short form
 
 # Most tests wait for something else than a processor: the two run side by side.
 test-race:
-	$(TESTS) -race -p 3 -timeout 9m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
+	$(TESTS) -race -p 3 -parallel 4 -timeout 9m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
 
 test-plain:
 	$(TESTS) -p 2 -timeout 8m $(addprefix ./,$(RUNNING) $(DRAWING))

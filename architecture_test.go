@@ -13,9 +13,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 const module = "github.com/thumbmill/thumbmill/"
@@ -422,4 +425,115 @@ func TestTheArchitecturePageIsTrue(t *testing.T) {
 			t.Errorf("docs/architecture.md does not have the rule: %s", r.reason)
 		}
 	}
+}
+
+// exceptions are names that have a word of the glossary's last column, each with its reason.
+var exceptions = map[string]string{
+	"QuotaExceeded":                 "S3's name of an error",
+	"StatusRequestEntityTooLarge":   "net/http's name of a status",
+	"SUBPROCESS_TIMEOUT":            "Thumbor's name of a setting",
+	"SUBPROCESS_":                   "likewise",
+	"quota":                         "Swift's limit of a container, in a test",
+	"X-Container-Meta-Quota-Bytes":  "likewise",
+	"master":                        "iproute2's word for a bridge, in a test",
+	"SUBPROCESS_TIMEOUT_KILL_AFTER": "likewise",
+}
+
+// unwanted are the words of docs/glossary.md that are not used, each with the word that is.
+func unwanted(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("docs/glossary.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if len(cells) != 3 || strings.HasPrefix(cells[0], "---") {
+			continue
+		}
+		for word := range strings.SplitSeq(cells[2], ",") {
+			if word = strings.TrimSpace(word); word != "" && word != "not" {
+				words[word] = strings.TrimSpace(cells[0])
+			}
+		}
+	}
+	if len(words) < 10 {
+		t.Fatalf("the glossary rules out only %v", words)
+	}
+	return words
+}
+
+// One thing has one word, in identifiers, and in the texts of the product that name settings,
+// metrics and commands.
+func TestNamesAreTheGlossarys(t *testing.T) {
+	words := unwanted(t)
+	check := func(path, name string) {
+		for _, part := range wordsOf(name) {
+			if use := words[part]; use != "" && exceptions[name] == "" {
+				t.Errorf("%s: %q is named by %q, and the glossary's word is %s", path, name, part, use)
+			}
+		}
+	}
+	eachFile(t, func(path string, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ImportSpec:
+				return false
+			case *ast.Ident:
+				check(path, n.Name)
+			case *ast.BasicLit:
+				if text, err := strconv.Unquote(n.Value); err == nil && named.MatchString(text) {
+					check(path, text)
+				}
+			}
+			return true
+		})
+	})
+}
+
+// named matches what settings, metrics, commands and JSON are called: one word of letters,
+// digits and the signs that join them.
+var named = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
+
+// wordsOf cuts an identifier, or another name, into its words in lower case.
+func wordsOf(name string) (words []string) {
+	spaced := boundary.ReplaceAllString(name, "$1 $2")
+	return strings.FieldsFunc(strings.ToLower(spaced), func(r rune) bool { return !unicode.IsLetter(r) })
+}
+
+var boundary = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// The docs use the glossary's words too.
+func TestDocsAreTheGlossarys(t *testing.T) {
+	words := unwanted(t)
+	for _, file := range documents(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for number, line := range strings.Split(string(text), "\n") {
+			for _, word := range wordsOf(line) {
+				if use := words[word]; use != "" {
+					t.Errorf("%s:%d says %q, and the glossary's word is %s", file, number+1, word, use)
+				}
+			}
+		}
+	}
+}
+
+// documents are the pages of the docs and of the roles, but for the glossary and what quotes
+// other projects.
+func documents(t *testing.T) (files []string) {
+	t.Helper()
+	for _, pattern := range []string{"README.md", "docs/*.md", "edge/*.md", "coordinator/*.md", "renderer/*.md", "loadtest/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	return slices.DeleteFunc(files, func(file string) bool {
+		return file == "docs/glossary.md" || file == "docs/comparison.md" || file == "docs/migration.md"
+	})
 }

@@ -121,7 +121,7 @@ func (e *Edge) connect(open.Stores) (err error) {
 func (e *Edge) steer(h renderjob.Heartbeat) {
 	left, resumed := e.directives.Drains(h.Renderer)
 	drain := left.Milliseconds() // 0: it takes jobs again
-	if drains := left > 0; drains == h.Ordered || !drains && !resumed {
+	if drains := left > 0; drains == h.Directed || !drains && !resumed {
 		return
 	}
 	text, err := json.Marshal(renderjob.Control{DrainMS: &drain})

@@ -160,24 +160,24 @@ func (r *Renderer) makePipeline() error {
 func (r *Renderer) makeParts() error {
 	log := r.config.Log
 	purges := &purges{pipeline: r.pipeline, renderer: r.name, log: log}
-	orders := &orders{intake: r.intake, log: log}
+	drains := &drains{intake: r.intake, log: log}
 	memory := newMemory(r.slots, r.intake, log)
-	beat := &heartbeat{conn: r.conn, log: log, compose: func() renderjob.Heartbeat { return r.heartbeat(memory, orders) }, before: memory.yield}
+	beat := &heartbeat{conn: r.conn, log: log, compose: func() renderjob.Heartbeat { return r.heartbeat(memory, drains) }, before: memory.yield}
 	r.pulling = &pulling{intake: r.intake, announce: beat.publish, kill: r.workers.kill}
 	r.add(
 		&listener{conn: r.conn, subject: renderjob.PurgeSubject, hear: purges.forget},
-		&listener{conn: r.conn, subject: renderjob.ControlSubject(r.name), hear: orders.obey},
-		orders, beat, r.pulling,
+		&listener{conn: r.conn, subject: renderjob.ControlSubject(r.name), hear: drains.hear},
+		drains, beat, r.pulling,
 	)
 	return nil
 }
 
 // heartbeat tells of the renderer as it is now.
-func (r *Renderer) heartbeat(m *memory, o *orders) renderjob.Heartbeat {
+func (r *Renderer) heartbeat(m *memory, d *drains) renderjob.Heartbeat {
 	return renderjob.Heartbeat{
 		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Build: version.Text(),
 		Slots: m.slots(), Whole: r.slots, Busy: r.pipeline.Busy(), Utilisation: r.pipeline.Utilisation(),
-		InHand: r.intake.InHand(), Draining: r.intake.Draining() || o.draining(), Ordered: o.draining(),
+		InHand: r.intake.InHand(), Draining: r.intake.Draining() || d.draining(), Directed: d.draining(),
 		Kills: r.workers.kills(), Engines: r.engines.Types(), Layers: r.workers.layers(),
 	}
 }

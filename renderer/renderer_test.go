@@ -173,7 +173,7 @@ func (s *site) awaitBeat(what string, fits func(renderjob.Heartbeat) bool) rende
 	return await(s.t, s.beats, what, fits)
 }
 
-// control orders a drain.
+// control asks for a drain.
 func (s *site) control(r *Renderer, drain time.Duration) {
 	s.t.Helper()
 	text := fmt.Sprintf(`{"drain_ms": %d}`, drain.Milliseconds())
@@ -233,7 +233,7 @@ func TestARendererRendersAndTellsOfItself(t *testing.T) {
 	if err := r.Stop(t.Context()); err != nil {
 		t.Errorf("stopped twice: %v", err)
 	}
-	s.awaitBeat("the drain", func(b renderjob.Heartbeat) bool { return b.Draining && !b.Ordered })
+	s.awaitBeat("the drain", func(b renderjob.Heartbeat) bool { return b.Draining && !b.Directed })
 }
 
 func TestStopWithoutStart(t *testing.T) {
@@ -314,7 +314,7 @@ func TestAnOrderDrainsUntilItIsTakenBack(t *testing.T) {
 	s := newSite(t, picture)
 	r := s.start()
 	s.control(r, time.Hour)
-	s.awaitBeat("the ordered drain", func(b renderjob.Heartbeat) bool { return b.Draining && b.Ordered })
+	s.awaitBeat("the ordered drain", func(b renderjob.Heartbeat) bool { return b.Draining && b.Directed })
 	if err := r.Ready(); err != nil {
 		t.Errorf("a renderer that will go on is not ready: %v", err)
 	}
@@ -324,7 +324,7 @@ func TestAnOrderDrainsUntilItIsTakenBack(t *testing.T) {
 	}
 	s.control(r, 0)
 	s.awaitState(renderjob.StateStored)
-	s.awaitBeat("the end of the drain", func(b renderjob.Heartbeat) bool { return !b.Draining && !b.Ordered })
+	s.awaitBeat("the end of the drain", func(b renderjob.Heartbeat) bool { return !b.Draining && !b.Directed })
 }
 
 func TestAnOrderEndsByItself(t *testing.T) {

@@ -46,7 +46,7 @@ func report() (t coordinator.Throttles) {
 		panic(err)
 	}
 	t.Failing = []lease.Failing{{Original: "bad.jpg\x1b[2J", Fault: "undecodable"}}
-	t.Renderers = []renderjob.Heartbeat{{Renderer: "renderer-1", Ordered: true}}
+	t.Renderers = []renderjob.Heartbeat{{Renderer: "renderer-1", Directed: true}}
 	t.Directives = []directive.Directive{drained()}
 	return t
 }

@@ -95,7 +95,7 @@ func (s sections) renderers(t coordinator.Throttles) {
 
 func state(r renderjob.Heartbeat) string {
 	switch {
-	case r.Ordered:
+	case r.Directed:
 		return "drains: a directive"
 	case r.Draining:
 		return "stops"
@@ -110,7 +110,7 @@ func (s sections) rules(t coordinator.Throttles) {
 		if r.Shadow {
 			mode = "shadow"
 		}
-		if r.Overridden {
+		if r.Directed {
 			mode += ", by a directive"
 		}
 		s.out.Row(r.Name, r.Workers, r.MaxQueue, mode)

@@ -2,10 +2,13 @@ package commands
 
 import (
 	"fmt"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/shared/commandline"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 )
 
 func configCommand() *cobra.Command {
@@ -21,6 +24,8 @@ func configShowCommand() *cobra.Command {
 	var flags commandline.Settings
 	cmd := &cobra.Command{
 		Use: "show", Short: "Print the effective configuration as YAML, secrets masked", Args: cobra.NoArgs,
+		Long: "Print the effective configuration as YAML, secrets masked, and behind it, as comments, how the\n" +
+			"deadline of a request is split among its steps.",
 		Example: "  thumbmill config show\n  THUMBMILL_EDGE_ALLOW_UNSAFE=true thumbmill config show --config /etc/thumbmill.d",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := flags.Load(cmd.Flags())
@@ -29,13 +34,29 @@ func configShowCommand() *cobra.Command {
 			}
 			text, err := s.YAML()
 			if err == nil {
-				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+				_, err = fmt.Fprint(cmd.OutOrStdout(), text, steps(s.Deadline()))
 			}
 			return err
 		},
 	}
 	flags.Add(cmd.Flags(), nil)
 	return cmd
+}
+
+// steps shows, as comments of YAML, how a request's deadline is split.
+func steps(split deadline.Split) string {
+	var text strings.Builder
+	text.WriteString("\n# The longest that each step of a request may take:\n")
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, step := range split.Steps() {
+		from := "fixed"
+		if step.From != "" {
+			from = "from " + step.From
+		}
+		_, _ = fmt.Fprintf(table, "#   %s\t%v\t%s\n", step.Name, step.Bound, from) // a Builder takes all
+	}
+	_ = table.Flush() // likewise
+	return text.String()
 }
 
 func configCheckCommand() *cobra.Command {

@@ -218,8 +218,9 @@ type Heartbeat struct {
 	Busy          int    `json:"busy"`     // slots that render now
 	InHand        int    `json:"in_hand"`  // jobs pulled and not acknowledged
 	Draining      bool   `json:"draining"` // takes no new jobs; 0 slots for all that plan
-	// Ordered: it drains because an operator wants it, and goes on when told so.
-	Ordered bool `json:"ordered,omitempty"`
+	// Directed: it drains because a directive says so, and takes jobs again when that ends. JSON
+	// has the name of earlier versions.
+	Directed bool `json:"ordered,omitempty"`
 	// Utilisation is the share of its slots' time that was spent on renders since
 	// the last heartbeat, 0 to 1.
 	Utilisation float64 `json:"utilisation"`

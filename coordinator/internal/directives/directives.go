@@ -25,8 +25,8 @@ type Edge interface {
 
 // Rules are the limits of the lock table.
 type Rules interface {
-	// Override replaces all overrides, by the names of the rules.
-	Override(map[string]pools.Override)
+	// Direct replaces all limits that directives set, by the names of the rules.
+	Direct(map[string]pools.DirectedLimits)
 }
 
 // Fleet lists the renderers that live.
@@ -43,10 +43,10 @@ type Book struct {
 	edges map[Edge]struct{}
 }
 
-// New makes an empty book, whose directives of kind limit override rules.
+// New makes an empty book, whose directives of kind limit replace the limits of rules.
 func New(rules Rules, fleet Fleet, log *slog.Logger) *Book {
 	b := &Book{rules: rules, fleet: fleet, log: log, edges: map[Edge]struct{}{}}
-	b.set = directive.NewSet(b.overrideRules)
+	b.set = directive.NewSet(b.directRules)
 	return b
 }
 
@@ -59,15 +59,15 @@ func (b *Book) Close() error {
 // Holding lists those that hold.
 func (b *Book) Holding() []directive.Directive { return b.set.Holding() }
 
-// overrideRules sets the limits anew. Of several for one rule the latest holds.
-func (b *Book) overrideRules() {
-	limits := map[string]pools.Override{}
+// directRules sets the limits anew. Of several for one rule the latest holds.
+func (b *Book) directRules() {
+	limits := map[string]pools.DirectedLimits{}
 	for _, d := range b.set.Holding() {
 		if d.Kind == directive.Limit {
-			limits[d.Target] = pools.Override{Workers: d.Workers, MaxQueue: d.MaxQueue, Shadow: d.Shadow}
+			limits[d.Target] = pools.DirectedLimits{Workers: d.Workers, MaxQueue: d.MaxQueue, Shadow: d.Shadow}
 		}
 	}
-	b.rules.Override(limits)
+	b.rules.Direct(limits)
 }
 
 // Join tells an edge all that is known, and from then on what is new.

@@ -18,9 +18,11 @@ import (
 )
 
 // rules are those of a lock table with two rules.
-type rules struct{ overrides map[string]pools.Override }
+type rules struct {
+	directed map[string]pools.DirectedLimits
+}
 
-func (r *rules) Override(all map[string]pools.Override) { r.overrides = all }
+func (r *rules) Direct(all map[string]pools.DirectedLimits) { r.directed = all }
 
 // renderers are those that live.
 type renderers []string
@@ -154,7 +156,7 @@ func TestTooManyDirectives(t *testing.T) {
 
 // Of several limits for a rule the latest holds, however slow the clock of its coordinator is;
 // when it is withdrawn the one before holds again.
-func TestLimitsOverrideRules(t *testing.T) {
+func TestLimitsReplaceThoseOfRules(t *testing.T) {
 	b, r := newBook(t)
 	first := give(t, b, `{"kind":"limit","target":"expensive","workers":1,"hold":"1h","who":"ann","why":"x"}`)
 	ahead := first
@@ -164,17 +166,17 @@ func TestLimitsOverrideRules(t *testing.T) {
 	}
 	last := give(t, b, `{"kind":"limit","target":"expensive","workers":3,"max_queue":9,"hold":"1h","who":"ann","why":"x"}`)
 	give(t, b, `{"kind":"limit","target":"per_original","shadow":true,"hold":"1h","who":"ann","why":"x"}`)
-	if o := r.overrides["expensive"]; o.Workers != 3 || o.MaxQueue != 9 || o.Shadow != nil {
-		t.Errorf("%+v", r.overrides)
+	if o := r.directed["expensive"]; o.Workers != 3 || o.MaxQueue != 9 || o.Shadow != nil {
+		t.Errorf("%+v", r.directed)
 	}
-	if o := r.overrides["per-original"]; o.Workers != 0 || o.Shadow == nil || !*o.Shadow {
-		t.Errorf("%+v", r.overrides)
+	if o := r.directed["per-original"]; o.Workers != 0 || o.Shadow == nil || !*o.Shadow {
+		t.Errorf("%+v", r.directed)
 	}
 	if w := call(b, http.MethodDelete, "/api/v1/directives/"+last.ID+"?who=bob", ""); w.Code != http.StatusOK {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if names := slices.Sorted(maps.Keys(r.overrides)); !slices.Equal(names, []string{"expensive", "per-original"}) || r.overrides["expensive"].Workers != 2 {
-		t.Errorf("%+v", r.overrides)
+	if names := slices.Sorted(maps.Keys(r.directed)); !slices.Equal(names, []string{"expensive", "per-original"}) || r.directed["expensive"].Workers != 2 {
+		t.Errorf("%+v", r.directed)
 	}
 }
 

@@ -290,7 +290,7 @@ function draw(t) {
     p.limit ? count(p.limit) : "–", p.max_queue ? count(p.max_queue) : "–", p.oldest_wait_ms ? span(p.oldest_wait_ms) : "–"] })), "Nobody holds or waits.");
   $("pools-more").textContent = t.pools_omitted ? `and ${count(t.pools_omitted)} more` : "";
   fill("rules", t.rules.map((r) => ({ key: r.name, cells: [
-    r.name, count(r.workers), count(r.max_queue), { parts: [word("shadow", (r.shadow ? "shadow" : "enforced") + (r.overridden ? ", by a directive" : ""))], mark: r.overridden ? "warn" : "" },
+    r.name, count(r.workers), count(r.max_queue), { parts: [word("shadow", (r.shadow ? "shadow" : "enforced") + (r.directed ? ", by a directive" : ""))], mark: r.directed ? "warn" : "" },
     Object.entries(r.differing ?? {}).map(([edge, d]) => `${edge}: ${d.workers}, ${d.max_queue}`).join("; "),
     { parts: [offer("Change", "limit", r.name, r)] }] })), "No edge has told its rules yet.");
   fill("requests", Object.entries(t.requests_per_second).sort((a, b) => b[1] - a[1])

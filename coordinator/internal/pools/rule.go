@@ -15,20 +15,20 @@ type rule struct {
 	workers, maxQueue uint32
 	shadow            bool
 	differs           bool
-	overridden        bool
+	directed          bool
 }
 
-// Override is the limits that an operator gives a rule for a time; 0 and nil leave what it is.
-type Override struct {
+// DirectedLimits are the limits that an operator gives a rule for a time; 0 and nil leave what it is.
+type DirectedLimits struct {
 	Workers, MaxQueue uint32
 	Shadow            *bool
 }
 
-// Override replaces all overrides, by the names of the rules.
-func (t *Table) Override(all map[string]Override) {
+// Direct replaces all limits that directives set, by the names of the rules.
+func (t *Table) Direct(all map[string]DirectedLimits) {
 	t.lock()
 	defer t.unlock()
-	t.overrides = all
+	t.directed = all
 	changed := map[*rule]bool{}
 	for _, r := range t.rules {
 		if t.updateLimits(r) {
@@ -38,10 +38,10 @@ func (t *Table) Override(all map[string]Override) {
 	t.markPoolsOf(changed)
 }
 
-// applyOverride applies an operator's directive. A queue is never shorter than its workers.
-func (t *Table) applyOverride(r *rule) {
-	o, ok := t.overrides[r.name]
-	r.overridden = ok
+// applyDirectives applies an operator's directive. A queue is never shorter than its workers.
+func (t *Table) applyDirectives(r *rule) {
+	o, ok := t.directed[r.name]
+	r.directed = ok
 	if o.Workers > 0 {
 		r.workers = o.Workers
 	}
@@ -115,6 +115,6 @@ func (t *Table) updateLimits(r *rule) (changed bool) {
 		r.differs = r.differs || d.Workers != r.workers || d.MaxQueue != r.maxQueue || d.Shadow != r.shadow
 		r.workers, r.maxQueue, r.shadow = min(r.workers, d.Workers), min(r.maxQueue, d.MaxQueue), r.shadow && d.Shadow
 	}
-	t.applyOverride(r)
+	t.applyDirectives(r)
 	return before.workers != r.workers || before.maxQueue != r.maxQueue || before.shadow != r.shadow
 }

@@ -69,15 +69,15 @@ type Observer interface {
 type Table struct {
 	throttles throttle.Table
 
-	mu        sync.Mutex
-	observer  Observer
-	pools     shrinking[string, *pool]
-	rules     map[string]*rule
-	overrides map[string]Override
-	edges     map[string]*edge
-	waiting   shrinking[*request, struct{}]
-	overdue   []*request // in the order in which they became so; the protected ones included
-	arrived   uint64
+	mu       sync.Mutex
+	observer Observer
+	pools    shrinking[string, *pool]
+	rules    map[string]*rule
+	directed map[string]DirectedLimits
+	edges    map[string]*edge
+	waiting  shrinking[*request, struct{}]
+	overdue  []*request // in the order in which they became so; the protected ones included
+	arrived  uint64
 
 	spare    []*pool
 	movable  []*pool // pools whose lines may move

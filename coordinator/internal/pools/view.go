@@ -35,7 +35,7 @@ type RuleView struct {
 	Name              string
 	Workers, MaxQueue uint32
 	Shadow            bool
-	Overridden        bool // an operator has it so for a time
+	Directed          bool // an operator has it so for a time
 	// Differing is what each edge's configuration has, where they differ.
 	Differing map[string]lease.Rule
 }
@@ -129,7 +129,7 @@ func (p *pool) view(oldest time.Time) PoolView {
 
 func (t *Table) ruleViews() (all []RuleView) {
 	for _, r := range t.rules {
-		v := RuleView{Name: r.name, Workers: r.workers, MaxQueue: r.maxQueue, Shadow: r.shadow, Overridden: r.overridden}
+		v := RuleView{Name: r.name, Workers: r.workers, MaxQueue: r.maxQueue, Shadow: r.shadow, Directed: r.directed}
 		if r.differs {
 			v.Differing = map[string]lease.Rule{}
 			for e, declared := range r.declared {

@@ -171,7 +171,7 @@ func splitRates(all map[string]float64) (requests, refusals map[string]float64) 
 }
 
 func ruleOf(v pools.RuleView) Rule {
-	r := Rule{Name: v.Name, Workers: v.Workers, MaxQueue: v.MaxQueue, Shadow: v.Shadow, Overridden: v.Overridden}
+	r := Rule{Name: v.Name, Workers: v.Workers, MaxQueue: v.MaxQueue, Shadow: v.Shadow, Directed: v.Directed}
 	for edge, declared := range v.Differing {
 		if r.Differing == nil {
 			r.Differing = map[string]Limits{}

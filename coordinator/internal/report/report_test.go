@@ -95,7 +95,7 @@ func TestPoolsRulesAndClasses(t *testing.T) {
 		Pools:   []pools.PoolView{{Key: "lane:bulk", Class: "lane", Holders: 1, Waiters: 2, Limit: 3, MaxQueue: 4, OldestWait: 1500 * time.Millisecond, Shadow: true}},
 		Omitted: 5,
 		Rules: []pools.RuleView{
-			{Name: "one", Workers: 1, MaxQueue: 2, Shadow: true, Overridden: true},
+			{Name: "one", Workers: 1, MaxQueue: 2, Shadow: true, Directed: true},
 			{Name: "two", Workers: 1, MaxQueue: 2, Differing: map[string]lease.Rule{"edge": {Name: "two", Workers: 3, MaxQueue: 4, Shadow: true}}},
 		},
 	}
@@ -104,8 +104,8 @@ func TestPoolsRulesAndClasses(t *testing.T) {
 		t.Errorf("%d pools were asked for, %d are omitted", s.most.Load(), r.Omitted)
 	}
 	wantJSON(t, r.Pools, `[{"key":"lane:bulk","class":"lane","holders":1,"waiters":2,"limit":3,"max_queue":4,"oldest_wait_ms":1500,"shadow":true}]`)
-	wantJSON(t, r.Rules, `[{"name":"one","workers":1,"max_queue":2,"shadow":true,"overridden":true},`+
-		`{"name":"two","workers":1,"max_queue":2,"shadow":false,"overridden":false,"differing":{"edge":{"workers":3,"max_queue":4,"shadow":true}}}]`)
+	wantJSON(t, r.Rules, `[{"name":"one","workers":1,"max_queue":2,"shadow":true,"directed":true},`+
+		`{"name":"two","workers":1,"max_queue":2,"shadow":false,"directed":false,"differing":{"edge":{"workers":3,"max_queue":4,"shadow":true}}}]`)
 	wantJSON(t, r.Classes, `{"lane":{"holders":1,"waiters":2,"refused_full_total":6,"refused_timeout_total":7,"near_limit_total":4,"shadowed_total":5}}`)
 	if b := r.Busiest; b.Clients[0] == b.Originals[0] || b.Clients[0] == b.RefusedClients[0] || b.Originals[0] == b.RefusedOriginals[0] {
 		t.Errorf("%+v", b)

@@ -77,12 +77,12 @@ type Limits struct {
 // Rule is the limits that hold for a kind of pool, and what each edge has where
 // they differ.
 type Rule struct {
-	Name       string            `json:"name"`
-	Workers    uint32            `json:"workers"`
-	MaxQueue   uint32            `json:"max_queue"`
-	Shadow     bool              `json:"shadow"`
-	Overridden bool              `json:"overridden"` // a directive sets these limits
-	Differing  map[string]Limits `json:"differing,omitempty"`
+	Name      string            `json:"name"`
+	Workers   uint32            `json:"workers"`
+	MaxQueue  uint32            `json:"max_queue"`
+	Shadow    bool              `json:"shadow"`
+	Directed  bool              `json:"directed"` // a directive sets these limits
+	Differing map[string]Limits `json:"differing,omitempty"`
 }
 
 // Busiest are the clients and originals of the last minutes.

@@ -106,11 +106,11 @@ func TestAnotherLimitForATime(t *testing.T) {
 	co := c.Coordinators[0]
 	limit := func(name string) (found struct {
 		workers, queue uint32
-		overridden     bool
+		directed       bool
 	}) {
 		for _, r := range reportOf(t, co).Rules {
 			if r.Name == name {
-				found.workers, found.queue, found.overridden = r.Workers, r.MaxQueue, r.Overridden
+				found.workers, found.queue, found.directed = r.Workers, r.MaxQueue, r.Directed
 			}
 		}
 		return found
@@ -118,7 +118,7 @@ func TestAnotherLimitForATime(t *testing.T) {
 	Eventually(t, "the edge told its rules", func() bool { return limit("original").workers > 0 })
 	before := limit("original")
 	d := give(t, co, directive.Limit, "original", map[string]any{"workers": 1, "max_queue": 1})
-	if now := limit("original"); now.workers != 1 || now.queue != 1 || !now.overridden {
+	if now := limit("original"); now.workers != 1 || now.queue != 1 || !now.directed {
 		t.Errorf("%+v", now)
 	}
 	held := c.Hooks.Hold()
@@ -147,7 +147,7 @@ func TestARendererDrainsAsAnOperatorWants(t *testing.T) {
 	drains := func() (draining, known bool) {
 		for _, h := range reportOf(t, co).Renderers {
 			if h.Renderer == name {
-				return h.Draining && h.Ordered, true
+				return h.Draining && h.Directed, true
 			}
 		}
 		return false, false

@@ -67,7 +67,7 @@ func (r *rogue) drains(renderer string) bool {
 		if err := json.Unmarshal(m.Data, &h); err != nil {
 			r.t.Fatal(err)
 		}
-		return h.Ordered
+		return h.Directed
 	}
 }
 

@@ -260,7 +260,7 @@ func (b *browser) blocksAnAddress(c *cluster.Cluster) {
 
 func (b *browser) changesALimit() {
 	b.t.Helper()
-	b.click("table[data-table=rules] button[aria-label='Change ip']")
+	b.click("table[data-table=rules] button[aria-label='Change per-ip']")
 	b.enter("#act input[name=workers]", "1")
 	b.enter("#act input[name=max_queue]", "0") // which the browser refuses
 	b.enter("#act input[name=why]", "a test")
