@@ -41,16 +41,16 @@ test: deps ## install what is missing, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
 	$(MAKE) --no-print-directory --jobs 2 test-race test-plain
-	$(TESTS) -timeout 4m -run '$(HEAVY)' ./loadtest/suites/cluster
-	$(TESTS) -timeout 2m ./loadtest/suites/flood
-	$(TESTS) -timeout 2m ./coordinator/internal/pools # what the race detector's own memory would hide
+	$(TESTS) -timeout 8m -run '$(HEAVY)' ./loadtest/suites/cluster
+	$(TESTS) -timeout 4m ./loadtest/suites/flood
+	$(TESTS) -timeout 4m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 # Most tests wait for something else than a processor: the two run side by side.
 test-race:
-	$(TESTS) -race -p 3 -parallel 4 -timeout 9m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
+	$(TESTS) -race -p 3 -parallel 4 -timeout 14m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
 
 test-plain:
-	$(TESTS) -p 2 -timeout 8m $(addprefix ./,$(RUNNING) $(DRAWING))
+	$(TESTS) -p 2 -timeout 14m $(addprefix ./,$(RUNNING) $(DRAWING))
 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // start starts a coordinator that ends with the test.
 func start(t testing.TB, s settings.Coordinator) *Coordinator {

@@ -115,10 +115,10 @@ func TestAnotherLimitForATime(t *testing.T) {
 		}
 		return found
 	}
-	Eventually(t, "the edge told its rules", func() bool { return limit("original").workers > 0 })
-	before := limit("original")
-	d := give(t, co, directive.Limit, "original", map[string]any{"workers": 1, "max_queue": 1})
-	if now := limit("original"); now.workers != 1 || now.queue != 1 || !now.directed {
+	Eventually(t, "the edge told its rules", func() bool { return limit("per-original").workers > 0 })
+	before := limit("per-original")
+	d := give(t, co, directive.Limit, "per-original", map[string]any{"workers": 1, "max_queue": 1})
+	if now := limit("per-original"); now.workers != 1 || now.queue != 1 || !now.directed {
 		t.Errorf("%+v", now)
 	}
 	held := c.Hooks.Hold()
@@ -128,7 +128,7 @@ func TestAnotherLimitForATime(t *testing.T) {
 	held()
 	(<-waiting).Wants(t, http.StatusOK)
 	withdraw(t, co, d)
-	if now := limit("original"); now != before {
+	if now := limit("per-original"); now != before {
 		t.Errorf("%+v, before %+v", now, before)
 	}
 	if status, text := operator(t, co, http.MethodPost, "/api/v1/directives", map[string]any{

@@ -267,8 +267,8 @@ func (b *browser) changesALimit() {
 	b.click("#act .go")
 	b.enter("#act input[name=max_queue]", "7")
 	b.click("#act .go")
-	b.sees("table[data-table=rules] tr[data-key=ip]", "by a directive")
-	b.sees("table[data-table=rules] tr[data-key=ip]", "7")
+	b.sees("table[data-table=rules] tr[data-key=per-ip]", "by a directive")
+	b.sees("table[data-table=rules] tr[data-key=per-ip]", "7")
 }
 
 func (b *browser) forgetsAFailure() {
