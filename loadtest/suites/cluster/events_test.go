@@ -31,68 +31,6 @@ import (
 
 // The tests here are the rows of the table of events in DESIGN.md, in its order.
 
-func TestTheLastClientToLeaveDeletesAJobThatNobodyBegan(t *testing.T) {
-	t.Parallel()
-	c := Start(t, Options{})
-	landscape(c, "a.jpg")
-	landscape(c, "b.jpg")
-	release := c.Hooks.Hold()
-	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "the slot is taken", func() bool { return c.Hooks.Held() == 1 })
-	ctx, leave := context.WithCancel(t.Context())
-	waiting := c.Go(ctx, c.Edges[0], "/unsafe/100x/b.jpg", alice)
-	Eventually(t, "the second job is queued", func() bool { return c.Jobs() == 2 })
-	leave()
-	<-waiting
-	Eventually(t, "its job is deleted", func() bool { return c.Jobs() == 1 })
-	release()
-	(<-busy).Wants(t, 200)
-	if n := c.Renders(); n != 1 {
-		t.Errorf("%d renders", n)
-	}
-}
-
-func TestARenderThatBeganIsStoredThoughAllClientsLeft(t *testing.T) {
-	t.Parallel()
-	c := Start(t, Options{})
-	landscape(c, "a.jpg")
-	release := c.Hooks.Hold()
-	ctx, leave := context.WithCancel(t.Context())
-	waiting := c.Go(ctx, c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "it began", func() bool { return c.Hooks.Held() == 1 })
-	leave()
-	<-waiting
-	if n := c.Edges[0].Metric(t, "thumbmill_leases"); n != 1 {
-		t.Errorf("%v leases: leaving ended what a renderer does", n)
-	}
-	release()
-	Eventually(t, "it is stored", func() bool { return c.Hooks.Puts() == 1 })
-}
-
-func TestARefusalOfTheLeaderIsItsClientsAlone(t *testing.T) {
-	t.Parallel()
-	c := Start(t, Options{Renderers: 2, Settings: func(s *settings.Settings) {
-		s.Throttle.PerIP = settings.Pool{Workers: 1, MaxQueue: 2, Timeout: time.Second}
-	}})
-	landscape(c, "a.jpg")
-	landscape(c, "hot.jpg")
-	release := c.Hooks.Hold()
-	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "alice's share is used up", func() bool { return c.Hooks.Held() == 1 })
-	leader := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/hot.jpg", alice)
-	Eventually(t, "alice leads a second flight", func() bool { return c.Edges[0].Metric(t, "thumbmill_flights") == 2 })
-	next := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/hot.jpg", bob)
-	refused := <-leader
-	refused.Wants(t, 429)
-	if refused.Header.Get("Thumbmill-Throttle") != "per-ip" {
-		t.Errorf("refused by %v", refused.Header)
-	}
-	Eventually(t, "bob's render begins", func() bool { return c.Hooks.Held() == 2 })
-	release()
-	(<-next).Wants(t, 200)
-	(<-busy).Wants(t, 200)
-}
-
 // A wait that a client leaves, and one that queue_wait ends, give back what the
 // flight held before, at the coordinator too.
 func TestAWaitThatIsCutOffLeaksNothing(t *testing.T) {
@@ -368,22 +306,6 @@ func TestAStreamThatIsGoneIsMadeAgainWithItsJobs(t *testing.T) {
 	(<-second).Wants(t, 200)
 }
 
-func TestAStoreThatFailsCostsNotTheClientsPicture(t *testing.T) {
-	t.Parallel()
-	c := Start(t, Options{})
-	landscape(c, "a.jpg")
-	c.Hooks.BeforePut = func(thumbnail.Location) error {
-		if c.Hooks.Puts() == 1 {
-			return errors.New("the disk is on fire")
-		}
-		return nil
-	}
-	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
-	Eventually(t, "the flight ends", func() bool { return c.Edges[0].Metric(t, "thumbmill_flights") == 0 })
-	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
-	Eventually(t, "it is stored", func() bool { return c.Hooks.Puts() == 2 })
-}
-
 func TestCoordinatorsThatAreGone(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Coordinators: 2})
@@ -497,18 +419,4 @@ func TestANewUploadReplacesTheOldPicture(t *testing.T) {
 	Eventually(t, "the new picture is served", func() bool {
 		return c.Hooks.Puts() == 2 || c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Status != 200
 	})
-}
-
-func TestNoRendererIsAClearRefusal(t *testing.T) {
-	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Throttle.QueueWait = time.Second }})
-	landscape(c, "a.jpg")
-	if err := c.Renderers[0].Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	a := c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	a.Wants(t, 503)
-	if a.Header.Get("Retry-After") == "" {
-		t.Errorf("headers %v", a.Header)
-	}
 }
