@@ -133,7 +133,7 @@ func (e *Edge) steer(h renderjob.Heartbeat) {
 	}
 }
 
-// makeThrottles makes what says who may have a thumbnail rendered now.
+// makeThrottles makes the admitter, which asks whether a flight may render now.
 func (e *Edge) makeThrottles(open.Stores) error {
 	c := e.config
 	e.backlog = backlog.New(e.dispatcher.JetStream(), c.Log, c.Metrics)
@@ -152,7 +152,7 @@ func (e *Edge) makeThrottles(open.Stores) error {
 	return nil
 }
 
-// makeCaches makes what remembers: what URLs mean, what is known of originals, and stored
+// makeCaches makes the parts that remember: what URLs mean, heads of originals, and stored
 // thumbnails. presence is there before anybody asks for those.
 func (e *Edge) makeCaches(stores open.Stores) (err error) {
 	c := e.config

@@ -163,7 +163,7 @@ func (a *Admitter) pausedLane(lane renderjob.Lane) error {
 	return paused.Refuse(0, "lane %s takes no new work for now", lane)
 }
 
-// ask asks the coordinator that answers, of which one may go while another comes, or lets
+// ask asks the first coordinator that answers; one may go while another comes. Or it lets
 // the flight through under this edge's own limit.
 func (a *Admitter) ask(ctx context.Context, r Request, needs []throttle.Need) (answer, error) {
 	const rounds = 3
@@ -184,7 +184,7 @@ func (a *Admitter) ask(ctx context.Context, r Request, needs []throttle.Need) (a
 	return a.local.ask(ctx, r, needs)
 }
 
-// way is how the first coordinator that answers is asked; nil when none does.
+// way says how to ask the first coordinator that answers; it gives nil when none does.
 func (a *Admitter) way(ctx context.Context) (address string, w way) {
 	address, state := a.coordinators.First(ctx)
 	switch state {

@@ -78,7 +78,7 @@ type render struct {
 	started bool // by a renderer
 	timed   bool // the step "render" is noted
 	outcome admission.Outcome
-	err     error // of which nobody has been told yet
+	err     error // told to nobody yet
 }
 
 func (r *render) publishAndWait(ctx context.Context) (err error) {
@@ -200,7 +200,7 @@ func (r *render) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
 	return r.job.Withdraw(ctx) && r.end(f)
 }
 
-// end ends the wait with an error, of which render tells once the lease is released.
+// end ends the wait with an error. render tells of it once the lease is released.
 func (r *render) end(err error) (over bool) {
 	r.noteTime()
 	r.err = err
