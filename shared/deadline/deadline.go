@@ -35,6 +35,9 @@ const (
 	// Slot is how long a job waits for a slot before it is handed back: a long render is in
 	// the way, and another renderer may be idle.
 	Slot = 5 * time.Second
+	// StartAgain is what a job that is handed back has left at least for another renderer to
+	// begin it.
+	StartAgain = time.Second
 	// Store bounds the write of a thumbnail, which goes on when the client is gone.
 	Store = 10 * time.Second
 	// Slack is what an edge leaves around other bounds, so that a renderer's own word

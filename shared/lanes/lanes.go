@@ -21,6 +21,7 @@ package lanes
 import (
 	"slices"
 
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -32,6 +33,15 @@ const (
 	// LongArea is the number of pixels, over all frames, beyond which a render takes long,
 	// however few the bytes: about a second of decoding on one core.
 	LongArea = 50_000_000
+)
+
+const (
+	// DeadAfter is for how long a renderer may be silent before edges take it for dead: three
+	// heartbeats.
+	DeadAfter = 3 * renderjob.HeartbeatEvery
+	// PlacesKept is for how long edges keep a dead renderer's places in the lanes' pools: until
+	// the jobs that it had in hand come to others.
+	PlacesKept = DeadAfter + deadline.AckWait
 )
 
 // Work is what decides about a render's lane before its original is read.

@@ -9,14 +9,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 const (
-	deadAfter = 3 * renderjob.HeartbeatEvery
 	// unknownSlots is taken while no renderer was heard of: enough to start with.
 	unknownSlots = 16
 )
@@ -73,13 +71,13 @@ func (f *Fleet) Note(h renderjob.Heartbeat) {
 
 func (f *Fleet) forgetDead(now time.Time) {
 	for name, s := range f.renderers {
-		if now.Sub(s.at) > deadAfter {
+		if now.Sub(s.at) > lanes.DeadAfter {
 			delete(f.renderers, name)
 			f.lost[name] = s
 		}
 	}
 	for name, s := range f.lost {
-		if now.Sub(s.at) > deadAfter+deadline.AckWait {
+		if now.Sub(s.at) > lanes.PlacesKept {
 			delete(f.lost, name)
 		}
 	}

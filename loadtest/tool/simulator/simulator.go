@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -77,14 +78,13 @@ type Done struct {
 	Ended   float64 // when it was answered
 }
 
-// missedAfter is for how long edges keep the places of a renderer that died
-// (edge/internal/fleet), and grace what a job that is handed back has left at least
-// (renderer/internal/intake); patience is the pipeline's. Seconds.
+// The cluster's own bounds in seconds: for how long edges keep a dead renderer's places, an
+// election of NATS, a job's wait for a slot, and what one that is handed back has left.
 var (
-	missedAfter = (3*renderjob.HeartbeatEvery + deadline.AckWait).Seconds()
+	missedAfter = lanes.PlacesKept.Seconds()
 	election    = deadline.Election.Seconds()
 	patience    = deadline.Slot.Seconds()
-	grace       = 1.0
+	grace       = deadline.StartAgain.Seconds()
 )
 
 type kind uint8

@@ -29,8 +29,6 @@ const (
 	pause          = 200 * time.Millisecond
 	publishTimeout = 3 * time.Second
 	calibrateEvery = 5 * time.Second
-	// leastStartWithin gives a job that was handed back a chance at all.
-	leastStartWithin = time.Second
 )
 
 // ErrNotBegun says that a job was given up before its render began.
@@ -260,7 +258,7 @@ func (in *Intake) handBack(msg jetstream.Msg, d Delivery) {
 	job := d.Job
 	job.Attempt = d.Deliveries - 1
 	job.DeadlineMS = d.Left().Milliseconds()
-	job.StartWithinMS = max(job.StartWithinMS-d.Age.Milliseconds(), leastStartWithin.Milliseconds())
+	job.StartWithinMS = max(job.StartWithinMS-d.Age.Milliseconds(), deadline.StartAgain.Milliseconds())
 	if job.DeadlineMS <= 0 {
 		in.logAck(msg.Ack())
 		return
