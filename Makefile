@@ -49,7 +49,7 @@ test: deps ## install what is missing, run every test in its short form
 # One after the other: side by side they leave two cores no time for a beat a second, and
 # edges and coordinators take each other for gone.
 test-race:
-	$(TESTS) -race -p 3 -timeout 14m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
+	$(TESTS) -race -p 3 -parallel 5 -timeout 14m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
 
 test-plain:
 	$(TESTS) -p 2 -timeout 14m $(addprefix ./,$(RUNNING) $(DRAWING))

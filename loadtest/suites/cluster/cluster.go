@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/edge"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/renderer"
@@ -49,8 +50,9 @@ type Options struct {
 	Settings func(*settings.Settings)
 	// Stores replaces the directories below the test's folder.
 	Stores *open.Stores
-	// Render renders instead of workers.
-	Render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
+	// Workers draw as in production. Without them each render gives the same small picture:
+	// a test that looks at the way of requests does not pay for processes that decode.
+	Workers bool
 	// EdgeNATS replaces the URL by which edges reach the queue: a Link's.
 	EdgeNATS func(url string) string
 }
@@ -68,7 +70,7 @@ type Cluster struct {
 	Coordinators []*coordinator.Coordinator
 	tables       []*prometheus.Registry // of the coordinators
 	renderers    []*prometheus.Registry
-	render       func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
+	workers      bool
 	Renderers    []*renderer.Renderer
 	Edges        []*Edge
 }
@@ -94,7 +96,7 @@ func (e *Edge) OpenJobs() int { return e.role.OpenJobs() }
 // Start starts a cluster and waits until it is ready.
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, Dir: t.TempDir(), Settings: defaults(), Log: NewLog(t), Hooks: &Hooks{}, render: o.Render}
+	c := &Cluster{t: t, Dir: t.TempDir(), Settings: defaults(), Log: NewLog(t), Hooks: &Hooks{}, workers: o.Workers}
 	c.Settings.Store.Originals.Path = filepath.Join(c.Dir, "originals")
 	c.Settings.Store.Thumbnails.Path = filepath.Join(c.Dir, "thumbnails")
 	c.Settings.Renderer.TempDir = filepath.Join(c.Dir, "temp")
@@ -194,11 +196,20 @@ func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 	return co
 }
 
+// sample renders what a cluster without workers serves.
+func sample(context.Context, thumbnail.Spec) ([]byte, error) {
+	return samples.JPEG(samples.Landscape(16, 10))
+}
+
 // AddRenderer starts one more.
 func (c *Cluster) AddRenderer() *renderer.Renderer {
 	c.t.Helper()
 	registry := prometheus.NewRegistry()
-	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry, Render: c.render})
+	config := renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry}
+	if !c.workers {
+		config.Render = sample
+	}
+	r, err := renderer.New(config)
 	c.must(err)
 	c.startPart(r)
 	c.Renderers = append(c.Renderers, r)

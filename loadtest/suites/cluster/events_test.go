@@ -140,7 +140,7 @@ func stall(t *testing.T, pids []int) (goOn func()) {
 
 func TestAWorkerThatDiesIsNoFaultOfTheOriginal(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{})
+	c := Start(t, Options{Workers: true})
 	landscape(c, "a.jpg")
 	pids := c.Renderers[0].WorkerPIDs()
 	stall(t, pids)
@@ -164,7 +164,7 @@ func (c *Cluster) busy() int {
 
 func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Renderer.TimeLimit = 5 * time.Second }})
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Renderer.TimeLimit = 5 * time.Second }})
 	landscape(c, "a.jpg")
 	goOn := stall(t, c.Renderers[0].WorkerPIDs())
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 500)
@@ -175,7 +175,7 @@ func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
 func TestARendererThatDiesLosesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(programs.Build(t, programs.Renderer), "renderer")
-	c := Start(t, Options{})
+	c := Start(t, Options{Workers: true})
 	landscape(c, "a.jpg")
 	landscape(c, "b.jpg")
 	release := c.Hooks.Hold() // the renderer of this process is busy with a
@@ -247,7 +247,7 @@ func commandLine(pid int) string {
 
 func TestARendererThatDrainsHandsBackWhatItHasNotBegun(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Renderer.Ahead = 1 }})
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Renderer.Ahead = 1 }})
 	landscape(c, "a.jpg")
 	landscape(c, "b.jpg")
 	draining := c.Renderers[0]

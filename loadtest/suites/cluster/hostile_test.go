@@ -84,7 +84,7 @@ func TestHostileOriginals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Start(t, Options{Settings: patient})
+	c := Start(t, Options{Workers: true, Settings: patient})
 	landscape(c, "good.jpg")
 	workers := len(c.Renderers[0].WorkerPIDs())
 	g := startGoodClient(c, "good.jpg")
@@ -134,7 +134,7 @@ func TestBadOriginalsStarveNobody(t *testing.T) {
 	}
 	for _, bad := range []string{"turbulence.svg", "endless.gif", "bomb-real.png"} {
 		t.Run(bad, func(t *testing.T) {
-			c := Start(t, Options{Settings: func(s *settings.Settings) {
+			c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) {
 				patient(s)
 				s.Renderer.Slots = 2
 				s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive = 4*time.Second, 4*time.Second
@@ -175,7 +175,7 @@ func TestALargeOriginalPassesThrough(t *testing.T) {
 	if os.Getenv(envSoak) != "" {
 		size = 4<<30 - 1
 	}
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Throttle.QueueWait = 60 * time.Second }})
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Throttle.QueueWait = 60 * time.Second }})
 	landscape(c, "small.jpg")
 	landscape(c, "large.jpg")
 	// What follows the picture is no part of it, and takes no room on this disk.

@@ -25,7 +25,7 @@ func landscape(c *Cluster, name string) {
 
 func TestTheSecondRequestIsServedFromTheStore(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{})
+	c := Start(t, Options{Workers: true})
 	landscape(c, "wikipedia-commons-local-public/a/ab/Käse.jpg")
 	const path = "/wikipedia/commons/thumb/a/ab/K%C3%A4se.jpg/330px-K%C3%A4se.jpg"
 	first := c.Get(t.Context(), c.Edges[0], path, alice)

@@ -47,7 +47,7 @@ func TestOriginalsComeFromEverywhere(t *testing.T) {
 	server := servers.StartSwift(t, "")
 	swift, s3 := server.Bucket, server.S3()
 	here, _ := url.Parse(site.URL)
-	c := Start(t, Options{Settings: func(s *settings.Settings) {
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Store.Loaders = []settings.Loader{
 			{For: "swift/", Bucket: swift}, {For: "s3/", Bucket: s3},
 			{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{here.Host}, Allow: []string{"127.0.0.1"}}},
@@ -105,7 +105,7 @@ func siteWith(t *testing.T, body []byte) *httptest.Server {
 
 func TestThumbnailsInS3(t *testing.T) {
 	bucket := servers.S3(t)
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Store.Thumbnails = bucket }})
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Store.Thumbnails = bucket }})
 	landscape(c, "a.jpg")
 	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice).Wants(t, 200)
 	c.Renders()
@@ -162,7 +162,7 @@ func remembering(revalidate time.Duration, more ...func(*settings.Settings)) fun
 
 func TestANewUploadIsNoticedInTime(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: remembering(500 * time.Millisecond)})
+	c := Start(t, Options{Workers: true, Settings: remembering(500 * time.Millisecond)})
 	c.Original("a.jpg", picture(t, 300, 200), nil)
 	height := func() string { return size(t, c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice).Body) }
 	for range 3 {
@@ -194,7 +194,7 @@ func size(t *testing.T, body []byte) string {
 // repeated.
 func TestAPurgeReachesEverything(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Edges: 2, Settings: remembering(time.Hour)})
+	c := Start(t, Options{Workers: true, Edges: 2, Settings: remembering(time.Hour)})
 	const name = "wikipedia-commons-local-public/a/ab/Cat.jpg"
 	c.Original(name, picture(t, 300, 200), nil)
 	c.Original("other.jpg", picture(t, 300, 200), nil)
@@ -255,7 +255,7 @@ func TestAPurgeSeparatesFlights(t *testing.T) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(*body.Load()) }))
 	defer site.Close()
 	here, _ := url.Parse(site.URL)
-	c := Start(t, Options{Renderers: 2, Settings: remembering(time.Hour, func(s *settings.Settings) {
+	c := Start(t, Options{Workers: true, Renderers: 2, Settings: remembering(time.Hour, func(s *settings.Settings) {
 		s.Store.Loaders = []settings.Loader{{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{here.Host}, Allow: []string{"127.0.0.1"}}}}
 	})})
 	name := site.URL + "/a.jpg"
@@ -286,7 +286,7 @@ func TestAPurgeSeparatesFlights(t *testing.T) {
 func TestADeafEdgeServesNothingFromMemory(t *testing.T) {
 	t.Parallel()
 	var link *wire.Link
-	c := Start(t, Options{Settings: remembering(time.Hour)})
+	c := Start(t, Options{Workers: true, Settings: remembering(time.Hour)})
 	deaf := c.AddEdge(func(u string) string {
 		link = wire.New(t, strings.TrimPrefix(u, "nats://"))
 		return "nats://" + link.Addr()
@@ -411,7 +411,7 @@ func TestRenderingInAdvance(t *testing.T) {
 // What today's defaults would render otherwise is kept, or rendered when it is asked for.
 func TestDefaultsThatChanged(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Edge.Revalidate = time.Hour }})
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Edge.Revalidate = time.Hour }})
 	const name, path = "wikipedia-commons-local-public/a/ab/Cat.jpg", "/wikipedia/commons/thumb/a/ab/Cat.jpg/90px-Cat.jpg"
 	c.Original(name, picture(t, 300, 200), nil)
 	first := c.Get(t.Context(), c.Edges[0], path, alice)

@@ -40,7 +40,7 @@ func startOnSwift(t *testing.T) *onSwift {
 	s.link = wire.Disturb(t, strings.TrimSuffix(s.swift.Bucket.AuthURL, "/auth/v1.0"))
 	s.direct = swiftstore.New(s.swift.Bucket)
 	t.Cleanup(func() { _ = s.direct.Close() })
-	s.cluster = Start(t, Options{Settings: func(o *settings.Settings) {
+	s.cluster = Start(t, Options{Workers: true, Settings: func(o *settings.Settings) {
 		o.Store.Originals, o.Store.Thumbnails = s.swift.Bucket, s.swift.Bucket
 		o.Store.Originals.Container, o.Store.Thumbnails.Container = "originals", "thumbnails"
 		for _, b := range []*settings.Bucket{&o.Store.Originals, &o.Store.Thumbnails} {

@@ -134,7 +134,7 @@ func TestTheLaneFollowsTheFleet(t *testing.T) {
 // An original that took long takes more places of its type's pool the next time.
 func TestExpensiveByMeasuredCost(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) {
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Throttle.Expensive = settings.ExpensivePool{Workers: 8, MaxQueue: 20, Timeout: 5 * time.Second, Types: []string{"jpeg"}, Place: time.Millisecond}
 	}})
 	landscape(c, "a.jpg")

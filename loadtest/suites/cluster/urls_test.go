@@ -36,7 +36,7 @@ func (c *Cluster) ask(t *testing.T, base, path string, header ...string) *http.R
 
 func TestTheClientsAcceptChoosesTheFormat(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) {
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Thumbor.AutoFormats = []string{"avif", "webp", "jpg", "png"}
 	}})
 	landscape(c, "a.jpg")
@@ -73,7 +73,7 @@ func TestTheClientsAcceptChoosesTheFormat(t *testing.T) {
 
 func TestWatermarksAreGuardedAsOriginalsAre(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) {
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Store.PrivateContainers, s.Store.PrivateSecret = []string{"wikipedia-office-local-public"}, "secret"
 		s.Edge.Blacklist = []string{"banned.png"}
 	}})
@@ -102,7 +102,7 @@ func TestWatermarksAreGuardedAsOriginalsAre(t *testing.T) {
 
 func TestMetaAndStrictFilters(t *testing.T) {
 	t.Parallel()
-	c := Start(t, Options{Settings: func(s *settings.Settings) { s.Thumbor.StrictFilters = true }})
+	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Thumbor.StrictFilters = true }})
 	landscape(c, "a.jpg")
 	meta := c.Get(t.Context(), c.Edges[0], "/unsafe/meta/-100x100/a.jpg", alice)
 	meta.Wants(t, 200)
