@@ -53,6 +53,8 @@ type Options struct {
 	// Workers draw as in production. Without them each render gives the same small picture:
 	// a test that looks at the way of requests does not pay for processes that decode.
 	Workers bool
+	// Render gives the pictures of a cluster without workers, in place of that one.
+	Render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
 	// EdgeNATS replaces the URL by which edges reach the queue: a Link's.
 	EdgeNATS func(url string) string
 }
@@ -70,7 +72,7 @@ type Cluster struct {
 	Coordinators []*coordinator.Coordinator
 	tables       []*prometheus.Registry // of the coordinators
 	renderers    []*prometheus.Registry
-	workers      bool
+	render       func(ctx context.Context, s thumbnail.Spec) ([]byte, error) // nil: workers do
 	Renderers    []*renderer.Renderer
 	Edges        []*Edge
 }
@@ -96,7 +98,10 @@ func (e *Edge) OpenJobs() int { return e.role.OpenJobs() }
 // Start starts a cluster and waits until it is ready.
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, Dir: t.TempDir(), Settings: defaults(), Log: NewLog(t), Hooks: &Hooks{}, workers: o.Workers}
+	c := &Cluster{t: t, Dir: t.TempDir(), Settings: defaults(), Log: NewLog(t), Hooks: &Hooks{}, render: o.Render}
+	if !o.Workers && o.Render == nil {
+		c.render = sample
+	}
 	c.Settings.Store.Originals.Path = filepath.Join(c.Dir, "originals")
 	c.Settings.Store.Thumbnails.Path = filepath.Join(c.Dir, "thumbnails")
 	c.Settings.Renderer.TempDir = filepath.Join(c.Dir, "temp")
@@ -205,11 +210,7 @@ func sample(context.Context, thumbnail.Spec) ([]byte, error) {
 func (c *Cluster) AddRenderer() *renderer.Renderer {
 	c.t.Helper()
 	registry := prometheus.NewRegistry()
-	config := renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry}
-	if !c.workers {
-		config.Render = sample
-	}
-	r, err := renderer.New(config)
+	r, err := renderer.New(renderer.Config{Settings: c.Settings, Stores: c.Stores, Log: c.Log, Metrics: registry, Render: c.render})
 	c.must(err)
 	c.startPart(r)
 	c.Renderers = append(c.Renderers, r)

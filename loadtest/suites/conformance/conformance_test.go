@@ -73,7 +73,7 @@ const (
 
 func TestWikimediasThumbnails(t *testing.T) {
 	dir, all := cases(t)
-	c := cluster.Start(t, cluster.Options{Settings: func(s *settings.Settings) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Store.Originals.Path = filepath.Join(dir, "originals")
 		s.Render.Quality, s.Render.MaxAnimatedArea = 79, 6_000_000
 		s.Renderer.Slots = 2

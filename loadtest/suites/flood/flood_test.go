@@ -46,7 +46,7 @@ func TestTenTimesTheCapacity(t *testing.T) {
 	if os.Getenv("THUMBMILL_SOAK") != "" {
 		long = 30 * time.Second
 	}
-	c := cluster.Start(t, cluster.Options{Settings: func(s *settings.Settings) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Renderer.Slots, s.Renderer.Ahead, s.Edge.Memory = 2, 1, 16<<20
 		s.Throttle.PerOriginal = settings.Pool{Workers: 1000, MaxQueue: 10_000, Timeout: 5 * time.Second}
 		s.Throttle.PerIP = settings.Pool{Workers: 16, MaxQueue: 64, Timeout: 2 * time.Second}

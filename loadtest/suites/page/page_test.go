@@ -201,7 +201,7 @@ func start(t *testing.T) (*cluster.Cluster, string) {
 	if testing.Short() {
 		t.Skip("it takes a browser")
 	}
-	c := cluster.Start(t, cluster.Options{Edges: 2, Renderers: 2, Settings: func(s *settings.Settings) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Edges: 2, Renderers: 2, Settings: func(s *settings.Settings) {
 		s.Throttle.PerIP = settings.Pool{Workers: 2, MaxQueue: 4, Timeout: time.Second}
 	}})
 	load(t, c)

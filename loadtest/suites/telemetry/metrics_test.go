@@ -14,7 +14,7 @@ import (
 // Names and helps follow Prometheus' conventions, and whatever clients ask for makes no
 // new series: labels are bounded sets.
 func TestMetricsAreCleanAndBounded(t *testing.T) {
-	c := cluster.Start(t, cluster.Options{})
+	c := cluster.Start(t, cluster.Options{Workers: true})
 	body, err := samples.JPEG(samples.Landscape(300, 200))
 	c.Original("a.jpg", body, err)
 	c.Original("bad.jpg", []byte("no picture"), nil)

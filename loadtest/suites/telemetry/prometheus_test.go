@@ -204,7 +204,7 @@ func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 	if out, err := exec.Command("promtool", "check", "config", "--syntax-only", deploy+"prometheus/prometheus.yml").CombinedOutput(); err != nil {
 		t.Errorf("%s", out)
 	}
-	c := cluster.Start(t, cluster.Options{Settings: func(s *settings.Settings) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Throttle.PerIP = settings.Pool{Workers: 1, MaxQueue: 1, Timeout: time.Second}
 	}})
 	body, err := samples.JPEG(samples.Landscape(900, 600))

@@ -99,7 +99,7 @@ const (
 // task of a worker.
 func TestATraceFollowsARequest(t *testing.T) {
 	s := collect(t)
-	c := cluster.Start(t, cluster.Options{Settings: func(x *settings.Settings) { x.Trace.Endpoint, x.Trace.Ratio = s.server.URL+"/v1/traces", 0 }})
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(x *settings.Settings) { x.Trace.Endpoint, x.Trace.Ratio = s.server.URL+"/v1/traces", 0 }})
 	c.Original("drawing.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60"><circle cx="40" cy="30" r="20"/></svg>`), nil)
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.Edges[0].Addr()+"/unsafe/60x/filters:format(png)/drawing.svg", nil)
 	request.Header.Set("Traceparent", "00-"+outside+"-"+proxy+"-01")
@@ -154,7 +154,7 @@ func openMetrics() *http.Request {
 // A stranger's header begins no trace, and a collector that is gone costs no picture.
 func TestTracesAreNotForStrangers(t *testing.T) {
 	s := collect(t)
-	c := cluster.Start(t, cluster.Options{Settings: func(x *settings.Settings) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(x *settings.Settings) {
 		x.Trace.Endpoint, x.Trace.Ratio = s.server.URL+"/v1/traces", 1
 		x.Edge.TrustedProxies = nil // so that the test is a stranger
 	}})

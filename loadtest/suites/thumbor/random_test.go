@@ -48,7 +48,7 @@ func randomURL(r *rand.Rand) string {
 // Whatever is asked for, the answer is a picture or a refusal, and the original is not
 // held responsible.
 func TestNoURLBreaksAnything(t *testing.T) {
-	c := cluster.Start(t, cluster.Options{Settings: func(s *settings.Settings) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Store.Originals.Path = "testdata/originals"
 		s.Thumbor.GIFFilters = true
 		s.Renderer.Slots = 2

@@ -56,7 +56,7 @@ func recorded(t *testing.T) map[string]Answer {
 // below that will do.
 func TestAgreesWithThumbor(t *testing.T) {
 	theirs := recorded(t)
-	c := cluster.Start(t, cluster.Options{Settings: func(s *settings.Settings) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Store.Originals.Path = "testdata/originals"
 		s.Thumbor.Rotate = "counterclockwise"
 		s.Renderer.Slots = 2
