@@ -30,6 +30,7 @@ type FormatRow struct {
 	Signatures  []Signature // every file of the format begins with one of them
 	LongestSide int         // of a picture, in pixels
 	Alpha       bool        // pixels can be transparent; else transparent parts become white
+	Profiles    bool        // files can carry a colour profile
 	Animation   Animation   // what writes all frames of an animation
 	Lossy       bool        // the encoder takes a quality, and render.qualities can name the format
 	Negotiable  bool        // browsers name it in Accept, and thumbor.auto_formats can list it
@@ -59,17 +60,17 @@ var formats = []FormatRow{
 	{
 		Format: FormatJPEG, Name: "JPEG", Spellings: []string{"jpg", "jpeg", "jpe"}, MediaTypes: []string{"image/jpeg", "image/jpg"},
 		Signatures:  []Signature{{0, "\xff\xd8\xff"}},
-		LongestSide: 65_535, Lossy: true, Negotiable: true, Optimized: true, Wikimedia: true,
+		LongestSide: 65_535, Profiles: true, Lossy: true, Negotiable: true, Optimized: true, Wikimedia: true,
 	},
 	{
 		Format: FormatPNG, Name: "PNG", Spellings: []string{"png"}, MediaTypes: []string{"image/png"},
 		Signatures:  []Signature{{0, "\x89PNG\r\n\x1a\n"}},
-		LongestSide: 65_535, Alpha: true, Negotiable: true, Optimized: true, Wikimedia: true,
+		LongestSide: 65_535, Profiles: true, Alpha: true, Negotiable: true, Optimized: true, Wikimedia: true,
 	},
 	{
 		Format: FormatWebP, Name: "WebP", Spellings: []string{"webp"}, MediaTypes: []string{"image/webp"},
 		Signatures:  []Signature{{8, "WEBPVP8"}}, // behind RIFF and the file's length
-		LongestSide: 16_383, Alpha: true, Animation: ByEncoder, Lossy: true, Negotiable: true, Wikimedia: true,
+		LongestSide: 16_383, Profiles: true, Alpha: true, Animation: ByEncoder, Lossy: true, Negotiable: true, Wikimedia: true,
 	},
 	{
 		Format: FormatGIF, Name: "GIF", Spellings: []string{"gif"}, MediaTypes: []string{"image/gif"},
@@ -79,7 +80,7 @@ var formats = []FormatRow{
 	{
 		Format: FormatAVIF, Name: "AVIF", Spellings: []string{"avif"}, MediaTypes: []string{"image/avif"},
 		Signatures:  []Signature{{4, "ftypavif"}, {4, "ftypavis"}}, // behind the box's length
-		LongestSide: 65_535, Alpha: true, Lossy: true, Negotiable: true,
+		LongestSide: 65_535, Profiles: true, Alpha: true, Lossy: true, Negotiable: true,
 	},
 }
 

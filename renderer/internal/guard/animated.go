@@ -34,6 +34,7 @@ func readPNG(r *io.SectionReader) (Header, error) {
 	colour := b[25]
 	h.Indexed = colour == 3 || colour == 0 && b[24] <= 8
 	h.Alpha = colour == 4 || colour == 6 || hasTransparency(r)
+	h.Colour = pngColour(r)
 	return h, nil
 }
 

@@ -99,6 +99,8 @@ func property(r *io.SectionReader, p box, h *Header) {
 	var b [32]byte
 	n, _ := r.ReadAt(b[:min(int64(len(b)), max(0, p.to-p.from))], p.from)
 	switch {
+	case p.kind == "colr":
+		heifColour(r, p, h)
 	case p.kind == "ispe" && n >= 12:
 		width, height := side(binary.BigEndian.Uint32(b[4:])), side(binary.BigEndian.Uint32(b[8:]))
 		if width*height > h.Width*h.Height {

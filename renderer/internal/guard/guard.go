@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -34,9 +35,19 @@ type Header struct {
 	Progressive bool `json:"progressive,omitempty"`
 	Pages       int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
 	Frames      int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
+	// Colour is what a PNG, AVIF or HEIC without an ICC profile says of its colours.
+	Colour colour.Space `json:"colour,omitzero"`
+	// Colours is how many bands of a TIFF are colours, and AlphaBand which one after them is
+	// its alpha; 0 is none. Colours is 0 where the bands are what their number says.
+	Colours   int `json:"colours,omitempty"`
+	AlphaBand int `json:"alpha_band,omitempty"`
+	// Premultiplied means that colours are multiplied by alpha already.
+	Premultiplied bool `json:"premultiplied,omitempty"`
 	// Offset is where the pixels of a raster begin, in bytes; Bands is 1 or 3.
 	Offset int64 `json:"offset,omitempty"`
 	Bands  int   `json:"bands,omitempty"`
+
+	profiled bool // an ICC profile was seen
 }
 
 // Area is the number of pixels of all frames.

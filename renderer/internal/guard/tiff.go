@@ -14,6 +14,7 @@ const (
 	tagWidth        = 256
 	tagHeight       = 257
 	tagOrientation  = 274
+	tagSamples      = 277
 	tagExtraSamples = 338
 
 	maxPages  = 4096   // directories
@@ -32,8 +33,16 @@ type tiff struct {
 // page is what one directory tells.
 type page struct {
 	width, height, orientation int
-	alpha                      bool
+	samples                    int
+	extra                      []int // of each sample that is no colour; extraAssociated, extraAlpha, or of no meaning
 }
+
+// The meanings of an extra sample (TIFF 6.0, section 18).
+const (
+	extraAssociated = 1 // alpha by which colours are multiplied
+	extraAlpha      = 2
+	maxExtra        = 64
+)
 
 // openTIFF reads the byte order, and where the first directory is.
 func openTIFF(r *io.SectionReader) (t *tiff, first int64, err error) {
@@ -76,8 +85,8 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		}
 		if p.width*p.height > h.Width*h.Height {
 			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
+			p.bands(&h)
 		}
-		h.Alpha = h.Alpha || p.alpha
 		h.Pages++
 		next = following
 	}
@@ -117,7 +126,9 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 		case tagOrientation:
 			p.orientation = t.value(field)
 		case tagExtraSamples:
-			p.alpha = t.value(field) != 0
+			p.extra = t.values(field, maxExtra)
+		case tagSamples:
+			p.samples = t.value(field)
 		}
 	}
 	next, err = t.number(at+countSize+count*fieldSize, offsetSize)
@@ -125,6 +136,41 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 		next = 0
 	}
 	return p, next, nil
+}
+
+// bands tells which samples are colours, and which one is alpha.
+func (p page) bands(h *Header) {
+	h.Colours, h.AlphaBand, h.Premultiplied = 0, 0, false
+	if len(p.extra) == 0 || p.samples <= len(p.extra) {
+		return
+	}
+	h.Colours = p.samples - len(p.extra)
+	if at := slices.IndexFunc(p.extra, func(kind int) bool { return kind == extraAssociated || kind == extraAlpha }); at >= 0 {
+		h.Alpha, h.AlphaBand, h.Premultiplied = true, h.Colours+at, p.extra[at] == extraAssociated
+	}
+}
+
+// values reads the SHORTs of a field, as many as most.
+func (t *tiff) values(field []byte, most int) (all []int) {
+	count, content, room := int64(t.order.Uint32(field[4:])), field[8:], int64(2)
+	if t.big {
+		count, content, room = int64(min(t.order.Uint64(field[4:]), maxExtra)), field[12:], 4
+	}
+	count = min(count, int64(most))
+	if count > room {
+		at := int64(t.order.Uint32(content))
+		if t.big {
+			at = int64(min(t.order.Uint64(content), 1<<62))
+		}
+		content = make([]byte, 2*count)
+		if _, err := t.r.ReadAt(content, at); err != nil {
+			return nil
+		}
+	}
+	for i := range count {
+		all = append(all, int(t.order.Uint16(content[2*i:])))
+	}
+	return all
 }
 
 // value reads a SHORT or a LONG that is kept in its field.

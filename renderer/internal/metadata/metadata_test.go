@@ -5,8 +5,9 @@ import (
 	"encoding/binary"
 	"image"
 	"image/png"
-	"math"
 	"testing"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 )
 
 // tiffOf is a TIFF of one directory with texts, big-endian as cameras have it.
@@ -37,42 +38,12 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-func TestProfile(t *testing.T) {
-	tiny := tinySRGB()
-	if len(tiny) > 600 || int(binary.BigEndian.Uint32(tiny)) != len(tiny) || !isSRGB(tiny) {
-		t.Errorf("%d bytes, called %q", len(tiny), description(tiny))
-	}
-	other := bytes.Replace(tiny, []byte(tinyName), []byte("adobe rg"), 1)
-	if !bytes.Equal(Profile(other, 3), other) || !bytes.Equal(Profile(tiny, 4), tiny) || Profile(nil, 3) != nil || Profile(tiny, 1) != nil {
-		t.Error("a profile became another")
-	}
-}
-
-// The tiny curve is straight between its points: within half a step of 255.
-func TestTheTinyCurveIsNearEnough(t *testing.T) {
-	for i := range 10_000 {
-		v := float64(i) / 10_000
-		at := v * (curvePoints - 1)
-		low := math.Floor(at)
-		straight := linear(low/(curvePoints-1))*(low+1-at) + linear((low+1)/(curvePoints-1))*(at-low)
-		back := func(l float64) float64 { // to the value that a screen is sent
-			if l <= 0.0031308 {
-				return 12.92 * l
-			}
-			return 1.055*math.Pow(l, 1/2.4) - 0.055
-		}
-		if off := math.Abs(back(straight)-v) * 255; off > 0.5 {
-			t.Fatalf("at %v it is %.2f steps off", v, off)
-		}
-	}
-}
-
 func TestWithProfile(t *testing.T) {
 	var plain bytes.Buffer
 	if err := png.Encode(&plain, image.NewNRGBA(image.Rect(0, 0, 3, 2))); err != nil {
 		t.Fatal(err)
 	}
-	with := WithProfile(plain.Bytes(), tinySRGB())
+	with := WithProfile(plain.Bytes(), colour.Space{}.Profile())
 	if m, err := png.Decode(bytes.NewReader(with)); err != nil || m.Bounds().Dx() != 3 || !bytes.Contains(with, []byte("iCCP")) {
 		t.Errorf("%v", err)
 	}
@@ -114,13 +85,12 @@ func TestWithoutExif(t *testing.T) {
 // FuzzMetadata reads what a hostile original could bring.
 func FuzzMetadata(f *testing.F) {
 	f.Add(append([]byte(exifMagic), tiffOf(map[uint16]string{0x010e: "A hill"})...))
-	f.Add(tinySRGB())
+	f.Add(colour.Space{}.Profile())
 	f.Add(riff(chunkOf("VP8X", "\x08123456789"), chunkOf("EXIF", "x")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if kept := Keep(b); len(kept) > 6+8+2+3*entrySize+4+3*(maxText+1) {
 			t.Errorf("kept %d bytes", len(kept))
 		}
-		_ = Profile(b, 3)
 		if len(WithoutExif(b)) > len(b) {
 			t.Error("longer than it was")
 		}

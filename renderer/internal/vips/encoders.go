@@ -72,7 +72,7 @@ const errorLength = 200 // libjpeg's JMSG_LENGTH_MAX
 
 func (r *render) jpeg(quality int) ([]byte, error) {
 	in := r.current.ptr
-	exif, profile := r.exif(), r.current.blob("icc-profile-data")
+	exif, profile := r.exif(), r.current.blob(iccName)
 	j := C.TmJpeg{
 		width: in.Xsize, height: in.Ysize, bands: in.Bands, pixels: (*C.uchar)(C.tm_pixels(in)),
 		quality: C.int(quality), full_chroma: cBool(r.spec.Chroma == "4:4:4"), progressive: cBool(r.spec.Progressive),
@@ -179,7 +179,7 @@ func (r *render) png(int) ([]byte, error) {
 	if err := encoder.Encode(&packed, coloured); err != nil {
 		return nil, err
 	}
-	return metadata.WithProfile(packed.Bytes(), r.current.blob("icc-profile-data")), nil
+	return metadata.WithProfile(packed.Bytes(), r.current.blob(iccName)), nil
 }
 
 // Up to so many pixels a PNG gets the best compression: of one byte each, of more.

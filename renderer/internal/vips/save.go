@@ -5,11 +5,9 @@ import "C"
 
 import (
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/thumbmill/thumbmill/renderer/internal/metadata"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -27,15 +25,7 @@ func (r *render) finish(format thumbnail.Format) error {
 	if err != nil {
 		return err
 	}
-	if r.current.ptr.Bands >= 3 && C.tm_is_grey(r.current.ptr) != 0 {
-		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_grey(in, out) })
-	}
-	profile := metadata.Profile(r.current.blob("icc-profile-data"), int(r.current.ptr.Bands))
-	if r.spec.StripICC {
-		profile = nil
-	}
-	C.tm_set_profile(r.current.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
-	return nil
+	return r.finishColours()
 }
 
 // format is what is asked for, else the first that the client prefers and the

@@ -86,7 +86,7 @@ func (r *render) resize(width, height float64) error {
 		return err
 	}
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
-		return C.tm_scale(in, C.int(width), C.int(height), 0, 0, out)
+		return C.tm_scale(in, C.int(width), C.int(height), 0, 0, 0, out)
 	})
 }
 
@@ -127,7 +127,7 @@ func (r *render) release() (*filter.Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.profile = r.current.blob("icc-profile-data")
+	r.profile = r.current.blob(iccName)
 	for len(r.steps) > 1 {
 		last := len(r.steps) - 1
 		r.steps[last].free()
@@ -176,7 +176,7 @@ func resized(p *filter.Picture, width, height int) (*filter.Picture, error) {
 		return nil, err
 	}
 	defer in.free()
-	scaled, err := step(func(out **C.VipsImage) C.int { return C.tm_scale(in.ptr, C.int(width), C.int(height), 0, 0, out) })
+	scaled, err := step(func(out **C.VipsImage) C.int { return C.tm_scale(in.ptr, C.int(width), C.int(height), 0, 0, 0, out) })
 	if err != nil {
 		return nil, err
 	}

@@ -52,18 +52,30 @@ int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **
 
 /* Of inks about which nothing is known: each takes away of what the black leaves. */
 static int plain_inks(VipsObject *scope, VipsImage *in, VipsImage **out) {
-	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 8);
-	return vips_cast_uchar(in, &t[0], "shift", in->BandFmt == VIPS_FORMAT_USHORT, NULL) || vips_invert(t[0], &t[1], NULL) ||
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 10);
+	if (vips_cast_uchar(in, &t[0], "shift", in->BandFmt == VIPS_FORMAT_USHORT, NULL) || vips_invert(t[0], &t[1], NULL) ||
 		vips_extract_band(t[1], &t[2], 0, "n", 3, NULL) || vips_extract_band(t[1], &t[3], 3, NULL) ||
 		vips_multiply(t[2], t[3], &t[4], NULL) || vips_linear1(t[4], &t[5], 1 / 255.0, 0.5, NULL) ||
-		vips_cast_uchar(t[5], &t[6], NULL) || vips_copy(t[6], out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
+		vips_cast_uchar(t[5], &t[6], NULL))
+		return -1;
+	if (in->Bands > 4) { /* alpha, which is no ink */
+		if (vips_invert(t[1], &t[7], NULL) || vips_extract_band(t[7], &t[8], in->Bands - 1, NULL) || vips_bandjoin2(t[6], t[8], &t[9], NULL))
+			return -1;
+	} else {
+		t[9] = t[6];
+		g_object_ref(t[9]);
+	}
+	return vips_copy(t[9], out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
 }
 
 /* Into the space in which pixels are averaged: sRGB or grey, of the depth that they have. */
 static int to_processing(VipsObject *scope, VipsImage *in, VipsImage **out) {
-	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 2);
-	gboolean deep = in->Type == VIPS_INTERPRETATION_RGB16 || in->Type == VIPS_INTERPRETATION_GREY16;
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 3);
+	gboolean deep;
 	VipsInterpretation space;
+	if (tm_samples(in, &t[2]))
+		return -1;
+	in = t[2];
 	if (in->Type == VIPS_INTERPRETATION_CMYK && vips_image_get_typeof(in, VIPS_META_ICC_NAME) &&
 		!vips_icc_import(in, &t[0], "embedded", TRUE, "pcs", VIPS_PCS_XYZ, NULL)) {
 		if (vips_copy(t[0], &t[1], NULL))
@@ -74,6 +86,7 @@ static int to_processing(VipsObject *scope, VipsImage *in, VipsImage **out) {
 		vips_error_clear(); /* of a profile that was none */
 		return plain_inks(scope, in, out);
 	}
+	deep = in->Type == VIPS_INTERPRETATION_RGB16 || in->Type == VIPS_INTERPRETATION_GREY16;
 	space = in->Bands < 3 ? (deep ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_B_W)
 						  : (deep ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB);
 	return vips_colourspace(in, out, space, NULL);
@@ -85,7 +98,7 @@ static int rounded(VipsObject *scope, VipsImage *in, VipsBandFormat format, Vips
 	return vips_rint(in, &t[0], NULL) || vips_cast(t[0], out, format, NULL);
 }
 
-int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsImage **out) {
+int tm_scale(VipsImage *in, int width, int height, int soft, int precise, int premultiplied, VipsImage **out) {
 	VipsObject *scope = (VipsObject *) vips_image_new();
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 8);
 	gboolean alpha;
@@ -96,14 +109,17 @@ int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsIm
 	in = t[0];
 	alpha = vips_image_hasalpha(in);
 	format = in->BandFmt;
-	if (in->Xsize == width && in->Ysize == height) {
+	if (in->Xsize == width && in->Ysize == height && !(alpha && premultiplied)) {
 		*out = in;
 		g_object_ref(in);
 		result = 0;
 		goto done;
 	}
 	if (alpha) {
-		if (vips_premultiply(in, &t[1], NULL) || vips_cast(t[1], &t[2], format, NULL))
+		if (premultiplied) {
+			t[2] = in;
+			g_object_ref(in);
+		} else if (vips_premultiply(in, &t[1], NULL) || vips_cast(t[1], &t[2], format, NULL))
 			goto done;
 		in = t[2];
 	}

@@ -320,8 +320,25 @@ func (r *render) options(shrink int) string {
 func (r *render) scale(to geometry.Size) error {
 	r.scaled = to != r.source
 	soft := r.header.Indexed || r.header.Type == guard.TypeRaster
+	if err := r.settleBands(); err != nil {
+		return err
+	}
+	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_scale(in, C.int(to.Width), C.int(to.Height), cBool(soft), cBool(r.spec.Sharpen != nil), cBool(r.header.Premultiplied), out)
+	})
+	if err != nil {
+		return err
+	}
+	return r.settleColours()
+}
+
+// settleBands leaves colours and alpha, by what the header says of the bands.
+func (r *render) settleBands() error {
+	if r.header.Colours == 0 {
+		return nil
+	}
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
-		return C.tm_scale(in, C.int(to.Width), C.int(to.Height), cBool(soft), cBool(r.spec.Sharpen != nil), out)
+		return C.tm_bands(in, C.int(r.header.Colours), C.int(r.header.AlphaBand), out)
 	})
 }
 

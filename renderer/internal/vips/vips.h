@@ -18,8 +18,23 @@ int tm_open(int fd, const char *options, int random, VipsImage **out);
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out);
 /* Scales to exactly width x height, in sRGB or grey, with alpha premultiplied.
  * soft takes a kernel that does not ring: for drawings, whose edges show it.
- * precise computes in floating point: sharpening would show what is rounded. */
-int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsImage **out);
+ * precise computes in floating point: sharpening would show what is rounded.
+ * premultiplied says that the colours are multiplied by alpha already. */
+int tm_scale(VipsImage *in, int width, int height, int soft, int precise, int premultiplied, VipsImage **out);
+
+/* colour.c */
+/* Samples of 8 or 16 bits without a sign, of whatever kind they are: floats of 0 to 1, numbers of 32 bits or with a sign. */
+int tm_samples(VipsImage *in, VipsImage **out);
+/* The first bands, which are colours, and one more that is alpha; 0 is none. */
+int tm_bands(VipsImage *in, int colours, int alpha, VipsImage **out);
+/* By the embedded profile into sRGB, which then is none. */
+int tm_to_srgb(VipsImage *in, VipsImage **out);
+/* Each value of grey as the table says, 256 or 65536 of 0 to 1; the profile is gone. */
+int tm_grey_curve(VipsImage *in, const double *table, int length, VipsImage **out);
+/* All pixels, computed, of 16 bits a channel: red, green, blue, and alpha where there is one. */
+int tm_deep(VipsImage *in, VipsImage **out);
+/* The same picture with another profile; length 0 is none. */
+int tm_profiled(VipsImage *in, const void *profile, size_t length, VipsImage **out);
 /* Says that the image is frames of that height, under each other. */
 int tm_frames(VipsImage *in, int height, VipsImage **out);
 /* Computes all pixels now: what follows may read them in any order. */
