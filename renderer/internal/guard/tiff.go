@@ -39,7 +39,7 @@ type page struct {
 
 // The meanings of an extra sample (TIFF 6.0, section 18).
 const (
-	extraAssociated = 1 // alpha by which colours are multiplied
+	extraAssociated = 1 // alpha by which colours are multiplied; libvips divides them
 	extraAlpha      = 2
 	maxExtra        = 64
 )
@@ -140,13 +140,13 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 
 // bands tells which samples are colours, and which one is alpha.
 func (p page) bands(h *Header) {
-	h.Colours, h.AlphaBand, h.Premultiplied = 0, 0, false
+	h.Colours, h.AlphaBand = 0, 0
 	if len(p.extra) == 0 || p.samples <= len(p.extra) {
 		return
 	}
 	h.Colours = p.samples - len(p.extra)
 	if at := slices.IndexFunc(p.extra, func(kind int) bool { return kind == extraAssociated || kind == extraAlpha }); at >= 0 {
-		h.Alpha, h.AlphaBand, h.Premultiplied = true, h.Colours+at, p.extra[at] == extraAssociated
+		h.Alpha, h.AlphaBand = true, h.Colours+at
 	}
 }
 
