@@ -33,27 +33,32 @@ func readPNG(r *io.SectionReader) (Header, error) {
 	}
 	colour := b[25]
 	h.Indexed = colour == 3 || colour == 0 && b[24] <= 8
-	h.Alpha = colour == 4 || colour == 6 || hasTransparency(r)
+	transparent, early := pngTransparency(r)
+	h.Alpha = colour == 4 || colour == 6 || transparent && !early
+	h.ByTool = early
 	return h, nil
 }
 
-// hasTransparency looks for a tRNS chunk before the pixels.
-func hasTransparency(r *io.SectionReader) bool {
+// pngTransparency looks for a tRNS chunk before the pixels. One that a palette follows is
+// early: it counts for nothing in libpng, and libvips refuses the picture.
+func pngTransparency(r *io.SectionReader) (transparent, early bool) {
 	at := int64(33)
 	for range maxMarkers {
 		var b [8]byte
 		if _, err := r.ReadAt(b[:], at); err != nil {
-			return false
+			break
 		}
 		switch string(b[4:]) {
 		case "tRNS":
-			return true
+			transparent = true
+		case "PLTE":
+			return transparent, transparent
 		case "IDAT", "IEND":
-			return false
+			return transparent, false
 		}
 		at += 12 + int64(binary.BigEndian.Uint32(b[:]))
 	}
-	return false
+	return transparent, false
 }
 
 // readGIF counts frames by walking the blocks, whose pixels it passes over.

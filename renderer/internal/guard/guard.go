@@ -32,8 +32,10 @@ type Header struct {
 	// an interlaced PNG, and formats that know no other way.
 	Whole       bool `json:"whole,omitempty"`
 	Progressive bool `json:"progressive,omitempty"`
-	Pages       int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
-	Frames      int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
+	// ByTool means that a tool must draw this one, though libvips reads others of its type.
+	ByTool bool `json:"by_tool,omitempty"`
+	Pages  int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
+	Frames int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
 	// Offset is where the pixels of a raster begin, in bytes; Bands is 1 or 3.
 	Offset int64 `json:"offset,omitempty"`
 	Bands  int   `json:"bands,omitempty"`
