@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"encoding/xml"
 	"errors"
@@ -59,11 +60,26 @@ func readSTL(r *io.SectionReader) (Header, bool) {
 	return h, bytes.HasPrefix(text, []byte("solid")) && bytes.Contains(text, []byte("facet"))
 }
 
-// readSVG finds the root element and its size. Entities are not expanded, and
+func readSVG(r *io.SectionReader) (Header, bool) { return svgHeader(head(r, svgHead)) }
+
+// readSVGZ expands as much of a compressed SVG as is read for its root element.
+func readSVGZ(r *io.SectionReader) (Header, bool) {
+	if !hasAt(head(r, 2), "\x1f\x8b") {
+		return Header{}, false
+	}
+	expanded, err := gzip.NewReader(io.NewSectionReader(r, 0, r.Size()))
+	if err != nil {
+		return Header{}, false
+	}
+	text, _ := io.ReadAll(io.LimitReader(expanded, svgHead)) // as far as it goes
+	return svgHeader(text)
+}
+
+// svgHeader finds the root element and its size. Entities are not expanded, and
 // nothing is read from outside.
-func readSVG(r *io.SectionReader) (Header, bool) {
+func svgHeader(text []byte) (Header, bool) {
 	h := Header{Type: thumbnail.TypeSVG, Alpha: true}
-	d := xml.NewDecoder(bytes.NewReader(utf8Of(head(r, svgHead))))
+	d := xml.NewDecoder(bytes.NewReader(utf8Of(text)))
 	d.Strict = false
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	for {

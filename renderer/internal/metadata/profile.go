@@ -74,6 +74,9 @@ const (
 	curvePoints = 42
 )
 
+// SRGB is a small ICC profile of sRGB.
+func SRGB() []byte { return tinySRGB() }
+
 // tinySRGB makes an ICC profile, version 2.1, of IEC 61966-2-1: the primaries as
 // adapted to D50, one tone curve for all three, and no words but its name.
 func tinySRGB() []byte {
