@@ -34,13 +34,13 @@ func readPNG(r *io.SectionReader) (Header, error) {
 	colour := b[25]
 	h.Indexed = colour == 3 || colour == 0 && b[24] <= 8
 	transparent, early := pngTransparency(r)
-	h.Alpha = colour == 4 || colour == 6 || transparent && !early
+	h.Alpha = colour == 4 || colour == 6 || transparent
 	h.ByTool = early
 	return h, nil
 }
 
 // pngTransparency looks for a tRNS chunk before the pixels. One that a palette follows is
-// early: it counts for nothing in libpng, and libvips refuses the picture.
+// early: libvips refuses the picture, though other readers do not mind.
 func pngTransparency(r *io.SectionReader) (transparent, early bool) {
 	at := int64(33)
 	for range maxMarkers {

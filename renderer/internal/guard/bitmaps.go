@@ -91,7 +91,7 @@ func readPSD(r *io.SectionReader) (Header, error) {
 	colours := map[uint16]uint16{3: 3, 4: 4, 9: 3} // RGB, CMYK and Lab; 1 of all others
 	mode, channels := binary.BigEndian.Uint16(b[24:]), binary.BigEndian.Uint16(b[12:])
 	return Header{
-		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > max(1, colours[mode]), Inks: mode == 4,
+		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > max(1, colours[mode]), Inks: mode == 4, Indexed: mode == 2,
 		Width: side(binary.BigEndian.Uint32(b[18:])), Height: side(binary.BigEndian.Uint32(b[14:])),
 	}, nil
 }

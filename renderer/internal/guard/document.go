@@ -15,12 +15,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-const (
-	// svgHead is how much of an SVG is read for its root element.
-	svgHead = 256 << 10
-	// maxTriangles of an STL: 50 bytes each when binary.
-	maxTriangles = 20_000_000
-)
+// svgHead is how much of an SVG is read for its root element.
+const svgHead = 256 << 10
 
 // readXCF reads the canvas of GIMP's format.
 func readXCF(r *io.SectionReader) (Header, error) {
@@ -43,21 +39,6 @@ func head(r *io.SectionReader, n int64) []byte {
 	b := make([]byte, min(n, r.Size()))
 	got, _ := r.ReadAt(b, 0)
 	return b[:got]
-}
-
-// readSTL tells text by its first words and binary by its length, which follows
-// from the number of triangles.
-func readSTL(r *io.SectionReader) (Header, bool) {
-	h := Header{Type: thumbnail.TypeSTL}
-	b := head(r, 1024)
-	if len(b) >= 84 {
-		triangles := int64(binary.LittleEndian.Uint32(b[80:]))
-		if triangles > 0 && triangles <= maxTriangles && r.Size() == 84+50*triangles {
-			return h, true
-		}
-	}
-	text := bytes.TrimSpace(b)
-	return h, bytes.HasPrefix(text, []byte("solid")) && bytes.Contains(text, []byte("facet"))
 }
 
 func readSVG(r *io.SectionReader) (Header, bool) { return svgHeader(head(r, svgHead)) }

@@ -161,8 +161,9 @@ func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error)
 			return finish(h, nil)
 		}
 	}
-	if promised == thumbnail.TypeTGA { // of which nothing but the name tells
-		if h, ok := readTGA(file); ok {
+	byName := map[thumbnail.Type]func(*io.SectionReader) (Header, bool){thumbnail.TypeTGA: readTGA, thumbnail.TypeSTL: readLongSTL}
+	if try := byName[promised]; try != nil {
+		if h, ok := try(file); ok {
 			return finish(h, nil)
 		}
 	}

@@ -13,6 +13,10 @@ import (
 // that suits it: with its profile, and with alpha where there is any.
 func drawBitmap(t *task) error {
 	h := t.request.Header
+	if h.Type == thumbnail.TypePSD && h.Indexed && t.box.paths["ffmpeg"] != "" { // which ImageMagick 6 refuses
+		return t.draw("ffmpeg", append(localOnly[:len(localOnly):len(localOnly)], "-nostdin", "-threads", "1",
+			"-f", "image2", "-c:v", "psd", "-i", named, "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")...)
+	}
 	args := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB"}
 	args = append(args, string(h.Type)+":"+named+"["+strconv.Itoa(h.Part)+"]")
 	switch h.Type {
