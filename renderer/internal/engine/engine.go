@@ -322,7 +322,7 @@ func (e *Engines) animated(r *render) error {
 	defer func() { _ = out.Close() }()
 	h, err := inspect(out, r.maxPixels)
 	if err != nil || h.Type != thumbnail.TypeGIF {
-		return fault.Wrap(errors.Join(err, fmt.Errorf("a %s", h.Type)), fault.Undecodable, "the original could not be decoded")
+		return fault.Wrap(errors.Join(err, fmt.Errorf("a %s", h.Type)), fault.Undecodable, "the original has no frame that could be drawn")
 	}
 	r.result.Format, r.result.Width, r.result.Height = thumbnail.FormatGIF, h.Width, h.Height
 	r.result.Image, err = worker.Contents(out)

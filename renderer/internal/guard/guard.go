@@ -104,6 +104,9 @@ func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels in
 	if err != nil {
 		return h, err
 	}
+	if !fits(h.Type, promised) && h.Type == thumbnail.TypeVideo && bitmap(promised) {
+		return h, fault.New(fault.Undecodable, "the original is not the %s that its name promises: it has no brand or item of a picture", promised)
+	}
 	if !fits(h.Type, promised) {
 		return h, fault.New(fault.Undecodable, "the original is a %s file, not the %s that its name promises", h.Type, promised)
 	}
