@@ -20,6 +20,11 @@ const (
 	TypeAVIF    Type = "avif"
 	TypeJXL     Type = "jxl"
 	TypeJP2     Type = "jp2"
+	TypeBMP     Type = "bmp"
+	TypeICO     Type = "ico"
+	TypePSD     Type = "psd"
+	TypeTGA     Type = "tga"
+	TypePNM     Type = "pnm"
 	TypeSVG     Type = "svg"
 	TypePDF     Type = "pdf"
 	TypeDjVu    Type = "djvu"
@@ -65,7 +70,15 @@ var types = []typeRow{
 	{TypeAVIF, likeThumbnails(FormatAVIF), "", nil},
 	{TypeJXL, []file{{"jxl", "image/jxl"}}, "", nil},
 	{TypeJP2, []file{{"jp2", "image/jp2"}, {"j2k", "image/j2c"}, {"jpf", "image/jpx"}}, "", nil},
-	{TypeSVG, []file{{"svg", "image/svg+xml"}}, FormatPNG, []Format{FormatPNG, FormatJPEG, FormatWebP}},
+	{TypeBMP, []file{{"bmp", "image/bmp"}, {"dib", "image/bmp"}}, "", nil},
+	{TypeICO, []file{{"ico", "image/vnd.microsoft.icon"}}, "", nil},
+	{TypePSD, []file{{"psd", "image/vnd.adobe.photoshop"}, {"psb", "image/vnd.adobe.photoshop"}}, "", nil},
+	{TypeTGA, []file{{"tga", "image/x-tga"}}, "", nil},
+	{TypePNM, []file{
+		{"pnm", "image/x-portable-anymap"}, {"pbm", "image/x-portable-bitmap"}, {"pgm", "image/x-portable-graymap"},
+		{"ppm", "image/x-portable-pixmap"}, {"pam", "image/x-portable-arbitrarymap"}, {"pfm", "image/x-portable-floatmap"},
+	}, "", nil},
+	{TypeSVG, []file{{"svg", "image/svg+xml"}, {"svgz", "image/svg+xml"}}, FormatPNG, []Format{FormatPNG, FormatJPEG, FormatWebP}},
 	{TypePDF, []file{{"pdf", "application/pdf"}}, "", []Format{FormatPNG, FormatJPEG, FormatWebP}},
 	{TypeDjVu, []file{{"djvu", "image/vnd.djvu"}, {"djv", "image/vnd.djvu"}}, "", nil},
 	{TypeXCF, []file{{"xcf", "image/x-xcf"}}, FormatPNG, nil},
@@ -83,6 +96,16 @@ var types = []typeRow{
 func TypeNames() (names []string) {
 	for _, row := range types {
 		names = append(names, string(row.original))
+	}
+	return names
+}
+
+// Rendered lists the types of which there are thumbnails, for messages.
+func Rendered() (names []string) {
+	for _, row := range types {
+		if row.original != TypeUnknown && row.original != TypeAudio {
+			names = append(names, string(row.original))
+		}
 	}
 	return names
 }

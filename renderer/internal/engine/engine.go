@@ -38,8 +38,8 @@ type row struct {
 
 // table reads: libvips draws what it reads; a tool draws the rest for it.
 var table = []row{
-	{thumbnail.TypeJPEG, "vips", (*Engines).directly},
-	{thumbnail.TypePNG, "vips", (*Engines).directly},
+	{thumbnail.TypeJPEG, "vips", (*Engines).directly}, // by a tool what libvips does not read
+	{thumbnail.TypePNG, "vips", (*Engines).directly},  // likewise
 	{thumbnail.TypeWebP, "vips", (*Engines).directly}, // all frames, when it stays one
 	{thumbnail.TypeTIFF, "vips", (*Engines).directly}, // any page
 	{thumbnail.TypeHEIC, "vips", (*Engines).directly},
@@ -51,6 +51,11 @@ var table = []row{
 	{thumbnail.TypePDF, "poppler", (*Engines).drawn},
 	{thumbnail.TypeDjVu, "djvulibre", (*Engines).drawn},
 	{thumbnail.TypeXCF, "imagemagick", (*Engines).drawn},
+	{thumbnail.TypeBMP, "imagemagick", (*Engines).converted},
+	{thumbnail.TypeICO, "imagemagick", (*Engines).converted},
+	{thumbnail.TypePSD, "imagemagick", (*Engines).converted},
+	{thumbnail.TypeTGA, "imagemagick", (*Engines).converted},
+	{thumbnail.TypePNM, "imagemagick", (*Engines).converted},
 	{thumbnail.TypeVideo, "ffmpeg", (*Engines).drawn},
 	{thumbnail.TypeSTL, "solid", (*Engines).drawn},
 }
@@ -182,7 +187,7 @@ func (e *Engines) row(t thumbnail.Type) (row, error) {
 // prepare has tools draw the overlays that libvips does not read.
 func (e *Engines) prepare(r *render, overlays []Source) error {
 	for _, o := range overlays {
-		if slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
+		if !o.Header.ByTool && slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
 			r.overlays = append(r.overlays, worker.Overlay(o))
 			continue
 		}
@@ -244,8 +249,16 @@ func taskName(t worker.Task) string {
 
 const noLimit = 1 << 62 * time.Nanosecond
 
-// directly has libvips read the original itself.
-func (e *Engines) directly(r *render) error { return e.vips(r, r.spec, r.header, r.original) }
+// directly has libvips read the original itself, unless a tool must.
+func (e *Engines) directly(r *render) error {
+	if !r.header.ByTool {
+		return e.vips(r, r.spec, r.header, r.original)
+	}
+	if name := string(r.header.Type); !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name)) {
+		return fault.New(fault.Unsupported, "this renderer lacks the program that reads such a %s", name)
+	}
+	return e.converted(r)
+}
 
 func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {
 	report, out, err := r.doTask(e.config.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
@@ -258,9 +271,15 @@ func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os
 	return err
 }
 
-// drawn has a tool draw a raster, and libvips do the rest. What was drawn at the
+// drawn has a tool draw what has no pixels of its own. What was drawn at the
 // thumbnail's size already is neither larger nor smaller than what is asked for.
 func (e *Engines) drawn(r *render) error {
+	r.spec.Enlarge = true
+	return e.converted(r)
+}
+
+// converted has a tool draw a raster, and libvips do the rest.
+func (e *Engines) converted(r *render) error {
 	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels}
 	_, raster, err := r.doTask(e.config.Tools, task, r.original, noLimit)
 	if err != nil {
@@ -272,7 +291,8 @@ func (e *Engines) drawn(r *render) error {
 		return err
 	}
 	s := r.spec
-	s.Page, s.Lang, s.Enlarge = 0, "", true
+	s.Type = r.header.Type // which the raster shows no more, and a wrong name hides
+	s.Page, s.Lang = 0, ""
 	return e.vips(r, s, h, raster)
 }
 
@@ -302,7 +322,7 @@ func (e *Engines) animated(r *render) error {
 	defer func() { _ = out.Close() }()
 	h, err := inspect(out, r.maxPixels)
 	if err != nil || h.Type != thumbnail.TypeGIF {
-		return fault.Wrap(errors.Join(err, fmt.Errorf("a %s", h.Type)), fault.Undecodable, "the original could not be decoded")
+		return fault.Wrap(errors.Join(err, fmt.Errorf("a %s", h.Type)), fault.Undecodable, "the original has no frame that could be drawn")
 	}
 	r.result.Format, r.result.Width, r.result.Height = thumbnail.FormatGIF, h.Width, h.Height
 	r.result.Image, err = worker.Contents(out)

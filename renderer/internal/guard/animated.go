@@ -33,28 +33,26 @@ func readPNG(r *io.SectionReader) (Header, error) {
 	}
 	colour := b[25]
 	h.Indexed = colour == 3 || colour == 0 && b[24] <= 8
-	h.Alpha = colour == 4 || colour == 6 || hasTransparency(r)
 	h.Colour = pngColour(r)
+	transparent, early := pngTransparency(r)
+	h.Alpha = colour == 4 || colour == 6 || transparent
+	h.ByTool = early
 	return h, nil
 }
 
-// hasTransparency looks for a tRNS chunk before the pixels.
-func hasTransparency(r *io.SectionReader) bool {
-	at := int64(33)
-	for range maxMarkers {
-		var b [8]byte
-		if _, err := r.ReadAt(b[:], at); err != nil {
-			return false
-		}
-		switch string(b[4:]) {
+// pngTransparency looks for a tRNS chunk before the pixels. One that a palette follows is
+// early: libvips refuses the picture, though other readers do not mind.
+func pngTransparency(r *io.SectionReader) (transparent, early bool) {
+	pngChunks(r, func(kind string, _ *io.SectionReader) bool {
+		switch kind {
 		case "tRNS":
-			return true
-		case "IDAT", "IEND":
-			return false
+			transparent = true
+		case "PLTE":
+			early = transparent
 		}
-		at += 12 + int64(binary.BigEndian.Uint32(b[:]))
-	}
-	return false
+		return kind != "IDAT" && kind != "IEND"
+	})
+	return transparent, early
 }
 
 // readGIF counts frames by walking the blocks, whose pixels it passes over.

@@ -29,7 +29,7 @@ func pngColour(r *io.SectionReader) colour.Space {
 		case "cHRM":
 			primaries = chromaticities(content)
 		}
-		return kind != "IDAT" && kind != "PLTE"
+		return kind != "IDAT" && kind != "IEND"
 	})
 	switch {
 	case codes != nil:

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"encoding/xml"
 	"errors"
@@ -14,12 +15,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-const (
-	// svgHead is how much of an SVG is read for its root element.
-	svgHead = 256 << 10
-	// maxTriangles of an STL: 50 bytes each when binary.
-	maxTriangles = 20_000_000
-)
+// svgHead is how much of an SVG is read for its root element.
+const svgHead = 256 << 10
 
 // readXCF reads the canvas of GIMP's format.
 func readXCF(r *io.SectionReader) (Header, error) {
@@ -44,26 +41,26 @@ func head(r *io.SectionReader, n int64) []byte {
 	return b[:got]
 }
 
-// readSTL tells text by its first words and binary by its length, which follows
-// from the number of triangles.
-func readSTL(r *io.SectionReader) (Header, bool) {
-	h := Header{Type: thumbnail.TypeSTL}
-	b := head(r, 1024)
-	if len(b) >= 84 {
-		triangles := int64(binary.LittleEndian.Uint32(b[80:]))
-		if triangles > 0 && triangles <= maxTriangles && r.Size() == 84+50*triangles {
-			return h, true
-		}
+func readSVG(r *io.SectionReader) (Header, bool) { return svgHeader(head(r, svgHead)) }
+
+// readSVGZ expands as much of a compressed SVG as is read for its root element.
+func readSVGZ(r *io.SectionReader) (Header, bool) {
+	if !hasAt(head(r, 2), "\x1f\x8b") {
+		return Header{}, false
 	}
-	text := bytes.TrimSpace(b)
-	return h, bytes.HasPrefix(text, []byte("solid")) && bytes.Contains(text, []byte("facet"))
+	expanded, err := gzip.NewReader(io.NewSectionReader(r, 0, r.Size()))
+	if err != nil {
+		return Header{}, false
+	}
+	text, _ := io.ReadAll(io.LimitReader(expanded, svgHead)) // as far as it goes
+	return svgHeader(text)
 }
 
-// readSVG finds the root element and its size. Entities are not expanded, and
+// svgHeader finds the root element and its size. Entities are not expanded, and
 // nothing is read from outside.
-func readSVG(r *io.SectionReader) (Header, bool) {
+func svgHeader(text []byte) (Header, bool) {
 	h := Header{Type: thumbnail.TypeSVG, Alpha: true}
-	d := xml.NewDecoder(bytes.NewReader(utf8Of(head(r, svgHead))))
+	d := xml.NewDecoder(bytes.NewReader(utf8Of(text)))
 	d.Strict = false
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	for {

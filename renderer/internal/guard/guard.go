@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -33,8 +34,6 @@ type Header struct {
 	// an interlaced PNG, and formats that know no other way.
 	Whole       bool `json:"whole,omitempty"`
 	Progressive bool `json:"progressive,omitempty"`
-	Pages       int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
-	Frames      int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
 	// Colour is what a PNG, AVIF or HEIC without an ICC profile says of its colours.
 	Colour colour.Space `json:"colour,omitzero"`
 	// Colours is how many bands of a TIFF are colours, and AlphaBand which one after them is
@@ -43,6 +42,12 @@ type Header struct {
 	AlphaBand int `json:"alpha_band,omitempty"`
 	// Premultiplied means that colours are multiplied by alpha already.
 	Premultiplied bool `json:"premultiplied,omitempty"`
+	// ByTool means that a tool must draw this one, though libvips reads others of its type.
+	ByTool bool `json:"by_tool,omitempty"`
+	Pages  int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
+	Frames int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
+	Inks   bool `json:"inks,omitempty"`   // of a PSD: CMYK
+	Part   int  `json:"part,omitempty"`   // of an ICO: the picture that is drawn, from 0 on
 	// Offset is where the pixels of a raster begin, in bytes; Bands is 1 or 3.
 	Offset int64 `json:"offset,omitempty"`
 	Bands  int   `json:"bands,omitempty"`
@@ -64,7 +69,7 @@ type kind struct {
 	read  func(*io.SectionReader) (Header, error)
 }
 
-// kinds lists them. What has no magic, SVG and STL, is tried afterwards.
+// kinds lists them. What has none, or one of two letters, is tried afterwards.
 var kinds = []kind{
 	{"\xff\xd8\xff", 0, readJPEG},
 	{"\x89PNG\r\n\x1a\n", 0, readPNG},
@@ -81,6 +86,8 @@ var kinds = []kind{
 	{"\x00\x00\x00\x0cjP  \r\n\x87\n", 0, readJP2},
 	{"\xff\x4f\xff\x51", 0, readJ2K},
 	{"gimp xcf ", 0, readXCF},
+	{"8BPS\x00\x01", 0, readPSD},
+	{"8BPS\x00\x02", 0, readPSD},
 	{"AT&TFORM", 0, only(thumbnail.TypeDjVu)},
 	{"OggS", 0, only(thumbnail.TypeVideo)},
 	{"\x1a\x45\xdf\xa3", 0, only(thumbnail.TypeVideo)}, // Matroska, WebM
@@ -107,6 +114,9 @@ func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels in
 	h, err := readHeader(io.NewSectionReader(file, 0, size), promised)
 	if err != nil {
 		return h, err
+	}
+	if !fits(h.Type, promised) && h.Type == thumbnail.TypeVideo && bitmap(promised) {
+		return h, fault.New(fault.Undecodable, "the original is not the %s that its name promises: it has no brand or item of a picture", promised)
 	}
 	if !fits(h.Type, promised) {
 		return h, fault.New(fault.Undecodable, "the original is a %s file, not the %s that its name promises", h.Type, promised)
@@ -136,6 +146,7 @@ func bitmap(t thumbnail.Type) bool {
 	return slices.Contains([]thumbnail.Type{
 		thumbnail.TypeJPEG, thumbnail.TypePNG, thumbnail.TypeGIF, thumbnail.TypeWebP, thumbnail.TypeTIFF,
 		thumbnail.TypeHEIC, thumbnail.TypeAVIF, thumbnail.TypeJXL, thumbnail.TypeJP2,
+		thumbnail.TypeBMP, thumbnail.TypeICO, thumbnail.TypePSD, thumbnail.TypeTGA, thumbnail.TypePNM,
 	}, t)
 }
 
@@ -159,15 +170,29 @@ func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error)
 			return finish(k.read(file))
 		}
 	}
-	for _, try := range []func(*io.SectionReader) (Header, bool){readSVG, readSTL, readLatePDF} {
-		if h, ok := try(file); ok && (h.Type == promised || promised == thumbnail.TypeUnknown) {
+	for _, try := range []func(*io.SectionReader) (Header, bool){readBMP, readICO, readPNM, readSVGZ, readSVG, readSTL, readLatePDF} {
+		if h, ok := try(file); ok && fits(h.Type, promised) {
 			return finish(h, nil)
 		}
 	}
-	if promised == thumbnail.TypeUnknown || promised == thumbnail.TypeAudio {
-		return Header{}, fault.New(fault.Unsupported, "no engine here renders originals of type %s", promised)
+	byName := map[thumbnail.Type]func(*io.SectionReader) (Header, bool){thumbnail.TypeTGA: readTGA, thumbnail.TypeSTL: readLongSTL}
+	if try := byName[promised]; try != nil {
+		if h, ok := try(file); ok {
+			return finish(h, nil)
+		}
 	}
-	return Header{}, fault.New(fault.Undecodable, "the original is not the %s file that its name promises", promised)
+	return Header{}, unknown(promised)
+}
+
+// unknown says what is allowed.
+func unknown(promised thumbnail.Type) error {
+	switch promised {
+	case thumbnail.TypeUnknown:
+		return fault.New(fault.Unsupported, "neither the name nor the first bytes of the original tell a type that is rendered; those are %s", strings.Join(thumbnail.Rendered(), ", "))
+	case thumbnail.TypeAudio:
+		return fault.New(fault.Unsupported, "the original is a sound, of which there is no picture")
+	}
+	return fault.New(fault.Undecodable, "the original is not the %s file that its name promises", promised)
 }
 
 // finish fills in what a reader left at its usual value.

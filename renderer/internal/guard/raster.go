@@ -22,7 +22,7 @@ func Drawn(file io.ReaderAt, size int64, maxPixels int64) (Header, error) {
 	if !ok {
 		var err error
 		if h, err = readHeader(r, thumbnail.TypePNG); err != nil || h.Type != thumbnail.TypePNG && h.Type != thumbnail.TypeGIF {
-			return h, fault.Wrap(err, fault.Undecodable, "the original could not be drawn")
+			return h, fault.Wrap(err, fault.Undecodable, "the original could not be decoded: nothing in it is a picture")
 		}
 	}
 	if int64(h.Width)*int64(h.Height) > maxPixels {

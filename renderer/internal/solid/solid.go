@@ -42,14 +42,51 @@ func Draw(file io.ReadSeeker, width, height int) (Picture, error) {
 	if extent.length() == 0 {
 		return Picture{}, errors.New("a solid without extent")
 	}
-	c := newCanvas(width*samples, height*samples, vector{-extent[0], -extent[1], extent[2]})
-	err = triangles(file, func(t triangle) {
-		for i := range t {
-			t[i] = t[i].minus(middle)
+	var best *canvas
+	for _, eye := range eyes(extent) {
+		c := newCanvas(width*samples, height*samples, eye)
+		err = triangles(file, func(t triangle) {
+			for i := range t {
+				t[i] = t[i].minus(middle)
+			}
+			c.draw(t)
+		})
+		if err != nil {
+			return Picture{}, err
 		}
-		c.draw(t)
-	})
-	return c.picture(width, height), err
+		if best == nil || c.covered() > best.covered() {
+			best = c
+		}
+		if best.covered() > leastCovered*float64(len(best.nearness)) {
+			break
+		}
+	}
+	return best.picture(width, height), nil
+}
+
+// leastCovered is the share of the picture below which a body is as good as not seen.
+const leastCovered = 0.002
+
+// eyes are places from which the body fits into the picture, seen from its middle: that of
+// 3d2png, and those from which a flat body is seen whose edge points at the first.
+func eyes(extent vector) []vector {
+	half, far := max(extent[0], extent[1], extent[2])/2, extent.length()
+	return []vector{
+		{-extent[0], -extent[1], extent[2]},
+		{-max(extent[0], half), -max(extent[1], half), max(extent[2], half)},
+		vector{-0.3, -1, 0.6}.unit().times(far),
+		vector{-1, -0.3, 0.9}.unit().times(far),
+	}
+}
+
+// covered counts the samples on which the body is.
+func (c *canvas) covered() (n float64) {
+	for _, near := range c.nearness {
+		if near > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // measure gives the body's box.

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 )
 
 // cube is twelve triangles of a unit cube, as text.
@@ -34,7 +36,7 @@ func binaryOf(t *testing.T, text string) []byte {
 	if err := triangles(strings.NewReader(text), func(t triangle) { all = append(all, t) }); err != nil {
 		t.Fatal(err)
 	}
-	out := binary.LittleEndian.AppendUint32(make([]byte, headerSize), uint32(len(all)))
+	out := binary.LittleEndian.AppendUint32(make([]byte, guard.STLHeader-4), uint32(len(all)))
 	for _, t := range all {
 		out = append(out, make([]byte, 12)...)
 		for i := range 9 {
@@ -61,13 +63,68 @@ func TestACubeIsSeenFromAbove(t *testing.T) {
 	}
 }
 
+// TestSpellings draws the cube in all ways in which it is written.
+func TestSpellings(t *testing.T) {
+	want, err := Draw(strings.NewReader(cube()), 64, 48)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := string(binaryOf(t, cube()))
+	for name, text := range map[string]string{
+		"in capitals":                    strings.ToUpper(cube()),
+		"on one line":                    strings.ReplaceAll(cube(), "\n", " "),
+		"lines that end in CR":           strings.ReplaceAll(cube(), "\n", "\r"),
+		"tabs":                           strings.ReplaceAll(cube(), " ", "\t\t"),
+		"a word a line":                  strings.ReplaceAll(cube(), " ", "\r\n\v\f"),
+		"a byte order mark":              "\ufeff" + cube(),
+		"a name of keywords":             strings.Replace(cube(), "solid cube", "solid vertex 1 2 a", 1),
+		"two solids":                     strings.Replace(cube(), "endfacet\n", "endfacet\nendsolid a vertex\nsolid b\n", 1),
+		"cut short behind":               cube() + "solid\nfacet\nvertex 1 2",
+		"binary":                         binary,
+		"binary, called solid":           "solid facet" + binary[11:],
+		"binary, with bytes after":       binary + "\x00\x00",
+		"binary, solid with bytes after": "solid" + binary[5:] + "more",
+	} {
+		got, err := Draw(strings.NewReader(text), 64, 48)
+		if err != nil || !bytes.Equal(got.Pixels, want.Pixels) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestFlatBodies are seen though their edge points at where a body is usually seen from.
+func TestFlatBodies(t *testing.T) {
+	for name, corners := range map[string]string{
+		"lying":               "vertex 1 1 0 vertex -1 1 0 vertex 0 -1 0",
+		"standing":            "vertex 0 1 1 vertex 0 -1 1 vertex 0 0 -1",
+		"standing across":     "vertex 1 0 1 vertex -1 0 1 vertex 0 0 -1",
+		"along the usual way": "vertex -1 -1 1 vertex 1 1 -1 vertex -1 -1 -1",
+		"along the other too": "vertex -2 -2 1 vertex 2 2 -1 vertex -2 -2 -1",
+		"thin as paper":       "vertex 100 100 0 vertex -100 100 0.1 vertex 0 -100 0",
+	} {
+		p, err := Draw(strings.NewReader("solid a facet "+corners+" endfacet endsolid"), 64, 48)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		for i := 0; i < len(p.Pixels); i += 3 {
+			if p.Pixels[i] > 0x40 {
+				seen++
+			}
+		}
+		if seen < 64*48/50 {
+			t.Errorf("%s: seen on %d pixels", name, seen)
+		}
+	}
+}
+
 func TestWhatIsNoSolid(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":            "solid a\nendsolid\n",
-		"a point":            "solid a\nvertex 1 1 1\nvertex 1 1 1\nvertex 1 1 1\n",
-		"two coordinates":    "solid a\nvertex 1 1\n",
-		"no numbers":         "solid a\nvertex a b c\n",
-		"beyond all numbers": "solid a\nvertex 1e300 0 0\nvertex 0 1e300 0\nvertex 0 0 1e300\n",
+		"a point":            "solid a\nfacet\nvertex 1 1 1\nvertex 1 1 1\nvertex 1 1 1\n",
+		"two coordinates":    "solid a\nfacet\nvertex 1 1\n",
+		"no numbers":         "solid a\nfacet\nvertex a b c\n",
+		"beyond all numbers": "solid a\nfacet\nvertex 1e300 0 0\nvertex 0 1e300 0\nvertex 0 0 1e300\n",
 	} {
 		if _, err := Draw(strings.NewReader(text), 10, 10); err == nil {
 			t.Errorf("%s was drawn", name)
@@ -77,7 +134,7 @@ func TestWhatIsNoSolid(t *testing.T) {
 
 func FuzzDraw(f *testing.F) {
 	f.Add([]byte(cube()))
-	f.Add([]byte("solid a\nvertex 1 2 3\nvertex 4 5 6\nvertex 7 8 10\n"))
+	f.Add([]byte("solid a\nfacet\nvertex 1 2 3\nvertex 4 5 6\nvertex 7 8 10\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := Draw(bytes.NewReader(b), 8, 6); err == nil && len(p.Pixels) != 8*6*3 {
 			t.Errorf("%d bytes", len(p.Pixels))

@@ -2,20 +2,19 @@ package solid
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 )
 
-const (
-	headerSize   = 80
-	triangleSize = 50
-	maxLine      = 4096
-)
+// maxWord is the length of the longest word in a text, in bytes.
+const maxWord = 64 << 10
 
 // triangles calls each for all triangles of the file, from its beginning. Those
 // with coordinates that are no numbers are left out.
@@ -28,22 +27,20 @@ func triangles(file io.ReadSeeker, each func(triangle)) error {
 		return err
 	}
 	in := bufio.NewReaderSize(file, 1<<20)
-	head, _ := in.Peek(headerSize + 4)
-	if len(head) == headerSize+4 && size == headerSize+4+triangleSize*int64(binary.LittleEndian.Uint32(head[headerSize:])) {
-		return binaryTriangles(in, each)
+	head, _ := in.Peek(4096)
+	if n, _ := guard.STLTriangles(head, size); n > 0 {
+		return binaryTriangles(in, n, each)
 	}
 	return textTriangles(in, each)
 }
 
-func binaryTriangles(in *bufio.Reader, each func(triangle)) error {
-	if _, err := in.Discard(headerSize + 4); err != nil {
+func binaryTriangles(in *bufio.Reader, n int64, each func(triangle)) error {
+	if _, err := in.Discard(guard.STLHeader); err != nil {
 		return err
 	}
-	var b [triangleSize]byte // a normal, three corners, two bytes of attributes
-	for {
-		if _, err := io.ReadFull(in, b[:]); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
+	var b [guard.STLTriangle]byte // a normal, three corners, two bytes of attributes
+	for range n {
+		if _, err := io.ReadFull(in, b[:]); err != nil {
 			return err
 		}
 		var t triangle
@@ -54,35 +51,56 @@ func binaryTriangles(in *bufio.Reader, each func(triangle)) error {
 			each(t)
 		}
 	}
+	return nil
 }
 
-// textTriangles takes every three lines that begin with "vertex".
+// textTriangles takes every three corners of a facet: the word "vertex" and three numbers.
+// Words are in any case, with any white space between them. Between "solid" and the first
+// facet is a name, which can be any words.
 func textTriangles(in *bufio.Reader, each func(triangle)) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 0, maxLine), maxLine)
+	words := bufio.NewScanner(in)
+	words.Buffer(make([]byte, 0, 4096), maxWord)
+	words.Split(bufio.ScanWords)
 	var t triangle
-	corner := 0
-	for lines.Scan() {
-		rest, ok := bytes.CutPrefix(bytes.TrimSpace(lines.Bytes()), []byte("vertex"))
-		if !ok {
+	corner, named := 0, true
+	for words.Scan() {
+		switch word := words.Bytes(); {
+		case is(word, "solid") || is(word, "endsolid"):
+			named = true
+		case is(word, "facet"):
+			corner, named = 0, false
+		case named || !is(word, "vertex"):
 			continue
-		}
-		numbers := strings.Fields(string(rest))
-		if len(numbers) != 3 {
-			return errors.New("a corner without three coordinates")
-		}
-		for axis, text := range numbers {
-			value, err := strconv.ParseFloat(text, 64)
-			if err != nil {
-				return err
+		default:
+			if whole, err := readCorner(words, &t[corner]); !whole {
+				return errors.Join(err, words.Err())
 			}
-			t[corner][axis] = value
-		}
-		if corner++; corner == 3 {
-			if corner = 0; t.finite() {
-				each(t)
+			if corner++; corner == 3 {
+				if corner = 0; t.finite() {
+					each(t)
+				}
 			}
 		}
 	}
-	return lines.Err()
+	return words.Err()
+}
+
+func is(word []byte, keyword string) bool {
+	return len(word) == len(keyword) && strings.EqualFold(string(word), keyword)
+}
+
+// readCorner reads three numbers. It gives false at the end of a text that was cut short, and
+// with an error for what is no number.
+func readCorner(words *bufio.Scanner, v *vector) (bool, error) {
+	for axis := range v {
+		if !words.Scan() {
+			return false, nil
+		}
+		value, err := strconv.ParseFloat(words.Text(), 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return false, fmt.Errorf("a corner whose coordinate is %.20q", words.Text())
+		}
+		v[axis] = value
+	}
+	return true, nil
 }

@@ -3,13 +3,14 @@ package tools
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/complaint"
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
@@ -53,7 +54,7 @@ type call struct {
 
 // runProgram waits for the program. Nothing of the renderer's environment is passed on.
 func (t *task) runProgram(c call) error {
-	var complaint bytes.Buffer
+	var said bytes.Buffer
 	cmd := exec.Command(t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
 	cmd.Env = append([]string{
 		"PATH=/usr/bin:/bin", "HOME=.", "TMPDIR=.", "LC_ALL=C.UTF-8",
@@ -62,48 +63,50 @@ func (t *task) runProgram(c call) error {
 	if c.in != nil {
 		cmd.Stdin = c.in
 	}
-	cmd.Stdout, cmd.Stderr = c.out, &limited{to: &complaint, left: maxText}
+	cmd.Stdout, cmd.Stderr = c.out, &limited{to: &said, left: maxText}
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return ended(c.program, exit, complaint.String())
+		return t.ended(exit, said.String())
 	}
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "%s could not be started", c.program)
+		return fault.Wrap(err, fault.Internal, "a program of the renderer could not be started")
 	}
 	return nil
 }
 
 // ended tells what a program's end means for the original.
-func ended(program string, exit *exec.ExitError, complaint string) error {
-	reason := fmt.Errorf("%s: %s: %s", program, exit.ProcessState, firstLine(complaint))
+func (t *task) ended(exit *exec.ExitError, said string) error {
+	reason := errors.New(complaint.Last(said))
 	status, _ := exit.Sys().(syscall.WaitStatus)
 	switch {
 	case status.Signaled() && status.Signal() == syscall.SIGXCPU:
-		return fault.Wrap(reason, fault.Overran, "the render took more processor time than it may")
+		return fault.New(fault.Overran, "the render took more processor time than it may")
 	case status.Signaled() && status.Signal() == syscall.SIGXFSZ:
-		return fault.Wrap(reason, fault.TooLarge, "the original takes more room than a worker may use")
+		return fault.New(fault.TooLarge, "the original takes more room than a worker may use")
 	case status.Signaled() && status.Signal() == syscall.SIGKILL: // most likely for want of memory
 		os.Exit(1) // which is a worker's death, and tried again
-	case outOfMemory(complaint):
-		return fault.Wrap(reason, fault.TooLarge, "this thumbnail takes more memory than a worker may use")
+	case t.outOfMemory(said):
+		return fault.New(fault.TooLarge, "this thumbnail takes more memory than a worker may use")
+	case complaint.Lacks(said):
+		return fault.Wrap(reason, fault.Unsupported, "this renderer lacks what such an original takes")
+	case status.Signaled():
+		return fault.Wrap(reason, fault.Undecodable, "the program that reads such originals failed at this one")
 	}
 	return fault.Wrap(reason, fault.Undecodable, "the original could not be decoded")
 }
 
-func outOfMemory(complaint string) bool {
-	text := strings.ToLower(complaint)
-	for _, words := range []string{"out of memory", "bad_alloc", "cannot allocate", "memory allocation failed", "failed to allocate"} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
-}
+// largeArea is the number of pixels from which ImageMagick's failed allocation is one of
+// memory. Below, it is how the program says that it does not understand a file.
+const largeArea = 10_000_000
 
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line[:min(len(line), 200)]
+func (t *task) outOfMemory(said string) bool {
+	words := []string{"out of memory", "bad_alloc", "cannot allocate", "failed to allocate", "cache resources exhausted"}
+	if t.request.Header.Area() >= largeArea {
+		words = append(words, "memory allocation failed")
+	}
+	said = strings.ToLower(said)
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(said, w) })
 }
 
 // limited drops what is more than it may hold.

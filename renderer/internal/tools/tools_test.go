@@ -277,7 +277,7 @@ func TestRefusals(t *testing.T) {
 		body    string
 		want    fault.Kind
 	}{
-		"a type that no tool draws":    {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeJPEG}}, "", fault.Unsupported},
+		"a type that no tool draws":    {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeWebP}}, "", fault.Unsupported},
 		"a drawing of too many pixels": {Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypeSVG}}, wide, fault.TooLarge},
 		"a broken drawing":             {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeSVG}}, "<svg", fault.Undecodable},
 		"a broken document":            {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypePDF}}, "%PDF-", fault.Undecodable},
@@ -320,7 +320,7 @@ func TestWhatProgramsSay(t *testing.T) {
 		t.Errorf("%v × %v points", w, h)
 	}
 	for text, want := range map[string]bool{"std::bad_alloc": true, "Out of memory": true, "syntax error": false} {
-		if outOfMemory(text) != want {
+		if (&task{}).outOfMemory(text) != want {
 			t.Errorf("%q is taken for a lack of memory: %v", text, !want)
 		}
 	}
@@ -338,13 +338,13 @@ func TestLimitsThatEndPrograms(t *testing.T) {
 		if !errors.As(err, &exit) {
 			t.Fatal(err)
 		}
-		if err := ended("sh", exit, "a complaint"); !fault.Is(err, want) {
+		if err := (&task{}).ended(exit, "a complaint"); !fault.Is(err, want) {
 			t.Errorf("%s: %v, want %s", signal, err, want)
 		}
 	}
 	err := exec.Command("/bin/false").Run()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && !fault.Is(ended("false", exit, "std::bad_alloc"), fault.TooLarge) {
+	if errors.As(err, &exit) && !fault.Is((&task{}).ended(exit, "std::bad_alloc"), fault.TooLarge) {
 		t.Error("a lack of memory is not told")
 	}
 }

@@ -6,11 +6,7 @@ package vips
 // #include "vips.h"
 import "C"
 
-import (
-	"errors"
-	"strings"
-	"unsafe"
-)
+import "unsafe"
 
 // picture is one step's result in a libvips pipeline. Pixels are computed when it
 // is saved, in strips, so that memory follows the width and not the area.
@@ -39,13 +35,6 @@ func (i picture) blob(name string) []byte {
 		return nil
 	}
 	return C.GoBytes(data, C.int(length))
-}
-
-// vipsError takes libvips' reasons, one a line.
-func vipsError() error {
-	text := strings.TrimSpace(C.GoString(C.vips_error_buffer()))
-	C.vips_error_clear()
-	return errors.New("libvips: " + strings.ReplaceAll(text, "\n", "; "))
 }
 
 // step makes an image by a call that writes it to out.

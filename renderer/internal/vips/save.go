@@ -115,7 +115,8 @@ func (r *render) origin() thumbnail.Type {
 // (the table of package engine), so that what is read here is that program's PNG.
 func drawnByTool(t thumbnail.Type) bool {
 	switch t {
-	case thumbnail.TypeSVG, thumbnail.TypeGIF, thumbnail.TypePDF, thumbnail.TypeDjVu, thumbnail.TypeXCF, thumbnail.TypeSTL, thumbnail.TypeVideo:
+	case thumbnail.TypeSVG, thumbnail.TypeGIF, thumbnail.TypePDF, thumbnail.TypeDjVu, thumbnail.TypeXCF, thumbnail.TypeSTL, thumbnail.TypeVideo,
+		thumbnail.TypeBMP, thumbnail.TypeICO, thumbnail.TypePSD, thumbnail.TypeTGA, thumbnail.TypePNM:
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ package vips
 
 // #include <stdlib.h>
 // #include "vips.h"
+// #include "warnings.h"
 import "C"
 
 import (
@@ -16,7 +17,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +35,7 @@ func Init() error {
 	if C.tm_init() != 0 {
 		return vipsError()
 	}
+	C.tm_keep_warnings()
 	return nil
 }
 
@@ -92,7 +93,7 @@ type Overlay struct {
 // maxPixels is refused (BadURL); what else fails is the original's fault: it is
 // undecodable.
 func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File, overlays []Overlay) (Result, error) {
-	C.vips_error_clear() // warnings of an earlier original
+	forget() // what an earlier original left
 	if int64(h.Width)*int64(h.Height) > maxTrimPixels && s.Trim != nil {
 		return Result{}, fault.New(fault.BadURL, "trim is done for originals of at most %d pixels", maxTrimPixels)
 	}
@@ -103,11 +104,8 @@ func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os
 	if errors.As(err, &refused) {
 		return result, err
 	}
-	if err != nil && (strings.Contains(err.Error(), "out of memory") || strings.Contains(err.Error(), "Insufficient memory")) {
-		return result, fault.Wrap(err, fault.TooLarge, "this thumbnail takes more memory than a worker may use")
-	}
 	if err != nil {
-		return result, fault.Wrap(err, fault.Undecodable, "the original could not be decoded")
+		return result, refusal(err)
 	}
 	return result, nil
 }
@@ -167,8 +165,7 @@ func (r *render) drawTo(out int) (Result, error) {
 		return Result{}, err
 	}
 	if err := r.save(format, out); err != nil {
-		// Everything was decoded before: what fails now is this thumbnail's, not the original's.
-		return Result{}, fault.Wrap(err, fault.TooLarge, "this thumbnail could not be written as %s", format)
+		return Result{}, unwritten(err, format)
 	}
 	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames)}, nil
 }

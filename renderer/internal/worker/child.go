@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/complaint"
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/renderer/internal/vips"
@@ -168,11 +169,14 @@ func (t *tooling) perform(task Task, original, out *os.File) (Report, error) {
 	return Report{}, err
 }
 
-// cause shows a decoder's reason; it names parts of the original, not of the host.
+// cause shows a decoder's last error, and nothing of the host.
 func cause(f *fault.Fault) string {
-	if err := errors.Unwrap(f); err != nil {
-		text := err.Error()
-		return " (" + text[:min(len(text), 300)] + ")"
+	err := errors.Unwrap(f)
+	if err == nil {
+		return ""
+	}
+	if reason := complaint.Last(err.Error()); reason != "" {
+		return " (" + reason + ")"
 	}
 	return ""
 }

@@ -1,0 +1,148 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// The bitmaps that a tool draws. Most have no more of a magic than two letters, so that a
+// header which makes no sense is none of theirs.
+
+// readBMP reads the headers of OS/2 and of all versions of Windows.
+func readBMP(r *io.SectionReader) (Header, bool) {
+	b := make([]byte, 70) // up to the masks of version 4
+	n, _ := r.ReadAt(b, 0)
+	size := binary.LittleEndian.Uint32(b[14:])
+	if !hasAt(b, "BM") || n < 26 || !slices.Contains([]uint32{12, 16, 40, 52, 56, 64, 108, 124}, size) {
+		return Header{}, false
+	}
+	h := Header{Type: thumbnail.TypeBMP, Whole: true}
+	bits := binary.LittleEndian.Uint16(b[24:])
+	if size == 12 {
+		h.Width, h.Height = int(binary.LittleEndian.Uint16(b[18:])), int(binary.LittleEndian.Uint16(b[20:]))
+	} else {
+		h.Width, h.Height = signedSides(b[18:])
+		bits = binary.LittleEndian.Uint16(b[28:])
+	}
+	const alphaMask = 66
+	h.Alpha = bits == 32 && size >= 56 && n >= alphaMask+4 && binary.LittleEndian.Uint32(b[alphaMask:]) != 0
+	return h, true
+}
+
+// signedSides are 32 bits each; a height below 0 is that of rows from the top.
+func signedSides(b []byte) (width, height int) {
+	width, height = int(int32(binary.LittleEndian.Uint32(b))), int(int32(binary.LittleEndian.Uint32(b[4:]))) //nolint:gosec // they are signed
+	return width, max(height, -height)
+}
+
+const (
+	// maxIcons bounds the pictures of an ICO.
+	maxIcons = 256
+	iconSize = 16
+)
+
+// readICO takes the largest picture, of those the one of most colours.
+func readICO(r *io.SectionReader) (Header, bool) {
+	directory := head(r, 6+maxIcons*iconSize)
+	if !hasAt(directory, "\x00\x00\x01\x00") || len(directory) < 6+iconSize {
+		return Header{}, false
+	}
+	h := Header{Type: thumbnail.TypeICO, Whole: true, Alpha: true}
+	count := min(int(binary.LittleEndian.Uint16(directory[4:])), maxIcons, (len(directory)-6)/iconSize)
+	var deepest uint16
+	for i := range count {
+		entry := directory[6+i*iconSize:]
+		width, height := iconSides(r, entry)
+		bits := binary.LittleEndian.Uint16(entry[6:])
+		if area := width * height; area > h.Width*h.Height || area == h.Width*h.Height && bits > deepest {
+			h.Width, h.Height, h.Part, deepest = width, height, i, bits
+		}
+	}
+	return h, h.Width > 0
+}
+
+// iconSides are the picture's own: the directory's bytes end at 256, which is a 0 there.
+func iconSides(r *io.SectionReader, entry []byte) (width, height int) {
+	from, length := int64(binary.LittleEndian.Uint32(entry[12:])), int64(binary.LittleEndian.Uint32(entry[8:]))
+	picture := io.NewSectionReader(r, from, length)
+	b := head(picture, 29)
+	switch {
+	case len(b) == 29 && hasAt(b, "\x89PNG\r\n\x1a\n"):
+		h, _ := readPNG(picture)
+		return h.Width, h.Height
+	case len(b) >= 16 && binary.LittleEndian.Uint32(b) == 40:
+		width, height = signedSides(b[4:])
+		return max(0, width), height / 2 // the other half is the mask
+	}
+	return 0, 0
+}
+
+// readPSD reads the header of Photoshop's format, and of that for large documents.
+func readPSD(r *io.SectionReader) (Header, error) {
+	var b [26]byte
+	if _, err := r.ReadAt(b[:], 0); err != nil {
+		return Header{}, err
+	}
+	colours := map[uint16]uint16{3: 3, 4: 4, 9: 3} // RGB, CMYK and Lab; 1 of all others
+	mode, channels := binary.BigEndian.Uint16(b[24:]), binary.BigEndian.Uint16(b[12:])
+	return Header{
+		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > max(1, colours[mode]), Inks: mode == 4, Indexed: mode == 2,
+		Width: side(binary.BigEndian.Uint32(b[18:])), Height: side(binary.BigEndian.Uint32(b[14:])),
+	}, nil
+}
+
+// readPNM reads the headers of netpbm's formats, P1 to P7, and of PFM.
+func readPNM(r *io.SectionReader) (Header, bool) {
+	b := head(r, 4096)
+	if len(b) < 8 || b[0] != 'P' || !bytes.ContainsRune([]byte("1234567Ff"), rune(b[1])) || !bytes.ContainsRune([]byte(" \t\r\n#"), rune(b[2])) {
+		return Header{}, false
+	}
+	h := Header{Type: thumbnail.TypePNM, Whole: true}
+	words := pnmWords(b[2:])
+	if b[1] == '7' {
+		named := map[string]int{}
+		for i := 0; i+1 < len(words) && words[i] != "ENDHDR"; i++ {
+			named[words[i]], _ = strconv.Atoi(words[i+1])
+		}
+		h.Width, h.Height = named["WIDTH"], named["HEIGHT"]
+		h.Alpha = named["DEPTH"] == 2 || named["DEPTH"] == 4
+	} else if len(words) >= 2 {
+		h.Width, _ = strconv.Atoi(words[0])
+		h.Height, _ = strconv.Atoi(words[1])
+	}
+	return h, h.Width > 0 && h.Height > 0 && max(h.Width, h.Height) < 1<<31
+}
+
+// pnmWords are what stands between white space, without comments.
+func pnmWords(b []byte) (words []string) {
+	const most = 32 // of a header; what follows are pixels
+	for line := range bytes.Lines(b) {
+		line, _, _ = bytes.Cut(line, []byte("#"))
+		for word := range bytes.FieldsSeq(line) {
+			if words = append(words, string(word)); len(words) == most {
+				return words
+			}
+		}
+	}
+	return words
+}
+
+// readTGA believes the name: the format has no magic. Its header must make sense.
+func readTGA(r *io.SectionReader) (Header, bool) {
+	var b [18]byte
+	if _, err := r.ReadAt(b[:], 0); err != nil {
+		return Header{}, false
+	}
+	mapped, kind, depth := b[1], b[2], b[16]
+	h := Header{
+		Type: thumbnail.TypeTGA, Whole: true, Alpha: b[17]&0x0f != 0,
+		Width: int(binary.LittleEndian.Uint16(b[12:])), Height: int(binary.LittleEndian.Uint16(b[14:])),
+	}
+	known := slices.Contains([]byte{1, 2, 3, 9, 10, 11}, kind) && slices.Contains([]byte{8, 15, 16, 24, 32}, depth)
+	return h, known && mapped <= 1 && (kind&7 != 1 || mapped == 1) && h.Width > 0 && h.Height > 0
+}

@@ -1,0 +1,184 @@
+package guard
+
+import (
+	"errors"
+	"io"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// jxlHead is how much of a JPEG XL code stream is read: its headers are shorter, but for
+// the names of extra channels.
+const jxlHead = 4096
+
+// readJXLContainer finds the code stream in its box, or joins the parts of it that
+// several boxes hold, as cjxl writes it for what was a JPEG.
+func readJXLContainer(r *io.SectionReader) (Header, error) {
+	var stream []byte
+	boxes(r, 12, r.Size(), func(b box) bool {
+		switch b.kind {
+		case "jxlp": // a part; its number precedes it
+			b.from += 4
+		case "jxlc":
+		default:
+			return true
+		}
+		if b.to > b.from {
+			stream = append(stream, head(io.NewSectionReader(r, b.from, b.to-b.from), jxlHead-int64(len(stream)))...)
+		}
+		return b.kind == "jxlp" && len(stream) < jxlHead
+	})
+	if len(stream) == 0 {
+		return Header{}, errors.New("no code stream")
+	}
+	return jxlHeader(stream)
+}
+
+func readJXL(r *io.SectionReader) (Header, error) { return jxlHeader(head(r, jxlHead)) }
+
+// jxlHeader reads the size header and the image metadata of JPEG XL (ISO/IEC 18181-1,
+// annex D) up to the extra channels.
+func jxlHeader(stream []byte) (Header, error) {
+	h := Header{Type: thumbnail.TypeJXL, Whole: true}
+	bits := bitReader{rest: stream[min(2, len(stream)):]}
+	h.Width, h.Height = bits.jxlSize()
+	if bits.short() {
+		return h, io.ErrUnexpectedEOF
+	}
+	m := bits.jxlMetadata()
+	if !bits.short() { // else a decoder decides
+		h.Orientation, h.Alpha = m.orientation, m.alpha
+	}
+	return h, nil
+}
+
+// jxlRatios are those that a size header names by a number, from 1 on.
+var jxlRatios = [...][2]int{{1, 1}, {12, 10}, {4, 3}, {3, 2}, {16, 9}, {5, 4}, {2, 1}}
+
+func (b *bitReader) jxlSize() (width, height int) {
+	small := b.flag()
+	length := func() int {
+		if small {
+			return (b.take(5) + 1) * 8
+		}
+		return b.take([]int{9, 13, 18, 30}[b.take(2)]) + 1
+	}
+	height = length()
+	if ratio := b.take(3); ratio > 0 {
+		return height * jxlRatios[ratio-1][0] / jxlRatios[ratio-1][1], height
+	}
+	return length(), height
+}
+
+// jxlMetadata is what is taken of a picture's metadata.
+type jxlMetadata struct {
+	orientation int // EXIF's numbers
+	alpha       bool
+}
+
+func (b *bitReader) jxlMetadata() jxlMetadata {
+	m := jxlMetadata{orientation: 1}
+	if b.flag() { // all as usual
+		return m
+	}
+	if b.flag() { // fields that are rare
+		m.orientation = b.take(3) + 1
+		if b.flag() {
+			b.jxlSize() // at which it is shown
+		}
+		if b.flag() {
+			b.skipJXLPreview()
+		}
+		if b.flag() {
+			b.skipJXLAnimation()
+		}
+	}
+	b.skipJXLDepth()
+	b.take(1) // whether 16 bits suffice to decode
+	channels := b.number([4]int{0, 1, 2, 1}, [4]int{0, 0, 4, 12})
+	for range channels {
+		if b.short() || m.alpha {
+			break
+		}
+		m.alpha = b.jxlChannel() == 0
+	}
+	return m
+}
+
+// jxlChannel reads an extra channel, and gives its type; 0 is alpha.
+func (b *bitReader) jxlChannel() (kind int) {
+	if b.flag() { // all as usual
+		return 0
+	}
+	kind = b.number([4]int{0, 1, 2, 18}, [4]int{0, 0, 4, 6})
+	b.skipJXLDepth()
+	b.number([4]int{0, 3, 4, 1}, [4]int{0, 0, 0, 3})                // of how many samples one is kept
+	b.at += 8 * b.number([4]int{0, 0, 16, 48}, [4]int{0, 4, 5, 10}) // its name
+	switch kind {
+	case 0:
+		b.take(1)
+	case 2: // a spot colour: four numbers of 16 bits
+		b.at += 64
+	case 5: // of a colour filter
+		b.number([4]int{1, 0, 3, 19}, [4]int{0, 2, 4, 8})
+	}
+	return kind
+}
+
+func (b *bitReader) skipJXLDepth() {
+	if b.flag() { // floating point
+		b.number([4]int{32, 16, 24, 1}, [4]int{0, 0, 0, 6})
+		b.take(4)
+		return
+	}
+	b.number([4]int{8, 10, 12, 1}, [4]int{0, 0, 0, 6})
+}
+
+func (b *bitReader) skipJXLPreview() {
+	eighths := b.flag()
+	length := func() {
+		if eighths {
+			b.number([4]int{16, 32, 1, 33}, [4]int{0, 0, 5, 9})
+		} else {
+			b.number([4]int{1, 65, 321, 1345}, [4]int{6, 8, 10, 12})
+		}
+	}
+	length()
+	if b.take(3) == 0 {
+		length()
+	}
+}
+
+func (b *bitReader) skipJXLAnimation() {
+	b.number([4]int{100, 1000, 1, 1}, [4]int{0, 0, 10, 30})
+	b.number([4]int{1, 1001, 1, 1}, [4]int{0, 0, 8, 10})
+	b.number([4]int{0, 0, 0, 0}, [4]int{0, 3, 16, 32})
+	b.take(1)
+}
+
+// bitReader takes bits from the least significant one on; beyond the end they are zeros.
+type bitReader struct {
+	rest []byte
+	at   int
+}
+
+func (b *bitReader) take(n int) (value int) {
+	for i := range n {
+		if at := b.at + i; at/8 < len(b.rest) {
+			value |= int(b.rest[at/8]>>(at%8)&1) << i
+		}
+	}
+	b.at += n
+	return value
+}
+
+func (b *bitReader) flag() bool { return b.take(1) == 1 }
+
+// number reads a U32: two bits choose what is added to a number of how many bits.
+func (b *bitReader) number(least, bits [4]int) int {
+	choice := b.take(2)
+	return least[choice] + b.take(bits[choice])
+}
+
+// short reports whether more was taken than there is.
+func (b *bitReader) short() bool { return b.at > 8*len(b.rest) }

@@ -1,0 +1,47 @@
+package tools
+
+import (
+	"os"
+	"strconv"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/colour"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// drawBitmap draws a picture of a format that libvips does not read, as a PNG of the kind
+// that suits it: with its profile, and with alpha where there is any.
+func drawBitmap(t *task) error {
+	h := t.request.Header
+	if h.Type == thumbnail.TypePSD && h.Indexed && t.box.paths["ffmpeg"] != "" { // which ImageMagick 6 refuses
+		return t.draw("ffmpeg", append(localOnly[:len(localOnly):len(localOnly)], "-nostdin", "-threads", "1",
+			"-f", "image2", "-c:v", "psd", "-i", named, "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")...)
+	}
+	args := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB"}
+	args = append(args, string(h.Type)+":"+named+"["+strconv.Itoa(h.Part)+"]")
+	switch h.Type {
+	case thumbnail.TypeTGA: // whose first row can be the lowest
+		args = append(args, "-auto-orient")
+	case thumbnail.TypeBMP:
+		if !h.Alpha { // the fourth byte of each pixel is nothing
+			args = append(args, "-alpha", "off")
+		}
+	case thumbnail.TypePSD:
+		if h.Inks {
+			if err := os.WriteFile(onScreen, colour.Space{}.Profile(), 0o600); err != nil {
+				return fault.Wrap(err, fault.Internal, "no room for a colour profile")
+			}
+			args = append(args, "-profile", onScreen)
+		}
+	}
+	return t.draw(imageMagick, append(args, "-depth", "8", "-define", "png:compression-level=1", "png:-")...)
+}
+
+// onScreen is the profile into which inks are converted, in the folder where tools write.
+const onScreen = "srgb.icc"
+
+// drawPNG draws a PNG that libvips refuses.
+func drawPNG(t *task) error {
+	return t.draw(imageMagick, "-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB",
+		"png:"+named, "-depth", "8", "-define", "png:compression-level=1", "png:-")
+}
