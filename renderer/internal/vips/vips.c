@@ -85,6 +85,26 @@ static int rounded(VipsObject *scope, VipsImage *in, VipsBandFormat format, Vips
 	return vips_rint(in, &t[0], NULL) || vips_cast(t[0], out, format, NULL);
 }
 
+/* vips_resize enlarges about the corners of pixels, by which a picture moves half a pixel to the
+   right and down. The side that grows is therefore enlarged here, about their centres. */
+static int resize(VipsObject *scope, VipsImage *in, int width, int height, VipsKernel kernel, VipsImage **out) {
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 1);
+	double x = (double) width / in->Xsize, y = (double) height / in->Ysize;
+	VipsInterpolate *cubic;
+	VipsArrayInt *area;
+	int result;
+	if (x <= 1 && y <= 1)
+		return vips_resize(in, out, x, "vscale", y, "kernel", kernel, NULL);
+	if (vips_resize(in, &t[0], VIPS_MIN(x, 1), "vscale", VIPS_MIN(y, 1), "kernel", kernel, NULL) || !(cubic = vips_interpolate_new("bicubic")))
+		return -1;
+	area = vips_array_int_newv(4, 0, 0, width, height);
+	result = vips_affine(t[0], out, VIPS_MAX(x, 1), 0, 0, VIPS_MAX(y, 1), "interpolate", cubic, "oarea", area, "extend", VIPS_EXTEND_COPY,
+		"premultiplied", TRUE, "idx", 0.5, "idy", 0.5, "odx", -0.5, "ody", -0.5, NULL);
+	vips_area_unref(VIPS_AREA(area));
+	g_object_unref(cubic);
+	return result;
+}
+
 int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsImage **out) {
 	VipsObject *scope = (VipsObject *) vips_image_new();
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 8);
@@ -113,8 +133,7 @@ int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsIm
 			goto done;
 		in = t[6];
 	}
-	if (vips_resize(in, &t[3], (double) width / in->Xsize, "vscale", (double) height / in->Ysize,
-			"kernel", soft || alpha ? VIPS_KERNEL_MITCHELL : VIPS_KERNEL_LANCZOS3, NULL))
+	if (resize(scope, in, width, height, soft || alpha ? VIPS_KERNEL_MITCHELL : VIPS_KERNEL_LANCZOS3, &t[3]))
 		goto done;
 	in = t[3];
 	if (precise) {
