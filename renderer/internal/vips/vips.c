@@ -25,12 +25,24 @@ int tm_has(const char *operation) { return vips_type_find("VipsOperation", opera
 
 static VipsSource *source_of(int fd) { return vips_source_new_from_descriptor(fd); }
 
+/* libvips does not know a HEIF by the brands of sequences, and reads the picture that stands
+   beside one all the same. */
+static gboolean sequence(VipsSource *source) {
+	const unsigned char *head = vips_source_sniff(source, 12);
+	return head && (!memcmp(head + 4, "ftypavis", 8) || !memcmp(head + 4, "ftypmsf1", 8) || !memcmp(head + 4, "ftyphevc", 8));
+}
+
 int tm_open(int fd, const char *options, int random, VipsImage **out) {
 	VipsSource *source = source_of(fd);
+	VipsAccess access;
 	if (!source)
 		return -1;
-	*out = vips_image_new_from_source(source, options,
-		"access", random ? VIPS_ACCESS_RANDOM : VIPS_ACCESS_SEQUENTIAL, NULL);
+	access = random ? VIPS_ACCESS_RANDOM : VIPS_ACCESS_SEQUENTIAL;
+	if (sequence(source)) {
+		if (vips_heifload_source(source, out, "access", access, "n", strcmp(options, "[n=-1]") ? 1 : -1, NULL))
+			*out = NULL;
+	} else
+		*out = vips_image_new_from_source(source, options, "access", access, NULL);
 	VIPS_UNREF(source);
 	return *out ? 0 : -1;
 }
