@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -44,41 +43,6 @@ func boxes(r *io.SectionReader, from, to int64, each func(box) bool) {
 	}
 }
 
-// readBaseMedia tells pictures from videos by the brand.
-func readBaseMedia(r *io.SectionReader) (Header, error) {
-	var b [64]byte
-	n, _ := r.ReadAt(b[:], 0)
-	size := int(min(binary.BigEndian.Uint32(b[:]), uint32(n))) //nolint:gosec // at most 64
-	if size < 16 {
-		return Header{}, errors.New("no brand")
-	}
-	brands := string(b[8:12]) + string(b[16:size])
-	switch {
-	case strings.Contains(brands, "avif") || strings.Contains(brands, "avis"):
-		return readHEIF(r, thumbnail.TypeAVIF)
-	case strings.HasPrefix(brands, "hei") || strings.HasPrefix(brands, "hev") || strings.Contains(brands, "mif1") || strings.Contains(brands, "heic"):
-		return readHEIF(r, thumbnail.TypeHEIC)
-	}
-	return Header{Type: thumbnail.TypeVideo}, nil
-}
-
-// readHEIF takes the largest extent of all items, of which the primary one is
-// one: a grid's tiles and thumbnails are smaller.
-func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
-	h := Header{Type: t, Whole: true}
-	boxes(r, 0, r.Size(), func(meta box) bool {
-		if meta.kind != "meta" {
-			return true
-		}
-		properties(r, meta, &h)
-		return false
-	})
-	if h.Width == 0 {
-		return h, errors.New("no extent")
-	}
-	return h, nil
-}
-
 // properties reads meta/iprp/ipco.
 func properties(r *io.SectionReader, meta box, h *Header) {
 	boxes(r, meta.from+4, meta.to, func(iprp box) bool {
@@ -96,7 +60,7 @@ func properties(r *io.SectionReader, meta box, h *Header) {
 }
 
 func property(r *io.SectionReader, p box, h *Header) {
-	var b [32]byte
+	var b [128]byte
 	n, _ := r.ReadAt(b[:min(int64(len(b)), max(0, p.to-p.from))], p.from)
 	switch {
 	case p.kind == "ispe" && n >= 12:
@@ -106,7 +70,7 @@ func property(r *io.SectionReader, p box, h *Header) {
 		}
 	case p.kind == "irot" && n >= 1: // quarter turns against the clock
 		h.Orientation = [4]int{1, 8, 3, 6}[b[0]&3]
-	case p.kind == "auxC" && strings.Contains(string(b[:n]), "alpha"):
+	case p.kind == "auxC" && meansAlpha(string(b[:n])):
 		h.Alpha = true
 	}
 }
