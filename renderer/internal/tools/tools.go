@@ -47,6 +47,8 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu},
 		{Draw, string(thumbnail.TypeXCF), []string{"convert-im6.q16"}, drawXCF},
 		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo},
+		{Draw, string(thumbnail.TypeAVIF), []string{"ffprobe", "ffmpeg"}, drawSequence},
+		{Draw, string(thumbnail.TypeHEIC), []string{"ffprobe", "ffmpeg"}, drawSequence},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
 		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG},

@@ -64,19 +64,39 @@ const (
 	fromKeyframe = "-noaccurate_seek"
 )
 
-// frameAt draws one frame, and fails when there is none.
+// frame is one to draw.
+type frame struct {
+	stream stream
+	second float64
+	how    string
+	filter string
+	merged bool // the filter joins several streams, and names them itself
+}
+
 func (t *task) frameAt(s stream, second float64, how string) error {
+	return t.frame(frame{stream: s, second: second, how: how, filter: s.filters()})
+}
+
+// frame draws one, and fails when there is none.
+func (t *task) frame(f frame) error {
 	if err := t.startOver(); err != nil {
 		return err
 	}
-	args := arguments("-nostdin", "-threads", "1", how, "-ss", strconv.FormatFloat(second, 'f', 6, 64))
-	args = append(args, s.decoder()...)
-	args = append(args, "-i", named, "-map", fmt.Sprintf("0:%d", s.Index), "-frames:v", "1", "-vf", s.filters())
-	if err := t.draw("ffmpeg", append(args, s.output()...)...); err != nil {
+	args := arguments("-nostdin", "-threads", "1")
+	if f.how != "" {
+		args = append(args, f.how, "-ss", strconv.FormatFloat(f.second, 'f', 6, 64))
+	}
+	args = append(append(args, f.stream.decoder()...), "-i", named, "-frames:v", "1")
+	if f.merged {
+		args = append(args, "-filter_complex", f.filter)
+	} else {
+		args = append(args, "-map", fmt.Sprintf("0:%d", f.stream.Index), "-vf", f.filter)
+	}
+	if err := t.draw("ffmpeg", append(args, f.stream.output()...)...); err != nil {
 		return err
 	}
 	if !drawn(t) {
-		return fault.New(fault.Undecodable, "the original has no frame that can be decoded at second %.3f", second)
+		return fault.New(fault.Undecodable, "the original has no frame that can be decoded at second %.3f", f.second)
 	}
 	return nil
 }
