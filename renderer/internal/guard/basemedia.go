@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -67,7 +68,7 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 		switch b.kind {
 		case "meta":
 			references(r, b, &h)
-			properties(r, b, &h)
+			properties(r, b, func(p box) { property(r, p, &h) })
 		case "moov":
 			tracks.look(b, 1)
 		}
@@ -82,6 +83,23 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 		return h, errors.New("no extent")
 	}
 	return h, nil
+}
+
+// Unturn takes the turns off the pictures of a HEIF in memory: each then decodes as it is
+// stored. Header.Orientation is the turn that the primary one had.
+func Unturn(heif []byte) {
+	r := io.NewSectionReader(bytes.NewReader(heif), 0, int64(len(heif)))
+	boxes(r, 0, r.Size(), func(meta box) bool {
+		if meta.kind != "meta" {
+			return true
+		}
+		properties(r, meta, func(p box) {
+			if p.kind == "irot" && p.to > p.from && p.to <= r.Size() {
+				heif[p.from] = 0
+			}
+		})
+		return false
+	})
 }
 
 // references reads meta/iref for a picture that is premultiplied by another.

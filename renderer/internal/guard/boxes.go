@@ -43,15 +43,15 @@ func boxes(r *io.SectionReader, from, to int64, each func(box) bool) {
 	}
 }
 
-// properties reads meta/iprp/ipco.
-func properties(r *io.SectionReader, meta box, h *Header) {
+// properties calls each for the boxes of meta/iprp/ipco.
+func properties(r *io.SectionReader, meta box, each func(box)) {
 	boxes(r, meta.from+4, meta.to, func(iprp box) bool {
 		if iprp.kind != "iprp" {
 			return true
 		}
 		boxes(r, iprp.from, iprp.to, func(ipco box) bool {
 			if ipco.kind == "ipco" {
-				boxes(r, ipco.from, ipco.to, func(p box) bool { property(r, p, h); return true })
+				boxes(r, ipco.from, ipco.to, func(p box) bool { each(p); return true })
 			}
 			return true
 		})

@@ -47,6 +47,10 @@ int tm_open(int fd, const char *options, int random, VipsImage **out) {
 	return *out ? 0 : -1;
 }
 
+int tm_open_heif(const void *file, size_t length, VipsImage **out) {
+	return vips_heifload_buffer((void *) file, length, out, "access", VIPS_ACCESS_RANDOM, NULL);
+}
+
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out) {
 	VipsImage *raw;
 	int result;
