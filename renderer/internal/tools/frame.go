@@ -59,7 +59,7 @@ func (s stream) filters() string {
 
 // colours is what a frame's numbers mean, by ffmpeg's names (ITU-T H.273).
 type colours struct {
-	rgb                                   bool
+	rgb, odd                              bool   // odd sides, which subsampled colours do not divide
 	matrix, transfer, primaries, numbered string // numbered is the range: tv or pc
 }
 
@@ -75,13 +75,10 @@ var matrices = []string{"bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt
 // colours fills in what the stream does not tell.
 func (s stream) colours() colours {
 	c := colours{rgb: s.Matrix == "gbr" || strings.HasPrefix(s.Pixels, "gbr") || strings.Contains(s.Pixels, "rgb") || strings.Contains(s.Pixels, "bgr"),
-		matrix: s.Matrix, transfer: s.Transfer, primaries: s.Primaries, numbered: s.Range}
+		odd: s.Width%2+s.Height%2 > 0, matrix: s.Matrix, transfer: s.Transfer, primaries: s.Primaries, numbered: s.Range}
 	ictcp := c.matrix == "ictcp" && !c.hdr() // which no encoder makes: a wrong tag
 	if !slices.Contains(matrices, c.matrix) || ictcp {
-		c.matrix = "smpte170m"
-		if s.Height >= hdLines && !slices.Contains(untaggedSD, s.Codec) {
-			c.matrix = "bt709"
-		}
+		c.matrix = s.usualMatrix(c)
 	}
 	if c.numbered != "pc" {
 		c.numbered = "tv"
@@ -90,6 +87,17 @@ func (s stream) colours() colours {
 		}
 	}
 	return c
+}
+
+// usualMatrix is that of a stream that does not tell.
+func (s stream) usualMatrix(c colours) string {
+	switch {
+	case c.hdr() || c.primaries == "bt2020":
+		return "bt2020nc"
+	case s.Height >= hdLines && !slices.Contains(untaggedSD, s.Codec):
+		return "bt709"
+	}
+	return "smpte170m"
 }
 
 func (c colours) hdr() bool { return c.transfer == "smpte2084" || c.transfer == "arib-std-b67" }
@@ -118,24 +126,37 @@ func (c colours) toSRGB() []string {
 	if !c.hdr() && !c.wide() {
 		return []string{told}
 	}
-	matrix, primaries, transfer, numbered := c.matrix, c.primaries, c.transfer, map[string]string{"pc": "full", "tv": "limited"}[c.numbered]
+	if c.odd && !c.rgb { // zimg refuses these subsampled
+		told += ",format=yuv444p16le"
+	}
+	steps := []string{told, c.toLinear()}
+	curve := "bt709"
+	if c.hdr() {
+		steps, curve = append(steps, "tonemap=mobius:desat=0"), "iec61966-2-1"
+	}
+	return append(steps, fmt.Sprintf(toRGB, curve), "setparams=colorspace=gbr:range=pc")
+}
+
+// toLinear is light in proportion to the numbers, of sRGB's primaries.
+func (c colours) toLinear() string {
+	matrix, primaries, transfer, numbered := c.matrix, c.primaries, "bt709", "limited"
 	if c.rgb {
 		matrix = "gbr"
 	}
-	if !c.wide() {
-		primaries = "bt709"
-		if c.hdr() && (c.primaries == "" || c.primaries == "unknown") {
-			primaries = "bt2020"
-		}
+	if c.numbered == "pc" {
+		numbered = "full"
 	}
-	if !c.hdr() {
-		transfer = "bt709"
-	}
-	steps := []string{told, fmt.Sprintf(linear, matrix, numbered, primaries, transfer, sdrWhite)}
 	if c.hdr() {
-		return append(steps, "tonemap=mobius:desat=0", fmt.Sprintf(toRGB, "iec61966-2-1"), "setparams=colorspace=gbr:range=pc")
+		transfer = c.transfer
 	}
-	return append(steps, fmt.Sprintf(toRGB, "bt709"), "setparams=colorspace=gbr:range=pc")
+	switch {
+	case c.wide():
+	case c.primaries == "" || c.primaries == "unknown": // of HDR, which is BT.2020's
+		primaries = "bt2020"
+	default:
+		primaries = "bt709"
+	}
+	return fmt.Sprintf(linear, matrix, numbered, primaries, transfer, sdrWhite)
 }
 
 // scaleMatrix is the matrix that the last step is told, since some versions refuse the
@@ -146,6 +167,8 @@ func (c colours) scaleMatrix() string {
 		return "auto"
 	case c.matrix == "bt2020nc":
 		return "bt2020"
+	case c.matrix == "bt470bg":
+		return "bt470"
 	}
 	return c.matrix
 }

@@ -159,7 +159,9 @@ func TestTheColoursOfAVideo(t *testing.T) {
 			"format=gbrp,setparams=colorspace=gbr:range=pc:color_primaries=bt709:color_trc=bt709,zscale=primaries=bt2020:matrix=bt2020nc:transfer=bt709:range=tv,format=yuv420p",
 			"-c:v", "libx264", "-preset", "ultrafast", "-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", "bt2020-10"}, [3]uint8{180, 17, 17}},
 		// Diffuse white: 58 % of PQ's range are 203 cd/m² (ITU-R BT.2408), and 75 % of HLG's.
-		"white of PQ":  {"out.mkv", hdrGrey("smpte2084", "0x949494"), [3]uint8{213, 213, 213}},
+		"white of PQ": {"out.mkv", hdrGrey("smpte2084", "0x949494"), [3]uint8{213, 213, 213}},
+		"PQ of odd sides": {"out.mkv", append([]string{"-f", "lavfi", "-i", "color=0x949494:s=161x121:r=5:d=0.4", "-vf",
+			"format=yuv420p,setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084", "-c:v", "ffv1"}), [3]uint8{213, 213, 213}},
 		"black of PQ":  {"out.mkv", hdrGrey("smpte2084", "0x000000"), [3]uint8{0, 0, 0}},
 		"white of HLG": {"out.mkv", hdrGrey("arib-std-b67", "0xbfbfbf"), [3]uint8{213, 213, 213}},
 	} {
@@ -175,7 +177,7 @@ func TestTheColoursOfAVideo(t *testing.T) {
 }
 
 func hdrGrey(transfer, grey string) []string {
-	return []string{"-f", "lavfi", "-i", "color=" + grey + ":s=160x120:r=5:d=0.4", "-vf", "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le",
+	return []string{"-f", "lavfi", "-i", "color=" + grey + ":s=160x120:r=5:d=0.4", "-vf", "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le,setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=" + transfer,
 		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", transfer}
 }
 
