@@ -34,13 +34,17 @@ func drawVideo(t *task) error {
 	if film.end <= film.start { // a recording that was never finished, most likely
 		film = t.scan(p, s)
 	}
-	return t.nearest(p, s, film.at(t.request.Spec.Page))
+	return t.nearest(p, s, film)
 }
 
-// nearest draws the frame at a second. Where none can be decoded, the original is shorter
+// nearest draws the frame at the second that is asked for. Where none can be decoded, the original is shorter
 // than it says: then the frame at its true middle or, of what was asked for, at its true
 // end; then the last one from which decoding can begin; and the first.
-func (t *task) nearest(p probe, s stream, second float64) error {
+func (t *task) nearest(p probe, s stream, film span) error {
+	second := film.at(t.request.Spec.Page)
+	if t.request.Spec.FirstFrame {
+		second = film.start
+	}
 	err := t.frameAt(s, second, exactly)
 	if err == nil || second <= 0 {
 		return err

@@ -31,9 +31,11 @@ func filmed(t *testing.T, out string, args ...string) []byte {
 	return made(t, out, "ffmpeg", append(append([]string{"-v", "error", "-y"}, args...), out)...)
 }
 
-func drawnFrom(t *testing.T, body []byte, page int) []byte {
+// drawnFrom draws the frame at a second: 0 is the default, less the first.
+func drawnFrom(t *testing.T, body []byte, second int) []byte {
 	t.Helper()
-	drawn, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypeVideo, Page: page}, MaxPixels: 4_000_000}, body)
+	spec := thumbnail.Spec{Type: thumbnail.TypeVideo, Page: max(0, second), FirstFrame: second < 0}
+	drawn, err := work(t, Request{Work: Draw, Spec: spec, MaxPixels: 4_000_000}, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +60,7 @@ func TestTheSecondOfAVideo(t *testing.T) {
 	}{
 		"the middle":                                          {"out.mp4", lavfi(x264...), 0, 4},
 		"an asked second":                                     {"out.mp4", lavfi(x264...), 6, 6},
+		"the first frame, when asked for":                     {"out.mp4", lavfi(x264...), -1, 0},
 		"one beyond the end":                                  {"out.mp4", lavfi(x264...), 60, 7},
 		"a film that begins late":                             {"out.mp4", late, 0, 4},
 		"a second of it":                                      {"out.mp4", late, 2, 2},
