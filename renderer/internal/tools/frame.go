@@ -11,11 +11,12 @@ func (s stream) decoder() []string {
 	if s.tag("alpha_mode") != "1" {
 		return nil
 	}
+	option := fmt.Sprintf("-c:%d", s.Index)
 	switch s.Codec {
 	case "vp8":
-		return []string{"-c:v", "libvpx"}
+		return []string{option, "libvpx"}
 	case "vp9":
-		return []string{"-c:v", "libvpx-vp9"}
+		return []string{option, "libvpx-vp9"}
 	}
 	return nil
 }

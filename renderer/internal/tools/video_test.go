@@ -163,8 +163,8 @@ func TestTheColoursOfAVideo(t *testing.T) {
 			"-c:v", "libx264", "-preset", "ultrafast", "-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", "bt2020-10"}, [3]uint8{180, 17, 17}},
 		// Diffuse white: 58 % of PQ's range are 203 cd/m² (ITU-R BT.2408), and 75 % of HLG's.
 		"white of PQ": {"out.mkv", hdrGrey("smpte2084", "0x949494"), [3]uint8{213, 213, 213}},
-		"PQ of odd sides": {"out.mkv", append([]string{"-f", "lavfi", "-i", "color=0x949494:s=161x121:r=5:d=0.4", "-vf",
-			"format=yuv420p,setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084", "-c:v", "ffv1"}), [3]uint8{213, 213, 213}},
+		"PQ of odd sides": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0x949494:s=161x121:r=5:d=0.4", "-vf",
+			"format=yuv420p,setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084", "-c:v", "ffv1"}, [3]uint8{213, 213, 213}},
 		"black of PQ":  {"out.mkv", hdrGrey("smpte2084", "0x000000"), [3]uint8{0, 0, 0}},
 		"white of HLG": {"out.mkv", hdrGrey("arib-std-b67", "0xbfbfbf"), [3]uint8{213, 213, 213}},
 	} {
