@@ -83,7 +83,7 @@ func TestTracksAreBounded(t *testing.T) {
 		body = boxOf(kind, body, body, body)
 	}
 	all := boxOf("ftyp", "avis", versioned, "iso8") + boxOf("moov", slices.Repeat([]string{body}, maxBoxes)...)
-	r := &counted{Reader: bytes.NewReader([]byte(all))}
+	r := &counted{reader: bytes.NewReader([]byte(all))}
 	if _, err := Inspect(r, int64(len(all)), thumbnail.TypeAVIF, maxPixels); err == nil {
 		t.Error("a sequence without pictures is let through")
 	}
@@ -93,13 +93,13 @@ func TestTracksAreBounded(t *testing.T) {
 }
 
 type counted struct {
-	*bytes.Reader
-	reads int
+	reader *bytes.Reader
+	reads  int
 }
 
 func (c *counted) ReadAt(b []byte, at int64) (int, error) {
 	c.reads++
-	return c.Reader.ReadAt(b, at)
+	return c.reader.ReadAt(b, at)
 }
 
 func TestVideosWithoutABrand(t *testing.T) {
