@@ -114,8 +114,9 @@ type Spec struct {
 	FlipX    bool   `json:"flip_x,omitempty"`  // mirror left and right
 	FlipY    bool   `json:"flip_y,omitempty"`  // mirror top and bottom
 
-	Page       int         `json:"page,omitempty"` // 1 = first; seconds for video; 0 = the default one
-	Lang       string      `json:"lang,omitempty"` // of an SVG's text
+	Page       int         `json:"page,omitempty"`        // 1 = first; seconds for video; 0 = the default one
+	FirstFrame bool        `json:"first_frame,omitempty"` // of a video: second 0 was asked for, which Page cannot say
+	Lang       string      `json:"lang,omitempty"`        // of an SVG's text
 	Sharpen    *Sharpen    `json:"sharpen,omitempty"`
 	Operations []Operation `json:"operations,omitempty"`
 

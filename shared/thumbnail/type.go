@@ -85,6 +85,8 @@ var types = []typeRow{
 	{TypeSTL, []file{{"stl", "model/stl"}}, FormatPNG, nil},
 	{TypeVideo, []file{
 		{"ogv", "video/ogg"}, {"ogg", "audio/ogg"}, {"webm", "video/webm"}, {"mpg", "video/mpeg"}, {"mpeg", "video/mpeg"}, {"mp4", "video/mp4"},
+		{"m4v", "video/x-m4v"}, {"mov", "video/quicktime"}, {"mkv", "video/x-matroska"}, {"avi", "video/x-msvideo"}, {"3gp", "video/3gpp"}, {"3g2", "video/3gpp2"},
+		{"ts", "video/mp2t"}, {"m2ts", "video/mp2t"}, {"mts", "video/mp2t"},
 	}, "", nil},
 	{TypeAudio, []file{
 		{"oga", "audio/ogg"}, {"flac", "audio/flac"}, {"wav", "audio/x-wav"}, {"mp3", "audio/mpeg"}, {"opus", "audio/ogg"}, {"mid", "audio/midi"},

@@ -67,7 +67,7 @@ func (l *Language) addWikimedia() {
 func page(c *compiler, args []string) bool {
 	n, ok := integer(args[0])
 	if ok {
-		c.spec.Page = n
+		c.spec.Page, c.spec.FirstFrame = n, n == 0
 	}
 	return ok
 }

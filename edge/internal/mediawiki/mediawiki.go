@@ -157,7 +157,7 @@ func (m *Parser) spec(p path) (thumbnail.Spec, error) {
 		if err != nil {
 			return s, fault.New(fault.BadURL, "%s is too large a number", p["seek"])
 		}
-		s.Page = n
+		s.Page, s.FirstFrame = n, n == 0
 	}
 	if s.Width == 0 {
 		return s, fault.New(fault.BadURL, "a thumbnail is at least one pixel wide")

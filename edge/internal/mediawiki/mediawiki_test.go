@@ -34,7 +34,7 @@ func filterText(s thumbnail.Spec) string {
 		f = append(f, fmt.Sprintf("conditional_sharpen(%.1f,%.1f,%.1f,%.1f,%.2f)", c.Radius, c.Sigma, c.Amount, c.Threshold, c.Ratio))
 	}
 	f = append(f, "format("+string(s.Format)+")")
-	if s.Page > 0 {
+	if s.Page > 0 || s.FirstFrame {
 		f = append(f, fmt.Sprintf("page(%d)", s.Page))
 	}
 	if s.Lang != "" {
@@ -64,6 +64,8 @@ func TestGoldenVectors(t *testing.T) {
 			enThumb, "d/d3/1Mcolors.svg/langfr-400px-1Mcolors.svg.png", 400, "format(png):lang(fr)", "1Mcolors.svg.png"},
 		{"/wikipedia/en/thumb/d/d3/1Mcolors.svg/langzh-hans-400px-1Mcolors.svg.png", "1Mcolors.svg", en, "d/d3/1Mcolors.svg",
 			enThumb, "d/d3/1Mcolors.svg/langzh-hans-400px-1Mcolors.svg.png", 400, "format(png):lang(zh-hans)", "1Mcolors.svg.png"},
+		{"/wikipedia/en/thumb/d/d3/1Mcolors.webm/400px-seek=0-1Mcolors.webm.jpg", "1Mcolors.webm", en, "d/d3/1Mcolors.webm",
+			enThumb, "d/d3/1Mcolors.webm/400px-seek=0-1Mcolors.webm.jpg", 400, "format(jpg):page(0)", "1Mcolors.webm.jpg"},
 		{"/wikipedia/en/thumb/d/d3/1Mcolors.webm/400px-seek=10-1Mcolors.webm.jpg", "1Mcolors.webm", en, "d/d3/1Mcolors.webm",
 			enThumb, "d/d3/1Mcolors.webm/400px-seek=10-1Mcolors.webm.jpg", 400, "format(jpg):page(10)", "1Mcolors.webm.jpg"},
 		{"/wikipedia/en/thumb/d/d3/1Mcolors.jpe/400px-1Mcolors.jpe", "1Mcolors.jpe", en, "d/d3/1Mcolors.jpe",

@@ -39,6 +39,7 @@ func TestGrammar(t *testing.T) {
 		"3x2/left/top/smart/Cat.jpg":   {Width: 3, Height: 2, HAlign: "left", VAlign: "top", Smart: true, Enlarge: true},
 		"3x2/center/middle/Cat.jpg":    {Width: 3, Height: 2, Enlarge: true},
 		"3x2/filters:format(webp):page(2):lang(FR)/Cat.jpg": {Width: 3, Height: 2, Enlarge: true, Format: "webp", Page: 2, Lang: "fr"},
+		"filters:page(0)/Cat.jpg":                           {Enlarge: true, FirstFrame: true},
 		"filters:rotate(-90):rotate(360):flip(x):crop(1,2,3,4)/Cat.jpg": {Enlarge: true, Operations: []thumbnail.Operation{
 			{Name: "rotate", Args: []float64{270}}, {Name: "flip", Word: "x"}, {Name: "crop", Args: []float64{1, 2, 3, 4}},
 		}},

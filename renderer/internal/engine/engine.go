@@ -42,8 +42,8 @@ var table = []row{
 	{thumbnail.TypePNG, "vips", (*Engines).directly},  // likewise
 	{thumbnail.TypeWebP, "vips", (*Engines).directly}, // all frames, when it stays one
 	{thumbnail.TypeTIFF, "vips", (*Engines).directly}, // any page
-	{thumbnail.TypeHEIC, "vips", (*Engines).directly},
-	{thumbnail.TypeAVIF, "vips", (*Engines).directly},
+	{thumbnail.TypeHEIC, "vips", (*Engines).sequence},
+	{thumbnail.TypeAVIF, "vips", (*Engines).sequence}, // by ffmpeg, where pictures are in a track alone
 	{thumbnail.TypeJXL, "vips", (*Engines).directly},
 	{thumbnail.TypeJP2, "vips", (*Engines).directly},
 	{thumbnail.TypeGIF, "gifsicle", (*Engines).animated},
@@ -187,7 +187,7 @@ func (e *Engines) row(t thumbnail.Type) (row, error) {
 // prepare has tools draw the overlays that libvips does not read.
 func (e *Engines) prepare(r *render, overlays []Source) error {
 	for _, o := range overlays {
-		if !o.Header.ByTool && slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
+		if !o.Header.ByTool && !o.Header.Sequence && slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
 			r.overlays = append(r.overlays, worker.Overlay(o))
 			continue
 		}

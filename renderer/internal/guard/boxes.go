@@ -2,9 +2,7 @@ package guard
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
-	"strings"
 
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -44,50 +42,15 @@ func boxes(r *io.SectionReader, from, to int64, each func(box) bool) {
 	}
 }
 
-// readBaseMedia tells pictures from videos by the brand.
-func readBaseMedia(r *io.SectionReader) (Header, error) {
-	var b [64]byte
-	n, _ := r.ReadAt(b[:], 0)
-	size := int(min(binary.BigEndian.Uint32(b[:]), uint32(n))) //nolint:gosec // at most 64
-	if size < 16 {
-		return Header{}, errors.New("no brand")
-	}
-	brands := string(b[8:12]) + string(b[16:size])
-	switch {
-	case strings.Contains(brands, "avif") || strings.Contains(brands, "avis"):
-		return readHEIF(r, thumbnail.TypeAVIF)
-	case strings.HasPrefix(brands, "hei") || strings.HasPrefix(brands, "hev") || strings.Contains(brands, "mif1") || strings.Contains(brands, "heic"):
-		return readHEIF(r, thumbnail.TypeHEIC)
-	}
-	return Header{Type: thumbnail.TypeVideo}, nil
-}
-
-// readHEIF takes the largest extent of all items, of which the primary one is
-// one: a grid's tiles and thumbnails are smaller.
-func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
-	h := Header{Type: t, Whole: true}
-	boxes(r, 0, r.Size(), func(meta box) bool {
-		if meta.kind != "meta" {
-			return true
-		}
-		properties(r, meta, &h)
-		return false
-	})
-	if h.Width == 0 {
-		return h, errors.New("no extent")
-	}
-	return h, nil
-}
-
-// properties reads meta/iprp/ipco.
-func properties(r *io.SectionReader, meta box, h *Header) {
+// properties calls each for the boxes of meta/iprp/ipco.
+func properties(r *io.SectionReader, meta box, each func(box)) {
 	boxes(r, meta.from+4, meta.to, func(iprp box) bool {
 		if iprp.kind != "iprp" {
 			return true
 		}
 		boxes(r, iprp.from, iprp.to, func(ipco box) bool {
 			if ipco.kind == "ipco" {
-				boxes(r, ipco.from, ipco.to, func(p box) bool { property(r, p, h); return true })
+				boxes(r, ipco.from, ipco.to, func(p box) bool { each(p); return true })
 			}
 			return true
 		})
@@ -96,7 +59,7 @@ func properties(r *io.SectionReader, meta box, h *Header) {
 }
 
 func property(r *io.SectionReader, p box, h *Header) {
-	var b [32]byte
+	var b [128]byte
 	n, _ := r.ReadAt(b[:min(int64(len(b)), max(0, p.to-p.from))], p.from)
 	switch {
 	case p.kind == "colr":
@@ -108,7 +71,7 @@ func property(r *io.SectionReader, p box, h *Header) {
 		}
 	case p.kind == "irot" && n >= 1: // quarter turns against the clock
 		h.Orientation = [4]int{1, 8, 3, 6}[b[0]&3]
-	case p.kind == "auxC" && strings.Contains(string(b[:n]), "alpha"):
+	case p.kind == "auxC" && meansAlpha(string(b[:n])):
 		h.Alpha = true
 	}
 }

@@ -28,8 +28,12 @@ type Header struct {
 	Exact [2]float64 `json:"exact,omitzero"`
 	// Orientation is EXIF's, 1 to 8; 1 is upright, from 5 on the sides change places.
 	Orientation int  `json:"orientation,omitempty"`
-	Alpha       bool `json:"alpha,omitempty"`   // pixels can be transparent
-	Indexed     bool `json:"indexed,omitempty"` // colours of a palette, or 8-bit grey: most likely a drawing
+	Alpha       bool `json:"alpha,omitempty"` // pixels can be transparent
+	// Premultiplied means that colours are stored multiplied by alpha. It is told of AVIF and HEIC.
+	Premultiplied bool `json:"premultiplied,omitempty"`
+	// Sequence means that an AVIF or a HEIC has pictures in a track alone, none that stands for itself.
+	Sequence bool `json:"sequence,omitempty"`
+	Indexed  bool `json:"indexed,omitempty"` // colours of a palette, or 8-bit grey: most likely a drawing
 	// Whole means that a decoder must hold all pixels at once: a progressive JPEG,
 	// an interlaced PNG, and formats that know no other way.
 	Whole       bool `json:"whole,omitempty"`
@@ -40,8 +44,6 @@ type Header struct {
 	// its alpha; 0 is none. Colours is 0 where the bands are what their number says.
 	Colours   int `json:"colours,omitempty"`
 	AlphaBand int `json:"alpha_band,omitempty"`
-	// Premultiplied means that colours are multiplied by alpha already.
-	Premultiplied bool `json:"premultiplied,omitempty"`
 	// ByTool means that a tool must draw this one, though libvips reads others of its type.
 	ByTool bool `json:"by_tool,omitempty"`
 	Pages  int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
@@ -81,6 +83,10 @@ var kinds = []kind{
 	{"II+\x00", 0, readTIFF},
 	{"MM\x00+", 0, readTIFF},
 	{"ftyp", 4, readBaseMedia},
+	{"moov", 4, only(thumbnail.TypeVideo)}, // QuickTime before it had brands
+	{"mdat", 4, only(thumbnail.TypeVideo)},
+	{"wide", 4, only(thumbnail.TypeVideo)},
+	{"AVI LIST", 8, only(thumbnail.TypeVideo)},
 	{"\xff\x0a", 0, readJXL},
 	{"\x00\x00\x00\x0cJXL \r\n\x87\n", 0, readJXLContainer},
 	{"\x00\x00\x00\x0cjP  \r\n\x87\n", 0, readJP2},
@@ -170,7 +176,7 @@ func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error)
 			return finish(k.read(file))
 		}
 	}
-	for _, try := range []func(*io.SectionReader) (Header, bool){readBMP, readICO, readPNM, readSVGZ, readSVG, readSTL, readLatePDF} {
+	for _, try := range []func(*io.SectionReader) (Header, bool){readTransportStream, readBMP, readICO, readPNM, readSVGZ, readSVG, readSTL, readLatePDF} {
 		if h, ok := try(file); ok && fits(h.Type, promised) {
 			return finish(h, nil)
 		}

@@ -230,6 +230,7 @@ func FuzzInspect(f *testing.F) {
 	f.Add([]byte(`<svg width="20" height="10mm" viewBox="0 0 1 2"/>`))
 	f.Add([]byte("\xff\x0a\x41\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x00\x00\x00\x14ftypavif\x00\x00\x00\x00mif1\x00\x00\x00\x3bmeta\x00\x00\x00\x00"))
+	f.Add([]byte(boxOf("ftyp", "avis", versioned, "iso8") + still(boxOf("iref", versioned, boxOf("prem", one))) + boxOf("moov", track("pict", ""))))
 	f.Add([]byte("P6\n2 1\n255\nabcdef"))
 	f.Add(pngOf(9, 9))
 	f.Add(jpegOf(0xc2, 9, 9))

@@ -55,6 +55,8 @@ func table() []entry {
 		{Draw, string(thumbnail.TypePNG), []string{imageMagick}, drawPNG},
 		{Draw, string(thumbnail.TypeJPEG), []string{"ffmpeg"}, drawJPEG},
 		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo},
+		{Draw, string(thumbnail.TypeAVIF), []string{"ffprobe", "ffmpeg"}, drawSequence},
+		{Draw, string(thumbnail.TypeHEIC), []string{"ffprobe", "ffmpeg"}, drawSequence},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
 		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG},

@@ -191,7 +191,7 @@ func TestOtherTypes(t *testing.T) {
 		"a page of a DjVu":            {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 0, 160, 120},
 		"shrunk by a whole factor":    {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 5000, 80, 60},
 		"the middle of a video":       {video, thumbnail.Spec{Type: thumbnail.TypeVideo}, 0, 160, 120},
-		"the first frame past an end": {video, thumbnail.Spec{Type: thumbnail.TypeVideo, Page: 100}, 0, 160, 120},
+		"before the end past it":      {video, thumbnail.Spec{Type: thumbnail.TypeVideo, Page: 100}, 0, 160, 120},
 		"a solid at the size":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320}, 0, 320, 240},
 		"a solid that is cut":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320, Crop: &thumbnail.Rect{Right: 9, Bottom: 9}}, 0, 640, 480},
 		"a solid of very many pixels": {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 4000}, 0, 2000, 1500},

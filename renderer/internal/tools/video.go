@@ -1,59 +1,117 @@
 package tools
 
 import (
-	"encoding/json"
-	"math"
+	"bytes"
+	"fmt"
 	"strconv"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// probe is what ffprobe tells of a video.
-type probe struct {
-	Streams []struct {
-		Width  int64 `json:"width"`
-		Height int64 `json:"height"`
-	} `json:"streams"`
-	Format struct {
-		Duration string `json:"duration"` // seconds
-	} `json:"format"`
-}
-
 // only files: a playlist's entries are not fetched.
 var localOnly = []string{"-v", "error", "-protocol_whitelist", "file"}
 
+// arguments puts those of a program behind the ones that all runs of ffmpeg have.
+func arguments(more ...string) []string {
+	return append(localOnly[:len(localOnly):len(localOnly)], more...)
+}
+
 // drawVideo draws the frame at the asked second, by default in the middle, and
-// the first frame when there is none.
+// the nearest one where there is none.
 func drawVideo(t *task) error {
-	text, err := t.textOf("ffprobe", append(localOnly[:len(localOnly):len(localOnly)], "-select_streams", "v:0",
-		"-show_entries", "stream=width,height:format=duration", "-of", "json", named)...)
+	p, err := t.probe()
 	if err != nil {
 		return err
 	}
-	var p probe
-	if err := json.Unmarshal([]byte(text), &p); err != nil || len(p.Streams) == 0 {
+	s, ok := p.film()
+	if !ok {
 		return fault.New(fault.Undecodable, "the original has no video")
 	}
-	if s := p.Streams[0]; s.Width > 1<<16 || s.Height > 1<<16 || s.Width*s.Height > t.request.MaxPixels {
-		return fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are rendered", s.Width, s.Height, t.request.MaxPixels)
+	if w, h := s.shown(); s.Width > 1<<16 || s.Height > 1<<16 || max(w*h, s.Width*s.Height) > t.request.MaxPixels {
+		return fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are rendered", w, h, t.request.MaxPixels)
 	}
-	duration, _ := strconv.ParseFloat(p.Format.Duration, 64)
-	second := math.Floor(duration / 2)
-	if t.request.Spec.Page > 0 {
-		second = float64(t.request.Spec.Page)
+	film := p.span(s)
+	if film.end <= film.start { // a recording that was never finished, most likely
+		film = t.scan(p, s)
 	}
-	if second > 0 && !math.IsInf(second, 0) {
-		if err := frameAt(t, second); err == nil && drawn(t) {
+	return t.nearest(p, s, film)
+}
+
+// nearest draws the frame at the second that is asked for. Where none can be decoded, the original is shorter
+// than it says: then the frame at its true middle or, of what was asked for, at its true
+// end; then the last one from which decoding can begin; and the first.
+func (t *task) nearest(p probe, s stream, film span) error {
+	second := film.at(t.request.Spec.Page)
+	if t.request.Spec.FirstFrame {
+		second = film.start
+	}
+	err := t.frameAt(s, second, exactly)
+	if err == nil || second <= 0 {
+		return err
+	}
+	actual := t.scan(p, s)
+	again := min(actual.at(t.request.Spec.Page), actual.end)
+	for _, try := range []struct {
+		second float64
+		how    string
+	}{{again, exactly}, {min(second, again), fromKeyframe}, {0, exactly}} {
+		if err = t.frameAt(s, max(0, try.second), try.how); err == nil {
 			return nil
 		}
-		if err := t.request.Out.Truncate(0); err != nil {
-			return err
-		}
-		if _, err := t.request.Out.Seek(0, 0); err != nil {
-			return err
-		}
 	}
-	return frameAt(t, 0)
+	return err
+}
+
+// How ffmpeg seeks: to the frame itself, or to the one before it at which decoding begins.
+const (
+	exactly      = "-accurate_seek"
+	fromKeyframe = "-noaccurate_seek"
+)
+
+// frame is one to draw.
+type frame struct {
+	stream stream
+	second float64
+	how    string
+	filter string
+	merged bool // the filter joins several streams, and names them itself
+}
+
+func (t *task) frameAt(s stream, second float64, how string) error {
+	return t.frame(frame{stream: s, second: second, how: how, filter: s.filters()})
+}
+
+// frame draws one, and fails when there is none.
+func (t *task) frame(f frame) error {
+	if err := t.startOver(); err != nil {
+		return err
+	}
+	args := arguments("-nostdin", "-threads", "1")
+	if f.how != "" {
+		args = append(args, f.how, "-ss", strconv.FormatFloat(f.second, 'f', 6, 64))
+	}
+	args = append(append(args, f.stream.decoder()...), "-i", named, "-frames:v", "1")
+	if f.merged {
+		args = append(args, "-filter_complex", f.filter)
+	} else {
+		args = append(args, "-map", fmt.Sprintf("0:%d", f.stream.Index), "-vf", f.filter)
+	}
+	if err := t.draw("ffmpeg", append(args, f.stream.output()...)...); err != nil {
+		return err
+	}
+	if !drawn(t) {
+		return fault.New(fault.Undecodable, "the original has no frame that can be decoded at second %.3f", f.second)
+	}
+	return nil
+}
+
+// startOver forgets what an earlier try wrote.
+func (t *task) startOver() error {
+	if err := t.request.Out.Truncate(0); err != nil {
+		return err
+	}
+	_, err := t.request.Out.Seek(0, 0)
+	return err
 }
 
 func drawn(t *task) bool {
@@ -61,9 +119,54 @@ func drawn(t *task) bool {
 	return err == nil && info.Size() > 0
 }
 
-// frameAt makes pixels square, as a browser shows them.
-func frameAt(t *task, second float64) error {
-	return t.draw("ffmpeg", append(localOnly[:len(localOnly):len(localOnly)], "-nostdin", "-threads", "1",
-		"-ss", strconv.FormatFloat(second, 'f', 3, 64), "-i", named, "-map", "0:v:0", "-frames:v", "1",
-		"-vf", "scale=iw*sar:ih,setsar=1", "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")...)
+// scan reads the times of all packets of a stream. It is empty when they cannot be read.
+func (t *task) scan(p probe, s stream) span {
+	times := &packetTimes{}
+	err := t.runProgram(call{program: "ffprobe", out: times, args: arguments(
+		"-select_streams", strconv.Itoa(s.Index), "-show_entries", "packet=pts_time,dts_time", "-of", "csv=p=0", named)})
+	if err != nil && !times.any {
+		return span{}
+	}
+	zero := seconds(p.Format.Start)
+	return span{times.first - zero, (times.first+times.last)/2 - zero, times.last - zero}
+}
+
+// packetTimes keeps the first and the last time of lines of "presentation,decoding", in
+// seconds, of which either may be missing.
+type packetTimes struct {
+	line        []byte
+	any         bool
+	first, last float64
+}
+
+// maxTimeLine is more than a line of two times has.
+const maxTimeLine = 128
+
+// Write never fails: ffprobe goes on to the last packet.
+func (p *packetTimes) Write(b []byte) (int, error) {
+	for _, c := range b {
+		if c != '\n' {
+			if len(p.line) < maxTimeLine {
+				p.line = append(p.line, c)
+			}
+			continue
+		}
+		p.add(p.line)
+		p.line = p.line[:0]
+	}
+	return len(b), nil
+}
+
+func (p *packetTimes) add(line []byte) {
+	for field := range bytes.SplitSeq(line, []byte{','}) {
+		time, err := strconv.ParseFloat(string(field), 64)
+		if err != nil {
+			continue
+		}
+		if !p.any {
+			p.first, p.last, p.any = time, time, true
+		}
+		p.first, p.last = min(p.first, time), max(p.last, time)
+		return
+	}
 }

@@ -25,14 +25,30 @@ int tm_has(const char *operation) { return vips_type_find("VipsOperation", opera
 
 static VipsSource *source_of(int fd) { return vips_source_new_from_descriptor(fd); }
 
+/* libvips does not know a HEIF by the brands of sequences, and reads the picture that stands
+   beside one all the same. */
+static gboolean sequence(VipsSource *source) {
+	const unsigned char *head = vips_source_sniff(source, 12);
+	return head && (!memcmp(head + 4, "ftypavis", 8) || !memcmp(head + 4, "ftypmsf1", 8) || !memcmp(head + 4, "ftyphevc", 8));
+}
+
 int tm_open(int fd, const char *options, int random, VipsImage **out) {
 	VipsSource *source = source_of(fd);
+	VipsAccess access;
 	if (!source)
 		return -1;
-	*out = vips_image_new_from_source(source, options,
-		"access", random ? VIPS_ACCESS_RANDOM : VIPS_ACCESS_SEQUENTIAL, NULL);
+	access = random ? VIPS_ACCESS_RANDOM : VIPS_ACCESS_SEQUENTIAL;
+	if (sequence(source)) {
+		if (vips_heifload_source(source, out, "access", access, "n", strcmp(options, "[n=-1]") ? 1 : -1, NULL))
+			*out = NULL;
+	} else
+		*out = vips_image_new_from_source(source, options, "access", access, NULL);
 	VIPS_UNREF(source);
 	return *out ? 0 : -1;
+}
+
+int tm_open_heif(const void *file, size_t length, VipsImage **out) {
+	return vips_heifload_buffer((void *) file, length, out, "access", VIPS_ACCESS_RANDOM, NULL);
 }
 
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out) {
@@ -98,6 +114,26 @@ static int rounded(VipsObject *scope, VipsImage *in, VipsBandFormat format, Vips
 	return vips_rint(in, &t[0], NULL) || vips_cast(t[0], out, format, NULL);
 }
 
+/* vips_resize enlarges about the corners of pixels, by which a picture moves half a pixel to the
+   right and down. The side that grows is therefore enlarged here, about their centres. */
+static int resize(VipsObject *scope, VipsImage *in, int width, int height, VipsKernel kernel, VipsImage **out) {
+	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 1);
+	double x = (double) width / in->Xsize, y = (double) height / in->Ysize;
+	VipsInterpolate *cubic;
+	VipsArrayInt *area;
+	int result;
+	if (x <= 1 && y <= 1)
+		return vips_resize(in, out, x, "vscale", y, "kernel", kernel, NULL);
+	if (vips_resize(in, &t[0], VIPS_MIN(x, 1), "vscale", VIPS_MIN(y, 1), "kernel", kernel, NULL) || !(cubic = vips_interpolate_new("bicubic")))
+		return -1;
+	area = vips_array_int_newv(4, 0, 0, width, height);
+	result = vips_affine(t[0], out, VIPS_MAX(x, 1), 0, 0, VIPS_MAX(y, 1), "interpolate", cubic, "oarea", area, "extend", VIPS_EXTEND_COPY,
+		"premultiplied", TRUE, "idx", 0.5, "idy", 0.5, "odx", -0.5, "ody", -0.5, NULL);
+	vips_area_unref(VIPS_AREA(area));
+	g_object_unref(cubic);
+	return result;
+}
+
 int tm_scale(VipsImage *in, int width, int height, int soft, int precise, int premultiplied, VipsImage **out) {
 	VipsObject *scope = (VipsObject *) vips_image_new();
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 8);
@@ -129,8 +165,7 @@ int tm_scale(VipsImage *in, int width, int height, int soft, int precise, int pr
 			goto done;
 		in = t[6];
 	}
-	if (vips_resize(in, &t[3], (double) width / in->Xsize, "vscale", (double) height / in->Ysize,
-			"kernel", soft || alpha ? VIPS_KERNEL_MITCHELL : VIPS_KERNEL_LANCZOS3, NULL))
+	if (resize(scope, in, width, height, soft || alpha ? VIPS_KERNEL_MITCHELL : VIPS_KERNEL_LANCZOS3, &t[3]))
 		goto done;
 	in = t[3];
 	if (precise) {

@@ -136,7 +136,7 @@ type render struct {
 	current   picture
 	frames    int    // under each other, of an animation
 	scaled    bool   // to another size than the original's
-	mapped    []byte // the raster that a tool drew
+	mapped    []byte // the raster that a tool drew, or an original that is changed before it is read
 }
 
 func (r *render) free() {
@@ -300,6 +300,9 @@ func (r *render) shrink(from, to geometry.Size) int {
 }
 
 func (r *render) open(shrink int, anyOrder bool) (picture, error) {
+	if r.turnsWithoutAlpha() {
+		return r.openTurned()
+	}
 	return open(r.fd, r.options(shrink), anyOrder)
 }
 

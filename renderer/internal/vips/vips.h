@@ -14,6 +14,8 @@ int tm_init(void);
 int tm_has(const char *operation);
 /* Opens the header; nothing is decoded until pixels are asked for. */
 int tm_open(int fd, const char *options, int random, VipsImage **out);
+/* Opens an AVIF or a HEIC in memory, which must stay there. */
+int tm_open_heif(const void *file, size_t length, VipsImage **out);
 /* An image of pixels that are in memory already, and must stay there: 1 band of grey or 3 of sRGB. */
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out);
 /* Scales to exactly width x height, in sRGB or grey, with alpha premultiplied.

@@ -1,0 +1,26 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/tools"
+	"github.com/thumbmill/thumbmill/shared/fault"
+)
+
+// sequence has libvips read the picture that stands for itself, and ffmpeg the first one of a
+// track where there is none, or none that libvips reads.
+func (e *Engines) sequence(r *render) error {
+	name := string(r.header.Type)
+	tracks := slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name))
+	switch {
+	case !r.header.Sequence && slices.Contains(e.config.Vips.Ready().Types, name):
+		err := e.directly(r)
+		if r.header.Frames <= 1 || !tracks || !fault.Is(err, fault.Undecodable) {
+			return err
+		}
+	case !tracks:
+		return fault.New(fault.Unsupported, "this renderer cannot draw sequences of pictures of type %s: it lacks ffmpeg", name)
+	}
+	r.result.Engine = "ffmpeg"
+	return e.drawn(r)
+}

@@ -1,0 +1,171 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	// maxBrands is how much of the first box is looked at for its brands, in bytes.
+	maxBrands = 256
+	// maxItemBytes is how much of a meta box is looked at for its items' types.
+	maxItemBytes = 4096
+)
+
+// readBaseMedia tells pictures from videos by the brand, or by the item that
+// stands first.
+func readBaseMedia(r *io.SectionReader) (Header, error) {
+	b := head(r, maxBrands)
+	size := int(min(binary.BigEndian.Uint32(b), uint32(len(b)))) //nolint:gosec // at most 256
+	if size < 16 {
+		return Header{}, errors.New("no brand")
+	}
+	brands := string(b[8:12]) + string(b[16:size])
+	switch {
+	case strings.Contains(brands, "avif") || strings.Contains(brands, "avis"):
+		return readHEIF(r, thumbnail.TypeAVIF)
+	case strings.HasPrefix(brands, "hei") || strings.HasPrefix(brands, "hev") || strings.HasPrefix(brands, "msf1") ||
+		strings.Contains(brands, "mif1") || strings.Contains(brands, "heic"):
+		return readHEIF(r, thumbnail.TypeHEIC)
+	}
+	if t := itemsOf(r); t != "" {
+		return readHEIF(r, t)
+	}
+	return Header{Type: thumbnail.TypeVideo}, nil
+}
+
+// itemsOf tells the type of pictures in a file without a brand of theirs, and
+// nothing of a file without a primary picture.
+func itemsOf(r *io.SectionReader) (t thumbnail.Type) {
+	boxes(r, 0, r.Size(), func(b box) bool {
+		if b.kind != "meta" {
+			return b.kind != "moov"
+		}
+		items := string(head(io.NewSectionReader(r, b.from, max(0, b.to-b.from)), maxItemBytes))
+		switch {
+		case !strings.Contains(items, "pitm"):
+		case strings.Contains(items, "infe") && strings.Contains(items, "av01"):
+			t = thumbnail.TypeAVIF
+		case strings.Contains(items, "infe") && strings.Contains(items, "hvc1"):
+			t = thumbnail.TypeHEIC
+		}
+		return false
+	})
+	return t
+}
+
+// readHEIF takes the largest extent of all items, of which the primary one is
+// one: a grid's tiles and thumbnails are smaller. A sequence's frames are in tracks.
+func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
+	h := Header{Type: t, Whole: true}
+	tracks := tracks{r: r, left: maxTrackBoxes}
+	boxes(r, 0, r.Size(), func(b box) bool {
+		switch b.kind {
+		case "meta":
+			references(r, b, &h)
+			properties(r, b, func(p box) { property(r, p, &h) })
+		case "moov":
+			tracks.look(b, 1)
+		}
+		return true
+	})
+	h.Frames = tracks.frames
+	if h.Width == 0 {
+		h.Sequence, h.Width, h.Height = true, tracks.width, tracks.height
+		h.Alpha, h.Premultiplied = tracks.alpha, tracks.premultiplied
+	}
+	if h.Width == 0 {
+		return h, errors.New("no extent")
+	}
+	return h, nil
+}
+
+// Unturn takes the turns off the pictures of a HEIF in memory: each then decodes as it is
+// stored. Header.Orientation is the turn that the primary one had.
+func Unturn(heif []byte) {
+	r := io.NewSectionReader(bytes.NewReader(heif), 0, int64(len(heif)))
+	boxes(r, 0, r.Size(), func(meta box) bool {
+		if meta.kind != "meta" {
+			return true
+		}
+		properties(r, meta, func(p box) {
+			if p.kind == "irot" && p.to > p.from && p.to <= r.Size() {
+				heif[p.from] = 0
+			}
+		})
+		return false
+	})
+}
+
+// references reads meta/iref for a picture that is premultiplied by another.
+func references(r *io.SectionReader, meta box, h *Header) {
+	boxes(r, meta.from+4, meta.to, func(iref box) bool {
+		if iref.kind != "iref" {
+			return true
+		}
+		boxes(r, iref.from+4, iref.to, func(reference box) bool {
+			h.Premultiplied = h.Premultiplied || reference.kind == "prem"
+			return true
+		})
+		return false
+	})
+}
+
+// meansAlpha reports whether an auxiliary type is that of alpha: MIAF's, or HEVC's.
+func meansAlpha(auxiliary string) bool {
+	return strings.Contains(auxiliary, "auxiliary:alpha") || strings.Contains(auxiliary, "hevc:2015:auxid:1")
+}
+
+// maxTrackBoxes bounds the walk through all tracks.
+const maxTrackBoxes = 4096
+
+// tracks is what the picture tracks of ISO/IEC 23008-12 tell.
+type tracks struct {
+	r                    *io.SectionReader
+	left                 int    // boxes that may still be looked at
+	handler              string // of the current track
+	width, height        int
+	frames               int
+	alpha, premultiplied bool
+}
+
+// trackPath leads to a track's tables.
+var trackPath = [...]string{"moov", "trak", "mdia", "minf", "stbl"}
+
+// look walks through a box at that depth of the path.
+func (t *tracks) look(in box, depth int) {
+	boxes(t.r, in.from, in.to, func(b box) bool {
+		if t.left--; t.left < 0 {
+			return false
+		}
+		if depth < len(trackPath) && b.kind == trackPath[depth] {
+			t.look(b, depth+1)
+			return true
+		}
+		t.table(b)
+		return true
+	})
+}
+
+// table reads a box of a track. The handler precedes the tables.
+func (t *tracks) table(b box) {
+	content := head(io.NewSectionReader(t.r, b.from, max(0, b.to-b.from)), 512)
+	switch {
+	case b.kind == "hdlr" && len(content) >= 12:
+		t.handler = string(content[8:12])
+	case b.kind == "tref":
+		t.premultiplied = t.premultiplied || strings.Contains(string(content), "prem")
+	case b.kind == "stsd" && t.handler == "auxv":
+		t.alpha = t.alpha || meansAlpha(string(content))
+	case b.kind == "stsd" && t.handler == "pict" && len(content) >= 44: // of the first entry
+		t.width = max(t.width, int(binary.BigEndian.Uint16(content[40:])))
+		t.height = max(t.height, int(binary.BigEndian.Uint16(content[42:])))
+	case b.kind == "stsz" && t.handler == "pict" && len(content) >= 12:
+		t.frames = max(t.frames, int(min(binary.BigEndian.Uint32(content[8:]), maxFrames)))
+	}
+}

@@ -1,0 +1,35 @@
+package guard
+
+import (
+	"io"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+const (
+	// transportSync begins each packet of an MPEG transport stream (ISO/IEC 13818-1).
+	transportSync = 0x47
+	// transportPackets must begin so.
+	transportPackets = 5
+)
+
+// transportLayouts are the forms of a transport stream: plain, with a time before each
+// packet (as cameras and Blu-ray discs write), and with error correction behind each.
+var transportLayouts = []struct{ size, at int }{{188, 0}, {192, 4}, {204, 0}}
+
+// readTransportStream tells a transport stream by its packets' first bytes: it has no
+// beginning of its own.
+func readTransportStream(r *io.SectionReader) (Header, bool) {
+	h := Header{Type: thumbnail.TypeVideo}
+	b := head(r, 204*transportPackets)
+	for _, l := range transportLayouts {
+		found := 0
+		for at := l.at; at < len(b) && b[at] == transportSync; at += l.size {
+			found++
+		}
+		if found >= transportPackets {
+			return h, true
+		}
+	}
+	return h, false
+}

@@ -1,0 +1,175 @@
+package tools
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// decoder names the decoder that knows of transparency in VP8 and VP9, where there is some.
+func (s stream) decoder() []string {
+	if s.tag("alpha_mode") != "1" {
+		return nil
+	}
+	option := fmt.Sprintf("-c:%d", s.Index)
+	switch s.Codec {
+	case "vp8":
+		return []string{option, "libvpx"}
+	case "vp9":
+		return []string{option, "libvpx-vp9"}
+	}
+	return nil
+}
+
+// transparent reports whether pixels have alpha.
+func (s stream) transparent() bool {
+	if s.decoder() != nil {
+		return true
+	}
+	for _, alpha := range []string{"yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"} {
+		if strings.HasPrefix(s.Pixels, alpha) {
+			return true
+		}
+	}
+	return false
+}
+
+// output is the raster: bare pixels, or a PNG where they have alpha.
+func (s stream) output() []string {
+	if s.transparent() {
+		return []string{"-f", "image2pipe", "-c:v", "png", "-compression_level", "1", "-"}
+	}
+	return []string{"-f", "image2pipe", "-c:v", "ppm", "-"}
+}
+
+// filters turn a frame into sRGB with square pixels, as a browser shows it. ffmpeg has
+// turned it before, by which the shape of its pixels has become that of its height.
+func (s stream) filters() string {
+	size := "iw*sar:ih"
+	if s.sideways() {
+		size = "iw:ih/sar"
+	}
+	pixels := "rgb24"
+	if s.transparent() {
+		pixels = "rgba"
+	}
+	c := s.colours()
+	return fmt.Sprintf("%s,scale=%s:flags=bicubic+accurate_rnd+full_chroma_int:in_color_matrix=%s,setsar=1,format=%s",
+		strings.Join(c.toSRGB(), ","), size, c.scaleMatrix(), pixels)
+}
+
+// colours is what a frame's numbers mean, by ffmpeg's names (ITU-T H.273).
+type colours struct {
+	rgb, odd                              bool   // odd sides, which subsampled colours do not divide
+	matrix, transfer, primaries, numbered string // numbered is the range: tv or pc
+}
+
+// hdLines is the height from which colours without a word on them are BT.709's: Chromium's bound.
+const hdLines = 720
+
+// untaggedSD lists the codecs whose colours are BT.601's at any size, where they do not tell.
+var untaggedSD = []string{"vp8", "vp9", "av1", "theora", "mjpeg"}
+
+// matrices that frames of any depth can have and swscale and zimg both know.
+var matrices = []string{"bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc", "ictcp"}
+
+// colours fills in what the stream does not tell.
+func (s stream) colours() colours {
+	c := colours{rgb: s.Matrix == "gbr" || strings.HasPrefix(s.Pixels, "gbr") || strings.Contains(s.Pixels, "rgb") || strings.Contains(s.Pixels, "bgr"),
+		odd: s.Width%2+s.Height%2 > 0, matrix: s.Matrix, transfer: s.Transfer, primaries: s.Primaries, numbered: s.Range}
+	ictcp := c.matrix == "ictcp" && !c.hdr() // which no encoder makes: a wrong tag
+	if !slices.Contains(matrices, c.matrix) || ictcp {
+		c.matrix = s.usualMatrix(c)
+	}
+	if c.numbered != "pc" {
+		c.numbered = "tv"
+		if c.rgb || strings.HasPrefix(s.Pixels, "yuvj") {
+			c.numbered = "pc"
+		}
+	}
+	return c
+}
+
+// usualMatrix is that of a stream that does not tell.
+func (s stream) usualMatrix(c colours) string {
+	switch {
+	case c.hdr() || c.primaries == "bt2020":
+		return "bt2020nc"
+	case s.Height >= hdLines && !slices.Contains(untaggedSD, s.Codec):
+		return "bt709"
+	}
+	return "smpte170m"
+}
+
+func (c colours) hdr() bool { return c.transfer == "smpte2084" || c.transfer == "arib-std-b67" }
+
+// wide reports whether the primaries show other colours than sRGB's by far.
+func (c colours) wide() bool {
+	return slices.Contains([]string{"bt2020", "smpte431", "smpte432"}, c.primaries)
+}
+
+const (
+	// sdrWhite is the luminance of HDR's diffuse white in cd/m² (ITU-R BT.2408).
+	sdrWhite = 203
+	// linear begins a conversion in linear light.
+	linear = "zscale=matrixin=%s:rangein=%s:primariesin=%s:transferin=%s:transfer=linear:npl=%d,format=gbrpf32le,zscale=primaries=bt709"
+	// toRGB ends it.
+	toRGB = "zscale=matrix=gbr:range=full:transfer=%s,format=gbrp"
+)
+
+// toSRGB says what the numbers mean and converts those that sRGB would show otherwise.
+// BT.709's curve is taken for sRGB's, as browsers and players do.
+func (c colours) toSRGB() []string {
+	told := fmt.Sprintf("setparams=colorspace=%s:range=%s", c.matrix, c.numbered)
+	if c.rgb {
+		told = "setparams=colorspace=gbr:range=pc"
+	}
+	if !c.hdr() && !c.wide() {
+		return []string{told}
+	}
+	if c.odd && !c.rgb { // zimg refuses these subsampled
+		told += ",format=yuv444p16le"
+	}
+	steps := []string{told, c.toLinear()}
+	curve := "bt709"
+	if c.hdr() {
+		steps, curve = append(steps, "tonemap=mobius:desat=0"), "iec61966-2-1"
+	}
+	return append(steps, fmt.Sprintf(toRGB, curve), "setparams=colorspace=gbr:range=pc")
+}
+
+// toLinear is light in proportion to the numbers, of sRGB's primaries.
+func (c colours) toLinear() string {
+	matrix, primaries, transfer, numbered := c.matrix, c.primaries, "bt709", "limited"
+	if c.rgb {
+		matrix = "gbr"
+	}
+	if c.numbered == "pc" {
+		numbered = "full"
+	}
+	if c.hdr() {
+		transfer = c.transfer
+	}
+	switch {
+	case c.wide():
+	case c.primaries == "" || c.primaries == "unknown": // of HDR, which is BT.2020's
+		primaries = "bt2020"
+	default:
+		primaries = "bt709"
+	}
+	return fmt.Sprintf(linear, matrix, numbered, primaries, transfer, sdrWhite)
+}
+
+// scaleMatrix is the matrix that the last step is told, since some versions refuse the
+// stream's own.
+func (c colours) scaleMatrix() string {
+	switch {
+	case c.hdr() || c.wide() || c.rgb:
+		return "auto"
+	case c.matrix == "bt2020nc":
+		return "bt2020"
+	case c.matrix == "bt470bg":
+		return "bt470"
+	}
+	return c.matrix
+}

@@ -1,0 +1,221 @@
+package tools
+
+import (
+	"bytes"
+	"image"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// brightening is a film of eight seconds, ten frames each, that gets brighter by twenty
+// steps of 16 to 235 a second.
+const brightening = "color=black:s=16x16:r=10:d=8,geq=lum='16+20*T':cb=128:cr=128"
+
+// filmed is a video that ffmpeg makes with those arguments.
+func filmed(t *testing.T, out string, args ...string) []byte {
+	t.Helper()
+	encoders, err := exec.Command("ffmpeg", "-v", "error", "-encoders").Output()
+	if err != nil {
+		t.Skip("ffmpeg is not installed")
+	}
+	for i, arg := range args[:len(args)-1] {
+		if arg == "-c:v" && args[i+1] != "copy" && !bytes.Contains(encoders, []byte(" "+args[i+1]+" ")) {
+			t.Skipf("this ffmpeg has no encoder %s", args[i+1])
+		}
+	}
+	return made(t, out, "ffmpeg", append(append([]string{"-v", "error", "-y"}, args...), out)...)
+}
+
+// drawnFrom draws the frame at a second: 0 is the default, less the first.
+func drawnFrom(t *testing.T, body []byte, second int) []byte {
+	t.Helper()
+	spec := thumbnail.Spec{Type: thumbnail.TypeVideo, Page: max(0, second), FirstFrame: second < 0}
+	drawn, err := work(t, Request{Work: Draw, Spec: spec, MaxPixels: 4_000_000}, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return drawn
+}
+
+func TestTheSecondOfAVideo(t *testing.T) {
+	lavfi := func(more ...string) []string {
+		return append([]string{"-f", "lavfi", "-i", brightening}, more...)
+	}
+	x264 := []string{"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"}
+	live := lavfi("-c:v", "libvpx", "-b:v", "1M", "-live", "1")
+	late := lavfi(append(x264, "-output_ts_offset", "20")...)
+	long := lavfi(append([]string{"-f", "lavfi", "-i", "sine=d=40"}, x264...)...)
+	cover := []string{"-loop", "1", "-t", "0.1", "-i", "in.png", "-f", "lavfi", "-i", brightening, "-map", "0:v", "-map", "1:v",
+		"-c:v:0", "png", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt:1", "yuv420p", "-metadata:s:v:0", "mimetype=image/png", "-disposition:1", "default"}
+	for name, c := range map[string]struct {
+		out    string
+		args   []string
+		page   int
+		second float64
+	}{
+		"the middle":                                          {"out.mp4", lavfi(x264...), 0, 4},
+		"an asked second":                                     {"out.mp4", lavfi(x264...), 6, 6},
+		"the first frame, when asked for":                     {"out.mp4", lavfi(x264...), -1, 0},
+		"one beyond the end":                                  {"out.mp4", lavfi(x264...), 60, 7},
+		"a film that begins late":                             {"out.mp4", late, 0, 4},
+		"a second of it":                                      {"out.mp4", late, 2, 2},
+		"a film shorter than its sound":                       {"out.mp4", long, 0, 4},
+		"the same in Matroska":                                {"out.mkv", long, 0, 4},
+		"a recording that was not finished":                   {"out.webm", live, 0, 3.95},
+		"a second of it beyond the end":                       {"out.webm", live, 60, 6.9},
+		"a film behind a picture":                             {"out.mkv", cover, 0, 4},
+		"an MPEG transport stream":                            {"out.ts", lavfi("-c:v", "mpeg2video", "-q:v", "2"), 0, 4},
+		"one with times before each packet":                   {"out.m2ts", lavfi("-c:v", "mpeg2video", "-q:v", "2", "-mpegts_m2ts_mode", "1"), 0, 4},
+		"the middle in whole seconds, as Wikimedia counts it": {"out.mpg", lavfi("-c:v", "mpeg1video", "-q:v", "2", "-r", "25"), 0, 3},
+		"AVI":                             {"out.avi", lavfi("-c:v", "mpeg4", "-q:v", "2"), 0, 4},
+		"a film of less than two seconds": {"out.mp4", lavfi(append(x264, "-t", "1")...), 0, 0.5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, middle := raster(t, drawnFrom(t, filmed(t, c.out, c.args...), c.page))
+			if second := float64(middle[0]) * 219 / 255 / 20; second < c.second-0.25 || second > c.second+0.25 {
+				t.Errorf("drawn at second %.2f, want %.2f", second, c.second)
+			}
+		})
+	}
+}
+
+// A film that was cut off is drawn at what is its middle then, not at its black beginning.
+func TestATruncatedVideo(t *testing.T) {
+	body := filmed(t, "out.mp4", "-f", "lavfi", "-i", brightening, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "5", "-movflags", "+faststart")
+	film := bytes.Index(body, []byte("mdat"))
+	body = body[:film+(len(body)-film)*9/20]
+	for page, least := range map[int]byte{0: 20, 7: 20} {
+		if _, _, middle := raster(t, drawnFrom(t, body, page)); middle[0] < least {
+			t.Errorf("second %d: %v in the middle, as at the beginning", page, middle)
+		}
+	}
+}
+
+func TestTheShapeOfAVideo(t *testing.T) {
+	turned := func(degrees string) []byte {
+		const in = "in.mp4"
+		dir := filmed(t, in, "-f", "lavfi", "-i", "color=red:s=64x32:r=10:d=1", "-vf", "setsar=2", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+		return remuxed(t, dir, in, degrees)
+	}
+	for name, c := range map[string]struct {
+		body          func() []byte
+		width, height int
+	}{
+		"wide pixels":             {func() []byte { return turned("0") }, 128, 32},
+		"wide pixels turned":      {func() []byte { return turned("90") }, 32, 128},
+		"wide pixels turned back": {func() []byte { return turned("-90") }, 32, 128},
+		"wide pixels upside down": {func() []byte { return turned("180") }, 128, 32},
+		"narrow pixels": {func() []byte {
+			return filmed(t, "out.mpg", "-f", "lavfi", "-i", "color=red:s=352x240:r=25:d=1", "-vf", "setsar=10/11", "-c:v", "mpeg1video")
+		}, 321, 240},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if w, h, _ := raster(t, drawnFrom(t, c.body(), 0)); w != c.width || h != c.height {
+				t.Errorf("%d × %d, want %d × %d", w, h, c.width, c.height)
+			}
+		})
+	}
+}
+
+// remuxed writes the turn into the display matrix of an MP4's track, in Go: the option for
+// it has changed its name between versions of ffmpeg.
+func remuxed(t *testing.T, body []byte, _, degrees string) []byte {
+	t.Helper()
+	matrices := map[string][4]int32{"0": {1, 0, 0, 1}, "90": {0, 1, -1, 0}, "-90": {0, -1, 1, 0}, "180": {-1, 0, 0, -1}}
+	m := matrices[degrees]
+	at := bytes.Index(body, []byte("tkhd"))
+	if at < 0 {
+		t.Fatal("an MP4 without a track")
+	}
+	for i, offset := range []int{0, 4, 12, 16} { // of a, b, c, d in rows of three
+		value := uint32(m[i] << 16) //nolint:gosec // a fixed-point number's bits
+		copy(body[at+4+40+offset:], []byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)})
+	}
+	return body
+}
+
+func TestTheColoursOfAVideo(t *testing.T) {
+	const red = "color=0xb41111:s=%s:r=5:d=0.4"
+	encode := func(size, matrix string, more ...string) []string {
+		filter := "scale=out_color_matrix=" + matrix + ":out_range=tv,format=yuv420p"
+		return append([]string{"-f", "lavfi", "-i", strings.Replace(red, "%s", size, 1), "-vf", filter}, more...)
+	}
+	untagged := []string{"-c:v", "libx264", "-preset", "ultrafast", "-bsf:v", "h264_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"}
+	for name, c := range map[string]struct {
+		out  string
+		args []string
+		want [3]uint8
+	}{
+		"high definition without a word": {"out.mkv", encode("1280x720", "bt709", untagged...), [3]uint8{180, 17, 17}},
+		"less without a word":            {"out.mkv", encode("320x240", "smpte170m", untagged...), [3]uint8{180, 17, 17}},
+		"a word against the size":        {"out.mkv", encode("1280x720", "smpte170m", "-c:v", "libx264", "-preset", "ultrafast", "-colorspace", "smpte170m"), [3]uint8{180, 17, 17}},
+		"VP9 without a word":             {"out.webm", encode("1280x720", "smpte170m", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-b:v", "1M"), [3]uint8{180, 17, 17}},
+		"a wrong word for 8 bits":        {"out.mkv", encode("1280x720", "bt709", "-c:v", "libx264", "-preset", "ultrafast", "-bsf:v", "h264_metadata=matrix_coefficients=14"), [3]uint8{180, 17, 17}},
+		"full range": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0xb41111:s=320x240:r=5:d=0.4", "-vf", "scale=out_color_matrix=smpte170m:out_range=pc,format=yuvj420p",
+			"-c:v", "libx264", "-preset", "ultrafast", "-color_range", "pc"}, [3]uint8{180, 17, 17}},
+		"wide colours": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0xb41111:s=320x240:r=5:d=0.4", "-vf",
+			"format=gbrp,setparams=colorspace=gbr:range=pc:color_primaries=bt709:color_trc=bt709,zscale=primaries=bt2020:matrix=bt2020nc:transfer=bt709:range=tv,format=yuv420p",
+			"-c:v", "libx264", "-preset", "ultrafast", "-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", "bt2020-10"}, [3]uint8{180, 17, 17}},
+		// Diffuse white: 58 % of PQ's range are 203 cd/m² (ITU-R BT.2408), and 75 % of HLG's.
+		"white of PQ": {"out.mkv", hdrGrey("smpte2084", "0x949494"), [3]uint8{213, 213, 213}},
+		"PQ of odd sides": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0x949494:s=161x121:r=5:d=0.4", "-vf",
+			"format=yuv420p,setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084", "-c:v", "ffv1"}, [3]uint8{213, 213, 213}},
+		"black of PQ":  {"out.mkv", hdrGrey("smpte2084", "0x000000"), [3]uint8{0, 0, 0}},
+		"white of HLG": {"out.mkv", hdrGrey("arib-std-b67", "0xbfbfbf"), [3]uint8{213, 213, 213}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, middle := raster(t, drawnFrom(t, filmed(t, c.out, c.args...), 0))
+			for i := range middle {
+				if d := int(middle[i]) - int(c.want[i]); d < -8 || d > 8 {
+					t.Fatalf("%v, want %v", middle, c.want)
+				}
+			}
+		})
+	}
+}
+
+func hdrGrey(transfer, grey string) []string {
+	return []string{"-f", "lavfi", "-i", "color=" + grey + ":s=160x120:r=5:d=0.4", "-vf", "scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le,setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=" + transfer,
+		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", transfer}
+}
+
+func TestAVideoWithTransparency(t *testing.T) {
+	const half = "color=red@0.5:s=64x64:r=5:d=2,format=yuva420p"
+	for name, c := range map[string]struct {
+		out  string
+		args []string
+	}{
+		"VP9":    {"out.webm", []string{"-f", "lavfi", "-i", half, "-c:v", "libvpx-vp9", "-b:v", "1M"}},
+		"VP8":    {"out.webm", []string{"-f", "lavfi", "-i", half, "-c:v", "libvpx", "-auto-alt-ref", "0", "-b:v", "1M"}},
+		"ProRes": {"out.mov", []string{"-f", "lavfi", "-i", half, "-c:v", "prores_ks", "-profile:v", "4444"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, format, err := image.Decode(bytes.NewReader(drawnFrom(t, filmed(t, c.out, c.args...), 0)))
+			if err != nil || format != "png" {
+				t.Fatalf("a %s: %v", format, err)
+			}
+			if _, _, _, a := m.At(32, 32).RGBA(); a>>8 < 110 || a>>8 > 145 {
+				t.Errorf("alpha is %d", a>>8)
+			}
+		})
+	}
+}
+
+func TestVideosThatAreNotDrawn(t *testing.T) {
+	wide := filmed(t, "out.mkv", "-f", "lavfi", "-i", "color=red:s=640x480:r=5:d=1", "-vf", "setsar=100", "-c:v", "mpeg4")
+	sound := filmed(t, "out.mkv", "-f", "lavfi", "-i", "sine=d=1", "-c:a", "pcm_s16le")
+	for name, c := range map[string]struct {
+		body []byte
+		want fault.Kind
+	}{"pixels as wide as posters": {wide, fault.TooLarge}, "sound alone": {sound, fault.Undecodable}} {
+		r := Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeVideo}, MaxPixels: 4_000_000}
+		if _, err := work(t, r, c.body); !fault.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

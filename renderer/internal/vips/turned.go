@@ -1,0 +1,60 @@
+package vips
+
+// #include "vips.h"
+import "C"
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// turnsWithoutAlpha reports whether libheif would turn the colours of a picture and not its
+// alpha, which it then drops as of another size (libheif up to 1.15; 1.23 is right).
+func (r *render) turnsWithoutAlpha() bool {
+	heif := r.header.Type == thumbnail.TypeAVIF || r.header.Type == thumbnail.TypeHEIC
+	return heif && r.header.Alpha && turns[r.header.Orientation] != 0
+}
+
+// turns are degrees clockwise by Exif's orientation.
+var turns = map[int]C.int{3: 180, 6: 90, 8: 270}
+
+// openTurned has libheif read the picture as it is stored, and then turns it whole. The
+// change is made to this process's copy of the original.
+func (r *render) openTurned() (picture, error) {
+	if err := r.mapUnturned(); err != nil {
+		return picture{}, err
+	}
+	stored, err := step(func(out **C.VipsImage) C.int {
+		return C.tm_open_heif(unsafe.Pointer(&r.mapped[0]), C.size_t(len(r.mapped)), out)
+	})
+	if err != nil {
+		return picture{}, err
+	}
+	r.steps = append(r.steps, stored)
+	return step(func(out **C.VipsImage) C.int { return C.tm_rotate(stored.ptr, turns[r.header.Orientation], out) })
+}
+
+func (r *render) mapUnturned() error {
+	if r.mapped != nil {
+		return nil
+	}
+	var info unix.Stat_t
+	if err := unix.Fstat(r.fd, &info); err != nil {
+		return err
+	}
+	if info.Size <= 0 {
+		return errors.New("an empty original")
+	}
+	mapped, err := unix.Mmap(r.fd, 0, int(info.Size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	r.mapped = mapped
+	guard.Unturn(mapped)
+	return nil
+}

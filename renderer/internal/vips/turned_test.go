@@ -1,0 +1,62 @@
+package vips
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// The turn of an AVIF is told of its colours alone, and holds for its alpha.
+func TestAlphaTurnsWithThePicture(t *testing.T) {
+	if _, err := exec.LookPath("avifenc"); err != nil {
+		t.Skip("avifenc is not installed")
+	}
+	const wide, high = 64, 32 // red at the left, of which the upper part is transparent; blue
+	m := image.NewNRGBA(image.Rect(0, 0, wide, high))
+	for i := range wide * high {
+		c := color.NRGBA{R: 255, A: 255}
+		if i%wide >= wide/2 {
+			c = color.NRGBA{B: 255, A: 255}
+		} else if i/wide < high/2 {
+			c.A = 0
+		}
+		m.SetNRGBA(i%wide, i/wide, c)
+	}
+	dir := t.TempDir()
+	png, err := samples.PNG(m)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "in.png"), png, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for turn, at := range map[string]struct{ transparent, red, blue image.Point }{
+		"0": {image.Pt(8, 8), image.Pt(8, 24), image.Pt(48, 16)},
+		"1": {image.Pt(8, 56), image.Pt(24, 56), image.Pt(16, 16)}, // against the clock
+		"2": {image.Pt(56, 24), image.Pt(56, 8), image.Pt(16, 16)},
+		"3": {image.Pt(24, 8), image.Pt(8, 8), image.Pt(16, 48)},
+	} {
+		cmd := exec.Command("avifenc", "--lossless", "--irot", turn, "in.png", "out.avif")
+		cmd.Dir = dir
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Skipf("avifenc: %v\n%s", err, text)
+		}
+		body, err := os.ReadFile(filepath.Join(dir, "out.avif"))
+		original := read(t, body, err)
+		drawn := original.picture(t, thumbnail.Spec{Format: thumbnail.FormatPNG})
+		is := func(p image.Point) color.NRGBA { return color.NRGBAModel.Convert(drawn.At(p.X, p.Y)).(color.NRGBA) }
+		if is(at.transparent).A != 0 || is(at.red) != (color.NRGBA{R: 255, A: 255}) || is(at.blue) != (color.NRGBA{B: 255, A: 255}) {
+			t.Errorf("turned by %s: %v, %v, %v in %v", turn, is(at.transparent), is(at.red), is(at.blue), drawn.Bounds())
+		}
+		if after, err := os.ReadFile(original.file.Name()); err != nil || !bytes.Equal(after, body) {
+			t.Errorf("turned by %s: the original was changed: %v", turn, err)
+		}
+	}
+}
