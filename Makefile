@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light tini runc iproute2 curl wget netcat-openbsd
+TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light tini runc iproute2 curl wget netcat-openbsd libavif-bin libjxl-tools mupdf-tools libopenjp2-tools
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -24,7 +24,7 @@ TESTS := go test -vet=off -ldflags=-w
 
 # Packages that draw pictures, simulate or look at a page, which the race detector does
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
-DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance renderer/internal/worker renderer/internal/engine renderer/internal/filter
+DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter
 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes

@@ -73,6 +73,9 @@ func (e Expectation) As(format string) Expectation { e.Format = format; return e
 // By expects the picture that one of these decoders gives.
 func (e Expectation) By(decoders ...string) Expectation { e.Like = decoders; return e }
 
+// Sizeless drops the size, where rounding is not the matter.
+func (e Expectation) Sizeless() Expectation { e.Size = image.Point{}; return e }
+
 // Drawn expects that there is something to see.
 func (e Expectation) Drawn() Expectation { e.Varied = true; return e }
 

@@ -14,6 +14,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"os"
 )
 
 // Picture is a decoded thumbnail.
@@ -32,7 +33,10 @@ var errFormat = errors.New("no JPEG, PNG, GIF, WebP, AVIF or JPEG XL")
 // profile with ImageMagick's help.
 func Decode(ctx context.Context, body []byte) (p Picture, err error) {
 	p.Format, p.Frames = Format(body), 1
-	p.Profile = profileSpace(body)
+	profile := embeddedProfile(body)
+	if profile != nil {
+		p.Profile = string(profile[profileSpace : profileSpace+4])
+	}
 	switch p.Format {
 	case "gif":
 		p.Shown, err = playGIF(body)
@@ -53,8 +57,8 @@ func Decode(ctx context.Context, body []byte) (p Picture, err error) {
 	default:
 		err = errFormat
 	}
-	if err == nil && p.Profile != "" {
-		p.Shown, err = one(toSRGB(ctx, body, p))
+	if err == nil && profile != nil {
+		p.Shown, err = one(toSRGB(ctx, body, profile, p))
 	}
 	return p, err
 }
@@ -134,15 +138,28 @@ func samplesOf(body []byte) int {
 
 // toSRGB converts by the embedded profile. A profile of grey on a colour picture is left, as
 // browsers do.
-func toSRGB(ctx context.Context, body []byte, p Picture) (image.Image, error) {
+func toSRGB(ctx context.Context, body, profile []byte, p Picture) (image.Image, error) {
+	if p.Format == "jpeg" { // its profile may be in pieces, and its colours CMYK
+		return throughProgram(ctx, body, "jpeg", "convert", append([]string{"IN"}, toSRGBOptions...)...)
+	}
 	if p.MismatchedProfile() {
 		return p.Shown[0], nil
 	}
-	extension := p.Format
-	if p.Format == "webp" || p.Format == "avif" || p.Format == "jxl" { // its decoder keeps the profile in PNG
-		return p.Shown[0], nil
+	var decoded bytes.Buffer
+	if err := png.Encode(&decoded, p.Shown[0]); err != nil {
+		return nil, err
 	}
-	return throughProgram(ctx, body, extension, "convert", append([]string{"IN"}, toSRGBOptions...)...)
+	return inFolder(decoded.Bytes(), "png", func(in, out string) error {
+		from := in + ".icc"
+		if err := os.WriteFile(from, profile, 0o600); err != nil {
+			return err
+		}
+		args := []string{"IN", "-profile", from}
+		if p.Profile == "GRAY" {
+			args = []string{"IN", "-colorspace", "Gray", "-profile", from}
+		}
+		return run(ctx, "convert", fill(append(args, toSRGBOptions...), in, out)...)
+	})
 }
 
 // MismatchedProfile reports whether the picture has a profile of grey on pixels of a format

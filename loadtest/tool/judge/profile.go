@@ -7,19 +7,27 @@ import (
 	"io"
 )
 
-// profileSpace finds an embedded ICC profile and gives its colour space.
-func profileSpace(body []byte) string {
+// Places in a profile's header (ICC.1).
+const (
+	profileClass     = 12
+	profileSpace     = 16
+	profileSignature = 36
+)
+
+// embeddedProfile finds an ICC profile in a picture; one in several pieces is not whole.
+func embeddedProfile(body []byte) []byte {
 	if p := pngProfile(body); p != nil {
 		body = p
 	}
-	const signature, space = 36, 16
-	for at := signature; ; at++ {
+	for at := profileSignature; ; at++ {
 		i := bytes.Index(body[min(at, len(body)):], []byte("acsp"))
 		if i < 0 {
-			return ""
+			return nil
 		}
-		if at += i; bytes.Contains([]byte("mntrscnrprtrspac"), body[at-signature+12:at-signature+16]) {
-			return string(body[at-signature+space : at-signature+space+4])
+		at += i
+		p := body[at-profileSignature:]
+		if bytes.Contains([]byte("mntrscnrprtrspac"), p[profileClass:profileClass+4]) {
+			return p[:min(len(p), int(binary.BigEndian.Uint32(p)))]
 		}
 	}
 }
