@@ -26,8 +26,12 @@ var pillow string
 // python is Debian's, which has Pillow from python3-pil.
 const python = "/usr/bin/python3"
 
+// gimpScript merges what is visible, and writes it.
+const gimpScript = `(let* ((i (car (gimp-file-load RUN-NONINTERACTIVE "IN" "IN"))) (l (car (gimp-image-merge-visible-layers i CLIP-TO-IMAGE)))) ` +
+	`(file-png-save-defaults RUN-NONINTERACTIVE i l "OUT" "OUT"))`
+
 // bitmaps are the kinds that imaging libraries read.
-var bitmaps = []string{"jpeg", "png", "gif", "webp", "tiff", "jp2", "bmp", "ico", "psd", "tga", "pnm"}
+var bitmaps = []string{"jpeg", "png", "webp", "tiff", "jp2", "bmp", "ico", "psd", "tga", "pnm"}
 
 // Decoders lists all, those that are a format's own before others.
 func Decoders() []Decoder {
@@ -45,11 +49,12 @@ func Decoders() []Decoder {
 		{"resvg", []string{"svg"}, [][]string{{"resvg", "-w", "640", "IN", "OUT"}}},
 		{"pdftoppm", []string{"pdf"}, [][]string{{"pdftoppm", "-cropbox", "-r", "150", "-png", "-singlefile", "IN", "OUT"}}},
 		{"ddjvu", []string{"djvu"}, [][]string{{"ddjvu", "-format=ppm", "-page=1", "IN", "FIRST.ppm"}, {"convert", "FIRST.ppm", "png32:OUT"}}},
-		{"gimp", []string{"xcf"}, [][]string{{"gimp", "-i", "-b", `(let* ((i (car (gimp-file-load RUN-NONINTERACTIVE "IN" "IN")))) (gimp-image-merge-visible-layers i CLIP-TO-IMAGE) (file-png-save-defaults RUN-NONINTERACTIVE i (car (gimp-image-get-active-layer i)) "OUT" "OUT"))`, "-b", "(gimp-quit 0)"}}},
+		{"gimp", []string{"xcf"}, [][]string{{"gimp-console", "-i", "-d", "-f", "-b", gimpScript, "-b", "(gimp-quit 0)"}}},
 		{"ffmpeg", []string{"video"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "-vf", "scale=iw*sar:ih", "OUT"}}},
 		{"ffmpeg-still", []string{"avif"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "OUT"}}},
 		{"imagemagick", bitmaps, [][]string{magick}},
-		{"pillow", append([]string{"avif"}, bitmaps...), [][]string{{python, "-c", pillow, "IN", "OUT", "SRGB"}}},
+		{"imagemagick-coalesced", []string{"gif"}, [][]string{append([]string{"convert", "IN[0]", "-coalesce"}, toSRGBOptions...)}},
+		{"pillow", append([]string{"avif", "gif"}, bitmaps...), [][]string{{python, "-c", pillow, "IN", "OUT", "SRGB"}}},
 	}
 }
 
