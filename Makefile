@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light tini runc iproute2 curl wget netcat-openbsd
+TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light tini runc iproute2 curl wget netcat-openbsd libavif-bin libjxl-tools mupdf-tools libopenjp2-tools
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -24,12 +24,12 @@ TESTS := go test -vet=off -ldflags=-w
 
 # Packages that draw pictures, simulate or look at a page, which the race detector does
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
-DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance renderer/internal/worker renderer/internal/engine renderer/internal/filter
+DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter
 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test test-race test-plain lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test test-race test-plain lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +104,12 @@ faults: deps ## a whole site as processes under load, and every harm that is don
 	@status=0; THUMBMILL_FAULTS=$(CURDIR)/bin/faults.txt go test -count=1 -timeout 40m -v -run TestFaults ./loadtest/suites/faults 2>&1 \
 	| tee bin/faults.log | grep --line-buffered -e '^=== RUN' -e '^    *--- FAIL' || status=1; \
 	cat bin/faults.txt && exit $$status
+
+# More flags for it: make corpora DIR=… FLAGS='--concurrency 4'.
+corpora: build deps ## judge thumbnails of the files below DIR by what other decoders draw; the worst are on a page in bin
+	@test -n "$(DIR)" || { echo "make corpora DIR=folder: say where the files are"; exit 1; }
+	@go build -o bin/ ./loadtest/cmd/loadtest
+	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
 
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages

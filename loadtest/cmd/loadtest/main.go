@@ -18,7 +18,7 @@ func main() {
 			"its own metrics; loadtest simulate shows what a number of renderers would do.",
 		SilenceErrors: true, SilenceUsage: true, Version: version.Text(),
 	}
-	root.AddCommand(runCommand(), compareCommand(), originalsCommand(), planCommand(), simulateCommand())
+	root.AddCommand(runCommand(), compareCommand(), originalsCommand(), planCommand(), simulateCommand(), judgeCommand())
 	if err := root.Execute(); err != nil {
 		root.PrintErrln("loadtest:", err)
 		os.Exit(1)

@@ -20,8 +20,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/ssim"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
+	"github.com/thumbmill/thumbmill/loadtest/tool/ssim"
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )

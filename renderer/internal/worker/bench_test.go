@@ -17,7 +17,7 @@ import (
 	"github.com/h2non/bimg"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/ssim"
+	"github.com/thumbmill/thumbmill/loadtest/tool/ssim"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/vips"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"

@@ -1,0 +1,121 @@
+package judge
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"image"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Decoder is a program that reads originals, other than thumbmill.
+type Decoder struct {
+	Name  string
+	kinds []string
+	// steps are commands, of which the last writes OUT.
+	steps [][]string
+}
+
+//go:embed pillow.py
+var pillow string
+
+// python is Debian's, which has Pillow from python3-pil.
+const python = "/usr/bin/python3"
+
+// gimpScript merges what is visible, and writes it.
+const gimpScript = `(let* ((i (car (gimp-file-load RUN-NONINTERACTIVE "IN" "IN"))) (l (car (gimp-image-merge-visible-layers i CLIP-TO-IMAGE)))) ` +
+	`(file-png-save-defaults RUN-NONINTERACTIVE i l "OUT" "OUT"))`
+
+// bitmaps are the kinds that imaging libraries read.
+var bitmaps = []string{"jpeg", "png", "webp", "tiff", "jp2", "bmp", "ico", "psd", "tga", "pnm"}
+
+// Decoders lists all, those that are a format's own before others.
+func Decoders() []Decoder {
+	magick := append([]string{"convert", "IN[0]"}, toSRGBOptions...)
+	shown := append([]string{"convert", "FIRST.png"}, toSRGBOptions...)
+	return []Decoder{
+		{"djxl", []string{"jxl"}, [][]string{{"djxl", "IN", "FIRST.png"}, shown}},
+		{"avifdec", []string{"avif"}, [][]string{{"avifdec", "--no-strict", "IN", "OUT"}}},
+		{"heif-convert", []string{"heic", "avif"}, [][]string{{"heif-convert", "IN", "OUT"}}},
+		{"dwebp", []string{"webp"}, [][]string{{"dwebp", "-quiet", "IN", "-o", "OUT"}}},
+		{"djpeg", []string{"jpeg"}, [][]string{{"djpeg", "-outfile", "FIRST.png", "IN"}, {"convert", "FIRST.png", "png32:OUT"}}},
+		{"opj_decompress", []string{"jp2"}, [][]string{{"opj_decompress", "-i", "IN", "-o", "OUT"}}},
+		{"mutool", []string{"pdf"}, [][]string{{"mutool", "draw", "-q", "-r", "150", "-o", "OUT", "IN", "1"}}},
+		{"rsvg-convert", []string{"svg"}, [][]string{{"rsvg-convert", "-w", "640", "--keep-aspect-ratio", "-o", "OUT", "IN"}}},
+		{"resvg", []string{"svg"}, [][]string{{"resvg", "-w", "640", "IN", "OUT"}}},
+		{"pdftoppm", []string{"pdf"}, [][]string{{"pdftoppm", "-cropbox", "-r", "150", "-png", "-singlefile", "IN", "OUT"}}},
+		{"ddjvu", []string{"djvu"}, [][]string{{"ddjvu", "-format=ppm", "-page=1", "IN", "FIRST.ppm"}, {"convert", "FIRST.ppm", "png32:OUT"}}},
+		{"gimp", []string{"xcf"}, [][]string{{"gimp-console", "-i", "-d", "-f", "-b", gimpScript, "-b", "(gimp-quit 0)"}}},
+		{"ffmpeg", []string{"video"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "-vf", "scale=iw*sar:ih", "OUT"}}},
+		{"ffmpeg-still", []string{"avif"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "OUT"}}},
+		{"imagemagick", bitmaps, [][]string{magick}},
+		{"imagemagick-coalesced", []string{"gif"}, [][]string{append([]string{"convert", "IN[0]", "-coalesce"}, toSRGBOptions...)}},
+		{"pillow", append([]string{"avif", "gif"}, bitmaps...), [][]string{{python, "-c", pillow, "IN", "OUT", "SRGB"}}},
+	}
+}
+
+// Installed reports whether all of its programs are here.
+func (d Decoder) Installed() bool {
+	return !slices.ContainsFunc(d.steps, func(step []string) bool {
+		_, err := exec.LookPath(step[0])
+		return err != nil
+	})
+}
+
+// Reads reports whether it is a decoder of a kind.
+func (d Decoder) Reads(kind string) bool { return slices.Contains(d.kinds, kind) }
+
+// Read gives a file's first picture, or its page 1, in sRGB.
+func (d Decoder) Read(ctx context.Context, path string) (image.Image, error) {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return inFolder(body, strings.TrimPrefix(filepath.Ext(path), "."), func(in, out string) error {
+		first := filepath.Join(filepath.Dir(out), "first")
+		for _, step := range d.steps {
+			args := fill(step[1:], in, out)
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "FIRST", first)
+			}
+			if err := run(ctx, step[0], args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// kinds are the extensions of each kind of original.
+var kinds = map[string][]string{
+	"jpeg": {"jpg", "jpeg", "jpe", "jfif"}, "png": {"png", "apng"}, "gif": {"gif"}, "webp": {"webp"}, "tiff": {"tif", "tiff"},
+	"avif": {"avif", "avifs"}, "heic": {"heic", "heif", "hif"}, "jxl": {"jxl"}, "jp2": {"jp2", "j2k", "jpx", "jpf", "j2c", "jpc"},
+	"svg": {"svg", "svgz"}, "pdf": {"pdf"}, "djvu": {"djvu", "djv"}, "xcf": {"xcf"}, "stl": {"stl"}, "bmp": {"bmp", "dib"}, "ico": {"ico", "cur"},
+	"psd": {"psd", "psb"}, "tga": {"tga"}, "pnm": {"pnm", "pbm", "pgm", "ppm", "pam", "pfm"},
+	"video": {"mp4", "m4v", "mov", "webm", "mkv", "ogv", "ogg", "mpg", "mpeg", "ts", "m2ts", "avi"},
+}
+
+// Kind is the kind of original that a name says; "" is none that anybody draws.
+func Kind(name string) string {
+	extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
+	for kind, extensions := range kinds {
+		if slices.Contains(extensions, extension) {
+			return kind
+		}
+	}
+	return ""
+}
+
+// Reference gives a file's picture by the decoder of a name.
+func Reference(ctx context.Context, decoder, path string) (image.Image, error) {
+	for _, d := range Decoders() {
+		if d.Name == decoder {
+			return d.Read(ctx, path)
+		}
+	}
+	return nil, fmt.Errorf("no decoder is called %s", decoder)
+}
