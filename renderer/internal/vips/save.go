@@ -17,7 +17,7 @@ import (
 // finish computes the picture as it will be saved: 8 bits, flattened where the
 // format knows no alpha, in one band when it has no colours.
 func (r *render) finish(format thumbnail.Format) error {
-	width, height := r.current.width(), r.current.height()/max(1, r.frames)
+	width, height := r.current.width(), r.current.height()
 	if most := format.Row().LongestSide; width > most || height > most {
 		return fault.New(fault.BadURL, "a %s has at most %d pixels a side; this thumbnail would have %d × %d", format, most, width, height)
 	}
@@ -27,7 +27,7 @@ func (r *render) finish(format thumbnail.Format) error {
 	if err != nil {
 		return err
 	}
-	if r.current.ptr.Bands >= 3 && C.tm_is_grey(r.current.ptr) != 0 {
+	if !r.isFrame && r.current.ptr.Bands >= 3 && C.tm_is_grey(r.current.ptr) != 0 {
 		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_grey(in, out) })
 	}
 	profile := metadata.Profile(r.current.blob("icc-profile-data"), int(r.current.ptr.Bands))
@@ -56,7 +56,7 @@ func (r *render) format() (thumbnail.Format, error) {
 	}
 	for _, f := range r.spec.Prefer {
 		longest, row := max(r.current.width(), r.current.height()), f.Row()
-		if r.header.Frames <= 1 && longest <= row.LongestSide && (row.Alpha || !transparent) {
+		if longest <= row.LongestSide && (row.Alpha || !transparent) {
 			return f, nil
 		}
 	}

@@ -135,10 +135,42 @@ done:
 	return result;
 }
 
-int tm_frames(VipsImage *in, int height, VipsImage **out) {
-	if (vips_copy(in, out, NULL))
+int tm_frame(VipsImage *frames, int i, int height, VipsImage **out) {
+	VipsImage *frame;
+	if (vips_extract_area(frames, &frame, 0, i * height, frames->Xsize, height, NULL))
+		return -1;
+	*out = vips_image_copy_memory(frame);
+	VIPS_UNREF(frame);
+	if (!*out)
+		return -1;
+	vips_image_remove(*out, VIPS_META_N_PAGES);
+	vips_image_remove(*out, VIPS_META_PAGE_HEIGHT);
+	(*out)->Xoffset = (*out)->Yoffset = 0;
+	return 0;
+}
+
+/* copy_metadata sets one field as another image has it. */
+static void copy_metadata(VipsImage *from, VipsImage *to, const char *name) {
+	GValue value = {0};
+	if (!vips_image_get_typeof(from, name) || vips_image_get(from, name, &value))
+		return;
+	vips_image_set(to, name, &value);
+	g_value_unset(&value);
+}
+
+int tm_join(VipsImage *original, const void *pixels, int width, int height, int bands, int count, VipsImage **out) {
+	VipsImage *raw = vips_image_new_from_memory(pixels, (size_t) width * height * bands * count, width, height * count, bands, VIPS_FORMAT_UCHAR);
+	int result;
+	if (!raw)
+		return -1;
+	result = vips_copy(raw, out, "interpretation", bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, NULL);
+	VIPS_UNREF(raw);
+	if (result)
 		return -1;
 	vips_image_set_int(*out, VIPS_META_PAGE_HEIGHT, height);
+	vips_image_set_int(*out, VIPS_META_N_PAGES, count);
+	copy_metadata(original, *out, "delay");
+	copy_metadata(original, *out, "loop");
 	return 0;
 }
 

@@ -20,8 +20,11 @@ int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **
  * soft takes a kernel that does not ring: for drawings, whose edges show it.
  * precise computes in floating point: sharpening would show what is rounded. */
 int tm_scale(VipsImage *in, int width, int height, int soft, int precise, VipsImage **out);
-/* Says that the image is frames of that height, under each other. */
-int tm_frames(VipsImage *in, int height, VipsImage **out);
+/* One of frames of that height that are under each other, all pixels computed. */
+int tm_frame(VipsImage *frames, int i, int height, VipsImage **out);
+/* An animation of finished frames that are in memory under each other, and must stay
+ * there, with the delays and loops of the original. */
+int tm_join(VipsImage *original, const void *pixels, int width, int height, int bands, int count, VipsImage **out);
 /* Computes all pixels now: what follows may read them in any order. */
 int tm_settle(VipsImage *in, VipsImage **out);
 /* All pixels, computed, of 8 bits a channel: red, green, blue, and alpha where there is one. */
