@@ -180,6 +180,7 @@ func readJXL(r *io.SectionReader) (Header, error) {
 		}
 		return bits.take([]int{9, 13, 18, 30}[bits.take(2)]) + 1
 	}
+	h.Animated = jxlAnimated(r)
 	h.Height = length()
 	if ratio := bits.take(3); ratio > 0 {
 		h.Width = h.Height * jxlRatios[ratio-1][0] / jxlRatios[ratio-1][1]

@@ -34,6 +34,12 @@ type Header struct {
 	Progressive bool `json:"progressive,omitempty"`
 	Pages       int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
 	Frames      int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
+	// Animated is a JPEG XL of several frames, which only a decoder can count.
+	Animated bool `json:"animated,omitempty"`
+	// Beyond means that a frame of a GIF reaches beyond the screen.
+	Beyond bool `json:"beyond,omitempty"`
+	// Original is the type of what a tool drew this from, when its name may be another's.
+	Original thumbnail.Type `json:"original,omitempty"`
 	// Offset is where the pixels of a raster begin, in bytes; Bands is 1 or 3.
 	Offset int64 `json:"offset,omitempty"`
 	Bands  int   `json:"bands,omitempty"`

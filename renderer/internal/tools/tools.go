@@ -39,7 +39,7 @@ type entry struct {
 
 // The table, with the Debian packages of the programs: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, optipng.
+// libjpeg-turbo-progs, libjxl-tools, optipng.
 func table() []entry {
 	return []entry{
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, drawSVG},
@@ -48,6 +48,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeXCF), []string{"convert-im6.q16"}, drawXCF},
 		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
+		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
 		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG},
 		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF},

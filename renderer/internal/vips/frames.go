@@ -5,7 +5,6 @@ import "C"
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"unsafe"
 
@@ -49,12 +48,12 @@ type frames struct {
 // together, they would bleed into each other. It gives false, having drawn nothing, when
 // the thumbnail would have too many pixels or take too long with all its frames.
 func (r *render) drawFrames(format thumbnail.Format) (drawn bool, err error) {
-	original, err := open(r.fd, fmt.Sprintf("[n=%d]", r.header.Frames), false)
+	original, err := r.openPages("[n=-1]", false)
 	if err != nil {
 		return false, err
 	}
 	r.keep(original)
-	all := frames{original: original, count: int(C.vips_image_get_n_pages(original.ptr))}
+	all := frames{original: original, count: min(r.header.Frames, pagesOf(original))}
 	first, err := r.frame(&all, 0, nil, format)
 	if err != nil {
 		return false, err

@@ -14,6 +14,7 @@ int tm_init(void) {
 	/* All that libvips itself distrusts, but for two formats that a sandbox is trusted with. */
 	vips_block_untrusted_set(TRUE);
 	vips_operation_block_set("VipsForeignLoadJxl", FALSE);
+	vips_operation_block_set("VipsForeignSaveJxl", FALSE);
 	vips_operation_block_set("VipsForeignLoadJp2k", FALSE);
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
@@ -32,6 +33,12 @@ int tm_open(int fd, const char *options, int random, VipsImage **out) {
 	*out = vips_image_new_from_source(source, options,
 		"access", random ? VIPS_ACCESS_RANDOM : VIPS_ACCESS_SEQUENTIAL, NULL);
 	VIPS_UNREF(source);
+	return *out ? 0 : -1;
+}
+
+int tm_open_memory(const void *body, size_t length, const char *options, int random, VipsImage **out) {
+	*out = vips_image_new_from_buffer(body, length, options,
+		"access", random ? VIPS_ACCESS_RANDOM : VIPS_ACCESS_SEQUENTIAL, NULL);
 	return *out ? 0 : -1;
 }
 
@@ -362,6 +369,13 @@ const void *tm_blob(VipsImage *in, const char *name, size_t *length) {
 	if (vips_image_get_typeof(in, name) && vips_image_get_blob(in, name, &data, length))
 		return NULL;
 	return data;
+}
+
+int tm_number(VipsImage *in, const char *name) {
+	int value = 0;
+	if (vips_image_get_typeof(in, name) && vips_image_get_int(in, name, &value))
+		return 0;
+	return value;
 }
 
 void tm_set_profile(VipsImage *in, const void *profile, size_t length) {

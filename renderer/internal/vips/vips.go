@@ -62,13 +62,18 @@ var loaders = []struct {
 // Types lists what this machine's libvips reads. It is called after Init.
 func Types() (types []string) {
 	for _, l := range loaders {
-		name := C.CString(l.name)
-		if C.tm_has(name) != 0 {
+		if has(l.name) {
 			types = append(types, string(l.original))
 		}
-		C.free(unsafe.Pointer(name))
 	}
 	return types
+}
+
+// has reports whether this machine's libvips has an operation.
+func has(operation string) bool {
+	name := C.CString(operation)
+	defer C.free(unsafe.Pointer(name))
+	return C.tm_has(name) != 0
 }
 
 // maxTrimPixels bounds originals whose border is looked for: that takes all their
@@ -138,6 +143,7 @@ type render struct {
 	current   picture
 	frames    int            // under each other, of an animation
 	scaled    bool           // to another size than the original's
+	changed   []byte         // the original, where it is read from memory
 	mapped    []byte         // the raster that a tool drew, or an animation's frames
 	isFrame   bool           // of an animation
 	first     *render        // of an animation, in a later frame's render
@@ -148,8 +154,10 @@ func (r *render) free() {
 	for _, i := range slices.Backward(r.steps) {
 		i.free()
 	}
-	if r.mapped != nil {
-		_ = unix.Munmap(r.mapped)
+	for _, memory := range [][]byte{r.mapped, r.changed} {
+		if memory != nil {
+			_ = unix.Munmap(memory)
+		}
 	}
 }
 
@@ -296,7 +304,7 @@ func (r *render) shrink(from, to geometry.Size) int {
 }
 
 func (r *render) open(shrink int, anyOrder bool) (picture, error) {
-	return open(r.fd, r.options(shrink), anyOrder)
+	return r.openPages(r.options(shrink), anyOrder)
 }
 
 // options selects the page; one that is absent answers with the first, as Wikimedia does.

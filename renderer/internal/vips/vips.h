@@ -14,6 +14,8 @@ int tm_init(void);
 int tm_has(const char *operation);
 /* Opens the header; nothing is decoded until pixels are asked for. */
 int tm_open(int fd, const char *options, int random, VipsImage **out);
+/* The same of a file that is in memory, and must stay there. */
+int tm_open_memory(const void *body, size_t length, const char *options, int random, VipsImage **out);
 /* An image of pixels that are in memory already, and must stay there: 1 band of grey or 3 of sRGB. */
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out);
 /* Scales to exactly width x height, in sRGB or grey, with alpha premultiplied.
@@ -51,6 +53,8 @@ int tm_grey(VipsImage *in, VipsImage **out);
 const void *tm_pixels(VipsImage *in);
 /* Metadata such as "icc-profile-data"; NULL when there is none. */
 const void *tm_blob(VipsImage *in, const char *name, size_t *length);
+/* A number of the metadata, such as "loop"; 0 when there is none. */
+int tm_number(VipsImage *in, const char *name);
 /* Changes the image itself, which must be a finished one. Length 0 removes the profile. */
 void tm_set_profile(VipsImage *in, const void *profile, size_t length);
 /* how is a suffix and options, such as ".webp[Q=80]". *out is freed with tm_free. */
