@@ -268,7 +268,7 @@ type Render struct {
 type Thumbor struct {
 	StrictFilters bool     `koanf:"strict_filters"` // refuse a URL with a filter that is not understood, instead of skipping it
 	Rotate        string   `koanf:"rotate"`         // direction of rotate(90): clockwise, as Wikimedia's engines; counterclockwise, as Pillow
-	GIFFilters    bool     `koanf:"gif_filters"`    // apply filters to GIFs, whose animation then ends
+	GIFFilters    bool     `koanf:"gif_filters"`    // apply filters to GIFs, frame by frame
 	AutoFormats   []string `koanf:"auto_formats"`   // taken in this order when the client accepts them: avif, webp; the table of formats says which can be
 	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // of PNGs without transparency
 	MaxWidth      int      `koanf:"max_width"`      // larger sizes are made this one; 0 = they are refused beyond edge.max_width

@@ -17,6 +17,7 @@ const (
 	FormatWebP Format = "webp"
 	FormatGIF  Format = "gif"
 	FormatAVIF Format = "avif"
+	FormatJXL  Format = "jxl"
 	FormatJSON Format = "json" // of Spec.Meta alone; no picture, and so not in the table
 )
 
@@ -81,6 +82,11 @@ var formats = []FormatRow{
 		Format: FormatAVIF, Name: "AVIF", Spellings: []string{"avif"}, MediaTypes: []string{"image/avif"},
 		Signatures:  []Signature{{4, "ftypavif"}, {4, "ftypavis"}}, // behind the box's length
 		LongestSide: 65_535, Profiles: true, Alpha: true, Lossy: true, Negotiable: true,
+	},
+	{
+		Format: FormatJXL, Name: "JPEG XL", Spellings: []string{"jxl"}, MediaTypes: []string{"image/jxl"},
+		Signatures:  []Signature{{0, "\xff\x0a"}, {0, "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
+		LongestSide: 65_535, Alpha: true, Lossy: true, Negotiable: true,
 	},
 }
 

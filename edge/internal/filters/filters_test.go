@@ -96,11 +96,11 @@ func TestOrderIsKept(t *testing.T) {
 	}
 }
 
-// GIFs keep their frames, and lose what Thumbor 7.7 does not do to them.
+// GIFs keep their frames, and lose what Thumbor 7.7 does not do to them, but for another format.
 func TestGIFs(t *testing.T) {
 	text := "no_upscale():stretch():focal(1x2:3x4):blur(3):format(webp):quality(20)"
 	s, r := compile(thumbnail.TypeGIF, text)
-	if !s.NoUpscale || !s.Stretch || len(s.Focal) != 1 || s.Format != "" || s.Quality != 0 || !reflect.DeepEqual(r.NotOnGIFs, []string{"blur (on a GIF)", "format (on a GIF)", "quality (on a GIF)"}) || r.Skipped != nil {
+	if !s.NoUpscale || !s.Stretch || len(s.Focal) != 1 || s.Format != thumbnail.FormatWebP || s.Quality != 20 || !reflect.DeepEqual(r.NotOnGIFs, []string{"blur (on a GIF)"}) || r.Skipped != nil {
 		t.Errorf("%+v, skipped %v", s, r.Skipped)
 	}
 	all := thumbnail.Spec{Type: thumbnail.TypeGIF}

@@ -17,6 +17,7 @@ func (l *Language) addSizes() {
 	l.add("extract_focal", func(c *compiler, _ []string) bool { c.notes.ExtractFocal = true; return true })
 	l.add("cover", func(c *compiler, _ []string) bool { c.spec.MaxAnimatedArea = 0; return true })
 	l.early("cover", "stretch", "no_upscale", "focal", "extract_focal")
+	l.early("format", "quality", "max_bytes") // which decide what the GIF becomes
 	l.add("proportion", proportion, decimal)
 	l.add("rotate", rotate, number)
 }

@@ -294,7 +294,8 @@ func (t *Parser) negotiate(s *thumbnail.Spec, accept string) (vary bool) {
 			continue
 		}
 		s.Prefer = append(s.Prefer, f)
-		if f.Row().Alpha { // else a transparent picture needs another
+		moving := f.Row().Animation == thumbnail.ByEncoder || s.Type != thumbnail.TypeGIF && s.Type != thumbnail.TypeWebP
+		if f.Row().Alpha && moving { // else a transparent picture, or an animation, needs another
 			break
 		}
 	}

@@ -44,7 +44,7 @@ var table = []row{
 	{thumbnail.TypeTIFF, "vips", (*Engines).directly}, // any page
 	{thumbnail.TypeHEIC, "vips", (*Engines).sequence},
 	{thumbnail.TypeAVIF, "vips", (*Engines).sequence}, // by ffmpeg, where pictures are in a track alone
-	{thumbnail.TypeJXL, "vips", (*Engines).directly},
+	{thumbnail.TypeJXL, "vips", (*Engines).directly},  // by djxl animations and further colours
 	{thumbnail.TypeJP2, "vips", (*Engines).directly},
 	{thumbnail.TypeGIF, "gifsicle", (*Engines).animated},
 	{thumbnail.TypeSVG, "rsvg", (*Engines).drawn},
@@ -316,6 +316,10 @@ func (e *Engines) animated(r *render) error {
 	}
 	task := worker.Task{Work: tools.Animate, Spec: r.spec, Header: r.header, MaxPixels: r.maxPixels}
 	_, out, err := r.doTask(e.config.Tools, task, r.original, noLimit)
+	if err != nil && fault.Of(err).Kind == fault.Undecodable { // by gifsicle, which is not the best of decoders
+		r.result.Engine = "vips"
+		return e.directly(r)
+	}
 	if err != nil {
 		return err
 	}
@@ -332,8 +336,9 @@ func (e *Engines) animated(r *render) error {
 func (r *render) staysGIF() bool {
 	s := r.spec
 	s.FlipX, s.FlipY = false, false
-	if r.header.Frames > 1 { // whose frames libvips would lose; a smart cut is one in the middle
-		s.Prefer, s.Smart = nil, false
+	if r.header.Frames > 1 { // of which a smart cut is one in the middle
+		s.Smart = false
+		s.Prefer = slices.DeleteFunc(slices.Clone(s.Prefer), func(f thumbnail.Format) bool { return f.Row().Animation == thumbnail.FirstFrame })
 	}
 	gif := s.Format == thumbnail.FormatGIF || s.Format == thumbnail.FormatAuto && len(s.Prefer) == 0
 	return gif && geometry.Plain(s)

@@ -49,3 +49,6 @@ func (b *Budget) Spend(perPixel float64, width, height int) error {
 	}
 	return nil
 }
+
+// Repeats reports whether what was spent so far may be spent on so many pictures.
+func (b *Budget) Repeats(times int) bool { return b.spent*float64(times) <= mostWork }

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -53,80 +52,6 @@ func pngTransparency(r *io.SectionReader) (transparent, early bool) {
 		return kind != "IDAT" && kind != "IEND"
 	})
 	return transparent, early
-}
-
-// readGIF counts frames by walking the blocks, whose pixels it passes over.
-func readGIF(r *io.SectionReader) (Header, error) {
-	in := bufio.NewReaderSize(io.LimitReader(r, maxWalked), 64<<10)
-	var b [13]byte
-	if _, err := io.ReadFull(in, b[:]); err != nil {
-		return Header{}, err
-	}
-	h := Header{
-		Type:  thumbnail.TypeGIF,
-		Width: int(binary.LittleEndian.Uint16(b[6:])), Height: int(binary.LittleEndian.Uint16(b[8:])),
-		Whole: true, Indexed: true,
-	}
-	g := gif{in: in}
-	g.skipColours(b[10])
-	for g.err == nil && h.Frames < maxFrames {
-		switch g.byte() {
-		case 0x21: // an extension; of a graphic control, bit 0 tells transparency
-			if g.byte() == 0xf9 {
-				size := g.byte()
-				h.Alpha = g.byte()&1 != 0 || h.Alpha
-				g.skip(int(size) - 1)
-			}
-			g.skipBlocks()
-		case 0x2c:
-			h.Frames++
-			g.skip(8)
-			g.skipColours(g.byte())
-			g.skip(1)
-			g.skipBlocks()
-		default: // the trailer, or what should not be there
-			return h, nil
-		}
-	}
-	return h, nil // a decoder decides whether what there is suffices
-}
-
-// gif walks; the first error stays.
-type gif struct {
-	in  *bufio.Reader
-	err error
-}
-
-func (g *gif) byte() byte {
-	if g.err != nil {
-		return 0
-	}
-	var b byte
-	b, g.err = g.in.ReadByte()
-	return b
-}
-
-func (g *gif) skip(n int) {
-	if g.err == nil && n > 0 {
-		_, g.err = g.in.Discard(n)
-	}
-}
-
-// skipColours passes over a colour table, if the flags say that there is one.
-func (g *gif) skipColours(flags byte) {
-	if flags&0x80 != 0 {
-		g.skip(3 << (flags&7 + 1))
-	}
-}
-
-func (g *gif) skipBlocks() {
-	for g.err == nil {
-		n := g.byte()
-		if n == 0 {
-			return
-		}
-		g.skip(int(n))
-	}
 }
 
 // readWebP knows the three kinds of first chunk: lossy, lossless, extended.

@@ -50,6 +50,10 @@ type Header struct {
 	Frames int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
 	Inks   bool `json:"inks,omitempty"`   // of a PSD: CMYK
 	Part   int  `json:"part,omitempty"`   // of an ICO: the picture that is drawn, from 0 on
+	// Beyond means that a frame of a GIF reaches beyond the screen.
+	Beyond bool `json:"beyond,omitempty"`
+	// Original is the type of what a tool drew this from, when its name may be another's.
+	Original thumbnail.Type `json:"original,omitempty"`
 	// Offset is where the pixels of a raster begin, in bytes; Bands is 1 or 3.
 	Offset int64 `json:"offset,omitempty"`
 	Bands  int   `json:"bands,omitempty"`

@@ -47,7 +47,7 @@ func jxlHeader(stream []byte) (Header, error) {
 	}
 	m := bits.jxlMetadata()
 	if !bits.short() { // else a decoder decides
-		h.Orientation, h.Alpha = m.orientation, m.alpha
+		h.Orientation, h.Alpha, h.Premultiplied, h.ByTool = m.orientation, m.alpha, m.premultiplied, m.animated || m.inks
 	}
 	return h, nil
 }
@@ -74,6 +74,11 @@ func (b *bitReader) jxlSize() (width, height int) {
 type jxlMetadata struct {
 	orientation int // EXIF's numbers
 	alpha       bool
+	// premultiplied means that colours are multiplied by alpha.
+	premultiplied bool
+	animated      bool
+	// inks means that there are channels of further colours: spot colours, or black.
+	inks bool
 }
 
 func (b *bitReader) jxlMetadata() jxlMetadata {
@@ -90,6 +95,7 @@ func (b *bitReader) jxlMetadata() jxlMetadata {
 			b.skipJXLPreview()
 		}
 		if b.flag() {
+			m.animated = true
 			b.skipJXLAnimation()
 		}
 	}
@@ -97,32 +103,43 @@ func (b *bitReader) jxlMetadata() jxlMetadata {
 	b.take(1) // whether 16 bits suffice to decode
 	channels := b.number([4]int{0, 1, 2, 1}, [4]int{0, 0, 4, 12})
 	for range channels {
-		if b.short() || m.alpha {
+		if b.short() {
 			break
 		}
-		m.alpha = b.jxlChannel() == 0
+		b.jxlChannel(&m)
 	}
 	return m
 }
 
-// jxlChannel reads an extra channel, and gives its type; 0 is alpha.
-func (b *bitReader) jxlChannel() (kind int) {
+// The types of extra channels that change the picture.
+const (
+	jxlAlpha = 0
+	jxlSpot  = 2
+	jxlBlack = 4
+)
+
+// jxlChannel reads an extra channel. The first alpha is the picture's.
+func (b *bitReader) jxlChannel(m *jxlMetadata) {
 	if b.flag() { // all as usual
-		return 0
+		m.alpha = true
+		return
 	}
-	kind = b.number([4]int{0, 1, 2, 18}, [4]int{0, 0, 4, 6})
+	kind := b.number([4]int{0, 1, 2, 18}, [4]int{0, 0, 4, 6})
 	b.skipJXLDepth()
 	b.number([4]int{0, 3, 4, 1}, [4]int{0, 0, 0, 3})                // of how many samples one is kept
 	b.at += 8 * b.number([4]int{0, 0, 16, 48}, [4]int{0, 4, 5, 10}) // its name
 	switch kind {
-	case 0:
-		b.take(1)
-	case 2: // a spot colour: four numbers of 16 bits
+	case jxlAlpha:
+		m.premultiplied = b.flag() || m.premultiplied && m.alpha
+		m.alpha = true
+	case jxlSpot: // four numbers of 16 bits
 		b.at += 64
+		m.inks = true
+	case jxlBlack:
+		m.inks = true
 	case 5: // of a colour filter
 		b.number([4]int{1, 0, 3, 19}, [4]int{0, 2, 4, 8})
 	}
-	return kind
 }
 
 func (b *bitReader) skipJXLDepth() {

@@ -10,27 +10,37 @@ import (
 // animateGIF resizes all frames. gifsicle complains of files that it repairs,
 // and gives a picture all the same.
 func animateGIF(t *task) error {
-	plan := geometry.New(t.request.Spec, geometry.Size{Width: t.request.Header.Width, Height: t.request.Header.Height})
-	args := []string{"--no-warnings", "--no-comments", "--no-names", "--no-extensions",
-		"--resize-colors=64"} // a picture of few colours gets those between them
-	if c := plan.CutFirst(); c.Width != t.request.Header.Width || c.Height != t.request.Header.Height {
-		args = append(args, fmt.Sprintf("--crop=%d,%d+%dx%d", c.Left, c.Top, c.Width, c.Height))
+	err := t.gifsicle(t.request.Header.Beyond)
+	if fault.Of(err).Kind == fault.Undecodable && !drawn(t) && !t.request.Header.Beyond {
+		err = t.gifsicle(true) // 1.96 aborts on some frames, unless it cuts
 	}
-	if t.request.Spec.FlipX {
-		args = append(args, "--flip-horizontal")
-	}
-	if t.request.Spec.FlipY {
-		args = append(args, "--flip-vertical")
-	}
-	args = append(args, fmt.Sprintf("--resize=%dx%d", plan.Size().Width, plan.Size().Height))
-	if t.request.Header.Frames > 1 && t.request.Header.Area() > t.request.Spec.MaxAnimatedArea {
-		args = append(args, named, "#0")
-	} else {
-		args = append(args, named)
-	}
-	err := t.draw("gifsicle", args...)
 	if fault.Of(err).Kind == fault.Undecodable && drawn(t) {
 		return nil
 	}
 	return err
+}
+
+// gifsicle draws with a cut where one is asked for, or always: to the screen, beyond
+// which frames can reach.
+func (t *task) gifsicle(cut bool) error {
+	s, h := t.request.Spec, t.request.Header
+	plan := geometry.New(s, geometry.Size{Width: h.Width, Height: h.Height})
+	args := []string{"--no-warnings", "--no-comments", "--no-names", "--no-extensions",
+		"--resize-colors=64"} // a picture of few colours gets those between them
+	if c := plan.CutFirst(); cut || c.Width != h.Width || c.Height != h.Height {
+		args = append(args, fmt.Sprintf("--crop=%d,%d+%dx%d", c.Left, c.Top, c.Width, c.Height))
+	}
+	if s.FlipX {
+		args = append(args, "--flip-horizontal")
+	}
+	if s.FlipY {
+		args = append(args, "--flip-vertical")
+	}
+	size := plan.Size()
+	args = append(args, fmt.Sprintf("--resize=%dx%d", size.Width, size.Height), named)
+	drawn := int64(size.Width) * int64(size.Height) * int64(h.Frames)
+	if h.Frames > 1 && max(h.Area(), drawn) > s.MaxAnimatedArea {
+		args = append(args, "#0")
+	}
+	return t.draw("gifsicle", args...)
 }

@@ -40,7 +40,7 @@ type entry struct {
 
 // The table, with the Debian packages of the programs: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, optipng.
+// libjpeg-turbo-progs, libjxl-tools, optipng.
 func table() []entry {
 	return []entry{
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG)},
@@ -58,6 +58,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeAVIF), []string{"ffprobe", "ffmpeg"}, drawSequence},
 		{Draw, string(thumbnail.TypeHEIC), []string{"ffprobe", "ffmpeg"}, drawSequence},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
+		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
 		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG},
 		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF},

@@ -110,7 +110,7 @@ func (r *render) toneMap(space colour.Space) error {
 func (r *render) finishColours() error {
 	profile := r.current.blob(iccName)
 	read := colour.ReadProfile(profile)
-	if r.current.ptr.Bands >= 3 && C.tm_is_grey(r.current.ptr) != 0 {
+	if !r.isFrame && r.current.ptr.Bands >= 3 && C.tm_is_grey(r.current.ptr) != 0 {
 		if err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_grey(in, out) }); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ var encoders = map[thumbnail.Format]encoder{
 	thumbnail.FormatWebP: (*render).webP,
 	thumbnail.FormatGIF:  (*render).gif,
 	thumbnail.FormatAVIF: (*render).avif,
+	thumbnail.FormatJXL:  (*render).jxl,
 }
 
 // byVips has libvips encode, with a suffix and options as its own programs take them.
@@ -66,6 +67,15 @@ func (r *render) avif(quality int) ([]byte, error) {
 		effort = 2
 	}
 	return r.byVips(fmt.Sprintf(".avif[Q=%d,effort=%d]", quality, effort))
+}
+
+// jxl takes the library's usual effort, but for large pictures.
+func (r *render) jxl(quality int) ([]byte, error) {
+	effort := 7
+	if r.large() {
+		effort = 3
+	}
+	return r.byVips(fmt.Sprintf(".jxl[Q=%d,effort=%d]", quality, effort))
 }
 
 const errorLength = 200 // libjpeg's JMSG_LENGTH_MAX

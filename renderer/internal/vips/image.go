@@ -58,3 +58,13 @@ func cBool(b bool) C.int {
 	}
 	return 0
 }
+
+// number is metadata of that name, 0 when there is none.
+func (i picture) number(name string) int {
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	return int(C.tm_number(i.ptr, text))
+}
+
+// pagesOf is how many pictures are under each other.
+func pagesOf(i picture) int { return max(1, int(C.vips_image_get_n_pages(i.ptr))) }

@@ -15,7 +15,7 @@ import (
 // finish computes the picture as it will be saved: 8 bits, flattened where the
 // format knows no alpha, in one band when it has no colours.
 func (r *render) finish(format thumbnail.Format) error {
-	width, height := r.current.width(), r.current.height()/max(1, r.frames)
+	width, height := r.current.width(), r.current.height()
 	if most := format.Row().LongestSide; width > most || height > most {
 		return fault.New(fault.BadURL, "a %s has at most %d pixels a side; this thumbnail would have %d × %d", format, most, width, height)
 	}
@@ -32,7 +32,7 @@ func (r *render) finish(format thumbnail.Format) error {
 // picture can have, else what suits the original.
 func (r *render) format() (thumbnail.Format, error) {
 	if f := r.spec.Format; f != thumbnail.FormatAuto {
-		if encoders[f] == nil { // an edge of a later version asks for it
+		if !writable(f) {
 			return f, fault.New(fault.Unsupported, "this renderer writes no %q", f)
 		}
 		return f, nil
@@ -46,11 +46,18 @@ func (r *render) format() (thumbnail.Format, error) {
 	}
 	for _, f := range r.spec.Prefer {
 		longest, row := max(r.current.width(), r.current.height()), f.Row()
-		if r.header.Frames <= 1 && longest <= row.LongestSide && (row.Alpha || !transparent) {
+		if writable(f) && longest <= row.LongestSide && (row.Alpha || !transparent) {
 			return f, nil
 		}
 	}
 	return r.origin().DefaultFormat(r.current.hasAlpha()), nil
+}
+
+// writable reports whether this machine writes the format: an edge of a later version can
+// ask for one that is not in the table, and libvips can be built without a library.
+func writable(f thumbnail.Format) bool {
+	operation := map[thumbnail.Format]string{thumbnail.FormatAVIF: "heifsave_buffer", thumbnail.FormatJXL: "jxlsave_buffer"}[f]
+	return encoders[f] != nil && (operation == "" || has(operation))
 }
 
 // transparent is asked for only where it decides something.
@@ -105,6 +112,9 @@ func (r *render) within(encode encoder, format thumbnail.Format) ([]byte, error)
 
 // origin is the original's type: of what a tool drew by its name, else by its bytes.
 func (r *render) origin() thumbnail.Type {
+	if r.header.Original != "" {
+		return r.header.Original
+	}
 	if drawnByTool(r.spec.Type) {
 		return r.spec.Type
 	}

@@ -14,6 +14,7 @@ int tm_init(void) {
 	/* All that libvips itself distrusts, but for two formats that a sandbox is trusted with. */
 	vips_block_untrusted_set(TRUE);
 	vips_operation_block_set("VipsForeignLoadJxl", FALSE);
+	vips_operation_block_set("VipsForeignSaveJxl", FALSE);
 	vips_operation_block_set("VipsForeignLoadJp2k", FALSE);
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
@@ -49,6 +50,12 @@ int tm_open(int fd, const char *options, int random, VipsImage **out) {
 
 int tm_open_heif(const void *file, size_t length, VipsImage **out) {
 	return vips_heifload_buffer((void *) file, length, out, "access", VIPS_ACCESS_RANDOM, NULL);
+}
+
+int tm_open_memory(const void *body, size_t length, const char *options, int random, VipsImage **out) {
+	*out = vips_image_new_from_buffer(body, length, options,
+		"access", random ? VIPS_ACCESS_RANDOM : VIPS_ACCESS_SEQUENTIAL, NULL);
+	return *out ? 0 : -1;
 }
 
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out) {
@@ -186,10 +193,42 @@ done:
 	return result;
 }
 
-int tm_frames(VipsImage *in, int height, VipsImage **out) {
-	if (vips_copy(in, out, NULL))
+int tm_frame(VipsImage *frames, int i, int height, VipsImage **out) {
+	VipsImage *frame;
+	if (vips_extract_area(frames, &frame, 0, i * height, frames->Xsize, height, NULL))
+		return -1;
+	*out = vips_image_copy_memory(frame);
+	VIPS_UNREF(frame);
+	if (!*out)
+		return -1;
+	vips_image_remove(*out, VIPS_META_N_PAGES);
+	vips_image_remove(*out, VIPS_META_PAGE_HEIGHT);
+	(*out)->Xoffset = (*out)->Yoffset = 0;
+	return 0;
+}
+
+/* copy_metadata sets one field as another image has it. */
+static void copy_metadata(VipsImage *from, VipsImage *to, const char *name) {
+	GValue value = {0};
+	if (!vips_image_get_typeof(from, name) || vips_image_get(from, name, &value))
+		return;
+	vips_image_set(to, name, &value);
+	g_value_unset(&value);
+}
+
+int tm_join(VipsImage *original, const void *pixels, int width, int height, int bands, int count, VipsImage **out) {
+	VipsImage *raw = vips_image_new_from_memory(pixels, (size_t) width * height * bands * count, width, height * count, bands, VIPS_FORMAT_UCHAR);
+	int result;
+	if (!raw)
+		return -1;
+	result = vips_copy(raw, out, "interpretation", bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, NULL);
+	VIPS_UNREF(raw);
+	if (result)
 		return -1;
 	vips_image_set_int(*out, VIPS_META_PAGE_HEIGHT, height);
+	vips_image_set_int(*out, VIPS_META_N_PAGES, count);
+	copy_metadata(original, *out, "delay");
+	copy_metadata(original, *out, "loop");
 	return 0;
 }
 
@@ -381,6 +420,13 @@ const void *tm_blob(VipsImage *in, const char *name, size_t *length) {
 	if (vips_image_get_typeof(in, name) && vips_image_get_blob(in, name, &data, length))
 		return NULL;
 	return data;
+}
+
+int tm_number(VipsImage *in, const char *name) {
+	int value = 0;
+	if (vips_image_get_typeof(in, name) && vips_image_get_int(in, name, &value))
+		return 0;
+	return value;
 }
 
 void tm_set_profile(VipsImage *in, const void *profile, size_t length) {

@@ -63,13 +63,18 @@ var loaders = []struct {
 // Types lists what this machine's libvips reads. It is called after Init.
 func Types() (types []string) {
 	for _, l := range loaders {
-		name := C.CString(l.name)
-		if C.tm_has(name) != 0 {
+		if has(l.name) {
 			types = append(types, string(l.original))
 		}
-		C.free(unsafe.Pointer(name))
 	}
 	return types
+}
+
+// has reports whether this machine's libvips has an operation.
+func has(operation string) bool {
+	name := C.CString(operation)
+	defer C.free(unsafe.Pointer(name))
+	return C.tm_has(name) != 0
 }
 
 // maxTrimPixels bounds originals whose border is looked for: that takes all their
@@ -134,17 +139,23 @@ type render struct {
 	decoded   map[thumbnail.Location]*filter.Picture
 	steps     []picture
 	current   picture
-	frames    int    // under each other, of an animation
-	scaled    bool   // to another size than the original's
-	mapped    []byte // the raster that a tool drew, or an original that is changed before it is read
+	frames    int            // under each other, of an animation
+	scaled    bool           // to another size than the original's
+	changed   []byte         // the original, where it is read from memory
+	mapped    []byte         // the raster that a tool drew, or an animation's frames
+	isFrame   bool           // of an animation
+	first     *render        // of an animation, in a later frame's render
+	attended  *geometry.Rect // what a smart cut took
 }
 
 func (r *render) free() {
 	for _, i := range slices.Backward(r.steps) {
 		i.free()
 	}
-	if r.mapped != nil {
-		_ = unix.Munmap(r.mapped)
+	for _, memory := range [][]byte{r.mapped, r.changed} {
+		if memory != nil {
+			_ = unix.Munmap(memory)
+		}
 	}
 }
 
@@ -152,22 +163,41 @@ func (r *render) drawTo(out int) (Result, error) {
 	if r.spec.Meta {
 		return r.describe(out)
 	}
-	for _, do := range []func() error{r.load, r.mirror, r.sharpen, r.debug, r.operate} {
-		if err := do(); err != nil {
-			return Result{}, err
-		}
-	}
-	format, err := r.format()
+	format, err := r.draw()
 	if err != nil {
-		return Result{}, err
-	}
-	if err := r.finish(format); err != nil {
 		return Result{}, err
 	}
 	if err := r.save(format, out); err != nil {
 		return Result{}, unwritten(err, format)
 	}
 	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames)}, nil
+}
+
+// draw makes the finished picture, or all frames of an animation.
+func (r *render) draw() (thumbnail.Format, error) {
+	if format, ok := r.moving(); ok {
+		if drawn, err := r.drawFrames(format); drawn || err != nil {
+			return format, err
+		}
+	}
+	if err := r.each(r.load, r.mirror, r.sharpen, r.debug, r.operate); err != nil {
+		return "", err
+	}
+	format, err := r.format()
+	if err != nil {
+		return "", err
+	}
+	return format, r.finish(format)
+}
+
+// each does the steps until one fails.
+func (r *render) each(steps ...func() error) error {
+	for _, do := range steps {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // then makes the next step's image from the current one.
@@ -207,9 +237,6 @@ func (r *render) load() error {
 		return err
 	}
 	scaled := plan.Scaled.Turned(orientation)
-	if r.animated(plan) {
-		return r.loadFrames(scaled)
-	}
 	whole, err := r.open(r.shrink(stored, scaled), false)
 	if err != nil {
 		return err
@@ -251,32 +278,6 @@ func (r *render) upright() error {
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) })
 }
 
-// animated reports whether all frames are drawn: into a format that has them, by
-// nothing but resizing, and within the area.
-func (r *render) animated(plan geometry.Plan) bool {
-	h := r.header
-	format := r.spec.Format
-	if format == thumbnail.FormatAuto {
-		format = h.Type.DefaultFormat(h.Alpha)
-	}
-	return h.Frames > 1 && format.Row().Animation == thumbnail.ByEncoder && h.Area() <= r.spec.MaxAnimatedArea &&
-		geometry.Plain(r.spec) && plan.Size() == plan.Scaled
-}
-
-// loadFrames has libvips put all frames under each other, and scales them as one.
-func (r *render) loadFrames(to geometry.Size) error {
-	roll, err := open(r.fd, "[n=-1]", false)
-	if err != nil {
-		return err
-	}
-	r.keep(roll)
-	r.frames = max(1, int(C.vips_image_get_n_pages(roll.ptr)))
-	if err := r.scale(geometry.Size{Width: to.Width, Height: to.Height * r.frames}); err != nil {
-		return err
-	}
-	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_frames(in, C.int(to.Height), out) })
-}
-
 // sharpenedSlack is how much larger than the thumbnail a JPEG is decoded when it
 // will be sharpened: what a decoder averages in blocks, sharpening would show.
 const sharpenedSlack = 3
@@ -303,7 +304,7 @@ func (r *render) open(shrink int, anyOrder bool) (picture, error) {
 	if r.turnsWithoutAlpha() {
 		return r.openTurned()
 	}
-	return open(r.fd, r.options(shrink), anyOrder)
+	return r.openPages(r.options(shrink), anyOrder)
 }
 
 // options selects the page; one that is absent answers with the first, as Wikimedia does.
@@ -443,11 +444,24 @@ func (r *render) trim() error {
 
 func (r *render) cut(plan geometry.Plan) error {
 	if r.spec.Smart && len(r.spec.Focal) == 0 && plan.Size() != plan.Scaled {
-		return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
-			return C.tm_attention(in, C.int(plan.Cut.Width), C.int(plan.Cut.Height), out)
-		})
+		return r.attend(plan)
 	}
 	return r.extract(plan.Cut)
+}
+
+// attend cuts what attracts attention; of an animation, where that is in its first frame.
+func (r *render) attend(plan geometry.Plan) error {
+	if r.first != nil && r.first.attended != nil {
+		return r.extract(*r.first.attended)
+	}
+	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
+		return C.tm_attention(in, C.int(plan.Cut.Width), C.int(plan.Cut.Height), out)
+	})
+	if err == nil {
+		cut := r.current.ptr
+		r.attended = &geometry.Rect{Left: -int(cut.Xoffset), Top: -int(cut.Yoffset), Width: plan.Cut.Width, Height: plan.Cut.Height}
+	}
+	return err
 }
 
 func (r *render) extract(area geometry.Rect) error {

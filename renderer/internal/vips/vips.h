@@ -16,6 +16,8 @@ int tm_has(const char *operation);
 int tm_open(int fd, const char *options, int random, VipsImage **out);
 /* Opens an AVIF or a HEIC in memory, which must stay there. */
 int tm_open_heif(const void *file, size_t length, VipsImage **out);
+/* The same of a file that is in memory, and must stay there. */
+int tm_open_memory(const void *body, size_t length, const char *options, int random, VipsImage **out);
 /* An image of pixels that are in memory already, and must stay there: 1 band of grey or 3 of sRGB. */
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out);
 /* Scales to exactly width x height, in sRGB or grey, with alpha premultiplied.
@@ -37,8 +39,11 @@ int tm_grey_curve(VipsImage *in, const double *table, int length, VipsImage **ou
 int tm_deep(VipsImage *in, VipsImage **out);
 /* The same picture with another profile; length 0 is none. */
 int tm_profiled(VipsImage *in, const void *profile, size_t length, VipsImage **out);
-/* Says that the image is frames of that height, under each other. */
-int tm_frames(VipsImage *in, int height, VipsImage **out);
+/* One of frames of that height that are under each other, all pixels computed. */
+int tm_frame(VipsImage *frames, int i, int height, VipsImage **out);
+/* An animation of finished frames that are in memory under each other, and must stay
+ * there, with the delays and loops of the original. */
+int tm_join(VipsImage *original, const void *pixels, int width, int height, int bands, int count, VipsImage **out);
 /* Computes all pixels now: what follows may read them in any order. */
 int tm_settle(VipsImage *in, VipsImage **out);
 /* All pixels, computed, of 8 bits a channel: red, green, blue, and alpha where there is one. */
@@ -65,6 +70,8 @@ int tm_grey(VipsImage *in, VipsImage **out);
 const void *tm_pixels(VipsImage *in);
 /* Metadata such as "icc-profile-data"; NULL when there is none. */
 const void *tm_blob(VipsImage *in, const char *name, size_t *length);
+/* A number of the metadata, such as "loop"; 0 when there is none. */
+int tm_number(VipsImage *in, const char *name);
 /* Changes the image itself, which must be a finished one. Length 0 removes the profile. */
 void tm_set_profile(VipsImage *in, const void *profile, size_t length);
 /* how is a suffix and options, such as ".webp[Q=80]". *out is freed with tm_free. */

@@ -1,0 +1,41 @@
+package tools
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/thumbmill/thumbmill/shared/fault"
+)
+
+// drawJXL has djxl write all frames, and takes the first: djxl makes one PNG of them, or
+// one for each, whose names it numbers.
+func drawJXL(t *task) error {
+	if err := t.runProgram(call{program: "djxl", args: []string{"--quiet", "--num_threads=1", named, "frame.png"}}); err != nil {
+		return err
+	}
+	made, err := filepath.Glob("frame*")
+	if err == nil && len(made) == 0 {
+		err = errors.New("djxl wrote no frame")
+	}
+	if err != nil {
+		return fault.Wrap(err, fault.Undecodable, "the original could not be decoded")
+	}
+	slices.Sort(made)
+	return t.hand(made[0])
+}
+
+// hand gives a file that a program wrote as what was drawn.
+func (t *task) hand(name string) error {
+	file, err := os.Open(name)
+	if err == nil {
+		_, err = io.Copy(t.request.Out, file)
+		_ = file.Close()
+	}
+	if err != nil {
+		return fault.Wrap(err, fault.Internal, "what a program drew could not be read back")
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package vips
+
+// #include "vips.h"
+import "C"
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// openPages opens the original with libvips' options. A GIF with transparent parts is
+// first changed in memory: libvips gives them the background's colour, or black, where
+// the file itself names no transparent colour.
+func (r *render) openPages(options string, anyOrder bool) (picture, error) {
+	if r.header.Type != thumbnail.TypeGIF || !r.header.Alpha {
+		return open(r.fd, options, anyOrder)
+	}
+	if r.changed == nil {
+		if err := r.changeGIF(); err != nil {
+			return picture{}, err
+		}
+	}
+	text := C.CString(options)
+	defer C.free(unsafe.Pointer(text))
+	return step(func(out **C.VipsImage) C.int {
+		return C.tm_open_memory(unsafe.Pointer(unsafe.SliceData(r.changed)), C.size_t(len(r.changed)), text, cBool(anyOrder), out)
+	})
+}
+
+func (r *render) changeGIF() error {
+	var info unix.Stat_t
+	if err := unix.Fstat(r.fd, &info); err != nil {
+		return err
+	}
+	body, err := unix.Mmap(-1, 0, int(info.Size)+len(clearFrame), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	r.changed = body
+	for at := 0; at < int(info.Size); {
+		n, err := unix.Pread(r.fd, body[at:info.Size], int64(at))
+		if err != nil || n == 0 {
+			return err
+		}
+		at += n
+	}
+	markTransparent(body, int(info.Size))
+	return nil
+}
+
+// clearFrame is a frame of one transparent pixel, and the end of the file. It changes no
+// other frame, and has libvips keep what is transparent in them.
+const clearFrame = "\x21\xf9\x04\x01\x00\x00\x00\x00" + "\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00" +
+	"\x02\x02\x44\x01\x00" + "\x3b"
+
+// markTransparent gives frames that are cleared afterwards a transparent colour that none
+// of their pixels has, by which libvips knows what to clear them to, and puts clearFrame
+// behind the last one. body has room for it beyond its size.
+func markTransparent(body []byte, size int) {
+	const header = 13
+	if size < header {
+		return
+	}
+	control, at := 0, header+colours(body[10])
+	for at+11 <= size {
+		switch {
+		case body[at] == 0x21:
+			if body[at+1] == 0xf9 && body[at+2] == 4 {
+				control = at + 3
+			}
+			at = skipBlocks(body[:size], at+2)
+		case body[at] == 0x2c:
+			data := at + 10 + colours(body[at+9])
+			if data < size && control > 0 && body[control]&1 == 0 && body[data] < 8 {
+				body[control] |= 1
+				body[control+3] = 255 // more than 2⁷ − 1
+			}
+			control, at = 0, skipBlocks(body[:size], data+1)
+		default:
+			copy(body[at:], clearFrame)
+			return
+		}
+	}
+	copy(body[min(at, size):], clearFrame)
+}
+
+// colours is the length of a colour table, if the flags say that there is one.
+func colours(flags byte) int {
+	if flags&0x80 == 0 {
+		return 0
+	}
+	return 3 << (flags&7 + 1)
+}
+
+func skipBlocks(body []byte, at int) int {
+	for at < len(body) && body[at] != 0 {
+		at += 1 + int(body[at])
+	}
+	return at + 1
+}
