@@ -4,6 +4,7 @@
 package complaint
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,6 +49,14 @@ func Last(text string) string {
 		}
 	}
 	return fallback
+}
+
+// Reason is Last as an error, nil when there is none.
+func Reason(text string) error {
+	if last := Last(text); last != "" {
+		return errors.New(last)
+	}
+	return nil
 }
 
 func clean(line string) string {
