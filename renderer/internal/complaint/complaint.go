@@ -4,6 +4,7 @@
 package complaint
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ var ours = []*regexp.Regexp{
 
 // empty lines tell nothing of the original; general ones are taken when no other is there.
 var (
-	empty   = []string{"insecure memory", "no images defined", "conversion failed", "could not be decoded", "unable to open image", "memory allocation failed", "execution_context_info"}
+	empty   = []string{"insecure memory", "no images defined", "conversion failed", "could not be decoded", "unable to open image", "memory allocation failed", "execution_context_info", "operation is blocked", "djvu::"}
 	general = []string{"invalid data found when processing input", "libpng read error", "unable to read png header", "read gave", "unable to parse image"}
 )
 
@@ -48,6 +49,14 @@ func Last(text string) string {
 		}
 	}
 	return fallback
+}
+
+// Reason is Last as an error, nil when there is none.
+func Reason(text string) error {
+	if last := Last(text); last != "" {
+		return errors.New(last)
+	}
+	return nil
 }
 
 func clean(line string) string {
@@ -71,7 +80,7 @@ func clean(line string) string {
 // lacking are words by which decoders say that this machine lacks a part of them.
 var lacking = []string{
 	"no decode delegate", "not authorized", "unsupported codec", "unsupported compression", "no decoding plugin", "decoder not found", ") not found for input stream",
-	"unknown decoder", "unable to open module", "operation is blocked", "error while loading shared libraries",
+	"unknown decoder", "unable to open module", "error while loading shared libraries",
 	"support for this compression format has not been built in", "compression support is not configured",
 }
 

@@ -16,7 +16,7 @@ func TestLast(t *testing.T) {
 		"ffmpeg, nothing better": {"../in/original: Invalid data found when processing input\nWarning: using insecure memory!\n", "Invalid data found when processing input"},
 		"libgcrypt alone":        {"Warning: using insecure memory!\n", ""},
 		"poppler":                {"Syntax Warning: May not be a PDF file (continuing anyway)\nSyntax Error (12): Couldn't find trailer dictionary\n", "Couldn't find trailer dictionary"},
-		"DjVuLibre":              {"*** [1-12311] Failed to open document 'file://localhost/dev/stdin'\n*** (djvused.cpp:123)\n", "Failed to open document"},
+		"DjVuLibre":              {"*** [1-12311] Failed to open document 'file://localhost/dev/stdin'\n*** (DjVuDocEditor.cpp:123)\n*** 'void DJVU::DjVuDocEditor::init(const DJVU::GURL&)'\n", "Failed to open document"},
 		"librsvg":                {"Error reading SVG stdin: XML parse error: Premature end of data in tag svg line 1", "XML parse error: Premature end of data in tag svg line 1"},
 		"gifsicle":               {"gifsicle:../in/original: file not in GIF format", "file not in GIF format"},
 		"libvips":                {"VipsJpeg: Premature end of JPEG file\nVipsJpeg: Invalid JPEG file structure: missing SOS marker\n", "Invalid JPEG file structure: missing SOS marker"},

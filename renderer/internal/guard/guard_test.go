@@ -233,10 +233,14 @@ func FuzzInspect(f *testing.F) {
 	f.Add([]byte(boxOf("ftyp", "avis", versioned, "iso8") + still(boxOf("iref", versioned, boxOf("prem", one))) + boxOf("moov", track("pict", ""))))
 	f.Add([]byte("P6\n2 1\n255\nabcdef"))
 	f.Add(pngOf(9, 9))
+	for _, c := range bitmaps() {
+		f.Add(c.body)
+	}
+	f.Add([]byte("solid a facet normal 0 0 1"))
 	f.Add(jpegOf(0xc2, 9, 9))
 	f.Add(tiffOf(binary.BigEndian, "MM", func(int) uint32 { return 8 }, 5))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, promised := range []thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeUnknown} {
+		for _, promised := range []thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeTGA, thumbnail.TypeSTL, thumbnail.TypeSVG, thumbnail.TypeUnknown} {
 			h, err := inspect(body, promised)
 			told := bitmap(h.Type) || h.Type == thumbnail.TypeXCF
 			if err == nil && told && (h.Width <= 0 || h.Height <= 0 || int64(h.Width)*int64(h.Height) > maxPixels || h.Pages < 1) {

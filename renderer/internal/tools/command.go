@@ -77,7 +77,7 @@ func (t *task) runProgram(c call) error {
 
 // ended tells what a program's end means for the original.
 func (t *task) ended(exit *exec.ExitError, said string) error {
-	reason := errors.New(complaint.Last(said))
+	reason := complaint.Reason(said)
 	status, _ := exit.Sys().(syscall.WaitStatus)
 	switch {
 	case status.Signaled() && status.Signal() == syscall.SIGXCPU:

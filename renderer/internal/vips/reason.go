@@ -33,7 +33,7 @@ func forget() {
 // refusal tells what a failure of libvips means for the original.
 func refusal(err error) error {
 	said := err.Error()
-	reason := errors.New(complaint.Last(said))
+	reason := complaint.Reason(said)
 	switch {
 	case strings.Contains(said, "out of memory") || strings.Contains(said, "Insufficient memory"):
 		return fault.New(fault.TooLarge, "this thumbnail takes more memory than a worker may use")

@@ -58,7 +58,7 @@ func read(t *testing.T, body []byte, err error) original {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	h, err := guard.Inspect(f, int64(len(body)), thumbnail.TypeUnknown, 1<<40)
-	if err != nil {
+	if err != nil || h.Type == thumbnail.TypePNM { // which libvips gets from a tool alone
 		h, err = guard.Drawn(f, int64(len(body)), 1<<40)
 	}
 	if err != nil {
