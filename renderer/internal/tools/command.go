@@ -57,7 +57,7 @@ func (t *task) runProgram(c call) error {
 	cmd := exec.Command(t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
 	cmd.Env = append([]string{
 		"PATH=/usr/bin:/bin", "HOME=.", "TMPDIR=.", "LC_ALL=C.UTF-8",
-		"FONTCONFIG_PATH=../" + incoming + ":/etc/fonts", "MAGICK_THREAD_LIMIT=1", "OMP_NUM_THREADS=1", "MALLOC_ARENA_MAX=2",
+		"FONTCONFIG_PATH=../" + incoming + ":/etc/fonts", "OMP_NUM_THREADS=1", "MALLOC_ARENA_MAX=2",
 	}, c.env...)
 	if c.in != nil {
 		cmd.Stdin = c.in

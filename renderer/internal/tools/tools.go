@@ -38,14 +38,13 @@ type entry struct {
 }
 
 // The table, with the Debian packages of the programs: librsvg2-bin,
-// poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, optipng.
+// poppler-utils, djvulibre-bin, ffmpeg, gifsicle, libjpeg-turbo-progs, optipng.
 func table() []entry {
 	return []entry{
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, drawSVG},
 		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu},
-		{Draw, string(thumbnail.TypeXCF), []string{"convert-im6.q16"}, drawXCF},
+		{Draw, string(thumbnail.TypeXCF), nil, drawXCF},
 		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
@@ -124,7 +123,7 @@ const Writable = "."
 func Visible() []string {
 	return []string{
 		"../" + incoming, "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share/fonts",
-		"/etc/fonts", "/etc/ImageMagick-6", "/etc/ld.so.cache", "/var/cache/fontconfig", "/dev/urandom",
+		"/etc/fonts", "/etc/ld.so.cache", "/var/cache/fontconfig", "/dev/urandom",
 		"/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu",
 	}
 }

@@ -303,7 +303,7 @@ func TestWhatThisMachineLacks(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	lacking := Open()
-	if all := lacking.Types(); !slices.Equal(all, []string{"draw stl"}) {
+	if all := lacking.Types(); !slices.Equal(all, []string{"draw xcf", "draw stl"}) {
 		t.Errorf("offered without any program: %v", all)
 	}
 	if len(lacking.Executables()) != 2 || len(Visible()) == 0 {
