@@ -113,7 +113,8 @@ func (d *drawing) layer(l *layer, b *block) error {
 	}
 	keeps := m.cover == union || m.cover == clipToBackdrop
 	if keeps && !l.group && !l.bounds().Overlaps(b.Rectangle) {
-		return d.leave(l, b)
+		l.leave(b)
+		return nil
 	}
 	source, err := d.source(l, m, b)
 	if err != nil {
@@ -124,20 +125,21 @@ func (d *drawing) layer(l *layer, b *block) error {
 		return err
 	}
 	to := m.composite
-	if to == anySpace {
+	switch {
+	case b.empty && m.action != passThrough: // the layer's colours stay as they are
+		to, b.space = source.space, source.space
+	case to == anySpace:
 		to = b.space
 	}
 	d.convert(source, to)
 	d.convert(b, to)
 	d.compose(l, m, b, source, mask)
-	return d.leave(l, b)
+	l.leave(b)
+	return nil
 }
 
 // leave notes that a layer lies on the block, which makes a backdrop of it.
-func (d *drawing) leave(l *layer, b *block) error {
-	b.empty = b.empty && l.opacity == 0
-	return nil
-}
+func (l *layer) leave(b *block) { b.empty = b.empty && l.opacity == 0 }
 
 // source gives the layer's own pixels.
 func (d *drawing) source(l *layer, m mode, b *block) (*block, error) {
@@ -170,9 +172,10 @@ func (d *drawing) source(l *layer, m mode, b *block) (*block, error) {
 // clip makes all outside of a rectangle transparent.
 func (b *block) clip(r image.Rectangle) {
 	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for i := range b.row(y, b.Min.X, b.Max.X) {
+		row := b.row(y, b.Min.X, b.Max.X)
+		for i := range row {
 			if !image.Pt(b.Min.X+i, y).In(r) {
-				b.row(y, b.Min.X, b.Max.X)[i] = pixel{}
+				row[i] = pixel{}
 			}
 		}
 	}
@@ -273,8 +276,9 @@ func (d *drawing) place(s *plane, tile []byte, r image.Rectangle, b *block) {
 	size := s.format.kind.size()
 	for y := part.Min.Y; y < part.Max.Y; y++ {
 		from := tile[((y-r.Min.Y)*r.Dx()+part.Min.X-r.Min.X)*s.channels*size:]
-		for i := range b.row(y, part.Min.X, part.Max.X) {
-			b.row(y, part.Min.X, part.Max.X)[i] = d.pixel(s, from[i*s.channels*size:], size)
+		row := b.row(y, part.Min.X, part.Max.X)
+		for i := range row {
+			row[i] = d.pixel(s, from[i*s.channels*size:], size)
 		}
 	}
 }

@@ -171,13 +171,14 @@ type format struct {
 
 // sample gives the sample at the beginning of b, 1 being white.
 func (f format) sample(b []byte) float32 {
+	if f.kind == unsigned8 {
+		return float32(b[0]) / 255
+	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if f.bigEndian {
 		order = binary.BigEndian
 	}
 	switch f.kind {
-	case unsigned8:
-		return float32(b[0]) / 255
 	case unsigned16:
 		return float32(order.Uint16(b)) / math.MaxUint16
 	case unsigned32:

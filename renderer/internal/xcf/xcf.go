@@ -23,8 +23,8 @@ const (
 	maxProperties = 1_000_000 // in all of the file
 	maxDepth      = 32        // groups within groups
 	maxProfile    = 4 << 20   // bytes
-	// maxComposed is the pixels of all layers that are seen within the canvas: half a minute of work.
-	maxComposed = 1_500_000_000
+	// maxComposed is the pixels of all layers that are seen within the canvas: about a minute of work.
+	maxComposed = 600_000_000
 )
 
 // Image is a file whose structure has been read.
