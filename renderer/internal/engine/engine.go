@@ -50,7 +50,7 @@ var table = []row{
 	{thumbnail.TypeSVG, "rsvg", (*Engines).drawn},
 	{thumbnail.TypePDF, "poppler", (*Engines).drawn},
 	{thumbnail.TypeDjVu, "djvulibre", (*Engines).drawn},
-	{thumbnail.TypeXCF, "imagemagick", (*Engines).drawn},
+	{thumbnail.TypeXCF, "xcf", (*Engines).drawn},
 	{thumbnail.TypeBMP, "imagemagick", (*Engines).converted},
 	{thumbnail.TypeICO, "imagemagick", (*Engines).converted},
 	{thumbnail.TypePSD, "imagemagick", (*Engines).converted},

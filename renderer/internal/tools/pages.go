@@ -125,9 +125,3 @@ func (t *task) djvu(program string, args ...string) (string, error) {
 	err = t.runProgram(c)
 	return text.String(), err
 }
-
-// drawXCF draws the layers that are visible, over each other.
-func drawXCF(t *task) error {
-	return t.draw(imageMagick, "-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB",
-		"xcf:"+named+"[0]", "-define", "png:compression-level=1", "png32:-")
-}

@@ -46,7 +46,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG)},
 		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu},
-		{Draw, string(thumbnail.TypeXCF), []string{imageMagick}, drawXCF},
+		{Draw, string(thumbnail.TypeXCF), nil, drawXCF},
 		{Draw, string(thumbnail.TypeBMP), []string{imageMagick}, drawBitmap},
 		{Draw, string(thumbnail.TypeICO), []string{imageMagick}, drawBitmap},
 		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawBitmap},

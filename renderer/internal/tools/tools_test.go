@@ -211,11 +211,33 @@ func TestOtherTypes(t *testing.T) {
 func aSolid(*testing.T) []byte { return []byte(tetrahedron) }
 
 func TestXCF(t *testing.T) {
-	// No program here writes one: what is no XCF shows that the tool is asked, and how its
-	// complaint is told.
 	_, err := work(t, Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeXCF}}, []byte("gimp xcf file\x00"))
 	if !fault.Is(err, fault.Undecodable) {
 		t.Errorf("a broken XCF: %v", err)
+	}
+}
+
+// A profile stands behind the header of a PNG, and the picture is whole.
+func TestAPNGWithItsProfile(t *testing.T) {
+	grey, profile := greyOf(samples.Disc(9), []byte("a profile"))
+	if profile != nil || grey.Bounds().Dx() != 9 {
+		t.Errorf("a transparent picture kept the profile of a grey one: %q", profile)
+	}
+	opaque := image.NewNRGBA(image.Rect(0, 0, 2, 1))
+	for i := range opaque.Pix {
+		opaque.Pix[i] = 255
+	}
+	grey, profile = greyOf(opaque, []byte("a profile"))
+	var file bytes.Buffer
+	if err := writePNG(&file, grey, profile); err != nil {
+		t.Fatal(err)
+	}
+	if at := bytes.Index(file.Bytes(), []byte("iCCPicc")); at != pngHeader+4 {
+		t.Errorf("the profile stands at %d", at)
+	}
+	m, _, err := image.Decode(&file)
+	if _, ok := m.(*image.Gray); err != nil || !ok {
+		t.Errorf("%T, %v", m, err)
 	}
 }
 
@@ -303,7 +325,7 @@ func TestWhatThisMachineLacks(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	lacking := Open()
-	if all := lacking.Types(); !slices.Equal(all, []string{"draw stl"}) {
+	if all := lacking.Types(); !slices.Equal(all, []string{"draw xcf", "draw stl"}) {
 		t.Errorf("offered without any program: %v", all)
 	}
 	if len(lacking.Executables()) != 2 || len(Visible()) == 0 {
