@@ -35,6 +35,10 @@ const (
 	// Slot is how long a job waits for a slot before it is handed back: a long render is in
 	// the way, and another renderer may be idle.
 	Slot = 5 * time.Second
+	// FirstTry bounds the first render of a drawing, a page or the like, of which nothing tells
+	// how long it takes: nearly all take less than a second. One that takes longer is tried
+	// again where it holds back nobody.
+	FirstTry = 5 * time.Second
 	// StartAgain is what a job that is handed back has left at least for another renderer to
 	// begin it.
 	StartAgain = time.Second

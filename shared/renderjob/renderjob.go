@@ -112,14 +112,17 @@ type Key = thumbnail.Location
 // Job asks for one thumbnail. Its durations count from the message's timestamp
 // in the stream, which the NATS server sets, so that hosts' clocks need not agree.
 type Job struct {
-	Version   int            `json:"version"`
-	ID        string         `json:"id"`         // also the Nats-Msg-Id: publishing twice is harmless
-	RequestID string         `json:"request_id"` // of the request whose client leads the flight; for logs
-	Trace     string         `json:"-"`          // that the request is part of: the message's header of W3C Trace Context
-	Edge      string         `json:"edge"`       // who hears the results
-	Lane      Lane           `json:"lane"`
-	Spec      thumbnail.Spec `json:"spec"`
-	Key       Key            `json:"key"` // where the thumbnail goes
+	Version   int    `json:"version"`
+	ID        string `json:"id"`         // also the Nats-Msg-Id: publishing twice is harmless
+	RequestID string `json:"request_id"` // of the request whose client leads the flight; for logs
+	Trace     string `json:"-"`          // that the request is part of: the message's header of W3C Trace Context
+	Edge      string `json:"edge"`       // who hears the results
+	Lane      Lane   `json:"lane"`
+	// Slow says that a first try took longer than deadline.FirstTry: the job is rendered
+	// beside the slots, one such at a time.
+	Slow bool           `json:"slow,omitempty"`
+	Spec thumbnail.Spec `json:"spec"`
+	Key  Key            `json:"key"` // where the thumbnail goes
 	// OriginalVersion is the original's version as the edge saw it.
 	OriginalVersion string `json:"original_version"`
 	// Disposition and XKey are stored with the thumbnail and sent with each answer.

@@ -45,7 +45,7 @@ var table = []row{
 	{thumbnail.TypeHEIC, "vips", (*Engines).sequence},
 	{thumbnail.TypeAVIF, "vips", (*Engines).sequence}, // by ffmpeg, where pictures are in a track alone
 	{thumbnail.TypeJXL, "vips", (*Engines).directly},  // by djxl animations and further colours
-	{thumbnail.TypeJP2, "vips", (*Engines).directly},
+	{thumbnail.TypeJP2, "openjpeg", (*Engines).decoded},
 	{thumbnail.TypeGIF, "gifsicle", (*Engines).animated},
 	{thumbnail.TypeSVG, "rsvg", (*Engines).drawn},
 	{thumbnail.TypePDF, "poppler", (*Engines).drawn},
@@ -294,6 +294,15 @@ func (e *Engines) converted(r *render) error {
 	s.Type = r.header.Type // which the raster shows no more, and a wrong name hides
 	s.Page, s.Lang = 0, ""
 	return e.vips(r, s, h, raster)
+}
+
+// decoded has a tool decode the original where this machine has it, else libvips.
+func (e *Engines) decoded(r *render) error {
+	if slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, string(r.header.Type))) {
+		return e.converted(r)
+	}
+	r.result.Engine = "vips"
+	return e.directly(r)
 }
 
 func inspect(drawn *os.File, maxPixels int64) (guard.Header, error) {

@@ -70,7 +70,9 @@ func svgHeader(text []byte) (Header, bool) {
 		}
 		if root, ok := token.(xml.StartElement); ok {
 			h.Exact = svgSize(root)
-			h.Width, h.Height = int(math.Round(h.Exact[0])), int(math.Round(h.Exact[1]))
+			if h.Exact[0] > 0 {
+				h.Width, h.Height = max(1, int(math.Round(h.Exact[0]))), max(1, int(math.Round(h.Exact[1])))
+			}
 			return h, root.Name.Local == "svg"
 		}
 	}
@@ -94,14 +96,17 @@ func utf8Of(b []byte) []byte {
 	return []byte(strings.TrimPrefix(string(utf16.Decode(units)), "\ufeff"))
 }
 
-// svgSize gives the natural size in pixels, or zeros when the root does not tell:
-// width and height, of which one that is missing or relative comes from the viewBox.
+// svgSize gives the natural size in pixels, or zeros when only a program that knows CSS
+// can tell: width and height, of which one that is missing or relative comes from the viewBox.
 func svgSize(root xml.StartElement) [2]float64 {
 	attributes := map[string]string{}
 	for _, a := range root.Attr {
 		if a.Name.Space == "" {
 			attributes[a.Name.Local] = a.Value
 		}
+	}
+	if styled(attributes) {
+		return [2]float64{}
 	}
 	w, errW := cssPixels(attributes["width"])
 	h, errH := cssPixels(attributes["height"])
@@ -122,17 +127,25 @@ func svgSize(root xml.StartElement) [2]float64 {
 		}
 		errW, errH = nil, nil
 	}
-	if errW != nil || errH != nil || !(w >= 0.5) || !(h >= 0.5) || w > math.MaxInt32 || h > math.MaxInt32 {
+	if errW != nil || errH != nil || !(w > 0) || !(h > 0) || w > math.MaxInt32 || h > math.MaxInt32 {
 		return [2]float64{}
 	}
 	return [2]float64{w, h}
+}
+
+// styled reports whether the size depends on fonts or on rules of CSS, or on an entity.
+func styled(attributes map[string]string) bool {
+	size := attributes["width"] + " " + attributes["height"] + " "
+	style := attributes["style"]
+	return strings.Contains(size, "em ") || strings.Contains(size, "ex ") || strings.Contains(size, "&") || strings.Contains(size, "(") ||
+		strings.Contains(style, "width") || strings.Contains(style, "height")
 }
 
 // cssUnits in pixels, at CSS' 96 an inch.
 var cssUnits = []struct {
 	suffix string
 	pixels float64
-}{{"px", 1}, {"pt", 96.0 / 72}, {"pc", 16}, {"mm", 96 / 25.4}, {"cm", 96 / 2.54}, {"in", 96}, {"em", 16}, {"ex", 8}, {"", 1}}
+}{{"px", 1}, {"pt", 96.0 / 72}, {"pc", 16}, {"mm", 96 / 25.4}, {"cm", 96 / 2.54}, {"in", 96}, {"", 1}}
 
 var errRelative = errors.New("no length of its own")
 

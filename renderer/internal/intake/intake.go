@@ -38,6 +38,10 @@ var ErrNotBegun = errors.New("the renderer drains; the job was not begun")
 // header shows: it belongs among the expensive ones, which cannot take all slots.
 var ErrLong = errors.New("the job belongs to the expensive lane")
 
+// ErrSlow says that a job's first try took too long: it goes by the bulk lane from now on,
+// to be rendered beside the slots.
+var ErrSlow = errors.New("the job takes longer than a first try may")
+
 // Delivery is a job in hand.
 type Delivery struct {
 	Job        renderjob.Job
@@ -236,6 +240,9 @@ func (in *Intake) process(msg jetstream.Msg, d Delivery) {
 	case errors.Is(err, ErrLong):
 		d.Job.Lane = renderjob.LaneExpensive
 		in.handBack(msg, d)
+	case errors.Is(err, ErrSlow):
+		d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
+		in.handBack(msg, d)
 	case errors.Is(err, ErrNotBegun):
 		in.handBack(msg, d)
 	case err != nil:
@@ -259,6 +266,9 @@ func (in *Intake) handBack(msg jetstream.Msg, d Delivery) {
 	job.Attempt = d.Deliveries - 1
 	job.DeadlineMS = d.Left().Milliseconds()
 	job.StartWithinMS = max(job.StartWithinMS-d.Age.Milliseconds(), deadline.StartAgain.Milliseconds())
+	if job.Slow { // it was begun before, and waits for a place as long as its client does
+		job.StartWithinMS = job.DeadlineMS
+	}
 	if job.DeadlineMS <= 0 {
 		in.logAck(msg.Ack())
 		return

@@ -43,10 +43,14 @@ type job struct {
 
 func (p *Pipeline) newJob(d intake.Delivery) *job {
 	c := p.config
+	slots := p.slots
+	if d.Job.Slow {
+		slots = p.slow
+	}
 	return &job{
 		job: d.Job, delivery: d, renderer: c.Renderer,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
-		slots: p.slots, maxOriginalPixels: c.MaxOriginalPixels, tracer: c.Tracer, metrics: p.metrics,
+		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, tracer: c.Tracer, metrics: p.metrics,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}
 }

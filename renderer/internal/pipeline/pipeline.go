@@ -83,13 +83,14 @@ type Config struct {
 type Pipeline struct {
 	config  Config
 	slots   *slots
+	slow    *slots // beside them: the one place of what takes long
 	metrics metrics
 	running running
 }
 
 // New makes a pipeline.
 func New(c Config) *Pipeline {
-	p := &Pipeline{config: c, slots: newSlots(c.Slots), metrics: newMetrics()}
+	p := &Pipeline{config: c, slots: newSlots(c.Slots), slow: newSlots(1), metrics: newMetrics()}
 	p.metrics.register(c.Metrics, c.Slots, p.Busy)
 	return p
 }
@@ -104,7 +105,7 @@ func (p *Pipeline) Utilisation() float64 { return p.slots.share() }
 // errUnfinished says that the job's context ended, so that another renderer must do it.
 var errUnfinished = errors.New("the renderer stopped under the job")
 
-// Process does one job and answers for it. It returns intake.ErrNotBegun or intake.ErrLong
+// Process does one job and answers for it. It returns intake.ErrNotBegun, ErrLong or ErrSlow
 // for a job that is handed on, and another error when ctx ended under the job.
 func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.Delivery) error {
 	j := p.newJob(d)
@@ -121,7 +122,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	outcome := "ok"
 	err := j.process(deadline, drain)
 	switch {
-	case errors.Is(err, intake.ErrNotBegun) || errors.Is(err, intake.ErrLong):
+	case errors.Is(err, intake.ErrNotBegun) || errors.Is(err, intake.ErrLong) || errors.Is(err, intake.ErrSlow):
 		return err
 	case ctx.Err() != nil:
 		return errUnfinished

@@ -210,6 +210,43 @@ func TestWhatIsHandedOn(t *testing.T) {
 	})
 }
 
+// What takes long is tried once more, beside the slots, and only then fails.
+func TestASlowOriginalHoldsNoSlot(t *testing.T) {
+	overruns := fails(fault.New(fault.Overran, "too long"))
+	drawing := func(d *intake.Delivery) { d.Job.Lane, d.Job.Spec.Type = renderjob.LaneExpensive, thumbnail.TypeSVG }
+	again := func(d *intake.Delivery) {
+		drawing(d)
+		d.Job.Lane, d.Job.Slow, d.Job.StartWithinMS, d.Age = renderjob.LaneBulk, true, 50_000, 20*time.Second
+	}
+	set := func(w *world) {
+		w.set("a.png", file{[]byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>`), "v1"})
+	}
+	slow := func(w *world) { set(w); w.renders[0] = overruns }
+	testWays(t, []way{
+		{name: "a drawing's first try", job: drawing, world: slow, want: rendered, handed: intake.ErrSlow},
+		{name: "its second try", job: again, world: func(w *world) { set(w); occupy(w) }, busy: 1, want: whole, kept: true},
+		{name: "its second try overruns", job: again, world: slow, want: events(rendered, "failed: overran")},
+		{
+			name: "behind another slow one", job: again, want: read, handed: intake.ErrNotBegun,
+			world: func(w *world) {
+				set(w)
+				if err := w.pipeline.slow.acquire(w.t.Context(), nil); err != nil {
+					w.t.Fatal(err)
+				}
+			},
+		},
+		{
+			name: "a drawing whose client soon leaves", world: slow, want: events(rendered, "failed: overran"),
+			job: func(d *intake.Delivery) { drawing(d); d.Job.DeadlineMS = 4000 },
+		},
+		{name: "a photo", world: func(w *world) { w.renders[0] = overruns }, want: events(rendered, "failed: overran")},
+		{
+			name: "a limit that is short anyway", world: slow, want: events(rendered, "failed: overran"),
+			job: func(d *intake.Delivery) { drawing(d); d.Job.RenderLimitMS = 2000 },
+		},
+	})
+}
+
 // occupy takes the only slot, as another job's render would.
 func occupy(w *world) {
 	if err := w.pipeline.slots.acquire(w.t.Context(), nil); err != nil {

@@ -6,11 +6,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
+	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
@@ -34,6 +38,10 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 			j.log.Warn("a worker died under a render", "original", j.job.Spec.Original, "error", err)
 			continue
 		}
+		if fault.Is(err, fault.Overran) && j.isFirstTry(original, overlays) && j.delivery.Left() > deadline.FirstTry {
+			j.log.Info("a render takes long, and is tried again beside the others", "original", j.job.Spec.Original, "type", original.Header.Type)
+			return nil, intake.ErrSlow
+		}
 		took, by := time.Since(began), failed
 		if err == nil {
 			by = result.Engine
@@ -45,9 +53,20 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	return nil, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
 }
 
+// isFirstTry reports whether the render has deadline.FirstTry at most: none of a type that
+// can take any time was tried before.
+func (j *job) isFirstTry(original engine.Source, overlays []engine.Source) bool {
+	longer := j.job.RenderLimitMS > deadline.FirstTry.Milliseconds()
+	return !j.job.Slow && longer && (lanes.Unforeseeable(original.Header.Type) ||
+		slices.ContainsFunc(overlays, func(o engine.Source) bool { return lanes.Unforeseeable(o.Header.Type) }))
+}
+
 // try renders once, in the time that the job has left.
 func (j *job) try(ctx context.Context, original engine.Source, overlays []engine.Source) (engine.Result, error) {
 	limit := min(time.Duration(j.job.RenderLimitMS)*time.Millisecond, j.delivery.Left())
+	if j.isFirstTry(original, overlays) && j.delivery.Left() > 2*deadline.FirstTry {
+		limit = min(limit, deadline.FirstTry)
+	}
 	if limit <= 0 {
 		return engine.Result{}, context.DeadlineExceeded
 	}

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/complaint"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -18,6 +20,8 @@ import (
 type task struct {
 	request Request
 	box     Box
+	// complaint is what the last program wrote to its error output.
+	complaint bytes.Buffer
 }
 
 // named is the original's path, for programs that do not read from a descriptor.
@@ -47,15 +51,20 @@ func (t *task) draw(program string, args ...string) error {
 type call struct {
 	program string
 	args    []string
-	in      *os.File
+	in      io.Reader // nil is none; a file is read by the program itself
 	out     io.Writer
 	env     []string
+	within  time.Duration // of the clock, after which it is killed; 0 is the task's own limit
 }
 
 // runProgram waits for the program. Nothing of the renderer's environment is passed on.
 func (t *task) runProgram(c call) error {
-	var said bytes.Buffer
-	cmd := exec.Command(t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if c.within > 0 {
+		ctx, cancel = context.WithTimeout(ctx, c.within)
+	}
+	defer cancel()
+	cmd := exec.CommandContext(ctx, t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
 	cmd.Env = append([]string{
 		"PATH=/usr/bin:/bin", "HOME=.", "TMPDIR=.", "LC_ALL=C.UTF-8",
 		"FONTCONFIG_PATH=../" + incoming + ":/etc/fonts", "MAGICK_THREAD_LIMIT=1", "OMP_NUM_THREADS=1", "MALLOC_ARENA_MAX=2",
@@ -63,11 +72,15 @@ func (t *task) runProgram(c call) error {
 	if c.in != nil {
 		cmd.Stdin = c.in
 	}
-	cmd.Stdout, cmd.Stderr = c.out, &limited{to: &said, left: maxText}
+	t.complaint.Reset()
+	cmd.Stdout, cmd.Stderr = c.out, &limited{to: &t.complaint, left: maxText}
 	err := cmd.Run()
+	if ctx.Err() != nil {
+		return fault.New(fault.Overran, "the render took longer than it may")
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return t.ended(exit, said.String())
+		return t.ended(exit, t.complaint.String())
 	}
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "a program of the renderer could not be started")

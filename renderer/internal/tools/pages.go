@@ -3,49 +3,12 @@ package tools
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
-
-// pageDPI is Wikimedia's: a page is drawn at 150 dots an inch and then resized.
-const pageDPI = 150
-
-// drawPDF draws one page, at fewer dots when it would have too many of them.
-func drawPDF(t *task) error {
-	info, err := t.textOf("pdfinfo", named)
-	if err != nil {
-		return err
-	}
-	page := present(t.request.Spec.Page, number(info, "Pages:"))
-	info, err = t.textOf("pdfinfo", "-f", strconv.Itoa(page), "-l", strconv.Itoa(page), named)
-	if err != nil {
-		return err
-	}
-	width, height := pageSize(info)
-	if !(width > 0) || !(height > 0) || math.IsInf(width*height, 0) {
-		return fault.New(fault.Undecodable, "page %d of the original has no size", page)
-	}
-	dpi := dpiFor(width, height, float64(t.request.MaxPixels))
-	if dpi < 1 {
-		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points", page, width, height)
-	}
-	number := strconv.Itoa(page)
-	return t.draw("pdftoppm", "-r", fmt.Sprintf("%.3f", dpi), "-cropbox", "-aaVector", "no", "-f", number, "-l", number, "-singlefile", named)
-}
-
-// dpiFor is at most pageDPI, and so few that a page of that many points has at most
-// maxPixels. pdftoppm rounds each side up.
-func dpiFor(width, height, maxPixels float64) float64 {
-	dpi := min(pageDPI, 72*math.Sqrt(maxPixels/(width*height))*0.999)
-	for dpi >= 1 && math.Ceil(width*dpi/72)*math.Ceil(height*dpi/72) > maxPixels {
-		dpi *= 0.999
-	}
-	return dpi
-}
 
 // present is the page that is asked for, or the first when there is no such page.
 func present(asked, pages int) int {
@@ -64,21 +27,6 @@ func number(text, label string) (n int) {
 		}
 	}
 	return n
-}
-
-// pageSize reads the last "Page    3 size:  792 x 612 pts (letter)", in points.
-func pageSize(info string) (width, height float64) {
-	for line := range strings.Lines(info) {
-		_, rest, ok := strings.Cut(line, " size:")
-		if !ok || !strings.HasPrefix(line, "Page") {
-			continue
-		}
-		var w, h float64
-		if _, err := fmt.Sscanf(rest, "%g x %g pts", &w, &h); err == nil {
-			width, height = w, h
-		}
-	}
-	return width, height
 }
 
 // onStdin is the original for programs that turn a relative path into an absolute

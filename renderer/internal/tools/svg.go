@@ -1,73 +1,179 @@
 package tools
 
 import (
+	"bytes"
+	"io"
+	"math"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/svg"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// unlimitedFrom is the size in bytes from which librsvg's parser is told not to
-// mind: below, its own limits stop entities that expand without end.
-const unlimitedFrom = 9 << 20
+const (
+	// unlimitedFrom is the size in bytes from which librsvg's parser is told not to
+	// mind: below, its own limits stop entities that expand without end.
+	unlimitedFrom = 9 << 20
+	// fine is what the longer side of a drawing is counted in when only the proportion of
+	// its sides matters.
+	fine = 1 << 24
+)
 
 // drawSVG draws at the thumbnail's size. The text comes by standard input, so
 // that there is no place from which relative references could be read.
 func drawSVG(t *task) error {
-	size, err := svgCanvas(t)
+	if err := t.rewind(); err != nil {
+		return err
+	}
+	facts, err := svg.Survey(t.request.Original)
+	if err != nil {
+		return fault.Wrap(err, fault.Internal, "the original could not be read back")
+	}
+	if facts.Styled { // and its size is perhaps not what its root says
+		t.request.Header.Width, t.request.Header.Height = 0, 0
+	}
+	args, err := t.svgSize()
 	if err != nil {
 		return err
 	}
-	args := []string{"--format=png"}
-	if size != (geometry.Size{}) {
-		args = append(args, "--width="+strconv.Itoa(size.Width), "--height="+strconv.Itoa(size.Height))
+	if err := t.convertSVG(facts, args); err != nil || !t.coversBox() {
+		return err
 	}
+	if err := t.clearOut(); err != nil {
+		return err
+	}
+	return t.convertSVG(facts, []string{side("height", t.request.Spec.Height)})
+}
+
+func side(name string, pixels int) string { return "--" + name + "=" + strconv.Itoa(pixels) }
+
+// convertSVG has librsvg draw the text, mended where it has to be.
+func (t *task) convertSVG(facts svg.Facts, args []string) error {
+	args = append([]string{"--format=png", "--accept-language=" + svg.Accept(t.request.Spec.Lang, facts.Languages)}, args...)
 	if info, err := t.request.Original.Stat(); err == nil && info.Size() > unlimitedFrom {
 		args = append(args, "--unlimited")
 	}
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	return t.runProgram(call{program: "rsvg-convert", args: args, in: t.request.Original, out: t.request.Out, env: language(t.request.Spec.Lang)})
+	c := call{program: "rsvg-convert", args: args, in: t.request.Original, out: t.request.Out}
+	if facts.Flawed {
+		text, end := mended(t.request.Original)
+		defer end()
+		c.in = text
+	}
+	return whyNotDrawn(t.runProgram(c))
 }
 
-// language is MediaWiki's: English unless another is asked for. librsvg matches
-// systemLanguage against the locale.
-func language(lang string) []string {
-	if lang == "" {
-		lang = "en"
-	}
-	base, region, _ := strings.Cut(strings.ToLower(lang), "-")
-	if len(region) == 2 { // as locales are called; a script or a variant is not part of it
-		base += "_" + region
-	}
-	return []string{"LC_ALL=" + base}
+// mended gives the text of a drawing as librsvg should read it. end is called when no more
+// of it is read.
+func mended(original *os.File) (text io.Reader, end func()) {
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = w.CloseWithError(svg.Mend(w, original)) // which fails at the end alone
+	}()
+	return r, func() { _ = r.Close(); <-done }
 }
 
-// fine is what a drawing's sides are counted in when only their proportion
-// matters: parts of a pixel.
-const fine = 1000
-
-// svgCanvas plans the size to draw at; none when the drawing tells none of its own.
-func svgCanvas(t *task) (geometry.Size, error) {
-	if t.request.Header.Width == 0 {
-		return geometry.Size{}, nil
-	}
-	size := geometry.Size{Width: t.request.Header.Width, Height: t.request.Header.Height}
-	s := t.request.Spec
-	s.Enlarge = true
+// whyNotDrawn names what of a drawing librsvg cannot draw.
+func whyNotDrawn(err error) error {
 	switch {
-	case s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug: // which count in the drawing's own pixels
-	case s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0:
-		size = geometry.New(s, size).Scaled
-	default:
-		exact := t.request.Header.Exact
-		scale := min(fine, 1<<30/max(exact[0], exact[1]))
-		size = geometry.New(s, geometry.Size{Width: max(1, int(exact[0]*scale)), Height: max(1, int(exact[1]*scale))}).Scaled
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "larger than 32767 pixels"):
+		return fault.Wrap(err, fault.TooLarge, "the original would be drawn with a side of more than 32767 pixels")
+	case strings.Contains(err.Error(), "panicked at"):
+		return fault.New(fault.Undecodable, "the original uses a filter or a shape that librsvg cannot draw")
 	}
-	if int64(size.Width)*int64(size.Height) > t.request.MaxPixels {
-		return size, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", size.Width, size.Height, t.request.MaxPixels)
+	return err
+}
+
+// svgSize is what librsvg is told of the size to draw at. Where only librsvg knows the
+// drawing's own size, it is told one side and keeps the proportion.
+func (t *task) svgSize() ([]string, error) {
+	s, size := t.request.Spec, t.request.Header
+	natural := s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0 ||
+		s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug // which count in the drawing's own pixels
+	planned := svgPlan(t.request, natural)
+	if int64(planned.Width)*int64(planned.Height) > t.request.MaxPixels {
+		return nil, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", planned.Width, planned.Height, t.request.MaxPixels)
 	}
-	return size, nil
+	switch {
+	case natural:
+		return nil, nil
+	case s.Height == 0 && size.Width > 0:
+		return []string{side("width", s.Width), side("height", svgHeight(size.Exact, s.Width))}, nil
+	case s.Height == 0:
+		return []string{side("width", s.Width)}, nil
+	case s.Width == 0:
+		return []string{side("height", s.Height)}, nil
+	case s.Stretch:
+		return []string{side("width", s.Width), side("height", s.Height)}, nil
+	case size.Width > 0:
+		return []string{side("width", planned.Width), side("height", planned.Height)}, nil
+	case s.Adaptive:
+		longer := max(s.Width, s.Height)
+		return []string{side("width", longer), side("height", longer), "--keep-aspect-ratio"}, nil
+	case s.Fit == thumbnail.FitIn:
+		return []string{side("width", s.Width), side("height", s.Height), "--keep-aspect-ratio"}, nil
+	}
+	return []string{side("width", s.Width)}, nil
+}
+
+// svgHeight is that of a drawing at a width, as MediaWiki has it: from sides that are
+// rounded before (SVGReader, File::scaleHeight), unless that is far from the drawing's own.
+func svgHeight(exact [2]float64, width int) int {
+	own := exact[1] / exact[0] * float64(width)
+	rounded := math.Round(math.Round(exact[1]) * float64(width) / math.Round(exact[0]))
+	if !(math.Abs(rounded-own) <= 1) {
+		rounded = math.Ceil(own)
+	}
+	return int(max(1, rounded))
+}
+
+// svgPlan is the size to draw at, or zero when the drawing tells none of its own.
+func svgPlan(r Request, natural bool) geometry.Size {
+	if r.Header.Width == 0 {
+		return geometry.Size{}
+	}
+	if natural {
+		return geometry.Size{Width: r.Header.Width, Height: r.Header.Height}
+	}
+	s := r.Spec
+	s.Enlarge = true
+	exact := r.Header.Exact
+	if s.Height == 0 {
+		return geometry.Size{Width: s.Width, Height: svgHeight(exact, s.Width)}
+	}
+	scale := fine / max(exact[0], exact[1])
+	return geometry.New(s, geometry.Size{Width: max(1, int(exact[0]*scale)), Height: max(1, int(exact[1]*scale))}).Scaled
+}
+
+// coversBox reports whether what was drawn by its width alone lacks height to fill the box
+// that is asked for.
+func (t *task) coversBox() bool {
+	s := t.request.Spec
+	if t.request.Header.Width > 0 || s.Width == 0 || s.Height == 0 || s.Stretch || s.Adaptive || s.Fit == thumbnail.FitIn {
+		return false
+	}
+	var head [64]byte
+	n, _ := t.request.Out.ReadAt(head[:], 0)
+	h, err := guard.Drawn(bytes.NewReader(head[:n]), int64(n), t.request.MaxPixels)
+	return err == nil && h.Height < s.Height
+}
+
+// clearOut forgets what was drawn.
+func (t *task) clearOut() error {
+	if err := t.request.Out.Truncate(0); err != nil {
+		return err
+	}
+	_, err := t.request.Out.Seek(0, io.SeekStart)
+	return err
 }

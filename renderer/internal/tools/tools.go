@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -36,33 +37,35 @@ type entry struct {
 	what     string   // the original's type, or the thumbnail's format
 	programs []string // all of them are needed; of names with | between them, one
 	run      func(*task) error
+	optional []string // programs that some originals need
 }
 
 // The table, with the Debian packages of the programs: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, libjxl-tools, optipng.
+// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, mupdf-tools, optipng.
 func table() []entry {
 	return []entry{
-		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG)},
-		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF},
-		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu},
-		{Draw, string(thumbnail.TypeXCF), nil, drawXCF},
-		{Draw, string(thumbnail.TypeBMP), []string{imageMagick}, drawBitmap},
-		{Draw, string(thumbnail.TypeICO), []string{imageMagick}, drawBitmap},
-		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawBitmap},
-		{Draw, string(thumbnail.TypeTGA), []string{imageMagick}, drawBitmap},
-		{Draw, string(thumbnail.TypePNM), []string{imageMagick}, drawBitmap},
-		{Draw, string(thumbnail.TypePNG), []string{imageMagick}, drawPNG},
-		{Draw, string(thumbnail.TypeJPEG), []string{"ffmpeg"}, drawJPEG},
-		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo},
-		{Draw, string(thumbnail.TypeAVIF), []string{"ffprobe", "ffmpeg"}, drawSequence},
-		{Draw, string(thumbnail.TypeHEIC), []string{"ffprobe", "ffmpeg"}, drawSequence},
-		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
-		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL},
-		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
-		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG},
-		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF},
-		{Optimize, string(thumbnail.FormatPNG), []string{"optipng"}, optimizePNG},
+		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), nil},
+		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"mutool"}},
+		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu, nil},
+		{Draw, string(thumbnail.TypeXCF), nil, drawXCF, nil},
+		{Draw, string(thumbnail.TypeBMP), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypeICO), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypeTGA), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypePNM), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypePNG), []string{imageMagick}, drawPNG, nil},
+		{Draw, string(thumbnail.TypeJPEG), []string{"ffmpeg"}, drawJPEG, nil},
+		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo, nil},
+		{Draw, string(thumbnail.TypeAVIF), []string{"ffprobe", "ffmpeg"}, drawSequence, nil},
+		{Draw, string(thumbnail.TypeHEIC), []string{"ffprobe", "ffmpeg"}, drawSequence, nil},
+		{Draw, string(thumbnail.TypeJP2), []string{"opj_decompress"}, drawJP2, nil},
+		{Draw, string(thumbnail.TypeSTL), nil, drawSTL, nil},
+		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL, nil},
+		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF, nil},
+		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG, nil},
+		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF, nil},
+		{Optimize, string(thumbnail.FormatPNG), []string{"optipng"}, optimizePNG, nil},
 	}
 }
 
@@ -78,7 +81,7 @@ type Box struct {
 func Open() Box {
 	b := Box{paths: map[string]string{}}
 	for _, e := range table() {
-		for _, program := range e.programs {
+		for _, program := range slices.Concat(e.programs, e.optional) {
 			for name := range strings.SplitSeq(program, "|") {
 				if path, err := exec.LookPath(name); err == nil {
 					b.paths[program] = path
@@ -178,8 +181,9 @@ type Request struct {
 	Work      Work
 	Spec      thumbnail.Spec
 	Header    guard.Header
-	MaxPixels int64    // of what is drawn
-	Original  *os.File // or the thumbnail that is to be optimized
+	MaxPixels int64         // of what is drawn
+	Within    time.Duration // that the work may take; 0 = unknown
+	Original  *os.File      // or the thumbnail that is to be optimized
 	Out       *os.File
 }
 

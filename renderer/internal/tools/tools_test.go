@@ -3,7 +3,9 @@ package tools
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"image"
+	"image/color"
 	_ "image/gif"
 	_ "image/jpeg"
 	_ "image/png"
@@ -22,6 +24,20 @@ import (
 
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="160" height="120">
 <switch><rect systemLanguage="fr" width="160" height="120" fill="blue"/><rect width="160" height="120" fill="red"/></switch></svg>`
+
+// chinese has a label in each way of writing.
+const chinese = `<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><switch><rect systemLanguage="zh-hans" width="8" height="8" fill="red"/>
+<rect systemLanguage="zh-hant" width="8" height="8" fill="blue"/><rect width="8" height="8"/></switch></svg>`
+
+// shadow has its shadow in the middle, and nothing else there.
+const shadow = `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="80"><filter id="f" x="-1" y="-1" width="9" height="9">
+<feDropShadow dx="40" dy="40" stdDeviation="0" flood-color="red"/></filter><rect x="-2" y="-2" width="9" height="9" fill="blue" filter="url(#f)"/></svg>`
+
+// plain is a red drawing of that size, with more attributes of its root.
+func plain(width, height, more string) string {
+	return `<svg xmlns="http://www.w3.org/2000/svg" width="` + width + `" height="` + height + `" ` + more +
+		` viewBox="0 0 200 100"><rect x="-999" y="-999" width="9999" height="9999" fill="red"/></svg>`
+}
 
 // page is a PDF of a red page and a blue one, 160 × 120 points each.
 const page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R 5 0 R]/Count 2>>endobj\n" +
@@ -150,7 +166,22 @@ func TestDrawings(t *testing.T) {
 		"in a language with a region":       {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "fr-CA"}, drawing, 80, 60, blue},
 		"at its own size, to be cut":        {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Crop: &thumbnail.Rect{Right: 10, Bottom: 10}}, drawing, 160, 120, red},
 		"at its own size, as asked for":     {thumbnail.Spec{Type: thumbnail.TypeSVG}, drawing, 160, 120, red},
+		"a language that is no locale":      {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hant"}, chinese, 80, 80, blue},
+		"MediaWiki's next best language":    {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hk"}, chinese, 80, 80, blue},
+		"a fractional height":               {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 400}, plain("412.279", "244.576", ""), 400, 238, red},
+		"a size in fonts":                   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("10em", "100", `font-size="20"`), 100, 50, red},
+		"a size by style":                   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("100", "100", `style="width:200px"`), 100, 50, red},
+		"that covers a box":                 {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80}, plain("10em", "100", `font-size="20"`), 160, 80, red},
+		"that fits in one":                  {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80, Fit: thumbnail.FitIn}, plain("10em", "100", `font-size="20"`), 100, 50, red},
+		"a tiny drawing":                    {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("0.4", "0.2", ""), 100, 50, red},
+		"a tiny one that fits in":           {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80, Fit: thumbnail.FitIn}, plain("0.4", "0.2", ""), 100, 50, red},
+		"a vast one":                        {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("4e8", "2e8", ""), 100, 50, red},
+		"a shadow":                          {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}, shadow, 80, 80, red},
 		"a page at 150 dots an inch":        {thumbnail.Spec{Type: thumbnail.TypePDF}, page, 334, 250, red},
+		"a page of two points":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 100}, strings.ReplaceAll(page, "160 120", "2 1"), 400, 200, red},
+		"a page in proportion":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(page, "160 120", "100 50.2"), 399, 200, red},
+		"a page that is cut to nothing":     {thumbnail.Spec{Type: thumbnail.TypePDF}, strings.ReplaceAll(page, "120]", "120]/CropBox[160 120 320 240]"), 334, 250, red},
+		"a page that is turned":             {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 90}, strings.ReplaceAll(page, "120]", "120]/Rotate 90"), 250, 334, red},
 		"the second page":                   {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 2}, page, 334, 250, blue},
 		"the first for one that is absent":  {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 9}, page, 334, 250, red},
 	} {
@@ -182,6 +213,12 @@ func TestOtherTypes(t *testing.T) {
 	video := func(t *testing.T) []byte {
 		return made(t, "out.webm", "ffmpeg", "-v", "error", "-loop", "1", "-i", "in.png", "-t", "2", "-r", "5", "-c:v", "libvpx", "out.webm")
 	}
+	odd := func(t *testing.T) []byte {
+		return made(t, "out.jp2", "opj_compress", "-i", "in.ppm", "-o", "out.jp2", "-t", "47,31", "-n", "3")
+	}
+	bare := func(t *testing.T) []byte {
+		return made(t, "out.j2k", "opj_compress", "-i", "in.ppm", "-o", "out.j2k", "-n", "1")
+	}
 	for name, c := range map[string]struct {
 		body          func(*testing.T) []byte
 		spec          thumbnail.Spec
@@ -192,6 +229,9 @@ func TestOtherTypes(t *testing.T) {
 		"shrunk by a whole factor":    {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 5000, 80, 60},
 		"the middle of a video":       {video, thumbnail.Spec{Type: thumbnail.TypeVideo}, 0, 160, 120},
 		"before the end past it":      {video, thumbnail.Spec{Type: thumbnail.TypeVideo, Page: 100}, 0, 160, 120},
+		"a JPEG 2000 of odd tiles":    {odd, thumbnail.Spec{Type: thumbnail.TypeJP2}, 0, 160, 120},
+		"at fewer of its resolutions": {odd, thumbnail.Spec{Type: thumbnail.TypeJP2, Width: 40}, 0, 80, 60},
+		"that has but one of them":    {bare, thumbnail.Spec{Type: thumbnail.TypeJP2, Width: 20}, 0, 160, 120},
 		"a solid at the size":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320}, 0, 320, 240},
 		"a solid that is cut":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320, Crop: &thumbnail.Rect{Right: 9, Bottom: 9}}, 0, 640, 480},
 		"a solid of very many pixels": {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 4000}, 0, 2000, 1500},
@@ -315,6 +355,30 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestPAM(t *testing.T) {
+	for name, c := range map[string]struct{ header, want string }{
+		"grey":        {"P5\n# a\n1 1\n255\n\x07", "{7 7 7 255}"},
+		"colours":     {"P6\n1 1\n255\n\x01\x02\x03", "{1 2 3 255}"},
+		"with alpha":  {"P7\n# a\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n\x01\x02\x03\x04", "{1 2 3 4}"},
+		"too deep":    {"P6\n1 1\n65535\n\x01\x02\x03", ""},
+		"too short":   {"P6\n2 1\n255\n\x01\x02\x03", ""},
+		"no end":      {strings.Repeat("P7\n", 99), ""},
+		"no numbers":  {"P7\nENDHDR\n", ""},
+		"too many":    {"P6\n1000 1001\n255\n", ""},
+		"an odd word": {"P6 x\n1 1 255\n", ""},
+	} {
+		var out bytes.Buffer
+		err := repackPAM(&out, strings.NewReader(c.header), 1_000_000)
+		got := ""
+		if m, _, broken := image.Decode(&out); broken == nil {
+			got = fmt.Sprint(color.NRGBAModel.Convert(m.At(0, 0)))
+		}
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s: %s, %v; want %s", name, got, err, c.want)
+		}
 	}
 }
 

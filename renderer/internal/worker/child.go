@@ -161,6 +161,7 @@ func (t *tooling) profile() sandbox.Profile {
 func (t *tooling) perform(task Task, original, out *os.File) (Report, error) {
 	err := t.box.Run(tools.Request{
 		Work: task.Work, Spec: task.Spec, Header: task.Header, MaxPixels: task.MaxPixels, Original: original, Out: out,
+		Within: time.Duration(task.CPUSeconds) * time.Second,
 	})
 	if _, waited := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(waited, unix.ECHILD) {
 		fmt.Fprintln(os.Stderr, "worker: a tool left processes behind")

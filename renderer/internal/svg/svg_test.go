@@ -1,0 +1,115 @@
+package svg
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func mended(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Mend(&out, strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestMend(t *testing.T) {
+	long := strings.Repeat("A", 3*maxHeld)
+	for name, c := range map[string]struct{ text, want string }{
+		"nothing":                         {`<svg><g a="x>y"/>text &lt; more</svg>`, ""},
+		"a picture of a wrong type":       {`<image href="data:image/jpg;base64,/9j/` + long + `" x="1"/>`, `<image href="data:image/jpeg;base64,/9j/` + long + `" x="1"/>`},
+		"a PNG said to be a JPEG":         {`<svg:image xlink:href=' data:image/jpeg;base64, iVBORw0KGgoAAA'/>`, `<svg:image xlink:href='data:image/png;base64,iVBORw0KGgoAAA'/>`},
+		"a picture of its type":           {`<image href="data:image/png;base64,iVBORw0KGgoAAA"/>`, ""},
+		"a drawing in a drawing":          {`<image href="data:image/svg+xml;base64,PHN2Zz4="/>`, ""},
+		"text that looks like a picture":  {`<text>href="data:image/jpg;base64,/9j/"</text>`, ""},
+		"a comment":                       {`<!-- <feTurbulence numOctaves="99"/> --><a/>`, ""},
+		"a short comment":                 {`<!----><feTurbulence numOctaves="99"/>`, `<!----><feTurbulence numOctaves="10"/>`},
+		"a section":                       {`<![CDATA[<feTurbulence numOctaves="99"/>]]]><a/>`, ""},
+		"a document type":                 {`<!DOCTYPE svg [<!ENTITY a '<feTurbulence numOctaves="99"/>'>]><a/>`, ""},
+		"absurd octaves":                  {`<feTurbulence numOctaves = "2147483647" seed="1"/>`, `<feTurbulence numOctaves = "10" seed="1"/>`},
+		"octaves beyond numbers":          {`<feTurbulence numOctaves="1e999"/>`, `<feTurbulence numOctaves="10"/>`},
+		"few octaves":                     {`<feTurbulence numOctaves="3"/>`, ""},
+		"a tag that is cut short":         {`<feTurbulence numOctaves="99`, ""},
+		"the end":                         {`<`, ""},
+		"an attribute without its quotes": {`<image href=data:image/jpg;base64,/9j/>`, ""},
+	} {
+		want := c.want
+		if want == "" {
+			want = c.text
+		}
+		if got := mended(t, c.text); got != want {
+			t.Errorf("%s: %.200q, want %.200q", name, got, want)
+		}
+		if f, err := Survey(strings.NewReader(c.text)); err != nil || f.Flawed != (want != c.text) {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+	}
+}
+
+func TestShadows(t *testing.T) {
+	got := mended(t, `<s:feDropShadow dx="3" in='a' flood-color="red" result="r"><s:animate/></s:feDropShadow>`)
+	for _, want := range []string{
+		`<s:feOffset in='a' dx="0" dy="0" result="thumbmill-in1"/>`, `stdDeviation="2"`, ` dx="3" dy="2" result="thumbmill-blur1"/>`,
+		`<s:feFlood flood-color="red"`, `<s:feMerge result="r">`, `<s:animate/></s:feMerge>`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is not in %s", want, got)
+		}
+	}
+	many := mended(t, strings.Repeat("<feDropShadow/>", 3*maxShadows))
+	if strings.Count(many, "<feDropShadow/>") != 2*maxShadows {
+		t.Error("more shadows are written out than may be")
+	}
+}
+
+func TestSurvey(t *testing.T) {
+	f, err := Survey(strings.NewReader(`<svg><style>a{}</style><g systemLanguage="fr, de"/><g systemLanguage="fr"/></svg>`))
+	if err != nil || !f.Styled || !slices.Equal(f.Languages, []string{"fr", "de"}) {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+func TestAccept(t *testing.T) {
+	chinese := []string{"zh-Hans", "zh-hant", "zh-tw", "zh"}
+	for name, c := range map[string]struct {
+		asked string
+		has   []string
+		want  string
+	}{
+		"the very language":            {"zh-hant", chinese, "zh-hant"},
+		"the language without a way":   {"zh", chinese, "zh"},
+		"none asked for":               {"", []string{"fr", "en-US"}, "en-us"},
+		"a prefix of two":              {"de", []string{"de-AT", "fr", "de-CH"}, "de-at,de-ch"},
+		"MediaWiki's next best":        {"zh-hk", []string{"zh-hans", "zh-hant"}, "zh-hant"},
+		"an old code":                  {"be-x-old", []string{"be", "be-tarask"}, "be-tarask"},
+		"one that the drawing lacks":   {"fr", []string{"de"}, "fr"},
+		"no language":                  {"C.UTF-8", nil, "en"},
+		"an option":                    {"--help", nil, "en"},
+		"a language that is no tag":    {"zh-classical", nil, "en"},
+		"a tag in the drawing that is": {"de", []string{"de-xxxxxxxxxxxx"}, "de"},
+	} {
+		if got := Accept(c.asked, c.has); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func FuzzMend(f *testing.F) {
+	f.Add(`<svg><image href="data:image/jpg;base64,/9j/"/><feDropShadow in="a"></feDropShadow><!-- x --></svg>`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var all strings.Builder
+		if err := scan(strings.NewReader(text), func(part string, _ kind) error { all.WriteString(part); return nil }); err != nil || all.String() != text {
+			t.Fatalf("%q became %q, %v", text, all.String(), err)
+		}
+		once := mended(t, text)
+		if len(once) > len(text)*100+1000 {
+			t.Fatalf("%d bytes became %d", len(text), len(once))
+		}
+		if f, err := Survey(strings.NewReader(text)); err != nil || f.Flawed != (once != text) {
+			t.Fatalf("%+v, %v", f, err)
+		}
+	})
+}

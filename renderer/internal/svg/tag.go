@@ -1,0 +1,60 @@
+package svg
+
+import "strings"
+
+// tag is a start tag, or the beginning of a long one.
+type tag struct {
+	text       string
+	name       string // with its prefix
+	attributes []attribute
+}
+
+// attribute is one of a tag; its value begins and ends at those places of the text.
+type attribute struct {
+	name     string // without a prefix
+	from, to int
+}
+
+const space = " \t\r\n"
+
+// local is a name without its prefix.
+func local(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
+
+// readTag reads what begins with "<". An attribute without its closing quote, as the last
+// of a beginning is, goes to the end.
+func readTag(text string) tag {
+	t := tag{text: text}
+	at := 1 + strings.IndexAny(text[1:]+">", space+"/>")
+	t.name = text[1:at]
+	for {
+		equals := strings.IndexByte(text[at:], '=')
+		if equals < 0 {
+			return t
+		}
+		name := strings.Trim(text[at:at+equals], space+"/")
+		at += equals + 1
+		at += len(text[at:]) - len(strings.TrimLeft(text[at:], space))
+		if at >= len(text) || text[at] != '"' && text[at] != '\'' {
+			return t
+		}
+		length := strings.IndexByte(text[at+1:], text[at])
+		if length < 0 {
+			length = len(text) - at - 1
+		}
+		t.attributes = append(t.attributes, attribute{local(name), at + 1, at + 1 + length})
+		at = min(at+length+2, len(text))
+	}
+}
+
+// value is that of an attribute; "" where the tag has none.
+func (t tag) value(name string) string {
+	for _, a := range t.attributes {
+		if a.name == name {
+			return t.text[a.from:a.to]
+		}
+	}
+	return ""
+}
+
+// with is the text with another value of an attribute.
+func (t tag) with(a attribute, value string) string { return t.text[:a.from] + value + t.text[a.to:] }
