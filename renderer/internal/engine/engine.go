@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
@@ -79,8 +81,9 @@ type Config struct {
 
 // Engines draw.
 type Engines struct {
-	config Config
-	saved  *prometheus.CounterVec
+	config   Config
+	versions component.Versions
+	saved    *prometheus.CounterVec
 }
 
 // New makes engines, and says of which types it can draw none.
@@ -89,6 +92,8 @@ func New(c Config) *Engines {
 		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers took off thumbnails, by format.",
 	}, []string{"format"})}
 	c.Metrics.MustRegister(e.saved)
+	e.versions = maps.Clone(c.Vips.Ready().Versions)
+	maps.Copy(e.versions, c.Tools.Ready().Versions)
 	for _, r := range table {
 		if !e.can(r) {
 			c.Log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
@@ -97,8 +102,11 @@ func New(c Config) *Engines {
 	return e
 }
 
-// Version names the library and the rules, for the failure memory.
+// Version names libvips and the rules.
 func (e *Engines) Version() string { return e.config.Vips.Ready().Version }
+
+// Versions are those of all libraries and tools of this machine.
+func (e *Engines) Versions() component.Versions { return e.versions }
 
 // Types lists what can be drawn, by engine: "vips jpeg".
 func (e *Engines) Types() (names []string) {

@@ -23,6 +23,7 @@ import (
 	_ "golang.org/x/image/webp"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -121,6 +122,26 @@ const page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Ty
 	"trailer<</Root 1 0 R>>\n"
 
 const tetrahedron = "solid a\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 9 0\nendfacet\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 0 9\nendfacet\n"
+
+// The machine's versions are known to it, of libraries and of tools.
+func TestVersions(t *testing.T) {
+	e := newEngines(t)
+	for _, name := range []string{component.Libvips, component.Libtiff, component.Libwebp, component.LibjpegTurbo} {
+		if version := e.Versions()[name]; component.Find(version) != version || version == "" {
+			t.Errorf("%s: %q", name, version)
+		}
+	}
+	for _, tool := range []struct{ name, program string }{
+		{component.Librsvg, "rsvg-convert"}, {component.Poppler, "pdftoppm"}, {component.DjVuLibre, "ddjvu"},
+		{component.FFmpeg, "ffmpeg"}, {component.Gifsicle, "gifsicle"}, {component.OptiPNG, "optipng"},
+	} {
+		_, err := exec.LookPath(tool.program)
+		if has := e.Versions()[tool.name] != ""; has != (err == nil) {
+			t.Errorf("%s: version %q, and the program: %v", tool.name, e.Versions()[tool.name], err)
+		}
+	}
+	t.Log(e.Versions())
+}
 
 // Every type is drawn at the size that is asked for.
 func TestEveryType(t *testing.T) {
