@@ -128,6 +128,6 @@ func (t *task) djvu(program string, args ...string) (string, error) {
 
 // drawXCF draws the layers that are visible, over each other.
 func drawXCF(t *task) error {
-	return t.draw("convert-im6.q16", "-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB",
+	return t.draw(imageMagick, "-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB",
 		"xcf:"+named+"[0]", "-define", "png:compression-level=1", "png32:-")
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -33,7 +34,7 @@ const (
 type entry struct {
 	work     Work
 	what     string   // the original's type, or the thumbnail's format
-	programs []string // all of them are needed
+	programs []string // all of them are needed; of names with | between them, one
 	run      func(*task) error
 }
 
@@ -45,7 +46,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, drawSVG},
 		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu},
-		{Draw, string(thumbnail.TypeXCF), []string{"convert-im6.q16"}, drawXCF},
+		{Draw, string(thumbnail.TypeXCF), []string{imageMagick}, drawXCF},
 		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF},
@@ -54,6 +55,9 @@ func table() []entry {
 		{Optimize, string(thumbnail.FormatPNG), []string{"optipng"}, optimizePNG},
 	}
 }
+
+// imageMagick is version 6's program, or 7's, each with 16 bits a channel.
+const imageMagick = "convert-im6.q16|magick-im7.q16"
 
 // Box is the tools that this machine has.
 type Box struct {
@@ -65,8 +69,11 @@ func Open() Box {
 	b := Box{paths: map[string]string{}}
 	for _, e := range table() {
 		for _, program := range e.programs {
-			if path, err := exec.LookPath(program); err == nil {
-				b.paths[program] = path
+			for name := range strings.SplitSeq(program, "|") {
+				if path, err := exec.LookPath(name); err == nil {
+					b.paths[program] = path
+					break
+				}
 			}
 		}
 	}
@@ -124,7 +131,7 @@ const Writable = "."
 func Visible() []string {
 	return []string{
 		"../" + incoming, "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share/fonts",
-		"/etc/fonts", "/etc/ImageMagick-6", "/etc/ld.so.cache", "/var/cache/fontconfig", "/dev/urandom",
+		"/etc/fonts", "/etc/ImageMagick-6", "/etc/ImageMagick-7", "/etc/ld.so.cache", "/var/cache/fontconfig", "/dev/urandom",
 		"/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu",
 	}
 }

@@ -18,16 +18,15 @@ var versions = []struct {
 	{component.Librsvg, "rsvg-convert", "--version"},
 	{component.Poppler, "pdftoppm", "-v"},
 	{component.DjVuLibre, "ddjvu", "--help"},
-	{component.ImageMagick, "convert-im6.q16", "-version"},
-	{component.ImageMagick, "magick-im7.q16", "-version"},
+	{component.ImageMagick, imageMagick, "-version"},
 	{component.FFmpeg, "ffmpeg", "-version"},
 	{component.Gifsicle, "gifsicle", "--version"},
 	{component.LibjpegTurbo, "jpegtran", "-version"}, // of the library's own package
 	{component.OptiPNG, "optipng", "-v"},
 }
 
-// askWithin is how long a program may take to tell its version.
-const askWithin = 2 * time.Second
+// askWithin is how long a program may take to tell its version: at most half of a start.
+const askWithin = 10 * time.Second
 
 // Versions asks all programs at once for theirs, before the worker is confined. One that does
 // not answer is left out.
