@@ -8,6 +8,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,20 +87,29 @@ type Engines struct {
 	saved    *prometheus.CounterVec
 }
 
-// New makes engines, and says of which types it can draw none.
+// New makes engines, and says of which types it can draw none, and what it is known to draw wrongly.
 func New(c Config) *Engines {
-	e := &Engines{config: c, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
+	e := &Engines{config: c, versions: component.Versions{}, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers took off thumbnails, by format.",
 	}, []string{"format"})}
 	c.Metrics.MustRegister(e.saved)
-	e.versions = maps.Clone(c.Vips.Ready().Versions)
+	maps.Copy(e.versions, c.Vips.Ready().Versions)
 	maps.Copy(e.versions, c.Tools.Ready().Versions)
+	e.confess(c.Log)
+	return e
+}
+
+// confess says what cannot be drawn here, and what is drawn wrongly.
+func (e *Engines) confess(log *slog.Logger) {
 	for _, r := range table {
 		if !e.can(r) {
-			c.Log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
+			log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
 		}
 	}
-	return e
+	for _, f := range e.versions.Flaws() {
+		log.Info("originals of a type that are drawn wrongly here", "type", f.Type, "what", f.What,
+			"by", f.Component+" "+e.versions[f.Component], "mended_in", cmp.Or(f.Mended, "no version that is known"))
+	}
 }
 
 // Version names libvips and the rules.

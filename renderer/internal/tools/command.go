@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -66,7 +67,7 @@ func (t *task) runProgram(c call) error {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return ended(c.program, exit, complaint.String())
+		return ended(filepath.Base(t.box.paths[c.program]), exit, complaint.String())
 	}
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "%s could not be started", c.program)
