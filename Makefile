@@ -7,10 +7,10 @@ SHELL := /bin/bash
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # What it takes to build and run, and the real servers that tests run against.
-BUILD_PACKAGES := gcc libc6-dev pkg-config libvips-dev libjpeg62-turbo-dev
+BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
-TOOL_PACKAGES  := $(shell cat deploy/packages/tools deploy/packages/fonts)
-TEST_PACKAGES  := memcached poolcounter python3-swift varnish varnish-modules webp libheif-examples chromium prometheus nginx-light tini runc iproute2 curl wget netcat-openbsd libavif-bin libjxl-tools mupdf-tools libopenjp2-tools
+TOOL_PACKAGES  := deploy/packages/tools deploy/packages/fonts
+TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -29,7 +29,7 @@ DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test test-race test-plain lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ test-race:
 
 test-plain:
 	$(TESTS) -p 2 -timeout 14m $(addprefix ./,$(RUNNING) $(DRAWING))
+
+test-debian12 test-debian13: build-deps ## the renderer's tests in a Debian 12 or 13 that is made once, below /var/tmp
+	@deploy/install-packages deploy/packages/roots
+	deploy/test-debian $(subst test-,/var/tmp/thumbmill-,$@) $(if $(findstring 13,$@),trixie,bookworm)
 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
@@ -91,7 +95,7 @@ bench-hop: build-deps ## a job's way through the queue beside a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
 
 bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
-	@deploy/install-packages wrk
+	@deploy/install-packages deploy/packages/bench
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
 
 bench-peers: build-deps tools ## thumbnails a second beside imagor and imaginary, which are built for it

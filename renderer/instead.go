@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/pipeline"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -32,5 +33,6 @@ func (i instead) Render(ctx context.Context, s thumbnail.Spec, _ engine.Source, 
 	return engine.Result{Image: image, Format: thumbnail.FormatJPEG, Width: s.Width, Height: s.Width, Engine: "instead"}, err
 }
 
-func (instead) Version() string { return "instead" }
-func (instead) Types() []string { return nil }
+func (instead) Version() string              { return "instead" }
+func (instead) Versions() component.Versions { return nil }
+func (instead) Types() []string              { return nil }

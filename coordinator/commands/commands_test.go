@@ -46,7 +46,10 @@ func report() (t coordinator.Throttles) {
 		panic(err)
 	}
 	t.Failing = []lease.Failing{{Original: "bad.jpg\x1b[2J", Fault: "undecodable"}}
-	t.Renderers = []renderjob.Heartbeat{{Renderer: "renderer-1", Directed: true}}
+	t.Renderers = []renderjob.Heartbeat{
+		{Renderer: "renderer-1", Directed: true, Versions: map[string]string{"libvips": "8.14.1", "librsvg": "2.54.7"}},
+		{Renderer: "renderer-2", Versions: map[string]string{"libvips": "8.16.1", "librsvg": "2.54.7"}},
+	}
 	t.Directives = []directive.Directive{drained()}
 	return t
 }
@@ -103,7 +106,8 @@ func TestWhatIsShown(t *testing.T) {
 	for line, wants := range map[string][]string{
 		"status": {
 			"ip:192.0.2.1/32  2", "x (shadow)", "expensive  2        5          shadow", "! edge-2 has 9 workers", "BUSIEST CLIENTS", "10.0.0.7",
-			"edge-1  true", "store open\n", "bulk", "paused", "drains: a directive", "bad.jpg?[2J", "1m30s        ann  a new kernel  id-1",
+			"edge-1  true", "store open\n", "bulk", "paused", "drains: a directive",
+			"librsvg   2.54.7\n", "libvips   8.14.1 on 1, 8.16.1 on 1\n", "bad.jpg?[2J", "1m30s        ann  a new kernel  id-1",
 		},
 		"status --json":    {`"classes":{"ip":{"holders":3`},
 		"throttle":         {"expensive", "drain"},

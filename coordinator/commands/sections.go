@@ -33,6 +33,7 @@ func (s sections) report(t coordinator.Throttles) {
 	s.lanes(t)
 	s.out.Row()
 	s.renderers(t)
+	s.versions(t)
 	s.out.Row()
 	s.rules(t)
 	s.differing(t)
@@ -91,6 +92,39 @@ func (s sections) renderers(t coordinator.Throttles) {
 		}
 		s.out.Row(r.Renderer, r.Busy, r.Slots, fmt.Sprintf("%.0f %%", 100*r.Utilisation), r.InHand, r.EngineVersion, killed, state(r))
 	}
+}
+
+// versions are those of the libraries and tools by which the renderers draw; where they differ,
+// each with its number of renderers.
+func (s sections) versions(t coordinator.Throttles) {
+	renderers := map[string]map[string]int{} // by component and version
+	for _, r := range t.Renderers {
+		for name, version := range r.Versions {
+			if renderers[name] == nil {
+				renderers[name] = map[string]int{}
+			}
+			renderers[name][version]++
+		}
+	}
+	if len(renderers) == 0 {
+		return
+	}
+	s.out.Section("DRAWS BY", "VERSION")
+	for _, name := range slices.Sorted(maps.Keys(renderers)) {
+		s.out.Row(name, strings.Join(each(renderers[name]), ", "))
+	}
+}
+
+// each lists versions, with how many have it when there are several.
+func each(renderers map[string]int) (all []string) {
+	for _, version := range slices.Sorted(maps.Keys(renderers)) {
+		text := version
+		if len(renderers) > 1 {
+			text += fmt.Sprintf(" on %d", renderers[version])
+		}
+		all = append(all, text)
+	}
+	return all
 }
 
 func state(r renderjob.Heartbeat) string {

@@ -189,24 +189,27 @@ const StartedTimeout = 500 * time.Millisecond
 
 // Result tells an edge how far its job has come.
 type Result struct {
-	Version       int              `json:"version"`
-	JobID         string           `json:"job_id"`
-	State         State            `json:"state"`
-	Renderer      string           `json:"renderer"`
-	EngineVersion string           `json:"engine_version"` // for the failure memory
-	Image         []byte           `json:"-"`              // the message's body
-	Format        thumbnail.Format `json:"format,omitempty"`
-	Width         int              `json:"width,omitempty"`
-	Height        int              `json:"height,omitempty"`
-	ETag          string           `json:"etag,omitempty"`       // MD5 of the image in hex, as Swift has it
-	RenderedAt    time.Time        `json:"rendered_at,omitzero"` // seconds; Last-Modified
-	Engine        string           `json:"engine,omitempty"`     // which engine drew it
-	FetchMS       float64          `json:"fetch_ms,omitempty"`   // reading the original
-	RenderMS      float64          `json:"render_ms,omitempty"`  // wall time in the worker
-	CPUMS         float64          `json:"cpu_ms,omitempty"`     // processor time of the worker
-	QueuedMS      float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
-	Deliveries    int              `json:"deliveries,omitempty"` // this one included
-	Fault         *fault.Fault     `json:"fault,omitempty"`
+	Version       int    `json:"version"`
+	JobID         string `json:"job_id"`
+	State         State  `json:"state"`
+	Renderer      string `json:"renderer"`
+	EngineVersion string `json:"engine_version"` // of libvips
+	// TypeVersion names what draws originals of the name's type, for the failure memory; "" from
+	// renderers of earlier versions.
+	TypeVersion string           `json:"type_version,omitempty"`
+	Image       []byte           `json:"-"` // the message's body
+	Format      thumbnail.Format `json:"format,omitempty"`
+	Width       int              `json:"width,omitempty"`
+	Height      int              `json:"height,omitempty"`
+	ETag        string           `json:"etag,omitempty"`       // MD5 of the image in hex, as Swift has it
+	RenderedAt  time.Time        `json:"rendered_at,omitzero"` // seconds; Last-Modified
+	Engine      string           `json:"engine,omitempty"`     // which engine drew it
+	FetchMS     float64          `json:"fetch_ms,omitempty"`   // reading the original
+	RenderMS    float64          `json:"render_ms,omitempty"`  // wall time in the worker
+	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker
+	QueuedMS    float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
+	Deliveries  int              `json:"deliveries,omitempty"` // this one included
+	Fault       *fault.Fault     `json:"fault,omitempty"`
 }
 
 // Last reports whether no other result of the job follows.
@@ -217,10 +220,14 @@ type Heartbeat struct {
 	Version       int    `json:"version"`
 	Renderer      string `json:"renderer"`
 	EngineVersion string `json:"engine_version"`
-	Slots         int    `json:"slots"`
-	Busy          int    `json:"busy"`     // slots that render now
-	InHand        int    `json:"in_hand"`  // jobs pulled and not acknowledged
-	Draining      bool   `json:"draining"` // takes no new jobs; 0 slots for all that plan
+	// Versions are those of the libraries and tools that draw, by name: "librsvg" "2.54.7".
+	Versions map[string]string `json:"versions,omitempty"`
+	// TypeVersions name what draws, by type of original, as Result.TypeVersion does.
+	TypeVersions map[thumbnail.Type]string `json:"type_versions,omitempty"`
+	Slots        int                       `json:"slots"`
+	Busy         int                       `json:"busy"`     // slots that render now
+	InHand       int                       `json:"in_hand"`  // jobs pulled and not acknowledged
+	Draining     bool                      `json:"draining"` // takes no new jobs; 0 slots for all that plan
 	// Directed: it drains because a directive says so, and takes jobs again when that ends. JSON
 	// has the name of earlier versions.
 	Directed bool `json:"ordered,omitempty"`

@@ -260,6 +260,20 @@ const forClient = (name) => ({ parts: isNetwork(name) ? [offer("Block", "block",
 // longest is how many clients or originals a list shows; the report has more.
 const longest = 10;
 
+// versions are those of the libraries and tools by which renderers draw.
+function versions(renderers) {
+  const found = {};
+  for (const r of renderers) {
+    for (const [name, version] of Object.entries(r.versions ?? {})) {
+      const of = found[name] ??= {};
+      of[version] = (of[version] ?? 0) + 1;
+    }
+  }
+  const each = (of) => Object.entries(of).sort().map(([version, n]) => (Object.keys(of).length > 1 ? `${version} on ${n}` : version)).join(", ");
+  const all = Object.keys(found).sort().map((name) => `${name} ${each(found[name])}`);
+  return all.length ? `They draw by ${all.join("; ")}.` : "";
+}
+
 function draw(t) {
   drawAttention(t);
   drawTiles(t);
@@ -277,6 +291,7 @@ function draw(t) {
     { parts: l.paused ? [] : [offer("Pause", "pause", l.name)] }] })), "No lane is known yet.");
   const live = t.renderers.filter((r) => !r.draining).length;
   $("wanted").replaceChildren(element(word("renderers wanted", `${t.renderers_wanted} would be right`)), ` for what came in the last minutes, refused requests included; ${live} ${live === 1 ? "takes" : "take"} jobs.`);
+  $("versions").textContent = versions(t.renderers);
   fill("renderers", t.renderers.map((r) => ({ key: r.renderer, cells: [
     r.renderer, count(r.busy), count(r.slots), word("use", `${Math.round(100 * r.utilisation)} %`), count(r.in_hand), r.engine_version,
     Object.entries(r.kills ?? {}).map(([reason, n]) => `${reason} ${n}`).join(", ") || "none", r.build,

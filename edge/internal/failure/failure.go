@@ -4,8 +4,8 @@
 //
 // What is counted is narrow, so that one bad page does not block a file and one
 // huge size does not block the small ones: a damaged original counts per page,
-// an overrun per thumbnail, each per version of the engine that failed, so that
-// an upgraded renderer gets another try at once. Faults of stores and queues are
+// an overrun per thumbnail, each per version of what draws the original's type, so
+// that an upgrade of that gets another try at once. Faults of stores and queues are
 // never counted: an outage must not poison good files.
 package failure
 
@@ -55,7 +55,7 @@ type Memory struct {
 func New(c Counters, s settings.Failure) *Memory { return &Memory{c, s} }
 
 // Check refuses a thumbnail whose original failed too often with every engine
-// that lives now. With none known it passes. The error is a fault of kind
+// for its type that lives now. With none known it passes. The error is a fault of kind
 // Failing, or says that the counters do not answer, in which case the caller
 // passes too.
 func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Location, engines []string) error {

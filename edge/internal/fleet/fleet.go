@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"cmp"
 	"encoding/json"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
@@ -148,15 +150,15 @@ func (f *Fleet) Idle() bool {
 	return false
 }
 
-// Engines are the versions of the engines of the living renderers.
-func (f *Fleet) Engines() []string {
+// Engines are the versions of what draws originals of a type in the living renderers.
+func (f *Fleet) Engines(t thumbnail.Type) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
 	known := map[string]bool{}
 	var engines []string
 	for _, s := range f.renderers {
-		if version := s.beat.EngineVersion; !known[version] {
+		if version := cmp.Or(s.beat.TypeVersions[t], s.beat.EngineVersion); !known[version] {
 			known[version] = true
 			engines = append(engines, version)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func beat(name, engine string, slots int, draining bool) renderjob.Heartbeat {
@@ -16,13 +17,13 @@ func beat(name, engine string, slots int, draining bool) renderjob.Heartbeat {
 func TestTheLivingCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := New()
-		if f.Slots() != unknownSlots || len(f.Engines()) != 0 {
-			t.Errorf("before anybody was heard of: %d slots, engines %v", f.Slots(), f.Engines())
+		if f.Slots() != unknownSlots || len(f.Engines(thumbnail.TypePNG)) != 0 {
+			t.Errorf("before anybody was heard of: %d slots, engines %v", f.Slots(), f.Engines(thumbnail.TypePNG))
 		}
 		f.Note(beat("a", "v1", 4, false))
 		f.Note(beat("b", "v2", 6, false))
 		f.Note(beat("c", "v2", 8, true))
-		engines := f.Engines()
+		engines := f.Engines(thumbnail.TypePNG)
 		slices.Sort(engines)
 		if f.Slots() != 10 || f.GoneFor() != 0 || !slices.Equal(engines, []string{"v1", "v2"}) {
 			t.Errorf("%d slots, gone for %v, engines %v", f.Slots(), f.GoneFor(), engines)
@@ -36,8 +37,8 @@ func TestTheLivingCount(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		f.Note(beat("b", "v2", 6, false))
 		time.Sleep(2 * time.Second)
-		if f.Slots() != 6 || len(f.Engines()) != 1 {
-			t.Errorf("after a's death: %d slots, engines %v", f.Slots(), f.Engines())
+		if f.Slots() != 6 || len(f.Engines(thumbnail.TypePNG)) != 1 {
+			t.Errorf("after a's death: %d slots, engines %v", f.Slots(), f.Engines(thumbnail.TypePNG))
 		}
 		if got := f.LaneWorkers(renderjob.LaneStandard); got != 15 {
 			t.Errorf("while a's jobs may hold places: %d", got)
@@ -58,4 +59,23 @@ func TestTheLivingCount(t *testing.T) {
 			t.Errorf("after one came back: gone for %v, %d slots", f.GoneFor(), f.Slots())
 		}
 	})
+}
+
+// Each type has its own engine. A renderer of an earlier version tells one for all.
+func TestEnginesByType(t *testing.T) {
+	f := New()
+	newer := beat("a", "v2", 1, false)
+	newer.TypeVersions = map[thumbnail.Type]string{thumbnail.TypeSVG: "librsvg-2"}
+	f.Note(newer)
+	f.Note(beat("b", "v1", 1, false))
+	for of, want := range map[thumbnail.Type][]string{
+		thumbnail.TypeSVG: {"librsvg-2", "v1"},
+		thumbnail.TypePNG: {"v1", "v2"},
+	} {
+		got := f.Engines(of)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: engines %v, want %v", of, got, want)
+		}
+	}
 }

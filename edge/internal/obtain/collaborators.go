@@ -71,7 +71,7 @@ type Failures interface {
 
 // Fleet knows the renderers that live; package fleet does.
 type Fleet interface {
-	Engines() []string
+	Engines(t thumbnail.Type) []string
 	GoneFor() time.Duration
 	Idle() bool
 }

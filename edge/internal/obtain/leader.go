@@ -71,7 +71,8 @@ func (on *leading) head(ctx context.Context, l *leader) (objectstore.Info, error
 // lets it pass.
 func (on *leading) checkFailures(ctx context.Context, l *leader) error {
 	began := time.Now()
-	err := on.failures.Check(ctx, l.request.Target.Spec, l.request.Target.Key, on.fleet.Engines())
+	t := l.request.Target
+	err := on.failures.Check(ctx, t.Spec, t.Key, on.fleet.Engines(t.Spec.Type))
 	l.times.add("failure", began, on.metrics)
 	switch {
 	case fault.Is(err, fault.Failing):

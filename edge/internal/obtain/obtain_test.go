@@ -2,6 +2,7 @@ package obtain
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +132,9 @@ func TestAFailureIsAnsweredAfterTheRelease(t *testing.T) {
 		(<-answers).wants(t, "", fault.Overran)
 		if len(w.ends()) != 1 || len(w.recorded) != 1 || w.recorded[0] != fault.Overran {
 			t.Errorf("released %+v, recorded %v", w.ends(), w.recorded)
+		}
+		if len(w.checked) != 1 || !slices.Equal(w.checked, w.blamed) {
+			t.Errorf("the failure memory was asked about %v, and told of %v", w.checked, w.blamed)
 		}
 	})
 }

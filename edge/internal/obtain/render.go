@@ -1,6 +1,7 @@
 package obtain
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -168,7 +169,7 @@ func (r *render) endFailed(ctx context.Context, result renderjob.Result) (over b
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	t := r.work.request.Target
-	if err := r.on.failures.Record(ctx, f, t.Spec, t.Key, result.EngineVersion); err != nil {
+	if err := r.on.failures.Record(ctx, f, t.Spec, t.Key, cmp.Or(result.TypeVersion, result.EngineVersion)); err != nil {
 		r.on.metrics.unremembered.Inc()
 		r.on.log.Warn("a failure could not be remembered", "request", r.work.request.ID, "error", err)
 	}

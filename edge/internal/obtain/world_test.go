@@ -42,6 +42,8 @@ type world struct {
 	failing   error // what the failure memory answers
 	unwilling error // what it answers to a record
 	recorded  []fault.Kind
+	checked   []string      // engines that the failure memory was asked about
+	blamed    []string      // engines whose failures it was told
 	gone      time.Duration // for which no renderer lives
 	idle      bool
 	admit     func(context.Context, admission.Request) (done bool, err error)
@@ -88,7 +90,7 @@ func (j *job) Close() {
 
 // tell gives the edge a result.
 func (j *job) tell(state renderjob.State, change func(*renderjob.Result)) {
-	r := renderjob.Result{State: state, JobID: j.asked.ID, EngineVersion: "engine-1", Format: thumbnail.FormatPNG}
+	r := renderjob.Result{State: state, JobID: j.asked.ID, EngineVersion: "engine-1", TypeVersion: string(j.asked.Spec.Type) + "-1", Format: thumbnail.FormatPNG}
 	if state == renderjob.StateRendered {
 		r.Image = []byte("picture")
 	}
@@ -264,22 +266,26 @@ func (s storeOf) ForgetAll() { s.Forget(thumbnail.Location{}) }
 
 type memory struct{ w *world }
 
-func (m memory) Check(context.Context, thumbnail.Spec, thumbnail.Location, []string) error {
+func (m memory) Check(_ context.Context, _ thumbnail.Spec, _ thumbnail.Location, engines []string) error {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	m.w.checked = engines
 	return m.w.failing
 }
 
-func (m memory) Record(_ context.Context, f *fault.Fault, _ thumbnail.Spec, _ thumbnail.Location, _ string) error {
+func (m memory) Record(_ context.Context, f *fault.Fault, _ thumbnail.Spec, _ thumbnail.Location, engine string) error {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
 	m.w.recorded = append(m.w.recorded, f.Kind)
+	m.w.blamed = append(m.w.blamed, engine)
 	return m.w.unwilling
 }
 
 type fleet struct{ w *world }
 
-func (f fleet) Engines() []string      { return []string{"engine-1"} }
-func (f fleet) GoneFor() time.Duration { return f.w.gone }
-func (f fleet) Idle() bool             { return f.w.idle }
+func (f fleet) Engines(t thumbnail.Type) []string { return []string{string(t) + "-1"} }
+func (f fleet) GoneFor() time.Duration            { return f.w.gone }
+func (f fleet) Idle() bool                        { return f.w.idle }
 
 type admitter struct{ w *world }
 

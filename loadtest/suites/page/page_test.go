@@ -221,6 +221,7 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("table[data-table=failing]", "undecodable")
 	b.sees("table[data-table=lanes]", "standard")
 	b.sees("#wanted", "would be right")
+	b.sees("#versions", "They draw by")
 	b.sees("table[data-table=requests]", "The thumbnail was stored already.")
 	b.sees("table[data-table=edges]", c.Settings.Coordinator.Servers[0])
 	b.sees("#tile-busy", "of 2")

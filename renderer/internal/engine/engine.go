@@ -8,10 +8,12 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
@@ -84,26 +87,41 @@ type Config struct {
 
 // Engines draw.
 type Engines struct {
-	config Config
-	saved  *prometheus.CounterVec
+	config   Config
+	versions component.Versions
+	saved    *prometheus.CounterVec
 }
 
-// New makes engines, and says of which types it can draw none.
+// New makes engines, and says of which types it can draw none, and what it is known to draw wrongly.
 func New(c Config) *Engines {
-	e := &Engines{config: c, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
+	e := &Engines{config: c, versions: component.Versions{}, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers took off thumbnails, by format.",
 	}, []string{"format"})}
 	c.Metrics.MustRegister(e.saved)
-	for _, r := range table {
-		if !e.can(r) {
-			c.Log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
-		}
-	}
+	maps.Copy(e.versions, c.Vips.Ready().Versions)
+	maps.Copy(e.versions, c.Tools.Ready().Versions)
+	e.confess(c.Log)
 	return e
 }
 
-// Version names the library and the rules, for the failure memory.
+// confess says what cannot be drawn here, and what is drawn wrongly.
+func (e *Engines) confess(log *slog.Logger) {
+	for _, r := range table {
+		if !e.can(r) {
+			log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
+		}
+	}
+	for _, f := range e.versions.Flaws() {
+		log.Info("originals of a type that are drawn wrongly here", "type", f.Type, "what", f.What,
+			"by", f.Component+" "+e.versions[f.Component], "mended_in", cmp.Or(f.Mended, "no version that is known"))
+	}
+}
+
+// Version names libvips and the rules.
 func (e *Engines) Version() string { return e.config.Vips.Ready().Version }
+
+// Versions are those of all libraries and tools of this machine.
+func (e *Engines) Versions() component.Versions { return e.versions }
 
 // Types lists what can be drawn, by engine: "vips jpeg".
 func (e *Engines) Types() (names []string) {

@@ -23,6 +23,7 @@ import (
 	_ "golang.org/x/image/webp"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -122,6 +123,26 @@ const page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Ty
 
 const tetrahedron = "solid a\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 9 0\nendfacet\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 0 9\nendfacet\n"
 
+// The machine's versions are known to it, of libraries and of tools.
+func TestVersions(t *testing.T) {
+	e := newEngines(t)
+	for _, name := range []string{component.Libvips, component.Libtiff, component.Libwebp, component.LibjpegTurbo} {
+		if version := e.Versions()[name]; component.Find(version) != version || version == "" {
+			t.Errorf("%s: %q", name, version)
+		}
+	}
+	for _, tool := range []struct{ name, program string }{
+		{component.Librsvg, "rsvg-convert"}, {component.Poppler, "pdftoppm"}, {component.DjVuLibre, "ddjvu"},
+		{component.FFmpeg, "ffmpeg"}, {component.Gifsicle, "gifsicle"}, {component.OptiPNG, "optipng"},
+	} {
+		_, err := exec.LookPath(tool.program)
+		if has := e.Versions()[tool.name] != ""; has != (err == nil) {
+			t.Errorf("%s: version %q, and the program: %v", tool.name, e.Versions()[tool.name], err)
+		}
+	}
+	t.Log(e.Versions())
+}
+
 // Every type is drawn at the size that is asked for.
 func TestEveryType(t *testing.T) {
 	e := newEngines(t)
@@ -139,7 +160,7 @@ func TestEveryType(t *testing.T) {
 		}},
 		{thumbnail.TypeHEIC, "vips", func(t *testing.T) []byte { return made(t, "out.heic", "heif-enc", "in.png", "-o", "out.heic") }},
 		{thumbnail.TypeAVIF, "vips", func(t *testing.T) []byte { return made(t, "out.avif", "heif-enc", "-A", "in.png", "-o", "out.avif") }},
-		{thumbnail.TypeJP2, "openjpeg", func(t *testing.T) []byte { return made(t, "out.jp2", "convert-im6.q16", "in.png", "out.jp2") }},
+		{thumbnail.TypeJP2, "openjpeg", func(t *testing.T) []byte { return made(t, "out.jp2", "convert", "in.png", "out.jp2") }},
 		{thumbnail.TypeGIF, "gifsicle", func(t *testing.T) []byte { body, err := samples.GIF(160, 3); must(t, err); return body }},
 	} {
 		t.Run(string(c.of), func(t *testing.T) {

@@ -13,9 +13,15 @@ import (
 const (
 	tagWidth        = 256
 	tagHeight       = 257
+	tagBits         = 258
+	tagCompression  = 259
+	tagPhotometric  = 262
 	tagOrientation  = 274
 	tagSamples      = 277
+	tagPlanar       = 284
+	tagTileWidth    = 322
 	tagExtraSamples = 338
+	tagFormat       = 339
 
 	maxPages  = 4096   // directories
 	maxFields = 4096   // of one directory
@@ -34,6 +40,7 @@ type tiff struct {
 type page struct {
 	width, height, orientation int
 	samples                    int
+	numbers                    map[uint16]int // of the tags that tell how samples are stored
 	extra                      []int // of each sample that is no colour; extraAssociated, extraAlpha, or of no meaning
 }
 
@@ -86,6 +93,8 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		if p.width*p.height > h.Width*h.Height {
 			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
 			p.bands(&h)
+			h.ByTool = p.rare()
+			h.Whole = h.ByTool // by a program that holds all pixels
 		}
 		h.Pages++
 		next = following
@@ -129,6 +138,8 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 			p.extra = t.values(field, maxExtra)
 		case tagSamples:
 			p.samples = t.value(field)
+		case tagBits, tagFormat, tagCompression, tagPhotometric, tagPlanar, tagTileWidth:
+			p.note(t.order.Uint16(field), t.values(field, 1))
 		}
 	}
 	next, err = t.number(at+countSize+count*fieldSize, offsetSize)
@@ -136,6 +147,39 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 		next = 0
 	}
 	return p, next, nil
+}
+
+func (p *page) note(tag uint16, values []int) {
+	if p.numbers == nil {
+		p.numbers = map[uint16]int{}
+	}
+	if len(values) > 0 {
+		p.numbers[tag] = values[0]
+	}
+}
+
+// Values of a TIFF's tags (TIFF 6.0).
+const (
+	tiffOldJPEG  = 6
+	tiffJPEG     = 7
+	tiffYCbCr    = 6
+	tiffSeparate = 2 // planes
+	tiffFloat    = 3
+)
+
+// rare reports whether libvips does not read samples that are stored so: of other widths
+// than 8, 16 and 32 bits or a part of a byte, floats of other than 32, old-style JPEG,
+// YCbCr that is not JPEG's, and tiles of one plane each.
+func (p page) rare() bool {
+	bits := p.numbers[tagBits]
+	usual := slices.Contains([]int{0, 1, 2, 4, 8, 16, 32}, bits)
+	if p.numbers[tagFormat] == tiffFloat {
+		usual = bits == 32
+	}
+	compression := p.numbers[tagCompression]
+	return !usual || compression == tiffOldJPEG ||
+		p.numbers[tagPhotometric] == tiffYCbCr && compression != tiffJPEG ||
+		p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
 }
 
 // bands tells which samples are colours, and which one is alpha.

@@ -153,6 +153,7 @@ func (j *job) replyRendered(image []byte) {
 // tell adds what every result says.
 func (j *job) tell(r renderjob.Result) renderjob.Result {
 	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.engines.Version()
+	r.TypeVersion = j.engines.Versions().Engine(j.job.Spec.Type)
 	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
 	return r
 }

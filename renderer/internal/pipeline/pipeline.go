@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
@@ -51,6 +52,8 @@ type Thumbnails interface {
 type Engines interface {
 	Render(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source, maxPixels int64, within time.Duration) (engine.Result, error)
 	Version() string
+	// Versions are those of all that draws.
+	Versions() component.Versions
 }
 
 // Edges hear of their jobs.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -311,8 +312,8 @@ func TestALongSpecIsKeptAsItsDigestAlone(t *testing.T) {
 	})
 }
 
-// A failure is counted by its fault, and told with the engines' version, by which the
-// failure memory tries again.
+// A failure is counted by its fault, and told with the version of what draws the type,
+// by which the failure memory tries again.
 func TestFailuresAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -320,8 +321,9 @@ func TestFailuresAreCounted(t *testing.T) {
 		if err := w.process(delivery()); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.outcomes(); got["absent"] != 1 || w.replies[1].EngineVersion != "engine-1" {
-			t.Errorf("counted %v, told %+v", got, w.replies[1])
+		told, want := w.replies[1], fmt.Sprintf("libvips-8.1-libpng-1.6-rules-%d", thumbnail.RulesVersion)
+		if got := w.outcomes(); got["absent"] != 1 || told.EngineVersion != "engine-1" || told.TypeVersion != want {
+			t.Errorf("counted %v, told %+v", got, told)
 		}
 	})
 }

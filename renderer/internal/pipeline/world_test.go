@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
@@ -262,6 +263,9 @@ func (s thumbnails) Delete(_ context.Context, at thumbnail.Location) error {
 type engines struct{ w *world }
 
 func (engines) Version() string { return "engine-1" }
+func (engines) Versions() component.Versions {
+	return component.Versions{component.Libvips: "8.1", component.Libpng: "1.6", component.Librsvg: "2.5"}
+}
 
 func (e engines) Render(ctx context.Context, _ thumbnail.Spec, _ engine.Source, _ []engine.Source, _ int64, _ time.Duration) (engine.Result, error) {
 	e.w.mu.Lock()

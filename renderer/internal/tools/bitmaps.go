@@ -40,6 +40,16 @@ func drawBitmap(t *task) error {
 // onScreen is the profile into which inks are converted, in the folder where tools write.
 const onScreen = "srgb.icc"
 
+// drawTIFF draws a page of a TIFF whose samples libvips does not read.
+func drawTIFF(t *task) error {
+	page := max(0, min(t.request.Spec.Page, t.request.Header.Pages)-1)
+	args := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB", "tiff:" + named + "[" + strconv.Itoa(page) + "]"}
+	if !t.request.Spec.AsStored {
+		args = append(args, "-auto-orient")
+	}
+	return t.draw(imageMagick, append(args, "-depth", "8", "-define", "png:compression-level=1", "png:-")...)
+}
+
 // drawPNG draws a PNG that libvips refuses.
 func drawPNG(t *task) error {
 	return t.draw(imageMagick, "-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB",

@@ -55,6 +55,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeTGA), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypePNM), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypePNG), []string{imageMagick}, drawPNG, nil},
+		{Draw, string(thumbnail.TypeTIFF), []string{imageMagick}, drawTIFF, nil},
 		{Draw, string(thumbnail.TypeJPEG), []string{"ffmpeg"}, drawJPEG, nil},
 		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo, nil},
 		{Draw, string(thumbnail.TypeAVIF), []string{"ffprobe", "ffmpeg"}, drawSequence, nil},

@@ -66,7 +66,7 @@ func (r *render) avif(quality int) ([]byte, error) {
 	case r.area() < 4_000_000:
 		effort = 2
 	}
-	return r.byVips(fmt.Sprintf(".avif[Q=%d,effort=%d]", quality, effort))
+	return r.byVips(fmt.Sprintf(".avif[Q=%d,effort=%d%s]", quality, effort, r.profileAlone()))
 }
 
 // jxl takes the library's usual effort, but for large pictures.
@@ -203,7 +203,19 @@ func (r *render) pngByVips(best bool) ([]byte, error) {
 	if best {
 		compression = 9
 	}
-	return r.byVips(fmt.Sprintf(".png[compression=%d,interlace=%t,filter=all]", compression, r.spec.Progressive))
+	return r.byVips(fmt.Sprintf(".png[compression=%d,interlace=%t,filter=all%s]", compression, r.spec.Progressive, r.profileAlone()))
+}
+
+// profileAlone is an option that keeps libvips from writing an Exif of its own making, which it
+// does into AVIF, and from 8.16 on into PNG. Before 8.15 it takes the profile as well.
+func (r *render) profileAlone() string {
+	switch {
+	case C.vips_version(0)*100+C.vips_version(1) >= 815:
+		return ",keep=icc"
+	case r.current.blob("icc-profile-data") == nil:
+		return ",strip=true"
+	}
+	return ""
 }
 
 const maxColours = 256

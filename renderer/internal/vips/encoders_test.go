@@ -99,3 +99,21 @@ func TestFormatsOfALaterVersionAreRefused(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// An original without Exif gives a thumbnail without.
+func TestNoExifIsMadeUp(t *testing.T) {
+	body, err := samples.PNG(samples.Landscape(160, 120))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]thumbnail.Spec{
+		"png by libvips": {Format: thumbnail.FormatPNG, Progressive: true},
+		"png":            {Format: thumbnail.FormatPNG},
+		"webp":           {Format: thumbnail.FormatWebP},
+		"avif":           {Format: thumbnail.FormatAVIF},
+	} {
+		if file := bytes.ToLower(encode(t, body, thumbnail.TypePNG, s)); bytes.Contains(file, []byte("exif")) {
+			t.Errorf("%s: %d bytes with Exif", name, len(file))
+		}
+	}
+}

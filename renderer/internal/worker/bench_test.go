@@ -138,7 +138,7 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) (ours, bimgs 
 
 // reduced is the original as ImageMagick reduces it, decoded whole, without loss.
 func reduced(b *testing.B, path string) image.Image {
-	out, err := exec.Command("convert-im6.q16", path, "-resize", strconv.Itoa(benchWidth)+"x", "png:-").Output()
+	out, err := exec.Command("convert", path, "-resize", strconv.Itoa(benchWidth)+"x", "png:-").Output()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -85,6 +85,9 @@ func confine(c craft) (Ready, error) {
 	return ready, err
 }
 
+// first reports whether this is the first worker of its pool.
+func first() bool { return os.Getenv(envFirst) != "" }
+
 func perform(c craft, task Task, original, out *os.File) Report {
 	before := cpuTime()
 	own := cpuTimeOf(unix.RUSAGE_SELF) // a tool's begins at nothing
@@ -119,7 +122,11 @@ func (drawing) prepare() (Ready, error) {
 	if err := vips.Init(); err != nil {
 		return Ready{}, err
 	}
-	return Ready{Version: vips.Version(), Types: vips.Types()}, nil
+	ready := Ready{Version: vips.Version(), Types: vips.Types()}
+	if first() {
+		ready.Versions = vips.Versions()
+	}
+	return ready, nil
 }
 
 func (drawing) profile() sandbox.Profile { return sandbox.Profile{} }
@@ -149,7 +156,11 @@ func (t *tooling) prepare() (Ready, error) {
 	}
 	vips.DefaultSignals()
 	t.box = tools.Open()
-	return Ready{Types: t.box.Types()}, nil
+	ready := Ready{Types: t.box.Types()}
+	if first() {
+		ready.Versions = t.box.Versions()
+	}
+	return ready, nil
 }
 
 func (t *tooling) profile() sandbox.Profile {

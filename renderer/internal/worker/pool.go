@@ -72,7 +72,7 @@ func NewPool(c Config) (*Pool, error) {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.group.Go(p.spawner)
-	for range c.Slots + spares {
+	for i := range c.Slots + spares {
 		w, err := p.start()
 		if err == nil {
 			p.idle <- w
@@ -82,7 +82,9 @@ func NewPool(c Config) (*Pool, error) {
 			p.Close()
 			return nil, err
 		}
-		p.ready = w.ready
+		if i == 0 {
+			p.ready = w.ready
+		}
 	}
 	return p, nil
 }

@@ -54,7 +54,7 @@ func start(c Config, number int) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.clear())
 	}
-	p.conn, p.cmd = ours, p.command(c)
+	p.conn, p.cmd = ours, p.command(c, number == 1)
 	err = p.launch(theirs)
 	_ = theirs.Close()
 	if err != nil {
@@ -124,13 +124,16 @@ func (p *process) launch(socket *os.File) error {
 	return p.cmd.Start()
 }
 
-func (p *process) command(c Config) *exec.Cmd {
+func (p *process) command(c Config, first bool) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe") // this very binary, also after an upgrade on disk
 	cmd.Args = []string{"thumbmill-worker"}
 	cmd.Env = []string{
 		envKind + "=" + string(c.Kind), fmt.Sprintf("%s=%d", envMemory, c.Memory),
 		"VIPS_CONCURRENCY=1", "VIPS_BLOCK_UNTRUSTED=1", "MALLOC_ARENA_MAX=2", "GOMAXPROCS=2", "LC_ALL=C.UTF-8",
 		"PATH=/usr/bin:/bin",
+	}
+	if first {
+		cmd.Env = append(cmd.Env, envFirst+"=1")
 	}
 	cmd.Dir = "/"
 	cmd.Stderr = logWriter{c.Log}

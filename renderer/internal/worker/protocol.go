@@ -18,6 +18,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
@@ -70,9 +71,10 @@ type Report struct {
 
 // Ready is what a worker tells of itself before its first task.
 type Ready struct {
-	Version string          `json:"version"` // of libvips, and of the rules of rendering
-	Types   []string        `json:"types"`   // that its engine reads
-	Layers  []sandbox.Layer `json:"layers"`  // that confine it
+	Version  string             `json:"version"`            // of libvips, and of the rules of rendering
+	Types    []string           `json:"types"`              // that its engine reads
+	Layers   []sandbox.Layer    `json:"layers"`             // that confine it
+	Versions component.Versions `json:"versions,omitempty"` // of its libraries or tools, from a pool's first worker
 }
 
 const (
@@ -83,6 +85,10 @@ const (
 
 // envKind tells a process that it is a worker, and of which kind.
 const envKind = "THUMBMILL_WORKER"
+
+// envFirst is set for the first worker of a pool, which looks for the versions of what it draws
+// by: that takes more time than all else at a start.
+const envFirst = "THUMBMILL_WORKER_FIRST"
 
 // Asked reports whether this process was started as a worker; its main then
 // calls Main before anything else.
