@@ -54,7 +54,7 @@ func caseTable() []question {
 		{"png-gAMA-1.0.png", asPNG, anything.At(.25, .5, 0x8038a8ff, 4)},
 		{"png-gAMA-1.0.png", "320x0/filters:format(jpeg)", anything.At(.25, .5, 0x8038a8ff, 6)},
 		{"png-cHRM-p3.png", asPNG, anything.At(.75, .5, 0x8c2d00ff, 4)},
-		{"cicp-bt2020-pq.png", asPNG, anything.At(.5, .5, 0xbcb860ff, 62)},
+		{"cicp-bt2020-pq.png", asPNG, anything.At(.5, .5, 0xa8a800ff, 30)}, // by BT.2087, between the two curves; its blue is outside of sRGB,
 		{"avif-nclx-p3-no-icc.avif", asPNG, anything.At(.1, .5, 0xc50000ff, 8)},
 		{"avif-nclx-pq-sdr-white.avif", asPNG, anything.At(.5, .5, 0xddddddff, 36)},
 		{"avif-premultiplied.avif", asPNG, anything.At(.2, .5, 0xff000080, 4).At(.8, .5, 0x00ff00ff, 4)},
@@ -71,7 +71,7 @@ func caseTable() []question {
 		{"mp4-timestamps-from-20s-gives-first-frame.mp4", "64x0/filters:format(png)", anything.At(.5, .5, 0x5d5d5dff, 8)},
 		{"webm-without-duration-gives-first-frame.webm", "64x0/filters:format(png)", anything.At(.5, .5, 0x5d5d5dff, 8)},
 		{"matroska-cover-first-gives-the-cover.mkv", "64x0/filters:format(png)", judge.Sized(64, 64).At(.5, .5, 0x747474ff, 12)},
-		{"rotated-sar-2-1-gives-16x64-not-32x128.mp4", "mediawiki:/400px--{name}.jpg", judge.Sized(32, 128).At(.5, .5, 0xfd0000ff, 6)},
+		{"rotated-sar-2-1-gives-16x64-not-32x128.mp4", "0x0", judge.Sized(32, 128).At(.5, .5, 0xfd0000ff, 6)},
 		// samples and alpha
 		{"tiff-grey-float32-0to1.tif", asPNG, ramp},
 		{"grey-float32-0to1.tif", asPNG, sameAs("imagemagick")},

@@ -275,7 +275,19 @@ func (e *Engines) directly(r *render) error {
 	if name := string(r.header.Type); !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name)) {
 		return fault.New(fault.Unsupported, "this renderer lacks the program that reads such a %s", name)
 	}
+	r.result.Engine = helper(r.header.Type)
 	return e.converted(r)
+}
+
+// helper is what draws for libvips the pictures of a type that it does not read.
+func helper(t thumbnail.Type) string {
+	switch t {
+	case thumbnail.TypeJPEG:
+		return "ffmpeg"
+	case thumbnail.TypeJXL:
+		return "djxl"
+	}
+	return "imagemagick"
 }
 
 func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {

@@ -44,6 +44,8 @@ type Header struct {
 	// its alpha; 0 is none. Colours is 0 where the bands are what their number says.
 	Colours   int `json:"colours,omitempty"`
 	AlphaBand int `json:"alpha_band,omitempty"`
+	// Subsampled means that a TIFF has luma and chroma, not as a JPEG.
+	Subsampled bool `json:"subsampled,omitempty"`
 	// ByTool means that a tool must draw this one, though libvips reads others of its type.
 	ByTool bool `json:"by_tool,omitempty"`
 	Pages  int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else

@@ -41,7 +41,7 @@ type page struct {
 	width, height, orientation int
 	samples                    int
 	numbers                    map[uint16]int // of the tags that tell how samples are stored
-	extra                      []int // of each sample that is no colour; extraAssociated, extraAlpha, or of no meaning
+	extra                      []int          // of each sample that is no colour; extraAssociated, extraAlpha, or of no meaning
 }
 
 // The meanings of an extra sample (TIFF 6.0, section 18).
@@ -93,7 +93,8 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		if p.width*p.height > h.Width*h.Height {
 			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
 			p.bands(&h)
-			h.ByTool = p.rare()
+			h.Subsampled = p.subsampled()
+			h.ByTool = h.Subsampled || p.rare()
 			h.Whole = h.ByTool // by a program that holds all pixels
 		}
 		h.Pages++
@@ -168,18 +169,21 @@ const (
 )
 
 // rare reports whether libvips does not read samples that are stored so: of other widths
-// than 8, 16 and 32 bits or a part of a byte, floats of other than 32, old-style JPEG,
-// YCbCr that is not JPEG's, and tiles of one plane each.
+// than 8, 16 and 32 bits or a part of a byte, floats of other than 32, and tiles of one
+// plane each.
 func (p page) rare() bool {
 	bits := p.numbers[tagBits]
 	usual := slices.Contains([]int{0, 1, 2, 4, 8, 16, 32}, bits)
 	if p.numbers[tagFormat] == tiffFloat {
 		usual = bits == 32
 	}
+	return !usual || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
+}
+
+// subsampled reports whether luma and chroma are stored otherwise than as a JPEG of today.
+func (p page) subsampled() bool {
 	compression := p.numbers[tagCompression]
-	return !usual || compression == tiffOldJPEG ||
-		p.numbers[tagPhotometric] == tiffYCbCr && compression != tiffJPEG ||
-		p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
+	return compression == tiffOldJPEG || p.numbers[tagPhotometric] == tiffYCbCr && compression != tiffJPEG
 }
 
 // bands tells which samples are colours, and which one is alpha.
@@ -200,8 +204,9 @@ func (t *tiff) values(field []byte, most int) (all []int) {
 	if t.big {
 		count, content, room = int64(min(t.order.Uint64(field[4:]), maxExtra)), field[12:], 4
 	}
+	inline := count <= room
 	count = min(count, int64(most))
-	if count > room {
+	if !inline {
 		at := int64(t.order.Uint32(content))
 		if t.big {
 			at = int64(min(t.order.Uint64(content), 1<<62))

@@ -40,15 +40,26 @@ func drawBitmap(t *task) error {
 // onScreen is the profile into which inks are converted, in the folder where tools write.
 const onScreen = "srgb.icc"
 
-// drawTIFF draws a page of a TIFF whose samples libvips does not read.
+// drawTIFF draws a page of a TIFF whose samples libvips does not read. Of subsampled colours
+// ImageMagick takes the luma for green, so that libtiff's own program expands them.
 func drawTIFF(t *task) error {
+	from := named
+	if t.request.Header.Subsampled {
+		from = expandedTIFF
+		if err := t.draw("tiff2rgba", "-c", "none", named, from); err != nil {
+			return err
+		}
+	}
 	page := max(0, min(t.request.Spec.Page, t.request.Header.Pages)-1)
-	args := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB", "tiff:" + named + "[" + strconv.Itoa(page) + "]"}
+	args := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB", "tiff:" + from + "[" + strconv.Itoa(page) + "]"}
 	if !t.request.Spec.AsStored {
 		args = append(args, "-auto-orient")
 	}
 	return t.draw(imageMagick, append(args, "-depth", "8", "-define", "png:compression-level=1", "png:-")...)
 }
+
+// expandedTIFF is a TIFF of colours and alpha, in the folder where tools write.
+const expandedTIFF = "rgba.tif"
 
 // drawPNG draws a PNG that libvips refuses.
 func drawPNG(t *task) error {

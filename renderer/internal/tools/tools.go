@@ -42,7 +42,7 @@ type entry struct {
 
 // The table, with the Debian packages of the programs: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, mupdf-tools, optipng.
+// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, optipng.
 func table() []entry {
 	return []entry{
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), nil},
@@ -55,7 +55,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeTGA), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypePNM), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypePNG), []string{imageMagick}, drawPNG, nil},
-		{Draw, string(thumbnail.TypeTIFF), []string{imageMagick}, drawTIFF, nil},
+		{Draw, string(thumbnail.TypeTIFF), []string{imageMagick, "tiff2rgba"}, drawTIFF, nil},
 		{Draw, string(thumbnail.TypeJPEG), []string{"ffmpeg"}, drawJPEG, nil},
 		{Draw, string(thumbnail.TypeVideo), []string{"ffprobe", "ffmpeg"}, drawVideo, nil},
 		{Draw, string(thumbnail.TypeAVIF), []string{"ffprobe", "ffmpeg"}, drawSequence, nil},
