@@ -24,7 +24,7 @@ TESTS := go test -vet=off -ldflags=-w
 
 # Packages that draw pictures, simulate or look at a page, which the race detector does
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
-DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter
+DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes

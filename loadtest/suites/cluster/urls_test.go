@@ -58,7 +58,7 @@ func TestTheClientsAcceptChoosesTheFormat(t *testing.T) {
 		{"opaque.png", "image/png", "image/png", "Accept"},
 		{"transparent.png", "*/*", "image/png", "Accept"},
 		{"transparent.png", "image/webp", "image/webp", "Accept"},
-		{"frames.gif", "image/webp", "image/gif", "Accept"}, // whose frames it would lose
+		{"frames.gif", "image/webp", "image/webp", "Accept"}, // with all frames
 		{"filters:format(png)/a.jpg", "image/webp", "image/png", ""},
 	} {
 		for range 2 { // rendered, and from the store

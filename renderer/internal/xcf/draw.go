@@ -15,20 +15,20 @@ const (
 
 // block is a part of the canvas that is being composed.
 type block struct {
-	image.Rectangle
+	area   image.Rectangle
 	pixels []pixel
 	space  space
 	empty  bool // nothing was drawn yet: what is next is the bottom of its stack
 }
 
 func newBlock(r image.Rectangle) *block {
-	return &block{Rectangle: r, pixels: make([]pixel, r.Dx()*r.Dy()), space: linearLight, empty: true}
+	return &block{area: r, pixels: make([]pixel, r.Dx()*r.Dy()), space: linearLight, empty: true}
 }
 
 // row gives the pixels of a row between two columns of the canvas.
 func (b *block) row(y, from, to int) []pixel {
-	start := (y - b.Min.Y) * b.Dx()
-	return b.pixels[start+from-b.Min.X : start+to-b.Min.X]
+	start := (y - b.area.Min.Y) * b.area.Dx()
+	return b.pixels[start+from-b.area.Min.X : start+to-b.area.Min.X]
 }
 
 // drawing is a picture under way.
@@ -72,9 +72,9 @@ func (m *Image) Draw() (image.Image, error) {
 
 func (d *drawing) copy(out *image.NRGBA, b *block) {
 	d.convert(b, perceptual)
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		to := out.Pix[out.PixOffset(b.Min.X, y):]
-		for i, p := range b.row(y, b.Min.X, b.Max.X) {
+	for y := b.area.Min.Y; y < b.area.Max.Y; y++ {
+		to := out.Pix[out.PixOffset(b.area.Min.X, y):]
+		for i, p := range b.row(y, b.area.Min.X, b.area.Max.X) {
 			for c, v := range p {
 				to[4*i+c] = uint8(clamp(v)*255 + 0.5)
 			}
@@ -84,10 +84,10 @@ func (d *drawing) copy(out *image.NRGBA, b *block) {
 
 func (d *drawing) copyDeep(out *image.NRGBA64, b *block) {
 	d.convert(b, linearLight)
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for i, p := range b.row(y, b.Min.X, b.Max.X) {
+	for y := b.area.Min.Y; y < b.area.Max.Y; y++ {
+		for i, p := range b.row(y, b.area.Min.X, b.area.Max.X) {
 			v := func(c int) uint16 { return uint16(clamp(p[c])*65535 + 0.5) }
-			out.SetNRGBA64(b.Min.X+i, y, color.NRGBA64{R: v(0), G: v(1), B: v(2), A: v(3)})
+			out.SetNRGBA64(b.area.Min.X+i, y, color.NRGBA64{R: v(0), G: v(1), B: v(2), A: v(3)})
 		}
 	}
 }
@@ -112,7 +112,7 @@ func (d *drawing) layer(l *layer, b *block) error {
 		m = modeOf(modeNormal, 0, int(m.composite), 0)
 	}
 	keeps := m.cover == union || m.cover == clipToBackdrop
-	if keeps && !l.group && !l.bounds().Overlaps(b.Rectangle) {
+	if keeps && !l.group && !l.bounds().Overlaps(b.area) {
 		l.leave(b)
 		return nil
 	}
@@ -143,7 +143,7 @@ func (l *layer) leave(b *block) { b.empty = b.empty && l.opacity == 0 }
 
 // source gives the layer's own pixels.
 func (d *drawing) source(l *layer, m mode, b *block) (*block, error) {
-	s := newBlock(b.Rectangle)
+	s := newBlock(b.area)
 	switch {
 	case l.maskOnly && l.mask != nil:
 		return s, d.load(l.mask, l.x, l.y, s, linearLight)
@@ -171,10 +171,10 @@ func (d *drawing) source(l *layer, m mode, b *block) (*block, error) {
 
 // clip makes all outside of a rectangle transparent.
 func (b *block) clip(r image.Rectangle) {
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		row := b.row(y, b.Min.X, b.Max.X)
+	for y := b.area.Min.Y; y < b.area.Max.Y; y++ {
+		row := b.row(y, b.area.Min.X, b.area.Max.X)
 		for i := range row {
-			if !image.Pt(b.Min.X+i, y).In(r) {
+			if !image.Pt(b.area.Min.X+i, y).In(r) {
 				row[i] = pixel{}
 			}
 		}
@@ -186,7 +186,7 @@ func (d *drawing) mask(l *layer, b *block) (*block, error) {
 	if l.mask == nil || l.maskIgnored || l.maskOnly {
 		return nil, nil
 	}
-	s := newBlock(b.Rectangle)
+	s := newBlock(b.area)
 	return s, d.load(l.mask, l.x, l.y, s, linearLight)
 }
 
@@ -212,7 +212,7 @@ func (d *drawing) compose(l *layer, m mode, b, source, mask *block) {
 		}
 		alpha := layer[3] * opacity
 		if m.action == dissolve {
-			alpha = dissolved(alpha, b.Min.X+i%b.Dx(), b.Min.Y+i/b.Dx())
+			alpha = dissolved(alpha, b.area.Min.X+i%b.area.Dx(), b.area.Min.Y+i/b.area.Dx())
 		}
 		switch {
 		case bottom:
@@ -253,7 +253,7 @@ func dissolved(alpha float32, x, y int) float32 {
 // load reads the part of a plane at a place of the canvas that lies in the block.
 func (d *drawing) load(s *plane, x, y int, b *block, to space) error {
 	b.space = to
-	part := image.Rect(x, y, x+s.width, y+s.height).Intersect(b.Rectangle)
+	part := image.Rect(x, y, x+s.width, y+s.height).Intersect(b.area)
 	if part.Empty() {
 		return nil
 	}
@@ -272,7 +272,7 @@ func (d *drawing) load(s *plane, x, y int, b *block, to space) error {
 
 // place copies a tile that covers a rectangle of the canvas.
 func (d *drawing) place(s *plane, tile []byte, r image.Rectangle, b *block) {
-	part := r.Intersect(b.Rectangle)
+	part := r.Intersect(b.area)
 	size := s.format.kind.size()
 	for y := part.Min.Y; y < part.Max.Y; y++ {
 		from := tile[((y-r.Min.Y)*r.Dx()+part.Min.X-r.Min.X)*s.channels*size:]
