@@ -99,6 +99,7 @@ var elsewhere = []struct{ begins, why string }{
 	{"make run", "it runs until it is ended: loadtest/suites/commands starts the same"},
 	{"make test", "it is what runs this"},
 	{"make packages", "deploy/debian"},
+	{"make corpora", "loadtest/suites/corpora judges the project's own originals"},
 	{"apt install", "deploy/debian"},
 	{"systemctl enable", "deploy/debian runs what the unit says: systemd is not at hand"},
 	{"curl -f http://127.0.0.1:8890", "deploy/debian starts the roles side by side"},

@@ -2,6 +2,7 @@ package thumbor
 
 import (
 	"bytes"
+	"encoding/binary"
 	"image"
 	_ "image/gif"
 	_ "image/jpeg"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 
 	_ "golang.org/x/image/webp"
@@ -40,12 +42,32 @@ func Read(client *http.Client, base, url string) (Answer, error) {
 	if a.Status != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "image/") {
 		return a, nil
 	}
-	m, _, err := image.Decode(bytes.NewReader(body))
+	m, _, err := image.Decode(bytes.NewReader(firstFrame(body)))
 	if err != nil {
 		return a, err
 	}
 	a.Width, a.Height, a.Small = m.Bounds().Dx(), m.Bounds().Dy(), small(m)
 	return a, nil
+}
+
+// firstFrame makes a still WebP of an animated one, which Go's decoder does not read. What is
+// none stays as it is.
+func firstFrame(body []byte) []byte {
+	const head, frameHead = 12, 16 // RIFF, size, WEBP; and a frame's place, size and duration
+	for at := head; at+8+frameHead <= len(body) && string(body[8:head]) == "WEBP"; {
+		size := int(binary.LittleEndian.Uint32(body[at+4:]))
+		if string(body[at:at+4]) == "ANMF" && at+8+size <= len(body) {
+			frame := body[at+8 : at+8+size]
+			flags := []byte{0, 0, 0, 0}
+			if string(frame[frameHead:frameHead+4]) == "ALPH" {
+				flags[0] = 0x10
+			}
+			still := slices.Concat([]byte("WEBPVP8X\x0a\x00\x00\x00"), flags, frame[6:12], frame[frameHead:])
+			return slices.Concat([]byte("RIFF"), binary.LittleEndian.AppendUint32(nil, uint32(len(still))), still)
+		}
+		at += 8 + size + size&1
+	}
+	return body
 }
 
 // small averages the picture over white in side × side fields.
