@@ -320,8 +320,9 @@ func (e *Engines) converted(r *render) error {
 	if err != nil {
 		return err
 	}
+	h.Original = r.header.Type // which the raster shows no more, and a wrong name hides
 	s := r.spec
-	s.Type = r.header.Type // which the raster shows no more, and a wrong name hides
+	s.Type = r.header.Type
 	s.Page, s.Lang = 0, ""
 	return e.vips(r, s, h, raster)
 }

@@ -4,6 +4,7 @@ package vips
 import "C"
 
 import (
+	"cmp"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -110,27 +111,8 @@ func (r *render) within(encode encoder, format thumbnail.Format) ([]byte, error)
 	}
 }
 
-// origin is the original's type: of what a tool drew by its name, else by its bytes.
-func (r *render) origin() thumbnail.Type {
-	if r.header.Original != "" {
-		return r.header.Original
-	}
-	if drawnByTool(r.spec.Type) {
-		return r.spec.Type
-	}
-	return r.header.Type
-}
-
-// drawnByTool reports whether a program other than libvips draws originals of this type
-// (the table of package engine), so that what is read here is that program's PNG.
-func drawnByTool(t thumbnail.Type) bool {
-	switch t {
-	case thumbnail.TypeSVG, thumbnail.TypeGIF, thumbnail.TypePDF, thumbnail.TypeDjVu, thumbnail.TypeXCF, thumbnail.TypeSTL, thumbnail.TypeVideo,
-		thumbnail.TypeBMP, thumbnail.TypeICO, thumbnail.TypePSD, thumbnail.TypeTGA, thumbnail.TypePNM:
-		return true
-	}
-	return false
-}
+// origin is the original's type, also of what a tool drew.
+func (r *render) origin() thumbnail.Type { return cmp.Or(r.header.Original, r.header.Type) }
 
 func writeAll(fd int, b []byte) error {
 	for len(b) > 0 {

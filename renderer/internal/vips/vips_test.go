@@ -314,7 +314,8 @@ func TestTransparency(t *testing.T) {
 }
 
 func TestTheFormatIsChosen(t *testing.T) {
-	opaque, transparent := landscape(t), disc(t)
+	opaque, transparent, page := landscape(t), disc(t), landscape(t)
+	page.header.Original = thumbnail.TypePDF
 	prefer := []thumbnail.Format{thumbnail.FormatJPEG, thumbnail.FormatWebP}
 	for name, c := range map[string]struct {
 		of   original
@@ -326,7 +327,7 @@ func TestTheFormatIsChosen(t *testing.T) {
 		"the first that can be transparent":     {transparent, thumbnail.Spec{Prefer: prefer}, thumbnail.FormatWebP},
 		"a JPEG for an opaque PNG":              {opaque, thumbnail.Spec{PNGToJPEG: true}, thumbnail.FormatJPEG},
 		"but none for a transparent one":        {transparent, thumbnail.Spec{PNGToJPEG: true}, thumbnail.FormatPNG},
-		"of a drawing, what suits its own type": {opaque, thumbnail.Spec{Type: thumbnail.TypePDF}, thumbnail.FormatJPEG},
+		"of a drawing, what suits its own type": {page, thumbnail.Spec{}, thumbnail.FormatJPEG},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.spec.Width = 40
