@@ -46,7 +46,7 @@ func drawTIFF(t *task) error {
 	from := named
 	if t.request.Header.Subsampled {
 		from = expandedTIFF
-		if err := t.draw("tiff2rgba", "-c", "none", named, from); err != nil {
+		if err := t.draw("tiff2rgba", "-n", "-c", "none", named, from); err != nil {
 			return err
 		}
 	}
