@@ -46,8 +46,9 @@ test: deps ## install what is missing, run every test in its short form
 	$(TESTS) -timeout 4m ./loadtest/suites/flood
 	$(TESTS) -timeout 4m ./coordinator/internal/pools # what the race detector's own memory would hide
 
-# One after the other: side by side they leave two cores no time for a beat a second, and
-# edges and coordinators take each other for gone.
+# System tests mostly wait, and so five of a package run at once. The two halves run one after
+# the other: side by side they leave two cores no time for a beat a second, and edges and
+# coordinators take each other for gone.
 test-race:
 	$(TESTS) -race -p 3 -parallel 5 -timeout 14m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
 

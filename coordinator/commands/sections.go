@@ -94,8 +94,8 @@ func (s sections) renderers(t coordinator.Throttles) {
 	}
 }
 
-// versions are those of the libraries and tools by which the renderers draw; where they differ,
-// each with its number of renderers.
+// versions lists the libraries and tools that the renderers draw with; where versions differ,
+// each has its number of renderers.
 func (s sections) versions(t coordinator.Throttles) {
 	renderers := map[string]map[string]int{} // by component and version
 	for _, r := range t.Renderers {
@@ -111,12 +111,12 @@ func (s sections) versions(t coordinator.Throttles) {
 	}
 	s.out.Section("DRAWS BY", "VERSION")
 	for _, name := range slices.Sorted(maps.Keys(renderers)) {
-		s.out.Row(name, strings.Join(each(renderers[name]), ", "))
+		s.out.Row(name, strings.Join(withCounts(renderers[name]), ", "))
 	}
 }
 
-// each lists versions, with how many have it when there are several.
-func each(renderers map[string]int) (all []string) {
+// withCounts lists versions; where there are several, each with its number of renderers.
+func withCounts(renderers map[string]int) (all []string) {
 	for _, version := range slices.Sorted(maps.Keys(renderers)) {
 		text := version
 		if len(renderers) > 1 {

@@ -100,12 +100,12 @@ func New(c Config) *Engines {
 	c.Metrics.MustRegister(e.saved)
 	maps.Copy(e.versions, c.Vips.Ready().Versions)
 	maps.Copy(e.versions, c.Tools.Ready().Versions)
-	e.confess(c.Log)
+	e.logFlaws(c.Log)
 	return e
 }
 
-// confess says what cannot be drawn here, and what is drawn wrongly.
-func (e *Engines) confess(log *slog.Logger) {
+// logFlaws logs the types that cannot be drawn here, and the kinds that are drawn wrongly.
+func (e *Engines) logFlaws(log *slog.Logger) {
 	for _, r := range table {
 		if !e.can(r) {
 			log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
@@ -275,12 +275,12 @@ func (e *Engines) directly(r *render) error {
 	if name := string(r.header.Type); !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name)) {
 		return fault.New(fault.Unsupported, "this renderer lacks the program that reads such a %s", name)
 	}
-	r.result.Engine = helper(r.header.Type)
+	r.result.Engine = toolFor(r.header.Type)
 	return e.converted(r)
 }
 
-// helper is what draws for libvips the pictures of a type that it does not read.
-func helper(t thumbnail.Type) string {
+// toolFor names the tool that draws those pictures of a type that libvips does not read.
+func toolFor(t thumbnail.Type) string {
 	switch t {
 	case thumbnail.TypeJPEG:
 		return "ffmpeg"
@@ -322,7 +322,6 @@ func (e *Engines) converted(r *render) error {
 	}
 	h.Original = r.header.Type // which the raster shows no more, and a wrong name hides
 	s := r.spec
-	s.Type = r.header.Type
 	s.Page, s.Lang = 0, ""
 	return e.vips(r, s, h, raster)
 }
@@ -376,7 +375,7 @@ func (e *Engines) animated(r *render) error {
 func (r *render) staysGIF() bool {
 	s := r.spec
 	s.FlipX, s.FlipY = false, false
-	if r.header.Frames > 1 { // of which a smart cut is one in the middle
+	if r.header.Frames > 1 { // a smart cut of an animation is in the middle
 		s.Smart = false
 		s.Prefer = slices.DeleteFunc(slices.Clone(s.Prefer), func(f thumbnail.Format) bool { return f.Row().Animation == thumbnail.FirstFrame })
 	}

@@ -8,13 +8,22 @@ import (
 	"slices"
 )
 
-// pngStart is the signature and the first chunk, IHDR, which is always as long.
-const pngStart = 8 + 12 + 13
+// PNGStart is the length of a PNG's signature and of its first chunk, IHDR, in bytes. A
+// profile stands behind them.
+const PNGStart = 8 + 12 + 13
 
 // WithProfile puts a colour profile into a PNG that has none.
 func WithProfile(png, profile []byte) []byte {
-	if len(profile) == 0 || len(png) < pngStart {
+	if len(png) < PNGStart {
 		return png
+	}
+	return slices.Insert(slices.Clone(png), PNGStart, ProfileChunk(profile)...)
+}
+
+// ProfileChunk is a PNG's iCCP chunk; without a profile it is nothing.
+func ProfileChunk(profile []byte) []byte {
+	if len(profile) == 0 {
+		return nil
 	}
 	var data bytes.Buffer
 	data.WriteString("icc\x00\x00") // a name, its end, and the compression: zlib
@@ -24,6 +33,5 @@ func WithProfile(png, profile []byte) []byte {
 	chunk := binary.BigEndian.AppendUint32(nil, uint32(data.Len())) //nolint:gosec // a profile is a part of an original that fits in memory
 	chunk = append(chunk, "iCCP"...)
 	chunk = append(chunk, data.Bytes()...)
-	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
-	return slices.Insert(slices.Clone(png), pngStart, chunk...)
+	return binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
 }

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/colour"
@@ -17,8 +18,7 @@ func drawBitmap(t *task) error {
 		return t.draw("ffmpeg", append(localOnly[:len(localOnly):len(localOnly)], "-nostdin", "-threads", "1",
 			"-f", "image2", "-c:v", "psd", "-i", named, "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")...)
 	}
-	args := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB"}
-	args = append(args, string(h.Type)+":"+named+"["+strconv.Itoa(h.Part)+"]")
+	args := []string{string(h.Type) + ":" + named + "[" + strconv.Itoa(h.Part) + "]"}
 	switch h.Type {
 	case thumbnail.TypeTGA: // whose first row can be the lowest
 		args = append(args, "-auto-orient")
@@ -34,7 +34,13 @@ func drawBitmap(t *task) error {
 			args = append(args, "-profile", onScreen)
 		}
 	}
-	return t.draw(imageMagick, append(args, "-depth", "8", "-define", "png:compression-level=1", "png:-")...)
+	return t.convert(args...)
+}
+
+// convert has ImageMagick, within bounds of memory and disk, make a PNG of 8 bits a sample.
+func (t *task) convert(args ...string) error {
+	bounds := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB"}
+	return t.draw(imageMagick, slices.Concat(bounds, args, []string{"-depth", "8", "-define", "png:compression-level=1", "png:-"})...)
 }
 
 // onScreen is the profile into which inks are converted, in the folder where tools write.
@@ -51,18 +57,15 @@ func drawTIFF(t *task) error {
 		}
 	}
 	page := max(0, min(t.request.Spec.Page, t.request.Header.Pages)-1)
-	args := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB", "tiff:" + from + "[" + strconv.Itoa(page) + "]"}
+	args := []string{"tiff:" + from + "[" + strconv.Itoa(page) + "]"}
 	if !t.request.Spec.AsStored {
 		args = append(args, "-auto-orient")
 	}
-	return t.draw(imageMagick, append(args, "-depth", "8", "-define", "png:compression-level=1", "png:-")...)
+	return t.convert(args...)
 }
 
-// expandedTIFF is a TIFF of colours and alpha, in the folder where tools write.
+// expandedTIFF is a TIFF of red, green and blue, in the folder where tools write.
 const expandedTIFF = "rgba.tif"
 
 // drawPNG draws a PNG that libvips refuses.
-func drawPNG(t *task) error {
-	return t.draw(imageMagick, "-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB",
-		"png:"+named, "-depth", "8", "-define", "png:compression-level=1", "png:-")
-}
+func drawPNG(t *task) error { return t.convert("png:" + named) }

@@ -27,8 +27,8 @@ const (
 )
 
 // drawJP2 decodes with OpenJPEG, which converts to sRGB what has another colour space or a
-// profile. The reader of libvips 8.14 draws tiles of odd sizes and components of different
-// sizes wrongly, and takes five times as long.
+// profile. libvips 8.14 and 8.16 misread files whose tiles or picture do not begin at the
+// corner, and take five times as long.
 func drawJP2(t *task) error {
 	h := t.request.Header
 	reduction := t.reduction()

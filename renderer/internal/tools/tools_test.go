@@ -18,6 +18,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/metadata"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -272,7 +273,7 @@ func TestAPNGWithItsProfile(t *testing.T) {
 	if err := writePNG(&file, grey, profile); err != nil {
 		t.Fatal(err)
 	}
-	if at := bytes.Index(file.Bytes(), []byte("iCCPicc")); at != pngHeader+4 {
+	if at := bytes.Index(file.Bytes(), []byte("iCCPicc")); at != metadata.PNGStart+4 {
 		t.Errorf("the profile stands at %d", at)
 	}
 	m, _, err := image.Decode(&file)

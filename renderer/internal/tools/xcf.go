@@ -1,14 +1,11 @@
 package tools
 
 import (
-	"bytes"
-	"compress/zlib"
-	"encoding/binary"
-	"hash/crc32"
 	"image"
 	"image/png"
 	"io"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/metadata"
 	"github.com/thumbmill/thumbmill/renderer/internal/xcf"
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
@@ -52,12 +49,8 @@ func greyOf(m image.Image, profile []byte) (image.Image, []byte) {
 // writePNG packs nothing: libvips reads it at once.
 func writePNG(to io.Writer, m image.Image, profile []byte) error {
 	e := png.Encoder{CompressionLevel: png.NoCompression}
-	return e.Encode(&profiled{to: to, left: pngHeader, chunk: profileChunk(profile)}, m)
+	return e.Encode(&profiled{to: to, left: metadata.PNGStart, chunk: metadata.ProfileChunk(profile)}, m)
 }
-
-// pngHeader is the length of a PNG's signature and its first chunk, after which
-// the profile stands.
-const pngHeader = 8 + 25
 
 // profiled writes a chunk behind the header of a PNG.
 type profiled struct {
@@ -78,18 +71,4 @@ func (p *profiled) Write(b []byte) (int, error) {
 	p.chunk = nil
 	rest, err := p.to.Write(b[head:])
 	return n + rest, err
-}
-
-// profileChunk is PNG's iCCP, or nothing without a profile.
-func profileChunk(profile []byte) []byte {
-	if profile == nil {
-		return nil
-	}
-	body := bytes.NewBufferString("iCCPicc\x00\x00")
-	z := zlib.NewWriter(body)
-	_, _ = z.Write(profile) // into memory
-	_ = z.Close()
-	chunk := binary.BigEndian.AppendUint32(nil, uint32(body.Len()-4)) //nolint:gosec // below 4 MiB
-	chunk = append(chunk, body.Bytes()...)
-	return binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(body.Bytes()))
 }
