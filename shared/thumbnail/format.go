@@ -86,7 +86,7 @@ var formats = []FormatRow{
 	{
 		Format: FormatJXL, Name: "JPEG XL", Spellings: []string{"jxl"}, MediaTypes: []string{"image/jxl"},
 		Signatures:  []Signature{{0, "\xff\x0a"}, {0, "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
-		LongestSide: 65_535, Alpha: true, Lossy: true, Negotiable: true,
+		LongestSide: 65_535, Profiles: true, Alpha: true, Lossy: true, Negotiable: true,
 	},
 }
 

@@ -102,7 +102,7 @@ func TypeNames() (names []string) {
 	return names
 }
 
-// Rendered lists the types of which there are thumbnails, for messages.
+// Rendered lists the types that have thumbnails, for messages.
 func Rendered() (names []string) {
 	for _, row := range types {
 		if row.original != TypeUnknown && row.original != TypeAudio {

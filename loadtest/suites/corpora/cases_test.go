@@ -14,7 +14,7 @@ const casesVariable = "THUMBMILL_CASES"
 // asPNG is what most cases ask for: colours as they are, and alpha.
 const asPNG = "320x0/filters:format(png)"
 
-// mediawiki begins a request by MediaWiki's path, of which {name} is the original's; any other
+// mediawiki begins a request by MediaWiki's path, where {name} stands for the original's name; any other
 // is Thumbor's, and ends with the name.
 const mediawiki = "mediawiki:"
 

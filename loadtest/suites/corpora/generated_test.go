@@ -7,7 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/corpora"
 )
 
-// The project's own originals, of which the right picture is known from the specifications.
+// The specifications tell the right picture of each of the project's own originals.
 func TestGenerated(t *testing.T) {
 	all, missing, err := corpora.All()
 	if err != nil {

@@ -1,7 +1,7 @@
 package corpora
 
 // caseNotYet lists the cases that are known to come out wrong, each pattern of names with its
-// reason. A pattern of which nothing is wrong any more is an error, so that the list shrinks.
+// reason. A pattern that no longer matches a failure is an error, so that the list shrinks.
 func caseNotYet() []known {
 	return []known{
 		{"svg-gnome-planner-*", "librsvg 2.54 blurs nothing by a deviation that its filter's units make small"},

@@ -16,7 +16,7 @@ import (
 type Decoder struct {
 	Name  string
 	kinds []string
-	// steps are commands, of which the last writes OUT.
+	// steps are commands; the last one writes OUT.
 	steps [][]string
 }
 

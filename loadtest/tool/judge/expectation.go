@@ -44,7 +44,7 @@ type Expectation struct {
 	Frames  int         // 0: any
 	Patches []Patch
 	Refusal Refusal
-	Like    []string // names of decoders, one of which gives the same picture
+	Like    []string // names of decoders; one of them must give the same picture
 	Profile string   // the colour space of the profile that there must be; "": any
 	Varied  bool     // there is something to see: not all pixels are alike
 }
@@ -117,7 +117,7 @@ func (e Expectation) Check(a Answer, p Picture) error {
 	return errors.Join(errs...)
 }
 
-// CheckLike compares a picture with those of the decoders named in Like, one of which must
+// CheckLike compares a picture with those of the decoders named in Like. One of them must
 // give the same.
 func (e Expectation) CheckLike(ctx context.Context, p Picture, path string) error {
 	if len(e.Like) == 0 {

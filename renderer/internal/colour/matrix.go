@@ -3,7 +3,7 @@ package colour
 // matrix is of three rows.
 type matrix [3][3]float64
 
-// bradford is the matrix by which white points are adapted (ICC.1:2022, annex E).
+// bradford is the matrix that adapts white points (ICC.1:2022, annex E).
 var bradford = matrix{{0.8951, 0.2664, -0.1614}, {-0.7502, 1.7135, 0.0367}, {0.0389, -0.0685, 1.0296}}
 
 // d50 is the white in which profiles meet.

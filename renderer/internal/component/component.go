@@ -1,4 +1,4 @@
-// Package component knows the libraries and programs by which a machine draws: which of them
+// Package component knows the libraries and programs that a machine draws with: which of them
 // matter to which type of original, and what some versions are known to draw wrongly.
 package component
 

@@ -40,7 +40,7 @@ func (v Versions) Flaws() []Flaw {
 // before compares versions number by number.
 func before(a, b string) bool { return slices.Compare(numbers(a), numbers(b)) < 0 }
 
-// leading are a version's numbers, before what is none.
+// leading matches the numbers at the beginning of a version.
 var leading = regexp.MustCompile(`^\d+([.-]\d+)*`)
 
 // numbers are those of a version, of 7.1.1-43 four.

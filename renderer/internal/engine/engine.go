@@ -92,7 +92,7 @@ type Engines struct {
 	saved    *prometheus.CounterVec
 }
 
-// New makes engines, and says of which types it can draw none, and what it is known to draw wrongly.
+// New makes engines, and logs the types that they cannot draw and the kinds that they draw wrongly.
 func New(c Config) *Engines {
 	e := &Engines{config: c, versions: component.Versions{}, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers took off thumbnails, by format.",

@@ -46,7 +46,7 @@ type page struct {
 
 // The meanings of an extra sample (TIFF 6.0, section 18).
 const (
-	extraAssociated = 1 // alpha by which colours are multiplied; libvips divides them
+	extraAssociated = 1 // alpha, with which colours are multiplied; libvips divides them
 	extraAlpha      = 2
 	maxExtra        = 64
 )

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// maxShadows bounds how many shadows are written out, of which each takes half a kilobyte.
+	// maxShadows bounds how many shadows are written out; each takes half a kilobyte.
 	maxShadows = 1000
 	// maxOctaves of turbulence add to a picture of 8 bits: each counts half as much as the one
 	// before it.
