@@ -20,7 +20,8 @@ LONG  := loadtest/suites/cluster loadtest/suites/faults
 APART := loadtest/suites/flood loadtest/suites/hits loadtest/suites/capacity loadtest/suites/peers
 
 # go vet has been run before; a test binary without DWARF is linked in half of the time.
-TESTS := go test -vet=off -ldflags=-w
+# Compilers give way to tests that run beside them, whose beats and deadlines are real.
+TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 
 # Packages that draw pictures, simulate or look at a page, which the race detector does
 # slowly. The system tests run the same workers under it; the simulator has one goroutine.
