@@ -83,6 +83,7 @@ fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzLast -fuzztime 30s ./renderer/internal/complaint
 	go test -run '^$$' -fuzz FuzzDraw -fuzztime 30s ./renderer/internal/xcf
 	go test -run '^$$' -fuzz FuzzMend -fuzztime 30s ./renderer/internal/svg
+	go test -run '^$$' -fuzz FuzzUnmarshal -fuzztime 30s ./renderer/internal/animation
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 30s ./shared/directive
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime 30s ./shared/settings
 	go test -run '^$$' -fuzz FuzzCanonical -fuzztime 30s ./shared/objectstore/httpstore

@@ -53,6 +53,7 @@ const (
 	FirstFrame Animation = ""        // nothing: the thumbnail is the first frame
 	ByEncoder  Animation = "encoder" // libvips, as it writes a still picture
 	ByTool     Animation = "tool"    // a program resizes the animated original itself
+	Packed     Animation = "packed"  // a program, of frames that libvips draws
 )
 
 // formats is the table. Its order is that of qualities in a spec's canonical form, on
@@ -81,7 +82,7 @@ var formats = []FormatRow{
 	{
 		Format: FormatAVIF, Name: "AVIF", Spellings: []string{"avif"}, MediaTypes: []string{"image/avif"},
 		Signatures:  []Signature{{4, "ftypavif"}, {4, "ftypavis"}}, // behind the box's length
-		LongestSide: 65_535, Profiles: true, Alpha: true, Lossy: true, Negotiable: true,
+		LongestSide: 65_535, Profiles: true, Alpha: true, Animation: Packed, Lossy: true, Negotiable: true,
 	},
 	{
 		Format: FormatJXL, Name: "JPEG XL", Spellings: []string{"jxl"}, MediaTypes: []string{"image/jxl"},

@@ -256,13 +256,10 @@ func (r *render) doTask(w Workers, t worker.Task, original *os.File, most time.D
 
 // taskName names a task in traces: vips, or what tools do with what.
 func taskName(t worker.Task) string {
-	switch t.Work {
-	case "":
+	if t.Work == "" {
 		return "vips"
-	case tools.Optimize:
-		return tools.Name(t.Work, string(t.Spec.Format))
 	}
-	return tools.Name(t.Work, string(t.Header.Type))
+	return t.Work.Name(t.Header.Type, t.Spec.Format)
 }
 
 const noLimit = 1 << 62 * time.Nanosecond
@@ -291,7 +288,11 @@ func toolFor(t thumbnail.Type) string {
 }
 
 func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {
+	s = e.packable(s, h)
 	report, out, err := r.doTask(e.config.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
+	if err == nil && report.Packs {
+		out, err = e.pack(r, s, report.Format, out)
+	}
 	if err != nil {
 		return err
 	}

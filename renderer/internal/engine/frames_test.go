@@ -47,8 +47,8 @@ func TestGIFs(t *testing.T) {
 	}{
 		"stay GIFs":                        {thumbnail.Spec{}, false, thumbnail.FormatGIF, "gifsicle"},
 		"become WebP when asked for":       {thumbnail.Spec{Format: webP}, false, webP, "vips"},
-		"become what is preferred":         {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF, webP}}, false, webP, "vips"},
-		"become nothing that stands still": {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF}}, false, thumbnail.FormatGIF, "gifsicle"},
+		"become what is preferred":         {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatJXL, webP}}, false, webP, "vips"},
+		"become nothing that stands still": {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatJXL}}, false, thumbnail.FormatGIF, "gifsicle"},
 		"are drawn though gifsicle dies":   {thumbnail.Spec{}, true, thumbnail.FormatGIF, "vips"},
 	} {
 		t.Run(name, func(t *testing.T) {

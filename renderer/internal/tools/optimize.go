@@ -35,13 +35,7 @@ func optimizePNG(t *task) error {
 	if err := t.runProgram(call{program: "optipng", args: []string{"-quiet", "-o2", path}}); err != nil {
 		return err
 	}
-	made, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = made.Close() }()
-	_, err = io.Copy(t.request.Out, made)
-	return err
+	return t.take(path)
 }
 
 func (t *task) copyTo(path string) error {

@@ -29,7 +29,26 @@ const (
 	Draw     Work = "draw"     // the original into a raster
 	Animate  Work = "animate"  // an animated GIF into a smaller one
 	Optimize Work = "optimize" // a thumbnail into fewer bytes, every pixel as it is
+	Pack     Work = "pack"     // frames, an animation.Animation, into an animated thumbnail
 )
+
+// Name names the work on an original of a type into a thumbnail of a format, as "draw svg"
+// or "pack avif".
+func (w Work) Name(original thumbnail.Type, made thumbnail.Format) string {
+	return Name(w, w.of(original, made))
+}
+
+// ByName reports whether programs read the original by its name in the worker's folder; what
+// is in memory has none.
+func (w Work) ByName() bool { return w == Draw || w == Animate }
+
+// of is what the work depends on: the original's type, or the thumbnail's format.
+func (w Work) of(original thumbnail.Type, made thumbnail.Format) string {
+	if w == Optimize || w == Pack {
+		return string(made)
+	}
+	return string(original)
+}
 
 // entry is one row of the table.
 type entry struct {
@@ -42,7 +61,7 @@ type entry struct {
 
 // The table, with the Debian packages of the programs: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, optipng.
+// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, optipng, libavif-bin.
 func table() []entry {
 	return []entry{
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), nil},
@@ -67,6 +86,7 @@ func table() []entry {
 		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG, nil},
 		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF, nil},
 		{Optimize, string(thumbnail.FormatPNG), []string{"optipng"}, optimizePNG, nil},
+		{Pack, string(thumbnail.FormatAVIF), []string{"avifenc"}, packAVIF, nil},
 	}
 }
 
@@ -190,10 +210,7 @@ type Request struct {
 
 // Run does the work and writes what was made to Out. Errors are faults.
 func (b Box) Run(r Request) error {
-	what := string(r.Header.Type)
-	if r.Work == Optimize {
-		what = string(r.Spec.Format)
-	}
+	what := r.Work.of(r.Header.Type, r.Spec.Format)
 	for _, e := range table() {
 		if e.work == r.Work && e.what == what {
 			return e.run(&task{request: r, box: b})

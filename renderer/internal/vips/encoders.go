@@ -32,12 +32,15 @@ var encoders = map[thumbnail.Format]encoder{
 }
 
 // byVips has libvips encode, with a suffix and options as its own programs take them.
-func (r *render) byVips(how string) ([]byte, error) {
+func (r *render) byVips(how string) ([]byte, error) { return r.current.encoded(how) }
+
+// encoded is the picture as a file.
+func (p picture) encoded(how string) ([]byte, error) {
 	text := C.CString(how)
 	defer C.free(unsafe.Pointer(text))
 	var out unsafe.Pointer
 	var length C.size_t
-	if C.tm_encode(r.current.ptr, text, &out, &length) != 0 {
+	if C.tm_encode(p.ptr, text, &out, &length) != 0 {
 		return nil, vipsError()
 	}
 	defer C.tm_free(out)

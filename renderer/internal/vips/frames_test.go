@@ -105,7 +105,7 @@ func TestFramesDoNotBleedIntoEachOther(t *testing.T) {
 }
 
 func TestWhatKeepsAnAnimation(t *testing.T) {
-	const webP, avif = thumbnail.FormatWebP, thumbnail.FormatAVIF
+	const webP, jxl = thumbnail.FormatWebP, thumbnail.FormatJXL
 	for name, c := range map[string]struct {
 		spec   thumbnail.Spec
 		frames int
@@ -119,8 +119,8 @@ func TestWhatKeepsAnAnimation(t *testing.T) {
 		"a flip":                           {thumbnail.Spec{FlipY: true, Format: webP}, 4, webP},
 		"filters":                          {thumbnail.Spec{Format: webP, Operations: []thumbnail.Operation{{Name: thumbnail.StepBlur, Args: []float64{2, 1}}, {Name: thumbnail.StepRotate, Args: []float64{90}}}}, 4, webP},
 		"a preferred format":               {thumbnail.Spec{Prefer: []thumbnail.Format{webP}}, 4, webP},
-		"the preferred one that is moving": {thumbnail.Spec{Prefer: []thumbnail.Format{avif, webP}}, 4, webP},
-		"none of the preferred ones":       {thumbnail.Spec{Prefer: []thumbnail.Format{avif}}, 4, thumbnail.FormatGIF},
+		"the preferred one that is moving": {thumbnail.Spec{Prefer: []thumbnail.Format{jxl, webP}}, 4, webP},
+		"none of the preferred ones":       {thumbnail.Spec{Prefer: []thumbnail.Format{jxl}}, 4, thumbnail.FormatGIF},
 		"but not a border that is cut":     {thumbnail.Spec{Trim: &thumbnail.Trim{Corner: "top-left"}, Format: webP}, 1, webP},
 		"nor a still format":               {thumbnail.Spec{Format: thumbnail.FormatPNG}, 1, thumbnail.FormatPNG},
 		"nor frames that grow too large":   {thumbnail.Spec{Width: 800, Enlarge: true, Format: webP}, 1, webP},

@@ -79,11 +79,18 @@ func (r *render) transparent() (bool, error) {
 
 // save writes the finished picture.
 func (r *render) save(format thumbnail.Format, fd int) error {
-	file, err := r.within(encoders[format], format)
+	file, err := r.encode(format)
 	if err != nil {
 		return err
 	}
 	return writeAll(fd, file)
+}
+
+func (r *render) encode(format thumbnail.Format) ([]byte, error) {
+	if r.packs(format) {
+		return r.packed()
+	}
+	return r.within(encoders[format], format)
 }
 
 // worstQuality is the least that max_bytes lowers a quality to. It and the factor

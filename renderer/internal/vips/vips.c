@@ -422,6 +422,13 @@ const void *tm_blob(VipsImage *in, const char *name, size_t *length) {
 	return data;
 }
 
+int tm_delay(VipsImage *in, int i) {
+	int *delays, count;
+	if (!vips_image_get_typeof(in, "delay") || vips_image_get_array_int(in, "delay", &delays, &count) || i >= count)
+		return 0;
+	return delays[i];
+}
+
 int tm_number(VipsImage *in, const char *name) {
 	int value = 0;
 	if (vips_image_get_typeof(in, name) && vips_image_get_int(in, name, &value))

@@ -85,6 +85,9 @@ const maxTrimPixels = 50_000_000
 type Result struct {
 	Format        thumbnail.Format
 	Width, Height int
+	// Packs says that frames were written, an animation.Animation, of which a program of the
+	// format makes the thumbnail.
+	Packs bool
 }
 
 // Overlay is a picture beside the original that the spec names.
@@ -170,7 +173,7 @@ func (r *render) drawTo(out int) (Result, error) {
 	if err := r.save(format, out); err != nil {
 		return Result{}, unwritten(err, format)
 	}
-	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames)}, nil
+	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames), Packs: r.packs(format)}, nil
 }
 
 // draw makes the finished picture, or all frames of an animation.

@@ -70,6 +70,8 @@ int tm_grey(VipsImage *in, VipsImage **out);
 const void *tm_pixels(VipsImage *in);
 /* Metadata such as "icc-profile-data"; NULL when there is none. */
 const void *tm_blob(VipsImage *in, const char *name, size_t *length);
+/* How long frame i is shown, in milliseconds; 0 when nothing says so. */
+int tm_delay(VipsImage *in, int i);
 /* A number of the metadata, such as "loop"; 0 when there is none. */
 int tm_number(VipsImage *in, const char *name);
 /* Changes the image itself, which must be a finished one. Length 0 removes the profile. */

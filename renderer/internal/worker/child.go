@@ -137,7 +137,7 @@ func (drawing) perform(t Task, original, out *os.File) (Report, error) {
 		overlays = append(overlays, vips.Overlay(o))
 	}
 	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, original, out, overlays)
-	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height}, err
+	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Packs: drawn.Packs}, err
 }
 
 // tooling is the craft of a worker with tools.

@@ -190,7 +190,7 @@ func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Dura
 	if w.folder == "" {
 		return w.exchange(t, original, out, within)
 	}
-	if t.Work != tools.Optimize {
+	if t.Work.ByName() {
 		named := tools.Named(w.folder)
 		if err := os.Link(original.Name(), named); err != nil {
 			return Report{}, fault.Wrap(err, fault.Internal, "a tool could not be shown the original")

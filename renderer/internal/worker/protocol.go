@@ -60,7 +60,8 @@ type Report struct {
 	Format thumbnail.Format `json:"format,omitempty"`
 	Width  int              `json:"width,omitempty"`
 	Height int              `json:"height,omitempty"`
-	CPU    time.Duration    `json:"cpu,omitempty"` // processor time of this task, its tools' included
+	Packs  bool             `json:"packs,omitempty"` // frames were written, of which a tool makes the thumbnail
+	CPU    time.Duration    `json:"cpu,omitempty"`   // processor time of this task, its tools' included
 	Fault  *fault.Fault     `json:"fault,omitempty"`
 	// Spent says that the worker keeps so much address space of this task that the next
 	// one could lack it: it is to be replaced.

@@ -76,7 +76,7 @@ func (p *reference) formats() {
 		"its other spellings too. The last columns tell which settings and URLs can name it.\n\n| name | | media type | longest side | transparency | animation | " +
 		"`render.qualities` | `thumbor.auto_formats` | `renderer.optimizers` | MediaWiki's URLs |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range thumbnail.Formats() {
-		animation := map[thumbnail.Animation]string{thumbnail.FirstFrame: "first frame", thumbnail.ByEncoder: "yes", thumbnail.ByTool: "yes, of a GIF"}[f.Animation]
+		animation := map[thumbnail.Animation]string{thumbnail.FirstFrame: "first frame", thumbnail.ByEncoder: "yes", thumbnail.ByTool: "yes, of a GIF", thumbnail.Packed: "yes"}[f.Animation]
 		p.write("| `%s` | %s | `%s` | %d | %s | %s | %s | %s | %s | %s |\n", strings.Join(f.Spellings, "`, `"), f.Name, f.MediaTypes[0],
 			f.LongestSide, yes(f.Alpha), animation, yes(f.Lossy), yes(f.Negotiable), yes(f.Optimized), yes(f.Wikimedia))
 	}

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"image/gif"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// withoutPackers is workers of tools on a machine that lacks the programs that pack.
+type withoutPackers struct{ as Workers }
+
+func (w withoutPackers) Do(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, *os.File, error) {
+	return w.as.Do(ctx, t, original, within)
+}
+
+func (w withoutPackers) Ready() worker.Ready {
+	r := w.as.Ready()
+	r.Types = slices.DeleteFunc(slices.Clone(r.Types), func(name string) bool { return name == "pack avif" })
+	return r
+}
+
+func TestAnimatedAVIF(t *testing.T) {
+	e := newEngines(t)
+	if !slices.Contains(e.config.Tools.Ready().Types, "pack avif") {
+		t.Skip("avifenc is not installed")
+	}
+	moving, still := blinking(t, 3), blinking(t, 1)
+	for name, c := range map[string]struct {
+		spec   thumbnail.Spec
+		body   []byte
+		lacks  bool
+		format thumbnail.Format
+		brand  string // of the file
+	}{
+		"is made of a GIF":                {thumbnail.Spec{Format: thumbnail.FormatAVIF}, moving, false, thumbnail.FormatAVIF, "avis"},
+		"is preferred":                    {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF, thumbnail.FormatWebP}}, moving, false, thumbnail.FormatAVIF, "avis"},
+		"of one frame is a picture":       {thumbnail.Spec{Format: thumbnail.FormatAVIF}, still, false, thumbnail.FormatAVIF, "avif"},
+		"shows one frame without avifenc": {thumbnail.Spec{Format: thumbnail.FormatAVIF}, moving, true, thumbnail.FormatAVIF, "avif"},
+		"gives way without avifenc":       {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF, thumbnail.FormatWebP}}, moving, true, thumbnail.FormatWebP, "WEBP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			used := *e
+			if c.lacks {
+				used.config.Tools = withoutPackers{e.config.Tools}
+			}
+			c.spec.Type, c.spec.Width, c.spec.MaxAnimatedArea = thumbnail.TypeGIF, 32, 1<<20
+			result, err := draw(t, &used, c.spec, c.body)
+			if err != nil || result.Format != c.format || result.Width != 32 || result.Height != 24 {
+				t.Fatalf("%+v, %v", result, err)
+			}
+			if brand := string(result.Image[8:12]); brand != c.brand {
+				t.Errorf("a file of %q", brand)
+			}
+		})
+	}
+}
+
+// TestAnimatedAVIFKeepsFramesAndDelays asks ffprobe, which reads the track that avifenc wrote.
+func TestAnimatedAVIFKeepsFramesAndDelays(t *testing.T) {
+	e := newEngines(t)
+	if _, err := exec.LookPath("ffprobe"); err != nil || !slices.Contains(e.config.Tools.Ready().Types, "pack avif") {
+		t.Skip("avifenc or ffprobe is not installed")
+	}
+	result, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeGIF, Format: thumbnail.FormatAVIF, Width: 32, MaxAnimatedArea: 1 << 20}, blinking(t, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "made.avif")
+	if err := os.WriteFile(path, result.Image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=duration_time", "-of", "csv=p=0", path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(`0\.\d\d`).FindAllString(string(said), -1)
+	if want := []string{"0.20", "0.40", "0.60", "0.80"}; !slices.Equal(shown, want) {
+		t.Errorf("frames are shown for %v seconds, not %v: %s", shown, want, said)
+	}
+}
+
+// blinking is a GIF of red and blue frames, each shown 0.2 s longer than the one before.
+func blinking(t *testing.T, frames int) []byte {
+	t.Helper()
+	g := &gif.GIF{}
+	for i := range frames {
+		colours := color.Palette{color.RGBA{R: 255, A: 255}, color.RGBA{B: 255, A: 255}}
+		m := image.NewPaletted(image.Rect(0, 0, 64, 48), colours)
+		for p := range m.Pix {
+			m.Pix[p] = uint8(i % 2)
+		}
+		g.Image, g.Delay = append(g.Image, m), append(g.Delay, 20*(i+1))
+	}
+	var b bytes.Buffer
+	if err := gif.EncodeAll(&b, g); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
