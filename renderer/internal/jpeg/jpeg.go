@@ -44,10 +44,14 @@ func Decode(file []byte, luma, chroma int) (*Planes, error) {
 	})
 }
 
-// library decodes with libjpeg alone.
-func library(file []byte, luma, chroma int) (*Planes, error) {
+// library decodes with libjpeg alone; own: but for the transforms to 2/8 and 4/8.
+func library(file []byte, luma, chroma int, own bool) (*Planes, error) {
+	with := C.int(0)
+	if own {
+		with = 1
+	}
 	return decode(file, luma, chroma, func(at *C.uchar, to *C.jpeg_planes) C.int {
-		return C.jpeg_planes_library(at, C.size_t(len(file)), C.int(luma), C.int(chroma), to)
+		return C.jpeg_planes_library(at, C.size_t(len(file)), C.int(luma), C.int(chroma), with, to)
 	})
 }
 

@@ -112,7 +112,7 @@ func TestPlanesAreTheLibrarys(t *testing.T) {
 	for name, file := range kinds(t) {
 		for _, scale := range scales {
 			t.Run(name+" at "+strconv.Itoa(scale[0])+" and "+strconv.Itoa(scale[1]), func(t *testing.T) {
-				want, err := library(file, scale[0], scale[1])
+				want, err := library(file, scale[0], scale[1], true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -203,7 +203,7 @@ func TestDamagedFilesAreTheLibrarys(t *testing.T) {
 		}
 		for harm, file := range map[string][]byte{"cut short": half, "without its end": file[:len(file)-2], "damaged": damaged} {
 			for _, scale := range scales {
-				want, err := library(file, scale[0], scale[1])
+				want, err := library(file, scale[0], scale[1], true)
 				if err != nil {
 					continue
 				}

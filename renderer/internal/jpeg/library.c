@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <jpegint.h>
+#include "inverse.h"
 
 static void leave(j_common_ptr cinfo) {
 	jpeg_escape *escape = (jpeg_escape *)cinfo->err;
@@ -55,6 +56,7 @@ int jpeg_planes_allocate(j_decompress_ptr cinfo, int luma, int chroma, jpeg_plan
 		p->height = scaled(to->height, c->v_samp_factor, cinfo->max_v_samp_factor, size);
 		p->stride = (int)whole(whole(c->width_in_blocks, c->h_samp_factor) * size, 16);
 		size_t rows = whole(c->height_in_blocks, c->v_samp_factor) * size;
+		free(p->samples);
 		p->samples = calloc(rows, p->stride);
 		if (!p->samples)
 			return 0;
@@ -70,9 +72,31 @@ void jpeg_planes_free(jpeg_planes *p) {
 	}
 }
 
+// 2/8 and 4/8 are this package's: those of libjpeg-turbo average, and need nearly all coefficients.
+static void inverse_2(j_decompress_ptr cinfo, jpeg_component_info *c, JCOEFPTR block, JSAMPARRAY rows, JDIMENSION x) {
+	(void)cinfo;
+	jpeg_inverse_block(2, block, c->quant_table->quantval, rows, x);
+}
+
+static void inverse_4(j_decompress_ptr cinfo, jpeg_component_info *c, JCOEFPTR block, JSAMPARRAY rows, JDIMENSION x) {
+	(void)cinfo;
+	jpeg_inverse_block(4, block, c->quant_table->quantval, rows, x);
+}
+
+static void replace(j_decompress_ptr cinfo) {
+	for (int i = 0; i < cinfo->num_components; i++) {
+		if (!cinfo->comp_info[i].quant_table)
+			continue; // no scan has it: libjpeg's transform has zeros for quantisers
+		if (cinfo->comp_info[i].BLOCK_SIZE == 2)
+			cinfo->idct->inverse_DCT[i] = inverse_2;
+		if (cinfo->comp_info[i].BLOCK_SIZE == 4)
+			cinfo->idct->inverse_DCT[i] = inverse_4;
+	}
+}
+
 // libjpeg enlarges subsampled chroma in the inverse transform. Here each component has the size
 // that was asked for: the transforms are chosen again, before the first block is read.
-static void resize(j_decompress_ptr cinfo, int luma, int chroma) {
+static void resize(j_decompress_ptr cinfo, int luma, int chroma, int own) {
 	for (int i = 0; i < cinfo->num_components; i++) {
 		jpeg_component_info *c = &cinfo->comp_info[i];
 		c->BLOCK_SIZE = jpeg_block_size(i, luma, chroma);
@@ -82,6 +106,8 @@ static void resize(j_decompress_ptr cinfo, int luma, int chroma) {
 		c->MCU_sample_width = c->MCU_width * c->BLOCK_SIZE;
 	}
 	cinfo->idct->start_pass(cinfo);
+	if (own)
+		replace(cinfo);
 	if (!cinfo->inputctl->has_multiple_scans)
 		cinfo->entropy->start_pass(cinfo);
 }
@@ -96,7 +122,7 @@ static void rows(jpeg_planes *to, j_decompress_ptr cinfo, int unit, JSAMPARRAY d
 	}
 }
 
-int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
+int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, int own, jpeg_planes *to) {
 	cinfo->raw_data_out = TRUE;
 	cinfo->do_block_smoothing = FALSE;
 	cinfo->dct_method = JDCT_ISLOW;
@@ -108,7 +134,7 @@ int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *
 		return JPEG_BROKEN;
 	}
 	jpeg_start_decompress(cinfo);
-	resize(cinfo, luma, chroma);
+	resize(cinfo, luma, chroma, own);
 	for (int unit = 0; unit < (int)cinfo->total_iMCU_rows; unit++) {
 		JSAMPROW row[3][16];
 		JSAMPARRAY data[3];
@@ -119,22 +145,19 @@ int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *
 	return JPEG_DECODED;
 }
 
-int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int chroma, jpeg_planes *to) {
+int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int chroma, int own, jpeg_planes *to) {
 	struct jpeg_decompress_struct cinfo;
 	jpeg_escape escape;
 	memset(to, 0, sizeof *to);
 	jpeg_escape_set(&cinfo, &escape, to->message);
 	volatile int result = JPEG_OTHER;
-	if (setjmp(escape.escape)) {
-		jpeg_destroy_decompress(&cinfo);
-		jpeg_planes_free(to);
-		return result;
-	}
-	jpeg_create_decompress(&cinfo);
-	jpeg_mem_src(&cinfo, file, size);
-	if (jpeg_read_header(&cinfo, TRUE) == JPEG_HEADER_OK && jpeg_is_ours(&cinfo)) {
-		result = JPEG_BROKEN;
-		result = jpeg_planes_read(&cinfo, luma, chroma, to);
+	if (!setjmp(escape.escape)) {
+		jpeg_create_decompress(&cinfo);
+		jpeg_mem_src(&cinfo, file, size);
+		if (jpeg_read_header(&cinfo, TRUE) == JPEG_HEADER_OK && jpeg_is_ours(&cinfo)) {
+			result = JPEG_BROKEN;
+			result = jpeg_planes_read(&cinfo, luma, chroma, own, to);
+		}
 	}
 	jpeg_destroy_decompress(&cinfo);
 	if (result != JPEG_DECODED)

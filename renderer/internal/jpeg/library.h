@@ -32,7 +32,8 @@ int jpeg_planes_allocate(j_decompress_ptr cinfo, int luma, int chroma, jpeg_plan
 // The size of component i's blocks.
 static inline int jpeg_block_size(int i, int luma, int chroma) { return i == 0 ? luma : chroma; }
 
-// Reads the planes with libjpeg, after jpeg_read_header, into planes that are allocated here.
-int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to);
+// Reads the planes with libjpeg, after jpeg_read_header, into planes that are allocated here; own:
+// by this package's transforms where they differ from libjpeg-turbo's.
+int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, int own, jpeg_planes *to);
 
 #endif

@@ -22,8 +22,8 @@ enum { JPEG_DECODED, JPEG_OTHER, JPEG_BROKEN };
 // Decodes with the decoders of this package, and what they leave with libjpeg.
 int jpeg_planes_decode(const unsigned char *file, size_t size, int luma, int chroma, jpeg_planes *to);
 
-// Decodes with libjpeg alone.
-int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int chroma, jpeg_planes *to);
+// Decodes with libjpeg alone; own: but for the transforms to 2/8 and 4/8, which are this package's.
+int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int chroma, int own, jpeg_planes *to);
 
 void jpeg_planes_free(jpeg_planes *p);
 

@@ -1,0 +1,240 @@
+#include "baseline.h"
+#include "bits.h"
+#include "inverse.h"
+#include <stdlib.h>
+
+// The natural position of each coefficient, and 16 more for runs that lead out of the block.
+static const uint8_t zigzag[64] = {
+	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48,
+	41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
+	38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+
+typedef struct {
+	const jpeg_huffman *dc, *ac;
+	int across, down; // blocks of an MCU
+	int n;            // samples of a block's side
+	int last;         // the last coefficient that they need, in the file's order
+	int16_t quantiser[64]; // in the file's order
+	uint8_t kept[64];      // in the file's order: place among the n x n, or n * n
+	int predicted;
+	int unit;              // of int16_t: LANES blocks
+	size_t row;            // of int16_t: the blocks of one row of blocks in a row of MCUs
+	int16_t *coefficients; // down rows
+} component;
+
+typedef struct {
+	jpeg_bits bits;
+	int count, used; // components; tables
+	component component[3];
+	jpeg_huffman table[6];
+} decoder;
+
+static const jpeg_huffman *table(decoder *d, const JHUFF_TBL *from, int ac) {
+	if (!from)
+		return NULL;
+	for (int i = 0; i < d->used; i++)
+		if (jpeg_huffman_is(&d->table[i], from) && (!ac || d->table[i].many[0]))
+			return &d->table[i];
+	if (!jpeg_huffman_build(&d->table[d->used], from, ac))
+		return NULL;
+	return &d->table[d->used++];
+}
+
+static void keep(component *c, const JQUANT_TBL *q) {
+	for (int k = 0; k < 64; k++) {
+		int x = zigzag[k] & 7, y = zigzag[k] >> 3;
+		c->quantiser[k] = (int16_t)q->quantval[zigzag[k]];
+		c->kept[k] = c->n * c->n;
+		if (x >= c->n || y >= c->n)
+			continue;
+		c->kept[k] = y * c->n + x;
+		c->last = k;
+	}
+}
+
+// One more coefficient than n * n takes what is not kept.
+static int prepare(decoder *d, j_decompress_ptr cinfo, int i, int n) {
+	jpeg_component_info *from = &cinfo->comp_info[i];
+	component *c = &d->component[i];
+	JQUANT_TBL *q = cinfo->quant_tbl_ptrs[from->quant_tbl_no];
+	c->dc = table(d, cinfo->dc_huff_tbl_ptrs[from->dc_tbl_no], 0);
+	c->ac = table(d, cinfo->ac_huff_tbl_ptrs[from->ac_tbl_no], 1);
+	if (!c->dc || !c->ac || !q)
+		return 0;
+	c->n = n;
+	c->across = cinfo->num_components > 1 ? from->h_samp_factor : 1;
+	c->down = cinfo->num_components > 1 ? from->v_samp_factor : 1;
+	keep(c, q);
+	c->unit = (n * n + (n > 1)) * LANES;
+	size_t blocks = (from->width_in_blocks + c->across - 1) / c->across * c->across;
+	c->row = (blocks + LANES - 1) / LANES * c->unit;
+	c->coefficients = malloc(c->row * c->down * sizeof *c->coefficients);
+	return c->coefficients != NULL;
+}
+
+#define TAKE(n) (buffer <<= (n), have -= (n))
+
+// One block: its first coefficients, dequantised, to to[place * LANES].
+static inline void block(decoder *d, component *c, int16_t *to) {
+	const jpeg_huffman *ac = c->ac;
+	uint64_t buffer = d->bits.buffer;
+	int have = d->bits.have, wrong = 0;
+	unsigned char *at = d->bits.at;
+	FILL(buffer, have, at);
+	int code = jpeg_code(c->dc, buffer);
+	wrong |= !code;
+	TAKE(code & 255);
+	int size = code >> 8;
+	c->predicted += jpeg_value(buffer, size);
+	TAKE(size);
+	int v = c->predicted * c->quantiser[0];
+	wrong |= (unsigned)(v + LARGEST) > 2 * LARGEST;
+	to[0] = (int16_t)v;
+	int k = 1;
+	while (k <= c->last) {
+		if (have < 32)
+			FILL(buffer, have, at);
+		code = jpeg_code(ac, buffer);
+		wrong |= !code;
+		TAKE(code & 255);
+		int run = code >> 12;
+		size = (code >> 8) & 15;
+		if (!size) {
+			if (run != 15) {
+				k = 64;
+				break;
+			}
+			k += 16;
+			continue;
+		}
+		k += run;
+		v = jpeg_value(buffer, size);
+		TAKE(size);
+		if (k > 63)
+			break;
+		if (c->kept[k] < c->n * c->n) {
+			v *= c->quantiser[k];
+			wrong |= (unsigned)(v + LARGEST) > 2 * LARGEST;
+			to[c->kept[k] * LANES] = (int16_t)v;
+		}
+		k++;
+	}
+	while (k < 64) {
+		if (have < 32)
+			FILL(buffer, have, at);
+		int many = ac->many[buffer >> (64 - LOOKUP)];
+		int after = k + ((many >> 4) & 63);
+		if (many && after < 64) {
+			TAKE(many & 15);
+			k = after;
+			if (many & MANY_END)
+				break;
+			continue;
+		}
+		code = jpeg_code(ac, buffer);
+		wrong |= !code;
+		int run = code >> 12;
+		size = (code >> 8) & 15;
+		TAKE((code & 255) + size);
+		if (!size && run != 15)
+			break;
+		k += run + 1;
+	}
+	d->bits.buffer = buffer;
+	d->bits.have = have;
+	d->bits.at = at;
+	d->bits.wrong |= wrong;
+}
+
+// A row of MCUs is a row of blocks' coefficients, LANES side by side.
+static inline void unit(decoder *d, int x) {
+	for (int i = 0; i < d->count; i++) {
+		component *c = &d->component[i];
+		for (int v = 0; v < c->down; v++)
+			for (int h = 0; h < c->across; h++) {
+				int at = x * c->across + h;
+				block(d, c, c->coefficients + v * c->row + (size_t)(at / LANES) * c->unit + at % LANES);
+			}
+	}
+}
+
+static int restart(decoder *d, int *number) {
+	if (!jpeg_bits_restart(&d->bits, *number))
+		return 0;
+	*number = (*number + 1) & 7;
+	for (int i = 0; i < d->count; i++)
+		d->component[i].predicted = 0;
+	return 1;
+}
+
+static void clear(decoder *d) {
+	for (int i = 0; i < d->count; i++) {
+		component *c = &d->component[i];
+		memset(c->coefficients, 0, c->row * c->down * sizeof *c->coefficients);
+	}
+}
+
+static int transform(decoder *d, j_decompress_ptr cinfo, int row, jpeg_planes *to) {
+	for (int i = 0; i < d->count; i++) {
+		component *c = &d->component[i];
+		jpeg_plane *p = &to->plane[i];
+		int blocks = cinfo->comp_info[i].width_in_blocks, high = cinfo->comp_info[i].height_in_blocks;
+		for (int v = 0; v < c->down && row * c->down + v < high; v++) {
+			unsigned char *samples = p->samples + (size_t)(row * c->down + v) * c->n * p->stride;
+			for (int x = 0; x < blocks; x += LANES) {
+				int count = blocks - x < LANES ? blocks - x : LANES;
+				const int16_t *from = c->coefficients + v * c->row + (size_t)(x / LANES) * c->unit;
+				if (!jpeg_inverse(c->n, from, samples + x * c->n, p->stride, count))
+					return 0;
+			}
+		}
+	}
+	return 1;
+}
+
+static int scan(decoder *d, j_decompress_ptr cinfo, jpeg_planes *to) {
+	component *c = &d->component[0];
+	int across = (cinfo->comp_info[0].width_in_blocks + c->across - 1) / c->across;
+	int down = (cinfo->comp_info[0].height_in_blocks + c->down - 1) / c->down;
+	int left = cinfo->restart_interval, number = 0;
+	for (int y = 0; y < down; y++) {
+		clear(d);
+		for (int x = 0; x < across; x++) {
+			if (cinfo->restart_interval && left-- == 0) {
+				if (!restart(d, &number))
+					return 0;
+				left = cinfo->restart_interval - 1;
+			}
+			jpeg_bits_ensure(&d->bits);
+			unit(d, x);
+			if (d->bits.wrong || jpeg_bits_beyond(&d->bits) > 0)
+				return 0;
+		}
+		if (!transform(d, cinfo, y, to))
+			return 0;
+	}
+	return 1;
+}
+
+static int whole(decoder *d, j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
+	d->count = cinfo->num_components;
+	for (int i = 0; i < d->count; i++)
+		if (!prepare(d, cinfo, i, jpeg_block_size(i, luma, chroma)))
+			return 0;
+	jpeg_bits_begin(&d->bits, cinfo->src->next_input_byte, cinfo->src->next_input_byte + cinfo->src->bytes_in_buffer);
+	return jpeg_planes_allocate(cinfo, luma, chroma, to) && scan(d, cinfo, to);
+}
+
+int jpeg_baseline(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
+	if (cinfo->progressive_mode || cinfo->comps_in_scan != cinfo->num_components || luma > 7 ||
+	    (chroma > 7 && cinfo->num_components > 1))
+		return 0;
+	decoder *d = calloc(1, sizeof *d);
+	if (!d)
+		return 0;
+	int done = whole(d, cinfo, luma, chroma, to);
+	for (int i = 0; i < d->count; i++)
+		free(d->component[i].coefficients);
+	free(d);
+	return done;
+}
