@@ -33,7 +33,7 @@ static const jpeg_huffman *table(decoder *d, const JHUFF_TBL *from, int ac) {
 	if (!from)
 		return NULL;
 	for (int i = 0; i < d->used; i++)
-		if (jpeg_huffman_is(&d->table[i], from) && (!ac || d->table[i].many[0]))
+		if (jpeg_huffman_is(&d->table[i], from) && d->table[i].ac == ac)
 			return &d->table[i];
 	if (!jpeg_huffman_build(&d->table[d->used], from, ac))
 		return NULL;
@@ -74,72 +74,77 @@ static int prepare(decoder *d, j_decompress_ptr cinfo, int i, int n) {
 
 #define TAKE(n) (buffer <<= (n), have -= (n))
 
+// A symbol with its value, in at most 31 bits: v, and how many coefficients it is for; 64: the end.
+#define SYMBOL(h, coefficients, v) \
+	do { \
+		uint32_t entry = (h)->value[buffer >> (64 - LOOKUP)]; \
+		if (__builtin_expect(entry != 0, 1)) { \
+			TAKE(entry & 63); \
+			coefficients = (entry >> 8) & 255; \
+			v = (int32_t)entry >> 16; \
+			break; \
+		} \
+		int code = jpeg_code(h, buffer), size = (code >> 8) & 15; \
+		wrong |= !code; \
+		TAKE(code & 255); \
+		v = jpeg_value(buffer, size); \
+		TAKE(size); \
+		coefficients = (h)->ac && !size && code >> 12 != 15 ? 64 : (code >> 12) + 1; \
+	} while (0)
+
+// Skips several symbols, as long as the block does not end.
+#define SKIP(end) \
+	do { \
+		many = ac->many[buffer >> (64 - LOOKUP)]; \
+		int after = k + (many >> 4); \
+		if (after > 63) \
+			goto end; \
+		TAKE(many & 15); \
+		k = after; \
+	} while (0)
+
 // One block: its first coefficients, dequantised, to to[place * LANES].
-static inline void block(decoder *d, component *c, int16_t *to) {
+static inline __attribute__((always_inline)) void block(decoder *d, component *c, int16_t *to) {
 	const jpeg_huffman *ac = c->ac;
 	uint64_t buffer = d->bits.buffer;
-	int have = d->bits.have, wrong = 0;
+	int have = d->bits.have, wrong = 0, k = 1, coefficients, v, many;
 	unsigned char *at = d->bits.at;
 	FILL(buffer, have, at);
-	int code = jpeg_code(c->dc, buffer);
-	wrong |= !code;
-	TAKE(code & 255);
-	int size = code >> 8;
-	c->predicted += jpeg_value(buffer, size);
-	TAKE(size);
-	int v = c->predicted * c->quantiser[0];
+	SYMBOL(c->dc, coefficients, v);
+	c->predicted += v;
+	wrong |= (unsigned)(c->predicted + 32768) > 65535;
+	v = (int16_t)c->predicted * c->quantiser[0];
 	wrong |= (unsigned)(v + LARGEST) > 2 * LARGEST;
 	to[0] = (int16_t)v;
-	int k = 1;
 	while (k <= c->last) {
 		if (have < 32)
 			FILL(buffer, have, at);
-		code = jpeg_code(ac, buffer);
-		wrong |= !code;
-		TAKE(code & 255);
-		int run = code >> 12;
-		size = (code >> 8) & 15;
-		if (!size) {
-			if (run != 15) {
-				k = 64;
-				break;
-			}
-			k += 16;
-			continue;
-		}
-		k += run;
-		v = jpeg_value(buffer, size);
-		TAKE(size);
-		if (k > 63)
-			break;
-		if (c->kept[k] < c->n * c->n) {
-			v *= c->quantiser[k];
-			wrong |= (unsigned)(v + LARGEST) > 2 * LARGEST;
-			to[c->kept[k] * LANES] = (int16_t)v;
-		}
-		k++;
+		SYMBOL(ac, coefficients, v);
+		k += coefficients;
+		if (k > 64)
+			goto done;
+		v *= c->quantiser[k - 1];
+		wrong |= (unsigned)(v + LARGEST) > 2 * LARGEST;
+		to[c->kept[k - 1] * LANES] = (int16_t)v;
 	}
 	while (k < 64) {
+		FILL(buffer, have, at);
+		SKIP(end);
+		SKIP(end);
+		SKIP(end);
+		SKIP(end);
+		continue;
+	end:
+		if (many >> 4 >= MANY_END && k + (many >> 4) - MANY_END <= 63) {
+			TAKE(many & 15);
+			goto done;
+		}
 		if (have < 32)
 			FILL(buffer, have, at);
-		int many = ac->many[buffer >> (64 - LOOKUP)];
-		int after = k + ((many >> 4) & 63);
-		if (many && after < 64) {
-			TAKE(many & 15);
-			k = after;
-			if (many & MANY_END)
-				break;
-			continue;
-		}
-		code = jpeg_code(ac, buffer);
-		wrong |= !code;
-		int run = code >> 12;
-		size = (code >> 8) & 15;
-		TAKE((code & 255) + size);
-		if (!size && run != 15)
-			break;
-		k += run + 1;
+		SYMBOL(ac, coefficients, v);
+		k += coefficients;
 	}
+done:
 	d->bits.buffer = buffer;
 	d->bits.have = have;
 	d->bits.at = at;
@@ -147,7 +152,7 @@ static inline void block(decoder *d, component *c, int16_t *to) {
 }
 
 // A row of MCUs is a row of blocks' coefficients, LANES side by side.
-static inline void unit(decoder *d, int x) {
+static inline __attribute__((always_inline)) void unit(decoder *d, int x) {
 	for (int i = 0; i < d->count; i++) {
 		component *c = &d->component[i];
 		for (int v = 0; v < c->down; v++)
@@ -192,7 +197,7 @@ static int transform(decoder *d, j_decompress_ptr cinfo, int row, jpeg_planes *t
 	return 1;
 }
 
-static int scan(decoder *d, j_decompress_ptr cinfo, jpeg_planes *to) {
+WIDE static int scan(decoder *d, j_decompress_ptr cinfo, jpeg_planes *to) {
 	component *c = &d->component[0];
 	int across = (cinfo->comp_info[0].width_in_blocks + c->across - 1) / c->across;
 	int down = (cinfo->comp_info[0].height_in_blocks + c->down - 1) / c->down;

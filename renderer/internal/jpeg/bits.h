@@ -70,11 +70,4 @@ static inline int jpeg_code(const jpeg_huffman *h, uint64_t buffer) {
 	return one ? one : jpeg_long_code(h, buffer);
 }
 
-// The value of the size's highest bits of buffer: below half of the range it is negative.
-static inline int jpeg_value(uint64_t buffer, int size) {
-	int v = (int)(buffer >> 1 >> (63 - size));
-	int negative = (int)(~buffer >> 63);
-	return v - (((1 << size) - 1) & -negative);
-}
-
 #endif

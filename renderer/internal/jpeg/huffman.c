@@ -34,19 +34,35 @@ static uint16_t many(const jpeg_huffman *h, uint32_t bits) {
 			break;
 		used += length + size;
 		if (size == 0 && run != 15)
-			return used | coefficients << 4 | MANY_END;
+			return used | (MANY_END + coefficients) << 4;
 		coefficients += run + 1;
 	}
-	return used | coefficients << 4;
+	return used ? used | coefficients << 4 : MANY_NONE;
+}
+
+// One symbol with its value, if the look-up has bits for both. A symbol without a value is the
+// block's end, sixteen zeros, or DC that stays.
+static uint32_t value(const jpeg_huffman *h, uint32_t bits) {
+	uint16_t one = h->one[bits];
+	int length = one & 255, run = one >> 12, size = (one >> 8) & 15;
+	if (!length || length + size > LOOKUP)
+		return 0;
+	int v = jpeg_value((uint64_t)bits << (64 - LOOKUP + length), size);
+	int coefficients = h->ac && !size && run != 15 ? 64 : run + 1;
+	return (length + size) | coefficients << 8 | (uint32_t)(v & 0xffff) << 16;
 }
 
 int jpeg_huffman_build(jpeg_huffman *h, const JHUFF_TBL *from, int ac) {
 	memset(h, 0, sizeof *h);
 	memcpy(h->bits, from->bits, sizeof h->bits);
 	memcpy(h->symbols, from->huffval, sizeof h->symbols);
+	h->ac = ac;
 	if (!codes(h, ac))
 		return 0;
-	for (uint32_t i = 0; ac && i < 1 << LOOKUP; i++)
-		h->many[i] = many(h, i);
+	for (uint32_t i = 0; i < 1 << LOOKUP; i++) {
+		h->value[i] = value(h, i);
+		if (ac)
+			h->many[i] = many(h, i);
+	}
 	return 1;
 }

@@ -5,6 +5,9 @@
 #include "inverse.h"
 #include <string.h>
 
+// Loops over lanes become vectors.
+#define FAST __attribute__((optimize("O3")))
+
 #define BITS 13
 #define BETWEEN 2
 #define FIX(x) ((int)((x) * (1 << BITS) + 0.5))
@@ -71,19 +74,12 @@
 	o[5] = e1 - o1; \
 	o[6] = e0 - o0;
 
-// Processors that have AVX2 use it; the choice is made when the program is loaded.
-#if defined(__x86_64__) && defined(__GLIBC__)
-#define WIDE __attribute__((target_clones("avx2", "default"), optimize("O3")))
-#else
-#define WIDE __attribute__((optimize("O3")))
-#endif
-
 // What the second pass can add up in 32 bits.
 #define MOST_BETWEEN 16384
 
 // Both passes over LANES blocks, and whether anything was out of bounds.
 #define INVERSE(n) \
-	WIDE static int inverse_##n(const int16_t *in, unsigned char *out) { \
+	WIDE FAST static int inverse_##n(const int16_t *in, unsigned char *out) { \
 		int between[n * n][LANES]; \
 		int wrong = 0; \
 		for (int x = 0; x < n; x++) \
@@ -126,7 +122,7 @@ INVERSE(6)
 INVERSE(7)
 
 // Without a second coefficient a block is flat.
-WIDE static void inverse_1(const int16_t *in, unsigned char *out) {
+WIDE FAST static void inverse_1(const int16_t *in, unsigned char *out) {
 	for (int l = 0; l < LANES; l++) {
 		int v = ((in[l] + 4) >> 3) + 128;
 		out[l] = v < 0 ? 0 : v > 255 ? 255 : v;

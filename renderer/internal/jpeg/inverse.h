@@ -4,6 +4,13 @@
 
 #include <stdint.h>
 
+// Processors that have AVX2 and BMI2 use them; the choice is made when the program is loaded.
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define WIDE __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define WIDE
+#endif
+
 // Blocks side by side that are transformed at once.
 #define LANES 16
 
