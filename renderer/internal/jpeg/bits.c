@@ -29,8 +29,6 @@ void jpeg_bits_more(jpeg_bits *b) {
 }
 
 int jpeg_bits_restart(jpeg_bits *b, int number) {
-	if (b->filled == b->at - b->have / 8 && !b->ended)
-		jpeg_bits_more(b);
 	if (jpeg_bits_beyond(b) != 0 || !b->ended || b->end - b->next < 2 || b->next[1] != 0xd0 + number)
 		return 0;
 	jpeg_bits_begin(b, b->next + 2, b->end);

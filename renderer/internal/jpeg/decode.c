@@ -1,4 +1,5 @@
 #include "baseline.h"
+#include "progressive.h"
 #include <string.h>
 
 // Decodes with this package's own decoder. JPEG_BROKEN: libjpeg must decode the file.
@@ -12,8 +13,8 @@ static int own(const unsigned char *file, size_t size, int luma, int chroma, jpe
 		jpeg_create_decompress(&cinfo);
 		jpeg_mem_src(&cinfo, file, size);
 		if (jpeg_read_header(&cinfo, TRUE) == JPEG_HEADER_OK && jpeg_is_ours(&cinfo))
-			result = jpeg_baseline(&cinfo, luma, chroma, to) ? JPEG_DECODED : JPEG_BROKEN;
-		to->warned = cinfo.err->num_warnings > 0;
+			result = jpeg_baseline(&cinfo, luma, chroma, to) || jpeg_progressive(&cinfo, luma, chroma, to) ? JPEG_DECODED : JPEG_BROKEN;
+		to->warned |= cinfo.err->num_warnings > 0;
 	}
 	jpeg_destroy_decompress(&cinfo);
 	if (result != JPEG_DECODED)
