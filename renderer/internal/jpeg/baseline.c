@@ -56,7 +56,9 @@ static void keep(component *c, const JQUANT_TBL *q) {
 static int prepare(decoder *d, j_decompress_ptr cinfo, int i, int n) {
 	jpeg_component_info *from = &cinfo->comp_info[i];
 	component *c = &d->component[i];
-	JQUANT_TBL *q = cinfo->quant_tbl_ptrs[from->quant_tbl_no];
+	JQUANT_TBL *q = jpeg_quantisers(cinfo, i);
+	if (from->dc_tbl_no >= NUM_HUFF_TBLS || from->ac_tbl_no >= NUM_HUFF_TBLS)
+		return 0; // libjpeg has not looked yet
 	c->dc = table(d, cinfo->dc_huff_tbl_ptrs[from->dc_tbl_no], 0);
 	c->ac = table(d, cinfo->ac_huff_tbl_ptrs[from->ac_tbl_no], 1);
 	if (!c->dc || !c->ac || !q)

@@ -29,6 +29,12 @@ int jpeg_is_ours(j_decompress_ptr cinfo);
 // Allocates planes for whole MCUs at luma/8 and chroma/8. 0: no memory.
 int jpeg_planes_allocate(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to);
 
+// Component i's quantisers, if the file has them so far: libjpeg checks their number only later.
+static inline JQUANT_TBL *jpeg_quantisers(j_decompress_ptr cinfo, int i) {
+	int n = cinfo->comp_info[i].quant_tbl_no;
+	return n >= 0 && n < NUM_QUANT_TBLS ? cinfo->quant_tbl_ptrs[n] : NULL;
+}
+
 // The size of component i's blocks.
 static inline int jpeg_block_size(int i, int luma, int chroma) { return i == 0 ? luma : chroma; }
 

@@ -43,7 +43,7 @@ static int prepare(decoder *d, j_decompress_ptr cinfo) {
 	for (int i = 0; i < d->count; i++) {
 		jpeg_component_info *from = &cinfo->comp_info[i];
 		component *c = &d->component[i];
-		JQUANT_TBL *q = cinfo->quant_tbl_ptrs[from->quant_tbl_no];
+		JQUANT_TBL *q = jpeg_quantisers(cinfo, i);
 		d->ids[i] = from->component_id;
 		c->across = from->h_samp_factor;
 		c->down = from->v_samp_factor;
