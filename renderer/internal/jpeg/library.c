@@ -103,7 +103,8 @@ static void resize(j_decompress_ptr cinfo, int luma, int chroma, int own) {
 #if JPEG_LIB_VERSION >= 70
 		c->DCT_v_scaled_size = c->DCT_h_scaled_size;
 #endif
-		c->MCU_sample_width = c->MCU_width * c->BLOCK_SIZE;
+		if (!cinfo->inputctl->has_multiple_scans)
+			c->MCU_sample_width = c->MCU_width * c->BLOCK_SIZE;
 	}
 	cinfo->idct->start_pass(cinfo);
 	if (own)
