@@ -77,6 +77,7 @@ fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzNative -fuzztime 30s ./coordinator
 	go test -run '^$$' -fuzz FuzzInspect -fuzztime 30s ./renderer/internal/guard
 	go test -run '^$$' -fuzz FuzzMarkTransparent -fuzztime 30s ./renderer/internal/vips
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime 30s ./renderer/internal/jpeg
 	go test -run '^$$' -fuzz FuzzMetadata -fuzztime 30s ./renderer/internal/metadata
 	go test -run '^$$' -fuzz FuzzProfile -fuzztime 30s ./renderer/internal/colour
 	go test -run '^$$' -fuzz FuzzDraw -fuzztime 30s ./renderer/internal/solid
