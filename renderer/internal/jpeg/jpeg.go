@@ -30,6 +30,7 @@ type Planes struct {
 // Plane is a component: 8 bits a sample, in the memory of C.
 type Plane struct {
 	Width, Height int
+	Across, Down  float64        // samples for a pixel: Width is that of the picture's, rounded up
 	Stride        int            // bytes from a row to the next, a multiple of 16
 	Samples       unsafe.Pointer // valid until Planes.Free
 }
@@ -76,7 +77,10 @@ func decode(file []byte, luma, chroma int, by func(*C.uchar, *C.jpeg_planes) C.i
 func (p *Planes) describe() {
 	p.Width, p.Height, p.Warned = int(p.c.width), int(p.c.height), p.c.warned != 0
 	for _, c := range p.c.plane[:p.c.count] {
-		p.Planes = append(p.Planes, Plane{int(c.width), int(c.height), int(c.stride), unsafe.Pointer(c.samples)})
+		p.Planes = append(p.Planes, Plane{
+			Width: int(c.width), Height: int(c.height), Across: float64(c.across), Down: float64(c.down),
+			Stride: int(c.stride), Samples: unsafe.Pointer(c.samples),
+		})
 	}
 }
 

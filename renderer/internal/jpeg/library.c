@@ -54,6 +54,8 @@ int jpeg_planes_allocate(j_decompress_ptr cinfo, int luma, int chroma, jpeg_plan
 		jpeg_plane *p = &to->plane[i];
 		p->width = scaled(to->width, c->h_samp_factor, cinfo->max_h_samp_factor, size);
 		p->height = scaled(to->height, c->v_samp_factor, cinfo->max_v_samp_factor, size);
+		p->across = size / 8.0 * c->h_samp_factor / cinfo->max_h_samp_factor;
+		p->down = size / 8.0 * c->v_samp_factor / cinfo->max_v_samp_factor;
 		p->stride = (int)whole(whole(c->width_in_blocks, c->h_samp_factor) * size, 16);
 		size_t rows = whole(c->height_in_blocks, c->v_samp_factor) * size;
 		free(p->samples);

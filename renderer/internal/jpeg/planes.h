@@ -6,6 +6,7 @@
 
 typedef struct {
 	int width, height, stride;
+	double across, down; // samples for a pixel
 	unsigned char *samples;
 } jpeg_plane;
 

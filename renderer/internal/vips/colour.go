@@ -50,7 +50,7 @@ func (r *render) settleProfile(profile []byte) error {
 		return r.giveProfile(nil) // of other pixels than these
 	case grey:
 		return r.greyCurve(read)
-	case read.Plain() || r.keeps(read, len(profile)):
+	case read.Plain() || r.keeps(read, len(profile), r.area()):
 		return nil
 	}
 	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_to_srgb(in, out) })
@@ -60,10 +60,10 @@ func (r *render) settleProfile(profile []byte) error {
 	return nil
 }
 
-// keeps reports whether the thumbnail carries the profile.
-func (r *render) keeps(p colour.Profile, size int) bool {
+// keeps reports whether a thumbnail of so many pixels carries the profile, which has size bytes.
+func (r *render) keeps(p colour.Profile, size, area int) bool {
 	carried := r.spec.Format == thumbnail.FormatAuto || r.spec.Format.Row().Profiles
-	return p.Wide() && carried && !r.spec.StripICC && size <= min(maxProfile, r.area()/pixelsPerByte)
+	return p.Wide() && carried && !r.spec.StripICC && size <= min(maxProfile, area/pixelsPerByte)
 }
 
 // greyCurve makes grey that of sRGB, so that no profile has to say what it is: on pixels
@@ -119,12 +119,20 @@ func (r *render) finishColours() error {
 		}
 		return r.greyCurve(read)
 	}
-	if read.Plain() {
-		profile = colour.Space{}.Profile()
-	}
-	if r.spec.StripICC || read.Model == "" {
-		profile = nil
-	}
+	profile = r.written(profile)
 	C.tm_set_profile(r.current.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
 	return nil
+}
+
+// written is the profile that goes into the thumbnail for one that its pixels have: of sRGB
+// a tiny one.
+func (r *render) written(profile []byte) []byte {
+	read := colour.ReadProfile(profile)
+	switch {
+	case r.spec.StripICC || read.Model == "":
+		return nil
+	case read.Plain():
+		return colour.Space{}.Profile()
+	}
+	return profile
 }

@@ -84,14 +84,19 @@ func (r *render) jxl(quality int) ([]byte, error) {
 const errorLength = 200 // libjpeg's JMSG_LENGTH_MAX
 
 func (r *render) jpeg(quality int) ([]byte, error) {
-	in := r.current.ptr
-	exif, profile := r.exif(), r.current.blob(iccName)
 	j := C.TmJpeg{
-		width: in.Xsize, height: in.Ysize, bands: in.Bands, pixels: (*C.uchar)(C.tm_pixels(in)),
 		quality: C.int(quality), full_chroma: cBool(r.spec.Chroma == "4:4:4"), progressive: cBool(r.spec.Progressive),
-		worth:       r.worth(),
-		exif_length: C.size_t(len(exif)), profile_length: C.size_t(len(profile)),
+		worth: r.worth(),
 	}
+	exif, profile := r.exif(), r.current.blob(iccName)
+	if r.planes != nil {
+		profile = r.written(profile)
+		j.width, j.height, j.bands, j.planes = C.int(r.width()), C.int(r.height()), r.planes.ptr.count, r.planes.ptr
+	} else {
+		in := r.current.ptr
+		j.width, j.height, j.bands, j.pixels = in.Xsize, in.Ysize, in.Bands, (*C.uchar)(C.tm_pixels(in))
+	}
+	j.exif_length, j.profile_length = C.size_t(len(exif)), C.size_t(len(profile))
 	cExif, cProfile := C.CBytes(exif), C.CBytes(profile)
 	defer C.free(cExif)
 	defer C.free(cProfile)
@@ -129,7 +134,7 @@ func (r *render) worth() C.float {
 	case of == thumbnail.TypeJPEG && r.spec.Sharpen == nil && r.scaled:
 		return 0 // the commonest of all, and the library's own encoder is faster
 	case r.spec.Sharpen != nil:
-		return 0.005
+		return 0.010
 	case of == thumbnail.TypeVideo: // whose noise is its encoder's
 		return 0.06
 	case slices.Contains([]thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeTIFF, thumbnail.TypeWebP, thumbnail.TypeHEIC, thumbnail.TypeAVIF}, of):

@@ -75,11 +75,15 @@ static void transpose(float *d) {
 		}
 }
 
-/* plane is one component at its own resolution, padded to whole blocks. */
+/* plane is one component at its own resolution, 0 to 255, padded to whole blocks. */
 struct plane {
-	int stride, rows; /* samples */
+	int across, down; /* blocks */
+	int stride;       /* samples */
 	float *samples;
 };
+
+/* What half of white adds to the DC of a block. */
+#define HALF (128.0f * 64)
 
 /* quantiser of one component: the steps, scaled as the transform scales, and the
  * lengths of its Huffman codes by run and size. */
@@ -226,6 +230,7 @@ static void encode_block(const struct plane *p, const struct quantiser *q, int x
 	transpose(d);
 	transform(d);
 	transpose(d);
+	d[0] -= HALF;
 	for (i = 0; i < 64; i++)
 		d[i] *= q->inverse[i];
 	memset(block, 0, 64 * sizeof(JCOEF));
@@ -238,14 +243,14 @@ static void split_row(const TmJpeg *j, const unsigned char *restrict v, float *r
 	int x;
 	if (j->bands == 1) {
 		for (x = 0; x < j->width; x++)
-			luma[x] = v[x] - 128.0f;
+			luma[x] = v[x];
 		return;
 	}
 	for (x = 0; x < j->width; x++) {
 		const float r = v[3 * x], g = v[3 * x + 1], b = v[3 * x + 2];
-		luma[x] = 0.299f * r + 0.587f * g + 0.114f * b - 128;
-		blue[x] = -0.168735892f * r - 0.331264108f * g + 0.5f * b;
-		red[x] = 0.5f * r - 0.418687589f * g - 0.081312411f * b;
+		luma[x] = 0.299f * r + 0.587f * g + 0.114f * b;
+		blue[x] = -0.168735892f * r - 0.331264108f * g + 0.5f * b + 128;
+		red[x] = 0.5f * r - 0.418687589f * g - 0.081312411f * b + 128;
 	}
 }
 
@@ -262,7 +267,7 @@ static void split(const TmJpeg *j, struct plane *p) {
 				p[i].samples[at + x] = p[i].samples[at + j->width - 1];
 	}
 	for (i = 0; i < j->bands; i++)
-		for (y = j->height; y < p[i].rows; y++)
+		for (y = j->height; y < 8 * p[i].down; y++)
 			memcpy(p[i].samples + (size_t) y * p[i].stride, p[i].samples + (size_t) (j->height - 1) * p[i].stride, row);
 }
 
@@ -270,8 +275,9 @@ static void split(const TmJpeg *j, struct plane *p) {
 static void halve(struct plane *p) {
 	int x, y, stride = p->stride;
 	p->stride /= 2;
-	p->rows /= 2;
-	for (y = 0; y < p->rows; y++)
+	p->across /= 2;
+	p->down /= 2;
+	for (y = 0; y < 8 * p->down; y++)
 		for (x = 0; x < p->stride; x++) {
 			const float *a = p->samples + (size_t) 2 * y * stride + 2 * x;
 			p->samples[(size_t) y * p->stride + x] = (a[0] + a[1] + a[stride] + a[stride + 1]) / 4;
@@ -315,9 +321,9 @@ static void fill(j_compress_ptr c, float worth, jvirt_barray_ptr *arrays, const 
 		struct quantiser q;
 		prepare(&q, c->quant_tbl_ptrs[info->quant_tbl_no], c->ac_huff_tbl_ptrs[i == 0 ? 0 : 1],
 			i > 0 ? CHROMA_WORTH : worth);
-		for (y = 0; y < planes[i].rows / 8; y++) {
+		for (y = 0; y < planes[i].down; y++) {
 			JBLOCKARRAY row = c->mem->access_virt_barray((j_common_ptr) c, arrays[i], y, 1, TRUE);
-			for (x = 0; x < planes[i].stride / 8; x++)
+			for (x = 0; x < planes[i].across; x++)
 				encode_block(&planes[i], &q, x, y, row[0][x]);
 		}
 	}
@@ -328,6 +334,47 @@ static void write_markers(j_compress_ptr c, const TmJpeg *j) {
 		jpeg_write_marker(c, JPEG_APP0 + 1, j->exif, j->exif_length);
 	if (j->profile_length)
 		write_profile(c, j->profile, j->profile_length);
+}
+
+/* Rows of one component's samples, as many as libjpeg takes at once. */
+struct rows {
+	JSAMPROW row[2 * DCTSIZE];
+};
+
+/* rounded writes the rows of a plane from y on as bytes. */
+static void rounded(const TmPlane *p, int y, int count, int width, struct rows *out) {
+	int i, x;
+	for (i = 0; i < count; i++) {
+		const float *restrict from = p->samples + (size_t) (y + i < p->rows ? y + i : p->rows - 1) * p->stride;
+		JSAMPLE *restrict to = out->row[i];
+		for (x = 0; x < width; x++)
+			to[x] = (JSAMPLE) (int) (from[x] + 0.5f);
+	}
+}
+
+/* plainly_from_planes leaves all but colours and sampling to the library. */
+static void plainly_from_planes(j_compress_ptr c, const TmJpeg *j) {
+	struct rows rows[3];
+	JSAMPARRAY all[3];
+	int i, k;
+	c->raw_data_in = TRUE;
+	jpeg_start_compress(c, TRUE);
+	write_markers(c, j);
+	for (i = 0; i < c->num_components; i++) {
+		const jpeg_component_info *p = &c->comp_info[i];
+		for (k = 0; k < p->v_samp_factor * DCTSIZE; k++)
+			rows[i].row[k] = c->mem->alloc_large((j_common_ptr) c, JPOOL_IMAGE, p->width_in_blocks * DCTSIZE);
+		all[i] = rows[i].row;
+	}
+	while (c->next_scanline < c->image_height) {
+		for (i = 0; i < c->num_components; i++) {
+			const jpeg_component_info *p = &c->comp_info[i];
+			rounded(&j->planes->plane[i], c->next_scanline * p->v_samp_factor / c->max_v_samp_factor, p->v_samp_factor * DCTSIZE,
+				p->width_in_blocks * DCTSIZE, &rows[i]);
+		}
+		jpeg_write_raw_data(c, all, c->max_v_samp_factor * DCTSIZE);
+	}
+	jpeg_finish_compress(c);
 }
 
 /* plainly leaves all to the library, which is faster. */
@@ -343,12 +390,49 @@ static void plainly(j_compress_ptr c, const TmJpeg *j) {
 	jpeg_finish_compress(c);
 }
 
+/* allot makes room for all components at full resolution, or takes those that are there. */
+static int allot(const TmJpeg *j, int sampling, struct plane *planes) {
+	const int unit = 8 * sampling;
+	int i;
+	for (i = 0; i < j->bands; i++) {
+		struct plane *p = &planes[i];
+		p->across = (j->width + unit - 1) / unit * sampling;
+		p->down = (j->height + unit - 1) / unit * sampling;
+		p->stride = 8 * p->across;
+		if (j->planes) {
+			p->across /= i ? sampling : 1;
+			p->down /= i ? sampling : 1;
+			p->stride = j->planes->plane[i].stride;
+			p->samples = j->planes->plane[i].samples;
+		} else if (!(p->samples = malloc(sizeof(float) * p->stride * 8 * p->down)))
+			return -1;
+	}
+	return 0;
+}
+
+/* by_coefficients writes what is decided here. */
+static void by_coefficients(j_compress_ptr c, const TmJpeg *j, int sampling, struct plane *planes) {
+	jvirt_barray_ptr arrays[3];
+	int i;
+	if (!j->planes)
+		split(j, planes);
+	for (i = 0; i < j->bands; i++) {
+		if (i > 0 && sampling == 2 && !j->planes)
+			halve(&planes[i]);
+		arrays[i] = c->mem->request_virt_barray((j_common_ptr) c, JPOOL_IMAGE, FALSE, planes[i].across, planes[i].down, c->comp_info[i].v_samp_factor);
+	}
+	jpeg_write_coefficients(c, arrays);
+	write_markers(c, j);
+	fill(c, j->worth, arrays, planes);
+	jpeg_finish_compress(c);
+}
+
 int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *error) {
 	struct jpeg_compress_struct c;
 	struct failing f;
 	struct plane planes[3] = {{0}};
-	jvirt_barray_ptr arrays[3];
-	int sampling = j->bands == 1 || j->full_chroma ? 1 : 2, unit = 8 * sampling, i;
+	const int sampling = j->bands == 1 || j->full_chroma ? 1 : 2;
+	int i;
 	volatile int result = -1;
 	*out = NULL;
 	*length = 0;
@@ -360,36 +444,21 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 	c.err = jpeg_std_error(&f.manager);
 	f.manager.error_exit = fail;
 	f.manager.output_message = silent;
-	for (i = 0; i < j->bands && j->worth > 0; i++) {
-		planes[i].stride = (j->width + unit - 1) / unit * unit;
-		planes[i].rows = (j->height + unit - 1) / unit * unit;
-		planes[i].samples = malloc(sizeof(float) * planes[i].stride * planes[i].rows);
-		if (!planes[i].samples) {
-			strcpy(error, "out of memory");
-			goto freed;
-		}
+	if (j->worth > 0 && allot(j, sampling, planes)) {
+		strcpy(error, "out of memory");
+		goto freed;
 	}
 	jpeg_create_compress(&c);
 	if (setjmp(f.back))
 		goto done;
 	configure(&c, j, sampling);
 	jpeg_mem_dest(&c, out, length);
-	if (j->worth <= 0) {
+	if (j->worth > 0)
+		by_coefficients(&c, j, sampling, planes);
+	else if (j->planes)
+		plainly_from_planes(&c, j);
+	else
 		plainly(&c, j);
-		result = 0;
-		goto done;
-	}
-	split(j, planes);
-	for (i = 0; i < j->bands; i++) {
-		if (i > 0 && sampling == 2)
-			halve(&planes[i]);
-		arrays[i] = c.mem->request_virt_barray((j_common_ptr) &c, JPOOL_IMAGE, FALSE, planes[i].stride / 8, planes[i].rows / 8,
-			c.comp_info[i].v_samp_factor);
-	}
-	jpeg_write_coefficients(&c, arrays);
-	write_markers(&c, j);
-	fill(&c, j->worth, arrays, planes);
-	jpeg_finish_compress(&c);
 	result = 0;
 done:
 	/* Of a buffer that grew, libjpeg tells only at the end; before, this is freed already. */
@@ -399,7 +468,7 @@ done:
 	}
 	jpeg_destroy_compress(&c);
 freed:
-	for (i = 0; i < j->bands; i++)
+	for (i = 0; i < j->bands && !j->planes; i++)
 		free(planes[i].samples);
 	return result;
 }

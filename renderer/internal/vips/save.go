@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -45,13 +46,18 @@ func (r *render) format() (thumbnail.Format, error) {
 	if r.spec.PNGToJPEG && r.origin() == thumbnail.TypePNG && !transparent {
 		return thumbnail.FormatJPEG, nil
 	}
+	return r.preferred(transparent, r.current.hasAlpha(), geometry.Size{Width: r.current.width(), Height: r.current.height()}), nil
+}
+
+// preferred is the format of a picture for which no format is asked.
+func (r *render) preferred(transparent, alpha bool, size geometry.Size) thumbnail.Format {
 	for _, f := range r.spec.Prefer {
-		longest, row := max(r.current.width(), r.current.height()), f.Row()
-		if writable(f) && longest <= row.LongestSide && (row.Alpha || !transparent) {
-			return f, nil
+		row := f.Row()
+		if writable(f) && max(size.Width, size.Height) <= row.LongestSide && (row.Alpha || !transparent) {
+			return f
 		}
 	}
-	return r.origin().DefaultFormat(r.current.hasAlpha()), nil
+	return r.origin().DefaultFormat(alpha)
 }
 
 // writable reports whether this machine writes the format: an edge of a later version can

@@ -149,9 +149,12 @@ type render struct {
 	isFrame   bool           // of an animation
 	first     *render        // of an animation, in a later frame's render
 	attended  *geometry.Rect // what a smart cut took
+	planes    *planar        // the finished picture, where it is written from planes
+	sharpened bool           // already
 }
 
 func (r *render) free() {
+	r.planes.free()
 	for _, i := range slices.Backward(r.steps) {
 		i.free()
 	}
@@ -173,7 +176,22 @@ func (r *render) drawTo(out int) (Result, error) {
 	if err := r.save(format, out); err != nil {
 		return Result{}, unwritten(err, format)
 	}
-	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames), Packs: r.packs(format)}, nil
+	return Result{Format: format, Width: r.width(), Height: r.height() / max(1, r.frames), Packs: r.packs(format)}, nil
+}
+
+// width and height are those of the finished picture.
+func (r *render) width() int {
+	if r.planes != nil {
+		return r.planes.width()
+	}
+	return r.current.width()
+}
+
+func (r *render) height() int {
+	if r.planes != nil {
+		return r.planes.height()
+	}
+	return r.current.height()
 }
 
 // draw makes the finished picture, or all frames of an animation.
@@ -183,7 +201,13 @@ func (r *render) draw() (thumbnail.Format, error) {
 			return format, err
 		}
 	}
-	if err := r.each(r.load, r.mirror, r.sharpen, r.debug, r.operate); err != nil {
+	if err := r.load(); err != nil {
+		return "", err
+	}
+	if r.planes != nil {
+		return thumbnail.FormatJPEG, nil
+	}
+	if err := r.each(r.mirror, r.sharpen, r.debug, r.operate); err != nil {
 		return "", err
 	}
 	format, err := r.format()
@@ -240,6 +264,9 @@ func (r *render) load() error {
 		return err
 	}
 	scaled := plan.Scaled.Turned(orientation)
+	if done, err := r.loadPlanes(stored, scaled, orientation); done || err != nil {
+		return err
+	}
 	whole, err := r.open(r.shrink(stored, scaled), false)
 	if err != nil {
 		return err
@@ -283,7 +310,7 @@ func (r *render) upright() error {
 
 // sharpenedSlack is how much larger than the thumbnail a JPEG is decoded when it
 // will be sharpened: what a decoder averages in blocks, sharpening would show.
-const sharpenedSlack = 3
+const sharpenedSlack = 1.5
 
 // shrink is how much a decoder shrinks while it loads.
 func (r *render) shrink(from, to geometry.Size) int {
@@ -446,10 +473,15 @@ func (r *render) trim() error {
 }
 
 func (r *render) cut(plan geometry.Plan) error {
-	if r.spec.Smart && len(r.spec.Focal) == 0 && plan.Size() != plan.Scaled {
+	if r.cutsSmartly() {
 		return r.attend(plan)
 	}
 	return r.extract(plan.Cut)
+}
+
+// cutsSmartly reports whether pixels decide where the picture is cut.
+func (r *render) cutsSmartly() bool {
+	return r.spec.Smart && len(r.spec.Focal) == 0 && r.planned.Size() != r.planned.Scaled
 }
 
 // attend cuts what attracts attention; of an animation, where that is in its first frame.
@@ -494,7 +526,7 @@ func (r *render) flip(upsideDown bool) error {
 
 func (r *render) sharpen() error {
 	s := r.spec.Sharpen
-	if !geometry.SharpenApplies(s, r.source, geometry.Size{Width: r.current.width(), Height: r.current.height()}) {
+	if r.sharpened || !geometry.SharpenApplies(s, r.source, geometry.Size{Width: r.current.width(), Height: r.current.height()}) {
 		return nil
 	}
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {

@@ -5,6 +5,8 @@
 #ifndef THUMBMILL_VIPS_H
 #define THUMBMILL_VIPS_H
 
+#include "planes.h"
+
 #include <vips/vips.h>
 
 /* Lets the limits of processor time and of files end the process. */
@@ -84,6 +86,7 @@ void tm_free(void *p);
 typedef struct {
 	int width, height, bands; /* 1 grey, 3 RGB */
 	const unsigned char *pixels;
+	const TmPlanes *planes; /* or NULL: instead of pixels, chroma halved */
 	int quality, full_chroma, progressive;
 	float worth; /* of a saved bit of luma, in squared error, in steps of the quantiser; 0: libjpeg rounds */
 	const unsigned char *exif, *profile;

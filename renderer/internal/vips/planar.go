@@ -1,0 +1,160 @@
+package vips
+
+// #include "vips.h"
+import "C"
+
+import (
+	"errors"
+	"unsafe"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/jpeg"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// planar is a picture as planes of components, in C's memory.
+type planar struct{ ptr *C.TmPlanes }
+
+func (p *planar) free() {
+	if p != nil {
+		C.tm_planes_free(p.ptr)
+	}
+}
+
+func (p *planar) width() int  { return int(p.ptr.plane[0].width) }
+func (p *planar) height() int { return int(p.ptr.plane[0].height) }
+
+var errNoMemory = errors.New("out of memory")
+
+// framing is how a picture is scaled, turned and cut at once.
+type framing struct {
+	scaled      geometry.Size // as the original lies
+	orientation int           // Exif's
+	cut         geometry.Rect // of the scaled picture, upright
+}
+
+// turned reports whether rows and columns are exchanged.
+func (f framing) turned() bool { return f.orientation >= 5 && f.orientation <= 8 }
+
+// mirrored reports whether the upright picture goes through the stored one's columns, and
+// its rows, from their end (Exif 2.32, 4.6.4, Orientation).
+func (f framing) mirrored() (across, down bool) {
+	switch f.orientation {
+	case 2:
+		return true, false
+	case 3:
+		return true, true
+	case 4:
+		return false, true
+	case 6:
+		return false, true
+	case 7:
+		return true, true
+	case 8:
+		return true, false
+	}
+	return false, false
+}
+
+// scale makes the upright, cut picture of what was decoded, with chroma of half its size
+// where that is asked for.
+func (f framing) scale(decoded *jpeg.Planes, halved bool) (*planar, error) {
+	size := geometry.Size{Width: f.cut.Width, Height: f.cut.Height}
+	if f.turned() {
+		size = geometry.Size{Width: size.Height, Height: size.Width}
+	}
+	count := len(decoded.Planes)
+	lying, err := newPlanar(count, size, halved)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range decoded.Planes {
+		across, down := f.axes(p, decoded, halved && i > 0)
+		in := C.TmSamples{width: C.int(p.Width), height: C.int(p.Height), stride: C.int(p.Stride), samples: (*C.uchar)(p.Samples)}
+		if C.tm_plane_scale(&in, &across, &down, &lying.ptr.plane[i]) != 0 {
+			lying.free()
+			return nil, errNoMemory
+		}
+	}
+	if !f.turned() {
+		return lying, nil
+	}
+	defer lying.free()
+	return lying.transposed(geometry.Size{Width: f.cut.Width, Height: f.cut.Height}, halved)
+}
+
+// axes tell where the samples of a plane's result are in it.
+func (f framing) axes(p jpeg.Plane, decoded *jpeg.Planes, half bool) (across, down C.TmAxis) {
+	left, top := f.cut.Left, f.cut.Top
+	if f.turned() {
+		left, top = top, left
+	}
+	mirroredAcross, mirroredDown := f.mirrored()
+	across = axis(p.Across*float64(decoded.Width), f.scaled.Width, left, p.Width, mirroredAcross, half)
+	down = axis(p.Down*float64(decoded.Height), f.scaled.Height, top, p.Height, mirroredDown, half)
+	return across, down
+}
+
+// axis goes through length samples, of which samples are there, in as many steps as the
+// scaled picture has pixels, or half as many.
+func axis(length float64, pixels, from, samples int, mirrored, half bool) C.TmAxis {
+	step := length / float64(pixels)
+	start := step * float64(from)
+	if mirrored {
+		start, step = length-start, -step
+	}
+	if half {
+		step *= 2
+	}
+	return C.TmAxis{start: C.double(start), step: C.double(step), low: 0, high: C.int(samples)}
+}
+
+func newPlanar(count int, size geometry.Size, halved bool) (*planar, error) {
+	p := C.tm_planes_new(C.int(count), C.int(size.Width), C.int(size.Height), cBool(halved))
+	if p == nil {
+		return nil, errNoMemory
+	}
+	return &planar{p}, nil
+}
+
+func (p *planar) transposed(size geometry.Size, halved bool) (*planar, error) {
+	upright, err := newPlanar(int(p.ptr.count), size, halved)
+	if err != nil {
+		return nil, err
+	}
+	for i := range int(p.ptr.count) {
+		C.tm_plane_transpose(&p.ptr.plane[i], &upright.ptr.plane[i])
+	}
+	return upright, nil
+}
+
+// unsharp sharpens all planes, which in RGB is the same but for what is clamped.
+func (p *planar) unsharp(s *thumbnail.Sharpen) error {
+	for i := range int(p.ptr.count) {
+		if C.tm_plane_unsharp(&p.ptr.plane[i], C.double(s.Sigma), C.double(s.Amount)) != 0 {
+			return errNoMemory
+		}
+	}
+	return nil
+}
+
+// dropNeutral leaves luma alone where the picture has no colours.
+func (p *planar) dropNeutral() {
+	if p.ptr.count == 3 && C.tm_plane_neutral(&p.ptr.plane[1]) != 0 && C.tm_plane_neutral(&p.ptr.plane[2]) != 0 {
+		p.ptr.count = 1
+	}
+}
+
+// join makes a picture of RGB, or of grey. Chroma has luma's size.
+func (p *planar) join() (picture, error) {
+	bands := int(p.ptr.count)
+	pixels := C.malloc(C.size_t(p.width() * p.height() * bands))
+	if pixels == nil {
+		return picture{}, errNoMemory
+	}
+	defer C.free(pixels)
+	C.tm_planes_join(p.ptr, (*C.uchar)(pixels))
+	return step(func(out **C.VipsImage) C.int {
+		return C.tm_copied(unsafe.Pointer(pixels), C.int(p.width()), C.int(p.height()), C.int(bands), out)
+	})
+}

@@ -1,0 +1,154 @@
+package vips
+
+// #include "vips.h"
+import "C"
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/colour"
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/jpeg"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// finest is the largest scale, in eighths, at which a JPEG is decoded to planes: beyond it
+// libjpeg, whose transform of whole blocks is its processors', takes less time.
+const finest = 4
+
+// loadPlanes draws a reduction of a JPEG by its components, and gives false where that is
+// not for this one: libvips draws it then. What can be written from planes stays so; all
+// else becomes a picture of libvips at the thumbnail's size.
+func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done bool, err error) {
+	luma := r.eighths(stored, scaled)
+	if r.header.Type != thumbnail.TypeJPEG || luma > finest {
+		return false, nil
+	}
+	straight := r.straight()
+	decoded, err := r.decodePlanes(luma, straight)
+	if err != nil || decoded.Warned || decoded.Width != stored.Width || decoded.Height != stored.Height {
+		decoded.Free()
+		return false, nil //nolint:nilerr // libvips tells what is wrong with it
+	}
+	defer decoded.Free()
+	r.scaled = r.planned.Scaled != r.source
+	f := framing{scaled: scaled, orientation: orientation, cut: r.cutOf(scaled.Turned(orientation))}
+	if r.planes, err = f.scale(decoded, straight && len(decoded.Planes) == 3); err != nil {
+		return false, err
+	}
+	return true, r.settlePlanes(straight)
+}
+
+// eighths is the smallest scale at which the decoded picture is as large as is scaled from;
+// finest + 1 is none.
+func (r *render) eighths(stored, scaled geometry.Size) int {
+	slack := 1.0
+	if r.spec.Sharpen != nil {
+		slack = sharpenedSlack
+	}
+	for n := 1; n <= finest; n++ {
+		if float64(stored.Width*n) >= float64(8*scaled.Width)*slack && float64(stored.Height*n) >= float64(8*scaled.Height)*slack {
+			return n
+		}
+	}
+	return finest + 1
+}
+
+// straight reports whether the thumbnail is written from planes: a JPEG with halved chroma,
+// whose colours stay what they are, and on which no step looks at pixels.
+func (r *render) straight() bool {
+	s := r.spec
+	if s.FlipX || s.FlipY || s.Smart || s.Debug || len(s.Operations) > 0 || s.Chroma == "4:4:4" || r.unsharpens() && s.Sharpen.Threshold > 0 {
+		return false
+	}
+	size := r.planned.Size()
+	if s.Format != thumbnail.FormatJPEG && (s.Format != thumbnail.FormatAuto || r.preferred(false, false, size) != thumbnail.FormatJPEG) {
+		return false
+	}
+	return r.keepsColours(size.Width * size.Height)
+}
+
+// keepsColours reports whether a thumbnail of that area has the original's own colours.
+func (r *render) keepsColours(area int) bool {
+	profile := r.current.blob(iccName)
+	read := colour.ReadProfile(profile)
+	return r.header.Colour.Plain() && (len(profile) == 0 || read.Model == "RGB " && (read.Plain() || r.keeps(read, len(profile), area)))
+}
+
+// unsharpens reports whether the thumbnail is sharpened.
+func (r *render) unsharpens() bool {
+	return geometry.SharpenApplies(r.spec.Sharpen, r.source, r.planned.Size())
+}
+
+// decodePlanes decodes luma at a scale, and chroma at the one at which the thumbnail has it.
+// The planes are freed by the caller, also with an error.
+func (r *render) decodePlanes(luma int, straight bool) (*jpeg.Planes, error) {
+	file, err := mapWhole(r.fd)
+	if err != nil {
+		return &jpeg.Planes{}, err
+	}
+	defer func() { _ = unix.Munmap(file) }()
+	chroma := luma
+	if !straight {
+		chroma = min(2*luma, finest)
+	}
+	decoded, err := jpeg.Decode(file, luma, chroma)
+	if err != nil {
+		return &jpeg.Planes{}, err
+	}
+	return decoded, nil
+}
+
+func mapWhole(fd int) ([]byte, error) {
+	var info unix.Stat_t
+	if err := unix.Fstat(fd, &info); err != nil {
+		return nil, err
+	}
+	if info.Size <= 0 {
+		return nil, errors.New("an empty file")
+	}
+	return unix.Mmap(fd, 0, int(info.Size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
+}
+
+// cutOf is the part of the upright scaled picture that is drawn: the cut, unless pixels
+// decide where it is.
+func (r *render) cutOf(upright geometry.Size) geometry.Rect {
+	if r.cutsSmartly() {
+		return geometry.Rect{Width: upright.Width, Height: upright.Height}
+	}
+	return r.planned.Cut
+}
+
+// settlePlanes leaves planes as they are written, or makes a picture of them.
+func (r *render) settlePlanes(straight bool) error {
+	keeps := straight || r.keepsColours(r.planned.Size().Width*r.planned.Size().Height)
+	if r.unsharpens() && keeps && r.spec.Sharpen.Threshold <= 0 {
+		if err := r.planes.unsharp(r.spec.Sharpen); err != nil {
+			return err
+		}
+		r.sharpened = true
+	}
+	if straight {
+		r.planes.dropNeutral()
+		return nil
+	}
+	joined, err := r.planes.join()
+	if err != nil {
+		return err
+	}
+	profile := r.current.blob(iccName)
+	r.keep(joined)
+	C.tm_set_profile(joined.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
+	r.planes.free()
+	r.planes = nil
+	if err := r.settleColours(); err != nil {
+		return err
+	}
+	if r.cutsSmartly() {
+		return r.cut(r.planned)
+	}
+	return nil
+}
