@@ -46,12 +46,18 @@ static inline ptrdiff_t jpeg_bits_beyond(const jpeg_bits *b) { return b->at - b-
 // Goes on behind the restart marker with this number. 0: it is not where it belongs.
 int jpeg_bits_restart(jpeg_bits *b, int number);
 
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define BIG_ENDIAN_WORD(word) (word)
+#else
+#define BIG_ENDIAN_WORD(word) __builtin_bswap64(word)
+#endif
+
 // At least 56 bits.
 #define FILL(buffer, have, at) \
 	do { \
 		uint64_t word; \
 		memcpy(&word, at, 8); \
-		buffer |= __builtin_bswap64(word) >> have; \
+		buffer |= BIG_ENDIAN_WORD(word) >> have; \
 		at += (63 - have) >> 3; \
 		have |= 56; \
 	} while (0)
