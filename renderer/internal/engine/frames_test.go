@@ -21,9 +21,7 @@ import (
 )
 
 // failing is workers of tools whose programs fail with every original.
-type failing struct{ as Workers }
-
-func (f failing) Ready() worker.Ready { return f.as.Ready() }
+type failing struct{ Workers }
 
 func (failing) Do(context.Context, worker.Task, *os.File, time.Duration) (worker.Report, *os.File, error) {
 	return worker.Report{}, nil, fault.New(fault.Undecodable, "the program died")
