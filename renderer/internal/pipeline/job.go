@@ -44,7 +44,7 @@ type job struct {
 	batch     int            // jobs that are done at once
 	siblings  []*job         // that are done with this delivery
 	finishing sync.WaitGroup // siblings that are being stored
-	replied   bool           // the client has the picture
+	drawn     drawn          // what became of it together with them
 	over      bool           // of a sibling: it was answered for, or is being
 }
 
@@ -99,9 +99,11 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	if !j.replied {
-		j.replyRendered(image)
+	if j.drawn.tried {
+		j.tellStored(j.drawn.unkept)
+		return nil
 	}
+	j.replyRendered(image)
 	j.store(ctx, image, original.Version)
 	return nil
 }

@@ -31,8 +31,8 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	began := time.Now()
 	ctx, span := j.tracer.Start(ctx, "render")
 	defer func() { span.End(); j.metrics.step("render", began) }()
-	if d := j.renderTogether(ctx, original, version); d.tried {
-		return d.image, d.err
+	if j.renderTogether(ctx, original, version) {
+		return j.drawn.image, j.drawn.err
 	}
 	for range attempts {
 		result, err := j.try(ctx, original, overlays)

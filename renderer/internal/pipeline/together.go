@@ -10,6 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -82,17 +83,19 @@ type drawn struct {
 	tried bool
 	image []byte
 	err   error
+	// unkept says why it is not stored, once finishing is over.
+	unkept *fault.Fault
 }
 
 // renderTogether draws the job and its siblings, the job first and then in the order in which
 // they asked, and answers for each sibling as soon as its thumbnail is ready. Whatever ends the
 // worker may be the fault of any that is left: siblings are released, and the job itself, where
 // it was not drawn, is to be tried alone.
-func (j *job) renderTogether(ctx context.Context, original engine.Source, version string) (d drawn) {
+func (j *job) renderTogether(ctx context.Context, original engine.Source, version string) (tried bool) {
 	batch := append([]*job{j}, j.untried()...)
 	if len(batch) == 1 || lanes.Unforeseeable(original.Header.Type) {
 		j.release()
-		return d
+		return false
 	}
 	var specs []thumbnail.Spec
 	for _, one := range batch {
@@ -108,21 +111,21 @@ func (j *job) renderTogether(ctx context.Context, original engine.Source, versio
 			j.finishing.Go(func() { batch[i].finish(ctx, r.Image, err, version) })
 			return
 		}
-		d = drawn{true, r.Image, err}
+		j.drawn.tried, j.drawn.image, j.drawn.err = true, r.Image, err
 		if err == nil {
 			j.replyRendered(r.Image)
-			j.replied = true
+			j.finishing.Go(func() { j.drawn.unkept = j.keep(ctx, r.Image, version) })
 		}
 	})
 	switch {
 	case err == nil:
-	case ctx.Err() != nil && !d.tried:
-		return drawn{tried: true, err: ctx.Err()}
+	case ctx.Err() != nil && !j.drawn.tried:
+		j.drawn.tried, j.drawn.err = true, ctx.Err()
 	case ctx.Err() == nil:
 		j.log.Info("renders of one original ended early, and the others are tried alone", "original", j.job.Spec.Original, "error", err)
 		j.release()
 	}
-	return d
+	return j.drawn.tried
 }
 
 // batchLimits give each thumbnail the time of a render, and all together the time that the last
