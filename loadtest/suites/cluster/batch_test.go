@@ -104,7 +104,7 @@ func TestARendererThatEndsUnderSeveralLosesNone(t *testing.T) {
 	Eventually(t, "both places of the lane are taken", func() bool { return c.Edges[0].OpenJobs() == 2 && c.Hooks.Held() == 1 })
 	answers := c.askSizes(1)
 	Eventually(t, "all wait", func() bool { return int(c.Edges[0].Metric(t, "thumbmill_flights")) == 8 })
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond) // for the coordinator to have them in line
 	release()
 	<-stuck
 	c.AddRenderer()

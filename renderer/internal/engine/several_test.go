@@ -18,7 +18,7 @@ import (
 
 // counting counts the tasks of workers, and may fail from one on.
 type counting struct {
-	Workers
+	as              Workers
 	tasks, together int
 	fail            error
 }
@@ -27,12 +27,14 @@ func (c *counting) Do(ctx context.Context, t worker.Task, original *os.File, wit
 	if c.tasks++; c.fail != nil && c.tasks > 1 {
 		return worker.Report{}, nil, c.fail
 	}
-	return c.Workers.Do(ctx, t, original, within)
+	return c.as.Do(ctx, t, original, within)
 }
+
+func (c *counting) Ready() worker.Ready { return c.as.Ready() }
 
 func (c *counting) Several(ctx context.Context, t worker.Task, original *os.File, limits worker.Limits, done func(int, worker.Report, *os.File)) error {
 	c.together++
-	return c.Workers.Several(ctx, t, original, limits, done)
+	return c.as.Several(ctx, t, original, limits, done)
 }
 
 // opened is an original of some bytes, and its header.
@@ -79,7 +81,7 @@ func TestSeveralAreWhatEachIsAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := newEngines(t, thumbnail.FormatPNG)
 			source, specs := opened(t, c.body(t)), widths(thumbnail.FormatPNG, 40, 10, 80)
-			vips := &counting{Workers: e.config.Vips}
+			vips := &counting{as: e.config.Vips}
 			e.config.Vips = vips
 			got := map[int]Result{}
 			err := e.Several(t.Context(), specs, source, 1_000_000, ample, func(i int, r Result, err error) {
@@ -114,7 +116,7 @@ func TestWhatEndsAWorkerEndsSeveral(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngines(t)
-			e.config.Vips = &counting{Workers: e.config.Vips, fail: c.fail}
+			e.config.Vips = &counting{as: e.config.Vips, fail: c.fail}
 			heard := 0
 			err := e.Several(t.Context(), widths(thumbnail.FormatPNG, 40, 10, 80), opened(t, body), 1_000_000, ample, func(int, Result, error) { heard++ })
 			if heard != c.heard || (err == nil) != (c.heard == 3) || err != nil && !errors.Is(err, c.fail) {
