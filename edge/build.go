@@ -202,12 +202,21 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 // queued publishes what obtain asks for.
 type queued struct{ dispatcher *dispatch.Dispatcher }
 
-func (q queued) Publish(ctx context.Context, job renderjob.Job) (obtain.Job, error) {
-	handle, err := q.dispatcher.Publish(ctx, job)
+func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...obtain.Job) (obtain.Job, error) {
+	var with []*dispatch.Handle
+	for _, h := range held {
+		with = append(with, h.(*dispatch.Handle)) // Hold gave it
+	}
+	handle, err := q.dispatcher.Publish(ctx, job, with...)
 	if err != nil {
 		return nil, err
 	}
 	return handle, nil
+}
+
+func (q queued) Hold(ctx context.Context, job renderjob.Job) obtain.Job {
+	deadline, _ := ctx.Deadline()
+	return q.dispatcher.Hold(job, deadline)
 }
 
 func (q queued) Electing() bool { return q.dispatcher.Electing() }

@@ -50,12 +50,17 @@ func (e edges) TakeBack(original thumbnail.Location) error {
 	return e.conn.Publish(renderjob.ForgetSubject, text)
 }
 
-// Begin asks whether anybody waits. Only a clear word keeps the renderer from its work.
-func (e edges) Begin(edge string, result renderjob.Result) bool {
+// Begin asks whether anybody waits, and for what else. Only a clear word keeps the renderer from
+// its work.
+func (e edges) Begin(edge string, result renderjob.Result) renderjob.Answer {
+	proceed := renderjob.Answer{Word: renderjob.Proceed}
 	msg, err := result.Message(edge)
 	if err != nil {
-		return true
+		return proceed
 	}
 	answer, err := e.conn.RequestMsg(msg, renderjob.StartedTimeout)
-	return err != nil || string(answer.Data) != renderjob.Gone
+	if err != nil {
+		return proceed
+	}
+	return renderjob.ReadAnswer(answer.Data)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/component"
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/pipeline"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -31,6 +32,18 @@ func (i instead) Render(ctx context.Context, s thumbnail.Spec, _ engine.Source, 
 		err = fault.Wrap(err, fault.Overran, "the render took longer than it may")
 	}
 	return engine.Result{Image: image, Format: thumbnail.FormatJPEG, Width: s.Width, Height: s.Width, Engine: "instead"}, err
+}
+
+// Several renders one after the other.
+func (i instead) Several(ctx context.Context, specs []thumbnail.Spec, original engine.Source, maxPixels int64, limits worker.Limits, done func(i int, r engine.Result, err error)) error {
+	for n, s := range specs {
+		r, err := i.Render(ctx, s, original, nil, maxPixels, limits.Each)
+		if fault.Is(err, fault.Overran) {
+			return err
+		}
+		done(n, r, err)
+	}
+	return nil
 }
 
 func (instead) Version() string              { return "instead" }

@@ -146,7 +146,7 @@ func (r *Renderer) makePipeline() error {
 	}
 	r.pipeline = pipeline.New(pipeline.Config{
 		Renderer: r.name, Originals: originals, Versions: stores.Originals, Thumbnails: stores.Thumbnails,
-		Tracer: r.tracer, Engines: r.engines, Slots: r.slots, MaxOriginalPixels: s.MaxPixels,
+		Tracer: r.tracer, Engines: r.engines, Slots: r.slots, Batch: s.Batch, MaxOriginalPixels: s.MaxPixels,
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
@@ -178,7 +178,7 @@ func (r *Renderer) heartbeat(m *memory, d *drains) renderjob.Heartbeat {
 		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Build: version.Text(),
 		Versions: r.engines.Versions(), TypeVersions: r.engines.Versions().Engines(),
 		Slots: m.slots(), Whole: r.slots, Busy: r.pipeline.Busy(), Utilisation: r.pipeline.Utilisation(),
-		InHand: r.intake.InHand(), Draining: r.intake.Draining() || d.draining(), Directed: d.draining(),
+		Batch: r.config.Settings.Renderer.Batch, InHand: r.intake.InHand(), Draining: r.intake.Draining() || d.draining(), Directed: d.draining(),
 		Kills: r.workers.kills(), Engines: r.engines.Types(), Layers: r.workers.layers(),
 	}
 }

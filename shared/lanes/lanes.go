@@ -85,6 +85,11 @@ func Unforeseeable(t thumbnail.Type) bool {
 	return false
 }
 
+// Shared reports whether a render can be done together with others of its original: one that
+// reads no other picture, of an original that is decoded once for all sizes. A drawing, a page
+// or a frame is drawn anew for each size, and none tells how long that takes.
+func Shared(s thumbnail.Spec) bool { return !Unforeseeable(s.Type) && len(s.Pictures()) == 0 }
+
 // Slots is how many of so many slots a lane may take at once: all of them for the standard
 // lane, half, and at least one, for the others.
 func Slots(lane renderjob.Lane, slots int) int {

@@ -175,9 +175,10 @@ const (
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
 	StateStored   State = "stored"   // the thumbnail is in the store, or Fault says why not
 	StateFailed   State = "failed"   // Fault says why
+	StateReleased State = "released" // a sibling that this delivery gives up untried, to be rendered by itself
 )
 
-// The edge's answers to Started. An edge that does not answer has gone, or cannot
+// The words of the edge's Answer to Started. An edge that does not answer has gone, or cannot
 // be reached: the work is done all the same, and found in the store.
 const (
 	Proceed = "proceed"
@@ -189,9 +190,12 @@ const StartedTimeout = 500 * time.Millisecond
 
 // Result tells an edge how far its job has come.
 type Result struct {
-	Version       int    `json:"version"`
-	JobID         string `json:"job_id"`
-	State         State  `json:"state"`
+	Version int    `json:"version"`
+	JobID   string `json:"job_id"`
+	State   State  `json:"state"`
+	// Batch, of Started, is how many jobs of the original the renderer takes at once, this one
+	// included; 0 from renderers that take no siblings.
+	Batch         int    `json:"batch,omitempty"`
 	Renderer      string `json:"renderer"`
 	EngineVersion string `json:"engine_version"` // of libvips
 	// TypeVersion names what draws originals of the name's type, for the failure memory; "" from
@@ -212,8 +216,10 @@ type Result struct {
 	Fault       *fault.Fault     `json:"fault,omitempty"`
 }
 
-// Last reports whether no other result of the job follows.
-func (r Result) Last() bool { return r.State == StateStored || r.State == StateFailed }
+// Last reports whether no other result of the job follows from this delivery.
+func (r Result) Last() bool {
+	return r.State == StateStored || r.State == StateFailed || r.State == StateReleased
+}
 
 // Heartbeat tells of a renderer.
 type Heartbeat struct {
@@ -228,6 +234,8 @@ type Heartbeat struct {
 	Busy         int                       `json:"busy"`     // slots that render now
 	InHand       int                       `json:"in_hand"`  // jobs pulled and not acknowledged
 	Draining     bool                      `json:"draining"` // takes no new jobs; 0 slots for all that plan
+	// Batch is how many jobs of one original it takes at once; 0 or 1: it takes each alone.
+	Batch int `json:"batch,omitempty"`
 	// Directed: it drains because a directive says so, and takes jobs again when that ends. JSON
 	// has the name of earlier versions.
 	Directed bool `json:"ordered,omitempty"`

@@ -231,6 +231,7 @@ type Loader struct {
 type Renderer struct {
 	Slots              int           `koanf:"slots"`                // renders at once; 0 = one a core
 	Ahead              int           `koanf:"ahead"`                // jobs fetched while all slots render
+	Batch              int           `koanf:"batch"`                // thumbnails of one original that are rendered as one job; 1 = each alone
 	TimeLimit          time.Duration `koanf:"time_limit"`           // of one render
 	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // of one render of an expensive type
 	MemoryLimit        Bytes         `koanf:"memory_limit"`         // address space of one worker, and of one tool
@@ -347,7 +348,7 @@ func Default() Settings {
 			Thumbnails: Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, CreateAll: true, ExpireShare: 1},
 		},
 		Renderer: Renderer{
-			Ahead: 1, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,
+			Ahead: 1, Batch: 16, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,
 			MemoryLimit: 3 << 30, MaxOriginalBytes: 4 << 30, MaxPixels: 400_000_000,
 			Recycle: 1000, Sandbox: []string{"no_new_privs", "rlimits", "landlock", "seccomp"},
 			Downloads: 8, TempBytes: 16 << 30,

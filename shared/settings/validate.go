@@ -266,6 +266,7 @@ func web(text string) bool {
 func (r Renderer) check(c *checker) {
 	within(c, "renderer.slots", r.Slots, 0, 1024)
 	within(c, "renderer.ahead", r.Ahead, 0, 1024)
+	within(c, "renderer.batch", r.Batch, 1, 16)
 	c.duration("renderer.time_limit", r.TimeLimit, time.Second, time.Hour)
 	c.duration("renderer.time_limit_expensive", r.TimeLimitExpensive, time.Second, time.Hour)
 	// A worker starts with about 1.7 GB of address space (measured with libvips 8.14).

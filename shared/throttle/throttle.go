@@ -72,6 +72,7 @@ type Request struct {
 	Expensive thumbnail.Type // of its pictures, the first that is of an expensive type; else ""
 	Places    int            // that an expensive original takes of its type's pool; at least 1
 	Lane      renderjob.Lane
+	Rides     bool // it comes along with another's job, and takes no place of the lane
 }
 
 // Table is the throttles, in the order in which a request meets them.
@@ -102,7 +103,7 @@ func All() Table {
 			Name: Lane, Class: "lane", Variants: laneNames(), Kind: fault.LaneFull,
 			Sentence: "All renderers are busy",
 			limits:   func(l Limits, lane string) settings.Pool { return l.Lane(renderjob.Lane(lane)) },
-			pool:     func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), 1 },
+			pool:     func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), count(!r.Rides) },
 		},
 		{Name: Failure, Setting: "failure", Kind: fault.Failing, Sentence: "This original failed too often"},
 		{Name: Local, Kind: fault.Unavailable, Sentence: "No coordinator answers, and this edge renders as many thumbnails as it may alone"},

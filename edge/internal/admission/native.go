@@ -35,7 +35,7 @@ func (n native) ask(ctx context.Context, r Request, needs []throttle.Need) (answ
 	}
 	granted := time.Now()
 	return answer{decisions: granting(needs, said, granted.Sub(began)), end: func(o Outcome) {
-		if o.Stored {
+		if o.Stored && !r.Flight.Rides {
 			n.paces.note(r.Flight.Lane, time.Since(granted))
 		}
 		held.Release(o.encode())

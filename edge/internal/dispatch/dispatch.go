@@ -46,6 +46,7 @@ type Dispatcher struct {
 
 	mu      sync.Mutex
 	open    map[string]*Handle
+	line    line
 	stalled stall
 }
 
@@ -55,7 +56,7 @@ func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *s
 	if err != nil {
 		return nil, err
 	}
-	d := &Dispatcher{edge: edge, conn: conn, js: js, replicas: replicas, log: log, open: map[string]*Handle{}}
+	d := &Dispatcher{edge: edge, conn: conn, js: js, replicas: replicas, log: log, open: map[string]*Handle{}, line: line{}}
 	d.breaker = breaker.New[*jetstream.PubAck](gobreaker.Settings{
 		Name: "queue", Timeout: time.Second, ReadyToTrip: breaker.Consecutive(5),
 		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
@@ -87,10 +88,7 @@ func (d *Dispatcher) Reconnected() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, h := range d.open {
-		select {
-		case h.reconnected <- struct{}{}:
-		default: // it is to look already
-		}
+		h.lookAgain()
 	}
 }
 
@@ -100,25 +98,51 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 		d.log.Warn("a result that cannot be read", "error", err)
 		return
 	}
+	if r.State == renderjob.StateStarted {
+		d.hearBegin(m, r)
+		return
+	}
 	d.mu.Lock()
 	h := d.open[r.JobID]
-	if h != nil && r.State == renderjob.StateStarted && !h.withdrawn {
-		h.started = true
-	}
 	waits := h != nil && !h.withdrawn
+	if waits {
+		d.hearOf(h, r)
+	}
 	d.mu.Unlock()
 	d.answer(m, waits)
-	if !waits {
-		return // its flight has ended
+}
+
+// hearBegin tells a renderer that is about to begin whether anybody waits, and for what else of
+// the original.
+func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
+	d.mu.Lock()
+	h := d.open[r.JobID]
+	answer := d.begin(h, r.Batch)
+	if answer.Word == renderjob.Proceed {
+		h.pass(r, d.log)
 	}
-	select {
-	case h.results <- r:
-	default:
-		d.log.Warn("too many results of one job", "job", r.JobID)
+	d.mu.Unlock()
+	text, err := answer.Text()
+	if err == nil {
+		err = queue.Answer(m, text)
+	}
+	if err != nil {
+		d.log.Warn("a renderer was not answered", "error", err)
 	}
 }
 
-// answer tells a renderer that is about to begin whether anybody waits.
+// hearOf takes what a renderer tells of a job that is open.
+func (d *Dispatcher) hearOf(h *Handle, r renderjob.Result) {
+	switch {
+	case r.State != renderjob.StateReleased:
+		h.over = h.over || r.Last()
+		h.pass(r, d.log)
+	case h.primary != nil:
+		d.release(h)
+	}
+}
+
+// answer tells a renderer that its word arrived, and whether anybody waits.
 func (d *Dispatcher) answer(m *nats.Msg, waits bool) {
 	word := renderjob.Gone
 	if waits {
@@ -137,23 +161,57 @@ type Handle struct {
 	sequence    uint64
 	results     chan renderjob.Result
 	reconnected chan struct{}
-	// guarded by the dispatcher's mutex; at most one of them is ever true
+	opened      time.Time
+	// the rest is guarded by the dispatcher's mutex; started and withdrawn are never both true
 	started, withdrawn bool
+	over               bool // a renderer has told the last of it
+	alone              bool // it is done with no other
+	primary            *Handle
+	siblings           []*Handle // that are done with it, or held for it
 	published          time.Time
 }
 
-// Publish publishes the job, which must have an ID of its own and end by the
-// deadline of ctx. Faults: LaneFull, Unavailable. The handle is to be closed.
-func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job) (*Handle, error) {
+func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
 	job.Version, job.Edge = renderjob.Version, d.edge
-	h := &Handle{
-		dispatcher: d, job: job, results: make(chan renderjob.Result, resultBacklog), reconnected: make(chan struct{}, 1),
+	return &Handle{
+		dispatcher: d, job: job, deadline: deadline, opened: time.Now(),
+		results: make(chan renderjob.Result, resultBacklog), reconnected: make(chan struct{}, 1),
 	}
-	h.deadline, _ = ctx.Deadline()
+}
+
+// pass gives the job's flight a result.
+func (h *Handle) pass(r renderjob.Result, log *slog.Logger) {
+	select {
+	case h.results <- r:
+	default:
+		log.Warn("too many results of one job", "job", r.JobID)
+	}
+}
+
+// lookAgain has the job's flight look into the store, and into the queue.
+func (h *Handle) lookAgain() {
+	select {
+	case h.reconnected <- struct{}{}:
+	default: // it is to look already
+	}
+}
+
+// Publish publishes the job, which must have an ID of its own and end by the
+// deadline of ctx. Those that were held for it are done with it, or published when it is not.
+// Faults: LaneFull, Unavailable. The handle is to be closed.
+func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job, held ...*Handle) (*Handle, error) {
+	deadline, _ := ctx.Deadline()
+	h := d.newHandle(job, deadline)
 	d.mu.Lock()
 	d.open[job.ID] = h
+	d.line.add(h)
+	for _, s := range held {
+		if !s.over && !s.withdrawn {
+			d.join(s, h)
+		}
+	}
 	d.mu.Unlock()
-	if err := h.publish(ctx, job.ID); err != nil {
+	if err := h.publish(ctx, job.ID); err != nil && !h.rides() {
 		h.Close()
 		return nil, err
 	}
@@ -163,14 +221,18 @@ func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job) (*Handle, e
 // Results are what renderers tell of the job.
 func (h *Handle) Results() <-chan renderjob.Result { return h.results }
 
-// Reconnected says that results may have been lost.
+// Reconnected says that results may have been lost, or that the job whose sibling this one is
+// has ended without it.
 func (h *Handle) Reconnected() <-chan struct{} { return h.reconnected }
 
 // Close ends the hearing of results.
 func (h *Handle) Close() {
-	h.dispatcher.mu.Lock()
-	delete(h.dispatcher.open, h.job.ID)
-	h.dispatcher.mu.Unlock()
+	d := h.dispatcher
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.open, h.job.ID)
+	h.over = true
+	d.part(h)
 }
 
 // publish tries until the job is acknowledged, the lane is full or time is over.
@@ -275,9 +337,12 @@ func (h *Handle) Withdraw(ctx context.Context) bool {
 	h.dispatcher.mu.Lock()
 	h.withdrawn = !h.started
 	withdrawn := h.withdrawn
+	if withdrawn {
+		h.dispatcher.part(h)
+	}
 	h.dispatcher.mu.Unlock()
-	if !withdrawn {
-		return false
+	if !withdrawn || h.sequence == 0 { // a renderer has it, or it was only held
+		return withdrawn
 	}
 	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
 	if err == nil {
@@ -292,7 +357,15 @@ func (h *Handle) Withdraw(ctx context.Context) bool {
 // Restore publishes the job again if the stream no longer has it, and makes the
 // stream again if it is gone. The message id is a new one, since the stream may
 // remember the old one and not its message.
+//
+// A sibling's is the primary's, which is restored for it.
 func (h *Handle) Restore(ctx context.Context) error {
+	if h.rides() {
+		return nil
+	}
+	if h.sequence == 0 {
+		return h.publish(ctx, h.job.ID)
+	}
 	stream, err := queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.replicas)
 	if err != nil {
 		return err

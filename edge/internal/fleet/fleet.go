@@ -150,6 +150,20 @@ func (f *Fleet) Idle() bool {
 	return false
 }
 
+// Batch is how many jobs of one original each renderer that takes jobs does at once, at least 1.
+func (f *Fleet) Batch() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	least := 0
+	for _, s := range f.renderers {
+		if batch := max(1, s.beat.Batch); !s.beat.Draining && (least == 0 || batch < least) {
+			least = batch
+		}
+	}
+	return max(1, least)
+}
+
 // Engines are the versions of what draws originals of a type in the living renderers.
 func (f *Fleet) Engines(t thumbnail.Type) []string {
 	f.mu.Lock()

@@ -14,15 +14,16 @@ import (
 type admitting struct {
 	estimator estimator
 	admitter  patient
+	rides     *rides
 	next      *granting
 	metrics   metrics
 }
 
 func newAdmitting(c Config, m metrics) *admitting {
-	costs := &cost.Book{}
+	costs, together := &cost.Book{}, newRides()
 	return &admitting{
 		estimator: estimator{c.Settings.Throttle.Expensive, costs}, admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}},
-		next: newGranting(c, costs, m), metrics: m,
+		rides: together, next: newGranting(c, costs, together, m), metrics: m,
 	}
 }
 
@@ -32,6 +33,7 @@ type grant struct {
 	lease   admission.Lease
 	done    bool
 	refusal error
+	ticket  *ticket // of a flight that comes along with another's job; else nil
 }
 
 // admit reports whether the flight is over. It is not when another's render was, and may
@@ -41,9 +43,9 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	waiting, stop := untilAbandoned(ctx, l.flight)
 	defer stop()
 	w := on.estimator.estimate(l.request, l.client, original)
-	var g grant
-	g.lease, g.done, g.refusal = on.admitter.Admit(waiting, w.admission())
-	stop() // from here on the flight minds for itself
+	g := on.ask(waiting, w)
+	defer g.ticket.decline() // unless it boards
+	stop()                   // from here on the flight minds for itself
 	l.times.add("admit", began, on.metrics)
 	return on.next.proceed(ctx, l, w, g)
 }

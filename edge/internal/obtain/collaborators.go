@@ -74,6 +74,8 @@ type Fleet interface {
 	Engines(t thumbnail.Type) []string
 	GoneFor() time.Duration
 	Idle() bool
+	// Batch is how many jobs of one original each of the living renderers does at once, at least 1.
+	Batch() int
 }
 
 // Admitter decides whether a flight may render now; package admission does.
@@ -84,7 +86,10 @@ type Admitter interface {
 
 // Queue takes jobs; package dispatch does.
 type Queue interface {
-	Publish(ctx context.Context, job renderjob.Job) (Job, error)
+	// Publish publishes a job, with those that are held for it.
+	Publish(ctx context.Context, job renderjob.Job, held ...Job) (Job, error)
+	// Hold opens a job that is to be done with another, or else published by itself.
+	Hold(ctx context.Context, job renderjob.Job) Job
 	// Electing reports whether the queue takes nothing, and may soon again.
 	Electing() bool
 	// Unstarted is how long the oldest job of this edge waits that no renderer has begun.
@@ -97,6 +102,8 @@ type Job interface {
 	Reconnected() <-chan struct{}
 	Restore(ctx context.Context) error
 	Withdraw(ctx context.Context) bool
+	// Release has a job that is held published by itself.
+	Release()
 	Close()
 }
 

@@ -21,8 +21,8 @@ type granting struct {
 	metrics   metrics
 }
 
-func newGranting(c Config, costs *cost.Book, m metrics) *granting {
-	return &granting{stored: c.Stored, next: newRendering(c, costs, m), throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
+func newGranting(c Config, costs *cost.Book, together *rides, m metrics) *granting {
+	return &granting{stored: c.Stored, next: newRendering(c, costs, together, m), throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
 }
 
 // proceed is admit from the coordinator's answer on.
@@ -42,7 +42,7 @@ func (on *granting) proceed(ctx context.Context, l *leader, w work, g grant) (ov
 	case g.done:
 		return false, nil
 	}
-	on.next.render(ctx, l, w, g.lease)
+	on.next.render(ctx, l, w, g)
 	return true, nil
 }
 

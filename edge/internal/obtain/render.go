@@ -29,15 +29,16 @@ type rendering struct {
 	stored    Stored
 	failures  Failures
 	costs     *cost.Book
+	rides     *rides
 	deadline  deadline.Split
 	maxPixels int // of a thumbnail
 	metrics   metrics
 	log       *slog.Logger
 }
 
-func newRendering(c Config, costs *cost.Book, m metrics) *rendering {
+func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rendering {
 	return &rendering{
-		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: costs,
+		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: costs, rides: together,
 		deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
@@ -46,10 +47,10 @@ func newRendering(c Config, costs *cost.Book, m metrics) *rendering {
 // when that can no longer be hoped for. It tells of a failure once the lease is released:
 // those who ask after the answer do not share that failure at the coordinator, but are
 // counted on their own.
-func (on *rendering) render(ctx context.Context, l *leader, w work, lease admission.Lease) {
-	r := &render{on: on, flight: l.flight, work: w, times: l.times}
+func (on *rendering) render(ctx context.Context, l *leader, w work, g grant) {
+	r := &render{on: on, flight: l.flight, work: w, ticket: g.ticket, times: l.times}
 	err := r.publishAndWait(ctx)
-	lease.Release(r.outcome)
+	g.lease.Release(r.outcome)
 	if err != nil {
 		l.flight.Answer(Thumb{Times: r.times}, err)
 	}
@@ -73,6 +74,7 @@ type render struct {
 	on      *rendering
 	flight  *flight.Flight[Thumb]
 	work    work
+	ticket  *ticket // where it comes along with another's job
 	job     Job
 	times   Times
 	began   time.Time
@@ -87,7 +89,7 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 		return fault.New(fault.NoRenderer, "no renderer lives")
 	}
 	began := time.Now()
-	r.job, err = r.on.queue.Publish(ctx, r.on.job(r.work))
+	r.job, err = r.publish(ctx)
 	r.times.add("publish", began, r.on.metrics)
 	if err != nil {
 		return err
@@ -96,6 +98,18 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 	r.began = time.Now()
 	r.wait(ctx)
 	return r.err
+}
+
+// publish publishes the job, with those that come along, or has it held to come along itself.
+func (r *render) publish(ctx context.Context) (Job, error) {
+	job := r.on.job(r.work)
+	if r.ticket != nil {
+		held := r.on.queue.Hold(ctx, job)
+		r.ticket.board(held)
+		return held, nil
+	}
+	along := r.on.rides.offer(r.work, r.on.fleet.Batch()-1).depart()
+	return r.on.queue.Publish(ctx, job, along...)
 }
 
 // wait follows the job's events until one of them ends it.

@@ -54,6 +54,7 @@ type world struct {
 	electing  bool
 	unstarted time.Duration
 	stalls    bool
+	batch     int
 	published chan *job
 	sizes     []thumbnail.Location
 	listing   chan struct{} // closed to let lists go on; nil: they do
@@ -69,6 +70,7 @@ type job struct {
 	begun       bool // it cannot be taken back
 	withdrawn   bool
 	closed      bool
+	along       []*job // that came along with it
 }
 
 func (j *job) Results() <-chan renderjob.Result { return j.results }
@@ -107,6 +109,13 @@ func (j *job) tell(state renderjob.State, change func(*renderjob.Result)) {
 	}
 	j.results <- r
 }
+
+func (w *world) opened(asked renderjob.Job) *job {
+	return &job{world: w, asked: asked, results: make(chan renderjob.Result, 16), reconnected: make(chan struct{}, 1), restored: make(chan error, 1)}
+}
+
+// Release has a job that came too late for another's published.
+func (j *job) Release() { j.world.published <- j }
 
 // finish tells that the job began, was rendered and stored.
 func (j *job) finish() {
@@ -286,6 +295,7 @@ type fleet struct{ w *world }
 func (f fleet) Engines(t thumbnail.Type) []string { return []string{string(t) + "-1"} }
 func (f fleet) GoneFor() time.Duration            { return f.w.gone }
 func (f fleet) Idle() bool                        { return f.w.idle }
+func (f fleet) Batch() int                        { return max(1, f.w.batch) }
 
 type admitter struct{ w *world }
 
@@ -317,16 +327,21 @@ func (h *held) Release(o admission.Outcome) {
 
 type queue struct{ w *world }
 
-func (q queue) Publish(_ context.Context, asked renderjob.Job) (Job, error) {
+func (q queue) Publish(_ context.Context, asked renderjob.Job, held ...Job) (Job, error) {
 	if q.w.publish != nil {
 		return nil, q.w.publish
 	}
-	j := &job{world: q.w, asked: asked, results: make(chan renderjob.Result, 16), reconnected: make(chan struct{}, 1), restored: make(chan error, 1)}
+	j := q.w.opened(asked)
+	for _, h := range held {
+		j.along = append(j.along, h.(*job))
+	}
 	q.w.published <- j
 	return j, nil
 }
-func (q queue) Electing() bool                         { return q.w.electing }
-func (q queue) Unstarted(renderjob.Lane) time.Duration { return q.w.unstarted }
+
+func (q queue) Hold(_ context.Context, asked renderjob.Job) Job { return q.w.opened(asked) }
+func (q queue) Electing() bool                                  { return q.w.electing }
+func (q queue) Unstarted(renderjob.Lane) time.Duration          { return q.w.unstarted }
 
 type backlog struct{ w *world }
 

@@ -14,6 +14,7 @@ type Hooks struct {
 	gate chan struct{} // while open, reading an original waits
 	held int
 	puts map[thumbnail.Location]int
+	read int // how often an original was opened
 	// BeforePut is called before a thumbnail is written; its error is the write's.
 	BeforePut func(at thumbnail.Location) error
 }
@@ -46,6 +47,7 @@ func (h *Hooks) wait(ctx context.Context) {
 	h.mu.Lock()
 	gate := h.gate
 	h.held++
+	h.read++
 	h.mu.Unlock()
 	if gate != nil {
 		select {
@@ -56,6 +58,13 @@ func (h *Hooks) wait(ctx context.Context) {
 	h.mu.Lock()
 	h.held--
 	h.mu.Unlock()
+}
+
+// Read is how often an original was opened.
+func (h *Hooks) Read() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.read
 }
 
 // Puts is how often a thumbnail was written, over all keys.

@@ -73,6 +73,8 @@ const (
 // Workers do tasks. *worker.Pool is one.
 type Workers interface {
 	Do(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, *os.File, error)
+	// Several does a task with several specs.
+	Several(ctx context.Context, t worker.Task, original *os.File, limits worker.Limits, done func(i int, r worker.Report, image *os.File)) error
 	Ready() worker.Ready
 }
 

@@ -25,6 +25,10 @@ type failing struct{ as Workers }
 
 func (f failing) Ready() worker.Ready { return f.as.Ready() }
 
+func (failing) Several(context.Context, worker.Task, *os.File, worker.Limits, func(int, worker.Report, *os.File)) error {
+	return fault.New(fault.Undecodable, "the program died")
+}
+
 func (failing) Do(context.Context, worker.Task, *os.File, time.Duration) (worker.Report, *os.File, error) {
 	return worker.Report{}, nil, fault.New(fault.Undecodable, "the program died")
 }

@@ -39,6 +39,13 @@ type job struct {
 	purged  atomic.Bool      // its original was, since the job began
 	now     atomic.Value     // the step that it is at
 	storing sync.Mutex       // held while what it stores may have to be withdrawn
+
+	adopt     func(ctx context.Context, j *job, told []renderjob.Sibling)
+	batch     int            // jobs that are done at once
+	siblings  []*job         // that are done with this delivery
+	finishing sync.WaitGroup // siblings that are being stored
+	drawn     drawn          // what became of it together with them
+	over      bool           // of a sibling: it was answered for, or is being
 }
 
 func (p *Pipeline) newJob(d intake.Delivery) *job {
@@ -51,6 +58,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 		job: d.Job, delivery: d, renderer: c.Renderer,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
 		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, tracer: c.Tracer, metrics: p.metrics,
+		adopt: p.adopt, batch: c.Batch,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}
 }
@@ -60,10 +68,12 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err := j.check(); err != nil {
 		return err
 	}
-	if !j.edges.Begin(j.job.Edge, j.tell(renderjob.Result{State: renderjob.StateStarted})) {
+	answer := j.edges.Begin(j.job.Edge, j.tell(renderjob.Result{State: renderjob.StateStarted, Batch: j.batch}))
+	if answer.Word == renderjob.Gone {
 		j.log.Debug("nobody waits any more")
 		return nil
 	}
+	j.adopt(ctx, j, answer.Siblings)
 	if j.delivery.Deliveries > 1 && j.storedBefore(ctx) {
 		return nil
 	}
@@ -84,9 +94,14 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if j.isMisplaced(header, overlays) {
 		return intake.ErrLong
 	}
-	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File}, overlays)
+	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File}, overlays, original.Version)
+	j.finishing.Wait() // the edge releases what is not told when it hears the last of this job
 	if err != nil {
 		return err
+	}
+	if j.drawn.tried {
+		j.tellStored(j.drawn.unkept)
+		return nil
 	}
 	j.replyRendered(image)
 	j.store(ctx, image, original.Version)

@@ -14,6 +14,9 @@ type metrics struct {
 	render *prometheus.HistogramVec
 	cpu    prometheus.Counter
 	steps  *prometheus.HistogramVec
+
+	batch    prometheus.Histogram
+	siblings *prometheus.CounterVec
 }
 
 func newMetrics() metrics {
@@ -28,6 +31,12 @@ func newMetrics() metrics {
 		cpu: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of successful renders, of all workers.",
 		}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "thumbmill_batch_jobs", Help: "Jobs of one original that were done as one, where there were several.", Buckets: []float64{2, 3, 4, 6, 8, 12, 16},
+		}),
+		siblings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "thumbmill_siblings_total", Help: "Jobs that were done with another of their original, by outcome (ok, the fault, or released to be done alone).",
+		}, []string{"outcome"}),
 		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_step_seconds", Help: "Time of each step of a request.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
@@ -38,7 +47,7 @@ func newMetrics() metrics {
 func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
 	total := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_renderer_slots", Help: "Renders that can run at once."})
 	total.Set(float64(slots))
-	r.MustRegister(m.jobs, m.render, m.cpu, m.steps, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.jobs, m.render, m.cpu, m.steps, m.batch, m.siblings, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "thumbmill_renderer_slots_busy", Help: "Renders that run now.",
 	}, func() float64 { return float64(busy()) }))
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -51,6 +52,9 @@ type Thumbnails interface {
 // Engines render. Errors are faults, or worker.ErrDied.
 type Engines interface {
 	Render(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source, maxPixels int64, within time.Duration) (engine.Result, error)
+	// Several renders several specs, and calls done for each as soon as it is ready, in their
+	// order. An error says that those of which done did not hear are to be tried alone.
+	Several(ctx context.Context, specs []thumbnail.Spec, original engine.Source, maxPixels int64, limits worker.Limits, done func(i int, r engine.Result, err error)) error
 	Version() string
 	// Versions are those of all that draws.
 	Versions() component.Versions
@@ -58,9 +62,9 @@ type Engines interface {
 
 // Edges hear of their jobs.
 type Edges interface {
-	// Begin tells an edge that its job begins, and reports whether anybody waits
-	// for it.
-	Begin(edge string, r renderjob.Result) (wanted bool)
+	// Begin tells an edge that its job begins, and gives its answer: whether anybody waits
+	// for it, and what else of the original is to be done with it.
+	Begin(edge string, r renderjob.Result) renderjob.Answer
 	// Tell tells an edge how far its job has come.
 	Tell(edge string, r renderjob.Result) error
 	// TakeBack tells all edges to forget what they may have read of an original's thumbnails.
@@ -75,6 +79,7 @@ type Config struct {
 	Thumbnails        Thumbnails
 	Engines           Engines
 	Slots             int   // renders at once
+	Batch             int   // jobs of one original that are done as one; 1 or less: each alone
 	MaxOriginalPixels int64 // an original with more is refused
 	Edges             Edges
 	Tracer            *tracing.Tracer
@@ -124,12 +129,18 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	defer p.running.remove(j)
 	outcome := "ok"
 	err := j.process(deadline, drain)
+	for _, s := range j.siblings {
+		p.running.remove(s)
+	}
 	switch {
 	case errors.Is(err, intake.ErrNotBegun) || errors.Is(err, intake.ErrLong) || errors.Is(err, intake.ErrSlow):
 		return err
 	case ctx.Err() != nil:
 		return errUnfinished
 	case err != nil:
+		if deadline.Err() == nil { // else the edge releases them
+			j.failSiblings(deadline, err)
+		}
 		outcome = string(j.fail(deadline, err).Kind)
 	}
 	p.metrics.jobs.WithLabelValues(string(d.Job.Lane), outcome).Inc()

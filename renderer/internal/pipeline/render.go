@@ -15,14 +15,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
-	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
 // attempts is how often a render is tried when its worker dies.
 const attempts = 3
 
 // render waits for a slot and tries up to three workers.
-func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine.Source, overlays []engine.Source) ([]byte, error) {
+func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine.Source, overlays []engine.Source, version string) ([]byte, error) {
 	j.now.Store("waits for a slot")
 	if err := j.slots.acquire(ctx, drain); err != nil {
 		return nil, err
@@ -32,6 +31,9 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	began := time.Now()
 	ctx, span := j.tracer.Start(ctx, "render")
 	defer func() { span.End(); j.metrics.step("render", began) }()
+	if j.renderTogether(ctx, original, version) {
+		return j.drawn.image, j.drawn.err
+	}
 	for range attempts {
 		result, err := j.try(ctx, original, overlays)
 		if errors.Is(err, worker.ErrDied) {
@@ -42,12 +44,7 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 			j.log.Info("a render takes long, and is tried again beside the others", "original", j.job.Spec.Original, "type", original.Header.Type)
 			return nil, intake.ErrSlow
 		}
-		took, by := time.Since(began), failed
-		if err == nil {
-			by = result.Engine
-			j.note(result, took)
-		}
-		j.metrics.rendered(j.job.Lane, by, original.Header.Type, took, tracing.ID(ctx))
+		j.noteRender(ctx, original, result, err, time.Since(began))
 		return result.Image, err
 	}
 	return nil, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)

@@ -12,17 +12,27 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// store writes the thumbnail, whatever became of the client, and tells the edge,
-// which then ends the lease. version is that of the original that was rendered.
+// store writes the thumbnail and tells the edge, which then ends the lease. version is that of
+// the original that was rendered.
 func (j *job) store(ctx context.Context, image []byte, version string) {
+	j.tellStored(j.keep(ctx, image, version))
+}
+
+// tellStored tells the edge that the thumbnail is stored, or why not.
+func (j *job) tellStored(why *fault.Fault) {
+	stored := j.result
+	stored.State, stored.Fault = renderjob.StateStored, why
+	j.reply(stored)
+}
+
+// keep writes the thumbnail, whatever became of the client; the fault says why nothing is stored.
+func (j *job) keep(ctx context.Context, image []byte, version string) *fault.Fault {
 	j.now.Store("store")
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Store)
 	defer cancel()
-	stored := j.result
-	stored.State, stored.Fault = renderjob.StateStored, j.put(ctx, image, version)
-	j.step(ctx, "store", began)
-	j.reply(stored)
+	defer j.step(ctx, "store", began)
+	return j.put(ctx, image, version)
 }
 
 // put writes the thumbnail, unless the original changed or was purged; the fault says why

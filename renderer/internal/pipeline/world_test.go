@@ -20,6 +20,8 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -48,6 +50,8 @@ type world struct {
 	renders []func() (engine.Result, error) // outcomes, in turn; the last one stays
 	broken  map[string]bool                 // events that fail
 	gone    bool                            // nobody waits
+
+	siblings []renderjob.Sibling // that the edge names
 }
 
 type file struct {
@@ -74,7 +78,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.pipeline = New(Config{
 		Renderer: "r", Originals: fetched, Versions: originals, Thumbnails: thumbnails{w}, Engines: engines{w}, Slots: 1,
-		MaxOriginalPixels: maxPixels, Edges: edges{w}, Tracer: tracing.None(), Log: slog.New(slog.DiscardHandler), Metrics: w.registry,
+		Batch: 16, MaxOriginalPixels: maxPixels, Edges: edges{w}, Tracer: tracing.None(), Log: slog.New(slog.DiscardHandler), Metrics: w.registry,
 	})
 	return w
 }
@@ -280,6 +284,19 @@ func (e engines) Render(ctx context.Context, _ thumbnail.Spec, _ engine.Source, 
 	return outcome()
 }
 
+// Several gives the outcomes of renders in turn, until one ends the worker.
+func (e engines) Several(ctx context.Context, specs []thumbnail.Spec, original engine.Source, max int64, limits worker.Limits, done func(int, engine.Result, error)) error {
+	_ = e.w.happen("several")
+	for i, s := range specs {
+		r, err := e.Render(ctx, s, original, nil, max, limits.Each)
+		if errors.Is(err, worker.ErrDied) || fault.Is(err, fault.Overran) || ctx.Err() != nil {
+			return err
+		}
+		done(i, r, err)
+	}
+	return nil
+}
+
 func draws(image string) func() (engine.Result, error) {
 	return func() (engine.Result, error) {
 		return engine.Result{Image: []byte(image), Format: thumbnail.FormatPNG, Width: 1, Height: 1, Engine: "test"}, nil
@@ -304,9 +321,12 @@ func (e edges) note(r renderjob.Result) string {
 	return told
 }
 
-func (e edges) Begin(_ string, r renderjob.Result) bool {
+func (e edges) Begin(_ string, r renderjob.Result) renderjob.Answer {
 	_ = e.w.happen(e.note(r))
-	return !e.w.gone
+	if e.w.gone {
+		return renderjob.Answer{Word: renderjob.Gone}
+	}
+	return renderjob.Answer{Word: renderjob.Proceed, Siblings: e.w.siblings}
 }
 
 func (e edges) Tell(_ string, r renderjob.Result) error { return e.w.happen(e.note(r)) }

@@ -16,7 +16,6 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/renderer/internal/vips"
 	"github.com/thumbmill/thumbmill/shared/fault"
-	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // Main is a worker's life: it confines itself, then does one task after the
@@ -59,14 +58,20 @@ func work() error {
 		if files == nil {
 			return nil // the parent has gone
 		}
-		report := perform(c, task, files[0], files[1])
-		for _, f := range files {
-			_ = f.Close()
-		}
-		if err := sendReport(report); err != nil {
+		err = answer(c, task, files)
+		closeAll(files)
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// answer does a task and reports it.
+func answer(c craft, task Task, files []*os.File) error {
+	if len(task.Specs) > 0 {
+		return performSeveral(task, files)
+	}
+	return sendReport(perform(c, task, files[0], files[1]))
 }
 
 // confine loads what is needed from disk first: afterwards there is no disk.
@@ -97,11 +102,7 @@ func perform(c craft, task Task, original, out *os.File) Report {
 	report, err := c.perform(task, original, out)
 	report.CPU = cpuTime() - before
 	report.Spent = spent()
-	if err != nil {
-		f := fault.Of(err)
-		f.Message += cause(f)
-		report.Fault = f
-	}
+	report.blame(err)
 	return report
 }
 
@@ -222,7 +223,7 @@ func sendReport(r Report) error {
 // No files mean that the parent closed the socket.
 func receiveTask() (task Task, files []*os.File, err error) {
 	text := make([]byte, maxMessage)
-	control := make([]byte, unix.CmsgSpace((2+thumbnail.MaxPictures)*4))
+	control := make([]byte, unix.CmsgSpace(maxFiles*4))
 	var n, controlLen int
 	for {
 		n, controlLen, _, _, err = unix.Recvmsg(socketFD, text, control, unix.MSG_CMSG_CLOEXEC)
@@ -243,8 +244,8 @@ func receiveTask() (task Task, files []*os.File, err error) {
 	if err := json.Unmarshal(text[:n], &task); err != nil {
 		return task, nil, err
 	}
-	if len(files) != 2+len(task.Overlays) {
-		return task, nil, fmt.Errorf("a task with %d overlays came with %d descriptors", len(task.Overlays), len(files))
+	if made := max(1, len(task.Specs)); len(files) != 1+made+len(task.Overlays) {
+		return task, nil, fmt.Errorf("a task of %d thumbnails with %d overlays came with %d descriptors", made, len(task.Overlays), len(files))
 	}
 	for i := range task.Overlays {
 		task.Overlays[i].File = files[2+i]

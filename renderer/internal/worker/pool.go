@@ -166,12 +166,17 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 // giveTask passes the task to a worker. One that could not even be given it had died
 // while it was idle, which says nothing about the task: the next one gets it.
 func (p *Pool) giveTask(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
+	return p.inWorker(ctx, within, func(w *process) (Report, error) { return p.doIn(w, t, original, out, within) })
+}
+
+// inWorker has a worker do something that ends with a report.
+func (p *Pool) inWorker(ctx context.Context, within time.Duration, do func(*process) (Report, error)) (Report, error) {
 	for {
 		w, err := p.awaitIdle(ctx)
 		if err != nil {
 			return Report{}, err
 		}
-		report, err := p.doIn(w, t, original, out, within)
+		report, err := do(w)
 		switch {
 		case err == nil:
 			p.putBack(w, report.Spent)

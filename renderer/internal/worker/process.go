@@ -177,30 +177,41 @@ func socketPair() (*net.UnixConn, *os.File, error) {
 
 // exchange gives the worker a task and waits for its report.
 func (p *process) exchange(t Task, original, out *os.File, within time.Duration) (Report, error) {
-	text, err := json.Marshal(t)
-	if err != nil {
-		return Report{}, err
-	}
-	if len(text) > maxMessage {
-		return Report{}, fmt.Errorf("a task of %d bytes", len(text))
-	}
-	if err := p.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
-		return Report{}, err
-	}
-	p.tasks++
-	fds := []int{int(original.Fd()), int(out.Fd())}
+	files := []*os.File{original, out}
 	for _, o := range t.Overlays {
-		fds = append(fds, int(o.File.Fd()))
+		files = append(files, o.File)
 	}
-	rights := unix.UnixRights(fds...)
-	if _, _, err := p.conn.WriteMsgUnix(text, rights, nil); err != nil {
-		return Report{}, fmt.Errorf("%w: %w", errNotGiven, err)
+	if err := p.give(t, files, within); err != nil {
+		return Report{}, err
 	}
 	r, err := p.readReport(within)
 	if errors.Is(err, syscall.ECONNRESET) { // it ended with the task unread
 		err = fmt.Errorf("%w: %w", errNotGiven, err)
 	}
 	return r, err
+}
+
+// give gives the worker a task and its files.
+func (p *process) give(t Task, files []*os.File, within time.Duration) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	if len(text) > maxMessage {
+		return fmt.Errorf("a task of %d bytes", len(text))
+	}
+	if err := p.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
+	p.tasks++
+	var fds []int
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
+	}
+	if _, _, err := p.conn.WriteMsgUnix(text, unix.UnixRights(fds...), nil); err != nil {
+		return fmt.Errorf("%w: %w", errNotGiven, err)
+	}
+	return nil
 }
 
 func (p *process) readReport(within time.Duration) (r Report, err error) {

@@ -15,6 +15,7 @@
 package worker
 
 import (
+	"encoding/json"
 	"os"
 	"time"
 
@@ -37,8 +38,10 @@ const (
 
 // Task is what a worker is asked for.
 type Task struct {
-	Spec   thumbnail.Spec `json:"spec"`
-	Header guard.Header   `json:"header"`
+	Spec thumbnail.Spec `json:"spec"`
+	// Specs are those of a task with several thumbnails, which has no overlays; Spec is unused then.
+	Specs  []thumbnail.Spec `json:"specs,omitempty"`
+	Header guard.Header     `json:"header"`
 	// Overlays are the pictures of Spec.Pictures, in that order.
 	Overlays []Overlay `json:"overlays,omitempty"`
 	// MaxPixels bounds what is drawn.
@@ -76,6 +79,12 @@ type Ready struct {
 	Types    []string           `json:"types"`              // that its engine reads
 	Layers   []sandbox.Layer    `json:"layers"`             // that confine it
 	Versions component.Versions `json:"versions,omitempty"` // of its libraries or tools, from a pool's first worker
+}
+
+// Fits reports whether a task is short enough for a message to a worker.
+func (t Task) Fits() bool {
+	text, err := json.Marshal(t)
+	return err == nil && len(text) <= maxMessage
 }
 
 const (

@@ -1,0 +1,123 @@
+package obtain
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// size is a request for another size of the cat.
+func size(width int, change func(*Request)) Request {
+	r := cat("ann")
+	r.Target.Spec.Width, r.Target.Key.Path = width, fmt.Sprint("cat/", width)
+	if change != nil {
+		change(&r)
+	}
+	return r
+}
+
+// One size is granted its places; another of the client waits for the lane.
+func TestComingAlong(t *testing.T) {
+	for name, c := range map[string]struct {
+		batch  int
+		change func(*Request) // of the other
+		places error          // what the other is told when it asks for its places but the lane's
+		along  int
+	}{
+		"it comes along":            {batch: 16, along: 1},
+		"renderers take each alone": {batch: 1},
+		"another original":          {batch: 16, change: func(r *Request) { r.Target.Spec.Original.Path = "dog.jpg" }},
+		"another lane":              {batch: 16, change: func(r *Request) { r.Bulk = true }},
+		"a watermark": {batch: 16, change: func(r *Request) {
+			r.Target.Spec.Operations = []thumbnail.Operation{{Picture: &thumbnail.Location{Path: "m.png"}}}
+		}},
+		"no room for it elsewhere":     {batch: 16, places: fault.New(fault.Throttled, "no")},
+		"no answer for it in due time": {batch: 16, places: context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gate, other := make(chan struct{}), make(chan struct{})
+			first := size(100, nil)
+			in(t, func(w *world) {
+				gate, other = make(chan struct{}), make(chan struct{})
+				w.batch = c.batch
+				w.head = func(thumbnail.Location) (objectstore.Info, error) {
+					return objectstore.Info{Version: "v1", Size: 1000}, nil
+				}
+				w.admit = func(ctx context.Context, r admission.Request) (bool, error) {
+					open := other
+					switch {
+					case r.Flight.Rides && c.places == context.DeadlineExceeded:
+						open = nil
+					case r.Flight.Rides:
+						return false, c.places
+					case r.Thumbnail == first.Target.Key:
+						open = gate
+					}
+					select {
+					case <-open:
+						return false, nil
+					case <-ctx.Done():
+						return false, ctx.Err()
+					}
+				}
+			}, func(t *testing.T, w *world) {
+				second := w.ask(t.Context(), size(200, c.change))
+				synctest.Wait()
+				primary := w.ask(t.Context(), first)
+				synctest.Wait()
+				close(gate)
+				j := <-w.published
+				if len(j.along) != c.along {
+					t.Errorf("%d come along", len(j.along))
+				}
+				jobs := append([]*job{j}, j.along...)
+				if c.along == 0 {
+					close(other) // its turn in the lane
+					jobs = append(jobs, <-w.published)
+				}
+				for _, j := range jobs {
+					j.tell(renderjob.StateStarted, nil)
+					j.tell(renderjob.StateRendered, nil)
+					j.tell(renderjob.StateStored, nil)
+				}
+				(<-primary).wants(t, Rendered, "")
+				(<-second).wants(t, Rendered, "")
+				synctest.Wait()
+				if ends := w.ends(); len(ends) != 2 || !ends[0].Stored || !ends[1].Stored {
+					t.Errorf("leases ended: %+v", ends)
+				}
+			})
+		})
+	}
+}
+
+// A job that is too late for the other's is published by itself, and a flight that is offered a
+// ride as it leaves keeps nobody waiting.
+func TestLateForARide(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		on := newRides()
+		of := work{request: cat("ann"), version: "v1", lane: renderjob.LaneStandard}
+		p, left := on.wait(of), on.wait(of)
+		r := on.offer(of, 15)
+		on.leave(left)
+		if held := r.depart(); len(held) != 0 {
+			t.Errorf("%d are on it", len(held))
+		}
+		late := w.opened(renderjob.Job{ID: "late"})
+		(<-p.offers).board(late)
+		if got := <-w.published; got != late {
+			t.Error("another is published")
+		}
+		on.leave(p)
+		if len(on.waiting) != 0 {
+			t.Errorf("left behind: %v", on.waiting)
+		}
+	})
+}

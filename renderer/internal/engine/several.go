@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Several draws several specs from an original, none of which names a picture beside it, and
+// calls done for each as soon as it is ready, in their order: with what Render would give. Where
+// libvips reads the original, one worker draws all.
+//
+// An error says that the time was over or a worker died under one of them, which may be any's
+// fault: those of which done did not hear are to be tried alone.
+func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
+	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels}
+	row, err := e.row(original.Header.Type)
+	if err != nil || !readsAll(row, original.Header) || !task.Fits() {
+		return e.oneByOne(ctx, specs, original, maxPixels, limits, done)
+	}
+	ctx, span := e.config.Tracer.Start(ctx, "vips", trace.WithAttributes(
+		attribute.String("thumbmill.type", string(task.Header.Type)), attribute.Int("thumbmill.specs", len(specs))))
+	defer span.End()
+	return e.config.Vips.Several(ctx, task, original.File, limits, func(i int, report worker.Report, image *os.File) {
+		r := render{tracer: e.config.Tracer, ctx: ctx, deadline: time.Now().Add(limits.Each), result: Result{Engine: row.engine}}
+		err := r.take(report, image)
+		if err == nil {
+			e.optimize(&r)
+		}
+		done(i, r.result, err)
+	})
+}
+
+// readsAll reports whether libvips reads the original itself, whichever thumbnail is asked for.
+func readsAll(r row, h guard.Header) bool {
+	switch r.original {
+	case thumbnail.TypeHEIC, thumbnail.TypeAVIF: // ffmpeg stands in for it where it fails at one of several
+		return !h.Sequence && h.Frames <= 1
+	default:
+		return r.engine == "vips" && !h.ByTool
+	}
+}
+
+// take makes a result of a worker's report.
+func (r *render) take(report worker.Report, image *os.File) (err error) {
+	r.result.CPU = report.CPU
+	if report.Fault != nil {
+		return report.Fault
+	}
+	r.result.Format, r.result.Width, r.result.Height = report.Format, report.Width, report.Height
+	if r.result.Image, err = worker.Contents(image); err != nil {
+		return fault.Wrap(err, fault.Internal, "a thumbnail could not be read from its worker")
+	}
+	return nil
+}
+
+// oneByOne draws each in a task of its own.
+func (e *Engines) oneByOne(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
+	end := time.Now().Add(limits.Whole)
+	for i, s := range specs {
+		r, err := e.Render(ctx, s, original, nil, maxPixels, min(limits.Each, time.Until(end)))
+		if endsAll(err) {
+			return err
+		}
+		done(i, r, err)
+	}
+	return nil
+}
+
+// endsAll reports whether an error is such that the others are not tried after it.
+func endsAll(err error) bool {
+	return errors.Is(err, worker.ErrDied) || fault.Is(err, fault.Overran) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,163 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/engine"
+	"github.com/thumbmill/thumbmill/renderer/internal/intake"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+	"github.com/thumbmill/thumbmill/shared/tracing"
+)
+
+// newSibling makes a job that is done with another's delivery, and has purges find it.
+func (p *Pipeline) newSibling(of *job, told renderjob.Sibling) *job {
+	d := intake.Delivery{
+		Job: told.Job, Deliveries: of.delivery.Deliveries, Age: time.Duration(told.WaitedMS) * time.Millisecond, Arrived: time.Now(),
+	}
+	s := p.newJob(d)
+	s.now.Store("with " + of.job.ID)
+	p.running.add(s)
+	if of.purged.Load() { // before it could be found
+		s.purged.Store(true)
+	}
+	return s
+}
+
+// adopt takes the siblings that an edge names. What an earlier delivery stored is over.
+func (p *Pipeline) adopt(ctx context.Context, j *job, told []renderjob.Sibling) {
+	for _, t := range told[:min(len(told), max(0, p.config.Batch-1))] {
+		s := p.newSibling(j, t)
+		s.over = s.delivery.Deliveries > 1 && s.storedBefore(ctx)
+		j.siblings = append(j.siblings, s)
+	}
+	if len(j.siblings) > 0 {
+		p.metrics.batch.Observe(float64(1 + len(j.siblings)))
+	}
+}
+
+// untried are the siblings that nothing is told of yet.
+func (j *job) untried() (all []*job) {
+	for _, s := range j.siblings {
+		if !s.over {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// failSiblings tells that the original is at fault, which is everybody's failure.
+func (j *job) failSiblings(ctx context.Context, err error) {
+	for _, s := range j.untried() {
+		s.over = true
+		s.end(string(s.fail(ctx, err).Kind))
+	}
+}
+
+// release gives siblings up, to be rendered each by itself.
+func (j *job) release() {
+	for _, s := range j.untried() {
+		s.over = true
+		s.reply(renderjob.Result{State: renderjob.StateReleased})
+		s.end("released")
+	}
+}
+
+// end counts a sibling that is over.
+func (j *job) end(outcome string) {
+	j.metrics.siblings.WithLabelValues(outcome).Inc()
+	if outcome != "released" {
+		j.metrics.jobs.WithLabelValues(string(j.job.Lane), outcome).Inc()
+	}
+}
+
+// drawn is what became of a primary that was drawn with its siblings.
+type drawn struct {
+	tried bool
+	image []byte
+	err   error
+	// unkept says why it is not stored, once finishing is over.
+	unkept *fault.Fault
+}
+
+// renderTogether draws the job and its siblings, the job first and then in the order in which
+// they asked, and answers for each sibling as soon as its thumbnail is ready. Whatever ends the
+// worker may be the fault of any that is left: siblings are released, and the job itself, where
+// it was not drawn, is to be tried alone.
+func (j *job) renderTogether(ctx context.Context, original engine.Source, version string) (tried bool) {
+	batch := append([]*job{j}, j.untried()...)
+	if len(batch) == 1 || lanes.Unforeseeable(original.Header.Type) {
+		j.release()
+		return false
+	}
+	var specs []thumbnail.Spec
+	for _, one := range batch {
+		specs = append(specs, one.job.Spec)
+	}
+	began := time.Now()
+	err := j.engines.Several(ctx, specs, original, j.maxPixels(), batchLimits(batch), func(i int, r engine.Result, err error) {
+		took, now := time.Since(began), time.Now()
+		began = now
+		batch[i].noteRender(ctx, original, r, err, took)
+		if i > 0 {
+			batch[i].over = true
+			j.finishing.Go(func() { batch[i].finish(ctx, r.Image, err, version) })
+			return
+		}
+		j.drawn.tried, j.drawn.image, j.drawn.err = true, r.Image, err
+		if err == nil {
+			j.replyRendered(r.Image)
+			j.finishing.Go(func() { j.drawn.unkept = j.keep(ctx, r.Image, version) })
+		}
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && !j.drawn.tried:
+		j.drawn.tried, j.drawn.err = true, ctx.Err()
+	case ctx.Err() == nil:
+		j.log.Info("renders of one original ended early, and the others are tried alone", "original", j.job.Spec.Original, "error", err)
+		j.release()
+	}
+	return j.drawn.tried
+}
+
+// batchLimits give each thumbnail the time of a render, and all together the time that the last
+// of their clients has.
+func batchLimits(batch []*job) (l worker.Limits) {
+	l.Each = time.Duration(batch[0].job.RenderLimitMS) * time.Millisecond
+	for _, one := range batch {
+		l.Whole = max(l.Whole, one.delivery.Left())
+	}
+	return l
+}
+
+// noteRender counts a render, and keeps what is told of its thumbnail.
+func (j *job) noteRender(ctx context.Context, original engine.Source, r engine.Result, err error, took time.Duration) {
+	by := failed
+	if err == nil {
+		by = r.Engine
+		j.note(r, took)
+	}
+	j.metrics.rendered(j.job.Lane, by, original.Header.Type, took, tracing.ID(ctx))
+}
+
+// finish answers for a sibling that was drawn, or could not be.
+func (j *job) finish(ctx context.Context, image []byte, err error, version string) {
+	ctx, span := j.tracer.Start(tracing.Within(ctx, j.job.Trace), "job", trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(j.delivery.Arrived),
+		trace.WithAttributes(attribute.String("thumbmill.request", j.job.RequestID), attribute.String("thumbmill.job", j.job.ID), attribute.Bool("thumbmill.sibling", true)))
+	defer span.End()
+	if err != nil {
+		j.end(string(j.fail(ctx, err).Kind))
+		return
+	}
+	j.replyRendered(image)
+	j.store(ctx, image, version)
+	j.end("ok")
+}

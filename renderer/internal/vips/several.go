@@ -1,0 +1,18 @@
+package vips
+
+import (
+	"os"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// Several draws several specs from one original, each to its own file of outs, and calls done
+// for each as soon as it is ready, in the order of specs: with what Render would give. None of
+// the specs may name a picture beside the original.
+func Several(specs []thumbnail.Spec, h guard.Header, maxPixels int64, original *os.File, outs []*os.File, done func(i int, r Result, err error)) {
+	for i, s := range specs {
+		r, err := Render(s, h, maxPixels, original, outs[i], nil)
+		done(i, r, err)
+	}
+}

@@ -1,0 +1,101 @@
+package worker
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// severalTask is a task with a disc's thumbnails of those widths.
+func severalTask(t *testing.T, widths ...int) (Task, *os.File) {
+	t.Helper()
+	body, err := samples.PNG(samples.Disc(300))
+	f := original(t, body, err)
+	h, err := guard.Inspect(f, int64(len(body)), thumbnail.TypePNG, 1_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := Task{Header: h, MaxPixels: 40_000}
+	for _, w := range widths {
+		task.Specs = append(task.Specs, spec(w, thumbnail.FormatPNG))
+	}
+	return task, f
+}
+
+var ample = Limits{Each: 20 * time.Second, Whole: time.Minute}
+
+func TestSeveralAreWhatEachIsAlone(t *testing.T) {
+	p := newPool(t, 1)
+	task, f := severalTask(t, 50, 10, 100, 150)
+	for len(task.Specs) < renderjob.MaxBatch {
+		task.Specs = append(task.Specs, spec(20+len(task.Specs), thumbnail.FormatJPEG))
+	}
+	heard := 0
+	err := p.Several(t.Context(), task, f, ample, func(i int, r Report, image *os.File) {
+		got, err := Contents(image)
+		report, want, alone := do(t.Context(), p, Task{Spec: task.Specs[i], Header: task.Header, MaxPixels: task.MaxPixels}, f, 20*time.Second)
+		if i != heard || err != nil || alone != nil || r.Fault != nil || r.Width != report.Width || !bytes.Equal(got, want) {
+			t.Errorf("%d: %d bytes %+v, alone %d bytes %+v; %v, %v", i, len(got), r, len(want), report, err, alone)
+		}
+		heard++
+	})
+	if err != nil || heard != renderjob.MaxBatch {
+		t.Errorf("heard of %d, %v", heard, err)
+	}
+}
+
+func TestAFaultOfOneOfSeveralIsItsOwn(t *testing.T) {
+	p := newPool(t, 1)
+	task, f := severalTask(t, 100, 290, 50) // 290 × 290 are more pixels than may be
+	var kinds []fault.Kind
+	err := p.Several(t.Context(), task, f, ample, func(_ int, r Report, _ *os.File) {
+		kind := fault.Kind("")
+		if r.Fault != nil {
+			kind = r.Fault.Kind
+		}
+		kinds = append(kinds, kind)
+	})
+	if err != nil || len(kinds) != 3 || kinds[0] != "" || kinds[1] != fault.BadURL || kinds[2] != "" {
+		t.Errorf("%q, %v", kinds, err)
+	}
+}
+
+// What ends the worker is told, and those that were ready before are there.
+func TestAWorkerEndsUnderSeveral(t *testing.T) {
+	for name, c := range map[string]struct {
+		signal syscall.Signal
+		limits Limits
+		want   func(error) bool
+	}{
+		"it dies":              {syscall.SIGKILL, ample, func(err error) bool { return errors.Is(err, ErrDied) }},
+		"one takes too long":   {syscall.SIGSTOP, Limits{Each: 500 * time.Millisecond, Whole: time.Minute}, func(err error) bool { return fault.Is(err, fault.Overran) }},
+		"they take too long":   {syscall.SIGSTOP, Limits{Each: 20 * time.Second, Whole: 500 * time.Millisecond}, func(err error) bool { return fault.Is(err, fault.Overran) }},
+		"the processor's time": {syscall.SIGXCPU, ample, func(err error) bool { return fault.Is(err, fault.Overran) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPool(t, 1)
+			pids := p.PIDs() // the one that draws, and the spare
+			task, f := severalTask(t, 20, 10_000, 20)
+			task.Specs[1].Format, task.Specs[1].Enlarge, task.MaxPixels = thumbnail.FormatWebP, true, 1<<30 // it takes long
+			heard := 0
+			err := p.Several(t.Context(), task, f, c.limits, func(int, Report, *os.File) {
+				heard++
+				for _, pid := range pids {
+					_ = syscall.Kill(pid, c.signal)
+				}
+			})
+			if !c.want(err) || heard != 1 {
+				t.Errorf("heard of %d, %v", heard, err)
+			}
+		})
+	}
+}
