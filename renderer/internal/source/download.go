@@ -2,8 +2,6 @@ package source
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // what stores promise
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -65,17 +63,18 @@ func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, 
 		return fetchFault(err)
 	}
 	defer func() { _ = file.Close() }()
-	sum := md5.New() //nolint:gosec // what stores promise
+	check := newChecksum(info.MD5)
+	buffer := make([]byte, min(info.Size+1, copyBuffer))
 	var done int64
 	for try := 0; ; try++ {
 		var n int64
-		n, err = io.Copy(io.MultiWriter(file, sum), io.LimitReader(withContext{ctx, object}, info.Size-done+1))
+		n, err = copyTo(file, check, io.LimitReader(withContext{ctx, object}, info.Size-done+1), buffer)
 		done += n
 		s.fetched.Add(float64(n))
 		if err == nil && done != info.Size {
 			err = io.ErrUnexpectedEOF
 		}
-		if err == nil && info.MD5 != "" && hex.EncodeToString(sum.Sum(nil)) != info.MD5 {
+		if err == nil && !check.right() {
 			return fault.New(fault.OriginalStore, "the original that was read is not the one whose checksum its store tells")
 		}
 		if err == nil {
