@@ -84,8 +84,8 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if j.isMisplaced(header, overlays) {
 		return intake.ErrLong
 	}
-	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File}, overlays)
-	if err != nil {
+	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File, Named: original.Named}, overlays)
+	if err = blameChange(original, err); err != nil {
 		return err
 	}
 	j.replyRendered(image)
@@ -197,7 +197,7 @@ func (j *job) fetchOverlays(ctx context.Context) (all []engine.Source, release f
 		if err != nil {
 			return nil, release, overlayFault(at, err)
 		}
-		all = append(all, engine.Source{Header: h, File: o.File})
+		all = append(all, engine.Source{Header: h, File: o.File, Named: o.Named})
 	}
 	return all, release, nil
 }

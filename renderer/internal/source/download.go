@@ -11,6 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/periodic"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
@@ -29,20 +30,11 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 		return fault.Wrap(err, fault.OriginalStore, "no download could begin in time")
 	}
 	defer s.places.Release(1)
-	object, info, err := s.config.Originals.Open(ctx, e.key.at)
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return fault.New(fault.Absent, "the original does not exist")
-	}
+	object, info, err := s.look(ctx, e.key.at)
 	if err != nil {
-		return objectstore.Fault(err)
+		return err
 	}
 	defer func() { _ = object.Close() }()
-	if info.Size > s.config.MaxBytes {
-		return fault.New(fault.TooLarge, "the original has %d bytes; at most %d are rendered", info.Size, s.config.MaxBytes)
-	}
-	if info.Size == 0 {
-		return fault.New(fault.Undecodable, "the original is empty")
-	}
 	if err := s.reserve(ctx, info.Size); err != nil {
 		return err
 	}
@@ -54,6 +46,25 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 	e.key.version = info.Version
 	s.mu.Unlock()
 	return s.copy(ctx, e, object, info)
+}
+
+// look opens an original in its store, unless it is absent, too large or empty.
+func (s *Source) look(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	object, info, err := s.config.Originals.Open(ctx, at)
+	switch {
+	case errors.Is(err, objectstore.ErrNotFound):
+		return nil, info, fault.New(fault.Absent, "the original does not exist")
+	case err != nil:
+		return nil, info, objectstore.Fault(err)
+	case info.Size > s.config.MaxBytes:
+		err = fault.New(fault.TooLarge, "the original has %d bytes; at most %d are rendered", info.Size, s.config.MaxBytes)
+	case info.Size == 0:
+		err = fault.New(fault.Undecodable, "the original is empty")
+	default:
+		return object, info, nil
+	}
+	_ = object.Close()
+	return nil, info, err
 }
 
 // copy streams to the file, and goes on from where it was when the store breaks off.

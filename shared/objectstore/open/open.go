@@ -79,13 +79,18 @@ func allOriginals(s settings.Settings) (objectstore.Store, error) {
 	return all, nil
 }
 
-// original opens a store of originals, which tells an MD5 only where somebody compares it.
+// original opens a store of originals.
 func original(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
 	store, err := one(b, s, inDirectory)
-	if err != nil || b.Verifies() {
-		return store, err
+	return compared(store, b), err
+}
+
+// compared gives a store that tells an MD5 only where somebody compares it.
+func compared(store objectstore.Store, b settings.Bucket) objectstore.Store {
+	if tellsMD5 := b.Kind == "swift" || b.Kind == "s3"; !tellsMD5 || b.Verifies() {
+		return store
 	}
-	return unverified{store}, nil
+	return unverified{store}
 }
 
 func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {

@@ -86,11 +86,7 @@ func TestAFolderThatTakesNothing(t *testing.T) {
 // An MD5 that nobody compares is not told, so that nobody computes it.
 func TestOriginalsAreVerifiedWhereThatIsSet(t *testing.T) {
 	for verify, want := range map[string]bool{settings.VerifyNever: false, settings.VerifyAlways: true} {
-		told := func(settings.Bucket) (objectstore.Store, error) { return telling{}, nil }
-		store, err := original(settings.Bucket{Kind: "directory", Verify: verify}, settings.Default(), told)
-		if err != nil {
-			t.Fatal(err)
-		}
+		store := compared(telling{}, settings.Bucket{Kind: "s3", Verify: verify})
 		_, info, err := store.Open(t.Context(), thumbnail.Location{Path: "a"})
 		if err != nil || info.Size != 7 || (info.MD5 != "") != want {
 			t.Errorf("verify %s: MD5 %q, %d bytes, %v", verify, info.MD5, info.Size, err)
