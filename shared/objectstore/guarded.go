@@ -125,4 +125,6 @@ func (g guarded) List(ctx context.Context, in thumbnail.Location, after string) 
 	return all, err
 }
 
+func (g guarded) Plain(at thumbnail.Location) bool { return IsPlain(g.store, at) }
+
 func (g guarded) Close() error { return g.store.Close() }

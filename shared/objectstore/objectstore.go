@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -64,6 +65,23 @@ const ListPage = 1000
 type Object interface {
 	io.ReadSeeker
 	io.Closer
+}
+
+// Plain is an object that is the whole of a regular file of this machine.
+type Plain interface {
+	Object
+	// File is the file, open for reading; it is the object's to close, unless the caller keeps
+	// it and leaves the object alone.
+	File() *os.File
+}
+
+// IsPlain reports whether a store gives the object of a name as Plain. A store that does so
+// for some has the method Plain.
+func IsPlain(s Store, at thumbnail.Location) bool {
+	p, ok := s.(interface {
+		Plain(at thumbnail.Location) bool
+	})
+	return ok && p.Plain(at)
 }
 
 // Info is what Head and Open tell of an object.

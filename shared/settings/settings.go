@@ -205,7 +205,26 @@ type Bucket struct {
 	Region      string        `koanf:"region"`       // S3
 	Hosts       []string      `koanf:"hosts"`        // HTTP: host, *.domain, host:port or *; others are refused
 	Allow       []string      `koanf:"allow"`        // HTTP: networks that are not public and may be read from
+	Verify      string        `koanf:"verify"`       // always or never: whether a renderer compares an original with the MD5 that its store tells; "" = unless it comes over TLS
 }
+
+// Verifies reports whether an original that was read is compared with the MD5 that this
+// store tells. Unless it is said, that is done where nothing else on the way notices a
+// changed bit: Swift and S3 without TLS.
+func (b Bucket) Verifies() bool {
+	if b.Verify != "" {
+		return b.Verify == VerifyAlways
+	}
+	return b.Kind == "swift" && !overTLS(b.AuthURL) || b.Kind == "s3" && !overTLS(b.Endpoint)
+}
+
+// The values of Bucket.Verify.
+const (
+	VerifyAlways = "always"
+	VerifyNever  = "never"
+)
+
+func overTLS(address string) bool { return strings.HasPrefix(strings.ToLower(address), "https://") }
 
 // Scheme is what stands before the names in a store of kind http that are whole URLs,
 // or would be with it: http:// or https://. "" when the store has an endpoint of its own.

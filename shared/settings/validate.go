@@ -232,6 +232,7 @@ func (s Store) check(c *checker) {
 
 func (b Bucket) check(c *checker, name string, kinds ...string) {
 	c.oneOf(name+".kind", b.Kind, kinds...)
+	c.oneOf(name+".verify", b.Verify, "", VerifyAlways, VerifyNever)
 	switch b.Kind {
 	case "directory":
 		c.require(b.Path != "", name+".path", "a directory store needs its path")

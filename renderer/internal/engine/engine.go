@@ -153,6 +153,16 @@ type Result struct {
 type Source struct {
 	Header guard.Header
 	File   *os.File
+	// Named gives the same as a file that a tool can be shown by its name; nil: File is one.
+	Named func(context.Context) (*os.File, error)
+}
+
+// forTool is the file as a tool is shown it.
+func (s Source) forTool(ctx context.Context) (*os.File, error) {
+	if s.Named == nil {
+		return s.File, nil
+	}
+	return s.Named(ctx)
 }
 
 // render is one thumbnail under way.
@@ -162,6 +172,7 @@ type render struct {
 	spec      thumbnail.Spec
 	header    guard.Header
 	original  *os.File
+	source    Source // of original
 	overlays  []worker.Overlay
 	drawn     []*os.File // overlays that a tool made
 	maxPixels int64
@@ -173,7 +184,7 @@ type render struct {
 // are faults, or worker.ErrDied.
 func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, original Source, overlays []Source, maxPixels int64, within time.Duration) (Result, error) {
 	r := &render{
-		tracer: e.config.Tracer, ctx: ctx, spec: s, header: original.Header, original: original.File, maxPixels: maxPixels, deadline: time.Now().Add(within),
+		tracer: e.config.Tracer, ctx: ctx, spec: s, header: original.Header, original: original.File, source: original, maxPixels: maxPixels, deadline: time.Now().Add(within),
 	}
 	row, err := e.row(r.header.Type)
 	if err != nil {
@@ -208,7 +219,7 @@ func (e *Engines) row(t thumbnail.Type) (row, error) {
 func (e *Engines) prepare(r *render, overlays []Source) error {
 	for _, o := range overlays {
 		if !o.Header.ByTool && !o.Header.Sequence && slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
-			r.overlays = append(r.overlays, worker.Overlay(o))
+			r.overlays = append(r.overlays, worker.Overlay{Header: o.Header, File: o.File})
 			continue
 		}
 		if err := e.drawOverlay(r, o); err != nil && fault.Of(err).Kind == fault.Overran || errors.Is(err, worker.ErrDied) {
@@ -224,7 +235,11 @@ func (e *Engines) drawOverlay(r *render, o Source) error {
 	if _, err := e.row(o.Header.Type); err != nil {
 		return err
 	}
-	_, raster, err := r.doTask(e.config.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, o.File, noLimit)
+	file, err := o.forTool(r.ctx)
+	if err != nil {
+		return err
+	}
+	_, raster, err := r.doTask(e.config.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, file, noLimit)
 	if err != nil {
 		return err
 	}
@@ -314,7 +329,11 @@ func (e *Engines) drawn(r *render) error {
 // converted has a tool draw a raster, and libvips do the rest.
 func (e *Engines) converted(r *render) error {
 	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels}
-	_, raster, err := r.doTask(e.config.Tools, task, r.original, noLimit)
+	file, err := r.source.forTool(r.ctx)
+	if err != nil {
+		return err
+	}
+	_, raster, err := r.doTask(e.config.Tools, task, file, noLimit)
 	if err != nil {
 		return err
 	}
@@ -357,7 +376,11 @@ func (e *Engines) animated(r *render) error {
 		return err
 	}
 	task := worker.Task{Work: tools.Animate, Spec: r.spec, Header: r.header, MaxPixels: r.maxPixels}
-	_, out, err := r.doTask(e.config.Tools, task, r.original, noLimit)
+	file, err := r.source.forTool(r.ctx)
+	if err != nil {
+		return err
+	}
+	_, out, err := r.doTask(e.config.Tools, task, file, noLimit)
 	if err != nil && fault.Of(err).Kind == fault.Undecodable { // by gifsicle, which is not the best of decoders
 		r.result.Engine = "vips"
 		return e.directly(r)

@@ -25,6 +25,10 @@ func (w withoutPackers) Do(ctx context.Context, t worker.Task, original *os.File
 	return w.as.Do(ctx, t, original, within)
 }
 
+func (w withoutPackers) Several(ctx context.Context, t worker.Task, original *os.File, limits worker.Limits, done func(int, worker.Report, *os.File)) error {
+	return w.as.Several(ctx, t, original, limits, done)
+}
+
 func (w withoutPackers) Ready() worker.Ready {
 	r := w.as.Ready()
 	r.Types = slices.DeleteFunc(slices.Clone(r.Types), func(name string) bool { return name == "pack avif" })

@@ -46,7 +46,7 @@ func readsAll(r row, h guard.Header) bool {
 	case thumbnail.TypeHEIC, thumbnail.TypeAVIF: // ffmpeg stands in for it where it fails at one of several
 		return !h.Sequence && h.Frames <= 1
 	default:
-		return r.engine == "vips" && !h.ByTool
+		return r.engine == "vips" && !h.ByTool && h.Frames <= 1 // else a tool may write the animation
 	}
 }
 

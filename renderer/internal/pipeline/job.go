@@ -35,10 +35,11 @@ type job struct {
 	metrics           metrics
 	log               *slog.Logger
 
-	result  renderjob.Result // what every reply about the picture tells
-	purged  atomic.Bool      // its original was, since the job began
-	now     atomic.Value     // the step that it is at
-	storing sync.Mutex       // held while what it stores may have to be withdrawn
+	result  renderjob.Result  // what every reply about the picture tells
+	purged  atomic.Bool       // its original was, since the job began
+	now     atomic.Value      // the step that it is at
+	blame   func(error) error // a change of the original for what became of a render
+	storing sync.Mutex        // held while what it stores may have to be withdrawn
 
 	adopt     func(ctx context.Context, j *job, told []renderjob.Sibling)
 	batch     int            // jobs that are done at once
@@ -94,9 +95,11 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if j.isMisplaced(header, overlays) {
 		return intake.ErrLong
 	}
-	image, err := j.render(ctx, drain, engine.Source{Header: header, File: original.File}, overlays, original.Version)
+	source := engine.Source{Header: header, File: original.File, Named: original.Named}
+	j.blame = func(err error) error { return blameChange(original, err) }
+	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	j.finishing.Wait() // the edge releases what is not told when it hears the last of this job
-	if err != nil {
+	if err = j.blame(err); err != nil {
 		return err
 	}
 	if j.drawn.tried {
@@ -212,7 +215,7 @@ func (j *job) fetchOverlays(ctx context.Context) (all []engine.Source, release f
 		if err != nil {
 			return nil, release, overlayFault(at, err)
 		}
-		all = append(all, engine.Source{Header: h, File: o.File})
+		all = append(all, engine.Source{Header: h, File: o.File, Named: o.Named})
 	}
 	return all, release, nil
 }

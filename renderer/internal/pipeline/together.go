@@ -104,6 +104,7 @@ func (j *job) renderTogether(ctx context.Context, original engine.Source, versio
 	began := time.Now()
 	err := j.engines.Several(ctx, specs, original, j.maxPixels(), batchLimits(batch), func(i int, r engine.Result, err error) {
 		took, now := time.Since(began), time.Now()
+		err = j.blame(err)
 		began = now
 		batch[i].noteRender(ctx, original, r, err, took)
 		if i > 0 {

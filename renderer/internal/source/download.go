@@ -2,8 +2,6 @@ package source
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // what stores promise
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -13,6 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/periodic"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
@@ -31,20 +30,11 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 		return fault.Wrap(err, fault.OriginalStore, "no download could begin in time")
 	}
 	defer s.places.Release(1)
-	object, info, err := s.config.Originals.Open(ctx, e.key.at)
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return fault.New(fault.Absent, "the original does not exist")
-	}
+	object, info, err := s.look(ctx, e.key.at)
 	if err != nil {
-		return objectstore.Fault(err)
+		return err
 	}
 	defer func() { _ = object.Close() }()
-	if info.Size > s.config.MaxBytes {
-		return fault.New(fault.TooLarge, "the original has %d bytes; at most %d are rendered", info.Size, s.config.MaxBytes)
-	}
-	if info.Size == 0 {
-		return fault.New(fault.Undecodable, "the original is empty")
-	}
 	if err := s.reserve(ctx, info.Size); err != nil {
 		return err
 	}
@@ -58,6 +48,25 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 	return s.copy(ctx, e, object, info)
 }
 
+// look opens an original in its store, unless it is absent, too large or empty.
+func (s *Source) look(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	object, info, err := s.config.Originals.Open(ctx, at)
+	switch {
+	case errors.Is(err, objectstore.ErrNotFound):
+		return nil, info, fault.New(fault.Absent, "the original does not exist")
+	case err != nil:
+		return nil, info, objectstore.Fault(err)
+	case info.Size > s.config.MaxBytes:
+		err = fault.New(fault.TooLarge, "the original has %d bytes; at most %d are rendered", info.Size, s.config.MaxBytes)
+	case info.Size == 0:
+		err = fault.New(fault.Undecodable, "the original is empty")
+	default:
+		return object, info, nil
+	}
+	_ = object.Close()
+	return nil, info, err
+}
+
 // copy streams to the file, and goes on from where it was when the store breaks off.
 func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, info objectstore.Info) error {
 	file, err := os.OpenFile(e.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
@@ -65,17 +74,18 @@ func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, 
 		return fetchFault(err)
 	}
 	defer func() { _ = file.Close() }()
-	sum := md5.New() //nolint:gosec // what stores promise
+	check := newChecksum(info.MD5)
+	buffer := make([]byte, min(info.Size+1, copyBuffer))
 	var done int64
 	for try := 0; ; try++ {
 		var n int64
-		n, err = io.Copy(io.MultiWriter(file, sum), io.LimitReader(withContext{ctx, object}, info.Size-done+1))
+		n, err = copyTo(file, check, io.LimitReader(withContext{ctx, object}, info.Size-done+1), buffer)
 		done += n
 		s.fetched.Add(float64(n))
 		if err == nil && done != info.Size {
 			err = io.ErrUnexpectedEOF
 		}
-		if err == nil && info.MD5 != "" && hex.EncodeToString(sum.Sum(nil)) != info.MD5 {
+		if err == nil && !check.right() {
 			return fault.New(fault.OriginalStore, "the original that was read is not the one whose checksum its store tells")
 		}
 		if err == nil {

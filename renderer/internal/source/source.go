@@ -89,6 +89,7 @@ type Original struct {
 	File    *os.File
 	Version string // as the store had it
 	Size    int64
+	direct  *direct // nil: File is in a folder of ours
 	release func()
 }
 
@@ -116,6 +117,14 @@ func New(c Config) (*Source, error) {
 func (s *Source) Fetch(ctx context.Context, at thumbnail.Location, version string) (*Original, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
+	if objectstore.IsPlain(s.config.Originals, at) {
+		return s.openDirectly(ctx, at)
+	}
+	return s.fetch(ctx, at, version)
+}
+
+// fetch gives the original as a file in the folder.
+func (s *Source) fetch(ctx context.Context, at thumbnail.Location, version string) (*Original, error) {
 	for {
 		e, ours := s.join(key{at, version})
 		if ours {

@@ -3,10 +3,13 @@ package source
 import (
 	"bytes"
 	"context"
+	"crypto/md5" //nolint:gosec // what stores promise
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +32,7 @@ type store struct {
 	objectstore.Store
 	size    int
 	version string
+	md5     string        // that it promises
 	cut     int64         // bytes after which a reading breaks off; 0 = none does
 	hold    chan struct{} // readings wait for it
 	opened  atomic.Int64
@@ -67,7 +71,7 @@ func (s *store) Open(context.Context, thumbnail.Location) (objectstore.Object, o
 	if s.cut > 0 {
 		left = s.cut
 	}
-	return &object{bytes.NewReader(content(s.size)), s, left}, objectstore.Info{Size: int64(s.size), Version: s.version}, nil
+	return &object{bytes.NewReader(content(s.size)), s, left}, objectstore.Info{Size: int64(s.size), Version: s.version, MD5: s.md5}, nil
 }
 
 func content(n int) []byte {
@@ -270,5 +274,33 @@ func TestVersions(t *testing.T) {
 	fetch(t, s, "a", "old").Release()
 	if st.opened.Load() != 2 {
 		t.Error("another version was taken for the asked one")
+	}
+}
+
+// What the store promises is compared, over all readings that one download takes.
+func TestChecksums(t *testing.T) {
+	sum := md5.Sum(content(1000)) //nolint:gosec // what stores promise
+	right := hex.EncodeToString(sum[:])
+	for name, k := range map[string]struct {
+		md5 string
+		cut int64
+		ok  bool
+	}{
+		"none":                     {"", 0, true},
+		"the right one":            {right, 0, true},
+		"the right one, in pieces": {right, 400, true},
+		"another's":                {strings.Repeat("0", 32), 0, false},
+		"another's, in pieces":     {strings.Repeat("0", 32), 400, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSource(t, &store{size: 1000, version: "v", md5: k.md5, cut: k.cut}, nil)
+			o, err := s.Fetch(t.Context(), at("a"), "v")
+			if (err == nil) != k.ok || err != nil && !fault.Is(err, fault.OriginalStore) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err == nil {
+				o.Release()
+			}
+		})
 	}
 }

@@ -73,6 +73,12 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 	return store.Open(ctx, there)
 }
 
+// Plain reports whether the store of the name gives its object as a file.
+func (s *Store) Plain(at thumbnail.Location) bool {
+	store, there := s.find(at)
+	return objectstore.IsPlain(store, there)
+}
+
 // Put is what the store of the name makes of it.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	store, there := s.find(at)

@@ -152,8 +152,24 @@ func (s *Store) read(name string) (objectstore.Object, objectstore.Info, error) 
 	if err != nil {
 		return nil, info, errors.Join(err, file.Close())
 	}
-	return section{io.NewSectionReader(file, 0, info.Size), file}, info, nil
+	part := section{io.NewSectionReader(file, 0, info.Size), file}
+	if s.plain {
+		return whole{part, file}, info, nil
+	}
+	return part, info, nil
 }
+
+// Plain reports whether objects are files as they are: originals.
+func (s *Store) Plain(thumbnail.Location) bool { return s.plain }
+
+// whole is an object that is all of its file. It embeds what makes it an objectstore.Object.
+type whole struct {
+	section
+	file *os.File
+}
+
+// File is the object's file.
+func (w whole) File() *os.File { return w.file }
 
 // section is the part of a file that is an object. It embeds what makes it an
 // objectstore.Object.

@@ -56,13 +56,13 @@ func New(s settings.Settings) (Stores, error) {
 // allOriginals opens the loaders, and the store of all other names.
 func allOriginals(s settings.Settings) (objectstore.Store, error) {
 	folder := func(b settings.Bucket) (objectstore.Store, error) { return directory.NewOriginals(b.Path) }
-	rest, err := one(s.Store.Originals, s, folder)
+	rest, err := original(s.Store.Originals, s, folder)
 	if err != nil {
 		return nil, fmt.Errorf("store.originals: %w", err)
 	}
 	var loaders []byprefix.Loader
 	for _, l := range s.Store.Loaders {
-		store, openErr := one(l.Bucket, s, folder)
+		store, openErr := original(l.Bucket, s, folder)
 		if openErr != nil {
 			err = errors.Join(err, fmt.Errorf("store.loaders: %s: %w", l.For, openErr))
 			continue
@@ -77,6 +77,20 @@ func allOriginals(s settings.Settings) (objectstore.Store, error) {
 		return nil, errors.Join(err, all.Close())
 	}
 	return all, nil
+}
+
+// original opens a store of originals.
+func original(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
+	store, err := one(b, s, inDirectory)
+	return compared(store, b), err
+}
+
+// compared gives a store that tells an MD5 only where somebody compares it.
+func compared(store objectstore.Store, b settings.Bucket) objectstore.Store {
+	if tellsMD5 := b.Kind == "swift" || b.Kind == "s3"; !tellsMD5 || b.Verifies() {
+		return store
+	}
+	return unverified{store}
 }
 
 func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {

@@ -2,6 +2,7 @@ package open
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -80,4 +81,22 @@ func TestAFolderThatTakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = again.Close()
+}
+
+// An MD5 that nobody compares is not told, so that nobody computes it.
+func TestOriginalsAreVerifiedWhereThatIsSet(t *testing.T) {
+	for verify, want := range map[string]bool{settings.VerifyNever: false, settings.VerifyAlways: true} {
+		store := compared(telling{}, settings.Bucket{Kind: "s3", Verify: verify})
+		_, info, err := store.Open(t.Context(), thumbnail.Location{Path: "a"})
+		if err != nil || info.Size != 7 || (info.MD5 != "") != want {
+			t.Errorf("verify %s: MD5 %q, %d bytes, %v", verify, info.MD5, info.Size, err)
+		}
+	}
+}
+
+// telling is a store that promises an MD5. It embeds the interface for what is not called.
+type telling struct{ objectstore.Store }
+
+func (telling) Open(context.Context, thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	return nil, objectstore.Info{Size: 7, MD5: "0123"}, nil
 }
