@@ -85,6 +85,7 @@ const maxTrimPixels = 50_000_000
 type Result struct {
 	Format        thumbnail.Format
 	Width, Height int
+	Source        geometry.Size // what was scaled: upright, after trim
 }
 
 // Overlay is a picture beside the original that the spec names.
@@ -170,7 +171,7 @@ func (r *render) drawTo(out int) (Result, error) {
 	if err := r.save(format, out); err != nil {
 		return Result{}, unwritten(err, format)
 	}
-	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames)}, nil
+	return Result{Format: format, Width: r.current.width(), Height: r.current.height() / max(1, r.frames), Source: r.source}, nil
 }
 
 // draw makes the finished picture, or all frames of an animation.
