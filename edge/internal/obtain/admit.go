@@ -13,6 +13,7 @@ import (
 // admitting asks for a flight's places, as long as somebody waits for it.
 type admitting struct {
 	estimator estimator
+	buckets   buckets
 	admitter  patient
 	next      *granting
 	metrics   metrics
@@ -21,8 +22,9 @@ type admitting struct {
 func newAdmitting(c Config, m metrics) *admitting {
 	costs := &cost.Book{}
 	return &admitting{
-		estimator: estimator{c.Settings.Throttle.Expensive, costs}, admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}},
-		next: newGranting(c, costs, m), metrics: m,
+		estimator: estimator{c.Settings.Throttle.Expensive, costs}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
+		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}},
+		next:     newGranting(c, costs, m), metrics: m,
 	}
 }
 
@@ -40,7 +42,7 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	began := time.Now()
 	waiting, stop := untilAbandoned(ctx, l.flight)
 	defer stop()
-	w := on.estimator.estimate(l.request, l.client, original)
+	w := on.buckets.look(waiting, on.estimator.estimate(l.request, l.client, original))
 	var g grant
 	g.lease, g.done, g.refusal = on.admitter.Admit(waiting, w.admission())
 	stop() // from here on the flight minds for itself

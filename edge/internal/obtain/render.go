@@ -62,7 +62,7 @@ func (on *rendering) job(w work) renderjob.Job {
 	}
 	return renderjob.Job{
 		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
-		OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
+		Bucket: w.bucket, BucketSeen: w.bucketSeen, OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
 		StartWithinMS: on.deadline.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
 		MaxThumbnailPixels: int64(on.maxPixels),
 	}
