@@ -29,7 +29,7 @@ DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-bucket bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench-coordinator: deps ## the coordinator beside the original poolcounterd, eac
 
 bench-worker: deps ## processor time through a worker beside the library's own
 	go test -run '^$$' -bench AgainstLibrary -benchtime 1x ./renderer/internal/worker
+
+bench-bucket: deps ## processor time of a thumbnail from its bucket beside one from the original
+	go test -run '^$$' -bench Bucket -benchtime 1x ./renderer/internal/pipeline
 
 bench-hop: build-deps ## a job's way through the queue beside a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch

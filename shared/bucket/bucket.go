@@ -52,7 +52,8 @@ func isPlain(s thumbnail.Spec) bool {
 	proportional := s.Height == 0 && s.Fit == thumbnail.FitCover || s.Fit == thumbnail.FitIn
 	asked := s.Width > 0 && !s.OriginalWidth && !s.OriginalHeight && !s.Adaptive && !s.Stretch
 	changed := s.Crop != nil || s.Trim != nil || s.FlipX || s.FlipY || len(s.Operations) > 0 || s.StripICC
-	return proportional && asked && !changed && !s.Exact && !s.Meta && !s.Debug && hasBuckets(s.Type) && sharpensAlike(s.Sharpen)
+	page := s.Type == thumbnail.TypePDF && (s.Height > 0 || s.Sharpen != nil) // whose raster depends on these
+	return proportional && asked && !changed && !page && !s.Exact && !s.Meta && !s.Debug && hasBuckets(s.Type) && sharpensAlike(s.Sharpen)
 }
 
 // hasBuckets leaves out what is drawn at the size that is asked for, animations, and what
@@ -76,11 +77,8 @@ func Of(s thumbnail.Spec, key thumbnail.Location, width int) Bucket {
 	b := Bucket{Spec: thumbnail.Spec{
 		Original: s.Original, Type: s.Type, Page: s.Page, FirstFrame: s.FirstFrame, Lang: s.Lang,
 		Width: width, NoUpscale: true, AsStored: s.AsStored, KeepEXIF: s.KeepEXIF,
-		Quality: quality, Chroma: "4:4:4",
+		Intermediate: true, Quality: quality, Chroma: s.Chroma,
 	}}
-	if s.Type != thumbnail.TypePNG && s.Type != thumbnail.TypeXCF { // whose thumbnails are lossless
-		b.Spec.Prefer = []thumbnail.Format{thumbnail.FormatJPEG}
-	}
 	b.Key = thumbnail.Location{
 		Container: key.Container,
 		Path:      path.Dir(key.Path) + "/bucket-" + strconv.Itoa(width) + "px-" + b.Spec.Digest(),

@@ -24,19 +24,25 @@ func TestWidth(t *testing.T) {
 		"the narrowest that is wide enough": {nil, 640},
 		"the next one":                      {func(s *thumbnail.Spec) { s.Width = 321 }, 1280},
 		"none is wide enough":               {func(s *thumbnail.Spec) { s.Width = 641 }, 0},
-		"into a box":                        {func(s *thumbnail.Spec) { s.Height, s.Fit = 200, thumbnail.FitIn }, 640},
-		"sharpened":                         {func(s *thumbnail.Spec) { s.Sharpen = &thumbnail.Sharpen{Sigma: 1, Ratio: 0.85} }, 640},
-		"sharpened when much smaller":       {func(s *thumbnail.Spec) { s.Sharpen = &thumbnail.Sharpen{Sigma: 1, Ratio: 0.5} }, 0},
-		"exact":                             {func(s *thumbnail.Spec) { s.Exact = true }, 0},
-		"cut to a box":                      {func(s *thumbnail.Spec) { s.Height = 200 }, 0},
-		"over a box":                        {func(s *thumbnail.Spec) { s.Height, s.Fit = 200, thumbnail.FitFull }, 0},
-		"cropped":                           {func(s *thumbnail.Spec) { s.Crop = &thumbnail.Rect{Right: 9, Bottom: 9} }, 0},
-		"trimmed":                           {func(s *thumbnail.Spec) { s.Trim = &thumbnail.Trim{} }, 0},
-		"filtered":                          {func(s *thumbnail.Spec) { s.Operations = []thumbnail.Operation{{Name: thumbnail.StepGrayscale}} }, 0},
-		"by its height":                     {func(s *thumbnail.Spec) { s.Width, s.Height = 0, 200 }, 0},
-		"a description":                     {func(s *thumbnail.Spec) { s.Meta = true }, 0},
-		"a drawing":                         {func(s *thumbnail.Spec) { s.Type = thumbnail.TypeSVG }, 0},
-		"an animation":                      {func(s *thumbnail.Spec) { s.Type = thumbnail.TypeGIF }, 0},
+		"into a box":                        {func(s *thumbnail.Spec) { s.Type, s.Height, s.Fit = thumbnail.TypeTIFF, 200, thumbnail.FitIn }, 640},
+		"sharpened": {func(s *thumbnail.Spec) {
+			s.Type, s.Sharpen = thumbnail.TypeTIFF, &thumbnail.Sharpen{Sigma: 1, Ratio: 0.85}
+		}, 640},
+		"a page, sharpened": {func(s *thumbnail.Spec) { s.Sharpen = &thumbnail.Sharpen{Sigma: 1, Ratio: 0.85} }, 0},
+		"a page into a box": {func(s *thumbnail.Spec) { s.Height, s.Fit = 200, thumbnail.FitIn }, 0},
+		"sharpened when much smaller": {func(s *thumbnail.Spec) {
+			s.Type, s.Sharpen = thumbnail.TypeTIFF, &thumbnail.Sharpen{Sigma: 1, Ratio: 0.5}
+		}, 0},
+		"exact":         {func(s *thumbnail.Spec) { s.Exact = true }, 0},
+		"cut to a box":  {func(s *thumbnail.Spec) { s.Height = 200 }, 0},
+		"over a box":    {func(s *thumbnail.Spec) { s.Height, s.Fit = 200, thumbnail.FitFull }, 0},
+		"cropped":       {func(s *thumbnail.Spec) { s.Crop = &thumbnail.Rect{Right: 9, Bottom: 9} }, 0},
+		"trimmed":       {func(s *thumbnail.Spec) { s.Trim = &thumbnail.Trim{} }, 0},
+		"filtered":      {func(s *thumbnail.Spec) { s.Operations = []thumbnail.Operation{{Name: thumbnail.StepGrayscale}} }, 0},
+		"by its height": {func(s *thumbnail.Spec) { s.Width, s.Height = 0, 200 }, 0},
+		"a description": {func(s *thumbnail.Spec) { s.Meta = true }, 0},
+		"a drawing":     {func(s *thumbnail.Spec) { s.Type = thumbnail.TypeSVG }, 0},
+		"an animation":  {func(s *thumbnail.Spec) { s.Type = thumbnail.TypeGIF }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Width(plain(c.change), []int{640, 1280}); got != c.want {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
@@ -198,6 +199,10 @@ func reduced(s thumbnail.Spec, sides objectstore.Sides, h guard.Header, asked in
 	whole := h.Width < asked // the original's own size
 	if h.Width < size.Width || !whole && h.Width < bucket.LeastRatio*size.Width {
 		return s, errNarrow
+	}
+	if s.Format == thumbnail.FormatAuto { // the bucket's is the one that suits the original
+		format, _ := thumbnail.ParseFormat(string(h.Type))
+		s.Prefer = append(slices.Clone(s.Prefer), format)
 	}
 	s.Width, s.Height, s.Fit, s.Stretch, s.Page, s.FirstFrame, s.Lang = size.Width, size.Height, thumbnail.FitCover, true, 0, false, ""
 	return s, nil

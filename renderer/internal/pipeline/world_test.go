@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -20,13 +21,19 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if worker.Asked() {
+		os.Exit(worker.Main())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var errBroken = errors.New("broken")
 

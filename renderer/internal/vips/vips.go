@@ -289,7 +289,7 @@ func (r *render) shrink(from, to geometry.Size) int {
 	if r.spec.Sharpen != nil {
 		slack = sharpenedSlack
 	}
-	if r.header.Type != thumbnail.TypeJPEG {
+	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed { // a drawing's averages would show
 		return 1
 	}
 	least := min(float64(from.Width)/float64(to.Width), float64(from.Height)/float64(to.Height))
