@@ -128,6 +128,8 @@ type Job struct {
 	Bucket int `json:"bucket,omitempty"`
 	// BucketSeen says that the edge saw it in the store, and admitted the job by its cost.
 	BucketSeen bool `json:"bucket_seen,omitempty"`
+	// Near is the renderer that has the original on its disk, as far as the edge knows; "" = none.
+	Near string `json:"near,omitempty"`
 	// OriginalVersion is the original's version as the edge saw it.
 	OriginalVersion string `json:"original_version"`
 	// Disposition and XKey are stored with the thumbnail and sent with each answer.
