@@ -32,8 +32,8 @@ func TestSizesOfAnOriginalMeetTheRendererThatHasIt(t *testing.T) {
 	for size := range sizes {
 		ask(20 + size)
 	}
-	t.Logf("%v of %d later sizes met their original; a third do by chance", reused(), originals*(sizes-1))
-	if least := 0.75 * originals * (sizes - 1); reused() < least { // a machine that is busy loses some answers
+	t.Logf("%v of %d later sizes met their original; 20 did before jobs were handed over", reused(), originals*(sizes-1))
+	if least := float64(originals*(sizes-1) - 1); reused() < least { // one answer may be lost
 		t.Errorf("%v of %d later sizes met their original, want %v", reused(), originals*(sizes-1), least)
 	}
 	c.must(c.Renderers[0].Stop(t.Context()))
