@@ -30,7 +30,7 @@ DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-worker: deps ## processor time through a worker beside the library's own
 
 bench-batch: deps ## six sizes of originals, done together beside each alone
 	go test -run '^$$' -bench SizesTogether -benchtime 1x ./loadtest/suites/cluster
+
+bench-bucket: deps ## processor time of a thumbnail from its bucket beside one from the original
+	go test -run '^$$' -bench Bucket -benchtime 1x ./renderer/internal/pipeline
 
 bench-hop: build-deps ## a job's way through the queue beside a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch

@@ -150,7 +150,7 @@ func (r *Renderer) makePipeline() error {
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
-		JetStream: r.js, Slots: r.slots, Ahead: s.Ahead, Processor: r.pipeline, Log: r.config.Log,
+		Renderer: r.name, JetStream: r.js, Slots: r.slots, Ahead: s.Ahead, Processor: r.pipeline, Log: r.config.Log,
 	})
 	return nil
 }
@@ -168,6 +168,7 @@ func (r *Renderer) makeParts() error {
 		&listener{conn: r.conn, subject: renderjob.PurgeSubject, hear: purges.forget},
 		&listener{conn: r.conn, subject: renderjob.ControlSubject(r.name), hear: drains.hear},
 		drains, beat, r.pulling,
+		&listener{conn: r.conn, subject: renderjob.HandOverSubject(r.name), hear: r.intake.Take},
 	)
 	return nil
 }

@@ -125,7 +125,7 @@ func TestRolesAreKeptApart(t *testing.T) {
 		"$JS.API.STREAM.DELETE."+queue.Stream, "$JS.API.STREAM.PURGE."+queue.Stream, "$JS.API.STREAM.CREATE.OTHER",
 		"$JS.API.CONSUMER.MSG.NEXT."+queue.Stream+".renderers-standard", "$JS.API.CONSUMER.DELETE."+queue.Stream+".renderers-standard")
 
-	renderer.hears(true, renderjob.PurgeSubject, renderjob.ControlSubject("r"))
+	renderer.hears(true, renderjob.PurgeSubject, renderjob.ControlSubject("r"), renderjob.HandOverSubject("r"))
 	renderer.hears(false, renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.AllEdges, "_INBOX.edge.>", uploads, ">")
 	renderer.says(false, renderjob.ControlSubject("r"), renderjob.PurgeSubject, renderjob.EdgeSubject("e"), "_INBOX.edge.x", uploads,
 		"$JS.API.STREAM.CREATE."+queue.Stream, "$JS.API.STREAM.UPDATE."+queue.Stream, "$JS.API.STREAM.DELETE."+queue.Stream,
@@ -172,7 +172,7 @@ func work(t *testing.T, edge, renderer *client) {
 		t.Errorf("edge and renderer were refused something: %v", after)
 	}
 	edge.says(true, renderjob.ControlSubject("r"), renderjob.EdgeSubject("e"))
-	renderer.says(true, renderjob.HeartbeatSubject("r"), renderjob.ForgetSubject)
+	renderer.says(true, renderjob.HeartbeatSubject("r"), renderjob.ForgetSubject, renderjob.HandOverSubject("s"))
 }
 
 // passes sends a job of a lane to the renderer, its result back, and the job too.

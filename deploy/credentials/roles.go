@@ -32,7 +32,7 @@ func (r Role) Permissions(uploads string) jwt.Permissions {
 		}
 	case Renderer:
 		p.Pub.Allow.Add(rendererSays()...)
-		p.Sub.Allow.Add(renderjob.PurgeSubject, renderjob.ControlSubject("*"))
+		p.Sub.Allow.Add(renderjob.PurgeSubject, renderjob.ControlSubject("*"), renderjob.HandOverSubject("*"))
 	}
 	return p
 }
@@ -55,7 +55,7 @@ func edgeSays() []string {
 
 // rendererSays: results, heartbeats, what was forgotten, and jobs that it hands back.
 func rendererSays() []string {
-	all := []string{renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.ForgetSubject, "$JS.API.STREAM.INFO." + queue.Stream}
+	all := []string{renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.ForgetSubject, renderjob.HandOverSubject("*"), "$JS.API.STREAM.INFO." + queue.Stream}
 	for _, lane := range renderjob.Lanes() {
 		consumer := queue.Stream + "." + lane.Consumer()
 		all = append(all, lane.Subject(), "$JS.API.CONSUMER.INFO."+consumer, "$JS.API.CONSUMER.MSG.NEXT."+consumer, "$JS.ACK."+consumer+".>")

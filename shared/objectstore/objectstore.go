@@ -107,6 +107,7 @@ type Meta struct {
 	Rules           int       `json:"rules"`            // thumbnail.RulesVersion
 	OriginalVersion string    `json:"original_version"` // Info.Version of the original
 	Rendered        time.Time `json:"rendered"`         // seconds, UTC
+	Sides           Sides     `json:"sides,omitzero"`   // of what was scaled; of buckets alone
 }
 
 // MaxSpec is the longest spec in bytes that is kept with a thumbnail; of a longer one

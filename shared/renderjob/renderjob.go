@@ -123,6 +123,13 @@ type Job struct {
 	Slow bool           `json:"slow,omitempty"`
 	Spec thumbnail.Spec `json:"spec"`
 	Key  Key            `json:"key"` // where the thumbnail goes
+	// Bucket is the width in pixels of the thumbnail of package bucket from which this one may
+	// be rendered; 0 is none.
+	Bucket int `json:"bucket,omitempty"`
+	// BucketSeen says that the edge saw it in the store, and admitted the job by its cost.
+	BucketSeen bool `json:"bucket_seen,omitempty"`
+	// Near is the renderer that has the original on its disk, as far as the edge knows; "" = none.
+	Near string `json:"near,omitempty"`
 	// OriginalVersion is the original's version as the edge saw it.
 	OriginalVersion string `json:"original_version"`
 	// Disposition and XKey are stored with the thumbnail and sent with each answer.

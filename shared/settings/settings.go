@@ -281,6 +281,11 @@ type Render struct {
 	DefaultFiltersJPEG string `koanf:"default_filters_jpeg"` // of JPEG originals on MediaWiki paths
 	RespectOrientation bool   `koanf:"respect_orientation"`  // turn originals as EXIF says
 	KeepEXIF           bool   `koanf:"keep_exif"`            // all of it, not only who made it
+
+	// rising widths in pixels of larger thumbnails that are kept of originals that take long
+	// (pages, videos, XCF, large pictures), so that smaller ones are rendered from them: 1280;
+	// empty = all are rendered from the original. exact() in a URL of Thumbor's asks for that
+	Buckets []int `koanf:"buckets"`
 }
 
 // Thumbor is the dialect of Thumbor's URLs: what one installation of Thumbor does

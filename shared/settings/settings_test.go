@@ -260,3 +260,17 @@ func TestVerifies(t *testing.T) {
 		}
 	}
 }
+
+func TestBucketsAreRisingWidths(t *testing.T) {
+	for text, want := range map[string]string{
+		"[640, 1280]": "", "[]": "", "[1280, 640]": "no rising widths", "[640, 640]": "no rising widths", "[63]": "63 is not within",
+		"[8193]": "8193 is not within", "[100, 101, 102, 103, 104, 105, 106, 107, 108]": "9 widths; at most 8",
+	} {
+		dir := t.TempDir()
+		write(t, dir, "a.yaml", "render:\n  buckets: "+text+"\n")
+		_, err := Load(dir, nil, nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}

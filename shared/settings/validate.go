@@ -309,5 +309,21 @@ func (r Render) check(c *checker) {
 	}
 	within(c, "render.quality_low", r.QualityLow, 1, 100)
 	c.oneOf("render.chroma_subsampling", r.ChromaSubsampling, "4:2:0", "4:4:4")
+	r.checkBuckets(c)
 	within(c, "render.max_animated_area", r.MaxAnimatedArea, 0, 100_000_000_000)
+}
+
+const (
+	maxBuckets     = 8
+	narrowest      = 64 // pixels
+	widestOfBucket = 8192
+)
+
+func (r Render) checkBuckets(c *checker) {
+	c.require(len(r.Buckets) <= maxBuckets, "render.buckets", "%d widths; at most %d", len(r.Buckets), maxBuckets)
+	rising := slices.IsSorted(r.Buckets) && len(slices.Compact(slices.Clone(r.Buckets))) == len(r.Buckets)
+	c.require(rising, "render.buckets", "%v are no rising widths in pixels", r.Buckets)
+	for _, width := range r.Buckets {
+		within(c, "render.buckets", width, narrowest, widestOfBucket)
+	}
 }

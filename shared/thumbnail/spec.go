@@ -120,6 +120,12 @@ type Spec struct {
 	Sharpen    *Sharpen    `json:"sharpen,omitempty"`
 	Operations []Operation `json:"operations,omitempty"`
 
+	// Exact: it is rendered from the original itself, never from a larger thumbnail.
+	Exact bool `json:"exact,omitempty"`
+	// Intermediate: other thumbnails are rendered from it, and so it is written in little time
+	// rather than in few bytes.
+	Intermediate bool `json:"intermediate,omitempty"`
+
 	Meta  bool `json:"meta,omitempty"`  // what would be done, as JSON, instead of the picture
 	Debug bool `json:"debug,omitempty"` // frames the focal points instead of cutting and resizing
 

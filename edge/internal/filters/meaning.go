@@ -13,6 +13,7 @@ func (l *Language) addMeaning() {
 	l.add("format", format, text)
 	l.add("max_bytes", maxBytes, positive)
 	l.add("max_age", maxAge, positive)
+	l.add("exact", func(c *compiler, _ []string) bool { c.spec.Exact = true; return true })
 	l.add("strip_exif", func(c *compiler, _ []string) bool { c.spec.StripEXIF = true; return true })
 	l.add("strip_icc", func(c *compiler, _ []string) bool { c.spec.StripICC = true; return true })
 	l.addOptional("autojpg", 0, autoJPEG, boolean)

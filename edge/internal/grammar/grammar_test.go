@@ -3,11 +3,14 @@ package grammar
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/shared/bucket"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -126,6 +129,31 @@ func TestStandardThumbnailsCanBeAskedFor(t *testing.T) {
 			if err != nil || got.Spec.Original.Name() != name || got.Spec.Width != 330 {
 				t.Errorf("%s: %s: %+v, %v", original, path, got.Spec.Original, err)
 			}
+		}
+	}
+}
+
+// A purge empties the folders in which buckets are.
+func TestBucketsAreAmongThePlaces(t *testing.T) {
+	g := reader(t, func(s *settings.Settings) { s.Render.Buckets = []int{1280} })
+	for original, spec := range map[string]thumbnail.Spec{
+		"wikipedia-en-local-public/a/ab/Scan.pdf": {Original: thumbnail.Location{Container: "wikipedia-en-local-public", Path: "a/ab/Scan.pdf"}},
+		"x/Scan.pdf": {Original: thumbnail.Location{Path: "x/Scan.pdf"}},
+	} {
+		key := thumbnail.Location{Container: "wikipedia-en-local-thumb", Path: "a/ab/Scan.pdf/page1-320px-Scan.pdf.jpg"}
+		if spec.Original.Container == "" {
+			found, err := g.FromSpec([]byte(`{"original":{"path":"x/Scan.pdf"},"width":320}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key = found.Key
+		}
+		at := bucket.Of(spec, key, 1280).Key
+		if !slices.ContainsFunc(g.Places(original).Folders, func(f Folder) bool {
+			rest, in := strings.CutPrefix(at.Path, f.Begin.Path)
+			return in && f.Begin.Container == at.Container && !strings.Contains(rest, "/")
+		}) {
+			t.Errorf("%s: no folder has %s", original, at)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 // admitting asks for a flight's places, as long as somebody waits for it.
 type admitting struct {
 	estimator estimator
+	buckets   buckets
 	admitter  patient
 	rides     *rides
 	next      *granting
@@ -22,8 +23,9 @@ type admitting struct {
 func newAdmitting(c Config, m metrics) *admitting {
 	costs, together := &cost.Book{}, newRides()
 	return &admitting{
-		estimator: estimator{c.Settings.Throttle.Expensive, costs}, admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}},
-		rides: together, next: newGranting(c, costs, together, m), metrics: m,
+		estimator: estimator{c.Settings.Throttle.Expensive, costs}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
+		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}},
+		rides:    together, next: newGranting(c, costs, together, m), metrics: m,
 	}
 }
 
@@ -42,7 +44,7 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	began := time.Now()
 	waiting, stop := untilAbandoned(ctx, l.flight)
 	defer stop()
-	w := on.estimator.estimate(l.request, l.client, original)
+	w := on.buckets.look(waiting, on.estimator.estimate(l.request, l.client, original))
 	g := on.ask(waiting, w)
 	defer g.ticket.decline() // unless it boards
 	stop()                   // from here on the flight minds for itself

@@ -10,6 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/bucket"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -39,6 +40,7 @@ type Stored interface {
 	AtHand(ctx context.Context, t target.Target) (stored.Hit, bool)
 	Find(ctx context.Context, t target.Target, renew bool) (stored.Hit, error)
 	IsStored(ctx context.Context, t target.Target, version string, renew bool) bool
+	HasBucket(ctx context.Context, b bucket.Bucket, version string) bool
 	Purges() uint64
 	Purged(since uint64, original thumbnail.Location) bool
 	Forget(original thumbnail.Location)

@@ -31,6 +31,7 @@ type rendering struct {
 	costs     *cost.Book
 	rides     *rides
 	deadline  deadline.Split
+	near      *near
 	maxPixels int // of a thumbnail
 	metrics   metrics
 	log       *slog.Logger
@@ -39,7 +40,7 @@ type rendering struct {
 func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rendering {
 	return &rendering{
 		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: costs, rides: together,
-		deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
+		near: &near{}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
 
@@ -63,7 +64,7 @@ func (on *rendering) job(w work) renderjob.Job {
 	}
 	return renderjob.Job{
 		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
-		OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
+		Near: on.near.of(t.Spec.Original), Bucket: w.bucket, BucketSeen: w.bucketSeen, OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
 		StartWithinMS: on.deadline.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
 		MaxThumbnailPixels: int64(on.maxPixels),
 	}
@@ -148,9 +149,11 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 	case renderjob.StateStarted:
 		r.started = true
 	case renderjob.StateRendered:
+		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		r.noteSteps(result)
 		r.answer(r.thumb(result))
 	case renderjob.StateStored:
+		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		return r.endStored(result)
 	case renderjob.StateFailed:
 		return r.endFailed(ctx, result)

@@ -24,6 +24,10 @@ type work struct {
 	expensive thumbnail.Type // of its pictures, the first that is of an expensive type; else ""
 	places    int            // that it takes of that type's pool
 	lane      renderjob.Lane
+	// bucket is the width of the larger thumbnail from which this one may be rendered, 0 for
+	// none; bucketSeen, that it is in the store.
+	bucket     int
+	bucketSeen bool
 }
 
 // estimator tells what a flight's work is from its original's head.

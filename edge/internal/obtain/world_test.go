@@ -18,6 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/bucket"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -256,6 +257,10 @@ func (s storeOf) Find(_ context.Context, t target.Target, renew bool) (stored.Hi
 
 func (s storeOf) IsStored(_ context.Context, t target.Target, version string, _ bool) bool {
 	return version == "v1" && s.w.isThere(t.Key)
+}
+
+func (s storeOf) HasBucket(_ context.Context, b bucket.Bucket, version string) bool {
+	return version == "v1" && s.w.isThere(b.Key)
 }
 
 func (s storeOf) Purges() uint64 {

@@ -144,6 +144,7 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 
 // FromSpec gives the target of a spec, kept as this grammar's thumbnails are.
 func (t *Parser) FromSpec(s thumbnail.Spec) (target.Target, error) {
+	s.Exact = s.Exact && t.hasBucket(s)
 	key, kin := t.key(s)
 	found := target.Target{
 		Spec: s, Key: key, Kin: kin, MaxAge: t.settings.Edge.MaxAge, Private: t.private(s),

@@ -28,6 +28,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
@@ -147,6 +148,8 @@ type Result struct {
 	Width, Height int
 	Engine        string
 	CPU           time.Duration // processor time of all workers
+	// Sides are those of what was scaled, upright: pixels, or points of a page.
+	Sides objectstore.Sides
 }
 
 // Source is a file that a render reads, with the header that guard has read.
@@ -315,6 +318,9 @@ func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os
 	}
 	defer func() { _ = out.Close() }()
 	r.result.Format, r.result.Width, r.result.Height = report.Format, report.Width, report.Height
+	if !r.result.Sides.Known() { // a page's own are better than its raster's
+		r.result.Sides = report.Sides
+	}
 	r.result.Image, err = worker.Contents(out)
 	return err
 }
@@ -333,11 +339,12 @@ func (e *Engines) converted(r *render) error {
 	if err != nil {
 		return err
 	}
-	_, raster, err := r.doTask(e.config.Tools, task, file, noLimit)
+	report, raster, err := r.doTask(e.config.Tools, task, file, noLimit)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = raster.Close() }()
+	r.result.Sides = report.Sides
 	h, err := inspect(raster, maxDrawnPixels)
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ type Processor interface {
 
 // Config is what an intake is made of.
 type Config struct {
+	Renderer  string // this renderer's name
 	JetStream jetstream.JetStream
 	Slots     int
 	Ahead     int
@@ -83,6 +84,7 @@ type Intake struct {
 	cancel     context.CancelFunc
 	loops      sync.WaitGroup
 	jobs       sync.WaitGroup
+	taking     sync.Mutex
 }
 
 // New makes an intake.
@@ -136,6 +138,8 @@ func (in *Intake) Start(ctx context.Context) error {
 // comes to other renderers after AckWait.
 func (in *Intake) Stop(ctx context.Context) error {
 	in.Drain()
+	in.taking.Lock()
+	in.taking.Unlock() //nolint:staticcheck // only the wait counts
 	done := make(chan struct{})
 	go func() { in.loops.Wait(); in.jobs.Wait(); close(done) }()
 	var err error
@@ -195,7 +199,9 @@ func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
 	}
 	in.jobs.Go(func() {
 		defer in.room.leave(lane)
-		in.process(msg, d)
+		if !in.handOver(msg, d) {
+			in.process(msg, d)
+		}
 	})
 }
 
@@ -229,7 +235,7 @@ func (in *Intake) readDelivery(msg jetstream.Msg) (Delivery, error) {
 }
 
 // process does the job, and tells the server all the while that it lives.
-func (in *Intake) process(msg jetstream.Msg, d Delivery) {
+func (in *Intake) process(msg receipt, d Delivery) {
 	alive, done := context.WithCancel(in.pulling)
 	var beat sync.WaitGroup
 	beat.Go(func() { in.keepAlive(alive, msg) })
@@ -252,7 +258,7 @@ func (in *Intake) process(msg jetstream.Msg, d Delivery) {
 	}
 }
 
-func (in *Intake) keepAlive(ctx context.Context, msg jetstream.Msg) {
+func (in *Intake) keepAlive(ctx context.Context, msg receipt) {
 	for periodic.Sleep(ctx, deadline.AckWait/3) == nil {
 		in.logAck(msg.InProgress())
 	}
@@ -261,7 +267,7 @@ func (in *Intake) keepAlive(ctx context.Context, msg jetstream.Msg) {
 // handBack publishes a job again for another renderer, its count of attempts
 // unchanged, and only then acknowledges it. A negative acknowledgement would
 // count as a delivery, and three drains would lose a job that nobody tried.
-func (in *Intake) handBack(msg jetstream.Msg, d Delivery) {
+func (in *Intake) handBack(msg receipt, d Delivery) {
 	job := d.Job
 	job.Attempt = d.Deliveries - 1
 	job.DeadlineMS = d.Left().Milliseconds()

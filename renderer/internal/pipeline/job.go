@@ -35,6 +35,7 @@ type job struct {
 	metrics           metrics
 	log               *slog.Logger
 
+	bucket  bucketOf          // from which it may be rendered
 	result  renderjob.Result  // what every reply about the picture tells
 	purged  atomic.Bool       // its original was, since the job began
 	now     atomic.Value      // the step that it is at
@@ -78,6 +79,9 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if j.delivery.Deliveries > 1 && j.storedBefore(ctx) {
 		return nil
 	}
+	if over, err := j.renderFromBucket(ctx, drain, j.bucketFirst()); over {
+		return err
+	}
 	original, err := j.fetch(ctx)
 	if err != nil {
 		return err
@@ -92,8 +96,11 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	if j.isMisplaced(header, overlays) {
+	if j.isMisplaced(header, overlays) || j.bucketIsGone() {
 		return intake.ErrLong
+	}
+	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
+		return err
 	}
 	source := engine.Source{Header: header, File: original.File, Named: original.Named}
 	j.blame = func(err error) error { return blameChange(original, err) }

@@ -17,6 +17,7 @@ type metrics struct {
 
 	batch    prometheus.Histogram
 	siblings *prometheus.CounterVec
+	bucket   *prometheus.CounterVec
 }
 
 func newMetrics() metrics {
@@ -37,6 +38,10 @@ func newMetrics() metrics {
 		siblings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_siblings_total", Help: "Jobs that were done with another of their original, by outcome (ok, the fault, or released to be done alone).",
 		}, []string{"outcome"}),
+		bucket: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "thumbmill_buckets_total",
+			Help: "Buckets that were looked for or made: used, absent, made, narrow (of a small page), failed (which costs a render from the original), unstored.",
+		}, []string{"outcome"}),
 		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_step_seconds", Help: "Time of each step of a request.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
@@ -47,7 +52,7 @@ func newMetrics() metrics {
 func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
 	total := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_renderer_slots", Help: "Renders that can run at once."})
 	total.Set(float64(slots))
-	r.MustRegister(m.jobs, m.render, m.cpu, m.steps, m.batch, m.siblings, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.bucket, m.jobs, m.render, m.cpu, m.steps, m.batch, m.siblings, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "thumbmill_renderer_slots_busy", Help: "Renders that run now.",
 	}, func() float64 { return float64(busy()) }))
 }

@@ -45,6 +45,7 @@ type Versions interface {
 // Thumbnails is the part of an object store that keeps thumbnails.
 type Thumbnails interface {
 	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
+	Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error)
 	Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error
 	Delete(ctx context.Context, at thumbnail.Location) error
 }

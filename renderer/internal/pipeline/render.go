@@ -15,12 +15,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // attempts is how often a render is tried when its worker dies.
 const attempts = 3
 
-// render waits for a slot and tries up to three workers.
+// render waits for a slot and draws.
 func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine.Source, overlays []engine.Source, version string) ([]byte, error) {
 	j.now.Store("waits for a slot")
 	if err := j.slots.acquire(ctx, drain); err != nil {
@@ -34,20 +35,30 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	if j.renderTogether(ctx, original, version) {
 		return j.drawn.image, j.drawn.err
 	}
+	result, err := j.draw(ctx, original, overlays)
+	if err == nil {
+		j.note(result, time.Since(began))
+	}
+	return result.Image, err
+}
+
+// attempt renders a spec, and tries up to three workers.
+func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source) (engine.Result, error) {
 	for range attempts {
-		result, err := j.try(ctx, original, overlays)
+		began := time.Now()
+		result, err := j.try(ctx, s, original, overlays)
 		if errors.Is(err, worker.ErrDied) {
 			j.log.Warn("a worker died under a render", "original", j.job.Spec.Original, "error", err)
 			continue
 		}
 		if fault.Is(err, fault.Overran) && j.isFirstTry(original, overlays) && j.delivery.Left() > deadline.FirstTry {
 			j.log.Info("a render takes long, and is tried again beside the others", "original", j.job.Spec.Original, "type", original.Header.Type)
-			return nil, intake.ErrSlow
+			return engine.Result{}, intake.ErrSlow
 		}
-		j.noteRender(ctx, original, result, err, time.Since(began))
-		return result.Image, err
+		j.countRender(ctx, original, result, err, time.Since(began))
+		return result, err
 	}
-	return nil, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
+	return engine.Result{}, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
 }
 
 // isFirstTry reports whether the render has deadline.FirstTry at most: none of a type that
@@ -59,7 +70,7 @@ func (j *job) isFirstTry(original engine.Source, overlays []engine.Source) bool 
 }
 
 // try renders once, in the time that the job has left.
-func (j *job) try(ctx context.Context, original engine.Source, overlays []engine.Source) (engine.Result, error) {
+func (j *job) try(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source) (engine.Result, error) {
 	limit := min(time.Duration(j.job.RenderLimitMS)*time.Millisecond, j.delivery.Left())
 	if j.isFirstTry(original, overlays) && j.delivery.Left() > 2*deadline.FirstTry {
 		limit = min(limit, deadline.FirstTry)
@@ -67,7 +78,7 @@ func (j *job) try(ctx context.Context, original engine.Source, overlays []engine
 	if limit <= 0 {
 		return engine.Result{}, context.DeadlineExceeded
 	}
-	return j.engines.Render(ctx, j.job.Spec, original, overlays, j.maxPixels(), limit)
+	return j.engines.Render(ctx, s, original, overlays, j.maxPixels(), limit)
 }
 
 func (j *job) maxPixels() int64 {

@@ -43,6 +43,7 @@ func (j *job) put(ctx context.Context, image []byte, version string) *fault.Faul
 	if j.purged.Load() {
 		return fault.New(fault.OriginalStore, "the original was purged while it was rendered")
 	}
+	j.storeBucket(ctx, version)
 	if err := j.thumbnails.Put(ctx, j.job.Key, image, j.meta(version)); err != nil {
 		j.log.Warn("a thumbnail could not be stored", "key", j.job.Key, "error", err)
 		return fault.Wrap(err, fault.ThumbStore, "the thumbnail could not be stored")
@@ -83,6 +84,7 @@ func (j *job) withdraw(ctx context.Context) {
 	if err := j.thumbnails.Delete(ctx, j.job.Key); err != nil {
 		j.log.Error("a stale thumbnail could not be deleted", "key", j.job.Key, "error", err)
 	}
+	j.withdrawBucket(ctx)
 	if err := j.edges.TakeBack(j.job.Spec.Original); err != nil {
 		j.log.Error("edges could not be told of a stale thumbnail", "key", j.job.Key, "error", err)
 	}

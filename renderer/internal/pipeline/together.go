@@ -141,10 +141,17 @@ func batchLimits(batch []*job) (l worker.Limits) {
 
 // noteRender counts a render, and keeps what is told of its thumbnail.
 func (j *job) noteRender(ctx context.Context, original engine.Source, r engine.Result, err error, took time.Duration) {
+	if err == nil {
+		j.note(r, took)
+	}
+	j.countRender(ctx, original, r, err, took)
+}
+
+// countRender counts a render, that of a bucket too.
+func (j *job) countRender(ctx context.Context, original engine.Source, r engine.Result, err error, took time.Duration) {
 	by := failed
 	if err == nil {
 		by = r.Engine
-		j.note(r, took)
 	}
 	j.metrics.rendered(j.job.Lane, by, original.Header.Type, took, tracing.ID(ctx))
 }

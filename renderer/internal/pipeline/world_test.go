@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -28,7 +29,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if worker.Asked() {
+		os.Exit(worker.Main())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var errBroken = errors.New("broken")
 
@@ -47,6 +53,7 @@ type world struct {
 	replies []renderjob.Result
 	files   map[string]file                 // originals, by path
 	kept    map[string]objectstore.Meta     // thumbnails, by path
+	bodies  map[string][]byte               // theirs
 	renders []func() (engine.Result, error) // outcomes, in turn; the last one stays
 	broken  map[string]bool                 // events that fail
 	gone    bool                            // nobody waits
@@ -65,7 +72,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		t: t, registry: prometheus.NewRegistry(), drain: make(chan struct{}), on: map[string]func(*world){},
-		files: map[string]file{"a.png": {disc(t), "v1"}}, kept: map[string]objectstore.Meta{}, broken: map[string]bool{},
+		files: map[string]file{"a.png": {disc(t), "v1"}}, kept: map[string]objectstore.Meta{}, bodies: map[string][]byte{}, broken: map[string]bool{},
 		renders: []func() (engine.Result, error){draws("picture")},
 	}
 	originals := originals{w: w}
@@ -243,13 +250,25 @@ func (s thumbnails) Head(_ context.Context, at thumbnail.Location) (objectstore.
 	return objectstore.Info{Meta: meta}, err
 }
 
-func (s thumbnails) Put(ctx context.Context, at thumbnail.Location, _ []byte, meta objectstore.Meta) error {
+func (s thumbnails) Open(_ context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	err := s.w.happen("open a thumbnail")
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	meta, ok := s.w.kept[at.Path]
+	if !ok && err == nil {
+		err = objectstore.ErrNotFound
+	}
+	body := s.w.bodies[at.Path]
+	return object{bytes.NewReader(body)}, objectstore.Info{Meta: meta, Size: int64(len(body))}, err
+}
+
+func (s thumbnails) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	if err := errors.Join(s.w.happen("put"), ctx.Err()); err != nil {
 		return err
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	s.w.kept[at.Path] = meta
+	s.w.kept[at.Path], s.w.bodies[at.Path] = meta, body
 	return nil
 }
 

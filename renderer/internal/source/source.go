@@ -138,6 +138,9 @@ func (s *Source) fetch(ctx context.Context, at thumbnail.Location, version strin
 		if err != nil {
 			s.leave(e)
 		}
+		if err == nil && !ours {
+			s.reused.Inc()
+		}
 		gaveUp := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 		if err == nil || ours || !gaveUp || ctx.Err() != nil {
 			return original, err

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -129,6 +130,9 @@ func TestSizesOfOneOriginalShareOneDownload(t *testing.T) {
 		fetch(t, s, "a", "v").Release()
 		if n := st.opened.Load(); n != 1 {
 			t.Errorf("%d downloads", n)
+		}
+		if n := counted(t, s.reused); n != 20 {
+			t.Errorf("%v were on the disk already, want 20", n)
 		}
 		fetch(t, s, "a", "").Release() // nobody knows which version that is
 		if n := st.opened.Load(); n != 2 {
@@ -303,4 +307,13 @@ func TestChecksums(t *testing.T) {
 			}
 		})
 	}
+}
+
+func counted(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
 }

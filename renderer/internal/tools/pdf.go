@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
 const (
@@ -39,6 +40,9 @@ func drawPDF(t *task) error {
 	p, err := t.pdfPage()
 	if err != nil {
 		return err
+	}
+	if t.request.Sides != nil {
+		*t.request.Sides = objectstore.Sides{p.width, p.height}
 	}
 	dpi := dpiFor(p.width, p.height, float64(t.request.MaxPixels))
 	if dpi < 1 {

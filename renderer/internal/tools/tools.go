@@ -18,6 +18,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -206,6 +207,9 @@ type Request struct {
 	Within    time.Duration // that the work may take; 0 = unknown
 	Original  *os.File      // or the thumbnail that is to be optimized
 	Out       *os.File
+	// Sides is where a page's own sides are told, which its raster has only rounded; it may
+	// be nil.
+	Sides *objectstore.Sides
 }
 
 // Run does the work and writes what was made to Out. Errors are faults.

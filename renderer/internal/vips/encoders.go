@@ -131,6 +131,8 @@ func (r *render) exif() []byte {
 func (r *render) worth() C.float {
 	of := r.origin()
 	switch {
+	case r.spec.Intermediate:
+		return 0
 	case of == thumbnail.TypeJPEG && r.spec.Sharpen == nil && r.scaled:
 		return 0 // the commonest of all, and the library's own encoder is faster
 	case r.spec.Sharpen != nil:
@@ -181,6 +183,9 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 // megapixels of clouds, where 2 make a file 9 % larger. Large ones do without.
 func (r *render) png(int) ([]byte, error) {
 	area := r.area()
+	if r.spec.Intermediate {
+		return r.byVips(".png[compression=1,filter=up" + r.profileAlone() + "]")
+	}
 	if r.current.ptr.Bands < 3 || r.spec.Progressive {
 		return r.pngByVips(area <= patientGrey)
 	}

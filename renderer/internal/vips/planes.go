@@ -24,7 +24,7 @@ const finest = 4
 // else becomes a picture of libvips at the thumbnail's size.
 func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done bool, err error) {
 	luma := r.eighths(stored, scaled)
-	if r.header.Type != thumbnail.TypeJPEG || luma > finest {
+	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > finest { // indexed is a page in its bucket, whose edges show
 		return false, nil
 	}
 	straight := r.straight()

@@ -85,6 +85,7 @@ const maxTrimPixels = 50_000_000
 type Result struct {
 	Format        thumbnail.Format
 	Width, Height int
+	Source        geometry.Size // what was scaled: upright, after trim
 	// Packs says that frames were written, an animation.Animation, of which a program of the
 	// format makes the thumbnail.
 	Packs bool
@@ -176,7 +177,7 @@ func (r *render) drawTo(out int) (Result, error) {
 	if err := r.save(format, out); err != nil {
 		return Result{}, unwritten(err, format)
 	}
-	return Result{Format: format, Width: r.width(), Height: r.height() / max(1, r.frames), Packs: r.packs(format)}, nil
+	return Result{Format: format, Width: r.width(), Height: r.height() / max(1, r.frames), Source: r.source, Packs: r.packs(format)}, nil
 }
 
 // width and height are those of the finished picture.
@@ -318,7 +319,7 @@ func (r *render) shrink(from, to geometry.Size) int {
 	if r.spec.Sharpen != nil {
 		slack = sharpenedSlack
 	}
-	if r.header.Type != thumbnail.TypeJPEG {
+	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed { // a drawing's averages would show
 		return 1
 	}
 	least := min(float64(from.Width)/float64(to.Width), float64(from.Height)/float64(to.Height))

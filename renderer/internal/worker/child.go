@@ -16,6 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/renderer/internal/vips"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
 // Main is a worker's life: it confines itself, then does one task after the
@@ -138,7 +139,8 @@ func (drawing) perform(t Task, original, out *os.File) (Report, error) {
 		overlays = append(overlays, vips.Overlay(o))
 	}
 	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, original, out, overlays)
-	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Packs: drawn.Packs}, err
+	sides := objectstore.Sides{float64(drawn.Source.Width), float64(drawn.Source.Height)}
+	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Sides: sides, Packs: drawn.Packs}, err
 }
 
 // tooling is the craft of a worker with tools.
@@ -171,15 +173,17 @@ func (t *tooling) profile() sandbox.Profile {
 }
 
 func (t *tooling) perform(task Task, original, out *os.File) (Report, error) {
+	var report Report
 	err := t.box.Run(tools.Request{
 		Work: task.Work, Spec: task.Spec, Header: task.Header, MaxPixels: task.MaxPixels, Original: original, Out: out,
 		Within: time.Duration(task.CPUSeconds) * time.Second,
+		Sides:  &report.Sides,
 	})
 	if _, waited := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(waited, unix.ECHILD) {
 		fmt.Fprintln(os.Stderr, "worker: a tool left processes behind")
 		os.Exit(1) // and they end with this worker's group
 	}
-	return Report{}, err
+	return report, err
 }
 
 // cause shows a decoder's last error, and nothing of the host.

@@ -24,6 +24,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -64,8 +65,10 @@ type Report struct {
 	Width  int              `json:"width,omitempty"`
 	Height int              `json:"height,omitempty"`
 	Packs  bool             `json:"packs,omitempty"` // frames were written, of which a tool makes the thumbnail
-	CPU    time.Duration    `json:"cpu,omitempty"`   // processor time of this task, its tools' included
-	Fault  *fault.Fault     `json:"fault,omitempty"`
+	// Sides are those of what was scaled, upright: pixels; points of a page that a tool drew.
+	Sides objectstore.Sides `json:"sides,omitzero"`
+	CPU   time.Duration     `json:"cpu,omitempty"` // processor time of this task, its tools' included
+	Fault *fault.Fault      `json:"fault,omitempty"`
 	// Spent says that the worker keeps so much address space of this task that the next
 	// one could lack it: it is to be replaced.
 	Spent bool `json:"spent,omitempty"`

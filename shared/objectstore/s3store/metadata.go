@@ -21,6 +21,7 @@ const (
 	metaRules    = "Rules"
 	metaOriginal = "Original-Version"
 	metaRendered = "Rendered"
+	metaSides    = "Sides"
 )
 
 // maxMetadata is S3's 2 KB, less the names of a spec's parts. A spec that does not fit is
@@ -32,6 +33,9 @@ func userMetadata(meta objectstore.Meta) map[string]string {
 		metaETag: meta.ETag, metaXKey: url.QueryEscape(meta.XKey), metaDigest: meta.SpecDigest,
 		metaRules: strconv.Itoa(meta.Rules), metaOriginal: url.QueryEscape(meta.OriginalVersion),
 		metaRendered: meta.Rendered.UTC().Format(time.RFC3339),
+	}
+	if sides := meta.Sides.Text(); sides != "" {
+		all[metaSides] = sides
 	}
 	size := len(meta.Spec)
 	for name, value := range all {
@@ -66,6 +70,7 @@ func info(o minio.ObjectInfo) objectstore.Info {
 			ContentType: o.ContentType, ETag: get(metaETag), Disposition: o.Metadata.Get("Content-Disposition"), XKey: plain(metaXKey),
 			Spec:       objectstore.JoinSpec(func(i int) string { return get(metaSpec + strconv.Itoa(i)) }),
 			SpecDigest: get(metaDigest), Rules: rules, OriginalVersion: plain(metaOriginal), Rendered: rendered,
+			Sides: objectstore.ReadSides(get(metaSides)),
 		},
 	}
 	if isMD5(o) {

@@ -39,7 +39,7 @@ func Meta(body []byte) objectstore.Meta {
 		ContentType: "image/png", ETag: hex.EncodeToString(sum[:]), Disposition: "inline;filename*=UTF-8''K%C3%A4se.png",
 		XKey: "File:K\u00e4se & Brot.png", SpecDigest: "digest", Rules: 1, OriginalVersion: "v1",
 		Spec:     `{"original":{"path":"K\u00e4se.png"},"operations":"` + strings.Repeat("x", 1000) + `"}`,
-		Rendered: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Rendered: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Sides: objectstore.Sides{595.276, 841.89},
 	}
 }
 

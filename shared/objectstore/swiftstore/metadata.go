@@ -21,6 +21,7 @@ const (
 	headerRules    = "X-Object-Meta-Rules"
 	headerOriginal = "X-Object-Meta-Original-Version"
 	headerRendered = "X-Object-Meta-Rendered"
+	headerSides    = "X-Object-Meta-Sides"
 	headerXKey     = "X-Object-Meta-Xkey"
 	headerDisp     = "Content-Disposition"
 	// headerPlainXKey reaches a CDN that stands in front of Swift itself. Swift drops it
@@ -40,6 +41,9 @@ func headers(meta objectstore.Meta, size int) swift.Headers {
 		headerPlainXKey:  meta.XKey,
 		headerDisp:       meta.Disposition,
 	}
+	if sides := meta.Sides.Text(); sides != "" {
+		h[headerSides] = sides
+	}
 	for i, part := range objectstore.SpecParts(meta.Spec) {
 		h[headerSpec+strconv.Itoa(i)] = part
 	}
@@ -57,6 +61,7 @@ func info(h swift.Headers) objectstore.Info {
 		Meta: objectstore.Meta{
 			ContentType: h["Content-Type"], ETag: etag, Disposition: h[headerDisp], XKey: h[headerXKey], Spec: objectstore.JoinSpec(func(i int) string { return h[headerSpec+strconv.Itoa(i)] }),
 			SpecDigest: h[headerDigest], Rules: rules, OriginalVersion: h[headerOriginal], Rendered: rendered,
+			Sides: objectstore.ReadSides(h[headerSides]),
 		},
 	}
 	if h["X-Static-Large-Object"] != "" || h["X-Object-Manifest"] != "" {
