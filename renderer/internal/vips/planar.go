@@ -128,10 +128,22 @@ func (p *planar) transposed(size geometry.Size, halved bool) (*planar, error) {
 	return upright, nil
 }
 
-// unsharp sharpens all planes, which in RGB is the same but for what is clamped.
+// leastSigma is what blurs at all: below it a neighbour weighs less than a millionth.
+const leastSigma = 0.2
+
+// unsharp sharpens all planes, which in RGB is the same but for what is clamped. A halved
+// plane's samples are twice as wide.
 func (p *planar) unsharp(s *thumbnail.Sharpen) error {
 	for i := range int(p.ptr.count) {
-		if C.tm_plane_unsharp(&p.ptr.plane[i], C.double(s.Sigma), C.double(s.Amount)) != 0 {
+		plane := &p.ptr.plane[i]
+		sigma := s.Sigma
+		if plane.width < p.ptr.plane[0].width {
+			sigma /= 2
+		}
+		if sigma < leastSigma {
+			continue
+		}
+		if C.tm_plane_unsharp(plane, C.double(sigma), C.double(s.Amount)) != 0 {
 			return errNoMemory
 		}
 	}

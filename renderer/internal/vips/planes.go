@@ -4,14 +4,10 @@ package vips
 import "C"
 
 import (
-	"errors"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
-	"github.com/thumbmill/thumbmill/renderer/internal/jpeg"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -23,17 +19,19 @@ const finest = 4
 // not for this one: libvips draws it then. What can be written from planes stays so; all
 // else becomes a picture of libvips at the thumbnail's size.
 func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done bool, err error) {
-	luma := r.eighths(stored, scaled)
-	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > finest { // indexed is a page in its bucket, whose edges show
+	luma := eighths(r.spec, stored, scaled)
+	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > finest || r.decoding == nil { // indexed is a page in its bucket, whose edges show
 		return false, nil
 	}
 	straight := r.straight()
-	decoded, err := r.decodePlanes(luma, straight)
+	chroma := luma
+	if !straight {
+		chroma = min(2*luma, finest)
+	}
+	decoded, err := r.decoding.at(r.fd, luma, chroma)
 	if err != nil || decoded.Warned || decoded.Width != stored.Width || decoded.Height != stored.Height {
-		decoded.Free()
 		return false, nil //nolint:nilerr // libvips tells what is wrong with it
 	}
-	defer decoded.Free()
 	r.scaled = r.planned.Scaled != r.source
 	f := framing{scaled: scaled, orientation: orientation, cut: r.cutOf(scaled.Turned(orientation))}
 	if r.planes, err = f.scale(decoded, straight && len(decoded.Planes) == 3); err != nil {
@@ -44,9 +42,9 @@ func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done
 
 // eighths is the smallest scale at which the decoded picture is as large as is scaled from;
 // finest + 1 is none.
-func (r *render) eighths(stored, scaled geometry.Size) int {
+func eighths(s thumbnail.Spec, stored, scaled geometry.Size) int {
 	slack := 1.0
-	if r.spec.Sharpen != nil {
+	if s.Sharpen != nil {
 		slack = sharpenedSlack
 	}
 	for n := 1; n <= finest; n++ {
@@ -81,36 +79,6 @@ func (r *render) keepsColours(area int) bool {
 // unsharpens reports whether the thumbnail is sharpened.
 func (r *render) unsharpens() bool {
 	return geometry.SharpenApplies(r.spec.Sharpen, r.source, r.planned.Size())
-}
-
-// decodePlanes decodes luma at a scale, and chroma at the one at which the thumbnail has it.
-// The planes are freed by the caller, also with an error.
-func (r *render) decodePlanes(luma int, straight bool) (*jpeg.Planes, error) {
-	file, err := mapWhole(r.fd)
-	if err != nil {
-		return &jpeg.Planes{}, err
-	}
-	defer func() { _ = unix.Munmap(file) }()
-	chroma := luma
-	if !straight {
-		chroma = min(2*luma, finest)
-	}
-	decoded, err := jpeg.Decode(file, luma, chroma)
-	if err != nil {
-		return &jpeg.Planes{}, err
-	}
-	return decoded, nil
-}
-
-func mapWhole(fd int) ([]byte, error) {
-	var info unix.Stat_t
-	if err := unix.Fstat(fd, &info); err != nil {
-		return nil, err
-	}
-	if info.Size <= 0 {
-		return nil, errors.New("an empty file")
-	}
-	return unix.Mmap(fd, 0, int(info.Size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
 }
 
 // cutOf is the part of the upright scaled picture that is drawn: the cut, unless pixels

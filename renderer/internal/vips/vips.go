@@ -102,11 +102,17 @@ type Overlay struct {
 // maxPixels is refused (BadURL); what else fails is the original's fault: it is
 // undecodable.
 func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File, overlays []Overlay) (Result, error) {
+	once := &decoding{}
+	defer once.free()
+	return draw(&render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd()), overlays: overlays, decoding: once}, out)
+}
+
+// draw does one pass, and tells what fails as the original's fault where it is no other's.
+func draw(r *render, out *os.File) (Result, error) {
 	forget() // what an earlier original left
-	if int64(h.Width)*int64(h.Height) > maxTrimPixels && s.Trim != nil {
+	if int64(r.header.Width)*int64(r.header.Height) > maxTrimPixels && r.spec.Trim != nil {
 		return Result{}, fault.New(fault.BadURL, "trim is done for originals of at most %d pixels", maxTrimPixels)
 	}
-	r := render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd()), overlays: overlays}
 	defer r.free()
 	result, err := r.drawTo(int(out.Fd()))
 	var refused *fault.Fault
@@ -150,6 +156,7 @@ type render struct {
 	isFrame   bool           // of an animation
 	first     *render        // of an animation, in a later frame's render
 	attended  *geometry.Rect // what a smart cut took
+	decoding  *decoding      // of a JPEG; nil of a frame, and of a picture beside the original
 	planes    *planar        // the finished picture, where it is written from planes
 	sharpened bool           // already
 }

@@ -139,8 +139,12 @@ func (drawing) perform(t Task, original, out *os.File) (Report, error) {
 		overlays = append(overlays, vips.Overlay(o))
 	}
 	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, original, out, overlays)
+	return reportOf(drawn), err
+}
+
+func reportOf(drawn vips.Result) Report {
 	sides := objectstore.Sides{float64(drawn.Source.Width), float64(drawn.Source.Height)}
-	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Sides: sides, Packs: drawn.Packs}, err
+	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Sides: sides, Packs: drawn.Packs}
 }
 
 // tooling is the craft of a worker with tools.

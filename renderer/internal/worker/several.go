@@ -87,7 +87,8 @@ func performSeveral(task Task, files []*os.File) (err error) {
 	}
 	vips.Several(task.Specs, task.Header, task.MaxPixels, files[0], files[1:], func(_ int, drawn vips.Result, failed error) {
 		now := cpuTime()
-		report := Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, CPU: now - before, Spent: spent()}
+		report := reportOf(drawn)
+		report.CPU, report.Spent = now-before, spent()
 		before = now
 		report.blame(failed)
 		err = errors.Join(err, sendReport(report))

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"syscall"
@@ -33,6 +32,7 @@ func severalTask(t *testing.T, widths ...int) (Task, *os.File) {
 
 var ample = Limits{Each: 20 * time.Second, Whole: time.Minute}
 
+// The pictures differ by what a JPEG is decoded to: once, for the largest.
 func TestSeveralAreWhatEachIsAlone(t *testing.T) {
 	p := newPool(t, 1)
 	task, f := severalTask(t, 50, 10, 100, 150)
@@ -43,7 +43,8 @@ func TestSeveralAreWhatEachIsAlone(t *testing.T) {
 	err := p.Several(t.Context(), task, f, ample, func(i int, r Report, image *os.File) {
 		got, err := Contents(image)
 		report, want, alone := do(t.Context(), p, Task{Spec: task.Specs[i], Header: task.Header, MaxPixels: task.MaxPixels}, f, 20*time.Second)
-		if i != heard || err != nil || alone != nil || r.Fault != nil || r.Width != report.Width || !bytes.Equal(got, want) {
+		different := r.Format != report.Format || r.Width != report.Width || r.Height != report.Height || r.Sides != report.Sides
+		if i != heard || err != nil || alone != nil || r.Fault != nil || different || len(got) < len(want)/2 || len(got) > 2*len(want) {
 			t.Errorf("%d: %d bytes %+v, alone %d bytes %+v; %v, %v", i, len(got), r, len(want), report, err, alone)
 		}
 		heard++

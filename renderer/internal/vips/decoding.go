@@ -1,0 +1,71 @@
+package vips
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/jpeg"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// decoding is the planes of a JPEG, decoded once for all thumbnails that are drawn from it.
+type decoding struct {
+	least        int // luma's scale at least, in eighths: what the largest thumbnail needs
+	luma, chroma int // those of planes
+	planes       *jpeg.Planes
+}
+
+// decodingFor is what serves all specs. A smaller thumbnail is then drawn from more than it
+// needs, which takes less time than another decoding, and is nearer to the original.
+func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
+	d := &decoding{}
+	stored := geometry.Size{Width: h.Width, Height: h.Height}
+	for _, s := range specs {
+		orientation := h.Orientation
+		if s.AsStored {
+			orientation = 1
+		}
+		scaled := geometry.New(s, stored.Turned(orientation)).Scaled.Turned(orientation)
+		if n := eighths(s, stored, scaled); n <= finest && s.Crop == nil && s.Trim == nil {
+			d.least = max(d.least, n)
+		}
+	}
+	return d
+}
+
+// at gives planes of at least these scales, which stay the decoding's.
+func (d *decoding) at(fd, luma, chroma int) (*jpeg.Planes, error) {
+	if d.planes != nil && d.luma >= luma && d.chroma >= chroma {
+		return d.planes, nil
+	}
+	d.free()
+	file, err := mapWhole(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.Munmap(file) }()
+	d.luma, d.chroma = max(luma, d.least), max(chroma, d.least)
+	d.planes, err = jpeg.Decode(file, d.luma, d.chroma)
+	return d.planes, err
+}
+
+func (d *decoding) free() {
+	if d.planes != nil {
+		d.planes.Free()
+		d.planes = nil
+	}
+}
+
+func mapWhole(fd int) ([]byte, error) {
+	var info unix.Stat_t
+	if err := unix.Fstat(fd, &info); err != nil {
+		return nil, err
+	}
+	if info.Size <= 0 {
+		return nil, errors.New("an empty file")
+	}
+	return unix.Mmap(fd, 0, int(info.Size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
+}

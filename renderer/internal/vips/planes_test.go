@@ -1,0 +1,195 @@
+package vips
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// withOrientation puts an Exif of an orientation alone behind a JPEG's first marker.
+func withOrientation(file []byte, orientation byte) []byte {
+	exif := []byte("\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00")
+	exif[29] = orientation
+	return append(append(bytes.Clone(file[:2]), exif...), file[2:]...)
+}
+
+// byLibvips draws as where planes cannot be used.
+func (o original) byLibvips(t *testing.T, s thumbnail.Spec) image.Image {
+	t.Helper()
+	return o.drawn(t, s, nil)
+}
+
+func (o original) drawn(t *testing.T, s thumbnail.Spec, d *decoding) image.Image {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "thumbnail"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	s.Quality, s.Format = 95, thumbnail.FormatJPEG
+	if s.Chroma == "" {
+		s.Chroma = "4:2:0"
+	}
+	if _, err := draw(&render{spec: s, header: o.header, maxPixels: maxPixels, fd: int(o.file.Fd()), decoding: d}, out); err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := jpeg.Decode(bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// apart is how far pixels are from each other, in the mean of all channels.
+func apart(a, b image.Image) (mean float64, err error) {
+	if a.Bounds() != b.Bounds() {
+		return 0, fmt.Errorf("%v and %v", a.Bounds(), b.Bounds())
+	}
+	for y := range a.Bounds().Dy() {
+		for x := range a.Bounds().Dx() {
+			p, q := color.RGBAModel.Convert(a.At(x, y)).(color.RGBA), color.RGBAModel.Convert(b.At(x, y)).(color.RGBA)
+			mean += math.Abs(float64(p.R)-float64(q.R)) + math.Abs(float64(p.G)-float64(q.G)) + math.Abs(float64(p.B)-float64(q.B))
+		}
+	}
+	return mean / 3 / float64(a.Bounds().Dx()*a.Bounds().Dy()), nil
+}
+
+// slopes is a picture without noise, of which ways to scale make different things, and without
+// symmetry.
+func slopes(width, height int) image.Image {
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			c := color.RGBA{uint8(255 * x / width), uint8(255 * y / height), uint8(255 * x * y / width / height), 255}
+			if (x-width/4)*(x-width/4)+(y-height/3)*(y-height/3) < width*height/40 {
+				c = color.RGBA{230, 60, 20, 255}
+			}
+			m.SetRGBA(x, y, c)
+		}
+	}
+	return m
+}
+
+// What is drawn by planes is what libvips draws, whichever way the picture lies and is cut. libvips is
+// a level off: it takes the last block for a whole one.
+func TestPlanesAreDrawnAsLibvipsDraws(t *testing.T) {
+	body, err := samples.JPEG(slopes(803, 611))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sharpen := &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 1}
+	for orientation := byte(1); orientation <= 8; orientation++ {
+		o := read(t, withOrientation(body, orientation), nil)
+		for name, s := range map[string]thumbnail.Spec{
+			"scaled": {Width: 100}, "of odd sides": {Width: 97}, "cut": {Width: 80, Height: 80}, "cut upright": {Width: 40, Height: 110},
+			"sharpened": {Width: 90, Sharpen: sharpen}, "with whole chroma": {Width: 100, Chroma: "4:4:4"},
+			"mirrored": {Width: 100, FlipX: true, FlipY: true}, "cut smartly": {Width: 90, Height: 60, Smart: true}, "as it is stored": {Width: 100, AsStored: true},
+			"filtered": {Width: 100, Operations: []thumbnail.Operation{{Name: thumbnail.StepRotate, Args: []float64{90}}}},
+		} {
+			t.Run(fmt.Sprintf("%s, orientation %d", name, orientation), func(t *testing.T) {
+				d := &decoding{}
+				defer d.free()
+				mean, err := apart(o.drawn(t, s, d), o.byLibvips(t, s))
+				if err != nil || mean > 2 {
+					t.Errorf("%.1f apart, %v", mean, err)
+				}
+				if d.planes == nil {
+					t.Error("it was not drawn by planes")
+				}
+			})
+		}
+	}
+}
+
+func TestWhatIsNotDrawnByPlanes(t *testing.T) {
+	body, err := samples.JPEG(samples.Landscape(400, 300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		body []byte
+		spec thumbnail.Spec
+	}{
+		"hardly smaller":           {body, thumbnail.Spec{Width: 300}},
+		"larger":                   {body, thumbnail.Spec{Width: 500, Enlarge: true}},
+		"a part of it":             {body, thumbnail.Spec{Width: 50, Crop: &thumbnail.Rect{Right: 100, Bottom: 100}}},
+		"sharpened from too few":   {body, thumbnail.Spec{Width: 190, Sharpen: &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 1}}},
+		"what is cut short":        {body[:len(body)/2], thumbnail.Spec{Width: 50}},
+		"what has a trimmed frame": {body, thumbnail.Spec{Width: 50, Trim: &thumbnail.Trim{Corner: "top-left"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := read(t, c.body, nil)
+			d := &decoding{}
+			defer d.free()
+			mean, err := apart(o.drawn(t, c.spec, d), o.byLibvips(t, c.spec))
+			if err != nil || mean > 0 {
+				t.Errorf("%.1f apart, %v", mean, err)
+			}
+		})
+	}
+}
+
+// Several thumbnails of one original are decoded once, at the scale of the largest.
+func TestSeveralAreDecodedOnce(t *testing.T) {
+	body, err := samples.JPEG(slopes(1000, 700))
+	o := read(t, body, err)
+	specs := []thumbnail.Spec{{Width: 60}, {Width: 300}, {Width: 120}, {Width: 900}}
+	d := decodingFor(specs, o.header)
+	defer d.free()
+	if d.least != 3 {
+		t.Errorf("the largest that is reduced needs %d eighths, not 3", d.least)
+	}
+	var first any
+	for _, s := range specs[:3] {
+		m := o.drawn(t, s, d)
+		if first == nil {
+			first = d.planes
+		}
+		if d.planes != first {
+			t.Errorf("%+v was decoded anew", s)
+		}
+		if mean, err := apart(m, o.byLibvips(t, s)); err != nil || mean > 2 {
+			t.Errorf("%+v: %.1f apart, %v", s, mean, err)
+		}
+	}
+}
+
+// An unsharp mask of hardly any width changes nothing, and is no number's end.
+func TestAMaskOfNoWidth(t *testing.T) {
+	body, err := samples.JPEG(slopes(803, 611))
+	o := read(t, body, err)
+	draws := func(sigma float64) image.Image {
+		d := &decoding{}
+		defer d.free()
+		return o.drawn(t, thumbnail.Spec{Width: 100, Sharpen: &thumbnail.Sharpen{Sigma: sigma, Amount: 3, Ratio: 1}}, d)
+	}
+	if mean, err := apart(draws(1e-200), draws(0.1)); err != nil || mean > 0 {
+		t.Errorf("%.1f apart, %v", mean, err)
+	}
+}
+
+func TestDecodingNeedsAFile(t *testing.T) {
+	empty, err := os.Create(filepath.Join(t.TempDir(), "empty"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = empty.Close() }()
+	d := decodingFor([]thumbnail.Spec{{Width: 10}}, guard.Header{Width: 100, Height: 100})
+	if planes, err := d.at(int(empty.Fd()), 1, 1); err == nil {
+		t.Errorf("%+v", planes)
+	}
+}
