@@ -32,6 +32,7 @@ var errNotGiven = errors.New("the worker did not get the task")
 
 // process is one worker, seen from its parent.
 type process struct {
+	heard  []byte // what the worker says, one report after the other
 	cmd    *exec.Cmd
 	conn   *net.UnixConn
 	ended  chan struct{} // closed when the process was reaped
@@ -218,12 +219,14 @@ func (p *process) readReport(within time.Duration) (r Report, err error) {
 	if err := p.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return r, err
 	}
-	text := make([]byte, maxMessage)
-	n, err := p.conn.Read(text)
+	if p.heard == nil {
+		p.heard = make([]byte, maxMessage)
+	}
+	n, err := p.conn.Read(p.heard)
 	if err != nil {
 		return r, err
 	}
-	return r, json.Unmarshal(text[:n], &r)
+	return r, json.Unmarshal(p.heard[:n], &r)
 }
 
 // kill ends the process and all that it started, waits until it is gone, and
