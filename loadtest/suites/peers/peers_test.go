@@ -1,13 +1,12 @@
 package peers
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,155 +14,159 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/thumbmill/thumbmill/deploy/samples"
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
-// The versions that are compared; both are built as their authors have them built, with this
-// machine's libvips.
-const (
-	imagor, imagorVersion       = "github.com/cshum/imagor/cmd/imagor", "v1.4.17"
-	imaginary, imaginaryVersion = "github.com/h2non/imaginary", "v1.2.4"
-)
-
-const (
-	clients    = 4
-	thumbnails = 120 // of each round
-	rounds     = 5
-	photos     = 12
-)
-
-// contestant is a server under test. Its URL has an original's number and a width.
-type contestant struct {
-	name    string
-	url     string
-	process *exec.Cmd
-
-	rates, tails, ratios, sizes []float64
-	memory                      float64 // MB, at most
+// request is a thumbnail that is asked for.
+type request struct {
+	original, format string
+	width            int
 }
 
-// BenchmarkPeers prints thumbnails a second of originals at hand, none of which anybody asked
-// for before, with the rate as a ratio of imagor's in the same round: medians of rounds in turns.
+// scenario is what all contestants are asked for in each round. Each round asks for widths
+// that nobody asked for before.
+type scenario struct {
+	name, what string
+	prepare    func(b *testing.B, dir string) (originals []string)
+	requests   func(originals []string, round int) []request
+	clients    int
+	bounds     []bound
+	against    func(b *testing.B, dir string) (ours *contestant, others []*contestant) // nil: all peers
+}
+
+// bound is what the project holds itself to.
+type bound struct {
+	of   string // a column of the table
+	most bool   // else least
+	is   float64
+}
+
+func (v bound) String(got float64) string {
+	met, word := got >= v.is, "at least"
+	if v.most {
+		met, word = got <= v.is, "at most"
+	}
+	verdict := map[bool]string{true: "met", false: "NOT met"}[met]
+	return fmt.Sprintf("%s %.2f, bound %s %.2f: %s", v.of, got, word, v.is, verdict)
+}
+
+// measures are one contestant's, of each round.
+type measures struct {
+	cpu, rate, tail, size []float64 // ms a thumbnail; thumbnails a second; ms; KB
+	memory                float64   // MB, the most
+}
+
+// BenchmarkPeers prints a table for each scenario: medians of rounds in turns, ratios to the
+// first peer in the same round. ROUNDS is how many (9); ORIGINALS a folder of JPEGs that are
+// asked for in place of made ones; IMGPROXY, IMAGOR, THUMBOR programs that are not on the PATH,
+// OLDER an earlier thumbmill.
 func BenchmarkPeers(b *testing.B) {
-	dir := b.TempDir()
-	draw(b, dir)
-	all := []*contestant{startImagor(b, dir), startImaginary(b, dir), startThumbmill(b, dir)}
-	width := 200
-	for range rounds {
-		for _, c := range all {
-			c.round(b, width)
-		}
-		for _, c := range all {
-			c.ratios = append(c.ratios, c.rates[len(c.rates)-1]/all[0].rates[len(all[0].rates)-1])
-		}
-		width += thumbnails // which nobody has kept
+	for _, s := range scenarios() {
+		b.Run(s.name, func(b *testing.B) {
+			dir := b.TempDir()
+			originals := s.prepare(b, dir)
+			start := contestants
+			if s.against != nil {
+				start = s.against
+			}
+			ours, peers := start(b, dir)
+			run(b, s, originals, append([]*contestant{ours}, peers...))
+			b.ReportMetric(0, "ns/op") // the table is the result
+		})
 	}
-	fmt.Printf("\n%d clients, %d rounds of %d thumbnails\n\n| server | thumbnails/s | ratio | p95 ms | KB each | memory MB |\n|---|---|---|---|---|---|\n", clients, rounds, thumbnails)
-	for _, c := range all {
-		fmt.Printf("| %s | %.1f | %.2f | %.0f | %.1f | %.0f |\n", c.name, median(c.rates), median(c.ratios), median(c.tails), median(c.sizes), c.memory)
-	}
-	b.ReportMetric(0, "ns/op")
 }
 
-// draw makes photos of eight megapixels.
-func draw(b *testing.B, dir string) {
+func rounds() int {
+	n, err := strconv.Atoi(os.Getenv("ROUNDS"))
+	if err != nil || n < 1 {
+		return 9
+	}
+	return n
+}
+
+func run(b *testing.B, s scenario, originals []string, all []*contestant) {
 	b.Helper()
-	photo, err := samples.JPEG(samples.Landscape(3264, 2448))
-	if err != nil {
-		b.Fatal(err)
+	got := make([]measures, len(all))
+	for _, c := range all { // workers start, pages are read
+		c.ask(b, s.requests(originals, -1), s.clients)
 	}
-	for i := range photos {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("photo%d.jpg", i)), photo, 0o600); err != nil {
-			b.Fatal(err)
+	for round := range rounds() {
+		fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", s.name, round+1, rounds())
+		for i, c := range all {
+			c.round(b, s, s.requests(originals, round), &got[i])
+		}
+	}
+	fmt.Printf("\n%s: %s; %d clients, %d rounds, %d cores, %s\n\n", s.name, s.what, s.clients, rounds(), runtime.NumCPU(), time.Now().Format(time.DateOnly))
+	fmt.Println("| server | processor ms | ratio | thumbnails/s | ratio | p95 ms | KB each | memory MB | ratio |\n|---|---|---|---|---|---|---|---|---|")
+	reference := got[min(1, len(got)-1)]
+	for i, c := range all {
+		m := got[i]
+		fmt.Printf("| %s | %.1f | %.2f | %.1f | %.2f | %.0f | %.1f | %.0f | %.2f |\n", c.name, median(m.cpu), median(ratios(m.cpu, reference.cpu)),
+			median(m.rate), median(ratios(m.rate, reference.rate)), median(m.tail), median(m.size), m.memory, m.memory/reference.memory)
+	}
+	verdicts(s, got[0], reference, got[1:])
+}
+
+// verdicts print the bounds of a scenario beside what was measured.
+func verdicts(s scenario, ours, reference measures, peers []measures) {
+	for _, v := range s.bounds {
+		value := map[string]float64{
+			"processor time":   median(ratios(ours.cpu, reference.cpu)),
+			"thumbnails/s":     median(ratios(ours.rate, reference.rate)),
+			"memory":           ours.memory / reference.memory,
+			"of the fastest/s": 1e9, "of the least ms": 0,
+		}
+		for _, p := range peers {
+			value["of the fastest/s"] = min(value["of the fastest/s"], median(ratios(ours.rate, p.rate)))
+			value["of the least ms"] = max(value["of the least ms"], median(ratios(ours.cpu, p.cpu)))
+		}
+		fmt.Println(v.String(value[v.of]))
+	}
+}
+
+// round asks for a round's thumbnails and measures what they cost.
+func (c *contestant) round(b *testing.B, s scenario, requests []request, m *measures) {
+	b.Helper()
+	pid := c.process.Process.Pid
+	over, watched := make(chan struct{}), make(chan struct{})
+	go func() { defer close(watched); watch(pid, over, &m.memory) }()
+	before, began := processorTime(pid), time.Now()
+	times, sizes := c.ask(b, requests, s.clients)
+	took, used := time.Since(began), processorTime(pid)-before
+	close(over)
+	<-watched
+	n := float64(len(requests))
+	slices.Sort(times)
+	m.cpu = append(m.cpu, used.Seconds()*1000/n)
+	m.rate = append(m.rate, n/took.Seconds())
+	m.tail = append(m.tail, 1000*times[len(times)*95/100])
+	m.size = append(m.size, median(sizes))
+}
+
+// watch keeps the most memory of a tree, four times a second.
+func watch(pid int, over <-chan struct{}, most *float64) {
+	for {
+		*most = max(*most, memory(pid))
+		select {
+		case <-over:
+			return
+		case <-time.After(250 * time.Millisecond):
 		}
 	}
 }
 
-// install builds a program of another module, in a module of its own.
-func install(b *testing.B, program, version string) string {
+// ask gets thumbnails as fast as so many clients do, in order: seconds and KB of each.
+func (c *contestant) ask(b *testing.B, requests []request, clients int) (times, sizes []float64) {
 	b.Helper()
-	dir := b.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module peer\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	binary := filepath.Join(dir, "server")
-	for _, args := range [][]string{{"get", program + "@" + version}, {"build", "-o", binary, program}} {
-		cmd := exec.Command("go", args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("go %v: %v\n%s", args, err, out)
-		}
-	}
-	return binary
-}
-
-func startImagor(b *testing.B, dir string) *contestant {
-	address := servers.FreeAddress(b)
-	_, port, _ := strings.Cut(address, ":")
-	process := start(b, address, install(b, imagor, imagorVersion), "-port", port, "-imagor-unsafe", "-file-loader-base-dir", dir)
-	return &contestant{name: "imagor", url: "http://" + address + "/unsafe/%[2]dx0/photo%[1]d.jpg", process: process}
-}
-
-func startImaginary(b *testing.B, dir string) *contestant {
-	address := servers.FreeAddress(b)
-	_, port, _ := strings.Cut(address, ":")
-	process := start(b, address, install(b, imaginary, imaginaryVersion), "-p", port, "-mount", dir)
-	return &contestant{name: "imaginary", url: "http://" + address + "/resize?file=photo%[1]d.jpg&width=%[2]d", process: process}
-}
-
-func startThumbmill(b *testing.B, dir string) *contestant {
-	bin := filepath.Join(b.TempDir(), "thumbmill")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../..").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	address := servers.FreeAddress(b)
-	process := start(b, address, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0",
-		"--originals", dir, "--thumbnails", filepath.Join(dir, "thumbnails"))
-	return &contestant{name: "thumbmill", url: "http://" + address + "/unsafe/%[2]dx/photo%[1]d.jpg", process: process}
-}
-
-// start runs a server until the benchmark's end.
-func start(b *testing.B, address, program string, args ...string) *exec.Cmd {
-	b.Helper()
-	cmd := exec.Command(program, args...)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	ended, err := servers.Launch(cmd)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	answers := eventually.Succeeds(b, 20*time.Second, program+" answers", func() error {
-		response, err := http.Get("http://" + address + "/healthcheck")
-		if err == nil {
-			_ = response.Body.Close()
-		}
-		return err
-	})
-	if !answers {
-		b.Fatal(said.String())
-	}
-	return cmd
-}
-
-// round asks for so many thumbnails, as fast as so many clients get them.
-func (c *contestant) round(b *testing.B, width int) {
-	b.Helper()
-	times, sizes := make([]float64, thumbnails), make([]float64, thumbnails)
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	defer client.CloseIdleConnections()
+	times, sizes = make([]float64, len(requests)), make([]float64, len(requests))
 	var next atomic.Int64
 	var group sync.WaitGroup
-	over := make(chan struct{})
-	watched := make(chan struct{})
-	go func() { defer close(watched); c.watch(over) }()
-	began := time.Now()
 	for range clients {
 		group.Go(func() {
-			for i := int(next.Add(1)) - 1; i < thumbnails; i = int(next.Add(1)) - 1 {
+			for i := int(next.Add(1)) - 1; i < len(requests); i = int(next.Add(1)) - 1 {
 				asked := time.Now()
-				n, err := get(fmt.Sprintf(c.url, i%photos, width+i))
+				n, err := get(client, c.url(requests[i].original, requests[i].format, requests[i].width))
 				if err != nil {
 					b.Errorf("%s: %v", c.name, err)
 				}
@@ -172,17 +175,11 @@ func (c *contestant) round(b *testing.B, width int) {
 		})
 	}
 	group.Wait()
-	took := time.Since(began)
-	close(over)
-	<-watched
-	slices.Sort(times)
-	c.rates = append(c.rates, thumbnails/took.Seconds())
-	c.tails = append(c.tails, 1000*times[thumbnails*95/100])
-	c.sizes = append(c.sizes, median(sizes))
+	return times, sizes
 }
 
-func get(url string) (int, error) {
-	response, err := http.Get(url)
+func get(client *http.Client, url string) (int64, error) {
+	response, err := client.Get(url)
 	if err != nil {
 		return 0, err
 	}
@@ -191,39 +188,12 @@ func get(url string) (int, error) {
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s", url, response.Status)
 	}
-	return int(n), err
+	return n, err
 }
 
-// watch keeps the most memory that the server has, with its children: of pages that several
-// share, each has its part.
-func (c *contestant) watch(over <-chan struct{}) {
-	for {
-		kb := 0.0
-		for _, pid := range family(c.process.Process.Pid) {
-			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid)) // it may have ended
-			if _, rest, found := strings.Cut(string(text), "\nPss:"); found {
-				n, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-				kb += n
-			}
-		}
-		c.memory = max(c.memory, kb/1024)
-		select {
-		case <-over:
-			return
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func family(pid int) []int {
-	all := []int{pid}
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, file := range files {
-		text, _ := os.ReadFile(file)
-		for _, word := range strings.Fields(string(text)) {
-			child, _ := strconv.Atoi(word)
-			all = append(all, family(child)...)
-		}
+func ratios(a, b []float64) (all []float64) {
+	for i := range a {
+		all = append(all, a[i]/b[i])
 	}
 	return all
 }
@@ -231,4 +201,50 @@ func family(pid int) []int {
 func median(all []float64) float64 {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[len(sorted)/2]
+}
+
+// photographs are those of ORIGINALS, else made ones, in the folder.
+func photographs(b *testing.B, dir string) (names []string) {
+	b.Helper()
+	from := os.Getenv("ORIGINALS")
+	if from == "" {
+		return drawPhotographs(b, dir)
+	}
+	files, _ := filepath.Glob(filepath.Join(from, "*.jp*g"))
+	if len(files) == 0 {
+		b.Fatalf("ORIGINALS=%s has no JPEG: name a folder of .jpg files, or leave it out", from)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(body) < minOriginal {
+			continue
+		}
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) + ".jpg"
+		write(b, filepath.Join(dir, name), body)
+		names = append(names, name)
+	}
+	return names
+}
+
+// minOriginal leaves out files that are no photographs.
+const minOriginal = 50_000
+
+func write(b *testing.B, path string, body []byte) {
+	b.Helper()
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// across gives each original each of so many new widths.
+func across(originals []string, format string, round, first, widths int) (all []request) {
+	for i := range widths {
+		for _, o := range originals {
+			all = append(all, request{o, format, first + (round+1)*widths + i})
+		}
+	}
+	return all
 }
