@@ -92,21 +92,22 @@ func (on *rides) leave(p *passenger) {
 
 // offer offers a ride to as many flights, those that wait longest first.
 func (on *rides) offer(w work, most int) *ride {
-	r := &ride{ready: make(chan struct{})}
+	r, offered := &ride{ready: make(chan struct{})}, 0
 	on.mu.Lock()
 	defer on.mu.Unlock()
 	if lanes.Shared(w.request.Target.Spec) {
 		all := on.waiting[w.kin()]
-		r.pending = min(len(all), max(0, most))
-		for _, p := range all[:r.pending] {
-			p.offers <- &ticket{ride: r}
+		offered = min(len(all), max(0, most))
+		r.pending = offered
+		for _, p := range all[:offered] {
+			p.offers <- &ticket{ride: r} // which may be answered at once
 		}
-		on.waiting[w.kin()] = slices.Clone(all[r.pending:])
+		on.waiting[w.kin()] = slices.Clone(all[offered:])
 	}
 	if len(on.waiting[w.kin()]) == 0 {
 		delete(on.waiting, w.kin())
 	}
-	if r.pending == 0 {
+	if offered == 0 {
 		close(r.ready)
 	}
 	return r
