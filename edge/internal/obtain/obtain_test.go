@@ -221,12 +221,21 @@ func TestWorkThatIsNeverThere(t *testing.T) {
 		}
 	})
 	in(t, nil, func(t *testing.T, w *world) {
-		answers := w.ask(t.Context(), cat("ann"))
-		for range rounds {
-			j := <-w.published
-			j.results <- renderjob.Result{State: renderjob.StateStored, JobID: j.asked.ID}
+		answers, published := w.ask(t.Context(), cat("ann")), 0
+		for {
+			select {
+			case j := <-w.published:
+				published++
+				j.results <- renderjob.Result{State: renderjob.StateStored, JobID: j.asked.ID}
+				continue
+			case a := <-answers:
+				a.wants(t, "", fault.ThumbStore)
+			}
+			if published < 1 || published > rounds {
+				t.Errorf("published %d times, at most %d are tried", published, rounds)
+			}
+			return
 		}
-		(<-answers).wants(t, "", fault.ThumbStore)
 	})
 }
 
