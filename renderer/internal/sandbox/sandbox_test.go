@@ -94,6 +94,7 @@ func attempts(folder string) map[string]func() error {
 		"io_uring":                func() error { _, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, 0, 0); return errno(e) },
 		"bpf":                     func() error { _, _, e := unix.Syscall(unix.SYS_BPF, 0, 0, 0); return errno(e) },
 		"a file beyond its limit": func() error { return tooLarge(folder) },
+		"lock a file":             lock,
 	}
 }
 
@@ -111,6 +112,16 @@ func tooLarge(string) error {
 		return err
 	}
 	return unix.Ftruncate(fd, 2<<20)
+}
+
+// lock locks a memory file, as a worker could lock an original.
+func lock() error {
+	fd, err := unix.MemfdCreate("locked", 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	return unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 }
 
 // confined runs the attempts in a process of its own, as nobody when this is root.
@@ -158,7 +169,7 @@ func TestWhatAWorkerCannotDo(t *testing.T) {
 		can      []string
 	}{
 		{"a worker that draws", false, nil},
-		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true"}},
+		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true", "lock a file"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := confined(t, c.children)

@@ -10,7 +10,7 @@ import (
 // What Go's runtime and a decoder need that computes: memory, threads, time, and
 // descriptors that are open already. There is no open, no socket, no exec.
 var computing = []string{
-	"read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "fstat", "fcntl", "ftruncate", "close",
+	"read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "fstat", "ftruncate", "close",
 	"recvmsg", "sendto", "dup", "dup3",
 	"mmap", "mremap", "munmap", "mprotect", "madvise", "mincore", "brk", "memfd_create", "membarrier",
 	"futex", "clone3", "set_robust_list", "rseq", "set_tid_address", "arch_prctl", "restart_syscall",
@@ -25,7 +25,7 @@ var computing = []string{
 // What else a program needs that is started: to load itself, to see those files
 // that landlock shows, and to wait for its children.
 var running = []string{
-	"execve", "vfork", "wait4", "waitid", "pidfd_open", "setrlimit",
+	"execve", "fcntl", "vfork", "wait4", "waitid", "pidfd_open", "setrlimit",
 	"open", "openat", "openat2", "access", "faccessat", "faccessat2", "stat", "lstat", "newfstatat", "statx", "statfs", "fstatfs",
 	"readlink", "readlinkat", "getcwd", "chdir", "fchdir", "getdents64", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat",
 	"rename", "renameat", "renameat2", "truncate", "fallocate", "fsync", "fdatasync", "fadvise64", "utimensat", "umask", "flock",
@@ -34,6 +34,10 @@ var running = []string{
 	"getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getpgrp", "getpgid", "getsid", "getrlimit",
 	"getpriority", "sched_getscheduler", "sched_getparam", "sched_setaffinity", "capget",
 }
+
+// What a worker without programs may do with a descriptor: not take a lease on an original, nor lock
+// it, which would hold up those who write it.
+var descriptorCommands = []uint64{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL}
 
 const cloneNewNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 	unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
@@ -69,6 +73,11 @@ func (p Profile) seccomp() (bool, error) {
 			seccomp.NameWithConditions{Name: "tgkill", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: self}}},
 			seccomp.NameWithConditions{Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_THREAD}}},
 		)
+		for _, command := range descriptorCommands {
+			allowed.NamesWithCondtions = append(allowed.NamesWithCondtions, seccomp.NameWithConditions{
+				Name: "fcntl", Conditions: seccomp.ArgumentConditions{{Argument: 1, Operation: seccomp.Equal, Value: command}},
+			})
+		}
 	}
 	return true, seccomp.LoadFilter(seccomp.Filter{Flag: seccomp.FilterFlagTSync, Policy: seccomp.Policy{
 		DefaultAction: seccomp.ActionErrno, Syscalls: []seccomp.SyscallGroup{allowed},
