@@ -1,14 +1,17 @@
 package peers
 
 import (
-	"bytes"
 	"cmp"
+	"crypto/md5" //nolint:gosec // MediaWiki's shards
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,86 +21,120 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
-// peer is a server that users install themselves, and how it serves a folder.
+// peer is a server that users install themselves, and how it serves a folder: the arguments,
+// the environment and the file of settings can have {port}, {dir} and {config}.
 type peer struct {
-	name     string
-	variable string // of the environment, that names its program; else the name is looked for on the PATH
-	how      string // to get it
-	start    func(port, dir string) (args, env []string)
-	// template is the path of a thumbnail: {width}, {original}, {format} as it spells jpeg.
-	template string
-	jpeg     string
-	version  []string // arguments with which it tells its version
+	Name    string   `json:"name"`    // of its program too; NAME of the environment can say where that is
+	How     string   `json:"how"`     // to get it
+	Args    []string `json:"args"`    //
+	Env     []string `json:"env"`     // NAME=value
+	Config  string   `json:"config"`  // text of the file whose path is {config}
+	URL     string   `json:"url"`     // of a thumbnail, after the host: see contestant
+	JPEG    string   `json:"jpeg"`    // how {format} spells it
+	Version []string `json:"version"` // arguments with which it tells its version
 }
 
 const thumbors = "/unsafe/{width}x0/filters:quality(80):format({format})/{original}"
 
-// known are the peers, of which the first that is here is what ratios are to.
+// known are the peers, of which the first that is here is what ratios are to. Two settings are
+// those of their own images: a process of many threads keeps less memory with two arenas.
 func known() []peer {
 	return []peer{
 		{
-			name: "imgproxy", variable: "IMGPROXY", how: "build it from its repository with this machine's libvips",
-			start: func(port, dir string) (args, env []string) {
-				return nil, []string{
-					"IMGPROXY_BIND=127.0.0.1:" + port, "IMGPROXY_LOCAL_FILESYSTEM_ROOT=" + dir,
-					"IMGPROXY_ALLOW_LOOPBACK_SOURCE_ADDRESSES=true", "IMGPROXY_LOG_LEVEL=error",
-				}
-			},
-			template: "/insecure/rs:fit:{width}:0/q:80/plain/local:///{original}@{format}", jpeg: "jpg", version: []string{"version"},
+			Name: "imgproxy", How: "https://docs.imgproxy.net/installation",
+			Env:  []string{"IMGPROXY_BIND=127.0.0.1:{port}", "IMGPROXY_LOCAL_FILESYSTEM_ROOT={dir}", "IMGPROXY_LOG_LEVEL=error", "MALLOC_ARENA_MAX=2", "VIPS_WARNING=0"},
+			URL:  "/insecure/rs:fit:{width}:0/q:80/plain/local:///{original}@{format}",
+			JPEG: "jpg", Version: []string{"version"},
 		},
 		{
-			name: "imagor", variable: "IMAGOR", how: "build it from its repository; 1.5 and later want libvips 8.15 and later",
-			start: func(port, dir string) (args, env []string) {
-				return []string{"-port", port, "-imagor-unsafe", "-file-loader-base-dir", dir}, nil
-			},
-			template: thumbors, jpeg: "jpeg", version: []string{"-version"},
+			Name: "imagor", How: "https://github.com/cshum/imagor; 1.5 and later want libvips 8.15 or later",
+			Args: []string{"-bind", "127.0.0.1:{port}", "-imagor-unsafe", "-file-loader-base-dir", "{dir}"}, Env: []string{"MALLOC_ARENA_MAX=2", "VIPS_WARNING=0"},
+			URL: thumbors, JPEG: "jpeg", Version: []string{"-version"},
 		},
 		{
-			name: "thumbor", variable: "THUMBOR", how: "pip install thumbor",
-			start: func(port, dir string) (args, env []string) {
-				return []string{"--port", port, "--conf", dir + "/thumbor.conf"}, nil
-			},
-			template: thumbors, jpeg: "jpeg", version: []string{"--version"},
+			Name: "thumbor", How: "https://thumbor.readthedocs.io/en/latest/installing.html",
+			Args:   []string{"--ip", "127.0.0.1", "--port", "{port}", "--conf", "{config}", "--processes", "0"}, // one for each core
+			Config: "LOADER = 'thumbor.loaders.file_loader'\nFILE_LOADER_ROOT_PATH = '{dir}'\nSTORAGE = 'thumbor.storages.no_storage'\n",
+			URL:    thumbors, JPEG: "jpeg", Version: []string{"--version"},
 		},
 	}
 }
 
-// contestant is a server under test.
+// wanted are the known peers and those of a JSON file, which come first and stand for
+// known ones of the same name.
+func wanted(file string) ([]peer, error) {
+	if file == "" {
+		return known(), nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var all []peer
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("%s is no list of peers: %w", file, err)
+	}
+	for _, p := range all {
+		if p.Name == "" || !strings.Contains(p.URL, "{original}") || !strings.Contains(p.URL, "{width}") {
+			return nil, fmt.Errorf("%s: the peer %q lacks a name, or a url with {width} and {original}", file, p.Name)
+		}
+	}
+	for _, k := range known() {
+		if !slices.ContainsFunc(all, func(p peer) bool { return p.Name == k.Name }) {
+			all = append(all, k)
+		}
+	}
+	return all, nil
+}
+
+// contestant is a server under test. Its template can have {width}, {original}, {format}, and
+// {hash}: the two folders in which MediaWiki has an original.
 type contestant struct {
 	name, base string
 	template   string
 	jpeg       string
-	process    *exec.Cmd
+	process    process
 }
 
 // url is where a thumbnail is, natural to the original unless a format is given.
-func (c *contestant) url(original, format string, width int) string {
-	format = cmp.Or(format, natural(original))
+func (c *contestant) url(r request) string {
+	format := cmp.Or(r.format, natural(r.original))
 	if format == "jpg" {
-		format = c.jpeg
+		format = cmp.Or(c.jpeg, format)
 	}
-	return c.base + strings.NewReplacer("{width}", strconv.Itoa(width), "{original}", original, "{format}", format).Replace(c.template)
+	return c.base + strings.NewReplacer("{width}", strconv.Itoa(r.width), "{original}", r.original, "{format}", format,
+		"{hash}", shard(r.original)).Replace(c.template)
+}
+
+// shard is the folders in which MediaWiki has an original.
+func shard(original string) string {
+	sum := md5.Sum([]byte(original)) //nolint:gosec // MediaWiki's shards
+	hash := hex.EncodeToString(sum[:])
+	return hash[:1] + "/" + hash[:2]
 }
 
 // natural is the format that thumbnails of an original have.
 func natural(original string) string {
-	switch extension := strings.TrimPrefix(filepath.Ext(original), "."); extension {
-	case "svg":
+	extension := strings.TrimPrefix(filepath.Ext(original), ".")
+	if extension == "svg" {
 		return "png"
-	default:
-		return extension
 	}
+	return extension
 }
 
 // contestants starts thumbmill and all peers that are here. Each stops when the benchmark ends.
 func contestants(b *testing.B, dir string) (ours *contestant, peers []*contestant) {
 	b.Helper()
 	ours = startThumbmill(b, "thumbmill", build(b), dir)
-	for _, p := range known() {
-		program := cmp.Or(os.Getenv(p.variable), p.name)
-		path, err := exec.LookPath(program)
+	all, err := wanted(os.Getenv("PEERS"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, p := range all {
+		variable := strings.ToUpper(p.Name)
+		path, err := exec.LookPath(cmp.Or(os.Getenv(variable), p.Name))
 		if err != nil {
-			fmt.Printf("%s is left out: it is not on the PATH, and %s names no program. To get it, %s.\n", p.name, p.variable, p.how)
+			fmt.Printf("%s is left out: it is not on the PATH, and %s=… does not say where it is (how to get it: %s).\n", p.Name, variable, p.How)
 			continue
 		}
 		peers = append(peers, p.run(b, path, dir))
@@ -112,26 +149,36 @@ func (p peer) run(b *testing.B, path, dir string) *contestant {
 	b.Helper()
 	address := servers.FreeAddress(b)
 	_, port, _ := strings.Cut(address, ":")
-	args, env := p.start(port, dir)
-	if p.name == "thumbor" {
-		writeThumborConf(b, dir)
+	config := filepath.Join(b.TempDir(), p.Name+".conf")
+	fill := strings.NewReplacer("{port}", port, "{dir}", dir, "{config}", config).Replace
+	write(b, config, []byte(fill(p.Config)))
+	var args, env []string
+	for _, a := range p.Args {
+		args = append(args, fill(a))
 	}
-	said, _ := exec.Command(path, p.version...).CombinedOutput() // some have no such argument
-	version := regexp.MustCompile(`\d+\.\d+(\.\d+)?`).FindString(string(said))
-	process := start(b, address, env, path, args...)
-	return &contestant{name: strings.TrimSpace(p.name + " " + version), base: "http://" + address, template: p.template, jpeg: p.jpeg, process: process}
-}
-
-func writeThumborConf(b *testing.B, dir string) {
-	b.Helper()
-	conf := fmt.Sprintf("LOADER = 'thumbor.loaders.file_loader'\nFILE_LOADER_ROOT_PATH = %q\nRESULT_STORAGE = None\nSTORAGE = 'thumbor.storages.no_storage'\n", dir)
-	if err := os.WriteFile(filepath.Join(dir, "thumbor.conf"), []byte(conf), 0o600); err != nil {
-		b.Fatal(err)
+	for _, e := range p.Env {
+		env = append(env, fill(e))
+	}
+	return &contestant{
+		name: strings.TrimSpace(p.Name + " " + p.version(path)), base: "http://" + address, template: p.URL, jpeg: p.JPEG,
+		process: start(b, address, env, path, args...),
 	}
 }
 
+func (p peer) version(path string) string {
+	if len(p.Version) == 0 {
+		return ""
+	}
+	said, _ := exec.Command(path, p.Version...).CombinedOutput() // what it is called without
+	return regexp.MustCompile(`\d+\.\d+(\.\d+)?`).FindString(string(said))
+}
+
+// build gives the thumbmill that THUMBMILL names, else one of this tree.
 func build(b *testing.B) string {
 	b.Helper()
+	if path := os.Getenv("THUMBMILL"); path != "" {
+		return path
+	}
 	bin := filepath.Join(b.TempDir(), "thumbmill")
 	if out, err := exec.Command("go", "build", "-o", bin, "../../..").CombinedOutput(); err != nil {
 		b.Fatalf("go build: %v\n%s", err, out)
@@ -139,25 +186,32 @@ func build(b *testing.B) string {
 	return bin
 }
 
+// startThumbmill has its defaults. Requests come from one address and stand for as many
+// clients as there are connections, so that no limit of a client's applies.
 func startThumbmill(b *testing.B, name, bin, dir string) *contestant {
 	b.Helper()
 	address := servers.FreeAddress(b)
-	process := start(b, address, nil, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0",
-		"--originals", dir, "--thumbnails", b.TempDir())
+	process := start(b, address, []string{"THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8"}, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0",
+		"--coordinator-listen", "127.0.0.1:0", "--originals", dir, "--thumbnails", b.TempDir())
 	return &contestant{name: name, base: "http://" + address, template: strings.Replace(thumbors, "x0", "x", 1), jpeg: "jpeg", process: process}
 }
 
 // start runs a server until the benchmark's end, and waits until it answers.
-func start(b *testing.B, address string, env []string, program string, args ...string) *exec.Cmd {
+func start(b *testing.B, address string, env []string, program string, args ...string) process {
 	b.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), env...)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	group := newGroup(b)
+	said := filepath.Join(b.TempDir(), "said")
+	out, err := os.Create(said)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command("sh", append([]string{"-c", `[ -z "$0" ] || echo $$ > "$0/cgroup.procs"; exec "$@"`, group, program}, args...)...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), out, out
 	ended, err := servers.Launch(cmd)
 	if err != nil {
 		b.Fatal(err)
 	}
+	_ = out.Close()
 	b.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	answers := eventually.Succeeds(b, 30*time.Second, program+" answers", func() error {
 		response, err := http.Get("http://" + address + "/")
@@ -167,22 +221,23 @@ func start(b *testing.B, address string, env []string, program string, args ...s
 		return err
 	})
 	if !answers {
-		b.Fatal(said.String())
+		text, _ := os.ReadFile(said)
+		b.Fatalf("%s said:\n%s", program, text)
 	}
-	return cmd
+	return process{pid: cmd.Process.Pid, group: group}
 }
 
-// earlier is thumbmill beside an earlier one, each sharpening as MediaWiki does.
+// earlier is thumbmill beside an earlier one, on MediaWiki's path, which sharpens.
 func earlier(b *testing.B, dir string) (ours *contestant, others []*contestant) {
 	b.Helper()
 	older := os.Getenv("OLDER")
 	if older == "" {
 		b.Skip("OLDER names no thumbmill of an earlier version")
 	}
-	others = []*contestant{startThumbmill(b, "an earlier thumbmill", older, dir)}
+	others = []*contestant{startThumbmill(b, filepath.Base(older), older, dir)}
 	ours = startThumbmill(b, "thumbmill", build(b), dir)
 	for _, c := range append(others, ours) {
-		c.template = strings.Replace(c.template, "quality(80)", "quality(79):conditional_sharpen(0.0,0.8,1.0,0.0,0.85)", 1)
+		c.template = "/wikipedia/commons/thumb/{hash}/{original}/{width}px-{original}"
 	}
 	return ours, others
 }

@@ -1,6 +1,8 @@
 package peers
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +11,117 @@ import (
 	"testing"
 	"time"
 )
+
+// process is a server's, with all below it.
+type process struct {
+	pid   int
+	group string // its own control group; "": this machine grants none
+}
+
+// newGroup makes a control group of version 2 below this process' own, until the benchmark's
+// end; "" where that is not allowed.
+func newGroup(b *testing.B) string {
+	b.Helper()
+	mounts, _ := os.ReadFile("/proc/self/mounts")
+	own, _ := os.ReadFile("/proc/self/cgroup")
+	parent := unified(string(mounts), string(own))
+	if parent == "" {
+		return ""
+	}
+	group, err := os.MkdirTemp(parent, "peers-")
+	if err != nil {
+		return ""
+	}
+	b.Cleanup(func() { removeGroup(b, group) })
+	return group
+}
+
+// removeGroup waits for the last of its processes, and for groups that they made below it.
+func removeGroup(b *testing.B, group string) {
+	b.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for range time.Tick(20 * time.Millisecond) {
+		below, _ := filepath.Glob(group + "/*/cgroup.procs")
+		for _, file := range below {
+			_ = os.Remove(filepath.Dir(file)) // it may have processes still
+		}
+		err := os.Remove(group)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.Log(err)
+			return
+		}
+	}
+}
+
+// unified finds the folder of a process' own group in the hierarchy of version 2: cgroups(7).
+func unified(mounts, own string) string {
+	for lines := bufio.NewScanner(strings.NewReader(mounts)); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 3 || fields[2] != "cgroup2" {
+			continue
+		}
+		for _, line := range strings.Split(own, "\n") {
+			if path, found := strings.CutPrefix(line, "0::"); found {
+				return filepath.Join(fields[1], path)
+			}
+		}
+	}
+	return ""
+}
+
+// source says where processor time comes from.
+func (p process) source() string {
+	if p.group == "" {
+		return "/proc/PID/stat"
+	}
+	return "cpu.stat of control groups"
+}
+
+// used is the processor time of the whole tree since it began, with children that ended.
+func (p process) used() (sum time.Duration) {
+	if p.group != "" {
+		text, _ := os.ReadFile(p.group + "/cpu.stat")
+		return readGroup(string(text))
+	}
+	for _, pid := range tree(p.pid) {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		sum += readStat(string(text))
+	}
+	return sum
+}
+
+// Work after the last answer, such as storing, ends before the time is read: it is over when
+// the tree uses a twentieth of a processor or less.
+const (
+	settleLook  = 60 * time.Millisecond
+	settleLimit = 3 * time.Millisecond
+	settleMost  = 3 * time.Second
+)
+
+// settled is used once work has ended.
+func (p process) settled() time.Duration {
+	deadline, last := time.Now().Add(settleMost), p.used()
+	for range time.Tick(settleLook) {
+		now := p.used()
+		if now-last <= settleLimit || time.Now().After(deadline) {
+			return now
+		}
+		last = now
+	}
+	return last
+}
+
+// memory is that of the tree in MB: of pages that several share, each has its part.
+func (p process) memory() (sum float64) {
+	for _, pid := range tree(p.pid) {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid)) // it may have ended
+		sum += readRollup(string(text))
+	}
+	return sum / 1024
+}
 
 // tree is a process and all below it.
 func tree(pid int) []int {
@@ -24,23 +137,13 @@ func tree(pid int) []int {
 	return all
 }
 
-// ticks in which the kernel tells processor time: USER_HZ, which is 100 wherever Linux runs.
+// tick is the unit of processor time in /proc: USER_HZ, which is 100 wherever Linux runs.
 const tick = 10 * time.Millisecond
-
-// processorTime is that of a tree, with children that ended.
-func processorTime(pid int) (sum time.Duration) {
-	for _, p := range tree(pid) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
-		sum += readStat(string(text))
-	}
-	return sum
-}
 
 // readStat reads utime, stime, cutime and cstime of /proc/PID/stat, in which the second
 // field, a name, can hold anything (proc_pid_stat(5)).
 func readStat(text string) (sum time.Duration) {
-	_, rest, _ := strings.Cut(text[strings.LastIndex(text, ")")+1:], " ")
-	fields := strings.Fields(rest)
+	fields := strings.Fields(text[strings.LastIndex(text, ")")+1:]) // the third is the first of these
 	if len(fields) < 15 {
 		return 0
 	}
@@ -51,55 +154,130 @@ func readStat(text string) (sum time.Duration) {
 	return sum
 }
 
-// memory is that of a tree in MB: of pages that several share, each has its part.
-func memory(pid int) (sum float64) {
-	for _, p := range tree(pid) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p))
-		sum += readRollup(string(text))
+// readGroup reads usage_usec of a control group's cpu.stat.
+func readGroup(text string) time.Duration {
+	for _, line := range strings.Split(text, "\n") {
+		if value, found := strings.CutPrefix(line, "usage_usec "); found {
+			n, _ := strconv.ParseInt(value, 10, 64)
+			return time.Duration(n) * time.Microsecond
+		}
 	}
-	return sum / 1024
+	return 0
 }
 
 // readRollup reads the KB after Pss: in /proc/PID/smaps_rollup.
 func readRollup(text string) float64 {
-	_, rest, found := strings.Cut(text, "\nPss:")
-	if !found {
+	_, rest, _ := strings.Cut(text, "\nPss:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
 		return 0
 	}
-	n, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	n, _ := strconv.ParseFloat(fields[0], 64)
 	return n
 }
 
-func TestWhatTheKernelTells(t *testing.T) {
-	const stat = "123 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 7 3 20 0 1 0 100"
-	if got := readStat(stat); got != 2100*time.Millisecond {
-		t.Errorf("%v", got)
-	}
-	for _, text := range []string{"", "123 (a) S", "123"} {
-		if got := readStat(text); got != 0 {
-			t.Errorf("%q: %v", text, got)
+// model is this machine's processor.
+func model(cpuinfo []byte) string {
+	_, rest, _ := bytes.Cut(cpuinfo, []byte("model name"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return strings.Trim(string(line), "\t :")
+}
+
+func TestProcessorTimeIsRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		read func(string) time.Duration
+		text string
+		want time.Duration
+	}{
+		"a name with parentheses": {readStat, "123 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 7 3 20 0 1 0 100", 2100 * time.Millisecond},
+		"an ended process":        {readStat, "", 0},
+		"a cut line":              {readStat, "123 (a) S", 0},
+		"no name":                 {readStat, "123", 0},
+		"a group":                 {readGroup, "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n", 1500 * time.Microsecond},
+		"a group that is gone":    {readGroup, "", 0},
+	} {
+		if got := c.read(c.text); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
-	if got := readRollup("00400000-7fff [rollup]\nRss:  9 kB\nPss:   1234 kB\nPss_Dirty: 5 kB\n"); got != 1234 {
-		t.Errorf("%v", got)
+}
+
+func TestMemoryIsRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want float64
+	}{
+		"a process":        {"00400000-7fff [rollup]\nRss:  9 kB\nPss:   1234 kB\nPss_Dirty: 5 kB\n", 1234},
+		"an ended process": {"", 0},
+		"a cut file":       {"00400000-7fff [rollup]\nPss:", 0},
+	} {
+		if got := readRollup(c.text); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
 	}
-	if got := readRollup(""); got != 0 {
-		t.Errorf("%v", got)
-	}
-	if processorTime(os.Getpid()) < 0 || memory(os.Getpid()) <= 0 {
+	if own := (process{pid: os.Getpid()}); own.memory() <= 0 {
 		t.Error("this process has no memory")
 	}
 }
 
-func TestURLs(t *testing.T) {
-	c := contestant{base: "http://a", template: "/unsafe/{width}x0/filters:format({format})/{original}", jpeg: "jpeg"}
-	for got, want := range map[string]string{
-		c.url("a.jpg", "", 10):     "http://a/unsafe/10x0/filters:format(jpeg)/a.jpg",
-		c.url("a.svg", "", 10):     "http://a/unsafe/10x0/filters:format(png)/a.svg",
-		c.url("a.jpg", "webp", 10): "http://a/unsafe/10x0/filters:format(webp)/a.jpg",
+func TestTheOwnGroupIsFound(t *testing.T) {
+	const v2 = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"
+	for name, c := range map[string]struct{ mounts, own, want string }{
+		"version 2":           {v2, "0::/user.slice/a\n", "/sys/fs/cgroup/user.slice/a"},
+		"both versions":       {"cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n", "1:cpu:/b\n0::/\n", "/sys/fs/cgroup/unified"},
+		"version 1":           {"cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n", "1:cpu:/b\n", ""},
+		"no hierarchy at all": {"", "", ""},
 	} {
-		if got != want {
-			t.Errorf("%s, not %s", got, want)
+		if got := unified(c.mounts, c.own); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestTheProcessorIsNamed(t *testing.T) {
+	if got := model([]byte("processor\t: 0\nmodel name\t: A B 3\nstepping\t: 1\n")); got != "A B 3" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestURLs(t *testing.T) {
+	c := contestant{base: "http://a", template: "/{width}x0/filters:format({format})/{original}", jpeg: "jpeg"}
+	wiki := contestant{base: "http://a", template: "/thumb/{hash}/{original}/{width}px-{original}"}
+	for name, v := range map[string]struct {
+		of   contestant
+		r    request
+		want string
+	}{
+		"natural":        {c, request{"a.jpg", "", 10}, "http://a/10x0/filters:format(jpeg)/a.jpg"},
+		"of a drawing":   {c, request{"a.svg", "", 10}, "http://a/10x0/filters:format(png)/a.svg"},
+		"as asked":       {c, request{"a.jpg", "webp", 10}, "http://a/10x0/filters:format(webp)/a.jpg"},
+		"at MediaWiki's": {wiki, request{"Cat.jpg", "", 10}, "http://a/thumb/d/d1/Cat.jpg/10px-Cat.jpg"},
+	} {
+		if got := v.of.url(v.r); got != v.want {
+			t.Errorf("%s: %s, want %s", name, got, v.want)
+		}
+	}
+}
+
+func TestPeersOfAFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		text, first string
+		peers       int
+		refused     bool
+	}{
+		"another":          {`[{"name":"a","url":"/{width}/{original}"}]`, "a", 1 + len(known()), false},
+		"a known one":      {`[{"name":"imagor","url":"/{width}/{original}"}]`, "imagor", len(known()), false},
+		"without a width":  {`[{"name":"a","url":"/{original}"}]`, "", 0, true},
+		"that is no list":  {`{}`, "", 0, true},
+		"without anything": {`[]`, "imgproxy", len(known()), false},
+	} {
+		file := filepath.Join(t.TempDir(), "peers.json")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all, err := wanted(file)
+		if (err != nil) != c.refused || len(all) != c.peers || c.peers > 0 && all[0].Name != c.first {
+			t.Errorf("%s: %v, %v", name, all, err)
 		}
 	}
 }

@@ -1,0 +1,175 @@
+package peers
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/deploy/samples"
+)
+
+// photographs are those of ORIGINALS, else made ones, in the folder.
+func photographs(b *testing.B, dir string) (names []string) {
+	b.Helper()
+	from := os.Getenv("ORIGINALS")
+	if from == "" {
+		return drawPhotographs(b, dir)
+	}
+	files, _ := filepath.Glob(filepath.Join(from, "*.jp*g"))
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(body) < minOriginal {
+			continue
+		}
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)) + ".jpg"
+		write(b, filepath.Join(dir, name), body)
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		b.Fatalf("ORIGINALS=%s has no JPEG of %d KB: name a folder of .jpg files, or leave it out", from, minOriginal>>10)
+	}
+	return names
+}
+
+// minOriginal leaves out files that are no photographs.
+const minOriginal = 50 << 10
+
+func write(b *testing.B, path string, body []byte) {
+	b.Helper()
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// drawPhotographs makes eight of 1.5 to 12 megapixels.
+func drawPhotographs(b *testing.B, dir string) (names []string) {
+	b.Helper()
+	for i, width := range []int{1440, 1920, 2400, 2800, 3200, 3600, 4000, 4000} {
+		name := fmt.Sprintf("photo%d.jpg", i)
+		write(b, filepath.Join(dir, name), noisy(b, width, width*3/4, uint64(i)))
+		names = append(names, name)
+	}
+	return names
+}
+
+// Noise as cameras leave it: more in luma than in colours, and partly the neighbour's, since a
+// sensor has one colour at each place. With these a megapixel takes some 300 KB.
+const (
+	lumaNoise   = 4
+	colourNoise = 2
+)
+
+// noisy is a landscape with a sensor's noise, at a camera's quality.
+func noisy(b *testing.B, width, height int, seed uint64) []byte {
+	b.Helper()
+	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // noise
+	upTo := func(n int) int { return random.IntN(2*n+1) - n }
+	m := samples.Landscape(width, height)
+	left := 0
+	for at := 0; at < len(m.Pix); at += 4 {
+		luma := upTo(lumaNoise)
+		for i := range 3 {
+			m.Pix[at+i] = shifted(m.Pix[at+i], luma+left+upTo(colourNoise))
+		}
+		left = luma
+	}
+	body, err := samples.JPEG(m)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return body
+}
+
+func shifted(v uint8, by int) uint8 { return uint8(min(255, max(0, int(v)+by))) }
+
+// progressive are photographs that jpegtran wrote anew.
+func progressive(b *testing.B, dir string) []string {
+	names := photographs(b, dir)
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		body, err := exec.Command("jpegtran", "-progressive", "-copy", "all", path).Output()
+		if err != nil {
+			b.Skipf("jpegtran: %v", err)
+		}
+		write(b, path, body)
+	}
+	return names
+}
+
+// sixty are sixty originals for each round, of the photographs.
+func sixty(b *testing.B, dir string) (names []string) {
+	few := photographs(b, dir)
+	for i := range 60 {
+		name := fmt.Sprintf("copy%d-%s", i, few[i%len(few)])
+		for round := warming; round <= judging(); round++ {
+			link(b, filepath.Join(dir, few[i%len(few)]), filepath.Join(dir, ofRound(name, round)))
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// uploads are photographs where MediaWiki has them, too.
+func uploads(b *testing.B, dir string) []string {
+	names := photographs(b, dir)
+	for _, name := range names {
+		link(b, filepath.Join(dir, name), filepath.Join(dir, "wikipedia-commons-local-public", shard(name), name))
+	}
+	return names
+}
+
+func link(b *testing.B, from, to string) {
+	b.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.Link(from, to)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 600"><rect width="800" height="600" fill="#def"/><circle cx="400" cy="300" r="%d" fill="#36c"/><text x="80" y="90" font-size="60">Thumbnails</text></svg>`
+
+// drawOthers makes four originals of a type.
+func drawOthers(b *testing.B, dir, kind string) (names []string) {
+	b.Helper()
+	for i := range 4 {
+		name := fmt.Sprintf("original%d.%s", i, kind)
+		path := filepath.Join(dir, name)
+		names = append(names, name)
+		if kind == "svg" {
+			write(b, path, []byte(fmt.Sprintf(drawing, 100+20*i)))
+			continue
+		}
+		width := 2400 + 200*i
+		if kind == "gif" {
+			width = 800 // as people have them
+		}
+		photo := filepath.Join(dir, fmt.Sprintf("original%d.jpg", i))
+		write(b, photo, noisy(b, width, 1800*width/2400, uint64(i)))
+		encode(b, kind, photo, path)
+	}
+	return names
+}
+
+// encode writes a photograph as a file of another kind, by a program that people use for it.
+func encode(b *testing.B, kind, photo, path string) {
+	b.Helper()
+	commands := map[string][]string{
+		"png": {"convert", photo, path}, "gif": {"convert", photo, path},
+		"webp": {"cwebp", "-quiet", "-q", "85", photo, "-o", path},
+		"avif": {"avifenc", "--speed", "8", "--min", "18", "--max", "28", photo, path},
+	}
+	args, other := commands[kind]
+	if !other {
+		return
+	}
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		b.Skipf("%s makes no %s: %v %s (`make deps` installs it)", args[0], kind, err, out)
+	}
+}

@@ -1,0 +1,123 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"golang.org/x/image/draw"
+
+	"github.com/thumbmill/thumbmill/loadtest/tool/judge"
+	"github.com/thumbmill/thumbmill/loadtest/tool/ssim"
+)
+
+// mostJudged is how many thumbnails of a scenario are compared.
+const mostJudged = 16
+
+// judged picks thumbnails of a round to compare: of different originals, and of the first
+// original its first thumbnail, of the second its second, so that sizes vary.
+func judged(requests []request) (picked []int) {
+	of := map[string][]int{}
+	var originals []string
+	for i, r := range requests {
+		if of[r.original] == nil {
+			originals = append(originals, r.original)
+		}
+		of[r.original] = append(of[r.original], i)
+	}
+	for n, original := range originals[:min(mostJudged, len(originals))] {
+		picked = append(picked, of[original][n%len(of[original])])
+	}
+	return picked
+}
+
+// references are reductions at full quality: the whole original is decoded, converted to
+// sRGB and reduced by Lanczos' filter of three lobes.
+type references struct {
+	dir   string
+	whole map[string]image.Image
+}
+
+// similarity is the mean SSIM of thumbnails to references, over middle grey.
+func (r *references) similarity(ctx context.Context, requests []request, answers []answer) (float64, error) {
+	sum, picked := 0.0, judged(requests)
+	for _, i := range picked {
+		thumbnail, err := judge.Decode(ctx, answers[i].body)
+		if err != nil {
+			return 0, fmt.Errorf("a thumbnail of %s: %w", requests[i].original, err)
+		}
+		reference, err := r.reduced(ctx, requests[i].original, thumbnail.Size())
+		if err != nil {
+			return 0, fmt.Errorf("the reference of %s: %w", requests[i].original, err)
+		}
+		alike, err := ssim.Mean(thumbnail.Shown[0], reference, 128)
+		if err != nil {
+			return 0, err
+		}
+		sum += alike
+	}
+	return sum / float64(len(picked)), nil
+}
+
+// reduced is a reference of a size.
+func (r *references) reduced(ctx context.Context, original string, size image.Point) (image.Image, error) {
+	if filepath.Ext(original) == ".svg" {
+		return drawn(ctx, filepath.Join(r.dir, original), size)
+	}
+	whole := r.whole[original]
+	if whole == nil {
+		body, err := os.ReadFile(filepath.Join(r.dir, original))
+		if err != nil {
+			return nil, err
+		}
+		decoded, err := judge.Decode(ctx, body)
+		if err != nil {
+			return nil, err
+		}
+		whole = decoded.Shown[0]
+		r.whole = map[string]image.Image{original: whole} // one at a time: they are large
+	}
+	out := image.NewRGBA(image.Rectangle{Max: size})
+	lanczos.Scale(out, out.Rect, whole, whole.Bounds(), draw.Src, nil)
+	return out, nil
+}
+
+var lanczos = draw.Kernel{Support: 3, At: func(t float64) float64 {
+	if t == 0 {
+		return 1
+	}
+	x := math.Pi * t
+	return 3 * math.Sin(x) * math.Sin(x/3) / (x * x)
+}}
+
+// drawn is an SVG as librsvg's own program draws it.
+func drawn(ctx context.Context, path string, size image.Point) (image.Image, error) {
+	body, err := exec.CommandContext(ctx, "rsvg-convert", "-w", strconv.Itoa(size.X), "-h", strconv.Itoa(size.Y), path).Output()
+	if err != nil {
+		return nil, fmt.Errorf("rsvg-convert: %w", err)
+	}
+	decoded, err := judge.Decode(ctx, body)
+	if err != nil {
+		return nil, err
+	}
+	return decoded.Shown[0], nil
+}
+
+func TestThumbnailsOfEachSizeAreJudged(t *testing.T) {
+	var requests []request
+	for _, original := range []string{"a", "b", "c"} {
+		for _, width := range []int{10, 20} {
+			requests = append(requests, request{original, "", width})
+		}
+	}
+	picked := judged(requests)
+	if want := []int{0, 3, 4}; fmt.Sprint(picked) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", picked, want)
+	}
+}
