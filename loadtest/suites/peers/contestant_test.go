@@ -36,20 +36,19 @@ type peer struct {
 
 const thumbors = "/unsafe/{width}x0/filters:quality(80):format({format})/{original}"
 
-// known are the peers, of which the first that is here is what ratios are to. Two settings are
-// those of their own images: a process of many threads keeps less memory with two arenas.
+// known are the peers, of which the first that is here is what ratios are to.
 func known() []peer {
 	return []peer{
 		{
 			Name: "imgproxy", How: "https://docs.imgproxy.net/installation",
-			Env:  []string{"IMGPROXY_BIND=127.0.0.1:{port}", "IMGPROXY_LOCAL_FILESYSTEM_ROOT={dir}", "IMGPROXY_LOG_LEVEL=error", "MALLOC_ARENA_MAX=2", "VIPS_WARNING=0"},
+			Env:  []string{"IMGPROXY_BIND=127.0.0.1:{port}", "IMGPROXY_LOCAL_FILESYSTEM_ROOT={dir}", "IMGPROXY_LOG_LEVEL=error"},
 			URL:  "/insecure/rs:fit:{width}:0/q:80/plain/local:///{original}@{format}",
 			JPEG: "jpg", Version: []string{"version"},
 		},
 		{
-			Name: "imagor", How: "https://github.com/cshum/imagor; 1.5 and later want libvips 8.15 or later",
-			Args: []string{"-bind", "127.0.0.1:{port}", "-imagor-unsafe", "-file-loader-base-dir", "{dir}"}, Env: []string{"MALLOC_ARENA_MAX=2", "VIPS_WARNING=0"},
-			URL: thumbors, JPEG: "jpeg", Version: []string{"-version"},
+			Name: "imagor", How: "https://github.com/cshum/imagor; 1.5 and later want a newer libvips than Debian 12 and 13 have, 1.9 wants 8.18",
+			Args: []string{"-bind", "127.0.0.1:{port}", "-imagor-unsafe", "-file-loader-base-dir", "{dir}"},
+			URL:  thumbors, JPEG: "jpeg", Version: []string{"-version"},
 		},
 		{
 			Name: "thumbor", How: "https://thumbor.readthedocs.io/en/latest/installing.html",
@@ -131,18 +130,40 @@ func contestants(b *testing.B, dir string) (ours *contestant, peers []*contestan
 		b.Fatal(err)
 	}
 	for _, p := range all {
-		variable := strings.ToUpper(p.Name)
-		path, err := exec.LookPath(cmp.Or(os.Getenv(variable), p.Name))
-		if err != nil {
-			fmt.Printf("%s is left out: it is not on the PATH, and %s=… does not say where it is (how to get it: %s).\n", p.Name, variable, p.How)
-			continue
+		if path := p.find(); path != "" {
+			peers = append(peers, p.run(b, path, dir))
 		}
-		peers = append(peers, p.run(b, path, dir))
 	}
 	if len(peers) == 0 {
 		b.Skip("no peer is installed")
 	}
 	return ours, peers
+}
+
+// withFewArenas are contestants, and the peers once more with the setting of their own images
+// that has glibc keep less memory.
+func withFewArenas(b *testing.B, dir string) (ours *contestant, peers []*contestant) {
+	b.Helper()
+	ours, peers = contestants(b, dir)
+	for _, p := range known() {
+		if path := p.find(); path != "" {
+			p.Env = append(p.Env, "MALLOC_ARENA_MAX=2")
+			again := p.run(b, path, dir)
+			again.name += ", MALLOC_ARENA_MAX=2"
+			peers = append(peers, again)
+		}
+	}
+	return ours, peers
+}
+
+// find looks for a peer's program, and says how to get it where it is not.
+func (p peer) find() string {
+	variable := strings.ToUpper(p.Name)
+	path, err := exec.LookPath(cmp.Or(os.Getenv(variable), p.Name))
+	if err != nil {
+		fmt.Printf("%s is left out: it is not on the PATH, and %s=… does not say where it is (how to get it: %s).\n", p.Name, variable, p.How)
+	}
+	return path
 }
 
 func (p peer) run(b *testing.B, path, dir string) *contestant {
@@ -186,12 +207,14 @@ func build(b *testing.B) string {
 	return bin
 }
 
-// startThumbmill has its defaults. Requests come from one address and stand for as many
-// clients as there are connections, so that no limit of a client's applies.
+// startThumbmill has its defaults but two. Requests come from one address and stand for as many
+// clients as there are connections, so that no limit of a client's applies; and, as at the
+// peers, all wait until they are served, where thumbmill refuses who would wait too long.
 func startThumbmill(b *testing.B, name, bin, dir string) *contestant {
 	b.Helper()
 	address := servers.FreeAddress(b)
-	process := start(b, address, []string{"THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8"}, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0",
+	patient := []string{"THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8", "THUMBMILL_THROTTLE_QUEUE_WAIT=1m"}
+	process := start(b, address, patient, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0",
 		"--coordinator-listen", "127.0.0.1:0", "--originals", dir, "--thumbnails", b.TempDir())
 	return &contestant{name: name, base: "http://" + address, template: strings.Replace(thumbors, "x0", "x", 1), jpeg: "jpeg", process: process}
 }

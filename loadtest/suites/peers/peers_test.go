@@ -143,13 +143,14 @@ func (c *contestant) ask(b *testing.B, requests []request, clients int) []answer
 	defer client.CloseIdleConnections()
 	answers := make([]answer, len(requests))
 	var next atomic.Int64
+	var failed atomic.Int64
 	var group sync.WaitGroup
 	for range clients {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(requests); i = int(next.Add(1)) - 1 {
 				asked := time.Now()
 				body, err := get(client, c.url(requests[i]))
-				if err != nil {
+				if err != nil && failed.Add(1) == 1 {
 					b.Errorf("%s: %v", c.name, err)
 				}
 				answers[i] = answer{time.Since(asked).Seconds(), body}
@@ -157,6 +158,9 @@ func (c *contestant) ask(b *testing.B, requests []request, clients int) []answer
 		})
 	}
 	group.Wait()
+	if n := failed.Load(); n > 0 { // what fails is fast
+		b.Fatalf("%s: %d of %d thumbnails failed, so that nothing can be said of it", c.name, n, len(requests))
+	}
 	return answers
 }
 
