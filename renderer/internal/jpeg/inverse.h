@@ -6,7 +6,7 @@
 
 // Processors that have AVX2 and BMI2 use them; the choice is made when the program is loaded.
 #if defined(__x86_64__) && defined(__GLIBC__)
-#define WIDE __attribute__((target_clones("arch=haswell", "default")))
+#define WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define WIDE
 #endif
