@@ -108,9 +108,9 @@ bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one 
 	@deploy/install-packages deploy/packages/bench
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
 
-# SCENARIO is one of mix, progressive, sizes, png-png, jpg-avif and so on; else all run, for half an hour.
+# SCENARIO is one of mix, progressive, sizes, png-png, jpg-avif and so on; else all run, for an hour.
 bench-peers: deps ## thumbnails, processor time and memory beside imgproxy, imagor and Thumbor, where they are installed
-	go test -timeout 60m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
+	go test -timeout 120m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
 
 validate-capacity: deps ## the simulator beside the cluster, for a quarter of an hour or more; wants the machine for itself
 	@mkdir -p bin

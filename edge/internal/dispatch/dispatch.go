@@ -197,8 +197,8 @@ func (h *Handle) lookAgain() {
 }
 
 // Publish publishes the job, which must have an ID of its own and end by the
-// deadline of ctx. Those that were held for it are done with it, or published when it is not.
-// Faults: LaneFull, Unavailable. The handle is to be closed.
+// deadline of ctx. Jobs that were held for it are done with it, or published when it is not.
+// Faults: LaneFull, Unavailable. The caller closes the handle.
 func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job, held ...*Handle) (*Handle, error) {
 	deadline, _ := ctx.Deadline()
 	h := d.newHandle(job, deadline)

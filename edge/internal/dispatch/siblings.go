@@ -36,9 +36,9 @@ func (l line) remove(h *Handle) {
 	}
 }
 
-// Hold opens a job without publishing it, to be done with the job that it is passed to Publish
-// with. It is published by itself once that job is over, or begins without it, or where it is
-// released before. The handle is to be closed.
+// Hold opens a job without publishing it. Publish takes it along with another job, which does both.
+// The job is published by itself once that other is over or begins without it, or when it is
+// released before. The caller closes the handle.
 func (d *Dispatcher) Hold(job renderjob.Job, deadline time.Time) *Handle {
 	h := d.newHandle(job, deadline)
 	d.mu.Lock()

@@ -90,7 +90,7 @@ type Admitter interface {
 type Queue interface {
 	// Publish publishes a job, with those that are held for it.
 	Publish(ctx context.Context, job renderjob.Job, held ...Job) (Job, error)
-	// Hold opens a job that is to be done with another, or else published by itself.
+	// Hold opens a job that another takes along, or that is published by itself.
 	Hold(ctx context.Context, job renderjob.Job) Job
 	// Electing reports whether the queue takes nothing, and may soon again.
 	Electing() bool

@@ -24,9 +24,9 @@ import (
 // peer is a server that users install themselves, and how it serves a folder: the arguments,
 // the environment and the file of settings can have {port}, {dir} and {config}.
 type peer struct {
-	Name    string   `json:"name"`    // of its program too; NAME of the environment can say where that is
-	How     string   `json:"how"`     // to get it
-	Args    []string `json:"args"`    //
+	Name    string   `json:"name"` // of its program too; NAME of the environment can say where that is
+	How     string   `json:"how"`  // to get it
+	Args    []string `json:"args"`
 	Env     []string `json:"env"`     // NAME=value
 	Config  string   `json:"config"`  // text of the file whose path is {config}
 	URL     string   `json:"url"`     // of a thumbnail, after the host: see contestant
@@ -36,7 +36,7 @@ type peer struct {
 
 const thumbors = "/unsafe/{width}x0/filters:quality(80):format({format})/{original}"
 
-// known are the peers, of which the first that is here is what ratios are to.
+// known lists the peers. Ratios are to the first that is installed.
 func known() []peer {
 	return []peer{
 		{

@@ -39,7 +39,7 @@ func photographs(b *testing.B, dir string) (names []string) {
 	return names
 }
 
-// minOriginal leaves out files that are no photographs.
+// minOriginal is the least size in bytes: smaller files are not photographs.
 const minOriginal = 50 << 10
 
 func write(b *testing.B, path string, body []byte) {

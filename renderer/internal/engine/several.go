@@ -15,12 +15,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Several draws several specs from an original, none of which names a picture beside it, and
-// calls done for each as soon as it is ready, in their order: with what Render would give. Where
+// Several draws several specs from an original, and calls done for each as soon as it is ready, in
+// their order, with what Render would give. No spec may name a picture beside the original. Where
 // libvips reads the original, one worker draws all.
 //
-// An error says that the time was over or a worker died under one of them, which may be any's
-// fault: those of which done did not hear are to be tried alone.
+// An error says that the time was over or that a worker died under one of them, which may be the
+// fault of any: the caller tries each that done did not hear of alone.
 func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
 	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels}
 	row, err := e.row(original.Header.Type)

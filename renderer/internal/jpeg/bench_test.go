@@ -18,7 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/ssim"
 )
 
-// benchPairs is how many interleaved rounds there are, of which the medians count.
+// benchPairs is the number of interleaved rounds; their median counts.
 const benchPairs = 9
 
 // BenchmarkAgainstLibrary prints, for N/8 of luma and of chroma, the processor time of Decode

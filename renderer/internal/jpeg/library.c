@@ -148,7 +148,7 @@ int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, int own, jpeg
 	return JPEG_DECODED;
 }
 
-int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int chroma, int own, jpeg_planes *to) {
+int jpeg_with_header(const unsigned char *file, size_t size, int luma, int chroma, jpeg_planes *to, jpeg_way way) {
 	struct jpeg_decompress_struct cinfo;
 	jpeg_escape escape;
 	memset(to, 0, sizeof *to);
@@ -159,11 +159,23 @@ int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int ch
 		jpeg_mem_src(&cinfo, file, size);
 		if (jpeg_read_header(&cinfo, TRUE) == JPEG_HEADER_OK && jpeg_is_ours(&cinfo)) {
 			result = JPEG_BROKEN;
-			result = jpeg_planes_read(&cinfo, luma, chroma, own, to);
+			result = way(&cinfo, luma, chroma, to);
 		}
 	}
 	jpeg_destroy_decompress(&cinfo);
 	if (result != JPEG_DECODED)
 		jpeg_planes_free(to);
 	return result;
+}
+
+static int with_own_transforms(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
+	return jpeg_planes_read(cinfo, luma, chroma, 1, to);
+}
+
+static int with_its_transforms(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
+	return jpeg_planes_read(cinfo, luma, chroma, 0, to);
+}
+
+int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int chroma, int own, jpeg_planes *to) {
+	return jpeg_with_header(file, size, luma, chroma, to, own ? with_own_transforms : with_its_transforms);
 }

@@ -38,6 +38,13 @@ static inline JQUANT_TBL *jpeg_quantisers(j_decompress_ptr cinfo, int i) {
 // The size of component i's blocks.
 static inline int jpeg_block_size(int i, int luma, int chroma) { return i == 0 ? luma : chroma; }
 
+// Decodes a file whose header libjpeg has read.
+typedef int (*jpeg_way)(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to);
+
+// Reads the header, and decodes one of a kind that is ours in that way. What the way leaves by an
+// error of libjpeg's is JPEG_BROKEN; planes are freed where they are not whole.
+int jpeg_with_header(const unsigned char *file, size_t size, int luma, int chroma, jpeg_planes *to, jpeg_way way);
+
 // Reads the planes with libjpeg, after jpeg_read_header, into planes that are allocated here; own:
 // by this package's transforms where they differ from libjpeg-turbo's.
 int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, int own, jpeg_planes *to);

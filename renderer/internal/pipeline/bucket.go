@@ -35,7 +35,7 @@ const (
 type bucketOf struct {
 	looked  bool // for it, in the store
 	useless bool // it is there, and not wide enough
-	makes   bool // it is to be made
+	makes   bool // it, before the thumbnail
 	made    engine.Result
 }
 
@@ -76,9 +76,9 @@ func (j *job) bucketIsGone() bool {
 	return j.job.BucketSeen && j.job.Lane == renderjob.LaneStandard
 }
 
-// renderFromBucket answers the job from the bucket in the store, if that is to be looked for
-// and is there. over is false when the original must be rendered: all that goes wrong with a
-// bucket is counted, and costs no more than that.
+// renderFromBucket answers the job from the bucket in the store, if look says so and the bucket
+// is there. over is false when the original must be rendered: what goes wrong with a bucket is
+// counted, and costs no more than that.
 func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look bool) (over bool, err error) {
 	if !look {
 		return false, nil

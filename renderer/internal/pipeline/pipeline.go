@@ -54,7 +54,7 @@ type Thumbnails interface {
 type Engines interface {
 	Render(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source, maxPixels int64, within time.Duration) (engine.Result, error)
 	// Several renders several specs, and calls done for each as soon as it is ready, in their
-	// order. An error says that those of which done did not hear are to be tried alone.
+	// order. After an error, the caller tries each that done did not hear of alone.
 	Several(ctx context.Context, specs []thumbnail.Spec, original engine.Source, maxPixels int64, limits worker.Limits, done func(i int, r engine.Result, err error)) error
 	Version() string
 	// Versions are those of all that draws.
@@ -64,7 +64,7 @@ type Engines interface {
 // Edges hear of their jobs.
 type Edges interface {
 	// Begin tells an edge that its job begins, and gives its answer: whether anybody waits
-	// for it, and what else of the original is to be done with it.
+	// for it, and which other jobs of the original go with it.
 	Begin(edge string, r renderjob.Result) renderjob.Answer
 	// Tell tells an edge how far its job has come.
 	Tell(edge string, r renderjob.Result) error

@@ -42,7 +42,7 @@ func (d *decoding) at(fd, luma, chroma int) (*jpeg.Planes, error) {
 		return d.planes, nil
 	}
 	d.free()
-	file, err := mapWhole(fd)
+	file, err := mapWhole(fd, unix.PROT_READ)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,8 @@ func (d *decoding) free() {
 	}
 }
 
-func mapWhole(fd int) ([]byte, error) {
+// mapWhole maps a file; changes of it stay in this process.
+func mapWhole(fd, protection int) ([]byte, error) {
 	var info unix.Stat_t
 	if err := unix.Fstat(fd, &info); err != nil {
 		return nil, err
@@ -67,5 +68,5 @@ func mapWhole(fd int) ([]byte, error) {
 	if info.Size <= 0 {
 		return nil, errors.New("an empty file")
 	}
-	return unix.Mmap(fd, 0, int(info.Size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	return unix.Mmap(fd, 0, int(info.Size), protection, unix.MAP_PRIVATE|unix.MAP_POPULATE)
 }

@@ -4,7 +4,6 @@ package vips
 import "C"
 
 import (
-	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -43,14 +42,7 @@ func (r *render) mapUnturned() error {
 	if r.mapped != nil {
 		return nil
 	}
-	var info unix.Stat_t
-	if err := unix.Fstat(r.fd, &info); err != nil {
-		return err
-	}
-	if info.Size <= 0 {
-		return errors.New("an empty original")
-	}
-	mapped, err := unix.Mmap(r.fd, 0, int(info.Size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE)
+	mapped, err := mapWhole(r.fd, unix.PROT_READ|unix.PROT_WRITE)
 	if err != nil {
 		return err
 	}

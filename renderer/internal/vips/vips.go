@@ -316,15 +316,18 @@ func (r *render) upright() error {
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) })
 }
 
-// sharpenedSlack is how much larger than the thumbnail a JPEG is decoded when it
-// will be sharpened: what a decoder averages in blocks, sharpening would show.
-const sharpenedSlack = 1.5
+// How much larger than the thumbnail a JPEG is decoded when it is sharpened, which shows what
+// its decoder did to blocks: libjpeg's averages of pixels more than the transform to planes.
+const (
+	averagedSlack  = 3
+	sharpenedSlack = 1.5
+)
 
 // shrink is how much a decoder shrinks while it loads.
 func (r *render) shrink(from, to geometry.Size) int {
 	slack := 1.0
 	if r.spec.Sharpen != nil {
-		slack = sharpenedSlack
+		slack = averagedSlack
 	}
 	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed { // a drawing's averages would show
 		return 1
