@@ -32,25 +32,38 @@ func severalTask(t *testing.T, widths ...int) (Task, *os.File) {
 
 var ample = Limits{Each: 20 * time.Second, Whole: time.Minute}
 
-// The pictures differ by what a JPEG is decoded to: once, for the largest.
+// told is what a pool tells of one picture.
+type told struct {
+	report Report
+	image  []byte
+}
+
+// The pictures differ by what a JPEG is decoded to: once, for the largest. Each is drawn alone
+// only after all are drawn together, because two workers must not move one file's offset.
 func TestSeveralAreWhatEachIsAlone(t *testing.T) {
 	p := newPool(t, 1)
 	task, f := severalTask(t, 50, 10, 100, 150)
 	for len(task.Specs) < renderjob.MaxBatch {
 		task.Specs = append(task.Specs, spec(20+len(task.Specs), thumbnail.FormatJPEG))
 	}
-	heard := 0
+	var together []told
 	err := p.Several(t.Context(), task, f, ample, func(i int, r Report, image *os.File) {
 		got, err := Contents(image)
-		report, want, alone := do(t.Context(), p, Task{Spec: task.Specs[i], Header: task.Header, MaxPixels: task.MaxPixels}, f, 20*time.Second)
-		different := r.Format != report.Format || r.Width != report.Width || r.Height != report.Height || r.Sides != report.Sides
-		if i != heard || err != nil || alone != nil || r.Fault != nil || different || len(got) < len(want)/2 || len(got) > 2*len(want) {
-			t.Errorf("%d: %d bytes %+v, alone %d bytes %+v; %v, %v", i, len(got), r, len(want), report, err, alone)
+		if i != len(together) || err != nil {
+			t.Errorf("%d was told after %d others, %v", i, len(together), err)
 		}
-		heard++
+		together = append(together, told{r, got})
 	})
-	if err != nil || heard != renderjob.MaxBatch {
-		t.Errorf("heard of %d, %v", heard, err)
+	if err != nil || len(together) != renderjob.MaxBatch {
+		t.Fatalf("heard of %d, %v", len(together), err)
+	}
+	for i, one := range together {
+		report, want, err := do(t.Context(), p, Task{Spec: task.Specs[i], Header: task.Header, MaxPixels: task.MaxPixels}, f, 20*time.Second)
+		r, got := one.report, one.image
+		different := r.Format != report.Format || r.Width != report.Width || r.Height != report.Height || r.Sides != report.Sides
+		if err != nil || r.Fault != nil || different || len(got) < len(want)/2 || len(got) > 2*len(want) {
+			t.Errorf("%d: %d bytes %+v, alone %d bytes %+v, %v", i, len(got), r, len(want), report, err)
+		}
 	}
 }
 
