@@ -69,12 +69,8 @@ lint: build-deps ## golangci-lint, by the rules in .golangci.yml
 # Folders whose sentences keep the rules of CONTRIBUTING.md. The aim is "." alone.
 PROSE :=
 
-# The grammars of vale's parsers are C, which thumbmill's texts do not need: -O0 halves the
-# time of their one build.
-PROSE_LINT := CGO_CFLAGS='-O0 -g0' go run -C .vale ./prose
-
 lint-prose: build-deps ## vale, by the rules in .vale/thumbmill, over FOLDER or everything; FLAGS=--count counts
-	$(PROSE_LINT) $(FLAGS) $(FOLDER)
+	go -C .vale run ./prose $(FLAGS) $(FOLDER)
 
 fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/mediawiki

@@ -61,11 +61,10 @@ func readGo(path string, content []byte) (t text, err error) {
 		case *ast.Field:
 			return n.Tag == nil
 		case *ast.CallExpr:
-			if test && !prints(n) {
-				return true
-			}
-			for _, arg := range n.Args {
-				t.addString(set, arg)
+			if test && prints(n) {
+				for _, arg := range n.Args {
+					t.addString(set, arg)
+				}
 			}
 		case *ast.BinaryExpr:
 			if !test {
@@ -152,15 +151,15 @@ var (
 	tag        = regexp.MustCompile(`(?s)<(script|style)\b.*?</(script|style)>|<!--|-->|<[^>]*>|\{\{.*?\}\}`)
 )
 
-// readMarkdown returns a page's lines without blocks of code and with a stand-in for code
-// in a line. Each cell of a table is a paragraph.
+// readMarkdown returns a page's lines without headings and blocks of code, and with a stand-in
+// for code in a line. Each cell of a table is a paragraph.
 func readMarkdown(lines []string) (pieces []piece) {
 	fenced := false
 	for i, line := range lines {
 		if strings.HasPrefix(strings.TrimSpace(line), "```") {
 			fenced, line = !fenced, ""
 		}
-		if fenced || strings.HasPrefix(line, "    ") {
+		if fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "#") {
 			line = ""
 		}
 		line = inlineCode.ReplaceAllString(link.ReplaceAllString(line, "$1"), "`code`")
@@ -178,14 +177,12 @@ func readMarkdown(lines []string) (pieces []piece) {
 // readHTML returns the words between a page's tags.
 func readHTML(page string) (pieces []piece) {
 	bare := tag.ReplaceAllStringFunc(page, func(s string) string {
-		return "\n" + strings.Repeat("\x00\n", strings.Count(s, "\n"))
+		return "\x00" + strings.Repeat("\n", strings.Count(s, "\n")) + "\x00"
 	})
-	line := 1
-	for words := range strings.SplitSeq(bare, "\n") {
-		if words == "\x00" {
-			line++
+	for i, line := range strings.Split(bare, "\n") {
+		for words := range strings.SplitSeq(line, "\x00") {
+			pieces = append(pieces, piece{i + 1, words}, piece{i + 1, ""})
 		}
-		pieces = append(pieces, piece{line, strings.Trim(words, "\x00")})
 	}
 	return pieces
 }
