@@ -30,7 +30,7 @@ DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ build: build-deps ## build bin/thumbmill and the three roles
 
 lint: build-deps ## golangci-lint, by the rules in .golangci.yml
 	go run $(GOLANGCI) run
+
+# Folders whose sentences keep the rules of CONTRIBUTING.md. The aim is "." alone.
+PROSE :=
+
+lint-prose: build-deps ## vale, by the rules in .vale/thumbmill, over FOLDER or everything; FLAGS=--count counts
+	go -C .vale run ./prose $(FLAGS) $(FOLDER)
 
 fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/mediawiki
