@@ -30,7 +30,7 @@ DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,10 @@ bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one 
 # SCENARIO is one of mix, progressive, sizes, png-png, jpg-avif and so on; else all run, for an hour.
 bench-peers: deps ## thumbnails, processor time and memory beside imgproxy, imagor and Thumbor, where they are installed
 	go test -timeout 120m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
+
+# THUMBMILL names a program in place of this tree's, OLDER one to compare it with, MISSES how many a round asks for.
+profile: deps ## what a miss costs outside of the workers: processor time by package, allocations, system calls
+	go test -timeout 20m -run '^$$' -bench Profile -benchtime 1x ./loadtest/suites/profile
 
 validate-capacity: deps ## the simulator beside the cluster, for a quarter of an hour or more; wants the machine for itself
 	@mkdir -p bin

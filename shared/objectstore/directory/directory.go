@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nuid"
+	"golang.org/x/sys/unix"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -41,10 +42,12 @@ const (
 
 // Store is a folder of objects.
 type Store struct {
-	root  *os.Root
-	plain bool   // originals: files without metadata, never written
-	index *index // nil when unbounded
-	small *small // of thumbnails
+	root     *os.Root
+	beneath  *beneath // the same
+	incoming *beneath // of thumbnails: tempDir; nil where the folder takes none
+	plain    bool     // originals: files without metadata, never written
+	index    *index   // nil when unbounded
+	small    *small   // of thumbnails
 }
 
 // NewOriginals opens a folder of plain files for reading. It is created if it is missing.
@@ -53,7 +56,11 @@ func NewOriginals(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{root: root, plain: true}, nil
+	s := &Store{root: root, plain: true}
+	if s.beneath, err = openBeneath(root, "."); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // NewThumbnails opens a folder of thumbnails, clears away what a crash left
@@ -64,12 +71,16 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{root: root}
-	if s.small, err = newSmall(root); err != nil {
-		return nil, errors.Join(err, root.Close())
+	if s.beneath, err = openBeneath(root, "."); err == nil {
+		s.small, err = newSmall(s.beneath)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if err := cleanIncoming(root); err != nil && !errors.Is(refused(err), objectstore.ErrReadOnly) { // which each write will tell
 		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), s.Close())
 	}
+	s.incoming, _ = openBeneath(root, tempDir) // else each write is refused
 	if maxBytes > 0 {
 		if s.index, err = newIndex(root, maxBytes); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -107,20 +118,48 @@ func (s *Store) Close() error {
 	if s.index != nil {
 		s.index.close()
 	}
-	var err error
 	if s.small != nil {
-		err = s.small.close()
+		s.small.close()
+	}
+	var err error
+	for _, b := range []*beneath{s.beneath, s.incoming} {
+		if b != nil {
+			err = errors.Join(err, b.close())
+		}
 	}
 	return errors.Join(err, s.root.Close())
 }
 
 // Head tells of an object.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	if s.plain {
+		if info, err := s.headPlain(ctx, at); !errors.Is(err, errNoCall) {
+			return info, err
+		}
+	}
 	object, info, err := s.Open(ctx, at)
 	if err != nil {
 		return info, err
 	}
 	return info, object.Close()
+}
+
+// headPlain is Head of an original: a file that could be opened.
+func (s *Store) headPlain(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	name, err := s.name(ctx, at)
+	if err != nil {
+		return objectstore.Info{}, err
+	}
+	fd, stat, err := s.beneath.regular(name)
+	if err != nil {
+		return objectstore.Info{}, err
+	}
+	return plainInfo(stat.Size, time.Unix(stat.Mtim.Unix())), unix.Close(fd)
+}
+
+// plainInfo tells of an original, whose version is when it was written and its size.
+func plainInfo(size int64, modified time.Time) objectstore.Info {
+	return objectstore.Info{Size: size, Modified: modified, Version: fmt.Sprintf("%x-%x", modified.UnixNano(), size)}
 }
 
 // Open gives an object for reading.
@@ -143,10 +182,9 @@ func (s *Store) read(name string) (objectstore.Object, objectstore.Info, error) 
 			return object, info, err
 		}
 	}
-	// O_NONBLOCK: a FIFO among the originals must not hold the caller.
-	file, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := s.openFile(name)
 	if err != nil {
-		return nil, objectstore.Info{}, notFound(err)
+		return nil, objectstore.Info{}, err
 	}
 	info, err := s.inspect(file)
 	if err != nil {
@@ -157,6 +195,23 @@ func (s *Store) read(name string) (objectstore.Object, objectstore.Info, error) 
 		return whole{part, file}, info, nil
 	}
 	return part, info, nil
+}
+
+// openFile opens a file for reading.
+func (s *Store) openFile(name string) (*os.File, error) {
+	fd, _, err := s.beneath.regular(name)
+	if err == nil {
+		return blocking(fd, name), nil
+	}
+	if !errors.Is(err, errNoCall) {
+		return nil, err
+	}
+	// O_NONBLOCK: a FIFO among the originals must not hold the caller.
+	file, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	return file, nil
 }
 
 // Plain reports whether objects are files as they are: originals.
@@ -206,10 +261,7 @@ func (s *Store) inspect(file *os.File) (objectstore.Info, error) {
 	if !stat.Mode().IsRegular() {
 		return objectstore.Info{}, objectstore.ErrNotFound
 	}
-	info := objectstore.Info{
-		Size: stat.Size(), Modified: stat.ModTime(),
-		Version: fmt.Sprintf("%x-%x", stat.ModTime().UnixNano(), stat.Size()),
-	}
+	info := plainInfo(stat.Size(), stat.ModTime())
 	if s.plain {
 		return info, nil
 	}
@@ -257,13 +309,13 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	if len(text) > maxMeta {
 		return fmt.Errorf("directory: metadata of %d bytes", len(text))
 	}
-	temp := path.Join(tempDir, nuid.Next())
+	temp := nuid.Next()
 	if err := s.writeAside(temp, body, text); err != nil {
-		_ = s.root.Remove(temp) // it may not be there
+		_ = s.root.Remove(path.Join(tempDir, temp)) // it may not be there
 		return refused(err)
 	}
 	if err := s.moveInto(temp, name); err != nil {
-		_ = s.root.Remove(temp)
+		_ = s.root.Remove(path.Join(tempDir, temp))
 		return refused(err)
 	}
 	if s.index != nil {
@@ -284,30 +336,37 @@ func refused(err error) error {
 }
 
 func (s *Store) writeAside(temp string, body, meta []byte) error {
-	file, err := s.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
+	if s.incoming == nil {
+		return fmt.Errorf("directory: %s is not there: %w", tempDir, fs.ErrPermission)
 	}
 	end := binary.BigEndian.AppendUint32(nil, uint32(len(meta))) //nolint:gosec // bounded by maxMeta
-	for _, part := range [][]byte{body, meta, end, []byte(magic)} {
-		if _, err := file.Write(part); err != nil {
-			return errors.Join(err, file.Close())
-		}
-	}
-	return file.Close()
+	return s.incoming.writeNew(temp, [][]byte{body, meta, append(end, magic...)})
 }
 
-// moveInto tries twice: an eviction may remove the folder between its making and the rename.
+// moveInto tries again where the folder is not there: it is to be made first, and an eviction
+// may remove it between its making and the rename.
 func (s *Store) moveInto(temp, name string) (err error) {
-	for range 2 {
-		if err = s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	for range 3 {
+		err = s.incoming.moveTo(temp, s.beneath, name)
+		if errors.Is(err, errNoCall) {
+			return s.moveByFolders(temp, name)
+		}
+		if !errors.Is(err, objectstore.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err = s.root.Rename(temp, name); !errors.Is(err, fs.ErrNotExist) {
+		if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
 	}
 	return err
+}
+
+// moveByFolders is moveInto where the kernel lacks openat2.
+func (s *Store) moveByFolders(temp, name string) error {
+	if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return s.root.Rename(path.Join(tempDir, temp), name)
 }
 
 // Delete removes an object.

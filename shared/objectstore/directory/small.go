@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -34,8 +33,7 @@ type identity struct {
 
 // small reads small thumbnails.
 type small struct {
-	folder  *os.File // the root
-	fd      int      // of the folder
+	root    *beneath
 	parsed  *otter.Cache[identity, parsed]
 	buffers sync.Pool // of *[]byte
 }
@@ -45,40 +43,29 @@ type parsed struct {
 	size int64 // of the image
 }
 
-func newSmall(root *os.Root) (*small, error) {
-	folder, err := root.Open(".")
+func newSmall(root *beneath) (*small, error) {
+	cache, err := otter.New(&otter.Options[identity, parsed]{MaximumSize: parsedBound, Executor: inCaller})
 	if err != nil {
 		return nil, err
 	}
-	cache, err := otter.New(&otter.Options[identity, parsed]{MaximumSize: parsedBound, Executor: inCaller})
-	if err != nil {
-		return nil, errors.Join(err, folder.Close())
-	}
-	return &small{folder: folder, fd: int(folder.Fd()), parsed: cache, buffers: sync.Pool{New: func() any { return new([]byte) }}}, nil
+	return &small{root: root, parsed: cache, buffers: sync.Pool{New: func() any { return new([]byte) }}}, nil
 }
 
-func (s *small) close() error {
-	s.parsed.StopAllGoroutines()
-	return s.folder.Close()
-}
+func (s *small) close() { s.parsed.StopAllGoroutines() }
 
 // errNotSmall says that a file is to be read in another way.
 var errNotSmall = errors.New("directory: not small")
 
 // open gives a small thumbnail, whole.
 func (s *small) open(name string) (objectstore.Object, objectstore.Info, error) {
-	fd, err := s.openat2(name)
+	fd, stat, err := s.root.regular(name)
+	if errors.Is(err, errNoCall) {
+		err = errNotSmall
+	}
 	if err != nil {
 		return nil, objectstore.Info{}, err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	var stat unix.Stat_t
-	if err := unix.Fstat(fd, &stat); err != nil {
-		return nil, objectstore.Info{}, err
-	}
-	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, objectstore.Info{}, objectstore.ErrNotFound
-	}
 	if stat.Size > smallest {
 		return nil, objectstore.Info{}, errNotSmall
 	}
@@ -99,27 +86,6 @@ func (s *small) open(name string) (objectstore.Object, objectstore.Info, error) 
 	}
 	info := objectstore.Info{Size: p.size, Modified: time.Unix(stat.Mtim.Unix()), Version: p.meta.ETag, MD5: p.meta.ETag, Meta: p.meta}
 	return objectstore.NewWhole(content[:p.size], release), info, nil
-}
-
-// openat2 opens below the root in one call; links that stay below it are followed, as
-// os.Root does. Where the kernel, or a container's filter, has no such call, the file
-// counts as not small.
-func (s *small) openat2(name string) (fd int, err error) {
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
-	for {
-		fd, err = unix.Openat2(s.fd, name, &how)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
-			return -1, errNotSmall
-		case errors.Is(err, unix.EXDEV): // it leads out of the root
-			return -1, objectstore.ErrNotFound
-		case err != nil:
-			return -1, notFound(err)
-		}
-		return fd, nil
-	}
 }
 
 func fill(fd int, content []byte) error {

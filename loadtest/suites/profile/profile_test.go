@@ -1,0 +1,98 @@
+package profile
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+const (
+	rounds    = 5
+	idleFor   = 2 * time.Second
+	settleFor = 300 * time.Millisecond // what follows the last answer, such as storing, is over
+	profiled  = 3                      // rounds' misses in the profiles, at least
+)
+
+// misses is how many each round asks for: MISSES, else 200.
+func misses(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("MISSES")
+	if text == "" {
+		return 200
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 10_000 {
+		b.Fatalf("MISSES=%s: give a number from 1 to 10000", text)
+	}
+	return n
+}
+
+// cost is that of one miss.
+type cost struct {
+	front, workers                float64 // processor time, ms
+	faults, switches, read, wrote float64
+}
+
+// BenchmarkProfile prints what a miss costs in the process that talks to the network and in
+// its workers, and where. THUMBMILL names a program in place of this tree's, and OLDER one that
+// is asked in turns with it.
+func BenchmarkProfile(b *testing.B) {
+	n := misses(b)
+	all := clusters(b)
+	costs := map[*cluster][]cost{}
+	for range rounds {
+		for _, c := range all {
+			costs[c] = append(costs[c], c.cost(b, n))
+		}
+	}
+	printCosts(all, costs, n)
+	for _, c := range all {
+		fmt.Printf("\n## %s\n", c.name)
+		c.printProfiles(b, profiled*n)
+		c.printSystemCalls(b, n)
+	}
+	b.ReportMetric(median(all[0], costs, func(c cost) float64 { return c.front }), "front-ms/miss")
+	b.ReportMetric(0, "ns/op")
+}
+
+// cost drives misses, and gives what each took.
+func (c *cluster) cost(b *testing.B, n int) cost {
+	b.Helper()
+	time.Sleep(settleFor)
+	before := c.read(b)
+	c.drive(b, n)
+	time.Sleep(settleFor)
+	used := c.read(b).less(before)
+	each := func(v int64) float64 { return float64(v) / float64(n) }
+	return cost{
+		front: each(used.front.Microseconds()) / 1000, workers: each(used.workers.Microseconds()) / 1000,
+		faults: each(used.faults), switches: each(used.switches), read: each(used.bytesRead) / 1024, wrote: each(used.bytesWritten) / 1024,
+	}
+}
+
+func median(of *cluster, costs map[*cluster][]cost, value func(cost) float64) float64 {
+	var all []float64
+	for _, c := range costs[of] {
+		all = append(all, value(c))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+func printCosts(all []*cluster, costs map[*cluster][]cost, n int) {
+	fmt.Printf("\nA miss, %d connections, medians of %d rounds of %d misses in turns:\n\n", connections, rounds, n)
+	fmt.Println("| program | front, processor ms | of the last's | workers, processor ms | page faults | context switches | KB read | KB written | memory of the front, MB (PSS) |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	last := median(all[len(all)-1], costs, func(c cost) float64 { return c.front })
+	for _, c := range all {
+		of := func(value func(cost) float64) float64 { return median(c, costs, value) }
+		front := of(func(c cost) float64 { return c.front })
+		fmt.Printf("| %s | %.2f | %.2f | %.2f | %.1f | %.1f | %.0f | %.0f | %.0f |\n", c.name, front, front/last,
+			of(func(c cost) float64 { return c.workers }), of(func(c cost) float64 { return c.faults }),
+			of(func(c cost) float64 { return c.switches }), of(func(c cost) float64 { return c.read }),
+			of(func(c cost) float64 { return c.wrote }), c.memory())
+	}
+}

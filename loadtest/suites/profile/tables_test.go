@@ -1,0 +1,250 @@
+package profile
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	shownPackages = 30
+	shownSites    = 25
+	shownCalls    = 20
+)
+
+// printProfiles drives misses under a profile of processor time, and tells its parts and what
+// was allocated meanwhile.
+func (c *cluster) printProfiles(b *testing.B, n int) {
+	b.Helper()
+	dir := b.TempDir()
+	before, after, processor := filepath.Join(dir, "before"), filepath.Join(dir, "after"), filepath.Join(dir, "processor")
+	c.save(b, before, "/debug/pprof/heap?gc=1")
+	heapBefore := c.heap(b)
+	ended := make(chan error, 1)
+	go func() { // as long as the misses take: the rest of the time is idle
+		profile, err := c.get(fmt.Sprintf("/debug/pprof/profile?seconds=%d", profileSeconds))
+		ended <- cmp.Or(err, os.WriteFile(processor, profile, 0o600))
+	}()
+	until, done := time.Now().Add((profileSeconds-1)*time.Second), 0
+	for ; time.Now().Before(until) && done < n; done += connections {
+		c.drive(b, connections)
+	}
+	heapAfter := c.heap(b)
+	c.save(b, after, "/debug/pprof/heap?gc=1")
+	must(b, <-ended)
+	fmt.Printf("\nProcessor time by package (profile of %d misses; sysmon is not in it):\n\n| package | ms a miss | share |\n|---|---|---|\n", done)
+	printGroups(traces(b, "cpu", processor), done)
+	allocated := float64(heapAfter.bytes-heapBefore.bytes) / 1024 / float64(done)
+	fmt.Printf("\nAllocations: %.0f KB in %.0f objects a miss; %d collections in %d misses. By package:\n\n| site | KB a miss |\n|---|---|\n",
+		allocated, float64(heapAfter.objects-heapBefore.objects)/float64(done), heapAfter.collections-heapBefore.collections, done)
+	printSites(traces(b, "alloc_space", "-base", before, after), done)
+}
+
+const profileSeconds = 12
+
+func (c *cluster) save(b *testing.B, file, path string) {
+	b.Helper()
+	text, err := c.get(path)
+	must(b, err)
+	must(b, os.WriteFile(file, text, 0o600))
+}
+
+// heap is what Go's runtime counts.
+type heap struct{ bytes, objects, collections int64 }
+
+func (c *cluster) heap(b *testing.B) heap {
+	b.Helper()
+	text, err := c.get("/debug/pprof/heap?debug=1")
+	must(b, err)
+	value := func(name string) int64 { return valueOf(string(text), "# "+name+" = ") }
+	return heap{value("TotalAlloc"), value("Mallocs"), value("NumGC")}
+}
+
+// trace is a stack, the innermost function first, and its value: seconds or bytes.
+type trace struct {
+	value float64
+	stack []string
+}
+
+// traces has pprof print a profile's stacks.
+func traces(b *testing.B, index string, args ...string) []trace {
+	b.Helper()
+	all := append([]string{"tool", "pprof", "-traces", "-unit=" + map[bool]string{true: "seconds", false: "bytes"}[index == "cpu"], "-sample_index=" + index}, args...)
+	out, err := exec.Command("go", all...).Output()
+	must(b, err)
+	return readTraces(string(out))
+}
+
+// readTraces reads blocks between lines of dashes: a value and a function, then its callers.
+func readTraces(text string) (all []trace) {
+	_, text, _ = strings.Cut(text, "-----------+")
+	for _, block := range strings.Split(text, "-----------+") {
+		var t trace
+		for line := range strings.Lines(block) {
+			fields := strings.Fields(line)
+			switch {
+			case len(fields) == 0 || strings.HasPrefix(line, "-") || strings.HasSuffix(fields[0], ":"):
+			case len(t.stack) == 0 && len(fields) > 1:
+				number := strings.TrimRight(fields[0], "sB")
+				t.value, _ = strconv.ParseFloat(number, 64)
+				t.stack = append(t.stack, fields[1])
+			default:
+				t.stack = append(t.stack, fields[0])
+			}
+		}
+		if len(t.stack) > 0 {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// group is the package of the innermost frame that is neither the runtime's nor of a small
+// standard library's; what has none is the runtime's own work.
+func (t trace) group() string {
+	for _, function := range t.stack {
+		if name := packageOf(function); !plumbing(name) {
+			return name
+		}
+	}
+	switch outer := t.stack[len(t.stack)-1]; {
+	case strings.HasPrefix(outer, "runtime.gc") || strings.HasPrefix(outer, "runtime.bg"):
+		return "runtime: collector"
+	case slices.Contains(t.stack, "runtime.newstack"):
+		return "runtime: stacks that grow"
+	case slices.ContainsFunc(t.stack, func(f string) bool { return f == "runtime.schedule" || f == "runtime.mcall" }):
+		return "runtime: scheduler"
+	}
+	return "runtime: other"
+}
+
+// packageOf is the path of a function's package, without the project's own prefix.
+func packageOf(function string) string {
+	function = strings.TrimPrefix(function, "github.com/thumbmill/thumbmill/")
+	slash := strings.LastIndex(function, "/")
+	if bracket := strings.Index(function, "["); bracket >= 0 { // types of generics have slashes
+		slash = strings.LastIndex(function[:bracket], "/")
+	}
+	dot := strings.Index(function[slash+1:], ".")
+	if dot < 0 {
+		return function
+	}
+	return function[:slash+1+dot]
+}
+
+// plumbing is what a package calls to do its own work.
+func plumbing(name string) bool {
+	first, _, _ := strings.Cut(name, "/")
+	return slices.Contains([]string{
+		"runtime", "internal", "syscall", "sync", "os", "io", "bytes", "strings", "strconv", "fmt", "time", "sort", "slices", "maps", "reflect",
+		"context", "errors", "math", "unicode", "bufio", "iter", "path", "aeshashbody", "memeqbody", "cmpbody", "indexbytebody", "gogo", "golang.org",
+	}, first)
+}
+
+func printGroups(all []trace, n int) {
+	groups, sum := map[string]float64{}, 0.0
+	for _, t := range all {
+		groups[t.group()] += t.value
+		sum += t.value
+	}
+	for _, name := range largest(groups, shownPackages) {
+		fmt.Printf("| %s | %.3f | %.1f %% |\n", name, groups[name]*1000/float64(n), 100*groups[name]/sum)
+	}
+	fmt.Printf("| all | %.3f | 100 %% |\n", sum*1000/float64(n))
+}
+
+// printSites prints where most is allocated: the innermost frame outside of plumbing.
+func printSites(all []trace, n int) {
+	sites := map[string]float64{}
+	for _, t := range all {
+		i := slices.IndexFunc(t.stack, func(f string) bool { return !plumbing(packageOf(f)) })
+		sites[strings.TrimPrefix(t.stack[max(i, 0)], "github.com/thumbmill/thumbmill/")] += t.value
+	}
+	for _, name := range largest(sites, shownSites) {
+		fmt.Printf("| %s | %.1f |\n", name, sites[name]/1024/float64(n))
+	}
+}
+
+func largest(all map[string]float64, most int) []string {
+	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Compare(all[b], all[a]) })
+	return names[:min(len(names), most)]
+}
+
+// printSystemCalls counts the front's system calls under strace, where that is installed.
+func (c *cluster) printSystemCalls(b *testing.B, n int) {
+	b.Helper()
+	path, err := exec.LookPath("strace")
+	if err != nil {
+		fmt.Println("\nSystem calls are not counted: strace is not installed.")
+		return
+	}
+	counts := filepath.Join(b.TempDir(), "counts")
+	cmd := exec.Command(path, "-f", "-c", "-S", "calls", "-U", "calls,errors,name", "-o", counts, "-p", strconv.Itoa(c.pid))
+	must(b, cmd.Start())
+	time.Sleep(2 * time.Second) // until all threads are followed
+	c.drive(b, n)
+	_ = cmd.Process.Signal(syscall.SIGINT)
+	_ = cmd.Wait() // the signal is its end
+	text, err := os.ReadFile(counts)
+	must(b, err)
+	fmt.Printf("\nSystem calls a miss (strace, which slows all down, so that futex and nanosleep are more than without):\n\n| call | a miss | failed |\n|---|---|---|\n")
+	lines := strings.Split(string(text), "\n")
+	for _, line := range lines[min(2, len(lines)):min(2+shownCalls, len(lines))] {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || strings.HasPrefix(line, "-") {
+			continue
+		}
+		calls, _ := strconv.ParseFloat(fields[0], 64)
+		failed := 0.0
+		if len(fields) == 3 {
+			failed, _ = strconv.ParseFloat(fields[1], 64)
+		}
+		fmt.Printf("| %s | %.1f | %.1f |\n", fields[len(fields)-1], calls/float64(n), failed/float64(n))
+	}
+}
+
+func TestTracesAreRead(t *testing.T) {
+	const text = `File: a
+Type: cpu
+-----------+-------------------------------------------------------
+    0.02s   runtime.memmove
+             github.com/thumbmill/thumbmill/edge/internal/web.(*Handler).ServeHTTP
+-----------+-------------------------------------------------------
+      bytes:  48B
+    96B   runtime.findRunnable
+             runtime.schedule
+             runtime.mcall
+-----------+-------------------------------------------------------
+`
+	all := readTraces(text)
+	if len(all) != 2 || all[0].value != 0.02 || all[1].value != 96 {
+		t.Fatalf("%+v", all)
+	}
+	for i, want := range []string{"edge/internal/web", "runtime: scheduler"} {
+		if got := all[i].group(); got != want {
+			t.Errorf("%v: %q, want %q", all[i].stack, got, want)
+		}
+	}
+}
+
+func TestPackagesOfFunctions(t *testing.T) {
+	for function, want := range map[string]string{
+		"runtime.mallocgc": "runtime",
+		"github.com/thumbmill/thumbmill/edge/internal/flight.(*Flight[go.shape.struct { M github.com/a/b.C }]).fly": "edge/internal/flight",
+		"github.com/nats-io/nats%2ego.(*Conn).publish":                                                              "github.com/nats-io/nats%2ego",
+		"memeqbody": "memeqbody",
+	} {
+		if got := packageOf(function); got != want {
+			t.Errorf("%s: %q, want %q", function, got, want)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package directory
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/shared/objectstore"
+)
+
+// beneath opens files below a folder in one system call each, where os.Root takes several for
+// each folder on the way. Links that stay below are followed, as os.Root does.
+type beneath struct {
+	folder *os.File
+	fd     int
+}
+
+func openBeneath(root *os.Root, name string) (*beneath, error) {
+	folder, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return &beneath{folder, int(folder.Fd())}, nil
+}
+
+func (b *beneath) close() error { return b.folder.Close() }
+
+// errNoCall says that the kernel, or a container's filter, has no such system call, or that the
+// call cannot tell: os.Root is to be asked.
+var errNoCall = errors.New("directory: openat2 does not answer")
+
+// open opens what exists. Absence is objectstore.ErrNotFound.
+func (b *beneath) open(name string, flags uint64) (fd int, err error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
+	for {
+		fd, err = unix.Openat2(b.fd, name, &how)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
+			return -1, errNoCall
+		case errors.Is(err, unix.EXDEV): // it leads out of the root
+			return -1, objectstore.ErrNotFound
+		case err != nil:
+			return -1, notFound(err)
+		}
+		return fd, nil
+	}
+}
+
+// readable are the flags for a file that is read. A FIFO must not hold the caller.
+const readable = unix.O_RDONLY | unix.O_NONBLOCK
+
+// regular opens a regular file.
+func (b *beneath) regular(name string) (fd int, stat unix.Stat_t, err error) {
+	if fd, err = b.open(name, readable); err != nil {
+		return -1, stat, err
+	}
+	if err = unix.Fstat(fd, &stat); err == nil && stat.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = objectstore.ErrNotFound
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, stat, err
+	}
+	return fd, stat, nil
+}
+
+// blocking makes a file of a descriptor. It is a regular file's, which never holds anybody, and
+// loses the flag for which Go would ask its poller.
+func blocking(fd int, name string) *os.File {
+	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
+	return os.NewFile(uintptr(fd), name)
+}
+
+// writeNew makes a file in the folder itself, of several parts.
+func (b *beneath) writeNew(name string, parts [][]byte) (err error) {
+	fd := -1
+	for again := true; again; again = errors.Is(err, unix.EINTR) {
+		fd, err = unix.Openat(b.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "openat", Path: name, Err: err}
+	}
+	err = writeAll(fd, parts)
+	return errors.Join(err, unix.Close(fd))
+}
+
+func writeAll(fd int, parts [][]byte) error {
+	for len(parts) > 0 {
+		n, err := unix.Writev(fd, parts)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		for n = max(n, 0); len(parts) > 0 && n >= len(parts[0]); parts = parts[1:] {
+			n -= len(parts[0])
+		}
+		if n > 0 {
+			parts[0] = parts[0][n:]
+		}
+	}
+	return nil
+}
+
+// moveTo renames a file of the folder itself to a name below another.
+func (b *beneath) moveTo(temp string, root *beneath, name string) error {
+	folder, err := root.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	err = unix.Renameat(b.fd, temp, folder, path.Base(name))
+	return errors.Join(err, unix.Close(folder))
+}
