@@ -127,7 +127,7 @@ func TestCommands(t *testing.T) {
 	shown, helped := 0, map[string]bool{}
 	for _, page := range []string{
 		"README.md", "docs/quick-start.md", "docs/urls.md", "docs/operations.md", "docs/security.md", "docs/cdn.md", "docs/migration.md", "docs/comparison.md",
-		"edge/README.md", "edge/URLS.md", "renderer/README.md", "loadtest/README.md", "deploy/prometheus/RUNBOOK.md",
+		"edge/README.md", "renderer/README.md", "loadtest/README.md", "deploy/prometheus/RUNBOOK.md",
 		"coordinator/README.md", // at last: it drains the renderer
 	} {
 		for _, line := range commands(t, page) {
