@@ -545,6 +545,6 @@ func documents(t *testing.T) (files []string) {
 		files = append(files, found...)
 	}
 	return slices.DeleteFunc(files, func(file string) bool {
-		return slices.Contains([]string{"docs/concepts.md", "docs/architecture.md", "docs/comparison.md", "docs/migrate.md", "docs/migration.md"}, file)
+		return slices.Contains([]string{"docs/concepts.md", "docs/architecture.md", "docs/comparison.md", "docs/migrate.md"}, file)
 	})
 }

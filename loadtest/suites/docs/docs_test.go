@@ -126,7 +126,7 @@ func TestCommands(t *testing.T) {
 	m := newMachine(t)
 	shown, helped := 0, map[string]bool{}
 	for _, page := range []string{
-		"README.md", "docs/quick-start.md", "docs/urls.md", "docs/operations.md", "docs/security.md", "docs/cdn.md", "docs/migration.md", "docs/comparison.md",
+		"README.md", "docs/quick-start.md", "docs/urls.md", "docs/operations.md", "docs/security.md", "docs/cdn.md", "docs/migrate.md", "docs/comparison.md",
 		"edge/README.md", "renderer/README.md", "loadtest/README.md", "deploy/prometheus/RUNBOOK.md",
 		"coordinator/README.md", // at last: it drains the renderer
 	} {
