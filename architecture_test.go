@@ -78,34 +78,34 @@ var rules = []struct {
 	reason  string
 	forbids func(from, to string) bool
 }{
-	{"roles run on different machines: what two of them need is in shared", func(from, to string) bool {
+	{"roles run on different machines: code that two of them need belongs in shared", func(from, to string) bool {
 		return role(place(from)) && role(place(to)) && place(from) != place(to)
 	}},
-	{"shared is what roles stand on: it knows none of them", func(from, to string) bool {
+	{"roles build on shared, and shared imports no role", func(from, to string) bool {
 		return place(from) == "shared" && role(place(to))
 	}},
-	{"a role's insides are reached through the role, so that its Config is all there is to set", func(from, to string) bool {
+	{"commands reach the internals of a role through the role, so that its Config holds every setting", func(from, to string) bool {
 		inside := strings.Contains(from, "/internal/")
 		command := strings.Contains(from, "/cmd/") || strings.HasSuffix(from, "/commands")
 		return command && strings.Contains(to, "/internal/") || inside && to == module+place(from)
 	}},
-	{"one package alone brings several roles together: deploy/serve", func(from, to string) bool {
+	{"only deploy/serve brings several roles together", func(from, to string) bool {
 		product := place(from) != "loadtest" && !role(place(from))
 		return product && role(strings.TrimPrefix(to, module)) && from != module+"deploy/serve"
 	}},
 	{"decoders never run in a process that talks to the network: only workers import the engine", func(from, to string) bool {
 		return to == module+"renderer/internal/vips" && from != module+"renderer/internal/worker"
 	}},
-	{"tests and their fixtures are not part of the product", func(from, to string) bool {
+	{"the product imports neither tests nor their fixtures", func(from, to string) bool {
 		return place(to) == "loadtest" && place(from) != "loadtest"
 	}},
 	{"the load tool stands without tests: it imports neither fixtures nor suites", func(from, to string) bool {
 		return house(from) == "tool" && (house(to) == "fixtures" || house(to) == "suites")
 	}},
-	{"fixtures stand below the suites that use them", func(from, to string) bool {
+	{"suites use fixtures, and fixtures never use suites", func(from, to string) bool {
 		return house(from) == "fixtures" && house(to) == "suites"
 	}},
-	{"the lock table does no I/O, so that it can be tested without", func(from, to string) bool {
+	{"the lock table does no I/O, so that its tests need none", func(from, to string) bool {
 		return from == module+"coordinator/internal/pools" && (to == "net" || to == "os" || to == "log/slog")
 	}},
 }
