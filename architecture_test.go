@@ -78,34 +78,34 @@ var rules = []struct {
 	reason  string
 	forbids func(from, to string) bool
 }{
-	{"roles run on different machines: what two of them need is in shared", func(from, to string) bool {
+	{"roles run on different machines: code that two of them need belongs in shared", func(from, to string) bool {
 		return role(place(from)) && role(place(to)) && place(from) != place(to)
 	}},
-	{"shared is what roles stand on: it knows none of them", func(from, to string) bool {
+	{"roles build on shared, and shared imports no role", func(from, to string) bool {
 		return place(from) == "shared" && role(place(to))
 	}},
-	{"a role's insides are reached through the role, so that its Config is all there is to set", func(from, to string) bool {
+	{"commands reach the internals of a role through the role, so that its Config holds every setting", func(from, to string) bool {
 		inside := strings.Contains(from, "/internal/")
 		command := strings.Contains(from, "/cmd/") || strings.HasSuffix(from, "/commands")
 		return command && strings.Contains(to, "/internal/") || inside && to == module+place(from)
 	}},
-	{"one package alone brings several roles together: deploy/serve", func(from, to string) bool {
+	{"only deploy/serve brings several roles together", func(from, to string) bool {
 		product := place(from) != "loadtest" && !role(place(from))
 		return product && role(strings.TrimPrefix(to, module)) && from != module+"deploy/serve"
 	}},
 	{"decoders never run in a process that talks to the network: only workers import the engine", func(from, to string) bool {
 		return to == module+"renderer/internal/vips" && from != module+"renderer/internal/worker"
 	}},
-	{"tests and their fixtures are not part of the product", func(from, to string) bool {
+	{"the product imports neither tests nor their fixtures", func(from, to string) bool {
 		return place(to) == "loadtest" && place(from) != "loadtest"
 	}},
 	{"the load tool stands without tests: it imports neither fixtures nor suites", func(from, to string) bool {
 		return house(from) == "tool" && (house(to) == "fixtures" || house(to) == "suites")
 	}},
-	{"fixtures stand below the suites that use them", func(from, to string) bool {
+	{"suites use fixtures, and fixtures never use suites", func(from, to string) bool {
 		return house(from) == "fixtures" && house(to) == "suites"
 	}},
-	{"the lock table does no I/O, so that it can be tested without", func(from, to string) bool {
+	{"the lock table does no I/O, so that its tests need none", func(from, to string) bool {
 		return from == module+"coordinator/internal/pools" && (to == "net" || to == "os" || to == "log/slog")
 	}},
 }
@@ -430,7 +430,7 @@ func TestTheArchitecturePageIsTrue(t *testing.T) {
 	}
 }
 
-// exceptions are names that have a word of the glossary's last column, each with its reason.
+// exceptions are names that have a word of a glossary's last column, each with its reason.
 var exceptions = map[string]string{
 	"QuotaExceeded":                 "S3's name of an error",
 	"StatusRequestEntityTooLarge":   "net/http's name of a status",
@@ -442,15 +442,27 @@ var exceptions = map[string]string{
 	"SUBPROCESS_TIMEOUT_KILL_AFTER": "likewise",
 }
 
-// unwanted are the words of docs/glossary.md that are not used, each with the word that is.
+// unwanted are the words of the glossaries, of the cluster and of the code, that are not used,
+// each with the word that is.
 func unwanted(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("docs/glossary.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	words := map[string]string{}
-	for line := range strings.Lines(string(text)) {
+	for _, page := range []string{"docs/concepts.md", "docs/architecture.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addUnwanted(words, string(text))
+	}
+	if len(words) < 10 {
+		t.Fatalf("the glossaries rule out only %v", words)
+	}
+	return words
+}
+
+// addUnwanted adds the last columns of a page's tables: word, meaning, not.
+func addUnwanted(words map[string]string, page string) {
+	for line := range strings.Lines(page) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
 		if len(cells) != 3 || strings.HasPrefix(cells[0], "---") {
 			continue
@@ -461,10 +473,6 @@ func unwanted(t *testing.T) map[string]string {
 			}
 		}
 	}
-	if len(words) < 10 {
-		t.Fatalf("the glossary rules out only %v", words)
-	}
-	return words
 }
 
 // One thing has one word, in identifiers, and in the texts of the product that name settings,
@@ -525,8 +533,8 @@ func TestDocsAreTheGlossarys(t *testing.T) {
 	}
 }
 
-// documents are the pages of the docs and of the roles, but for the glossary and what quotes
-// other projects.
+// documents are the pages of the docs and of the roles, but for the glossaries and the pages
+// that quote other projects.
 func documents(t *testing.T) (files []string) {
 	t.Helper()
 	for _, pattern := range []string{"README.md", "docs/*.md", "edge/*.md", "coordinator/*.md", "renderer/*.md", "loadtest/*.md"} {
@@ -537,6 +545,6 @@ func documents(t *testing.T) (files []string) {
 		files = append(files, found...)
 	}
 	return slices.DeleteFunc(files, func(file string) bool {
-		return file == "docs/glossary.md" || file == "docs/comparison.md" || file == "docs/migration.md"
+		return slices.Contains([]string{"docs/concepts.md", "docs/architecture.md", "docs/comparison.md", "docs/migrate.md"}, file)
 	})
 }

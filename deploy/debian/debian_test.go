@@ -295,7 +295,7 @@ func (m machine) verify() {
 func (m machine) serve() {
 	m.t.Helper()
 	address := servers.FreeAddress(m.t)
-	picture, err := os.ReadFile(filepath.Join("..", "..", "coordinator", "page.png"))
+	picture, err := os.ReadFile(filepath.Join("..", "..", "docs", "images", "operators-page.png"))
 	if err == nil {
 		err = os.WriteFile(m.root+"/var/lib/thumbmill/originals/a.png", picture, 0o644)
 	}

@@ -98,6 +98,7 @@ var command = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:make|bin/\w+|thumbmil
 var elsewhere = []struct{ begins, why string }{
 	{"make run", "it runs until it is ended: loadtest/suites/commands starts the same"},
 	{"make test", "it is what runs this"},
+	{"make tools build", "it installs packages: make test did"},
 	{"make packages", "deploy/debian"},
 	{"make corpora", "loadtest/suites/corpora judges the project's own originals"},
 	{"apt install", "deploy/debian"},
@@ -114,6 +115,7 @@ var elsewhere = []struct{ begins, why string }{
 	{"go generate", "shared/settings/reference compares the page"},
 	{"go test", "tests are run by their package"},
 	{"go build", "it is built before the cluster is started"},
+	{"THUMBMILL_EDGE_SECURITY_KEY=file:key bin/thumbmill serve", "it runs until it is ended"},
 	{"bin/thumbmill serve", "it runs until it is ended, and is what these commands ask"},
 	{"THUMBMILL_EDGE_TRUSTED_PROXIES=", "likewise"},
 }
@@ -124,8 +126,8 @@ func TestCommands(t *testing.T) {
 	m := newMachine(t)
 	shown, helped := 0, map[string]bool{}
 	for _, page := range []string{
-		"README.md", "docs/operations.md", "docs/security.md", "docs/cdn.md", "docs/migration.md", "docs/comparison.md",
-		"edge/README.md", "edge/URLS.md", "renderer/README.md", "loadtest/README.md", "deploy/prometheus/RUNBOOK.md",
+		"README.md", "docs/quick-start.md", "docs/urls.md", "docs/operations.md", "docs/security.md", "docs/cdn.md", "docs/migrate.md", "docs/comparison.md",
+		"edge/README.md", "renderer/README.md", "loadtest/README.md", "deploy/prometheus/RUNBOOK.md",
 		"coordinator/README.md", // at last: it drains the renderer
 	} {
 		for _, line := range commands(t, page) {
