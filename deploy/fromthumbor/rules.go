@@ -109,7 +109,7 @@ func reasons() map[string]string {
 		"EXIF_TINYRGB_PATH":                 "sRGB profiles are always replaced by a tiny one",
 		"EXIF_TINYRGB_ICC_REPLACE":          "sRGB profiles are always replaced by a tiny one",
 		"VIPS_ENGINE_MIN_PIXELS":            "libvips draws all sizes",
-		"PROXY_ENGINE_ENGINES":              "each type has its engine: see renderer/README.md",
+		"PROXY_ENGINE_ENGINES":              "each type has its engine: see docs/formats.md",
 		"PROXY_LOADER_LOADERS":              "see store.loaders",
 		"LOADER_EXCERPT_LENGTH":             "types are told by names and checked by headers",
 		"URL_SIGNER":                        "HMAC-SHA1 in base64url, Thumbor's default, is the only signer",
@@ -142,7 +142,7 @@ func families() map[string]string {
 		"SUBPROCESS_":    "tools are bounded by their workers: see renderer.time_limit and renderer.memory_limit",
 		"MAX_WAIT_":      "a stop waits for what is under way, up to edge.deadline",
 		"JPEGTRAN_":      "tools are found in /usr/bin",
-		"SWIFT_":         "it has no counterpart: see store in the README",
+		"SWIFT_":         "it has no counterpart: see store in docs/configuration.md",
 	}
 }
 

@@ -4,7 +4,7 @@
 //	GET /api/v1/throttles/stream   every second, as server-sent events
 //	GET /api/v1/throttles/history  values of the last hour
 //
-// coordinator/README.md tells what each field means.
+// coordinator/PROTOCOL.md explains each field.
 package report
 
 import (

@@ -136,8 +136,8 @@ func planCommand() *cobra.Command {
 			"restart one after the other; which resource binds first; and what a change would save.\n\n" +
 			"The profile (what comes, how long renders take) is the cluster's own, from Prometheus or a\n" +
 			"file. A closed form (M/G/c by Allen and Cunneen) gives the first guess, a simulation of\n" +
-			"thumbmill's rules the answer, with 95 % confidence. loadtest/README.md tells how far both\n" +
-			"are from a real cluster.",
+			"thumbmill's rules the answer, with 95 % confidence. docs/benchmarks.md compares both\n" +
+			"with a real cluster.",
 		Example: "  loadtest plan --prometheus http://prometheus:9090 --window 1h --save profile.json\n" +
 			"  loadtest plan --profile profile.json --growth 0.5 --sites 3 --html plan.html",
 		RunE: func(cmd *cobra.Command, _ []string) error { p.cmd = cmd; return p.answerAll() },
@@ -335,4 +335,4 @@ func simulateCommand() *cobra.Command {
 }
 
 // scaling tells how far a result reaches.
-const scaling = "k times the renderers with k times the requests wait no longer and refuse no more, for any k of 1 and above: one queue for a larger pool that is as busy waits less (Smith and Whitt, Resource sharing for efficiency in traffic systems, 1981). That holds up to where something else than slots binds: one coordinator grants more than 100,000 requests a second (coordinator/README.md)."
+const scaling = "k times the renderers with k times the requests wait no longer and refuse no more, for any k of 1 and above: one queue for a larger pool that is as busy waits less (Smith and Whitt, Resource sharing for efficiency in traffic systems, 1981). That holds up to where something else than slots binds: one coordinator grants more than 100,000 requests a second (docs/benchmarks.md)."

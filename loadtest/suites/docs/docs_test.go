@@ -100,11 +100,13 @@ var elsewhere = []struct{ begins, why string }{
 	{"make test", "it is what runs this"},
 	{"make tools build", "it installs packages: make test did"},
 	{"make packages", "deploy/debian"},
+	{"make bench-", "it is the benchmark that the page's figures come from"},
 	{"make corpora", "loadtest/suites/corpora judges the project's own originals"},
 	{"apt install", "deploy/debian"},
 	{"systemctl enable", "deploy/debian runs what the unit says: systemd is not at hand"},
 	{"curl -f http://127.0.0.1:8890", "deploy/debian starts the roles side by side"},
 	{`curl -f -H "Authorization: Bearer $TOKEN" -X DELETE`, "its ID stands for one that was given: loadtest/suites/cluster withdraws those"},
+	{"sudo -u thumbmill", "the packages' user is another one than that of the cluster here"},
 	{"swift post", "loadtest/suites/faults and shared/objectstore/swiftstore give accounts the same by HTTP: its client is not at hand"},
 	{"umask 077", "it is for the lines after it"},
 	{"for role in", "deploy/compose builds what the file says"},
@@ -126,9 +128,10 @@ func TestCommands(t *testing.T) {
 	m := newMachine(t)
 	shown, helped := 0, map[string]bool{}
 	for _, page := range []string{
-		"README.md", "docs/quick-start.md", "docs/urls.md", "docs/operations.md", "docs/security.md", "docs/cdn.md", "docs/migrate.md", "docs/comparison.md",
-		"edge/README.md", "renderer/README.md", "loadtest/README.md", "deploy/prometheus/RUNBOOK.md",
-		"coordinator/README.md", // at last: it drains the renderer
+		"README.md", "docs/quick-start.md", "docs/urls.md", "docs/migrate.md", "docs/comparison.md",
+		"docs/deploy.md", "docs/security.md", "docs/caches.md", "docs/formats.md", "docs/capacity.md", "docs/runbook.md", "docs/benchmarks.md",
+		"edge/README.md", "coordinator/README.md", "renderer/README.md", "loadtest/README.md",
+		"docs/operate.md", // at last: it drains the renderer
 	} {
 		for _, line := range commands(t, page) {
 			shown++

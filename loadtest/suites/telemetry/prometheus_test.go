@@ -69,7 +69,7 @@ func dashboards(t *testing.T) (all []query) {
 // threshold is the end of an alert's expression, without which it always has a value.
 var threshold = regexp.MustCompile(` [<>] [0-9.]+$`)
 
-// alerts gives what each alert looks at, and checks that the runbook has its paragraph.
+// alerts gives what each alert looks at, and checks that the runbook has its section.
 func alerts(t *testing.T) (all []query) {
 	text, err := os.ReadFile(deploy + "prometheus/alerts.yml")
 	var file struct {
@@ -85,7 +85,7 @@ func alerts(t *testing.T) (all []query) {
 	if err == nil {
 		err = yaml.Unmarshal(text, &file)
 	}
-	runbook, readErr := os.ReadFile(deploy + "prometheus/RUNBOOK.md")
+	runbook, readErr := os.ReadFile(deploy + "../docs/runbook.md")
 	if err != nil || readErr != nil {
 		t.Fatal(err, readErr)
 	}
@@ -94,8 +94,8 @@ func alerts(t *testing.T) (all []query) {
 			if !threshold.MatchString(r.Expr) {
 				t.Errorf("%s has no threshold at its end", r.Alert)
 			}
-			if !strings.Contains(string(runbook), "\n## "+r.Alert+"\n") || !strings.HasSuffix(r.Annotations.Runbook, "#"+strings.ToLower(r.Alert)) {
-				t.Errorf("%s has no paragraph in the runbook, or names none", r.Alert)
+			if !strings.Contains(string(runbook), "\n## "+r.Alert+"\n") || r.Annotations.Runbook != "docs/runbook.md#"+strings.ToLower(r.Alert) {
+				t.Errorf("%s has no section in the runbook, or names none", r.Alert)
 			}
 			all = append(all, query{r.Alert, threshold.ReplaceAllString(r.Expr, "")})
 		}

@@ -171,7 +171,7 @@ func benchOriginals(t testing.TB) map[string][]byte {
 func sharpened() *thumbnail.Sharpen { return &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 0.85} }
 
 // A thumbnail from a bucket has the size of the one from the original, and looks the same.
-// The bound is what is promised of buckets; DESIGN.md has the figures.
+// The bound is what is promised of buckets; docs/benchmarks.md has the figures.
 func TestBucketsAreAlike(t *testing.T) {
 	e := newBenchEngines(t)
 	for name, body := range benchOriginals(t) {

@@ -177,7 +177,7 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 
 // png leaves to libvips what Go's encoder does not do as well: grey, of which
 // it makes more bytes, and interlaced pictures. Coloured ones it packs better, and
-// in less time (DESIGN.md has the figures).
+// in less time (docs/benchmarks.md has the figures).
 //
 // The best compression walks long ways in smooth pictures: 26 seconds for four
 // megapixels of clouds, where 2 make a file 9 % larger. Large ones do without.
