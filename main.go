@@ -13,7 +13,6 @@ import (
 	edge "github.com/thumbmill/thumbmill/edge/commands"
 	"github.com/thumbmill/thumbmill/shared/commandline"
 	"github.com/thumbmill/thumbmill/shared/service/debug"
-	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 func main() {
@@ -27,8 +26,9 @@ func main() {
 			"`thumbmill serve` runs the whole cluster in one process. The roles alone, for\n" +
 			"several machines, are the commands edge, coordinator and renderer. The other commands\n" +
 			"ask a running coordinator or edge, which --admin names, or work on files.",
-		SilenceErrors: true, SilenceUsage: true, Version: version.Text(),
+		SilenceErrors: true, SilenceUsage: true,
 	}
+	commandline.AddVersion(root)
 	root.AddCommand(serve.Command(), debug.Command("thumbmill"))
 	root.AddCommand(coordinator.All()...)
 	root.AddCommand(edge.All()...)

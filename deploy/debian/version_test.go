@@ -6,18 +6,40 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
-// Each build is newer than those before it, tagged or not, as dpkg compares them.
+// checkout is a folder with the script and the source of a release's number.
+func checkout(t *testing.T) (dir string, number func(string)) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, folder := range []string{"deploy/debian", "shared/version"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copyTo := func(from, to string, change func(string) string) {
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, to), []byte(change(string(text))), 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	copyTo("version", "deploy/debian/version", func(text string) string { return text })
+	return dir, func(number string) {
+		copyTo("../../shared/version/version.go", "shared/version/version.go", func(text string) string {
+			return strings.Replace(text, `"`+version.Number+`"`, `"`+number+`"`, 1)
+		})
+	}
+}
+
+// Each build is newer than those before it, tagged or not, as dpkg compares them; a tag's
+// build has the release's number, and so has one without git.
 func TestVersionsAreOrdered(t *testing.T) {
-	dir := t.TempDir()
-	script, err := os.ReadFile("version")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "version"), script, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, number := checkout(t)
 	run := func(line string) string {
 		t.Helper()
 		cmd := exec.Command("bash", "-euo", "pipefail", "-c", line)
@@ -29,15 +51,26 @@ func TestVersionsAreOrdered(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	versions := []string{run("./version")}
+	number("1.2.0")
+	if alone := run("deploy/debian/version"); alone != "1.2.0" {
+		t.Errorf("without git it is %s", alone)
+	}
+	versions := []string{"0.0.0+20261123.011534.gc4a326f"} // before there was a number
 	run("git init -q .")
-	for i, tag := range []string{"", "", "v1.2.0-rc1", "v1.2.0", "", "", "v1.10.0"} {
+	for i, c := range []struct{ number, tag string }{
+		{"1.2.0", ""}, {"1.2.0", ""}, {"1.2.0", "v1.2.0-rc1"}, {"1.2.0", ""}, {"1.2.0", "v1.2.0"}, {"1.2.0", ""}, {"1.2.0", ""}, {"1.10.0", ""}, {"1.10.0", "v1.10.0"},
+	} {
+		number(c.number)
 		date := "2026-11-0" + string(rune('1'+i)) + "T00:00:00Z"
 		run("GIT_COMMITTER_DATE=" + date + " git commit -q --allow-empty -m change")
-		if tag != "" {
-			run("git tag " + tag)
+		if c.tag != "" {
+			run("git tag " + c.tag)
 		}
-		versions = append(versions, run("./version"))
+		built := run("deploy/debian/version")
+		if c.tag == "v"+c.number && built != c.number {
+			t.Errorf("the build of the tag %s is %s", c.tag, built)
+		}
+		versions = append(versions, built)
 	}
 	t.Log(versions)
 	for i := range versions[1:] {

@@ -2,10 +2,7 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -66,11 +63,6 @@ func (c *cluster) queue() (service.Part, error) {
 }
 
 func (c *cluster) openStores() (_ service.Part, err error) {
-	if dir := c.settings.Store.Originals; dir.Kind == "directory" {
-		if _, statErr := os.Stat(dir.Path); errors.Is(statErr, fs.ErrNotExist) {
-			c.process.Log.Warn("the folder of originals did not exist: it is made, and empty", "store.originals.path", dir.Path)
-		}
-	}
 	if c.stores, err = open.New(c.settings); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,9 @@ func Command() *cobra.Command {
 		Long: "Run an edge, a coordinator, a renderer with a slot for each core, an embedded NATS\n" +
 			"server and two directory stores in this process, on loopback.\n\n" +
 			"A Thumbor path a/b.jpg is the original a/b.jpg below --originals; a MediaWiki\n" +
-			"container is a folder below it. Port 0 takes any free port.",
+			"container is a folder below it. Port 0 takes any free port.\n\n" +
+			"Once it serves, it prints a URL for a thumbnail of the first file that it finds in\n" +
+			"--originals, unless log.format is json.",
 		Example: "  thumbmill serve --samples\n  thumbmill serve --originals /srv/media --listen 127.0.0.1:8000",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := flags.Load(cmd.Flags())
@@ -54,12 +56,9 @@ func Command() *cobra.Command {
 
 func serve(s settings.Settings, draw, printAddresses bool) error {
 	log, level := logging.New(s.Log, os.Stderr)
-	var drawn []samples.Sample
-	if draw {
-		var err error
-		if drawn, err = samples.Draw(s.Store.Originals.Path); err != nil {
-			return err
-		}
+	drawn, err := prepare(s.Store.Originals, draw)
+	if err != nil {
+		return err
 	}
 	p, err := process.New("serve", s.Admin, log, level)
 	if err != nil {
@@ -70,8 +69,17 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 		if printAddresses {
 			process.PrintAddresses(os.Stdout, addresses)
 		}
-		if draw {
-			invite(os.Stderr, drawn, addresses, p.TokenFile())
+		if draw || s.Log.Format != "json" { // lines of JSON are read by programs
+			invitation{settings: s, addresses: addresses, samples: drawn, tokenFile: p.TokenFile()}.print(os.Stderr)
 		}
 	})
+}
+
+// prepare checks the folder of originals, or draws the samples there and makes it where it is
+// missing.
+func prepare(originals settings.Bucket, draw bool) ([]samples.Sample, error) {
+	if draw {
+		return samples.Draw(originals.Path)
+	}
+	return nil, checkOriginals(originals)
 }

@@ -29,7 +29,7 @@ func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 	s := settings.Default()
 	s.Edge.Listen, s.Admin.Listen = servers.FreeAddress(t), servers.FreeAddress(t)
 	s.Coordinator.Listen, s.NATS.Listen = []string{"127.0.0.1:0"}, "127.0.0.1:0"
-	s.Store.Originals.Path, s.Store.Thumbnails.Path = filepath.Join(t.TempDir(), "o"), filepath.Join(t.TempDir(), "t")
+	s.Store.Originals.Path, s.Store.Thumbnails.Path = t.TempDir(), filepath.Join(t.TempDir(), "t")
 	s.Renderer.Slots = 1
 	ended := make(chan error, 1)
 	go func() { ended <- serve(s, false, false) }()

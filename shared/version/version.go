@@ -1,21 +1,50 @@
-// Package version names the build of the running program.
+// Package version names the release and the build of the running program.
 //
-// Commands show it, and every role tells it of itself.
+// Commands show it, and every role reports it.
 package version
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
 
-// Text is the module's version, and the revision where it is known.
+// Number is the release that this source is, or is on its way to: the first heading of
+// CHANGELOG.md. It stands here alone; deploy/debian/version reads this line.
+const Number = "0.9.0"
+
+// shownDigits is the length of a commit as people write it.
+const shownDigits = 12
+
+// Text returns the release, and the commit and Go's version where the build recorded them:
+// "0.9.0 (commit 1f2e3d4c5b6a, go1.26.8)".
 func Text() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return Number
 	}
-	version := info.Main.Version
+	return text(info)
+}
+
+// text describes a build. A program that was built outside a checkout names no commit.
+func text(info *debug.BuildInfo) string {
+	recorded := map[string]string{}
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			version += " " + setting.Value
-		}
+		recorded[setting.Key] = setting.Value
 	}
-	return version
+	var about []string
+	if commit := recorded["vcs.revision"]; commit != "" {
+		commit = commit[:min(len(commit), shownDigits)]
+		if recorded["vcs.modified"] == "true" {
+			commit += " with changes"
+		}
+		about = append(about, "commit "+commit)
+	}
+	if info.GoVersion != "" {
+		about = append(about, info.GoVersion)
+	}
+	if len(about) == 0 {
+		return Number
+	}
+	return fmt.Sprintf("%s (%s)", Number, strings.Join(about, ", "))
 }

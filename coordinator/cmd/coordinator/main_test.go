@@ -39,7 +39,7 @@ func TestABadAddressEndsTheCoordinator(t *testing.T) {
 
 func TestMistakesAreAnsweredWithWhatIsAllowed(t *testing.T) {
 	for line, says := range map[string]string{
-		"serve": `coordinator has no command "serve"; it has debug, ready`,
+		"serve": `coordinator has no command "serve"; it has debug, ready, version`,
 		"--xml": "flags of coordinator: --admin-listen, --config,",
 	} {
 		if err := run(line); err == nil || !strings.Contains(err.Error(), says) {

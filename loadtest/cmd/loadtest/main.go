@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/thumbmill/thumbmill/shared/version"
+	"github.com/thumbmill/thumbmill/shared/commandline"
 )
 
 func main() {
@@ -16,8 +16,9 @@ func main() {
 		Long: "loadtest run sends a load, as a media site has it, to any thumbnail server: thumbmill,\n" +
 			"Thumbor, imgproxy, imagor. loadtest plan answers how many renderers a site needs, from\n" +
 			"its own metrics; loadtest simulate shows what a number of renderers would do.",
-		SilenceErrors: true, SilenceUsage: true, Version: version.Text(),
+		SilenceErrors: true, SilenceUsage: true,
 	}
+	commandline.AddVersion(root)
 	root.AddCommand(runCommand(), compareCommand(), originalsCommand(), planCommand(), simulateCommand(), judgeCommand())
 	if err := root.Execute(); err != nil {
 		root.PrintErrln("loadtest:", err)

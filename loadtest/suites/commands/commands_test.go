@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 // thumbmill is the binary as a command, which shares a token and sockets with the others of
@@ -235,6 +236,8 @@ func TestCommands(t *testing.T) {
 		says string
 	}{
 		"help":            {nil, []string{"--help"}, true, "serve"},
+		"version":         {nil, []string{"version"}, true, "thumbmill " + version.Number + " ("},
+		"flag of version": {nil, []string{"--version"}, true, "thumbmill " + version.Number + " ("},
 		"help of serve":   {nil, []string{"serve", "--help"}, true, "--nats-listen"},
 		"show":            {key, []string{"config", "show"}, true, "security_key: '***'"},
 		"check":           {nil, []string{"config", "check", bad}, false, "edge.deadlin: no such key (did you mean edge.deadline?)"},

@@ -16,7 +16,6 @@ import (
 	"github.com/thumbmill/thumbmill/shared/service/debug"
 	"github.com/thumbmill/thumbmill/shared/service/process"
 	"github.com/thumbmill/thumbmill/shared/settings"
-	"github.com/thumbmill/thumbmill/shared/version"
 )
 
 // Role describes the command of one role.
@@ -42,7 +41,7 @@ func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 	var flags commandline.Settings
 	var printAddresses bool
 	cmd := &cobra.Command{
-		Use: r.Name, Short: r.Short, SilenceUsage: true, SilenceErrors: true, Version: version.Text(),
+		Use: r.Name, Short: r.Short, SilenceUsage: true, SilenceErrors: true,
 		Long: r.Short + ".\n\nSettings come from --config (a file, or a folder whose *.yaml are merged in\n" +
 			"alphabetical order), then from the environment (edge.allow_unsafe is\n" +
 			"THUMBMILL_EDGE_ALLOW_UNSAFE), then from flags. `thumbmill config show` prints them all.",
@@ -56,6 +55,7 @@ func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	flags.Add(cmd.Flags(), r.Flags)
 	commandline.AddPrintAddresses(cmd.Flags(), &printAddresses)
+	commandline.AddVersion(cmd)
 	cmd.AddCommand(r.readyCommand(), debug.Command(r.Name))
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	commandline.ListAllowed(cmd)
