@@ -16,6 +16,8 @@ type admitting struct {
 	buckets   buckets
 	admitter  patient
 	rides     *rides
+	convoys   *convoys
+	fleet     Fleet
 	next      *granting
 	metrics   metrics
 }
@@ -25,7 +27,7 @@ func newAdmitting(c Config, m metrics) *admitting {
 	return &admitting{
 		estimator: estimator{c.Settings.Throttle.Expensive, costs}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
 		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}},
-		rides:    together, next: newGranting(c, costs, together, m), metrics: m,
+		rides:    together, convoys: newConvoys(c.Settings.Throttle.QueueWait + boardWithin), fleet: c.Fleet, next: newGranting(c, costs, together, m), metrics: m,
 	}
 }
 
@@ -36,6 +38,7 @@ type grant struct {
 	done    bool
 	refusal error
 	ticket  *ticket // of a flight that comes along with another's job; else nil
+	convoy  *convoy // that waits behind the flight; else nil
 }
 
 // admit reports whether the flight is over. It is not when another's render was, and may
@@ -47,6 +50,7 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	w := on.buckets.look(waiting, on.estimator.estimate(l.request, l.client, original))
 	g := on.ask(waiting, w)
 	defer g.ticket.decline() // unless it boards
+	defer g.convoy.end(nil)  // unless its job was published
 	stop()                   // from here on the flight minds for itself
 	l.times.add("admit", began, on.metrics)
 	return on.next.proceed(ctx, l, w, g)

@@ -49,7 +49,7 @@ func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rende
 // those who ask after the answer do not share that failure at the coordinator, but are
 // counted on their own.
 func (on *rendering) render(ctx context.Context, l *leader, w work, g grant) {
-	r := &render{on: on, flight: l.flight, work: w, ticket: g.ticket, times: l.times}
+	r := &render{on: on, flight: l.flight, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
 	err := r.publishAndWait(ctx)
 	g.lease.Release(r.outcome)
 	if err != nil {
@@ -76,6 +76,7 @@ type render struct {
 	flight  *flight.Flight[Thumb]
 	work    work
 	ticket  *ticket // where it comes along with another's job
+	convoy  *convoy // that waits behind it
 	job     Job
 	times   Times
 	began   time.Time
@@ -110,6 +111,7 @@ func (r *render) publish(ctx context.Context) (Job, error) {
 		return held, nil
 	}
 	along := r.on.rides.offer(r.work, r.on.fleet.Batch()-1).depart()
+	r.convoy.end(nil) // whoever found no place on it goes on
 	return r.on.queue.Publish(ctx, job, along...)
 }
 

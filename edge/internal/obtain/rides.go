@@ -152,10 +152,8 @@ func (r *ride) answer(j Job) {
 	}
 }
 
-// ask asks for all places of a flight, and takes a ride where one is offered meanwhile.
-func (on *admitting) ask(ctx context.Context, w work) grant {
-	p := on.rides.wait(w)
-	defer on.rides.leave(p)
+// standInLine asks for all places of a flight, and takes a ride where one is offered meanwhile.
+func (on *admitting) standInLine(ctx context.Context, w work, p *passenger) grant {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan grant, 1)
@@ -169,17 +167,22 @@ func (on *admitting) ask(ctx context.Context, w work) grant {
 		case g := <-answers:
 			return g
 		case t := <-p.offers:
-			g, ok := on.comeAlong(ctx, w, t)
-			if !ok {
-				t.decline()
-				on.rides.again(p)
-				continue
+			if g, ok := on.board(ctx, w, p, t); ok {
+				cancel()
+				(<-answers).giveBack()
+				return g
 			}
-			cancel()
-			(<-answers).giveBack()
-			return g
 		}
 	}
+}
+
+// board takes a ride that is offered. A flight that cannot is offered another.
+func (on *admitting) board(ctx context.Context, w work, p *passenger, t *ticket) (g grant, ok bool) {
+	if g, ok = on.comeAlong(ctx, w, t); !ok {
+		t.decline()
+		on.rides.again(p)
+	}
+	return g, ok
 }
 
 // comeAlong asks for a flight's places beside its lane's, which must be free.

@@ -23,7 +23,7 @@ func size(width int, change func(*Request)) Request {
 	return r
 }
 
-// One size is granted its places; another of the client waits for the lane.
+// One size is granted its places; another client's waits for the lane.
 func TestComingAlong(t *testing.T) {
 	for name, c := range map[string]struct {
 		batch  int
@@ -70,7 +70,9 @@ func TestComingAlong(t *testing.T) {
 			}, func(t *testing.T, w *world) {
 				second := w.ask(t.Context(), size(200, c.change))
 				synctest.Wait()
-				primary := w.ask(t.Context(), first)
+				by := first
+				by.Client = "bob"
+				primary := w.ask(t.Context(), by)
 				synctest.Wait()
 				close(gate)
 				j := <-w.published
