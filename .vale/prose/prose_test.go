@@ -138,3 +138,74 @@ func TestRulesFindTheirExamples(t *testing.T) {
 		t.Errorf("the rules find\n%s\nand must find\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// Glossary.yml is the glossary's own list of words that are not used.
+func TestTheGlossaryHasOneList(t *testing.T) {
+	want := glossary(t)
+	got, err := os.ReadFile(glossaryRule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) == want {
+		return
+	}
+	if err := os.WriteFile(glossaryRule, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Errorf("%s differs from the glossary's table: it is written again, commit it", glossaryRule)
+}
+
+const glossaryRule = "../thumbmill/Glossary.yml"
+
+// glossary returns the rule that follows from the tables of the page with the glossary.
+func glossary(t *testing.T) string {
+	t.Helper()
+	rows := []string{}
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		content, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, swaps(string(content))...)
+	}
+	if len(rows) < 10 {
+		t.Fatalf("the glossary rules out only %v", rows)
+	}
+	slices.Sort(rows)
+	const head = `# One word for each thing: the glossary's table names the words that are not used. This file is
+# written from it by go -C .vale test ./prose.
+# bad:  The coordinator asks the orchestrator.
+# good: The edge asks the coordinator.
+# bad:  A rendition of the original.
+# good: A thumbnail of the original.
+extends: substitution
+message: "The glossary's word for '%[2]s' is '%[1]s'."
+level: error
+ignorecase: true
+swap:
+`
+	return head + strings.Join(rows, "")
+}
+
+// swaps returns a line of the rule for each word in the last column of a page's tables that
+// begin with "| word |".
+func swaps(page string) (rows []string) {
+	inside := false
+	for line := range strings.Lines(page) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		inside = strings.HasPrefix(line, "| word |") || inside && strings.HasPrefix(line, "|")
+		if !inside || len(cells) != 3 || strings.HasPrefix(line, "| word |") {
+			continue
+		}
+		for word := range strings.SplitSeq(cells[2], ",") {
+			if word = strings.TrimSpace(word); word != "" {
+				rows = append(rows, fmt.Sprintf("  %s: %s\n", word, strings.TrimSpace(cells[0])))
+			}
+		}
+	}
+	return rows
+}
