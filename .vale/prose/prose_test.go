@@ -100,7 +100,8 @@ func TestAFindingHasItsLineAndSentence(t *testing.T) {
 // Each rule's comment has sentences that it finds, after "# bad:", and others in which no rule
 // finds anything, after "# good:".
 func TestRulesFindTheirExamples(t *testing.T) {
-	rules, err := filepath.Glob("../thumbmill/*.yml")
+	t.Chdir("..") // as the command runs
+	rules, err := filepath.Glob("thumbmill/*.yml")
 	if err != nil || len(rules) == 0 {
 		t.Fatalf("no rules: %v", err)
 	}
