@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,7 +100,8 @@ func TestAFindingHasItsLineAndSentence(t *testing.T) {
 // Each rule's comment has sentences that it finds, after "# bad:", and others in which no rule
 // finds anything, after "# good:".
 func TestRulesFindTheirExamples(t *testing.T) {
-	rules, err := filepath.Glob("../thumbmill/*.yml")
+	t.Chdir("..") // as the command runs
+	rules, err := filepath.Glob("thumbmill/*.yml")
 	if err != nil || len(rules) == 0 {
 		t.Fatalf("no rules: %v", err)
 	}
@@ -137,4 +140,75 @@ func TestRulesFindTheirExamples(t *testing.T) {
 	if got = slices.Compact(got); !slices.Equal(got, want) {
 		t.Errorf("the rules find\n%s\nand must find\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// Glossary.yml is the glossary's own list of words that are not used.
+func TestTheGlossaryHasOneList(t *testing.T) {
+	want := glossary(t)
+	got, err := os.ReadFile(glossaryRule)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if string(got) == want {
+		return
+	}
+	if err := os.WriteFile(glossaryRule, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Errorf("%s differs from the glossary's table: it is written again, commit it", glossaryRule)
+}
+
+const glossaryRule = "../thumbmill/Glossary.yml"
+
+// glossary returns the rule that follows from the tables of the page with the glossary.
+func glossary(t *testing.T) string {
+	t.Helper()
+	rows := []string{}
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		content, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, swaps(string(content))...)
+	}
+	if len(rows) < 10 {
+		t.Fatalf("the glossary rules out only %v", rows)
+	}
+	slices.Sort(rows)
+	const head = `# One word for each thing: the glossary's table names the words that are not used. This file is
+# written from it by go -C .vale test ./prose.
+# bad:  The coordinator asks the orchestrator.
+# good: The edge asks the coordinator.
+# bad:  A rendition of the original.
+# good: A thumbnail of the original.
+extends: substitution
+message: "The glossary's word for '%[2]s' is '%[1]s'."
+level: error
+ignorecase: true
+swap:
+`
+	return head + strings.Join(rows, "")
+}
+
+// swaps returns a line of the rule for each word in the last column of a page's tables that
+// begin with "| word |".
+func swaps(page string) (rows []string) {
+	inside := false
+	for line := range strings.Lines(page) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		inside = strings.HasPrefix(line, "| word |") || inside && strings.HasPrefix(line, "|")
+		if !inside || len(cells) != 3 || strings.HasPrefix(line, "| word |") {
+			continue
+		}
+		for word := range strings.SplitSeq(cells[2], ",") {
+			if word = strings.TrimSpace(word); word != "" {
+				rows = append(rows, fmt.Sprintf("  %s: %s\n", word, strings.TrimSpace(cells[0])))
+			}
+		}
+	}
+	return rows
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// splitMaps gives each entry of a map a key of its own, so that one layer can set an entry
-// and leave those of the layers before it. Files have mappings; the environment and flags
-// have name=value pairs, separated by commas.
+// splitMaps replaces each map by a key for each entry, so that one layer can set an entry and
+// keep the other entries of earlier layers. Files have mappings. The environment and flags have
+// name=value pairs, separated by commas.
 func (l layer) splitMaps() (problems []error) {
 	for key, field := range leaves(Default()) {
 		value, given := l.values[key]
@@ -17,7 +17,7 @@ func (l layer) splitMaps() (problems []error) {
 		}
 		entries, ok := readMap(value)
 		if !ok {
-			problems = append(problems, fmt.Errorf("%s: %s: %v is no map: in a file it is like {webp: 80, avif: 60}, in the environment and in flags like webp=80,avif=60", l.label(key), key, value))
+			problems = append(problems, fmt.Errorf("%s: %s: %v is not a map: write {webp: 80, avif: 60} in a file, webp=80,avif=60 in the environment and in flags", l.label(key), key, value))
 		}
 		for name, entry := range entries {
 			l.values[key+"."+name] = entry
@@ -30,7 +30,7 @@ func (l layer) splitMaps() (problems []error) {
 	return problems
 }
 
-// readMap reads what a layer gives for a map; nil and "" are one without entries.
+// readMap returns the entries of a map in a layer. nil and "" are an empty map.
 func readMap(value any) (entries map[string]any, ok bool) {
 	switch v := value.(type) {
 	case nil:
@@ -58,7 +58,8 @@ func readPairs(text string) (entries map[string]any, ok bool) {
 	return entries, true
 }
 
-// find gives the value of a key, or for an entry of a map, a value of its type.
+// find returns the value of a key. For the key of a map's entry it returns the zero value of the
+// entry's type.
 func find(known map[string]reflect.Value, key string) (reflect.Value, bool) {
 	if field, ok := known[key]; ok {
 		return field, true
@@ -71,7 +72,7 @@ func find(known map[string]reflect.Value, key string) (reflect.Value, bool) {
 	return reflect.Value{}, false
 }
 
-// moved are keys of earlier versions, each with what is set instead.
+// moved returns the keys of earlier versions, each with the setting that replaces it.
 func moved() map[string]string {
 	return map[string]string{
 		"render.quality_webp": "set render.qualities: {webp: 80}, or THUMBMILL_RENDER_QUALITIES=webp=80",

@@ -30,10 +30,10 @@ type layer struct {
 	labels map[string]string
 }
 
-// Load merges the defaults, the file or the folder's *.yaml at path ("" for
-// none) in alphabetical order, the environment, and the flags, which are given
-// by full key. The error lists everything that is wrong, each with the place
-// where it was said and what is allowed.
+// Load returns the defaults, overwritten by the file or the *.yaml files of the folder at path
+// in alphabetical order, then by the environment, then by the flags, which have full keys. With
+// path "" it reads no file. The error joins all problems. Each names the file, variable or flag,
+// the key, the value and the allowed values.
 func Load(path string, environ []string, flags map[string]any) (Settings, error) {
 	layers, problems := readFiles(path)
 	env, envProblems := readEnvironment(environ)
@@ -70,7 +70,7 @@ func readFiles(path string) (layers []layer, problems []error) {
 		files, _ = filepath.Glob(filepath.Join(path, "*.yaml"))
 		slices.Sort(files)
 		if len(files) == 0 {
-			return nil, []error{fmt.Errorf("configuration: there is no *.yaml in %s", path)}
+			return nil, []error{fmt.Errorf("configuration: %s has no *.yaml files: add one, or name another folder", path)}
 		}
 	}
 	for _, file := range files {
@@ -91,7 +91,7 @@ func readFile(file string) (layer, error) {
 	}
 	k := koanf.New(".")
 	if err := k.Load(rawbytes.Provider(text), yaml.Parser()); err != nil {
-		return layer{}, fmt.Errorf("%s: not readable as YAML: %w", file, err)
+		return layer{}, fmt.Errorf("%s: parse YAML: %w", file, err)
 	}
 	l := layer{name: file, values: map[string]any{}}
 	for key, value := range k.All() {
@@ -104,12 +104,12 @@ func readFile(file string) (layer, error) {
 	return l, nil
 }
 
-// underscored is a key as settings have it: throttle.per-ip, as commands call it, is
+// underscored replaces the hyphens of a key, as commands write it: throttle.per-ip becomes
 // throttle.per_ip.
 func underscored(key string) string { return strings.ReplaceAll(key, "-", "_") }
 
-// readEnvironment takes the variables that name a key. A variable that begins
-// like a section of ours and names no key is a mistake worth telling.
+// readEnvironment returns the variables that name a key, and a problem for each variable that
+// begins like a section and names no key.
 func readEnvironment(environ []string) (layer, []error) {
 	byName := map[string]string{}
 	sections := map[string]bool{}
@@ -148,8 +148,8 @@ func (l layer) label(key string) string {
 	return l.name
 }
 
-// check reports each key that does not exist and each value that does not fit,
-// and takes them out, so that the rest can be checked as well.
+// check returns a problem for each unknown key and each value of a wrong type. It deletes them
+// from the layer, so that Load checks the other values as well.
 func (l layer) check() (problems []error) {
 	known := leaves(Default())
 	for _, key := range sortedKeys(l.values) {
@@ -161,7 +161,7 @@ func (l layer) check() (problems []error) {
 		}
 		target := reflect.New(field.Type())
 		strict := decoder(target.Interface())
-		strict.ErrorUnused = true // of the keys of a loader
+		strict.ErrorUnused = true // for the keys of a loader
 		d, err := mapstructure.NewDecoder(strict)
 		if err == nil {
 			err = d.Decode(l.values[key])
@@ -179,32 +179,33 @@ func (l layer) check() (problems []error) {
 	return problems
 }
 
-// unknown tells a section that was given a value, and a key of earlier versions, from a
-// key that does not exist.
+// unknown says why a key is refused: an earlier version had it, it is a section, or it does not
+// exist.
 func unknown[V any](key string, known map[string]V) string {
 	if instead, ok := moved()[key]; ok {
 		return "no such key any more: " + instead
 	}
 	for candidate := range known {
 		if strings.HasPrefix(candidate, key+".") {
-			return "a section with keys of its own, not a value"
+			return "this is a section, not a value: set its keys"
 		}
 	}
 	return "no such key"
 }
 
-// shown is a value that cannot be used, or where it holds secrets, what is wrong with it.
+// shown returns a value that has a wrong type, or the error if the value may have secrets.
 func shown(field reflect.Value, value any, err error) any {
 	switch field.Type() {
 	case reflect.TypeFor[Secret]():
 		return mask
 	case reflect.TypeFor[[]Loader]():
-		return fmt.Sprintf("what is given (%v)", err)
+		return fmt.Sprintf("this list (%v)", err)
 	}
 	return value
 }
 
-// nearest suggests a key that ends alike or contains the given one's last word.
+// nearest suggests a known key with the same last part, or with one other byte. It returns ""
+// if there is no such key.
 func nearest[V any](key string, known map[string]V) string {
 	last := key[strings.LastIndex(key, ".")+1:]
 	for _, candidate := range sortedKeys(known) {
@@ -243,7 +244,7 @@ func decoder(result any) *mapstructure.DecoderConfig {
 	}
 }
 
-// onlyTextIsADuration refuses "deadline: 70", which would mean 70 ns.
+// onlyTextIsADuration refuses "deadline: 70", which mapstructure reads as 70 ns.
 func onlyTextIsADuration(from, to reflect.Type, value any) (any, error) {
 	if to == reflect.TypeFor[time.Duration]() && from.Kind() != reflect.String && from != to {
 		return nil, errors.New("a duration needs a unit")
@@ -251,11 +252,12 @@ func onlyTextIsADuration(from, to reflect.Type, value any) (any, error) {
 	return value, nil
 }
 
-// inFile begins the value of a secret that is in a file: what mounts secrets, such as
-// systemd and Kubernetes, gives files, and an environment is seen by more than its process.
+// inFile is the start of a value that names the file of a secret. systemd and Kubernetes mount
+// secrets as files, and other processes may see an environment.
 const inFile = "file:"
 
-// secretInFile reads a secret from the file that it names, without the line's end.
+// secretInFile replaces a secret that names a file by the content of the file, without the
+// line end.
 func secretInFile(_, to reflect.Type, value any) (any, error) {
 	text, ok := value.(string)
 	file, named := strings.CutPrefix(text, inFile)
@@ -267,7 +269,7 @@ func secretInFile(_, to reflect.Type, value any) (any, error) {
 		return nil, err
 	}
 	if text = strings.TrimRight(string(secret), "\r\n"); text == "" {
-		return nil, fmt.Errorf("%s is empty", file)
+		return nil, fmt.Errorf("%s is empty: write the secret into it", file)
 	}
 	return text, nil
 }
@@ -279,7 +281,7 @@ func allowed(t reflect.Type) string {
 	case reflect.TypeFor[Bytes]():
 		return "a size such as 3GiB"
 	case reflect.TypeFor[[]Loader]():
-		return "a list of loaders, each with for, kind, and what else store.originals can have"
+		return "a list of loaders, each with for, kind and the other keys of store.originals"
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -295,7 +297,7 @@ func allowed(t reflect.Type) string {
 	}
 }
 
-// leaves gives every key with its value.
+// leaves returns the value of every full key.
 func leaves(s Settings) map[string]reflect.Value {
 	found := map[string]reflect.Value{}
 	collect(reflect.ValueOf(s), "", found)
@@ -322,7 +324,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// Values gives every value by its full key, as text where YAML has no type for it, secrets masked.
+// Values returns every value by its full key, with secrets masked. Values without a type in YAML
+// are text.
 func (s Settings) Values() map[string]any {
 	values := map[string]any{}
 	for key, field := range leaves(s) {
@@ -354,7 +357,7 @@ func printed(field reflect.Value) any {
 	}
 }
 
-// values gives what is set of a loader.
+// values returns the values of a loader that are not empty.
 func (l Loader) values() map[string]any {
 	found := map[string]reflect.Value{}
 	collect(reflect.ValueOf(l.Bucket), "", found)
@@ -367,7 +370,7 @@ func (l Loader) values() map[string]any {
 	return values
 }
 
-// YAML prints the settings as a file that Load reads, secrets masked.
+// YAML returns the settings as a file that Load reads, with secrets masked.
 func (s Settings) YAML() (string, error) {
 	k := koanf.New(".")
 	if err := k.Load(confmap.Provider(s.Values(), "."), nil); err != nil {

@@ -1,9 +1,8 @@
-// Package settings holds the configuration of every role: its names, its
-// defaults, what is allowed, and how files, environment and flags are merged.
+// Package settings holds the configuration of every role: names, defaults and allowed
+// values. It merges files, environment and flags.
 //
-// All roles read one tree, so that a site can keep one folder of files for all
-// machines; each role looks at its own part. The edge, the coordinator, the
-// renderer and the operator's commands use it.
+// All roles read one tree, so that a site can keep one folder of files for all machines.
+// Each role uses its own part.
 package settings
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Settings is the whole tree. The koanf tags are the names that operators type.
+// Settings is the whole tree. The koanf tags are the names in files, environment and flags.
 type Settings struct {
 	Edge        Edge        `koanf:"edge"`
 	Coordinator Coordinator `koanf:"coordinator"`
@@ -33,139 +32,140 @@ type Settings struct {
 	Log         Log         `koanf:"log"`
 }
 
-// Edge is what the HTTP side does.
+// Edge is the HTTP server for thumbnails.
 type Edge struct {
-	Listen         string        `koanf:"listen"`          // host:port; port 0 = any free one
-	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key of signed Thumbor URLs; there is no default key
-	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned Thumbor URLs to everybody
-	TrustedProxies []string      `koanf:"trusted_proxies"` // networks whose X-Forwarded-For is believed
-	Deadline       time.Duration `koanf:"deadline"`        // of one request, from its first byte to the answer's
-	Revalidate     time.Duration `koanf:"revalidate"`      // a hit is compared with its original at most this often
+	Listen         string        `koanf:"listen"`          // address of the HTTP server, host:port; port 0 takes a free port
+	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
+	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned Thumbor URLs to every client
+	TrustedProxies []string      `koanf:"trusted_proxies"` // networks of proxies whose X-Forwarded-For is trusted
+	Deadline       time.Duration `koanf:"deadline"`        // time for one request, from its first byte to its answer
+	Revalidate     time.Duration `koanf:"revalidate"`      // shortest time between two checks of a stored thumbnail against its original
 
-	// what becomes of a stored thumbnail that today's rules and defaults would render
-	// otherwise: keep or render
+	// keep or render: whether the edge serves or replaces a stored thumbnail that today's
+	// rules and defaults would render differently
 	Outdated string `koanf:"outdated"`
-	// give another size of a thumbnail that a throttle refuses, where there is one
+	// serve another stored size of a thumbnail that a throttle refuses
 	Nearest bool  `koanf:"nearest"`
-	Memory  Bytes `koanf:"memory"` // of thumbnails that are asked for often; 0 = none
+	Memory  Bytes `koanf:"memory"` // memory for thumbnails that clients ask for often; 0 = no memory
 
-	MaxWaiters          int `koanf:"max_waiters"`            // requests that wait for a render on one edge
-	MaxWaitersPerClient int `koanf:"max_waiters_per_client"` // of these, of one client
-	MaxWidth            int `koanf:"max_width"`              // pixels that a URL may ask for
-	MaxHeight           int `koanf:"max_height"`             // likewise
-	MaxPixels           int `koanf:"max_pixels"`             // width × height that a URL may ask for
+	MaxWaiters          int `koanf:"max_waiters"`            // requests on one edge that wait for a render
+	MaxWaitersPerClient int `koanf:"max_waiters_per_client"` // requests of one client that wait for a render on one edge
+	MaxWidth            int `koanf:"max_width"`              // largest width in pixels that a URL may ask for
+	MaxHeight           int `koanf:"max_height"`             // largest height in pixels that a URL may ask for
+	MaxPixels           int `koanf:"max_pixels"`             // largest width × height in pixels that a URL may ask for
 
-	MaxAge               time.Duration `koanf:"max_age"`                // for which caches keep a thumbnail
-	StaleWhileRevalidate time.Duration `koanf:"stale_while_revalidate"` // after that, while a cache asks for it anew; 0 = not said
-	StaleIfError         time.Duration `koanf:"stale_if_error"`         // after that, while this edge gives errors; 0 = not said
-	CORS                 []string      `koanf:"cors"`                   // origins whose scripts may read answers: https://site.example, *
-	Blacklist            []string      `koanf:"blacklist"`              // originals that are not served: a/b.jpg, container/a/ab/B.jpg
+	MaxAge               time.Duration `koanf:"max_age"`                // time for which caches keep a thumbnail (Cache-Control: max-age)
+	StaleWhileRevalidate time.Duration `koanf:"stale_while_revalidate"` // time after max_age in which a cache serves a thumbnail while it asks for a new one; 0 = the header is not sent
+	StaleIfError         time.Duration `koanf:"stale_if_error"`         // time after max_age in which a cache serves a thumbnail while the edge answers with errors; 0 = the header is not sent
+	CORS                 []string      `koanf:"cors"`                   // origins whose scripts may read answers: https://site.example, or * for every origin
+	Blacklist            []string      `koanf:"blacklist"`              // originals that the edge refuses: a/b.jpg, container/a/ab/B.jpg
 
 	TLS            ServerTLS `koanf:"tls"`
-	MaxConnections int       `koanf:"max_connections"` // of clients; beyond them the one that is idle longest is closed
+	MaxConnections int       `koanf:"max_connections"` // connections of clients; above this number the connection that is idle longest is closed
 }
 
-// What edge.outdated can say.
+// The values of edge.outdated.
 const (
 	Keep        = "keep"
 	RenderAgain = "render"
 )
 
-// ServerTLS is a certificate for those who connect, in PEM files that are read again when
-// they change. Without one nothing is encrypted.
+// ServerTLS is the certificate of a server, in PEM files. The server reads the files again
+// when they change. Without a certificate the server does not use TLS.
 type ServerTLS struct {
-	Certificate string `koanf:"certificate"` // with the chain
-	Key         string `koanf:"key"`         // of that certificate
+	Certificate string `koanf:"certificate"` // PEM file with the certificate and its chain
+	Key         string `koanf:"key"`         // PEM file with the certificate's key
 }
 
-// Coordinator is who decides about the throttles.
+// Coordinator is the process that decides about the throttles.
 type Coordinator struct {
-	Listen  []string `koanf:"listen"`  // each host:port, IPv4 or IPv6, or unix:PATH
-	Servers []string `koanf:"servers"` // likewise, in order of preference; edges ask the first that answers
-	Secret  Secret   `koanf:"secret"`  // without which no edge is let in; PoolCounter's protocol knows none
-	// networks from which PoolCounter's protocol is spoken; it proves nothing of who speaks.
-	// Unix sockets are always among them
+	Listen  []string `koanf:"listen"`  // addresses of the server: host:port (IPv4 or IPv6) or unix:PATH
+	Servers []string `koanf:"servers"` // coordinators' addresses in order of preference; edges use the first one that answers
+	Secret  Secret   `koanf:"secret"`  // secret that edges must know; PoolCounter's protocol has no secret
+	// networks of clients that may speak PoolCounter's protocol, which has no
+	// authentication; Unix sockets always may
 	Classic []string  `koanf:"classic"`
-	TLS     ServerTLS `koanf:"tls"` // of edges' connections; those without it are not let in then
-	CA      string    `koanf:"ca"`  // PEM file of those who sign coordinators' certificates; edges encrypt with one
+	TLS     ServerTLS `koanf:"tls"` // certificate for connections of edges; with it, edges without TLS are refused
+	CA      string    `koanf:"ca"`  // PEM file of the CA that signs coordinators' certificates; with it, edges use TLS
 }
 
-// NATS is the queue.
+// NATS is the queue between edges and renderers.
 type NATS struct {
 	URL         URLs   `koanf:"url"`         // nats://host:port[,…]; "" in serve = the embedded server
-	Listen      string `koanf:"listen"`      // of the embedded server; "" = in-process only
+	Listen      string `koanf:"listen"`      // address of the embedded server; "" = only this process can connect
 	Credentials string `koanf:"credentials"` // path of a .creds file
 	TLS         TLS    `koanf:"tls"`
-	Replicas    int    `koanf:"replicas"` // of the stream: 1 embedded, 3 clustered
+	Replicas    int    `koanf:"replicas"` // copies of the stream: 1 embedded, 3 in a NATS cluster
 }
 
-// TLS of the connections to NATS, in PEM files.
+// TLS is the encryption of connections to NATS.
 type TLS struct {
-	CA          string `koanf:"ca"`          // those who sign the servers' certificates
-	Certificate string `koanf:"certificate"` // this role's own, where servers ask for one
-	Key         string `koanf:"key"`         // of that certificate
+	CA          string `koanf:"ca"`          // PEM file of the CA that signs the NATS servers' certificates
+	Certificate string `koanf:"certificate"` // PEM file with the certificate of this role, for servers that require one
+	Key         string `koanf:"key"`         // PEM file with the certificate's key
 }
 
-// Memcached is where the failure memory lives.
+// Memcached is the store of the failure memory.
 type Memcached struct {
-	Servers []string `koanf:"servers"` // empty = in this process
-	CA      string   `koanf:"ca"`      // PEM file of those who sign their certificates; with one connections are encrypted
+	Servers []string `koanf:"servers"` // addresses host:port; empty = failures are kept in the memory of each process
+	CA      string   `koanf:"ca"`      // PEM file of the CA that signs memcached's certificates; with it, connections use TLS
 }
 
-// Pool is PoolCounter's three limits.
+// Pool is the limits of one throttle.
 type Pool struct {
-	Workers  int           `koanf:"workers"`   // holders at once
-	MaxQueue int           `koanf:"max_queue"` // holders and waiters together
-	Timeout  time.Duration `koanf:"timeout"`   // longest wait; whole seconds in PoolCounter's protocol
-	Shadow   bool          `koanf:"shadow"`    // count what would be refused or delayed, and let it through
+	Workers  int           `koanf:"workers"`   // places: requests that render at once
+	MaxQueue int           `koanf:"max_queue"` // requests that render and requests that wait, together
+	Timeout  time.Duration `koanf:"timeout"`   // longest wait; PoolCounter's protocol rounds it to seconds
+	Shadow   bool          `koanf:"shadow"`    // admit every request, and count those that the limits would refuse or delay
 }
 
 // ExpensivePool is the pool of each expensive type.
 type ExpensivePool struct {
-	Workers  int           `koanf:"workers"`   // places at once
-	MaxQueue int           `koanf:"max_queue"` // holders and waiters together
+	Workers  int           `koanf:"workers"`   // places: requests that render at once
+	MaxQueue int           `koanf:"max_queue"` // requests that render and requests that wait, together
 	Timeout  time.Duration `koanf:"timeout"`   // longest wait
-	Shadow   bool          `koanf:"shadow"`    // as above
-	Types    []string      `koanf:"types"`     // of tiff, pdf, djvu, xcf, stl, svg, video, …
-	// the time of rendering that one of the workers stands for: an original takes as many as
-	// such originals took lately
+	Shadow   bool          `koanf:"shadow"`    // admit every request, and count those that the limits would refuse or delay
+	Types    []string      `koanf:"types"`     // expensive types: tiff, pdf, djvu, xcf, stl, svg, video, …
+	// rendering time that one place stands for: an original takes three places of 1s while
+	// recent renders of its type took 3s
 	Place time.Duration `koanf:"place"`
 }
 
-// Pool gives the limits without the rest.
+// Pool returns the limits that every throttle has.
 func (e ExpensivePool) Pool() Pool {
 	return Pool{Workers: e.Workers, MaxQueue: e.MaxQueue, Timeout: e.Timeout, Shadow: e.Shadow}
 }
 
-// Failure is the failure memory.
+// Failure is the limit of the failure memory.
 type Failure struct {
 	Max      int           `koanf:"max"`      // failures after which an original is refused
-	Duration time.Duration `koanf:"duration"` // for which a failure is remembered
-	Prefix   string        `koanf:"prefix"`   // of the keys in memcached
+	Duration time.Duration `koanf:"duration"` // time for which a failure counts
+	Prefix   string        `koanf:"prefix"`   // prefix of the keys in memcached
 }
 
-// Throttle is all rules that can refuse or delay a request.
+// Throttle is the rules that can refuse or delay a request.
 type Throttle struct {
-	PerIP          Pool          `koanf:"per_ip"`       // renders of one client, by address or /64
-	PerOriginal    Pool          `koanf:"per_original"` // renders of one original
-	Expensive      ExpensivePool `koanf:"expensive"`    // renders of each expensive type
+	PerIP          Pool          `koanf:"per_ip"`       // limits for the renders of one client: an IPv4 address, or an IPv6 /64
+	PerOriginal    Pool          `koanf:"per_original"` // limits for the renders of one original
+	Expensive      ExpensivePool `koanf:"expensive"`    // limits for the renders of each expensive type
 	Failure        Failure       `koanf:"failure"`
-	Exempt         []string      `koanf:"exempt"`          // networks of clients that per_ip does not count: the CDN, the office
-	QueueWait      time.Duration `koanf:"queue_wait"`      // longest wait for all pools together, and for a renderer to begin
-	ReleaseTimeout time.Duration `koanf:"release_timeout"` // ends a lease that was forgotten
+	Exempt         []string      `koanf:"exempt"`          // networks of clients that per_ip does not limit, such as the CDN and the office
+	QueueWait      time.Duration `koanf:"queue_wait"`      // longest wait for all pools together, and longest wait for a renderer
+	ReleaseTimeout time.Duration `koanf:"release_timeout"` // time after which the coordinator ends a lease that its edge did not release
 }
 
-// Store is where originals come from and thumbnails go.
+// Store is the object stores of originals and thumbnails.
 type Store struct {
-	Originals         Bucket   `koanf:"originals"`          // of all originals, but for those that a loader has
-	Loaders           []Loader `koanf:"loaders"`            // of originals whose names begin with something, the longest first
-	Thumbnails        Bucket   `koanf:"thumbnails"`         // of the results
-	ShardedContainers []string `koanf:"sharded_containers"` // MediaWiki containers with a hash suffix
-	PrivateContainers []string `koanf:"private_containers"` // served only with the secret
-	PrivateSecret     Secret   `koanf:"private_secret"`     // what X-Swift-Secret must hold
+	Originals         Bucket   `koanf:"originals"`          // store of all originals that no loader matches
+	Loaders           []Loader `koanf:"loaders"`            // stores of originals whose names begin with a given text; the longest match wins
+	Thumbnails        Bucket   `koanf:"thumbnails"`         // store of all thumbnails
+	ShardedContainers []string `koanf:"sharded_containers"` // MediaWiki's containers that have a hash suffix
+	PrivateContainers []string `koanf:"private_containers"` // MediaWiki's containers that only requests with private_secret may read
+	PrivateSecret     Secret   `koanf:"private_secret"`     // value of X-Swift-Secret that opens private containers
 }
 
-// Loader finds the loader of an original's name: that whose For is the longest.
+// Loader returns the loader with the longest For that the name begins with. ok is false if
+// no loader matches.
 func (s Store) Loader(name string) (found Loader, ok bool) {
 	for _, l := range s.Loaders {
 		if strings.HasPrefix(name, l.For) && len(l.For) > len(found.For) {
@@ -175,8 +175,8 @@ func (s Store) Loader(name string) (found Loader, ok bool) {
 	return found, ok
 }
 
-// Names are all that an original is called on its way to its store: as it is, without what
-// leads to the store, and what it is called there.
+// Names returns every name of an original on its way to its store: the given name, the name
+// without the prefix of its store or loader, and the name in the store.
 func (s Store) Names(name string) []string {
 	all := []string{name, strings.TrimPrefix(name, s.Originals.Prefix)}
 	if l, ok := s.Loader(name); ok {
@@ -188,29 +188,28 @@ func (s Store) Names(name string) []string {
 
 // Bucket is one object store.
 type Bucket struct {
-	Kind        string        `koanf:"kind"`         // directory, swift or s3; of originals also http
-	Path        string        `koanf:"path"`         // of a directory
-	MaxBytes    Bytes         `koanf:"max_bytes"`    // bound of a directory of thumbnails; 0 = none
-	Prefix      string        `koanf:"prefix"`       // before the path of each object; "thumbor/" at some sites
-	Container   string        `koanf:"container"`    // of objects from Thumbor URLs, in Swift; the bucket of S3
-	AuthURL     string        `koanf:"auth_url"`     // Swift v1, v2 or v3
-	User        string        `koanf:"user"`         // Swift; the access key of S3, "" = as Amazon's tools find it
-	Key         Secret        `koanf:"key"`          // Swift; the secret key of S3
-	Tenant      string        `koanf:"tenant"`       // Swift v2 and v3
-	Domain      string        `koanf:"domain"`       // Swift v3
-	CreateAll   bool          `koanf:"create_all"`   // make containers that are missing
-	Expire      time.Duration `koanf:"expire"`       // after which Swift deletes thumbnails; 0 = never
-	ExpireShare float64       `koanf:"expire_share"` // of the thumbnails that expire, 0…1; to try it out
-	Endpoint    string        `koanf:"endpoint"`     // URL of S3's service; of HTTP, what stands before each name, "" = https://
-	Region      string        `koanf:"region"`       // S3
-	Hosts       []string      `koanf:"hosts"`        // HTTP: host, *.domain, host:port or *; others are refused
-	Allow       []string      `koanf:"allow"`        // HTTP: networks that are not public and may be read from
-	Verify      string        `koanf:"verify"`       // always or never: whether a renderer compares an original with the MD5 that its store tells; "" = unless it comes over TLS
+	Kind        string        `koanf:"kind"`         // directory, swift or s3; originals also http
+	Path        string        `koanf:"path"`         // path of the directory
+	MaxBytes    Bytes         `koanf:"max_bytes"`    // largest size of a directory of thumbnails; 0 = unlimited
+	Prefix      string        `koanf:"prefix"`       // text before the name of each object, such as thumbor/
+	Container   string        `koanf:"container"`    // Swift container of objects from Thumbor's URLs; S3 bucket
+	AuthURL     string        `koanf:"auth_url"`     // URL of Swift's authentication, version 1, 2 or 3
+	User        string        `koanf:"user"`         // Swift user; S3 access key, "" = the default chain of the AWS SDK
+	Key         Secret        `koanf:"key"`          // Swift key; S3 secret key
+	Tenant      string        `koanf:"tenant"`       // Swift tenant (authentication 2 and 3)
+	Domain      string        `koanf:"domain"`       // Swift domain (authentication 3)
+	CreateAll   bool          `koanf:"create_all"`   // create containers that do not exist
+	Expire      time.Duration `koanf:"expire"`       // time after which Swift deletes a thumbnail; 0 = never
+	ExpireShare float64       `koanf:"expire_share"` // share of thumbnails that expire, 0…1; a small share is a trial
+	Endpoint    string        `koanf:"endpoint"`     // URL of the S3 service; for http the text before each name, "" = https://
+	Region      string        `koanf:"region"`       // S3 region
+	Hosts       []string      `koanf:"hosts"`        // hosts that http may read from: host, *.domain, host:port, or * for all; other hosts are refused
+	Allow       []string      `koanf:"allow"`        // private networks that http may read from
+	Verify      string        `koanf:"verify"`       // always or never: renderers compare each original with the MD5 from its store; "" = always for Swift and S3 without TLS, else never
 }
 
-// Verifies reports whether an original that was read is compared with the MD5 that this
-// store tells. Unless it is said, that is done where nothing else on the way notices a
-// changed bit: Swift and S3 without TLS.
+// Verifies reports whether renderers compare originals with the MD5 from this store. The
+// default is true for Swift and S3 without TLS, where nothing else notices a changed bit.
 func (b Bucket) Verifies() bool {
 	if b.Verify != "" {
 		return b.Verify == VerifyAlways
@@ -226,8 +225,8 @@ const (
 
 func overTLS(address string) bool { return strings.HasPrefix(strings.ToLower(address), "https://") }
 
-// Scheme is what stands before the names in a store of kind http that are whole URLs,
-// or would be with it: http:// or https://. "" when the store has an endpoint of its own.
+// Scheme returns http:// or https:// for a store of kind http whose names are whole URLs, with
+// or without their scheme. It returns "" for other kinds, and for a store with an endpoint.
 func (b Bucket) Scheme() string {
 	switch {
 	case b.Kind != "http":
@@ -240,113 +239,112 @@ func (b Bucket) Scheme() string {
 	return ""
 }
 
-// Loader is one more store of originals.
+// Loader is one more store of originals, chosen by the start of their names.
 type Loader struct {
-	For    string `koanf:"for"` // what an original's name begins with: s3/, https://
+	For    string `koanf:"for"` // start of the names of originals in this store: s3/, https://
 	Bucket Bucket `koanf:",squash"`
 }
 
-// Renderer is one renderer's limits.
+// Renderer is the limits of one renderer.
 type Renderer struct {
-	Slots              int           `koanf:"slots"`                // renders at once; 0 = one a core
-	Ahead              int           `koanf:"ahead"`                // jobs fetched while all slots render
-	Batch              int           `koanf:"batch"`                // thumbnails of one original that are rendered as one job; 1 = each alone
-	TimeLimit          time.Duration `koanf:"time_limit"`           // of one render
-	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // of one render of an expensive type
-	MemoryLimit        Bytes         `koanf:"memory_limit"`         // address space of one worker, and of one tool
+	Slots              int           `koanf:"slots"`                // renders at once; 0 = one for each core
+	Ahead              int           `koanf:"ahead"`                // jobs that are fetched while all slots are busy
+	Batch              int           `koanf:"batch"`                // thumbnails of one original that one job renders together; 1 = each in its own job
+	TimeLimit          time.Duration `koanf:"time_limit"`           // longest time of one render
+	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // longest time of one render of an expensive type
+	MemoryLimit        Bytes         `koanf:"memory_limit"`         // address space of one worker or tool
 	Recycle            int           `koanf:"recycle"`              // renders after which a worker is replaced; 0 = never
-	Sandbox            []string      `koanf:"sandbox"`              // layers without which the renderer refuses to start
-	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that a tool repacks; the table of formats says which it can
-	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`   // larger originals are refused
-	MaxPixels          int64         `koanf:"max_pixels"`           // of an original; a quarter where a decoder must hold all at once
-	Downloads          int           `koanf:"downloads"`            // originals fetched at once
-	TempDir            string        `koanf:"temp_dir"`             // "" = the system's
-	TempBytes          Bytes         `koanf:"temp_bytes"`           // of originals there, in use and kept for other sizes
+	Sandbox            []string      `koanf:"sandbox"`              // isolation layers; the renderer does not start without them
+	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that a tool makes smaller; the table of formats lists the allowed ones
+	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`   // largest original; larger ones are refused
+	MaxPixels          int64         `koanf:"max_pixels"`           // most pixels of an original; a quarter of it for decoders that hold the whole picture in memory
+	Downloads          int           `koanf:"downloads"`            // originals that are fetched at once
+	TempDir            string        `koanf:"temp_dir"`             // folder for originals; "" = the default folder of the system
+	TempBytes          Bytes         `koanf:"temp_bytes"`           // largest size of temp_dir: originals in use, and originals kept for other sizes
 }
 
-// SandboxLayers are the mechanisms that can confine workers.
+// SandboxLayers returns the names that renderer.sandbox allows.
 func SandboxLayers() []string {
 	return []string{"user", "cgroup", "no_new_privs", "rlimits", "landlock", "seccomp"}
 }
 
-// Render is the defaults of a spec. The edge reads them: they are part of it.
+// Render is the defaults of a spec. The edge reads them and puts them into each spec.
 type Render struct {
-	Quality   int                 `koanf:"quality"`   // 1…100, of lossy formats
-	Qualities thumbnail.Qualities `koanf:"qualities"` // of lossy formats that have one of their own: {webp: 80}
+	Quality   int                 `koanf:"quality"`   // quality of lossy formats, 1…100
+	Qualities thumbnail.Qualities `koanf:"qualities"` // quality by format, 1…100, instead of quality: {webp: 80}
 
-	QualityLow         int    `koanf:"quality_low"`          // of qlow- thumbnails
-	ChromaSubsampling  string `koanf:"chroma_subsampling"`   // of JPEG: 4:2:0 or 4:4:4
-	Progressive        bool   `koanf:"progressive"`          // JPEG
-	MaxAnimatedArea    int64  `koanf:"max_animated_area"`    // pixels over all frames
-	DefaultFiltersJPEG string `koanf:"default_filters_jpeg"` // of JPEG originals on MediaWiki paths
-	RespectOrientation bool   `koanf:"respect_orientation"`  // turn originals as EXIF says
-	KeepEXIF           bool   `koanf:"keep_exif"`            // all of it, not only who made it
+	QualityLow         int    `koanf:"quality_low"`          // quality of qlow- thumbnails, 1…100
+	ChromaSubsampling  string `koanf:"chroma_subsampling"`   // chroma subsampling of JPEG: 4:2:0 or 4:4:4
+	Progressive        bool   `koanf:"progressive"`          // write progressive JPEG
+	MaxAnimatedArea    int64  `koanf:"max_animated_area"`    // most pixels of an animation, over all frames; larger ones show their first frame
+	DefaultFiltersJPEG string `koanf:"default_filters_jpeg"` // filters for JPEG originals on MediaWiki's paths
+	RespectOrientation bool   `koanf:"respect_orientation"`  // rotate originals as their EXIF says
+	KeepEXIF           bool   `koanf:"keep_exif"`            // keep all EXIF, instead of author and copyright alone
 
-	// rising widths in pixels of larger thumbnails that are kept of originals that take long
-	// (pages, videos, XCF, large pictures), so that smaller ones are rendered from them: 1280;
-	// empty = all are rendered from the original. exact() in a URL of Thumbor's asks for that
+	// rising widths in pixels, such as 1280, of intermediate thumbnails of slow originals
+	// (pages, videos, XCF, large pictures); smaller thumbnails are rendered from them; empty =
+	// every thumbnail is rendered from its original, as with exact() in Thumbor's URLs
 	Buckets []int `koanf:"buckets"`
 }
 
-// Thumbor is the dialect of Thumbor's URLs: what one installation of Thumbor does
-// otherwise than another.
+// Thumbor is the dialect of Thumbor's URLs, which differs between installations.
 type Thumbor struct {
-	StrictFilters bool     `koanf:"strict_filters"` // refuse a URL with a filter that is not understood, instead of skipping it
-	Rotate        string   `koanf:"rotate"`         // direction of rotate(90): clockwise, as Wikimedia's engines; counterclockwise, as Pillow
-	GIFFilters    bool     `koanf:"gif_filters"`    // apply filters to GIFs, frame by frame
-	AutoFormats   []string `koanf:"auto_formats"`   // taken in this order when the client accepts them: avif, webp; the table of formats says which can be
-	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // of PNGs without transparency
-	MaxWidth      int      `koanf:"max_width"`      // larger sizes are made this one; 0 = they are refused beyond edge.max_width
-	MaxHeight     int      `koanf:"max_height"`     // likewise
+	StrictFilters bool     `koanf:"strict_filters"` // refuse a URL with an unknown filter, instead of skipping the filter
+	Rotate        string   `koanf:"rotate"`         // direction of rotate(90): clockwise (Wikimedia's engines) or counterclockwise (Pillow)
+	GIFFilters    bool     `koanf:"gif_filters"`    // apply filters to each frame of a GIF
+	AutoFormats   []string `koanf:"auto_formats"`   // formats that are sent to clients that accept them, in this order: avif, webp; the table of formats lists the allowed ones
+	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // make JPEG of PNGs without transparency
+	MaxWidth      int      `koanf:"max_width"`      // width that replaces larger ones, in pixels; 0 = URLs beyond edge.max_width are refused
+	MaxHeight     int      `koanf:"max_height"`     // height that replaces larger ones, in pixels; 0 = URLs beyond edge.max_height are refused
 }
 
-// MediaWiki is what holds for MediaWiki's paths.
+// MediaWiki is the rules for MediaWiki's paths.
 type MediaWiki struct {
-	Wiki       string `koanf:"wiki"`        // project/language of /images, /w/images and a thumb.php that name none
+	Wiki       string `koanf:"wiki"`        // project/language for paths without one: /images, /w/images, thumb.php
 	Sizes      []int  `koanf:"sizes"`       // standard widths in pixels, rising
-	SizePolicy string `koanf:"size_policy"` // of other widths: free, round_up, redirect, refuse
+	SizePolicy string `koanf:"size_policy"` // answer to other widths: free (render), round_up, redirect or refuse
 }
 
-// Purge is the caches in front that are told when an original's thumbnails are to go.
+// Purge is the caches in front of the edges that must forget purged thumbnails.
 type Purge struct {
-	URLs []string `koanf:"urls"` // each before a path, and PURGE is sent: http://varnish:6081
-	XKey []string `koanf:"xkey"` // to each PURGE is sent with the original's key in the header xkey
-	Host string   `koanf:"host"` // the Host under which they keep it; "" = that of the URL
+	URLs []string `koanf:"urls"` // base URLs of caches; PURGE is sent for each path: http://varnish:6081
+	XKey []string `koanf:"xkey"` // URLs of caches; one PURGE is sent with the original's key in the header xkey
+	Host string   `koanf:"host"` // Host header of purges; "" = the host of the URL
 }
 
-// Upload is what happens when the queue tells of a new original.
+// Upload is the rendering in advance for new originals.
 type Upload struct {
-	Subject string `koanf:"subject"` // in NATS; "" = nobody listens
-	Widths  []int  `koanf:"widths"`  // thumbnails that are rendered at once
+	Subject string `koanf:"subject"` // NATS subject of messages about new originals; "" = off
+	Widths  []int  `koanf:"widths"`  // widths in pixels of the thumbnails to render for each new original
 }
 
 // Admin is the operators' listener: metrics, health and profiles.
 type Admin struct {
-	Listen    string `koanf:"listen"`     // host:port
-	TokenFile string `koanf:"token_file"` // what operators show to act; empty: thumbmill/token in the user's configuration
+	Listen    string `koanf:"listen"`     // address host:port
+	TokenFile string `koanf:"token_file"` // file with the token that operators need for changes; "" = thumbmill/token in the configuration folder of the user
 
-	TLS ServerTLS `koanf:"tls"` // without it who is between an operator and this listener reads the token
+	TLS ServerTLS `koanf:"tls"` // certificate of this listener; without it the token crosses the network in clear text
 }
 
-// Trace is where traces go.
+// Trace is the export of traces.
 type Trace struct {
-	Endpoint string  `koanf:"endpoint"` // of a collector: OTLP over HTTP, such as http://collector:4318/v1/traces
-	Ratio    float64 `koanf:"ratio"`    // of requests that begin a trace, 0 to 1; a proxy's own decision counts first
+	Endpoint string  `koanf:"endpoint"` // URL of a collector for OTLP over HTTP, such as http://collector:4318/v1/traces; "" = no traces
+	Ratio    float64 `koanf:"ratio"`    // share of requests that begin a trace, 0…1; a proxy's decision comes first
 }
 
-// Log is how the log looks.
+// Log is the form of the log.
 type Log struct {
 	Format string `koanf:"format"` // text or json
-	Level  string `koanf:"level"`  // debug, info, warn, error
+	Level  string `koanf:"level"`  // debug, info, warn or error
 }
 
-// Deadline is how the time of one request is split among its steps.
+// Deadline returns the deadline of each step of a request.
 func (s Settings) Deadline() deadline.Split {
 	return deadline.New(s.Edge.Deadline, s.Throttle.QueueWait, s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive)
 }
 
-// Default gives the settings that hold when nobody says otherwise: Wikimedia's
-// production values for throttles and rendering, loopback for listeners.
+// Default returns the default settings: Wikimedia's production values for throttles and
+// rendering, and loopback addresses for listeners.
 func Default() Settings {
 	return Settings{
 		Edge: Edge{

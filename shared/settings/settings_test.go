@@ -85,18 +85,18 @@ func TestMapsAreMergedEntryByEntry(t *testing.T) {
 
 func TestMapsThatCannotBeRead(t *testing.T) {
 	for name, c := range map[string]struct{ file, environ, want string }{
-		"no map":              {"render: {qualities: 80}", "", "a.yaml: render.qualities: 80 is no map: in a file it is like {webp: 80, avif: 60}"},
-		"no pairs":            {"", "THUMBMILL_RENDER_QUALITIES=webp:80", "THUMBMILL_RENDER_QUALITIES: render.qualities: webp:80 is no map"},
-		"a name is missing":   {"", "THUMBMILL_RENDER_QUALITIES==80", "=80 is no map"},
-		"no such format":      {"render: {qualities: {wepb: 80}}", "", `a.yaml: render.qualities.wepb: "wepb" is none of jpg, webp, avif`},
-		"a lossless format":   {"", "THUMBMILL_RENDER_QUALITIES=png=80", `THUMBMILL_RENDER_QUALITIES: render.qualities.png: "png" is none of jpg, webp, avif`},
+		"no map":              {"render: {qualities: 80}", "", "a.yaml: render.qualities: 80 is not a map: write {webp: 80, avif: 60} in a file"},
+		"no pairs":            {"", "THUMBMILL_RENDER_QUALITIES=webp:80", "THUMBMILL_RENDER_QUALITIES: render.qualities: webp:80 is not a map"},
+		"a name is missing":   {"", "THUMBMILL_RENDER_QUALITIES==80", "=80 is not a map"},
+		"no such format":      {"render: {qualities: {wepb: 80}}", "", `a.yaml: render.qualities.wepb: "wepb" is not one of jpg, webp, avif`},
+		"a lossless format":   {"", "THUMBMILL_RENDER_QUALITIES=png=80", `THUMBMILL_RENDER_QUALITIES: render.qualities.png: "png" is not one of jpg, webp, avif`},
 		"no number":           {"render: {qualities: {webp: high}}", "", "a.yaml: render.qualities.webp: high is not a whole number"},
 		"out of range":        {"", "THUMBMILL_RENDER_QUALITIES=webp=101", "render.qualities.webp: 101 is not within 1…100"},
 		"deeper":              {"render: {qualities: {webp: {a: 1}}}", "", "render.qualities.webp.a: no such key"},
 		"a moved key":         {"render: {quality_webp: 80}", "", "a.yaml: render.quality_webp: no such key any more: set render.qualities: {webp: 80}"},
 		"a moved variable":    {"", "THUMBMILL_RENDER_QUALITY_AVIF=60", "THUMBMILL_RENDER_QUALITY_AVIF: render.quality_avif: no such key any more: set render.qualities: {avif: 60}"},
-		"auto_formats":        {"thumbor: {auto_formats: [gif]}", "", `"gif" is none of jpg, png, webp, avif`},
-		"renderer.optimizers": {"renderer: {optimizers: [webp]}", "", `"webp" is none of jpg, png, gif`},
+		"auto_formats":        {"thumbor: {auto_formats: [gif]}", "", `"gif" is not one of jpg, png, webp, avif`},
+		"renderer.optimizers": {"renderer: {optimizers: [webp]}", "", `"webp" is not one of jpg, png, gif`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(write(t, t.TempDir(), "a.yaml", c.file), []string{c.environ}, nil)
@@ -119,9 +119,9 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 		file + ": edge.deadline: 70 is not a duration such as 4s",
 		file + ": render.quality: many is not a whole number",
 		file + ": renderer.memory_limit: lots is not a size such as 3GiB",
-		file + ": throttle: a section with keys of its own, not a value",
-		file + `: log.level: "loud" is none of`,
-		file + `: admin.listen: "127.0.0.1:99999" is no host:port`,
+		file + ": throttle: this is a section, not a value: set its keys",
+		file + `: log.level: "loud" is not one of`,
+		file + `: admin.listen: "127.0.0.1:99999" is not an address: write host:port`,
 		"THUMBMILL_EDGE_ALLOW_UNSAVE: no such key (did you mean THUMBMILL_EDGE_ALLOW_UNSAFE?)",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -263,8 +263,8 @@ func TestVerifies(t *testing.T) {
 
 func TestBucketsAreRisingWidths(t *testing.T) {
 	for text, want := range map[string]string{
-		"[640, 1280]": "", "[]": "", "[1280, 640]": "no rising widths", "[640, 640]": "no rising widths", "[63]": "63 is not within",
-		"[8193]": "8193 is not within", "[100, 101, 102, 103, 104, 105, 106, 107, 108]": "9 widths; at most 8",
+		"[640, 1280]": "", "[]": "", "[1280, 640]": "not a list of rising widths", "[640, 640]": "not a list of rising widths", "[63]": "63 is not within",
+		"[8193]": "8193 is not within", "[100, 101, 102, 103, 104, 105, 106, 107, 108]": "the list has 9 widths: keep at most 8",
 	} {
 		dir := t.TempDir()
 		write(t, dir, "a.yaml", "render:\n  buckets: "+text+"\n")

@@ -15,7 +15,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// checker collects what is wrong, each under the key and the place where it was said.
+// checker collects problems with values, each with its key and the file, variable or flag
+// that set it.
 type checker struct {
 	origin   map[string]string
 	problems []error
@@ -47,7 +48,7 @@ func (c *checker) oneOf(key, v string, allowed ...string) {
 			return
 		}
 	}
-	c.require(false, key, "%q is none of %s", v, strings.Join(allowed, ", "))
+	c.require(false, key, "%q is not one of %s", v, strings.Join(allowed, ", "))
 }
 
 func (c *checker) address(key, v string) {
@@ -55,21 +56,22 @@ func (c *checker) address(key, v string) {
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	c.require(v == "" || err == nil, key, "%q is no host:port (IPv6: [host]:port; port 0…65535)", v)
+	c.require(v == "" || err == nil, key, "%q is not an address: write host:port (IPv6: [host]:port; port 0…65535)", v)
 }
 
-// endpoint is an address, or a unix socket.
+// endpoint checks an address, or the path of a Unix socket.
 func (c *checker) endpoint(key, v string) {
 	if path, ok := strings.CutPrefix(v, "unix:"); ok {
-		// What the kernel takes as the name of a socket.
-		c.require(path != "" && len(path) < 108, key, "%q: the path of a unix socket has 1 to 107 bytes", v)
+		// 107 bytes is the limit of the kernel (unix(7)).
+		c.require(path != "" && len(path) < 108, key, "%q is not the path of a Unix socket: it must have 1 to 107 bytes", v)
 		return
 	}
-	c.require(v != "", key, "an empty address")
+	c.require(v != "", key, "an address is empty: write host:port or unix:PATH")
 	c.address(key, v)
 }
 
-// problems lists everything that is wrong with the values; origin tells where each key was set.
+// problems returns every problem with the values. origin has the file, variable or flag that
+// set each key.
 func (s Settings) problems(origin map[string]string) []error {
 	c := &checker{origin: origin}
 	s.Edge.check(c)
@@ -82,14 +84,14 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Coordinator.check(c)
 	for key, urls := range map[string][]string{"purge.urls": s.Purge.URLs, "purge.xkey": s.Purge.XKey} {
 		for _, u := range urls {
-			c.require(web(u), key, "one of them is no URL, or holds a user or a query")
+			c.require(web(u), key, "a URL is malformed, or has a user or a query: write http://varnish:6081 or the like")
 		}
 	}
 	for _, width := range s.Upload.Widths {
 		within(c, "upload.widths", width, 1, s.Edge.MaxWidth)
 	}
-	c.require(s.Upload.Subject == "" || subject.MatchString(s.Upload.Subject), "upload.subject", "%q is no subject such as media.uploads", s.Upload.Subject)
-	c.require(!strings.ContainsAny(s.Purge.Host, " \t\r\n/"), "purge.host", "%q is no host", s.Purge.Host)
+	c.require(s.Upload.Subject == "" || subject.MatchString(s.Upload.Subject), "upload.subject", "%q is not a subject: write one such as media.uploads, without spaces, * and >", s.Upload.Subject)
+	c.require(!strings.ContainsAny(s.Purge.Host, " \t\r\n/"), "purge.host", "%q is not a host: write a name without spaces and /", s.Purge.Host)
 	for _, server := range s.Memcached.Servers {
 		c.address("memcached.servers", server)
 	}
@@ -106,14 +108,14 @@ func (s Settings) problems(origin map[string]string) []error {
 func (n NATS) check(c *checker) {
 	c.address("nats.listen", n.Listen)
 	within(c, "nats.replicas", n.Replicas, 1, 5)
-	c.require((n.TLS.Certificate == "") == (n.TLS.Key == ""), "nats.tls.certificate", "a certificate and its key go together")
+	c.require((n.TLS.Certificate == "") == (n.TLS.Key == ""), "nats.tls.certificate", "one of certificate and key is missing: set both or none")
 	for address := range strings.SplitSeq(string(n.URL), ",") {
-		c.require(address == "" || server(address), "nats.url", "one of them is no nats://host:port (in a password write %%25 for %%, %%2F for /, %%23 for #, %%3F for ?, %%40 for @)")
+		c.require(address == "" || server(address), "nats.url", "an address is not nats://host:port (in a password write %%25 for %%, %%2F for /, %%23 for #, %%3F for ?, %%40 for @)")
 	}
 }
 
-// server tells that a text is the address of a NATS server and nothing else. Of others the
-// library's errors show the password.
+// server reports whether a text is the address of a NATS server. For malformed addresses the
+// errors of the library show the password.
 func server(address string) bool {
 	u, err := withScheme(address)
 	return err == nil && u.Hostname() != "" && strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
@@ -121,12 +123,12 @@ func server(address string) bool {
 
 func (t Trace) check(c *checker) {
 	at, err := url.Parse(t.Endpoint)
-	c.require(t.Endpoint == "" || err == nil && at.Host != "" && (at.Scheme == "http" || at.Scheme == "https"), "trace.endpoint", "is to be a URL such as http://collector:4318/v1/traces")
-	c.require(t.Ratio >= 0 && t.Ratio <= 1, "trace.ratio", "is to be from 0 to 1")
+	c.require(t.Endpoint == "" || err == nil && at.Host != "" && (at.Scheme == "http" || at.Scheme == "https"), "trace.endpoint", "%q is not a URL: write one such as http://collector:4318/v1/traces", t.Endpoint)
+	c.require(t.Ratio >= 0 && t.Ratio <= 1, "trace.ratio", "%v is not within 0…1", t.Ratio)
 }
 
 func (co Coordinator) check(c *checker) {
-	c.require(len(co.Listen) > 0, "coordinator.listen", "needs an address")
+	c.require(len(co.Listen) > 0, "coordinator.listen", "the list is empty: give at least one address")
 	for _, address := range co.Listen {
 		c.endpoint("coordinator.listen", address)
 	}
@@ -135,16 +137,16 @@ func (co Coordinator) check(c *checker) {
 	}
 	c.networks("coordinator.classic", co.Classic)
 	co.TLS.check(c, "coordinator.tls")
-	c.require(co.Secret == "" || len(co.Secret) >= 16, "coordinator.secret", "shorter than 16 bytes: it could be guessed")
+	c.require(co.Secret == "" || len(co.Secret) >= 16, "coordinator.secret", "the secret has fewer than 16 bytes: write a longer one, which nobody guesses")
 }
 
-// checkTimes keeps the times of one request consistent with each other.
+// checkTimes checks that the times of one request fit together.
 func (s Settings) checkTimes(c *checker) {
 	for key, problem := range s.Deadline().Problems() {
 		c.require(false, key, "%s", problem)
 	}
 	c.require(s.Throttle.ReleaseTimeout > s.Edge.Deadline, "throttle.release_timeout",
-		"%v would end leases that are in use: it must be above edge.deadline (%v)", s.Throttle.ReleaseTimeout, s.Edge.Deadline)
+		"%v ends leases that are in use: raise it above edge.deadline (%v)", s.Throttle.ReleaseTimeout, s.Edge.Deadline)
 }
 
 func (e Edge) check(c *checker) {
@@ -152,7 +154,7 @@ func (e Edge) check(c *checker) {
 	c.duration("edge.deadline", e.Deadline, time.Second, time.Hour)
 	c.duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
 	c.oneOf("edge.outdated", e.Outdated, Keep, RenderAgain)
-	c.require(e.Memory == 0 || e.Memory >= 1<<20, "edge.memory", "%v holds hardly a picture: at least 1 MiB, or 0 for none", e.Memory)
+	c.require(e.Memory == 0 || e.Memory >= 1<<20, "edge.memory", "%v is too little for thumbnails: write at least 1 MiB, or 0 to turn the memory off", e.Memory)
 	c.networks("edge.trusted_proxies", e.TrustedProxies)
 	within(c, "edge.max_waiters", e.MaxWaiters, 1, 1_000_000)
 	within(c, "edge.max_waiters_per_client", e.MaxWaitersPerClient, 1, 1_000_000)
@@ -163,24 +165,25 @@ func (e Edge) check(c *checker) {
 	c.duration("edge.stale_while_revalidate", e.StaleWhileRevalidate, 0, 10*365*24*time.Hour)
 	c.duration("edge.stale_if_error", e.StaleIfError, 0, 10*365*24*time.Hour)
 	for _, origin := range e.CORS {
-		c.require(origin == "*" || web(origin) && !strings.HasSuffix(origin, "/"), "edge.cors", "%q is no origin such as https://site.example, nor *", origin)
+		c.require(origin == "*" || web(origin) && !strings.HasSuffix(origin, "/"), "edge.cors", "%q is not an origin: write one such as https://site.example, or *", origin)
 	}
 	e.TLS.check(c, "edge.tls")
 	within(c, "edge.max_connections", e.MaxConnections, 10, 1_000_000)
 }
 
 func (s ServerTLS) check(c *checker, key string) {
-	c.require((s.Certificate == "") == (s.Key == ""), key+".certificate", "a certificate and its key go together")
+	c.require((s.Certificate == "") == (s.Key == ""), key+".certificate", "one of certificate and key is missing: set both or none")
 }
 
 func (c *checker) networks(key string, all []string) {
 	for _, network := range all {
 		_, err := ParseNetwork(network)
-		c.require(err == nil, key, "%q is no address or network such as 10.0.0.0/8", network)
+		c.require(err == nil, key, "%q is not an address or a network: write one such as 10.0.0.0/8", network)
 	}
 }
 
-// ParseNetwork reads a network, or a single address as a network of one.
+// ParseNetwork parses a network in CIDR notation, or an address, which it returns as a network
+// of one address.
 func ParseNetwork(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
@@ -200,7 +203,7 @@ func (t Throttle) check(c *checker) {
 	within(c, "throttle.failure.max", t.Failure.Max, 1, 1_000_000)
 	c.duration("throttle.failure.duration", t.Failure.Duration, time.Second, 30*24*time.Hour)
 	c.require(len(t.Failure.Prefix) <= 100 && !strings.ContainsAny(t.Failure.Prefix, " \t\r\n"),
-		"throttle.failure.prefix", "at most 100 bytes without white space")
+		"throttle.failure.prefix", "%q is not a prefix: write at most 100 bytes without white space", t.Failure.Prefix)
 	c.duration("throttle.queue_wait", t.QueueWait, time.Second, time.Hour)
 }
 
@@ -209,7 +212,7 @@ func (p Pool) check(c *checker, name string) {
 	within(c, name+".max_queue", p.MaxQueue, 1, 1_000_000)
 	c.duration(name+".timeout", p.Timeout, 0, time.Hour)
 	c.require(p.MaxQueue >= p.Workers, name+".max_queue",
-		"%d is below workers (%d), and it counts them too", p.MaxQueue, p.Workers)
+		"%d is below workers (%d): raise it, since it counts holders and waiters", p.MaxQueue, p.Workers)
 }
 
 var (
@@ -223,9 +226,9 @@ func (s Store) check(c *checker) {
 	s.Originals.check(c, "store.originals", "directory", "swift", "s3", "http")
 	for i, l := range s.Loaders {
 		name := fmt.Sprintf("store.loaders[%d]", i)
-		c.require(l.For != "" && !strings.HasPrefix(l.For, "/"), name+".for", "says what the names begin with that this store has: s3/, https://")
+		c.require(l.For != "" && !strings.HasPrefix(l.For, "/"), name+".for", "%q is not the start of a name: write one such as s3/ or https://", l.For)
 		same := func(other Loader) bool { return other.For == l.For }
-		c.require(slices.IndexFunc(s.Loaders, same) == i, name+".for", "%q is another loader's already", l.For)
+		c.require(slices.IndexFunc(s.Loaders, same) == i, name+".for", "%q is the start of another loader's names: give each loader its own", l.For)
 		l.Bucket.check(c, name, "directory", "swift", "s3", "http")
 	}
 }
@@ -235,30 +238,30 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 	c.oneOf(name+".verify", b.Verify, "", VerifyAlways, VerifyNever)
 	switch b.Kind {
 	case "directory":
-		c.require(b.Path != "", name+".path", "a directory store needs its path")
+		c.require(b.Path != "", name+".path", "the path is empty: write the path of the directory")
 	case "swift":
-		c.require(web(b.AuthURL), name+".auth_url", "a Swift store needs the URL of its authentication, without a user in it")
-		c.require(b.User != "", name+".user", "a Swift store needs a user")
+		c.require(web(b.AuthURL), name+".auth_url", "the URL is missing or malformed: write the URL of Swift's authentication, without a user in it")
+		c.require(b.User != "", name+".user", "the user is empty: write the user of Swift")
 	case "s3":
 		service, _ := url.Parse(b.Endpoint)
-		c.require(web(b.Endpoint) && strings.Trim(service.Path, "/") == "", name+".endpoint", "an S3 store needs the URL of its service, such as https://s3.eu-central-1.amazonaws.com")
-		c.require(bucket.MatchString(b.Container), name+".container", "an S3 store needs its bucket, and %q is no name of one", b.Container)
+		c.require(web(b.Endpoint) && strings.Trim(service.Path, "/") == "", name+".endpoint", "the URL is missing or malformed: write the URL of the S3 service, such as https://s3.eu-central-1.amazonaws.com")
+		c.require(bucket.MatchString(b.Container), name+".container", "%q is not the name of a bucket: write 3 to 63 lower-case letters, digits, dots and hyphens", b.Container)
 	case "http":
-		c.require(b.Scheme() != "" || web(b.Endpoint), name+".endpoint", "%q is no URL", b.Endpoint)
-		c.require(len(b.Hosts) > 0 || b.Scheme() == "", name+".hosts", "no host is allowed: name them, or * for all that are public")
+		c.require(b.Scheme() != "" || web(b.Endpoint), name+".endpoint", "%q is not a URL: write one such as https://site.example/", b.Endpoint)
+		c.require(len(b.Hosts) > 0 || b.Scheme() == "", name+".hosts", "the list is empty: name the allowed hosts, or write * for all public hosts")
 		for _, host := range b.Hosts {
-			c.require(hostPattern.MatchString(host), name+".hosts", "%q is no host, *.domain, host:port or *", host)
+			c.require(hostPattern.MatchString(host), name+".hosts", "%q is not a host: write host, *.domain, host:port or *", host)
 		}
 		c.networks(name+".allow", b.Allow)
 	}
-	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "only Swift deletes objects by itself; S3 has rules of the bucket for it, a directory max_bytes")
+	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "%s does not delete objects after a time: set it to 0, and use a lifecycle rule of the S3 bucket, or max_bytes of a directory", b.Kind)
 	c.duration(name+".expire", b.Expire, 0, 10*365*24*time.Hour)
 	c.require(b.ExpireShare >= 0 && b.ExpireShare <= 1, name+".expire_share", "%v is not within 0…1", b.ExpireShare)
 	c.require(!strings.HasPrefix(b.Prefix, "/") && !strings.Contains(b.Prefix, ".."), name+".prefix",
-		"%q must not begin with / or contain ..", b.Prefix)
+		"%q begins with / or contains ..: write a prefix such as thumbor/", b.Prefix)
 }
 
-// web reports whether a text is the URL of a host and nothing of a user.
+// web reports whether a text is an HTTP URL with a host, without a user and a query.
 func web(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == ""
@@ -270,13 +273,13 @@ func (r Renderer) check(c *checker) {
 	within(c, "renderer.batch", r.Batch, 1, 16)
 	c.duration("renderer.time_limit", r.TimeLimit, time.Second, time.Hour)
 	c.duration("renderer.time_limit_expensive", r.TimeLimitExpensive, time.Second, time.Hour)
-	// A worker starts with about 1.7 GB of address space (measured with libvips 8.14).
-	c.require(r.MemoryLimit >= 2200<<20, "renderer.memory_limit", "%v is below 2.2 GiB, with which a worker cannot start", r.MemoryLimit)
-	c.require(r.MaxOriginalBytes > 0, "renderer.max_original_bytes", "must be above 0")
+	// A worker uses about 1.7 GB of address space when it starts (measured with libvips 8.14).
+	c.require(r.MemoryLimit >= 2200<<20, "renderer.memory_limit", "%v is too little for a worker to start: write at least 2.2 GiB", r.MemoryLimit)
+	c.require(r.MaxOriginalBytes > 0, "renderer.max_original_bytes", "0 refuses every original: write a size such as 4GiB")
 	within(c, "renderer.max_pixels", r.MaxPixels, 1, 10_000_000_000)
 	within(c, "renderer.recycle", r.Recycle, 0, 1_000_000)
 	within(c, "renderer.downloads", r.Downloads, 1, 1024)
-	c.require(r.TempBytes >= r.MaxOriginalBytes, "renderer.temp_bytes", "%v has no room for an original of %v", r.TempBytes, r.MaxOriginalBytes)
+	c.require(r.TempBytes >= r.MaxOriginalBytes, "renderer.temp_bytes", "%v is too little for the largest original: write at least renderer.max_original_bytes (%v)", r.TempBytes, r.MaxOriginalBytes)
 	for _, layer := range r.Sandbox {
 		c.oneOf("renderer.sandbox", layer, SandboxLayers()...)
 	}
@@ -296,8 +299,8 @@ func (t Thumbor) check(c *checker) {
 
 func (m MediaWiki) check(c *checker) {
 	c.oneOf("mediawiki.size_policy", m.SizePolicy, "free", "round_up", "redirect", "refuse")
-	c.require(len(m.Sizes) > 0 && m.Sizes[0] > 0 && slices.IsSorted(m.Sizes), "mediawiki.sizes", "%v are no rising widths in pixels", m.Sizes)
-	c.require(m.Wiki == "" || strings.Count(m.Wiki, "/") == 1, "mediawiki.wiki", "%q is not of the form project/language", m.Wiki)
+	c.require(len(m.Sizes) > 0 && m.Sizes[0] > 0 && slices.IsSorted(m.Sizes), "mediawiki.sizes", "%v is not a list of rising widths in pixels: write one such as 320, 640", m.Sizes)
+	c.require(m.Wiki == "" || strings.Count(m.Wiki, "/") == 1, "mediawiki.wiki", "%q is not a wiki: write project/language, such as wikipedia/en", m.Wiki)
 }
 
 func (r Render) check(c *checker) {
@@ -320,9 +323,9 @@ const (
 )
 
 func (r Render) checkBuckets(c *checker) {
-	c.require(len(r.Buckets) <= maxBuckets, "render.buckets", "%d widths; at most %d", len(r.Buckets), maxBuckets)
+	c.require(len(r.Buckets) <= maxBuckets, "render.buckets", "the list has %d widths: keep at most %d", len(r.Buckets), maxBuckets)
 	rising := slices.IsSorted(r.Buckets) && len(slices.Compact(slices.Clone(r.Buckets))) == len(r.Buckets)
-	c.require(rising, "render.buckets", "%v are no rising widths in pixels", r.Buckets)
+	c.require(rising, "render.buckets", "%v is not a list of rising widths in pixels: write one such as 640, 1280", r.Buckets)
 	for _, width := range r.Buckets {
 		within(c, "render.buckets", width, narrowest, widestOfBucket)
 	}

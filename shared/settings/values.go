@@ -14,7 +14,7 @@ type Secret string
 
 const mask = "***"
 
-// String hides the secret, and shows whether there is one.
+// String returns "***", or "" for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -31,8 +31,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText hides the secret from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// URLs are one URL or several, separated by commas, that print without the
-// passwords in them.
+// URLs is a list of URLs, separated by commas, that prints without passwords.
 type URLs string
 
 // String hides passwords.
@@ -50,8 +49,8 @@ func (u URLs) String() string {
 	return strings.Join(all, ",")
 }
 
-// withScheme reads a URL, of NATS where it does not say of what: "user:password@host" alone
-// would be read as one of the scheme user.
+// withScheme parses a URL, and adds nats:// to a URL without a scheme: net/url reads the user
+// of "user:password@host" as a scheme.
 func withScheme(text string) (*url.URL, error) {
 	text = strings.TrimSpace(text)
 	if !strings.Contains(text, "://") {
@@ -66,18 +65,18 @@ func (u URLs) GoString() string { return u.String() }
 // LogValue hides passwords from slog.
 func (u URLs) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
-// Bytes is a size. It reads 3GiB, 500MB or a plain number.
+// Bytes is a size in bytes.
 type Bytes uint64
 
-// UnmarshalText reads a size with or without a unit.
+// UnmarshalText parses a size such as 3GiB or 500MB, or a number of bytes.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	n, err := humanize.ParseBytes(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no size such as 3GiB", text)
+		return fmt.Errorf("%q is not a size: write a number and a unit, such as 3GiB or 500MB", text)
 	}
 	*b = Bytes(n)
 	return nil
 }
 
-// String gives the size in binary units.
+// String returns the size in binary units, such as 3.0 GiB.
 func (b Bytes) String() string { return humanize.IBytes(uint64(b)) }

@@ -1,5 +1,5 @@
-// Command reference writes docs/configuration.md from the settings' own source: their names
-// and defaults are those that hold, their comments are what the page says.
+// Command reference writes docs/configuration.md from the source of the settings: names, defaults
+// and comments.
 //
 //	go generate ./shared/settings/...
 package main
@@ -43,15 +43,15 @@ func run(args []string) error {
 
 const head = `# Configuration
 
-Every setting, its default and what it means; written from the source by ` + "`go generate ./shared/settings/...`" + `.
+This page lists every setting with its default. The source writes it: ` + "`go generate ./shared/settings/...`" + `.
 
-` + "`--config`" + ` takes a YAML file, or a folder whose ` + "`*.yaml`" + ` are merged in alphabetical order; then come environment
-variables (` + "`edge.allow_unsafe`" + ` is ` + "`THUMBMILL_EDGE_ALLOW_UNSAFE`" + `; lists are separated by commas, and maps are lists of
-` + "`name=value`" + `), then flags. All roles read one tree, each its own part. The value of a secret can be ` + "`file:`" + ` and the path of
-a file with it. ` + "`thumbmill config check PATH`" + ` tells everything that is wrong, ` + "`thumbmill config show`" + ` what holds.
+` + "`--config`" + ` reads a YAML file, or the ` + "`*.yaml`" + ` files of a folder in alphabetical order. Environment variables overwrite the
+files (` + "`edge.allow_unsafe`" + ` is ` + "`THUMBMILL_EDGE_ALLOW_UNSAFE`" + `; write lists as ` + "`a,b`" + ` and maps as ` + "`name=value,name=value`" + `). Flags overwrite both. All roles read one tree,
+and each role uses its own part. The value of a secret can be ` + "`file:`" + ` and the path of a file with the secret.
+` + "`thumbmill config check PATH`" + ` lists all errors, and ` + "`thumbmill config show`" + ` prints the settings in use.
 `
 
-// page writes the reference of the settings whose source is in a file.
+// page returns the reference of the settings in a source file.
 func page(source string) ([]byte, error) {
 	said, err := comments(source)
 	if err != nil {
@@ -72,8 +72,8 @@ func page(source string) ([]byte, error) {
 
 // formats writes the table of formats.
 func (p *reference) formats() {
-	p.write("\n## The formats of thumbnails\n\nSettings name a format by the first word of its row; URLs and `format(…)` take " +
-		"its other spellings too. The last columns tell which settings and URLs can name it.\n\n| name | | media type | longest side | transparency | animation | " +
+	p.write("\n## The formats of thumbnails\n\nSettings use the first name of a row; URLs and `format(…)` accept " +
+		"all names of a row. The last columns show which settings and URLs accept the format.\n\n| name | | media type | longest side | transparency | animation | " +
 		"`render.qualities` | `thumbor.auto_formats` | `renderer.optimizers` | MediaWiki's URLs |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range thumbnail.Formats() {
 		animation := map[thumbnail.Animation]string{thumbnail.FirstFrame: "first frame", thumbnail.ByEncoder: "yes", thumbnail.ByTool: "yes, of a GIF", thumbnail.Packed: "yes"}[f.Animation]
@@ -89,13 +89,13 @@ func yes(b bool) string {
 	return ""
 }
 
-// said is what the source says of a type: of itself, and of its fields.
+// said is the comments of a type and of its fields.
 type said struct {
 	doc    string
 	fields map[string]string
 }
 
-// comments reads what is said of each type.
+// comments returns the comments of each type in a source file.
 func comments(source string) (map[string]said, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), source, nil, parser.ParseComments)
 	if err != nil {
@@ -121,7 +121,7 @@ func comments(source string) (map[string]said, error) {
 	return all, nil
 }
 
-// sentence makes of "Edge is what …" a sentence of its own: "What …".
+// sentence turns the comment "Edge is the server." into "The server."
 func sentence(name, doc string) string {
 	doc = inline(doc)
 	for _, verb := range []string{" is ", " are "} {
@@ -143,13 +143,13 @@ type reference struct {
 
 func (p *reference) write(format string, args ...any) { _, _ = fmt.Fprintf(&p.text, format, args...) }
 
-// rows writes the settings of a struct, and of those in it.
+// rows writes the settings of a struct and of the structs in it.
 func (p *reference) rows(prefix string, v reflect.Value) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		key, squash, _ := strings.Cut(field.Tag.Get("koanf"), ",")
 		if squash == "squash" {
-			p.write("| `%s.…` | | as of `store.originals` |\n", prefix)
+			p.write("| `%s.…` | | the keys of `store.originals` |\n", prefix)
 			continue
 		}
 		key = prefix + "." + key
@@ -170,7 +170,7 @@ func (p *reference) rows(prefix string, v reflect.Value) {
 	}
 }
 
-// value writes a default as one would type it.
+// value returns a default as an operator writes it.
 func value(v reflect.Value) string {
 	if v.IsZero() && slices.Contains([]reflect.Kind{reflect.String, reflect.Slice, reflect.Map}, v.Kind()) {
 		return ""
