@@ -6,7 +6,6 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/cost"
-	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
@@ -42,28 +41,9 @@ type grant struct {
 // have brought nothing. The error is a refusal that is this client's alone.
 func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.Info) (over bool, err error) {
 	began := time.Now()
-	waiting, stop := untilAbandoned(ctx, l.flight)
-	defer stop()
-	w := on.buckets.look(waiting, on.estimator.estimate(l.request, l.client, original))
-	g := on.ask(waiting, w)
+	w := on.buckets.look(ctx, on.estimator.estimate(l.request, l.client, original))
+	g := on.ask(ctx, w, l.flight.Abandoned())
 	defer g.ticket.decline() // unless it boards
-	stop()                   // from here on the flight minds for itself
 	l.times.add("admit", began, on.metrics)
 	return on.next.proceed(ctx, l, w, g)
-}
-
-// untilAbandoned gives a context that ends when nobody waits for the flight any more. stop
-// ends it, and waits for the goroutine that watches; a second call does nothing.
-func untilAbandoned(ctx context.Context, f *flight.Flight[Thumb]) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		select {
-		case <-f.Abandoned():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(); <-watching }
 }

@@ -152,8 +152,9 @@ func (r *ride) answer(j Job) {
 	}
 }
 
-// ask asks for all places of a flight, and takes a ride where one is offered meanwhile.
-func (on *admitting) ask(ctx context.Context, w work) grant {
+// ask asks for all places of a flight until it is abandoned, and takes a ride where one is
+// offered meanwhile.
+func (on *admitting) ask(ctx context.Context, w work, abandoned <-chan struct{}) grant {
 	p := on.rides.wait(w)
 	defer on.rides.leave(p)
 	ctx, cancel := context.WithCancel(ctx)
@@ -168,6 +169,9 @@ func (on *admitting) ask(ctx context.Context, w work) grant {
 		select {
 		case g := <-answers:
 			return g
+		case <-abandoned:
+			cancel() // the answer says so
+			abandoned = nil
 		case t := <-p.offers:
 			g, ok := on.comeAlong(ctx, w, t)
 			if !ok {
