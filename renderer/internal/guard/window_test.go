@@ -9,13 +9,13 @@ import (
 
 // counting counts reads.
 type counting struct {
-	io.ReaderAt
+	file  io.ReaderAt
 	reads int
 }
 
 func (c *counting) ReadAt(p []byte, at int64) (int, error) {
 	c.reads++
-	return c.ReaderAt.ReadAt(p, at)
+	return c.file.ReadAt(p, at)
 }
 
 func TestWindowReadsAsTheFile(t *testing.T) {
@@ -45,7 +45,7 @@ func TestWindowReadsAsTheFile(t *testing.T) {
 }
 
 func TestWindowReadsOnce(t *testing.T) {
-	c := &counting{ReaderAt: bytes.NewReader(make([]byte, 100_000))}
+	c := &counting{file: bytes.NewReader(make([]byte, 100_000))}
 	w := &window{file: c}
 	for at := range int64(50) {
 		_, _ = w.ReadAt(make([]byte, 256), at*70)
