@@ -2,7 +2,6 @@ package throttle
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -42,7 +41,7 @@ func (t Table) PoolNames() (names []Name) {
 
 // RuleNames are the names of the rules whose limits operators can change.
 func (t Table) RuleNames() (names []string) {
-	for _, r := range t.rules() {
+	for r := range t.rules() {
 		names = append(names, r.name())
 	}
 	return names
@@ -52,7 +51,7 @@ func (t Table) RuleNames() (names []string) {
 // or underscores, or the class of its pools. The error lists the names.
 func (t Table) RuleName(text string) (string, error) {
 	wanted, variant, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(text, "_", "-")), ":")
-	for _, r := range t.rules() {
+	for r := range t.rules() {
 		if (wanted == string(r.throttle.Name) || wanted == r.throttle.Class) && variant == r.variant {
 			return r.name(), nil
 		}
@@ -62,5 +61,10 @@ func (t Table) RuleName(text string) (string, error) {
 
 // CanShadow reports whether the rule of that name, as RuleName gives it, can be in shadow mode.
 func (t Table) CanShadow(ruleName string) bool {
-	return slices.ContainsFunc(t.rules(), func(r rule) bool { return r.name() == ruleName && r.throttle.CanShadow })
+	for r := range t.rules() {
+		if r.name() == ruleName {
+			return r.throttle.CanShadow
+		}
+	}
+	return false
 }

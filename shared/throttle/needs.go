@@ -1,6 +1,8 @@
 package throttle
 
 import (
+	"iter"
+
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -17,7 +19,7 @@ type Need struct {
 
 // rule is one set of limits: of a throttle, or of one of its variants.
 type rule struct {
-	throttle Throttle
+	throttle *Throttle
 	variant  string // "" where the throttle has none
 }
 
@@ -29,24 +31,35 @@ func (r rule) name() string {
 }
 
 // rules are those of the throttles that a coordinator decides.
-func (t Table) rules() (all []rule) {
-	for _, row := range t {
-		switch {
-		case row.Class == "":
-		case row.Variants == nil:
-			all = append(all, rule{throttle: row})
-		default:
-			for _, variant := range row.Variants {
-				all = append(all, rule{row, variant})
+func (t Table) rules() iter.Seq[rule] {
+	return func(yield func(rule) bool) {
+		for i := range t {
+			for _, variant := range t[i].variants() {
+				if !yield(rule{&t[i], variant}) {
+					return
+				}
 			}
 		}
 	}
-	return all
+}
+
+// one is the variants of a throttle that has none.
+var one = []string{""}
+
+// variants are those that a coordinator decides.
+func (t *Throttle) variants() []string {
+	switch {
+	case t.Class == "":
+		return nil
+	case t.Variants == nil:
+		return one
+	}
+	return t.Variants
 }
 
 // Rules are the limits that an edge declares to coordinators.
 func (t Table) Rules(l Limits) (declared []lease.Rule) {
-	for _, r := range t.rules() {
+	for r := range t.rules() {
 		p := r.throttle.limits(l, r.variant)
 		declared = append(declared, lease.Rule{
 			Name: r.name(), Workers: uint32(p.Workers), MaxQueue: uint32(p.MaxQueue), Shadow: p.Shadow, //nolint:gosec // bounded by settings
@@ -56,15 +69,17 @@ func (t Table) Rules(l Limits) (declared []lease.Rule) {
 }
 
 // Needs are the pools that a request takes places in, in the order of the table.
-func (t Table) Needs(r Request, l Limits) (needs []Need) {
-	for i, of := range t.rules() {
+func (t Table) Needs(r Request, l Limits) []Need {
+	needs, i := make([]Need, 0, len(t)), -1
+	for of := range t.rules() {
+		i++
 		limits := of.throttle.limits(l, of.variant)
 		name, places := of.throttle.pool(r, limits)
 		if places == 0 || of.variant != "" && of.variant != name {
 			continue
 		}
 		needs = append(needs, Need{
-			Throttle: of.throttle, Rule: i, Key: poolcounter.Key(of.throttle.Class, name), Places: places, Limits: limits,
+			Throttle: *of.throttle, Rule: i, Key: poolcounter.Key(of.throttle.Class, name), Places: places, Limits: limits,
 		})
 	}
 	return needs

@@ -31,7 +31,7 @@ import (
 
 const (
 	retryPause    = 100 * time.Millisecond
-	resultBacklog = 16
+	resultBacklog = 6 // two deliveries' results
 )
 
 // Dispatcher publishes jobs for one edge.

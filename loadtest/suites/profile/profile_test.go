@@ -11,7 +11,6 @@ import (
 
 const (
 	rounds    = 5
-	idleFor   = 2 * time.Second
 	settleFor = 300 * time.Millisecond // what follows the last answer, such as storing, is over
 	profiled  = 3                      // rounds' misses in the profiles, at least
 )
@@ -61,10 +60,10 @@ func BenchmarkProfile(b *testing.B) {
 // cost drives misses, and gives what each took.
 func (c *cluster) cost(b *testing.B, n int) cost {
 	b.Helper()
-	time.Sleep(settleFor)
+	time.Sleep(settleFor) // processor time says nothing of what is still to come
 	before := c.read(b)
 	c.drive(b, n)
-	time.Sleep(settleFor)
+	time.Sleep(settleFor) // processor time says nothing of what is still to come
 	used := c.read(b).less(before)
 	each := func(v int64) float64 { return float64(v) / float64(n) }
 	return cost{

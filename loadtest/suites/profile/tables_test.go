@@ -144,7 +144,7 @@ func packageOf(function string) string {
 // plumbing is what a package calls to do its own work.
 func plumbing(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
-	return slices.Contains([]string{
+	return name == "net" || slices.Contains([]string{
 		"runtime", "internal", "syscall", "sync", "os", "io", "bytes", "strings", "strconv", "fmt", "time", "sort", "slices", "maps", "reflect",
 		"context", "errors", "math", "unicode", "bufio", "iter", "path", "aeshashbody", "memeqbody", "cmpbody", "indexbytebody", "gogo", "golang.org",
 	}, first)

@@ -123,7 +123,7 @@ func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels in
 	if promised == "" {
 		promised = thumbnail.TypeUnknown
 	}
-	h, err := readHeader(io.NewSectionReader(file, 0, size), promised)
+	h, err := readHeader(io.NewSectionReader(&window{file: file}, 0, size), promised)
 	if err != nil {
 		return h, err
 	}

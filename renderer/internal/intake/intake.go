@@ -236,12 +236,9 @@ func (in *Intake) readDelivery(msg jetstream.Msg) (Delivery, error) {
 
 // process does the job, and tells the server all the while that it lives.
 func (in *Intake) process(msg receipt, d Delivery) {
-	alive, done := context.WithCancel(in.pulling)
-	var beat sync.WaitGroup
-	beat.Go(func() { in.keepAlive(alive, msg) })
+	stop := in.keepAlive(msg)
 	err := in.config.Processor.Process(in.pulling, in.untilDrain.Done(), d)
-	done()
-	beat.Wait()
+	stop()
 	switch {
 	case errors.Is(err, ErrLong):
 		d.Job.Lane = renderjob.LaneExpensive
@@ -258,9 +255,28 @@ func (in *Intake) process(msg receipt, d Delivery) {
 	}
 }
 
-func (in *Intake) keepAlive(ctx context.Context, msg receipt) {
-	for periodic.Sleep(ctx, deadline.AckWait/3) == nil {
+// keepAlive tells the server from time to time that the job is being done, until stop has
+// returned. Few jobs take as long, so that it is a timer and no goroutine.
+func (in *Intake) keepAlive(msg receipt) (stop func()) {
+	var mu sync.Mutex
+	mu.Lock() // until timer is set
+	defer mu.Unlock()
+	ended := false
+	var timer *time.Timer
+	timer = time.AfterFunc(deadline.AckWait/3, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if ended || in.pulling.Err() != nil {
+			return
+		}
 		in.logAck(msg.InProgress())
+		timer.Reset(deadline.AckWait / 3)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
+		timer.Stop()
 	}
 }
 
