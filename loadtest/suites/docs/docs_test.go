@@ -217,6 +217,7 @@ func newMachine(t *testing.T) *machine {
 		t.Fatal("no renderer lives")
 	}
 	m.env = append(m.env, "RENDERER="+renderer[1])
+	m.must("bin/loadtest originals --originals 2 --types jpg=1 data/originals && bin/loadtest run --originals 2 --types jpg=1 --url 'http://127.0.0.1:8888/unsafe/{width}x/{original}' --load 5s@10") // which is planned for
 	return m
 }
 
