@@ -50,6 +50,9 @@ function linksOutside(md) {
   })
 }
 
+// slugify gives a heading the id that it has at a Git host, as loadtest/suites/docs checks.
+const slugify = (heading) => heading.trim().toLowerCase().replace(/[^\p{L}\p{M}\p{N}\p{Pc}\- ]/gu, '').replaceAll(' ', '-')
+
 // namedCells gives each cell the name of its column, which a phone shows beside it.
 function namedCells(md) {
   md.core.ruler.push('named-cells', (state) => {
@@ -73,7 +76,11 @@ export default defineConfig({
   cleanUrls: false,
   srcExclude: ['node_modules/**'],
   rewrites: { 'README.md': 'index.md' },
-  markdown: { config: (md) => md.use(linksOutside).use(namedCells), languageAlias: { vcl: 'c' } },
+  markdown: {
+    config: (md) => md.use(linksOutside).use(namedCells),
+    anchor: { slugify },
+    languageAlias: { vcl: 'c' },
+  },
   themeConfig: {
     sidebar,
     nav: [{ text: release, link: repository + '/blob/main/CHANGELOG.md' }],
