@@ -28,9 +28,9 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs, which the race detector does not see.
-RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages soak deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -151,6 +151,17 @@ soak: deps ## large and hostile originals in full, then the system tests again a
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 5m -v ./loadtest/suites/flood
 	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/suites/cluster; done; done
 
+docs: docs/node_modules/.package-lock.json ## build the site of docs/ into docs/.vitepress/dist; a dead link fails it
+	cd docs && npm run --silent build
+
+docs-serve: docs/node_modules/.package-lock.json ## show the site on this machine, and each change of a page at once
+	cd docs && npm run --silent serve
+
+# The generator as docs/package-lock.json has it; Node from Debian where there is none.
+docs/node_modules/.package-lock.json: docs/package-lock.json
+	@command -v npm >/dev/null || deploy/install-packages deploy/packages/site
+	cd docs && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
+
 deps: ## install Debian packages that tests need
 	@deploy/install-packages $(BUILD_PACKAGES) $(TOOL_PACKAGES) $(TEST_PACKAGES)
 
@@ -161,4 +172,4 @@ build-deps:
 	@deploy/install-packages $(BUILD_PACKAGES)
 
 clean: ## remove what was built and drawn
-	rm -rf bin data
+	rm -rf bin data docs/node_modules docs/.vitepress/cache docs/.vitepress/dist
