@@ -62,7 +62,7 @@ func (w *workers) fill(c worker.Config) (err error) {
 	if w.vips, err = worker.NewPool(c); err != nil {
 		return err
 	}
-	c.Kind = worker.Tools
+	c.Kind, c.Standby = worker.Tools, 1 // few originals need one
 	w.tools, err = worker.NewPool(c)
 	return err
 }

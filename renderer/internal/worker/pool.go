@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ var ErrDied = errors.New("the worker died under the render")
 type Config struct {
 	Kind    Kind
 	Slots   int             // workers that can be busy at once
+	Standby int             // workers that are started beforehand, the others when none is idle; 0 = all
 	Memory  uint64          // address space of each, and of each tool, bytes
 	TempDir string          // below which a worker of tools has its folder
 	Scratch int64           // bytes that a tool may leave in that folder
@@ -44,17 +46,20 @@ type Config struct {
 // replaced in no time, whatever it takes to start one.
 const spares = 1
 
-// Pool is a fixed number of workers.
+// Pool is a bounded number of workers. One that has worked before is preferred, so that those which
+// are not needed stay small: they share nearly all of their memory.
 type Pool struct {
 	config  Config
 	spawn   chan chan spawned
-	idle    chan *process
+	idle    chan *process   // that have worked
+	fresh   chan *process   // that have not
 	ctx     context.Context //nolint:containedctx // the pool's own life
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
 	once    sync.Once
 	ready   Ready
 	mu      sync.Mutex
+	size    int // workers that live or are started
 	running map[*process]struct{}
 }
 
@@ -63,19 +68,20 @@ type spawned struct {
 	err     error
 }
 
-// NewPool starts all workers and returns when they are ready. It fails when the
+// NewPool starts the workers that stand by and returns when they are ready. It fails when the
 // kernel lacks a layer that is required.
 func NewPool(c Config) (*Pool, error) {
+	most := c.Slots + spares
 	p := &Pool{
-		config: c, spawn: make(chan chan spawned), idle: make(chan *process, c.Slots+spares),
-		running: map[*process]struct{}{},
+		config: c, spawn: make(chan chan spawned), idle: make(chan *process, most), fresh: make(chan *process, most),
+		size: min(cmp.Or(c.Standby, most), most), running: map[*process]struct{}{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.group.Go(p.spawner)
-	for i := range c.Slots + spares {
+	for i := range p.size {
 		w, err := p.start()
 		if err == nil {
-			p.idle <- w
+			p.fresh <- w
 			err = enough(c.Require, w.ready.Layers)
 		}
 		if err != nil {
@@ -230,20 +236,49 @@ func (p *Pool) putBack(w *process, spent bool) {
 // awaitIdle returns a worker that lives, as far as can be known.
 func (p *Pool) awaitIdle(ctx context.Context) (*process, error) {
 	for {
-		select {
-		case w := <-p.idle:
-			select {
-			case <-w.ended:
-				p.bury(w)
-				continue
-			default:
-				return w, nil
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-p.ctx.Done():
-			return nil, p.ctx.Err()
+		w, err := p.takeIdle(ctx)
+		if err != nil {
+			return nil, err
 		}
+		select {
+		case <-w.ended:
+			p.bury(w)
+		default:
+			return w, nil
+		}
+	}
+}
+
+// takeIdle takes one that has worked if there is one, else one that has not, and has another
+// started where none is left.
+func (p *Pool) takeIdle(ctx context.Context) (*process, error) {
+	select {
+	case w := <-p.idle:
+		return w, nil
+	default:
+	}
+	if len(p.fresh) <= 1 {
+		p.grow()
+	}
+	select {
+	case w := <-p.idle:
+		return w, nil
+	case w := <-p.fresh:
+		return w, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-p.ctx.Done():
+		return nil, p.ctx.Err()
+	}
+}
+
+// grow starts one more worker, if there may be more.
+func (p *Pool) grow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.size < p.config.Slots+spares && p.ctx.Err() == nil {
+		p.size++
+		p.group.Go(p.restock)
 	}
 }
 
@@ -304,7 +339,7 @@ func (p *Pool) restock() {
 	for p.ctx.Err() == nil {
 		w, err := p.start()
 		if err == nil {
-			p.idle <- w
+			p.fresh <- w
 			return
 		}
 		p.config.Log.Error("no new worker", "error", err)

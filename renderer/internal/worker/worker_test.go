@@ -225,10 +225,8 @@ func TestAStuckWorkerIsKilledAndReplaced(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.PNG(samples.Disc(50))
 	f := original(t, body, err)
-	first := <-p.idle // whose turn is first
-	spare := <-p.idle
-	p.idle <- first
-	p.idle <- spare
+	first := <-p.fresh
+	p.idle <- first // whose turn is first
 	if err := syscall.Kill(first.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +382,7 @@ func TestTheProcessorsLimitEndsAWorker(t *testing.T) {
 
 func TestTakingAWorkerEndsWithTheContext(t *testing.T) {
 	p := newPool(t, 1)
-	busy, spare := <-p.idle, <-p.idle
+	busy, spare := <-p.fresh, <-p.fresh
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if _, _, err := do(ctx, p, Task{}, os.Stdin, time.Second); !errors.Is(err, context.DeadlineExceeded) {
@@ -458,6 +456,43 @@ func TestWorkersAreRecycled(t *testing.T) {
 }
 
 // What a kernel lacks keeps a pool from starting when it is required.
+// Workers that stand by are started first, the others one by one as tasks come together. Those
+// that have worked are preferred.
+func TestAPoolGrowsAsItIsNeeded(t *testing.T) {
+	p, err := NewPool(Config{Kind: Vips, Slots: 2, Standby: 1, Memory: 3 << 30, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	take := func() *process {
+		w, err := p.awaitIdle(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	if n := len(p.PIDs()); n != 1 {
+		t.Errorf("%d are started", n)
+	}
+	first := take()
+	p.putBack(first, false)
+	until(t, "a spare is there", func() bool { return len(p.PIDs()) == 2 })
+	for range 3 {
+		w := take()
+		if w != first {
+			t.Error("the spare works while another is idle")
+		}
+		p.putBack(w, false)
+	}
+	take()
+	take()
+	until(t, "a spare is there", func() bool { return len(p.fresh) == 1 })
+	take()
+	if n := len(p.PIDs()); n != 2+spares {
+		t.Errorf("%d are started for two tasks at once", n)
+	}
+}
+
 func TestARequiredLayerThatIsMissing(t *testing.T) {
 	_, err := NewPool(Config{
 		Kind: Vips, Slots: 1, Memory: 3 << 30, TempDir: t.TempDir(), Require: []sandbox.Layer{"moat"}, Log: slog.New(slog.DiscardHandler),
@@ -471,7 +506,7 @@ func TestARequiredLayerThatIsMissing(t *testing.T) {
 // A tool's folder is wiped, and what it writes is bounded.
 func TestAToolsFolder(t *testing.T) {
 	p := newPoolOf(t, Tools, 1)
-	w := <-p.idle
+	w := <-p.fresh
 	if err := os.WriteFile(filepath.Join(tools.Scratch(w.folder), "left"), make([]byte, 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}
