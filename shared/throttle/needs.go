@@ -6,7 +6,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Need is what a request takes of one throttle: places in one pool of the coordinator's.
+// Need is a request's places in one pool at the coordinator.
 type Need struct {
 	Throttle Throttle
 	Rule     int    // index of the pool's rule in Rules
@@ -28,7 +28,7 @@ func (r rule) name() string {
 	return string(r.throttle.Name) + ":" + r.variant
 }
 
-// rules are those of the throttles that a coordinator decides.
+// rules returns the rules of all throttles with a pool at the coordinator.
 func (t Table) rules() (all []rule) {
 	for _, row := range t {
 		switch {
@@ -44,7 +44,7 @@ func (t Table) rules() (all []rule) {
 	return all
 }
 
-// Rules are the limits that an edge declares to coordinators.
+// Rules returns the limits that an edge declares to coordinators.
 func (t Table) Rules(l Limits) (declared []lease.Rule) {
 	for _, r := range t.rules() {
 		p := r.throttle.limits(l, r.variant)
@@ -55,7 +55,7 @@ func (t Table) Rules(l Limits) (declared []lease.Rule) {
 	return declared
 }
 
-// Needs are the pools that a request takes places in, in the order of the table.
+// Needs returns the pools that a request takes places in, in the order of the table.
 func (t Table) Needs(r Request, l Limits) (needs []Need) {
 	for i, of := range t.rules() {
 		limits := of.throttle.limits(l, of.variant)
