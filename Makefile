@@ -63,11 +63,13 @@ test-debian12 test-debian13: build-deps ## the renderer's tests in a Debian 12 o
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
-lint: build-deps ## golangci-lint, by the rules in .golangci.yml
+lint: build-deps ## golangci-lint, by .golangci.yml; vale, over the folders whose sentences are clean
 	go run $(GOLANGCI) run
+	go -C .vale test ./...
+	go -C .vale run ./prose $(PROSE)
 
-# Folders whose sentences keep the rules of CONTRIBUTING.md. The aim is "." alone.
-PROSE :=
+# Folders and pages whose sentences keep the rules of CONTRIBUTING.md. The aim is "." alone.
+PROSE := CONTRIBUTING.md
 
 lint-prose: build-deps ## vale, by the rules in .vale/thumbmill, over FOLDER or everything; FLAGS=--count counts
 	go -C .vale run ./prose $(FLAGS) $(FOLDER)

@@ -44,6 +44,8 @@ func TestParagraphs(t *testing.T) {
 		"a test's input is not":          {"a_test.go", "package a\n\nvar s = \"this is an input\"\n", ""},
 		"Markdown without code":          {"a.md", "# Title\n\nRun `a b` and\nread on.\n\n```\nwhat is code\n```\n", "3 Run `code` and read on."},
 		"a table's cells":                {"a.md", "| a cell | and another |\n", "1 a cell|1 and another"},
+		"a glossary's last column":       {"a.md", "| word | what it is | not |\n|---|---|---|\n| original | the file as uploaded | master |\n", "1 word|1 what it is|3 original|3 the file as uploaded"},
+		"a bad example":                  {"a.md", "- the master → the original\n", "1 the original"},
 		"a link's text":                  {"a.md", "Read [the page](what/is/here).\n", "1 Read the page."},
 		"comments of YAML":               {"a.yml", "# One line\n# and another.\nkey: value # a reason\n", "1 One line and another.|3 a reason"},
 		"descriptions of YAML":           {"a.yml", "summary: \"no renderer answers\"\n", "1 no renderer answers"},
@@ -185,11 +187,11 @@ func glossary(t *testing.T) string {
 # good: The edge asks the coordinator.
 # bad:  A rendition of the original.
 # good: A thumbnail of the original.
-extends: substitution
-message: "The glossary's word for '%[2]s' is '%[1]s'."
+extends: existence
+message: "Use the glossary's word instead of '%s'."
 level: error
 ignorecase: true
-swap:
+tokens:
 `
 	return head + strings.Join(rows, "")
 }
@@ -206,7 +208,7 @@ func swaps(page string) (rows []string) {
 		}
 		for word := range strings.SplitSeq(cells[2], ",") {
 			if word = strings.TrimSpace(word); word != "" {
-				rows = append(rows, fmt.Sprintf("  %s: %s\n", word, strings.TrimSpace(cells[0])))
+				rows = append(rows, fmt.Sprintf("  - %s # %s\n", word, strings.TrimSpace(cells[0])))
 			}
 		}
 	}

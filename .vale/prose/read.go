@@ -146,15 +146,16 @@ func isJoin(n ast.Node) bool {
 }
 
 var (
-	inlineCode = regexp.MustCompile("`[^`]*`")
+	inlineCode = regexp.MustCompile("`[^`]*`|\"[^\"]{1,30}\"") // and words that are spoken of
 	link       = regexp.MustCompile(`!?\[([^\]]*)\]\([^)]*\)`)
 	tag        = regexp.MustCompile(`(?s)<(script|style)\b.*?</(script|style)>|<!--|-->|<[^>]*>|\{\{.*?\}\}`)
 )
 
 // readMarkdown returns a page's lines without headings and blocks of code, and with a stand-in
-// for code in a line. Each cell of a table is a paragraph.
+// for code in a line. Each cell of a table is a paragraph. It leaves out the sentences that a
+// page shows as bad ones: before → in a list, and in the glossary's last column.
 func readMarkdown(lines []string) (pieces []piece) {
-	fenced := false
+	fenced, glossary := false, false
 	for i, line := range lines {
 		if strings.HasPrefix(strings.TrimSpace(line), "```") {
 			fenced, line = !fenced, ""
@@ -162,12 +163,19 @@ func readMarkdown(lines []string) (pieces []piece) {
 		if fenced || strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "#") {
 			line = ""
 		}
+		if _, good, example := strings.Cut(line, " → "); example && strings.HasPrefix(line, "- ") {
+			line = "- " + good
+		}
 		line = inlineCode.ReplaceAllString(link.ReplaceAllString(line, "$1"), "`code`")
 		if !strings.HasPrefix(line, "|") {
 			pieces = append(pieces, piece{i + 1, line})
 			continue
 		}
-		for cell := range strings.SplitSeq(line, "|") {
+		cells := strings.Split(line, "|")
+		if glossary = strings.HasPrefix(line, "| word |") || glossary && i > 0 && strings.HasPrefix(lines[i-1], "|"); glossary {
+			cells = cells[:3]
+		}
+		for _, cell := range cells {
 			pieces = append(pieces, piece{i + 1, cell}, piece{i + 1, ""})
 		}
 	}

@@ -1,6 +1,5 @@
-// Package certificate keeps the certificate that a listener shows: it is read again when its
-// files change, so that a renewal needs no restart. Edge, coordinator
-// and operators' listeners use it.
+// Package certificate loads the certificate of a listener, and loads it again when its files
+// change, so that a renewal needs no restart.
 package certificate
 
 import (
@@ -18,11 +17,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// lookEvery is how often the files are looked at, when somebody connects.
+// lookEvery is the shortest time between two checks of the files, which connections cause.
 const lookEvery = time.Second
 
-// certificate is a key pair that is read again when its files change. While they are not
-// a pair, the earlier one stays.
+// certificate is a key pair that follows its files. While the files do not fit together, the
+// earlier pair stays.
 type certificate struct {
 	files settings.ServerTLS
 	log   *slog.Logger
@@ -33,7 +32,8 @@ type certificate struct {
 	checked time.Time
 }
 
-// Reloading makes a configuration of TLS 1.2 and above with the certificate of the files.
+// Reloading returns a configuration for TLS 1.2 and later that follows the files. It returns an
+// error if the files are missing or do not fit together.
 func Reloading(files settings.ServerTLS, log *slog.Logger) (*tls.Config, error) {
 	c := &certificate{files: files, log: log}
 	stamp, err := c.look()
@@ -84,16 +84,15 @@ func (c *certificate) current() *tls.Certificate {
 		err = c.load(stamp)
 	}
 	if err != nil {
-		c.log.Warn("the certificate cannot be read again; the earlier one stays", "error", err)
+		c.log.Warn("keep the earlier certificate: reload fails", "error", err)
 	} else {
-		c.log.Info("the certificate was read again", "file", c.files.Certificate)
+		c.log.Info("reload certificate", "file", c.files.Certificate)
 	}
 	return c.pair
 }
 
-// Trust makes a configuration of TLS 1.2 and above for those who connect to servers whose
-// certificates are signed by those in a PEM file. Without a file it is nil: nothing is
-// encrypted.
+// Trust returns a configuration for clients that trusts the CAs in a PEM file, with TLS 1.2 and
+// later. For file "" it returns nil, which means no TLS.
 func Trust(file string) (*tls.Config, error) {
 	if file == "" {
 		return nil, nil //nolint:nilnil // as the comment says
@@ -104,13 +103,13 @@ func Trust(file string) (*tls.Config, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: no certificate in PEM is in it", file)
+		return nil, fmt.Errorf("%s has no certificate in PEM: write the certificate of the CA into it", file)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }
 
-// Itself makes a configuration that trusts one certificate alone, by its own name: for who
-// asks a listener of this machine, whatever it is called here.
+// Itself returns a configuration that trusts this certificate alone, under its own name. A client
+// on the same machine uses it, where the listener has another address than the certificate.
 func Itself(files settings.ServerTLS) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
 	if err != nil {
@@ -121,7 +120,7 @@ func Itself(files settings.ServerTLS) (*tls.Config, error) {
 		names = append(names, ip.String())
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%s has no name in it", files.Certificate)
+		return nil, fmt.Errorf("%s has no DNS name and no IP address: issue a certificate with one", files.Certificate)
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(pair.Leaf)

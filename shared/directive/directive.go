@@ -1,13 +1,12 @@
-// Package directive is what operators decide for a time: whom to let pass, whom to
-// keep out, other limits, a lane that pauses, a renderer that drains.
+// Package directive defines the decisions of operators that hold for a time: exempt or block a
+// network, change a limit, pause a lane, drain a renderer, clear failures.
 //
-// An operator gives one to a coordinator. That tells its edges, which tell their other
-// coordinators and bring it along to one that restarts; so a directive lives as long as
-// any of them does, and ends by itself. Who hears the same one twice keeps it once. One
-// that was withdrawn is remembered as such until it would have ended, so that nobody
-// brings it back.
+// An operator gives a directive to a coordinator. The coordinator tells its edges. The edges
+// tell their other coordinators, and tell a coordinator again after its restart, so a directive
+// lives as long as one of these processes. It ends by itself. Every process keeps it once, and
+// remembers a withdrawn directive until its original end, so that no process restores it.
 //
-// Coordinators (limits) and edges (the rest) follow them.
+// Coordinators apply limits, and edges apply the other kinds.
 package directive
 
 import (
@@ -25,7 +24,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// Kind says what is to be done with the target.
+// Kind says what happens to the target.
 type Kind string
 
 // The kinds.
@@ -38,18 +37,18 @@ const (
 	Clear  Kind = "clear"  // an original's failures are forgotten, once
 )
 
-// Kinds lists them.
+// Kinds returns all kinds.
 func Kinds() []Kind { return []Kind{Exempt, Block, Limit, Pause, Drain, Clear} }
 
 // Bounds of a directive.
 const (
 	Longest = 30 * 24 * time.Hour
-	// forClear is how long it takes at most until all edges have heard.
+	// forClear is the time in which all edges get a directive.
 	forClear   = time.Minute
-	maxText    = 300  // bytes of Who and Why
+	maxText    = 300  // bytes of the fields Who and Why
 	maxTarget  = 1024 // bytes
 	maxLimit   = 1_000_000
-	subscriber = 64 // bits of an IPv6 network: throttles know no smaller one
+	subscriber = 64 // bits of the smallest IPv6 network that throttles count
 )
 
 // Directive is one decision.
@@ -57,20 +56,21 @@ type Directive struct {
 	ID     string `json:"id"`
 	Kind   Kind   `json:"kind"`
 	Target string `json:"target"` // a network, a throttle's rule, a lane, renderer or original, by Kind
-	// Workers and MaxQueue are a rule's limits; 0 leaves what it has. So does a nil Shadow.
+	// Workers and MaxQueue are the limits of a rule. 0, or a nil Shadow, keeps the value.
 	Workers  uint32    `json:"workers,omitempty"`
 	MaxQueue uint32    `json:"max_queue,omitempty"`
 	Shadow   *bool     `json:"shadow,omitempty"`
 	Who      string    `json:"who"`
 	Why      string    `json:"why"`
-	Began    time.Time `json:"began"` // by the clock of the coordinator that took it; for people
-	// LeftMS is how long it holds from when this was written, so that hosts' clocks need
-	// not agree. Milliseconds.
+	Began    time.Time `json:"began"` // by the clock of the coordinator that took it; people read it, code does not
+	// LeftMS is the time in milliseconds from the moment of writing until the end. A
+	// time left needs no synchronous clocks.
 	LeftMS    int64  `json:"left_ms"`
-	Withdrawn string `json:"withdrawn,omitempty"` // by whom
+	Withdrawn string `json:"withdrawn,omitempty"` // name of the operator
 }
 
-// New checks what an operator wants, and gives it an ID.
+// New returns the directive with an ID, the time hold, and its target in canonical form. The error
+// joins all problems that Validate finds.
 func New(d Directive, hold time.Duration) (Directive, error) {
 	d.ID, d.Began, d.Withdrawn = nuid.Next(), time.Now().UTC(), ""
 	if d.Kind == Clear {
@@ -89,8 +89,7 @@ func New(d Directive, hold time.Duration) (Directive, error) {
 	return d, d.Validate()
 }
 
-// nameRule gives a limit's target the name that the throttle has, of those that are
-// understood.
+// nameRule replaces another spelling of a rule in the target of a limit by the rule's name.
 func (d *Directive) nameRule() {
 	if d.Kind != Limit {
 		return
@@ -100,27 +99,27 @@ func (d *Directive) nameRule() {
 	}
 }
 
-// Validate says everything that is wrong with a directive.
+// Validate returns an error that joins all problems with a directive.
 func (d Directive) Validate() error {
 	var all []error
 	if d.Who == "" || d.Why == "" || len(d.Who) > maxText || len(d.Why) > maxText {
-		all = append(all, fmt.Errorf("who and why are to be said, in at most %d bytes each", maxText))
+		all = append(all, fmt.Errorf("who and why have %d and %d bytes: write 1 to %d bytes in each", len(d.Who), len(d.Why), maxText))
 	}
 	if d.LeftMS <= 0 || d.LeftMS > Longest.Milliseconds() {
-		all = append(all, fmt.Errorf("it is to hold for more than 0 and at most %v", Longest))
+		all = append(all, fmt.Errorf("hold of %v: choose more than 0 and at most %v", time.Duration(d.LeftMS)*time.Millisecond, Longest))
 	}
 	if len(d.Withdrawn) > maxText {
-		all = append(all, fmt.Errorf("who withdraws it is to be said in at most %d bytes", maxText))
+		all = append(all, fmt.Errorf("withdrawn has %d bytes: name the operator in at most %d", len(d.Withdrawn), maxText))
 	}
 	if d.Target == "" || len(d.Target) > maxTarget {
-		all = append(all, fmt.Errorf("target is to have 1 to %d bytes", maxTarget))
+		all = append(all, fmt.Errorf("target has %d bytes: write 1 to %d", len(d.Target), maxTarget))
 	}
 	return errors.Join(append(all, d.validateKind())...)
 }
 
 func (d Directive) validateKind() error {
 	if d.Kind != Limit && (d.Workers != 0 || d.MaxQueue != 0 || d.Shadow != nil) {
-		return fmt.Errorf("workers, max_queue and shadow are of kind %s alone", Limit)
+		return fmt.Errorf("kind %s has workers, max_queue or shadow: only kind %s allows them", d.Kind, Limit)
 	}
 	switch d.Kind {
 	case Exempt, Block:
@@ -143,19 +142,19 @@ func oneOf[T ~string](what, got string, all []T) error {
 		}
 		names = append(names, string(one))
 	}
-	return fmt.Errorf("%s is to be one of %s, not %q", what, strings.Join(names, ", "), got)
+	return fmt.Errorf("%s is %q: write one of %s", what, got, strings.Join(names, ", "))
 }
 
 func (d Directive) validateNetwork() error {
 	network, err := netip.ParsePrefix(d.Target)
 	if err != nil {
-		return fmt.Errorf("target is to be a network such as 192.0.2.0/24 or 2001:db8::/48: %q", d.Target)
+		return fmt.Errorf("target %q is not a network: write one such as 192.0.2.0/24 or 2001:db8::/48", d.Target)
 	}
 	if network.Addr().Is6() && network.Bits() > subscriber {
-		return fmt.Errorf("target: the smallest IPv6 network that throttles know is a /%d", subscriber)
+		return fmt.Errorf("target %s is too small: the smallest IPv6 network is a /%d", network, subscriber)
 	}
 	if network.Bits() == 0 && d.Kind == Block {
-		return errors.New("target: that is everybody")
+		return fmt.Errorf("target %s blocks every client: name a smaller network", network)
 	}
 	return nil
 }
@@ -167,31 +166,31 @@ func (d Directive) validateLimits() error {
 	case err != nil:
 		return fmt.Errorf("target: %w", err)
 	case d.Shadow != nil && *d.Shadow && !throttles.CanShadow(rule):
-		return fmt.Errorf("throttle %s cannot be in shadow mode: it would let through what renderers have no room for", rule)
+		return fmt.Errorf("throttle %s has no shadow mode, since it admits no more renders than renderers can run: change its limits instead", rule)
 	case d.Workers == 0 && d.MaxQueue == 0 && d.Shadow == nil:
-		return errors.New("a limit is to say workers, max_queue or shadow")
+		return errors.New("the limit is empty: set workers, max_queue or shadow")
 	case d.Workers > maxLimit || d.MaxQueue > maxLimit:
-		return fmt.Errorf("workers and max_queue are at most %d", maxLimit)
+		return fmt.Errorf("workers is %d and max_queue is %d: write at most %d", d.Workers, d.MaxQueue, maxLimit)
 	case d.Workers > 0 && d.MaxQueue > 0 && d.MaxQueue < d.Workers:
-		return errors.New("max_queue counts those who hold places too: it is at least workers")
+		return fmt.Errorf("max_queue (%d) is below workers (%d): raise it, since it counts holders and waiters", d.MaxQueue, d.Workers)
 	}
 	return nil
 }
 
-// Encode writes a directive as it travels.
+// Encode returns a directive as JSON.
 func (d Directive) Encode() string {
 	text, _ := json.Marshal(d) // plain values
 	return string(text)
 }
 
-// Decode reads what travelled.
+// Decode parses a directive that Encode wrote, and validates it.
 func Decode(text string) (d Directive, err error) {
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		return d, fmt.Errorf("directive: %w", err)
 	}
 	if d.ID == "" || len(d.ID) > 64 {
-		return d, errors.New("a directive without an ID")
+		return d, fmt.Errorf("the ID of the directive has %d bytes: it must have 1 to 64", len(d.ID))
 	}
-	d.nameRule() // an older coordinator may call it otherwise
+	d.nameRule() // an older coordinator may use another spelling
 	return d, d.Validate()
 }

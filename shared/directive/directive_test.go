@@ -20,19 +20,19 @@ func valid(t *testing.T, k Kind, target string) Directive {
 func TestWhatIsNoDirective(t *testing.T) {
 	yes := true
 	for want, d := range map[string]Directive{
-		"kind is to be one of":       {Kind: "explode", Target: "x"},
-		"such as 192.0.2.0/24":       {Kind: Block, Target: "everybody"},
-		"that is everybody":          {Kind: Block, Target: "0.0.0.0/0"},
-		"a /64":                      {Kind: Exempt, Target: "2001:db8::1/128"},
-		"is to say workers":          {Kind: Limit, Target: "per-ip"},
-		"at least workers":           {Kind: Limit, Target: "per-ip", Workers: 4, MaxQueue: 2},
-		"at most 1000000":            {Kind: Limit, Target: "per-ip", Workers: 2_000_000},
-		"of per-ip, per-original, ":  {Kind: Limit, Target: "per-ipp", Workers: 4},
-		"cannot be in shadow mode":   {Kind: Limit, Target: "lane:bulk", Shadow: &yes},
-		"of kind limit alone":        {Kind: Pause, Target: "bulk", Shadow: &yes},
-		"standard, expensive, bulk":  {Kind: Pause, Target: "fast"},
-		"target is to have 1 to":     {Kind: Drain},
-		"who and why are to be said": {Kind: Drain, Target: "r", Who: strings.Repeat("x", 400)},
+		`kind is "explode": write`:       {Kind: "explode", Target: "x"},
+		"such as 192.0.2.0/24":           {Kind: Block, Target: "everybody"},
+		"blocks every client":            {Kind: Block, Target: "0.0.0.0/0"},
+		"a /64":                          {Kind: Exempt, Target: "2001:db8::1/128"},
+		"set workers":                    {Kind: Limit, Target: "per-ip"},
+		"below workers":                  {Kind: Limit, Target: "per-ip", Workers: 4, MaxQueue: 2},
+		"at most 1000000":                {Kind: Limit, Target: "per-ip", Workers: 2_000_000},
+		"of per-ip, per-original, ":      {Kind: Limit, Target: "per-ipp", Workers: 4},
+		"has no shadow mode":             {Kind: Limit, Target: "lane:bulk", Shadow: &yes},
+		"only kind limit":                {Kind: Pause, Target: "bulk", Shadow: &yes},
+		"standard, expensive, bulk":      {Kind: Pause, Target: "fast"},
+		"target has 0 bytes: write 1 to": {Kind: Drain},
+		"who and why have":               {Kind: Drain, Target: "r", Who: strings.Repeat("x", 400)},
 	} {
 		if d.Who == "" {
 			d.Who, d.Why = "ann", "a test"

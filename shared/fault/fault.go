@@ -1,10 +1,8 @@
-// Package fault names every way in which a thumbnail can fail, and says once
-// what each way means: its HTTP status, how long the answer may be cached,
-// and what it is held against.
+// Package fault names every kind of failure of a thumbnail, and gives each kind its HTTP status,
+// its time in caches and its scope in the failure memory.
 //
-// A fault is made where the failure is known, travels from renderer to edge in
-// a job's result, and is turned into HTTP only by the edge. The edge, the
-// renderer and the coordinator's clients use it.
+// The place that finds a failure makes the fault. It travels from renderer to edge in the result
+// of a job, and only the edge turns it into HTTP.
 package fault
 
 import (
@@ -22,7 +20,7 @@ type Kind string
 const (
 	BadURL        Kind = "bad-url"         // the URL is of a known grammar but asks for something impossible
 	NoSuchURL     Kind = "no-such-url"     // the URL is of no known grammar
-	OddSize       Kind = "odd-size"        // the size is none of the standard ones, and others are refused
+	OddSize       Kind = "odd-size"        // the size is not a standard one, and the edge refuses other sizes
 	Forbidden     Kind = "forbidden"       // unsigned or wrongly signed
 	Blocked       Kind = "blocked"         // an operator keeps the client's network out
 	Private       Kind = "private"         // a private container without its secret
@@ -44,7 +42,7 @@ const (
 	Internal      Kind = "internal"        // a defect or a full disk of ours
 )
 
-// Scope says what a failure is remembered against.
+// Scope is the reach of a failure in the failure memory.
 type Scope int
 
 const (
@@ -56,7 +54,7 @@ const (
 	ScopeThumbnail
 )
 
-// Traits are what a kind of fault means to those who handle it.
+// Traits are the consequences of a kind of fault.
 type Traits struct {
 	Status     int           // HTTP status
 	Cache      time.Duration // how long a cache may keep the answer; 0 = not at all
@@ -105,30 +103,30 @@ type Fault struct {
 	Throttle string `json:"throttle,omitempty"`
 	// Instead is the path to ask for in place of this one.
 	Instead string `json:"instead,omitempty"`
-	// RetryAfterSeconds overrides the kind's advice when it is positive.
+	// RetryAfterSeconds replaces the time of the kind, if it is positive.
 	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`
 	cause             error
 }
 
-// New makes a fault with a sentence for the client.
+// New returns a fault with a sentence for the client.
 func New(kind Kind, format string, args ...any) *Fault {
 	return &Fault{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
 
-// Wrap makes a fault that keeps its cause for the log; the client sees the sentence only.
+// Wrap returns a fault with a cause for the log. The client sees the sentence alone.
 func Wrap(cause error, kind Kind, format string, args ...any) *Fault {
 	f := New(kind, format, args...)
 	f.cause = cause
 	return f
 }
 
-// Because keeps a cause for the log, and gives the fault.
+// Because sets the cause for the log, and returns the fault.
 func (f *Fault) Because(cause error) *Fault {
 	f.cause = cause
 	return f
 }
 
-// Error gives the sentence and, for logs, the cause.
+// Error returns the sentence, and the cause if the fault has one.
 func (f *Fault) Error() string {
 	if f.cause != nil {
 		return f.Message + ": " + f.cause.Error()
@@ -136,10 +134,10 @@ func (f *Fault) Error() string {
 	return f.Message
 }
 
-// Unwrap gives the cause, or nil.
+// Unwrap returns the cause, or nil.
 func (f *Fault) Unwrap() error { return f.cause }
 
-// RetryAfter is the advice to the client; 0 means that a retry is no use.
+// RetryAfter returns the time after which the client should retry; 0 means never.
 func (f *Fault) RetryAfter() time.Duration {
 	if f.RetryAfterSeconds > 0 {
 		return time.Duration(f.RetryAfterSeconds) * time.Second
@@ -147,14 +145,14 @@ func (f *Fault) RetryAfter() time.Duration {
 	return f.Kind.Traits().RetryAfter
 }
 
-// Of finds the fault in an error. Any other error becomes an Internal fault
-// that hides the error's text from the client and keeps it for the log.
+// Of returns the fault in an error. Any other error becomes the cause of an Internal fault, so that
+// the log has its text and the client does not.
 func Of(err error) *Fault {
 	var f *Fault
 	if errors.As(err, &f) {
 		return f
 	}
-	return Wrap(err, Internal, "thumbmill failed; the operator finds the reason in the log by the request id")
+	return Wrap(err, Internal, "thumbmill failed: ask the operator, whose log has the reason under the request id")
 }
 
 // Is reports whether err is a fault of the given kind.

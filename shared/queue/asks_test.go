@@ -33,7 +33,7 @@ func TestAServerThatAsksNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.Close()
-		if strings.Contains(log.String(), "asks nobody") != warns {
+		if strings.Contains(log.String(), "NATS without authentication") != warns {
 			t.Errorf("credentials %q: %s", file, &log)
 		}
 	}

@@ -67,16 +67,16 @@ func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...na
 		nats.Timeout(5 * time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				log.Warn("connection to NATS lost", "error", err)
+				log.Warn("lose connection to NATS", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("connected to NATS again") }),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info("reconnect to NATS") }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
 			}
-			log.Warn("NATS", "error", err, "subject", subject)
+			log.Warn("report error of NATS", "error", err, "subject", subject)
 		}),
 	}
 	if s.Credentials != "" {
@@ -94,36 +94,36 @@ func Connect(s settings.NATS, role, name string, log *slog.Logger, options ...na
 		switch {
 		case err == nil:
 			if s.Credentials != "" && !conn.AuthRequired() {
-				log.Warn("the NATS server asks nobody for credentials: whoever reaches it can do all that roles can; it is to include nats.conf of `thumbmill credentials`", "nats.url", s.URL)
+				log.Warn("find NATS without authentication: every host that reaches it can act as any role; include nats.conf from `thumbmill credentials` in its configuration", "nats.url", s.URL)
 			}
 			return accept(conn)
 		case !absent(err) || time.Since(began) > StartWithin:
 			return nil, fmt.Errorf("connect to NATS at nats.url (%v): %w", s.URL, err)
 		}
-		log.Warn("NATS does not answer at the start", "nats.url", s.URL, "given up after", StartWithin, "error", err)
+		log.Warn("wait for NATS", "nats.url", s.URL, "limit", StartWithin, "error", err)
 	}
 }
 
-// StartWithin is how long a role waits for NATS when it starts: after a loss of power all
-// start at once.
+// StartWithin is the time for which a role waits for NATS when it starts: after a power failure
+// roles and NATS start at once.
 const StartWithin = 30 * time.Second
 
 const again = time.Second
 
-// leastMajor and leastMinor are of the first version of NATS in which messages end when
-// their time is over (Nats-TTL); older ones keep jobs that nobody waits for.
+// leastMajor and leastMinor are the first version of NATS that deletes messages after their time
+// (Nats-TTL). Older versions keep jobs without waiting requests.
 const leastMajor, leastMinor = 2, 11
 
 func accept(conn *nats.Conn) (*nats.Conn, error) {
 	version := conn.ConnectedServerVersion()
 	if !recent(version) {
 		conn.Close()
-		return nil, fmt.Errorf("NATS at nats.url is version %s: it is to be %d.%d or later", version, leastMajor, leastMinor)
+		return nil, fmt.Errorf("NATS at nats.url has version %s: install %d.%d or later", version, leastMajor, leastMinor)
 	}
 	return conn, nil
 }
 
-// recent tells that a server's version is one that does all that is asked of it.
+// recent reports whether a server's version is leastMajor.leastMinor or later.
 func recent(version string) bool {
 	var major, minor int
 	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)

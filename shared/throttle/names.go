@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What pools that belong to no throttle are counted as.
+// The names in metrics for pools without a throttle.
 const (
 	Thumbnail Name = "thumbnail" // the pool in which flights wait for another's render of the same thumbnail
 	Other     Name = "other"     // pools of PoolCounter's other clients
@@ -14,8 +14,8 @@ const (
 // ThumbnailClass begins the keys of the pools of thumbnails.
 const ThumbnailClass = "thumbnail"
 
-// OfKey names the throttle that a pool belongs to, by the pool's key; Thumbnail or Other
-// where it belongs to none.
+// OfKey returns the throttle of a pool with a key, and Thumbnail or Other for a pool without a
+// throttle.
 func (t Table) OfKey(key string) Name {
 	class, _, _ := strings.Cut(key, ":")
 	if class == ThumbnailClass {
@@ -29,7 +29,7 @@ func (t Table) OfKey(key string) Name {
 	return Other
 }
 
-// PoolNames are all that OfKey can answer, for metrics.
+// PoolNames returns all results of OfKey, for metrics.
 func (t Table) PoolNames() (names []Name) {
 	for _, row := range t {
 		if row.Class != "" {
@@ -39,7 +39,7 @@ func (t Table) PoolNames() (names []Name) {
 	return append(names, Thumbnail, Other)
 }
 
-// RuleNames are the names of the rules whose limits operators can change.
+// RuleNames returns the names of the rules whose limits operators can change.
 func (t Table) RuleNames() (names []string) {
 	for r := range t.rules() {
 		names = append(names, r.name())
@@ -47,8 +47,8 @@ func (t Table) RuleNames() (names []string) {
 	return names
 }
 
-// RuleName finds the rule that an operator, or an older edge, means: its name, with hyphens
-// or underscores, or the class of its pools. The error lists the names.
+// RuleName returns the name of the rule that a text means: the name with hyphens or underscores,
+// or the class of its pools, as older edges write. The error lists the names.
 func (t Table) RuleName(text string) (string, error) {
 	wanted, variant, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(text, "_", "-")), ":")
 	for r := range t.rules() {
@@ -56,7 +56,7 @@ func (t Table) RuleName(text string) (string, error) {
 			return r.name(), nil
 		}
 	}
-	return "", fmt.Errorf("no throttle of the name %q has limits that can be changed: give one of %s", text, strings.Join(t.RuleNames(), ", "))
+	return "", fmt.Errorf("no limits for throttle %q: write one of %s", text, strings.Join(t.RuleNames(), ", "))
 }
 
 // CanShadow reports whether the rule of that name, as RuleName gives it, can be in shadow mode.

@@ -8,7 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Need is what a request takes of one throttle: places in one pool of the coordinator's.
+// Need is a request's places in one pool at the coordinator.
 type Need struct {
 	Throttle Throttle
 	Rule     int    // index of the pool's rule in Rules
@@ -30,7 +30,7 @@ func (r rule) name() string {
 	return string(r.throttle.Name) + ":" + r.variant
 }
 
-// rules are those of the throttles that a coordinator decides.
+// rules returns the rules of all throttles with a pool at the coordinator.
 func (t Table) rules() iter.Seq[rule] {
 	return func(yield func(rule) bool) {
 		for i := range t {
@@ -43,10 +43,10 @@ func (t Table) rules() iter.Seq[rule] {
 	}
 }
 
-// one is the variants of a throttle that has none.
+// one is the only variant of a throttle without variants.
 var one = []string{""}
 
-// variants are those that a coordinator decides.
+// variants returns the throttle's variants with a pool at the coordinator.
 func (t *Throttle) variants() []string {
 	switch {
 	case t.Class == "":
@@ -57,7 +57,7 @@ func (t *Throttle) variants() []string {
 	return t.Variants
 }
 
-// Rules are the limits that an edge declares to coordinators.
+// Rules returns the limits that an edge declares to coordinators.
 func (t Table) Rules(l Limits) (declared []lease.Rule) {
 	for r := range t.rules() {
 		p := r.throttle.limits(l, r.variant)
@@ -68,7 +68,7 @@ func (t Table) Rules(l Limits) (declared []lease.Rule) {
 	return declared
 }
 
-// Needs are the pools that a request takes places in, in the order of the table.
+// Needs returns the pools that a request takes places in, in the order of the table.
 func (t Table) Needs(r Request, l Limits) []Need {
 	needs, i := make([]Need, 0, len(t)), -1
 	for of := range t.rules() {

@@ -1,9 +1,6 @@
-// Package throttle is the table of the rules that can refuse or delay a request: what each
-// is called, what it counts, and what a refusal says. Everything else reads the table, so
-// that a throttle is added here and in the settings alone.
-//
-// The edge asks by it and refuses by it; the coordinator, the operators' commands and the
-// page name rules and pools by it.
+// Package throttle is the table of the rules that can refuse or delay a request, with their
+// names, counts and sentences. All other packages read the table, so that a new throttle
+// changes this package and the settings alone.
 package throttle
 
 import (
@@ -15,8 +12,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Name is what people call a throttle, everywhere: in the header Thumbmill-Throttle, in
-// metrics, logs, commands and on the operators' page. Settings have it with an underscore.
+// Name is the name of a throttle in the header Thumbmill-Throttle, in metrics, logs, commands and
+// on the operators' page. Settings write it with an underscore.
 type Name string
 
 // The throttles.
@@ -25,40 +22,39 @@ const (
 	PerOriginal Name = "per-original"
 	Expensive   Name = "expensive"
 	Lane        Name = "lane"
-	Failure     Name = "failure" // the failure memory's
-	Local       Name = "local"   // an edge's own, while no coordinator answers
+	Failure     Name = "failure" // refusals of the failure memory
+	Local       Name = "local"   // limit of one edge while no coordinator answers
 )
 
 // Throttle is a row of the table.
 type Throttle struct {
 	Name Name
-	// Setting is the key of its limits, below throttle in the settings; "" for those whose
-	// limits follow from others.
+	// Setting is the key of its limits, below throttle in the settings; "" for computed limits.
 	Setting string
-	// Class begins the keys of its pools at the coordinator, as PoolCounter's clients and
-	// older coordinators know them; "" for those that no coordinator decides.
+	// Class is the start of the keys of its pools at the coordinator, part of PoolCounter's
+	// protocol; "" for a throttle without a pool.
 	Class string
-	// Variants have limits of their own, each under the rule "name:variant"; nil where all
-	// pools of the throttle have the same.
+	// Variants have separate limits, each under the rule "name:variant". nil means that all
+	// pools of the throttle have the same limits.
 	Variants []string
-	// Kind of the fault of a refusal.
+	// Kind is the kind of a refusal's fault.
 	Kind fault.Kind
-	// Sentence begins the refusal, without a full stop.
+	// Sentence is the start of the refusal's message, without a full stop.
 	Sentence string
-	// OfClient is true where a refusal says something about this client alone: others who
-	// wait for the same thumbnail may be let through.
+	// OfClient is true if a refusal concerns one client: other clients that wait for the same
+	// thumbnail may pass.
 	OfClient bool
-	// CanShadow is true where it can only count, and let through, what it would refuse.
+	// CanShadow is true if the throttle has a shadow mode, which counts refusals and admits all.
 	CanShadow bool
 
-	// limits of its pools, of a variant where there are any.
+	// limits returns the limits of the pools of a variant, "" for none.
 	limits func(l Limits, variant string) settings.Pool
-	// pool is the name that a request's pool has within the throttle, how many places the
-	// request takes there, and 0 where the throttle does not count it.
+	// pool returns the name of a request's pool within the throttle, and the places that the
+	// request takes there. 0 places mean that the throttle does not count the request.
 	pool func(r Request, limits settings.Pool) (name string, places int)
 }
 
-// Limits are an edge's limits as they are now.
+// Limits are the current limits of an edge.
 type Limits struct {
 	Settings settings.Throttle
 	Lane     func(renderjob.Lane) settings.Pool // follows the renderers that live
@@ -78,7 +74,7 @@ type Request struct {
 // Table is the throttles, in the order in which a request meets them.
 type Table []Throttle
 
-// All is the table of thumbmill.
+// All returns the table.
 func All() Table {
 	return Table{
 		{
@@ -106,7 +102,7 @@ func All() Table {
 			pool:     func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), count(!r.Rides) },
 		},
 		{Name: Failure, Setting: "failure", Kind: fault.Failing, Sentence: "This original failed too often"},
-		{Name: Local, Kind: fault.Unavailable, Sentence: "No coordinator answers, and this edge renders as many thumbnails as it may alone"},
+		{Name: Local, Kind: fault.Unavailable, Sentence: "No coordinator answers, and this edge is at its own limit of renders"},
 	}
 }
 
@@ -117,8 +113,8 @@ func count(it bool) int {
 	return 0
 }
 
-// expensivePool takes at most the pool's workers, so that an original that costs more than
-// the pool holds can be rendered alone.
+// expensivePool returns at most the pool's workers as places, so that the most expensive original
+// can render alone.
 func expensivePool(r Request, limits settings.Pool) (string, int) {
 	if r.Expensive == "" {
 		return "", 0
@@ -133,13 +129,12 @@ func laneNames() (names []string) {
 	return names
 }
 
-// Get gives a throttle by its name. It panics for a name that is not in the table.
+// Get returns the throttle with a name. It panics for a name outside the table.
 func (t Table) Get(n Name) Throttle {
 	return t[slices.IndexFunc(t, func(row Throttle) bool { return row.Name == n })]
 }
 
-// IsOfClient reports whether a fault is the refusal of a throttle that says something about
-// this client alone.
+// IsOfClient reports whether a fault is a refusal that concerns one client.
 func (t Table) IsOfClient(f *fault.Fault) bool {
 	return slices.ContainsFunc(t, func(row Throttle) bool { return row.OfClient && string(row.Name) == f.Throttle })
 }

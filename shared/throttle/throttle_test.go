@@ -99,7 +99,7 @@ func TestRefusals(t *testing.T) {
 		retryAfter time.Duration
 		ofClient   bool
 	}{
-		{needs[0].Refuse(true, 5*time.Second), fault.Throttled, "per-ip", "for your address at once (throttle per-ip): as many", 4 * time.Second, true},
+		{needs[0].Refuse(true, 5*time.Second), fault.Throttled, "per-ip", "for your address at once (throttle per-ip): the line", 4 * time.Second, true},
 		{needs[1].Refuse(false, 5*time.Second), fault.Throttled, "per-original", "(throttle per-original): no place became free within 5s", 8 * time.Second, false},
 		{needs[2].Refuse(false, 5*time.Second), fault.LaneFull, "lane", "All renderers are busy (throttle lane)", 5 * time.Second, false},
 		{All().Get(Failure).Refuse(time.Hour, "4 times"), fault.Failing, "failure", "too often (throttle failure): 4 times", time.Hour, false},
