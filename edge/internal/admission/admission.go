@@ -146,7 +146,7 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 		a.CountRefusal(throttle.Lane)
 		return nil, false, a.pausedLane(r.Flight.Lane)
 	}
-	if r.Flight.Exempt {
+	if r.Flight.Exempt && !r.Flight.Rides { // a flight that comes along was counted when it asked first
 		a.decisions.count(decision{throttle.PerIP, exempt})
 	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
