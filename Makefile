@@ -30,6 +30,15 @@ DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator 
 # Packages whose tests run other programs, which the race detector does not see.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
+# Packages that start no goroutine, neither themselves nor in their tests, so that they have no
+# races: architecture_test.go holds them to it.
+SEQUENTIAL := deploy/fromthumbor edge/internal/cost edge/internal/filters edge/internal/mediawiki edge/internal/signature edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg shared/bucket shared/commandline shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
+
+# Packages that have tests with `//go:build !race` beside their others, and so run twice.
+TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
+
+MODULE := github.com/thumbmill/thumbmill
+
 .PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
@@ -45,16 +54,15 @@ test: deps ## install what is missing, run every test in its short form
 	$(MAKE) --no-print-directory test-plain
 	$(TESTS) -timeout 8m -run '$(HEAVY)' ./loadtest/suites/cluster
 	$(TESTS) -timeout 4m ./loadtest/suites/flood
-	$(TESTS) -timeout 4m ./coordinator/internal/pools # what the race detector's own memory would hide
 
 # System tests mostly wait, and so five of a package run at once. The two halves run one after
 # the other: side by side they leave two cores no time for a beat a second, and edges and
 # coordinators take each other for gone.
 test-race:
-	$(TESTS) -race -p 3 -parallel 5 -timeout 14m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -v $(addprefix -e ,$(LONG) $(DRAWING) $(RUNNING) $(APART)))
+	$(TESTS) -race -p 3 -parallel 5 -timeout 14m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -vxF -e $(MODULE) $(addprefix -e $(MODULE)/,$(LONG) $(DRAWING) $(RUNNING) $(SEQUENTIAL) $(APART)))
 
 test-plain:
-	$(TESTS) -p 2 -timeout 14m $(addprefix ./,$(RUNNING) $(DRAWING))
+	$(TESTS) -p 2 -timeout 14m $(addprefix ./,$(RUNNING) $(DRAWING) $(TWICE)) . $(addprefix ./,$(SEQUENTIAL))
 
 test-debian12 test-debian13: build-deps ## the renderer's tests in a Debian 12 or 13 that is made once, below /var/tmp
 	@deploy/install-packages deploy/packages/roots

@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -547,4 +548,70 @@ func documents(t *testing.T) (files []string) {
 	return slices.DeleteFunc(files, func(file string) bool {
 		return slices.Contains([]string{"docs/concepts.md", "docs/architecture.md", "docs/comparison.md", "docs/migrate.md"}, file)
 	})
+}
+
+var sequential = regexp.MustCompile(`(?m)^SEQUENTIAL := (.+)$`)
+
+// Packages that `make test` runs without the race detector start no goroutine.
+func TestSequentialPackagesStartNoGoroutine(t *testing.T) {
+	text, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := sequential.FindSubmatch(text)
+	if list == nil {
+		t.Fatal("the Makefile has no list SEQUENTIAL")
+	}
+	unseen := map[string]bool{}
+	for folder := range strings.FieldsSeq(string(list[1])) {
+		unseen[folder] = true
+	}
+	all := maps.Clone(unseen)
+	eachFile(t, func(path string, file *ast.File) {
+		folder := filepath.ToSlash(filepath.Dir(path))
+		delete(unseen, folder)
+		if all[folder] && startsGoroutine(file) {
+			t.Errorf("%s starts a goroutine: take %s from the Makefile's list SEQUENTIAL, so that the race detector sees it", path, folder)
+		}
+	})
+	for folder := range unseen {
+		t.Errorf("the Makefile's list SEQUENTIAL names %s, which has no Go files", folder)
+	}
+}
+
+func TestGoroutinesAreFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		body string
+		want bool
+	}{
+		"a statement":     {"go f()", true},
+		"a group":         {"group.Go(f)", true},
+		"a parallel test": {"t.Parallel()", true},
+		"a timer":         {"time.AfterFunc(1, f)", true},
+		"a call":          {"f()", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, err := parser.ParseFile(token.NewFileSet(), "p.go", "package p\nfunc g() { "+c.body+" }", parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := startsGoroutine(file); got != c.want {
+				t.Errorf("%q: %v, want %v", c.body, got, c.want)
+			}
+		})
+	}
+}
+
+// startsGoroutine reports a go statement, or a call of a method or function that starts one.
+func startsGoroutine(file *ast.File) (found bool) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			found = true
+		case *ast.SelectorExpr:
+			found = found || slices.Contains([]string{"Go", "Parallel", "AfterFunc"}, n.Sel.Name)
+		}
+		return !found
+	})
+	return found
 }

@@ -229,7 +229,7 @@ func indexSuite(t *testing.T, c Counters) {
 	if failing, _ = one.Failing(ctx); len(failing) != 1 {
 		t.Errorf("%+v", failing)
 	}
-	for n := range 3000 { // a flood of failures stays bounded
+	for n := range parts * partLength * 8 / 5 { // a flood of failures, more than any part lists, stays bounded
 		s := thumbnail.Spec{Original: thumbnail.Location{Path: fmt.Sprint(n)}}
 		must(t, one.Record(ctx, fault.New(fault.Undecodable, "x"), s, at, "v1"))
 	}

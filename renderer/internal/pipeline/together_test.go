@@ -84,7 +84,7 @@ func TestTogether(t *testing.T) {
 		"the renderer drains":         {world: func(w *world) { close(w.drain) }, j: "started", handed: intake.ErrNotBegun},
 		"the renderer stops":          {world: func(w *world) { w.on["several"] = func(w *world) { w.stop() } }, j: "started", renders: 1, handed: errUnfinished},
 		"the deadline is over meanwhile": {
-			world: func(w *world) { w.on["fetch a.png"] = func(*world) { time.Sleep(time.Minute) } }, // of the bubble's time
+			world: func(w *world) { w.on["fetch a.png"] = func(*world) { time.Sleep(2 * time.Minute) } }, // of the bubble's time, past the deadline
 			j:     "started failed:original-store",
 		},
 		"an earlier delivery did one": {
