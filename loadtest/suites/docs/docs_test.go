@@ -238,7 +238,7 @@ cd /srv/site && bin/loadtest originals --originals 1 --name cat.jpg data/origina
 
 // shell is a command on the machine, in the folder of the site.
 func (m *machine) shell(line string) *exec.Cmd {
-	line = strings.NewReplacer("THUMBMILL_EDGE_SECURITY_KEY=…", "THUMBMILL_EDGE_SECURITY_KEY=key", "renderer-…", "$RENDERER", "after.json", "before.json").Replace(line)
+	line = strings.NewReplacer("THUMBMILL_EDGE_SECURITY_KEY=…", "THUMBMILL_EDGE_SECURITY_KEY=key", "renderer-…", "$RENDERER", "after.json", "before.json", "--window 1h", "--window 1m").Replace(line)
 	cmd := exec.Command("ip", "netns", "exec", m.space, "chroot", m.root, "bash", "-euo", "pipefail", "-c", "cd /srv/site 2>/dev/null || true; "+line)
 	cmd.Env = m.env
 	return cmd
