@@ -59,15 +59,12 @@ func (r *render) gif(int) ([]byte, error) {
 	return r.byVips(".gif[effort=7]")
 }
 
-// avif is written by an encoder of video: with as much effort as for a thumbnail, a
-// large picture takes minutes.
+// avif is written by an encoder of video. More effort hardly saves bytes: DESIGN.md has the
+// figures.
 func (r *render) avif(quality int) ([]byte, error) {
-	effort := 0
-	switch {
-	case r.area() < 1_000_000:
-		effort = 4
-	case r.area() < 4_000_000:
-		effort = 2
+	effort := 1
+	if r.large() {
+		effort = 0
 	}
 	return r.byVips(fmt.Sprintf(".avif[Q=%d,effort=%d%s]", quality, effort, r.profileAlone()))
 }
