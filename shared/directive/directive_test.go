@@ -92,7 +92,7 @@ func TestADirectiveEnds(t *testing.T) {
 	})
 }
 
-// Who was away when one was withdrawn does not bring it back.
+// A coordinator that was away during a withdrawal does not bring the directive back.
 func TestWithdrawnStays(t *testing.T) {
 	here, there := NewSet(func() {}), NewSet(func() {})
 	defer here.Close()
