@@ -1,12 +1,12 @@
-// Package bucket is the rules of thumbnail buckets, MediaWiki's $wgThumbnailBuckets: a
-// larger thumbnail of an original that takes long, from which smaller ones are rendered.
+// Package bucket has the rules of thumbnail buckets (MediaWiki's $wgThumbnailBuckets): a bucket is
+// a larger thumbnail of a slow original, and smaller thumbnails are rendered from it.
 //
-// A bucket is an ordinary thumbnail in the store, beside those of its original, so that
-// a purge and a list find it there; no URL asks for it. Its key names its spec, which
-// has the page, the language and the orientation: what is rendered from it shows the same.
+// A bucket lies in the store beside the other thumbnails of its original, so that a purge and a
+// list find it. No URL asks for it. Its key names its spec with page, language and orientation,
+// so that thumbnails from the bucket show the same picture.
 //
-// The edge names the bucket's width in a job, and looks for the bucket before it asks for
-// places; the renderer makes it and renders from it.
+// The edge writes the width of the bucket into a job, and looks for the bucket before it asks for
+// places. The renderer makes the bucket and renders from it.
 package bucket
 
 import (
@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	// LeastRatio is how many times wider than a thumbnail its bucket is at least: below,
-	// what the bucket's encoder lost shows.
+	// LeastRatio is the smallest ratio of a bucket's width to a thumbnail's width: below it,
+	// the losses of the bucket's encoder are visible.
 	LeastRatio = 2
-	// quality of a bucket that is lossy. TestBucketsAreAlike of the engine holds what is
-	// rendered from one to its similarity.
+	// quality is the quality of a lossy bucket. TestBucketsAreAlike of the engine compares
+	// thumbnails from buckets with thumbnails from originals.
 	quality = 95
 )
 
@@ -33,8 +33,9 @@ type Bucket struct {
 	Key  thumbnail.Location
 }
 
-// Width chooses the bucket of a spec: the narrowest of the rising widths that is
-// LeastRatio times as wide. 0 is none: no width suits, or the spec is not plain.
+// Width returns the width of a spec's bucket: the smallest of the rising widths that is at least
+// LeastRatio times the spec's width. It returns 0 if no width is large enough, or if the spec
+// needs the pixels of the original.
 func Width(s thumbnail.Spec, widths []int) int {
 	if len(widths) == 0 || !isPlain(s) {
 		return 0
@@ -46,8 +47,8 @@ func Width(s thumbnail.Spec, widths []int) int {
 	return widths[i]
 }
 
-// isPlain reports whether a spec asks for the whole picture, smaller, and for nothing that
-// needs the original's own pixels.
+// isPlain reports whether a spec asks for the whole picture in a smaller size, without operations
+// that need the pixels of the original.
 func isPlain(s thumbnail.Spec) bool {
 	proportional := s.Height == 0 && s.Fit == thumbnail.FitCover || s.Fit == thumbnail.FitIn
 	asked := s.Width > 0 && !s.OriginalWidth && !s.OriginalHeight && !s.Adaptive && !s.Stretch
@@ -56,8 +57,8 @@ func isPlain(s thumbnail.Spec) bool {
 	return proportional && asked && !changed && !page && !s.Exact && !s.Meta && !s.Debug && hasBuckets(s.Type) && sharpensAlike(s.Sharpen)
 }
 
-// hasBuckets leaves out what is drawn at the size that is asked for, animations, and what
-// is no picture.
+// hasBuckets is false for drawings, which are drawn at each size, for animations, and for types
+// without a picture.
 func hasBuckets(t thumbnail.Type) bool {
 	switch t {
 	case thumbnail.TypeSVG, thumbnail.TypeSTL, thumbnail.TypeGIF, thumbnail.TypeAudio, thumbnail.TypeUnknown, "":
@@ -66,13 +67,13 @@ func hasBuckets(t thumbnail.Type) bool {
 	return true
 }
 
-// sharpensAlike reports whether a conditional sharpen that is due for a reduction of the
-// bucket is due for one of the original, which is larger.
+// sharpensAlike reports whether a conditional sharpen has the same result for a reduction of the
+// bucket and of the original.
 func sharpensAlike(s *thumbnail.Sharpen) bool {
 	return s == nil || s.Ratio > 1.0/LeastRatio
 }
 
-// Of is the bucket of a width for a thumbnail that is kept under a key.
+// Of returns the bucket with a width for a thumbnail with a spec and a key.
 func Of(s thumbnail.Spec, key thumbnail.Location, width int) Bucket {
 	b := Bucket{Spec: thumbnail.Spec{
 		Original: s.Original, Type: s.Type, Page: s.Page, FirstFrame: s.FirstFrame, Lang: s.Lang,
@@ -86,8 +87,8 @@ func Of(s thumbnail.Spec, key thumbnail.Location, width int) Bucket {
 	return b
 }
 
-// IsIn reports whether what is kept under the bucket's key is the bucket of this version of
-// its original, by today's rules. Of a version that is not known nothing is.
+// IsIn reports whether a stored object is this bucket, for this version of the original and by
+// today's rules. It returns false for version "".
 func (b Bucket) IsIn(found objectstore.Meta, version string) bool {
 	return version != "" && found.OriginalVersion == version && found.SpecDigest == b.Spec.Digest() &&
 		found.Rules == thumbnail.RulesVersion && found.Sides.Known()

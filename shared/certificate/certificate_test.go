@@ -15,8 +15,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// shown is the name in the certificate that a server shows a client, which trusts what it is
-// told to.
+// shown is the name in the certificate that a server shows a client, which trusts the given files.
 func shown(t *testing.T, server, trust *tls.Config) (string, error) {
 	t.Helper()
 	near, far := net.Pipe()

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// ListAllowed makes a command and all below it answer what is not known with what is
-// allowed: a subcommand with their names, a flag with the flags.
+// ListAllowed changes the errors of a command and its subcommands: for an unknown subcommand or
+// flag the error lists the known ones.
 func ListAllowed(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(unknownFlag)
 	eachGroup(cmd, func(group *cobra.Command) {
@@ -21,7 +21,7 @@ func ListAllowed(cmd *cobra.Command) {
 	})
 }
 
-// eachGroup visits the commands that have others below them.
+// eachGroup visits the commands that have subcommands.
 func eachGroup(cmd *cobra.Command, visit func(*cobra.Command)) {
 	if cmd.HasSubCommands() {
 		visit(cmd)
@@ -55,7 +55,7 @@ func subcommands(cmd *cobra.Command) (names []string) {
 	return names
 }
 
-// OneOf takes one argument, which is one of those that are allowed; completion offers them.
+// OneOf sets a command to accept exactly one of the allowed arguments. The shell completes them.
 func OneOf(cmd *cobra.Command, what string, allowed ...string) {
 	cmd.ValidArgs = allowed
 	cmd.Args = func(_ *cobra.Command, args []string) error {

@@ -1,7 +1,5 @@
-// Package commandline is what the command lines of thumbmill have in common: flags that
-// set settings, and answers to mistakes that say what is allowed.
-//
-// The roles' commands and thumbmill use it.
+// Package commandline has the common parts of all command lines: flags that set settings, and
+// errors that list the allowed commands and flags.
 package commandline
 
 import (
@@ -14,10 +12,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Settings are flags from which a command has its settings.
+// Settings is the flags that set a command's settings.
 type Settings struct {
 	config string
-	keys   map[string]string // of settings, by the name of the flag
+	keys   map[string]string // keys of settings by the name of the flag
 }
 
 // Add defines --config, and for each name in keys a flag that sets that key.
@@ -30,12 +28,12 @@ func (s *Settings) Add(flags *pflag.FlagSet, keys map[string]string) {
 	}
 }
 
-// AddPrintAddresses defines --print-addresses, which all commands that serve have.
+// AddPrintAddresses defines --print-addresses for a command that serves.
 func AddPrintAddresses(flags *pflag.FlagSet, wanted *bool) {
 	flags.BoolVar(wanted, "print-addresses", false, "print the addresses in use on stdout once ready, as one line of JSON")
 }
 
-// asFlag writes a default as a flag takes it.
+// asFlag returns a default in the form of a flag's value.
 func asFlag(value any) string {
 	if list, ok := value.([]string); ok {
 		return strings.Join(list, ",")
@@ -43,7 +41,8 @@ func asFlag(value any) string {
 	return fmt.Sprint(value)
 }
 
-// Load reads the settings: defaults, --config, the environment, flags; the later ones win.
+// Load returns the settings from defaults, --config, environment and flags. Later sources overwrite
+// earlier ones. The error lists all problems.
 func (s *Settings) Load(flags *pflag.FlagSet) (settings.Settings, error) {
 	given := map[string]any{}
 	for name, key := range s.keys {
@@ -54,8 +53,7 @@ func (s *Settings) Load(flags *pflag.FlagSet) (settings.Settings, error) {
 	return load(s.config, given)
 }
 
-// Check reads a file, or a folder of *.yaml, as --config does, and says everything that is
-// wrong with it.
+// Check reads a file, or a folder of *.yaml, like --config. The error lists all problems.
 func Check(path string) error {
 	_, err := load(path, nil)
 	return err

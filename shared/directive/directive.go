@@ -103,7 +103,7 @@ func (d *Directive) nameRule() {
 func (d Directive) Validate() error {
 	var all []error
 	if d.Who == "" || d.Why == "" || len(d.Who) > maxText || len(d.Why) > maxText {
-		all = append(all, fmt.Errorf("who and why have %d and %d bytes: write 1 to %d bytes in each", len(d.Who), len(d.Why), maxText))
+		all = append(all, fmt.Errorf("the fields who and why have %d and %d bytes: write 1 to %d bytes in each", len(d.Who), len(d.Why), maxText))
 	}
 	if d.LeftMS <= 0 || d.LeftMS > Longest.Milliseconds() {
 		all = append(all, fmt.Errorf("hold of %v: choose more than 0 and at most %v", time.Duration(d.LeftMS)*time.Millisecond, Longest))

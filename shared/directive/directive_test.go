@@ -32,7 +32,7 @@ func TestWhatIsNoDirective(t *testing.T) {
 		"only kind limit":                {Kind: Pause, Target: "bulk", Shadow: &yes},
 		"standard, expensive, bulk":      {Kind: Pause, Target: "fast"},
 		"target has 0 bytes: write 1 to": {Kind: Drain},
-		"who and why have":               {Kind: Drain, Target: "r", Who: strings.Repeat("x", 400)},
+		"fields who and why have":        {Kind: Drain, Target: "r", Who: strings.Repeat("x", 400)},
 	} {
 		if d.Who == "" {
 			d.Who, d.Why = "ann", "a test"
@@ -92,7 +92,7 @@ func TestADirectiveEnds(t *testing.T) {
 	})
 }
 
-// Who was away when one was withdrawn does not bring it back.
+// A coordinator that was away during a withdrawal does not bring the directive back.
 func TestWithdrawnStays(t *testing.T) {
 	here, there := NewSet(func() {}), NewSet(func() {})
 	defer here.Close()

@@ -129,7 +129,7 @@ func (s *Set) Holding() []Directive {
 	return slices.DeleteFunc(s.All(), func(d Directive) bool { return d.Withdrawn != "" })
 }
 
-// Networks are those of the directives of a kind.
+// Networks returns the networks of all directives of a kind.
 func Networks(all []Directive, k Kind) (networks []netip.Prefix) {
 	for _, d := range all {
 		if d.Kind == k {

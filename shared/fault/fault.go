@@ -31,7 +31,7 @@ const (
 	NoRenderer    Kind = "no-renderer"     // nobody began the job in time
 	Lost          Kind = "lost"            // the job was delivered too often without a result
 	Unsupported   Kind = "unsupported"     // no engine reads this type
-	Undecodable   Kind = "undecodable"     // the original is damaged or not what it says
+	Undecodable   Kind = "undecodable"     // the original is damaged, or has another type than its name
 	TooLarge      Kind = "too-large"       // the original exceeds a cap on bytes or pixels
 	Overran       Kind = "overran"         // the render exceeded its limit of time
 	WorkerKilled  Kind = "worker-killed"   // the original killed every worker that tried it

@@ -15,7 +15,7 @@ func TestEveryKindHasTraits(t *testing.T) {
 			t.Errorf("%s: status %d is no error", kind, tr.Status)
 		}
 		if tr.Remember != ScopeNone && tr.Status == 503 {
-			t.Errorf("%s: blames the original for what is ours", kind)
+			t.Errorf("%s: blames the original for a fault of thumbmill", kind)
 		}
 	}
 	if Kind("from-the-future").Traits() != traits[Internal] {

@@ -1,6 +1,4 @@
-// Package logging makes a process' log of its settings.
-//
-// Every process of thumbmill uses it.
+// Package logging creates the log of a process from its settings.
 package logging
 
 import (
@@ -13,11 +11,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// New makes the log as the settings have it, and what changes its level later. Lines
-// about a request that is traced name the trace.
+// New returns the log, and a variable that changes its level. Lines about a traced request have the
+// fields trace_id and span_id.
 func New(s settings.Log, out io.Writer) (*slog.Logger, *slog.LevelVar) {
 	level := &slog.LevelVar{}
-	_ = level.UnmarshalText([]byte(s.Level)) // settings allow only valid ones
+	_ = level.UnmarshalText([]byte(s.Level)) // settings.Load refuses other levels
 	options := &slog.HandlerOptions{Level: level}
 	if s.Format == "json" {
 		return slog.New(traced{slog.NewJSONHandler(out, options)}), level
@@ -25,7 +23,7 @@ func New(s settings.Log, out io.Writer) (*slog.Logger, *slog.LevelVar) {
 	return slog.New(traced{slog.NewTextHandler(out, options)}), level
 }
 
-// traced adds the trace of the context. It embeds the handler to be one.
+// traced is a slog.Handler that adds the trace of the context.
 type traced struct{ slog.Handler }
 
 func (t traced) Handle(ctx context.Context, r slog.Record) error {

@@ -20,22 +20,22 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// ErrNotFound says that there is no such object. It is an answer, not a failure.
+// ErrNotFound means that the object does not exist. It is an answer, not a failure.
 var ErrNotFound = errors.New("no such object")
 
-// ErrFull says that the store has no room for the object.
+// ErrFull means that the store has no room for the object.
 var ErrFull = errors.New("the object store is full")
 
-// ErrReadOnly says that the store takes no objects from us: a file system that is
-// mounted so, an account without the right.
+// ErrReadOnly means that the store refuses writes: a read-only file system, or an account without
+// the permission.
 var ErrReadOnly = errors.New("the object store is read-only")
 
-// ErrRefused says that we do not read this object, whatever the store would say: its
-// host is on no list, or its address in a network that is closed. It is an answer.
+// ErrRefused means that the settings forbid to read the object: its host is not in the list, or its
+// address is in a private network. It is an answer, not a failure.
 var ErrRefused = errors.New("this source of originals is closed")
 
-// ErrElsewhere says that one of many hosts failed, which says nothing of the others:
-// the circuit breaker of the whole store does not count it.
+// ErrElsewhere means that one of many hosts failed. The circuit breaker of the store does not count
+// it, since other hosts may work.
 var ErrElsewhere = errors.New("the original's own server failed")
 
 // Store keeps objects by container and path. Methods are safe for concurrent

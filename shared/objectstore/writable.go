@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The states of a store, as its last write tells.
+// The states of a store after its last write.
 const (
 	StateWritable = "writable"
 	StateFull     = "full"
@@ -17,8 +17,8 @@ const (
 	StateFailing  = "failing"
 )
 
-// Writable tells whether a store takes what is written, in the log when that changes and
-// as a metric always.
+// Writable reports the state of a store as a metric, and logs each change. It is safe for concurrent
+// use.
 type Writable struct {
 	store string
 	log   *slog.Logger
@@ -27,10 +27,10 @@ type Writable struct {
 	state string
 }
 
-// NewWritable begins with a store that takes everything.
+// NewWritable registers the metric of a store, with the state writable.
 func NewWritable(store string, log *slog.Logger, metrics prometheus.Registerer) *Writable {
 	w := &Writable{store: store, log: log, state: StateWritable, gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "thumbmill_store_state", Help: "1 for the state that the last write to a store showed: writable, full, read-only, failing.",
+		Name: "thumbmill_store_state", Help: "1 for the state of the store after its last write (writable, full, read-only, failing), else 0.",
 		ConstLabels: prometheus.Labels{"store": store},
 	}, []string{"state"})}
 	for _, state := range []string{StateWritable, StateFull, StateReadOnly, StateFailing} {
@@ -41,7 +41,7 @@ func NewWritable(store string, log *slog.Logger, metrics prometheus.Registerer) 
 	return w
 }
 
-// Note takes what became of a write.
+// Note sets the state from the result of a write. It ignores context.Canceled.
 func (w *Writable) Note(err error) {
 	state := StateFailing
 	switch {
@@ -63,8 +63,8 @@ func (w *Writable) Note(err error) {
 	w.gauge.WithLabelValues(state).Set(1)
 	w.state = state
 	if err != nil {
-		w.log.Warn("the store takes nothing: clients get their pictures, and each is rendered again", "store", w.store, "state", state, "error", err)
+		w.log.Warn("serve thumbnails without storing them: every request renders again", "store", w.store, "state", state, "error", err)
 		return
 	}
-	w.log.Info("the store takes what is written again", "store", w.store)
+	w.log.Info("store thumbnails again", "store", w.store)
 }

@@ -24,9 +24,9 @@ import (
 // Stream is the name of the stream of jobs.
 const Stream = "RENDER"
 
-// LaneBound is how many jobs a lane holds, those in renderers' hands included;
-// a further one is refused. Waiting belongs at the coordinator, which lets about
-// 1.5 jobs a slot through, so that this bounds a fleet of some 600 slots.
+// LaneBound is the largest number of jobs in a lane, with the jobs that renderers have fetched.
+// NATS refuses more. Requests wait at the coordinator, which admits about 1.5 jobs for each slot,
+// so that this bound is enough for some 600 slots.
 const LaneBound = 1000
 
 const (
@@ -37,21 +37,22 @@ const (
 	dedupe     = 2 * time.Minute // longer than a request lives
 )
 
-// Inbox is what the answers to a role come to, so that permissions can keep one role's
-// from the others.
+// Inbox returns the prefix of the subjects on which a role gets answers. NATS' permissions keep
+// other roles out of it.
 func Inbox(role string) string { return inboxes + role }
 
 const inboxes = "_INBOX."
 
-// Answer answers who asked, where anybody did: only to an inbox. A role may answer wherever
-// a question says, which is more than who asks may itself: one that names JetStream's API
-// would have the answerer empty the stream.
+// Answer sends an answer to the reply subject of a message, and does nothing if the message has no
+// reply subject. It returns an error for a subject outside the inboxes: a role may publish to more
+// subjects than the process that asks, which could name an API of JetStream that empties the
+// stream.
 func Answer(m *nats.Msg, text string) error {
 	if m.Reply == "" {
 		return nil
 	}
 	if !strings.HasPrefix(m.Reply, inboxes) {
-		return fmt.Errorf("%s is no inbox, and gets no answer", m.Reply)
+		return fmt.Errorf("refuse to answer to %q: reply subjects must begin with _INBOX.", m.Reply)
 	}
 	return m.Respond([]byte(text))
 }
@@ -130,14 +131,14 @@ func recent(version string) bool {
 	return err == nil && (major > leastMajor || major == leastMajor && minor >= leastMinor)
 }
 
-// absent tells that no server answers from that one refuses.
+// absent reports whether no server answered. It is false if a server refused.
 func absent(err error) bool {
 	var network net.Error
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &network)
 }
 
-// Ensure makes the stream and its consumers, or finds them as they should be.
-// The stream is in memory: what a full restart of NATS loses, edges publish again.
+// Ensure creates or updates the stream and its consumers. The stream is in memory: after a restart
+// of all NATS servers, edges publish their jobs again.
 func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: Stream, Subjects: []string{"render.job.>"}, Description: "thumbmill: thumbnails to render",
@@ -146,31 +147,31 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstrea
 		MaxBytes: memory, MaxMsgSize: maxMessage, Duplicates: dedupe, AllowMsgTTL: true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("stream %s, which takes %d MiB of JetStream's memory (max_memory_store) on each server: %w", Stream, memory>>20, err)
+		return nil, fmt.Errorf("create stream %s: it needs %d MiB of JetStream's memory (max_memory_store) on each server: %w", Stream, memory>>20, err)
 	}
 	for _, lane := range renderjob.Lanes() {
 		_, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 			Durable: lane.Consumer(), FilterSubject: lane.Subject(),
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: deadline.AckWait,
-			MaxDeliver: -1, // renderers count, and answer for what was delivered too often
+			MaxDeliver: -1, // renderers count deliveries, and end a job that was delivered too often
 			MaxWaiting: maxPulls, MaxAckPending: maxPending, MemoryStorage: true, Replicas: replicas,
 		})
 		if err != nil {
-			return nil, fmt.Errorf("consumer of lane %s: %w", lane, err)
+			return nil, fmt.Errorf("create consumer of lane %s: %w", lane, err)
 		}
 	}
 	return stream, nil
 }
 
-// look is the pause between two looks for the stream.
+// look is the pause between two attempts to find the stream.
 const look = 200 * time.Millisecond
 
-// attempt bounds one question at the start: servers that only begin do not answer, nor do
-// they answer who may not ask.
+// attempt bounds one request at the start: a server that is starting does not answer, and a server
+// that denies the permission does not answer either.
 const attempt = 2 * time.Second
 
-// Find returns once the stream and its consumers are there. Edges make them; who may, and
-// finds none, does so too, once.
+// Find waits for the stream and its consumers, which edges create. A role that has the permission
+// creates them once if they are missing. It returns an error when ctx ends.
 func Find(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	tried := false
 	return until(ctx, func(ctx context.Context) error {
@@ -184,8 +185,8 @@ func Find(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	})
 }
 
-// Open is Ensure at the start, when servers that begin at the same time may not have
-// elected who leads: it asks again until they answer.
+// Open calls Ensure until it succeeds, or returns its error when ctx ends: servers that start at
+// the same time have not elected a leader yet.
 func Open(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	return until(ctx, func(ctx context.Context) error {
 		_, err := Ensure(ctx, js, replicas)
@@ -193,7 +194,7 @@ func Open(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	})
 }
 
-// until does something again and again until it succeeds, or ctx ends.
+// until calls do until it succeeds or ctx ends.
 func until(ctx context.Context, do func(context.Context) error) error {
 	for {
 		once, cancel := context.WithTimeout(ctx, attempt)
@@ -205,7 +206,7 @@ func until(ctx context.Context, do func(context.Context) error) error {
 		select {
 		case <-time.After(look):
 		case <-ctx.Done():
-			return fmt.Errorf("the queue at nats.url is not ready: %w", err)
+			return fmt.Errorf("wait for the queue at nats.url: %w", err)
 		}
 	}
 }

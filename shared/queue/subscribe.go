@@ -7,18 +7,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Subscribe hears messages that were published to a subject, which may have wildcards.
+// Subscribe calls hear for each message that was published to a subject, which may have wildcards.
 //
-// A NATS server delivers a message to whatever subject its sender wants the answer of a
-// pull sent to; such a message keeps the subject that it was published to. So a client that
-// names another's subject as its reply could have JetStream send jobs there. Messages whose
-// own subject does not match are dropped, and hear does not see them. Every subscription
-// of a role is made here, so that the check cannot be forgotten (architecture_test.go).
+// JetStream delivers a job to any reply subject that a pull names, and the job keeps the subject
+// of its publisher. A client could name the subject of another role there, and JetStream would send
+// jobs to that role. So Subscribe drops messages whose own subject does not match. All
+// subscriptions of a role use this function (architecture_test.go).
 func Subscribe(conn *nats.Conn, subject string, hear nats.MsgHandler) (*nats.Subscription, error) {
 	return subscribed(subject)(conn.Subscribe(subject, addressed(subject, hear)))
 }
 
-// SubscribeGroup is Subscribe for a group whose members share the messages.
+// SubscribeGroup does the same for a group whose members share the messages.
 func SubscribeGroup(conn *nats.Conn, subject, group string, hear nats.MsgHandler) (*nats.Subscription, error) {
 	return subscribed(subject)(conn.QueueSubscribe(subject, group, addressed(subject, hear)))
 }
@@ -40,8 +39,8 @@ func addressed(subject string, hear nats.MsgHandler) nats.MsgHandler {
 	}
 }
 
-// Matches reports whether a subject is one that a subscription's subject names: its tokens
-// are the same, * stands for any one token, and > for one or more at the end.
+// Matches reports whether a subscription matches a subject: * matches one token, and > matches one
+// or more tokens at the end.
 func Matches(subscription, subject string) bool {
 	for {
 		want, moreWanted, hasMoreWanted := strings.Cut(subscription, ".")

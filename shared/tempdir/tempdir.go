@@ -1,6 +1,5 @@
-// Package tempdir makes temporary folders that do not outlive their process for
-// long: whoever makes the next one removes those whose process has ended. The
-// renderer and the embedded queue use it.
+// Package tempdir creates temporary folders. Each new folder removes the folders of processes that
+// have ended.
 package tempdir
 
 import (
@@ -13,16 +12,16 @@ import (
 	"syscall"
 )
 
-// Dir is a temporary folder of this process. A lock on it says that the process lives: its
-// number alone does not where each life has the same one, as in a container.
+// Dir is a temporary folder of this process. A lock on the folder shows that the process lives. The
+// process number is not enough: in a container each process may have the same number.
 type Dir struct {
 	Path string
 	lock *os.File
 }
 
-// New makes a folder below parent ("" = the system's, made if it is missing),
-// named for its user, the process and at random, and removes the user's folders
-// of processes that are gone.
+// New creates a folder below parent ("" = the default folder of the system), and creates parent if
+// it is missing. The name has the user's name, the process number and a random part. New removes
+// the folders of the same user whose processes have ended.
 func New(parent, user string) (*Dir, error) {
 	if parent == "" {
 		parent = os.TempDir()
@@ -52,16 +51,16 @@ func New(parent, user string) (*Dir, error) {
 	}
 }
 
-// Remove removes the folder with all that is in it.
+// Remove removes the folder and its content.
 func (d *Dir) Remove() error { return errors.Join(os.RemoveAll(d.Path), d.lock.Close()) }
 
-// gone reports whether no other process has that number now. An earlier version holds no lock
-// on its folder, and may still be running.
+// gone reports whether no other process has this number. The check protects the folder of a
+// running earlier version, which has no lock.
 func gone(pid int) bool {
 	return pid == os.Getpid() || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// sweep removes a folder that nobody holds. One of another user of the machine stays.
+// sweep removes a folder without a lock. The folder of another user of the machine stays.
 func sweep(path string) {
 	if lock, err := hold(path); err == nil {
 		_ = os.RemoveAll(path)

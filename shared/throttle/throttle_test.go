@@ -123,7 +123,7 @@ func TestTheTableIsWhole(t *testing.T) {
 			t.Errorf("%+v lacks something", row)
 		}
 		if (row.Class == "") != (row.limits == nil) || (row.Class == "") != (row.pool == nil) {
-			t.Errorf("%s has half of what a coordinator needs", row.Name)
+			t.Errorf("%s lacks a part of a coordinator's rule", row.Name)
 		}
 		has := func(key string) bool { _, ok := values["throttle."+row.Setting+"."+key]; return ok }
 		if row.Setting != "" && !has("workers") && !has("max") {

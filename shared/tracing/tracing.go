@@ -2,7 +2,7 @@
 // request that is sampled, from an edge through the queue into the renderer and each of
 // its workers' tasks. Edges and renderers use it.
 //
-// Decoders run where there is no network; what they do is told by the renderer around them.
+// Workers have no network, so the renderer sends the spans of their tasks.
 package tracing
 
 import (
@@ -28,17 +28,17 @@ import (
 // part of (W3C Trace Context).
 const Parent = "traceparent"
 
-// Tracer makes spans, or none where no collector is configured.
+// Tracer creates spans. Without a collector it creates empty ones.
 type Tracer struct {
 	spans    trace.Tracer
 	provider *sdk.TracerProvider // nil: none
 }
 
-// None makes no spans.
+// None returns a tracer without a collector.
 func None() *Tracer { return &Tracer{spans: noop.Tracer{}} }
 
-// New makes the tracer of a role. It sends in the background; what the collector does not
-// take in time is dropped.
+// New returns the tracer of a role, or an error for a malformed trace.endpoint. It sends spans in
+// the background, and drops spans that the collector does not accept in time.
 func New(s settings.Trace, role, name string, log *slog.Logger) (*Tracer, error) {
 	if s.Endpoint == "" {
 		return None(), nil
@@ -47,7 +47,7 @@ func New(s settings.Trace, role, name string, log *slog.Logger) (*Tracer, error)
 	if err != nil {
 		return nil, fmt.Errorf("trace.endpoint: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Debug("traces", "error", err) })) // of the process: the library knows no other
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Debug("send traces fails", "error", err) })) // of the process: the library knows no other
 	provider := sdk.NewTracerProvider(
 		sdk.WithBatcher(exporter, sdk.WithBatchTimeout(time.Second)),
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(s.Ratio))),
@@ -58,15 +58,15 @@ func New(s settings.Trace, role, name string, log *slog.Logger) (*Tracer, error)
 	return &Tracer{provider.Tracer("thumbmill/" + role), provider}, nil
 }
 
-// Start begins a span, which its caller ends; the context that it returns is within it.
+// Start begins a span and returns it with its context. The caller ends the span.
 func (t *Tracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
 	return t.spans.Start(ctx, name, options...)
 }
 
-// On reports whether there is a collector.
+// On reports whether a collector is configured.
 func (t *Tracer) On() bool { return t.provider != nil }
 
-// Stop sends what is left, at most until ctx ends.
+// Stop sends the spans that are not sent yet, at most until ctx ends.
 func (t *Tracer) Stop(ctx context.Context) error {
 	if t.provider == nil {
 		return nil
@@ -74,25 +74,25 @@ func (t *Tracer) Stop(ctx context.Context) error {
 	return t.provider.Shutdown(ctx)
 }
 
-// Step is a span of something that is over.
+// Step records a span that has ended already.
 func (t *Tracer) Step(ctx context.Context, name string, began, ended time.Time, what ...attribute.KeyValue) {
 	_, span := t.Start(ctx, name, trace.WithTimestamp(began), trace.WithAttributes(what...))
 	span.End(trace.WithTimestamp(ended))
 }
 
-// Header writes the span of a context as Parent has it; "" where there is none.
+// Header returns the value of the header Parent for the span of a context, or "".
 func Header(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return carrier[Parent]
 }
 
-// Within makes a context within the span that a header names; what is no header changes nothing.
+// Within returns a context within the span that a header names. It ignores a malformed header.
 func Within(ctx context.Context, header string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{Parent: header})
 }
 
-// ID is the trace of a context, where that is sampled, else "".
+// ID returns the trace ID of a context, or "" if the trace is not sampled.
 func ID(ctx context.Context) string {
 	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
 		return span.TraceID().String()

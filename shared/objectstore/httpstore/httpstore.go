@@ -135,18 +135,18 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 // reopen asks for the rest of the same version.
 func (s *Store) reopen(ctx context.Context, at thumbnail.Location, from int64, version string) (io.ReadCloser, error) {
 	if version == "" {
-		return nil, errors.New("the rest of an original whose server tells no version may be another's")
+		return nil, errors.New("read the rest of an original: its server sends no ETag and no Last-Modified, so the rest may belong to another version")
 	}
 	response, err := s.ask(ctx, http.MethodGet, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-", from)}})
 	if err != nil {
 		return nil, err
 	}
 	if now := info(response).Version; now != version {
-		err = errors.New("the original changed while it was read")
+		err = errors.New("the original changed during the read")
 	} else if response.StatusCode != http.StatusPartialContent {
 		_, err = io.CopyN(io.Discard, response.Body, from)
 	} else if !strings.HasPrefix(response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", from)) {
-		err = errors.New("the server gave another range than it was asked for")
+		err = errors.New("the server sent another range than the requested one")
 	}
 	if err != nil {
 		_ = response.Body.Close()

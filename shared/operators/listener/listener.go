@@ -46,7 +46,7 @@ func New(s settings.Admin, ready *readiness.Checks, log *slog.Logger) (*Listener
 		return nil, err
 	}
 	if err := right.Missing(); err != nil {
-		log.Warn("there is no admin.token_file: operators can look, and not act", "reason", err)
+		log.Warn("refuse changes by operators: no token", "reason", err)
 	}
 	l := &Listener{token: right, metrics: prometheus.NewRegistry(), mux: http.NewServeMux()}
 	l.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -83,12 +83,20 @@ func (s *Server) Stop(context.Context) error {
 	return s.dir.Remove()
 }
 
-// logger passes on what an operator must know.
+// logger writes the messages of the NATS server to the log.
 type logger struct{ log *slog.Logger }
 
-func (l logger) Noticef(format string, v ...any) { l.log.Debug("NATS: " + fmt.Sprintf(format, v...)) }
-func (l logger) Warnf(format string, v ...any)   { l.log.Warn("NATS: " + fmt.Sprintf(format, v...)) }
-func (l logger) Errorf(format string, v ...any)  { l.log.Error("NATS: " + fmt.Sprintf(format, v...)) }
-func (l logger) Fatalf(format string, v ...any)  { l.log.Error("NATS: " + fmt.Sprintf(format, v...)) }
-func (l logger) Debugf(string, ...any)           {}
-func (l logger) Tracef(string, ...any)           {}
+func (l logger) Noticef(format string, v ...any) {
+	l.log.Debug("report notice of NATS", "notice", fmt.Sprintf(format, v...))
+}
+func (l logger) Warnf(format string, v ...any) {
+	l.log.Warn("report warning of NATS", "warning", fmt.Sprintf(format, v...))
+}
+func (l logger) Errorf(format string, v ...any) {
+	l.log.Error("report error of NATS", "error", fmt.Sprintf(format, v...))
+}
+func (l logger) Fatalf(format string, v ...any) {
+	l.log.Error("report error of NATS", "error", fmt.Sprintf(format, v...))
+}
+func (l logger) Debugf(string, ...any) {}
+func (l logger) Tracef(string, ...any) {}

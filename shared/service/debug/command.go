@@ -120,9 +120,9 @@ func (p *process) choose(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	case len(all) == 0:
-		return "", errors.New("no process of this user has a socket that answers; --socket names that of another one")
+		return "", errors.New("no process of this user has a socket that answers: start a role, or name another socket with --socket")
 	case len(all) > 1:
-		return "", fmt.Errorf("%d processes have a socket; --socket says which one is meant:\n  %s", len(all), strings.Join(all, "\n  "))
+		return "", fmt.Errorf("%d processes answer: choose one with --socket:\n  %s", len(all), strings.Join(all, "\n  "))
 	}
 	return all[0], nil
 }

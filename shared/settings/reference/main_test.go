@@ -17,7 +17,7 @@ func TestThePageIsTheSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(want, got) {
-		t.Error("docs/configuration.md is not what the source says: run `go generate ./shared/settings/...`")
+		t.Error("docs/configuration.md differs from the source: run `go generate ./shared/settings/...`")
 	}
 	for _, row := range regexp.MustCompile(`(?m)^\| \S+ \| [^|]*\|  \|$`).FindAllString(string(want), -1) {
 		t.Errorf("nothing is said of %s", row)
