@@ -73,7 +73,7 @@ func TestAFolderThatTakesNothing(t *testing.T) {
 	if _, err := guarded.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "a"}); err != nil {
 		t.Errorf("what is there: %v", err)
 	}
-	if n := strings.Count(log.String(), "takes nothing"); n != 2 {
+	if n := strings.Count(log.String(), "serve thumbnails without storing them"); n != 2 {
 		t.Errorf("told %d times:\n%s", n, log.String())
 	}
 	again, err := New(s) // a start on a folder that is read-only
