@@ -76,7 +76,7 @@ func blocking(fd int, name string) *os.File {
 	return os.NewFile(uintptr(fd), name)
 }
 
-// writeNew makes a file in the folder itself, of several parts.
+// writeNew makes a file of several parts. Its name leads through no links.
 func (b *beneath) writeNew(name string, parts [][]byte) (err error) {
 	fd := -1
 	for again := true; again; again = errors.Is(err, unix.EINTR) {
@@ -105,9 +105,9 @@ func writeAll(fd int, parts [][]byte) error {
 	return nil
 }
 
-// moveTo renames a file of the folder itself to a name below another.
-func (b *beneath) moveTo(temp string, root *beneath, name string) error {
-	folder, err := root.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+// moveTo renames a file that writeNew made.
+func (b *beneath) moveTo(temp, name string) error {
+	folder, err := b.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}

@@ -42,12 +42,11 @@ const (
 
 // Store is a folder of objects.
 type Store struct {
-	root     *os.Root
-	beneath  *beneath // the same
-	incoming *beneath // of thumbnails: tempDir; nil where the folder takes none
-	plain    bool     // originals: files without metadata, never written
-	index    *index   // nil when unbounded
-	small    *small   // of thumbnails
+	root    *os.Root
+	beneath *beneath // the same
+	plain   bool     // originals: files without metadata, never written
+	index   *index   // nil when unbounded
+	small   *small   // of thumbnails
 }
 
 // NewOriginals opens a folder of plain files for reading. It is created if it is missing.
@@ -80,7 +79,6 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 	if err := cleanIncoming(root); err != nil && !errors.Is(refused(err), objectstore.ErrReadOnly) { // which each write will tell
 		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), s.Close())
 	}
-	s.incoming, _ = openBeneath(root, tempDir) // else each write is refused
 	if maxBytes > 0 {
 		if s.index, err = newIndex(root, maxBytes); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -122,10 +120,8 @@ func (s *Store) Close() error {
 		s.small.close()
 	}
 	var err error
-	for _, b := range []*beneath{s.beneath, s.incoming} {
-		if b != nil {
-			err = errors.Join(err, b.close())
-		}
+	if s.beneath != nil {
+		err = s.beneath.close()
 	}
 	return errors.Join(err, s.root.Close())
 }
@@ -335,19 +331,25 @@ func refused(err error) error {
 	return err
 }
 
+// writeAside makes the folder of unfinished files again when it is gone.
 func (s *Store) writeAside(temp string, body, meta []byte) error {
-	if s.incoming == nil {
-		return fmt.Errorf("directory: %s is not there: %w", tempDir, fs.ErrPermission)
-	}
 	end := binary.BigEndian.AppendUint32(nil, uint32(len(meta))) //nolint:gosec // bounded by maxMeta
-	return s.incoming.writeNew(temp, [][]byte{body, meta, append(end, magic...)})
+	for again := true; ; again = false {
+		err := s.beneath.writeNew(path.Join(tempDir, temp), [][]byte{body, meta, append(end, magic...)})
+		if !again || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := s.root.MkdirAll(tempDir, 0o755); err != nil {
+			return err
+		}
+	}
 }
 
 // moveInto tries again where the folder is not there: it is to be made first, and an eviction
 // may remove it between its making and the rename.
 func (s *Store) moveInto(temp, name string) (err error) {
 	for range 3 {
-		err = s.incoming.moveTo(temp, s.beneath, name)
+		err = s.beneath.moveTo(path.Join(tempDir, temp), name)
 		if errors.Is(err, errNoCall) {
 			return s.moveByFolders(temp, name)
 		}

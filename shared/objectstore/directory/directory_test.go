@@ -81,6 +81,30 @@ func TestCrashLeavesNothing(t *testing.T) {
 	}
 }
 
+// An operator may clear the folder while the store is open.
+func TestFoldersThatAreRemovedAreMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	s, err := NewThumbnails(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	at := thumbnail.Location{Container: "thumbs", Path: "a/b.jpg"}
+	for range 2 {
+		if err := s.Put(t.Context(), at, []byte("body"), objectstore.Meta{}); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := s.Head(t.Context(), at); err != nil || info.Size != 4 {
+			t.Fatalf("%d bytes, %v", info.Size, err)
+		}
+		for _, folder := range []string{tempDir, "thumbs"} {
+			if err := os.RemoveAll(filepath.Join(dir, folder)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func TestBoundIsKept(t *testing.T) {
 	dir := t.TempDir()
 	const bound = 1 << 20
