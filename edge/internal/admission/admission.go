@@ -146,11 +146,11 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 		a.CountRefusal(throttle.Lane)
 		return nil, false, a.pausedLane(r.Flight.Lane)
 	}
-	if r.Flight.Exempt && !r.Flight.Rides { // a flight that rides asks a second time
-		a.decisions.count(decision{throttle.PerIP, exempt})
-	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
 	a.decisions.count(said.decisions...)
+	if r.Flight.Exempt && ctx.Err() == nil && (err == nil || !r.Flight.Rides) { // else the flight asks again
+		a.decisions.count(decision{throttle.PerIP, exempt})
+	}
 	if err != nil || said.done {
 		return nil, said.done, err
 	}

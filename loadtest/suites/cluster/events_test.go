@@ -210,8 +210,8 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 	}
 }
 
-// allWorkers of a renderer with one slot: of each of the two kinds one, and a spare.
-const allWorkers = 4
+// allWorkers counts the workers that a renderer with one slot starts: two that draw, one of tools.
+const allWorkers = 3
 
 func workersOf(pid int) (workers []int) {
 	for _, child := range children(pid) {

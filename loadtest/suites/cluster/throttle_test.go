@@ -37,7 +37,9 @@ func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
 	for width := range 5 {
 		waiting = append(waiting, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/hot.jpg", 100+width), alice))
 	}
-	Eventually(t, "one renders, and four wait", func() bool { return c.Waiting(throttle.PerOriginal) == 4 })
+	Eventually(t, "one renders, and one stands in line for the other four", func() bool {
+		return c.Held(throttle.PerOriginal) == 1 && c.Waiting(throttle.PerOriginal) == 1
+	})
 	cold := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/cold.jpg", alice)
 	Eventually(t, "the other original renders", func() bool { return c.Hooks.Held() == 2 })
 	release()
