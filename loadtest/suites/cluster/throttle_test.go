@@ -100,6 +100,7 @@ func TestExemptionsAndShadowMode(t *testing.T) {
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
 		s.Throttle.PerIP, s.Throttle.PerOriginal = one, shadow
 		s.Throttle.Exempt = []string{"203.0.113.0/24"}
+		s.Renderer.Batch = 1 // each flight asks once, and for itself
 	}})
 	landscape(c, "a.jpg")
 	release := c.Hooks.Hold()
