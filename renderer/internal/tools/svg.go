@@ -1,7 +1,7 @@
 package tools
 
 import (
-	"errors"
+	"bytes"
 	"io"
 	"math"
 	"os"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
-	"github.com/thumbmill/thumbmill/renderer/internal/librsvg"
 	"github.com/thumbmill/thumbmill/renderer/internal/svg"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -38,53 +37,25 @@ func drawSVG(t *task) error {
 	if facts.Styled { // and its size is perhaps not what its root says
 		t.request.Header.Width, t.request.Header.Height = 0, 0
 	}
-	box, err := t.svgSize()
+	args, err := t.svgSize()
 	if err != nil {
 		return err
 	}
-	if err := t.convertSVG(facts, box); err != nil || !t.coversBox() {
+	if err := t.convertSVG(facts, args); err != nil || !t.coversBox() {
 		return err
 	}
 	if err := t.clearOut(); err != nil {
 		return err
 	}
-	return t.convertSVG(facts, svgBox{height: t.request.Spec.Height})
+	return t.convertSVG(facts, []string{side("height", t.request.Spec.Height)})
 }
 
-// svgBox is what librsvg is told of the size to draw at; 0 is a side that it is not told.
-type svgBox struct {
-	width, height int
-	keep          bool // the drawing's proportion
-}
+func side(name string, pixels int) string { return "--" + name + "=" + strconv.Itoa(pixels) }
 
-// args are those of rsvg-convert.
-func (b svgBox) args() (args []string) {
-	for _, side := range []struct {
-		name   string
-		pixels int
-	}{{"width", b.width}, {"height", b.height}} {
-		if side.pixels > 0 {
-			args = append(args, "--"+side.name+"="+strconv.Itoa(side.pixels))
-		}
-	}
-	if b.keep {
-		args = append(args, "--keep-aspect-ratio")
-	}
-	return args
-}
-
-// convertSVG draws the text, mended where it has to be, by the library where that can be told
-// all, and by its program otherwise, which also tells why a drawing is not drawn.
-func (t *task) convertSVG(facts svg.Facts, box svgBox) error {
-	if len(facts.Languages) == 0 && !box.keep {
-		err := t.drawWithin(facts, box)
-		if !errors.Is(err, librsvg.ErrNotDrawn) && !errors.Is(err, librsvg.ErrAborted) {
-			return err
-		}
-		t.spent(errors.Is(err, librsvg.ErrAborted))
-	}
-	args := append([]string{"--format=png", "--accept-language=" + svg.Accept(t.request.Spec.Lang, facts.Languages)}, box.args()...)
-	if t.unlimited() {
+// convertSVG has librsvg draw the text, mended where it has to be.
+func (t *task) convertSVG(facts svg.Facts, args []string) error {
+	args = append([]string{"--format=png", "--accept-language=" + svg.Accept(t.request.Spec.Lang, facts.Languages)}, args...)
+	if info, err := t.request.Original.Stat(); err == nil && info.Size() > unlimitedFrom {
 		args = append(args, "--unlimited")
 	}
 	if err := t.rewind(); err != nil {
@@ -97,35 +68,6 @@ func (t *task) convertSVG(facts svg.Facts, box svgBox) error {
 		c.in = text
 	}
 	return whyNotDrawn(t.runProgram(c))
-}
-
-// drawWithin draws in this process. Errors are librsvg's, and faults.
-func (t *task) drawWithin(facts svg.Facts, box svgBox) error {
-	if err := t.rewind(); err != nil {
-		return err
-	}
-	var in io.Reader = t.request.Original
-	if facts.Flawed {
-		text, end := mended(t.request.Original)
-		defer end()
-		in = text
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxExpanded+1))
-	if err != nil {
-		return fault.Wrap(err, fault.Internal, "the original could not be read back")
-	}
-	if len(text) > maxExpanded {
-		return librsvg.ErrNotDrawn
-	}
-	return librsvg.Drawing{
-		Text: text, Unlimited: t.unlimited(), Width: box.width, Height: box.height, MaxPixels: t.request.MaxPixels,
-	}.Write(t.request.Out)
-}
-
-// unlimited reports whether the drawing is so large that the parser's own limits are off.
-func (t *task) unlimited() bool {
-	info, err := t.request.Original.Stat()
-	return err == nil && info.Size() > unlimitedFrom
 }
 
 // mended gives the text of a drawing as librsvg should read it. end is called when no more
@@ -155,34 +97,34 @@ func whyNotDrawn(err error) error {
 
 // svgSize is what librsvg is told of the size to draw at. Where only librsvg knows the
 // drawing's own size, it is told one side and keeps the proportion.
-func (t *task) svgSize() (svgBox, error) {
+func (t *task) svgSize() ([]string, error) {
 	s, size := t.request.Spec, t.request.Header
 	natural := s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0 ||
 		s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug // which count in the drawing's own pixels
 	planned := svgPlan(t.request, natural)
 	if int64(planned.Width)*int64(planned.Height) > t.request.MaxPixels {
-		return svgBox{}, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", planned.Width, planned.Height, t.request.MaxPixels)
+		return nil, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", planned.Width, planned.Height, t.request.MaxPixels)
 	}
 	switch {
 	case natural:
-		return svgBox{}, nil
+		return nil, nil
 	case s.Height == 0 && size.Width > 0:
-		return svgBox{width: s.Width, height: svgHeight(size.Exact, s.Width)}, nil
+		return []string{side("width", s.Width), side("height", svgHeight(size.Exact, s.Width))}, nil
 	case s.Height == 0:
-		return svgBox{width: s.Width}, nil
+		return []string{side("width", s.Width)}, nil
 	case s.Width == 0:
-		return svgBox{height: s.Height}, nil
+		return []string{side("height", s.Height)}, nil
 	case s.Stretch:
-		return svgBox{width: s.Width, height: s.Height}, nil
+		return []string{side("width", s.Width), side("height", s.Height)}, nil
 	case size.Width > 0:
-		return svgBox{width: planned.Width, height: planned.Height}, nil
+		return []string{side("width", planned.Width), side("height", planned.Height)}, nil
 	case s.Adaptive:
 		longer := max(s.Width, s.Height)
-		return svgBox{width: longer, height: longer, keep: true}, nil
+		return []string{side("width", longer), side("height", longer), "--keep-aspect-ratio"}, nil
 	case s.Fit == thumbnail.FitIn:
-		return svgBox{width: s.Width, height: s.Height, keep: true}, nil
+		return []string{side("width", s.Width), side("height", s.Height), "--keep-aspect-ratio"}, nil
 	}
-	return svgBox{width: s.Width}, nil
+	return []string{side("width", s.Width)}, nil
 }
 
 // svgHeight is that of a drawing at a width, as MediaWiki has it: from sides that are
@@ -221,11 +163,9 @@ func (t *task) coversBox() bool {
 	if t.request.Header.Width > 0 || s.Width == 0 || s.Height == 0 || s.Stretch || s.Adaptive || s.Fit == thumbnail.FitIn {
 		return false
 	}
-	info, err := t.request.Out.Stat()
-	if err != nil {
-		return false
-	}
-	h, err := guard.Drawn(t.request.Out, info.Size(), t.request.MaxPixels)
+	var head [64]byte
+	n, _ := t.request.Out.ReadAt(head[:], 0)
+	h, err := guard.Drawn(bytes.NewReader(head[:n]), int64(n), t.request.MaxPixels)
 	return err == nil && h.Height < s.Height
 }
 
