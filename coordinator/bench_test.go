@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
@@ -87,14 +88,8 @@ type server struct {
 
 // cpu is the processor time of the process so far.
 func (s server) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+2:]))
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
+	own, _ := processes.Time(s.pid)
+	return own
 }
 
 func onCore(b *testing.B, stdin *os.File, name string, args ...string) *exec.Cmd {

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
@@ -214,30 +215,12 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 const allWorkers = 3
 
 func workersOf(pid int) (workers []int) {
-	for _, child := range children(pid) {
+	for _, child := range processes.Children(pid) {
 		if strings.Contains(commandLine(child), "thumbmill-worker") {
 			workers = append(workers, child)
 		}
 	}
 	return workers
-}
-
-func children(pid int) (pids []int) {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)); len(all) > 0 {
-		text = nil
-		for _, name := range all {
-			more, _ := os.ReadFile(name)
-			text = append(text, more...)
-		}
-	}
-	for _, field := range strings.Fields(string(text)) {
-		var n int
-		if _, err := fmt.Sscan(field, &n); err == nil {
-			pids = append(pids, n)
-		}
-	}
-	return pids
 }
 
 func commandLine(pid int) string {

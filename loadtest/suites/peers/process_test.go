@@ -3,13 +3,14 @@ package peers
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 )
 
 // process is a server's, with all below it.
@@ -86,9 +87,9 @@ func (p process) used() (sum time.Duration) {
 		text, _ := os.ReadFile(p.group + "/cpu.stat")
 		return readGroup(string(text))
 	}
-	for _, pid := range tree(p.pid) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		sum += readStat(string(text))
+	for _, pid := range p.tree() {
+		own, children := processes.Time(pid)
+		sum += own + children
 	}
 	return sum
 }
@@ -116,43 +117,14 @@ func (p process) settled() time.Duration {
 
 // memory is that of the tree in MB: of pages that several share, each has its part.
 func (p process) memory() (sum float64) {
-	for _, pid := range tree(p.pid) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid)) // it may have ended
-		sum += readRollup(string(text))
-	}
-	return sum / 1024
-}
-
-// tree is a process and all below it.
-func tree(pid int) []int {
-	all := []int{pid}
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, file := range files {
-		text, _ := os.ReadFile(file) // it may have ended
-		for _, word := range strings.Fields(string(text)) {
-			child, _ := strconv.Atoi(word)
-			all = append(all, tree(child)...)
-		}
-	}
-	return all
-}
-
-// tick is the unit of processor time in /proc: USER_HZ, which is 100 wherever Linux runs.
-const tick = 10 * time.Millisecond
-
-// readStat reads utime, stime, cutime and cstime of /proc/PID/stat, in which the second
-// field, a name, can hold anything (proc_pid_stat(5)).
-func readStat(text string) (sum time.Duration) {
-	fields := strings.Fields(text[strings.LastIndex(text, ")")+1:]) // the third is the first of these
-	if len(fields) < 15 {
-		return 0
-	}
-	for _, field := range fields[11:15] {
-		n, _ := strconv.ParseInt(field, 10, 64)
-		sum += time.Duration(n) * tick
+	for _, pid := range p.tree() {
+		sum += float64(processes.PSS(pid)) / (1 << 20)
 	}
 	return sum
 }
+
+// tree is the process and all below it.
+func (p process) tree() []int { return append(processes.Below(p.pid), p.pid) }
 
 // readGroup reads usage_usec of a control group's cpu.stat.
 func readGroup(text string) time.Duration {
@@ -165,17 +137,6 @@ func readGroup(text string) time.Duration {
 	return 0
 }
 
-// readRollup reads the KB after Pss: in /proc/PID/smaps_rollup.
-func readRollup(text string) float64 {
-	_, rest, _ := strings.Cut(text, "\nPss:")
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	n, _ := strconv.ParseFloat(fields[0], 64)
-	return n
-}
-
 // model is this machine's processor.
 func model(cpuinfo []byte) string {
 	_, rest, _ := bytes.Cut(cpuinfo, []byte("model name"))
@@ -183,40 +144,23 @@ func model(cpuinfo []byte) string {
 	return strings.Trim(string(line), "\t :")
 }
 
-func TestProcessorTimeIsRead(t *testing.T) {
+func TestProcessorTimeOfAGroupIsRead(t *testing.T) {
 	for name, c := range map[string]struct {
-		read func(string) time.Duration
 		text string
 		want time.Duration
 	}{
-		"a name with parentheses": {readStat, "123 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 7 3 20 0 1 0 100", 2100 * time.Millisecond},
-		"an ended process":        {readStat, "", 0},
-		"a cut line":              {readStat, "123 (a) S", 0},
-		"no name":                 {readStat, "123", 0},
-		"a group":                 {readGroup, "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n", 1500 * time.Microsecond},
-		"a group that is gone":    {readGroup, "", 0},
+		"a group":              {"usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n", 1500 * time.Microsecond},
+		"a group that is gone": {"", 0},
 	} {
-		if got := c.read(c.text); got != c.want {
+		if got := readGroup(c.text); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }
 
-func TestMemoryIsRead(t *testing.T) {
-	for name, c := range map[string]struct {
-		text string
-		want float64
-	}{
-		"a process":        {"00400000-7fff [rollup]\nRss:  9 kB\nPss:   1234 kB\nPss_Dirty: 5 kB\n", 1234},
-		"an ended process": {"", 0},
-		"a cut file":       {"00400000-7fff [rollup]\nPss:", 0},
-	} {
-		if got := readRollup(c.text); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
-		}
-	}
-	if own := (process{pid: os.Getpid()}); own.memory() <= 0 {
-		t.Error("this process has no memory")
+func TestMemoryIsMeasured(t *testing.T) {
+	if own := (process{pid: os.Getpid()}); own.memory() <= 1 {
+		t.Errorf("this process has %v MB", own.memory())
 	}
 }
 

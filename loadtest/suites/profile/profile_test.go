@@ -60,17 +60,19 @@ func BenchmarkProfile(b *testing.B) {
 // cost drives misses, and gives what each took.
 func (c *cluster) cost(b *testing.B, n int) cost {
 	b.Helper()
-	time.Sleep(settleFor) // processor time says nothing of what is still to come
+	time.Sleep(settleFor) // no counter shows work that is still to come
 	before := c.read(b)
 	c.drive(b, n)
-	time.Sleep(settleFor) // processor time says nothing of what is still to come
+	time.Sleep(settleFor) // no counter shows work that is still to come
 	used := c.read(b).less(before)
-	each := func(v int64) float64 { return float64(v) / float64(n) }
+	each := func(v uint64) float64 { return float64(v) / float64(n) }
 	return cost{
-		front: each(used.front.Microseconds()) / 1000, workers: each(used.workers.Microseconds()) / 1000,
+		front: milliseconds(used.front) / float64(n), workers: milliseconds(used.workers) / float64(n),
 		faults: each(used.faults), switches: each(used.switches), read: each(used.bytesRead) / 1024, wrote: each(used.bytesWritten) / 1024,
 	}
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func median(of *cluster, costs map[*cluster][]cost, value func(cost) float64) float64 {
 	var all []float64

@@ -69,13 +69,24 @@ func (c *cluster) heap(b *testing.B) heap {
 	return heap{value("TotalAlloc"), value("Mallocs"), value("NumGC")}
 }
 
+// valueOf returns the number behind a name at the beginning of a line, or 0.
+func valueOf(text, name string) int64 {
+	for line := range strings.Lines(text) {
+		if rest, found := strings.CutPrefix(line, name); found {
+			n, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
 // trace is a stack, the innermost function first, and its value: seconds or bytes.
 type trace struct {
 	value float64
 	stack []string
 }
 
-// traces has pprof print a profile's stacks.
+// traces returns the stacks of a profile, as pprof prints them.
 func traces(b *testing.B, index string, args ...string) []trace {
 	b.Helper()
 	all := append([]string{"tool", "pprof", "-traces", "-unit=" + map[bool]string{true: "seconds", false: "bytes"}[index == "cpu"], "-sample_index=" + index}, args...)
@@ -209,6 +220,15 @@ func (c *cluster) printSystemCalls(b *testing.B, n int) {
 			failed, _ = strconv.ParseFloat(fields[1], 64)
 		}
 		fmt.Printf("| %s | %.1f | %.1f |\n", fields[len(fields)-1], calls/float64(n), failed/float64(n))
+	}
+}
+
+func TestValuesAreRead(t *testing.T) {
+	const text = "# TotalAlloc = 12\n# Mallocs = 1234\n# NumGC = \n"
+	for name, want := range map[string]int64{"# TotalAlloc = ": 12, "# Mallocs = ": 1234, "# NumGC = ": 0, "# absent = ": 0} {
+		if got := valueOf(text, name); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +26,7 @@ import (
 	_ "golang.org/x/image/webp"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
@@ -270,26 +270,14 @@ func until(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// ticks of processor time, at a hundred a second, that only a render takes.
-const ticks = 20
+// muchTime is processor time that only a render takes.
+const muchTime = 200 * time.Millisecond
 
-// busy is the processor time of processes, in ticks.
-func busy(t *testing.T, pids []int) (sum int) {
-	t.Helper()
+// busy is the processor time of processes.
+func busy(pids []int) (sum time.Duration) {
 	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		_, fields, _ := strings.Cut(string(text), ") ") // the 14th and 15th field of all, by proc(5)
-		for _, field := range strings.Fields(fields)[11:13] {
-			n, err := strconv.Atoi(field)
-			if err != nil {
-				t.Error(err)
-			}
-			sum += n
-		}
+		own, _ := processes.Time(pid)
+		sum += own
 	}
 	return sum
 }
@@ -301,11 +289,11 @@ func TestADeathUnderARenderIsTold(t *testing.T) {
 	long := spec(10_000, "webp")
 	long.Enlarge = true
 	pids := p.PIDs() // the one that renders, and the spare
-	before := busy(t, pids)
+	before := busy(pids)
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() {
-		until(t, "the render takes processor time", func() bool { return busy(t, pids) > before+ticks })
+		until(t, "the render takes processor time", func() bool { return busy(pids) > before+muchTime })
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
