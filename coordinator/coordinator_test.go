@@ -152,7 +152,7 @@ func TestManyWaiters(t *testing.T) {
 	const edges = 20
 	connections, each := 10_000-edges, 4500
 	if testing.Short() || raceEnabled {
-		connections, each = 200, 150
+		connections, each = 500, 500
 	}
 	connections = min(connections, mostOpenFiles()/2-100)
 	c := servers.StartCoordinator(t)

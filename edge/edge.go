@@ -70,9 +70,9 @@ type Edge struct {
 	ballast    []byte
 }
 
-// ballast is memory that is never touched, and so is none: it lets this many more bytes of
-// garbage gather before it is collected. The heap of an edge is small, and what a hit
-// leaves behind would be collected fifty times a second. More of it would cost what it saves:
+// ballast is the size in bytes of memory that nothing touches, so it occupies none. It lets this
+// many more bytes of garbage gather before a collection: the heap of an edge is small, and hits
+// would cause fifty collections a second. A larger ballast costs more than it saves, because
 // memory that is touched for the first time costs a page fault, and stays.
 const ballast = 16 << 20
 

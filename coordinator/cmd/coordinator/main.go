@@ -15,7 +15,7 @@ func main() { command().Main() }
 func command() rolecommand.Role {
 	return rolecommand.Role{
 		Name:  "coordinator",
-		Short: "Decide who may render now: for edges, and over PoolCounter's protocol for others",
+		Short: "Limit renders for edges, and for clients of PoolCounter's protocol",
 		Flags: map[string]string{"listen": "coordinator.listen", "admin-listen": "admin.listen"},
 		New:   newCoordinator,
 	}

@@ -38,7 +38,7 @@ type grant struct {
 	done    bool
 	refusal error
 	ticket  *ticket // of a flight that comes along with another's job; else nil
-	convoy  *convoy // that waits behind the flight; else nil
+	convoy  *convoy // whose first flight this is; else nil
 }
 
 // admit reports whether the flight is over. It is not when another's render was, and may

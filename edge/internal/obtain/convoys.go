@@ -10,17 +10,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// convoys have one flight stand in the coordinator's lines for several: those that need the same
-// places, since they are of one client (or of clients that per-ip does not count), one original
-// and one lane. The others wait behind it, and are offered a ride with its job (rides). So as many
-// sizes of an original as a renderer does at once take one place of a lane's line. Whatever the
-// first waits for, the others would wait for too: nobody is held up by another's limits.
+// convoys holds the flights that need the same places: flights of one client (clients that per-ip
+// does not count are one client here), one original and one lane. Only the first flight of a convoy
+// stands in the coordinator's lines. The others wait behind it, and each is offered a ride with its
+// job (rides). As many sizes of an original as a renderer does at once therefore take one place of
+// a lane's line. The first flight waits for nothing that the others need not wait for, so no flight
+// suffers from another client's limits.
 type convoys struct {
 	mu   sync.Mutex
 	open map[needs]*convoy
-	// within is how long a flight waits behind another before it stands in line itself: longer
-	// than the line lets anybody wait, so that only a first flight that waits for another edge's
-	// render of its thumbnail is left.
+	// within is the time that a flight waits behind another before it stands in line itself. It is
+	// longer than any wait in line, so only a first flight that waits for another edge's render of
+	// its thumbnail outlasts it.
 	within time.Duration
 }
 
@@ -28,8 +29,8 @@ func newConvoys(within time.Duration) *convoys {
 	return &convoys{open: map[needs]*convoy{}, within: within}
 }
 
-// needs are the places that a flight takes, and the version of the original: flights that have
-// these in common wait for the same.
+// needs is the places that a flight takes, and the version of its original. Flights with equal
+// needs wait for the same places.
 type needs struct {
 	places  throttle.Request
 	version string
@@ -43,7 +44,8 @@ func needsOf(w work) needs {
 	return needs{places, w.version}
 }
 
-// convoy is flights of which the first stands in line. Nil is of a flight that has no others.
+// convoy is a first flight, which stands in line, and the flights that wait behind it. A flight
+// that waits alone has none: nil.
 type convoy struct {
 	of      *convoys
 	needs   needs
@@ -53,8 +55,8 @@ type convoy struct {
 	refusal error // of all; set before over is closed
 }
 
-// join gives a flight's convoy, and whether the flight is its first. There are at most so many in
-// one; the next begins another.
+// join returns a flight's convoy, and whether the flight is its first. A convoy has at most most
+// flights; the next flight begins another.
 func (on *convoys) join(w work, most int) (c *convoy, first bool) {
 	if most < 2 || !lanes.Shared(w.request.Target.Spec) {
 		return nil, true
@@ -71,8 +73,8 @@ func (on *convoys) join(w work, most int) (c *convoy, first bool) {
 	return c, true
 }
 
-// end lets those that wait behind the first go on: one of them is first now, unless the first was
-// refused by a throttle. That would refuse them as well.
+// end releases the flights behind the first. A throttle that refused the first refuses them too;
+// else one of them is the first of the next convoy.
 func (c *convoy) end(refusal error) {
 	if c == nil {
 		return
@@ -107,8 +109,8 @@ func (on *admitting) ask(ctx context.Context, w work) grant {
 	}
 }
 
-// leadConvoy stands in line for a convoy. Where it was granted its places, the convoy ends with
-// the publishing of its job.
+// leadConvoy stands in line for a convoy. When the flight is granted its places, the convoy lasts
+// until its job is published.
 func (on *admitting) leadConvoy(ctx context.Context, w work, p *passenger, c *convoy) grant {
 	g := on.standInLine(ctx, w, p)
 	if g.lease != nil && g.ticket == nil {
@@ -119,7 +121,8 @@ func (on *admitting) leadConvoy(ctx context.Context, w work, p *passenger, c *co
 	return g
 }
 
-// follow waits behind the first of a convoy. It is not over when another is first now.
+// follow waits behind the first flight of a convoy. It is not over when the flight must join
+// another convoy.
 func (on *admitting) follow(ctx context.Context, w work, p *passenger, c *convoy, late <-chan time.Time) (g grant, over bool) {
 	for {
 		select {

@@ -76,7 +76,7 @@ type render struct {
 	flight  *flight.Flight[Thumb]
 	work    work
 	ticket  *ticket // where it comes along with another's job
-	convoy  *convoy // that waits behind it
+	convoy  *convoy // whose first flight this is
 	job     Job
 	times   Times
 	began   time.Time
@@ -111,7 +111,7 @@ func (r *render) publish(ctx context.Context) (Job, error) {
 		return held, nil
 	}
 	along := r.on.rides.offer(r.work, r.on.fleet.Batch()-1).depart()
-	r.convoy.end(nil) // whoever found no place on it goes on
+	r.convoy.end(nil) // flights that found no ride go on
 	return r.on.queue.Publish(ctx, job, along...)
 }
 

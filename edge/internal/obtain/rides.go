@@ -176,7 +176,7 @@ func (on *admitting) standInLine(ctx context.Context, w work, p *passenger) gran
 	}
 }
 
-// board takes a ride that is offered. A flight that cannot is offered another.
+// board takes an offered ride. When the flight cannot ride, it may get other offers.
 func (on *admitting) board(ctx context.Context, w work, p *passenger, t *ticket) (g grant, ok bool) {
 	if g, ok = on.comeAlong(ctx, w, t); !ok {
 		t.decline()

@@ -112,7 +112,10 @@ func TestHostileOriginals(t *testing.T) {
 	close(queue)
 	group.Wait()
 	t.Logf("%d hostile originals: %v; meanwhile %s", len(files), statuses, g.end())
-	Eventually(t, "all workers are back", func() bool { return len(c.Renderers[0].WorkerPIDs()) >= workers })
+	Eventually(t, "all workers are back, and no more than a renderer may have", func() bool {
+		now := len(c.Renderers[0].WorkerPIDs())
+		return now >= workers && now <= 2*(c.Settings.Renderer.Slots+1) // of each kind, with a spare
+	})
 }
 
 // clear reports whether an answer is a picture, or a fault with a sentence.

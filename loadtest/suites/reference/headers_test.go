@@ -149,7 +149,7 @@ func note(n ast.Node, named map[string]map[string]bool) {
 	}
 }
 
-// noteList keeps the headers of a list, all of which a request may have.
+// noteList keeps the headers of a list as headers of requests.
 func noteList(list *ast.CompositeLit, named map[string]map[string]bool) {
 	var names []string
 	for _, element := range list.Elts {

@@ -74,7 +74,7 @@ func (s *segments) next() (byte, *io.SectionReader, error) {
 // marker finds the next one: what follows 0xff, and is neither a fill byte nor the
 // zero behind a 0xff of coded data.
 func (s *segments) marker() (byte, error) {
-	var b [256]byte // bytes that belong to none are rare
+	var b [256]byte // bytes outside of segments are rare
 	var last byte
 	for s.stray > 0 {
 		n, err := s.r.ReadAt(b[:], s.at)

@@ -2,17 +2,17 @@ package guard
 
 import "io"
 
-// windowSize is how much of a file is read at once: what lies before an Exif segment's
-// thumbnail, and what follows it.
+// windowSize is the number of bytes of a file that one system call reads. Most headers fit: the
+// segments before an Exif thumbnail in one window, the segments after it in another.
 const windowSize = 4 << 10 // bytes
 
-// window reads a file's header by few system calls: what was read last is kept, and small
-// reads that lie in it are served from there. It is for one goroutine.
+// window reads a file's header with few system calls: it keeps the bytes that it read last, and
+// serves small reads from them. It is for one goroutine.
 type window struct {
 	file  io.ReaderAt
 	at    int64
 	bytes []byte // from at on
-	err   error  // behind them
+	err   error  // of reading past them
 	room  [windowSize]byte
 }
 
@@ -30,7 +30,7 @@ func (w *window) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// read serves what lies in the window, or behind it where the file ends.
+// read serves bytes in the window, and the end of the file behind it.
 func (w *window) read(p []byte, at int64) (n int, err error, ok bool) { //nolint:revive // ok says whether the two mean anything
 	from := at - w.at
 	if from < 0 || from > int64(len(w.bytes)) {

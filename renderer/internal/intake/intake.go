@@ -255,8 +255,8 @@ func (in *Intake) process(msg receipt, d Delivery) {
 	}
 }
 
-// keepAlive tells the server from time to time that the job is being done, until stop has
-// returned. Few jobs take as long, so that it is a timer and no goroutine.
+// keepAlive tells the server every third of AckWait that the job is in progress, until stop
+// returns. It is a timer instead of a goroutine, because few jobs take that long.
 func (in *Intake) keepAlive(msg receipt) (stop func()) {
 	var mu sync.Mutex
 	mu.Lock() // until timer is set

@@ -30,7 +30,7 @@ var ErrDied = errors.New("the worker died under the render")
 type Config struct {
 	Kind    Kind
 	Slots   int             // workers that can be busy at once
-	Standby int             // workers that are started beforehand, the others when none is idle; 0 = all
+	Standby int             // workers that start with the pool, others start when needed; 0 = all
 	Memory  uint64          // address space of each, and of each tool, bytes
 	TempDir string          // below which a worker of tools has its folder
 	Scratch int64           // bytes that a tool may leave in that folder
@@ -46,20 +46,20 @@ type Config struct {
 // replaced in no time, whatever it takes to start one.
 const spares = 1
 
-// Pool is a bounded number of workers. One that has worked before is preferred, so that those which
-// are not needed stay small: they share nearly all of their memory.
+// Pool is a bounded number of workers. It prefers workers that have worked before: the others stay
+// small, because they share nearly all of their memory.
 type Pool struct {
 	config  Config
 	spawn   chan chan spawned
-	idle    chan *process   // that have worked
-	fresh   chan *process   // that have not
+	idle    chan *process   // workers that have worked
+	fresh   chan *process   // idle workers that have not worked yet
 	ctx     context.Context //nolint:containedctx // the pool's own life
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
 	once    sync.Once
 	ready   Ready
 	mu      sync.Mutex
-	size    int // workers that live or are started
+	size    int // workers that live or start
 	running map[*process]struct{}
 }
 
@@ -249,8 +249,8 @@ func (p *Pool) awaitIdle(ctx context.Context) (*process, error) {
 	}
 }
 
-// takeIdle takes one that has worked if there is one, else one that has not, and has another
-// started where none is left.
+// takeIdle takes a worker that has worked before, or else a fresh one. It starts another worker
+// when the last fresh one goes.
 func (p *Pool) takeIdle(ctx context.Context) (*process, error) {
 	select {
 	case w := <-p.idle:

@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
-// beneath opens files below a folder in one system call each, where os.Root takes several for
-// each folder on the way. Links that stay below are followed, as os.Root does.
+// beneath opens files below a folder with one system call each; os.Root takes several for each
+// folder on the way. Both follow links that stay below the folder.
 type beneath struct {
 	folder *os.File
 	fd     int
@@ -28,11 +28,11 @@ func openBeneath(root *os.Root, name string) (*beneath, error) {
 
 func (b *beneath) close() error { return b.folder.Close() }
 
-// errNoCall says that the kernel, or a container's filter, has no such system call, or that the
-// call cannot tell: os.Root is to be asked.
+// errNoCall means that the kernel, or a container's filter, refuses openat2, or that the call did
+// not decide. The caller uses os.Root instead.
 var errNoCall = errors.New("directory: openat2 does not answer")
 
-// open opens what exists. Absence is objectstore.ErrNotFound.
+// open opens an existing file or folder. It returns objectstore.ErrNotFound for any other name.
 func (b *beneath) open(name string, flags uint64) (fd int, err error) {
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
 	for {
@@ -51,7 +51,7 @@ func (b *beneath) open(name string, flags uint64) (fd int, err error) {
 	}
 }
 
-// readable are the flags for a file that is read. A FIFO must not hold the caller.
+// readable has the flags for reading a file. With them, a FIFO does not block the caller.
 const readable = unix.O_RDONLY | unix.O_NONBLOCK
 
 // regular opens a regular file.
@@ -69,8 +69,8 @@ func (b *beneath) regular(name string) (fd int, stat unix.Stat_t, err error) {
 	return fd, stat, nil
 }
 
-// blocking makes a file of a descriptor. It is a regular file's, which never holds anybody, and
-// loses the flag for which Go would ask its poller.
+// blocking returns a file for the descriptor of a regular file, which never blocks for long. It
+// clears O_NONBLOCK, because Go would register such a file with its poller in vain.
 func blocking(fd int, name string) *os.File {
 	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
 	return os.NewFile(uintptr(fd), name)

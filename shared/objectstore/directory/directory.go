@@ -43,7 +43,7 @@ const (
 // Store is a folder of objects.
 type Store struct {
 	root    *os.Root
-	beneath *beneath // the same
+	beneath *beneath // the same folder, for fewer system calls
 	plain   bool     // originals: files without metadata, never written
 	index   *index   // nil when unbounded
 	small   *small   // of thumbnails
@@ -140,7 +140,7 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	return info, object.Close()
 }
 
-// headPlain is Head of an original: a file that could be opened.
+// headPlain is Head of an original.
 func (s *Store) headPlain(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	name, err := s.name(ctx, at)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Store) headPlain(ctx context.Context, at thumbnail.Location) (objectsto
 	return plainInfo(stat.Size, time.Unix(stat.Mtim.Unix())), unix.Close(fd)
 }
 
-// plainInfo tells of an original, whose version is when it was written and its size.
+// plainInfo describes a file. Its version is made of its time and its size.
 func plainInfo(size int64, modified time.Time) objectstore.Info {
 	return objectstore.Info{Size: size, Modified: modified, Version: fmt.Sprintf("%x-%x", modified.UnixNano(), size)}
 }
@@ -345,8 +345,8 @@ func (s *Store) writeAside(temp string, body, meta []byte) error {
 	}
 }
 
-// moveInto tries again where the folder is not there: it is to be made first, and an eviction
-// may remove it between its making and the rename.
+// moveInto makes the folder and tries again when the folder is missing. An eviction may remove it
+// once more before the rename.
 func (s *Store) moveInto(temp, name string) (err error) {
 	for range 3 {
 		err = s.beneath.moveTo(path.Join(tempDir, temp), name)
