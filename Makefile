@@ -77,7 +77,7 @@ lint: build-deps ## golangci-lint, by .golangci.yml; vale, over the folders whos
 	go -C .vale run ./prose $(PROSE)
 
 # Folders and pages whose sentences keep the rules of CONTRIBUTING.md. The aim is "." alone.
-PROSE := CONTRIBUTING.md docs/configuration.md $(addprefix shared/,breaker bucket certificate commandline directive fault logging periodic queue settings tempdir tracing version)
+PROSE := README.md CHANGELOG.md CONTRIBUTING.md docs $(wildcard edge/*.md coordinator/*.md renderer/*.md loadtest/*.md) $(addprefix shared/,breaker bucket certificate commandline directive fault logging periodic queue settings tempdir tracing version)
 
 lint-prose: build-deps ## vale, by the rules in .vale/thumbmill, over FOLDER or everything; FLAGS=--count counts
 	go -C .vale run ./prose $(FLAGS) $(FOLDER)

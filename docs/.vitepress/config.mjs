@@ -1,5 +1,5 @@
 // The site of docs/*.md. `make docs` builds it, `make docs-serve` shows it.
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
@@ -17,13 +17,10 @@ const groups = [
   ['Change', [['Architecture', 'architecture']]],
 ]
 
-const exists = (page) => existsSync(join(docs, page + '.md'))
 const listed = groups.flatMap(([, pages]) => pages.map(([, page]) => page))
 const rest = readdirSync(docs).filter((f) => f.endsWith('.md') && f !== 'README.md').map((f) => f.slice(0, -3)).filter((p) => !listed.includes(p))
 
-const sidebar = groups.map(([text, pages]) => ({
-  text, items: pages.filter(([, page]) => exists(page)).map(([text, page]) => ({ text, link: '/' + page })),
-})).filter(({ items }) => items.length > 0)
+const sidebar = groups.map(([text, pages]) => ({ text, items: pages.map(([text, page]) => ({ text, link: '/' + page })) }))
 sidebar.at(-1).items.push(
   { text: 'Contributing', link: repository + '/blob/main/CONTRIBUTING.md' },
   { text: 'Changes', link: repository + '/blob/main/CHANGELOG.md' },

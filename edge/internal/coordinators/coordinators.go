@@ -112,7 +112,7 @@ func (cs *Coordinators) register(r prometheus.Registerer) {
 		labels := prometheus.Labels{"coordinator": l.address}
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "thumbmill_coordinator_state", ConstLabels: labels,
-			Help: "What is known of a coordinator: 0 it does not answer, 1 PoolCounter's protocol alone, 2 its own.",
+			Help: "State of a coordinator: 0 it does not answer, 1 it speaks only PoolCounter's protocol, 2 it speaks the native protocol.",
 		}, func() float64 { cs.mu.Lock(); defer cs.mu.Unlock(); return float64(l.state) }))
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "thumbmill_coordinator_asked", ConstLabels: labels,

@@ -45,7 +45,7 @@ var sent = []header{
 	{"Access-Control-Expose-Headers", "the same, and the request has `Origin`", "`*`"},
 	{"Access-Control-Max-Age", "in answer to `OPTIONS`", "seconds for which a browser keeps that answer"},
 	{"Allow", "with 405, and in answer to `OPTIONS`", "`GET, HEAD, OPTIONS`"},
-	{"Cache-Control", "always", "`public` with the ages of `edge.max_age`, `edge.stale_while_revalidate` and `edge.stale_if_error`; `no-store` for most refusals and what changes soon; `private, no-store` for private containers"},
+	{"Cache-Control", "always", "`public` with the ages of `edge.max_age`, `edge.stale_while_revalidate` and `edge.stale_if_error`; `no-store` for most refusals and for answers that change soon; `private, no-store` for private containers"},
 	{"Connection", "the request has a body, over HTTP/1.1", "`close`"},
 	{"Content-Disposition", "with a thumbnail or an original", "the file's name; `attachment` where a MediaWiki URL asks for `download`"},
 	{"Content-Length", "with a thumbnail or an original", "bytes"},
@@ -69,7 +69,7 @@ var sent = []header{
 	{"Www-Authenticate", "with 401 for a private container", "names `X-Swift-Secret`"},
 	{"X-Content-Type-Options", "with a thumbnail, an original or a refusal", "`nosniff`"},
 	{"X-Request-Id", "always", "the request's name in logs and jobs"},
-	{"Xkey", "the URL names an original", "the original's key, by which caches purge its thumbnails"},
+	{"Xkey", "the URL names an original", "the original's key; caches purge its thumbnails by it"},
 }
 
 // library lists the headers that net/http and other libraries write or read for the edge, and

@@ -74,7 +74,7 @@ const metricsHead = `
 ## Metrics
 
 ` + "`/metrics`" + ` of the listener ` + "`admin.listen`" + ` has the metrics of its role, and Go's and the process' own (` + "`go_…`" + `,
-` + "`process_…`" + `). ` + "`thumbmill serve`" + ` has those of all roles, each with the label ` + "`role`" + `.
+` + "`process_…`" + `). ` + "`thumbmill serve`" + ` has the metrics of all roles, each with the label ` + "`role`" + `.
 `
 
 func page(t *testing.T) string {

@@ -26,7 +26,7 @@ func newMetrics() metrics {
 			Name: "thumbmill_jobs_total", Help: "Jobs that were answered for, by lane and outcome (ok or the fault).",
 		}, []string{"lane", "outcome"}),
 		render: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "thumbmill_render_seconds", Help: "Time of renders in a worker, by lane, engine and type of the original; engine is none where the render failed.",
+			Name: "thumbmill_render_seconds", Help: "Time of renders in a worker, by lane, engine and type of the original; for failed renders the engine is \"none\".",
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 60},
 		}, []string{"lane", "engine", "type"}),
 		cpu: prometheus.NewCounter(prometheus.CounterOpts{

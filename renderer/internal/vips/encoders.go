@@ -59,8 +59,7 @@ func (r *render) gif(int) ([]byte, error) {
 	return r.byVips(".gif[effort=7]")
 }
 
-// avif is written by an encoder of video. More effort hardly saves bytes: DESIGN.md has the
-// figures.
+// avif takes little effort: more of it hardly saves bytes (docs/benchmarks.md has the figures).
 func (r *render) avif(quality int) ([]byte, error) {
 	effort := 1
 	if r.large() {
