@@ -8,6 +8,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io"
 	"io/fs"
 	"maps"
@@ -196,6 +197,20 @@ func TestSubscriptionsAreMadeByTheQueue(t *testing.T) {
 			from, _ := call.X.(*ast.Ident)
 			if strings.Contains(call.Sel.Name, "Subscribe") && call.Sel.Name != "Unsubscribe" && (from == nil || from.Name != "queue") {
 				t.Errorf("%s: %s is called, and not queue.Subscribe", path, call.Sel.Name)
+			}
+			return true
+		})
+	})
+}
+
+// A field whose type is otter's own makes every package that sees its struct compile about a
+// thousand functions again. A field is a cache.Cache.
+func TestFieldsHideTheCachesGenerics(t *testing.T) {
+	eachFile(t, func(path string, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			field, isField := n.(*ast.Field)
+			if isField && strings.Contains(types.ExprString(field.Type), "otter.Cache") {
+				t.Errorf("%s has a field or parameter of type %s: make it a cache.Cache", path, types.ExprString(field.Type))
 			}
 			return true
 		})

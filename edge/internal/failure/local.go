@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/thumbmill/thumbmill/shared/cache"
 )
 
 const localBound = 100_000 // entries
@@ -13,7 +15,7 @@ const localBound = 100_000 // entries
 // Local keeps the counts in this process: for one machine.
 type Local struct {
 	mu    sync.Mutex
-	cache *otter.Cache[string, entry]
+	cache cache.Cache[string, entry]
 }
 
 type entry struct {
@@ -29,7 +31,7 @@ func NewLocal() (*Local, error) {
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, entry]) time.Duration {
 			return time.Until(e.Value.until)
 		}),
-		Executor: func(work func()) { work() },
+		Executor: cache.InCaller,
 	})
 	return &Local{cache: cache}, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/mediawiki"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/edge/internal/thumbor"
+	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -33,7 +34,7 @@ type Reader struct {
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
 	accept    bool // the answer can depend on the header
-	lately    *otter.Cache[question, answer]
+	lately    cache.Cache[question, answer]
 }
 
 // question is all that an answer depends on.
@@ -51,7 +52,7 @@ type answer struct {
 // New makes a reader.
 func New(s settings.Settings) (*Reader, error) {
 	lately, err := otter.New(&otter.Options[question, answer]{
-		MaximumWeight: remembered, Executor: func(work func()) { work() },
+		MaximumWeight: remembered, Executor: cache.InCaller,
 		Weigher: func(q question, a answer) uint32 {
 			return uint32(2*len(q.uri) + len(q.accept) + targetSize + stepSize*len(a.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
 		},

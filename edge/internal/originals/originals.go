@@ -12,6 +12,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -26,7 +27,7 @@ const (
 // Heads asks a store.
 type Heads struct {
 	store   objectstore.Store
-	absent  *otter.Cache[thumbnail.Location, struct{}]
+	absent  cache.Cache[thumbnail.Location, struct{}]
 	flights singleflight.Group
 	base    context.Context //nolint:containedctx // of all questions; ended by Close
 	cancel  context.CancelFunc
@@ -38,7 +39,7 @@ func New(store objectstore.Store) (*Heads, error) {
 	absent, err := otter.New(&otter.Options[thumbnail.Location, struct{}]{
 		MaximumSize:      absentBound,
 		ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, struct{}](absentFor),
-		Executor:         func(work func()) { work() },
+		Executor:         cache.InCaller,
 	})
 	h := &Heads{store: store, absent: absent}
 	h.base, h.cancel = context.WithCancel(context.Background())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -15,7 +16,7 @@ import (
 type purges struct {
 	latest atomic.Uint64
 	all    atomic.Uint64 // everything from before this one is void
-	by     *otter.Cache[thumbnail.Location, uint64]
+	by     cache.Cache[thumbnail.Location, uint64]
 }
 
 const purgesBound = 100_000
@@ -25,7 +26,7 @@ func newPurges(keep time.Duration) (*purges, error) {
 	p := &purges{}
 	var err error
 	p.by, err = otter.New(&otter.Options[thumbnail.Location, uint64]{
-		MaximumSize: purgesBound, ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, uint64](keep), Executor: inCaller,
+		MaximumSize: purgesBound, ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, uint64](keep), Executor: cache.InCaller,
 		OnAtomicDeletion: func(e otter.DeletionEvent[thumbnail.Location, uint64]) {
 			if e.Cause == otter.CauseOverflow { // a purge must not be forgotten: then all is void
 				p.addAll()

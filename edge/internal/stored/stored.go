@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -69,8 +70,8 @@ type Config struct {
 // Finder finds stored thumbnails.
 type Finder struct {
 	config  Config
-	current *otter.Cache[thumbnail.Location, comparison] // with their originals, lately
-	memory  *otter.Cache[thumbnail.Location, kept]       // nil when it is off
+	current cache.Cache[thumbnail.Location, comparison] // with their originals, lately
+	memory  cache.Cache[thumbnail.Location, kept]       // nil when it is off
 	purges  *purges
 
 	fromMemory, fromStore prometheus.Counter
@@ -108,7 +109,7 @@ func New(c Config) (*Finder, error) {
 	}
 	f.current, err = otter.New(&otter.Options[thumbnail.Location, comparison]{
 		MaximumSize: currentBound, ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, comparison](max(c.Edge.Revalidate, 1)),
-		Executor: inCaller,
+		Executor: cache.InCaller,
 	})
 	if err != nil || c.Edge.Memory == 0 {
 		return f, err
@@ -116,13 +117,10 @@ func New(c Config) (*Finder, error) {
 	f.memory, err = otter.New(&otter.Options[thumbnail.Location, kept]{
 		MaximumWeight: uint64(c.Edge.Memory), ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, kept](keptFor),
 		Weigher:  func(_ thumbnail.Location, k kept) uint32 { return uint32(len(k.image) + overhead) }, //nolint:gosec // bounded by largest
-		Executor: inCaller,
+		Executor: cache.InCaller,
 	})
 	return f, err
 }
-
-// inCaller lets a cache work without goroutines that outlive it.
-func inCaller(work func()) { work() }
 
 // Close ends what runs in the background.
 func (f *Finder) Close() {

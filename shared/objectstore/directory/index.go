@@ -7,19 +7,21 @@ import (
 	"strings"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/thumbmill/thumbmill/shared/cache"
 )
 
 // index knows the size of every file and decides which to evict: otter's
 // W-TinyLFU, weighed by size. It holds about 200 bytes a file.
 type index struct {
-	cache *otter.Cache[string, uint32]
+	cache cache.Cache[string, uint32]
 }
 
 func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 	cache, err := otter.New(&otter.Options[string, uint32]{
 		MaximumWeight: maxBytes,
 		Weigher:       func(_ string, size uint32) uint32 { return size },
-		Executor:      inCaller,
+		Executor:      cache.InCaller,
 		OnDeletion: func(e otter.DeletionEvent[string, uint32]) {
 			if e.WasEvicted() {
 				_ = remove(root, e.Key) // stays until the next start at worst
@@ -32,9 +34,6 @@ func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 	ix := &index{cache}
 	return ix, ix.scan(root)
 }
-
-// inCaller lets a cache work without goroutines that outlive it.
-func inCaller(work func()) { work() }
 
 // scan takes what an earlier process stored into account.
 func (ix *index) scan(root *os.Root) error {

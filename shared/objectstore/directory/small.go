@@ -11,6 +11,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
@@ -34,7 +35,7 @@ type identity struct {
 // small reads small thumbnails.
 type small struct {
 	root    *beneath
-	parsed  *otter.Cache[identity, parsed]
+	parsed  cache.Cache[identity, parsed]
 	buffers sync.Pool // of *[]byte
 }
 
@@ -44,7 +45,7 @@ type parsed struct {
 }
 
 func newSmall(root *beneath) (*small, error) {
-	cache, err := otter.New(&otter.Options[identity, parsed]{MaximumSize: parsedBound, Executor: inCaller})
+	cache, err := otter.New(&otter.Options[identity, parsed]{MaximumSize: parsedBound, Executor: cache.InCaller})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -51,13 +52,13 @@ type breaker = gobreaker.CircuitBreaker[*http.Response]
 
 // breakers are one for each host that was asked lately.
 type breakers struct {
-	hosts *otter.Cache[string, *breaker]
+	hosts cache.Cache[string, *breaker]
 }
 
 func newBreakers() (*breakers, error) {
 	cache, err := otter.New(&otter.Options[string, *breaker]{
 		MaximumSize: maxBreakers, ExpiryCalculator: otter.ExpiryAccessing[string, *breaker](forgetAfter),
-		Executor: func(work func()) { work() },
+		Executor: cache.InCaller,
 	})
 	return &breakers{cache}, err
 }
