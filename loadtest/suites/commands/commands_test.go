@@ -130,9 +130,9 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 	_ = response.Body.Close()
 	for _, c := range []struct{ said, wants string }{
 		{run("failing"), "undecodable"},
-		{run("failing", "clear", "good.jpg"), "good.jpg is not among the latest failures"},
+		{run("failing", "clear", "good.jpg"), "good.jpg is not among the failing originals"},
 		{run("failing", "clear", "bad.jpg"), "bad.jpg: forgotten"},
-		{run("failing"), "No original fails."},
+		{run("failing"), "No original is failing."},
 		{run("status"), "BUSIEST CLIENTS"},
 		{run("status"), "lane:standard"},
 		{run("status", "--json"), `"classes":{`},
@@ -145,7 +145,7 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 		{run("throttle", "pause", "bulk", "--why", "a test", "--for", "30m"), "pause bulk holds for 30m0s"},
 		{run("status"), "paused"},
 		{run("renderers", "resume", "renderer-x"), "no directive of kind drain holds for renderer-x"},
-		{run("throttle", "withdraw", "x"), "no directive that holds has this id"},
+		{run("throttle", "withdraw", "x"), "no directive in force has this ID"},
 		{run("throttle", "--token-file", "/dev/null", "withdraw", "x"), "could be guessed"},
 	} {
 		if !strings.Contains(c.said, c.wants) {
