@@ -23,7 +23,7 @@ func readPNG(r *io.SectionReader) (Header, error) {
 		return Header{}, err
 	}
 	if string(b[12:16]) != "IHDR" {
-		return Header{}, errors.New("no IHDR")
+		return Header{}, errors.New("the PNG does not begin with an IHDR chunk")
 	}
 	h := Header{
 		Type:  thumbnail.TypePNG,
@@ -64,7 +64,7 @@ func readWebP(r *io.SectionReader) (Header, error) {
 	switch string(b[12:16]) {
 	case "VP8 ":
 		if string(b[23:26]) != "\x9d\x01\x2a" {
-			return h, errors.New("no VP8 key frame")
+			return h, errors.New("the WebP does not begin with a VP8 key frame")
 		}
 		h.Width = int(binary.LittleEndian.Uint16(b[26:]) & 0x3fff)
 		h.Height = int(binary.LittleEndian.Uint16(b[28:]) & 0x3fff)
@@ -77,7 +77,7 @@ func readWebP(r *io.SectionReader) (Header, error) {
 			h.Frames = webPFrames(r)
 		}
 	default:
-		return h, fmt.Errorf("unknown chunk %q", b[12:16])
+		return h, fmt.Errorf("the first chunk of the WebP is %q: it must be \"VP8 \", \"VP8L\" or \"VP8X\"", b[12:16])
 	}
 	return h, nil
 }

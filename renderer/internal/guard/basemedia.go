@@ -22,7 +22,7 @@ func readBaseMedia(r *io.SectionReader) (Header, error) {
 	b := head(r, maxBrands)
 	size := int(min(binary.BigEndian.Uint32(b), uint32(len(b)))) //nolint:gosec // at most 256
 	if size < 16 {
-		return Header{}, errors.New("no brand")
+		return Header{}, errors.New("the first box has no brand")
 	}
 	brands := string(b[8:12]) + string(b[16:size])
 	switch {
@@ -80,7 +80,7 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 		h.Alpha, h.Premultiplied = tracks.alpha, tracks.premultiplied
 	}
 	if h.Width == 0 {
-		return h, errors.New("no extent")
+		return h, errors.New("the file has no ispe box and no picture track that tells its dimensions")
 	}
 	return h, nil
 }

@@ -47,8 +47,8 @@ const (
 	iconSize = 16
 )
 
-// readICO returns the largest picture, and among equally large ones the picture with the most
-// bits a pixel.
+// readICO returns the largest picture, and among equally large pictures the one with the most
+// bits per pixel.
 func readICO(r *io.SectionReader) (Header, bool) {
 	directory := head(r, 6+maxIcons*iconSize)
 	if !hasAt(directory, "\x00\x00\x01\x00") || len(directory) < 6+iconSize {

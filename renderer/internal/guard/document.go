@@ -79,7 +79,7 @@ func svgHeader(text []byte) (Header, bool) {
 }
 
 // utf8Of converts UTF-16 to UTF-8, and removes the byte order mark. A mark, or a zero byte
-// next to the first "<", tells UTF-16.
+// next to the first "<", means UTF-16.
 func utf8Of(b []byte) []byte {
 	var order binary.ByteOrder
 	switch {

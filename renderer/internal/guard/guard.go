@@ -70,7 +70,7 @@ type Header struct {
 func (h Header) Area() int64 { return int64(h.Width) * int64(h.Height) * int64(h.Frames) }
 
 // wholeShare divides the cap for originals whose decoder holds all pixels at once: a
-// progressive JPEG takes about three bytes a pixel.
+// progressive JPEG takes about three bytes per pixel.
 const wholeShare = 4
 
 // kind is a format whose files have the magic at an offset.
@@ -170,7 +170,7 @@ func bitmap(t thumbnail.Type) bool {
 func measured(h Header) error {
 	mustTell := bitmap(h.Type) || h.Type == thumbnail.TypeXCF
 	if mustTell && (h.Width <= 0 || h.Height <= 0) {
-		return fault.New(fault.Undecodable, "the original declares %d × %d pixels", h.Width, h.Height)
+		return fault.New(fault.Undecodable, "the original declares %d × %d pixels; both sides must have at least 1 pixel", h.Width, h.Height)
 	}
 	return nil
 }

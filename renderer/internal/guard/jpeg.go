@@ -32,7 +32,7 @@ func readJPEG(r *io.SectionReader) (Header, error) {
 		case marker == 0xda || marker == 0xd9:
 			return h, errors.New("the JPEG has a scan before the frame header")
 		case marker == 0xde: // DHP
-			return h, fault.New(fault.Unsupported, "the original is a hierarchical JPEG; no engine reads them")
+			return h, fault.New(fault.Unsupported, "the original is a hierarchical JPEG; no engine reads such JPEGs")
 		case marker == 0xe1 && h.Orientation == 0:
 			h.Orientation = exifOrientation(content)
 		}
@@ -114,11 +114,11 @@ func readFrame(h Header, marker byte, content *io.SectionReader) (Header, error)
 	case marker == 0xc3:
 		h.ByTool, h.Whole = true, true
 	case marker&0x03 == 3:
-		return h, fault.New(fault.Unsupported, "the original is a lossless JPEG in arithmetic or differential coding; no engine reads them")
+		return h, fault.New(fault.Unsupported, "the original is a lossless JPEG in arithmetic or differential coding; no engine reads such JPEGs")
 	case marker&0x07 >= 5: // SOF5…7, 13…15
-		return h, fault.New(fault.Unsupported, "the original is a JPEG in differential coding; no engine reads them")
+		return h, fault.New(fault.Unsupported, "the original is a JPEG in differential coding; no engine reads such JPEGs")
 	case bits != 8:
-		return h, fault.New(fault.Unsupported, "the original is a JPEG of %d bits a sample; only JPEGs of 8 bits a sample are allowed", bits)
+		return h, fault.New(fault.Unsupported, "the original is a JPEG of %d bits per sample; only JPEGs of 8 bits per sample are allowed", bits)
 	}
 	return h, nil
 }

@@ -25,7 +25,7 @@ func Drawn(file io.ReaderAt, size int64, maxPixels int64) (Header, error) {
 		}
 	}
 	if int64(h.Width)*int64(h.Height) > maxPixels {
-		return h, fault.New(fault.TooLarge, "the original draws as %d × %d pixels; at most %d pixels are allowed", h.Width, h.Height, maxPixels)
+		return h, fault.New(fault.TooLarge, "the tool draws the original as %d × %d pixels; at most %d pixels are allowed", h.Width, h.Height, maxPixels)
 	}
 	return h, nil
 }

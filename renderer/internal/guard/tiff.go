@@ -87,7 +87,7 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		if err != nil {
 			var refused *fault.Fault
 			if h.Pages > 0 && !errors.As(err, &refused) {
-				break // the engine can render the pages before
+				break // the engine can render the earlier pages
 			}
 			return h, err
 		}
@@ -109,7 +109,7 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 
 // tooManyPages refuses the TIFF, because a decoder would read all its pages.
 func tooManyPages() error {
-	return fault.New(fault.TooLarge, "the TIFF has more than %d pages or more than %d fields, the most that are allowed", maxPages, allFields)
+	return fault.New(fault.TooLarge, "the TIFF has too many pages or fields: at most %d pages and %d fields are allowed", maxPages, allFields)
 }
 
 func (t *tiff) directory(at int64) (p page, next int64, err error) {

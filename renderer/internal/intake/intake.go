@@ -104,7 +104,7 @@ func (in *Intake) InHand() int { return in.room.count() }
 // slots when memory runs short.
 func (in *Intake) Resize(slots int) { in.room.resize(slots) }
 
-// Pause stops or resumes the taking of new jobs. Jobs in hand go on.
+// Pause stops taking new jobs if paused is true, and resumes otherwise. Jobs in hand go on.
 func (in *Intake) Pause(paused bool) { in.room.pause(paused) }
 
 // Draining reports whether the intake takes no new jobs.
@@ -112,7 +112,7 @@ func (in *Intake) Draining() bool {
 	return in.untilDrain.Err() != nil
 }
 
-// Drain stops the taking of new jobs for good. Jobs in hand go on.
+// Drain stops taking new jobs for good. Jobs in hand go on.
 func (in *Intake) Drain() { in.drain() }
 
 // Start finds the lanes' consumers, reads the server's time, and begins to pull. It returns an

@@ -50,7 +50,7 @@ func (r *room) resize(slots int) {
 	r.wake()
 }
 
-// pause stops or resumes the letting in of jobs.
+// pause stops letting jobs in if paused is true, and resumes otherwise.
 func (r *room) pause(paused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -27,10 +27,10 @@ type Planes struct {
 	c C.jpeg_planes
 }
 
-// Plane is a component of 8 bits a sample, in C memory.
+// Plane is a component of 8 bits per sample, in C memory.
 type Plane struct {
 	Width, Height int            // samples: the picture's size times Across and Down, rounded up
-	Across, Down  float64        // samples a pixel
+	Across, Down  float64        // samples per pixel
 	Stride        int            // bytes from a row to the next, a multiple of 16
 	Samples       unsafe.Pointer // valid until Planes.Free
 }

@@ -6,7 +6,7 @@
 
 typedef struct {
 	int width, height, stride;
-	double across, down; // samples a pixel
+	double across, down; // samples per pixel
 	unsigned char *samples;
 } jpeg_plane;
 

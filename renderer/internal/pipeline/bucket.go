@@ -27,7 +27,7 @@ const (
 	// paysFrom is the number of pixels from which a bucket pays, for pictures that a decoder cannot
 	// shrink while it loads them. BenchmarkBucket measured TIFFs.
 	paysFrom = 10_000_000
-	// maxBucketBytes bounds the bytes of a bucket; no bucket has as many.
+	// maxBucketBytes bounds the bytes of a bucket; no usual bucket is as large.
 	maxBucketBytes = 64 << 20
 )
 
@@ -71,7 +71,7 @@ func takesLong(h guard.Header) bool {
 }
 
 // bucketIsGone reports whether the coordinator admitted the job to the standard lane because of its
-// bucket. The caller knows that the bucket is gone: the job belongs to the expensive lane.
+// bucket. process calls it when the bucket is unusable: the job then belongs to the expensive lane.
 func (j *job) bucketIsGone() bool {
 	return j.job.BucketSeen && j.job.Lane == renderjob.LaneStandard
 }
@@ -121,7 +121,7 @@ func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look 
 func (j *job) countBucket(outcome string, err error) {
 	j.metrics.bucket.WithLabelValues(outcome).Inc()
 	if err != nil {
-		j.log.Debug("use no bucket", "original", j.job.Spec.Original, "outcome", outcome, "error", err)
+		j.log.Debug("skip a bucket", "original", j.job.Spec.Original, "outcome", outcome, "error", err)
 	}
 }
 

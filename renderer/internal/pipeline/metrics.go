@@ -33,7 +33,7 @@ func newMetrics() metrics {
 			Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of successful renders in all workers.",
 		}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "thumbmill_batch_jobs", Help: "Jobs of one original that a renderer did together, for two or more jobs.", Buckets: []float64{2, 3, 4, 6, 8, 12, 16},
+			Name: "thumbmill_batch_jobs", Help: "Sizes of batches: the jobs of one original that a renderer did together, 2 or more.", Buckets: []float64{2, 3, 4, 6, 8, 12, 16},
 		}),
 		siblings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_siblings_total", Help: "Jobs that a renderer did with another job of the same original, by outcome (ok, the fault, or released to run alone).",

@@ -112,7 +112,7 @@ func TestASecondDelivery(t *testing.T) {
 		{name: "finds the first one's work", job: second, world: keep(objectstore.Meta{SpecDigest: digest, OriginalVersion: "v1"}), want: events(looked, "stored"), kept: true},
 		{name: "finds another original's thumbnail", job: second, world: keep(objectstore.Meta{SpecDigest: digest, OriginalVersion: "v0"}), want: anew, kept: true},
 		{name: "finds another spec's thumbnail", job: second, world: keep(objectstore.Meta{SpecDigest: "other", OriginalVersion: "v1"}), want: anew, kept: true},
-		{name: "cannot look", job: second, world: func(w *world) { w.broken["look for the thumbnail"] = true }, want: anew, kept: true},
+		{name: "the store fails", job: second, world: func(w *world) { w.broken["look for the thumbnail"] = true }, want: anew, kept: true},
 	})
 }
 
@@ -165,7 +165,7 @@ func TestWorkersThatDie(t *testing.T) {
 			name: "once", want: events(twice, whole[3:]...), kept: true,
 			world: func(w *world) { w.renders = []func() (engine.Result, error){dies, draws("picture")} },
 		},
-		{name: "thrice", world: func(w *world) { w.renders[0] = dies }, want: events(twice, "render", "failed: worker-killed")},
+		{name: "three times", world: func(w *world) { w.renders[0] = dies }, want: events(twice, "render", "failed: worker-killed")},
 		{
 			name: "as the deadline passes", world: func(w *world) { w.renders[0] = dies }, want: events(rendered, "failed: deadline"),
 			on: map[string]func(*world){"render": wait(61 * time.Second)},
@@ -177,7 +177,7 @@ func TestWorkersThatDie(t *testing.T) {
 	})
 }
 
-// wait lets time of the test's bubble pass.
+// wait returns an action that lets time of the test's bubble pass.
 func wait(d time.Duration) func(*world) { return func(*world) { time.Sleep(d) } }
 
 func TestTheDeadlinePasses(t *testing.T) {
@@ -224,7 +224,7 @@ func TestASlowOriginalHoldsNoSlot(t *testing.T) {
 	}
 	slow := func(w *world) { set(w); w.renders[0] = overruns }
 	testWays(t, []way{
-		{name: "a drawing's first try", job: drawing, world: slow, want: rendered, handed: intake.ErrSlow},
+		{name: "an SVG's first try", job: drawing, world: slow, want: rendered, handed: intake.ErrSlow},
 		{name: "its second try", job: again, world: func(w *world) { set(w); occupy(w) }, busy: 1, want: whole, kept: true},
 		{name: "its second try overruns", job: again, world: slow, want: events(rendered, "failed: overran")},
 		{
@@ -237,7 +237,7 @@ func TestASlowOriginalHoldsNoSlot(t *testing.T) {
 			},
 		},
 		{
-			name: "a drawing whose client soon leaves", world: slow, want: events(rendered, "failed: overran"),
+			name: "an SVG whose client soon leaves", world: slow, want: events(rendered, "failed: overran"),
 			job: func(d *intake.Delivery) { drawing(d); d.Job.DeadlineMS = 4000 },
 		},
 		{name: "a photo", world: func(w *world) { w.renders[0] = overruns }, want: events(rendered, "failed: overran")},

@@ -13,7 +13,7 @@ import (
 	"math"
 )
 
-// Picture has RGB pixels of 8 bits a colour, row by row.
+// Picture has RGB pixels of 8 bits per colour, row by row.
 type Picture struct {
 	Width, Height int
 	Pixels        []byte

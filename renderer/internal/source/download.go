@@ -19,7 +19,8 @@ const (
 	resumes = 3
 	// resumeAfter is the wait before a download resumes.
 	resumeAfter = 100 * time.Millisecond
-	// fileMode lets the tools read the file: they run as another user. The folder's mode does not.
+	// fileMode lets the tools read the file, because tools run as another user. The folder is open to no
+	// other user.
 	fileMode = 0o644
 )
 
@@ -27,7 +28,7 @@ const (
 // the store's version, and does not keep the file for other uses.
 func (s *Source) download(ctx context.Context, e *entry) error {
 	if err := s.places.Acquire(ctx, 1); err != nil {
-		return fault.Wrap(err, fault.OriginalStore, "the download of the original did not begin in time: all downloads are busy")
+		return fault.Wrap(err, fault.OriginalStore, "the download of the original did not begin in time: the renderer is at its limit of %d downloads", s.config.Downloads)
 	}
 	defer s.places.Release(1)
 	object, info, err := s.look(ctx, e.key.at)

@@ -268,8 +268,7 @@ func (s *Source) reserveAtOnce(size int64) bool {
 	return true
 }
 
-// evict deletes the least recently used file of those that are kept. It returns false if no file is
-// kept.
+// evict deletes the least recently used kept file. It returns false if there is no kept file.
 func (s *Source) evict() bool {
 	last := s.kept.Back()
 	if last == nil {
