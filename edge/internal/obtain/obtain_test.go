@@ -218,7 +218,7 @@ func TestRoundsAreBounded(t *testing.T) {
 	in(t, done, func(t *testing.T, w *world) {
 		(<-w.ask(t.Context(), cat("ann"))).wants(t, "", fault.ThumbStore)
 		if len(w.admitted) != rounds {
-			t.Errorf("asked %d times", len(w.admitted))
+			t.Errorf("asked %d times, want %d", len(w.admitted), rounds)
 		}
 	})
 	in(t, nil, func(t *testing.T, w *world) {
@@ -428,7 +428,7 @@ func TestExpensiveTypes(t *testing.T) {
 			t.Errorf("%+v, then %+v", first, last)
 		}
 		if limit := time.Duration(j.asked.RenderLimitMS) * time.Millisecond; limit != w.settings.Renderer.TimeLimitExpensive {
-			t.Errorf("a limit of %v", limit)
+			t.Errorf("time limit %v, want %v", limit, w.settings.Renderer.TimeLimitExpensive)
 		}
 	})
 }
