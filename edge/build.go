@@ -111,7 +111,7 @@ func (e *Edge) connect(open.Stores) (err error) {
 	}
 	e.breakers = append(e.breakers, e.dispatcher.Breaker())
 	e.conn.SetReconnectHandler(func(*nats.Conn) {
-		c.Log.Info("connected to NATS again")
+		c.Log.Info("reconnect to NATS")
 		e.dispatcher.Reconnected()
 	})
 	return e.fleet.Listen(e.conn, e.steer)

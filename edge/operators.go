@@ -71,7 +71,7 @@ func APIPaths() []string {
 func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {
 	failing, err := e.failures.Failing(r.Context())
 	if err != nil {
-		http.Error(w, "the failure memory does not answer: "+err.Error(), http.StatusBadGateway)
+		http.Error(w, "the failure memory does not answer: "+err.Error()+"; check memcached.servers", http.StatusBadGateway)
 		return
 	}
 	operators.Answer(w, operators.FailingList{Failing: append([]lease.Failing{}, failing...)})
@@ -86,7 +86,7 @@ func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
 	cleared, err := e.failures.Clear(r.Context(), original)
 	switch {
 	case err != nil:
-		http.Error(w, "the failure memory does not answer: "+err.Error(), http.StatusBadGateway)
+		http.Error(w, "the failure memory does not answer: "+err.Error()+"; check memcached.servers", http.StatusBadGateway)
 	case cleared == 0:
 		http.Error(w, original+" is not among the failing originals: name it as `thumbmill failing` lists it", http.StatusNotFound)
 	default:

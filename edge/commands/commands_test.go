@@ -96,7 +96,7 @@ func TestCommands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, err := run(t, server.URL, strings.NewReader(c.in), strings.Fields(c.args)...)
 			if !strings.Contains(out, c.says) {
-				t.Errorf("%.300q does not say %q", out, c.says)
+				t.Errorf("output %.300q, want %q in it", out, c.says)
 			}
 			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
 				t.Errorf("error %v, want %q", err, c.fails)

@@ -55,7 +55,7 @@ func (p *purge) all(ctx context.Context, originals []string) error {
 	case p.done < len(originals):
 		return fmt.Errorf("the answer broke off after %d of %d originals: purge the others again", p.done, len(originals))
 	case p.missed > 0:
-		return fmt.Errorf("the purge missed %d parts of the cluster: purge again when they answer", p.missed)
+		return fmt.Errorf("the purge missed %d parts of the cluster: purge again when these parts answer", p.missed)
 	}
 	return nil
 }

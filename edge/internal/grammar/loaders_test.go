@@ -6,8 +6,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// No loader reaches private or refused originals. Its name, its place among the loaders and its
-// prefix make no difference.
+// No loader reaches private or refused originals. The loader's name, its prefix and its position in
+// the list make no difference.
 func TestLoadersAreNoWayAround(t *testing.T) {
 	const private = "wikipedia-office-local-public"
 	g := reader(t, func(s *settings.Settings) {

@@ -10,9 +10,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// sized applies mediawiki.size_policy to a thumbnail of another width than the standard ones. It
-// rounds the width up to the next standard width, in p as well, so that the key changes too; or it
-// returns the URL path to redirect to; or a fault that names this path.
+// sized applies mediawiki.size_policy to a thumbnail of another width than the standard ones. With
+// round_up it rounds the width up to the next standard width, in p as well, so that the key changes
+// too. With redirect it returns the URL path to redirect to. With refuse it returns a fault that
+// names this path.
 func (m *Parser) sized(s *thumbnail.Spec, p path) (redirect string, err error) {
 	policy := m.settings.MediaWiki.SizePolicy
 	width := m.standard(s.Width)

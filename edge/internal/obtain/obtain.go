@@ -7,7 +7,7 @@
 // Each step is a file, and passes the flight on to the next one. obtain.go looks up and joins,
 // leader.go asks for the head and the failure memory, admit.go asks for the places, granted.go looks
 // up again, and render.go goes from the job to the stored thumbnail. The lease ends when the
-// thumbnail is stored, or before the answer with a failure.
+// thumbnail is stored; after a failure, it ends before the answer.
 package obtain
 
 import (

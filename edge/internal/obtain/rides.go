@@ -178,15 +178,15 @@ func (on *admitting) standInLine(ctx context.Context, w work, p *passenger) gran
 
 // board takes an offered ride. When the flight cannot ride, it may get other offers.
 func (on *admitting) board(ctx context.Context, w work, p *passenger, t *ticket) (g grant, ok bool) {
-	if g, ok = on.comeAlong(ctx, w, t); !ok {
+	if g, ok = on.askForRide(ctx, w, t); !ok {
 		t.decline()
 		on.rides.again(p)
 	}
 	return g, ok
 }
 
-// comeAlong asks for a flight's places except its lane's. ok is false unless all are free at once.
-func (on *admitting) comeAlong(ctx context.Context, w work, t *ticket) (g grant, ok bool) {
+// askForRide asks for a flight's places except its lane's. ok is false unless all are free at once.
+func (on *admitting) askForRide(ctx context.Context, w work, t *ticket) (g grant, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, boardWithin)
 	defer cancel()
 	r := w.admission()

@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// liveFor is the time after its last message for which an edge counts as living.
+	// liveFor is the time for which an edge counts as living after its last message.
 	liveFor = 2 * DeafAfter
-	// vanishedFor is the time after its last message for which reports name a silent edge that said
-	// no farewell. The edge may still run, cut off from this one.
+	// vanishedFor is the time for which reports name a silent edge that said no farewell, after its
+	// last message. The silent edge may still run, cut off from this edge.
 	vanishedFor = 5 * time.Minute
 )
 

@@ -100,7 +100,7 @@ func (c *cdn) send(ctx context.Context, at, xkey string) error {
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // lets the client use the connection again
 	_ = response.Body.Close()
 	if response.StatusCode >= http.StatusMultipleChoices && response.StatusCode != http.StatusNotFound { // 404: not cached
-		return fmt.Errorf("the answer is %s: let this edge purge there", response.Status)
+		return fmt.Errorf("the answer is %s, want 2xx or 404: allow PURGE from this edge there", response.Status)
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func (f *Finder) wanted(t target.Target, m objectstore.Meta, renew bool) bool {
 
 // isCurrent reports whether a thumbnail has the version of its original. It compares the versions, or
 // uses a remembered comparison. Thumbnails of other programs have no version; such a thumbnail is
-// current when stored, the time of its writing, is not before the original's modification.
+// current unless the original was modified after stored, the time at which the thumbnail was written.
 func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.Meta, stored time.Time, since uint64, hears bool) bool {
 	if f.config.Edge.Revalidate == 0 {
 		return true

@@ -77,8 +77,8 @@ func split(raw string) (first, rest string) {
 type Request struct {
 	Path   string // percent-encoded as the client sent it, without a query
 	Accept string // the header
-	// Local says that the client is on this machine. It may leave out the signature while
-	// edge.security_key is not set.
+	// Local says that the client is on this machine. Without edge.security_key, such a client
+	// needs no signature.
 	Local bool
 	// Trusted says that an operator asks, and needs no signature.
 	Trusted bool

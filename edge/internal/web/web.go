@@ -30,7 +30,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// bodyPatience bounds the time that a connection waits for a request's body, which nobody reads.
+// bodyPatience bounds the time that a connection waits for a request's body. The edge reads no body.
 const bodyPatience = 5 * time.Second
 
 // Obtainer gets thumbnails; package obtain implements it.
