@@ -111,7 +111,7 @@ func nearestSize(t obtain.Thumb, asked target.Target) string {
 	return strconv.Itoa(width) + "x" + strconv.Itoa(height)
 }
 
-// slowest is the rate, in bytes a second, at which a client must at least read an original.
+// slowest is the least rate of a client that reads an original, in bytes a second.
 const slowest = 100 << 10
 
 // asStored sets the headers and the deadline for an uploaded file. The file may be a script, which
