@@ -62,7 +62,7 @@ func awaitThumbnail(ctx context.Context, locks *classic.Locks, r Request) (done 
 	case poolcounter.QueueFull:
 		return false, fault.New(fault.Unavailable, "%d requests wait for this thumbnail already: try again", mostForThumbnail)
 	}
-	return false, fault.New(fault.Deadline, "another render of this thumbnail did not end in time")
+	return false, fault.New(fault.Deadline, "another render of this thumbnail did not end in time: try again")
 }
 
 func (d daemon) acquireAll(ctx context.Context, locks *classic.Locks, needs []throttle.Need) (all []decision, err error) {

@@ -149,7 +149,7 @@ func (b *Renderer) obtainOnce(ctx context.Context, t target.Target, renew bool) 
 	defer cancel()
 	thumb, err := b.config.Obtainer.Obtain(ctx, obtain.Request{ID: nuid.Next(), Client: clientaddr.Nobody, Target: t, Bulk: true, Renew: renew})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "", fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", b.config.Deadline)
+		return "", fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v: try again", b.config.Deadline)
 	}
 	if err != nil {
 		return "", err

@@ -95,7 +95,7 @@ func (o *obtainer) one(ctx context.Context) (got Result, took time.Duration) {
 // again returns an answer n times.
 func again(n int, answer error) []error { return slices.Repeat([]error{answer}, n) }
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestRetries(t *testing.T) {
 	throttled := fault.New(fault.Throttled, "too many")
 	throttled.RetryAfterSeconds = 3600
 	for name, c := range map[string]struct {
@@ -133,7 +133,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedOfTheObtainer(t *testing.T) {
+func TestRequestToTheObtainer(t *testing.T) {
 	o := &obtainer{}
 	var got Result
 	o.renderer(1).Render(t.Context(), []Item{{Spec: json.RawMessage("spec")}}, true, func(r Result) { got = r })
@@ -188,7 +188,7 @@ func TestAClientThatLeaves(t *testing.T) {
 	}
 }
 
-func TestHowManyAreRenderedAtOnce(t *testing.T) {
+func TestThumbnailsAtOnce(t *testing.T) {
 	for _, c := range []struct{ allowed, want int }{{3, 3}, {1, 1}, {0, 1}, {20, 7}} {
 		t.Run(fmt.Sprint(c.allowed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -112,11 +112,11 @@ func (cs *Coordinators) register(r prometheus.Registerer) {
 		labels := prometheus.Labels{"coordinator": l.address}
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "thumbmill_coordinator_state", ConstLabels: labels,
-			Help: "State of a coordinator: 0 it does not answer, 1 it speaks only PoolCounter's protocol, 2 it speaks the native protocol.",
+			Help: "State of a coordinator: 0 = does not answer, 1 = speaks only PoolCounter's protocol, 2 = speaks the native protocol.",
 		}, func() float64 { cs.mu.Lock(); defer cs.mu.Unlock(); return float64(l.state) }))
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "thumbmill_coordinator_asked", ConstLabels: labels,
-			Help: "1 for the coordinator that this edge asks.",
+			Help: "1 for the coordinator that this edge asks, 0 for the others.",
 		}, func() float64 {
 			cs.mu.Lock()
 			defer cs.mu.Unlock()
@@ -206,7 +206,7 @@ func (cs *Coordinators) noteUp(l *link, s State, c *conn) {
 		cs.tellAll(l)
 	}
 	l.why = ""
-	cs.log.Info("reach a coordinator", "coordinator", l.address, "native", s == Native)
+	cs.log.Info("connect to a coordinator", "coordinator", l.address, "native", s == Native)
 	cs.chooseAgain()
 }
 

@@ -92,7 +92,7 @@ func (l *load) acquireAndRelease(ctx context.Context, e *Coordinators, client st
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			l.t.Errorf("no coordinator was found in time: %v", err)
+			l.t.Errorf("no coordinator answered in time: %v", err)
 			return
 		case held == nil:
 			l.refused.Add(1)
@@ -244,7 +244,7 @@ func TestALeaseMoves(t *testing.T) {
 
 // The edge recognises the original daemon, and leaves it to the caller. When nothing listens, the
 // caller learns that in less than a second.
-func TestWhoAnswers(t *testing.T) {
+func TestClassicAndDown(t *testing.T) {
 	original := servers.Poolcounterd(t)
 	e := newEdge(t, "a", servers.FreeAddress(t), original)
 	if address := becomes(t, e, Classic); address != original {
@@ -306,7 +306,7 @@ func becomes(t *testing.T, e *Coordinators, want State) (address string) {
 	eventually.Succeeds(t, patience, fmt.Sprintf("the state is %d", want), func() error {
 		var state State
 		if address, state = e.First(t.Context()); state != want {
-			return fmt.Errorf("it is %d", state)
+			return fmt.Errorf("the state is %d", state)
 		}
 		return nil
 	})

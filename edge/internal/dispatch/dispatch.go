@@ -194,7 +194,7 @@ func (h *Handle) pass(r renderjob.Result, log *slog.Logger) {
 func (h *Handle) lookAgain() {
 	select {
 	case h.reconnected <- struct{}{}:
-	default: // the flight has not yet answered the last call
+	default: // an earlier call is still in the channel
 	}
 }
 

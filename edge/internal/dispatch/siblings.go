@@ -99,7 +99,7 @@ func (d *Dispatcher) claim(s *Handle) renderjob.Sibling {
 	return renderjob.Sibling{Job: job, Trace: job.Trace, WaitedMS: time.Since(s.opened).Milliseconds()}
 }
 
-// release parts a sibling from its primary. The sibling's flight looks into the store, and
+// release separates a sibling from its primary. The sibling's flight looks into the store, and
 // publishes the job if the queue does not have it. A sibling that a renderer had begun is rendered
 // alone from now on, since the batch with it was given up.
 func (d *Dispatcher) release(s *Handle) {

@@ -92,7 +92,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestWhatIsRemembered(t *testing.T) {
+func TestCountsAreNarrow(t *testing.T) {
 	ctx := t.Context()
 	rules := settings.Failure{Max: 2, Duration: time.Hour, Prefix: "p-"}
 	spec := thumbnail.Spec{Original: thumbnail.Location{Path: "a.tiff"}, Page: 1}
@@ -131,9 +131,9 @@ func TestWhatIsRemembered(t *testing.T) {
 	}
 }
 
-// A dead server costs one request its timeout, and later requests nothing. They use the server
-// again when it answers a probe. It never causes a refusal, and the keys of other servers stay
-// readable.
+// A dead server costs one request its timeout, and later requests nothing. Requests use the server
+// again after it answers a probe. A dead server never causes a refusal, and the keys of other
+// servers stay readable.
 func TestADeadMemcached(t *testing.T) {
 	alive, dead := servers.Memcached(t), servers.FreeAddress(t)
 	c := newMemcached(t, "", alive, dead)

@@ -111,13 +111,13 @@ func (g *Group[T]) join(key, client string, lead Lead[T]) (*Flight[T], *waiter[T
 
 func (g *Group[T]) bounded(client string) error {
 	if g.stopping {
-		return fault.New(fault.Unavailable, "this edge is stopping")
+		return fault.New(fault.Unavailable, "this edge stops: try again")
 	}
 	if g.waiters >= g.maxWaiters {
 		return fault.New(fault.Unavailable, "%d requests wait on this edge already: try again", g.maxWaiters)
 	}
 	if g.perClient[client] >= g.maxPerClient {
-		return throttle.All().Get(throttle.PerIP).Refuse(0, "%d requests from your address wait already", g.maxPerClient)
+		return throttle.All().Get(throttle.PerIP).Refuse(0, "%d requests from your address wait already: wait for their answers", g.maxPerClient)
 	}
 	return nil
 }
