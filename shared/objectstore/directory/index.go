@@ -9,8 +9,8 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// index knows the size of every file and decides which to evict: otter's
-// W-TinyLFU, weighed by size. It holds about 200 bytes a file.
+// index knows the size of each file and decides which files to evict, by otter's W-TinyLFU weighed by
+// size. It takes about 200 bytes for each file.
 type index struct {
 	cache *otter.Cache[string, uint32]
 }
@@ -22,7 +22,7 @@ func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 		Executor:      inCaller,
 		OnDeletion: func(e otter.DeletionEvent[string, uint32]) {
 			if e.WasEvicted() {
-				_ = remove(root, e.Key) // stays until the next start at worst
+				_ = remove(root, e.Key) // after a failure, the file stays until the next start
 			}
 		},
 	})
@@ -33,10 +33,10 @@ func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 	return ix, ix.scan(root)
 }
 
-// inCaller lets a cache work without goroutines that outlive it.
+// inCaller runs a cache's work in the caller: no goroutine outlives the cache.
 func inCaller(work func()) { work() }
 
-// scan takes what an earlier process stored into account.
+// scan adds the thumbnails of earlier processes to the index.
 func (ix *index) scan(root *os.Root) error {
 	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || strings.HasPrefix(name, tempDir+"/") {
@@ -44,7 +44,7 @@ func (ix *index) scan(root *os.Root) error {
 		}
 		info, err := entry.Info()
 		if err != nil {
-			return nil // removed meanwhile
+			return nil // removed since
 		}
 		ix.stored(name, int(info.Size()))
 		return nil
