@@ -242,7 +242,7 @@ func TestCommands(t *testing.T) {
 		"show":            {key, []string{"config", "show"}, true, "security_key: '***'"},
 		"check":           {nil, []string{"config", "check", bad}, false, "edge.deadlin: no such key (did you mean edge.deadline?)"},
 		"sign":            {key, []string{"sign", "300x200/my.server.com/some/path/to/image.jpg"}, true, "/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/"},
-		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "there is no default key"},
+		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "edge.security_key is not set"},
 		"unknown command": {nil, []string{"sevre"}, false, `has no command "sevre"; it has completion, config,`},
 		"unknown below":   {nil, []string{"config", "list"}, false, "it has check, from-thumbor, show"},
 		"unknown flag":    {nil, []string{"status", "--xml"}, false, "flags of thumbmill status: --admin, --admin-ca,"},
