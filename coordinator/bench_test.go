@@ -29,13 +29,12 @@ const (
 	clientCore  = 1
 )
 
-// BenchmarkAgainstPoolcounterd compares our server with the original, interleaved,
-// each on one core and the generator on another: pairs of acquire and release in
-// PoolCounter's protocol, and requests for three pools, which take the original
-// three ACQ4ME and three RELEASE.
+// BenchmarkAgainstPoolcounterd compares our server with the original in alternating rounds, each on one
+// core and the generator on another. It measures pairs of acquire and release in PoolCounter's
+// protocol, and requests for three pools, which the original needs three ACQ4ME and three RELEASE for.
 func BenchmarkAgainstPoolcounterd(b *testing.B) {
 	if runtime.NumCPU() < 2 {
-		b.Skip("needs two cores")
+		b.Skip("the benchmark needs two cores")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -86,7 +85,7 @@ type server struct {
 	pid     int
 }
 
-// cpu is the processor time of the process so far.
+// cpu returns the processor time of the process so far.
 func (s server) cpu() time.Duration {
 	own, _ := processes.Time(s.pid)
 	return own
@@ -147,8 +146,8 @@ func startOurs(b *testing.B) server {
 	return server{address, cmd.Process.Pid}
 }
 
-// load is a generator: run answers what came, until the time is over, and gives
-// how many requests were done with the time of each.
+// load generates requests: run answers the server for a time, and returns the duration of each finished
+// request.
 type load interface {
 	run(time.Duration) (done []time.Duration)
 	close()
@@ -159,14 +158,14 @@ type task struct {
 	make func(server) load
 }
 
-// side is a server, its task, and what was measured of it in each round.
+// side is a server with its task and its measurements of each round.
 type side struct {
 	server          server
 	task            task
 	rates, p99, cpu []float64
 }
 
-// compare runs both in turns, prints the medians, and gives the ratio of the rates.
+// compare runs both sides in turns, prints the medians, and returns the ratio of the rates.
 func compare(b *testing.B, n int, original, ours server, theirs, mine task) float64 {
 	b.Helper()
 	sides := []side{{server: original, task: theirs}, {server: ours, task: mine}}
@@ -200,7 +199,7 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// epoll is the generator's own loop: it has to be faster than the servers.
+// epoll is the generator's own loop: the generator must be faster than the servers.
 type epoll struct {
 	b      *testing.B
 	fd     int
@@ -243,7 +242,7 @@ func (e *epoll) write(fd int, text []byte) {
 	}
 }
 
-// serve gives what each connection heard, for a while.
+// serve passes each connection's input to heard, for a time.
 func (e *epoll) serve(d time.Duration, heard func(fd int, text []byte)) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		n, err := unix.EpollWait(e.fd, e.events, 100)
@@ -268,8 +267,7 @@ func (e *epoll) close() {
 	_ = unix.Close(e.fd)
 }
 
-// classicLoad is connections that each say their lines again and again, the next
-// when the last was answered.
+// classicLoad is connections that each repeat their lines, one line after each answer.
 type classicLoad struct {
 	loop     *epoll
 	speakers map[int]*speaker
@@ -314,8 +312,7 @@ func (l classicLoad) run(d time.Duration) (done []time.Duration) {
 	return done
 }
 
-// nativeLoad is so many requests under way over four connections, as four edges
-// would have them.
+// nativeLoad keeps a number of requests under way over four connections, like four edges.
 type nativeLoad struct {
 	loop  *epoll
 	peers map[int]*nativePeer

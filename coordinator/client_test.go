@@ -48,14 +48,14 @@ func start(t testing.TB, s settings.Coordinator) *Coordinator {
 	return c
 }
 
-// edge is a client of the native protocol. It beats by itself.
+// edge is a client of the native protocol that sends beats.
 type edge struct {
 	t    testing.TB
 	conn net.Conn
 	out  *lease.Outbox
-	// answers come in their order; nobody has to read them.
+	// answers holds answers in their order; a test may leave them unread.
 	answers chan lease.Answer
-	granted func(e *edge, id uint64) // takes grants instead, if it is there
+	granted func(e *edge, id uint64) // gets the grants instead of answers, if set
 }
 
 func greet(t testing.TB, address, name, secret string) (net.Conn, *bufio.Reader, error) {
@@ -77,7 +77,7 @@ func connect(t testing.TB, address, name, secret string, rules ...lease.Rule) *e
 	return connectGranting(t, address, name, secret, nil, rules...)
 }
 
-// connectGranting gives grants to a function instead of answers.
+// connectGranting passes grants to a function instead of answers.
 func connectGranting(t testing.TB, address, name, secret string, granted func(e *edge, id uint64), rules ...lease.Rule) *edge {
 	t.Helper()
 	conn, in, err := greet(t, address, name, secret)
@@ -86,7 +86,7 @@ func connectGranting(t testing.TB, address, name, secret string, granted func(e 
 	}
 	e := &edge{t: t, conn: conn, out: lease.NewOutbox(conn), answers: make(chan lease.Answer, 10_000), granted: granted}
 	ended := make(chan struct{})
-	ctx, stop := context.WithCancel(context.Background()) // it beats in cleanups too
+	ctx, stop := context.WithCancel(context.Background()) // beats go on in cleanups
 	var group sync.WaitGroup
 	group.Go(e.out.Write)
 	group.Go(func() { defer stop(); defer close(ended); e.read(in) })
@@ -123,7 +123,7 @@ func (e *edge) send(frame func([]byte) []byte) {
 	e.out.Wake()
 }
 
-// ask asks for one place in the pool of each rule, by order.
+// ask asks for one place in the pool of each rule, in order.
 func (e *edge) ask(kind lease.Kind, id uint64, keys ...string) {
 	q := lease.Request{ID: id, Wait: 60_000, Client: keys[0]}
 	for i, key := range keys {
@@ -150,6 +150,6 @@ func (e *edge) hear() lease.Answer {
 func (e *edge) hears(id uint64, kind lease.Kind) {
 	e.t.Helper()
 	if a := e.hear(); a.ID != id || a.Kind != kind {
-		e.t.Errorf("heard %+v, want %c of %d", a, kind, id)
+		e.t.Errorf("got %+v, want answer %c to request %d", a, kind, id)
 	}
 }

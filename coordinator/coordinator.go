@@ -1,9 +1,8 @@
-// Package coordinator is the role that decides who may render now: a semaphore
-// for each client, original, expensive type, lane and thumbnail, asked for over
-// PoolCounter's protocol or over its own.
+// Package coordinator is the role that decides which requests may render now. It has a semaphore for
+// each client, original, expensive type, lane and thumbnail. Clients ask over PoolCounter's protocol or
+// its own.
 //
-// DESIGN.md in this folder tells how it works and why so, PROTOCOL.md the
-// protocols byte by byte.
+// DESIGN.md in this folder explains the design, and PROTOCOL.md both protocols byte by byte.
 package coordinator
 
 import (
@@ -32,16 +31,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Config is what a coordinator is made of.
+// Config is the configuration of a coordinator.
 type Config struct {
 	Settings settings.Coordinator
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
 
-// Coordinator serves its listeners. It keeps its state in memory alone. Locks of
-// PoolCounter's clients end with their connections; edges bring their leases back
-// after a restart.
+// Coordinator serves its listeners. It keeps its state only in memory. Locks of PoolCounter's clients
+// end with their connections; edges bring their leases back after a restart.
 type Coordinator struct {
 	parts      service.Parts
 	gate       *gate.Gate
@@ -96,7 +94,7 @@ func openGate(c Config, commands, frames gate.Protocol) (*gate.Gate, error) {
 		return nil, fmt.Errorf("coordinator.listen: %w", err)
 	}
 	if c.Settings.Secret == "" && g.Exposed() {
-		c.Log.Warn("coordinator.secret is not set, and other machines can connect: each of them can take every lease, and give directives as if it showed the token of admin.token_file", "listen", g.Addrs())
+		c.Log.Warn("find coordinator.secret unset while other machines can connect: each of them can take every lease and give directives: set coordinator.secret, or listen on 127.0.0.1", "listen", g.Addrs())
 	}
 	return g, nil
 }
@@ -114,22 +112,21 @@ func (c *Coordinator) Stop(ctx context.Context) error {
 	return c.parts.Stop(ctx)
 }
 
-// Ready says why the coordinator serves nobody; nil when it does.
+// Ready returns the reason why the coordinator does not serve, or nil.
 func (c *Coordinator) Ready() error {
 	if !c.serving.Load() {
-		return errors.New("it has not started, or is stopping")
+		return errors.New("the coordinator has not started, or is stopping")
 	}
 	return nil
 }
 
-// Addr is the first address in use.
+// Addr returns the first address in use.
 func (c *Coordinator) Addr() string { return c.Addrs()[0] }
 
-// Addrs are all addresses in use, as coordinator.servers takes them.
+// Addrs returns all addresses in use, in the form of coordinator.servers.
 func (c *Coordinator) Addrs() []string { return c.gate.Addrs() }
 
-// API is what operators ask of a coordinator: their page, /api/v1/throttles and below,
-// /api/v1/directives and below.
+// API serves operators: their page, /api/v1/throttles and below, /api/v1/directives and below.
 func (c *Coordinator) API() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(operators.Throttles, c.report.Handler())
@@ -142,13 +139,13 @@ func (c *Coordinator) API() http.Handler {
 	return mux
 }
 
-// APIPaths are where API is to be found.
+// APIPaths are the paths that API serves.
 func APIPaths() []string {
 	return append(page.Paths(), operators.Throttles, operators.Throttles+"/", operators.Directives, operators.Directives+"/")
 }
 
-// Throttles is the report that API serves.
+// Throttles is the report in API.
 type Throttles = report.Throttles
 
-// Busy is a client or an original of the report.
+// Busy is a client or an original in the report.
 type Busy = activity.Busy

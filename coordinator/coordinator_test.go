@@ -30,7 +30,7 @@ func rules(workers uint32) []lease.Rule {
 	return []lease.Rule{{Name: "ip", Workers: workers, MaxQueue: 1_000_000}, {Name: "original", Workers: workers, MaxQueue: 1_000_000}}
 }
 
-// Both protocols, over every kind of address, share the pools.
+// Both protocols share the pools, over every kind of address.
 func TestAddresses(t *testing.T) {
 	socket := "unix:" + filepath.Join(t.TempDir(), "s")
 	listen := []string{"127.0.0.1:0", socket}
@@ -62,7 +62,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// What a killed coordinator leaves of its socket is no obstacle; a living one is.
+// A socket that a killed coordinator left does not stop a new coordinator; the socket of a living
+// coordinator does.
 func TestASocketThatIsThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
@@ -74,7 +75,7 @@ func TestASocketThatIsThere(t *testing.T) {
 	start(t, settings.Coordinator{Listen: []string{"unix:" + path}})
 	config := Config{Settings: settings.Coordinator{Listen: []string{"unix:" + path}}, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}
 	if _, err := New(config); err == nil || !strings.Contains(err.Error(), "coordinator.listen") {
-		t.Errorf("two listen at one socket: %v", err)
+		t.Errorf("a second coordinator listens on the socket: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
@@ -82,7 +83,7 @@ func TestASocketThatIsThere(t *testing.T) {
 	}
 	config.Settings.Listen = []string{"unix:" + file}
 	if _, err := New(config); err == nil {
-		t.Error("a file was taken for a socket")
+		t.Error("the coordinator replaced a file that is not a socket")
 	}
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
 		t.Errorf("the file now holds %q", text)
@@ -96,11 +97,11 @@ func TestSecret(t *testing.T) {
 		address, secret string
 		fails           bool
 	}{
-		"right":                     {guarded.Addr(), secret, false},
-		"wrong":                     {guarded.Addr(), "fedcba9876543210", true},
-		"none":                      {guarded.Addr(), "", true},
-		"none and none":             {open.Addr(), "", false},
-		"a coordinator without one": {open.Addr(), secret, true},
+		"right":                          {guarded.Addr(), secret, false},
+		"wrong":                          {guarded.Addr(), "fedcba9876543210", true},
+		"none":                           {guarded.Addr(), "", true},
+		"no secret on either side":       {open.Addr(), "", false},
+		"a coordinator without a secret": {open.Addr(), secret, true},
 	} {
 		if _, _, err := greet(t, c.address, "edge", c.secret); (err != nil) != c.fails {
 			t.Errorf("%s: %v", name, err)
@@ -111,8 +112,7 @@ func TestSecret(t *testing.T) {
 	e.hears(1, lease.KindGranted)
 }
 
-// An edge that never reads its answers costs a bounded amount of memory, and
-// disturbs nobody.
+// An edge that never reads its answers costs a bounded amount of memory, and disturbs nobody.
 func TestAnEdgeThatDoesNotRead(t *testing.T) {
 	c := start(t, settings.Coordinator{})
 	conn, _, err := greet(t, c.Addr(), "deaf", "")
@@ -142,12 +142,12 @@ func TestAnEdgeThatDoesNotRead(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		t.Error("who does not read is still connected")
+		t.Error("an edge that does not read is still connected")
 	}
 }
 
-// Ten thousand connections with a hundred thousand who wait, of both protocols for
-// the same original, work and drain.
+// A hundred thousand requests wait on ten thousand connections, of both protocols and for the same
+// original. The coordinator serves and drains them all.
 func TestManyWaiters(t *testing.T) {
 	const edges = 20
 	connections, each := 10_000-edges, 4500
@@ -184,12 +184,12 @@ func TestManyWaiters(t *testing.T) {
 		})
 	}
 	all := int64(edges*each + connections)
-	eventually.Holds(t, patience, "all wait", func() bool { return fetch(t, admin).Pools[0].Waiters == uint32(all) })
+	eventually.Holds(t, patience, "all requests wait", func() bool { return fetch(t, admin).Pools[0].Waiters == uint32(all) })
 	memory := resident(t, admin)
 	began := time.Now()
 	blocker.release(1)
 	group.Wait()
-	eventually.Holds(t, patience, "all were granted, and nothing is held", func() bool {
+	eventually.Holds(t, patience, "all requests were granted and released", func() bool {
 		return granted.Load() == all && len(fetch(t, admin).Pools) == 0
 	})
 	t.Logf("%d waiters on %d connections: %s bytes resident, drained in %v", all, connections+edges, memory, time.Since(began))
@@ -218,7 +218,7 @@ func fetch(t *testing.T, admin string) (r Throttles) {
 	return r
 }
 
-// resident is the memory of the process, as it tells itself.
+// resident returns the memory of the process by its own metrics.
 func resident(t *testing.T, admin string) string {
 	t.Helper()
 	for line := range strings.SplitSeq(string(get(t, admin+"/metrics")), "\n") {
@@ -243,7 +243,7 @@ func mostOpenFiles() int {
 	return 1024
 }
 
-// throttles gives the report with one pool.
+// throttles returns the report with one pool.
 func throttles(t *testing.T, c *Coordinator) (r Throttles) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -254,7 +254,7 @@ func throttles(t *testing.T, c *Coordinator) (r Throttles) {
 	return r
 }
 
-// What edges do and tell reaches operators.
+// The report shows operators the requests and the status of edges.
 func TestReport(t *testing.T) {
 	c := start(t, settings.Coordinator{})
 	a := connect(t, c.Addr(), "a", "", lease.Rule{Name: "ip", Workers: 2, MaxQueue: 3})
@@ -266,8 +266,8 @@ func TestReport(t *testing.T) {
 		a.ask(lease.KindAcquire, id, "ip:x")
 	}
 	a.hears(1, lease.KindGranted)
-	// The connections are read side by side.
-	eventually.Holds(t, patience, "two wait", func() bool { return throttles(t, c).Pools[0].Waiters == 2 })
+	// The coordinator reads the connections concurrently.
+	eventually.Holds(t, patience, "two requests wait", func() bool { return throttles(t, c).Pools[0].Waiters == 2 })
 	b.ask(lease.KindAcquire, 1, "ip:x")
 	b.hears(1, lease.KindRefused)
 	r := throttles(t, c)
@@ -288,7 +288,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Whatever arrives after the greeting, the coordinator serves others.
+// The coordinator serves other clients after any bytes behind a greeting.
 func FuzzNative(f *testing.F) {
 	f.Add(lease.AppendRequest(lease.AppendRules(nil, rules(1)), lease.KindAcquire, lease.Request{ID: 1, Thumbnail: "thumbnail:t", Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:x"}}}))
 	f.Add(lease.AppendRelease(lease.AppendRequest(nil, lease.KindClaim, lease.Request{ID: 1, Thumbnail: "thumbnail:t"}), 1, lease.Faulty, "x"))
@@ -297,7 +297,7 @@ func FuzzNative(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frames []byte) {
 		conn, _, err := greet(t, c.Addr(), fmt.Sprint("fuzz-", rand.IntN(3)), "")
 		if err != nil {
-			t.Skip(err) // another of that name came meanwhile
+			t.Skip(err) // another client took the name meanwhile
 		}
 		_, _ = conn.Write(frames)
 		_ = conn.Close()

@@ -12,7 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// observer takes what the table measures.
+// observer receives the measurements of the table.
 type observer struct {
 	activity *activity.Activity
 	waits    *prometheus.HistogramVec
@@ -23,7 +23,7 @@ func newObserver() observer {
 	o := observer{
 		activity: activity.New(), byClass: map[throttle.Name]prometheus.Observer{},
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "thumbmill_pool_wait_seconds", Help: "Time from asking for a place to the grant, by class of pool.",
+			Name: "thumbmill_pool_wait_seconds", Help: "Time from a request for a place to its grant, by class of pool.",
 			Buckets: []float64{0, .001, .01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60},
 		}, []string{"class"}),
 	}
@@ -41,7 +41,7 @@ func (o observer) Waited(class throttle.Name, d time.Duration) {
 // Refused implements pools.Observer.
 func (o observer) Refused(key, by string) { o.activity.Refused(key, by) }
 
-// tableMetrics reads the table when it is scraped.
+// tableMetrics reads the table for each scrape.
 type tableMetrics struct {
 	table *pools.Table
 	gate  *gate.Gate
@@ -50,7 +50,7 @@ type tableMetrics struct {
 func wantedMetric(e *wanted.Estimator) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "thumbmill_renderers_wanted",
-		Help: "Renderers, of the mean size of those that live, that the requests of the last minutes would keep busy for 0.7 of their time.",
+		Help: "Number of renderers of the fleet's mean size that the requests of the last minutes keep busy for 0.7 of their time.",
 	}, func() float64 { return float64(e.Renderers()) })
 }
 
@@ -72,18 +72,17 @@ func (m metric) with(value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
 }
 
-// Describe says nothing, which makes the collector unchecked: Collect alone names
-// its metrics.
+// Describe sends nothing, so the registry does not check the collector: only Collect names its metrics.
 func (tableMetrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the table.
 func (m tableMetrics) Collect(out chan<- prometheus.Metric) {
 	counts, classes, _ := m.table.Counts()
 	holders := gauge("thumbmill_pool_holders", "Places held now, by class of pool.", "class")
-	waiters := gauge("thumbmill_pool_waiters", "Places waited for now, by class of pool.", "class")
-	refusals := counter("thumbmill_pool_refusals_total", "Requests that a pool refused: full, or waited in vain.", "class", "reason")
+	waiters := gauge("thumbmill_pool_waiters", "Places that requests wait for now, by class of pool.", "class")
+	refusals := counter("thumbmill_pool_refusals_total", "Requests that a pool refused, because its queue was full or the wait ended.", "class", "reason")
 	near := counter("thumbmill_throttle_near_limit_total", "Requests that found their pool at more than 0.8 of its limit.", "class")
-	shadow := counter("thumbmill_throttle_shadowed_total", "Requests that a throttle in shadow mode would have refused or delayed.", "class")
+	shadow := counter("thumbmill_throttle_shadowed_total", "Requests that shadow mode let through although their pool had no room.", "class")
 	for _, name := range throttle.All().PoolNames() {
 		class, label := classes[name], string(name)
 		out <- holders.with(float64(class.Holders), label)
@@ -93,8 +92,8 @@ func (m tableMetrics) Collect(out chan<- prometheus.Metric) {
 		out <- near.with(float64(class.NearLimit), label)
 		out <- shadow.with(float64(class.Shadowed), label)
 	}
-	out <- gauge("thumbmill_coordinator_clients", "Connections of clients now.").with(float64(m.gate.Connections()))
-	out <- gauge("thumbmill_coordinator_differing_rules", "Rules that edges have different limits for; the lowest hold.").with(float64(counts.Differing))
+	out <- gauge("thumbmill_coordinator_clients", "Client connections now.").with(float64(m.gate.Connections()))
+	out <- gauge("thumbmill_coordinator_differing_rules", "Rules whose limits differ between edges; the lowest limit is in force.").with(float64(counts.Differing))
 	out <- counter("thumbmill_coordinator_claims_total", "Leases that edges brought from a lost connection or another coordinator.").with(float64(counts.Claimed))
 	out <- counter("thumbmill_coordinator_vanished_total", "Leases of lost connections that nobody claimed in time.").with(float64(counts.Vanished))
 }

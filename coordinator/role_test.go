@@ -17,7 +17,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// config is that of a coordinator on loopback, with what it logs.
+// config returns the configuration of a coordinator on loopback, and its log.
 func config(s settings.Coordinator) (Config, *strings.Builder) {
 	if len(s.Listen) == 0 {
 		s.Listen = []string{"127.0.0.1:0"}
@@ -40,7 +40,7 @@ func TestItIsReadyWhileItServes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Ready() == nil {
-		t.Error("it is ready before it starts")
+		t.Error("the coordinator is ready before its start")
 	}
 	if err := c.Start(t.Context()); err != nil || c.Ready() != nil {
 		t.Errorf("after the start: %v %v", err, c.Ready())
@@ -48,11 +48,11 @@ func TestItIsReadyWhileItServes(t *testing.T) {
 	connect(t, c.Addr(), "edge", "")
 	for range 2 {
 		if stop(t, c); c.Ready() == nil {
-			t.Error("it is ready after it has stopped")
+			t.Error("the coordinator is ready after its stop")
 		}
 	}
 	if _, err := http.Get("http://" + c.Addr()); err == nil {
-		t.Error("it still listens")
+		t.Error("the coordinator still listens")
 	}
 }
 
@@ -78,7 +78,7 @@ func TestWhatItIsNotMadeOf(t *testing.T) {
 	}{
 		"no address":         {settings.Coordinator{Listen: []string{"256.0.0.1:0"}}, "coordinator.listen"},
 		"an address in use":  {settings.Coordinator{Listen: []string{"127.0.0.1:0", taken.Addr()}}, "coordinator.listen"},
-		"no network":         {settings.Coordinator{Classic: []string{"here"}}, "coordinator.classic"},
+		"a wrong network":    {settings.Coordinator{Classic: []string{"here"}}, "coordinator.classic"},
 		"an absent key file": {settings.Coordinator{TLS: settings.ServerTLS{Certificate: "absent", Key: "absent"}}, "coordinator.tls"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,10 +96,10 @@ func TestItWarnsOfAnOpenDoor(t *testing.T) {
 		settings settings.Coordinator
 		warns    bool
 	}{
-		"all addresses, no secret": {settings.Coordinator{Listen: []string{":0"}}, true},
-		"one of several":           {settings.Coordinator{Listen: []string{socket, "0.0.0.0:0"}}, true},
-		"a secret":                 {settings.Coordinator{Listen: []string{":0"}, Secret: "0123456789abcdef"}, false},
-		"this machine alone":       {settings.Coordinator{Listen: []string{socket, "127.0.0.1:0"}}, false},
+		"all addresses, no secret":   {settings.Coordinator{Listen: []string{":0"}}, true},
+		"one exposed address of two": {settings.Coordinator{Listen: []string{socket, "0.0.0.0:0"}}, true},
+		"a secret":                   {settings.Coordinator{Listen: []string{":0"}, Secret: "0123456789abcdef"}, false},
+		"only this machine":          {settings.Coordinator{Listen: []string{socket, "127.0.0.1:0"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made, log := config(c.settings)
@@ -108,14 +108,14 @@ func TestItWarnsOfAnOpenDoor(t *testing.T) {
 				t.Fatal(err)
 			}
 			stop(t, co)
-			if warns := strings.Contains(log.String(), "coordinator.secret is not set"); warns != c.warns {
-				t.Errorf("it logs %q", log)
+			if warns := strings.Contains(log.String(), "find coordinator.secret unset"); warns != c.warns {
+				t.Errorf("the log is %q", log)
 			}
 		})
 	}
 }
 
-// operatorsListener serves the API as the command's listener does.
+// operatorsListener serves the API like the command's listener.
 func operatorsListener(t *testing.T, c *Coordinator) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -139,7 +139,7 @@ func TestAPIPaths(t *testing.T) {
 	}
 }
 
-// A stream under way does not keep the coordinator from stopping.
+// An open stream does not keep the coordinator from stopping.
 func TestStopEndsStreams(t *testing.T) {
 	c := start(t, settings.Coordinator{})
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
@@ -189,7 +189,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// gather gives each metric by its name and its labels' values; of a histogram the count.
+// gather returns each metric by its name and label values; for a histogram its count.
 func gather(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()

@@ -7,7 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 )
 
-// breaker is what all kinds of circuit breakers tell.
+// breaker is the interface of every kind of circuit breaker: a name and a state.
 type breaker = admission.Breaker
 
 func storeBreakers(stores open.Stores) (all []breaker) {
@@ -17,10 +17,10 @@ func storeBreakers(stores open.Stores) (all []breaker) {
 	return all
 }
 
-// allBreakers are those of everything that this edge asks.
+// allBreakers returns the circuit breakers of the stores, memcached, NATS and the coordinators.
 func (e *Edge) allBreakers() []breaker { return append(e.breakers, e.admitter.Breakers()...) }
 
-// registerBreakers shows each breaker's state.
+// registerBreakers registers a gauge for each breaker's state.
 func registerBreakers(r prometheus.Registerer, all []breaker) {
 	for _, b := range all {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -33,8 +33,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// build makes the parts, each of those before it. What requests use stands after what it
-// asks, so that it is stopped first.
+// build makes the parts in order. Each part comes after the parts that it uses. Parts stop in the
+// opposite order, so no part outlives one that it uses.
 func (e *Edge) build() error {
 	stores := e.config.Stores.Guarded(e.config.Metrics, e.config.Log)
 	for _, step := range []func(open.Stores) error{
@@ -47,7 +47,7 @@ func (e *Edge) build() error {
 	return nil
 }
 
-// add adds a part that was made.
+// add appends a part; Start starts it and Stop stops it.
 func (e *Edge) add(p service.Part) { e.parts = append(e.parts, p) }
 
 func (e *Edge) makeTracer(open.Stores) (err error) {
@@ -58,8 +58,8 @@ func (e *Edge) makeTracer(open.Stores) (err error) {
 	return nil
 }
 
-// makeMemory makes the failure memory, of all edges or of this process, and what follows
-// the directives, which clear it.
+// makeMemory makes the failure memory, and the follower of directives, which clears failures. All
+// edges share the memory in memcached; without memcached this process has its own.
 func (e *Edge) makeMemory(stores open.Stores) error {
 	counters, breakers, err := e.counters()
 	if err != nil {
@@ -73,7 +73,7 @@ func (e *Edge) makeMemory(stores open.Stores) error {
 	return nil
 }
 
-// counters are those of the failure memory.
+// counters returns the counters of the failure memory, and the breakers of its memcached servers.
 func (e *Edge) counters() (failure.Counters, []breaker, error) {
 	s := e.config.Settings.Memcached
 	if len(s.Servers) == 0 {
@@ -91,7 +91,7 @@ func (e *Edge) counters() (failure.Counters, []breaker, error) {
 	return m, breakers, nil
 }
 
-// forgetFailures lets an original be tried again.
+// forgetFailures clears an original's failures, so that renderers try the original again.
 func (e *Edge) forgetFailures(ctx context.Context, original string) error {
 	_, err := e.failures.Clear(ctx, original)
 	return err
@@ -111,16 +111,17 @@ func (e *Edge) connect(open.Stores) (err error) {
 	}
 	e.breakers = append(e.breakers, e.dispatcher.Breaker())
 	e.conn.SetReconnectHandler(func(*nats.Conn) {
-		c.Log.Info("connected to NATS again")
+		c.Log.Info("reconnect to NATS")
 		e.dispatcher.Reconnected()
 	})
 	return e.fleet.Listen(e.conn, e.steer)
 }
 
-// steer makes a renderer drain, or take jobs again, as operators want it.
+// steer tells a renderer to drain, or to take jobs again, when its heartbeat differs from the
+// operators' directive.
 func (e *Edge) steer(h renderjob.Heartbeat) {
 	left, resumed := e.directives.Drains(h.Renderer)
-	drain := left.Milliseconds() // 0: it takes jobs again
+	drain := left.Milliseconds() // 0: the renderer takes jobs again
 	if drains := left > 0; drains == h.Directed || !drains && !resumed {
 		return
 	}
@@ -129,11 +130,11 @@ func (e *Edge) steer(h renderjob.Heartbeat) {
 		err = e.conn.Publish(renderjob.ControlSubject(h.Renderer), text)
 	}
 	if err != nil {
-		e.config.Log.Warn("a renderer could not be told what operators want", "renderer", h.Renderer, "error", err)
+		e.config.Log.Warn("send the operators' directive to a renderer", "renderer", h.Renderer, "error", err)
 	}
 }
 
-// makeThrottles makes the admitter, which asks whether a flight may render now.
+// makeThrottles makes the admitter, which asks the coordinators for the places of a flight.
 func (e *Edge) makeThrottles(open.Stores) error {
 	c := e.config
 	e.backlog = backlog.New(e.dispatcher.JetStream(), c.Log, c.Metrics)
@@ -152,8 +153,8 @@ func (e *Edge) makeThrottles(open.Stores) error {
 	return nil
 }
 
-// makeCaches makes the parts that remember: what URLs mean, heads of originals, and stored
-// thumbnails. presence is there before anybody asks for those.
+// makeCaches makes the parts that remember: parsed URLs, heads of originals, and stored thumbnails.
+// stored asks e.presence, which makeObtainer sets before the first request.
 func (e *Edge) makeCaches(stores open.Stores) (err error) {
 	c := e.config
 	if e.grammar, err = grammar.New(c.Settings); err != nil {
@@ -176,9 +177,9 @@ func (e *Edge) makeCaches(stores open.Stores) (err error) {
 	return nil
 }
 
-// makeObtainer makes what gets thumbnails, and what makes everybody forget them. The
-// obtainer is made first, since presence tells it what to forget, and stopped first, so
-// that its flights hear of purges to their end.
+// makeObtainer makes the obtainer, presence and the purger. The obtainer is made first, because
+// presence tells it which originals to forget. The obtainer also stops first, so that its flights
+// hear of purges until they end.
 func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	c := e.config
 	e.obtainer = obtain.New(obtain.Config{
@@ -199,13 +200,13 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	return nil
 }
 
-// queued publishes what obtain asks for.
+// queued gives obtain the dispatcher: it publishes and holds jobs.
 type queued struct{ dispatcher *dispatch.Dispatcher }
 
 func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...obtain.Job) (obtain.Job, error) {
 	var with []*dispatch.Handle
 	for _, h := range held {
-		with = append(with, h.(*dispatch.Handle)) // Hold gave it
+		with = append(with, h.(*dispatch.Handle)) // Hold returned h
 	}
 	handle, err := q.dispatcher.Publish(ctx, job, with...)
 	if err != nil {
@@ -223,7 +224,7 @@ func (q queued) Electing() bool { return q.dispatcher.Electing() }
 
 func (q queued) Unstarted(lane renderjob.Lane) time.Duration { return q.dispatcher.Unstarted(lane) }
 
-// hearer forgets what the queue tells it to.
+// hearer passes purges and losses of messages, which presence hears, to the obtainer.
 type hearer struct{ obtainer *obtain.Obtainer }
 
 func (h hearer) Purge(p renderjob.Purge) {
@@ -234,7 +235,8 @@ func (h hearer) Purge(p renderjob.Purge) {
 
 func (h hearer) Lost() { h.obtainer.ForgetAll() }
 
-// makeUploads makes what renders in advance, for operators and where uploads are told of.
+// makeUploads makes the renderer of lists for operators, and listens for messages of uploads when
+// upload.subject is set.
 func (e *Edge) makeUploads(open.Stores) error {
 	c := e.config
 	e.bulk = bulk.New(bulk.Config{

@@ -1,7 +1,7 @@
-// Package edge is the role that speaks HTTP: it reads thumbnail URLs, serves
-// what is stored, and has the rest rendered, as far as the throttles let it.
+// Package edge is the role that speaks HTTP. An edge reads thumbnail URLs, serves stored
+// thumbnails, and sends missing ones to renderers as far as the throttles allow.
 //
-// DESIGN.md in this folder tells how it works and why so.
+// DESIGN.md in this folder explains how an edge works, and why.
 package edge
 
 import (
@@ -35,11 +35,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// Config is what an edge is made of.
+// Config has the settings of an edge and the connections that it shares with its process.
 type Config struct {
 	Settings settings.Settings
 	Stores   open.Stores
-	NATS     []nats.Option // beside those of the settings: an embedded server
+	NATS     []nats.Option // added to the options of Settings, for an embedded server
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
@@ -48,14 +48,14 @@ type Config struct {
 type Edge struct {
 	name       string
 	config     Config
-	parts      service.Parts // in the order in which they start; they stop in the opposite one
+	parts      service.Parts // in starting order; they stop in the opposite order
 	tracer     *tracing.Tracer
 	conn       *nats.Conn
 	fleet      *fleet.Fleet
 	dispatcher *dispatch.Dispatcher
 	directives *directives.Follower
 	backlog    *backlog.Watcher
-	requests   atomic.Pointer[web.Handler] // whose requests operators see; nil at first
+	requests   atomic.Pointer[web.Handler] // operators see its requests; nil until makeFront
 	admitter   *admission.Admitter
 	failures   *failure.Memory
 	breakers   []breaker
@@ -70,10 +70,10 @@ type Edge struct {
 	ballast    []byte
 }
 
-// ballast is the size in bytes of memory that nothing touches, so it occupies none. It lets this
-// many more bytes of garbage gather before a collection: the heap of an edge is small, and hits
-// would cause fifty collections a second. A larger ballast costs more than it saves, because
-// memory that is touched for the first time costs a page fault, and stays.
+// ballast is a number of bytes that the edge allocates and never touches, so they occupy no memory.
+// The ballast lets 16 MiB more of garbage gather before a collection: the heap of an edge is small,
+// and hits would cause fifty collections a second. A larger ballast costs more than it saves,
+// because the first touch of memory costs a page fault, and touched memory stays.
 const ballast = 16 << 20
 
 // New connects to the queue and binds the listener.
@@ -85,35 +85,35 @@ func New(c Config) (*Edge, error) {
 	return e, nil
 }
 
-// Name is the edge's name on the queue.
+// Name returns the edge's name on the queue.
 func (e *Edge) Name() string { return e.name }
 
-// Addr is the address in use.
+// Addr returns the address on which the edge listens.
 func (e *Edge) Addr() string { return e.http.Addr() }
 
-// OpenJobs is how many jobs wait for their end.
+// OpenJobs returns the number of jobs that have not ended.
 func (e *Edge) OpenJobs() int { return e.dispatcher.Open() }
 
-// Ready says what keeps the edge from having thumbnails rendered, or nil. What
-// is stored it serves all the same.
+// Ready returns an error that says why the edge cannot get missing thumbnails, or nil. An edge
+// that is not ready still serves stored thumbnails.
 func (e *Edge) Ready() error {
 	if !e.conn.IsConnected() {
-		return errors.New("not connected to NATS")
+		return errors.New("the edge is not connected to NATS: check nats.url and the NATS server")
 	}
 	if e.fleet.GoneFor() > 0 {
-		return errors.New("no renderer was heard of")
+		return errors.New("no renderer sends heartbeats: start one on this NATS server")
 	}
 	return nil
 }
 
-// Start serves.
+// Start starts the parts; the listener is the last of them.
 func (e *Edge) Start(ctx context.Context) error {
 	s := e.config.Settings.Edge
 	if s.SecurityKey == "" && !s.AllowUnsafe {
-		e.config.Log.Warn("there is no edge.security_key: unsigned Thumbor URLs are served to this machine alone, and signed ones to nobody")
+		e.config.Log.Warn("edge.security_key is not set: the edge serves unsigned Thumbor URLs only to this machine, and refuses signed ones")
 	}
 	return e.parts.Start(ctx)
 }
 
-// Stop finishes the requests under way, then their flights, then the rest.
+// Stop waits for the requests under way, then for their flights, and then stops the other parts.
 func (e *Edge) Stop(ctx context.Context) error { return e.parts.Stop(ctx) }

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// config is that of an edge on a queue of its own, which hears of uploads.
+// config returns the configuration of an edge with its own queue and with upload.subject.
 func config(t *testing.T) Config {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -68,12 +68,12 @@ func TestAnEdgeStartsAndStops(t *testing.T) {
 		}
 	}
 	if _, err := net.Dial("tcp", e.Addr()); err == nil {
-		t.Error("it listens after its end")
+		t.Error("the edge listens after Stop")
 	}
 }
 
-// Each setting fails at another step. What was made before it is stopped again: TestMain
-// finds what is left.
+// Each setting fails at another step of build. New then stops the parts that it made; TestMain
+// finds the goroutines that are left.
 func TestAnEdgeThatCannotBeMadeLeavesNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

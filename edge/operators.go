@@ -14,22 +14,22 @@ import (
 )
 
 const (
-	// statusFailing is how many failing originals an edge tells its coordinator of.
+	// statusFailing is the number of failing originals that a status lists at most.
 	statusFailing = 20
-	// listEvery bounds how often it asks the failure memory for them.
+	// listEvery is the least time between two questions for the failing originals.
 	listEvery   = 5 * time.Second
 	listTimeout = time.Second
 )
 
-// status tells a coordinator what operators want to see of this edge. It is called
-// by one goroutine.
+// status returns a function that makes the status of this edge, which coordinators show to
+// operators. Only one goroutine may call the function.
 func (e *Edge) status() func() lease.Status {
 	var failing []lease.Failing
 	var listed time.Time
 	return func() lease.Status {
 		if time.Since(listed) > listEvery {
 			ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
-			all, _ := e.failures.Failing(ctx) // what is known of them; the breaker tells the rest
+			all, _ := e.failures.Failing(ctx) // a partial list will do; the breaker's state shows the error
 			cancel()
 			failing, listed = all[:min(len(all), statusFailing)], time.Now()
 		}
@@ -44,16 +44,16 @@ func (e *Edge) status() func() lease.Status {
 	}
 }
 
-// API is what operators ask of an edge:
+// API returns the handler of the operators' requests to an edge:
 //
-//	GET    /api/v1/failing                          failing originals, the latest first
-//	DELETE /api/v1/failing?original=container/path  has one tried again
-//	POST   /api/v1/purge                            has all forget thumbnails of originals
-//	POST   /api/v1/render                           has thumbnails rendered in advance
+//	GET    /api/v1/failing                          lists failing originals, the latest first
+//	DELETE /api/v1/failing?original=container/path  clears an original's failures
+//	POST   /api/v1/purge                            deletes thumbnails of originals everywhere
+//	POST   /api/v1/render                           renders thumbnails in advance
 //
-// The last two answer with a line of JSON for each step, the last of which tells how it
-// ended. A browser cannot be made to send the others than the first by another site's
-// page: they want a header, and are no simple requests.
+// The last two answer with a line of JSON for each step; the last line says how the request
+// ended. A page of another site cannot make a browser send DELETE or the POSTs: DELETE and a
+// Content-Type of application/json are not simple requests of CORS.
 func (e *Edge) API() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+operators.Failing, e.listFailing)
@@ -63,7 +63,7 @@ func (e *Edge) API() http.Handler {
 	return mux
 }
 
-// APIPaths are where API is to be found.
+// APIPaths returns the paths that API serves.
 func APIPaths() []string {
 	return []string{operators.Failing, operators.Purge, operators.Render}
 }
@@ -71,7 +71,7 @@ func APIPaths() []string {
 func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {
 	failing, err := e.failures.Failing(r.Context())
 	if err != nil {
-		http.Error(w, "the failure memory does not answer: "+err.Error(), http.StatusBadGateway)
+		http.Error(w, "the failure memory does not answer: "+err.Error()+"; check memcached.servers", http.StatusBadGateway)
 		return
 	}
 	operators.Answer(w, operators.FailingList{Failing: append([]lease.Failing{}, failing...)})
@@ -80,17 +80,17 @@ func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {
 func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
 	original := r.URL.Query().Get("original")
 	if original == "" {
-		http.Error(w, "?original= names none", http.StatusBadRequest)
+		http.Error(w, "the parameter original is missing: add ?original=container/path", http.StatusBadRequest)
 		return
 	}
 	cleared, err := e.failures.Clear(r.Context(), original)
 	switch {
 	case err != nil:
-		http.Error(w, "the failure memory does not answer: "+err.Error(), http.StatusBadGateway)
+		http.Error(w, "the failure memory does not answer: "+err.Error()+"; check memcached.servers", http.StatusBadGateway)
 	case cleared == 0:
-		http.Error(w, original+" is not among the latest failures", http.StatusNotFound)
+		http.Error(w, original+" is not among the failing originals: name it as `thumbmill failing` lists it", http.StatusNotFound)
 	default:
-		e.config.Log.Info("an operator had the failures of an original forgotten", "original", original, "counters", cleared, "address", r.RemoteAddr)
+		e.config.Log.Info("clear failures for an operator", "original", original, "counters", cleared, "address", r.RemoteAddr)
 		operators.Answer(w, operators.Cleared{Original: original, Counters: cleared})
 	}
 }
@@ -101,12 +101,12 @@ func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(list.Originals) == 0 || len(list.Originals) > operators.MaxOriginals || slices.Contains(list.Originals, "") {
-		http.Error(w, fmt.Sprintf("a list has 1 to %d originals, each with a name", operators.MaxOriginals), http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("the list has %d originals: send 1 to %d, each with a name", len(list.Originals), operators.MaxOriginals), http.StatusBadRequest)
 		return
 	}
 	tell := lines(w)
 	for _, original := range list.Originals {
-		e.config.Log.Info("an operator purges", "original", original, "address", r.RemoteAddr)
+		e.config.Log.Info("purge for an operator", "original", original, "address", r.RemoteAddr)
 		e.purger.Purge(r.Context(), original, func(report operators.PurgeReport) { tell(report, report.Done) })
 	}
 }
@@ -117,32 +117,33 @@ func (e *Edge) render(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(list.Thumbnails) == 0 || len(list.Thumbnails) > operators.MaxThumbnails {
-		http.Error(w, fmt.Sprintf("a list has 1 to %d thumbnails, this one %d", operators.MaxThumbnails, len(list.Thumbnails)), http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("the list has %d thumbnails: send 1 to %d", len(list.Thumbnails), operators.MaxThumbnails), http.StatusBadRequest)
 		return
 	}
-	e.config.Log.Info("an operator has thumbnails rendered", "thumbnails", len(list.Thumbnails), "renew", list.Renew, "address", r.RemoteAddr)
+	e.config.Log.Info("render in advance for an operator", "thumbnails", len(list.Thumbnails), "renew", list.Renew, "address", r.RemoteAddr)
 	tell := lines(w)
 	e.bulk.Render(r.Context(), list.Thumbnails, list.Renew, func(result operators.RenderResult) { tell(result, true) })
 }
 
-// read reads a body like the example. One of another type is refused: a page of another
-// site could have a browser send it.
+// read decodes a JSON body of at most operators.MaxBody bytes and returns true, or answers with an
+// error that shows the example, and returns false. It refuses other types than application/json,
+// because a page of another site could make a browser send them.
 func (e *Edge) read(w http.ResponseWriter, r *http.Request, into any, example string) bool {
 	if r.Header.Get("Content-Type") != "application/json" {
-		http.Error(w, "Content-Type is to be application/json", http.StatusUnsupportedMediaType)
+		http.Error(w, fmt.Sprintf("Content-Type is %q: send application/json", r.Header.Get("Content-Type")), http.StatusUnsupportedMediaType)
 		return false
 	}
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, operators.MaxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		http.Error(w, "the body is to be "+example+": "+err.Error(), http.StatusBadRequest)
+		http.Error(w, "cannot read the body: "+err.Error()+"; send JSON such as "+example, http.StatusBadRequest)
 		return false
 	}
 	return true
 }
 
-// lines writes lines of JSON as they come, but no more than ten a second of those that
-// are not to be kept.
+// lines returns a function that writes each line of JSON at once. It drops a line without keep that
+// comes less than 100 ms after the line before.
 func lines(w http.ResponseWriter) func(line any, keep bool) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
@@ -153,7 +154,7 @@ func lines(w http.ResponseWriter) func(line any, keep bool) {
 			return
 		}
 		last = time.Now()
-		_ = out.Encode(line) // the client left: its context ends the rest
+		_ = out.Encode(line) // when the client left, the request's context ends the work
 		_ = flush.Flush()
 	}
 }

@@ -305,7 +305,7 @@ func TestStopGivesUpWhenItsTimeIsOver(t *testing.T) {
 	await(t, h.began, "a render", func(struct{}) bool { return true })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.Stop(ctx); err == nil || !strings.Contains(err.Error(), "1 jobs were given up") {
+	if err := r.Stop(ctx); err == nil || !strings.Contains(err.Error(), "1 jobs are not finished") {
 		t.Errorf("stopped: %v", err)
 	}
 }

@@ -1,5 +1,4 @@
-// Package commands is what operators ask of a coordinator at a terminal: status, top,
-// throttle and renderers.
+// Package commands are the operators' commands for a coordinator: status, top, throttle and renderers.
 package commands
 
 import (
@@ -17,7 +16,7 @@ func All() []*cobra.Command {
 	return []*cobra.Command{statusCommand(), topCommand(), throttleCommand(), renderersCommand()}
 }
 
-// limitsAlone asks for the report without its pools.
+// limitsAlone reads the report without its pools.
 func limitsAlone(ctx context.Context, from *client.Client) (t coordinator.Throttles, err error) {
 	return t, from.Get(ctx, operators.Throttles+"?pools=0", &t)
 }

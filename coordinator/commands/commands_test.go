@@ -22,16 +22,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// aCoordinator answers as one does, and keeps what it was asked last.
+// aCoordinator answers like a coordinator, and keeps the last request.
 type aCoordinator struct {
 	t  *testing.T
 	mu sync.Mutex
-	// given is the body of the last POST, ended the path of the last DELETE.
+	// given is the body of the last POST; ended is the path of the last DELETE.
 	given operators.DirectiveRequest
 	ended string
 }
 
-// report has something in each section.
+// report has content in each section.
 func report() (t coordinator.Throttles) {
 	text := `{
 		"classes": {"ip": {"holders": 3}},
@@ -87,7 +87,7 @@ func (c *aCoordinator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func run(ctx context.Context, t *testing.T, url string, args ...string) (string, error) {
 	t.Helper()
 	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a token of this test alone\n"), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte("the token of this test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	root := &cobra.Command{Use: "thumbmill", SilenceErrors: true, SilenceUsage: true}
@@ -107,7 +107,7 @@ func TestWhatIsShown(t *testing.T) {
 		"status": {
 			"ip:192.0.2.1/32  2", "x (shadow)", "expensive  2        5          shadow", "! edge-2 has 9 workers", "BUSIEST CLIENTS", "10.0.0.7",
 			"edge-1  true", "store open\n", "bulk", "paused", "drains: a directive",
-			"librsvg   2.54.7\n", "libvips   8.14.1 on 1, 8.16.1 on 1\n", "bad.jpg?[2J", "1m30s        ann  a new kernel  id-1",
+			"librsvg    2.54.7\n", "libvips    8.14.1 on 1, 8.16.1 on 1\n", "bad.jpg?[2J", "1m30s      ann       a new kernel  id-1",
 		},
 		"status --json":    {`"classes":{"ip":{"holders":3`},
 		"throttle":         {"expensive", "drain"},
@@ -121,13 +121,13 @@ func TestWhatIsShown(t *testing.T) {
 		}
 		for _, want := range wants {
 			if !strings.Contains(out, want) {
-				t.Errorf("%s does not say %q:\n%s", line, want, out)
+				t.Errorf("%s does not print %q:\n%s", line, want, out)
 			}
 		}
 	}
 }
 
-// A stream that ends is asked for again, until the command is told to end.
+// The command opens the stream again after its end, until the command ends.
 func TestTopWatchesAgainWhenTheStreamEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -144,7 +144,7 @@ func TestTopWatchesAgainWhenTheStreamEnds(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(out, "requests a second: 9.0  hit 7.0  rendered 2.0") || strings.Count(out, "\x1b[H\x1b[2J") < 2 {
+	if !strings.Contains(out, "requests per second: 9.0  hit 7.0  rendered 2.0") || strings.Count(out, "\x1b[H\x1b[2J") < 2 {
 		t.Errorf("%q", out)
 	}
 }
@@ -164,13 +164,13 @@ func TestDirectivesAreGiven(t *testing.T) {
 		"renderers drain renderer-1":                    {Kind: directive.Drain, Target: "renderer-1"},
 	} {
 		out, err := run(t.Context(), t, server.URL, append(strings.Fields(line), "--for", "90m", "--who", "ann", "--why", "a test")...)
-		if err != nil || !strings.Contains(out, fmt.Sprintf("%s %s holds for 1h30m0s: id-2", want.Kind, want.Target)) {
+		if err != nil || !strings.Contains(out, fmt.Sprintf("give directive %s %s for 1h30m0s, ID id-2", want.Kind, want.Target)) {
 			t.Errorf("%s: %q %v", line, out, err)
 		}
 		want.Who, want.Why, want.Hold = "ann", "a test", "1h30m0s"
 		got, _ := json.Marshal(c.given)
 		if wanted, _ := json.Marshal(want); !bytes.Equal(got, wanted) {
-			t.Errorf("%s sends %s, and not %s", line, got, wanted)
+			t.Errorf("%s sends %s, want %s", line, got, wanted)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestDirectivesAreWithdrawn(t *testing.T) {
 	for _, line := range []string{"throttle withdraw id-1", "renderers resume renderer-1"} {
 		c.ended = ""
 		out, err := run(t.Context(), t, server.URL, append(strings.Fields(line), "--who", "ann")...)
-		if err != nil || out != "drain renderer-1 no longer holds\n" || c.ended != operators.Directives+"/id-1?who=ann" {
+		if err != nil || out != "withdraw directive drain renderer-1\n" || c.ended != operators.Directives+"/id-1?who=ann" {
 			t.Errorf("%s: %q %v, asked for %s", line, out, err, c.ended)
 		}
 	}
@@ -194,7 +194,7 @@ func TestMistakesAreAnsweredWithWhatIsAllowed(t *testing.T) {
 	for line, says := range map[string]string{
 		"throttle pause slow --why x":  "a lane is one of standard, expensive, bulk",
 		"throttle block 192.0.2.0/24":  `required flag(s) "why" not set`,
-		"renderers resume renderer-xy": "those of this kind hold for: renderer-1",
+		"renderers resume renderer-xy": "are in force for: renderer-1",
 	} {
 		if _, err := run(t.Context(), t, server.URL, strings.Fields(line)...); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", line, err)

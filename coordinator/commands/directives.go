@@ -18,7 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators/client"
 )
 
-// decision is what an operator says with each directive.
+// decision has the flags of a command that gives directives.
 type decision struct {
 	to       client.Client
 	hold     time.Duration
@@ -27,13 +27,13 @@ type decision struct {
 
 func (d *decision) addFlags(cmd *cobra.Command) {
 	d.to.AddFlags(cmd)
-	cmd.Flags().DurationVar(&d.hold, "for", time.Hour, fmt.Sprintf("how long it holds, at most %.0fh", directive.Longest.Hours()))
-	cmd.Flags().StringVar(&d.who, "who", operator(), "who decides, for the log and the page")
-	cmd.Flags().StringVar(&d.why, "why", "", "why, for the log and the page (required)")
-	_ = cmd.MarkFlagRequired("why") // it is there
+	cmd.Flags().DurationVar(&d.hold, "for", time.Hour, fmt.Sprintf("time in force, at most %.0fh", directive.Longest.Hours()))
+	cmd.Flags().StringVar(&d.who, "who", operator(), "name of the operator, for the log and the page")
+	cmd.Flags().StringVar(&d.why, "why", "", "reason, for the log and the page (required)")
+	_ = cmd.MarkFlagRequired("why") // the flag exists
 }
 
-// operator is the name of the user that runs the command.
+// operator returns the name of the user that runs the command.
 func operator() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
@@ -49,11 +49,11 @@ func (d *decision) give(cmd *cobra.Command, wish operators.DirectiveRequest) err
 	if err := d.to.Post(cmd.Context(), operators.Directives, wish, &given); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s holds for %v: %s\n", given.Kind, given.Target, d.hold, given.ID)
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "give directive %s %s for %v, ID %s\n", given.Kind, given.Target, d.hold, given.ID)
 	return err
 }
 
-// forTarget is a command that gives a directive of one kind for the target that it names.
+// forTarget makes a command that gives a directive of one kind for its argument.
 func forTarget(kind directive.Kind, use, short, example string) *cobra.Command {
 	var d decision
 	cmd := &cobra.Command{
@@ -66,7 +66,7 @@ func forTarget(kind directive.Kind, use, short, example string) *cobra.Command {
 	return cmd
 }
 
-// withdrawal ends directives before their time.
+// withdrawal has the flags of a command that ends directives before their time.
 type withdrawal struct {
 	from client.Client
 	who  string
@@ -74,7 +74,7 @@ type withdrawal struct {
 
 func (w *withdrawal) addFlags(cmd *cobra.Command) {
 	w.from.AddFlags(cmd)
-	cmd.Flags().StringVar(&w.who, "who", operator(), "who withdraws it, for the log")
+	cmd.Flags().StringVar(&w.who, "who", operator(), "name of the operator, for the log")
 }
 
 func (w *withdrawal) withdraw(cmd *cobra.Command, id string) error {
@@ -83,11 +83,11 @@ func (w *withdrawal) withdraw(cmd *cobra.Command, id string) error {
 	if err := w.from.Delete(cmd.Context(), path, &ended); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s no longer holds\n", ended.Kind, ended.Target)
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "withdraw directive %s %s\n", ended.Kind, ended.Target)
 	return err
 }
 
-// forTargetOf finds the directives of a kind that hold for a target.
+// forTargetOf returns the directives of a kind in force for a target, at least one, or an error.
 func forTargetOf(ctx context.Context, from *client.Client, kind directive.Kind, target string) (found []directive.Directive, err error) {
 	var list operators.DirectiveList
 	if err := from.Get(ctx, operators.Directives, &list); err != nil {
@@ -105,7 +105,7 @@ func forTargetOf(ctx context.Context, from *client.Client, kind directive.Kind, 
 	}
 	if len(found) == 0 {
 		slices.Sort(others)
-		return nil, fmt.Errorf("no directive of kind %s holds for %s; those of this kind hold for: %s", kind, target, cmp.Or(strings.Join(slices.Compact(others), ", "), "nothing"))
+		return nil, fmt.Errorf("no directive of kind %s is in force for %s; directives of this kind are in force for: %s", kind, target, cmp.Or(strings.Join(slices.Compact(others), ", "), "nothing"))
 	}
 	return found, nil
 }

@@ -14,14 +14,14 @@ func renderersCommand() *cobra.Command {
 	var from client.Client
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "renderers", Short: "Show the renderers that live, and drain one",
-		Long: "Show the renderers that live, what they do, and how many would be right for what came lately\n" +
-			"now. One that drains finishes what it has and takes no new jobs.",
+		Use: "renderers", Short: "Show the living renderers, and drain one",
+		Long: "Show the living renderers, their work, and the right number of renderers for the latest\n" +
+			"requests. A draining renderer finishes its jobs and takes no more.",
 		Example: "  thumbmill renderers\n  thumbmill renderers drain renderer-… --for 2h --why 'a new kernel'",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return showRenderers(cmd, &from, asJSON) },
 	}
 	from.AddFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print their heartbeats as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the heartbeats as JSON")
 	cmd.AddCommand(
 		forTarget(directive.Drain, "drain RENDERER", "Give a renderer no new jobs for a time", "renderers drain renderer-… --why 'a new kernel'"),
 		resumeCommand())
@@ -42,7 +42,7 @@ func showRenderers(cmd *cobra.Command, from *client.Client, asJSON bool) error {
 func resumeCommand() *cobra.Command {
 	var w withdrawal
 	cmd := &cobra.Command{
-		Use: "resume RENDERER", Short: "Give jobs again to a renderer that drains", Args: cobra.ExactArgs(1),
+		Use: "resume RENDERER", Short: "Give jobs to a drained renderer again", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			all, err := forTargetOf(cmd.Context(), &w.from, directive.Drain, names[0])
 			for _, d := range all {

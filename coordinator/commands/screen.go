@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators/table"
 )
 
-// screen is where reports are shown, and how.
+// screen prints reports to a writer, as text or JSON.
 type screen struct {
 	out    io.Writer
 	asJSON bool
@@ -25,7 +25,7 @@ func (s screen) show(text []byte) error {
 	}
 	var t coordinator.Throttles
 	if err := json.Unmarshal(text, &t); err != nil {
-		return fmt.Errorf("the answer is no report: %w", err)
+		return fmt.Errorf("the answer is not a report: %w", err)
 	}
 	return printSections(s.out, func(w sections) { s.write(w, t) })
 }

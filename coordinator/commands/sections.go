@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// reportPools is how many pools the whole report shows.
+	// reportPools bounds the pools in the whole report.
 	reportPools = 20
-	// busiestRows is how many of the busiest are shown.
+	// busiestRows bounds the rows of each list of busiest clients or originals.
 	busiestRows = 5
 )
 
 // sections writes the sections of a report.
 type sections struct{ out table.Table }
 
-// report is all of it.
+// report writes all sections.
 func (s sections) report(t coordinator.Throttles) {
 	s.classes(t)
 	s.pools(t, reportPools)
@@ -56,7 +56,7 @@ func (s sections) classes(t coordinator.Throttles) {
 
 func (s sections) pools(t coordinator.Throttles, most int) {
 	if len(t.Pools) == 0 {
-		s.out.Section("Nobody holds or waits.")
+		s.out.Section("No request holds or waits for a place.")
 		return
 	}
 	s.out.Section("POOL", "HELD", "WAITING", "LIMIT", "QUEUE", "OLDEST WAIT")
@@ -84,7 +84,7 @@ func (s sections) lanes(t coordinator.Throttles) {
 }
 
 func (s sections) renderers(t coordinator.Throttles) {
-	s.out.Row("RENDERER", "BUSY", "SLOTS", "USE", "IN HAND", "ENGINE", "KILLED", "STATE", fmt.Sprintf("(%d would be right)", t.Wanted))
+	s.out.Row("RENDERER", "BUSY", "SLOTS", "USE", "IN HAND", "ENGINE", "KILLED", "STATE", fmt.Sprintf("(%d wanted)", t.Wanted))
 	for _, r := range t.Renderers {
 		var killed int64
 		for _, n := range r.Kills {
@@ -109,13 +109,13 @@ func (s sections) versions(t coordinator.Throttles) {
 	if len(renderers) == 0 {
 		return
 	}
-	s.out.Section("DRAWS BY", "VERSION")
+	s.out.Section("COMPONENT", "VERSION")
 	for _, name := range slices.Sorted(maps.Keys(renderers)) {
 		s.out.Row(name, strings.Join(withCounts(renderers[name]), ", "))
 	}
 }
 
-// withCounts lists versions; where there are several, each with its number of renderers.
+// withCounts lists versions, each with its number of renderers if there are several versions.
 func withCounts(renderers map[string]int) (all []string) {
 	for _, version := range slices.Sorted(maps.Keys(renderers)) {
 		text := version
@@ -151,12 +151,12 @@ func (s sections) rules(t coordinator.Throttles) {
 	}
 }
 
-// differing warns of edges whose settings are not those of the others.
+// differing warns of edges whose settings differ from the settings of other edges.
 func (s sections) differing(t coordinator.Throttles) {
 	for _, r := range t.Rules {
 		for _, edge := range slices.Sorted(maps.Keys(r.Differing)) {
 			d := r.Differing[edge]
-			s.out.Row(fmt.Sprintf("! %s has %d workers, %d max_queue for %s; the lowest holds: %d, %d", edge, d.Workers, d.MaxQueue, r.Name, r.Workers, r.MaxQueue))
+			s.out.Row(fmt.Sprintf("! %s has %d workers, %d max_queue for %s; the lowest is in force: %d, %d", edge, d.Workers, d.MaxQueue, r.Name, r.Workers, r.MaxQueue))
 		}
 	}
 }
@@ -165,14 +165,14 @@ func (s sections) busiest(title string, all []coordinator.Busy) {
 	if len(all) == 0 {
 		return
 	}
-	s.out.Section(title, "(of the last minutes)")
+	s.out.Section(title, "(last minutes)")
 	for _, b := range all[:min(len(all), busiestRows)] {
 		s.out.Row(unescaped(b.Name), b.Count, b.By)
 	}
 }
 
 func (s sections) edges(t coordinator.Throttles) {
-	s.out.Section("EDGE", "CONNECTED", "LEASES", "WAITING", "ASKS", "BREAKERS NOT CLOSED")
+	s.out.Section("EDGE", "CONNECTED", "LEASES", "WAITING", "COORDINATOR", "BREAKERS NOT CLOSED")
 	for _, e := range t.Edges {
 		asks, open := "", []string{}
 		if e.Status != nil {
@@ -182,7 +182,7 @@ func (s sections) edges(t coordinator.Throttles) {
 	}
 }
 
-// notClosed lists breakers with their states.
+// notClosed lists breakers that are not closed, with their states.
 func notClosed(breakers map[string]string) (all []string) {
 	for _, name := range slices.Sorted(maps.Keys(breakers)) {
 		if state := breakers[name]; state != "closed" {
@@ -196,7 +196,7 @@ func (s sections) directives(all []directive.Directive) {
 	if len(all) == 0 {
 		return
 	}
-	s.out.Section("DIRECTIVE", "TARGET", "LIMITS", "FOR ANOTHER", "WHO", "WHY", "ID")
+	s.out.Section("DIRECTIVE", "TARGET", "LIMITS", "TIME LEFT", "OPERATOR", "REASON", "ID")
 	for _, d := range all {
 		limits := ""
 		if d.Kind == directive.Limit {
@@ -213,13 +213,13 @@ func (s sections) failing(t coordinator.Throttles) {
 	if len(t.Failing) == 0 {
 		return
 	}
-	s.out.Section("FAILING ORIGINAL", "FAILURES", "FAULT", "WHY")
+	s.out.Section("FAILING ORIGINAL", "FAILURES", "FAULT", "MESSAGE")
 	for _, f := range t.Failing {
 		s.out.Row(f.Original, f.Failures, f.Fault, f.Message)
 	}
 }
 
-// rates writes the highest first, in one line.
+// rates writes the rates in one line, the highest first.
 func (s sections) rates(title string, rates map[string]float64) {
 	text, total := "", 0.0
 	for _, name := range slices.SortedFunc(maps.Keys(rates), func(a, b string) int { return cmp.Or(cmp.Compare(rates[b], rates[a]), cmp.Compare(a, b)) }) {
@@ -230,7 +230,8 @@ func (s sections) rates(title string, rates map[string]float64) {
 	s.out.Row(fmt.Sprintf("%s %.1f%s", title, total, text))
 }
 
-// limit writes one that the table has; PoolCounter's clients state their own.
+// limit writes a limit of the table, or - for a pool without limits: PoolCounter's clients state their
+// own.
 func limit(n uint32) string {
 	if n == 0 {
 		return "-"
@@ -238,7 +239,7 @@ func limit(n uint32) string {
 	return fmt.Sprint(n)
 }
 
-// unescaped is a key as people read it.
+// unescaped returns a key in readable form.
 func unescaped(key string) string {
 	if name, err := url.QueryUnescape(key); err == nil {
 		return name

@@ -18,9 +18,9 @@ func setCommand() *cobra.Command {
 		Use: "set THROTTLE", Short: "Give a throttle other limits, or shadow mode, for a time", Args: cobra.ExactArgs(1),
 		ValidArgs: throttle.All().RuleNames(),
 		Long: "Give a throttle other limits for a time: " + strings.Join(throttle.All().RuleNames(), ", ") + ".\n" +
-			"What is not named stays as it is. Hyphens and underscores are alike.",
+			"Limits without a flag stay unchanged. Hyphens and underscores are the same.",
 		Example: "  thumbmill throttle set expensive --workers 2 --max-queue 10 --why 'huge TIFFs'\n" +
-			"  thumbmill throttle set per-ip --shadow --for 24h --why 'would it hurt anybody?'",
+			"  thumbmill throttle set per-ip --shadow --for 24h --why 'try it before enforcing'",
 		RunE: func(cmd *cobra.Command, rules []string) error {
 			wish := operators.DirectiveRequest{Kind: directive.Limit, Target: rules[0], Workers: workers, MaxQueue: queue}
 			if cmd.Flags().Changed("shadow") {
@@ -30,8 +30,8 @@ func setCommand() *cobra.Command {
 		},
 	}
 	d.addFlags(cmd)
-	cmd.Flags().Uint32Var(&workers, "workers", 0, "places that can be held at once")
-	cmd.Flags().Uint32Var(&queue, "max-queue", 0, "places held and waited for together")
-	cmd.Flags().BoolVar(&shadow, "shadow", false, "count what would be refused and let it through; --shadow=false enforces")
+	cmd.Flags().Uint32Var(&workers, "workers", 0, "places held at once")
+	cmd.Flags().Uint32Var(&queue, "max-queue", 0, "places held and waited for, together")
+	cmd.Flags().BoolVar(&shadow, "shadow", false, "count refusals and refuse nothing; --shadow=false enforces")
 	return cmd
 }

@@ -13,10 +13,10 @@ func statusCommand() *cobra.Command {
 	var from client.Client
 	var watch, asJSON bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show what is throttled, and why",
+		Use: "status", Short: "Show the throttles and their refusals",
 		Long: "Show the pools of a coordinator with their holders and waiters, refusals, the busiest\n" +
-			"clients and originals of the last minutes, lanes, renderers, edges, what operators decided\n" +
-			"for a time, and what fails. `thumbmill top` shows the busiest of all that, live.",
+			"clients and originals of the last minutes, lanes, renderers, edges, directives of operators\n" +
+			"and failing originals. `thumbmill top` shows the busiest of them, live.",
 		Example: "  thumbmill status\n  thumbmill status --watch --admin http://coordinator1:8889\n  thumbmill status --json | jq .classes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,8 +30,8 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	from.AddFlags(cmd)
-	cmd.Flags().BoolVar(&watch, "watch", false, "again every second, until Ctrl-C")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of "+operators.Throttles+", one line a report")
+	cmd.Flags().BoolVar(&watch, "watch", false, "print again every second, until Ctrl-C")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of "+operators.Throttles+", one line for each report")
 	return cmd
 }
 

@@ -16,16 +16,16 @@ func throttleCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "throttle", Short: "Show the limits, and change them for a time",
-		Long: "Show the limits that hold, and what operators decided for a time (directives).\n\n" +
-			"A directive is given to any coordinator and reaches all edges and coordinators within a\n" +
-			"second. It ends by itself, and is logged with who and why.",
+		Long: "Show the limits in force, and the directives of operators.\n\n" +
+			"Any coordinator takes a directive. It reaches all edges and coordinators within a\n" +
+			"second and ends by itself. The log has its operator and reason.",
 		Example: "  thumbmill throttle\n  thumbmill throttle set per-ip --workers 2 --for 30m --why 'a flood of misses'",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return showThrottles(cmd, &from, asJSON) },
 	}
 	from.AddFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print rules and directives as JSON")
 	cmd.AddCommand(setCommand(), pauseCommand(),
-		forTarget(directive.Block, "block NETWORK", "Serve nothing to a network", "throttle block 192.0.2.0/24 --why 'asks for what is not there'"),
+		forTarget(directive.Block, "block NETWORK", "Serve nothing to a network", "throttle block 192.0.2.0/24 --why 'requests missing originals'"),
 		forTarget(directive.Exempt, "exempt NETWORK", "Do not count a network in per-ip", "throttle exempt 2001:db8::/48 --for 24h --why 'our own crawler'"),
 		withdrawCommand())
 	return cmd
@@ -47,7 +47,7 @@ func showThrottles(cmd *cobra.Command, from *client.Client, asJSON bool) error {
 }
 
 func pauseCommand() *cobra.Command {
-	cmd := forTarget(directive.Pause, "pause LANE", "Take no new work into a lane; what is admitted is finished", "throttle pause bulk --for 2h --why 'the store is slow'")
+	cmd := forTarget(directive.Pause, "pause LANE", "Admit no new work to a lane, and finish the admitted work", "throttle pause bulk --for 2h --why 'the store is slow'")
 	var lanes []string
 	for _, lane := range renderjob.Lanes() {
 		lanes = append(lanes, string(lane))

@@ -16,9 +16,9 @@ func topCommand() *cobra.Command {
 	var from client.Client
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "top", Short: "Show the busiest of everything, live", Args: cobra.NoArgs,
-		Long: "Show what comes in and what is refused, lanes, the busiest pools and renderers, the\n" +
-			"clients that are refused most and what failed last: what fits on a screen, again every second.",
+		Use: "top", Short: "Show the busiest clients, pools and renderers, live", Args: cobra.NoArgs,
+		Long: "Show requests, refusals, lanes, the busiest pools and renderers, the clients with the\n" +
+			"most refusals and the latest failures, on one screen that changes every second.",
 		Example: "  thumbmill top\n  thumbmill top --admin http://coordinator1:8889",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := client.UntilSignal(cmd)
@@ -27,16 +27,16 @@ func topCommand() *cobra.Command {
 		},
 	}
 	from.AddFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of "+operators.Throttles+", a line a second")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of "+operators.Throttles+", one line each second")
 	return cmd
 }
 
-// topRows is how many rows of each kind fit.
+// topRows bounds the rows of each kind.
 const topRows = 5
 
 func (s sections) top(t coordinator.Throttles) {
-	s.rates("requests a second:", t.Requests)
-	s.rates("refusals a second:", t.Refusals)
+	s.rates("requests per second:", t.Requests)
+	s.rates("refusals per second:", t.Refusals)
 	s.out.Row()
 	s.lanes(t)
 	s.pools(t, topRows)

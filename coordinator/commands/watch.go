@@ -15,16 +15,17 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
-// silence after which a stream, which brings a report a second, is given up.
+// silence is the time without a report after which watch gives the stream up. The stream sends a report
+// each second.
 const silence = 5 * time.Second
 
 var errStreamEnded = errors.New("the stream ended")
 
-// keepWatching watches again when a coordinator that answered once restarts.
+// keepWatching watches again after the stream of a coordinator has ended, for example by a restart.
 func keepWatching(ctx context.Context, from *client.Client, to screen) error {
 	err := watch(ctx, from, to)
 	for answered := errors.Is(err, errStreamEnded); answered && err != nil && ctx.Err() == nil; err = watch(ctx, from, to) {
-		_, _ = fmt.Fprintf(os.Stderr, "%s: %v; trying again\n", from.URL, err)
+		_, _ = fmt.Fprintf(os.Stderr, "%s: %v: try again\n", from.URL, err)
 		if periodic.Sleep(ctx, time.Second) != nil {
 			return nil
 		}

@@ -1,10 +1,9 @@
-// Package commands is what operators ask of an edge at a terminal: failing, purge and
-// render.
+// Package commands has the subcommands of thumbmill that ask an edge: failing, purge and render.
 package commands
 
 import "github.com/spf13/cobra"
 
-// All makes the commands.
+// All returns the subcommands.
 func All() []*cobra.Command {
 	return []*cobra.Command{failingCommand(), purgeCommand(), renderCommand()}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators"
 )
 
-// anEdge answers as an edge does: an original of the name missed.jpg is not purged from
-// everywhere, bad.jpg not rendered, and short.jpg ends the answer.
+// anEdge answers like an edge. A purge of missed.jpg misses two parts, a render of bad.jpg fails,
+// and the answer breaks off at short.jpg.
 func anEdge(w http.ResponseWriter, r *http.Request) {
 	out := json.NewEncoder(w)
 	switch r.Method + " " + r.URL.Path {
@@ -85,10 +85,10 @@ func TestCommands(t *testing.T) {
 		"clear":                 {"failing clear bad.jpg", "", "bad.jpg: forgotten (2 counters)", ""},
 		"purge":                 {"purge a.jpg b.jpg", "", "b.jpg: 3 thumbnails deleted, forgotten by 1 edges", ""},
 		"purge as JSON":         {"purge --json a.jpg", "", `"original":"a.jpg","deleted":3`, ""},
-		"purge that misses":     {"purge missed.jpg", "", "not reached: CDN: it is away\n  not reached: 1 more", "not everything was reached"},
-		"purge that breaks off": {"purge a.jpg short.jpg", "", "short.jpg: 3 thumbnails deleted, 1 edges, 0 CDN requests …", "1 of 2 originals"},
+		"purge that misses":     {"purge missed.jpg", "", "not reached: CDN: it is away\n  not reached: 1 more", "the purge missed 2 parts"},
+		"purge, broken off":     {"purge a.jpg short.jpg", "", "short.jpg: 3 thumbnails deleted, 1 edges, 0 CDN requests …", "1 of 2 originals"},
 		"render":                {"render /a.jpg /b.jpg", "", "2/2 rendered /b.jpg", ""},
-		"render that fails":     {"render /a.jpg /bad.jpg", "", "2/2 undecodable /bad.jpg 0.00s it is damaged", "not all"},
+		"render that fails":     {"render /a.jpg /bad.jpg", "", "2/2 undecodable /bad.jpg 0.00s it is damaged", "1 of 2 thumbnails failed"},
 		"render, broken off":    {"render /a.jpg /short.jpg", "", "1/2", "1 of 2 thumbnails"},
 		"render from stdin":     {"render -", "/a.jpg\n\n/b.jpg\n", "2/2 rendered /b.jpg", ""},
 		"render more than fits": {"render -", many, fmt.Sprintf("%d/%[1]d rendered", operators.MaxThumbnails+1), ""},
@@ -96,10 +96,10 @@ func TestCommands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, err := run(t, server.URL, strings.NewReader(c.in), strings.Fields(c.args)...)
 			if !strings.Contains(out, c.says) {
-				t.Errorf("%.300q does not say %q", out, c.says)
+				t.Errorf("output %.300q, want %q in it", out, c.says)
 			}
 			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
-				t.Errorf("%v, and not %q", err, c.fails)
+				t.Errorf("error %v, want %q", err, c.fails)
 			}
 		})
 	}

@@ -14,10 +14,10 @@ import (
 func failingCommand() *cobra.Command {
 	var from client.Client
 	cmd := &cobra.Command{
-		Use: "failing", Short: "List originals that fail, and let one be tried again",
+		Use: "failing", Short: "List failing originals, or clear one of them",
 		Long: "List the originals that the failure memory holds, the latest first, each with its last\n" +
-			"fault. An original that failed throttle.failure.max times is not tried again before\n" +
-			"throttle.failure.duration is over, or it is cleared.",
+			"fault. After throttle.failure.max failures, edges refuse an original for\n" +
+			"throttle.failure.duration, or until an operator clears it.",
 		Example: "  thumbmill failing --admin http://edge1:8889\n  thumbmill failing clear wikipedia-commons-local-public.a9/a/a9/Bad.tiff",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return listFailing(cmd, &from) },
 	}
@@ -33,7 +33,7 @@ func listFailing(cmd *cobra.Command, from *client.Client) error {
 	}
 	out := table.New(cmd.OutOrStdout())
 	if len(list.Failing) == 0 {
-		out.Row("No original fails.")
+		out.Row("No original is failing.")
 		return out.Flush()
 	}
 	out.Row("ORIGINAL", "PAGE", "THUMBNAIL", "FAILURES", "LAST", "FAULT", "WHY")
@@ -46,8 +46,8 @@ func listFailing(cmd *cobra.Command, from *client.Client) error {
 func clearCommand() *cobra.Command {
 	var at client.Client
 	cmd := &cobra.Command{
-		Use: "clear ORIGINAL", Short: "Forget the failures of an original, so that it is tried again", Args: cobra.ExactArgs(1),
-		Long: "Forget the failures of an original, which is named as `thumbmill failing` lists it.",
+		Use: "clear ORIGINAL", Short: "Forget an original's failures, so that it gets another try", Args: cobra.ExactArgs(1),
+		Long: "Forget an original's failures, so that it gets another try. Name the original as\n`thumbmill failing` lists it.",
 		RunE: func(cmd *cobra.Command, originals []string) error {
 			var cleared operators.Cleared
 			if err := at.Delete(cmd.Context(), operators.Failing+"?original="+url.QueryEscape(originals[0]), &cleared); err != nil {

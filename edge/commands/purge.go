@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,9 +20,10 @@ func purgeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "purge ORIGINAL...", Short: "Delete the thumbnails of an original everywhere", Args: cobra.MinimumNArgs(1),
 		Long: "Delete every thumbnail of an original, in all sizes and formats, from the store, and from\n" +
-			"the memory of every edge, the failure memory and the CDN (purge.urls, purge.xkey). An\n" +
-			"original is named as in logs: a path, an http URL, or container/path.\n\n" +
-			"A purge can be repeated. It ends with 1 when something could not be reached, and says what.",
+			"the memory of every edge, the failure memory and the CDN (purge.urls, purge.xkey). Name\n" +
+			"an original as logs do: a path, an http URL, or container/path.\n\n" +
+			"The exit code is 1 when the purge missed an edge, a renderer, the store or the CDN; the\n" +
+			"report names it. A purge can be repeated.",
 		Example: "  thumbmill purge a/b.jpg\n  thumbmill purge wikipedia-commons-local-public.ab/a/ab/Cat.jpg --admin http://edge1:8889",
 		RunE: func(cmd *cobra.Command, originals []string) error {
 			ctx, stop := client.UntilSignal(cmd)
@@ -37,12 +37,12 @@ func purgeCommand() *cobra.Command {
 	return cmd
 }
 
-// purge is the command under way.
+// purge is one run of the command.
 type purge struct {
 	at            *client.Client
 	out, progress io.Writer
 	asJSON        bool
-	done, missed  int // originals that were purged; what could not be reached
+	done, missed  int // purged originals; edges, renderers, stores and CDNs that the purge missed
 }
 
 func (p *purge) all(ctx context.Context, originals []string) error {
@@ -53,14 +53,14 @@ func (p *purge) all(ctx context.Context, originals []string) error {
 	}
 	switch {
 	case p.done < len(originals):
-		return fmt.Errorf("%d of %d originals were purged: the answer broke off", p.done, len(originals))
+		return fmt.Errorf("the answer broke off after %d of %d originals: purge the others again", p.done, len(originals))
 	case p.missed > 0:
-		return errors.New("not everything was reached; purge again when it can be")
+		return fmt.Errorf("the purge missed %d parts of the cluster: purge again when these parts answer", p.missed)
 	}
 	return nil
 }
 
-// note counts and shows a line of the answer.
+// note counts one line of the answer, and prints it.
 func (p *purge) note(line json.RawMessage) error {
 	var r operators.PurgeReport
 	if err := json.Unmarshal(line, &r); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,10 +19,11 @@ func renderCommand() *cobra.Command {
 	var asJSON, renew bool
 	cmd := &cobra.Command{
 		Use: "render PATH... | -", Short: "Render thumbnails before anybody asks for them", Args: cobra.MinimumNArgs(1),
-		Long: "Render thumbnails in advance, behind what clients wait for (the lane bulk). A path is that\n" +
-			"of a thumbnail's URL, MediaWiki's or Thumbor's, which need not be signed: /unsafe/330x/a.jpg.\n" +
-			"- reads paths from standard input, one a line. What a throttle refuses is tried again.\n\n" +
-			"It ends with 1 when a thumbnail could not be rendered.",
+		Long: "Render thumbnails in advance, on the lane bulk, behind thumbnails that clients wait for. PATH\n" +
+			"is the path of a thumbnail's URL, MediaWiki's or Thumbor's, signed or not: /unsafe/330x/a.jpg.\n" +
+			"- reads paths from standard input, one on each line. When a throttle refuses a thumbnail,\n" +
+			"the edge tries it again.\n\n" +
+			"The exit code is 1 when a thumbnail failed.",
 		Example: "  thumbmill render /unsafe/330x/a.jpg /unsafe/660x/a.jpg\n  sed 's|^|/unsafe/330x/|' names | thumbmill render -",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if slices.Equal(paths, []string{"-"}) {
@@ -39,7 +39,7 @@ func renderCommand() *cobra.Command {
 		},
 	}
 	at.AddFlags(cmd)
-	cmd.Flags().BoolVar(&renew, "renew", false, "again those that today's rules and defaults would render otherwise")
+	cmd.Flags().BoolVar(&renew, "renew", false, "also render stored thumbnails again that older settings or defaults made")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the lines of "+operators.Render)
 	return cmd
 }
@@ -54,7 +54,7 @@ func readLines(in io.Reader) (lines []string, err error) {
 	return lines, scanner.Err()
 }
 
-// render is the command under way.
+// render is one run of the command.
 type render struct {
 	at           *client.Client
 	out          io.Writer
@@ -75,14 +75,14 @@ func (r *render) all(ctx context.Context, paths []string, renew bool) error {
 	}
 	switch {
 	case r.done < r.of:
-		return fmt.Errorf("%d of %d thumbnails: the answer broke off", r.done, r.of)
+		return fmt.Errorf("the answer broke off after %d of %d thumbnails: render the others again", r.done, r.of)
 	case r.failed > 0:
-		return errors.New("not all thumbnails were rendered")
+		return fmt.Errorf("%d of %d thumbnails failed: the lines above say why", r.failed, r.of)
 	}
 	return nil
 }
 
-// note counts and shows a line of the answer.
+// note counts one line of the answer, and prints it.
 func (r *render) note(line json.RawMessage) error {
 	var result operators.RenderResult
 	if err := json.Unmarshal(line, &result); err != nil {

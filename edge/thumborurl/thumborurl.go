@@ -1,5 +1,5 @@
 // Package thumborurl builds and signs Thumbor's URLs, as Thumbor's client libraries
-// do in other languages. thumbmill and Thumbor itself serve what it makes.
+// do in other languages. thumbmill and Thumbor serve these URLs.
 //
 //	signer := thumborurl.Signer{Base: "https://thumbs.example", Key: key}
 //	url := signer.URL(thumborurl.Options{
@@ -16,46 +16,46 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 )
 
-// Original as a width or a height keeps that side as the original has it.
+// Original, as a width or a height, keeps the length of the original's side.
 const Original = -1
 
-// Fit says how the picture meets a size.
+// Fit says how the picture is fitted to a size.
 type Fit string
 
-// The fits. Each may stand with Adaptive.
+// The fits. Adaptive changes In and Cover.
 const (
-	Cut   Fit = ""            // to the size, cutting what overlaps
-	In    Fit = "fit-in"      // all of the picture within the size
-	Cover Fit = "full-fit-in" // all of the picture over the size
+	Cut   Fit = ""            // fills the size, and cuts off the rest of the picture
+	In    Fit = "fit-in"      // the whole picture, at most the size
+	Cover Fit = "full-fit-in" // the whole picture, at least the size
 )
 
 // Trim cuts off a border of one colour.
 type Trim struct {
-	BottomRight bool // the colour is the bottom right corner's, not the top left one's
-	Tolerance   int  // distance of colours, 0 to 442
+	BottomRight bool // take the colour from the bottom right corner; false: from the top left one
+	Tolerance   int  // the distance up to which colours count as equal, 0 to 442
 }
 
-// Crop is cut out of the original first, in its pixels.
+// Crop is a part of the original, in the original's pixels; servers cut it out first.
 type Crop struct{ Left, Top, Right, Bottom int }
 
-// Options are what a URL asks for. Only Image is needed.
+// Options describe the thumbnail of a URL. Only Image is required.
 type Options struct {
-	Image         string // as the store names it; it is percent-encoded here
+	Image         string // the original's name in the store; Path percent-encodes it
 	Meta, Debug   bool
 	Trim          *Trim
 	Crop          *Crop
 	Fit           Fit
-	Adaptive      bool // exchange the sides of a Fit when that suits the picture
-	Width, Height int  // pixels; 0 = in proportion; Original; less counts as 0
+	Adaptive      bool // exchange Width and Height when the picture is wide and the size tall, or the reverse
+	Width, Height int  // pixels; 0: in proportion; or Original; other negative values count as 0
 	// FlipHorizontal mirrors left and right, FlipVertical top and bottom.
 	FlipHorizontal, FlipVertical bool
-	HAlign                       string // left or right; "" = centre
-	VAlign                       string // top or bottom; "" = middle
+	HAlign                       string // left or right; "": centre
+	VAlign                       string // top or bottom; "": middle
 	Smart                        bool
-	Filters                      []string // such as Filter makes, in their order
+	Filters                      []string // in the order in which they apply; Filter writes one
 }
 
-// Filter writes a filter with its arguments: Filter("rgb", 10, -20, 30).
+// Filter returns a filter with its arguments: Filter("rgb", 10, -20, 30) is "rgb(10,-20,30)".
 func Filter(name string, arguments ...any) string {
 	texts := make([]string, len(arguments))
 	for i, a := range arguments {
@@ -64,9 +64,9 @@ func Filter(name string, arguments ...any) string {
 	return name + "(" + strings.Join(texts, ",") + ")"
 }
 
-// Path is what follows the signature in the URL.
+// Path returns the part of the URL after the signature, percent-encoded.
 func (o Options) Path() string {
-	// Servers look for these as they are; what follows an encoded one is not read.
+	// Servers look for these characters unencoded, and ignore the text after an encoded one.
 	syntax := strings.NewReplacer("%28", "(", "%29", ")", "%7C", "|", "%5B", "[", "%5D", "]", "%3B", ";", "%27", "'")
 	var parts []string
 	add := func(on bool, part string) {
@@ -130,22 +130,23 @@ func length(flipped bool, pixels int) string {
 	return text
 }
 
-// escape encodes what cannot stand in a path; slashes stay.
+// escape percent-encodes an image's name for a path. It encodes the second of two slashes, and no
+// other slash.
 func escape(image string) string {
 	return strings.ReplaceAll((&url.URL{Path: image}).EscapedPath(), "//", "/%2F")
 }
 
-// Signer makes URLs of a server.
+// Signer makes URLs for one server.
 type Signer struct {
-	Base string // https://thumbs.example; "" for URLs without a host
+	Base string // such as https://thumbs.example; "" makes URLs without a host
 	Key  string // the server's security key; "" makes unsafe URLs
 }
 
-// URL builds and signs.
+// URL returns the signed URL of the options.
 func (s Signer) URL(o Options) string { return s.sign(o.Path()) }
 
-// Sign signs a path that was built elsewhere, percent-encoded as it will be sent. An
-// "unsafe/" in front of it is taken off.
+// Sign returns the signed URL of a path, which must be percent-encoded as clients send it. It
+// removes a leading "unsafe/".
 func (s Signer) Sign(path string) string {
 	return s.sign(strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/"))
 }

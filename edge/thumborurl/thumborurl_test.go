@@ -7,8 +7,8 @@ import (
 
 const image = "my.server.com/some/path/to/image.jpg"
 
-// What libthumbor (2026-05-08), and of the npm registry thumbor 0.1.5 and
-// thumbor-url-builder 0.1.1, make of the same options and key.
+// libthumbor (2026-05-08), and thumbor 0.1.5 and thumbor-url-builder 0.1.1 of the npm registry, make
+// these URLs from the same options and key.
 func TestAsOtherClients(t *testing.T) {
 	signer := Signer{Key: "my-security-key"}
 	for want, o := range map[string]Options{
@@ -32,7 +32,7 @@ func TestAsOtherClients(t *testing.T) {
 	}
 }
 
-// The signature is over what is sent, percent-encoding included, as Thumbor checks it.
+// Thumbor checks the signature of the percent-encoded path, so Sign signs that path.
 func TestSignsWhatIsSent(t *testing.T) {
 	signer := Signer{Base: "http://t.example/", Key: "my-security-key"}
 	path := "300x200/my.server.com%2Fsome%2Fpath%2Fto%2Fimage.jpg"

@@ -1,15 +1,14 @@
-// Package deadline splits the time of one request among its steps, once.
-//
-// The settings are checked by it, the edge and the renderer wait by it, the simulator plans
-// by it, and `config show` prints it:
+// Package deadline splits the time of one request among its steps, in one place. The settings check
+// their values with it, the edge and the renderer wait by it, the simulator plans with it, and `config
+// show` prints it:
 //
 //	|←──────────────────────────── Whole ────────────────────────────→|
 //	admission → start → fetch → slot → render → reply → store
 //	            (in the queue)
 //
-// Admission and Start begin with the flight and with the job; every other step begins where
-// the one before it ends. The steps' bounds add up to more than Whole, which cuts them all:
-// each is what the step may take on a bad day, and no request has a bad day at each step.
+// Admission begins with the flight and Start with the job. Every other step begins at the end of the
+// step before it. The bounds of the steps add up to more than Whole, which bounds them all: each bound
+// is the time of its step on a bad day, and no request has a bad day at each step.
 package deadline
 
 import (
@@ -18,51 +17,51 @@ import (
 )
 
 const (
-	// Election is for how long nothing may be taken from the stream, or put into it, when
-	// NATS servers lose the one that leads it: they wait 4 to 9 s before they elect another
-	// (nats-server's minElectionTimeout and maxElectionTimeout).
+	// Election bounds the time for which the stream takes and gives nothing after NATS servers have
+	// lost its leader. The servers wait 4 to 9 s before they elect another leader (nats-server's
+	// minElectionTimeout and maxElectionTimeout).
 	Election = 10 * time.Second
-	// AckWait is how long JetStream waits for a sign of life of a renderer before it hands
-	// the job to another. Renderers give one every third of it.
+	// AckWait is the silence of a renderer after which JetStream gives its job to another renderer.
+	// Renderers report progress every third of AckWait.
 	AckWait = 10 * time.Second
-	// Publish bounds all attempts to publish a job: a server that is held is given up only
-	// after a while.
+	// Publish bounds all attempts to publish a job: a client gives up a stopped NATS server only after
+	// a while.
 	Publish = 2 * Election
 	// Acknowledge bounds one attempt to publish a job.
 	Acknowledge = 2 * time.Second
 	// Fetch bounds the download of one original.
 	Fetch = 20 * time.Second
-	// Slot is how long a job waits for a slot before it is handed back: a long render is in
+	// Slot bounds a job's wait for a slot. The renderer then hands the job back: a long render is in
 	// the way, and another renderer may be idle.
 	Slot = 5 * time.Second
-	// FirstTry bounds the first render of a drawing, a page or the like, of which nothing tells
-	// how long it takes: nearly all take less than a second. One that takes longer is tried
-	// again where it holds back nobody.
+	// FirstTry bounds the first render of a drawing, a page or a frame, because nothing predicts its
+	// duration. Nearly all take less than a second. The renderer tries a longer render again beside its
+	// slots, where it holds up no other render.
 	FirstTry = 5 * time.Second
-	// StartAgain is what a job that is handed back has left at least for another renderer to
-	// begin it.
+	// StartAgain is the least time that a job must have left when a renderer hands it back: another
+	// renderer must be able to begin it.
 	StartAgain = time.Second
-	// Store bounds the write of a thumbnail, which goes on when the client is gone.
+	// Store bounds the write of a thumbnail. The write goes on after the client has left.
 	Store = 10 * time.Second
-	// Slack is what an edge leaves around other bounds, so that a renderer's own word
-	// arrives first, and a last look into the store fits before the deadline.
+	// Slack is the time that an edge adds to other bounds: a renderer's own answer then arrives first,
+	// and a last look into the store fits before the deadline.
 	Slack = time.Second
 )
 
-// Split is the time of one request, and of its steps.
+// Split has the bounds of one request and its steps.
 type Split struct {
 	Whole           time.Duration // edge.deadline: of the request
-	Admission       time.Duration // throttle.queue_wait: for all places at the coordinator
-	Start           time.Duration // from publishing a job until a renderer begins it
+	Admission       time.Duration // throttle.queue_wait: of the wait for all places at the coordinator
+	Start           time.Duration // from the publication of a job until a renderer begins it
 	Fetch           time.Duration // of the original
-	Slot            time.Duration // for a slot of the renderer
+	Slot            time.Duration // of the wait for a slot of the renderer
 	Render          time.Duration // renderer.time_limit
 	RenderExpensive time.Duration // renderer.time_limit_expensive: of an expensive type
 	Store           time.Duration // of the thumbnail
 	Slack           time.Duration
 }
 
-// New splits a request's time by what the settings say.
+// New splits a request's time, with the values of the settings.
 func New(whole, queueWait, render, renderExpensive time.Duration) Split {
 	return Split{
 		Whole: whole, Admission: queueWait, Start: queueWait + Election, Fetch: Fetch, Slot: Slot,
@@ -70,25 +69,25 @@ func New(whole, queueWait, render, renderExpensive time.Duration) Split {
 	}
 }
 
-// LongestRender is the longer one of the two limits of a render.
+// LongestRender returns the longer of the two limits of a render.
 func (s Split) LongestRender() time.Duration { return max(s.Render, s.RenderExpensive) }
 
-// GiveUpStart is when an edge gives up a job that nobody began: after the renderers, whose
-// refusal is the clearer word.
+// GiveUpStart returns the time after which an edge gives up a job that no renderer began. It is later
+// than the renderers' own refusal, which says more.
 func (s Split) GiveUpStart() time.Duration { return s.Start + s.Slack }
 
-// SecondRender is how long it takes until a second renderer has rendered what a first one
-// died under just before it was done.
+// SecondRender returns the time of a render by a second renderer, after a first renderer died just
+// before its end.
 func (s Split) SecondRender() time.Duration { return AckWait + s.LongestRender() }
 
-// Problems are what does not fit, each with the key of the setting that is to blame.
+// Problems returns the conflicts between bounds, by the key of the setting to change.
 func (s Split) Problems() map[string]string {
 	problems := map[string]string{}
 	if s.SecondRender() > s.Whole {
-		problems["edge.deadline"] = fmt.Sprintf("%v leaves no room to notice a dead renderer (%v) and render again (%v)", s.Whole, AckWait, s.LongestRender())
+		problems["edge.deadline"] = fmt.Sprintf("%v is too short to notice a dead renderer (%v) and render again (%v): set at least %v", s.Whole, AckWait, s.LongestRender(), s.SecondRender())
 	}
 	if s.Admission >= s.Whole {
-		problems["throttle.queue_wait"] = fmt.Sprintf("%v is not below edge.deadline (%v)", s.Admission, s.Whole)
+		problems["throttle.queue_wait"] = fmt.Sprintf("%v is not below edge.deadline (%v): set less", s.Admission, s.Whole)
 	}
 	return problems
 }
@@ -97,10 +96,10 @@ func (s Split) Problems() map[string]string {
 type Step struct {
 	Name  string
 	Bound time.Duration
-	From  string // the setting that it follows from; "" where it is fixed
+	From  string // the setting that decides the bound; "" for a fixed bound
 }
 
-// Steps are the bounds in the order of a request.
+// Steps returns the steps of a request in order.
 func (s Split) Steps() []Step {
 	return []Step{
 		{"admission", s.Admission, "throttle.queue_wait"},

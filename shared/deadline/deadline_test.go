@@ -10,14 +10,14 @@ func TestASecondRenderFits(t *testing.T) {
 		split Split
 		wrong string
 	}{
-		"the defaults":       {New(70*time.Second, 5*time.Second, 20*time.Second, 59*time.Second), ""},
-		"a long render":      {New(70*time.Second, 5*time.Second, 61*time.Second, 20*time.Second), "edge.deadline"},
-		"a long wait":        {New(70*time.Second, 70*time.Second, 20*time.Second, 59*time.Second), "throttle.queue_wait"},
-		"just enough for it": {New(69*time.Second, 5*time.Second, 20*time.Second, 59*time.Second), ""},
+		"the defaults":     {New(70*time.Second, 5*time.Second, 20*time.Second, 59*time.Second), ""},
+		"a long render":    {New(70*time.Second, 5*time.Second, 61*time.Second, 20*time.Second), "edge.deadline"},
+		"a long wait":      {New(70*time.Second, 70*time.Second, 20*time.Second, 59*time.Second), "throttle.queue_wait"},
+		"just enough time": {New(69*time.Second, 5*time.Second, 20*time.Second, 59*time.Second), ""},
 	} {
 		problems := c.split.Problems()
 		if _, named := problems[c.wrong]; c.wrong == "" && len(problems) > 0 || c.wrong != "" && !named {
-			t.Errorf("%s: %v, want one of %q", name, problems, c.wrong)
+			t.Errorf("%s: the problems are %v, want one of %q", name, problems, c.wrong)
 		}
 	}
 }

@@ -1,21 +1,18 @@
-// Package lanes is the rules of the lanes: which lane a render goes by, how many of a
-// renderer's slots a lane may take, how many renders of a lane the coordinator admits, and
-// how long its line may be.
+// Package lanes has the rules of the lanes: the lane of a render, the slots of a renderer that a lane
+// may use, the renders of a lane that the coordinator admits, and the length of its line. The edge
+// chooses lanes and admits by these rules, the renderer corrects a lane once it has seen the original,
+// and the simulator plans with the same rules.
 //
-// The edge chooses and admits by them, the renderer corrects the choice once it has seen
-// the original, and the simulator plans by them, so that a plan cannot drift from the
-// cluster.
+// The first rule that applies decides:
 //
-// Three rules decide, the first that applies:
-//
-//  1. Work that nobody waits for goes by bulk.
-//  2. Renders that may take long go by expensive: those of an expensive type
-//     (throttle.expensive.types), those of drawings and animations, whose bytes do not tell
-//     how long they take, and those of an original of LongBytes or more. So a drawing such
-//     as an SVG runs in the expensive lane though it is not of an expensive type, and does
-//     not count in the pool of one.
-//  3. All others go by standard. The renderer sends one back to go by expensive when the
-//     original turns out to be a drawing, or to have more than LongArea pixels.
+//  1. Work that no client waits for goes into bulk.
+//  2. Renders that may take long go into expensive: renders of an expensive type
+//     (throttle.expensive.types), renders of drawings and animations, whose size does not
+//     predict their duration, and renders of an original of LongBytes or more. A drawing such
+//     as an SVG therefore runs in the expensive lane even if its type is not expensive, and
+//     does not count in the pool of a type.
+//  3. All others go into standard. The renderer sends a render on to expensive if the original
+//     is a drawing or has more than LongArea pixels.
 package lanes
 
 import (
@@ -27,32 +24,30 @@ import (
 )
 
 const (
-	// LongBytes is the size of an original, in bytes, from which a render takes long,
-	// whatever the type.
+	// LongBytes is the size in bytes of the smallest original that takes long for any type.
 	LongBytes = 100 << 20
-	// LongArea is the number of pixels, over all frames, beyond which a render takes long,
-	// however few the bytes: about a second of decoding on one core.
+	// LongArea is the largest number of pixels, over all frames, of a render that does not take long: about a
+	// second of decoding on one core. The size in bytes does not matter.
 	LongArea = 50_000_000
 )
 
 const (
-	// DeadAfter is for how long a renderer may be silent before edges take it for dead: three
-	// heartbeats.
+	// DeadAfter is the silence of a renderer after which edges count it as dead: three heartbeats.
 	DeadAfter = 3 * renderjob.HeartbeatEvery
-	// PlacesKept is for how long edges keep a dead renderer's places in the lanes' pools: until
-	// the jobs that it had in hand come to others.
+	// PlacesKept is the time for which edges keep a dead renderer's places in the lanes' pools: until
+	// its jobs come to other renderers.
 	PlacesKept = DeadAfter + deadline.AckWait
 )
 
-// Work is what decides about a render's lane before its original is read.
+// Work describes a render before its original is read.
 type Work struct {
-	Types     []thumbnail.Type // of the original and of the pictures that filters name, by their names
+	Types     []thumbnail.Type // of the original and of the pictures in filters, by their names
 	Expensive bool             // one of Types is an expensive type
 	Bytes     int64            // of the original
-	Bulk      bool             // nobody waits for it
+	Bulk      bool             // no client waits
 }
 
-// For chooses the lane of a render.
+// For returns the lane of a render.
 func For(w Work) renderjob.Lane {
 	switch {
 	case w.Bulk:
@@ -63,9 +58,9 @@ func For(w Work) renderjob.Lane {
 	return renderjob.LaneStandard
 }
 
-// Misplaced reports whether a render in the standard lane turns out to take long, now that
-// the original is read: its name did not tell that it is a drawing, or one of the pictures
-// has more than LongArea pixels.
+// Misplaced reports whether a render in the standard lane takes long after all. The renderer asks once
+// it has read the original: the name may have hidden a drawing, or one of the pictures may have more
+// than LongArea pixels.
 func Misplaced(lane renderjob.Lane, named, found thumbnail.Type, areas ...int64) bool {
 	if lane != renderjob.LaneStandard {
 		return false
@@ -74,9 +69,8 @@ func Misplaced(lane renderjob.Lane, named, found thumbnail.Type, areas ...int64)
 	return hidden || slices.ContainsFunc(areas, func(area int64) bool { return area > LongArea })
 }
 
-// Unforeseeable reports whether neither the bytes nor the header of an original of this
-// type tell how long it takes to draw: drawings and animations, of which a kilobyte can
-// take hours.
+// Unforeseeable reports whether neither the size nor the header of an original of this type predicts
+// the duration of a render. This is so for drawings and animations: a kilobyte can take hours.
 func Unforeseeable(t thumbnail.Type) bool {
 	switch t {
 	case thumbnail.TypeSVG, thumbnail.TypeGIF, thumbnail.TypePDF, thumbnail.TypeDjVu, thumbnail.TypeXCF, thumbnail.TypeSTL, thumbnail.TypeVideo:
@@ -85,13 +79,13 @@ func Unforeseeable(t thumbnail.Type) bool {
 	return false
 }
 
-// Shared reports whether a render can be done together with others of its original: one that
-// reads no other picture, of an original that is decoded once for all sizes. A drawing, a page
-// or a frame is drawn anew for each size, and none tells how long that takes.
+// Shared reports whether other renders of the same original can share the fetch and the decode. The
+// spec must name no other picture, and the type must be decoded once for all sizes. A drawing, a page
+// or a frame is drawn again for each size, in an unknown time.
 func Shared(s thumbnail.Spec) bool { return !Unforeseeable(s.Type) && len(s.Pictures()) == 0 }
 
-// Slots is how many of so many slots a lane may take at once: all of them for the standard
-// lane, half, and at least one, for the others.
+// Slots returns the number of a renderer's slots that a lane may use at once: all for the standard
+// lane, half for the others, at least one.
 func Slots(lane renderjob.Lane, slots int) int {
 	if lane == renderjob.LaneStandard {
 		return slots
@@ -99,9 +93,9 @@ func Slots(lane renderjob.Lane, slots int) int {
 	return max(1, slots/2)
 }
 
-// Places is the size of a lane's pool at the coordinator, for renderers with so many slots
-// in all: one and a half times the slots that serve the lane, rounded up, so that renderers
-// always find a next job while the queue behind the pool stays nearly empty.
+// Places returns the size of a lane's pool at the coordinator, for renderers with the given number of
+// slots together. It is one and a half times the slots of the lane, rounded up: renderers always find a
+// next job, and the queue behind the pool stays nearly empty.
 func Places(lane renderjob.Lane, slots int) int {
 	return (Slots(lane, slots)*3 + 1) / 2
 }

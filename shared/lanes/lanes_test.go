@@ -17,13 +17,13 @@ func TestFor(t *testing.T) {
 		"a photo":                      {Work{Types: jpeg, Bytes: 5 << 20}, renderjob.LaneStandard},
 		"a photo of 100 MiB":           {Work{Types: jpeg, Bytes: LongBytes}, renderjob.LaneExpensive},
 		"a drawing":                    {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}}, renderjob.LaneExpensive},
-		"a photo under a drawing":      {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeSVG}}, renderjob.LaneExpensive},
+		"a photo with a drawing on it": {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeSVG}}, renderjob.LaneExpensive},
 		"an expensive type":            {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}, Expensive: true}, renderjob.LaneExpensive},
 		"a type that is not expensive": {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}}, renderjob.LaneStandard},
 		"a drawing nobody waits for":   {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Expensive: true, Bulk: true}, renderjob.LaneBulk},
 	} {
 		if got := For(c.work); got != c.want {
-			t.Errorf("%s goes by %s, not %s", name, got, c.want)
+			t.Errorf("%s goes into %s, want %s", name, got, c.want)
 		}
 	}
 }
@@ -40,7 +40,7 @@ func TestMisplaced(t *testing.T) {
 		"a huge watermark":               {renderjob.LaneStandard, thumbnail.TypeJPEG, thumbnail.TypeJPEG, []int64{1, LongArea + 1}, true},
 		"a drawing without an extension": {renderjob.LaneStandard, thumbnail.TypeUnknown, thumbnail.TypeSVG, []int64{1}, true},
 		"a photo without an extension":   {renderjob.LaneStandard, thumbnail.TypeUnknown, thumbnail.TypeJPEG, []int64{1}, false},
-		"a huge photo where it belongs":  {renderjob.LaneExpensive, thumbnail.TypeJPEG, thumbnail.TypeJPEG, []int64{LongArea + 1}, false},
+		"a huge photo in expensive":      {renderjob.LaneExpensive, thumbnail.TypeJPEG, thumbnail.TypeJPEG, []int64{LongArea + 1}, false},
 		"a huge photo nobody waits for":  {renderjob.LaneBulk, thumbnail.TypeJPEG, thumbnail.TypeJPEG, []int64{LongArea + 1}, false},
 	} {
 		if got := Misplaced(c.lane, c.named, c.found, c.areas...); got != c.want {
@@ -58,7 +58,7 @@ func TestSlotsAndPlaces(t *testing.T) {
 		{renderjob.LaneExpensive, 4, 2, 3}, {renderjob.LaneExpensive, 1, 1, 2}, {renderjob.LaneBulk, 7, 3, 5},
 	} {
 		if serve, places := Slots(c.lane, c.slots), Places(c.lane, c.slots); serve != c.serve || places != c.places {
-			t.Errorf("%s of %d slots: %d serve it, %d places; want %d, %d", c.lane, c.slots, serve, places, c.serve, c.places)
+			t.Errorf("%s with %d slots: %d slots and %d places, want %d and %d", c.lane, c.slots, serve, places, c.serve, c.places)
 		}
 	}
 }
@@ -67,25 +67,25 @@ func TestTheLineIsAsLongAsCanBeServed(t *testing.T) {
 	var p Pace
 	queue := func() int { return p.MaxQueue(3, 2*time.Second) }
 	if got := queue(); got != QueueBound {
-		t.Errorf("nothing learnt: %d", got)
+		t.Errorf("without measurements the bound is %d", got)
 	}
 	p = p.With(50 * time.Millisecond)
 	if got := queue(); got != 3+60 {
-		t.Errorf("20 renders a second and place: %d, want 63", got)
+		t.Errorf("at 20 renders per second and place the bound is %d, want 63", got)
 	}
 	for range 200 {
 		p = p.With(time.Minute)
 	}
 	if got := queue(); got != 3+3*shortestLine {
-		t.Errorf("renders of a minute: %d", got)
+		t.Errorf("at a minute for each render the bound is %d", got)
 	}
 	for range 500 {
 		p = p.With(time.Microsecond)
 	}
 	if got := queue(); got != QueueBound {
-		t.Errorf("renders of no time: %d", got)
+		t.Errorf("at a microsecond for each render the bound is %d", got)
 	}
 	if got := p.MaxQueue(5000, time.Second); got != 5000 {
-		t.Errorf("a large fleet: %d", got)
+		t.Errorf("for a large fleet the bound is %d", got)
 	}
 }

@@ -2,25 +2,26 @@ package lanes
 
 import "time"
 
-// QueueBound is how many requests may run or wait at the coordinator for one lane: below
-// the bound of the lane in the queue (queue.LaneBound), so that waiting happens at the
-// coordinator, where it is fair and can be cancelled.
+// QueueBound bounds the requests that run or wait at the coordinator for one lane. It is below the
+// queue's own bound of the lane (queue.LaneBound): requests wait at the coordinator, which is fair and
+// can cancel them.
 const QueueBound = 900
 
 const (
-	// learnWeight of the newest in the mean: the last twenty make up two thirds of it.
+	// learnWeight is the weight of the newest value in the mean. The last twenty values make up two
+	// thirds of the mean.
 	learnWeight = 0.05
-	// margin: under load a place is held longer than the mean has learnt yet.
+	// margin shortens the line: under load, places are held longer than the mean shows.
 	margin = 0.5
-	// shortestLine is how many may always wait for each place.
+	// shortestLine is the number of requests that may always wait for each place.
 	shortestLine = 4
 )
 
-// Pace is for how long a place of a lane is held: a decaying mean. The zero value has
-// learnt nothing.
+// Pace is the mean time for which a place of a lane is held, with exponential decay. The zero value has
+// no measurements.
 type Pace struct{ mean time.Duration }
 
-// With gives the pace after one more place was held for so long.
+// With returns the pace after one more measurement.
 func (p Pace) With(held time.Duration) Pace {
 	if p.mean == 0 {
 		return Pace{held}
@@ -28,10 +29,11 @@ func (p Pace) With(held time.Duration) Pace {
 	return Pace{p.mean + time.Duration(learnWeight*float64(held-p.mean))}
 }
 
-// MaxQueue is how many may hold one of so many places or wait for one, when they wait for
-// at most the given time: no more than can be served meanwhile, so that the others are
-// refused at once and may come again, instead of after a wait in vain. It is at least the
-// places, at most QueueBound where that is more, and QueueBound while nothing is learnt.
+// MaxQueue returns the bound of requests that hold one of the given places or wait for one, for waits
+// of at most the given time. It admits no more requests than the lane can serve in that time: the
+// others are refused at once and can come again, instead of waiting in vain. The bound is at least the
+// number of places, and at most the larger of QueueBound and that number. Without measurements it is
+// that maximum.
 func (p Pace) MaxQueue(places int, wait time.Duration) int {
 	if p.mean <= 0 {
 		return max(QueueBound, places)

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// errFrame is a frame that does not follow the protocol.
+// errFrame reports a frame that breaks the protocol.
 var errFrame = errors.New("malformed frame")
 
 const headerSize = 4
@@ -16,8 +16,8 @@ const headerSize = 4
 // ReaderSize is the size of the buffer that ReadFrame needs.
 const ReaderSize = headerSize + MaxFrame
 
-// ReadFrame reads one frame from a reader of at least ReaderSize. The body is
-// a copy, so that what is parsed from it can be kept.
+// ReadFrame reads one frame from a reader of at least ReaderSize bytes. The body is a copy that callers
+// can keep.
 func ReadFrame(in *bufio.Reader) (Kind, string, error) {
 	header, err := in.Peek(headerSize)
 	if err != nil {
@@ -36,7 +36,7 @@ func ReadFrame(in *bufio.Reader) (Kind, string, error) {
 	return kind, body, err
 }
 
-// begin leaves room for the length, which end fills in.
+// begin appends a frame's head, and leaves room for the length, which end fills in.
 func begin(out []byte, k Kind) ([]byte, int) {
 	start := len(out)
 	return append(out, 0, 0, 0, 0, byte(k)), start
@@ -54,13 +54,13 @@ func appendString(out []byte, s string) []byte {
 // AppendBeat appends a beat.
 func AppendBeat(out []byte) []byte { return appendText(out, KindBeat, "") }
 
-// AppendMoved appends the news that the client asks here from now on.
+// AppendMoved appends the message that the client has moved to this coordinator.
 func AppendMoved(out []byte) []byte { return appendText(out, KindMoved, "") }
 
 // AppendStatus appends a status: JSON of at most MaxFrame - 8 bytes.
 func AppendStatus(out []byte, json string) []byte { return appendText(out, KindStatus, json) }
 
-// AppendDirective appends a directive as JSON, or "", which says that the sender understands them.
+// AppendDirective appends a directive as JSON. "" means that the sender understands directives.
 func AppendDirective(out []byte, json string) []byte { return appendText(out, KindDirective, json) }
 
 // AppendFleet appends heartbeats of renderers: a JSON array of at most MaxFrame - 8 bytes.
@@ -71,7 +71,7 @@ func appendText(out []byte, k Kind, text string) []byte {
 	return end(append(out, text...), start)
 }
 
-// AppendRules appends a client's rules, in the order that Pool.Rule counts in.
+// AppendRules appends a client's rules. Pool.Rule is an index into them.
 func AppendRules(out []byte, rules []Rule) []byte {
 	out, start := begin(out, KindRules)
 	out = binary.AppendUvarint(out, uint64(len(rules)))
@@ -108,7 +108,7 @@ func AppendRequest(out []byte, k Kind, r Request) []byte {
 	return end(out, start)
 }
 
-// AppendRelease appends the end of a lease or of a wait; the payload is cut to MaxPayload.
+// AppendRelease appends the end of a lease or of a wait. It cuts the payload to MaxPayload bytes.
 func AppendRelease(out []byte, id uint64, o Outcome, payload string) []byte {
 	out, start := begin(out, KindRelease)
 	out = append(binary.AppendUvarint(out, id), byte(o))
@@ -133,20 +133,20 @@ func AppendAnswer(out []byte, a Answer) []byte {
 	return end(out, start)
 }
 
-// ParseRules understands KindRules.
+// ParseRules parses KindRules.
 func ParseRules(body string) ([]Rule, error) {
 	d := decoder{rest: body}
 	rules := make([]Rule, d.count(MaxRules))
 	for i := range rules {
 		rules[i] = Rule{Name: d.text(MaxKey), Workers: d.number32(), MaxQueue: d.number32(), Shadow: d.number() == 1}
 		if rules[i].Name == "" || rules[i].Workers == 0 || rules[i].MaxQueue == 0 {
-			return nil, fmt.Errorf("%w: rule %d is without name or limits", errFrame, i)
+			return nil, fmt.Errorf("%w: rule %d has no name or no limits", errFrame, i)
 		}
 	}
 	return rules, d.end()
 }
 
-// ParseRequest understands KindAcquire and KindClaim into r, whose pools are used again.
+// ParseRequest parses KindAcquire and KindClaim into r. It reuses the memory of r.Pools.
 func ParseRequest(body string, r *Request) error {
 	d := decoder{rest: body}
 	r.ID, r.Wait, r.Cost = d.number(), d.number(), d.number32()
@@ -155,24 +155,24 @@ func ParseRequest(body string, r *Request) error {
 	for range d.count(MaxPools) {
 		p := Pool{Rule: int(d.number32()), Places: d.number32(), Key: d.text(MaxKey)}
 		if p.Key == "" || p.Places == 0 {
-			return fmt.Errorf("%w: a pool without key or places", errFrame)
+			return fmt.Errorf("%w: a pool has no key or no places", errFrame)
 		}
 		r.Pools = append(r.Pools, p)
 	}
 	return d.end()
 }
 
-// ParseRelease understands KindRelease.
+// ParseRelease parses KindRelease.
 func ParseRelease(body string) (id uint64, o Outcome, payload string, err error) {
 	d := decoder{rest: body}
 	id, o, payload = d.number(), Outcome(d.octet()), d.text(MaxPayload)
 	if o > Faulty {
-		return 0, 0, "", fmt.Errorf("%w: outcome %d", errFrame, o)
+		return 0, 0, "", fmt.Errorf("%w: the outcome %d is unknown", errFrame, o)
 	}
 	return id, o, payload, d.end()
 }
 
-// ParseAnswer understands the coordinator's answers.
+// ParseAnswer parses the coordinator's answers.
 func ParseAnswer(k Kind, body string) (Answer, error) {
 	d := decoder{rest: body}
 	a := Answer{Kind: k, ID: d.number()}
@@ -187,13 +187,13 @@ func ParseAnswer(k Kind, body string) (Answer, error) {
 		a.Pool, a.Reason = int(d.number32())-1, Reason(d.octet())
 		a.Shadow = d.number()
 	default:
-		return a, fmt.Errorf("%w: kind %q", errFrame, byte(k))
+		return a, fmt.Errorf("%w: the kind %q is unknown", errFrame, byte(k))
 	}
 	return a, d.end()
 }
 
-// decoder takes fields from the front. After the first that is not there all
-// are zero, and end says so.
+// decoder reads fields from the front. After the first missing field all fields are zero, and end
+// returns an error.
 type decoder struct {
 	rest string
 	bad  bool

@@ -8,12 +8,11 @@ import (
 	"strings"
 )
 
-// ErrNotSpoken says that the daemon speaks PoolCounter's protocol alone.
-var ErrNotSpoken = errors.New("the daemon speaks PoolCounter's protocol alone")
+// ErrNotSpoken reports a daemon that speaks only PoolCounter's protocol.
+var ErrNotSpoken = errors.New("the daemon speaks only PoolCounter's protocol")
 
-// Greet is a client's part of the handshake. The connection's deadline is the
-// caller's. The daemon must know the secret too, where there is one: else
-// anybody could grant what he likes.
+// Greet does the client's part of the handshake. The caller sets the connection's deadline. With a
+// secret, the daemon must prove that it knows the secret too: otherwise any daemon could grant leases.
 func Greet(conn net.Conn, in *bufio.Reader, name, secret string) error {
 	nonce := Nonce()
 	if _, err := fmt.Fprintf(conn, "%s %s %s\n", Greeting, name, nonce); err != nil {

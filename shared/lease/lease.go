@@ -1,24 +1,23 @@
-// Package lease is the coordinator's own protocol, spoken on PoolCounter's port
-// by clients whose first line is a greeting: many requests on one connection,
-// each for several pools at once, and leases that survive the connection.
+// Package lease is the coordinator's own protocol. Clients speak it on PoolCounter's port with a
+// greeting as the first line: many requests on one connection, each for several pools at once, and
+// leases that survive the connection.
 //
-// coordinator/PROTOCOL.md tells it byte by byte. In short: three lines of text
+// coordinator/PROTOCOL.md describes it byte by byte. In short, both sides begin with three lines of
+// text
 //
 //	client       THUMBMILL/1 <name> <nonce>
 //	coordinator  THUMBMILL/1 <nonce> <proof>
 //	client       PROOF <proof>
 //	coordinator  WELCOME
 //
-// and then frames in both directions, in any order: four bytes of length, one
-// byte of Kind, and fields. A field is an unsigned varint (as in
-// encoding/binary) or a string, which is its length as a varint and its bytes.
-// A nonce is 32 hexadecimal digits; a proof is an HMAC with coordinator.secret
-// over both nonces, or "-" where no secret is set.
+// and then send frames, in any order: four bytes of length, one byte of Kind, and fields. A field is an
+// unsigned varint (as in encoding/binary) or a string: its length as a varint, then its bytes. A nonce
+// is 32 hexadecimal digits. A proof is an HMAC with coordinator.secret over both nonces, or "-" without
+// a secret.
 //
-// A daemon that speaks PoolCounter's protocol alone answers the greeting with
-// ERROR BAD_COMMAND, which is how a client tells.
+// A daemon that speaks only PoolCounter's protocol answers the greeting with ERROR BAD_COMMAND.
 //
-// The coordinator serves it, the edge speaks it.
+// The coordinator is the server and the edge the client.
 package lease
 
 import (
@@ -37,32 +36,32 @@ const (
 	Proof    = "PROOF"
 	Welcome  = "WELCOME"
 	BadProof = "ERROR BAD_PROOF"
-	NoSecret = "-" // the proof of who has none
+	NoSecret = "-" // the proof of a side without a secret
 )
 
-// Bounds of one frame. A longer or fuller one ends the connection.
+// Bounds of one frame. A frame above a bound ends the connection.
 const (
 	MaxFrame   = 16 << 10 // bytes, without the length
 	MaxPools   = 8        // of one request
 	MaxRules   = 32       // of one client
 	MaxKey     = 1024     // bytes of a pool's key
 	MaxName    = 64       // bytes of a client's name
-	MaxPayload = 4 << 10  // bytes that a release can carry to those who wait
+	MaxPayload = 4 << 10  // bytes that a release can send to the waiting requests
 )
 
 // Times that both sides keep.
 const (
-	// Beat is how often a client says that it lives; the coordinator answers each.
+	// Beat is the pause between a client's beats. The coordinator answers each beat.
 	Beat = 200 * time.Millisecond
-	// Silence after which a client takes its coordinator for gone: together with
-	// Settling, after which the next one grants, it stays below a second.
+	// Silence is the silence after which a client counts its coordinator as gone. Silence and Settling
+	// together stay below a second: then the next coordinator grants.
 	Silence = 600 * time.Millisecond
-	// Patience is the silence after which a coordinator takes a client for gone.
+	// Patience is the silence after which a coordinator counts a client as gone.
 	Patience = 2 * time.Second
-	// Grace is how long the leases of a lost connection wait to be claimed.
+	// Grace is the time for which the leases of a lost connection can be claimed.
 	Grace = 2 * time.Second
-	// Settling is how long a coordinator to which a client moved grants nothing, so
-	// that all edges can bring their leases before it does.
+	// Settling is the time for which a coordinator grants nothing after a client has moved to it: all
+	// edges can claim their leases first.
 	Settling = 350 * time.Millisecond
 )
 
@@ -71,102 +70,101 @@ type Kind byte
 
 // The frames of a client.
 const (
-	KindRules   Kind = 'R' // the limits of its pools
+	KindRules   Kind = 'R' // declares the limits of the client's pools
 	KindAcquire Kind = 'A' // asks for a lease
-	KindClaim   Kind = 'H' // claims a lease that it held over an earlier connection, or at another coordinator
-	KindMoved   Kind = 'M' // asks here from now on, after another connection or coordinator
-	KindRelease Kind = 'L' // ends a lease, or the wait for one
-	KindBeat    Kind = 'B' // both sides: I live
-	KindStatus  Kind = 'S' // what the client wants operators to see, as JSON
-	KindFleet   Kind = 'N' // some of the renderers that the client heard of, as JSON; see KindDirective
+	KindClaim   Kind = 'H' // claims a lease of an earlier connection or another coordinator
+	KindMoved   Kind = 'M' // tells that the client moved here from another connection or coordinator
+	KindRelease Kind = 'L' // ends a lease, or a wait for a lease
+	KindBeat    Kind = 'B' // from both sides: shows that the sender lives
+	KindStatus  Kind = 'S' // reports the client's state to operators, as JSON
+	KindFleet   Kind = 'N' // reports some of the renderers that the client knows, as JSON; see KindDirective
 )
 
-// KindDirective is a frame of both sides: what an operator decided (shared/directive), as
-// JSON. A coordinator sends one without a body first, to those whose status says that they
-// understand it; who received that may send it and KindFleet. So neither side meets a
-// frame of a later version.
+// KindDirective is a frame of both sides with a directive (shared/directive), as JSON. A coordinator
+// first sends an empty one to each client whose status says that it understands directives. The client
+// may send KindDirective and KindFleet after that. Neither side therefore receives a frame of a later
+// version.
 const KindDirective Kind = 'O'
 
 // The frames of a coordinator.
 const (
 	KindGranted Kind = 'G' // the lease is held
-	KindDone    Kind = 'D' // another rendered this thumbnail and stored it; nothing is held
-	KindFailed  Kind = 'F' // another tried this thumbnail in vain; nothing is held
+	KindDone    Kind = 'D' // another request rendered and stored this thumbnail; nothing is held
+	KindFailed  Kind = 'F' // another request failed to render this thumbnail; nothing is held
 	KindRefused Kind = 'X' // nothing is held
 )
 
-// Rule is the limits of one kind of pool as a client's configuration has them.
-// Where clients differ, the lowest holds.
+// Rule is the limits of one kind of pool in a client's configuration. If clients differ, the lowest
+// limit is in force.
 type Rule struct {
 	Name     string // per-ip, per-original, expensive, lane:standard …
-	Workers  uint32 // places that can be held at once
-	MaxQueue uint32 // places held and waited for together
-	Shadow   bool   // count what would be refused or delayed, and let it through
+	Workers  uint32 // places held at once
+	MaxQueue uint32 // places held and waited for, together
+	Shadow   bool   // count refusals, and refuse nothing
 }
 
 // Pool is one pool of a request.
 type Pool struct {
 	Rule   int    // index into the client's rules
-	Places uint32 // as many as the request takes; at most the pool's workers are counted
+	Places uint32 // number of places that the request takes; more than the pool's workers count as workers
 	Key    string
 }
 
 // Request asks for a lease, or claims one.
 type Request struct {
 	ID     uint64 // chosen by the client, never used twice
-	Wait   uint64 // milliseconds that it may stand in line; the wait for another's render is not counted
+	Wait   uint64 // milliseconds that it may stand in line, without the wait for another render
 	Cost   uint32 // weight in the fair order of clients; 0 counts as 1
-	Client string // in whose name it stands in line
-	// Thumbnail is the key of the pool that is acquired for anyone: while another
-	// holds it, the request waits for that one's outcome and stands in no line. ""
-	// for none.
+	Client string // the client that the request stands in line for
+	// Thumbnail is the key of the pool that is acquired for anyone, or "". While another request holds
+	// the pool, this request waits for its outcome and stands in no line.
 	Thumbnail string
 	Pools     []Pool
 }
 
-// Outcome is what became of a lease's thumbnail.
+// Outcome is the outcome of a lease's thumbnail.
 type Outcome byte
 
 // The outcomes.
 const (
-	Vanished Outcome = iota // nobody knows: one of those who wait is let in
-	Stored                  // it is in the store
+	Vanished Outcome = iota // unknown: one of the waiting requests is let in
+	Stored                  // the thumbnail is in the store
 	Faulty                  // the original is at fault; the payload says how
 )
 
-// Reason says why a request was refused.
+// Reason is the reason of a refusal.
 type Reason byte
 
 // The reasons.
 const (
 	Full      Reason = 1 // maxqueue reached
-	TimedOut  Reason = 2 // its wait is over
+	TimedOut  Reason = 2 // the end of its wait
 	Overload  Reason = 3 // this client has too many requests under way
-	Malformed Reason = 4 // a rule or a number that is not there
+	Malformed Reason = 4 // unknown rule or wrong number
 )
 
-// NoPool is Answer.Pool where it is about no pool of the request.
+// NoPool is the value of Answer.Pool if no pool of the request is meant.
 const NoPool = -1
 
-// Answer is the coordinator's word on a request.
+// Answer is the coordinator's answer to a request.
 type Answer struct {
 	Kind    Kind
 	ID      uint64
-	Pool    int    // KindRefused: index of the pool, or NoPool for the thumbnail; KindGranted: where it stood last, NoPool if it never stood
+	Pool    int    // KindRefused: index of the pool, or NoPool for the thumbnail; KindGranted: index of the last pool in whose line it stood, or NoPool
 	Reason  Reason // KindRefused
-	Shadow  uint64 // bit i: pool i is in shadow mode and would have refused or delayed
+	Shadow  uint64 // bit i: pool i is in shadow mode and would have refused or delayed the request
 	Payload string // KindFailed
 }
 
-// Nonce makes one.
+// Nonce returns a random nonce of 32 hexadecimal digits.
 func Nonce() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	_, _ = rand.Read(b[:]) // crypto/rand.Read documents that it never fails
 	return hex.EncodeToString(b[:])
 }
 
-// Prove is the proof of a side ("client" or "coordinator") that it knows the
-// secret. The client's name is covered, so that a proof cannot be used for another.
+// Prove returns the proof of a side ("client" or "coordinator") that it knows the secret. The proof
+// covers the client's name: it is worthless for another name.
 func Prove(secret, side, name, clientNonce, coordinatorNonce string) string {
 	if secret == "" {
 		return NoSecret
@@ -178,10 +176,10 @@ func Prove(secret, side, name, clientNonce, coordinatorNonce string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Proves compares in constant time.
+// Proves compares two proofs in constant time.
 func Proves(given, want string) bool { return hmac.Equal([]byte(given), []byte(want)) }
 
-// ValidName reports whether a client's name can stand in a greeting.
+// ValidName reports whether a client's name is allowed in a greeting.
 func ValidName(name string) bool {
 	if name == "" || len(name) > MaxName {
 		return false

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// read takes one frame from what was appended.
+// read reads one frame from its bytes.
 func read(t testing.TB, frame []byte) (Kind, string) {
 	t.Helper()
 	kind, body, err := ReadFrame(bufio.NewReaderSize(bytes.NewReader(frame), ReaderSize))
@@ -29,7 +29,7 @@ func pools() *rapid.Generator[[]Pool] {
 	}), 0, MaxPools)
 }
 
-// What is written is what is read.
+// A request is the same after writing and reading.
 func TestRequestsSurvive(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		want := Request{
@@ -73,7 +73,7 @@ func TestRulesAndReleasesSurvive(t *testing.T) {
 	}
 }
 
-// A proof is worth nothing for another side, name or nonce, or with another secret.
+// A proof fails for another side, name or nonce, and with another secret.
 func TestProofs(t *testing.T) {
 	right := Prove("secret", "client", "edge-1", "a", "b")
 	for _, wrong := range []string{
@@ -81,15 +81,15 @@ func TestProofs(t *testing.T) {
 		Prove("secret", "client", "edge-2", "a", "b"), Prove("secret", "client", "edge-1", "b", "a"), Prove("", "client", "edge-1", "a", "b"), "",
 	} {
 		if Proves(wrong, right) {
-			t.Errorf("%s was taken", wrong)
+			t.Errorf("the proof %s was accepted", wrong)
 		}
 	}
 	if !Proves(Prove("secret", "client", "edge-1", "a", "b"), right) {
-		t.Error("the right proof was not taken")
+		t.Error("the right proof was refused")
 	}
 }
 
-// Whatever arrives is read or refused; what is read can be written again.
+// Any bytes are parsed or refused; a parsed frame can be written again.
 func FuzzFrames(f *testing.F) {
 	f.Add(AppendRequest(nil, KindAcquire, Request{ID: 1, Client: "c", Thumbnail: "t", Pools: []Pool{{0, 1, "ip:c"}}}))
 	f.Add(AppendRules(nil, []Rule{{"ip", 4, 50, true}}))

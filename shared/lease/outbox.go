@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// backlog bounds what the other side leaves unread, in bytes. Frames are small,
-	// so that only who does not read gets there.
+	// backlog bounds the unread frames, in bytes. Frames are small: only a side that does not read
+	// reaches it.
 	backlog      = 4 << 20
 	writeTimeout = 5 * time.Second
 )
 
-// Outbox collects frames for a connection; its writer sends all that there are at
-// once. When the other side does not read, the connection is closed.
+// Outbox collects frames for a connection. Its writer sends all pending frames at once. If the other
+// side does not read, the outbox closes the connection.
 type Outbox struct {
 	conn   net.Conn
 	signal chan struct{}
@@ -24,12 +24,12 @@ type Outbox struct {
 	ended   bool
 }
 
-// NewOutbox makes an outbox, whose owner runs Write.
+// NewOutbox makes an outbox. Its owner must run Write.
 func NewOutbox(conn net.Conn) *Outbox {
 	return &Outbox{conn: conn, signal: make(chan struct{}, 1)}
 }
 
-// Add adds what add appends. It does not wait, and wakes nobody.
+// Add appends a frame with the function add. It neither waits nor wakes the writer.
 func (o *Outbox) Add(add func([]byte) []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -40,11 +40,11 @@ func (o *Outbox) Add(add func([]byte) []byte) {
 	o.waiting = add(o.waiting)
 }
 
-// Wake has the writer send what was added.
+// Wake tells the writer to send the added frames.
 func (o *Outbox) Wake() {
 	select {
 	case o.signal <- struct{}{}:
-	default: // it is awake
+	default: // the writer is awake already
 	}
 }
 
@@ -70,7 +70,7 @@ func (o *Outbox) Write() {
 		if len(text) > 0 {
 			_ = o.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 			if _, err := o.conn.Write(text); err != nil {
-				_ = o.conn.Close() // the reader ends, and its owner calls End
+				_ = o.conn.Close() // the reader then ends, and its owner calls End
 			}
 		}
 		spare = text

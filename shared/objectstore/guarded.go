@@ -14,9 +14,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Breaker makes the circuit breaker of one store: it opens when at least ten
-// operations within ten seconds failed and they were more than half, and tries
-// again after five. "Not found", "full" and a caller that left are no failures.
+// Breaker makes the circuit breaker of one store. It opens if at least ten operations within ten
+// seconds failed and they were more than half, and tries again after five seconds. ErrNotFound, ErrFull
+// and a caller that left are not failures.
 func Breaker(name string, log *slog.Logger) *gobreaker.CircuitBreaker[any] {
 	return breaker.New[any](gobreaker.Settings{
 		Name: name, Interval: 10 * time.Second, Timeout: 5 * time.Second, MaxRequests: 3,
@@ -29,7 +29,7 @@ func Breaker(name string, log *slog.Logger) *gobreaker.CircuitBreaker[any] {
 	}, log)
 }
 
-// IsAnswer tells what a store says from a store that fails.
+// IsAnswer reports whether an error is an answer of a store that works.
 func IsAnswer(err error) bool {
 	for _, answer := range []error{ErrNotFound, ErrFull, ErrReadOnly, ErrRefused, errors.ErrUnsupported} {
 		if errors.Is(err, answer) {
@@ -47,8 +47,8 @@ func NewSeconds() *prometheus.HistogramVec {
 	}, []string{"store", "operation", "outcome"})
 }
 
-// Guard puts a circuit breaker and a metric around a store. written hears what became of
-// each write.
+// Guard puts a circuit breaker and a metric around a store. It calls written with the result of each
+// write.
 func Guard(s Store, breaker *gobreaker.CircuitBreaker[any], seconds *prometheus.HistogramVec, written func(error)) Store {
 	return guarded{s, breaker, written, seconds, &sync.Map{}}
 }
@@ -58,7 +58,7 @@ type guarded struct {
 	breaker *gobreaker.CircuitBreaker[any]
 	written func(error)
 	seconds *prometheus.HistogramVec
-	known   *sync.Map // of seconds, by operation and outcome: a bounded set, looked up with each hit
+	known   *sync.Map // observers of seconds, by operation and outcome: a bounded set, read at each hit
 }
 
 func (g guarded) observe(operation, outcome string, took time.Duration) {

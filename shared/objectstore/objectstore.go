@@ -1,11 +1,9 @@
-// Package objectstore is the one small interface behind which originals are
-// read and thumbnails are kept. Package directory keeps them in a folder,
-// swiftstore in OpenStack Swift, s3store behind S3's protocol; package storetest is
-// the suite that all pass. Package httpstore reads originals alone, from other
-// sites; package byprefix puts several stores behind one.
+// Package objectstore is the interface of stores of originals and thumbnails. Package directory stores
+// them in a folder, swiftstore in OpenStack Swift, and s3store behind S3's protocol; all of them pass
+// the suite of package storetest. Package httpstore only reads originals, from other sites. Package
+// byprefix combines several stores.
 //
-// The edge reads originals' heads and thumbnails, the renderer reads originals
-// and writes thumbnails.
+// The edge reads heads of originals and thumbnails. The renderer reads originals and writes thumbnails.
 package objectstore
 
 import (
@@ -32,51 +30,50 @@ var ErrReadOnly = errors.New("the object store is read-only")
 
 // ErrRefused means that the settings forbid to read the object: its host is not in the list, or its
 // address is in a private network. It is an answer, not a failure.
-var ErrRefused = errors.New("this source of originals is closed")
+var ErrRefused = errors.New("the settings forbid this source of originals")
 
 // ErrElsewhere means that one of many hosts failed. The circuit breaker of the store does not count
 // it, since other hosts may work.
 var ErrElsewhere = errors.New("the original's own server failed")
 
-// Store keeps objects by container and path. Methods are safe for concurrent
-// use and return ErrNotFound (possibly wrapped) for what is not there. They end
-// with ctx.
+// Store stores objects by container and path. Its methods are safe for concurrent use. They return
+// ErrNotFound (possibly wrapped) for absent objects, and end when ctx ends.
 type Store interface {
-	// Head tells of an object without reading it.
+	// Head returns the data about an object without its content.
 	Head(ctx context.Context, at thumbnail.Location) (Info, error)
-	// Open gives an object for reading. It is closed by the caller, and ctx must outlive the reading.
+	// Open opens an object for reading. The caller must close it, and ctx must outlive the reading.
 	Open(ctx context.Context, at thumbnail.Location) (Object, Info, error)
-	// Put keeps an object, whole or not at all, in place of an earlier one.
+	// Put stores an object, whole or not at all, and replaces an earlier one.
 	Put(ctx context.Context, at thumbnail.Location, body []byte, meta Meta) error
-	// Delete removes an object; one that is not there is no error.
+	// Delete removes an object. It returns nil for an absent object.
 	Delete(ctx context.Context, at thumbnail.Location) error
-	// List gives the objects whose paths begin with in.Path, in the order of their
-	// paths' bytes, from the one behind the path after ("" = from the first): at most
-	// ListPage of them, and fewer only when there are no more.
+	// List returns the objects whose paths begin with in.Path, in the order of their paths' bytes,
+	// after the path after ("" = from the first). It returns at most ListPage objects, and fewer only
+	// at the end.
 	List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error)
-	// Close ends what the store runs in the background.
+	// Close ends the store's background work.
 	Close() error
 }
 
-// ListPage is how many objects one call of List gives at most.
+// ListPage bounds the objects that one call of List returns.
 const ListPage = 1000
 
-// Object is an object's content.
+// Object is the content of an object.
 type Object interface {
 	io.ReadSeeker
 	io.Closer
 }
 
-// Plain is an object that is the whole of a regular file of this machine.
+// Plain is an object that is a whole regular file of this machine.
 type Plain interface {
 	Object
-	// File is the file, open for reading; it is the object's to close, unless the caller keeps
-	// it and leaves the object alone.
+	// File returns the file, open for reading. The object closes it, unless the caller keeps the file
+	// and never closes the object.
 	File() *os.File
 }
 
-// IsPlain reports whether a store gives the object of a name as Plain. A store that does so
-// for some has the method Plain.
+// IsPlain reports whether a store gives the object of a name as Plain. Such a store has the method
+// Plain.
 func IsPlain(s Store, at thumbnail.Location) bool {
 	p, ok := s.(interface {
 		Plain(at thumbnail.Location) bool
@@ -84,38 +81,38 @@ func IsPlain(s Store, at thumbnail.Location) bool {
 	return ok && p.Plain(at)
 }
 
-// Info is what Head and Open tell of an object.
+// Info is the data about an object.
 type Info struct {
 	Size     int64
 	Modified time.Time // seconds
-	// Version changes whenever the content does: the ETag where the store has one. "" is
-	// not known: nobody can tell a change then, and nothing is kept by it.
+	// Version changes with each change of the content: it is the ETag if the store has one. "" means
+	// unknown: changes go unnoticed, and no cache may keep data by this version.
 	Version string
-	// MD5 of the content in hex, where the store promises it; else "".
+	// MD5 of the content in hex if the store guarantees it, otherwise "".
 	MD5  string
 	Meta Meta
 }
 
-// Meta travels with a thumbnail. Originals have none.
+// Meta is the metadata of a thumbnail. Originals have no Meta.
 type Meta struct {
 	ContentType     string    `json:"content_type"`
 	ETag            string    `json:"etag"`             // MD5 of the content in hex
 	Disposition     string    `json:"disposition"`      // Content-Disposition
 	XKey            string    `json:"xkey"`             // for purges of the CDN by original
-	Spec            string    `json:"spec,omitempty"`   // what was rendered: its canonical JSON in ASCII, where that is no longer than MaxSpec
-	SpecDigest      string    `json:"spec_digest"`      // of the spec that was rendered
+	Spec            string    `json:"spec,omitempty"`   // the rendered spec: its canonical JSON in ASCII, if at most MaxSpec bytes
+	SpecDigest      string    `json:"spec_digest"`      // of the rendered spec
 	Rules           int       `json:"rules"`            // thumbnail.RulesVersion
 	OriginalVersion string    `json:"original_version"` // Info.Version of the original
 	Rendered        time.Time `json:"rendered"`         // seconds, UTC
-	Sides           Sides     `json:"sides,omitzero"`   // of what was scaled; of buckets alone
+	Sides           Sides     `json:"sides,omitzero"`   // of the source of scaling; set only for buckets
 }
 
-// MaxSpec is the longest spec in bytes that is kept with a thumbnail; of a longer one
-// only the digest is. S3 has 2 KB for all metadata.
+// MaxSpec is the longest spec in bytes that is stored with a thumbnail. For a longer one only the
+// digest is stored: S3 has 2 KB for all metadata.
 const MaxSpec = 1250
 
-// Valid reports whether a location can be asked for: relative, clean, and
-// without anything that a file system or a URL would take for more than a name.
+// Valid reports whether a location can name an object: a relative, clean path without special
+// characters of file systems and URLs.
 func Valid(at thumbnail.Location) bool {
 	whole := at.Path
 	if at.Container != "" {

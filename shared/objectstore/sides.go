@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Sides is the width and height of what a thumbnail was scaled from, upright: pixels, or
-// points of a page, which need not be whole. The zero value is not known.
+// Sides is the width and height of the upright source of a thumbnail: in pixels, or in points of a
+// page, which may be fractions. The zero value means unknown.
 type Sides [2]float64
 
-// Known reports whether both sides are told.
+// Known reports whether both sides are known.
 func (s Sides) Known() bool { return s[0] > 0 && s[1] > 0 }
 
-// Whole gives the sides as pixels; ok is false when they are no whole numbers.
+// Whole returns the sides as pixels; ok is false for fractions and unknown sides.
 func (s Sides) Whole() (width, height int, ok bool) {
 	whole := s[0] == math.Trunc(s[0]) && s[1] == math.Trunc(s[1])
 	return int(s[0]), int(s[1]), whole && s.Known()
 }
 
-// Text is the sides for stores whose metadata are headers; "" when they are not known.
+// Text returns the sides as text, for stores with metadata in headers, or "" if they are unknown.
 func (s Sides) Text() string {
 	if !s.Known() {
 		return ""
@@ -28,7 +28,7 @@ func (s Sides) Text() string {
 	return fmt.Sprintf("%vx%v", s[0], s[1])
 }
 
-// ReadSides reads what Text wrote. What is no such text is not known.
+// ReadSides parses the result of Text. It returns unknown sides for any other text.
 func ReadSides(text string) (s Sides) {
 	wide, high, _ := strings.Cut(text, "x")
 	width, err := strconv.ParseFloat(wide, 64)

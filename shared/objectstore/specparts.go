@@ -2,11 +2,10 @@ package objectstore
 
 import "strings"
 
-// partOfSpec is how many bytes of a spec one header of metadata takes: Swift allows 256
-// by default.
+// partOfSpec is the number of bytes of a spec in one metadata header. Swift allows 256 by default.
 const partOfSpec = 250
 
-// SpecParts cuts a spec for stores whose metadata are headers.
+// SpecParts splits a spec for stores with metadata in headers.
 func SpecParts(spec string) (parts []string) {
 	for spec != "" {
 		part := spec[:min(len(spec), partOfSpec)]
@@ -15,7 +14,7 @@ func SpecParts(spec string) (parts []string) {
 	return parts
 }
 
-// JoinSpec undoes SpecParts: part gives one by its number from 0, and "" behind the last.
+// JoinSpec undoes SpecParts. part returns a part by its number from 0, and "" after the last.
 func JoinSpec(part func(i int) string) string {
 	var spec strings.Builder
 	for i := 0; part(i) != ""; i++ {

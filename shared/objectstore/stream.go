@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// stream reads an object over a network. It puts off each seek until something is read
-// there, because a seek is a request.
+// stream reads an object over a network. A seek costs a request, so stream delays it until the next
+// read.
 type stream struct {
 	body      io.ReadCloser // from pos on
 	size      int64
@@ -14,9 +14,8 @@ type stream struct {
 	reopen    func(from int64) (io.ReadCloser, error)
 }
 
-// NewStream makes an object of a body of size bytes, which reopen gives from another
-// place on: of the same version, or not at all. A body that ends before it should is
-// io.ErrUnexpectedEOF.
+// NewStream makes an object from a body of size bytes. reopen must return the rest of the same version
+// from an offset, or an error. Reads of a body that ends early return io.ErrUnexpectedEOF.
 func NewStream(body io.ReadCloser, size int64, reopen func(from int64) (io.ReadCloser, error)) Object {
 	return &stream{body: body, size: size, reopen: reopen}
 }

@@ -5,8 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Whole is an object that is in memory until it is closed. It embeds the reader that makes
-// it an Object.
+// Whole is an object in memory until it is closed. It embeds a reader to be an Object.
 type Whole struct {
 	bytes.Reader
 	content  []byte
@@ -14,14 +13,14 @@ type Whole struct {
 	closed   atomic.Bool
 }
 
-// NewWhole makes one; giveBack is called when it is closed.
+// NewWhole makes a Whole. Close calls giveBack.
 func NewWhole(content []byte, giveBack func()) *Whole {
 	w := &Whole{content: content, giveBack: giveBack}
 	w.Reset(content)
 	return w
 }
 
-// Bytes is the content, until Close.
+// Bytes returns the content. It is valid until Close.
 func (w *Whole) Bytes() []byte { return w.content }
 
 // Close gives the memory back.

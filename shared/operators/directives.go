@@ -6,13 +6,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/directive"
 )
 
-// DirectiveList answers GET Directives: those that hold.
+// DirectiveList answers GET Directives with the directives in force.
 type DirectiveList struct {
 	Directives []directive.Directive `json:"directives"`
 }
 
-// DirectiveRequest is the body of POST Directives: what an operator decides. Workers and
-// MaxQueue of 0, and a Shadow of nil, leave what a rule has.
+// DirectiveRequest is the body of POST Directives: an operator's decision. Workers and MaxQueue of 0
+// and a nil Shadow keep the rule's values.
 type DirectiveRequest struct {
 	Kind     directive.Kind `json:"kind"`
 	Target   string         `json:"target"` // a network, rule, lane, renderer or original, by Kind
@@ -21,8 +21,8 @@ type DirectiveRequest struct {
 	Shadow   *bool          `json:"shadow,omitempty"`
 	Who      string         `json:"who"`
 	Why      string         `json:"why"`
-	Hold     string         `json:"hold"` // a duration as time.ParseDuration takes it, such as "30m"
+	Hold     string         `json:"hold"` // a duration for time.ParseDuration, such as "30m"
 }
 
-// HoldsFor sets how long the directive holds.
+// HoldsFor sets the time for which the directive is in force.
 func (r *DirectiveRequest) HoldsFor(d time.Duration) { r.Hold = d.String() }

@@ -1,7 +1,6 @@
-// Package operators is what both ends of an operator's call share: the paths of the
-// operators' listener, what is sent there and what comes back, and their limits.
-//
-// Coordinator and edge answer such calls; the commands of thumbmill make them.
+// Package operators has the words of the operators' API: the paths of the operators' listener, the
+// bodies of requests and answers, and their limits. Coordinator and edge answer these requests;
+// thumbmill's commands send them.
 package operators
 
 import (
@@ -9,9 +8,9 @@ import (
 	"net/http"
 )
 
-// Answer writes a body as JSON that no cache keeps.
+// Answer writes a body as JSON with a header against caching.
 func Answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(body) // an error means that the client left
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client has left
 }

@@ -1,7 +1,7 @@
 package operators
 
-// Paths of the operators' listener. Every process serves Access, Ready and Metrics; a
-// coordinator serves Throttles, Directives and what is below them, an edge the rest.
+// Paths of the operators' listener. Every process serves Access, Ready and Metrics. A coordinator
+// serves Throttles, Directives and the paths below them; an edge serves the others.
 const (
 	Metrics = "/metrics"
 	Alive   = "/healthz"

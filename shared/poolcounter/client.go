@@ -10,18 +10,17 @@ import (
 	"time"
 )
 
-// answerSlack is how much longer than its timeout an answer may take.
+// answerSlack is the time that an answer may take beyond its timeout.
 const answerSlack = 2 * time.Second
 
-// Conn is a client's connection. It is for one goroutine at a time. After an
-// error it is of no more use, and all further calls fail: close it, which frees
-// its locks and ends its wait.
+// Conn is a client's connection, for one goroutine at a time. After an error all further calls fail:
+// close the connection, which frees its locks and ends its wait.
 type Conn struct {
 	conn  net.Conn
 	in    *bufio.Reader
 	locks int
-	// broken: an answer was not awaited, so that what the daemon holds for this
-	// connection is not known any more.
+	// broken says that an answer is missing: the locks that the daemon holds for this connection are
+	// unknown.
 	broken bool
 }
 
@@ -43,14 +42,14 @@ func DialConn(ctx context.Context, address string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", address)
 }
 
-// Locks is how many locks the connection holds.
+// Locks returns the number of locks that the connection holds.
 func (c *Conn) Locks() int { return c.locks }
 
 // Usable reports whether the connection never failed.
 func (c *Conn) Usable() bool { return !c.broken }
 
-// Acquire asks for a lock and waits for the answer, at most until ctx ends. A
-// refusal is an answer, not an error.
+// Acquire asks for a lock and waits for the answer, at most until ctx ends. A refusal is an answer, not
+// an error.
 func (c *Conn) Acquire(ctx context.Context, forAnyone bool, key string, l Limits) (Answer, error) {
 	verb := "ACQ4ME"
 	if forAnyone {
@@ -69,10 +68,10 @@ func (c *Conn) Acquire(ctx context.Context, forAnyone bool, key string, l Limits
 		return answer, nil
 	}
 	c.broken = true
-	return "", fmt.Errorf("poolcounter: %q in answer to %s", answer, verb)
+	return "", fmt.Errorf("poolcounter: the answer %q to %s is unknown", answer, verb)
 }
 
-// Release gives back the lock that was acquired last.
+// Release gives back the newest lock.
 func (c *Conn) Release(ctx context.Context) error {
 	answer, err := c.ask(ctx, "RELEASE\n", answerSlack)
 	if err != nil {
@@ -80,7 +79,7 @@ func (c *Conn) Release(ctx context.Context) error {
 	}
 	if answer != Released {
 		c.broken = true
-		return fmt.Errorf("poolcounter: %q in answer to RELEASE", answer)
+		return fmt.Errorf("poolcounter: the answer %q to RELEASE is not RELEASED", answer)
 	}
 	c.locks--
 	return nil
@@ -91,7 +90,7 @@ func (c *Conn) Close() error { return c.conn.Close() }
 
 func (c *Conn) ask(ctx context.Context, line string, within time.Duration) (answer Answer, err error) {
 	if c.broken {
-		return "", errors.New("poolcounter: the connection failed before")
+		return "", errors.New("poolcounter: the connection failed before: close it and dial again")
 	}
 	defer func() { c.broken = err != nil }()
 	if err := c.conn.SetDeadline(time.Now().Add(within)); err != nil {

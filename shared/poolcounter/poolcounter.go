@@ -1,19 +1,18 @@
-// Package poolcounter is PoolCounter's protocol: the lines that clients send,
-// the words that the daemon answers, and a client connection.
+// Package poolcounter is PoolCounter's protocol: the lines of clients, the answers of the daemon, and a
+// client connection.
 //
-// The protocol is text, a line a message, on TCP port 7531:
+// The protocol is text, one line for each message, on TCP port 7531:
 //
-//	ACQ4ME <key> <workers> <maxqueue> <timeout>    a lock that this client will use itself
-//	ACQ4ANY <key> <workers> <maxqueue> <timeout>   the same, or word that another's work is done
-//	RELEASE                                        of the lock that was acquired last
+//	ACQ4ME <key> <workers> <maxqueue> <timeout>    asks for a lock for work by this client
+//	ACQ4ANY <key> <workers> <maxqueue> <timeout>   the same, or for the end of another client's work
+//	RELEASE                                        gives back the newest lock
 //	STATS FULL | UPTIME | <statistic>
 //
-// and the answers are the constants of Answer. A connection holds at most
-// MaxLocks locks and waits for at most one; locks end with their connection.
-// workers and maxqueue are the pool's limits as this client sees them, timeout
-// is in whole seconds, 0 = do not wait.
+// The constants of Answer are the answers. A connection holds at most MaxLocks locks and waits for at
+// most one. Locks end with their connection. A client states the pool's limits workers and maxqueue
+// itself. timeout is in whole seconds, 0 = do not wait.
 //
-// The coordinator serves it, the edge speaks it, to the coordinator or to the
+// The coordinator is a server of this protocol. The edge is a client, of the coordinator or of the
 // original daemon.
 package poolcounter
 
@@ -24,22 +23,22 @@ import (
 	"strings"
 )
 
-// MaxLocks is how many locks one connection can hold.
+// MaxLocks is the number of locks that one connection can hold.
 const MaxLocks = 4
 
-// MaxLine is the longest line in bytes, its end included. Of a longer one the
-// daemon drops MaxLine bytes at a time and takes the rest for the line.
+// MaxLine is the longest line in bytes, its end included. The daemon drops MaxLine bytes at a time from
+// a longer line, and takes the rest as the line.
 const MaxLine = 1024
 
-// Answer is what the daemon says.
+// Answer is an answer of the daemon.
 type Answer string
 
 // The answers.
 const (
 	Locked      Answer = "LOCKED"     // the lock is held
-	Done        Answer = "DONE"       // ACQ4ANY: another did the work; nothing is held
+	Done        Answer = "DONE"       // ACQ4ANY: another client did the work; nothing is held
 	QueueFull   Answer = "QUEUE_FULL" // maxqueue reached
-	Timeout     Answer = "TIMEOUT"    // waited in vain
+	Timeout     Answer = "TIMEOUT"    // end of the wait without a lock
 	LockHeld    Answer = "LOCK_HELD"  // this connection holds MaxLocks already
 	NotLocked   Answer = "NOT_LOCKED" // RELEASE without a lock
 	Released    Answer = "RELEASED"
@@ -47,7 +46,7 @@ const (
 	BadCommand  Answer = "ERROR BAD_COMMAND"
 	MustWait    Answer = "ERROR WAIT_FOR_RESPONSE" // a command while waiting for a lock
 	OutOfMemory Answer = "ERROR OUT_OF_MEMORY"
-	// WrongStat has no end of line at the original, and so none here.
+	// WrongStat has no end of line, as in the original.
 	WrongStat Answer = "ERROR WRONG_STAT"
 )
 
@@ -69,19 +68,19 @@ type Limits struct {
 	Timeout  uint32 // seconds; 0 = do not wait
 }
 
-// Command is one line, understood.
+// Command is one parsed line.
 type Command struct {
 	Verb      Verb
 	ForAnyone bool   // ACQ4ANY
 	Key       string // of the pool
 	Limits    Limits
-	Stat      string // what STATS asks for
-	Malformed bool   // of a known verb, without what it needs
+	Stat      string // argument of STATS
+	Malformed bool   // known verb with wrong or missing fields
 }
 
-// Parse understands a line without its end, as the original does: verbs are
-// prefixes, fields are separated by spaces, what follows the fourth is ignored,
-// what is no natural number is 0, and numbers wrap around at 2³².
+// Parse parses a line without its end, like the original: verbs are prefixes, spaces separate fields,
+// fields after the fourth are ignored, fields that are not natural numbers are 0, and numbers wrap
+// around at 2³².
 func Parse(line string) Command {
 	line, _, _ = strings.Cut(strings.TrimSuffix(line, "\r"), "\x00")
 	switch {
@@ -123,9 +122,9 @@ func natural(text string) uint32 {
 
 const longestName = 300
 
-// Key names a pool by the class of what it limits, and which of these: "original:Cat.jpg".
-// Names are escaped, so that no name can end the field or the line, and long ones are
-// shortened by a digest.
+// Key returns the name of a pool: its class and the name of the limited thing, as in
+// "original:Cat.jpg". It escapes names, so no name can end the field or the line, and shortens long
+// names with a digest.
 func Key(class, name string) string {
 	escaped := url.QueryEscape(name)
 	if len(escaped) > longestName {

@@ -5,28 +5,30 @@ import (
 	"strings"
 )
 
-// MaxBatch bounds how many jobs of one original are done as one: descriptors and messages of
-// a worker are made for as many.
+// MaxBatch bounds the jobs of one original that a renderer does together. A worker's descriptors and
+// messages have this size.
 const MaxBatch = 16
 
-// Answer is what an edge says to Started.
+// Answer is an edge's answer to Started.
 type Answer struct {
 	Word string `json:"word"` // Proceed or Gone
-	// Siblings are other jobs of the same original, version and lane that no renderer has begun.
-	// They are done with the one that begins: nobody else is given them until its delivery ends.
+	// Siblings are other jobs of the same original, version and lane that no renderer has begun. The
+	// renderer does them together with the started job: no other renderer gets them until the delivery
+	// ends.
 	Siblings []Sibling `json:"siblings,omitempty"`
 }
 
-// Sibling is a job that is done with another's delivery.
+// Sibling is a job that is part of another job's delivery.
 type Sibling struct {
 	Job   Job    `json:"job"`
 	Trace string `json:"trace,omitempty"`
-	// WaitedMS is how long it has waited; the job's times count from its beginning. Milliseconds.
+	// WaitedMS is the time in milliseconds that the job has waited. The job's times count from the
+	// start of this wait.
 	WaitedMS int64 `json:"waited_ms"`
 }
 
-// Text is the answer as a message: the bare word, which renderers of all versions know, unless
-// there are siblings, of which only those hear who said that they take them.
+// Text returns the answer as a message. Without siblings it is the bare word, which renderers of all
+// versions know. An edge sends siblings only to renderers that asked for them.
 func (a Answer) Text() (string, error) {
 	if len(a.Siblings) == 0 {
 		return a.Word, nil
@@ -35,7 +37,7 @@ func (a Answer) Text() (string, error) {
 	return string(text), err
 }
 
-// ReadAnswer understands an answer. Whatever is not clearly one means Proceed, alone.
+// ReadAnswer parses an answer. An unclear answer means Proceed without siblings.
 func ReadAnswer(text []byte) Answer {
 	var a Answer
 	switch {

@@ -9,11 +9,11 @@ func TestAnswerSurvivesTheWire(t *testing.T) {
 	siblings := []Sibling{{Job: Job{ID: "s", Trace: "00-1-2-01"}, Trace: "00-1-2-01", WaitedMS: 7}}
 	for name, c := range map[string]struct {
 		sent Answer
-		text string // "" = whatever
+		text string // "" = not compared
 	}{
-		"proceed alone":    {Answer{Word: Proceed}, "proceed"},
-		"gone":             {Answer{Word: Gone}, "gone"},
-		"proceed with one": {Answer{Word: Proceed, Siblings: siblings}, ""},
+		"proceed alone":  {Answer{Word: Proceed}, "proceed"},
+		"gone":           {Answer{Word: Gone}, "gone"},
+		"with a sibling": {Answer{Word: Proceed, Siblings: siblings}, ""},
 	} {
 		text, err := c.sent.Text()
 		if got := ReadAnswer([]byte(text)); err != nil || !reflect.DeepEqual(got, c.sent) || c.text != "" && text != c.text {

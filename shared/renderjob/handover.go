@@ -10,25 +10,25 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// HandOverSubject is where a renderer takes jobs that another one pulled, of originals that
-// it has on its disk. It answers HandOver requests with Taken or Busy.
+// HandOverSubject is the subject on which a renderer receives jobs that another renderer pulled, of
+// originals on the first one's disk. The renderer answers HandOver requests with Taken or Busy.
 func HandOverSubject(renderer string) string { return "render.handover." + renderer }
 
 // A renderer's answers to a HandOver.
 const (
 	Taken = "taken"
-	Busy  = "busy" // none of its slots is free
+	Busy  = "busy" // no slot is free
 )
 
-// HandOverTimeout is how long a renderer waits for the answer before it does the job itself.
-// A lost answer means that two do it, which is harmless.
+// HandOverTimeout bounds the wait for the answer. Then the renderer does the job itself. After a lost
+// answer two renderers do the job, which is harmless.
 const HandOverTimeout = 100 * time.Millisecond
 
-// HandOver gives a job that was pulled to another renderer, which answers for it from then on.
+// HandOver passes a pulled job to another renderer, which is responsible for it from then on.
 type HandOver struct {
 	Job        Job
 	Deliveries int           // over all renderers, this one included
-	Age        time.Duration // since it was published, by the server's clock
+	Age        time.Duration // since its publication, by the server's clock
 	// Receipt is the subject on which the job's message is acknowledged.
 	Receipt string
 }
@@ -37,7 +37,7 @@ const (
 	receiptHeader    = "Thumbmill-Receipt"
 	deliveriesHeader = "Thumbmill-Deliveries"
 	ageHeader        = "Thumbmill-Age"
-	// receipts of the stream of jobs; any other subject is none.
+	// receipts is the prefix of all receipts of the job stream.
 	receipts = "$JS.ACK.RENDER."
 )
 
@@ -54,7 +54,8 @@ func (h HandOver) Message(renderer string) (*nats.Msg, error) {
 	return m, nil
 }
 
-// ReadHandOver understands a message on a renderer's subject.
+// ReadHandOver parses a message on a renderer's subject. It returns an error for any other subject as
+// receipt.
 func ReadHandOver(m *nats.Msg) (h HandOver, err error) {
 	if h.Job, err = ReadJob(m.Header, m.Data); err != nil {
 		return h, err
@@ -65,13 +66,13 @@ func ReadHandOver(m *nats.Msg) (h HandOver, err error) {
 	h.Age, wrong[1] = time.ParseDuration(m.Header.Get(ageHeader))
 	switch {
 	case errors.Join(wrong[:]...) != nil:
-		return h, fmt.Errorf("handed over: %w", errors.Join(wrong[:]...))
+		return h, fmt.Errorf("read a handed-over job: %w", errors.Join(wrong[:]...))
 	case h.Deliveries < 1 || h.Age < 0:
-		return h, fmt.Errorf("handed over: %d deliveries, of age %v", h.Deliveries, h.Age)
+		return h, fmt.Errorf("read a handed-over job: %d deliveries and age %v are not possible", h.Deliveries, h.Age)
 	case !strings.HasPrefix(h.Receipt, receipts):
-		return h, fmt.Errorf("handed over: %q acknowledges no job", h.Receipt)
+		return h, fmt.Errorf("read a handed-over job: the receipt %q acknowledges no job", h.Receipt)
 	case h.Job.Version > Version:
-		return h, fmt.Errorf("handed over: a job of version %d", h.Job.Version)
+		return h, fmt.Errorf("read a handed-over job: its version is %d, and this renderer knows %d", h.Job.Version, Version)
 	}
 	return h, nil
 }

@@ -19,7 +19,7 @@ func TestHandOverRoundTrip(t *testing.T) {
 	}
 }
 
-// A receipt is published to: it names nothing but the stream's acknowledgements.
+// The renderer publishes to a receipt: it must be an acknowledgement of the job stream.
 func TestHandOversThatAreRefused(t *testing.T) {
 	good := HandOver{Job: Job{ID: "j", Lane: LaneStandard}, Deliveries: 1, Age: time.Second, Receipt: "$JS.ACK.RENDER.renderers-standard.1.2.3.4.0"}
 	for name, change := range map[string]func(*nats.Msg){
@@ -37,7 +37,7 @@ func TestHandOversThatAreRefused(t *testing.T) {
 		}
 		change(m)
 		if _, err := ReadHandOver(m); err == nil {
-			t.Errorf("%s: it is taken", name)
+			t.Errorf("%s: the message was accepted", name)
 		}
 	}
 }

@@ -1,18 +1,15 @@
-// Package renderjob is the wire between edges and renderers: the job, the
-// result and the heartbeat, the subjects on which they travel, and the stream
-// that holds the jobs.
+// Package renderjob is the messages between edges and renderers: the job, the result and the heartbeat,
+// their subjects, and the stream of jobs.
 //
-// An edge publishes a Job to render.job.<lane> in the JetStream stream RENDER;
-// a renderer with room pulls it and answers with Results over core NATS on the
-// edge's own subject, render.result.<edge>. Renderers tell of themselves on
-// render.heartbeat.<renderer>.
+// An edge publishes a Job to render.job.<lane> in the JetStream stream RENDER. A renderer with room
+// pulls it and sends Results over core NATS to the edge's own subject, render.result.<edge>. Renderers
+// report their state on render.heartbeat.<renderer>.
 //
-// Messages are JSON; a result's image travels beside it, unencoded: the JSON is
-// the message's header and the image its body. Version rises when a message changes its meaning; a reader
-// ignores fields that it does not know, so that a field can be added without a
-// new version. A renderer that pulls a job of a newer version leaves it to another
-// one after a second (which counts as a delivery: upgrade renderers before edges);
-// an edge drops a result of a newer version and finds the thumbnail in the store.
+// Messages are JSON. The JSON of a result is the message's header, and its image the body, without
+// encoding. Version rises when a message changes its meaning. Readers ignore unknown fields, so a new
+// field needs no new version. A renderer that pulls a job of a newer version leaves it to another
+// renderer after a second. This counts as a delivery: upgrade renderers before edges. An edge drops a
+// result of a newer version and finds the thumbnail in the store.
 package renderjob
 
 import (
@@ -26,130 +23,130 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Version of Job, Result and Heartbeat.
+// Version is the version of Job, Result and Heartbeat.
 const Version = 1
 
-// MaxDeliveries is how often a job is handed to renderers before it counts as
-// lost: what killed three renderers shall not meet a fourth.
+// MaxDeliveries is the number of deliveries of a job after which it counts as lost: a job that killed
+// three renderers must not reach a fourth.
 const MaxDeliveries = 3
 
-// MaxInline is the largest image in bytes that travels with a Result; larger
-// ones are stored first and then named. NATS' default maximum of a message, with
-// its headers, is 1 MiB.
+// MaxInline is the largest image in bytes that a Result carries. A renderer stores larger images first,
+// and the Result names them. By default NATS allows 1 MiB for a message with its headers.
 const MaxInline = 768 << 10
 
-// Lane is a subject of the queue with a consumer of its own.
+// Lane is a lane of the queue: a subject with its own consumer.
 type Lane string
 
 // The lanes.
 const (
-	LaneStandard  Lane = "standard"  // what a client waits for
-	LaneExpensive Lane = "expensive" // types that take long; at most half of a renderer's slots
-	LaneBulk      Lane = "bulk"      // work that nobody waits for
+	LaneStandard  Lane = "standard"  // work that a client waits for
+	LaneExpensive Lane = "expensive" // renders that take long; at most half of a renderer's slots
+	LaneBulk      Lane = "bulk"      // work that no client waits for
 )
 
-// Lanes lists all lanes, most urgent first.
+// Lanes returns all lanes, the most urgent first.
 func Lanes() []Lane { return []Lane{LaneStandard, LaneExpensive, LaneBulk} }
 
-// Subject is where jobs of the lane are published.
+// Subject returns the subject for jobs of the lane.
 func (l Lane) Subject() string { return "render.job." + string(l) }
 
-// Consumer is the name of the lane's durable consumer.
+// Consumer returns the name of the lane's durable consumer.
 func (l Lane) Consumer() string { return "renderers-" + string(l) }
 
-// ResultSubject is where the edge hears of its jobs.
+// ResultSubject returns the subject for results to an edge.
 func ResultSubject(edge string) string { return "render.result." + edge }
 
-// HeartbeatSubject is where the renderer tells of itself.
+// HeartbeatSubject returns the subject for a renderer's heartbeats.
 func HeartbeatSubject(renderer string) string { return "render.heartbeat." + renderer }
 
-// ControlSubject is where a renderer hears Controls: edges tell it when its heartbeat
-// differs from what operators want.
+// ControlSubject returns the subject for Controls to a renderer. Edges send one when the renderer's
+// heartbeat differs from the operators' directives.
 func ControlSubject(renderer string) string { return "render.control." + renderer }
 
-// Control is an operator's order.
+// Control is an operator's order to a renderer.
 type Control struct {
-	// DrainMS is how long the renderer is to take no new jobs; 0: it takes them again. It
-	// ends that by itself, whoever is gone by then. Milliseconds; nil: this is no order.
+	// DrainMS is the time in milliseconds for which the renderer must take no new jobs; 0 ends a drain.
+	// A drain ends by itself, even if all edges are gone by then. nil means no order.
 	DrainMS *int64 `json:"drain_ms"`
 }
 
 // AllHeartbeats matches the heartbeats of all renderers.
 const AllHeartbeats = "render.heartbeat.*"
 
-// EdgeSubject is where an edge tells that it lives, or leaves, and hears that it is heard.
+// EdgeSubject returns the subject on which an edge reports that it lives or leaves. The edge subscribes
+// to it too, and so learns that NATS delivers its messages.
 func EdgeSubject(edge string) string { return "render.edges.alive." + edge }
 
-// EdgeLeaves is what an edge says last.
+// EdgeLeaves is an edge's last message.
 const EdgeLeaves = "leaves"
 
-// AllEdges matches what edges tell of themselves, and purges: one subscription, so that
-// both arrive in their order.
+// AllEdges matches the reports of edges, and purges. One subscription keeps their order.
 const AllEdges = "render.edges.>"
 
-// PurgeSubject is where edges and renderers are asked to forget originals; each that did
-// answers with its name.
+// PurgeSubject asks edges and renderers to forget originals. Each of them answers with its name.
 const PurgeSubject = "render.edges.purge"
 
-// ForgetSubject is where a renderer that took back what it had stored of a purged original
-// tells edges, which may have read it. It carries a Purge, and nobody answers.
+// ForgetSubject tells edges that a renderer withdrew stored thumbnails of a purged original: edges may
+// have read them. The message is a Purge without an answer.
 const ForgetSubject = "render.edges.forget"
 
-// Purge asks to forget what is known of originals, all names of one. An edge that does
-// not understand its version forgets everything.
+// Purge asks to forget originals, under all names of each. An edge that does not understand its version
+// forgets everything.
 type Purge struct {
 	Version   int                  `json:"version"`
 	Originals []thumbnail.Location `json:"originals"`
 }
 
-// HeartbeatEvery is the pause between two heartbeats of a renderer; one that
-// missed three is taken for dead.
+// HeartbeatEvery is the pause between two heartbeats of a renderer. After three missing heartbeats a
+// renderer counts as dead.
 const HeartbeatEvery = time.Second
 
-// Key is where a thumbnail is stored.
+// Key is the place of a thumbnail in the store.
 type Key = thumbnail.Location
 
-// Job asks for one thumbnail. Its durations count from the message's timestamp
-// in the stream, which the NATS server sets, so that hosts' clocks need not agree.
+// Job asks for one thumbnail. Its durations count from the message's timestamp in the stream, which the
+// NATS server sets: the clocks of hosts may differ.
 type Job struct {
 	Version   int    `json:"version"`
 	ID        string `json:"id"`         // also the Nats-Msg-Id: publishing twice is harmless
 	RequestID string `json:"request_id"` // of the request whose client leads the flight; for logs
-	Trace     string `json:"-"`          // that the request is part of: the message's header of W3C Trace Context
-	Edge      string `json:"edge"`       // who hears the results
+	Trace     string `json:"-"`          // trace of the request, the message's header of W3C Trace Context
+	Edge      string `json:"edge"`       // receives the results
 	Lane      Lane   `json:"lane"`
-	// Slow says that a first try took longer than deadline.FirstTry: the job is rendered
-	// beside the slots, one such at a time.
+	// Slow says that a first try took longer than deadline.FirstTry. The renderer renders the job
+	// beside its slots, one such job at a time.
 	Slow bool           `json:"slow,omitempty"`
 	Spec thumbnail.Spec `json:"spec"`
-	Key  Key            `json:"key"` // where the thumbnail goes
-	// Bucket is the width in pixels of the thumbnail of package bucket from which this one may
-	// be rendered; 0 is none.
+	Key  Key            `json:"key"` // the thumbnail's place in the store
+	// Bucket is the width in pixels of a thumbnail of package bucket that the renderer may draw this
+	// thumbnail from; 0 means no such thumbnail.
 	Bucket int `json:"bucket,omitempty"`
-	// BucketSeen says that the edge saw it in the store, and admitted the job by its cost.
+	// BucketSeen says that the edge saw the bucket in the store, and admitted the job at the lower
+	// cost.
 	BucketSeen bool `json:"bucket_seen,omitempty"`
-	// Near is the renderer that has the original on its disk, as far as the edge knows; "" = none.
+	// Near is the renderer that has the original on its disk, as far as the edge knows, or "".
 	Near string `json:"near,omitempty"`
 	// OriginalVersion is the original's version as the edge saw it.
 	OriginalVersion string `json:"original_version"`
 	// Disposition and XKey are stored with the thumbnail and sent with each answer.
 	Disposition string `json:"disposition,omitempty"`
 	XKey        string `json:"xkey,omitempty"`
-	// StartWithin: a first delivery that nobody begins by then is dropped, since the client has left. Milliseconds.
+	// StartWithinMS bounds the start of a first delivery, in milliseconds. After it renderers drop the
+	// job, because the client has left.
 	StartWithinMS int64 `json:"start_within_ms"`
-	// DeadlineMS: nothing is begun after it, a second delivery included. Milliseconds.
+	// DeadlineMS bounds the start of any work, a second delivery included, in milliseconds.
 	DeadlineMS int64 `json:"deadline_ms"`
-	// RenderLimitMS is the wall time that the render itself may take. Milliseconds.
+	// RenderLimitMS is the wall time that the render itself may take, in milliseconds.
 	RenderLimitMS int64 `json:"render_limit_ms"`
-	// MaxThumbnailPixels bounds the thumbnail, whose size may follow from the original's.
-	// 0 is no bound.
+	// MaxThumbnailPixels bounds the thumbnail, whose size may follow from the original's; 0 means no
+	// bound.
 	MaxThumbnailPixels int64 `json:"max_thumbnail_pixels"`
-	// Attempt counts deliveries before this message was published: a renderer
-	// that drains publishes its jobs again with the count unchanged.
+	// Attempt counts the deliveries before the publication of this message. A renderer that drains
+	// publishes its jobs again with the count unchanged.
 	Attempt int `json:"attempt"`
 }
 
-// Message makes the message that asks renderers.
+// Message returns the message of the job for renderers.
 func (j Job) Message() (*nats.Msg, error) {
 	text, err := json.Marshal(j)
 	if err != nil {
@@ -162,7 +159,7 @@ func (j Job) Message() (*nats.Msg, error) {
 	return m, nil
 }
 
-// ReadJob understands a message of a lane.
+// ReadJob parses a message of a lane.
 func ReadJob(header nats.Header, data []byte) (j Job, err error) {
 	err = json.Unmarshal(data, &j)
 	j.Trace = header.Get(traceHeader)
@@ -171,51 +168,51 @@ func ReadJob(header nats.Header, data []byte) (j Job, err error) {
 
 const traceHeader = "traceparent"
 
-// State is how far a job has come.
+// State is the progress of a job.
 type State string
 
-// The states. Started comes once a delivery, as a request that the edge answers
-// with Proceed or Gone; then come either Rendered and Stored, or Failed. An image
-// above MaxInline is first Stored, and Rendered is left out.
+// The states. Started comes once for each delivery, as a request that the edge answers with Proceed or
+// Gone. Then come Rendered and Stored, or Failed. For an image above MaxInline, Stored comes without
+// Rendered.
 const (
 	StateStarted  State = "started"
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
-	StateStored   State = "stored"   // the thumbnail is in the store, or Fault says why not
-	StateFailed   State = "failed"   // Fault says why
-	StateReleased State = "released" // a sibling that this delivery gives up untried, to be rendered by itself
+	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason
+	StateFailed   State = "failed"   // Fault has the reason
+	StateReleased State = "released" // a sibling that this delivery gives up untried: it is rendered alone
 )
 
-// The words of the edge's Answer to Started. An edge that does not answer has gone, or cannot
-// be reached: the work is done all the same, and found in the store.
+// The words of the edge's Answer to Started. If the edge does not answer, the renderer does the work
+// all the same: an edge finds the thumbnail in the store.
 const (
 	Proceed = "proceed"
-	Gone    = "gone" // nobody waits any more
+	Gone    = "gone" // no client waits any more
 )
 
-// StartedTimeout is how long a renderer waits for the edge's answer.
+// StartedTimeout bounds a renderer's wait for the edge's answer.
 const StartedTimeout = 500 * time.Millisecond
 
-// Result tells an edge how far its job has come.
+// Result reports the progress of a job to its edge.
 type Result struct {
 	Version int    `json:"version"`
 	JobID   string `json:"job_id"`
 	State   State  `json:"state"`
-	// Batch, of Started, is how many jobs of the original the renderer takes at once, this one
-	// included; 0 from renderers that take no siblings.
+	// Batch, in Started, is the number of jobs of the original that the renderer takes at once, this
+	// one included; 0 from renderers that take no siblings.
 	Batch         int    `json:"batch,omitempty"`
 	Renderer      string `json:"renderer"`
 	EngineVersion string `json:"engine_version"` // of libvips
-	// TypeVersion names what draws originals of the name's type, for the failure memory; "" from
-	// renderers of earlier versions.
+	// TypeVersion names the program or library that draws originals of the name's type, for the failure
+	// memory; "" from renderers of earlier versions.
 	TypeVersion string           `json:"type_version,omitempty"`
 	Image       []byte           `json:"-"` // the message's body
 	Format      thumbnail.Format `json:"format,omitempty"`
 	Width       int              `json:"width,omitempty"`
 	Height      int              `json:"height,omitempty"`
-	ETag        string           `json:"etag,omitempty"`       // MD5 of the image in hex, as Swift has it
+	ETag        string           `json:"etag,omitempty"`       // MD5 of the image in hex, as in Swift
 	RenderedAt  time.Time        `json:"rendered_at,omitzero"` // seconds; Last-Modified
-	Engine      string           `json:"engine,omitempty"`     // which engine drew it
-	FetchMS     float64          `json:"fetch_ms,omitempty"`   // reading the original
+	Engine      string           `json:"engine,omitempty"`     // engine that drew the thumbnail
+	FetchMS     float64          `json:"fetch_ms,omitempty"`   // time to read the original
 	RenderMS    float64          `json:"render_ms,omitempty"`  // wall time in the worker
 	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker
 	QueuedMS    float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
@@ -223,46 +220,45 @@ type Result struct {
 	Fault       *fault.Fault     `json:"fault,omitempty"`
 }
 
-// Last reports whether no other result of the job follows from this delivery.
+// Last reports whether this is the last result of a job's delivery.
 func (r Result) Last() bool {
 	return r.State == StateStored || r.State == StateFailed || r.State == StateReleased
 }
 
-// Heartbeat tells of a renderer.
+// Heartbeat reports the state of a renderer.
 type Heartbeat struct {
 	Version       int    `json:"version"`
 	Renderer      string `json:"renderer"`
 	EngineVersion string `json:"engine_version"`
-	// Versions are those of the libraries and tools that draw, by name: "librsvg" "2.54.7".
+	// Versions are the versions of the libraries and tools that draw, by name: "librsvg" "2.54.7".
 	Versions map[string]string `json:"versions,omitempty"`
-	// TypeVersions name what draws, by type of original, as Result.TypeVersion does.
+	// TypeVersions has the value of Result.TypeVersion for each type of original.
 	TypeVersions map[thumbnail.Type]string `json:"type_versions,omitempty"`
 	Slots        int                       `json:"slots"`
 	Busy         int                       `json:"busy"`     // slots that render now
 	InHand       int                       `json:"in_hand"`  // jobs pulled and not acknowledged
-	Draining     bool                      `json:"draining"` // takes no new jobs; 0 slots for all that plan
-	// Batch is how many jobs of one original it takes at once; 0 or 1: it takes each alone.
+	Draining     bool                      `json:"draining"` // takes no new jobs; planning counts 0 slots
+	// Batch is the number of jobs of one original that the renderer takes at once; 0 or 1: one.
 	Batch int `json:"batch,omitempty"`
-	// Directed: it drains because a directive says so, and takes jobs again when that ends. JSON
-	// has the name of earlier versions.
+	// Directed says that the renderer drains because of a directive, and takes jobs again after it. The
+	// JSON has the name of earlier versions.
 	Directed bool `json:"ordered,omitempty"`
-	// Utilisation is the share of its slots' time that was spent on renders since
-	// the last heartbeat, 0 to 1.
+	// Utilisation is the share of the slots' time that renders used since the last heartbeat, 0 to 1.
 	Utilisation float64 `json:"utilisation"`
-	// Whole is its slots when memory does not run short; Utilisation is a share of these.
+	// Whole is the number of slots while memory is not short. Utilisation is a share of these slots.
 	Whole int `json:"whole"`
-	// Engines are those that can draw here, by type: "vips jpeg", "rsvg svg".
+	// Engines are the engines that can draw here, with their type: "vips jpeg", "rsvg svg".
 	Engines []string `json:"engines"`
-	// Kills counts workers that were killed since the start, by reason.
+	// Kills counts the workers killed since the start, by reason.
 	Kills map[string]int64 `json:"kills"`
 	Build string           `json:"build"` // the program's version
-	// Layers confine the workers.
+	// Layers are the sandbox layers that confine the workers.
 	Layers []string `json:"layers"`
 }
 
 const resultHeader = "Thumbmill-Result"
 
-// Message makes the message that carries the result to an edge.
+// Message returns the message that brings the result to an edge.
 func (r Result) Message(edge string) (*nats.Msg, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -271,21 +267,21 @@ func (r Result) Message(edge string) (*nats.Msg, error) {
 	return &nats.Msg{Subject: ResultSubject(edge), Header: nats.Header{resultHeader: {string(text)}}, Data: r.Image}, nil
 }
 
-// ReadResult understands a message on an edge's subject.
+// ReadResult parses a message on an edge's subject.
 func ReadResult(m *nats.Msg) (Result, error) {
 	var r Result
 	if err := json.Unmarshal([]byte(m.Header.Get(resultHeader)), &r); err != nil {
-		return r, fmt.Errorf("result: %w", err)
+		return r, fmt.Errorf("read a result: %w", err)
 	}
 	if r.Version > Version {
-		return r, fmt.Errorf("result of version %d; this edge knows %d", r.Version, Version)
+		return r, fmt.Errorf("read a result: its version is %d, and this edge knows %d", r.Version, Version)
 	}
 	r.Image = m.Data
 	return r, nil
 }
 
-// TTL is a job's time to live in the stream. NATS takes whole seconds, at least
-// one, and truncates.
+// TTL returns a job's time to live in the stream, rounded up to whole seconds and at least one: NATS
+// takes whole seconds and truncates.
 func TTL(left time.Duration) time.Duration {
 	return max(time.Second, (left + time.Second - 1).Truncate(time.Second))
 }

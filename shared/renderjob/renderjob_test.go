@@ -28,7 +28,7 @@ func TestStrangeResultsAreRefused(t *testing.T) {
 	newer, _ := Result{Version: Version + 1}.Message("e")
 	for name, m := range map[string]*nats.Msg{"empty": {}, "newer": newer, "garbage": {Header: nats.Header{resultHeader: {"{"}}}} {
 		if _, err := ReadResult(m); err == nil {
-			t.Errorf("%s: accepted", name)
+			t.Errorf("%s: the message was accepted", name)
 		}
 	}
 }

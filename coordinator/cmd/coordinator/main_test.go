@@ -16,7 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 )
 
-// home keeps what the command keeps for its user to this test.
+// home gives the command an empty home for this test.
 func home(t *testing.T) {
 	t.Helper()
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
@@ -48,8 +48,8 @@ func TestMistakesAreAnsweredWithWhatIsAllowed(t *testing.T) {
 	}
 }
 
-// The coordinator is ready when it answers, and not before. Its certificate is a pipe, on
-// which it waits until the test has seen that it is not.
+// The coordinator is ready as soon as it answers, and not before. Its certificate is a pipe: the
+// coordinator waits for the pipe until the test has seen that it is not ready.
 func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 	home(t)
 	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
@@ -69,7 +69,7 @@ func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 	waits := true
 	readyz.Watch(t, "http://"+admin, ended, func(reasons string) {
 		if reasons != "coordinator: starting\n" {
-			t.Errorf("at the start it says %q", reasons)
+			t.Errorf("at the start the reasons are %q", reasons)
 		}
 		if waits {
 			waits = false
@@ -78,7 +78,7 @@ func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 	})
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
-		t.Fatalf("it says that it is ready, and does not answer: %v", err)
+		t.Fatalf("the coordinator is ready, and does not answer: %v", err)
 	}
 	if _, err := io.WriteString(conn, "STATS UPTIME\n"); err != nil {
 		t.Fatal(err)
@@ -92,12 +92,12 @@ func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("at its end: %v", err)
+		t.Errorf("the coordinator ended with %v", err)
 	}
 }
 
-// give writes what a pipe's reader waits for, and puts a file in the pipe's place, which
-// can be read again.
+// give writes the content that a pipe's reader waits for, and replaces the pipe by a file for later
+// reads.
 func give(t *testing.T, pipe, file string, content []byte) {
 	t.Helper()
 	out, err := os.OpenFile(pipe, os.O_WRONLY, 0)

@@ -1,5 +1,5 @@
-// Package activity knows the busiest clients and originals of this minute and the
-// last, in bounded sketches (HeavyKeeper).
+// Package activity counts the busiest clients and originals of this minute and the last, in bounded
+// sketches (HeavyKeeper).
 package activity
 
 import (
@@ -14,28 +14,27 @@ import (
 )
 
 const (
-	kept   = 50  // of each list
-	decay  = 0.9 // of the sketch, as its library advises
+	kept   = 50  // entries of each list
+	decay  = 0.9 // of the sketch, the value that its library advises
 	window = time.Minute
 )
 
-// Activity counts requests and refusals by client and by original, in this minute
-// and in the last one.
+// Activity counts requests and refusals by client and by original, in this minute and the last.
 type Activity struct {
 	throttles throttle.Table
 
 	mu    sync.Mutex
-	began time.Time // this minute
+	began time.Time // start of this minute
 	lists map[list]*[2]*topk.HeavyKeeper
 }
 
-// list is one of the lists that are kept.
+// list names one list: a class of pools, requests or refusals.
 type list struct {
 	class   throttle.Name
 	refused bool
 }
 
-// New makes an activity without any.
+// New makes an empty activity.
 func New() *Activity {
 	a := &Activity{throttles: throttle.All(), began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
 	for _, class := range []throttle.Name{throttle.PerIP, throttle.PerOriginal} {
@@ -46,19 +45,19 @@ func New() *Activity {
 	return a
 }
 
-// Asked counts a request for a pool; those of other classes are not counted.
+// Asked counts a request for a pool of a client or original. It ignores other classes.
 func (a *Activity) Asked(key string) { a.add(key, key, false) }
 
-// Refused counts a refusal of a request for a pool, by that one or another.
+// Refused counts a refusal of a request for the pool of key, by the pool of the key by.
 func (a *Activity) Refused(key, by string) {
 	name := string(a.throttles.OfKey(by))
-	if name == string(throttle.Lane) { // of which there are few, and which one matters
+	if name == string(throttle.Lane) { // there are few lanes, so the list names the lane
 		name = by
 	}
 	a.add(key, key+separator+name, true)
 }
 
-// separator stands between a key and the name of what refused it; keys have no such byte.
+// separator stands between a key and the name of its refuser; keys contain no such byte.
 const separator = "\x00"
 
 func (a *Activity) add(key, flow string, refused bool) {
@@ -72,8 +71,7 @@ func (a *Activity) add(key, flow string, refused bool) {
 	counts[0].Sample(flow, 1)
 }
 
-// turn begins a new minute when the last is over, or two of them when nothing
-// happened for longer.
+// turn begins a new minute after the last, or two minutes after a longer pause.
 func (a *Activity) turn() {
 	for turns := 0; turns < 2 && time.Since(a.began) >= window; turns++ {
 		for _, counts := range a.lists {
@@ -91,11 +89,12 @@ func (a *Activity) turn() {
 type Busy struct {
 	Name  string `json:"name"`
 	Count uint32 `json:"count"` // in this minute and the last
-	// By is what refused it so often: a class of pools, or one lane's ("lane:standard").
+	// By is the pool class that refused most, or one lane ("lane:standard").
 	By string `json:"by,omitempty"`
 }
 
-// Busiest gives those of a class that asked, or were refused by one throttle, most often.
+// Busiest returns the clients or originals that asked most often, or were refused most often by one
+// throttle.
 func (a *Activity) Busiest(class throttle.Name, refused bool) []Busy {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -37,9 +37,9 @@ func TestBusiest(t *testing.T) {
 		a.Asked("ip:z")
 		time.Sleep(10 * time.Hour)
 		if got := busiest(); got != "[]" {
-			t.Errorf("ten hours later: %s", got)
+			t.Errorf("after ten hours without requests: %s", got)
 		}
-		for n := range 100_000 { // a flood of addresses does not hide the one that asks most
+		for n := range 100_000 { // a flood of addresses does not hide the busiest client
 			a.Asked(fmt.Sprint("ip:", n))
 			if n%10 == 0 {
 				a.Asked("ip:greedy")

@@ -1,10 +1,9 @@
-// Package classic serves PoolCounter's protocol on the coordinator's lock
-// table: a line a command, answered in PoolCounter's words. Locks end with the
-// connection.
+// Package classic serves PoolCounter's protocol on the coordinator's lock table: one line for each
+// command, answered in PoolCounter's words. Locks end with their connection.
 //
-// One goroutine serves all connections (loop.go), as the original does: a
-// connection that waits costs a few hundred bytes, and a pair of acquire and
-// release two system calls less than with a goroutine each.
+// One goroutine serves all connections (loop.go), as in the original. A waiting connection costs a few
+// hundred bytes, and a pair of acquire and release needs two system calls less than with a goroutine
+// for each connection.
 package classic
 
 import (
@@ -24,7 +23,7 @@ import (
 type Server struct {
 	table    *pools.Table
 	activity *activity.Activity
-	refused  func() int64 // connections that could not be taken
+	refused  func() int64 // number of refused connections
 	started  time.Time
 	loop     *loop
 	group    sync.WaitGroup
@@ -32,7 +31,7 @@ type Server struct {
 	failedSends atomic.Int64
 }
 
-// New makes a server; refused counts connections that could not be taken.
+// New makes a server; refused returns the number of refused connections, for the statistics.
 func New(table *pools.Table, a *activity.Activity, refused func() int64) (*Server, error) {
 	s := &Server{table: table, activity: a, refused: refused, started: time.Now()}
 	var err error
@@ -46,7 +45,7 @@ func (s *Server) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends all connections, and waits for that.
+// Stop ends all connections and waits for their end.
 func (s *Server) Stop(context.Context) error {
 	s.loop.close()
 	s.group.Wait()
@@ -57,7 +56,7 @@ func (s *Server) Stop(context.Context) error {
 type session struct {
 	server  *Server
 	client  *pools.Client
-	partial []byte // of a line whose end has not come
+	partial []byte // beginning of a line whose end has not arrived
 	out     outbox
 }
 
@@ -68,7 +67,7 @@ func (s *Server) open(fd int, ended func()) *session {
 	return c
 }
 
-// answerLines answers the lines that came.
+// answerLines answers all complete lines, and keeps a partial last line.
 func (c *session) answerLines(text []byte) {
 	if len(c.partial) > 0 {
 		text = append(c.partial, text...)
@@ -81,7 +80,7 @@ func (c *session) answerLines(text []byte) {
 			c.out.flush()
 			return
 		case end < 0 || end >= poolcounter.MaxLine:
-			text = text[poolcounter.MaxLine:] // of an over-long line the rest counts, as at the original
+			text = text[poolcounter.MaxLine:] // the rest of an overlong line counts as a line, as in the original
 			continue
 		}
 		c.out.add(c.answer(poolcounter.Parse(string(text[:end]))))
@@ -93,7 +92,7 @@ func (c *session) answer(cmd poolcounter.Command) string {
 	switch cmd.Verb {
 	case poolcounter.VerbAcquire:
 		c.server.activity.Asked(cmd.Key)
-		return line(c.client.Acquire(cmd)) // "" when it waits: Receive brings the answer
+		return line(c.client.Acquire(cmd)) // "" = the client waits: Receive brings the answer
 	case poolcounter.VerbRelease:
 		return line(c.client.Release())
 	case poolcounter.VerbStats:
@@ -103,7 +102,7 @@ func (c *session) answer(cmd poolcounter.Command) string {
 	return line(poolcounter.BadCommand)
 }
 
-// line ends an answer, without making a new text of the frequent ones.
+// line adds the end of a line to an answer. It allocates nothing for frequent answers.
 func line(a poolcounter.Answer) string {
 	switch a {
 	case "":
@@ -116,7 +115,7 @@ func line(a poolcounter.Answer) string {
 	return string(a) + "\n"
 }
 
-// Receive brings the end of a wait.
+// Receive sends the end of a wait.
 func (c *session) Receive(a lease.Answer) {
 	switch a.Kind {
 	case lease.KindGranted:
@@ -128,7 +127,7 @@ func (c *session) Receive(a lease.Answer) {
 	}
 }
 
-// Flush sends it.
+// Flush sends the answers that Receive added.
 func (c *session) Flush() { c.out.flush() }
 
 // end frees the client's locks and closes the connection.

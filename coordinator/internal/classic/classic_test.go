@@ -30,13 +30,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quiet observes nothing.
+// quiet is an Observer that does nothing.
 type quiet struct{}
 
 func (quiet) Waited(throttle.Name, time.Duration) {}
 func (quiet) Refused(string, string)              {}
 
-// ours starts a server and gives its address and its table.
+// ours starts a server and returns its address and its table.
 func ours(t testing.TB) (string, *pools.Table) {
 	t.Helper()
 	table := pools.New(quiet{})
@@ -62,7 +62,7 @@ func ours(t testing.TB) (string, *pools.Table) {
 	return g.Addrs()[0], table
 }
 
-// client is a connection that a test talks over.
+// client is a connection of a test.
 type client struct {
 	t    testing.TB
 	conn net.Conn
@@ -103,9 +103,9 @@ func (c *client) hears(want string) {
 	}
 }
 
-// waits makes sure that the client's request was read and is one of the n that
-// wait, and that it hears nothing. (The original drops what it reads together
-// with an earlier line, so that one must not follow too soon.)
+// waits checks that the client's request is one of n waiting requests and that the client has no
+// answer. The test must wait here: the original drops a line that it reads together with an earlier
+// line.
 func (c *client) waits(n int) {
 	c.t.Helper()
 	control := connect(c.t, c.conn.RemoteAddr().String())
@@ -117,7 +117,7 @@ func (c *client) waits(n int) {
 	c.hears("ERROR BAD_COMMAND")
 }
 
-// on runs a conversation against our server and against the original.
+// on runs a conversation against our server and the original.
 func on(t *testing.T, conversation func(t *testing.T, address string)) {
 	t.Run("ours", func(t *testing.T) {
 		address, table := ours(t)
@@ -127,13 +127,13 @@ func on(t *testing.T, conversation func(t *testing.T, address string)) {
 	t.Run("poolcounterd", func(t *testing.T) { conversation(t, servers.Poolcounterd(t)) })
 }
 
-// drained waits until every lock has ended with its connection.
+// drained waits until all locks have ended with their connections.
 func drained(t *testing.T, table *pools.Table) {
 	t.Helper()
 	t.Cleanup(func() {
-		eventually.Succeeds(t, 10*time.Second, "every lock has ended", func() error {
+		eventually.Succeeds(t, 10*time.Second, "all locks have ended", func() error {
 			if c, _, _ := table.Counts(); c.Pools != 0 || c.Processing != 0 {
-				return fmt.Errorf("left over: %+v", c)
+				return fmt.Errorf("the table is not empty: %+v", c)
 			}
 			return nil
 		})
@@ -174,19 +174,19 @@ func TestWaiting(t *testing.T) {
 		c.waits(2)
 		d.say("ACQ4ME k 1 3 9\n")
 		d.hears("QUEUE_FULL")
-		a.say("RELEASE\n") // the work is done: anyone is told, and the next for itself is let in
+		a.say("RELEASE\n") // the work is done: all waits for anyone end, and the next client for itself is let in
 		a.hears("RELEASED")
 		b.hears("DONE")
 		c.hears("LOCKED")
 		b.say("ACQ4ANY k 1 10 9\n")
 		b.waits(1)
-		_ = c.conn.Close() // the work is not done: the next has to do it
+		_ = c.conn.Close() // the work is not done: the next client must do it
 		b.hears("LOCKED")
 		d.say("ACQ4ME k 1 10 1\n")
 		d.hears("TIMEOUT")
 		d.say("ACQ4ME k 1 10 9\n")
 		d.waits(1)
-		d.say("RELEASE\n") // a wait is given up like a lock
+		d.say("RELEASE\n") // RELEASE ends a wait like a lock
 		d.hears("RELEASED")
 		d.say("RELEASE\n")
 		d.hears("NOT_LOCKED")
@@ -222,7 +222,7 @@ func TestStats(t *testing.T) {
 		c.say("STATS nothing\n")
 		answer := make([]byte, len("ERROR WRONG_STAT"))
 		if _, err := c.in.Read(answer); err != nil || string(answer) != "ERROR WRONG_STAT" {
-			t.Errorf("a wrong statistic: %q, %v", answer, err)
+			t.Errorf("unknown statistic: answer %q, error %v", answer, err)
 		}
 	})
 }
@@ -238,7 +238,7 @@ func TestLongTimes(t *testing.T) {
 	}
 }
 
-// Our server, unlike the original in Debian, takes lines as they come.
+// Our server answers each line at its end, unlike Debian's build of the original.
 func TestSplitAndJoinedLines(t *testing.T) {
 	address, table := ours(t)
 	drained(t, table)
@@ -250,7 +250,7 @@ func TestSplitAndJoinedLines(t *testing.T) {
 	c.hears("RELEASED")
 }
 
-// A line that never ends costs its connection's buffer, and nothing else.
+// A line that never ends costs only the buffer of its connection.
 func TestOverlongLines(t *testing.T) {
 	on(t, func(t *testing.T, address string) {
 		c := connect(t, address)
@@ -264,8 +264,8 @@ func TestOverlongLines(t *testing.T) {
 	})
 }
 
-// A command while waiting does not end the wait's time. (At the original it does:
-// its event loop forgets the timeout, and the client waits for ever.)
+// A command during a wait does not end the time of the wait. (In the original it does: its event loop
+// forgets the timeout, and the client waits for ever.)
 func TestATimeoutOutlivesACommand(t *testing.T) {
 	address, table := ours(t)
 	drained(t, table)
@@ -278,7 +278,7 @@ func TestATimeoutOutlivesACommand(t *testing.T) {
 	b.hears("TIMEOUT")
 }
 
-// Who does not read holds up nobody, and loses its locks in the end.
+// A client that does not read holds up nobody, and loses its locks in the end.
 func TestAClientThatDoesNotRead(t *testing.T) {
 	address, table := ours(t)
 	drained(t, table)
@@ -286,7 +286,7 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 	deaf.say("ACQ4ME k 1 9 9\n")
 	deaf.hears("LOCKED")
 	ended := make(chan struct{})
-	go func() { // until it is disconnected
+	go func() { // until the server disconnects
 		defer close(ended)
 		for {
 			if _, err := deaf.conn.Write([]byte(strings.Repeat("STATS FULL\n", 1000))); err != nil {
@@ -301,8 +301,7 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 	<-ended
 }
 
-// Many clients at random: a pool never has more holders than its limit, and
-// nothing is left behind.
+// Many random clients never push a pool above its limit, and leave nothing behind.
 func TestLimitsHoldUnderLoad(t *testing.T) {
 	address, table := ours(t)
 	drained(t, table)
@@ -329,10 +328,10 @@ func TestLimitsHoldUnderLoad(t *testing.T) {
 						continue
 					}
 					if n := holders[k].Add(1); n > workers {
-						t.Errorf("%d holders of a pool of %d", n, workers)
+						t.Errorf("%d holders in a pool of %d places", n, workers)
 					}
 					for range random.IntN(100) {
-						runtime.Gosched() // others come meanwhile
+						runtime.Gosched() // let other clients in
 					}
 					holders[k].Add(-1)
 					if err := conn.Release(t.Context()); err != nil {

@@ -18,15 +18,13 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
-// The same random conversations with our server and with the original: every
-// answer to every client is the same, to the byte. A thousand of them in a test
-// run, each of up to five clients.
+// Our server and the original get the same random conversations, of up to five clients each: every
+// answer to every client is the same to the byte. A test run has a thousand conversations.
 //
-// What it leaves out, since the original is wrong there by its own words, has
-// tests of its own: times of processing (the releaser's clock is reset instead of
-// the new holder's), waiting_workers after RELEASE of a wait (which does not count
-// it), lines that arrive together or in parts (it means to take them, and loses
-// them), and the time of a wait during which a command came.
+// The test leaves out the points in which the original contradicts its own words; they have their own
+// tests. The original resets the releaser's clock instead of the new holder's for times of processing.
+// It does not count a RELEASE of a wait in waiting_workers. It loses lines that arrive together or in
+// parts. It forgets the time of a wait during which a command arrives.
 func TestSameAsTheOriginal(t *testing.T) {
 	address, table := ours(t)
 	drained(t, table)
@@ -45,7 +43,7 @@ func TestSameAsTheOriginal(t *testing.T) {
 	t.Logf("%d conversations", conversations)
 }
 
-// differential is one conversation with both.
+// differential is one conversation with both servers.
 type differential struct {
 	t     *rapid.T
 	name  string
@@ -81,8 +79,8 @@ func (d *differential) step() {
 	d.compare()
 }
 
-// compare takes what clients heard. The kernel may bring one client's answer later
-// than another's that was sent after it.
+// compare compares the answers to all clients. The kernel may deliver a client's answer later than
+// another client's later answer.
 func (d *differential) compare() {
 	ours, theirs := d.sides[0].heard(), d.sides[1].heard()
 	for end := time.Now().Add(patience); ours != theirs && time.Now().Before(end); {
@@ -95,7 +93,7 @@ func (d *differential) compare() {
 	}
 	d.t.Logf("  %q", ours)
 	if ours != theirs {
-		d.t.Fatalf("clients heard %q, of the original %q", ours, theirs)
+		d.t.Fatalf("our server answered %q, the original answered %q", ours, theirs)
 	}
 }
 
@@ -124,9 +122,9 @@ func (d *differential) line() string {
 	}, rapid.SampledFrom([]string{" ", " ", " ", "  "}).Draw(d.t, "space")) + rapid.SampledFrom([]string{"", "", "\r", " ", " more"}).Draw(d.t, "end")
 }
 
-// side is one server with the clients of a conversation, and with a connection of
-// its own that tells when a command was taken. It talks in plain system calls,
-// so that what was heard is known without waiting.
+// side is one server with the clients of a conversation, and a control connection that shows when a
+// command was read. It uses plain system calls: a test can then read the answers so far without
+// waiting.
 type side struct {
 	t       *rapid.T
 	address string
@@ -180,7 +178,8 @@ func (s *side) stat(name string) int {
 	return number
 }
 
-// say sends a line and waits until it was taken: it is answered, or one more waits.
+// say sends a line and waits until the server has read it: the server answers, or one more request
+// waits.
 func (s *side) say(who int, line string) {
 	c := &s.clients[who]
 	if c.fd == 0 {
@@ -204,7 +203,7 @@ func (s *side) say(who int, line string) {
 	}
 }
 
-// receive takes what there is.
+// receive reads the available answers of a client.
 func (s *side) receive(c *peer) {
 	buffer := make([]byte, 4096)
 	n, _, err := unix.Recvfrom(c.fd, buffer, unix.MSG_DONTWAIT)
@@ -236,13 +235,13 @@ func (s *side) leave(who int) {
 func (s *side) await(name string, want int) {
 	for end := time.Now().Add(patience); s.stat(name) != want; {
 		if time.Now().After(end) {
-			s.t.Fatalf("%s is %d, not %d", name, s.stat(name), want)
+			s.t.Fatalf("%s is %d, want %d", name, s.stat(name), want)
 		}
 	}
 }
 
-// heard gives what each client heard since it was asked last, and follows who
-// holds and waits. What a command causes for others is sent before its own answer.
+// heard returns the new answers to each client, and keeps track of holders and waits. The server sends
+// the effects of a command on other clients before its own answer.
 func (s *side) heard() (all [5]string) {
 	for i := range s.clients {
 		c := &s.clients[i]

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop waits for all connections at once, by an epoll instance of its own. That
-// instance is itself waited for by Go's scheduler, so that no thread is blocked.
+// loop waits for all connections at once, with its own epoll instance. Go's scheduler waits for that
+// instance, so no thread blocks.
 type loop struct {
 	server *Server
 	file   *os.File
@@ -31,10 +31,10 @@ type loop struct {
 func newLoop(s *Server) (*loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err == nil {
-		err = unix.SetNonblock(fd, true) // for Go's scheduler to take it
+		err = unix.SetNonblock(fd, true) // Go's scheduler takes only non-blocking descriptors
 	}
 	if err != nil {
-		return nil, fmt.Errorf("epoll: %w", err)
+		return nil, fmt.Errorf("make an epoll instance: %w", err)
 	}
 	l := &loop{server: s, file: os.NewFile(uintptr(fd), "epoll"), fd: fd, sessions: map[int32]*session{}}
 	l.raw, err = l.file.SyscallConn()
@@ -56,8 +56,8 @@ func (l *loop) run() {
 	clear(l.sessions)
 }
 
-// looks is how often the loop looks for events before it lets the scheduler wait
-// for them, which takes two system calls more.
+// looks is the number of looks for events before the loop lets the scheduler wait, which costs two more
+// system calls.
 const looks = 8
 
 func (l *loop) poll(fd uintptr) bool {
@@ -102,8 +102,8 @@ func (l *loop) close() {
 	_ = l.file.Close() // a second call finds it closed
 }
 
-// Serve takes a connection over, with what was read of it already, and returns at
-// once; ended is called when the connection has ended.
+// Serve takes a connection over, with the bytes that in has read already, and returns at once. It calls
+// ended at the end of the connection.
 func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	fd, err := descriptor(conn)
 	early, _ := in.Peek(in.Buffered())
@@ -115,11 +115,11 @@ func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	s.loop.add(s.open(fd, ended), early)
 }
 
-// descriptor gives one of our own, which Go's scheduler does not watch.
+// descriptor returns a duplicate descriptor of a connection, which Go's scheduler does not watch.
 func descriptor(conn net.Conn) (fd int, err error) {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
-		return -1, errors.New("no socket")
+		return -1, errors.New("the connection has no file descriptor")
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -133,7 +133,7 @@ func descriptor(conn net.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// add answers what came early, and then lets the loop go on.
+// add answers the early bytes, and then gives the session to the loop.
 func (l *loop) add(c *session, early []byte) {
 	if len(early) > 0 {
 		c.answerLines(early)

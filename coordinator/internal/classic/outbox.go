@@ -7,20 +7,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeTimeout is how long a client may leave its answers unread when the kernel
-// has no room for more; then it is disconnected.
+// writeTimeout bounds the time for which a client may leave answers unread while the kernel's buffer is
+// full. After it, the server disconnects the client.
 const writeTimeout = 5 * time.Second
 
-// A connection is read, or waited for until the kernel takes its answers.
+// The loop waits until it can read a connection, or until the kernel takes more answers.
 const (
 	readable = unix.EPOLLIN
 	writable = unix.EPOLLOUT
 )
 
-// outbox sends answers. Whoever flushes it writes what the kernel takes at once
-// and never waits: another client's release must not wait for one that does not
-// read. While something is left, the connection is not read either, and the loop
-// flushes when there is room.
+// outbox sends answers. A flush writes as much as the kernel takes at once and never waits: another
+// client's release must not wait for a client that does not read. While answers are left, the loop does
+// not read the connection, and flushes when the kernel has room.
 type outbox struct {
 	fd, epoll int
 	failed    func()
@@ -28,18 +27,18 @@ type outbox struct {
 
 	mu      sync.Mutex
 	waiting []byte
-	stuck   *time.Timer // while something is left
+	stuck   *time.Timer // set while answers are left
 	closed  bool
 }
 
-// add puts an answer at the end.
+// add appends an answer.
 func (o *outbox) add(answer string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.waiting = append(o.waiting, answer...)
 }
 
-// flush sends what was added.
+// flush sends the added answers.
 func (o *outbox) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -62,13 +61,13 @@ func (o *outbox) flush() {
 	}
 }
 
-// await makes the loop wait for such events alone.
+// await makes the loop wait only for the given events.
 func (o *outbox) await(events uint32) {
 	event := unix.EpollEvent{Events: events, Fd: int32(o.fd)}    //nolint:gosec // a descriptor
-	_ = unix.EpollCtl(o.epoll, unix.EPOLL_CTL_MOD, o.fd, &event) // fails when the loop ended
+	_ = unix.EpollCtl(o.epoll, unix.EPOLL_CTL_MOD, o.fd, &event) // fails after the end of the loop
 }
 
-// awaited is what the loop waits for.
+// awaited returns the events that the loop must wait for.
 func (o *outbox) awaited() uint32 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -82,7 +81,7 @@ func (o *outbox) awaited() uint32 {
 func (o *outbox) fail() {
 	o.failed()
 	_ = unix.Shutdown(o.fd, unix.SHUT_RDWR)
-	o.await(readable) // and what it reads is the end
+	o.await(readable) // the loop then reads the end of the connection
 }
 
 func (o *outbox) giveUp() {

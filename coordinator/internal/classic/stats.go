@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
-// stats answers STATS, in the original's words and order.
+// stats answers STATS, with the words and order of the original.
 func stats(which string, uptime time.Duration, c pools.Counts, t pools.Times, connectErrors, failedSends int64) string {
 	line := uptimeLine(uptime)
 	counters := []struct {
@@ -66,7 +66,7 @@ func times(t pools.Times, processed int64) string {
 	return out.String()
 }
 
-// duration writes 1 days 2h 3m 4.500000s, leaving out larger units that are not reached.
+// duration writes 1 days 2h 3m 4.500000s, without larger units that are zero.
 func duration(d time.Duration) string {
 	seconds := d.Seconds()
 	if seconds < 60 {

@@ -1,10 +1,9 @@
-// Package directives takes what operators decide (shared/directive), over HTTP or from
-// an edge that heard it at another coordinator; follows what concerns the lock table, and
-// tells the edges.
+// Package directives takes operators' directives (shared/directive), over HTTP or from an edge that
+// heard them at another coordinator. It applies limits to the lock table, and tells the edges.
 //
-//	GET    /api/v1/directives         those that hold
-//	POST   /api/v1/directives         a new one; hold is a duration such as "30m"
-//	DELETE /api/v1/directives/ID      withdraws one; ?who= says whose doing it is
+//	GET    /api/v1/directives         the directives in force
+//	POST   /api/v1/directives         a new directive; hold is a duration such as "30m"
+//	DELETE /api/v1/directives/ID      withdraws a directive; ?who= names the operator
 package directives
 
 import (
@@ -17,19 +16,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Edge is a connection that understands directives. It is used as a key.
+// Edge is a connection of an edge that understands directives. It is used as a map key.
 type Edge interface {
-	// Hear takes a directive as it travels, or "" as the first one, and must not block.
+	// Hear takes an encoded directive, or "" at first, and must not block.
 	Hear(directive string)
 }
 
 // Rules are the limits of the lock table.
 type Rules interface {
-	// Direct replaces all limits that directives set, by the names of the rules.
+	// Direct replaces the limits of all directives, by the names of the rules.
 	Direct(map[string]pools.DirectedLimits)
 }
 
-// Fleet lists the renderers that live.
+// Fleet lists the living renderers.
 type Fleet interface{ Living() []renderjob.Heartbeat }
 
 // Book is one coordinator's directives. Its methods are safe for concurrent use.
@@ -43,23 +42,23 @@ type Book struct {
 	edges map[Edge]struct{}
 }
 
-// New makes an empty book, whose directives of kind limit replace the limits of rules.
+// New makes an empty book. Directives of kind limit replace limits of rules.
 func New(rules Rules, fleet Fleet, log *slog.Logger) *Book {
 	b := &Book{rules: rules, fleet: fleet, log: log, edges: map[Edge]struct{}{}}
 	b.set = directive.NewSet(b.directRules)
 	return b
 }
 
-// Close ends the timer of the set. The error is always nil.
+// Close stops the timer of the set. It always returns nil.
 func (b *Book) Close() error {
 	b.set.Close()
 	return nil
 }
 
-// Holding lists those that hold.
+// Holding lists the directives in force.
 func (b *Book) Holding() []directive.Directive { return b.set.Holding() }
 
-// directRules sets the limits anew. Of several for one rule the latest holds.
+// directRules applies all limits again. The latest of several directives for one rule wins.
 func (b *Book) directRules() {
 	limits := map[string]pools.DirectedLimits{}
 	for _, d := range b.set.Holding() {
@@ -70,7 +69,7 @@ func (b *Book) directRules() {
 	b.rules.Direct(limits)
 }
 
-// Join tells an edge all that is known, and from then on what is new.
+// Join tells an edge all known directives, and from then on each new one.
 func (b *Book) Join(e Edge) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,25 +80,25 @@ func (b *Book) Join(e Edge) {
 	}
 }
 
-// Leave ends that.
+// Leave stops telling an edge.
 func (b *Book) Leave(e Edge) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.edges, e)
 }
 
-// Receive takes a directive as it travels: one that an edge brings from another coordinator,
-// or from before this one's start.
+// Receive takes an encoded directive from an edge, which heard it from another coordinator or before
+// this coordinator's start.
 func (b *Book) Receive(text string) error {
 	d, err := directive.Decode(text)
 	if err != nil {
 		return err
 	}
-	return b.spread(d, "received a directive of another coordinator")
+	return b.spread(d, "receive a directive of another coordinator")
 }
 
-// spread keeps a directive and tells the edges, unless it is known already. The event is what
-// the log says of it.
+// spread keeps a directive and tells the edges, unless it is known already. The log has the event as
+// its message.
 func (b *Book) spread(d directive.Directive, event string) error {
 	news, err := b.set.Add(d)
 	if err != nil || !news {

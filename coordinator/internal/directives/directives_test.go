@@ -17,14 +17,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// rules are those of a lock table with two rules.
+// rules records the limits that a book sets.
 type rules struct {
 	directed map[string]pools.DirectedLimits
 }
 
 func (r *rules) Direct(all map[string]pools.DirectedLimits) { r.directed = all }
 
-// renderers are those that live.
+// renderers are the names of the living renderers.
 type renderers []string
 
 func (r renderers) Living() (all []renderjob.Heartbeat) {
@@ -34,7 +34,7 @@ func (r renderers) Living() (all []renderjob.Heartbeat) {
 	return all
 }
 
-// edge remembers what it hears.
+// edge records the directives that it hears.
 type edge struct{ heard []string }
 
 func (e *edge) Hear(directive string) { e.heard = append(e.heard, directive) }
@@ -51,14 +51,14 @@ func newBook(t *testing.T) (*Book, *rules) {
 	return b, r
 }
 
-// call asks the book over HTTP.
+// call sends a request to the book over HTTP.
 func call(b *Book, method, path, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	b.Handler().ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
 	return w
 }
 
-// give posts a directive that is taken.
+// give posts a directive that the book must accept.
 func give(t *testing.T, b *Book, body string) (d directive.Directive) {
 	t.Helper()
 	w := call(b, http.MethodPost, "/api/v1/directives", body)
@@ -104,14 +104,14 @@ func TestWhatIsNoDirective(t *testing.T) {
 	for name, c := range map[string]struct {
 		body, want string
 	}{
-		"no JSON":            {"block", "the body is no directive"},
+		"no JSON":            {"block", "the body is not a directive"},
 		"an unknown field":   {`{"kind":"block","for":"1h"}`, `unknown field \"for\"`},
 		"a body too long":    {`{"why":"` + strings.Repeat("x", maxBody) + `"}`, "too large"},
-		"no hold":            {`{"kind":"block","target":"192.0.2.0/24","who":"ann","why":"x"}`, `hold takes a duration such as "30m"`},
+		"no hold":            {`{"kind":"block","target":"192.0.2.0/24","who":"ann","why":"x"}`, `hold "" is not a duration`},
 		"no reason":          {`{"kind":"block","target":"192.0.2.0/24","hold":"1h","who":"ann"}`, "who and why"},
 		"an unknown kind":    {`{"kind":"explode","target":"x","hold":"1h","who":"ann","why":"x"}`, "exempt, block, limit"},
 		"an unknown rule":    {`{"kind":"limit","target":"nothing","workers":1,"hold":"1h","who":"ann","why":"x"}`, "per-ip, per-original, expensive, lane:standard"},
-		"an absent renderer": {`{"kind":"drain","target":"r-2","hold":"1h","who":"ann","why":"x"}`, "no renderer of the name r-2 lives"},
+		"an absent renderer": {`{"kind":"drain","target":"r-2","hold":"1h","who":"ann","why":"x"}`, "no living renderer has the name r-2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _ := newBook(t)
@@ -121,7 +121,7 @@ func TestWhatIsNoDirective(t *testing.T) {
 				t.Errorf("%d %s, want %q", w.Code, w.Body, want)
 			}
 			if ids := holding(t, b); len(ids) > 0 {
-				t.Errorf("it holds: %v", ids)
+				t.Errorf("the directive is in force: %v", ids)
 			}
 		})
 	}
@@ -129,9 +129,9 @@ func TestWhatIsNoDirective(t *testing.T) {
 
 func TestWhatIsADirective(t *testing.T) {
 	for name, body := range map[string]string{
-		"a renderer that lives": `{"kind":"drain","target":"r-1","hold":"1h","who":"ann","why":"x"}`,
-		"no hold to clear":      `{"kind":"clear","target":"c/Cat.jpg","who":"ann","why":"x"}`,
-		"one that was read":     `{"id":"x","kind":"pause","target":"bulk","hold":"1h","who":"ann","why":"x","began":"2020-01-01T00:00:00Z","left_ms":5,"withdrawn":"bob"}`,
+		"a living renderer":    `{"kind":"drain","target":"r-1","hold":"1h","who":"ann","why":"x"}`,
+		"a clear without hold": `{"kind":"clear","target":"c/Cat.jpg","who":"ann","why":"x"}`,
+		"a directive as read":  `{"id":"x","kind":"pause","target":"bulk","hold":"1h","who":"ann","why":"x","began":"2020-01-01T00:00:00Z","left_ms":5,"withdrawn":"bob"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _ := newBook(t)
@@ -150,12 +150,12 @@ func TestTooManyDirectives(t *testing.T) {
 		give(t, b, body)
 	}
 	if w := call(b, http.MethodPost, "/api/v1/directives", body); w.Code != http.StatusInsufficientStorage {
-		t.Errorf("one too many: %d %s", w.Code, w.Body)
+		t.Errorf("a directive above the bound: %d %s", w.Code, w.Body)
 	}
 }
 
-// Of several limits for a rule the latest holds, however slow the clock of its coordinator is;
-// when it is withdrawn the one before holds again.
+// The latest limit for a rule wins, even if its coordinator's clock is slow. After its withdrawal the
+// earlier limit holds again.
 func TestLimitsReplaceThoseOfRules(t *testing.T) {
 	b, r := newBook(t)
 	first := give(t, b, `{"kind":"limit","target":"expensive","workers":1,"hold":"1h","who":"ann","why":"x"}`)
@@ -187,29 +187,29 @@ func TestWithdrawals(t *testing.T) {
 		name, path string
 		want       int
 	}{
-		{"of nobody", d.ID, http.StatusBadRequest},
-		{"of somebody with too long a name", d.ID + "?who=" + strings.Repeat("x", 1000), http.StatusBadRequest},
-		{"of another", "x?who=bob", http.StatusNotFound},
-		{"a good one", d.ID + "?who=bob", http.StatusOK},
-		{"a second one", d.ID + "?who=bob", http.StatusNotFound},
+		{"without an operator", d.ID, http.StatusBadRequest},
+		{"by an operator with a name too long", d.ID + "?who=" + strings.Repeat("x", 1000), http.StatusBadRequest},
+		{"of an unknown directive", "x?who=bob", http.StatusNotFound},
+		{"by an operator", d.ID + "?who=bob", http.StatusOK},
+		{"of a withdrawn directive", d.ID + "?who=bob", http.StatusNotFound},
 	} {
 		if w := call(b, http.MethodDelete, "/api/v1/directives/"+c.path, ""); w.Code != c.want {
 			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
 		}
 	}
 	if ids := holding(t, b); len(ids) > 0 {
-		t.Errorf("it still holds: %v", ids)
+		t.Errorf("the directive is still in force: %v", ids)
 	}
 }
 
-// An edge that joins hears what there is, withdrawn ones included, and then what is news, once.
+// An edge that joins hears all known directives, withdrawn ones too, and then each new directive once.
 func TestEdgesHear(t *testing.T) {
 	b, _ := newBook(t)
 	early, late := &edge{}, &edge{}
 	b.Join(early)
 	d := give(t, b, `{"kind":"pause","target":"bulk","hold":"1h","who":"ann","why":"x"}`)
 	for range 2 {
-		if err := b.Receive(d.Encode()); err != nil { // another edge brings it back
+		if err := b.Receive(d.Encode()); err != nil { // another edge sends it back
 			t.Error(err)
 		}
 	}
@@ -222,17 +222,17 @@ func TestEdgesHear(t *testing.T) {
 	b.Leave(early)
 	give(t, b, `{"kind":"clear","target":"c/Cat.jpg","who":"ann","why":"x"}`)
 	if len(early.heard) != 3 || early.heard[0] != "" || !sameDirective(t, early.heard[1], d) || !sameDirective(t, early.heard[2], withdrawn) {
-		t.Errorf("the one that was there heard %q", early.heard)
+		t.Errorf("the edge that joined first heard %q", early.heard)
 	}
 	if len(late.heard) != 3 || late.heard[0] != "" || !sameDirective(t, late.heard[1], withdrawn) {
-		t.Errorf("the one that came heard %q", late.heard)
+		t.Errorf("the edge that joined later heard %q", late.heard)
 	}
 	if err := b.Receive(`{"id":"x"}`); err == nil {
-		t.Error("a directive without anything was taken")
+		t.Error("an empty directive was accepted")
 	}
 }
 
-// sameDirective ignores how long it still holds.
+// sameDirective compares a heard directive with another one, without the time left.
 func sameDirective(t *testing.T, heard string, want directive.Directive) bool {
 	t.Helper()
 	d, err := directive.Decode(heard)

@@ -28,7 +28,7 @@ func (b *Book) Handler() http.Handler {
 	return mux
 }
 
-// wish is the body of a new directive: what an operator decides, and for how long.
+// wish is the body of a new directive.
 type wish struct {
 	Kind     directive.Kind `json:"kind"`
 	Target   string         `json:"target"`
@@ -37,17 +37,17 @@ type wish struct {
 	Shadow   *bool          `json:"shadow"`
 	Who      string         `json:"who"`
 	Why      string         `json:"why"`
-	Hold     string         `json:"hold"` // a duration; directive.Clear needs none
+	Hold     string         `json:"hold"` // a duration; directive.Clear takes none
 
-	// The coordinator sets these itself. They are ignored, so that a directive that was read
-	// can be sent back with another hold.
+	// The coordinator sets these fields itself and ignores them here: clients can then send back a
+	// directive as they read it, with another hold.
 	ID        string    `json:"id"`
 	Began     time.Time `json:"began"`
 	LeftMS    int64     `json:"left_ms"`
 	Withdrawn string    `json:"withdrawn"`
 }
 
-const example = `{"kind": "block", "target": "192.0.2.0/24", "hold": "1h", "who": "ann", "why": "asks for what is not there"}`
+const example = `{"kind": "block", "target": "192.0.2.0/24", "hold": "1h", "who": "ann", "why": "requests missing originals"}`
 
 func (b *Book) serveNew(w http.ResponseWriter, r *http.Request) {
 	d, err := readWish(http.MaxBytesReader(w, r.Body, maxBody))
@@ -59,24 +59,24 @@ func (b *Book) serveNew(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.Began = b.afterAll(d.Began)
-	if err := b.spread(d, "an operator gave a directive"); err != nil {
+	if err := b.spread(d, "take a directive of an operator"); err != nil {
 		http.Error(w, err.Error(), http.StatusInsufficientStorage)
 		return
 	}
 	operators.Answer(w, d)
 }
 
-// readWish makes a directive of a request's body.
+// readWish makes a directive from a request's body.
 func readWish(body io.Reader) (directive.Directive, error) {
 	var wanted wish
 	in := json.NewDecoder(body)
 	in.DisallowUnknownFields()
 	if err := in.Decode(&wanted); err != nil {
-		return directive.Directive{}, fmt.Errorf("the body is no directive, such as %s: %w", example, err)
+		return directive.Directive{}, fmt.Errorf("the body is not a directive (%w): send JSON such as %s", err, example)
 	}
 	hold, err := time.ParseDuration(wanted.Hold)
 	if err != nil && wanted.Kind != directive.Clear {
-		return directive.Directive{}, fmt.Errorf("hold takes a duration such as \"30m\", not %.40q", wanted.Hold)
+		return directive.Directive{}, fmt.Errorf("hold %.40q is not a duration: write a number and a unit such as \"30m\"", wanted.Hold)
 	}
 	return directive.New(directive.Directive{
 		Kind: wanted.Kind, Target: wanted.Target, Workers: wanted.Workers, MaxQueue: wanted.MaxQueue, Shadow: wanted.Shadow,
@@ -84,17 +84,17 @@ func readWish(body io.Reader) (directive.Directive, error) {
 	}, hold)
 }
 
-// checkTarget refuses a target that no renderer has.
+// checkTarget refuses a drain whose target is not a living renderer.
 func (b *Book) checkTarget(d directive.Directive) error {
 	named := func(h renderjob.Heartbeat) bool { return h.Renderer == d.Target }
 	if d.Kind == directive.Drain && !slices.ContainsFunc(b.fleet.Living(), named) {
-		return errors.New("no renderer of the name " + d.Target + " lives")
+		return errors.New("no living renderer has the name " + d.Target + ": GET /api/v1/throttles lists the renderers")
 	}
 	return nil
 }
 
-// afterAll gives now, or a moment after the latest directive that is known: of two for one
-// target the later one holds, whichever coordinator's clock is slow.
+// afterAll returns now, or a moment after the latest known directive. The later of two directives for
+// one target wins, and a coordinator's clock can be slow.
 func (b *Book) afterAll(now time.Time) time.Time {
 	for _, d := range b.set.All() {
 		if !d.Began.Before(now) {
@@ -107,13 +107,13 @@ func (b *Book) afterAll(now time.Time) time.Time {
 func (b *Book) serveWithdrawal(w http.ResponseWriter, r *http.Request) {
 	who := r.URL.Query().Get("who")
 	if who == "" {
-		http.Error(w, "?who= is missing: it names who withdraws the directive", http.StatusBadRequest)
+		http.Error(w, "?who= is missing: add the name of the operator that withdraws the directive", http.StatusBadRequest)
 		return
 	}
 	holding := b.Holding()
 	at := slices.IndexFunc(holding, func(d directive.Directive) bool { return d.ID == r.PathValue("id") })
 	if at < 0 {
-		http.Error(w, "no directive that holds has this id", http.StatusNotFound)
+		http.Error(w, "no directive in force has this ID: GET /api/v1/directives lists them", http.StatusNotFound)
 		return
 	}
 	d := holding[at]
@@ -122,7 +122,7 @@ func (b *Book) serveWithdrawal(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if err := b.spread(d, "an operator withdrew a directive"); err != nil {
+	if err := b.spread(d, "withdraw a directive for an operator"); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

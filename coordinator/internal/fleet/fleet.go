@@ -1,4 +1,4 @@
-// Package fleet keeps what edges tell a coordinator of the renderers that live.
+// Package fleet keeps the living renderers as edges report them.
 package fleet
 
 import (
@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// deadAfter is above the pause between what edges tell, and what makes them take a
-	// renderer for dead.
+	// deadAfter is the age of a heartbeat after which its renderer counts as dead. It is longer than
+	// the pause between edges' reports plus the age at which edges count a renderer as dead.
 	deadAfter = 6 * time.Second
 	most      = 10_000
 )
@@ -25,7 +25,7 @@ type Fleet struct {
 	renderers map[string]seen
 }
 
-// seen is the latest heartbeat of a renderer, and when it was told.
+// seen is the latest heartbeat of a renderer and the time of its report.
 type seen struct {
 	heartbeat renderjob.Heartbeat
 	at        time.Time
@@ -38,7 +38,7 @@ func New() *Fleet { return &Fleet{renderers: map[string]seen{}} }
 func (f *Fleet) Note(text string) error {
 	var all []renderjob.Heartbeat
 	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return fmt.Errorf("the renderers that an edge tells of: %w", err)
+		return fmt.Errorf("read an edge's report of renderers: %w", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -51,7 +51,7 @@ func (f *Fleet) Note(text string) error {
 	return nil
 }
 
-// Living gives the renderers that live, by name.
+// Living returns the living renderers, by name.
 func (f *Fleet) Living() (all []renderjob.Heartbeat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,6 +1,5 @@
-// Package gate takes the coordinator's connections: it bounds their number, finds
-// out by the first bytes which protocol a client speaks, and ends them all when
-// the coordinator stops.
+// Package gate accepts the coordinator's connections. It bounds their number, detects each client's
+// protocol by its first bytes, and ends all connections when the coordinator stops.
 package gate
 
 import (
@@ -23,26 +22,26 @@ import (
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
-// MaxConnections bounds the memory that connections can take, together with half
-// of the process's descriptors; a further one is closed at once.
+// MaxConnections bounds the connections and so their memory; half of the process's descriptors is a
+// second bound. The gate closes further connections at once.
 const MaxConnections = 20_000
 
-// Protocol serves connections. The reader holds what was read of one already; its
-// buffer is poolcounter.MaxLine bytes. When the connection has ended, be that
-// before Serve returns or long after it, the protocol calls ended.
+// Protocol serves connections. The reader may hold bytes of the connection already; its buffer has
+// poolcounter.MaxLine bytes. The protocol calls ended at the end of the connection, before or after
+// Serve returns.
 type Protocol interface {
 	Serve(conn net.Conn, in *bufio.Reader, ended func())
 }
 
-// Config is what a gate is made of.
+// Config is the configuration of a gate.
 type Config struct {
-	// Listen are addresses: host:port, where port 0 takes any free one, or unix:PATH.
+	// Listen are addresses: host:port, where port 0 takes any free port, or unix:PATH.
 	Listen []string
 	// Classic and Native are PoolCounter's protocol and the coordinator's own.
 	Classic, Native Protocol
-	// Networks are those from which the classic one is spoken, besides unix sockets.
+	// Networks may use the classic protocol; unix sockets always may.
 	Networks []netip.Prefix
-	// TLS is how clients of the native one encrypt; nil: they do not.
+	// TLS encrypts the native protocol; nil: clients connect without encryption.
 	TLS *tls.Config
 	Log *slog.Logger
 }
@@ -59,7 +58,7 @@ type Gate struct {
 
 	mu     sync.Mutex
 	count  int
-	conns  map[net.Conn]struct{} // those that this package or the native protocol reads
+	conns  map[net.Conn]struct{} // connections that this package or the native protocol reads
 	closed bool
 }
 
@@ -94,17 +93,17 @@ func mostConnections() int {
 	return int(min(MaxConnections, max(16, limit.Cur/2)))
 }
 
-// Connections is how many clients are connected.
+// Connections returns the number of connected clients.
 func (g *Gate) Connections() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.count
 }
 
-// Refused is how many connections could not be taken.
+// Refused returns the number of refused connections.
 func (g *Gate) Refused() int64 { return g.refused.Load() }
 
-// acceptAgainAfter is the pause after a connection that could not be accepted.
+// acceptAgainAfter is the pause after a failure to accept a connection.
 const acceptAgainAfter = 50 * time.Millisecond
 
 // accept accepts connections until the listener is closed.
@@ -114,9 +113,9 @@ func (g *Gate) accept(listener net.Listener) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // out of descriptors: the connections that end make room
+		if err != nil { // no descriptors: ending connections make room
 			g.refused.Add(1)
-			g.config.Log.Warn("a connection could not be accepted", "error", err)
+			g.config.Log.Warn("accept a connection", "error", err)
 			_ = periodic.Sleep(g.stopped, acceptAgainAfter)
 			continue
 		}
@@ -140,7 +139,7 @@ func (g *Gate) admit(conn net.Conn) bool {
 	return true
 }
 
-// serveConn finds out which protocol a client speaks, and gives the connection to that one.
+// serveConn detects a client's protocol, and gives the connection to that protocol.
 func (g *Gate) serveConn(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, poolcounter.MaxLine)
 	switch begins := beginningOf(conn, in); {
@@ -153,7 +152,7 @@ func (g *Gate) serveConn(conn net.Conn) {
 	case begins == nothing:
 		g.ended()
 	default:
-		g.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "begins_with", begins)
+		g.config.Log.Warn("refuse a client", "address", conn.RemoteAddr(), "begins_with", begins)
 		g.ended()
 	}
 	_ = conn.Close()
@@ -169,7 +168,7 @@ func (g *Gate) ended() {
 	g.count--
 }
 
-// fromClassic reports whether PoolCounter's protocol is spoken where a client is.
+// fromClassic reports whether a client's address may use PoolCounter's protocol.
 func (g *Gate) fromClassic(conn net.Conn) bool {
 	if isLocal(conn) {
 		return true
@@ -182,16 +181,17 @@ func (g *Gate) fromClassic(conn net.Conn) bool {
 	return slices.ContainsFunc(g.config.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
-// isLocal reports whether a client came over a unix socket, which its file's mode guards.
+// isLocal reports whether a client came over a unix socket; the mode of its file decides who may
+// connect.
 func isLocal(conn net.Conn) bool { return conn.RemoteAddr().Network() == "unix" }
 
-// serveEncrypted serves a client that encrypts, in the native protocol: PoolCounter's knows no
+// serveEncrypted serves a client that encrypts, in the native protocol. PoolCounter's protocol has no
 // encryption.
 func (g *Gate) serveEncrypted(conn net.Conn, in *bufio.Reader) {
 	c := tls.Server(begun{conn, in}, g.config.TLS)
 	_ = c.SetDeadline(time.Now().Add(greetingTimeout))
 	if err := c.Handshake(); err != nil {
-		g.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+		g.config.Log.Warn("refuse a client", "address", conn.RemoteAddr(), "error", err)
 		g.ended()
 		return
 	}
@@ -200,8 +200,8 @@ func (g *Gate) serveEncrypted(conn net.Conn, in *bufio.Reader) {
 	_ = c.Close()
 }
 
-// begun is a connection of which something was read already. It embeds the connection to be
-// one itself, which tls.Server wants, and overrides Read alone.
+// begun is a connection whose first bytes are in a reader already. It embeds the connection because
+// tls.Server takes a net.Conn, and replaces only Read.
 type begun struct {
 	net.Conn
 	in *bufio.Reader
@@ -209,26 +209,25 @@ type begun struct {
 
 func (b begun) Read(p []byte) (int, error) { return b.in.Read(p) }
 
-// greetingTimeout bounds the time from a greeting's first byte to its last, and that of a
-// handshake. Before that a connection may be idle for as long as it likes, as at the
-// original.
+// greetingTimeout bounds the time from a greeting's first byte to its last, and the time of a TLS
+// handshake. Before its first byte a connection may be idle without limit, as in the original.
 const greetingTimeout = 5 * time.Second
 
-// beginning is what a client begins with.
+// beginning is the kind of a client's first bytes.
 type beginning string
 
 const (
 	greeting  beginning = "a greeting"
 	encrypted beginning = "TLS"
 	command   beginning = "a command"
-	nothing   beginning = "" // it only looked whether somebody listens
+	nothing   beginning = "" // the client closed the connection without a byte
 )
 
 // handshake is the first byte of TLS (RFC 8446, §5.1); no command begins with it.
 const handshake = 0x16
 
-// beginningOf tells what the client begins with. It reads no more than it takes to tell, so that
-// a short command of PoolCounter's is answered.
+// beginningOf returns the kind of the client's first bytes. It reads as few bytes as possible: a short
+// PoolCounter command must get its answer.
 func beginningOf(conn net.Conn, in *bufio.Reader) beginning {
 	const text = lease.Greeting + " "
 	for n := 1; ; n = min(in.Buffered()+1, len(text)) {
@@ -254,8 +253,8 @@ func beginningOf(conn net.Conn, in *bufio.Reader) beginning {
 	}
 }
 
-// Stop closes the listeners, disconnects the clients that have a goroutine, and waits for
-// these, at most until ctx ends. No connection is given to a protocol after it.
+// Stop closes the listeners, disconnects the clients that have a goroutine, and waits for these
+// goroutines until ctx ends. After it no protocol gets a connection.
 func (g *Gate) Stop(ctx context.Context) error {
 	g.stop()
 	for _, l := range g.listeners {

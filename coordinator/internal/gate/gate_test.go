@@ -24,7 +24,7 @@ const patience = 10 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// named is a protocol that says its name and then what it reads.
+// named is a protocol that sends its name and then the bytes that it reads.
 type named string
 
 func (n named) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
@@ -68,8 +68,8 @@ func dial(t *testing.T, address string) net.Conn {
 	return conn
 }
 
-// Whatever the pieces in which the first line comes, the right protocol gets all
-// of it; and PoolCounter's as soon as it can be no greeting.
+// The right protocol gets the whole first line, in any pieces. PoolCounter's gets it as soon as the
+// line cannot be a greeting.
 func TestFirstBytes(t *testing.T) {
 	for name, c := range map[string]struct {
 		pieces []string
@@ -84,10 +84,10 @@ func TestFirstBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, _ := start(t, MaxConnections)
-			near, far := net.Pipe() // which keeps pieces apart
+			near, far := net.Pipe() // a pipe keeps the pieces apart
 			defer func() { _ = near.Close() }()
 			if !g.admit(local{far}) {
-				t.Fatal("not admitted")
+				t.Fatal("the connection was refused")
 			}
 			go func() {
 				for _, piece := range c.pieces {
@@ -103,13 +103,13 @@ func TestFirstBytes(t *testing.T) {
 	}
 }
 
-// local is a connection that comes over a unix socket, as far as its address tells. It embeds
-// one to be one.
+// local is a connection whose address is a unix socket. It embeds a net.Conn to implement the
+// interface.
 type local struct{ net.Conn }
 
 func (local) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
-// says sends something and gives what comes back, "" where the connection ends.
+// says sends a text and returns the answer; "" if the connection ends.
 func says(t *testing.T, conn net.Conn, text string) string {
 	t.Helper()
 	if _, err := io.WriteString(conn, text); err != nil {
@@ -120,8 +120,8 @@ func says(t *testing.T, conn net.Conn, text string) string {
 	return string(got[:n])
 }
 
-// Each protocol is spoken where it may be: PoolCounter's in its networks, the native one
-// encrypted where there is a certificate.
+// Each protocol is allowed in its place: PoolCounter's in its networks, the native protocol encrypted
+// if there is a certificate.
 func TestWhoIsLetIn(t *testing.T) {
 	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
 	secured, err := certificate.Reloading(files, slog.New(slog.DiscardHandler))
@@ -138,10 +138,10 @@ func TestWhoIsLetIn(t *testing.T) {
 		config                     Config
 		classic, native, encrypted string
 	}{
-		"open":                   {Config{Networks: local}, "classic ", "native ", ""},
-		"nobody speaks classic":  {Config{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, "", "native ", ""},
-		"encrypted":              {Config{Networks: local, TLS: secured}, "classic ", "", "native "},
-		"encrypted, and no more": {Config{TLS: secured}, "", "", "native "},
+		"open":                  {Config{Networks: local}, "classic ", "native ", ""},
+		"classic for no client": {Config{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, "", "native ", ""},
+		"encrypted":             {Config{Networks: local, TLS: secured}, "classic ", "", "native "},
+		"encrypted alone":       {Config{TLS: secured}, "", "", "native "},
 	} {
 		_, address := startWith(t, MaxConnections, c.config)
 		if got := says(t, dial(t, address), "RELEASE\n"); !strings.HasPrefix(got, c.classic) || (got == "") != (c.classic == "") {
@@ -153,7 +153,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		if got := says(t, tls.Client(dial(t, address), trust), lease.Greeting+" edge\n"); !strings.HasPrefix(got, c.encrypted) || (got == "") != (c.encrypted == "") {
 			t.Errorf("%s: an encrypted greeting is answered by %q", name, got)
 		}
-		_ = dial(t, address).Close() // says nothing
+		_ = dial(t, address).Close() // sends nothing
 		conn := dial(t, address)     // no handshake
 		if got := says(t, conn, "\x16nonsense that is long enough for a record"); strings.Contains(got, "native") {
 			t.Errorf("%s: nonsense is answered by %q", name, got)
@@ -162,18 +162,18 @@ func TestWhoIsLetIn(t *testing.T) {
 	}
 }
 
-// Connections are counted until they end, bounded, and ended when the gate closes,
-// those included that never say anything.
+// The gate counts connections until their end, bounds their number, and ends them when it closes,
+// silent ones too.
 func TestConnections(t *testing.T) {
 	g, address := start(t, 3)
 	var conns []net.Conn
 	for range 3 {
 		conns = append(conns, dial(t, address))
 	}
-	eventually.Holds(t, patience, "three are counted", func() bool { return g.Connections() == 3 })
+	eventually.Holds(t, patience, "the gate counts three connections", func() bool { return g.Connections() == 3 })
 	if _, err := dial(t, address).Read(make([]byte, 1)); err == nil || g.Refused() != 1 {
-		t.Errorf("a fourth: %v, %d refused", err, g.Refused())
+		t.Errorf("the fourth connection: %v, %d refused", err, g.Refused())
 	}
 	_ = conns[0].Close()
-	eventually.Holds(t, patience, "an ended one is not counted", func() bool { return g.Connections() == 2 })
+	eventually.Holds(t, patience, "the gate does not count the ended connection", func() bool { return g.Connections() == 2 })
 }

@@ -11,8 +11,8 @@ import (
 
 const unixPrefix = "unix:"
 
-// listen binds host:port, IPv4 or IPv6, or unix:PATH, whose socket a killed
-// coordinator may have left behind.
+// listen binds host:port, IPv4 or IPv6, or unix:PATH. It removes the socket that a killed coordinator
+// left at that path.
 func listen(address string) (net.Listener, error) {
 	path, isUnix := strings.CutPrefix(address, unixPrefix)
 	if !isUnix {
@@ -20,7 +20,7 @@ func listen(address string) (net.Listener, error) {
 	}
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("%s: another process listens there already", address)
+		return nil, fmt.Errorf("listen on %s: another process listens there already: stop it or choose another address", address)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
 		if err := os.Remove(path); err != nil {
@@ -30,7 +30,7 @@ func listen(address string) (net.Listener, error) {
 	return net.Listen("unix", path)
 }
 
-// Addrs are the addresses in use, in the form of Config.Listen.
+// Addrs returns the addresses in use, in the form of Config.Listen.
 func (g *Gate) Addrs() (all []string) {
 	for _, l := range g.listeners {
 		address := l.Addr().String()

@@ -1,6 +1,5 @@
-// Package native serves the coordinator's own protocol (shared/lease) on the
-// lock table: it makes sure who a client is, reads its frames, and writes the
-// answers, as many at a time as there are.
+// Package native serves the coordinator's own protocol (shared/lease) on the lock table. It checks a
+// client's identity, reads its frames, and writes all pending answers at a time.
 package native
 
 import (
@@ -25,20 +24,20 @@ type Activity interface{ Asked(key string) }
 // Fleet takes heartbeats of renderers, as JSON.
 type Fleet interface{ Note(heartbeats string) error }
 
-// Directives are told to edges that understand them, and received from these.
+// Directives sends directives to edges that understand them, and receives directives from these edges.
 type Directives interface {
 	Join(directives.Edge)
 	Leave(directives.Edge)
 	Receive(directive string) error
 }
 
-// Config is what a server is made of. All but the secret is needed.
+// Config is the configuration of a server. Only the secret is optional.
 type Config struct {
 	Table      *pools.Table
 	Activity   Activity
 	Fleet      Fleet
 	Directives Directives
-	Secret     string // an empty one lets everybody in who can connect
+	Secret     string // "" lets every client in that can connect
 	Log        *slog.Logger
 }
 
@@ -50,8 +49,8 @@ type Server struct {
 // New makes a server.
 func New(c Config) *Server { return &Server{config: c} }
 
-// Serve talks to one client until it leaves, is silent for lease.Patience, or
-// breaks the protocol. It calls ended before it returns.
+// Serve serves one client until it leaves, is silent for lease.Patience, or breaks the protocol. It
+// calls ended before it returns.
 func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 	defer ended()
 	_ = conn.SetDeadline(time.Now().Add(handshakeTimeout))
@@ -60,8 +59,8 @@ func (s *Server) Serve(conn net.Conn, in *bufio.Reader, ended func()) {
 		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
-		if !errors.Is(err, io.EOF) { // else it left: the other side says why
-			s.config.Log.Warn("a client was not let in", "address", conn.RemoteAddr(), "error", err)
+		if !errors.Is(err, io.EOF) { // after io.EOF the other side knows the reason
+			s.config.Log.Warn("refuse a client", "address", conn.RemoteAddr(), "error", err)
 		}
 		return
 	}
@@ -75,12 +74,12 @@ func (s *Server) serveEdge(conn net.Conn, name string, in *bufio.Reader) {
 	writer.Go(c.out.Write)
 	var earlier pools.Receiver
 	c.owner, earlier = s.config.Table.Attach(name, c)
-	if earlier != nil { // it may not know yet that its connection is lost
+	if earlier != nil { // the earlier connection may not have noticed its loss
 		_ = earlier.(*session).conn.Close()
 	}
-	s.config.Log.Info("an edge connected", "edge", name, "address", conn.RemoteAddr())
+	s.config.Log.Info("connect an edge", "edge", name, "address", conn.RemoteAddr())
 	err := c.followFrames(in)
-	s.config.Log.Info("an edge disconnected", "edge", name, "reason", err)
+	s.config.Log.Info("disconnect an edge", "edge", name, "reason", err)
 	if c.joined {
 		s.config.Directives.Leave(c)
 	}

@@ -32,13 +32,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quiet observes nothing.
+// quiet is an Observer that does nothing.
 type quiet struct{}
 
 func (quiet) Waited(throttle.Name, time.Duration) {}
 func (quiet) Refused(string, string)              {}
 
-// audience counts the edges that hear a book of directives.
+// audience counts the edges that listen to a book of directives.
 type audience struct {
 	book  *directives.Book
 	edges atomic.Int64
@@ -48,7 +48,7 @@ func (a *audience) Join(e directives.Edge)    { a.edges.Add(1); a.book.Join(e) }
 func (a *audience) Leave(e directives.Edge)   { a.edges.Add(-1); a.book.Leave(e) }
 func (a *audience) Receive(text string) error { return a.book.Receive(text) }
 
-// journal keeps what is logged.
+// journal keeps the log.
 type journal struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -66,7 +66,7 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// coordinator is a server with all that it stands on.
+// coordinator is a server with all its parts.
 type coordinator struct {
 	server   *Server
 	config   Config
@@ -89,7 +89,7 @@ func newCoordinator(t *testing.T, secret string) *coordinator {
 	return c
 }
 
-// dial opens a connection; gone is closed when the server has ended it.
+// dial opens a connection. The server closes gone when it has ended the connection.
 func (c *coordinator) dial(t *testing.T) (conn net.Conn, gone <-chan struct{}) {
 	t.Helper()
 	near, far := net.Pipe()
@@ -119,14 +119,14 @@ type edge struct {
 	frames []frame
 }
 
-// read lists the frames that came so far.
+// read returns the frames so far.
 func (e *edge) read() []frame {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.frames)
 }
 
-// connect greets, and then sends rules of so many workers for two kinds of pools.
+// connect greets, and then declares rules with the given workers for two kinds of pools.
 func (c *coordinator) connect(t *testing.T, name string, workers uint32) *edge {
 	t.Helper()
 	conn, gone := c.dial(t)
@@ -154,7 +154,7 @@ func (c *coordinator) connect(t *testing.T, name string, workers uint32) *edge {
 	return e
 }
 
-// beat lets the edge beat until the test ends.
+// beat sends beats until the test ends.
 func (e *edge) beat(t *testing.T) *edge {
 	var beats sync.WaitGroup
 	ctx := t.Context()
@@ -170,13 +170,13 @@ func (e *edge) send(frames ...func([]byte) []byte) {
 	e.out.Wake()
 }
 
-// sendAndWait sends frames and waits until their effects have come to rest.
+// sendAndWait sends frames and waits until the server has handled them.
 func (e *edge) sendAndWait(frames ...func([]byte) []byte) {
 	e.send(frames...)
 	synctest.Wait()
 }
 
-// answer is the latest to a request; the zero value while there is none.
+// answer returns the latest answer to a request; zero if there is none.
 func (e *edge) answer(t *testing.T, id uint64) (latest lease.Answer) {
 	t.Helper()
 	for _, f := range e.read() {
@@ -210,7 +210,7 @@ func (e *edge) isConnected() bool {
 	}
 }
 
-// request is one for a place in the pool of each rule, by order.
+// request asks for a place in the pool of each rule, in order.
 func request(kind lease.Kind, id uint64, thumbnail string, keys ...string) func([]byte) []byte {
 	q := lease.Request{ID: id, Wait: 60_000, Client: "client", Thumbnail: thumbnail}
 	for i, key := range keys {
@@ -236,16 +236,16 @@ func TestRequestsAreAnswered(t *testing.T) {
 		b.sendAndWait(request(lease.KindAcquire, 1, "thumbnail:x", "ip:y"), request(lease.KindAcquire, 2, "", "ip:x"), request(lease.KindAcquire, 3, "", "ip:x"))
 		a.sendAndWait(request(lease.KindAcquire, 4, "", "ip:x"))
 		if got := a.answer(t, 4); got.Kind != lease.KindRefused || got.Pool != 0 || got.Reason != lease.Full {
-			t.Errorf("a fourth in a queue of three: %+v", got)
+			t.Errorf("the fourth request in a queue of three: %+v", got)
 		}
 		a.sendAndWait(release(1, lease.Faulty, "why"))
 		if got := b.answer(t, 1); got.Kind != lease.KindFailed || got.Payload != "why" {
-			t.Errorf("the thumbnail failed: %+v", got)
+			t.Errorf("the answer after a faulty render: %+v", got)
 		}
 		b.wantAnswer(t, 2, lease.KindGranted)
 		b.wantAnswer(t, 3, 0)
 		if busiest := c.config.Activity.(*activity.Activity).Busiest(throttle.PerIP, false); fmt.Sprint(busiest) != "[{x 4 } {y 1 }]" {
-			t.Errorf("asked most: %v", busiest)
+			t.Errorf("the busiest clients are %v", busiest)
 		}
 	})
 }
@@ -268,18 +268,18 @@ func TestHandshake(t *testing.T) {
 	greeting := lease.Greeting + " e " + lease.Nonce() + "\n"
 	for name, c := range map[string]struct {
 		said   string
-		hears  string // the beginning of what comes after the coordinator's own greeting
+		hears  string // the start of the answer after the coordinator's greeting
 		logged string
 	}{
-		"no proof":           {greeting + "PROOF -\n", lease.BadProof, "e does not know coordinator.secret"},
-		"another word":       {greeting + "RELEASE\n", lease.BadProof, "e does not know coordinator.secret"},
-		"no name":            {lease.Greeting + " \n", "", "greeted wrongly"},
-		"an empty line":      {greeting + "\n", "", "an empty line"},
-		"a silent one":       {greeting, "", "i/o timeout"},
-		"a line too long":    {strings.Repeat("x", 2*poolcounter.MaxLine), "", "buffer full"},
-		"one that leaves":    {"", "", ""},
-		"a nonce too short":  {lease.Greeting + " e 12\n", "", "greeted wrongly"},
-		"a name with spaces": {lease.Greeting + " a b " + lease.Nonce() + "\n", "", "greeted wrongly"},
+		"no proof":             {greeting + "PROOF -\n", lease.BadProof, "e does not know coordinator.secret"},
+		"another word":         {greeting + "RELEASE\n", lease.BadProof, "e does not know coordinator.secret"},
+		"no name":              {lease.Greeting + " \n", "", "greeted wrongly"},
+		"an empty line":        {greeting + "\n", "", "an empty line"},
+		"a silent client":      {greeting, "", "i/o timeout"},
+		"a line too long":      {strings.Repeat("x", 2*poolcounter.MaxLine), "", "buffer full"},
+		"a client that leaves": {"", "", ""},
+		"a nonce too short":    {lease.Greeting + " e 12\n", "", "greeted wrongly"},
+		"a name with spaces":   {lease.Greeting + " a b " + lease.Nonce() + "\n", "", "greeted wrongly"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -312,16 +312,16 @@ func TestBrokenFramesEndTheConnection(t *testing.T) {
 		}
 	}
 	for name, broken := range map[string]func([]byte) []byte{
-		"acquire":                 text(lease.KindAcquire, ""),
-		"claim":                   text(lease.KindClaim, "\x01"),
-		"release":                 text(lease.KindRelease, "\x01\x09"),
-		"rules":                   text(lease.KindRules, "\xff"),
-		"heartbeats":              text(lease.KindFleet, "{"),
-		"an unknown kind":         text('?', ""),
-		"an answer":               text(lease.KindGranted, "\x01\x01\x00"),
-		"a directive, not joined": text(lease.KindDirective, "{}"),
-		"no kind":                 func(out []byte) []byte { return append(out, 0, 0, 0, 0) },
-		"too long":                func(out []byte) []byte { return append(out, 255, 0, 0, 0, 'A') },
+		"acquire":         text(lease.KindAcquire, ""),
+		"claim":           text(lease.KindClaim, "\x01"),
+		"release":         text(lease.KindRelease, "\x01\x09"),
+		"rules":           text(lease.KindRules, "\xff"),
+		"heartbeats":      text(lease.KindFleet, "{"),
+		"an unknown kind": text('?', ""),
+		"an answer":       text(lease.KindGranted, "\x01\x01\x00"),
+		"a directive from an edge that takes none": text(lease.KindDirective, "{}"),
+		"no kind":  func(out []byte) []byte { return append(out, 0, 0, 0, 0) },
+		"too long": func(out []byte) []byte { return append(out, 255, 0, 0, 0, 'A') },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestBrokenFramesEndTheConnection(t *testing.T) {
 				e, other := c.connect(t, "e", 1), c.connect(t, "other", 1)
 				e.sendAndWait(broken)
 				if e.isConnected() {
-					t.Error("it is still connected")
+					t.Error("the client is still connected")
 				}
 				other.sendAndWait(request(lease.KindAcquire, 1, "", "ip:x"))
 				other.wantAnswer(t, 1, lease.KindGranted)
@@ -338,7 +338,7 @@ func TestBrokenFramesEndTheConnection(t *testing.T) {
 	}
 }
 
-// An edge that is silent is gone: its waits at once, its leases after the grace.
+// A silent edge is gone: its waits end at once, its leases after the grace.
 func TestASilentEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCoordinator(t, "")
@@ -349,7 +349,7 @@ func TestASilentEdge(t *testing.T) {
 		time.Sleep(lease.Patience - lease.Beat)
 		synctest.Wait()
 		if !silent.isConnected() {
-			t.Error("it is taken for gone too early")
+			t.Error("the coordinator dropped the edge too early")
 		}
 		time.Sleep(2*lease.Beat + time.Millisecond)
 		synctest.Wait()
@@ -364,8 +364,8 @@ func TestASilentEdge(t *testing.T) {
 	})
 }
 
-// An edge whose connection is lost keeps its leases for the grace, and a second connection in
-// its name ends the first.
+// An edge keeps its leases for the grace after the loss of its connection. A second connection in its
+// name ends the first.
 func TestLeasesOutliveTheirConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCoordinator(t, "")
@@ -379,7 +379,7 @@ func TestLeasesOutliveTheirConnection(t *testing.T) {
 		again.sendAndWait(request(lease.KindClaim, 1, "", "ip:x"))
 		time.Sleep(2 * lease.Grace)
 		synctest.Wait()
-		other.wantAnswer(t, 1, 0) // it was claimed
+		other.wantAnswer(t, 1, 0) // the lease was claimed
 		_ = again.conn.Close()
 		time.Sleep(lease.Grace)
 		synctest.Wait()
@@ -387,10 +387,11 @@ func TestLeasesOutliveTheirConnection(t *testing.T) {
 	})
 }
 
-// Nothing is granted for a while when an edge has moved here, so that others can claim.
+// After an edge has moved here, the coordinator grants nothing for a while: other edges can claim their
+// leases.
 func TestMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Hour) // since an edge that never moved
+		time.Sleep(time.Hour) // far from the zero time of an edge that never moved
 		c := newCoordinator(t, "")
 		a, b := c.connect(t, "a", 1).beat(t), c.connect(t, "b", 1).beat(t)
 		a.sendAndWait(lease.AppendMoved, request(lease.KindAcquire, 1, "", "ip:x"))
@@ -404,7 +405,7 @@ func TestMoved(t *testing.T) {
 	})
 }
 
-// heard lists the directives that an edge heard.
+// heard returns the directives that an edge received.
 func (e *edge) heard() (all []string) {
 	for _, f := range e.read() {
 		if f.kind == lease.KindDirective {
@@ -414,7 +415,7 @@ func (e *edge) heard() (all []string) {
 	return all
 }
 
-// Directives are told to edges that understand them, and to nobody else.
+// Only edges that understand directives receive them.
 func TestDirectives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCoordinator(t, "")
@@ -431,28 +432,28 @@ func TestDirectives(t *testing.T) {
 		}
 		old, a, b := c.connect(t, "old", 1), c.connect(t, "a", 1), c.connect(t, "b", 1)
 		old.sendAndWait(status(`{"version":"v1"}`), status("no JSON"))
-		for range 2 { // the second status changes nothing
+		for range 2 { // a second status changes nothing
 			a.sendAndWait(status(`{"directives":true}`))
 			b.sendAndWait(status(`{"directives":true}`))
 		}
 		a.sendAndWait(func(out []byte) []byte { return lease.AppendDirective(out, second) })
 		a.sendAndWait(func(out []byte) []byte { return lease.AppendDirective(out, `{"kind":"block"}`) })
-		if !a.isConnected() || !strings.Contains(c.log.String(), "a directive of an edge is not followed") {
+		if !a.isConnected() || !strings.Contains(c.log.String(), "ignore a directive of an edge") {
 			t.Errorf("a wrong directive: connected: %v, log: %s", a.isConnected(), c.log)
 		}
 		if got := b.heard(); !slices.Equal(got, []string{"", first, second}) {
 			t.Errorf("heard %q", got)
 		}
 		if got := old.heard(); len(got) > 0 {
-			t.Errorf("an edge that does not understand directives heard %q", got)
+			t.Errorf("an edge that does not understand directives received %q", got)
 		}
 		if n := c.audience.edges.Load(); n != 2 {
-			t.Errorf("%d edges hear directives", n)
+			t.Errorf("%d edges receive directives", n)
 		}
 		_ = b.conn.Close()
 		synctest.Wait()
 		if n := c.audience.edges.Load(); n != 1 {
-			t.Errorf("%d edges hear directives after one has left", n)
+			t.Errorf("%d edges receive directives after one has left", n)
 		}
 		if views := c.table.View(0).Owners; len(views) != 3 || views[2].Status != "no JSON" {
 			t.Errorf("%+v", views)

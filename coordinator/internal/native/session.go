@@ -19,15 +19,15 @@ type session struct {
 	name   string
 	owner  *pools.Owner
 	out    *lease.Outbox
-	joined bool // the other side understands directives
+	joined bool // the edge understands directives
 }
 
-// followFrames follows frames until the connection ends, and says why it did.
+// followFrames handles frames until the connection ends, and returns the reason of its end.
 func (c *session) followFrames(in *bufio.Reader) error {
-	var request lease.Request // used again for each, with its pools
+	var request lease.Request // reused for each frame, with its pools
 	var renewed time.Time
 	for {
-		if now := time.Now(); now.Sub(renewed) > lease.Beat { // not with each frame: it costs as much as one
+		if now := time.Now(); now.Sub(renewed) > lease.Beat { // not for each frame: setting a deadline costs as much as a frame
 			renewed = now
 			_ = c.conn.SetReadDeadline(now.Add(lease.Patience + lease.Beat))
 		}
@@ -41,7 +41,7 @@ func (c *session) followFrames(in *bufio.Reader) error {
 	}
 }
 
-// follow does what one frame says.
+// follow handles one frame.
 func (c *session) follow(kind lease.Kind, body string, request *lease.Request) error {
 	switch kind {
 	case lease.KindAcquire:
@@ -54,7 +54,7 @@ func (c *session) follow(kind lease.Kind, body string, request *lease.Request) e
 	case lease.KindClaim:
 		return c.claim(body, request)
 	case lease.KindMoved:
-		c.config.Log.Info("an edge asks here from now on, and brings its leases", "edge", c.name)
+		c.config.Log.Info("receive an edge that moved here with its leases", "edge", c.name)
 		c.owner.Settle()
 	case lease.KindRules:
 		return c.setRules(body)
@@ -66,7 +66,7 @@ func (c *session) follow(kind lease.Kind, body string, request *lease.Request) e
 	case lease.KindFleet:
 		return c.config.Fleet.Note(body)
 	default:
-		return fmt.Errorf("unknown frame %q", byte(kind))
+		return fmt.Errorf("the frame's kind %q is unknown", byte(kind))
 	}
 	return nil
 }
@@ -106,8 +106,7 @@ func (c *session) setRules(body string) error {
 	return err
 }
 
-// joinDirectives lets an edge hear directives from now on, if its status says that it
-// understands them.
+// joinDirectives sends directives to an edge from now on, if its status says that it understands them.
 func (c *session) joinDirectives(status string) {
 	var says struct {
 		Directives bool `json:"directives"`
@@ -121,10 +120,10 @@ func (c *session) joinDirectives(status string) {
 
 func (c *session) receiveDirective(body string) error {
 	if !c.joined {
-		return errors.New("a directive before it was asked for")
+		return errors.New("the edge sent a directive, but its status does not say that it understands directives")
 	}
 	if err := c.config.Directives.Receive(body); err != nil {
-		c.config.Log.Warn("a directive of an edge is not followed", "edge", c.name, "error", err)
+		c.config.Log.Warn("ignore a directive of an edge", "edge", c.name, "error", err)
 	}
 	return nil
 }

@@ -1,8 +1,7 @@
-// Package page is the operators' page: who is refused and why, which lane is behind, what
-// fails, which renderers live, and what can be done about it. It shows what
-// /api/v1/throttles tells, and acts by /api/v1/directives.
+// Package page is the operators' page. It shows refusals and their reasons, lanes, failing originals
+// and renderers from /api/v1/throttles, and sends directives to /api/v1/directives.
 //
-// It is in the binary, and loads nothing from anywhere else.
+// The page is inside the binary, and loads nothing from other hosts.
 package page
 
 import (
@@ -13,10 +12,10 @@ import (
 //go:embed index.html page.css page.js
 var files embed.FS
 
-// policy lets the page use what is served beside it, and nothing else.
+// policy allows only resources of the page's own host.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Paths are where Handler is to be found.
+// Paths are the paths that Handler serves.
 func Paths() []string { return []string{"/{$}", "/page.css", "/page.js"} }
 
 // Handler serves the page.

@@ -8,21 +8,20 @@ import (
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 )
 
-// Client is one connection of PoolCounter's protocol: its locks, newest last.
-// Only the newest can be a wait.
+// Client is one connection of PoolCounter's protocol with its locks, the newest last. Only the newest
+// can still wait.
 type Client struct {
 	table    *Table
 	receiver Receiver
 	locks    []*request
-	workers  uint32   // places that the newest request says its pool has
-	spare    *request // the last one that ended, to be used again
+	workers  uint32   // the limit that the newest request states for its pool
+	spare    *request // the last request that ended, for reuse
 }
 
-// NewClient adds a client.
 func (t *Table) NewClient(r Receiver) *Client { return &Client{table: t, receiver: r} }
 
-// Acquire asks for a lock. The answer is "" when the client now waits: its
-// receiver hears of KindGranted, KindDone, or KindRefused when the time is over.
+// Acquire asks for a lock and returns the answer. It returns "" if the client must wait: the receiver
+// then gets KindGranted, KindDone, or KindRefused at the end of the wait.
 func (c *Client) Acquire(cmd poolcounter.Command) poolcounter.Answer {
 	t := c.table
 	t.lock()
@@ -70,8 +69,8 @@ func (c *Client) acquire(cmd poolcounter.Command) poolcounter.Answer {
 	return ""
 }
 
-// add makes a lock that is neither held nor waited for yet. All of PoolCounter's
-// clients stand in line as one, in the order in which they came.
+// add makes a lock that is neither held nor waited for yet. All PoolCounter clients are one flow in a
+// line, in the order of arrival.
 func (c *Client) add(p *pool, limits poolcounter.Limits) *request {
 	t := c.table
 	t.arrived++
@@ -91,7 +90,7 @@ func (c *Client) add(p *pool, limits poolcounter.Limits) *request {
 // connection implements requester.
 func (c *Client) connection() Receiver { return c.receiver }
 
-// obstacle implements requester: the request is the newest, since it waits.
+// obstacle implements requester. A waiting request is always the client's newest one.
 func (c *Client) obstacle(r *request) *slot {
 	if s := &r.slots[0]; !s.pool.passesOn(c.workers) {
 		return s
@@ -101,7 +100,7 @@ func (c *Client) obstacle(r *request) *slot {
 
 // forget implements requester.
 func (c *Client) forget(r *request) {
-	for i, lock := range slices.Backward(c.locks) { // it is the newest, nearly always
+	for i, lock := range slices.Backward(c.locks) { // nearly always the newest
 		if lock == r {
 			c.locks = slices.Delete(c.locks, i, i+1)
 			c.spare = r
@@ -110,8 +109,8 @@ func (c *Client) forget(r *request) {
 	}
 }
 
-// Release gives back the newest lock, and tells those who wait for anyone that
-// the work is done. It also ends a wait, when that is the newest.
+// Release gives back the newest lock, and tells requests for anyone that the work is done. If the
+// newest request still waits, Release ends its wait.
 func (c *Client) Release() poolcounter.Answer {
 	t := c.table
 	t.lock()
@@ -129,7 +128,7 @@ func (c *Client) Release() poolcounter.Answer {
 	return poolcounter.Released
 }
 
-// Leave frees everything that the client holds or waits for, newest first.
+// Leave frees all locks and ends the wait of the client, newest first.
 func (c *Client) Leave() {
 	c.table.lock()
 	defer c.table.unlock()
@@ -138,7 +137,7 @@ func (c *Client) Leave() {
 	}
 }
 
-// endWaitsForAnyone ends all of PoolCounter's waits for anyone in a pool.
+// endWaitsForAnyone tells all PoolCounter requests for anyone in a pool that the work is done.
 func (t *Table) endWaitsForAnyone(p *pool, since time.Time) {
 	for p.forAnyone.Len() > 0 {
 		r := p.forAnyone.Front().Value.(*request)

@@ -7,26 +7,26 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// Counts are what the table counted, in the words of PoolCounter's statistics.
+// Counts are the table's counts, with the meaning of PoolCounter's statistics.
 type Counts struct {
 	Acquired         int64 // total_acquired
 	Releases         int64 // total_releases
-	Processing       int64 // processing_workers: leases and locks now
+	Processing       int64 // processing_workers: current leases and locks
 	Waiting          int64 // waiting_workers: requests that wait now
 	FullQueues       int64 // full_queues: refusals
 	LockMismatch     int64 // lock_mismatch: a fifth lock on one connection
 	LockWhileWaiting int64 // lock_while_waiting
 	ReleaseMismatch  int64 // release_mismatch: RELEASE without a lock
-	ProcessedCount   int64 // processed_count: locks that ended
-	Pools            int64 // hashtable_entries: pools now
+	ProcessedCount   int64 // processed_count: ended locks
+	Pools            int64 // hashtable_entries: current pools
 	Claimed          int64 // leases that edges brought from an earlier connection or another coordinator
 	Vanished         int64 // leases that nobody claimed in time
-	Differing        int64 // rules that edges have different limits for, now
+	Differing        int64 // rules whose limits differ between edges now
 
 	tallies map[throttle.Name]*tally
 }
 
-// tally is what is counted for each class of pools.
+// tally holds the counts of one class of pools.
 type tally struct {
 	class            throttle.Name
 	holders, waiters int64
@@ -35,26 +35,26 @@ type tally struct {
 	refusals         map[lease.Reason]int64
 }
 
-// Class is what was counted for one class of pools.
+// Class holds the counts of one class of pools, for readers of the table.
 type Class struct {
 	Holders   int64 // places held now
-	Waiters   int64 // places waited for now
-	Granted   int64 // requests that were let in
+	Waiters   int64 // places that requests wait for now
+	Granted   int64 // admitted requests
 	NearLimit int64 // requests that found their pool at more than four fifths of its limit
-	Shadowed  int64 // requests that a throttle in shadow mode would have refused or delayed
-	Full      int64 // requests refused: maxqueue
-	TimedOut  int64 // requests refused: waited in vain
+	Shadowed  int64 // requests that shadow mode let through
+	Full      int64 // requests refused because of maxqueue
+	TimedOut  int64 // requests refused at the end of their wait
 }
 
-// Times are sums of durations, in the words of PoolCounter's statistics.
+// Times are sums of durations, with the meaning of PoolCounter's statistics.
 type Times struct {
-	Processing       time.Duration // held
-	Gained           time.Duration // work that waiters for anyone were spared
-	Waiting          time.Duration // until a lock was held
-	WaitingForMe     time.Duration // of these, ACQ4ME and leases
-	WaitingForAnyone time.Duration // of these, ACQ4ANY
-	WaitingForGood   time.Duration // until another's work was done
-	WastedTimeout    time.Duration // in vain
+	Processing       time.Duration // from grant to release
+	Gained           time.Duration // work that waiters for anyone did not repeat
+	Waiting          time.Duration // until a lock was granted
+	WaitingForMe     time.Duration // the part of Waiting of ACQ4ME and leases
+	WaitingForAnyone time.Duration // the part of Waiting of ACQ4ANY
+	WaitingForGood   time.Duration // until the work of another request was done
+	WastedTimeout    time.Duration // of waits that ended with a refusal
 }
 
 func newCounts() Counts {
@@ -67,7 +67,7 @@ func newCounts() Counts {
 
 func (c Counts) tally(class throttle.Name) *tally { return c.tallies[class] }
 
-// Counts gives what was counted so far.
+// Counts returns the counts so far: of the table, of each class, and the sums of durations.
 func (t *Table) Counts() (Counts, map[throttle.Name]Class, Times) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

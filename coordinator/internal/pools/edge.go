@@ -6,13 +6,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// edge is an edge with its requests and leases. It outlives its connections by
-// lease.Grace.
+// edge holds the requests and leases of one edge. It outlives the edge's connections by lease.Grace.
 type edge struct {
 	table    *Table
 	name     string
 	status   string
-	moved    time.Time // when it came here last
+	moved    time.Time // when the edge last moved to this coordinator
 	receiver Receiver  // nil while its connection is lost
 	rules    []*rule
 	requests shrinking[uint64, *request]
@@ -39,7 +38,7 @@ func (e *edge) loseConnection() {
 	now := time.Now()
 	for _, r := range e.requests.entries {
 		switch {
-		case r.state == holding && r.lost.IsZero(): // else it waits already
+		case r.state == holding && r.lost.IsZero(): // a lease lost earlier keeps its time
 			r.lost = now
 		case r.state != holding:
 			e.table.abandon(r)
@@ -48,7 +47,7 @@ func (e *edge) loseConnection() {
 	time.AfterFunc(lease.Grace, e.endUnclaimed)
 }
 
-// endUnclaimed ends the leases that nobody claimed, and forgets an edge that is gone.
+// endUnclaimed ends the leases that nobody claimed, and forgets an edge without connection and leases.
 func (e *edge) endUnclaimed() {
 	t := e.table
 	t.lock()
@@ -67,7 +66,7 @@ func (e *edge) endUnclaimed() {
 
 const maxWait = 24 * 60 * 60 * 1000 // milliseconds
 
-// newRequest understands what an edge asks for; nil when it was refused.
+// newRequest makes a request from an edge's message. It returns nil after a refusal.
 func (e *edge) newRequest(q lease.Request) *request {
 	t := e.table
 	if why, refused := e.objection(q); refused {
@@ -91,7 +90,7 @@ func (e *edge) newRequest(q lease.Request) *request {
 	return r
 }
 
-// objection says why a request is refused without a look at its pools, if it is.
+// objection returns a reason to refuse a request before a look at its pools, if there is a reason.
 func (e *edge) objection(q lease.Request) (why lease.Reason, refused bool) {
 	switch {
 	case len(e.requests.entries) >= MaxRequests:
@@ -102,7 +101,8 @@ func (e *edge) objection(q lease.Request) (why lease.Reason, refused bool) {
 	return 0, false
 }
 
-// understands reports whether each pool has a rule, and none comes twice.
+// understands reports whether each pool has a rule and a key of its own, and the request asks for
+// something.
 func (e *edge) understands(q lease.Request) bool {
 	for i, p := range q.Pools {
 		if p.Rule >= len(e.rules) || p.Key == q.Thumbnail {
@@ -129,7 +129,7 @@ func (e *edge) claim(q lease.Request) {
 	}
 	if r.thumbnail != nil && r.thumbnail.held > 0 {
 		t.markMovable(r.thumbnail)
-		r.thumbnail = nil // another renders it too
+		r.thumbnail = nil // another lease renders the thumbnail too
 	}
 	t.openPools(r)
 	t.countPlaces(r)

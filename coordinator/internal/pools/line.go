@@ -5,18 +5,16 @@ import (
 	"slices"
 )
 
-// line is the requests that stand at one pool, fair among clients: start-time fair queueing
-// (P. Goyal, H. Vin, H. Cheng, "Start-time Fair Queuing", 1996). Each client is
-// a flow. Its next request's start tag is where its last one's service ended, or
-// the line's virtual time if that is later; the request with the lowest tag is
-// next, and the virtual time is the tag of the one served last. So a client with
-// a hundred requests in line gets at most one more place before the first of
-// another client, and clients with expensive requests get as many fewer.
-// Requests of one client are in the order of their arrival.
+// line holds the requests that stand at one pool. It is fair among clients by start-time fair queueing
+// (P. Goyal, H. Vin, H. Cheng, "Start-time Fair Queuing", 1996). Each client is a flow. The start tag
+// of a client's next request is the end of service of its last one, or the line's virtual time if that
+// is later. The request with the lowest tag is next. The virtual time is the tag of the request served
+// last. A client with a hundred requests in line therefore gets at most one more place before the first
+// request of another client, and clients with expensive requests get proportionally fewer places.
+// Requests of one client keep the order of their arrival.
 //
-// Tags are given when a request is its client's next, not when it arrives, so
-// that requests that leave do not count as served. All is forgotten when the
-// line is empty.
+// A request gets its tag when it becomes its client's next, not at its arrival: a request that leaves
+// the line early therefore does not count as served. An empty line forgets everything.
 type line struct {
 	flows   map[string]*flow
 	active  flows
@@ -27,10 +25,10 @@ type flow struct {
 	client   string
 	start    uint64
 	standing []*request // by arrival
-	index    int        // in the heap, while somebody stands
+	index    int        // in the heap, while requests stand
 }
 
-// idleFlows is how many clients that do not wait are remembered by one line.
+// idleFlows bounds the clients without requests here that one line remembers.
 const idleFlows = 4096
 
 func (l *line) head() *request {
@@ -40,7 +38,7 @@ func (l *line) head() *request {
 	return l.active[0].standing[0]
 }
 
-// all lists the requests that stand here, in no order.
+// all returns the requests that stand here, in no order.
 func (l *line) all() (standing []*request) {
 	for _, f := range l.active {
 		standing = append(standing, f.standing...)
@@ -100,7 +98,7 @@ func (l *line) leave(r *request) {
 	l.prune()
 }
 
-// served counts what a client got while somebody stands here.
+// served charges a client for a grant while requests stand here.
 func (l *line) served(client string, cost uint64) {
 	f := l.flow(client)
 	f.start = max(f.start, l.virtual)
@@ -112,7 +110,7 @@ func (l *line) served(client string, cost uint64) {
 	l.prune()
 }
 
-// prune forgets clients that do not stand here, when they are many.
+// prune forgets all clients without requests here once they are more than idleFlows.
 func (l *line) prune() {
 	if len(l.flows) <= len(l.active)+idleFlows {
 		return
@@ -124,7 +122,7 @@ func (l *line) prune() {
 	}
 }
 
-// before reports whether a, who stands here, goes before b, who may not.
+// before reports whether a, which stands here, goes before b, which may stand elsewhere.
 func (l *line) before(a, b *request) bool {
 	first, second := l.flows[a.flow].start, l.virtual
 	if f := l.flows[b.flow]; f != nil {
@@ -146,7 +144,7 @@ func byArrival(a, b *request) int {
 	return 0
 }
 
-// flows is a heap of those with somebody standing.
+// flows is a heap of the flows with standing requests.
 type flows []*flow
 
 func (h flows) Len() int { return len(h) }

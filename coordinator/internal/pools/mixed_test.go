@@ -14,8 +14,8 @@ func thumbnailed(id uint64, keys ...string) lease.Request {
 	return q
 }
 
-// When PoolCounter's client leaves that held a thumbnail's pool, an edge that waits
-// for it is let in; when it releases, that one reads it from the store.
+// An edge waits for a thumbnail whose pool a PoolCounter client holds. If the client leaves, the edge
+// is let in; if it releases, the edge reads the thumbnail from the store.
 func TestAnEdgeWaitsForAClientsThumbnail(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 9)
@@ -33,8 +33,7 @@ func TestAnEdgeWaitsForAClientsThumbnail(t *testing.T) {
 	empty(t, table)
 }
 
-// A place goes to one: a thumbnail that an edge lets go is not given to another
-// edge and to a client both.
+// A thumbnail that an edge lets go goes to another edge or to a client, never to both.
 func TestAThumbnailHasOneHolder(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 9)
@@ -52,7 +51,7 @@ func TestAThumbnailHasOneHolder(t *testing.T) {
 	empty(t, table)
 }
 
-// An edge that stands in line elsewhere does not render what a client has begun to.
+// An edge that stands in line elsewhere does not render a thumbnail that a client has begun.
 func TestAClientTakesTheThumbnailFirst(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 1)
@@ -67,8 +66,7 @@ func TestAClientTakesTheThumbnailFirst(t *testing.T) {
 	empty(t, table)
 }
 
-// A place that somebody took while the table settled is not handed on as well, and
-// a surplus of claimed leases ends.
+// A place taken while the table settled is not handed on as well, and a surplus of claimed leases ends.
 func TestHandOverKeepsLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
@@ -96,7 +94,7 @@ func TestHandOverKeepsLimits(t *testing.T) {
 	})
 }
 
-// A throttle in shadow mode lets an edge through though a client stands before it.
+// A throttle in shadow mode lets an edge through although a client stands before it.
 func TestShadowBehindAClient(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 1)
@@ -112,14 +110,14 @@ func TestShadowBehindAClient(t *testing.T) {
 	empty(t, table)
 }
 
-// Frames of a connection whose name another took over do nothing.
+// Frames of a connection do nothing once another connection has taken its name over.
 func TestAReplacedConnection(t *testing.T) {
 	table := New(quiet{})
 	old, _ := attach(table, "e", 1)
 	box := &inbox{}
 	_, earlier := table.Attach("e", box)
 	if earlier == nil {
-		t.Error("nobody is told that its time is over")
+		t.Error("the new connection did not get the receiver of the earlier one")
 	}
 	old.Acquire(requestFor(1, "x", "k"))
 	old.Claim(requestFor(2, "x", "k"))
@@ -130,7 +128,7 @@ func TestAReplacedConnection(t *testing.T) {
 	empty(t, table)
 }
 
-// A lease that nobody claims ends in time, however often its edge comes and goes.
+// An unclaimed lease ends in time, however often its edge comes and goes.
 func TestAFlappingEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
@@ -147,8 +145,7 @@ func TestAFlappingEdge(t *testing.T) {
 	})
 }
 
-// Who is let in after a render vanished and finds its queue full is refused, and
-// counted once.
+// A request that is let in after a vanished render and finds a full queue is refused, and counted once.
 func TestLetInToAFullQueue(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e")

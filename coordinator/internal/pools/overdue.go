@@ -2,11 +2,10 @@ package pools
 
 import "slices"
 
-// MaxPassed is how often a request can find its turn of no use before places are
-// kept for it.
+// MaxPassed is the number of useless turns after which the table keeps places for a request.
 const MaxPassed = 4
 
-// passOver counts a turn that was of no use.
+// passOver counts a useless turn.
 func (t *Table) passOver(r *request) {
 	if r.passed++; r.passed == MaxPassed {
 		t.overdue = append(t.overdue, r)
@@ -14,8 +13,7 @@ func (t *Table) passOver(r *request) {
 	}
 }
 
-// protect keeps places for each overdue request that shares no pool with an
-// older one.
+// protect keeps places for each overdue request that shares no pool with an older one.
 func (t *Table) protect() {
 	taken := map[*pool]bool{}
 	for _, r := range t.overdue {
@@ -39,7 +37,7 @@ func (t *Table) keepPlacesFor(r *request) {
 	}
 }
 
-// unprotect ends what an overdue request was kept.
+// unprotect gives up the places kept for a request, and protects the next overdue ones.
 func (t *Table) unprotect(r *request) {
 	if r.passed < MaxPassed {
 		return

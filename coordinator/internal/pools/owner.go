@@ -6,19 +6,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// MaxRequests is how many requests and leases of one edge the table takes.
+// MaxRequests bounds the requests and leases of one edge.
 const MaxRequests = 100_000
 
-// Owner is what one connection can do in an edge's name, as long as no later
-// connection has taken that name over.
+// Owner lets one connection act in an edge's name until a later connection takes the name over.
 type Owner struct {
 	edge     *edge
 	receiver Receiver
 }
 
-// Attach gives a connection to the edge of that name. What that held over an
-// earlier connection it has lease.Grace to claim. When the earlier one is not
-// detached yet its receiver is returned: its time is over.
+// Attach connects the edge of a name. The edge has lease.Grace to claim its leases of an earlier
+// connection. If the earlier connection is not detached yet, Attach returns its receiver, and the
+// caller must end it.
 func (t *Table) Attach(name string, r Receiver) (o *Owner, earlier Receiver) {
 	t.lock()
 	defer t.unlock()
@@ -34,7 +33,7 @@ func (t *Table) Attach(name string, r Receiver) (o *Owner, earlier Receiver) {
 	return &Owner{e, r}, earlier
 }
 
-// act locks the table and does something in the edge's name, if the connection still may.
+// act calls do with the table locked, if the connection still has the edge's name.
 func (o *Owner) act(do func(*edge)) {
 	o.edge.table.lock()
 	defer o.edge.table.unlock()
@@ -43,24 +42,23 @@ func (o *Owner) act(do func(*edge)) {
 	}
 }
 
-// Detach takes a lost connection from its edge. Waits end with it; leases wait to
-// be claimed.
+// Detach takes a lost connection from its edge. Waits end at once; leases wait for a claim.
 func (o *Owner) Detach() { o.act((*edge).loseConnection) }
 
-// SetRules replaces the limits that the edge's configuration has.
+// SetRules replaces the limits that the edge declares.
 func (o *Owner) SetRules(rules []lease.Rule) {
 	o.act(func(e *edge) { e.table.declare(e, rules) })
 }
 
-// SetStatus keeps what the edge tells operators of itself.
+// SetStatus keeps the edge's own status for operators.
 func (o *Owner) SetStatus(json string) { o.act(func(e *edge) { e.status = json }) }
 
-// settleAgainAfter bounds how often one edge can make the table settle: one that comes and goes
+// settleAgainAfter bounds how often one edge can make the table settle: an edge that comes and goes
 // must not stop everybody for long.
 const settleAgainAfter = 2 * time.Second
 
-// Settle makes the table grant nothing for lease.Settling: this edge has moved here, and in that
-// time others that move claim what they hold. Moving again within two seconds changes nothing.
+// Settle stops new grants for lease.Settling, because this edge moved here: other edges that move claim
+// their leases in that time. A second move within two seconds changes nothing.
 func (o *Owner) Settle() {
 	o.act(func(e *edge) {
 		if time.Since(e.moved) >= settleAgainAfter {
@@ -70,8 +68,7 @@ func (o *Owner) Settle() {
 	})
 }
 
-// Acquire asks for a lease. The receiver hears the answer, possibly before
-// Acquire returns.
+// Acquire asks for a lease. The receiver gets the answer, possibly before Acquire returns.
 func (o *Owner) Acquire(q lease.Request) {
 	o.act(func(e *edge) {
 		if r := e.newRequest(q); r != nil {
@@ -80,12 +77,12 @@ func (o *Owner) Acquire(q lease.Request) {
 	})
 }
 
-// Claim holds a lease that the edge had over an earlier connection or at another
-// coordinator, whatever the limits say: its render is under way.
+// Claim holds a lease that the edge got over an earlier connection or at another coordinator, beyond
+// any limit: its render is under way.
 func (o *Owner) Claim(q lease.Request) { o.act(func(e *edge) { e.claim(q) }) }
 
-// Release ends a lease, and tells those who wait for its thumbnail. A request
-// that still waits is cancelled; one that is not there was released before.
+// Release ends a lease and tells the requests that wait for its thumbnail. It cancels a request that
+// still waits. An unknown id was released before and changes nothing.
 func (o *Owner) Release(id uint64, out lease.Outcome, payload string) {
 	o.act(func(e *edge) {
 		if r := e.requests.entries[id]; r != nil {

@@ -11,7 +11,7 @@ func (t *Table) openPools(r *request) {
 	}
 }
 
-// placesIn is how many places of a pool a request takes.
+// placesIn returns the number of places that a request takes of a pool.
 func (r *request) placesIn(p *pool) (places uint32) {
 	for i := range r.slots {
 		if r.slots[i].pool == p {
@@ -30,7 +30,7 @@ func (t *Table) countPlaces(r *request) {
 	}
 }
 
-// uncountPlaces undoes that for a request that holds none.
+// uncountPlaces undoes countPlaces for a request that holds nothing.
 func (t *Table) uncountPlaces(r *request) {
 	for i := range r.slots {
 		p := r.slots[i].pool
@@ -40,7 +40,7 @@ func (t *Table) uncountPlaces(r *request) {
 	}
 }
 
-// holdAtOnce holds places that were not waited for.
+// holdAtOnce holds places without a wait.
 func (t *Table) holdAtOnce(r *request) {
 	t.holdPlaces(r)
 	for i := range r.slots {
@@ -60,7 +60,7 @@ func (t *Table) holdPlaces(r *request) {
 		t.sendToAwait(p)
 		if p.line.head() != nil {
 			p.line.served(r.flow, r.cost)
-			t.markMovable(p) // its order may be another now
+			t.markMovable(p) // its order may have changed
 		}
 	}
 	if r.thumbnail != nil {
@@ -71,7 +71,7 @@ func (t *Table) holdPlaces(r *request) {
 	t.counts.Processing++
 }
 
-// freePlaces gives back what is held; whoever waits for a place goes on.
+// freePlaces gives back the places of a lease or lock. Requests that wait for them go on.
 func (t *Table) freePlaces(r *request) {
 	for i := range r.slots {
 		t.freePlacesIn(r.slots[i].pool, r.slots[i].places)

@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// inbox is a receiver that remembers.
+// inbox is a Receiver that remembers all answers.
 type inbox struct{ answers []lease.Answer }
 
 func (b *inbox) Receive(a lease.Answer) { b.answers = append(b.answers, a) }
@@ -24,7 +24,7 @@ func (b *inbox) last() lease.Answer {
 	return b.answers[len(b.answers)-1]
 }
 
-// of is the latest answer to a request.
+// of returns the latest answer to a request.
 func (b *inbox) of(id uint64) (a lease.Answer) {
 	for _, answer := range b.answers {
 		if answer.ID == id {
@@ -34,7 +34,7 @@ func (b *inbox) of(id uint64) (a lease.Answer) {
 	return a
 }
 
-// quiet observes nothing.
+// quiet is an Observer that does nothing.
 type quiet struct{}
 
 func (quiet) Waited(throttle.Name, time.Duration) {}
@@ -47,7 +47,7 @@ func command(key string, anyone bool, workers, queue, timeout uint32) poolcounte
 	}
 }
 
-// attach makes an owner with rules a, b, c of the given workers each.
+// attach makes an owner with one rule for each limit, named 0, 1, 2 and so on.
 func attach(t *Table, name string, workers ...uint32) (*Owner, *inbox) {
 	box := &inbox{}
 	o, _ := t.Attach(name, box)
@@ -82,17 +82,17 @@ func empty(t testing.TB, table *Table) {
 	counts, classes, _ := table.Counts()
 	if counts.Pools != 0 || len(table.pools.entries) != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
 		len(table.waiting.entries) != 0 || len(table.overdue) != 0 {
-		t.Errorf("left over: %+v, %d pools", counts, len(table.pools.entries))
+		t.Errorf("the table is not empty: %+v, %d pools", counts, len(table.pools.entries))
 	}
 	for class, c := range classes {
 		if c.Holders != 0 || c.Waiters != 0 {
-			t.Errorf("left over in %s: %+v", class, c)
+			t.Errorf("class %s is not empty: %+v", class, c)
 		}
 	}
 }
 
-// The time that a lock is held counts from its grant, not from its request, and
-// not from another's release as at the original.
+// The time of a lock counts from its grant, not from its request, and not from another client's release
+// as at the original.
 func TestTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := New(quiet{})
@@ -113,7 +113,7 @@ func TestTimes(t *testing.T) {
 	})
 }
 
-// Four requests behind one hot original leave the client's other originals alone.
+// Four requests behind one hot original do not hold up the client's other originals.
 func TestWaitersHoldNothing(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 4, 1)
@@ -128,15 +128,15 @@ func TestWaitersHoldNothing(t *testing.T) {
 	wants(t, box.of(2).Kind, lease.KindGranted)
 	for id := uint64(1); id <= 6; id++ {
 		o.Release(id, lease.Stored, "")
-		o.Release(id, lease.Stored, "") // once more changes nothing
+		o.Release(id, lease.Stored, "") // a second release changes nothing
 	}
 	empty(t, table)
 }
 
-// A client with a hundred requests in line gets at most one more place before
-// another's first, and then every other one.
+// A client with a hundred requests in line gets at most one more place before the first request of
+// another client, and then every other place.
 func TestFairAmongClients(t *testing.T) {
-	for served := range 3 { // of the first client's, before the other comes
+	for served := range 3 { // places for the first client before the other client comes
 		table := New(quiet{})
 		o, box := attach(table, "e", 1)
 		o.Acquire(requestFor(1, "greedy", "lane:x"))
@@ -168,12 +168,12 @@ func TestFairAmongClients(t *testing.T) {
 			}
 		}
 		if before > 1 || modest != 3 {
-			t.Errorf("after %d: the modest client's turns: %v", served, order)
+			t.Errorf("after %d places, the modest client's turns are %v", served, order)
 		}
 	}
 }
 
-// Whose requests cost four times as much gets a quarter as many places.
+// A client whose requests cost four times as much gets a quarter of the places.
 func TestFairByCost(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 1)
@@ -195,8 +195,7 @@ func TestFairByCost(t *testing.T) {
 	wants(t, dear, 4)
 }
 
-// Who waits for another's render of the thumbnail takes no place elsewhere, and
-// hears how it ended.
+// A request that waits for another request's render takes no place elsewhere, and learns the outcome.
 func TestThumbnailForAnyone(t *testing.T) {
 	table := New(quiet{})
 	a, boxA := attach(table, "a", 2)
@@ -232,8 +231,7 @@ func TestThumbnailForAnyone(t *testing.T) {
 	empty(t, table)
 }
 
-// A throttled client does not keep others from rendering the same thumbnail, and
-// then profits from it.
+// A throttled client does not keep others from rendering the same thumbnail, and gets their thumbnail.
 func TestThrottledClientDoesNotHoldTheThumbnail(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 1)
@@ -292,8 +290,8 @@ func TestQueueBound(t *testing.T) {
 	empty(t, table)
 }
 
-// The lowest limit holds; a limit that sinks stops grants until enough have ended;
-// one that rises lets those in who wait.
+// The lowest limit holds. A lower limit stops grants until enough leases have ended; a higher limit
+// lets waiting requests in.
 func TestLimitsThatDiffer(t *testing.T) {
 	table := New(quiet{})
 	a, boxA := attach(table, "a", 3)
@@ -319,7 +317,8 @@ func TestLimitsThatDiffer(t *testing.T) {
 	empty(t, table)
 }
 
-// A throttle in shadow mode lets everything through and tells what it would have done.
+// A throttle in shadow mode lets everything through and reports the requests that it would have
+// stopped.
 func TestShadow(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e")
@@ -336,8 +335,8 @@ func TestShadow(t *testing.T) {
 	empty(t, table)
 }
 
-// A huge original takes several places of its type's pool, and is not overtaken
-// by small ones for ever.
+// A huge original takes several places of its type's pool, and small originals do not overtake it for
+// ever.
 func TestPlaces(t *testing.T) {
 	table := New(quiet{})
 	o, box := attach(table, "e", 4)
@@ -393,8 +392,8 @@ func TestLostConnections(t *testing.T) {
 	})
 }
 
-// Claims hold whatever the limits say; when an edge moved here nothing new is
-// granted before the others could bring theirs.
+// Claims hold beyond any limit. When an edge has moved here, the table grants nothing new until the
+// other edges could claim their leases.
 func TestClaimsElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Hour)

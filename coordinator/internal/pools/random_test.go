@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// Whatever clients and edges do in whatever order: limits hold, nobody waits
-// while there is room, places add up, and past keys leave nothing behind.
+// Clients and edges do random things in random order: limits hold, no request waits while there is
+// room, places add up, and past keys leave nothing behind.
 func TestRandomConversations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newConversation()
@@ -24,7 +24,7 @@ func TestRandomConversations(t *testing.T) {
 		counts, _, _ := c.table.Counts()
 		if len(c.table.pools.entries) != 0 || counts.Pools != 0 || counts.Waiting != 0 || counts.Processing != 0 ||
 			len(c.table.edges) != 0 || len(c.table.rules) != 0 || len(c.table.overdue) != 0 {
-			t.Fatalf("left over: %+v", counts)
+			t.Fatalf("the table is not empty: %+v", counts)
 		}
 	})
 }
@@ -35,7 +35,7 @@ type conversation struct {
 	owners  []*Owner
 	clients []*Client
 	ids     uint64
-	calm    bool // no lease was claimed and no limit changed, so that none can be exceeded
+	calm    bool // no lease was claimed and no limit changed: no pool can be above its limit
 }
 
 func newConversation() *conversation {
@@ -48,7 +48,7 @@ func newConversation() *conversation {
 	return c
 }
 
-// step lets one of them do something.
+// step lets a random edge or client act.
 func (c *conversation) step(t *rapid.T) {
 	owner := rapid.SampledFrom(c.owners).Draw(t, "owner")
 	client := rapid.SampledFrom(c.clients).Draw(t, "client")
@@ -83,7 +83,7 @@ func (c *conversation) step(t *rapid.T) {
 	}
 }
 
-// end lets all of them leave, and the time pass in which leases can be claimed.
+// end makes all edges and clients leave, and ends the time for claims.
 func (c *conversation) end() {
 	settle(c.table)
 	for _, o := range c.owners {
@@ -109,7 +109,7 @@ func someRules(t *rapid.T) (rules []lease.Rule) {
 	return rules
 }
 
-// settle ends what Settle began, as its timer does.
+// settle ends the settling at once, as its timer does.
 func settle(table *Table) {
 	table.lock()
 	defer table.unlock()
@@ -161,7 +161,8 @@ func (c *conversation) someRequest(t *rapid.T) lease.Request {
 	return q
 }
 
-// checkTable adds up what all requests hold and wait for, and compares it with the pools.
+// checkTable adds up the places that all requests hold and wait for, and compares the sums with the
+// pools.
 func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 	held, places := map[*pool]uint32{}, map[*pool]uint32{}
 	count := func(r *request) {
@@ -192,7 +193,7 @@ func checkTable(t *rapid.T, table *Table, clients []*Client, calm bool) {
 		}
 	}
 	for _, p := range table.pools.entries {
-		// Locks of PoolCounter's clients, whose limits are their own, can be over ours.
+		// Locks of PoolCounter's clients state their own limits and can exceed the edges' limits.
 		over := calm && p.rule != nil && p.held > p.rule.workers && !classic[p]
 		if places[p] == 0 && p.askers.Len() == 0 && !table.settling || over {
 			t.Fatalf("pool %s: %d held, %d places", p.key, p.held, p.places)
@@ -218,23 +219,22 @@ func checkRequest(t *rapid.T, table *Table, r *request) {
 		if r.protected {
 			for _, s := range r.slots {
 				if s.pool.protected != r {
-					t.Fatalf("request %d is protected in some of its pools only", r.id)
+					t.Fatalf("request %d is protected in only some of its pools", r.id)
 				}
 			}
 		}
 	case awaiting:
 		if r.thumbnail.held == 0 || r.stands != nil {
-			t.Fatalf("request %d waits for a render that nobody does", r.id)
+			t.Fatalf("request %d waits for a render that no request makes", r.id)
 		}
 	case idle:
 		t.Fatalf("request %d is idle", r.id)
 	}
 }
 
-// The bound of overtaking. Pools are kept full by a stream of requests that need
-// one of them each; others need several. Every lease lives for at most so many
-// steps. A request that has become overdue is granted within one lifetime for each
-// overdue one before it and one for itself, and nobody is forgotten.
+// A stream of requests that need one pool each keeps the pools full, while other requests need several.
+// Each lease lives for at most a given number of steps. An overdue request is granted within one
+// lifetime for each older overdue request and one for itself; each request is granted in the end.
 func TestNobodyIsOvertakenForEver(t *testing.T) {
 	const lifetime = 5
 	rapid.Check(t, func(rt *rapid.T) {
@@ -253,7 +253,7 @@ func TestNobodyIsOvertakenForEver(t *testing.T) {
 			s.check(lifetime)
 		}
 		if granted := s.several; granted != several {
-			rt.Fatalf("%d of %d requests of several pools were granted", granted, several)
+			rt.Fatalf("%d of %d requests of several pools were granted, want all", granted, several)
 		}
 	})
 }
@@ -266,9 +266,9 @@ type starvation struct {
 	step    int
 	ids     uint64
 	heard   int
-	born    map[uint64]int    // leases: when granted
-	overdue map[uint64][2]int // requests: when they became overdue, and how many were before
-	passed  map[uint64]int    // protected requests: how often before
+	born    map[uint64]int    // leases: step of the grant
+	overdue map[uint64][2]int // requests: step at which they became overdue, and the number of older overdue ones
+	passed  map[uint64]int    // protected requests: useless turns before
 	several int
 }
 
@@ -279,7 +279,7 @@ func (s *starvation) acquire(keys ...string) {
 	s.owner.Acquire(q)
 }
 
-// fill keeps three in each line.
+// fill keeps three requests in each line.
 func (s *starvation) fill() {
 	for i, key := range []string{"a", "b", "c"} {
 		standing := 0
@@ -323,7 +323,7 @@ func (s *starvation) check(lifetime int) {
 			s.overdue[r.id] = since
 		}
 		if s.step-since[0] > lifetime*(since[1]+1) {
-			s.t.Fatalf("request %d is overdue for %d steps, with %d before it", r.id, s.step-since[0], since[1])
+			s.t.Fatalf("request %d has been overdue for %d steps, with %d older ones", r.id, s.step-since[0], since[1])
 		}
 	}
 	for r := range s.table.waiting.entries {

@@ -11,59 +11,59 @@ type state uint8
 
 const (
 	idle     state = iota
-	inLine         // has a place in each pool, and stands in the line of one
-	awaiting       // waits for another's render of its thumbnail
+	inLine         // has a place in each pool, and stands in the line of one pool
+	awaiting       // waits for another request's render of its thumbnail
 	holding
 )
 
-// requester is whose a request is: an edge's, or that of a client of PoolCounter's protocol.
+// requester is the side that made a request: an edge, or a client of PoolCounter's protocol.
 type requester interface {
-	// connection hears the answers; nil while it is lost.
+	// connection receives the answers; nil while it is lost.
 	connection() Receiver
-	// obstacle gives the first pool that has no room for a request that waits or is new; nil when it
-	// can be granted.
+	// obstacle returns the first pool without room for a request that is new or waits; nil if the
+	// request can be granted.
 	obstacle(*request) *slot
-	// forget drops a request that has ended.
+	// forget drops an ended request.
 	forget(*request)
 }
 
-// request is one request for places, and the lease or lock when it is granted.
+// request is one request for places; once granted, it is the lease or lock.
 type request struct {
 	by      requester
-	id      uint64 // of an edge's
+	id      uint64 // of an edge's request
 	arrival uint64
 	flow    string
 	cost    uint64
 
 	slots     []slot
-	few       [4]slot // room for slots
+	few       [4]slot // backing array of slots
 	thumbnail *pool
-	stands    *slot         // the one in whose line it stands; nil = in none
-	stood     *slot         // the last one in whose line it stood; nil = none
+	stands    *slot         // the slot in whose line it stands; nil = in no line
+	stood     *slot         // the last slot in whose line it stood; nil = none
 	asks      *list.Element // in its thumbnail's askers
-	forAnyone *list.Element // in its pool's list of those for anyone
-	passed    int           // turns that were of no use
-	shadow    uint64        // bit i: the throttle of slot i is in shadow mode, and would not let it through
+	forAnyone *list.Element // in its pool's list for anyone
+	passed    int           // useless turns
+	shadow    uint64        // bit i: the throttle of slot i is in shadow mode, and would have stopped the request
 	state     state
 	protected bool
 	lost      time.Time // when its edge's connection was lost; zero once claimed
 
-	since time.Time // when its state began
+	since time.Time // start of the state
 	wait  time.Duration
 	until time.Time // end of its wait in line
 	timer *time.Timer
 }
 
-// slot is a request's part of one pool. The pool is found when the request enters it: while it
-// waits for another's render the pool may come and go.
+// slot is a request's part of one pool. The request looks its pool up on entering it: during a wait for
+// another render the pool may be dropped and made again.
 type slot struct {
 	key    string
-	rule   *rule // nil: a client's, who states the limits itself
+	rule   *rule // nil: a Client's request, which states the limits itself
 	pool   *pool
 	places uint32
 }
 
-// index gives the position of a slot as answers count them.
+// index returns the position of a slot as answers count it.
 func (r *request) index(s *slot) int {
 	for i := range r.slots {
 		if &r.slots[i] == s {
@@ -73,8 +73,8 @@ func (r *request) index(s *slot) int {
 	return lease.NoPool
 }
 
-// lastStood gives the slot that a wait in line is counted for: the last in whose line it stood,
-// or the first when it stood in none.
+// lastStood returns the slot that a wait in line is counted for: the last in whose line the request
+// stood, or the first slot.
 func (r *request) lastStood() *slot {
 	if r.stood != nil {
 		return r.stood
@@ -82,7 +82,7 @@ func (r *request) lastStood() *slot {
 	return &r.slots[0]
 }
 
-// admit lets a request into its pools: it is granted, stands in line, or is refused.
+// admit lets a request into its pools: the request is granted, stands in line, or is refused.
 func (t *Table) admit(r *request) {
 	t.openPools(r)
 	if full := t.fullPool(r); full != nil {
@@ -106,8 +106,8 @@ func (t *Table) admit(r *request) {
 	}
 }
 
-// fullPool counts what the throttles say of a request, and gives the first pool whose queue is
-// full; nil when none is.
+// fullPool counts the verdicts of the throttles, and returns the first pool whose queue is full, or
+// nil.
 func (t *Table) fullPool(r *request) *slot {
 	r.shadow = 0
 	for i := range r.slots {
@@ -135,7 +135,7 @@ func (t *Table) grant(r *request) {
 	t.answer(r, lease.Answer{Kind: lease.KindGranted, Pool: r.index(r.stood), Shadow: r.shadow})
 }
 
-// measureWait counts the wait for the pool at which it ended, and none for the others.
+// measureWait counts the whole wait for the pool where it ended, and zero for the others.
 func (t *Table) measureWait(r *request) {
 	waited := time.Since(r.since)
 	t.times.Waiting += waited
@@ -154,14 +154,14 @@ func (t *Table) measureWait(r *request) {
 	}
 }
 
-// refuse ends a wait with a refusal by one of its pools, or by its thumbnail's when that is nil.
+// refuse refuses a request in the name of one of its pools, or of its thumbnail's pool if by is nil.
 func (t *Table) refuse(r *request, by *slot, why lease.Reason) {
 	p := r.thumbnail
 	if by != nil {
 		p = by.pool
 	}
 	t.countRefusal(p, why)
-	for i := range r.slots { // the client and the original are refused, whichever pool did it
+	for i := range r.slots { // the refusal counts for the client and the original too
 		if other := r.slots[i].pool; other != p {
 			t.observer.Refused(other.key, p.key)
 		}
@@ -178,7 +178,7 @@ func (t *Table) countRefusal(p *pool, why lease.Reason) {
 	}
 }
 
-// abandon ends a wait of whatever kind; the request is of no more use.
+// abandon ends any wait of a request, and drops the request.
 func (t *Table) abandon(r *request) {
 	switch r.state {
 	case inLine:
@@ -192,7 +192,7 @@ func (t *Table) abandon(r *request) {
 	t.forget(r)
 }
 
-// forget drops a request, and those of its pools that were made for it alone.
+// forget drops a request. Pools that existed for it alone are dropped later.
 func (t *Table) forget(r *request) {
 	r.state = idle
 	for i := range r.slots {
@@ -206,7 +206,7 @@ func (t *Table) forget(r *request) {
 	r.by.forget(r)
 }
 
-// end ends a request in whatever state, and tells those who wait for its thumbnail.
+// end ends a request in any state, and tells the requests that wait for its thumbnail.
 func (t *Table) end(r *request, out lease.Outcome, payload string) {
 	if r.state != holding {
 		t.abandon(r)

@@ -6,9 +6,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// rule is the limits of one kind of pool, as the edges' configurations have
-// them. Where they differ, the lowest holds, and a throttle is in shadow mode only
-// if all say so.
+// rule is the limits of one kind of pool, from the edges' configurations. If edges differ, the lowest
+// limit holds, and a throttle is in shadow mode only if all edges say so.
 type rule struct {
 	name              string
 	declared          map[*edge]lease.Rule
@@ -18,13 +17,13 @@ type rule struct {
 	directed          bool
 }
 
-// DirectedLimits are the limits that an operator gives a rule for a time; 0 and nil leave what it is.
+// DirectedLimits are an operator's limits for a rule, for a time; 0 and nil keep the configured value.
 type DirectedLimits struct {
 	Workers, MaxQueue uint32
 	Shadow            *bool
 }
 
-// Direct replaces all limits that directives set, by the names of the rules.
+// Direct replaces the limits of all directives, by the names of the rules.
 func (t *Table) Direct(all map[string]DirectedLimits) {
 	t.lock()
 	defer t.unlock()
@@ -56,13 +55,13 @@ func (t *Table) applyDirectives(r *rule) {
 	}
 }
 
-// declare replaces an edge's rules, and lets the lines move whose limits change.
+// declare replaces an edge's rules, and marks the pools whose limits change.
 func (t *Table) declare(e *edge, rules []lease.Rule) {
 	before := e.rules
 	e.rules = nil
 	for _, declared := range rules {
 		if name, err := t.throttles.RuleName(declared.Name); err == nil {
-			declared.Name = name // an edge of an earlier version calls it otherwise
+			declared.Name = name // edges of an earlier version use another name
 		}
 		r := t.rules[declared.Name]
 		if r == nil {
@@ -86,7 +85,7 @@ func (t *Table) declare(e *edge, rules []lease.Rule) {
 	t.markPoolsOf(changed)
 }
 
-// markPoolsOf lets the lines of rules move that have changed.
+// markPoolsOf marks the pools of the changed rules as movable.
 func (t *Table) markPoolsOf(changed map[*rule]bool) {
 	if len(changed) == 0 {
 		return
@@ -98,8 +97,8 @@ func (t *Table) markPoolsOf(changed map[*rule]bool) {
 	}
 }
 
-// updateLimits finds the limits that hold, and reports whether they are others than before.
-// The pools of a rule that nobody declares any more keep its last limits.
+// updateLimits computes the limits in force, and reports whether they changed. The pools of a rule that
+// no edge declares any more keep its last limits.
 func (t *Table) updateLimits(r *rule) (changed bool) {
 	if len(r.declared) == 0 {
 		delete(t.rules, r.name)

@@ -6,7 +6,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// beginSettling grants nothing to Owners for lease.Settling, in which they claim what they hold.
+// beginSettling stops grants to Owners for lease.Settling; edges claim their leases in that time.
 func (t *Table) beginSettling() {
 	if t.settling {
 		return

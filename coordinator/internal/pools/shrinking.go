@@ -2,14 +2,14 @@ package pools
 
 import "maps"
 
-// shrinking is a map that gives memory back. Go's maps keep the room of their
-// fullest time, and a table lives for months after its worst minute.
+// shrinking is a map that gives memory back. Go's maps keep the room of their fullest time, and a table
+// lives for months after its worst minute.
 type shrinking[K comparable, V any] struct {
 	entries map[K]V
 	fullest int
 }
 
-// small maps are not worth a copy.
+// small is the size up to which a map is not worth a copy.
 const small = 4096
 
 func newShrinking[K comparable, V any]() shrinking[K, V] {

@@ -1,38 +1,30 @@
-// Package pools is the coordinator's lock table: who holds and who waits for
-// places in which pool. It does no input or output; the protocols in front of it
-// do.
+// Package pools is the coordinator's lock table: the holders of each pool's places, and the requests
+// that wait for places. The package does no input or output; the protocols in front of it do.
 //
-// A pool exists while a request holds or waits, so that past keys leave nothing
-// behind. Two kinds of clients share the table, which knows both as requesters
-// (request.go) and asks no further which it serves:
+// A pool exists while a request holds or waits. Past keys therefore leave nothing behind. The table
+// serves two kinds of clients, both as requesters (request.go):
 //
-// A Client is a connection of PoolCounter's protocol. It asks for one pool at a
-// time and states the pool's limits itself. Those who must do the work themselves
-// ("for me") go before those who only want it done ("for anyone"); each first
-// come, first served.
+// A Client is a connection of PoolCounter's protocol. It asks for one pool at a time and states the
+// pool's limits itself. Requests "for me", whose sender must do the work itself, go before requests
+// "for anyone", whose sender only wants the work done. Within each kind, first come, first served.
 //
-// An Owner is an edge's connection. Its requests are for several pools, all or none. A
-// request that cannot be granted holds nothing. It has a place in each of its
-// pools, so that the bounds of their queues count it, and stands in the line of
-// one of them that has no room for it: its obstacle. When that pool has room and
-// it is the request's turn, the request is granted, or goes on to stand at its
-// next obstacle.
+// An Owner is an edge's connection. Its requests are for several pools, all or nothing. A request that
+// cannot be granted holds nothing. It has a place in the queue of each of its pools, and stands in the
+// line of one pool that has no room for it: its obstacle. When that pool has room and it is the
+// request's turn, the request is granted, or goes on to its next obstacle.
 //
-// Each line is fair among clients (line.go tells how). Requests of several pools
-// cannot starve: one that had its turn MaxPassed times, and each time found
-// another of its pools full, becomes overdue. The oldest overdue request of a
-// pool is protected: all its pools keep places free for it, as the head of a
-// batch queue has its reservation while others are backfilled around it (EASY;
-// D. Lifka, "The ANL/IBM SP scheduling system", 1995). From then on nobody
-// overtakes it. Protected requests have no pool in common, so that none waits for
-// another; each is granted as soon as those who hold its pools now have ended.
-// Of requests that share pools, the ones that became overdue first are protected
-// first. So a request with n older overdue ones waits from then on for at most
-// n + 1 lifetimes of a lease; it is never forgotten, and at most its own places
-// stay idle for it.
+// Each line is fair among clients (see line.go). Requests of several pools cannot starve. A request
+// becomes overdue after MaxPassed turns that each found another of its pools full. The oldest overdue
+// request of a pool is protected: all its pools keep places free for it, and nobody overtakes it any
+// more. A batch queue reserves nodes for its head in the same way, and backfills around the reservation
+// (EASY; D. Lifka, "The ANL/IBM SP scheduling system", 1995). Protected requests have no pool in common
+// and do not wait for each other. Each is granted as soon as the current holders of its pools end.
+// Among overdue requests that share pools, the oldest is protected first. A request with n older
+// overdue ones therefore waits for at most n + 1 further lifetimes of a lease, and keeps at most its
+// own places idle.
 //
-// The pool of a thumbnail is acquired "for anyone": while another request
-// renders it, a request waits for the outcome and has no place in other pools.
+// The pool of a thumbnail is acquired "for anyone": while another request renders the thumbnail, a
+// request waits for the outcome and has no place in other pools.
 package pools
 
 import (
@@ -43,29 +35,29 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// spares is how many empty pools are kept to be used again.
+// spares bounds the empty pools kept for reuse.
 const spares = 1024
 
-// Receiver hears the answers to requests that had to wait.
+// Receiver receives the answers to requests.
 type Receiver interface {
-	// Receive takes an answer. It is called while the table is locked, and must
-	// neither block nor call the table.
+	// Receive takes an answer. The table is locked during the call: Receive must neither block nor call
+	// the table.
 	Receive(lease.Answer)
-	// Flush is called after Receive, when the table is free again.
+	// Flush is called after Receive, once the table is unlocked.
 	Flush()
 }
 
-// Observer hears what is measured. It is called while the table is locked.
+// Observer receives measurements. The table is locked during each call.
 type Observer interface {
-	// Waited tells how long a request waited for pools of a class; 0 when it did not.
+	// Waited reports how long a request waited for pools of a class; 0 without a wait.
 	Waited(throttle.Name, time.Duration)
-	// Refused tells that a request for the pool of a key was refused, and by the pool of which
-	// key: that one or another.
+	// Refused reports a refused request for the pool of key, and the key of the pool that refused it:
+	// the same pool or another.
 	Refused(key, by string)
 }
 
-// Table is all pools. Its methods, and those of its Clients and Owners, are safe
-// for concurrent use.
+// Table holds all pools. Its methods, and the methods of its Clients and Owners, are safe for
+// concurrent use.
 type Table struct {
 	throttles throttle.Table
 
@@ -76,20 +68,19 @@ type Table struct {
 	directed map[string]DirectedLimits
 	edges    map[string]*edge
 	waiting  shrinking[*request, struct{}]
-	overdue  []*request // in the order in which they became so; the protected ones included
+	overdue  []*request // the request that became overdue first comes first; includes the protected ones
 	arrived  uint64
 
 	spare    []*pool
 	movable  []*pool // pools whose lines may move
-	settling bool    // nothing is granted to Owners
-	deferred []*pool // pools whose lines may move when the table has settled
+	settling bool    // grant nothing to Owners
+	deferred []*pool // pools whose lines may move once the table has settled
 	touched  []Receiver
 
 	counts Counts
 	times  Times
 }
 
-// New makes an empty table.
 func New(o Observer) *Table {
 	return &Table{
 		throttles: throttle.All(), observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, edges: map[string]*edge{},
@@ -99,7 +90,7 @@ func New(o Observer) *Table {
 
 func (t *Table) lock() { t.mu.Lock() }
 
-// unlock moves the lines that may move, and then lets the receivers send.
+// unlock moves the lines that may move, and then tells the receivers to send.
 func (t *Table) unlock() {
 	t.moveLines()
 	touched := t.touched
@@ -110,14 +101,14 @@ func (t *Table) unlock() {
 	}
 }
 
-// answer hands an answer to a request over.
+// answer sends an answer to a request's connection.
 func (t *Table) answer(r *request, a lease.Answer) {
 	a.ID = r.id
 	t.tell(r.by.connection(), a)
 }
 
-// tell hands an answer over, unless the connection is lost: the other side will claim what it
-// holds, or not.
+// tell sends an answer, unless the connection is lost: the edge then claims its leases after
+// reconnecting.
 func (t *Table) tell(to Receiver, a lease.Answer) {
 	if to == nil {
 		return
@@ -139,8 +130,7 @@ func (t *Table) pool(key string) *pool {
 	return p
 }
 
-// fresh gives an empty pool, one that was used before if there is one: most pools
-// live for one render.
+// fresh returns an empty pool, a used one if possible: most pools live for one render.
 func (t *Table) fresh() *pool {
 	n := len(t.spare)
 	if n == 0 {
@@ -159,7 +149,7 @@ func (t *Table) markMovable(p *pool) {
 	}
 }
 
-// moveLines moves lines until none can move, and drops pools that are empty.
+// moveLines moves lines until no line can move, and drops empty pools.
 func (t *Table) moveLines() {
 	for len(t.movable) > 0 {
 		p := t.movable[len(t.movable)-1]
@@ -185,7 +175,7 @@ func (t *Table) dropEmpty(p *pool) {
 	}
 }
 
-// moveLine grants what can be granted in a pool's line, from its head on.
+// moveLine grants requests in a pool's line, from the head on, until one cannot be granted.
 func (t *Table) moveLine(p *pool) {
 	if p.held == 0 {
 		t.admitAwaiting(p)
@@ -205,19 +195,19 @@ func (t *Table) moveLine(p *pool) {
 	p.handedOn = 0
 }
 
-// letThrough lets those go on whom a rule in shadow mode does not stop, though a Client, who
-// states its own limits, may stand before them.
+// letThrough lets requests of a rule in shadow mode go on. A Client, which states its own limits, may
+// stand before them.
 func (t *Table) letThrough(p *pool) {
 	for _, r := range p.line.all() {
-		// The one before may have sent it to wait for its render.
+		// An earlier request of this loop may have sent r to wait for its render.
 		if s := r.stands; s != nil && s.pool == p && s.rule != nil {
 			t.advance(p, r)
 		}
 	}
 }
 
-// advance lets the head of a pool's line go on, if it can: it is granted, or stands at the next
-// pool that has no room for it.
+// advance lets the head of a pool's line go on if it can, and reports that: the request is granted, or
+// goes to the next pool without room.
 func (t *Table) advance(p *pool, r *request) bool {
 	obstacle := r.by.obstacle(r)
 	switch {

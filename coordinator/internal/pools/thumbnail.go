@@ -9,7 +9,8 @@ import (
 // maxAskers bounds the requests that want one thumbnail and do not hold it.
 const maxAskers = 10_000
 
-// begin lets a new request into its pools, or has it wait while another renders its thumbnail.
+// begin lets a new request into its pools, or makes it wait while another request renders its
+// thumbnail.
 func (t *Table) begin(r *request) {
 	p := r.thumbnail
 	if p != nil {
@@ -25,7 +26,7 @@ func (t *Table) begin(r *request) {
 	}
 }
 
-// joinAskers adds a request to those that want its thumbnail.
+// joinAskers adds a request to the askers of its thumbnail.
 func (t *Table) joinAskers(r *request) {
 	if r.asks == nil {
 		r.asks = r.thumbnail.askers.PushBack(r)
@@ -50,8 +51,8 @@ func (t *Table) holdThumbnail(r *request) {
 	t.sendToAwait(p)
 }
 
-// sendToAwait makes requests for a thumbnail that stand in line elsewhere wait for the one
-// that holds it from now on.
+// sendToAwait takes the askers of a thumbnail out of their lines: they wait for the request that holds
+// the thumbnail from now on.
 func (t *Table) sendToAwait(p *pool) {
 	for e := p.askers.Front(); e != nil; e = e.Next() {
 		if other := e.Value.(*request); other.state == inLine {
@@ -74,8 +75,8 @@ func (t *Table) endAwaiting(r *request) {
 	r.state = idle
 }
 
-// tellAwaiting tells those that wait for a thumbnail how its render ended. When that is not known,
-// moveLine lets one of them in.
+// tellAwaiting tells the requests that wait for a thumbnail how its render ended. If the render
+// vanished, moveLine lets one of them in instead.
 func (t *Table) tellAwaiting(p *pool, out lease.Outcome, payload string) {
 	answer := lease.Answer{Kind: lease.KindDone}
 	switch out {
@@ -91,8 +92,8 @@ func (t *Table) tellAwaiting(p *pool, out lease.Outcome, payload string) {
 	})
 }
 
-// admitAwaiting lets those that wait for a render which has vanished try themselves. The
-// first one that is granted makes the others wait again.
+// admitAwaiting admits requests that wait for a vanished render. Once one of them is granted, the
+// others wait again.
 func (t *Table) admitAwaiting(p *pool) {
 	eachAwaiting(p, func(r *request) {
 		if p.held == 0 {

@@ -9,11 +9,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// View is the table at one moment, for operators.
+// View is the state of the table at one moment, for operators.
 type View struct {
 	Pools   []PoolView // the most used first
-	Omitted int        // pools beyond these
-	Lanes   []PoolView // the pools of the lanes, whether among the most used or not
+	Omitted int        // number of pools beyond these
+	Lanes   []PoolView // the pools of all lanes, among the most used or not
 	Rules   []RuleView
 	Owners  []OwnerView
 }
@@ -22,21 +22,21 @@ type View struct {
 type PoolView struct {
 	Key        string
 	Class      throttle.Name
-	Holders    uint32        // places held
-	Waiters    uint32        // places waited for; of a thumbnail, requests that wait for its render
-	Limit      uint32        // places; 0 while only PoolCounter's clients use it, which state one each
+	Holders    uint32        // places
+	Waiters    uint32        // places; of a thumbnail, requests that wait for its render
+	Limit      uint32        // places; 0 while only PoolCounter's clients use the pool, which state their own limits
 	MaxQueue   uint32        // places; 0 likewise
-	OldestWait time.Duration // of those that stand in line or wait for the render
+	OldestWait time.Duration // of the requests that stand in line or wait for the render
 	Shadow     bool
 }
 
-// RuleView is the limits that hold for one kind of pool.
+// RuleView is the limits in force for one kind of pool.
 type RuleView struct {
 	Name              string
 	Workers, MaxQueue uint32
 	Shadow            bool
-	Directed          bool // an operator has it so for a time
-	// Differing is what each edge's configuration has, where they differ.
+	Directed          bool // an operator's directive sets limits
+	// Differing has the limits of each edge's configuration, if edges differ.
 	Differing map[string]lease.Rule
 }
 
@@ -46,10 +46,10 @@ type OwnerView struct {
 	Connected bool
 	Leases    int
 	Waiting   int
-	Status    string // what it tells of itself, as JSON
+	Status    string // the edge's own report, as JSON
 }
 
-// View gives the table, with at most so many pools.
+// View returns the state of the table, with at most the given number of pools.
 func (t *Table) View(most int) View {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,8 +68,8 @@ func (t *Table) View(most int) View {
 	return v
 }
 
-// mostUsed gives so many pools, those with the most waiters first. It is called
-// while everybody else waits for the table, so that it sorts no more than it gives.
+// mostUsed returns the pools with the most waiters, at most the given number. The table is locked
+// during the call, so mostUsed does not sort the other pools.
 func (t *Table) mostUsed(most int) (used []*pool) {
 	for _, p := range t.pools.entries {
 		if p.held == 0 && p.waiters() == 0 {
@@ -89,11 +89,11 @@ func byUse(a, b *pool) int {
 	return cmp.Or(cmp.Compare(b.waiters(), a.waiters()), cmp.Compare(b.held, a.held), cmp.Compare(a.key, b.key))
 }
 
-// waiters are places waited for; of a thumbnail, requests that wait for its render.
+// waiters returns the places waited for; for a thumbnail, the requests that wait for its render.
 func (p *pool) waiters() uint32 { return p.places - p.held + p.awaiting }
 
-// oldest finds since when somebody waits for each pool: all of a request that
-// stands in line, the thumbnail of one that waits for a render.
+// oldest returns the start of the oldest wait for each pool. A request in line waits for all its pools,
+// a request that waits for a render only for its thumbnail.
 func (t *Table) oldest(of []*pool) map[*pool]time.Time {
 	oldest := map[*pool]time.Time{}
 	for _, p := range of {

@@ -6,7 +6,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// beginWait begins a wait, in line or for another's render.
+// beginWait begins a wait, in line or for another request's render.
 func (t *Table) beginWait(r *request, s state) {
 	if r.state == idle {
 		r.since = time.Now()
@@ -24,8 +24,8 @@ func (t *Table) endWait(r *request) {
 	}
 }
 
-// waitInLine begins a wait in the line of one pool, which ends by itself after r.wait. A request
-// for anyone stands in no line: its slot is nil.
+// waitInLine begins a wait in the line of one pool. The wait ends by itself after r.wait. A request for
+// anyone stands in no line: its slot is nil.
 func (t *Table) waitInLine(r *request, at *slot) {
 	t.beginWait(r, inLine)
 	if at != nil {
@@ -45,7 +45,7 @@ func (r *request) stand(at *slot) {
 	at.pool.line.join(r)
 }
 
-// expire refuses a request whose wait in line is over.
+// expire refuses a request at the end of its wait in line.
 func (t *Table) expire(r *request) {
 	t.lock()
 	defer t.unlock()
@@ -56,7 +56,7 @@ func (t *Table) expire(r *request) {
 	t.refuse(r, r.lastStood(), lease.TimedOut)
 }
 
-// endLineWait ends a wait in line; the places stay counted.
+// endLineWait ends a wait in line; the request's places stay counted.
 func (t *Table) endLineWait(r *request) {
 	t.endWait(r)
 	t.leaveLine(r)
@@ -76,8 +76,7 @@ func (t *Table) leaveLine(r *request) {
 	}
 }
 
-// leavePools takes a request out of its line and its pools' queues; the pools may be forgotten
-// then.
+// leavePools takes a request out of its line and its pools' queues. Its pools may then be dropped.
 func (t *Table) leavePools(r *request) {
 	t.endLineWait(r)
 	t.uncountPlaces(r)

@@ -9,30 +9,30 @@ import (
 
 const (
 	tick   = 2 * time.Second
-	window = 5         // ticks that a rate is of, and the pause between two points
-	points = 3600 / 10 // an hour of them
+	window = 5         // ticks in a rate, and between two points
+	points = 3600 / 10 // points of an hour
 )
 
-// Series are the values of the last hour, one every Step seconds, the latest last.
+// Series are the values of the last hour, one value every Step seconds, the latest last.
 type Series struct {
 	End    time.Time            `json:"end"`
 	Step   float64              `json:"step"`
-	Values map[string][]float64 `json:"values"` // as long as each other
+	Values map[string][]float64 `json:"values"` // all of the same length
 }
 
-// The names of rates begin so; an outcome or a throttle follows.
+// Prefixes of the names of rates, before an outcome or a throttle.
 const (
 	requestPrefix = "request "
 	refusePrefix  = "refuse "
 )
 
-// history turns what edges count into rates, and keeps those and gauges for an hour. Its
-// names are "request <outcome>" and "refuse <throttle>" per second, "depth <lane>",
-// "waiting", "busy" and "slots".
+// history turns the counts of edges into rates, and keeps rates and gauges for an hour. The names of
+// rates are "request <outcome>" and "refuse <throttle>", in events per second. The names of gauges are
+// "depth <lane>", "waiting", "busy" and "slots".
 type history struct {
 	mu     sync.Mutex
 	last   map[string]map[string]int64 // totals, by edge and name
-	recent []map[string]int64          // what came in the last ticks
+	recent []map[string]int64          // new events in the last ticks
 	ticks  int
 	end    time.Time
 	values map[string][]float64
@@ -43,7 +43,7 @@ func newHistory() *history {
 	return &history{last: map[string]map[string]int64{}, values: map[string][]float64{}}
 }
 
-// totalsOf gives an edge's totals by the names of history.
+// totalsOf returns an edge's totals by their names in history.
 func totalsOf(s *lease.Status) map[string]int64 {
 	totals := map[string]int64{}
 	for outcome, n := range s.Requests {
@@ -55,8 +55,8 @@ func totalsOf(s *lease.Status) map[string]int64 {
 	return totals
 }
 
-// note takes what edges count now, and gauges. An edge's first totals say nothing of how
-// fast they came; lower ones than before are those of an edge that restarted.
+// note takes the current counts of edges, and gauges. An edge's first totals give no rate. Totals below
+// the last ones belong to a restarted edge and count from zero.
 func (h *history) note(now time.Time, edges map[string]map[string]int64, gauges map[string]float64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -80,7 +80,7 @@ func (h *history) note(now time.Time, edges map[string]map[string]int64, gauges 
 	}
 }
 
-// keep adds a point to each series. One that is new was 0 before.
+// keep adds a point to each series. A new series was 0 before.
 func (h *history) keep(now time.Time, gauges map[string]float64) {
 	h.end = now
 	current := h.rates()
@@ -99,7 +99,7 @@ func (h *history) keep(now time.Time, gauges map[string]float64) {
 	}
 }
 
-// rates are per second, of the last ticks; the mutex is held.
+// rates returns the rates per second of the last ticks. The caller holds the mutex.
 func (h *history) rates() map[string]float64 {
 	rates := map[string]float64{}
 	for _, came := range h.recent {
@@ -110,7 +110,7 @@ func (h *history) rates() map[string]float64 {
 	return rates
 }
 
-// Rates are per second, of the last ten.
+// Rates returns rates per second over the last ten seconds.
 func (h *history) Rates() map[string]float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// told sets what one edge counted so far.
+// told sets the counts of one edge.
 func (s *sources) told(answered, refused int64) {
 	s.view.Owners = nil
 	s.addEdge("edge", lease.Status{
@@ -19,7 +19,7 @@ func (s *sources) told(answered, refused int64) {
 	})
 }
 
-// What edges count in total becomes rates of the last ten seconds, and a point a ten seconds.
+// Totals of edges become rates over the last ten seconds, with a point every ten seconds.
 func TestRates(t *testing.T) {
 	s := &sources{renderers: []renderjob.Heartbeat{{Slots: 4, Busy: 1}, {Slots: 4, Busy: 2}}}
 	r := s.reporter()
@@ -29,7 +29,7 @@ func TestRates(t *testing.T) {
 		now = now.Add(tick)
 		r.keepHistory(now)
 	}
-	tickWith(1_000_000, 50) // an edge's first totals say nothing
+	tickWith(1_000_000, 50) // an edge's first totals give no rate
 	for i := range int64(window) {
 		tickWith(1_000_000+20*(i+1), 50+4*(i+1))
 	}
@@ -38,7 +38,7 @@ func TestRates(t *testing.T) {
 		t.Errorf("requests %v, refusals %v", report.Requests, report.Refusals)
 	}
 	for range window {
-		tickWith(40, 0) // it restarted, and then nothing came
+		tickWith(40, 0) // the edge restarted, and then idled
 	}
 	if rate := r.Throttles(0).Requests["rendered"]; rate != 4 {
 		t.Errorf("%v a second after the restart", rate)
@@ -57,7 +57,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// All series are as long as each other, and an hour at most.
+// All series have the same length, at most an hour.
 func TestTheHistoryIsAnHourLong(t *testing.T) {
 	h := newHistory()
 	for i := range (points + 7) * window {

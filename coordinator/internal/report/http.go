@@ -39,7 +39,7 @@ func poolsWanted(q *http.Request) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n > maxPools {
-		return 0, fmt.Errorf("?pools= takes a number from 0 to %d, not %.20q", maxPools, text)
+		return 0, fmt.Errorf("?pools=%.20q is not a number from 0 to %d", text, maxPools)
 	}
 	return n, nil
 }
@@ -53,8 +53,8 @@ func (r *Reporter) serveReport(w http.ResponseWriter, q *http.Request) {
 	operators.Answer(w, r.Throttles(n))
 }
 
-// serveStream sends a report at once, and one each streamInterval until the client leaves or
-// the reporter stops.
+// serveStream sends a report at once and one every streamInterval, until the client leaves or the
+// reporter stops.
 func (r *Reporter) serveStream(w http.ResponseWriter, q *http.Request) {
 	n, err := poolsWanted(q)
 	if err != nil {
@@ -62,7 +62,7 @@ func (r *Reporter) serveStream(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	if !r.streams.TryAcquire(1) {
-		http.Error(w, fmt.Sprintf("%d streams are open already", maxStreams), http.StatusServiceUnavailable)
+		http.Error(w, fmt.Sprintf("%d streams are open already, and no more are allowed: close one", maxStreams), http.StatusServiceUnavailable)
 		return
 	}
 	defer r.streams.Release(1)
@@ -74,7 +74,7 @@ func (r *Reporter) serveStream(w http.ResponseWriter, q *http.Request) {
 	control := http.NewResponseController(w)
 	periodic.Do(ctx, streamInterval, func(context.Context) {
 		if sendEvent(w, control, r.Throttles(n)) != nil {
-			cancel() // the client left, or does not read
+			cancel() // the client left or does not read
 		}
 	})
 }
@@ -84,7 +84,7 @@ func sendEvent(w http.ResponseWriter, control *http.ResponseController, t Thrott
 	if err != nil {
 		return err
 	}
-	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in a test has none
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails for a test's recorder
 	if _, err := fmt.Fprintf(w, "event: throttles\ndata: %s\n\n", text); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// stream is a client that keeps what it reads.
+// stream is a client that keeps the text that it reads.
 type stream struct {
 	mu     sync.Mutex
 	header http.Header
@@ -87,7 +87,7 @@ func (s *stream) leave() {
 
 const streamPath = "/api/v1/throttles/stream"
 
-// open asks for a path; ended is closed when the answer has ended.
+// open requests a path; it closes ended at the end of the answer.
 func open(ctx context.Context, r *Reporter, path string) (s *stream, ended chan struct{}) {
 	s, ended = &stream{header: http.Header{}}, make(chan struct{})
 	go func() {
@@ -137,7 +137,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		more, ended := open(t.Context(), r, streamPath)
 		<-ended
 		if more.status != http.StatusServiceUnavailable {
-			t.Errorf("one too many: %d", more.status)
+			t.Errorf("the stream above the bound: %d", more.status)
 		}
 		cancel()
 		for _, ended := range all {

@@ -1,7 +1,7 @@
-// Package report tells operators what is throttled, and why, as JSON over HTTP:
+// Package report reports the throttles and their refusals to operators, as JSON over HTTP:
 //
-//	GET /api/v1/throttles          once; ?pools=N for at most N pools, 200 without
-//	GET /api/v1/throttles/stream   every second, as server-sent events
+//	GET /api/v1/throttles          one report; ?pools=N sets the bound of pools, 200 by default
+//	GET /api/v1/throttles/stream   a report every second, as server-sent events
 //	GET /api/v1/throttles/history  values of the last hour
 //
 // coordinator/PROTOCOL.md explains each field.
@@ -31,7 +31,7 @@ import (
 
 const mostFailing = 100
 
-// Table is the lock table as a report reads it.
+// Table is the part of the lock table that a report reads.
 type Table interface {
 	View(most int) pools.View
 	Counts() (pools.Counts, map[throttle.Name]pools.Class, pools.Times)
@@ -42,16 +42,16 @@ type Activity interface {
 	Busiest(class throttle.Name, refused bool) []activity.Busy
 }
 
-// Fleet lists the renderers that live.
+// Fleet lists the living renderers.
 type Fleet interface{ Living() []renderjob.Heartbeat }
 
-// Directives lists those that hold.
+// Directives lists the directives in force.
 type Directives interface{ Holding() []directive.Directive }
 
-// Wanted says how many renderers would be right.
+// Wanted estimates the right number of renderers.
 type Wanted interface{ Renderers() int }
 
-// Config is what a reporter reads. All of it is needed.
+// Config holds the sources of a reporter. All are required.
 type Config struct {
 	Table      Table
 	Activity   Activity
@@ -72,14 +72,14 @@ type Reporter struct {
 	stop    context.CancelFunc
 }
 
-// New makes a reporter that knows no history yet.
+// New makes a reporter with an empty history.
 func New(c Config) *Reporter {
 	r := &Reporter{config: c, history: newHistory(), started: time.Now(), streams: semaphore.NewWeighted(maxStreams)}
 	r.stopped, r.stop = context.WithCancel(context.Background())
 	return r
 }
 
-// Start begins to keep the history.
+// Start starts to record the history.
 func (r *Reporter) Start(context.Context) error {
 	r.group.Go(func() { periodic.Do(r.stopped, tick, func(context.Context) { r.keepHistory(time.Now()) }) })
 	return nil
@@ -92,7 +92,7 @@ func (r *Reporter) Stop(context.Context) error {
 	return nil
 }
 
-// keepHistory takes what there is now into the history.
+// keepHistory adds the current report to the history.
 func (r *Reporter) keepHistory(now time.Time) {
 	t := r.Throttles(0)
 	edges := map[string]map[string]int64{}
@@ -113,7 +113,7 @@ func (r *Reporter) keepHistory(now time.Time) {
 	r.history.note(now, edges, gauges)
 }
 
-// Throttles makes one report with at most so many pools.
+// Throttles returns a report with at most the given number of pools.
 func (r *Reporter) Throttles(mostPools int) Throttles {
 	view := r.config.Table.View(mostPools)
 	t := Throttles{
@@ -156,7 +156,7 @@ func (r *Reporter) busiest() Busiest {
 	}
 }
 
-// splitRates takes the history's names apart.
+// splitRates splits the rates of the history into requests and refusals.
 func splitRates(all map[string]float64) (requests, refusals map[string]float64) {
 	requests, refusals = map[string]float64{}, map[string]float64{}
 	for name, rate := range all {
@@ -181,8 +181,8 @@ func ruleOf(v pools.RuleView) Rule {
 	return r
 }
 
-// lane puts together what edges, renderers, rules and directives of the report tell of one
-// lane, and its pool where it has one.
+// lane sums up one lane from the edges, renderers, rules and directives of the report, and from its
+// pool if there is one.
 func (t *Throttles) lane(lane renderjob.Lane, used []pools.PoolView) Lane {
 	l := Lane{Name: string(lane)}
 	for _, e := range t.Edges {
@@ -209,7 +209,7 @@ func (t *Throttles) lane(lane renderjob.Lane, used []pools.PoolView) Lane {
 	return l
 }
 
-// addSeen takes the most of what edges see, since they look at different moments.
+// addSeen takes the maximum over edges, because they look at different moments.
 func (l *Lane) addSeen(lanes []lease.Lane) {
 	for _, seen := range lanes {
 		if seen.Name == l.Name {
@@ -218,7 +218,7 @@ func (l *Lane) addSeen(lanes []lease.Lane) {
 	}
 }
 
-// addEdges adds the edges, and the failing originals that any of them knows.
+// addEdges adds the edges and their failing originals.
 func (t *Throttles) addEdges(owners []pools.OwnerView) {
 	latest := map[lease.Failing]lease.Failing{}
 	for _, o := range owners {
@@ -236,7 +236,7 @@ func (t *Throttles) addEdges(owners []pools.OwnerView) {
 	t.Failing = t.Failing[:min(len(t.Failing), mostFailing)]
 }
 
-// keepLatest keeps the latest word on each failing original: edges look at different moments.
+// keepLatest keeps the latest report of each failing original: edges look at different moments.
 func keepLatest(latest map[lease.Failing]lease.Failing, told []lease.Failing) {
 	for _, f := range told {
 		of := f

@@ -23,10 +23,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type class = throttle.Name
 
-// sources are all that a reporter reads.
+// sources holds all sources of a reporter.
 type sources struct {
 	view       pools.View
-	most       atomic.Int64 // pools that were asked for last
+	most       atomic.Int64 // the bound of pools in the last request
 	classes    map[class]pools.Class
 	renderers  []renderjob.Heartbeat
 	directives []directive.Directive
@@ -74,9 +74,9 @@ func wantJSON(t *testing.T, what any, want string) {
 	}
 }
 
-// Programs read these lists whatever is in them: an empty one is not null.
+// Empty lists are [] and not null, for programs that read them.
 func TestAnEmptyReport(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // whose clock begins with the year 2000
+	synctest.Test(t, func(t *testing.T) { // the fake clock starts in the year 2000
 		r := (&sources{}).reporter().Throttles(0)
 		r.Busiest = Busiest{}
 		wantJSON(t, r, `{"time":"2000-01-01T00:00:00Z","started":"2000-01-01T00:00:00Z","classes":{},"pools":[],"pools_omitted":0,"rules":[],`+
@@ -112,8 +112,8 @@ func TestPoolsRulesAndClasses(t *testing.T) {
 	}
 }
 
-// A lane is what edges see of its queue, the renderers that serve it, its pool, its limit,
-// and whether a directive pauses it.
+// A lane has the depth that edges see, the slots of its renderers, its pool, its limit, and the pause
+// of a directive.
 func TestLanes(t *testing.T) {
 	s := &sources{
 		renderers:  []renderjob.Heartbeat{{Renderer: "a", Slots: 4}, {Renderer: "b", Slots: 3}, {Renderer: "c", Slots: 9, Draining: true}},
@@ -130,8 +130,7 @@ func TestLanes(t *testing.T) {
 		`{"name":"bulk","depth":10,"age_ms":200,"slots":3,"running":5,"waiting":6,"limit":7,"paused":true}]`)
 }
 
-// Of several edges' words on one failing original the latest counts, and stands once, outside
-// the edges.
+// The report has each failing original once, outside the edges, with the latest data of any edge.
 func TestFailingOriginals(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	old := lease.Failing{Original: "c/x.tiff", Fault: "undecodable", Failures: 1, Last: at}

@@ -21,30 +21,30 @@ type Throttles struct {
 	Busiest Busiest                 `json:"busiest"`
 	Edges   []Edge                  `json:"edges"`
 	Failing []lease.Failing         `json:"failing"`
-	// Requests are those of all edges by outcome, Refusals by throttle: per second, of the
-	// last ten.
+	// Requests are rates of all edges by outcome, Refusals by throttle, in events per second over the
+	// last ten seconds.
 	Requests   map[string]float64    `json:"requests_per_second"`
 	Refusals   map[string]float64    `json:"refusals_per_second"`
 	Lanes      []Lane                `json:"lanes"`
 	Renderers  []renderjob.Heartbeat `json:"renderers"`
 	Directives []directive.Directive `json:"directives"`
-	// Wanted is how many renderers would be right.
+	// Wanted is the right number of renderers.
 	Wanted int `json:"renderers_wanted"`
 }
 
 // Lane is one lane of the queue.
 type Lane struct {
 	Name    string `json:"name"`
-	Depth   int64  `json:"depth"`   // jobs that wait or are in renderers' hands
-	AgeMS   int64  `json:"age_ms"`  // of the oldest of them
-	Slots   int    `json:"slots"`   // of all renderers, that it may take
-	Running uint32 `json:"running"` // requests that hold a place of its pool
-	Waiting uint32 `json:"waiting"` // requests that wait for one
+	Depth   int64  `json:"depth"`   // jobs in the queue or in renderers' hands
+	AgeMS   int64  `json:"age_ms"`  // of the oldest of these jobs
+	Slots   int    `json:"slots"`   // of all renderers, that the lane may use
+	Running uint32 `json:"running"` // requests that hold a place of the lane's pool
+	Waiting uint32 `json:"waiting"` // requests that wait for a place
 	Limit   uint32 `json:"limit"`   // places
 	Paused  bool   `json:"paused"`
 }
 
-// Class is all pools of one class. What ends in total counts since the start.
+// Class sums up all pools of one class. The fields named total count since the start.
 type Class struct {
 	Holders   int64 `json:"holders"`
 	Waiters   int64 `json:"waiters"`
@@ -54,8 +54,8 @@ type Class struct {
 	Shadowed  int64 `json:"shadowed_total"`
 }
 
-// Pool is one pool. Limit and MaxQueue are 0 where only PoolCounter's clients use it, since
-// they state their own.
+// Pool is one pool. Limit and MaxQueue are 0 while only PoolCounter's clients use the pool: they state
+// their own limits.
 type Pool struct {
 	Key        string        `json:"key"`
 	Class      throttle.Name `json:"class"`
@@ -74,8 +74,7 @@ type Limits struct {
 	Shadow   bool   `json:"shadow"`
 }
 
-// Rule is the limits that hold for a kind of pool, and what each edge has where
-// they differ.
+// Rule is the limits in force for a kind of pool, and the limits of each edge if edges differ.
 type Rule struct {
 	Name      string            `json:"name"`
 	Workers   uint32            `json:"workers"`
@@ -93,7 +92,7 @@ type Busiest struct {
 	RefusedOriginals []activity.Busy `json:"refused_originals"`
 }
 
-// Edge is one edge with what it tells of itself.
+// Edge is one edge with its own status.
 type Edge struct {
 	Name      string        `json:"name"`
 	Connected bool          `json:"connected"`

@@ -14,12 +14,12 @@ import (
 // sampleInterval is the pause between two samples.
 const sampleInterval = 2 * time.Second
 
-// Table counts requests that were granted and refused.
+// Table counts granted and refused requests.
 type Table interface {
 	Counts() (pools.Counts, map[throttle.Name]pools.Class, pools.Times)
 }
 
-// Fleet lists the renderers that live.
+// Fleet lists the living renderers.
 type Fleet interface{ Living() []renderjob.Heartbeat }
 
 // Sampler gives an estimator a sample every two seconds, and is a part of the coordinator
@@ -33,7 +33,7 @@ type Sampler struct {
 	stop      context.CancelFunc
 }
 
-// NewSampler makes a sampler of what a lock table and a fleet tell.
+// NewSampler makes a sampler of a lock table and a fleet.
 func NewSampler(e *Estimator, t Table, f Fleet) *Sampler {
 	s := &Sampler{estimator: e, table: t, fleet: f}
 	s.stopped, s.stop = context.WithCancel(context.Background())
@@ -48,7 +48,7 @@ func (s *Sampler) Start(context.Context) error {
 	return nil
 }
 
-// Stop takes no further one.
+// Stop ends the sampling.
 func (s *Sampler) Stop(context.Context) error {
 	s.stop()
 	s.group.Wait()

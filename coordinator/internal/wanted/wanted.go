@@ -1,12 +1,12 @@
-// Package wanted tells how many renderers would be right for the work that comes now:
-// for an autoscaler, and for people.
+// Package wanted estimates the right number of renderers for the current requests, for an autoscaler
+// and for people.
 //
-// The work that is offered, in slots, is the rate of requests that come to the lanes,
-// refused ones included, times the time that one keeps a slot busy (Little's law; measured
-// as the slots that are busy, over the rate of those that were let in). The right
-// fleet is busy for Target of its time, above which waiting grows fast. Both rates are means
-// of about a minute. The fleet grows as these do, and shrinks when for five minutes it was
-// larger than what a tenth more work would take: no flapping.
+// The offered work, in slots, is the rate of requests to the lanes, refused ones included, times the
+// time for which one request keeps a slot busy. By Little's law, that time is the number of busy slots
+// over the rate of admitted requests. The slots of the right fleet are busy for Target of their time:
+// above it, waits grow fast. Both rates are means over about a minute. The wanted number rises with the
+// rates. It falls only to the number that the highest load of the last five minutes plus a tenth
+// needed, so it does not flap.
 package wanted
 
 import (
@@ -16,27 +16,27 @@ import (
 )
 
 const (
-	// Target is the share of its time that a slot is busy in a fleet of the right size. With many slots in one
-	// queue waiting stays near zero up to it, also while a renderer restarts.
+	// Target is the share of its time for which a slot is busy in a fleet of the right size. With many
+	// slots on one queue, waits stay near zero up to this share, also while a renderer restarts.
 	Target = 0.7
 	smooth = time.Minute
 	hold   = 5 * time.Minute
-	// reserve is what a fleet that shrinks must still be able to do.
+	// reserve is the load that a shrinking fleet must still carry, as a multiple of the current load.
 	reserve = 1.1
-	// guess is the time that a render keeps a slot busy, while none was seen.
+	// guess is the time for which a render keeps a slot busy, before the first measurement.
 	guess = 200 * time.Millisecond
-	// leastRate is the lowest rate per second that a service time is learnt of.
+	// leastRate is the lowest rate per second from which the estimator learns a service time.
 	leastRate = 0.05
 )
 
-// Sample is what is known at one moment.
+// Sample is the state at one moment.
 type Sample struct {
-	Granted, Refused int64   // requests, so far
-	Busy             float64 // slots, in the mean since the last sample
-	Slots, Renderers int     // of those that take jobs
+	Granted, Refused int64   // total requests so far
+	Busy             float64 // mean number of slots since the last sample
+	Slots, Renderers int     // of the renderers that take jobs
 }
 
-// Estimator estimates. Its methods are safe for concurrent use.
+// Estimator estimates the right number of renderers. Its methods are safe for concurrent use.
 type Estimator struct {
 	mu               sync.Mutex
 	last             Sample
@@ -45,7 +45,7 @@ type Estimator struct {
 	busy             float64
 	service          float64  // seconds
 	slots            float64  // of one renderer
-	recent           []answer // with the reserve, falling
+	recent           []answer // estimates with the reserve, falling
 	renderers        int
 }
 
@@ -54,11 +54,11 @@ type answer struct {
 	wanted int
 }
 
-// New makes an estimator that knows nothing.
+// New makes an estimator without samples.
 func New() *Estimator { return &Estimator{service: guess.Seconds(), slots: 1, renderers: 1} }
 
-// Note takes a sample. Totals below the last ones are those of a coordinator that is
-// asked anew, and say nothing.
+// Note takes a sample. Totals below the last ones come from a coordinator that started anew; Note
+// ignores the step.
 func (e *Estimator) Note(now time.Time, s Sample) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -80,14 +80,14 @@ func (e *Estimator) Note(now time.Time, s Sample) {
 	if s.Renderers > 0 && s.Busy > 0 || s.Granted == before.Granted {
 		e.busy += weight * (s.Busy - e.busy)
 	}
-	if e.granted > leastRate && s.Busy > 0 && s.Renderers > 0 { // else renders have stopped, and what they took is as it was
+	if e.granted > leastRate && s.Busy > 0 && s.Renderers > 0 { // otherwise renders have stopped, and the service time stays
 		e.service = e.busy / e.granted
 	}
 	e.keep(now, s.Renderers)
 }
 
-// keep answers anew. The means began at nothing, and are corrected for that; until they are
-// of a minute, no fewer renderers are wanted than there are.
+// keep computes the estimate. The means started at zero, and keep corrects them for that. In the first
+// minute the estimate is at least the number of living renderers.
 func (e *Estimator) keep(now time.Time, living int) {
 	known := 1 - math.Exp(-now.Sub(e.first).Seconds()/smooth.Seconds())
 	exact := (e.granted + e.refused) / known * e.service / (Target * max(e.slots, 1))
@@ -106,7 +106,7 @@ func (e *Estimator) keep(now time.Time, living int) {
 	e.renderers = max(1, int(math.Ceil(exact)), min(e.renderers, e.recent[0].wanted))
 }
 
-// Renderers is how many would be right; 1 while nothing is known.
+// Renderers returns the right number of renderers; 1 without samples.
 func (e *Estimator) Renderers() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

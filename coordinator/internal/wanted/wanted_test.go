@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fleet is renderers that an autoscaler follows: it adds what is wanted, which takes a
-// minute to start, and takes away what is too much.
+// fleet simulates renderers under an autoscaler: it adds wanted renderers, which take a minute to
+// start, and removes surplus ones.
 type fleet struct {
 	running  int
 	starting []time.Time
@@ -28,9 +28,9 @@ func (f *fleet) follow(now time.Time, wanted int) (change int) {
 	return change
 }
 
-const slots, service = 8, 0.25 // of a renderer; seconds
+const slots, service = 8, 0.25 // slots of a renderer; seconds
 
-// second lets a second's requests come: those beyond what the slots can do are refused.
+// second simulates a second of requests. Requests beyond the slots are refused.
 func (f *fleet) second(s *Sample, rate float64, random *rand.Rand) {
 	came := max(0, rate+math.Sqrt(rate)*random.NormFloat64())
 	can := float64(f.running*slots) / service
@@ -40,9 +40,8 @@ func (f *fleet) second(s *Sample, rate float64, random *rand.Rand) {
 	s.Busy, s.Slots, s.Renderers = done*service, f.running*slots, f.running
 }
 
-// A day's curve, with an evening twice the night, noise, and an hour of three times as
-// much all of a sudden: the fleet follows, nearly nothing is refused, and it never turns
-// round within five minutes.
+// A day has twice the load in the evening, noise, and a sudden hour of three times the load. The fleet
+// follows, refuses nearly nothing, and never reverses its direction within five minutes.
 func TestADay(t *testing.T) {
 	e, f, s := New(), &fleet{running: 5}, Sample{}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -64,7 +63,7 @@ func TestADay(t *testing.T) {
 			refusedCalm += s.Refused - before
 		}
 		e.Note(now, s)
-		if second%15 != 0 || second < 600 { // as often as an autoscaler looks
+		if second%15 != 0 || second < 600 { // the interval of an autoscaler
 			continue
 		}
 		if change := f.follow(now, e.Renderers()); change != 0 {
@@ -77,37 +76,37 @@ func TestADay(t *testing.T) {
 		}
 		most = max(most, f.running)
 	}
-	t.Logf("%d changes, at most %d renderers, %d of %d refused, %d of these outside the burst's first five minutes",
+	t.Logf("%d changes, at most %d renderers, %d of %d requests refused, %d of them outside the burst's first five minutes",
 		changes, most, s.Refused, s.Granted+s.Refused, refusedCalm)
 	if turns > 0 {
-		t.Errorf("it flapped %d times", turns)
+		t.Errorf("the fleet flapped %d times", turns)
 	}
 	if share := float64(refusedCalm) / float64(s.Granted); share > 0.001 {
-		t.Errorf("%.4f refused", share)
+		t.Errorf("a share of %.4f of the requests was refused", share)
 	}
 	if want := int(math.Ceil(3 * 200 * service / (Target * slots))); most < want-4 || most > want+4 {
-		t.Errorf("%d renderers in the burst, about %d would do", most, want)
+		t.Errorf("%d renderers in the burst, want about %d", most, want)
 	}
 	if changes > 200 {
 		t.Errorf("%d changes in a day", changes)
 	}
 }
 
-// A coordinator that starts under load sends nobody home, and knows soon what comes.
+// A coordinator that starts under load removes no renderer, and soon knows the load.
 func TestAStartUnderLoad(t *testing.T) {
 	e, s, now := New(), Sample{}, time.Unix(0, 0)
 	for second := range 300 {
 		now = now.Add(time.Second)
-		s.Granted += 480 // of a quarter of a second: 120 slots, which 21 renderers have busy for 0.7 of their time
+		s.Granted += 480 // requests of a quarter of a second: 120 slots, the work of 21 renderers at 0.7 of their time
 		s.Busy, s.Slots, s.Renderers = 120, 22*slots, 22
 		e.Note(now, s)
 		if got := e.Renderers(); second > 2 && (got < 22 || got > 24) {
-			t.Fatalf("after %d seconds %d renderers", second, got)
+			t.Fatalf("%[2]d renderers after %[1]d seconds", second, got)
 		}
 	}
 }
 
-// Renderers that cannot work while requests are let in are no reason to have fewer.
+// An outage of renders does not lower the wanted number while requests are admitted.
 func TestRendersThatStop(t *testing.T) {
 	e, s, now := New(), Sample{}, time.Unix(0, 0)
 	for second := range 1500 {
@@ -127,7 +126,7 @@ func TestRendersThatStop(t *testing.T) {
 func TestNoRendererLives(t *testing.T) {
 	e, s := New(), Sample{}
 	if e.Renderers() != 1 {
-		t.Error("one is where to begin")
+		t.Error("an estimator without samples does not want one renderer")
 	}
 	now := time.Unix(0, 0)
 	for range 600 {
@@ -135,15 +134,15 @@ func TestNoRendererLives(t *testing.T) {
 		s.Refused += 100
 		e.Note(now, s)
 	}
-	if got := e.Renderers(); got < 20 || got > 40 { // 100/s of 0.2 s, slots of which nothing is known
+	if got := e.Renderers(); got < 20 || got > 40 { // 100/s of 0.2 s, with unknown slots
 		t.Errorf("%d renderers", got)
 	}
-	e.Note(now.Add(time.Second), Sample{}) // another coordinator is asked
+	e.Note(now.Add(time.Second), Sample{}) // a sample of another coordinator
 	for range 800 {
 		now = now.Add(time.Second)
 		e.Note(now, Sample{})
 	}
 	if got := e.Renderers(); got > 2 {
-		t.Errorf("%d renderers for nothing", got)
+		t.Errorf("%d renderers without requests", got)
 	}
 }

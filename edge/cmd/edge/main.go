@@ -1,4 +1,4 @@
-// Command edge is an edge alone, for sites of several machines.
+// Command edge runs an edge alone, for clusters of several machines.
 package main
 
 import (
@@ -24,13 +24,13 @@ func main() {
 
 func newEdge(s settings.Settings, p *process.Process) (process.Role, error) {
 	if s.NATS.URL == "" {
-		return process.Role{}, errors.New("nats.url: an edge alone needs the URL of a NATS server, such as nats://queue:4222")
+		return process.Role{}, errors.New("nats.url is not set: an edge alone needs the URL of a NATS server, such as nats://queue:4222")
 	}
 	if len(s.Coordinator.Servers) == 0 {
-		return process.Role{}, errors.New("coordinator.servers: an edge alone needs at least one coordinator, such as coordinator1:7531")
+		return process.Role{}, errors.New("coordinator.servers is not set: an edge alone needs at least one coordinator, such as coordinator1:7531")
 	}
 	if s.Store.Thumbnails.Kind == "directory" {
-		p.Log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
+		p.Log.Warn("store thumbnails in a directory: mount the same directory on all edges and renderers", "path", s.Store.Thumbnails.Path)
 	}
 	stores, err := open.New(s)
 	if err != nil {

@@ -1,10 +1,10 @@
 // Package admission asks the coordinator whether a flight may render now.
 //
-// It is one request for the pools that the throttles count the flight in, all or none, and
-// for the thumbnail's "for anyone": if another edge renders this very thumbnail, the flight
-// waits for that and has no place elsewhere meanwhile (native.go). classic.go does what can
-// be done with the original daemon. When no coordinator answers, flights pass under a limit
-// of this edge's own, and the edge says so (local.go).
+// One request asks for places in all pools that count the flight, and for the thumbnail's pool
+// "for anyone". The coordinator grants all places or none. If another edge renders the same
+// thumbnail, the flight waits for that render, and takes no places meanwhile (native.go). A
+// daemon of PoolCounter's protocol is asked for one pool after the other (classic.go). When no
+// coordinator answers, flights pass under this edge's own limit, and the edge logs it (local.go).
 package admission
 
 import (
@@ -31,9 +31,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Request is one flight that wants to render.
+// Request describes one flight that wants to render.
 type Request struct {
-	Flight    throttle.Request // what the throttles count
+	Flight    throttle.Request // for the throttles
 	Thumbnail thumbnail.Location
 }
 
@@ -41,23 +41,23 @@ func (r Request) thumbnailKey() string {
 	return poolcounter.Key(throttle.ThumbnailClass, r.Thumbnail.String())
 }
 
-// Config is what an admitter is made of.
+// Config configures an admitter.
 type Config struct {
 	Coordinators settings.Coordinator
-	TLS          *tls.Config // of connections to coordinators; nil: they are not encrypted
+	TLS          *tls.Config // of connections to coordinators; nil = not encrypted
 	Name         string      // of this edge
 	Throttles    throttle.Table
 	Throttle     settings.Throttle
-	LaneWorkers  func(renderjob.Lane) int  // places of its pool
-	Paused       func(renderjob.Lane) bool // by an operator
-	Directives   *directive.Set            // where coordinators tell of them
-	Fleet        func() []renderjob.Heartbeat
-	Status       func() lease.Status // what operators see of this edge, beside what admission adds
+	LaneWorkers  func(renderjob.Lane) int     // places of the lane's pool
+	Paused       func(renderjob.Lane) bool    // whether an operator paused the lane
+	Directives   *directive.Set               // receives the directives that coordinators send
+	Fleet        func() []renderjob.Heartbeat // of the living renderers
+	Status       func() lease.Status          // of this edge, for operators; admission adds its own fields
 	Log          *slog.Logger
 	Metrics      prometheus.Registerer
 }
 
-// Admitter asks.
+// Admitter asks coordinators for leases. Its methods are safe for concurrent use.
 type Admitter struct {
 	config       Config
 	coordinators *coordinators.Coordinators
@@ -72,7 +72,7 @@ type Admitter struct {
 	away bool // no coordinator answered the last request
 }
 
-// New makes an admitter, and begins to connect to the coordinators.
+// New returns an admitter that begins to connect to the coordinators. The caller closes it.
 func New(c Config) *Admitter {
 	a := &Admitter{
 		config: c, connections: classic.New(), paces: &paces{byLane: map[renderjob.Lane]lanes.Pace{}},
@@ -92,8 +92,8 @@ func New(c Config) *Admitter {
 	return a
 }
 
-// limits are those of the settings, and a pool for each lane, as large as the renderers that
-// live let it be.
+// limits returns the limits of the settings, and a pool for each lane. The lane's pool follows
+// the number of living renderers (LaneWorkers), and its line follows the lane's pace.
 func (a *Admitter) limits() throttle.Limits {
 	s := a.config.Throttle
 	return throttle.Limits{Settings: s, Lane: func(lane renderjob.Lane) settings.Pool {
@@ -102,19 +102,19 @@ func (a *Admitter) limits() throttle.Limits {
 	}}
 }
 
-// Close ends the connections.
+// Close closes the connections to all coordinators.
 func (a *Admitter) Close() {
 	a.coordinators.Close()
 	a.connections.Close()
 }
 
-// Breaker is what a coordinator's circuit breaker tells.
+// Breaker is the name and the state of a coordinator's circuit breaker.
 type Breaker interface {
 	Name() string
 	State() gobreaker.State
 }
 
-// Breakers are those of the coordinators.
+// Breakers returns the circuit breakers of the coordinators, in the order of the settings.
 func (a *Admitter) Breakers() (all []Breaker) {
 	for _, b := range a.coordinators.Breakers() {
 		all = append(all, b)
@@ -125,22 +125,23 @@ func (a *Admitter) Breakers() (all []Breaker) {
 // CountRefusal counts a refusal by a throttle that no coordinator decides.
 func (a *Admitter) CountRefusal(by throttle.Name) { a.decisions.count(decision{by, refuse}) }
 
-// way is one of the ways to ask whether a flight may render.
+// way is a way to ask whether a flight may render: native, daemon or local.
 type way interface {
-	// ask asks for all needs. Its error is the fault of a refusal; any other, unless ctx
-	// has ended, says that nobody answers.
+	// ask asks for all needs. A refusal is an error with a *fault.Fault in its chain. Any other
+	// error means that the coordinator does not answer, unless ctx has ended.
 	ask(ctx context.Context, r Request, needs []throttle.Need) (answer, error)
 }
 
-// answer is what a way to ask brought.
+// answer is the result of way.ask.
 type answer struct {
 	done      bool       // another flight rendered this thumbnail meanwhile
 	decisions []decision // of the throttles that decided
 	end       func(Outcome)
 }
 
-// Admit asks for everything that the flight needs. It returns a lease; or done, when
-// another flight rendered this thumbnail meanwhile; or a fault.
+// Admit asks for all places that the flight needs. It returns a lease that the caller must
+// release; or done, when another flight rendered this thumbnail meanwhile; or an error, which is a
+// *fault.Fault for a refusal.
 func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, err error) {
 	if a.config.Paused(r.Flight.Lane) {
 		a.CountRefusal(throttle.Lane)
@@ -148,7 +149,7 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
 	a.decisions.count(said.decisions...)
-	if r.Flight.Exempt && ctx.Err() == nil && (err == nil || !r.Flight.Rides) { // else the flight asks again
+	if r.Flight.Exempt && ctx.Err() == nil && (err == nil || !r.Flight.Rides) { // a refused ride asks again, and is counted then
 		a.decisions.count(decision{throttle.PerIP, exempt})
 	}
 	if err != nil || said.done {
@@ -159,12 +160,12 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 
 func (a *Admitter) pausedLane(lane renderjob.Lane) error {
 	paused := a.config.Throttles.Get(throttle.Lane)
-	paused.Sentence = "Operators paused thumbnails of this kind"
-	return paused.Refuse(0, "lane %s takes no new work for now", lane)
+	paused.Sentence = "An operator paused thumbnails of this kind"
+	return paused.Refuse(0, "lane %s takes no jobs until the pause ends", lane)
 }
 
-// ask asks the first coordinator that answers; one may go while another comes. Or it lets
-// the flight through under this edge's own limit.
+// ask asks the first coordinator that answers. It tries three times, because a coordinator may
+// stop while another starts. Then it lets the flight through under this edge's own limit.
 func (a *Admitter) ask(ctx context.Context, r Request, needs []throttle.Need) (answer, error) {
 	const rounds = 3
 	for range rounds {
@@ -178,13 +179,14 @@ func (a *Admitter) ask(ctx context.Context, r Request, needs []throttle.Need) (a
 			a.noteAnswer(ctx, true)
 			return said, err
 		}
-		a.config.Log.Debug("a coordinator does not answer", "coordinator", address, "error", err)
+		a.config.Log.Debug("ask another coordinator, since this one does not answer", "coordinator", address, "error", err)
 	}
 	a.noteAnswer(ctx, false)
 	return a.local.ask(ctx, r, needs)
 }
 
-// way says how to ask the first coordinator that answers; it gives nil when none does.
+// way returns the address of the first coordinator that answers, and the way to ask it; nil when
+// no coordinator answers.
 func (a *Admitter) way(ctx context.Context) (address string, w way) {
 	address, state := a.coordinators.First(ctx)
 	switch state {
@@ -196,8 +198,8 @@ func (a *Admitter) way(ctx context.Context) (address string, w way) {
 	return "", nil
 }
 
-// noteAnswer logs when the coordinators go away and come back. A client that leaves says
-// nothing about them.
+// noteAnswer logs once when no coordinator answers, and once when a coordinator answers again. It
+// ignores requests whose ctx has ended: a client that leaves says nothing about coordinators.
 func (a *Admitter) noteAnswer(ctx context.Context, answered bool) {
 	if ctx.Err() != nil {
 		return
@@ -206,9 +208,9 @@ func (a *Admitter) noteAnswer(ctx context.Context, answered bool) {
 	defer a.mu.Unlock()
 	switch {
 	case answered && a.away:
-		a.config.Log.Info("a coordinator answers again")
+		a.config.Log.Info("end this edge's own limit, since a coordinator answers again")
 	case !answered && !a.away:
-		a.config.Log.Warn("no coordinator answers: requests pass under this edge's own limit", "limit", LocalLimit)
+		a.config.Log.Warn("admit flights under this edge's own limit, since no coordinator answers", "limit", LocalLimit)
 	}
 	a.away = !answered
 }

@@ -11,17 +11,19 @@ import (
 )
 
 const (
-	// mostForThumbnail bounds the edges that wait for one thumbnail.
+	// mostForThumbnail bounds the flights of all edges that wait for one thumbnail.
 	mostForThumbnail = 10_000
-	// longestForThumbnail is how long one waits for another's render where ctx has no end.
+	// longestForThumbnail bounds the wait for another flight's render when ctx has no deadline.
 	longestForThumbnail = time.Hour
-	// atOnce is how long a daemon may take to grant what nobody had to wait for.
+	// atOnce is the longest time in which a daemon grants a free place. A slower grant counts as a
+	// wait.
 	atOnce = 50 * time.Millisecond
 )
 
-// daemon asks a daemon of PoolCounter's protocol. The thumbnail's pool comes first, "for
-// anyone", so that a flight holds nothing while it waits for another's render; then those of
-// the needs, one after the other, within throttle.queue_wait together.
+// daemon asks a daemon of PoolCounter's protocol. It asks for the thumbnail's pool first, "for
+// anyone", because a flight must hold no places while it waits for another flight's render. Then
+// it asks for the pools of the needs, one after the other. All these together may take
+// throttle.queue_wait.
 type daemon struct {
 	connections *classic.Connections
 	address     string
@@ -43,8 +45,9 @@ func (d daemon) ask(ctx context.Context, r Request, needs []throttle.Need) (answ
 	return said, nil
 }
 
-// awaitThumbnail acquires the thumbnail's pool for anyone. done says that another's work is
-// done.
+// awaitThumbnail acquires the thumbnail's pool for anyone. done reports that another flight
+// rendered the thumbnail. The error is a fault when too many flights wait, or when the wait is too
+// long.
 func awaitThumbnail(ctx context.Context, locks *classic.Locks, r Request) (done bool, err error) {
 	limits := poolcounter.Limits{Workers: 1, MaxQueue: mostForThumbnail, Timeout: classic.Seconds(ctx, longestForThumbnail)}
 	said, err := locks.Acquire(ctx, true, r.thumbnailKey(), limits)
@@ -57,9 +60,9 @@ func awaitThumbnail(ctx context.Context, locks *classic.Locks, r Request) (done 
 	case poolcounter.Done:
 		return true, nil
 	case poolcounter.QueueFull:
-		return false, fault.New(fault.Unavailable, "%d edges wait for this thumbnail already", mostForThumbnail)
+		return false, fault.New(fault.Unavailable, "%d requests wait for this thumbnail already: try again", mostForThumbnail)
 	}
-	return false, fault.New(fault.Deadline, "another render of this thumbnail did not end in time")
+	return false, fault.New(fault.Deadline, "another render of this thumbnail did not end in time: try again")
 }
 
 func (d daemon) acquireAll(ctx context.Context, locks *classic.Locks, needs []throttle.Need) (all []decision, err error) {
@@ -67,7 +70,7 @@ func (d daemon) acquireAll(ctx context.Context, locks *classic.Locks, needs []th
 	defer cancel()
 	for _, need := range needs {
 		if need.Limits.Shadow {
-			continue // a daemon that does not know shadow mode would refuse
+			continue // the daemon knows no shadow mode, and would refuse
 		}
 		began := time.Now()
 		said, err := acquirePool(within, locks, need)

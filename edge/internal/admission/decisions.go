@@ -9,13 +9,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// What a throttle can decide; labels of a metric.
+// The decisions of a throttle: values of a label of thumbmill_throttle_decisions_total.
 const (
 	admit  = "admit"
 	wait   = "wait" // admitted after waiting
 	refuse = "refuse"
-	shadow = "shadow" // it would have refused or delayed
-	exempt = "exempt"
+	shadow = "shadow" // admitted by a throttle in shadow mode that would have refused or delayed
+	exempt = "exempt" // not counted
 )
 
 func admitted(waited bool) string {
@@ -25,13 +25,13 @@ func admitted(waited bool) string {
 	return admit
 }
 
-// decision is what one throttle decided about one request.
+// decision is the decision of one throttle about one request.
 type decision struct {
 	throttle throttle.Name
 	what     string
 }
 
-// decisions counts what throttles decided: for Prometheus, and for operators' pages.
+// decisions counts the decisions of all throttles, for Prometheus and for the operators' page.
 type decisions struct {
 	metric *prometheus.CounterVec
 	mu     sync.Mutex
@@ -48,7 +48,7 @@ func newDecisions(all throttle.Table, r prometheus.Registerer) *decisions {
 	}
 	r.MustRegister(d.metric)
 	for _, t := range all {
-		d.metric.WithLabelValues(string(t.Name), refuse) // there before the first one, so that its rate is known
+		d.metric.WithLabelValues(string(t.Name), refuse) // a series that starts with 0 shows the first refusal as an increase
 	}
 	return d
 }
@@ -66,7 +66,7 @@ func (d *decisions) count(all ...decision) {
 	}
 }
 
-// sofar gives a copy of the counts.
+// sofar returns a copy of the counts, by throttle and decision.
 func (d *decisions) sofar() map[string]map[string]int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()

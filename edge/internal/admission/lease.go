@@ -12,14 +12,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// Outcome is how the render of a lease ended. Neither stored nor a fault of the
-// original: somebody else has to try.
+// Outcome is the end of the render of a lease. If the thumbnail is not stored and Fault is not a
+// fault of the original, another flight must try.
 type Outcome struct {
 	Stored bool
 	Fault  *fault.Fault
 }
 
-// encode is what those who wait for the thumbnail elsewhere are told.
+// encode returns the outcome for flights of other edges that wait for the thumbnail, and the
+// fault as JSON if there is one to remember. A fault of more than lease.MaxPayload bytes counts
+// as Vanished.
 func (o Outcome) encode() (lease.Outcome, string) {
 	switch {
 	case o.Stored:
@@ -34,16 +36,16 @@ func (o Outcome) encode() (lease.Outcome, string) {
 
 // Lease is the right of one flight to render.
 type Lease interface {
-	// Release gives everything back; only the first call counts. Those who wait for the
-	// thumbnail elsewhere find it in the store when it was stored, or hear of the fault;
-	// otherwise one of them is let in to try.
+	// Release gives all places back. Only the first call counts. Flights of other edges that
+	// wait for the thumbnail then read it from the store, or get the fault. With another
+	// outcome, the coordinator lets one of those flights try.
 	Release(o Outcome)
 }
 
-// leases are those that an edge holds.
+// leases counts the leases that an edge holds, and ends leases that nobody releases.
 type leases struct {
 	held    prometheus.Gauge
-	longest time.Duration // what was forgotten must not hold its places for ever
+	longest time.Duration // a leaked lease must not hold its places for ever
 	log     *slog.Logger
 }
 
@@ -63,12 +65,12 @@ type held struct {
 	expired *time.Timer
 }
 
-// open makes a lease of what ends it at the coordinator.
+// open returns a lease. end releases it at the coordinator.
 func (l *leases) open(end func(Outcome)) Lease {
 	one := &held{end: end, gauge: l.held}
 	one.gauge.Inc()
 	one.expired = time.AfterFunc(l.longest, func() {
-		l.log.Error("end a lease that was never released", "after", l.longest)
+		l.log.Error("release a lease that nobody released", "after", l.longest)
 		one.Release(Outcome{})
 	})
 	return one

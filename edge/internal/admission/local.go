@@ -9,11 +9,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// LocalLimit is how many flights one edge lets through at once while no coordinator
-// answers.
+// LocalLimit is the number of flights that one edge admits at once while no coordinator answers.
 const LocalLimit = 32
 
-// local lets flights through under a limit of this edge's own.
+// local admits flights under this edge's own limit.
 type local struct {
 	places    *semaphore.Weighted
 	throttle  throttle.Throttle
@@ -24,7 +23,7 @@ func (l local) ask(ctx context.Context, _ Request, _ []throttle.Need) (answer, e
 	ctx, cancel := context.WithTimeout(ctx, l.queueWait)
 	defer cancel()
 	if err := l.places.Acquire(ctx, 1); err != nil {
-		return answer{decisions: []decision{{l.throttle.Name, refuse}}}, l.throttle.Refuse(0, "%d are under way", LocalLimit)
+		return answer{decisions: []decision{{l.throttle.Name, refuse}}}, l.throttle.Refuse(0, "it renders %d thumbnails already", LocalLimit)
 	}
 	return answer{decisions: []decision{{l.throttle.Name, admit}}, end: func(Outcome) { l.places.Release(1) }}, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// native asks in the coordinator's own protocol: one request for all pools, and for the
-// thumbnail's "for anyone".
+// native asks in the coordinator's own protocol: one request asks for places in all pools, and in
+// the thumbnail's pool "for anyone".
 type native struct {
 	coordinators *coordinators.Coordinators
 	paces        *paces
@@ -58,8 +58,8 @@ func (n native) request(r Request, needs []throttle.Need) lease.Request {
 	return q
 }
 
-// granting tells the throttles that let a request through at once from the one for which it
-// stood in line.
+// granting returns the decisions of all throttles about a granted request. The request waited for
+// at most one pool, which the answer names.
 func granting(needs []throttle.Need, said lease.Answer, took time.Duration) (all []decision) {
 	for i, need := range needs {
 		what := admitted(said.Pool == i && took > time.Millisecond)
@@ -74,21 +74,21 @@ func granting(needs []throttle.Need, said lease.Answer, took time.Duration) (all
 func refused(needs []throttle.Need, said lease.Answer, queueWait time.Duration) (answer, error) {
 	switch {
 	case said.Reason == lease.Full && said.Pool < 0:
-		return answer{}, fault.New(fault.Unavailable, "too many wait for this thumbnail already")
+		return answer{}, fault.New(fault.Unavailable, "too many requests wait for this thumbnail already: try again")
 	case said.Reason == lease.Malformed || said.Pool >= len(needs):
-		return answer{}, fault.New(fault.Internal, "the coordinator does not understand this edge: are they of different versions?")
+		return answer{}, fault.New(fault.Internal, "the coordinator does not understand this edge's request: check that both have the same version")
 	case said.Pool < 0:
-		return answer{}, fault.New(fault.Unavailable, "the coordinator takes no more requests of this edge")
+		return answer{}, fault.New(fault.Unavailable, "the coordinator takes no more requests from this edge: try again")
 	}
 	need := needs[said.Pool]
 	return answer{decisions: []decision{{need.Throttle.Name, refuse}}}, need.Refuse(said.Reason == lease.Full, queueWait)
 }
 
-// failedElsewhere is the fault that another edge's render ended with.
+// failedElsewhere returns the fault of another edge's render from its JSON.
 func failedElsewhere(payload string) error {
 	f := &fault.Fault{}
 	if err := json.Unmarshal([]byte(payload), f); err != nil || f.Kind == "" {
-		return fault.New(fault.Internal, "another render of this thumbnail failed without saying why")
+		return fault.New(fault.Internal, "another render of this thumbnail failed, and its edge sent no reason")
 	}
 	return f
 }

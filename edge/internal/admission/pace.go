@@ -8,13 +8,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// paces is the pace of each lane, as this edge learns it.
+// paces holds the pace of each lane, which this edge learns from its own renders.
 type paces struct {
 	mu     sync.Mutex
 	byLane map[renderjob.Lane]lanes.Pace
 }
 
-// note learns for how long a render that was stored held its place.
+// note adds the time for which a stored render held its place.
 func (p *paces) note(lane renderjob.Lane, held time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

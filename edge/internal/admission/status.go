@@ -9,7 +9,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// status is what operators see of this edge, as JSON that fits in a frame.
+// status returns this edge's status for operators as JSON. It drops the oldest failing originals
+// until the JSON fits into half a frame.
 func status(s lease.Status, decided *decisions, asked string, breakers map[string]string) string {
 	maps.Copy(s.Breakers, breakers)
 	s.Asked, s.Decisions, s.Directives = asked, decided.sofar(), true
@@ -18,11 +19,12 @@ func status(s lease.Status, decided *decisions, asked string, breakers map[strin
 		if err == nil && len(text) <= lease.MaxFrame/2 || len(s.Failing) == 0 {
 			return string(text)
 		}
-		s.Failing = s.Failing[:len(s.Failing)/2] // the latest are first
+		s.Failing = s.Failing[:len(s.Failing)/2] // the latest come first
 	}
 }
 
-// heartbeats cuts what is known of the renderers into JSON arrays that can be sent.
+// heartbeats returns the heartbeats as JSON arrays of at most coordinators.MaxStatus bytes each.
+// It drops a heartbeat that is larger.
 func heartbeats(all []renderjob.Heartbeat) (parts []string) {
 	part := []byte("[")
 	end := func() {

@@ -1,5 +1,5 @@
-// Package backlog watches how much work waits in the queue, and for how long: also when
-// no renderer lives that could tell.
+// Package backlog watches the number of jobs in the queue, and the age of the oldest. It asks the
+// queue itself, so it works without a living renderer.
 package backlog
 
 import (
@@ -23,7 +23,7 @@ const (
 	timeout = time.Second
 )
 
-// Watcher looks at the queue every second.
+// Watcher looks at the queue every second. Its methods are safe for concurrent use.
 type Watcher struct {
 	js         jetstream.JetStream
 	log        *slog.Logger
@@ -32,18 +32,18 @@ type Watcher struct {
 	group      sync.WaitGroup
 
 	mu   sync.Mutex
-	seen []lease.Lane
+	seen []lease.Lane // at the last look; nil = the queue did not answer
 }
 
-// New begins to watch.
+// New returns a watcher that runs until Close.
 func New(js jetstream.JetStream, log *slog.Logger, r prometheus.Registerer) *Watcher {
 	w := &Watcher{
 		js: js, log: log, seen: []lease.Lane{},
 		depth: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "thumbmill_lane_depth", Help: "Jobs of the lane that wait or are in renderers' hands; all edges see the same.",
+			Name: "thumbmill_lane_depth", Help: "Jobs of the lane in the queue, waiting or at a renderer. All edges report the same number.",
 		}, []string{"lane"}),
 		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "thumbmill_lane_age_seconds", Help: "Age of the oldest job of the lane that waits or is in a renderer's hand.",
+			Name: "thumbmill_lane_age_seconds", Help: "Age of the lane's oldest job in the queue, waiting or at a renderer.",
 		}, []string{"lane"}),
 	}
 	r.MustRegister(w.depth, w.age)
@@ -53,22 +53,23 @@ func New(js jetstream.JetStream, log *slog.Logger, r prometheus.Registerer) *Wat
 	return w
 }
 
-// Close ends it.
+// Close stops the watcher and waits for its goroutine.
 func (w *Watcher) Close() {
 	w.cancel()
 	w.group.Wait()
 }
 
-// Seen is what was seen last: nothing before the first look, nil when the queue does not answer.
+// Seen returns the lanes at the last look: empty before the first look, nil when the queue does
+// not answer.
 func (w *Watcher) Seen() []lease.Lane {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen
 }
 
-// Stalls reports whether the queue did not answer when it was looked at last, or has a job of
-// the lane, of whichever edge, for so long: with nobody, or with a renderer that waits for a
-// store.
+// Stalls reports whether the queue did not answer at the last look, or whether the lane's oldest
+// job, of any edge, is older than longer. Such a job waits for a renderer, or is at a renderer
+// that waits for a store.
 func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,8 +84,8 @@ func (w *Watcher) Stalls(lane renderjob.Lane, longer time.Duration) bool {
 func (w *Watcher) update(ctx context.Context) {
 	seen, err := w.readLanes(ctx)
 	if err != nil {
-		w.log.Debug("the queue cannot be looked at", "error", err)
-		w.depth.Reset() // what was seen last says nothing of now
+		w.log.Debug("reset the lanes' metrics, since the queue does not answer", "error", err)
+		w.depth.Reset() // the last numbers are out of date
 		w.age.Reset()
 	}
 	w.mu.Lock()
@@ -96,8 +97,8 @@ func (w *Watcher) update(ctx context.Context) {
 	}
 }
 
-// readLanes asks how many messages each subject has, and for the oldest of each. Ages are by
-// the server's clock.
+// readLanes asks the queue for the number of jobs of each lane, and for the oldest job. Ages are
+// by the server's clock.
 func (w *Watcher) readLanes(ctx context.Context) (seen []lease.Lane, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -113,7 +114,7 @@ func (w *Watcher) readLanes(ctx context.Context) (seen []lease.Lane, err error) 
 		l := lease.Lane{Name: string(lane), Depth: int64(info.State.Subjects[lane.Subject()])} //nolint:gosec // bounded
 		if l.Depth > 0 {
 			oldest, err := stream.GetMsg(ctx, info.State.FirstSeq, jetstream.WithGetMsgSubject(lane.Subject()))
-			if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) { // it ended meanwhile
+			if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) { // the job ended meanwhile
 				return nil, err
 			}
 			if err == nil {

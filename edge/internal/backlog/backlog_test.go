@@ -19,9 +19,9 @@ func TestStalls(t *testing.T) {
 	}{
 		{"before the first look", &Watcher{seen: []lease.Lane{}}, false},
 		{"the queue did not answer", &Watcher{}, true},
-		{"all is young", &Watcher{seen: standard(6, 900)}, false},
-		{"one waits", &Watcher{seen: standard(3, 5000)}, true},
-		{"only another lane's waits", &Watcher{seen: standard(0, 0)}, false},
+		{"all jobs are young", &Watcher{seen: standard(6, 900)}, false},
+		{"an old job waits", &Watcher{seen: standard(3, 5000)}, true},
+		{"only another lane has an old job", &Watcher{seen: standard(0, 0)}, false},
 	} {
 		if got := c.w.Stalls(renderjob.LaneStandard, time.Second); got != c.want {
 			t.Errorf("%s: %v", c.name, got)

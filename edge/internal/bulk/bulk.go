@@ -1,6 +1,6 @@
-// Package bulk has thumbnails rendered before anybody asks for them: a list of them, on
-// the lane that waits behind what clients wait for, as many at once as that lane takes.
-// What a throttle refuses is tried again after about as long as it says.
+// Package bulk renders lists of thumbnails before clients ask for them. Their jobs go to the bulk
+// lane, which waits behind the jobs of clients; as many run at once as that lane takes. When a
+// throttle refuses a thumbnail, the package tries again after about the time in the refusal.
 package bulk
 
 import (
@@ -25,57 +25,57 @@ import (
 )
 
 const (
-	// attempts of one thumbnail while throttles refuse it.
+	// attempts bounds the attempts at one thumbnail while throttles refuse it.
 	attempts = 20
-	// longestPause between two of them, whatever the refusal says.
+	// longestPause bounds the pause between two attempts. A refusal may ask for a longer one.
 	longestPause = 15 * time.Second
 )
 
-// Obtainer gets thumbnails.
+// Obtainer returns thumbnails, and renders them if they are missing.
 type Obtainer interface {
 	Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error)
 }
 
-// Grammar knows what the items of a list ask for.
+// Grammar reads the items of a list.
 type Grammar interface {
-	// Read gives what a request asks for, and the grammar's name. Errors are faults.
+	// Read returns the target of a request, and the grammar's name. Errors are faults.
 	Read(r *http.Request, rights grammar.Rights) (target.Target, string, error)
-	// FromSpec gives the target of a spec in JSON. Errors are faults.
+	// FromSpec returns the target of a spec in JSON. Errors are faults.
 	FromSpec(text []byte) (target.Target, error)
-	// Standard is the path of an original's thumbnail of a width.
+	// Standard returns the path of an original's thumbnail with a width in pixels.
 	Standard(original string, width int) string
 }
 
-// Config is what a renderer of lists is made of.
+// Config configures a renderer of lists.
 type Config struct {
 	Grammar  Grammar
 	Obtainer Obtainer
 	Deadline time.Duration // of one attempt at a thumbnail
-	AtOnce   func() int    // how many thumbnails; asked at the start of each list
+	AtOnce   func() int    // thumbnails at once; called at the start of each list
 }
 
 // Renderer renders lists.
 type Renderer struct{ config Config }
 
-// New makes a renderer of lists.
+// New returns a renderer of lists.
 func New(c Config) *Renderer { return &Renderer{c} }
 
 // Item is one thumbnail, as operators name it.
 type Item = operators.RenderItem
 
-// Result is what became of one thumbnail, as operators read it.
+// Result is the outcome of one thumbnail, as operators read it.
 type Result = operators.RenderResult
 
-// Render renders a list and tells each result as it comes, one at a time. With renew it also
-// renders again what today's rules would render otherwise. It ends with ctx: items that were
-// not begun by then have no result.
+// Render renders a list. It calls tell with each result as soon as the result is known, and never
+// concurrently. With renew it also renders stored thumbnails again if the current rules give
+// another picture. It ends with ctx; items that have not begun by then get no result.
 func (b *Renderer) Render(ctx context.Context, items []Item, renew bool, tell func(Result)) {
 	var group errgroup.Group
 	group.SetLimit(max(1, b.config.AtOnce()))
 	var mu sync.Mutex
 	done := 0
 	for _, item := range items {
-		group.Go(func() error { // which waits for its turn first
+		group.Go(func() error { // Go blocks while the limit is reached
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -113,17 +113,17 @@ func (b *Renderer) targetOf(item Item) (target.Target, error) {
 	}
 	u, err := url.ParseRequestURI(item.Path)
 	if err != nil {
-		return target.Target{}, fault.New(fault.BadURL, "%q is no path of a thumbnail", item.Path)
+		return target.Target{}, fault.New(fault.BadURL, "%q is not a path: write the path of a thumbnail, such as /unsafe/320x/a.jpg", item.Path)
 	}
 	t, _, err := b.config.Grammar.Read(&http.Request{RequestURI: item.Path, URL: u, Header: http.Header{}}, grammar.Rights{Trusted: true})
 	if err == nil && (t.Stored != nil || t.Redirect != "") {
-		err = fault.New(fault.BadURL, "the path is that of an original, or of another size, and not of a thumbnail")
+		err = fault.New(fault.BadURL, "%q is the path of an original, or redirects to another size: write the path of a thumbnail of an allowed size", item.Path)
 	}
 	return t, err
 }
 
-// obtainPatiently tries until no throttle refuses the thumbnail any more, at most attempts
-// times. It gives the last refusal.
+// obtainPatiently tries until no throttle refuses the thumbnail, at most attempts times. It returns
+// the last refusal.
 func (b *Renderer) obtainPatiently(ctx context.Context, t target.Target, renew bool) (outcome string, err error) {
 	for attempt := 1; ; attempt++ {
 		outcome, err = b.obtainOnce(ctx, t, renew)
@@ -141,7 +141,7 @@ func (b *Renderer) obtainPatiently(ctx context.Context, t target.Target, renew b
 }
 
 func abandoned(ctx context.Context) error {
-	return fault.Wrap(ctx.Err(), fault.Unavailable, "the client that asked for the list has left, or the time for the list is over")
+	return fault.Wrap(ctx.Err(), fault.Unavailable, "the client of this list has left, or the time for the list is over")
 }
 
 func (b *Renderer) obtainOnce(ctx context.Context, t target.Target, renew bool) (string, error) {
@@ -149,7 +149,7 @@ func (b *Renderer) obtainOnce(ctx context.Context, t target.Target, renew bool) 
 	defer cancel()
 	thumb, err := b.config.Obtainer.Obtain(ctx, obtain.Request{ID: nuid.Next(), Client: clientaddr.Nobody, Target: t, Bulk: true, Renew: renew})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "", fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", b.config.Deadline)
+		return "", fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v: try again", b.config.Deadline)
 	}
 	if err != nil {
 		return "", err
@@ -160,8 +160,8 @@ func (b *Renderer) obtainOnce(ctx context.Context, t target.Target, renew bool) 
 	return string(thumb.Source), nil
 }
 
-// pauseAfter is the pause after a refusal that time mends; 0 = there is no use in another
-// attempt.
+// pauseAfter returns the pause before the next attempt: between half and all of the refusal's
+// retry time, at most longestPause. It returns 0 when another attempt cannot help.
 func pauseAfter(err error) time.Duration {
 	var f *fault.Fault
 	if !errors.As(err, &f) {

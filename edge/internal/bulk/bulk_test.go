@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// plain is a grammar in which a path is a thumbnail's key.
+// plain is a grammar whose paths are the thumbnails' keys.
 type plain struct{}
 
 func (plain) Read(r *http.Request, _ grammar.Rights) (target.Target, string, error) {
@@ -42,14 +42,14 @@ func (plain) Standard(original string, width int) string {
 	return fmt.Sprintf("/%d/%s", width, original)
 }
 
-// obtainer answers in turn what it is told to, and the last answer from then on.
+// obtainer returns its answers in turn, and then the last answer for ever.
 type obtainer struct {
 	mu      sync.Mutex
 	answers []error
 	asked   []obtain.Request
-	takes   time.Duration // each answer
+	takes   time.Duration // time of each answer
 	running int
-	most    int // at once
+	most    int // calls at once
 }
 
 func (o *obtainer) Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error) {
@@ -77,7 +77,7 @@ func (o *obtainer) renderer(atOnce int) *Renderer {
 	return New(Config{Grammar: plain{}, Obtainer: o, Deadline: time.Minute, AtOnce: func() int { return atOnce }})
 }
 
-// items are so many different ones.
+// items returns n different items.
 func items(n int) (all []Item) {
 	for i := range n {
 		all = append(all, Item{Path: fmt.Sprintf("/%d", i)})
@@ -85,17 +85,17 @@ func items(n int) (all []Item) {
 	return all
 }
 
-// one renders one thumbnail, and gives its result and how long that took.
+// one renders one thumbnail, and returns its result and the time that it took.
 func (o *obtainer) one(ctx context.Context) (got Result, took time.Duration) {
 	began := time.Now()
 	o.renderer(1).Render(ctx, items(1), false, func(r Result) { got = r })
 	return got, time.Since(began)
 }
 
-// again repeats an answer.
+// again returns an answer n times.
 func again(n int, answer error) []error { return slices.Repeat([]error{answer}, n) }
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestRetries(t *testing.T) {
 	throttled := fault.New(fault.Throttled, "too many")
 	throttled.RetryAfterSeconds = 3600
 	for name, c := range map[string]struct {
@@ -104,19 +104,19 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		outcome string
 		atMost  time.Duration // of all pauses
 	}{
-		"what is rendered at once":     {nil, 1, "rendered", 0},
-		"what a throttle refuses once": {[]error{fault.New(fault.Throttled, "too many"), nil}, 2, "rendered", 4 * time.Second},
+		"rendered at once":           {nil, 1, "rendered", 0},
+		"refused once by a throttle": {[]error{fault.New(fault.Throttled, "too many"), nil}, 2, "rendered", 4 * time.Second},
 		"a full lane, then no renderer, then no room": {
 			[]error{fault.New(fault.LaneFull, ""), fault.New(fault.NoRenderer, ""), fault.New(fault.Unavailable, ""), nil}, 4, "rendered", 20 * time.Second,
 		},
-		"what is refused for an hour":            {append(again(3, throttled), nil), 4, "rendered", 3 * longestPause},
-		"what is refused once too seldom":        {append(again(attempts-1, throttled), nil), attempts, "rendered", (attempts - 1) * longestPause},
-		"what is refused each time":              {again(1, throttled), attempts, "throttled", (attempts - 1) * longestPause},
-		"what is damaged":                        {again(1, fault.New(fault.Undecodable, "damaged")), 1, "undecodable", 0},
-		"what failed too often":                  {again(1, fault.New(fault.Failing, "failed")), 1, "failing", 0},
-		"what is not there":                      {again(1, fault.New(fault.Absent, "absent")), 1, "absent", 0},
-		"what turns out damaged when it may run": {[]error{throttled, fault.New(fault.Undecodable, "damaged")}, 2, "undecodable", longestPause},
-		"a defect":                               {again(1, errors.New("defect")), 1, "internal", 0},
+		"refused for an hour":               {append(again(3, throttled), nil), 4, "rendered", 3 * longestPause},
+		"admitted at the last attempt":      {append(again(attempts-1, throttled), nil), attempts, "rendered", (attempts - 1) * longestPause},
+		"refused at each attempt":           {again(1, throttled), attempts, "throttled", (attempts - 1) * longestPause},
+		"a damaged original":                {again(1, fault.New(fault.Undecodable, "damaged")), 1, "undecodable", 0},
+		"an original that failed too often": {again(1, fault.New(fault.Failing, "failed")), 1, "failing", 0},
+		"a missing original":                {again(1, fault.New(fault.Absent, "absent")), 1, "absent", 0},
+		"refused, then found damaged":       {[]error{throttled, fault.New(fault.Undecodable, "damaged")}, 2, "undecodable", longestPause},
+		"an error that is not a fault":      {again(1, errors.New("defect")), 1, "internal", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -126,14 +126,14 @@ func TestWhatIsTriedAgain(t *testing.T) {
 					t.Errorf("asked %d times, want %d: %+v", len(o.asked), c.asked, got)
 				}
 				if took > c.atMost || took < c.atMost/2 || got.Seconds != took.Seconds() {
-					t.Errorf("it took %v, of at most %v, and says %v s", took, c.atMost, got.Seconds)
+					t.Errorf("it took %v, want at most %v; the result says %v s", took, c.atMost, got.Seconds)
 				}
 			})
 		})
 	}
 }
 
-func TestWhatIsAskedOfTheObtainer(t *testing.T) {
+func TestRequestToTheObtainer(t *testing.T) {
 	o := &obtainer{}
 	var got Result
 	o.renderer(1).Render(t.Context(), []Item{{Spec: json.RawMessage("spec")}}, true, func(r Result) { got = r })
@@ -153,7 +153,7 @@ func TestAThumbnailThatIsNotReadyInTime(t *testing.T) {
 	})
 }
 
-// A client that leaves ends its list: in a pause, in a render, and before either.
+// A client that leaves ends its list: in a pause, in a render, and before the first item.
 func TestAClientThatLeaves(t *testing.T) {
 	for name, c := range map[string]struct {
 		o              *obtainer
@@ -188,7 +188,7 @@ func TestAClientThatLeaves(t *testing.T) {
 	}
 }
 
-func TestHowManyAreRenderedAtOnce(t *testing.T) {
+func TestThumbnailsAtOnce(t *testing.T) {
 	for _, c := range []struct{ allowed, want int }{{3, 3}, {1, 1}, {0, 1}, {20, 7}} {
 		t.Run(fmt.Sprint(c.allowed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -210,13 +210,13 @@ func TestHowManyAreRenderedAtOnce(t *testing.T) {
 
 // closer is an open object of the store.
 type closer struct {
-	objectstore.Object // nothing but Close is called
+	objectstore.Object // nil: the test calls only Close
 	closed             bool
 }
 
 func (c *closer) Close() error { c.closed = true; return nil }
 
-// Obtain gives itself as a thumbnail that is there.
+// Obtain returns a stored thumbnail whose object is c.
 func (c *closer) Obtain(context.Context, obtain.Request) (obtain.Thumb, error) {
 	return obtain.Thumb{Source: obtain.Hit, Object: c}, nil
 }
@@ -231,7 +231,7 @@ func TestAStoredThumbnailIsClosed(t *testing.T) {
 	})
 }
 
-// The items as the grammars read them.
+// The real grammars read the items.
 func TestItems(t *testing.T) {
 	s := settings.Default()
 	s.Edge.SecurityKey, s.MediaWiki.SizePolicy, s.MediaWiki.Sizes = "key", "redirect", []int{320}
@@ -245,15 +245,15 @@ func TestItems(t *testing.T) {
 		item    Item
 		outcome string
 	}{
-		"a path of Thumbor's, unsigned": {Item{Path: "/unsafe/330x/a.jpg"}, "rendered"},
+		"an unsigned path of Thumbor's": {Item{Path: "/unsafe/330x/a.jpg"}, "rendered"},
 		"a path of MediaWiki's":         {Item{Path: "/wikipedia/commons/thumb/a/ab/A.jpg/320px-A.jpg"}, "rendered"},
 		"a spec":                        {Item{Spec: json.RawMessage(`{"original":{"path":"a.jpg"},"width":330}`)}, "rendered"},
-		"a spec that is unreadable":     {Item{Spec: json.RawMessage(`[]`)}, "bad-url"},
-		"no path":                       {Item{Path: "a.jpg"}, "bad-url"},
-		"nothing":                       {Item{}, "bad-url"},
+		"an unreadable spec":            {Item{Spec: json.RawMessage(`[]`)}, "bad-url"},
+		"a path without a slash":        {Item{Path: "a.jpg"}, "bad-url"},
+		"an empty item":                 {Item{}, "bad-url"},
 		"a path of no grammar":          {Item{Path: "/nothing"}, "no-such-url"},
 		"an original":                   {Item{Path: "/wikipedia/commons/a/ab/A.jpg"}, "bad-url"},
-		"a size that is elsewhere":      {Item{Path: "/wikipedia/commons/thumb/a/ab/A.jpg/319px-A.jpg"}, "bad-url"},
+		"a size that redirects":         {Item{Path: "/wikipedia/commons/thumb/a/ab/A.jpg/319px-A.jpg"}, "bad-url"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b.Render(t.Context(), []Item{c.item}, false, func(r Result) {
@@ -265,7 +265,7 @@ func TestItems(t *testing.T) {
 	}
 }
 
-// Operators' tools read results.
+// The JSON of results stays the same, because operators' tools read it.
 func TestAResultInJSON(t *testing.T) {
 	for _, c := range []struct {
 		result Result

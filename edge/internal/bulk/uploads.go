@@ -3,7 +3,6 @@ package bulk
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,14 +16,14 @@ import (
 )
 
 const (
-	uploadsQueue  = "thumbmill-uploads" // one edge takes each message
-	uploadsBound  = 10_000              // messages that wait on one edge
-	uploadsAtOnce = 4
-	maxUpload     = 16 << 10 // bytes of a message
-	uploadTime    = 5 * time.Minute
+	uploadsQueue  = "thumbmill-uploads" // NATS gives each message to one edge of this group
+	uploadsBound  = 10_000              // messages that wait on one edge, at most
+	uploadsAtOnce = 4                   // messages
+	maxUpload     = 16 << 10            // bytes of a message
+	uploadTime    = 5 * time.Minute     // for one message
 )
 
-// The outcomes of a message; labels of the metric.
+// The outcomes of a message: values of the label "outcome" of thumbmill_uploads_total.
 const (
 	handled    = "ok"
 	incomplete = "failed"
@@ -32,26 +31,26 @@ const (
 	dropped    = "dropped"
 )
 
-// Upload is a message that tells of a new original, or of a new version of one.
+// Upload is a message about a new original, or about a new version of an original.
 type Upload struct {
 	Original string   `json:"original"` // as purges name it
-	Paths    []string `json:"paths"`    // thumbnails to render, instead of the usual widths
+	Paths    []string `json:"paths"`    // of the thumbnails to render; nil = thumbnails of UploadsConfig.Widths
 }
 
-// UploadsConfig is what listens for uploads.
+// UploadsConfig configures a listener for uploads.
 type UploadsConfig struct {
 	Conn     *nats.Conn
 	Subject  string
-	Widths   []int // of the thumbnails that are rendered, where a message names none
+	Widths   []int // pixels; of the thumbnails for a message without paths
 	Renderer *Renderer
-	// Purge makes everybody forget the thumbnails of an original, and reports whether all did.
+	// Purge purges the thumbnails of an original, and reports whether the whole cluster did.
 	Purge   func(ctx context.Context, original string) (complete bool)
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
 
-// Uploads listens for new originals: old thumbnails are purged, and those that will be
-// asked for first are rendered.
+// Uploads listens for new originals. It purges their old thumbnails, and renders the thumbnails
+// that clients ask for first.
 type Uploads struct {
 	config   UploadsConfig
 	sub      *nats.Subscription
@@ -61,11 +60,12 @@ type Uploads struct {
 	outcomes *prometheus.CounterVec
 }
 
-// ListenForUploads begins to listen.
+// ListenForUploads subscribes to the subject, and handles messages until Close. The error names
+// the setting upload.subject when the subject is invalid.
 func ListenForUploads(c UploadsConfig) (*Uploads, error) {
 	u := &Uploads{config: c, waiting: make(chan []byte, uploadsBound)}
 	u.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "thumbmill_uploads_total", Help: "Messages of new originals: ok, failed (not all was purged, or some thumbnail not rendered), unreadable, dropped (too many waited).",
+		Name: "thumbmill_uploads_total", Help: "Messages about new originals: ok, failed (the purge was incomplete, or a thumbnail was not rendered), unreadable, dropped (too many messages waited).",
 	}, []string{"outcome"})
 	c.Metrics.MustRegister(u.outcomes)
 	var err error
@@ -80,7 +80,8 @@ func ListenForUploads(c UploadsConfig) (*Uploads, error) {
 	return u, nil
 }
 
-// Close ends it; what waits is not done.
+// Close unsubscribes, cancels the messages under way, and waits for them. It drops the messages
+// that wait.
 func (u *Uploads) Close() {
 	_ = u.sub.Unsubscribe()
 	u.cancel()
@@ -112,7 +113,7 @@ func (u *Uploads) handleAll(ctx context.Context) {
 func (u *Uploads) handle(ctx context.Context, text []byte) (outcome string) {
 	upload, err := readUpload(text)
 	if err != nil {
-		u.config.Log.Warn("a message of an upload cannot be read", "error", err)
+		u.config.Log.Warn("skip an upload message that cannot be read", "error", err)
 		return unreadable
 	}
 	ctx, cancel := context.WithTimeout(ctx, uploadTime)
@@ -121,7 +122,7 @@ func (u *Uploads) handle(ctx context.Context, text []byte) (outcome string) {
 	u.config.Renderer.Render(ctx, u.items(upload), false, func(r Result) {
 		if !r.OK() {
 			complete = false
-			u.config.Log.Warn("a thumbnail of an upload was not rendered", "path", r.Path, "fault", r.Outcome, "reason", r.Message)
+			u.config.Log.Warn("give up a thumbnail of an upload", "path", r.Path, "fault", r.Outcome, "reason", r.Message)
 		}
 	})
 	if ctx.Err() != nil || !complete {
@@ -130,19 +131,20 @@ func (u *Uploads) handle(ctx context.Context, text []byte) (outcome string) {
 	return handled
 }
 
-// readUpload reads a message. Its error says what a message has to be.
+// readUpload reads a message. It returns an error when the message is not JSON, or when the
+// original is empty or has a NUL or a line break.
 func readUpload(text []byte) (upload Upload, err error) {
 	switch err := json.Unmarshal(text, &upload); {
 	case err != nil:
 		return upload, err
 	case upload.Original == "" || strings.ContainsAny(upload.Original, "\x00\r\n"):
-		return upload, errors.New("original names a file, without control characters")
+		return upload, fmt.Errorf("original is %q: name a file without NUL or line breaks", upload.Original)
 	}
 	return upload, nil
 }
 
-// items are the thumbnails that a message names, or where it has no list, those of the usual
-// widths.
+// items returns the thumbnails that a message names, or thumbnails of the usual widths if the
+// message has no list.
 func (u *Uploads) items(upload Upload) (items []Item) {
 	if upload.Paths == nil {
 		for _, width := range u.config.Widths {

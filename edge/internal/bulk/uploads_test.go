@@ -41,12 +41,12 @@ func connect(t *testing.T) *nats.Conn {
 	return conn
 }
 
-// purger notes what is purged.
+// purger records the purged originals.
 type purger struct {
 	mu         sync.Mutex
 	purged     []string
 	incomplete bool
-	busy       chan struct{} // each purge waits for it, or for its context; nil: none waits
+	busy       chan struct{} // each purge waits for it, or for its context; nil: no purge waits
 }
 
 func (p *purger) purge(ctx context.Context, original string) bool {
@@ -95,20 +95,20 @@ func TestUploads(t *testing.T) {
 	conn := connect(t)
 	for name, c := range map[string]struct {
 		message   string
-		halfGone  bool // not all was purged
+		halfGone  bool // the purge is incomplete
 		undecoded bool // nothing can be rendered
 		outcome   string
-		paths     []string // that are rendered
+		paths     []string // of the rendered thumbnails
 	}{
-		"an original":              {message: `{"original":"a.jpg"}`, outcome: handled, paths: []string{"/320/a.jpg", "/640/a.jpg"}},
-		"an original with paths":   {message: `{"original":"a.jpg","paths":["/x","/y"]}`, outcome: handled, paths: []string{"/x", "/y"}},
-		"one without thumbnails":   {message: `{"original":"a.jpg","paths":[]}`, outcome: handled},
-		"one that is half purged":  {message: `{"original":"a.jpg","paths":["/x"]}`, halfGone: true, outcome: incomplete, paths: []string{"/x"}},
-		"one that is damaged":      {message: `{"original":"a.jpg","paths":["/x","/y"]}`, undecoded: true, outcome: incomplete, paths: []string{"/x", "/y"}},
-		"no JSON":                  {message: `a.jpg`, outcome: unreadable},
-		"no original":              {message: `{"paths":["/x"]}`, outcome: unreadable},
-		"an original of two lines": {message: `{"original":"a\nb"}`, outcome: unreadable},
-		"a message that is large":  {message: `{"original":"` + strings.Repeat("a", maxUpload) + `"}`, outcome: unreadable},
+		"an original":                    {message: `{"original":"a.jpg"}`, outcome: handled, paths: []string{"/320/a.jpg", "/640/a.jpg"}},
+		"an original with paths":         {message: `{"original":"a.jpg","paths":["/x","/y"]}`, outcome: handled, paths: []string{"/x", "/y"}},
+		"an original without thumbnails": {message: `{"original":"a.jpg","paths":[]}`, outcome: handled},
+		"an incomplete purge":            {message: `{"original":"a.jpg","paths":["/x"]}`, halfGone: true, outcome: incomplete, paths: []string{"/x"}},
+		"a damaged original":             {message: `{"original":"a.jpg","paths":["/x","/y"]}`, undecoded: true, outcome: incomplete, paths: []string{"/x", "/y"}},
+		"no JSON":                        {message: `a.jpg`, outcome: unreadable},
+		"no original":                    {message: `{"paths":["/x"]}`, outcome: unreadable},
+		"an original of two lines":       {message: `{"original":"a\nb"}`, outcome: unreadable},
+		"a message that is too large":    {message: `{"original":"` + strings.Repeat("a", maxUpload) + `"}`, outcome: unreadable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, o := purger{incomplete: c.halfGone}, obtainer{}
@@ -133,7 +133,7 @@ func TestUploads(t *testing.T) {
 	}
 }
 
-// Of several edges one takes each message.
+// One of several edges takes each message.
 func TestEachUploadIsHandledOnce(t *testing.T) {
 	conn := connect(t)
 	var p purger
@@ -150,7 +150,7 @@ func TestEachUploadIsHandledOnce(t *testing.T) {
 	}
 }
 
-// More than so many messages do not wait: they are dropped, and counted.
+// An edge drops and counts messages when uploadsBound messages wait.
 func TestTooManyUploads(t *testing.T) {
 	conn := connect(t)
 	p := purger{busy: make(chan struct{})}
@@ -162,19 +162,19 @@ func TestTooManyUploads(t *testing.T) {
 	for range uploadsAtOnce {
 		publish(t, conn, string(text))
 	}
-	eventually.Holds(t, patience, "as many are handled as may be", func() bool { return p.count() == uploadsAtOnce })
+	eventually.Holds(t, patience, "the edge handles uploadsAtOnce messages", func() bool { return p.count() == uploadsAtOnce })
 	const more = 3
 	for range uploadsBound + more {
 		publish(t, conn, string(text))
 	}
-	eventually.Holds(t, patience, "those that are too many are dropped", func() bool { return u.counted(dropped) == more })
-	u.Close() // which ends those under way, and leaves those that wait
+	eventually.Holds(t, patience, "the edge drops the messages above the bound", func() bool { return u.counted(dropped) == more })
+	u.Close() // ends the messages under way, and drops the messages that wait
 	if p.count() != uploadsAtOnce || u.counted(incomplete) != uploadsAtOnce || len(u.waiting) != uploadsBound {
 		t.Errorf("%d purges, %d of them given up; %d wait", p.count(), u.counted(incomplete), len(u.waiting))
 	}
 }
 
-func TestASubjectThatIsNone(t *testing.T) {
+func TestAnInvalidSubject(t *testing.T) {
 	_, err := ListenForUploads(UploadsConfig{Conn: connect(t), Subject: "a b", Metrics: prometheus.NewRegistry()})
 	if err == nil || !strings.Contains(err.Error(), "upload.subject") {
 		t.Errorf("%v", err)

@@ -1,8 +1,8 @@
-// Package classic takes locks at a daemon that speaks PoolCounter's protocol alone, such as
-// the original one.
+// Package classic takes locks at a daemon that speaks only PoolCounter's protocol, such as the
+// original daemon.
 //
-// A connection holds at most four locks (poolcounter.MaxLocks), so that the locks of one
-// flight may take two connections. Idle connections are kept.
+// A connection holds at most four locks (poolcounter.MaxLocks), so a flight with more locks takes
+// two connections. The package keeps idle connections.
 package classic
 
 import (
@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	maxIdle        = 256
+	maxIdle        = 256 // connections to one daemon
 	releaseTimeout = 2 * time.Second
 )
 
-// Connections are those to daemons; the idle ones are kept.
+// Connections keeps the idle connections to daemons. Its methods are safe for concurrent use.
 type Connections struct {
 	mu     sync.Mutex
 	idle   map[string][]*poolcounter.Conn // by address
 	closed bool
 }
 
-// New makes them; none is open yet.
+// New returns Connections without a connection.
 func New() *Connections { return &Connections{idle: map[string][]*poolcounter.Conn{}} }
 
-// get gives an idle connection, or a new one.
+// get returns an idle connection, or a new one.
 func (c *Connections) get(ctx context.Context, address string) (conn *poolcounter.Conn, fresh bool, err error) {
 	c.mu.Lock()
 	if idle := c.idle[address]; len(idle) > 0 {
@@ -42,7 +42,7 @@ func (c *Connections) get(ctx context.Context, address string) (conn *poolcounte
 	return conn, true, err
 }
 
-// put takes back a connection that holds nothing.
+// put takes back a connection. It keeps a usable connection without locks, and closes any other.
 func (c *Connections) put(address string, conn *poolcounter.Conn) {
 	c.mu.Lock()
 	keep := !c.closed && len(c.idle[address]) < maxIdle && conn.Locks() == 0 && conn.Usable()
@@ -55,7 +55,7 @@ func (c *Connections) put(address string, conn *poolcounter.Conn) {
 	}
 }
 
-// Close closes the idle ones, and from now on those that are given back.
+// Close closes the idle connections. Connections that are given back later are closed too.
 func (c *Connections) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,24 +68,24 @@ func (c *Connections) Close() {
 	clear(c.idle)
 }
 
-// Locks are what one flight holds at a daemon, over as many connections as it takes. They
-// are for one goroutine at a time.
+// Locks is the locks of one flight at a daemon, on as many connections as they need. It is for one
+// goroutine at a time.
 type Locks struct {
 	connections *Connections
 	address     string
 	held        []*poolcounter.Conn // the oldest first
 }
 
-// Locks begins to take locks at the daemon of that address; none is held yet.
+// Locks returns a flight's locks at the daemon with an address; it holds no lock yet.
 func (c *Connections) Locks(address string) *Locks { return &Locks{connections: c, address: address} }
 
-// Acquire asks for a lock with these limits, and waits for the answer as long as ctx lets
-// it. An error means that the daemon does not answer.
+// Acquire asks for a lock with these limits, and waits for the answer until ctx ends. An error
+// means that the daemon does not answer.
 func (l *Locks) Acquire(ctx context.Context, forAnyone bool, key string, limits poolcounter.Limits) (poolcounter.Answer, error) {
 	if n := len(l.held); n > 0 && l.held[n-1].Locks() < poolcounter.MaxLocks {
 		return l.held[n-1].Acquire(ctx, forAnyone, key, limits)
 	}
-	for { // a connection that was idle may have been closed by a restart of the daemon
+	for { // a restart of the daemon closes idle connections
 		conn, fresh, err := l.connections.get(ctx, l.address)
 		if err != nil {
 			return "", err
@@ -102,10 +102,11 @@ func (l *Locks) Acquire(ctx context.Context, forAnyone bool, key string, limits 
 	}
 }
 
-// Release gives back the newest lock first. What cannot be released is closed, which frees
-// its locks as well. A release of the oldest lock tells those who wait for it, for anyone,
-// that its work is done; when it is not, the connection is closed instead, and the daemon
-// lets one of them in.
+// Release gives back all locks, the newest first. It closes a connection whose locks it cannot
+// release, which frees the locks too. If done is true, the release of the oldest lock tells the
+// clients that wait for that lock, for anyone, that its work is done. If done is false, Release
+// closes the connection of the oldest lock instead, and the daemon gives the lock to one of those
+// clients.
 func (l *Locks) Release(done bool) {
 	if !done && len(l.held) > 0 {
 		_ = l.held[0].Close()
@@ -128,8 +129,8 @@ func (l *Locks) Release(done bool) {
 	l.held = nil
 }
 
-// Seconds is the longest wait in the protocol's whole seconds, within ctx: rounded up, since
-// ctx cuts the rest.
+// Seconds returns longest, or the time until ctx's deadline if that is shorter, in the protocol's
+// whole seconds. It rounds up, since ctx ends the wait in time.
 func Seconds(ctx context.Context, longest time.Duration) uint32 {
 	if deadline, ok := ctx.Deadline(); ok {
 		longest = min(longest, time.Until(deadline))

@@ -1,5 +1,5 @@
-// Package clientaddr tells whose request it is, for the throttles: the peer's
-// address, or what X-Forwarded-For says where the peer is a trusted proxy.
+// Package clientaddr finds the client of a request, for the throttles. The client is the peer's
+// address; if the peer is a trusted proxy, it is the address in X-Forwarded-For.
 package clientaddr
 
 import (
@@ -13,30 +13,30 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Client is who asks.
+// Client is the client of a request.
 type Client struct {
-	// Key names the client for throttles: an IPv4 address, or an IPv6 network
-	// of 64 bits, since one subscriber has them all. IsExempt tells those of exempt
+	// Key names the client for throttles: an IPv4 address, or an IPv6 network of 64 bits, since
+	// one subscriber has all addresses of such a network. IsExempt recognises the keys of exempt
 	// networks.
 	Key string
-	// Local: a process of this machine that is no proxy for another.
+	// Local is true for a process on this machine that is not a proxy for another client.
 	Local bool
-	// Blocked: an operator keeps its network out.
+	// Blocked is true if an operator blocks the client's network.
 	Blocked bool
-	// Trusted: the peer is a trusted proxy, whose headers can be believed.
+	// Trusted is true if the peer is a trusted proxy: the edge believes its headers.
 	Trusted bool
-	// Unbelieved: the peer says for whom it asks, and is no trusted proxy. If it is one of the
-	// site's, all its clients count as one.
+	// Unbelieved is true if the peer sends X-Forwarded-For, and is not a trusted proxy. If it is
+	// one of the site's proxies, all its clients count as one client.
 	Unbelieved bool
 }
 
-// Networks are those that operators named for a time.
+// Networks reports the networks that operators exempt or block for a time.
 type Networks interface {
 	Exempt(addr netip.Addr) bool
 	Blocked(addr netip.Addr) bool
 }
 
-// Finder knows the trusted proxies.
+// Finder finds the client of a request. Its methods are safe for concurrent use.
 type Finder struct {
 	named   Networks
 	trusted []netip.Prefix
@@ -44,7 +44,8 @@ type Finder struct {
 	xff     realclientip.RightmostTrustedRangeStrategy
 }
 
-// New makes a finder; networks are addresses or prefixes.
+// New returns a finder. trusted is the proxies, and exempt is the networks that per-ip does not
+// count. Both have addresses or prefixes. The error names a text that is neither.
 func New(trusted, exempt []string, named Networks) (*Finder, error) {
 	f := &Finder{named: named}
 	var err error
@@ -75,13 +76,13 @@ func parse(networks []string) (all []netip.Prefix, err error) {
 
 const exemptMark = "exempt "
 
-// Nobody is the key of work that no client asked for; per-ip does not count it.
+// Nobody is the key of work that no client asked for. per-ip does not count such work.
 const Nobody = exemptMark + "nobody"
 
-// IsExempt reports whether a client's key is of a network that per-ip does not count.
+// IsExempt reports whether a key belongs to a client that per-ip does not count.
 func IsExempt(key string) bool { return strings.HasPrefix(key, exemptMark) }
 
-// Find tells whose request it is.
+// Find returns the client of a request. The key is "unknown" if the peer has no IP address.
 func (f *Finder) Find(r *http.Request) Client {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -97,8 +98,8 @@ func (f *Finder) Find(r *http.Request) Client {
 	return f.client(addr, Client{Trusted: true})
 }
 
-// Peer names the client whose connection it is: "" for a trusted proxy's, which is of
-// many, and for those that per-ip does not count.
+// Peer returns the key of a connection's client. It returns "" for a trusted proxy, whose
+// connection serves many clients, and for a client that per-ip does not count.
 func (f *Finder) Peer(peer net.Addr) string {
 	tcp, ok := peer.(*net.TCPAddr)
 	if !ok {
@@ -112,7 +113,7 @@ func (f *Finder) Peer(peer net.Addr) string {
 	return key
 }
 
-// client adds what follows from the address.
+// client adds the key and Blocked for an address.
 func (f *Finder) client(addr netip.Addr, c Client) Client {
 	addr = addr.WithZone("")
 	c.Key, c.Blocked = network(addr), f.named.Blocked(addr)

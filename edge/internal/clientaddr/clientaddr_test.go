@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// named are the networks of an operator.
+// named is the networks that an operator named.
 type named struct{}
 
 func (named) Exempt(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.77") }
@@ -30,21 +30,21 @@ func TestFind(t *testing.T) {
 		want      Client
 	}{
 		"direct":                     {f, "192.0.2.1:1", "", Client{Key: "192.0.2.1"}},
-		"a lie from outside":         {f, "192.0.2.1:1", "198.51.100.7", Client{Key: "192.0.2.1", Unbelieved: true}},
+		"a forged header":            {f, "192.0.2.1:1", "198.51.100.7", Client{Key: "192.0.2.1", Unbelieved: true}},
 		"behind a proxy":             {f, "10.1.1.1:1", "198.51.100.7", Client{Key: "198.51.100.7", Trusted: true}},
-		"behind two, with a lie":     {f, "10.1.1.1:1", "1.1.1.1, 198.51.100.7, 10.9.9.9", Client{Key: "198.51.100.7", Trusted: true}},
-		"a proxy that tells nothing": {f, "10.1.1.1:1", "", Client{Key: "10.1.1.1", Trusted: true}},
+		"behind two proxies, forged": {f, "10.1.1.1:1", "1.1.1.1, 198.51.100.7, 10.9.9.9", Client{Key: "198.51.100.7", Trusted: true}},
+		"a proxy without a header":   {f, "10.1.1.1:1", "", Client{Key: "10.1.1.1", Trusted: true}},
 		"garbage from a proxy":       {f, "10.1.1.1:1", "banana", Client{Key: "10.1.1.1", Trusted: true}},
 		"IPv6 by /64":                {f, "[2001:db8:1:2:3:4:5:6]:1", "", Client{Key: "2001:db8:1:2::/64"}},
 		"IPv4 in IPv6":               {f, "[::ffff:192.0.2.1]:1", "", Client{Key: "192.0.2.1"}},
 		"exempt by an operator":      {f, "192.0.2.77:1", "", Client{Key: "exempt 192.0.2.77"}},
 		"blocked by an operator":     {f, "10.1.1.1:1", "2001:db8:bad::1", Client{Key: "2001:db8:bad::/64", Trusted: true, Blocked: true}},
 		"local":                      {bare, "127.0.0.1:1", "", Client{Key: "127.0.0.1", Local: true}},
-		"local, for another":         {bare, "127.0.0.1:1", "198.51.100.7", Client{Key: "127.0.0.1", Unbelieved: true}},
+		"local, for another client":  {bare, "127.0.0.1:1", "198.51.100.7", Client{Key: "127.0.0.1", Unbelieved: true}},
 		"local IPv6":                 {bare, "[::1]:1", "", Client{Key: "::/64", Local: true}},
 		"exempt":                     {f, "10.1.1.1:1", "203.0.113.9", Client{Key: "exempt 203.0.113.9", Trusted: true}},
 		"exempt IPv6":                {f, "[2001:db8:9::5]:1", "", Client{Key: "exempt 2001:db8:9::/64"}},
-		"its neighbour":              {f, "[2001:db8:9::6]:1", "", Client{Key: "2001:db8:9::/64"}},
+		"a neighbour in IPv6":        {f, "[2001:db8:9::6]:1", "", Client{Key: "2001:db8:9::/64"}},
 		"no address":                 {bare, "@", "", Client{Key: "unknown"}},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)

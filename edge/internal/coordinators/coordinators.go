@@ -1,13 +1,12 @@
 // Package coordinators asks the coordinators of an ordered list for leases.
 //
-// The first one that answers is asked. Connections to all are kept, so that
-// another is asked as soon as one falls silent, which takes less than a second.
-// Whenever the one that is asked changes, or its connection was lost, the edge
-// claims all its leases there, so that what renders stays counted; a lease that
-// several coordinators know ends at all of them.
+// The edge asks the first coordinator that answers. It keeps connections to all coordinators, so
+// it asks another less than a second after one falls silent. When the edge asks another
+// coordinator, or connects again, it claims all its leases there: renders under way stay counted.
+// A lease that several coordinators know ends at all of them.
 //
-// A daemon that speaks PoolCounter's protocol alone is found out, and left to the
-// caller.
+// The package recognises a daemon that speaks only PoolCounter's protocol. The caller asks that
+// daemon itself.
 package coordinators
 
 import (
@@ -27,34 +26,35 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
-// failover is how long requests wait for a coordinator once none answers.
+// failover bounds the time that requests wait for a coordinator after the last one fell silent.
 const failover = lease.Silence + 300*time.Millisecond
 
-// mostEnded bounds the leases that one coordinator has yet to hear the end of.
+// mostEnded bounds the ended leases that the edge keeps for one coordinator that is down.
 const mostEnded = 10_000
 
-// Config is what they are made of.
+// Config configures Coordinators.
 type Config struct {
-	Servers []string // in order of preference
-	Name    string   // of this edge
-	Secret  string
-	TLS     *tls.Config         // how connections are encrypted; nil: they are not
-	Rules   func() []lease.Rule // the limits as they are now; asked twice a second
-	// Status is JSON for operators, asked for once a second: who is asked, and the
-	// states of the breakers.
+	Servers []string            // addresses, in order of preference
+	Name    string              // of this edge
+	Secret  string              // "" = none
+	TLS     *tls.Config         // of the connections; nil = not encrypted
+	Rules   func() []lease.Rule // returns the current limits; called twice a second
+	// Status returns JSON for operators, of at most MaxStatus bytes. It is called once a second
+	// with the address of the asked coordinator, and with the states of the breakers by name.
 	Status func(asked string, breakers map[string]string) string
-	// Fleet is the renderers that live, for operators: JSON arrays of at most MaxStatus
-	// bytes each, asked for every two seconds.
+	// Fleet returns the living renderers for operators: JSON arrays of at most MaxStatus bytes
+	// each. It is called every two seconds.
 	Fleet      func() []string
-	Directives *directive.Set // where those of all coordinators come together
+	Directives *directive.Set // receives the directives of all coordinators
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }
 
-// MaxStatus bounds what Status and each part of Fleet give, in bytes.
+// MaxStatus bounds the status, and each part of the fleet, in bytes.
 const MaxStatus = lease.MaxFrame - 8
 
-// Coordinators are those of one edge.
+// Coordinators holds one edge's connections to its coordinators, and its leases there. The methods
+// are safe for concurrent use.
 type Coordinators struct {
 	name, secret string
 	tls          *tls.Config
@@ -73,11 +73,11 @@ type Coordinators struct {
 	ids     uint64
 	leases  map[uint64]*Lease
 	asked   *conn
-	changed chan struct{} // closed when a coordinator went up or down
-	gone    time.Time     // since when none answers; zero while one does
+	changed chan struct{} // closed when a coordinator goes up or down
+	gone    time.Time     // when the last coordinator fell silent; zero while a coordinator answers
 }
 
-// New makes them and begins to connect.
+// New returns Coordinators that connect in the background until Close.
 func New(c Config) *Coordinators {
 	cs := &Coordinators{
 		name: c.Name, secret: c.Secret, tls: c.TLS, log: c.Log, rulesNow: c.Rules, statusNow: c.Status,
@@ -112,11 +112,11 @@ func (cs *Coordinators) register(r prometheus.Registerer) {
 		labels := prometheus.Labels{"coordinator": l.address}
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "thumbmill_coordinator_state", ConstLabels: labels,
-			Help: "State of a coordinator: 0 it does not answer, 1 it speaks only PoolCounter's protocol, 2 it speaks the native protocol.",
+			Help: "State of a coordinator: 0 = does not answer, 1 = speaks only PoolCounter's protocol, 2 = speaks the native protocol.",
 		}, func() float64 { cs.mu.Lock(); defer cs.mu.Unlock(); return float64(l.state) }))
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "thumbmill_coordinator_asked", ConstLabels: labels,
-			Help: "1 for the coordinator that this edge asks.",
+			Help: "1 for the coordinator that this edge asks, 0 for the others.",
 		}, func() float64 {
 			cs.mu.Lock()
 			defer cs.mu.Unlock()
@@ -128,13 +128,13 @@ func (cs *Coordinators) register(r prometheus.Registerer) {
 	}
 }
 
-// Close ends the connections; leases that are left vanish.
+// Close closes the connections. Open leases then end as lease.Vanished.
 func (cs *Coordinators) Close() {
 	cs.cancel()
 	cs.group.Wait()
 }
 
-// Breakers are those of the connections.
+// Breakers returns the circuit breakers of the connections, in the order of Config.Servers.
 func (cs *Coordinators) Breakers() (all []*gobreaker.CircuitBreaker[*conn]) {
 	for _, l := range cs.links {
 		all = append(all, l.breaker)
@@ -142,9 +142,9 @@ func (cs *Coordinators) Breakers() (all []*gobreaker.CircuitBreaker[*conn]) {
 	return all
 }
 
-// preferred is the one to ask, or nil; the mutex is held. At the start a later one
-// that connects sooner is not asked before the earlier ones were tried: other
-// edges ask those.
+// preferred returns the coordinator to ask, or nil; the caller holds the mutex. At the start it
+// returns a later coordinator only after one attempt at each earlier one, because other edges ask
+// the earlier one.
 func (cs *Coordinators) preferred() *link {
 	for _, l := range cs.links {
 		if l.state != Down {
@@ -157,8 +157,8 @@ func (cs *Coordinators) preferred() *link {
 	return nil
 }
 
-// First gives the address and the state of the one to ask, waiting a moment for
-// one that answers.
+// First returns the address and the state of the coordinator to ask. It waits up to failover for a
+// coordinator that answers; then it returns "" and Down.
 func (cs *Coordinators) First(ctx context.Context) (address string, s State) {
 	l, _ := cs.await(ctx)
 	if l == nil {
@@ -169,8 +169,9 @@ func (cs *Coordinators) First(ctx context.Context) (address string, s State) {
 	return l.address, l.state
 }
 
-// await gives the one to ask and its connection. While none answers it waits, but
-// no longer than failover from when the last one fell silent.
+// await returns the coordinator to ask, and its connection, which is nil for a Classic one. While
+// no coordinator answers it waits, at most until failover after the last one fell silent. Then, or
+// when ctx ends, it returns nil.
 func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
 	for {
 		cs.mu.Lock()
@@ -196,7 +197,7 @@ func (cs *Coordinators) await(ctx context.Context) (*link, *conn) {
 	}
 }
 
-// noteUp takes a coordinator that answers.
+// noteUp records that a coordinator answers; c is nil for a Classic one.
 func (cs *Coordinators) noteUp(l *link, s State, c *conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -205,11 +206,12 @@ func (cs *Coordinators) noteUp(l *link, s State, c *conn) {
 		cs.tellAll(l)
 	}
 	l.why = ""
-	cs.log.Info("a coordinator answers", "coordinator", l.address, "native", s == Native)
+	cs.log.Info("connect to a coordinator", "coordinator", l.address, "native", s == Native)
 	cs.chooseAgain()
 }
 
-// tellAll tells a coordinator what it has to know first.
+// tellAll sends the rules, the status, the ended leases and the claims to a new connection. The
+// caller holds the mutex.
 func (cs *Coordinators) tellAll(l *link) {
 	rules, status := cs.rules, cs.status
 	l.conn.sendFrame(func(out []byte) []byte { return lease.AppendStatus(lease.AppendRules(out, rules), status) })
@@ -224,14 +226,14 @@ func (cs *Coordinators) tellAll(l *link) {
 	}
 }
 
-// noteDown takes one that does not answer. It is tried again and again; each reason is
-// logged once.
+// noteDown records that a coordinator does not answer. The link tries again and again, so noteDown
+// logs a reason only when it differs from the last one.
 func (cs *Coordinators) noteDown(l *link, err error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if why := err.Error(); why != l.why && !errors.Is(err, gobreaker.ErrOpenState) && !errors.Is(err, context.Canceled) {
 		l.why = why
-		cs.log.Warn("a coordinator cannot be asked", "coordinator", l.address, "error", err)
+		cs.log.Warn("retry a coordinator that does not answer", "coordinator", l.address, "error", err)
 	}
 	if !l.tried || l.state != Down {
 		l.tried, l.state, l.conn = true, Down, nil
@@ -239,7 +241,8 @@ func (cs *Coordinators) noteDown(l *link, err error) {
 	}
 }
 
-// chooseAgain claims all leases when another coordinator is asked than before.
+// chooseAgain chooses the coordinator to ask, and claims all leases there if it is another one, or
+// another connection, than before. The caller holds the mutex.
 func (cs *Coordinators) chooseAgain() {
 	close(cs.changed)
 	cs.changed = make(chan struct{})
@@ -252,11 +255,11 @@ func (cs *Coordinators) chooseAgain() {
 	if first.conn == cs.asked {
 		return
 	}
-	cs.log.Info("this edge asks a coordinator from now on", "coordinator", first.address, "leases", len(cs.leases))
+	cs.log.Info("choose the coordinator to ask", "coordinator", first.address, "leases", len(cs.leases))
 	moved := cs.asked != nil
 	cs.asked = first.conn
 	if first.conn == nil {
-		return // PoolCounter's protocol knows no claims
+		return // PoolCounter's protocol has no claims
 	}
 	if moved {
 		first.conn.sendFrame(lease.AppendMoved)
@@ -273,12 +276,12 @@ func (cs *Coordinators) claim(l *link, held *Lease) {
 	l.conn.sendFrame(func(out []byte) []byte { return lease.AppendRequest(out, lease.KindClaim, held.request) })
 }
 
-// informEvery is the pause between two looks at the rules. The status follows at every
-// second look, and the fleet at every fourth.
+// informEvery is the time between two looks at the rules. Every second look sends the status too,
+// and every fourth the fleet.
 const informEvery = 500 * time.Millisecond
 
-// keepInformed keeps the coordinators' knowledge of this edge fresh, until ctx ends. At the
-// first look nothing is news: each coordinator is told all when it is connected.
+// keepInformed sends changes of the rules and of the status, and the fleet, to the coordinators
+// until ctx ends. The first look sends nothing new, since tellAll sends all to a new connection.
 func (cs *Coordinators) keepInformed(ctx context.Context) {
 	round := 0
 	periodic.Do(ctx, informEvery, func(context.Context) {
@@ -293,8 +296,8 @@ func (cs *Coordinators) keepInformed(ctx context.Context) {
 	})
 }
 
-// tellRules tells the rules when they have changed. It gives the address of the coordinator
-// that is asked, or "".
+// tellRules sends the rules if they have changed. It returns the address of the asked coordinator,
+// or "".
 func (cs *Coordinators) tellRules(rules []lease.Rule) (asked string) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -308,7 +311,7 @@ func (cs *Coordinators) tellRules(rules []lease.Rule) (asked string) {
 	return ""
 }
 
-// greet tells all that is known to a coordinator that understands it.
+// greet sends all known directives, and the fleet, to a coordinator that understands them.
 func (cs *Coordinators) greet(c *conn) {
 	cs.mu.Lock()
 	c.willing = true
@@ -328,8 +331,8 @@ func (cs *Coordinators) tellFleet() {
 	}
 }
 
-// takeDirective takes a directive of a coordinator. The first frame says that it understands
-// them: it is told all that are known here.
+// takeDirective takes a directive from a coordinator, and sends a new one to the others. An empty
+// text says that the coordinator understands directives, so the edge sends all that it knows.
 func (cs *Coordinators) takeDirective(c *conn, text string) {
 	if text == "" {
 		cs.greet(c)
@@ -337,12 +340,12 @@ func (cs *Coordinators) takeDirective(c *conn, text string) {
 	}
 	d, err := directive.Decode(text)
 	if err != nil {
-		cs.log.Warn("a directive is not followed", "error", err)
+		cs.log.Warn("skip a directive", "error", err)
 		return
 	}
 	news, err := cs.directives.Add(d)
 	if err != nil {
-		cs.log.Warn("a directive is not followed", "error", err)
+		cs.log.Warn("skip a directive", "error", err)
 	}
 	if !news {
 		return
@@ -369,7 +372,8 @@ func (cs *Coordinators) tellStatus(status string) {
 	}
 }
 
-// toWilling sends to those coordinators that know directives.
+// toWilling sends a frame to the coordinators that understand directives. The caller holds the
+// mutex.
 func (cs *Coordinators) toWilling(frame func([]byte) []byte) {
 	for _, l := range cs.links {
 		if l.conn != nil && l.conn.willing {

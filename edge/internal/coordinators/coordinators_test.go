@@ -61,12 +61,12 @@ func request(client string) lease.Request {
 	return lease.Request{Client: client, Wait: 20_000, Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "lane:x"}}}
 }
 
-// load is edges that acquire and release all the time.
+// load acquires and releases leases on several edges all the time.
 type load struct {
 	t       *testing.T
 	held    atomic.Int64
 	grants  atomic.Int64
-	most    atomic.Int64 // held at once since it was read last
+	most    atomic.Int64 // leases held at once since the last Swap
 	refused atomic.Int64
 	stop    context.CancelFunc
 	group   sync.WaitGroup
@@ -92,7 +92,7 @@ func (l *load) acquireAndRelease(ctx context.Context, e *Coordinators, client st
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			l.t.Errorf("no coordinator was found in time: %v", err)
+			l.t.Errorf("no coordinator answered in time: %v", err)
 			return
 		case held == nil:
 			l.refused.Add(1)
@@ -105,21 +105,21 @@ func (l *load) acquireAndRelease(ctx context.Context, e *Coordinators, client st
 		for most := l.most.Load(); now > most && !l.most.CompareAndSwap(most, now); most = l.most.Load() {
 		}
 		l.grants.Add(1)
-		_ = periodic.Sleep(ctx, time.Duration(5+rand.IntN(40))*time.Millisecond) // a render takes its time
+		_ = periodic.Sleep(ctx, time.Duration(5+rand.IntN(40))*time.Millisecond) // like a render
 		l.held.Add(-1)
 		held.Release(lease.Stored, "")
 	}
 }
 
-// goesOn waits for so many more grants.
+// goesOn waits for n more grants.
 func (l *load) goesOn(n int64) {
 	l.t.Helper()
 	want := l.grants.Load() + n
 	eventually.Holds(l.t, patience, fmt.Sprintf("%d more leases are granted", n), func() bool { return l.grants.Load() >= want })
 }
 
-// asked is the connection over which an edge asks, and the address of the coordinator: nil
-// and "" while none answers.
+// asked returns the connection to the coordinator that an edge asks, and its address: nil and ""
+// while no coordinator answers.
 func asked(e *Coordinators) (*conn, string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -138,7 +138,7 @@ func moved(t *testing.T, e *Coordinators, earlier *conn, to string) {
 	})
 }
 
-// waits waits until a request of an edge's is under way.
+// waits waits until an edge has a request under way.
 func waits(t *testing.T, e *Coordinators) {
 	t.Helper()
 	eventually.Holds(t, patience, "a request is under way", func() bool {
@@ -152,9 +152,9 @@ func waits(t *testing.T, e *Coordinators) {
 	})
 }
 
-// Killed, restarted, stopped and continued under load: no edge is ever without a
-// coordinator, and no pool has more leases than its limit, but for the time that
-// PROTOCOL.md names, in which it has at most twice as many.
+// The test kills, restarts, stops and continues a coordinator under load. No edge is ever without
+// a coordinator. No pool has more leases than its limit, except in the window that PROTOCOL.md
+// names: there it has at most twice as many.
 func TestCoordinatorsThatFail(t *testing.T) {
 	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)
 	var edges []*Coordinators
@@ -188,7 +188,7 @@ func TestCoordinatorsThatFail(t *testing.T) {
 		l.goesOn(40)
 		during := l.most.Swap(0)
 		after := 2 * limit
-		for range 3 { // a machine that stands still for lease.Silence is another event
+		for range 3 { // a machine that stalls for lease.Silence moves the edges once more
 			l.goesOn(100)
 			if after = int(l.most.Swap(0)); after <= limit {
 				break
@@ -201,12 +201,12 @@ func TestCoordinatorsThatFail(t *testing.T) {
 	}
 	for _, e := range edges {
 		if address, state := e.First(t.Context()); address != first.Address || state != Native {
-			t.Errorf("%s is asked, %d", address, state)
+			t.Errorf("the edge asks %s, state %d", address, state)
 		}
 	}
 }
 
-// Leases count at the next coordinator too, until they end there.
+// Leases count at the next coordinator too, until the edge releases them.
 func TestALeaseMoves(t *testing.T) {
 	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)
 	a, b := newEdge(t, "a", first.Address, second.Address), newEdge(t, "b", first.Address, second.Address)
@@ -229,37 +229,37 @@ func TestALeaseMoves(t *testing.T) {
 	waits(t, b)
 	first.Kill()
 	late := request("z")
-	late.Wait = uint64((2 * lease.Grace).Milliseconds()) // until no lease waits to be claimed any more
+	late.Wait = uint64((2 * lease.Grace).Milliseconds()) // longer than leases may wait for their claim
 	if h, answer, err := b.Acquire(t.Context(), late); h != nil || err != nil || len(granted) > 0 {
-		t.Fatalf("granted while the limit was held, at another coordinator: %+v, %v", answer, err)
+		t.Fatalf("the next coordinator grants more than the limit: %+v, %v", answer, err)
 	}
 	held[0].Release(lease.Stored, "")
 	h := <-granted
-	held[0].Release(lease.Stored, "") // once more changes nothing
+	held[0].Release(lease.Stored, "") // the second release changes nothing
 	h.Release(lease.Stored, "")
 	for _, h := range held[1:] {
 		h.Release(lease.Stored, "")
 	}
 }
 
-// The original daemon is found out, and left to who speaks its protocol; when
-// nobody listens the caller hears it in less than a second.
-func TestWhoAnswers(t *testing.T) {
+// The edge recognises the original daemon, and leaves it to the caller. When nothing listens, the
+// caller learns that in less than a second.
+func TestClassicAndDown(t *testing.T) {
 	original := servers.Poolcounterd(t)
 	e := newEdge(t, "a", servers.FreeAddress(t), original)
 	if address := becomes(t, e, Classic); address != original {
-		t.Errorf("%s is asked", address)
+		t.Errorf("the edge asks %s", address)
 	}
 	if _, _, err := e.Acquire(t.Context(), request("x")); err == nil {
-		t.Error("a lease of a daemon that has none")
+		t.Error("a daemon without leases granted a lease")
 	}
 	alone := newEdge(t, "b", servers.FreeAddress(t))
 	if _, state := alone.First(t.Context()); state != Down {
-		t.Errorf("nobody listens, and the state is %d", state)
+		t.Errorf("nothing listens, and the state is %d", state)
 	}
 }
 
-// The original daemon is replaced by ours at the same address, and edges notice.
+// Edges notice when a coordinator replaces the original daemon at the same address.
 func TestAnUpgrade(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -268,7 +268,7 @@ func TestAnUpgrade(t *testing.T) {
 	address := listener.Addr().String()
 	var accepting, group sync.WaitGroup
 	var conns []net.Conn
-	accepting.Go(func() { // what of the original matters here: it knows no greeting
+	accepting.Go(func() { // like the original daemon, it does not know the greeting
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
@@ -288,7 +288,7 @@ func TestAnUpgrade(t *testing.T) {
 	becomes(t, e, Classic)
 	guarded := newEdgeWith(t, "b", "0123456789abcdef", address)
 	if _, state := guarded.First(t.Context()); state != Down {
-		t.Errorf("with a secret it could be anybody, and the state is %d", state)
+		t.Errorf("the daemon cannot prove the secret, and the state is %d", state)
 	}
 	_ = listener.Close()
 	accepting.Wait()
@@ -300,20 +300,20 @@ func TestAnUpgrade(t *testing.T) {
 	becomes(t, e, Native)
 }
 
-// becomes waits until who is asked first has a state.
+// becomes waits until the asked coordinator has a state, and returns its address.
 func becomes(t *testing.T, e *Coordinators, want State) (address string) {
 	t.Helper()
 	eventually.Succeeds(t, patience, fmt.Sprintf("the state is %d", want), func() error {
 		var state State
 		if address, state = e.First(t.Context()); state != want {
-			return fmt.Errorf("it is %d", state)
+			return fmt.Errorf("the state is %d", state)
 		}
 		return nil
 	})
 	return address
 }
 
-// A secret that differs keeps an edge out; one that is right lets it in.
+// A coordinator accepts an edge with the same secret, and refuses an edge with another or none.
 func TestSecrets(t *testing.T) {
 	c := servers.StartCoordinator(t, "THUMBMILL_COORDINATOR_SECRET=0123456789abcdef")
 	for secret, want := range map[string]State{"0123456789abcdef": Native, "fedcba9876543210": Down, "": Down} {
@@ -326,8 +326,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// How a lease ended reaches those who wait for its thumbnail, also when the
-// connection was lost at that moment.
+// The end of a lease reaches the edges that wait for its thumbnail, also when the connection is
+// lost at that moment.
 func TestAnOutcomeOutlivesAConnection(t *testing.T) {
 	c := servers.StartCoordinator(t)
 	cable := wire.New(t, c.Address)
@@ -347,13 +347,13 @@ func TestAnOutcomeOutlivesAConnection(t *testing.T) {
 		answers <- answer
 	}()
 	waits(t, b)
-	passing, _, err := b.Acquire(t.Context(), request("y")) // is answered after what was asked before
+	passing, _, err := b.Acquire(t.Context(), request("y")) // its answer comes after the coordinator has read the earlier request
 	if err != nil {
 		t.Fatal(err)
 	}
 	passing.Release(lease.Stored, "")
 	cable.Cut()
-	eventually.Holds(t, patience, "the edge has lost its coordinator", func() bool {
+	eventually.Holds(t, patience, "the edge loses its coordinator", func() bool {
 		c, _ := asked(a)
 		return c == nil
 	})
@@ -364,7 +364,7 @@ func TestAnOutcomeOutlivesAConnection(t *testing.T) {
 	}
 }
 
-// Edges and coordinators encrypt where they are told to, and know each other by then.
+// Edges and coordinators encrypt if the settings say so, and check certificate and secret.
 func TestEncryption(t *testing.T) {
 	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
 	const secret = "a secret of both"
@@ -389,7 +389,7 @@ func TestEncryption(t *testing.T) {
 		"no secret":             newEncryptedEdge(t, "edge-4", "", trust, c.Address),
 	} {
 		if held, _, err := e.Acquire(t.Context(), request("x")); held != nil || err == nil {
-			t.Errorf("%s: a lease is held", name)
+			t.Errorf("%s: the coordinator granted a lease", name)
 		}
 	}
 }

@@ -8,21 +8,21 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// ErrNone says that no coordinator answers in the native protocol.
+// ErrNone means that no coordinator answers in the native protocol.
 var ErrNone = errors.New("no coordinator answers")
 
-// Lease is what one request holds.
+// Lease is a granted request.
 type Lease struct {
 	parent  *Coordinators
 	request lease.Request
-	at      []*link // who knows of it
+	at      []*link // the coordinators that know the lease
 }
 
 func (h *Lease) knows(l *link) bool { return slices.Contains(h.at, l) }
 
-// Acquire asks for a lease. When the answer is no grant the lease is nil. A
-// request whose coordinator falls silent is asked again of the next, where it
-// begins to wait anew. The error is ErrNone or the context's.
+// Acquire asks for a lease. The lease is nil unless the answer is a grant. When the coordinator
+// falls silent, Acquire asks the next one, and the request's wait starts again there. The error is
+// ErrNone or the context's error.
 func (cs *Coordinators) Acquire(ctx context.Context, r lease.Request) (*Lease, lease.Answer, error) {
 	for {
 		l, c := cs.await(ctx)
@@ -53,8 +53,8 @@ func (cs *Coordinators) nextID() uint64 {
 	return cs.ids
 }
 
-// hold notes a granted lease. When its connection was lost meanwhile, or another
-// coordinator is asked now, it is claimed at once.
+// hold records a granted lease. When the lease's connection was replaced meanwhile, or when the
+// edge asks another coordinator now, hold claims the lease there.
 func (cs *Coordinators) hold(l *link, c *conn, r lease.Request) *Lease {
 	held := &Lease{parent: cs, request: r, at: []*link{l}}
 	cs.mu.Lock()
@@ -70,8 +70,9 @@ func (cs *Coordinators) hold(l *link, c *conn, r lease.Request) *Lease {
 	return held
 }
 
-// Release ends a lease at all who know of it. Who does not answer now hears of it
-// when it does, if it still waits for the claim.
+// Release ends a lease at all coordinators that know the lease. Only the first call counts. A
+// coordinator that is down gets the outcome when it answers again. The link keeps at most
+// mostEnded outcomes for it.
 func (h *Lease) Release(o lease.Outcome, payload string) {
 	cs := h.parent
 	cs.mu.Lock()

@@ -18,20 +18,20 @@ import (
 )
 
 const (
-	// connectTimeout: a coordinator that is there answers at once; a busy host is not
-	// a dead one.
+	// connectTimeout bounds the dial and the greeting. A living coordinator answers at once; the
+	// timeout leaves time for a busy host.
 	connectTimeout = 700 * time.Millisecond
 	retryEvery     = 100 * time.Millisecond
 )
 
-// State is what is known of a coordinator; the values of its metric.
+// State is the state of a coordinator, and the value of the metric thumbmill_coordinator_state.
 type State int
 
 // The states.
 const (
 	Down    State = iota // it does not answer
-	Classic              // it speaks PoolCounter's protocol alone
-	Native
+	Classic              // it speaks only PoolCounter's protocol
+	Native               // it speaks the native protocol
 )
 
 // link keeps a connection to one coordinator.
@@ -41,20 +41,20 @@ type link struct {
 	breaker *gobreaker.CircuitBreaker[*conn]
 
 	// Guarded by the parent's mutex.
-	tried bool // at least once: before that it is not known to be down
+	tried bool // at least once; only then Down means that the coordinator does not answer
 	state State
 	conn  *conn            // while Native
-	ended map[uint64]ended // leases that ended while it was down
-	why   string           // it cannot be asked, as it was logged last
+	ended map[uint64]ended // leases that ended while the coordinator was down
+	why   string           // the error that was logged last; "" while the coordinator answers
 }
 
-// ended is how a lease ended.
+// ended is the end of a lease.
 type ended struct {
 	outcome lease.Outcome
 	payload string
 }
 
-// keepConnected connects again and again, until ctx ends.
+// keepConnected connects again after each loss, until ctx ends.
 func (l *link) keepConnected(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -75,8 +75,8 @@ func (l *link) keepConnected(ctx context.Context) {
 	}
 }
 
-// probe watches a daemon of PoolCounter's protocol over a connection that says
-// nothing: it returns when that ends, so that an upgrade to ours is noticed.
+// probe watches a daemon of PoolCounter's protocol over a silent connection. It returns when the
+// connection ends, because a thumbmill coordinator may have replaced the daemon then.
 func (l *link) probe(ctx context.Context) {
 	dial, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -93,8 +93,8 @@ func (l *link) probe(ctx context.Context) {
 	}
 }
 
-// connect gives nil, without an error, for a daemon that speaks PoolCounter's
-// protocol alone.
+// connect dials and greets the coordinator. It returns nil without an error for a daemon that
+// speaks only PoolCounter's protocol.
 func (l *link) connect(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -110,8 +110,8 @@ func (l *link) connect(ctx context.Context) (*conn, error) {
 	}
 	if err != nil {
 		_ = raw.Close()
-		// With a secret to prove, or a certificate to see, who speaks no more than
-		// PoolCounter's protocol might be anybody.
+		// With a secret or a certificate, the edge asks only coordinators that prove to be real. A
+		// daemon of PoolCounter's protocol cannot.
 		if errors.Is(err, lease.ErrNotSpoken) && l.parent.secret == "" && l.parent.tls == nil {
 			return nil, nil //nolint:nilnil // as the comment says
 		}
@@ -120,7 +120,7 @@ func (l *link) connect(ctx context.Context) (*conn, error) {
 	return &conn{raw: raw, in: in, out: lease.NewOutbox(raw), answers: map[uint64]chan<- lease.Answer{}}, nil
 }
 
-// dial connects, encrypted where a certificate is asked for; a unix socket needs none.
+// dial connects, with TLS if the settings have it. A unix socket has no TLS.
 func (l *link) dial(ctx context.Context) (net.Conn, error) {
 	raw, err := poolcounter.DialConn(ctx, l.address)
 	if err != nil || l.parent.tls == nil || raw.RemoteAddr().Network() == "unix" {
@@ -143,15 +143,16 @@ type conn struct {
 	in  *bufio.Reader
 	out *lease.Outbox
 
-	willing bool // to hear of directives and renderers; guarded by the Coordinators' mutex
+	willing bool // understands directives and the fleet; guarded by the Coordinators' mutex
 
 	mu      sync.Mutex
-	answers map[uint64]chan<- lease.Answer // of requests under way; each takes one answer
+	answers map[uint64]chan<- lease.Answer // by ID of a request under way; each takes one answer
 	lost    bool
 }
 
-// converse reads answers, and directives, until the connection is lost or ctx ends. lost is
-// called before those that wait for answers are told, so that they do not ask here again.
+// converse reads answers and directives until the connection is lost or ctx ends. It calls lost
+// before it closes the channels of waiting requests, so those requests do not come back to this
+// connection.
 func (c *conn) converse(ctx context.Context, lost func(error), hear func(directive string)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
@@ -164,8 +165,8 @@ func (c *conn) converse(ctx context.Context, lost func(error), hear func(directi
 	group.Wait()
 }
 
-// beat tells the coordinator that this edge lives, and is the only thing that
-// ends the reader when ctx does.
+// beat tells the coordinator that this edge lives. When ctx ends, it closes the connection, which
+// alone ends the reader.
 func (c *conn) beat(ctx context.Context) {
 	periodic.Do(ctx, lease.Beat, func(context.Context) { c.sendFrame(lease.AppendBeat) })
 	_ = c.raw.Close()
@@ -193,8 +194,8 @@ func (c *conn) readFrames(hear func(directive string)) error {
 	}
 }
 
-// deliver gives an answer to who waits for it. A grant that nobody waits for any
-// more was cancelled on its way, and ends with that.
+// deliver sends an answer to the request that waits for it. A grant without a waiting request was
+// cancelled meanwhile; the cancellation ends its lease at the coordinator.
 func (c *conn) deliver(a lease.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +205,7 @@ func (c *conn) deliver(a lease.Answer) {
 	}
 }
 
-// lose tells all who wait that no answer comes.
+// lose closes the connection, and the channels of all waiting requests.
 func (c *conn) lose() {
 	_ = c.raw.Close()
 	c.mu.Lock()
@@ -221,8 +222,8 @@ func (c *conn) sendFrame(frame func([]byte) []byte) {
 	c.out.Wake()
 }
 
-// sendRequest sends a request; the channel brings its answer, or is closed when the
-// connection is lost.
+// sendRequest sends a request. The channel receives the answer, or is closed when the connection is
+// lost.
 func (c *conn) sendRequest(r lease.Request) <-chan lease.Answer {
 	answer := make(chan lease.Answer, 1)
 	c.mu.Lock()
@@ -236,7 +237,7 @@ func (c *conn) sendRequest(r lease.Request) <-chan lease.Answer {
 	return answer
 }
 
-// cancelRequest takes back a request.
+// cancelRequest takes a request back. It also ends the lease if the coordinator has granted it.
 func (c *conn) cancelRequest(id uint64) {
 	c.mu.Lock()
 	delete(c.answers, id)

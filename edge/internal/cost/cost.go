@@ -1,6 +1,6 @@
-// Package cost learns what originals of expensive types cost to render: a decaying
-// mean of the times of renders, for each type and class of size. A huge TIFF then
-// takes several places of its type's pool, and a small PDF one.
+// Package cost learns the time of renders of expensive originals: a decaying mean for each type
+// and class of size. A huge TIFF then takes several places of its type's pool, and a small PDF
+// takes one.
 package cost
 
 import (
@@ -11,17 +11,17 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// weight of the newest render in the mean: the last ten make up two thirds of it.
+// weight is the weight of the newest render in the mean. The last ten renders make up two thirds
+// of the mean.
 const weight = 0.1
 
-// Book keeps the means. The zero value is ready.
+// Book keeps the means. The zero value is ready. Its methods are safe for concurrent use.
 type Book struct {
 	mu    sync.Mutex
 	means map[class]time.Duration
 }
 
-// class is a type and a power of four of bytes: renders of one class take times
-// of one order.
+// class is a type and a power of four of bytes. Renders of one class take times of one order.
 type class struct {
 	of   thumbnail.Type
 	size int
@@ -31,7 +31,7 @@ func classOf(of thumbnail.Type, bytes int64) class {
 	return class{of, bits.Len64(uint64(max(bytes, 0))) / 2}
 }
 
-// Note takes the time of one render of an original of so many bytes.
+// Note adds the time of one render of an original with a type and a size in bytes.
 func (b *Book) Note(of thumbnail.Type, bytes int64, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,9 +46,9 @@ func (b *Book) Note(of thumbnail.Type, bytes int64, took time.Duration) {
 	b.means[c] = mean + time.Duration(weight*float64(took-mean))
 }
 
-// Places is how many places of a pool such an original takes, where a place stands
-// for so much time: one when nothing is known, and at most half of the pool's
-// workers, so that no original has a type for itself.
+// Places returns the places that an original of a type and a size in bytes takes of its type's
+// pool. place is the time that one place stands for. The result is 1 for an unknown class, and at
+// most half of the pool's workers, so that no original takes all places of its type.
 func (b *Book) Places(of thumbnail.Type, bytes int64, place time.Duration, workers int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,9 +18,9 @@ func TestPlaces(t *testing.T) {
 	}
 	b.Note("tiff", 1<<30, time.Hour)
 	if got := places(1 << 30); got != 8 {
-		t.Errorf("one that takes for ever takes %d places, want half of 16", got)
+		t.Errorf("a render of an hour takes %d places, want half of 16", got)
 	}
-	for range 100 { // what was slow once is forgotten
+	for range 100 { // the book forgets one slow render
 		b.Note("tiff", 1<<30, 2*time.Second)
 	}
 	if got := places(1 << 30); got != 2 {

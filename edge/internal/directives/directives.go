@@ -1,6 +1,6 @@
-// Package directives follows what operators decided (shared/directive) as far as it
-// concerns an edge: networks that are kept out or not counted, lanes that pause,
-// renderers that drain, failures that are forgotten. Limits are the coordinators'.
+// Package directives applies operators' directives (shared/directive) on an edge: it blocks or
+// exempts networks, pauses lanes, drains renderers and clears failures. Coordinators apply the
+// limits.
 package directives
 
 import (
@@ -17,26 +17,26 @@ import (
 
 const clearTimeout = 5 * time.Second
 
-// Follower follows directives. Its methods are safe for concurrent use.
+// Follower applies directives. Its methods are safe for concurrent use.
 type Follower struct {
 	set      *directive.Set
 	holding  atomic.Pointer[holding]
 	failures func(ctx context.Context, original string) error
 	log      *slog.Logger
 
-	known  map[string]bool // IDs that are logged, and cleared; follow alone uses it
+	known  map[string]bool // IDs of the directives that are logged, and whose failures are cleared; only follow uses it
 	clears sync.WaitGroup
-	ended  context.Context //nolint:containedctx // the follower's own life
+	ended  context.Context //nolint:containedctx // ends with Close
 	end    context.CancelFunc
 }
 
-// holding is what is looked at with each request.
+// holding is the current directives, in the form that each request reads.
 type holding struct {
 	all             []directive.Directive
 	blocked, exempt []netip.Prefix
 }
 
-// New makes a follower of nothing. failures has the failures of an original forgotten.
+// New returns a follower without directives. failures clears the failures of an original.
 func New(failures func(ctx context.Context, original string) error, log *slog.Logger) *Follower {
 	f := &Follower{failures: failures, log: log, known: map[string]bool{}}
 	f.holding.Store(&holding{})
@@ -45,17 +45,17 @@ func New(failures func(ctx context.Context, original string) error, log *slog.Lo
 	return f
 }
 
-// Set is where what coordinators tell is put.
+// Set returns the set that receives the coordinators' directives.
 func (f *Follower) Set() *directive.Set { return f.set }
 
-// Close waits for what is under way.
+// Close cancels the clears under way, and waits for them.
 func (f *Follower) Close() {
 	f.set.Close()
 	f.end()
 	f.clears.Wait()
 }
 
-// follow looks at the set anew.
+// follow applies the set's current directives. It logs each new one, and starts its clear.
 func (f *Follower) follow() {
 	all := f.set.Holding()
 	known := map[string]bool{}
@@ -64,7 +64,7 @@ func (f *Follower) follow() {
 		if f.known[d.ID] {
 			continue
 		}
-		f.log.Info("an operator's directive holds here", "kind", d.Kind, "target", d.Target, "who", d.Who, "why", d.Why,
+		f.log.Info("apply a directive", "kind", d.Kind, "target", d.Target, "who", d.Who, "why", d.Why,
 			"for", time.Duration(d.LeftMS)*time.Millisecond)
 		if d.Kind == directive.Clear && f.ended.Err() == nil {
 			f.clears.Go(func() { f.clear(d) })
@@ -78,11 +78,11 @@ func (f *Follower) clear(d directive.Directive) {
 	ctx, cancel := context.WithTimeout(f.ended, clearTimeout)
 	defer cancel()
 	if err := f.failures(ctx, d.Target); err != nil {
-		f.log.Warn("the failures of an original could not be forgotten", "original", d.Target, "error", err)
+		f.log.Warn("give up clearing an original's failures", "original", d.Target, "error", err)
 	}
 }
 
-// Blocked reports whether nothing is served to an address.
+// Blocked reports whether an operator blocks an address.
 func (f *Follower) Blocked(addr netip.Addr) bool { return within(f.holding.Load().blocked, addr) }
 
 // Exempt reports whether per-ip does not count an address.
@@ -97,14 +97,14 @@ func within(networks []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// Paused reports whether a lane takes no new work.
+// Paused reports whether a lane takes no new jobs.
 func (f *Follower) Paused(lane renderjob.Lane) bool {
 	_, paused := directive.Find(f.holding.Load().all, directive.Pause, string(lane))
 	return paused
 }
 
-// Drains gives for how long a renderer is to take no new jobs; resumed tells that this is
-// over because it was withdrawn. An edge that never heard of it says neither.
+// Drains returns the time for which a renderer must take no new jobs. resumed reports that an
+// operator withdrew the drain. An edge without a drain of the renderer returns 0 and false.
 func (f *Follower) Drains(renderer string) (left time.Duration, resumed bool) {
 	all := f.set.All()
 	for _, d := range all {

@@ -1,10 +1,9 @@
-// Package dispatch publishes jobs and hears their results.
+// Package dispatch publishes jobs and receives their results.
 //
-// A job is published until JetStream acknowledges it, each time with the same
-// message id, so that a lost acknowledgement does no harm. Results come over
-// core NATS to this edge's own subject, and may be lost; whoever waits for one
-// looks into the store after each reconnect, and publishes its job again when
-// the stream has lost it.
+// It publishes a job until JetStream acknowledges the job. All attempts have the same message id,
+// so a lost acknowledgement does no harm. Results come over core NATS to this edge's own subject,
+// and may be lost. After each reconnect, a flight that waits for a result therefore looks into the
+// store, and publishes its job again if the stream has lost the job.
 package dispatch
 
 import (
@@ -31,10 +30,10 @@ import (
 
 const (
 	retryPause    = 100 * time.Millisecond
-	resultBacklog = 6 // two deliveries' results
+	resultBacklog = 6 // results of two deliveries
 )
 
-// Dispatcher publishes jobs for one edge.
+// Dispatcher publishes jobs for one edge. Its methods are safe for concurrent use.
 type Dispatcher struct {
 	edge     string
 	conn     *nats.Conn
@@ -50,7 +49,8 @@ type Dispatcher struct {
 	stalled stall
 }
 
-// New makes the stream, where it is missing, and listens for results.
+// New returns a dispatcher that receives the results of the edge's jobs. It creates the stream if
+// the stream is missing.
 func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *slog.Logger) (*Dispatcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
@@ -70,20 +70,21 @@ func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *s
 	return d, nil
 }
 
-// Breaker is the queue's.
+// Breaker returns the queue's circuit breaker.
 func (d *Dispatcher) Breaker() *gobreaker.CircuitBreaker[*jetstream.PubAck] { return d.breaker }
 
-// JetStream is the queue, for who watches it.
+// JetStream returns the queue, for package backlog.
 func (d *Dispatcher) JetStream() jetstream.JetStream { return d.js }
 
-// Open is how many jobs wait for their end.
+// Open returns the number of jobs that have not ended.
 func (d *Dispatcher) Open() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.open)
 }
 
-// Reconnected is to be called after each reconnect to NATS.
+// Reconnected tells all open flights to look again. The caller calls it after each reconnect to
+// NATS.
 func (d *Dispatcher) Reconnected() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -95,7 +96,7 @@ func (d *Dispatcher) Reconnected() {
 func (d *Dispatcher) hear(m *nats.Msg) {
 	r, err := renderjob.ReadResult(m)
 	if err != nil {
-		d.log.Warn("a result that cannot be read", "error", err)
+		d.log.Warn("skip a result that cannot be read", "error", err)
 		return
 	}
 	if r.State == renderjob.StateStarted {
@@ -112,8 +113,8 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 	d.answer(m, waits)
 }
 
-// hearBegin tells a renderer that is about to begin whether anybody waits, and for what else of
-// the original.
+// hearBegin tells a renderer that is about to begin a job whether its flight waits, and which
+// siblings to render with it.
 func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 	d.mu.Lock()
 	h := d.open[r.JobID]
@@ -127,11 +128,11 @@ func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 		err = queue.Answer(m, text)
 	}
 	if err != nil {
-		d.log.Warn("a renderer was not answered", "error", err)
+		d.log.Warn("give up an answer to a renderer", "error", err)
 	}
 }
 
-// hearOf takes what a renderer tells of a job that is open.
+// hearOf takes a renderer's result of an open job.
 func (d *Dispatcher) hearOf(h *Handle, r renderjob.Result) {
 	switch {
 	case r.State != renderjob.StateReleased:
@@ -142,18 +143,18 @@ func (d *Dispatcher) hearOf(h *Handle, r renderjob.Result) {
 	}
 }
 
-// answer tells a renderer that its word arrived, and whether anybody waits.
+// answer tells a renderer that its result arrived, and whether the job's flight waits.
 func (d *Dispatcher) answer(m *nats.Msg, waits bool) {
 	word := renderjob.Gone
 	if waits {
 		word = renderjob.Proceed
 	}
 	if err := queue.Answer(m, word); err != nil {
-		d.log.Warn("a renderer was not answered", "error", err)
+		d.log.Warn("give up an answer to a renderer", "error", err)
 	}
 }
 
-// Handle is one job from its publishing to its end. It is for one goroutine.
+// Handle is one job, from its publishing to its end. It is for one goroutine.
 type Handle struct {
 	dispatcher  *Dispatcher
 	job         renderjob.Job
@@ -162,12 +163,12 @@ type Handle struct {
 	results     chan renderjob.Result
 	reconnected chan struct{}
 	opened      time.Time
-	// the rest is guarded by the dispatcher's mutex; started and withdrawn are never both true
+	// The dispatcher's mutex guards the fields below. started and withdrawn are never both true.
 	started, withdrawn bool
-	over               bool // a renderer has told the last of it
-	alone              bool // it is done with no other
-	primary            *Handle
-	siblings           []*Handle // that are done with it, or held for it
+	over               bool      // a renderer has sent the last result, or the handle is closed
+	alone              bool      // must be rendered without siblings
+	primary            *Handle   // the job that this one is a sibling of; nil = none
+	siblings           []*Handle // rendered with this job, or held for it
 	published          time.Time
 }
 
@@ -179,26 +180,27 @@ func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
 	}
 }
 
-// pass gives the job's flight a result.
+// pass sends a result to the job's flight. It drops the result when the flight has resultBacklog
+// results to read.
 func (h *Handle) pass(r renderjob.Result, log *slog.Logger) {
 	select {
 	case h.results <- r:
 	default:
-		log.Warn("too many results of one job", "job", r.JobID)
+		log.Warn("drop a result of a job with too many results", "job", r.JobID)
 	}
 }
 
-// lookAgain has the job's flight look into the store, and into the queue.
+// lookAgain tells the job's flight to look into the store and into the queue.
 func (h *Handle) lookAgain() {
 	select {
 	case h.reconnected <- struct{}{}:
-	default: // it is to look already
+	default: // an earlier call is still in the channel
 	}
 }
 
-// Publish publishes the job, which must have an ID of its own and end by the
-// deadline of ctx. Jobs that were held for it are done with it, or published when it is not.
-// Faults: LaneFull, Unavailable. The caller closes the handle.
+// Publish publishes the job, which must have a unique ID. The job ends by the deadline of ctx. The
+// held jobs become siblings of the job; a sibling that is not rendered with the job is published
+// by itself. Faults: LaneFull, Unavailable. The caller closes the handle.
 func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job, held ...*Handle) (*Handle, error) {
 	deadline, _ := ctx.Deadline()
 	h := d.newHandle(job, deadline)
@@ -218,14 +220,14 @@ func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job, held ...*Ha
 	return h, nil
 }
 
-// Results are what renderers tell of the job.
+// Results returns the channel with the renderers' results of the job.
 func (h *Handle) Results() <-chan renderjob.Result { return h.results }
 
-// Reconnected says that results may have been lost, or that the job whose sibling this one is
-// has ended without it.
+// Reconnected returns a channel that receives a value when results may be lost, or when the primary
+// ended without this sibling.
 func (h *Handle) Reconnected() <-chan struct{} { return h.reconnected }
 
-// Close ends the hearing of results.
+// Close ends the job: it receives no more results, and releases its siblings.
 func (h *Handle) Close() {
 	d := h.dispatcher
 	d.mu.Lock()
@@ -235,7 +237,8 @@ func (h *Handle) Close() {
 	d.part(h)
 }
 
-// publish tries until the job is acknowledged, the lane is full or time is over.
+// publish tries until the queue acknowledges the job, the lane is full, or deadline.Publish is
+// over. Its errors are faults: LaneFull, Unavailable.
 func (h *Handle) publish(ctx context.Context, messageID string) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Publish)
 	defer cancel()
@@ -251,17 +254,17 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 			h.dispatcher.ensure(ctx)
 		}
 		if periodic.Sleep(ctx, retryPause) != nil {
-			return fault.Wrap(err, fault.Unavailable, "the queue does not take the job")
+			return fault.Wrap(err, fault.Unavailable, "the queue did not take the job in time: try again")
 		}
 	}
 }
 
-// full is the refusal of a job for which the queue has no room.
+// full returns the refusal of a job when the queue of its lane is full.
 func full(lane renderjob.Lane, cause error) *fault.Fault {
 	return throttle.All().Get(throttle.Lane).Refuse(0, "the queue of lane %s is full", lane).Because(cause)
 }
 
-// ensure makes the stream where it is gone; if not now, then at the next attempt.
+// ensure creates the stream if the stream is gone. It drops errors, since publish tries again.
 func (d *Dispatcher) ensure(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Acknowledge)
 	defer cancel()
@@ -292,7 +295,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
 	return err
 }
 
-// note keeps when the queue took nothing.
+// note records the time of an attempt that the queue did not take.
 func (d *Dispatcher) note(err error) {
 	if err == nil || queue.IsFull(err) {
 		return
@@ -306,10 +309,11 @@ func (d *Dispatcher) note(err error) {
 	d.stalled.last = now
 }
 
-// stall is when the queue took nothing, the first and the last time in a row.
+// stall is the times of the first and the last attempt in a row that the queue did not take.
 type stall struct{ first, last time.Time }
 
-// Unstarted is how long the oldest job of a lane waits that no renderer has begun.
+// Unstarted returns the longest wait of this edge's published jobs in a lane that no renderer has
+// begun; 0 if there are none.
 func (d *Dispatcher) Unstarted(lane renderjob.Lane) (longest time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -321,18 +325,19 @@ func (d *Dispatcher) Unstarted(lane renderjob.Lane) (longest time.Duration) {
 	return longest
 }
 
-// Electing reports whether the queue takes nothing and may soon again, since its servers
-// elect who leads, or what gathered meanwhile is still in the way.
+// Electing reports whether the queue takes no jobs now, but may take jobs soon: its servers may
+// elect a leader, or may work through the messages that gathered meanwhile. It reports false after
+// deadline.Publish and deadline.Election together.
 func (d *Dispatcher) Electing() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return time.Since(d.stalled.last) < deadline.Election && time.Since(d.stalled.first) < deadline.Publish+deadline.Election
 }
 
-// Withdraw takes the job back, and reports whether it could: not when a renderer
-// has begun. One that pulled it meanwhile, or pulls it later because a renderer
-// handed it back under another sequence, is told that nobody waits; deleting the
-// message only saves it the way.
+// Withdraw takes the job back. It reports false when a renderer has begun the job. A renderer that
+// has pulled the job meanwhile, or that pulls it later because another renderer handed it back
+// under another sequence, is told that nobody waits. Withdraw also deletes the message,
+// which only saves a renderer the pull.
 func (h *Handle) Withdraw(ctx context.Context) bool {
 	h.dispatcher.mu.Lock()
 	h.withdrawn = !h.started
@@ -341,7 +346,7 @@ func (h *Handle) Withdraw(ctx context.Context) bool {
 		h.dispatcher.part(h)
 	}
 	h.dispatcher.mu.Unlock()
-	if !withdrawn || h.sequence == 0 { // a renderer has it, or it was only held
+	if !withdrawn || h.sequence == 0 { // a renderer has begun the job, or the job was never published
 		return withdrawn
 	}
 	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
@@ -349,16 +354,14 @@ func (h *Handle) Withdraw(ctx context.Context) bool {
 		err = stream.DeleteMsg(ctx, h.sequence)
 	}
 	if err != nil {
-		h.dispatcher.log.Debug("a job that was withdrawn could not be deleted", "job", h.job.ID, "error", err)
+		h.dispatcher.log.Debug("leave a withdrawn job in the queue", "job", h.job.ID, "error", err)
 	}
 	return true
 }
 
-// Restore publishes the job again if the stream no longer has it, and makes the
-// stream again if it is gone. The message id is a new one, since the stream may
-// remember the old one and not its message.
-//
-// A sibling's is the primary's, which is restored for it.
+// Restore publishes the job again if the stream has lost it, and creates the stream again if the
+// stream is gone. The message has a new id, since the stream may remember the old id without its
+// message. A sibling needs no restoring: its primary is restored.
 func (h *Handle) Restore(ctx context.Context) error {
 	if h.rides() {
 		return nil
@@ -379,6 +382,6 @@ func (h *Handle) Restore(ctx context.Context) error {
 	} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return err
 	}
-	h.dispatcher.log.Info("the stream lost a job; it is published again", "job", h.job.ID)
+	h.dispatcher.log.Info("publish a job again that the stream lost", "job", h.job.ID)
 	return h.publish(ctx, h.job.ID+"-"+nuid.Next())
 }

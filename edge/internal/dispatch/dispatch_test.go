@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start gives a dispatcher and a second connection on a real server.
+// start returns a dispatcher and a second connection, both on a real server.
 func start(t testing.TB) (*Dispatcher, *nats.Conn) {
 	t.Helper()
 	ns, err := embedded.New("127.0.0.1:0", slog.New(slog.DiscardHandler))
@@ -62,10 +62,10 @@ func TestWithdraw(t *testing.T) {
 	}
 	defer h.Close()
 	if !h.Withdraw(within(t)) {
-		t.Error("a job that nobody began could not be withdrawn")
+		t.Error("Withdraw reports false for a job that no renderer began")
 	}
 	if word := begin(t, d, conn, h.job.ID); word != renderjob.Gone {
-		t.Errorf("a renderer that pulled it meanwhile is told %q", word)
+		t.Errorf("the edge tells a renderer that pulled it meanwhile %q", word)
 	}
 }
 
@@ -77,17 +77,17 @@ func TestAJobThatBeganIsNotWithdrawn(t *testing.T) {
 	}
 	defer h.Close()
 	if word := begin(t, d, conn, h.job.ID); word != renderjob.Proceed {
-		t.Errorf("the renderer is told %q", word)
+		t.Errorf("the edge tells the renderer %q", word)
 	}
 	if h.Withdraw(within(t)) {
-		t.Error("withdrawn")
+		t.Error("Withdraw reports true for a job that a renderer began")
 	}
 	if word := begin(t, d, conn, "of another flight"); word != renderjob.Gone {
-		t.Errorf("for a flight that ended the renderer is told %q", word)
+		t.Errorf("for an ended flight the edge tells the renderer %q", word)
 	}
 }
 
-// begin tells the edge that a renderer begins, and gives its answer.
+// begin tells the edge that a renderer begins a job, and returns the edge's answer.
 func begin(t *testing.T, d *Dispatcher, conn *nats.Conn, id string) string {
 	t.Helper()
 	m, err := renderjob.Result{Version: 1, JobID: id, State: renderjob.StateStarted}.Message(d.edge)
@@ -151,7 +151,7 @@ func TestAFullLane(t *testing.T) {
 	other.Lane = renderjob.LaneExpensive
 	h, err := d.Publish(within(t), other)
 	if err != nil {
-		t.Fatalf("another lane suffers: %v", err)
+		t.Fatalf("another lane refuses the job: %v", err)
 	}
 	h.Close()
 	if d.Open() != 0 {
@@ -159,8 +159,8 @@ func TestAFullLane(t *testing.T) {
 	}
 }
 
-// BenchmarkHop measures the way of a job and its result through the queue, with
-// a picture of 20 KB, beside a direct call that copies the same.
+// BenchmarkHop measures the time of a job and its result through the queue, with a picture of
+// 20 KB. It compares a direct call that copies the same picture.
 func BenchmarkHop(b *testing.B) {
 	d, conn := start(b)
 	js, err := jetstream.New(conn)
@@ -198,7 +198,7 @@ func BenchmarkHop(b *testing.B) {
 		hops[n/2], hops[n*99/100], n, direct[n/2])
 }
 
-// answer is the least that a renderer can do.
+// answer is a renderer that answers each job with the same picture.
 func answer(consumer jetstream.Consumer, conn *nats.Conn, image []byte, stop <-chan struct{}) {
 	for {
 		select {

@@ -9,7 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// kin is what jobs have in common that can be done as one.
+// kin is the properties that all jobs of a batch share.
 type kin struct {
 	original thumbnail.Location
 	version  string
@@ -18,8 +18,8 @@ type kin struct {
 
 func kinOf(j renderjob.Job) kin { return kin{j.Spec.Original, j.OriginalVersion, j.Lane} }
 
-// line is the jobs that no renderer has begun and that may be done with others of their
-// original, oldest first. The dispatcher's mutex guards it.
+// line is the jobs that no renderer has begun, and that renderers may draw in a batch, oldest
+// first. The dispatcher's mutex guards it.
 type line map[kin][]*Handle
 
 func (l line) add(h *Handle) {
@@ -36,9 +36,9 @@ func (l line) remove(h *Handle) {
 	}
 }
 
-// Hold opens a job without publishing it. Publish takes it along with another job, which does both.
-// The job is published by itself once that other is over or begins without it, or when it is
-// released before. The caller closes the handle.
+// Hold opens a job without publishing it. Publish makes the job a sibling of another job. The job
+// is published by itself when that primary ends or begins without the job, or after Release. The
+// caller closes the handle.
 func (d *Dispatcher) Hold(job renderjob.Job, deadline time.Time) *Handle {
 	h := d.newHandle(job, deadline)
 	d.mu.Lock()
@@ -47,9 +47,10 @@ func (d *Dispatcher) Hold(job renderjob.Job, deadline time.Time) *Handle {
 	return h
 }
 
-// begin notes that a renderer begins a job, and gives it the siblings that it does with it: those
-// that an earlier delivery had and did not finish, and those that wait now. They are given to
-// nobody else until the job is over. What was held for the job and is not given is released.
+// begin records that a renderer begins a job, and returns the job's siblings, at most batch less
+// one: the siblings that an earlier delivery did not finish, and jobs of the line. No other
+// renderer gets a sibling until the job is over. begin releases held jobs that do not fit. The
+// answer is Gone if no flight waits for the job, or if the job is a sibling itself.
 func (d *Dispatcher) begin(h *Handle, batch int) renderjob.Answer {
 	if h == nil || h.withdrawn || h.primary != nil {
 		return renderjob.Answer{Word: renderjob.Gone}
@@ -75,7 +76,7 @@ func (d *Dispatcher) begin(h *Handle, batch int) renderjob.Answer {
 	return answer
 }
 
-// join makes a job a sibling of another, and its own siblings too.
+// join makes s, and the siblings of s, siblings of primary.
 func (d *Dispatcher) join(s, primary *Handle) {
 	d.line.remove(s)
 	s.primary = primary
@@ -87,7 +88,7 @@ func (d *Dispatcher) join(s, primary *Handle) {
 	s.siblings = nil
 }
 
-// claim notes that a renderer does a sibling, and gives what the renderer is told of it.
+// claim records that a renderer begins a sibling, and returns the sibling for the renderer.
 func (d *Dispatcher) claim(s *Handle) renderjob.Sibling {
 	if !s.started {
 		s.started = true
@@ -98,9 +99,9 @@ func (d *Dispatcher) claim(s *Handle) renderjob.Sibling {
 	return renderjob.Sibling{Job: job, Trace: job.Trace, WaitedMS: time.Since(s.opened).Milliseconds()}
 }
 
-// release lets a sibling go its own way: its flight looks into the store, and has the job
-// published where the queue does not have it. One that a renderer had begun is done alone from
-// now on, since it was given up with the others.
+// release separates a sibling from its primary. The sibling's flight looks into the store, and
+// publishes the job if the queue does not have it. A sibling that a renderer had begun is rendered
+// alone from now on, since the batch with it was given up.
 func (d *Dispatcher) release(s *Handle) {
 	s.primary.siblings = slices.DeleteFunc(s.primary.siblings, func(other *Handle) bool { return other == s })
 	s.primary = nil
@@ -115,7 +116,8 @@ func (d *Dispatcher) release(s *Handle) {
 	s.lookAgain()
 }
 
-// part takes a job that is over, or that nobody wants, out of all that it has to do with.
+// part removes a job that is over or withdrawn from the line and from its batch, and releases its
+// siblings.
 func (d *Dispatcher) part(h *Handle) {
 	d.line.remove(h)
 	if h.primary != nil {
@@ -127,7 +129,7 @@ func (d *Dispatcher) part(h *Handle) {
 	}
 }
 
-// Release has a job that was held published, where the job that it was held for is not.
+// Release tells the flight of a held job to publish the job by itself.
 func (h *Handle) Release() {
 	h.dispatcher.mu.Lock()
 	defer h.dispatcher.mu.Unlock()
@@ -138,7 +140,7 @@ func (h *Handle) Release() {
 	h.lookAgain()
 }
 
-// rides reports whether another's delivery does the job.
+// rides reports whether the job is a sibling of another job.
 func (h *Handle) rides() bool {
 	h.dispatcher.mu.Lock()
 	defer h.dispatcher.mu.Unlock()

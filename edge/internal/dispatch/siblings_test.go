@@ -14,7 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// family is a dispatcher, and jobs by the names that a test gives them.
+// family is a dispatcher, and its jobs by the names in a test.
 type family struct {
 	t    *testing.T
 	d    *Dispatcher
@@ -27,7 +27,7 @@ func newFamily(t *testing.T) *family {
 	return &family{t: t, d: d, conn: conn, jobs: map[string]*Handle{}}
 }
 
-// of is a job of an original.
+// of returns a job of an original.
 func of(name, original string) renderjob.Job {
 	return renderjob.Job{
 		ID: name, Lane: renderjob.LaneStandard, OriginalVersion: "v1", Trace: "trace of " + name,
@@ -59,8 +59,8 @@ func (f *family) hold(names ...string) (held []*Handle) {
 	return held
 }
 
-// begin has a renderer that takes so many begin a job, and gives the siblings that it is
-// given, or the edge's word where that is another than proceed.
+// begin begins a job on a renderer that takes batch jobs at once. It returns the siblings in the
+// edge's answer, or the answer's word if the word is not Proceed.
 func (f *family) begin(id string, batch int) string {
 	f.t.Helper()
 	a := f.say(renderjob.Result{Version: 1, JobID: id, State: renderjob.StateStarted, Batch: batch})
@@ -71,13 +71,13 @@ func (f *family) begin(id string, batch int) string {
 	for _, s := range a.Siblings {
 		names = append(names, s.Job.ID)
 		if s.Job.Trace != "trace of "+s.Job.ID || s.Job.Edge != "e" || s.Job.DeadlineMS < 10_000 {
-			f.t.Errorf("a sibling is told as %+v", s)
+			f.t.Errorf("the answer has the sibling %+v", s)
 		}
 	}
 	return strings.Join(names, " ")
 }
 
-// say tells the edge a result, and gives its answer.
+// say sends a result to the edge, and returns its answer.
 func (f *family) say(r renderjob.Result) renderjob.Answer {
 	f.t.Helper()
 	m, err := r.Message(f.d.edge)
@@ -96,7 +96,7 @@ func (f *family) tell(id string, state renderjob.State) {
 	f.say(renderjob.Result{Version: 1, JobID: id, State: state})
 }
 
-// queued are the jobs in the stream.
+// queued returns the IDs of the jobs in the stream.
 func (f *family) queued() (ids []string) {
 	f.t.Helper()
 	stream, err := queue.Ensure(within(f.t), f.d.js, 1)
@@ -116,7 +116,8 @@ func (f *family) queued() (ids []string) {
 	return ids
 }
 
-// released reports whether a job's flight was told to look, and restores the job as it would.
+// released reports whether the dispatcher told a job's flight to look again. Then it restores the
+// job, as the flight does.
 func (f *family) released(name string) bool {
 	f.t.Helper()
 	select {
@@ -139,7 +140,7 @@ func (f *family) wantReleased(names ...string) {
 	}
 }
 
-// Which jobs a renderer is given with the one that it begins.
+// The edge tells a renderer that begins a job which siblings to render with it.
 func TestSiblings(t *testing.T) {
 	for name, c := range map[string]struct {
 		others []renderjob.Job // published before p of cat.jpg
@@ -149,31 +150,31 @@ func TestSiblings(t *testing.T) {
 		batch  int    // 0 = 16
 		want   string
 	}{
-		"those that wait, oldest first":              {others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg")}, want: "a b"},
-		"as many as it takes":                        {others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg")}, batch: 2, want: "a"},
-		"none for a renderer that takes one":         {others: []renderjob.Job{of("a", "cat.jpg")}, batch: 1},
-		"none for a renderer of an earlier version":  {others: []renderjob.Job{of("a", "cat.jpg")}, batch: -1},
-		"none of another original":                   {others: []renderjob.Job{of("a", "dog.jpg")}},
-		"none of another version":                    {others: []renderjob.Job{with(of("a", "cat.jpg"), func(j *renderjob.Job) { j.OriginalVersion = "v2" })}},
-		"none of another lane":                       {others: []renderjob.Job{with(of("a", "cat.jpg"), func(j *renderjob.Job) { j.Lane = renderjob.LaneBulk })}},
-		"none that shows a watermark":                {others: []renderjob.Job{with(of("a", "cat.jpg"), watermark)}},
-		"none for one that shows a watermark":        {others: []renderjob.Job{with(of("a", "cat.jpg"), watermark)}, begins: "a"},
-		"none of a drawing":                          {others: []renderjob.Job{drawing("a"), drawing("b")}, begins: "a"},
-		"none that another began":                    {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("a", 1) }},
-		"none that another does with its own":        {others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg"), of("c", "cat.jpg")}, before: func(f *family) { f.begin("a", 3) }, want: "", last: "d"},
-		"none that was withdrawn":                    {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.jobs["a"].Withdraw(within(f.t)) }},
-		"none that is closed":                        {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.jobs["a"].Close() }},
-		"itself not, which is done with another":     {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("a", 16) }, want: renderjob.Gone},
-		"the same once more, when it is begun again": {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("p", 16) }, want: "a"},
-		"those alone that are not over, then": {
+		"waiting jobs, oldest first":                {others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg")}, want: "a b"},
+		"no more than the renderer takes":           {others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg")}, batch: 2, want: "a"},
+		"none for a renderer that takes one job":    {others: []renderjob.Job{of("a", "cat.jpg")}, batch: 1},
+		"none for a renderer of an earlier version": {others: []renderjob.Job{of("a", "cat.jpg")}, batch: -1},
+		"none of another original":                  {others: []renderjob.Job{of("a", "dog.jpg")}},
+		"none of another version":                   {others: []renderjob.Job{with(of("a", "cat.jpg"), func(j *renderjob.Job) { j.OriginalVersion = "v2" })}},
+		"none of another lane":                      {others: []renderjob.Job{with(of("a", "cat.jpg"), func(j *renderjob.Job) { j.Lane = renderjob.LaneBulk })}},
+		"no job with a watermark":                   {others: []renderjob.Job{with(of("a", "cat.jpg"), watermark)}},
+		"none for a job with a watermark":           {others: []renderjob.Job{with(of("a", "cat.jpg"), watermark)}, begins: "a"},
+		"none of a drawing":                         {others: []renderjob.Job{drawing("a"), drawing("b")}, begins: "a"},
+		"no job that another renderer began":        {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("a", 1) }},
+		"no sibling of another job":                 {others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg"), of("c", "cat.jpg")}, before: func(f *family) { f.begin("a", 3) }, want: "", last: "d"},
+		"no withdrawn job":                          {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.jobs["a"].Withdraw(within(f.t)) }},
+		"no closed job":                             {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.jobs["a"].Close() }},
+		"gone, since the job is a sibling":          {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("a", 16) }, want: renderjob.Gone},
+		"the same siblings at the second delivery":  {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("p", 16) }, want: "a"},
+		"only unfinished siblings at the second delivery": {
 			others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg")}, want: "b",
 			before: func(f *family) { f.begin("p", 16); f.tell("a", renderjob.StateStored); f.jobs["a"].Close() },
 		},
-		"those that came since as well, then": {
+		"newer jobs too at the second delivery": {
 			others: []renderjob.Job{of("a", "cat.jpg")}, want: "a late",
 			before: func(f *family) { f.begin("p", 16); f.publish("late") },
 		},
-		"none that was given up": {
+		"no sibling that a renderer gave up": {
 			others: []renderjob.Job{of("a", "cat.jpg")},
 			before: func(f *family) { f.begin("p", 16); f.tell("a", renderjob.StateReleased) },
 		},
@@ -209,67 +210,67 @@ func drawing(name string) renderjob.Job {
 	return with(of(name, "plan.svg"), func(j *renderjob.Job) { j.Spec.Type = thumbnail.TypeSVG })
 }
 
-// What becomes of siblings in each way in which the delivery that has them can end.
+// The end of a delivery releases the siblings that it did not finish.
 func TestSiblingsAreReleased(t *testing.T) {
 	for name, c := range map[string]struct {
 		end      func(*family) // p began with a and b
 		released []string
 	}{
-		"not while it goes on":                     {end: func(*family) {}},
-		"not when it is handed back":               {end: func(f *family) { f.begin("p", 16) }},
-		"when the primary is stored":               {end: func(f *family) { f.tell("p", renderjob.StateStored); f.jobs["p"].Close() }, released: []string{"a", "b"}},
-		"when the primary fails":                   {end: func(f *family) { f.tell("p", renderjob.StateFailed); f.jobs["p"].Close() }, released: []string{"a", "b"}},
-		"when the primary's deadline is over":      {end: func(f *family) { f.jobs["p"].Close() }, released: []string{"a", "b"}},
-		"one that is given up":                     {end: func(f *family) { f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
-		"those that another renderer does not do":  {end: func(f *family) { f.begin("p", 2) }, released: []string{"b"}},
-		"all, by one of an earlier version":        {end: func(f *family) { f.begin("p", 0) }, released: []string{"a", "b"}},
-		"none that is over":                        {end: func(f *family) { f.tell("a", renderjob.StateFailed); f.jobs["p"].Close() }, released: []string{"b"}},
-		"none whose own deadline is over":          {end: func(f *family) { f.jobs["a"].Close(); delete(f.jobs, "a"); f.jobs["p"].Close() }, released: []string{"b"}},
-		"none twice":                               {end: func(f *family) { f.tell("b", renderjob.StateReleased); f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
-		"none that is not done with another's":     {end: func(f *family) { f.tell("p", renderjob.StateReleased) }},
-		"none for a word about what is not open":   {end: func(f *family) { f.tell("nobody's", renderjob.StateReleased) }},
-		"none for a client that leaves in between": {end: func(f *family) { f.jobs["a"].Withdraw(within(f.t)) }},
+		"none while the delivery goes on":                   {end: func(*family) {}},
+		"none when another renderer begins the primary":     {end: func(f *family) { f.begin("p", 16) }},
+		"all when the primary is stored":                    {end: func(f *family) { f.tell("p", renderjob.StateStored); f.jobs["p"].Close() }, released: []string{"a", "b"}},
+		"all when the primary fails":                        {end: func(f *family) { f.tell("p", renderjob.StateFailed); f.jobs["p"].Close() }, released: []string{"a", "b"}},
+		"all when the primary's deadline is over":           {end: func(f *family) { f.jobs["p"].Close() }, released: []string{"a", "b"}},
+		"a sibling that the renderer gives up":              {end: func(f *family) { f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
+		"siblings that the next renderer does not take":     {end: func(f *family) { f.begin("p", 2) }, released: []string{"b"}},
+		"all when the next renderer has an earlier version": {end: func(f *family) { f.begin("p", 0) }, released: []string{"a", "b"}},
+		"no sibling that is over":                           {end: func(f *family) { f.tell("a", renderjob.StateFailed); f.jobs["p"].Close() }, released: []string{"b"}},
+		"no sibling after its own deadline":                 {end: func(f *family) { f.jobs["a"].Close(); delete(f.jobs, "a"); f.jobs["p"].Close() }, released: []string{"b"}},
+		"no sibling twice":                                  {end: func(f *family) { f.tell("b", renderjob.StateReleased); f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
+		"no job that is not a sibling":                      {end: func(f *family) { f.tell("p", renderjob.StateReleased) }},
+		"none for a result of an unknown job":               {end: func(f *family) { f.tell("nobody's", renderjob.StateReleased) }},
+		"none when the sibling's client leaves":             {end: func(f *family) { f.jobs["a"].Withdraw(within(f.t)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFamily(t)
 			f.publish("p")
 			f.publish("a", "b")
 			if got := f.begin("p", 16); got != "a b" {
-				t.Fatalf("began with %q", got)
+				t.Fatalf("p began with siblings %q", got)
 			}
 			for _, s := range []string{"a", "b"} {
 				if r := <-f.jobs[s].Results(); r.State != renderjob.StateStarted {
-					t.Errorf("the flight of %s hears %s", s, r.State)
+					t.Errorf("the flight of %s receives %s", s, r.State)
 				}
 			}
 			c.end(f)
 			f.wantReleased(c.released...)
 			for _, s := range c.released {
 				if got := f.begin(s, 16); got != "" {
-					t.Errorf("%s, which was given up with others, is done with %q", s, got)
+					t.Errorf("the released job %s begins with siblings %q, want none", s, got)
 				}
 			}
 		})
 	}
 }
 
-// A job that is held is in the queue only when it is not done with another.
+// A held job is in the queue only if no other job takes it along.
 func TestHeldJobs(t *testing.T) {
 	for name, c := range map[string]struct {
 		end    func(*family) // p was published with a and b
 		queued string
 	}{
-		"done with it":              {end: func(f *family) { f.begin("p", 16) }, queued: "p"},
-		"one is too many":           {end: func(f *family) { f.begin("p", 2) }, queued: "p b"},
-		"an earlier version's":      {end: func(f *family) { f.begin("p", 0) }, queued: "p a b"},
-		"withdrawn before it began": {end: func(f *family) { f.jobs["p"].Withdraw(within(f.t)); f.jobs["p"].Close() }, queued: "a b"},
-		"done with a third": {end: func(f *family) {
+		"rendered with p":                  {end: func(f *family) { f.begin("p", 16) }, queued: "p"},
+		"the renderer takes two jobs":      {end: func(f *family) { f.begin("p", 2) }, queued: "p b"},
+		"a renderer of an earlier version": {end: func(f *family) { f.begin("p", 0) }, queued: "p a b"},
+		"p withdrawn before it began":      {end: func(f *family) { f.jobs["p"].Withdraw(within(f.t)); f.jobs["p"].Close() }, queued: "a b"},
+		"rendered with a third job": {end: func(f *family) {
 			f.publish("q")
 			if got := f.begin("q", 16); got != "p a b" {
-				f.t.Errorf("q is done with %q", got)
+				f.t.Errorf("q begins with siblings %q", got)
 			}
 		}, queued: "p q"},
-		"itself withdrawn": {end: func(f *family) { f.jobs["a"].Withdraw(within(f.t)); f.begin("p", 16) }, queued: "p"},
+		"a withdrawn": {end: func(f *family) { f.jobs["a"].Withdraw(within(f.t)); f.begin("p", 16) }, queued: "p"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFamily(t)
@@ -284,7 +285,7 @@ func TestHeldJobs(t *testing.T) {
 	}
 }
 
-func TestAHeldJobOfNobodyIsPublished(t *testing.T) {
+func TestReleasePublishesAHeldJob(t *testing.T) {
 	f := newFamily(t)
 	for _, h := range f.hold("a") {
 		h.Release()

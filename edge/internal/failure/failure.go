@@ -1,12 +1,10 @@
-// Package failure is the failure memory: it counts how often an original could
-// not be rendered, and refuses one that failed too often before it costs a
-// renderer again.
+// Package failure is the failure memory: it counts the failed renders of an original, and refuses
+// an original that failed too often before it costs a renderer again.
 //
-// What is counted is narrow, so that one bad page does not block a file and one
-// huge size does not block the small ones: a damaged original counts per page,
-// an overrun per thumbnail, each per version of what draws the original's type, so
-// that an upgrade of that gets another try at once. Faults of stores and queues are
-// never counted: an outage must not poison good files.
+// Each count is narrow. A damaged original counts per page, so one bad page does not block the
+// other pages. An overrun counts per thumbnail, so one huge size does not block the small sizes.
+// Both count per version of the engine that draws the original's type, so an upgraded engine may
+// try at once. Faults of stores and queues never count: an outage must not block good originals.
 package failure
 
 import (
@@ -24,23 +22,24 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// longestLife of a key: beyond 30 days memcached takes a number for a date.
+// longestLife bounds the life of a key. Memcached takes a life of more than 30 days for a date.
 const longestLife = 30 * 24 * time.Hour
 
-// Counters keeps counts that expire. Memcached and Local are such, and pass the
+// Counters keeps counts and values that expire. Memcached and Local implement it, and pass the
 // same suite.
 type Counters interface {
-	// Add counts one more under the key. The first one sets its life.
+	// Add adds one to the count of a key. The first Add sets the key's life.
 	Add(ctx context.Context, key string, life time.Duration) error
-	// Counts gives the counts of those keys that have one. With an error it gives those
-	// that could be read.
+	// Counts returns the counts of the keys that have a count. With an error it returns the
+	// counts that it could read.
 	Counts(ctx context.Context, keys []string) (map[string]int, error)
-	// Values gives the values of those keys that have one, likewise.
+	// Values returns the values of the keys that have a value. With an error it returns the
+	// values that it could read.
 	Values(ctx context.Context, keys []string) (map[string][]byte, error)
-	// Edit replaces a value, nil if there is none, by what change makes of it.
-	// change may be called several times.
+	// Edit replaces a value by the result of change, and sets the key's life. change gets nil if
+	// the key has no value, and may be called several times.
 	Edit(ctx context.Context, key string, life time.Duration, change func([]byte) []byte) error
-	// Delete forgets keys; those that are not there are no error.
+	// Delete deletes keys. A missing key is not an error.
 	Delete(ctx context.Context, keys []string) error
 	Close() error
 }
@@ -51,13 +50,12 @@ type Memory struct {
 	settings settings.Failure
 }
 
-// New makes it.
+// New returns a failure memory with these counters.
 func New(c Counters, s settings.Failure) *Memory { return &Memory{c, s} }
 
-// Check refuses a thumbnail whose original failed too often with every engine
-// for its type that lives now. With none known it passes. The error is a fault of kind
-// Failing, or says that the counters do not answer, in which case the caller
-// passes too.
+// Check refuses a thumbnail whose original failed too often with each of engines: the versions in
+// the living renderers that draw the original's type. Without engines it returns nil. The error is
+// a fault of kind Failing, or means that the counters do not answer; then the caller must go on.
 func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Location, engines []string) error {
 	if len(engines) == 0 {
 		return nil
@@ -69,16 +67,17 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 	counts, err := m.counters.Counts(ctx, keys)
 	for i := 0; i < len(keys); i += 2 {
 		if counts[keys[i]] < m.settings.Max && counts[keys[i+1]] < m.settings.Max {
-			return err // this engine may try
+			return err // the original has not failed too often with this engine
 		}
 	}
 	return throttle.All().Get(throttle.Failure).Refuse(m.settings.Duration,
-		"%d times within %v; it is not tried again before that time is over", m.settings.Max, m.settings.Duration)
+		"it failed %d times within %v; try again after that time", m.settings.Max, m.settings.Duration)
 }
 
-// Record counts a fault of the original; other faults are not counted.
+// Record counts a fault of the original, and lists the original in the index. It ignores other
+// faults.
 func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine string) error {
-	// Jitter, so that what failed together is not tried again together.
+	// With jitter, originals that failed together are not tried again together.
 	life := m.settings.Duration + rand.N(m.settings.Duration/12+1) //nolint:gosec // jitter is no secret
 	life = min(life, longestLife)
 	var counter string

@@ -37,7 +37,7 @@ func memcached(t *testing.T) Counters {
 
 func newMemcached(t *testing.T, ca string, addresses ...string) *Memcached {
 	t.Helper()
-	// What is tested here is not how soon a busy machine answers.
+	// The timeout is long, so the test does not fail on a busy machine.
 	c, err := newWithin(10*time.Second, settings.Memcached{Servers: addresses, CA: ca}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func newMemcached(t *testing.T, ca string, addresses ...string) *Memcached {
 	return c
 }
 
-// Both counters, the real memcached and the one in this process, pass one suite.
+// Both implementations of Counters pass the same suite.
 func TestCounters(t *testing.T) {
 	t.Run("local", func(t *testing.T) { suite(t, local(t)) })
 	t.Run("memcached", func(t *testing.T) { suite(t, memcached(t)) })
@@ -55,7 +55,7 @@ func TestCounters(t *testing.T) {
 		address, _ := servers.StartMemcached(t, servers.FreeAddress(t), "-Z", "-o", "ssl_chain_cert="+files.Certificate+",ssl_key="+files.Key)
 		suite(t, newMemcached(t, files.Certificate, address))
 		if err := newMemcached(t, "", address).Add(t.Context(), "k", time.Hour); err == nil {
-			t.Error("it is written to without encryption")
+			t.Error("the server accepts a connection without encryption")
 		}
 	})
 }
@@ -77,11 +77,11 @@ func suite(t *testing.T, c Counters) {
 		return got["brief"] == 0
 	})
 	if got["twelve"] != 12 {
-		t.Errorf("an hour is over after seconds: %v", got)
+		t.Errorf("a count of an hour expired after seconds: %v", got)
 	}
 	must(t, c.Add(ctx, "brief", time.Hour))
 	if got, _ := c.Counts(ctx, []string{"brief"}); got["brief"] != 1 {
-		t.Errorf("what expired counts on: %v", got)
+		t.Errorf("an expired count goes on: %v", got)
 	}
 }
 
@@ -92,7 +92,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestWhatIsRemembered(t *testing.T) {
+func TestCountsAreNarrow(t *testing.T) {
 	ctx := t.Context()
 	rules := settings.Failure{Max: 2, Duration: time.Hour, Prefix: "p-"}
 	spec := thumbnail.Spec{Original: thumbnail.Location{Path: "a.tiff"}, Page: 1}
@@ -115,15 +115,15 @@ func TestWhatIsRemembered(t *testing.T) {
 	slow := thumbnail.Spec{Original: thumbnail.Location{Path: "slow.png"}}
 	good := thumbnail.Spec{Original: thumbnail.Location{Path: "good.png"}}
 	for name, c := range map[string]struct{ got, want bool }{
-		"the bad page":                 {fails(m, spec, 100, "v1"), true},
-		"the bad page at another size": {fails(m, spec, 200, "v1"), true},
-		"another page":                 {fails(m, second, 100, "v1"), false},
-		"an upgraded engine":           {fails(m, spec, 100, "v2"), false},
-		"a mixed fleet":                {fails(m, spec, 100, "v1", "v2"), false},
-		"no engine known":              {fails(m, spec, 100), false},
-		"the slow size":                {fails(m, slow, 4000, "v1"), true},
-		"a small size of the slow one": {fails(m, slow, 40, "v1"), false},
-		"an outage's victim":           {fails(m, good, 5, "v1"), false},
+		"the bad page":                      {fails(m, spec, 100, "v1"), true},
+		"the bad page at another size":      {fails(m, spec, 200, "v1"), true},
+		"another page":                      {fails(m, second, 100, "v1"), false},
+		"an upgraded engine":                {fails(m, spec, 100, "v2"), false},
+		"a mixed fleet":                     {fails(m, spec, 100, "v1", "v2"), false},
+		"no known engine":                   {fails(m, spec, 100), false},
+		"the slow size":                     {fails(m, slow, 4000, "v1"), true},
+		"a small size of the slow original": {fails(m, slow, 40, "v1"), false},
+		"an original after an outage":       {fails(m, good, 5, "v1"), false},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: refused is %v", name, c.got)
@@ -131,9 +131,9 @@ func TestWhatIsRemembered(t *testing.T) {
 	}
 }
 
-// A server that is not there costs one request its time, then nothing, and is
-// asked again when it answers. It never makes a refusal, and the others' keys are
-// read all the same.
+// A dead server costs one request its timeout, and later requests nothing. Requests use the server
+// again after it answers a probe. A dead server never causes a refusal, and the keys of other
+// servers stay readable.
 func TestADeadMemcached(t *testing.T) {
 	alive, dead := servers.Memcached(t), servers.FreeAddress(t)
 	c := newMemcached(t, "", alive, dead)
@@ -146,7 +146,7 @@ func TestADeadMemcached(t *testing.T) {
 	}
 	must(t, c.Add(t.Context(), key(0), time.Hour))
 	if err := c.Add(t.Context(), key(1), time.Hour); err == nil || errors.Is(err, errDown) {
-		t.Errorf("the first time: %v", err)
+		t.Errorf("first request to the dead server: %v", err)
 	}
 	counts, err := c.Counts(t.Context(), []string{key(0), key(1)})
 	if !errors.Is(err, errDown) || counts[key(0)] != 1 {
@@ -157,11 +157,10 @@ func TestADeadMemcached(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	servers.StartMemcached(t, dead)
-	eventually.Succeeds(t, 10*time.Second, "a server that is back is asked", func() error { return c.Add(t.Context(), key(1), time.Hour) })
+	eventually.Succeeds(t, 10*time.Second, "requests use the server that is back", func() error { return c.Add(t.Context(), key(1), time.Hour) })
 }
 
-// A server that restarts loses its counts and its connections, and no request
-// sees an error.
+// A restart of a server loses its counts and its connections, but no request gets an error.
 func TestARestartedMemcached(t *testing.T) {
 	address, kill := servers.StartMemcached(t, servers.FreeAddress(t))
 	c := newMemcached(t, "", address)
@@ -171,8 +170,8 @@ func TestARestartedMemcached(t *testing.T) {
 	must(t, c.Add(t.Context(), "k", time.Hour))
 }
 
-// When a server leaves, the keys of the others stay where they were, and its own
-// spread over them; each has its share.
+// When a server leaves, the other servers keep their keys. Each of four servers has a quarter of
+// all keys, within 30 %.
 func TestKetama(t *testing.T) {
 	names := []string{"10.0.1.1:11211", "10.0.1.2:11211", "10.0.1.3:11211", "10.0.1.4:11211"}
 	all, fewer := newRing(names), newRing(names[:3])
@@ -193,8 +192,7 @@ func TestKetama(t *testing.T) {
 	}
 }
 
-// Operators see what fails and why, from whichever edge saw it, and can have an
-// original tried again.
+// Operators see the failing originals of all edges with the reasons, and can clear an original.
 func TestIndex(t *testing.T) {
 	t.Run("local", func(t *testing.T) { indexSuite(t, local(t)) })
 	t.Run("memcached", func(t *testing.T) { indexSuite(t, memcached(t)) })
@@ -229,11 +227,11 @@ func indexSuite(t *testing.T, c Counters) {
 	if failing, _ = one.Failing(ctx); len(failing) != 1 {
 		t.Errorf("%+v", failing)
 	}
-	for n := range parts * partLength * 8 / 5 { // a flood of failures, more than any part lists, stays bounded
+	for n := range parts * partLength * 8 / 5 { // more failures than the index lists
 		s := thumbnail.Spec{Original: thumbnail.Location{Path: fmt.Sprint(n)}}
 		must(t, one.Record(ctx, fault.New(fault.Undecodable, "x"), s, at, "v1"))
 	}
 	if failing, _ = one.Failing(ctx); len(failing) != parts*partLength {
-		t.Errorf("%d are listed", len(failing))
+		t.Errorf("the index lists %d originals, want %d", len(failing), parts*partLength)
 	}
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The index tells operators which originals are failing: the latest failures, kept
-// beside the counters, where all edges see them. It is split into parts by the
-// original, so that edges that record at once rarely meet.
+// The index lists the originals that failed last, for operators. It is in the counters, where all
+// edges see it. The hash of the original decides the part, so edges that record at the same time
+// rarely edit the same part.
 const (
 	parts      = 16
-	partLength = 64 // entries; older ones are forgotten, their counters are not
+	partLength = 64 // entries; an older entry is dropped, and its counter stays
 )
 
-// listed is one failing original (or thumbnail) and its counter.
+// listed is one failing original or thumbnail, and the key of its counter.
 type listed struct {
 	Failing lease.Failing `json:"failing"`
 	Counter string        `json:"counter"`
@@ -35,7 +35,7 @@ func (m *Memory) part(original string) string {
 
 func (m *Memory) partKey(n int) string { return fmt.Sprintf("%sfailing-%d", m.settings.Prefix, n) }
 
-// index notes a failure in the index.
+// index puts a failure first in its part of the index.
 func (m *Memory) index(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine, counter string, life time.Duration) error {
 	now := listed{Counter: counter, Failing: lease.Failing{
 		Original: s.Original.String(), Page: s.Page, Fault: string(f.Kind), Message: f.Message, Engine: engine, Last: time.Now().UTC(),
@@ -52,18 +52,18 @@ func (m *Memory) index(ctx context.Context, f *fault.Fault, s thumbnail.Spec, ke
 
 func decode(text []byte) (entries []listed) {
 	if json.Unmarshal(text, &entries) != nil {
-		return nil // of another version: it is overwritten
+		return nil // another version wrote the text: Edit replaces it
 	}
 	return entries
 }
 
 func encode(entries []listed) []byte {
-	text, _ := json.Marshal(entries) // strings and numbers alone
+	text, _ := json.Marshal(entries) // strings, numbers and times always encode
 	return text
 }
 
-// Failing lists the originals that fail now, the latest first. With an error it
-// gives what the servers that answered know.
+// Failing returns the originals that fail now, the latest first. With an error it returns the
+// originals of the servers that answered.
 func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 	keys := make([]string, parts)
 	for n := range keys {
@@ -89,8 +89,8 @@ func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 	return failing, errors.Join(err, countErr)
 }
 
-// Clear forgets the failures of an original, container/path, so that it is tried
-// again at once. It gives how many counters there were.
+// Clear deletes the failures of an original, written as container/path, so that the next request
+// tries again. It returns the number of deleted counters. It knows only originals in the index.
 func (m *Memory) Clear(ctx context.Context, original string) (cleared int, err error) {
 	texts, err := m.counters.Values(ctx, []string{m.part(original)})
 	if err != nil {

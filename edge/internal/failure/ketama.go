@@ -2,15 +2,16 @@ package failure
 
 import (
 	"cmp"
-	"crypto/md5" //nolint:gosec // what ketama is defined by; not a matter of security
+	"crypto/md5" //nolint:gosec // ketama's definition has MD5; security does not depend on it
 	"encoding/binary"
 	"fmt"
 	"slices"
 )
 
-// ring spreads keys over servers as libketama does (R. Jones, 2007): each server
-// has 160 points on a circle, four of each MD5 of "host:port-n", and a key belongs
-// to the next point. When a server is added or removed, the others keep their keys.
+// ring spreads keys over servers as libketama does (R. Jones, 2007). Each server has 160 points on
+// a circle: four from each MD5 of "host:port-n". A key belongs to the server of the next point.
+// When a server is removed, the other servers keep their keys; an added server takes its share of
+// keys, and no other key moves.
 type ring []point
 
 type point struct {
@@ -18,7 +19,7 @@ type point struct {
 	server int
 }
 
-const hashesOfServer = 40 // of four points each
+const hashesOfServer = 40 // each gives four points
 
 func newRing(servers []string) ring {
 	var r ring
@@ -34,7 +35,7 @@ func newRing(servers []string) ring {
 	return r
 }
 
-// pick gives the index of the key's server.
+// pick returns the index of a key's server.
 func (r ring) pick(key string) int {
 	sum := md5.Sum([]byte(key)) //nolint:gosec // see above
 	at, _ := slices.BinarySearchFunc(r, binary.LittleEndian.Uint32(sum[:]), func(p point, h uint32) int { return cmp.Compare(p.at, h) })

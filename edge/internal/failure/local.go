@@ -12,7 +12,8 @@ import (
 
 const localBound = 100_000 // entries
 
-// Local keeps the counts in this process: for one machine.
+// Local keeps the counts in this process, for a cluster on one machine. Its methods are safe for
+// concurrent use.
 type Local struct {
 	mu    sync.Mutex
 	cache cache.Cache[string, entry]
@@ -24,7 +25,7 @@ type entry struct {
 	until time.Time
 }
 
-// NewLocal makes it, bounded in entries.
+// NewLocal returns a Local with at most localBound entries.
 func NewLocal() (*Local, error) {
 	cache, err := otter.New(&otter.Options[string, entry]{
 		MaximumSize: localBound,
@@ -36,7 +37,7 @@ func NewLocal() (*Local, error) {
 	return &Local{cache: cache}, err
 }
 
-// Add counts.
+// Add adds one to the count of a key.
 func (l *Local) Add(_ context.Context, key string, life time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,7 +50,7 @@ func (l *Local) Add(_ context.Context, key string, life time.Duration) error {
 	return nil
 }
 
-// Counts reads counts.
+// Counts returns the counts of the keys that have a count.
 func (l *Local) Counts(_ context.Context, keys []string) (map[string]int, error) {
 	counts := map[string]int{}
 	for _, key := range keys {
@@ -60,7 +61,7 @@ func (l *Local) Counts(_ context.Context, keys []string) (map[string]int, error)
 	return counts, nil
 }
 
-// Values reads values.
+// Values returns the values of the keys that have a value.
 func (l *Local) Values(_ context.Context, keys []string) (map[string][]byte, error) {
 	values := map[string][]byte{}
 	for _, key := range keys {
@@ -71,7 +72,7 @@ func (l *Local) Values(_ context.Context, keys []string) (map[string][]byte, err
 	return values, nil
 }
 
-// Edit changes a value.
+// Edit replaces a value by the result of change.
 func (l *Local) Edit(_ context.Context, key string, life time.Duration, change func([]byte) []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,7 +81,7 @@ func (l *Local) Edit(_ context.Context, key string, life time.Duration, change f
 	return nil
 }
 
-// Delete forgets.
+// Delete deletes keys.
 func (l *Local) Delete(_ context.Context, keys []string) error {
 	for _, key := range keys {
 		l.cache.Invalidate(key)
@@ -88,5 +89,5 @@ func (l *Local) Delete(_ context.Context, keys []string) error {
 	return nil
 }
 
-// Close ends what runs in the background.
+// Close stops the cache's goroutines.
 func (l *Local) Close() error { l.cache.StopAllGoroutines(); return nil }

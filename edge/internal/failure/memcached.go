@@ -23,17 +23,17 @@ import (
 
 const (
 	memcachedTimeout = 300 * time.Millisecond
-	memcachedIdle    = 64 // connections a server, for as many requests at once
+	memcachedIdle    = 64 // connections to each server; as many requests run at once
 	probeEvery       = time.Second
-	edits            = 5 // tries, when other edges change the same value
+	edits            = 5 // attempts, while other edges change the same value
 )
 
-// errDown says that a server did not answer lately, and is not asked.
-var errDown = errors.New("memcached did not answer lately")
+// errDown means that a server did not answer the last request, so the request was not sent.
+var errDown = errors.New("memcached does not answer")
 
-// Memcached keeps the counts where all edges see them. A server that does not
-// answer costs one request its timeout; then it is not asked until it answers
-// again, which is tried in the background.
+// Memcached keeps the counts in memcached, where all edges see them. A server that does not answer
+// costs one request the timeout of 300 ms. Then requests skip the server until it answers a probe
+// in the background. The methods are safe for concurrent use.
 type Memcached struct {
 	ring    ring
 	servers []*server
@@ -46,22 +46,23 @@ type server struct {
 	breaker *gobreaker.CircuitBreaker[struct{}]
 }
 
-// address is a server's, resolved anew for each connection.
+// address is the address of a server. Each connection resolves it again.
 type address string
 
 func (a address) Network() string { return "tcp" }
 func (a address) String() string  { return string(a) }
 
-// PickServer and Each make a memcache.ServerSelector of one.
+// PickServer and Each implement memcache.ServerSelector for one server.
 func (a address) PickServer(string) (net.Addr, error)   { return a, nil }
 func (a address) Each(visit func(net.Addr) error) error { return visit(a) }
 
-// NewMemcached makes it; nothing is asked before the first call.
+// NewMemcached returns a Memcached. It sends nothing before the first call. The error names the
+// setting memcached.ca when that file cannot be read.
 func NewMemcached(s settings.Memcached, log *slog.Logger) (*Memcached, error) {
 	return newWithin(memcachedTimeout, s, log)
 }
 
-// newWithin makes one whose servers have so long to answer.
+// newWithin is NewMemcached with a timeout for each answer.
 func newWithin(timeout time.Duration, s settings.Memcached, log *slog.Logger) (*Memcached, error) {
 	trust, err := certificate.Trust(s.CA)
 	if err != nil {
@@ -90,7 +91,7 @@ func newServer(text string, timeout time.Duration, trust *tls.Config, log *slog.
 	}, log)}
 }
 
-// answered tells what the server said from that it said nothing.
+// answered reports whether the server answered, be it with a refusal.
 func answered(err error) bool {
 	for _, word := range []error{memcache.ErrCacheMiss, memcache.ErrNotStored, memcache.ErrCASConflict} {
 		if errors.Is(err, word) {
@@ -100,8 +101,9 @@ func answered(err error) bool {
 	return err == nil
 }
 
-// call asks a server, unless it was silent lately. An idle connection that ended, as
-// after a restart, is no silence: each gives one error, and the next is fresh.
+// call asks a server. It returns errDown if the server did not answer the last request. After a
+// restart of the server, each idle connection gives one error of a closed connection; call tries
+// the next connection then, at most memcachedIdle + 1.
 func (s *server) call(ask func(*memcache.Client) error) error {
 	if s.breaker.State() != gobreaker.StateClosed {
 		return errDown
@@ -118,13 +120,13 @@ func (s *server) call(ask func(*memcache.Client) error) error {
 	return err
 }
 
-// ended tells a connection that ended from a server that is not there, and from
-// what a server says.
+// ended reports whether the server closed the connection. It is false for a server that does not
+// answer.
 func ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
-// probeSilent asks those servers that were silent.
+// probeSilent pings the servers that did not answer.
 func (m *Memcached) probeSilent(context.Context) {
 	for _, s := range m.servers {
 		if s.breaker.State() != gobreaker.StateClosed {
@@ -135,7 +137,7 @@ func (m *Memcached) probeSilent(context.Context) {
 
 func (m *Memcached) of(key string) *server { return m.servers[m.ring.pick(key)] }
 
-// Breakers are those of the servers.
+// Breakers returns the servers' circuit breakers, in the order of the settings.
 func (m *Memcached) Breakers() (all []*gobreaker.CircuitBreaker[struct{}]) {
 	for _, s := range m.servers {
 		all = append(all, s.breaker)
@@ -143,8 +145,8 @@ func (m *Memcached) Breakers() (all []*gobreaker.CircuitBreaker[struct{}]) {
 	return all
 }
 
-// Add counts. Incrementing never refreshes a counter's life, and fails on one
-// that is not there; adding fails on one that is.
+// Add adds one to the count of a key. Memcached's add fails if the key exists. Its increment fails
+// if the key is missing, and never changes the key's life.
 func (m *Memcached) Add(_ context.Context, key string, life time.Duration) error {
 	return m.of(key).call(func(c *memcache.Client) error {
 		for range 3 {
@@ -155,13 +157,14 @@ func (m *Memcached) Add(_ context.Context, key string, life time.Duration) error
 			if _, err = c.Increment(key, 1); !errors.Is(err, memcache.ErrCacheMiss) {
 				return err
 			}
-			// it expired between the two
+			// the key expired between the two commands
 		}
 		return nil
 	})
 }
 
-// Counts reads counts. With an error it gives those of the servers that answered.
+// Counts returns the counts of the keys that have a count. With an error it returns the counts of
+// the servers that answered.
 func (m *Memcached) Counts(ctx context.Context, keys []string) (map[string]int, error) {
 	values, err := m.Values(ctx, keys)
 	counts := map[string]int{}
@@ -171,7 +174,8 @@ func (m *Memcached) Counts(ctx context.Context, keys []string) (map[string]int, 
 	return counts, err
 }
 
-// Values reads values. With an error it gives those of the servers that answered.
+// Values returns the values of the keys that have a value. With an error it returns the values of
+// the servers that answered.
 func (m *Memcached) Values(_ context.Context, keys []string) (map[string][]byte, error) {
 	byServer := map[*server][]string{}
 	for _, key := range keys {
@@ -192,7 +196,8 @@ func (m *Memcached) Values(_ context.Context, keys []string) (map[string][]byte,
 	return values, errors.Join(failed...)
 }
 
-// Edit changes a value, again when another edge was faster.
+// Edit replaces a value by the result of change. When another edge changes the same value
+// meanwhile, Edit tries again, at most five times in all.
 func (m *Memcached) Edit(_ context.Context, key string, life time.Duration, change func([]byte) []byte) error {
 	return m.of(key).call(func(c *memcache.Client) (err error) {
 		for range edits {
@@ -216,7 +221,7 @@ func edit(c *memcache.Client, key string, life int32, change func([]byte) []byte
 	return c.CompareAndSwap(item)
 }
 
-// Delete forgets.
+// Delete deletes keys.
 func (m *Memcached) Delete(_ context.Context, keys []string) error {
 	var failed []error
 	for _, key := range keys {
@@ -231,14 +236,14 @@ func (m *Memcached) Delete(_ context.Context, keys []string) error {
 func atoi(digits []byte) (n int) {
 	for _, d := range digits {
 		if d < '0' || d > '9' || n > 1<<30 {
-			break // memcached pads a shrunken number with spaces
+			break // memcached pads a number that got shorter with spaces
 		}
 		n = n*10 + int(d-'0')
 	}
 	return n
 }
 
-// Close stops asking.
+// Close stops the probes, and closes the connections.
 func (m *Memcached) Close() error {
 	m.cancel()
 	m.group.Wait()

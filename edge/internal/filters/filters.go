@@ -1,12 +1,11 @@
-// Package filters compiles the text of Thumbor's filters, and of Wikimedia's, into
-// a spec.
+// Package filters compiles the text of Thumbor's and Wikimedia's filters into a spec.
 //
-// It reads as Thumbor reads: the text is split at "):", each call is matched from
-// its start by an expression that is made of its arguments' kinds, and what is not
-// known or does not match is skipped. Thumbor does that without a word; here the
-// names of what was skipped are told. What would change nothing is left out, so
-// that one meaning has one spec. Go's expressions take linear time, so that a text
-// made to be slow (Thumbor had one, in convolution) is none here.
+// It reads as Thumbor reads. It splits the text at "):", and matches the start of each call with
+// an expression made of the kinds of the filter's arguments. It skips a call that is unknown or
+// does not match. Thumbor skips silently; this package returns the names of the skipped filters.
+// It leaves out a filter that changes nothing, so that texts with the same result have the same
+// spec. Go's expressions take linear time, so no text is slow here; Thumbor's expression for
+// convolution took exponential time.
 package filters
 
 import (
@@ -19,10 +18,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// maxFilters of one URL.
+// maxFilters bounds the filters of one URL.
 const maxFilters = 64
 
-// kinds of arguments, by Thumbor's expressions
+// The kinds of arguments, with Thumbor's expressions.
 const (
 	positive    = `\d+`
 	nonZero     = `\d*[1-9]\d*`
@@ -43,17 +42,17 @@ const (
 // filter is one known filter.
 type filter struct {
 	pattern *regexp.Regexp
-	apply   func(c *compiler, args []string) bool // false: the values make no sense
-	onGIFs  bool                                  // it is done before there is a picture, and so to GIFs too
+	apply   func(c *compiler, args []string) bool // returns false for invalid values
+	onGIFs  bool                                  // Thumbor applies it before it opens the picture, so to GIFs too
 }
 
-// Language knows the filters. It is safe for concurrent use.
+// Language holds the known filters. It is safe for concurrent use.
 type Language struct {
 	filters map[string]filter
 	dialect settings.Thumbor
 }
 
-// New makes a language in the dialect of the settings.
+// New returns a language in the dialect of the settings.
 func New(dialect settings.Thumbor) *Language {
 	l := &Language{filters: map[string]filter{}, dialect: dialect}
 	l.addMeaning()
@@ -65,17 +64,18 @@ func New(dialect settings.Thumbor) *Language {
 	return l
 }
 
-// add a filter, all of whose arguments are required.
+// add adds a filter whose arguments are all required.
 func (l *Language) add(name string, apply func(*compiler, []string) bool, kinds ...string) {
 	l.filters[name] = filter{pattern: pattern(name, kinds, len(kinds)), apply: apply}
 }
 
-// addOptional is add for a filter of which only the first arguments are required.
+// addOptional adds a filter whose first arguments are required, and whose other arguments are
+// optional. An absent argument is "".
 func (l *Language) addOptional(name string, required int, apply func(*compiler, []string) bool, kinds ...string) {
 	l.filters[name] = filter{pattern: pattern(name, kinds, required), apply: apply}
 }
 
-// early marks filters that Thumbor runs before it looks at the picture.
+// early marks filters that Thumbor applies before it opens the picture.
 func (l *Language) early(names ...string) {
 	for _, name := range names {
 		f := l.filters[name]
@@ -100,25 +100,26 @@ func pattern(name string, kinds []string, required int) *regexp.Regexp {
 	return regexp.MustCompile(out.String() + `\)`)
 }
 
-// Notes are what filters ask for beside the spec.
+// Notes is the results of filters that are not in the spec.
 type Notes struct {
-	Skipped      []string      // names of what was not understood, fit for a header
-	NotOnGIFs    []string      // names of what Thumbor does not apply to a GIF, likewise
-	MaxAge       time.Duration // how long the answer may be kept; negative = the usual
-	ExtractFocal bool          // the image is itself a Thumbor URL, whose crop is a focal point
+	Skipped      []string      // names of unknown or malformed filters, printable in a header
+	NotOnGIFs    []string      // names of filters that Thumbor does not apply to a GIF, printable in a header
+	MaxAge       time.Duration // for which caches may keep the answer; negative = the usual time
+	ExtractFocal bool          // the image is itself a Thumbor URL, and the crop in it is a focal point
 }
 
-// compiler is one text on its way into a spec.
+// compiler compiles one text into a spec.
 type compiler struct {
 	language *Language
 	spec     *thumbnail.Spec
 	picture  func(text string) (thumbnail.Location, bool)
-	reason   string // why the filter at hand cannot be applied, where that is not plain
+	reason   string // for skipping the current filter; "" = its name says enough
 	notes    Notes
 }
 
-// Apply writes a text such as "blur(3):format(webp)" into the spec, in order.
-// picture finds the location of a watermark or frame by what the text calls it.
+// Apply compiles a text such as "blur(3):format(webp)" into the spec, in order. picture returns the
+// location of a watermark or frame for its name in the text, or false for a name that is not
+// allowed.
 func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (thumbnail.Location, bool)) Notes {
 	c := &compiler{language: l, spec: s, picture: picture, notes: Notes{MaxAge: -1}}
 	if text == "" {
@@ -130,7 +131,7 @@ func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (t
 			call += ")"
 		}
 		if i >= maxFilters {
-			c.skip("more than " + strconv.Itoa(maxFilters))
+			c.skip("all filters after the first " + strconv.Itoa(maxFilters))
 			break
 		}
 		c.applyCall(call)
@@ -138,9 +139,10 @@ func (l *Language) Apply(s *thumbnail.Spec, text string, picture func(string) (t
 	return c.notes
 }
 
-func (c *compiler) skip(what string) { c.notes.Skipped = append(c.notes.Skipped, what) }
+func (c *compiler) skip(name string) { c.notes.Skipped = append(c.notes.Skipped, name) }
 
-// applyCall applies one call. What stands behind its bracket is ignored, as in Thumbor, and named.
+// applyCall applies one call. It ignores text after the closing bracket, as Thumbor does, and notes
+// that as skipped.
 func (c *compiler) applyCall(call string) {
 	name, _, _ := strings.Cut(call, "(")
 	f, known := c.language.filters[name]
@@ -159,17 +161,18 @@ func (c *compiler) applyCall(call string) {
 	case !f.apply(c, found[1:]):
 		c.skip(name + c.reason)
 	case len(found[0]) < len(call):
-		c.skip("what follows " + name)
+		c.skip("text after " + name)
 	}
 }
 
-// then adds a step behind the others.
+// then adds a step after the other steps. It returns true, for apply functions.
 func (c *compiler) then(o thumbnail.Operation) bool {
 	c.spec.Operations = append(c.spec.Operations, o)
 	return true
 }
 
-// printable keeps a client's text fit for a header.
+// printable returns a client's text for a header: at most 40 bytes, with "?" for each character
+// that is not printable ASCII, and for each comma.
 func printable(name string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r > ' ' && r < 0x7f && r != ',' {

@@ -20,7 +20,7 @@ func compile(t thumbnail.Type, text string) (thumbnail.Spec, Notes) {
 	return s, r
 }
 
-// Each text with the steps that it means; none at all means that it is skipped.
+// Each text gives these steps. nil means that the text is skipped.
 func TestArguments(t *testing.T) {
 	mark := &thumbnail.Location{Path: "m.png"}
 	for text, want := range map[string][]operation{
@@ -42,7 +42,7 @@ func TestArguments(t *testing.T) {
 		"sharpen(2,1.0)":                nil,
 		"convolution(1;2;1,3)":          {{Name: "convolution", Args: []float64{1, 2, 1}, Columns: 3, On: true}},
 		"convolution(-1;2.5;1,1,false)": {{Name: "convolution", Args: []float64{-1, 2.5, 1}, Columns: 1}},
-		"convolution(1;2,2)":            nil, // without a middle
+		"convolution(1;2,2)":            nil, // the matrix has no centre
 		"convolution(1;2;1,0)":          nil,
 		"round_corner(5,1,2,255)":       {{Name: "round_corner", Args: []float64{5, 5}, Color: "0102ffff"}},
 		"round_corner(5|6,1,2,3,true)":  {{Name: "round_corner", Args: []float64{5, 6}, Color: "010203ff", On: true}},
@@ -73,10 +73,10 @@ func TestArguments(t *testing.T) {
 		"watermark(/etc/passwd,0,0,0)":                   nil,
 		"frame(m.png)":                                   {{Name: "frame", Picture: mark}},
 		"curve([(0,0),(255,1)],[(0,0)],[(0,0)],[(0,0)])": {{Name: "curve", Curves: [][]thumbnail.Point{{{X: 0, Y: 0}, {X: 255, Y: 1}}, {{}}, {{}}, {{}}}}},
-		"curve([(9,0),(1,1)],[(0,0)],[(0,0)],[(0,0)])":   nil, // backwards
+		"curve([(9,0),(1,1)],[(0,0)],[(0,0)],[(0,0)])":   nil, // the inputs do not rise
 		"curve([(0,256)],[(0,0)],[(0,0)],[(0,0)])":       nil,
 		"curve([],[(0,0)],[(0,0)],[(0,0)])":              nil,
-		"brightness(0)":                                  {}, "contrast(0)": {}, "rgb(0,0,0)": {}, "noise(0)": {}, "sharpen(0,1,true)": {}, // which change nothing
+		"brightness(0)":                                  {}, "contrast(0)": {}, "rgb(0,0,0)": {}, "noise(0)": {}, "sharpen(0,1,true)": {}, // change nothing
 		"unknown(3)": nil, "": {},
 	} {
 		s, r := compile(thumbnail.TypeJPEG, text)
@@ -96,7 +96,8 @@ func TestOrderIsKept(t *testing.T) {
 	}
 }
 
-// GIFs keep their frames, and lose what Thumbor 7.7 does not do to them, but for another format.
+// A GIF keeps its frames, and skips the filters that Thumbor 7.7 does not apply to GIFs. It may get
+// another format.
 func TestGIFs(t *testing.T) {
 	text := "no_upscale():stretch():focal(1x2:3x4):blur(3):format(webp):quality(20)"
 	s, r := compile(thumbnail.TypeGIF, text)
@@ -105,14 +106,14 @@ func TestGIFs(t *testing.T) {
 	}
 	all := thumbnail.Spec{Type: thumbnail.TypeGIF}
 	if r := New(settings.Thumbor{GIFFilters: true}).Apply(&all, text, nil); len(r.Skipped) > 0 || all.Format != thumbnail.FormatWebP {
-		t.Errorf("when asked: %+v, skipped %v", all, r.Skipped)
+		t.Errorf("with GIFFilters: %+v, skipped %v", all, r.Skipped)
 	}
 }
 
-// Thumbor does not look behind a bracket; here it does not either, and says so.
-func TestRubbishBehindABracket(t *testing.T) {
+// Text after a closing bracket is ignored, as in Thumbor, and noted as skipped.
+func TestTextAfterABracket(t *testing.T) {
 	s, r := compile(thumbnail.TypeJPEG, "blur(3),quality(10):rotate(90)x")
-	if len(s.Operations) != 2 || s.Quality != 0 || !reflect.DeepEqual(r.Skipped, []string{"what follows blur", "what follows rotate"}) {
+	if len(s.Operations) != 2 || s.Quality != 0 || !reflect.DeepEqual(r.Skipped, []string{"text after blur", "text after rotate"}) {
 		t.Errorf("%+v, skipped %v", s, r.Skipped)
 	}
 }
@@ -128,7 +129,7 @@ func TestPicturesAreBounded(t *testing.T) {
 	}
 }
 
-// Thumbor's expression for convolution took exponential time to say no.
+// Thumbor's expression for convolution took exponential time to refuse this text.
 func TestConvolutionsExpression(t *testing.T) {
 	_, r := compile(thumbnail.TypeJPEG, "convolution("+strings.Repeat("1", 2000)+"x,3,true)")
 	if !reflect.DeepEqual(r.Skipped, []string{"convolution"}) {
@@ -155,9 +156,9 @@ func FuzzApply(f *testing.F) {
 		if s.Digest() != again.Digest() || len(s.Pictures()) > thumbnail.MaxPictures {
 			t.Fatalf("%q gives %+v and %+v", text, s, again)
 		}
-		s.Quality, s.Chroma = max(s.Quality, 1), "4:2:0" // which the settings say
+		s.Quality, s.Chroma = max(s.Quality, 1), "4:2:0" // the settings have these
 		if err := s.Validate(); err != nil {
-			t.Fatalf("%q gives what nobody may ask for: %v\n%+v", text, err, s)
+			t.Fatalf("%q gives an invalid spec: %v\n%+v", text, err, s)
 		}
 	})
 }

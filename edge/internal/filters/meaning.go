@@ -7,7 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// addMeaning adds what changes the file rather than the pixels.
+// addMeaning adds the filters that change the file and not the pixels.
 func (l *Language) addMeaning() {
 	l.add("quality", quality, positive)
 	l.add("format", format, text)
@@ -28,7 +28,7 @@ func quality(c *compiler, args []string) bool {
 	return true
 }
 
-// format: one that is not known undoes an earlier one, as in Thumbor.
+// format sets the format. An unknown format removes the format of an earlier filter, as in Thumbor.
 func format(c *compiler, args []string) bool {
 	f, ok := thumbnail.ParseFormat(unquoted(args[0]))
 	c.spec.Format = f
@@ -78,13 +78,13 @@ func crop(c *compiler, args []string) bool {
 	return ok && c.then(thumbnail.Operation{Name: thumbnail.StepCrop, Args: values})
 }
 
-// flip turns over the named axis, as Wikimedia's filter does: x puts the top at
-// the bottom.
+// flip mirrors the picture at the named axis, as Wikimedia's filter does: x puts the top at the
+// bottom.
 func flip(c *compiler, args []string) bool {
 	return c.then(thumbnail.Operation{Name: thumbnail.StepFlip, Word: args[0]})
 }
 
-// conditionalSharpen comes right after the resize, wherever it stands.
+// conditionalSharpen sets the sharpening right after the resize, wherever the filter is in the text.
 func conditionalSharpen(c *compiler, args []string) bool {
 	var v [5]float64
 	for i := range v {
@@ -94,7 +94,7 @@ func conditionalSharpen(c *compiler, args []string) bool {
 		}
 		v[i] = n
 	}
-	if v[1] == 0 || v[1] > 10 { // a blur of nothing, or of everything
+	if v[1] == 0 || v[1] > 10 { // the blur has no effect, or leaves nothing to see
 		return false
 	}
 	c.spec.Sharpen = &thumbnail.Sharpen{Radius: v[0], Sigma: v[1], Amount: v[2], Threshold: v[3], Ratio: v[4]}

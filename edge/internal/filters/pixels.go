@@ -8,7 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// addSizes adds what changes the size, or what a cut keeps.
+// addSizes adds the filters that change the size, or the part that a crop keeps.
 func (l *Language) addSizes() {
 	l.add("stretch", func(c *compiler, _ []string) bool { c.spec.Stretch = true; return true })
 	l.add("no_upscale", func(c *compiler, _ []string) bool { c.spec.NoUpscale = true; return true })
@@ -17,17 +17,17 @@ func (l *Language) addSizes() {
 	l.add("extract_focal", func(c *compiler, _ []string) bool { c.notes.ExtractFocal = true; return true })
 	l.add("cover", func(c *compiler, _ []string) bool { c.spec.MaxAnimatedArea = 0; return true })
 	l.early("cover", "stretch", "no_upscale", "focal", "extract_focal")
-	l.early("format", "quality", "max_bytes") // which decide what the GIF becomes
+	l.early("format", "quality", "max_bytes") // decide the format and size of the file
 	l.add("proportion", proportion, decimal)
 	l.add("rotate", rotate, number)
 }
 
-// step is a filter without arguments.
+// step returns the function of a filter without arguments.
 func step(name thumbnail.Step) func(*compiler, []string) bool {
 	return func(c *compiler, _ []string) bool { return c.then(thumbnail.Operation{Name: name}) }
 }
 
-// maxFocal points of one URL.
+// maxFocal bounds the focal points of one URL.
 const maxFocal = 16
 
 var rectangle = regexp.MustCompile(`^(\d+)x(\d+):(\d+)x(\d+)`)
@@ -53,8 +53,8 @@ func proportion(c *compiler, args []string) bool {
 	return v == 1 || c.then(thumbnail.Operation{Name: thumbnail.StepProportion, Args: []float64{v}})
 }
 
-// rotate knows quarter turns alone. Thumbor leaves the direction to its engine:
-// Wikimedia's turn clockwise, Pillow against the clock.
+// rotate allows only multiples of 90 degrees. In Thumbor the engine decides the direction:
+// Wikimedia's engines turn clockwise, and Pillow turns counterclockwise.
 func rotate(c *compiler, args []string) bool {
 	n, ok := integer(args[0])
 	if !ok || n%90 != 0 {
@@ -69,7 +69,7 @@ func rotate(c *compiler, args []string) bool {
 	return c.then(thumbnail.Operation{Name: thumbnail.StepRotate, Args: []float64{float64(n)}})
 }
 
-// addColours adds what changes each pixel by itself.
+// addColours adds the filters that change each pixel by itself.
 func (l *Language) addColours() {
 	l.add("brightness", percents(thumbnail.StepBrightness), number)
 	l.add("contrast", percents(thumbnail.StepContrast), number)
@@ -83,7 +83,8 @@ func (l *Language) addColours() {
 	l.add("red_eye", step(thumbnail.StepRedEye))
 }
 
-// percents is a filter of numbers; all of them 0 change nothing.
+// percents returns the function of a filter with percentages. It leaves out a filter whose numbers
+// are all 0.
 func percents(name thumbnail.Step) func(*compiler, []string) bool {
 	return func(c *compiler, args []string) bool {
 		values, ok := integers(args)
@@ -124,11 +125,11 @@ func noise(c *compiler, args []string) bool {
 	if !ok {
 		return false
 	}
-	values[1] = max(values[1], 1) // as good a seed as any, and the same each time
+	values[1] = max(values[1], 1) // a fixed seed, so that the result is the same each time
 	return values[0] == 0 || c.then(thumbnail.Operation{Name: thumbnail.StepNoise, Args: values})
 }
 
-// curve has the points of all channels, red, green and blue.
+// curve takes four lists of points: for all channels together, red, green and blue.
 func curve(c *compiler, args []string) bool {
 	o := thumbnail.Operation{Name: thumbnail.StepCurve}
 	for _, a := range args {
@@ -143,7 +144,8 @@ func curve(c *compiler, args []string) bool {
 
 var point = regexp.MustCompile(`\((\d+),(\d+)\)`)
 
-// curveOf reads points, whose inputs must rise.
+// curveOf reads the points of one curve. It returns false for no points, for a number above 255,
+// and for inputs that do not rise.
 func curveOf(text string) (points []thumbnail.Point, ok bool) {
 	for _, found := range point.FindAllStringSubmatch(text, -1) {
 		x, errX := strconv.ParseUint(found[1], 10, 8)
@@ -157,13 +159,13 @@ func curveOf(text string) (points []thumbnail.Point, ok bool) {
 	return points, len(points) > 0
 }
 
-// maxRadius of a blur is Thumbor's.
+// maxRadius bounds the radius of a blur in pixels, as in Thumbor.
 const maxRadius = 150
 
-// maxMatrix bounds a convolution's matrix, 31 × 31.
+// maxMatrix bounds the numbers in a convolution's matrix: 31 × 31.
 const maxMatrix = 961
 
-// addNeighbours adds what looks at a pixel's neighbours.
+// addNeighbours adds the filters that read a pixel's neighbours.
 func (l *Language) addNeighbours() {
 	l.addOptional("blur", 1, blur, nonZero, decimal)
 	l.add("sharpen", sharpen, decimal, decimal, boolean)
@@ -208,13 +210,13 @@ func convolution(c *compiler, args []string) bool {
 	columns, ok := integer(args[1])
 	size := len(o.Args)
 	if !ok || columns == 0 || size > maxMatrix || size%columns != 0 || size%2 == 0 {
-		return false // without a middle
+		return false // also for an even number of values: the matrix has no centre
 	}
 	o.Columns = columns
 	return c.then(o)
 }
 
-// addCanvas adds what puts the picture on another, or another on it.
+// addCanvas adds the filters that combine the picture with a background or another picture.
 func (l *Language) addCanvas() {
 	l.addOptional("round_corner", 4, roundCorner, radii, positive, positive, positive, boolean)
 	l.add("background_color", background, word)
@@ -252,7 +254,7 @@ func fill(c *compiler, args []string) bool {
 	return c.canvas(thumbnail.Operation{Name: thumbnail.StepFill, On: truth(args[1], false)}, args[0], "auto", "blur")
 }
 
-// canvas takes a word that stands for a colour, or a colour.
+// canvas adds the step with one of words, or with a colour. It returns false for any other text.
 func (c *compiler) canvas(o thumbnail.Operation, asked string, words ...string) bool {
 	for _, w := range words {
 		if asked == w {
@@ -280,8 +282,8 @@ func watermark(c *compiler, args []string) bool {
 	return plain(&o.Word) && plain(&o.Word2) && c.withPicture(o, args[0])
 }
 
-// plain writes the number of a position in one way, and bounds it. -0 is not 0: it
-// counts from the other side.
+// plain writes a position's number without leading zeros, and reports whether the number is in
+// bounds. It keeps -0, which counts from the other side.
 func plain(position *string) bool {
 	if *position == "center" || *position == "repeat" {
 		return true

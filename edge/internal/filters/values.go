@@ -8,16 +8,16 @@ import (
 	"golang.org/x/image/colornames"
 )
 
-// maxNumber is beyond all measure for pixels, percents and bytes.
+// maxNumber bounds all numbers. It is above any useful number of pixels, percents or bytes.
 const maxNumber = 1_000_000_000
 
-// integer reads a number that an expression allowed.
+// integer reads a whole number that an expression matched. It returns false beyond ±maxNumber.
 func integer(text string) (int, bool) {
 	n, err := strconv.Atoi(text)
 	return n, err == nil && n <= maxNumber && n >= -maxNumber
 }
 
-// integers reads all of them.
+// integers reads several whole numbers, as integer does.
 func integers(texts []string) (values []float64, ok bool) {
 	for _, t := range texts {
 		n, ok := integer(t)
@@ -29,13 +29,13 @@ func integers(texts []string) (values []float64, ok bool) {
 	return values, true
 }
 
-// fraction reads a decimal number.
+// fraction reads a decimal number. It returns false beyond ±maxNumber.
 func fraction(text string) (float64, bool) {
 	v, err := strconv.ParseFloat(text, 64)
 	return v, err == nil && v <= maxNumber && v >= -maxNumber
 }
 
-// truth reads a boolean; an absent one has the usual value.
+// truth reads a boolean. It returns usual for "", which stands for an absent argument.
 func truth(text string, usual bool) bool {
 	if text == "" {
 		return usual
@@ -52,14 +52,14 @@ func zero(values []float64) bool {
 	return true
 }
 
-// colour reads a name of CSS, or three, four, six or eight hexadecimal digits, as
-// Pillow does, into rrggbbaa.
+// colour returns a colour as rrggbbaa. Like Pillow, it reads a name of CSS, or three, four, six or
+// eight hexadecimal digits.
 func colour(text string) (string, bool) {
 	text = strings.ToLower(text)
 	if text == "transparent" {
 		return "00000000", true
 	}
-	if text == "rebeccapurple" { // younger than the list
+	if text == "rebeccapurple" { // missing in colornames
 		return "663399ff", true
 	}
 	if c, ok := colornames.Map[text]; ok {
@@ -85,7 +85,7 @@ func colour(text string) (string, bool) {
 
 func hexadecimal(rgba ...uint8) string { return hex.EncodeToString(rgba) }
 
-// unquoted takes the quotes off a text, as in watermark('a,b.png',…).
+// unquoted removes the quotes around a text, as in watermark('a,b.png',…).
 func unquoted(text string) string {
 	if len(text) > 2 && strings.HasPrefix(text, "'") && strings.HasSuffix(text, "'") {
 		return text[1 : len(text)-1]

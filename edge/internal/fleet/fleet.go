@@ -1,5 +1,4 @@
-// Package fleet knows the renderers that live, by their heartbeats: how many
-// slots they have, and which engines.
+// Package fleet counts the living renderers by their heartbeats. It knows their slots and engines.
 package fleet
 
 import (
@@ -16,18 +15,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-const (
-	// unknownSlots is taken while no renderer was heard of: enough to start with.
-	unknownSlots = 16
-)
+// unknownSlots is the assumed number of slots until the first heartbeat.
+const unknownSlots = 16
 
-// Fleet listens to heartbeats.
+// Fleet is the living renderers. Its methods are safe for concurrent use.
 type Fleet struct {
 	mu        sync.Mutex
 	renderers map[string]seen
-	lost      map[string]seen // died lately; what they had in hand comes to others
-	heard     time.Time       // when the fleet was last alive, or the edge started
-	lastSlots int
+	lost      map[string]seen // renderers that died less than lanes.PlacesKept ago; others get their jobs
+	heard     time.Time       // of the last heartbeat that left slots, or of the edge's start
+	lastSlots int             // the last number of slots above 0
 	sub       *nats.Subscription
 }
 
@@ -37,12 +34,12 @@ type seen struct {
 	at   time.Time
 }
 
-// New makes a fleet that nobody was heard of.
+// New returns a fleet without renderers.
 func New() *Fleet {
 	return &Fleet{renderers: map[string]seen{}, lost: map[string]seen{}, heard: time.Now(), lastSlots: unknownSlots}
 }
 
-// Listen subscribes to heartbeats; steer sees each.
+// Listen subscribes to heartbeats. It calls steer with each.
 func (f *Fleet) Listen(conn *nats.Conn, steer func(renderjob.Heartbeat)) error {
 	sub, err := queue.Subscribe(conn, renderjob.AllHeartbeats, func(m *nats.Msg) {
 		var h renderjob.Heartbeat
@@ -58,7 +55,7 @@ func (f *Fleet) Listen(conn *nats.Conn, steer func(renderjob.Heartbeat)) error {
 	return nil
 }
 
-// Note takes a heartbeat.
+// Note records a heartbeat.
 func (f *Fleet) Note(h renderjob.Heartbeat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,8 +93,8 @@ func slots(of map[string]seen) (total int) {
 	return total
 }
 
-// Slots is how many renders the living renderers can run at once; while none is
-// known to live, what the last ones could.
+// Slots returns the slots of the living renderers that do not drain. While there are none, it
+// returns the last number of slots, or 16 if no renderer has lived yet.
 func (f *Fleet) Slots() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,9 +105,9 @@ func (f *Fleet) Slots() int {
 	return f.lastSlots
 }
 
-// LaneWorkers is the size of the lane's pool (lanes.Places). The places of renderers that
-// died stay until their jobs come to others: the jobs hold them, and the renderers that live
-// would have none.
+// LaneWorkers returns the size of a lane's pool (lanes.Places). While a renderer lives, the size
+// includes the places of renderers that died lately: their jobs hold those places until other
+// renderers get the jobs. Without them the living renderers would have too few places.
 func (f *Fleet) LaneWorkers(lane renderjob.Lane) int {
 	slots := f.Slots()
 	if lost := f.lostSlots(); f.GoneFor() == 0 {
@@ -125,7 +122,7 @@ func (f *Fleet) lostSlots() int {
 	return slots(f.lost)
 }
 
-// GoneFor is how long no renderer lives; 0 while one does.
+// GoneFor returns the time since the last renderer that takes jobs; 0 while one lives.
 func (f *Fleet) GoneFor() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -137,7 +134,7 @@ func (f *Fleet) GoneFor() time.Duration {
 	return now.Sub(f.heard)
 }
 
-// Idle reports whether a renderer that takes jobs has a slot to spare.
+// Idle reports whether a living renderer that does not drain has a free slot.
 func (f *Fleet) Idle() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -150,7 +147,8 @@ func (f *Fleet) Idle() bool {
 	return false
 }
 
-// Batch is how many jobs of one original each renderer that takes jobs does at once, at least 1.
+// Batch returns the number of jobs of one original that each renderer takes as a batch: the
+// smallest number of all living renderers that do not drain, at least 1.
 func (f *Fleet) Batch() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -164,7 +162,8 @@ func (f *Fleet) Batch() int {
 	return max(1, least)
 }
 
-// Engines are the versions of what draws originals of a type in the living renderers.
+// Engines returns the versions of the engines that draw originals of a type, in the living
+// renderers. Each version appears once.
 func (f *Fleet) Engines(t thumbnail.Type) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -180,7 +179,7 @@ func (f *Fleet) Engines(t thumbnail.Type) []string {
 	return engines
 }
 
-// Heartbeats are the latest ones of the living renderers.
+// Heartbeats returns the latest heartbeat of each living renderer.
 func (f *Fleet) Heartbeats() (all []renderjob.Heartbeat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,7 +190,7 @@ func (f *Fleet) Heartbeats() (all []renderjob.Heartbeat) {
 	return all
 }
 
-// Names are those of the living renderers.
+// Names returns the names of the living renderers.
 func (f *Fleet) Names() (names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

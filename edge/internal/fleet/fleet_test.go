@@ -18,7 +18,7 @@ func TestTheLivingCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := New()
 		if f.Slots() != unknownSlots || len(f.Engines(thumbnail.TypePNG)) != 0 {
-			t.Errorf("before anybody was heard of: %d slots, engines %v", f.Slots(), f.Engines(thumbnail.TypePNG))
+			t.Errorf("before the first heartbeat: %d slots, engines %v", f.Slots(), f.Engines(thumbnail.TypePNG))
 		}
 		f.Note(beat("a", "v1", 4, false))
 		f.Note(beat("b", "v2", 6, false))
@@ -29,10 +29,10 @@ func TestTheLivingCount(t *testing.T) {
 			t.Errorf("%d slots, gone for %v, engines %v", f.Slots(), f.GoneFor(), engines)
 		}
 		if got := f.LaneWorkers(renderjob.LaneStandard); got != 15 {
-			t.Errorf("standard lane has %d places", got)
+			t.Errorf("the standard lane has %d places", got)
 		}
 		if got := f.LaneWorkers(renderjob.LaneExpensive); got != 8 {
-			t.Errorf("expensive lane has %d places", got)
+			t.Errorf("the expensive lane has %d places", got)
 		}
 		time.Sleep(2 * time.Second)
 		f.Note(beat("b", "v2", 6, false))
@@ -41,14 +41,14 @@ func TestTheLivingCount(t *testing.T) {
 			t.Errorf("after a's death: %d slots, engines %v", f.Slots(), f.Engines(thumbnail.TypePNG))
 		}
 		if got := f.LaneWorkers(renderjob.LaneStandard); got != 15 {
-			t.Errorf("while a's jobs may hold places: %d", got)
+			t.Errorf("while a's jobs may hold places: %d places", got)
 		}
 		for range 12 {
 			f.Note(beat("b", "v2", 6, false))
 			time.Sleep(time.Second)
 		}
 		if got := f.LaneWorkers(renderjob.LaneStandard); got != 9 {
-			t.Errorf("when a's jobs have come to others: %d places", got)
+			t.Errorf("after other renderers got a's jobs: %d places", got)
 		}
 		time.Sleep(time.Minute)
 		if f.GoneFor() < time.Minute || f.Slots() != 6 {
@@ -56,12 +56,12 @@ func TestTheLivingCount(t *testing.T) {
 		}
 		f.Note(beat("b", "v2", 2, false))
 		if f.GoneFor() != 0 || f.Slots() != 2 {
-			t.Errorf("after one came back: gone for %v, %d slots", f.GoneFor(), f.Slots())
+			t.Errorf("after b came back: gone for %v, %d slots", f.GoneFor(), f.Slots())
 		}
 	})
 }
 
-// Each type has its own engine. A renderer of an earlier version tells one for all.
+// Each type has its own engine. The heartbeat of an earlier version has one engine for all types.
 func TestEnginesByType(t *testing.T) {
 	f := New()
 	newer := beat("a", "v2", 1, false)

@@ -1,10 +1,10 @@
-// Package flight joins all requests on one edge that wait for the same
-// thumbnail. One of them, the leader, is admitted and charged; all get what it
-// gets. When the leader alone is refused (its client has too much under way),
-// the oldest waiter of another client leads next.
+// Package flight joins all requests on one edge that wait for the same thumbnail. The coordinator
+// admits and counts one of them, the leader; all get the leader's answer. When the leader alone is
+// refused, because its client has too many renders under way, the oldest waiter of another client
+// leads next.
 //
-// A flight outlives its waiters only once its render has begun; when the last
-// waiter leaves before, the flight is told, and ends.
+// A flight whose render has begun goes on without waiters. When the last waiter leaves earlier, the
+// flight learns that, and ends.
 package flight
 
 import (
@@ -17,12 +17,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// Lead takes a flight to its end for the client that leads it. It calls Answer
-// once it knows the outcome, and may go on after that. An error that it returns
-// before it answered refuses that client alone.
+// Lead takes a flight to its end for the client that leads the flight. It calls Answer once it
+// knows the outcome, and may go on after that. If it returns an error before it calls Answer, that
+// error refuses only that client.
 type Lead[T any] func(ctx context.Context, f *Flight[T], client string) error
 
-// Group is all flights of one edge.
+// Group is all flights of one edge. Its methods are safe for concurrent use.
 type Group[T any] struct {
 	maxWaiters, maxPerClient int
 
@@ -37,7 +37,8 @@ type Group[T any] struct {
 	stopping  bool
 }
 
-// New makes a group with its bounds on waiters, in all and of one client.
+// New returns a group with bounds on the number of waiters: in all, and of one client. The caller
+// stops it.
 func New[T any](maxWaiters, maxPerClient int) *Group[T] {
 	g := &Group[T]{
 		maxWaiters: maxWaiters, maxPerClient: maxPerClient,
@@ -52,7 +53,7 @@ type Flight[T any] struct {
 	group     *Group[T]
 	key       string
 	abandoned chan struct{}
-	// the rest is guarded by the group's mutex
+	// The group's mutex guards the fields below.
 	waiters  []*waiter[T] // oldest first
 	answered bool
 	left     bool // abandoned is closed
@@ -66,11 +67,11 @@ type outcome[T any] struct {
 
 type waiter[T any] struct {
 	client string
-	answer chan outcome[T] // one place
+	answer chan outcome[T] // has room for one outcome
 }
 
-// Do waits for the flight of this key, and starts it with lead when there is
-// none. It returns when the flight is answered or ctx ends.
+// Do waits for the flight with a key, and starts it with lead if there is none. It returns when the
+// flight is answered or ctx ends. It returns a fault if the group has too many waiters, or stops.
 func (g *Group[T]) Do(ctx context.Context, key, client string, lead Lead[T]) (T, error) {
 	var none T
 	f, w, err := g.join(key, client, lead)
@@ -110,18 +111,18 @@ func (g *Group[T]) join(key, client string, lead Lead[T]) (*Flight[T], *waiter[T
 
 func (g *Group[T]) bounded(client string) error {
 	if g.stopping {
-		return fault.New(fault.Unavailable, "this edge is stopping")
+		return fault.New(fault.Unavailable, "this edge stops: try again")
 	}
 	if g.waiters >= g.maxWaiters {
-		return fault.New(fault.Unavailable, "this edge has %d requests waiting already", g.maxWaiters)
+		return fault.New(fault.Unavailable, "%d requests wait on this edge already: try again", g.maxWaiters)
 	}
 	if g.perClient[client] >= g.maxPerClient {
-		return throttle.All().Get(throttle.PerIP).Refuse(0, "at most %d requests of one address may wait", g.maxPerClient)
+		return throttle.All().Get(throttle.PerIP).Refuse(0, "%d requests from your address wait already: wait for their answers", g.maxPerClient)
 	}
 	return nil
 }
 
-// leave takes a waiter out that no longer waits.
+// leave removes a waiter.
 func (g *Group[T]) leave(f *Flight[T], w *waiter[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -142,8 +143,8 @@ func (g *Group[T]) forget(w *waiter[T]) {
 	}
 }
 
-// abandonIfEmpty tells the leader that nobody waits. Who comes from now on
-// starts a flight of its own, since this one may be ending.
+// abandonIfEmpty tells the leader of an unanswered flight that no request waits. Later requests
+// start another flight, since this flight may end soon.
 func (f *Flight[T]) abandonIfEmpty() {
 	if len(f.waiters) == 0 && !f.answered && !f.left {
 		f.left = true
@@ -158,8 +159,8 @@ func (f *Flight[T]) remove() {
 	}
 }
 
-// Forget lets who comes from now on start a flight of their own, for all keys that begin
-// so. Who waits already gets what the earlier one brings.
+// Forget removes the flights whose keys have a prefix, so that later requests start other flights.
+// Requests that wait already get the answer of the removed flights.
 func (g *Group[T]) Forget(prefix string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -170,7 +171,7 @@ func (g *Group[T]) Forget(prefix string) {
 	}
 }
 
-// fly lets one client after the other lead until one of them gets through.
+// fly lets one client after the other lead, until one is not refused.
 func (f *Flight[T]) fly(lead Lead[T]) {
 	for {
 		client, ok := f.leader()
@@ -179,7 +180,7 @@ func (f *Flight[T]) fly(lead Lead[T]) {
 		}
 		err := lead(f.group.base, f, client)
 		if err == nil || f.done() {
-			f.Answer(*new(T), errors.New("flight: the leader ended without an answer")) // no effect after a real one
+			f.Answer(*new(T), errors.New("flight: the leader ended without an answer")) // has no effect after an answer
 			f.group.mu.Lock()
 			f.remove()
 			f.group.mu.Unlock()
@@ -205,7 +206,7 @@ func (f *Flight[T]) leader() (string, bool) {
 	return f.waiters[0].client, true
 }
 
-// refuse answers the waiters of one client.
+// refuse answers all waiters of one client with an error.
 func (f *Flight[T]) refuse(client string, err error) {
 	f.group.mu.Lock()
 	defer f.group.mu.Unlock()
@@ -221,8 +222,8 @@ func (f *Flight[T]) refuse(client string, err error) {
 	f.waiters = others
 }
 
-// Answer answers all who wait and, with a value, all who join while the leader
-// goes on; who comes after an error starts anew. Only the first call counts.
+// Answer answers all waiters. With a value, it also answers the requests that join while the
+// leader goes on. After an error, later requests start another flight. Only the first call counts.
 func (f *Flight[T]) Answer(value T, err error) {
 	f.group.mu.Lock()
 	defer f.group.mu.Unlock()
@@ -240,18 +241,18 @@ func (f *Flight[T]) Answer(value T, err error) {
 	f.waiters = nil
 }
 
-// Abandoned is closed when the last waiter leaves before an answer.
+// Abandoned returns a channel that is closed when the last waiter leaves before an answer.
 func (f *Flight[T]) Abandoned() <-chan struct{} { return f.abandoned }
 
-// Counts are the flights and the waiters now.
+// Counts returns the numbers of flights and of waiters now.
 func (g *Group[T]) Counts() (flights, waiters int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.flights), g.waiters
 }
 
-// Stop refuses new waiters and waits for the flights to end; when ctx ends
-// before, they are cut off.
+// Stop refuses new waiters, and waits until all flights end. If ctx ends first, Stop cancels the
+// flights, waits for them, and returns the error of ctx.
 func (g *Group[T]) Stop(ctx context.Context) error {
 	g.mu.Lock()
 	g.stopping = true

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errRefused = errors.New("refused")
 
-// ask joins in the background and delivers what it gets.
+// ask joins the flight in the background, and sends the answer or the error to the channel.
 func ask(ctx context.Context, g *Group[string], client string, lead Lead[string]) <-chan string {
 	answer := make(chan string, 1)
 	go func() {
@@ -49,7 +49,7 @@ func TestOneLeadsAndAllGetTheAnswer(t *testing.T) {
 			leads++
 			time.Sleep(time.Second)
 			f.Answer("picture for "+client, nil)
-			time.Sleep(time.Second) // until it is stored
+			time.Sleep(time.Second) // like the storing of the thumbnail
 			return nil
 		}
 		a, b := ask(t.Context(), g, "a", lead), ask(t.Context(), g, "b", lead)
@@ -62,7 +62,7 @@ func TestOneLeadsAndAllGetTheAnswer(t *testing.T) {
 		}
 		stopped(t, g)
 		if leads != 1 {
-			t.Errorf("%d led", leads)
+			t.Errorf("%d clients led, want 1", leads)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestTheNextClientLeadsAfterARefusal(t *testing.T) {
 		}
 		stopped(t, g)
 		if fmt.Sprint(order) != "[a b c]" {
-			t.Errorf("led in the order %v", order)
+			t.Errorf("clients led in the order %v", order)
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestTheLastToLeaveAbandonsTheFlight(t *testing.T) {
 			select {
 			case <-f.Abandoned():
 				abandoned++
-				time.Sleep(time.Second) // withdrawing takes time
+				time.Sleep(time.Second) // like the withdrawal of a job
 				f.Answer("", errors.New("too late for anybody"))
 			case <-time.After(time.Minute):
 				f.Answer("picture", nil)
@@ -118,14 +118,14 @@ func TestTheLastToLeaveAbandonsTheFlight(t *testing.T) {
 		leaveOne()
 		synctest.Wait()
 		if abandoned != 0 {
-			t.Error("abandoned while one waits")
+			t.Error("the flight is abandoned while a request waits")
 		}
 		leaveTwo()
 		synctest.Wait()
 		if abandoned != 1 {
-			t.Error("not abandoned")
+			t.Error("the flight is not abandoned")
 		}
-		// Who comes now does not join what is ending.
+		// A request that comes now starts another flight.
 		if got := <-ask(t.Context(), g, "c", lead); got != "picture" {
 			t.Errorf("got %q", got)
 		}
@@ -146,14 +146,14 @@ func TestBounds(t *testing.T) {
 			answers = append(answers, ask(t.Context(), g, client, lead))
 		}
 		if _, err := g.Do(t.Context(), "k", "c", lead); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("the fourth of three: %v", err)
+			t.Errorf("the fourth waiter of three: %v", err)
 		}
 		for _, answer := range answers {
 			<-answer
 		}
 		stopped(t, g)
 		if _, err := g.Do(t.Context(), "k", "a", lead); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("after the end: %v", err)
+			t.Errorf("after Stop: %v", err)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -165,14 +165,14 @@ func TestBounds(t *testing.T) {
 		}
 		first := ask(t.Context(), g, "a", lead)
 		if _, err := g.Do(t.Context(), "other", "a", lead); !fault.Is(err, fault.Throttled) {
-			t.Errorf("the second of one client: %v", err)
+			t.Errorf("the client's second waiter of one: %v", err)
 		}
 		<-first
 		stopped(t, g)
 	})
 }
 
-func TestALeaderThatSaysNothingIsAnError(t *testing.T) {
+func TestALeaderWithoutAnAnswerIsAnError(t *testing.T) {
 	g := New[string](9, 9)
 	_, err := g.Do(t.Context(), "k", "a", func(context.Context, *Flight[string], string) error { return nil })
 	if err == nil {

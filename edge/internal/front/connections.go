@@ -14,19 +14,19 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 )
 
-// connections knows all of them, in the order in which they began to wait for a request.
+// connections holds all connections, in the order in which they began to wait for a request.
 type connections struct {
 	max     int
-	idle    time.Duration // that one may wait for its next request
+	idle    time.Duration // for which a connection may wait for its next request
 	clients *clientaddr.Finder
 	resets  *resets
 	log     *slog.Logger
 
 	mu    sync.Mutex
-	order *list.List     // of *gathering; those that are served stand anywhere
-	has   map[string]int // how many a client has
-	none  time.Time      // until then there is none that waits
-	told  time.Time      // when operators were told of a client that has its share
+	order *list.List     // of *gathering; a connection with a request under way has any position
+	has   map[string]int // connections by client
+	none  time.Time      // until then, closeOne assumes that no connection waits
+	told  time.Time      // of the last warning about a client's share
 
 	closed *prometheus.CounterVec
 	pool   sync.Pool
@@ -39,7 +39,7 @@ func newConnections(limit int, idle time.Duration, clients *clientaddr.Finder, l
 	}
 	c.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_edge_connections_closed_total",
-		Help: "Connections closed: for others, as there were edge.max_connections (idle), new ones when none was idle (new), or as their client had its share (client) or took back its HTTP/2 requests (impatient).",
+		Help: "Connections that the edge closed: idle (it had edge.max_connections, and a new connection came), new (no connection was idle), client (the client had its share), impatient (the client took back its HTTP/2 requests).",
 	}, []string{"which"})
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_edge_connections", Help: "Connections of clients."}, func() float64 {
 		c.mu.Lock()
@@ -47,13 +47,13 @@ func newConnections(limit int, idle time.Duration, clients *clientaddr.Finder, l
 		return float64(c.order.Len())
 	})
 	for _, which := range []string{"idle", "new", "client", "impatient"} {
-		c.closed.WithLabelValues(which) // a rate sees only what has been zero
+		c.closed.WithLabelValues(which) // a series that starts with 0 shows the first closing as an increase
 	}
 	metrics.MustRegister(c.closed, open)
 	return c
 }
 
-// plain is what a listener accepted.
+// plain returns the connection without TLS, as the listener accepted it.
 func plain(conn net.Conn) *gathering {
 	if encrypted, ok := conn.(*tls.Conn); ok {
 		conn = encrypted.NetConn()
@@ -61,12 +61,13 @@ func plain(conn net.Conn) *gathering {
 	return conn.(*gathering)
 }
 
-// share is how many of all connections one client may have: one in ten, or a hundred, as
-// many people can be behind one address, but not more than half, as nobody may keep all
-// others out.
+// share returns the number of connections that one client may have: a tenth of all, or a hundred
+// if that is more, since many people can be behind one address. It is at most half of all, so no
+// client takes all connections.
 func (c *connections) share() int { return min(max(c.max/10, 100), c.max/2) }
 
-// admit takes a new connection in, in place of an idle one if need be.
+// admit adds a new connection, and closes an idle one for it if the limit is reached. It returns
+// false if the connection must be closed.
 func (c *connections) admit(conn *gathering) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,8 +80,8 @@ func (c *connections) admit(conn *gathering) bool {
 	return true
 }
 
-// refuse tells why a client may have no further connection: "" if it may. Proxies and
-// exempt clients, which are "", have no share.
+// refuse returns the reason for refusing another connection of a client, or "". The client "",
+// which stands for proxies and exempt clients, has no share.
 func (c *connections) refuse(client string) string {
 	switch {
 	case client != "" && c.resets.tooMany(client):
@@ -94,20 +95,21 @@ func (c *connections) refuse(client string) string {
 	return ""
 }
 
-// warnOfShare tells operators of a client that has its share: one in a while, as it may try on.
+// warnOfShare logs a client that has its share, at most once in a window, since the client may try
+// again at once.
 func (c *connections) warnOfShare(client string) {
 	if now := time.Now(); now.After(c.told.Add(window)) {
 		c.told = now
-		c.log.Warn("a client has its share of edge.max_connections, and gets no more: if it is a proxy, name it in edge.trusted_proxies", "client", client, "connections", c.share())
+		c.log.Warn("refuse a connection of a client that has its share of edge.max_connections: if the client is a proxy, name it in edge.trusted_proxies", "client", client, "connections", c.share())
 	}
 }
 
-// searchAgain after a search through all that found none: a flood of new connections must
-// not cost one each.
+// searchAgain is the pause after a search that found no idle connection: in a flood of new
+// connections, not each may cost a search.
 const searchAgain = 50 * time.Millisecond
 
-// closeOne closes the connection that has waited longest. Those that are served go to
-// the end, so that the next search meets them last.
+// closeOne closes the connection that has waited longest, and reports whether there was one. It
+// moves connections with a request under way to the end, so that the next search meets them last.
 func (c *connections) closeOne() bool {
 	if time.Now().Before(c.none) {
 		return false
@@ -139,7 +141,8 @@ func (c *connections) forget(conn *gathering) {
 	}
 }
 
-// stateChanged is http.Server's ConnState, which it calls one at a time for each connection.
+// stateChanged implements http.Server's ConnState. The server makes one call at a time for each
+// connection.
 func (c *connections) stateChanged(accepted net.Conn, state http.ConnState) {
 	conn := plain(accepted)
 	c.expire(conn, state)
@@ -160,9 +163,9 @@ func (c *connections) stateChanged(accepted net.Conn, state http.ConnState) {
 	}
 }
 
-// expire closes a connection that waits for too long. It stands for http.Server's
-// IdleTimeout: over HTTP/2 that is set anew when a connection ends with open streams, and
-// then keeps the connection's memory (megabytes, after a rapid reset) until it runs out.
+// expire closes a connection that waits for too long. It replaces http.Server's IdleTimeout: over
+// HTTP/2 the server starts that timer again when a connection ends with open streams, and the timer
+// keeps the connection's memory (megabytes after a rapid reset) until it ends.
 func (c *connections) expire(conn *gathering, state http.ConnState) {
 	switch {
 	case state == http.StateIdle:
@@ -173,8 +176,8 @@ func (c *connections) expire(conn *gathering, state http.ConnState) {
 	}
 }
 
-// limited is a listener that admits as many connections as may be. It embeds the one whose
-// connections it counts: it is a net.Listener.
+// limited is a listener that admits connections within their limits. It embeds the listener that
+// accepts them, to be a net.Listener.
 type limited struct {
 	net.Listener
 	connections *connections

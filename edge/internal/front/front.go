@@ -1,9 +1,9 @@
-// Package front is the edge's listener: the protocols that clients speak, and the limits
-// on what they may cost before a request is read.
+// Package front is the edge's listener. It speaks the protocols of clients, and limits the cost of
+// a client before the edge reads a request.
 //
-// HTTP/1.1 and HTTP/2 without encryption (h2c, by prior knowledge) behind a proxy; with a
-// certificate both over TLS. When there are as many connections as may be, the one that
-// has been idle longest gives way to a new one.
+// Behind a proxy it speaks HTTP/1.1 and HTTP/2 without encryption (h2c, by prior knowledge). With a
+// certificate it speaks both over TLS. When the number of connections is at its limit, the
+// edge closes the connection that has been idle longest for a new one.
 package front
 
 import (
@@ -24,19 +24,21 @@ import (
 const (
 	headerTimeout = 10 * time.Second // from the first byte of a request to the end of its head
 	idleTimeout   = 75 * time.Second
-	// WriteSlack is how long a client may take to read its answer.
+	// WriteSlack is the time in which a client must read its answer.
 	WriteSlack = 60 * time.Second
 	maxHeader  = 16 << 10 // bytes; net/http adds 4 KB
-	// maxStreams of one HTTP/2 connection: as many requests as a page asks for at once.
+	// maxStreams bounds the requests under way of one HTTP/2 connection. A page asks for as many
+	// at once.
 	maxStreams = 128
-	// maxReceive bounds what one HTTP/2 connection may send before it is read.
+	// maxReceive bounds the unread bytes of one HTTP/2 connection.
 	maxReceive  = 256 << 10
-	maxFrame    = 16 << 10 // which a connection keeps memory for: the least that HTTP/2 allows
+	maxFrame    = 16 << 10 // bytes; a connection keeps memory for a frame; HTTP/2 allows no smaller bound
 	pingTimeout = 15 * time.Second
-	writeStall  = 30 * time.Second // of an HTTP/2 connection that takes nothing
+	writeStall  = 30 * time.Second // after which an HTTP/2 connection that takes no bytes is closed
 )
 
-// New binds the listener. clients tells whose a connection is.
+// New binds the listener, and returns its server. clients finds the client of a connection. Errors
+// name the setting edge.listen or edge.tls.
 func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log *slog.Logger, metrics prometheus.Registerer) (*httpserver.Server, error) {
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {

@@ -47,13 +47,13 @@ func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *httpserver.Server
 	return server
 }
 
-// nobody is named by operators.
+// nobody is an operator that names no network.
 type nobody struct{}
 
 func (nobody) Exempt(netip.Addr) bool  { return false }
 func (nobody) Blocked(netip.Addr) bool { return false }
 
-// strangers are all but 127.0.0.1, which is a proxy.
+// strangers returns a finder that trusts only the proxy 127.0.0.1.
 func strangers(t *testing.T) *clientaddr.Finder {
 	t.Helper()
 	clients, err := clientaddr.New([]string{"127.0.0.1"}, nil, nobody{})
@@ -63,7 +63,7 @@ func strangers(t *testing.T) *clientaddr.Finder {
 	return clients
 }
 
-// name is that of the certificate with which a server answers, and the protocol.
+// name returns the name in a server's certificate, and the protocol of its answer.
 func name(t *testing.T, address string) (certificate, protocol string) {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
@@ -82,11 +82,11 @@ func TestEncryption(t *testing.T) {
 		t.Errorf("%s over %s", got, protocol)
 	}
 	if _, err := New(settings.Edge{Listen: "127.0.0.1:0", TLS: settings.ServerTLS{Certificate: "/nowhere", Key: "/nowhere"}}, strangers(t), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "edge.tls") {
-		t.Errorf("files that are not there: %v", err)
+		t.Errorf("missing files: %v", err)
 	}
 }
 
-// withoutEncryption is a client's HTTP/2.
+// withoutEncryption returns a client's transport for HTTP/2 without encryption.
 func withoutEncryption(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
@@ -107,7 +107,7 @@ func TestHTTP2WithoutEncryption(t *testing.T) {
 	}
 }
 
-// A connection keeps as much memory as its largest frame took.
+// A connection keeps the memory of its largest frame, so the edge refuses frames above maxFrame.
 func TestLargeFramesAreRefused(t *testing.T) {
 	server := serve(t, settings.Edge{}, func(http.ResponseWriter, *http.Request) {})
 	for size, wants := range map[int]bool{maxFrame: true, maxFrame + 1: false} {
@@ -131,7 +131,7 @@ func TestLargeFramesAreRefused(t *testing.T) {
 		}
 		_ = conn.Close()
 		if answered != wants {
-			t.Errorf("a frame of %d bytes: %v", size, answered)
+			t.Errorf("a frame of %d bytes: answered is %v", size, answered)
 		}
 	}
 }
@@ -165,8 +165,8 @@ func TestWholeAnswers(t *testing.T) {
 	}
 }
 
-// When there are as many connections as may be, the one that waits longest gives way; one
-// that is served does not.
+// At the limit, the edge closes the connection that waits longest for a new one. It closes no
+// connection with a request under way.
 func TestIdleConnectionsGiveWay(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	server := serve(t, settings.Edge{MaxConnections: 3}, func(w http.ResponseWriter, r *http.Request) {
@@ -195,10 +195,10 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	ask(served, "/slow")
 	<-arrived
 	idle := []net.Conn{dial(), dial()}
-	eventually.Holds(t, 20*time.Second, "new connections are served in place of those that wait longest", func() bool {
+	eventually.Holds(t, 20*time.Second, "the edge serves new connections in place of the connections that wait longest", func() bool {
 		fresh := dial()
 		ask(fresh, "/")
-		if answered(fresh) { // else none waited yet: clients have answers before the server waits again
+		if answered(fresh) { // else no connection waited yet: a client reads the answer before the server waits again
 			idle = append(idle, fresh)
 		}
 		return len(idle) == 12
@@ -208,7 +208,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		go func() {
 			_, err := conn.Read(make([]byte, 1))
-			closed <- err == io.EOF //nolint:errorlint // as read
+			closed <- err == io.EOF //nolint:errorlint // Read returns it unwrapped
 		}()
 	}
 	for i := range len(idle) - 2 {
@@ -220,15 +220,15 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 		ask(conn, "/")
 	}
 	if <-closed || <-closed {
-		t.Error("one was closed for nobody")
+		t.Error("the edge closed a connection without need")
 	}
 	goOn()
 	if !answered(served) {
-		t.Error("the one that was served is cut off")
+		t.Error("the edge closed the connection with a request under way")
 	}
 }
 
-// A connection that waits too long for its next request is closed; one that is served is not.
+// The edge closes a connection that waits too long for its next request, and no other.
 func TestIdleConnectionsExpire(t *testing.T) {
 	known := newConnections(10, 20*time.Millisecond, strangers(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	closed := func(within time.Duration, states ...http.ConnState) bool {
@@ -253,18 +253,18 @@ func TestIdleConnectionsExpire(t *testing.T) {
 		_ = client.SetReadDeadline(time.Now().Add(within))
 		_, err = client.Read(make([]byte, 1))
 		known.stateChanged(conn, http.StateClosed)
-		return err == io.EOF //nolint:errorlint // as read
+		return err == io.EOF //nolint:errorlint // Read returns it unwrapped
 	}
 	if !closed(5*time.Second, http.StateNew, http.StateActive, http.StateIdle) || !closed(5*time.Second, http.StateNew, http.StateIdle, http.StateActive, http.StateIdle) {
-		t.Error("one that waits stays")
+		t.Error("a connection that waits too long stays open")
 	}
 	const long = 200 * time.Millisecond
 	if closed(long, http.StateNew) || closed(long, http.StateNew, http.StateActive, http.StateIdle, http.StateActive) {
-		t.Error("one that does not wait is closed")
+		t.Error("a connection that does not wait is closed")
 	}
 }
 
-// A head that begins when the wait is almost over has its own time.
+// A head that begins near the end of a wait gets the full time of a head.
 func TestSlowHeadAfterAWait(t *testing.T) {
 	known := newConnections(10, time.Second, strangers(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -281,9 +281,9 @@ func TestSlowHeadAfterAWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	for _, pause := range []time.Duration{0, 1500 * time.Millisecond} { // over the first head, over the second
+	for _, pause := range []time.Duration{0, 1500 * time.Millisecond} { // during the first head, during the second
 		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\n")
-		time.Sleep(pause) // a client that is slow: what it outlasts is a timer beside a real connection
+		time.Sleep(pause) // like a slow client; the timer runs in real time, because the connection is real
 		_, _ = io.WriteString(conn, "Host: x\r\n\r\n")
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
@@ -292,18 +292,18 @@ func TestSlowHeadAfterAWait(t *testing.T) {
 		_, _ = io.Copy(io.Discard, response.Body)
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := conn.Read(make([]byte, 1)); err != io.EOF { //nolint:errorlint // as read
-		t.Errorf("after the last: %v", err)
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF { //nolint:errorlint // Read returns it unwrapped
+		t.Errorf("after the last answer: %v", err)
 	}
 }
 
-// Nothing remembers a connection that is gone, however its streams ended.
+// Nothing holds the memory of a closed connection, in any order of the ends of its streams.
 func TestConnectionsAreForgotten(t *testing.T) {
 	arrived, later := make(chan weak.Pointer[gathering]), make(chan struct{})
 	server := serve(t, settings.Edge{Deadline: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
 		arrived <- weak.Make(r.Context().Value(connKey{}).(*gathering))
 		<-r.Context().Done()
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour)) // as it may, not knowing
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Hour)) // a handler may do so after the end
 		later <- struct{}{}
 	})
 	dialed := make(chan net.Conn, 1)
@@ -328,7 +328,7 @@ func TestConnectionsAreForgotten(t *testing.T) {
 	_, takeBack := ask()
 	takeBack()
 	<-later
-	gone, takeBack := ask() // is open when the connection ends
+	gone, takeBack := ask() // its stream is open when the connection ends
 	_ = (<-dialed).Close()
 	takeBack()
 	<-later
@@ -338,7 +338,8 @@ func TestConnectionsAreForgotten(t *testing.T) {
 	})
 }
 
-// A client has its share, and gets more when it gives some back; others are served.
+// A client gets its share of the connections, and another when it closes one. The edge serves other
+// clients meanwhile.
 func TestShare(t *testing.T) {
 	server := serve(t, settings.Edge{MaxConnections: 1000}, func(http.ResponseWriter, *http.Request) {})
 	served := func(conn net.Conn) bool {
@@ -359,23 +360,24 @@ func TestShare(t *testing.T) {
 	var all []net.Conn
 	for i := range 100 {
 		if all = append(all, dial("127.0.0.2")); !served(all[i]) {
-			t.Fatalf("connection %d is not served", i)
+			t.Fatalf("the edge does not serve connection %d", i)
 		}
 	}
 	if served(dial("127.0.0.2")) {
-		t.Error("it has more than its share")
+		t.Error("the client has more than its share")
 	}
 	for _, other := range []string{"127.0.0.3", "127.0.0.1"} {
 		if !served(dial(other)) {
-			t.Errorf("%s is not served", other)
+			t.Errorf("the edge does not serve %s", other)
 		}
 	}
 	_ = all[0].Close()
-	eventually.Holds(t, 5*time.Second, "the client gets one in place of that which it gave back", func() bool { return served(dial("127.0.0.2")) })
+	eventually.Holds(t, 5*time.Second, "the client gets a connection in place of the closed one", func() bool { return served(dial("127.0.0.2")) })
 }
 
-// Who takes back thousands of requests is kept out for a while, with all connections, and
-// nobody else is; a proxy, which only passes on what its clients do, never.
+// A client that takes back thousands of requests loses all its connections, and gets no new ones for
+// a while. Other clients keep theirs. A proxy keeps its connections too, since its clients take
+// back the requests.
 func TestPatience(t *testing.T) {
 	began := make(chan struct{}, 20*patience) // never full
 	server := serve(t, settings.Edge{}, func(_ http.ResponseWriter, r *http.Request) {
@@ -418,10 +420,10 @@ func TestPatience(t *testing.T) {
 			t.Fatalf("%s, before: %v", name, err)
 		}
 	}
-	// On a slow machine some of them are of the window before.
+	// On a slow machine, some requests count in the window before.
 	for n := 0; get(impatient, t.Context(), "/") == nil; n += 100 {
 		if n >= 10*patience {
-			t.Fatal("it is served still")
+			t.Fatal("the edge still serves the client")
 		}
 		takeBackHundred(impatient)
 	}
@@ -435,7 +437,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// In a small edge, too, one client leaves room for others.
+// One client leaves room for others also on an edge with few connections.
 func TestShareOfFew(t *testing.T) {
 	known := newConnections(10, time.Minute, strangers(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	for i := range 6 {
@@ -444,11 +446,11 @@ func TestShareOfFew(t *testing.T) {
 		}
 	}
 	if !known.admit(&gathering{client: "192.0.2.2"}) {
-		t.Error("another is kept out")
+		t.Error("the edge refuses another client")
 	}
 }
 
-func TestNewConnectionsAreTurnedAwayWhenAllAreServed(t *testing.T) {
+func TestNewConnectionsAreRefusedWhenAllAreBusy(t *testing.T) {
 	release := make(chan struct{})
 	var serving sync.WaitGroup
 	serving.Add(2)
@@ -468,7 +470,7 @@ func TestNewConnectionsAreTurnedAwayWhenAllAreServed(t *testing.T) {
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
-		t.Errorf("one too many waits: %v", err)
+		t.Errorf("the connection above the limit stays open: %v", err)
 	}
 	close(release)
 }

@@ -12,31 +12,31 @@ import (
 	"time"
 )
 
-// gathering is a connection that can send what is written to it in several pieces by one
-// system call. net/http writes a small head and a large body as two: for a thumbnail from
-// memory the second call is a tenth of all its time. It knows whose it is, and how long it
-// may wait for a request. It embeds the connection whose other methods it takes as they are:
-// it is a net.Conn.
+// gathering is a connection that can send two writes with one system call. net/http writes a small
+// head and a large body with two: for a thumbnail from memory, the second call takes a tenth of all
+// its time. The connection knows its client, and the end of its wait for a request. It embeds a
+// TCP connection for the other methods of net.Conn.
 type gathering struct {
 	*net.TCPConn
-	pool    *sync.Pool // of *[]byte, for what is held
-	holding bool
-	held    *[]byte
-	writeBy atomic.Int64  // the deadline that is set, Unix nanoseconds
+	pool    *sync.Pool    // of *[]byte, for held
+	holding bool          // the next write is held
+	held    *[]byte       // a write to send with the next one; nil = none
+	writeBy atomic.Int64  // the current deadline of writes, Unix nanoseconds
 	served  atomic.Bool   // a request is under way
-	client  string        // whose it is; "" for a proxy's, or an exempt one's
-	place   *list.Element // among the connections; guarded by their mutex
-	expiry  *time.Timer   // of a wait for a request; nil before the first
-	ends    time.Time     // when the wait does
-	silent  atomic.Bool   // nothing came since the wait began
+	client  string        // as clientaddr.Finder.Peer names it; "" for a proxy or an exempt client
+	place   *list.Element // in connections.order; guarded by the mutex of connections
+	expiry  *time.Timer   // ends a wait for a request; nil before the first wait
+	ends    time.Time     // of the current wait
+	silent  atomic.Bool   // no bytes came since the wait began
 }
 
-// coarse is how much earlier than it should a connection may give up a client that reads
-// nothing: setting the deadline anew for each answer costs more than it is worth.
+// coarse bounds the time by which a write deadline may be too early. A new deadline for each answer
+// costs more than the exact time is worth.
 const coarse = 5 * time.Second
 
-// SetWriteDeadline leaves a deadline that is about the same. It does not take one back, as
-// net/http does between two requests: each of the edge's answers has its own.
+// SetWriteDeadline keeps the current deadline if the new one is less than coarse later. It ignores
+// the removal of a deadline, which net/http does between two requests: each answer of the edge has
+// its own deadline.
 func (g *gathering) SetWriteDeadline(by time.Time) error {
 	later := time.Duration(by.UnixNano() - g.writeBy.Load())
 	if by.IsZero() || later >= 0 && later < coarse {
@@ -46,7 +46,7 @@ func (g *gathering) SetWriteDeadline(by time.Time) error {
 	return g.TCPConn.SetWriteDeadline(by)
 }
 
-// SetDeadline sets both deadlines.
+// SetDeadline sets the deadlines of reads and writes.
 func (g *gathering) SetDeadline(by time.Time) error {
 	g.writeBy.Store(by.UnixNano())
 	return g.TCPConn.SetDeadline(by)
@@ -63,7 +63,7 @@ func (g *gathering) awaitRequest(idle time.Duration) {
 	g.silent.Store(true)
 }
 
-// Read leaves a head that begins at the end of a wait the time that heads have.
+// Read gives a request's head that begins near the end of a wait the full headerTimeout.
 func (g *gathering) Read(p []byte) (int, error) {
 	n, err := g.TCPConn.Read(p)
 	if n > 0 && g.silent.Load() && g.silent.CompareAndSwap(true, false) && time.Until(g.ends) < headerTimeout {
@@ -72,7 +72,7 @@ func (g *gathering) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write keeps a first piece while it holds, and sends it with the second.
+// Write holds the first write while holding is true, and sends it with the second.
 func (g *gathering) Write(p []byte) (int, error) {
 	if g.holding && g.held == nil {
 		g.held = g.pool.Get().(*[]byte)
@@ -89,13 +89,13 @@ func (g *gathering) Write(p []byte) (int, error) {
 	return int(max(n-first, 0)), err
 }
 
-// letGo ends the holding, and gives the memory back.
+// letGo drops the held write, and gives its memory back.
 func (g *gathering) letGo() {
 	g.pool.Put(g.held)
 	g.held, g.holding = nil, false
 }
 
-// ReadFrom sends what is held before the rest, which the kernel may copy by itself.
+// ReadFrom sends the held write, and then r, which the kernel may copy by itself.
 func (g *gathering) ReadFrom(r io.Reader) (int64, error) {
 	if err := g.release(); err != nil {
 		return 0, err
@@ -115,20 +115,21 @@ func (g *gathering) release() error {
 
 type connKey struct{}
 
-// remember lets handlers find their connection: http.Server's ConnContext.
+// remember implements http.Server's ConnContext: it puts the connection into the context of
+// handlers.
 func remember(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, plain(conn))
 }
 
-// WriteWhole writes a body that is the whole answer, in one call with its head where that
-// is possible: over HTTP/1 without encryption. The head must tell the body's length.
+// WriteWhole writes a body that is the whole answer. Over HTTP/1 without encryption, one system call
+// sends the head and the body. The head must have the body's length.
 func WriteWhole(w http.ResponseWriter, r *http.Request, body []byte) error {
 	g, gathers := r.Context().Value(connKey{}).(*gathering)
 	gathers = gathers && r.ProtoMajor == 1 && r.TLS == nil
 	if gathers {
 		g.holding = true
 	}
-	_, err := w.Write(body) //nolint:gosec // a picture, of a type that is told
+	_, err := w.Write(body) //nolint:gosec // a picture, with its Content-Type
 	if gathers {
 		err = errors.Join(err, g.release())
 	}

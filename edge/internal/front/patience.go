@@ -7,36 +7,37 @@ import (
 	"time"
 )
 
-// patience is how many HTTP/2 requests one client may take back within a window before
-// they were answered. A browser whose user scrolls takes back dozens, and many may share
-// an address; an attacker, who pays nothing for it while each costs the server something
-// ("rapid reset"), takes back thousands a second. For as long again the client's
-// connections are closed, which costs next to nothing. To count by connection would be no
-// use: an attacker has a new one at any time.
+// patience is the number of unanswered HTTP/2 requests that one client may take back within a
+// window. A browser whose user scrolls takes back dozens, and many browsers may share an address.
+// An attacker takes back thousands a second, because each request costs the server something and
+// the attacker nothing ("rapid reset"). A client that reaches the number loses its connections, and
+// gets no new ones for one more window; that costs the edge almost nothing. The edge counts by
+// client, since an attacker can open a new connection at any time.
 const (
 	patience       = 2000
 	window         = 10 * time.Second
-	countedClients = 20_000 // in one window; the others are not
+	countedClients = 20_000 // in one window; further clients are not counted
 )
 
-// resets counts them by client, anew in each window.
+// resets counts the requests that each client took back in the current window.
 type resets struct {
 	mu     sync.Mutex
 	ends   time.Time // of the window
 	counts map[string]int
-	barred map[string]time.Time // who took back too many, until when
+	barred map[string]time.Time // until when a client that took back too many gets no connection
 }
 
 func newResets() *resets { return &resets{barred: map[string]time.Time{}} }
 
-// tooMany reports whether a client took back too many of late.
+// tooMany reports whether a client gets no connection because it took back too many requests.
 func (s *resets) tooMany(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Now().Before(s.barred[client])
 }
 
-// countOne counts one, and reports whether it is the one too many.
+// countOne counts one request that a client took back. It returns true once in a window: when the
+// client reaches patience.
 func (s *resets) countOne(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,8 +56,8 @@ func (s *resets) countOne(client string) bool {
 	return true
 }
 
-// patient counts what is taken back, and closes the connections of those who take back
-// too much.
+// patient counts the HTTP/2 requests that clients take back, and closes all connections of a client
+// that takes back too many.
 func (c *connections) patient(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
@@ -65,7 +66,7 @@ func (c *connections) patient(handler http.Handler) http.Handler {
 		}
 		g, ok := r.Context().Value(connKey{}).(*gathering)
 		if ok && g.client != "" && c.resets.countOne(g.client) {
-			c.log.Warn("a client takes back its requests as fast as it sends them: its connections are closed", "client", g.client, "within", window, "requests", patience)
+			c.log.Warn("close all connections of a client that takes back its requests unanswered", "client", g.client, "within", window, "requests", patience)
 			c.closeAll(g.client)
 		}
 	})
@@ -76,7 +77,7 @@ func (c *connections) closeAll(client string) {
 	defer c.mu.Unlock()
 	for e := c.order.Front(); e != nil; e = e.Next() {
 		if conn := e.Value.(*gathering); conn.client == client {
-			_ = conn.Close() // what serves it forgets it
+			_ = conn.Close() // then http.Server calls stateChanged, which removes it from order
 			c.closed.WithLabelValues("impatient").Inc()
 		}
 	}

@@ -1,6 +1,6 @@
-// Package grammar reads a thumbnail's URL in whichever language it is written: the first
-// segment tells. What was read lately is remembered, since sites ask for the same
-// pictures again and again, and an expression costs more than the rest of a hit.
+// Package grammar reads a thumbnail's URL. The first segment of the path tells whether the URL is
+// in Thumbor's grammar or MediaWiki's. The package remembers recent URLs, because sites ask for the
+// same pictures again and again, and a regular expression costs more than the rest of a hit.
 package grammar
 
 import (
@@ -19,13 +19,13 @@ import (
 
 const (
 	maxPath    = 4096     // bytes of a URL's path
-	remembered = 24 << 20 // bytes of what is remembered, about
-	maxKey     = 1024     // bytes of one question
-	// a target's own size, and that of one of its filters, about
+	remembered = 24 << 20 // bytes of all remembered questions and answers, about
+	maxKey     = 1024     // bytes of a question's texts; longer questions are not remembered
+	// bytes of a target without filters, and of one filter, about
 	targetSize, stepSize = 1500, 250
 )
 
-// None is the name of no grammar, for metrics.
+// None is the label in metrics for URLs that no grammar knows.
 const None = "none"
 
 // Reader reads URLs. It is safe for concurrent use.
@@ -33,23 +33,23 @@ type Reader struct {
 	settings  settings.Settings
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
-	accept    bool // the answer can depend on the header
+	accept    bool // the answer depends on the header Accept
 	lately    cache.Cache[question, answer]
 }
 
-// question is all that an answer depends on.
+// question has everything that an answer depends on.
 type question struct {
-	uri, accept string // as they were received
+	uri, accept string // as the client sent them
 	rights      Rights
 }
 
-// answer is what one question led to.
+// answer is the result of one question.
 type answer struct {
 	target  target.Target
 	grammar string
 }
 
-// New makes a reader.
+// New returns a reader. The caller must close it.
 func New(s settings.Settings) (*Reader, error) {
 	lately, err := otter.New(&otter.Options[question, answer]{
 		MaximumWeight: remembered, Executor: cache.InCaller,
@@ -63,16 +63,16 @@ func New(s settings.Settings) (*Reader, error) {
 	}, err
 }
 
-// Close ends what runs in the background.
+// Close stops the goroutines of the cache.
 func (g *Reader) Close() { g.lately.StopAllGoroutines() }
 
-// Rights are what a client may ask for without a signature.
+// Rights say which URLs a client may ask for without a signature.
 type Rights struct {
 	Local   bool // the client is on this machine
-	Trusted bool // an operator asks: nothing need be signed
+	Trusted bool // an operator asks, and needs no signature
 }
 
-// Read gives what a request asks for, and the grammar's name. Errors are faults.
+// Read returns the target of a request, and the name of its grammar or None. Errors are faults.
 func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, error) {
 	asked := question{uri: r.RequestURI, rights: rights}
 	if g.accept {
@@ -83,7 +83,7 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 	}
 	raw := rawPath(r)
 	if len(raw) > maxPath {
-		return target.Target{}, None, fault.New(fault.BadURL, "the URL is longer than %d bytes", maxPath)
+		return target.Target{}, None, fault.New(fault.BadURL, "the URL's path has %d bytes: shorten it to %d or fewer", len(raw), maxPath)
 	}
 	t, name, err := g.parse(raw, r, rights)
 	if err == nil && len(asked.uri)+len(asked.accept) <= maxKey {
@@ -92,13 +92,13 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 	return t, name, err
 }
 
-// clone lets go of the request's memory.
+// clone copies the texts, so that the cache does not keep the request's memory.
 func (q question) clone() question {
 	q.uri, q.accept = strings.Clone(q.uri), strings.Clone(q.accept)
 	return q
 }
 
-// parse reads what was not read lately.
+// parse reads a URL that is not remembered.
 func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Target, string, error) {
 	if thumbor.Mine(raw) {
 		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: rights.Local, Trusted: rights.Trusted})
@@ -111,11 +111,11 @@ func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Targe
 	return t, mediawiki.Name, err
 }
 
-// rawPath is the path as it was received: what a signature is over. URL.EscapedPath
-// would encode it anew when it holds a byte that should have been encoded.
+// rawPath returns the path as the client sent it, because a signature covers these bytes.
+// URL.EscapedPath would encode the path again when it has a byte that must be encoded.
 func rawPath(r *http.Request) string {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
-	if !strings.HasPrefix(path, "/") { // the absolute form, which proxies are sent
+	if !strings.HasPrefix(path, "/") { // the absolute form, which clients send to proxies
 		_, path, _ = strings.Cut(path, "://")
 		_, path, _ = strings.Cut(path, "/")
 		path = "/" + path

@@ -35,8 +35,8 @@ func request(path, accept string) *http.Request {
 	return r
 }
 
-// What is remembered is what would be read again: it depends on who asks, and on what is
-// accepted, and a refusal is not remembered.
+// A remembered answer is the answer that Read would parse again: it depends on the client's rights
+// and on Accept. Refusals are not remembered.
 func TestWhatIsRememberedIsTheSame(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) { s.Edge.SecurityKey, s.Thumbor.AutoFormats = "key", []string{"webp"} })
 	signed := "/" + signature.Sign("key", "330x/a.jpg") + "/330x/a.jpg"
@@ -48,7 +48,7 @@ func TestWhatIsRememberedIsTheSame(t *testing.T) {
 			formats int
 		}{
 			{request("/unsafe/330x/a.jpg", ""), Rights{}, false, 0},
-			{request("/unsafe/330x/a.jpg", ""), Rights{Local: true}, false, 0}, // there is a key
+			{request("/unsafe/330x/a.jpg", ""), Rights{Local: true}, false, 0}, // a security key is set
 			{request("/unsafe/330x/a.jpg", ""), Rights{Trusted: true}, true, 0},
 			{request(signed, ""), Rights{}, true, 0},
 			{request(signed, "image/webp"), Rights{}, true, 1},
@@ -86,12 +86,12 @@ func TestPlacesOfAnOriginal(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if at := p.Folders[0].Begin.Path; len(got.Key.Path) <= len(at) || got.Key.Path[:len(at)] != at {
-			t.Errorf("%s is kept at %s, and looked for in %s", name, got.Key.Path, at)
+			t.Errorf("thumbnail of %s is stored at %s, outside the folder %s", name, got.Key.Path, at)
 		}
 	}
 }
 
-// A thumbnail's key and its kin agree, in both languages.
+// Kin reads the size back from a thumbnail's key, in both grammars.
 func TestKin(t *testing.T) {
 	g := reader(t, func(*settings.Settings) {})
 	for path, want := range map[string][2]int{
@@ -116,7 +116,7 @@ func TestKin(t *testing.T) {
 		t.Errorf("%v %v %v", a.Key, b.Key, c.Key)
 	}
 	if _, _, ok := a.Kin.Size(thumbnail.Location{Path: a.Kin.Before + "x" + a.Kin.Behind}.Path); ok {
-		t.Error("a size of nothing")
+		t.Error("a size was read from x")
 	}
 }
 
@@ -133,7 +133,7 @@ func TestStandardThumbnailsCanBeAskedFor(t *testing.T) {
 	}
 }
 
-// A purge empties the folders in which buckets are.
+// Buckets are in the folders that a purge empties.
 func TestBucketsAreAmongThePlaces(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) { s.Render.Buckets = []int{1280} })
 	for original, spec := range map[string]thumbnail.Spec{

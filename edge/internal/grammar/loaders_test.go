@@ -6,8 +6,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// A loader is no way around what is private or not served, whatever its name is, where it
-// stands among others, and what it puts before the names.
+// No loader reaches private or refused originals. The loader's name, its prefix and its position in
+// the list make no difference.
 func TestLoadersAreNoWayAround(t *testing.T) {
 	const private = "wikipedia-office-local-public"
 	g := reader(t, func(s *settings.Settings) {
@@ -41,12 +41,12 @@ func TestLoadersAreNoWayAround(t *testing.T) {
 	}
 }
 
-// A store that has an endpoint of its own reads no URLs.
+// A store with an endpoint reads no URLs.
 func TestAnEndpointReadsNoURLs(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) {
 		s.Store.Originals = settings.Bucket{Kind: "http", Endpoint: "http://media.example/public/"}
 	})
-	for image, ok := range map[string]bool{"a/b.jpg": true, "http://media.example/outside/b.jpg": false, "http:/media.example/b.jpg": true} { // the last is a name below the endpoint
+	for image, ok := range map[string]bool{"a/b.jpg": true, "http://media.example/outside/b.jpg": false, "http:/media.example/b.jpg": true} { // the last one names an object below the endpoint
 		if _, _, err := g.Read(request("/unsafe/330x/"+image, ""), Rights{Trusted: true}); (err == nil) != ok {
 			t.Errorf("%s: %v", image, err)
 		}

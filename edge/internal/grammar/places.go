@@ -12,24 +12,24 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Places are where everything of one original is.
+// Places lists the locations of one original, of its thumbnails and of its copies in caches.
 type Places struct {
-	Originals []thumbnail.Location // its names: a file of a wiki's has one in each grammar
-	Folders   []Folder
-	URLs      []string // paths by which clients ask for the original itself
-	XKey      string
+	Originals []thumbnail.Location // the original's names; a wiki's file has one in each grammar
+	Folders   []Folder             // where thumbnails and buckets are
+	URLs      []string             // URL paths of the original itself
+	XKey      string               // the key under which caches purge everything of the original
 }
 
-// Folder holds thumbnails of one original: what their paths begin with.
+// Folder holds thumbnails of one original.
 type Folder struct {
-	Begin thumbnail.Location
-	// URL gives the path by which clients ask for the thumbnail at a path there, "" where
-	// the path does not tell.
+	Begin thumbnail.Location // the container, and the beginning of the paths
+	// URL returns the URL path of the stored thumbnail at path, or "" when the stored path does not
+	// determine the URL.
 	URL func(path string) string
 }
 
-// Places finds them. The original is named as logs and the failure memory do: a path, a
-// URL, or container/path.
+// Places returns the places of an original. original is a name as in logs and in the failure
+// memory: a path, a URL, or container/path.
 func (g *Reader) Places(original string) Places {
 	plain := g.named(original)
 	found := Places{
@@ -47,14 +47,14 @@ func (g *Reader) Places(original string) Places {
 	return found
 }
 
-// named is the location of an original that logs call so: Thumbor's names have the store's
-// prefix there already.
+// named returns the location in Thumbor's grammar of an original that logs call original. Names in
+// logs begin with store.originals.prefix, and names in URLs do not.
 func (g *Reader) named(original string) thumbnail.Location {
 	return g.thumbor.Original(strings.TrimPrefix(original, g.settings.Store.Originals.Prefix))
 }
 
-// Standard is the path of an original's thumbnail of a width: MediaWiki's for a wiki's
-// file, else Thumbor's, unsigned.
+// Standard returns the URL path of an original's thumbnail of a width in pixels: in MediaWiki's
+// grammar for a wiki's file, else in Thumbor's without a signature.
 func (g *Reader) Standard(original string, width int) string {
 	container, path, _ := strings.Cut(original, "/")
 	if wiki := g.mediawiki.Standard(thumbnail.Location{Container: container, Path: path}, width); wiki != "" {
@@ -63,26 +63,26 @@ func (g *Reader) Standard(original string, width int) string {
 	return fmt.Sprintf("/unsafe/%dx/%s", width, (&url.URL{Path: strings.TrimPrefix(original, g.settings.Store.Originals.Prefix)}).EscapedPath())
 }
 
-// FromSpec gives the target of a spec in JSON, whose gaps the settings fill. It is kept
-// where Thumbor's URLs look for it. Errors are faults.
+// FromSpec returns the target of a spec in JSON. The settings fill the fields that the spec leaves
+// out. The thumbnail's key is the key of the same thumbnail in Thumbor's grammar. Errors are faults.
 func (g *Reader) FromSpec(text []byte) (target.Target, error) {
 	s := target.Base(g.settings.Render)
 	s.HalfToEven, s.PNGToJPEG = true, g.settings.Thumbor.PNGToJPEG
 	if err := json.Unmarshal(text, &s); err != nil {
-		return target.Target{}, fault.New(fault.BadURL, "the spec is not readable: %v", err)
+		return target.Target{}, fault.New(fault.BadURL, "cannot read the spec: %v", err)
 	}
 	if s.Original.IsURL() {
 		s.Original = g.thumbor.Original(s.Original.Path)
 	}
 	s.Type = thumbnail.TypeOf(s.Original.Name())
 	if s.Original.Container != "" {
-		return target.Target{}, fault.New(fault.BadURL, "a spec's original has no container: name what MediaWiki has by its path")
+		return target.Target{}, fault.New(fault.BadURL, "the spec's original has the container %q: leave the container out, and use a MediaWiki path for a wiki's file", s.Original.Container)
 	}
 	if !s.Original.IsURL() && !objectstore.Valid(s.Original) {
-		return target.Target{}, fault.New(fault.BadURL, "the spec names no original that could exist")
+		return target.Target{}, fault.New(fault.BadURL, "no original can have the name %q: check the path of the spec's original", s.Original.Path)
 	}
 	if err := s.Validate(); err != nil {
-		return target.Target{}, fault.New(fault.BadURL, "the spec cannot be rendered: %v", err)
+		return target.Target{}, fault.New(fault.BadURL, "cannot render the spec: %v", err)
 	}
 	return g.thumbor.FromSpec(s)
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// containers are those of files: project-language-local-zone, and a shard where it is sharded.
+// containers matches a container of files: project-language-local-zone, and the shard of a sharded
+// container.
 var containers = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(public|temp)(\.[0-9a-z]+)?$`)
 
-// Folders are where the thumbnails of an original are kept: what their paths begin with.
-// An original that is in no container of MediaWiki's has none.
+// Folders returns the beginnings of the locations of an original's thumbnails; nil for an original
+// in another container than MediaWiki's.
 func (m *Parser) Folders(original thumbnail.Location) []thumbnail.Location {
 	in := containers.FindStringSubmatch(original.Container)
 	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
@@ -27,7 +28,8 @@ func (m *Parser) Folders(original thumbnail.Location) []thumbnail.Location {
 		container := strings.Replace(original.Container, "-local-public", "-local-thumb", 1)
 		return []thumbnail.Location{{Container: container, Path: prefix + path + "/"}}
 	}
-	// A temporary file's URL has the shard of its whole name, the file that of a part.
+	// A temporary file's thumbnails have the shard of the whole name. The file itself has the shard
+	// of the name without its time.
 	name := path[strings.LastIndex(path, "/")+1:]
 	sum := md5.Sum([]byte(name)) //nolint:gosec // MediaWiki's shards
 	hash := hex.EncodeToString(sum[:])
@@ -35,9 +37,11 @@ func (m *Parser) Folders(original thumbnail.Location) []thumbnail.Location {
 	return []thumbnail.Location{{Container: container, Path: prefix + "thumb/" + hash[:1] + "/" + hash[:2] + "/" + name + "/"}}
 }
 
+// kept matches a container of thumbnails.
 var kept = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(thumb|temp)(?:\.[0-9a-z]+)?$`)
 
-// OwnURLs are the paths by which clients ask for the original itself, percent-encoded.
+// OwnURLs returns the URL paths of the original itself, percent-encoded; nil for a file that has
+// none.
 func (m *Parser) OwnURLs(original thumbnail.Location) []string {
 	in := containers.FindStringSubmatch(original.Container)
 	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
@@ -47,8 +51,8 @@ func (m *Parser) OwnURLs(original thumbnail.Location) []string {
 	return []string{(&url.URL{Path: "/" + in[1] + "/" + in[2] + "/" + path}).EscapedPath()}
 }
 
-// Standard is the path of an original's thumbnail of a width, as MediaWiki asks for it;
-// "" for what is no file of a wiki's.
+// Standard returns the URL path of an original's thumbnail of a width in pixels, as MediaWiki writes
+// it; "" when the original is not a wiki's file.
 func (m *Parser) Standard(original thumbnail.Location, width int) string {
 	folders := m.Folders(original)
 	if len(folders) == 0 {
@@ -60,15 +64,15 @@ func (m *Parser) Standard(original thumbnail.Location, width int) string {
 		before = "page1-"
 	case thumbnail.TypeTIFF:
 		before = "lossy-page1-"
-	case thumbnail.TypeAudio, thumbnail.TypeUnknown: // of which there is none
+	case thumbnail.TypeAudio, thumbnail.TypeUnknown: // these have no thumbnails
 		end = ""
 	}
 	name := fmt.Sprintf("%s%dpx-%s%s", before, width, original.Name(), end)
 	return m.URL(thumbnail.Location{Container: folders[0].Container, Path: folders[0].Path + name})
 }
 
-// URL is the path by which clients ask for a stored thumbnail, percent-encoded; "" when
-// it is none of MediaWiki's.
+// URL returns the URL path of a stored thumbnail, percent-encoded; "" when key is in another
+// container than MediaWiki's.
 func (m *Parser) URL(key thumbnail.Location) string {
 	in := kept.FindStringSubmatch(key.Container)
 	if in == nil {

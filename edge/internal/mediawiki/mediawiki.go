@@ -1,5 +1,5 @@
-// Package mediawiki understands MediaWiki's paths of files, as Wikimedia's Varnish,
-// Swift middleware and Thumbor plugins do together:
+// Package mediawiki reads MediaWiki's URL paths of files, as Wikimedia's Varnish, Swift middleware
+// and Thumbor plugins do together:
 //
 //	/<project>/<language>/thumb/[temp/|archive/]<x>/<xy>/<name>.<ext>/
 //	    [qlow-][lossy-][lossless-][page<n>-][lang<code>-]<width>px-[seek=<n>-]<end>.<format>
@@ -7,10 +7,10 @@
 //	/math/…, /score/…, /phonos/…, /<project>/<language>/{math,timeline}/…
 //	…/thumb.php?f=<name>&width=<pixels>&…
 //
-// Thumbnails are rendered; all else is served as it is stored, and never rendered.
-// What means the same is made the same before it is looked at: double slashes,
-// percent-encoding, capitals of the last segment, and its end, which repeats the
-// file's name (names.go).
+// The first form names thumbnails, which thumbmill renders. The others name files, which thumbmill
+// serves as they are stored. The parser gives different spellings of one thumbnail the same key: it
+// normalizes double slashes, percent-encoding, capitals of the last segment, and the end of the last
+// segment, which repeats the file's name (names.go).
 package mediawiki
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Name of the grammar, for metrics.
+// Name is the grammar's label in metrics.
 const Name = "mediawiki"
 
 const (
@@ -47,7 +47,7 @@ type Parser struct {
 	stored    []storedForm
 }
 
-// New makes a parser.
+// New returns a parser.
 func New(s settings.Settings) *Parser {
 	return &Parser{
 		settings: s, filters: filters.New(s.Thumbor), stored: storedForms(),
@@ -57,16 +57,17 @@ func New(s settings.Settings) *Parser {
 	}
 }
 
-// path is what the grammar finds in a path.
+// path has the parts of a URL path by the names of the expressions' groups.
 type path map[string]string
 
 var slashes = regexp.MustCompile(`/{2,}`)
 
-// Parse reads a path as it was received, percent-encoded, and the query behind it.
+// Parse returns the target of a percent-encoded URL path and its query. Errors are faults:
+// NoSuchURL when the path is not in MediaWiki's grammar.
 func (m *Parser) Parse(raw string, query url.Values) (target.Target, error) {
 	decoded, err := url.PathUnescape(raw)
 	if err != nil || !utf8.ValidString(decoded) {
-		return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is not valid UTF-8")
+		return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is wrong or not UTF-8: encode the name's UTF-8, as in /K%%C3%%A4se.jpg")
 	}
 	decoded = slashes.ReplaceAllString(decoded, "/")
 	if wiki, ok := strings.CutSuffix(decoded, "/thumb.php"); ok {
@@ -88,10 +89,10 @@ func (m *Parser) parseDecoded(decoded string) (target.Target, error) {
 	return m.asStored(decoded)
 }
 
-// images is where MediaWiki keeps its files when nobody says otherwise.
+// images matches the path at which MediaWiki serves files by default.
 var images = regexp.MustCompile(`^(?:/w)?/images/`)
 
-// own gives the path of the settings' wiki its project and language.
+// own replaces a leading /images/ by the project and language of mediawiki.wiki.
 func (m *Parser) own(decoded string) string {
 	if m.settings.MediaWiki.Wiki == "" {
 		return decoded
@@ -99,10 +100,10 @@ func (m *Parser) own(decoded string) string {
 	return images.ReplaceAllLiteralString(decoded, "/"+m.settings.MediaWiki.Wiki+"/")
 }
 
-// zeros in front of a number mean nothing.
+// zeros matches leading zeros of a number, which mean nothing.
 var zeros = regexp.MustCompile(`(^|[^0-9])0+([0-9])`)
 
-// thumb is a thumbnail, to be rendered when it is not there.
+// thumb returns the target of a thumbnail.
 func (m *Parser) thumb(p path) (target.Target, error) {
 	p["options"] = zeros.ReplaceAllString(strings.ToLower(p["options"]), "$1$2")
 	p["end"] = p.canonicalEnd()
@@ -120,7 +121,7 @@ func (m *Parser) thumb(p path) (target.Target, error) {
 		Private:     p["zone"] == "temp" || m.private(p), MaxAge: m.settings.Edge.MaxAge, Wiki: true,
 	}
 	if !objectstore.Valid(t.Spec.Original) || !objectstore.Valid(t.Key) {
-		return t, fault.New(fault.BadURL, "the URL names no file that could exist")
+		return t, fault.New(fault.BadURL, "no file can have the name %q: check the URL", p.original())
 	}
 	return t, target.CheckSize(spec, m.settings.Edge)
 }
@@ -133,42 +134,43 @@ func (m *Parser) spec(p path) (thumbnail.Spec, error) {
 	s.Type = thumbnail.TypeOf(p.original())
 	format, ok := thumbnail.ParseFormat(p["format"])
 	if !ok || !s.Type.Converts(format) {
-		return s, fault.New(fault.BadURL, "a thumbnail of a .%s file cannot have the format .%s", p["ext"], p["format"])
+		return s, fault.New(fault.BadURL, "a thumbnail of a .%s file cannot have the format .%s: use another format", p["ext"], p["format"])
 	}
 	s.Format = format
 	if p["qlow"] != "" {
 		s.Quality = m.settings.Render.QualityLow
-		delete(s.Qualities, thumbnail.FormatJPEG) // which never was another than the common one
+		delete(s.Qualities, thumbnail.FormatJPEG) // qlow applies to JPEGs even when the settings give JPEGs their own quality
 	}
 	if s.Type == thumbnail.TypeJPEG {
 		m.filters.Apply(&s, m.settings.Render.DefaultFiltersJPEG, noPicture)
-		s.Format = format // a filter of the site's does not change what the URL names
+		s.Format = format // the site's filters do not change the format of the URL
 	}
 	s.Lang = strings.ToLower(p["lang"])
 	for field, text := range map[*int]string{&s.Width: p["width"], &s.Page: p["page"]} {
 		n, err := strconv.Atoi("0" + text)
 		if err != nil {
-			return s, fault.New(fault.BadURL, "%s is too large a number", text)
+			return s, fault.New(fault.BadURL, "the number %s is too large: use a smaller width or page", text)
 		}
 		*field = n
 	}
 	if p["seek"] != "" {
 		n, err := strconv.Atoi(p["seek"])
 		if err != nil {
-			return s, fault.New(fault.BadURL, "%s is too large a number", p["seek"])
+			return s, fault.New(fault.BadURL, "the number %s is too large: seek to an earlier second", p["seek"])
 		}
 		s.Page, s.FirstFrame = n, n == 0
 	}
 	if s.Width == 0 {
-		return s, fault.New(fault.BadURL, "a thumbnail is at least one pixel wide")
+		return s, fault.New(fault.BadURL, "the width is 0: ask for one pixel or more")
 	}
 	return s, nil
 }
 
-// noPicture: the site's filters are applied to all JPEGs, private ones too.
+// noPicture refuses every picture of a filter: the site's filters change all JPEGs, private ones too,
+// so they must not draw other originals.
 func noPicture(string) (thumbnail.Location, bool) { return thumbnail.Location{}, false }
 
-// container is the name of a zone's container, with its shard where it is sharded.
+// container returns the name of a zone's container, with the shard of a sharded container.
 func (m *Parser) container(p path, zone, shard string) string {
 	return m.sharded(p["project"]+"-"+p["language"]+"-local-"+zone, shard)
 }
@@ -180,7 +182,8 @@ func (m *Parser) sharded(container, shard string) string {
 	return container
 }
 
-// original: a temporary file is sharded by its name without the time in front.
+// original returns the location of the original. The shard of a temporary file is the MD5 of its name
+// without the leading time.
 func (m *Parser) original(p path) thumbnail.Location {
 	switch p["zone"] {
 	case "temp":
@@ -213,7 +216,7 @@ func (m *Parser) key(p path) thumbnail.Location {
 	}
 }
 
-// kin: the width stands where the options have it.
+// kin returns the texts before and after the width in the keys of an original's other sizes.
 func (m *Parser) kin(p path) target.Kin {
 	at := lastWidth.FindStringSubmatchIndex(p["options"])
 	behind := "px-" + p["options"][at[2]:at[3]] + p["end"]
@@ -221,7 +224,8 @@ func (m *Parser) kin(p path) target.Kin {
 	return target.Kin{Before: folder + p["options"][:at[0]], Behind: behind}
 }
 
-// private: the settings name the containers of originals, without shards.
+// private reports whether store.private_containers has the wiki's container. The setting names
+// containers without shards.
 func (m *Parser) private(p path) bool {
 	return slices.Contains(m.settings.Store.PrivateContainers, p["project"]+"-"+p["language"]+"-local-public")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// parser has the settings under which Wikimedia's own vectors were made.
+// parser has the settings of Wikimedia's test vectors.
 func parser() *Parser {
 	s := settings.Default()
 	s.Render.QualityLow = 10
@@ -24,7 +24,7 @@ func parser() *Parser {
 	return New(s)
 }
 
-// filterText writes a spec as the filters from which Wikimedia's plugins would make it.
+// filterText writes a spec as the filters of Wikimedia's plugins.
 func filterText(s thumbnail.Spec) string {
 	var f []string
 	if s.Quality == 10 {
@@ -122,18 +122,18 @@ func TestRefusals(t *testing.T) {
 		"/wikipedia/en/thumb/d/d3/1Mcolors.tif/1Mcolors.tif.jpg/90x55x2-15px-1Mcolors.tif.jpg": fault.NoSuchURL,
 		"/wikipedia/en/thumb/d/d3/1Mcolors.png/1Mcolors.png/199px-1Mcolors.png":                fault.NoSuchURL,
 		"/": fault.NoSuchURL, "": fault.NoSuchURL, "/favicon.ico": fault.NoSuchURL,
-		"/wikipedia/en/thumb/d/d3/A.png/page1-qlow-400px-A.png":                     fault.NoSuchURL, // the order is fixed
+		"/wikipedia/en/thumb/d/d3/A.png/page1-qlow-400px-A.png":                     fault.NoSuchURL, // the order of options is fixed
 		"/wikipedia/en/thumb/d/d3/A.png/0px-A.png":                                  fault.BadURL,
 		"/wikipedia/en/thumb/d/d3/A.png/99999px-A.png":                              fault.BadURL,
 		"/wikipedia/en/thumb/d/d3/A.png/99999999999999999999px-A.png":               fault.BadURL,
-		"/wikipedia/en/thumb/d/d3/A.jpg/100px-A.jpg.png":                            fault.BadURL, // the matrix
+		"/wikipedia/en/thumb/d/d3/A.jpg/100px-A.jpg.png":                            fault.BadURL, // types and formats that do not convert
 		"/wikipedia/en/thumb/d/d3/A.png/100px-A.png.jpg":                            fault.BadURL,
 		"/wikipedia/en/thumb/d/d3/A.ogg/100px-A.exe":                                fault.BadURL,
 		"/wikipedia/en/thumb/d/d3/A.mp3/100px-A.mp3.png":                            fault.BadURL,
 		"/wikipedia/en/thumb/d/d3/%FF.png/100px-A.png":                              fault.BadURL,
 		"/wikipedia/en/thumb/d/d3/%zz.png/100px-A.png":                              fault.BadURL,
 		"/wikipedia/en/thumb/d/d3/a%00b.png/100px-A.png":                            fault.BadURL,
-		"/wikipedia/%2e%2e/thumb/d/d3/A.png/100px-A.png":                            "", // harmless: "wikipedia-..-local-public" is a plain name
+		"/wikipedia/%2e%2e/thumb/d/d3/A.png/100px-A.png":                            "", // "wikipedia-..-local-public" is a valid name and leaves no folder
 		"/wikipedia/en/thumb/d/d3/" + strings.Repeat("x", 300) + ".png/100px-A.png": fault.BadURL,
 	} {
 		got, err := parser().Parse(path, nil)

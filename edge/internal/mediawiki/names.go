@@ -6,15 +6,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// abbreviated is the length in bytes above which MediaWiki does not repeat a file's
-// name at the end of its thumbnails' names ($abbrvThreshold of FileRepo).
+// abbreviated is a length in bytes. MediaWiki does not repeat a longer file name at the end of its
+// thumbnails' names ($abbrvThreshold of FileRepo).
 const abbreviated = 160
 
-// canonicalEnd is the end of a thumbnail's name behind its options. Nothing but its
-// format means anything, so that all others become the one that MediaWiki writes:
-// the file's name, with the format behind it where that is another one, or
-// "thumbnail" where the name is long. Some writers have other ends, under which
-// thumbnails are stored already; they are kept.
+// canonicalEnd returns the end of a thumbnail's name, after the options. Only the format of an end
+// matters. Most ends therefore become the end that MediaWiki writes: the file's name, followed by
+// the format if the file has another one, or "thumbnail" for a long name. Some writers have
+// stored thumbnails under other ends (knownEnds); these ends stay.
 func (p path) canonicalEnd() string {
 	format := strings.ToLower(p["format"])
 	if len(p.original()) > abbreviated {
@@ -28,7 +27,7 @@ func (p path) canonicalEnd() string {
 	return p.ownEnd(format)
 }
 
-// ownEnd does not repeat the extension: .JPG.jpg is .JPG.
+// ownEnd returns the file's name and the format. It does not repeat the extension: .JPG.jpg is .JPG.
 func (p path) ownEnd(format string) string {
 	if strings.EqualFold(p["ext"], format) {
 		return p.original()
@@ -36,9 +35,9 @@ func (p path) ownEnd(format string) string {
 	return p.original() + "." + format
 }
 
-// knownEnds of a file: TimedMediaHandler's begins with a dash; a WebP's can have the
-// format that it stands in for before its own; a question mark may be missing, and so
-// may an old version's time.
+// knownEnds returns the ends under which other writers store thumbnails. TimedMediaHandler's end
+// begins with a dash. The end of a WebP can have the format that the WebP replaces before its own,
+// as in .jpg.webp. Question marks may be missing, and so may the time of an old version.
 func (p path) knownEnds(format string) []string {
 	own := p.ownEnd(format)
 	ends := []string{own, "-" + own, strings.ReplaceAll(own, "?", "")}

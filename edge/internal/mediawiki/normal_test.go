@@ -9,8 +9,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// What Wikimedia's Varnish makes one URL of (its 19-normalize-thumbnail-url.vtc), and
-// what its Swift middleware does.
+// Wikimedia's Varnish (its 19-normalize-thumbnail-url.vtc) and Swift middleware give these spellings
+// one URL.
 func TestSpellingsOfOneThumbnail(t *testing.T) {
 	long := strings.Repeat("L0ng", 41) + ".pdf"
 	for want, spellings := range map[string][]string{
@@ -107,11 +107,11 @@ func TestThumbScript(t *testing.T) {
 	}
 	s := settings.Default()
 	if _, err := New(s).Parse("/w/thumb.php", url.Values{"f": {"Cat.jpg"}, "w": {"3"}}); !fault.Is(err, fault.NoSuchURL) {
-		t.Errorf("no wiki is named: %v", err)
+		t.Errorf("without mediawiki.wiki: %v", err)
 	}
 	s.MediaWiki.Wiki = "wikipedia/de"
 	if got, err := New(s).Parse("/w/thumb.php", url.Values{"f": {"Cat.jpg"}, "w": {"3"}}); err != nil || got.Spec.Original.Container != "wikipedia-de-local-public" {
-		t.Errorf("the settings' wiki: %+v, %v", got, err)
+		t.Errorf("with mediawiki.wiki: %+v, %v", got, err)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestStandardSizes(t *testing.T) {
 		t.Errorf("redirect: %q, %v", got.Redirect, err)
 	}
 	if got, err := with("redirect").Parse("/wikipedia/de/thumb/a/ab/A.svg/langx-300px-50px-A.svg.png", nil); err != nil || !strings.Contains(got.Redirect, "/langx-300px-60px-") {
-		t.Errorf("a language like a width: %q, %v", got.Redirect, err)
+		t.Errorf("a language that looks like a width: %q, %v", got.Redirect, err)
 	}
 	_, err := with("refuse").Parse(odd, nil)
 	if f := fault.Of(err); f.Kind != fault.OddSize || f.Instead != even || !strings.Contains(f.Message, "330") || f.RetryAfter() == 0 {
@@ -144,6 +144,6 @@ func TestStandardSizes(t *testing.T) {
 		}
 	}
 	if got, err := with("round_up").Parse("/wikipedia/de/thumb/a/ab/A.png/5000px-A.png", nil); err != nil || got.Spec.Width != 3840 {
-		t.Errorf("beyond the largest: %d, %v", got.Spec.Width, err)
+		t.Errorf("above the largest size: %d, %v", got.Spec.Width, err)
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// fromScript gives the path that thumb.php's parameters mean. wiki is what stands
-// before the script: /<project>/<language>, or anything where the settings name the wiki.
+// fromScript returns the URL path of the thumbnail in thumb.php's parameters. wiki is the path before
+// the script: /<project>/<language>, or anything else when mediawiki.wiki is set.
 func (m *Parser) fromScript(wiki string, q url.Values) (string, error) {
 	if strings.Count(strings.TrimSuffix(wiki, "/w"), "/") != 2 {
 		if m.settings.MediaWiki.Wiki == "" {
-			return "", fault.New(fault.NoSuchURL, "which wiki is meant? Ask for /<project>/<language>/thumb.php, or set mediawiki.wiki")
+			return "", fault.New(fault.NoSuchURL, "the URL of thumb.php names no wiki: ask for /<project>/<language>/thumb.php, or set mediawiki.wiki")
 		}
 		wiki = "/" + m.settings.MediaWiki.Wiki
 	}
@@ -25,7 +25,7 @@ func (m *Parser) fromScript(wiki string, q url.Values) (string, error) {
 	}
 	file := strings.ReplaceAll(q.Get("f"), " ", "_")
 	if file == "" || strings.Contains(file, "/") {
-		return "", fault.New(fault.BadURL, "thumb.php needs f, the name of a file")
+		return "", fault.New(fault.BadURL, "the parameter f of thumb.php is %q: set it to the name of a file, without /", file)
 	}
 	name, err := thumbName(file, q)
 	if err != nil {
@@ -34,8 +34,8 @@ func (m *Parser) fromScript(wiki string, q url.Values) (string, error) {
 	return wiki + place(file, q) + file + "/" + name, nil
 }
 
-// place is the zone and the folders of a file. The time in front of an old version's
-// name is not part of what is hashed.
+// place returns the zone and the folders of a file. The folders are a hash of the name; the hash of
+// an old version leaves out the leading time.
 func place(file string, q url.Values) string {
 	zone, hashed := "", file
 	if on(q, "archived") {
@@ -58,7 +58,8 @@ func on(q url.Values, name string) bool {
 	return value != "" && value != "0"
 }
 
-// thumbName is the last segment: given whole, or by its parts.
+// thumbName returns the last segment of the thumbnail's path: the parameter thumbName, or a name made
+// of the width, page and language.
 func thumbName(file string, q url.Values) (string, error) {
 	if name := q.Get("thumbName"); name != "" {
 		return name, nil
@@ -69,7 +70,7 @@ func thumbName(file string, q url.Values) (string, error) {
 	}
 	width = strings.TrimSuffix(width, "px")
 	if width == "" || strings.Trim(width, "0123456789") != "" {
-		return "", fault.New(fault.BadURL, "thumb.php needs width, a number of pixels")
+		return "", fault.New(fault.BadURL, "the parameter width of thumb.php is %q: set it to a number of pixels", width)
 	}
 	page := q.Get("page")
 	if page == "" {
@@ -86,8 +87,8 @@ func thumbName(file string, q url.Values) (string, error) {
 	return name.String(), nil
 }
 
-// behind is the extension that MediaWiki writes behind a file's name in those of its
-// thumbnails: none where the file is of the format that it is shown in.
+// behind returns the extension that MediaWiki adds to a file's name in the names of its thumbnails;
+// "" when the thumbnails have the file's own format.
 func behind(file string) string {
 	shown := thumbnail.TypeOf(file).DefaultFormat(false)
 	if own, _ := thumbnail.ParseFormat(file[strings.LastIndex(file, ".")+1:]); own == shown {

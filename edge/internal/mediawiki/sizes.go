@@ -10,8 +10,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// sized holds a thumbnail to the standard sizes: rounded up to the next of them, in
-// its key as well; or redirected there, or refused with a word where to go.
+// sized applies mediawiki.size_policy to a thumbnail of another width than the standard ones. With
+// round_up it rounds the width up to the next standard width, in p as well, so that the key changes
+// too. With redirect it returns the URL path to redirect to. With refuse it returns a fault that
+// names this path.
 func (m *Parser) sized(s *thumbnail.Spec, p path) (redirect string, err error) {
 	policy := m.settings.MediaWiki.SizePolicy
 	width := m.standard(s.Width)
@@ -26,15 +28,15 @@ func (m *Parser) sized(s *thumbnail.Spec, p path) (redirect string, err error) {
 	case "redirect":
 		return p.url(), nil
 	}
-	f := fault.New(fault.OddSize, "thumbnails of this width are not made here: ask for %d pixels, at %s", width, p.url())
+	f := fault.New(fault.OddSize, "%d pixels is not a standard width here: ask for %d pixels, at %s", s.Width, width, p.url())
 	f.Instead = p.url()
 	return "", f
 }
 
-// lastWidth is the thumbnail's: a language may end like one.
+// lastWidth matches the thumbnail's width, which is the last one: a language may look like a width.
 var lastWidth = regexp.MustCompile(`\d+px-((?:seek=\d+-)?)$`)
 
-// standard is the next standard width, or the largest one.
+// standard returns the next standard width in pixels, at most the largest one.
 func (m *Parser) standard(width int) int {
 	sizes := m.settings.MediaWiki.Sizes
 	for _, size := range sizes {
@@ -45,7 +47,7 @@ func (m *Parser) standard(width int) int {
 	return sizes[len(sizes)-1]
 }
 
-// url is the path of the thumbnail, percent-encoded.
+// url returns the URL path of the thumbnail, percent-encoded.
 func (p path) url() string {
 	zone := ""
 	if p["zone"] != "" {

@@ -10,14 +10,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// storedForm is a form of path whose objects are served as they are: they are
-// written by others, and never rendered here.
+// storedForm is a form of URL path. Other programs write its objects, and the edge serves them as
+// they are.
 type storedForm struct {
 	pattern *regexp.Regexp
 	place   func(m *Parser, p path) thumbnail.Location
 }
 
-// storedForms are those of Wikimedia's Swift middleware, in its order.
+// storedForms returns the forms of Wikimedia's Swift middleware, in its order.
 func storedForms() []storedForm {
 	global := func(repository string) func(*Parser, path) thumbnail.Location {
 		return func(m *Parser, p path) thumbnail.Location {
@@ -38,7 +38,7 @@ func storedForms() []storedForm {
 	}
 }
 
-// upload is an original, or a transcoded video.
+// upload returns the location of an original, or of a transcoded video.
 func (m *Parser) upload(p path) thumbnail.Location {
 	zone := "public"
 	if p["transcoded"] != "" {
@@ -51,7 +51,7 @@ func (m *Parser) at(container, shard, object string) thumbnail.Location {
 	return thumbnail.Location{Container: m.sharded(container, shard), Path: m.settings.Store.Originals.Prefix + object}
 }
 
-// asStored finds what is served as it is.
+// asStored returns the target of an object that the edge serves as it is.
 func (m *Parser) asStored(decoded string) (target.Target, error) {
 	for _, form := range m.stored {
 		p := path(target.Parts(form.pattern, decoded))
@@ -60,7 +60,7 @@ func (m *Parser) asStored(decoded string) (target.Target, error) {
 		}
 		at := form.place(m, p)
 		if !objectstore.Valid(at) {
-			return target.Target{}, fault.New(fault.BadURL, "the URL names no file that could exist")
+			return target.Target{}, fault.New(fault.BadURL, "no file can have the name %q: check the URL", at.Path)
 		}
 		name := at.Path[strings.LastIndex(at.Path, "/")+1:]
 		return target.Target{
@@ -68,5 +68,5 @@ func (m *Parser) asStored(decoded string) (target.Target, error) {
 			Private: p["zone"] == "temp" || m.private(p), Wiki: true,
 		}, nil
 	}
-	return target.Target{}, fault.New(fault.NoSuchURL, "the URL is no thumbnail's: neither MediaWiki's nor Thumbor's grammar knows it")
+	return target.Target{}, fault.New(fault.NoSuchURL, "no thumbnail has this URL: check it against MediaWiki's and Thumbor's grammar")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
-// admitting asks for a flight's places, as long as somebody waits for it.
+// admitting asks for a flight's places while a client waits for the flight.
 type admitting struct {
 	estimator estimator
 	buckets   buckets
@@ -31,33 +31,34 @@ func newAdmitting(c Config, m metrics) *admitting {
 	}
 }
 
-// grant is what came of asking: a lease; or done, when another flight rendered the
-// thumbnail meanwhile; or the fault of a refusal.
+// grant is the answer to a flight's request for places: a lease; or done, when another flight
+// rendered the thumbnail meanwhile; or the fault of a refusal.
 type grant struct {
 	lease   admission.Lease
 	done    bool
 	refusal error
-	ticket  *ticket // of a flight that comes along with another's job; else nil
-	convoy  *convoy // whose first flight this is; else nil
+	ticket  *ticket // the ride of a flight that rides with another job; else nil
+	convoy  *convoy // the convoy of its first flight; nil for other flights
 }
 
-// admit reports whether the flight is over. It is not when another's render was, and may
-// have brought nothing. The error is a refusal that is this client's alone.
+// admit reports whether the flight is over. A flight is not over when another flight's render of the
+// thumbnail ended and the thumbnail is not in the store. The error is a refusal that concerns only
+// this client.
 func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.Info) (over bool, err error) {
 	began := time.Now()
 	waiting, stop := untilAbandoned(ctx, l.flight)
 	defer stop()
 	w := on.buckets.look(waiting, on.estimator.estimate(l.request, l.client, original))
 	g := on.ask(waiting, w)
-	defer g.ticket.decline() // unless it boards
-	defer g.convoy.end(nil)  // unless its job was published
-	stop()                   // from here on the flight minds for itself
+	defer g.ticket.decline() // does nothing after board
+	defer g.convoy.end(nil)  // does nothing after the job was published
+	stop()                   // the next steps watch for an abandoned flight themselves
 	l.times.add("admit", began, on.metrics)
 	return on.next.proceed(ctx, l, w, g)
 }
 
-// untilAbandoned gives a context that ends when nobody waits for the flight any more. stop
-// ends it, and waits for the goroutine that watches; a second call does nothing.
+// untilAbandoned returns a context that ends when the last client has left the flight. stop ends the
+// context and waits for the watching goroutine; a second call does nothing.
 func untilAbandoned(ctx context.Context, f *flight.Flight[Thumb]) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	watching := make(chan struct{})

@@ -7,15 +7,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// buckets finds the larger thumbnails from which others can be rendered.
+// buckets finds larger stored thumbnails from which renderers can render smaller ones.
 type buckets struct {
 	widths []int // render.buckets
 	stored Stored
 }
 
-// look notes the bucket of a flight's work. When that is in the store, the render costs what
-// one of a small picture does, whatever the original: it takes no place of an expensive type,
-// and goes by the standard lane.
+// look returns the work with its bucket. When the bucket is in the store, the render of any original
+// costs as much as a render of a small picture. The flight then takes no place of an expensive type,
+// and leaves the expensive lane for the standard one.
 func (b buckets) look(ctx context.Context, w work) work {
 	spec := w.request.Target.Spec
 	w.bucket = bucket.Width(spec, b.widths)

@@ -19,12 +19,12 @@ func TestBuckets(t *testing.T) {
 		seen            bool
 		withoutSettings bool
 	}{
-		"a page whose bucket is there":         {original: "cat.pdf", there: true, lane: renderjob.LaneStandard, width: 1280, seen: true},
-		"a page without a bucket":              {original: "cat.pdf", lane: renderjob.LaneExpensive, expensive: thumbnail.TypePDF, width: 1280},
-		"a page of bulk whose bucket is there": {original: "cat.pdf", bulk: true, there: true, lane: renderjob.LaneBulk, width: 1280, seen: true},
-		"a photograph, for which nobody looks": {original: "cat.jpg", there: true, lane: renderjob.LaneStandard, width: 1280},
-		"a drawing, which has none":            {original: "cat.svg", lane: renderjob.LaneExpensive},
-		"a page where the settings have none":  {original: "cat.pdf", there: true, lane: renderjob.LaneExpensive, expensive: thumbnail.TypePDF, withoutSettings: true},
+		"page with a stored bucket":          {original: "cat.pdf", there: true, lane: renderjob.LaneStandard, width: 1280, seen: true},
+		"page without a stored bucket":       {original: "cat.pdf", lane: renderjob.LaneExpensive, expensive: thumbnail.TypePDF, width: 1280},
+		"page of bulk with a stored bucket":  {original: "cat.pdf", bulk: true, there: true, lane: renderjob.LaneBulk, width: 1280, seen: true},
+		"photograph: the edge does not look": {original: "cat.jpg", there: true, lane: renderjob.LaneStandard, width: 1280},
+		"drawing: drawings have no buckets":  {original: "cat.svg", lane: renderjob.LaneExpensive},
+		"page without render.buckets":        {original: "cat.pdf", there: true, lane: renderjob.LaneExpensive, expensive: thumbnail.TypePDF, withoutSettings: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(w *world) {

@@ -19,7 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Config is what an obtainer is made of.
+// Config has the settings and the collaborators of an obtainer.
 type Config struct {
 	Settings   settings.Settings
 	Thumbnails Lister
@@ -35,7 +35,7 @@ type Config struct {
 	Metrics    prometheus.Registerer
 }
 
-// Stored finds thumbnails that are there; package stored does.
+// Stored finds stored thumbnails; package stored implements it.
 type Stored interface {
 	AtHand(ctx context.Context, t target.Target) (stored.Hit, bool)
 	Find(ctx context.Context, t target.Target, renew bool) (stored.Hit, error)
@@ -47,69 +47,69 @@ type Stored interface {
 	ForgetAll()
 }
 
-// Heads knows the originals; package originals does. The fault of one that is not there is
-// Absent.
+// Heads returns the heads of originals; package originals implements it. The fault of a missing
+// original is Absent.
 type Heads interface {
 	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
 	Forget(at thumbnail.Location)
 	ForgetAll()
 }
 
-// Opener opens originals that are served as they are.
+// Opener opens originals that the edge serves as they are.
 type Opener interface {
 	Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error)
 }
 
-// Lister lists the sizes of a thumbnail that the store has.
+// Lister lists the stored sizes of a thumbnail.
 type Lister interface {
 	List(ctx context.Context, before thumbnail.Location, after string) ([]thumbnail.Location, error)
 }
 
-// Failures is the failure memory; package failure does.
+// Failures is the failure memory; package failure implements it.
 type Failures interface {
 	Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Location, engines []string) error
 	Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine string) error
 }
 
-// Fleet knows the renderers that live; package fleet does.
+// Fleet knows the renderers that live; package fleet implements it.
 type Fleet interface {
 	Engines(t thumbnail.Type) []string
 	GoneFor() time.Duration
 	Idle() bool
-	// Batch is how many jobs of one original each of the living renderers does at once, at least 1.
+	// Batch is the number of jobs of one original that every living renderer takes at once, at least 1.
 	Batch() int
 }
 
-// Admitter decides whether a flight may render now; package admission does.
+// Admitter decides whether a flight may render now; package admission implements it.
 type Admitter interface {
 	Admit(ctx context.Context, r admission.Request) (l admission.Lease, done bool, err error)
 	CountRefusal(by throttle.Name)
 }
 
-// Queue takes jobs; package dispatch does.
+// Queue publishes jobs; package dispatch implements it.
 type Queue interface {
-	// Publish publishes a job, with those that are held for it.
+	// Publish publishes a job. The jobs in held ride with it.
 	Publish(ctx context.Context, job renderjob.Job, held ...Job) (Job, error)
-	// Hold opens a job that another takes along, or that is published by itself.
+	// Hold opens a job without publishing it. The job rides with another, or Release publishes it.
 	Hold(ctx context.Context, job renderjob.Job) Job
-	// Electing reports whether the queue takes nothing, and may soon again.
+	// Electing reports whether the queue takes no jobs because its servers may elect a leader.
 	Electing() bool
-	// Unstarted is how long the oldest job of this edge waits that no renderer has begun.
+	// Unstarted returns the age of this edge's oldest job in the lane that no renderer has begun.
 	Unstarted(lane renderjob.Lane) time.Duration
 }
 
-// Job is one that was published, until its end.
+// Job is a published or held job, until its end.
 type Job interface {
 	Results() <-chan renderjob.Result
 	Reconnected() <-chan struct{}
 	Restore(ctx context.Context) error
 	Withdraw(ctx context.Context) bool
-	// Release has a job that is held published by itself.
+	// Release publishes a held job by itself.
 	Release()
 	Close()
 }
 
-// Backlog watches what waits in the queue, of all edges; package backlog does.
+// Backlog watches the waiting jobs of all edges; package backlog implements it.
 type Backlog interface {
 	Stalls(lane renderjob.Lane, longer time.Duration) bool
 }

@@ -12,10 +12,10 @@ import (
 
 // convoys holds the flights that need the same places: flights of one client (clients that per-ip
 // does not count are one client here), one original and one lane. Only the first flight of a convoy
-// stands in the coordinator's lines. The others wait behind it, and each is offered a ride with its
-// job (rides). As many sizes of an original as a renderer does at once therefore take one place of
-// a lane's line. The first flight waits for nothing that the others need not wait for, so no flight
-// suffers from another client's limits.
+// stands in the coordinator's lines. The others wait behind it, and the edge offers each of them a
+// ride with its job (rides). As many sizes of an original as a renderer takes at once therefore take
+// one place of a lane's line. All flights of a convoy need the same places, so no flight suffers
+// from another client's limits.
 type convoys struct {
 	mu   sync.Mutex
 	open map[needs]*convoy
@@ -29,7 +29,7 @@ func newConvoys(within time.Duration) *convoys {
 	return &convoys{open: map[needs]*convoy{}, within: within}
 }
 
-// needs is the places that a flight takes, and the version of its original. Flights with equal
+// needs has the places that a flight takes, and the version of its original. Flights with equal
 // needs wait for the same places.
 type needs struct {
 	places  throttle.Request
@@ -45,18 +45,18 @@ func needsOf(w work) needs {
 }
 
 // convoy is a first flight, which stands in line, and the flights that wait behind it. A flight
-// that waits alone has none: nil.
+// that waits alone has no convoy: nil.
 type convoy struct {
 	of      *convoys
 	needs   needs
 	size    int
 	once    sync.Once
 	over    chan struct{}
-	refusal error // of all; set before over is closed
+	refusal error // refuses all flights; set before over is closed
 }
 
-// join returns a flight's convoy, and whether the flight is its first. A convoy has at most most
-// flights; the next flight begins another.
+// join returns a flight's convoy, and whether the flight is the first of the convoy. A convoy has at
+// most `most` flights; the next flight begins another convoy.
 func (on *convoys) join(w work, most int) (c *convoy, first bool) {
 	if most < 2 || !lanes.Shared(w.request.Target.Spec) {
 		return nil, true
@@ -73,8 +73,8 @@ func (on *convoys) join(w work, most int) (c *convoy, first bool) {
 	return c, true
 }
 
-// end releases the flights behind the first. A throttle that refused the first refuses them too;
-// else one of them is the first of the next convoy.
+// end releases the flights behind the first. When a throttle refused the first flight, the refusal
+// holds for all of them; otherwise one of them is the first flight of the next convoy.
 func (c *convoy) end(refusal error) {
 	if c == nil {
 		return
@@ -109,8 +109,8 @@ func (on *admitting) ask(ctx context.Context, w work) grant {
 	}
 }
 
-// leadConvoy stands in line for a convoy. When the flight is granted its places, the convoy lasts
-// until its job is published.
+// leadConvoy stands in line for a convoy. When the coordinator grants the places, the convoy lasts
+// until the flight's job is published.
 func (on *admitting) leadConvoy(ctx context.Context, w work, p *passenger, c *convoy) grant {
 	g := on.standInLine(ctx, w, p)
 	if g.lease != nil && g.ticket == nil {
@@ -121,8 +121,8 @@ func (on *admitting) leadConvoy(ctx context.Context, w work, p *passenger, c *co
 	return g
 }
 
-// follow waits behind the first flight of a convoy. It is not over when the flight must join
-// another convoy.
+// follow waits behind the first flight of a convoy. over is false when the flight must join another
+// convoy.
 func (on *admitting) follow(ctx context.Context, w work, p *passenger, c *convoy, late <-chan time.Time) (g grant, over bool) {
 	for {
 		select {

@@ -14,25 +14,25 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Six sizes wait for the lane; how many of them stand in its line?
+// Six sizes wait for the lane. The test counts those that stand in its line.
 func TestOneStandsInLineForSeveral(t *testing.T) {
 	for name, c := range map[string]struct {
 		batch  int
 		change func(i int, r *Request)
 		inLine int
 	}{
-		"all of one client's":       {batch: 16, inLine: 1},
-		"more than a renderer does": {batch: 4, inLine: 2},
-		"renderers take each alone": {batch: 1, inLine: 6},
-		"of two clients": {batch: 16, inLine: 2, change: func(i int, r *Request) {
+		"one client":                     {batch: 16, inLine: 1},
+		"more than a renderer's batch":   {batch: 4, inLine: 2},
+		"renderers that take no batches": {batch: 1, inLine: 6},
+		"two clients": {batch: 16, inLine: 2, change: func(i int, r *Request) {
 			if i%2 == 1 {
 				r.Client = "bob"
 			}
 		}},
-		"of two clients that per-ip does not count": {batch: 16, inLine: 1, change: func(i int, r *Request) {
+		"two clients that per-ip does not count": {batch: 16, inLine: 1, change: func(i int, r *Request) {
 			r.Client = clientaddr.Nobody + []string{"", " else"}[i%2]
 		}},
-		"of two originals": {batch: 16, inLine: 2, change: func(i int, r *Request) {
+		"two originals": {batch: 16, inLine: 2, change: func(i int, r *Request) {
 			if i%2 == 1 {
 				r.Target.Spec.Original.Path = "dog.jpg"
 			}
@@ -62,7 +62,7 @@ func TestOneStandsInLineForSeveral(t *testing.T) {
 				synctest.Wait()
 				w.mu.Lock()
 				if len(w.admitted) != c.inLine {
-					t.Errorf("%d stand in line, want %d", len(w.admitted), c.inLine)
+					t.Errorf("%d flights stand in line, want %d", len(w.admitted), c.inLine)
 				}
 				w.mu.Unlock()
 				leave()
@@ -74,21 +74,21 @@ func TestOneStandsInLineForSeveral(t *testing.T) {
 	}
 }
 
-// The first of three sizes ends in a way; the others follow.
-func TestWhatBecomesOfTheFirst(t *testing.T) {
+// The first of three sizes gets a grant or a refusal, or loses its client.
+func TestTheFirstOfAConvoyEnds(t *testing.T) {
 	laneFull := throttle.All().Get(throttle.Lane).Refuse(0, "full")
 	for name, c := range map[string]struct {
-		answer  error // to the first that stands in line
-		leaves  bool  // its client does
-		asked   int   // of the coordinator, in all
+		answer  error // to the first flight
+		leaves  bool  // the first flight's client leaves
+		asked   int   // requests to the coordinator, in all
 		jobs    int
-		along   int
-		refused fault.Kind // all are
+		along   int        // jobs that ride
+		refused fault.Kind // of all flights
 	}{
-		"it is granted, and the others come along": {asked: 3, jobs: 1, along: 2},
-		"a throttle refuses it, and so all":        {answer: laneFull, asked: 1, refused: fault.LaneFull},
-		"its thumbnail failed elsewhere":           {answer: fault.New(fault.Internal, "no"), asked: 3, jobs: 1, along: 1},
-		"its client leaves":                        {leaves: true, asked: 3, jobs: 1, along: 1},
+		"grant: the others ride":             {asked: 3, jobs: 1, along: 2},
+		"refusal by a throttle: all refused": {answer: laneFull, asked: 1, refused: fault.LaneFull},
+		"failure of the thumbnail elsewhere": {answer: fault.New(fault.Internal, "no"), asked: 3, jobs: 1, along: 1},
+		"the first flight's client has left": {leaves: true, asked: 3, jobs: 1, along: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gate := make(chan struct{})
@@ -128,7 +128,7 @@ func TestWhatBecomesOfTheFirst(t *testing.T) {
 				for range c.jobs {
 					j := <-w.published
 					if len(j.along) != c.along {
-						t.Errorf("%d come along, want %d", len(j.along), c.along)
+						t.Errorf("%d jobs ride, want %d", len(j.along), c.along)
 					}
 					for _, j := range append([]*job{j}, j.along...) {
 						j.tell(renderjob.StateStarted, nil)
@@ -151,10 +151,10 @@ func TestWhatBecomesOfTheFirst(t *testing.T) {
 					t.Errorf("the coordinator was asked %d times, want %d", len(w.admitted), c.asked)
 				}
 				if c.refused != "" && len(w.refusals) != 2 {
-					t.Errorf("refusals counted for the others: %v", w.refusals)
+					t.Errorf("refusals of the other flights: %v", w.refusals)
 				}
 				if open := w.o.leading.next.convoys.open; len(open) != 0 {
-					t.Errorf("left behind: %v", open)
+					t.Errorf("convoys that are still open: %v", open)
 				}
 			})
 		})

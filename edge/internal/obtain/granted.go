@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// granting goes on with what a flight was granted: it looks into the store once more, since
-// another edge may have stored the thumbnail between the first look and the grant.
+// granting takes a flight from the coordinator's answer on. It looks into the store once more,
+// because another edge may have stored the thumbnail between the first look and the grant.
 type granting struct {
 	stored    Stored
 	next      *rendering
@@ -25,7 +25,7 @@ func newGranting(c Config, costs *cost.Book, together *rides, m metrics) *granti
 	return &granting{stored: c.Stored, next: newRendering(c, costs, together, m), throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
 }
 
-// proceed is admit from the coordinator's answer on.
+// proceed does the part of admit after the coordinator's answer, with admit's results.
 func (on *granting) proceed(ctx context.Context, l *leader, w work, g grant) (over bool, err error) {
 	if g.refusal == nil && !g.done || fault.Is(g.refusal, fault.LaneFull) {
 		on.metrics.offered.WithLabelValues(string(l.request.Target.Spec.Type)).Inc()
@@ -46,17 +46,17 @@ func (on *granting) proceed(ctx context.Context, l *leader, w work, g grant) (ov
 	return true, nil
 }
 
-// refuse gives back a refusal that is this client's alone, and answers everybody with any
-// other.
+// refuse returns a refusal that concerns only this client. It answers all clients of the flight with
+// any other refusal.
 func (on *granting) refuse(l *leader, err error) error {
 	if f := fault.Of(err); on.throttles.IsOfClient(f) {
 		return f
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		err = fault.Wrap(err, fault.Unavailable, "all who waited have left")
+		err = fault.Wrap(err, fault.Unavailable, "every client left before the render began")
 	case errors.Is(err, context.DeadlineExceeded):
-		err = fault.Wrap(err, fault.Deadline, "the thumbnail was not rendered within %v", on.deadline.Whole)
+		err = fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v: ask again later", on.deadline.Whole)
 	}
 	l.flight.Answer(Thumb{Times: l.times}, err)
 	return nil

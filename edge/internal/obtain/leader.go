@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// leading takes flights through the steps that cost no place: the head of the original, and
-// the failure memory.
+// leading takes flights through the steps that need no place: the head of the original, and the
+// failure memory.
 type leading struct {
 	heads    Heads
 	failures Failures
@@ -29,17 +29,18 @@ func newLeading(c Config, m metrics) *leading {
 	}
 }
 
-// leader is one flight, led by one client.
+// leader is the request that leads a flight.
 type leader struct {
 	flight  *flight.Flight[Thumb]
 	request Request
-	client  string
+	client  string // of the throttles
 	times   Times
 }
 
 func (l *leader) fail(err error) { l.flight.Answer(Thumb{Times: l.times}, err) }
 
-// lead returns an error only for a refusal that is this client's alone.
+// lead takes the flight through its steps, and answers it. It returns an error only for a refusal
+// that concerns only this client; another client's request then leads the flight.
 func (on *leading) lead(ctx context.Context, l *leader) error {
 	original, err := on.head(ctx, l)
 	if err != nil {
@@ -56,7 +57,7 @@ func (on *leading) lead(ctx context.Context, l *leader) error {
 			return err
 		}
 	}
-	l.flight.Answer(Thumb{Times: l.times}, fault.New(fault.ThumbStore, "other renders of this thumbnail ended without a result"))
+	l.flight.Answer(Thumb{Times: l.times}, fault.New(fault.ThumbStore, "other edges rendered this thumbnail %d times and did not store it: ask again later", rounds))
 	return nil
 }
 
@@ -67,8 +68,8 @@ func (on *leading) head(ctx context.Context, l *leader) (objectstore.Info, error
 	return info, err
 }
 
-// checkFailures refuses an original that failed too often. A memory that does not answer
-// lets it pass.
+// checkFailures returns the fault Failing for an original that failed too often. When the failure
+// memory does not answer, the request passes.
 func (on *leading) checkFailures(ctx context.Context, l *leader) error {
 	began := time.Now()
 	t := l.request.Target
@@ -80,7 +81,7 @@ func (on *leading) checkFailures(ctx context.Context, l *leader) error {
 		return err
 	case err != nil:
 		on.metrics.unremembered.Inc()
-		on.log.Warn("the failure memory does not answer: the request passes", "request", l.request.ID, "error", err)
+		on.log.Warn("ask the failure memory; the request passes", "request", l.request.ID, "error", err)
 	}
 	return nil
 }

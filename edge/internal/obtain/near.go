@@ -7,11 +7,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// nearBound is how many originals an edge remembers the renderer of: more than renderers keep.
+// nearBound bounds the originals in near. It is more than renderers keep on their disks.
 const nearBound = 20_000
 
-// near remembers which renderer read an original last, and so has it on its disk. It is a hint:
-// one that is wrong costs the renderer that pulls the job a question.
+// near remembers the renderer that read an original last, because that renderer has the original on
+// its disk. The name is a hint in jobs: a wrong hint costs the renderer that pulls the job one
+// question to the other renderer.
 type near struct {
 	mu    sync.Mutex
 	names map[thumbnail.Location]string
@@ -19,8 +20,8 @@ type near struct {
 	next  int
 }
 
-// note takes what a renderer tells of its job. One that rendered from a bucket has read no
-// original.
+// note remembers the renderer of a result. It ignores results without a fetch, because a renderer
+// that renders from a bucket reads no original.
 func (n *near) note(original thumbnail.Location, r renderjob.Result) {
 	if r.FetchMS <= 0 || r.Renderer == "" {
 		return
@@ -36,7 +37,7 @@ func (n *near) note(original thumbnail.Location, r renderjob.Result) {
 	n.names[original] = r.Renderer
 }
 
-// remember puts a key into the ring, in the place of the oldest when it is full.
+// remember puts a key into the ring. In a full ring the key replaces the oldest one.
 func (n *near) remember(original thumbnail.Location) {
 	if len(n.order) < nearBound {
 		n.order = append(n.order, original)
@@ -47,7 +48,7 @@ func (n *near) remember(original thumbnail.Location) {
 	n.next = (n.next + 1) % nearBound
 }
 
-// of is the renderer that has an original; "" where none is known to.
+// of returns the name of the renderer that has an original, or "".
 func (n *near) of(original thumbnail.Location) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// nearestAtOnce bounds the lists that refusals cause: one costs the store more than a
-	// refusal costs us.
+	// nearestAtOnce bounds the listings that refusals cause, because a listing costs the store more
+	// than a refusal costs the edge.
 	nearestAtOnce = 8
 	nearestWithin = time.Second
-	nearestTries  = 4 // of sizes that turn out to be stale
+	nearestTries  = 4 // sizes that firstCurrent looks at, because some are stale
 )
 
 // sizes finds other sizes of thumbnails.
@@ -25,15 +25,16 @@ type sizes struct {
 	enabled    bool // edge.nearest
 	thumbnails Lister
 	stored     Stored
-	listing    chan struct{} // places of those who look
+	listing    chan struct{} // has an element for each listing under way
 }
 
 func newSizes(c Config) *sizes {
 	return &sizes{enabled: c.Settings.Edge.Nearest, thumbnails: c.Thumbnails, stored: c.Stored, listing: make(chan struct{}, nearestAtOnce)}
 }
 
-// nearest finds another size of a thumbnail that a throttle refused: the nearest larger
-// one, else the nearest smaller one. ok is false where there is none, or too many ask.
+// nearest returns another size of a thumbnail that a throttle refused: the next larger stored size,
+// else the next smaller one. ok is false when the store has no other size, or when nearestAtOnce
+// searches run already.
 func (s *sizes) nearest(ctx context.Context, t target.Target, refusal error) (thumb Thumb, ok bool) {
 	if !s.enabled || fault.Of(refusal).Throttle == "" || t.Kin == (target.Kin{}) {
 		return Thumb{}, false
@@ -51,10 +52,10 @@ func (s *sizes) nearest(ctx context.Context, t target.Target, refusal error) (th
 		return Thumb{}, false
 	}
 	kin := bySize(all, t)
-	return s.firstCurrent(ctx, t, kin[:min(len(kin), nearestTries)]) // ctx outlives the list, since a hit is read from
+	return s.firstCurrent(ctx, t, kin[:min(len(kin), nearestTries)]) // ctx, not listing: the caller reads the hit later
 }
 
-// firstCurrent gives the first of the kin that is there and not stale.
+// firstCurrent returns the first of the kin that is stored and not stale.
 func (s *sizes) firstCurrent(ctx context.Context, t target.Target, kin []thumbnail.Location) (Thumb, bool) {
 	for _, other := range kin {
 		there := t
@@ -73,8 +74,8 @@ func (s *sizes) firstCurrent(ctx context.Context, t target.Target, kin []thumbna
 	return Thumb{}, false
 }
 
-// bySize sorts those of the kin that have the same proportions: the larger ones first,
-// each nearest first.
+// bySize returns the thumbnails of all that have t's proportions: first the larger ones, then the
+// smaller ones, each beginning with the size nearest to t's.
 func bySize(all []thumbnail.Location, t target.Target) (kin []thumbnail.Location) {
 	distance := map[thumbnail.Location]int{}
 	for _, at := range all {
@@ -93,11 +94,11 @@ func bySize(all []thumbnail.Location, t target.Target) (kin []thumbnail.Location
 	return kin
 }
 
-// smaller is above all differences of larger sizes.
+// smaller is added to the distance of smaller sizes. It exceeds every distance of a larger size.
 const smaller = 1 << 24
 
-// proportional reports whether two boxes cut the same part of a picture, within a pixel
-// of rounding. A side of 0 is in proportion.
+// proportional reports whether two boxes cut the same part of a picture, with one pixel of rounding.
+// A side of 0 follows from the other side, so the same side must be 0 in both boxes.
 func proportional(w, h, width, height int) bool {
 	if (w == 0) != (width == 0) || (h == 0) != (height == 0) {
 		return false

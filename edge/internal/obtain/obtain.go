@@ -1,12 +1,13 @@
-// Package obtain gets a thumbnail: from the store when it is there, else by
-// having it rendered. It is the way of a request, as DESIGN.md tells it:
+// Package obtain gets a thumbnail from the store, or from a renderer when the store does not have it.
+// It is the way of a request in DESIGN.md:
 //
 //	look up → join the flight → (its leader:) head → failure memory → admit →
 //	look up again → publish → wait for the result → answer → wait until stored
 //
-// Each step is a file, and hands the flight on to the next: obtain.go looks up and joins,
-// leader.go asks for the head and the failure memory, admit.go for the places, granted.go
-// looks once more, render.go goes from the job to the stored thumbnail. The lease ends when the thumbnail is stored; of a failure, before the answer.
+// Each step is a file, and passes the flight on to the next one. obtain.go looks up and joins,
+// leader.go asks for the head and the failure memory, admit.go asks for the places, granted.go looks
+// up again, and render.go goes from the job to the stored thumbnail. The lease ends when the
+// thumbnail is stored; after a failure, it ends before the answer.
 package obtain
 
 import (
@@ -22,28 +23,27 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Request is one client's wish.
+// Request is one client's request for a thumbnail.
 type Request struct {
 	ID     string // in every log line and in the job
-	Trace  string // that it is part of, as the job's header has it
+	Trace  string // the trace of the request, as a traceparent header
 	Client string // for the throttles
 	Target target.Target
-	// Bulk work waits behind what clients wait for.
+	// Bulk renders the thumbnail in advance: the job waits behind thumbnails that clients wait for.
 	Bulk bool
-	// Renew asks for a new render of a thumbnail that today's rules would render otherwise.
+	// Renew renders a stored thumbnail again when the current rules would render it differently.
 	Renew bool
 }
 
-// Thumb is an answer. Either Image holds the picture, or Object does, which the
-// caller closes.
+// Thumb is an answer. Image has the picture, or the caller reads it from Object and closes Object.
 type Thumb struct {
 	Meta   objectstore.Meta
 	Image  []byte
 	Object objectstore.Object
 	Source Source
-	Key    thumbnail.Location // of the size that is given, where it is not the one asked for
+	Key    thumbnail.Location // the key of another size than the requested one; else zero
 	Times  Times
-	// Passing: the original was purged meanwhile, so that no cache may keep this answer.
+	// Passing is true when the original was purged during the request: no cache may keep the answer.
 	Passing bool
 }
 
@@ -52,14 +52,15 @@ type Source string
 
 // The sources; labels of metrics.
 const (
-	Hit      Source = "hit"      // it was in the store
-	Rendered Source = "rendered" // this request's flight had it rendered
-	Shared   Source = "shared"   // another edge's flight did
-	Nearest  Source = "nearest"  // it is another size of what a throttle refused
-	Original Source = "original" // it is no thumbnail: an object that is served as it is
+	Hit      Source = "hit"      // the store had the thumbnail
+	Rendered Source = "rendered" // a renderer rendered it for the request's flight
+	Shared   Source = "shared"   // a renderer rendered it for another edge's flight
+	Nearest  Source = "nearest"  // the store had another size of a thumbnail that a throttle refused
+	Original Source = "original" // an object that the edge serves as it is
 )
 
-// rounds is how often a flight starts over when another's work turns out not to be there.
+// rounds bounds the attempts of a flight. A flight tries again when another flight's render ended
+// and the store does not have the thumbnail.
 const rounds = 3
 
 // Obtainer gets thumbnails.
@@ -67,14 +68,14 @@ type Obtainer struct {
 	heads    Heads
 	stored   Stored
 	flights  *flight.Group[Thumb]
-	deadline time.Duration // of a flight
+	deadline time.Duration // bounds a flight
 	leading  *leading
 	sizes    *sizes
 	asIs     asIs
 	metrics  metrics
 }
 
-// New makes an obtainer.
+// New returns an obtainer. The caller must stop it.
 func New(c Config) *Obtainer {
 	e := c.Settings.Edge
 	flights := flight.New[Thumb](e.MaxWaiters, e.MaxWaitersPerClient)
@@ -89,8 +90,8 @@ func New(c Config) *Obtainer {
 // Stop waits for the flights to end.
 func (o *Obtainer) Stop(ctx context.Context) error { return o.flights.Stop(ctx) }
 
-// Forget makes what is known of an original void. Requests that come from now on join no
-// flight that began before.
+// Forget drops everything that the edge remembers of an original. Later requests do not join a
+// flight that began earlier.
 func (o *Obtainer) Forget(original thumbnail.Location) {
 	o.heads.Forget(original)
 	o.stored.Forget(original)
@@ -104,19 +105,20 @@ func (o *Obtainer) ForgetAll() {
 	o.flights.Forget("")
 }
 
-// AtHand gives a thumbnail that this machine has: most requests are for such.
+// AtHand returns a thumbnail that this machine has in memory or in a local store. Most requests end
+// here.
 func (o *Obtainer) AtHand(ctx context.Context, t target.Target) (Thumb, bool) {
 	hit, ok := o.stored.AtHand(ctx, t)
 	return found(hit, Hit, nil), ok
 }
 
-// Original opens an object of the store of originals, to be served as it is. ctx must
+// Original opens an object of the store of originals, which the edge serves as it is. ctx must
 // outlive the reading. Faults: Absent, OriginalStore, TooLarge.
 func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, error) {
 	return o.asIs.open(ctx, at)
 }
 
-// Obtain gets a thumbnail or says by a fault why not.
+// Obtain returns a thumbnail, or a fault. ctx must outlive the reading of the thumbnail's object.
 func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 	since := o.stored.Purges()
 	thumb, err := o.findOrRender(ctx, r)
@@ -144,24 +146,24 @@ func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 			return found(hit, source, times), nil
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) {
-			return Thumb{}, fault.Wrap(err, fault.ThumbStore, "the store of thumbnails does not answer")
+			return Thumb{}, fault.Wrap(err, fault.ThumbStore, "cannot read the store of thumbnails: ask again later")
 		}
 		thumb, err := o.joinFlight(ctx, r)
 		if err != nil || thumb.Image != nil {
 			thumb.Times = times.plus(thumb.Times)
 			return thumb, err
 		}
-		times, source = times.plus(thumb.Times), thumb.Source // it is in the store
+		times, source = times.plus(thumb.Times), thumb.Source // the next round finds it in the store
 	}
-	return Thumb{}, fault.New(fault.ThumbStore, "the thumbnail was stored and is not there")
+	return Thumb{}, fault.New(fault.ThumbStore, "a renderer stored the thumbnail, and the store does not have it: ask again later")
 }
 
 func found(hit stored.Hit, from Source, times Times) Thumb {
 	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times}
 }
 
-// joinFlight waits for what the flight of this thumbnail brings, and leads it where there is
-// none. A client does not join bulk work, which waits behind clients.
+// joinFlight waits for the answer of the thumbnail's flight. Without a flight, the request begins and
+// leads one. A client's request does not join a flight of bulk work, which waits behind clients.
 func (o *Obtainer) joinFlight(ctx context.Context, r Request) (Thumb, error) {
 	key := flightPrefix(r.Target.Spec.Original) + r.Target.Key.Container + "\x00" + r.Target.Key.Path
 	if r.Bulk {

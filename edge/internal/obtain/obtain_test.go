@@ -15,7 +15,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The way of one request, by what happens on it.
+// Each case is an event on the way of one request.
 func TestTheWayOfARequest(t *testing.T) {
 	unwell := func(w *world) { w.broken = errBroken }
 	refusedBy := func(name throttle.Name) func(*world) {
@@ -27,12 +27,12 @@ func TestTheWayOfARequest(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change  func(*world)
-		do      func(j *job) // with each job that is published
+		do      func(j *job) // called with the published job
 		source  Source
 		want    fault.Kind
-		outcome admission.Outcome // of the lease, where there is one
+		outcome admission.Outcome // of the lease, if there is one
 	}{
-		"it is stored": {change: func(w *world) { w.there[cat("").Target.Key] = true }, source: Hit},
+		"the thumbnail is stored":                 {change: func(w *world) { w.there[cat("").Target.Key] = true }, source: Hit},
 		"the store of thumbnails does not answer": {change: unwell, want: fault.ThumbStore},
 		"the original is absent": {
 			change: func(w *world) {
@@ -47,34 +47,34 @@ func TestTheWayOfARequest(t *testing.T) {
 		"the failure memory does not answer": {
 			change: func(w *world) { w.failing = errBroken }, do: (*job).finish, source: Rendered, outcome: admission.Outcome{Stored: true},
 		},
-		"it is refused for the client":  {change: refusedBy(throttle.PerIP), want: fault.Throttled},
-		"it is refused for everybody":   {change: refusedBy(throttle.PerOriginal), want: fault.Throttled},
-		"the lane is full":              {change: refusedBy(throttle.Lane), want: fault.LaneFull},
-		"no renderer lives":             {change: func(w *world) { w.gone = time.Hour }, want: fault.NoRenderer, outcome: admission.Outcome{}},
-		"the queue does not take it":    {change: func(w *world) { w.publish = fault.New(fault.Unavailable, "no") }, want: fault.Unavailable, outcome: admission.Outcome{}},
-		"it is rendered":                {do: (*job).finish, source: Rendered, outcome: admission.Outcome{Stored: true}},
-		"nobody begins":                 {do: func(*job) {}, want: fault.NoRenderer, outcome: admission.Outcome{}},
-		"somebody begins and is silent": {do: func(j *job) { j.tell(renderjob.StateStarted, nil) }, want: fault.Deadline, outcome: admission.Outcome{}},
-		"it is too large for a message": {
+		"per-ip refuses the client":             {change: refusedBy(throttle.PerIP), want: fault.Throttled},
+		"per-original refuses every client":     {change: refusedBy(throttle.PerOriginal), want: fault.Throttled},
+		"the lane is full":                      {change: refusedBy(throttle.Lane), want: fault.LaneFull},
+		"no renderer lives":                     {change: func(w *world) { w.gone = time.Hour }, want: fault.NoRenderer, outcome: admission.Outcome{}},
+		"the queue refuses the job":             {change: func(w *world) { w.publish = fault.New(fault.Unavailable, "no") }, want: fault.Unavailable, outcome: admission.Outcome{}},
+		"the thumbnail is rendered":             {do: (*job).finish, source: Rendered, outcome: admission.Outcome{Stored: true}},
+		"no renderer begins":                    {do: func(*job) {}, want: fault.NoRenderer, outcome: admission.Outcome{}},
+		"a renderer begins and sends no result": {do: func(j *job) { j.tell(renderjob.StateStarted, nil) }, want: fault.Deadline, outcome: admission.Outcome{}},
+		"the thumbnail is too large for a message": {
 			do: func(j *job) {
 				j.tell(renderjob.StateStarted, nil)
 				j.tell(renderjob.StateStored, nil)
 			}, source: Rendered, outcome: admission.Outcome{Stored: true},
 		},
-		"it is not stored": {
+		"storing fails": {
 			do: func(j *job) {
 				j.tell(renderjob.StateStarted, nil)
 				j.tell(renderjob.StateStored, func(r *renderjob.Result) { r.Fault = fault.New(fault.ThumbStore, "no") })
 			}, want: fault.ThumbStore, outcome: admission.Outcome{},
 		},
-		"it is rendered and not stored": {
+		"storing fails after the answer": {
 			do: func(j *job) {
 				j.tell(renderjob.StateStarted, nil)
 				j.tell(renderjob.StateRendered, nil)
 				j.tell(renderjob.StateStored, func(r *renderjob.Result) { r.Fault = fault.New(fault.ThumbStore, "no") })
 			}, source: Rendered, outcome: admission.Outcome{},
 		},
-		"a renderer fails without a word": {
+		"a renderer fails without a fault": {
 			do: func(j *job) { j.tell(renderjob.StateFailed, nil) }, want: fault.Internal,
 			outcome: admission.Outcome{Fault: fault.New(fault.Internal, "")},
 		},
@@ -83,7 +83,7 @@ func TestTheWayOfARequest(t *testing.T) {
 				j.tell(renderjob.StateFailed, func(r *renderjob.Result) { r.Fault = fault.New(fault.Undecodable, "no") })
 			}, want: fault.Undecodable, outcome: admission.Outcome{Fault: fault.New(fault.Undecodable, "")},
 		},
-		"the result is lost, and the thumbnail is stored": {
+		"the result is lost": {
 			do: func(j *job) { j.world.store(j.asked.Key) }, source: Rendered, outcome: admission.Outcome{Stored: true},
 		},
 	} {
@@ -93,7 +93,7 @@ func TestTheWayOfARequest(t *testing.T) {
 				synctest.Wait()
 				select {
 				case j := <-w.published:
-					if name == "the result is lost, and the thumbnail is stored" {
+					if name == "the result is lost" {
 						j.begun = true
 					}
 					c.do(j)
@@ -106,7 +106,8 @@ func TestTheWayOfARequest(t *testing.T) {
 	}
 }
 
-// checkLease fails unless there was one lease, with that outcome, or none.
+// checkLease fails unless one lease ended with the outcome want. With granted false, it fails unless
+// no lease ended.
 func (w *world) checkLease(t *testing.T, want admission.Outcome, granted bool) {
 	t.Helper()
 	synctest.Wait()
@@ -123,8 +124,8 @@ func (w *world) checkLease(t *testing.T, want admission.Outcome, granted bool) {
 	}
 }
 
-// A failure is answered once the lease is released, so that a request that comes after the
-// answer is counted on its own at the coordinator.
+// The edge releases the lease before it answers with a failure, so that the coordinator counts a
+// request after the answer by itself.
 func TestAFailureIsAnsweredAfterTheRelease(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		answers := w.ask(t.Context(), cat("ann"))
@@ -134,12 +135,12 @@ func TestAFailureIsAnsweredAfterTheRelease(t *testing.T) {
 			t.Errorf("released %+v, recorded %v", w.ends(), w.recorded)
 		}
 		if len(w.checked) != 1 || !slices.Equal(w.checked, w.blamed) {
-			t.Errorf("the failure memory was asked about %v, and told of %v", w.checked, w.blamed)
+			t.Errorf("engines checked: %v, recorded: %v; want the same one", w.checked, w.blamed)
 		}
 	})
 }
 
-// A record that the failure memory does not take changes nothing for the client.
+// An error of the failure memory changes nothing for the client.
 func TestAFailureThatCannotBeRemembered(t *testing.T) {
 	in(t, func(w *world) { w.unwilling = errBroken }, func(t *testing.T, w *world) {
 		answers := w.ask(t.Context(), cat("ann"))
@@ -148,7 +149,7 @@ func TestAFailureThatCannotBeRemembered(t *testing.T) {
 	})
 }
 
-// A refusal of one client says nothing about another that waits for the same thumbnail.
+// A refusal of one client says nothing about another client of the same flight.
 func TestALeaderIsRefusedAndAnotherLeads(t *testing.T) {
 	asked := make(chan string)
 	change := func(w *world) {
@@ -164,7 +165,7 @@ func TestALeaderIsRefusedAndAnotherLeads(t *testing.T) {
 		asked = make(chan string)
 		w := newWorld(t, change)
 		ann := w.ask(t.Context(), cat("ann"))
-		synctest.Wait() // ann leads, and is being asked about
+		synctest.Wait() // ann leads, and the coordinator is asked
 		bob := w.ask(t.Context(), cat("bob"))
 		synctest.Wait()
 		if first := <-asked; first != "ann" {
@@ -179,7 +180,7 @@ func TestALeaderIsRefusedAndAnotherLeads(t *testing.T) {
 	})
 }
 
-// Another edge rendered the thumbnail: nothing is rendered here, and there is no lease.
+// When another edge rendered the thumbnail, this edge renders nothing and gets no lease.
 func TestAnotherEdgeRenders(t *testing.T) {
 	change := func(w *world) {
 		w.admit = func(context.Context, admission.Request) (bool, error) {
@@ -193,9 +194,9 @@ func TestAnotherEdgeRenders(t *testing.T) {
 	})
 }
 
-// The lease is granted though another edge stored the thumbnail meanwhile: the second look
-// finds it, and the lease ends as one whose thumbnail is stored.
-func TestALeaseForWhatIsStored(t *testing.T) {
+// Another edge stores the thumbnail before the grant. The second look finds the thumbnail, and the
+// lease ends with the outcome stored.
+func TestALeaseForAStoredThumbnail(t *testing.T) {
 	change := func(w *world) {
 		w.admit = func(context.Context, admission.Request) (bool, error) {
 			w.store(cat("").Target.Key)
@@ -208,16 +209,16 @@ func TestALeaseForWhatIsStored(t *testing.T) {
 	})
 }
 
-// A lease that is granted again and again for work that others end without a result is
-// given up; so is a thumbnail that the store forgets as soon as it is stored.
-func TestWorkThatIsNeverThere(t *testing.T) {
+// A flight ends after some rounds when other edges' renders end without a result, and when the store
+// loses each thumbnail at once.
+func TestRoundsAreBounded(t *testing.T) {
 	done := func(w *world) {
 		w.admit = func(context.Context, admission.Request) (bool, error) { return true, nil }
 	}
 	in(t, done, func(t *testing.T, w *world) {
 		(<-w.ask(t.Context(), cat("ann"))).wants(t, "", fault.ThumbStore)
 		if len(w.admitted) != rounds {
-			t.Errorf("asked %d times", len(w.admitted))
+			t.Errorf("asked %d times, want %d", len(w.admitted), rounds)
 		}
 	})
 	in(t, nil, func(t *testing.T, w *world) {
@@ -232,28 +233,28 @@ func TestWorkThatIsNeverThere(t *testing.T) {
 				a.wants(t, "", fault.ThumbStore)
 			}
 			if published < 1 || published > rounds {
-				t.Errorf("published %d times, at most %d are tried", published, rounds)
+				t.Errorf("published %d times, want 1 to %d", published, rounds)
 			}
 			return
 		}
 	})
 }
 
-// While the queue's servers elect a leader, all places wait for it: the coordinator is asked
-// again, until the election must be over.
+// While the queue's servers elect a leader, the flights with places wait for the queue. The edge asks
+// the coordinator again until the election must be over.
 func TestTheLaneIsFullDuringAnElection(t *testing.T) {
 	full := throttle.All().Get(throttle.Lane).Refuse(0, "a test")
 	for name, c := range map[string]struct {
 		change func(*world)
-		ends   int // refusals before the lane has room
+		ends   int // refusals before the lane has a free place
 		want   fault.Kind
 	}{
-		"the queue elects, and comes back":      {func(w *world) { w.electing = true }, 5, ""},
-		"this edge's jobs are stuck":            {func(w *world) { w.unstarted = time.Minute }, 5, ""},
-		"another edge's jobs are stuck":         {func(w *world) { w.stalls = true }, 5, ""},
-		"the queue never comes back":            {func(w *world) { w.electing = true }, 1000, fault.LaneFull},
-		"all renderers are busy":                {func(w *world) { w.unstarted, w.idle = time.Minute, false }, 1, fault.LaneFull},
-		"renderers have room and nothing waits": {nil, 1, fault.LaneFull},
+		"the queue elects, and comes back":    {func(w *world) { w.electing = true }, 5, ""},
+		"this edge's jobs are stuck":          {func(w *world) { w.unstarted = time.Minute }, 5, ""},
+		"another edge's jobs are stuck":       {func(w *world) { w.stalls = true }, 5, ""},
+		"the queue never comes back":          {func(w *world) { w.electing = true }, 1000, fault.LaneFull},
+		"all renderers are busy":              {func(w *world) { w.unstarted, w.idle = time.Minute, false }, 1, fault.LaneFull},
+		"renderers are idle and no job waits": {nil, 1, fault.LaneFull},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, c.change, func(t *testing.T, w *world) {
@@ -275,8 +276,8 @@ func TestTheLaneIsFullDuringAnElection(t *testing.T) {
 	}
 }
 
-// An original that was purged while it was rendered: the request that began before gets its
-// picture, which no cache may keep; one that comes later joins no flight that began before.
+// An original is purged during a render. The earlier request gets its picture, which no cache may
+// keep. A later request does not join the earlier flight.
 func TestAPurgeInMidFlight(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		early := w.ask(t.Context(), cat("ann"))
@@ -288,28 +289,28 @@ func TestAPurgeInMidFlight(t *testing.T) {
 		got := <-early
 		got.wants(t, Rendered, "")
 		if !got.thumb.Passing {
-			t.Error("caches may keep what was purged")
+			t.Error("caches may keep a purged thumbnail")
 		}
 		second.finish()
 		got = <-late
 		got.wants(t, Rendered, "")
 		if got.thumb.Passing {
-			t.Error("caches may not keep what came after the purge")
+			t.Error("caches may not keep a thumbnail from after the purge")
 		}
 		first.tell(renderjob.StateStored, nil)
 		w.o.ForgetAll()
 	})
 }
 
-// A client that leaves, at each step of the way.
+// A client leaves at each step of the way.
 func TestAClientLeaves(t *testing.T) {
 	for name, c := range map[string]struct {
-		until     func(w *world) *job // how far the flight comes before the client leaves
+		until     func(w *world) *job // waits for the step at which the client leaves
 		withdrawn bool
-		stored    bool // the work is finished all the same
+		stored    bool // the render goes on, and its thumbnail is stored
 	}{
-		"while it waits for places": {until: func(w *world) *job { synctest.Wait(); return nil }},
-		"before a renderer begins":  {until: func(w *world) *job { return <-w.published }, withdrawn: true},
+		"while the flight waits for places": {until: func(w *world) *job { synctest.Wait(); return nil }},
+		"before a renderer begins":          {until: func(w *world) *job { return <-w.published }, withdrawn: true},
 		"while a renderer draws": {until: func(w *world) *job {
 			j := <-w.published
 			j.tell(renderjob.StateStarted, nil)
@@ -319,14 +320,14 @@ func TestAClientLeaves(t *testing.T) {
 		"as a renderer begins": {until: func(w *world) *job {
 			j := <-w.published
 			w.mu.Lock()
-			j.begun = true // and its word is still on the way
+			j.begun = true // the result "started" has not arrived yet
 			w.mu.Unlock()
 			return j
 		}, stored: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, nil, func(t *testing.T, w *world) {
-				if name == "while it waits for places" {
+				if name == "while the flight waits for places" {
 					w.admit = func(ctx context.Context, _ admission.Request) (bool, error) { <-ctx.Done(); return false, ctx.Err() }
 				}
 				ctx, leave := context.WithCancel(t.Context())
@@ -334,7 +335,7 @@ func TestAClientLeaves(t *testing.T) {
 				j := c.until(w)
 				leave()
 				if got := <-answers; got.err == nil {
-					t.Error("it was answered")
+					t.Error("a client that left got an answer")
 				}
 				synctest.Wait()
 				if c.stored {
@@ -350,7 +351,7 @@ func TestAClientLeaves(t *testing.T) {
 	}
 }
 
-// One of two clients leaves: the other gets its picture.
+// One of two clients leaves, and the other gets the picture.
 func TestOneOfTwoLeaves(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		ctx, leave := context.WithCancel(t.Context())
@@ -359,20 +360,20 @@ func TestOneOfTwoLeaves(t *testing.T) {
 		synctest.Wait()
 		leave()
 		if got := <-ann; got.err == nil {
-			t.Error("who left was answered")
+			t.Error("a client that left got an answer")
 		}
 		j.finish()
 		(<-bob).wants(t, Rendered, "")
 	})
 }
 
-// The connection to the queue comes back: what was stored meanwhile is found, and what the
-// stream lost is published again.
+// After a reconnect to the queue, the flight publishes a job again that the stream lost, and finds a
+// thumbnail that was stored meanwhile.
 func TestTheQueueComesBack(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		answers := w.ask(t.Context(), cat("ann"))
 		j := <-w.published
-		j.restored <- errBroken // it cannot be asked, which is no end
+		j.restored <- errBroken // an error of Restore does not end the flight
 		j.reconnected <- struct{}{}
 		synctest.Wait()
 		j.restored <- nil
@@ -385,7 +386,7 @@ func TestTheQueueComesBack(t *testing.T) {
 	})
 }
 
-// Bulk work goes by its own lane, no client joins it, and it gets no other size.
+// Bulk work has its own lane. No client joins its flight, and it gets no other size after a refusal.
 func TestBulkWork(t *testing.T) {
 	in(t, func(w *world) { w.settings.Edge.Nearest = true }, func(t *testing.T, w *world) {
 		bulk := cat("nobody")
@@ -404,8 +405,8 @@ func TestBulkWork(t *testing.T) {
 	})
 }
 
-// An original of an expensive type takes as many places of its pool as such originals took
-// time lately, and has the longer limit.
+// An original of an expensive type takes places of its pool by the recent render time of such
+// originals, and has the longer time limit.
 func TestExpensiveTypes(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		scan := cat("ann")
@@ -427,12 +428,12 @@ func TestExpensiveTypes(t *testing.T) {
 			t.Errorf("%+v, then %+v", first, last)
 		}
 		if limit := time.Duration(j.asked.RenderLimitMS) * time.Millisecond; limit != w.settings.Renderer.TimeLimitExpensive {
-			t.Errorf("a limit of %v", limit)
+			t.Errorf("time limit %v, want %v", limit, w.settings.Renderer.TimeLimitExpensive)
 		}
 	})
 }
 
-// What a throttle refuses is given in another size, where there is one.
+// A refused client gets another size if the store has one.
 func TestNearest(t *testing.T) {
 	size := func(path string) thumbnail.Location { return thumbnail.Location{Container: "thumbs", Path: path} }
 	change := func(w *world) {
@@ -444,12 +445,12 @@ func TestNearest(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		there []string
-		want  string // "" = the refusal
+		want  string // "": the refusal
 	}{
-		"the nearest larger one":   {[]string{"cat/50", "cat/200", "cat/800"}, "cat/200"},
-		"else the nearest smaller": {[]string{"cat/50", "cat/90"}, "cat/90"},
-		"else none":                {nil, ""},
-		"nor of other proportions": {[]string{"cat/300x300"}, ""},
+		"larger and smaller sizes":    {[]string{"cat/50", "cat/200", "cat/800"}, "cat/200"},
+		"only smaller sizes":          {[]string{"cat/50", "cat/90"}, "cat/90"},
+		"no sizes":                    {nil, ""},
+		"a size of other proportions": {[]string{"cat/300x300"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, change, func(t *testing.T, w *world) {
@@ -469,7 +470,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// Only so many look for other sizes at once, and not for long.
+// At most nearestAtOnce searches for other sizes run at once, and each has a time limit.
 func TestLooksForOtherSizesAreBounded(t *testing.T) {
 	in(t, func(w *world) {
 		w.settings.Edge.Nearest = true
@@ -488,7 +489,7 @@ func TestLooksForOtherSizesAreBounded(t *testing.T) {
 		began := time.Now()
 		(<-w.ask(t.Context(), cat("bob"))).wants(t, "", fault.Throttled)
 		if time.Since(began) > 0 {
-			t.Error("one too many waited for a list")
+			t.Errorf("more than %d searches ran at once", nearestAtOnce)
 		}
 		for _, answers := range slow {
 			(<-answers).wants(t, "", fault.Throttled)
@@ -508,7 +509,7 @@ func TestOriginalsAreServedAsTheyAre(t *testing.T) {
 		change func(*world)
 		want   fault.Kind
 	}{
-		"as it is":            {opens(3, nil), ""},
+		"an original":         {opens(3, nil), ""},
 		"deleted meanwhile":   {opens(3, objectstore.ErrNotFound), fault.Absent},
 		"the store is broken": {opens(3, errBroken), fault.OriginalStore},
 		"too large":           {opens(1<<40, nil), fault.TooLarge},
@@ -523,7 +524,7 @@ func TestOriginalsAreServedAsTheyAre(t *testing.T) {
 				thumb, err := w.o.Original(t.Context(), thumbnail.Location{Path: "a.svg"})
 				answer{thumb, err}.wants(t, Original, c.want)
 				if c.want == "" && thumb.Meta.ETag != "v1" {
-					t.Errorf("its ETag is %s", thumb.Meta.ETag)
+					t.Errorf("ETag %s, want v1", thumb.Meta.ETag)
 				}
 			})
 		})
@@ -533,7 +534,7 @@ func TestOriginalsAreServedAsTheyAre(t *testing.T) {
 func TestAtHand(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		if _, ok := w.o.AtHand(t.Context(), cat("ann").Target); ok {
-			t.Error("it is there")
+			t.Error("AtHand found a thumbnail before it was stored")
 		}
 		w.store(cat("").Target.Key)
 		if thumb, ok := w.o.AtHand(t.Context(), cat("ann").Target); !ok || thumb.Source != Hit {
@@ -542,12 +543,12 @@ func TestAtHand(t *testing.T) {
 	})
 }
 
-// The steps of a request are told, those of the renderer with them.
+// Server-Timing has the steps of a request, including the renderer's.
 func TestServerTiming(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		answers := w.ask(t.Context(), cat("ann"))
 		j := <-w.published
-		time.Sleep(1500 * time.Millisecond) // of the bubble that in makes
+		time.Sleep(1500 * time.Millisecond) // in the time of synctest
 		j.tell(renderjob.StateStarted, nil)
 		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.QueuedMS, r.FetchMS, r.RenderMS = 1, 2, 3 })
 		j.tell(renderjob.StateStored, nil)

@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// asIs opens originals that are served as they are.
+// asIs opens originals that the edge serves as they are.
 type asIs struct {
 	heads     Heads
 	originals Opener
@@ -22,7 +22,7 @@ type asIs struct {
 func (a asIs) open(ctx context.Context, at thumbnail.Location) (Thumb, error) {
 	began := time.Now()
 	times := Times{}
-	_, err := a.heads.Head(ctx, at) // which knows what is absent, and asks once for all
+	_, err := a.heads.Head(ctx, at) // remembers absent originals, and asks the store once for several requests
 	times.add("head", began, a.metrics)
 	if err != nil {
 		return Thumb{Times: times}, err
@@ -32,9 +32,9 @@ func (a asIs) open(ctx context.Context, at thumbnail.Location) (Thumb, error) {
 	case errors.Is(err, objectstore.ErrNotFound):
 		return Thumb{Times: times}, fault.New(fault.Absent, "the original was deleted")
 	case err != nil:
-		return Thumb{Times: times}, fault.Wrap(err, fault.OriginalStore, "the original could not be read")
+		return Thumb{Times: times}, fault.Wrap(err, fault.OriginalStore, "cannot read the original: ask again later")
 	case info.Size > a.largest:
-		return Thumb{Times: times}, errors.Join(fault.New(fault.TooLarge, "the original is larger than any that is served"), object.Close())
+		return Thumb{Times: times}, errors.Join(fault.New(fault.TooLarge, "the original has %d bytes, and the edge serves at most %d (renderer.max_original_bytes)", info.Size, a.largest), object.Close())
 	}
 	meta := objectstore.Meta{ETag: strings.Trim(strings.TrimPrefix(info.Version, "W/"), `"`), Rendered: info.Modified}
 	return Thumb{Meta: meta, Object: object, Source: Original, Times: times}, nil

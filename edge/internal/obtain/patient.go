@@ -12,14 +12,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// patient asks an admitter again for a lane that is full only because the queue stalls,
-// until an election of the queue's servers must be over.
+// patient asks an admitter again when a lane is full only because the queue stalls. It asks for
+// twice deadline.Election, by when an election of the queue's servers must be over.
 type patient struct {
 	admitter Admitter
 	stall    stall
 }
 
-// Admit is Admitter's.
+// Admit returns the admitter's answer.
 func (p patient) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
 	for began := time.Now(); ; {
 		l, done, err := p.admitter.Admit(ctx, r)
@@ -30,24 +30,25 @@ func (p patient) Admit(ctx context.Context, r admission.Request) (admission.Leas
 	}
 }
 
-// againAfter spreads those that ask again, so that they do not ask at the same moment.
+// againAfter returns a random pause of 300 to 700 ms, so that flights do not all ask at the same
+// moment.
 func againAfter() time.Duration {
 	return 300*time.Millisecond + rand.N(400*time.Millisecond) //nolint:gosec // no secret
 }
 
-// stalledFor is how long a job may wait in the queue, while a renderer has room, before the
-// queue is what it waits for.
+// stalledFor is the wait of a job, while a renderer has a free slot, that shows that the queue
+// stalls.
 const stalledFor = time.Second
 
-// stall tells whether all places of a lane wait for the queue, and not for renderers.
+// stall tells whether the flights of a lane wait for the queue rather than for renderers.
 type stall struct {
 	queue   Queue
 	backlog Backlog
 	fleet   Fleet
 }
 
-// isOfQueue reports that the queue takes nothing, or has had a job, of this edge or of
-// another, for long while a renderer has room.
+// isOfQueue reports whether the queue stalls: it takes no jobs, or a job of any edge has waited longer
+// than stalledFor while a renderer has a free slot.
 func (s stall) isOfQueue() bool {
 	if s.queue.Electing() {
 		return true

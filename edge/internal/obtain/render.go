@@ -44,10 +44,10 @@ func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rende
 	}
 }
 
-// render asks for the render, answers with it, and returns when the thumbnail is stored, or
-// when that can no longer be hoped for. It tells of a failure once the lease is released:
-// those who ask after the answer do not share that failure at the coordinator, but are
-// counted on their own.
+// render publishes the job, answers the flight with its result, and returns when the thumbnail is
+// stored or the job has failed. It releases the lease before it answers with a failure: the
+// coordinator passes a failure on to the flights that wait at its release, and a client that asks
+// after the answer must count by itself.
 func (on *rendering) render(ctx context.Context, l *leader, w work, g grant) {
 	r := &render{on: on, flight: l.flight, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
 	err := r.publishAndWait(ctx)
@@ -70,25 +70,25 @@ func (on *rendering) job(w work) renderjob.Job {
 	}
 }
 
-// render is the time between a job's publishing and its end.
+// render is one job, from its publishing to its end.
 type render struct {
 	on      *rendering
 	flight  *flight.Flight[Thumb]
 	work    work
-	ticket  *ticket // where it comes along with another's job
-	convoy  *convoy // whose first flight this is
+	ticket  *ticket // the ride of a job that rides with another; else nil
+	convoy  *convoy // the convoy of its first flight; nil for other flights
 	job     Job
 	times   Times
 	began   time.Time
-	started bool // by a renderer
-	timed   bool // the step "render" is noted
+	started bool // a renderer has begun the job
+	timed   bool // times has the step "render"
 	outcome admission.Outcome
-	err     error // told to nobody yet
+	err     error // the failure; render answers with it
 }
 
 func (r *render) publishAndWait(ctx context.Context) (err error) {
 	if gone := r.on.fleet.GoneFor(); gone > r.on.deadline.Start {
-		return fault.New(fault.NoRenderer, "no renderer lives")
+		return fault.New(fault.NoRenderer, "no renderer has sent a heartbeat for %v: start a renderer, or ask again later", gone.Round(time.Second))
 	}
 	began := time.Now()
 	r.job, err = r.publish(ctx)
@@ -102,7 +102,8 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 	return r.err
 }
 
-// publish publishes the job, with those that come along, or has it held to come along itself.
+// publish publishes the job together with the jobs that ride with it. A job with a ticket is held
+// instead, and rides itself.
 func (r *render) publish(ctx context.Context) (Job, error) {
 	job := r.on.job(r.work)
 	if r.ticket != nil {
@@ -111,7 +112,7 @@ func (r *render) publish(ctx context.Context) (Job, error) {
 		return held, nil
 	}
 	along := r.on.rides.offer(r.work, r.on.fleet.Batch()-1).depart()
-	r.convoy.end(nil) // flights that found no ride go on
+	r.convoy.end(nil) // flights without a ride form the next convoy
 	return r.on.queue.Publish(ctx, job, along...)
 }
 
@@ -125,7 +126,7 @@ func (r *render) wait(ctx context.Context) {
 	for over := false; !over; {
 		abandoned := r.flight.Abandoned()
 		if r.started {
-			abandoned = nil // it is finished and stored, even if everybody left
+			abandoned = nil // the renderer finishes and stores the thumbnail even when every client has left
 		}
 		select {
 		case result := <-r.job.Results():
@@ -135,17 +136,17 @@ func (r *render) wait(ctx context.Context) {
 		case <-look.C:
 			over = r.foundInStore(ctx)
 		case <-start.C:
-			over = !r.started && r.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began within %v", r.on.deadline.Start))
+			over = !r.started && r.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began the thumbnail within %v: ask again later", r.on.deadline.Start))
 		case <-abandoned:
-			over = r.giveUp(ctx, fault.New(fault.Unavailable, "all who waited have left"))
-			r.started = true // a renderer has it: nobody waits, and it is stored all the same
+			over = r.giveUp(ctx, fault.New(fault.Unavailable, "every client left before the render began"))
+			r.started = true // unless over, a renderer has begun the job, and will store the thumbnail
 		case <-ctx.Done():
-			over = r.end(fault.New(fault.Deadline, "the thumbnail was not rendered within %v", r.on.deadline.Whole))
+			over = r.end(fault.New(fault.Deadline, "the thumbnail was not ready within %v: ask again later", r.on.deadline.Whole))
 		}
 	}
 }
 
-// follow takes what a renderer tells, and reports whether the job is over.
+// follow handles one result of a renderer, and reports whether the job is over.
 func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool) {
 	switch result.State {
 	case renderjob.StateStarted:
@@ -163,13 +164,13 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 	return false
 }
 
-// endStored answers those that have no answer yet, since the picture was too large for a
-// message: they find it in the store.
+// endStored ends a job with the state stored. Clients without an answer, because the picture was too
+// large for a message, find it in the store. A result with a fault means that storing failed.
 func (r *render) endStored(result renderjob.Result) (over bool) {
 	if result.Fault == nil {
 		return r.isStored()
 	}
-	r.on.log.Warn("a thumbnail was rendered and not stored", "request", r.work.request.ID, "key", r.work.request.Target.Key, "error", result.Fault)
+	r.on.log.Warn("store rendered thumbnail", "request", r.work.request.ID, "key", r.work.request.Target.Key, "error", result.Fault)
 	return r.end(result.Fault)
 }
 
@@ -179,48 +180,50 @@ func (r *render) isStored() (over bool) {
 	return true
 }
 
-// endFailed remembers the failure, where it counts.
+// endFailed ends a job that failed, and records the failure in the failure memory.
 func (r *render) endFailed(ctx context.Context, result renderjob.Result) (over bool) {
 	f := result.Fault
 	if f == nil {
-		f = fault.New(fault.Internal, "a renderer failed without saying why")
+		f = fault.New(fault.Internal, "the renderer sent a failure without a fault: look into its log")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	t := r.work.request.Target
 	if err := r.on.failures.Record(ctx, f, t.Spec, t.Key, cmp.Or(result.TypeVersion, result.EngineVersion)); err != nil {
 		r.on.metrics.unremembered.Inc()
-		r.on.log.Warn("a failure could not be remembered", "request", r.work.request.ID, "error", err)
+		r.on.log.Warn("record failure", "request", r.work.request.ID, "error", err)
 	}
 	r.outcome.Fault = f
-	if f.Kind == fault.Overran { // what never ends is the most expensive of all
+	if f.Kind == fault.Overran { // renders that reach their limit are the most expensive ones
 		r.noteCost(time.Since(r.began))
 	}
 	return r.end(f)
 }
 
-// foundInStore finds what a lost result would have told.
+// foundInStore looks into the store, because the result may be lost.
 func (r *render) foundInStore(ctx context.Context) (over bool) {
 	return r.on.stored.IsStored(ctx, r.work.request.Target, r.work.version, r.work.request.Renew) && r.isStored()
 }
 
-// restore puts the job back if the queue lost it. A failure is no end: the result may still
-// come.
+// restore publishes the job again if the queue lost it. An error does not end the job, because the
+// result may still come.
 func (r *render) restore(ctx context.Context) (over bool) {
 	ctx, cancel := context.WithTimeout(ctx, restoreWithin)
 	defer cancel()
 	if err := r.job.Restore(ctx); err != nil {
-		r.on.log.Warn("the queue could not be asked for a job", "request", r.work.request.ID, "error", err)
+		r.on.log.Warn("restore job in the queue", "request", r.work.request.ID, "error", err)
 	}
 	return false
 }
 
-// giveUp takes back a job that nobody began. When a renderer just did, the flight goes on.
+// giveUp withdraws a job that no renderer has begun, and ends with the fault. When a renderer has
+// just begun the job, the flight goes on.
 func (r *render) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
 	return r.job.Withdraw(ctx) && r.end(f)
 }
 
-// end ends the wait with an error. render tells of it once the lease is released.
+// end ends the wait with an error. rendering.render answers with the error after it has released the
+// lease.
 func (r *render) end(err error) (over bool) {
 	r.noteTime()
 	r.err = err
@@ -233,7 +236,7 @@ func (r *render) answer(t Thumb) {
 	r.flight.Answer(t, nil)
 }
 
-// noteTime notes the step "render", which is over with the first answer.
+// noteTime adds the step "render" to the times once: the first answer ends the step.
 func (r *render) noteTime() {
 	if !r.timed {
 		r.times.add("render", r.began, r.on.metrics)
@@ -241,9 +244,9 @@ func (r *render) noteTime() {
 	r.timed = true
 }
 
-// noteSteps adds what the renderer measured: the parts of the step "render".
+// noteSteps adds the renderer's measurements to the times: the parts of the step "render".
 func (r *render) noteSteps(result renderjob.Result) {
-	r.on.log.Debug("rendered", "request", r.work.request.ID, "job", result.JobID, "renderer", result.Renderer, "engine", result.Engine,
+	r.on.log.Debug("render thumbnail", "request", r.work.request.ID, "job", result.JobID, "renderer", result.Renderer, "engine", result.Engine,
 		"width", result.Width, "height", result.Height, "cpu_ms", result.CPUMS, "deliveries", result.Deliveries)
 	r.noteCost(milliseconds(result.RenderMS))
 	r.times = append(r.times,

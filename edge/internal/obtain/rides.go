@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// boardWithin is how long a flight that is offered a ride may take to get its other places.
+	// boardWithin bounds the time in which a flight with an offer asks for its other places.
 	boardWithin = 25 * time.Millisecond
-	// departAfter is how long a job waits for those that come along.
+	// departAfter bounds the time that a job waits for the flights that ride with it.
 	departAfter = 2 * boardWithin
 )
 
-// rides brings flights that wait for a place of their lane together with one of the same
-// original that was granted one: they come along with its job, and take no place of the lane.
-// All their other places they take themselves.
+// rides has the flights that wait for places. When a flight is granted its places, waiting flights
+// of the same original, version and lane can ride with its job. A flight that rides takes its other
+// places, and no place of the lane.
 type rides struct {
 	mu      sync.Mutex
 	waiting map[kin][]*passenger
@@ -29,7 +29,7 @@ type rides struct {
 
 func newRides() *rides { return &rides{waiting: map[kin][]*passenger{}} }
 
-// kin is what flights have in common that can come along with each other.
+// kin identifies the flights that can ride with each other.
 type kin struct {
 	original thumbnail.Location
 	version  string
@@ -41,25 +41,25 @@ func (w work) kin() kin { return kin{w.request.Target.Spec.Original, w.version, 
 // passenger is a flight that waits for its places.
 type passenger struct {
 	kin    kin
-	offers chan *ticket // one place
+	offers chan *ticket // has room for one
 }
 
-// ticket is one flight's on a ride.
+// ticket is the offer of a ride to one flight.
 type ticket struct {
 	ride *ride
 	once sync.Once
 }
 
-// ride is a job that is about to be published.
+// ride collects the held jobs that ride with a job before it is published.
 type ride struct {
 	mu      sync.Mutex
-	pending int // flights that were offered it and did not answer
+	pending int // flights with a ticket that have neither boarded nor declined
 	gone    bool
 	held    []Job
-	ready   chan struct{} // closed when none is pending
+	ready   chan struct{} // closed when pending is 0
 }
 
-// wait notes a flight as one that can be offered rides.
+// wait adds a flight to those that get offers. A drawing, a page or a spec with a watermark gets none.
 func (on *rides) wait(w work) *passenger {
 	p := &passenger{kin: w.kin(), offers: make(chan *ticket, 1)}
 	if lanes.Shared(w.request.Target.Spec) {
@@ -68,14 +68,14 @@ func (on *rides) wait(w work) *passenger {
 	return p
 }
 
-// again lets a flight that could not come along be offered another ride.
+// again puts a flight at the end of those that get offers.
 func (on *rides) again(p *passenger) {
 	on.mu.Lock()
 	defer on.mu.Unlock()
 	on.waiting[p.kin] = append(on.waiting[p.kin], p)
 }
 
-// leave ends a flight's waiting.
+// leave removes a flight from those that get offers, and declines an open offer.
 func (on *rides) leave(p *passenger) {
 	on.mu.Lock()
 	on.waiting[p.kin] = slices.DeleteFunc(on.waiting[p.kin], func(other *passenger) bool { return other == p })
@@ -90,7 +90,7 @@ func (on *rides) leave(p *passenger) {
 	}
 }
 
-// offer offers a ride to as many flights, those that wait longest first.
+// offer offers a ride to at most `most` flights, the longest waiting first.
 func (on *rides) offer(w work, most int) *ride {
 	r, offered := &ride{ready: make(chan struct{})}, 0
 	on.mu.Lock()
@@ -100,7 +100,7 @@ func (on *rides) offer(w work, most int) *ride {
 		offered = min(len(all), max(0, most))
 		r.pending = offered
 		for _, p := range all[:offered] {
-			p.offers <- &ticket{ride: r} // which may be answered at once
+			p.offers <- &ticket{ride: r} // p may answer at once
 		}
 		on.waiting[w.kin()] = slices.Clone(all[offered:])
 	}
@@ -113,7 +113,8 @@ func (on *rides) offer(w work, most int) *ride {
 	return r
 }
 
-// depart waits for those that come along, and gives their jobs. It waits for none of them long.
+// depart waits until every flight with a ticket has answered, at most departAfter. It returns the jobs
+// that boarded.
 func (r *ride) depart() []Job {
 	late := time.NewTimer(departAfter)
 	defer late.Stop()
@@ -127,11 +128,10 @@ func (r *ride) depart() []Job {
 	return r.held
 }
 
-// board puts a job that is held on the ride. A job that comes too late goes its own way.
+// board puts a held job on the ride. When the ride has departed, board publishes the job by itself.
 func (t *ticket) board(j Job) { t.once.Do(func() { t.ride.answer(j) }) }
 
-// decline says that the flight does not come along, unless it boarded. It may be called for no
-// ticket.
+// decline gives the ticket back, unless the flight has boarded. A nil ticket does nothing.
 func (t *ticket) decline() {
 	if t != nil {
 		t.once.Do(func() { t.ride.answer(nil) })
@@ -152,7 +152,7 @@ func (r *ride) answer(j Job) {
 	}
 }
 
-// standInLine asks for all places of a flight, and takes a ride where one is offered meanwhile.
+// standInLine asks for all places of a flight, and takes a ride that is offered meanwhile.
 func (on *admitting) standInLine(ctx context.Context, w work, p *passenger) grant {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -178,15 +178,15 @@ func (on *admitting) standInLine(ctx context.Context, w work, p *passenger) gran
 
 // board takes an offered ride. When the flight cannot ride, it may get other offers.
 func (on *admitting) board(ctx context.Context, w work, p *passenger, t *ticket) (g grant, ok bool) {
-	if g, ok = on.comeAlong(ctx, w, t); !ok {
+	if g, ok = on.askForRide(ctx, w, t); !ok {
 		t.decline()
 		on.rides.again(p)
 	}
 	return g, ok
 }
 
-// comeAlong asks for a flight's places beside its lane's, which must be free.
-func (on *admitting) comeAlong(ctx context.Context, w work, t *ticket) (g grant, ok bool) {
+// askForRide asks for a flight's places except its lane's. ok is false unless all are free at once.
+func (on *admitting) askForRide(ctx context.Context, w work, t *ticket) (g grant, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, boardWithin)
 	defer cancel()
 	r := w.admission()
@@ -195,7 +195,7 @@ func (on *admitting) comeAlong(ctx context.Context, w work, t *ticket) (g grant,
 	return grant{lease: l, ticket: t}, err == nil && !done
 }
 
-// giveBack gives back what was granted and is not needed.
+// giveBack releases the lease of a grant that the flight does not use.
 func (g grant) giveBack() {
 	if g.lease != nil {
 		g.lease.Release(admission.Outcome{})

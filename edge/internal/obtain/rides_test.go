@@ -13,7 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// size is a request for another size of the cat.
+// size returns a request for the cat in a width, in pixels.
 func size(width int, change func(*Request)) Request {
 	r := cat("ann")
 	r.Target.Spec.Width, r.Target.Key.Path = width, fmt.Sprint("cat/", width)
@@ -23,23 +23,23 @@ func size(width int, change func(*Request)) Request {
 	return r
 }
 
-// One size is granted its places; another client's waits for the lane.
-func TestComingAlong(t *testing.T) {
+// One size is granted its places, while another client's flight waits for the lane.
+func TestRides(t *testing.T) {
 	for name, c := range map[string]struct {
 		batch  int
-		change func(*Request) // of the other
-		places error          // what the other is told when it asks for its places but the lane's
-		along  int
+		change func(*Request) // changes the waiting flight's request
+		places error          // the answer to the waiting flight's request for its other places
+		along  int            // jobs that ride
 	}{
-		"it comes along":            {batch: 16, along: 1},
-		"renderers take each alone": {batch: 1},
-		"another original":          {batch: 16, change: func(r *Request) { r.Target.Spec.Original.Path = "dog.jpg" }},
-		"another lane":              {batch: 16, change: func(r *Request) { r.Bulk = true }},
+		"the flight rides":               {batch: 16, along: 1},
+		"renderers that take no batches": {batch: 1},
+		"another original":               {batch: 16, change: func(r *Request) { r.Target.Spec.Original.Path = "dog.jpg" }},
+		"another lane":                   {batch: 16, change: func(r *Request) { r.Bulk = true }},
 		"a watermark": {batch: 16, change: func(r *Request) {
 			r.Target.Spec.Operations = []thumbnail.Operation{{Picture: &thumbnail.Location{Path: "m.png"}}}
 		}},
-		"no room for it elsewhere":     {batch: 16, places: fault.New(fault.Throttled, "no")},
-		"no answer for it in due time": {batch: 16, places: context.DeadlineExceeded},
+		"no free place in another pool": {batch: 16, places: fault.New(fault.Throttled, "no")},
+		"no answer within boardWithin":  {batch: 16, places: context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gate, other := make(chan struct{}), make(chan struct{})
@@ -77,11 +77,11 @@ func TestComingAlong(t *testing.T) {
 				close(gate)
 				j := <-w.published
 				if len(j.along) != c.along {
-					t.Errorf("%d come along", len(j.along))
+					t.Errorf("%d jobs ride, want %d", len(j.along), c.along)
 				}
 				jobs := append([]*job{j}, j.along...)
 				if c.along == 0 {
-					close(other) // its turn in the lane
+					close(other) // the waiting flight gets its place of the lane
 					jobs = append(jobs, <-w.published)
 				}
 				for _, j := range jobs {
@@ -100,8 +100,7 @@ func TestComingAlong(t *testing.T) {
 	}
 }
 
-// A job that is too late for the other's is published by itself, and a flight that is offered a
-// ride as it leaves keeps nobody waiting.
+// A job that boards too late is published by itself. A flight that leaves declines its offer.
 func TestLateForARide(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		on := newRides()
@@ -110,16 +109,16 @@ func TestLateForARide(t *testing.T) {
 		r := on.offer(of, 15)
 		on.leave(left)
 		if held := r.depart(); len(held) != 0 {
-			t.Errorf("%d are on it", len(held))
+			t.Errorf("%d jobs boarded", len(held))
 		}
 		late := w.opened(renderjob.Job{ID: "late"})
 		(<-p.offers).board(late)
 		if got := <-w.published; got != late {
-			t.Error("another is published")
+			t.Error("another job was published")
 		}
 		on.leave(p)
 		if len(on.waiting) != 0 {
-			t.Errorf("left behind: %v", on.waiting)
+			t.Errorf("flights that still wait: %v", on.waiting)
 		}
 	})
 }

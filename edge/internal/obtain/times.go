@@ -15,7 +15,7 @@ type Times []Step
 type Step struct {
 	Name  string
 	Took  time.Duration
-	Ended time.Time // zero of what a renderer measured
+	Ended time.Time // zero for steps that a renderer measured
 }
 
 func (t *Times) add(name string, began time.Time, m metrics) {
@@ -29,7 +29,7 @@ func (t Times) plus(more Times) Times {
 	return append(append(Times{}, t...), more...)
 }
 
-// ServerTiming writes the header of that name.
+// ServerTiming returns the value of the header Server-Timing.
 func (t Times) ServerTiming() string {
 	parts := make([]string, len(t))
 	for i, s := range t {
@@ -38,7 +38,7 @@ func (t Times) ServerTiming() string {
 	return strings.Join(parts, ", ")
 }
 
-// ServerTiming writes one step of it, in milliseconds.
+// ServerTiming returns one step of the header, in milliseconds.
 func (s Step) ServerTiming() string {
 	return s.Name + ";dur=" + strconv.FormatFloat(float64(s.Took.Microseconds())/1000, 'f', 1, 64)
 }
@@ -56,16 +56,16 @@ func newMetrics(r prometheus.Registerer, counts func() (flights, waiters int)) m
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
 		}, []string{"step"}),
 		unremembered: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "thumbmill_failure_memory_errors_total", Help: "Questions and records that the failure memory did not answer; requests passed.",
+			Name: "thumbmill_failure_memory_errors_total", Help: "Reads and writes that the failure memory did not answer; requests passed.",
 		}),
 	}
 	m.offered = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_renders_offered_total",
-		Help: "Renders that were put to the renderers, those included that were refused because all were busy; by type of the original, as its name has it.",
+		Help: "Renders that were admitted, or refused because their lane was full; by the type in the original's name.",
 	}, []string{"type"})
-	flights := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flights", Help: "Thumbnails under way on this edge."},
+	flights := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flights", Help: "Flights under way on this edge."},
 		func() float64 { n, _ := counts(); return float64(n) })
-	waiters := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flight_waiters", Help: "Requests that wait for a thumbnail on this edge."},
+	waiters := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thumbmill_flight_waiters", Help: "Requests that wait for a flight on this edge."},
 		func() float64 { _, n := counts(); return float64(n) })
 	r.MustRegister(m.steps, m.unremembered, m.offered, flights, waiters)
 	return m

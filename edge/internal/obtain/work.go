@@ -15,22 +15,22 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// work is what a flight asks for, once its original is known.
+// work describes a flight's render and the places for it, from the head of the original.
 type work struct {
 	request   Request
-	client    string         // that leads the flight
+	client    string         // the client that leads the flight
 	version   string         // of the original
 	bytes     int64          // of the original
-	expensive thumbnail.Type // of its pictures, the first that is of an expensive type; else ""
-	places    int            // that it takes of that type's pool
+	expensive thumbnail.Type // the first expensive type among the pictures of the render, or ""
+	places    int            // places in the pool of that type
 	lane      renderjob.Lane
-	// bucket is the width of the larger thumbnail from which this one may be rendered, 0 for
-	// none; bucketSeen, that it is in the store.
+	// bucket is the width in pixels of the larger thumbnail from which a renderer may render this
+	// one, or 0. bucketSeen says that the store has it.
 	bucket     int
 	bucketSeen bool
 }
 
-// estimator tells what a flight's work is from its original's head.
+// estimator estimates a flight's work from the head of its original.
 type estimator struct {
 	expensive settings.ExpensivePool
 	costs     *cost.Book
@@ -51,7 +51,8 @@ func (e estimator) isExpensive(t thumbnail.Type) bool {
 	return slices.Contains(e.expensive.Types, string(t))
 }
 
-// pictureTypes are those of all that a render reads: the original, then watermarks and frames.
+// pictureTypes returns the types of all pictures that a render reads: the original, then watermarks
+// and frames.
 func pictureTypes(t target.Target) []thumbnail.Type {
 	all := []thumbnail.Type{t.Spec.Type}
 	for _, at := range t.Spec.Pictures() {

@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is everything that an obtainer works with, each part as a test wants it.
+// world has an obtainer and its collaborators. Tests set the collaborators' answers.
 type world struct {
 	settings settings.Settings
 	o        *Obtainer
@@ -40,12 +40,12 @@ type world struct {
 	there     map[thumbnail.Location]bool // thumbnails in the store
 	broken    error                       // of the store of thumbnails
 	purges    uint64
-	failing   error // what the failure memory answers
-	unwilling error // what it answers to a record
+	failing   error // the failure memory's answer to Check
+	unwilling error // the failure memory's answer to Record
 	recorded  []fault.Kind
-	checked   []string      // engines that the failure memory was asked about
-	blamed    []string      // engines whose failures it was told
-	gone      time.Duration // for which no renderer lives
+	checked   []string      // engines of Check
+	blamed    []string      // engines of Record
+	gone      time.Duration // the time without a renderer
 	idle      bool
 	admit     func(context.Context, admission.Request) (done bool, err error)
 	admitted  []admission.Request
@@ -58,20 +58,20 @@ type world struct {
 	batch     int
 	published chan *job
 	sizes     []thumbnail.Location
-	listing   chan struct{} // closed to let lists go on; nil: they do
+	listing   chan struct{} // List waits until it is closed; nil: List does not wait
 }
 
-// job is one that the queue took.
+// job is a published or held job.
 type job struct {
 	world       *world
 	asked       renderjob.Job
 	results     chan renderjob.Result
 	reconnected chan struct{}
 	restored    chan error
-	begun       bool // it cannot be taken back
+	begun       bool // a renderer has begun the job: Withdraw returns false
 	withdrawn   bool
 	closed      bool
-	along       []*job // that came along with it
+	along       []*job // jobs that ride with it
 }
 
 func (j *job) Results() <-chan renderjob.Result { return j.results }
@@ -91,7 +91,7 @@ func (j *job) Close() {
 	j.closed = true
 }
 
-// tell gives the edge a result.
+// tell sends the edge a result.
 func (j *job) tell(state renderjob.State, change func(*renderjob.Result)) {
 	r := renderjob.Result{State: state, JobID: j.asked.ID, EngineVersion: "engine-1", TypeVersion: string(j.asked.Spec.Type) + "-1", Format: thumbnail.FormatPNG}
 	if state == renderjob.StateRendered {
@@ -115,10 +115,10 @@ func (w *world) opened(asked renderjob.Job) *job {
 	return &job{world: w, asked: asked, results: make(chan renderjob.Result, 16), reconnected: make(chan struct{}, 1), restored: make(chan error, 1)}
 }
 
-// Release has a job that came too late for another's published.
+// Release publishes a held job.
 func (j *job) Release() { j.world.published <- j }
 
-// finish tells that the job began, was rendered and stored.
+// finish sends the results started, rendered and stored.
 func (j *job) finish() {
 	j.tell(renderjob.StateStarted, nil)
 	j.tell(renderjob.StateRendered, nil)
@@ -150,7 +150,7 @@ func newWorld(t *testing.T, change func(*world)) *world {
 	return w
 }
 
-// in runs a test of a world in a bubble of its own time.
+// in runs a test of a world in synctest's time.
 func in(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { do(t, newWorld(t, change)) })
@@ -168,20 +168,20 @@ func (w *world) isThere(at thumbnail.Location) bool {
 	return w.there[at]
 }
 
-// ends are the outcomes of leases so far.
+// ends returns the outcomes of all released leases.
 func (w *world) ends() []admission.Outcome {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.outcomes)
 }
 
-// answer is what a request got.
+// answer has the results of one request.
 type answer struct {
 	thumb Thumb
 	err   error
 }
 
-// ask sends a request, which ends with ctx, and gives its answer when it has one.
+// ask sends a request, which ends with ctx. The channel gets its answer.
 func (w *world) ask(ctx context.Context, r Request) <-chan answer {
 	answers := make(chan answer, 1)
 	go func() {
@@ -191,7 +191,7 @@ func (w *world) ask(ctx context.Context, r Request) <-chan answer {
 	return answers
 }
 
-// wants fails unless the answer is the picture, or a fault of that kind.
+// wants fails unless the answer is a picture from source, or a fault of the kind if kind is set.
 func (a answer) wants(t *testing.T, source Source, kind fault.Kind) {
 	t.Helper()
 	if kind != "" {
@@ -201,11 +201,11 @@ func (a answer) wants(t *testing.T, source Source, kind fault.Kind) {
 		return
 	}
 	if a.err != nil || a.thumb.Source != source {
-		t.Errorf("got %s, %v; want one that is %s", a.thumb.Source, a.err, source)
+		t.Errorf("got source %q, error %v; want source %q", a.thumb.Source, a.err, source)
 	}
 }
 
-// cat is a request of that client for a thumbnail that is not there.
+// cat returns a client's request for a thumbnail that is not stored.
 func cat(client string) Request {
 	return Request{ID: "request of " + client, Client: client, Target: target.Target{
 		Spec: thumbnail.Spec{Original: thumbnail.Location{Path: "cat.jpg"}, Type: thumbnail.TypeJPEG, Width: 100},
@@ -321,7 +321,7 @@ func (a admitter) CountRefusal(by throttle.Name) {
 	a.w.refusals = append(a.w.refusals, by)
 }
 
-// held is a lease; one that is released twice counts twice.
+// held is a lease. It notes every Release, a second one too.
 type held struct{ w *world }
 
 func (h *held) Release(o admission.Outcome) {
@@ -354,7 +354,7 @@ func (b backlog) Stalls(renderjob.Lane, time.Duration) bool { return b.w.stalls 
 
 var errBroken = errors.New("broken")
 
-// object is an original that can be read.
+// object is a readable original.
 type object struct{ io.ReadSeeker }
 
 func (object) Close() error { return nil }

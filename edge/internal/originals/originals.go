@@ -1,6 +1,6 @@
-// Package originals asks for the heads of originals: shared among all who ask
-// at once, and with a bounded memory of those that do not exist, so that a flood
-// of requests for what is not there stays away from the store.
+// Package originals asks for the heads of originals. Requests that ask for the same original at
+// once share one question. A bounded memory of absent originals keeps a flood of requests for them
+// away from the store.
 package originals
 
 import (
@@ -20,21 +20,21 @@ import (
 
 const (
 	timeout     = 5 * time.Second
-	absentFor   = 10 * time.Second // an upload must not stay hidden for long
+	absentFor   = 10 * time.Second // short, because a new upload must not stay hidden for long
 	absentBound = 100_000
 )
 
-// Heads asks a store.
+// Heads asks a store for heads. Its methods are safe for concurrent use.
 type Heads struct {
 	store   objectstore.Store
 	absent  cache.Cache[thumbnail.Location, struct{}]
 	flights singleflight.Group
-	base    context.Context //nolint:containedctx // of all questions; ended by Close
+	base    context.Context //nolint:containedctx // bounds all questions; Close ends it
 	cancel  context.CancelFunc
 	asking  sync.WaitGroup
 }
 
-// New makes it.
+// New returns the heads of a store. The caller must close them.
 func New(store objectstore.Store) (*Heads, error) {
 	absent, err := otter.New(&otter.Options[thumbnail.Location, struct{}]{
 		MaximumSize:      absentBound,
@@ -46,14 +46,15 @@ func New(store objectstore.Store) (*Heads, error) {
 	return h, err
 }
 
-// Close ends what runs in the background, after the last caller has left.
+// Close cancels the questions under way, and stops the goroutines. No caller may use the heads after
+// Close.
 func (h *Heads) Close() {
 	h.cancel()
 	h.asking.Wait()
 	h.absent.StopAllGoroutines()
 }
 
-// Head tells of an original. Faults: Absent, OriginalStore.
+// Head returns the head of an original. Faults: Absent, OriginalStore.
 func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	if _, known := h.absent.GetIfPresent(at); known {
 		return objectstore.Info{}, absentFault(at)
@@ -67,7 +68,7 @@ func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	}
 }
 
-// Forget lets an original that was absent be asked for again at once.
+// Forget forgets that an original is absent. The next request asks the store.
 func (h *Heads) Forget(at thumbnail.Location) {
 	h.absent.Invalidate(at)
 	h.flights.Forget(key(at))
@@ -79,10 +80,11 @@ func (h *Heads) ForgetAll() { h.absent.InvalidateAll() }
 func key(at thumbnail.Location) string { return at.Container + "\x00" + at.Path }
 
 func absentFault(at thumbnail.Location) error {
-	return fault.New(fault.Absent, "the original %s does not exist", at)
+	return fault.New(fault.Absent, "the original %s does not exist: check its name, or upload it", at)
 }
 
-// askStore is not bound to one of those who wait for it.
+// askStore asks the store. Its context is not one request's, because several requests may wait for the
+// answer.
 func (h *Heads) askStore(at thumbnail.Location) (objectstore.Info, error) {
 	h.asking.Add(1)
 	defer h.asking.Done()

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// ears know whether an edge hears, which is so while it hears itself. Their methods are safe
-// for concurrent use.
+// ears knows whether an edge hears the messages on the queue: it does while it hears itself. The
+// methods are safe for concurrent use.
 type ears struct {
-	lost  func() // called when a message may have been missed
+	lost  func() // called when the edge may have missed a message
 	began time.Time
-	heard atomic.Int64 // when the edge heard itself last, since began; 0 = it is deaf
+	heard atomic.Int64 // nanoseconds from began to the last message of the edge itself; 0: deaf
 
-	deciding sync.Mutex // held while it is decided whether the edge hears
+	deciding sync.Mutex // held while heard changes
 }
 
 func newEars(lost func()) *ears { return &ears{lost: lost, began: time.Now()} }
@@ -27,12 +27,12 @@ func (e *ears) heardItself() {
 	e.deciding.Lock()
 	defer e.deciding.Unlock()
 	if !e.hear() {
-		e.lost() // what came in between may be one that was missed
+		e.lost() // the edge may have missed a purge while it was deaf
 	}
-	e.heard.Store(max(1, int64(time.Since(e.began)))) // 0 would be deaf
+	e.heard.Store(max(1, int64(time.Since(e.began)))) // 0 means deaf
 }
 
-// deafen makes what is remembered void, until the edge hears itself again.
+// deafen makes the edge deaf until it hears itself again, and makes its memory void.
 func (e *ears) deafen() {
 	e.deciding.Lock()
 	defer e.deciding.Unlock()

@@ -7,22 +7,22 @@ import (
 )
 
 const (
-	// liveFor is how long an edge counts as living after it was heard.
+	// liveFor is the time for which an edge counts as living after its last message.
 	liveFor = 2 * DeafAfter
-	// vanishedFor is how long an edge is told of that is no longer heard and did not leave: it
-	// may be cut off, and not dead.
+	// vanishedFor is the time for which reports name a silent edge that said no farewell, after its
+	// last message. The silent edge may still run, cut off from this edge.
 	vanishedFor = 5 * time.Minute
 )
 
-// edges are those that were heard, by name. Their methods are safe for concurrent use.
+// edges has the edges that this edge heard. The methods are safe for concurrent use.
 type edges struct {
 	mu    sync.Mutex
-	heard map[string]time.Time // when each was last
+	heard map[string]time.Time // the time of the last message, by the edge's name
 }
 
 func newEdges() *edges { return &edges{heard: map[string]time.Time{}} }
 
-// note takes that an edge lives, or leaves.
+// note notes a message of an edge; with leaves, the edge says farewell.
 func (e *edges) note(name string, leaves bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -33,7 +33,8 @@ func (e *edges) note(name string, leaves bool) {
 	}
 }
 
-// list gives the names of edges in their order.
+// list returns the names of the living edges and of the edges that fell silent without a farewell,
+// each sorted.
 func (e *edges) list() (live, vanished []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,11 +1,11 @@
-// Package presence lets edges know of each other, and each of itself whether it hears
-// what the others say.
+// Package presence tells an edge which other edges live, and whether the edge itself hears their
+// messages.
 //
-// An edge tells every second that it lives, over the queue, and hears it itself, on the
-// subscription on which it hears of purges, in their order. What it remembers may be used
-// only while it hears: a purge that it missed would otherwise be without effect. A purge
-// that waits for all edges waits for those that were heard lately, and a little longer than
-// it takes a deaf one to notice.
+// An edge announces itself every second over NATS, and hears its own announcement. Announcements
+// and purges share one subscription and keep their order, so an edge that heard its own
+// announcement has heard every earlier purge. An edge that hears nothing must not use its memory,
+// because it may have missed a purge. A purge waits for all living edges, a little longer than a
+// deaf edge needs to notice that it is deaf.
 package presence
 
 import (
@@ -26,18 +26,19 @@ import (
 
 const every = time.Second
 
-// DeafAfter is how long an edge goes on without hearing itself.
+// DeafAfter is the time after which an edge that does not hear itself is deaf.
 const DeafAfter = 3 * every
 
-// Handler does what an edge hears. It is called by one goroutine at a time, but for Lost.
+// Handler acts on the messages that an edge hears.
 type Handler interface {
-	// Purge forgets originals.
+	// Purge forgets originals. Only one goroutine at a time calls it.
 	Purge(p renderjob.Purge)
-	// Lost forgets everything: a purge may have been missed.
+	// Lost forgets everything, because the edge may have missed a purge. Several goroutines may call
+	// it at once.
 	Lost()
 }
 
-// Presence is of one edge.
+// Presence is the presence of one edge.
 type Presence struct {
 	name    string
 	conn    *nats.Conn
@@ -50,7 +51,8 @@ type Presence struct {
 	group   sync.WaitGroup
 }
 
-// New listens and begins to tell.
+// New subscribes to announcements and purges, and begins to announce this edge. The caller must close
+// the presence.
 func New(name string, conn *nats.Conn, h Handler, log *slog.Logger) (*Presence, error) {
 	p := newPresence(name, h, log)
 	p.conn = conn
@@ -65,13 +67,13 @@ func New(name string, conn *nats.Conn, h Handler, log *slog.Logger) (*Presence, 
 	return p, nil
 }
 
-// newPresence makes one that is not connected.
+// newPresence returns a presence without a connection.
 func newPresence(name string, h Handler, log *slog.Logger) *Presence {
 	return &Presence{name: name, handler: h, log: log, ears: newEars(h.Lost), edges: newEdges()}
 }
 
-// watchConnection makes the edge deaf at once when the connection breaks, or when messages
-// that it was too slow for were dropped: it need not be for long to miss one.
+// watchConnection makes the edge deaf at once when the connection breaks, or when NATS drops messages
+// because the edge is too slow. Even a short break can lose a purge.
 func (p *Presence) watchConnection() {
 	broken := p.conn.DisconnectErrHandler()
 	p.conn.SetDisconnectErrHandler(func(c *nats.Conn, err error) {
@@ -82,7 +84,7 @@ func (p *Presence) watchConnection() {
 	})
 	again := p.conn.ReconnectHandler()
 	p.conn.SetReconnectHandler(func(c *nats.Conn) {
-		p.ears.deafen() // what comes now may be older than the break
+		p.ears.deafen() // an announcement that comes now may be older than the break
 		if again != nil {
 			again(c)
 		}
@@ -98,8 +100,7 @@ func (p *Presence) watchConnection() {
 	})
 }
 
-// Close says that this edge leaves, and hears nothing more. The connection is closed by its
-// owner.
+// Close says farewell and unsubscribes. It does not close the connection.
 func (p *Presence) Close() {
 	p.cancel()
 	p.group.Wait()
@@ -108,16 +109,17 @@ func (p *Presence) Close() {
 	_ = p.heard.Unsubscribe()
 }
 
-// Hears reports whether this edge heard itself lately.
+// Hears reports whether this edge heard itself within DeafAfter.
 func (p *Presence) Hears() bool { return p.ears.hear() }
 
-// Edges are the names of those that live, this one included, and of those that were heard
-// in the last minutes, are no longer, and did not leave. There is no use in waiting for
-// the latter: they hear nothing from here.
+// Edges returns the sorted names of the living edges, this one included, and of the edges that fell
+// silent in the last five minutes without a farewell. A purge does not wait for the silent ones,
+// because they hear nothing from this edge.
 func (p *Presence) Edges() (live, vanished []string) { return p.edges.list() }
 
-// receive takes a beat, a farewell or a purge, none of which has headers: a message with
-// headers is an answer of JetStream's, which somebody had sent here.
+// receive handles an announcement, a farewell or a purge. None of them has headers. A message with
+// headers is an answer of JetStream to a request with one of these subjects as its reply subject, and
+// receive ignores it.
 func (p *Presence) receive(m *nats.Msg) {
 	if len(m.Header) > 0 {
 		return
@@ -137,25 +139,26 @@ func (p *Presence) receive(m *nats.Msg) {
 	}
 }
 
-// forget forgets what a message names; one that cannot be read may name anything. Renderers
-// may publish to one subject alone, where such a message is not believed.
+// forget forgets the originals of a message, and answers it. An unreadable purge may name any
+// original, so forget then forgets everything. It ignores an unreadable message on the subject that
+// renderers may publish to.
 func (p *Presence) forget(m *nats.Msg) {
-	var what renderjob.Purge
-	switch err := json.Unmarshal(m.Data, &what); {
+	var purge renderjob.Purge
+	switch err := json.Unmarshal(m.Data, &purge); {
 	case err != nil && m.Subject == renderjob.ForgetSubject:
-		p.log.Warn("what a renderer has forgotten cannot be read", "error", err)
+		p.log.Warn("read message of a renderer that forgot originals", "error", err)
 		return
-	case err != nil || what.Version > renderjob.Version:
-		p.log.Warn("a purge that cannot be read: everything is forgotten", "version", what.Version, "error", err)
+	case err != nil || purge.Version > renderjob.Version:
+		p.log.Warn("read purge; forget everything instead", "version", purge.Version, "error", err)
 		p.handler.Lost()
 	default:
-		p.handler.Purge(what)
+		p.handler.Purge(purge)
 	}
 	if err := queue.Answer(m, p.name); err != nil {
-		p.log.Warn("a purge was not answered", "error", err)
+		p.log.Warn("answer purge", "error", err)
 	}
 }
 
 func (p *Presence) sayAlive(context.Context) {
-	_ = p.conn.Publish(renderjob.EdgeSubject(p.name), nil) // an edge that does not hear it notices that
+	_ = p.conn.Publish(renderjob.EdgeSubject(p.name), nil) // after an error the edge does not hear itself
 }

@@ -21,12 +21,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// memory is what an edge remembers: it notes what it is made to forget.
+// memory is a Handler that counts its calls.
 type memory struct {
 	mu     sync.Mutex
 	purged []renderjob.Purge
 	lost   int
-	busy   chan struct{} // a purge waits until this is closed; nil: none waits
+	busy   chan struct{} // Purge waits until it is closed; nil: Purge does not wait
 }
 
 func (m *memory) Purge(p renderjob.Purge) {
@@ -44,7 +44,7 @@ func (m *memory) Lost() {
 	m.lost++
 }
 
-// forgotten is how many purges there were, and how often everything was lost.
+// forgotten returns the number of calls of Purge and of Lost.
 func (m *memory) forgotten() (purged, lost int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,8 +61,8 @@ func farewell(edge string) *nats.Msg {
 	return &nats.Msg{Subject: renderjob.EdgeSubject(edge), Data: []byte(renderjob.EdgeLeaves)}
 }
 
-// What an edge remembers is void once it is deaf, and once more when it hears again: it may
-// have missed a purge until then.
+// An edge's memory is void when the edge becomes deaf, and again when it hears itself, because the
+// edge may have missed a purge in between.
 func TestHearing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
@@ -74,18 +74,18 @@ func TestHearing(t *testing.T) {
 			lost  int
 		}{
 			{"at the start", func() {}, false, 0},
-			{"when it hears another", func() { p.receive(beat("other")) }, false, 0},
-			{"when it hears itself", func() { p.receive(beat("self")) }, true, 1},
-			{"when it hears itself again", func() { time.Sleep(DeafAfter - 1); p.receive(beat("self")) }, true, 1},
-			{"shortly before it is deaf", func() { time.Sleep(DeafAfter - 1) }, true, 1},
-			{"once it did not hear itself for long", func() { time.Sleep(1) }, false, 1},
-			{"when it hears itself after that", func() { p.receive(beat("self")) }, true, 2},
-			{"when messages are dropped", p.ears.deafen, false, 3},
-			{"when it hears itself after those", func() { p.receive(beat("self")) }, true, 4},
+			{"another edge is heard", func() { p.receive(beat("other")) }, false, 0},
+			{"the edge hears itself", func() { p.receive(beat("self")) }, true, 1},
+			{"the edge hears itself again in time", func() { time.Sleep(DeafAfter - 1); p.receive(beat("self")) }, true, 1},
+			{"shortly before DeafAfter", func() { time.Sleep(DeafAfter - 1) }, true, 1},
+			{"DeafAfter is over", func() { time.Sleep(1) }, false, 1},
+			{"the edge hears itself after DeafAfter", func() { p.receive(beat("self")) }, true, 2},
+			{"NATS drops messages", p.ears.deafen, false, 3},
+			{"the edge hears itself after dropped messages", func() { p.receive(beat("self")) }, true, 4},
 		} {
 			step.does()
 			if _, lost := m.forgotten(); p.Hears() != step.hears || lost != step.lost {
-				t.Errorf("%s: hears is %v, want %v; everything was forgotten %d times, want %d", step.name, p.Hears(), step.hears, lost, step.lost)
+				t.Errorf("%s: hears %v, want %v; forgot everything %d times, want %d", step.name, p.Hears(), step.hears, lost, step.lost)
 			}
 		}
 	})
@@ -105,25 +105,25 @@ func TestTheOthers(t *testing.T) {
 		for _, name := range []string{"c", "a", "b"} {
 			p.receive(beat(name))
 		}
-		is("when they are heard", "a b c", "")
+		is("after three announcements", "a b c", "")
 		p.receive(farewell("b"))
-		is("when one leaves", "a c", "")
+		is("after a farewell", "a c", "")
 		time.Sleep(liveFor)
 		p.receive(beat("c"))
-		is("as long as silence may be", "a c", "")
+		is("after liveFor of silence", "a c", "")
 		time.Sleep(1)
-		is("when one is silent for longer", "c", "a")
+		is("after longer silence", "c", "a")
 		p.receive(beat("a"))
 		p.receive(beat("c"))
-		is("when it is heard again", "a c", "")
+		is("after a new announcement", "a c", "")
 		time.Sleep(vanishedFor)
-		is("when all are silent for minutes", "", "a c")
+		is("after vanishedFor of silence", "", "a c")
 		time.Sleep(1)
-		is("after that", "", "")
+		is("after longer silence than vanishedFor", "", "")
 	})
 }
 
-func TestWhatIsReceived(t *testing.T) {
+func TestMessages(t *testing.T) {
 	encoded := func(p renderjob.Purge) []byte {
 		text, err := json.Marshal(p)
 		if err != nil {
@@ -136,18 +136,18 @@ func TestWhatIsReceived(t *testing.T) {
 	for name, c := range map[string]struct {
 		message      nats.Msg
 		purged, lost int
-		logs         string // a part of what is logged; "" = nothing is
+		logs         string // a part of the log; "": no log
 	}{
-		"a purge":                                    {nats.Msg{Subject: renderjob.PurgeSubject, Data: known}, 1, 0, ""},
-		"what a renderer took back":                  {nats.Msg{Subject: renderjob.ForgetSubject, Data: known}, 1, 0, ""},
-		"a purge that is unreadable":                 {nats.Msg{Subject: renderjob.PurgeSubject, Data: []byte("{")}, 0, 1, "everything is forgotten"},
-		"a purge of a newer version":                 {nats.Msg{Subject: renderjob.PurgeSubject, Data: newer}, 0, 1, "everything is forgotten"},
-		"something unreadable of a renderer":         {nats.Msg{Subject: renderjob.ForgetSubject, Data: []byte("{")}, 0, 0, "renderer"},
-		"a purge that JetStream delivers":            {nats.Msg{Subject: renderjob.PurgeSubject, Data: known, Header: nats.Header{"Nats-Sequence": {"1"}}}, 0, 0, ""},
-		"a purge whose answer is for no inbox":       {nats.Msg{Subject: renderjob.PurgeSubject, Data: known, Reply: "$JS.API.STREAM.PURGE.RENDER"}, 1, 0, "not answered"},
-		"a beat of this edge that JetStream answers": {nats.Msg{Subject: renderjob.EdgeSubject("self"), Header: nats.Header{"Status": {"404"}}}, 0, 0, ""},
-		"a beat of this edge that says something":    {nats.Msg{Subject: renderjob.EdgeSubject("self"), Data: []byte("hello")}, 0, 0, ""},
-		"another subject":                            {nats.Msg{Subject: "render.edges.other"}, 0, 0, ""},
+		"a purge":                                           {nats.Msg{Subject: renderjob.PurgeSubject, Data: known}, 1, 0, ""},
+		"a message of a renderer":                           {nats.Msg{Subject: renderjob.ForgetSubject, Data: known}, 1, 0, ""},
+		"an unreadable purge":                               {nats.Msg{Subject: renderjob.PurgeSubject, Data: []byte("{")}, 0, 1, "forget everything"},
+		"a purge of a newer version":                        {nats.Msg{Subject: renderjob.PurgeSubject, Data: newer}, 0, 1, "forget everything"},
+		"an unreadable message of a renderer":               {nats.Msg{Subject: renderjob.ForgetSubject, Data: []byte("{")}, 0, 0, "renderer"},
+		"a purge that JetStream delivers":                   {nats.Msg{Subject: renderjob.PurgeSubject, Data: known, Header: nats.Header{"Nats-Sequence": {"1"}}}, 0, 0, ""},
+		"a purge with a reply subject that is not an inbox": {nats.Msg{Subject: renderjob.PurgeSubject, Data: known, Reply: "$JS.API.STREAM.PURGE.RENDER"}, 1, 0, "answer purge"},
+		"an announcement with headers":                      {nats.Msg{Subject: renderjob.EdgeSubject("self"), Header: nats.Header{"Status": {"404"}}}, 0, 0, ""},
+		"an announcement with data":                         {nats.Msg{Subject: renderjob.EdgeSubject("self"), Data: []byte("hello")}, 0, 0, ""},
+		"another subject":                                   {nats.Msg{Subject: "render.edges.other"}, 0, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -155,19 +155,19 @@ func TestWhatIsReceived(t *testing.T) {
 			p := newPresence("self", m, slog.New(slog.NewTextHandler(&log, nil)))
 			p.receive(&c.message)
 			if purged, lost := m.forgotten(); purged != c.purged || lost != c.lost {
-				t.Errorf("%d purges, and everything %d times; want %d and %d", purged, lost, c.purged, c.lost)
+				t.Errorf("%d purges, %d losses; want %d and %d", purged, lost, c.purged, c.lost)
 			}
 			if (log.Len() > 0) != (c.logs != "") || !strings.Contains(log.String(), c.logs) {
 				t.Errorf("logs %q, want %q", &log, c.logs)
 			}
 			if live, _ := p.Edges(); len(live) > 0 || p.Hears() {
-				t.Errorf("%v live, and it hears is %v", live, p.Hears())
+				t.Errorf("living edges %v, hears %v; want none and false", live, p.Hears())
 			}
 		})
 	}
 }
 
-func TestWhatAPurgeNames(t *testing.T) {
+func TestAPurgePassesItsOriginals(t *testing.T) {
 	m := &memory{}
 	p := unconnected(m)
 	want := []thumbnail.Location{{Container: "c", Path: "a.jpg"}, {Path: "c/a.jpg"}}
@@ -177,6 +177,6 @@ func TestWhatAPurgeNames(t *testing.T) {
 	}
 	p.receive(&nats.Msg{Subject: renderjob.PurgeSubject, Data: text})
 	if len(m.purged) != 1 || !slices.Equal(m.purged[0].Originals, want) {
-		t.Errorf("forgets %s, want %v", fmt.Sprint(m.purged), want)
+		t.Errorf("purged %s, want %v", fmt.Sprint(m.purged), want)
 	}
 }

@@ -75,12 +75,12 @@ func TestAPurgeIsAnswered(t *testing.T) {
 		t.Fatalf("answer %v, %v", answer, err)
 	}
 	if purged, _ := m.forgotten(); purged != 1 {
-		t.Errorf("%d purges were done before the answer", purged)
+		t.Errorf("%d purges before the answer, want 1", purged)
 	}
 }
 
-// Purges may be missed while the connection is broken. Those who watched it before are told
-// all the same.
+// A broken connection can lose purges, so the edge forgets everything. Handlers that were set before
+// are still called.
 func TestABrokenConnection(t *testing.T) {
 	t.Parallel()
 	var broken, again atomic.Int32
@@ -93,16 +93,16 @@ func TestABrokenConnection(t *testing.T) {
 	if err := conn.ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
-	eventually.Holds(t, patience, "the edge hears again, after all was forgotten when the connection broke, when it was back, and when the edge heard itself", func() bool {
+	eventually.Holds(t, patience, "the edge hears again, and has forgotten everything at the break, at the reconnect and at its own announcement", func() bool {
 		_, lost := m.forgotten()
 		return lost >= before+3 && p.Hears()
 	})
 	if broken.Load() != 1 || again.Load() != 1 {
-		t.Errorf("the earlier handlers were told %d times of the break, %d times of its end", broken.Load(), again.Load())
+		t.Errorf("earlier handlers: %d calls for the break, %d for the reconnect; want 1 and 1", broken.Load(), again.Load())
 	}
 }
 
-// An edge that is too slow for what is said drops messages, one of which may be a purge.
+// NATS drops messages of an edge that is too slow. A dropped message may be a purge.
 func TestDroppedMessages(t *testing.T) {
 	t.Parallel()
 	s := server(t)
@@ -117,10 +117,10 @@ func TestDroppedMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	speaker := connect(t, s)
-	if err := speaker.Publish(renderjob.PurgeSubject, []byte(`{"version":1}`)); err != nil { // which takes its time
+	if err := speaker.Publish(renderjob.PurgeSubject, []byte(`{"version":1}`)); err != nil { // waits for m.busy
 		t.Fatal(err)
 	}
-	for range 5 { // one is held, two wait
+	for range 5 { // more than fit behind the purge
 		if err := speaker.Publish(renderjob.EdgeSubject("loud"), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestDroppedMessages(t *testing.T) {
 	close(m.busy)
 	eventually.Holds(t, patience, "the edge hears again", p.Hears)
 	if err := failed.Load(); err == nil || !strings.Contains((*err).Error(), nats.ErrSlowConsumer.Error()) {
-		t.Errorf("the earlier handler was told of %v", err)
+		t.Errorf("the earlier handler got %v, want %v", err, nats.ErrSlowConsumer)
 	}
 }
 
@@ -140,6 +140,6 @@ func TestAQueueThatIsGone(t *testing.T) {
 	conn := connect(t, server(t))
 	conn.Close()
 	if _, err := New("one", conn, &memory{}, slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("an edge that hears nothing is made")
+		t.Error("New returned a presence on a closed connection")
 	}
 }

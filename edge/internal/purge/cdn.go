@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	cdnTimeout  = 5 * time.Second // of one attempt
+	cdnTimeout  = 5 * time.Second // bounds one attempt
 	cdnAttempts = 3
-	cdnPause    = 400 * time.Millisecond // after the first attempt; twice as long after the next
+	cdnPause    = 400 * time.Millisecond // after the first attempt; twice as long after the second
 )
 
-// cdn sends PURGE requests, as Varnish, nginx and their kin understand them.
+// cdn sends PURGE requests, which Varnish, nginx and similar caches understand.
 type cdn struct {
 	settings settings.Purge
 	client   *http.Client
@@ -39,7 +39,8 @@ func newCDN(s settings.Purge) *cdn {
 
 func (c *cdn) close() { c.client.CloseIdleConnections() }
 
-// purge makes the CDN forget by key what carries it, and by URL what the store had.
+// purge sends a PURGE with the key to each endpoint of purge.xkey, and a PURGE of each path to each
+// base of purge.urls.
 func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *progress) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
@@ -57,7 +58,7 @@ func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *prog
 		forget(endpoint, target.Printable(xkey))
 	}
 	if len(c.settings.URLs) > 0 && len(c.settings.XKey) == 0 {
-		done.miss("CDN: Thumbor's URLs of this original, which nothing tells: purge.xkey would reach them")
+		done.miss("CDN: Thumbor's URLs of this original are unknown: set purge.xkey to purge them too")
 	}
 	for _, base := range c.settings.URLs {
 		for _, path := range paths {
@@ -67,7 +68,7 @@ func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *prog
 	_ = group.Wait()
 }
 
-// sendPatiently sends a request again when it fails, and gives the last failure.
+// sendPatiently sends a request at most cdnAttempts times, and returns the last error.
 func (c *cdn) sendPatiently(ctx context.Context, at, xkey string) error {
 	pause := cdnPause
 	for attempt := 1; ; attempt++ {
@@ -79,7 +80,8 @@ func (c *cdn) sendPatiently(ctx context.Context, at, xkey string) error {
 	}
 }
 
-// send asks one endpoint to forget a URL, or with a key what carries the key.
+// send sends one PURGE of a URL, or of the key if xkey is set. It returns an error unless the endpoint
+// answers 2xx or 404.
 func (c *cdn) send(ctx context.Context, at, xkey string) error {
 	request, err := http.NewRequestWithContext(ctx, "PURGE", at, nil)
 	if err != nil {
@@ -95,10 +97,10 @@ func (c *cdn) send(ctx context.Context, at, xkey string) error {
 	if err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection is used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // lets the client use the connection again
 	_ = response.Body.Close()
-	if response.StatusCode >= http.StatusMultipleChoices && response.StatusCode != http.StatusNotFound { // it had none
-		return fmt.Errorf("it answers %s", response.Status)
+	if response.StatusCode >= http.StatusMultipleChoices && response.StatusCode != http.StatusNotFound { // 404: not cached
+		return fmt.Errorf("the answer is %s, want 2xx or 404: allow PURGE from this edge there", response.Status)
 	}
 	return nil
 }

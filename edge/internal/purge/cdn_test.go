@@ -13,7 +13,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// fails answers so many requests with an error or a status, and then well.
+// fails answers the first requests with the status, or with an error for status 0. It answers later
+// requests with 200.
 func fails(times, status int) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) {
 		if times--; times >= 0 && status == 0 {
@@ -29,15 +30,15 @@ func TestTheCDNIsAskedAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		response func(*http.Request) (*http.Response, error)
 		asked    int
-		missed   string // "" = nothing
+		missed   string // "": nothing
 	}{
-		"it answers":                      {fails(0, 0), 1, ""},
-		"it had none":                     {fails(9, http.StatusNotFound), 1, ""},
-		"it fails once":                   {fails(1, http.StatusServiceUnavailable), 2, ""},
-		"it cannot be reached twice":      {fails(2, 0), 3, ""},
-		"it fails each time":              {fails(9, http.StatusServiceUnavailable), cdnAttempts, "it answers Service Unavailable"},
-		"it cannot be reached":            {fails(9, 0), cdnAttempts, "connection refused"},
-		"it redirects, which purges none": {fails(9, http.StatusFound), cdnAttempts, "it answers Found"},
+		"200":                     {fails(0, 0), 1, ""},
+		"404":                     {fails(9, http.StatusNotFound), 1, ""},
+		"one 503":                 {fails(1, http.StatusServiceUnavailable), 2, ""},
+		"two broken connections":  {fails(2, 0), 3, ""},
+		"503 each time":           {fails(9, http.StatusServiceUnavailable), cdnAttempts, "the answer is Service Unavailable"},
+		"only broken connections": {fails(9, 0), cdnAttempts, "connection refused"},
+		"redirects purge nothing": {fails(9, http.StatusFound), cdnAttempts, "the answer is Found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -60,8 +61,8 @@ func TestTheCDNIsAskedAgain(t *testing.T) {
 	}
 }
 
-// One that asks for a purge and leaves does not wait for the CDN.
-func TestTheCDNIsNotAskedAgainForOneThatLeft(t *testing.T) {
+// A client that leaves ends the attempts at the CDN.
+func TestTheCDNIsNotAskedAgainAfterTheClientLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		s := &site{response: func(*http.Request) (*http.Response, error) {
@@ -76,7 +77,7 @@ func TestTheCDNIsNotAskedAgainForOneThatLeft(t *testing.T) {
 	})
 }
 
-// Without a key, what Thumbor's grammar names cannot be reached by its URLs.
+// Without purge.xkey the purge misses Thumbor's URLs, because keys in the store do not tell them.
 func TestURLsAloneAreNotComplete(t *testing.T) {
 	got := (&site{}).purge(t, settings.Purge{URLs: []string{"http://varnish"}})
 	if got.CDN != 1 || len(got.Missed) != 1 || !strings.Contains(got.Missed[0], "purge.xkey") {
@@ -93,8 +94,7 @@ func TestAnEndpointThatIsNoURL(t *testing.T) {
 	})
 }
 
-// The request as a real server sees it: a redirect is not followed, and the host is the one
-// under which the CDN keeps what it has.
+// The CDN gets the host of purge.host. send does not follow redirects.
 func TestTheRequest(t *testing.T) {
 	var seen []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +105,7 @@ func TestTheRequest(t *testing.T) {
 	c := newCDN(settings.Purge{Host: "site.example"})
 	defer c.close()
 	if err := c.send(t.Context(), server.URL+"/a", "File:K%C3%A4se.jpg"); err == nil {
-		t.Error("a redirect counts as an answer")
+		t.Error("send took a redirect for a purge")
 	}
 	if want := []string{"PURGE site.example/a File:K%C3%A4se.jpg"}; !slices.Equal(seen, want) {
 		t.Errorf("sent %q, want %q", seen, want)

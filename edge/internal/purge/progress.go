@@ -7,10 +7,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators"
 )
 
-// maxMissed bounds what could not be reached and is told one by one.
+// maxMissed bounds the entries of Missed in a report. Unnamed counts the others.
 const maxMissed = 50
 
-// Report is what a purge did so far, as operators read it; at most maxMissed are named.
+// Report is the progress of a purge, as operators read it.
 type Report = operators.PurgeReport
 
 // progress is the report of a purge under way. It is safe for concurrent use.
@@ -24,7 +24,7 @@ func newProgress(original string, tell func(Report)) *progress {
 	return &progress{tell: tell, report: Report{Original: original, Edges: []string{}}}
 }
 
-// change changes the report and tells it.
+// change changes the report, and passes it to tell.
 func (p *progress) change(change func(*Report)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -32,7 +32,7 @@ func (p *progress) change(change func(*Report)) {
 	p.tell(p.report)
 }
 
-// miss adds to the report what could not be reached. It is told with the next change.
+// miss adds a line to Missed. The next change passes it to tell.
 func (p *progress) miss(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,7 +43,7 @@ func (p *progress) miss(format string, args ...any) {
 	p.report.Missed = append(p.report.Missed, fmt.Sprintf(format, args...))
 }
 
-// end tells the report for the last time, and gives it.
+// end sets Done, passes the report to tell for the last time, and returns it.
 func (p *progress) end() Report {
 	p.change(func(r *Report) { r.Done = true })
 	return p.report

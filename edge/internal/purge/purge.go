@@ -1,9 +1,9 @@
-// Package purge makes everybody forget the thumbnails of an original: first renderers and
-// edges, so that what is under way is not stored any more, then the store and the failure
-// memory, the edges once more, which may have read what was in the store until then, and
-// the CDN last.
+// Package purge removes the thumbnails of an original everywhere. First it asks renderers and edges to
+// forget the original, so that they store no render under way. Then it empties the store and clears
+// the failure memory. Then it asks the edges again, because they may have read a thumbnail in
+// between. The CDN comes last.
 //
-// A purge can be repeated. What could not be reached is told, and the rest is done.
+// A purge can be repeated. It reports the parts that it misses, and goes on with the others.
 package purge
 
 import (
@@ -26,17 +26,17 @@ import (
 const (
 	atOnce = 8 // deletions, and requests to the CDN
 	within = 10 * time.Minute
-	// answerTime is how long edges and renderers have for their answer: an edge that does
-	// not hear uses nothing that it remembers by then.
+	// answerTime bounds the wait for answers of edges and renderers. It is longer than an edge needs
+	// to notice that it is deaf; a deaf edge uses nothing that it remembers.
 	answerTime = presence.DeafAfter + time.Second
 )
 
-// Grammar knows what belongs to an original.
+// Grammar knows the places of an original; package grammar implements it.
 type Grammar interface {
 	Places(original string) grammar.Places
 }
 
-// Thumbnails is the store, as far as purges need it (objectstore.Store).
+// Thumbnails has the methods of objectstore.Store that purges need.
 type Thumbnails interface {
 	List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error)
 	Delete(ctx context.Context, at thumbnail.Location) error
@@ -44,23 +44,23 @@ type Thumbnails interface {
 
 // Failures is the failure memory.
 type Failures interface {
-	// Clear forgets the failures of an original, and tells how many counters there were.
+	// Clear forgets the failures of an original, and returns the number of deleted counters.
 	Clear(ctx context.Context, original string) (int, error)
 }
 
-// Edges knows the edges by what they tell of themselves.
+// Edges knows the edges by their announcements.
 type Edges interface {
-	// Edges are those that live, and those that were heard lately and did not leave.
+	// Edges returns the living edges, and the edges that fell silent without a farewell.
 	Edges() (live, vanished []string)
 }
 
 // Renderers knows the renderers by their heartbeats.
 type Renderers interface {
-	// Names are those of the renderers that live.
+	// Names returns the names of the living renderers.
 	Names() []string
 }
 
-// Config is what a purger is made of.
+// Config has the settings and the collaborators of a purger.
 type Config struct {
 	Thumbnails Thumbnails
 	Grammar    Grammar
@@ -72,30 +72,30 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// listeners are the edges and renderers, which hear what is to be forgotten.
+// listeners are the edges and renderers that hear purges.
 type listeners interface {
-	// tellToForget tells all of them, and waits for the answers of those who are named. It
-	// gives the names of those that answered in time, and of those that did not.
+	// tellToForget asks all of them to forget the originals, and waits for the answers of the named
+	// ones. It returns the names that answered in time, and the names that did not.
 	tellToForget(ctx context.Context, originals []thumbnail.Location, named []string) (answered, silent []string)
 }
 
-// Purger purges.
+// Purger purges originals.
 type Purger struct {
 	config    Config
 	listeners listeners
 	cdn       *cdn
 }
 
-// New makes a purger.
+// New returns a purger. The caller must close it.
 func New(c Config) *Purger {
 	return &Purger{config: c, listeners: overQueue{conn: c.Conn, within: answerTime}, cdn: newCDN(c.CDN)}
 }
 
-// Close drops idle connections.
+// Close closes idle connections to the CDN.
 func (p *Purger) Close() { p.cdn.close() }
 
-// Purge purges an original, and tells how far it is, from time to time and at the end: tell
-// is never called twice at once. Everything was reached when nothing was missed. It takes
+// Purge purges an original, and returns the report. It passes the report to tell after each step and
+// at the end, from one goroutine at a time. The purge is complete when Missed is empty. Purge takes
 // at most ten minutes.
 func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) Report {
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -108,7 +108,7 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 		urls = append(urls, p.emptyFolder(ctx, folder, done)...)
 	}
 	p.clearFailures(ctx, places.Originals, done)
-	p.forgetWhatWasRead(ctx, places.Originals, done)
+	p.askEdgesAgain(ctx, places.Originals, done)
 	p.cdn.purge(ctx, places.XKey, urls, done)
 	report := done.end()
 	p.log(ctx, report)
@@ -120,12 +120,13 @@ func (p *Purger) log(ctx context.Context, r Report) {
 	if len(r.Missed) > 0 {
 		level = slog.LevelWarn
 	}
-	p.config.Log.Log(ctx, level, "purged", "original", r.Original, "thumbnails", r.Deleted, "edges", len(r.Edges), "cdn", r.CDN,
+	p.config.Log.Log(ctx, level, "purge original", "original", r.Original, "thumbnails", r.Deleted, "edges", len(r.Edges), "cdn", r.CDN,
 		"missed", r.Missed, "and more", r.Unnamed)
 }
 
-// endWork makes renderers and edges forget, so that nothing that was begun before is stored
-// after the store was emptied. What edges answer counts when they are told again.
+// endWork asks renderers and edges to forget the originals, so that they store no earlier work after
+// the store is empty. It reports only silent renderers: the answers of edges count in
+// askEdgesAgain.
 func (p *Purger) endWork(ctx context.Context, originals []thumbnail.Location, done *progress) {
 	edges, _ := p.config.Edges.Edges()
 	_, silent := p.listeners.tellToForget(ctx, originals, slices.Concat(edges, p.config.Renderers.Names()))
@@ -136,8 +137,7 @@ func (p *Purger) endWork(ctx context.Context, originals []thumbnail.Location, do
 	}
 }
 
-// emptyFolder deletes what is in a folder, page by page, and gives the URLs of what was
-// there.
+// emptyFolder deletes the thumbnails of a folder, page by page, and returns their URL paths.
 func (p *Purger) emptyFolder(ctx context.Context, folder grammar.Folder, done *progress) (urls []string) {
 	for after := ""; ; {
 		page, err := p.config.Thumbnails.List(ctx, folder.Begin, after)
@@ -159,8 +159,8 @@ func (p *Purger) emptyFolder(ctx context.Context, folder grammar.Folder, done *p
 	}
 }
 
-// ofThisOriginal leaves out thumbnails of other originals, of whose names this one's is a
-// folder.
+// ofThisOriginal leaves out thumbnails of other originals: an original's name can be a folder of
+// another original's name.
 func ofThisOriginal(page []thumbnail.Location, folder grammar.Folder) (own []thumbnail.Location) {
 	for _, at := range page {
 		if !strings.Contains(strings.TrimPrefix(at.Path, folder.Begin.Path), "/") {
@@ -194,10 +194,9 @@ func (p *Purger) clearFailures(ctx context.Context, originals []thumbnail.Locati
 	}
 }
 
-// forgetWhatWasRead makes edges forget what they read while the store was emptied. An edge
-// that does not answer uses nothing that it remembers once answerTime is over, if that is
-// because it does not hear.
-func (p *Purger) forgetWhatWasRead(ctx context.Context, originals []thumbnail.Location, done *progress) {
+// askEdgesAgain asks edges to forget thumbnails that they read before the store was empty. An edge
+// that does not answer because it is deaf uses nothing that it remembers after answerTime.
+func (p *Purger) askEdgesAgain(ctx context.Context, originals []thumbnail.Location, done *progress) {
 	edges, vanished := p.config.Edges.Edges()
 	answered, silent := p.listeners.tellToForget(ctx, originals, edges)
 	done.change(func(r *Report) { r.Edges = append(r.Edges, answered...) })
@@ -205,6 +204,6 @@ func (p *Purger) forgetWhatWasRead(ctx context.Context, originals []thumbnail.Lo
 		done.miss("%s: no answer within %v", name, answerTime)
 	}
 	for _, name := range vanished {
-		done.miss("%s: it is not heard any more, and did not say that it leaves", name)
+		done.miss("%s: the edge fell silent without a farewell: purge again if it still runs", name)
 	}
 }

@@ -22,18 +22,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// site is all that a purge reaches. It writes down what is asked of it, in order.
+// site stands in for every part that a purge reaches. It notes the requests in order.
 type site struct {
 	mu       sync.Mutex
 	said     []string
 	stored   []string // paths
-	rounds   []round  // of edges, one for each time that they are asked for
-	silent   []string // of edges and renderers
+	rounds   []round  // the answers of Edges, in order; the last one repeats
+	silent   []string // edges and renderers that do not answer
 	refuses  map[string]error
 	response func(*http.Request) (*http.Response, error)
 }
 
-// round is which edges there are when everybody is told to forget.
+// round has the edges at one call of Edges.
 type round struct{ live, vanished []string }
 
 func (s *site) say(format string, args ...any) {
@@ -111,7 +111,7 @@ func answer(status int) *http.Response {
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: http.NoBody}
 }
 
-// purger is one in which everything but the purger itself is the site.
+// purger returns a purger whose collaborators are the site.
 func (s *site) purger(at settings.Purge, log *bytes.Buffer) *Purger {
 	if len(s.rounds) == 0 {
 		s.rounds = []round{{live: []string{"edge"}}}
@@ -121,8 +121,8 @@ func (s *site) purger(at settings.Purge, log *bytes.Buffer) *Purger {
 	return p
 }
 
-// purge purges a.jpg, whose thumbnails are the site's, and holds what was told on the way to
-// what is given at the end.
+// purge purges a.jpg. It fails unless the last report that Purge told is the report that Purge
+// returned.
 func (s *site) purge(t *testing.T, at settings.Purge) Report {
 	t.Helper()
 	var told Report
@@ -131,10 +131,10 @@ func (s *site) purge(t *testing.T, at settings.Purge) Report {
 	defer p.Close()
 	got := p.Purge(t.Context(), "a.jpg", func(r Report) { told = r })
 	if !got.Done || fmt.Sprint(got) != fmt.Sprint(told) {
-		t.Errorf("told %+v, gave %+v", told, got)
+		t.Errorf("told %+v, returned %+v", told, got)
 	}
 	if complete := len(got.Missed) == 0; complete != strings.Contains(log.String(), "level=INFO") {
-		t.Errorf("%+v is logged as %s", got, &log)
+		t.Errorf("report %+v, log %s", got, &log)
 	}
 	return got
 }
@@ -142,7 +142,7 @@ func (s *site) purge(t *testing.T, at settings.Purge) Report {
 func TestTheOrderOfAPurge(t *testing.T) {
 	s := &site{stored: []string{"a.jpg/100"}}
 	got := s.purge(t, settings.Purge{XKey: []string{"http://cdn/"}, URLs: []string{"http://varnish/"}, Host: "site"})
-	slices.Sort(s.said[5:]) // the CDN is asked for several at once
+	slices.Sort(s.said[5:]) // requests to the CDN run at once
 	want := []string{
 		"tell [edge renderer] of [a.jpg]", `list "a.jpg/" after ""`, "delete a.jpg/100", "clear failures of a.jpg", "tell [edge] of [a.jpg]",
 		"PURGE site/ File:a.jpg", "PURGE site/own ", "PURGE site/thumb/a.jpg/100 ",
@@ -155,23 +155,23 @@ func TestTheOrderOfAPurge(t *testing.T) {
 	}
 }
 
-func TestWhoForgets(t *testing.T) {
+func TestEdgesAndRenderersForget(t *testing.T) {
 	edges := func(names ...string) round { return round{live: names} }
 	for name, c := range map[string]struct {
 		rounds []round
 		silent string
 		edges  []string
-		missed string // a part of what is said to be missed; "" = nothing is
+		missed string // a part of Missed; "": Missed is empty
 	}{
-		"an edge that is there":                   {rounds: []round{edges("e")}, edges: []string{"e"}},
-		"an edge that comes meanwhile":            {rounds: []round{edges("e"), edges("e", "new")}, edges: []string{"e", "new"}},
-		"an edge that leaves meanwhile":           {rounds: []round{edges("e", "old"), edges("e")}, edges: []string{"e"}},
-		"an edge that is silent and then leaves":  {rounds: []round{edges("e", "old"), edges("e")}, silent: "old", edges: []string{"e"}},
-		"an edge that is silent":                  {rounds: []round{edges("deaf", "e")}, silent: "deaf", edges: []string{"e"}, missed: "deaf: no answer"},
-		"an edge that vanished":                   {rounds: []round{{[]string{"e"}, []string{"cut"}}}, edges: []string{"e"}, missed: "cut: it is not heard any more"},
-		"an edge that vanishes meanwhile":         {rounds: []round{edges("e"), {nil, []string{"e"}}}, missed: "e: it is not heard any more"},
-		"a renderer that does not answer in time": {rounds: []round{edges("e")}, silent: "renderer", edges: []string{"e"}, missed: "renderer: no answer"},
-		"no edge that is known":                   {rounds: []round{edges()}},
+		"an edge":                       {rounds: []round{edges("e")}, edges: []string{"e"}},
+		"a new edge during the purge":   {rounds: []round{edges("e"), edges("e", "new")}, edges: []string{"e", "new"}},
+		"an edge leaves":                {rounds: []round{edges("e", "old"), edges("e")}, edges: []string{"e"}},
+		"a silent edge leaves":          {rounds: []round{edges("e", "old"), edges("e")}, silent: "old", edges: []string{"e"}},
+		"a silent edge":                 {rounds: []round{edges("deaf", "e")}, silent: "deaf", edges: []string{"e"}, missed: "deaf: no answer"},
+		"a vanished edge":               {rounds: []round{{[]string{"e"}, []string{"cut"}}}, edges: []string{"e"}, missed: "cut: the edge fell silent"},
+		"an edge vanishes in the purge": {rounds: []round{edges("e"), {nil, []string{"e"}}}, missed: "e: the edge fell silent"},
+		"a silent renderer":             {rounds: []round{edges("e")}, silent: "renderer", edges: []string{"e"}, missed: "renderer: no answer"},
+		"no known edge":                 {rounds: []round{edges()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := (&site{rounds: c.rounds, silent: []string{c.silent}}).purge(t, settings.Purge{})
@@ -186,8 +186,8 @@ func TestWhoForgets(t *testing.T) {
 	}
 }
 
-// What refuses is told, and the rest is done.
-func TestWhatRefuses(t *testing.T) {
+// The purge reports a part that refuses, and goes on with the others.
+func TestAPurgeGoesOnAfterARefusal(t *testing.T) {
 	refused := errors.New("it is full")
 	for name, c := range map[string]struct {
 		refuses string
@@ -208,7 +208,7 @@ func TestWhatRefuses(t *testing.T) {
 	}
 }
 
-// many are paths of a.jpg's thumbnails, in the order of their bytes.
+// many returns n paths of a.jpg's thumbnails, in byte order.
 func many(n int) (paths []string) {
 	for i := range n {
 		paths = append(paths, fmt.Sprintf("a.jpg/%05d", i))
@@ -233,13 +233,13 @@ func TestAnotherOriginalInTheFolderStays(t *testing.T) {
 	if got.Deleted != 2 || slices.Contains(s.said, "delete a.jpg/b.jpg/100") {
 		t.Errorf("deleted %d: %q", got.Deleted, s.said)
 	}
-	if got.CDN != 3 { // the key, the original's own URL, and that of the thumbnail which has one
-		t.Errorf("the CDN answered %d times: %q", got.CDN, s.said)
+	if got.CDN != 3 { // the key, the original's URL, and the URL of a.jpg/100
+		t.Errorf("the CDN answered %d requests, want 3: %q", got.CDN, s.said)
 	}
 }
 
-// A store that refuses everything makes no endless report.
-func TestTheListOfWhatIsMissedIsBounded(t *testing.T) {
+// A report stays short when the store refuses every deletion.
+func TestMissedIsBounded(t *testing.T) {
 	s := &site{stored: many(maxMissed + 7), refuses: map[string]error{}}
 	for _, path := range s.stored {
 		s.refuses["delete "+path] = errors.New("refused")

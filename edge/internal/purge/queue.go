@@ -13,10 +13,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// overQueue reaches edges and renderers over the queue.
+// overQueue asks edges and renderers over NATS.
 type overQueue struct {
 	conn   *nats.Conn
-	within time.Duration // for answers
+	within time.Duration // bounds the wait for answers
 }
 
 func (q overQueue) tellToForget(ctx context.Context, originals []thumbnail.Location, named []string) (answered, silent []string) {
@@ -33,15 +33,15 @@ func (q overQueue) tellToForget(ctx context.Context, originals []thumbnail.Locat
 		return nil, named
 	}
 	defer func() { _ = answers.Unsubscribe() }()
-	text, _ := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: originals}) // plain values
+	text, _ := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: originals}) // these types always encode
 	if err := q.conn.PublishMsg(&nats.Msg{Subject: renderjob.PurgeSubject, Reply: inbox, Data: text}); err != nil {
 		return nil, named
 	}
 	return collect(ctx, names, named)
 }
 
-// collect waits until everybody who is named has answered, or ctx ends. Answers of others,
-// and second ones, count for nothing.
+// collect waits until every named edge and renderer has answered, or until ctx ends. It ignores other
+// answers and second answers.
 func collect(ctx context.Context, names <-chan string, named []string) (answered, silent []string) {
 	silent = slices.Clone(named)
 	for len(silent) > 0 {

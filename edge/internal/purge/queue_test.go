@@ -31,7 +31,7 @@ func connect(t *testing.T) *nats.Conn {
 	return conn
 }
 
-// hear answers a purge by what answers gives, and remembers the last one.
+// hear answers each purge once with each of answers. The channel gets the purges.
 func hear(t *testing.T, conn *nats.Conn, answers ...string) <-chan renderjob.Purge {
 	t.Helper()
 	heard := make(chan renderjob.Purge, 1)
@@ -53,7 +53,7 @@ func hear(t *testing.T, conn *nats.Conn, answers ...string) <-chan renderjob.Pur
 	return heard
 }
 
-// patience is for answers that come.
+// patience bounds the wait for answers that come.
 const patience = 10 * time.Second
 
 func TestAnswersOverTheQueue(t *testing.T) {
@@ -69,8 +69,8 @@ func TestAnswersOverTheQueue(t *testing.T) {
 	}
 }
 
-// Those that are not known yet are told as well; nobody waits for them.
-func TestNobodyIsNamed(t *testing.T) {
+// A purge without names reaches every listener, and waits for no answer.
+func TestAPurgeWithoutNames(t *testing.T) {
 	conn := connect(t)
 	heard := hear(t, conn)
 	answered, silent := overQueue{conn, patience}.tellToForget(t.Context(), nil, nil)
@@ -80,7 +80,7 @@ func TestNobodyIsNamed(t *testing.T) {
 	<-heard
 }
 
-// One that answers when its time is over is silent, and its answer disturbs nobody.
+// An answer after the time limit counts as silence, and does not disturb the next purge.
 func TestALateAnswer(t *testing.T) {
 	conn := connect(t)
 	asked := make(chan *nats.Msg, 2)
@@ -96,7 +96,7 @@ func TestALateAnswer(t *testing.T) {
 	}
 	go func() { _ = queue.Answer(<-asked, "late") }()
 	if answered, _ = (overQueue{conn, patience}).tellToForget(t.Context(), nil, []string{"late"}); !slices.Equal(answered, []string{"late"}) {
-		t.Errorf("the next time: answered %v", answered)
+		t.Errorf("the next purge: answered %v", answered)
 	}
 }
 

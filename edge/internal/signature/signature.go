@@ -1,6 +1,5 @@
-// Package signature signs Thumbor's URLs: HMAC-SHA1 over the path behind the
-// signature, in base64url with its padding. The edge verifies, thumbmill sign
-// makes them.
+// Package signature signs Thumbor's URLs. A signature is the HMAC-SHA1 of the path after the
+// signature, in base64url with padding. The edge verifies signatures, and thumbmill sign makes them.
 package signature
 
 import (
@@ -10,18 +9,19 @@ import (
 	"strings"
 )
 
-// Length of a signature in characters.
+// Length is the length of a signature in characters.
 const Length = 28
 
-// Sign gives the signature of a path: what follows "/<signature>/" in the URL,
-// byte for byte, percent-encoding included, without a leading slash and a query.
+// Sign returns the signature of a path: the bytes after "/<signature>/" in the URL, percent-encoded
+// as clients send them, without a leading slash and without a query.
 func Sign(key, path string) string {
 	mac := hmac.New(sha1.New, []byte(key))
 	mac.Write([]byte(path))
 	return base64.URLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Valid compares in constant time. An empty key makes nothing valid.
+// Valid reports whether signature is the signature of path, in constant time. With an empty key it
+// returns false.
 func Valid(key, path, signature string) bool {
 	return key != "" && hmac.Equal([]byte(Sign(key, path)), []byte(signature))
 }

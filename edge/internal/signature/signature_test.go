@@ -2,7 +2,7 @@ package signature
 
 import "testing"
 
-// The vectors are Thumbor's documented ones, for its documented key.
+// The vectors and the key are from Thumbor's documentation.
 func TestVectors(t *testing.T) {
 	const key, image = "my-security-key", "my.server.com/some/path/to/image.jpg"
 	for path, want := range map[string]string{
@@ -17,7 +17,7 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 		if !Valid(key, path, want) || Valid(key, path+"x", want) || Valid("", path, Sign("", path)) || Valid("other", path, want) {
-			t.Errorf("%s: verified wrongly", path)
+			t.Errorf("%s: Valid is wrong", path)
 		}
 		if !Looks(want) {
 			t.Errorf("%s does not look like a signature", want)

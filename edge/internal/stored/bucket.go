@@ -6,8 +6,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/bucket"
 )
 
-// HasBucket reports whether the bucket of this version of its original is in the store. A
-// store that does not answer has none.
+// HasBucket reports whether the store has the bucket for this version of its original. It returns
+// false when the store does not answer within headBound.
 func (f *Finder) HasBucket(ctx context.Context, b bucket.Bucket, version string) bool {
 	ctx, cancel := context.WithTimeout(ctx, headBound)
 	defer cancel()

@@ -10,25 +10,26 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// purges counts purges, and knows the number of each original's last one. What was
-// remembered under an earlier number is void: so that a purge costs the same however
-// much is remembered, and one that comes between a read and its remembering counts.
+// purges numbers the purges, and knows the number of each original's last purge. An entry that was
+// remembered under an earlier number is void. A purge therefore costs the same for a large memory
+// as for a small one, and a purge between a read and its remembering counts.
 type purges struct {
 	latest atomic.Uint64
-	all    atomic.Uint64 // everything from before this one is void
+	all    atomic.Uint64 // entries under an earlier number are void for every original
 	by     cache.Cache[thumbnail.Location, uint64]
 }
 
 const purgesBound = 100_000
 
-// newPurges remembers purges for a time that is longer than anything else is remembered.
+// newPurges returns purges that remember each purge for keep, which must be longer than the cache
+// keeps entries.
 func newPurges(keep time.Duration) (*purges, error) {
 	p := &purges{}
 	var err error
 	p.by, err = otter.New(&otter.Options[thumbnail.Location, uint64]{
 		MaximumSize: purgesBound, ExpiryCalculator: otter.ExpiryWriting[thumbnail.Location, uint64](keep), Executor: cache.InCaller,
 		OnAtomicDeletion: func(e otter.DeletionEvent[thumbnail.Location, uint64]) {
-			if e.Cause == otter.CauseOverflow { // a purge must not be forgotten: then all is void
+			if e.Cause == otter.CauseOverflow { // the cache dropped a purge, so everything is void
 				p.addAll()
 			}
 		},
@@ -38,7 +39,8 @@ func newPurges(keep time.Duration) (*purges, error) {
 
 func (p *purges) close() { p.by.StopAllGoroutines() }
 
-// count is to be read before what is to be remembered.
+// count returns the number of the latest purge. Callers read the number before they read the data that
+// they will remember.
 func (p *purges) count() uint64 { return p.latest.Load() }
 
 func (p *purges) add(original thumbnail.Location) { p.by.Set(original, p.latest.Add(1)) }
@@ -49,9 +51,9 @@ func (p *purges) addAll() {
 	}
 }
 
-// after reports whether a purge came after the given count.
+// after reports whether a purge of the original came after count.
 func (p *purges) after(count uint64, original thumbnail.Location) bool {
-	if p.latest.Load() == count { // most often: there was none at all
+	if p.latest.Load() == count { // no purge at all came since, as almost always
 		return false
 	}
 	if p.all.Load() > count {

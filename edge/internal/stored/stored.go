@@ -1,14 +1,14 @@
-// Package stored finds thumbnails that are there: in this edge's memory or in the store,
-// of the original's current version, and of the current rules where that is asked for.
+// Package stored finds thumbnails in this edge's memory or in the store. It finds only thumbnails of
+// the original's current version, and with edge.outdated=render only thumbnails of the current rules.
 //
-// A hit is compared with its original at most every edge.revalidate. What is remembered,
-// pictures and comparisons, is forgotten by a purge, and is not used while this edge may
-// have missed one.
+// It compares a thumbnail with its original at most once every edge.revalidate. A purge makes
+// remembered pictures and comparisons void. An edge that may have missed a purge does not use
+// them.
 package stored
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // what stores promise
+	"crypto/md5" //nolint:gosec // stores give the MD5, no secret
 	"encoding/hex"
 	"io"
 	"log/slog"
@@ -25,8 +25,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Hit is a thumbnail that is there. Either Image holds the picture, or Object does, which
-// the caller closes.
+// Hit is a stored thumbnail. Image has the picture, or the caller reads it from Object and closes
+// Object.
 type Hit struct {
 	Meta   objectstore.Meta
 	Image  []byte
@@ -36,56 +36,56 @@ type Hit struct {
 const (
 	currentBound = 1_000_000
 	headBound    = 5 * time.Second
-	// largest share of the memory that one picture may take.
+	// largestShare bounds a picture in memory to 1/32 of edge.memory.
 	largestShare = 32
-	// overhead of a picture in memory, beside its bytes: keys and metadata.
+	// overhead is the size in bytes of a picture's key and metadata in memory, about.
 	overhead = 1024
-	// keptFor is how long a picture stays in memory: a purge is remembered longer.
+	// keptFor bounds the time that a picture stays in memory. Purges are remembered longer.
 	keptFor = time.Hour
 )
 
-// Thumbnails is the store, as far as a finder needs it (objectstore.Store).
+// Thumbnails has the methods of objectstore.Store that a finder needs.
 type Thumbnails interface {
 	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
 	Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error)
 }
 
-// Heads tells of originals. Its errors are faults.
+// Heads returns the heads of originals. Its errors are faults.
 type Heads interface {
 	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
 }
 
-// Config is what a finder is made of.
+// Config has the settings and the collaborators of a finder.
 type Config struct {
 	Edge       settings.Edge
 	Thumbnails Thumbnails
 	Heads      Heads
 	Local      bool // the store is a directory
-	// Hears reports whether no purge can have been missed.
+	// Hears reports whether the edge hears every purge.
 	Hears   func() bool
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
 
-// Finder finds stored thumbnails.
+// Finder finds stored thumbnails. Its methods are safe for concurrent use.
 type Finder struct {
 	config  Config
-	current cache.Cache[thumbnail.Location, comparison] // with their originals, lately
-	memory  cache.Cache[thumbnail.Location, kept]       // nil when it is off
+	current cache.Cache[thumbnail.Location, comparison] // recent comparisons, by the thumbnail's key
+	memory  cache.Cache[thumbnail.Location, kept]       // nil when edge.memory is 0
 	purges  *purges
 
 	fromMemory, fromStore prometheus.Counter
 }
 
-// comparison is one of a thumbnail with its original.
+// comparison is the comparison of a thumbnail with its original.
 type comparison struct {
-	since  uint64 // the purges' count before it
+	since  uint64 // the number of purges before the comparison
 	at     time.Time
 	failed bool // the original's store did not answer
 }
 
-// askAgain is how long a comparison counts that could not be made, or that was made by an
-// edge that is deaf: without it each hit would ask a store that does not answer.
+// askAgain bounds the use of a comparison that failed, and of comparisons while the edge is deaf.
+// It is not 0, because then each hit would ask a store that does not answer.
 const askAgain = 2 * time.Second
 
 // kept is a picture in memory.
@@ -93,13 +93,13 @@ type kept struct {
 	meta   objectstore.Meta
 	stored time.Time
 	image  []byte
-	since  uint64 // the purges' count before it was read
+	since  uint64 // the number of purges before the read
 }
 
-// New makes a finder.
+// New returns a finder. The caller must close it.
 func New(c Config) (*Finder, error) {
 	hits := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "thumbmill_hits_total", Help: "Stored thumbnails that were served, by where they were: memory or store.",
+		Name: "thumbmill_hits_total", Help: "Stored thumbnails that the edge served, from its memory or from the store.",
 	}, []string{"from"})
 	c.Metrics.MustRegister(hits)
 	f := &Finder{config: c, fromMemory: hits.WithLabelValues("memory"), fromStore: hits.WithLabelValues("store")}
@@ -122,7 +122,7 @@ func New(c Config) (*Finder, error) {
 	return f, err
 }
 
-// Close ends what runs in the background.
+// Close stops the goroutines of the caches.
 func (f *Finder) Close() {
 	f.purges.close()
 	f.current.StopAllGoroutines()
@@ -131,8 +131,9 @@ func (f *Finder) Close() {
 	}
 }
 
-// Find gives a thumbnail, or objectstore.ErrNotFound for one that is to be rendered: with
-// renew also when edge.outdated would keep it.
+// Find returns a thumbnail, or objectstore.ErrNotFound for a thumbnail that must be rendered. With
+// renew, a thumbnail of older rules must be rendered even if edge.outdated would keep it. ctx must
+// outlive the reading of the hit.
 func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, error) {
 	since := f.purges.count()
 	hears := f.config.Hears()
@@ -141,7 +142,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 			f.fromMemory.Inc()
 			return Hit{Meta: k.meta, Image: k.image}, nil
 		}
-		f.memory.Invalidate(t.Key) // the store may have a later one
+		f.memory.Invalidate(t.Key) // the store may have a newer picture
 	}
 	object, info, err := f.config.Thumbnails.Open(ctx, t.Key)
 	if err != nil {
@@ -155,8 +156,8 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 	return f.remember(t, Hit{Meta: info.Meta, Object: object}, info, since)
 }
 
-// AtHand gives a thumbnail for which no other machine is asked, but for its original's
-// head: from memory, or from a store of this machine's. ctx needs no deadline.
+// AtHand returns a thumbnail from memory, or from a store in a directory. Other machines are asked at
+// most for the original's head. ctx needs no deadline.
 func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	k, ok := f.remembered(t, f.memory != nil && f.config.Hears())
 	if ok && f.wanted(t, k.meta, false) && (f.config.Edge.Revalidate == 0 || f.compared(t, true)) {
@@ -170,7 +171,7 @@ func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	return hit, err == nil
 }
 
-// compared reports whether a thumbnail was found current lately, and not purged since.
+// compared reports whether a remembered comparison found the thumbnail current, with no purge since.
 func (f *Finder) compared(t target.Target, hears bool) bool {
 	c, ok := f.current.GetIfPresent(t.Key)
 	if ok && (c.failed || !hears) && time.Since(c.at) > askAgain {
@@ -187,7 +188,8 @@ func (f *Finder) remembered(t target.Target, hears bool) (kept, bool) {
 	return k, ok && !f.purges.after(k.since, t.Spec.Original)
 }
 
-// remember reads a picture into memory, unless it is too large for that or private.
+// remember reads a picture into memory, unless the picture is private or too large. It returns
+// objectstore.ErrNotFound for a picture whose MD5 is not the store's.
 func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since uint64) (Hit, error) {
 	if f.memory == nil || t.Private || info.Size > int64(f.config.Edge.Memory)/largestShare { //nolint:gosec // bounded by settings
 		return h, nil
@@ -197,22 +199,23 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 	if _, err := io.ReadFull(h.Object, image); err != nil {
 		return Hit{}, err
 	}
-	sum := md5.Sum(image) //nolint:gosec // what stores promise
+	sum := md5.Sum(image) //nolint:gosec // stores give the MD5, no secret
 	if info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 {
-		f.config.Log.Warn("a stored thumbnail is not the one whose checksum its store tells: it is rendered again", "key", t.Key)
+		f.config.Log.Warn("check MD5 of a stored thumbnail; render it again", "key", t.Key)
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
 	return Hit{Meta: h.Meta, Image: image}, nil
 }
 
-// wanted reports whether a thumbnail need not be rendered again by today's rules.
+// wanted reports whether a stored thumbnail may be served although the rules may have changed.
 func (f *Finder) wanted(t target.Target, m objectstore.Meta, renew bool) bool {
 	return !renew && f.config.Edge.Outdated == settings.Keep || m.Rules == thumbnail.RulesVersion && m.SpecDigest == t.Spec.Digest()
 }
 
-// isCurrent compares a thumbnail with its original, unless that was done lately. stored is
-// when it was written: other programs' thumbnails do not say of which version they are.
+// isCurrent reports whether a thumbnail has the version of its original. It compares the versions, or
+// uses a remembered comparison. Thumbnails of other programs have no version; such a thumbnail is
+// current unless the original was modified after stored, the time at which the thumbnail was written.
 func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.Meta, stored time.Time, since uint64, hears bool) bool {
 	if f.config.Edge.Revalidate == 0 {
 		return true
@@ -224,7 +227,7 @@ func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.M
 	if fault.Is(err, fault.Absent) {
 		return false
 	}
-	if err != nil { // a store that does not answer does not take the picture away
+	if err != nil { // serve the thumbnail while the originals' store does not answer
 		f.current.Set(t.Key, comparison{since, time.Now(), true})
 		return true
 	}
@@ -235,7 +238,8 @@ func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.M
 	return true
 }
 
-// IsStored reports whether the thumbnail of this version of the original is in the store.
+// IsStored reports whether the store has the thumbnail for this version of the original. It returns
+// false when the store does not answer within headBound.
 func (f *Finder) IsStored(ctx context.Context, t target.Target, version string, renew bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, headBound)
 	defer cancel()
@@ -243,16 +247,16 @@ func (f *Finder) IsStored(ctx context.Context, t target.Target, version string, 
 	return err == nil && info.Meta.OriginalVersion == version && f.wanted(t, info.Meta, renew)
 }
 
-// Purges is the count of purges, to be read before what Purged asks about.
+// Purges returns the number of purges, for a later call of Purged.
 func (f *Finder) Purges() uint64 { return f.purges.count() }
 
-// Purged reports whether an original was purged since a count.
+// Purged reports whether an original was purged after Purges returned since.
 func (f *Finder) Purged(since uint64, original thumbnail.Location) bool {
 	return f.purges.after(since, original)
 }
 
-// Forget makes all that is known of an original's thumbnails void.
+// Forget makes everything void that the finder remembers of an original's thumbnails.
 func (f *Finder) Forget(original thumbnail.Location) { f.purges.add(original) }
 
-// ForgetAll makes void all that is known.
+// ForgetAll makes everything void that the finder remembers.
 func (f *Finder) ForgetAll() { f.purges.addAll() }

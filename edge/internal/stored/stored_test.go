@@ -40,11 +40,11 @@ func TestPurgesAreCounted(t *testing.T) {
 	}
 	p.addAll()
 	if !p.after(between, b) || p.after(p.count(), b) {
-		t.Error("a purge of all")
+		t.Error("a purge of all is not after the earlier number")
 	}
 }
 
-// A purge that has to be forgotten makes everything void, and not nothing.
+// When the cache drops a purge, everything is void.
 func TestTooManyPurges(t *testing.T) {
 	p, err := newPurges(time.Hour)
 	if err != nil {
@@ -57,7 +57,7 @@ func TestTooManyPurges(t *testing.T) {
 	for i := range purgesBound + purgesBound/4 {
 		p.add(thumbnail.Location{Path: fmt.Sprint(i)})
 		if i%1000 == 0 && !p.after(before, first) {
-			t.Fatalf("forgotten after %d others", i)
+			t.Fatalf("the first purge is forgotten after %d others", i)
 		}
 	}
 	if !p.after(before, first) {
@@ -65,8 +65,7 @@ func TestTooManyPurges(t *testing.T) {
 	}
 }
 
-// slow is a store in which a reading waits for what the test does. It embeds the store whose
-// other methods it takes as they are.
+// slow is a store whose Open waits until the test sends to proceed.
 type slow struct {
 	objectstore.Store
 	opened, proceed chan struct{}
@@ -134,7 +133,7 @@ func read(t *testing.T, f *Finder, asked target.Target) string {
 
 var asked = target.Target{Key: thumbnail.Location{Path: "key"}, Spec: thumbnail.Spec{Original: thumbnail.Location{Path: "original"}}}
 
-// What was read before a purge is not remembered after it.
+// A picture that was read before a purge is not used after the purge.
 func TestAPurgeBetweenReadingAndRemembering(t *testing.T) {
 	s := slow{folder(t), make(chan struct{}), make(chan struct{})}
 	put(t, s.Store, asked.Key, "old")
@@ -145,7 +144,7 @@ func TestAPurgeBetweenReadingAndRemembering(t *testing.T) {
 	put(t, s.Store, asked.Key, "new")
 	f.Forget(asked.Spec.Original)
 	s.proceed <- struct{}{}
-	<-got // which began before the purge
+	<-got // this read began before the purge
 	go func() { <-s.opened; s.proceed <- struct{}{} }()
 	if now := read(t, f, asked); now != "new" {
 		t.Errorf("after the purge: %s", now)
@@ -163,7 +162,7 @@ func TestMemoryIsUsedWhileTheEdgeHears(t *testing.T) {
 	}
 	hears = false
 	if _, ok := f.AtHand(t.Context(), asked); ok {
-		t.Error("a deaf edge has it at hand")
+		t.Error("AtHand of a deaf edge found a picture in memory")
 	}
 	if now := read(t, f, asked); now != "new" {
 		t.Errorf("a deaf edge serves %s", now)
@@ -171,18 +170,18 @@ func TestMemoryIsUsedWhileTheEdgeHears(t *testing.T) {
 	hears = true
 	f.ForgetAll()
 	if now := read(t, f, asked); now != "new" {
-		t.Errorf("after it was deaf: %s", now)
+		t.Errorf("after the edge was deaf: %s", now)
 	}
 }
 
-// A picture in memory that is no longer current gives way to what the store has meanwhile.
-func TestWhatIsStaleInMemoryIsLookedForInTheStore(t *testing.T) {
+// When a picture in memory is stale, Find reads the store.
+func TestAStalePictureInMemory(t *testing.T) {
 	store := folder(t)
 	put(t, store, asked.Key, "old")
 	put(t, store, asked.Spec.Original, "v1")
 	e := settings.Edge{Memory: 1 << 20, Outdated: settings.Keep, Revalidate: time.Millisecond}
 	f := finder(t, e, store, func() bool { return true })
-	version := func(body string) { // of the thumbnail's original
+	version := func(body string) { // stores a thumbnail of the original's version
 		info, err := store.Head(t.Context(), asked.Spec.Original)
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +201,7 @@ func TestWhatIsStaleInMemoryIsLookedForInTheStore(t *testing.T) {
 	version("new")
 	for range 3 {
 		if now := read(t, f, asked); now != "new" {
-			t.Errorf("once it is rendered: %s", now)
+			t.Errorf("after the render: %s", now)
 		}
 	}
 }
@@ -229,7 +228,7 @@ func TestLargeAndPrivatePicturesAreNotKept(t *testing.T) {
 	for _, k := range []target.Target{private, large} {
 		_ = read(t, f, k)
 		if _, ok := f.AtHand(t.Context(), k); ok {
-			t.Errorf("%s is kept", k.Key.Path)
+			t.Errorf("%s is in memory", k.Key.Path)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package target is what a URL asks for, whichever grammar it is of: the spec,
-// where the thumbnail is kept, and what its answers say beside the picture.
+// Package target describes a URL's thumbnail in either grammar: the spec, the key in the store, and
+// the headers of the answer.
 package target
 
 import (
@@ -17,33 +17,34 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Target is one thumbnail, asked for.
+// Target is the thumbnail, or the stored object, of one URL.
 type Target struct {
 	Spec        thumbnail.Spec
 	Key         thumbnail.Location
 	Kin         Kin    // the same thumbnail in other sizes
 	XKey        string // names the original for purges at the CDN
 	Disposition string // Content-Disposition
-	// Private thumbnails are given only to who knows the secret.
+	// Private thumbnails are served only to clients that send the secret.
 	Private bool
-	// Skipped are filters that were not applied, each with the reason where it is not that
-	// it is unknown or malformed.
+	// Skipped has the filters that do not apply, each followed by the reason unless the filter is
+	// unknown or malformed.
 	Skipped []string
-	MaxAge  time.Duration // for which caches may keep the answer
+	MaxAge  time.Duration // the time for which caches may keep the answer
 	Vary    bool          // the answer depends on the request's Accept
-	// Stored is set when the answer is an object of the store of originals as it is.
+	// Stored is the object in the store of originals that the edge serves as it is; else nil.
 	Stored *thumbnail.Location
-	// Redirect is set when the client is to ask for another path.
+	// Redirect is the path to which the edge redirects the client; else "".
 	Redirect string
-	// Wiki says that the URL is MediaWiki's, whose clients expect Wikimedia's headers.
+	// Wiki is true for MediaWiki's URLs. Their clients expect Wikimedia's headers.
 	Wiki bool
 }
 
-// Kin is how the paths of one thumbnail's sizes are made, in the container of its key:
-// a width, or a width and a height with an x between them, stand after Before.
+// Kin describes the paths of one thumbnail's sizes, in the container of its key. Between Before and
+// Behind a path has a width, or a width and a height with an x between them.
 type Kin struct{ Before, Behind string }
 
-// Size reads the size from the path of a thumbnail of this kin. 0 is in proportion.
+// Size returns the size in the path of a thumbnail of this kin, in pixels; ok is false for other
+// paths. A side of 0 follows from the other side.
 func (k Kin) Size(path string) (width, height int, ok bool) {
 	rest, before := strings.CutPrefix(path, k.Before)
 	rest, behind := strings.CutSuffix(rest, k.Behind)
@@ -53,7 +54,7 @@ func (k Kin) Size(path string) (width, height int, ok bool) {
 	return width, height, before && behind && err == nil && err2 == nil && width+height > 0
 }
 
-// Base is the spec that both grammars start from.
+// Base returns the spec from which both grammars start.
 func Base(r settings.Render) thumbnail.Spec {
 	return thumbnail.Spec{
 		AsStored: !r.RespectOrientation, KeepEXIF: r.KeepEXIF, Quality: r.Quality, Qualities: maps.Clone(r.Qualities),
@@ -61,8 +62,8 @@ func Base(r settings.Render) thumbnail.Spec {
 	}
 }
 
-// Blacklisted refuses a target that reads an original on the operator's list: by its
-// path, or by its container, without a shard, and path.
+// Blacklisted returns the fault BadURL when the target reads an original of edge.blacklist. The list
+// has paths, and containers without shards followed by a path.
 func (t Target) Blacklisted(s settings.Settings) error {
 	all := append(t.Spec.Pictures(), t.Spec.Original)
 	if t.Stored != nil {
@@ -75,14 +76,14 @@ func (t Target) Blacklisted(s settings.Settings) error {
 				name = container + "/" + name
 			}
 			if slices.Contains(s.Edge.Blacklist, name) {
-				return fault.New(fault.BadURL, "this image is not served here")
+				return fault.New(fault.BadURL, "the image %s is on this site's edge.blacklist: ask for another image", name)
 			}
 		}
 	}
 	return nil
 }
 
-// Parts gives what a form's named groups match, or nil when it does not match.
+// Parts returns the matches of a form's named groups, or nil when text does not match the form.
 func Parts(form *regexp.Regexp, text string) map[string]string {
 	found := form.FindStringSubmatch(text)
 	if found == nil {
@@ -97,30 +98,31 @@ func Parts(form *regexp.Regexp, text string) map[string]string {
 	return parts
 }
 
-// CheckSize refuses sizes beyond what the settings allow.
+// CheckSize returns the fault BadURL for a size above edge.max_width, edge.max_height or
+// edge.max_pixels.
 func CheckSize(s thumbnail.Spec, e settings.Edge) error {
 	if s.Width > e.MaxWidth || s.Height > e.MaxHeight {
-		return fault.New(fault.BadURL, "the size is too large: at most %d × %d is served", e.MaxWidth, e.MaxHeight)
+		return fault.New(fault.BadURL, "the size %d × %d is too large: ask for at most %d × %d pixels", s.Width, s.Height, e.MaxWidth, e.MaxHeight)
 	}
 	if s.Width*s.Height > e.MaxPixels {
-		return fault.New(fault.BadURL, "the size is too large: at most %d pixels are served", e.MaxPixels)
+		return fault.New(fault.BadURL, "the size %d × %d is too large: ask for at most %d pixels in all", s.Width, s.Height, e.MaxPixels)
 	}
 	return nil
 }
 
-// Disposition gives the header for a thumbnail's file name, which browsers use
-// when somebody saves it: the original's name, with the format's extension
-// behind it when that is another one. name is the original's, without folders.
+// Disposition returns the header Content-Disposition, with the file name under which browsers save a
+// thumbnail: the original's name, followed by the format if the name has another extension. name is
+// the original's name without folders.
 func Disposition(name, format string) string {
 	ext := name[strings.LastIndex(name, ".")+1:]
 	if format != "" && ext != format {
 		name += "." + format
 	}
-	// Space is %20 in a header's extended value, where a query has "+".
+	// A header's extended value has %20 for a space, where a query has "+".
 	return "inline;filename*=UTF-8''" + strings.ReplaceAll(url.QueryEscape(name), "+", "%20")
 }
 
-// Printable percent-encodes what a header cannot hold.
+// Printable percent-encodes the bytes that a header cannot hold.
 func Printable(text string) string {
 	plain := func(b byte) bool { return b > ' ' && b < 0x7f && b != '%' }
 	if !slices.ContainsFunc([]byte(text), func(b byte) bool { return !plain(b) }) {
@@ -137,5 +139,5 @@ func Printable(text string) string {
 	return out.String()
 }
 
-// XKey names an original for purges at the CDN, in all its sizes and formats.
+// XKey returns the key under which a CDN purges all sizes and formats of an original.
 func XKey(original thumbnail.Location) string { return "File:" + original.Name() }

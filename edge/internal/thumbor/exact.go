@@ -5,8 +5,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// hasBucket reports whether a thumbnail could be rendered from a larger one: else exactness
-// changes nothing, and is left out of the spec.
+// hasBucket reports whether a renderer could render the thumbnail from a bucket. Otherwise the filter
+// exact() changes nothing, and the spec leaves it out.
 func (t *Parser) hasBucket(s thumbnail.Spec) bool {
 	s.Exact = false
 	return bucket.Width(s, t.settings.Render.Buckets) > 0

@@ -6,8 +6,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// exact() has a key of its own where the thumbnail could come from a larger one, and changes
-// nothing elsewhere.
+// exact() changes the key of a thumbnail that could come from a bucket, and of no other thumbnail.
 func TestExact(t *testing.T) {
 	for name, c := range map[string]struct {
 		buckets []int

@@ -1,12 +1,11 @@
-// Package thumbor understands Thumbor's paths, in Thumbor's order:
+// Package thumbor reads Thumbor's URL paths, in Thumbor's order:
 //
 //	/(unsafe|<signature>)/[debug/][meta/][trim[:corner][:tolerance]/][LxT:RxB/]
 //	    [[adaptive-][full-]fit-in/][[-]WxH/][halign/][valign/][smart/][filters:…/]<image>
 //
-// The grammar is matched against the path as it was received, and its parts are
-// unquoted after that, as Thumbor does it. The signature is over the raw path that
-// follows it: only the prefix is cut off, so that a signature that stands again
-// inside of the path stays part of what is signed.
+// Like Thumbor, the parser matches the path as the client sent it, and then unquotes its parts. The
+// signature covers the raw path after it. The parser cuts off only the leading signature, so a
+// second signature inside the path belongs to the signed path.
 package thumbor
 
 import (
@@ -26,7 +25,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Name of the grammar, for metrics.
+// Name is the grammar's label in metrics.
 const Name = "thumbor"
 
 const unsafe = "unsafe"
@@ -47,10 +46,10 @@ type Parser struct {
 	settings settings.Settings
 	filters  *filters.Language
 	grammar  *regexp.Regexp
-	nested   *regexp.Regexp // a whole Thumbor URL as another's image
+	nested   *regexp.Regexp // a whole Thumbor URL that is the image of another
 }
 
-// New makes a parser.
+// New returns a parser.
 func New(s settings.Settings) *Parser {
 	return &Parser{
 		settings: s, filters: filters.New(s.Thumbor),
@@ -58,14 +57,14 @@ func New(s settings.Settings) *Parser {
 	}
 }
 
-// Mine reports whether a raw path is of this grammar: its first segment is
-// "unsafe" or has the form of a signature.
+// Mine reports whether a raw path is in this grammar: its first segment is "unsafe" or has the form
+// of a signature.
 func Mine(raw string) bool {
 	first, _ := split(raw)
 	return first == unsafe || signature.Looks(first)
 }
 
-// split gives the first segment, unquoted, and the raw rest.
+// split returns the first segment, unquoted, and the raw rest.
 func split(raw string) (first, rest string) {
 	first, rest, _ = strings.Cut(strings.TrimPrefix(raw, "/"), "/")
 	if unquoted, err := url.PathUnescape(first); err == nil {
@@ -74,18 +73,18 @@ func split(raw string) (first, rest string) {
 	return first, rest
 }
 
-// Request is what a parser looks at.
+// Request has the parts of an HTTP request that a parser reads.
 type Request struct {
-	Path   string // as it was received, percent-encoded and without a query
+	Path   string // percent-encoded as the client sent it, without a query
 	Accept string // the header
-	// Local says that the client is on this machine, which may ask unsafely as long as
-	// there is no key.
+	// Local says that the client is on this machine. Without edge.security_key, such a client
+	// needs no signature.
 	Local bool
-	// Trusted says that an operator asks, who need not sign.
+	// Trusted says that an operator asks, and needs no signature.
 	Trusted bool
 }
 
-// Parse reads a request.
+// Parse returns the target of a request. Errors are faults.
 func (t *Parser) Parse(r Request) (target.Target, error) {
 	first, rest := split(r.Path)
 	if err := t.authorize(first, rest, r); err != nil {
@@ -93,12 +92,12 @@ func (t *Parser) Parse(r Request) (target.Target, error) {
 	}
 	p := target.Parts(t.grammar, rest)
 	if p == nil {
-		return target.Target{}, fault.New(fault.BadURL, "the URL names no image")
+		return target.Target{}, fault.New(fault.BadURL, "the URL has no image: write the image's path at the end")
 	}
 	for name, text := range p {
 		unquoted, err := url.PathUnescape(text)
 		if err != nil || !utf8.ValidString(unquoted) {
-			return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is not valid UTF-8")
+			return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is wrong or not UTF-8: encode the name's UTF-8, as in /K%%C3%%A4se.jpg")
 		}
 		p[name] = unquoted
 	}
@@ -111,11 +110,11 @@ func (t *Parser) authorize(first, rest string, r Request) error {
 	case first == unsafe && (r.Trusted || e.AllowUnsafe || e.SecurityKey == "" && r.Local):
 		return nil
 	case first == unsafe:
-		return fault.New(fault.Forbidden, "unsigned URLs are not served here: sign them, or set edge.allow_unsafe")
+		return fault.New(fault.Forbidden, "the URL is not signed: sign it with edge.security_key, or set edge.allow_unsafe")
 	case e.SecurityKey == "":
-		return fault.New(fault.Forbidden, "signed URLs are not served here: there is no edge.security_key")
+		return fault.New(fault.Forbidden, "cannot check the URL's signature: edge.security_key is not set")
 	case !signature.Valid(string(e.SecurityKey), rest, first):
-		return fault.New(fault.Forbidden, "the URL's signature is wrong")
+		return fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with edge.security_key, percent-encoded as it is sent")
 	}
 	return nil
 }
@@ -127,7 +126,7 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	}
 	asked := t.filters.Apply(&s, p["filters"], t.picture)
 	if t.settings.Thumbor.StrictFilters && len(asked.Skipped) > 0 {
-		return target.Target{}, fault.New(fault.BadURL, "filters that are unknown here or malformed: %s", strings.Join(asked.Skipped, ", "))
+		return target.Target{}, fault.New(fault.BadURL, "unknown or malformed filters: %s; correct them, or leave them out", strings.Join(asked.Skipped, ", "))
 	}
 	asked.Skipped = append(asked.Skipped, asked.NotOnGIFs...)
 	if asked.ExtractFocal {
@@ -142,7 +141,7 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	return found, err
 }
 
-// FromSpec gives the target of a spec, kept as this grammar's thumbnails are.
+// FromSpec returns the target of a spec, with the key of this grammar. Errors are faults.
 func (t *Parser) FromSpec(s thumbnail.Spec) (target.Target, error) {
 	s.Exact = s.Exact && t.hasBucket(s)
 	key, kin := t.key(s)
@@ -171,14 +170,14 @@ func (t *Parser) spec(p map[string]string) (thumbnail.Spec, error) {
 	case p["fit"] != "":
 		s.Fit = thumbnail.FitIn
 	}
-	// Thumbor fills the size that is asked for, with what there is.
+	// Thumbor enlarges a small picture to the size of the URL.
 	s.Enlarge = s.Fit != thumbnail.FitIn
 	err := t.numbers(&s, p)
 	return s, err
 }
 
-// Original is the place of an image: a URL of another site where the settings have a
-// loader for it.
+// Original returns the location of an image: a URL of another site if the settings have a loader for
+// it, else a path in the store of originals.
 func (t *Parser) Original(image string) thumbnail.Location {
 	if name, ok := t.web(image); ok {
 		return thumbnail.Location{Path: name}
@@ -189,8 +188,8 @@ func (t *Parser) Original(image string) thumbnail.Location {
 	return thumbnail.Location{Path: t.settings.Store.Originals.Prefix + image}
 }
 
-// picture is a watermark or a frame: another original. Thumbor unquotes its name
-// once more than the image's.
+// picture returns the location of a watermark or a frame, which is another original; ok is false
+// when no store can have it. Thumbor unquotes the name once more than the image's name.
 func (t *Parser) picture(text string) (thumbnail.Location, bool) {
 	if unquoted, err := url.PathUnescape(text); err == nil {
 		text = unquoted
@@ -199,7 +198,7 @@ func (t *Parser) picture(text string) (thumbnail.Location, bool) {
 	return at, t.reads(at) || objectstore.Valid(at)
 }
 
-// align drops the default, so that both spellings give one spec.
+// align returns "" for the default, so that both spellings give one spec.
 func align(asked, usual string) string {
 	if asked == usual {
 		return ""
@@ -220,13 +219,13 @@ func (t *Parser) numbers(s *thumbnail.Spec, p map[string]string) error {
 		}
 		n, err := strconv.Atoi(p[name])
 		if err != nil || n > 1_000_000_000 {
-			return fault.New(fault.BadURL, "%s is too large a number", p[name])
+			return fault.New(fault.BadURL, "the number %s is too large: use a smaller %s", p[name], name)
 		}
 		*field = n
 	}
 	s.Width, s.Height = atMost(s.Width, t.settings.Thumbor.MaxWidth), atMost(s.Height, t.settings.Thumbor.MaxHeight)
 	if w, h := t.settings.Thumbor.MaxWidth, t.settings.Thumbor.MaxHeight; w+h > 0 && s.Width+s.Height == 0 {
-		s.Fit, s.Enlarge, s.Width, s.Height = thumbnail.FitIn, false, w, h // of an original that is larger
+		s.Fit, s.Enlarge, s.Width, s.Height = thumbnail.FitIn, false, w, h // shrinks a larger original to fit
 	}
 	if crop != (thumbnail.Rect{}) {
 		s.Crop = &crop
@@ -247,11 +246,11 @@ func atMost(n, limit int) int {
 	return n
 }
 
-// maxNesting of URLs in URLs is Thumbor's.
+// maxNesting bounds the URLs within URLs, as Thumbor does.
 const maxNesting = 10
 
-// extractFocal takes an image that is itself a Thumbor URL with a crop for that
-// URL's image, and the crop for a focal point.
+// extractFocal looks for a Thumbor URL with a crop in the image. It takes that URL's image as the
+// original, and the crop as a focal point.
 func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
 	for range maxNesting {
 		image = withoutHost(image)
@@ -273,7 +272,7 @@ func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
 	}
 }
 
-// withoutHost cuts off what stands before the first slash, or after a scheme.
+// withoutHost cuts off the scheme and the text up to the first slash after it.
 func withoutHost(image string) string {
 	for _, scheme := range []string{"http://", "https://"} {
 		image = strings.TrimPrefix(image, scheme)
@@ -284,7 +283,8 @@ func withoutHost(image string) string {
 	return image
 }
 
-// negotiate lets the client's Accept choose a format where the URL does not.
+// negotiate lets the client's Accept choose the formats when the URL names none. vary is true when
+// the answer depends on Accept.
 func (t *Parser) negotiate(s *thumbnail.Spec, accept string) (vary bool) {
 	if len(t.settings.Thumbor.AutoFormats) == 0 || s.Format != thumbnail.FormatAuto || s.Meta {
 		return false
@@ -296,15 +296,15 @@ func (t *Parser) negotiate(s *thumbnail.Spec, accept string) (vary bool) {
 		}
 		s.Prefer = append(s.Prefer, f)
 		moving := f.Row().Animation == thumbnail.ByEncoder || s.Type != thumbnail.TypeGIF && s.Type != thumbnail.TypeWebP
-		if f.Row().Alpha && moving { // else a transparent picture, or an animation, needs another
+		if f.Row().Alpha && moving { // this format can hold any picture, so no other is needed
 			break
 		}
 	}
 	return true
 }
 
-// accepts reads Accept as Thumbor does: a type must be named, but that */* is
-// enough for a JPEG.
+// accepts reports whether accept names a media type of the format, as Thumbor reads the header. For
+// a JPEG, */* is enough.
 func accepts(accept string, f thumbnail.Format) bool {
 	for _, part := range strings.Split(accept, ",") {
 		media, parameters, _ := strings.Cut(part, ";")
@@ -319,8 +319,8 @@ func accepts(accept string, f thumbnail.Format) bool {
 	return false
 }
 
-// key is where a thumbnail is kept: below its original, by all of the spec but the size,
-// then by the size, so that other sizes of it are found beside it.
+// key returns the location of a thumbnail, and its kin. The path has the original's folder, a digest
+// of the spec without the size, and then the size, so that other sizes lie beside it.
 func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 	ext := string(s.Format)
 	switch {
@@ -336,19 +336,20 @@ func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 	return thumbnail.Location{Path: at.Before + size + at.Behind}, at
 }
 
-// checkNames refuses what no store here could have, and what is not served.
+// checkNames returns a fault for names that no store can have, for URLs that no loader reads, and for
+// originals of edge.blacklist.
 func (t *Parser) checkNames(found target.Target) error {
 	at := found.Spec.Original
 	if scheme, _, is := strings.Cut(at.Path, "://"); is && !t.reads(at) {
-		return fault.New(fault.NoSuchURL, "no loader of originals here reads this URL of %s", scheme)
+		return fault.New(fault.NoSuchURL, "no loader in store.loaders reads this URL of %s: ask for another image, or add a loader", scheme)
 	} else if !at.IsURL() && !objectstore.Valid(at) || !objectstore.Valid(found.Key) {
-		return fault.New(fault.NoSuchURL, "the URL names no image that could exist")
+		return fault.New(fault.NoSuchURL, "no image can have the name %q: check the URL", at.Path)
 	}
 	return found.Blacklisted(t.settings)
 }
 
-// wikiOf tells containers of the folder's wiki: what is private there is private in its
-// other containers too, of transcoded files, thumbnails and timelines.
+// wikiOf returns a function that reports whether a container is of the folder's wiki. The containers
+// of a private wiki's transcoded files, thumbnails and timelines are private too.
 func wikiOf(folder string) func(container string) bool {
 	return func(container string) bool {
 		wiki, _, _ := strings.Cut(container, "-local-")
@@ -356,8 +357,8 @@ func wikiOf(folder string) func(container string) bool {
 	}
 }
 
-// private: a directory of originals holds MediaWiki's containers as folders, and
-// a Thumbor path must not be a way around their secret.
+// private reports whether the spec reads an original of a private container. A directory of originals
+// has MediaWiki's containers as folders, and a Thumbor path must not bypass the secret of a container.
 func (t *Parser) private(s thumbnail.Spec) bool {
 	for _, at := range append(s.Pictures(), s.Original) {
 		for _, name := range t.settings.Store.Names(at.Path) {

@@ -59,10 +59,10 @@ func TestImages(t *testing.T) {
 	for path, want := range map[string]string{
 		"330x/a/b/c.png":               "a/b/c.png",
 		"330x/a%20b%2Fc.png":           "a b/c.png",
-		"300x200x/c.png":               "300x200x/c.png", // no size, and so part of the name
+		"300x200x/c.png":               "300x200x/c.png", // not a size, so part of the name
 		"330x/filters:/c.png":          "filters:/c.png",
 		"3x2/Käse.png":                 "Käse.png",
-		"smart/left/c.png":             "left/c.png", // the order is fixed
+		"smart/left/c.png":             "left/c.png", // the order of options is fixed
 		"330x/%68ash/c.png":            "hash/c.png",
 		"filters:quality(80)/c(1).png": "c(1).png",
 	} {
@@ -101,7 +101,7 @@ func TestFiltersThatAreSkippedAreNamed(t *testing.T) {
 	}
 }
 
-func TestWhoMayAskUnsigned(t *testing.T) {
+func TestUnsignedURLs(t *testing.T) {
 	open := parser("key")
 	open.settings.Edge.AllowUnsafe = true
 	for name, c := range map[string]struct {
@@ -130,13 +130,13 @@ func TestSignatures(t *testing.T) {
 		path string
 		want fault.Kind
 	}{
-		"documented":           {valid + "/" + path, ""},
-		"quoted":               {strings.ReplaceAll(valid, "=", "%3D") + "/" + path, ""},
-		"another path":         {valid + "/3000x200/my.server.com/some/path/to/image.jpg", fault.Forbidden},
-		"otherwise encoded":    {valid + "/" + strings.ReplaceAll(path, "server", "%73erver"), fault.Forbidden},
-		"injected again":       {valid + "/" + valid + "/" + path, fault.Forbidden},
-		"injected in the path": {valid + "/300x200/" + valid + "/my.server.com/some/path/to/image.jpg", fault.Forbidden},
-		"wrong":                {strings.Repeat("A", 27) + "=/" + path, fault.Forbidden},
+		"documented":         {valid + "/" + path, ""},
+		"quoted":             {strings.ReplaceAll(valid, "=", "%3D") + "/" + path, ""},
+		"another path":       {valid + "/3000x200/my.server.com/some/path/to/image.jpg", fault.Forbidden},
+		"another encoding":   {valid + "/" + strings.ReplaceAll(path, "server", "%73erver"), fault.Forbidden},
+		"signed twice":       {valid + "/" + valid + "/" + path, fault.Forbidden},
+		"signed in the path": {valid + "/300x200/" + valid + "/my.server.com/some/path/to/image.jpg", fault.Forbidden},
+		"wrong":              {strings.Repeat("A", 27) + "=/" + path, fault.Forbidden},
 	} {
 		if !Mine("/" + c.path) {
 			t.Errorf("%s: taken for another grammar", name)
@@ -162,12 +162,12 @@ func TestOneKeyForOneMeaning(t *testing.T) {
 	same := []string{"330x/a.jpg", "330x0/a.jpg", "330x/center/middle/a.jpg", "330x/filters:quality(87)/a.jpg", "330x/filters:nonsense(1)/a.jpg", "330x/%61.jpg"}
 	for _, path := range same {
 		if key(path) != key(same[0]) {
-			t.Errorf("%s has a key of its own", path)
+			t.Errorf("%s has another key than %s", path, same[0])
 		}
 	}
 	for _, path := range []string{"331x/a.jpg", "330x/filters:quality(86)/a.jpg", "fit-in/330x/a.jpg", "330x/b.jpg"} {
 		if key(path) == key(same[0]) {
-			t.Errorf("%s shares a key", path)
+			t.Errorf("%s has the key of %s", path, same[0])
 		}
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// absolute is a URL; proxies that merge slashes leave it one behind the scheme.
+// absolute matches a URL. Proxies that merge slashes leave one slash after the scheme.
 var absolute = regexp.MustCompile(`^(?i:https?):/`)
 
-// web reads an image that is another site's: a URL, or where all originals are such, a
-// host and a path. ok is false where no loader reads it.
+// web returns the canonical URL of another site's image: a URL, or a host and a path when all
+// originals are on other sites. ok is false when no loader reads the URL.
 func (t *Parser) web(image string) (name string, ok bool) {
 	s := t.settings.Store
 	scheme := s.Originals.Scheme()
@@ -33,14 +33,14 @@ func (t *Parser) web(image string) (name string, ok bool) {
 	return name, scheme != ""
 }
 
-// reads reports whether an original is a URL that a loader here reads.
+// reads reports whether an original is a URL that a loader reads.
 func (t *Parser) reads(at thumbnail.Location) bool {
 	name, ok := t.web(at.Path)
 	return at.IsURL() && ok && name == at.Path
 }
 
-// Folder is where an original's thumbnails are kept: the beginning of their paths, in
-// the default container. A URL has no fitting name, and goes by a digest.
+// Folder returns the beginning of the paths of an original's thumbnails, in the default container. For
+// a URL it has a digest, because a URL is not a valid path.
 func (t *Parser) Folder(original thumbnail.Location) string {
 	if original.IsURL() {
 		sum := sha256.Sum256([]byte(original.Path))

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// shareWith lets scripts of other origins read the answer and its times, where the
-// settings name them. What is private is not shared: keepPrivate takes it back.
+// shareWith lets scripts of the origins in edge.cors read the answer and its times. For a private
+// thumbnail, keepPrivate removes the headers again.
 func (x *exchange) shareWith(origin string) {
 	allowed := x.handler.settings.Edge.CORS
 	onlyHere := x.client.Local && x.handler.settings.Edge.SecurityKey == "" && !x.handler.settings.Edge.AllowUnsafe
-	if len(allowed) == 0 || onlyHere { // what is served to this machine alone is not for all that its browser shows
+	if len(allowed) == 0 || onlyHere { // pages of other sites must not read answers that only this machine gets
 		return
 	}
 	if !slices.Contains(allowed, "*") {
@@ -22,20 +22,20 @@ func (x *exchange) shareWith(origin string) {
 		origin = "*"
 	}
 	x.setHeader("Access-Control-Allow-Origin", origin)
-	if x.r.Header.Get("Origin") != "" { // a script reads it, and not a page
+	if x.r.Header.Get("Origin") != "" { // a script asks
 		x.setHeader("Access-Control-Expose-Headers", "*")
 	}
 	x.setHeader("Timing-Allow-Origin", origin)
 }
 
-// keepPrivate takes back what shareWith said.
+// keepPrivate removes the headers that shareWith set.
 func (x *exchange) keepPrivate() {
 	for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Timing-Allow-Origin"} {
 		x.w.Header().Del(name)
 	}
 }
 
-// preflight answers what a browser asks before a script's request.
+// preflight answers the request that a browser sends before a script's request.
 func (x *exchange) preflight() {
 	x.outcome = "preflight"
 	header := x.w.Header()

@@ -7,8 +7,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// disposition names the file as what it is: where the URL left the format open, the
-// renderer chose it. MediaWiki's names say it themselves.
+// disposition returns Content-Disposition with the extension of the answer's content type, because
+// the renderer chooses the format when the URL leaves it open. MediaWiki's names have the format
+// already.
 func disposition(t target.Target, contentType string) string {
 	format, known := thumbnail.FormatOfMedia(contentType)
 	if t.Wiki || !known {

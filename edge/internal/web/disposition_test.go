@@ -13,14 +13,14 @@ func TestDisposition(t *testing.T) {
 		wiki                  bool
 		want                  string
 	}{
-		"another format":              {"a/b.tif", "image/jpeg", false, "b.tif.jpg"},
-		"the original's own":          {"a/b.jpeg", "image/jpeg", false, "b.jpeg"},
-		"in capitals":                 {"a/b.PNG", "image/png", false, "b.PNG"},
-		"what would be done, as JSON": {"a/b.jpg", "application/json", false, "b.jpg.json"},
-		"a name without extension":    {"a/b", "image/webp", false, "b.webp"},
-		"no format":                   {"a/b.jpg", "", false, "as the URL says"},
-		"a type of no format":         {"a/b.jpg", "text/plain", false, "as the URL says"},
-		"MediaWiki's":                 {"a/b.jpg", "image/webp", true, "as the URL says"},
+		"another format":           {"a/b.tif", "image/jpeg", false, "b.tif.jpg"},
+		"the original's format":    {"a/b.jpeg", "image/jpeg", false, "b.jpeg"},
+		"in capitals":              {"a/b.PNG", "image/png", false, "b.PNG"},
+		"metadata in JSON":         {"a/b.jpg", "application/json", false, "b.jpg.json"},
+		"a name without extension": {"a/b", "image/webp", false, "b.webp"},
+		"no content type":          {"a/b.jpg", "", false, "as the URL says"},
+		"another content type":     {"a/b.jpg", "text/plain", false, "as the URL says"},
+		"MediaWiki":                {"a/b.jpg", "image/webp", true, "as the URL says"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := target.Target{Spec: thumbnail.Spec{Original: thumbnail.Location{Path: c.original}}, Wiki: c.wiki, Disposition: "as the URL says"}

@@ -16,9 +16,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-const maxRanges = 5 // of one request; each costs a header of its own
+// maxRanges bounds the ranges of a request, because each costs a header in the answer. A request with
+// more ranges gets the whole thumbnail.
+const maxRanges = 5
 
-// writeThumbnail writes a thumbnail; http.ServeContent does conditions and ranges.
+// writeThumbnail writes a thumbnail. http.ServeContent handles conditions and ranges.
 func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 	x.outcome = string(t.Source)
 	content := io.ReadSeeker(t.Object)
@@ -35,12 +37,12 @@ func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 	}
 	x.setHeader("Content-Type", t.Meta.ContentType)
 	x.setHeader("Content-Disposition", disposition(asked, t.Meta.ContentType))
-	if t.Meta.ETag != "" { // as of an original whose server tells no version
+	if t.Meta.ETag != "" { // "" for an original without a version
 		x.setHeader("Etag", `"`+t.Meta.ETag+`"`)
 	}
 	x.setHeader("Cache-Control", x.cacheControl(asked))
 	x.setHeader("X-Content-Type-Options", "nosniff")
-	if t.Source == obtain.Nearest { // not what was asked for: nobody may keep it
+	if t.Source == obtain.Nearest { // no cache may keep another size than the requested one
 		x.setHeader("Cache-Control", "no-store")
 		x.setHeader("Thumbmill-Nearest", nearestSize(t, asked))
 	}
@@ -63,8 +65,9 @@ func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, content)
 }
 
-// whole is an object's content for as long as it is written: HTTP/2 may still read it
-// when a stream ends before its frame is written, and the object's memory is used again.
+// whole returns an object's content, which stays valid while the server writes it. HTTP/2 may read
+// the content after the handler has returned, when the object's memory is in use again; there whole
+// returns a copy.
 func (x *exchange) whole(object *objectstore.Whole) []byte {
 	if x.r.ProtoMajor == 1 {
 		return object.Bytes()
@@ -72,15 +75,15 @@ func (x *exchange) whole(object *objectstore.Whole) []byte {
 	return bytes.Clone(object.Bytes())
 }
 
-// conditions are the headers for which http.ServeContent looks.
+// conditions are the request headers that http.ServeContent reads.
 var conditions = []string{"Range", "If-None-Match", "If-Modified-Since", "If-Range", "If-Match", "If-Unmodified-Since"}
 
 func unconditional(header http.Header) bool {
 	return !slices.ContainsFunc(conditions, func(name string) bool { return len(header[name]) > 0 })
 }
 
-// writeWhole is http.ServeContent for what is in memory and wanted whole, without the
-// buffer that it copies through.
+// writeWhole writes a whole picture from memory, as http.ServeContent would, without a copy through a
+// buffer.
 func (x *exchange) writeWhole(t obtain.Thumb) {
 	x.setHeader("Accept-Ranges", "bytes")
 	x.setHeader("Content-Length", strconv.Itoa(len(t.Image)))
@@ -89,30 +92,30 @@ func (x *exchange) writeWhole(t obtain.Thumb) {
 	}
 	x.w.WriteHeader(http.StatusOK)
 	if x.r.Method != http.MethodHead {
-		_ = front.WriteWhole(x.w, x.r, t.Image) // the client left
+		_ = front.WriteWhole(x.w, x.r, t.Image) // an error means that the client left
 	}
 }
 
-// noScripts is a policy under which a browser shows a picture and does nothing else.
+// noScripts is a policy under which a browser shows a picture and runs no scripts.
 const noScripts = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
-// couldBeScript is true of all that is no bitmap: a bitmap of the formats that are
-// rendered here cannot be one, with nosniff.
+// couldBeScript reports whether an answer could run scripts in a browser. A bitmap with nosniff
+// cannot; any other content type could.
 func couldBeScript(contentType string) bool {
 	return !strings.HasPrefix(contentType, "image/") || strings.HasPrefix(contentType, "image/svg")
 }
 
-// nearestSize is the size that is given instead, as the URL would have it: 330x0.
+// nearestSize returns the size of the other thumbnail as in a URL: 330x0.
 func nearestSize(t obtain.Thumb, asked target.Target) string {
 	width, height, _ := asked.Kin.Size(t.Key.Path)
 	return strconv.Itoa(width) + "x" + strconv.Itoa(height)
 }
 
-// slowest is how many bytes a second a client must take of an original.
+// slowest is the least rate of a client that reads an original, in bytes a second.
 const slowest = 100 << 10
 
-// asStored serves what was uploaded: a script of somebody's, for all we know, which
-// must not run in this host's name.
+// asStored sets the headers and the deadline for an uploaded file. The file may be a script, which
+// must not run under this host's name.
 func (x *exchange) asStored(t target.Target, content io.Seeker) {
 	header := x.w.Header()
 	header.Set("Content-Type", contentType(t.Stored.Path))
@@ -123,7 +126,7 @@ func (x *exchange) asStored(t target.Target, content io.Seeker) {
 	}
 }
 
-// addWikiHeaders adds what Wikimedia's caches and tools look for.
+// addWikiHeaders adds the headers that Wikimedia's caches and tools read.
 func (x *exchange) addWikiHeaders(t target.Target) {
 	header := x.w.Header()
 	if x.download() {
@@ -150,7 +153,7 @@ func (x *exchange) cacheControl(t target.Target) string {
 	return control(x.handler.settings.Edge, t.MaxAge)
 }
 
-// control is Cache-Control of what may be kept for a time.
+// control returns the Cache-Control of an answer that caches may keep for age.
 func control(e settings.Edge, age time.Duration) string {
 	text := "public, max-age=" + seconds(age)
 	if e.StaleWhileRevalidate > 0 && age > 0 {

@@ -15,7 +15,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
-	known    *sync.Map // endings by grammar and outcome: a bounded set, looked up with each request
+	known    *sync.Map // counted by ending; grammars and outcomes are few, so the map is bounded
 }
 
 type ending struct{ grammar, outcome string }
@@ -25,7 +25,7 @@ type counted struct {
 	seconds  prometheus.Observer
 }
 
-// observe counts a request that has ended.
+// observe counts a request at its end.
 func (m metrics) observe(grammar, outcome string, took time.Duration, trace string) {
 	known, ok := m.known.Load(ending{grammar, outcome})
 	if !ok {
@@ -41,7 +41,7 @@ func (m metrics) observe(grammar, outcome string, took time.Duration, trace stri
 	c.seconds.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
 }
 
-// Requests counts the answers so far by outcome.
+// Requests returns the number of answers by outcome.
 func (h *Handler) Requests() map[string]int64 {
 	all := map[string]int64{}
 	h.metrics.known.Range(func(key, value any) bool {
@@ -58,11 +58,11 @@ func newMetrics(r prometheus.Registerer) metrics {
 	m := metrics{
 		known: &sync.Map{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "thumbmill_edge_requests_total", Help: "Requests by grammar of the URL and outcome (hit, rendered, or the fault).",
+			Name: "thumbmill_edge_requests_total", Help: "Requests by grammar of the URL and outcome (hit, rendered, or the kind of fault).",
 		}, []string{"grammar", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_edge_request_seconds", Help: "Time from a request to the end of its answer, by outcome.",
-			// The buckets of Wikimedia's exporter, and some below for hits.
+			// The buckets of Wikimedia's exporter, and smaller ones for hits.
 			Buckets: []float64{.001, .0025, .005, .01, .02, .05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 120},
 		}, []string{"outcome"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -70,6 +70,6 @@ func newMetrics(r prometheus.Registerer) metrics {
 		}, []string{"fault"}),
 	}
 	r.MustRegister(m.requests, m.seconds, m.failures)
-	m.requests.WithLabelValues(grammar.None, string(fault.Internal)) // there before the first one, so that a share of errors is known
+	m.requests.WithLabelValues(grammar.None, string(fault.Internal)) // exports 0 before the first error, so that queries can compute a share
 	return m
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// refuse turns an error into an answer.
+// refuse answers with an error, as its fault's kind says.
 func (x *exchange) refuse(err error) {
 	if x.r.Context().Err() != nil {
 		x.outcome = "client-left"
@@ -51,12 +51,12 @@ func (x *exchange) refuse(err error) {
 	if traits.Status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	x.handler.log.Log(x.r.Context(), level, "refused", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
+	x.handler.log.Log(x.r.Context(), level, "refuse request", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
 	x.writeFault(f, traits.Status)
 }
 
-// jittered spreads those that were refused together over half as much again, so that they
-// do not come again together. It is never earlier than what was meant.
+// jittered returns a random time between after and one and a half times after, plus at most a second,
+// so that clients that were refused together do not return together.
 func jittered(after time.Duration) time.Duration {
 	return after + rand.N(after/2+time.Second) //nolint:gosec // jitter is no secret
 }
@@ -67,13 +67,13 @@ type problem struct {
 	Title    string `json:"title"`
 	Status   int    `json:"status"`
 	Detail   string `json:"detail"`
-	Instance string `json:"instance"` // the request's id, by which an operator finds it
+	Instance string `json:"instance"` // the request's id, which logs have too
 	Throttle string `json:"throttle,omitempty"`
 	Retry    string `json:"retry_after,omitempty"` // seconds
-	Instead  string `json:"instead,omitempty"`     // a path to ask for
+	Instead  string `json:"instead,omitempty"`     // the path to ask for instead
 }
 
-// writeFault writes a fault as the client reads it: text, or JSON where it prefers that.
+// writeFault writes a fault as text, or as JSON if the client prefers JSON.
 func (x *exchange) writeFault(f *fault.Fault, status int) {
 	header := x.w.Header()
 	header.Add("Vary", "Accept")
@@ -81,17 +81,17 @@ func (x *exchange) writeFault(f *fault.Fault, status int) {
 		http.Error(x.w, f.Message, status)
 		return
 	}
-	body, _ := json.Marshal(problem{ // plain values
+	body, _ := json.Marshal(problem{ // always encodes
 		Type: "urn:thumbmill:fault:" + string(f.Kind), Title: http.StatusText(status), Status: status, Detail: f.Message,
 		Instance: x.id, Throttle: f.Throttle, Retry: header.Get("Retry-After"), Instead: f.Instead,
 	})
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("X-Content-Type-Options", "nosniff")
 	x.w.WriteHeader(status)
-	_, _ = x.w.Write(append(body, '\n')) // the client left
+	_, _ = x.w.Write(append(body, '\n')) // an error means that the client left
 }
 
-// prefersJSON reads Accept: JSON is named, and text is not named before it.
+// prefersJSON reports whether accept names JSON, and no text type before it.
 func prefersJSON(accept string) bool {
 	for part := range strings.SplitSeq(accept, ",") {
 		media, parameters, _ := strings.Cut(part, ";")
@@ -108,9 +108,9 @@ func prefersJSON(accept string) bool {
 	return false
 }
 
-// refuseMethod says which methods there are.
+// refuseMethod answers 405 with the allowed methods.
 func (x *exchange) refuseMethod() {
 	x.outcome = "bad-method"
 	x.w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-	http.Error(x.w, "Thumbnails are read by GET and HEAD.", http.StatusMethodNotAllowed)
+	http.Error(x.w, "the method "+x.r.Method+" is not allowed: use GET or HEAD", http.StatusMethodNotAllowed)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// beginTrace begins the request's span: part of the trusted proxy's trace, or a new one.
+// beginTrace begins the request's span, in the trace of a trusted proxy or in a new trace.
 func (x *exchange) beginTrace() {
 	ctx := x.r.Context()
 	if x.client.Trusted {
@@ -22,7 +22,7 @@ func (x *exchange) beginTrace() {
 	x.r = x.r.WithContext(ctx)
 }
 
-// traceHeader is for the job that the request may lead to.
+// traceHeader returns the trace of the request for its job, or "".
 func (x *exchange) traceHeader() string {
 	if x.span == nil {
 		return ""
@@ -30,17 +30,17 @@ func (x *exchange) traceHeader() string {
 	return tracing.Header(x.r.Context())
 }
 
-// traceSteps tells of the steps that are over.
+// traceSteps adds a span for each step that this edge measured.
 func (x *exchange) traceSteps(steps obtain.Times) {
 	if x.span == nil || !x.span.IsRecording() {
 		return
 	}
 	for _, s := range steps {
 		if s.Ended.IsZero() {
-			continue // the renderer tells of it
+			continue // the renderer sends this span
 		}
 		name := s.Name
-		if name == "render" { // the renderer's own has this name
+		if name == "render" { // a span of the renderer has this name
 			name = "wait for the render"
 		}
 		x.handler.tracer.Step(x.r.Context(), name, s.Ended.Add(-s.Took), s.Ended)

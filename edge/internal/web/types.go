@@ -8,8 +8,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// contentType of an original by its name: of the types that are rendered, and of others
-// what the system's table says.
+// contentType returns the media type of an original from its name. The system's table tells the types
+// that thumbmill does not render.
 func contentType(name string) string {
 	if known := thumbnail.MediaTypeOf(name); known != "" {
 		return known

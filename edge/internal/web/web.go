@@ -1,8 +1,8 @@
-// Package web is the edge's HTTP: it reads a request, has the thumbnail
-// obtained, and writes the answer, with what caches and browsers need.
+// Package web is the edge's HTTP. It reads a request, obtains the thumbnail, and writes the answer
+// with the headers for caches and browsers.
 //
-// Faults become statuses here and nowhere else (refuse.go): a sentence as text or JSON,
-// Retry-After where trying again makes sense, and Cache-Control as the fault's kind has it.
+// Only this package turns faults into statuses (refuse.go). The body is a sentence as text or JSON.
+// The fault's kind gives the status, Retry-After and Cache-Control.
 package web
 
 import (
@@ -30,9 +30,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
+// bodyPatience bounds the time that a connection waits for a request's body. The edge reads no body.
 const bodyPatience = 5 * time.Second
 
-// Obtainer gets thumbnails.
+// Obtainer gets thumbnails; package obtain implements it.
 type Obtainer interface {
 	AtHand(ctx context.Context, t target.Target) (obtain.Thumb, bool)
 	Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error)
@@ -48,12 +49,12 @@ type Handler struct {
 	log      *slog.Logger
 	metrics  metrics
 	tracer   *tracing.Tracer
-	control  string // Cache-Control of a thumbnail that is kept as long as usual
+	control  string // Cache-Control of a thumbnail with the default age, edge.max_age
 
-	unbelieved sync.Once // it was told that a proxy is not trusted
+	unbelieved sync.Once // logs the first proxy that is not trusted
 }
 
-// Config is what a handler is made of.
+// Config has the settings and the collaborators of a handler.
 type Config struct {
 	Settings settings.Settings
 	Grammar  *grammar.Reader
@@ -64,7 +65,7 @@ type Config struct {
 	Metrics  prometheus.Registerer
 }
 
-// New makes a handler.
+// New returns a handler.
 func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
@@ -81,12 +82,12 @@ type exchange struct {
 	id      string
 	client  clientaddr.Client
 	began   time.Time
-	values  []string // room for the values of headers: see setHeader
+	values  []string // memory for the values of headers; see setHeader
 	grammar string
 	outcome string
 	private bool       // no shared cache may keep the answer
 	refused int        // the status of a refusal
-	span    trace.Span // nil while traces go nowhere
+	span    trace.Span // nil without a tracer
 }
 
 // ServeHTTP answers one request.
@@ -94,13 +95,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	if r.URL.Path == "/healthcheck" || r.URL.Path == "/healthcheck/" {
 		w.Header().Set("Cache-Control", "no-cache")
-		_, _ = io.WriteString(w, "WORKING") // as Thumbor answers; asks nobody
+		_, _ = io.WriteString(w, "WORKING") // Thumbor's answer
 		return
 	}
 	x := &exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
 	if x.client.Unbelieved {
 		h.unbelieved.Do(func() {
-			h.log.Warn("a proxy is not among edge.trusted_proxies: all whose X-Forwarded-For it sends count as one client", "proxy", r.RemoteAddr)
+			h.log.Warn("ignore X-Forwarded-For of a proxy that is not in edge.trusted_proxies; its clients count as one client", "proxy", r.RemoteAddr)
 		})
 	}
 	x.id = x.requestID()
@@ -112,18 +113,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.finish()
 }
 
-// usualHeaders is how many headers a thumbnail's answer has.
+// usualHeaders is the number of headers of a thumbnail's answer, about.
 const usualHeaders = 16
 
-// setHeader is Header.Set for a name in its canonical form. The values of one answer lie in one
-// piece of memory, since a hit costs little else.
+// setHeader is Header.Set for a name in its canonical form. The values of one answer share one piece
+// of memory, because allocations are a large part of a hit's cost.
 func (x *exchange) setHeader(name, value string) {
 	x.values = append(x.values, value)
 	last := len(x.values)
 	x.w.Header()[name] = x.values[last-1 : last : last]
 }
 
-// requestID is the trusted proxy's, or a new one.
+// requestID returns the X-Request-Id of a trusted proxy, or a new id.
 func (x *exchange) requestID() string {
 	told := x.r.Header.Get("X-Request-Id")
 	if !x.client.Trusted || told == "" || len(told) > 64 || strings.Trim(told, idAlphabet) != "" {
@@ -147,7 +148,7 @@ func (x *exchange) answer() {
 		return
 	}
 	if x.client.Blocked {
-		x.refuse(fault.New(fault.Blocked, "requests from your network are not answered at present; ask the site's operators"))
+		x.refuse(fault.New(fault.Blocked, "your network is blocked here for now: ask the site's operators"))
 		return
 	}
 	t, err := x.parse()
@@ -173,7 +174,7 @@ func (x *exchange) atHand(t target.Target) (obtain.Thumb, bool) {
 	return x.handler.obtainer.AtHand(x.r.Context(), t)
 }
 
-// obtain gets what is not at hand.
+// obtain gets a thumbnail that is not at hand, or an original, and writes it.
 func (x *exchange) obtain(t target.Target) {
 	ctx, cancel := context.WithTimeout(x.r.Context(), x.handler.settings.Edge.Deadline)
 	defer cancel()
@@ -184,7 +185,7 @@ func (x *exchange) obtain(t target.Target) {
 		defer end()
 		patience := time.AfterFunc(x.handler.settings.Edge.Deadline, end)
 		thumb, err = x.handler.obtainer.Original(reading, *t.Stored)
-		patience.Stop() // from here on it is the client that takes its time
+		patience.Stop() // edge.deadline does not bound the client's reading
 	} else {
 		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t})
 	}
@@ -197,7 +198,7 @@ func (x *exchange) obtain(t target.Target) {
 	x.writeThumbnail(thumb, t)
 }
 
-// redirect keeps what the query may ask for: a download.
+// redirect redirects to the target's path, and keeps the parameter download.
 func (x *exchange) redirect(t target.Target) {
 	x.outcome = "redirected"
 	to := t.Redirect
@@ -208,24 +209,25 @@ func (x *exchange) redirect(t target.Target) {
 	http.Redirect(x.w, x.r, to, http.StatusFound)
 }
 
-// download reports whether MediaWiki's parameter of that name is there.
+// download reports whether the query has MediaWiki's parameter download.
 func (x *exchange) download() bool {
 	_, asked := x.r.URL.Query()["download"]
 	return asked
 }
 
-// refuseBody bounds how long a connection waits for a body that nobody reads.
+// refuseBody bounds the time that a connection waits for a body, and closes an HTTP/1.1 connection
+// after the answer.
 func (x *exchange) refuseBody() {
 	if x.r.ContentLength == 0 {
 		return
 	}
-	if x.r.ProtoMajor == 1 { // over HTTP/2 it would end the requests of others
+	if x.r.ProtoMajor == 1 { // over HTTP/2 this would end other requests
 		x.w.Header().Set("Connection", "close")
 	}
 	_ = http.NewResponseController(x.w).SetReadDeadline(x.began.Add(bodyPatience))
 }
 
-// parse reads the URL, and notes what the answer will say of it.
+// parse returns the target of the URL, and sets the headers that describe it.
 func (x *exchange) parse() (t target.Target, err error) {
 	t, x.grammar, err = x.handler.grammar.Read(x.r, grammar.Rights{Local: x.client.Local})
 	if err != nil {
@@ -240,28 +242,28 @@ func (x *exchange) parse() (t target.Target, err error) {
 	if x.private = t.Private; x.private {
 		x.keepPrivate()
 	}
-	x.setHeader("Xkey", target.Printable(t.XKey)) // of refusals too: a purge ends a 404
+	x.setHeader("Xkey", target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
 	return t, x.checkSecret(t)
 }
 
-// checkSecret: MediaWiki sends the secret when it asks for a user who may see
-// the private file.
+// checkSecret returns the fault Private unless a request for a private target has the secret.
+// MediaWiki sends the secret for users that may see the private file.
 func (x *exchange) checkSecret(t target.Target) error {
 	if !t.Private {
 		return nil
 	}
 	secret, told := string(x.handler.settings.Store.PrivateSecret), x.r.Header.Get("X-Swift-Secret")
 	if secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(told)) != 1 {
-		return fault.New(fault.Private, "this container is private: X-Swift-Secret is missing or wrong")
+		return fault.New(fault.Private, "this container is private: send store.private_secret in X-Swift-Secret")
 	}
 	return nil
 }
 
-// explain tells a client that left from a deadline that passed.
+// explain returns the fault Deadline for a context's deadline, and other errors as they are.
 func (x *exchange) explain(err error) error {
 	var known *fault.Fault
 	if !errors.As(err, &known) && errors.Is(err, context.DeadlineExceeded) {
-		return fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v", x.handler.settings.Edge.Deadline)
+		return fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v: ask again later", x.handler.settings.Edge.Deadline)
 	}
 	return err
 }
@@ -283,6 +285,6 @@ func (x *exchange) finish() {
 	if !x.handler.log.Enabled(x.r.Context(), slog.LevelDebug) {
 		return
 	}
-	x.handler.log.DebugContext(x.r.Context(), "request", "request", x.id, "client", x.client.Key, "method", x.r.Method, "path", x.r.URL.Path,
+	x.handler.log.DebugContext(x.r.Context(), "answer request", "request", x.id, "client", x.client.Key, "method", x.r.Method, "path", x.r.URL.Path,
 		"grammar", x.grammar, "outcome", x.outcome, "took", took)
 }

@@ -31,7 +31,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// obtainer stands in for the way of a request, whose tests are the system tests.
+// obtainer stands in for package obtain. The system tests test both together.
 type obtainer struct {
 	asked  obtain.Request
 	stored thumbnail.Location
@@ -54,7 +54,7 @@ func (o *obtainer) Original(_ context.Context, at thumbnail.Location) (obtain.Th
 	return obtain.Thumb{Image: []byte("<svg/>"), Source: obtain.Original, Meta: objectstore.Meta{ETag: "o"}}, o.err
 }
 
-// nobody is named by operators.
+// nobody exempts and blocks no client.
 type nobody struct{}
 
 func (nobody) Exempt(netip.Addr) bool  { return false }
@@ -100,7 +100,7 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 		err        error
 		status     int
 		cache      string
-		retryAfter int // at least, and half as much again at most
+		retryAfter int // seconds; the answer has one to one and a half times as many
 	}{
 		"absent":      {fault.New(fault.Absent, "no such original"), 404, "public, max-age=600", 0},
 		"throttled":   {named, 429, "no-store", 7},
@@ -114,7 +114,7 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 			t.Errorf("%s: %d %v", name, w.Code, w.Header())
 		}
 		if strings.Contains(w.Body.String(), "/srv/secret") || w.Body.Len() < 5 {
-			t.Errorf("%s: says %q", name, w.Body)
+			t.Errorf("%s: body %q", name, w.Body)
 		}
 	}
 	if w := get(t, &obtainer{err: named}, "/unsafe/100x/a.png"); w.Header().Get("Thumbmill-Throttle") != "per-ip" {
@@ -122,7 +122,7 @@ func TestFaultsBecomeStatuses(t *testing.T) {
 	}
 }
 
-// A signature is over the path as it was sent, well encoded or not.
+// A signature covers the path as the client sent it, in any encoding.
 func TestSignaturesAreOverTheRawPath(t *testing.T) {
 	s := settings.Default()
 	s.Edge.SecurityKey = "key"
@@ -149,7 +149,7 @@ func TestSignaturesAreOverTheRawPath(t *testing.T) {
 	}
 }
 
-// A proxy that nobody named is told of once, in the log.
+// The log names a proxy outside edge.trusted_proxies once.
 func TestAProxyThatIsNotTrusted(t *testing.T) {
 	var told bytes.Buffer
 	h := handler(t, settings.Default(), &obtainer{})
@@ -169,16 +169,16 @@ func TestRequestIDs(t *testing.T) {
 		told string
 		kept bool
 	}{
-		"a proxy's":   {"abc-123", true},
-		"none":        {"", false},
-		"too long":    {strings.Repeat("x", 65), false},
-		"unprintable": {"a b", false},
+		"a proxy's id": {"abc-123", true},
+		"none":         {"", false},
+		"too long":     {strings.Repeat("x", 65), false},
+		"unprintable":  {"a b", false},
 	} {
 		o := &obtainer{}
 		w := get(t, o, "/unsafe/100x/a.png", "X-Request-Id", c.told)
 		id := w.Header().Get("X-Request-Id")
 		if id == "" || id != o.asked.ID || (id == c.told) != c.kept {
-			t.Errorf("%s: answered %q, asked with %q", name, id, o.asked.ID)
+			t.Errorf("%s: X-Request-Id %q, the obtainer got %q", name, id, o.asked.ID)
 		}
 	}
 }
@@ -191,10 +191,10 @@ func TestPrivateContainers(t *testing.T) {
 			t.Errorf("secret %q: %d", secret, w.Code)
 		}
 		if status == 401 && w.Header().Get("Www-Authenticate") == "" {
-			t.Errorf("a 401 that does not say how: %v", w.Header())
+			t.Errorf("a 401 without Www-Authenticate: %v", w.Header())
 		}
 		if status == 200 && w.Header().Get("Cache-Control") != "private, no-store" {
-			t.Errorf("a shared cache may keep it: %v", w.Header())
+			t.Errorf("a shared cache may keep a private thumbnail: %v", w.Header())
 		}
 	}
 }
@@ -258,11 +258,11 @@ func TestMaxAgeAndVary(t *testing.T) {
 		t.Error(got)
 	}
 	if got := w.Header().Get("Vary"); got != "" {
-		t.Errorf("nothing is negotiated, and still Vary: %s", got)
+		t.Errorf("Vary %q without a negotiated format", got)
 	}
 }
 
-func TestOddSizesSayWhatToAskFor(t *testing.T) {
+func TestOddSizesNameAStandardSize(t *testing.T) {
 	f := fault.New(fault.OddSize, "ask for 330 pixels, at /x")
 	f.Instead = "/x"
 	w := get(t, &obtainer{err: f}, "/unsafe/a.jpg")
@@ -316,7 +316,7 @@ func TestSharing(t *testing.T) {
 	}
 }
 
-// What could be a script is shown under a policy that lets it do nothing.
+// An answer that could be a script has a policy that runs no scripts.
 func TestPolicies(t *testing.T) {
 	for contentType, confined := range map[string]bool{"image/png": false, "image/webp": false, "image/svg+xml": true, "application/json": true, "text/html": true, "": true} {
 		w := get(t, &obtainer{contentType: contentType}, "/unsafe/100x/a.png")
@@ -332,15 +332,15 @@ func TestConditionsAndRanges(t *testing.T) {
 		status int
 		body   string
 	}{
-		"not changed":           {[]string{"If-None-Match", `"e"`}, 304, ""},
-		"changed":               {[]string{"If-None-Match", `"f"`}, 200, "picture"},
-		"range":                 {[]string{"Range", "bytes=0-2"}, 206, "pic"},
-		"suffix":                {[]string{"Range", "bytes=-3"}, 206, "ure"},
-		"not satisfiable":       {[]string{"Range", "bytes=99-"}, 416, "invalid range: failed to overlap\n"},
-		"many ranges":           {[]string{"Range", "bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6"}, 200, "picture"},
-		"range of this version": {[]string{"Range", "bytes=0-2", "If-Range", `"e"`}, 206, "pic"},
-		"of another version":    {[]string{"Range", "bytes=0-2", "If-Range", `"f"`}, 200, "picture"},
-		"wanted as it was":      {[]string{"If-Match", `"f"`}, 412, ""},
+		"not changed":                 {[]string{"If-None-Match", `"e"`}, 304, ""},
+		"changed":                     {[]string{"If-None-Match", `"f"`}, 200, "picture"},
+		"range":                       {[]string{"Range", "bytes=0-2"}, 206, "pic"},
+		"suffix":                      {[]string{"Range", "bytes=-3"}, 206, "ure"},
+		"not satisfiable":             {[]string{"Range", "bytes=99-"}, 416, "invalid range: failed to overlap\n"},
+		"many ranges":                 {[]string{"Range", "bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6"}, 200, "picture"},
+		"range of this version":       {[]string{"Range", "bytes=0-2", "If-Range", `"e"`}, 206, "pic"},
+		"range of another version":    {[]string{"Range", "bytes=0-2", "If-Range", `"f"`}, 200, "picture"},
+		"another version by If-Match": {[]string{"If-Match", `"f"`}, 412, ""},
 	} {
 		w := get(t, &obtainer{}, "/unsafe/100x/a.png", c.header...)
 		if w.Code != c.status || w.Body.String() != c.body || (w.Header().Get("Etag") != `"e"`) != (c.status == 416) {

@@ -220,8 +220,8 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("table[data-table=refused-clients]", greedy+"\tper-ip")
 	b.sees("table[data-table=failing]", "undecodable")
 	b.sees("table[data-table=lanes]", "standard")
-	b.sees("#wanted", "would be right")
-	b.sees("#versions", "They draw by")
+	b.sees("#wanted", "renderers wanted")
+	b.sees("#versions", "Renderers draw with")
 	b.sees("table[data-table=requests]", "The thumbnail was stored already.")
 	b.sees("table[data-table=edges]", c.Settings.Coordinator.Servers[0])
 	b.sees("#tile-busy", "of 2")
@@ -256,7 +256,7 @@ func (b *browser) blocksAnAddress(c *cluster.Cluster) {
 	})
 	b.click(fmt.Sprintf("table[data-table=directives] button[aria-label='Withdraw block %s/32']", greedy))
 	b.click("#act .go")
-	b.sees("table[data-table=directives]", "None holds.")
+	b.sees("table[data-table=directives]", "No directive is in force.")
 }
 
 func (b *browser) changesALimit() {

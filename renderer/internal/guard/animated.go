@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// maxFrames ends the count of an animation: more are never rendered.
+	// maxFrames bounds the count of an animation's frames: no thumbnail has more.
 	maxFrames = 10_000
-	// maxWalked bounds the bytes that are looked through for frames.
+	// maxWalked bounds the search for frames, in bytes.
 	maxWalked = 256 << 20
 )
 
-// readPNG knows that an interlaced picture and one with transparency differ.
+// readPNG reads the IHDR chunk, the colours and the transparency of a PNG.
 func readPNG(r *io.SectionReader) (Header, error) {
 	var b [29]byte
 	if _, err := r.ReadAt(b[:], 0); err != nil {
 		return Header{}, err
 	}
 	if string(b[12:16]) != "IHDR" {
-		return Header{}, errors.New("no IHDR")
+		return Header{}, errors.New("the PNG does not begin with an IHDR chunk")
 	}
 	h := Header{
 		Type:  thumbnail.TypePNG,
@@ -39,8 +39,8 @@ func readPNG(r *io.SectionReader) (Header, error) {
 	return h, nil
 }
 
-// pngTransparency looks for a tRNS chunk before the pixels. One that a palette follows is
-// early: libvips refuses the picture, though other readers do not mind.
+// pngTransparency looks for a tRNS chunk before the pixels. A chunk before the palette is
+// early: libvips refuses such a picture; other readers accept it.
 func pngTransparency(r *io.SectionReader) (transparent, early bool) {
 	pngChunks(r, func(kind string, _ *io.SectionReader) bool {
 		switch kind {
@@ -54,7 +54,7 @@ func pngTransparency(r *io.SectionReader) (transparent, early bool) {
 	return transparent, early
 }
 
-// readWebP knows the three kinds of first chunk: lossy, lossless, extended.
+// readWebP reads the first chunk of a WebP: VP8 (lossy), VP8L (lossless) or VP8X (extended).
 func readWebP(r *io.SectionReader) (Header, error) {
 	var b [30]byte
 	if _, err := r.ReadAt(b[:], 0); err != nil {
@@ -64,7 +64,7 @@ func readWebP(r *io.SectionReader) (Header, error) {
 	switch string(b[12:16]) {
 	case "VP8 ":
 		if string(b[23:26]) != "\x9d\x01\x2a" {
-			return h, errors.New("no VP8 key frame")
+			return h, errors.New("the WebP does not begin with a VP8 key frame")
 		}
 		h.Width = int(binary.LittleEndian.Uint16(b[26:]) & 0x3fff)
 		h.Height = int(binary.LittleEndian.Uint16(b[28:]) & 0x3fff)
@@ -77,12 +77,12 @@ func readWebP(r *io.SectionReader) (Header, error) {
 			h.Frames = webPFrames(r)
 		}
 	default:
-		return h, fmt.Errorf("unknown chunk %q", b[12:16])
+		return h, fmt.Errorf("the first chunk of the WebP is %q: it must be \"VP8 \", \"VP8L\" or \"VP8X\"", b[12:16])
 	}
 	return h, nil
 }
 
-// webPFrames counts ANMF chunks.
+// webPFrames returns the number of ANMF chunks, at most maxFrames.
 func webPFrames(r *io.SectionReader) (frames int) {
 	const maxChunks = 4 * maxFrames
 	at := int64(12)

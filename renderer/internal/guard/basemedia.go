@@ -11,19 +11,18 @@ import (
 )
 
 const (
-	// maxBrands is how much of the first box is looked at for its brands, in bytes.
+	// maxBrands bounds the search for brands in the first box, in bytes.
 	maxBrands = 256
-	// maxItemBytes is how much of a meta box is looked at for its items' types.
+	// maxItemBytes bounds the search for item types in a meta box, in bytes.
 	maxItemBytes = 4096
 )
 
-// readBaseMedia tells pictures from videos by the brand, or by the item that
-// stands first.
+// readBaseMedia tells pictures from videos by the brand, or else by the types of the items.
 func readBaseMedia(r *io.SectionReader) (Header, error) {
 	b := head(r, maxBrands)
 	size := int(min(binary.BigEndian.Uint32(b), uint32(len(b)))) //nolint:gosec // at most 256
 	if size < 16 {
-		return Header{}, errors.New("no brand")
+		return Header{}, errors.New("the first box has no brand")
 	}
 	brands := string(b[8:12]) + string(b[16:size])
 	switch {
@@ -39,8 +38,8 @@ func readBaseMedia(r *io.SectionReader) (Header, error) {
 	return Header{Type: thumbnail.TypeVideo}, nil
 }
 
-// itemsOf tells the type of pictures in a file without a brand of theirs, and
-// nothing of a file without a primary picture.
+// itemsOf returns the type of the pictures in a file without a picture brand, or "" if the
+// file has no primary picture.
 func itemsOf(r *io.SectionReader) (t thumbnail.Type) {
 	boxes(r, 0, r.Size(), func(b box) bool {
 		if b.kind != "meta" {
@@ -59,8 +58,9 @@ func itemsOf(r *io.SectionReader) (t thumbnail.Type) {
 	return t
 }
 
-// readHEIF takes the largest extent of all items, of which the primary one is
-// one: a grid's tiles and thumbnails are smaller. A sequence's frames are in tracks.
+// readHEIF returns the largest extent of all items. It is the extent of the primary item: the
+// tiles of a grid and the embedded thumbnails are smaller. The frames of a sequence are in
+// tracks.
 func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 	h := Header{Type: t, Whole: true}
 	tracks := tracks{r: r, left: maxTrackBoxes}
@@ -80,13 +80,13 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 		h.Alpha, h.Premultiplied = tracks.alpha, tracks.premultiplied
 	}
 	if h.Width == 0 {
-		return h, errors.New("no extent")
+		return h, errors.New("the file has no ispe box and no picture track that tells its dimensions")
 	}
 	return h, nil
 }
 
-// Unturn takes the turns off the pictures of a HEIF in memory: each then decodes as it is
-// stored. Header.Orientation is the turn that the primary one had.
+// Unturn sets the rotations of all pictures of a HEIF to 0, in memory. Each picture then
+// decodes as stored. Header.Orientation keeps the rotation of the primary picture.
 func Unturn(heif []byte) {
 	r := io.NewSectionReader(bytes.NewReader(heif), 0, int64(len(heif)))
 	boxes(r, 0, r.Size(), func(meta box) bool {
@@ -102,7 +102,7 @@ func Unturn(heif []byte) {
 	})
 }
 
-// references reads meta/iref for a picture that is premultiplied by another.
+// references sets h.Premultiplied if meta/iref says that a picture is premultiplied.
 func references(r *io.SectionReader, meta box, h *Header) {
 	boxes(r, meta.from+4, meta.to, func(iref box) bool {
 		if iref.kind != "iref" {
@@ -116,28 +116,28 @@ func references(r *io.SectionReader, meta box, h *Header) {
 	})
 }
 
-// meansAlpha reports whether an auxiliary type is that of alpha: MIAF's, or HEVC's.
+// meansAlpha reports whether an auxiliary type means alpha, in MIAF or in HEVC.
 func meansAlpha(auxiliary string) bool {
 	return strings.Contains(auxiliary, "auxiliary:alpha") || strings.Contains(auxiliary, "hevc:2015:auxid:1")
 }
 
-// maxTrackBoxes bounds the walk through all tracks.
+// maxTrackBoxes bounds the walk through all tracks together, in boxes.
 const maxTrackBoxes = 4096
 
-// tracks is what the picture tracks of ISO/IEC 23008-12 tell.
+// tracks has the dimensions, frames and alpha of picture tracks (ISO/IEC 23008-12).
 type tracks struct {
 	r                    *io.SectionReader
-	left                 int    // boxes that may still be looked at
+	left                 int    // boxes that the walk may still read
 	handler              string // of the current track
 	width, height        int
 	frames               int
 	alpha, premultiplied bool
 }
 
-// trackPath leads to a track's tables.
+// trackPath is the path of boxes to a track's tables.
 var trackPath = [...]string{"moov", "trak", "mdia", "minf", "stbl"}
 
-// look walks through a box at that depth of the path.
+// look walks through a box; depth is the number of boxes of trackPath above its content.
 func (t *tracks) look(in box, depth int) {
 	boxes(t.r, in.from, in.to, func(b box) bool {
 		if t.left--; t.left < 0 {
@@ -152,7 +152,7 @@ func (t *tracks) look(in box, depth int) {
 	})
 }
 
-// table reads a box of a track. The handler precedes the tables.
+// table reads a box of a track. The handler box comes before the tables.
 func (t *tracks) table(b box) {
 	content := head(io.NewSectionReader(t.r, b.from, max(0, b.to-b.from)), 512)
 	switch {
@@ -162,7 +162,7 @@ func (t *tracks) table(b box) {
 		t.premultiplied = t.premultiplied || strings.Contains(string(content), "prem")
 	case b.kind == "stsd" && t.handler == "auxv":
 		t.alpha = t.alpha || meansAlpha(string(content))
-	case b.kind == "stsd" && t.handler == "pict" && len(content) >= 44: // of the first entry
+	case b.kind == "stsd" && t.handler == "pict" && len(content) >= 44: // the sides are the first entry's
 		t.width = max(t.width, int(binary.BigEndian.Uint16(content[40:])))
 		t.height = max(t.height, int(binary.BigEndian.Uint16(content[42:])))
 	case b.kind == "stsz" && t.handler == "pict" && len(content) >= 12:

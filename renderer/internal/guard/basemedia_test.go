@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// boxOf is a box of ISO base media with that content.
+// boxOf returns a box of ISO base media with this content.
 func boxOf(kind string, content ...string) string {
 	all := kind + strings.Join(content, "")
 	return string(binary.BigEndian.AppendUint32(nil, uint32(4+len(all)))) + all
@@ -22,7 +22,7 @@ const (
 	alphaType = "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\x00"
 )
 
-// track is a picture track, or another of that handler, of 64 × 48 pixels and 3 frames.
+// track returns a track of this handler, of 64 × 48 pixels and 3 frames.
 func track(handler, more string) string {
 	entry := boxOf("av01", strings.Repeat("\x00", 24), "\x00\x40\x00\x30", strings.Repeat("\x00", 50), more)
 	return boxOf("trak", boxOf("mdia",
@@ -44,16 +44,16 @@ func TestBaseMedia(t *testing.T) {
 		body string
 		want Header
 	}{
-		"a sequence":                     {brand("avis") + boxOf("moov", track("pict", "")), Header{Type: thumbnail.TypeAVIF, Width: 64, Height: 48, Frames: 3, Sequence: true}},
-		"a sequence with alpha":          {brand("avis") + boxOf("moov", track("pict", ""), track("auxv", alpha)), Header{Type: thumbnail.TypeAVIF, Width: 64, Height: 48, Frames: 3, Sequence: true, Alpha: true}},
-		"a sequence with depths":         {brand("avis") + boxOf("moov", track("pict", ""), track("auxv", "")), Header{Type: thumbnail.TypeAVIF, Width: 64, Height: 48, Frames: 3, Sequence: true}},
-		"a sequence of HEVC":             {brand("hevc", "msf1") + boxOf("moov", track("pict", "")), Header{Type: thumbnail.TypeHEIC, Width: 64, Height: 48, Frames: 3, Sequence: true}},
-		"a picture beside a sequence":    {brand("avis") + still() + boxOf("moov", track("pict", "")), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16, Frames: 3}},
-		"a premultiplied picture":        {brand("avif") + still(boxOf("iref", versioned, boxOf("auxl", one), boxOf("prem", one))), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16, Premultiplied: true}},
-		"a picture of no brand of its":   {brand("mp42") + still(items), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16}},
-		"a video with notes on its film": {brand("mp42") + still() + boxOf("moov"), Header{Type: thumbnail.TypeVideo}},
-		"a video with sound":             {brand("isom") + boxOf("moov", track("vide", "")), Header{Type: thumbnail.TypeVideo}},
-		"a late brand":                   {brand("mif1", strings.Repeat("xxxx", 20), "avif") + still(), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16}},
+		"a sequence":                  {brand("avis") + boxOf("moov", track("pict", "")), Header{Type: thumbnail.TypeAVIF, Width: 64, Height: 48, Frames: 3, Sequence: true}},
+		"a sequence with alpha":       {brand("avis") + boxOf("moov", track("pict", ""), track("auxv", alpha)), Header{Type: thumbnail.TypeAVIF, Width: 64, Height: 48, Frames: 3, Sequence: true, Alpha: true}},
+		"a sequence with depths":      {brand("avis") + boxOf("moov", track("pict", ""), track("auxv", "")), Header{Type: thumbnail.TypeAVIF, Width: 64, Height: 48, Frames: 3, Sequence: true}},
+		"a sequence of HEVC":          {brand("hevc", "msf1") + boxOf("moov", track("pict", "")), Header{Type: thumbnail.TypeHEIC, Width: 64, Height: 48, Frames: 3, Sequence: true}},
+		"a picture beside a sequence": {brand("avis") + still() + boxOf("moov", track("pict", "")), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16, Frames: 3}},
+		"a premultiplied picture":     {brand("avif") + still(boxOf("iref", versioned, boxOf("auxl", one), boxOf("prem", one))), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16, Premultiplied: true}},
+		"a picture without its brand": {brand("mp42") + still(items), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16}},
+		"a video with metadata":       {brand("mp42") + still() + boxOf("moov"), Header{Type: thumbnail.TypeVideo}},
+		"a video with sound":          {brand("isom") + boxOf("moov", track("vide", "")), Header{Type: thumbnail.TypeVideo}},
+		"a late brand":                {brand("mif1", strings.Repeat("xxxx", 20), "avif") + still(), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16}},
 	} {
 		bitmaps := c.want.Type != thumbnail.TypeVideo
 		c.want.Pages, c.want.Frames, c.want.Orientation, c.want.Whole = 1, max(1, c.want.Frames), 1, bitmaps
@@ -76,7 +76,7 @@ func TestAlphaIsKnownByItsType(t *testing.T) {
 	}
 }
 
-// The walk through tracks ends, however many boxes they nest.
+// The walk through tracks is bounded, even in tracks of very many nested boxes.
 func TestTracksAreBounded(t *testing.T) {
 	body := boxOf("stbl", slices.Repeat([]string{boxOf("free")}, maxBoxes)...)
 	for _, kind := range []string{"minf", "mdia", "trak"} {
@@ -85,10 +85,10 @@ func TestTracksAreBounded(t *testing.T) {
 	all := boxOf("ftyp", "avis", versioned, "iso8") + boxOf("moov", slices.Repeat([]string{body}, maxBoxes)...)
 	r := &counted{reader: bytes.NewReader([]byte(all))}
 	if _, err := Inspect(r, int64(len(all)), thumbnail.TypeAVIF, maxPixels); err == nil {
-		t.Error("a sequence without pictures is let through")
+		t.Error("Inspect accepts a sequence without pictures")
 	}
 	if r.reads > 20*maxTrackBoxes {
-		t.Errorf("read %d times", r.reads)
+		t.Errorf("Inspect reads %d times", r.reads)
 	}
 }
 
@@ -115,8 +115,8 @@ func TestVideosWithoutABrand(t *testing.T) {
 		ok   bool
 	}{
 		"MPEG-TS":                 {stream(188, 0, 9), true},
-		"MPEG-TS with times":      {stream(192, 4, 9), true},
-		"MPEG-TS with correction": {stream(204, 0, 9), true},
+		"MPEG-TS with timestamps": {stream(192, 4, 9), true},
+		"MPEG-TS with FEC":        {stream(204, 0, 9), true},
 		"too few packets":         {stream(188, 0, transportPackets-1), false},
 		"packets of another size": {stream(190, 0, 9), false},
 		"AVI":                     {"RIFF\x00\x00\x00\x00AVI LIST", true},

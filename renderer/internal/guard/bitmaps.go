@@ -10,10 +10,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The bitmaps that a tool draws. Most have no more of a magic than two letters, so that a
-// header which makes no sense is none of theirs.
+// A tool draws the bitmaps of this file. The magic of most of these formats has two letters
+// only, so the readers also refuse headers that make no sense.
 
-// readBMP reads the headers of OS/2 and of all versions of Windows.
+// readBMP reads a BMP header of OS/2 or of any version of Windows.
 func readBMP(r *io.SectionReader) (Header, bool) {
 	b := make([]byte, 70) // up to the masks of version 4
 	n, _ := r.ReadAt(b, 0)
@@ -34,7 +34,8 @@ func readBMP(r *io.SectionReader) (Header, bool) {
 	return h, true
 }
 
-// signedSides are 32 bits each; a height below 0 is that of rows from the top.
+// signedSides reads two sides of 32 bits each. A negative height means that the rows begin at
+// the top.
 func signedSides(b []byte) (width, height int) {
 	width, height = int(int32(binary.LittleEndian.Uint32(b))), int(int32(binary.LittleEndian.Uint32(b[4:]))) //nolint:gosec // they are signed
 	return width, max(height, -height)
@@ -46,7 +47,8 @@ const (
 	iconSize = 16
 )
 
-// readICO takes the largest picture, of those the one of most colours.
+// readICO returns the largest picture, and among equally large pictures the one with the most
+// bits per pixel.
 func readICO(r *io.SectionReader) (Header, bool) {
 	directory := head(r, 6+maxIcons*iconSize)
 	if !hasAt(directory, "\x00\x00\x01\x00") || len(directory) < 6+iconSize {
@@ -66,7 +68,8 @@ func readICO(r *io.SectionReader) (Header, bool) {
 	return h, h.Width > 0
 }
 
-// iconSides are the picture's own: the directory's bytes end at 256, which is a 0 there.
+// iconSides reads the sides from the picture's own header. The bytes of the directory cannot
+// tell more than 256, which the directory writes as 0.
 func iconSides(r *io.SectionReader, entry []byte) (width, height int) {
 	from, length := int64(binary.LittleEndian.Uint32(entry[12:])), int64(binary.LittleEndian.Uint32(entry[8:]))
 	picture := io.NewSectionReader(r, from, length)
@@ -82,13 +85,13 @@ func iconSides(r *io.SectionReader, entry []byte) (width, height int) {
 	return 0, 0
 }
 
-// readPSD reads the header of Photoshop's format, and of that for large documents.
+// readPSD reads the header of a PSD, or of a PSB, Photoshop's format for large documents.
 func readPSD(r *io.SectionReader) (Header, error) {
 	var b [26]byte
 	if _, err := r.ReadAt(b[:], 0); err != nil {
 		return Header{}, err
 	}
-	colours := map[uint16]uint16{3: 3, 4: 4, 9: 3} // RGB, CMYK and Lab; 1 of all others
+	colours := map[uint16]uint16{3: 3, 4: 4, 9: 3} // RGB, CMYK and Lab; all other modes have 1
 	mode, channels := binary.BigEndian.Uint16(b[24:]), binary.BigEndian.Uint16(b[12:])
 	return Header{
 		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > max(1, colours[mode]), Inks: mode == 4, Indexed: mode == 2,
@@ -96,7 +99,7 @@ func readPSD(r *io.SectionReader) (Header, error) {
 	}, nil
 }
 
-// readPNM reads the headers of netpbm's formats, P1 to P7, and of PFM.
+// readPNM reads the header of a netpbm format, P1 to P7, or of a PFM.
 func readPNM(r *io.SectionReader) (Header, bool) {
 	b := head(r, 4096)
 	if len(b) < 8 || b[0] != 'P' || !bytes.ContainsRune([]byte("1234567Ff"), rune(b[1])) || !bytes.ContainsRune([]byte(" \t\r\n#"), rune(b[2])) {
@@ -118,9 +121,9 @@ func readPNM(r *io.SectionReader) (Header, bool) {
 	return h, h.Width > 0 && h.Height > 0 && max(h.Width, h.Height) < 1<<31
 }
 
-// pnmWords are what stands between white space, without comments.
+// pnmWords returns the words between white space, without comments, at most 32.
 func pnmWords(b []byte) (words []string) {
-	const most = 32 // of a header; what follows are pixels
+	const most = 32 // no header has more words; pixels follow
 	for line := range bytes.Lines(b) {
 		line, _, _ = bytes.Cut(line, []byte("#"))
 		for word := range bytes.FieldsSeq(line) {
@@ -132,7 +135,7 @@ func pnmWords(b []byte) (words []string) {
 	return words
 }
 
-// readTGA believes the name: the format has no magic. Its header must make sense.
+// readTGA trusts the name, because the format has no magic. The header must make sense.
 func readTGA(r *io.SectionReader) (Header, bool) {
 	var b [18]byte
 	if _, err := r.ReadAt(b[:], 0); err != nil {

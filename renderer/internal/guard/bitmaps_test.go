@@ -11,13 +11,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// bitmapCase is a beginning, and what it tells.
+// bitmapCase is the beginning of a file, and its header.
 type bitmapCase struct {
 	body []byte
 	want Header
 }
 
-// bmpOf is a BMP's headers, of the version that has so many bytes.
+// bmpOf returns a BMP's headers. The size in bytes tells the version.
 func bmpOf(size uint32, width, height int32, bits uint16, alphaMask uint32) []byte {
 	header := make([]byte, max(size, 64))
 	le := binary.LittleEndian
@@ -35,7 +35,7 @@ func bmpOf(size uint32, width, height int32, bits uint16, alphaMask uint32) []by
 	return append([]byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00"), header...)
 }
 
-// icoOf holds pictures behind its directory.
+// icoOf returns an ICO of these pictures.
 func icoOf(pictures ...[]byte) []byte {
 	b := []byte{0, 0, 1, 0, byte(len(pictures)), 0}
 	at := 6 + iconSize*len(pictures)
@@ -94,7 +94,7 @@ func TestBitmaps(t *testing.T) {
 		if c.want.Type == thumbnail.TypeTGA {
 			continue
 		}
-		for _, promised := range []thumbnail.Type{thumbnail.TypeUnknown, thumbnail.TypeJPEG} { // the bytes decide
+		for _, promised := range []thumbnail.Type{thumbnail.TypeUnknown, thumbnail.TypeJPEG} { // the bytes decide, not the name
 			if got, err := inspect(c.body, promised); err != nil || got != c.want {
 				t.Errorf("%s as %s: %+v, %v", name, promised, got, err)
 			}
@@ -102,8 +102,8 @@ func TestBitmaps(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoBitmap is refused, and not taken for one by its first letters.
-func TestWhatIsNoBitmap(t *testing.T) {
+// Files that only begin like a bitmap are refused.
+func TestNotBitmaps(t *testing.T) {
 	solid := make([]byte, 84+50)
 	copy(solid, "BM and P6 by Bob Miller")
 	solid[80] = 1
@@ -112,19 +112,19 @@ func TestWhatIsNoBitmap(t *testing.T) {
 		promised thumbnail.Type
 		want     fault.Kind
 	}{
-		"a solid that begins with BM":  {solid, thumbnail.TypeSTL, ""},
-		"Targa under no name":          {tgaOf(0, 2, 24), thumbnail.TypeUnknown, fault.Unsupported},
-		"Targa under another's":        {tgaOf(0, 2, 24), thumbnail.TypePNG, fault.Undecodable},
-		"Targa of an unknown kind":     {tgaOf(0, 5, 24), thumbnail.TypeTGA, fault.Undecodable},
-		"Targa without its palette":    {tgaOf(0, 1, 8), thumbnail.TypeTGA, fault.Undecodable},
-		"words that begin with BM":     {[]byte("BMW is a maker of cars in Bavaria"), thumbnail.TypeUnknown, fault.Unsupported},
-		"words that begin with P6":     {[]byte("P6 is not a number of pixels"), thumbnail.TypeUnknown, fault.Unsupported},
-		"a BMP beyond all measure":     {bmpOf(40, 1<<31-1, -1<<31, 24, 0), thumbnail.TypeBMP, fault.TooLarge},
-		"a BMP of less than nothing":   {bmpOf(40, -30, 20, 24, 0), thumbnail.TypeBMP, fault.Undecodable},
-		"a pixmap beyond all measure":  {[]byte("P6 99999 99999 255\n"), thumbnail.TypePNM, fault.TooLarge},
-		"an icon without pictures":     {icoOf(), thumbnail.TypeICO, fault.Undecodable},
-		"an icon that points nowhere":  {icoOf([]byte("x")), thumbnail.TypeICO, fault.Undecodable},
-		"a compressed file of nothing": {[]byte("\x1f\x8b\x08\x00"), thumbnail.TypeSVG, fault.Undecodable},
+		"a solid that begins with BM": {solid, thumbnail.TypeSTL, ""},
+		"Targa without a name":        {tgaOf(0, 2, 24), thumbnail.TypeUnknown, fault.Unsupported},
+		"Targa named as a PNG":        {tgaOf(0, 2, 24), thumbnail.TypePNG, fault.Undecodable},
+		"Targa of an unknown kind":    {tgaOf(0, 5, 24), thumbnail.TypeTGA, fault.Undecodable},
+		"Targa without its palette":   {tgaOf(0, 1, 8), thumbnail.TypeTGA, fault.Undecodable},
+		"words that begin with BM":    {[]byte("BMW is a maker of cars in Bavaria"), thumbnail.TypeUnknown, fault.Unsupported},
+		"words that begin with P6":    {[]byte("P6 is not a number of pixels"), thumbnail.TypeUnknown, fault.Unsupported},
+		"a BMP of a huge size":        {bmpOf(40, 1<<31-1, -1<<31, 24, 0), thumbnail.TypeBMP, fault.TooLarge},
+		"a BMP of a negative width":   {bmpOf(40, -30, 20, 24, 0), thumbnail.TypeBMP, fault.Undecodable},
+		"a pixmap of a huge size":     {[]byte("P6 99999 99999 255\n"), thumbnail.TypePNM, fault.TooLarge},
+		"an icon without pictures":    {icoOf(), thumbnail.TypeICO, fault.Undecodable},
+		"an icon that points nowhere": {icoOf([]byte("x")), thumbnail.TypeICO, fault.Undecodable},
+		"a truncated gzip file":       {[]byte("\x1f\x8b\x08\x00"), thumbnail.TypeSVG, fault.Undecodable},
 	} {
 		_, err := inspect(c.body, c.promised)
 		if c.want == "" && err != nil || c.want != "" && !fault.Is(err, c.want) {
@@ -133,19 +133,19 @@ func TestWhatIsNoBitmap(t *testing.T) {
 	}
 	_, err := inspect([]byte("hello"), thumbnail.TypeUnknown)
 	if err == nil || !strings.Contains(err.Error(), "jpeg, png") || strings.Contains(err.Error(), "audio") {
-		t.Errorf("what is allowed is not told: %v", err)
+		t.Errorf("the error does not list the allowed types: %v", err)
 	}
 }
 
-// TestCompressedSVG is measured, and no more of it expanded than is looked at.
+// Inspect measures a compressed SVG, and expands no more bytes than it reads.
 func TestCompressedSVG(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
 		ok   bool
 	}{
-		"a drawing":             {`<svg width="20" height="10"/>`, true},
-		"one of many megabytes": {`<svg width="20" height="10">` + strings.Repeat(" ", 4<<20) + `</svg>`, true},
-		"no drawing":            {strings.Repeat(" ", 4<<20), false},
+		"small":      {`<svg width="20" height="10"/>`, true},
+		"4 MiB":      {`<svg width="20" height="10">` + strings.Repeat(" ", 4<<20) + `</svg>`, true},
+		"no drawing": {strings.Repeat(" ", 4<<20), false},
 	} {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)

@@ -7,17 +7,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// maxBoxes bounds the walk through one box of an ISO base media file. Of nested
-// walks, those to meta and iprp end at the first, so that two multiply.
+// maxBoxes bounds the walk through one box of an ISO base media file. Nested walks to meta
+// and iprp end at the first match, so at most two walks multiply.
 const maxBoxes = 256
 
-// box is one box of ISO/IEC 14496-12: where its content is.
+// box is one box of ISO/IEC 14496-12; from and to are the offsets of its content in bytes.
 type box struct {
 	kind     string
 	from, to int64
 }
 
-// boxes calls each for the boxes between two offsets, until it gives false.
+// boxes calls each for the boxes between two offsets, at most maxBoxes, until each returns
+// false.
 func boxes(r *io.SectionReader, from, to int64, each func(box) bool) {
 	for range maxBoxes {
 		var b [16]byte
@@ -69,7 +70,7 @@ func property(r *io.SectionReader, p box, h *Header) {
 		if width*height > h.Width*h.Height {
 			h.Width, h.Height = width, height
 		}
-	case p.kind == "irot" && n >= 1: // quarter turns against the clock
+	case p.kind == "irot" && n >= 1: // quarter turns counterclockwise
 		h.Orientation = [4]int{1, 8, 3, 6}[b[0]&3]
 	case p.kind == "auxC" && meansAlpha(string(b[:n])):
 		h.Alpha = true

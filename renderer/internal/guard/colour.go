@@ -7,12 +7,12 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 )
 
-// pngColour reads what a PNG without an ICC profile says of its colours: cICP goes before
-// iCCP, that before sRGB, and that before gAMA and cHRM (PNG 3, 4.3).
+// pngColour returns the colour space of a PNG without an ICC profile. cICP has precedence over
+// iCCP, iCCP over sRGB, and sRGB over gAMA and cHRM (PNG 3, 4.3).
 func pngColour(r *io.SectionReader) colour.Space {
 	var gamma float64
 	var primaries colour.Primaries
-	known := false // by a profile, or as sRGB
+	known := false // a profile or sRGB tells the colours
 	var codes *colour.Space
 	pngChunks(r, func(kind string, content *io.SectionReader) bool {
 		switch kind {
@@ -40,7 +40,8 @@ func pngColour(r *io.SectionReader) colour.Space {
 	return colour.OfGamma(gamma, primaries)
 }
 
-// chromaticities reads a cHRM chunk, whose white comes first.
+// chromaticities reads a cHRM chunk. The chunk has the white point first, and the result has
+// the white point last.
 func chromaticities(r *io.SectionReader) (p colour.Primaries) {
 	for i, place := range []int64{24, 32, 40, 0} {
 		from := place
@@ -60,7 +61,7 @@ func hundredThousandths(r *io.SectionReader, at int64) float64 {
 	return float64(binary.BigEndian.Uint32(b[:])) / 100_000
 }
 
-// pngChunks calls each for the chunks of a PNG, until it gives false.
+// pngChunks calls each for the chunks of a PNG, at most maxMarkers, until each returns false.
 func pngChunks(r *io.SectionReader, each func(kind string, content *io.SectionReader) bool) {
 	at := int64(8)
 	for range maxMarkers {
@@ -76,8 +77,8 @@ func pngChunks(r *io.SectionReader, each func(kind string, content *io.SectionRe
 	}
 }
 
-// heifColour reads a colour information box (ISO/IEC 14496-12, 12.1.5). The first one holds;
-// an ICC profile goes before code points.
+// heifColour reads a colour information box (ISO/IEC 14496-12, 12.1.5). The first box counts;
+// an ICC profile has precedence over code points.
 func heifColour(r *io.SectionReader, p box, h *Header) {
 	var b [8]byte
 	if n, _ := r.ReadAt(b[:], p.from); n < len(b) {

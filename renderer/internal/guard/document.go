@@ -15,10 +15,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// svgHead is how much of an SVG is read for its root element.
+// svgHead bounds the search for an SVG's root element, in bytes.
 const svgHead = 256 << 10
 
-// readXCF reads the canvas of GIMP's format.
+// readXCF reads the size of the canvas of an XCF, GIMP's format.
 func readXCF(r *io.SectionReader) (Header, error) {
 	var b [26]byte
 	if _, err := r.ReadAt(b[:], 0); err != nil {
@@ -30,7 +30,7 @@ func readXCF(r *io.SectionReader) (Header, error) {
 	}, nil
 }
 
-// readLatePDF finds a PDF that other bytes precede, as readers allow.
+// readLatePDF finds a PDF behind other bytes, at most 1024; PDF readers allow them.
 func readLatePDF(r *io.SectionReader) (Header, bool) {
 	return Header{Type: thumbnail.TypePDF}, bytes.Contains(head(r, 1024), []byte("%PDF-"))
 }
@@ -43,7 +43,7 @@ func head(r *io.SectionReader, n int64) []byte {
 
 func readSVG(r *io.SectionReader) (Header, bool) { return svgHeader(head(r, svgHead)) }
 
-// readSVGZ expands as much of a compressed SVG as is read for its root element.
+// readSVGZ expands the first svgHead bytes of a compressed SVG, and reads its root element.
 func readSVGZ(r *io.SectionReader) (Header, bool) {
 	if !hasAt(head(r, 2), "\x1f\x8b") {
 		return Header{}, false
@@ -52,12 +52,12 @@ func readSVGZ(r *io.SectionReader) (Header, bool) {
 	if err != nil {
 		return Header{}, false
 	}
-	text, _ := io.ReadAll(io.LimitReader(expanded, svgHead)) // as far as it goes
+	text, _ := io.ReadAll(io.LimitReader(expanded, svgHead)) // a truncated file counts as far as it goes
 	return svgHeader(text)
 }
 
-// svgHeader finds the root element and its size. Entities are not expanded, and
-// nothing is read from outside.
+// svgHeader finds the root element and its size. It expands no entities and reads no external
+// resources.
 func svgHeader(text []byte) (Header, bool) {
 	h := Header{Type: thumbnail.TypeSVG, Alpha: true}
 	d := xml.NewDecoder(bytes.NewReader(utf8Of(text)))
@@ -78,7 +78,8 @@ func svgHeader(text []byte) (Header, bool) {
 	}
 }
 
-// utf8Of turns UTF-16, told by its mark or by the zeros of its first letter, into UTF-8.
+// utf8Of converts UTF-16 to UTF-8, and removes the byte order mark. A mark, or a zero byte
+// next to the first "<", means UTF-16.
 func utf8Of(b []byte) []byte {
 	var order binary.ByteOrder
 	switch {
@@ -96,8 +97,8 @@ func utf8Of(b []byte) []byte {
 	return []byte(strings.TrimPrefix(string(utf16.Decode(units)), "\ufeff"))
 }
 
-// svgSize gives the natural size in pixels, or zeros when only a program that knows CSS
-// can tell: width and height, of which one that is missing or relative comes from the viewBox.
+// svgSize returns the natural width and height in pixels, or zeros when only a program that
+// knows CSS can tell. The viewBox tells a side that is missing or relative.
 func svgSize(root xml.StartElement) [2]float64 {
 	attributes := map[string]string{}
 	for _, a := range root.Attr {
@@ -133,7 +134,7 @@ func svgSize(root xml.StartElement) [2]float64 {
 	return [2]float64{w, h}
 }
 
-// styled reports whether the size depends on fonts or on rules of CSS, or on an entity.
+// styled reports whether the size depends on fonts, on CSS rules, or on an entity.
 func styled(attributes map[string]string) bool {
 	size := attributes["width"] + " " + attributes["height"] + " "
 	style := attributes["style"]
@@ -141,13 +142,13 @@ func styled(attributes map[string]string) bool {
 		strings.Contains(style, "width") || strings.Contains(style, "height")
 }
 
-// cssUnits in pixels, at CSS' 96 an inch.
+// cssUnits are the units of CSS in pixels; an inch has 96 pixels.
 var cssUnits = []struct {
 	suffix string
 	pixels float64
 }{{"px", 1}, {"pt", 96.0 / 72}, {"pc", 16}, {"mm", 96 / 25.4}, {"cm", 96 / 2.54}, {"in", 96}, {"", 1}}
 
-var errRelative = errors.New("no length of its own")
+var errRelative = errors.New("the length is relative or not a number")
 
 func cssPixels(length string) (float64, error) {
 	length = strings.TrimSpace(length)

@@ -9,14 +9,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// How a GIF's frame is taken away before the next one (GIF89a, 23.c.iv).
+// The disposal methods remove a GIF's frame before the next frame (GIF89a, 23.c.iv).
 const (
 	disposeClear    = 2
 	disposePrevious = 3
 )
 
-// readGIF counts frames by walking the blocks, whose pixels it passes over. What no
-// frame covers is transparent, whichever colours the file names.
+// readGIF walks the blocks and counts frames; it skips pixels. A pixel that no frame covers is
+// transparent; the background colour of the file does not count.
 func readGIF(r *io.SectionReader) (Header, error) {
 	in := bufio.NewReaderSize(io.LimitReader(r, maxWalked), 64<<10)
 	var b [13]byte
@@ -36,22 +36,22 @@ func readGIF(r *io.SectionReader) (Header, error) {
 			g.extension(&h)
 		case 0x2c:
 			g.frame(&h)
-		default: // the trailer, or what should not be there
+		default: // the trailer, or an unknown block
 			return h, nil
 		}
 	}
-	return h, nil // a decoder decides whether what there is suffices
+	return h, nil // the decoder refuses the GIF if it lacks frames
 }
 
-// gif walks; the first error stays.
+// gif walks through the blocks of a GIF, and keeps the first error.
 type gif struct {
 	in      *bufio.Reader
 	err     error
-	dispose byte            // of the next frame
-	cleared image.Rectangle // what the frame before leaves transparent
+	dispose byte            // the next frame's disposal method
+	cleared image.Rectangle // the area that the previous frame leaves transparent
 }
 
-// extension reads a graphic control, and passes over all others.
+// extension reads a graphic control extension, and skips all other extensions.
 func (g *gif) extension(h *Header) {
 	if g.byte() == 0xf9 {
 		size := g.byte()
@@ -63,8 +63,8 @@ func (g *gif) extension(h *Header) {
 	g.skipBlocks()
 }
 
-// frame passes over a frame. The first one can make the screen larger, as in browsers;
-// later ones are clipped to it.
+// frame skips a frame's pixels. The first frame can enlarge the screen, as in browsers; the
+// screen clips later frames.
 func (g *gif) frame(h *Header) {
 	at := g.rectangle()
 	if g.err == nil {
@@ -115,7 +115,7 @@ func (g *gif) skip(n int) {
 	}
 }
 
-// skipColours passes over a colour table, if the flags say that there is one.
+// skipColours skips a colour table, if the flags announce one.
 func (g *gif) skipColours(flags byte) {
 	if flags&0x80 != 0 {
 		g.skip(3 << (flags&7 + 1))

@@ -8,7 +8,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// gifFrame is a frame of a GIF: left, top, width, height, and the graphic control's flags.
+// gifFrame is a frame of a GIF: at is left, top, width and height; flags are the graphic
+// control's flags.
 type gifFrame struct {
 	at    [4]uint16
 	flags byte
@@ -37,14 +38,14 @@ func TestFramesOfAGIF(t *testing.T) {
 		alpha, beyond bool
 		width, height int
 	}{
-		"all covered":                     {[]gifFrame{{whole, 0}, {part, clears}}, false, false, 40, 30},
+		"frames cover all":                {[]gifFrame{{whole, 0}, {part, clears}}, false, false, 40, 30},
 		"a transparent colour":            {[]gifFrame{{whole, transparent}}, true, false, 40, 30},
-		"the first covers a part":         {[]gifFrame{{part, 0}, {whole, 0}}, true, false, 40, 30},
-		"what is cleared shows":           {[]gifFrame{{whole, clears}, {part, 0}}, true, false, 40, 30},
-		"what is cleared is covered":      {[]gifFrame{{whole, clears}, {whole, 0}}, false, false, 40, 30},
-		"nothing lies below the first":    {[]gifFrame{{whole, restores}, {part, 0}}, true, false, 40, 30},
-		"the first makes a larger screen": {[]gifFrame{{[4]uint16{0, 0, 60, 20}, 0}}, true, false, 60, 30},
-		"a later one reaches beyond":      {[]gifFrame{{whole, 0}, {[4]uint16{30, 20, 20, 20}, 0}}, false, true, 40, 30},
+		"the first frame covers a part":   {[]gifFrame{{part, 0}, {whole, 0}}, true, false, 40, 30},
+		"a cleared area shows":            {[]gifFrame{{whole, clears}, {part, 0}}, true, false, 40, 30},
+		"a frame covers the cleared area": {[]gifFrame{{whole, clears}, {whole, 0}}, false, false, 40, 30},
+		"the first frame is restored":     {[]gifFrame{{whole, restores}, {part, 0}}, true, false, 40, 30},
+		"the first frame is larger":       {[]gifFrame{{[4]uint16{0, 0, 60, 20}, 0}}, true, false, 60, 30},
+		"a later frame is larger":         {[]gifFrame{{whole, 0}, {[4]uint16{30, 20, 20, 20}, 0}}, false, true, 40, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := gifOf(40, 30, c.frames...)
@@ -56,7 +57,8 @@ func TestFramesOfAGIF(t *testing.T) {
 	}
 }
 
-// packed puts values into bytes, each of so many bits, from the least significant on.
+// packed returns 32 bytes that hold fields of a value and its number of bits. The first field
+// is in the least significant bits.
 func packed(fields ...[2]int) []byte {
 	b := make([]byte, 32)
 	at := 0
@@ -83,13 +85,13 @@ func TestAnimatedJXL(t *testing.T) {
 		fields [][2]int
 		want   bool
 	}{
-		"all as usual":        {join(small, [][2]int{yes}), false},
-		"no further fields":   {join(small, [][2]int{no, no, yes, yes, yes}), false},
-		"a still":             {join(small, some, [][2]int{upright, no, no, no}), false},
-		"an animation":        {join(small, some, [][2]int{upright, no, no, yes}), true},
-		"of two sizes":        {join(large, some, [][2]int{upright, yes}, large, [][2]int{no, yes}), true},
-		"with a preview":      {join(large, some, [][2]int{upright, no, yes, no, {1, 2}, {7, 8}, {2, 3}, yes}), true},
-		"a preview in eights": {join(small, some, [][2]int{upright, no, yes, yes, {2, 2}, {7, 5}, {0, 3}, {3, 2}, {7, 9}, yes}), true},
+		"all default":        {join(small, [][2]int{yes}), false},
+		"no rare fields":     {join(small, [][2]int{no, no, yes, yes, yes}), false},
+		"a still":            {join(small, some, [][2]int{upright, no, no, no}), false},
+		"an animation":       {join(small, some, [][2]int{upright, no, no, yes}), true},
+		"two sizes":          {join(large, some, [][2]int{upright, yes}, large, [][2]int{no, yes}), true},
+		"with a preview":     {join(large, some, [][2]int{upright, no, yes, no, {1, 2}, {7, 8}, {2, 3}, yes}), true},
+		"preview in eighths": {join(small, some, [][2]int{upright, no, yes, yes, {2, 2}, {7, 5}, {0, 3}, {3, 2}, {7, 9}, yes}), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := append([]byte("\xff\x0a"), packed(c.fields...)...)

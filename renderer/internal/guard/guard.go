@@ -1,9 +1,9 @@
-// Package guard looks at an original before any decoder does: it tells the type
-// from the first bytes and the dimensions from the header, in Go alone, and
-// refuses what would decode to too many pixels.
+// Package guard reads an original's header before any decoder reads the original. It tells the
+// type from the first bytes and the dimensions from the header, in Go alone. It refuses
+// originals that decode to too many pixels.
 //
-// The caps are Wikimedia's practice: a bound on pixels, and a lower one where a
-// decoder must hold all of them in memory however small the thumbnail is.
+// The caps follow Wikimedia's practice. A cap bounds the pixels of an original. A lower cap
+// bounds formats whose decoder must hold all pixels in memory, even for a small thumbnail.
 package guard
 
 import (
@@ -17,67 +17,71 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Header is what the first bytes of an original tell.
+// Header has the properties of an original that its first bytes tell.
 type Header struct {
 	Type thumbnail.Type `json:"type"`
-	// Width and Height are pixels as stored, before EXIF turns them. Both are 0 when
-	// only an engine can tell: of a page, a video, a solid, an SVG without a size.
+	// Width and Height are the stored pixels, before EXIF turns the picture. Both are 0 if only
+	// an engine can tell them: for a page, a video, a solid, or an SVG without a size.
 	Width  int `json:"width,omitempty"`
 	Height int `json:"height,omitempty"`
-	// Exact is the sides of an SVG, which need not be whole.
+	// Exact has the width and the height of an SVG in pixels, with fractions.
 	Exact [2]float64 `json:"exact,omitzero"`
-	// Orientation is EXIF's, 1 to 8; 1 is upright, from 5 on the sides change places.
+	// Orientation is EXIF's orientation, 1 to 8. 1 is upright; 5 to 8 swap width and height.
 	Orientation int  `json:"orientation,omitempty"`
 	Alpha       bool `json:"alpha,omitempty"` // pixels can be transparent
-	// Premultiplied means that colours are stored multiplied by alpha. It is told of AVIF and HEIC.
+	// Premultiplied means that the stored colours are multiplied by alpha. Only AVIF, HEIC and
+	// JPEG XL set it.
 	Premultiplied bool `json:"premultiplied,omitempty"`
-	// Sequence means that an AVIF or a HEIC has pictures in a track alone, none that stands for itself.
+	// Sequence means that an AVIF or a HEIC has pictures in tracks only, and no still picture.
 	Sequence bool `json:"sequence,omitempty"`
 	Indexed  bool `json:"indexed,omitempty"` // colours of a palette, or 8-bit grey: most likely a drawing
-	// Whole means that a decoder must hold all pixels at once: a progressive JPEG,
-	// an interlaced PNG, and formats that know no other way.
+	// Whole means that a decoder must hold all pixels at once: for a progressive JPEG, an
+	// interlaced PNG, and formats that no decoder reads line by line.
 	Whole       bool `json:"whole,omitempty"`
 	Progressive bool `json:"progressive,omitempty"`
-	// Colour is what a PNG, AVIF or HEIC without an ICC profile says of its colours.
+	// Colour is the colour space of a PNG, AVIF or HEIC without an ICC profile.
 	Colour colour.Space `json:"colour,omitzero"`
-	// Colours is how many bands of a TIFF are colours, and AlphaBand which one after them is
-	// its alpha; 0 is none. Colours is 0 where the bands are what their number says.
+	// Colours is the number of a TIFF's bands that are colours, or 0 if the number of bands
+	// tells the colours. AlphaBand is the index of the alpha band, behind the colours; 0 means
+	// no alpha.
 	Colours   int `json:"colours,omitempty"`
 	AlphaBand int `json:"alpha_band,omitempty"`
-	// Subsampled means that a TIFF has luma and chroma, not as a JPEG.
+	// Subsampled means that a TIFF stores luma and chroma, but not as a JPEG of today.
 	Subsampled bool `json:"subsampled,omitempty"`
-	// ByTool means that a tool must draw this one, though libvips reads others of its type.
+	// ByTool means that a tool must draw the original, although libvips reads its type.
 	ByTool bool `json:"by_tool,omitempty"`
-	Pages  int  `json:"pages,omitempty"`  // of a TIFF; 1 for all else
-	Frames int  `json:"frames,omitempty"` // of an animation; 1 for all else. At most maxFrames are counted
-	Inks   bool `json:"inks,omitempty"`   // of a PSD: CMYK
-	Part   int  `json:"part,omitempty"`   // of an ICO: the picture that is drawn, from 0 on
+	Pages  int  `json:"pages,omitempty"`  // a TIFF's pages; 1 for all other types
+	Frames int  `json:"frames,omitempty"` // an animation's frames, at most maxFrames; 1 for all other types
+	Inks   bool `json:"inks,omitempty"`   // a PSD has CMYK colours
+	Part   int  `json:"part,omitempty"`   // an ICO's picture to draw, from 0 on
 	// Beyond means that a frame of a GIF reaches beyond the screen.
 	Beyond bool `json:"beyond,omitempty"`
-	// Original is the type of what a tool drew this from, when its name may be another's.
+	// Original is the original's type, if a tool drew this file and the original's name can tell
+	// a wrong type.
 	Original thumbnail.Type `json:"original,omitempty"`
-	// Offset is where the pixels of a raster begin, in bytes; Bands is 1 or 3.
+	// Offset is the offset of a raster's first pixel in bytes; Bands is 1 or 3.
 	Offset int64 `json:"offset,omitempty"`
 	Bands  int   `json:"bands,omitempty"`
 
-	profiled bool // an ICC profile was seen
+	profiled bool // the original has an ICC profile
 }
 
-// Area is the number of pixels of all frames.
+// Area returns the number of pixels of all frames together.
 func (h Header) Area() int64 { return int64(h.Width) * int64(h.Height) * int64(h.Frames) }
 
-// wholeShare is the part of the cap that an original may have whose decoder
-// holds it whole: a progressive JPEG takes about three bytes a pixel.
+// wholeShare divides the cap for originals whose decoder holds all pixels at once: a
+// progressive JPEG takes about three bytes per pixel.
 const wholeShare = 4
 
-// kind is one way in which an original begins.
+// kind is a format whose files have the magic at an offset.
 type kind struct {
 	magic string
 	at    int
 	read  func(*io.SectionReader) (Header, error)
 }
 
-// kinds lists them. What has none, or one of two letters, is tried afterwards.
+// kinds lists the formats with a long magic. readHeader tries formats without a magic, or with
+// two letters, afterwards.
 var kinds = []kind{
 	{"\xff\xd8\xff", 0, readJPEG},
 	{"\x89PNG\r\n\x1a\n", 0, readPNG},
@@ -108,15 +112,14 @@ var kinds = []kind{
 	{"%PDF-", 0, only(thumbnail.TypePDF)},
 }
 
-// only is a reader of formats whose header tells no dimensions.
+// only returns a reader for a format whose header tells no dimensions.
 func only(t thumbnail.Type) func(*io.SectionReader) (Header, error) {
 	return func(*io.SectionReader) (Header, error) { return Header{Type: t}, nil }
 }
 
-// Inspect reads the header of an original of the given size in bytes. promised
-// is the type by the original's name: an engine other than its own is never
-// given a file, so that a name decides the throttle that holds. maxPixels is
-// the cap.
+// Inspect reads the header of an original of the given size in bytes. promised is the type by
+// the original's name. Inspect refuses a file of another type, because the name decides the
+// throttle; only bitmaps may have the name of another bitmap. maxPixels is the cap.
 //
 // Errors are faults: Undecodable, TooLarge, Unsupported.
 func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels int64) (Header, error) {
@@ -137,19 +140,20 @@ func Inspect(file io.ReaderAt, size int64, promised thumbnail.Type, maxPixels in
 		return h, err
 	}
 	if h.Type == thumbnail.TypeSVG {
-		return h, nil // is drawn at the thumbnail's size
+		return h, nil // an engine draws the SVG at the thumbnail's size
 	}
 	limit := maxPixels
 	if h.Whole {
 		limit /= wholeShare
 	}
 	if int64(h.Width)*int64(h.Height) > limit {
-		return h, fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d of such a %s are rendered", h.Width, h.Height, limit, h.Type)
+		return h, fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d pixels are allowed for this kind of %s", h.Width, h.Height, limit, h.Type)
 	}
 	return h, nil
 }
 
-// fits allows bitmaps to be misnamed among themselves, as many are.
+// fits reports whether the name may promise the found type. A bitmap may have the name of
+// another bitmap type, as many have.
 func fits(found, promised thumbnail.Type) bool {
 	return found == promised || promised == thumbnail.TypeUnknown || bitmap(found) && bitmap(promised)
 }
@@ -162,11 +166,11 @@ func bitmap(t thumbnail.Type) bool {
 	}, t)
 }
 
-// measured refuses a bitmap that has no pixels.
+// measured returns an error if a bitmap has no pixels.
 func measured(h Header) error {
 	mustTell := bitmap(h.Type) || h.Type == thumbnail.TypeXCF
 	if mustTell && (h.Width <= 0 || h.Height <= 0) {
-		return fault.New(fault.Undecodable, "the original declares %d × %d pixels", h.Width, h.Height)
+		return fault.New(fault.Undecodable, "the original declares %d × %d pixels; both sides must have at least 1 pixel", h.Width, h.Height)
 	}
 	return nil
 }
@@ -175,7 +179,7 @@ func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error)
 	var first [16]byte
 	n, err := file.ReadAt(first[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return Header{}, fault.Wrap(err, fault.Internal, "the original could not be read back")
+		return Header{}, fault.Wrap(err, fault.Internal, "cannot read the original's header from the renderer's disk")
 	}
 	for _, k := range kinds {
 		if k.at <= n && hasAt(first[k.at:n], k.magic) {
@@ -196,25 +200,26 @@ func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error)
 	return Header{}, unknown(promised)
 }
 
-// unknown says what is allowed.
+// unknown returns the fault for an original of an unknown type; it lists the allowed types.
 func unknown(promised thumbnail.Type) error {
 	switch promised {
 	case thumbnail.TypeUnknown:
-		return fault.New(fault.Unsupported, "neither the name nor the first bytes of the original tell a type that is rendered; those are %s", strings.Join(thumbnail.Rendered(), ", "))
+		return fault.New(fault.Unsupported, "neither the name nor the first bytes of the original tell an allowed type; the allowed types are %s", strings.Join(thumbnail.Rendered(), ", "))
 	case thumbnail.TypeAudio:
-		return fault.New(fault.Unsupported, "the original is a sound, of which there is no picture")
+		return fault.New(fault.Unsupported, "the original is a sound and has no picture")
 	}
 	return fault.New(fault.Undecodable, "the original is not the %s file that its name promises", promised)
 }
 
-// finish fills in what a reader left at its usual value.
+// finish makes Pages, Frames and Orientation at least 1, sets Whole for a progressive
+// original, and turns an error into a fault.
 func finish(h Header, err error) (Header, error) {
 	var refused *fault.Fault
 	if errors.As(err, &refused) {
 		return h, err
 	}
 	if err != nil {
-		return h, fault.Wrap(err, fault.Undecodable, "the original is damaged: its header cannot be read")
+		return h, fault.Wrap(err, fault.Undecodable, "the original is damaged: cannot read its header")
 	}
 	h.Pages, h.Frames, h.Orientation = max(1, h.Pages), max(1, h.Frames), max(1, h.Orientation)
 	h.Whole = h.Whole || h.Progressive
@@ -225,5 +230,6 @@ func hasAt(b []byte, magic string) bool {
 	return len(b) >= len(magic) && string(b[:len(magic)]) == magic
 }
 
-// side turns an unsigned side into one that cannot overflow a product.
+// side returns an unsigned side as an int below 1<<31, so that a product of two sides cannot
+// overflow.
 func side(n uint32) int { return int(min(n, 1<<31-1)) }

@@ -52,7 +52,7 @@ func TestHeaders(t *testing.T) {
 		case thumbnail.TypeTIFF:
 			want.Alpha, want.Colours, want.AlphaBand = true, 3, 3
 		}
-		for _, promised := range []thumbnail.Type{kind, thumbnail.TypeUnknown, thumbnail.TypePNG} { // the bytes decide
+		for _, promised := range []thumbnail.Type{kind, thumbnail.TypeUnknown, thumbnail.TypePNG} { // the bytes decide, not the name
 			if got, err := inspect(body, promised); err != nil || got != want {
 				t.Errorf("%s: %+v, %v", kind, got, err)
 			}
@@ -60,20 +60,20 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// jpegOf is a JPEG's beginning with the given frame marker.
+// jpegOf returns the beginning of a JPEG with this frame marker.
 func jpegOf(marker byte, width, height uint16) []byte {
 	b := []byte{0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xff, marker, 0, 17, 8}
 	b = binary.BigEndian.AppendUint16(b, height)
 	return append(binary.BigEndian.AppendUint16(b, width), 3, 1, 0x22, 0)
 }
 
-// pngOf is a PNG's beginning that declares any size.
+// pngOf returns the beginning of a PNG that declares this size.
 func pngOf(width, height uint32) []byte {
 	b := []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
 	return append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, width), height), 8, 2, 0, 0, 0)
 }
 
-// tiffOf is a TIFF of directories of the given widths, each 10 high.
+// tiffOf returns a TIFF with a directory for each width; each page is 10 pixels high.
 func tiffOf(order binary.AppendByteOrder, mark string, next func(page int) uint32, widths ...uint16) []byte {
 	b := order.AppendUint32(order.AppendUint16([]byte(mark), 42), 8)
 	for page, width := range widths {
@@ -98,7 +98,7 @@ func TestTIFFPages(t *testing.T) {
 		"little endian": tiffOf(binary.LittleEndian, "II", inLine, 5, 9, 7),
 		"big endian":    tiffOf(binary.BigEndian, "MM", inLine, 5, 9, 7),
 		"a circle":      tiffOf(binary.LittleEndian, "II", func(page int) uint32 { return uint32(8 + 30*((page+1)%3)) }, 5, 9, 7),
-		"cut short":     append(tiffOf(binary.LittleEndian, "II", func(page int) uint32 { return uint32(8 + 30*(page+1)) }, 5, 9, 7), 1),
+		"truncated":     append(tiffOf(binary.LittleEndian, "II", func(page int) uint32 { return uint32(8 + 30*(page+1)) }, 5, 9, 7), 1),
 	} {
 		h, err := inspect(body, thumbnail.TypeTIFF)
 		if err != nil || h.Pages != 3 || h.Width != 9 || h.Height != 10 {
@@ -126,13 +126,13 @@ func TestRefusals(t *testing.T) {
 	}{
 		"garbage":                    {[]byte("garbage"), thumbnail.TypeJPEG, fault.Undecodable},
 		"empty":                      {nil, thumbnail.TypeJPEG, fault.Undecodable},
-		"a page under a JPEG's name": {[]byte("%PDF-1.4"), thumbnail.TypeJPEG, fault.Undecodable},
-		"a drawing as a video":       {[]byte("<svg/>"), thumbnail.TypeVideo, fault.Undecodable},
+		"a PDF named as a JPEG":      {[]byte("%PDF-1.4"), thumbnail.TypeJPEG, fault.Undecodable},
+		"an SVG named as a video":    {[]byte("<svg/>"), thumbnail.TypeVideo, fault.Undecodable},
 		"a sound":                    {[]byte("ID3"), thumbnail.TypeAudio, fault.Unsupported},
 		"no type at all":             {[]byte(strings.Repeat("x", 100)), thumbnail.TypeUnknown, fault.Unsupported},
-		"a bomb of a PNG":            {pngOf(60000, 60000), thumbnail.TypePNG, fault.TooLarge},
-		"a PNG beyond all measure":   {pngOf(1<<32-1, 1<<32-1), thumbnail.TypePNG, fault.TooLarge},
-		"a PNG of nothing":           {pngOf(0, 10), thumbnail.TypePNG, fault.Undecodable},
+		"a PNG of a huge size":       {pngOf(60000, 60000), thumbnail.TypePNG, fault.TooLarge},
+		"a PNG of the largest size":  {pngOf(1<<32-1, 1<<32-1), thumbnail.TypePNG, fault.TooLarge},
+		"a PNG of no width":          {pngOf(0, 10), thumbnail.TypePNG, fault.Undecodable},
 		"half a header":              {pngOf(10, 10)[:20], thumbnail.TypePNG, fault.Undecodable},
 		"baseline below the cap":     {jpegOf(0xc0, 900, 900), thumbnail.TypeJPEG, ""},
 		"progressive above its cap":  {jpegOf(0xc2, 900, 900), thumbnail.TypeJPEG, fault.TooLarge},
@@ -190,7 +190,7 @@ func svg(width, height float64) Header {
 	}
 }
 
-// TestOrientation reads Exif's from a JPEG, which turns the sides.
+// TestOrientation reads Exif's orientation of a JPEG; the stored sides are swapped.
 func TestOrientation(t *testing.T) {
 	body, err := samples.TurnedJPEG(samples.Landscape(120, 70))
 	if err != nil {
@@ -207,14 +207,14 @@ func TestDrawn(t *testing.T) {
 		body string
 		ok   bool
 	}{
-		"colours":             {"P6\n2 1\n255\nabcdef", true},
-		"grey":                {"P5\n2 1\n255\nab", true},
-		"too short":           {"P6\n2 1\n255\nabcde", false},
-		"too deep":            {"P6\n2 1\n65535\nabcdefabcdef", false},
-		"no sides":            {"P6\n0 0\n255\n", false},
-		"too many pixels":     {"P5\n2000 2000\n255\n" + strings.Repeat("a", 4_000_000), false},
-		"another kind":        {"P4\n8 1\n255\na", false},
-		"what tools draw not": {"<svg/>", false},
+		"colours":           {"P6\n2 1\n255\nabcdef", true},
+		"grey":              {"P5\n2 1\n255\nab", true},
+		"too short":         {"P6\n2 1\n255\nabcde", false},
+		"too deep":          {"P6\n2 1\n65535\nabcdefabcdef", false},
+		"no sides":          {"P6\n0 0\n255\n", false},
+		"too many pixels":   {"P5\n2000 2000\n255\n" + strings.Repeat("a", 4_000_000), false},
+		"another kind":      {"P4\n8 1\n255\na", false},
+		"not a tool's type": {"<svg/>", false},
 	} {
 		h, err := Drawn(strings.NewReader(c.body), int64(len(c.body)), maxPixels)
 		if (err == nil) != c.ok {
@@ -244,14 +244,14 @@ func FuzzInspect(f *testing.F) {
 			h, err := inspect(body, promised)
 			told := bitmap(h.Type) || h.Type == thumbnail.TypeXCF
 			if err == nil && told && (h.Width <= 0 || h.Height <= 0 || int64(h.Width)*int64(h.Height) > maxPixels || h.Pages < 1) {
-				t.Errorf("let through %+v", h)
+				t.Errorf("Inspect accepts %+v", h)
 			}
 			if err != nil && fault.Of(err).Kind == fault.Internal {
 				t.Error(err)
 			}
 		}
 		if h, err := Drawn(bytes.NewReader(body), int64(len(body)), maxPixels); err == nil && int64(h.Width)*int64(h.Height) > maxPixels {
-			t.Errorf("drawn: let through %+v", h)
+			t.Errorf("Drawn accepts %+v", h)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// TestStrayBytes puts bytes before the frame marker that belong to no segment.
+// TestStrayBytes puts bytes that belong to no segment before the frame marker.
 func TestStrayBytes(t *testing.T) {
 	whole := jpegOf(0xc0, 90, 40)
 	at := bytes.Index(whole, []byte{0xff, 0xff, 0xc0})
@@ -17,13 +17,13 @@ func TestStrayBytes(t *testing.T) {
 		stray string
 		ok    bool
 	}{
-		"none":                 {"", true},
-		"one":                  {"\x01", true},
-		"sixteen":              {strings.Repeat("\x00\x04", 8), true},
-		"of coded data":        {"\xff\x00\xff\x00", true},
-		"across two readings":  {strings.Repeat("x", 4095-2) + "\xff\x00", true},
-		"a 0xff at the seam":   {strings.Repeat("x", 4095), true},
-		"more than is allowed": {strings.Repeat("x", maxStray+5000), false},
+		"none":               {"", true},
+		"one":                {"\x01", true},
+		"sixteen":            {strings.Repeat("\x00\x04", 8), true},
+		"coded data":         {"\xff\x00\xff\x00", true},
+		"across two reads":   {strings.Repeat("x", 4095-2) + "\xff\x00", true},
+		"a 0xff at the seam": {strings.Repeat("x", 4095), true},
+		"too many":           {strings.Repeat("x", maxStray+5000), false},
 	} {
 		body := append(append(bytes.Clone(whole[:at]), c.stray...), whole[at:]...)
 		h, err := inspect(body, thumbnail.TypeJPEG)

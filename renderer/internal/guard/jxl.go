@@ -7,17 +7,17 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// jxlHead is how much of a JPEG XL code stream is read: its headers are shorter, but for
-// the names of extra channels.
+// jxlHead bounds the bytes of a JPEG XL code stream that are read. The headers are shorter,
+// except for long names of extra channels.
 const jxlHead = 4096
 
-// readJXLContainer finds the code stream in its box, or joins the parts of it that
-// several boxes hold, as cjxl writes it for what was a JPEG.
+// readJXLContainer finds the code stream in its box, or joins its parts from several boxes.
+// cjxl writes several boxes if it converts a JPEG.
 func readJXLContainer(r *io.SectionReader) (Header, error) {
 	var stream []byte
 	boxes(r, 12, r.Size(), func(b box) bool {
 		switch b.kind {
-		case "jxlp": // a part; its number precedes it
+		case "jxlp": // a part; its number stands before the bytes
 			b.from += 4
 		case "jxlc":
 		default:
@@ -29,7 +29,7 @@ func readJXLContainer(r *io.SectionReader) (Header, error) {
 		return b.kind == "jxlp" && len(stream) < jxlHead
 	})
 	if len(stream) == 0 {
-		return Header{}, errors.New("no code stream")
+		return Header{}, errors.New("the JPEG XL container has no code stream")
 	}
 	return jxlHeader(stream)
 }
@@ -46,13 +46,13 @@ func jxlHeader(stream []byte) (Header, error) {
 		return h, io.ErrUnexpectedEOF
 	}
 	m := bits.jxlMetadata()
-	if !bits.short() { // else a decoder decides
+	if !bits.short() { // a decoder decides about truncated metadata
 		h.Orientation, h.Alpha, h.Premultiplied, h.ByTool = m.orientation, m.alpha, m.premultiplied, m.animated || m.inks
 	}
 	return h, nil
 }
 
-// jxlRatios are those that a size header names by a number, from 1 on.
+// jxlRatios are the ratios of width to height that a size header numbers from 1 on.
 var jxlRatios = [...][2]int{{1, 1}, {12, 10}, {4, 3}, {3, 2}, {16, 9}, {5, 4}, {2, 1}}
 
 func (b *bitReader) jxlSize() (width, height int) {
@@ -70,26 +70,26 @@ func (b *bitReader) jxlSize() (width, height int) {
 	return length(), height
 }
 
-// jxlMetadata is what is taken of a picture's metadata.
+// jxlMetadata has the fields of the image metadata that guard uses.
 type jxlMetadata struct {
 	orientation int // EXIF's numbers
 	alpha       bool
 	// premultiplied means that colours are multiplied by alpha.
 	premultiplied bool
 	animated      bool
-	// inks means that there are channels of further colours: spot colours, or black.
+	// inks means that extra channels hold spot colours or black.
 	inks bool
 }
 
 func (b *bitReader) jxlMetadata() jxlMetadata {
 	m := jxlMetadata{orientation: 1}
-	if b.flag() { // all as usual
+	if b.flag() { // all fields have default values
 		return m
 	}
-	if b.flag() { // fields that are rare
+	if b.flag() { // rare fields follow
 		m.orientation = b.take(3) + 1
 		if b.flag() {
-			b.jxlSize() // at which it is shown
+			b.jxlSize() // the intrinsic size, for display
 		}
 		if b.flag() {
 			b.skipJXLPreview()
@@ -100,7 +100,7 @@ func (b *bitReader) jxlMetadata() jxlMetadata {
 		}
 	}
 	b.skipJXLDepth()
-	b.take(1) // whether 16 bits suffice to decode
+	b.take(1) // a flag: buffers of 16 bits suffice
 	channels := b.number([4]int{0, 1, 2, 1}, [4]int{0, 0, 4, 12})
 	for range channels {
 		if b.short() {
@@ -111,23 +111,23 @@ func (b *bitReader) jxlMetadata() jxlMetadata {
 	return m
 }
 
-// The types of extra channels that change the picture.
+// These types of extra channels change the picture.
 const (
 	jxlAlpha = 0
 	jxlSpot  = 2
 	jxlBlack = 4
 )
 
-// jxlChannel reads an extra channel. The first alpha is the picture's.
+// jxlChannel reads an extra channel. The colours are premultiplied if any alpha channel says so.
 func (b *bitReader) jxlChannel(m *jxlMetadata) {
-	if b.flag() { // all as usual
+	if b.flag() { // all fields have default values
 		m.alpha = true
 		return
 	}
 	kind := b.number([4]int{0, 1, 2, 18}, [4]int{0, 0, 4, 6})
 	b.skipJXLDepth()
-	b.number([4]int{0, 3, 4, 1}, [4]int{0, 0, 0, 3})                // of how many samples one is kept
-	b.at += 8 * b.number([4]int{0, 0, 16, 48}, [4]int{0, 4, 5, 10}) // its name
+	b.number([4]int{0, 3, 4, 1}, [4]int{0, 0, 0, 3})                // the subsampling
+	b.at += 8 * b.number([4]int{0, 0, 16, 48}, [4]int{0, 4, 5, 10}) // the channel's name
 	switch kind {
 	case jxlAlpha:
 		m.premultiplied = b.flag() || m.premultiplied && m.alpha
@@ -137,7 +137,7 @@ func (b *bitReader) jxlChannel(m *jxlMetadata) {
 		m.inks = true
 	case jxlBlack:
 		m.inks = true
-	case 5: // of a colour filter
+	case 5: // a colour filter array
 		b.number([4]int{1, 0, 3, 19}, [4]int{0, 2, 4, 8})
 	}
 }
@@ -173,7 +173,7 @@ func (b *bitReader) skipJXLAnimation() {
 	b.take(1)
 }
 
-// bitReader takes bits from the least significant one on; beyond the end they are zeros.
+// bitReader reads bits from the least significant bit on. Bits behind the end are zeros.
 type bitReader struct {
 	rest []byte
 	at   int
@@ -191,11 +191,11 @@ func (b *bitReader) take(n int) (value int) {
 
 func (b *bitReader) flag() bool { return b.take(1) == 1 }
 
-// number reads a U32: two bits choose what is added to a number of how many bits.
+// number reads a U32: two bits choose the least value and the number of bits that follow.
 func (b *bitReader) number(least, bits [4]int) int {
 	choice := b.take(2)
 	return least[choice] + b.take(bits[choice])
 }
 
-// short reports whether more was taken than there is.
+// short reports whether bits behind the end were read.
 func (b *bitReader) short() bool { return b.at > 8*len(b.rest) }

@@ -7,7 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// bitWriter is the bitReader's reverse.
+// bitWriter writes bits in the order in which bitReader reads them.
 type bitWriter struct {
 	out []byte
 	n   int
@@ -24,11 +24,11 @@ func (b *bitWriter) put(value, bits int) *bitWriter {
 	return b
 }
 
-// jxlStream is a code stream of 300 × 200 pixels, up to where its metadata begins.
+// jxlStream returns a code stream of 300 × 200 pixels up to its metadata.
 func jxlStream() *bitWriter {
 	b := &bitWriter{out: []byte("\xff\x0a"), n: 16}
 	b.put(0, 1).put(0, 2).put(199, 9) // height
-	return b.put(3+1, 3).put(0, 0)    // width is 3:2 of it
+	return b.put(3+1, 3).put(0, 0)    // width : height is 3 : 2
 }
 
 func TestJXLMetadata(t *testing.T) {
@@ -39,10 +39,10 @@ func TestJXLMetadata(t *testing.T) {
 		orientation int
 		alpha       bool
 	}{
-		"all as usual": {jxlStream().put(1, 1), 1, false},
-		"no channels":  {plain(jxlStream().put(0, 2)).put(0, 2), 1, false},
-		"alpha":        {plain(jxlStream().put(0, 2)).put(1, 2).put(1, 1), 1, true},
-		"depth":        {plain(plain(jxlStream().put(0, 2)).put(1, 2).put(0, 1).put(1, 2)).put(0, 4), 1, false},
+		"all default": {jxlStream().put(1, 1), 1, false},
+		"no channels": {plain(jxlStream().put(0, 2)).put(0, 2), 1, false},
+		"alpha":       {plain(jxlStream().put(0, 2)).put(1, 2).put(1, 1), 1, true},
+		"depth":       {plain(plain(jxlStream().put(0, 2)).put(1, 2).put(0, 1).put(1, 2)).put(0, 4), 1, false},
 		"a spot colour with a name, then alpha": {plain(jxlStream().put(0, 2)).put(2, 2).put(0, 4).
 			put(0, 1).put(2, 2).put(0, 4).put(0, 3).put(0, 2).put(1, 2).put(3, 4).put(0, 24).put(0, 64).put(1, 1), 1, true},
 		"turned":             {plain(turned().put(0, 3)).put(0, 2), 6, false},
@@ -58,7 +58,7 @@ func TestJXLMetadata(t *testing.T) {
 	}
 }
 
-// TestJXLInParts cuts a code stream as cjxl does for what was a JPEG.
+// TestJXLInParts cuts a code stream into two boxes, as cjxl does if it converts a JPEG.
 func TestJXLInParts(t *testing.T) {
 	stream := append(jxlStream().put(1, 1).out, make([]byte, 30)...)
 	for _, cut := range []int{0, 1, 2, 3, 4, 20} {

@@ -9,29 +9,29 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// TypeRaster is no type of originals: it is what a tool draws for libvips, as
-// bare pixels behind a netpbm header (P5 grey, P6 colours, 8 bits).
+// TypeRaster is the type of a file that a tool draws for libvips: bare pixels behind a netpbm
+// header (P5 grey, P6 colours, 8 bits). No original has this type.
 const TypeRaster thumbnail.Type = "raster"
 
-// Drawn reads the header of what a tool gave: a raster, a PNG or a GIF. A tool
-// has seen hostile bytes, so that its word is taken for nothing. Errors are
-// faults as of Inspect.
+// Drawn reads the header of a file that a tool drew: a raster, a PNG or a GIF. A tool reads
+// hostile bytes, so Drawn trusts nothing in the file. Errors are faults: Undecodable, TooLarge.
 func Drawn(file io.ReaderAt, size int64, maxPixels int64) (Header, error) {
 	r := io.NewSectionReader(file, 0, size)
 	h, ok := readRaster(r)
 	if !ok {
 		var err error
 		if h, err = readHeader(r, thumbnail.TypePNG); err != nil || h.Type != thumbnail.TypePNG && h.Type != thumbnail.TypeGIF {
-			return h, fault.Wrap(err, fault.Undecodable, "the original could not be decoded: nothing in it is a picture")
+			return h, fault.Wrap(err, fault.Undecodable, "cannot decode the original: the tool drew no picture from it")
 		}
 	}
 	if int64(h.Width)*int64(h.Height) > maxPixels {
-		return h, fault.New(fault.TooLarge, "the original draws as %d × %d pixels; at most %d are rendered", h.Width, h.Height, maxPixels)
+		return h, fault.New(fault.TooLarge, "the tool draws the original as %d × %d pixels; at most %d pixels are allowed", h.Width, h.Height, maxPixels)
 	}
 	return h, nil
 }
 
-// readRaster wants all the pixels that the header promises.
+// readRaster reads the header of a raster, and reports whether the file has all pixels that the
+// header promises.
 func readRaster(r *io.SectionReader) (Header, bool) {
 	var kind, depth int
 	h := Header{Type: TypeRaster, Pages: 1, Frames: 1, Orientation: 1}

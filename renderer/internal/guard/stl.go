@@ -9,17 +9,19 @@ import (
 )
 
 const (
-	// maxTriangles of an STL: 50 bytes each when binary.
+	// maxTriangles bounds the triangles of a binary STL, of 50 bytes each.
 	maxTriangles = 20_000_000
-	// stlHead is how much of an STL is looked at: a name can be long.
+	// stlHead bounds the bytes of an STL that are read for its type: a name can be long.
 	stlHead = 4096
-	// STLHeader is the bytes of a binary STL before its triangles, STLTriangle those of each.
+	// STLHeader is the size of a binary STL's header, and STLTriangle the size of a triangle, in
+	// bytes.
 	STLHeader, STLTriangle = 84, 50
 )
 
-// STLTriangles is the number of triangles of a binary STL, of which b is the beginning and
-// size the length in bytes; 0 of all else. exact says that nothing follows them: what is
-// longer is binary when it is no text, which can begin with any four bytes there.
+// STLTriangles returns the number of triangles of a binary STL, or 0 if the file is not one. b
+// is the beginning of the file, and size its length in bytes. exact says that no bytes follow
+// the triangles. A file with more bytes counts as binary unless it begins as a text, because
+// the bytes of the count can be any text.
 func STLTriangles(b []byte, size int64) (triangles int64, exact bool) {
 	if len(b) < STLHeader {
 		return 0, false
@@ -32,7 +34,8 @@ func STLTriangles(b []byte, size int64) (triangles int64, exact bool) {
 	return n, size == needed
 }
 
-// stlText tells text by its first words, in any case, behind a byte order mark.
+// stlText reports whether a file begins with the words of a text STL. Case, white space and a
+// byte order mark do not matter.
 func stlText(b []byte) bool {
 	b = bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
 	return bytes.HasPrefix(b, []byte("solid")) && bytes.Contains(b, []byte("facet"))
@@ -44,7 +47,7 @@ func readSTL(r *io.SectionReader) (Header, bool) {
 	return Header{Type: thumbnail.TypeSTL}, exact || stlText(b)
 }
 
-// readLongSTL believes the name: other bytes follow the triangles.
+// readLongSTL trusts the name, because other bytes follow the triangles.
 func readLongSTL(r *io.SectionReader) (Header, bool) {
 	n, _ := STLTriangles(head(r, stlHead), r.Size())
 	return Header{Type: thumbnail.TypeSTL}, n > 0

@@ -14,7 +14,7 @@ func TestSTL(t *testing.T) {
 	text := "solid a\n facet normal 0 0 1\n outer loop\n"
 	for name, c := range map[string]struct {
 		body           string
-		named, unnamed bool // whether it is a solid
+		named, unnamed bool // whether Inspect accepts the body, with the name of an STL and without a name
 	}{
 		"text":                    {text, true, true},
 		"in capitals":             {strings.ToUpper(text), true, true},
@@ -26,7 +26,7 @@ func TestSTL(t *testing.T) {
 		"binary":                  {body, true, true},
 		"binary, called solid":    {"solid" + body[5:], true, true},
 		"binary with bytes after": {body + "\r\n", true, false},
-		"binary, cut short":       {body[:len(body)-1], false, false},
+		"binary, truncated":       {body[:len(body)-1], false, false},
 		"words":                   {"solid ground", false, false},
 	} {
 		for promised, want := range map[thumbnail.Type]bool{thumbnail.TypeSTL: c.named, thumbnail.TypeUnknown: c.unnamed} {

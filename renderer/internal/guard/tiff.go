@@ -3,6 +3,7 @@ package guard
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
@@ -24,8 +25,8 @@ const (
 	tagFormat       = 339
 
 	maxPages  = 4096   // directories
-	maxFields = 4096   // of one directory
-	allFields = 65_536 // of all directories together: what is crafted must not cost seconds
+	maxFields = 4096   // fields of one directory
+	allFields = 65_536 // fields of all directories together: a crafted file must not cost seconds
 )
 
 // tiff reads directories of classic and big TIFF.
@@ -36,22 +37,22 @@ type tiff struct {
 	seen  int64 // fields so far
 }
 
-// page is what one directory tells.
+// page has the values of one directory.
 type page struct {
 	width, height, orientation int
 	samples                    int
-	numbers                    map[uint16]int // of the tags that tell how samples are stored
-	extra                      []int          // of each sample that is no colour; extraAssociated, extraAlpha, or of no meaning
+	numbers                    map[uint16]int // the values of tags that tell the storage of samples
+	extra                      []int          // the meaning of each sample that is not a colour: extraAssociated, extraAlpha, or unknown
 }
 
-// The meanings of an extra sample (TIFF 6.0, section 18).
+// These are the meanings of an extra sample (TIFF 6.0, section 18).
 const (
-	extraAssociated = 1 // alpha, with which colours are multiplied; libvips divides them
+	extraAssociated = 1 // alpha; the stored colours are multiplied by alpha, and libvips divides them
 	extraAlpha      = 2
 	maxExtra        = 64
 )
 
-// openTIFF reads the byte order, and where the first directory is.
+// openTIFF reads the byte order, and returns the offset of the first directory in bytes.
 func openTIFF(r *io.SectionReader) (t *tiff, first int64, err error) {
 	var b [16]byte
 	n, err := r.ReadAt(b[:], 0)
@@ -72,7 +73,7 @@ func openTIFF(r *io.SectionReader) (t *tiff, first int64, err error) {
 	return t, int64(t.order.Uint64(b[8:])), nil //nolint:gosec // a negative offset fails to read
 }
 
-// readTIFF takes the dimensions of the largest page, since any may be asked for.
+// readTIFF returns the dimensions of the largest page, because a URL can ask for any page.
 func readTIFF(r *io.SectionReader) (Header, error) {
 	h := Header{Type: thumbnail.TypeTIFF}
 	t, next, err := openTIFF(r)
@@ -86,7 +87,7 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		if err != nil {
 			var refused *fault.Fault
 			if h.Pages > 0 && !errors.As(err, &refused) {
-				break // what was read so far can be rendered
+				break // the engine can render the earlier pages
 			}
 			return h, err
 		}
@@ -95,7 +96,7 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 			p.bands(&h)
 			h.Subsampled = p.subsampled()
 			h.ByTool = h.Subsampled || p.rare()
-			h.Whole = h.ByTool // by a program that holds all pixels
+			h.Whole = h.ByTool // the tool holds all pixels
 		}
 		h.Pages++
 		next = following
@@ -106,9 +107,9 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 	return h, nil
 }
 
-// tooManyPages: a decoder would walk them all.
+// tooManyPages refuses the TIFF, because a decoder would read all its pages.
 func tooManyPages() error {
-	return fault.New(fault.TooLarge, "a TIFF of more than %d pages, or more than %d fields, is not rendered", maxPages, allFields)
+	return fault.New(fault.TooLarge, "the TIFF has too many pages or fields: at most %d pages and %d fields are allowed", maxPages, allFields)
 }
 
 func (t *tiff) directory(at int64) (p page, next int64, err error) {
@@ -117,8 +118,11 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 		countSize, fieldSize, offsetSize = 8, 20, 8
 	}
 	count, err := t.number(at, countSize)
-	if err != nil || count > maxFields {
-		return p, 0, errors.Join(errors.New("a directory that cannot be read"), err)
+	if err != nil {
+		return p, 0, fmt.Errorf("read the directory at offset %d: %w", at, err)
+	}
+	if count > maxFields {
+		return p, 0, fmt.Errorf("the directory at offset %d has %d fields: the most is %d", at, count, maxFields)
 	}
 	if t.seen += count; t.seen > allFields {
 		return p, 0, tooManyPages()
@@ -159,7 +163,7 @@ func (p *page) note(tag uint16, values []int) {
 	}
 }
 
-// Values of a TIFF's tags (TIFF 6.0).
+// These are values of a TIFF's tags (TIFF 6.0).
 const (
 	tiffOldJPEG  = 6
 	tiffJPEG     = 7
@@ -168,9 +172,8 @@ const (
 	tiffFloat    = 3
 )
 
-// rare reports whether libvips does not read samples that are stored so: of other widths
-// than 8, 16 and 32 bits or a part of a byte, floats of other than 32, and tiles of one
-// plane each.
+// rare reports whether libvips cannot read the samples. libvips reads samples of 1, 2, 4, 8, 16
+// and 32 bits, and floats of 32 bits; it does not read tiles of one plane each.
 func (p page) rare() bool {
 	bits := p.numbers[tagBits]
 	usual := slices.Contains([]int{0, 1, 2, 4, 8, 16, 32}, bits)
@@ -180,13 +183,13 @@ func (p page) rare() bool {
 	return !usual || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
 }
 
-// subsampled reports whether luma and chroma are stored otherwise than as a JPEG of today.
+// subsampled reports whether the page stores luma and chroma, but not as a JPEG of today.
 func (p page) subsampled() bool {
 	compression := p.numbers[tagCompression]
 	return compression == tiffOldJPEG || p.numbers[tagPhotometric] == tiffYCbCr && compression != tiffJPEG
 }
 
-// bands tells which samples are colours, and which one is alpha.
+// bands sets the number of colours in h, and the index of the alpha band.
 func (p page) bands(h *Header) {
 	h.Colours, h.AlphaBand = 0, 0
 	if len(p.extra) == 0 || p.samples <= len(p.extra) {
@@ -198,7 +201,8 @@ func (p page) bands(h *Header) {
 	}
 }
 
-// values reads the SHORTs of a field, as many as most.
+// values returns the SHORTs of a field, at most the given number, or nil if they cannot be
+// read.
 func (t *tiff) values(field []byte, most int) (all []int) {
 	count, content, room := int64(t.order.Uint32(field[4:])), field[8:], int64(2)
 	if t.big {
@@ -222,7 +226,7 @@ func (t *tiff) values(field []byte, most int) (all []int) {
 	return all
 }
 
-// value reads a SHORT or a LONG that is kept in its field.
+// value returns a SHORT or a LONG that stands in the field itself.
 func (t *tiff) value(field []byte) int {
 	const kindShort = 3
 	kind, value := t.order.Uint16(field[2:]), field[8:]

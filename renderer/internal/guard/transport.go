@@ -9,16 +9,17 @@ import (
 const (
 	// transportSync begins each packet of an MPEG transport stream (ISO/IEC 13818-1).
 	transportSync = 0x47
-	// transportPackets must begin so.
+	// transportPackets is the number of packets that must begin with transportSync.
 	transportPackets = 5
 )
 
-// transportLayouts are the forms of a transport stream: plain, with a time before each
-// packet (as cameras and Blu-ray discs write), and with error correction behind each.
+// transportLayouts are the sizes of a packet, and the offsets of its sync byte, in bytes: plain,
+// with a time before each packet (cameras and Blu-ray discs), and with error correction behind
+// each packet.
 var transportLayouts = []struct{ size, at int }{{188, 0}, {192, 4}, {204, 0}}
 
-// readTransportStream tells a transport stream by its packets' first bytes: it has no
-// beginning of its own.
+// readTransportStream tells a transport stream by the first bytes of its packets, because the
+// format has no magic.
 func readTransportStream(r *io.SectionReader) (Header, bool) {
 	h := Header{Type: thumbnail.TypeVideo}
 	b := head(r, 204*transportPackets)

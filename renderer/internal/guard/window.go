@@ -6,17 +6,17 @@ import "io"
 // segments before an Exif thumbnail in one window, the segments after it in another.
 const windowSize = 4 << 10 // bytes
 
-// window reads a file's header with few system calls: it keeps the bytes that it read last, and
-// serves small reads from them. It is for one goroutine.
+// window reads a file's header with few system calls. It keeps the last bytes that it read, and
+// serves small reads from these bytes. It is not safe for concurrent use.
 type window struct {
 	file  io.ReaderAt
 	at    int64
-	bytes []byte // from at on
-	err   error  // of reading past them
+	bytes []byte // the file's bytes from at on
+	err   error  // the error of reading behind them
 	room  [windowSize]byte
 }
 
-// ReadAt is io.ReaderAt's.
+// ReadAt implements io.ReaderAt.
 func (w *window) ReadAt(p []byte, at int64) (int, error) {
 	if len(p) > windowSize/2 {
 		return w.file.ReadAt(p, at)
@@ -30,8 +30,9 @@ func (w *window) ReadAt(p []byte, at int64) (int, error) {
 	return n, err
 }
 
-// read serves bytes in the window, and the end of the file behind it.
-func (w *window) read(p []byte, at int64) (n int, err error, ok bool) { //nolint:revive // ok says whether the two mean anything
+// read serves bytes from the window, and the end of the file behind the window. ok is false if
+// the window does not have the bytes.
+func (w *window) read(p []byte, at int64) (n int, err error, ok bool) { //nolint:revive // ok says whether n and err are valid
 	from := at - w.at
 	if from < 0 || from > int64(len(w.bytes)) {
 		return 0, nil, false

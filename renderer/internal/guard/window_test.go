@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// counting counts reads.
+// counting counts the reads of a file.
 type counting struct {
 	file  io.ReaderAt
 	reads int

@@ -8,11 +8,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// clock tells the NATS server's time, so that the age of a job, which the server
-// stamps, is right whatever this host's clock says.
+// clock knows the difference between the NATS server's time and this host's time. The server
+// stamps jobs, so the age of a job is right even if this host's clock is wrong.
 type clock struct{ offset atomic.Int64 }
 
-// set takes the server's time from an answer that was asked for at began.
+// set takes the server's time from the answer to a request that was sent at began.
 func (c *clock) set(info *jetstream.ConsumerInfo, began time.Time) {
 	if info.TimeStamp.IsZero() {
 		return
@@ -25,7 +25,7 @@ func (c *clock) age(stamp time.Time) time.Duration {
 	return max(0, time.Since(stamp)+time.Duration(c.offset.Load()))
 }
 
-// calibrate asks once.
+// calibrate asks the server for its time once, and sets the clock.
 func (c *clock) calibrate(ctx context.Context, consumer jetstream.Consumer) error {
 	began := time.Now()
 	info, err := consumer.Info(ctx)

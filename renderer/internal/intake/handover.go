@@ -16,27 +16,28 @@ type receipt interface {
 	InProgress() error
 }
 
-// byHand is the receipt of a job that another renderer pulled.
+// byHand acknowledges a job that another renderer pulled and handed over.
 type byHand struct {
 	conn    *nats.Conn
 	subject string
 }
 
-// JetStream's words.
+// These are the acknowledgements of JetStream's protocol.
 const (
 	acknowledged = "+ACK"
 	inProgress   = "+WPI"
 )
 
-// Ack says that the job is done.
+// Ack tells the server that the job is done.
 func (b byHand) Ack() error { return b.conn.Publish(b.subject, []byte(acknowledged)) }
 
-// InProgress says that the renderer lives.
+// InProgress tells the server that the renderer still works on the job.
 func (b byHand) InProgress() error { return b.conn.Publish(b.subject, []byte(inProgress)) }
 
-// handOver gives a job to the renderer that has its original on its disk, where that has a
-// slot free at this moment: no job waits for one while another is idle. A renderer that is
-// gone, drains, is busy or does not answer costs no more than the question.
+// handOver offers a job to the renderer that has the job's original on its disk, and reports
+// whether that renderer takes it. That renderer takes the job only if it has a free slot now, so
+// no job waits while another renderer is idle. A renderer that is gone, drains, is busy or does
+// not answer costs one request.
 func (in *Intake) handOver(msg jetstream.Msg, d Delivery) (taken bool) {
 	if d.Job.Near == "" || d.Job.Near == in.config.Renderer || d.Deliveries > 1 || d.Job.Slow {
 		return false
@@ -49,24 +50,24 @@ func (in *Intake) handOver(msg jetstream.Msg, d Delivery) (taken bool) {
 	return err == nil && string(answer.Data) == renderjob.Taken
 }
 
-// Take takes a job that another renderer pulled, if a slot is free, and answers whether it
-// does. From then on the job is this renderer's, as if it had pulled it: when it ends under
-// the job, the queue delivers that again.
+// Take takes a job that another renderer pulled, if a slot is free, and answers Taken or Busy.
+// The job then belongs to this renderer, as if this renderer had pulled the job: if this renderer
+// dies, the queue delivers the job again.
 func (in *Intake) Take(m *nats.Msg) {
 	word := renderjob.Busy
 	h, err := renderjob.ReadHandOver(m)
 	if err != nil {
-		in.config.Log.Warn("a job that was handed over cannot be read", "error", err)
+		in.config.Log.Warn("read a job from another renderer", "error", err)
 	} else if in.take(h) {
 		word = renderjob.Taken
 	}
 	if err := queue.Answer(m, word); err != nil {
-		in.config.Log.Warn("a renderer was not answered", "error", err)
+		in.config.Log.Warn("answer another renderer", "error", err)
 	}
 }
 
 func (in *Intake) take(h renderjob.HandOver) bool {
-	in.taking.Lock() // so that none begins once Stop waits for all
+	in.taking.Lock() // no job begins once Stop waits for all jobs
 	defer in.taking.Unlock()
 	if in.Draining() || !in.room.enterFree(h.Job.Lane) {
 		return false
@@ -79,8 +80,8 @@ func (in *Intake) take(h renderjob.HandOver) bool {
 	return true
 }
 
-// enterFree is enter for a job that begins at once: it takes no place of what is fetched
-// ahead.
+// enterFree is enter for a job that begins at once: it lets the job in only if a slot is free,
+// and not into the room for jobs that are pulled ahead.
 func (r *room) enterFree(lane renderjob.Lane) bool {
 	r.mu.Lock()
 	free := r.inHand < r.slots

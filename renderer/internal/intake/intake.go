@@ -1,10 +1,9 @@
-// Package intake pulls jobs while the renderer has room, keeps them alive, and
-// hands back what a draining renderer has not begun.
+// Package intake pulls jobs while the renderer has room, keeps them alive, and hands back the
+// jobs that a draining renderer has not begun.
 //
-// Each lane is pulled by a goroutine of its own, one message at a time. A pull
-// that was waiting when the room went is not taken back, since a message could
-// cross it and be lost until AckWait; what it brings is handed on to another
-// renderer instead.
+// Each lane has a goroutine that pulls one message at a time. The intake does not cancel a pull
+// when the room is used up: a message could cross the cancellation and be lost until AckWait.
+// Instead the intake hands the pulled job back to the queue, for another renderer.
 package intake
 
 import (
@@ -25,69 +24,70 @@ import (
 )
 
 const (
-	pullWait       = time.Second // a drain waits as long for the pulls under way
+	pullWait       = time.Second // a drain waits this long for pulls under way
 	pause          = 200 * time.Millisecond
 	publishTimeout = 3 * time.Second
 	calibrateEvery = 5 * time.Second
 )
 
-// ErrNotBegun says that a job was given up before its render began.
+// ErrNotBegun says that the renderer drained before the job's render began.
 var ErrNotBegun = errors.New("the renderer drains; the job was not begun")
 
-// ErrLong says that a job of the standard lane will take long, as its original's
-// header shows: it belongs among the expensive ones, which cannot take all slots.
+// ErrLong says that a job of the standard lane will take long, as the original's header shows.
+// The job belongs to the expensive lane, which cannot take all slots.
 var ErrLong = errors.New("the job belongs to the expensive lane")
 
-// ErrSlow says that a job's first try took too long: it goes by the bulk lane from now on,
-// to be rendered beside the slots.
-var ErrSlow = errors.New("the job takes longer than a first try may")
+// ErrSlow says that a job's first try took too long. The job goes back by the bulk lane, and is
+// then rendered beside the slots.
+var ErrSlow = errors.New("the job takes longer than the limit of a first try")
 
 // Delivery is a job in hand.
 type Delivery struct {
 	Job        renderjob.Job
-	Deliveries int           // this one included, over all renderers
-	Age        time.Duration // since it was published, by the server's clock
-	Arrived    time.Time     // here
+	Deliveries int           // the deliveries over all renderers, with this one
+	Age        time.Duration // the time from publishing to delivery, by the server's clock
+	Arrived    time.Time     // the time of delivery, by this host's clock
 }
 
-// Left is what remains of the job's deadline.
+// Left returns the time to the job's deadline.
 func (d Delivery) Left() time.Duration {
 	return time.Duration(d.Job.DeadlineMS)*time.Millisecond - d.Age - time.Since(d.Arrived)
 }
 
-// Processor does a job. It returns ErrNotBegun when drain was closed before the
-// render began, and nil for everything that was answered for, faults included.
+// Processor does a job. Process returns nil if the edge got an answer, even if the answer is a
+// fault. It returns ErrNotBegun if drain was closed before the render began, and ErrLong or
+// ErrSlow if the job belongs to another lane.
 type Processor interface {
 	Process(ctx context.Context, drain <-chan struct{}, d Delivery) error
 }
 
-// Config is what an intake is made of.
+// Config has the settings and the dependencies of an intake.
 type Config struct {
 	Renderer  string // this renderer's name
 	JetStream jetstream.JetStream
 	Slots     int
-	Ahead     int
+	Ahead     int // jobs that are pulled beyond the slots
 	Processor Processor
 	Log       *slog.Logger
 }
 
-// Intake pulls from all lanes.
+// Intake pulls jobs from all lanes.
 type Intake struct {
 	config    Config
 	room      *room
 	clock     clock
 	consumers map[renderjob.Lane]jetstream.Consumer
 
-	untilDrain context.Context //nolint:containedctx // ends when no further job is begun
+	untilDrain context.Context //nolint:containedctx // ends when the renderer begins no more jobs
 	drain      context.CancelFunc
-	pulling    context.Context //nolint:containedctx // the intake's own life
+	pulling    context.Context //nolint:containedctx // ends with the intake
 	cancel     context.CancelFunc
 	loops      sync.WaitGroup
 	jobs       sync.WaitGroup
 	taking     sync.Mutex
 }
 
-// New makes an intake.
+// New returns an intake that does not pull yet.
 func New(c Config) *Intake {
 	in := &Intake{
 		config: c, room: newRoom(c.Slots, c.Ahead), consumers: map[renderjob.Lane]jetstream.Consumer{},
@@ -97,13 +97,14 @@ func New(c Config) *Intake {
 	return in
 }
 
-// InHand is how many jobs are pulled and not acknowledged.
+// InHand returns the number of jobs that are pulled and not acknowledged.
 func (in *Intake) InHand() int { return in.room.count() }
 
-// Resize changes how many slots jobs are pulled for: fewer when memory runs short.
+// Resize changes the number of slots that the intake pulls jobs for. The renderer uses fewer
+// slots when memory runs short.
 func (in *Intake) Resize(slots int) { in.room.resize(slots) }
 
-// Pause takes no new jobs until it is told otherwise; what is in hand goes on.
+// Pause stops taking new jobs if paused is true, and resumes otherwise. Jobs in hand go on.
 func (in *Intake) Pause(paused bool) { in.room.pause(paused) }
 
 // Draining reports whether the intake takes no new jobs.
@@ -111,18 +112,19 @@ func (in *Intake) Draining() bool {
 	return in.untilDrain.Err() != nil
 }
 
-// Drain takes no further jobs.
+// Drain stops taking new jobs for good. Jobs in hand go on.
 func (in *Intake) Drain() { in.drain() }
 
-// Start finds the consumers and begins to pull.
+// Start finds the lanes' consumers, reads the server's time, and begins to pull. It returns an
+// error if a consumer cannot be found or asked.
 func (in *Intake) Start(ctx context.Context) error {
 	for _, lane := range renderjob.Lanes() {
 		consumer, err := in.config.JetStream.Consumer(ctx, queue.Stream, lane.Consumer())
 		if err != nil {
-			return fmt.Errorf("lane %s: %w", lane, err)
+			return fmt.Errorf("find the consumer of lane %s: %w", lane, err)
 		}
 		if err := in.clock.calibrate(ctx, consumer); err != nil {
-			return fmt.Errorf("lane %s: %w", lane, err)
+			return fmt.Errorf("read the server's time from the consumer of lane %s: %w", lane, err)
 		}
 		in.consumers[lane] = consumer
 	}
@@ -133,28 +135,28 @@ func (in *Intake) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop drains: pulls under way end, jobs that render are finished, those that
-// do not yet are handed back. When ctx ends before, the rest is given up, and
-// comes to other renderers after AckWait.
+// Stop drains and waits: pulls under way end, jobs that render are finished, and the other jobs
+// are handed back. If ctx ends first, Stop cancels the remaining jobs and returns an error; the
+// queue delivers these jobs to other renderers after AckWait.
 func (in *Intake) Stop(ctx context.Context) error {
 	in.Drain()
 	in.taking.Lock()
-	in.taking.Unlock() //nolint:staticcheck // only the wait counts
+	in.taking.Unlock() //nolint:staticcheck // Stop only waits for the lock
 	done := make(chan struct{})
 	go func() { in.loops.Wait(); in.jobs.Wait(); close(done) }()
 	var err error
 	select {
 	case <-done:
 	case <-ctx.Done():
-		err = fmt.Errorf("%d jobs were given up: %w", in.InHand(), ctx.Err())
+		err = fmt.Errorf("stop the intake: %d jobs are not finished: %w", in.InHand(), ctx.Err())
 	}
 	in.cancel()
 	<-done
 	return err
 }
 
-// pull takes one message after the other while the lane has room: what waits already, or
-// what comes.
+// pull takes one message after the other while the lane has room. It first takes a message that
+// waits already, and else waits for a new message.
 func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 	for in.room.turn(in.untilDrain, lane) == nil {
 		got, err := in.pullFrom(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
@@ -168,8 +170,8 @@ func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
 			})
 		}
 		if err != nil {
-			in.config.Log.Debug("pull", "lane", lane, "error", err)
-			_ = periodic.Sleep(in.untilDrain, pause) // turn sees the end
+			in.config.Log.Debug("pull jobs", "lane", lane, "error", err)
+			_ = periodic.Sleep(in.untilDrain, pause) // turn notices a drain
 		}
 	}
 }
@@ -189,7 +191,7 @@ func (in *Intake) pullFrom(lane renderjob.Lane, fetch func() (jetstream.MessageB
 func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
 	d, err := in.readDelivery(msg)
 	if err != nil {
-		in.config.Log.Warn("a job that cannot be read", "lane", lane, "error", err)
+		in.config.Log.Warn("read a job", "lane", lane, "error", err)
 		in.decline(msg, err)
 		return
 	}
@@ -205,9 +207,9 @@ func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
 	})
 }
 
-var errNewer = errors.New("a job of a newer version than this renderer knows")
+var errNewer = errors.New("the job has a newer version than this renderer knows")
 
-// decline leaves a newer job to a newer renderer, and ends what nobody can read.
+// decline leaves a job of a newer version to a newer renderer, and ends jobs that are unreadable.
 func (in *Intake) decline(msg jetstream.Msg, why error) {
 	if errors.Is(why, errNewer) {
 		in.logAck(msg.NakWithDelay(time.Second))
@@ -223,7 +225,7 @@ func (in *Intake) readDelivery(msg jetstream.Msg) (Delivery, error) {
 		return d, err
 	}
 	if d.Job.Version > renderjob.Version {
-		return d, fmt.Errorf("%w: %d", errNewer, d.Job.Version)
+		return d, fmt.Errorf("%w: version %d; this renderer knows versions up to %d", errNewer, d.Job.Version, renderjob.Version)
 	}
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -234,7 +236,7 @@ func (in *Intake) readDelivery(msg jetstream.Msg) (Delivery, error) {
 	return d, nil
 }
 
-// process does the job, and tells the server all the while that it lives.
+// process does the job, and keeps telling the server that the job is in progress.
 func (in *Intake) process(msg receipt, d Delivery) {
 	stop := in.keepAlive(msg)
 	err := in.config.Processor.Process(in.pulling, in.untilDrain.Done(), d)
@@ -249,7 +251,7 @@ func (in *Intake) process(msg receipt, d Delivery) {
 	case errors.Is(err, ErrNotBegun):
 		in.handBack(msg, d)
 	case err != nil:
-		in.config.Log.Warn("a job was given up", "job", d.Job.ID, "error", err)
+		in.config.Log.Warn("give up a job", "job", d.Job.ID, "error", err)
 	default:
 		in.logAck(msg.Ack())
 	}
@@ -259,7 +261,7 @@ func (in *Intake) process(msg receipt, d Delivery) {
 // returns. It is a timer instead of a goroutine, because few jobs take that long.
 func (in *Intake) keepAlive(msg receipt) (stop func()) {
 	var mu sync.Mutex
-	mu.Lock() // until timer is set
+	mu.Lock() // the callback waits until timer is set
 	defer mu.Unlock()
 	ended := false
 	var timer *time.Timer
@@ -280,15 +282,15 @@ func (in *Intake) keepAlive(msg receipt) (stop func()) {
 	}
 }
 
-// handBack publishes a job again for another renderer, its count of attempts
-// unchanged, and only then acknowledges it. A negative acknowledgement would
-// count as a delivery, and three drains would lose a job that nobody tried.
+// handBack publishes a job again for another renderer, with the same count of attempts, and then
+// acknowledges the delivery. A negative acknowledgement would count as a delivery, so three drains
+// would lose a job that no renderer tried.
 func (in *Intake) handBack(msg receipt, d Delivery) {
 	job := d.Job
 	job.Attempt = d.Deliveries - 1
 	job.DeadlineMS = d.Left().Milliseconds()
 	job.StartWithinMS = max(job.StartWithinMS-d.Age.Milliseconds(), deadline.StartAgain.Milliseconds())
-	if job.Slow { // it was begun before, and waits for a place as long as its client does
+	if job.Slow { // a renderer began the job before, and now the job may wait until its deadline
 		job.StartWithinMS = job.DeadlineMS
 	}
 	if job.DeadlineMS <= 0 {
@@ -297,15 +299,15 @@ func (in *Intake) handBack(msg receipt, d Delivery) {
 	}
 	message, err := job.Message()
 	if err != nil {
-		in.config.Log.Error("hand back", "job", job.ID, "error", err)
+		in.config.Log.Error("encode a job to hand back", "job", job.ID, "error", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
 	_, err = in.config.JetStream.PublishMsg(ctx, message,
 		jetstream.WithMsgID(job.ID+"-"+nuid.Next()), jetstream.WithMsgTTL(renderjob.TTL(d.Left())))
-	if err != nil { // it stays unacknowledged, and comes to another after AckWait
-		in.config.Log.Warn("a job could not be handed back", "job", job.ID, "error", err)
+	if err != nil { // the job stays unacknowledged, and goes to another renderer after AckWait
+		in.config.Log.Warn("hand back a job", "job", job.ID, "error", err)
 		return
 	}
 	in.logAck(msg.Ack())
@@ -313,18 +315,18 @@ func (in *Intake) handBack(msg receipt, d Delivery) {
 
 func (in *Intake) logAck(err error) {
 	if err != nil {
-		in.config.Log.Debug("acknowledge", "error", err)
+		in.config.Log.Debug("acknowledge a job", "error", err)
 	}
 }
 
-// calibrate sets the clock by what the server tells of each consumer.
+// calibrate sets the clock by the server's time in the answer of each consumer.
 func (in *Intake) calibrate(ctx context.Context) {
 	for _, consumer := range in.consumers {
 		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 		err := in.clock.calibrate(ctx, consumer)
 		cancel()
 		if err != nil {
-			in.config.Log.Debug("the server's clock", "error", err)
+			in.config.Log.Debug("read the server's time", "error", err)
 		}
 	}
 }

@@ -8,10 +8,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// room counts the jobs in hand: at most slots + ahead in all, and for each lane
-// at most its cap. Lanes look for work one at a time: otherwise each place that becomes
-// free would be pulled for by all of them at once. Of those that wait to look, the one
-// that was served least recently comes first.
+// room counts the jobs in hand: at most slots + ahead in all, and at most its cap for each lane.
+// Lanes look for work one at a time; otherwise all lanes would pull for the same free slot. Among
+// the waiting lanes, the lane whose last job is the oldest comes first.
 type room struct {
 	mu      sync.Mutex
 	slots   int
@@ -22,10 +21,10 @@ type room struct {
 	caps    map[renderjob.Lane]int
 	byLane  map[renderjob.Lane]int
 	looking bool
-	waiting map[renderjob.Lane]bool // to look for work
-	served  map[renderjob.Lane]int  // when the last job came in, in jobs
-	jobs    int
-	changed chan struct{} // closed and replaced whenever something else may be a lane's turn
+	waiting map[renderjob.Lane]bool // lanes that wait to look for work
+	served  map[renderjob.Lane]int  // the value of jobs when the lane's last job came in
+	jobs    int                     // the jobs that came in so far
+	changed chan struct{}           // closed and replaced whenever another lane may have its turn
 }
 
 func newRoom(slots, ahead int) *room {
@@ -34,7 +33,7 @@ func newRoom(slots, ahead int) *room {
 	return r
 }
 
-// resize changes the number of slots. What is in hand stays in hand.
+// resize changes the number of slots. Jobs in hand stay in hand.
 func (r *room) resize(slots int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,7 +50,7 @@ func (r *room) resize(slots int) {
 	r.wake()
 }
 
-// pause lets nothing in until it is told otherwise.
+// pause stops letting jobs in if paused is true, and resumes otherwise.
 func (r *room) pause(paused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,7 +58,7 @@ func (r *room) pause(paused bool) {
 	r.wake()
 }
 
-// wake has those who wait for room look again.
+// wake tells all waiting lanes to check for room again.
 func (r *room) wake() {
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -69,8 +68,8 @@ func (r *room) has(lane renderjob.Lane) bool {
 	return !r.paused && r.inHand < r.total && r.byLane[lane] < r.caps[lane]
 }
 
-// turn returns once the lane has room and may look for work, or ctx ends. Then done ends
-// the turn.
+// turn returns nil once the lane has room and may look for work; the caller must end the turn with
+// done. It returns an error if ctx ends.
 func (r *room) turn(ctx context.Context, lane renderjob.Lane) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +84,7 @@ func (r *room) turn(ctx context.Context, lane renderjob.Lane) error {
 		}
 		r.mu.Lock()
 		if ctx.Err() != nil {
-			r.wake() // this lane stands in nobody's way any more
+			r.wake() // other lanes no longer wait for this lane
 			return ctx.Err()
 		}
 	}

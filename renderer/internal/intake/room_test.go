@@ -9,7 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Lanes with a backlog are served in turns, whichever goroutine wakes first.
+// Lanes with a backlog take turns, no matter which goroutine wakes first.
 func TestLanesTakeTurns(t *testing.T) {
 	r := newRoom(4, 0)
 	for range 4 {
@@ -43,7 +43,7 @@ func TestLanesTakeTurns(t *testing.T) {
 	}
 	for i := 3; i < len(got); i++ {
 		if last := got[i-3 : i]; slices.Contains(last[1:], got[i]) {
-			t.Errorf("%s was served twice among three: %v", got[i], got)
+			t.Errorf("lane %s has two turns among three: %v", got[i], got)
 		}
 	}
 	cancel()
@@ -54,7 +54,7 @@ func TestLanesTakeTurns(t *testing.T) {
 	}
 }
 
-// everyoneWaits returns once all lanes wait for their turn.
+// everyoneWaits returns once all lanes wait for their turns.
 func everyoneWaits(r *room) {
 	for {
 		r.mu.Lock()

@@ -3,7 +3,7 @@
 #include "inverse.h"
 #include <stdlib.h>
 
-// The natural position of each coefficient, and 16 more for runs that lead out of the block.
+// The position in the block of each coefficient of the file's order.
 static const uint8_t zigzag[64] = {
 	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48,
 	41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
@@ -11,20 +11,20 @@ static const uint8_t zigzag[64] = {
 
 typedef struct {
 	const jpeg_huffman *dc, *ac;
-	int across, down; // blocks of an MCU
-	int n;            // samples of a block's side
-	int last;         // the last coefficient that they need, in the file's order
+	int across, down; // the blocks of an MCU
+	int n;            // the samples of a block's side
+	int last;         // the last coefficient that the samples need, in the file's order
 	int16_t quantiser[64]; // in the file's order
-	uint8_t kept[64];      // in the file's order: place among the n x n, or n * n
+	uint8_t kept[64];      // in the file's order: the index among the n x n coefficients; n * n means dropped
 	int predicted;
-	int unit;              // of int16_t: LANES blocks
-	size_t row;            // of int16_t: the blocks of one row of blocks in a row of MCUs
-	int16_t *coefficients; // down rows
+	int unit;              // the size of LANES blocks, in int16_t
+	size_t row;            // the size of one row of blocks, in int16_t
+	int16_t *coefficients; // of one row of MCUs: down rows of blocks
 } component;
 
 typedef struct {
 	jpeg_bits bits;
-	int count, used; // components; tables
+	int count, used; // the number of components; the number of tables in use
 	component component[3];
 	jpeg_huffman table[6];
 } decoder;
@@ -52,13 +52,13 @@ static void keep(component *c, const JQUANT_TBL *q) {
 	}
 }
 
-// One more coefficient than n * n takes what is not kept.
+// Prepares component i. Each block has n * n coefficients and one more, which takes the dropped ones.
 static int prepare(decoder *d, j_decompress_ptr cinfo, int i, int n) {
 	jpeg_component_info *from = &cinfo->comp_info[i];
 	component *c = &d->component[i];
 	JQUANT_TBL *q = jpeg_quantisers(cinfo, i);
 	if (from->dc_tbl_no >= NUM_HUFF_TBLS || from->ac_tbl_no >= NUM_HUFF_TBLS)
-		return 0; // libjpeg has not looked yet
+		return 0; // libjpeg has not checked the numbers yet
 	c->dc = table(d, cinfo->dc_huff_tbl_ptrs[from->dc_tbl_no], 0);
 	c->ac = table(d, cinfo->ac_huff_tbl_ptrs[from->ac_tbl_no], 1);
 	if (!c->dc || !c->ac || !q)
@@ -76,7 +76,8 @@ static int prepare(decoder *d, j_decompress_ptr cinfo, int i, int n) {
 
 #define TAKE(n) (buffer <<= (n), have -= (n))
 
-// A symbol with its value, in at most 31 bits: v, and how many coefficients it is for; 64: the end.
+// Reads a symbol with its value, in at most 31 bits. Sets v to the value, and coefficients to the
+// number of coefficients that the symbol covers; 64 means the end of the block.
 #define SYMBOL(h, coefficients, v) \
 	do { \
 		uint32_t entry = (h)->value[buffer >> (64 - LOOKUP)]; \
@@ -94,7 +95,7 @@ static int prepare(decoder *d, j_decompress_ptr cinfo, int i, int n) {
 		coefficients = (h)->ac && !size && code >> 12 != 15 ? 64 : (code >> 12) + 1; \
 	} while (0)
 
-// Skips several symbols, as long as the block does not end.
+// Skips several symbols, or jumps to end if the block ends among them.
 #define SKIP(end) \
 	do { \
 		many = ac->many[buffer >> (64 - LOOKUP)]; \
@@ -105,7 +106,7 @@ static int prepare(decoder *d, j_decompress_ptr cinfo, int i, int n) {
 		k = after; \
 	} while (0)
 
-// One block: its first coefficients, dequantised, to to[place * LANES].
+// Reads one block. Writes its lowest coefficients, dequantised, to to[kept * LANES].
 static inline __attribute__((always_inline)) void block(decoder *d, component *c, int16_t *to) {
 	const jpeg_huffman *ac = c->ac;
 	uint64_t buffer = d->bits.buffer;
@@ -153,7 +154,7 @@ done:
 	d->bits.wrong |= wrong;
 }
 
-// A row of MCUs is a row of blocks' coefficients, LANES side by side.
+// Reads MCU x of a row. The coefficients of LANES blocks are interleaved.
 static inline __attribute__((always_inline)) void unit(decoder *d, int x) {
 	for (int i = 0; i < d->count; i++) {
 		component *c = &d->component[i];

@@ -4,8 +4,8 @@
 
 #include "library.h"
 
-// Decodes the scan whose header libjpeg has read, if it is a baseline one of all components at less
-// than 8/8. 0: libjpeg must decode the file; to may hold planes that are half done.
+// Decodes a baseline scan of all components at less than 8/8; libjpeg has read the scan's header.
+// Returns 1, or 0 if libjpeg must decode the file; to may then hold unfinished planes.
 int jpeg_baseline(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to);
 
 #endif

@@ -18,18 +18,18 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/ssim"
 )
 
-// benchPairs is the number of interleaved rounds; their median counts.
+// benchPairs is the number of interleaved rounds. The median of the rounds counts.
 const benchPairs = 9
 
-// BenchmarkAgainstLibrary prints, for N/8 of luma and of chroma, the processor time of Decode
-// beside that of libjpeg-turbo's whole decode to the same planes, in interleaved rounds; and how
-// like each one's luma is to that of the whole decode, reduced by a Catmull-Rom filter.
-// THUMBMILL_CONFORMANCE adds photographs.
+// BenchmarkAgainstLibrary prints the processor times of Decode and of libjpeg-turbo for the same
+// planes, at N/8 of luma and chroma, in interleaved rounds. It also prints the SSIM of each decoder's
+// luma against the full-size luma, reduced by a Catmull-Rom filter. THUMBMILL_CONFORMANCE adds
+// photographs.
 func BenchmarkAgainstLibrary(b *testing.B) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\nprocessor ms, median of %d\tscale\tours\tlibjpeg-turbo\tratio\tSSIM ours\tits\n", benchPairs)
+	fmt.Fprintf(w, "\nprocessor ms, median of %d\tscale\tours\tlibjpeg-turbo\tratio\tSSIM ours\tSSIM libjpeg-turbo\n", benchPairs)
 	ratios := map[int][]float64{}
 	for _, o := range benchFiles(b) {
 		for scale := 1; scale <= 4; scale++ {
@@ -46,7 +46,7 @@ func BenchmarkAgainstLibrary(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // the table is the result
 }
 
-// turbo is libjpeg-turbo as it is.
+// turbo decodes with libjpeg-turbo and its own transforms.
 func turbo(file []byte, luma, chroma int) (*Planes, error) { return library(file, luma, chroma, false) }
 
 type benchFile struct {
@@ -104,7 +104,8 @@ func processor(b *testing.B) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// likeness compares whole blocks of luma: the others' size is rounded.
+// likeness returns the SSIM of the whole blocks of luma. It leaves out blocks at the edges, because
+// their reduced size is rounded.
 func likeness(b *testing.B, file []byte, scale int, by func([]byte, int, int) (*Planes, error)) float64 {
 	reduced, whole := luma(b, file, scale, by), luma(b, file, 8, turbo)
 	across, down := whole.Rect.Dx()/8, whole.Rect.Dy()/8

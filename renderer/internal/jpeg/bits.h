@@ -1,5 +1,5 @@
-// The bits of entropy-coded data: taken out of their byte stuffing in pieces, and read from a
-// buffer of 64.
+// Reads the bits of entropy-coded data. Removes the byte stuffing piece by piece, and reads the bits
+// from a buffer of 64 bits.
 #ifndef THUMBMILL_JPEG_BITS_H
 #define THUMBMILL_JPEG_BITS_H
 
@@ -8,18 +8,19 @@
 #include <string.h>
 #include "huffman.h"
 
-// More bytes than an MCU can take: 10 blocks of 64 coefficients of 16 bits and 15.
+// More bytes than an MCU can have: 10 blocks of 64 coefficients, each with a code of 16 bits and a
+// value of 15 bits.
 #define MOST_MCU 2560
 #define PIECE (16 << 10)
 
 typedef struct {
-	const unsigned char *next, *end; // of the file: what is stuffed yet
-	int ended;                       // a marker or the end of the file is at next
-	unsigned char *at;               // in piece: what the buffer takes next
-	unsigned char *filled;           // the end of what is in piece; zeros follow
-	uint64_t buffer;                 // the next bits are its highest
-	int have;                        // bits of buffer
-	int wrong;                       // something that libjpeg would have to judge
+	const unsigned char *next, *end; // the bytes of the file that are not in piece yet
+	int ended;                       // next is at a marker or at the end of the file
+	unsigned char *at;               // the next byte in piece that the buffer takes
+	unsigned char *filled;           // the end of the data in piece; zeros follow
+	uint64_t buffer;                 // the highest bits come next
+	int have;                        // the number of valid bits in buffer
+	int wrong;                       // not 0: the data are unusual, and libjpeg must decode the file
 	unsigned char piece[PIECE + 2 * MOST_MCU + 16];
 } jpeg_bits;
 
@@ -32,7 +33,8 @@ static inline void jpeg_bits_begin(jpeg_bits *b, const unsigned char *next, cons
 	b->at = b->filled = b->piece;
 }
 
-// Has more than an MCU's bytes in the piece, or all that there are, and zeros behind them.
+// Fills the piece until it has more bytes than an MCU can have, or all bytes up to the marker, with
+// zeros behind them.
 void jpeg_bits_more(jpeg_bits *b);
 
 static inline void jpeg_bits_ensure(jpeg_bits *b) {
@@ -40,10 +42,12 @@ static inline void jpeg_bits_ensure(jpeg_bits *b) {
 		jpeg_bits_more(b);
 }
 
-// Bytes that were read beyond the last: more than 0 if data are missing; negative if some are left.
+// Returns the number of bytes that were read behind the last byte: positive if data are missing,
+// negative if data are left.
 static inline ptrdiff_t jpeg_bits_beyond(const jpeg_bits *b) { return b->at - b->have / 8 - b->filled; }
 
-// Goes on behind the restart marker with this number. 0: it is not where it belongs.
+// Continues behind the restart marker with this number. Returns 0 if the marker is not the next
+// thing in the file.
 int jpeg_bits_restart(jpeg_bits *b, int number);
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -52,7 +56,7 @@ int jpeg_bits_restart(jpeg_bits *b, int number);
 #define BIG_ENDIAN_WORD(word) __builtin_bswap64(word)
 #endif
 
-// At least 56 bits.
+// Fills the buffer with at least 56 bits.
 #define FILL(buffer, have, at) \
 	do { \
 		uint64_t word; \
@@ -62,7 +66,8 @@ int jpeg_bits_restart(jpeg_bits *b, int number);
 		have |= 56; \
 	} while (0)
 
-// A code longer than the look-up has, as length | symbol << 8. 0: there is none.
+// Returns a code that is too long for the look-up, as length | symbol << 8, or 0 if the bits are no
+// code.
 static inline int jpeg_long_code(const jpeg_huffman *h, uint64_t buffer) {
 	uint32_t bits = buffer >> 48;
 	for (int length = LOOKUP + 1; length <= 16; length++)

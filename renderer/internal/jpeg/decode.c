@@ -1,10 +1,10 @@
 #include "baseline.h"
 #include "progressive.h"
 
-// Decodes with this package's own decoders.
+// Decodes with this package's own decoders, or returns JPEG_BROKEN.
 static int own(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
 	if (!jpeg_baseline(cinfo, luma, chroma, to) && !jpeg_progressive(cinfo, luma, chroma, to))
-		return JPEG_BROKEN; // for them
+		return JPEG_BROKEN; // libjpeg decides whether the file is broken
 	to->warned |= cinfo->err->num_warnings > 0;
 	return JPEG_DECODED;
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// area is the frame's height times its width, or 0 where there is no frame.
+// area returns the frame's height times its width, or 0 if the file has no frame.
 func area(file []byte) int {
 	for i := 2; i+9 < len(file); i++ {
 		if file[i] == 0xff && file[i+1] >= 0xc0 && file[i+1] <= 0xcf && file[i+1] != 0xc4 && file[i+1] != 0xc8 && file[i+1] != 0xcc {
@@ -15,8 +15,9 @@ func area(file []byte) int {
 	return 0
 }
 
-// FuzzDecode compares with libjpeg: the same planes, or the same refusal. A progressive file
-// that libjpeg can not read may be read here, where the damage is in scans that are passed over.
+// FuzzDecode compares Decode with libjpeg: both return the same planes, or both refuse the file.
+// Decode may also decode a progressive file that libjpeg cannot decode, because Decode skips scans and
+// so does not see their damage.
 func FuzzDecode(f *testing.F) {
 	for _, file := range kinds(f) {
 		f.Add(file, uint8(0), uint8(0))
@@ -25,16 +26,16 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte, luma, chroma uint8) {
 		if area(file) > 1<<18 || len(file) > 1<<17 {
-			t.Skip("too large for many rounds")
+			t.Skip("the file is too large for many rounds")
 		}
 		l, c := int(luma%8)+1, int(chroma%8)+1
 		got, err := Decode(file, l, c)
 		want, wanted := library(file, l, c, true)
 		if errors.Is(err, ErrOther) != errors.Is(wanted, ErrOther) {
-			t.Fatalf("%v, and libjpeg: %v", err, wanted)
+			t.Fatalf("Decode returns %v, and libjpeg %v", err, wanted)
 		}
 		if err != nil && wanted == nil {
-			t.Fatalf("%v, and libjpeg reads it", err)
+			t.Fatalf("Decode returns %v, and libjpeg decodes the file", err)
 		}
 		if err == nil {
 			defer got.Free()

@@ -5,7 +5,8 @@ int jpeg_huffman_is(const jpeg_huffman *h, const JHUFF_TBL *from) {
 	return !memcmp(h->bits + 1, from->bits + 1, 16) && !memcmp(h->symbols, from->huffval, 256);
 }
 
-// Codes of a length follow each other, and those of the next length follow them, doubled.
+// Assigns the codes. The codes of one length are consecutive; the first code of the next length is
+// the following code, doubled.
 static int codes(jpeg_huffman *h, int ac) {
 	uint32_t code = 0;
 	int symbol = 0;
@@ -24,7 +25,8 @@ static int codes(jpeg_huffman *h, int ac) {
 	return 1;
 }
 
-// As many whole symbols with the bits of their values as the look-up has bits for.
+// Returns the entry of many for these bits: as many whole symbols with their values as LOOKUP bits
+// hold.
 static uint16_t many(const jpeg_huffman *h, uint32_t bits) {
 	int used = 0, coefficients = 0;
 	for (;;) {
@@ -40,8 +42,8 @@ static uint16_t many(const jpeg_huffman *h, uint32_t bits) {
 	return used ? used | coefficients << 4 : MANY_NONE;
 }
 
-// One symbol with its value, if the look-up has bits for both. A symbol without a value is the
-// block's end, sixteen zeros, or DC that stays.
+// Returns the entry of value for these bits: one symbol with its value, or 0 if both are longer than
+// LOOKUP bits. A symbol without a value means the block's end, sixteen zeros, or an unchanged DC.
 static uint32_t value(const jpeg_huffman *h, uint32_t bits) {
 	uint16_t one = h->one[bits];
 	int length = one & 255, run = one >> 12, size = (one >> 8) & 15;

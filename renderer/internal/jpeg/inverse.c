@@ -1,19 +1,19 @@
-// Each size is the N-point inverse transform of Loeffler, Ligtenberg and Moschytz's kind that
-// libjpeg's jidctint.c has for 3, 5, 6 and 7, in the same integers: constants of 13 bits, two more
-// bits between the passes. 2 and 4 are done likewise, where libjpeg-turbo's own (jidctred.c)
-// average pairs of samples, and so need nearly all coefficients.
+// Sizes 3, 5, 6 and 7 use the N-point inverse transforms of libjpeg's jidctint.c, after Loeffler,
+// Ligtenberg and Moschytz, in the same integers: constants of 13 bits, and two more bits between the
+// passes. Sizes 2 and 4 use the same kind of transform. libjpeg-turbo's own transforms of these sizes
+// (jidctred.c) average pairs of samples, and need nearly all coefficients.
 #include "inverse.h"
 #include <string.h>
 
-// Loops over lanes become vectors.
+// The compiler turns loops over lanes into vectors.
 #define FAST __attribute__((optimize("O3")))
 
 #define BITS 13
 #define BETWEEN 2
 #define FIX(x) ((int)((x) * (1 << BITS) + 0.5))
 
-// One dimension: inputs a[0..n-1], the first of which is scaled and has the rounding already;
-// outputs o[0..n-1].
+// The transforms of one dimension, from inputs a[0..n-1] to outputs o[0..n-1]. a[0] is scaled
+// already, and includes the rounding.
 #define TRANSFORM_2(T, a, o) \
 	T odd = a[1] * FIX(1.0); \
 	o[0] = a[0] + odd; \
@@ -74,10 +74,10 @@
 	o[5] = e1 - o1; \
 	o[6] = e0 - o0;
 
-// What the second pass can add up in 32 bits.
+// The bound of the values between the passes: the second pass adds them up in 32 bits.
 #define MOST_BETWEEN 16384
 
-// Both passes over LANES blocks, and whether anything was out of bounds.
+// Does both passes over LANES blocks. Returns 0 if a value is out of bounds.
 #define INVERSE(n) \
 	WIDE FAST static int inverse_##n(const int16_t *in, unsigned char *out) { \
 		int between[n * n][LANES]; \
@@ -121,7 +121,7 @@ INVERSE(5)
 INVERSE(6)
 INVERSE(7)
 
-// Without a second coefficient a block is flat.
+// A block of one coefficient is flat.
 WIDE FAST static void inverse_1(const int16_t *in, unsigned char *out) {
 	for (int l = 0; l < LANES; l++) {
 		int v = ((in[l] + 4) >> 3) + 128;

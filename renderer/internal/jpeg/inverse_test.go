@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// basis is what coefficient u of n-point cosines is at x.
+// basis returns the value at x of the n-point cosine of coefficient u.
 func basis(n, u, x int) float64 {
 	v := math.Cos(float64(2*x+1) * float64(u) * math.Pi / float64(2*n))
 	if u == 0 {
@@ -16,7 +16,8 @@ func basis(n, u, x int) float64 {
 	return v
 }
 
-// reduced is the n x n samples of an 8 x 8 block's lowest coefficients, by their definition.
+// reduced returns the n x n samples of an 8 x 8 block's lowest coefficients, by the definition of the
+// transform.
 func reduced(block [64]float64, n int) (samples [64]float64) {
 	for v := range n {
 		for u := range n {
@@ -53,7 +54,8 @@ func TestReducedBlocksAreTheirLowestCoefficients(t *testing.T) {
 	}
 }
 
-// compareBlock allows for samples of the whole block that were rounded.
+// compareBlock compares a reduced block with its definition, within the rounding of the whole block's
+// samples.
 func compareBlock(t *testing.T, whole, p Plane, x, y, n int) {
 	t.Helper()
 	var block [64]float64
@@ -61,7 +63,7 @@ func compareBlock(t *testing.T, whole, p Plane, x, y, n int) {
 		block[i] = 4 * float64(whole.Row(y*8 + i/8)[x*8+i%8])
 	}
 	if slices.Contains(block[:], 0) || slices.Contains(block[:], 4*255) {
-		return // clipped
+		return // the decoder clipped the block
 	}
 	want := reduced(block, n)
 	for i := range n * n {

@@ -1,6 +1,6 @@
-// Package jpeg decodes a JPEG into the planes of its components, each at its own resolution,
-// scaled in the inverse transform. It decodes no more of the file than the scale needs. It is
-// for workers alone: what it reads is hostile.
+// Package jpeg decodes a JPEG into the planes of its components, each at its own resolution. It scales
+// in the inverse transform, and decodes only the coefficients that the scale needs. Only workers call
+// this package, because the files are hostile.
 package jpeg
 
 // #cgo pkg-config: libjpeg
@@ -14,38 +14,38 @@ import (
 	"unsafe"
 )
 
-// ErrOther says that a file is of a kind that this package leaves to other decoders: colours
-// other than YCbCr and grey, 12 bits, arithmetic coding, no loss, rare subsampling, no JPEG.
-var ErrOther = errors.New("a JPEG of another kind than luma and chroma in 8 bits")
+// ErrOther says that this package leaves the file to other decoders: a JPEG of other colours than YCbCr
+// and grey, of 12 bits, with arithmetic or lossless coding or with rare subsampling, or no JPEG.
+var ErrOther = errors.New("the file is not a JPEG of luma and chroma in 8 bits")
 
 // Planes are a decoded JPEG.
 type Planes struct {
-	Width, Height int     // of the picture in pixels, as it is stored
-	Planes        []Plane // one of grey; else Y, Cb, Cr as JFIF has them
-	Warned        bool    // the file is damaged or cut short, and libjpeg filled what is missing
+	Width, Height int     // the picture's stored size in pixels
+	Planes        []Plane // one plane of grey, or Y, Cb and Cr as in JFIF
+	Warned        bool    // the file is damaged or truncated, and libjpeg filled the missing samples
 
 	c C.jpeg_planes
 }
 
-// Plane is a component: 8 bits a sample, in the memory of C.
+// Plane is a component of 8 bits per sample, in C memory.
 type Plane struct {
-	Width, Height int
-	Across, Down  float64        // samples for a pixel: Width is that of the picture's, rounded up
+	Width, Height int            // samples: the picture's size times Across and Down, rounded up
+	Across, Down  float64        // samples per pixel
 	Stride        int            // bytes from a row to the next, a multiple of 16
 	Samples       unsafe.Pointer // valid until Planes.Free
 }
 
-// Decode decodes the components at luma/8 and chroma/8 of the size in which they are stored: a
-// number from 1 to 8 each. The memory is the planes' and, for a progressive file, that of the
-// coefficients. Its error is ErrOther before the first pixel; any other means that libjpeg can
-// not decode the file. Planes must be freed.
+// Decode decodes the components at luma/8 and chroma/8 of their stored size. luma and chroma are from
+// 1 to 8. Decode needs memory for the planes and, for a progressive file, for the coefficients. It
+// returns ErrOther, before it decodes the first pixel, for a file that other decoders must decode;
+// another error means that libjpeg cannot decode the file. The caller must free the planes.
 func Decode(file []byte, luma, chroma int) (*Planes, error) {
 	return decode(file, luma, chroma, func(at *C.uchar, to *C.jpeg_planes) C.int {
 		return C.jpeg_planes_decode(at, C.size_t(len(file)), C.int(luma), C.int(chroma), to)
 	})
 }
 
-// library decodes with libjpeg alone; own: but for the transforms to 2/8 and 4/8.
+// library decodes with libjpeg alone. own uses this package's transforms to 2/8 and 4/8.
 func library(file []byte, luma, chroma int, own bool) (*Planes, error) {
 	with := C.int(0)
 	if own {
@@ -58,7 +58,7 @@ func library(file []byte, luma, chroma int, own bool) (*Planes, error) {
 
 func decode(file []byte, luma, chroma int, by func(*C.uchar, *C.jpeg_planes) C.int) (*Planes, error) {
 	if luma < 1 || luma > 8 || chroma < 1 || chroma > 8 {
-		return nil, fmt.Errorf("decode a JPEG at %d/8 and %d/8: scales go from 1/8 to 8/8", luma, chroma)
+		return nil, fmt.Errorf("decode a JPEG at %d/8 and %d/8: use scales from 1/8 to 8/8", luma, chroma)
 	}
 	if len(file) == 0 {
 		return nil, ErrOther
@@ -84,13 +84,13 @@ func (p *Planes) describe() {
 	}
 }
 
-// Free gives the planes' memory back. A second call does nothing.
+// Free frees the planes' memory. A second call does nothing.
 func (p *Planes) Free() {
 	C.jpeg_planes_free(&p.c)
 	p.Planes = nil
 }
 
-// Row is row y of the plane, without what pads it.
+// Row returns row y of the plane, without the padding.
 func (p Plane) Row(y int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(p.Samples, y*p.Stride)), p.Width)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/samples"
 )
 
-// photograph is a landscape with the noise of a camera.
+// photograph returns a landscape with the noise of a camera.
 func photograph(width, height int) *image.RGBA {
 	m, random := samples.Landscape(width, height), rand.New(rand.NewPCG(1, 2))
 	for i := range m.Pix {
@@ -27,7 +27,7 @@ func photograph(width, height int) *image.RGBA {
 	return m
 }
 
-// ppm is the picture as cjpeg reads it.
+// ppm returns the picture as a PPM, for cjpeg.
 func ppm(t testing.TB, m image.Image) []byte {
 	t.Helper()
 	b := m.Bounds()
@@ -42,7 +42,7 @@ func ppm(t testing.TB, m image.Image) []byte {
 	return out.Bytes()
 }
 
-// encoded is the picture by libjpeg's encoder, or skips.
+// encoded returns the picture as libjpeg's encoder writes it. It skips the test without cjpeg.
 func encoded(t testing.TB, m image.Image, arguments ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath("cjpeg"); err != nil {
@@ -57,7 +57,7 @@ func encoded(t testing.TB, m image.Image, arguments ...string) []byte {
 	return out
 }
 
-// kinds are files of all kinds that are decoded here.
+// kinds returns files of all kinds that this package decodes.
 func kinds(t testing.TB) map[string][]byte {
 	m := photograph(203, 155)
 	scans := filepath.Join(t.TempDir(), "scans")
@@ -87,7 +87,7 @@ func kinds(t testing.TB) map[string][]byte {
 	return files
 }
 
-// same fails unless both decoders' planes are the same to the pixel.
+// same fails unless both decoders' planes are equal in all pixels.
 func same(t *testing.T, got, want *Planes) {
 	t.Helper()
 	if got.Width != want.Width || got.Height != want.Height || len(got.Planes) != len(want.Planes) {
@@ -124,20 +124,20 @@ func TestPlanesAreTheLibrarys(t *testing.T) {
 				defer got.Free()
 				same(t, got, want)
 				if got.Warned {
-					t.Error("a sound file has a warning")
+					t.Error("a file without damage has a warning")
 				}
 			})
 		}
 	}
 }
 
-// Go's decoder is another one: its planes are those of the whole decode, within rounding.
+// The planes at 8/8 are equal to the planes of Go's decoder, within rounding.
 func TestWholePlanesAreGos(t *testing.T) {
 	for name, file := range kinds(t) {
 		t.Run(name, func(t *testing.T) {
 			m, err := jpeg.Decode(bytes.NewReader(file))
 			if err != nil {
-				t.Skipf("Go does not read it: %v", err)
+				t.Skipf("Go's decoder does not decode the file: %v", err)
 			}
 			got, err := Decode(file, 8, 8)
 			if err != nil {
@@ -175,7 +175,7 @@ func TestOtherKindsAreLeft(t *testing.T) {
 		"subsampled luma": encoded(t, m, "-sample", "1x1,2x2,2x2"),
 		"no JPEG":         []byte("GIF89a"),
 		"nothing":         nil,
-		"a start alone":   {0xff, 0xd8},
+		"only a start":    {0xff, 0xd8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if p, err := Decode(file, 1, 1); !errors.Is(err, ErrOther) {
@@ -189,7 +189,7 @@ func TestScalesAreBounded(t *testing.T) {
 	file := encoded(t, photograph(16, 16))
 	for _, scale := range [][2]int{{0, 1}, {1, 0}, {9, 1}, {1, 9}, {-1, -1}} {
 		if _, err := Decode(file, scale[0], scale[1]); err == nil || errors.Is(err, ErrOther) {
-			t.Errorf("a scale of %v gives %v", scale, err)
+			t.Errorf("at scale %v: error %v", scale, err)
 		}
 	}
 }
@@ -201,7 +201,7 @@ func TestDamagedFilesAreTheLibrarys(t *testing.T) {
 		for i := len(damaged) / 2; i < len(damaged)-2; i += 97 {
 			damaged[i] ^= 0x5a
 		}
-		for harm, file := range map[string][]byte{"cut short": half, "without its end": file[:len(file)-2], "damaged": damaged} {
+		for harm, file := range map[string][]byte{"truncated": half, "without its end": file[:len(file)-2], "damaged": damaged} {
 			for _, scale := range scales {
 				want, err := library(file, scale[0], scale[1], true)
 				if err != nil {

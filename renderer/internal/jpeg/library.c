@@ -74,7 +74,8 @@ void jpeg_planes_free(jpeg_planes *p) {
 	}
 }
 
-// 2/8 and 4/8 are this package's: those of libjpeg-turbo average, and need nearly all coefficients.
+// The transforms to 2/8 and 4/8 are this package's. libjpeg-turbo's transforms of these sizes average
+// samples, and need nearly all coefficients.
 static void inverse_2(j_decompress_ptr cinfo, jpeg_component_info *c, JCOEFPTR block, JSAMPARRAY rows, JDIMENSION x) {
 	(void)cinfo;
 	jpeg_inverse_block(2, block, c->quant_table->quantval, rows, x);
@@ -88,7 +89,7 @@ static void inverse_4(j_decompress_ptr cinfo, jpeg_component_info *c, JCOEFPTR b
 static void replace(j_decompress_ptr cinfo) {
 	for (int i = 0; i < cinfo->num_components; i++) {
 		if (!cinfo->comp_info[i].quant_table)
-			continue; // no scan has it: libjpeg's transform has zeros for quantisers
+			continue; // no scan has the component, and libjpeg's transform uses quantisers of 0
 		if (cinfo->comp_info[i].BLOCK_SIZE == 2)
 			cinfo->idct->inverse_DCT[i] = inverse_2;
 		if (cinfo->comp_info[i].BLOCK_SIZE == 4)
@@ -96,8 +97,8 @@ static void replace(j_decompress_ptr cinfo) {
 	}
 }
 
-// libjpeg enlarges subsampled chroma in the inverse transform. Here each component has the size
-// that was asked for: the transforms are chosen again, before the first block is read.
+// Sets the block sizes of all components to the requested sizes. libjpeg alone enlarges subsampled
+// chroma in the inverse transform. libjpeg chooses the transforms again, before the first block.
 static void resize(j_decompress_ptr cinfo, int luma, int chroma, int own) {
 	for (int i = 0; i < cinfo->num_components; i++) {
 		jpeg_component_info *c = &cinfo->comp_info[i];
@@ -172,10 +173,10 @@ static int with_own_transforms(j_decompress_ptr cinfo, int luma, int chroma, jpe
 	return jpeg_planes_read(cinfo, luma, chroma, 1, to);
 }
 
-static int with_its_transforms(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
+static int with_libjpegs_transforms(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {
 	return jpeg_planes_read(cinfo, luma, chroma, 0, to);
 }
 
 int jpeg_planes_library(const unsigned char *file, size_t size, int luma, int chroma, int own, jpeg_planes *to) {
-	return jpeg_with_header(file, size, luma, chroma, to, own ? with_own_transforms : with_its_transforms);
+	return jpeg_with_header(file, size, luma, chroma, to, own ? with_own_transforms : with_libjpegs_transforms);
 }

@@ -1,4 +1,4 @@
-// What the decoders share: libjpeg's reading of the header, and the planes' memory.
+// The common part of the decoders: libjpeg reads the header, and the planes get their memory.
 #ifndef THUMBMILL_JPEG_LIBRARY_H
 #define THUMBMILL_JPEG_LIBRARY_H
 
@@ -17,36 +17,38 @@
 typedef struct {
 	struct jpeg_error_mgr manager;
 	jmp_buf escape;
-	char *message; // of sizeof(jpeg_planes.message)
+	char *message; // has sizeof(jpeg_planes.message) bytes
 } jpeg_escape;
 
-// Has cinfo's errors end at escape->escape, and its warnings counted in silence.
+// Makes cinfo's errors jump to escape->escape, and counts its warnings without printing them.
 void jpeg_escape_set(j_decompress_ptr cinfo, jpeg_escape *escape, char *message);
 
-// Tells whether a header that libjpeg has read is of the kind that this package decodes.
+// Returns whether this package decodes the file whose header libjpeg has read.
 int jpeg_is_ours(j_decompress_ptr cinfo);
 
-// Allocates planes for whole MCUs at luma/8 and chroma/8. 0: no memory.
+// Allocates planes for whole MCUs at luma/8 and chroma/8. Returns 0 if there is no memory.
 int jpeg_planes_allocate(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to);
 
-// Component i's quantisers, if the file has them so far: libjpeg checks their number only later.
+// Returns component i's quantisers, or NULL if the file has none so far. libjpeg checks the number
+// of the table only later.
 static inline JQUANT_TBL *jpeg_quantisers(j_decompress_ptr cinfo, int i) {
 	int n = cinfo->comp_info[i].quant_tbl_no;
 	return n >= 0 && n < NUM_QUANT_TBLS ? cinfo->quant_tbl_ptrs[n] : NULL;
 }
 
-// The size of component i's blocks.
+// Returns the size of component i's blocks, in samples.
 static inline int jpeg_block_size(int i, int luma, int chroma) { return i == 0 ? luma : chroma; }
 
 // Decodes a file whose header libjpeg has read.
 typedef int (*jpeg_way)(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to);
 
-// Reads the header, and decodes one of a kind that is ours in that way. What the way leaves by an
-// error of libjpeg's is JPEG_BROKEN; planes are freed where they are not whole.
+// Reads the header, and decodes the file in this way if the package decodes its kind. Returns
+// JPEG_DECODED, JPEG_OTHER for other kinds, or JPEG_BROKEN for an error of libjpeg or of the way. Frees
+// unfinished planes.
 int jpeg_with_header(const unsigned char *file, size_t size, int luma, int chroma, jpeg_planes *to, jpeg_way way);
 
-// Reads the planes with libjpeg, after jpeg_read_header, into planes that are allocated here; own:
-// by this package's transforms where they differ from libjpeg-turbo's.
+// Allocates the planes and reads them with libjpeg, after jpeg_read_header. own: uses this package's
+// transforms to 2/8 and 4/8.
 int jpeg_planes_read(j_decompress_ptr cinfo, int luma, int chroma, int own, jpeg_planes *to);
 
 #endif

@@ -4,23 +4,23 @@
 #include <stdlib.h>
 
 typedef struct {
-	int across, down;   // blocks of an MCU of several components
-	int blocks, rows;   // blocks that there are
-	size_t pitch;       // blocks from a row to the next
-	int16_t *dc;        // quantised
+	int across, down;   // the blocks of an MCU of several components
+	int blocks, rows;   // the blocks of a row; the rows of blocks
+	size_t pitch;       // the blocks from a row to the next
+	int16_t *dc;        // the quantised DC coefficients
 	int16_t quantiser;
-	int precision;      // the bits that are missing yet; -1: no scan has come
+	int precision;      // the low bits that are still missing; -1: no scan so far
 	int predicted;
 	const jpeg_huffman *table;
 } component;
 
 typedef struct {
 	const unsigned char *next, *end;
-	int count, wide, high; // components; MCUs
-	int interval, missing; // of restarts; the file's end
+	int count, wide, high; // the number of components; the MCUs across and down
+	int interval, missing; // the MCUs between restarts; the file has no end marker
 	component component[3];
 	int ids[3], has[4];
-	JHUFF_TBL dc[4]; // as the file has them
+	JHUFF_TBL dc[4]; // the file's DC tables; has says which are defined
 	jpeg_huffman table[3];
 	jpeg_bits bits;
 } decoder;
@@ -59,7 +59,7 @@ static int prepare(decoder *d, j_decompress_ptr cinfo) {
 	return 1;
 }
 
-// Reads a segment of tables.
+// Reads a segment of Huffman tables. Returns 0 if libjpeg must decode the file.
 static int tables(decoder *d, const unsigned char *p, const unsigned char *end) {
 	while (p < end) {
 		if (end - p < 17)
@@ -115,7 +115,7 @@ static int header(decoder *d, const unsigned char *p, size_t length, scan *s) {
 	return s->last == 0 && s->precision <= 13;
 }
 
-// The tables of a first scan, and whether each component expects this one.
+// Builds the tables of a first scan. Returns 0 if a component does not expect this scan.
 static int expected(decoder *d, const scan *s) {
 	for (int i = 0; i < s->count; i++) {
 		component *c = &d->component[s->of[i]];
@@ -185,7 +185,7 @@ static int units(decoder *d, const scan *s) {
 	return 1;
 }
 
-// The next marker that is not within a scan's data.
+// Returns the next marker that is not part of a scan's data, or end.
 static const unsigned char *marker(const unsigned char *p, const unsigned char *end) {
 	while (p < end && (p = memchr(p, 0xff, end - p)) && end - p > 1) {
 		int code = p[1];
@@ -210,7 +210,7 @@ static int scanned(decoder *d, const unsigned char *p, size_t length) {
 	return jpeg_bits_beyond(&d->bits) == 0 && d->bits.ended;
 }
 
-// A marker's segment: 1: go on, 0: libjpeg must look, -1: the end.
+// Reads the next segment. Returns 1 to continue, 0 if libjpeg must decode the file, or -1 at the end.
 static int segment(decoder *d) {
 	while (d->end - d->next > 1 && d->next[0] == 0xff && d->next[1] == 0xff)
 		d->next++;
@@ -262,7 +262,7 @@ static int write(decoder *d, jpeg_planes *to) {
 	return 1;
 }
 
-// libjpeg has read the first scan's header, which ends where its data begin.
+// Returns the marker of the first scan. libjpeg has read the scan's header, up to the data.
 static const unsigned char *first(const unsigned char *data, int components) { return data - (2 + 2 + 4 + 2 * components); }
 
 int jpeg_progressive(j_decompress_ptr cinfo, int luma, int chroma, jpeg_planes *to) {

@@ -1,6 +1,5 @@
-// Package metadata decides what of an original's metadata its thumbnails keep:
-// who made it, what it shows and who owns it, and the meaning of its colours. It
-// is called in workers alone.
+// Package metadata selects the metadata of an original that thumbnails keep: the artist, the
+// description, the copyright, and the meaning of the colours. Only workers call this package.
 package metadata
 
 import (
@@ -9,7 +8,7 @@ import (
 	"slices"
 )
 
-// kept are the tags of Wikimedia's EXIF_FIELDS_TO_KEEP, in the order of their numbers.
+// kept has the tags of Wikimedia's EXIF_FIELDS_TO_KEEP in ascending order.
 var kept = []uint16{
 	0x010e, // ImageDescription
 	0x013b, // Artist
@@ -20,12 +19,12 @@ const (
 	exifMagic = "Exif\x00\x00"
 	asciiKind = 2
 	entrySize = 12
-	// maxText of one tag: a thumbnail's metadata shall not outweigh its picture.
+	// maxText bounds the text of one tag, in bytes: metadata must not be larger than the picture.
 	maxText = 1024
 )
 
-// Keep gives an Exif segment (its marker and length left out) with those tags of
-// the original's that thumbnails keep, or nil when there is none.
+// Keep returns an Exif segment, without marker and length, that has only the tags of the original
+// that thumbnails keep. It returns nil if the original has no such tag.
 func Keep(exif []byte) []byte {
 	texts := readTexts(bytes.TrimPrefix(exif, []byte(exifMagic)))
 	var tags []uint16
@@ -40,11 +39,12 @@ func Keep(exif []byte) []byte {
 	return write(tags, texts)
 }
 
-// orientationTag says how a picture is to be turned.
+// orientationTag is the tag of the picture's orientation.
 const orientationTag = 0x0112
 
-// Whole gives all of an original's Exif segment, but for its orientation where the
-// thumbnail's pixels have it; nil when there is none, or it is too long for a JPEG.
+// Whole returns the original's whole Exif segment, without marker and length. If upright is set,
+// the thumbnail's pixels are turned already, and Whole sets the orientation to 1. It returns nil if
+// there is no segment, or if the segment is too long for a JPEG.
 func Whole(exif []byte, upright bool) []byte {
 	tiff := bytes.TrimPrefix(exif, []byte(exifMagic))
 	if len(tiff) < 8 || len(tiff) > maxSegment {
@@ -60,10 +60,11 @@ func Whole(exif []byte, upright bool) []byte {
 	return out
 }
 
-// maxSegment is what a JPEG's segment holds behind its length and the magic.
+// maxSegment is the most bytes that a JPEG's segment holds behind the length and the magic.
 const maxSegment = 65535 - 2 - len(exifMagic)
 
-// directory gives the entries of a TIFF's first directory.
+// directory returns the byte order of a TIFF of at least 8 bytes, and the entries of its first
+// directory.
 func directory(tiff []byte) (order binary.ByteOrder, entries []byte) {
 	order = binary.LittleEndian
 	if tiff[0] == 'M' {
@@ -78,7 +79,7 @@ func directory(tiff []byte) (order binary.ByteOrder, entries []byte) {
 	return order, entries[:min(n*entrySize, int64(len(entries)))]
 }
 
-// readTexts finds the kept tags in the first directory of a TIFF.
+// readTexts returns the texts of the kept tags in the first directory of a TIFF.
 func readTexts(tiff []byte) map[uint16][]byte {
 	if len(tiff) < 8 {
 		return nil
@@ -95,7 +96,7 @@ func readTexts(tiff []byte) map[uint16][]byte {
 	return texts
 }
 
-// text is a tag's value, without what follows its end.
+// text returns a tag's text up to the first zero byte, at most maxText bytes.
 func text(tiff, entry []byte, order binary.ByteOrder) []byte {
 	length := int64(order.Uint32(entry[4:]))
 	value := entry[8:]
@@ -111,7 +112,7 @@ func text(tiff, entry []byte, order binary.ByteOrder) []byte {
 	return bytes.TrimSpace(value)
 }
 
-// write makes a directory of texts alone.
+// write returns an Exif segment with a directory of these texts.
 func write(tags []uint16, texts map[uint16][]byte) []byte {
 	order := binary.LittleEndian
 	out := append([]byte(exifMagic), "II*\x00\x08\x00\x00\x00"...)

@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 )
 
-// tiffOf is a TIFF of one directory with texts, big-endian as cameras have it.
+// tiffOf returns a TIFF of one directory with texts, big-endian as cameras write it.
 func tiffOf(texts map[uint16]string) []byte {
 	order := binary.BigEndian
 	out := []byte("MM\x00*\x00\x00\x00\x08")
@@ -31,10 +31,10 @@ func TestKeep(t *testing.T) {
 	original := append([]byte(exifMagic), tiffOf(map[uint16]string{0x010e: "A hill at dawn", 0x013b: "Jane Doe", 0x010f: "a camera"})...)
 	got := readTexts(bytes.TrimPrefix(Keep(original), []byte(exifMagic)))
 	if len(got) != 2 || string(got[0x010e]) != "A hill at dawn" || string(got[0x013b]) != "Jane Doe" {
-		t.Errorf("kept %d: %v", len(got), got)
+		t.Errorf("Keep keeps %d texts: %v", len(got), got)
 	}
 	if Keep(append([]byte(exifMagic), tiffOf(map[uint16]string{0x010f: "a camera"})...)) != nil {
-		t.Error("a segment of nothing")
+		t.Error("Keep returns a segment without texts")
 	}
 }
 
@@ -48,7 +48,7 @@ func TestWithProfile(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if !bytes.Equal(WithProfile(plain.Bytes(), nil), plain.Bytes()) {
-		t.Error("no profile changes the picture")
+		t.Error("WithProfile changes the picture without a profile")
 	}
 }
 
@@ -72,9 +72,9 @@ func TestWithoutExif(t *testing.T) {
 		"Exif alone":        {riff(extended(0x08), picture, exif), riff(picture)},
 		"Exif and profile":  {riff(extended(0x28), chunkOf("ICCP", "p"), picture, exif), riff(extended(0x20), chunkOf("ICCP", "p"), picture)},
 		"none":              {riff(picture), riff(picture)},
-		"cut":               {riff(picture)[:15], riff(picture)[:15]},
+		"truncated":         {riff(picture)[:15], riff(picture)[:15]},
 		"a length too long": {[]byte("RIFF\x00\x00\x00\x00WEBPVP8L\xff\xff\xff\xff"), []byte("RIFF\x00\x00\x00\x00WEBPVP8L\xff\xff\xff\xff")},
-		"nothing":           {nil, nil},
+		"empty":             {nil, nil},
 	} {
 		if got := WithoutExif(c.in); !bytes.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -82,17 +82,17 @@ func TestWithoutExif(t *testing.T) {
 	}
 }
 
-// FuzzMetadata reads what a hostile original could bring.
+// FuzzMetadata reads the metadata of hostile originals.
 func FuzzMetadata(f *testing.F) {
 	f.Add(append([]byte(exifMagic), tiffOf(map[uint16]string{0x010e: "A hill"})...))
 	f.Add(colour.Space{}.Profile())
 	f.Add(riff(chunkOf("VP8X", "\x08123456789"), chunkOf("EXIF", "x")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if kept := Keep(b); len(kept) > 6+8+2+3*entrySize+4+3*(maxText+1) {
-			t.Errorf("kept %d bytes", len(kept))
+			t.Errorf("Keep keeps %d bytes", len(kept))
 		}
 		if len(WithoutExif(b)) > len(b) {
-			t.Error("longer than it was")
+			t.Error("WithoutExif makes the WebP longer")
 		}
 	})
 }

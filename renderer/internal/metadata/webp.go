@@ -11,9 +11,9 @@ const (
 	flagExif  = 0x08 // in the first byte of a VP8X chunk
 )
 
-// WithoutExif takes the Exif chunk out of a WebP: libvips makes one up for every
-// picture. What then needs no extended header gets none. What is no well-formed
-// WebP is given back as it is.
+// WithoutExif returns a WebP without its Exif chunk, because libvips adds such a chunk to every
+// picture. It also removes the extended header if the picture does not need the header. It returns
+// a malformed WebP as it is.
 func WithoutExif(webp []byte) []byte {
 	if len(webp) < riffHead {
 		return webp
@@ -35,7 +35,7 @@ func WithoutExif(webp []byte) []byte {
 	}
 	if len(chunks) > 0 && string(chunks[0][:4]) == "VP8X" && len(chunks[0]) > chunkHead {
 		chunks[0][chunkHead] &^= flagExif
-		if len(chunks) == 2 { // the header and one picture, which tells all that the header does
+		if len(chunks) == 2 { // the header and one picture; the picture's own header is enough
 			chunks = chunks[1:]
 		}
 	}
@@ -43,6 +43,6 @@ func WithoutExif(webp []byte) []byte {
 	for _, c := range chunks {
 		out = append(out, c...)
 	}
-	binary.LittleEndian.PutUint32(out[4:], uint32(len(out)-chunkHead)) //nolint:gosec // as long as what came in, or shorter
+	binary.LittleEndian.PutUint32(out[4:], uint32(len(out)-chunkHead)) //nolint:gosec // at most the length of the input
 	return out
 }

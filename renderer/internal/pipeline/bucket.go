@@ -24,29 +24,29 @@ import (
 )
 
 const (
-	// paysFrom is the number of pixels from which a bucket pays of a picture that its decoder
-	// cannot shrink while it loads. TIFFs: BenchmarkBucket.
+	// paysFrom is the number of pixels from which a bucket pays, for pictures that a decoder cannot
+	// shrink while it loads them. BenchmarkBucket measured TIFFs.
 	paysFrom = 10_000_000
-	// maxBucketBytes is more than any bucket has.
+	// maxBucketBytes bounds the bytes of a bucket; no usual bucket is as large.
 	maxBucketBytes = 64 << 20
 )
 
-// bucketOf is what a job knows of its bucket.
+// bucketOf is a job's knowledge of its bucket.
 type bucketOf struct {
-	looked  bool // for it, in the store
-	useless bool // it is there, and not wide enough
-	makes   bool // it, before the thumbnail
-	made    engine.Result
+	looked  bool          // the job looked for the bucket in the store
+	useless bool          // the bucket is in the store, but too narrow
+	makes   bool          // the job makes the bucket before the thumbnail
+	made    engine.Result // the bucket that the job made
 }
 
-// bucketFirst reports whether the bucket is looked for before the original is fetched.
+// bucketFirst reports whether the job looks for the bucket before it fetches the original.
 func (j *job) bucketFirst() bool {
 	likely := j.job.BucketSeen || j.job.Slow || j.job.Lane == renderjob.LaneExpensive
 	return likely && j.job.Bucket > 0 && j.job.OriginalVersion != ""
 }
 
-// bucketPays reports whether the original takes long enough for a bucket, now that it is
-// here: such a bucket is made when it is not there.
+// bucketPays decides whether the job makes a bucket: the original must take long to draw, and its
+// version must be the job's. It reports whether the job must look for the bucket in the store now.
 func (j *job) bucketPays(h guard.Header, version string) bool {
 	upright := geometry.Size{Width: h.Width, Height: h.Height}
 	if !j.job.Spec.AsStored {
@@ -59,26 +59,26 @@ func (j *job) bucketPays(h guard.Header, version string) bool {
 	return j.bucket.makes && !j.bucket.looked
 }
 
-// takesLong reports whether an original takes long to draw whatever the thumbnail's size.
+// takesLong reports whether an original takes long to draw even as a small thumbnail.
 func takesLong(h guard.Header) bool {
 	switch h.Type {
 	case thumbnail.TypePDF, thumbnail.TypeDjVu, thumbnail.TypeXCF, thumbnail.TypeVideo:
 		return true
-	case thumbnail.TypeJPEG, thumbnail.TypePNG: // the one is shrunk while it loads; the other's bucket is a PNG, which takes long itself
+	case thumbnail.TypeJPEG, thumbnail.TypePNG: // a decoder shrinks a JPEG while it loads; a PNG's bucket is a PNG, which also takes long
 		return h.Area() > lanes.LongArea
 	}
 	return h.Area() >= paysFrom
 }
 
-// bucketIsGone reports whether the job was admitted by the cost of a bucket that is not
-// there any more, of an original that belongs to the expensive lane.
+// bucketIsGone reports whether the coordinator admitted the job to the standard lane because of its
+// bucket. process calls it when the bucket is unusable: the job then belongs to the expensive lane.
 func (j *job) bucketIsGone() bool {
 	return j.job.BucketSeen && j.job.Lane == renderjob.LaneStandard
 }
 
-// renderFromBucket answers the job from the bucket in the store, if look says so and the bucket
-// is there. over is false when the original must be rendered: what goes wrong with a bucket is
-// counted, and costs no more than that.
+// renderFromBucket answers the job from the bucket in the store, if look is set and the bucket is
+// there. over is false if the job must render the original. An error of a bucket is only counted, and
+// the job renders the original.
 func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look bool) (over bool, err error) {
 	if !look {
 		return false, nil
@@ -111,7 +111,7 @@ func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look 
 		return ctx.Err() != nil, err
 	}
 	j.countBucket("used", nil)
-	j.release() // siblings, which have buckets of their own to look for
+	j.release() // siblings look for their own buckets
 	j.note(result, time.Since(began))
 	j.replyRendered(result.Image)
 	j.store(ctx, result.Image, j.job.OriginalVersion)
@@ -121,11 +121,11 @@ func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look 
 func (j *job) countBucket(outcome string, err error) {
 	j.metrics.bucket.WithLabelValues(outcome).Inc()
 	if err != nil {
-		j.log.Debug("a bucket is not used", "original", j.job.Spec.Original, "outcome", outcome, "error", err)
+		j.log.Debug("skip a bucket", "original", j.job.Spec.Original, "outcome", outcome, "error", err)
 	}
 }
 
-// fromBucket is what a render from a bucket reads, and the spec that it draws.
+// fromBucket has the source of a render from a bucket, and the spec to draw.
 type fromBucket struct {
 	source engine.Source
 	spec   thumbnail.Spec
@@ -133,8 +133,9 @@ type fromBucket struct {
 
 func (f *fromBucket) free() { _ = f.source.File.Close() }
 
-// openBucket brings the bucket here: nil where it is absent, of another version, or not wide
-// enough.
+// openBucket reads the bucket from the store. It returns nil without an error if the bucket is absent
+// or made from another version. It returns errNarrow and sets j.bucket.useless if the bucket is too
+// narrow.
 func (j *job) openBucket(ctx context.Context) (*fromBucket, error) {
 	b := bucket.Of(j.job.Spec, j.job.Key, j.job.Bucket)
 	object, info, err := j.thumbnails.Open(ctx, b.Key)
@@ -151,7 +152,7 @@ func (j *job) openBucket(ctx context.Context) (*fromBucket, error) {
 		return nil, nil
 	}
 	if info.Size > maxBucketBytes {
-		return nil, fmt.Errorf("a bucket of %d bytes", info.Size)
+		return nil, fmt.Errorf("the bucket has %d bytes: at most %d bytes are allowed", info.Size, maxBucketBytes)
 	}
 	image := make([]byte, info.Size)
 	if _, err := io.ReadFull(object, image); err != nil {
@@ -162,10 +163,11 @@ func (j *job) openBucket(ctx context.Context) (*fromBucket, error) {
 	return from, err
 }
 
-// errNarrow says that a bucket, of a small page, is not wide enough for the thumbnail.
-var errNarrow = errors.New("the bucket is not wide enough")
+// errNarrow says that a bucket is not wide enough for the thumbnail, because the page is small.
+var errNarrow = errors.New("the bucket is not wide enough for the thumbnail")
 
-// readBucket makes a file of a bucket, and the spec that draws the thumbnail from it.
+// readBucket returns a bucket as a file in memory, with the spec that draws the thumbnail from the
+// bucket. sides are the original's. The caller frees the result.
 func (j *job) readBucket(image []byte, sides objectstore.Sides) (*fromBucket, error) {
 	file, err := worker.MemoryFile(image)
 	if err != nil {
@@ -184,24 +186,26 @@ func (j *job) readBucket(image []byte, sides objectstore.Sides) (*fromBucket, er
 	return &fromBucket{engine.Source{Header: h, File: file}, spec}, nil
 }
 
-// isDrawn reports whether a tool draws originals of a type as bare pixels, which are scaled
-// as drawings are.
+// isDrawn reports whether a tool draws originals of a type as bare pixels. libvips scales such pixels
+// as it scales drawings.
 func isDrawn(t thumbnail.Type) bool {
 	return t == thumbnail.TypePDF || t == thumbnail.TypeDjVu || t == thumbnail.TypeVideo
 }
 
-// reduced is the spec that draws the thumbnail from its bucket, at the size that it has when
-// it is drawn from the original, whose sides are given.
+// reduced returns the spec that draws a thumbnail from its bucket with the header h. The thumbnail has
+// the same size as a thumbnail from the original, whose sides are given. asked is the requested width of
+// the bucket. It returns an error if the bucket is too narrow, or if the thumbnail does not show the
+// whole original.
 func reduced(s thumbnail.Spec, sides objectstore.Sides, h guard.Header, asked int) (thumbnail.Spec, error) {
 	size, ok := sizeOf(s, sides)
 	if !ok {
-		return s, errors.New("the thumbnail is not the whole picture")
+		return s, errors.New("the thumbnail does not show the whole picture")
 	}
-	whole := h.Width < asked // the original's own size
+	whole := h.Width < asked // the bucket has the original's own size
 	if h.Width < size.Width || !whole && h.Width < bucket.LeastRatio*size.Width {
 		return s, errNarrow
 	}
-	if s.Format == thumbnail.FormatAuto { // the bucket's is the one that suits the original
+	if s.Format == thumbnail.FormatAuto { // the bucket has the format that suits the original
 		format, _ := thumbnail.ParseFormat(string(h.Type))
 		s.Prefer = append(slices.Clone(s.Prefer), format)
 	}
@@ -209,18 +213,19 @@ func reduced(s thumbnail.Spec, sides objectstore.Sides, h guard.Header, asked in
 	return s, nil
 }
 
-// sizeOf is the size of a thumbnail that shows the whole of an original of these sides. ok is
-// false for one that does not.
+// sizeOf returns the size of a thumbnail of an original with these sides. ok is false if the thumbnail
+// does not show the whole original, or if the sides are unknown.
 func sizeOf(s thumbnail.Spec, sides objectstore.Sides) (size geometry.Size, ok bool) {
 	width, height, whole := sides.Whole()
-	if !whole { // a page, of which tools draw a raster in the same proportions
+	if !whole { // tools draw a page as a raster of the same proportions
 		return geometry.Size{Width: s.Width, Height: geometry.HeightOf(sides, s.Width)}, sides.Known() && s.Height == 0
 	}
 	plan := geometry.New(s, geometry.Size{Width: width, Height: height})
 	return plan.Size(), plan.Size() == plan.Scaled && plan.Crop == geometry.Rect{Width: width, Height: height}
 }
 
-// draw renders what is asked for: where that pays, from the bucket that it makes first.
+// draw renders the thumbnail. If j.bucket.makes is set, it makes the bucket first, and renders the
+// thumbnail from the bucket. If the bucket fails, draw renders the thumbnail from the original.
 func (j *job) draw(ctx context.Context, original engine.Source, overlays []engine.Source) (engine.Result, error) {
 	if !j.bucket.makes {
 		return j.attempt(ctx, j.job.Spec, original, overlays)
@@ -246,11 +251,12 @@ func (j *job) draw(ctx context.Context, original engine.Source, overlays []engin
 	return result, err
 }
 
-// drawFrom renders from the bucket that was just made, which is stored with the thumbnail: a
-// narrow one too, so that it is not made again.
+// drawFrom renders the thumbnail from a bucket that was just made. It keeps the bucket in
+// j.bucket.made, to be stored with the thumbnail. A narrow bucket is stored too, so that no job makes
+// the bucket again.
 func (j *job) drawFrom(ctx context.Context, made engine.Result) (engine.Result, error) {
 	if len(made.Image) > maxBucketBytes || !made.Sides.Known() {
-		return engine.Result{}, fmt.Errorf("a bucket of %d bytes and sides %v", len(made.Image), made.Sides)
+		return engine.Result{}, fmt.Errorf("the bucket has %d bytes and the sides %v: it must have at most %d bytes and known sides", len(made.Image), made.Sides, maxBucketBytes)
 	}
 	j.bucket.made = made
 	from, err := j.readBucket(made.Image, made.Sides)
@@ -261,7 +267,8 @@ func (j *job) drawFrom(ctx context.Context, made engine.Result) (engine.Result, 
 	return j.attempt(ctx, from.spec, from.source, nil)
 }
 
-// storeBucket writes the bucket that was made. The thumbnail does not depend on it.
+// storeBucket writes the bucket that the job made, if it made one. It only counts an error, because the
+// thumbnail does not depend on the bucket.
 func (j *job) storeBucket(ctx context.Context, version string) {
 	made := j.bucket.made
 	if made.Image == nil {
@@ -283,13 +290,13 @@ func (j *job) storeBucket(ctx context.Context, version string) {
 	j.countBucket("made", nil)
 }
 
-// withdrawBucket deletes the bucket that was stored.
+// withdrawBucket deletes the bucket that the job stored, if it stored one.
 func (j *job) withdrawBucket(ctx context.Context) {
 	if j.bucket.made.Image == nil {
 		return
 	}
 	b := bucket.Of(j.job.Spec, j.job.Key, j.job.Bucket)
 	if err := j.thumbnails.Delete(ctx, b.Key); err != nil {
-		j.log.Error("a stale bucket could not be deleted", "key", b.Key, "error", err)
+		j.log.Error("delete a stale bucket", "key", b.Key, "error", err)
 	}
 }

@@ -31,7 +31,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// bench is real engines and one original.
+// bench renders one original with real engines.
 type bench struct {
 	t       testing.TB
 	engines *engine.Engines
@@ -61,7 +61,7 @@ func newBenchEngines(t testing.TB) *engine.Engines {
 func newBench(t testing.TB, e *engine.Engines, name string, body []byte, sharpen *thumbnail.Sharpen) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "original")
-	if err := os.WriteFile(path, body, 0o644); err != nil { //nolint:gosec // workers are another user
+	if err := os.WriteFile(path, body, 0o644); err != nil { //nolint:gosec // workers run as another user
 		t.Fatal(err)
 	}
 	f, err := os.Open(path)
@@ -92,7 +92,7 @@ func (b *bench) makeBucket() engine.Result {
 	return b.render(bucket.Of(b.job.job.Spec, at("k"), bucketWidth).Spec, b.source)
 }
 
-// from renders from a bucket.
+// from renders the thumbnail from a bucket.
 func (b *bench) from(made engine.Result) engine.Result {
 	b.t.Helper()
 	from, err := b.job.readBucket(made.Image, made.Sides)
@@ -123,7 +123,7 @@ func alike(t testing.TB, a, b engine.Result) float64 {
 	return value
 }
 
-// pages is a PDF of text and curves.
+// pages returns a PDF of n pages of text and curves.
 func pages(n int) []byte {
 	var out strings.Builder
 	var kids []string
@@ -147,7 +147,7 @@ func pages(n int) []byte {
 	return []byte(out.String())
 }
 
-// benchOriginals are one of each kind that a bucket is for, and a JPEG, for which it is not.
+// benchOriginals returns one original of each kind that gets a bucket, and a JPEG, which gets none.
 func benchOriginals(t testing.TB) map[string][]byte {
 	t.Helper()
 	must := func(body []byte, err error) []byte {
@@ -169,17 +169,17 @@ func benchOriginals(t testing.TB) map[string][]byte {
 	return all
 }
 
-// sharpened is MediaWiki's way with JPEGs.
+// sharpened returns MediaWiki's sharpening of JPEGs.
 func sharpened() *thumbnail.Sharpen { return &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 0.85} }
 
-// A thumbnail from a bucket has the size of the one from the original, and looks the same.
-// The bound is what is promised of buckets; docs/benchmarks.md has the figures.
+// A thumbnail from a bucket has the same size as a thumbnail from the original, and looks the same. The
+// documentation promises the bound; docs/benchmarks.md has the figures.
 func TestBucketsAreAlike(t *testing.T) {
 	e := newBenchEngines(t)
 	for name, body := range benchOriginals(t) {
 		for how, sharpen := range map[string]*thumbnail.Sharpen{"plain": nil, "sharpened": sharpened()} {
 			if strings.HasSuffix(name, ".pdf") && sharpen != nil {
-				continue // which has no bucket
+				continue // sharpened PDFs have no bucket
 			}
 			t.Run(name+" "+how, func(t *testing.T) {
 				b := newBench(t, e, name, body, sharpen)
@@ -198,18 +198,17 @@ func TestBucketsAreAlike(t *testing.T) {
 	}
 }
 
-// leastAlike is the least structural similarity of a thumbnail from a bucket to that from the
-// original.
+// leastAlike is the least structural similarity of the thumbnails from a bucket and from the original.
 const leastAlike = 0.97
 
 const benchRounds = 9
 
-// BenchmarkBucket prints the processor time of a thumbnail of 320 pixels from its original,
-// from its bucket, and with the making of the bucket, interleaved; `make bench-bucket` runs it.
+// BenchmarkBucket prints the processor times of a thumbnail of 320 pixels from its original, from its
+// bucket, and with the making of the bucket, in interleaved rounds. `make bench-bucket` runs it.
 func BenchmarkBucket(b *testing.B) {
 	e := newBenchEngines(b)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\nprocessor ms at 320 px, median of %d\tfrom the original\tfrom its bucket\tratio\tthe first, which makes it\tratio\tSSIM\n", benchRounds)
+	fmt.Fprintf(w, "\nprocessor ms at 320 px, median of %d\tfrom the original\tfrom its bucket\tratio\tthe first, which makes the bucket\tratio\tSSIM\n", benchRounds)
 	originals := benchOriginals(b)
 	for name, body := range originals {
 		one := newBench(b, e, name, body, nil)

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	large       = 8000 // pixels of a side of an original that takes long
+	large       = 8000 // the side in pixels of an original that takes long
 	bucketWidth = 1280
 )
 
-// bucketDelivery asks for a small thumbnail of a large original.
+// bucketDelivery returns a delivery of a small thumbnail of a large original.
 func bucketDelivery() intake.Delivery {
 	d := delivery()
 	d.Job.Lane, d.Job.Bucket, d.Job.Spec.Width = renderjob.LaneExpensive, bucketWidth, 320
@@ -30,7 +30,7 @@ func bucketKey(d intake.Delivery) bucket.Bucket {
 	return bucket.Of(d.Job.Spec, d.Job.Key, d.Job.Bucket)
 }
 
-// makesBucket renders one.
+// makesBucket returns a render of a bucket.
 func makesBucket(t *testing.T) func() (engine.Result, error) {
 	return func() (engine.Result, error) {
 		return engine.Result{
@@ -40,7 +40,7 @@ func makesBucket(t *testing.T) func() (engine.Result, error) {
 	}
 }
 
-// keepBucket puts one into the store.
+// keepBucket puts a bucket into the store.
 func (w *world) keepBucket(d intake.Delivery, version string) {
 	b := bucketKey(d)
 	w.kept[b.Key.Path] = objectstore.Meta{
@@ -63,33 +63,33 @@ func TestBuckets(t *testing.T) {
 	for name, c := range map[string]struct {
 		set              func(w *world, d *intake.Delivery)
 		fetches, renders int
-		keeps            bool // a bucket, at the end
+		keeps            bool // the store has the bucket at the end
 		image            string
 	}{
-		"the first render makes it": {
+		"the first render makes the bucket": {
 			func(w *world, _ *intake.Delivery) {
 				w.renders = []func() (engine.Result, error){makesBucket(t), draws("small")}
 			}, 1, 2, true, "small",
 		},
-		"the next one reads it alone": {func(w *world, d *intake.Delivery) { w.keepBucket(*d, "v1") }, 0, 1, true, "picture"},
-		"one admitted by its cost reads it alone": {func(w *world, d *intake.Delivery) {
+		"the next render reads only the bucket": {func(w *world, d *intake.Delivery) { w.keepBucket(*d, "v1") }, 0, 1, true, "picture"},
+		"a job of the standard lane reads only the bucket": {func(w *world, d *intake.Delivery) {
 			w.keepBucket(*d, "v1")
 			d.Job.Lane, d.Job.BucketSeen = renderjob.LaneStandard, true
 		}, 0, 1, true, "picture"},
-		"one of another version is made anew": {func(w *world, d *intake.Delivery) {
+		"a bucket of another version is made again": {func(w *world, d *intake.Delivery) {
 			w.keepBucket(*d, "v0")
 			w.renders = []func() (engine.Result, error){makesBucket(t), draws("small")}
 		}, 1, 2, true, "small"},
-		"none is made of a small original":     {func(w *world, _ *intake.Delivery) { w.set("a.png", file{disc(t), "v1"}) }, 1, 1, false, "picture"},
-		"none is made where none is asked for": {func(_ *world, d *intake.Delivery) { d.Job.Bucket = 0 }, 1, 1, false, "picture"},
-		"one that cannot be made": {func(w *world, _ *intake.Delivery) {
+		"no bucket of a small original":      {func(w *world, _ *intake.Delivery) { w.set("a.png", file{disc(t), "v1"}) }, 1, 1, false, "picture"},
+		"no bucket if the job asks for none": {func(_ *world, d *intake.Delivery) { d.Job.Bucket = 0 }, 1, 1, false, "picture"},
+		"a bucket that cannot be made": {func(w *world, _ *intake.Delivery) {
 			w.renders = []func() (engine.Result, error){fails(errBroken), draws("direct")}
 		}, 1, 2, false, "direct"},
-		"one that makes no thumbnail": {func(w *world, d *intake.Delivery) {
+		"a bucket that cannot be drawn": {func(w *world, d *intake.Delivery) {
 			w.keepBucket(*d, "v1")
 			w.renders = []func() (engine.Result, error){fails(errBroken), makesBucket(t), draws("small")}
 		}, 1, 3, true, "small"},
-		"one that cannot be read": {func(w *world, d *intake.Delivery) {
+		"a bucket that is no picture": {func(w *world, d *intake.Delivery) {
 			w.keepBucket(*d, "v1")
 			w.bodies[bucketKey(*d).Key.Path] = []byte("no picture")
 			w.renders = []func() (engine.Result, error){makesBucket(t), draws("small")}
@@ -98,7 +98,7 @@ func TestBuckets(t *testing.T) {
 			w.broken["open a thumbnail"] = true
 			w.renders = []func() (engine.Result, error){makesBucket(t), draws("small")}
 		}, 1, 2, true, "small"},
-		"a purge takes it along": {func(w *world, _ *intake.Delivery) {
+		"a purge deletes the bucket": {func(w *world, _ *intake.Delivery) {
 			w.renders = []func() (engine.Result, error){makesBucket(t), draws("small")}
 			w.on["put"] = (*world).purge
 		}, 1, 2, false, "small"},
@@ -123,8 +123,8 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// A job that was admitted by the cost of its bucket is handed on when that is gone: its
-// original belongs to another lane.
+// A job that the coordinator admitted because of its bucket goes to the expensive lane if the bucket is
+// gone.
 func TestABucketThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	d := bucketDelivery()
@@ -134,7 +134,7 @@ func TestABucketThatIsGone(t *testing.T) {
 	}
 }
 
-// What is slow is handed on once, and not rendered from the original in the same slot.
+// A job whose bucket is slow goes to the bulk lane, and is not rendered from the original in this slot.
 func TestABucketThatIsSlow(t *testing.T) {
 	w := newWorld(t)
 	w.set("a.png", file{[]byte("%PDF-1.4"), "v1"})
@@ -146,7 +146,7 @@ func TestABucketThatIsSlow(t *testing.T) {
 	}
 }
 
-// What is drawn from a bucket has the size of what is drawn from the original.
+// A thumbnail from a bucket has the same size as a thumbnail from the original.
 func TestSizesFromBuckets(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec          thumbnail.Spec
@@ -161,7 +161,7 @@ func TestSizesFromBuckets(t *testing.T) {
 		"into a box":            {thumbnail.Spec{Width: 320, Height: 100, Fit: thumbnail.FitIn}, objectstore.Sides{3000, 2000}, 150, 100, true},
 		"a page into a box":     {thumbnail.Spec{Width: 320, Height: 100, Fit: thumbnail.FitIn}, objectstore.Sides{595.276, 841.89}, 0, 0, false},
 		"cut to a box":          {thumbnail.Spec{Width: 320, Height: 320}, objectstore.Sides{3000, 2000}, 0, 0, false},
-		"of no known size":      {thumbnail.Spec{Width: 320}, objectstore.Sides{}, 0, 0, false},
+		"unknown sides":         {thumbnail.Spec{Width: 320}, objectstore.Sides{}, 0, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			size, ok := sizeOf(c.spec, c.sides)

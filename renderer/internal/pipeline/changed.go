@@ -8,13 +8,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// blameChange says of a render, whatever became of it, when its original was written to under
-// way: that is no failure of the original, and no picture of it. A job that is handed on stays so.
+// blameChange returns an OriginalStore fault if a program wrote to the original during the render,
+// whether the render failed or not: the original did not fail, and the picture is not a picture of it.
+// Else it returns err. It also returns err for a job that goes to another renderer.
 func blameChange(original *source.Original, err error) error {
 	var f *fault.Fault
 	about := err == nil || errors.As(err, &f) || errors.Is(err, worker.ErrDied)
 	if !about || !original.Changed() {
 		return err
 	}
-	return fault.Wrap(err, fault.OriginalStore, "the original was written to while it was rendered")
+	return fault.Wrap(err, fault.OriginalStore, "the original changed during the render")
 }

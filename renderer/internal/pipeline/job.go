@@ -35,19 +35,19 @@ type job struct {
 	metrics           metrics
 	log               *slog.Logger
 
-	bucket  bucketOf          // from which it may be rendered
-	result  renderjob.Result  // what every reply about the picture tells
-	purged  atomic.Bool       // its original was, since the job began
-	now     atomic.Value      // the step that it is at
-	blame   func(error) error // a change of the original for what became of a render
-	storing sync.Mutex        // held while what it stores may have to be withdrawn
+	bucket  bucketOf
+	result  renderjob.Result  // the common fields of all replies about the picture
+	purged  atomic.Bool       // a purge of the original came after the job began
+	now     atomic.Value      // the current step, a string
+	blame   func(error) error // blameChange for this original
+	storing sync.Mutex        // held while the job stores, and until it has withdrawn a stale thumbnail
 
 	adopt     func(ctx context.Context, j *job, told []renderjob.Sibling)
-	batch     int            // jobs that are done at once
-	siblings  []*job         // that are done with this delivery
-	finishing sync.WaitGroup // siblings that are being stored
-	drawn     drawn          // what became of it together with them
-	over      bool           // of a sibling: it was answered for, or is being
+	batch     int            // the most jobs that are done at once
+	siblings  []*job         // the jobs that are done with this delivery
+	finishing sync.WaitGroup // the storing of siblings
+	drawn     drawn          // the result of rendering this job together with its siblings
+	over      bool           // only for a sibling: its answer is sent or on its way
 }
 
 func (p *Pipeline) newJob(d intake.Delivery) *job {
@@ -65,14 +65,14 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 	}
 }
 
-// process does the job's steps in turn. It returns nil once the edge was told, or need not be.
+// process does the job's steps in turn. It returns nil once the edge has an answer, or needs none.
 func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err := j.check(); err != nil {
 		return err
 	}
 	answer := j.edges.Begin(j.job.Edge, j.tell(renderjob.Result{State: renderjob.StateStarted, Batch: j.batch}))
 	if answer.Word == renderjob.Gone {
-		j.log.Debug("nobody waits any more")
+		j.log.Debug("skip a job that no client waits for")
 		return nil
 	}
 	j.adopt(ctx, j, answer.Siblings)
@@ -105,7 +105,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	source := engine.Source{Header: header, File: original.File, Named: original.Named}
 	j.blame = func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
-	j.finishing.Wait() // the edge releases what is not told when it hears the last of this job
+	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
 	if err = j.blame(err); err != nil {
 		return err
 	}
@@ -118,8 +118,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	return nil
 }
 
-// isMisplaced reports whether the headers show a render that takes long, in a lane for
-// short ones.
+// isMisplaced reports whether the headers show a long render in a lane for short renders.
 func (j *job) isMisplaced(header guard.Header, overlays []engine.Source) bool {
 	areas := []int64{header.Area()}
 	for _, o := range overlays {
@@ -128,20 +127,20 @@ func (j *job) isMisplaced(header guard.Header, overlays []engine.Source) bool {
 	return lanes.Misplaced(j.job.Lane, j.job.Spec.Type, header.Type, areas...)
 }
 
-// check refuses a job that was delivered too often, and one that nobody waits for any more.
+// check returns a fault for a job that was delivered too often, or that came too late to begin.
 func (j *job) check() error {
 	if j.delivery.Deliveries > renderjob.MaxDeliveries {
-		return fault.New(fault.Lost, "%d renderers were lost under this thumbnail", renderjob.MaxDeliveries)
+		return fault.New(fault.Lost, "%d renderers died while they rendered this thumbnail", renderjob.MaxDeliveries)
 	}
 	within := time.Duration(j.job.StartWithinMS) * time.Millisecond
 	if j.delivery.Deliveries == 1 && j.delivery.Age > within {
-		return fault.New(fault.NoRenderer, "no renderer had room within %v", within)
+		return fault.New(fault.NoRenderer, "no renderer had a free slot within %v", within)
 	}
 	return nil
 }
 
-// storedBefore finds the work done of a renderer that ended between its write
-// and its acknowledgement.
+// storedBefore reports whether the thumbnail is stored already, and then tells the edge. A renderer
+// can die between its write and its acknowledgement.
 func (j *job) storedBefore(ctx context.Context) bool {
 	info, err := j.thumbnails.Head(ctx, j.job.Key)
 	if err != nil || info.Meta.SpecDigest != j.job.Spec.Digest() || info.Meta.OriginalVersion != j.job.OriginalVersion {
@@ -151,21 +150,21 @@ func (j *job) storedBefore(ctx context.Context) bool {
 	return true
 }
 
-// step counts a step that is over, and tells of it.
+// step counts and traces a step that is over.
 func (j *job) step(ctx context.Context, name string, began time.Time) {
 	j.metrics.step(name, began)
 	j.tracer.Step(ctx, name, began, time.Now())
 }
 
-// reply tells the edge. Core NATS may lose it on its way from the server; the edge looks
-// into the store when it connects again, and before its deadline.
+// reply sends the edge a result. Core NATS can lose the message behind the server; the edge looks into
+// the store when it connects again, and before its deadline.
 func (j *job) reply(r renderjob.Result) {
 	if err := j.edges.Tell(j.job.Edge, j.tell(r)); err != nil {
-		j.log.Warn("an edge could not be told of its job", "state", r.State, "error", err)
+		j.log.Warn("tell an edge the state of its job", "state", r.State, "error", err)
 	}
 }
 
-// replyRendered gives the edge the picture, unless it is too large for a message.
+// replyRendered sends the edge the picture, unless the picture is too large for a message.
 func (j *job) replyRendered(image []byte) {
 	if len(image) > renderjob.MaxInline {
 		return
@@ -175,7 +174,7 @@ func (j *job) replyRendered(image []byte) {
 	j.reply(rendered)
 }
 
-// tell adds what every result says.
+// tell returns r with the common fields of all results.
 func (j *job) tell(r renderjob.Result) renderjob.Result {
 	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.engines.Version()
 	r.TypeVersion = j.engines.Versions().Engine(j.job.Spec.Type)
@@ -183,7 +182,7 @@ func (j *job) tell(r renderjob.Result) renderjob.Result {
 	return r
 }
 
-// fetch brings the original here, and notes the time that it took.
+// fetch downloads the original, and notes the time of the download.
 func (j *job) fetch(ctx context.Context) (*source.Original, error) {
 	j.now.Store("fetch")
 	began := time.Now()
@@ -202,9 +201,9 @@ func (j *job) inspect(ctx context.Context, original *source.Original) (guard.Hea
 	return header, err
 }
 
-// fetchOverlays brings the pictures that the spec names beside the original, which are
-// inspected as it is. A picture that is missing or broken is the URL's fault. The caller
-// calls release, whatever the error.
+// fetchOverlays downloads and inspects the pictures that the spec names beside the original. It returns
+// a BadURL fault for a picture that is missing or broken. The caller must call release, even after an
+// error.
 func (j *job) fetchOverlays(ctx context.Context) (all []engine.Source, release func(), err error) {
 	var fetched []*source.Original
 	release = func() {
@@ -227,12 +226,13 @@ func (j *job) fetchOverlays(ctx context.Context) (all []engine.Source, release f
 	return all, release, nil
 }
 
-// overlayFault blames the URL for a picture that it should not have named.
+// overlayFault turns a fault of a picture into a BadURL fault, because the URL names the picture. It
+// returns other errors as they are.
 func overlayFault(at thumbnail.Location, err error) error {
 	f := fault.Of(err)
 	switch f.Kind {
 	case fault.Absent, fault.Undecodable, fault.TooLarge, fault.Unsupported:
-		return fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, cannot be used: %s", at.Path, f.Message)
+		return fault.Wrap(err, fault.BadURL, "a filter names the picture %s, which is unusable: %s", at.Path, f.Message)
 	default:
 		return err
 	}

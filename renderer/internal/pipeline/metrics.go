@@ -23,24 +23,24 @@ type metrics struct {
 func newMetrics() metrics {
 	return metrics{
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "thumbmill_jobs_total", Help: "Jobs that were answered for, by lane and outcome (ok or the fault).",
+			Name: "thumbmill_jobs_total", Help: "Answered jobs, by lane and outcome (ok or the fault).",
 		}, []string{"lane", "outcome"}),
 		render: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_render_seconds", Help: "Time of renders in a worker, by lane, engine and type of the original; for failed renders the engine is \"none\".",
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 60},
 		}, []string{"lane", "engine", "type"}),
 		cpu: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of successful renders, of all workers.",
+			Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of successful renders in all workers.",
 		}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "thumbmill_batch_jobs", Help: "Jobs of one original that were done as one, where there were several.", Buckets: []float64{2, 3, 4, 6, 8, 12, 16},
+			Name: "thumbmill_batch_jobs", Help: "Sizes of batches: the jobs of one original that a renderer did together, 2 or more.", Buckets: []float64{2, 3, 4, 6, 8, 12, 16},
 		}),
 		siblings: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "thumbmill_siblings_total", Help: "Jobs that were done with another of their original, by outcome (ok, the fault, or released to be done alone).",
+			Name: "thumbmill_siblings_total", Help: "Jobs that a renderer did with another job of the same original, by outcome (ok, the fault, or released to run alone).",
 		}, []string{"outcome"}),
 		bucket: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_buckets_total",
-			Help: "Buckets that were looked for or made: used, absent, made, narrow (of a small page), failed (which costs a render from the original), unstored.",
+			Help: "Buckets that a renderer looked for or made, by outcome: used, absent, made, narrow (the page is small), failed (the renderer draws from the original), unstored.",
 		}, []string{"outcome"}),
 		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_step_seconds", Help: "Time of each step of a request.",
@@ -57,10 +57,10 @@ func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
 	}, func() float64 { return float64(busy()) }))
 }
 
-// failed is the engine of renders that have none to show for it.
+// failed is the engine label of failed renders.
 const failed = "none"
 
-// rendered counts a render; one that is traced is an example of its bucket.
+// rendered counts a render. A traced render becomes an exemplar of the histogram.
 func (m metrics) rendered(lane renderjob.Lane, engine string, original thumbnail.Type, took time.Duration, trace string) {
 	seconds := m.render.WithLabelValues(string(lane), engine, string(original))
 	if trace == "" {

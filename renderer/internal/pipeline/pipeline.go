@@ -1,9 +1,9 @@
-// Package pipeline is the way of one job through a renderer:
+// Package pipeline takes one job through a renderer:
 //
 //	fetch → guard → render → reply → store → stored
 //
-// A slot is held for the render alone. The client has its picture before it is
-// stored, unless it is too large for a message.
+// A job holds a slot only during the render. The client gets the picture before the renderer stores
+// it, unless the picture is too large for a message.
 package pipeline
 
 import (
@@ -29,15 +29,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// Originals brings originals to this machine's disk. *source.Source is one.
+// Originals downloads originals to this machine's disk. *source.Source implements it.
 type Originals interface {
-	// Fetch returns the original, which the caller releases. Errors are faults.
+	// Fetch returns the original; the caller releases it. Errors are faults.
 	Fetch(ctx context.Context, at thumbnail.Location, version string) (*source.Original, error)
-	// Forget makes the next Fetch of an original read it anew.
+	// Forget makes the next Fetch read the original from its store again.
 	Forget(at thumbnail.Location)
 }
 
-// Versions tells which version of an original its store has now.
+// Versions tells the version of an original that its store has now.
 type Versions interface {
 	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
 }
@@ -50,76 +50,77 @@ type Thumbnails interface {
 	Delete(ctx context.Context, at thumbnail.Location) error
 }
 
-// Engines render. Errors are faults, or worker.ErrDied.
+// Engines renders thumbnails. Errors are faults, or worker.ErrDied.
 type Engines interface {
 	Render(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source, maxPixels int64, within time.Duration) (engine.Result, error)
-	// Several renders several specs, and calls done for each as soon as it is ready, in their
-	// order. After an error, the caller tries each that done did not hear of alone.
+	// Several renders several specs in their order, and calls done for each spec as soon as its
+	// thumbnail is ready or failed. After an error, the caller tries the specs without a call of done
+	// one by one.
 	Several(ctx context.Context, specs []thumbnail.Spec, original engine.Source, maxPixels int64, limits worker.Limits, done func(i int, r engine.Result, err error)) error
 	Version() string
-	// Versions are those of all that draws.
+	// Versions returns the versions of all programs and libraries that draw.
 	Versions() component.Versions
 }
 
-// Edges hear of their jobs.
+// Edges tells edges about their jobs.
 type Edges interface {
-	// Begin tells an edge that its job begins, and gives its answer: whether anybody waits
-	// for it, and which other jobs of the original go with it.
+	// Begin tells an edge that its job begins, and returns the edge's answer: whether a client still
+	// waits, and which other jobs of the original the renderer does too.
 	Begin(edge string, r renderjob.Result) renderjob.Answer
-	// Tell tells an edge how far its job has come.
+	// Tell tells an edge the state of its job.
 	Tell(edge string, r renderjob.Result) error
-	// TakeBack tells all edges to forget what they may have read of an original's thumbnails.
+	// TakeBack tells all edges to forget the thumbnails of an original that they have read.
 	TakeBack(original thumbnail.Location) error
 }
 
-// Config is what a pipeline is made of.
+// Config has the settings and the dependencies of a pipeline.
 type Config struct {
 	Renderer          string // this renderer's name
 	Originals         Originals
-	Versions          Versions // of the originals; asked once more after a write
+	Versions          Versions // the originals' versions; a job asks again after it stored
 	Thumbnails        Thumbnails
 	Engines           Engines
-	Slots             int   // renders at once
-	Batch             int   // jobs of one original that are done as one; 1 or less: each alone
-	MaxOriginalPixels int64 // an original with more is refused
+	Slots             int   // the most renders at once
+	Batch             int   // the most jobs of one original that are done together; 1 or less: each job alone
+	MaxOriginalPixels int64 // originals with more pixels are refused
 	Edges             Edges
 	Tracer            *tracing.Tracer
 	Log               *slog.Logger
 	Metrics           prometheus.Registerer
 }
 
-// Pipeline does jobs. It is an intake.Processor.
+// Pipeline does jobs. It implements intake.Processor.
 type Pipeline struct {
 	config  Config
 	slots   *slots
-	slow    *slots // beside them: the one place of what takes long
+	slow    *slots // the only slot of slow jobs, beside the other slots
 	metrics metrics
 	running running
 }
 
-// New makes a pipeline.
+// New returns a pipeline, and registers its metrics.
 func New(c Config) *Pipeline {
 	p := &Pipeline{config: c, slots: newSlots(c.Slots), slow: newSlots(1), metrics: newMetrics()}
 	p.metrics.register(c.Metrics, c.Slots, p.Busy)
 	return p
 }
 
-// Busy is how many slots render now.
+// Busy returns the number of slots that render now.
 func (p *Pipeline) Busy() int { return p.slots.busy() }
 
-// Utilisation is the share of the slots' time that was spent on renders since the last
-// call, 0 to 1.
+// Utilisation returns the share of the slots' time that was spent on renders since the last call, from
+// 0 to 1.
 func (p *Pipeline) Utilisation() float64 { return p.slots.share() }
 
-// errUnfinished says that the job's context ended, so that another renderer must do it.
-var errUnfinished = errors.New("the renderer stopped under the job")
+// errUnfinished says that the job's context ended, and another renderer must do the job.
+var errUnfinished = errors.New("the renderer stopped before the job was done")
 
-// Process does one job and answers for it. It returns intake.ErrNotBegun, ErrLong or ErrSlow
-// for a job that is handed on, and another error when ctx ended under the job.
+// Process does one job and answers its edge. It returns intake.ErrNotBegun, ErrLong or ErrSlow for a
+// job that another renderer must do, and another error if ctx ended during the job.
 func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.Delivery) error {
 	j := p.newJob(d)
 	if d.Left() <= 0 {
-		j.log.Debug("a job came after its deadline")
+		j.log.Debug("skip a job after its deadline")
 		return nil
 	}
 	ctx, span := p.trace(ctx, d)
@@ -139,7 +140,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	case ctx.Err() != nil:
 		return errUnfinished
 	case err != nil:
-		if deadline.Err() == nil { // else the edge releases them
+		if deadline.Err() == nil { // after the deadline the edge releases the siblings
 			j.failSiblings(deadline, err)
 		}
 		outcome = string(j.fail(deadline, err).Kind)
@@ -149,18 +150,19 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	return nil
 }
 
-// fail answers that there is no thumbnail, and why.
+// fail tells the edge that the job failed, logs the fault, and returns it.
 func (j *job) fail(deadline context.Context, err error) *fault.Fault {
 	f := fault.Of(err)
 	if deadline.Err() != nil && f.Kind == fault.Internal {
-		f = fault.Wrap(err, fault.Deadline, "the request's time was over before the thumbnail was rendered")
+		f = fault.Wrap(err, fault.Deadline, "the request's deadline passed before the thumbnail was rendered")
 	}
-	j.log.Log(deadline, level(f), "no thumbnail", "key", j.job.Key, "original", j.job.Spec.Original, "fault", f.Kind, "error", f)
+	j.log.Log(deadline, level(f), "fail a job", "key", j.job.Key, "original", j.job.Spec.Original, "fault", f.Kind, "error", f)
 	j.reply(renderjob.Result{State: renderjob.StateFailed, Fault: f})
 	return f
 }
 
-// level keeps what clients and originals do out of the operator's way.
+// level returns the log level of a fault: Warn for faults of the cluster, and Info for faults of clients
+// and originals, which need no operator.
 func level(f *fault.Fault) slog.Level {
 	if f.Kind.Traits().Status >= http.StatusInternalServerError {
 		return slog.LevelWarn
@@ -168,7 +170,7 @@ func level(f *fault.Fault) slog.Level {
 	return slog.LevelInfo
 }
 
-// trace begins the job's span, as a part of the request's, and tells of its time in the queue.
+// trace begins the job's span as a child of the request's span, and records the job's time in the queue.
 func (p *Pipeline) trace(ctx context.Context, d intake.Delivery) (context.Context, trace.Span) {
 	tracer := p.config.Tracer
 	ctx, span := tracer.Start(tracing.Within(ctx, d.Job.Trace), "job", trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(d.Arrived),

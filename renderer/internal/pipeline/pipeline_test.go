@@ -19,16 +19,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// way is one job's way through the pipeline: what is peculiar, and what happens then.
+// way is one job's way through the pipeline: its setup, and its expected events.
 type way struct {
 	name   string
 	job    func(*intake.Delivery)  // changes the job
-	world  func(*world)            // changes what it meets
+	world  func(*world)            // changes the world
 	on     map[string]func(*world) // acts at an event, before its effect
 	want   []string                // events
-	handed error                   // what Process returns
-	kept   bool                    // the thumbnail is in the store afterwards
-	busy   int                     // slots that others still hold
+	handed error                   // the error of Process
+	kept   bool                    // the store has the thumbnail afterwards
+	busy   int                     // slots that other jobs still hold
 }
 
 func (c way) test(t *testing.T) {
@@ -42,17 +42,17 @@ func (c way) test(t *testing.T) {
 	}
 	w.on = c.on
 	if err := w.process(d); !errors.Is(err, c.handed) {
-		t.Errorf("returned %v, want %v", err, c.handed)
+		t.Errorf("Process returns %v, want %v", err, c.handed)
 	}
 	synctest.Wait() // for a purge
 	if !slices.Equal(w.events, c.want) {
-		t.Errorf("what happened:\n\t%s\nwant:\n\t%s", strings.Join(w.events, "\n\t"), strings.Join(c.want, "\n\t"))
+		t.Errorf("events:\n\t%s\nwant:\n\t%s", strings.Join(w.events, "\n\t"), strings.Join(c.want, "\n\t"))
 	}
 	if kept := len(w.keptPaths()) > 0; kept != c.kept {
 		t.Errorf("the thumbnail is kept: %v", kept)
 	}
 	if w.pipeline.Busy() != c.busy || len(w.pipeline.Jobs()) != 0 {
-		t.Errorf("left behind: %d slots, jobs %v", w.pipeline.Busy(), w.pipeline.Jobs())
+		t.Errorf("%d slots are busy, and these jobs are left: %v", w.pipeline.Busy(), w.pipeline.Jobs())
 	}
 }
 
@@ -62,7 +62,7 @@ func testWays(t *testing.T, ways []way) {
 	}
 }
 
-// events are those that lead to a point of a job's way, and what follows there.
+// events returns the events up to a point of a job's way, and the events after it.
 func events(first []string, then ...string) []string { return append(slices.Clone(first), then...) }
 
 var (
@@ -77,9 +77,9 @@ var (
 
 func TestTheWayOfAJob(t *testing.T) {
 	testWays(t, []way{
-		{name: "the client has its picture before it is stored", want: whole, kept: true},
-		{name: "nobody waits any more", world: func(w *world) { w.gone = true }, want: begun},
-		{name: "an edge that cannot be told", world: func(w *world) { w.broken["rendered"], w.broken["stored"] = true, true }, want: whole, kept: true},
+		{name: "the client gets the picture before it is stored", want: whole, kept: true},
+		{name: "no client waits", world: func(w *world) { w.gone = true }, want: begun},
+		{name: "the edge cannot be reached", world: func(w *world) { w.broken["rendered"], w.broken["stored"] = true, true }, want: whole, kept: true},
 		{
 			name: "a picture too large for a message is stored first", kept: true,
 			world: func(w *world) { w.renders[0] = draws(strings.Repeat("x", renderjob.MaxInline+1)) },
@@ -94,7 +94,7 @@ func TestTheWayOfAJob(t *testing.T) {
 			want: []string{"failed: no-renderer"},
 		},
 		{
-			name: "late because its first renderer died", kept: true,
+			name: "late because the first renderer died", kept: true,
 			job:  func(d *intake.Delivery) { d.Deliveries, d.Age = 2, 20*time.Second },
 			want: events(begun, "look for the thumbnail", "fetch a.png", "render", "rendered", "put", "compare", "stored"),
 		},
@@ -112,7 +112,7 @@ func TestASecondDelivery(t *testing.T) {
 		{name: "finds the first one's work", job: second, world: keep(objectstore.Meta{SpecDigest: digest, OriginalVersion: "v1"}), want: events(looked, "stored"), kept: true},
 		{name: "finds another original's thumbnail", job: second, world: keep(objectstore.Meta{SpecDigest: digest, OriginalVersion: "v0"}), want: anew, kept: true},
 		{name: "finds another spec's thumbnail", job: second, world: keep(objectstore.Meta{SpecDigest: "other", OriginalVersion: "v1"}), want: anew, kept: true},
-		{name: "cannot look", job: second, world: func(w *world) { w.broken["look for the thumbnail"] = true }, want: anew, kept: true},
+		{name: "the store fails", job: second, world: func(w *world) { w.broken["look for the thumbnail"] = true }, want: anew, kept: true},
 	})
 }
 
@@ -132,7 +132,7 @@ func TestOriginals(t *testing.T) {
 			job: func(d *intake.Delivery) { d.Job.Lane = renderjob.LaneExpensive }, want: whole, kept: true,
 		},
 		{
-			name: "a drawing without a name that says so", want: read, handed: intake.ErrLong,
+			name: "a PDF without a type", want: read, handed: intake.ErrLong,
 			job:   func(d *intake.Delivery) { d.Job.Spec.Type = thumbnail.TypeUnknown },
 			world: func(w *world) { w.set("a.png", file{body: []byte("%PDF-1.4\n")}) },
 		},
@@ -165,7 +165,7 @@ func TestWorkersThatDie(t *testing.T) {
 			name: "once", want: events(twice, whole[3:]...), kept: true,
 			world: func(w *world) { w.renders = []func() (engine.Result, error){dies, draws("picture")} },
 		},
-		{name: "thrice", world: func(w *world) { w.renders[0] = dies }, want: events(twice, "render", "failed: worker-killed")},
+		{name: "three times", world: func(w *world) { w.renders[0] = dies }, want: events(twice, "render", "failed: worker-killed")},
 		{
 			name: "as the deadline passes", world: func(w *world) { w.renders[0] = dies }, want: events(rendered, "failed: deadline"),
 			on: map[string]func(*world){"render": wait(61 * time.Second)},
@@ -177,7 +177,7 @@ func TestWorkersThatDie(t *testing.T) {
 	})
 }
 
-// wait lets time of the test's bubble pass.
+// wait returns an action that lets time of the test's bubble pass.
 func wait(d time.Duration) func(*world) { return func(*world) { time.Sleep(d) } }
 
 func TestTheDeadlinePasses(t *testing.T) {
@@ -186,32 +186,32 @@ func TestTheDeadlinePasses(t *testing.T) {
 		{name: "while the edge is asked", on: map[string]func(*world){"started": over}, want: events(begun, "failed: original-store")},
 		{name: "while the original is fetched", on: map[string]func(*world){"fetch a.png": over}, want: events(read, "failed: original-store")},
 		{
-			name: "in line for a slot", world: occupy, busy: 1,
+			name: "while the job waits for a slot", world: occupy, busy: 1,
 			job:  func(d *intake.Delivery) { d.Deliveries, d.Age = 2, 57*time.Second },
 			want: events(begun, "look for the thumbnail", "fetch a.png", "failed: deadline"),
 		},
-		{name: "under the render", on: map[string]func(*world){"render": over}, want: events(rendered, "failed: deadline")},
-		{name: "after the render, and the picture is stored all the same", on: map[string]func(*world){"rendered": over}, want: whole, kept: true},
-		{name: "while the store takes it", on: map[string]func(*world){"put": over}, want: events(replied, "put", "stored: thumbnail-store")},
+		{name: "during the render", on: map[string]func(*world){"render": over}, want: events(rendered, "failed: deadline")},
+		{name: "after the render, and the picture is still stored", on: map[string]func(*world){"rendered": over}, want: whole, kept: true},
+		{name: "during the put", on: map[string]func(*world){"put": over}, want: events(replied, "put", "stored: thumbnail-store")},
 	})
 }
 
-func TestWhatIsHandedOn(t *testing.T) {
+func TestJobsForOtherRenderers(t *testing.T) {
 	drain := func(w *world) { close(w.drain) }
 	later := func(act func(*world)) func(*world) {
 		return func(w *world) { occupy(w); time.AfterFunc(time.Second, func() { act(w) }) }
 	}
 	testWays(t, []way{
 		{name: "a drain before the job begins", world: drain, want: read, handed: intake.ErrNotBegun},
-		{name: "a drain while it waits for a slot", world: later(drain), want: read, handed: intake.ErrNotBegun, busy: 1},
-		{name: "no slot within the patience", world: occupy, want: read, handed: intake.ErrNotBegun, busy: 1},
-		{name: "a slot within the patience", world: later(func(w *world) { w.pipeline.slots.release() }), want: whole, kept: true},
-		{name: "a drain under the render, which goes on", on: map[string]func(*world){"render": drain}, want: whole, kept: true},
-		{name: "the renderer stops under the job", on: map[string]func(*world){"render": func(w *world) { w.stop() }}, want: rendered, handed: errUnfinished},
+		{name: "a drain while the job waits for a slot", world: later(drain), want: read, handed: intake.ErrNotBegun, busy: 1},
+		{name: "no slot within deadline.Slot", world: occupy, want: read, handed: intake.ErrNotBegun, busy: 1},
+		{name: "a slot within deadline.Slot", world: later(func(w *world) { w.pipeline.slots.release() }), want: whole, kept: true},
+		{name: "a drain during the render, which goes on", on: map[string]func(*world){"render": drain}, want: whole, kept: true},
+		{name: "the renderer stops during the job", on: map[string]func(*world){"render": func(w *world) { w.stop() }}, want: rendered, handed: errUnfinished},
 	})
 }
 
-// What takes long is tried once more, beside the slots, and only then fails.
+// A slow original gets a second try beside the slots, and only then fails.
 func TestASlowOriginalHoldsNoSlot(t *testing.T) {
 	overruns := fails(fault.New(fault.Overran, "too long"))
 	drawing := func(d *intake.Delivery) { d.Job.Lane, d.Job.Spec.Type = renderjob.LaneExpensive, thumbnail.TypeSVG }
@@ -224,11 +224,11 @@ func TestASlowOriginalHoldsNoSlot(t *testing.T) {
 	}
 	slow := func(w *world) { set(w); w.renders[0] = overruns }
 	testWays(t, []way{
-		{name: "a drawing's first try", job: drawing, world: slow, want: rendered, handed: intake.ErrSlow},
+		{name: "an SVG's first try", job: drawing, world: slow, want: rendered, handed: intake.ErrSlow},
 		{name: "its second try", job: again, world: func(w *world) { set(w); occupy(w) }, busy: 1, want: whole, kept: true},
 		{name: "its second try overruns", job: again, world: slow, want: events(rendered, "failed: overran")},
 		{
-			name: "behind another slow one", job: again, want: read, handed: intake.ErrNotBegun,
+			name: "behind another slow job", job: again, want: read, handed: intake.ErrNotBegun,
 			world: func(w *world) {
 				set(w)
 				if err := w.pipeline.slow.acquire(w.t.Context(), nil); err != nil {
@@ -237,18 +237,18 @@ func TestASlowOriginalHoldsNoSlot(t *testing.T) {
 			},
 		},
 		{
-			name: "a drawing whose client soon leaves", world: slow, want: events(rendered, "failed: overran"),
+			name: "an SVG whose client soon leaves", world: slow, want: events(rendered, "failed: overran"),
 			job: func(d *intake.Delivery) { drawing(d); d.Job.DeadlineMS = 4000 },
 		},
 		{name: "a photo", world: func(w *world) { w.renders[0] = overruns }, want: events(rendered, "failed: overran")},
 		{
-			name: "a limit that is short anyway", world: slow, want: events(rendered, "failed: overran"),
+			name: "a limit below the first try's", world: slow, want: events(rendered, "failed: overran"),
 			job: func(d *intake.Delivery) { drawing(d); d.Job.RenderLimitMS = 2000 },
 		},
 	})
 }
 
-// occupy takes the only slot, as another job's render would.
+// occupy takes the only slot, like the render of another job.
 func occupy(w *world) {
 	if err := w.pipeline.slots.acquire(w.t.Context(), nil); err != nil {
 		w.t.Fatal(err)
@@ -259,28 +259,28 @@ func TestTheThumbnailIsWithdrawn(t *testing.T) {
 	purge := (*world).purge
 	newer := func(w *world) { w.set("a.png", file{body: []byte("another"), version: "v2"}) }
 	testWays(t, []way{
-		{name: "a purge under the render, before the put", on: map[string]func(*world){"render": purge}, want: events(replied, "stored: original-store")},
+		{name: "a purge during the render", on: map[string]func(*world){"render": purge}, want: events(replied, "stored: original-store")},
 		{name: "a purge between reply and put", on: map[string]func(*world){"rendered": purge}, want: events(replied, "stored: original-store")},
 		{name: "a purge during the put", on: map[string]func(*world){"put": purge}, want: withdrew},
 		{name: "a purge after the put", on: map[string]func(*world){"compare": purge}, want: withdrew},
-		{name: "a purge after all", on: map[string]func(*world){"stored": purge}, want: whole, kept: true},
+		{name: "a purge after the job", on: map[string]func(*world){"stored": purge}, want: whole, kept: true},
 		{name: "a purge of another original", on: map[string]func(*world){"put": func(w *world) { w.pipeline.Forget(at("b.png")) }}, want: whole, kept: true},
-		{name: "the original changes under the render", on: map[string]func(*world){"render": newer}, want: withdrew},
+		{name: "the original changes during the render", on: map[string]func(*world){"render": newer}, want: withdrew},
 		{name: "the original changes during the put", on: map[string]func(*world){"put": newer}, want: withdrew},
 		{name: "the original is deleted during the put", on: map[string]func(*world){"put": func(w *world) { w.remove("a.png") }}, want: withdrew},
 		{name: "the originals' store fails after the put", world: func(w *world) { w.broken["compare"] = true }, want: whole, kept: true},
 		{
-			name: "an original whose version nobody knows", want: whole, kept: true,
+			name: "an original of an unknown version", want: whole, kept: true,
 			world: func(w *world) { w.set("a.png", file{body: disc(w.t)}) }, on: map[string]func(*world){"put": newer},
 		},
 		{name: "the delete fails", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["delete"] = true }, want: withdrew, kept: true},
-		{name: "edges cannot be told", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["take back"] = true }, want: withdrew},
+		{name: "edges cannot be reached", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["take back"] = true }, want: withdrew},
 		{name: "the put fails after the reply", world: func(w *world) { w.broken["put"] = true }, want: events(replied, "put", "stored: thumbnail-store")},
 	})
 }
 
-// What edges are told of a picture, and what is kept with it, is the same.
-func TestWhatIsToldAndKept(t *testing.T) {
+// Edges hear the same properties of a thumbnail as the store keeps.
+func TestRepliesAndStoredMetadata(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		d := delivery()
@@ -312,8 +312,8 @@ func TestALongSpecIsKeptAsItsDigestAlone(t *testing.T) {
 	})
 }
 
-// A failure is counted by its fault, and told with the version of what draws the type,
-// by which the failure memory tries again.
+// A failure is counted by its fault. The reply has the version of the programs that draw the type, so that
+// the failure memory tries again after an update.
 func TestFailuresAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -328,7 +328,7 @@ func TestFailuresAreCounted(t *testing.T) {
 	})
 }
 
-// The time and the pixels that a job grants reach the engines.
+// A job's bound of pixels counts; 0 means no bound.
 func TestARenderIsBounded(t *testing.T) {
 	j := &job{job: renderjob.Job{}}
 	if j.maxPixels() != math.MaxInt64 {
@@ -336,7 +336,7 @@ func TestARenderIsBounded(t *testing.T) {
 	}
 	j.job.MaxThumbnailPixels = 7
 	if j.maxPixels() != 7 {
-		t.Error("a job's bound is not kept")
+		t.Error("a job's bound is not used")
 	}
 }
 
@@ -357,11 +357,11 @@ func TestJobsAreListedByTheirAge(t *testing.T) {
 	})
 }
 
-func TestUtilisationIsTheShareSinceItWasAskedLast(t *testing.T) {
+func TestUtilisationIsTheShareSinceTheLastCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlots(2)
 		if s.share() != 0 {
-			t.Error("slots that were never used were in use")
+			t.Error("unused slots have a share of use")
 		}
 		for _, want := range []float64{0.25, 0} {
 			if want > 0 {

@@ -18,10 +18,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// attempts is how often a render is tried when its worker dies.
+// attempts is the number of tries of a render whose workers die.
 const attempts = 3
 
-// render waits for a slot and draws.
+// render waits for a slot and renders the thumbnail, with the siblings if there are any.
 func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine.Source, overlays []engine.Source, version string) ([]byte, error) {
 	j.now.Store("waits for a slot")
 	if err := j.slots.acquire(ctx, drain); err != nil {
@@ -42,17 +42,18 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	return result.Image, err
 }
 
-// attempt renders a spec, and tries up to three workers.
+// attempt renders a spec, and tries another worker if a worker dies, up to three in all. It returns
+// intake.ErrSlow if a first try takes too long, and the job has time for a second try.
 func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source) (engine.Result, error) {
 	for range attempts {
 		began := time.Now()
 		result, err := j.try(ctx, s, original, overlays)
 		if errors.Is(err, worker.ErrDied) {
-			j.log.Warn("a worker died under a render", "original", j.job.Spec.Original, "error", err)
+			j.log.Warn("try a render again after its worker died", "original", j.job.Spec.Original, "error", err)
 			continue
 		}
 		if fault.Is(err, fault.Overran) && j.isFirstTry(original, overlays) && j.delivery.Left() > deadline.FirstTry {
-			j.log.Info("a render takes long, and is tried again beside the others", "original", j.job.Spec.Original, "type", original.Header.Type)
+			j.log.Info("hand a slow render to the bulk lane", "original", j.job.Spec.Original, "type", original.Header.Type)
 			return engine.Result{}, intake.ErrSlow
 		}
 		j.countRender(ctx, original, result, err, time.Since(began))
@@ -61,15 +62,15 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 	return engine.Result{}, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
 }
 
-// isFirstTry reports whether the render has deadline.FirstTry at most: none of a type that
-// can take any time was tried before.
+// isFirstTry reports whether the limit of the render is deadline.FirstTry: an original or an overlay
+// has a type that can take any time, and the job was not slow before.
 func (j *job) isFirstTry(original engine.Source, overlays []engine.Source) bool {
 	longer := j.job.RenderLimitMS > deadline.FirstTry.Milliseconds()
 	return !j.job.Slow && longer && (lanes.Unforeseeable(original.Header.Type) ||
 		slices.ContainsFunc(overlays, func(o engine.Source) bool { return lanes.Unforeseeable(o.Header.Type) }))
 }
 
-// try renders once, in the time that the job has left.
+// try renders once, within the rest of the job's time.
 func (j *job) try(ctx context.Context, s thumbnail.Spec, original engine.Source, overlays []engine.Source) (engine.Result, error) {
 	limit := min(time.Duration(j.job.RenderLimitMS)*time.Millisecond, j.delivery.Left())
 	if j.isFirstTry(original, overlays) && j.delivery.Left() > 2*deadline.FirstTry {
@@ -88,7 +89,7 @@ func (j *job) maxPixels() int64 {
 	return j.job.MaxThumbnailPixels
 }
 
-// note keeps what all replies about the picture tell.
+// note keeps the common fields of all replies about the picture, and counts the processor time.
 func (j *job) note(r engine.Result, took time.Duration) {
 	sum := md5.Sum(r.Image) //nolint:gosec // ETags are MD5, as in Swift
 	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height

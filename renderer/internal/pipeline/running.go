@@ -9,7 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// running holds the jobs under way.
+// running has the jobs under way.
 type running struct {
 	mu   sync.Mutex
 	jobs map[*job]struct{}
@@ -30,7 +30,7 @@ func (r *running) remove(j *job) {
 	delete(r.jobs, j)
 }
 
-// Job is one under way, as debuggers see it.
+// Job describes a job under way, for debugging.
 type Job struct {
 	ID         string             `json:"id"`
 	RequestID  string             `json:"request_id"`
@@ -39,11 +39,11 @@ type Job struct {
 	Original   thumbnail.Location `json:"original"`
 	Key        thumbnail.Location `json:"key"`
 	Deliveries int                `json:"deliveries"`
-	InHand     string             `json:"in_hand"` // for how long
-	Step       string             `json:"step"`    // fetch, guard, render, store
+	InHand     string             `json:"in_hand"` // the time since the delivery
+	Step       string             `json:"step"`    // such as fetch, guard, render or store
 }
 
-// Jobs are those under way, the oldest first.
+// Jobs returns the jobs under way, the oldest first.
 func (p *Pipeline) Jobs() []Job {
 	p.running.mu.Lock()
 	defer p.running.mu.Unlock()
@@ -63,7 +63,7 @@ func (p *Pipeline) Jobs() []Job {
 	return shown
 }
 
-// of gives the jobs of an original.
+// of returns the jobs under way of an original.
 func (r *running) of(original thumbnail.Location) (jobs []*job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,9 +75,9 @@ func (r *running) of(original thumbnail.Location) (jobs []*job) {
 	return jobs
 }
 
-// Forget keeps what is rendered now of an original from being stored, since it was purged,
-// and has the original fetched anew. The clients of those renders get their pictures. It
-// returns when what is being stored is withdrawn: after that nothing of before appears.
+// Forget purges an original: thumbnails that are being rendered are not stored, and the next job fetches
+// the original again. Clients of renders under way still get their pictures. Forget returns after jobs
+// have withdrawn the thumbnails that they were storing, so no old thumbnail appears later.
 func (p *Pipeline) Forget(original thumbnail.Location) {
 	p.config.Originals.Forget(original)
 	jobs := p.running.of(original)
@@ -86,6 +86,6 @@ func (p *Pipeline) Forget(original thumbnail.Location) {
 	}
 	for _, j := range jobs {
 		j.storing.Lock()
-		j.storing.Unlock() //nolint:staticcheck // only the wait counts
+		j.storing.Unlock() //nolint:staticcheck // Forget only waits for the lock
 	}
 }

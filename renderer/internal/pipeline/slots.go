@@ -8,7 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/deadline"
 )
 
-// slots are the renders that may run at once.
+// slots bounds the renders that run at once.
 type slots struct {
 	taken chan struct{}
 	usage usage
@@ -16,8 +16,8 @@ type slots struct {
 
 func newSlots(n int) *slots { return &slots{taken: make(chan struct{}, n)} }
 
-// acquire waits for a slot. It returns intake.ErrNotBegun once drain is closed or
-// deadline.Slot is over, and ctx's error when ctx ends. After nil the caller releases the slot.
+// acquire waits for a slot. It returns intake.ErrNotBegun if drain is closed or deadline.Slot passes
+// first, and ctx's error if ctx ends first. After nil the caller must release the slot.
 func (s *slots) acquire(ctx context.Context, drain <-chan struct{}) error {
 	select {
 	case <-drain:
@@ -32,7 +32,7 @@ func (s *slots) acquire(ctx context.Context, drain <-chan struct{}) error {
 		return nil
 	case <-drain:
 		return intake.ErrNotBegun
-	case <-patience.C: // a long render is in the way; another renderer may be idle
+	case <-patience.C: // a long render holds the slot, and another renderer may be idle
 		return intake.ErrNotBegun
 	case <-ctx.Done():
 		return ctx.Err()
@@ -44,8 +44,8 @@ func (s *slots) release() {
 	<-s.taken
 }
 
-// busy is how many slots render now.
+// busy returns the number of slots that render now.
 func (s *slots) busy() int { return len(s.taken) }
 
-// share is the part of the slots' time since the last call that was spent on renders, 0 to 1.
+// share returns the share of the slots' time that was spent on renders since the last call, from 0 to 1.
 func (s *slots) share() float64 { return s.usage.share(cap(s.taken)) }

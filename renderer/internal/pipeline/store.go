@@ -12,20 +12,21 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// store writes the thumbnail and tells the edge, which then ends the lease. version is that of
-// the original that was rendered.
+// store writes the thumbnail and tells the edge, which then ends the lease. version is the version of the
+// rendered original.
 func (j *job) store(ctx context.Context, image []byte, version string) {
 	j.tellStored(j.keep(ctx, image, version))
 }
 
-// tellStored tells the edge that the thumbnail is stored, or why not.
+// tellStored tells the edge that the thumbnail is stored, or why it is not.
 func (j *job) tellStored(why *fault.Fault) {
 	stored := j.result
 	stored.State, stored.Fault = renderjob.StateStored, why
 	j.reply(stored)
 }
 
-// keep writes the thumbnail, whatever became of the client; the fault says why nothing is stored.
+// keep writes the thumbnail, even if the client is gone. It returns nil, or a fault that says why the
+// thumbnail is not stored.
 func (j *job) keep(ctx context.Context, image []byte, version string) *fault.Fault {
 	j.now.Store("store")
 	began := time.Now()
@@ -35,27 +36,27 @@ func (j *job) keep(ctx context.Context, image []byte, version string) *fault.Fau
 	return j.put(ctx, image, version)
 }
 
-// put writes the thumbnail, unless the original changed or was purged; the fault says why
-// nothing is stored.
+// put writes the bucket and the thumbnail, and deletes them again if the original changed or was purged.
+// It returns nil, or a fault that says why the thumbnail is not stored.
 func (j *job) put(ctx context.Context, image []byte, version string) *fault.Fault {
 	j.storing.Lock()
 	defer j.storing.Unlock()
 	if j.purged.Load() {
-		return fault.New(fault.OriginalStore, "the original was purged while it was rendered")
+		return fault.New(fault.OriginalStore, "the original was purged during the render")
 	}
 	j.storeBucket(ctx, version)
 	if err := j.thumbnails.Put(ctx, j.job.Key, image, j.meta(version)); err != nil {
-		j.log.Warn("a thumbnail could not be stored", "key", j.job.Key, "error", err)
-		return fault.Wrap(err, fault.ThumbStore, "the thumbnail could not be stored")
+		j.log.Warn("store a thumbnail", "key", j.job.Key, "error", err)
+		return fault.Wrap(err, fault.ThumbStore, "cannot store the thumbnail")
 	}
-	if j.changed(ctx, version) || j.purged.Load() { // or while its store was asked
+	if j.changed(ctx, version) || j.purged.Load() { // a purge can also come while changed asks the store
 		j.withdraw(ctx)
-		return fault.New(fault.OriginalStore, "the original changed while it was rendered")
+		return fault.New(fault.OriginalStore, "the original changed during the render")
 	}
 	return nil
 }
 
-// meta is what is kept with the thumbnail.
+// meta returns the metadata that the store keeps with the thumbnail.
 func (j *job) meta(version string) objectstore.Meta {
 	spec := j.job.Spec.Canonical()
 	if len(spec) > objectstore.MaxSpec {
@@ -67,9 +68,9 @@ func (j *job) meta(version string) objectstore.Meta {
 	}
 }
 
-// changed compares the original with what was rendered, after the write: an
-// upload that came in between would otherwise be hidden by the old picture. An original
-// whose version is not known, or whose store fails, counts as unchanged.
+// changed reports whether the original's store now has another version than the rendered version. put
+// calls it after the write, because a new upload before the write would leave an old thumbnail in the
+// store. An original whose version is unknown, or whose store fails, counts as unchanged.
 func (j *job) changed(ctx context.Context, version string) bool {
 	info, err := j.versions.Head(ctx, j.job.Spec.Original)
 	if err != nil {
@@ -78,14 +79,14 @@ func (j *job) changed(ctx context.Context, version string) bool {
 	return info.Version != version && info.Version != "" && version != ""
 }
 
-// withdraw deletes what was stored.
+// withdraw deletes the stored thumbnail and bucket, and tells the edges to forget them.
 func (j *job) withdraw(ctx context.Context) {
-	j.log.Info("a stale thumbnail is withdrawn: its original changed or was purged under way", "original", j.job.Spec.Original)
+	j.log.Info("withdraw a stale thumbnail: its original changed or was purged during the render", "original", j.job.Spec.Original)
 	if err := j.thumbnails.Delete(ctx, j.job.Key); err != nil {
-		j.log.Error("a stale thumbnail could not be deleted", "key", j.job.Key, "error", err)
+		j.log.Error("delete a stale thumbnail", "key", j.job.Key, "error", err)
 	}
 	j.withdrawBucket(ctx)
 	if err := j.edges.TakeBack(j.job.Spec.Original); err != nil {
-		j.log.Error("edges could not be told of a stale thumbnail", "key", j.job.Key, "error", err)
+		j.log.Error("tell edges to forget a stale thumbnail", "key", j.job.Key, "error", err)
 	}
 }

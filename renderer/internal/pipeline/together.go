@@ -17,7 +17,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// newSibling makes a job that is done with another's delivery, and has purges find it.
+// newSibling returns a job that is done with another job's delivery. It adds the sibling to the running
+// jobs, so that purges find it.
 func (p *Pipeline) newSibling(of *job, told renderjob.Sibling) *job {
 	d := intake.Delivery{
 		Job: told.Job, Deliveries: of.delivery.Deliveries, Age: time.Duration(told.WaitedMS) * time.Millisecond, Arrived: time.Now(),
@@ -25,13 +26,14 @@ func (p *Pipeline) newSibling(of *job, told renderjob.Sibling) *job {
 	s := p.newJob(d)
 	s.now.Store("with " + of.job.ID)
 	p.running.add(s)
-	if of.purged.Load() { // before it could be found
+	if of.purged.Load() { // a purge can come before the sibling is in the list
 		s.purged.Store(true)
 	}
 	return s
 }
 
-// adopt takes the siblings that an edge names. What an earlier delivery stored is over.
+// adopt takes the siblings that an edge names, at most Batch - 1. A sibling that an earlier delivery
+// stored is over.
 func (p *Pipeline) adopt(ctx context.Context, j *job, told []renderjob.Sibling) {
 	for _, t := range told[:min(len(told), max(0, p.config.Batch-1))] {
 		s := p.newSibling(j, t)
@@ -43,7 +45,7 @@ func (p *Pipeline) adopt(ctx context.Context, j *job, told []renderjob.Sibling) 
 	}
 }
 
-// untried are the siblings that nothing is told of yet.
+// untried returns the siblings without an answer.
 func (j *job) untried() (all []*job) {
 	for _, s := range j.siblings {
 		if !s.over {
@@ -53,7 +55,7 @@ func (j *job) untried() (all []*job) {
 	return all
 }
 
-// failSiblings tells that the original is at fault, which is everybody's failure.
+// failSiblings fails all siblings without an answer, because the original is at fault.
 func (j *job) failSiblings(ctx context.Context, err error) {
 	for _, s := range j.untried() {
 		s.over = true
@@ -61,7 +63,7 @@ func (j *job) failSiblings(ctx context.Context, err error) {
 	}
 }
 
-// release gives siblings up, to be rendered each by itself.
+// release tells the edge to render each sibling without an answer by itself.
 func (j *job) release() {
 	for _, s := range j.untried() {
 		s.over = true
@@ -78,19 +80,19 @@ func (j *job) end(outcome string) {
 	}
 }
 
-// drawn is what became of a primary that was drawn with its siblings.
+// drawn is the result of a job that was rendered with its siblings.
 type drawn struct {
 	tried bool
 	image []byte
 	err   error
-	// unkept says why it is not stored, once finishing is over.
+	// unkept says why the thumbnail is not stored, after finishing is done. nil means stored.
 	unkept *fault.Fault
 }
 
-// renderTogether draws the job and its siblings, the job first and then in the order in which
-// they asked, and answers for each sibling as soon as its thumbnail is ready. Whatever ends the
-// worker may be the fault of any that is left: siblings are released, and the job itself, where
-// it was not drawn, is to be tried alone.
+// renderTogether renders the job first, and then its siblings in the order of their requests. It answers
+// each sibling as soon as its thumbnail is ready. If the worker ends early, each remaining render can be
+// the reason: renderTogether releases the remaining siblings. It returns false if the caller must render
+// the job alone.
 func (j *job) renderTogether(ctx context.Context, original engine.Source, version string) (tried bool) {
 	batch := append([]*job{j}, j.untried()...)
 	if len(batch) == 1 || lanes.Unforeseeable(original.Header.Type) {
@@ -123,14 +125,14 @@ func (j *job) renderTogether(ctx context.Context, original engine.Source, versio
 	case ctx.Err() != nil && !j.drawn.tried:
 		j.drawn.tried, j.drawn.err = true, ctx.Err()
 	case ctx.Err() == nil:
-		j.log.Info("renders of one original ended early, and the others are tried alone", "original", j.job.Spec.Original, "error", err)
+		j.log.Info("release the remaining siblings after an early end of the worker", "original", j.job.Spec.Original, "error", err)
 		j.release()
 	}
 	return j.drawn.tried
 }
 
-// batchLimits give each thumbnail the time of a render, and all together the time that the last
-// of their clients has.
+// batchLimits gives each thumbnail the time of a render, and all thumbnails together the time to the
+// latest deadline of the batch.
 func batchLimits(batch []*job) (l worker.Limits) {
 	l.Each = time.Duration(batch[0].job.RenderLimitMS) * time.Millisecond
 	for _, one := range batch {
@@ -139,7 +141,7 @@ func batchLimits(batch []*job) (l worker.Limits) {
 	return l
 }
 
-// noteRender counts a render, and keeps what is told of its thumbnail.
+// noteRender counts a render, and keeps the fields of the replies about its thumbnail.
 func (j *job) noteRender(ctx context.Context, original engine.Source, r engine.Result, err error, took time.Duration) {
 	if err == nil {
 		j.note(r, took)
@@ -147,7 +149,7 @@ func (j *job) noteRender(ctx context.Context, original engine.Source, r engine.R
 	j.countRender(ctx, original, r, err, took)
 }
 
-// countRender counts a render, that of a bucket too.
+// countRender counts a render of a thumbnail or a bucket.
 func (j *job) countRender(ctx context.Context, original engine.Source, r engine.Result, err error, took time.Duration) {
 	by := failed
 	if err == nil {
@@ -156,7 +158,7 @@ func (j *job) countRender(ctx context.Context, original engine.Source, r engine.
 	j.metrics.rendered(j.job.Lane, by, original.Header.Type, took, tracing.ID(ctx))
 }
 
-// finish answers for a sibling that was drawn, or could not be.
+// finish answers a sibling after its render: it stores the thumbnail, or fails the sibling.
 func (j *job) finish(ctx context.Context, image []byte, err error, version string) {
 	ctx, span := j.tracer.Start(tracing.Within(ctx, j.job.Trace), "job", trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(j.delivery.Arrived),
 		trace.WithAttributes(attribute.String("thumbmill.request", j.job.RequestID), attribute.String("thumbmill.job", j.job.ID), attribute.Bool("thumbmill.sibling", true)))

@@ -15,14 +15,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// sibling is a job like that of delivery, of another width.
+// sibling returns a job like the job of delivery, with another width.
 func sibling(id string, width int) renderjob.Sibling {
 	j := delivery().Job
 	j.ID, j.Key, j.Spec.Width = id, at(id), width
 	return renderjob.Sibling{Job: j, WaitedMS: 10}
 }
 
-// told are the states that the edge was told of each job, in their order.
+// told returns the states of a job that the edge heard, in their order.
 func (w *world) told(id string) string {
 	var states []string
 	for _, r := range w.replies {
@@ -46,7 +46,7 @@ func (w *world) count(event string) (n int) {
 	return n
 }
 
-// A job j with siblings a and b.
+// TestTogether processes a job j with siblings a and b.
 func TestTogether(t *testing.T) {
 	const whole, sibling1 = "started rendered stored", "rendered stored"
 	ends := func(err error) []func() (engine.Result, error) {
@@ -58,18 +58,18 @@ func TestTogether(t *testing.T) {
 	for name, c := range map[string]struct {
 		job     func(*intake.Delivery)
 		world   func(*world)
-		j, a, b string // what is told of each
+		j, a, b string // the states that the edge hears
 		renders int
 		handed  error
 		kept    int
 	}{
-		"all are drawn": {j: whole, a: sibling1, b: sibling1, renders: 3, kept: 3},
-		"one cannot be": {
+		"all succeed": {j: whole, a: sibling1, b: sibling1, renders: 3, kept: 3},
+		"a sibling fails": {
 			world: func(w *world) {
 				w.renders = []func() (engine.Result, error){draws("j"), fails(fault.New(fault.BadURL, "no")), draws("b")}
 			}, j: whole, a: "failed:bad-url", b: sibling1, renders: 3, kept: 2,
 		},
-		"the primary cannot be": {
+		"the job itself fails": {
 			world: func(w *world) {
 				w.renders = []func() (engine.Result, error){fails(fault.New(fault.BadURL, "no")), draws("a")}
 			}, j: "started failed:bad-url", a: sibling1, b: sibling1, renders: 3, kept: 2,
@@ -80,14 +80,14 @@ func TestTogether(t *testing.T) {
 		"the last takes too long":     {world: func(w *world) { w.renders = midway(fault.New(fault.Overran, "long")) }, j: whole, a: sibling1, b: "released", renders: 3, kept: 2},
 		"the original is absent":      {world: func(w *world) { w.remove("a.png") }, j: "started failed:absent", a: "failed:absent", b: "failed:absent"},
 		"the original is damaged":     {world: func(w *world) { w.set("a.png", file{}) }, j: "started failed:undecodable", a: "failed:undecodable", b: "failed:undecodable"},
-		"it is handed on as long":     {world: func(w *world) { w.set("a.png", file{body: sized(w.t, 8000)}) }, j: "started", handed: intake.ErrLong},
+		"the original is long":        {world: func(w *world) { w.set("a.png", file{body: sized(w.t, 8000)}) }, j: "started", handed: intake.ErrLong},
 		"the renderer drains":         {world: func(w *world) { close(w.drain) }, j: "started", handed: intake.ErrNotBegun},
 		"the renderer stops":          {world: func(w *world) { w.on["several"] = func(w *world) { w.stop() } }, j: "started", renders: 1, handed: errUnfinished},
-		"the deadline is over meanwhile": {
-			world: func(w *world) { w.on["fetch a.png"] = func(*world) { time.Sleep(2 * time.Minute) } }, // of the bubble's time, past the deadline
+		"the deadline passes": {
+			world: func(w *world) { w.on["fetch a.png"] = func(*world) { time.Sleep(2 * time.Minute) } }, // past the deadline, in the bubble's time
 			j:     "started failed:original-store",
 		},
-		"an earlier delivery did one": {
+		"an earlier delivery stored a sibling": {
 			job: func(d *intake.Delivery) { d.Deliveries = 2 },
 			world: func(w *world) {
 				w.kept["a"] = objectstore.Meta{SpecDigest: w.siblings[0].Job.Spec.Digest(), OriginalVersion: "v1"}
@@ -113,22 +113,22 @@ func TestTogether(t *testing.T) {
 					c.world(w)
 				}
 				if err := w.process(d); !errors.Is(err, c.handed) {
-					t.Errorf("returned %v, want %v", err, c.handed)
+					t.Errorf("Process returns %v, want %v", err, c.handed)
 				}
 				synctest.Wait()
 				for id, want := range map[string]string{"j": c.j, "a": c.a, "b": c.b} {
 					if got := w.told(id); got != want {
-						t.Errorf("of %s is told %q, want %q", id, got, want)
+						t.Errorf("the edge hears %q of job %s, want %q", got, id, want)
 					}
 				}
 				if last := w.replies[len(w.replies)-1]; c.handed == nil && last.JobID != "j" {
-					t.Errorf("the last word is about %s: the edge would release it", last.JobID)
+					t.Errorf("the last reply is about job %s, so the edge would release it", last.JobID)
 				}
 				if w.count("fetch a.png") > 1 || w.count("render") != c.renders || len(w.keptPaths()) != c.kept {
 					t.Errorf("%d fetches, %d renders, kept %v", w.count("fetch a.png"), w.count("render"), w.keptPaths())
 				}
 				if w.pipeline.Busy() != 0 || len(w.pipeline.Jobs()) != 0 {
-					t.Errorf("left behind: %d slots, %v", w.pipeline.Busy(), w.pipeline.Jobs())
+					t.Errorf("%d slots are busy, and these jobs are left: %v", w.pipeline.Busy(), w.pipeline.Jobs())
 				}
 			})
 		})

@@ -9,12 +9,12 @@ import (
 type usage struct {
 	mu    sync.Mutex
 	busy  int
-	spent time.Duration // by all slots together, up to at
+	spent time.Duration // the time of all slots together, from since to at
 	at    time.Time
-	since time.Time // the last share was told
+	since time.Time // the time of the last call of share
 }
 
-// settle brings spent up to now.
+// settle adds the time since at to spent, and returns the time now.
 func (u *usage) settle() time.Time {
 	now := time.Now()
 	if u.at.IsZero() {

@@ -38,13 +38,13 @@ func TestMain(m *testing.M) {
 
 var errBroken = errors.New("broken")
 
-// world is all that a pipeline meets, in memory but for the originals' files. It writes
-// down what happens, in order, and lets a test act at each event, before its effect.
+// world has the stores, the engines and the edge of a pipeline, all in memory except for the originals'
+// files. It records events in their order, and lets a test act at each event, before its effect.
 type world struct {
 	t        *testing.T
 	pipeline *Pipeline
 	registry *prometheus.Registry
-	stop     context.CancelFunc // ends the renderer under the job
+	stop     context.CancelFunc // stops the renderer during the job
 	drain    chan struct{}
 	on       map[string]func(*world)
 
@@ -53,12 +53,12 @@ type world struct {
 	replies []renderjob.Result
 	files   map[string]file                 // originals, by path
 	kept    map[string]objectstore.Meta     // thumbnails, by path
-	bodies  map[string][]byte               // theirs
-	renders []func() (engine.Result, error) // outcomes, in turn; the last one stays
+	bodies  map[string][]byte               // the thumbnails' bytes, by path
+	renders []func() (engine.Result, error) // the results of renders, in turn; the last result repeats
 	broken  map[string]bool                 // events that fail
-	gone    bool                            // nobody waits
+	gone    bool                            // no client waits
 
-	siblings []renderjob.Sibling // that the edge names
+	siblings []renderjob.Sibling // the edge names these siblings
 }
 
 type file struct {
@@ -99,7 +99,7 @@ func disc(t *testing.T) []byte {
 	return body
 }
 
-// sized is a PNG whose header tells of other sides than its pixels fill.
+// sized returns a PNG whose header declares this width and height, but whose pixels are fewer.
 func sized(t *testing.T, side uint32) []byte {
 	t.Helper()
 	body := bytes.Clone(disc(t))
@@ -109,7 +109,7 @@ func sized(t *testing.T, side uint32) []byte {
 	return body
 }
 
-// process does one job, and returns what Process did.
+// process does one job, and returns the error of Process.
 func (w *world) process(d intake.Delivery) error {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
@@ -127,7 +127,7 @@ func delivery() intake.Delivery {
 
 func at(path string) thumbnail.Location { return thumbnail.Location{Path: path} }
 
-// happen writes an event down, lets the test act, and fails where the event shall fail.
+// happen records an event, lets the test act, and returns an error if the event is in broken.
 func (w *world) happen(event string) error {
 	w.mu.Lock()
 	w.events = append(w.events, event)
@@ -156,8 +156,8 @@ func (w *world) remove(path string) {
 	delete(w.files, path)
 }
 
-// purge asks the pipeline to forget the original, and returns once its job has seen it:
-// the call itself lasts until what is being stored is withdrawn.
+// purge starts Forget for the original, and returns once all its jobs know. Forget itself waits until the
+// jobs have withdrawn their thumbnails.
 func (w *world) purge() {
 	go w.pipeline.Forget(at("a.png"))
 	for _, j := range w.pipeline.running.of(at("a.png")) {
@@ -167,7 +167,7 @@ func (w *world) purge() {
 	}
 }
 
-// outcomes are the jobs that were counted.
+// outcomes returns the counts of thumbmill_jobs_total by outcome.
 func (w *world) outcomes() map[string]float64 {
 	families, err := w.registry.Gather()
 	if err != nil {
@@ -194,8 +194,8 @@ func (w *world) keptPaths() []string {
 	return paths
 }
 
-// originals is the world as the store of originals. It embeds the interface for the methods
-// that neither a source nor a pipeline calls.
+// originals is the world's store of originals. It embeds the interface for the methods that neither a
+// source nor a pipeline calls.
 type originals struct {
 	objectstore.Store
 	w *world
@@ -236,7 +236,7 @@ func (o object) Read(p []byte) (int, error)                 { return o.content.R
 func (o object) Seek(offset int64, from int) (int64, error) { return o.content.Seek(offset, from) }
 func (o object) Close() error                               { return nil }
 
-// thumbnails is the world as the store of thumbnails.
+// thumbnails is the world's store of thumbnails.
 type thumbnails struct{ w *world }
 
 func (s thumbnails) Head(_ context.Context, at thumbnail.Location) (objectstore.Info, error) {
@@ -282,7 +282,7 @@ func (s thumbnails) Delete(_ context.Context, at thumbnail.Location) error {
 	return nil
 }
 
-// engines is the world as what renders.
+// engines are the world's engines.
 type engines struct{ w *world }
 
 func (engines) Version() string { return "engine-1" }
@@ -303,7 +303,7 @@ func (e engines) Render(ctx context.Context, _ thumbnail.Spec, _ engine.Source, 
 	return outcome()
 }
 
-// Several gives the outcomes of renders in turn, until one ends the worker.
+// Several returns the results of renders in turn, until a render ends the worker.
 func (e engines) Several(ctx context.Context, specs []thumbnail.Spec, original engine.Source, max int64, limits worker.Limits, done func(int, engine.Result, error)) error {
 	_ = e.w.happen("several")
 	for i, s := range specs {
@@ -326,7 +326,7 @@ func fails(err error) func() (engine.Result, error) {
 	return func() (engine.Result, error) { return engine.Result{}, err }
 }
 
-// edges is the world as the edge that waits.
+// edges is the world's edge.
 type edges struct{ w *world }
 
 func (e edges) note(r renderjob.Result) string {

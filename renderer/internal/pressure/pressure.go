@@ -1,6 +1,5 @@
-// Package pressure tells how short of memory this machine, or this container, is,
-// and how many renders should then run at once. Fewer slots announced are better
-// than workers that the kernel kills.
+// Package pressure measures how short of memory this machine or container is, and tells how many
+// renders may run at once. Fewer slots are better than workers that the kernel kills.
 package pressure
 
 import (
@@ -10,12 +9,12 @@ import (
 	"strings"
 )
 
-// Gauge reads the kernel's pressure stall information. How full a container's
-// memory is would tell nothing: the originals on disk fill it with page cache.
+// Gauge reads the kernel's pressure stall information. The memory use of a container would tell
+// nothing, because originals on disk fill the memory with page cache.
 type Gauge struct{ file string }
 
-// New takes the figures of this process's own control group where there are any,
-// else the machine's.
+// New returns the gauge of this process's control group, or of the machine if the group has no
+// figures.
 func New() Gauge { return at("/sys/fs/cgroup", "/proc") }
 
 func at(cgroups, proc string) Gauge {
@@ -26,9 +25,10 @@ func at(cgroups, proc string) Gauge {
 	return Gauge{filepath.Join(proc, "pressure/memory")}
 }
 
-// group is this process's in the hierarchy of version 2; "" when it is in none.
+// group returns this process's control group in the hierarchy of version 2, or "" if there is no
+// such group.
 func group(file string) string {
-	text, err := os.ReadFile(file) //nolint:gosec // the kernel's
+	text, err := os.ReadFile(file) //nolint:gosec // a file of the kernel
 	if err != nil {
 		return ""
 	}
@@ -40,13 +40,12 @@ func group(file string) string {
 	return ""
 }
 
-// Above these percentages, the slots are halved, and halved again.
 const (
-	someStall = 10.0
-	muchStall = 40.0
+	someStall = 10.0 // the stall in percent from which half of the slots are used
+	muchStall = 40.0 // the stall in percent from which a quarter of the slots is used
 )
 
-// Slots is how many of the slots should be in use now, at least one.
+// Slots returns how many of the slots may be used now, at least one.
 func (g Gauge) Slots(of int) int {
 	switch stall := g.Stall(); {
 	case stall >= muchStall:
@@ -57,8 +56,8 @@ func (g Gauge) Slots(of int) int {
 	return of
 }
 
-// Stall is the percentage of the last ten seconds in which some process waited
-// for memory; 0 where the kernel does not tell.
+// Stall returns the percentage of the last ten seconds in which at least one process waited for
+// memory, or 0 if the kernel has no figures.
 func (g Gauge) Stall() (percent float64) {
 	text, err := os.ReadFile(g.file)
 	if err != nil {

@@ -14,8 +14,8 @@ const (
 		ll.AccessFSRemoveFile | ll.AccessFSRemoveDir
 )
 
-// landlock restricts files, and where the kernel's version knows how, TCP,
-// signals and abstract sockets as well.
+// landlock restricts the access to files. On newer kernels it also restricts TCP, signals and abstract
+// sockets. It returns false if the kernel has no landlock.
 func (p Profile) landlock() (bool, error) {
 	if version, err := ll.LandlockGetABIVersion(); err != nil || version < 1 {
 		return false, nil //nolint:nilerr // an old kernel: the caller learns that the layer is missing

@@ -1,15 +1,15 @@
-// Package sandbox takes from a process what a decoder does not need: memory
-// without bound, files, the network, other processes. It is entered by a worker
-// before its first task and cannot be left.
+// Package sandbox removes the rights of a process that a decoder does not need: memory without bound,
+// files, the network, other processes. A worker enters the sandbox before its first task, and cannot
+// leave it.
 //
-// The layers stand beside each other, so that a hole in one is still covered:
+// Several layers protect against the same attack, so a hole in one layer is not enough:
 //
-//	no_new_privs  nothing that is executed gains rights
-//	rlimits       address space, size of files, descriptors, no core dumps
-//	landlock      which files may be seen; no TCP, no signals to the outside
-//	seccomp       which system calls there are; no sockets at all, no ptrace
-//	user          workers of a renderer that runs as root run as nobody (the parent does that)
-//	cgroup        memory of each worker, page cache and children included (the parent does that)
+//	no_new_privs  executed programs gain no rights
+//	rlimits       bounds of address space, file sizes and descriptors; no core dumps
+//	landlock      the visible files; no TCP, no signals to processes outside
+//	seccomp       the allowed system calls; no sockets at all, no ptrace
+//	user          the parent starts workers as nobody if the renderer runs as root
+//	cgroup        the parent bounds each worker's memory, with its page cache and its children
 package sandbox
 
 import (
@@ -24,7 +24,7 @@ import (
 // Layer is one mechanism of the kernel.
 type Layer string
 
-// The layers, in the order in which they are entered.
+// The layers stand in the order in which a worker enters them.
 const (
 	User       Layer = "user"
 	Cgroup     Layer = "cgroup"
@@ -34,7 +34,7 @@ const (
 	Seccomp    Layer = "seccomp"
 )
 
-// Missing gives the required layers that are not among those in force.
+// Missing returns the required layers that are not in force.
 func Missing(required, inForce []Layer) (missing []Layer) {
 	for _, l := range required {
 		if !slices.Contains(inForce, l) {
@@ -44,30 +44,30 @@ func Missing(required, inForce []Layer) (missing []Layer) {
 	return missing
 }
 
-// Profile is what a process keeps. The zero value keeps no file and executes nothing.
+// Profile has the rights that a process keeps. The zero value allows no files and no programs.
 type Profile struct {
-	Memory      uint64 // address space in bytes, RLIMIT_AS
-	File        uint64 // bytes of one file that it writes, RLIMIT_FSIZE
-	Descriptors uint64 // RLIMIT_NOFILE
+	Memory      uint64 // bytes of address space, RLIMIT_AS
+	File        uint64 // bytes of one written file, RLIMIT_FSIZE
+	Descriptors uint64 // open files, RLIMIT_NOFILE
 
-	Read     []string // files and folders that may be read; what is absent is passed over
-	Write    []string // folders in which anything may be done but executing
-	Execute  []string // programs that may be executed, with their interpreter
-	Children bool     // other programs may be started: those of Execute
+	Read     []string // readable files and folders; missing paths are ignored
+	Write    []string // folders in which the process may read, write, make and remove files, and execute none
+	Execute  []string // executable programs, with their interpreter
+	Children bool     // the process may start the programs of Execute
 }
 
-// Enter confines the whole process, all its threads and all that it starts, and
-// tells the layers that hold. A layer that this kernel lacks is left out; one
-// that should hold and does not is an error.
+// Enter confines the whole process, with all its threads and children, and returns the layers in force.
+// It leaves out a layer that this kernel lacks. It returns an error if a layer that the kernel has
+// cannot be entered.
 func Enter(p Profile) ([]Layer, error) {
 	if err := p.limit(); err != nil {
 		return nil, err
 	}
-	runtime.LockOSThread() // what is set for one thread is what its filter takes to the others
+	runtime.LockOSThread() // no_new_privs holds for one thread; the filter of seccomp takes it to the other threads
 	defer runtime.UnlockOSThread()
-	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) // first to go when memory runs out
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) // the kernel kills this process first when memory runs out
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return nil, fmt.Errorf("no_new_privs: %w", err)
+		return nil, fmt.Errorf("set no_new_privs: %w", err)
 	}
 	layers := []Layer{NoNewPrivs, Rlimits}
 	if os.Geteuid() != 0 {
@@ -79,7 +79,7 @@ func Enter(p Profile) ([]Layer, error) {
 	}{{Landlock, p.landlock}, {Seccomp, p.seccomp}} {
 		holds, err := l.enter()
 		if err != nil {
-			return layers, fmt.Errorf("%s: %w", l.layer, err)
+			return layers, fmt.Errorf("enter layer %s: %w", l.layer, err)
 		}
 		if holds {
 			layers = append(layers, l.layer)
@@ -94,13 +94,13 @@ func (p Profile) limit() error {
 		resource int
 		value    uint64
 	}{
-		{"memory", unix.RLIMIT_AS, p.Memory},
+		{"address space", unix.RLIMIT_AS, p.Memory},
 		{"file size", unix.RLIMIT_FSIZE, p.File},
 		{"descriptors", unix.RLIMIT_NOFILE, p.Descriptors},
-		{"core", unix.RLIMIT_CORE, 0},
+		{"core dumps", unix.RLIMIT_CORE, 0},
 	} {
 		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
-			return fmt.Errorf("limit of %s: %w", l.name, err)
+			return fmt.Errorf("set the limit of %s to %d: %w", l.name, l.value, err)
 		}
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// envInside asks this test's binary to confine itself, try everything, and tell.
+// envInside names the environment variable that makes this test's binary confine itself, make all
+// attempts, and print the result. The value is a folder.
 const envInside = "SANDBOX_TEST"
 
 func TestMain(m *testing.M) {
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// result is what one attempt came to: "" for success.
+// result has the error of each attempt; "" means success.
 type result map[string]string
 
 func inside(folder string, children bool) {
@@ -83,9 +84,9 @@ func attempts(folder string) map[string]func() error {
 		"a netlink socket":        socket(unix.AF_NETLINK, unix.SOCK_RAW),
 		"execute true":            run("/bin/true"),
 		"execute a shell":         run("/bin/sh"),
-		"execute what it wrote":   run(filepath.Join(folder, "out", "program")),
+		"execute its own file":    run(filepath.Join(folder, "out", "program")),
 		"ptrace":                  func() error { return unix.PtraceAttach(os.Getppid()) },
-		"read another's memory":   func() error { _, err := unix.ProcessVMReadv(os.Getppid(), nil, nil, 0); return err },
+		"read others' memory":     func() error { _, err := unix.ProcessVMReadv(os.Getppid(), nil, nil, 0); return err },
 		"kill its parent":         func() error { return unix.Kill(os.Getppid(), 0) },
 		"limit its parent":        func() error { return unix.Prlimit(os.Getppid(), unix.RLIMIT_CPU, &unix.Rlimit{Cur: 1, Max: 1}, nil) },
 		"mount":                   func() error { return unix.Mount("none", folder, "tmpfs", 0, "") },
@@ -105,7 +106,7 @@ func errno(e syscall.Errno) error {
 	return e
 }
 
-// tooLarge writes past RLIMIT_FSIZE into a memory file, which also counts.
+// tooLarge makes a memory file larger than RLIMIT_FSIZE; the limit also holds for memory files.
 func tooLarge(string) error {
 	fd, err := unix.MemfdCreate("large", 0)
 	if err != nil {
@@ -114,7 +115,7 @@ func tooLarge(string) error {
 	return unix.Ftruncate(fd, 2<<20)
 }
 
-// lock locks a memory file, as a worker could lock an original.
+// lock locks a memory file, like a worker that locks an original.
 func lock() error {
 	fd, err := unix.MemfdCreate("locked", 0)
 	if err != nil {
@@ -124,7 +125,7 @@ func lock() error {
 	return unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 }
 
-// confined runs the attempts in a process of its own, as nobody when this is root.
+// confined makes the attempts in a confined child process, and returns their results.
 func confined(t *testing.T, children bool) result {
 	t.Helper()
 	folder := t.TempDir()
@@ -161,8 +162,9 @@ func confined(t *testing.T, children bool) result {
 	return r
 }
 
-// A worker that draws can do none of it; one with tools what its profile names.
-func TestWhatAWorkerCannotDo(t *testing.T) {
+// A worker that draws can make no attempt with success. A worker of tools can only use the files and
+// programs of its profile, and lock files.
+func TestAttemptsOfWorkers(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		children bool
@@ -179,9 +181,9 @@ func TestWhatAWorkerCannotDo(t *testing.T) {
 				}
 			}
 			delete(r, "layers")
-			for what, failure := range r {
-				if slices.Contains(c.can, what) != (failure == "") {
-					t.Errorf("%s: %q", what, failure)
+			for attempt, failure := range r {
+				if slices.Contains(c.can, attempt) != (failure == "") {
+					t.Errorf("%s: error %q", attempt, failure)
 				}
 			}
 		})

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What Go's runtime and a decoder need that computes: memory, threads, time, and
-// descriptors that are open already. There is no open, no socket, no exec.
+// computing lists the system calls that Go's runtime and a decoder need to compute: memory, threads,
+// time, and open descriptors. It has no open, no socket and no exec.
 var computing = []string{
 	"read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "fstat", "ftruncate", "close",
 	"recvmsg", "sendto", "dup", "dup3",
@@ -22,8 +22,8 @@ var computing = []string{
 	"exit", "exit_group",
 }
 
-// What else a program needs that is started: to load itself, to see those files
-// that landlock shows, and to wait for its children.
+// running lists the further system calls that a worker's programs need: to load themselves, to read the
+// files that landlock allows, and to wait for children.
 var running = []string{
 	"execve", "fcntl", "vfork", "wait4", "waitid", "pidfd_open", "setrlimit",
 	"open", "openat", "openat2", "access", "faccessat", "faccessat2", "stat", "lstat", "newfstatat", "statx", "statfs", "fstatfs",
@@ -35,26 +35,26 @@ var running = []string{
 	"getpriority", "sched_getscheduler", "sched_getparam", "sched_setaffinity", "capget",
 }
 
-// What a worker without programs may do with a descriptor: not take a lease on an original, nor lock
-// it, which would hold up those who write it.
+// descriptorCommands are the fcntl commands of a worker without programs. They take no lease on an
+// original and no lock: both would block the programs that write the original.
 var descriptorCommands = []uint64{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL}
 
 const cloneNewNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 	unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
-// seccomp refuses, with EPERM, every system call that is not listed.
+// seccomp refuses all other system calls with EPERM. It returns false if the kernel has no seccomp.
 func (p Profile) seccomp() (bool, error) {
 	if !seccomp.Supported() {
 		return false, nil
 	}
-	if err := hideClone3(); err != nil { // of two filters that refuse, the later one would tell the reason
+	if err := hideClone3(); err != nil { // loaded first, and computing has clone3: if both filters refuse a call, the later one chooses the errno
 		return false, err
 	}
 	self := uint64(os.Getpid()) //nolint:gosec // a process id is positive
 	allowed := seccomp.SyscallGroup{
 		Action: seccomp.ActionAllow, Names: computing,
 		NamesWithCondtions: []seccomp.NameWithConditions{
-			// Its own limits, and the names of its threads.
+			// The process's own limits, and the names of its threads and of its memory areas.
 			{Name: "prlimit64", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: 0}}},
 			{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: unix.PR_SET_NAME}}},
 			{Name: "prctl", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: unix.PR_GET_NAME}}},
@@ -84,8 +84,8 @@ func (p Profile) seccomp() (bool, error) {
 	}})
 }
 
-// hideClone3 says that there is no such call. Its flags lie in memory, where no
-// filter can see them; glibc then starts its threads by clone.
+// hideClone3 makes clone3 fail with ENOSYS, so that glibc starts threads with clone. A filter cannot see
+// the flags of clone3, because they are in memory.
 func hideClone3() error {
 	return seccomp.LoadFilter(seccomp.Filter{Flag: seccomp.FilterFlagTSync, Policy: seccomp.Policy{
 		DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{{

@@ -1,10 +1,10 @@
-// Package solid draws STL, a solid body as triangles, the way that Wikimedia's
-// 3d2png first lit it and looked at it, which its reference thumbnails show: from
-// the left, the front and above, at a distance that follows from the body's box,
-// seeing 60 degrees. It is called in a worker of tools.
+// Package solid draws STLs, solid bodies of triangles. Light and camera are those that Wikimedia's 3d2png
+// used first; its reference thumbnails show them. The camera looks from the left, the front and above, at a
+// distance that depends on the body's box, with a field of view of 60 degrees. Only workers of tools call
+// this package.
 //
-// The file is read once for the box and once for the picture, so that memory
-// follows the picture and not the file.
+// Draw reads the file once for the box and once or more for the picture, so the memory depends on the size
+// of the picture and not of the file.
 package solid
 
 import (
@@ -13,26 +13,27 @@ import (
 	"math"
 )
 
-// Picture is RGB, 8 bits, row by row.
+// Picture has RGB pixels of 8 bits per colour, row by row.
 type Picture struct {
 	Width, Height int
 	Pixels        []byte
 }
 
 const (
-	// samples a side of each pixel, for smooth edges.
+	// samples is the number of samples along each side of a pixel, for smooth edges.
 	samples = 2
-	// fieldOfView is the height of what is seen, in degrees.
+	// fieldOfView is the camera's vertical field of view in degrees.
 	fieldOfView = 60
 )
 
-// background and material in sRGB, as the original has them.
+// background and material are 3d2png's colours in sRGB.
 var (
 	background = vector{0x22, 0x22, 0x22}
 	material   = vector{0xf8, 0xf9, 0xfa}
 )
 
-// Draw reads an STL, as text or binary, and draws it.
+// Draw reads an STL, text or binary, and returns a picture of width × height pixels. It returns an error if
+// the file cannot be read, or has no triangles or no extent.
 func Draw(file io.ReadSeeker, width, height int) (Picture, error) {
 	least, most, err := measure(file)
 	if err != nil {
@@ -40,7 +41,7 @@ func Draw(file io.ReadSeeker, width, height int) (Picture, error) {
 	}
 	extent, middle := most.minus(least), most.plus(least).times(0.5)
 	if extent.length() == 0 {
-		return Picture{}, errors.New("a solid without extent")
+		return Picture{}, errors.New("the solid has no extent: all corners are one point")
 	}
 	var best *canvas
 	for _, eye := range eyes(extent) {
@@ -64,11 +65,11 @@ func Draw(file io.ReadSeeker, width, height int) (Picture, error) {
 	return best.picture(width, height), nil
 }
 
-// leastCovered is the share of the picture below which a body is as good as not seen.
+// leastCovered is the least share of the picture that a body must cover; Draw tries another eye below it.
 const leastCovered = 0.002
 
-// eyes are places from which the body fits into the picture, seen from its middle: that of
-// 3d2png, and those from which a flat body is seen whose edge points at the first.
+// eyes returns positions of the camera, relative to the body's middle; at each position the body fits into
+// the picture. The first is 3d2png's position. The others show a flat body whose edge points to the first.
 func eyes(extent vector) []vector {
 	half, far := max(extent[0], extent[1], extent[2])/2, extent.length()
 	return []vector{
@@ -79,7 +80,7 @@ func eyes(extent vector) []vector {
 	}
 }
 
-// covered counts the samples on which the body is.
+// covered returns the number of samples that the body covers.
 func (c *canvas) covered() (n float64) {
 	for _, near := range c.nearness {
 		if near > 0 {
@@ -89,7 +90,7 @@ func (c *canvas) covered() (n float64) {
 	return n
 }
 
-// measure gives the body's box.
+// measure returns the two opposite corners of the body's box, or an error if the body has no triangles.
 func measure(file io.ReadSeeker) (least, most vector, err error) {
 	least, most = vector{math.Inf(1), math.Inf(1), math.Inf(1)}, vector{math.Inf(-1), math.Inf(-1), math.Inf(-1)}
 	err = triangles(file, func(t triangle) {
@@ -100,18 +101,17 @@ func measure(file io.ReadSeeker) (least, most vector, err error) {
 		}
 	})
 	if err == nil && least[0] > most[0] {
-		err = errors.New("a solid without triangles")
+		err = errors.New("the solid has no triangles")
 	}
 	return least, most, err
 }
 
-// canvas is what the camera sees: for each sample, how near the nearest surface
-// is and how light.
+// canvas has the camera, and the nearness and the light of the nearest surface at each sample.
 type canvas struct {
 	width, height      int
 	eye                vector
 	right, up, forward vector
-	focal              float64 // samples a unit of slope
+	focal              float64 // samples per unit of slope
 	nearness           []float32
 	light              []float32
 }
@@ -119,7 +119,7 @@ type canvas struct {
 func newCanvas(width, height int, eye vector) *canvas {
 	forward := eye.times(-1).unit()
 	right := forward.cross(vector{0, 0, 1}).unit()
-	if math.IsNaN(right[0]) { // a body without width and depth is seen from straight above
+	if math.IsNaN(right[0]) { // the camera looks straight down at a body without width and depth
 		right = vector{1, 0, 0}
 	}
 	return &canvas{
@@ -129,27 +129,27 @@ func newCanvas(width, height int, eye vector) *canvas {
 	}
 }
 
-// see turns a point into the camera's frame: to the right, up, and away.
+// see returns a point in the camera's frame: to the right, up, and away from the camera.
 func (c *canvas) see(v vector) vector {
 	d := v.minus(c.eye)
 	return vector{d.dot(c.right), d.dot(c.up), d.dot(c.forward)}
 }
 
-// shade lights a surface from all sides, from above, and from the camera.
+// shade returns the light of a surface, from all sides, from above and from the camera.
 func shade(normal, toCamera vector) float64 {
 	if normal.dot(toCamera) < 0 {
-		normal = normal.times(-1) // bodies are often inside out
+		normal = normal.times(-1) // many bodies are inside out
 	}
 	return 0.4 + 0.6*max(0, normal[2]) + 0.4*max(0, normal.dot(toCamera))
 }
 
-// draw fills the samples that the triangle covers, where nothing is nearer.
+// draw fills the samples that the triangle covers, except for samples with a nearer surface.
 func (c *canvas) draw(t triangle) {
 	var seen, on triangle
 	for i, v := range t {
 		seen[i] = c.see(v)
 		if seen[i][2] <= 0 {
-			return // behind the camera, which stands outside of the body: by rounding alone
+			return // the corner is behind the camera: only rounding does this, because the camera is outside of the body
 		}
 		on[i] = vector{
 			float64(c.width)/2 + seen[i][0]/seen[i][2]*c.focal,
@@ -179,15 +179,15 @@ func (c *canvas) draw(t triangle) {
 	}
 }
 
-// edge is twice the area of a, b, p, signed by the side on which p lies.
+// edge returns twice the area of the triangle a, b, p. The sign tells on which side of the edge p lies.
 func edge(a, b, p vector) float64 { return (b[0]-a[0])*(p[1]-a[1]) - (b[1]-a[1])*(p[0]-a[0]) }
 
-// span is the range of samples between three coordinates, within the canvas.
+// span returns the range of samples that three coordinates cover, within the canvas.
 func span(a, b, c float64, limit int) (from, to int) {
 	return int(max(0, math.Floor(min(a, b, c)))), int(min(float64(limit), math.Ceil(max(a, b, c))))
 }
 
-// picture averages the samples of each pixel.
+// picture returns the picture; each pixel is the average of its samples.
 func (c *canvas) picture(width, height int) Picture {
 	p := Picture{Width: width, Height: height, Pixels: make([]byte, 0, width*height*3)}
 	for y := range height {

@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 )
 
-// cube is twelve triangles of a unit cube, as text.
+// cube returns the twelve triangles of a unit cube as a text STL.
 func cube() string {
 	var b strings.Builder
 	b.WriteString("solid cube\n")
@@ -29,7 +29,7 @@ func cube() string {
 	return b.String() + "endsolid\n"
 }
 
-// binaryOf is the same as binary STL.
+// binaryOf returns a text STL as a binary STL.
 func binaryOf(t *testing.T, text string) []byte {
 	t.Helper()
 	var all []triangle
@@ -59,11 +59,11 @@ func TestACubeIsSeenFromAbove(t *testing.T) {
 	}
 	again, err := Draw(bytes.NewReader(binaryOf(t, cube())), 64, 48)
 	if err != nil || !bytes.Equal(again.Pixels, p.Pixels) {
-		t.Errorf("binary differs from text: %v", err)
+		t.Errorf("the picture of the binary STL differs: %v", err)
 	}
 }
 
-// TestSpellings draws the cube in all ways in which it is written.
+// TestSpellings draws the cube from all ways to write it.
 func TestSpellings(t *testing.T) {
 	want, err := Draw(strings.NewReader(cube()), 64, 48)
 	if err != nil {
@@ -75,11 +75,11 @@ func TestSpellings(t *testing.T) {
 		"on one line":                    strings.ReplaceAll(cube(), "\n", " "),
 		"lines that end in CR":           strings.ReplaceAll(cube(), "\n", "\r"),
 		"tabs":                           strings.ReplaceAll(cube(), " ", "\t\t"),
-		"a word a line":                  strings.ReplaceAll(cube(), " ", "\r\n\v\f"),
+		"one word on each line":          strings.ReplaceAll(cube(), " ", "\r\n\v\f"),
 		"a byte order mark":              "\ufeff" + cube(),
 		"a name of keywords":             strings.Replace(cube(), "solid cube", "solid vertex 1 2 a", 1),
 		"two solids":                     strings.Replace(cube(), "endfacet\n", "endfacet\nendsolid a vertex\nsolid b\n", 1),
-		"cut short behind":               cube() + "solid\nfacet\nvertex 1 2",
+		"truncated after the cube":       cube() + "solid\nfacet\nvertex 1 2",
 		"binary":                         binary,
 		"binary, called solid":           "solid facet" + binary[11:],
 		"binary, with bytes after":       binary + "\x00\x00",
@@ -92,14 +92,14 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
-// TestFlatBodies are seen though their edge points at where a body is usually seen from.
+// Draw shows flat bodies, even if their edge points to the camera.
 func TestFlatBodies(t *testing.T) {
 	for name, corners := range map[string]string{
 		"lying":               "vertex 1 1 0 vertex -1 1 0 vertex 0 -1 0",
 		"standing":            "vertex 0 1 1 vertex 0 -1 1 vertex 0 0 -1",
 		"standing across":     "vertex 1 0 1 vertex -1 0 1 vertex 0 0 -1",
-		"along the usual way": "vertex -1 -1 1 vertex 1 1 -1 vertex -1 -1 -1",
-		"along the other too": "vertex -2 -2 1 vertex 2 2 -1 vertex -2 -2 -1",
+		"edge to 1st camera":  "vertex -1 -1 1 vertex 1 1 -1 vertex -1 -1 -1",
+		"edge to 1st and 2nd": "vertex -2 -2 1 vertex 2 2 -1 vertex -2 -2 -1",
 		"thin as paper":       "vertex 100 100 0 vertex -100 100 0.1 vertex 0 -100 0",
 	} {
 		p, err := Draw(strings.NewReader("solid a facet "+corners+" endfacet endsolid"), 64, 48)
@@ -113,21 +113,21 @@ func TestFlatBodies(t *testing.T) {
 			}
 		}
 		if seen < 64*48/50 {
-			t.Errorf("%s: seen on %d pixels", name, seen)
+			t.Errorf("%s: the body covers %d pixels", name, seen)
 		}
 	}
 }
 
-func TestWhatIsNoSolid(t *testing.T) {
+func TestBrokenSolids(t *testing.T) {
 	for name, text := range map[string]string{
-		"nothing":            "solid a\nendsolid\n",
-		"a point":            "solid a\nfacet\nvertex 1 1 1\nvertex 1 1 1\nvertex 1 1 1\n",
-		"two coordinates":    "solid a\nfacet\nvertex 1 1\n",
-		"no numbers":         "solid a\nfacet\nvertex a b c\n",
-		"beyond all numbers": "solid a\nfacet\nvertex 1e300 0 0\nvertex 0 1e300 0\nvertex 0 0 1e300\n",
+		"no triangles":     "solid a\nendsolid\n",
+		"a point":          "solid a\nfacet\nvertex 1 1 1\nvertex 1 1 1\nvertex 1 1 1\n",
+		"two coordinates":  "solid a\nfacet\nvertex 1 1\n",
+		"no numbers":       "solid a\nfacet\nvertex a b c\n",
+		"huge coordinates": "solid a\nfacet\nvertex 1e300 0 0\nvertex 0 1e300 0\nvertex 0 0 1e300\n",
 	} {
 		if _, err := Draw(strings.NewReader(text), 10, 10); err == nil {
-			t.Errorf("%s was drawn", name)
+			t.Errorf("%s: Draw returns no error", name)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func FuzzDraw(f *testing.F) {
 	f.Add([]byte("solid a\nfacet\nvertex 1 2 3\nvertex 4 5 6\nvertex 7 8 10\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := Draw(bytes.NewReader(b), 8, 6); err == nil && len(p.Pixels) != 8*6*3 {
-			t.Errorf("%d bytes", len(p.Pixels))
+			t.Errorf("the picture has %d bytes", len(p.Pixels))
 		}
 	})
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 )
 
-// maxWord is the length of the longest word in a text, in bytes.
+// maxWord is the most bytes of a word in a text STL.
 const maxWord = 64 << 10
 
-// triangles calls each for all triangles of the file, from its beginning. Those
-// with coordinates that are no numbers are left out.
+// triangles calls each for all triangles of the file, from its beginning. It leaves out triangles whose
+// coordinates are not numbers, or too large to calculate with.
 func triangles(file io.ReadSeeker, each func(triangle)) error {
 	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -54,9 +54,9 @@ func binaryTriangles(in *bufio.Reader, n int64, each func(triangle)) error {
 	return nil
 }
 
-// textTriangles takes every three corners of a facet: the word "vertex" and three numbers.
-// Words are in any case, with any white space between them. Between "solid" and the first
-// facet is a name, which can be any words.
+// textTriangles calls each for every three corners of a facet. A corner is the word "vertex" and three
+// numbers. Words can have any case, and any white space between them. The words between "solid" and the
+// first facet are a name, and can be any words.
 func textTriangles(in *bufio.Reader, each func(triangle)) error {
 	words := bufio.NewScanner(in)
 	words.Buffer(make([]byte, 0, 4096), maxWord)
@@ -89,8 +89,8 @@ func is(word []byte, keyword string) bool {
 	return len(word) == len(keyword) && strings.EqualFold(string(word), keyword)
 }
 
-// readCorner reads three numbers. It gives false at the end of a text that was cut short, and
-// with an error for what is no number.
+// readCorner reads three numbers. It returns false without an error at the end of a truncated text, and
+// false with an error for a word that is not a number.
 func readCorner(words *bufio.Scanner, v *vector) (bool, error) {
 	for axis := range v {
 		if !words.Scan() {
@@ -98,7 +98,7 @@ func readCorner(words *bufio.Scanner, v *vector) (bool, error) {
 		}
 		value, err := strconv.ParseFloat(words.Text(), 64)
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
-			return false, fmt.Errorf("a corner whose coordinate is %.20q", words.Text())
+			return false, fmt.Errorf("a coordinate of a corner is %.20q: it must be a number", words.Text())
 		}
 		v[axis] = value
 	}

@@ -16,7 +16,7 @@ func (v vector) cross(w vector) vector {
 	return vector{v[1]*w[2] - v[2]*w[1], v[2]*w[0] - v[0]*w[2], v[0]*w[1] - v[1]*w[0]}
 }
 
-// finite keeps coordinates of which squares can still be summed.
+// finite reports whether all coordinates are below 1e30, so that their squares can be added up.
 func (t triangle) finite() bool {
 	for _, v := range t {
 		for _, x := range v {

@@ -11,19 +11,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// direct is an original that is read where it lies: a file of a directory of originals.
-// Nothing of it is copied, unless a tool needs it by a name.
+// direct is an original that is a plain file in a directory of originals. The renderer reads the
+// file in place, and copies it only if a tool needs the file by name.
 type direct struct {
 	source *Source
 	at     thumbnail.Location
 	before fs.FileInfo
 
 	mu   sync.Mutex
-	copy *Original // nil: none was needed
+	copy *Original // nil: no tool needed a copy yet
 }
 
-// openDirectly gives the file itself. Each use has an open file of its own, since workers
-// share its offset.
+// openDirectly returns the original's own file, or fetches the original if its object is not a plain
+// file. Each use opens the file anew, because workers share the offset of an open file.
 func (s *Source) openDirectly(ctx context.Context, at thumbnail.Location) (*Original, error) {
 	object, info, err := s.look(ctx, at)
 	if err != nil {
@@ -43,8 +43,9 @@ func (s *Source) openDirectly(ctx context.Context, at thumbnail.Location) (*Orig
 	return &Original{File: plain.File(), Version: info.Version, Size: info.Size, direct: d, release: d.release}, nil
 }
 
-// Changed reports whether the file was written to since it was opened, so that what was read
-// of it is of no version. One that another was renamed over is as it was.
+// Changed reports whether a program wrote to the file since Fetch opened it; the bytes that were
+// read then belong to no version. A rename of another file over the name is not a change, because
+// the open file stays as it was. Changed is always false for a copy.
 func (o *Original) Changed() bool {
 	if o.direct == nil {
 		return false
@@ -53,9 +54,9 @@ func (o *Original) Changed() bool {
 	return err != nil || now.Size() != o.direct.before.Size() || !now.ModTime().Equal(o.direct.before.ModTime())
 }
 
-// Named gives the original as a file in the renderer's own folder, which a tool can be shown by
-// its name: a copy, where it lies elsewhere, kept for other sizes as downloads are. It is
-// closed by Release. Errors are faults.
+// Named returns the original as a file in the renderer's own folder, so that a tool can open the
+// file by name. If the original lies elsewhere, Named copies it, and keeps the copy for other sizes
+// as it keeps downloads. Release closes the file. Errors are faults.
 func (o *Original) Named(ctx context.Context) (*os.File, error) {
 	d := o.direct
 	if d == nil {
@@ -74,7 +75,7 @@ func (o *Original) Named(ctx context.Context) (*os.File, error) {
 	}
 	if made.Version != o.Version {
 		made.Release()
-		return nil, fault.New(fault.OriginalStore, "the original changed while it was read")
+		return nil, fault.New(fault.OriginalStore, "the original changed while the renderer read it")
 	}
 	d.copy = made
 	return made.File, nil

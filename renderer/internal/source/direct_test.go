@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
 )
 
-// newDirect gives a source of a folder with one original in it, of 4000 bytes.
+// newDirect returns a source of a folder with one original of 4000 bytes, and the original's path.
 func newDirect(t *testing.T, change func(*Config)) (s *Source, path string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -41,11 +41,11 @@ func files(t *testing.T, s *Source) int {
 	return len(all)
 }
 
-// A directory's original is read where it lies, and takes no room.
+// The renderer reads a directory's original in place; the original takes no room.
 func TestADirectorysOriginalIsNotCopied(t *testing.T) {
 	s, _ := newDirect(t, func(c *Config) { c.Room = 1 })
 	one, two := fetch(t, s, "a.jpg", "v"), fetch(t, s, "a.jpg", "v")
-	for _, o := range []*Original{one, two} { // each has an offset of its own
+	for _, o := range []*Original{one, two} { // each file has its own offset
 		got, err := io.ReadAll(o.File)
 		if err != nil || string(got) != string(content(4000)) || o.Size != 4000 {
 			t.Errorf("%d bytes of %d, %v", len(got), o.Size, err)
@@ -61,8 +61,8 @@ func TestADirectorysOriginalIsNotCopied(t *testing.T) {
 	}
 }
 
-// What a tool is shown by its name is a copy, which others can read, within the room, and which
-// other sizes use.
+// A tool gets a copy of a directory's original. Other users can read the copy, the copy counts in
+// the room, and other sizes use the same copy.
 func TestAToolsOriginalIsCopiedOnce(t *testing.T) {
 	s, path := newDirect(t, nil)
 	for range 2 {
@@ -91,25 +91,25 @@ func TestAToolsOriginalIsCopiedOnce(t *testing.T) {
 	}
 	s.Forget(at("a.jpg"))
 	if _, err := o.Named(t.Context()); !fault.Is(err, fault.OriginalStore) {
-		t.Errorf("another version than was opened: %v", err)
+		t.Errorf("Named copies another version than Fetch opened: %v", err)
 	}
 	small, _ := newDirect(t, func(c *Config) { c.Room = 1 })
 	o = fetch(t, small, "a.jpg", "")
 	defer o.Release()
 	if _, err := o.Named(t.Context()); !fault.Is(err, fault.Internal) {
-		t.Errorf("a copy without room: %v", err)
+		t.Errorf("Named copies without room: %v", err)
 	}
 }
 
-// Writing into the file is noticed; a new file of the same name is another one.
+// Changed notices a write to the file, and not a new file of the same name.
 func TestChangesUnderWay(t *testing.T) {
 	for name, k := range map[string]struct {
 		change func(path string) error
 		want   bool
 	}{
-		"nothing":   {func(string) error { return nil }, false},
-		"cut short": {func(p string) error { return os.Truncate(p, 10) }, true},
-		"written to, of the same size": {func(p string) error {
+		"unchanged": {func(string) error { return nil }, false},
+		"truncated": {func(p string) error { return os.Truncate(p, 10) }, true},
+		"written, with the same size": {func(p string) error {
 			return os.Chtimes(p, time.Time{}, time.Now().Add(time.Second))
 		}, true},
 		"replaced": {func(p string) error {
@@ -131,7 +131,8 @@ func TestChangesUnderWay(t *testing.T) {
 	}
 }
 
-// The directory's rules hold: nothing outside of it is read.
+// The source refuses a directory's originals that are too large or empty, and reads no file outside
+// of the directory.
 func TestADirectorysRefusals(t *testing.T) {
 	s, path := newDirect(t, func(c *Config) { c.MaxBytes = 3999 })
 	for name, make := range map[string]func(string) error{

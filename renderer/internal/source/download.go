@@ -15,19 +15,20 @@ import (
 )
 
 const (
-	// resumes is how often a download that breaks off goes on.
+	// resumes is the number of times that a download resumes after the store breaks off.
 	resumes = 3
-	// resumeAfter leaves the store a moment.
+	// resumeAfter is the wait before a download resumes.
 	resumeAfter = 100 * time.Millisecond
-	// readable by the tools, which run as another user; the folder is not.
+	// fileMode lets the tools read the file, because tools run as another user. The folder is open to no
+	// other user.
 	fileMode = 0o644
 )
 
-// download fills the entry's file. An entry that was asked for in a version that
-// the store has no more is filled with what there is, and kept for nobody else.
+// download fills the entry's file. If the store no longer has the requested version, download takes
+// the store's version, and does not keep the file for other uses.
 func (s *Source) download(ctx context.Context, e *entry) error {
 	if err := s.places.Acquire(ctx, 1); err != nil {
-		return fault.Wrap(err, fault.OriginalStore, "no download could begin in time")
+		return fault.Wrap(err, fault.OriginalStore, "the download of the original did not begin in time: the renderer is at its limit of %d downloads", s.config.Downloads)
 	}
 	defer s.places.Release(1)
 	object, info, err := s.look(ctx, e.key.at)
@@ -48,7 +49,8 @@ func (s *Source) download(ctx context.Context, e *entry) error {
 	return s.copy(ctx, e, object, info)
 }
 
-// look opens an original in its store, unless it is absent, too large or empty.
+// look opens an original in its store. It returns a fault if the original is absent, too large or
+// empty.
 func (s *Source) look(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	object, info, err := s.config.Originals.Open(ctx, at)
 	switch {
@@ -57,7 +59,7 @@ func (s *Source) look(ctx context.Context, at thumbnail.Location) (objectstore.O
 	case err != nil:
 		return nil, info, objectstore.Fault(err)
 	case info.Size > s.config.MaxBytes:
-		err = fault.New(fault.TooLarge, "the original has %d bytes; at most %d are rendered", info.Size, s.config.MaxBytes)
+		err = fault.New(fault.TooLarge, "the original has %d bytes; at most %d bytes are allowed", info.Size, s.config.MaxBytes)
 	case info.Size == 0:
 		err = fault.New(fault.Undecodable, "the original is empty")
 	default:
@@ -67,7 +69,8 @@ func (s *Source) look(ctx context.Context, at thumbnail.Location) (objectstore.O
 	return nil, info, err
 }
 
-// copy streams to the file, and goes on from where it was when the store breaks off.
+// copy writes the object to the entry's file. If the store breaks off, copy resumes at the same
+// offset.
 func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, info objectstore.Info) error {
 	file, err := os.OpenFile(e.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
@@ -86,7 +89,7 @@ func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, 
 			err = io.ErrUnexpectedEOF
 		}
 		if err == nil && !check.right() {
-			return fault.New(fault.OriginalStore, "the original that was read is not the one whose checksum its store tells")
+			return fault.New(fault.OriginalStore, "the original's bytes do not match the checksum of its store")
 		}
 		if err == nil {
 			return file.Close()
@@ -103,7 +106,7 @@ func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, 
 	}
 }
 
-// resume opens the original once more, from an offset on.
+// resume opens the original again at an offset. It returns a fault if the version changed.
 func (s *Source) resume(ctx context.Context, e *entry, from int64, version string) (objectstore.Object, error) {
 	if err := periodic.Sleep(ctx, resumeAfter); err != nil {
 		return nil, fetchFault(err)
@@ -114,7 +117,7 @@ func (s *Source) resume(ctx context.Context, e *entry, from int64, version strin
 	}
 	if info.Version != version {
 		_ = object.Close()
-		return nil, fault.New(fault.OriginalStore, "the original changed while it was read")
+		return nil, fault.New(fault.OriginalStore, "the original changed while the renderer read it")
 	}
 	if _, err := object.Seek(from, io.SeekStart); err != nil {
 		_ = object.Close()
@@ -125,17 +128,18 @@ func (s *Source) resume(ctx context.Context, e *entry, from int64, version strin
 
 func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// fetchFault tells a disk of ours from a store of others.
+// fetchFault returns an Internal fault for errors of the renderer's disk, and an OriginalStore fault
+// for all other errors.
 func fetchFault(err error) error {
 	if full(err) || errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
-		return fault.Wrap(err, fault.Internal, "the renderer has no room for the original")
+		return fault.Wrap(err, fault.Internal, "the renderer cannot write the original to its disk")
 	}
-	return fault.Wrap(err, fault.OriginalStore, "the original could not be read to its end")
+	return fault.Wrap(err, fault.OriginalStore, "cannot read the original to its end")
 }
 
-// withContext ends a reading that the store's library does not.
+// withContext stops reading when the context ends, even if the store's library does not.
 type withContext struct {
-	ctx  context.Context //nolint:containedctx // io.Reader has no other way
+	ctx  context.Context //nolint:containedctx // io.Reader takes no context
 	from io.Reader
 }
 

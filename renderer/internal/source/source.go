@@ -1,10 +1,9 @@
-// Package source brings originals from the object store onto this machine's disk,
-// and keeps those that were used last, so that several sizes of one original cost
-// one download.
+// Package source downloads originals from the object store to this machine's disk, and keeps
+// recently used originals. Several sizes of one original then cost one download.
 //
-// Downloads have places of their own and hold no slot of a render. One that
-// breaks off goes on where it was. All files together are bounded in bytes: what
-// is in use counts first, and what is only kept gives way.
+// Downloads have their own bound and need no slot. A download that breaks off resumes at the same
+// offset. All files together are bounded in bytes; the source deletes kept files to make room for
+// files in use.
 package source
 
 import (
@@ -26,13 +25,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Config is what a source is made of.
+// Config has the settings and the dependencies of a source.
 type Config struct {
 	Originals objectstore.Store
-	Dir       string // of its own, empty
-	Downloads int    // at once
-	MaxBytes  int64  // of one original
-	Room      int64  // bytes of all files together, those in use included
+	Dir       string // the source's own folder; New makes it
+	Downloads int    // the most downloads at once
+	MaxBytes  int64  // the most bytes of one original
+	Room      int64  // the most bytes of all files together, with the files in use
 	Timeout   time.Duration
 	Metrics   prometheus.Registerer
 }
@@ -48,8 +47,8 @@ type Source struct {
 
 	mu      sync.Mutex
 	files   map[key]*entry
-	kept    *list.List // entries that nobody uses, the one used last in front
-	waiting int        // for room
+	kept    *list.List // unused entries, the most recently used in front
+	waiting int        // downloads that wait for room
 }
 
 // key is one version of one original.
@@ -58,18 +57,19 @@ type key struct {
 	version string
 }
 
-// entry is one file. done is closed when its download has ended, with err.
+// entry is one file. done is closed when the download has ended; err is then its error.
 type entry struct {
 	key   key
 	path  string
 	size  int64
 	users int
-	place *list.Element // in kept, when there are no users
+	place *list.Element // the element in kept, or nil while the entry has users
 	done  chan struct{}
 	err   error
 }
 
-// wait for the end of the download; that there is one goes before the time.
+// wait returns nil when the download has ended, even if ctx has ended too. It returns a fault if ctx
+// ends first.
 func (e *entry) wait(ctx context.Context) error {
 	select {
 	case <-e.done:
@@ -80,40 +80,41 @@ func (e *entry) wait(ctx context.Context) error {
 	case <-e.done:
 		return nil
 	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.OriginalStore, "the original could not be read in time")
+		return fault.Wrap(ctx.Err(), fault.OriginalStore, "the download of the original did not end in time")
 	}
 }
 
-// Original is a file in use, until Release, which closes it.
+// Original is a file in use, until Release closes it.
 type Original struct {
 	File    *os.File
-	Version string // as the store had it
-	Size    int64
-	direct  *direct // nil: File is in a folder of ours
+	Version string  // the store's version of the file
+	Size    int64   // bytes
+	direct  *direct // nil: File is in the source's folder
 	release func()
 }
 
-// Release gives the file back.
+// Release closes the file and ends its use.
 func (o *Original) Release() { _ = o.File.Close(); o.release() }
 
-// New makes a source.
+// New returns a source, registers its metrics, and makes its folder. It returns an error if the
+// folder exists already.
 func New(c Config) (*Source, error) {
 	s := &Source{
 		config: c, places: semaphore.NewWeighted(int64(c.Downloads)), room: semaphore.NewWeighted(c.Room),
 		files: map[key]*entry{}, kept: list.New(),
 		fetched: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "thumbmill_fetch_bytes_total", Help: "Bytes of originals that were fetched.",
+			Name: "thumbmill_fetch_bytes_total", Help: "Bytes of originals that the renderer downloaded.",
 		}),
 		reused: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "thumbmill_fetch_reused_total", Help: "Originals that were on this machine's disk already.",
+			Name: "thumbmill_fetch_reused_total", Help: "Fetches of originals that were already on the renderer's disk.",
 		}),
 	}
 	c.Metrics.MustRegister(s.fetched, s.reused)
 	return s, os.Mkdir(c.Dir, 0o700)
 }
 
-// Fetch gives the original. version is what the edge saw, or "": a file of that
-// version is used without asking the store. Errors are faults.
+// Fetch returns the original. version is the version that the edge saw, or "". Fetch uses a file of
+// that version without asking the store. Errors are faults.
 func (s *Source) Fetch(ctx context.Context, at thumbnail.Location, version string) (*Original, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -123,7 +124,7 @@ func (s *Source) Fetch(ctx context.Context, at thumbnail.Location, version strin
 	return s.fetch(ctx, at, version)
 }
 
-// fetch gives the original as a file in the folder.
+// fetch returns the original as a file in the source's folder.
 func (s *Source) fetch(ctx context.Context, at thumbnail.Location, version string) (*Original, error) {
 	for {
 		e, ours := s.join(key{at, version})
@@ -145,11 +146,11 @@ func (s *Source) fetch(ctx context.Context, at thumbnail.Location, version strin
 		if err == nil || ours || !gaveUp || ctx.Err() != nil {
 			return original, err
 		}
-		// It was another job whose time was over: this one tries itself.
+		// The time of another job ended: this job downloads the original itself.
 	}
 }
 
-// fill downloads, and tells all who wait. Who comes later tries a failed one anew.
+// fill downloads the original, and tells all waiting jobs. Later jobs try a failed download again.
 func (s *Source) fill(ctx context.Context, e *entry) {
 	e.err = s.download(ctx, e)
 	s.mu.Lock()
@@ -160,7 +161,7 @@ func (s *Source) fill(ctx context.Context, e *entry) {
 	close(e.done)
 }
 
-// join finds the file or makes the entry that the caller has to fill.
+// join returns the entry of a file, or makes an entry. ours says that the caller must fill the entry.
 func (s *Source) join(k key) (e *entry, ours bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,8 +180,8 @@ func (s *Source) join(k key) (e *entry, ours bool) {
 	return e, true
 }
 
-// Forget keeps the file of an original for nobody else, in any version: who fetches it from
-// now on reads it anew.
+// Forget forgets the files of all versions of an original. Later fetches read the original from the
+// store again.
 func (s *Source) Forget(at thumbnail.Location) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +190,7 @@ func (s *Source) Forget(at thumbnail.Location) {
 			continue
 		}
 		delete(s.files, k)
-		if e.place != nil { // nobody uses it
+		if e.place != nil { // the file is not in use
 			s.kept.Remove(e.place)
 			e.place = nil
 			s.remove(e)
@@ -203,12 +204,13 @@ func (s *Source) open(e *entry) (*Original, error) {
 	}
 	file, err := os.Open(e.path)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "the original is gone from the renderer's disk")
+		return nil, fault.Wrap(err, fault.Internal, "cannot open the original on the renderer's disk")
 	}
 	return &Original{File: file, Version: e.key.version, Size: e.size, release: sync.OnceFunc(func() { s.leave(e) })}, nil
 }
 
-// leave ends a use. The last one keeps the file for others, unless it failed.
+// leave ends a use of the entry. After the last use it keeps the file for later uses, unless the
+// download failed, the file was forgotten, or another download waits for room.
 func (s *Source) leave(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,7 +225,7 @@ func (s *Source) leave(e *entry) {
 	s.remove(e)
 }
 
-// remove deletes a file that nobody uses.
+// remove deletes a file that is not in use.
 func (s *Source) remove(e *entry) {
 	if s.files[e.key] == e {
 		delete(s.files, e.key)
@@ -233,10 +235,11 @@ func (s *Source) remove(e *entry) {
 	e.size = 0
 }
 
-// reserve takes room for a file, from those that are only kept if need be.
+// reserve takes room for a file of this size in bytes. It deletes kept files if necessary, and waits
+// for room until ctx ends. Errors are faults.
 func (s *Source) reserve(ctx context.Context, size int64) error {
 	if size > s.config.Room {
-		return fault.New(fault.Internal, "the renderer has no room for the original: %d bytes, of %d in all", size, s.config.Room)
+		return fault.New(fault.Internal, "the renderer has no room for the original: it has %d bytes, and the room for all originals is %d bytes", size, s.config.Room)
 	}
 	if s.reserveAtOnce(size) {
 		return nil
@@ -246,13 +249,13 @@ func (s *Source) reserve(ctx context.Context, size int64) error {
 	s.waiting--
 	s.mu.Unlock()
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "the renderer has no room for the original: %d bytes are in use", s.config.Room)
+		return fault.Wrap(err, fault.Internal, "the renderer has no room for the original: all %d bytes of room are in use", s.config.Room)
 	}
 	return nil
 }
 
-// reserveAtOnce reserves room, or counts the caller among those who wait for it:
-// while there are any, what falls out of use is not kept.
+// reserveAtOnce takes room and returns true, or counts the caller as waiting and returns false. The
+// source keeps no unused files while a download waits.
 func (s *Source) reserveAtOnce(size int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,7 +268,7 @@ func (s *Source) reserveAtOnce(size int64) bool {
 	return true
 }
 
-// evict removes the file that was used longest ago.
+// evict deletes the least recently used kept file. It returns false if there is no kept file.
 func (s *Source) evict() bool {
 	last := s.kept.Back()
 	if last == nil {

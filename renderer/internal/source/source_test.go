@@ -3,7 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // what stores promise
+	"crypto/md5" //nolint:gosec // stores promise MD5
 	"encoding/hex"
 	"errors"
 	"io"
@@ -27,18 +27,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// store is one whose readings break off, and that counts them. All originals are alike.
+// store is a store that counts its readers, and whose readers can break off. All originals are alike.
 // It embeds the interface for the methods that a source does not call.
 type store struct {
 	objectstore.Store
 	size    int
 	version string
-	md5     string        // that it promises
-	cut     int64         // bytes after which a reading breaks off; 0 = none does
-	hold    chan struct{} // readings wait for it
+	md5     string        // the promised checksum
+	cut     int64         // a reader breaks off after so many bytes; 0 = never
+	hold    chan struct{} // readers wait until it is closed
 	opened  atomic.Int64
-	reading atomic.Int64
-	most    atomic.Int64 // at once
+	reading atomic.Int64 // open readers
+	most    atomic.Int64 // the most open readers at once
 }
 
 type object struct {
@@ -124,7 +124,7 @@ func TestSizesOfOneOriginalShareOneDownload(t *testing.T) {
 				}
 			})
 		}
-		synctest.Wait() // all of them wait for the one download
+		synctest.Wait() // all jobs wait for the one download
 		close(st.hold)
 		group.Wait()
 		fetch(t, s, "a", "v").Release()
@@ -132,9 +132,9 @@ func TestSizesOfOneOriginalShareOneDownload(t *testing.T) {
 			t.Errorf("%d downloads", n)
 		}
 		if n := counted(t, s.reused); n != 20 {
-			t.Errorf("%v were on the disk already, want 20", n)
+			t.Errorf("%v fetches used the file on the disk, want 20", n)
 		}
-		fetch(t, s, "a", "").Release() // nobody knows which version that is
+		fetch(t, s, "a", "").Release() // the version is unknown
 		if n := st.opened.Load(); n != 2 {
 			t.Errorf("%d downloads", n)
 		}
@@ -147,19 +147,19 @@ func TestADownloadGoesOnWhereItBrokeOff(t *testing.T) {
 		o := fetch(t, newSource(t, st, nil), "a", "v")
 		defer o.Release()
 		if got, err := io.ReadAll(o.File); err != nil || !bytes.Equal(got, content(1000)) || st.opened.Load() != 3 {
-			t.Errorf("%d bytes, %v, %d readings", len(got), err, st.opened.Load())
+			t.Errorf("%d bytes, %v, %d readers", len(got), err, st.opened.Load())
 		}
-		st.cut = 1 // it never comes to its end
+		st.cut = 1 // the download never ends
 		if _, err := newSource(t, st, nil).Fetch(t.Context(), at("b"), "v"); !fault.Is(err, fault.OriginalStore) {
 			t.Errorf("a store that breaks off: %v", err)
 		}
 		if n := st.reading.Load(); n != 0 {
-			t.Errorf("%d readings are open", n)
+			t.Errorf("%d readers are open", n)
 		}
 	})
 }
 
-// Room is bounded: what is only kept gives way, what is in use does not.
+// Room is bounded: the source deletes kept files, and never files in use.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &store{size: 4000, version: "v"}
@@ -181,7 +181,7 @@ func TestRoom(t *testing.T) {
 				t.Errorf("no room: %v", err)
 			}
 		})
-		synctest.Wait() // it waits for room
+		synctest.Wait() // the fetch waits for room
 		cancel()
 		group.Wait()
 		a.Release()
@@ -194,14 +194,14 @@ func TestRoom(t *testing.T) {
 	})
 }
 
-// A fetch that waits for room has it as soon as a file falls out of use.
+// A fetch that waits for room gets it as soon as a file is no longer in use.
 func TestWaitingForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSource(t, &store{size: 6000, version: "v"}, nil)
 		a := fetch(t, s, "a", "v")
 		var group sync.WaitGroup
 		group.Go(func() { fetch(t, s, "b", "v").Release() })
-		synctest.Wait() // it waits for room
+		synctest.Wait() // the fetch waits for room
 		a.Release()
 		group.Wait()
 		if left, _ := os.ReadDir(s.config.Dir); len(left) != 1 {
@@ -219,11 +219,11 @@ func TestDownloadsAreBounded(t *testing.T) {
 	}
 	group.Wait()
 	if st.most.Load() > 2 {
-		t.Errorf("%d at once", st.most.Load())
+		t.Errorf("%d downloads at once, want at most 2", st.most.Load())
 	}
 }
 
-// One that leaves takes nobody along: the next one downloads itself.
+// A fetch whose job ends does not end other fetches: the next fetch downloads the original itself.
 func TestAnotherJobsEndIsNotOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &store{size: 10, version: "v", hold: make(chan struct{})}
@@ -232,7 +232,7 @@ func TestAnotherJobsEndIsNotOurs(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() {
 			if _, err := s.Fetch(ctx, at("a"), "v"); err == nil {
-				t.Error("it left and has a file")
+				t.Error("the canceled fetch returns a file")
 			}
 		})
 		synctest.Wait()
@@ -242,7 +242,7 @@ func TestAnotherJobsEndIsNotOurs(t *testing.T) {
 		close(st.hold)
 		group.Wait()
 		if n := st.reading.Load(); n != 0 {
-			t.Errorf("%d readings are open", n)
+			t.Errorf("%d readers are open", n)
 		}
 	})
 }
@@ -266,7 +266,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A new upload is another original: the file is told by what the store had.
+// A new upload is another version: the file has the store's version.
 func TestVersions(t *testing.T) {
 	st := &store{size: 10, version: "new"}
 	s := newSource(t, st, nil)
@@ -277,13 +277,13 @@ func TestVersions(t *testing.T) {
 	}
 	fetch(t, s, "a", "old").Release()
 	if st.opened.Load() != 2 {
-		t.Error("another version was taken for the asked one")
+		t.Error("the source uses another version than the requested one")
 	}
 }
 
-// What the store promises is compared, over all readings that one download takes.
+// The source compares the store's checksum with all bytes of a download, even if it resumed.
 func TestChecksums(t *testing.T) {
-	sum := md5.Sum(content(1000)) //nolint:gosec // what stores promise
+	sum := md5.Sum(content(1000)) //nolint:gosec // stores promise MD5
 	right := hex.EncodeToString(sum[:])
 	for name, k := range map[string]struct {
 		md5 string
@@ -293,8 +293,8 @@ func TestChecksums(t *testing.T) {
 		"none":                     {"", 0, true},
 		"the right one":            {right, 0, true},
 		"the right one, in pieces": {right, 400, true},
-		"another's":                {strings.Repeat("0", 32), 0, false},
-		"another's, in pieces":     {strings.Repeat("0", 32), 400, false},
+		"a wrong one":              {strings.Repeat("0", 32), 0, false},
+		"a wrong one, in pieces":   {strings.Repeat("0", 32), 400, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSource(t, &store{size: 1000, version: "v", md5: k.md5, cut: k.cut}, nil)

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// fallbacks are MediaWiki's, of languages that are written in more ways than one
-// (languages/messages/Messages*.php, $fallback). Others have a label of their own, or the
-// drawing's default.
+// fallbacks are MediaWiki's replacements of languages that have several spellings
+// (languages/messages/Messages*.php, $fallback). For all other languages a drawing has a label, or
+// shows its default.
 var fallbacks = map[string][]string{
 	"zh": {"zh-hans", "zh-cn"}, "zh-cn": {"zh-hans"}, "zh-sg": {"zh-hans"}, "zh-my": {"zh-sg", "zh-hans"}, "zh-hans": {"zh-cn", "zh"},
 	"zh-tw": {"zh-hant"}, "zh-hk": {"zh-hant", "zh-tw"}, "zh-mo": {"zh-hk", "zh-hant", "zh-tw"}, "zh-hant": {"zh-tw", "zh-hk"},
@@ -17,13 +17,13 @@ var fallbacks = map[string][]string{
 	"pt-br": {"pt"}, "de-at": {"de"}, "de-ch": {"de"}, "en-gb": {"en"}, "en-ca": {"en"},
 }
 
-// tagged are the languages that librsvg takes for such (BCP 47), in lower case.
+// tagged matches the languages that librsvg accepts (BCP 47), in lower case.
 var tagged = regexp.MustCompile(`^[a-z]{2,8}(-([a-z][a-z0-9]{1,7}|[a-z]-[a-z0-9]{2,8}|[0-9][a-z0-9]{3}|[0-9]{3}))*$`)
 
-// Accept tells librsvg's --accept-language which of a drawing's languages are those that
-// are asked for: the very language, else those that it is a prefix of, as SVG's systemLanguage
-// has it, else those by which MediaWiki replaces it. English is asked for by "", and by what
-// is no language.
+// Accept returns the value of librsvg's --accept-language for a requested language and a drawing's
+// languages. The value is the requested language if the drawing has it; else the languages that it is a
+// prefix of, as in SVG's systemLanguage; else MediaWiki's replacement; else the requested language. "" and
+// words that are not languages mean English.
 func Accept(asked string, languages []string) string {
 	asked = strings.ToLower(asked)
 	if !tagged.MatchString(asked) {
@@ -37,7 +37,8 @@ func Accept(asked string, languages []string) string {
 	return asked
 }
 
-// matching lists those of the languages that match one that is wanted; "" for none.
+// matching returns the languages that match the wanted language, separated by commas, or "" if no language
+// matches.
 func matching(wanted string, languages []string) string {
 	var longer []string
 	for _, l := range languages {

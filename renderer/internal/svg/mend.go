@@ -8,23 +8,21 @@ import (
 )
 
 const (
-	// maxShadows bounds how many shadows are written out; each takes half a kilobyte.
+	// maxShadows bounds the shadows that Mend writes out; each takes half a kilobyte.
 	maxShadows = 1000
-	// maxOctaves of turbulence add to a picture of 8 bits: each counts half as much as the one
-	// before it.
+	// maxOctaves bounds the octaves of turbulence. Each octave counts half as much as the octave before,
+	// so further octaves do not change a picture of 8 bits.
 	maxOctaves = 10
 )
 
-// Mend copies the text of a drawing, and writes otherwise what librsvg does not read as
-// browsers do:
+// Mend copies the text of a drawing, and changes the parts that librsvg reads in another way than browsers:
 //
-//   - the media type of a picture in a data URI is the one that its first bytes tell, where
-//     they do;
-//   - feDropShadow, which librsvg 2.54 does not know, is the primitives that it stands for
-//     (Filter Effects, 9.10);
-//   - numOctaves of turbulence is at most maxOctaves, since librsvg takes the time of all.
+//   - The media type of a picture in a data URI becomes the type that the picture's first bytes tell.
+//   - feDropShadow becomes its equivalent primitives (Filter Effects, 9.10): librsvg 2.54 does not know
+//     feDropShadow.
+//   - numOctaves of turbulence becomes at most maxOctaves, because librsvg spends time on each octave.
 //
-// Errors are in's and out's.
+// It returns errors of in and out.
 func Mend(out io.Writer, in io.Reader) error {
 	var m mender
 	return scan(in, func(text string, k kind) error {
@@ -54,12 +52,12 @@ func (m *mender) mend(text string, k kind) string {
 	return text
 }
 
-// signatures are the first characters of pictures in base64, and their media types.
+// signatures are the first base64 characters of pictures, with their media types.
 var signatures = []struct{ begins, mediaType string }{
 	{"/9j/", "image/jpeg"}, {"iVBORw0KGgo", "image/png"}, {"R0lGOD", "image/gif"},
 }
 
-// mendPicture makes the media type of a data URI that of its bytes.
+// mendPicture returns the tag's text. A picture in a data URI gets the media type that its bytes tell.
 func mendPicture(t tag) string {
 	for _, a := range t.attributes {
 		head, data, ok := strings.Cut(t.text[a.from:a.to], ",")
@@ -91,19 +89,21 @@ func mendTurbulence(t tag) string {
 	return t.text
 }
 
-// common are the attributes of a shadow that hold for each primitive that it stands for.
+// common are the attributes of a shadow that all its primitives get.
 var common = []string{"color-interpolation-filters", "style", "class"}
 
-// writeShadow writes the primitives that a shadow stands for. The first gives its input a
-// name, which may be the result before it, and have none.
+// writeShadow returns the primitives of a shadow. The first primitive gives the input a name, because the
+// input can be the result of a primitive without a name.
 func (m *mender) writeShadow(t tag) string {
 	m.shadows++
 	prefix := t.name[:strings.LastIndexByte(t.name, ':')+1]
 	n := m.shadows
 	shared := t.copied(common...)
 	element := func(name, attributes string) string { return "<" + prefix + name + shared + attributes + "/>" }
-	named := func(what string) string { return fmt.Sprintf(` result="thumbmill-%s%d"`, what, n) }
-	from := func(attribute, what string) string { return fmt.Sprintf(` %s="thumbmill-%s%d"`, attribute, what, n) }
+	named := func(result string) string { return fmt.Sprintf(` result="thumbmill-%s%d"`, result, n) }
+	from := func(attribute, result string) string {
+		return fmt.Sprintf(` %s="thumbmill-%s%d"`, attribute, result, n)
+	}
 	blur := t.copied("stdDeviation")
 	if blur == "" {
 		blur = ` stdDeviation="2"`
@@ -128,7 +128,8 @@ func (m *mender) writeShadow(t tag) string {
 	return text
 }
 
-// copied writes those of the attributes that the tag has, as it has them.
+// copied returns the text of these attributes, as the tag has them. It leaves out attributes that the tag
+// does not have.
 func (t tag) copied(names ...string) (text string) {
 	for _, name := range names {
 		for _, a := range t.attributes {
@@ -141,7 +142,7 @@ func (t tag) copied(names ...string) (text string) {
 	return text
 }
 
-// mendEnd ends what writeShadow began.
+// mendEnd replaces the end tag of a shadow that writeShadow began, and returns all other text as it is.
 func (m *mender) mendEnd(text string) string {
 	if m.open == 0 || !strings.HasPrefix(text, "</") || !strings.HasSuffix(text, ">") {
 		return text

@@ -1,7 +1,6 @@
-// Package svg reads an SVG's text on its way to librsvg: which languages it has, and
-// whether rules of CSS may change its size; and it mends what librsvg reads otherwise than
-// browsers do. It looks at tags alone, in one pass, and holds of a tag no more than its
-// beginning, however large the drawing is.
+// Package svg reads an SVG's text before librsvg reads it. It finds the drawing's languages, and whether CSS
+// rules can change its size. It also mends the parts that librsvg reads in another way than browsers. The
+// package reads only tags, in one pass, and holds at most maxHeld bytes of a tag, even of a large drawing.
 package svg
 
 import (
@@ -11,10 +10,10 @@ import (
 	"strings"
 )
 
-// maxHeld is how much of a tag is held, in bytes: all but the pictures in data URIs.
+// maxHeld bounds the bytes of a tag that are held. Only pictures in data URIs are longer.
 const maxHeld = 4 << 10
 
-// kind says what a part of the text is.
+// kind is the kind of a part of the text.
 type kind int
 
 const (
@@ -23,16 +22,16 @@ const (
 	start             // the first maxHeld bytes of a longer start tag
 )
 
-// scanner cuts the text of an SVG into start tags and all else. Comments, CDATA sections,
-// instructions and document types are all else.
+// scanner cuts the text of an SVG into start tags and other parts. Comments, CDATA sections, instructions
+// and document types are other parts.
 type scanner struct {
 	in   *bufio.Reader
 	each func(text string, k kind) error
 	held []byte
 }
 
-// scan calls each for all parts in their order; together they are the whole text. Errors
-// are each's, and in's.
+// scan calls each for all parts in their order; the parts together are the whole text. It returns errors of
+// each and of in.
 func scan(in io.Reader, each func(text string, k kind) error) error {
 	s := scanner{in: bufio.NewReaderSize(in, 64<<10), each: each}
 	for {
@@ -46,7 +45,7 @@ func scan(in io.Reader, each func(text string, k kind) error) error {
 	}
 }
 
-// give passes on what is held.
+// give calls each with the held text, and empties held.
 func (s *scanner) give(k kind) error {
 	if len(s.held) == 0 {
 		return nil
@@ -56,8 +55,7 @@ func (s *scanner) give(k kind) error {
 	return s.each(text, k)
 }
 
-// take reads one byte and holds it, after it passed on as a part of that kind what is too
-// much to hold.
+// take reads one byte and holds it. If held is full, it first gives the held text as a part of this kind.
 func (s *scanner) take(k kind) (byte, error) {
 	if len(s.held) == maxHeld {
 		if err := s.give(k); err != nil {
@@ -71,10 +69,11 @@ func (s *scanner) take(k kind) (byte, error) {
 	return b, err
 }
 
-// sections are what begins with "<" and is no tag, and how each ends.
+// sections are the parts that begin with "<" and are not start tags: their beginnings behind "<", and their
+// ends.
 var sections = []struct{ opening, closing string }{{"!--", "-->"}, {"![CDATA[", "]]>"}, {"?", "?>"}, {"/", ">"}}
 
-// next reads text to the next "<", and what begins there.
+// next reads the text up to the next "<", and the tag or section that begins there.
 func (s *scanner) next() error {
 	for {
 		text, err := s.in.ReadSlice('<')
@@ -106,7 +105,7 @@ func (s *scanner) next() error {
 	return s.tag()
 }
 
-// skip passes on a section, whose opening has so many bytes, to the end of its closing.
+// skip gives a section up to the end of its closing. opening is the length of the section's opening in bytes.
 func (s *scanner) skip(opening int, closing string) error {
 	var last [3]byte
 	tail := last[len(last)-len(closing):]
@@ -123,7 +122,7 @@ func (s *scanner) skip(opening int, closing string) error {
 	}
 }
 
-// documentType passes on a document type with its declarations, which may hold tags.
+// documentType gives a document type with its declarations, which can contain tags.
 func (s *scanner) documentType() error {
 	var quote byte
 	for depth := 0; ; {
@@ -147,7 +146,7 @@ func (s *scanner) documentType() error {
 	}
 }
 
-// tag passes on a start tag.
+// tag gives a start tag, or the beginning and the rest of a long start tag.
 func (s *scanner) tag() error {
 	var quote byte
 	length, long := start, false

@@ -5,20 +5,22 @@ import (
 	"strings"
 )
 
-// maxLanguages is how many languages of a drawing are noted.
+// maxLanguages bounds the languages of a drawing that Survey returns.
 const maxLanguages = 500
 
-// Facts are what a drawing's text tells.
+// Facts has the properties of a drawing's text.
 type Facts struct {
-	// Languages are those of its labels (systemLanguage), in the order of the text.
+	// Languages are the languages of the labels (systemLanguage), in the order of the text, at most
+	// maxLanguages.
 	Languages []string
-	// Styled says that rules of CSS may change its size.
+	// Styled says that CSS rules can change the drawing's size.
 	Styled bool
-	// Flawed says that Mend changes something.
+	// Flawed says that Mend changes the text.
 	Flawed bool
 }
 
-// Survey reads the text of a drawing. Errors are in's. Of a text in UTF-16 it tells nothing.
+// Survey reads the text of a drawing, and returns its facts. For a text in UTF-16 it returns no facts. It
+// returns errors of in.
 func Survey(in io.Reader) (Facts, error) {
 	var f Facts
 	var m mender

@@ -19,21 +19,21 @@ func mended(t *testing.T, text string) string {
 func TestMend(t *testing.T) {
 	long := strings.Repeat("A", 3*maxHeld)
 	for name, c := range map[string]struct{ text, want string }{
-		"nothing":                         {`<svg><g a="x>y"/>text &lt; more</svg>`, ""},
+		"a text without flaws":            {`<svg><g a="x>y"/>text &lt; more</svg>`, ""},
 		"a picture of a wrong type":       {`<image href="data:image/jpg;base64,/9j/` + long + `" x="1"/>`, `<image href="data:image/jpeg;base64,/9j/` + long + `" x="1"/>`},
-		"a PNG said to be a JPEG":         {`<svg:image xlink:href=' data:image/jpeg;base64, iVBORw0KGgoAAA'/>`, `<svg:image xlink:href='data:image/png;base64,iVBORw0KGgoAAA'/>`},
-		"a picture of its type":           {`<image href="data:image/png;base64,iVBORw0KGgoAAA"/>`, ""},
+		"a PNG with the type of a JPEG":   {`<svg:image xlink:href=' data:image/jpeg;base64, iVBORw0KGgoAAA'/>`, `<svg:image xlink:href='data:image/png;base64,iVBORw0KGgoAAA'/>`},
+		"a picture of the right type":     {`<image href="data:image/png;base64,iVBORw0KGgoAAA"/>`, ""},
 		"a drawing in a drawing":          {`<image href="data:image/svg+xml;base64,PHN2Zz4="/>`, ""},
 		"text that looks like a picture":  {`<text>href="data:image/jpg;base64,/9j/"</text>`, ""},
 		"a comment":                       {`<!-- <feTurbulence numOctaves="99"/> --><a/>`, ""},
 		"a short comment":                 {`<!----><feTurbulence numOctaves="99"/>`, `<!----><feTurbulence numOctaves="10"/>`},
 		"a section":                       {`<![CDATA[<feTurbulence numOctaves="99"/>]]]><a/>`, ""},
 		"a document type":                 {`<!DOCTYPE svg [<!ENTITY a '<feTurbulence numOctaves="99"/>'>]><a/>`, ""},
-		"absurd octaves":                  {`<feTurbulence numOctaves = "2147483647" seed="1"/>`, `<feTurbulence numOctaves = "10" seed="1"/>`},
-		"octaves beyond numbers":          {`<feTurbulence numOctaves="1e999"/>`, `<feTurbulence numOctaves="10"/>`},
+		"too many octaves":                {`<feTurbulence numOctaves = "2147483647" seed="1"/>`, `<feTurbulence numOctaves = "10" seed="1"/>`},
+		"more octaves than a float64":     {`<feTurbulence numOctaves="1e999"/>`, `<feTurbulence numOctaves="10"/>`},
 		"few octaves":                     {`<feTurbulence numOctaves="3"/>`, ""},
-		"a tag that is cut short":         {`<feTurbulence numOctaves="99`, ""},
-		"the end":                         {`<`, ""},
+		"a truncated tag":                 {`<feTurbulence numOctaves="99`, ""},
+		"only the start of a tag":         {`<`, ""},
 		"an attribute without its quotes": {`<image href=data:image/jpg;base64,/9j/>`, ""},
 	} {
 		want := c.want
@@ -61,7 +61,7 @@ func TestShadows(t *testing.T) {
 	}
 	many := mended(t, strings.Repeat("<feDropShadow/>", 3*maxShadows))
 	if strings.Count(many, "<feDropShadow/>") != 2*maxShadows {
-		t.Error("more shadows are written out than may be")
+		t.Errorf("Mend writes out more than %d shadows", maxShadows)
 	}
 }
 
@@ -79,17 +79,17 @@ func TestAccept(t *testing.T) {
 		has   []string
 		want  string
 	}{
-		"the very language":            {"zh-hant", chinese, "zh-hant"},
-		"the language without a way":   {"zh", chinese, "zh"},
-		"none asked for":               {"", []string{"fr", "en-US"}, "en-us"},
+		"the requested language":       {"zh-hant", chinese, "zh-hant"},
+		"the language alone":           {"zh", chinese, "zh"},
+		"no requested language":        {"", []string{"fr", "en-US"}, "en-us"},
 		"a prefix of two":              {"de", []string{"de-AT", "fr", "de-CH"}, "de-at,de-ch"},
-		"MediaWiki's next best":        {"zh-hk", []string{"zh-hans", "zh-hant"}, "zh-hant"},
+		"MediaWiki's replacement":      {"zh-hk", []string{"zh-hans", "zh-hant"}, "zh-hant"},
 		"an old code":                  {"be-x-old", []string{"be", "be-tarask"}, "be-tarask"},
-		"one that the drawing lacks":   {"fr", []string{"de"}, "fr"},
-		"no language":                  {"C.UTF-8", nil, "en"},
+		"a language that it lacks":     {"fr", []string{"de"}, "fr"},
+		"not a language":               {"C.UTF-8", nil, "en"},
 		"an option":                    {"--help", nil, "en"},
-		"a language that is no tag":    {"zh-classical", nil, "en"},
-		"a tag in the drawing that is": {"de", []string{"de-xxxxxxxxxxxx"}, "de"},
+		"not a language of BCP 47":     {"zh-classical", nil, "en"},
+		"a drawing's invalid language": {"de", []string{"de-xxxxxxxxxxxx"}, "de"},
 	} {
 		if got := Accept(c.asked, c.has); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -102,11 +102,11 @@ func FuzzMend(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var all strings.Builder
 		if err := scan(strings.NewReader(text), func(part string, _ kind) error { all.WriteString(part); return nil }); err != nil || all.String() != text {
-			t.Fatalf("%q became %q, %v", text, all.String(), err)
+			t.Fatalf("the parts of %q are %q, %v", text, all.String(), err)
 		}
 		once := mended(t, text)
 		if len(once) > len(text)*100+1000 {
-			t.Fatalf("%d bytes became %d", len(text), len(once))
+			t.Fatalf("Mend makes %d bytes from %d", len(once), len(text))
 		}
 		if f, err := Survey(strings.NewReader(text)); err != nil || f.Flawed != (once != text) {
 			t.Fatalf("%+v, %v", f, err)

@@ -2,14 +2,14 @@ package svg
 
 import "strings"
 
-// tag is a start tag, or the beginning of a long one.
+// tag is a start tag, or the beginning of a long start tag.
 type tag struct {
 	text       string
 	name       string // with its prefix
 	attributes []attribute
 }
 
-// attribute is one of a tag; its value begins and ends at those places of the text.
+// attribute is an attribute of a tag; its value is text[from:to].
 type attribute struct {
 	name     string // without a prefix
 	from, to int
@@ -17,11 +17,11 @@ type attribute struct {
 
 const space = " \t\r\n"
 
-// local is a name without its prefix.
+// local returns a name without its prefix.
 func local(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
 
-// readTag reads what begins with "<". An attribute without its closing quote, as the last
-// of a beginning is, goes to the end.
+// readTag reads a tag from a text that begins with "<". An attribute without its closing quote goes to the
+// end of the text; the last attribute of a tag's beginning has no closing quote.
 func readTag(text string) tag {
 	t := tag{text: text}
 	at := 1 + strings.IndexAny(text[1:]+">", space+"/>")
@@ -46,7 +46,7 @@ func readTag(text string) tag {
 	}
 }
 
-// value is that of an attribute; "" where the tag has none.
+// value returns the value of an attribute, or "" if the tag does not have the attribute.
 func (t tag) value(name string) string {
 	for _, a := range t.attributes {
 		if a.name == name {
@@ -56,5 +56,5 @@ func (t tag) value(name string) string {
 	return ""
 }
 
-// with is the text with another value of an attribute.
+// with returns the tag's text with another value of an attribute.
 func (t tag) with(a attribute, value string) string { return t.text[:a.from] + value + t.text[a.to:] }

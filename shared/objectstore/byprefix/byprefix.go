@@ -1,6 +1,5 @@
-// Package byprefix puts several stores of originals behind one: what a name begins
-// with decides which of them has it. The edge and the renderer read originals
-// through it.
+// Package byprefix combines several stores of originals into one: the beginning of a name decides which
+// store has the original. The edge and the renderer read originals through it.
 package byprefix
 
 import (
@@ -14,29 +13,28 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Loader has the originals whose names begin with For. What a URL names keeps its
-// whole name; of other names the store sees what is behind For, below Prefix.
+// Loader has the originals whose names begin with For. URLs keep their whole names. Other names lose
+// For and get Prefix instead.
 type Loader struct {
 	For, Prefix string
 	Store       objectstore.Store
 }
 
-// Store finds the loader of each name, the longest prefix first. Names that no loader has
-// are in the rest.
+// Store finds the loader of each name, the longest prefix first. The store rest has all other names.
 type Store struct {
 	rest    objectstore.Store
 	loaders []Loader
 }
 
-// New puts loaders before a store.
+// New combines loaders with a store for all other names.
 func New(rest objectstore.Store, loaders []Loader) *Store {
 	sorted := slices.Clone(loaders)
 	slices.SortFunc(sorted, func(a, b Loader) int { return cmp.Compare(len(b.For), len(a.For)) })
 	return &Store{rest, sorted}
 }
 
-// Each gives a store of the same loaders, each with what wrap makes of its store; the name
-// of the one for all other names is "".
+// Each returns a store with the same prefixes and with each store wrapped. The store for all other
+// names has the name "".
 func (s *Store) Each(wrap func(name string, store objectstore.Store) objectstore.Store) *Store {
 	all := &Store{wrap("", s.rest), slices.Clone(s.loaders)}
 	for i, l := range all.loaders {
@@ -45,8 +43,8 @@ func (s *Store) Each(wrap func(name string, store objectstore.Store) objectstore
 	return all
 }
 
-// find gives the store of a location, and its name there. Of a MediaWiki container the
-// container decides, and stays as it is.
+// find returns the store of a location and the location in that store. For MediaWiki's names the
+// container decides, and stays in the location.
 func (s *Store) find(at thumbnail.Location) (objectstore.Store, thumbnail.Location) {
 	for _, l := range s.loaders {
 		rest, ok := strings.CutPrefix(at.String(), l.For)
@@ -61,13 +59,13 @@ func (s *Store) find(at thumbnail.Location) (objectstore.Store, thumbnail.Locati
 	return s.rest, at
 }
 
-// Head tells of an original.
+// Head returns the data about an original.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	store, there := s.find(at)
 	return store.Head(ctx, there)
 }
 
-// Open gives an original for reading.
+// Open opens an original for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	store, there := s.find(at)
 	return store.Open(ctx, there)
@@ -79,24 +77,24 @@ func (s *Store) Plain(at thumbnail.Location) bool {
 	return objectstore.IsPlain(store, there)
 }
 
-// Put is what the store of the name makes of it.
+// Put calls Put of the store of the name.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	store, there := s.find(at)
 	return store.Put(ctx, there, body, meta)
 }
 
-// Delete is what the store of the name makes of it.
+// Delete calls Delete of the store of the name.
 func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	store, there := s.find(at)
 	return store.Delete(ctx, there)
 }
 
-// List is not possible over several stores.
+// List returns errors.ErrUnsupported: it cannot merge several stores.
 func (s *Store) List(context.Context, thumbnail.Location, string) ([]thumbnail.Location, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// Close closes all of them.
+// Close closes all stores.
 func (s *Store) Close() error {
 	err := s.rest.Close()
 	for _, l := range s.loaders {

@@ -42,7 +42,7 @@ func (b *beneath) open(name string, flags uint64) (fd int, err error) {
 			continue
 		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
 			return -1, errNoCall
-		case errors.Is(err, unix.EXDEV): // it leads out of the root
+		case errors.Is(err, unix.EXDEV): // the name leads out of the root
 			return -1, objectstore.ErrNotFound
 		case err != nil:
 			return -1, notFound(err)

@@ -1,15 +1,12 @@
-// Package directory keeps objects as files below one folder: the store of a
-// single machine and of tests.
+// Package directory keeps objects as files below one folder. It is the store of a single machine and of
+// tests.
 //
-// Originals are plain files. A thumbnail is one file as well, so that it
-// appears whole or not at all: the image, then its metadata as JSON, then the
-// length of that and a magic word. Viewers of images ignore what follows the
-// image. A thumbnail without that end was cut short by a crash, and counts as
-// absent.
+// Originals are plain files. A thumbnail is one file too, so it appears whole or not at all: the image,
+// its metadata as JSON, the length of the metadata, and a magic word. Image viewers ignore the bytes
+// after the image. A thumbnail without this end was cut short by a crash, and counts as absent.
 //
-// Nothing outside of the folder is reached, by "..", by links or otherwise
-// (os.Root). A store of thumbnails is bounded in bytes and evicts what is used
-// least.
+// The store never reaches files outside of the folder, by "..", by links or otherwise (os.Root). A
+// store of thumbnails is bounded in bytes, and evicts the least used ones.
 package directory
 
 import (
@@ -45,8 +42,8 @@ type Store struct {
 	root    *os.Root
 	beneath *beneath // the same folder, for fewer system calls
 	plain   bool     // originals: files without metadata, never written
-	index   *index   // nil when unbounded
-	small   *small   // of thumbnails
+	index   *index   // nil without a bound
+	small   *small   // reader of small thumbnails
 }
 
 // NewOriginals opens a folder of plain files for reading. It is created if it is missing.
@@ -62,8 +59,8 @@ func NewOriginals(dir string) (*Store, error) {
 	return s, nil
 }
 
-// NewThumbnails opens a folder of thumbnails, clears away what a crash left
-// unfinished, and keeps it below maxBytes (0 = no bound).
+// NewThumbnails opens a folder of thumbnails, removes unfinished files of a crash, and keeps the folder
+// below maxBytes (0 = no bound).
 func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 	root, err := openRoot(dir)
 	if err != nil {
@@ -76,7 +73,7 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := cleanIncoming(root); err != nil && !errors.Is(refused(err), objectstore.ErrReadOnly) { // which each write will tell
+	if err := cleanIncoming(root); err != nil && !errors.Is(refused(err), objectstore.ErrReadOnly) { // each write reports a read-only folder
 		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), s.Close())
 	}
 	if maxBytes > 0 {
@@ -87,8 +84,8 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 	return s, nil
 }
 
-// abandonedAfter is the age at which an unfinished file is nobody's any more:
-// another process may be writing into the same folder.
+// abandonedAfter is the age at which an unfinished file belongs to no process any more. A younger file
+// may be another process's.
 const abandonedAfter = 10 * time.Minute
 
 func cleanIncoming(root *os.Root) error {
@@ -111,7 +108,7 @@ func openRoot(dir string) (*os.Root, error) {
 	return os.OpenRoot(dir)
 }
 
-// Close ends the use of the folder.
+// Close closes the folder.
 func (s *Store) Close() error {
 	if s.index != nil {
 		s.index.close()
@@ -126,7 +123,7 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.root.Close())
 }
 
-// Head tells of an object.
+// Head returns the data about an object.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	if s.plain {
 		if info, err := s.headPlain(ctx, at); !errors.Is(err, errNoCall) {
@@ -153,12 +150,12 @@ func (s *Store) headPlain(ctx context.Context, at thumbnail.Location) (objectsto
 	return plainInfo(stat.Size, time.Unix(stat.Mtim.Unix())), unix.Close(fd)
 }
 
-// plainInfo describes a file. Its version is made of its time and its size.
+// plainInfo returns the data about a file. Its version is made of the file's time and size.
 func plainInfo(size int64, modified time.Time) objectstore.Info {
 	return objectstore.Info{Size: size, Modified: modified, Version: fmt.Sprintf("%x-%x", modified.UnixNano(), size)}
 }
 
-// Open gives an object for reading.
+// Open opens an object for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	name, err := s.name(ctx, at)
 	if err != nil {
@@ -202,7 +199,7 @@ func (s *Store) openFile(name string) (*os.File, error) {
 	if !errors.Is(err, errNoCall) {
 		return nil, err
 	}
-	// O_NONBLOCK: a FIFO among the originals must not hold the caller.
+	// O_NONBLOCK: a FIFO among the originals must not block the caller.
 	file, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, notFound(err)
@@ -210,19 +207,19 @@ func (s *Store) openFile(name string) (*os.File, error) {
 	return file, nil
 }
 
-// Plain reports whether objects are files as they are: originals.
+// Plain reports whether objects are plain files, as originals are.
 func (s *Store) Plain(thumbnail.Location) bool { return s.plain }
 
-// whole is an object that is all of its file. It embeds what makes it an objectstore.Object.
+// whole is an object that is a whole file. It embeds section to be an objectstore.Object.
 type whole struct {
 	section
 	file *os.File
 }
 
-// File is the object's file.
+// File returns the object's file.
 func (w whole) File() *os.File { return w.file }
 
-// section is the part of a file that is an object. It embeds what makes it an
+// section is the part of a file that is an object. It embeds a reader and a closer to be an
 // objectstore.Object.
 type section struct {
 	*io.SectionReader
@@ -234,12 +231,13 @@ func (s *Store) name(ctx context.Context, at thumbnail.Location) (string, error)
 		return "", err
 	}
 	if !objectstore.Valid(at) || at.Container == tempDir {
-		return "", fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
+		return "", fmt.Errorf("%w: no object can have the name %q", objectstore.ErrNotFound, at)
 	}
-	return at.String(), nil // which Valid found clean
+	return at.String(), nil // Valid accepts only clean names
 }
 
-// notFound tells absence, in all the ways in which a file system says it, from failure.
+// notFound returns ErrNotFound for each way in which a file system reports absence, and any other error
+// unchanged.
 func notFound(err error) error {
 	escapes := strings.Contains(err.Error(), "path escapes from parent") // os.Root has no error value for it
 	if escapes || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) ||
@@ -289,10 +287,10 @@ func readMeta(file io.ReaderAt, size int64) (meta objectstore.Meta, imageSize in
 	return meta, imageSize, nil
 }
 
-// Put keeps a thumbnail: written aside first, then renamed into its place.
+// Put stores a thumbnail: it writes a temporary file first, and then renames it.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	if s.plain {
-		return fmt.Errorf("%w: originals are not written", objectstore.ErrReadOnly)
+		return fmt.Errorf("%w: this store of originals takes no writes", objectstore.ErrReadOnly)
 	}
 	name, err := s.name(ctx, at)
 	if err != nil {
@@ -303,11 +301,11 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 		return err
 	}
 	if len(text) > maxMeta {
-		return fmt.Errorf("directory: metadata of %d bytes", len(text))
+		return fmt.Errorf("directory: the metadata has %d bytes, and at most %d are allowed", len(text), maxMeta)
 	}
 	temp := nuid.Next()
 	if err := s.writeAside(temp, body, text); err != nil {
-		_ = s.root.Remove(path.Join(tempDir, temp)) // it may not be there
+		_ = s.root.Remove(path.Join(tempDir, temp)) // the file may be absent
 		return refused(err)
 	}
 	if err := s.moveInto(temp, name); err != nil {
@@ -320,7 +318,7 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	return nil
 }
 
-// refused tells a folder that takes nothing from one that fails.
+// refused marks errors of a folder that is full or read-only, and returns any other error unchanged.
 func refused(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -331,7 +329,7 @@ func refused(err error) error {
 	return err
 }
 
-// writeAside makes the folder of unfinished files again when it is gone.
+// writeAside writes a temporary file. It makes the folder of temporary files again if it is missing.
 func (s *Store) writeAside(temp string, body, meta []byte) error {
 	end := binary.BigEndian.AppendUint32(nil, uint32(len(meta))) //nolint:gosec // bounded by maxMeta
 	for again := true; ; again = false {
@@ -363,7 +361,7 @@ func (s *Store) moveInto(temp, name string) (err error) {
 	return err
 }
 
-// moveByFolders is moveInto where the kernel lacks openat2.
+// moveByFolders does the work of moveInto if the kernel lacks openat2.
 func (s *Store) moveByFolders(temp, name string) error {
 	if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
@@ -374,7 +372,7 @@ func (s *Store) moveByFolders(temp, name string) error {
 // Delete removes an object.
 func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	if s.plain {
-		return fmt.Errorf("%w: originals are not deleted", objectstore.ErrReadOnly)
+		return fmt.Errorf("%w: this store of originals takes no deletions", objectstore.ErrReadOnly)
 	}
 	name, err := s.name(ctx, at)
 	if errors.Is(err, objectstore.ErrNotFound) {

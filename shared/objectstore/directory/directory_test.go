@@ -71,17 +71,17 @@ func TestCrashLeavesNothing(t *testing.T) {
 	must(t, os.WriteFile(half, []byte("half"), 0o600))
 	must(t, os.Chtimes(half, time.Time{}, time.Now().Add(-time.Hour)))
 	must(t, os.WriteFile(written, []byte("by another process"), 0o600))
-	must(t, os.Truncate(filepath.Join(dir, "a/b"), 12)) // what a power failure can leave
+	must(t, os.Truncate(filepath.Join(dir, "a/b"), 12)) // a possible effect of a power failure
 	s = thumbnails(t, dir, 0)
 	if _, err := s.Head(t.Context(), thumbnail.Location{Path: "a/b"}); !errors.Is(err, objectstore.ErrNotFound) {
-		t.Errorf("a torn thumbnail: %v", err)
+		t.Errorf("open a torn thumbnail: %v", err)
 	}
 	if left, _ := os.ReadDir(filepath.Join(dir, tempDir)); len(left) != 1 {
-		t.Errorf("left over: %v", left)
+		t.Errorf("files are left: %v", left)
 	}
 }
 
-// An operator may clear the folder while the store is open.
+// An operator may empty the folder while the store is open.
 func TestFoldersThatAreRemovedAreMadeAgain(t *testing.T) {
 	dir := t.TempDir()
 	s, err := NewThumbnails(dir, 0)
@@ -115,12 +115,12 @@ func TestBoundIsKept(t *testing.T) {
 	}
 	must(t, s.Close())
 	if size := diskUse(t, dir); size > bound || size < bound/2 {
-		t.Errorf("%d bytes are kept under a bound of %d", size, bound)
+		t.Errorf("%d bytes are stored with a bound of %d", size, bound)
 	}
-	s = thumbnails(t, dir, bound/2) // a later start with a lower bound
+	s = thumbnails(t, dir, bound/2) // a restart with a lower bound
 	must(t, s.Close())
 	if size := diskUse(t, dir); size > bound/2 {
-		t.Errorf("%d bytes are kept under a bound of %d after a restart", size, bound/2)
+		t.Errorf("%d bytes are stored with a bound of %d after a restart", size, bound/2)
 	}
 }
 

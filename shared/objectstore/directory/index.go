@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/cache"
 )
 
-// index knows the size of every file and decides which to evict: otter's
-// W-TinyLFU, weighed by size. It holds about 200 bytes a file.
+// index knows the size of each file and decides which files to evict, by otter's W-TinyLFU weighed by
+// size. It takes about 200 bytes for each file.
 type index struct {
 	cache cache.Cache[string, uint32]
 }
@@ -24,7 +24,7 @@ func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 		Executor:      cache.InCaller,
 		OnDeletion: func(e otter.DeletionEvent[string, uint32]) {
 			if e.WasEvicted() {
-				_ = remove(root, e.Key) // stays until the next start at worst
+				_ = remove(root, e.Key) // after a failure, the file stays until the next start
 			}
 		},
 	})
@@ -35,7 +35,7 @@ func newIndex(root *os.Root, maxBytes uint64) (*index, error) {
 	return ix, ix.scan(root)
 }
 
-// scan takes what an earlier process stored into account.
+// scan adds the thumbnails of earlier processes to the index.
 func (ix *index) scan(root *os.Root) error {
 	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || strings.HasPrefix(name, tempDir+"/") {
@@ -43,7 +43,7 @@ func (ix *index) scan(root *os.Root) error {
 		}
 		info, err := entry.Info()
 		if err != nil {
-			return nil // removed meanwhile
+			return nil // removed since
 		}
 		ix.stored(name, int(info.Size()))
 		return nil

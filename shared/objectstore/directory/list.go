@@ -12,19 +12,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// List walks the folder that the prefix ends in, and what is below: in the order of
-// folders, and so it holds all names before it gives a page of them.
+// List walks the folder at the end of the prefix and all folders below. Folders have another order than
+// names, so List holds all names before it returns a page.
 func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error) {
 	probe := in
 	probe.Path += "x" // a prefix may be empty, or end in a slash
 	if _, err := s.name(ctx, probe); err != nil {
-		return nil, nil //nolint:nilerr // nothing can have such a name
+		return nil, nil //nolint:nilerr // no object can have such a name
 	}
 	var all []thumbnail.Location
 	folder := path.Dir(path.Join(in.Container, in.Path+"x"))
 	err := fs.WalkDir(s.root.FS(), folder, func(name string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && name != folder {
-			return nil // evicted under way
+			return nil // evicted during the walk
 		}
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err

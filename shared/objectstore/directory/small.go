@@ -16,16 +16,15 @@ import (
 )
 
 const (
-	// smallest files are read at once, with their metadata: most thumbnails are such, and
-	// a hit then costs four system calls.
+	// smallest is the size up to which a file is read at once, with its metadata. Most thumbnails are
+	// smaller, and a hit then costs four system calls.
 	smallest = 256 << 10 // bytes
-	// parsedBound is how many files' metadata are kept as they were read, about a kilobyte
-	// each.
+	// parsedBound bounds the files whose parsed metadata are kept, about a kilobyte each.
 	parsedBound = 10_000
 )
 
-// identity is of a file's content: thumbnails are renamed into their places, and never
-// written to.
+// identity identifies the content of a file. Thumbnails are renamed into their places, and their files
+// never change.
 type identity struct {
 	inode      uint64
 	size       int64
@@ -54,10 +53,10 @@ func newSmall(root *beneath) (*small, error) {
 
 func (s *small) close() { s.parsed.StopAllGoroutines() }
 
-// errNotSmall says that a file is to be read in another way.
-var errNotSmall = errors.New("directory: not small")
+// errNotSmall means that the caller must read the file in another way.
+var errNotSmall = errors.New("directory: the file is not small")
 
-// open gives a small thumbnail, whole.
+// open returns a small thumbnail, read completely.
 func (s *small) open(name string) (objectstore.Object, objectstore.Info, error) {
 	fd, stat, err := s.root.regular(name)
 	if errors.Is(err, errNoCall) {

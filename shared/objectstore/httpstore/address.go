@@ -15,27 +15,26 @@ import (
 // maxURL is the longest URL of an original in bytes.
 const maxURL = 2048
 
-// Canonical reads an absolute URL of an original and writes it in the one way in which
-// it is a name here: lower-case scheme and host, no default port, no fragment, one
-// encoding. A scheme with one slash, as proxies leave it that merge slashes, is taken
-// for what it was. An error is a sentence about the text.
+// Canonical parses an absolute URL of an original and returns its canonical form: lower-case scheme and
+// host, no default port, no fragment, one encoding. It also accepts a scheme with one slash, because
+// some proxies merge slashes. An error is a sentence about the text.
 func Canonical(text string) (string, error) {
 	if scheme, rest, ok := strings.Cut(text, ":/"); ok && !strings.Contains(scheme, "/") {
 		text = strings.ToLower(scheme) + "://" + strings.TrimLeft(rest, "/")
 	}
 	if len(text) > maxURL {
-		return "", fmt.Errorf("the original's URL is longer than %d bytes", maxURL)
+		return "", fmt.Errorf("the original's URL has %d bytes, and at most %d are allowed", len(text), maxURL)
 	}
 	u, err := url.Parse(strings.ReplaceAll(text, " ", "%20"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "" {
-		return "", fmt.Errorf("%q is no http or https URL", text)
+		return "", fmt.Errorf("%q is not an http or https URL", text)
 	}
 	if u.User != nil {
-		return "", errors.New("the original's URL holds a user name")
+		return "", errors.New("the original's URL has a user name: remove it")
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		if segment == ".." || segment == "." {
-			return "", errors.New("the original's URL holds dots for a path")
+			return "", errors.New("the original's URL has a path segment . or ..: remove it")
 		}
 	}
 	host, port := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), u.Port()
@@ -52,11 +51,11 @@ func Canonical(text string) (string, error) {
 	return u.String(), nil
 }
 
-// locate gives the URL of an original: its name, or below the endpoint.
+// locate returns the URL of an original: its name, or a URL below the endpoint.
 func (s *Store) locate(at thumbnail.Location) (*url.URL, error) {
 	if at.IsURL() {
 		if !s.absolute {
-			return nil, fmt.Errorf("%w: this store has an endpoint, and reads no other URLs", objectstore.ErrRefused)
+			return nil, fmt.Errorf("%w: this loader reads only URLs below its endpoint", objectstore.ErrRefused)
 		}
 		name, err := Canonical(at.Path)
 		if err != nil {
@@ -65,7 +64,7 @@ func (s *Store) locate(at thumbnail.Location) (*url.URL, error) {
 		return url.Parse(name)
 	}
 	if !objectstore.Valid(at) || s.absolute {
-		return nil, fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
+		return nil, fmt.Errorf("%w: no object can have the name %q", objectstore.ErrNotFound, at)
 	}
 	base, err := url.Parse(s.endpoint)
 	if err != nil {
@@ -75,10 +74,10 @@ func (s *Store) locate(at thumbnail.Location) (*url.URL, error) {
 	return base, nil
 }
 
-// hosts is the list of those that are read from.
+// hosts are the patterns of the hosts that a store may read from.
 type hosts []string
 
-// newHosts is the list, and where there is none, the endpoint's host alone.
+// newHosts returns the patterns of the list, and the endpoint's host.
 func newHosts(list []string, endpoint string) (all hosts) {
 	for _, h := range list {
 		all = append(all, strings.ToLower(h))
@@ -89,11 +88,11 @@ func newHosts(list []string, endpoint string) (all hosts) {
 	return all
 }
 
-// check refuses a URL whose host is on no list, and any other port than the scheme's
-// own unless the list names it.
+// check refuses a URL whose host is not in the list. It also refuses a port that is neither the
+// scheme's own nor in the list.
 func (h hosts) check(u *url.URL) error {
 	if u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
-		return fmt.Errorf("%w: not an http or https URL", objectstore.ErrRefused)
+		return fmt.Errorf("%w: the URL is not an http or https URL, or has a user name", objectstore.ErrRefused)
 	}
 	name, port := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), u.Port()
 	usual := port == "" || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443"
@@ -106,7 +105,7 @@ func (h hosts) check(u *url.URL) error {
 	}) {
 		return nil
 	}
-	return fmt.Errorf("%w: originals of %s are not read", objectstore.ErrRefused, u.Host)
+	return fmt.Errorf("%w: the setting hosts does not list %s", objectstore.ErrRefused, u.Host)
 }
 
 func matches(pattern, name string) bool {

@@ -17,10 +17,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// newGuard makes what looks at each address before it is connected to. It lets through
-// what is public by IANA's registries of special addresses, and the networks named.
+// newGuard makes the check of each address before a connection. It accepts addresses that are public by
+// IANA's registries of special addresses, and the networks in allow.
 func newGuard(allow []string) (*ssrf.Guardian, error) {
-	azure := netip.MustParsePrefix("168.63.129.16/32") // its machines' own server, at a public address
+	azure := netip.MustParsePrefix("168.63.129.16/32") // the server for Azure's machines, at a public address
 	var v4, v6 []netip.Prefix
 	for _, text := range allow {
 		network, err := settings.ParseNetwork(text)
@@ -33,7 +33,7 @@ func newGuard(allow []string) (*ssrf.Guardian, error) {
 			v6 = append(v6, network)
 		}
 	}
-	// Ports are checked with the hosts.
+	// hosts.check checks the ports.
 	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithDeniedV4Prefixes(azure), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)), nil
 }
 
@@ -50,7 +50,7 @@ const (
 
 type breaker = gobreaker.CircuitBreaker[*http.Response]
 
-// breakers are one for each host that was asked lately.
+// breakers has a circuit breaker for each recently used host.
 type breakers struct {
 	hosts cache.Cache[string, *breaker]
 }
@@ -76,7 +76,7 @@ func (b *breakers) do(host string, call func() (*http.Response, error)) (*http.R
 	}
 	response, err := one.Execute(call)
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		err = fmt.Errorf("%s failed again and again, and is left alone for some seconds", host)
+		err = fmt.Errorf("%s failed %d times in a row: wait %v", host, tripsAfter, openFor)
 	}
 	if err != nil && !objectstore.IsAnswer(err) && !errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("%w: %w", objectstore.ErrElsewhere, err)
@@ -84,10 +84,10 @@ func (b *breakers) do(host string, call func() (*http.Response, error)) (*http.R
 	return response, err
 }
 
-// answered tells a host that says no from one that does not work.
+// answered reports whether the host works, even if it answered with an error.
 func answered(err error) bool {
 	var answer *statusError
-	// An error of a single object's says nothing of the others; that all is too much does.
+	// An error status says that one object fails, but 503 says that the host is overloaded.
 	told := errors.As(err, &answer) && answer.status != http.StatusServiceUnavailable
 	return err == nil || told || objectstore.IsAnswer(err) || errors.Is(err, context.Canceled)
 }

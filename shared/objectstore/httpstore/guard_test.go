@@ -19,10 +19,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// spellings of places that nobody may reach through us. PORT is that of a server that
-// listens on all addresses of loopback and counts who comes.
+// spellings of closed addresses. PORT is the port of a server that listens on all loopback addresses
+// and counts connections.
 var spellings = []string{
-	// loopback, plainly and oddly
+	// loopback, in plain and odd spellings
 	"http://127.0.0.1:PORT/", "http://127.0.0.2:PORT/", "http://127.255.255.254:PORT/", "http://127.1:PORT/", "http://127.0.1:PORT/",
 	"http://2130706433:PORT/", "http://0x7f000001:PORT/", "http://0x7f.0.0.1:PORT/", "http://0x7f.1:PORT/", "http://0177.0.0.1:PORT/",
 	"http://017700000001:PORT/", "http://0177.0x0.0.1:PORT/", "http://127.0.0.1.:PORT/", "http://00000177.0.0.1:PORT/", "http://127.000.000.001:PORT/",
@@ -43,14 +43,14 @@ var spellings = []string{
 	"http://198.18.0.1/", "http://192.0.2.1/", "http://198.51.100.7/", "http://203.0.113.9/", "http://224.0.0.1/", "http://240.0.0.1/",
 	"http://255.255.255.255/", "http://[fe80::1]/", "http://[fc00::1]/", "http://[fdff::1]/", "http://[ff02::1]/", "http://[2001:db8::1]/",
 	"http://[fec0::1]/", "http://[100::1]/", "http://[5f00::1]/",
-	// no address, no HTTP
+	// addresses that are not valid, and other protocols
 	"http://a@127.0.0.1:PORT/", "http://example.com@127.0.0.1:PORT/", "http://127.0.0.1:PORT#@example.com/", "http://127.0.0.1:PORT\\@example.com/",
 	"file:///etc/passwd", "gopher://127.0.0.1:PORT/", "ftp://127.0.0.1:PORT/", "dict://127.0.0.1:PORT/", "http:127.0.0.1:PORT/", "//127.0.0.1:PORT/",
 	"http://127.0.0.1:22/", "http:///127.0.0.1:PORT/", "http://\t127.0.0.1:PORT/", "http://127.0.0.1\r\nHost:x:PORT/", "jar:http://127.0.0.1:PORT/",
 	"http://unix:PORT/", "http+unix://%2Frun%2Fx/",
 }
 
-// nameserver answers every question with what the function says, with no time to live.
+// nameserver answers each question with the function's address, with a time to live of zero.
 func nameserver(t *testing.T, answer func(name string) netip.Addr) string {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -80,7 +80,7 @@ func nameserver(t *testing.T, answer func(name string) netip.Addr) string {
 	return conn.LocalAddr().String()
 }
 
-// trap counts the connections that reach it, on every address of this machine.
+// trap counts the connections that it gets, on every address of this machine.
 func trap(t *testing.T) (port string, caught *atomic.Int32) {
 	t.Helper()
 	listener, err := net.Listen("tcp", ":0")
@@ -97,7 +97,7 @@ func trap(t *testing.T) (port string, caught *atomic.Int32) {
 	return port, caught
 }
 
-// counting is a listener that counts its connections. It embeds the one that it counts for.
+// counting is a listener that counts its connections. It embeds the listener.
 type counting struct {
 	net.Listener
 	caught *atomic.Int32
@@ -117,7 +117,7 @@ func TestClosedNetworksAreNotReached(t *testing.T) {
 	if len(spellings) < 60 {
 		t.Fatalf("only %d spellings", len(spellings))
 	}
-	for name, s := range map[string]*Store{"a name server that lies": through(t, loopback), "the system's": newStore(t, settings.Bucket{Hosts: []string{"*", "*:" + port, "*:22"}})} {
+	for name, s := range map[string]*Store{"a lying name server": through(t, loopback), "the system's": newStore(t, settings.Bucket{Hosts: []string{"*", "*:" + port, "*:22"}})} {
 		s.hosts = append(s.hosts, "*:"+port)
 		for _, text := range spellings {
 			text = strings.ReplaceAll(text, "PORT", port)
@@ -125,21 +125,21 @@ func TestClosedNetworksAreNotReached(t *testing.T) {
 			info, err := s.Head(ctx, at(text))
 			cancel()
 			if err == nil {
-				t.Errorf("%s: %q is read: %+v", name, text, info)
+				t.Errorf("%s: the store read %q: %+v", name, text, info)
 			}
 		}
 	}
 	if n := caught.Load(); n > 0 {
-		t.Errorf("%d connections reached what is closed", n)
+		t.Errorf("%d connections reached closed addresses", n)
 	}
 	allowed := newStore(t, settings.Bucket{Hosts: []string{"127.0.0.1:" + port}, Allow: []string{"127.0.0.1"}})
 	if _, err := allowed.Head(t.Context(), at("http://127.0.0.1:"+port+"/")); err != nil || caught.Load() == 0 {
-		t.Errorf("the trap catches nothing: %v", err)
+		t.Errorf("the trap counts no connection: %v", err)
 	}
 }
 
-// The first connection goes to an address that is open, as a public one is; then the name
-// is bound to one that is closed. What is looked at is the address that is connected to.
+// A name first resolves to an open address, like a public one, and then to a closed one. The store
+// checks the address of each connection.
 func TestRebinding(t *testing.T) {
 	port, caught := trap(t)
 	for _, target := range []string{"127.0.0.1", "169.254.169.254", "10.1.2.3", "::1", "fd00:ec2::254", "64:ff9b::7f00:1", "::ffff:127.0.0.1"} {
@@ -162,11 +162,11 @@ func TestRebinding(t *testing.T) {
 		bind(target)
 		for range 3 {
 			if _, err := s.Head(t.Context(), name); !errors.Is(err, objectstore.ErrRefused) {
-				t.Errorf("%s by rebinding: %v", target, err)
+				t.Errorf("read %s after rebinding: %v", target, err)
 			}
 		}
 		if n := caught.Load(); n > before {
-			t.Errorf("%s was reached %d times by rebinding", target, n-before)
+			t.Errorf("%s got %d connections after rebinding", target, n-before)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func TestRedirectsAreGuardedToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.dialer.Control = guard.Safe // 127.0.0.1 is allowed, the rest of loopback is not
+	s.dialer.Control = guard.Safe // 127.0.0.1 is open, other loopback addresses are closed
 	s.hosts = append(s.hosts, "*", "*:"+port)
 	for _, to = range []string{
 		"http://127.0.0.2:" + port + "/", "http://[::1]:" + port + "/", "http://169.254.169.254/", "file:///etc/passwd", "gopher://127.0.0.1:" + port + "/",
@@ -187,16 +187,16 @@ func TestRedirectsAreGuardedToo(t *testing.T) {
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		if _, _, err := s.Open(ctx, at(base+"/a.jpg")); err == nil {
-			t.Errorf("a redirect to %s was followed", to)
+			t.Errorf("the store followed a redirect to %s", to)
 		}
 		cancel()
 	}
 	if n := caught.Load(); n > 0 {
-		t.Errorf("%d connections reached what is closed", n)
+		t.Errorf("%d connections reached closed addresses", n)
 	}
 	s.hosts = newHosts([]string{strings.TrimPrefix(base, "http://")}, "")
-	to = fmt.Sprintf("http://127.0.0.1:%s/", port) // an address that is open, a host that is on no list
+	to = fmt.Sprintf("http://127.0.0.1:%s/", port) // an open address, an unlisted host
 	if _, err := s.Head(t.Context(), at(base+"/a.jpg")); !errors.Is(err, objectstore.ErrRefused) {
-		t.Errorf("a redirect to a host on no list: %v", err)
+		t.Errorf("a redirect to an unlisted host: %v", err)
 	}
 }

@@ -1,12 +1,9 @@
-// Package httpstore reads originals from other sites, over HTTP and HTTPS. It writes
-// nothing.
+// Package httpstore reads originals from other sites, over HTTP and HTTPS. It writes nothing.
 //
-// A name in a URL makes this process connect to where a stranger wants, so what is
-// reached is bounded twice: by a list of hosts, for each redirect anew, and by the
-// address that is connected to, which is looked at after all names were resolved and
-// all spellings read (guard.go). Redirects, times, and the connections to one host
-// are bounded, and each host has a circuit breaker, so that one that is dead holds up
-// nobody else.
+// Strangers choose the names in URLs and so the hosts that this process connects to. Two checks limit
+// these hosts: a list of hosts, for each redirect too, and a check of the address of each connection,
+// after all names are resolved (guard.go). Redirects, times, and the connections to one host are
+// bounded. Each host has a circuit breaker: a dead host does not hold up others.
 package httpstore
 
 import (
@@ -28,13 +25,13 @@ import (
 )
 
 const (
-	maxRedirects   = 5 // Thumbor's
+	maxRedirects   = 5 // as in Thumbor
 	connectTimeout = 5 * time.Second
 	headerTimeout  = 10 * time.Second
 	maxHeader      = 64 << 10 // bytes of an answer's head
 	connsPerHost   = 32
-	// maxSpooling bounds the bodies of unknown length that are read at once: each takes as
-	// much of the disk as an original may have.
+	// maxSpooling bounds the concurrent reads of bodies of unknown length. Each may take as much disk
+	// as the largest original.
 	maxSpooling = 4
 )
 
@@ -51,8 +48,8 @@ type Store struct {
 	spooling atomic.Int32
 }
 
-// New makes a store. maxBytes and tempDir ("" = the system's) are for originals whose
-// length is told only by their end: those are written to a file before anybody reads them.
+// New makes a store. It writes originals of unknown length to a file in tempDir ("" = the system's)
+// before they are read, and cuts them after maxBytes.
 func New(b settings.Bucket, maxBytes int64, tempDir string) (*Store, error) {
 	s := &Store{endpoint: b.Endpoint, absolute: b.Scheme() != "", hosts: newHosts(b.Hosts, b.Endpoint), maxBytes: maxBytes, tempDir: tempDir}
 	guard, err := newGuard(b.Allow)
@@ -67,7 +64,7 @@ func New(b settings.Bucket, maxBytes int64, tempDir string) (*Store, error) {
 		DialContext: s.dialer.DialContext, TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: headerTimeout,
 		MaxResponseHeaderBytes: maxHeader, MaxConnsPerHost: connsPerHost, MaxIdleConnsPerHost: connsPerHost,
 		MaxIdleConns: 256, IdleConnTimeout: 30 * time.Second, DisableCompression: true, ForceAttemptHTTP2: true,
-		Proxy: nil, // the guard would see the proxy's address alone
+		Proxy: nil, // behind a proxy, the guard checks only the proxy's address
 	}
 	s.client = &http.Client{Transport: transport, CheckRedirect: s.follow}
 	return s, nil
@@ -80,7 +77,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// follow allows a redirect where a first request would be allowed.
+// follow allows a redirect if a first request to its URL is allowed.
 func (s *Store) follow(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return fmt.Errorf("%w: more than %d redirects", objectstore.ErrRefused, maxRedirects)
@@ -89,8 +86,8 @@ func (s *Store) follow(r *http.Request, via []*http.Request) error {
 	return s.hosts.check(r.URL)
 }
 
-// Head tells of an original. A server that answers HEAD otherwise than GET, as those
-// behind signed URLs do, is asked by GET.
+// Head returns the data about an original. It sends GET if the server answers HEAD differently, as
+// servers with signed URLs do.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	response, err := s.ask(ctx, http.MethodHead, at, nil)
 	if err == nil {
@@ -109,7 +106,7 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	return info(response), nil
 }
 
-// onlyHead tells an answer that GET may not get from one about the original.
+// onlyHead reports whether GET may get another answer than HEAD.
 func onlyHead(err error) bool {
 	var answer *statusError
 	if !errors.As(err, &answer) || errors.Is(err, objectstore.ErrNotFound) {
@@ -118,7 +115,7 @@ func onlyHead(err error) bool {
 	return answer.status < http.StatusInternalServerError || answer.status == http.StatusNotImplemented
 }
 
-// Open gives an original for reading.
+// Open opens an original for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	response, err := s.ask(ctx, http.MethodGet, at, nil) //nolint:bodyclose // the reader closes it
 	if err != nil {
@@ -155,13 +152,13 @@ func (s *Store) reopen(ctx context.Context, at thumbnail.Location, from int64, v
 	return response.Body, nil
 }
 
-// spool writes a body of unknown length to a file without a name. One that is too large
-// is cut off behind the bound, which is how the reader sees that it is.
+// spool writes a body of unknown length to a file without a name. It cuts a body after one byte above
+// the bound: readers then see that it is too large.
 func (s *Store) spool(body io.ReadCloser, told objectstore.Info) (objectstore.Object, objectstore.Info, error) {
 	defer func() { _ = body.Close() }()
 	if s.spooling.Add(1) > maxSpooling {
 		s.spooling.Add(-1)
-		return nil, told, fmt.Errorf("%w: too many originals of unknown length are read at once", objectstore.ErrElsewhere)
+		return nil, told, fmt.Errorf("%w: %d originals of unknown length are being read, and no more are allowed: try again", objectstore.ErrElsewhere, maxSpooling)
 	}
 	defer s.spooling.Add(-1)
 	file, err := os.CreateTemp(s.tempDir, "thumbmill-http-*")
@@ -184,14 +181,14 @@ func (s *Store) spool(body io.ReadCloser, told objectstore.Info) (objectstore.Ob
 	return file, told, nil
 }
 
-// statusError is an answer that is no original.
+// statusError is a status other than 200 and 206.
 type statusError struct{ status int }
 
 func (e *statusError) Error() string {
 	return fmt.Sprintf("the original's server answers %d (%s)", e.status, http.StatusText(e.status))
 }
 
-// Unwrap says what the answer means.
+// Unwrap returns the meaning of the status.
 func (e *statusError) Unwrap() error {
 	if e.status == http.StatusNotFound || e.status == http.StatusGone {
 		return objectstore.ErrNotFound
@@ -199,7 +196,7 @@ func (e *statusError) Unwrap() error {
 	return nil
 }
 
-// ask sends one request, through the breaker of its host.
+// ask sends one request through the breaker of its host.
 func (s *Store) ask(ctx context.Context, method string, at thumbnail.Location, header http.Header) (*http.Response, error) {
 	target, err := s.locate(at)
 	if err != nil {
@@ -231,20 +228,20 @@ func (s *Store) send(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// explain leaves the URL, which is long and may hold a signature, out of the error.
+// explain removes the URL, which is long and may contain a signature, from the error.
 func explain(err error) error {
 	var wrapped interface{ Unwrap() error }
 	if errors.As(err, &wrapped) && wrapped.Unwrap() != nil {
 		err = wrapped.Unwrap()
 	}
 	if prohibited(err) {
-		return fmt.Errorf("%w: the host's address is in a network that is closed", objectstore.ErrRefused)
+		return fmt.Errorf("%w: the host's address is in a closed network", objectstore.ErrRefused)
 	}
 	return err
 }
 
-// info has the version "" where a server tells nothing by which a change could be noticed.
-// The length would be no help: HEAD and GET may tell different ones.
+// info returns the version "" if the server sends nothing that changes with the content. The length
+// does not help: answers to HEAD and GET may have different lengths.
 func info(r *http.Response) objectstore.Info {
 	modified, _ := http.ParseTime(r.Header.Get("Last-Modified"))
 	told := objectstore.Info{Size: r.ContentLength, Modified: modified, Version: r.Header.Get("Etag")}
@@ -262,20 +259,20 @@ func info(r *http.Response) objectstore.Info {
 	return told
 }
 
-// maxVersion is the longest ETag that fits into a thumbnail's metadata everywhere.
+// maxVersion is the longest ETag that fits into a thumbnail's metadata in all stores.
 const maxVersion = 200
 
-// Put is refused.
+// Put returns ErrReadOnly.
 func (s *Store) Put(context.Context, thumbnail.Location, []byte, objectstore.Meta) error {
-	return fmt.Errorf("%w: other sites' originals are not written", objectstore.ErrReadOnly)
+	return fmt.Errorf("%w: other sites take no writes", objectstore.ErrReadOnly)
 }
 
-// Delete is refused.
+// Delete returns ErrReadOnly.
 func (s *Store) Delete(context.Context, thumbnail.Location) error {
-	return fmt.Errorf("%w: other sites' originals are not deleted", objectstore.ErrReadOnly)
+	return fmt.Errorf("%w: other sites take no deletions", objectstore.ErrReadOnly)
 }
 
-// List is not possible over HTTP.
+// List returns errors.ErrUnsupported: HTTP has no lists.
 func (s *Store) List(context.Context, thumbnail.Location, string) ([]thumbnail.Location, error) {
 	return nil, errors.ErrUnsupported
 }

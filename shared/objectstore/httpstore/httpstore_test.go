@@ -36,7 +36,7 @@ func newStore(t *testing.T, b settings.Bucket) *Store {
 	return s
 }
 
-// site is a server on loopback and a store that may read from it.
+// site starts a server on loopback, and returns a store that may read from it.
 func site(t *testing.T, h http.HandlerFunc) (*Store, string) {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -70,7 +70,7 @@ func TestReadsAnotherSite(t *testing.T) {
 	}
 	head, err := s.Head(t.Context(), at(base+"/a.jpg"))
 	if err != nil || head.Version != info.Version || head.Size != info.Size {
-		t.Errorf("head differs: %+v, %v", head, err)
+		t.Errorf("head differs from open: %+v, %v", head, err)
 	}
 	object, _, err := s.Open(t.Context(), at(base+"/a.jpg"))
 	if err != nil {
@@ -124,11 +124,11 @@ func TestAnswersThatAreNoOriginals(t *testing.T) {
 		t.Errorf("a body without a length: %d bytes, %v", info.Size, err)
 	}
 	if info, err := s.Head(t.Context(), at(base+"/only-get")); err != nil || info.Size != 7 || info.Version != "" {
-		t.Errorf("a server that knows no HEAD: %+v, %v", info, err)
+		t.Errorf("a server without HEAD: %+v, %v", info, err)
 	}
 }
 
-// A resumed reading is of the same version, or an error.
+// A read that is resumed continues the same version, or fails.
 func TestChangedUnderWay(t *testing.T) {
 	var asked atomic.Int32
 	s, base := site(t, func(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +146,7 @@ func TestChangedUnderWay(t *testing.T) {
 	}
 }
 
-// One host that is dead is left alone, and the others are not.
+// The store avoids a dead host for a while, and still reads from other hosts.
 func TestDeadHosts(t *testing.T) {
 	var asked atomic.Int32
 	dead := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -164,7 +164,7 @@ func TestDeadHosts(t *testing.T) {
 		}
 	}
 	if n := asked.Load(); n != tripsAfter {
-		t.Errorf("a dead host was asked %d times", n)
+		t.Errorf("a dead host got %d requests", n)
 	}
 	if _, err := s.Head(t.Context(), at(alive.URL+"/a")); err != nil {
 		t.Errorf("another host: %v", err)
@@ -177,12 +177,12 @@ func TestBelowAnEndpoint(t *testing.T) {
 	defer server.Close()
 	s := newStore(t, settings.Bucket{Endpoint: server.URL + "/media/", Allow: []string{"127.0.0.1"}})
 	if _, err := s.Head(t.Context(), thumbnail.Location{Container: "wiki", Path: "a/K ä?#%2f.jpg"}); err != nil || got != "/media/wiki/a/K%20%C3%A4%3F%23%252f.jpg" {
-		t.Errorf("asked for %s, %v", got, err)
+		t.Errorf("requested %s, %v", got, err)
 	}
 	got = ""
 	for _, bad := range []string{"../secret", "a/../../b", "/etc/passwd", "a//b", "http://elsewhere.example/a", ".", "a/./b"} {
 		if _, err := s.Head(t.Context(), at(bad)); !objectstore.IsAnswer(err) || got != "" {
-			t.Errorf("%q: asked for %s, %v", bad, got, err)
+			t.Errorf("%q: requested %s, %v", bad, got, err)
 		}
 	}
 }
@@ -235,7 +235,7 @@ func FuzzCanonical(f *testing.F) {
 	})
 }
 
-// through is a store that may ask any host, and resolves names by the given server.
+// through returns a store that may read from any host, and resolves names with the given server.
 func through(t *testing.T, dns string) *Store {
 	t.Helper()
 	s := newStore(t, settings.Bucket{Hosts: []string{"*", "*:8080", "*:22"}})

@@ -1,5 +1,5 @@
-// Package open makes the stores that the settings ask for, each behind a
-// circuit breaker and a metric. The edge and the renderer use it.
+// Package open opens the stores in the settings, each with a circuit breaker and a metric, for the edge
+// and the renderer.
 package open
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Stores are where originals come from and thumbnails go.
+// Stores are the stores of originals and thumbnails.
 type Stores struct {
 	Originals, Thumbnails objectstore.Store
 	Breakers              []*gobreaker.CircuitBreaker[any]
@@ -36,9 +36,9 @@ func (s Stores) Close() error {
 	return errors.Join(all...)
 }
 
-// New opens both stores. All roles of one process must share a directory of
-// thumbnails, since it keeps account of its size: see Guarded. Several processes
-// on one directory each account for what they wrote themselves.
+// New opens both stores. All roles of one process must share a directory of thumbnails, because the
+// store tracks its size: see Guarded. Several processes with one directory each track only their own
+// writes.
 func New(s settings.Settings) (Stores, error) {
 	originals, err := allOriginals(s)
 	if err != nil {
@@ -53,7 +53,7 @@ func New(s settings.Settings) (Stores, error) {
 	return Stores{Originals: originals, Thumbnails: thumbnails, owned: []objectstore.Store{originals, thumbnails}}, nil
 }
 
-// allOriginals opens the loaders, and the store of all other names.
+// allOriginals opens the loaders and the store of all other names.
 func allOriginals(s settings.Settings) (objectstore.Store, error) {
 	folder := func(b settings.Bucket) (objectstore.Store, error) { return directory.NewOriginals(b.Path) }
 	rest, err := original(s.Store.Originals, s, folder)
@@ -85,7 +85,7 @@ func original(b settings.Bucket, s settings.Settings, inDirectory func(settings.
 	return compared(store, b), err
 }
 
-// compared gives a store that tells an MD5 only where somebody compares it.
+// compared returns a store that has an MD5 only if the settings compare it.
 func compared(store objectstore.Store, b settings.Bucket) objectstore.Store {
 	if tellsMD5 := b.Kind == "swift" || b.Kind == "s3"; !tellsMD5 || b.Verifies() {
 		return store
@@ -105,14 +105,14 @@ func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucke
 	return inDirectory(b)
 }
 
-// Guarded gives a role its own breakers and metrics on stores that it may share
-// with others. Closing remains with the one who opened them.
+// Guarded adds a role's own breakers and metrics to stores that it may share with other roles. The
+// opener still closes the stores.
 func (s Stores) Guarded(metrics prometheus.Registerer, log *slog.Logger) Stores {
 	seconds := objectstore.NewSeconds()
 	metrics.MustRegister(seconds)
 	thumbnails := objectstore.Breaker("thumbnails", log)
 	breakers := []*gobreaker.CircuitBreaker[any]{thumbnails}
-	guard := func(name string, store objectstore.Store) objectstore.Store { // each has its own
+	guard := func(name string, store objectstore.Store) objectstore.Store { // each store has its own breaker
 		breaker := objectstore.Breaker(strings.TrimSpace("originals "+name), log)
 		breakers = append(breakers, breaker)
 		return objectstore.Guard(store, breaker, seconds, func(error) {})

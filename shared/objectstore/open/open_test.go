@@ -17,11 +17,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// A folder that is full, or read-only, is a state that is told once, and ends by itself.
+// A full or read-only folder is a state that the log shows once, and that ends by itself.
 func TestAFolderThatTakesNothing(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("no file system can be mounted here: %v", err)
+		t.Skipf("the test cannot mount a file system: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	s := settings.Default()
@@ -71,19 +71,19 @@ func TestAFolderThatTakesNothing(t *testing.T) {
 		t.Errorf("delete: %v", err)
 	}
 	if _, err := guarded.Thumbnails.Head(t.Context(), thumbnail.Location{Path: "a"}); err != nil {
-		t.Errorf("what is there: %v", err)
+		t.Errorf("read a stored thumbnail: %v", err)
 	}
 	if n := strings.Count(log.String(), "serve thumbnails without storing them"); n != 2 {
-		t.Errorf("told %d times:\n%s", n, log.String())
+		t.Errorf("the log has %d messages:\n%s", n, log.String())
 	}
-	again, err := New(s) // a start on a folder that is read-only
+	again, err := New(s) // a start with a read-only folder
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = again.Close()
 }
 
-// An MD5 that nobody compares is not told, so that nobody computes it.
+// The store gives no MD5 if the settings do not compare it: readers then compute none.
 func TestOriginalsAreVerifiedWhereThatIsSet(t *testing.T) {
 	for verify, want := range map[string]bool{settings.VerifyNever: false, settings.VerifyAlways: true} {
 		store := compared(telling{}, settings.Bucket{Kind: "s3", Verify: verify})
@@ -94,7 +94,7 @@ func TestOriginalsAreVerifiedWhereThatIsSet(t *testing.T) {
 	}
 }
 
-// telling is a store that promises an MD5. It embeds the interface for what is not called.
+// telling is a store that has an MD5. It embeds the interface for the other methods.
 type telling struct{ objectstore.Store }
 
 func (telling) Open(context.Context, thumbnail.Location) (objectstore.Object, objectstore.Info, error) {

@@ -7,11 +7,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// unverified is a store that promises no MD5, so that nobody computes one. It embeds what
-// makes it an objectstore.Store.
+// unverified is a store without MD5s: readers then compute none. It embeds the interface for the other
+// methods.
 type unverified struct{ objectstore.Store }
 
-// Open gives an object for reading, without a checksum.
+// Open opens an object for reading, without an MD5.
 func (u unverified) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	object, info, err := u.Store.Open(ctx, at)
 	info.MD5 = ""

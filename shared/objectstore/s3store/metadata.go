@@ -11,12 +11,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
-// The metadata of a thumbnail, beside the headers that S3 knows itself. S3 takes ASCII
-// alone, and 2 KB in all.
+// The metadata of a thumbnail, beside S3's own headers. S3 takes only ASCII, and 2 KB together.
 const (
 	metaETag     = "Etag"
 	metaXKey     = "Xkey"
-	metaSpec     = "Spec-" // and the number of a part
+	metaSpec     = "Spec-" // with the number of a part
 	metaDigest   = "Spec-Digest"
 	metaRules    = "Rules"
 	metaOriginal = "Original-Version"
@@ -24,8 +23,8 @@ const (
 	metaSides    = "Sides"
 )
 
-// maxMetadata is S3's 2 KB, less the names of a spec's parts. A spec that does not fit is
-// left out: its digest is there.
+// maxMetadata is S3's 2 KB less the names of a spec's parts. A spec that does not fit is left out; its
+// digest remains.
 const maxMetadata = 1900
 
 func userMetadata(meta objectstore.Meta) map[string]string {
@@ -52,7 +51,7 @@ func userMetadata(meta objectstore.Meta) map[string]string {
 
 func info(o minio.ObjectInfo) objectstore.Info {
 	told := map[string]string{}
-	for name, value := range o.UserMetadata { // services differ in how they spell a name
+	for name, value := range o.UserMetadata { // services spell names differently
 		told[strings.ToLower(name)] = value
 	}
 	get := func(name string) string { return told[strings.ToLower(name)] }
@@ -82,8 +81,8 @@ func info(o minio.ObjectInfo) objectstore.Info {
 	return found
 }
 
-// isMD5 reports whether the ETag is the MD5 of the content: not of what came in parts,
-// nor of what is encrypted with keys of its own.
+// isMD5 reports whether the ETag is the MD5 of the content. It is not for uploads in parts, and not for
+// encryption with own keys.
 func isMD5(o minio.ObjectInfo) bool {
 	encryption := o.Metadata.Get("X-Amz-Server-Side-Encryption")
 	customer := o.Metadata.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm")

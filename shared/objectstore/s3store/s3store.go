@@ -1,8 +1,8 @@
-// Package s3store keeps objects behind S3's protocol, at Amazon or elsewhere: signed
-// with version 4, in one bucket, under container/path.
+// Package s3store stores objects behind S3's protocol, at Amazon or elsewhere, with signature version
+// 4, in one bucket under container/path.
 //
-// A bucket is not a container, of which MediaWiki has hundreds: accounts have few
-// buckets, and all of the world shares their names.
+// A bucket is not a MediaWiki container. MediaWiki has hundreds of containers, but an account has few
+// buckets, and bucket names are unique worldwide.
 package s3store
 
 import (
@@ -32,25 +32,25 @@ import (
 )
 
 const (
-	// concurrency is how many idle connections are kept.
+	// concurrency is the number of idle connections.
 	concurrency = 64
-	// attempts of one operation, as far as its deadline lets them: the library repeats
-	// what is idempotent, on 5xx, "slow down" and broken connections.
+	// attempts bounds the attempts of one operation within its deadline. The library repeats idempotent
+	// requests after 5xx, "slow down" and broken connections.
 	attempts = 2
-	// headerTimeout is the longest wait for the head of an answer.
+	// headerTimeout bounds the wait for the head of an answer.
 	headerTimeout = 10 * time.Second
 )
 
-// Store is a bucket.
+// Store is one bucket.
 type Store struct {
 	core      minio.Core
 	transport *http.Transport
 	bucket    string
 	create    bool
-	made      sync.Mutex // one makes the bucket
+	made      sync.Mutex // only one caller makes the bucket
 }
 
-// New makes a store; the first operation reaches the service.
+// New makes a store. Only its first operation connects to the service.
 func New(b settings.Bucket) (*Store, error) {
 	endpoint, err := url.Parse(b.Endpoint)
 	if err != nil {
@@ -72,8 +72,8 @@ func New(b settings.Bucket) (*Store, error) {
 	return &Store{core: minio.Core{Client: client}, transport: transport, bucket: b.Container, create: b.CreateAll}, nil
 }
 
-// secrets are those of the settings, or where they say none, what Amazon's own tools would
-// use: the environment, ~/.aws/credentials, the role of the machine.
+// secrets returns the settings' secrets. Without secrets in the settings it returns the secrets that
+// Amazon's own tools use: the environment, ~/.aws/credentials, the role of the machine.
 func secrets(b settings.Bucket) *credentials.Credentials {
 	if b.User != "" {
 		return credentials.NewStaticV4(b.User, string(b.Key), "")
@@ -91,12 +91,12 @@ func (s *Store) Close() error {
 
 func key(at thumbnail.Location) (string, error) {
 	if !objectstore.Valid(at) {
-		return "", fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
+		return "", fmt.Errorf("%w: no object can have the name %q", objectstore.ErrNotFound, at)
 	}
 	return path.Join(at.Container, at.Path), nil
 }
 
-// translate tells answers from failures.
+// translate marks errors that are answers of a service that works.
 func translate(err error) error {
 	if err == nil {
 		return nil
@@ -109,7 +109,7 @@ func translate(err error) error {
 	case answer.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%w in S3 (%s)", objectstore.ErrNotFound, answer.Code)
 	case answer.StatusCode == http.StatusForbidden:
-		// Also what is absent, for an account that may not list the bucket: no sign that S3 fails.
+		// An account that may not list the bucket gets 403 for absent objects: no sign of a failure.
 		return fmt.Errorf("%w: %w", objectstore.ErrElsewhere, err)
 	case answer.StatusCode == http.StatusInsufficientStorage, answer.Code == "QuotaExceeded", strings.HasPrefix(answer.Code, "XMinioStorageFull"):
 		return fmt.Errorf("%w: %w", objectstore.ErrFull, err)
@@ -117,7 +117,7 @@ func translate(err error) error {
 	return err
 }
 
-// Head tells of an object.
+// Head returns the data about an object.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	name, err := key(at)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	return info(found), nil
 }
 
-// Open gives an object for reading.
+// Open opens an object for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	name, err := key(at)
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 	reopen := func(from int64) (io.ReadCloser, error) {
 		var o minio.GetObjectOptions
 		err := o.SetMatchETag(found.ETag)
-		if from > 0 { // 0 to 0 would be one byte
+		if from > 0 { // a range from 0 to 0 is one byte
 			err = errors.Join(err, o.SetRange(from, 0))
 		}
 		if err != nil {
@@ -156,7 +156,7 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 	return objectstore.NewStream(body, told.Size, reopen), told, nil
 }
 
-// Put keeps an object, and makes the bucket first where that is asked for.
+// Put stores an object. It makes the bucket first if the settings ask for that.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	name, err := key(at)
 	if err != nil {
@@ -184,7 +184,7 @@ func (s *Store) makeBucket(ctx context.Context) error {
 	return err
 }
 
-// refused tells an account that may not write from one that fails.
+// refused marks the error of an account that may not write.
 func refused(err error) error {
 	var answer minio.ErrorResponse
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
@@ -194,12 +194,12 @@ func refused(err error) error {
 }
 
 func (s *Store) put(ctx context.Context, name string, body []byte, meta objectstore.Meta) error {
-	sum := md5.Sum(body) //nolint:gosec // Content-MD5: the service refuses what arrives otherwise
+	sum := md5.Sum(body) //nolint:gosec // Content-MD5: the service refuses a body with another MD5
 	signed := sha256.Sum256(body)
 	_, err := s.core.PutObject(ctx, s.bucket, name, bytes.NewReader(body), int64(len(body)),
 		base64.StdEncoding.EncodeToString(sum[:]), hex.EncodeToString(signed[:]), minio.PutObjectOptions{
 			ContentType: meta.ContentType, ContentDisposition: meta.Disposition, UserMetadata: userMetadata(meta),
-			DisableContentSha256: true, // in chunks, which few services understand; the whole body's is given
+			DisableContentSha256: true, // few services understand chunks; the request has the SHA-256 of the whole body
 		})
 	return err
 }
@@ -216,7 +216,7 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	return err
 }
 
-// List gives a page of the bucket.
+// List returns a page of the bucket.
 func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error) {
 	folder := ""
 	if in.Container != "" {
@@ -225,7 +225,7 @@ func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) (
 	if after != "" {
 		after = folder + after
 	}
-	ctx, cancel := context.WithCancel(ctx) // the library goes on listing until then
+	ctx, cancel := context.WithCancel(ctx) // the library lists on until cancel
 	defer cancel()
 	var all []thumbnail.Location
 	for o := range s.core.Client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{

@@ -27,19 +27,19 @@ func open(t *testing.T, b settings.Bucket) *Store {
 	return s
 }
 
-// Swift's own S3 interface is the service.
+// The service is Swift's own S3 interface.
 func TestRealS3(t *testing.T) {
 	bucket := servers.S3(t)
 	store := open(t, bucket)
 	storetest.Run(t, store)
-	t.Run("a secret that is wrong", func(t *testing.T) {
+	t.Run("a wrong secret", func(t *testing.T) {
 		bucket.Key = "wrong"
 		err := open(t, bucket).Put(t.Context(), thumbnail.Location{Path: "x"}, []byte("x"), objectstore.Meta{})
 		if !errors.Is(err, objectstore.ErrReadOnly) {
 			t.Errorf("put: %v", err)
 		}
 	})
-	t.Run("secrets of the environment", func(t *testing.T) {
+	t.Run("secrets from the environment", func(t *testing.T) {
 		t.Setenv("AWS_ACCESS_KEY_ID", bucket.User)
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "testing")
 		b := bucket
@@ -48,7 +48,7 @@ func TestRealS3(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("no new buckets unless asked", func(t *testing.T) {
+	t.Run("no new buckets without the setting", func(t *testing.T) {
 		bucket.Key, bucket.CreateAll, bucket.Container = "testing", false, "another"
 		err := open(t, bucket).Put(t.Context(), thumbnail.Location{Path: "x"}, []byte("x"), objectstore.Meta{})
 		if !errors.Is(err, objectstore.ErrNotFound) {

@@ -19,7 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Run holds a store of thumbnails to what the interface promises.
+// Run tests a store of thumbnails against the promises of the interface.
 func Run(t *testing.T, store objectstore.Store) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, objectstore.Store){
@@ -99,7 +99,8 @@ func roundTrip(t *testing.T, s objectstore.Store) {
 	}
 }
 
-// bare: what is not known stays so; an original's version may not be.
+// bare stores a thumbnail with little metadata. Unknown fields stay empty: an original's version may be
+// unknown.
 func bare(t *testing.T, s objectstore.Store) {
 	body := []byte("bare")
 	meta := objectstore.Meta{ContentType: "image/png", ETag: Meta(body).ETag, Rendered: Meta(body).Rendered}
@@ -188,7 +189,8 @@ func concurrent(t *testing.T, s objectstore.Store) {
 			}
 			object, info, err := s.Open(t.Context(), at("concurrent"))
 			for tries := 0; errors.Is(err, objectstore.ErrNotFound) && tries < 8; tries++ {
-				// Swift looks for an object's file before it opens it: a newer one may have taken its place.
+				// Swift looks for an object's file before it opens the file: a newer file may replace
+				// it meanwhile.
 				object, info, err = s.Open(t.Context(), at("concurrent"))
 			}
 			if err != nil {
@@ -216,7 +218,7 @@ func cancelled(t *testing.T, s objectstore.Store) {
 	}
 }
 
-// lists: pages, prefixes that end within a name, and an order that is not the folders'.
+// lists tests pages, prefixes that end within a name, and an order other than the order of folders.
 func lists(t *testing.T, s objectstore.Store) {
 	for _, path := range []string{"list/a/1", "list/a-b", "list/a/é€", "list/b", "list/ab"} {
 		put(t, s, path, []byte("x"))
@@ -233,10 +235,10 @@ func lists(t *testing.T, s objectstore.Store) {
 		}
 	}
 	if got := strings.Join(listed(t, s, at("list/"), "list/a/1"), " "); got != "list/a/é€ list/ab list/b" {
-		t.Errorf("after the second: %s", got)
+		t.Errorf("after the second name: %s", got)
 	}
 	if got := listed(t, s, thumbnail.Location{Container: "no-such-container", Path: "x/"}, ""); len(got) > 0 {
-		t.Errorf("an absent container holds %v", got)
+		t.Errorf("an absent container lists %v", got)
 	}
 }
 
@@ -248,7 +250,7 @@ func listed(t *testing.T, s objectstore.Store, in thumbnail.Location, after stri
 	}
 	for _, at := range all {
 		if at.Container != in.Container {
-			t.Errorf("%v is listed in %v", at, in)
+			t.Errorf("the list of %[2]v has %[1]v", at, in)
 		}
 		paths = append(paths, at.Path)
 	}

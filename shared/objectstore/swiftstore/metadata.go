@@ -14,9 +14,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The metadata of a thumbnail, beside the headers that Swift knows itself.
+// The metadata of a thumbnail, beside Swift's own headers.
 const (
-	headerSpec     = "X-Object-Meta-Spec-" // and the number of a part
+	headerSpec     = "X-Object-Meta-Spec-" // with the number of a part
 	headerDigest   = "X-Object-Meta-Spec-Digest"
 	headerRules    = "X-Object-Meta-Rules"
 	headerOriginal = "X-Object-Meta-Original-Version"
@@ -24,8 +24,8 @@ const (
 	headerSides    = "X-Object-Meta-Sides"
 	headerXKey     = "X-Object-Meta-Xkey"
 	headerDisp     = "Content-Disposition"
-	// headerPlainXKey reaches a CDN that stands in front of Swift itself. Swift drops it
-	// unless its object servers' allowed_headers name it.
+	// headerPlainXKey reaches a CDN in front of Swift itself. Swift drops it unless its object servers'
+	// allowed_headers list it.
 	headerPlainXKey = "Xkey"
 	headerExpiry    = "X-Delete-After"
 )
@@ -65,17 +65,17 @@ func info(h swift.Headers) objectstore.Info {
 		},
 	}
 	if h["X-Static-Large-Object"] != "" || h["X-Object-Manifest"] != "" {
-		found.MD5 = "" // the ETag is over the segments'
+		found.MD5 = "" // the ETag is the MD5 of the segments' ETags
 	}
 	return found
 }
 
-// expires reports whether this thumbnail is one of the share that Swift deletes. It is
-// drawn by the name, so that a thumbnail that is rendered again keeps its lot.
+// expires reports whether a thumbnail is in the share that Swift deletes. The name decides: a thumbnail
+// that is rendered again stays in or out.
 func (s *Store) expires(at thumbnail.Location) bool {
 	const lots = 1 << 16
 	return s.expire > 0 && float64(crc32.ChecksumIEEE([]byte(at.String()))%lots) < s.share*lots
 }
 
-// expiry is the value of X-Delete-After: seconds.
+// expiry returns the value of X-Delete-After in seconds.
 func (s *Store) expiry() string { return fmt.Sprint(int64(s.expire.Seconds())) }

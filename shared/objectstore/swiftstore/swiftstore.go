@@ -1,9 +1,9 @@
-// Package swiftstore keeps objects in OpenStack Swift.
+// Package swiftstore stores objects in OpenStack Swift.
 //
-// A few rules of the client library, found by measuring, shape it: every call
-// needs a deadline (a hung GET is tried four times); a PUT survives an expired
-// token only when its body can seek and the library does not hash it; a
-// connection pool of its own, with as many idle connections as are used at once.
+// Measurements of the client library gave three rules. Every call needs a deadline: the library tries a
+// hung GET four times. A PUT survives an expired token only if its body can seek and the library does
+// not hash it. The store has its own connection pool, with as many idle connections as concurrent
+// requests.
 package swiftstore
 
 import (
@@ -24,19 +24,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// concurrency is how many idle connections are kept to Swift.
+// concurrency is the number of idle connections to Swift.
 const concurrency = 64
 
-// Store is an account of a Swift cluster.
+// Store is one account of a Swift cluster.
 type Store struct {
 	conn      *swift.Connection
-	container string // of locations that name none
+	container string // of locations without a container
 	create    bool
-	expire    time.Duration // after which Swift deletes thumbnails; 0 = never
-	share     float64       // of the thumbnails that expire, 0…1
+	expire    time.Duration // age at which Swift deletes thumbnails; 0 = never
+	share     float64       // share of thumbnails that expire, 0…1
 }
 
-// New makes a store; the first operation authenticates.
+// New makes a store. Its first operation authenticates.
 func New(b settings.Bucket) *Store {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = concurrency, concurrency
@@ -59,10 +59,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// idempotent tells net/http that Swift's writes may be sent again when the server
-// closed a kept connection at the very moment. A header without a value says so, and
-// is not sent (see http.Transport). The request stays the caller's own, who cancels it
-// by its address. It embeds the transport for what the Swift library looks for in one:
+// idempotent tells net/http that it may send Swift's writes again if the server closed the idle
+// connection at that moment. A header without a value says so, and is not sent (see http.Transport).
+// RoundTrip changes the caller's own request and makes no copy, because the caller cancels a request by
+// its address. The type embeds the transport for two methods that the Swift library looks for:
 // CancelRequest, for its timeouts, and CloseIdleConnections.
 type idempotent struct{ *http.Transport }
 
@@ -73,7 +73,7 @@ func (i idempotent) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *Store) locate(at thumbnail.Location) (container, path string, err error) {
 	if !objectstore.Valid(at) {
-		return "", "", fmt.Errorf("%w: not a name that an object can have", objectstore.ErrNotFound)
+		return "", "", fmt.Errorf("%w: no object can have the name %q", objectstore.ErrNotFound, at)
 	}
 	if at.Container == "" {
 		return s.container, at.Path, nil
@@ -90,13 +90,13 @@ func translate(err error) error {
 		return err
 	}
 	switch refused.StatusCode {
-	case http.StatusInsufficientStorage, http.StatusRequestEntityTooLarge: // the latter is a quota
+	case http.StatusInsufficientStorage, http.StatusRequestEntityTooLarge: // 413: the account has no room left
 		return fmt.Errorf("%w: %w", objectstore.ErrFull, err)
 	}
 	return err
 }
 
-// Head tells of an object.
+// Head returns the data about an object.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	container, path, err := s.locate(at)
 	if err != nil {
@@ -109,13 +109,13 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	return info(headers), nil
 }
 
-// Open gives an object for reading.
+// Open opens an object for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	container, path, err := s.locate(at)
 	if err != nil {
 		return nil, objectstore.Info{}, err
 	}
-	// checkHash is off: together with a range it reports false corruption.
+	// checkHash is off: with a range it reports false corruption.
 	file, headers, err := s.conn.ObjectOpen(ctx, container, path, false, nil)
 	if err != nil {
 		return nil, objectstore.Info{}, translate(err)
@@ -130,7 +130,7 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 	return closing{objectstore.NewStream(io.NopCloser(file), found.Size, reopen), file}, found, nil
 }
 
-// closing closes the library's file, which stays one through all seeks.
+// closing closes the library's file, which stays the same through all seeks.
 type closing struct {
 	objectstore.Object
 	file io.Closer
@@ -138,7 +138,7 @@ type closing struct {
 
 func (c closing) Close() error { return c.file.Close() }
 
-// Put keeps an object, and makes its container first where that is asked for.
+// Put stores an object. It makes the container first if the settings ask for that.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	container, path, err := s.locate(at)
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	return refused(translate(err))
 }
 
-// refused tells an account that may not write from one that fails.
+// refused marks the error of an account that may not write.
 func refused(err error) error {
 	var answer *swift.Error
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
@@ -164,9 +164,8 @@ func refused(err error) error {
 	return err
 }
 
-// twice tries again when there was no answer: Swift may have closed an idle
-// connection, and net/http repeats no PUT by itself. Writing the same again does
-// no harm.
+// twice tries again after a failure without an answer: Swift may have closed an idle connection, and
+// net/http does not repeat a PUT by itself. Writing the same object twice is harmless.
 func twice(ctx context.Context, call func() error) error {
 	err := call()
 	var answered *swift.Error
@@ -199,7 +198,7 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 	return err
 }
 
-// List gives a page of a container.
+// List returns a page of a container.
 func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error) {
 	container := in.Container
 	if container == "" {

@@ -48,11 +48,11 @@ func TestRealSwift(t *testing.T) {
 			"list":   second(edge.List(t.Context(), thumbnail.Location{Container: "private"}, "")),
 		} {
 			if err == nil || errors.Is(err, objectstore.ErrNotFound) || !errors.Is(err, swift.Forbidden) {
-				t.Errorf("an edge's account: %s: %v", what, err)
+				t.Errorf("an edge's account: %s returns %v", what, err)
 			}
 		}
 	})
-	t.Run("no new containers unless asked", func(t *testing.T) {
+	t.Run("no new containers without the setting", func(t *testing.T) {
 		bucket.CreateAll = false
 		strict := New(bucket)
 		defer func() { _ = strict.Close() }()

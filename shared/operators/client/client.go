@@ -1,6 +1,4 @@
-// Package client asks an operators' listener, for the commands of thumbmill.
-//
-// The commands of coordinator and edge use it.
+// Package client sends requests to an operators' listener, for the commands of coordinator and edge.
 package client
 
 import (
@@ -25,33 +23,33 @@ import (
 )
 
 const (
-	// answerWithin bounds a question whose answer is one document.
+	// answerWithin bounds a request whose answer is one document.
 	answerWithin = 10 * time.Second
 	// headWithin bounds the wait for the head of any answer.
 	headWithin = time.Minute
-	// maxRefusal is how much of a refusal is shown, in bytes.
+	// maxRefusal bounds the part of a refusal that a command shows, in bytes.
 	maxRefusal = 4 << 10
 )
 
-// Client asks one operators' listener. AddFlags fills it.
+// Client sends requests to one operators' listener. AddFlags fills it.
 type Client struct {
-	// URL of the listener; without a scheme it is http.
+	// URL of the listener. Without a scheme, http is meant.
 	URL string
-	// TokenFile holds the token that requests other than GET show; "" is the user's own.
+	// TokenFile has the token for requests other than GET. "" means the user's own token.
 	TokenFile string
-	// CA is a PEM file of the authorities that sign the listener's certificate; "" is the
-	// system's.
+	// CA is a PEM file of the authorities that sign the listener's certificate. "" means the system's
+	// authorities.
 	CA string
 }
 
-// AddFlags adds the flags that say which listener a command asks, and by which token.
+// AddFlags adds the flags for the listener and the token of a command.
 func (c *Client) AddFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.URL, "admin", "http://127.0.0.1:8889", "operators' listener (admin.listen) to ask")
-	cmd.Flags().StringVar(&c.TokenFile, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token that it takes to act (default: as admin.token_file)")
-	cmd.Flags().StringVar(&c.CA, "admin-ca", "", "PEM file of the authorities that sign the listener's certificate, for https (default: the system's)")
+	cmd.Flags().StringVar(&c.URL, "admin", "http://127.0.0.1:8889", "address of the operators' listener (admin.listen)")
+	cmd.Flags().StringVar(&c.TokenFile, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token for changes (default: the file of admin.token_file)")
+	cmd.Flags().StringVar(&c.CA, "admin-ca", "", "PEM file of the authorities that sign the listener's certificate, for https (default: the system's authorities)")
 }
 
-// Read gives the body of the answer to GET path.
+// Read returns the body of the answer to GET path.
 func (c *Client) Read(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -89,8 +87,8 @@ func (c *Client) exchange(ctx context.Context, method, path string, content, int
 	return json.NewDecoder(body).Decode(into)
 }
 
-// PostLines sends a value as JSON, and gives each line of JSON of the answer to take, as
-// it comes. It takes as long as the answer does.
+// PostLines sends a value as JSON, and passes each line of the answer, also JSON, to take as it
+// arrives. It returns at the end of the answer, without a bound on its duration.
 func (c *Client) PostLines(ctx context.Context, path string, content any, take func(line json.RawMessage) error) error {
 	body, err := c.Open(ctx, http.MethodPost, path, content)
 	if err != nil {
@@ -110,8 +108,8 @@ func (c *Client) PostLines(ctx context.Context, path string, content any, take f
 	}
 }
 
-// Open sends a request, with content as JSON unless it is nil, and gives the body of a good
-// answer, which the caller closes.
+// Open sends a request, with content as JSON unless it is nil. It returns the body of an answer 200,
+// which the caller must close, or an error with the text of the refusal.
 func (c *Client) Open(ctx context.Context, method, path string, content any) (io.ReadCloser, error) {
 	request, err := c.request(ctx, method, path, content)
 	if err != nil {
@@ -124,7 +122,7 @@ func (c *Client) Open(ctx context.Context, method, path string, content any) (io
 	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w (--admin names the operators' listener to ask)", err)
+		return nil, fmt.Errorf("%w: check --admin, the address of the operators' listener", err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
@@ -164,16 +162,16 @@ func (c *Client) base() string {
 	return base
 }
 
-// refusal is what an answer other than 200 says.
+// refusal returns the error for an answer other than 200.
 func (c *Client) refusal(response *http.Response, path string) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
 	if response.StatusCode == http.StatusNotFound && strings.HasPrefix(string(text), "404 page") {
-		return fmt.Errorf("%s does not know %s: another role listens there", c.URL, path)
+		return fmt.Errorf("%s does not know %s: another role listens there: choose another --admin", c.URL, path)
 	}
 	return errors.New(response.Status + ": " + strings.TrimSpace(string(text)))
 }
 
-// UntilSignal gives a command's context that ends when the process is told to stop.
+// UntilSignal returns a command's context that ends at SIGINT or SIGTERM.
 func UntilSignal(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 }

@@ -21,13 +21,13 @@ import (
 func tokenFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("a token of this test alone\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("the token of this test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
 
-// Over TLS the client asks a listener that it knows by its certificate, and no other.
+// Over TLS the client talks only to a listener whose certificate it trusts.
 func TestTLS(t *testing.T) {
 	token := tokenFile(t)
 	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
@@ -63,7 +63,7 @@ func TestTLS(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /document", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"is": "good"}`) })
-	mux.HandleFunc("DELETE /document", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "it holds no more", http.StatusGone) })
+	mux.HandleFunc("DELETE /document", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "it has ended", http.StatusGone) })
 	mux.HandleFunc("POST /lines", func(w http.ResponseWriter, r *http.Request) {
 		var list []string
 		if r.Header.Get("Authorization") == "" || json.NewDecoder(r.Body).Decode(&list) != nil {
@@ -83,11 +83,11 @@ func TestAnswers(t *testing.T) {
 	if text, err := c.Read(t.Context(), "/document"); err != nil || string(text) != `{"is": "good"}` {
 		t.Errorf("%s %v", text, err)
 	}
-	if err := c.Delete(t.Context(), "/document", &document); err == nil || err.Error() != "410 Gone: it holds no more" {
+	if err := c.Delete(t.Context(), "/document", &document); err == nil || err.Error() != "410 Gone: it has ended" {
 		t.Errorf("refused: %v", err)
 	}
 	if err := c.Get(t.Context(), "/nowhere", &document); err == nil || !strings.Contains(err.Error(), "another role listens there") {
-		t.Errorf("another role: %v", err)
+		t.Errorf("a path of another role: %v", err)
 	}
 	for name, lines := range map[string]struct {
 		sent, got []string

@@ -10,33 +10,33 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators/token"
 )
 
-// guarded lets everybody look, and lets those act who show the token. Since browsers add no
-// such header by themselves, no other site's page can act in an operator's name; nor can it
-// look, by a name of its own that leads to an operator's own machine.
+// guarded answers reads for all clients, and changes only for requests with the token. Browsers never
+// add this header by themselves, so a page of another site cannot make changes in an operator's name.
+// Such a page cannot read either, under a name of its own that resolves to an operator's machine.
 func guarded(shows token.Token, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rebound(r) {
-			http.Error(w, "on loopback this listener has no names but localhost and those without a dot", http.StatusMisdirectedRequest)
+			http.Error(w, "the Host header has a dot: on loopback, call this listener by localhost, by an IP address or by a name without a dot", http.StatusMisdirectedRequest)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && !shows.Shown(r) {
 			w.Header().Set("Www-Authenticate", `Bearer realm="thumbmill operators"`)
-			http.Error(w, "to look takes nothing; to act takes the token of admin.token_file, as Authorization: Bearer TOKEN", http.StatusUnauthorized)
+			http.Error(w, "a change needs the token of admin.token_file: send it as Authorization: Bearer TOKEN", http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// rebound reports whether a request came over loopback, for a name that anybody may have
-// registered.
+// rebound reports whether a request came over loopback under a name that a stranger may have registered
+// (DNS rebinding).
 func rebound(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	host := (&url.URL{Host: r.Host}).Hostname()
 	return ok && local.IP.IsLoopback() && net.ParseIP(host) == nil && strings.Contains(host, ".")
 }
 
-// access says whether the request's token is the right one.
+// access answers whether the request has the right token.
 func access(right token.Token) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		operators.Answer(w, map[string]bool{"act": right.Shown(r)})

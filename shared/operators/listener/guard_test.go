@@ -8,7 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators/token"
 )
 
-// A page of another site, whose name was made to lead to this machine, sees nothing.
+// A page of another site whose name resolves to this machine gets no answer.
 func TestNamesOnLoopback(t *testing.T) {
 	server := httptest.NewServer(guarded(token.Token{}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	defer server.Close()
@@ -27,7 +27,7 @@ func TestNamesOnLoopback(t *testing.T) {
 		}
 		_ = response.Body.Close()
 		if response.StatusCode != want {
-			t.Errorf("for %q: %d, not %d", host, response.StatusCode, want)
+			t.Errorf("for host %q: status %d, want %d", host, response.StatusCode, want)
 		}
 	}
 }

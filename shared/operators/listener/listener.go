@@ -1,13 +1,12 @@
-// Package listener is the operators' listener of a process: metrics, health, readiness,
-// and what its roles add. It listens beyond loopback only where the settings say so.
+// Package listener is the operators' listener of a process. It serves metrics, health, readiness and
+// the paths of the process's roles, on loopback unless the settings name another address.
 //
 //	/metrics       Prometheus
-//	/healthz       200 while the process lives; asks nobody
+//	/healthz       200 while the process lives; asks no other process
 //	/readyz        200 when every role is ready, else 503 with the reasons
-//	/api/v1/access whether the token that is shown lets one act
+//	/api/v1/access whether the request's token allows changes
 //
-// Everybody who can connect may read what a role adds, and those may change it who show the
-// token.
+// Every client that can connect may read. Changes need the token.
 package listener
 
 import (
@@ -30,7 +29,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Listener is a part. It serves from Start on what it has then, and what is added later.
+// Listener is a part. From Start on, it serves all paths, later additions included.
 type Listener struct {
 	server  *httpserver.Server
 	mux     *http.ServeMux
@@ -39,7 +38,7 @@ type Listener struct {
 	metrics *prometheus.Registry
 }
 
-// New binds the listener. ready names the process' roles by the time that Start is called.
+// New binds the listener. By Start, ready must name the process's roles.
 func New(s settings.Admin, ready *readiness.Checks, log *slog.Logger) (*Listener, error) {
 	right, err := token.Open(s)
 	if err != nil {
@@ -60,7 +59,7 @@ func New(s settings.Admin, ready *readiness.Checks, log *slog.Logger) (*Listener
 	return l, nil
 }
 
-// bind listens. Slow clients are bounded by the timeouts here; the handler bounds the rest.
+// bind listens. The timeouts bound slow clients; the handler bounds everything else.
 func (l *Listener) bind(s settings.Admin, handler http.Handler, log *slog.Logger) (err error) {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second,
@@ -81,8 +80,8 @@ func (l *Listener) bind(s settings.Admin, handler http.Handler, log *slog.Logger
 	return nil
 }
 
-// known answers that a path that nobody serves yet may be that of a role that has not
-// started.
+// known answers with the readiness for an unknown path while a role is starting: the path may belong to
+// that role.
 func (l *Listener) known(ready *readiness.Checks) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := l.mux.Handler(r); pattern == "" && ready.Starting() {
@@ -93,24 +92,23 @@ func (l *Listener) known(ready *readiness.Checks) http.Handler {
 	})
 }
 
-// URL is where operators find it.
+// URL returns the address of the listener for operators.
 func (l *Listener) URL() string { return l.scheme + "://" + l.Addr() }
 
-// Addr is the address in use, also when port 0 was asked for.
+// Addr returns the address in use, with the real port for port 0.
 func (l *Listener) Addr() string { return l.server.Addr() }
 
-// TokenFile is the path of the file with the token, or "" where there is none.
+// TokenFile returns the path of the file with the token, or "" without a token.
 func (l *Listener) TokenFile() string { return l.token.Path }
 
-// Metrics is what /metrics shows.
+// Metrics returns the registry behind /metrics.
 func (l *Listener) Metrics() prometheus.Registerer { return l.metrics }
 
-// Handle adds a role's own paths: those below pattern, which ends in a slash, or
-// that path alone.
+// Handle adds a role's own paths: all below a pattern that ends in a slash, or one path.
 func (l *Listener) Handle(pattern string, h http.Handler) { l.mux.Handle(pattern, h) }
 
 // Start serves.
 func (l *Listener) Start(ctx context.Context) error { return l.server.Start(ctx) }
 
-// Stop finishes the requests under way, and cuts off what is left when ctx ends.
+// Stop finishes the requests under way, and breaks off the remaining ones when ctx ends.
 func (l *Listener) Stop(ctx context.Context) error { return l.server.Stop(ctx) }

@@ -20,13 +20,13 @@ import (
 func tokenFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("a token of this test alone\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("the token of this test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
 
-// With a certificate nothing is served in the clear.
+// With a certificate the listener serves nothing without TLS.
 func TestOperatorsByTLS(t *testing.T) {
 	files := wire.Certificate(t, t.TempDir(), "*.example")
 	s := settings.Admin{Listen: "127.0.0.1:0", TokenFile: tokenFile(t), TLS: files}
@@ -60,7 +60,7 @@ func TestOperatorsByTLS(t *testing.T) {
 	}
 }
 
-// A listener that cannot be bound is told.
+// New returns an error for an address in use.
 func TestOperatorsListenerTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,11 +68,11 @@ func TestOperatorsListenerTaken(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	if _, err := New(settings.Admin{Listen: taken.Addr().String(), TokenFile: tokenFile(t)}, readiness.New(), slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("it listens where another one does")
+		t.Error("the listener was bound to an address in use")
 	}
 }
 
-// Paths that nobody serves are those of a role that has not started, or of another role.
+// An unknown path belongs to a role that has not started, or to another role.
 func TestPathsOfARoleThatHasNotStarted(t *testing.T) {
 	ready := readiness.New()
 	ready.Expect("edge")
@@ -93,7 +93,7 @@ func TestPathsOfARoleThatHasNotStarted(t *testing.T) {
 		defer func() { _ = response.Body.Close() }()
 		text, err := io.ReadAll(response.Body)
 		if err != nil || response.StatusCode != status || !strings.Contains(string(text), says) {
-			t.Errorf("%s: %d %q %v, and not %d %q", path, response.StatusCode, text, err, status, says)
+			t.Errorf("%s: %d %q %v, want %d %q", path, response.StatusCode, text, err, status, says)
 		}
 	}
 	asked("/readyz", http.StatusServiceUnavailable, "edge: starting")

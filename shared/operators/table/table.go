@@ -1,7 +1,5 @@
-// Package table prints columns of text to a terminal, safely: strangers name much of what
-// operators look at.
-//
-// The commands of coordinator and edge use it.
+// Package table prints columns of text to a terminal, for the commands of coordinator and edge. It
+// masks control characters, because strangers choose many of the names in a report.
 package table
 
 import (
@@ -17,7 +15,7 @@ type Table struct{ out *tabwriter.Writer }
 // New makes a table that Flush writes to out.
 func New(out io.Writer) Table { return Table{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)} }
 
-// Row adds a row; without cells it is an empty line.
+// Row adds a row. A row without cells is an empty line.
 func (t Table) Row(cells ...any) {
 	for i, cell := range cells {
 		if i > 0 {
@@ -34,10 +32,10 @@ func (t Table) Section(cells ...any) {
 	t.Row(cells...)
 }
 
-// Flush writes the rows. Its error is the first of the writer below.
+// Flush writes the rows. It returns the first error of the writer.
 func (t Table) Flush() error { return t.out.Flush() }
 
-// printable keeps what strangers named from steering the terminal.
+// printable replaces control characters, which could steer the terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {

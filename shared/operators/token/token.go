@@ -1,6 +1,5 @@
-// Package token is what operators show to act: to look takes none.
-//
-// The operators' listener checks it, and commands show it.
+// Package token is the token for operators' changes. Reads need no token. The operators' listener
+// checks it, and commands send it.
 package token
 
 import (
@@ -17,20 +16,20 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// least is the length in bytes below which a token could be guessed.
+// least is the shortest length of a token in bytes. A shorter token could be guessed.
 const least = 16
 
-// Token is what operators show to act; to look takes none. It is read from
-// admin.token_file. Without that setting it is in a file of this user's, which is made
-// when it is not there, so that commands of the same user find it.
+// Token is the token for operators' changes, from the file of admin.token_file. Without that setting,
+// it is in a file of the current user. Open makes that file if it is missing: commands of the same user
+// find it there.
 type Token struct {
 	Path  string
 	value string
-	why   error // that there is none
+	why   error // the reason why there is no token
 }
 
-// Open reads the token. Where the setting names no file and the user has no folder for
-// one, as in a container whose root is read-only, there is none, and nobody can act.
+// Open reads the token. Without the setting and without a folder of the user, as in a container with a
+// read-only root, there is no token, and nobody can make changes.
 func Open(s settings.Admin) (Token, error) {
 	if s.TokenFile != "" {
 		return read(s.TokenFile)
@@ -57,12 +56,12 @@ func read(path string) (Token, error) {
 	}
 	t := Token{Path: path, value: strings.TrimSpace(string(text))}
 	if len(t.value) < least {
-		return Token{}, fmt.Errorf("admin.token_file: %s holds fewer than %d bytes: they could be guessed", path, least)
+		return Token{}, fmt.Errorf("admin.token_file: %s has fewer than %d bytes and could be guessed: write a longer token", path, least)
 	}
 	return t, nil
 }
 
-// create writes a new one, unless another process was faster.
+// create writes a new token, unless another process was faster.
 func create(path string) (Token, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Token{}, fmt.Errorf("admin.token_file: %w", err)
@@ -86,18 +85,18 @@ func create(path string) (Token, error) {
 	return t, nil
 }
 
-// Show puts the token into a request.
+// Show adds the token to a request.
 func (t Token) Show(r *http.Request) {
 	if t.value != "" {
 		r.Header.Set("Authorization", "Bearer "+t.value)
 	}
 }
 
-// Shown reports whether a request shows the token.
+// Shown reports whether a request has the token.
 func (t Token) Shown(r *http.Request) bool {
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return ok && t.value != "" && subtle.ConstantTimeCompare([]byte(given), []byte(t.value)) == 1
 }
 
-// Missing says why there is none, or is nil.
+// Missing returns the reason why there is no token, or nil.
 func (t Token) Missing() error { return t.why }

@@ -12,7 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Of several processes that start at once one makes the user's token, and all have it.
+// If several processes start at once, one makes the user's token, and all use it.
 func TestTheUsersTokenIsMadeOnce(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	tokens := make([]Token, 8)
@@ -30,11 +30,11 @@ func TestTheUsersTokenIsMadeOnce(t *testing.T) {
 	tokens[0].Show(request)
 	for _, other := range tokens {
 		if !other.Shown(request) || other.Path != tokens[0].Path {
-			t.Errorf("%s and %s hold different tokens", other.Path, tokens[0].Path)
+			t.Errorf("%s and %s have different tokens", other.Path, tokens[0].Path)
 		}
 	}
 	if info, err := os.Stat(tokens[0].Path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("others can read it: %v %v", info.Mode(), err)
+		t.Errorf("other users can read the token: %v %v", info.Mode(), err)
 	}
 }
 
@@ -47,9 +47,9 @@ func TestOpen(t *testing.T) {
 		return file
 	}
 	for name, c := range map[string]struct{ file, says string }{
-		"a good one":  {write(strings.Repeat("x", least) + "\n"), ""},
-		"a short one": {write(strings.Repeat("x", least-1) + "\n"), "could be guessed"},
-		"none":        {"/nowhere/token", "admin.token_file"},
+		"a long token":  {write(strings.Repeat("x", least) + "\n"), ""},
+		"a short token": {write(strings.Repeat("x", least-1) + "\n"), "could be guessed"},
+		"none":          {"/nowhere/token", "admin.token_file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token, err := Open(settings.Admin{TokenFile: c.file})
@@ -60,13 +60,13 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Where there can be no token nobody can act, also by showing nothing.
+// Without a token nobody can make changes, also not with an empty token.
 func TestWithoutAPlaceForAToken(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("XDG_CONFIG_HOME", file) // no folder can be made below it
+	t.Setenv("XDG_CONFIG_HOME", file) // no folder can be made below a file
 	token, err := Open(settings.Admin{})
 	if err != nil || token.Missing() == nil {
 		t.Errorf("%v %v", err, token.Missing())
@@ -74,6 +74,6 @@ func TestWithoutAPlaceForAToken(t *testing.T) {
 	request := httptest.NewRequest(http.MethodPost, "/", nil)
 	token.Show(request)
 	if request.Header.Set("Authorization", "Bearer "); token.Shown(request) {
-		t.Error("nothing is taken for a token")
+		t.Error("an empty token was accepted")
 	}
 }
