@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Digests name stored thumbnails, and jobs carry this JSON to renderers of other versions: neither may
-// change.
+// Digests name stored thumbnails, and jobs carry this JSON to renderers of other versions. The digests
+// and the JSON must never change.
 func TestCanonicalFormIsPinned(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec      Spec

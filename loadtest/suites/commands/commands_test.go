@@ -164,7 +164,7 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 	if out, err := m.command(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
 		t.Errorf("%.100q %v", out, err)
 	}
-	if out, err := m.command(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "--admin names") {
+	if out, err := m.command(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "check --admin") {
 		t.Errorf("nobody listens: %q %v", out, err)
 	}
 	watch := m.command(t, nil, "top", "--json", "--admin", addresses["admin"])
