@@ -143,7 +143,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-func TestEachPackageSaysWhatItIs(t *testing.T) {
+func TestEachPackageHasAComment(t *testing.T) {
 	for _, p := range packages(t) {
 		if p.Doc == "" && len(p.GoFiles)+len(p.CgoFiles) > 0 {
 			t.Errorf("%s has no package comment", p.ImportPath)
@@ -472,7 +472,7 @@ func addUnwanted(words map[string]string, page string) {
 }
 
 // A thing has one word: in identifiers, and in the product's names of settings, metrics and commands.
-func TestNamesAreTheGlossarys(t *testing.T) {
+func TestNamesUseTheGlossary(t *testing.T) {
 	words := unwanted(t)
 	check := func(path, name string) {
 		for _, part := range wordsOf(name) {
@@ -511,7 +511,7 @@ func wordsOf(name string) (words []string) {
 var boundary = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 // The docs use the glossary's words.
-func TestDocsAreTheGlossarys(t *testing.T) {
+func TestDocsUseTheGlossary(t *testing.T) {
 	words := unwanted(t)
 	for _, file := range documents(t) {
 		text, err := os.ReadFile(file)

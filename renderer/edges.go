@@ -13,8 +13,8 @@ import (
 // edges sends messages to edges over core NATS.
 type edges struct{ conn *nats.Conn }
 
-// toldWithin bounds an edge's answer to the last result of a job.
-const toldWithin = 2 * time.Second
+// answerTimeout bounds an edge's answer to the last result of a job.
+const answerTimeout = 2 * time.Second
 
 // pauses returns the pauses before each attempt to send the last result of a job.
 func pauses() []time.Duration {
@@ -34,7 +34,7 @@ func (e edges) Tell(edge string, result renderjob.Result) error {
 	}
 	for _, pause := range pauses() {
 		time.Sleep(pause)
-		if _, err = e.conn.RequestMsg(msg, toldWithin); err == nil {
+		if _, err = e.conn.RequestMsg(msg, answerTimeout); err == nil {
 			return nil
 		}
 	}

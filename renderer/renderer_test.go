@@ -201,7 +201,7 @@ func (h *held) render(ctx context.Context, _ thumbnail.Spec) ([]byte, error) {
 	}
 }
 
-func TestARendererRendersAndTellsOfItself(t *testing.T) {
+func TestARendererRendersAndSendsHeartbeats(t *testing.T) {
 	s := newSite(t, picture)
 	r, err := New(s.config)
 	if err != nil {
@@ -261,7 +261,7 @@ func TestAStartThatFailsStopsOnce(t *testing.T) {
 	}
 }
 
-func TestWhatKeepsARendererFromBeingMade(t *testing.T) {
+func TestNewReturnsErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Config)
 		want   string
@@ -281,7 +281,7 @@ func TestWhatKeepsARendererFromBeingMade(t *testing.T) {
 	}
 }
 
-func TestStopFinishesWhatRenders(t *testing.T) {
+func TestStopFinishesRenders(t *testing.T) {
 	h := newHeld()
 	s := newSite(t, h.render)
 	r := s.start()
@@ -310,7 +310,7 @@ func TestStopGivesUpWhenItsTimeIsOver(t *testing.T) {
 	}
 }
 
-func TestAnOrderDrainsUntilItIsTakenBack(t *testing.T) {
+func TestADirectiveDrainsUntilItEnds(t *testing.T) {
 	s := newSite(t, picture)
 	r := s.start()
 	s.control(r, time.Hour)
@@ -327,7 +327,7 @@ func TestAnOrderDrainsUntilItIsTakenBack(t *testing.T) {
 	s.awaitBeat("the end of the drain", func(b renderjob.Heartbeat) bool { return !b.Draining && !b.Directed })
 }
 
-func TestAnOrderEndsByItself(t *testing.T) {
+func TestADrainEndsAfterItsTime(t *testing.T) {
 	s := newSite(t, picture)
 	r := s.start()
 	s.control(r, 100*time.Millisecond)
@@ -357,7 +357,7 @@ func TestAPurgeIsAnswered(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsNotAnswered(t *testing.T) {
+func TestUnreadableMessagesGetNoAnswer(t *testing.T) {
 	s := newSite(t, picture)
 	r := s.start()
 	inbox := s.conn.NewInbox()
@@ -394,7 +394,7 @@ func TestARendererWithWorkers(t *testing.T) {
 		t.Errorf("heartbeat %+v, workers %v", beat, r.WorkerPIDs())
 	}
 	if err := r.Stop(t.Context()); err != nil || len(r.WorkerPIDs()) != 0 {
-		t.Errorf("stopped: %v; workers are left: %v", err, r.WorkerPIDs())
+		t.Errorf("stopped: %v; workers still live: %v", err, r.WorkerPIDs())
 	}
 }
 

@@ -49,7 +49,7 @@ func newWorkers(renderer string, slots int, tempDir string, c Config) (*workers,
 func newKilled() *prometheus.CounterVec {
 	killed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_workers_killed_total",
-		Help: "Workers that ended, by reason: time, cpu, file, scratch (limits), died (under a render), idle, recycled.",
+		Help: "Workers that ended, by reason: time, cpu, file, scratch (limits), died (during a render), idle, recycled.",
 	}, []string{"reason"})
 	for _, reason := range []string{"time", "cpu", "file", "scratch", "died"} {
 		killed.WithLabelValues(reason)

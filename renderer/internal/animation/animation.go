@@ -72,7 +72,7 @@ func Unmarshal(file []byte) (Animation, error) {
 	a := Animation{Loops: h.Loops}
 	for i, size := range h.Sizes {
 		if size < 0 || size > int64(len(pictures)) {
-			return Animation{}, fmt.Errorf("frame %d: %w", i, io.ErrUnexpectedEOF)
+			return Animation{}, fmt.Errorf("frame %d has %d bytes, but the file has %d left: %w", i, size, len(pictures), io.ErrUnexpectedEOF)
 		}
 		a.Frames = append(a.Frames, Frame{PNG: pictures[:size], Shown: time.Duration(h.Shown[i]) * time.Millisecond})
 		pictures = pictures[size:]

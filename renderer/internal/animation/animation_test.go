@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestFramesComeBackAsTheyWent(t *testing.T) {
+func TestFramesSurviveMarshalling(t *testing.T) {
 	for name, a := range map[string]Animation{
 		"one":           {Frames: []Frame{{[]byte("a"), 0}}},
 		"several":       {Loops: 3, Frames: []Frame{{[]byte("a\n"), 20 * time.Millisecond}, {nil, time.Second}, {[]byte("ccc"), 0}}},

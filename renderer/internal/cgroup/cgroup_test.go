@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // The kernel ends a process that exceeds its group's limit, and spares the parent process.
-func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
+func TestTooMuchMemoryEndsOnlyTheProcess(t *testing.T) {
 	p, err := Open("test")
 	if err != nil {
 		t.Skipf("this machine grants no control groups: %v", err)

@@ -32,7 +32,7 @@ func grey(curve []byte) []byte {
 	return p
 }
 
-func TestAProfileIsKnownByWhatItSays(t *testing.T) {
+func TestProfilesAreClassified(t *testing.T) {
 	gamma18 := append(binary.BigEndian.AppendUint32([]byte("curv\x00\x00\x00\x00"), 1), 1, 0xcd, 0, 0)
 	for name, c := range map[string]struct {
 		profile             []byte
@@ -60,7 +60,7 @@ func TestAProfileIsKnownByWhatItSays(t *testing.T) {
 	}
 }
 
-func TestGreyIsOfTheCurve(t *testing.T) {
+func TestGreyFollowsTheCurve(t *testing.T) {
 	gamma18 := append(binary.BigEndian.AppendUint32([]byte("curv\x00\x00\x00\x00"), 1), 1, 0xcd, 0, 0)
 	table := ReadProfile(grey(gamma18)).GreyTable(256)
 	if got := math.Round(table[128] * 255); got != 146 { // encoded((128/255)^1.8) by IEC 61966-2-1

@@ -26,7 +26,7 @@ func TestFind(t *testing.T) {
 }
 
 // An upgrade changes the engine of the types that it can fix, and no other engine.
-func TestAnUpgradeIsForItsTypes(t *testing.T) {
+func TestAnUpgradeChangesItsTypesAlone(t *testing.T) {
 	before := Versions{
 		Libvips: "8.14.1", Librsvg: "2.54.7", Poppler: "22.12.0", LibjpegTurbo: "2.1.5", Libheif: "1.15.1", Gifsicle: "1.93",
 	}
@@ -51,7 +51,7 @@ func TestAnUpgradeIsForItsTypes(t *testing.T) {
 		for of, engine := range after.Engines() {
 			changed := engine != before.Engine(of)
 			if wanted := slices.Contains(want, of) || of == thumbnail.TypeUnknown; changed != wanted {
-				t.Errorf("an upgrade of %s: %s is tried again: %v, want %v", name, of, changed, wanted)
+				t.Errorf("an upgrade of %s retries %s: %v, want %v", name, of, changed, wanted)
 			}
 		}
 	}

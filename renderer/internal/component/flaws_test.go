@@ -2,7 +2,7 @@ package component
 
 import "testing"
 
-func TestFlawsAreOfTheVersionsThatAreHere(t *testing.T) {
+func TestFlawsOfVersions(t *testing.T) {
 	for name, c := range map[string]struct {
 		has  Versions
 		want string // the first ten bytes of each flaw, in the table's order

@@ -68,7 +68,7 @@ func TestColours(t *testing.T) {
 }
 
 // Filters in one pass give the same pixels as filters one after the other.
-func TestOnePassIsManyPasses(t *testing.T) {
+func TestOnePassEqualsManyPasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		percent := rapid.Float64Range(-120, 120)
 		draw := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) operation {
@@ -111,7 +111,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-func TestNeighboursLeaveOneColourAlone(t *testing.T) {
+func TestNeighboursKeepOneColour(t *testing.T) {
 	for name, o := range map[string]operation{
 		"blur":        {Name: thumbnail.StepBlur, Args: []float64{4, 2}},
 		"wide blur":   {Name: thumbnail.StepBlur, Args: []float64{20, 20}},

@@ -81,7 +81,7 @@ func TestPlansAreSound(t *testing.T) {
 			t.Fatalf("spec %+v, original %v: plan %+v has a rectangle outside its picture", s, original, p)
 		}
 		if s.Fit == thumbnail.FitCover && s.Enlarge && s.Width > 0 && s.Height > 0 && p.Size() != (Size{s.Width, s.Height}) {
-			t.Fatalf("asked %dx%d, got %v", s.Width, s.Height, p.Size())
+			t.Fatalf("requested %dx%d, got %v", s.Width, s.Height, p.Size())
 		}
 		if s.Fit != thumbnail.FitFull && !s.Enlarge && !s.Adaptive && (p.Size().Width > p.Crop.Width || p.Size().Height > p.Crop.Height) {
 			t.Fatalf("spec %+v, original %v: plan %+v enlarges without Enlarge", s, original, p)
