@@ -60,7 +60,7 @@ func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 	if err := stopUntil(part, signals); err != nil {
 		return fmt.Errorf("stop the process cleanly: %w", err)
 	}
-	log.Info("end")
+	log.Info("end the process")
 	return nil
 }
 
