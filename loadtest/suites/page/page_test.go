@@ -40,7 +40,7 @@ const (
 	greedy = "203.0.113.66"
 )
 
-// serve puts a coordinator's page on an operators' listener.
+// serve serves a coordinator's page on an operators' listener.
 func serve(t *testing.T, co *coordinator.Coordinator) (address string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
@@ -65,8 +65,8 @@ func serve(t *testing.T, co *coordinator.Coordinator) (address string) {
 	return "http://" + admin.Addr() + "/"
 }
 
-// load asks all the time: many for what is stored, some for what is new, one for far too
-// much, and for an original that is damaged.
+// load sends requests until the test ends: many clients request stored thumbnails, some new ones,
+// one far too many, and one a damaged original.
 func load(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	body, err := samples.JPEG(samples.Landscape(2400, 1600))
@@ -114,7 +114,7 @@ func open(t *testing.T, url string, width, height int64) *browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()),
 		chromedp.WSURLReadTimeout(time.Minute))
 	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // it does not know all of a newer browser's events
+	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // chromedp does not know all events of newer browsers
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(func() {
 		cancel()
@@ -141,42 +141,43 @@ func (b *browser) do(actions ...chromedp.Action) {
 	}
 }
 
-// js evaluates an expression.
+// js returns the value of an expression.
 func js[T any](b *browser, expression string) (value T) {
 	b.t.Helper()
 	b.do(chromedp.Evaluate(expression, &value))
 	return value
 }
 
-// sees waits until a part of the page says something.
+// sees waits until a part of the page contains a text.
 func (b *browser) sees(part, text string) {
 	b.t.Helper()
 	says := eventually.Succeeds(b.t, 30*time.Second, fmt.Sprintf("%s says %q", part, text), func() error {
 		if said := js[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", part)); !strings.Contains(said, text) {
-			return fmt.Errorf("it says %q", said)
+			return fmt.Errorf("the page says %q", said)
 		}
 		return nil
 	})
 	if !says {
-		b.t.FailNow() // what comes next goes by what the page says
+		b.t.FailNow() // the next steps need this text
 	}
 }
 
-// reports waits until the page has heard of so many reports more.
+// reports waits until the page has received n more reports.
 func (b *browser) reports(n int) {
 	b.t.Helper()
 	js[any](b, `if (!window.heard) {
 		window.heard = new EventSource("api/v1/throttles/stream");
 		heard.addEventListener("throttles", () => heard.count = (heard.count ?? 0) + 1);
 	}`)
-	// The test's own stream may hear of a report before the page's does, and of one that the page had.
+	// The test's stream may receive a report before the page does, or one that the page already
+	// has.
 	before := js[int](b, "heard.count ?? 0")
 	eventually.Holds(b.t, 30*time.Second, "the page has heard of more reports", func() bool { return js[int](b, "heard.count ?? 0") > before+n+1 })
 }
 
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	// In the page itself: it may move between a look for the place and a click at it.
+	// A click by script: the part may move between a search for its place and a click there.
 	b.do(chromedp.WaitVisible(selector, chromedp.ByQuery))
 	js[any](b, fmt.Sprintf("document.querySelector(%q).click()", selector))
 }
@@ -199,7 +200,7 @@ func (b *browser) photograph(file string) {
 func start(t *testing.T) (*cluster.Cluster, string) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it takes a browser")
+		t.Skip("the test needs a browser, which is too slow for -short")
 	}
 	c := cluster.Start(t, cluster.Options{Workers: true, Edges: 2, Renderers: 2, Settings: func(s *settings.Settings) {
 		s.Throttle.PerIP = settings.Pool{Workers: 2, MaxQueue: 4, Timeout: time.Second}
@@ -208,8 +209,9 @@ func start(t *testing.T) (*cluster.Cluster, string) {
 	return c, serve(t, c.Coordinators[0])
 }
 
-// The four questions of an operator: who is refused and why; what fails and with what;
-// which lane is behind; how many renderers would be enough. Then what can be done.
+// The page answers the four questions of an operator: which clients are refused and why, which
+// originals fail and how, which lane is behind, and how many renderers are enough. Then the
+// operator acts.
 func TestAnOperatorsQuestions(t *testing.T) {
 	c, address := start(t)
 	b := open(t, address, 1280, 900)
@@ -226,7 +228,7 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("table[data-table=edges]", c.Settings.Coordinator.Servers[0])
 	b.sees("#tile-busy", "of 2")
 	if file := os.Getenv("THUMBMILL_SCREENSHOT"); file != "" {
-		time.Sleep(time.Minute) // the plots of the photograph need a past
+		time.Sleep(time.Minute) // the plots of the picture need some history
 		b.photograph(file)
 	}
 	b.blocksAnAddress(c)
@@ -234,7 +236,7 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.forgetsAFailure()
 }
 
-// blocksAnAddress goes through the dialogs, a wrong token included.
+// blocksAnAddress blocks and unblocks an address in the dialogs, with a wrong token first.
 func (b *browser) blocksAnAddress(c *cluster.Cluster) {
 	b.t.Helper()
 	b.click(fmt.Sprintf("table[data-table=refused-clients] button[aria-label='Block %s']", greedy))
@@ -246,12 +248,12 @@ func (b *browser) blocksAnAddress(c *cluster.Cluster) {
 	b.enter("#act input[name=who]", "Ann")
 	b.click("#act .go")
 	if !js[bool](b, "document.getElementById('act').open") {
-		b.t.Error("nothing was said of why, and it was done")
+		b.t.Error("the dialog accepted a directive without a reason")
 	}
 	b.enter("#act input[name=why]", "renders everything at once")
 	b.click("#act .go")
 	b.sees("table[data-table=directives]", "renders everything at once")
-	cluster.Eventually(b.t, "it is kept out", func() bool {
+	cluster.Eventually(b.t, "the address is blocked", func() bool {
 		return c.Get(b.t.Context(), c.Edges[1], "/unsafe/100x/photo0.jpg", greedy).Status == http.StatusForbidden
 	})
 	b.click(fmt.Sprintf("table[data-table=directives] button[aria-label='Withdraw block %s/32']", greedy))
@@ -263,7 +265,7 @@ func (b *browser) changesALimit() {
 	b.t.Helper()
 	b.click("table[data-table=rules] button[aria-label='Change per-ip']")
 	b.enter("#act input[name=workers]", "1")
-	b.enter("#act input[name=max_queue]", "0") // which the browser refuses
+	b.enter("#act input[name=max_queue]", "0") // the browser refuses this value
 	b.enter("#act input[name=why]", "a test")
 	b.click("#act .go")
 	b.enter("#act input[name=max_queue]", "7")
@@ -281,7 +283,7 @@ func (b *browser) forgetsAFailure() {
 	b.sees("table[data-table=directives]", "Forget the failures of bad.jpg")
 }
 
-// With a phone, in the dark, by keyboard and with a screen reader.
+// The page works on a phone, in dark mode, with a keyboard and with a screen reader.
 func TestThePageIsForEverybody(t *testing.T) {
 	_, address := start(t)
 	b := open(t, address, 390, 800)
@@ -300,13 +302,13 @@ func TestThePageIsForEverybody(t *testing.T) {
 		b.photograph(strings.TrimSuffix(file, ".png") + "-phone.png")
 	}
 	for what, expression := range map[string]string{
-		"a button or link without a name":    "[...document.querySelectorAll('button, a')].filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.textContent.trim())).length",
-		"a table without a caption":          "[...document.querySelectorAll('table')].filter(t => !t.caption?.textContent).length",
-		"a plot without words":               "[...document.querySelectorAll('svg')].filter(s => !s.getAttribute('aria-label')).length",
-		"a field without a label":            "[...document.querySelectorAll('input, select')].filter(i => !i.labels.length).length",
-		"a link to nowhere":                  "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).length",
-		"two elements with one id":           "document.querySelectorAll('[id]').length - new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size",
-		"a button that a keyboard cannot go": "[...document.querySelectorAll('button')].filter(e => e.tabIndex < 0).length",
+		"a button or link without a name":       "[...document.querySelectorAll('button, a')].filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.textContent.trim())).length",
+		"a table without a caption":             "[...document.querySelectorAll('table')].filter(t => !t.caption?.textContent).length",
+		"a plot without words":                  "[...document.querySelectorAll('svg')].filter(s => !s.getAttribute('aria-label')).length",
+		"a field without a label":               "[...document.querySelectorAll('input, select')].filter(i => !i.labels.length).length",
+		"a link to nowhere":                     "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).length",
+		"two elements with one id":              "document.querySelectorAll('[id]').length - new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size",
+		"a button that a keyboard cannot reach": "[...document.querySelectorAll('button')].filter(e => e.tabIndex < 0).length",
 	} {
 		if n := js[int](b, expression); n > 0 {
 			t.Errorf("%d times %s", n, what)
@@ -316,7 +318,7 @@ func TestThePageIsForEverybody(t *testing.T) {
 	b.do(chromedp.Focus(button, chromedp.ByQuery))
 	b.reports(2)
 	if !js[bool](b, fmt.Sprintf("document.activeElement === document.querySelector(%q)", button)) {
-		t.Error("a report takes the focus away")
+		t.Error("a report moves the focus")
 	}
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.sees("#token", "Enter the token")
