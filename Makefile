@@ -40,7 +40,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages test-compose soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -155,6 +155,9 @@ corpora: build deps ## compare thumbnails of the files below DIR with other deco
 
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages
+
+test-compose: deps ## the Compose site in containers, with the static programs and the empty roots of its images
+	THUMBMILL_COMPOSE=1 go test -count=1 -timeout 20m -v ./deploy/compose
 
 test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system
 	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian
