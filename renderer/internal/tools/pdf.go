@@ -122,7 +122,7 @@ func (p pdfPage) scaled(r Request, dpi float64) []string {
 
 // dpiFor returns the dots per inch for a page of width × height points. They are pageDPI, or more if the page's
 // shorter side would have less than leastSide pixels, or less if the page would have more than maxPixels pixels.
-// pdftoppm rounds each side up.
+// More than pageDPI give the longer side at most 32 × leastSide pixels. pdftoppm rounds each side up.
 func dpiFor(width, height, maxPixels float64) float64 {
 	dpi := max(pageDPI, leastSide*72/min(width, height))
 	dpi = min(dpi, max(pageDPI, 32*leastSide*72/max(width, height)), 72*math.Sqrt(maxPixels/(width*height))*0.999)

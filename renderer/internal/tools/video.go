@@ -8,7 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// localOnly has the options that allow ffmpeg only files. ffmpeg then fetches no entries of a playlist.
+// localOnly has the options that limit ffmpeg to local files, so that it fetches no entries of a playlist.
 var localOnly = []string{"-v", "error", "-protocol_whitelist", "file"}
 
 // arguments returns the arguments of every run of ffmpeg and ffprobe, followed by more.
