@@ -100,9 +100,9 @@ func (t *task) ended(exit *exec.ExitError, said string) error {
 	case status.Signaled() && status.Signal() == syscall.SIGKILL: // most likely the kernel killed the program for lack of memory
 		os.Exit(1) // the renderer sees a dead worker and tries again
 	case t.outOfMemory(said):
-		return fault.New(fault.TooLarge, "this thumbnail takes more memory than a worker may use")
+		return fault.New(fault.TooLarge, "this thumbnail needs more memory than a worker may use")
 	case complaint.Lacks(said):
-		return fault.Wrap(reason, fault.Unsupported, "this renderer lacks what such an original takes")
+		return fault.Wrap(reason, fault.Unsupported, "this renderer's libraries cannot read this kind of original")
 	case status.Signaled():
 		return fault.Wrap(reason, fault.Undecodable, "the decoder crashed on the original")
 	}
