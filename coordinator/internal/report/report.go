@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lanes"
@@ -48,6 +49,9 @@ type Fleet interface{ Living() []renderjob.Heartbeat }
 // Directives lists the directives in force.
 type Directives interface{ Holding() []directive.Directive }
 
+// Demand measures the clients.
+type Demand interface{ Clients() []demand.Client }
+
 // Wanted estimates the right number of renderers.
 type Wanted interface{ Renderers() int }
 
@@ -58,6 +62,7 @@ type Config struct {
 	Fleet      Fleet
 	Directives Directives
 	Wanted     Wanted
+	Demand     Demand
 }
 
 // Reporter makes reports, and is a part of the coordinator (service.Part).
@@ -122,6 +127,7 @@ func (r *Reporter) Throttles(mostPools int) Throttles {
 		Renderers:  append([]renderjob.Heartbeat{}, r.config.Fleet.Living()...),
 		Directives: append([]directive.Directive{}, r.config.Directives.Holding()...),
 		Wanted:     r.config.Wanted.Renderers(),
+		Clients:    r.config.Demand.Clients(),
 	}
 	for _, p := range view.Pools {
 		t.Pools = append(t.Pools, Pool{p.Key, p.Class, p.Holders, p.Waiters, p.Limit, p.MaxQueue, p.OldestWait.Milliseconds(), p.Shadow})
