@@ -89,7 +89,7 @@ func TestAnEmptyReport(t *testing.T) {
 			`{"name":"standard","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
 			`{"name":"expensive","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
 			`{"name":"bulk","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false}],`+
-			`"renderers":[],"directives":[],"renderers_wanted":3,"clients":[]}`)
+			`"renderers":[],"directives":[],"renderers_wanted":3,"latest":{"end":"0001-01-01T00:00:00Z","values":{}},"clients":[]}`)
 	})
 }
 

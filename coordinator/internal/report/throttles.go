@@ -31,6 +31,8 @@ type Throttles struct {
 	Directives []directive.Directive `json:"directives"`
 	// Wanted is the right number of renderers.
 	Wanted int `json:"renderers_wanted"`
+	// Latest is the latest point of the history, which comes every ten seconds.
+	Latest Point `json:"latest"`
 	// Clients are the clients with the largest shares of refusals and of work, each once.
 	Clients []demand.Client `json:"clients"`
 }

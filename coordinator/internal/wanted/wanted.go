@@ -28,7 +28,7 @@ const (
 	smooth = demand.Smooth
 	// FairShare is the largest share of the fleet's work that one client counts for.
 	FairShare = 0.25
-	hold   = 5 * time.Minute
+	hold      = 5 * time.Minute
 	// reserve is the load that a shrinking fleet must still carry, as a multiple of the current load.
 	reserve = 1.1
 	// guess is the time for which a render keeps a slot busy, before the first measurement.
