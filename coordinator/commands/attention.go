@@ -20,7 +20,7 @@ const (
 	oldJob = 2000 // milliseconds
 )
 
-// attention writes what needs attention, a sentence each with what to do.
+// attention writes a sentence for each problem, with the action.
 func (s sections) attention(t coordinator.Throttles) {
 	all := slices.Concat(ofEdges(t), ofRenderers(t), ofClients(t), ofLanes(t), ofFailing(t))
 	if len(all) == 0 {
@@ -101,7 +101,7 @@ func ofEdges(t coordinator.Throttles) (all []string) {
 			continue
 		}
 		for _, breaker := range notClosed(e.Status.Breakers) {
-			all = append(all, fmt.Sprintf("CRITICAL %s pauses calls to what fails: %s", e.Name, breaker))
+			all = append(all, fmt.Sprintf("CRITICAL %s pauses calls to a part that fails: %s", e.Name, breaker))
 		}
 	}
 	if connected == 0 {

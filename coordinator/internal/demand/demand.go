@@ -1,4 +1,4 @@
-// Package demand measures what each client asks of the renderers, so that one client's flood is told
+// Package demand measures the demand of each client, so that one client's flood is told
 // apart from a lack of renderers.
 //
 // Rates and shares are means over about a minute, with exponential decay.
@@ -34,7 +34,7 @@ type Book struct {
 	last    time.Time
 }
 
-// client is one client's rates, and what came since the last turn.
+// client is one client's rates, and its counts since the last turn.
 type client struct {
 	limited     bool      // per-ip limits it
 	since       time.Time // of the first refusal or work of its current activity
@@ -94,7 +94,7 @@ func (b *Book) count(name string, change func(*client)) {
 	}
 }
 
-// Turn takes what came since the last turn into the means.
+// Turn takes the counts since the last turn into the means.
 func (b *Book) Turn(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -142,7 +142,7 @@ func (c *client) turn(now time.Time, weight, took float64) {
 	c.came = counts{}
 }
 
-// Client is what one client asks. Shares are between 0 and 1.
+// Client is the demand of one client. Shares are between 0 and 1.
 type Client struct {
 	Name         string                    `json:"name"`
 	Limited      bool                      `json:"limited"`          // per-ip limits it

@@ -44,7 +44,7 @@ func (p *pool) crowdedBy(client string, places uint32) bool {
 }
 
 // mostlyOf reports whether a client asks for more than all places of a lane, and takes more than half of
-// what is held and waited for.
+// the places that clients hold or wait for.
 func (p *pool) mostlyOf(client string) bool {
 	return p.tally.class == throttle.Lane && p.shares[client] > p.rule.workers && 2*p.shares[client] > p.places
 }
@@ -59,8 +59,7 @@ func (r *request) client() *slot {
 	return nil
 }
 
-// blamed returns the slot that a refusal is counted for: the client's, if it is the client that crowds
-// the lane.
+// blamed returns the slot that a refusal is counted for: the client's, if the client crowds the lane.
 func (r *request) blamed(by *slot) *slot {
 	if by == nil || by.rule == nil || !by.pool.mostlyOf(r.flow) {
 		return by

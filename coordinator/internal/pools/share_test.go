@@ -56,7 +56,7 @@ func TestTheCrowdingClientIsBlamed(t *testing.T) {
 	})
 }
 
-// per-ip in shadow mode bounds no share, and neither does a client that per-ip does not count.
+// per-ip in shadow mode bounds no share. A client that per-ip does not count has no bound.
 func TestUnlimitedClientsMayFillALane(t *testing.T) {
 	for name, q := range map[string][]string{"shadow": {"ip:x", "lane:l"}, "exempt": {"lane:l"}} {
 		table := New(quiet{})

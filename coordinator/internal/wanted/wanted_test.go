@@ -149,8 +149,8 @@ func TestNoRendererLives(t *testing.T) {
 	}
 }
 
-// One client that hammers is no reason to add renderers, with little other load or none; the same load
-// of many clients is, and so is that of a client that per-ip does not limit.
+// One client that hammers is no reason to add renderers, with little other load or none. The same load
+// of many clients is a reason, and the load of a client that per-ip does not limit is one too.
 func TestOneClientIsNoReason(t *testing.T) {
 	run := func(clients []demand.Load) int {
 		e := New()

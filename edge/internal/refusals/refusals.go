@@ -20,7 +20,7 @@ type Refusal struct {
 	Cause  string // of a bounded set: the name of a throttle, or the kind of a fault
 	Client string
 	Path   string // of the URL, with the original
-	Remedy string // what to change; "" for a throttle means the throttle's own remedy
+	Remedy string // the change that helps; "" for a throttle means the throttle's own remedy
 	Error  error
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// A flood is a line a minute for each cause. Each line names the client, and what to change.
+// A flood is a line a minute for each cause. Each line names the client and the remedy.
 func TestAFloodIsALineAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -23,7 +23,7 @@ type Machine struct {
 type Resource struct {
 	Name   string  `json:"name"`
 	Use    float64 `json:"use"`
-	Remedy string  `json:"remedy,omitempty"` // what makes the plan work; only above 1
+	Remedy string  `json:"remedy,omitempty"` // the change that makes the plan work; only above 1
 }
 
 // ErrOverloaded means that a plan needs more of a resource than there is.
