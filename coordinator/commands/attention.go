@@ -1,11 +1,8 @@
 package commands
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/thumbmill/thumbmill/coordinator"
@@ -16,6 +13,7 @@ const (
 	// A client stands out with such a share of refusals or of the renderers' time, and so many a second.
 	outstandingRefusals, outstandingWork = 0.3, 0.5
 	leastRefusals, leastAsked            = 0.5, 2.0
+	hourMinute                           = "15:04"
 	// oldJob is the age from which a lane is behind.
 	oldJob = 2000 // milliseconds
 )
@@ -39,12 +37,8 @@ func ofClients(t coordinator.Throttles) (all []string) {
 				continue
 			}
 		}
-		by := make([]string, 0, len(c.By))
-		for _, name := range slices.Sorted(maps.Keys(c.By)) {
-			by = append(by, string(name))
-		}
-		all = append(all, fmt.Sprintf("WARNING  %s has %.0f %% of refusals (%.1f/s, by %s) and takes %.0f %% of the renderers' time, since %s: throttle block, exempt, or set per-ip",
-			unescaped(c.Name), 100*c.RefusedShare, c.Refused, cmp.Or(strings.Join(by, ", "), "none"), 100*c.WorkShare, c.Since.Local().Format(time.TimeOnly)))
+		all = append(all, fmt.Sprintf("WARNING  %s: %.0f %% of refusals, %.0f %% of render time since %s: block",
+			unescaped(c.Name), 100*c.RefusedShare, 100*c.WorkShare, c.Since.Local().Format(hourMinute)))
 	}
 	return all
 }
@@ -86,9 +80,9 @@ func ofFailing(t coordinator.Throttles) (all []string) {
 	f := t.Failing[0]
 	again := ""
 	if !f.Again.IsZero() {
-		again = ", and is refused until " + f.Again.Local().Format(time.TimeOnly)
+		again = ", refused until " + f.Again.Local().Format(hourMinute)
 	}
-	return []string{fmt.Sprintf("NOTE     %d originals fail; the latest, %s (%s), failed %d times%s: failing clear ORIGINAL", len(t.Failing), f.Original, f.Fault, f.Failures, again)}
+	return []string{fmt.Sprintf("NOTE     %s (%s) failed %d times%s; %d originals fail: failing clear", f.Original, f.Fault, f.Failures, again, len(t.Failing))}
 }
 
 func ofEdges(t coordinator.Throttles) (all []string) {

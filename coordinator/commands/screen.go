@@ -15,7 +15,7 @@ type screen struct {
 	out    io.Writer
 	asJSON bool
 	write  func(sections, coordinator.Throttles)
-	window *window // of a terminal; nil = the output is none
+	window *window // of a terminal; nil for an output that is no terminal
 }
 
 // show prints one report.

@@ -13,6 +13,9 @@ const outstanding = (c) => c.refused_per_second >= 0.5 && c.refused_share >= 0.3
 // behind reports whether a lane has old jobs, or refuses requests while all its places are taken.
 const behind = (t, l) => l.age_ms > 2000 || (t.refusals_per_second.lane ?? 0) > 0 && l.waiting > 0 && l.running >= l.limit;
 
+// severe is the share of requests from which a lack of renderers is critical.
+const severe = 0.05;
+
 export const live = (t) => t.renderers.filter((r) => !r.draining).length;
 const breakers = (e) => Object.entries(e.status?.breakers ?? {}).filter(([, state]) => state !== "closed");
 
@@ -70,6 +73,7 @@ const reasons = {
 // ofThrottles tells of refusals that no outstanding client explains.
 function ofThrottles(t, say) {
   const alone = t.clients.filter(outstanding);
+  const requests = sum(Object.values(t.requests_per_second));
   const by = (clients, throttle) => sum(clients.map((c) => c.refused_by?.[throttle] ?? 0));
   for (const [throttle, n] of Object.entries(t.refusals_per_second)) {
     const explained = by(alone, throttle) / (by(t.clients, throttle) || 1);
@@ -78,7 +82,7 @@ function ofThrottles(t, say) {
     const paused = t.lanes.filter((l) => l.paused).map((l) => l.name);
     const why = throttle === "lane" && paused.length ? `operators paused ${some(paused)}` : reasons[throttle] ?? "";
     const most = list.length ? `, most of all ${plain(list[0].name)}` : "";
-    say((throttle === "local" || throttle === "lane" && !paused.length && !alone.length) ? "critical" : "warning", `${throttle} refuses ${rate(n)} requests/s${most}: ${why}.`,
+    say((throttle === "local" || throttle === "lane" && !paused.length && !alone.length && n > severe * requests) ? "critical" : "warning", `${throttle} refuses ${rate(n)} requests/s${most}: ${why}.`,
       { since: since("refuse " + throttle, (v) => v > 0), href: "#/throttles" });
   }
 }
@@ -129,7 +133,7 @@ function ofEdges(t, say) {
 export function attention(t) {
   const all = [];
   const say = (severity, text, more = {}) => all.push({ severity, word: severities[severity], text, actions: [], ...more });
-  for (const of of [ofEdges, ofRenderers, ofClients, ofThrottles, ofLanes, ofFailing]) of(t, say);
+  for (const of of [ofEdges, ofRenderers, ofClients, ofThrottles, ofFailing, ofLanes]) of(t, say);
   const order = Object.keys(severities);
   return all.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)); // stable: clients stay first
 }

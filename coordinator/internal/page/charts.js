@@ -73,7 +73,7 @@ function options(chart, box) {
     },
     axes: [
       axis({ size: 18, gap: 2, space: small ? 60 : 70, values: (_, ticks) => ticks.map((t) => minute(new Date(t * 1000))) }),
-      axis({ size: small ? 38 : 48, gap: 3, space: 24, ...(chart.log ? { splits: tens } : {}), ...(chart.write === count ? { incrs: wholes } : {}),
+      axis({ size: small ? 42 : 48, gap: 3, space: 24, ...(chart.log ? { splits: tens } : {}), ...(chart.write === count ? { incrs: wholes } : {}),
         values: (_, ticks) => ticks.map((v) => v === null ? "" : chart.write(v)) }),
     ],
     series: [{}, ...chart.lines.map(([label, name]) => ({ label, stroke: colour(name), width: 1.75, points: { show: false }, ...(chart.step ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}) }))],
