@@ -6,35 +6,36 @@ SHELL := /bin/bash
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-# What it takes to build and run, and the real servers that tests run against.
+# Packages that building and running need, and the real servers that tests run against.
 BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := deploy/packages/tools deploy/packages/fonts
 TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals
 
-# Tests that need the machine for themselves, and so run apart, without the race detector.
+# Tests that need the whole machine. They run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
 
-# Packages whose tests wait most, and so begin first; and packages that run apart.
+# Packages whose tests wait longest and therefore start first, and packages that run apart.
 LONG  := loadtest/suites/cluster loadtest/suites/faults
 APART := loadtest/suites/flood loadtest/suites/hits loadtest/suites/capacity loadtest/suites/peers
 
-# go vet has been run before; a test binary without DWARF is linked in half of the time.
-# Compilers give way to tests that run beside them, whose beats and deadlines are real.
+# `make test` runs go vet beforehand. A test binary without DWARF links in half the time. Compilers
+# have a lower priority than the tests beside them, because those tests have real heartbeats and
+# deadlines.
 TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 
-# Packages that draw pictures, simulate or look at a page, which the race detector does
-# slowly. The system tests run the same workers under it; the simulator has one goroutine.
+# Packages that draw pictures, simulate, or test a page; the race detector makes them slow. The
+# system tests run the same workers under the detector; the simulator has one goroutine.
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
-# Packages whose tests run other programs, which the race detector does not see.
+# Packages whose tests run other programs. The race detector cannot see into those programs.
 RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
-# Packages that start no goroutine, neither themselves nor in their tests, so that they have no
-# races: architecture_test.go holds them to it.
+# Packages that start no goroutine, in their code or their tests, and therefore have no races.
+# architecture_test.go checks this.
 SEQUENTIAL := deploy/fromthumbor edge/internal/cost edge/internal/filters edge/internal/mediawiki edge/internal/signature edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg shared/bucket shared/commandline shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
-# Packages that have tests with `//go:build !race` beside their others, and so run twice.
+# Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
 
 MODULE := github.com/thumbmill/thumbmill
@@ -44,10 +45,10 @@ MODULE := github.com/thumbmill/thumbmill
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build tools ## install what is missing, build, start the whole cluster, print URLs to click
+run: build tools ## install missing packages, build, start the whole cluster, print URLs to click
 	bin/thumbmill serve --samples --originals data/originals --thumbnails data/thumbnails
 
-test: deps ## install what is missing, run every test in its short form
+test: deps ## install missing packages, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
 	$(MAKE) --no-print-directory test-race
@@ -55,23 +56,23 @@ test: deps ## install what is missing, run every test in its short form
 	$(TESTS) -timeout 8m -run '$(HEAVY)' ./loadtest/suites/cluster
 	$(TESTS) -timeout 4m ./loadtest/suites/flood
 
-# System tests mostly wait, and so five of a package run at once. The two halves run one after
-# the other: side by side they leave two cores no time for a beat a second, and edges and
-# coordinators take each other for gone.
+# System tests mostly wait, so five tests of a package run at once. The two halves run in turn: side
+# by side, they leave two cores too little time for a heartbeat a second, and edges and coordinators
+# take each other for dead.
 test-race:
 	$(TESTS) -race -p 3 -parallel 5 -timeout 14m -skip '$(HEAVY)' $(addprefix ./,$(LONG)) $$(go list ./... | grep -vxF -e $(MODULE) $(addprefix -e $(MODULE)/,$(LONG) $(DRAWING) $(RUNNING) $(SEQUENTIAL) $(APART)))
 
 test-plain:
 	$(TESTS) -p 2 -timeout 14m $(addprefix ./,$(RUNNING) $(DRAWING) $(TWICE)) . $(addprefix ./,$(SEQUENTIAL))
 
-test-debian12 test-debian13: build-deps ## the renderer's tests in a Debian 12 or 13 that is made once, below /var/tmp
+test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 12 or 13 below /var/tmp, which the first run makes
 	@deploy/install-packages deploy/packages/roots
 	deploy/test-debian $(subst test-,/var/tmp/thumbmill-,$@) $(if $(findstring 13,$@),trixie,bookworm)
 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
-lint: build-deps ## golangci-lint, by .golangci.yml; vale, over the folders whose sentences are clean
+lint: build-deps ## run golangci-lint (.golangci.yml), and vale over the folders with clean sentences
 	go run $(GOLANGCI) run
 	go -C .vale test ./...
 	go -C .vale run ./prose $(PROSE)
@@ -79,10 +80,10 @@ lint: build-deps ## golangci-lint, by .golangci.yml; vale, over the folders whos
 # Folders and pages whose sentences keep the rules of CONTRIBUTING.md. The aim is "." alone.
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md docs $(wildcard edge/*.md coordinator/*.md renderer/*.md loadtest/*.md) $(addprefix shared/,breaker bucket certificate commandline directive fault logging periodic queue settings tempdir tracing version)
 
-lint-prose: build-deps ## vale, by the rules in .vale/thumbmill, over FOLDER or everything; FLAGS=--count counts
+lint-prose: build-deps ## run vale with the rules in .vale/thumbmill over FOLDER, or over everything; FLAGS=--count counts
 	go -C .vale run ./prose $(FLAGS) $(FOLDER)
 
-fuzz: build-deps ## each fuzz test for half a minute
+fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/mediawiki
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
 	go test -run '^$$' -fuzz FuzzApply -fuzztime 30s ./edge/internal/filters
@@ -105,58 +106,60 @@ fuzz: build-deps ## each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime 30s ./shared/settings
 	go test -run '^$$' -fuzz FuzzCanonical -fuzztime 30s ./shared/objectstore/httpstore
 
-bench-coordinator: deps ## the coordinator beside the original poolcounterd, each on one core
+bench-coordinator: deps ## compare the coordinator with the original poolcounterd, each on one core
 	go test -run '^$$' -bench AgainstPoolcounterd -benchtime 1x ./coordinator
 
-bench-worker: deps ## processor time through a worker beside the library's own
+bench-worker: deps ## compare processor time through a worker with the library alone
 	go test -run '^$$' -bench AgainstLibrary -benchtime 1x ./renderer/internal/worker
 
-bench-batch: deps ## six sizes of originals, done together beside each alone
+bench-batch: deps ## compare six sizes of an original in one batch with six single renders
 	go test -run '^$$' -bench SizesTogether -benchtime 1x ./loadtest/suites/cluster
 
-bench-bucket: deps ## processor time of a thumbnail from its bucket beside one from the original
+bench-bucket: deps ## compare the processor time of a thumbnail from a bucket and from the original
 	go test -run '^$$' -bench Bucket -benchtime 1x ./renderer/internal/pipeline
 
-bench-hop: build-deps ## a job's way through the queue beside a direct call
+bench-hop: build-deps ## compare a job's way through the queue with a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
 
-bench-hits: deps ## stored thumbnails beside nginx and Go's file server, on one core each
+bench-hits: deps ## compare stored thumbnails with nginx and Go's file server, on one core each
 	@deploy/install-packages deploy/packages/bench
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
 
-# SCENARIO is one of mix, progressive, sizes, png-png, jpg-avif and so on; else all run, for an hour.
-bench-peers: deps ## thumbnails, processor time and memory beside imgproxy, imagor and Thumbor, where they are installed
+# SCENARIO is a name such as mix, progressive, sizes, png-png or jpg-avif. Without it, all scenarios
+# run, for an hour.
+bench-peers: deps ## compare thumbnails, processor time and memory with the installed ones of imgproxy, imagor and Thumbor
 	go test -timeout 120m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
 
-# THUMBMILL names a program in place of this tree's, OLDER one to compare it with, MISSES how many a round asks for.
-profile: deps ## what a miss costs outside of the workers: processor time by package, allocations, system calls
+# THUMBMILL names a program to measure instead of this tree's, OLDER names a program to compare it
+# with, MISSES is the number of misses in a round.
+profile: deps ## measure a miss outside of the workers: processor time by package, allocations, system calls
 	go test -timeout 20m -run '^$$' -bench Profile -benchtime 1x ./loadtest/suites/profile
 
-validate-capacity: deps ## the simulator beside the cluster, for a quarter of an hour or more; wants the machine for itself
+validate-capacity: deps ## compare the simulator with the cluster: 15 minutes or more, on a machine with no other load
 	@mkdir -p bin
 	@status=0; THUMBMILL_VALIDATE=$(CURDIR)/bin/capacity.txt go test -count=1 -timeout 60m -v ./loadtest/suites/capacity 2>&1 \
 	| tee bin/capacity.log | grep --line-buffered -e '^=== RUN' -e ': again' || status=1; \
 	cat bin/capacity.txt && exit $$status
 
-faults: deps ## a whole site as processes under load, and every harm that is done to it: a quarter of an hour
+faults: deps ## run a whole site as processes under load, and break it in every way: 15 minutes
 	@mkdir -p bin
 	@status=0; THUMBMILL_FAULTS=$(CURDIR)/bin/faults.txt go test -count=1 -timeout 40m -v -run TestFaults ./loadtest/suites/faults 2>&1 \
 	| tee bin/faults.log | grep --line-buffered -e '^=== RUN' -e '^    *--- FAIL' || status=1; \
 	cat bin/faults.txt && exit $$status
 
-# More flags for it: make corpora DIR=… FLAGS='--concurrency 4'.
-corpora: build deps ## judge thumbnails of the files below DIR by what other decoders draw; the worst are on a page in bin
-	@test -n "$(DIR)" || { echo "make corpora DIR=folder: say where the files are"; exit 1; }
+# FLAGS adds flags: make corpora DIR=… FLAGS='--concurrency 4'.
+corpora: build deps ## compare thumbnails of the files below DIR with other decoders' pictures; a page in bin shows the worst
+	@test -n "$(DIR)" || { echo "make corpora DIR=folder: set DIR to a folder of originals"; exit 1; }
 	@go build -o bin/ ./loadtest/cmd/loadtest
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
 
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages
 
-test-packages: deps ## install, start, upgrade and remove the Debian packages, in a copy of this machine's file system
+test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system
 	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian
 
-soak: deps ## large and hostile originals in full, then the system tests again and again, for ten minutes
+soak: deps ## test all large and hostile originals, then repeat the system tests for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/suites/cluster
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 5m -v ./loadtest/suites/flood
 	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/suites/cluster; done; done
@@ -164,22 +167,22 @@ soak: deps ## large and hostile originals in full, then the system tests again a
 docs: docs/node_modules/.package-lock.json ## build the site of docs/ into docs/.vitepress/dist; a dead link fails it
 	cd docs && npm run --silent build
 
-docs-serve: docs/node_modules/.package-lock.json ## show the site on this machine, and each change of a page at once
+docs-serve: docs/node_modules/.package-lock.json ## serve the site on this machine, and reload it after each change of a page
 	cd docs && npm run --silent serve
 
-# The generator as docs/package-lock.json has it; Node from Debian where there is none.
+# The generator has the versions in docs/package-lock.json. Node comes from Debian if it is missing.
 docs/node_modules/.package-lock.json: docs/package-lock.json
 	@command -v npm >/dev/null || deploy/install-packages deploy/packages/site
 	cd docs && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
 
-deps: ## install Debian packages that tests need
+deps: ## install Debian packages that the tests need
 	@deploy/install-packages $(BUILD_PACKAGES) $(TOOL_PACKAGES) $(TEST_PACKAGES)
 
-tools: ## install the programs and fonts with which a renderer draws
+tools: ## install the programs and fonts that a renderer draws with
 	@deploy/install-packages $(TOOL_PACKAGES)
 
 build-deps:
 	@deploy/install-packages $(BUILD_PACKAGES)
 
-clean: ## remove what was built and drawn
+clean: ## remove everything that was built and drawn
 	rm -rf bin data docs/node_modules docs/.vitepress/cache docs/.vitepress/dist

@@ -24,7 +24,7 @@ import (
 
 const module = "github.com/thumbmill/thumbmill/"
 
-// pkg is what go list tells of a package.
+// pkg holds the fields of a package from go list.
 type pkg struct {
 	ImportPath   string
 	Doc          string
@@ -63,8 +63,7 @@ func packages(t *testing.T) (all []pkg) {
 	return all
 }
 
-// place is a package's top folder: edge, coordinator, renderer, shared, loadtest,
-// deploy, or "" for the root.
+// place returns a package's top folder: edge, coordinator, renderer, shared, loadtest, deploy, or "" for the root.
 func place(importPath string) string {
 	rest, ours := strings.CutPrefix(importPath, module)
 	if !ours {
@@ -74,7 +73,7 @@ func place(importPath string) string {
 	return top
 }
 
-// The rules of who imports whom, each with its reason.
+// rules are the imports that are forbidden, each with its reason.
 var rules = []struct {
 	reason  string
 	forbids func(from, to string) bool
@@ -111,7 +110,7 @@ var rules = []struct {
 	}},
 }
 
-// house is the part of loadtest that a package belongs to: tool, fixtures, suites or cmd.
+// house returns the part of loadtest that holds a package: tool, fixtures, suites or cmd, or "" outside loadtest.
 func house(importPath string) string {
 	rest, inside := strings.CutPrefix(importPath, module+"loadtest/")
 	if !inside {
@@ -123,8 +122,8 @@ func house(importPath string) string {
 
 func role(top string) bool { return top == "edge" || top == "coordinator" || top == "renderer" }
 
-// The root is a command, and what keeps the structure: everything else has a folder that
-// says what it belongs to.
+// The root holds the command, and the test of the structure. All other code has a folder that says which part it
+// belongs to.
 func TestTheRootHasTwoFiles(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || !slices.Equal(files, []string{"architecture_test.go", "main.go"}) {
@@ -144,21 +143,21 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-func TestEachPackageSaysWhatItIs(t *testing.T) {
+func TestEachPackageHasAComment(t *testing.T) {
 	for _, p := range packages(t) {
 		if p.Doc == "" && len(p.GoFiles)+len(p.CgoFiles) > 0 {
 			t.Errorf("%s has no package comment", p.ImportPath)
 		}
 		for _, vague := range []string{"util", "utils", "common", "types", "helpers", "misc"} {
 			if filepath.Base(p.ImportPath) == vague {
-				t.Errorf("%s is named for nothing", p.ImportPath)
+				t.Errorf("%s has a vague name: name the package for the thing that it does", p.ImportPath)
 			}
 		}
 	}
 }
 
-// A package in shared that one role alone imports, and nothing else in shared,
-// belongs to that role.
+// A package of shared needs two roles, or another package of shared, that import it. Otherwise it belongs to its only
+// role.
 func TestSharedIsShared(t *testing.T) {
 	users := map[string]map[string]bool{}
 	for _, p := range packages(t) {
@@ -173,16 +172,15 @@ func TestSharedIsShared(t *testing.T) {
 	}
 	for to, by := range users {
 		if len(by) < 2 && !by["shared"] {
-			t.Errorf("%s is imported from %v alone", to, by)
+			t.Errorf("%s is imported from %v alone: move it there", to, by)
 		}
 	}
 	if files, _ := filepath.Glob("shared/*.go"); len(files) > 0 {
-		t.Errorf("no .go file lies directly in shared: %v", files)
+		t.Errorf("shared has Go files outside a package: move %v into a folder", files)
 	}
 }
 
-// A subscription that is not made by package queue lacks its check that a message was
-// meant for it.
+// Package queue checks that a message was meant for its subscription. Other subscriptions lack this check.
 func TestSubscriptionsAreMadeByTheQueue(t *testing.T) {
 	eachFile(t, func(path string, file *ast.File) {
 		if strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "shared/queue/") {
@@ -195,19 +193,18 @@ func TestSubscriptionsAreMadeByTheQueue(t *testing.T) {
 			}
 			from, _ := call.X.(*ast.Ident)
 			if strings.Contains(call.Sel.Name, "Subscribe") && call.Sel.Name != "Unsubscribe" && (from == nil || from.Name != "queue") {
-				t.Errorf("%s: %s is called, and not queue.Subscribe", path, call.Sel.Name)
+				t.Errorf("%s calls %s: call queue.Subscribe instead", path, call.Sel.Name)
 			}
 			return true
 		})
 	})
 }
 
-// mostSleeps is how many times tests of the whole module may sleep outside synctest.
+// mostSleeps bounds the sleeps outside synctest in all tests of the module.
 const mostSleeps = 20
 
-// A test waits for a condition, with a bound (loadtest/fixtures/eventually), or lives in
-// synctest's time. The few sleeps that are left have their reason beside them: a comment on
-// their line or on the one before.
+// A test waits for a condition, with a bound (loadtest/fixtures/eventually), or runs in synctest's time. Each
+// remaining sleep has its reason beside it: a comment on its line or on the line before.
 func TestSleepsHaveReasons(t *testing.T) {
 	var all []string
 	eachFile(t, func(path string, file *ast.File) {
@@ -224,12 +221,12 @@ func TestSleepsHaveReasons(t *testing.T) {
 			where := fmt.Sprintf("%s:%d", path, line)
 			all = append(all, where)
 			if before := strings.TrimSpace(lines[line-2]); !strings.Contains(lines[line-1], "//") && !strings.HasPrefix(before, "//") {
-				t.Errorf("%s sleeps, and no comment beside it says why", where)
+				t.Errorf("%s sleeps without a reason: add a comment on this line or on the line before", where)
 			}
 		}
 	})
 	if len(all) > mostSleeps {
-		t.Errorf("tests sleep %d times, and at most %d are allowed: wait for a condition instead\n%s", len(all), mostSleeps, strings.Join(all, "\n"))
+		t.Errorf("tests sleep %d times, at most %d are allowed: wait for a condition instead\n%s", len(all), mostSleeps, strings.Join(all, "\n"))
 	}
 }
 
@@ -252,12 +249,12 @@ func f() {
 		t.Fatal(err)
 	}
 	if n := len(sleeps(file)); n != 5 {
-		t.Errorf("%d of 5 sleeps are found", n)
+		t.Errorf("sleeps found %d of 5 sleeps", n)
 	}
 }
 
-// sleeps are the places where a file waits for a while outside synctest: time.Sleep,
-// periodic.Sleep, and a receive of time.After that is no bound of a select.
+// sleeps returns the places where a file sleeps outside synctest: time.Sleep, periodic.Sleep, and a receive from
+// time.After outside a select's cases.
 func sleeps(file *ast.File) (all []token.Pos) {
 	bounds := map[ast.Stmt]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -281,7 +278,7 @@ func sleeps(file *ast.File) (all []token.Pos) {
 	return all
 }
 
-// calls reports whether an expression is a call of a package's function.
+// calls reports whether an expression calls a package's function.
 func calls(e ast.Expr, pkg, function string) bool {
 	call, ok := e.(*ast.CallExpr)
 	if !ok {
@@ -295,8 +292,8 @@ func calls(e ast.Expr, pkg, function string) bool {
 	return ok && from.Name == pkg
 }
 
-// embeds is the structs that embed something, each with its reason: it satisfies an
-// interface, of which all methods but one or two are those of what it embeds.
+// embeds lists the structs that embed a type, each with its reason: the embedded type supplies most methods of an
+// interface.
 var embeds = map[string]string{
 	"coordinator/internal/gate: begun":          "a net.Conn whose first bytes were read already",
 	"coordinator/internal/gate: local":          "a net.Conn with another address, in a test",
@@ -322,8 +319,7 @@ var embeds = map[string]string{
 	"shared/objectstore: Whole":                 "an objectstore.Object in memory",
 }
 
-// A line tells what it may touch: structs name their fields, and embed only to satisfy an
-// interface.
+// A line shows which data it touches: structs name their fields. They embed a type only to satisfy an interface.
 func TestStructsEmbedForAnInterfaceAlone(t *testing.T) {
 	found := map[string]bool{}
 	eachFile(t, func(path string, file *ast.File) {
@@ -340,12 +336,12 @@ func TestStructsEmbedForAnInterfaceAlone(t *testing.T) {
 	})
 	for name := range found {
 		if embeds[name] == "" {
-			t.Errorf("%s embeds: give the field a name, or say here which interface it satisfies", name)
+			t.Errorf("%s embeds a type: name the field, or add the struct to embeds with the interface that it satisfies", name)
 		}
 	}
 	for name := range embeds {
 		if !found[name] {
-			t.Errorf("%s embeds nothing any more", name)
+			t.Errorf("%s embeds nothing: remove it from embeds", name)
 		}
 	}
 }
@@ -354,10 +350,10 @@ func embedsSomething(s *ast.StructType) bool {
 	return slices.ContainsFunc(s.Fields.List, func(f *ast.Field) bool { return len(f.Names) == 0 })
 }
 
-// Bounds of functions, in lines with the signature and the closing brace.
+// Bounds of functions, in lines. They count the signature and the closing brace.
 const (
 	longestFunction = 60
-	mostFunctions   = 25 // nine in ten have at most so many
+	mostFunctions   = 25 // nine in ten functions have at most so many lines
 )
 
 func TestFunctionsAreShort(t *testing.T) {
@@ -377,14 +373,14 @@ func TestFunctionsAreShort(t *testing.T) {
 			if !strings.HasSuffix(path, "_test.go") {
 				lengths = append(lengths, lines)
 				if lines > longestFunction {
-					t.Errorf("%s: %s has %d lines, and at most %d are allowed", path, f.Name.Name, lines, longestFunction)
+					t.Errorf("%s: %s has %d lines, at most %d are allowed: split it", path, f.Name.Name, lines, longestFunction)
 				}
 			}
 		}
 	})
 	slices.Sort(lengths)
 	if ninth := lengths[len(lengths)*9/10]; ninth > mostFunctions {
-		t.Errorf("nine in ten functions have up to %d lines, and %d are allowed", ninth, mostFunctions)
+		t.Errorf("nine in ten functions have up to %d lines, %d are allowed: split the long ones", ninth, mostFunctions)
 	}
 }
 
@@ -426,12 +422,12 @@ func TestTheArchitecturePageIsTrue(t *testing.T) {
 	}
 	for _, r := range rules {
 		if !strings.Contains(prose, strings.ToLower(r.reason)) {
-			t.Errorf("docs/architecture.md does not have the rule: %s", r.reason)
+			t.Errorf("docs/architecture.md lacks the rule: %s", r.reason)
 		}
 	}
 }
 
-// exceptions are names that have a word of a glossary's last column, each with its reason.
+// exceptions are names that contain a forbidden word of a glossary, each with its reason.
 var exceptions = map[string]string{
 	"QuotaExceeded":                 "S3's name of an error",
 	"StatusRequestEntityTooLarge":   "net/http's name of a status",
@@ -443,8 +439,7 @@ var exceptions = map[string]string{
 	"SUBPROCESS_TIMEOUT_KILL_AFTER": "likewise",
 }
 
-// unwanted are the words of the glossaries, of the cluster and of the code, that are not used,
-// each with the word that is.
+// unwanted returns the forbidden words of the two glossaries (cluster and code), each with the word to use instead.
 func unwanted(t *testing.T) map[string]string {
 	t.Helper()
 	words := map[string]string{}
@@ -456,12 +451,12 @@ func unwanted(t *testing.T) map[string]string {
 		addUnwanted(words, string(text))
 	}
 	if len(words) < 10 {
-		t.Fatalf("the glossaries rule out only %v", words)
+		t.Fatalf("the glossaries forbid only %v: this test no longer reads their tables", words)
 	}
 	return words
 }
 
-// addUnwanted adds the last columns of a page's tables: word, meaning, not.
+// addUnwanted reads the last column of a page's tables with the columns word, meaning, not.
 func addUnwanted(words map[string]string, page string) {
 	for line := range strings.Lines(page) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
@@ -476,14 +471,13 @@ func addUnwanted(words map[string]string, page string) {
 	}
 }
 
-// One thing has one word, in identifiers, and in the texts of the product that name settings,
-// metrics and commands.
-func TestNamesAreTheGlossarys(t *testing.T) {
+// A thing has one word: in identifiers, and in the product's names of settings, metrics and commands.
+func TestNamesUseTheGlossary(t *testing.T) {
 	words := unwanted(t)
 	check := func(path, name string) {
 		for _, part := range wordsOf(name) {
 			if use := words[part]; use != "" && exceptions[name] == "" {
-				t.Errorf("%s: %q is named by %q, and the glossary's word is %s", path, name, part, use)
+				t.Errorf("%s: %q contains %q: the glossary's word is %s", path, name, part, use)
 			}
 		}
 	}
@@ -504,11 +498,11 @@ func TestNamesAreTheGlossarys(t *testing.T) {
 	})
 }
 
-// named matches what settings, metrics, commands and JSON are called: one word of letters,
-// digits and the signs that join them.
+// named matches the names of settings, metrics, commands and JSON fields: one word of letters, digits and joining
+// signs.
 var named = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
 
-// wordsOf cuts an identifier, or another name, into its words in lower case.
+// wordsOf splits a name into its words in lower case.
 func wordsOf(name string) (words []string) {
 	spaced := boundary.ReplaceAllString(name, "$1 $2")
 	return strings.FieldsFunc(strings.ToLower(spaced), func(r rune) bool { return !unicode.IsLetter(r) })
@@ -516,8 +510,8 @@ func wordsOf(name string) (words []string) {
 
 var boundary = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
-// The docs use the glossary's words too.
-func TestDocsAreTheGlossarys(t *testing.T) {
+// The docs use the glossary's words.
+func TestDocsUseTheGlossary(t *testing.T) {
 	words := unwanted(t)
 	for _, file := range documents(t) {
 		text, err := os.ReadFile(file)
@@ -527,15 +521,15 @@ func TestDocsAreTheGlossarys(t *testing.T) {
 		for number, line := range strings.Split(string(text), "\n") {
 			for _, word := range wordsOf(line) {
 				if use := words[word]; use != "" {
-					t.Errorf("%s:%d says %q, and the glossary's word is %s", file, number+1, word, use)
+					t.Errorf("%s:%d says %q: the glossary's word is %s", file, number+1, word, use)
 				}
 			}
 		}
 	}
 }
 
-// documents are the pages of the docs and of the roles, but for the glossaries and the pages
-// that quote other projects.
+// documents returns the pages of the docs and of the roles, without the glossaries and the pages that quote other
+// projects.
 func documents(t *testing.T) (files []string) {
 	t.Helper()
 	for _, pattern := range []string{"README.md", "docs/*.md", "edge/*.md", "coordinator/*.md", "renderer/*.md", "loadtest/*.md"} {
@@ -552,7 +546,7 @@ func documents(t *testing.T) (files []string) {
 
 var sequential = regexp.MustCompile(`(?m)^SEQUENTIAL := (.+)$`)
 
-// Packages that `make test` runs without the race detector start no goroutine.
+// `make test` runs the packages of SEQUENTIAL without the race detector, so they must start no goroutine.
 func TestSequentialPackagesStartNoGoroutine(t *testing.T) {
 	text, err := os.ReadFile("Makefile")
 	if err != nil {
@@ -571,11 +565,11 @@ func TestSequentialPackagesStartNoGoroutine(t *testing.T) {
 		folder := filepath.ToSlash(filepath.Dir(path))
 		delete(unseen, folder)
 		if all[folder] && startsGoroutine(file) {
-			t.Errorf("%s starts a goroutine: take %s from the Makefile's list SEQUENTIAL, so that the race detector sees it", path, folder)
+			t.Errorf("%s starts a goroutine: remove %s from the Makefile's list SEQUENTIAL, so that the race detector checks it", path, folder)
 		}
 	})
 	for folder := range unseen {
-		t.Errorf("the Makefile's list SEQUENTIAL names %s, which has no Go files", folder)
+		t.Errorf("the Makefile's list SEQUENTIAL names %s, a folder without Go files", folder)
 	}
 }
 
@@ -602,7 +596,7 @@ func TestGoroutinesAreFound(t *testing.T) {
 	}
 }
 
-// startsGoroutine reports a go statement, or a call of a method or function that starts one.
+// startsGoroutine reports whether a file has a go statement, or calls a function that starts a goroutine.
 func startsGoroutine(file *ast.File) (found bool) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {

@@ -1,5 +1,5 @@
-// Command thumbmill is the whole cluster in one process, and the operator's
-// tool: thumbmill --help lists what it does.
+// Command thumbmill is the whole cluster in one process, and the operator's tool; thumbmill --help lists its
+// commands.
 package main
 
 import (
@@ -22,10 +22,10 @@ func main() {
 	root := &cobra.Command{
 		Use:   "thumbmill",
 		Short: "A distributed, queue-driven thumbnail cluster",
-		Long: "thumbmill makes thumbnails for sites whose media no single machine can render.\n\n" +
-			"`thumbmill serve` runs the whole cluster in one process. The roles alone, for\n" +
-			"several machines, are the commands edge, coordinator and renderer. The other commands\n" +
-			"ask a running coordinator or edge, which --admin names, or work on files.",
+		Long: "thumbmill makes thumbnails for sites with more media than one machine can render.\n\n" +
+			"`thumbmill serve` runs the whole cluster in one process. The commands edge,\n" +
+			"coordinator and renderer run one role each, for several machines. The other commands\n" +
+			"ask the running coordinator or edge that --admin names, or work on files.",
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	commandline.AddVersion(root)

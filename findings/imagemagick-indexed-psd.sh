@@ -1,7 +1,7 @@
 #!/bin/bash
-# ImageMagick 6.9.11-60 (Debian 12) refuses the PSDs of indexed colours that it writes itself:
-# "improper image header". Photoshop's files of that mode are refused alike; ffmpeg reads them.
-# Seen: writing succeeds, reading what was written fails with that message.
+# ImageMagick 6.9.11-60 (Debian 12) cannot read PSDs of indexed colours, its own files and
+# Photoshop's: "improper image header". ffmpeg reads them. Seen: writing a file succeeds, reading
+# the same file fails with that message.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -1,9 +1,9 @@
 #!/bin/bash
-# ImageMagick 6.9.11-60 (Debian 12) draws a TIFF of YCbCr with 2 × 2 subsampled chroma, which is
-# not compressed as a JPEG, as if luma were green and chroma red and blue, row after row: a red
-# picture comes out green and striped, and the program reports success. TIFF 6.0, section 21,
-# defines such files; libtiff's own tiff2rgba gives the red.
-# Seen: ImageMagick's mean is far from red (its green channel is above a third), tiff2rgba's is red.
+# ImageMagick 6.9.11-60 (Debian 12) misreads a TIFF of YCbCr with 2 × 2 subsampled chroma and
+# without JPEG compression: it takes luma for green, and chroma for red and blue, row after row. A
+# red picture becomes green and striped, and the program reports success. TIFF 6.0, section 21,
+# defines such files; libtiff's tiff2rgba returns the red. Seen: ImageMagick's mean is far from red
+# (its green channel is above a third), tiff2rgba's mean is red.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -1,10 +1,10 @@
 #!/bin/bash
-# libvips 8.14.1 (Debian 12) enlarges about the corners of pixels: a picture that is symmetric
-# comes out half an output pixel to the right and down, where ImageMagick, Pillow and browsers
-# keep it centred. A thumbnail that is enlarged, or whose pixels are not square, is compared with
-# theirs at a loss of similarity. vips_affine with idx, idy 0.5 and odx, ody -0.5 is centred.
-# Seen: the centroid of a white square in the middle of a black picture of 18 × 18 lies at
-# 9.0 after `vips resize 2`, not at 8.5; `vips affine` with those options leaves it at 8.5.
+# libvips 8.14.1 (Debian 12) enlarges about the corners of pixels: a symmetric picture moves half an
+# output pixel to the right and down. ImageMagick, Pillow and browsers keep it centred. A comparison
+# with their pictures therefore loses similarity for thumbnails that are enlarged, or whose pixels
+# are not square. vips_affine with idx, idy 0.5 and odx, ody -0.5 is centred. Seen: the picture is
+# black, 18 × 18, with a white square in the middle. The square's centroid is at 9.0 after `vips
+# resize 2`, instead of 8.5. `vips affine` with those options keeps it at 8.5.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -1,8 +1,8 @@
 #!/bin/bash
-# libvips 8.14.1 (Debian 12) gives a GIF whose frame covers a part of the screen, and which names
-# no transparent colour, three bands: what no frame covers is black. Browsers leave it transparent
-# (GIF89a, section 20, lets a frame be smaller than the screen).
-# Seen: a red frame of 2 × 2 on a screen of 4 × 4 loads with 3 bands, and the far corner is 0 0 0.
+# libvips 8.14.1 (Debian 12) loads a GIF whose frame covers only a part of the screen with three
+# bands if it has no transparent colour: the uncovered part is black. In browsers it is transparent
+# (GIF89a, section 20, lets a frame be smaller than the screen). Seen: a red frame of 2 × 2 on a
+# screen of 4 × 4 loads with 3 bands, and the far corner is 0 0 0.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

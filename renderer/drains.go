@@ -12,36 +12,36 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// drains are the directives for this renderer: to take no jobs for a time. It is a
-// service.Part, whose Stop forgets the drain under way.
+// drains applies the directives that tell this renderer to take no jobs for a time. It is a service.Part; Stop ends
+// the timer of the current drain.
 type drains struct {
 	intake interface{ Pause(paused bool) }
 	log    *slog.Logger
 
 	mu     sync.Mutex
-	drains bool        // by a directive
-	end    *time.Timer // of the directive
+	drains bool        // a directive drains the renderer now
+	end    *time.Timer // ends the current drain
 }
 
-// draining reports whether the renderer drains by a directive.
+// draining reports whether a directive drains the renderer now.
 func (d *drains) draining() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.drains
 }
 
-// hear drains, or takes jobs again, as a control message says.
+// hear reads a control message, and starts or ends a drain. It logs messages that it cannot read.
 func (d *drains) hear(m *nats.Msg) {
 	var control renderjob.Control
-	if err := json.Unmarshal(m.Data, &control); err != nil || control.DrainMS == nil { // nil: an answer of JetStream's, say
-		d.log.Warn("a control message cannot be read", "subject", m.Subject, "error", err)
+	if err := json.Unmarshal(m.Data, &control); err != nil || control.DrainMS == nil { // JetStream's answers, for example, lack DrainMS
+		d.log.Warn("read control message", "subject", m.Subject, "error", err)
 		return
 	}
 	d.drainFor(time.Duration(*control.DrainMS) * time.Millisecond)
 }
 
-// drainFor takes no jobs for a time, or takes them again when that is 0. A drain under way
-// keeps its end.
+// drainFor stops taking jobs for a time; 0 ends the drain. A second directive does not move the end of a current
+// drain.
 func (d *drains) drainFor(left time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -49,7 +49,7 @@ func (d *drains) drainFor(left time.Duration) {
 	if d.drains == drain {
 		return
 	}
-	d.log.Info("drain, or take jobs again, by a directive", "drain", drain, "for", left)
+	d.log.Info("apply directive: drain", "drain", drain, "for", left)
 	d.pause(drain)
 	if drain {
 		d.end = time.AfterFunc(left, d.resume)
@@ -58,12 +58,12 @@ func (d *drains) drainFor(left time.Duration) {
 	}
 }
 
-// resume ends a drain whose time is over.
+// resume ends the current drain when its time is over.
 func (d *drains) resume() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.drains {
-		d.log.Info("the time to drain is over")
+		d.log.Info("end drain: its time is over")
 		d.pause(false)
 	}
 }
@@ -73,10 +73,10 @@ func (d *drains) pause(paused bool) {
 	d.intake.Pause(paused)
 }
 
-// Start does nothing: a listener brings the directives.
+// Start does nothing: a listener calls hear.
 func (d *drains) Start(context.Context) error { return nil }
 
-// Stop ends the timer of the drain under way.
+// Stop ends the timer of the current drain.
 func (d *drains) Stop(context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

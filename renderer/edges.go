@@ -10,20 +10,20 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// edges reaches edges over core NATS.
+// edges sends messages to edges over core NATS.
 type edges struct{ conn *nats.Conn }
 
-// toldWithin is how long an edge may take to answer that it has a job's last result, and
-// pauses are those before each time that it is told.
-const toldWithin = 2 * time.Second
+// answerTimeout bounds an edge's answer to the last result of a job.
+const answerTimeout = 2 * time.Second
 
+// pauses returns the pauses before each attempt to send the last result of a job.
 func pauses() []time.Duration {
 	return []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
 }
 
-// Tell gives an edge a result; it may be lost. The last one of a job is given until the edge
-// answers, since somebody waits for it: servers that only find each other lose what one has
-// for the other, and so does a connection that breaks. An edge that died never answers.
+// Tell sends a result to an edge. A result may get lost, but Tell sends the last result of a job up to four times,
+// until the edge answers, because a client waits for it: NATS servers that still connect to each other lose messages,
+// and so does a broken connection. Tell returns the error of the last attempt; a dead edge never answers.
 func (e edges) Tell(edge string, result renderjob.Result) error {
 	msg, err := result.Message(edge)
 	if err != nil {
@@ -34,14 +34,14 @@ func (e edges) Tell(edge string, result renderjob.Result) error {
 	}
 	for _, pause := range pauses() {
 		time.Sleep(pause)
-		if _, err = e.conn.RequestMsg(msg, toldWithin); err == nil {
+		if _, err = e.conn.RequestMsg(msg, answerTimeout); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-// TakeBack tells edges of a stale thumbnail that was withdrawn.
+// TakeBack tells all edges that a stale thumbnail was withdrawn, so that they forget the original.
 func (e edges) TakeBack(original thumbnail.Location) error {
 	text, err := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: []thumbnail.Location{original}})
 	if err != nil {
@@ -50,8 +50,8 @@ func (e edges) TakeBack(original thumbnail.Location) error {
 	return e.conn.Publish(renderjob.ForgetSubject, text)
 }
 
-// Begin asks whether anybody waits, and for what else. Only a clear word keeps the renderer from
-// its work.
+// Begin asks the edge whether a client still waits, and for which other thumbnails. Errors and timeouts mean
+// renderjob.Proceed: only a clear refusal stops the renderer.
 func (e edges) Begin(edge string, result renderjob.Result) renderjob.Answer {
 	proceed := renderjob.Answer{Word: renderjob.Proceed}
 	msg, err := result.Message(edge)

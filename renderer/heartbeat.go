@@ -14,17 +14,17 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// heartbeat is the service.Part that tells the fleet of the renderer every second.
+// heartbeat is the service.Part that publishes the renderer's state every second.
 type heartbeat struct {
 	conn    *nats.Conn
 	log     *slog.Logger
-	before  func() // each one
+	before  func() // runs before each heartbeat
 	compose func() renderjob.Heartbeat
 	cancel  context.CancelFunc
 	loop    sync.WaitGroup
 }
 
-// Start sends the first one at once.
+// Start publishes the first heartbeat at once.
 func (h *heartbeat) Start(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
@@ -43,7 +43,6 @@ func (h *heartbeat) Stop(context.Context) error {
 	return nil
 }
 
-// publish sends one heartbeat.
 func (h *heartbeat) publish() {
 	beat := h.compose()
 	text, err := json.Marshal(beat)
@@ -51,19 +50,19 @@ func (h *heartbeat) publish() {
 		err = h.conn.Publish(renderjob.HeartbeatSubject(beat.Renderer), text)
 	}
 	if err != nil {
-		h.log.Warn("a heartbeat was not sent", "error", err)
+		h.log.Warn("send heartbeat", "error", err)
 	}
 }
 
-// gauge tells how many of the slots memory allows. pressure.Gauge is one.
+// gauge says how many slots the memory allows; pressure.Gauge implements it.
 type gauge interface {
 	Slots(whole int) int
 	Stall() float64
 }
 
-// memory takes on fewer jobs while memory runs short.
+// memory lowers the number of slots while memory is short.
 type memory struct {
-	whole   int // slots when it does not
+	whole   int // slots with enough memory
 	gauge   gauge
 	intake  interface{ Resize(slots int) }
 	log     *slog.Logger
@@ -76,14 +75,14 @@ func newMemory(slots int, intake interface{ Resize(slots int) }, log *slog.Logge
 	return m
 }
 
-// slots are those that memory allowed when it was looked at last.
+// slots returns the number of slots that the memory allowed at the last yield.
 func (m *memory) slots() int { return int(m.allowed.Load()) }
 
-// yield looks at the memory, and changes the slots that jobs are pulled for.
+// yield reads the memory pressure, and changes the number of slots that the intake pulls jobs for.
 func (m *memory) yield() {
 	slots := m.gauge.Slots(m.whole)
 	if before := int(m.allowed.Swap(int64(slots))); before != slots {
-		m.log.Warn("memory decides how many renders run at once",
+		m.log.Warn("change slots by memory pressure",
 			"slots", slots, "of", m.whole, "stalled_percent", m.gauge.Stall())
 		m.intake.Resize(slots)
 	}

@@ -12,29 +12,29 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// engines are what renders, and tells of which types.
+// engines renders thumbnails, and lists the types that it can read.
 type engines interface {
 	pipeline.Engines
 	Types() []string
 }
 
-// instead renders without workers, by Config.Render.
+// instead renders with Config.Render, without workers.
 type instead struct {
 	render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
 }
 
-// Render gives a render the time that a worker would have.
+// Render calls Config.Render with a worker's time limit. It returns a fault Overran after the limit.
 func (i instead) Render(ctx context.Context, s thumbnail.Spec, _ engine.Source, _ []engine.Source, _ int64, within time.Duration) (engine.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	image, err := i.render(ctx, s)
 	if err != nil && ctx.Err() != nil {
-		err = fault.Wrap(err, fault.Overran, "the render took longer than it may")
+		err = fault.Wrap(err, fault.Overran, "the render exceeded its time limit")
 	}
 	return engine.Result{Image: image, Format: thumbnail.FormatJPEG, Width: s.Width, Height: s.Width, Engine: "instead"}, err
 }
 
-// Several renders one after the other.
+// Several renders the specs one after the other. It stops at the first that exceeds its time limit.
 func (i instead) Several(ctx context.Context, specs []thumbnail.Spec, original engine.Source, maxPixels int64, limits worker.Limits, done func(i int, r engine.Result, err error)) error {
 	for n, s := range specs {
 		r, err := i.Render(ctx, s, original, nil, maxPixels, limits.Each)

@@ -11,19 +11,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/queue"
 )
 
-// starter is a service.Part that is only started.
+// starter is a service.Part with a Start alone.
 type starter func(ctx context.Context) error
 
 func (s starter) Start(ctx context.Context) error { return s(ctx) }
 func (starter) Stop(context.Context) error        { return nil }
 
-// stopper is a service.Part that is only stopped, within a time.
+// stopper is a service.Part with a Stop alone; ctx bounds the Stop.
 type stopper func(ctx context.Context) error
 
 func (stopper) Start(context.Context) error      { return nil }
 func (s stopper) Stop(ctx context.Context) error { return s(ctx) }
 
-// listener is a service.Part that hears messages on one subject.
+// listener is a service.Part that subscribes to one subject.
 type listener struct {
 	conn    *nats.Conn
 	subject string
@@ -31,13 +31,12 @@ type listener struct {
 	sub     *nats.Subscription
 }
 
-// Start subscribes.
 func (l *listener) Start(context.Context) (err error) {
 	l.sub, err = queue.Subscribe(l.conn, l.subject, l.hear)
 	return err
 }
 
-// Stop hears no further messages.
+// Stop unsubscribes.
 func (l *listener) Stop(context.Context) error {
 	if l.sub == nil {
 		return nil
@@ -48,22 +47,21 @@ func (l *listener) Stop(context.Context) error {
 	return nil
 }
 
-// pulling is the service.Part that takes jobs.
+// pulling is the service.Part that pulls jobs.
 type pulling struct {
 	intake   *intake.Intake
-	announce func() // tells the fleet of the drain
-	kill     func() // ends the renders that are given up
+	announce func() // publishes that the renderer drains
+	kill     func() // ends the renders that did not finish in time
 	started  atomic.Bool
 }
 
-// Start begins to pull.
 func (p *pulling) Start(ctx context.Context) error {
 	err := p.intake.Start(ctx)
 	p.started.Store(err == nil)
 	return err
 }
 
-// Stop drains, and kills what renders still when ctx ends.
+// Stop drains, and kills the renders that still run when ctx ends.
 func (p *pulling) Stop(ctx context.Context) error {
 	p.intake.Drain()
 	if p.started.Load() {
@@ -79,7 +77,7 @@ func (p *pulling) ready() error {
 	case p.intake.Draining():
 		return errors.New("draining")
 	case !p.started.Load():
-		return errors.New("not pulling yet: the stream of jobs is not found")
+		return errors.New("not pulling yet: looking for the stream of jobs")
 	}
 	return nil
 }

@@ -11,27 +11,27 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// purges forgets originals that are purged.
+// purges tells the pipeline to forget purged originals.
 type purges struct {
 	pipeline interface {
 		Forget(original thumbnail.Location)
 	}
-	renderer string // this renderer's name, which is the answer
+	renderer string // this renderer's name: the answer to a purge
 	log      *slog.Logger
 }
 
-// forget takes a purge, and answers once nothing of before can be stored any more. One that
-// cannot be read is not answered, which the purge tells.
+// forget handles a purge. It answers after the pipeline can no longer store older thumbnails. It does not answer a
+// purge that it cannot read; the purge then reports this renderer as missing.
 func (p *purges) forget(m *nats.Msg) {
 	var purge renderjob.Purge
 	if err := json.Unmarshal(m.Data, &purge); err != nil {
-		p.log.Warn("a purge cannot be read", "error", err)
+		p.log.Warn("read purge", "error", err)
 		return
 	}
 	for _, original := range purge.Originals {
 		p.pipeline.Forget(original)
 	}
 	if err := queue.Answer(m, p.renderer); err != nil {
-		p.log.Warn("a purge was not answered", "error", err)
+		p.log.Warn("answer purge", "error", err)
 	}
 }

@@ -1,8 +1,7 @@
-// Package renderer is the role that draws: it pulls jobs from the queue while
-// it has room, fetches the originals, has them rendered by worker processes,
-// replies, and stores the thumbnails.
+// Package renderer is the role that draws. It pulls jobs from the queue while it has room, fetches the originals,
+// lets worker processes render them, replies, and stores the thumbnails.
 //
-// DESIGN.md in this folder tells how it works and why so.
+// DESIGN.md in this folder explains the design and its reasons.
 package renderer
 
 import (
@@ -37,19 +36,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/version"
 )
 
-// Config is what a renderer is made of.
+// Config holds the settings and dependencies of a renderer.
 type Config struct {
 	Settings settings.Settings
 	Stores   open.Stores
-	NATS     []nats.Option // beside those of the settings: an embedded server
+	NATS     []nats.Option // added to the settings' options, for example an embedded server
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
-	// Render renders instead of workers, for those who measure everything around them.
+	// Render replaces the workers, for measurements of everything around them.
 	Render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
 }
 
-// Renderer is one renderer. Its parts start in the order in which they are made, and stop in
-// the opposite one.
+// Renderer is one renderer. Its parts start in the order of their creation, and stop in reverse order.
 type Renderer struct {
 	name   string
 	slots  int
@@ -61,22 +59,21 @@ type Renderer struct {
 	tempDir  *tempdir.Dir
 	conn     *nats.Conn
 	js       jetstream.JetStream
-	workers  *workers // nil when Config.Render stands in for them
+	workers  *workers // nil with Config.Render
 	engines  engines
 	pipeline *pipeline.Pipeline
 	intake   *intake.Intake
 	pulling  *pulling
 }
 
-// WorkerAsked reports whether this process was started as a worker of a
-// renderer. The main of every binary that contains a renderer asks first, and
-// then calls WorkerMain.
+// WorkerAsked reports whether this process was started as a renderer's worker. The main of every binary that contains
+// a renderer asks first, and then calls WorkerMain.
 func WorkerAsked() bool { return worker.Asked() }
 
-// WorkerMain is a worker's life; it returns the exit code.
+// WorkerMain runs a worker, and returns the exit code.
 func WorkerMain() int { return worker.Main() }
 
-// New connects to NATS and starts the workers.
+// New connects to NATS and starts the workers. After an error it stops the parts that it made.
 func New(c Config) (*Renderer, error) {
 	r := &Renderer{name: "renderer-" + nuid.Next(), config: c, slots: cmp.Or(c.Settings.Renderer.Slots, runtime.NumCPU())}
 	for _, step := range []func() error{r.makeTempDir, r.makeTracer, r.connect, r.makeEngines, r.makePipeline, r.makeParts} {
@@ -111,7 +108,7 @@ func (r *Renderer) connect() (err error) {
 		return err
 	}
 	r.add(service.Closer(func() error {
-		_ = r.conn.FlushTimeout(time.Second) // a server that is gone hears nothing more
+		_ = r.conn.FlushTimeout(time.Second) // best effort: the server may be gone
 		r.conn.Close()
 		return nil
 	}))
@@ -155,8 +152,8 @@ func (r *Renderer) makePipeline() error {
 	return nil
 }
 
-// makeParts makes what runs. Purges are answered and heartbeats sent until the last job is
-// finished, and so these stop after the pulling.
+// makeParts makes the parts that run in the background. The parts for purges and heartbeats stand before the pulling,
+// so they stop after it: the renderer answers purges and sends heartbeats until its last job is finished.
 func (r *Renderer) makeParts() error {
 	log := r.config.Log
 	purges := &purges{pipeline: r.pipeline, renderer: r.name, log: log}
@@ -173,7 +170,7 @@ func (r *Renderer) makeParts() error {
 	return nil
 }
 
-// heartbeat tells of the renderer as it is now.
+// heartbeat returns the renderer's current state.
 func (r *Renderer) heartbeat(m *memory, d *drains) renderjob.Heartbeat {
 	return renderjob.Heartbeat{
 		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Build: version.Text(),
@@ -184,24 +181,24 @@ func (r *Renderer) heartbeat(m *memory, d *drains) renderjob.Heartbeat {
 	}
 }
 
-// Start begins to pull and to tell of itself.
+// Start begins to pull jobs and to send heartbeats. After an error all parts are stopped.
 func (r *Renderer) Start(ctx context.Context) error {
 	if err := r.parts.Start(ctx); err != nil {
-		r.stop.Do(func() {}) // they stopped again
+		r.stop.Do(func() {}) // parts.Start stopped them already
 		return err
 	}
-	r.config.Log.Info("renderer pulls", "renderer", r.name, "slots", r.slots, "engine", r.engines.Version())
+	r.config.Log.Info("start pulling jobs", "renderer", r.name, "slots", r.slots, "engine", r.engines.Version())
 	return nil
 }
 
-// Stop drains: what renders is finished, what was not begun is handed back. When ctx ends
-// before, the workers are killed, and the jobs come to other renderers.
+// Stop drains: the renderer finishes the renders that run, and hands back the jobs that did not begin. When ctx ends
+// first, Stop kills the workers, and other renderers get their jobs.
 func (r *Renderer) Stop(ctx context.Context) (err error) {
 	r.stop.Do(func() { err = r.parts.Stop(ctx) })
 	return err
 }
 
-// Ready says what keeps the renderer from taking jobs, or nil.
+// Ready returns nil, or the reason why the renderer takes no jobs.
 func (r *Renderer) Ready() error {
 	if !r.conn.IsConnected() {
 		return errors.New("not connected to NATS")
@@ -209,17 +206,17 @@ func (r *Renderer) Ready() error {
 	return r.pulling.ready()
 }
 
-// Name is the renderer's name on the queue.
+// Name returns the renderer's name on the queue.
 func (r *Renderer) Name() string { return r.name }
 
-// WorkerPIDs are the processes that render, for tests that disturb them.
+// WorkerPIDs returns the process ids of the libvips workers, for tests that disturb them.
 func (r *Renderer) WorkerPIDs() []int { return r.workers.pids() }
 
-// InHand is how many jobs are pulled and not acknowledged.
+// InHand returns the number of jobs that are pulled and not acknowledged.
 func (r *Renderer) InHand() int { return r.intake.InHand() }
 
-// Jobs are those under way, for debuggers.
+// Jobs returns the jobs under way, for debuggers.
 func (r *Renderer) Jobs() any { return r.pipeline.Jobs() }
 
-// TempDir is where originals are while they are rendered.
+// TempDir returns the folder of the renderer's temporary files, originals included.
 func (r *Renderer) TempDir() string { return r.tempDir.Path }

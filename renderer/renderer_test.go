@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// site is a NATS server, two directories, and an edge that waits for one renderer's answers.
+// site has a NATS server, two directories, and an edge that collects one renderer's answers.
 type site struct {
 	t       *testing.T
 	nats    *embedded.Server
@@ -47,7 +47,7 @@ type site struct {
 
 const (
 	edge   = "edge-1"
-	within = 20 * time.Second // in which what a test waits for must come
+	within = 20 * time.Second // the bound of every wait in these tests
 )
 
 func newSite(t *testing.T, render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)) *site {
@@ -82,7 +82,7 @@ func newSite(t *testing.T, render func(ctx context.Context, s thumbnail.Spec) ([
 	return s
 }
 
-// connect makes the edge: it answers that it waits, and keeps what it is told.
+// connect starts the edge: it answers Proceed to every result, and collects results and heartbeats.
 func (s *site) connect(log *slog.Logger) {
 	s.t.Helper()
 	var err error
@@ -118,7 +118,7 @@ func (s *site) hear(subject string, hear nats.MsgHandler) {
 	}
 }
 
-// start starts a renderer, which is stopped at the end.
+// start starts a renderer, and stops it at the test's end.
 func (s *site) start() *Renderer {
 	s.t.Helper()
 	r, err := New(s.config)
@@ -132,7 +132,7 @@ func (s *site) start() *Renderer {
 	return r
 }
 
-// publish asks for a thumbnail.
+// publish publishes a job for a thumbnail of a.png.
 func (s *site) publish(id string) {
 	s.t.Helper()
 	m, err := renderjob.Job{
@@ -148,7 +148,7 @@ func (s *site) publish(id string) {
 	}
 }
 
-// await returns the first that fits of what comes.
+// await returns the first value that fits.
 func await[T any](t *testing.T, from <-chan T, what string, fits func(T) bool) (got T) {
 	t.Helper()
 	for over := time.After(within); ; {
@@ -173,7 +173,7 @@ func (s *site) awaitBeat(what string, fits func(renderjob.Heartbeat) bool) rende
 	return await(s.t, s.beats, what, fits)
 }
 
-// control asks for a drain.
+// control publishes a directive to drain.
 func (s *site) control(r *Renderer, drain time.Duration) {
 	s.t.Helper()
 	text := fmt.Sprintf(`{"drain_ms": %d}`, drain.Milliseconds())
@@ -184,7 +184,7 @@ func (s *site) control(r *Renderer, drain time.Duration) {
 
 func picture(context.Context, thumbnail.Spec) ([]byte, error) { return []byte("picture"), nil }
 
-// held is a render that lasts until it is released.
+// held is a render that lasts until release is closed.
 type held struct {
 	began, release chan struct{}
 }
@@ -201,7 +201,7 @@ func (h *held) render(ctx context.Context, _ thumbnail.Spec) ([]byte, error) {
 	}
 }
 
-func TestARendererRendersAndTellsOfItself(t *testing.T) {
+func TestARendererRendersAndSendsHeartbeats(t *testing.T) {
 	s := newSite(t, picture)
 	r, err := New(s.config)
 	if err != nil {
@@ -261,13 +261,13 @@ func TestAStartThatFailsStopsOnce(t *testing.T) {
 	}
 }
 
-func TestWhatKeepsARendererFromBeingMade(t *testing.T) {
+func TestNewReturnsErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Config)
 		want   string
 	}{
-		"a folder that cannot be made": {func(c *Config) { c.Settings.Renderer.TempDir = "/dev/null/x" }, "renderer.temp_dir"},
-		"a layer that no kernel has": {func(c *Config) {
+		"a folder in a device": {func(c *Config) { c.Settings.Renderer.TempDir = "/dev/null/x" }, "renderer.temp_dir"},
+		"an unknown layer": {func(c *Config) {
 			c.Render, c.Settings.Renderer.Sandbox = nil, []string{"moat"}
 		}, "moat"},
 	} {
@@ -281,7 +281,7 @@ func TestWhatKeepsARendererFromBeingMade(t *testing.T) {
 	}
 }
 
-func TestStopFinishesWhatRenders(t *testing.T) {
+func TestStopFinishesRenders(t *testing.T) {
 	h := newHeld()
 	s := newSite(t, h.render)
 	r := s.start()
@@ -310,24 +310,24 @@ func TestStopGivesUpWhenItsTimeIsOver(t *testing.T) {
 	}
 }
 
-func TestAnOrderDrainsUntilItIsTakenBack(t *testing.T) {
+func TestADirectiveDrainsUntilItEnds(t *testing.T) {
 	s := newSite(t, picture)
 	r := s.start()
 	s.control(r, time.Hour)
 	s.awaitBeat("the ordered drain", func(b renderjob.Heartbeat) bool { return b.Draining && b.Directed })
 	if err := r.Ready(); err != nil {
-		t.Errorf("a renderer that will go on is not ready: %v", err)
+		t.Errorf("a renderer that a directive drains is not ready: %v", err)
 	}
 	s.publish("one")
 	if r.InHand() != 0 {
-		t.Error("it takes jobs")
+		t.Error("a drained renderer takes jobs")
 	}
 	s.control(r, 0)
 	s.awaitState(renderjob.StateStored)
 	s.awaitBeat("the end of the drain", func(b renderjob.Heartbeat) bool { return !b.Draining && !b.Directed })
 }
 
-func TestAnOrderEndsByItself(t *testing.T) {
+func TestADrainEndsAfterItsTime(t *testing.T) {
 	s := newSite(t, picture)
 	r := s.start()
 	s.control(r, 100*time.Millisecond)
@@ -336,7 +336,7 @@ func TestAnOrderEndsByItself(t *testing.T) {
 	s.awaitBeat("the end of the drain", func(b renderjob.Heartbeat) bool { return !b.Draining })
 }
 
-// A purge is answered by the renderer's name, once nothing of before can be stored.
+// The renderer answers a purge with its name. After that it stores no older thumbnail.
 func TestAPurgeIsAnswered(t *testing.T) {
 	h := newHeld()
 	s := newSite(t, h.render)
@@ -357,20 +357,20 @@ func TestAPurgeIsAnswered(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsNotAnswered(t *testing.T) {
+func TestUnreadableMessagesGetNoAnswer(t *testing.T) {
 	s := newSite(t, picture)
 	r := s.start()
 	inbox := s.conn.NewInbox()
 	answers := make(chan string, 2)
 	s.hear(inbox, func(m *nats.Msg) { answers <- string(m.Data) })
-	for _, purge := range []string{"{", `{"originals": []}`} { // which are heard in this order
+	for _, purge := range []string{"{", `{"originals": []}`} { // the subscription receives them in this order
 		if err := s.conn.PublishRequest(renderjob.PurgeSubject, inbox, []byte(purge)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	await(t, answers, "an answer to the second purge", func(string) bool { return true })
 	if len(answers) != 0 {
-		t.Error("a purge that cannot be read is answered")
+		t.Error("the renderer answers a purge that it cannot read")
 	}
 	for _, order := range []string{"{", "{}"} {
 		if err := s.conn.Publish(renderjob.ControlSubject(r.Name()), []byte(order)); err != nil {
@@ -381,7 +381,7 @@ func TestWhatCannotBeReadIsNotAnswered(t *testing.T) {
 	s.awaitState(renderjob.StateStored)
 }
 
-// Real workers render in their processes, and tell what they can.
+// Real workers render in their own processes; the heartbeat lists their types and layers.
 func TestARendererWithWorkers(t *testing.T) {
 	s := newSite(t, nil)
 	r := s.start()
@@ -394,11 +394,11 @@ func TestARendererWithWorkers(t *testing.T) {
 		t.Errorf("heartbeat %+v, workers %v", beat, r.WorkerPIDs())
 	}
 	if err := r.Stop(t.Context()); err != nil || len(r.WorkerPIDs()) != 0 {
-		t.Errorf("stopped: %v; workers are left: %v", err, r.WorkerPIDs())
+		t.Errorf("stopped: %v; workers still live: %v", err, r.WorkerPIDs())
 	}
 }
 
-// fake is memory that runs short, and the intake that is told.
+// fake is a gauge of short memory, and the intake that the memory resizes.
 type fake struct {
 	allowed int
 	resized []int

@@ -14,10 +14,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// scratch is what a tool may write to disk, in bytes.
+// scratch bounds the bytes that a tool may write to disk.
 const scratch = 1 << 30
 
-// workers are the processes that render, of both kinds. A nil one has none.
+// workers holds the processes that render: a pool for libvips and a pool for tools. A nil *workers has no processes.
 type workers struct {
 	vips    *worker.Pool
 	tools   *worker.Pool
@@ -25,13 +25,13 @@ type workers struct {
 	killed  *prometheus.CounterVec
 }
 
-// newWorkers starts them, and tells what confines them.
+// newWorkers starts the workers, and logs the layers that confine them.
 func newWorkers(renderer string, slots int, tempDir string, c Config) (*workers, error) {
 	s := c.Settings.Renderer
 	w := &workers{killed: newKilled()}
 	var err error
 	if w.cgroups, err = cgroup.Open(renderer); err != nil {
-		c.Log.Info("workers have no control groups of their own", "reason", err)
+		c.Log.Info("run workers without control groups", "reason", err)
 	}
 	c.Metrics.MustRegister(w.killed)
 	config := worker.Config{
@@ -41,15 +41,15 @@ func newWorkers(renderer string, slots int, tempDir string, c Config) (*workers,
 	if err := w.fill(config); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
-	c.Log.Info("workers are confined", "layers", w.tools.Ready().Layers)
+	c.Log.Info("confine workers", "layers", w.tools.Ready().Layers)
 	return w, nil
 }
 
-// newKilled counts each reason from the start, so that its rate is known at the first one.
+// newKilled returns the counter of ended workers. Each reason starts at 0, so that the first kill shows up in a rate.
 func newKilled() *prometheus.CounterVec {
 	killed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_workers_killed_total",
-		Help: "Workers that ended, by reason: time, cpu, file, scratch (limits), died (under a render), idle, recycled.",
+		Help: "Workers that ended, by reason: time, cpu, file, scratch (limits), died (during a render), idle, recycled.",
 	}, []string{"reason"})
 	for _, reason := range []string{"time", "cpu", "file", "scratch", "died"} {
 		killed.WithLabelValues(reason)
@@ -62,12 +62,12 @@ func (w *workers) fill(c worker.Config) (err error) {
 	if w.vips, err = worker.NewPool(c); err != nil {
 		return err
 	}
-	c.Kind, c.Standby = worker.Tools, 1 // few originals need one
+	c.Kind, c.Standby = worker.Tools, 1 // few originals need a tool
 	w.tools, err = worker.NewPool(c)
 	return err
 }
 
-// engines draw by these workers.
+// engines returns engines that draw with these workers.
 func (w *workers) engines(tracer *tracing.Tracer, c Config) *engine.Engines {
 	optimize := make([]thumbnail.Format, 0, len(c.Settings.Renderer.Optimizers))
 	for _, name := range c.Settings.Renderer.Optimizers {
@@ -78,7 +78,7 @@ func (w *workers) engines(tracer *tracing.Tracer, c Config) *engine.Engines {
 	})
 }
 
-// layers confine the workers.
+// layers returns the layers of the sandbox that confine the workers.
 func (w *workers) layers() (all []string) {
 	if w == nil {
 		return nil
@@ -96,7 +96,7 @@ func layers(names []string) (all []sandbox.Layer) {
 	return all
 }
 
-// pids are the processes that draw with libvips.
+// pids returns the process ids of the libvips workers.
 func (w *workers) pids() []int {
 	if w == nil {
 		return nil
@@ -104,8 +104,8 @@ func (w *workers) pids() []int {
 	return w.vips.PIDs()
 }
 
-// kills counts the workers that were killed so far, by reason; those that ended when they
-// were idle, or had done their share, are not among them.
+// kills counts the killed workers so far, by reason. It leaves out workers that ended because they were idle or were
+// recycled.
 func (w *workers) kills() map[string]int64 {
 	all := map[string]int64{}
 	if w == nil {
@@ -125,7 +125,7 @@ func (w *workers) kills() map[string]int64 {
 	return all
 }
 
-// kill ends all workers, those that render included.
+// kill ends all workers, even those that render.
 func (w *workers) kill() {
 	if w == nil {
 		return
@@ -141,7 +141,7 @@ func (w *workers) kill() {
 func (w *workers) close() error {
 	w.kill()
 	if w.cgroups != nil {
-		_ = w.cgroups.Close() // what the kernel does not let go of says nothing about the renders
+		_ = w.cgroups.Close() // best effort: a busy control group does not harm the renders
 	}
 	return nil
 }

@@ -1,10 +1,10 @@
-// Package commands is what operators do with thumbmill's files at a terminal, and no
-// process need run for: config, sign and credentials.
+// Package commands has the commands for thumbmill's files that need no running process: config,
+// sign and credentials.
 package commands
 
 import "github.com/spf13/cobra"
 
-// All makes the commands.
+// All returns the commands of this package.
 func All() []*cobra.Command {
 	return []*cobra.Command{signCommand(), configCommand(), credentialsCommand()}
 }

@@ -13,8 +13,8 @@ import (
 
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "config", Short: "Look at the configuration, and make one",
-		Long: "Look at the configuration, and make one of Thumbor's. docs/configuration.md lists all settings.",
+		Use: "config", Short: "Show, check or convert a configuration",
+		Long: "Show or check the configuration, or convert a configuration of Thumbor. docs/configuration.md\nlists all settings.",
 	}
 	cmd.AddCommand(configShowCommand(), configCheckCommand(), fromThumborCommand())
 	return cmd
@@ -24,8 +24,8 @@ func configShowCommand() *cobra.Command {
 	var flags commandline.Settings
 	cmd := &cobra.Command{
 		Use: "show", Short: "Print the effective configuration as YAML, secrets masked", Args: cobra.NoArgs,
-		Long: "Print the effective configuration as YAML, secrets masked, and behind it, as comments, how the\n" +
-			"deadline of a request is split among its steps.",
+		Long: "Print the effective configuration as YAML, with masked secrets. Comments below it show the\n" +
+			"longest time of each step of a request.",
 		Example: "  thumbmill config show\n  THUMBMILL_EDGE_ALLOW_UNSAFE=true thumbmill config show --config /etc/thumbmill.d",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := flags.Load(cmd.Flags())
@@ -46,7 +46,7 @@ func configShowCommand() *cobra.Command {
 // steps shows, as comments of YAML, how a request's deadline is split.
 func steps(split deadline.Split) string {
 	var text strings.Builder
-	text.WriteString("\n# The longest that each step of a request may take:\n")
+	text.WriteString("\n# The longest time of each step of a request:\n")
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, step := range split.Steps() {
 		from := "fixed"
@@ -61,8 +61,8 @@ func steps(split deadline.Split) string {
 
 func configCheckCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "check PATH", Short: "Tell everything that is wrong with a file, or a folder of *.yaml", Args: cobra.ExactArgs(1),
-		Long:    "Tell everything that is wrong with a file, or a folder of *.yaml, and end with 1 if anything is.\nThe environment counts, as it does for the process that reads the same.",
+		Use: "check PATH", Short: "List the errors of a file, or of a folder of *.yaml", Args: cobra.ExactArgs(1),
+		Long:    "List the errors of a file, or of a folder of *.yaml, and exit with 1 if there are any. The\nenvironment counts too, as in a process that reads the same settings.",
 		Example: "  thumbmill config check /etc/thumbmill.d",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := commandline.Check(paths[0]); err != nil {

@@ -12,12 +12,12 @@ func credentialsCommand() *cobra.Command {
 	var o credentials.Options
 	var uploads string
 	cmd := &cobra.Command{
-		Use: "credentials FOLDER", Short: "Make the credentials by which NATS tells the roles apart", Args: cobra.ExactArgs(1),
-		Long: "Make credentials for edges and for renderers, and what the NATS servers need to let in\n" +
-			"these and nobody else. With a renderer's nobody can purge, give orders or change the\n" +
-			"queue; docs/security.md tells what each role can do.\n\n" +
-			"Called again it makes new ones, signed by the keys in the folder (*.nk), which belong on\n" +
-			"no server. Older ones are good until --revoke ends them, or their time.",
+		Use: "credentials FOLDER", Short: "Make the credentials that NATS tells the roles apart by", Args: cobra.ExactArgs(1),
+		Long: "Make credentials for edges and for renderers, and a configuration with which NATS servers\n" +
+			"accept only these. A renderer's credentials cannot purge, send directives or change the\n" +
+			"queue; docs/security.md lists the rights of each role.\n\n" +
+			"A later call makes new credentials with the same keys (*.nk in the folder; keep them off\n" +
+			"servers). Older credentials stay valid until --revoke or their expiry ends them.",
 		Example: "  thumbmill credentials keys\n" +
 			"  install -o nats -m 0400 keys/nats.conf /etc/nats/thumbmill.conf   # include it in nats.conf\n" +
 			"  install -o thumbmill -m 0400 keys/edge.creds /etc/thumbmill       # nats.credentials of edges",
@@ -32,18 +32,18 @@ func credentialsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&uploads, "uploads", "", "subject on which edges hear of new originals (upload.subject); kept for the next time")
-	cmd.Flags().DurationVar(&o.Expire, "expire", 0, "how long the credentials are good for; 0 is until they are revoked")
+	cmd.Flags().StringVar(&uploads, "uploads", "", "subject on which edges hear of new originals (upload.subject); the next call keeps it")
+	cmd.Flags().DurationVar(&o.Expire, "expire", 0, "validity of the credentials; 0 means until they are revoked")
 	cmd.Flags().BoolVar(&o.Revoke, "revoke", false, "end all credentials that were made before")
 	return cmd
 }
 
-// explainFiles says where each file that was written belongs.
+// explainFiles prints the place of each written file.
 func explainFiles(cmd *cobra.Command, folder string) {
 	at := func(file string) string { return filepath.Join(folder, file) }
-	cmd.Printf("%s: include it in each NATS server's configuration, restart it the first time, and have it read that again later (nats-server --signal reload)\n", at(credentials.ServerFile))
+	cmd.Printf("%s: include it in each NATS server's configuration, restart it the first time, and reload it after later changes (nats-server --signal reload)\n", at(credentials.ServerFile))
 	for _, r := range credentials.Roles() {
 		cmd.Printf("%s: nats.credentials of each %s, which reads it when it connects\n", at(r.File()), r)
 	}
-	cmd.Printf("%s: keep them where no server runs; with them more credentials are made\n", at("*.nk"))
+	cmd.Printf("%s: keep them on a machine that runs no server: anyone with these keys can make credentials\n", at("*.nk"))
 }

@@ -14,12 +14,12 @@ func fromThumborCommand() *cobra.Command {
 	var secrets bool
 	var blacklist string
 	cmd := &cobra.Command{
-		Use: "from-thumbor THUMBOR.CONF", Short: "Turn a configuration of Thumbor into settings", Args: cobra.ExactArgs(1),
-		Long: "Print the settings that a thumbor.conf, Wikimedia's included, corresponds to, as YAML.\n" +
-			"What has no counterpart is listed in comments above them, each with its reason.\n" +
-			"Assignments are evaluated; nothing of the file is executed.\n\n" +
-			"Keys and passwords are left out unless --secrets is given: better set them in the\n" +
-			"environment, as THUMBMILL_EDGE_SECURITY_KEY and the like.",
+		Use: "from-thumbor THUMBOR.CONF", Short: "Convert a configuration of Thumbor into settings", Args: cobra.ExactArgs(1),
+		Long: "Print the settings that correspond to a thumbor.conf, Wikimedia's included, as YAML.\n" +
+			"Comments above them list the lines without a counterpart, each with its reason.\n" +
+			"Assignments are evaluated; no code of the file runs.\n\n" +
+			"Keys and passwords are left out without --secrets: set them in the environment,\n" +
+			"as THUMBMILL_EDGE_SECURITY_KEY and the like.",
 		Example: "  thumbmill config from-thumbor /etc/thumbor.conf > /etc/thumbmill.d/20-thumbor.yaml\n" +
 			"  thumbmill config check /etc/thumbmill.d",
 		RunE: func(cmd *cobra.Command, paths []string) error { return convert(cmd, paths[0], blacklist, secrets) },
@@ -29,7 +29,6 @@ func fromThumborCommand() *cobra.Command {
 	return cmd
 }
 
-// convert prints the settings of a thumbor.conf.
 func convert(cmd *cobra.Command, path, blacklist string, secrets bool) error {
 	text, err := os.ReadFile(path) //nolint:gosec // the operator's own file
 	if err != nil {
@@ -46,7 +45,7 @@ func convert(cmd *cobra.Command, path, blacklist string, secrets bool) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d lines were not carried over; they are listed at the head of the settings.\n", len(c.Left))
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d lines were not carried over; the comments above the settings list them.\n", len(c.Left))
 	_, err = fmt.Fprint(cmd.OutOrStdout(), settings)
 	return err
 }

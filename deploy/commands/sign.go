@@ -16,11 +16,11 @@ func signCommand() *cobra.Command {
 	var base string
 	cmd := &cobra.Command{
 		Use: "sign PATH…", Short: "Sign Thumbor URLs with edge.security_key", Args: cobra.MinimumNArgs(1),
-		Long: "Print the signed form of each path. A path is what follows the signature in the URL,\n" +
-			"percent-encoded as it will be sent: 330x/filters:quality(80)/Cat.jpg\n\n" +
-			"The key is taken from the settings: edge.security_key in --config, or the\n" +
-			"environment variable THUMBMILL_EDGE_SECURITY_KEY. It is never an argument, which\n" +
-			"everybody on the machine could read.",
+		Long: "Print the signed form of each path. A path is the part of the URL after the signature,\n" +
+			"percent-encoded as clients send it: 330x/filters:quality(80)/Cat.jpg\n\n" +
+			"The key comes from the settings: edge.security_key in --config, or the environment\n" +
+			"variable THUMBMILL_EDGE_SECURITY_KEY. It is never an argument, because everybody on\n" +
+			"the machine could read it.",
 		Example: "  THUMBMILL_EDGE_SECURITY_KEY=… thumbmill sign --base https://thumbs.example 330x/Cat.jpg",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			s, err := flags.Load(cmd.Flags())
@@ -28,13 +28,13 @@ func signCommand() *cobra.Command {
 				return err
 			}
 			if s.Edge.SecurityKey == "" {
-				return errors.New("edge.security_key is not set: there is no default key")
+				return errors.New("edge.security_key is not set and has no default: set it in --config, or as THUMBMILL_EDGE_SECURITY_KEY")
 			}
 			return sign(cmd, thumborurl.Signer{Base: base, Key: string(s.Edge.SecurityKey)}, paths)
 		},
 	}
 	flags.Add(cmd.Flags(), nil)
-	cmd.Flags().StringVar(&base, "base", "", "what to put before the path: https://thumbs.example")
+	cmd.Flags().StringVar(&base, "base", "", "prefix of the printed paths, such as https://thumbs.example")
 	return cmd
 }
 
@@ -42,7 +42,7 @@ func signCommand() *cobra.Command {
 func sign(cmd *cobra.Command, signer thumborurl.Signer, paths []string) error {
 	for _, path := range paths {
 		if path == "" || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return fmt.Errorf("%q is no path as it will be sent: percent-encode it", path)
+			return fmt.Errorf("path %q has a space, a control character or a character outside ASCII: percent-encode it", path)
 		}
 		if _, err := fmt.Fprintln(cmd.OutOrStdout(), signer.Sign(path)); err != nil {
 			return err

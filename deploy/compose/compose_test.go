@@ -40,22 +40,22 @@ func project(t *testing.T) *types.Project {
 	return p
 }
 
-// Every container is confined, bounded, checked and not root's, and nothing is published
-// beyond loopback.
+// Every container is confined, limited, health-checked and not root, and publishes nothing beyond
+// loopback.
 func TestEveryServiceIsConfined(t *testing.T) {
 	for name, s := range project(t).Services {
 		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") ||
 			!slices.ContainsFunc(s.SecurityOpt, func(o string) bool { return strings.HasPrefix(o, "seccomp:") }) {
-			t.Errorf("%s may do more than it needs", name)
+			t.Errorf("%s has more rights than it needs", name)
 		}
 		if uid, _ := identity(t, s.User); uid == 0 {
 			t.Errorf("%s runs as root", name)
 		}
 		if s.MemLimit == 0 || s.PidsLimit == 0 {
-			t.Errorf("%s has no limit of memory, or of processes", name)
+			t.Errorf("%s has no limit of memory or of processes", name)
 		}
 		if s.HealthCheck == nil && s.Restart != "no" {
-			t.Errorf("nobody checks whether %s is healthy", name)
+			t.Errorf("%s has no health check", name)
 		}
 		for _, port := range s.Ports {
 			if port.HostIP != "127.0.0.1" {
@@ -70,7 +70,7 @@ func TestEveryServiceIsConfined(t *testing.T) {
 	}
 }
 
-// The hosts that the configuration names are services.
+// Each host in the configuration is a service of the project.
 func TestConfigurationNamesServices(t *testing.T) {
 	s, err := settings.Load("thumbmill.d", nil, nil)
 	if err != nil {
@@ -84,12 +84,13 @@ func TestConfigurationNamesServices(t *testing.T) {
 		}
 		host, _, _ := strings.Cut(address, ":")
 		if _, ok := p.Services[host]; !ok {
-			t.Errorf("%s is no service", address)
+			t.Errorf("%s is not a service", address)
 		}
 	}
 }
 
-// What the Dockerfile copies from here exists, and each image has a user and a command.
+// The files that the Dockerfile copies from the repository exist, and each image has a user and a
+// command.
 func TestDockerfile(t *testing.T) {
 	all := stages(t)
 	for name, s := range project(t).Services {
@@ -116,8 +117,8 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// The same source gives the same bytes, wherever it lies. Compiled packages are the toolchain's
-// word for it; what is compared is what the linker makes of them.
+// Two folders with the same source give the same bytes. Go's toolchain promises this for compiled
+// packages, so the test compares only the linker's output.
 func TestBinariesAreReproducible(t *testing.T) {
 	var sums [2][sha256.Size]byte
 	for i := range sums {
@@ -143,8 +144,8 @@ func TestBinariesAreReproducible(t *testing.T) {
 	}
 }
 
-// The whole site runs, each container with the command, environment, user, root and limits
-// that the file gives it: what the file says has been run.
+// The whole site runs. Each container has the command, environment, user, root and limits that
+// docker-compose.yml gives it, so the test runs the file as it is.
 func TestTheWholeSite(t *testing.T) {
 	h := newHost(t)
 	h.startAll()
@@ -152,21 +153,21 @@ func TestTheWholeSite(t *testing.T) {
 	h.picture(front+"/unsafe/300x/sample.svg", 300)
 	h.picture(front+"/wikipedia/commons/thumb/0/02/Sample.svg/250px-Sample.svg.png", 250)
 	if cached := h.get(front + "/unsafe/300x/sample.svg"); cached.Header.Get("X-Cache") != "hit" {
-		t.Errorf("Varnish did not keep it: %v", cached.Header)
+		t.Errorf("Varnish did not cache the thumbnail: %v", cached.Header)
 	}
 	if absent := h.get(front + "/unsafe/300x/absent.jpg"); absent.StatusCode != http.StatusNotFound {
-		t.Errorf("an original that is not there is %s", absent.Status)
+		t.Errorf("the answer for an absent original is %s", absent.Status)
 	}
 	h.operators()
-	// A purge that missed somebody says so, and is repeated.
-	eventually.Succeeds(h.t, patience, "a purge reaches everybody", func() error {
+	// A purge that missed a receiver says so, and the test repeats it.
+	eventually.Succeeds(h.t, patience, "a purge reaches all receivers", func() error {
 		return h.tool("purge", "--admin", "http://purger:8889", "originals/sample.svg")
 	})
 	if again := h.get(front + "/unsafe/300x/sample.svg"); again.Header.Get("X-Cache") != "miss" {
-		t.Errorf("Varnish has it after the purge: %v", again.Header)
+		t.Errorf("Varnish has the thumbnail after the purge: %v", again.Header)
 	}
 	t.Run("a renderer's workers are sandboxed", func(t *testing.T) { h.sandboxed(t) })
-	t.Run("nothing dead is kept", func(t *testing.T) { h.reaped(t) })
+	t.Run("zombies are reaped", func(t *testing.T) { h.reaped(t) })
 	h.scraped()
 	h.noServerJoins()
 	t.Run("each role ends cleanly", func(t *testing.T) {
@@ -176,7 +177,7 @@ func TestTheWholeSite(t *testing.T) {
 			}
 		}
 	})
-	h.picture(front+"/unsafe/200x/sample.svg", 200) // by the others
+	h.picture(front+"/unsafe/200x/sample.svg", 200) // by the other edge and renderer
 }
 
 const patience = 30 * time.Second
@@ -186,7 +187,7 @@ func (h *host) client() *http.Client {
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 
-// get asks a service by its name.
+// get requests an address that names a service.
 func (h *host) get(address string) *http.Response {
 	h.t.Helper()
 	u, err := url.Parse(address)
@@ -202,8 +203,8 @@ func (h *host) get(address string) *http.Response {
 	return response
 }
 
-// noServerJoins: who joins NATS' servers as one of them is asked for no credentials, and has to
-// know their password.
+// noServerJoins checks that a server needs the password to join the NATS servers: they ask servers
+// for no credentials.
 func (h *host) noServerJoins() {
 	h.t.Helper()
 	conn, err := h.network.dial(h.t.Context(), "tcp", net.JoinHostPort(h.address["nats-1"], "6222"))
@@ -213,9 +214,9 @@ func (h *host) noServerJoins() {
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	_, _ = fmt.Fprintf(conn, "CONNECT {\"name\":\"another\",\"cluster\":\"thumbmill\"}\r\nPING\r\n")
-	answer, err := io.ReadAll(conn) // which may end by a reset: what was said last is not read
+	answer, err := io.ReadAll(conn) // a reset can end the reading: the server may close before it has read PING
 	if !strings.Contains(string(answer), "Authorization Violation") {
-		h.t.Errorf("a server that joins without the password is told: %q %v", answer, err)
+		h.t.Errorf("a server that joins without the password gets %q %v", answer, err)
 	}
 }
 
@@ -229,11 +230,11 @@ func (h *host) picture(address string, width int) {
 	}
 	config, _, err := image.DecodeConfig(response.Body)
 	if err != nil || config.Width != width {
-		h.t.Errorf("%s is %d wide, for %d: %v", address, config.Width, width, err)
+		h.t.Errorf("%s is %d pixels wide, want %d: %v", address, config.Width, width, err)
 	}
 }
 
-// operators see both renderers in the page's data, once these have been heard of.
+// operators waits until the page's data lists both renderers.
 func (h *host) operators() {
 	h.t.Helper()
 	eventually.Succeeds(h.t, patience, "the coordinator knows both renderers", func() error {
@@ -248,8 +249,8 @@ func (h *host) operators() {
 	})
 }
 
-// sandboxed holds that the profile of system calls leaves renderers what they confine their
-// workers with, and takes from all what nobody needs.
+// sandboxed checks that the profile of system calls allows a renderer to confine its workers, and
+// forbids system calls that no role needs.
 func (h *host) sandboxed(t *testing.T) {
 	log := h.up["renderer-1"].said()
 	for _, layer := range []string{"no_new_privs", "rlimits", "landlock", "seccomp"} {
@@ -265,22 +266,22 @@ func (h *host) sandboxed(t *testing.T) {
 	}
 }
 
-// reaped holds that a process whose parent is gone, as a tool of a worker that was killed, does
-// not stay in the table of processes when it ends.
+// reaped checks that an orphan leaves the process table when it ends. A tool of a killed worker is
+// such an orphan.
 func (h *host) reaped(t *testing.T) {
 	renderer := h.up["renderer-1"]
 	if out, err := renderer.exec("sh", "-c", "sleep 0.2 & exit"); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	eventually.Succeeds(t, patience, "nothing dead is left", func() error {
-		if out, _ := renderer.exec("sh", "-c", "grep -ls '^State:.Z' /proc/[0-9]*/status"); len(out) > 0 { // grep fails where there are none
-			return fmt.Errorf("dead: %s", out)
+	eventually.Succeeds(t, patience, "no zombie is left", func() error {
+		if out, _ := renderer.exec("sh", "-c", "grep -ls '^State:.Z' /proc/[0-9]*/status"); len(out) > 0 { // grep fails if it finds none
+			return fmt.Errorf("zombies: %s", out)
 		}
 		return nil
 	})
 }
 
-// scraped holds that Prometheus has the metrics of all roles.
+// scraped checks that Prometheus has the metrics of all roles.
 func (h *host) scraped() {
 	h.t.Helper()
 	eventually.Succeeds(h.t, patience, "Prometheus scrapes all roles", func() error {

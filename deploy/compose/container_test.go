@@ -19,7 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 )
 
-// host runs the project's containers.
+// host runs the containers of the project.
 type host struct {
 	t       *testing.T
 	project *types.Project
@@ -29,7 +29,7 @@ type host struct {
 	up      map[string]*container
 }
 
-// container is one that runs or ran.
+// container is a running or ended container.
 type container struct {
 	h       *host
 	id      string
@@ -41,7 +41,7 @@ type container struct {
 
 const subnet = "10.87.53."
 
-// absent are the services whose programs Debian does not have.
+// absent returns the services whose programs Debian does not have.
 func absent() []string { return []string{"grafana"} }
 
 func newHost(t *testing.T) *host {
@@ -52,7 +52,7 @@ func newHost(t *testing.T) *host {
 		}
 	}
 	if os.Getuid() != 0 {
-		t.Skip("containers with a user and a network of their own are started by root alone")
+		t.Skip("only root can start containers with their own user and network")
 	}
 	h := &host{t: t, project: project(t), network: newNetwork(t), address: map[string]string{}, up: map[string]*container{}}
 	h.network.join("", subnet+"1/24")
@@ -80,7 +80,7 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// seccomp is the profile that a service's options name.
+// seccomp reads the profile that a service's options name.
 func (c *container) seccomp() (profile *specs.LinuxSeccomp) {
 	c.h.t.Helper()
 	for _, option := range c.service.SecurityOpt {
@@ -101,8 +101,8 @@ func (c *container) seccomp() (profile *specs.LinuxSeccomp) {
 
 func (h *host) path(name string) string { return filepath.Join(h.images.dir, name) }
 
-// startAll starts each service once what it depends on is as it wants it, as an engine does,
-// and waits until all are healthy.
+// startAll starts each service as soon as its dependencies have the state that it requires, as an
+// engine does, and waits until all are healthy.
 func (h *host) startAll() {
 	h.t.Helper()
 	began := time.Now()
@@ -149,7 +149,7 @@ func (c *container) runc(args ...string) *exec.Cmd {
 	return exec.Command("runc", append([]string{"--root", c.h.path("runc")}, args...)...)
 }
 
-// tool runs the operator's tool once.
+// tool runs one command of the operator's tool.
 func (h *host) tool(command ...string) error {
 	h.t.Helper()
 	service := h.project.Services["tool"]
@@ -188,10 +188,10 @@ func (h *host) launch(service types.ServiceConfig) *container {
 	}
 	go func() {
 		defer close(c.ended)
-		_ = c.cmd.Wait() // how it ended is asked of ProcessState
+		_ = c.cmd.Wait() // ProcessState has the result
 	}()
 	c.h.t.Cleanup(func() {
-		_ = c.runc("delete", "--force", c.id).Run() // it may have ended
+		_ = c.runc("delete", "--force", c.id).Run() // the container may have ended
 		<-c.ended
 		if c.h.t.Failed() {
 			c.h.t.Logf("%s:\n%s", c.service.Name, c.said())
@@ -200,8 +200,8 @@ func (h *host) launch(service types.ServiceConfig) *container {
 	return c
 }
 
-// arrived reports what is missing until others may build on the container: by its own check
-// of health, or by its end.
+// arrived returns nil when other services may start: when the container is healthy, or for one
+// without a health check, when it has ended with success.
 func (c *container) arrived() error {
 	c.h.t.Helper()
 	over := false
@@ -219,12 +219,12 @@ func (c *container) arrived() error {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 	case !over:
-		return errors.New("still busy")
+		return errors.New("still running")
 	}
 	return nil
 }
 
-// said is its log until now.
+// said returns the container's log so far.
 func (c *container) said() string {
 	text, err := os.ReadFile(c.log)
 	if err != nil {
@@ -233,12 +233,12 @@ func (c *container) said() string {
 	return string(text)
 }
 
-// exec runs a command in the container, in its environment.
+// exec runs a command in the container, with its environment.
 func (c *container) exec(command ...string) ([]byte, error) {
 	return c.runc(append([]string{"exec", c.id}, command...)...).CombinedOutput()
 }
 
-// stop ends a container as an engine does, and tells how it ended.
+// stop ends a container as an engine does, and returns its exit status.
 func (c *container) stop() string {
 	c.h.t.Helper()
 	if out, err := c.runc("kill", c.id, "TERM").CombinedOutput(); err != nil {
@@ -252,7 +252,7 @@ func (c *container) stop() string {
 	return c.cmd.ProcessState.String()
 }
 
-// spec says to a runtime what docker-compose.yml says to an engine.
+// spec translates docker-compose.yml, which is for an engine, into a specification for a runtime.
 func (c *container) spec() *specs.Spec {
 	s := c.service
 	target, entrypoint, user := "", []string(s.Entrypoint), s.User
@@ -296,7 +296,7 @@ func identity(t *testing.T, user string) (uid, gid uint32) {
 	return uid, gid
 }
 
-// system is what each container has of the kernel.
+// system returns the kernel's file systems, which each container mounts.
 func system() []specs.Mount {
 	return []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc"},
@@ -306,7 +306,7 @@ func system() []specs.Mount {
 	}
 }
 
-// mounts are a container's volumes, its folders in memory and its list of hosts.
+// mounts returns a container's volumes, its folders in memory and its list of hosts.
 func (c *container) mounts(root string) []specs.Mount {
 	all := []specs.Mount{{Destination: "/etc/hosts", Type: "bind", Source: c.h.path("hosts"), Options: []string{"bind", "ro"}}}
 	for _, volume := range c.service.Volumes {
@@ -330,7 +330,7 @@ func (c *container) mounts(root string) []specs.Mount {
 	return all
 }
 
-// volume gives the folder of a named volume, which is at first the image's own.
+// volume returns the folder of a named volume. A new volume starts as a copy of the image's folder.
 func (c *container) volume(root string, volume types.ServiceVolumeConfig) string {
 	c.h.t.Helper()
 	folder := c.h.path("volume-" + cmp.Or(volume.Source, c.service.Name))
@@ -341,7 +341,7 @@ func (c *container) volume(root string, volume types.ServiceVolumeConfig) string
 	if err == nil && c.service.Build != nil {
 		err = exec.Command("cp", "-a", root+volume.Target+"/.", folder+"/").Run()
 	}
-	if err == nil && c.service.Build == nil { // of an image from elsewhere, which gives the folder to its user
+	if err == nil && c.service.Build == nil { // an external image gives the folder to its user at start
 		uid, gid := identity(c.h.t, c.service.User)
 		err = os.Chown(folder, int(uid), int(gid))
 	}

@@ -1,5 +1,5 @@
-# The edges of docker-compose.yml, in place of deploy/varnish/edges.vcl: by address, since Varnish
-# would not start while the name of one that is away has none.
+# The edges of docker-compose.yml, instead of deploy/varnish/edges.vcl. They have addresses instead
+# of names: Varnish does not start when a name has no address, and an edge that is away has none.
 backend edge_1 { .host = "10.87.53.11"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
 backend edge_2 { .host = "10.87.53.12"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
 
@@ -10,7 +10,7 @@ sub vcl_init {
 	edges.reconfigure();
 }
 
-# Those who may purge: the edges, and the one without clients.
+# The edges, and the edge without clients, may purge.
 acl purgers {
 	"10.87.53.11";
 	"10.87.53.12";

@@ -15,7 +15,7 @@ import (
 
 const dockerfile = "../docker/Dockerfile"
 
-// stage is one image of the Dockerfile.
+// stage is an image of the Dockerfile.
 type stage struct {
 	name, from string
 	user       string
@@ -24,9 +24,9 @@ type stage struct {
 	copies     []instruction
 }
 
-// instruction is a COPY.
+// instruction is a COPY instruction.
 type instruction struct {
-	from, chown string // a stage, and who owns what comes of it; "" = the repository, and root
+	from, chown string // the source stage ("" means the repository), and the owner of the copies ("" means root)
 	what        []string
 	to          string
 }
@@ -46,7 +46,7 @@ func copies(words []string) (c instruction) {
 	return c
 }
 
-// stages reads the Dockerfile. Each of its instructions is one line.
+// stages parses the Dockerfile. Each of its instructions has one line.
 func stages(t *testing.T) map[string]*stage {
 	t.Helper()
 	text, err := os.ReadFile(dockerfile)
@@ -72,26 +72,27 @@ func stages(t *testing.T) map[string]*stage {
 		case "USER":
 			now.user = rest
 		case "ENTRYPOINT":
-			now.entrypoint = nil // that of the base, which stays as it is
+			now.entrypoint = nil // else Unmarshal writes into the base's slice
 			if err := json.Unmarshal([]byte(rest), &now.entrypoint); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
 		case "", "#", "WORKDIR":
 		default:
 			if !strings.HasPrefix(instruction, "#") {
-				t.Fatalf("what does %q do?", line)
+				t.Fatalf("the test does not support the instruction %q", line)
 			}
 		}
 	}
 	return all
 }
 
-// images are the roots of containers, made as the Dockerfile says: what it builds is built by
-// its own commands; Debian with its packages is this machine's, which `make deps` gave them.
+// images makes the roots of containers from the Dockerfile. It runs the file's build commands on
+// this machine. Instead of Debian's images it uses this machine's file system, with the packages of
+// `make deps`.
 type images struct {
 	t      *testing.T
-	dir    string // of roots
-	out    string // in place of /out, where stages build
+	dir    string // of the roots
+	out    string // instead of /out, the output folder of stages
 	stages map[string]*stage
 }
 
@@ -106,14 +107,14 @@ func newImages(t *testing.T) *images {
 	for _, name := range []string{"source", "static", "vips"} {
 		for _, run := range i.stages[name].runs {
 			if !strings.HasPrefix(run, "apt-get ") && run != "go mod download" {
-				if name == "vips" { // so that what other tests have built is used again
+				if name == "vips" { // to reuse the build cache of other tests
 					run = strings.Replace(run, "-trimpath ", "", 1)
 				}
 				i.shell(run)
 			}
 		}
 	}
-	i.shell("cp " + programs.Build(t, programs.NATSServer) + "/nats-server /out/") // which the stage "nats" has from its base
+	i.shell("cp " + programs.Build(t, programs.NATSServer) + "/nats-server /out/") // the stage "nats" has it from its base
 	return i
 }
 
@@ -126,7 +127,8 @@ func (i *images) shell(command string) {
 	}
 }
 
-// root makes a root for one container of a stage; "" is this machine's file system alone.
+// root makes the root of one container from a stage. The stage "" means only this machine's file
+// system.
 func (i *images) root(container, name string) string {
 	i.t.Helper()
 	root := filepath.Join(i.dir, container)
@@ -152,8 +154,7 @@ func (i *images) root(container, name string) string {
 	return root
 }
 
-// chain is the stages that an image is made of, the first of which stands on an image from
-// elsewhere.
+// chain returns the stages that an image consists of. The first one is based on an external image.
 func (i *images) chain(name string) (chain []*stage) {
 	for s := i.stages[name]; s != nil; s = i.stages[s.from] {
 		chain = append([]*stage{s}, chain...)
@@ -161,8 +162,8 @@ func (i *images) chain(name string) (chain []*stage) {
 	return chain
 }
 
-// copy does what a COPY says, as engines do: of a folder what is in it, into one that is made
-// where it is missing, all of it root's or the named owner's.
+// copy does a COPY as engines do: it copies the contents of a folder, makes missing folders, and
+// gives everything to root or to the named owner.
 func (i *images) copy(root string, c instruction) {
 	i.t.Helper()
 	owner := cmp.Or(c.chown, "0:0")

@@ -12,8 +12,8 @@ import (
 	"os"
 )
 
-// network is a switch and the containers' namespaces, which reach one another and nothing
-// else; the machine's own network is not touched.
+// network is a switch and the containers' namespaces. They reach only each other; the machine's own
+// network stays as it is.
 type network struct {
 	t      *testing.T
 	prefix string
@@ -24,7 +24,7 @@ func newNetwork(t *testing.T) *network {
 	t.Helper()
 	n := &network{t: t, prefix: fmt.Sprintf("thumbmill-%d-", os.Getpid())}
 	if out, err := exec.Command("ip", "netns", "add", n.namespace("")).CombinedOutput(); err != nil {
-		t.Skipf("no network namespace can be made here: %v %s", err, out)
+		t.Skipf("cannot make a network namespace: %v %s", err, out)
 	}
 	t.Cleanup(func() { n.ip("netns", "delete", n.namespace("")) })
 	n.ip("-n", n.namespace(""), "link", "add", "switch", "type", "bridge")
@@ -39,12 +39,12 @@ func (n *network) ip(args ...string) {
 	}
 }
 
-// namespace is that of a container; "" is that of the switch.
+// namespace returns the name of a container's namespace, or with "" the name of the switch's.
 func (n *network) namespace(name string) string { return n.prefix + name }
 
 func (n *network) path(name string) string { return "/run/netns/" + n.namespace(name) }
 
-// join gives a container, or with "" the test itself, an address: 10.0.0.1/24.
+// join gives an address such as 10.0.0.1/24 to a container, or with "" to the test itself.
 func (n *network) join(name, address string) {
 	n.t.Helper()
 	device := "switch"
@@ -62,12 +62,12 @@ func (n *network) join(name, address string) {
 	n.ip("-n", n.namespace(name), "link", "set", device, "up")
 }
 
-// dial connects from the switch: a thread goes into its namespace and does not come back.
+// dial connects from the switch. A thread enters the switch's namespace and never returns from it.
 func (n *network) dial(ctx context.Context, protocol, address string) (conn net.Conn, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and is not unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // without unlock: the thread ends with the goroutine
 		var space int
 		if space, err = unix.Open(n.path(""), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 			return

@@ -1,6 +1,6 @@
-// Package credentials makes the keys by which NATS tells thumbmill's roles apart, and says
-// what each of them may do there: whoever has a renderer's cannot take an edge's place, and
-// who has none can do nothing. The command `thumbmill credentials` uses it.
+// Package credentials makes the keys that NATS tells thumbmill's roles apart by, and defines the
+// rights of each role. A renderer's credentials do not give an edge's rights, and a client without
+// credentials has none. The command `thumbmill credentials` uses it.
 //
 // The keys are NATS's own (an operator, whose key signs an account, whose key signs the
 // users): https://docs.nats.io/running-a-nats-service/configuration/securing_nats/jwt
@@ -19,8 +19,8 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// The files in the folder of credentials. Those that end in .nk are the keys with which
-// others are made: no role and no server needs them.
+// The files in the folder of credentials. Files that end in .nk are the keys that make credentials;
+// no role and no server needs them.
 const (
 	ServerFile   = "nats.conf"
 	operatorFile = "operator.nk"
@@ -29,23 +29,22 @@ const (
 	uploadsFile  = "uploads"
 )
 
-// File is where a role's credentials are.
+// File returns the name of a role's file of credentials.
 func (r Role) File() string { return string(r) + ".creds" }
 
-// Options are what can be chosen.
+// Options are the options of Write.
 type Options struct {
-	// Uploads is the subject on which edges hear of new originals; "" = none, nil = the one
-	// of the last time.
+	// Uploads is the subject on which edges hear of new originals. "" means none, nil means the
+	// subject of the last call.
 	Uploads *string
-	// Expire is how long the roles' credentials are good for; 0 = until they are revoked.
+	// Expire is the validity of the roles' credentials; 0 means until they are revoked.
 	Expire time.Duration
-	// Revoke ends all credentials that were made before.
+	// Revoke revokes all earlier credentials.
 	Revoke bool
 }
 
-// Write makes the credentials of all roles in a folder, and what NATS servers need to know
-// of them. Keys that are there already are used again, so that servers let in those who
-// have older credentials too, unless they are revoked.
+// Write writes the credentials of all roles, and the configuration for NATS servers, into a folder.
+// It reuses the folder's keys, so servers accept older credentials too, unless Revoke is set.
 func Write(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -82,7 +81,8 @@ func Write(dir string, o Options) error {
 	return replace(filepath.Join(dir, ServerFile), server)
 }
 
-// uploadSubject is the one that is given, which is kept for the next time, or was given last.
+// uploadSubject returns the given subject and keeps it for the next call. Without one, it returns
+// the subject of the last call.
 func uploadSubject(file string, given *string) (string, error) {
 	if given != nil {
 		return *given, replace(file, []byte(*given))
@@ -94,7 +94,7 @@ func uploadSubject(file string, given *string) (string, error) {
 	return strings.TrimSpace(string(last)), err
 }
 
-// keys reads a pair of keys, or makes one.
+// keys reads a pair of keys, or makes a new pair if the file is missing.
 func keys(file string, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
 	seed, err := os.ReadFile(file) //nolint:gosec // the operator names the folder
 	if err == nil {
@@ -117,7 +117,7 @@ func keys(file string, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, err
 	return pair, replace(file, append(seed, '\n'))
 }
 
-// replace writes a file that only its owner reads, whole or not at all.
+// replace writes a file that only its owner can read. A failed write leaves the old file.
 func replace(file string, text []byte) error {
 	fresh, err := os.CreateTemp(filepath.Dir(file), ".new-")
 	if err != nil {
@@ -133,7 +133,7 @@ func replace(file string, text []byte) error {
 	return err
 }
 
-// user is the credentials of one role; expire 0 = for ever.
+// user makes the credentials of one role. expire 0 means that they never expire.
 func user(account nkeys.KeyPair, name string, may jwt.Permissions, expire time.Duration) ([]byte, error) {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
@@ -160,7 +160,7 @@ func user(account nkeys.KeyPair, name string, may jwt.Permissions, expire time.D
 	return jwt.FormatUserConfig(token, seed)
 }
 
-const serverText = `# What NATS servers need to tell thumbmill's roles apart: include it in their
+const serverText = `# NATS servers tell thumbmill's roles apart by this: include it in their
 # configuration. Made by thumbmill credentials.
 operator: %s
 system_account: %s
@@ -171,8 +171,8 @@ resolver_preload: {
 }
 `
 
-// serverConfig is what servers need to know. What it says of the operator and the servers'
-// own account stays as it was: servers read it again only if nothing but accounts changed.
+// serverConfig returns the configuration for NATS servers. It keeps the old tokens of the operator
+// and of the servers' own account: servers accept a reload only if nothing but accounts changed.
 func serverConfig(file string, operator, system, account nkeys.KeyPair, revoke bool) ([]byte, error) {
 	before, err := words(file)
 	if err != nil {
@@ -206,7 +206,7 @@ func serverConfig(file string, operator, system, account nkeys.KeyPair, revoke b
 	return fmt.Appendf(nil, serverText, operatorToken, systemName, systemName, systemToken, accountName, accountToken), nil
 }
 
-// rolesAccount is the account of the roles, with what was revoked before.
+// rolesAccount returns the account of the roles, with all earlier revocations.
 func rolesAccount(before, name string, operator nkeys.KeyPair, revoke bool) (string, error) {
 	claims := jwt.NewAccountClaims(name)
 	if before != "" {
@@ -219,13 +219,14 @@ func rolesAccount(before, name string, operator nkeys.KeyPair, revoke bool) (str
 	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{
 		MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
 	}
-	if revoke { // what this call makes is as old as the second in which it is made
+	if revoke { // credentials of this call are as old as the current second
 		claims.RevokeAt(jwt.All, time.Now().Add(-time.Second))
 	}
 	return claims.Encode(operator)
 }
 
-// words are the tokens of a server's configuration that is there already, by their names.
+// words returns the tokens of the folder's present server configuration by their names, or nil if
+// the file is missing.
 func words(file string) (map[string]string, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names the folder
 	if errors.Is(err, fs.ErrNotExist) {

@@ -23,7 +23,7 @@ import (
 
 const uploads = "media.uploads"
 
-// start runs a NATS server that knows the credentials of a folder.
+// start runs a NATS server with the configuration of a folder.
 func start(t *testing.T, dir string) *server.Server {
 	t.Helper()
 	file := filepath.Join(dir, "server.conf")
@@ -48,7 +48,6 @@ func start(t *testing.T, dir string) *server.Server {
 	return s
 }
 
-// client is a role's connection.
 type client struct {
 	t    *testing.T
 	conn *nats.Conn
@@ -64,8 +63,8 @@ func connect(t *testing.T, s *server.Server, r Role, file string) *client {
 	return &client{t, conn}
 }
 
-// refusal is the server's last one. It is known after a flush, since a server refuses before
-// it answers what comes later.
+// refusal returns the server's last refusal. It flushes first: a server refuses a message before it
+// answers later ones.
 func (c *client) refusal() error {
 	c.t.Helper()
 	if err := c.conn.FlushTimeout(5 * time.Second); err != nil {
@@ -74,7 +73,7 @@ func (c *client) refusal() error {
 	return c.conn.LastError()
 }
 
-// may says something or listens, and fails where that is not as it should be.
+// may calls do, and fails if the server's decision is not the wanted one.
 func (c *client) may(want bool, what string, do func() error) {
 	c.t.Helper()
 	before := c.refusal()
@@ -82,8 +81,8 @@ func (c *client) may(want bool, what string, do func() error) {
 		c.t.Errorf("%s: %v", what, err)
 	}
 	after := c.refusal()
-	if refused := after != before; refused == want { // the same value, and not only the same text
-		c.t.Errorf("%s: refused is %v, allowed should be %v", what, refused, want)
+	if refused := after != before; refused == want { // compares the errors' identities: two refusals can have the same text
+		c.t.Errorf("%s: refused is %v, allowed must be %v", what, refused, want)
 	} else if refused && !errors.Is(after, nats.ErrPermissionViolation) {
 		c.t.Errorf("%s: %v", what, after)
 	}
@@ -106,11 +105,11 @@ func (c *client) hears(want bool, subjects ...string) {
 	}
 }
 
-// Each role can do its work, and nothing of the other's.
+// Each role can do its own work, and none of the other's.
 func TestRolesAreKeptApart(t *testing.T) {
 	dir := t.TempDir()
 	subject := uploads
-	for _, o := range []Options{{Uploads: &subject}, {}} { // the second knows what the first was told
+	for _, o := range []Options{{Uploads: &subject}, {}} { // the second call keeps the first one's subject
 		if err := Write(dir, o); err != nil {
 			t.Fatal(err)
 		}
@@ -133,18 +132,18 @@ func TestRolesAreKeptApart(t *testing.T) {
 
 	if c, err := nats.Connect(s.ClientURL()); err == nil {
 		c.Close()
-		t.Error("who has no credentials is let in")
+		t.Error("a client without credentials can connect")
 	}
 }
 
-// work is all that passes between the roles.
+// work passes every kind of message between the roles.
 func work(t *testing.T, edge, renderer *client) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	found := make(chan error)
 	renderers := renderer.jetStream()
-	go func() { found <- queue.Find(ctx, renderers, 1) }() // before there is a stream
+	go func() { found <- queue.Find(ctx, renderers, 1) }() // before the stream exists
 	stream, err := queue.Ensure(ctx, edge.jetStream(), 1)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +151,7 @@ func work(t *testing.T, edge, renderer *client) {
 	if err := <-found; err != nil {
 		t.Fatal(err)
 	}
-	before := [2]error{edge.refusal(), renderer.refusal()} // a renderer may not make the stream, which was not there at first
+	before := [2]error{edge.refusal(), renderer.refusal()} // until the stream existed, the renderer was refused to make it
 	for _, lane := range renderjob.Lanes() {
 		passes(ctx, t, lane, edge, renderer)
 		if _, err := stream.GetLastMsgForSubject(ctx, lane.Subject()); err != nil {
@@ -175,7 +174,7 @@ func work(t *testing.T, edge, renderer *client) {
 	renderer.says(true, renderjob.HeartbeatSubject("r"), renderjob.ForgetSubject, renderjob.HandOverSubject("s"))
 }
 
-// passes sends a job of a lane to the renderer, its result back, and the job too.
+// passes sends a job of a lane to the renderer, returns its result, and hands the job back.
 func passes(ctx context.Context, t *testing.T, lane renderjob.Lane, edge, renderer *client) {
 	t.Helper()
 	results, err := edge.conn.SubscribeSync(renderjob.ResultSubject("e-" + string(lane)))
@@ -214,8 +213,7 @@ func (c *client) jetStream() jetstream.JetStream {
 	return js
 }
 
-// New credentials are taken beside older ones, and instead of them once these are revoked,
-// without a restart of anything.
+// New credentials work beside older ones, and replace them after a revocation, without any restart.
 func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	if err := Write(dir, Options{}); err != nil {
@@ -239,13 +237,13 @@ func TestRotation(t *testing.T) {
 	if err := os.Link(filepath.Join(dir, Edge.File()), stolen); err != nil {
 		t.Fatal(err)
 	}
-	made := time.Now().Unix() // credentials have the second in which they were made
+	made := time.Now().Unix() // credentials carry the second of their making
 	eventually.Holds(t, 10*time.Second, "a later second begins", func() bool { return time.Now().Unix() > made })
 	if err := Write(dir, Options{Revoke: true}); err != nil {
 		t.Fatal(err)
 	}
 	roll()
-	connect(t, s, Edge, used).says(true, renderjob.EdgeSubject("e")) // the server does not know of it yet
+	connect(t, s, Edge, used).says(true, renderjob.EdgeSubject("e")) // the server does not know the new account yet
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +251,7 @@ func TestRotation(t *testing.T) {
 	before.says(true, renderjob.EdgeSubject("e"))
 	if c, err := nats.Connect(s.ClientURL(), nats.UserCredentials(stolen)); err == nil {
 		c.Close()
-		t.Error("revoked credentials are let in")
+		t.Error("a client with revoked credentials can connect")
 	}
 	connect(t, start(t, dir), Edge, used).says(true, renderjob.EdgeSubject("e"))
 }
@@ -276,6 +274,6 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Write(dir, Options{}); err == nil || !strings.Contains(err.Error(), accountFile) {
-		t.Errorf("a key that is none: %v", err)
+		t.Errorf("an invalid key: %v", err)
 	}
 }

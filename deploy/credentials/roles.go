@@ -7,19 +7,20 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Role is who connects to NATS.
+// Role is a role that connects to NATS.
 type Role string
 
-// The roles. A coordinator does not connect.
+// The roles that connect to NATS. A coordinator does not.
 const (
 	Edge     Role = "edge"
 	Renderer Role = "renderer"
 )
 
-// Roles are all of them.
+// Roles returns all roles.
 func Roles() []Role { return []Role{Edge, Renderer} }
 
-// Permissions is what a role may say and hear. Both may answer whoever asks them.
+// Permissions returns the subjects that a role may publish and subscribe to. Both roles may answer
+// requests.
 func (r Role) Permissions(uploads string) jwt.Permissions {
 	p := jwt.Permissions{Resp: &jwt.ResponsePermission{MaxMsgs: 1}}
 	p.Sub.Allow.Add(queue.Inbox(string(r)) + ".>")
@@ -37,7 +38,8 @@ func (r Role) Permissions(uploads string) jwt.Permissions {
 	return p
 }
 
-// edgeSays: jobs, orders, purges; and the stream is the edges' to make.
+// edgeSays returns the subjects that edges publish: jobs, directives and purges. Edges also make
+// the stream.
 func edgeSays() []string {
 	all := []string{renderjob.AllEdges, renderjob.ControlSubject("*")}
 	for _, lane := range renderjob.Lanes() {
@@ -53,7 +55,8 @@ func edgeSays() []string {
 	return all
 }
 
-// rendererSays: results, heartbeats, what was forgotten, and jobs that it hands back.
+// rendererSays returns the subjects that renderers publish: results, heartbeats, forgotten
+// originals, and jobs that they hand back.
 func rendererSays() []string {
 	all := []string{renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.ForgetSubject, renderjob.HandOverSubject("*"), "$JS.API.STREAM.INFO." + queue.Stream}
 	for _, lane := range renderjob.Lanes() {

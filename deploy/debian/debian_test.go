@@ -29,8 +29,8 @@ func packages() []string {
 	return []string{"thumbmill-coordinator", "thumbmill-edge", "thumbmill-renderer", "thumbmill"}
 }
 
-// machine is a copy of this one's file system, in which what is installed is gone with the
-// test: an overlay over /.
+// machine is a copy of this machine's file system, as an overlay over /. Installed files go with
+// the test.
 type machine struct {
 	t    *testing.T
 	root string
@@ -41,7 +41,7 @@ func newMachine(t *testing.T) machine {
 	return machine{t, servers.Overlay(t, "/proc", "/dev", "/sys", "/tmp")}
 }
 
-// command is one that runs there.
+// command makes a command that runs in the copy.
 func (m machine) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = "/"
@@ -80,7 +80,7 @@ func build(t *testing.T, version string) (files []string) {
 	return files
 }
 
-// unit is what a systemd unit says.
+// unit returns the settings of a systemd unit.
 func (m machine) unit(name string) map[string]string {
 	m.t.Helper()
 	text, err := os.ReadFile(m.root + "/lib/systemd/system/" + name + ".service")
@@ -96,8 +96,8 @@ func (m machine) unit(name string) map[string]string {
 	return all
 }
 
-// defaults are the variables that a role's file in /etc/default sets, and those that it shows
-// after a prefix, as comments.
+// defaults returns the variables that a role's file in /etc/default sets, and the ones that it
+// shows in comments behind the prefix.
 func (m machine) defaults(name, prefix string) (env []string) {
 	m.t.Helper()
 	text, err := os.ReadFile(m.root + "/etc/default/" + name)
@@ -112,7 +112,7 @@ func (m machine) defaults(name, prefix string) (env []string) {
 	return env
 }
 
-// service is a unit's process, with a socket to which it tells how it is, as to systemd.
+// service is a unit's process. It reports its state to a socket, as it does to systemd.
 type service struct {
 	t      *testing.T
 	name   string
@@ -121,7 +121,7 @@ type service struct {
 	told   *net.UnixConn
 }
 
-// start runs a unit's command as its user, with more variables in its environment.
+// start runs a unit's command as its user, with additional variables in its environment.
 func (m machine) start(name string, env ...string) *service {
 	m.t.Helper()
 	u := m.unit(name)
@@ -161,7 +161,7 @@ func (m machine) start(name string, env ...string) *service {
 	return s
 }
 
-// account is a user of the machine.
+// account returns the credential of a user of the machine.
 func (m machine) account(name string) *syscall.Credential {
 	m.t.Helper()
 	fields := strings.Split(m.run("getent", "passwd", name), ":")
@@ -173,7 +173,7 @@ func (m machine) account(name string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// tells waits for the service to tell something.
+// tells waits until the service has reported the wanted state.
 func (s *service) tells(want string) {
 	s.t.Helper()
 	_ = s.told.SetReadDeadline(time.Now().Add(30 * time.Second))
@@ -182,7 +182,7 @@ func (s *service) tells(want string) {
 		if err != nil {
 			_ = s.cmd.Process.Kill()
 			_ = s.cmd.Wait()
-			s.t.Fatalf("%s does not tell %s: %v\n%s", s.name, want, err, s.output.String())
+			s.t.Fatalf("%s does not report %s: %v\n%s", s.name, want, err, s.output.String())
 		}
 		if slices.Contains(strings.Split(string(message[:n]), "\n"), want) {
 			return
@@ -190,7 +190,7 @@ func (s *service) tells(want string) {
 	}
 }
 
-// stop ends it as systemd does.
+// stop ends the service as systemd does.
 func (s *service) stop() {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -202,10 +202,10 @@ func (s *service) stop() {
 	}
 }
 
-// From nothing to a running service, to the next version, and to nothing again.
+// The packages install, start, upgrade, and leave nothing when they are purged.
 func TestPackages(t *testing.T) {
 	if os.Getenv("THUMBMILL_PACKAGES") == "" {
-		t.Skip("make test-packages runs it, for some minutes: THUMBMILL_PACKAGES is not set")
+		t.Skip("THUMBMILL_PACKAGES is not set: `make test-packages` runs this test for some minutes")
 	}
 	m := newMachine(t)
 	if _, err := user.Lookup("thumbmill"); err == nil {
@@ -225,20 +225,20 @@ func TestPackages(t *testing.T) {
 	}
 	m.run("dpkg", append([]string{"--install", "--force-depends"}, second...)...)
 	if got := m.run("dpkg-query", "-W", "-f", "${Version}", "thumbmill"); got != "1.1.0" || !m.has(mine) {
-		t.Errorf("after the upgrade: %s, mine kept: %v", got, m.has(mine))
+		t.Errorf("after the upgrade: %s, own settings kept: %v", got, m.has(mine))
 	}
 	m.run("dpkg", append([]string{"--remove"}, packages()...)...)
 	if m.has("/usr/bin/thumbmill") || m.has("/lib/systemd/system/thumbmill.service") || !m.has(mine) {
-		t.Error("after the removal: the program is there, or the mine are not")
+		t.Error("after the removal: the program is left, or the own settings are gone")
 	}
 	m.run("dpkg", append([]string{"--purge"}, packages()...)...)
 	if m.has("/var/lib/thumbmill/thumbnails") || !m.has("/var/lib/thumbmill/originals") {
-		t.Error("after the purge: thumbnails are there, or originals are not")
+		t.Error("after the purge: thumbnails are left, or originals are gone")
 	}
 }
 
-// installable holds that apt, on a machine that has nothing yet, finds all that they need in
-// Debian, and that the programs need no library that would not come with it.
+// installable checks that apt finds all dependencies in Debian on a machine with no packages, and
+// that the dependencies include every library of the programs.
 func installable(t *testing.T, files []string) {
 	t.Helper()
 	nothing := filepath.Join(t.TempDir(), "status")
@@ -259,7 +259,7 @@ func installable(t *testing.T, files []string) {
 		dir := t.TempDir()
 		run("dpkg", "--extract", file, dir)
 		programs, _ := filepath.Glob(dir + "/usr/bin/*")
-		libraries, _ := exec.Command("ldd", programs...).Output() // fails for those that need none
+		libraries, _ := exec.Command("ldd", programs...).Output() // ldd fails for programs without libraries
 		for _, library := range regexp.MustCompile(`=> (/\S+)`).FindAllStringSubmatch(string(libraries), -1) {
 			path, err := filepath.EvalSymlinks(library[1])
 			if err != nil {
@@ -267,13 +267,13 @@ func installable(t *testing.T, files []string) {
 			}
 			of, _, _ := strings.Cut(run("dpkg", "--search", "*"+strings.TrimPrefix(path, "/usr")), ":")
 			if !strings.Contains(comes, "Inst "+of+" ") {
-				t.Errorf("%s needs %s, which does not come with it", filepath.Base(file), of)
+				t.Errorf("%s needs %s, which is not among its dependencies", filepath.Base(file), of)
 			}
 		}
 	}
 }
 
-// verify asks systemd's own tools about the units.
+// verify checks the units with systemd's own tools.
 func (m machine) verify() {
 	m.t.Helper()
 	exposure := regexp.MustCompile(`(?m)^.*Overall exposure level for \S+: ([0-9.]+)`)
@@ -291,7 +291,7 @@ func (m machine) verify() {
 	}
 }
 
-// serve is the whole cluster, as one who has just installed it starts it.
+// serve starts the whole cluster as the documentation does after the installation.
 func (m machine) serve() {
 	m.t.Helper()
 	address := servers.FreeAddress(m.t)
@@ -314,8 +314,8 @@ func (m machine) serve() {
 	s.stop()
 }
 
-// site is one of several machines: what the examples show is taken, and each role can read what
-// is meant for it, and no other role's secrets; all three have listeners of their own.
+// site configures one of several machines as the examples show. Each role can read its own settings
+// and no other role's secrets, and all three have different listeners.
 func (m machine) site() {
 	m.t.Helper()
 	m.run("sed", "-i", `s/^#\([a-z]\|  \)/\1/`, "/etc/thumbmill.d/20-site.yaml")
@@ -328,7 +328,7 @@ func (m machine) site() {
 		}
 		for _, file := range secret.FindAllString(strings.Join(env, "\n"), -1) {
 			if m.has(file) {
-				continue // the same one's, for something else
+				continue // the same role's, with another purpose
 			}
 			m.run("sh", "-c", "umask 077; openssl rand -hex 32 > "+file+" && chown "+user+" "+file)
 		}
@@ -336,11 +336,11 @@ func (m machine) site() {
 		check.Env = env
 		check.SysProcAttr.Credential = m.account(user)
 		if out, err := check.CombinedOutput(); err != nil {
-			m.t.Errorf("%s, as the examples have it: %v\n%s", name, err, out)
+			m.t.Errorf("%s, with the settings of the examples: %v\n%s", name, err, out)
 		}
 		for _, v := range env {
 			if strings.HasPrefix(v, "THUMBMILL_ADMIN_LISTEN=") && admins[v] {
-				m.t.Errorf("%s has another's %s", name, v)
+				m.t.Errorf("%s has the %s of another role", name, v)
 			} else if strings.HasPrefix(v, "THUMBMILL_ADMIN_LISTEN=") {
 				admins[v] = true
 			}
@@ -352,7 +352,7 @@ func (m machine) site() {
 	m.run("rm", "/etc/thumbmill.d/20-site.yaml")
 }
 
-// roles are started by their units, and render together.
+// roles starts the roles by their units. They render together.
 func (m machine) roles() {
 	m.t.Helper()
 	nats, err := embedded.New("127.0.0.1:0", slog.New(slog.DiscardHandler))

@@ -1,3 +1,3 @@
-// Package debian has no code: its tests build the Debian packages, install them, run what
-// their units say, upgrade and remove them.
+// Package debian has only tests. They build the Debian packages, install them, run the commands of
+// their units, upgrade them and remove them.
 package debian

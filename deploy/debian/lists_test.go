@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// resolve runs the resolver on a list, on a machine whose apt knows some packages.
+// resolve runs the resolver on a list, with an apt that knows the given packages.
 func resolve(t *testing.T, list string, known ...string) (string, error) {
 	t.Helper()
 	dir := t.TempDir()

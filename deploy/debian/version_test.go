@@ -10,7 +10,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/version"
 )
 
-// checkout is a folder with the script and the source of a release's number.
+// checkout makes a folder with the script, and with source that number writes a release number
+// into.
 func checkout(t *testing.T) (dir string, number func(string)) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,8 +37,8 @@ func checkout(t *testing.T) (dir string, number func(string)) {
 	}
 }
 
-// Each build is newer than those before it, tagged or not, as dpkg compares them; a tag's
-// build has the release's number, and so has one without git.
+// Each build is newer than the builds before it, tagged or not, in the order of dpkg. The build of
+// a tag has the release's number. So has a build without git.
 func TestVersionsAreOrdered(t *testing.T) {
 	dir, number := checkout(t)
 	run := func(line string) string {
@@ -53,9 +54,9 @@ func TestVersionsAreOrdered(t *testing.T) {
 	}
 	number("1.2.0")
 	if alone := run("deploy/debian/version"); alone != "1.2.0" {
-		t.Errorf("without git it is %s", alone)
+		t.Errorf("the version without git is %s", alone)
 	}
-	versions := []string{"0.0.0+20261123.011534.gc4a326f"} // before there was a number
+	versions := []string{"0.0.0+20261123.011534.gc4a326f"} // before version.go had a number
 	run("git init -q .")
 	for i, c := range []struct{ number, tag string }{
 		{"1.2.0", ""}, {"1.2.0", ""}, {"1.2.0", "v1.2.0-rc1"}, {"1.2.0", ""}, {"1.2.0", "v1.2.0"}, {"1.2.0", ""}, {"1.2.0", ""}, {"1.10.0", ""}, {"1.10.0", "v1.10.0"},
@@ -68,7 +69,7 @@ func TestVersionsAreOrdered(t *testing.T) {
 		}
 		built := run("deploy/debian/version")
 		if c.tag == "v"+c.number && built != c.number {
-			t.Errorf("the build of the tag %s is %s", c.tag, built)
+			t.Errorf("the build of the tag %s has the version %s", c.tag, built)
 		}
 		versions = append(versions, built)
 	}

@@ -10,12 +10,12 @@ import (
 // null is Python's None.
 type null struct{}
 
-// evaluator knows the names that were assigned so far. Values are null, bool,
-// float64, string, []any and map[string]any.
+// evaluator has the names that are assigned so far. Values are null, bool, float64, string, []any
+// and map[string]any.
 type evaluator struct{ known map[string]any }
 
-// value evaluates what configurations consist of: literals, lists, dictionaries,
-// other names, and a little arithmetic.
+// value evaluates literals, lists, dictionaries, names, and simple arithmetic. It returns an error
+// for other expressions.
 func (e evaluator) value(x syntax.Expr) (any, error) {
 	switch x := x.(type) {
 	case *syntax.Literal:
@@ -37,7 +37,7 @@ func (e evaluator) value(x syntax.Expr) (any, error) {
 	case *syntax.BinaryExpr:
 		return e.binary(x)
 	}
-	return nil, errors.New("it is more than a plain value")
+	return nil, errors.New("it is not a plain value")
 }
 
 func literal(x *syntax.Literal) (any, error) {
@@ -49,7 +49,7 @@ func literal(x *syntax.Literal) (any, error) {
 	case float64:
 		return v, nil
 	}
-	return nil, errors.New("it is no number or text that could be used")
+	return nil, errors.New("it is not a supported number or text")
 }
 
 func (e evaluator) named(name string) (any, error) {
@@ -62,7 +62,7 @@ func (e evaluator) named(name string) (any, error) {
 	if v, ok := e.known[name]; ok {
 		return v, nil
 	}
-	return nil, fmt.Errorf("%s is not known", name)
+	return nil, fmt.Errorf("%s is not assigned before", name)
 }
 
 func (e evaluator) list(items []syntax.Expr) (any, error) {
@@ -82,7 +82,7 @@ func (e evaluator) dictionary(entries []syntax.Expr) (any, error) {
 	for _, entry := range entries {
 		pair, ok := entry.(*syntax.DictEntry)
 		if !ok {
-			return nil, errors.New("it is more than a plain value")
+			return nil, errors.New("an entry is not a key with a value")
 		}
 		key, err := e.value(pair.Key)
 		if err != nil {
@@ -104,7 +104,7 @@ func (e evaluator) number(x syntax.Expr) (float64, error) {
 	}
 	n, ok := v.(float64)
 	if !ok {
-		return 0, errors.New("it is computed from what is no number")
+		return 0, errors.New("an operand is not a number")
 	}
 	return n, nil
 }
@@ -143,5 +143,5 @@ func (e evaluator) binary(x *syntax.BinaryExpr) (any, error) {
 	case syntax.SLASH:
 		return left / right, nil
 	}
-	return nil, errors.New("it is computed in a way that is not read")
+	return nil, errors.New("its operator is not supported")
 }

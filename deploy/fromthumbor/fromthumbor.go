@@ -1,11 +1,11 @@
-// Package fromthumbor turns a configuration of Thumbor, Wikimedia's included, into
-// thumbmill's settings, and tells what it could not carry over, and why.
+// Package fromthumbor converts a configuration of Thumbor, Wikimedia's included, into thumbmill's
+// settings, and reports the lines that it could not carry over, each with a reason.
 //
-// Thumbor's configuration is a Python program of assignments. It is parsed as
-// Starlark, a dialect of Python, and nothing of it is executed: plain values and a
-// little arithmetic are evaluated (evaluate.go), and what is more than that is told.
-// Where a file says nothing, Thumbor's own default holds, and is written down where it
-// makes another picture than thumbmill's, or lets other people in.
+// Thumbor's configuration is a Python program of assignments. The package parses it as Starlark, a
+// dialect of Python, and executes nothing: it evaluates plain values and simple arithmetic
+// (evaluate.go), and reports everything else. For a name that the file does not assign, Thumbor's
+// default applies. The settings contain that default if thumbmill's default makes another picture
+// or admits other people.
 package fromthumbor
 
 import (
@@ -24,28 +24,28 @@ import (
 	"go.starlark.net/syntax"
 )
 
-// maxBytes bounds a configuration, and so how deep its brackets can be.
+// maxBytes bounds the size of a configuration, and with it the depth of its brackets.
 const maxBytes = 256 << 10
 
 // Left is a line that was not carried over.
 type Left struct{ Name, Reason string }
 
-// Conversion is what became of a configuration.
+// Conversion is the result of converting a configuration.
 type Conversion struct {
-	// Values are settings by their full key, as settings.Load takes them.
+	// Values has the settings by full key, in the form that settings.Load takes.
 	Values map[string]any
-	// Left is in the order of the names.
+	// Left has the lines that were not carried over, in the order of their names.
 	Left []Left
 }
 
-// Convert reads the text of a thumbor.conf. secrets says whether keys and passwords
-// are written into the settings. It fails when the text is no text.
+// Convert converts the text of a thumbor.conf. secrets says whether the settings include keys and
+// passwords. Convert returns an error for a text longer than 256 KiB, or one that is not UTF-8.
 func Convert(text []byte, secrets bool) (Conversion, error) {
 	if len(text) > maxBytes {
-		return Conversion{}, fmt.Errorf("the configuration is longer than %d bytes", maxBytes)
+		return Conversion{}, fmt.Errorf("the configuration is longer than %d bytes: remove the parts that are not assignments", maxBytes)
 	}
 	if !utf8.Valid(text) {
-		return Conversion{}, errors.New("the configuration is not UTF-8")
+		return Conversion{}, errors.New("the configuration is not UTF-8: convert it first, for instance with iconv")
 	}
 	assigned, left := evaluate(strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n"))
 	c := &converter{converted: Conversion{Values: defaults(), Left: left}, assigned: assigned, secrets: secrets}
@@ -57,7 +57,7 @@ func Convert(text []byte, secrets bool) (Conversion, error) {
 	return c.converted, nil
 }
 
-// defaults are Thumbor's, where thumbmill's are others.
+// defaults returns Thumbor's defaults that differ from thumbmill's.
 func defaults() map[string]any {
 	return map[string]any{
 		"edge.allow_unsafe": true, "edge.cors": []string{}, "render.quality": 80, "render.progressive": true,
@@ -65,7 +65,7 @@ func defaults() map[string]any {
 	}
 }
 
-// YAML writes the settings, and what was left out as comments.
+// YAML returns the settings as YAML, below comments with the lines that were not carried over.
 func (c Conversion) YAML() (string, error) {
 	var out strings.Builder
 	out.WriteString("# Settings of thumbmill, made from a configuration of Thumbor.\n")
@@ -81,7 +81,7 @@ func (c Conversion) YAML() (string, error) {
 	return out.String(), err
 }
 
-// printable keeps a file's text within one comment.
+// printable keeps text of a file within one comment line.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -98,7 +98,7 @@ var (
 	named    = regexp.MustCompile(`[A-Z][A-Z0-9_]{2,}`)
 )
 
-// evaluate gives what is assigned to names in capitals, and what it did not understand.
+// evaluate returns the values of names in capitals, and the statements that it could not read.
 func evaluate(text string) (map[string]any, []Left) {
 	known, values := evaluator{map[string]any{}}, map[string]any{}
 	var left []Left
@@ -107,7 +107,7 @@ func evaluate(text string) (map[string]any, []Left) {
 		if reason != "" {
 			left = append(left, Left{name, reason})
 			for _, mentioned := range named.FindAllString(s.text, -1) {
-				delete(values, mentioned) // whatever it was before, nobody knows what it is now
+				delete(values, mentioned) // the statement may have changed the value
 				values[mentioned] = unread{}
 			}
 			continue
@@ -123,27 +123,27 @@ func evaluate(text string) (map[string]any, []Left) {
 	return values, left
 }
 
-// unread is the value of a name that a statement which was not understood speaks of.
+// unread is the value of a name in a statement that evaluate could not read.
 type unread struct{}
 
-// run one statement. A name without a reason was assigned the value.
+// run evaluates one statement. It returns a name and its value, or a reason to leave the statement.
 func (e evaluator) run(s statement) (name string, v any, reason string) {
 	place := fmt.Sprintf("line %d", s.line)
 	if s.parsed == nil {
 		if found := assigned.FindStringSubmatch(s.text); found != nil {
-			return found[1], nil, "its value is not read: " + s.start() + meant(found[1])
+			return found[1], nil, "cannot read its value: " + s.start() + meant(found[1])
 		}
-		return place, nil, "this is no assignment that is read: " + s.start()
+		return place, nil, "this is not an assignment of a plain value: " + s.start()
 	}
 	switch parsed := s.parsed.(type) {
 	case *syntax.AssignStmt:
 		id, ok := parsed.LHS.(*syntax.Ident)
 		if !ok || parsed.Op != syntax.EQ {
-			return place, nil, "only assignments to one name are read: " + s.start()
+			return place, nil, "only assignments to one name can be read: " + s.start()
 		}
 		v, err := e.value(parsed.RHS)
 		if err != nil {
-			return id.Name, nil, "its value is computed (" + err.Error() + ")" + meant(id.Name)
+			return id.Name, nil, "cannot evaluate its value (" + err.Error() + ")" + meant(id.Name)
 		}
 		return id.Name, v, ""
 	case *syntax.ExprStmt:
@@ -151,10 +151,10 @@ func (e evaluator) run(s statement) (name string, v any, reason string) {
 			return "", nil, "" // documentation
 		}
 	}
-	return place, nil, "this is no assignment that is read: " + s.start()
+	return place, nil, "this is not an assignment of a plain value: " + s.start()
 }
 
-// meant names the setting that somebody has to set by hand.
+// meant returns a hint with the setting for a name, or "".
 func meant(name string) string {
 	if rule, ok := rules()[name]; ok && rule.key != "" {
 		return "; set " + rule.key
@@ -162,7 +162,6 @@ func meant(name string) string {
 	return ""
 }
 
-// converter is a conversion under way.
 type converter struct {
 	converted Conversion
 	assigned  map[string]any
@@ -173,7 +172,7 @@ func (c *converter) leave(name, format string, args ...any) {
 	c.converted.Left = append(c.converted.Left, Left{name, fmt.Sprintf(format, args...)})
 }
 
-// carry one assignment over, or say why not.
+// carry carries one assignment over, or notes the reason against it.
 func (c *converter) carry(name string, v any) {
 	if v == (unread{}) {
 		c.unread(name)
@@ -186,16 +185,16 @@ func (c *converter) carry(name string, v any) {
 	rule, ok := rules()[name]
 	if !ok {
 		if !c.prefixed(name) {
-			c.leave(name, "thumbmill has nothing that corresponds to it")
+			c.leave(name, "thumbmill has no counterpart")
 		}
 		return
 	}
 	if rule.secret && !c.secrets {
-		c.leave(name, "a secret: set %s, or convert with secrets", rule.key)
+		c.leave(name, "a secret: set %s, or convert with --secrets", rule.key)
 		return
 	}
 	value, reason := rule.read(v)
-	if reason != "" { // which may be that a part of it was left out
+	if reason != "" { // also when only a part of the value was left out
 		c.leave(name, "%s", reason)
 	}
 	if rule.key != "" && value != nil {
@@ -203,18 +202,19 @@ func (c *converter) carry(name string, v any) {
 	}
 }
 
-// unread: what is not known is closed.
+// unread handles a name with an unknown value. It turns unsafe URLs off, because a statement may
+// have done so.
 func (c *converter) unread(name string) {
 	if name == "ALLOW_UNSAFE_URL" {
 		c.converted.Values["edge.allow_unsafe"] = false
 	}
 	told := slices.ContainsFunc(c.converted.Left, func(l Left) bool { return l.Name == name })
 	if _, ok := rules()[name]; ok && !told {
-		c.leave(name, "a statement that is not read may set it%s", meant(name))
+		c.leave(name, "a statement that cannot be read may set it%s", meant(name))
 	}
 }
 
-// prefixed reports families of names that are explained together.
+// prefixed notes the reason for a family of names, and reports whether the name belongs to one.
 func (c *converter) prefixed(name string) bool {
 	for prefix, reason := range families() {
 		if strings.HasPrefix(name, prefix) {

@@ -75,7 +75,7 @@ FAILURE_THROTTLING_DURATION = 3600
 EXIF_FIELDS_TO_KEEP = ['Artist', 'Copyright', 'Image Description']
 `
 
-// load has the settings checked as a user's file is.
+// load checks the settings as `config check` checks a user's file, and returns them.
 func load(t *testing.T, c Conversion) settings.Settings {
 	t.Helper()
 	text, err := c.YAML()
@@ -131,7 +131,7 @@ func TestWikimedias(t *testing.T) {
 	}
 	s := load(t, c)
 	want := settings.Default()
-	want.Edge.AllowUnsafe, want.Edge.CORS = true, []string{} // of Thumbor, where nothing is said
+	want.Edge.AllowUnsafe, want.Edge.CORS = true, []string{} // Thumbor's defaults, for names that the file does not assign
 	want.Coordinator.Servers = []string{"poolcounter1.example:7531"}
 	want.Memcached.Servers = []string{"127.0.0.1:11211"}
 	want.Store.ShardedContainers = []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"}
@@ -149,7 +149,8 @@ func TestWikimedias(t *testing.T) {
 	}
 }
 
-// What cannot be read is told, closes what it could have opened, and stops nothing.
+// A statement that cannot be read is reported. It closes everything that it could have opened, and
+// the other statements still count.
 func TestWhatIsNotRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"try:\n    import x\nexcept ImportError:\n    X = 1\nQUALITY = 90\n": "line 1",
@@ -185,7 +186,7 @@ func TestWhatIsNotRead(t *testing.T) {
 	}
 }
 
-// Secrets are written on demand alone.
+// Secrets are written only on demand.
 func TestSecrets(t *testing.T) {
 	for _, secrets := range []bool{false, true} {
 		c, err := Convert([]byte(wikimedias+"SECURITY_KEY = 'not-for-anybody'\n"), secrets)
@@ -250,7 +251,7 @@ func TestLoaders(t *testing.T) {
 	}
 }
 
-// What is not understood of the hosts is closed, and not open to all.
+// Sources that cannot be read admit no host, not all hosts.
 func TestUnreadHostsAreClosed(t *testing.T) {
 	for _, text := range []string{"ALLOWED_SOURCES = ['^[a-z]{2}[.]example$']", "ALLOWED_SOURCES = read_sources()", "if X:\n    ALLOWED_SOURCES = ['a']\n"} {
 		c, err := Convert([]byte(text), false)

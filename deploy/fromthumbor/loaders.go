@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// loaders carries over where originals come from: what LOADER names, with what belongs
-// to it. Thumbor's default reads them over HTTP.
+// loaders carries over the source of originals: the loader in LOADER, and its settings. Thumbor's
+// default reads originals over HTTP.
 func (c *converter) loaders() {
 	name := "thumbor.loaders.http_loader"
 	if v, said := c.assigned["LOADER"]; said {
@@ -28,20 +28,20 @@ func (c *converter) loaders() {
 	case strings.Contains(name, "s3"):
 		c.s3("store.originals", "AWS_LOADER", "TC_AWS_LOADER")
 	default:
-		c.leave("LOADER", "originals are read from a directory, Swift, S3 or over HTTP, not by %s", short(c.value("LOADER")))
+		c.leave("LOADER", "thumbmill reads originals from a directory, from Swift, from S3 or over HTTP, not by %s", short(c.value("LOADER")))
 	}
 	if storage, _ := c.value("RESULT_STORAGE").(string); strings.Contains(storage, "s3") {
 		c.s3("store.thumbnails", "AWS_RESULT_STORAGE", "TC_AWS_RESULT_STORAGE")
 	}
 }
 
-// overHTTP has names without a scheme read with it, as Thumbor's loaders do.
+// overHTTP adds the scheme to names without one, as Thumbor's loaders do.
 func (c *converter) overHTTP(scheme string) {
 	c.converted.Values["store.originals.kind"], c.converted.Values["store.originals.endpoint"] = "http", scheme
 	c.converted.Values["store.originals.hosts"] = c.hosts()
 }
 
-// site is a loader of absolute URLs.
+// site returns a loader of absolute URLs.
 func (c *converter) site(scheme string) map[string]any {
 	return map[string]any{"for": scheme, "kind": "http", "hosts": c.hosts()}
 }
@@ -51,8 +51,8 @@ var (
 	anyBelow  = regexp.MustCompile(`^(?:\.[*+]|\[\^/\]\+)\\?\.((?:[A-Za-z0-9-]+\\?\.)*[A-Za-z0-9-]+)$`)
 )
 
-// hosts turns Thumbor's expressions into names and *.domains. None at all means any host,
-// in Thumbor; what is not understood, or not known, is closed.
+// hosts converts Thumbor's expressions to names and *.domains. Without the setting, any host is
+// allowed, as in Thumbor. An expression or value that cannot be read allows no host.
 func (c *converter) hosts() []string {
 	v, said := c.assigned["ALLOWED_SOURCES"]
 	list, reason := words(v)
@@ -74,7 +74,7 @@ func (c *converter) hosts() []string {
 		case below != nil:
 			hosts = append(hosts, "*."+strings.ReplaceAll(below[1], `\`, ""))
 		default:
-			c.leaveOnce("ALLOWED_SOURCES", expression+" is neither a host nor all below a domain: name what it means in hosts")
+			c.leaveOnce("ALLOWED_SOURCES", expression+" is not a host and not all hosts of a domain: write its hosts into hosts")
 		}
 	}
 	return hosts
@@ -86,8 +86,8 @@ func (c *converter) leaveOnce(name, reason string) {
 	}
 }
 
-// s3 reads the settings of thumbor-aws, or of tc_aws. Credentials stay in the environment
-// or with the machine's role, where both have them.
+// s3 reads the settings of thumbor-aws, or else of tc_aws. Credentials stay in the environment, or
+// come from the machine's role; both programs and thumbmill find them there.
 func (c *converter) s3(store, ours, older string) {
 	first := func(names ...string) string {
 		for _, name := range names {
@@ -109,7 +109,7 @@ func (c *converter) s3(store, ours, older string) {
 	if bucket := first(ours+"_BUCKET_NAME", older+"_BUCKET"); bucket != "" {
 		c.converted.Values[store+".container"] = bucket
 	} else {
-		c.leaveOnce(ours+"_BUCKET_NAME", "it is not said, so that "+store+".container is to be set")
+		c.leaveOnce(ours+"_BUCKET_NAME", "it is not assigned: set "+store+".container")
 	}
 	if prefix := first(ours+"_ROOT_PATH", older+"_ROOT_PATH"); prefix != "" {
 		c.converted.Values[store+".prefix"] = strings.Trim(prefix, "/") + "/"

@@ -10,14 +10,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// rule carries one name over. An empty key is read together with others.
+// rule says how to carry one name over. A rule with an empty key is only checked: together, or
+// loaders, carries its value over with other names.
 type rule struct {
 	key    string
 	secret bool
 	read   func(any) (value any, reason string)
 }
 
-// rules by Thumbor's names, Wikimedia's behind the line.
+// rules returns the rules by Thumbor's names; the names behind the empty line are Wikimedia's.
 func rules() map[string]rule {
 	return map[string]rule{
 		"SECURITY_KEY":                          {key: "edge.security_key", secret: true, read: text},
@@ -77,33 +78,33 @@ func rules() map[string]rule {
 	}
 }
 
-// reasons for which a name is never carried over.
+// reasons returns the names that are never carried over, each with the reason.
 func reasons() map[string]string {
 	const (
-		uploads = "thumbmill takes no uploads: originals are in the store"
+		uploads = "thumbmill accepts no uploads: originals are in the store"
 		logs    = "see log.format and log.level"
-		pillow  = "it belongs to Pillow; libvips decides for itself"
-		always  = "always so"
+		pillow  = "it is an option of Pillow; libvips decides by itself"
+		always  = "thumbmill always does this"
 	)
 	return map[string]string{
 		"MIN_WIDTH": uploads, "MIN_HEIGHT": uploads, "MAX_ID_LENGTH": uploads,
 		"THUMBOR_LOG_CONFIG": logs, "THUMBOR_LOG_FORMAT": logs, "THUMBOR_LOG_DATE_FORMAT": logs,
 		"PILLOW_JPEG_QTABLES": pillow, "PILLOW_RESAMPLING_FILTER": pillow, "PILLOW_PRESERVE_INDEXED_MODE": pillow,
 		"PNG_COMPRESSION_LEVEL": pillow, "AVIF_SPEED": pillow, "AVIF_CODEC": pillow, "AVIF_CODEC_FALLBACK": pillow, "SRGB_PROFILE": pillow,
-		"HEIF_QUALITY": "HEIF is read and not written", "AUTO_HEIF": "HEIF is read and not written",
+		"HEIF_QUALITY": "HEIF is only read, not written", "AUTO_HEIF": "HEIF is only read, not written",
 		"PRESERVE_EXIF_COPYRIGHT_INFO": "artist, copyright and description are always kept",
 		"PRESERVE_IPTC_INFO":           "IPTC metadata is not kept",
 		"SVG_DPI":                      "SVGs are drawn at the thumbnail's size",
 		"MAX_AGE_TEMP_IMAGE":           "there are no temporary images: detection is part of the render",
-		"IGNORE_SMART_ERRORS":          "there are no detectors that could fail",
+		"IGNORE_SMART_ERRORS":          "thumbmill has no detectors",
 		"USE_GIFSICLE_ENGINE":          "gifsicle resizes all GIFs here",
 		"GIF_ENGINE":                   "gifsicle resizes all GIFs here",
 		"USE_BLACKLIST":                "list the lines of blacklist.txt in edge.blacklist; --blacklist does it",
-		"ENGINE_THREADPOOL_SIZE":       "renders run in processes of their own: see renderer.slots",
+		"ENGINE_THREADPOOL_SIZE":       "renders run in separate processes: see renderer.slots",
 		"STORAGE":                      "renderers keep originals on their own disks: see renderer.temp_bytes",
 		"ENABLE_ETAGS":                 always, "SEND_IF_MODIFIED_LAST_MODIFIED_HEADERS": always, "RESULT_STORAGE_STORES_UNSAFE": always,
 		"HEALTHCHECK_ROUTE":                 "it is /healthcheck",
-		"META_CALLBACK_NAME":                "meta is JSON alone; a callback would be a script from this host",
+		"META_CALLBACK_NAME":                "meta is only JSON; a callback would be a script from this host",
 		"RESULT_STORAGE_EXPIRATION_SECONDS": "thumbnails stay until they are evicted: see store.thumbnails.max_bytes",
 		"EXIF_FIELDS_TO_KEEP":               "artist, copyright and description are always kept",
 		"EXIF_TINYRGB_PATH":                 "sRGB profiles are always replaced by a tiny one",
@@ -111,25 +112,25 @@ func reasons() map[string]string {
 		"VIPS_ENGINE_MIN_PIXELS":            "libvips draws all sizes",
 		"PROXY_ENGINE_ENGINES":              "each type has its engine: see docs/formats.md",
 		"PROXY_LOADER_LOADERS":              "see store.loaders",
-		"LOADER_EXCERPT_LENGTH":             "types are told by names and checked by headers",
+		"LOADER_EXCERPT_LENGTH":             "types are known from names and checked by headers",
 		"URL_SIGNER":                        "HMAC-SHA1 in base64url, Thumbor's default, is the only signer",
 		"HANDLER_LISTS":                     "Thumbor's and MediaWiki's paths are always served",
 		"APP_CLASS":                         "Thumbor's and MediaWiki's paths are always served",
 		"STORES_CRYPTO_KEY_FOR_EACH_IMAGE":  "one key signs all URLs",
 		"SLOW_PROCESSING_LIMIT":             "slow renders are in the histogram thumbmill_render_seconds",
-		"SWIFT_API_PATH":                    "the authentication tells it",
+		"SWIFT_API_PATH":                    "the authentication returns it",
 		"SWIFT_PRIVATE_USER":                "one account reads all containers here",
 		"SWIFT_PRIVATE_KEY":                 "one account reads all containers here",
 	}
 }
 
-// families of names by their beginning.
+// families returns beginnings of names, each with the reason for its names.
 func families() map[string]string {
 	return map[string]string{
-		"HTTP_LOADER_":   "redirects, times and connections of originals over HTTP are bounded by themselves",
-		"AWS_":           "buckets, regions and endpoints are carried over; credentials are the environment's or the machine's role",
-		"TC_AWS_":        "buckets, regions and endpoints are carried over; credentials are the environment's or the machine's role",
-		"UPLOAD_":        "thumbmill takes no uploads: originals are in the store",
+		"HTTP_LOADER_":   "redirects, times and connections of originals over HTTP have fixed limits",
+		"AWS_":           "buckets, regions and endpoints are carried over; credentials come from the environment or the machine's role",
+		"TC_AWS_":        "buckets, regions and endpoints are carried over; credentials come from the environment or the machine's role",
+		"UPLOAD_":        "thumbmill accepts no uploads: originals are in the store",
 		"REDIS_":         "Redis is not used",
 		"SQS_":           "SQS is not used",
 		"STATSD_":        "metrics are Prometheus', at /metrics of the admin listener",
@@ -139,8 +140,8 @@ func families() map[string]string {
 		"FILE_STORAGE_":  "renderers keep originals on their own disks: see renderer.temp_bytes",
 		"STORAGE_":       "renderers keep originals on their own disks: see renderer.temp_bytes",
 		"COMPATIBILITY_": "Thumbor's plugins cannot be loaded",
-		"SUBPROCESS_":    "tools are bounded by their workers: see renderer.time_limit and renderer.memory_limit",
-		"MAX_WAIT_":      "a stop waits for what is under way, up to edge.deadline",
+		"SUBPROCESS_":    "workers limit their tools: see renderer.time_limit and renderer.memory_limit",
+		"MAX_WAIT_":      "a stop waits for requests in progress, up to edge.deadline",
 		"JPEGTRAN_":      "tools are found in /usr/bin",
 		"SWIFT_":         "it has no counterpart: see store in docs/configuration.md",
 	}
@@ -153,7 +154,7 @@ func text(v any) (any, string) {
 	if s, ok := v.(string); ok {
 		return s, ""
 	}
-	return nil, "it is no text: " + short(v)
+	return nil, "it is not a text: " + short(v)
 }
 
 func truth(v any) (any, string) {
@@ -166,10 +167,10 @@ func truth(v any) (any, string) {
 	if v == (null{}) {
 		return nil, ""
 	}
-	return nil, "it is neither True nor False: " + short(v)
+	return nil, "it is not True or False: " + short(v)
 }
 
-// whole takes numbers such as 75e6 too.
+// whole also accepts numbers such as 75e6.
 func whole(v any) (any, string) {
 	if v == (null{}) {
 		return nil, ""
@@ -177,7 +178,7 @@ func whole(v any) (any, string) {
 	if f, ok := v.(float64); ok && f >= 0 && f <= math.MaxInt32*1000.0 {
 		return int64(f), ""
 	}
-	return nil, "it is no number that could be used: " + short(v)
+	return nil, "it is not a whole number in range: " + short(v)
 }
 
 func seconds(v any) (any, string) {
@@ -191,13 +192,13 @@ func seconds(v any) (any, string) {
 func words(v any) (any, string) {
 	list, ok := v.([]any)
 	if !ok {
-		return nil, "it is no list: " + short(v)
+		return nil, "it is not a list: " + short(v)
 	}
 	var all []string
 	for _, item := range list {
 		s, ok := item.(string)
 		if !ok {
-			return nil, "it is no list of texts: " + short(v)
+			return nil, "it is not a list of texts: " + short(v)
 		}
 		all = append(all, s)
 	}
@@ -217,10 +218,11 @@ func subsampling(v any) (any, string) {
 	if v == (null{}) {
 		return nil, ""
 	}
-	return nil, "4:2:0 and 4:4:4 are written: " + short(v)
+	return nil, "only 4:2:0 and 4:4:4 are supported: " + short(v)
 }
 
-// animated: False leaves GIFs their first frame alone.
+// animated reads ALLOW_ANIMATED_GIFS. False means that thumbnails of GIFs have only the first
+// frame.
 func animated(v any) (any, string) {
 	if v == false {
 		return 0, ""
@@ -228,7 +230,7 @@ func animated(v any) (any, string) {
 	return nil, ""
 }
 
-// direction: Wikimedia's engines rotate clockwise, Pillow against the clock.
+// direction reads ENGINE. Wikimedia's engines rotate clockwise, Pillow rotates counterclockwise.
 func direction(v any) (any, string) {
 	s, _ := v.(string)
 	switch {
@@ -265,13 +267,13 @@ func resultStorage(v any) (any, string) {
 	if v == (null{}) || strings.Contains(s, "file_storage") || strings.Contains(s, "s3") || strings.HasPrefix(s, "wikimedia_thumbor") {
 		return nil, ""
 	}
-	return nil, "thumbnails are kept in a directory, in Swift or in S3, not by " + short(v)
+	return nil, "thumbmill stores thumbnails in a directory, in Swift or in S3, not by " + short(v)
 }
 
-// builtin is how many filters Thumbor has by default.
+// builtin is the number of filters in Thumbor by default.
 const builtin = 30
 
-// filters: all of Thumbor's are known; others are skipped and named.
+// filters reports the filters that are not Thumbor's own. thumbmill knows all of Thumbor's.
 func filters(v any) (any, string) {
 	list, reason := words(v)
 	if reason != "" {
@@ -284,15 +286,15 @@ func filters(v any) (any, string) {
 		}
 	}
 	if len(foreign) > 0 {
-		return nil, "not known here, and skipped: " + strings.Join(foreign, ", ")
+		return nil, "not known, and skipped: " + strings.Join(foreign, ", ")
 	}
 	if len(list.([]string)) < builtin {
-		return nil, "all filters are on; a list cannot narrow them"
+		return nil, "all filters are on, and a list cannot turn filters off"
 	}
 	return nil, ""
 }
 
-// origins is the header's value, or none.
+// origins returns the origins of a header's value, or an empty list.
 func origins(v any) (any, string) {
 	if v == false || v == (null{}) {
 		return []string{}, ""
@@ -313,18 +315,18 @@ func empty(reason string) func(any) (any, string) {
 	}
 }
 
-// pool is checked here, and read with the others.
+// pool only checks that the value is a dictionary; converter.pool carries it over.
 func pool(v any) (any, string) {
 	if v == (null{}) || v == false {
 		return nil, ""
 	}
 	if _, ok := v.(map[string]any); !ok {
-		return nil, "it is no dictionary of workers, maxqueue and timeout: " + short(v)
+		return nil, "it is not a dictionary of workers, maxqueue and timeout: " + short(v)
 	}
 	return nil, ""
 }
 
-// together carries over what several names say.
+// together carries over settings that depend on several names.
 func (c *converter) together() {
 	c.autoFormats()
 	for name, key := range map[string]string{
@@ -351,7 +353,7 @@ func (c *converter) value(name string) any {
 	return null{}
 }
 
-// autoFormats has Thumbor's order, unless it is given.
+// autoFormats uses Thumbor's order of formats, unless the file has one.
 func (c *converter) autoFormats() {
 	order := []string{"webp", "avif", "jpg", "png"}
 	if asked, reason := words(c.value("AUTO_IMAGE_FORMAT_PREFERENCE")); reason == "" {
@@ -384,7 +386,7 @@ func (c *converter) pool(name, key string) {
 			value, reason = types(d[theirs])
 			ours[theirs] = "types"
 		case ours[theirs] == "":
-			reason = "nothing corresponds to it"
+			reason = "thumbmill has no counterpart"
 		}
 		if reason != "" {
 			c.leave(name, "%s: %s", theirs, reason)
@@ -394,7 +396,7 @@ func (c *converter) pool(name, key string) {
 	}
 }
 
-// types of originals, for Wikimedia's extensions.
+// types converts Wikimedia's extensions to types of originals.
 func types(v any) (any, string) {
 	list, reason := words(v)
 	if reason != "" {
@@ -409,7 +411,7 @@ func types(v any) (any, string) {
 	return all, ""
 }
 
-// swift: Wikimedia's account reads originals and writes thumbnails.
+// swift carries over Wikimedia's account, which reads originals and writes thumbnails.
 func (c *converter) swift() {
 	host, _ := text(c.value("SWIFT_HOST"))
 	if host == nil {

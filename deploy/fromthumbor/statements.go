@@ -6,25 +6,25 @@ import (
 	"go.starlark.net/syntax"
 )
 
-// statement is a statement of the file, parsed where it can be.
+// statement is a statement of the file. parsed is nil if the parser does not know its form.
 type statement struct {
 	line   int
 	text   string
 	parsed syntax.Stmt
 }
 
-// start shows what the statement begins with.
+// start returns the beginning of the statement's first line.
 func (s statement) start() string {
 	first, _, _ := strings.Cut(s.text, "\n")
 	return abbreviated(strings.TrimSpace(first))
 }
 
-// mostLines of one statement: lists of filters and sources, long documentation.
+// mostLines bounds the lines of one statement. Lists of filters and sources, and documentation, are
+// long.
 const mostLines = 400
 
-// statements cuts a file where a line begins a new statement. What cannot be parsed is
-// one that is not understood, and the rest is read all the same: Python has more
-// forms than the parser knows.
+// statements cuts a file into statements. A part that cannot be parsed becomes a statement without
+// a syntax tree, and the rest is still read: Python has more forms than the parser knows.
 func statements(text string) (all []statement) {
 	lines := strings.SplitAfter(text, "\n")
 	for i := 0; i < len(lines); {
@@ -47,8 +47,8 @@ func blank(line string) bool {
 	return trimmed == "" || strings.HasPrefix(trimmed, "#")
 }
 
-// longest takes lines until they parse as one statement; else the first one, with what
-// is indented below it.
+// longest takes the longest run of lines that parses as one statement, or else the first line with
+// the indented lines below it.
 func longest(lines []string) (statement, int) {
 	var text strings.Builder
 	for n, line := range lines[:min(len(lines), mostLines)] {
@@ -67,8 +67,8 @@ func longest(lines []string) (statement, int) {
 	return statement{text: strings.Join(lines[:n], "")}, n
 }
 
-// continues reports whether a line belongs to the one above: it is indented, closes a
-// bracket, or is the other half of a compound statement.
+// continues reports whether a line belongs to the line above: it is indented, closes a bracket, or
+// is the other half of a compound statement.
 func continues(line string) bool {
 	if line == "" || strings.TrimSpace(line) == "" {
 		return false
@@ -84,15 +84,15 @@ func continues(line string) bool {
 	return false
 }
 
-// complete reports whether nothing is open in the text: neither a long string nor a
-// bracket, as far as can be told without understanding it.
+// complete reports whether the text has no open long string and no open bracket. It only counts
+// quotes and brackets.
 func complete(text string) bool {
 	return strings.Count(text, `"""`)%2 == 0 && strings.Count(text, "'''")%2 == 0 &&
 		strings.Count(text, "(")+strings.Count(text, "[")+strings.Count(text, "{") <=
 			strings.Count(text, ")")+strings.Count(text, "]")+strings.Count(text, "}")
 }
 
-// parse gives the one statement that the text is, or nil.
+// parse returns the syntax tree of a text with exactly one statement, or nil.
 func parse(text string) syntax.Stmt {
 	file, err := new(syntax.FileOptions).Parse("", text, 0)
 	if err != nil || len(file.Stmts) != 1 {
@@ -101,7 +101,7 @@ func parse(text string) syntax.Stmt {
 	return file.Stmts[0]
 }
 
-// abbreviated is the beginning of a text, cut between characters.
+// abbreviated returns the first 60 characters of a text.
 func abbreviated(text string) string {
 	runes := []rune(text)
 	return string(runes[:min(len(runes), 60)])

@@ -1,3 +1,3 @@
-// Package kubernetes has no code: its tests build the manifests here as kustomize does, and
-// hold each to Kubernetes' own types and to what it is to do.
+// Package kubernetes has only tests. They build the manifests of this folder as kustomize does, and
+// check them against Kubernetes' own types and against each other.
 package kubernetes

@@ -23,8 +23,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// cluster is all that is applied, decoded strictly: a field that Kubernetes does not know is
-// an error.
+// cluster has all objects of the manifests. They are decoded strictly: an unknown field is an
+// error.
 type cluster struct {
 	deployments map[string]apps.Deployment
 	sets        map[string]apps.StatefulSet
@@ -36,7 +36,7 @@ type cluster struct {
 	keda        map[string]scaledObject
 }
 
-// scaledObject is what KEDA 2 reads of one, of those fields that are used here
+// scaledObject has the fields of a KEDA 2 ScaledObject that the manifest uses
 // (https://keda.sh/docs/2.17/reference/scaledobject-spec/).
 type scaledObject struct {
 	APIVersion string         `json:"apiVersion"`
@@ -69,7 +69,7 @@ func decode[T any](t *testing.T, all map[string]T, name string, text []byte) {
 	all[name] = one
 }
 
-// build gives what `kubectl apply -k` would apply, with components.
+// build returns the objects that `kubectl apply -k` would apply, with components.
 func build(t *testing.T, components ...string) cluster {
 	t.Helper()
 	c := cluster{
@@ -99,7 +99,7 @@ func build(t *testing.T, components ...string) cluster {
 		case "ScaledObject":
 			decode(t, c.keda, name, text)
 		default:
-			t.Errorf("%s %s is of no kind that is checked", resource.GetKind(), name)
+			t.Errorf("the test does not check the kind of %s %s", resource.GetKind(), name)
 		}
 	}
 	return c
@@ -125,7 +125,7 @@ func built(t *testing.T, components []string) resmap.ResMap {
 	return all
 }
 
-// pods are the roles' templates.
+// pods returns the pod templates of the roles.
 func (c cluster) pods() map[string]core.PodTemplateSpec {
 	all := map[string]core.PodTemplateSpec{}
 	for name, d := range c.deployments {
@@ -137,8 +137,8 @@ func (c cluster) pods() map[string]core.PodTemplateSpec {
 	return all
 }
 
-// Prometheus finds each pod, at its operators' listener, by what deploy/prometheus/kubernetes.yml
-// keeps.
+// The rules in deploy/prometheus/kubernetes.yml keep each pod, with the port of its operators'
+// listener.
 func TestPrometheusFindsPods(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "prometheus", "kubernetes.yml"))
 	if err != nil {
@@ -172,7 +172,7 @@ func TestPrometheusFindsPods(t *testing.T) {
 		}
 		for _, rule := range config.Scrapes[0].Rules {
 			if rule.Do == "keep" && found[rule.From[0]] != rule.Regex {
-				t.Errorf("%s has %q for %s, and is not kept", name, found[rule.From[0]], rule.From[0])
+				t.Errorf("%s has %q for %s, so Prometheus does not keep it", name, found[rule.From[0]], rule.From[0])
 			}
 		}
 	}
@@ -188,16 +188,16 @@ func TestPods(t *testing.T) {
 		s := container.SecurityContext
 		if !*pod.Spec.SecurityContext.RunAsNonRoot || *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem || s.Capabilities.Drop[0] != "ALL" ||
 			pod.Spec.SecurityContext.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
-			t.Errorf("%s may do more than it needs", name)
+			t.Errorf("%s has more rights than it needs", name)
 		}
 		if container.Resources.Limits.Memory().IsZero() || container.Resources.Requests.Cpu().IsZero() || !container.Resources.Limits.Cpu().IsZero() {
-			t.Errorf("%s: resources are %+v: what it may have at least, and memory at most", name, container.Resources)
+			t.Errorf("%s: resources are %+v, want requests, and a limit of memory but none of processors", name, container.Resources)
 		}
 		if *pod.Spec.TerminationGracePeriodSeconds < 80 {
 			t.Errorf("%s has %d s to end", name, *pod.Spec.TerminationGracePeriodSeconds)
 		}
 		if name != "thumbmill-purger" && (len(pod.Spec.TopologySpreadConstraints) == 0 || c.budgets[name].Spec.Selector == nil) {
-			t.Errorf("%s may all be in one place, or be evicted at once", name)
+			t.Errorf("all pods of %s can be on one node, or be evicted at once", name)
 		}
 		ports := map[string]bool{}
 		for _, p := range container.Ports {
@@ -208,17 +208,18 @@ func TestPods(t *testing.T) {
 				t.Errorf("%s: a probe asks port %q", name, probe.HTTPGet.Port.StrVal)
 			}
 		}
-		// Whoever is busy is not restarted for it: the probe asks nobody else, and long.
+		// A busy role is not restarted: the probe asks no other service, and fails only after a
+		// minute.
 		if l := container.LivenessProbe; l.HTTPGet.Path != "/healthz" || l.PeriodSeconds*l.FailureThreshold < 60 {
-			t.Errorf("%s is restarted by %+v", name, l)
+			t.Errorf("%s restarts a busy pod: %+v", name, l)
 		}
 	}
 	if path := c.deployments["thumbmill-edge"].Spec.Template.Spec.Containers[0].ReadinessProbe.HTTPGet.Path; path != "/healthcheck" {
-		t.Errorf("an edge is taken out by %s: what is stored could not be served without NATS", path)
+		t.Errorf("an edge's readiness is %s: without NATS no edge would serve stored thumbnails", path)
 	}
 }
 
-// Selectors find pods, and secrets that are mounted are those that are read.
+// Selectors find pods, and each pod mounts exactly the secrets that its settings read.
 func TestWhatBelongsTogether(t *testing.T) {
 	c := build(t)
 	found := func(by *meta.LabelSelector) bool {
@@ -267,12 +268,12 @@ func TestWhatBelongsTogether(t *testing.T) {
 		slices.Sort(paths)
 		slices.Sort(reads)
 		if !slices.Equal(paths, reads) {
-			t.Errorf("%s has the secrets %v, and reads %v", name, paths, reads)
+			t.Errorf("%s mounts the secrets %v, and reads %v", name, paths, reads)
 		}
 	}
 }
 
-// Workers that take all that each may, all at once, do not have the renderer killed.
+// If all workers use all their memory at once, the renderer still stays below the pod's limit.
 func TestMemoryOfRenderers(t *testing.T) {
 	container := build(t).deployments["thumbmill-renderer"].Spec.Template.Spec.Containers[0]
 	var env []string
@@ -286,11 +287,11 @@ func TestMemoryOfRenderers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all := int64(s.Renderer.Slots) * int64(s.Renderer.MemoryLimit); container.Resources.Limits.Memory().Value() < all {
-		t.Errorf("%d workers of %v have %v", s.Renderer.Slots, s.Renderer.MemoryLimit, container.Resources.Limits.Memory())
+		t.Errorf("%d workers of %v have together only %v", s.Renderer.Slots, s.Renderer.MemoryLimit, container.Resources.Limits.Memory())
 	}
 }
 
-// The settings and the environment of each role are ones that it takes.
+// Each role accepts its settings and its environment.
 func TestSettings(t *testing.T) {
 	c := build(t)
 	var text string
@@ -323,13 +324,13 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// An autoscaler is the only one that says how many renderers there are.
+// With an autoscaler, the deployment sets no number of renderers.
 func TestAutoscaling(t *testing.T) {
 	for _, by := range []string{"keda", "hpa"} {
 		c := build(t, "autoscaling/"+by)
 		d := c.deployments["thumbmill-renderer"]
 		if d.Spec.Replicas != nil {
-			t.Errorf("%s: the deployment says %d", by, *d.Spec.Replicas)
+			t.Errorf("%s: the deployment sets %d replicas", by, *d.Spec.Replicas)
 		}
 		target := c.keda["thumbmill-renderer"].Spec.ScaleTargetRef.Name
 		if by == "hpa" {

@@ -1,7 +1,6 @@
-// Package samples draws the originals that a newcomer sees first and that tests
-// render: a picture in each format, with what makes thumbnails go wrong (EXIF
-// orientation, alpha, animation, pages). thumbmill serve --samples and the tests
-// use it.
+// Package samples draws the first originals of a new user, which tests render too: a picture in
+// each format, with features that thumbnails often get wrong (EXIF orientation, alpha, animation,
+// pages). thumbmill serve --samples and the tests use it.
 package samples
 
 import (
@@ -23,10 +22,10 @@ import (
 	"golang.org/x/image/tiff"
 )
 
-// Sample is one original.
+// Sample is an original.
 type Sample struct {
-	Name  string // of the file, with the folder of its container
-	Shows string // what it is there for
+	Name  string // file name, with the folder of its container
+	Shows string // the feature that it shows
 	draw  func() ([]byte, error)
 }
 
@@ -84,7 +83,7 @@ endfacet
 endsolid tetrahedron
 `
 
-// Draw writes the samples that are not there yet, and gives their names.
+// Draw writes the missing samples into a folder, and returns all samples.
 func Draw(dir string) ([]Sample, error) {
 	for _, s := range All() {
 		path := filepath.Join(dir, s.Name)
@@ -105,8 +104,7 @@ func Draw(dir string) ([]Sample, error) {
 	return All(), nil
 }
 
-// Landscape draws sky, sun and waves: smooth areas, edges and detail. The sun is
-// at the upper left.
+// Landscape draws sky, sun and waves: smooth areas, edges and detail. The sun is at the upper left.
 func Landscape(width, height int) *image.RGBA {
 	m := image.NewRGBA(image.Rect(0, 0, width, height))
 	w, h := float64(width), float64(height)
@@ -136,8 +134,8 @@ func rgb(r, g, b float64) color.RGBA {
 	return color.RGBA{level(r), level(g), level(b), 255}
 }
 
-// Disc draws a red disc with a soft edge on transparent black: a resize that
-// forgets to premultiply shows a dark rim.
+// Disc draws a red disc with a soft edge on transparent black. A resize that forgets to premultiply
+// shows a dark rim.
 func Disc(side int) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, side, side))
 	centre, radius := float64(side)/2, float64(side)*0.4
@@ -152,36 +150,36 @@ func Disc(side int) *image.NRGBA {
 	return m
 }
 
-// JPEG encodes at quality 92.
+// JPEG encodes a picture at quality 92.
 func JPEG(m image.Image) ([]byte, error) {
 	var b bytes.Buffer
 	err := jpeg.Encode(&b, m, &jpeg.Options{Quality: 92})
 	return b.Bytes(), err
 }
 
-// PNG encodes.
+// PNG encodes a picture.
 func PNG(m image.Image) ([]byte, error) {
 	var b bytes.Buffer
 	err := png.Encode(&b, m)
 	return b.Bytes(), err
 }
 
-// WebP encodes without loss.
+// WebP encodes a picture without loss.
 func WebP(m image.Image) ([]byte, error) {
 	var b bytes.Buffer
 	err := nativewebp.Encode(&b, m, nil)
 	return b.Bytes(), err
 }
 
-// TIFF encodes with Deflate.
+// TIFF encodes a picture with Deflate.
 func TIFF(m image.Image) ([]byte, error) {
 	var b bytes.Buffer
 	err := tiff.Encode(&b, m, &tiff.Options{Compression: tiff.Deflate})
 	return b.Bytes(), err
 }
 
-// TurnedJPEG stores a picture rotated, with the EXIF orientation 6 that turns
-// it upright again, as cameras do when they are held upright.
+// TurnedJPEG stores a picture rotated, with the EXIF orientation 6, which turns it upright. Cameras
+// do this when they are held upright.
 func TurnedJPEG(upright image.Image) ([]byte, error) {
 	b := upright.Bounds()
 	stored := image.NewRGBA(image.Rect(0, 0, b.Dy(), b.Dx()))
@@ -197,7 +195,7 @@ func TurnedJPEG(upright image.Image) ([]byte, error) {
 	return append(append([]byte{0xff, 0xd8}, exifOrientation(6)...), body[2:]...), nil
 }
 
-// exifOrientation is an APP1 segment with one TIFF directory of one field.
+// exifOrientation returns an APP1 segment with one TIFF directory of one field.
 func exifOrientation(value uint16) []byte {
 	const tagOrientation, kindShort = 0x0112, 3
 	b := []byte("Exif\x00\x00MM\x00*\x00\x00\x00\x08")

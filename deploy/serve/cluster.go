@@ -20,20 +20,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// readyWithin is how long the renderer's first heartbeat may take.
+// readyWithin bounds the time until the renderer's first heartbeat.
 const readyWithin = 20 * time.Second
 
-// cluster is every role in one process, over the same protocols as on many machines. Its
-// methods make them, in the order of addCluster.
+// cluster is every role in one process. The roles use the same protocols as on many machines. Each
+// method makes a role, in the order of addCluster.
 type cluster struct {
 	process  *process.Process
 	settings settings.Settings
-	nats     []nats.Option // by which roles reach the embedded server
+	nats     []nats.Option // for connections of roles to the embedded server
 	stores   open.Stores
 }
 
-// addCluster adds one role after the other to a process: those that are asked before those
-// that ask, and HTTP at last.
+// addCluster adds the roles to a process, each after the roles that it asks, and HTTP last.
 func addCluster(p *process.Process, s settings.Settings) {
 	c := &cluster{process: p, settings: s}
 	p.AddPart(c.queue)
@@ -43,13 +42,14 @@ func addCluster(p *process.Process, s settings.Settings) {
 	p.AddRole("edge", c.edge)
 }
 
-// metrics tells apart what roles of one process count.
+// metrics returns a registerer that labels the metrics of one role, so that roles in one process do
+// not share counts.
 func (c *cluster) metrics(role string) prometheus.Registerer {
 	return prometheus.WrapRegistererWith(prometheus.Labels{"role": role}, c.process.Metrics())
 }
 
 func (c *cluster) queue() (service.Part, error) {
-	if c.settings.NATS.URL != "" { // another process'
+	if c.settings.NATS.URL != "" { // an external NATS server
 		c.process.Announce("nats", c.settings.NATS.URL.String())
 		return service.Parts{}, nil
 	}
@@ -77,7 +77,7 @@ func (c *cluster) coordinator() (process.Role, error) {
 		return process.Role{}, err
 	}
 	if len(c.settings.Coordinator.Servers) > 0 {
-		c.process.Log.Warn("coordinator.servers names others: this process's own coordinator is not asked by its edge", "servers", c.settings.Coordinator.Servers)
+		c.process.Log.Warn("use coordinator.servers instead of this process's own coordinator", "servers", c.settings.Coordinator.Servers)
 	} else {
 		c.settings.Coordinator.Servers = []string{co.Addr()}
 	}
@@ -110,11 +110,11 @@ func (c *cluster) edge() (process.Role, error) {
 	}, nil
 }
 
-// whenReady is an edge that serves from when it has heard of a renderer on, so that
-// nobody's first request is refused.
+// whenReady is an edge that starts to serve when it knows a renderer. It therefore refuses no first
+// request.
 type whenReady struct{ edge *edge.Edge }
 
-// Start waits, and then serves.
+// Start waits until the edge is ready, and then serves.
 func (w whenReady) Start(ctx context.Context) error {
 	waits, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -126,5 +126,4 @@ func (w whenReady) Start(ctx context.Context) error {
 	return w.edge.Start(ctx)
 }
 
-// Stop stops the edge.
 func (w whenReady) Stop(ctx context.Context) error { return w.edge.Stop(ctx) }

@@ -9,15 +9,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// invitation is what a newcomer reads at the start: URLs to click.
+// invitation is the text that a new user reads at the start: URLs to open.
 type invitation struct {
 	settings  settings.Settings
 	addresses map[string]string // in use, by name
-	samples   []samples.Sample  // that were drawn
+	samples   []samples.Sample  // the drawn samples
 	tokenFile string
 }
 
-// print writes the invitation.
 func (i invitation) print(out io.Writer) {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	base, admin := i.addresses["http"], i.addresses["admin"]
@@ -26,36 +25,35 @@ func (i invitation) print(out io.Writer) {
 		say("%s", i.own())
 	}
 	if len(i.samples) > 0 {
-		say("Thumbnails of the samples (the first time rendered, then served from the store):")
+		say("Thumbnails of the samples (rendered at the first request, then served from the store):")
 		for _, s := range i.samples {
 			say("  %s   (%s)", i.url(wide, s.Name), s.Shows)
 		}
 		say("  %s   (cut to a square, as WebP)", i.url("300x300/smart/filters:format(webp)/", "landscape.jpg"))
 		say("  %s/wikipedia/commons/thumb/a/ab/Landscape.jpg/330px-Landscape.jpg   (MediaWiki's path)", base)
 	}
-	say("Operators' page: %s/   (to look; to act takes the token in %s)", admin, i.tokenFile)
+	say("Operators' page: %s/   (to act there, use the token in %s)", admin, i.tokenFile)
 	say("The same from a terminal: thumbmill top --admin %s", admin)
 	say("Health: %s/healthcheck   Ready: %s/readyz   Metrics: %s/metrics\n\nCtrl-C stops everything.", base, admin, admin)
 }
 
-// own is the line about the user's own files.
+// own returns the line about the user's own files.
 func (i invitation) own() string {
 	dir := i.settings.Store.Originals.Path
 	name, err := firstOriginal(i.settings.Store)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("The folder %s cannot be read: %v", dir, err)
+		return fmt.Sprintf("Cannot read the folder %s: %v", dir, err)
 	case name == "":
 		return fmt.Sprintf("The folder %s holds no picture yet. Put a file there, such as cat.jpg, and open its thumbnail:\n  %s", dir, i.url(wide, "cat.jpg"))
 	}
 	return fmt.Sprintf("A thumbnail of the first file in %s:\n  %s", dir, i.url(wide, name))
 }
 
-// wide asks for a thumbnail that is 330 pixels wide.
+// wide is the option of a thumbnail with a width of 330 pixels.
 const wide = "330x/"
 
-// url returns the URL of an original's thumbnail that this edge serves: signed where the
-// edge has a key.
+// url returns the URL of an original's thumbnail on this edge. It is signed if the edge has a key.
 func (i invitation) url(options, name string) string {
 	signer := thumborurl.Signer{Base: i.addresses["http"], Key: string(i.settings.Edge.SecurityKey)}
 	return signer.Sign(options + thumborurl.Options{Image: name}.Path())

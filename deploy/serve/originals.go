@@ -16,15 +16,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Bounds of the search for a file to show. It runs at each start, before systemd hears that
-// the process is ready.
+// Bounds of the search for a file to show. The search runs at each start, before systemd learns
+// that the process is ready.
 const (
-	mostEntries = 5_000 // files and folders that are looked at
-	batchSize   = 500   // names that are read from a folder at once
+	mostEntries = 5_000 // files and folders that the search may look at
+	batchSize   = 500   // names that one read of a folder returns
 )
 
-// checkOriginals returns an error when the directory of originals is not there. serve's own
-// default is made when it is missing; any other name is more likely a typing error.
+// checkOriginals returns an error if the directory of originals is missing. Only serve's own
+// default is made if missing; any other missing name is probably a typing error.
 func checkOriginals(b settings.Bucket) error {
 	if b.Kind != "directory" || b.Path == settings.Default().Store.Originals.Path {
 		return nil
@@ -41,9 +41,9 @@ func checkOriginals(b settings.Bucket) error {
 	return nil
 }
 
-// firstOriginal returns the name of a file in the store's directory that has thumbnails, as
-// URLs name it, or "" when there is none among the first mostEntries. It reads folders from
-// the top down, passes over hidden files, and prefers pictures to videos and documents.
+// firstOriginal returns the name, as in URLs, of a file in the store's directory that has
+// thumbnails, or "" if the first mostEntries entries have no such file. It reads folders from the
+// top down, skips hidden files, and prefers pictures to videos and documents.
 func firstOriginal(s settings.Store) (name string, err error) {
 	root, err := os.OpenRoot(s.Originals.Path)
 	if err != nil {
@@ -63,13 +63,13 @@ func firstOriginal(s settings.Store) (name string, err error) {
 type search struct {
 	store   settings.Store
 	root    *os.Root
-	left    int      // entries that may still be looked at
-	folders []string // yet to be read
+	left    int      // entries that the search may still look at
+	folders []string // unread folders
 	picture string   // the first picture
-	other   string   // the first original that is no picture
+	other   string   // the first original that is not a picture
 }
 
-// read looks at the entries of a folder. A folder that cannot be read is passed over.
+// read looks at the entries of a folder. It skips folders that it cannot read.
 func (s *search) read(folder string) {
 	dir, err := s.root.Open(folder)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *search) read(folder string) {
 		for _, entry := range entries {
 			s.look(folder, entry)
 		}
-		if err != nil { // io.EOF, or a folder that cannot be read further
+		if err != nil { // io.EOF, or the rest of the folder cannot be read
 			return
 		}
 	}
@@ -100,7 +100,7 @@ func (s *search) look(folder string, entry fs.DirEntry) {
 	}
 }
 
-// note keeps the name of a file that can be shown.
+// note keeps the name of a file if it has thumbnails.
 func (s *search) note(at string) {
 	name, ok := strings.CutPrefix(at, s.store.Originals.Prefix)
 	_, elsewhere := s.store.Loader(name)
@@ -118,8 +118,8 @@ func (s *search) note(at string) {
 	}
 }
 
-// readable reports whether a name is a regular file, or a link to one within the store, that
-// this process can read and that is not empty.
+// readable reports whether a name is a regular file, or a link to a regular file within the store,
+// that has content and that this process can read.
 func (s *search) readable(at string) bool {
 	info, err := s.root.Stat(at)
 	if err != nil || !info.Mode().IsRegular() {

@@ -50,7 +50,7 @@ func TestFirstOriginal(t *testing.T) {
 			c.store.Originals.Path = folder(t, c.files...)
 			got, err := firstOriginal(c.store)
 			if err != nil || got != c.want {
-				t.Errorf("%q %v, and %q is the first", got, err, c.want)
+				t.Errorf("%q %v, want %q", got, err, c.want)
 			}
 		})
 	}
@@ -59,7 +59,7 @@ func TestFirstOriginal(t *testing.T) {
 func TestFirstOriginalIsReadable(t *testing.T) {
 	dir := folder(t, "d.jpg")
 	outside := filepath.Join(folder(t, "x.jpg"), "x.jpg")
-	if err := os.WriteFile(filepath.Join(dir, "a.jpg"), nil, 0o600); err != nil { // it has no content
+	if err := os.WriteFile(filepath.Join(dir, "a.jpg"), nil, 0o600); err != nil { // without content
 		t.Fatal(err)
 	}
 	for link, to := range map[string]string{"b.jpg": outside, "c.jpg": "d.jpg"} {
@@ -72,11 +72,11 @@ func TestFirstOriginalIsReadable(t *testing.T) {
 	}
 	got, err := firstOriginal(settings.Store{Originals: settings.Bucket{Path: dir}})
 	if err != nil || got != "c.jpg" {
-		t.Errorf("%q %v, and c.jpg is the first that can be read", got, err)
+		t.Errorf("%q %v, want c.jpg, the first readable file", got, err)
 	}
 }
 
-// The search ends, however many files there are.
+// The search stops after mostEntries entries.
 func TestFirstOriginalIsBounded(t *testing.T) {
 	dir := folder(t)
 	for i := range mostEntries {
@@ -91,7 +91,7 @@ func TestFirstOriginalIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := firstOriginal(settings.Store{Originals: settings.Bucket{Path: dir}}); got != "" || err != nil {
-		t.Errorf("%q is found behind %d others: %v", got, mostEntries, err)
+		t.Errorf("found %q behind %d other entries: %v", got, mostEntries, err)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestInvitation(t *testing.T) {
 			invitation{settings: s, addresses: addresses, samples: c.samples, tokenFile: "/t"}.print(&out)
 			for _, text := range c.says {
 				if !strings.Contains(out.String(), text) {
-					t.Errorf("it does not say %q:\n%s", text, out.String())
+					t.Errorf("the invitation does not say %q:\n%s", text, out.String())
 				}
 			}
 		})

@@ -1,5 +1,5 @@
-// Package serve is the command that runs the whole cluster in one process: every role, an
-// embedded NATS server and stores in directories.
+// Package serve has the command that runs the whole cluster in one process: every role, an embedded
+// NATS server, and stores in directories.
 package serve
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Worker is a worker's life, where this process was started as one by its own renderer:
-// main asks first, and ends with the code.
+// Worker runs a worker if the renderer of a serve process started this process as one, and returns
+// its exit code. main calls it first.
 func Worker() (code int, asked bool) {
 	if !renderer.WorkerAsked() {
 		return 0, false
@@ -24,7 +24,7 @@ func Worker() (code int, asked bool) {
 	return renderer.WorkerMain(), true
 }
 
-// Command makes the command.
+// Command returns the command serve.
 func Command() *cobra.Command {
 	var flags commandline.Settings
 	var draw, printAddresses bool
@@ -50,7 +50,7 @@ func Command() *cobra.Command {
 		"nats-listen": "nats.listen", "originals": "store.originals.path", "thumbnails": "store.thumbnails.path",
 	})
 	commandline.AddPrintAddresses(cmd.Flags(), &printAddresses)
-	cmd.Flags().BoolVar(&draw, "samples", false, "draw a few originals where they are missing, and print URLs of their thumbnails")
+	cmd.Flags().BoolVar(&draw, "samples", false, "draw sample originals if they are missing, and print URLs of their thumbnails")
 	return cmd
 }
 
@@ -69,14 +69,14 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 		if printAddresses {
 			process.PrintAddresses(os.Stdout, addresses)
 		}
-		if draw || s.Log.Format != "json" { // lines of JSON are read by programs
+		if draw || s.Log.Format != "json" { // programs read lines of JSON
 			invitation{settings: s, addresses: addresses, samples: drawn, tokenFile: p.TokenFile()}.print(os.Stderr)
 		}
 	})
 }
 
-// prepare checks the folder of originals, or draws the samples there and makes it where it is
-// missing.
+// prepare checks the folder of originals, and makes serve's default folder if it is missing. With
+// draw, it draws the samples there instead.
 func prepare(originals settings.Bucket, draw bool) ([]samples.Sample, error) {
 	if draw {
 		return samples.Draw(originals.Path)

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The cluster is ready when its edge answers, and not before; until then it says what it
-// waits for.
+// The cluster reports that it is ready only when its edge answers. Until then it says what it waits
+// for.
 func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
@@ -37,7 +37,7 @@ func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 	readyz.Watch(t, "http://"+s.Admin.Listen, ended, func(text string) { reasons = append(reasons, text) })
 	response, err := http.Get("http://" + s.Edge.Listen + "/healthcheck")
 	if err != nil {
-		t.Fatalf("it says that it is ready, and its edge does not answer: %v", err)
+		t.Fatalf("the process is ready, but its edge does not answer: %v", err)
 	}
 	text, err := io.ReadAll(response.Body)
 	_ = response.Body.Close()
@@ -46,13 +46,13 @@ func TestReadyFromTheFirstConnectionOn(t *testing.T) {
 	}
 	for _, text := range reasons {
 		if !strings.Contains(text, "edge: ") {
-			t.Errorf("before the edge has started it says %q", text)
+			t.Errorf("before the edge has started, /readyz says %q", text)
 		}
 	}
 	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("at its end: %v", err)
+		t.Errorf("stop: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
-"""Swift middleware that serves MediaWiki's files and asks thumbmill for thumbnails
-that Swift does not have.
+"""Swift middleware that serves MediaWiki's files and asks thumbmill for missing thumbnails.
 
-It stands in the proxy's pipeline before the authentication:
+Its place in the proxy's pipeline is before the authentication:
 
     [pipeline:main]
     pipeline = catch_errors gatekeeper healthcheck cache thumbmill tempauth proxy-server
@@ -15,17 +14,17 @@ It stands in the proxy's pipeline before the authentication:
     connect_timeout = 1
     timeout = 75
 
-A path such as /wikipedia/en/thumb/a/ab/Cat.jpg/330px-Cat.jpg is looked for in the
-container wikipedia-en-local-thumb, below the prefix that thumbmill's settings call
-store.thumbnails.prefix. A 404 goes to an edge, another one when it cannot be
-connected to; its answer is the client's. Originals and transcoded files are Swift's
-alone, and all other paths are left as they are: thumb.php, math, private wikis and
-the like are for edges that stand in front of Swift.
+The middleware looks for a path such as /wikipedia/en/thumb/a/ab/Cat.jpg/330px-Cat.jpg in
+the container wikipedia-en-local-thumb, below the prefix that thumbmill's settings call
+store.thumbnails.prefix. After a 404 it asks an edge, and another edge if the first one
+refuses the connection; the client gets the edge's answer. Only Swift serves originals and
+transcoded files. The middleware passes all other paths on: thumb.php, math, private wikis
+and the like need edges in front of Swift.
 
-Containers must be readable for everybody (X-Container-Read: .r:*), and edges must
-trust this host (edge.trusted_proxies), since it tells them the client. The timeout,
-in seconds, is that of one read, and above thumbmill's edge.deadline. What Swift has is
-served without asking whether its original is newer: purge what you upload anew.
+Containers must be readable for everybody (X-Container-Read: .r:*). Edges must trust this
+host (edge.trusted_proxies), because it tells them the client. The timeout is the longest
+time of one read in seconds; it must be above thumbmill's edge.deadline. Swift serves a stored
+thumbnail even if its original is newer: purge originals that you replace.
 """
 import random
 import re
@@ -77,7 +76,7 @@ class Thumbmill:
         return "/v1/%s/%s/%s%s" % (self.account, container, prefix, found["object"])
 
     def ask(self, request, path, start_response):
-        """Give an edge's answer as it is: its status, its headers, its body."""
+        """Return an edge's answer unchanged: status, headers and body."""
         if not re.fullmatch(r"[!-~]+", path):
             return self.refuse(request, start_response, 400, "Percent-encode the path.\n", {})
         if request.query_string:
@@ -100,7 +99,7 @@ class Thumbmill:
         return Body(response, connection)
 
     def connect(self):
-        """Connect to any edge that accepts; nothing was asked of the others."""
+        """Connect to a random edge that accepts. Edges that refuse got no request."""
         for edge in random.sample(self.edges, len(self.edges)):
             connection = client.HTTPConnection(edge)
             try:
@@ -125,7 +124,7 @@ class Thumbmill:
 
 
 class Body:
-    """The edge's body, piece by piece; the connection ends with it."""
+    """The edge's body, in pieces. The connection ends with it."""
 
     def __init__(self, response, connection):
         self.response, self.connection = response, connection
@@ -137,7 +136,7 @@ class Body:
                 if not piece:
                     break
                 yield piece
-            if self.response.length:  # what Content-Length promised and did not come
+            if self.response.length:  # the body is shorter than its Content-Length
                 raise OSError("the edge's answer was cut short")
         finally:
             self.close()

@@ -1,5 +1,5 @@
-# Put your edges here. Each is asked for its own share of the URLs, so that it has them in
-# memory, and for another's while that one does not answer.
+# Put your edges here. Each edge gets its own share of the URLs, which its memory cache then holds,
+# and the share of an edge that does not answer.
 backend edge_1 { .host = "127.0.0.1"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
 backend edge_2 { .host = "127.0.0.2"; .port = "8888"; .connect_timeout = 1s; .first_byte_timeout = 75s; .probe = edge; }
 
@@ -10,8 +10,8 @@ sub vcl_init {
 	edges.reconfigure();
 }
 
-# Those who may purge: the edges. Where something on this host passes clients on (a terminator of
-# TLS), "localhost" is everybody: name the edges then.
+# The edges may purge. If a program on this host forwards clients' requests, such as a TLS
+# terminator, "localhost" includes all clients: list the edges instead.
 acl purgers {
 	"localhost";
 }

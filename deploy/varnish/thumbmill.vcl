@@ -1,7 +1,7 @@
-# Varnish in front of thumbmill's edges: keeps thumbnails and 404s, asks once for what many
-# want, asks another edge where one does not answer, and forgets the thumbnails of an original
-# when an edge purges it (purge.xkey: [http://varnish:6081]). Needs varnish-modules for xkey.
-# The edges are in edges.vcl, which lies beside it in /etc/varnish.
+# Varnish in front of thumbmill's edges. It keeps thumbnails and 404s, asks once for equal requests,
+# asks another edge if one does not answer, and forgets the thumbnails of an original when an edge
+# purges it (purge.xkey: [http://varnish:6081]). It needs varnish-modules for xkey, and edges.vcl
+# beside it in /etc/varnish.
 vcl 4.1;
 
 import directors;
@@ -13,7 +13,7 @@ probe edge {
 	.timeout = 1s;
 	.window = 3;
 	.threshold = 2;
-	.initial = 2; # well until a probe says otherwise: one that is away costs a try, none at all a 503
+	.initial = 2; # healthy until a probe fails: an edge that is away costs a retry, but without any healthy edge all requests would get 503
 }
 
 include "edges.vcl";
@@ -40,8 +40,8 @@ sub vcl_backend_fetch {
 	set bereq.backend = edges.backend(by=URL, alt=bereq.retries);
 }
 
-# The other edge is asked where one does not answer, or cannot reach what it needs. A refusal
-# (429, 503 with Retry-After) stands: all edges ask the same coordinator.
+# Another edge is asked if one does not answer or cannot reach a service. A refusal (429, 503 with
+# Retry-After) is final: all edges ask the same coordinator.
 sub vcl_backend_error {
 	if (bereq.retries == 0 && (bereq.method == "GET" || bereq.method == "HEAD")) {
 		return (retry);
@@ -52,17 +52,17 @@ sub vcl_backend_response {
 	if (beresp.status == 502 && bereq.retries == 0 && (bereq.method == "GET" || bereq.method == "HEAD")) {
 		return (retry);
 	}
-	# An old picture is given at once, while a new one is asked for: what edge.stale_if_error
-	# allows. Whoever uploads anew purges.
+	# Varnish serves an old thumbnail at once and fetches a new one meanwhile; edge.stale_if_error
+	# allows this. A client that uploads a new version purges.
 	if (beresp.status == 200) {
 		set beresp.grace = 1d;
 	}
 	if (beresp.status == 429 || beresp.status >= 500) {
-		# The old picture stays.
+		# Keep the old thumbnail.
 		if (bereq.is_bgfetch) {
 			return (abandon);
 		}
-		# A refusal is this client's alone; for a moment others do not wait for one another.
+		# A refusal is only for this client. For a moment, other clients do not wait for each other.
 		set beresp.uncacheable = true;
 		set beresp.ttl = 1s;
 		return (deliver);

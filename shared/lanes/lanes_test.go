@@ -20,7 +20,7 @@ func TestFor(t *testing.T) {
 		"a photo with a drawing on it": {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeSVG}}, renderjob.LaneExpensive},
 		"an expensive type":            {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}, Expensive: true}, renderjob.LaneExpensive},
 		"a type that is not expensive": {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}}, renderjob.LaneStandard},
-		"a drawing nobody waits for":   {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Expensive: true, Bulk: true}, renderjob.LaneBulk},
+		"a drawing in bulk":            {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Expensive: true, Bulk: true}, renderjob.LaneBulk},
 	} {
 		if got := For(c.work); got != c.want {
 			t.Errorf("%s goes into %s, want %s", name, got, c.want)
@@ -41,7 +41,7 @@ func TestMisplaced(t *testing.T) {
 		"a drawing without an extension": {renderjob.LaneStandard, thumbnail.TypeUnknown, thumbnail.TypeSVG, []int64{1}, true},
 		"a photo without an extension":   {renderjob.LaneStandard, thumbnail.TypeUnknown, thumbnail.TypeJPEG, []int64{1}, false},
 		"a huge photo in expensive":      {renderjob.LaneExpensive, thumbnail.TypeJPEG, thumbnail.TypeJPEG, []int64{LongArea + 1}, false},
-		"a huge photo nobody waits for":  {renderjob.LaneBulk, thumbnail.TypeJPEG, thumbnail.TypeJPEG, []int64{LongArea + 1}, false},
+		"a huge photo in bulk":           {renderjob.LaneBulk, thumbnail.TypeJPEG, thumbnail.TypeJPEG, []int64{LongArea + 1}, false},
 	} {
 		if got := Misplaced(c.lane, c.named, c.found, c.areas...); got != c.want {
 			t.Errorf("%s: %v", name, got)

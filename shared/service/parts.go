@@ -7,10 +7,11 @@ import (
 	"sync"
 )
 
-// Parts start in order and stop in the opposite one.
+// Parts start in order and stop in reverse order.
 type Parts []Part
 
-// Start starts all; when one fails, or ctx ends, those before it are stopped again.
+// Start starts all parts. If a part fails or ctx ends, Start stops that part and the parts before it,
+// and returns the errors.
 func (p Parts) Start(ctx context.Context) error {
 	for i, part := range p {
 		if err := errors.Join(part.Start(ctx), ctx.Err()); err != nil {
@@ -20,7 +21,7 @@ func (p Parts) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop stops all, last first.
+// Stop stops all parts, the last first.
 func (p Parts) Stop(ctx context.Context) error {
 	var all []error
 	for _, part := range slices.Backward(p) {
@@ -29,12 +30,12 @@ func (p Parts) Stop(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Lazy is a part that is made when it is started, which is after those before it have.
+// Lazy returns a part that is made at its start, after the parts before it have started.
 func Lazy(make func() (Part, error)) Part { return &lazy{make: make} }
 
 type lazy struct {
 	make func() (Part, error)
-	part Part // nil before Start, and when it could not be made
+	part Part // nil before Start, and after a failure to make it
 }
 
 // Start makes the part and starts it.
@@ -47,7 +48,7 @@ func (l *lazy) Start(ctx context.Context) error {
 	return part.Start(ctx)
 }
 
-// Stop stops the part that was made.
+// Stop stops the part if it was made.
 func (l *lazy) Stop(ctx context.Context) error {
 	if l.part == nil {
 		return nil
@@ -55,16 +56,16 @@ func (l *lazy) Stop(ctx context.Context) error {
 	return l.part.Stop(ctx)
 }
 
-// Stopper is a part that runs since it was made, and is only stopped: once, by the first
-// Stop.
+// Stopper returns a part that runs before Start and only needs a stop. The first Stop calls stop, and
+// further ones do nothing.
 func Stopper(stop func(context.Context) error) Part { return &stopper{stop: stop} }
 
-// Closer is a Stopper that does not wait for a context.
+// Closer returns a Stopper without a context.
 func Closer(end func() error) Part {
 	return Stopper(func(context.Context) error { return end() })
 }
 
-// Deferred is a Closer that does not fail.
+// Deferred returns a Closer without an error.
 func Deferred(end func()) Part {
 	return Stopper(func(context.Context) error { end(); return nil })
 }
@@ -77,7 +78,7 @@ type stopper struct {
 // Start does nothing.
 func (*stopper) Start(context.Context) error { return nil }
 
-// Stop stops, the first time.
+// Stop calls stop, the first time.
 func (s *stopper) Stop(ctx context.Context) (err error) {
 	s.once.Do(func() { err = s.stop(ctx) })
 	return err

@@ -9,7 +9,7 @@ import (
 
 var errBroken = errors.New("broken")
 
-// noted is a part that notes when it starts and stops.
+// noted is a part that notes its starts and stops.
 type noted struct {
 	name  string
 	notes *[]string
@@ -41,15 +41,15 @@ func TestPartsStartInOrderAndStopInTheOpposite(t *testing.T) {
 	}
 }
 
-// Those that started are stopped when another one fails, and none is started after it. Stop
-// has its time also where the time to start is over.
+// If a part fails, the parts before it are stopped and no further part is started. Stop has its full
+// time, even after the end of the time to start.
 func TestPartsThatStartedAreStoppedWhenOneFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		fails func(*[]string, context.CancelFunc) Part
 		want  error
 	}{
-		"it does not start":    {func(notes *[]string, _ context.CancelFunc) Part { return noted{"b", notes, errBroken} }, errBroken},
-		"it could not be made": {func(*[]string, context.CancelFunc) Part { return Lazy(func() (Part, error) { return nil, errBroken }) }, errBroken},
+		"the part does not start": {func(notes *[]string, _ context.CancelFunc) Part { return noted{"b", notes, errBroken} }, errBroken},
+		"the part cannot be made": {func(*[]string, context.CancelFunc) Part { return Lazy(func() (Part, error) { return nil, errBroken }) }, errBroken},
 		"the time is over": {func(notes *[]string, cancel context.CancelFunc) Part {
 			return Lazy(func() (Part, error) { cancel(); return noted{"b", notes, nil}, nil })
 		}, context.Canceled},
@@ -61,7 +61,7 @@ func TestPartsThatStartedAreStoppedWhenOneFails(t *testing.T) {
 			stopped := Stopper(func(ctx context.Context) error {
 				notes = append(notes, "stop a")
 				if ctx.Err() != nil {
-					t.Error("it has no time to stop")
+					t.Error("the part has no time to stop")
 				}
 				return nil
 			})
@@ -82,11 +82,11 @@ func TestWhatIsOnlyClosedIsClosedOnce(t *testing.T) {
 	} {
 		n = 0
 		if err := part.Start(t.Context()); err != nil || n != 0 {
-			t.Errorf("%s: %d, %v at the start", name, n, err)
+			t.Errorf("%s: %d calls and %v at the start", name, n, err)
 		}
 		first, second := part.Stop(t.Context()), part.Stop(t.Context())
 		if n != 1 || (first == nil) != (name == "Deferred") || second != nil {
-			t.Errorf("%s: %d times, %v, %v", name, n, first, second)
+			t.Errorf("%s: %d calls, %v, %v", name, n, first, second)
 		}
 	}
 }

@@ -1,7 +1,5 @@
-// Package service is how a process' parts start and stop, in order, and how the process
-// itself runs until it is told to end.
-//
-// Every role and every process is made of parts.
+// Package service starts and stops the parts of a process in order, and runs the process until a
+// signal. Every role and every process consists of parts.
 package service
 
 import (
@@ -19,27 +17,27 @@ import (
 )
 
 const (
-	// StopWithin is how long a process takes to stop cleanly before it gives up. It is above
-	// the longest render (59 s), which a renderer finishes.
+	// StopWithin bounds a clean stop of a process. It is longer than the longest render (59 s), which a
+	// renderer finishes.
 	StopWithin = 75 * time.Second
-	// StartWithin is how long a process waits for what it needs, such as NATS, before it gives
-	// up and leaves it to its supervisor to try again.
+	// StartWithin bounds a process's wait for the services that it needs, such as NATS. The process
+	// then gives up, and its supervisor starts it again.
 	StartWithin = time.Minute
-	// abandonWithin is how long a process that is told to stop waits for a part that is still
-	// being made. It has promised nothing yet that would have to be finished.
+	// abandonWithin bounds the wait for a part that is still being made when the process must stop.
+	// Such a part has made no promise yet that it must keep.
 	abandonWithin = 2 * time.Second
 )
 
-// Part is something that runs. New made it and bound its listeners; Start
-// begins the work and returns; Stop ends it and waits for its goroutines, at
-// most until ctx ends. Stop without Start, and a second Stop, do no harm.
+// Part is a running piece of a process. Its New function binds its listeners. Start begins the work and
+// returns. Stop ends the work and waits for the part's goroutines, at most until ctx ends. Stop without
+// Start and a second Stop do no harm.
 type Part interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 }
 
-// Run starts the part, calls ready, waits for SIGINT or SIGTERM, calls leaving,
-// and stops the part. A second signal cuts off what is still under way.
+// Run starts the part, calls ready, waits for SIGINT or SIGTERM, calls leaving, and stops the part. A
+// second signal breaks off the work under way.
 func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -58,15 +56,15 @@ func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 	<-signals
 	leaving()
 	supervisor.Stopping()
-	log.Info("stopping: what is under way is finished; a second signal cuts it off", "at most", StopWithin)
+	log.Info("stop after the work under way: a second signal breaks it off", "at most", StopWithin)
 	if err := stopUntil(part, signals); err != nil {
-		return fmt.Errorf("not everything stopped cleanly: %w", err)
+		return fmt.Errorf("stop the process cleanly: %w", err)
 	}
-	log.Info("stopped")
+	log.Info("end the process")
 	return nil
 }
 
-// stopUntil stops the part, and cuts it off at a signal.
+// stopUntil stops the part, and breaks its work off at a signal.
 func stopUntil(part Part, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), StopWithin)
 	defer cancel()
@@ -80,9 +78,9 @@ func stopUntil(part Part, signals <-chan os.Signal) error {
 	return part.Stop(ctx)
 }
 
-var errStopped = errors.New("told to stop before it had started")
+var errStopped = errors.New("a signal stopped the process before it had started")
 
-// start starts the part. A signal meanwhile ends that.
+// start starts the part. A signal during the start stops it.
 func start(part Part, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), StartWithin)
 	defer cancel()
@@ -97,7 +95,7 @@ func start(part Part, signals <-chan os.Signal) error {
 	select {
 	case err := <-started:
 		return errors.Join(errStopped, err, stopUntil(part, signals))
-	case <-signals: // a second one
+	case <-signals: // a second signal
 	case <-time.After(abandonWithin):
 	}
 	return errStopped

@@ -141,7 +141,7 @@ func TestValuesAreCheckedAgainstEachOther(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{
-		"edge.deadline: 30s leaves no room", "edge.trusted_proxies", "throttle.per_ip.max_queue", "bananas",
+		"edge.deadline: 30s is too short", "edge.trusted_proxies", "throttle.per_ip.max_queue", "bananas",
 		"throttle.release_timeout", "store.thumbnails.kind", "store.originals.auth_url", "render.quality: 101", "4:2:2",
 	} {
 		if !strings.Contains(err.Error(), want) {

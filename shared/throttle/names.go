@@ -7,7 +7,7 @@ import (
 
 // The names in metrics for pools without a throttle.
 const (
-	Thumbnail Name = "thumbnail" // the pool in which flights wait for another's render of the same thumbnail
+	Thumbnail Name = "thumbnail" // the pool in which flights wait for another flight's render of the same thumbnail
 	Other     Name = "other"     // pools of PoolCounter's other clients
 )
 
@@ -59,7 +59,7 @@ func (t Table) RuleName(text string) (string, error) {
 	return "", fmt.Errorf("no limits for throttle %q: write one of %s", text, strings.Join(t.RuleNames(), ", "))
 }
 
-// CanShadow reports whether the rule of that name, as RuleName gives it, can be in shadow mode.
+// CanShadow reports whether the rule with a name from RuleName has a shadow mode.
 func (t Table) CanShadow(ruleName string) bool {
 	for r := range t.rules() {
 		if r.name() == ruleName {

@@ -20,7 +20,7 @@ type Need struct {
 // rule is one set of limits: of a throttle, or of one of its variants.
 type rule struct {
 	throttle *Throttle
-	variant  string // "" where the throttle has none
+	variant  string // "" for a throttle without variants
 }
 
 func (r rule) name() string {

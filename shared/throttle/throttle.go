@@ -1,6 +1,6 @@
-// Package throttle is the table of the rules that can refuse or delay a request, with their
-// names, counts and sentences. All other packages read the table, so that a new throttle
-// changes this package and the settings alone.
+// Package throttle is the table of the rules that can refuse or delay a request, with their names,
+// counts and sentences. All other packages read the table: a new throttle changes only this package and
+// the settings.
 package throttle
 
 import (
@@ -57,18 +57,18 @@ type Throttle struct {
 // Limits are the current limits of an edge.
 type Limits struct {
 	Settings settings.Throttle
-	Lane     func(renderjob.Lane) settings.Pool // follows the renderers that live
+	Lane     func(renderjob.Lane) settings.Pool // follows the living renderers
 }
 
 // Request is a flight that wants to render.
 type Request struct {
-	Client    string // that leads it, as package clientaddr names it
+	Client    string // the client that leads it, as package clientaddr names it
 	Exempt    bool   // per-ip does not count the client
 	Original  thumbnail.Location
-	Expensive thumbnail.Type // of its pictures, the first that is of an expensive type; else ""
-	Places    int            // that an expensive original takes of its type's pool; at least 1
+	Expensive thumbnail.Type // first expensive type among its pictures, else ""
+	Places    int            // places that an expensive original takes of its type's pool; at least 1
 	Lane      renderjob.Lane
-	Rides     bool // it comes along with another's job, and takes no place of the lane
+	Rides     bool // shares another flight's job, and takes no place of the lane
 }
 
 // Table is the throttles, in the order in which a request meets them.
@@ -113,8 +113,8 @@ func count(it bool) int {
 	return 0
 }
 
-// expensivePool returns at most the pool's workers as places, so that the most expensive original
-// can render alone.
+// expensivePool returns at most the pool's workers as places: the most expensive original can still
+// render alone.
 func expensivePool(r Request, limits settings.Pool) (string, int) {
 	if r.Expensive == "" {
 		return "", 0

@@ -37,12 +37,12 @@ func TestNeeds(t *testing.T) {
 		want    string
 	}{
 		"a photo":              {photo, "ip:192.0.2.1 original:c%2Fa.jpg lane:standard"},
-		"of an exempt client":  {exempt, "original:c%2Fa.jpg lane:standard"},
+		"for an exempt client": {exempt, "original:c%2Fa.jpg lane:standard"},
 		"of an expensive type": {scan, "ip:192.0.2.1 original:c%2Fa.jpg expensive:tiff lane:expensive"},
 	} {
 		needs := All().Needs(c.request, limits())
 		if got := keys(needs); got != c.want {
-			t.Errorf("%s needs %s, not %s", name, got, c.want)
+			t.Errorf("%s needs %s, want %s", name, got, c.want)
 		}
 		rules := All().Rules(limits())
 		for _, n := range needs {
@@ -53,7 +53,7 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// Each throttle has one name towards people, and whatever is written for it is understood.
+// Each throttle has one name for people, and RuleName accepts each spelling of it.
 func TestNames(t *testing.T) {
 	all := All()
 	want := []string{"per-ip", "per-original", "expensive", "lane:standard", "lane:expensive", "lane:bulk"}
@@ -81,10 +81,10 @@ func TestPoolsAreOfThrottles(t *testing.T) {
 		"thumbnail:a": Thumbnail, "thumbor-ip-1.2.3.4": Other, "": Other, "failure:x": Other, ":x": Other,
 	} {
 		if got := All().OfKey(key); got != want {
-			t.Errorf("%q is of %s, not %s", key, got, want)
+			t.Errorf("%q belongs to %s, want %s", key, got, want)
 		}
 		if !slices.Contains(All().PoolNames(), want) {
-			t.Errorf("metrics do not have %s", want)
+			t.Errorf("metrics lack %s", want)
 		}
 	}
 }
@@ -110,17 +110,16 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	if All().IsOfClient(fault.New(fault.Unavailable, "a test")) {
-		t.Error("a fault of no throttle is the client's")
+		t.Error("a fault without a throttle concerns a client")
 	}
 }
 
-// A settings key of each throttle exists, and only those that can be in shadow mode are
-// offered it.
+// Each throttle has its settings key, and only throttles with a shadow mode have the setting for it.
 func TestTheTableIsWhole(t *testing.T) {
 	values := settings.Default().Values()
 	for _, row := range All() {
 		if row.Name == "" || row.Sentence == "" || row.Kind == "" || strings.HasSuffix(row.Sentence, ".") {
-			t.Errorf("%+v lacks something", row)
+			t.Errorf("the row %+v is incomplete", row)
 		}
 		if (row.Class == "") != (row.limits == nil) || (row.Class == "") != (row.pool == nil) {
 			t.Errorf("%s lacks a part of a coordinator's rule", row.Name)
@@ -138,8 +137,8 @@ func TestTheTableIsWhole(t *testing.T) {
 	}
 }
 
-// A throttle that counts the renders of a client's network, made up: it takes a row of the
-// table, and its limits from the settings.
+// A new throttle that counts the renders of a client's network needs only a row of the table and its
+// limits in the settings.
 func TestAMadeUpThrottle(t *testing.T) {
 	network := func(r Request, _ settings.Pool) (string, int) {
 		p, err := netip.MustParseAddr(r.Client).Prefix(24)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Thumbnails are stored under these digests, and jobs carry this JSON to renderers of
-// another version: neither may change.
+// Digests name stored thumbnails, and jobs carry this JSON to renderers of other versions. The digests
+// and the JSON must never change.
 func TestCanonicalFormIsPinned(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec      Spec
@@ -24,7 +24,7 @@ func TestCanonicalFormIsPinned(t *testing.T) {
 			`{"original":{"path":"https://images.example/a.png?x=1"},"type":"png","width":300,"height":200,"prefer":["avif"],"quality":80,"quality_webp":75,"quality_avif":60,"chroma_subsampling":"4:2:0","max_animated_area":1}`,
 			"bmJ9I6jD0bUPwkacgCql5A",
 		},
-		"quality of AVIF alone": {
+		"only the quality of AVIF": {
 			avifAlone(),
 			`{"original":{"path":"b.tif"},"type":"tiff","format":"avif","height":99,"quality":80,"quality_avif":61,"chroma_subsampling":"4:2:0"}`,
 			"UtHimb0DKe3ct7z7tPHGTg",
@@ -50,7 +50,7 @@ func TestCanonicalFormIsPinned(t *testing.T) {
 			}
 			var read Spec
 			if err := json.Unmarshal([]byte(c.canonical), &read); err != nil || !reflect.DeepEqual(read, c.spec) {
-				t.Errorf("it reads as %+v, %v; want %+v", read, err, c.spec)
+				t.Errorf("the canonical form parses as %+v, %v; want %+v", read, err, c.spec)
 			}
 		})
 	}

@@ -5,59 +5,58 @@ import (
 	"strings"
 )
 
-// Format names the file format of a thumbnail. It is the extension that thumbnails get.
+// Format is the file format of a thumbnail, named by its file extension.
 type Format string
 
-// The formats that a thumbnail can have. What else there is to know of one is its row in
-// the table of formats.
+// The formats of thumbnails. The table of formats has their properties.
 const (
-	FormatAuto Format = "" // the one that suits the original
+	FormatAuto Format = "" // the format that suits the original
 	FormatJPEG Format = "jpg"
 	FormatPNG  Format = "png"
 	FormatWebP Format = "webp"
 	FormatGIF  Format = "gif"
 	FormatAVIF Format = "avif"
 	FormatJXL  Format = "jxl"
-	FormatJSON Format = "json" // of Spec.Meta alone; no picture, and so not in the table
+	FormatJSON Format = "json" // only for Spec.Meta: not a picture, and so not in the table
 )
 
-// FormatRow is all that is known of a format, but for its encoder, which package vips of
-// the renderer holds: a test there fails where a row has none.
+// FormatRow has all properties of a format. The encoders are in the renderer's package vips, where a
+// test fails for a row without one.
 type FormatRow struct {
 	Format      Format
-	Name        string      // what people call it
-	Spellings   []string    // in URLs and as extensions of files, in lower case; Format is the first
+	Name        string      // name for people
+	Spellings   []string    // names in URLs and extensions of files, in lower case; Format is the first
 	MediaTypes  []string    // answers have the first; a client's Accept may name any
 	Signatures  []Signature // every file of the format begins with one of them
 	LongestSide int         // of a picture, in pixels
-	Alpha       bool        // pixels can be transparent; else transparent parts become white
+	Alpha       bool        // pixels can be transparent; otherwise transparent parts become white
 	Profiles    bool        // files can carry a colour profile
-	Animation   Animation   // what writes all frames of an animation
+	Animation   Animation   // how all frames of an animation are written
 	Lossy       bool        // the encoder takes a quality, and render.qualities can name the format
 	Negotiable  bool        // browsers name it in Accept, and thumbor.auto_formats can list it
 	Optimized   bool        // a tool repacks it, and renderer.optimizers can list it
 	Wikimedia   bool        // MediaWiki's URLs can ask for it (field notes of 2026-07-17, T430528)
 }
 
-// Signature is bytes that files of a format have at a place.
+// Signature is a byte sequence at a place in each file of a format.
 type Signature struct {
-	At    int // bytes before it
+	At    int // offset in bytes
 	Bytes string
 }
 
-// Animation says what writes all frames of an animated thumbnail.
+// Animation is the way to write all frames of an animated thumbnail.
 type Animation string
 
 // The ways to write an animation.
 const (
-	FirstFrame Animation = ""        // nothing: the thumbnail is the first frame
+	FirstFrame Animation = ""        // not at all: the thumbnail is the first frame
 	ByEncoder  Animation = "encoder" // libvips, as it writes a still picture
 	ByTool     Animation = "tool"    // a program resizes the animated original itself
-	Packed     Animation = "packed"  // a program, of frames that libvips draws
+	Packed     Animation = "packed"  // a program packs frames that libvips draws
 )
 
-// formats is the table. Its order is that of qualities in a spec's canonical form, on
-// which digests depend: a new format goes to the end.
+// formats is the table. Its order is the order of qualities in a spec's canonical form, which digests
+// depend on: add a new format at the end.
 var formats = []FormatRow{
 	{
 		Format: FormatJPEG, Name: "JPEG", Spellings: []string{"jpg", "jpeg", "jpe"}, MediaTypes: []string{"image/jpeg", "image/jpg"},
@@ -71,7 +70,7 @@ var formats = []FormatRow{
 	},
 	{
 		Format: FormatWebP, Name: "WebP", Spellings: []string{"webp"}, MediaTypes: []string{"image/webp"},
-		Signatures:  []Signature{{8, "WEBPVP8"}}, // behind RIFF and the file's length
+		Signatures:  []Signature{{8, "WEBPVP8"}}, // after RIFF and the file's length
 		LongestSide: 16_383, Profiles: true, Alpha: true, Animation: ByEncoder, Lossy: true, Negotiable: true, Wikimedia: true,
 	},
 	{
@@ -81,7 +80,7 @@ var formats = []FormatRow{
 	},
 	{
 		Format: FormatAVIF, Name: "AVIF", Spellings: []string{"avif"}, MediaTypes: []string{"image/avif"},
-		Signatures:  []Signature{{4, "ftypavif"}, {4, "ftypavis"}}, // behind the box's length
+		Signatures:  []Signature{{4, "ftypavif"}, {4, "ftypavis"}}, // after the box's length
 		LongestSide: 65_535, Profiles: true, Alpha: true, Animation: Packed, Lossy: true, Negotiable: true,
 	},
 	{
@@ -91,10 +90,10 @@ var formats = []FormatRow{
 	},
 }
 
-// Formats lists the rows of all formats.
+// Formats returns the rows of all formats.
 func Formats() []FormatRow { return slices.Clone(formats) }
 
-// FormatNames lists the formats that have a property, for settings and their messages.
+// FormatNames returns the names of the formats with a property, for settings and their messages.
 func FormatNames(has func(FormatRow) bool) (names []string) {
 	for _, row := range formats {
 		if has(row) {
@@ -104,14 +103,13 @@ func FormatNames(has func(FormatRow) bool) (names []string) {
 	return names
 }
 
-// Row is what is known of the format: nothing of FormatAuto, FormatJSON, and names that
-// are no format's.
+// Row returns the format's row. It is empty for FormatAuto, FormatJSON and unknown names.
 func (f Format) Row() FormatRow {
 	row, _ := findFormat(func(row FormatRow) bool { return row.Format == f })
 	return row
 }
 
-// ContentType is the media type of the format; "" of FormatAuto.
+// ContentType returns the media type of the format; "" for FormatAuto.
 func (f Format) ContentType() string {
 	if f == FormatJSON {
 		return "application/json"
@@ -122,14 +120,14 @@ func (f Format) ContentType() string {
 	return ""
 }
 
-// ParseFormat reads a format's name as URLs spell it, in any case.
+// ParseFormat parses a format's name as in URLs, in any case.
 func ParseFormat(name string) (Format, bool) {
 	name = strings.ToLower(name)
 	row, ok := findFormat(func(row FormatRow) bool { return slices.Contains(row.Spellings, name) })
 	return row.Format, ok
 }
 
-// FormatOfMedia tells the format of a media type, FormatJSON too.
+// FormatOfMedia returns the format of a media type, also FormatJSON.
 func FormatOfMedia(mediaType string) (Format, bool) {
 	if mediaType == FormatJSON.ContentType() {
 		return FormatJSON, true
@@ -138,7 +136,7 @@ func FormatOfMedia(mediaType string) (Format, bool) {
 	return row.Format, ok
 }
 
-// SniffFormat tells the format of a file by its beginning, of which 16 bytes are enough.
+// SniffFormat returns the format of a file by its first bytes. 16 bytes are enough.
 func SniffFormat(head []byte) (Format, bool) {
 	row, ok := findFormat(func(row FormatRow) bool {
 		return slices.ContainsFunc(row.Signatures, func(s Signature) bool {

@@ -10,13 +10,13 @@ func TestEachRowIsComplete(t *testing.T) {
 	for _, row := range Formats() {
 		t.Run(string(row.Format), func(t *testing.T) {
 			if row.Format == "" || row.Name == "" || len(row.MediaTypes) == 0 || len(row.Signatures) == 0 {
-				t.Errorf("something is missing of %+v", row)
+				t.Errorf("the row %+v is incomplete", row)
 			}
 			if len(row.Spellings) == 0 || row.Spellings[0] != string(row.Format) {
-				t.Errorf("the first spelling is the format's own: %q", row.Spellings)
+				t.Errorf("the first spelling of %q is not the format's name", row.Spellings)
 			}
 			if row.LongestSide < 1 {
-				t.Errorf("no picture has a longest side of %d", row.LongestSide)
+				t.Errorf("the longest side %d is not possible", row.LongestSide)
 			}
 			if !slices.Contains([]Animation{FirstFrame, ByEncoder, ByTool, Packed}, row.Animation) {
 				t.Errorf("animation %q", row.Animation)
@@ -27,7 +27,7 @@ func TestEachRowIsComplete(t *testing.T) {
 				}
 			}
 			if row.Format.Row().Name != row.Name || row.Format.ContentType() != row.MediaTypes[0] {
-				t.Error("the row is not found by its format")
+				t.Error("Row does not find the row by its format")
 			}
 		})
 	}
@@ -53,7 +53,7 @@ func TestFormatsAreFoundByWhatTheyHave(t *testing.T) {
 	for _, row := range Formats() {
 		for _, spelling := range row.Spellings {
 			if f, ok := ParseFormat(strings.ToUpper(spelling)); f != row.Format || !ok {
-				t.Errorf("%q is read as %q", spelling, f)
+				t.Errorf("%q parses as %q", spelling, f)
 			}
 		}
 		for _, media := range row.MediaTypes {
@@ -64,10 +64,10 @@ func TestFormatsAreFoundByWhatTheyHave(t *testing.T) {
 		for _, s := range row.Signatures {
 			file := strings.Repeat("?", s.At) + s.Bytes
 			if f, ok := SniffFormat([]byte(file)); f != row.Format || !ok {
-				t.Errorf("%q is sniffed as %q", file, f)
+				t.Errorf("%q has the format %q", file, f)
 			}
 			if f, ok := SniffFormat([]byte(file[:len(file)-1])); ok {
-				t.Errorf("a part of a signature is sniffed as %q", f)
+				t.Errorf("a part of a signature has the format %q", f)
 			}
 		}
 	}
@@ -76,16 +76,16 @@ func TestFormatsAreFoundByWhatTheyHave(t *testing.T) {
 func TestWhatIsNoFormat(t *testing.T) {
 	for _, name := range []string{"", "auto", "json", "tiff", "svg"} {
 		if f, ok := ParseFormat(name); ok || f != FormatAuto {
-			t.Errorf("%q is read as %q", name, f)
+			t.Errorf("%q parses as %q", name, f)
 		}
 	}
 	if f, ok := FormatOfMedia("image/svg+xml"); ok {
-		t.Errorf("an SVG is the format %q", f)
+		t.Errorf("an SVG has the format %q", f)
 	}
 	if f, ok := FormatOfMedia(FormatJSON.ContentType()); !ok || f != FormatJSON {
-		t.Errorf("JSON is the format %q", f)
+		t.Errorf("a JSON file has the format %q", f)
 	}
 	if got := FormatAuto.ContentType(); got != "" {
-		t.Errorf("no format has the media type %q", got)
+		t.Errorf("an empty format has the media type %q", got)
 	}
 }

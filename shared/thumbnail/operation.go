@@ -3,8 +3,8 @@ package thumbnail
 // Step names an operation.
 type Step string
 
-// The operations, with what they read of Operation. Those that Thumbor has do to
-// the pixels what its documentation and its filters of the same name say.
+// The operations, with the fields of Operation that they use. Thumbor's operations do the same to the
+// pixels as the documented filters of the same names.
 const (
 	StepRotate     Step = "rotate"           // Args: degrees clockwise, 90, 180 or 270
 	StepCrop       Step = "crop"             // Args: left, top, right, bottom
@@ -19,19 +19,19 @@ const (
 	StepEqualize   Step = "equalize"         // nothing
 	StepNoise      Step = "noise"            // Args: amount, seed
 	StepBlur       Step = "blur"             // Args: radius in pixels, sigma
-	StepSharpen    Step = "sharpen"          // Args: amount, radius; On: luminance alone
+	StepSharpen    Step = "sharpen"          // Args: amount, radius; On: only luminance
 	StepConvolve   Step = "convolution"      // Args: the matrix; Columns; On: normalized
 	StepCorners    Step = "round_corner"     // Args: radius across, radius down; Color; On: transparent
 	StepBackground Step = "background_color" // Color, or Word: auto
 	StepFill       Step = "fill"             // Color, or Word: auto, blur; On: transparent parts too
 	StepUpscale    Step = "upscale"          // nothing
 	StepProportion Step = "proportion"       // Args: factor
-	StepWatermark  Step = "watermark"        // Picture; Word: x; Word2: y; Args: transparency, width, height in percent (0 = as it is)
+	StepWatermark  Step = "watermark"        // Picture; Word: x; Word2: y; Args: transparency, width, height in percent (0 = unchanged)
 	StepFrame      Step = "frame"            // Picture, a nine-patch
-	StepRedEye     Step = "red_eye"          // nothing; within the focal points
+	StepRedEye     Step = "red_eye"          // nothing; only inside the focal points
 )
 
-// Operation is one step that follows the resize; the order of steps matters.
+// Operation is one step after the resize. The order of steps matters.
 type Operation struct {
 	Name    Step      `json:"name"`
 	Args    []float64 `json:"args,omitempty"`
@@ -50,10 +50,10 @@ type Point struct {
 	Y uint8 `json:"y"`
 }
 
-// MaxPictures bounds the pictures beside the original that one spec may name.
+// MaxPictures bounds the pictures beside the original in one spec.
 const MaxPictures = 4
 
-// Pictures lists the watermarks and frames, each once, in the order of their use.
+// Pictures returns the watermarks and frames, each once, in the order of their use.
 func (s Spec) Pictures() (all []Location) {
 	seen := map[Location]bool{}
 	for _, o := range s.Operations {

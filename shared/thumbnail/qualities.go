@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Qualities are the qualities, 1…100, of lossy formats that have one of their own.
+// Qualities has the quality, 1…100, of each lossy format with its own quality.
 type Qualities map[Format]int
 
-// QualityOf is the quality of a thumbnail of this format: its own, else the common one.
+// QualityOf returns the quality of a thumbnail of this format: the format's own, or the common one.
 func (s Spec) QualityOf(f Format) int {
 	if own, ok := s.Qualities[f]; ok {
 		return own
@@ -18,12 +18,12 @@ func (s Spec) QualityOf(f Format) int {
 	return s.Quality
 }
 
-// validate says which quality is of no lossy format, or out of range.
+// validate returns an error for a format that is not lossy and for a quality out of range.
 func (q Qualities) validate() error {
 	for f, quality := range q {
 		switch {
 		case !f.Row().Lossy:
-			return fmt.Errorf("a quality of the format %q: only %v have one", f, FormatNames(func(row FormatRow) bool { return row.Lossy }))
+			return fmt.Errorf("the format %q has no quality: only %v have one", f, FormatNames(func(row FormatRow) bool { return row.Lossy }))
 		case quality < 1 || quality > 100:
 			return fmt.Errorf("the quality of %s is %d, which is not within 1…100", f, quality)
 		}
@@ -31,14 +31,14 @@ func (q Qualities) validate() error {
 	return nil
 }
 
-// Specs as JSON have each quality beside the common one, as "quality_webp": they had a
-// field for each format once, and what is stored under their digests stays valid.
+// The JSON of a spec has each own quality beside the common one, as "quality_webp". Early specs had a
+// field for each format, and thumbnails stored under their digests stay valid.
 const (
 	qualityKey = "quality_"
-	behindThem = `"chroma_subsampling":` // the key before which they stand
+	behindThem = `"chroma_subsampling":` // the key after the qualities
 )
 
-// MarshalJSON writes the spec as it has always been written.
+// MarshalJSON writes the spec in the form that all versions have.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	type fields Spec
 	text, err := json.Marshal(fields(s))
@@ -51,12 +51,12 @@ func (s Spec) MarshalJSON() ([]byte, error) {
 			own = fmt.Appendf(own, `"%s%s":%d,`, qualityKey, row.Format, quality)
 		}
 	}
-	// Quotes in texts are escaped, so that this finds the key and nothing else.
+	// Quotes in texts are escaped: Index finds only the key.
 	return slices.Insert(text, bytes.Index(text, []byte(behindThem)), own...), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. A quality of 0 is none, and one of a
-// format that this version does not know is left out.
+// UnmarshalJSON parses the result of MarshalJSON. It drops a quality of 0 and the quality of a format
+// that this version does not know.
 func (s *Spec) UnmarshalJSON(text []byte) error {
 	type fields Spec
 	if err := json.Unmarshal(text, (*fields)(s)); err != nil {

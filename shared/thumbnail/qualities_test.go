@@ -19,13 +19,13 @@ func TestQualitiesAreRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		text   string
 		want   Qualities
-		refuse string // "" = it is read
+		refuse string // "" = the JSON is valid
 	}{
-		"none":                        {`{"quality":80}`, nil, ""},
-		"0 is none":                   {`{"quality":80,"quality_webp":0}`, nil, ""},
-		"its own":                     {`{"quality_avif":60,"quality_webp":70}`, Qualities{FormatAVIF: 60, FormatWebP: 70}, ""},
-		"of a format of a later time": {`{"quality_webp":70,"quality_next":60}`, Qualities{FormatWebP: 70}, ""},
-		"a text":                      {`{"quality_webp":"70"}`, nil, "quality_webp"},
+		"none":                 {`{"quality":80}`, nil, ""},
+		"a quality of 0":       {`{"quality":80,"quality_webp":0}`, nil, ""},
+		"own qualities":        {`{"quality_avif":60,"quality_webp":70}`, Qualities{FormatAVIF: 60, FormatWebP: 70}, ""},
+		"of an unknown format": {`{"quality_webp":70,"quality_next":60}`, Qualities{FormatWebP: 70}, ""},
+		"a text":               {`{"quality_webp":"70"}`, nil, "quality_webp"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Spec{Qualities: Qualities{FormatJPEG: 1}}
@@ -37,11 +37,11 @@ func TestQualitiesAreRead(t *testing.T) {
 				return
 			}
 			if err != nil || len(s.Qualities) != len(c.want) {
-				t.Fatalf("read as %v, %v; want %v", s.Qualities, err, c.want)
+				t.Fatalf("the JSON parses as %v, %v; want %v", s.Qualities, err, c.want)
 			}
 			for f, quality := range c.want {
 				if s.Qualities[f] != quality {
-					t.Errorf("read as %v, want %v", s.Qualities, c.want)
+					t.Errorf("the JSON parses as %v, want %v", s.Qualities, c.want)
 				}
 			}
 		})
@@ -53,11 +53,11 @@ func TestQualitiesOfASpecAreValidated(t *testing.T) {
 		qualities Qualities
 		refuse    string
 	}{
-		"none":                {nil, ""},
-		"of each end":         {Qualities{FormatWebP: 1, FormatAVIF: 100}, ""},
-		"too high":            {Qualities{FormatWebP: 101}, "webp is 101"},
-		"of a lossless one":   {Qualities{FormatPNG: 80}, `"png"`},
-		"of no format at all": {Qualities{"tiff": 80}, "jpg webp avif"},
+		"none":                 {nil, ""},
+		"both bounds":          {Qualities{FormatWebP: 1, FormatAVIF: 100}, ""},
+		"too high":             {Qualities{FormatWebP: 101}, "webp is 101"},
+		"of a lossless format": {Qualities{FormatPNG: 80}, `"png"`},
+		"of an unknown format": {Qualities{"tiff": 80}, "jpg webp avif"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Spec{Quality: 80, Chroma: "4:2:0", Qualities: c.qualities}.Validate()
@@ -68,11 +68,11 @@ func TestQualitiesOfASpecAreValidated(t *testing.T) {
 	}
 }
 
-// Qualities stand beside the common one, not inside of a text that looks like it.
+// UnmarshalJSON finds the qualities beside the common one, even if a text looks like the key.
 func TestQualitiesAmongTexts(t *testing.T) {
 	s := Spec{Original: Location{Path: `"chroma_subsampling":`}, Quality: 80, Qualities: Qualities{FormatJPEG: 70}, Chroma: "4:2:0"}
 	var read Spec
 	if err := json.Unmarshal([]byte(s.Canonical()), &read); err != nil || read.Original != s.Original || read.Qualities[FormatJPEG] != 70 {
-		t.Errorf("%s is read as %+v, %v", s.Canonical(), read, err)
+		t.Errorf("%s parses as %+v, %v", s.Canonical(), read, err)
 	}
 }

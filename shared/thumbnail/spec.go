@@ -1,9 +1,8 @@
-// Package thumbnail describes a thumbnail: the spec, which holds everything
-// that changes its bytes, the types of originals and formats of thumbnails, and
-// the storage key under which one is kept.
+// Package thumbnail describes thumbnails: the spec with all that changes a thumbnail's bytes, the types
+// of originals, the formats of thumbnails, and the storage key.
 //
-// The edge makes a spec from a URL, a job carries it, and the renderer draws
-// it. Two URLs that mean the same picture give the same spec.
+// The edge makes a spec from a URL, a job carries it, and the renderer draws it. Two URLs for the same
+// picture give the same spec.
 package thumbnail
 
 import (
@@ -14,23 +13,22 @@ import (
 	"unicode/utf16"
 )
 
-// RulesVersion is the version of the rules by which a spec becomes a picture.
-// It rises when the same spec would give other bytes than before, and is kept
-// in the metadata of every stored thumbnail.
+// RulesVersion is the version of the rules that make a picture from a spec. Raise it when a spec gives
+// other bytes than before. Each stored thumbnail has it in its metadata.
 const RulesVersion = 6
 
 // Location names an object in an object store.
 type Location struct {
-	Container string `json:"container,omitempty"` // "" is the store's default container
+	Container string `json:"container,omitempty"` // "" = the store's default container
 	Path      string `json:"path"`                // never absolute, never with "..", UTF-8; or an http(s) URL, without a container
 }
 
-// IsURL reports whether the location is another site's.
+// IsURL reports whether the location is the URL of another site.
 func (l Location) IsURL() bool {
 	return l.Container == "" && (strings.HasPrefix(l.Path, "http://") || strings.HasPrefix(l.Path, "https://"))
 }
 
-// Name is the file's own name: behind the last slash, and before a URL's query.
+// Name returns the file's own name: after the last slash, and without a URL's query.
 func (l Location) Name() string {
 	name := l.Path
 	if l.IsURL() {
@@ -39,7 +37,7 @@ func (l Location) Name() string {
 	return name[strings.LastIndex(name, "/")+1:]
 }
 
-// String gives container/path, for logs and keys.
+// String returns container/path, for logs and keys.
 func (l Location) String() string {
 	if l.Container == "" {
 		return l.Path
@@ -47,18 +45,18 @@ func (l Location) String() string {
 	return l.Container + "/" + l.Path
 }
 
-// Fit says how a picture meets a box of width × height.
+// Fit is the way to fit a picture into a box of width × height.
 type Fit string
 
-// The ways to meet a box; Thumbor's words.
+// The ways to fit, in Thumbor's words.
 const (
-	FitCover Fit = ""     // fill the box, cut what overlaps
+	FitCover Fit = ""     // fill the box, cut the overlap
 	FitIn    Fit = "in"   // largest picture inside the box, never enlarged
 	FitFull  Fit = "full" // smallest picture that covers the box, nothing cut
 )
 
-// Rect is a rectangle in pixels, right and bottom exclusive. Coordinates may
-// lie outside of the picture: they are clipped when the picture is known.
+// Rect is a rectangle in pixels, right and bottom exclusive. Its coordinates may be outside of the
+// picture: the renderer clips them.
 type Rect struct {
 	Left   int `json:"l"`
 	Top    int `json:"t"`
@@ -66,87 +64,86 @@ type Rect struct {
 	Bottom int `json:"b"`
 }
 
-// Trim cuts a uniform border off the original before anything else.
+// Trim cuts a uniform border off the original before any other step.
 type Trim struct {
-	Corner    string `json:"corner"`    // top-left or bottom-right: whose colour the border has
+	Corner    string `json:"corner"`    // top-left or bottom-right: the corner with the border's colour
 	Tolerance int    `json:"tolerance"` // distance between colours, 0…442 (Euclidean in RGB)
 }
 
-// Sharpen is Wikimedia's conditional_sharpen: an unsharp mask that is applied
-// only when the picture became much smaller.
+// Sharpen is Wikimedia's conditional_sharpen: an unsharp mask for pictures that became much smaller.
 type Sharpen struct {
 	Radius    float64 `json:"radius"`    // 0 = derived from sigma
 	Sigma     float64 `json:"sigma"`     // of the Gauss kernel, pixels
-	Amount    float64 `json:"amount"`    // share of the difference that is added
-	Threshold float64 `json:"threshold"` // differences below this share of the range are left
-	Ratio     float64 `json:"ratio"`     // applied when (w+h)/(W+H) is below this
+	Amount    float64 `json:"amount"`    // share of the difference to add
+	Threshold float64 `json:"threshold"` // smaller differences, as a share of the range, stay
+	Ratio     float64 `json:"ratio"`     // sharpen if (w+h)/(W+H) is below this
 }
 
-// Spec is the canonical description of one thumbnail. Zero values mean "not
-// asked for", so that a field added later leaves older specs' digests alone.
+// Spec is the canonical description of one thumbnail. Zero values mean "not requested": a new field
+// does not change the digests of older specs.
 type Spec struct {
 	Original Location `json:"original"`
 	Type     Type     `json:"type"` // by the original's name; the renderer checks the bytes
 
-	Format Format `json:"format,omitempty"` // "" = the one that suits the original
+	Format Format `json:"format,omitempty"` // "" = the format that suits the original
 	Width  int    `json:"width,omitempty"`  // pixels; 0 = in proportion to the height
 	Height int    `json:"height,omitempty"` // pixels; 0 = in proportion to the width
-	// OriginalWidth and OriginalHeight keep that side as it is (Thumbor's "orig").
+	// OriginalWidth and OriginalHeight keep that side unchanged (Thumbor's "orig").
 	OriginalWidth  bool `json:"original_width,omitempty"`
 	OriginalHeight bool `json:"original_height,omitempty"`
 
 	Fit      Fit  `json:"fit,omitempty"`
-	Adaptive bool `json:"adaptive,omitempty"` // swap width and height when that suits the original better
+	Adaptive bool `json:"adaptive,omitempty"` // swap width and height if that suits the original better
 	Enlarge  bool `json:"enlarge,omitempty"`  // a bitmap may become larger than its original
-	// NoUpscale makes each side of the box at most the original's (Thumbor's no_upscale).
+	// NoUpscale limits each side of the box to the original's side (Thumbor's no_upscale).
 	NoUpscale bool `json:"no_upscale,omitempty"`
-	// HalfToEven rounds sizes as Thumbor does; Wikimedia's engines round halves down.
+	// HalfToEven rounds sizes like Thumbor. Wikimedia's engines round halves down.
 	HalfToEven bool `json:"half_to_even,omitempty"`
-	// AsStored leaves the original as EXIF's orientation has it.
+	// AsStored ignores EXIF's orientation.
 	AsStored bool   `json:"as_stored,omitempty"`
 	Crop     *Rect  `json:"crop,omitempty"` // of the upright original, before the resize
 	Trim     *Trim  `json:"trim,omitempty"`
-	Stretch  bool   `json:"stretch,omitempty"` // to the box, cutting nothing
+	Stretch  bool   `json:"stretch,omitempty"` // stretch to the box without a cut
 	HAlign   string `json:"halign,omitempty"`  // left, right; "" = centre
 	VAlign   string `json:"valign,omitempty"`  // top, bottom; "" = middle
 	Smart    bool   `json:"smart,omitempty"`   // cut by attention instead of alignment
-	Focal    []Rect `json:"focal,omitempty"`   // what a cut keeps in its middle, before Smart and alignment
+	Focal    []Rect `json:"focal,omitempty"`   // area that a cut keeps in its middle, before Smart and alignment
 	FlipX    bool   `json:"flip_x,omitempty"`  // mirror left and right
 	FlipY    bool   `json:"flip_y,omitempty"`  // mirror top and bottom
 
-	Page       int         `json:"page,omitempty"`        // 1 = first; seconds for video; 0 = the default one
-	FirstFrame bool        `json:"first_frame,omitempty"` // of a video: second 0 was asked for, which Page cannot say
+	Page       int         `json:"page,omitempty"`        // 1 = first; seconds for video; 0 = the default
+	FirstFrame bool        `json:"first_frame,omitempty"` // of a video: second 0 was requested, which Page cannot express
 	Lang       string      `json:"lang,omitempty"`        // of an SVG's text
 	Sharpen    *Sharpen    `json:"sharpen,omitempty"`
 	Operations []Operation `json:"operations,omitempty"`
 
-	// Exact: it is rendered from the original itself, never from a larger thumbnail.
+	// Exact renders from the original itself, never from a larger thumbnail.
 	Exact bool `json:"exact,omitempty"`
-	// Intermediate: other thumbnails are rendered from it, and so it is written in little time
-	// rather than in few bytes.
+	// Intermediate says that other thumbnails are rendered from this one: it is written quickly, not
+	// small.
 	Intermediate bool `json:"intermediate,omitempty"`
 
-	Meta  bool `json:"meta,omitempty"`  // what would be done, as JSON, instead of the picture
-	Debug bool `json:"debug,omitempty"` // frames the focal points instead of cutting and resizing
+	Meta  bool `json:"meta,omitempty"`  // a JSON description of the work instead of the picture
+	Debug bool `json:"debug,omitempty"` // draw frames around the focal points instead of cutting and resizing
 
-	// Prefer lists formats that the client takes rather than the original's own, best
-	// first: the first that the picture can have is used.
+	// Prefer lists formats that the client prefers to the original's own, the best first. The renderer
+	// uses the first that the picture can have.
 	Prefer []Format `json:"prefer,omitempty"`
-	// PNGToJPEG makes a JPEG of a PNG without transparency.
+	// PNGToJPEG turns a PNG without transparency into a JPEG.
 	PNGToJPEG bool `json:"png_to_jpeg,omitempty"`
-	MaxBytes  int  `json:"max_bytes,omitempty"` // of a lossy format, by less quality; 0 = any
-	KeepEXIF  bool `json:"keep_exif,omitempty"` // all of it, not only who made it
+	MaxBytes  int  `json:"max_bytes,omitempty"` // of a lossy format, by a lower quality; 0 = no bound
+	KeepEXIF  bool `json:"keep_exif,omitempty"` // all of it, not only the author's
 	StripEXIF bool `json:"strip_exif,omitempty"`
 	StripICC  bool `json:"strip_icc,omitempty"`
 
 	Quality         int       `json:"quality"`            // 1…100, of lossy formats
-	Qualities       Qualities `json:"-"`                  // of those that have their own; MarshalJSON writes them
+	Qualities       Qualities `json:"-"`                  // of formats with their own quality; MarshalJSON writes them
 	Chroma          string    `json:"chroma_subsampling"` // 4:2:0 or 4:4:4, of JPEG
 	Progressive     bool      `json:"progressive,omitempty"`
-	MaxAnimatedArea int64     `json:"max_animated_area,omitempty"` // pixels over all frames; more: the first frame
+	MaxAnimatedArea int64     `json:"max_animated_area,omitempty"` // pixels over all frames; above it only the first frame is drawn
 }
 
-// Canonical is the spec as JSON in ASCII, which headers can hold.
+// Canonical returns the spec as JSON in ASCII, for headers.
 func (s Spec) Canonical() string {
 	var out strings.Builder
 	for _, r := range string(s.json()) {
@@ -171,8 +168,8 @@ func (s Spec) json() []byte {
 	return canonical
 }
 
-// Digest is a short name of the spec: 22 characters of base64url, 128 bits of
-// a SHA-256 over its canonical JSON.
+// Digest returns a short name of the spec: 22 characters of base64url, 128 bits of a SHA-256 of its
+// canonical JSON.
 func (s Spec) Digest() string {
 	sum := sha256.Sum256(s.json())
 	return base64.RawURLEncoding.EncodeToString(sum[:16])

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Type is the kind of an original, named as the throttle of expensive types names it.
+// Type is the type of an original, with the names of throttle.expensive.types.
 type Type string
 
 // The types of originals.
@@ -35,22 +35,22 @@ const (
 	TypeUnknown Type = "unknown"
 )
 
-// typeRow is what is known of originals of a type by their names.
+// typeRow has the properties of originals of a type, by their names.
 type typeRow struct {
 	original Type
 	files    []file
-	// shown is the format of a thumbnail for which the URL names none; "" is JPEG, or PNG
-	// where the picture has transparency.
+	// shown is the format of a thumbnail if the URL names no format; "" means JPEG, or PNG for a
+	// picture with transparency.
 	shown Format
-	// converts lists the formats that Wikimedia serves (field notes of 2026-07-17,
-	// T430528); nil is all that Wikimedia serves of anything.
+	// converts lists the formats that Wikimedia serves (field notes of 2026-07-17, T430528); nil means
+	// all formats of Wikimedia.
 	converts []Format
 }
 
-// file is how originals are named, and the media type of those named so.
+// file is a file extension of originals, with its media type.
 type file struct{ extension, mediaType string }
 
-// likeThumbnails are the files of a type that is a format of thumbnails too.
+// likeThumbnails returns the files of a type that is also a format of thumbnails.
 func likeThumbnails(f Format) (files []file) {
 	row := f.Row()
 	for _, extension := range row.Spellings {
@@ -59,7 +59,7 @@ func likeThumbnails(f Format) (files []file) {
 	return files
 }
 
-// types is the table. Drawings are shown as PNG, as at Wikimedia.
+// types is the table. Drawings become PNGs, as at Wikimedia.
 var types = []typeRow{
 	{TypeJPEG, likeThumbnails(FormatJPEG), FormatJPEG, []Format{FormatJPEG, FormatWebP}},
 	{TypePNG, likeThumbnails(FormatPNG), FormatPNG, []Format{FormatPNG, FormatWebP}},
@@ -94,7 +94,7 @@ var types = []typeRow{
 	{TypeUnknown, nil, "", nil},
 }
 
-// TypeNames lists the types that an original can have, for messages.
+// TypeNames returns the types of originals, for messages.
 func TypeNames() (names []string) {
 	for _, row := range types {
 		names = append(names, string(row.original))
@@ -102,7 +102,7 @@ func TypeNames() (names []string) {
 	return names
 }
 
-// Rendered lists the types that have thumbnails, for messages.
+// Rendered returns the types that have thumbnails, for messages.
 func Rendered() (names []string) {
 	for _, row := range types {
 		if row.original != TypeUnknown && row.original != TypeAudio {
@@ -112,8 +112,8 @@ func Rendered() (names []string) {
 	return names
 }
 
-// TypeOf tells the type of an original by its name's extension, in any case.
-// A name tells the lane before a byte is read; the renderer looks at the bytes.
+// TypeOf returns the type of an original by the extension of its name, in any case. The name decides
+// the lane before a byte is read; the renderer checks the bytes.
 func TypeOf(name string) Type {
 	if row, _, ok := named(name); ok {
 		return row.original
@@ -121,14 +121,14 @@ func TypeOf(name string) Type {
 	return TypeUnknown
 }
 
-// MediaTypeOf tells the media type of an original by its name's extension, in any case;
-// "" when no type has that extension.
+// MediaTypeOf returns the media type of an original by the extension of its name, in any case; "" for
+// an unknown extension.
 func MediaTypeOf(name string) string {
 	_, as, _ := named(name)
 	return as.mediaType
 }
 
-// named finds the row and the file of a name.
+// named returns the row and the file of a name.
 func named(name string) (typeRow, file, bool) {
 	extension := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
 	for _, row := range types {
@@ -141,8 +141,8 @@ func named(name string) (typeRow, file, bool) {
 	return typeRow{}, file{}, false
 }
 
-// DefaultFormat is the format of a thumbnail for which the URL names none.
-// Thumbnails keep their original's format where browsers show it.
+// DefaultFormat returns the format of a thumbnail if the URL names no format. Thumbnails keep their
+// original's format if browsers show it.
 func (t Type) DefaultFormat(alpha bool) Format {
 	shown := t.row().shown
 	switch {
@@ -160,7 +160,7 @@ func (t Type) Converts(to Format) bool {
 	return to.Row().Wikimedia && (allowed == nil || slices.Contains(allowed, to))
 }
 
-// row is empty for a type that no original's name promises.
+// row returns the type's row, or an empty row for an unknown type.
 func (t Type) row() typeRow {
 	if i := slices.IndexFunc(types, func(row typeRow) bool { return row.original == t }); i >= 0 {
 		return types[i]

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// arity is how many Args a step takes, at least and at most.
+// arity is the least and the largest number of Args of a step.
 type arity struct{ least, most int }
 
 func arities() map[Step]arity {
@@ -20,32 +20,33 @@ func arities() map[Step]arity {
 
 var colour = regexp.MustCompile(`^([0-9a-f]{8})?$`)
 
-// maxSteps is more than a URL can ask for.
+// maxSteps is more than a URL can request.
 const maxSteps = 128
 
-// Validate says what a spec holds that no URL could ask for. Specs from URLs need no
-// checking; those that somebody wrote do.
+// Validate returns an error for a spec that no URL can request. Specs from URLs are always valid; specs
+// that people write need this check.
 func (s Spec) Validate() error {
 	known, _ := ParseFormat(string(s.Format))
 	within := func(v, low, high int) bool { return v >= low && v <= high }
 	switch {
 	case s.Width < 0 || s.Height < 0 || s.Page < 0 || s.MaxBytes < 0 || s.MaxAnimatedArea < 0:
-		return fmt.Errorf("a number is below 0")
+		return fmt.Errorf("width, height, page, max_bytes or max_animated_area is below 0: write 0 or more")
 	case s.Format != FormatAuto && s.Format != known:
-		return fmt.Errorf("format %q is none of %v", s.Format, FormatNames(func(FormatRow) bool { return true }))
+		return fmt.Errorf("the format %q is unknown: write one of %v", s.Format, FormatNames(func(FormatRow) bool { return true }))
 	case !within(s.Quality, 1, 100):
 		return fmt.Errorf("the quality %d is not within 1…100", s.Quality)
 	case s.Qualities.validate() != nil:
 		return s.Qualities.validate()
 	case !slices.Contains([]string{"4:2:0", "4:4:4"}, s.Chroma):
-		return fmt.Errorf("chroma_subsampling %q", s.Chroma)
+		return fmt.Errorf("the chroma_subsampling %q is unknown: write 4:2:0 or 4:4:4", s.Chroma)
 	case !slices.Contains([]Fit{FitCover, FitIn, FitFull}, s.Fit), !slices.Contains([]string{"", "left", "right"}, s.HAlign),
 		!slices.Contains([]string{"", "top", "bottom"}, s.VAlign):
-		return fmt.Errorf("fit %q, halign %q or valign %q", s.Fit, s.HAlign, s.VAlign)
+		return fmt.Errorf("fit %q, halign %q or valign %q is unknown: write in, full or nothing; left, right or nothing; top, bottom or nothing", s.Fit, s.HAlign, s.VAlign)
 	case len(s.Operations) > maxSteps || len(s.Pictures()) > MaxPictures || len(s.Focal) > maxSteps || len(s.Lang) > 35:
-		return fmt.Errorf("too many operations, pictures or focal points")
+		return fmt.Errorf("the spec has %d operations, %d pictures and %d focal points and a lang of %d characters: at most %d, %d, %d and 35 are allowed",
+			len(s.Operations), len(s.Pictures()), len(s.Focal), len(s.Lang), maxSteps, MaxPictures, maxSteps)
 	case s.Trim != nil && !within(s.Trim.Tolerance, 0, 442):
-		return fmt.Errorf("trim's tolerance is not within 0…442")
+		return fmt.Errorf("trim's tolerance %d is not within 0…442", s.Trim.Tolerance)
 	}
 	for _, o := range s.Operations {
 		if err := o.validate(); err != nil {
@@ -60,21 +61,21 @@ func (o Operation) validate() error {
 	needsPicture := o.Name == StepWatermark || o.Name == StepFrame
 	switch {
 	case !ok:
-		return fmt.Errorf("operation %q", o.Name)
+		return fmt.Errorf("the operation %q is unknown", o.Name)
 	case len(o.Args) < takes.least || len(o.Args) > takes.most:
-		return fmt.Errorf("operation %s with %d args", o.Name, len(o.Args))
+		return fmt.Errorf("operation %s has %d args, and takes %d to %d", o.Name, len(o.Args), takes.least, takes.most)
 	case !colour.MatchString(o.Color):
-		return fmt.Errorf("operation %s with the color %q", o.Name, o.Color)
+		return fmt.Errorf("operation %s has the color %q: write rrggbbaa in lower-case hexadecimal digits", o.Name, o.Color)
 	case needsPicture != (o.Picture != nil):
-		return fmt.Errorf("operation %s and its picture", o.Name)
+		return fmt.Errorf("operation %s lacks a picture, or takes none", o.Name)
 	case o.Name == StepConvolve && (o.Columns < 1 || len(o.Args)%o.Columns != 0):
-		return fmt.Errorf("operation %s with %d columns", o.Name, o.Columns)
+		return fmt.Errorf("operation %s has %d columns: the number of args must be a multiple of the columns", o.Name, o.Columns)
 	case o.Name == StepRotate && o.Args[0] != 90 && o.Args[0] != 180 && o.Args[0] != 270:
-		return fmt.Errorf("operation %s by %v", o.Name, o.Args[0])
+		return fmt.Errorf("operation %s turns by %v degrees: write 90, 180 or 270", o.Name, o.Args[0])
 	case o.Name == StepCurve && len(o.Curves) != 4:
-		return fmt.Errorf("operation %s with %d curves", o.Name, len(o.Curves))
+		return fmt.Errorf("operation %s has %d curves, and takes 4", o.Name, len(o.Curves))
 	case o.Name == StepFlip && o.Word != "x" && o.Word != "y":
-		return fmt.Errorf("operation %s over %q", o.Name, o.Word)
+		return fmt.Errorf("operation %s has the word %q: write x or y", o.Name, o.Word)
 	}
 	return nil
 }

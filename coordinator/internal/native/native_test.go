@@ -275,13 +275,13 @@ func TestHandshake(t *testing.T) {
 	}{
 		"no proof":             {greeting + "PROOF -\n", lease.BadProof, "e does not know coordinator.secret"},
 		"another word":         {greeting + "RELEASE\n", lease.BadProof, "e does not know coordinator.secret"},
-		"no name":              {lease.Greeting + " \n", "", "greeted wrongly"},
-		"an empty line":        {greeting + "\n", "", "an empty line"},
+		"no name":              {lease.Greeting + " \n", "", "greeting is malformed"},
+		"an empty line":        {greeting + "\n", "", "has an empty line"},
 		"a silent client":      {greeting, "", "i/o timeout"},
 		"a line too long":      {strings.Repeat("x", 2*poolcounter.MaxLine), "", "buffer full"},
 		"a client that leaves": {"", "", ""},
-		"a nonce too short":    {lease.Greeting + " e 12\n", "", "greeted wrongly"},
-		"a name with spaces":   {lease.Greeting + " a b " + lease.Nonce() + "\n", "", "greeted wrongly"},
+		"a nonce too short":    {lease.Greeting + " e 12\n", "", "greeting is malformed"},
+		"a name with spaces":   {lease.Greeting + " a b " + lease.Nonce() + "\n", "", "greeting is malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -25,7 +25,7 @@ type PoolView struct {
 	Holders    uint32        // places
 	Waiters    uint32        // places; of a thumbnail, requests that wait for its render
 	Limit      uint32        // places; 0 while only PoolCounter's clients use the pool, which state their own limits
-	MaxQueue   uint32        // places; 0 likewise
+	MaxQueue   uint32        // places, holders included; 0 like Limit
 	OldestWait time.Duration // of the requests that stand in line or wait for the render
 	Shadow     bool
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/judge"
 )
 
-// judgeFlags is what the flags of loadtest judge say.
+// judgeFlags has the flags of loadtest judge.
 type judgeFlags struct {
 	config                  judge.Config
 	program, html, progress string
@@ -33,29 +33,29 @@ type judgeFlags struct {
 func judgeCommand() *cobra.Command {
 	var f judgeFlags
 	cmd := &cobra.Command{
-		Use: "judge DIR", Short: "Compare thumbnails of any files with what other decoders draw", Args: cobra.ExactArgs(1),
-		Long: "Ask a cluster for a thumbnail of every picture, drawing, page and film below DIR, have the\n" +
-			"decoders that are installed here draw the same (djxl, avifdec, heif-convert, dwebp, djpeg,\n" +
-			"opj_decompress, mutool, pdftoppm, rsvg-convert, resvg, ddjvu, ffmpeg, GIMP, ImageMagick, Pillow),\n" +
-			"and print how many of each kind are right. A thumbnail is right when one decoder draws it alike;\n" +
-			"where decoders differ among themselves nobody is said to be wrong.\n\n" +
-			"Without --edge a cluster is started for it. Results are kept in --progress as they come: after\n" +
-			"Ctrl-C the tables show what there is, and the next run goes on from there. Pictures are on the\n" +
-			"page (--html) for what this run judged itself.",
+		Use: "judge DIR", Short: "Compare thumbnails of any files with other decoders' pictures", Args: cobra.ExactArgs(1),
+		Long: "Ask a cluster for a thumbnail of every picture, drawing, page and film below DIR, draw the same\n" +
+			"with the installed decoders (djxl, avifdec, heif-convert, dwebp, djpeg, opj_decompress, mutool,\n" +
+			"pdftoppm, rsvg-convert, resvg, ddjvu, ffmpeg, GIMP, ImageMagick, Pillow), and print the number\n" +
+			"of right thumbnails of each kind. A thumbnail is right when it is like one decoder's picture.\n" +
+			"When the decoders' pictures differ, the thumbnail does not count as wrong.\n\n" +
+			"Without --edge, the command starts a cluster. It appends results to --progress: after Ctrl-C,\n" +
+			"the tables show the results so far, and the next run continues. The page (--html) has only\n" +
+			"pictures of the current run.",
 		Example: "  loadtest judge ~/pictures --html worst.html\n" +
 			"  loadtest judge /srv/media --edge http://127.0.0.1:8888 --concurrency 4\n" +
 			"  loadtest judge made --generate      # write the project's own originals into it first",
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.config.Edge, "edge", "", "URL of an edge that has the same originals and serves unsafe URLs; default: a cluster of its own")
-	flags.StringVar(&f.program, "thumbmill", "bin/thumbmill", "the program that is that cluster")
-	flags.IntVar(&f.config.Width, "width", 320, "of the thumbnails, in pixels")
-	flags.DurationVar(&f.config.Timeout, "timeout", time.Minute, "of one request")
+	flags.StringVar(&f.config.Edge, "edge", "", "URL of an edge that has the same originals and serves unsafe URLs; default: start a cluster")
+	flags.StringVar(&f.program, "thumbmill", "bin/thumbmill", "program that the cluster is started from")
+	flags.IntVar(&f.config.Width, "width", 320, "width of the thumbnails in pixels")
+	flags.DurationVar(&f.config.Timeout, "timeout", time.Minute, "timeout of one request")
 	flags.IntVar(&f.config.Concurrency, "concurrency", 2, "originals at once")
 	flags.StringVar(&f.html, "html", "", "file for a page with the worst pictures beside their references")
-	flags.IntVar(&f.worst, "worst", 50, "how many of the worst are shown")
-	flags.StringVar(&f.progress, "progress", "", "file of results, one a line; what it has is not judged again")
+	flags.IntVar(&f.worst, "worst", 50, "number of pictures on that page")
+	flags.StringVar(&f.progress, "progress", "", "file of results, one per line; files with a result there are not judged again")
 	flags.BoolVar(&f.generate, "generate", false, "write the project's own originals into DIR first")
 	return cmd
 }
@@ -77,7 +77,7 @@ func (f *judgeFlags) run(cmd *cobra.Command, dir string) error {
 		return err
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("%s has no files of a kind that is known by its extension", dir)
+		return fmt.Errorf("%s has no file with a known extension: name a folder of originals", dir)
 	}
 	if f.config.Edge == "" {
 		edge, end, err := startCluster(ctx, f.program, dir, f.config.Concurrency)
@@ -96,12 +96,12 @@ func generate(cmd *cobra.Command, dir string) error {
 		return err
 	}
 	if len(missing) > 0 {
-		cmd.PrintErrf("not installed, so that their originals are left out: %v\n", missing)
+		cmd.PrintErrf("not installed: %v; skip their originals\n", missing)
 	}
 	return errors.Join(os.MkdirAll(dir, 0o755), corpora.Write(dir, all))
 }
 
-// judge runs, and prints what there is in the end.
+// judge runs the comparison, and prints the results so far at its end.
 func (f *judgeFlags) judge(ctx context.Context, cmd *cobra.Command, names []string) error {
 	record := io.Discard
 	all := map[string]judge.Result{}
@@ -131,7 +131,7 @@ func (f *judgeFlags) judge(ctx context.Context, cmd *cobra.Command, names []stri
 	return err
 }
 
-// startCluster runs thumbmill serve over a folder of originals, and gives the URL of its edge.
+// startCluster runs thumbmill serve over a folder of originals, and returns the URL of its edge.
 func startCluster(ctx context.Context, program, dir string, slots int) (edge string, end func(), err error) {
 	thumbnails, err := os.MkdirTemp("", "thumbnails-")
 	if err != nil {
@@ -144,21 +144,21 @@ func startCluster(ctx context.Context, program, dir string, slots int) (edge str
 	serve := exec.Command(program, "serve", "--print-addresses", "--originals", absolute, "--thumbnails", thumbnails,
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0")
 	serve.Env = append(os.Environ(), fmt.Sprintf("THUMBMILL_RENDERER_SLOTS=%d", slots), "THUMBMILL_THROTTLE_FAILURE_MAX=1000000", "THUMBMILL_LOG_LEVEL=error")
-	serve.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for this process: it ends the other
+	serve.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C must reach only this process, which stops the cluster
 	serve.Stderr = os.Stderr
 	out, err := serve.StdoutPipe()
 	if err == nil {
 		err = serve.Start()
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("%s does not start (make build makes it; --thumbmill says where it is): %w", program, err)
+		return "", nil, fmt.Errorf("start %s (run `make build`, or set --thumbmill): %w", program, err)
 	}
 	end = func() {
-		_ = serve.Process.Signal(syscall.SIGTERM) // it may have ended
-		_ = serve.Wait()                          // likewise
+		_ = serve.Process.Signal(syscall.SIGTERM) // the cluster may have ended
+		_ = serve.Wait()
 		_ = os.RemoveAll(thumbnails)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = serve.Process.Signal(syscall.SIGTERM) }) // likewise
+	stop := context.AfterFunc(ctx, func() { _ = serve.Process.Signal(syscall.SIGTERM) })
 	defer stop()
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	var addresses struct {
@@ -169,7 +169,7 @@ func startCluster(ctx context.Context, program, dir string, slots int) (edge str
 	}
 	if err != nil {
 		end()
-		return "", nil, fmt.Errorf("%s serve did not tell its addresses: %w", program, err)
+		return "", nil, fmt.Errorf("read the addresses of %s serve: %w", program, err)
 	}
 	return addresses.HTTP, end, nil
 }

@@ -1,5 +1,5 @@
-// Command loadtest sends a load to a thumbnail server, and plans how many renderers a
-// site needs: loadtest --help lists what it does.
+// Command loadtest sends a load to a thumbnail server, and plans the number of renderers of a site.
+// loadtest --help lists its commands.
 package main
 
 import (
@@ -13,9 +13,9 @@ import (
 func main() {
 	root := &cobra.Command{
 		Use: "loadtest", Short: "Load a thumbnail server, and plan its capacity",
-		Long: "loadtest run sends a load, as a media site has it, to any thumbnail server: thumbmill,\n" +
-			"Thumbor, imgproxy, imagor. loadtest plan answers how many renderers a site needs, from\n" +
-			"its own metrics; loadtest simulate shows what a number of renderers would do.",
+		Long: "loadtest run sends the load of a media site to any thumbnail server: thumbmill, Thumbor,\n" +
+			"imgproxy, imagor. loadtest plan computes from a cluster's metrics how many renderers a site\n" +
+			"needs; loadtest simulate shows waits and refusals with a given number of renderers.",
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	commandline.AddVersion(root)

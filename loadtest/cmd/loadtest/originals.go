@@ -45,13 +45,14 @@ func originalsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&count, "originals", 200, "how many")
+	cmd.Flags().IntVar(&count, "originals", 200, "number of originals")
 	cmd.Flags().StringVar(&name, "name", "photo{n}.{type}", "name of an original")
 	cmd.Flags().StringVar(&types, "types", defaultTypes, "types with their shares: jpg, png, svg, gif, tiff, webp")
 	return cmd
 }
 
-// original draws one: widths from 800 to 2720, so that they cost differently.
+// original draws an original. Widths vary from 800 to 2720 pixels, so that the cost of renders
+// varies.
 func original(kind string, n int) ([]byte, error) {
 	width := 800 + 240*(n%9)
 	draw := func() *image.RGBA { return samples.Landscape(width, width*2/3) }
@@ -69,5 +70,5 @@ func original(kind string, n int) ([]byte, error) {
 	case "svg":
 		return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d"><rect width="100%%" height="100%%" fill="#def"/><circle cx="50%%" cy="50%%" r="%d" fill="#c33"/></svg>`, width, width*2/3, 50+n%200), nil
 	}
-	return nil, fmt.Errorf("--types: %q cannot be drawn; jpg, png, svg, gif, tiff and webp can", kind)
+	return nil, fmt.Errorf("--types: cannot draw %q: use jpg, png, svg, gif, tiff or webp", kind)
 }

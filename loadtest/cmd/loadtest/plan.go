@@ -21,7 +21,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// subject is what is planned for: where the profile is from, and the cluster's rules.
+// subject is the input of a plan: the source of the profile, and the cluster's rules.
 type subject struct {
 	file, prometheus, save string
 	window                 time.Duration
@@ -36,12 +36,12 @@ func (s *subject) flags(f *pflag.FlagSet) {
 	d := settings.Default()
 	f.StringVar(&s.file, "profile", "", "file with a profile that --save wrote")
 	f.StringVar(&s.prometheus, "prometheus", "", "URL of a Prometheus that scrapes the cluster")
-	f.DurationVar(&s.window, "window", time.Hour, "how far back the profile reaches; take the busiest hour")
-	f.StringVar(&s.save, "save", "", "file for the profile that Prometheus gave")
-	f.IntVar(&s.slots, "slots", 0, "slots of a renderer, where they are to be others than the profile's")
-	f.DurationVar(&s.wait, "target-wait", 500*time.Millisecond, "the wait that most requests are to have at most")
-	f.Float64Var(&s.target.Share, "target-share", .95, "the share of those requests")
-	f.Float64Var(&s.target.Refused, "target-refused", .001, "the share of requests that may be refused")
+	f.DurationVar(&s.window, "window", time.Hour, "time that the profile covers; choose one with the busiest hour")
+	f.StringVar(&s.save, "save", "", "file to write the profile from Prometheus to")
+	f.IntVar(&s.slots, "slots", 0, "slots of a renderer; default: the profile's")
+	f.DurationVar(&s.wait, "target-wait", 500*time.Millisecond, "longest wait of the share of requests in --target-share")
+	f.Float64Var(&s.target.Share, "target-share", .95, "share of requests that must wait at most --target-wait")
+	f.Float64Var(&s.target.Refused, "target-refused", .001, "share of requests that may be refused")
 	f.DurationVar(&s.queueWait, "queue-wait", d.Throttle.QueueWait, "throttle.queue_wait of the cluster")
 	f.DurationVar(&s.limit, "time-limit", d.Renderer.TimeLimit, "renderer.time_limit of the cluster")
 	f.DurationVar(&s.limitExpensive, "time-limit-expensive", d.Renderer.TimeLimitExpensive, "renderer.time_limit_expensive of the cluster")
@@ -51,17 +51,17 @@ func (s *subject) flags(f *pflag.FlagSet) {
 func (s *subject) cluster() plan.Cluster {
 	return plan.Cluster{Ahead: s.ahead, QueueWait: s.queueWait.Seconds(), Limits: map[renderjob.Lane]float64{
 		renderjob.LaneStandard: s.limit.Seconds(), renderjob.LaneExpensive: s.limitExpensive.Seconds(),
-		renderjob.LaneBulk: max(s.limit, s.limitExpensive).Seconds(), // it has both
+		renderjob.LaneBulk: max(s.limit, s.limitExpensive).Seconds(), // bulk has jobs of both lanes
 	}}
 }
 
-// profile reads it.
+// profile reads the profile from the file or from Prometheus.
 func (s *subject) profile(cmd *cobra.Command) (p plan.Profile, err error) {
 	switch {
 	case (s.file == "") == (s.prometheus == ""):
-		return p, errors.New("either --profile or --prometheus says what comes")
+		return p, errors.New("set exactly one of --profile and --prometheus")
 	case !inside(s.target.Share, 0, 1) || !inside(s.target.Refused, 0, 1) || s.wait <= 0 || s.queueWait <= 0 || s.limit <= 0 || s.limitExpensive <= 0 || s.ahead < 0 || s.slots < 0:
-		return p, errors.New("the target's shares are between 0 and 1, waits and limits above 0, slots and ahead not below")
+		return p, errors.New("--target-share and --target-refused must be between 0 and 1, waits and limits above 0, --slots and --ahead at least 0")
 	case s.file != "":
 		p, err = plan.Read(s.file)
 	default:
@@ -88,10 +88,10 @@ func (s *subject) profile(cmd *cobra.Command) (p plan.Profile, err error) {
 	})
 }
 
-// inside reports whether a number is one, and between two others.
+// inside reports whether x is a number between low and high, both excluded.
 func inside(x, low, high float64) bool { return x > low && x < high }
 
-// planning is loadtest plan under way.
+// planning is a run of loadtest plan.
 type planning struct {
 	subject         subject
 	growth, cheaper float64
@@ -106,11 +106,11 @@ type planning struct {
 	rows            []row
 }
 
-// row is one line of the answer.
+// row is a line of the answer.
 type row struct {
 	What      string     `json:"what"`
 	Renderers int        `json:"renderers"`
-	Use       float64    `json:"use"` // as plan.Result has it, like what follows
+	Use       float64    `json:"use"` // this and the following fields are plan.Result's
 	P50       float64    `json:"p50_seconds"`
 	P95       float64    `json:"p95_seconds"`
 	Late      plan.Share `json:"late"`
@@ -120,7 +120,7 @@ type row struct {
 	Note      string     `json:"note,omitempty"`
 }
 
-// add adds a line for renderers of so many slots each.
+// add adds a line for renderers with the given number of slots each.
 func (p *planning) add(what string, r plan.Result, slots int, note string) {
 	all := r.Renderers * slots
 	p.rows = append(p.rows, row{
@@ -132,12 +132,12 @@ func (p *planning) add(what string, r plan.Result, slots int, note string) {
 func planCommand() *cobra.Command {
 	var p planning
 	cmd := &cobra.Command{
-		Use: "plan", Short: "Say how many renderers a site needs", Args: cobra.NoArgs,
-		Long: "Say how many renderers meet a target: today, with growth, with one site gone, while all\n" +
-			"restart one after the other; which resource binds first; and what a change would save.\n\n" +
-			"The profile (what comes, how long renders take) is the cluster's own, from Prometheus or a\n" +
-			"file. A closed form (M/G/c by Allen and Cunneen) gives the first guess, a simulation of\n" +
-			"thumbmill's rules the answer, with 95 % confidence. docs/benchmarks.md compares both\n" +
+		Use: "plan", Short: "Compute how many renderers a site needs", Args: cobra.NoArgs,
+		Long: "Compute how many renderers meet a target: today, with growth, without one site, and during a\n" +
+			"rolling restart; which resource is the first bottleneck; and the savings of some changes.\n\n" +
+			"The profile (requests, and durations of renders) is the cluster's own, from Prometheus or a\n" +
+			"file. A closed form (M/G/c by Allen and Cunneen) gives a first guess; a simulation of\n" +
+			"thumbmill's rules gives the answer, with 95 % confidence. docs/benchmarks.md compares both\n" +
 			"with a real cluster.",
 		Example: "  loadtest plan --prometheus http://prometheus:9090 --window 1h --save profile.json\n" +
 			"  loadtest plan --profile profile.json --growth 0.5 --sites 3 --html plan.html",
@@ -146,27 +146,27 @@ func planCommand() *cobra.Command {
 	f := cmd.Flags()
 	p.subject.flags(f)
 	f.Float64Var(&p.rate, "rate", 1, "so many times the profile's requests")
-	f.Float64Var(&p.growth, "growth", .3, "by which requests grow in a year: 0.3 is 30 %")
-	f.IntVar(&p.sites, "sites", 2, "sites over which the renderers are spread, one of which can be lost")
-	f.DurationVar(&p.restart, "restart", 30*time.Second, "how long a renderer is away when it restarts")
-	f.Float64Var(&p.cheaper, "cheaper", .7, "time of a render with a cheaper engine, as a share of today's")
+	f.Float64Var(&p.growth, "growth", .3, "growth of requests in a year: 0.3 means 30 %")
+	f.IntVar(&p.sites, "sites", 2, "number of sites with equal shares of the renderers; the plan survives the loss of one site")
+	f.DurationVar(&p.restart, "restart", 30*time.Second, "time that a restart of a renderer takes")
+	f.Float64Var(&p.cheaper, "cheaper", .7, "duration of a render with a cheaper engine, as a share of today's")
 	f.Float64Var(&p.machine.Cores, "cores", 0, "processor cores of a renderer's machine")
-	f.Float64Var(&p.machine.Memory, "memory", 0, "its memory in bytes")
-	f.Float64Var(&p.machine.Slot, "slot-memory", float64(settings.Default().Renderer.MemoryLimit), "memory that one slot may take, in bytes (renderer.memory_limit)")
-	f.Float64Var(&p.machine.Download, "download", 0, "bytes a second that it can fetch")
-	f.Float64Var(&p.machine.Writes, "writes", 0, "thumbnails a second that the store takes in all")
+	f.Float64Var(&p.machine.Memory, "memory", 0, "memory of a renderer's machine in bytes")
+	f.Float64Var(&p.machine.Slot, "slot-memory", float64(settings.Default().Renderer.MemoryLimit), "memory limit of a slot in bytes (renderer.memory_limit)")
+	f.Float64Var(&p.machine.Download, "download", 0, "bytes that a renderer's machine can fetch in a second")
+	f.Float64Var(&p.machine.Writes, "writes", 0, "thumbnails that the store accepts in a second")
 	f.StringVar(&p.html, "html", "", "file for a page with plots of the sensitivity")
 	f.BoolVar(&p.asJSON, "json", false, "print the answer as JSON")
 	return cmd
 }
 
-// answerAll answers today and each scenario, and writes what comes of it.
+// answerAll computes today's line and the lines of the scenarios, and writes them.
 func (p *planning) answerAll() (err error) {
 	if !inside(p.rate, 0, 1e6) {
 		return fmt.Errorf("--rate is %v: write a number between 0 and a million", p.rate)
 	}
 	if !inside(p.growth, -1, 1000) || !inside(p.cheaper, 0, 1000) || p.sites < 2 || p.restart < time.Second {
-		return errors.New("--growth is between -1 and 1000, --cheaper between 0 and 1000, --sites at least 2 and --restart at least 1s")
+		return errors.New("--growth must be between -1 and 1000, --cheaper between 0 and 1000, --sites at least 2 and --restart at least 1s")
 	}
 	if p.p, err = p.subject.profile(p.cmd); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (p *planning) answerAll() (err error) {
 		scenario plan.Scenario
 	}{
 		{fmt.Sprintf("in a year, %+.0f %%", 100*p.growth), p.p.Scaled(1+p.growth, 1), plan.Scenario{}},
-		{fmt.Sprintf("one of %d sites gone", p.sites), p.p, plan.Scenario{Sites: p.sites}},
+		{fmt.Sprintf("without one of %d sites", p.sites), p.p, plan.Scenario{Sites: p.sites}},
 		{fmt.Sprintf("restarting, %v each", p.restart), p.p, plan.Scenario{Restart: p.restart.Seconds()}},
 	} {
 		if _, err := p.answer(s.what, s.profile, s.scenario, ""); err != nil {
@@ -195,7 +195,7 @@ func (p *planning) answerAll() (err error) {
 	return p.write(today)
 }
 
-// answer finds the number of renderers for one line.
+// answer computes one line.
 func (p *planning) answer(what string, profile plan.Profile, s plan.Scenario, note string) (plan.Result, error) {
 	r, err := plan.Renderers(profile, p.subject.cluster(), s, p.subject.target, func(r plan.Result) {
 		p.cmd.PrintErrf("%s: try %d renderers\n", what, r.Renderers)
@@ -207,11 +207,11 @@ func (p *planning) answer(what string, profile plan.Profile, s plan.Scenario, no
 	return r, nil
 }
 
-// savings are what changes would do today.
+// savings adds lines for changes to today's cluster.
 func (p *planning) savings(today plan.Result) error {
 	const requests, originals = 1_000_000, 100_000
 	steps := plan.StandardSizes(requests, originals)
-	if _, err := p.answer("with standard sizes", p.p.Scaled(steps, 1), plan.Scenario{}, fmt.Sprintf("%.0f %% of the renders are left, of a million requests for 100,000 originals", 100*steps)); err != nil {
+	if _, err := p.answer("with standard sizes", p.p.Scaled(steps, 1), plan.Scenario{}, fmt.Sprintf("a million requests for 100,000 originals need %.0f %% of the renders", 100*steps)); err != nil {
 		return err
 	}
 	if _, err := p.answer("with a cheaper engine", p.p.Scaled(1, p.cheaper), plan.Scenario{}, fmt.Sprintf("renders take %.0f %% of the time", 100*p.cheaper)); err != nil {
@@ -219,7 +219,7 @@ func (p *planning) savings(today plan.Result) error {
 	}
 	alone, err := plan.Simulate(plan.PerRenderer(p.p, today.Renderers), p.subject.cluster(), plan.Scenario{}, 1, p.subject.target)
 	alone.Renderers = today.Renderers
-	p.add("with a queue for each renderer", alone, p.p.Slots, "instead of one for all: as many renderers as today, and this is what they would do")
+	p.add("with a queue for each renderer", alone, p.p.Slots, "with as many renderers as today, and no common queue")
 	return err
 }
 
@@ -239,7 +239,7 @@ func (p *planning) write(today plan.Result) error {
 	first := queueing.SlotsFor(p.p.Rate(), mean, variation, p.subject.target.Wait, p.subject.target.Share)
 	_, _ = fmt.Fprintf(out, "first answer, by a closed form: %d slots, %d renderers\n\n", first, (first+p.p.Slots-1)/p.p.Slots)
 	p.table(out)
-	_, _ = fmt.Fprintf(out, "\nwith %d renderers, what binds first: ", today.Renderers)
+	_, _ = fmt.Fprintf(out, "\nwith %d renderers, the first bottlenecks are: ", today.Renderers)
 	for i, r := range binds {
 		_, _ = fmt.Fprintf(out, "%s%s %.0f %%", map[bool]string{true: "", false: ", "}[i == 0], r.Name, 100*r.Use)
 	}
@@ -273,7 +273,7 @@ func (p *planning) table(out io.Writer) {
 
 func percent(s plan.Share) string { return fmt.Sprintf("%.2f ± %.2f %%", 100*s.Mean, 100*s.Half) }
 
-// page plots how the answer depends on the number of renderers and on what comes.
+// page plots waits and refusals against the number of renderers and the number of requests.
 func (p *planning) page(out io.Writer, today plan.Result, binds []plan.Resource) error {
 	var late, refused, waits plot.Line
 	late.Name, refused.Name, waits.Name = "wait longer", "refused", "p95"
@@ -320,9 +320,9 @@ func simulateCommand() *cobra.Command {
 	var renderers int
 	var rate float64
 	cmd := &cobra.Command{
-		Use: "simulate --renderers N", Short: "Show what a number of renderers would do", Args: cobra.NoArgs,
-		Long: "Let a profile's requests go through a simulated cluster, event by event, and show waits\n" +
-			"and refusals with their 95 % confidence intervals.",
+		Use: "simulate --renderers N", Short: "Show waits and refusals with a number of renderers", Args: cobra.NoArgs,
+		Long: "Simulate a cluster, event by event, with the requests of a profile, and show waits and\n" +
+			"refusals with their 95 % confidence intervals.",
 		Example: "  loadtest simulate --profile profile.json --renderers 12\n  loadtest simulate --profile profile.json --renderers 12 --rate 2",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := s.profile(cmd)
@@ -330,7 +330,7 @@ func simulateCommand() *cobra.Command {
 				return err
 			}
 			if renderers < 1 || !inside(rate, 0, 1e6) {
-				return errors.New("--renderers is above 0, and --rate between 0 and a million")
+				return errors.New("--renderers must be above 0, and --rate between 0 and a million")
 			}
 			p = p.Scaled(rate, 1)
 			began := time.Now()
@@ -346,11 +346,11 @@ func simulateCommand() *cobra.Command {
 		},
 	}
 	s.flags(cmd.Flags())
-	cmd.Flags().IntVar(&renderers, "renderers", 0, "how many (required)")
-	_ = cmd.MarkFlagRequired("renderers") // it is there
-	cmd.Flags().Float64Var(&rate, "rate", 1, "so many times the profile's requests")
+	cmd.Flags().IntVar(&renderers, "renderers", 0, "number of renderers (required)")
+	_ = cmd.MarkFlagRequired("renderers") // the flag exists
+	cmd.Flags().Float64Var(&rate, "rate", 1, "factor for the profile's requests")
 	return cmd
 }
 
-// scaling tells how far a result reaches.
+// scaling explains the range of a result.
 const scaling = "k times the renderers with k times the requests wait no longer and refuse no more, for any k of 1 and above: one queue for a larger pool that is as busy waits less (docs/capacity.md). That holds up to where something else than slots binds: one coordinator grants more than 100,000 requests a second (docs/benchmarks.md)."

@@ -20,7 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
 )
 
-// runFlags is what the flags of loadtest run say.
+// runFlags has the flags of loadtest run.
 type runFlags struct {
 	drive                 drive.Config
 	load                  workload.Workload
@@ -31,13 +31,13 @@ type runFlags struct {
 func runCommand() *cobra.Command {
 	var r runFlags
 	cmd := &cobra.Command{
-		Use: "run --url TEMPLATE", Short: "Send a load, and report what was answered", Args: cobra.NoArgs,
-		Long: "Send requests as a media site has them, whether the server keeps up or not: latency\n" +
-			"counts from when each request was due. A status line a second, then a table; Ctrl-C\n" +
-			"ends it with what there is.\n\n" +
-			"In --url, {original} is the name of an original (--name, whose {n} is a number below\n" +
-			"--originals and {type} its type) and {width} a width. Clients are told apart by\n" +
-			"X-Forwarded-For, which the server is to trust. `loadtest originals` draws originals.",
+		Use: "run --url TEMPLATE", Short: "Send a load, and report the answers", Args: cobra.NoArgs,
+		Long: "Send requests like a media site's clients, at the given rate whether the server keeps up or\n" +
+			"not: latency counts from the time when a request was due. The command prints a status line\n" +
+			"every second, then a table. Ctrl-C ends the load early.\n\n" +
+			"In --url, {original} is the name of an original (--name, in which {n} is a number below\n" +
+			"--originals and {type} the type) and {width} a width. Each client has its own address in\n" +
+			"X-Forwarded-For; the server must trust that header. `loadtest originals` draws originals.",
 		Example: "  loadtest run --url 'http://127.0.0.1:8888/unsafe/{width}x/{original}' --load 60s@50 --html report.html\n" +
 			"  loadtest run --url 'http://imgproxy:8080/insecure/rs:fit:{width}:0/plain/local:///{original}' --load 30s@20-200\n" +
 			"  loadtest run --url … --load 60s@100 --absent 0.7 --title 'the flood of May 2020'",
@@ -45,33 +45,33 @@ func runCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.drive.Template, "url", "", "URL of a thumbnail, with {original}, {width}, {fresh} (required)")
-	_ = cmd.MarkFlagRequired("url") // it is there
+	_ = cmd.MarkFlagRequired("url") // the flag exists
 	f.StringVar(&r.drive.Name, "name", "photo{n}.{type}", "name of an original")
 	f.StringVar(&r.phases, "load", "30s@20", "phases: duration@rate or duration@from-to, requests per second")
-	f.DurationVar(&r.drive.Timeout, "timeout", time.Minute, "of one request")
-	f.IntVar(&r.drive.Most, "most", 10_000, "requests under way at once; those beyond are not sent, and counted")
-	f.IntVar(&r.drive.BytesPerSecond, "slow-bytes", 10_000, "what a slow client reads in a second")
+	f.DurationVar(&r.drive.Timeout, "timeout", time.Minute, "timeout of one request")
+	f.IntVar(&r.drive.Most, "most", 10_000, "most requests in progress at once; further requests are only counted")
+	f.IntVar(&r.drive.BytesPerSecond, "slow-bytes", 10_000, "bytes that a slow client reads in a second")
 	r.workloadFlags(f)
-	f.StringVar(&r.title, "title", "load test", "of the report")
+	f.StringVar(&r.title, "title", "load test", "title of the report")
 	f.StringVar(&r.html, "html", "", "file for a page with plots")
-	f.StringVar(&r.json, "json", "", "file for the record, which loadtest compare reads")
+	f.StringVar(&r.json, "json", "", "file for the record, for loadtest compare")
 	return cmd
 }
 
 func (r *runFlags) workloadFlags(f *pflag.FlagSet) {
-	f.IntVar(&r.load.Originals, "originals", 200, "how many originals there are")
-	f.Float64Var(&r.load.Zipf, "zipf", 0.9, "exponent of their popularity; 0: all alike")
+	f.IntVar(&r.load.Originals, "originals", 200, "number of originals")
+	f.Float64Var(&r.load.Zipf, "zipf", 0.9, "exponent of their popularity; 0 means that all are equally popular")
 	f.StringVar(&r.types, "types", defaultTypes, "types of originals with their shares")
 	f.StringVar(&r.widths, "widths", "wikimedia", "wikimedia (its traffic before standard sizes), steps (with them), or a list such as 120,330=2,800")
-	f.IntVar(&r.load.Clients, "clients", 1000, "ordinary clients")
+	f.IntVar(&r.load.Clients, "clients", 1000, "number of ordinary clients")
 	f.Float64Var(&r.load.Absent, "absent", 0, "share of requests for originals that do not exist")
-	f.Float64Var(&r.load.Hammer, "hammer", 0, "share of requests of one client, for thumbnails that nobody asked for before")
-	f.Float64Var(&r.load.Neighbours, "neighbours", 0, "share of requests of ever new addresses of one IPv6 /64")
-	f.Float64Var(&r.load.Slow, "slow", 0, "share of requests of clients that read slowly")
-	f.Uint64Var(&r.load.Seed, "seed", 1, "the same for the same requests")
+	f.Float64Var(&r.load.Hammer, "hammer", 0, "share of requests from one client for thumbnails that do not exist yet")
+	f.Float64Var(&r.load.Neighbours, "neighbours", 0, "share of requests from ever new addresses of one IPv6 /64")
+	f.Float64Var(&r.load.Slow, "slow", 0, "share of requests from clients that read slowly")
+	f.Uint64Var(&r.load.Seed, "seed", 1, "seed of the requests: the same seed gives the same requests")
 }
 
-// defaultTypes are a guess at an encyclopaedia's; nobody publishes the shares.
+// defaultTypes is a guess at the shares in an encyclopaedia. No site publishes them.
 const defaultTypes = "jpg=85,png=9,svg=4,gif=1,tiff=1"
 
 func (r *runFlags) sendLoad(cmd *cobra.Command) (err error) {
@@ -88,7 +88,7 @@ func (r *runFlags) sendLoad(cmd *cobra.Command) (err error) {
 	defer stop()
 	total := r.load.Duration().Seconds()
 	r.drive.Progress = func(s drive.Second) {
-		cmd.PrintErrf("%5.0f of %.0f s  sent %d  under way %d  p50 %.0f ms  p99 %.0f ms  %v\n", s.At, total, s.Sent, s.UnderWay, s.P50, s.P99, s.Outcomes)
+		cmd.PrintErrf("%5.0f of %.0f s  sent %d  in progress %d  p50 %.0f ms  p99 %.0f ms  %v\n", s.At, total, s.Sent, s.UnderWay, s.P50, s.P99, s.Outcomes)
 	}
 	record, err := drive.Run(ctx, r.drive, r.load)
 	if err != nil {
@@ -128,7 +128,7 @@ func parseWidths(text string) ([]workload.Weighted[int], error) {
 	return parseShares(text, strconv.Atoi)
 }
 
-// parseShares reads "jpg=85,png=15"; a value without a share has 1.
+// parseShares parses a list such as "jpg=85,png=15". A value without a share has the share 1.
 func parseShares[T any](text string, parse func(string) (T, error)) (all []workload.Weighted[T], err error) {
 	for part := range strings.SplitSeq(text, ",") {
 		name, share, given := strings.Cut(strings.TrimSpace(part), "=")
@@ -140,7 +140,7 @@ func parseShares[T any](text string, parse func(string) (T, error)) (all []workl
 			w.Value, err = parse(name)
 		}
 		if err != nil || name == "" || !(w.Share > 0 && w.Share < 1e12) {
-			return nil, fmt.Errorf("%q is no value with a share, such as %s: %w", part, text, err)
+			return nil, fmt.Errorf("%q is not a value with a share above 0: write a list such as %s: %w", part, text, err)
 		}
 		all = append(all, w)
 	}
@@ -149,7 +149,7 @@ func parseShares[T any](text string, parse func(string) (T, error)) (all []workl
 
 func compareCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "compare BEFORE.json AFTER.json", Short: "Show two runs beside each other", Args: cobra.ExactArgs(2),
+		Use: "compare BEFORE.json AFTER.json", Short: "Show two runs side by side", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var both [2]report.Report
 			for i, file := range files {
@@ -158,7 +158,7 @@ func compareCommand() *cobra.Command {
 					err = json.Unmarshal(text, &both[i])
 				}
 				if err == nil && both[i].Record == nil {
-					err = errors.New("no record of loadtest run --json")
+					err = errors.New("the file has no record: name a file of loadtest run --json")
 				}
 				if err != nil {
 					return fmt.Errorf("%s: %w", file, err)

@@ -1,4 +1,4 @@
-// Package capacity holds the simulator against the cluster: edges, coordinator, NATS and
-// renderers that sleep for the times that the simulated ones take. `make validate-capacity`
-// prints how far waits and refusals are apart.
+// Package capacity compares the simulator with the cluster: edges, coordinator, NATS, and renderers
+// that sleep for the simulated times. `make validate-capacity` prints the differences of waits and
+// refusals.
 package capacity

@@ -13,14 +13,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// sleeper renders by sleeping for the time that the original's name says, and notes when.
+// sleeper renders by sleeping for the time in the original's name, and records each sleep.
 type sleeper struct {
 	picture []byte
 	mu      sync.Mutex
 	sleeps  []sleep
 }
 
-// sleep is one render.
+// sleep is a render.
 type sleep struct{ from, to time.Time }
 
 func (s *sleeper) render(ctx context.Context, spec thumbnail.Spec) ([]byte, error) {
@@ -46,7 +46,8 @@ func (s *sleeper) note(one sleep) {
 	s.sleeps = append(s.sleeps, one)
 }
 
-// since gives the sleeps that began after a time, in seconds since then.
+// since returns the starts and ends of the sleeps that began after a time, in seconds since that
+// time.
 func (s *sleeper) since(began time.Time) (from, to []float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +59,7 @@ func (s *sleeper) since(began time.Time) (from, to []float64) {
 	return from, to
 }
 
-// imagined is a store in which every original is, and no thumbnail.
+// imagined is a store that has every original and no thumbnail.
 type imagined struct{ jpeg, tiff []byte }
 
 // content is an object's bytes.

@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// The simulator knows of no other programs, and of no host that runs another machine
-// meanwhile. A run in which they took more than this measures them, and not the cluster.
+// The simulator does not simulate other programs, or other machines on the same host. If their
+// share is above these bounds, a run measures them instead of the cluster.
 const (
-	stolenShare  = 0.1  // of the processors, by the host
-	stalledShare = 0.02 // of the time, in which no timer of this process ran
+	stolenShare  = 0.1  // of the processors, taken by the host
+	stalledShare = 0.02 // of the time, when no timer of this process ran
 	tick         = 2 * time.Millisecond
-	late         = 5 * time.Millisecond // a tick that is later is a stall
+	late         = 5 * time.Millisecond // later ticks are stalls
 )
 
-// machine watches for how much of it others have.
+// machine measures the share of other programs and machines.
 type machine struct {
 	began       time.Time
 	stolen      time.Duration
@@ -51,7 +51,7 @@ func (m *machine) stalls() {
 	}
 }
 
-// disturbed ends the watch, and says what others took.
+// disturbed ends the measurement, describes it, and reports whether a share is above its bound.
 func (m *machine) disturbed(t *testing.T) (what string, much bool) {
 	t.Helper()
 	close(m.stop)
@@ -68,20 +68,20 @@ const (
 	quietAfter = 5 * time.Minute // at the latest
 )
 
-// awaitQuiet waits until nobody disturbs the machine, which does not last as long as a run.
+// awaitQuiet waits until the machine is quiet for quietFor, at most quietAfter.
 func awaitQuiet(t *testing.T) {
 	t.Helper()
 	for began := time.Now(); time.Since(began) < quietAfter; {
 		w := watch(t)
-		time.Sleep(quietFor) // the time for which the machine is watched
+		time.Sleep(quietFor) // the time of the measurement
 		if _, much := w.disturbed(t); !much {
 			return
 		}
 	}
 }
 
-// stolen is the time of all processors that the host gave to others (proc(5), /proc/stat, in
-// hundredths of a second).
+// stolen returns the time of all processors that the host gave to other machines (proc(5),
+// /proc/stat, in hundredths of a second).
 func stolen(t *testing.T) time.Duration {
 	t.Helper()
 	file, err := os.Open("/proc/stat")

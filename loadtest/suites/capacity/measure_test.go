@@ -12,24 +12,24 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// measured is what a cluster needs besides the sleeps, in seconds.
+// measured has the cluster's times besides the sleeps, in seconds.
 type measured struct {
 	lanes map[renderjob.Lane]overhead
-	turn  float64 // of a slot from one render to the next, where one waits; of a run
+	turn  float64 // of a slot from one render to the next while a request waits; differs between runs
 }
 
-// overhead is that of a request which waits for nobody.
+// overhead is the overhead of a request that does not wait.
 type overhead struct {
-	hop    float64 // from the request to its slot, and back
+	hop    float64 // from the request to its slot and back
 	render float64 // in the slot: a sleep ends late
 }
 
-// storing is how long a place is held after the answer, where stores are in memory: the
-// way of a message. Seconds.
+// storing is the time in seconds that a place is held after the answer, with stores in memory: the
+// way of a message.
 const storing = .001
 
-// with adds what was measured to requests that were not. About half of the hop is before
-// the place is granted, and after the answer.
+// with adds the overheads to requests. About half of the hop is before the grant of the place, and
+// after the answer.
 func (m measured) with(requests []simulator.Request) (all []simulator.Request) {
 	for _, q := range requests {
 		o := m.lanes[q.Lane]
@@ -42,11 +42,11 @@ func (m measured) with(requests []simulator.Request) (all []simulator.Request) {
 func (m measured) log(t *testing.T) {
 	t.Helper()
 	for lane, o := range m.lanes {
-		t.Logf("%s: a request that waits for nobody takes %.1f ms, its render %.2f ms more than it sleeps; %.2f ms for a turn", lane, 1000*o.hop, 1000*o.render, 1000*m.turn)
+		t.Logf("%s: a request without a wait takes %.1f ms, its render %.2f ms more than it sleeps; %.2f ms for a turn", lane, 1000*o.hop, 1000*o.render, 1000*m.turn)
 	}
 }
 
-// measure asks for one thumbnail of each lane after the other.
+// measure requests the thumbnails of each lane one after the other.
 func (r *rig) measure(t *testing.T) measured {
 	t.Helper()
 	m := measured{lanes: map[renderjob.Lane]overhead{}}
@@ -73,9 +73,9 @@ func (r *rig) overhead(t *testing.T, lane renderjob.Lane) overhead {
 	return overhead{hops[len(hops)/2], renders[len(renders)/2]}
 }
 
-// turn is for how much longer than in the simulator a slot is empty between two renders
-// while others wait: the time to wake the next. It is taken from the run itself, since it
-// grows with what else the machine has to do.
+// turn returns the time that a slot is empty between two renders while others wait, beyond the
+// simulator's: the time to wake the next render. The run itself gives it, because it grows with the
+// machine's other work.
 func (r *rig) turn(t *testing.T, recorded []simulator.Request, answers []answer, began time.Time) float64 {
 	t.Helper()
 	real := line{slots: r.setting.renderers * r.setting.slots, least: r.setting.renderers}
@@ -97,7 +97,7 @@ func (r *rig) turn(t *testing.T, recorded []simulator.Request, answers []answer,
 	return max(0, real.gap()-simulated.gap())
 }
 
-// line is a run as its slots see it.
+// line is a run from the view of its slots.
 type line struct {
 	slots int // of all renderers
 	// least is how many wait when a slot is called late: one more than could be fetched by
@@ -128,8 +128,8 @@ func (l *line) rendered(from, to []float64) {
 	}
 }
 
-// gap is the mean time between the end of a render and the next begin in its slot, of those
-// that end while others wait. Which begin follows which end does not matter in the sum.
+// gap returns the mean time between the end of a render and the next start in its slot, for renders
+// that end while others wait. The sum does not depend on which start follows which end.
 func (l *line) gap() float64 {
 	slices.SortFunc(l.events, func(a, b event) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.kind, b.kind)) })
 	nobody := math.Inf(-1)
@@ -148,7 +148,7 @@ func (l *line) gap() float64 {
 		case begins:
 			waiting--
 			if len(free) == 0 {
-				continue // of two at the same moment the begin was noted first
+				continue // two events at the same moment; the start was recorded first
 			}
 			if free[0] > nobody {
 				sum, n = sum+e.at-free[0], n+1

@@ -18,7 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// rig is the cluster of a setting, with all throttles but the lanes out of the way.
+// rig is the cluster of a setting. Only the lanes limit requests.
 type rig struct {
 	setting setting
 	cluster *cluster.Cluster
@@ -56,14 +56,14 @@ func (s setting) start(t *testing.T) *rig {
 	return r
 }
 
-// answer is what became of a request.
+// answer is the result of a request.
 type answer struct {
 	status int
-	render float64 // seconds in a slot, as the edge was told
-	took   float64 // seconds since it was due
+	render float64 // seconds in a slot, from the answer's header
+	took   float64 // seconds since the request was due
 }
 
-// send gives the cluster a load, open-loop, and returns when it began.
+// send sends a load open-loop, and returns its answers and its start.
 func (r *rig) send(requests []simulator.Request) (all []answer, began time.Time) {
 	all = make([]answer, len(requests))
 	var group sync.WaitGroup
@@ -79,7 +79,7 @@ func (r *rig) send(requests []simulator.Request) (all []answer, began time.Time)
 	return all, began
 }
 
-// ask gets a thumbnail of its own.
+// ask requests a thumbnail that no other request asks for.
 func (r *rig) ask(i int, q simulator.Request, due time.Time) (a answer) {
 	ending := map[renderjob.Lane]string{renderjob.LaneStandard: "jpg", renderjob.LaneExpensive: "tiff"}[q.Lane]
 	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://%s/unsafe/30x/o%d-%d.%s", r.cluster.Edges[0].Addr(), i, int64(q.Render*1e6), ending), nil)

@@ -9,15 +9,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// setting is one cluster under one load.
+// setting is a cluster with a load.
 type setting struct {
 	name                    string
 	renderers, slots, ahead int
 	mix                     mix
-	use                     float64 // of the slots' time that is offered
+	use                     float64 // offered share of the slots' time
 	wait                    time.Duration
 	seconds                 float64
-	independent             bool // another run of the simulator is compared too
+	independent             bool // also compare an independent run of the simulator
 }
 
 // mix draws a lane and a service time in seconds.
@@ -27,7 +27,7 @@ type mix struct {
 	draw func(*rand.Rand) (renderjob.Lane, float64)
 }
 
-// photos vary as JPEGs of many sizes do: logarithmically normal, coefficient of variation 1.
+// photos vary like JPEGs of many sizes: log-normal, with a coefficient of variation of 1.
 func photos() mix {
 	const mean = 0.04
 	sigma := math.Sqrt(math.Log(2))
@@ -36,7 +36,7 @@ func photos() mix {
 	}}
 }
 
-// mixed is photos and, one in ten, something expensive that takes eight times as long.
+// mixed is photos, and one expensive original in ten, which takes eight times as long.
 func mixed() mix {
 	const light, heavy = 0.03, 0.24
 	return mix{"mixed", .9*light + .1*heavy, func(r *rand.Rand) (renderjob.Lane, float64) {
@@ -63,7 +63,7 @@ func all() []setting {
 	}
 }
 
-// load records arrivals and service times.
+// load returns requests with arrivals and service times.
 func (s setting) load(seed uint64, seconds float64) (requests []simulator.Request) {
 	random := rand.New(rand.NewPCG(seed, 11))
 	rate := s.use * float64(s.renderers*s.slots) / s.mix.mean

@@ -12,11 +12,11 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/simulator"
 )
 
-// result is waits in seconds, sorted, and the share refused.
+// result has the sorted waits in seconds, and the refused share.
 type result struct {
 	waits   []float64
 	refused float64
-	failed  int // other than by a refusal for want of renderers
+	failed  int // requests that failed without a refusal by the lane
 }
 
 func (r result) quantile(q float64) float64 {
@@ -50,8 +50,8 @@ func (s setting) simulated(t *testing.T, requests []simulator.Request, emit func
 	sim.Run(slices.Values(requests))
 }
 
-// compare gives the cluster the load, and notes in requests what each took, and in m a
-// slot's turn.
+// compare sends the load to the cluster, and records the durations in requests and the turn of a
+// slot in m.
 func (r *rig) compare(t *testing.T, requests []simulator.Request, m *measured) (got result) {
 	t.Helper()
 	answers, began := r.send(requests)
@@ -78,7 +78,7 @@ func (r *rig) compare(t *testing.T, requests []simulator.Request, m *measured) (
 	return got
 }
 
-// near is the bound: a tenth, or ten milliseconds; of refusals a tenth, or half a percent.
+// near is the bound: a tenth or ten milliseconds; for refusals a tenth or half a percent.
 func near(planned, got, least float64) bool {
 	return math.Abs(planned-got) <= max(.1*planned, least)
 }
@@ -87,12 +87,12 @@ func (r result) near(got result) bool {
 	return near(r.quantile(.5), got.quantile(.5), .01) && near(r.quantile(.95), got.quantile(.95), .01) && near(r.refused, got.refused, .005) && got.failed == 0
 }
 
-// TestThePlanIsRight takes minutes and the whole machine, so that it runs where a file for
-// its table is named.
+// TestThePlanIsRight needs minutes and the whole machine. It only runs if the environment names a
+// file for its table.
 func TestThePlanIsRight(t *testing.T) {
 	file := os.Getenv("THUMBMILL_VALIDATE")
 	if file == "" {
-		t.Skip("make validate-capacity runs it: THUMBMILL_VALIDATE names no file for the table")
+		t.Skip("THUMBMILL_VALIDATE is not set to a file for the table: run `make validate-capacity`")
 	}
 	out, err := os.Create(file)
 	if err != nil {
@@ -122,10 +122,10 @@ func TestThePlanIsRight(t *testing.T) {
 	}
 }
 
-// tries is how often a setting is run while the machine is disturbed.
+// tries bounds the runs of a setting on a disturbed machine.
 const tries = 4
 
-// validate compares one setting, and writes its rows.
+// validate compares a setting, and writes its rows.
 func (s setting) validate(t *testing.T, seed uint64, row func(...any)) (ok bool) {
 	t.Helper()
 	for try := 1; try <= tries; try++ {
@@ -141,8 +141,8 @@ func (s setting) validate(t *testing.T, seed uint64, row func(...any)) (ok bool)
 	return ok
 }
 
-// once runs a setting, and writes its rows unless the machine was disturbed. The last run
-// counts as it is.
+// once runs a setting, and writes its rows unless the machine was disturbed. The last run always
+// counts.
 func (s setting) once(t *testing.T, seed uint64, row func(...any), last bool) (ok bool, disturbed string) {
 	t.Helper()
 	r := s.start(t)

@@ -24,7 +24,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// raw sends bytes, and gives all answers until the connection ends or falls silent.
+// raw sends bytes, and returns the statuses of all answers until the connection ends or is silent
+// for three seconds.
 func raw(t *testing.T, address, request string) (statuses []int, closed bool) {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
@@ -33,7 +34,7 @@ func raw(t *testing.T, address, request string) (statuses []int, closed bool) {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
-	_, _ = io.WriteString(conn, request) // it may be cut off in the middle
+	_, _ = io.WriteString(conn, request) // the edge may close the connection in the middle
 	for in := bufio.NewReader(conn); ; {
 		response, err := http.ReadResponse(in, nil)
 		if err != nil {
@@ -47,8 +48,8 @@ func raw(t *testing.T, address, request string) (statuses []int, closed bool) {
 	}
 }
 
-// What one server takes for one request, another must not take for two: nothing behind a
-// body is read as a request.
+// The edge reads no request out of a body, so no two servers can see different requests in the same
+// bytes.
 func TestRequestsAreNotSmuggled(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{})
@@ -59,26 +60,26 @@ func TestRequestsAreNotSmuggled(t *testing.T) {
 		return "GET /unsafe/60x/a.jpg HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n"
 	}
 	for name, request := range map[string]string{
-		"both lengths":                  get("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n" + hidden,
-		"two lengths":                   get("Content-Length: 0\r\nContent-Length: 44\r\n") + hidden,
-		"two lengths in one":            get("Content-Length: 0, 44\r\n") + hidden,
-		"a negative length":             get("Content-Length: -1\r\n") + hidden,
-		"a length with a sign":          get("Content-Length: +0\r\n") + hidden,
-		"a length in hex":               get("Content-Length: 0x0\r\n") + hidden,
-		"a huge length":                 get("Content-Length: 99999999999999999999\r\n") + hidden,
-		"an odd encoding":               get("Transfer-Encoding: xchunked\r\n") + hidden,
-		"two encodings":                 get("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + "0\r\n\r\n" + hidden,
-		"an encoding with a tab":        get("Transfer-Encoding:\tchunked\r\n") + "0\r\n\r\n" + hidden,
-		"a name with a space":           get("Content-Length : 44\r\n") + hidden,
-		"a header of NUL":               get("X: a\x00b\r\n") + hidden,
-		"a bare line feed":              "GET /unsafe/60x/a.jpg HTTP/1.1\nHost: x\nContent-Length: 44\n\n" + hidden,
-		"a chunk with a wrong length":   get("Transfer-Encoding: chunked\r\n") + "fffffffff\r\n" + hidden,
-		"a chunk with an extension":     get("Transfer-Encoding: chunked\r\n") + "0;a=\r\n\r\n" + hidden,
-		"a body of a whole request":     get(fmt.Sprintf("Content-Length: %d\r\n", len(hidden))) + hidden,
-		"a target with a space":         "GET /unsafe/60x/a.jpg /x HTTP/1.1\r\nHost: x\r\n\r\n" + hidden,
-		"no version":                    "GET /unsafe/60x/a.jpg\r\n\r\n" + hidden,
-		"two hosts":                     "GET /unsafe/60x/a.jpg HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + hidden,
-		"HTTP/2's preface in the wrong": "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n" + hidden,
+		"both lengths":                get("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n" + hidden,
+		"two lengths":                 get("Content-Length: 0\r\nContent-Length: 44\r\n") + hidden,
+		"two lengths in one":          get("Content-Length: 0, 44\r\n") + hidden,
+		"a negative length":           get("Content-Length: -1\r\n") + hidden,
+		"a length with a sign":        get("Content-Length: +0\r\n") + hidden,
+		"a length in hex":             get("Content-Length: 0x0\r\n") + hidden,
+		"a huge length":               get("Content-Length: 99999999999999999999\r\n") + hidden,
+		"an odd encoding":             get("Transfer-Encoding: xchunked\r\n") + hidden,
+		"two encodings":               get("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n") + "0\r\n\r\n" + hidden,
+		"an encoding with a tab":      get("Transfer-Encoding:\tchunked\r\n") + "0\r\n\r\n" + hidden,
+		"a name with a space":         get("Content-Length : 44\r\n") + hidden,
+		"a header of NUL":             get("X: a\x00b\r\n") + hidden,
+		"a bare line feed":            "GET /unsafe/60x/a.jpg HTTP/1.1\nHost: x\nContent-Length: 44\n\n" + hidden,
+		"a chunk with a wrong length": get("Transfer-Encoding: chunked\r\n") + "fffffffff\r\n" + hidden,
+		"a chunk with an extension":   get("Transfer-Encoding: chunked\r\n") + "0;a=\r\n\r\n" + hidden,
+		"a body of a whole request":   get(fmt.Sprintf("Content-Length: %d\r\n", len(hidden))) + hidden,
+		"a target with a space":       "GET /unsafe/60x/a.jpg /x HTTP/1.1\r\nHost: x\r\n\r\n" + hidden,
+		"no version":                  "GET /unsafe/60x/a.jpg\r\n\r\n" + hidden,
+		"two hosts":                   "GET /unsafe/60x/a.jpg HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + hidden,
+		"HTTP/2's preface, damaged":   "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n" + hidden,
 	} {
 		if statuses, closed := raw(t, c.Edges[0].Addr(), request); len(statuses) > 1 || !closed {
 			t.Errorf("%s: answered with %v, closed %v", name, statuses, closed)
@@ -89,7 +90,7 @@ func TestRequestsAreNotSmuggled(t *testing.T) {
 	}
 }
 
-// Requests that are too large are refused without being held.
+// Requests that are too large are refused without using memory.
 func TestLargeHeadsAreRefused(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{})
@@ -113,10 +114,10 @@ func TestLargeHeadsAreRefused(t *testing.T) {
 	}
 }
 
-// heap is what this process takes of the machine, in bytes, garbage excluded.
+// heap returns the memory of this process in bytes, without garbage.
 func heap(t *testing.T) int64 {
 	t.Helper()
-	for range 3 { // what finalizers and pools let go of is garbage after that
+	for range 3 { // finalizers and pools release more garbage
 		runtime.GC()
 	}
 	var m runtime.MemStats
@@ -124,11 +125,11 @@ func heap(t *testing.T) int64 {
 	return int64(m.HeapInuse + m.StackInuse)
 }
 
-// asAttacker makes this binary a client that misbehaves: "idle ADDRESS" or "reset ADDRESS".
-// Clients are a process of their own, since what they take is not the edge's.
+// asAttacker turns this binary into a client that misbehaves: "idle ADDRESS" or "reset ADDRESS".
+// The client is a separate process, because its memory must not count as the edge's.
 const asAttacker = "THUMBMILL_ATTACKER"
 
-// attack is the attacker's life: until its standard input ends.
+// attack attacks until standard input ends.
 func attack(what string) {
 	how, address, _ := strings.Cut(what, " ")
 	stop := make(chan struct{})
@@ -151,7 +152,7 @@ func attack(what string) {
 	}
 }
 
-// attacker starts one on a single core; the function ends it and gives what it says.
+// attacker starts an attacker on a single core. end stops it, and returns its output.
 func attacker(t *testing.T, what string) (ready <-chan string, end func() string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -191,7 +192,7 @@ func attacker(t *testing.T, what string) (ready <-chan string, end func() string
 
 const idleConnections, slowConnections = 10_000, 1_000
 
-// hold opens connections that ask nothing, and some that ask a byte a second.
+// hold opens connections without a request, and some that send a byte a second.
 func hold(address string, stop <-chan struct{}) {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
@@ -224,8 +225,8 @@ func hold(address string, stop <-chan struct{}) {
 	}
 }
 
-// visit asks as a client that deserves an answer, at least twenty times and for three
-// seconds of the attack, and tells how many answers there were and how long the slowest took.
+// visit sends requests of a good client, at least twenty, for three seconds of the attack. It
+// returns the number of answers and the longest time.
 func (c *Cluster) visit(t *testing.T, path string) (answers int, slowest time.Duration) {
 	t.Helper()
 	ctx, enough := context.WithCancel(t.Context())
@@ -233,7 +234,7 @@ func (c *Cluster) visit(t *testing.T, path string) (answers int, slowest time.Du
 	end := time.Now().Add(3 * time.Second)
 	periodic.Do(ctx, asksEvery, func(context.Context) {
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // starved, it says so
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a starved request fails with a message
 		answer := c.Get(ctx, c.Edges[0], path, bob)
 		cancel()
 		answer.Wants(t, 200)
@@ -245,9 +246,10 @@ func (c *Cluster) visit(t *testing.T, path string) (answers int, slowest time.Du
 	return answers, slowest
 }
 
-// Ten thousand idle connections and a thousand slow ones cost little, and keep nobody out.
+// Ten thousand idle connections and a thousand slow ones cost little memory, and good clients are
+// still served.
 func TestIdleAndSlowConnections(t *testing.T) {
-	const each = 20 << 10 // bytes that one may cost
+	const each = 20 << 10 // bytes that a connection may cost
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Max < idleConnections+slowConnections+1000 {
 		t.Skipf("this machine allows %d open files", limit.Max)
@@ -265,14 +267,14 @@ func TestIdleAndSlowConnections(t *testing.T) {
 	open := int64(c.Edges[0].Metric(t, "thumbmill_edge_connections"))
 	took := heap(t) - before
 	end()
-	t.Logf("%d connections: %d bytes each; %d good answers, the slowest in %v", open, took/open, answers, slowest)
+	t.Logf("%d connections use %d bytes each; %d good answers, the slowest in %v", open, took/open, answers, slowest)
 	if open < idleConnections || took > each*open {
 		t.Errorf("%d connections take %d MB", open, took>>20)
 	}
 }
 
-// HTTP/2's rapid reset: streams that are opened and taken back at once, or by the hundred,
-// as fast as one core can.
+// Rapid reset of HTTP/2: a client opens and cancels streams, one or a hundred at a time, as fast as
+// one core allows.
 func TestRapidReset(t *testing.T) {
 	for _, atOnce := range []int{1, 100} {
 		t.Run(strconv.Itoa(atOnce), func(t *testing.T) { rapidReset(t, atOnce) })
@@ -288,7 +290,7 @@ func rapidReset(t *testing.T, atOnce int) {
 	_, end := attacker(t, fmt.Sprint("reset ", c.Edges[0].Addr(), " ", atOnce))
 	answers, slowest := c.visit(t, "/unsafe/60x/a.jpg")
 	streams := end()
-	Eventually(t, "all is as before", func() bool { return runtime.NumGoroutine() < goroutines+50 })
+	Eventually(t, "the goroutines of the streams have ended", func() bool { return runtime.NumGoroutine() < goroutines+50 })
 	took := heap(t) - before
 	t.Logf("%s streams were taken back; %d good answers, the slowest in %v; %d MB", streams, answers, slowest, took>>20)
 	if len(streams) < 4 || took > 32<<20 {
@@ -296,10 +298,9 @@ func rapidReset(t *testing.T, atOnce int) {
 	}
 }
 
-// reset opens streams for thumbnails that are not there, and takes them back when there are
-// so many.
+// reset opens streams for missing thumbnails, and cancels them when atOnce are open.
 func reset(address string, atOnce int, stop <-chan struct{}) (streams int64) {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: time.Second} // no proxy's
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: time.Second} // not a trusted proxy's address
 	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return 0
@@ -317,7 +318,7 @@ func reset(address string, atOnce int, stop <-chan struct{}) (streams int64) {
 		default:
 		}
 		path := fmt.Sprintf("/unsafe/%dx/a.jpg", 100+rand.N(5000))
-		// GET, http, the path and the host as literals that are not indexed.
+		// GET, http, the path and the host, as literals without indexing.
 		block := append([]byte{0x82, 0x86, 0x04, byte(len(path))}, path...)
 		block = append(block, 0x01, 1, 'x')
 		opened, taken = append(opened, frame(1, 5, id, block)...), append(taken, frame(3, 0, id, []byte{0, 0, 0, 8})...)
@@ -332,7 +333,7 @@ func reset(address string, atOnce int, stop <-chan struct{}) (streams int64) {
 	return streams
 }
 
-// frame makes a frame of HTTP/2.
+// frame returns a frame of HTTP/2.
 func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	head := bigendian.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
 	head = append(head, flags)

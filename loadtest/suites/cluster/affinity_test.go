@@ -8,8 +8,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Sizes of one original that are asked for one after the other come from the renderer that has
-// it on its disk; when that is gone, from the others, which wait for nobody.
+// The renderer that has an original on its disk draws its next sizes. If that renderer is gone, the
+// other renderers draw them without a wait.
 func TestSizesOfAnOriginalMeetTheRendererThatHasIt(t *testing.T) {
 	t.Parallel()
 	const originals, sizes = 6, 5
@@ -26,13 +26,13 @@ func TestSizesOfAnOriginalMeetTheRendererThatHasIt(t *testing.T) {
 	ask := func(width int) {
 		for i := range originals {
 			c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/%d.jpg", width, i), alice).Wants(t, http.StatusOK)
-			Eventually(t, "it is stored", func() bool { return c.Edges[0].OpenJobs() == 0 })
+			Eventually(t, "the thumbnail is stored", func() bool { return c.Edges[0].OpenJobs() == 0 })
 		}
 	}
 	for size := range sizes {
 		ask(20 + size)
 	}
-	t.Logf("%v of %d later sizes met their original; 20 did before jobs were handed over", reused(), originals*(sizes-1))
+	t.Logf("%v of %d later sizes met their original; without handing jobs over, 20 did", reused(), originals*(sizes-1))
 	if least := float64(originals*(sizes-1) - 1); reused() < least { // one answer may be lost
 		t.Errorf("%v of %d later sizes met their original, want %v", reused(), originals*(sizes-1), least)
 	}

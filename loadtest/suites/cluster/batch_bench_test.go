@@ -11,10 +11,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// BenchmarkSizesTogether asks for six sizes of each of several photographs at once, of a cluster
-// that does those of one original together and of one that does each alone, in turn, and
-// prints the medians of the ratios of each round. The time is the processor's, of this process
-// and of the renders in workers.
+// BenchmarkSizesTogether requests six sizes of several photographs at once. It compares a cluster
+// that renders the sizes of an original in a batch with a cluster that renders each alone, in turn,
+// and prints the medians of the rounds' ratios. It counts the processor time of this process and of
+// the renders in workers.
 func BenchmarkSizesTogether(b *testing.B) {
 	const rounds, originals = 3, 6
 	body, err := samples.JPEG(samples.Landscape(3000, 2000))
@@ -63,7 +63,7 @@ func sizesTogether(b *testing.B, batch, originals int, body []byte, err error) (
 	return e
 }
 
-// processorTime is that of this process, and of its workers' renders.
+// processorTime returns the processor time of this process and of its workers' renders.
 func (c *Cluster) processorTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)

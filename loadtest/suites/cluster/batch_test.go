@@ -12,10 +12,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// sizes are those that a page and its upload ask for.
+// sizes returns the sizes that a page and its upload request.
 func sizes() []int { return []int{120, 250, 330, 500, 960, 1280} }
 
-// siblings is how many jobs were done with another's, by outcome.
+// siblings returns the number of jobs that were rendered with another job, by outcome.
 func (c *Cluster) siblings(outcome string) (sum int) {
 	for _, r := range c.renderers {
 		sum += int(metric(c.t, r, "thumbmill_siblings_total", "outcome", outcome))
@@ -23,13 +23,13 @@ func (c *Cluster) siblings(outcome string) (sum int) {
 	return sum
 }
 
-// manyAtOnce lets a client have as much under way as it likes.
+// manyAtOnce allows a client any number of requests at once.
 func manyAtOnce(s *settings.Settings) {
 	waitLong(s)
 	s.Throttle.PerIP.Workers, s.Throttle.PerIP.MaxQueue = 1000, 1000
 }
 
-// askSizes asks for all sizes of so many originals.
+// askSizes requests all sizes of the given number of originals.
 func (c *Cluster) askSizes(originals int) (answers []<-chan Answer) {
 	for n := range originals {
 		for _, width := range sizes() {
@@ -39,8 +39,8 @@ func (c *Cluster) askSizes(originals int) (answers []<-chan Answer) {
 	return answers
 }
 
-// Sizes of an original that wait together are done together: each is stored once, and the
-// original is fetched for those alone that were not.
+// Sizes of an original that wait together are rendered together. Each is stored once, and only the
+// first of a batch fetches the original.
 func TestSizesThatWaitTogetherAreDoneTogether(t *testing.T) {
 	t.Parallel()
 	const originals = 4
@@ -50,7 +50,7 @@ func TestSizesThatWaitTogetherAreDoneTogether(t *testing.T) {
 	}
 	release := c.Hooks.Hold()
 	var first []<-chan Answer
-	for n := range 3 { // all places of the lane
+	for n := range 3 { // take all places of the lane
 		landscape(c, fmt.Sprintf("first%d.jpg", n))
 		first = append(first, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/100x/first%d.jpg", n), alice))
 	}
@@ -58,7 +58,7 @@ func TestSizesThatWaitTogetherAreDoneTogether(t *testing.T) {
 	answers := c.askSizes(originals)
 	all := originals * len(sizes())
 	Eventually(t, "all wait", func() bool { return int(c.Edges[0].Metric(t, "thumbmill_flights")) == all+3 })
-	time.Sleep(100 * time.Millisecond) // for the coordinator to have them in line
+	time.Sleep(100 * time.Millisecond) // until the coordinator has them in line
 	release()
 	for _, a := range slices.Concat(first, answers) {
 		(<-a).Wants(t, 200)
@@ -69,8 +69,8 @@ func TestSizesThatWaitTogetherAreDoneTogether(t *testing.T) {
 	}
 }
 
-// A renderer that ends under several sizes loses none: those that it had drawn stay, the others
-// are drawn by another.
+// A renderer that ends during a batch loses no size: finished thumbnails stay, another renderer
+// draws the others.
 func TestARendererThatEndsUnderSeveralLosesNone(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -104,7 +104,7 @@ func TestARendererThatEndsUnderSeveralLosesNone(t *testing.T) {
 	Eventually(t, "both places of the lane are taken", func() bool { return c.Edges[0].OpenJobs() == 2 && c.Hooks.Held() == 1 })
 	answers := c.askSizes(1)
 	Eventually(t, "all wait", func() bool { return int(c.Edges[0].Metric(t, "thumbmill_flights")) == 8 })
-	time.Sleep(100 * time.Millisecond) // for the coordinator to have them in line
+	time.Sleep(100 * time.Millisecond) // until the coordinator has them in line
 	release()
 	<-stuck
 	c.AddRenderer()
@@ -115,14 +115,14 @@ func TestARendererThatEndsUnderSeveralLosesNone(t *testing.T) {
 		(<-a).Wants(t, 200)
 	}
 	if stored := c.Renders(); stored != 8 {
-		t.Errorf("%d were stored", stored)
+		t.Errorf("%d thumbnails were stored, want 8", stored)
 	}
-	Eventually(t, "the job that was lost is handed to the other and is over", func() bool { return c.Jobs() == 0 })
+	Eventually(t, "the other renderer gets the lost job and finishes it", func() bool { return c.Jobs() == 0 })
 	mu.Lock()
 	defer mu.Unlock()
 	for _, width := range sizes() {
 		if drawn[width] != 1 {
-			t.Errorf("%d px was drawn %d times to its end", width, drawn[width])
+			t.Errorf("the thumbnail of %d px was drawn completely %d times", width, drawn[width])
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// A large original is decoded once: the second size comes from the bucket that the first one
-// made, and a purge takes that along.
+// A large original is decoded once. The second size comes from the bucket that the first render
+// made, and a purge deletes the bucket too.
 func TestBuckets(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Render.Buckets = []int{1280} }})
@@ -32,7 +32,7 @@ func TestBuckets(t *testing.T) {
 	if used := counted("used"); used != 1 {
 		t.Errorf("an exact thumbnail used the bucket: %v", used)
 	}
-	Eventually(t, "all is stored", func() bool { return c.Edges[0].OpenJobs() == 0 })
+	Eventually(t, "all thumbnails are stored", func() bool { return c.Edges[0].OpenJobs() == 0 })
 	if report := purge(t, c, c.Edges[0], "large.tiff"); len(report.Missed) > 0 || report.Deleted != 4 {
 		t.Errorf("a purge of three thumbnails and a bucket: %+v", report)
 	}

@@ -1,7 +1,6 @@
-// Package cluster starts clusters of many edges, coordinators and renderers in
-// one test process, over the protocols that they speak on many machines, and
-// disturbs them. Its tests are the system tests: each row of the table of events
-// in DESIGN.md is one.
+// Package cluster starts clusters of several edges, coordinators and renderers in one test process,
+// over the protocols that they use on many machines, and disturbs them. Its tests are the system
+// tests: each row of the table of events in DESIGN.md has a test.
 package cluster
 
 import (
@@ -43,24 +42,24 @@ import (
 
 const patience = 30 * time.Second
 
-// Options says what a cluster is made of. Zero means one of each.
+// Options describe the parts of a cluster. Zero means one of each.
 type Options struct {
 	Edges, Coordinators, Renderers int
 	// Settings changes the defaults.
 	Settings func(*settings.Settings)
 	// Stores replaces the directories below the test's folder.
 	Stores *open.Stores
-	// Workers draw as in production. Without them each render gives the same small picture:
-	// a test that looks at the way of requests does not pay for processes that decode.
+	// Workers makes renderers draw in workers, as in production. Without it each render returns the
+	// same small picture: tests of the way of requests then need no processes that decode.
 	Workers bool
-	// Render gives the pictures of a cluster without workers, in place of that one.
+	// Render replaces that picture in a cluster without workers.
 	Render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
-	// EdgeNATS replaces the URL by which edges reach the queue: a Link's.
+	// EdgeNATS replaces the URL of the queue for edges, for instance by a Link's.
 	EdgeNATS func(url string) string
 }
 
-// Cluster is a running one. It stops with its test, and fails it when it leaves
-// anything behind.
+// Cluster is a running cluster. It stops with its test, and fails the test if it leaves anything
+// behind.
 type Cluster struct {
 	t            testing.TB
 	Dir          string // originals and thumbnails are below it
@@ -72,7 +71,7 @@ type Cluster struct {
 	Coordinators []*coordinator.Coordinator
 	tables       []*prometheus.Registry // of the coordinators
 	renderers    []*prometheus.Registry
-	render       func(ctx context.Context, s thumbnail.Spec) ([]byte, error) // nil: workers do
+	render       func(ctx context.Context, s thumbnail.Spec) ([]byte, error) // nil means workers
 	Renderers    []*renderer.Renderer
 	Edges        []*Edge
 }
@@ -83,16 +82,16 @@ type Edge struct {
 	Registry *prometheus.Registry
 }
 
-// Addr is where it serves thumbnails.
+// Addr returns the address where the edge serves thumbnails.
 func (e *Edge) Addr() string { return e.role.Addr() }
 
-// Name is its name among edges.
+// Name returns the edge's name.
 func (e *Edge) Name() string { return e.role.Name() }
 
-// API answers operators.
+// API returns the handler for operators.
 func (e *Edge) API() http.Handler { return e.role.API() }
 
-// OpenJobs is how many of its jobs have no result yet.
+// OpenJobs returns the number of the edge's jobs without a result.
 func (e *Edge) OpenJobs() int { return e.role.OpenJobs() }
 
 // Start starts a cluster and waits until it is ready.
@@ -123,12 +122,13 @@ func Start(t testing.TB, o Options) *Cluster {
 	return c
 }
 
-// defaults are small: one slot a renderer, so that tests know what waits.
+// defaults returns settings of a small cluster. Renderers have one slot, so that tests know which
+// requests wait.
 func defaults() settings.Settings {
 	s := settings.Default()
 	s.Edge.Listen, s.NATS.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	s.Coordinator.Listen = []string{"127.0.0.1:0"}
-	s.Edge.TrustedProxies = []string{"127.0.0.1"} // tests say in X-Forwarded-For who they are
+	s.Edge.TrustedProxies = []string{"127.0.0.1"} // tests set the client in X-Forwarded-For
 	s.Edge.AllowUnsafe = true
 	s.Edge.Revalidate = 0
 	s.Renderer.Slots, s.Renderer.Ahead = 1, 0
@@ -151,8 +151,7 @@ func (c *Cluster) startQueue() {
 	c.t.Cleanup(func() { _ = c.Queue.Stop(context.Background()) })
 }
 
-// RestartQueue ends the NATS server, and starts one that remembers nothing at
-// the same address.
+// RestartQueue ends the NATS server, and starts an empty one at the same address.
 func (c *Cluster) RestartQueue() {
 	c.t.Helper()
 	address := c.Queue.URL()[len("nats://"):]
@@ -175,7 +174,7 @@ func (c *Cluster) openStores(given *open.Stores) {
 	c.Stores.Thumbnails = hooked{c.Stores.Thumbnails, c.Hooks, "thumbnails"}
 }
 
-// startPart starts a part, which stops with the test.
+// startPart starts a part. It stops with the test.
 func (c *Cluster) startPart(p service.Part) {
 	c.t.Helper()
 	c.must(p.Start(c.t.Context()))
@@ -188,7 +187,7 @@ func (c *Cluster) startPart(p service.Part) {
 	})
 }
 
-// AddCoordinator starts one more, last in the list of edges that start later.
+// AddCoordinator starts another coordinator. It is the last one in the list of later edges.
 func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 	c.t.Helper()
 	table := prometheus.NewRegistry()
@@ -201,12 +200,12 @@ func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 	return co
 }
 
-// sample renders what a cluster without workers serves.
+// sample is the picture of a cluster without workers.
 func sample(context.Context, thumbnail.Spec) ([]byte, error) {
 	return samples.JPEG(samples.Landscape(16, 10))
 }
 
-// AddRenderer starts one more.
+// AddRenderer starts another renderer.
 func (c *Cluster) AddRenderer() *renderer.Renderer {
 	c.t.Helper()
 	registry := prometheus.NewRegistry()
@@ -218,7 +217,7 @@ func (c *Cluster) AddRenderer() *renderer.Renderer {
 	return r
 }
 
-// AddEdge starts one more and waits until it has heard of a renderer.
+// AddEdge starts another edge, and waits until it knows a renderer.
 func (c *Cluster) AddEdge(natsURL func(string) string) *Edge {
 	c.t.Helper()
 	s := c.Settings
@@ -248,7 +247,7 @@ func (c *Cluster) Original(name string, body []byte, err error) {
 	c.must(err)
 }
 
-// Answer is what a request got.
+// Answer is an edge's answer to a request.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -256,7 +255,7 @@ type Answer struct {
 	Err    error
 }
 
-// Get asks an edge for a path, as the given client.
+// Get requests a path from an edge, as the given client.
 func (c *Cluster) Get(ctx context.Context, e *Edge, path, client string) Answer {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.Addr()+path, nil)
 	if err != nil {
@@ -281,14 +280,14 @@ func (a Answer) Wants(t testing.TB, status int) {
 	}
 }
 
-// Go asks in the background.
+// Go sends a request in the background.
 func (c *Cluster) Go(ctx context.Context, e *Edge, path, client string) <-chan Answer {
 	answer := make(chan Answer, 1)
 	go func() { answer <- c.Get(ctx, e, path, client) }()
 	return answer
 }
 
-// Jobs is how many jobs the stream holds, those in renderers' hands included.
+// Jobs returns the number of jobs in the stream, including jobs that renderers hold.
 func (c *Cluster) Jobs() (jobs int) {
 	c.t.Helper()
 	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
@@ -304,8 +303,8 @@ func (c *Cluster) Jobs() (jobs int) {
 	return jobs
 }
 
-// Pulling is how many requests of renderers for jobs of a lane are open, and how many of its
-// jobs are in renderers' hands.
+// Pulling returns the number of the renderers' open pulls of a lane, and the number of the lane's
+// jobs that renderers hold.
 func (c *Cluster) Pulling(lane renderjob.Lane) (open, inHand int) {
 	c.t.Helper()
 	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
@@ -318,7 +317,7 @@ func (c *Cluster) Pulling(lane renderjob.Lane) (open, inHand int) {
 	return open, inHand
 }
 
-// inQueue does something with JetStream, over a connection of its own.
+// inQueue calls do with JetStream on a separate connection.
 func (c *Cluster) inQueue(do func(context.Context, jetstream.JetStream) error) {
 	c.t.Helper()
 	conn, err := nats.Connect(c.Queue.URL())
@@ -326,12 +325,12 @@ func (c *Cluster) inQueue(do func(context.Context, jetstream.JetStream) error) {
 	defer conn.Close()
 	js, err := jetstream.New(conn)
 	c.must(err)
-	ctx, cancel := context.WithTimeout(context.Background(), patience) // cleanups ask too
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // not the test's context: cleanups call this too
 	defer cancel()
 	c.must(do(ctx, js))
 }
 
-// Fill puts n messages of nobody's into a lane.
+// Fill puts n messages that are no jobs into a lane.
 func (c *Cluster) Fill(lane renderjob.Lane, n int) {
 	c.t.Helper()
 	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
@@ -344,7 +343,7 @@ func (c *Cluster) Fill(lane renderjob.Lane, n int) {
 	})
 }
 
-// Renders is how many thumbnails were written, once all flights have ended.
+// Renders waits until all flights have ended, and returns the number of written thumbnails.
 func (c *Cluster) Renders() int {
 	c.t.Helper()
 	for _, e := range c.Edges {
@@ -353,10 +352,10 @@ func (c *Cluster) Renders() int {
 	return c.Hooks.Puts()
 }
 
-// Registries are the metrics of coordinators and renderers.
+// Registries returns the metrics of coordinators and renderers.
 func (c *Cluster) Registries() []*prometheus.Registry { return slices.Concat(c.tables, c.renderers) }
 
-// Throttles is the first coordinator's report.
+// Throttles returns the first coordinator's report.
 func (c *Cluster) Throttles() (report coordinator.Throttles) {
 	c.t.Helper()
 	w := httptest.NewRecorder()
@@ -365,7 +364,7 @@ func (c *Cluster) Throttles() (report coordinator.Throttles) {
 	return report
 }
 
-// LaneWorkers is the size of a lane's pool, as the first coordinator has it.
+// LaneWorkers returns the size of a lane's pool at the first coordinator.
 func (c *Cluster) LaneWorkers(lane renderjob.Lane) int {
 	for _, l := range c.Throttles().Lanes {
 		if l.Name == string(lane) {
@@ -375,7 +374,7 @@ func (c *Cluster) LaneWorkers(lane renderjob.Lane) int {
 	return 0
 }
 
-// Metric reads a gauge or a counter of an edge, summed over its labels.
+// Metric returns a gauge or counter of an edge, as a sum over the other labels.
 func (e *Edge) Metric(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
 	return metric(t, e.Registry, name, labels...)
@@ -408,7 +407,7 @@ func metric(t testing.TB, r *prometheus.Registry, name string, labels ...string)
 	return sum
 }
 
-// Held is how many slots of a class are held at all coordinators.
+// Held returns the number of held places of a class at all coordinators.
 func (c *Cluster) Held(class throttle.Name) (sum float64) {
 	for _, table := range c.tables {
 		sum += metric(c.t, table, "thumbmill_pool_holders", "class", string(class))
@@ -416,7 +415,7 @@ func (c *Cluster) Held(class throttle.Name) (sum float64) {
 	return sum
 }
 
-// Waiting is how many places of a class are waited for at all coordinators.
+// Waiting returns the number of waits for places of a class at all coordinators.
 func (c *Cluster) Waiting(class throttle.Name) (sum float64) {
 	for _, table := range c.tables {
 		sum += metric(c.t, table, "thumbmill_pool_waiters", "class", string(class))
@@ -424,7 +423,7 @@ func (c *Cluster) Waiting(class throttle.Name) (sum float64) {
 	return sum
 }
 
-// assertNothingLeft: no lease, no slot, no job, no flight, no file.
+// assertNothingLeft checks that no lease, place, job, flight or temporary file is left.
 func (c *Cluster) assertNothingLeft() {
 	for _, e := range c.Edges {
 		Eventually(c.t, "no lease, flight or job is left", func() bool {
@@ -444,8 +443,8 @@ func (c *Cluster) assertNothingLeft() {
 	}
 }
 
-// leftIn lists a renderer's temporary files but for what it keeps: originals for
-// other sizes of them, and the tools' rules for fonts.
+// leftIn returns a renderer's temporary files, except the files that it keeps: originals for other
+// sizes, and the tools' rules for fonts.
 func leftIn(dir string) (left []string) {
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		kept := filepath.Base(filepath.Dir(path)) == "originals" || filepath.Base(path) == "fonts.conf"
@@ -457,13 +456,13 @@ func leftIn(dir string) (left []string) {
 	return left
 }
 
-// Eventually waits for a condition, for half a minute at most.
+// Eventually waits for a condition, at most half a minute.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	eventually.Holds(t, patience, what, holds)
 }
 
-// NewLog writes to the test's log, until the test ends.
+// NewLog returns a logger that writes to the test's log until the test ends.
 func NewLog(t testing.TB) *slog.Logger {
 	w := &testWriter{t: t}
 	t.Cleanup(func() { w.mu.Lock(); w.t = nil; w.mu.Unlock() })

@@ -15,7 +15,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// operator asks a coordinator's API.
+// operator sends a request to a coordinator's API.
 func operator(t *testing.T, co *coordinator.Coordinator, method, path string, body any) (int, string) {
 	t.Helper()
 	text, err := json.Marshal(body)
@@ -61,8 +61,8 @@ func statusOf(c *Cluster, e *Edge, path, client string) int {
 	return c.Get(context.Background(), e, path, client).Status
 }
 
-// What an operator tells one coordinator holds on all edges, and ends there when it is
-// withdrawn at another.
+// A directive at one coordinator applies on all edges. It ends there when an operator withdraws it
+// at another coordinator.
 func TestDirectivesReachEveryEdge(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Edges: 2, Coordinators: 2})
@@ -77,14 +77,14 @@ func TestDirectivesReachEveryEdge(t *testing.T) {
 	block := give(t, first, directive.Block, "192.0.2.0/24", nil)
 	everywhere("a network is kept out", "/unsafe/60x/a.jpg", "192.0.2.7", http.StatusForbidden)
 	everywhere("others are served", "/unsafe/60x/a.jpg", "198.51.100.7", http.StatusOK)
-	Eventually(t, "the other coordinator knows it", func() bool { return len(reportOf(t, second).Directives) == 1 })
+	Eventually(t, "the other coordinator knows the block", func() bool { return len(reportOf(t, second).Directives) == 1 })
 	withdraw(t, second, block)
-	everywhere("it is let in again", "/unsafe/60x/a.jpg", "192.0.2.7", http.StatusOK)
+	everywhere("the network is served again", "/unsafe/60x/a.jpg", "192.0.2.7", http.StatusOK)
 
 	pause := give(t, second, directive.Pause, "standard", nil)
-	everywhere("a lane pauses, stored ones are served", "/unsafe/60x/a.jpg", alice, http.StatusOK)
+	everywhere("a lane pauses, stored thumbnails are served", "/unsafe/60x/a.jpg", alice, http.StatusOK)
 	width := 60
-	anew := func(what string, status int) { // what was rendered before an edge heard of it is served
+	anew := func(what string, status int) { // thumbnails that were rendered before the edge knew the pause are served
 		t.Helper()
 		for _, e := range c.Edges {
 			Eventually(t, what, func() bool {
@@ -94,7 +94,7 @@ func TestDirectivesReachEveryEdge(t *testing.T) {
 		}
 	}
 	anew("nothing new is rendered", http.StatusServiceUnavailable)
-	Eventually(t, "the other coordinator knows", func() bool { return len(reportOf(t, first).Directives) == 1 })
+	Eventually(t, "the other coordinator knows the pause", func() bool { return len(reportOf(t, first).Directives) == 1 })
 	withdraw(t, first, pause)
 	anew("the lane goes on", http.StatusOK)
 }
@@ -115,7 +115,7 @@ func TestAnotherLimitForATime(t *testing.T) {
 		}
 		return found
 	}
-	Eventually(t, "the edge told its rules", func() bool { return limit("per-original").workers > 0 })
+	Eventually(t, "the edge has told its rules", func() bool { return limit("per-original").workers > 0 })
 	before := limit("per-original")
 	d := give(t, co, directive.Limit, "per-original", map[string]any{"workers": 1, "max_queue": 1})
 	if now := limit("per-original"); now.workers != 1 || now.queue != 1 || !now.directed {
@@ -138,7 +138,7 @@ func TestAnotherLimitForATime(t *testing.T) {
 	}
 }
 
-// A renderer drains and goes on; what it does goes to others meanwhile.
+// A renderer drains and continues. Meanwhile other renderers get its jobs.
 func TestARendererDrainsAsAnOperatorWants(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Renderers: 2})
@@ -154,19 +154,19 @@ func TestARendererDrainsAsAnOperatorWants(t *testing.T) {
 	}
 	Eventually(t, "the coordinator knows both", func() bool { return len(reportOf(t, co).Renderers) == 2 })
 	d := give(t, co, directive.Drain, name, nil)
-	Eventually(t, "it drains", func() bool { draining, _ := drains(); return draining })
+	Eventually(t, "the renderer drains", func() bool { draining, _ := drains(); return draining })
 	for i := range 6 {
 		answer := c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/a.jpg", 60+i), alice)
 		answer.Wants(t, http.StatusOK)
 		if c.Renderers[0].InHand() > 0 {
-			t.Error("it took a job")
+			t.Error("the draining renderer took a job")
 		}
 	}
 	withdraw(t, co, d)
-	Eventually(t, "it goes on", func() bool { draining, known := drains(); return known && !draining })
+	Eventually(t, "the renderer takes jobs again", func() bool { draining, known := drains(); return known && !draining })
 }
 
-// A coordinator that starts anew hears from the edges what operators decided before.
+// A new coordinator learns earlier directives from the edges.
 func TestDirectivesOutliveACoordinator(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{})
@@ -179,9 +179,9 @@ func TestDirectivesOutliveACoordinator(t *testing.T) {
 	c.Settings.Coordinator.Listen = []string{c.Coordinators[0].Addr()}
 	c.must(c.Coordinators[0].Stop(t.Context()))
 	anew := c.AddCoordinator()
-	Eventually(t, "the new one knows it", func() bool { return len(reportOf(t, anew).Directives) == 1 })
+	Eventually(t, "the new coordinator knows the block", func() bool { return len(reportOf(t, anew).Directives) == 1 })
 	if !blocked() {
-		t.Error("it was forgotten")
+		t.Error("the block was forgotten")
 	}
 }
 
@@ -190,7 +190,7 @@ func TestAnExemptionAndForgottenFailures(t *testing.T) {
 	c := Start(t, Options{})
 	c.Original("bad.jpg", []byte("no picture"), nil)
 	co := c.Coordinators[0]
-	// Failures are those of an engine: before a renderer is heard of there are none.
+	// Only an engine's failures count: without a known renderer, an edge has no failures.
 	Eventually(t, "the edge knows the renderer", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 2 })
 	give(t, co, directive.Exempt, "203.0.113.9", nil)
 	for range c.Settings.Throttle.Failure.Max {
@@ -200,21 +200,21 @@ func TestAnExemptionAndForgottenFailures(t *testing.T) {
 	if n := c.Edges[0].Metric(t, "thumbmill_throttle_decisions_total", "throttle", "per-ip", "decision", "exempt"); n == 0 {
 		t.Error("per-ip counted an exempt network")
 	}
-	Eventually(t, "the report names it", func() bool { return len(reportOf(t, co).Failing) == 1 })
+	Eventually(t, "the report names the original", func() bool { return len(reportOf(t, co).Failing) == 1 })
 	give(t, co, directive.Clear, reportOf(t, co).Failing[0].Original, nil)
-	Eventually(t, "it is tried again", func() bool {
+	Eventually(t, "the original is tried again", func() bool {
 		return statusOf(c, c.Edges[0], "/unsafe/60x/bad.jpg", "203.0.113.9") == http.StatusUnprocessableEntity
 	})
 }
 
-// The report tells what comes in and what waits.
+// The report has the rates of requests, and the waiting jobs.
 func TestTheReportTellsOfRequestsAndLanes(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{})
 	landscape(c, "a.jpg")
 	landscape(c, "b.jpg")
 	co := c.Coordinators[0]
-	Eventually(t, "rates, lanes and renderers are told", func() bool {
+	Eventually(t, "the report has rates, lanes and renderers", func() bool {
 		c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice).Wants(t, http.StatusOK)
 		r := reportOf(t, co)
 		return r.Requests["hit"] > 0 && len(r.Lanes) == 3 && r.Lanes[0].Slots == 1 && len(r.Renderers) == 1 && r.Renderers[0].Build != ""
@@ -222,7 +222,7 @@ func TestTheReportTellsOfRequestsAndLanes(t *testing.T) {
 	held := c.Hooks.Hold()
 	defer held()
 	waiting := c.Go(t.Context(), c.Edges[0], "/unsafe/80x/b.jpg", alice)
-	Eventually(t, "the lane is seen", func() bool {
+	Eventually(t, "the report shows the lane's job", func() bool {
 		l := reportOf(t, co).Lanes[0]
 		return l.Depth == 1 && l.AgeMS > 0 && l.Running == 1
 	})

@@ -32,8 +32,8 @@ import (
 
 // The tests here are the rows of the table of events in DESIGN.md, in its order.
 
-// A wait that a client leaves, and one that queue_wait ends, give back what the
-// flight held before, at the coordinator too.
+// A wait that ends because the client leaves, or by queue_wait, gives back the flight's earlier
+// places, at the coordinator too.
 func TestAWaitThatIsCutOffLeaksNothing(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
@@ -86,7 +86,7 @@ func TestAFullLaneIsARefusal(t *testing.T) {
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob).Wants(t, 200)
 }
 
-// linked starts a cluster whose edge reaches NATS over a link.
+// linked starts a cluster whose edge connects to NATS over a link.
 func linked(t *testing.T, o Options) (*Cluster, *wire.Link) {
 	var link *wire.Link
 	o.EdgeNATS = func(address string) string {
@@ -112,10 +112,10 @@ func TestALostAcknowledgementDoesNotRenderTwice(t *testing.T) {
 	c.must(conn.Flush())
 	link.Mute()
 	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "it is rendered", func() bool { return c.Hooks.Puts() == 1 })
+	Eventually(t, "the thumbnail is rendered", func() bool { return c.Hooks.Puts() == 1 })
 	for range 2 {
 		if _, err := attempts.NextMsg(patience); err != nil {
-			t.Fatalf("the edge does not publish again what was not acknowledged: %v", err)
+			t.Fatalf("the edge does not publish the unacknowledged job again: %v", err)
 		}
 	}
 	link.Thaw()
@@ -125,7 +125,7 @@ func TestALostAcknowledgementDoesNotRenderTwice(t *testing.T) {
 	}
 }
 
-// stall stops the workers of a renderer, so that a render takes until they go on.
+// stall stops a renderer's workers until goOn, so that a render takes that long.
 func stall(t *testing.T, pids []int) (goOn func()) {
 	signal := func(s syscall.Signal) {
 		for _, pid := range pids {
@@ -147,7 +147,7 @@ func TestAWorkerThatDiesIsNoFaultOfTheOriginal(t *testing.T) {
 	stall(t, pids)
 	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
 	Eventually(t, "the job is with a worker", func() bool { return c.busy() == 1 })
-	for _, pid := range pids { // the one that has it, and the spare one
+	for _, pid := range pids { // the worker with the job, and the spare worker
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestAWorkerThatDiesIsNoFaultOfTheOriginal(t *testing.T) {
 	(<-answer).Wants(t, 200)
 }
 
-// busy is how many slots of the first renderer are taken, as it tells the coordinator.
+// busy returns the number of taken slots of the first renderer, from its report to the coordinator.
 func (c *Cluster) busy() int {
 	if all := c.Throttles().Renderers; len(all) > 0 {
 		return all[0].Busy
@@ -169,7 +169,7 @@ func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
 	landscape(c, "a.jpg")
 	goOn := stall(t, c.Renderers[0].WorkerPIDs())
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 500)
-	goOn() // the spare one
+	goOn() // the spare worker
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
 }
 
@@ -191,14 +191,14 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 	}
 	var workers []int
 	Eventually(t, "the other renderer has its workers", func() bool { workers = workersOf(cmd.Process.Pid); return len(workers) == allWorkers })
-	Eventually(t, "it pulls", func() bool { open, _ := c.Pulling(renderjob.LaneStandard); return open > 0 })
+	Eventually(t, "the other renderer pulls", func() bool { open, _ := c.Pulling(renderjob.LaneStandard); return open > 0 })
 	for _, worker := range workers {
 		if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 	}
 	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", alice)
-	Eventually(t, "it has the second job", func() bool { _, inHand := c.Pulling(renderjob.LaneStandard); return inHand == 2 })
+	Eventually(t, "the other renderer has the second job", func() bool { _, inHand := c.Pulling(renderjob.LaneStandard); return inHand == 2 })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestARendererThatDiesLosesNothing(t *testing.T) {
 	}
 }
 
-// allWorkers counts the workers that a renderer with one slot starts: two that draw, one of tools.
+// allWorkers is the number of workers of a renderer with one slot: two that draw, one for tools.
 const allWorkers = 3
 
 func workersOf(pid int) (workers []int) {
@@ -236,7 +236,7 @@ func TestARendererThatDrainsHandsBackWhatItHasNotBegun(t *testing.T) {
 	draining := c.Renderers[0]
 	goOn := stall(t, draining.WorkerPIDs())
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	// And does not only wait for its original, which the other could overtake.
+	// The render has its original: otherwise the second job could overtake it.
 	Eventually(t, "one renders", func() bool { return c.busy() == 1 })
 	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
 	Eventually(t, "one waits for its slot", func() bool { return draining.InHand() == 2 })
@@ -260,10 +260,10 @@ func TestALostResultIsFoundInTheStore(t *testing.T) {
 	landscape(c, "a.jpg")
 	release := c.Hooks.Hold()
 	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	Eventually(t, "it began", func() bool { return c.Hooks.Held() == 1 })
+	Eventually(t, "the render began", func() bool { return c.Hooks.Held() == 1 })
 	link.Cut()
 	release()
-	Eventually(t, "it is stored", func() bool { return c.Hooks.Puts() == 1 })
+	Eventually(t, "the thumbnail is stored", func() bool { return c.Hooks.Puts() == 1 })
 	Eventually(t, "its job is done", func() bool { return c.Jobs() == 0 })
 	link.Mend()
 	(<-answer).Wants(t, 200)
@@ -303,7 +303,7 @@ func TestCoordinatorsThatAreGone(t *testing.T) {
 		}
 		before := e.Metric(t, "thumbmill_throttle_decisions_total", "throttle", "local")
 		if before != 0 {
-			t.Error("passed locally while a coordinator answered")
+			t.Error("a request passed locally although a coordinator answered")
 		}
 		if co == c.Coordinators[0] {
 			c.Get(t.Context(), e, "/unsafe/100x/1.jpg", alice).Wants(t, 200)
@@ -315,7 +315,7 @@ func TestCoordinatorsThatAreGone(t *testing.T) {
 	}
 }
 
-// The edge's client speaks to the original coordinator as well.
+// The edge's client also speaks to the original coordinator.
 func TestPoolcounterdAsCoordinator(t *testing.T) {
 	t.Parallel()
 	address := servers.Poolcounterd(t)
@@ -323,7 +323,7 @@ func TestPoolcounterdAsCoordinator(t *testing.T) {
 	landscape(c, "a.tiff")
 	release := c.Hooks.Hold()
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.tiff", alice)
-	Eventually(t, "it began", func() bool { return c.Hooks.Held() == 1 })
+	Eventually(t, "the first render began", func() bool { return c.Hooks.Held() == 1 })
 	second := c.Go(t.Context(), c.Edges[1], "/unsafe/100x/a.tiff", bob)
 	Eventually(t, "the second waits for the first", func() bool { return statistic(t, address, "waiting_workers") == "1" })
 	release()
@@ -334,7 +334,7 @@ func TestPoolcounterdAsCoordinator(t *testing.T) {
 	}
 }
 
-// statistic is one of poolcounterd's own.
+// statistic returns one of poolcounterd's statistics.
 func statistic(t *testing.T, address, name string) (value string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -351,7 +351,7 @@ func statistic(t *testing.T, address, name string) (value string) {
 			return value
 		}
 	}
-	t.Fatalf("poolcounterd does not tell its %s", name)
+	t.Fatalf("poolcounterd has no statistic %s", name)
 	return ""
 }
 
@@ -366,7 +366,7 @@ func TestAMemcachedThatIsGoneIsPassed(t *testing.T) {
 	kill()
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/garbage.jpg", alice).Wants(t, 422)
 	if c.Edges[0].Metric(t, "thumbmill_failure_memory_errors_total") == before {
-		t.Error("nobody is told")
+		t.Error("the error is not counted")
 	}
 }
 

@@ -14,13 +14,12 @@ type Hooks struct {
 	gate chan struct{} // while open, reading an original waits
 	held int
 	puts map[thumbnail.Location]int
-	read int // how often an original was opened
+	read int // number of opened originals
 	// BeforePut is called before a thumbnail is written; its error is the write's.
 	BeforePut func(at thumbnail.Location) error
 }
 
-// Hold makes renderers wait with the original in their hands, until the function
-// that it returns is called.
+// Hold makes renderers wait after they have opened an original, until release is called.
 func (h *Hooks) Hold() (release func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -36,7 +35,7 @@ func (h *Hooks) Hold() (release func()) {
 	})
 }
 
-// Held is how many originals are waited with.
+// Held returns the number of renders that wait for release.
 func (h *Hooks) Held() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,14 +59,14 @@ func (h *Hooks) wait(ctx context.Context) {
 	h.mu.Unlock()
 }
 
-// Read is how often an original was opened.
+// Read returns how often an original was opened.
 func (h *Hooks) Read() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.read
 }
 
-// Puts is how often a thumbnail was written, over all keys.
+// Puts returns how often a thumbnail was written, over all keys.
 func (h *Hooks) Puts() (total int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,7 +92,7 @@ func (h *Hooks) put(at thumbnail.Location) error {
 
 // hooked is a store with hooks.
 type hooked struct {
-	objectstore.Store // all but Open and Put is the store's own
+	objectstore.Store // all methods but Open and Put are the store's own
 	hooks             *Hooks
 	name              string
 }

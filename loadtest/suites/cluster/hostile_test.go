@@ -18,14 +18,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// envSoak makes the tests of this file larger.
+// envSoak names a variable that makes the tests of this file larger.
 const envSoak = "THUMBMILL_SOAK"
 
-// slow answers are those of good requests that take longer than this while
-// hostile ones are under way. They are counted, and told; no test fails by time.
+// slow is the time above which an answer to a good request counts as late while hostile requests
+// run. Late answers are only counted and logged; no test fails by time.
 const slow = time.Second
 
-// goodClient asks for thumbnails that nobody asked for before, until its end.
+// goodClient requests new thumbnails until its end.
 type goodClient struct {
 	asked, failed, late atomic.Int64
 	group               sync.WaitGroup
@@ -53,17 +53,18 @@ func startGoodClient(c *Cluster, name string) *goodClient {
 	return g
 }
 
-// asksEvery is how often a good client asks, unless answers take longer.
+// asksEvery is the pause between a good client's requests, unless answers take longer.
 const asksEvery = 20 * time.Millisecond
 
-// end gives how many were asked, failed and were late.
+// end stops the client, and returns its counts of requests, failures and late answers.
 func (g *goodClient) end() string {
 	g.stop()
 	g.group.Wait()
 	return fmt.Sprintf("%d good requests, %d failed, %d over a second", g.asked.Load(), g.failed.Load(), g.late.Load())
 }
 
-// patient settings: what waits in line is not refused, so that each file's own fate shows.
+// patient changes settings so that waiting requests are not refused. Each file's own result then
+// shows.
 func patient(s *settings.Settings) {
 	s.Renderer.Slots, s.Renderer.Ahead = 4, 1
 	s.Renderer.TimeLimit, s.Renderer.TimeLimitExpensive = 2*time.Second, 2*time.Second
@@ -73,8 +74,8 @@ func patient(s *settings.Settings) {
 	s.Edge.Deadline = 68 * time.Second
 }
 
-// Every hostile original ends in a clear fault or a picture, within the time limit;
-// good requests are served all the while; no file and no worker is lost.
+// Every hostile original ends with a clear fault or a picture within the time limit. Meanwhile good
+// requests are served, and no file or worker is lost.
 func TestHostileOriginals(t *testing.T) {
 	step := 4096
 	if os.Getenv(envSoak) != "" {
@@ -114,11 +115,11 @@ func TestHostileOriginals(t *testing.T) {
 	t.Logf("%d hostile originals: %v; meanwhile %s", len(files), statuses, g.end())
 	Eventually(t, "all workers are back, and no more than a renderer may have", func() bool {
 		now := len(c.Renderers[0].WorkerPIDs())
-		return now >= workers && now <= 2*(c.Settings.Renderer.Slots+1) // of each kind, with a spare
+		return now >= workers && now <= 2*(c.Settings.Renderer.Slots+1) // of each kind, and a spare worker
 	})
 }
 
-// clear reports whether an answer is a picture, or a fault with a sentence.
+// clear reports whether an answer is a picture, or a fault with an explanation.
 func clear(a Answer) bool {
 	switch a.Status {
 	case 200:
@@ -129,7 +130,7 @@ func clear(a Answer) bool {
 	return false
 }
 
-// Eight copies of one bad original at once leave room for good ones.
+// Eight requests for the same bad original leave room for good originals.
 func TestBadOriginalsStarveNobody(t *testing.T) {
 	files, err := hostile.Corpus(1 << 20)
 	if err != nil {
@@ -157,7 +158,7 @@ func TestBadOriginalsStarveNobody(t *testing.T) {
 					copies = append(copies, c.Go(t.Context(), c.Edges[0], "/unsafe/300x/"+name, fmt.Sprintf("198.51.100.%d", i)))
 				}
 			}
-			Eventually(t, "all eight are under way, or answered", func() bool {
+			Eventually(t, "all eight are in progress, or answered", func() bool {
 				n := int(c.Edges[0].Metric(t, "thumbmill_flights"))
 				for _, answer := range copies {
 					n += len(answer)
@@ -165,14 +166,14 @@ func TestBadOriginalsStarveNobody(t *testing.T) {
 				return n >= len(copies)
 			})
 			g := startGoodClient(c, "good.jpg")
-			Eventually(t, "fifty good ones are served", func() bool { return g.asked.Load() >= 50 })
+			Eventually(t, "fifty good requests are served", func() bool { return g.asked.Load() >= 50 })
 			t.Log(g.end())
 		})
 	}
 }
 
-// An original passes through the renderer by its disk: the process's memory does
-// not grow with it.
+// An original passes through the renderer on its disk: the memory of the process does not grow with
+// it.
 func TestALargeOriginalPassesThrough(t *testing.T) {
 	size := int64(256 << 20)
 	if os.Getenv(envSoak) != "" {
@@ -181,7 +182,7 @@ func TestALargeOriginalPassesThrough(t *testing.T) {
 	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Throttle.QueueWait = 60 * time.Second }})
 	landscape(c, "small.jpg")
 	landscape(c, "large.jpg")
-	// What follows the picture is no part of it, and takes no room on this disk.
+	// The bytes after the picture do not belong to it, and the hole uses no disk.
 	if err := os.Truncate(filepath.Join(c.Settings.Store.Originals.Path, "large.jpg"), size); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func TestALargeOriginalPassesThrough(t *testing.T) {
 	}
 }
 
-// memory is the most that this process ever had, in bytes.
+// memory returns the peak memory of this process in bytes.
 func memory(t *testing.T) (bytes int64) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")

@@ -152,7 +152,7 @@ func TestManyIdenticalRequestsAreOneRender(t *testing.T) {
 	landscape(c, "hot.jpg")
 	release := c.Hooks.Hold()
 	var group sync.WaitGroup
-	const requests = 200 // more keep an edge with the race detector from hearing its coordinator
+	const requests = 200 // with more, the race detector keeps an edge from hearing its coordinator in time
 	for i := range requests {
 		group.Go(func() { c.Get(t.Context(), c.Edges[i%2], "/unsafe/100x/hot.jpg", alice).Wants(t, 200) })
 	}
@@ -187,7 +187,7 @@ func TestThrottlesNameThemselves(t *testing.T) {
 			landscape(cl, "b.jpg")
 			release := cl.Hooks.Hold()
 			first := cl.Go(t.Context(), cl.Edges[0], "/unsafe/100x/"+c.paths[0], alice)
-			Eventually(t, "the first is under way", func() bool { return cl.Hooks.Held() == 1 })
+			Eventually(t, "the first render has begun", func() bool { return cl.Hooks.Held() == 1 })
 			second := cl.Get(t.Context(), cl.Edges[0], "/unsafe/100x/"+c.paths[1], c.second)
 			second.Wants(t, 429)
 			if second.Header.Get("Thumbmill-Throttle") != name || second.Header.Get("Retry-After") == "" || !strings.Contains(string(second.Body), name) {

@@ -13,14 +13,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// rogue is a renderer that was taken over. What its credentials let it say is in
-// deploy/credentials; here it has others say for it what it may not say itself: an edge,
-// which answers where a question says, and JetStream, which asks nobody whether who has it
-// answer somewhere may speak there.
+// rogue is a renderer that an attacker controls. deploy/credentials defines the subjects that it
+// may publish. Here it tries to make others publish for it: an edge, which answers to the reply
+// subject of a question, and JetStream, which does not check whether the asker may publish to the
+// reply subject.
 type rogue struct {
 	t     *testing.T
 	conn  *nats.Conn
-	heard *nats.Subscription // all that is said
+	heard *nats.Subscription // all messages
 }
 
 func newRogue(t *testing.T, c *Cluster) *rogue {
@@ -34,7 +34,7 @@ func newRogue(t *testing.T, c *Cluster) *rogue {
 	return &rogue{t, conn, heard}
 }
 
-// has somebody answer on a subject, and waits until all who listen there have heard it.
+// has sends a question with a reply subject, and waits until all subscribers have the answer.
 func (r *rogue) has(asked, answer string, body []byte) {
 	r.t.Helper()
 	if err := r.conn.PublishRequest(asked, answer, body); err != nil {
@@ -49,10 +49,10 @@ func (r *rogue) has(asked, answer string, body []byte) {
 			break
 		}
 	}
-	time.Sleep(50 * time.Millisecond) // what must not come of it gives no sign when it does not come
+	time.Sleep(50 * time.Millisecond) // an answer that must not come gives no sign
 }
 
-// drains is what a renderer tells next of itself.
+// drains reports whether the renderer drains, by its next report.
 func (r *rogue) drains(renderer string) bool {
 	r.t.Helper()
 	for {
@@ -71,7 +71,7 @@ func (r *rogue) drains(renderer string) bool {
 	}
 }
 
-// next is what a renderer asks for a job with.
+// next returns the subject on which a renderer pulls jobs.
 func next(lane renderjob.Lane) string {
 	return "$JS.API.CONSUMER.MSG.NEXT." + queue.Stream + "." + lane.Consumer()
 }
@@ -96,7 +96,7 @@ func TestARogueRendererHasNobodySpeakForIt(t *testing.T) {
 	Eventually(t, "all jobs are done", func() bool { return c.Jobs() == 0 })
 }
 
-// emptiesTheQueue tries to have an edge do so.
+// emptiesTheQueue tries to make an edge empty the queue.
 func (r *rogue) emptiesTheQueue(c *Cluster) {
 	r.t.Helper()
 	emptied := "$JS.API.STREAM.PURGE." + queue.Stream
@@ -110,8 +110,8 @@ func (r *rogue) emptiesTheQueue(c *Cluster) {
 	}
 }
 
-// speaksToEdges tries to have JetStream tell of an edge that is none, purge everything, and
-// tell of an upload.
+// speaksToEdges tries to make JetStream announce an edge that does not exist, purge everything, and
+// announce an upload.
 func (r *rogue) speaksToEdges(c *Cluster) {
 	r.t.Helper()
 	empty := []byte(`{"batch":1,"no_wait":true}`)
@@ -121,7 +121,7 @@ func (r *rogue) speaksToEdges(c *Cluster) {
 		r.t.Errorf("a purge waited for %v", report.Missed)
 	}
 	c.must(r.conn.PublishRequest(next(renderjob.LaneBulk), "uploads", []byte(`{"batch":9,"expires":2000000000}`)))
-	for range 9 { // some of them the renderer takes, to hand them back
+	for range 9 { // the renderer takes some of them, to hand them back
 		r.has(renderjob.LaneBulk.Subject(), "_INBOX.rogue", []byte("nonsense, which is counted at once"))
 	}
 	if n := c.Edges[0].Metric(r.t, "thumbmill_uploads_total"); n != 0 {
@@ -129,18 +129,18 @@ func (r *rogue) speaksToEdges(c *Cluster) {
 	}
 }
 
-// endsADrain tries to have JetStream end the drain of a renderer.
+// endsADrain tries to make JetStream end the drain of a renderer.
 func (r *rogue) endsADrain(c *Cluster, renderer string) {
 	r.t.Helper()
 	c.must(r.conn.Publish(renderjob.ControlSubject(renderer), []byte(`{"drain_ms":60000}`)))
-	Eventually(r.t, "it drains", func() bool { return r.drains(renderer) })
+	Eventually(r.t, "the renderer drains", func() bool { return r.drains(renderer) })
 	r.has("$JS.API.STREAM.INFO."+queue.Stream, renderjob.ControlSubject(renderer), nil)
 	if !r.drains(renderer) {
-		r.t.Error("it takes jobs again")
+		r.t.Error("the renderer takes jobs again")
 	}
 }
 
-// answersAPurge tries to have JetStream answer a purge for an edge that does not hear it.
+// answersAPurge tries to make JetStream answer a purge for an edge that does not hear the purge.
 func (r *rogue) answersAPurge(c *Cluster) {
 	r.t.Helper()
 	c.must(r.conn.Publish(renderjob.EdgeSubject("deaf"), nil))
@@ -153,6 +153,6 @@ func (r *rogue) answersAPurge(c *Cluster) {
 	c.must(err)
 	c.must(r.conn.Flush())
 	if report := purge(r.t, c, c.Edges[0], "b.jpg"); len(report.Missed) != 1 || slices.Contains(report.Edges, "deaf") {
-		r.t.Errorf("the purge is said to be complete: %+v", report)
+		r.t.Errorf("the purge reports that it is complete: %+v", report)
 	}
 }

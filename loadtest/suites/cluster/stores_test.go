@@ -40,7 +40,8 @@ func picture(t *testing.T, width, height int) []byte {
 	return body
 }
 
-// One cluster reads a directory, Swift, S3 and two sites, each by its names' beginning.
+// One cluster reads a directory, Swift, S3 and two sites. The beginning of a name chooses the
+// source.
 func TestOriginalsComeFromEverywhere(t *testing.T) {
 	body := picture(t, 300, 200)
 	site := siteWith(t, body)
@@ -73,24 +74,24 @@ func TestOriginalsComeFromEverywhere(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d", image, answer.Status, answer.Body[:min(len(answer.Body), 200)], status)
 		}
 	}
-	c.Renders() // what was answered is stored
+	c.Renders() // until all answered thumbnails are stored
 	c.Get(t.Context(), c.Edges[0], "/unsafe/60x/"+strings.ToUpper(site.URL[:4])+site.URL[4:]+"/a.jpg", alice).Wants(t, 200)
 	if again := c.Get(t.Context(), c.Edges[0], "/unsafe/60x/"+site.URL+"/odd/a.jpg", alice); strings.Contains(again.Header.Get("Server-Timing"), "render") {
-		t.Error("what has no version is not kept")
+		t.Error("a thumbnail of an original without a version is not stored")
 	}
 	if renders := c.Renders(); renders != 8 {
 		t.Errorf("%d renders: another spelling of a URL is another original", renders)
 	}
 }
 
-// siteWith is another site, which has one picture at several paths.
+// siteWith is another site. It has the same picture at several paths.
 func siteWith(t *testing.T, body []byte) *httptest.Server {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "photo") && !strings.HasSuffix(r.URL.Path, "a.jpg") {
 			http.NotFound(w, r)
 			return
 		}
-		if strings.HasSuffix(r.URL.Path, "odd/a.jpg") { // whose HEAD tells what GET does not
+		if strings.HasSuffix(r.URL.Path, "odd/a.jpg") { // HEAD has a version, GET has none
 			if r.Method == http.MethodHead {
 				w.Header().Set("Etag", `"v1"`)
 			}
@@ -112,7 +113,7 @@ func TestThumbnailsInS3(t *testing.T) {
 	answer := c.Get(t.Context(), c.Edges[0], "/unsafe/60x/a.jpg", alice)
 	answer.Wants(t, 200)
 	if timing := answer.Header.Get("Server-Timing"); strings.Contains(timing, "render") {
-		t.Errorf("it was rendered again: %s", timing)
+		t.Errorf("the stored thumbnail was rendered again: %s", timing)
 	}
 	if r := purge(t, c, c.Edges[0], "a.jpg"); r.Deleted != 1 || len(r.Missed) > 0 {
 		t.Errorf("purged: %+v", r)
@@ -126,14 +127,15 @@ type report struct {
 	Done         bool
 }
 
-// purge asks an edge's operators' listener, and gives the last line.
+// purge purges an original at an edge's operators' listener, and returns the last line of the
+// answer.
 func purge(t *testing.T, c *Cluster, e *Edge, original string) (last report) {
 	t.Helper()
 	for line := range strings.Lines(operate(t, e, "/api/v1/purge", fmt.Sprintf(`{"originals": [%q]}`, original))) {
 		c.must(json.Unmarshal([]byte(line), &last))
 	}
 	if !last.Done {
-		t.Errorf("a purge that did not end: %+v", last)
+		t.Errorf("the purge has no last line: %+v", last)
 	}
 	return last
 }
@@ -150,7 +152,7 @@ func operate(t *testing.T, e *Edge, path, body string) string {
 	return w.Body.String()
 }
 
-// remembering is a cluster whose edges serve from memory, and compare hits seldom.
+// remembering changes settings so that edges serve from memory, and compare hits after revalidate.
 func remembering(revalidate time.Duration, more ...func(*settings.Settings)) func(*settings.Settings) {
 	return func(s *settings.Settings) {
 		s.Edge.Revalidate, s.Edge.Memory = revalidate, 32<<20
@@ -190,8 +192,7 @@ func size(t *testing.T, body []byte) string {
 	return fmt.Sprintf("%dx%d", config.Width, config.Height)
 }
 
-// A purge is of all sizes and formats, both grammars, and every edge's memory; it can be
-// repeated.
+// A purge covers all sizes and formats, both grammars, and every edge's memory. It can be repeated.
 func TestAPurgeReachesEverything(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Workers: true, Edges: 2, Settings: remembering(time.Hour)})
@@ -245,8 +246,8 @@ func TestAPurgeReachesEverything(t *testing.T) {
 	}
 }
 
-// A purge that comes while a render is under way lets nobody join it any more, and what it
-// stores is not served: not even from a site that tells no version of its originals.
+// After a purge during a render, no request joins that render, and its thumbnail is not served,
+// even if the original's site reports no versions.
 func TestAPurgeSeparatesFlights(t *testing.T) {
 	t.Parallel()
 	var body atomic.Pointer[[]byte]
@@ -281,8 +282,8 @@ func TestAPurgeSeparatesFlights(t *testing.T) {
 	}
 }
 
-// An edge that may have missed a purge serves nothing from memory, and what is said of
-// the purge tells that it was not reached.
+// An edge that may have missed a purge serves nothing from memory. The purge's report says that it
+// missed the edge.
 func TestADeafEdgeServesNothingFromMemory(t *testing.T) {
 	t.Parallel()
 	var link *wire.Link
@@ -302,11 +303,11 @@ func TestADeafEdgeServesNothingFromMemory(t *testing.T) {
 	if deaf.Metric(t, "thumbmill_hits_total", "from", "memory") == 0 {
 		t.Fatal("nothing was served from memory")
 	}
-	link.Mute() // it says that it lives, and hears nothing
+	link.Mute() // the edge still sends heartbeats, but receives nothing
 	c.Original("a.jpg", picture(t, 300, 300), nil)
 	r := purge(t, c, c.Edges[0], "a.jpg")
 	if len(r.Missed) != 1 || !strings.Contains(r.Missed[0], deaf.Name()) {
-		t.Errorf("the purge says %+v", r)
+		t.Errorf("the purge reports %+v", r)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -320,7 +321,7 @@ func TestADeafEdgeServesNothingFromMemory(t *testing.T) {
 	})
 }
 
-// Varnish forgets by key what is not found by URL.
+// A purge by key covers thumbnails that Varnish could not find by URL.
 func TestAPurgeReachesTheCDN(t *testing.T) {
 	t.Parallel()
 	var cdn settings.Purge
@@ -362,7 +363,7 @@ func TestAPurgeReachesTheCDN(t *testing.T) {
 	}
 }
 
-// Thumbnails in advance, by a list, and by a message of an upload.
+// Thumbnails are rendered in advance, from a list and from a message about an upload.
 func TestRenderingInAdvance(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
@@ -386,7 +387,7 @@ func TestRenderingInAdvance(t *testing.T) {
 	if n := c.Edges[0].Metric(t, "thumbmill_edge_requests_total"); n != 0 {
 		t.Errorf("counted as %v requests of clients", n)
 	}
-	c.Renders() // they are stored
+	c.Renders() // until they are stored
 	if again := operate(t, c.Edges[0], "/api/v1/render", `{"thumbnails": [{"path": "/unsafe/60x/a.jpg"}]}`); !strings.Contains(again, `"hit"`) {
 		t.Errorf("once more: %s", again)
 	}
@@ -402,13 +403,13 @@ func TestRenderingInAdvance(t *testing.T) {
 		answer := c.Get(t.Context(), c.Edges[0], path, alice)
 		answer.Wants(t, 200)
 		if strings.Contains(answer.Header.Get("Server-Timing"), "render") {
-			t.Errorf("%s was not there", path)
+			t.Errorf("%s was not rendered in advance", path)
 		}
 	}
 	Eventually(t, "all messages are counted", func() bool { return c.Edges[0].Metric(t, "thumbmill_uploads_total") == 3 })
 }
 
-// What today's defaults would render otherwise is kept, or rendered when it is asked for.
+// A thumbnail with earlier defaults is kept, or rendered again at the next request.
 func TestDefaultsThatChanged(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Edge.Revalidate = time.Hour }})
@@ -422,10 +423,10 @@ func TestDefaultsThatChanged(t *testing.T) {
 	c.Settings.Edge.Outdated = settings.RenderAgain
 	renews := c.AddEdge(nil)
 	if answer := c.Get(t.Context(), keeps, path, alice); !bytes.Equal(answer.Body, first.Body) {
-		t.Error("it was to be kept")
+		t.Error("the edge must keep the thumbnail")
 	}
 	if again := operate(t, keeps, "/api/v1/render", `{"thumbnails": [{"path": "`+path+`"}]}`); !strings.Contains(again, `"hit"`) {
-		t.Errorf("it was to be kept: %s", again)
+		t.Errorf("the edge must keep the thumbnail: %s", again)
 	}
 	renewed := c.Get(t.Context(), renews, path, alice)
 	if renewed.Wants(t, 200); len(renewed.Body) >= len(first.Body) {
@@ -433,16 +434,16 @@ func TestDefaultsThatChanged(t *testing.T) {
 	}
 	c.Renders()
 	if again := c.Get(t.Context(), renews, path, alice); !bytes.Equal(again.Body, renewed.Body) || strings.Contains(again.Header.Get("Server-Timing"), "render") {
-		t.Error("it is rendered each time")
+		t.Error("the thumbnail is rendered at each request")
 	}
 	c.Settings.Render.Quality, c.Settings.Edge.Outdated = 60, settings.Keep
 	if again := operate(t, c.AddEdge(nil), "/api/v1/render", `{"renew": true, "thumbnails": [{"path": "`+path+`"}]}`); !strings.Contains(again, `"rendered"`) {
-		t.Errorf("it was to be rendered again: %s", again)
+		t.Errorf("the thumbnail must be rendered again: %s", again)
 	}
 }
 
-// Thumbnails that others wrote say nothing of their original's version: they are served
-// unless the original is younger.
+// Thumbnails that other programs wrote have no version of their original. They are served unless
+// the original is newer.
 func TestThumbnailsOfOthers(t *testing.T) {
 	t.Parallel()
 	bucket := servers.Swift(t)
@@ -469,7 +470,7 @@ func TestThumbnailsOfOthers(t *testing.T) {
 	})
 }
 
-// A client whose thumbnail is refused gets another size of it, and is told.
+// A client whose thumbnail is refused gets another size of it, with a header that says so.
 func TestTheNearestSizeInsteadOfARefusal(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {

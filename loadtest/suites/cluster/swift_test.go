@@ -22,8 +22,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// onSwift is a cluster whose originals and thumbnails are in a real Swift, behind a proxy
-// that can do wrong to requests.
+// onSwift is a cluster with originals and thumbnails in a real Swift, behind a proxy that can
+// disturb requests.
 type onSwift struct {
 	cluster *Cluster
 	swift   servers.SwiftServer
@@ -32,7 +32,7 @@ type onSwift struct {
 	number  int
 }
 
-const longest = 40 * time.Second // a client's patience: edge.deadline, and a little
+const longest = 40 * time.Second // a client's patience: slightly more than edge.deadline
 
 func startOnSwift(t *testing.T) *onSwift {
 	t.Helper()
@@ -51,7 +51,7 @@ func startOnSwift(t *testing.T) *onSwift {
 	return s
 }
 
-// upload puts an original into Swift under a new name.
+// upload stores an original in Swift under a new name.
 func (s *onSwift) upload(t *testing.T) string {
 	t.Helper()
 	s.number++
@@ -60,7 +60,7 @@ func (s *onSwift) upload(t *testing.T) string {
 	return name
 }
 
-// get asks for a thumbnail, and holds the answer to what a client may expect.
+// get requests a thumbnail, and checks that the answer is a picture or a clear refusal.
 func (s *onSwift) get(t *testing.T, name string) Answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
@@ -68,7 +68,7 @@ func (s *onSwift) get(t *testing.T, name string) Answer {
 	answer := s.cluster.Get(ctx, s.cluster.Edges[0], "/unsafe/60x/"+name, alice)
 	switch {
 	case answer.Err != nil:
-		t.Errorf("neither a picture nor a refusal: %v", answer.Err)
+		t.Errorf("no answer: %v", answer.Err)
 	case answer.Status == 200:
 		if got := size(t, answer.Body); !strings.HasPrefix(got, "60x") {
 			t.Errorf("a picture of %s", got)
@@ -79,7 +79,8 @@ func (s *onSwift) get(t *testing.T, name string) Answer {
 	return answer
 }
 
-// stored reads the thumbnail past the proxy, and fails the test when it is not whole.
+// stored reports whether the thumbnail is stored. It bypasses the proxy, and fails the test if the
+// thumbnail is incomplete.
 func (s *onSwift) stored(t *testing.T, name string) bool {
 	t.Helper()
 	all, err := s.direct.List(t.Context(), thumbnail.Location{Container: "thumbnails", Path: "thumbor/" + name + "/"}, "")
@@ -87,7 +88,7 @@ func (s *onSwift) stored(t *testing.T, name string) bool {
 	for _, at := range all {
 		object, info, err := s.direct.Open(t.Context(), at)
 		if errors.Is(err, objectstore.ErrNotFound) {
-			return false // it was listed and is gone
+			return false // deleted since it was listed
 		}
 		s.cluster.must(err)
 		body, err := io.ReadAll(object)
@@ -114,9 +115,9 @@ func concerning(method, container string) func(*http.Request) bool {
 	}
 }
 
-// Whatever Swift does, the client gets a picture or a clear refusal in its time, nothing
-// is stored half, no good original is remembered as failing, and when Swift is well again
-// so is everything else.
+// In every failure of Swift, the client gets a picture or a clear refusal in time, no incomplete
+// thumbnail is stored, and no good original counts as failing. When Swift recovers, the cluster
+// recovers too.
 func TestASwiftThatMisbehaves(t *testing.T) {
 	t.Parallel()
 	s := startOnSwift(t)
@@ -125,11 +126,11 @@ func TestASwiftThatMisbehaves(t *testing.T) {
 		name     string
 		concerns func(*http.Request) bool
 		do       wire.Disturbance
-		status   int // 0: either; what the client gets
+		status   int // the client's status; 0 means either
 		stored   bool
 	}{
-		{"slow to tell of an original", concerning("HEAD", "originals"), wire.Slow(800 * time.Millisecond), 200, true},
-		{"slow to give an original", concerning("GET", "originals"), wire.Slow(800 * time.Millisecond), 200, true},
+		{"slow head of an original", concerning("HEAD", "originals"), wire.Slow(800 * time.Millisecond), 200, true},
+		{"slow original", concerning("GET", "originals"), wire.Slow(800 * time.Millisecond), 200, true},
 		{"slow to store", concerning("PUT", "thumbnails"), wire.Slow(800 * time.Millisecond), 200, true},
 		{"slow for all", func(*http.Request) bool { return true }, wire.Slow(200 * time.Millisecond), 200, true},
 		{"silent about an original", concerning("HEAD", "originals"), wire.Slow(time.Minute), 502, false},
@@ -151,7 +152,7 @@ func TestASwiftThatMisbehaves(t *testing.T) {
 		name := s.upload(t)
 		s.link.Do(c.concerns, c.do)
 		answer := s.get(t, name)
-		s.cluster.Renders() // the write is over
+		s.cluster.Renders() // until the write has ended
 		if s.link.Undo() == 0 {
 			t.Errorf("%s: nothing was disturbed", c.name)
 		}
@@ -166,17 +167,17 @@ func TestASwiftThatMisbehaves(t *testing.T) {
 	}
 }
 
-// recovers: within the breaker's time, by itself.
+// recovers waits until thumbnails are served and stored again, within the breaker's time.
 func (s *onSwift) recovers(t *testing.T, after, name string) {
 	t.Helper()
-	Eventually(t, "all is well after: "+after, func() bool {
+	Eventually(t, "thumbnails are served and stored after: "+after, func() bool {
 		answer := s.cluster.Get(t.Context(), s.cluster.Edges[0], "/unsafe/60x/"+name, alice)
 		s.cluster.Renders()
 		return answer.Status == 200 && s.stored(t, name)
 	})
 }
 
-// The real servers stop, lose their tokens, and are over their quota.
+// The real servers stop, forget their tokens, and refuse writes above a container's limit.
 func TestASwiftWhoseServersStop(t *testing.T) {
 	t.Parallel()
 	s := startOnSwift(t)
@@ -202,11 +203,11 @@ func TestASwiftWhoseServersStop(t *testing.T) {
 	if !s.stored(t, name) {
 		t.Error("tokens forgotten: nothing is stored")
 	}
-	s.quota(t)
+	s.fullContainer(t)
 }
 
-// quota: a container that is full is a state, and costs nobody a picture.
-func (s *onSwift) quota(t *testing.T) {
+// fullContainer fills a container. The store then reports the state full, and clients still get pictures.
+func (s *onSwift) fullContainer(t *testing.T) {
 	t.Helper()
 	conn := &swift.Connection{AuthUrl: s.swift.Bucket.AuthURL, UserName: s.swift.Bucket.User, ApiKey: string(s.swift.Bucket.Key), Transport: &http.Transport{DisableKeepAlives: true}}
 	limit := func(bytes string) {
@@ -215,12 +216,12 @@ func (s *onSwift) quota(t *testing.T) {
 	limit("1")
 	name := s.upload(t)
 	if answer := s.get(t, name); answer.Status != 200 {
-		t.Errorf("over the quota: %d %.200q", answer.Status, answer.Body)
+		t.Errorf("over the container's limit: %d %.200q", answer.Status, answer.Body)
 	}
 	s.cluster.Renders()
 	if s.stored(t, name) {
-		t.Error("over the quota: it was stored")
+		t.Error("over the container's limit: the thumbnail was stored")
 	}
 	limit("")
-	s.recovers(t, "the quota", name)
+	s.recovers(t, "the container's limit", name)
 }

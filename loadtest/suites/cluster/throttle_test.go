@@ -13,18 +13,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// decisions are those of a throttle at the first edge.
+// decisions returns the number of a throttle's decisions at the first edge.
 func (c *Cluster) decisions(throttle, decision string) float64 {
 	return c.Edges[0].Metric(c.t, "thumbmill_throttle_decisions_total", "throttle", throttle, "decision", decision)
 }
 
-// waitLong lets nobody be refused for having waited.
+// waitLong extends the waits so that no request is refused for a long wait.
 func waitLong(s *settings.Settings) {
 	s.Throttle.PerIP.Timeout, s.Throttle.PerOriginal.Timeout, s.Throttle.QueueWait = 20*time.Second, 20*time.Second, 20*time.Second
 }
 
-// Four requests of a client that are stuck behind one hot original leave its other
-// originals alone.
+// Four requests of a client that wait for one hot original do not delay its requests for other
+// originals.
 func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Renderers: 2, Settings: func(s *settings.Settings) {
@@ -38,7 +38,7 @@ func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
 	for width := range 5 {
 		waiting = append(waiting, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/%dx/hot.jpg", 100+width), alice))
 	}
-	Eventually(t, "one renders, and one stands in line for the other four", func() bool {
+	Eventually(t, "one renders, and one waits for a place for the other four", func() bool {
 		return c.Held(throttle.PerOriginal) == 1 && c.Waiting(throttle.PerOriginal) == 1
 	})
 	cold := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/cold.jpg", alice)
@@ -50,7 +50,7 @@ func TestAHotOriginalDoesNotUseUpItsClients(t *testing.T) {
 	}
 }
 
-// A flood of one client does not keep another's single request waiting behind it.
+// A flood of one client does not delay another client's single request.
 func TestAFloodWaitsForItself(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
@@ -83,7 +83,7 @@ func TestAFloodWaitsForItself(t *testing.T) {
 		}
 		before++
 	}
-	if before > int(lane)+2 { // those that were admitted before, one more, and one that overtook on its way back
+	if before > int(lane)+2 { // requests that were admitted before, one more, and one that overtook on its way back
 		t.Errorf("bob was served after %d of the flood", before)
 	}
 	for n := before + 1; n < 21; n++ {
@@ -131,8 +131,8 @@ func TestOneClientIsNoLackOfRenderers(t *testing.T) {
 	}
 }
 
-// Networks that are exempt are counted, not limited; a throttle in shadow mode
-// tells what it would have done.
+// Exempt networks are counted, not limited. A throttle in shadow mode counts the refusals that it
+// would have made.
 func TestExemptionsAndShadowMode(t *testing.T) {
 	t.Parallel()
 	one := settings.Pool{Workers: 1, MaxQueue: 1, Timeout: time.Second}
@@ -141,7 +141,7 @@ func TestExemptionsAndShadowMode(t *testing.T) {
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
 		s.Throttle.PerIP, s.Throttle.PerOriginal = one, shadow
 		s.Throttle.Exempt = []string{"203.0.113.0/24"}
-		s.Renderer.Batch = 1 // each flight asks once, and for itself
+		s.Renderer.Batch = 1 // each flight asks for itself
 	}})
 	landscape(c, "a.jpg")
 	release := c.Hooks.Hold()
@@ -162,54 +162,54 @@ func TestExemptionsAndShadowMode(t *testing.T) {
 	}
 }
 
-// A lane's pool follows the renderers that live.
+// A lane's pool follows the number of living renderers.
 func TestTheLaneFollowsTheFleet(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{})
 	Eventually(t, "one slot makes a lane of two", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 2 })
 	more := c.AddRenderer()
-	Eventually(t, "two make three", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 3 })
+	Eventually(t, "two slots make a lane of three", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 3 })
 	if err := more.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	Eventually(t, "and one two again", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 2 })
+	Eventually(t, "one slot makes a lane of two again", func() bool { return c.LaneWorkers(renderjob.LaneStandard) == 2 })
 }
 
-// An original that took long takes more places of its type's pool the next time.
+// An original with a long render takes more places of its type's pool the next time.
 func TestExpensiveByMeasuredCost(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Throttle.Expensive = settings.ExpensivePool{Workers: 8, MaxQueue: 20, Timeout: 5 * time.Second, Types: []string{"jpeg"}, Place: time.Millisecond}
 	}})
 	landscape(c, "a.jpg")
-	landscape(c, "b.jpg") // as large, and not on the renderer's disk yet
+	landscape(c, "b.jpg") // has the same size, and is not on the renderer's disk yet
 	held := func(path string) float64 {
 		release := c.Hooks.Hold()
 		answer := c.Go(t.Context(), c.Edges[0], path, alice)
-		Eventually(t, "it is under way", func() bool { return c.Hooks.Held() == 1 })
+		Eventually(t, "the render has begun", func() bool { return c.Hooks.Held() == 1 })
 		places := c.Held(throttle.Expensive)
 		release()
 		(<-answer).Wants(t, 200)
-		Eventually(t, "its lease is over", func() bool { return c.Held(throttle.Expensive) == 0 })
+		Eventually(t, "its lease has ended", func() bool { return c.Held(throttle.Expensive) == 0 })
 		return places
 	}
 	if places := held("/unsafe/100x/a.jpg"); places != 1 {
-		t.Errorf("nothing is known of it, and it takes %v places", places)
+		t.Errorf("an original without a known cost takes %v places", places)
 	}
 	if places := held("/unsafe/101x/b.jpg"); places <= 1 || places > 4 {
-		t.Errorf("it took more than a millisecond, and takes %v places of 8", places)
+		t.Errorf("an original that took more than a millisecond takes %v places of 8", places)
 	}
 }
 
-// What an edge learns of a damaged original, another does not try again: it is told
-// with the end of the lease that it waits for. Operators see it and can clear it.
+// When an edge learns that an original is damaged, another edge does not try it again: the end of
+// the lease that it waits for tells it. Operators see the original and can clear it.
 func TestAFaultIsSharedAndSeen(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Edges: 2})
 	c.Original("bad.jpg", []byte("\xff\xd8\xff\xe0\x00\x10JFIF"), nil)
 	release := c.Hooks.Hold()
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/bad.jpg", alice)
-	Eventually(t, "the first is under way", func() bool { return c.Hooks.Held() == 1 })
+	Eventually(t, "the first render has begun", func() bool { return c.Hooks.Held() == 1 })
 	second := c.Go(t.Context(), c.Edges[1], "/unsafe/100x/bad.jpg", bob)
 	Eventually(t, "the second waits for it", func() bool { return c.Waiting(throttle.Thumbnail) == 1 })
 	release()
@@ -219,7 +219,7 @@ func TestAFaultIsSharedAndSeen(t *testing.T) {
 	if string(one.Body) != string(other.Body) {
 		t.Errorf("%q and %q", one.Body, other.Body)
 	}
-	Eventually(t, "operators see it at the coordinator", func() bool {
+	Eventually(t, "operators see the original at the coordinator", func() bool {
 		failing := c.Throttles().Failing
 		return len(failing) == 1 && failing[0].Original == "bad.jpg" && failing[0].Failures == 1
 	})

@@ -14,7 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// ask is Get with more headers.
+// ask is Get with additional headers.
 func (c *Cluster) ask(t *testing.T, base, path string, header ...string) *http.Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, nil)
@@ -86,7 +86,7 @@ func TestWatermarksAreGuardedAsOriginalsAre(t *testing.T) {
 	c.Original("broken.png", []byte("no picture"), nil)
 	for name, want := range map[string]int{
 		"mark.png": 200, "mark.svg": 200, "broken.png": 400, "missing.png": 400, "banned.png": 400,
-		"wikipedia-office-local-public/a/ab/mark.png": 401, "../../etc/passwd": 200, // no name of an original: skipped
+		"wikipedia-office-local-public/a/ab/mark.png": 401, "../../etc/passwd": 200, // not the name of an original: skipped
 	} {
 		for _, filter := range []string{"watermark(" + name + ",5,5,0)", "frame(" + name + ")"} {
 			a := c.Get(t.Context(), c.Edges[0], "/unsafe/100x/filters:"+filter+"/a.jpg", alice)
@@ -97,7 +97,7 @@ func TestWatermarksAreGuardedAsOriginalsAre(t *testing.T) {
 		}
 	}
 	good := c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
-	good.Wants(t, 200) // whatever watermarks did, the original is not to blame
+	good.Wants(t, 200) // faults of watermarks do not count for the original
 }
 
 func TestMetaAndStrictFilters(t *testing.T) {
@@ -144,10 +144,10 @@ func TestMediaWikisOtherPaths(t *testing.T) {
 	if ranged.StatusCode != http.StatusPartialContent || ranged.Header.Get("Content-Range") == "" {
 		t.Errorf("a range of an original: %d", ranged.StatusCode)
 	}
-	Eventually(t, "one thumbnail is stored, however it is spelt", func() bool { return c.Hooks.Puts() == 1 && e.OpenJobs() == 0 })
+	Eventually(t, "both spellings store one thumbnail", func() bool { return c.Hooks.Puts() == 1 && e.OpenJobs() == 0 })
 }
 
-// Swift's proxy answers what it has, and asks the edge for the rest, once.
+// Swift's proxy serves stored files itself, and asks the edge once for a missing thumbnail.
 func TestBehindSwiftsProxy(t *testing.T) {
 	address, dead := servers.FreeAddress(t), servers.FreeAddress(t)
 	bucket := servers.SwiftBefore(t, address+", "+dead)
@@ -173,7 +173,7 @@ func TestBehindSwiftsProxy(t *testing.T) {
 	}
 	Eventually(t, "the thumbnail is stored", func() bool { return c.Hooks.Puts() == 1 && c.Edges[0].OpenJobs() == 0 })
 	edgeSaw := 0.0
-	Eventually(t, "its request is counted", func() bool { edgeSaw = requests(t, c.Edges[0]); return edgeSaw > 0 })
+	Eventually(t, "the edge counts the request", func() bool { edgeSaw = requests(t, c.Edges[0]); return edgeSaw > 0 })
 	for path, want := range map[string]int{
 		thumb: 200, "/wikipedia/en/d/d1/A%20cat.jpg": 200, "/wikipedia/en/d/d1/Dog.jpg": 404,
 	} {
@@ -182,13 +182,13 @@ func TestBehindSwiftsProxy(t *testing.T) {
 		}
 	}
 	if again := requests(t, c.Edges[0]); again != edgeSaw {
-		t.Errorf("the edge was asked %v more times for what Swift has, or for originals", again-edgeSaw)
+		t.Errorf("the edge got %v requests for stored thumbnails or originals", again-edgeSaw)
 	}
 	for path, want := range map[string]int{
 		"/wikipedia/en/thumb/d/d1/Dog.jpg/120px-Dog.jpg": 404, "/wikipedia/en/thumb/d/d1/A%20cat.jpg/0px-x.jpg": 400,
 		"/wikipedia/en/thumb/d/d1/A%20cat.jpg/100px-A%20cat.jpg": 429, "/wikipedia/en/thumb/d/d1/%C3%84.jpg/120px-%C3%84.jpg": 404,
 	} {
-		for range 4 { // whichever edge is tried first
+		for range 4 { // the order of edges is random
 			r := c.ask(t, proxy, path)
 			if r.StatusCode != want || r.Header.Get("X-Request-Id") == "" || want == 429 && r.Header.Get("Link") == "" {
 				t.Errorf("%s: %d, not the edge's answer", path, r.StatusCode)
@@ -207,7 +207,7 @@ func TestBehindSwiftsProxy(t *testing.T) {
 	}
 }
 
-// In front of Swift, the edge answers for all of its containers.
+// In front of Swift, the edge serves all paths of Swift's containers.
 func TestInFrontOfSwift(t *testing.T) {
 	bucket := servers.Swift(t)
 	c := Start(t, Options{Settings: func(s *settings.Settings) {

@@ -22,8 +22,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/version"
 )
 
-// thumbmill is the binary as a command, which shares a token and sockets with the others of
-// the same home.
+// thumbmill is the built program with a home. Programs with the same home share a token and
+// sockets.
 type thumbmill struct{ binary, home string }
 
 var build = sync.OnceValues(func() (string, error) {
@@ -63,7 +63,7 @@ func (m thumbmill) command(t *testing.T, env []string, args ...string) *exec.Cmd
 	return cmd
 }
 
-// says is all that a command prints, whether it fails or not.
+// says returns the whole output of a command, even if it fails.
 func (m thumbmill) says(t *testing.T, args ...string) string {
 	t.Helper()
 	out, _ := m.command(t, nil, args...).CombinedOutput()
@@ -114,7 +114,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// operates uses the operators' commands on a cluster.
+// operates runs the operators' commands on a cluster.
 func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals string) {
 	t.Helper()
 	run := func(args ...string) string {
@@ -164,8 +164,8 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 	if out, err := m.command(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
 		t.Errorf("%.100q %v", out, err)
 	}
-	if out, err := m.command(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "--admin names") {
-		t.Errorf("nobody listens: %q %v", out, err)
+	if out, err := m.command(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "check --admin") {
+		t.Errorf("a wrong --admin: %q %v", out, err)
 	}
 	watch := m.command(t, nil, "top", "--json", "--admin", addresses["admin"])
 	out, err := watch.StdoutPipe()
@@ -181,7 +181,7 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 			t.Errorf("%q %v", line, err)
 		}
 	}
-	if said := run("renderers"); !strings.Contains(said, "takes jobs, confined by") { // heard of in two seconds
+	if said := run("renderers"); !strings.Contains(said, "takes jobs, confined by") { // known within two seconds
 		t.Errorf("%q", said)
 	}
 	_ = watch.Process.Signal(syscall.SIGINT)
@@ -190,7 +190,7 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 	}
 }
 
-// hasMetrics waits for the design's metrics; some come once a job was stored.
+// hasMetrics waits for the design's metrics. Some appear only after the first job.
 func hasMetrics(t *testing.T, url string) {
 	t.Helper()
 	names := strings.Fields(`thumbmill_edge_requests_total thumbmill_edge_request_seconds thumbmill_step_seconds thumbmill_flights
@@ -242,7 +242,7 @@ func TestCommands(t *testing.T) {
 		"show":            {key, []string{"config", "show"}, true, "security_key: '***'"},
 		"check":           {nil, []string{"config", "check", bad}, false, "edge.deadlin: no such key (did you mean edge.deadline?)"},
 		"sign":            {key, []string{"sign", "300x200/my.server.com/some/path/to/image.jpg"}, true, "/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/"},
-		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "there is no default key"},
+		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "edge.security_key is not set"},
 		"unknown command": {nil, []string{"sevre"}, false, `has no command "sevre"; it has completion, config,`},
 		"unknown below":   {nil, []string{"config", "list"}, false, "it has check, from-thumbor, show"},
 		"unknown flag":    {nil, []string{"status", "--xml"}, false, "flags of thumbmill status: --admin, --admin-ca,"},

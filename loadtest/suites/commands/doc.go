@@ -1,3 +1,2 @@
-// Package commands tests what users type: thumbmill and its commands, as the binary that
-// is built of the root package.
+// Package commands tests the built program thumbmill and its commands as users type them.
 package commands

@@ -1,5 +1,5 @@
-// Package conformance holds the cluster to the thumbnails that Wikimedia's own
-// renderer makes, with the originals and cases that THUMBMILL_CONFORMANCE names.
+// Package conformance compares the cluster's thumbnails with thumbnails of Wikimedia's own
+// renderer. THUMBMILL_CONFORMANCE names the folder of originals and cases.
 package conformance
 
 import (
@@ -33,10 +33,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// variable names the folder of the cases.
+// variable names the environment variable with the folder of the cases.
 const variable = "THUMBMILL_CONFORMANCE"
 
-// one case, as cases.json has it
+// one is a case of cases.json.
 type one struct {
 	Path      string  `json:"path"`
 	Original  string  `json:"orig"`
@@ -52,7 +52,7 @@ func cases(t *testing.T) (string, []one) {
 	t.Helper()
 	dir := os.Getenv(variable)
 	if dir == "" {
-		t.Skipf("%s is not set: it names the folder of the conformance cases", variable)
+		t.Skipf("%s is not set: set it to the folder of the conformance cases", variable)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "cases.json"))
 	if err != nil {
@@ -65,7 +65,7 @@ func cases(t *testing.T) (string, []one) {
 	return dir, all
 }
 
-// least is what must pass: Wikimedia's own software passes 68 of the 71 by this metric.
+// The least results. Wikimedia's own software passes 68 of the 71 cases by this metric.
 const (
 	leastSimilar = 69
 	leastSmall   = 0.9 // of all cases
@@ -102,14 +102,15 @@ func TestWikimediasThumbnails(t *testing.T) {
 	}
 }
 
-// verdict is how one case came out.
+// verdict is the result of a case.
 type verdict struct {
 	of    one
-	ssim  float64 // over white, or over black where that is worse
-	bytes float64 // of Wikimedia's
+	ssim  float64 // over white or over black, the lower one
+	bytes float64 // share of Wikimedia's bytes
 }
 
-// solid: the reference is of another rasteriser, and compared by its silhouette.
+// solid reports whether the reference is from another rasteriser. Such a case is compared by its
+// silhouette.
 func (v verdict) solid() bool   { return strings.HasSuffix(v.of.Original, ".stl") }
 func (v verdict) similar() bool { return v.ssim >= v.of.SSIM || v.solid() && v.ssim >= 0.9 }
 func (v verdict) small() bool   { return v.bytes <= v.of.Tolerance }
@@ -124,7 +125,7 @@ func (v verdict) mark() string {
 	return "ok"
 }
 
-// judge wants a picture of the exact size, and compares it with the references.
+// judge checks the size of a picture, and compares it with the references.
 func judge(t *testing.T, dir string, o one, a cluster.Answer) verdict {
 	t.Helper()
 	v := verdict{of: o}
@@ -165,7 +166,7 @@ func judge(t *testing.T, dir string, o one, a cluster.Answer) verdict {
 	return v
 }
 
-// silhouette is white where there is something before the dark background.
+// silhouette is white where something covers the dark background.
 func silhouette(m image.Image) image.Image {
 	b := m.Bounds()
 	out := image.NewGray(b)
@@ -179,8 +180,8 @@ func silhouette(m image.Image) image.Image {
 	return out
 }
 
-// decode reads WebP with libwebp's own program: Go's decoder shows its colours of
-// limited range as if they were of full range.
+// decode decodes WebP with libwebp's own program: Go's decoder treats colours of limited range as
+// full range.
 func decode(t *testing.T, body []byte) image.Image {
 	t.Helper()
 	if bytes.HasPrefix(body, []byte("RIFF")) {

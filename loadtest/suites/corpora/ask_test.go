@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// question is one request, and what is right.
+// question is a request and its right answer.
 type question struct {
 	name    string // of the original
 	request string // between /unsafe/ and the name, or MediaWiki's path
@@ -41,7 +41,7 @@ type question struct {
 
 func (q question) String() string { return q.name + " " + q.request }
 
-// container is MediaWiki's, in which files are at any hash.
+// container is a container of MediaWiki's. Its files are at any hash.
 const container = "wikipedia-commons-local-public/a/ab"
 
 func (q question) path() string {
@@ -53,11 +53,11 @@ func (q question) path() string {
 	return "/wikipedia/commons/thumb/a/ab/" + name + "/" + strings.ReplaceAll(end, "{name}", name)
 }
 
-// workers is how many questions are asked at once.
+// workers is the number of questions at once.
 const workers = 2
 
-// ask puts questions to a cluster over a folder of originals. A question that is
-// not known to be answered wrong must be answered right.
+// ask sends questions to a cluster over a folder of originals. All answers must be right, except
+// for known faults.
 func ask(t *testing.T, originals string, all []question, notYet []known) {
 	t.Helper()
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
@@ -80,7 +80,7 @@ func ask(t *testing.T, originals string, all []question, notYet []known) {
 	report(t, all, verdicts, notYet)
 }
 
-// verdict is what is wrong with the answer.
+// verdict returns the defects of the answer.
 func (q question) verdict(t *testing.T, c *cluster.Cluster, originals string) error {
 	got := c.Get(t.Context(), c.Edges[0], q.path(), "192.0.2.1")
 	if got.Err != nil {
@@ -97,13 +97,14 @@ func (q question) verdict(t *testing.T, c *cluster.Cluster, originals string) er
 	return errors.Join(q.want.Check(a, p), q.want.CheckLike(t.Context(), p, filepath.Join(originals, q.name)))
 }
 
-// known is questions that are known to be answered wrong.
+// known describes questions with a known fault.
 type known struct {
-	pattern string // of path.Match, for names of originals
+	pattern string // in the syntax of path.Match, for names of originals
 	reason  string
 }
 
-// report prints a table, and fails for what is wrong and not known, and for what is known and right.
+// report prints a table. It fails the test for an unknown fault, and for a known fault that is
+// right now.
 func report(t *testing.T, all []question, verdicts []error, notYet []known) {
 	t.Helper()
 	var table bytes.Buffer
@@ -127,7 +128,7 @@ func report(t *testing.T, all []question, verdicts []error, notYet []known) {
 	t.Logf("\n%sof %d questions, %d are answered right", table.String(), len(all), right)
 	for i, k := range notYet {
 		if wrong[i] == 0 {
-			t.Errorf("%s is right now: take it from the list (%s)", k.pattern, k.reason)
+			t.Errorf("%s is right now: remove it from the list (%s)", k.pattern, k.reason)
 		}
 	}
 }
@@ -144,7 +145,7 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// copyFiles copies what is in a folder, and again as files of MediaWiki's container.
+// copyFiles copies the files of a folder, once as they are and once into MediaWiki's container.
 func copyFiles(t *testing.T, from, to string) {
 	t.Helper()
 	files, err := os.ReadDir(from)
@@ -180,7 +181,7 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// gif2webp makes a WebP of a GIF beside it, of the same frames.
+// gif2webp writes a WebP with the same frames beside a GIF.
 func gif2webp(t *testing.T, path string) {
 	t.Helper()
 	webp := strings.TrimSuffix(path, ".gif") + ".webp"

@@ -8,20 +8,20 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/judge"
 )
 
-// casesVariable names the folder of small originals that came out wrong once.
+// casesVariable names the variable with the folder of small originals that once came out wrong.
 const casesVariable = "THUMBMILL_CASES"
 
-// asPNG is what most cases ask for: colours as they are, and alpha.
+// asPNG is the request of most cases: unchanged colours, and alpha.
 const asPNG = "320x0/filters:format(png)"
 
-// mediawiki begins a request by MediaWiki's path, where {name} stands for the original's name; any other
-// is Thumbor's, and ends with the name.
+// mediawiki is the prefix of requests by MediaWiki's path, in which {name} stands for the
+// original's name. Other requests are Thumbor's, and the name follows them.
 const mediawiki = "mediawiki:"
 
-// anything is a picture, or nothing but that.
+// anything allows any picture.
 var anything judge.Expectation
 
-// known are the colours that several cases have.
+// Colours of several cases.
 const (
 	white = 0xffffffff
 	black = 0x000000ff
@@ -31,8 +31,8 @@ const (
 	none  = 0x00000000
 )
 
-// caseTable says what is right for each file: a request, and what its answer must be. Sources are
-// the formats' specifications and the decoders that the folder's README names.
+// caseTable returns the cases: file, request, right answer. Sources are the formats'
+// specifications, and the decoders that the folder's README names.
 func caseTable() []question {
 	ramp := judge.Sized(320, 200).At(.1, .5, 0x191919ff, 6).At(.5, .5, 0x808080ff, 5).At(.9, .5, 0xe6e6e6ff, 6)
 	sameAs := func(decoders ...string) judge.Expectation { return anything.By(decoders...) }
@@ -142,17 +142,17 @@ func caseTable() []question {
 	}
 }
 
-// roundDisc is 40 × 40 in the left half of 100 pixels, whatever is below.
+// roundDisc is a disc of 40 × 40 in the left half of 100 pixels.
 func roundDisc() judge.Expectation {
 	e := judge.Sized(100, 50)
 	return e.At(.25, .5, red, 3).At(.07, .5, red, 40).At(.43, .5, red, 40).At(.25, .14, red, 40).At(.25, .86, red, 40).At(.02, .5, none, 3)
 }
 
-// Each case as the folder's README says.
+// The answers are right by the folder's README.
 func TestCases(t *testing.T) {
 	dir := os.Getenv(casesVariable)
 	if dir == "" {
-		t.Skipf("%s is not set: it names the folder of the cases", casesVariable)
+		t.Skipf("%s is not set: set it to the folder of the cases", casesVariable)
 	}
 	originals := t.TempDir()
 	copyFiles(t, dir, originals)

@@ -1,3 +1,3 @@
-// Package corpora judges the thumbnails of a cluster: of originals whose right picture is
-// known, from the project's own generator and from the folder that THUMBMILL_CASES names.
+// Package corpora checks a cluster's thumbnails of originals with known pictures. The originals
+// come from the project's own generator, and from the folder in THUMBMILL_CASES.
 package corpora

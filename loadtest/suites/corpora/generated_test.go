@@ -7,14 +7,14 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/corpora"
 )
 
-// The specifications tell the right picture of each of the project's own originals.
+// Specifications define the right picture of each of the project's own originals.
 func TestGenerated(t *testing.T) {
 	all, missing, err := corpora.All()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(missing) > 0 {
-		t.Logf("not installed, so that their originals are left out: %v", missing)
+		t.Logf("not installed: %v; skip their originals", missing)
 	}
 	originals := t.TempDir()
 	if err := corpora.Write(originals, all); err != nil {

@@ -1,3 +1,3 @@
-// Package docs has no code: its tests run the commands that the documentation shows, read the
-// settings in it, and follow its links.
+// Package docs has only tests. They run the commands in the documentation, load its settings, and
+// check its links.
 package docs

@@ -17,12 +17,12 @@ import (
 
 const root = "../../.."
 
-// block is one piece of a page that is no prose.
+// block is a fenced block of a page.
 type block struct{ page, language, text string }
 
 var fenced = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
 
-// pages gives all documentation, by path from the repository's root.
+// pages returns all documentation, by path from the repository's root.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -53,7 +53,7 @@ func blocks(t *testing.T) (all []block) {
 	return all
 }
 
-// Settings that are shown are settings that hold.
+// Settings in the documentation are valid.
 func TestSettings(t *testing.T) {
 	n := 0
 	for _, b := range blocks(t) {
@@ -76,7 +76,7 @@ func TestSettings(t *testing.T) {
 
 var named = regexp.MustCompile("`((?:deploy|docs|edge|coordinator|renderer|shared|loadtest)/[\\w./-]+)`|\\]\\(([^)#:]+)\\)")
 
-// Files that are named are there.
+// Files that the documentation names exist.
 func TestFiles(t *testing.T) {
 	for page, text := range pages(t) {
 		for _, m := range named.FindAllStringSubmatch(text, -1) {
@@ -85,7 +85,7 @@ func TestFiles(t *testing.T) {
 				path = filepath.Join(root, filepath.Dir(page), m[2])
 			}
 			if _, err := os.Stat(path); err != nil {
-				t.Errorf("%s names %s, which is not there", page, m[0])
+				t.Errorf("%s names %s, which does not exist", page, m[0])
 			}
 		}
 	}
@@ -93,8 +93,8 @@ func TestFiles(t *testing.T) {
 
 var command = regexp.MustCompile(`^\s*((?:[A-Z_]+=\S+ )*(?:make|bin/\w+|thumbmill|loadtest|go|curl|echo|openssl|install|grep|\(umask|sudo|apt|systemctl|docker|kubectl|swift|umask|for|coordinator|renderer)\b.*)$`)
 
-// elsewhere are commands that are run, but not here, by the test that is named; or that no
-// test can run, for the reason.
+// elsewhere lists commands that this test does not run: another test runs them, or no test can, for
+// the given reason.
 var elsewhere = []struct{ begins, why string }{
 	{"make run", "it runs until it is ended: loadtest/suites/commands starts the same"},
 	{"make test", "it is what runs this"},
@@ -122,8 +122,7 @@ var elsewhere = []struct{ begins, why string }{
 	{"THUMBMILL_EDGE_TRUSTED_PROXIES=", "likewise"},
 }
 
-// Commands that are shown do what they say: on a machine of their own, with a cluster that
-// serves and renders.
+// Commands in the documentation succeed, on a separate machine with a running cluster.
 func TestCommands(t *testing.T) {
 	m := newMachine(t)
 	shown, helped := 0, map[string]bool{}
@@ -131,7 +130,7 @@ func TestCommands(t *testing.T) {
 		"README.md", "docs/quick-start.md", "docs/urls.md", "docs/migrate.md", "docs/comparison.md",
 		"docs/deploy.md", "docs/security.md", "docs/caches.md", "docs/formats.md", "docs/capacity.md", "docs/runbook.md", "docs/benchmarks.md",
 		"edge/README.md", "coordinator/README.md", "renderer/README.md", "loadtest/README.md",
-		"docs/operate.md", // at last: it drains the renderer
+		"docs/operate.md", // the last page, because it drains the renderer
 	} {
 		for _, line := range commands(t, page) {
 			shown++
@@ -155,7 +154,8 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// commands are those of a page's blocks; of those in its prose, that there is such a command.
+// commands returns the commands in a page's blocks. For commands in its prose, it returns their
+// --help, to check that they exist.
 func commands(t *testing.T, page string) (all []string) {
 	t.Helper()
 	text := pages(t)[page]
@@ -172,7 +172,7 @@ func commands(t *testing.T, page string) (all []string) {
 	return all
 }
 
-// help is what is tried of a command that prose names.
+// help checks a command that prose names.
 const help = " --help > /dev/null"
 
 var inline = regexp.MustCompile("`(thumbmill(?: [a-z][a-z-]+)+)[ `]")
@@ -186,8 +186,8 @@ func whyElsewhere(line string) string {
 	return ""
 }
 
-// machine is a copy of this one's files, and a network of its own with nothing but itself, on
-// which a cluster serves at the usual addresses.
+// machine is a copy of this machine's files with its own network, where a cluster serves at the
+// usual addresses.
 type machine struct {
 	t           *testing.T
 	root, space string
@@ -198,7 +198,7 @@ func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{t: t, root: servers.Overlay(t, "/proc", "/dev", "/sys", "/tmp"), space: fmt.Sprintf("thumbmill-docs-%d", os.Getpid())}
 	if out, err := exec.Command("ip", "netns", "add", m.space).CombinedOutput(); err != nil {
-		t.Skipf("no network namespace can be made here: %v %s", err, out)
+		t.Skipf("cannot make a network namespace: %v %s", err, out)
 	}
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "delete", m.space).Run() })
 	m.must("ip link set lo up")
@@ -214,14 +214,14 @@ func newMachine(t *testing.T) *machine {
 	m.env = append(m.env, "TOKEN="+strings.TrimSpace(m.must("cat /root/.config/thumbmill/token")))
 	renderer := regexp.MustCompile(`"renderer":"([^"]+)"`).FindStringSubmatch(m.must("curl -fsS http://127.0.0.1:8889/api/v1/throttles"))
 	if renderer == nil {
-		t.Fatal("no renderer lives")
+		t.Fatal("no renderer is alive")
 	}
 	m.env = append(m.env, "RENDERER="+renderer[1])
-	m.must("bin/loadtest originals --originals 2 --types jpg=1 data/originals && bin/loadtest run --originals 2 --types jpg=1 --url 'http://127.0.0.1:8888/unsafe/{width}x/{original}' --load 5s@10") // which is planned for
+	m.must("bin/loadtest originals --originals 2 --types jpg=1 data/originals && bin/loadtest run --originals 2 --types jpg=1 --url 'http://127.0.0.1:8888/unsafe/{width}x/{original}' --load 5s@10") // the planner needs this load
 	return m
 }
 
-// prepare puts there what the pages take as given.
+// prepare makes the files that the pages assume.
 const prepare = `
 cd "$REPOSITORY"
 for user in nats thumbmill thumbmill-renderer; do adduser --system --quiet --no-create-home $user; done
@@ -236,7 +236,7 @@ printf 'scrape_configs: [{job_name: thumbmill, scrape_interval: 1s, static_confi
 cd /srv/site && bin/loadtest originals --originals 1 --name cat.jpg data/originals
 `
 
-// shell is a command on the machine, in the folder of the site.
+// shell makes a command that runs on the machine, in the site's folder.
 func (m *machine) shell(line string) *exec.Cmd {
 	line = strings.NewReplacer("THUMBMILL_EDGE_SECURITY_KEY=…", "THUMBMILL_EDGE_SECURITY_KEY=key", "renderer-…", "$RENDERER", "after.json", "before.json", "--window 1h", "--window 1m").Replace(line)
 	cmd := exec.Command("ip", "netns", "exec", m.space, "chroot", m.root, "bash", "-euo", "pipefail", "-c", "cd /srv/site 2>/dev/null || true; "+line)
@@ -253,7 +253,7 @@ func (m *machine) must(line string) string {
 	return string(out)
 }
 
-// start runs a program until the test's end.
+// start runs a program until the end of the test.
 func (m *machine) start(line string) {
 	m.t.Helper()
 	log, err := os.Create(filepath.Join(m.t.TempDir(), "log"))

@@ -18,8 +18,8 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// Every link within the repository leads to a file or folder, and to a heading where it names
-// one; every block of code names its language, by which the site colours it.
+// Every link within the repository leads to an existing file, folder or heading. Every block of
+// code names its language, which the site needs for its colours.
 func TestLinks(t *testing.T) {
 	all := allPages(t)
 	if len(all) < 10 {
@@ -66,7 +66,7 @@ func TestProblemsAreFound(t *testing.T) {
 	}
 }
 
-// allPages gives all Markdown of the repository, by path.
+// allPages returns all Markdown pages of the repository, by path.
 func allPages(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -95,7 +95,7 @@ func allPages(t *testing.T) map[string]string {
 	return all
 }
 
-// document is a page that was parsed.
+// document is a parsed page.
 type document struct {
 	name   string
 	source []byte
@@ -129,7 +129,7 @@ func (d document) each(visit func(ast.Node)) {
 	})
 }
 
-// plain is the text of a node without its marks.
+// plain returns the text of a node without marks.
 func (d document) plain(n ast.Node) string {
 	var words strings.Builder
 	for child := n.FirstChild(); child != nil; child = child.NextSibling() {
@@ -144,12 +144,12 @@ func (d document) plain(n ast.Node) string {
 
 var dropped = regexp.MustCompile(`[^\p{L}\p{M}\p{N}\p{Pc}\- ]`)
 
-// slug is the id of a heading at a Git host, and in the site (docs/.vitepress/config.mjs).
+// slug returns the id of a heading at a Git host, and in the site (docs/.vitepress/config.mjs).
 func slug(heading string) string {
 	return strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), ""), " ", "-")
 }
 
-// problems lists what is wrong with pages, by page and line.
+// problems returns the problems of pages, by page and line.
 func problems(pages map[string]string, there func(string) bool) (all []string) {
 	documents := map[string]document{}
 	for name, source := range pages {
@@ -165,7 +165,7 @@ func problems(pages map[string]string, there func(string) bool) (all []string) {
 				problem = follow(documents, d.name, string(n.Destination), there)
 			case *ast.FencedCodeBlock:
 				if len(n.Language(d.source)) == 0 {
-					problem = "a block of code names no language: sh, yaml, http or text, say"
+					problem = "a block of code names no language: add one such as sh, yaml, http or text"
 				}
 			}
 			if problem != "" {
@@ -177,7 +177,7 @@ func problems(pages map[string]string, there func(string) bool) (all []string) {
 	return all
 }
 
-// line is the first line of a node's block.
+// line returns the first line of a node's block.
 func (d document) line(n ast.Node) int {
 	for ; n != nil; n = n.Parent() {
 		if n.Type() == ast.TypeInline {
@@ -190,12 +190,12 @@ func (d document) line(n ast.Node) int {
 	return 1
 }
 
-// follow says what is wrong with a link of a page, or "".
+// follow returns the problem of a link, or "".
 func follow(documents map[string]document, from, link string, there func(string) bool) string {
 	to, err := url.Parse(link)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("the link %s is no URL: %v", link, err)
+		return fmt.Sprintf("the link %s is not a URL: %v", link, err)
 	case to.Scheme != "" || to.Host != "":
 		return ""
 	case strings.HasPrefix(to.Path, "/"):

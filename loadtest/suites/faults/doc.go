@@ -1,3 +1,3 @@
-// Package faults has no code: its tests run a whole site as separate processes, send it a
-// load, do it harm, and hold what happens then to budgets.
+// Package faults has only tests. They run a whole site as separate processes, send it a load, break
+// its parts, and compare the failures with budgets.
 package faults

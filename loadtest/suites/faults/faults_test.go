@@ -23,38 +23,38 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
-// fault is one harm, and what it may cost.
+// fault is a fault of the site, and its budget.
 type fault struct {
 	name string
 	do   func(s *site)
-	// answers are those that requests may fail with; none: no request may fail.
+	// answers has the statuses of allowed failures; nil means that no request may fail.
 	answers []int
-	// within is how soon after the fault's end no request fails any more.
+	// within is the time after the fault's end in which requests may still fail.
 	within time.Duration
-	// limits is how many times its limit a client may have; 0 is once. While leases move from a
-	// coordinator or an edge it is twice, as PROTOCOL.md says.
+	// limits is the allowed multiple of a client's limit; 0 means 1. While leases move from a
+	// coordinator or an edge it is 2, as PROTOCOL.md says.
 	limits int
-	short  bool // is in the short form
-	fills  bool // a file system
+	short  bool // part of the short form
+	fills  bool // needs a file system to fill
 }
 
-// anyMany is for edges without a coordinator: they know only of a limit for all clients.
+// anyMany is for edges without a coordinator: they only limit all clients together.
 const anyMany = -1
 
-// Requests by which a fault is judged, in seconds of load.
+// The requests that a fault is judged by, in seconds of load.
 const (
-	before  = 2.0 // answered without a fault, at first
+	before  = 2.0 // answered before the fault
 	between = 1.0 // answered between two steps of a fault
-	after   = 4.0 // answered of those that are due when no request fails any more
-	fewest  = 2.5 // sent at all
+	after   = 4.0 // answered after requests stop failing
+	fewest  = 2.5 // sent at least
 )
 
-// lasts lets a fault last.
+// lasts waits while a fault lasts.
 func lasts(d time.Duration) {
-	time.Sleep(d) // a fault is as long as its name says
+	time.Sleep(d) // the fault has this duration
 }
 
-// nothing is no fault at all.
+// nothing is the run without a fault.
 func nothing(*site) { lasts(2 * time.Second) }
 
 func all() []fault {
@@ -145,8 +145,7 @@ func cuts() (all []fault) {
 	return all
 }
 
-// cut loses the network between two parts: everything that is sent is lost, as by a switch
-// that died.
+// cut cuts the network between two parts. All packets are lost, as with a dead switch.
 func cut(from string, to []string, d time.Duration) fault {
 	f := fault{name: fmt.Sprintf("no network between %s and %s for %v", from, strings.Join(to, ", "), d), do: func(s *site) {
 		var links []*wire.Link
@@ -167,8 +166,7 @@ func cut(from string, to []string, d time.Duration) fault {
 	return f
 }
 
-// part has the NATS server that leads hear nothing of the others, nor they of it, while roles
-// reach all of them.
+// part separates the leading NATS server from the other servers. Roles still reach all of them.
 func part(s *site) {
 	leads := s.leader()
 	var links []*wire.Link
@@ -200,14 +198,14 @@ func swiftDoes(what wire.Disturbance, d time.Duration) func(*site) {
 	}
 }
 
-// blackHole takes a request, and says nothing.
+// blackHole reads a request, and does not answer.
 func blackHole(_ http.ResponseWriter, r *http.Request, _ func(func(*http.Response) error)) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
 }
 
 func rotate(s *site) {
-	// Credentials have the second in which they were made, long before this fault.
+	// Credentials have the second of their making, which is long before this fault.
 	if err := credentials.Write(s.path("nats"), credentials.Options{Revoke: true}); err != nil {
 		s.t.Error(err)
 	}
@@ -221,16 +219,16 @@ func rotate(s *site) {
 
 func fillDisk(s *site) {
 	file := filepath.Join(s.temp, "filler")
-	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M").Run() // ends when the disk is full
+	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M").Run() // dd ends when the disk is full
 	lasts(5 * time.Second)
 	if err := os.Remove(file); err != nil {
 		s.t.Error(err)
 	}
 }
 
-// flood is what Wikimedia had in May 2020: most requests are for what does not exist.
+// flood is like Wikimedia's flood of May 2020: most requests are for originals that do not exist.
 func flood(s *site) {
-	l := newLoad(s.t, s, 0) // it asks, and does not begin
+	l := newLoad(s.t, s, 0) // without begin: only for its ask
 	var group sync.WaitGroup
 	const number, each = 300, 17 * time.Millisecond
 	refused := make(chan answer, number)
@@ -251,15 +249,15 @@ func flood(s *site) {
 		others[a.status]++
 	}
 	if others[http.StatusNotFound]+others[http.StatusTooManyRequests] < number {
-		s.t.Errorf("what does not exist is answered by %v", others)
+		s.t.Errorf("the answers for absent originals are %v", others)
 	}
 }
 
-// earlier is a version before edges saw one another's stalls, by its commit.
+// earlier is the commit of a version in which edges did not see each other's stalls.
 const earlier = "ee78bfc"
 
-// upgrade rolls every role from an earlier version to this one, while the others are still
-// of the earlier one: renderers first, which leave jobs of newer edges to newer renderers.
+// upgrade replaces each role by this version in turn, while the others still have the earlier one.
+// Renderers come first, because older renderers leave jobs of newer edges to newer renderers.
 func upgrade(s *site) {
 	for _, name := range slices.Concat(renderersOf(), edgesOf(), coordinatorsOf()) {
 		role, _, _ := strings.Cut(name, "-")
@@ -269,10 +267,10 @@ func upgrade(s *site) {
 	}
 }
 
-// clock has a role run for a time by a clock that is wrong.
+// clock runs a role with a wrong clock for some time.
 func clock(name string, by time.Duration) fault {
 	what := map[bool]string{true: "ahead", false: "behind"}[by > 0]
-	limits := map[string]int{"coordinator-1": 2}[name] // it is started again for it
+	limits := map[string]int{"coordinator-1": 2}[name] // the role restarts for it
 	return fault{name: fmt.Sprintf("the clock of %s is %v %s", name, by.Abs(), what), limits: limits, do: func(s *site) {
 		p := s.parts[name]
 		command, env := p.command, p.env
@@ -280,7 +278,7 @@ func clock(name string, by time.Duration) fault {
 		p.command, p.env = []string{filepath.Join(s.path("skewed"), role)}, append(slices.Clone(env), fmt.Sprintf("SKEW=%d", int(by.Seconds())))
 		p.restart()
 		if is := time.Until(s.clockOf(name)); (is - by).Abs() > 30*time.Second {
-			s.t.Errorf("its clock is %v wrong", is)
+			s.t.Errorf("the role's clock is wrong by %v", is)
 		}
 		lasts(5 * time.Second)
 		p.command, p.env = command, env
@@ -288,7 +286,7 @@ func clock(name string, by time.Duration) fault {
 	}}
 }
 
-// sitePlan is a site, and the faults that it has.
+// sitePlan is a site and its faults.
 type sitePlan struct {
 	variant variant
 	faults  []fault
@@ -311,7 +309,8 @@ func plan() []sitePlan {
 	}
 }
 
-// TestFaults is all of them where a file for its table is named, and some otherwise.
+// TestFaults runs all faults if THUMBMILL_FAULTS names a file for the table, otherwise the short
+// form.
 func TestFaults(t *testing.T) {
 	j := &judgement{file: os.Getenv("THUMBMILL_FAULTS"), only: regexp.MustCompile(os.Getenv("THUMBMILL_FAULT"))}
 	j.table = tabwriter.NewWriter(&j.out, 0, 0, 2, ' ', 0)
@@ -339,7 +338,7 @@ func TestFaults(t *testing.T) {
 	_ = j.table.Flush()
 	_, _ = fmt.Fprintf(&j.out, "budgets met: %d of %d\n", j.met, j.tried)
 	if j.file != "" && j.met < j.tried && !t.Failed() {
-		t.Error("some faults could not be done here")
+		t.Error("some faults were skipped or exceeded their budget")
 	}
 	t.Log("\n" + j.out.String())
 	if j.file != "" {
@@ -349,10 +348,10 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// judgement is the table.
+// judgement is the table of results.
 type judgement struct {
 	file       string
-	only       *regexp.Regexp // faults that are done; all where it is empty
+	only       *regexp.Regexp // faults to run; empty means all
 	out        strings.Builder
 	table      *tabwriter.Writer
 	met, tried int
@@ -362,8 +361,8 @@ func (j *judgement) leavesOut(f fault) bool {
 	return j.file == "" && j.only.String() == "" && !f.short || !j.only.MatchString(f.name)
 }
 
-// perSecond is how many requests a second are sent. The short form has not the machine for
-// itself, and half of them are to be rendered.
+// perSecond returns the requests per second. The short form shares the machine, and half of its
+// requests need a render.
 func (j *judgement) perSecond() float64 {
 	if j.file == "" {
 		return 6
@@ -378,11 +377,11 @@ func (j *judgement) row(cells ...any) {
 	_, _ = fmt.Fprintln(j.table)
 }
 
-// run does the harm under load, and holds what happened to the budget.
+// run causes the fault under load, and compares the failures with the budget.
 func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *load) {
 	s.use(t)
 	if f.fills && !s.small {
-		t.Skip("there is no small file system that could be filled")
+		t.Skip("there is no small file system to fill")
 	}
 	l.begin()
 	s.greedy.begin()
@@ -398,7 +397,7 @@ func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *load) {
 	s.settled()
 	held(t, most, cmp.Or(f.limits, 1))
 	if lost := l.lost(); len(lost) > 0 && f.answers == nil {
-		t.Errorf("%d of %d thumbnails that were made are not stored: %v", len(lost), len(l.fresh), lost[:min(len(lost), 3)])
+		t.Errorf("%d of %d rendered thumbnails are not stored: %v", len(lost), len(l.fresh), lost[:min(len(lost), 3)])
 	}
 	if float64(o.requests) < fewest*l.perSecond {
 		t.Errorf("only %d requests were sent", o.requests)
@@ -415,7 +414,7 @@ func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *load) {
 		fmt.Sprintf("%.1f s", o.slowest.Seconds()), budget, map[bool]string{true: "no", false: "yes"}[t.Failed()])
 }
 
-// hold holds an outcome to the budget.
+// hold compares an outcome with the budget.
 func (f fault) hold(t *testing.T, o outcome, ended time.Time) {
 	t.Helper()
 	if f.answers == nil && o.failed > 0 {
@@ -427,7 +426,7 @@ func (f fault) hold(t *testing.T, o outcome, ended time.Time) {
 		}
 	}
 	if late := o.last.Sub(ended); late > f.within {
-		t.Errorf("a request failed %v after the end: %v", late, o.examples)
+		t.Errorf("a request failed %v after the fault's end: %v", late, o.examples)
 	}
 }
 

@@ -18,9 +18,9 @@ const (
 	greedyFetch   = 500 * time.Millisecond
 )
 
-// greedy is a client that always asks for more than it may have. Each of its originals is
-// another one, and slow to come: those that are fetched at once are the renders that it was
-// granted, as Swift sees them.
+// greedy is a client that always sends more requests than its limit. Each of its originals is new
+// and slow to fetch. The originals that are fetched at once are its granted renders, as Swift sees
+// them.
 type greedy struct {
 	load  *load
 	stop  chan struct{}
@@ -29,11 +29,11 @@ type greedy struct {
 	mu      sync.Mutex
 	number  int
 	fetched map[string]bool // originals that are read now
-	read    map[string]bool // originals that were read to their end
-	most    int             // originals at once, since begin
+	read    map[string]bool // originals that were read completely
+	most    int             // most originals at once since begin
 }
 
-// fetch is Swift's way with its originals, which are all the same one.
+// fetch answers requests for the client's originals, which all have the same content.
 func (g *greedy) fetch(_ http.ResponseWriter, r *http.Request, pass func(func(*http.Response) error)) {
 	name := r.URL.Path
 	folder, _, _ := strings.Cut(name, "/originals/g/")
@@ -59,7 +59,7 @@ func (g *greedy) enter(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.read[name] {
-		return // a job that was begun anew: its lease is counted, and may be over
+		return // a repeated job: its lease was counted, and may have ended
 	}
 	g.fetched[name] = true
 	g.most = max(g.most, len(g.fetched))
@@ -74,7 +74,7 @@ func (g *greedy) leave(name string, whole bool) {
 	}
 }
 
-// begin asks until end.
+// begin sends requests until end.
 func (g *greedy) begin() {
 	g.mu.Lock()
 	g.most = 0
@@ -90,7 +90,7 @@ func (g *greedy) ask() {
 		select {
 		case <-g.stop:
 			return
-		case <-time.After(100 * time.Millisecond): // it may be refused
+		case <-time.After(100 * time.Millisecond): // the request may be refused
 		}
 		g.mu.Lock()
 		g.number++
@@ -100,7 +100,7 @@ func (g *greedy) ask() {
 	}
 }
 
-// end gives how many renders it had at once, at most.
+// end returns the most renders that the client had at once.
 func (g *greedy) end() (most int) {
 	close(g.stop)
 	g.group.Wait()
@@ -109,11 +109,11 @@ func (g *greedy) end() (most int) {
 	return g.most
 }
 
-// held holds what it had to its limit, and sees that it was tried at all.
+// held compares the client's renders with its limit, and fails the test if there were none.
 func held(t *testing.T, most, times int) {
 	t.Helper()
 	if most == 0 {
-		t.Error("no render of the greedy client was seen: its limit is not tried")
+		t.Error("no render of the greedy client was seen, so its limit was not tested")
 	}
 	if times > 0 && most > times*greedyLimit {
 		t.Errorf("a client had %d renders at once; its limit is %d", most, greedyLimit)

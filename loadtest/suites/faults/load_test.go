@@ -15,30 +15,30 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 )
 
-// load is requests that come at random, whether they are answered or not: some of
-// thumbnails that nobody has asked for before, some of thumbnails that are stored.
+// load sends requests at random times, whether earlier ones are answered or not: some for new
+// thumbnails, some for stored ones.
 type load struct {
 	t         *testing.T
 	front     string
 	perSecond float64
 	client    *http.Client
 	signer    thumborurl.Signer
-	number    int      // of thumbnails that were asked for
-	stored    []string // their URLs, of those that were answered
+	number    int      // number of requested thumbnails
+	stored    []string // URLs of answered thumbnails
 	mu        sync.Mutex
 	answers   []answer
-	fresh     []string // URLs of thumbnails that were made since begin
+	fresh     []string // URLs of thumbnails that were rendered since begin
 	stop      chan struct{}
 	group     sync.WaitGroup
 }
 
-// answer is what became of a request.
+// answer is the result of a request.
 type answer struct {
 	due    time.Time
 	took   time.Duration
 	status int // 0: no answer
 	what   string
-	// rendered: it was not in the store.
+	// rendered means that the thumbnail was not stored.
 	rendered bool
 }
 
@@ -78,7 +78,7 @@ func (l *load) send() {
 	}
 }
 
-// next is a thumbnail to ask for.
+// next returns the URL of the next request.
 func (l *load) next() (url string, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +106,7 @@ func (l *load) ask(url, client string, due time.Time) answer {
 		a.status, a.what = response.StatusCode, strings.TrimSpace(string(body[:min(len(body), 300)]))
 		a.rendered = strings.Contains(response.Header.Get("Server-Timing"), "admit;")
 		if err == nil && a.status == http.StatusOK && !strings.HasPrefix(string(body), "\xff\xd8") {
-			a.status, a.what = 0, "no JPEG"
+			a.status, a.what = 0, "not a JPEG"
 		}
 	}
 	if err != nil {
@@ -125,7 +125,7 @@ func (l *load) note(a answer, url string, fresh bool) {
 	}
 }
 
-// end stops to send, and waits for all answers.
+// end stops sending, and waits for all answers.
 func (l *load) end() []answer {
 	close(l.stop)
 	l.group.Wait()
@@ -133,8 +133,8 @@ func (l *load) end() []answer {
 	return l.answers
 }
 
-// awaitAnswers waits until so many seconds' load of requests that are due after a time are
-// answered.
+// awaitAnswers waits until the answers of a load of so many seconds have arrived, for requests that
+// are due after a time.
 func (l *load) awaitAnswers(seconds float64, due time.Time) {
 	l.t.Helper()
 	n := int(seconds * l.perSecond)
@@ -154,7 +154,7 @@ func (l *load) awaitAnswers(seconds float64, due time.Time) {
 	})
 }
 
-// lost gives those of the thumbnails that were made which are not in the store.
+// lost returns the rendered thumbnails that are not stored.
 func (l *load) lost() (all []string) {
 	for _, url := range l.fresh {
 		if a := l.ask(url, "10.3.0.1", time.Now()); a.failed() || a.rendered {
@@ -164,12 +164,12 @@ func (l *load) lost() (all []string) {
 	return all
 }
 
-// outcome is what a load saw.
+// outcome summarises the answers of a load.
 type outcome struct {
 	requests, failed int
 	statuses         map[int]int
-	length           time.Duration // from the first that failed to the last
-	last             time.Time     // when that was due
+	length           time.Duration // from the first failed request to the last
+	last             time.Time     // when the last failed request was due
 	slowest          time.Duration
 	examples         map[int]string
 }

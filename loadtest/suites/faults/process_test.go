@@ -16,13 +16,13 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
-// process is one part of the site, that can be killed, held and started again.
+// process is a part of the site that a test can kill, hold and start again.
 type process struct {
 	t       *testing.T
 	name    string
 	command []string
 	env     []string
-	ready   string // URL that answers 200 then; "" = not asked
+	ready   string // URL that answers 200 when the part is ready; "" means no check
 	log     string
 
 	cmd   *exec.Cmd
@@ -31,17 +31,17 @@ type process struct {
 
 const (
 	startWithin = 2 * time.Minute  // on a busy machine
-	stopWithin  = 90 * time.Second // a renderer finishes what it renders
+	stopWithin  = 90 * time.Second // a renderer finishes its renders
 )
 
-// start starts it, and returns once it is ready.
+// start starts the process, and returns when it is ready.
 func (p *process) start() {
 	p.t.Helper()
 	p.launch()
 	p.await()
 }
 
-// launch starts it.
+// launch starts the process without waiting.
 func (p *process) launch() {
 	p.t.Helper()
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -57,13 +57,13 @@ func (p *process) launch() {
 	}
 }
 
-// await returns once it is ready.
+// await returns when the process is ready.
 func (p *process) await() {
 	p.t.Helper()
 	eventually.Succeeds(p.t, startWithin, p.name+" is ready", func() error { return answers(p.ready) })
 }
 
-// answers reports whether a URL is answered by 200; "" is.
+// answers returns nil if a URL answers 200, or if the URL is "".
 func answers(url string) error {
 	if url == "" {
 		return nil
@@ -83,13 +83,13 @@ func answers(url string) error {
 
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// kill ends it at once.
+// kill ends the process at once.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.ended
 }
 
-// stop has it stop by itself.
+// stop asks the process to stop, and kills it after stopWithin.
 func (p *process) stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
@@ -103,14 +103,15 @@ func (p *process) stop() {
 
 func (p *process) restart() { p.stop(); p.start() }
 
-// hold keeps it from running for a time.
+// hold suspends the process for some time.
 func (p *process) hold(d time.Duration) {
 	p.signal(syscall.SIGSTOP)
 	lasts(d)
 	p.signal(syscall.SIGCONT)
 }
 
-// build compiles commands of another version of this module, or of this one with more flags.
+// build compiles commands of another version of this module, or of this version with additional
+// flags.
 func build(t *testing.T, root, into string, flags ...string) {
 	t.Helper()
 	if err := os.MkdirAll(into, 0o700); err != nil {
@@ -123,7 +124,7 @@ func build(t *testing.T, root, into string, flags ...string) {
 	}
 }
 
-// tail is the end of its log, for who looks why something failed.
+// tail returns the end of the process's log, to explain a failure.
 func (p *process) tail() string {
 	text, _ := os.ReadFile(p.log)
 	lines := slices.Collect(strings.Lines(string(text)))

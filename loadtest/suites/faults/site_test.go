@@ -40,9 +40,9 @@ const (
 	secret = "a secret of this test alone"
 )
 
-// site is everything that a request can pass: nginx, two edges, two coordinators, three
-// NATS servers, two memcached, two renderers and a Swift. Each role reaches what it needs
-// over links of its own, which can be cut.
+// site has all parts that a request can pass: nginx, two edges, two coordinators, three NATS
+// servers, two memcached, two renderers and a Swift. Each role connects to other parts over its own
+// links, which a test can cut.
 type site struct {
 	t          *testing.T
 	dir, root  string
@@ -50,26 +50,26 @@ type site struct {
 	links      map[string]*wire.Link // "edge-1 nats-1"
 	address    map[string]string     // of parts, and of operators' listeners: "edge-1 admin"
 	swift      servers.SwiftServer
-	backend    *wire.Disturbed // before Swift
+	backend    *wire.Disturbed // in front of Swift
 	greedy     *greedy
-	relaunched time.Time // what was killed, last
-	temp       string    // what renderers have for temporary files
-	small      bool      // that is a small file system of its own, which can be filled
+	relaunched time.Time // time of the last start after a kill
+	temp       string    // folder of the renderers' temporary files
+	small      bool      // temp is a small separate file system, which a test can fill
 	front      string    // URL
-	binaries   string    // folder of the roles of this version
-	nats       string    // NATS' server
-	load       *load     // that it gets
+	binaries   string    // folder of this version's roles
+	nats       string    // program of NATS
+	load       *load     // the load on the site
 	variant    variant
 }
 
-// variant is what a site can have otherwise.
+// variant is a variant of a site.
 type variant struct {
 	name string
-	// earlier is the commit of the version that the roles are of at first.
+	// earlier is the commit of the roles' first version.
 	earlier string
-	// classic has the original poolcounterd instead of coordinators.
+	// classic replaces coordinators by the original poolcounterd.
 	classic bool
-	// clocks has roles at hand whose clock can be wrong.
+	// clocks builds roles whose clock can be wrong.
 	clocks bool
 }
 
@@ -86,7 +86,7 @@ func (s *site) roles() []string {
 	return slices.Concat(coordinatorsOf(), renderersOf(), edgesOf())
 }
 
-// startSite builds and starts it.
+// startSite builds and starts a site.
 func startSite(t *testing.T, v variant) *site {
 	t.Helper()
 	root, err := filepath.Abs("../../..")
@@ -124,7 +124,7 @@ func startSite(t *testing.T, v variant) *site {
 	return s
 }
 
-// addParts adds all but Swift; the roles are of the binaries in a folder.
+// addParts adds all parts except Swift, with the roles of a folder.
 func (s *site) addParts(binaries string) {
 	s.t.Helper()
 	for _, name := range slices.Concat(natsOf(), memcachedOf(), s.roles()) {
@@ -150,7 +150,7 @@ func ours() []string {
 	return []string{programs.Edge, programs.Coordinator, programs.Renderer}
 }
 
-// buildEarlier builds the roles of the earlier version, where its source is at hand.
+// buildEarlier builds the roles of the earlier version, if the history has it.
 func (s *site) buildEarlier() (folder string) {
 	s.t.Helper()
 	source := s.path("earlier")
@@ -166,8 +166,8 @@ func (s *site) buildEarlier() (folder string) {
 	return binaries
 }
 
-// buildSkewed builds the roles with a time.Now that adds SKEW seconds to what the kernel says.
-// Go asks the kernel directly, past what could be put between them from outside.
+// buildSkewed builds the roles with a time.Now that adds SKEW seconds to the kernel's time. Go asks
+// the kernel directly, so no library can be put between them.
 func (s *site) buildSkewed() {
 	s.t.Helper()
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
@@ -182,7 +182,7 @@ func (s *site) buildSkewed() {
 	const asks = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	changed := strings.Replace(string(text), asks, asks+"\tsec += skew\n", 1)
 	if changed == string(text) {
-		s.t.Fatal("time.Now is not what it was: where does it ask for the time?")
+		s.t.Fatal("time.Now has changed: adapt the patch of buildSkewed")
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
 		filepath.Join(folder, "time.go"): s.write("time.go", changed), filepath.Join(folder, "skew.go"): s.write("skew.go", skew),
@@ -194,7 +194,7 @@ func (s *site) buildSkewed() {
 	build(s.t, s.root, s.path("skewed"), "-overlay", file)
 }
 
-// clockOf is the time that a role tells.
+// clockOf returns the time of a role's clock.
 func (s *site) clockOf(name string) time.Time {
 	s.t.Helper()
 	response, err := http.Get("http://" + s.address[name+" admin"] + "/healthz")
@@ -227,7 +227,7 @@ var skew = func() (seconds int64) {
 }()
 `
 
-// use makes what fails from now on a test's failure.
+// use assigns later failures to a test.
 func (s *site) use(t *testing.T) {
 	s.t, s.load.t = t, t
 	for _, p := range s.parts {
@@ -249,7 +249,7 @@ func (s *site) add(name, ready string, env []string, command ...string) {
 	s.parts[name] = &process{t: s.t, name: name, command: command, env: env, ready: ready, log: s.path(name + ".log")}
 }
 
-// startAll starts all parts at once, as after a loss of power.
+// startAll starts all parts at once, as after a power failure.
 func (s *site) startAll() {
 	s.t.Helper()
 	order := slices.Concat(natsOf(), memcachedOf(), s.roles(), []string{"nginx"})
@@ -297,7 +297,7 @@ include %q
 `, name, s.address[name], s.address[name+" admin"], s.path(name), s.address[name+" route"], strings.Join(routes, ", "), "nats/"+credentials.ServerFile))
 }
 
-// link gives the address by which a role reaches a part.
+// link returns the address that a role uses for a part.
 func (s *site) link(from, to, address string) string {
 	name := from + " " + to
 	if s.links[name] == nil {
@@ -314,7 +314,7 @@ func (s *site) linked(from string, to []string, before string) string {
 	return strings.Join(all, ",")
 }
 
-// addRole adds a role of the binaries in a folder.
+// addRole adds a role from a folder of programs.
 func (s *site) addRole(name, binaries string) {
 	role, _, _ := strings.Cut(name, "-")
 	env := map[string]string{
@@ -345,7 +345,7 @@ func (s *site) addRole(name, binaries string) {
 	s.add(name, "http://"+s.address[name+" admin"]+"/readyz", list, filepath.Join(binaries, role))
 }
 
-// stored is where a role finds Swift.
+// stored returns a role's settings of Swift.
 func (s *site) stored(name string) map[string]string {
 	role, _, _ := strings.Cut(name, "-")
 	account := s.swift.Account(role)
@@ -359,7 +359,7 @@ func (s *site) stored(name string) map[string]string {
 	return env
 }
 
-// fillStore draws originals and stores them. Edges only read, renderers write thumbnails.
+// fillStore draws originals and stores them. Edges only read, renderers also write thumbnails.
 func (s *site) fillStore() {
 	s.t.Helper()
 	s.swift.Container("originals", "test:edge,test:renderer", "")
@@ -384,21 +384,21 @@ const originals = 8
 
 func original(i int) string { return fmt.Sprintf("p/%d.jpg", i%originals) }
 
-// smallDisk makes a file system for temporary files that a test can fill.
+// smallDisk mounts a file system for temporary files that a test can fill.
 func (s *site) smallDisk() {
 	s.temp = s.path("temp")
 	if err := os.Mkdir(s.temp, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m", "thumbmill-faults", s.temp).CombinedOutput(); err != nil {
-		s.t.Logf("no file system of its own for temporary files: %v %s", err, out)
+		s.t.Logf("mount a file system for temporary files: %v %s", err, out)
 		return
 	}
 	s.small = true
 	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", s.temp).Run() })
 }
 
-// addFront adds the nginx that deploy has.
+// addFront adds the nginx of deploy.
 func (s *site) addFront() {
 	address := servers.FreeAddress(s.t)
 	s.front = "http://" + address
@@ -406,8 +406,8 @@ func (s *site) addFront() {
 	s.add("nginx", "", nil, "nginx", "-c", config)
 }
 
-// settled holds what is to be after each fault: everybody is ready, nothing is left, and no
-// original is blamed.
+// settled checks the state after a fault: all parts are ready, no lease or job is left, and no good
+// original counts as failing.
 func (s *site) settled() {
 	s.t.Helper()
 	for _, name := range s.roles() {
@@ -418,11 +418,11 @@ func (s *site) settled() {
 	}
 	eventually.Succeeds(s.t, time.Minute, "no job is left", s.jobs)
 	if blamed := s.get("edge-1 admin", "/api/v1/failing"); strings.TrimSpace(blamed) != `{"failing":[]}` {
-		s.t.Errorf("good originals are blamed: %s", blamed)
+		s.t.Errorf("good originals count as failing: %s", blamed)
 	}
 }
 
-// leases reports those that are held.
+// leases returns an error while leases are held.
 func (s *site) leases() error {
 	var left []error
 	for _, name := range coordinatorsOf() {
@@ -441,7 +441,7 @@ func (s *site) leases() error {
 	return errors.Join(left...)
 }
 
-// jobs reports those in the queue.
+// jobs returns an error while jobs are in the queue.
 func (s *site) jobs() error {
 	return s.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, queue.Stream)
@@ -460,7 +460,7 @@ func (s *site) jobs() error {
 	})
 }
 
-// leader is the NATS server that leads the stream of jobs.
+// leader returns the NATS server that leads the stream of jobs.
 func (s *site) leader() (name string) {
 	s.t.Helper()
 	err := s.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
@@ -476,7 +476,7 @@ func (s *site) leader() (name string) {
 	return name
 }
 
-// inQueue does something as an edge may.
+// inQueue calls do with an edge's rights.
 func (s *site) inQueue(do func(context.Context, jetstream.JetStream) error) error {
 	conn, err := nats.Connect("nats://"+s.address["nats-1"], nats.CustomInboxPrefix(queue.Inbox("edge")), nats.UserCredentials(s.path("nats/edge.creds")))
 	if err != nil {
@@ -492,7 +492,7 @@ func (s *site) inQueue(do func(context.Context, jetstream.JetStream) error) erro
 	return do(ctx, js)
 }
 
-// get asks a listener, and gives what it says.
+// get returns the answer of a listener.
 func (s *site) get(name, path string) string {
 	client := http.Client{Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()

@@ -1,6 +1,6 @@
-// Package flood asks for far more thumbnails than can be rendered, and holds what comes of
-// it to its bounds. It runs without the race detector, under which all takes ten times as
-// long and a flood is another.
+// Package flood requests far more thumbnails than the cluster can render, and compares the results
+// with bounds. It runs without the race detector, which makes everything ten times as slow and
+// changes the flood.
 package flood
 
 import (
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// heap is what this process takes, in bytes, garbage excluded.
+// heap returns the memory of this process in bytes, without garbage.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -39,8 +39,8 @@ func heap() int64 {
 	return int64(m.HeapInuse + m.StackInuse)
 }
 
-// Ten times as many misses as can be rendered, for a while: what is rendered stays near
-// the best, refusals are quick, hits go on, and all is as before within seconds.
+// For some time, the cluster gets ten times the misses that it can render. The rate of renders
+// stays near the best, refusals are quick, hits continue, and everything recovers within seconds.
 func TestTenTimesTheCapacity(t *testing.T) {
 	long := 6 * time.Second
 	if os.Getenv("THUMBMILL_SOAK") != "" {
@@ -55,18 +55,18 @@ func TestTenTimesTheCapacity(t *testing.T) {
 	large, err := samples.JPEG(samples.Landscape(1200, 900))
 	c.Original("large.jpg", large, err)
 	f := &flood{cluster: c}
-	for range 3 { // what else begins on this machine between two measurements is no fault of ours
+	for range 3 { // try again, because other programs can disturb a measurement
 		if f.keepsUp(t, long) {
 			return
 		}
 	}
-	t.Error("neither under the flood nor after it is enough of the capacity good answers")
+	t.Error("during or after the flood, the cluster gives too few good answers")
 }
 
-// keepsUp compares what is rendered before, under and after a flood.
+// keepsUp compares the rates of renders before, during and after a flood.
 func (f *flood) keepsUp(t *testing.T, long time.Duration) bool {
 	t.Helper()
-	best := f.run(t, 4, 0, long/2) // as many at once as keep the slots busy
+	best := f.run(t, 4, 0, long/2) // enough requests at once to keep the slots busy
 	before := heap()
 	over := f.run(t, 400, best.rate()*10, long)
 	took := heap() - before
@@ -78,11 +78,12 @@ func (f *flood) keepsUp(t *testing.T, long time.Duration) bool {
 	if took > 128<<20 {
 		t.Errorf("%d MB", took>>20)
 	}
-	// 0.6 and more on an idle machine, a quarter of which the generator and the refusals take.
+	// On an idle machine the ratio is at least 0.6. The generator and the refusals take a quarter
+	// of the machine.
 	return over.rate() >= 0.35*best.rate() && after.rate() >= 0.4*best.rate()
 }
 
-// flood asks for thumbnails that are not there, each for another one.
+// flood requests missing thumbnails, a new one each time.
 type flood struct {
 	cluster *cluster.Cluster
 	serial  atomic.Int64
@@ -105,8 +106,7 @@ func (f flooded) String() string {
 	return fmt.Sprintf("%.0f good answers a second, %d refusals (p99 %v), %d others, in %v", f.rate(), f.refused, p99, f.other, f.took)
 }
 
-// run asks from many clients, each one after the other, or all of them together so many
-// times a second.
+// run sends requests from many clients: one after the other, or at a total rate per second.
 func (f *flood) run(t *testing.T, clients int, rate float64, long time.Duration) (all flooded) {
 	t.Helper()
 	var mu sync.Mutex
@@ -123,7 +123,7 @@ func (f *flood) run(t *testing.T, clients int, rate float64, long time.Duration)
 				status := f.one(client, i)
 				mu.Lock()
 				switch {
-				case ctx.Err() != nil && status != 0: // it came after the end
+				case ctx.Err() != nil && status != 0: // the answer came after the end
 				case status == 200:
 					all.good++
 				case status == 429 || status == 503:
@@ -135,7 +135,7 @@ func (f *flood) run(t *testing.T, clients int, rate float64, long time.Duration)
 				mu.Unlock()
 				if rate > 0 {
 					pause := time.Duration(float64(clients) / rate * float64(time.Second))
-					_ = periodic.Sleep(ctx, time.Until(asked.Add(pause))) // a client asks so often
+					_ = periodic.Sleep(ctx, time.Until(asked.Add(pause))) // the pause between a client's requests
 				}
 			}
 		})

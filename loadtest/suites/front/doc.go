@@ -1,3 +1,3 @@
-// Package front has no code: its tests run the nginx and the Varnish that deploy has before
-// edges that answer as they are told to, and hold both to the same.
+// Package front has only tests. They run the nginx and the Varnish of deploy in front of fake edges
+// with given answers, and require the same of both.
 package front

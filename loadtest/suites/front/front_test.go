@@ -18,18 +18,18 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
-// edges are two that answer alike, until one is told otherwise.
+// edges are two fake edges. They answer alike unless a test changes one.
 type edges struct {
 	mu      sync.Mutex
 	servers [2]*httptest.Server
-	asked   map[string]int // by path, but not for their health
-	now     int            // requests under way
-	most    int            // of these at once
-	gone    [2]bool        // those that drop each connection
-	failing int            // what both answer instead; 0 = as ever
-	held    chan struct{}  // until it is closed some wait
-	slow    chan struct{}  // likewise, others
-	full    barrier        // of those that are refused slowly
+	asked   map[string]int // by path, without health checks
+	now     int            // requests in progress
+	most    int            // most requests at once
+	gone    [2]bool        // edges that drop each connection
+	failing int            // status that both answer instead; 0 means the usual answer
+	held    chan struct{}  // until it is closed, some requests wait
+	slow    chan struct{}  // the same for other requests
+	full    barrier        // of requests that are refused slowly
 }
 
 func startEdges(t *testing.T) *edges {
@@ -49,14 +49,14 @@ func (e *edges) addresses() (all [2]string) {
 	return all
 }
 
-// barrier lets requests through once so many have met, or have waited for too long.
+// barrier releases requests when enough have met, or after meetWithin.
 type barrier struct {
 	mu      sync.Mutex
 	missing int
 	met     chan struct{}
 }
 
-const meetWithin = 10 * time.Second // several times as long as a front lets others wait
+const meetWithin = 10 * time.Second // several times the longest wait that a front imposes
 
 func (b *barrier) meet(ctx context.Context) {
 	b.mu.Lock()
@@ -72,7 +72,7 @@ func (b *barrier) meet(ctx context.Context) {
 	}
 }
 
-// set changes what the edges do.
+// set changes the behaviour of the edges.
 func (e *edges) set(change func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -85,7 +85,7 @@ func (e *edges) count(path string) int {
 	return e.asked[path]
 }
 
-// note counts a request, and tells what is to be done with it.
+// note counts a request, and returns the edges' behaviour for it.
 func (e *edges) note(i int, path string) (nth, failing int, gone bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -97,7 +97,7 @@ func (e *edges) note(i int, path string) (nth, failing int, gone bool) {
 	return e.asked[path], e.failing, e.gone[i]
 }
 
-// answer does what the path's first letters say.
+// answer answers by the first letters of the path.
 func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 	nth, failing, gone := e.note(i, r.URL.Path)
 	defer e.set(func() { e.now-- })
@@ -181,7 +181,7 @@ func do(t *testing.T, request *http.Request) answer {
 
 func TestNginx(t *testing.T) { suite(t, servers.Nginx) }
 
-// from gives a client at an address.
+// from returns a client with the given address.
 func from(t *testing.T, address string) *http.Client {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8}
@@ -189,7 +189,7 @@ func from(t *testing.T, address string) *http.Client {
 	return &http.Client{Timeout: 20 * time.Second, Transport: transport}
 }
 
-// status of what a client is answered; 0 without an answer.
+// status returns the status of an answer, or 0 without an answer.
 func status(c *http.Client, url string) int {
 	response, err := c.Get(url)
 	if err != nil {
@@ -200,7 +200,7 @@ func status(c *http.Client, url string) int {
 	return response.StatusCode
 }
 
-// One address has so many requests at once, and another has its own.
+// One address has a limit of requests at once; another address has its own.
 func TestNginxLimitsRequestsAtOnce(t *testing.T) {
 	e := startEdges(t)
 	front := servers.Nginx(t, e.addresses())
@@ -217,16 +217,16 @@ func TestNginxLimitsRequestsAtOnce(t *testing.T) {
 		t.Errorf("one too many: %d", got)
 	}
 	if got := status(from(t, "127.0.0.3"), front+"/another"); got != 200 {
-		t.Errorf("another's: %d", got)
+		t.Errorf("the other address: %d", got)
 	}
 	close(e.held)
 	all.Wait()
 	if len(refused) > 0 {
-		t.Errorf("%d more than one were refused, %d", len(refused), <-refused)
+		t.Errorf("%d more requests than one were refused, %d", len(refused), <-refused)
 	}
 }
 
-// One address has so many requests a second.
+// One address has a limit of requests per second.
 func TestNginxLimitsRequestsASecond(t *testing.T) {
 	front := servers.Nginx(t, startEdges(t).addresses())
 	var (
@@ -248,10 +248,10 @@ func TestNginxLimitsRequestsASecond(t *testing.T) {
 	}
 	all.Wait()
 	if !refused.Load() {
-		t.Error("all of 40,000 are answered")
+		t.Error("none of 40,000 requests was refused")
 	}
 	if got := status(from(t, "127.0.0.3"), front+"/one"); got != 200 {
-		t.Errorf("another's: %d", got)
+		t.Errorf("the other address: %d", got)
 	}
 }
 
@@ -264,15 +264,15 @@ func suite(t *testing.T, start func(testing.TB, [2]string) string) {
 		name  string
 		check func(*testing.T, *edges, string)
 	}{
-		{"what many want is asked for once", coalesces},
-		{"what is absent is kept", keepsAbsence},
-		{"a refusal is one client's, and is asked of nobody else", keepsNoRefusal},
-		{"nobody waits for what another is refused", refusesTogether},
-		{"another edge is asked where one cannot reach the store", asksAnother},
+		{"equal requests are asked once", coalesces},
+		{"a 404 is cached", keepsAbsence},
+		{"a refusal is not cached or repeated", keepsNoRefusal},
+		{"no request waits for another's refusal", refusesTogether},
+		{"another edge is asked if one cannot reach the store", asksAnother},
 		{"formats are kept apart", varies},
-		{"what is sent reaches an edge", posts},
-		{"an old picture is better than none", stale},
-		{"an edge that is gone is not missed", gone},
+		{"a POST reaches an edge", posts},
+		{"an old picture is served while edges fail", stale},
+		{"a dead edge fails no request", gone},
 	} {
 		t.Run(one.name, func(t *testing.T) { one.check(t, e, front) })
 	}
@@ -295,7 +295,7 @@ func coalesces(t *testing.T, e *edges, front string) {
 		})
 	}
 	sent.Wait()
-	close(e.slow) // at once: nginx lets others wait for a second
+	close(e.slow) // at once: nginx lets the others wait only one second
 	group.Wait()
 	if n := e.count("/slow"); n != 1 {
 		t.Errorf("edges were asked %d times", n)
@@ -339,7 +339,7 @@ func refusesTogether(t *testing.T, e *edges, front string) {
 	select {
 	case <-e.full.met:
 	default:
-		t.Error("of 8 requests fewer than 4 were asked for at once: the others stood in line")
+		t.Error("fewer than 4 of 8 requests reached edges at once: the others waited")
 	}
 }
 
@@ -383,7 +383,7 @@ func stale(t *testing.T, e *edges, front string) {
 			t.Errorf("while edges fail: %+v", a)
 		}
 	}
-	eventually.Holds(t, patience, "the old picture is compared with the edge's", func() bool { old(); return e.count("/short") > 1 })
+	eventually.Holds(t, patience, "the front compares the old picture with the edge's", func() bool { old(); return e.count("/short") > 1 })
 	for range 3 {
 		old()
 	}
@@ -414,7 +414,7 @@ func gone(t *testing.T, e *edges, front string) {
 	group.Wait()
 }
 
-// Varnish forgets by the key of an original; only edges may say so.
+// Varnish purges by the key of an original. Only edges may purge.
 func TestVarnishPurges(t *testing.T) {
 	e := startEdges(t)
 	front := servers.Varnish(t, e.addresses())

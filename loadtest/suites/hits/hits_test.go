@@ -1,6 +1,6 @@
-// Package hits measures how fast thumbnails are served that are there: from the directory
-// store and from the edge's memory, beside Go's own file server and nginx on the same
-// file, in one run. Each server has one core, and the generator (wrk) the other.
+// Package hits measures the speed of stored thumbnails, from the directory store and from the
+// edge's memory. It compares thumbmill with Go's file server and nginx on the same file in one run.
+// Each server has one core; the generator (wrk) has the other.
 package hits
 
 import (
@@ -24,11 +24,11 @@ import (
 )
 
 const (
-	asFileServer = "THUMBMILL_FILE_SERVER" // address and folder: this process is http.FileServer
+	asFileServer = "THUMBMILL_FILE_SERVER" // address and folder: this process runs http.FileServer
 	connections  = 64
 	rounds       = 7
 	seconds      = 4
-	wanted       = 20 << 10 // bytes of the thumbnail, about
+	wanted       = 20 << 10 // approximate bytes of the thumbnail
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// run starts a process on the first core, until the end.
+// run starts a process on the first core. It ends with the benchmark.
 func run(b *testing.B, address string, env []string, name string, args ...string) {
 	b.Helper()
 	cmd := exec.Command("taskset", append([]string{"-c", "0", name}, args...)...)
@@ -73,7 +73,7 @@ func thumbmill(b *testing.B, dir string, env ...string) (base string) {
 	return "http://" + address
 }
 
-// thumb gives the path of a thumbnail of about the wanted size, and its bytes.
+// thumb returns the path and the bytes of a thumbnail of about the wanted size.
 func thumb(b *testing.B, base string) (path string, body []byte) {
 	b.Helper()
 	for width := 100; len(body) < wanted; width += 20 {
@@ -110,7 +110,7 @@ server { listen %[2]s; root %[1]s/plain; } }`, dir, address), 0o600))
 	return "http://" + address
 }
 
-// measured is what one round of wrk tells.
+// measured is the result of a round of wrk.
 type measured struct{ rate, p99 float64 }
 
 var (
@@ -138,8 +138,8 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// BenchmarkHits prints requests a second, the 99th percentile, and the rate as a ratio of
-// http.FileServer's in the same round: medians of interleaved rounds.
+// BenchmarkHits prints requests per second, the 99th percentile, and the ratio to http.FileServer's
+// rate in the same round. All are medians of interleaved rounds.
 func BenchmarkHits(b *testing.B) {
 	for _, tool := range []string{"wrk", "nginx", "taskset"} {
 		if _, err := exec.LookPath(tool); err != nil {

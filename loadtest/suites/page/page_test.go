@@ -42,7 +42,7 @@ const (
 	greedy = "203.0.113.66"
 )
 
-// serve puts a coordinator's page on an operators' listener.
+// serve serves a coordinator's page on an operators' listener.
 func serve(t *testing.T, co *coordinator.Coordinator) (address string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
@@ -67,8 +67,8 @@ func serve(t *testing.T, co *coordinator.Coordinator) (address string) {
 	return "http://" + admin.Addr() + "/"
 }
 
-// load asks all the time: many for what is stored, some for what is new, one for far too
-// much, and for an original that is damaged.
+// load sends requests until the test ends: many clients request stored thumbnails, some new ones,
+// one far too many, and one a damaged original.
 func load(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	body, err := samples.JPEG(samples.Landscape(2400, 1600))
@@ -143,42 +143,43 @@ func (b *browser) do(actions ...chromedp.Action) {
 	}
 }
 
-// js evaluates an expression.
+// js returns the value of an expression.
 func js[T any](b *browser, expression string) (value T) {
 	b.t.Helper()
 	b.do(chromedp.Evaluate(expression, &value))
 	return value
 }
 
-// sees waits until a part of the page says something.
+// sees waits until a part of the page contains a text.
 func (b *browser) sees(part, text string) {
 	b.t.Helper()
 	says := eventually.Succeeds(b.t, 30*time.Second, fmt.Sprintf("%s says %q", part, text), func() error {
 		if said := js[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", part)); !strings.Contains(said, text) {
-			return fmt.Errorf("it says %q", said)
+			return fmt.Errorf("the page says %q", said)
 		}
 		return nil
 	})
 	if !says {
-		b.t.FailNow() // what comes next goes by what the page says
+		b.t.FailNow() // the next steps need this text
 	}
 }
 
-// reports waits until the page has heard of so many reports more.
+// reports waits until the page has received n more reports.
 func (b *browser) reports(n int) {
 	b.t.Helper()
 	js[any](b, `if (!window.heard) {
 		window.heard = new EventSource("api/v1/throttles/stream");
 		heard.addEventListener("throttles", () => heard.count = (heard.count ?? 0) + 1);
 	}`)
-	// The test's own stream may hear of a report before the page's does, and of one that the page had.
+	// The test's stream may receive a report before the page does, or one that the page already
+	// has.
 	before := js[int](b, "heard.count ?? 0")
 	eventually.Holds(b.t, 30*time.Second, "the page has heard of more reports", func() bool { return js[int](b, "heard.count ?? 0") > before+n+1 })
 }
 
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	// In the page itself: it may move between a look for the place and a click at it.
+	// A click by script: the part may move between a search for its place and a click there.
 	b.do(chromedp.WaitVisible(selector, chromedp.ByQuery))
 	js[any](b, fmt.Sprintf("document.querySelector(%q).click()", selector))
 }
@@ -201,7 +202,7 @@ func (b *browser) photograph(file string) {
 func start(t *testing.T) (*cluster.Cluster, string) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it takes a browser")
+		t.Skip("the test needs a browser, which is too slow for -short")
 	}
 	c := cluster.Start(t, cluster.Options{Workers: true, Edges: 2, Renderers: 2, Settings: func(s *settings.Settings) {
 		s.Throttle.PerIP = settings.Pool{Workers: 2, MaxQueue: 4, Timeout: time.Second}
@@ -235,7 +236,7 @@ func TestAnOperatorsQuestions(t *testing.T) {
 		t.Errorf("the first screen ends at %d of 900 pixels", tall)
 	}
 	if file := os.Getenv("THUMBMILL_SCREENSHOT"); file != "" {
-		time.Sleep(time.Minute) // the plots of the photograph need a past
+		time.Sleep(time.Minute) // the plots of the picture need some history
 		b.photograph(file)
 	}
 	b.visit("clients")
@@ -277,7 +278,7 @@ func (b *browser) blocksAnAddress(c *cluster.Cluster) {
 	js[any](b, "document.querySelector('#act input[name=why]').value = ''")
 	b.click("#act .go")
 	if !js[bool](b, "document.getElementById('act').open") {
-		b.t.Error("nothing was said of why, and it was done")
+		b.t.Error("the dialog accepted a directive without a reason")
 	}
 	b.enter("#act input[name=why]", "renders everything at once")
 	b.click("#act .go")
@@ -304,7 +305,7 @@ func (b *browser) changesALimit() {
 	b.visit("throttles")
 	b.click("table[data-table=rules] button[aria-label='Change per-ip']")
 	b.enter("#act input[name=workers]", "1")
-	b.enter("#act input[name=max_queue]", "0") // which the browser refuses
+	b.enter("#act input[name=max_queue]", "0") // the browser refuses this value
 	b.enter("#act input[name=why]", "a test")
 	b.click("#act .go")
 	b.enter("#act input[name=max_queue]", "7")
@@ -380,7 +381,7 @@ func TestThePageIsForEverybody(t *testing.T) {
 	b.do(chromedp.Focus(button, chromedp.ByQuery))
 	b.reports(2)
 	if !js[bool](b, fmt.Sprintf("document.activeElement === document.querySelector(%q)", button)) {
-		t.Error("a report takes the focus away")
+		t.Error("a report moves the focus")
 	}
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.sees("#token", "Enter the token")

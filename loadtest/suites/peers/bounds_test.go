@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// bound is what the project holds itself to.
+// bound is a bound on the project's results.
 type bound struct {
 	of   string
 	got  func(ours, reference measures, peers []measures) float64
@@ -23,7 +23,7 @@ func (v bound) verdict(got float64) string {
 	return fmt.Sprintf("- %s %.3g, bound %s %.3g: %s\n", v.of, got, word, v.is, verdict)
 }
 
-// verdicts are the bounds of a scenario beside what was measured: ours is the first.
+// verdicts compares the results of a scenario with its bounds. The first result is thumbmill's.
 func (s scenario) verdicts(got []measures) string {
 	var out strings.Builder
 	for _, v := range append(s.bounds, likeThePeer()) {
@@ -66,7 +66,8 @@ func milliseconds(most float64) bound {
 	return bound{"processor ms", func(ours, _ measures, _ []measures) float64 { return median(ours.cpu) }, true, most}
 }
 
-// likeness is how far below a peer's the similarity may be: what the fourth digit does not tell.
+// likeness is the allowed difference of similarity to a peer: below the fourth digit, differences
+// mean nothing.
 const likeness = -0.0005
 
 func likeThePeer() bound {

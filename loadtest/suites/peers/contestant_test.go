@@ -21,22 +21,22 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
-// peer is a server that users install themselves, and how it serves a folder: the arguments,
-// the environment and the file of settings can have {port}, {dir} and {config}.
+// peer is a server that users install themselves, with its settings for serving a folder.
+// Arguments, environment and settings file can contain {port}, {dir} and {config}.
 type peer struct {
-	Name    string   `json:"name"` // of its program too; NAME of the environment can say where that is
-	How     string   `json:"how"`  // to get it
+	Name    string   `json:"name"` // also of its program; the variable NAME can have the program's path
+	How     string   `json:"how"`  // how to get it
 	Args    []string `json:"args"`
 	Env     []string `json:"env"`     // NAME=value
-	Config  string   `json:"config"`  // text of the file whose path is {config}
+	Config  string   `json:"config"`  // text of the settings file at {config}
 	URL     string   `json:"url"`     // of a thumbnail, after the host: see contestant
-	JPEG    string   `json:"jpeg"`    // how {format} spells it
-	Version []string `json:"version"` // arguments with which it tells its version
+	JPEG    string   `json:"jpeg"`    // its spelling of {format}
+	Version []string `json:"version"` // arguments that print its version
 }
 
 const thumbors = "/unsafe/{width}x0/filters:quality(80):format({format})/{original}"
 
-// known lists the peers. Ratios are to the first that is installed.
+// known returns the known peers. Ratios are to the first installed one.
 func known() []peer {
 	return []peer{
 		{
@@ -46,7 +46,7 @@ func known() []peer {
 			JPEG: "jpg", Version: []string{"version"},
 		},
 		{
-			Name: "imagor", How: "https://github.com/cshum/imagor; 1.5 and later want a newer libvips than Debian 12 and 13 have, 1.9 wants 8.18",
+			Name: "imagor", How: "https://github.com/cshum/imagor; 1.5 and later need a newer libvips than Debian 12 and 13 have, 1.9 needs 8.18",
 			Args: []string{"-bind", "127.0.0.1:{port}", "-imagor-unsafe", "-file-loader-base-dir", "{dir}"},
 			URL:  thumbors, JPEG: "jpeg", Version: []string{"-version"},
 		},
@@ -59,8 +59,8 @@ func known() []peer {
 	}
 }
 
-// wanted are the known peers and those of a JSON file, which come first and stand for
-// known ones of the same name.
+// wanted returns the peers of a JSON file, if there is one, and then the known peers. A peer of the
+// file replaces a known one of the same name.
 func wanted(file string) ([]peer, error) {
 	if file == "" {
 		return known(), nil
@@ -71,7 +71,7 @@ func wanted(file string) ([]peer, error) {
 	}
 	var all []peer
 	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fmt.Errorf("%s is no list of peers: %w", file, err)
+		return nil, fmt.Errorf("%s is not a list of peers: %w", file, err)
 	}
 	for _, p := range all {
 		if p.Name == "" || !strings.Contains(p.URL, "{original}") || !strings.Contains(p.URL, "{width}") {
@@ -87,7 +87,7 @@ func wanted(file string) ([]peer, error) {
 }
 
 // contestant is a server under test. Its template can have {width}, {original}, {format}, and
-// {hash}: the two folders in which MediaWiki has an original.
+// {hash}: the two folders that MediaWiki stores the original in.
 type contestant struct {
 	name, base string
 	template   string
@@ -95,7 +95,7 @@ type contestant struct {
 	process    process
 }
 
-// url is where a thumbnail is, natural to the original unless a format is given.
+// url returns the URL of a thumbnail. Without a format, it has the original's natural one.
 func (c *contestant) url(r request) string {
 	format := cmp.Or(r.format, natural(r.original))
 	if format == "jpg" {
@@ -105,14 +105,14 @@ func (c *contestant) url(r request) string {
 		"{hash}", shard(r.original)).Replace(c.template)
 }
 
-// shard is the folders in which MediaWiki has an original.
+// shard returns the folders that MediaWiki stores an original in.
 func shard(original string) string {
 	sum := md5.Sum([]byte(original)) //nolint:gosec // MediaWiki's shards
 	hash := hex.EncodeToString(sum[:])
 	return hash[:1] + "/" + hash[:2]
 }
 
-// natural is the format that thumbnails of an original have.
+// natural returns the usual format of an original's thumbnails.
 func natural(original string) string {
 	extension := strings.TrimPrefix(filepath.Ext(original), ".")
 	if extension == "svg" {
@@ -121,7 +121,7 @@ func natural(original string) string {
 	return extension
 }
 
-// contestants starts thumbmill and all peers that are here. Each stops when the benchmark ends.
+// contestants starts thumbmill and all installed peers. They stop when the benchmark ends.
 func contestants(b *testing.B, dir string) (ours *contestant, peers []*contestant) {
 	b.Helper()
 	ours = startThumbmill(b, "thumbmill", build(b), dir)
@@ -140,8 +140,8 @@ func contestants(b *testing.B, dir string) (ours *contestant, peers []*contestan
 	return ours, peers
 }
 
-// withFewArenas are contestants, and the peers once more with the setting of their own images
-// that has glibc keep less memory.
+// withFewArenas returns the contestants, and additional peers with a setting of the peers' own
+// images: with it, glibc uses less memory.
 func withFewArenas(b *testing.B, dir string) (ours *contestant, peers []*contestant) {
 	b.Helper()
 	ours, peers = contestants(b, dir)
@@ -156,12 +156,12 @@ func withFewArenas(b *testing.B, dir string) (ours *contestant, peers []*contest
 	return ours, peers
 }
 
-// find looks for a peer's program, and says how to get it where it is not.
+// find returns the path of a peer's program. If it is missing, find prints how to get it.
 func (p peer) find() string {
 	variable := strings.ToUpper(p.Name)
 	path, err := exec.LookPath(cmp.Or(os.Getenv(variable), p.Name))
 	if err != nil {
-		fmt.Printf("%s is left out: it is not on the PATH, and %s=… does not say where it is (how to get it: %s).\n", p.Name, variable, p.How)
+		fmt.Printf("%s is skipped: put it on the PATH, or set %s to its path (how to get it: %s).\n", p.Name, variable, p.How)
 	}
 	return path
 }
@@ -190,11 +190,11 @@ func (p peer) version(path string) string {
 	if len(p.Version) == 0 {
 		return ""
 	}
-	said, _ := exec.Command(path, p.Version...).CombinedOutput() // what it is called without
+	said, _ := exec.Command(path, p.Version...).CombinedOutput() // a failure gives an empty version
 	return regexp.MustCompile(`\d+\.\d+(\.\d+)?`).FindString(string(said))
 }
 
-// build gives the thumbmill that THUMBMILL names, else one of this tree.
+// build returns the program that THUMBMILL names, or builds this tree's.
 func build(b *testing.B) string {
 	b.Helper()
 	if path := os.Getenv("THUMBMILL"); path != "" {
@@ -207,8 +207,8 @@ func build(b *testing.B) string {
 	return bin
 }
 
-// startThumbmill has its defaults but one: requests come from one address and stand for as many
-// clients as there are connections, so that no limit of a client's applies.
+// startThumbmill starts thumbmill with its defaults, except one: requests come from one address and
+// count as many clients, so that no client's limit applies.
 func startThumbmill(b *testing.B, name, bin, dir string) *contestant {
 	b.Helper()
 	address := servers.FreeAddress(b)
@@ -217,7 +217,7 @@ func startThumbmill(b *testing.B, name, bin, dir string) *contestant {
 	return &contestant{name: name, base: "http://" + address, template: strings.Replace(thumbors, "x0", "x", 1), jpeg: "jpeg", process: process}
 }
 
-// start runs a server until the benchmark's end, and waits until it answers.
+// start runs a server until the end of the benchmark, and waits until it answers.
 func start(b *testing.B, address string, env []string, program string, args ...string) process {
 	b.Helper()
 	group := newGroup(b)
@@ -248,12 +248,12 @@ func start(b *testing.B, address string, env []string, program string, args ...s
 	return process{pid: cmd.Process.Pid, group: group}
 }
 
-// earlier is thumbmill beside an earlier one, on MediaWiki's path, which sharpens.
+// earlier compares thumbmill with an earlier version, on MediaWiki's path, which sharpens.
 func earlier(b *testing.B, dir string) (ours *contestant, others []*contestant) {
 	b.Helper()
 	older := os.Getenv("OLDER")
 	if older == "" {
-		b.Skip("OLDER names no thumbmill of an earlier version")
+		b.Skip("OLDER is not set: set it to an earlier version of thumbmill")
 	}
 	others = []*contestant{startThumbmill(b, filepath.Base(older), older, dir)}
 	ours = startThumbmill(b, "thumbmill", build(b), dir)

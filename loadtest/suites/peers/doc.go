@@ -1,4 +1,4 @@
-// Package peers has no code: its benchmark asks thumbmill and the servers that people choose
-// for the same purpose for the same thumbnails, in turns on one machine, and measures each
-// one's whole process tree. `make bench-peers` runs it.
+// Package peers has only a benchmark. It requests the same thumbnails from thumbmill and from the
+// other servers that people choose, in turns on one machine, and measures the whole process tree of
+// each. `make bench-peers` runs it.
 package peers

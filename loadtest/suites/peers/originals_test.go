@@ -13,7 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/samples"
 )
 
-// photographs are those of ORIGINALS, else made ones, in the folder.
+// photographs copies the photographs of ORIGINALS into the folder, or draws some.
 func photographs(b *testing.B, dir string) (names []string) {
 	b.Helper()
 	from := os.Getenv("ORIGINALS")
@@ -39,7 +39,7 @@ func photographs(b *testing.B, dir string) (names []string) {
 	return names
 }
 
-// minOriginal is the least size in bytes: smaller files are not photographs.
+// minOriginal is the least size of a photograph in bytes.
 const minOriginal = 50 << 10
 
 func write(b *testing.B, path string, body []byte) {
@@ -49,7 +49,7 @@ func write(b *testing.B, path string, body []byte) {
 	}
 }
 
-// drawPhotographs makes eight of 1.5 to 12 megapixels.
+// drawPhotographs draws eight photographs of 1.5 to 12 megapixels.
 func drawPhotographs(b *testing.B, dir string) (names []string) {
 	b.Helper()
 	for i, width := range []int{1440, 1920, 2400, 2800, 3200, 3600, 4000, 4000} {
@@ -60,14 +60,14 @@ func drawPhotographs(b *testing.B, dir string) (names []string) {
 	return names
 }
 
-// Noise as cameras leave it: more in luma than in colours, and partly the neighbour's, since a
-// sensor has one colour at each place. With these a megapixel takes some 300 KB.
+// Noise like a camera's: more in luma than in colours, and partly the neighbour's, because a sensor
+// has one colour per place. With this noise, a megapixel needs about 300 KB.
 const (
 	lumaNoise   = 4
 	colourNoise = 2
 )
 
-// noisy is a landscape with a sensor's noise, at a camera's quality.
+// noisy draws a landscape with a sensor's noise, at a camera's quality.
 func noisy(b *testing.B, width, height int, seed uint64) []byte {
 	b.Helper()
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // noise
@@ -90,7 +90,7 @@ func noisy(b *testing.B, width, height int, seed uint64) []byte {
 
 func shifted(v uint8, by int) uint8 { return uint8(min(255, max(0, int(v)+by))) }
 
-// progressive are photographs that jpegtran wrote anew.
+// progressive converts photographs with jpegtran.
 func progressive(b *testing.B, dir string) []string {
 	names := photographs(b, dir)
 	for _, name := range names {
@@ -104,7 +104,7 @@ func progressive(b *testing.B, dir string) []string {
 	return names
 }
 
-// sixty are sixty originals for each round, of the photographs.
+// sixty returns sixty originals for each round, made from the photographs.
 func sixty(b *testing.B, dir string) (names []string) {
 	few := photographs(b, dir)
 	for i := range 60 {
@@ -117,7 +117,7 @@ func sixty(b *testing.B, dir string) (names []string) {
 	return names
 }
 
-// uploads are photographs where MediaWiki has them, too.
+// uploads also stores photographs in MediaWiki's folders.
 func uploads(b *testing.B, dir string) []string {
 	names := photographs(b, dir)
 	for _, name := range names {
@@ -135,7 +135,7 @@ func link(b *testing.B, from, to string) {
 
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 600"><rect width="800" height="600" fill="#def"/><circle cx="400" cy="300" r="%d" fill="#36c"/><text x="80" y="90" font-size="60">Thumbnails</text></svg>`
 
-// drawOthers makes four originals of a type.
+// drawOthers draws four originals of a type.
 func drawOthers(b *testing.B, dir, kind string) (names []string) {
 	b.Helper()
 	for i := range 4 {
@@ -148,7 +148,7 @@ func drawOthers(b *testing.B, dir, kind string) (names []string) {
 		}
 		width := 2400 + 200*i
 		if kind == "gif" {
-			width = 800 // as people have them
+			width = 800 // a usual width
 		}
 		photo := filepath.Join(dir, fmt.Sprintf("original%d.jpg", i))
 		write(b, photo, noisy(b, width, 1800*width/2400, uint64(i)))
@@ -157,7 +157,7 @@ func drawOthers(b *testing.B, dir, kind string) (names []string) {
 	return names
 }
 
-// encode writes a photograph as a file of another kind, by a program that people use for it.
+// encode converts a photograph with the usual program for a type.
 func encode(b *testing.B, kind, photo, path string) {
 	b.Helper()
 	commands := map[string][]string{
@@ -170,6 +170,6 @@ func encode(b *testing.B, kind, photo, path string) {
 		return
 	}
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-		b.Skipf("%s makes no %s: %v %s (`make deps` installs it)", args[0], kind, err, out)
+		b.Skipf("make a %[2]s with %[1]s: %[3]v %[4]s (`make deps` installs it)", args[0], kind, err, out)
 	}
 }

@@ -17,20 +17,19 @@ import (
 	"time"
 )
 
-// request is a thumbnail that is asked for.
+// request is a request for a thumbnail.
 type request struct {
 	original, format string
 	width            int
 }
 
-// answer is what came.
+// answer is the answer to a request.
 type answer struct {
 	seconds float64
 	body    []byte
 }
 
-// scenario is what all contestants are asked for in each round. Each round asks for what
-// nobody asked for before.
+// scenario defines the requests of all contestants. Each round requests new thumbnails.
 type scenario struct {
 	name, what string
 	prepare    func(b *testing.B, dir string) (originals []string)
@@ -40,16 +39,17 @@ type scenario struct {
 	against    func(b *testing.B, dir string) (ours *contestant, others []*contestant)
 }
 
-// measures are one contestant's, of each round.
+// measures has one contestant's results of each round.
 type measures struct {
-	cpu, rate, tail, size, memory []float64 // ms a thumbnail; thumbnails a second; ms; KB; MB at most
+	cpu, rate, tail, size, memory []float64 // ms a thumbnail; thumbnails a second; ms; KB; peak MB
 	similarity                    float64
 }
 
-// BenchmarkPeers prints a table for each scenario: medians of rounds in turns, ratios to the
-// first peer in the same round. ROUNDS is how many (9); ORIGINALS a folder of JPEGs that are
-// asked for in place of made ones; IMGPROXY, IMAGOR, THUMBOR programs that are not on the PATH,
-// PEERS a JSON file of more peers, OLDER an earlier thumbmill, THUMBMILL one that is built.
+// BenchmarkPeers prints a table for each scenario: medians of interleaved rounds, and ratios to the
+// first peer in the same round. Variables: ROUNDS is the number of rounds (9). ORIGINALS is a
+// folder of JPEGs, instead of drawn ones. IMGPROXY, IMAGOR and THUMBOR are paths of programs. PEERS
+// is a JSON file of further peers. OLDER is an earlier thumbmill, THUMBMILL one to use instead of
+// this tree's.
 func BenchmarkPeers(b *testing.B) {
 	for _, s := range scenarios() {
 		b.Run(s.name, func(b *testing.B) {
@@ -70,7 +70,7 @@ func rounds() int {
 	return n
 }
 
-// Rounds that are not measured: in the first workers start and pages are read, in the last
+// Rounds without measurement: in the first one, workers start and caches fill; in the last one,
 // thumbnails are compared.
 const warming = -1
 
@@ -86,7 +86,7 @@ func run(b *testing.B, s scenario, dir string, originals []string, all []*contes
 	for round := range rounds() {
 		fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", s.name, round+1, rounds())
 		for i := range all {
-			i := (i + round) % len(all) // nobody is always after the same
+			i := (i + round) % len(all) // rotate the order, so that no server always follows the same one
 			all[i].round(b, s.requests(originals, round), s.clients, &got[i])
 		}
 	}
@@ -101,7 +101,7 @@ func run(b *testing.B, s scenario, dir string, originals []string, all []*contes
 	fmt.Print(heading(s, all[0].process.source()), table(all, got), s.verdicts(got))
 }
 
-// round asks for a round's thumbnails and measures what they cost.
+// round sends the requests of a round and measures their cost.
 func (c *contestant) round(b *testing.B, requests []request, clients int, m *measures) {
 	b.Helper()
 	over, most := make(chan struct{}), make(chan float64)
@@ -124,7 +124,7 @@ func (c *contestant) round(b *testing.B, requests []request, clients int, m *mea
 	m.size = append(m.size, median(sizes))
 }
 
-// watch gives the most memory of a tree, of four looks a second.
+// watch returns the peak memory of a tree, from four measurements a second.
 func (p process) watch(over <-chan struct{}) (most float64) {
 	for {
 		most = max(most, p.memory())
@@ -136,7 +136,7 @@ func (p process) watch(over <-chan struct{}) (most float64) {
 	}
 }
 
-// ask gets thumbnails as fast as so many clients do, in order.
+// ask requests thumbnails in order, as fast as the given number of clients can.
 func (c *contestant) ask(b *testing.B, requests []request, clients int) []answer {
 	b.Helper()
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}}
@@ -158,8 +158,8 @@ func (c *contestant) ask(b *testing.B, requests []request, clients int) []answer
 		})
 	}
 	group.Wait()
-	if n := failed.Load(); n > 0 { // what fails is fast
-		b.Fatalf("%s: %d of %d thumbnails failed, so that nothing can be said of it", c.name, n, len(requests))
+	if n := failed.Load(); n > 0 { // failures are fast
+		b.Fatalf("%s: %d of %d thumbnails failed, so its times mean nothing", c.name, n, len(requests))
 	}
 	return answers
 }
@@ -177,10 +177,10 @@ func get(client *http.Client, url string) ([]byte, error) {
 	return body, err
 }
 
-// heading says what was measured, where and when.
+// heading describes the measurement: scenario, machine, date.
 func heading(s scenario, source string) string {
 	info, _ := os.ReadFile("/proc/cpuinfo")
-	vips, _ := exec.Command("vips", "--version").Output() // it may not be installed
+	vips, _ := exec.Command("vips", "--version").Output() // vips may be missing
 	return fmt.Sprintf("\n%s: %s; %d clients, %d rounds; %d cores (%s), %s, %s; processor time by %s\n\n", s.name, s.what, s.clients, rounds(),
 		runtime.NumCPU(), model(info), strings.TrimSpace(string(vips)), time.Now().Format(time.DateOnly), source)
 }
@@ -197,10 +197,10 @@ func table(all []*contestant, got []measures) string {
 	return out.String() + "\n"
 }
 
-// first is the peer that ratios are to.
+// first returns the results of the peer that ratios refer to.
 func first(got []measures) measures { return got[min(1, len(got)-1)] }
 
-// ratio is the median of rounds' ratios.
+// ratio returns the median of the rounds' ratios.
 func ratio(a, b []float64) float64 {
 	var all []float64
 	for i := range a {

@@ -13,14 +13,14 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 )
 
-// process is a server's, with all below it.
+// process is a server's process with all processes below it.
 type process struct {
 	pid   int
 	group string // its own control group; "": this machine grants none
 }
 
-// newGroup makes a control group of version 2 below this process' own, until the benchmark's
-// end; "" where that is not allowed.
+// newGroup makes a control group of version 2 below this process' own, until the benchmark ends. It
+// returns "" if it may not.
 func newGroup(b *testing.B) string {
 	b.Helper()
 	mounts, _ := os.ReadFile("/proc/self/mounts")
@@ -37,14 +37,14 @@ func newGroup(b *testing.B) string {
 	return group
 }
 
-// removeGroup waits for the last of its processes, and for groups that they made below it.
+// removeGroup removes a group and the groups below it, after the last process has ended.
 func removeGroup(b *testing.B, group string) {
 	b.Helper()
 	deadline := time.Now().Add(5 * time.Second)
 	for range time.Tick(20 * time.Millisecond) {
 		below, _ := filepath.Glob(group + "/*/cgroup.procs")
 		for _, file := range below {
-			_ = os.Remove(filepath.Dir(file)) // it may have processes still
+			_ = os.Remove(filepath.Dir(file)) // processes may be left
 		}
 		err := os.Remove(group)
 		if err == nil {
@@ -57,7 +57,7 @@ func removeGroup(b *testing.B, group string) {
 	}
 }
 
-// unified finds the folder of a process' own group in the hierarchy of version 2: cgroups(7).
+// unified returns the folder of a process' own group in the hierarchy of version 2 (cgroups(7)).
 func unified(mounts, own string) string {
 	for lines := bufio.NewScanner(strings.NewReader(mounts)); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
@@ -73,7 +73,7 @@ func unified(mounts, own string) string {
 	return ""
 }
 
-// source says where processor time comes from.
+// source returns the source of processor times.
 func (p process) source() string {
 	if p.group == "" {
 		return "/proc/PID/stat"
@@ -81,7 +81,7 @@ func (p process) source() string {
 	return "cpu.stat of control groups"
 }
 
-// used is the processor time of the whole tree since it began, with children that ended.
+// used returns the processor time of the whole tree since its start, including ended children.
 func (p process) used() (sum time.Duration) {
 	if p.group != "" {
 		text, _ := os.ReadFile(p.group + "/cpu.stat")
@@ -94,15 +94,15 @@ func (p process) used() (sum time.Duration) {
 	return sum
 }
 
-// Work after the last answer, such as storing, ends before the time is read: it is over when
-// the tree uses a twentieth of a processor or less.
+// Work after the last answer, such as storing, must end before the time is read. It has ended when
+// the tree uses at most a twentieth of a processor.
 const (
 	settleLook  = 60 * time.Millisecond
 	settleLimit = 3 * time.Millisecond
 	settleMost  = 3 * time.Second
 )
 
-// settled is used once work has ended.
+// settled waits until work has ended, and returns the used time.
 func (p process) settled() time.Duration {
 	deadline, last := time.Now().Add(settleMost), p.used()
 	for range time.Tick(settleLook) {
@@ -115,7 +115,8 @@ func (p process) settled() time.Duration {
 	return last
 }
 
-// memory is that of the tree in MB: of pages that several share, each has its part.
+// memory returns the memory of the tree in MB. A shared page counts for each process with an equal
+// part.
 func (p process) memory() (sum float64) {
 	for _, pid := range p.tree() {
 		sum += float64(processes.PSS(pid)) / (1 << 20)
@@ -123,10 +124,10 @@ func (p process) memory() (sum float64) {
 	return sum
 }
 
-// tree is the process and all below it.
+// tree returns the process and all processes below it.
 func (p process) tree() []int { return append(processes.Below(p.pid), p.pid) }
 
-// readGroup reads usage_usec of a control group's cpu.stat.
+// readGroup returns usage_usec of a control group's cpu.stat.
 func readGroup(text string) time.Duration {
 	for _, line := range strings.Split(text, "\n") {
 		if value, found := strings.CutPrefix(line, "usage_usec "); found {
@@ -137,7 +138,7 @@ func readGroup(text string) time.Duration {
 	return 0
 }
 
-// model is this machine's processor.
+// model returns the name of this machine's processor.
 func model(cpuinfo []byte) string {
 	_, rest, _ := bytes.Cut(cpuinfo, []byte("model name"))
 	line, _, _ := bytes.Cut(rest, []byte("\n"))

@@ -17,11 +17,11 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/ssim"
 )
 
-// mostJudged is how many thumbnails of a scenario are compared.
+// mostJudged bounds the number of compared thumbnails of a scenario.
 const mostJudged = 16
 
-// judged picks thumbnails of a round to compare: of different originals, and of the first
-// original its first thumbnail, of the second its second, so that sizes vary.
+// judged chooses thumbnails of a round to compare: one per original, the first thumbnail of the
+// first original, the second of the second, and so on, so that sizes vary.
 func judged(requests []request) (picked []int) {
 	of := map[string][]int{}
 	var originals []string
@@ -37,14 +37,14 @@ func judged(requests []request) (picked []int) {
 	return picked
 }
 
-// references are reductions at full quality: the whole original is decoded, converted to
-// sRGB and reduced by Lanczos' filter of three lobes.
+// references makes reductions at full quality: it decodes the whole original, converts it to sRGB,
+// and reduces it with Lanczos' filter of three lobes.
 type references struct {
 	dir   string
 	whole map[string]image.Image
 }
 
-// similarity is the mean SSIM of thumbnails to references, over middle grey.
+// similarity returns the mean SSIM of thumbnails and references, over middle grey.
 func (r *references) similarity(ctx context.Context, requests []request, answers []answer) (float64, error) {
 	sum, picked := 0.0, judged(requests)
 	for _, i := range picked {
@@ -65,7 +65,7 @@ func (r *references) similarity(ctx context.Context, requests []request, answers
 	return sum / float64(len(picked)), nil
 }
 
-// reduced is a reference of a size.
+// reduced returns a reference of a size.
 func (r *references) reduced(ctx context.Context, original string, size image.Point) (image.Image, error) {
 	if filepath.Ext(original) == ".svg" {
 		return drawn(ctx, filepath.Join(r.dir, original), size)
@@ -81,7 +81,7 @@ func (r *references) reduced(ctx context.Context, original string, size image.Po
 			return nil, err
 		}
 		whole = decoded.Shown[0]
-		r.whole = map[string]image.Image{original: whole} // one at a time: they are large
+		r.whole = map[string]image.Image{original: whole} // keep only one: they are large
 	}
 	out := image.NewRGBA(image.Rectangle{Max: size})
 	lanczos.Scale(out, out.Rect, whole, whole.Bounds(), draw.Src, nil)
@@ -96,7 +96,7 @@ var lanczos = draw.Kernel{Support: 3, At: func(t float64) float64 {
 	return 3 * math.Sin(x) * math.Sin(x/3) / (x * x)
 }}
 
-// drawn is an SVG as librsvg's own program draws it.
+// drawn draws an SVG with librsvg's own program.
 func drawn(ctx context.Context, path string, size image.Point) (image.Image, error) {
 	body, err := exec.CommandContext(ctx, "rsvg-convert", "-w", strconv.Itoa(size.X), "-h", strconv.Itoa(size.Y), path).Output()
 	if err != nil {

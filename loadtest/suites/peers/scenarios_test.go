@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// scenarios are those that can be chosen by name: make bench-peers SCENARIO=mix.
+// scenarios returns the scenarios. A user chooses one by name: make bench-peers SCENARIO=mix.
 func scenarios() []scenario {
 	return []scenario{
 		{
@@ -38,7 +38,7 @@ func scenarios() []scenario {
 	}
 }
 
-// formats is originals of a type and thumbnails of a format.
+// formats returns the scenario of originals of a type and thumbnails of a format.
 func formats(original, format string) scenario {
 	return scenario{
 		name: original + "-" + format, what: fmt.Sprintf("%s originals at about 320 pixels, as %s", original, format), clients: 8, against: contestants,
@@ -48,7 +48,7 @@ func formats(original, format string) scenario {
 	}
 }
 
-// across gives each original each of so many new widths.
+// across requests the given number of new widths of each original.
 func across(originals []string, format string, round, first, widths int) (all []request) {
 	for i := range widths {
 		for _, o := range originals {
@@ -58,7 +58,7 @@ func across(originals []string, format string, round, first, widths int) (all []
 	return all
 }
 
-// standardSizes are six of MediaWiki's, of each of a round's own originals.
+// standardSizes requests six of MediaWiki's sizes of each original of a round.
 func standardSizes(originals []string, round int) (all []request) {
 	for _, o := range originals {
 		for _, width := range []int{120, 250, 330, 500, 960, 1280} {
@@ -68,5 +68,5 @@ func standardSizes(originals []string, round int) (all []request) {
 	return all
 }
 
-// ofRound is an original's name in a round: nobody has its thumbnails yet.
+// ofRound returns an original's name in a round. No server has its thumbnails yet.
 func ofRound(original string, round int) string { return fmt.Sprintf("round%d-%s", round+1, original) }

@@ -23,7 +23,7 @@ import (
 
 const (
 	connections = 8
-	originals   = 40 // so that few misses of one wait together
+	originals   = 40 // many, so that few misses of the same original wait together
 	widest      = 400
 	narrowest   = 50
 )
@@ -32,11 +32,11 @@ const (
 type cluster struct {
 	name, base string
 	pid        int
-	debug      *http.Client // of its socket
+	debug      *http.Client // for its debugging socket
 	asked      atomic.Int64
 }
 
-// clusters are this tree's, and an older one where OLDER names it.
+// clusters starts this tree's cluster, and an older one if OLDER names it.
 func clusters(b *testing.B) []*cluster {
 	b.Helper()
 	program := os.Getenv("THUMBMILL")
@@ -50,8 +50,8 @@ func clusters(b *testing.B) []*cluster {
 	return all
 }
 
-// start runs a cluster until the benchmark's end. All requests come from one address, to which
-// no limit of a client's applies, and wait as long as it takes.
+// start runs a cluster until the benchmark ends. All requests come from one exempt address, and no
+// wait is limited.
 func start(b *testing.B, name, program string) *cluster {
 	b.Helper()
 	dir, address := b.TempDir(), servers.FreeAddress(b)
@@ -72,7 +72,7 @@ func start(b *testing.B, name, program string) *cluster {
 	return c
 }
 
-// drawOriginals makes a photograph of the usual proportions under many names.
+// drawOriginals stores one photograph of usual proportions under many names.
 func drawOriginals(b *testing.B, dir string) {
 	b.Helper()
 	body, err := samples.JPEG(samples.Landscape(1600, 1200))
@@ -90,7 +90,7 @@ func must(b *testing.B, err error) {
 	}
 }
 
-// overSocket is a client of the one socket for debugging in the folder.
+// overSocket returns a client of the only debugging socket in the folder.
 func overSocket(dir string) *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		sockets, err := filepath.Glob(filepath.Join(dir, "thumbmill", "*.sock"))
@@ -102,7 +102,7 @@ func overSocket(dir string) *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: dial}}
 }
 
-// drive asks for thumbnails that are not there, over so many connections.
+// drive requests missing thumbnails over several connections.
 func (c *cluster) drive(b *testing.B, n int) {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
@@ -126,8 +126,7 @@ func (c *cluster) drive(b *testing.B, n int) {
 	}
 }
 
-// ask asks for a thumbnail that nobody asked for: of each original every width, then again at
-// another quality.
+// ask requests a new thumbnail: every width of each original, then again with another quality.
 func (c *cluster) ask(client *http.Client) error {
 	i := int(c.asked.Add(1))
 	nth := i / originals
@@ -144,7 +143,7 @@ func (c *cluster) ask(client *http.Client) error {
 	return err
 }
 
-// get asks the socket for debugging.
+// get sends a request to the debugging socket.
 func (c *cluster) get(path string) ([]byte, error) {
 	response, err := c.debug.Get("http://process" + path)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package profile has no code: its benchmark drives misses through `thumbmill serve` and shows
-// what each costs outside of the workers: processor time by package, allocations, system calls.
+// Package profile has only a benchmark. It drives misses through `thumbmill serve`, and prints the
+// cost of a miss outside of the workers: processor time by package, allocations, system calls.
 // `make profile` runs it.
 package profile

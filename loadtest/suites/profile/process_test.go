@@ -9,12 +9,12 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 )
 
-// used is what a cluster has used since it began.
+// used has the resources that a cluster has used since its start.
 type used struct {
 	front, workers          time.Duration
 	faults                  uint64 // minor page faults of the front
 	switches                uint64 // of its threads
-	bytesRead, bytesWritten uint64 // by system calls, those of sockets included
+	bytesRead, bytesWritten uint64 // by system calls, including sockets
 }
 
 func (u used) less(v used) used {
@@ -40,7 +40,7 @@ func (c *cluster) read(b *testing.B) (u used) {
 	threads, err := procfs.AllThreads(c.pid)
 	must(b, err)
 	for _, thread := range threads {
-		if status, err := thread.NewStatus(); err == nil { // else it has ended
+		if status, err := thread.NewStatus(); err == nil { // an error means that the thread has ended
 			u.switches += status.TotalCtxtSwitches()
 		}
 	}

@@ -11,11 +11,11 @@ import (
 
 const (
 	rounds    = 5
-	settleFor = 300 * time.Millisecond // what follows the last answer, such as storing, is over
-	profiled  = 3                      // rounds' misses in the profiles, at least
+	settleFor = 300 * time.Millisecond // work after the last answer, such as storing, has ended by then
+	profiled  = 3                      // the profiles cover at least so many rounds of misses
 )
 
-// misses is how many each round asks for: MISSES, else 200.
+// misses returns the number of requests per round: MISSES, or 200.
 func misses(b *testing.B) int {
 	b.Helper()
 	text := os.Getenv("MISSES")
@@ -29,15 +29,15 @@ func misses(b *testing.B) int {
 	return n
 }
 
-// cost is that of one miss.
+// cost is the cost of one miss.
 type cost struct {
 	front, workers                float64 // processor time, ms
 	faults, switches, read, wrote float64
 }
 
-// BenchmarkProfile prints what a miss costs in the process that talks to the network and in
-// its workers, and where. THUMBMILL names a program in place of this tree's, and OLDER one that
-// is asked in turns with it.
+// BenchmarkProfile prints the cost of a miss in the process that talks to the network and in its
+// workers, and its places. THUMBMILL names a program to use instead of this tree's, OLDER a program
+// to compare it with, in turns.
 func BenchmarkProfile(b *testing.B) {
 	n := misses(b)
 	all := clusters(b)
@@ -57,7 +57,7 @@ func BenchmarkProfile(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// cost drives misses, and gives what each took.
+// cost drives n misses, and returns the cost of each.
 func (c *cluster) cost(b *testing.B, n int) cost {
 	b.Helper()
 	time.Sleep(settleFor) // no counter shows work that is still to come

@@ -21,8 +21,8 @@ const (
 	shownCalls    = 20
 )
 
-// printProfiles drives misses under a profile of processor time, and tells its parts and what
-// was allocated meanwhile.
+// printProfiles drives misses during a profile of processor time, and prints the profile and the
+// allocations.
 func (c *cluster) printProfiles(b *testing.B, n int) {
 	b.Helper()
 	dir := b.TempDir()
@@ -30,7 +30,7 @@ func (c *cluster) printProfiles(b *testing.B, n int) {
 	c.save(b, before, "/debug/pprof/heap?gc=1")
 	heapBefore := c.heap(b)
 	ended := make(chan error, 1)
-	go func() { // as long as the misses take: the rest of the time is idle
+	go func() { // longer than the misses take: the rest of the time is idle
 		profile, err := c.get(fmt.Sprintf("/debug/pprof/profile?seconds=%d", profileSeconds))
 		ended <- cmp.Or(err, os.WriteFile(processor, profile, 0o600))
 	}()
@@ -58,7 +58,7 @@ func (c *cluster) save(b *testing.B, file, path string) {
 	must(b, os.WriteFile(file, text, 0o600))
 }
 
-// heap is what Go's runtime counts.
+// heap has the counts of Go's runtime.
 type heap struct{ bytes, objects, collections int64 }
 
 func (c *cluster) heap(b *testing.B) heap {
@@ -80,13 +80,13 @@ func valueOf(text, name string) int64 {
 	return 0
 }
 
-// trace is a stack, the innermost function first, and its value: seconds or bytes.
+// trace is a stack, innermost function first, and its value in seconds or bytes.
 type trace struct {
 	value float64
 	stack []string
 }
 
-// traces returns the stacks of a profile, as pprof prints them.
+// traces returns the stacks of a profile, from pprof's output.
 func traces(b *testing.B, index string, args ...string) []trace {
 	b.Helper()
 	all := append([]string{"tool", "pprof", "-traces", "-unit=" + map[bool]string{true: "seconds", false: "bytes"}[index == "cpu"], "-sample_index=" + index}, args...)
@@ -95,7 +95,8 @@ func traces(b *testing.B, index string, args ...string) []trace {
 	return readTraces(string(out))
 }
 
-// readTraces reads blocks between lines of dashes: a value and a function, then its callers.
+// readTraces parses blocks between lines of dashes. Each has a value and a function, then its
+// callers.
 func readTraces(text string) (all []trace) {
 	_, text, _ = strings.Cut(text, "-----------+")
 	for _, block := range strings.Split(text, "-----------+") {
@@ -119,8 +120,8 @@ func readTraces(text string) (all []trace) {
 	return all
 }
 
-// group is the package of the innermost frame that is neither the runtime's nor of a small
-// standard library's; what has none is the runtime's own work.
+// group returns the package of the innermost frame outside of the runtime and of plumbing. Stacks
+// without such a frame are the runtime's own work.
 func (t trace) group() string {
 	for _, function := range t.stack {
 		if name := packageOf(function); !plumbing(name) {
@@ -138,7 +139,7 @@ func (t trace) group() string {
 	return "runtime: other"
 }
 
-// packageOf is the path of a function's package, without the project's own prefix.
+// packageOf returns the path of a function's package, without the project's own prefix.
 func packageOf(function string) string {
 	function = strings.TrimPrefix(function, "github.com/thumbmill/thumbmill/")
 	slash := strings.LastIndex(function, "/")
@@ -152,7 +153,7 @@ func packageOf(function string) string {
 	return function[:slash+1+dot]
 }
 
-// plumbing is what a package calls to do its own work.
+// plumbing reports whether a package only does work for its callers.
 func plumbing(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	return name == "net" || slices.Contains([]string{
@@ -173,7 +174,7 @@ func printGroups(all []trace, n int) {
 	fmt.Printf("| all | %.3f | 100 %% |\n", sum*1000/float64(n))
 }
 
-// printSites prints where most is allocated: the innermost frame outside of plumbing.
+// printSites prints the sites with the most allocations: the innermost frames outside of plumbing.
 func printSites(all []trace, n int) {
 	sites := map[string]float64{}
 	for _, t := range all {
@@ -190,7 +191,7 @@ func largest(all map[string]float64, most int) []string {
 	return names[:min(len(names), most)]
 }
 
-// printSystemCalls counts the front's system calls under strace, where that is installed.
+// printSystemCalls counts the front's system calls with strace, if that is installed.
 func (c *cluster) printSystemCalls(b *testing.B, n int) {
 	b.Helper()
 	path, err := exec.LookPath("strace")
@@ -201,10 +202,10 @@ func (c *cluster) printSystemCalls(b *testing.B, n int) {
 	counts := filepath.Join(b.TempDir(), "counts")
 	cmd := exec.Command(path, "-f", "-c", "-S", "calls", "-U", "calls,errors,name", "-o", counts, "-p", strconv.Itoa(c.pid))
 	must(b, cmd.Start())
-	time.Sleep(2 * time.Second) // until all threads are followed
+	time.Sleep(2 * time.Second) // until strace follows all threads
 	c.drive(b, n)
 	_ = cmd.Process.Signal(syscall.SIGINT)
-	_ = cmd.Wait() // the signal is its end
+	_ = cmd.Wait() // the signal ends strace
 	text, err := os.ReadFile(counts)
 	must(b, err)
 	fmt.Printf("\nSystem calls a miss (strace, which slows all down, so that futex and nanosleep are more than without):\n\n| call | a miss | failed |\n|---|---|---|\n")

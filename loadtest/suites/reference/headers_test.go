@@ -72,8 +72,8 @@ var sent = []header{
 	{"Xkey", "the URL names an original", "the original's key; caches purge its thumbnails by it"},
 }
 
-// library lists the headers that net/http and other libraries write or read for the edge, and
-// that its source does not name.
+// library lists the headers that net/http and other libraries write or read for the edge, and that
+// the edge's source does not name.
 var library = []string{"Location", "Traceparent"}
 
 // TestHeadersAreTheSources compares the tables with the edge's source.
@@ -125,8 +125,8 @@ func sourceHeaders(t *testing.T) map[string]map[string]bool {
 	return named
 }
 
-// note keeps the header that a piece of source names: one that is set on an answer, one that is
-// got from a request, or a list of those.
+// note records the headers that a piece of source names: set on an answer, read from a request, or
+// in a list.
 func note(n ast.Node, named map[string]map[string]bool) {
 	switch n := n.(type) {
 	case *ast.CallExpr:
@@ -159,7 +159,7 @@ func noteList(list *ast.CompositeLit, named map[string]map[string]bool) {
 		}
 		names = append(names, name)
 	}
-	if slices.Contains(names, "Access-Control-Allow-Origin") { // which keepPrivate takes back
+	if slices.Contains(names, "Access-Control-Allow-Origin") { // keepPrivate removes these from answers
 		return
 	}
 	for _, name := range names {

@@ -23,7 +23,7 @@ type metric struct {
 	labels           []string
 }
 
-// registered starts a cluster and returns what each role registers, by name.
+// registered starts a cluster and returns the metrics that each role registers, by name.
 func registered(t *testing.T) map[string][]metric {
 	t.Helper()
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
@@ -43,8 +43,7 @@ func registered(t *testing.T) map[string][]metric {
 	}
 }
 
-// metrics returns those of a registry: those that have a value, and those that are only
-// described so far.
+// metrics returns the metrics of a registry, with and without values.
 func metrics(t *testing.T, r *prometheus.Registry) []metric {
 	t.Helper()
 	all := map[string]metric{}
@@ -68,7 +67,7 @@ func metrics(t *testing.T, r *prometheus.Registry) []metric {
 	return slices.SortedFunc(maps.Values(all), func(a, b metric) int { return cmp.Compare(a.name, b.name) })
 }
 
-// gathered returns a metric that has a value.
+// gathered returns a metric with a value.
 func gathered(f *dto.MetricFamily) metric {
 	m := metric{name: f.GetName(), kind: strings.ToLower(f.GetType().String()), help: f.GetHelp()}
 	for _, pair := range f.GetMetric()[0].GetLabel() {
@@ -82,14 +81,14 @@ var (
 	constLabel  = regexp.MustCompile(`(\w+)="`)
 )
 
-// described returns a metric without a value, of the kind that its name promises: the
-// telemetry suite holds names to Prometheus' conventions.
+// described returns a metric without a value. Its kind comes from its name: the telemetry suite
+// checks that names follow Prometheus' conventions.
 func described(t *testing.T, desc *prometheus.Desc) (m metric, ok bool) {
 	t.Helper()
 	parts := description.FindStringSubmatch(desc.String())
 	if parts == nil {
 		if strings.Contains(desc.String(), "thumbmill_") {
-			t.Errorf("a description that is read in vain: %s", desc)
+			t.Errorf("cannot parse the description %s", desc)
 		}
 		return m, false
 	}

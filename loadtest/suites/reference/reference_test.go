@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The page is what the programs, the roles' metrics and the tables of headers say.
+// The page must equal the text from the programs, the roles' metrics and the tables of headers.
 func TestThePageIsTheProgram(t *testing.T) {
 	path := filepath.Join(root, "docs/reference.md")
 	want := page(t)
@@ -42,11 +42,11 @@ func TestThePageIsTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("docs/reference.md is not what the programs say: run `go generate ./loadtest/suites/reference`\n%s", firstDifference(string(got), want))
+		t.Errorf("docs/reference.md differs from the programs: run `go generate ./loadtest/suites/reference`\n%s", firstDifference(string(got), want))
 	}
 }
 
-// firstDifference shows the first line in which two texts differ.
+// firstDifference returns the first line in which two texts differ.
 func firstDifference(got, want string) string {
 	here, there := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i := range min(len(here), len(there)) {
@@ -117,7 +117,7 @@ var (
 	belowName = regexp.MustCompile(`(?m)^  (\S+) `)
 )
 
-// commands writes the help of a command and of all below it: what cobra prints of its tree.
+// commands writes the help of a command and of all its subcommands.
 func commands(t *testing.T, say func(string, ...any), folder string, line ...string) {
 	t.Helper()
 	if line[len(line)-1] == "help" {
@@ -132,7 +132,7 @@ func commands(t *testing.T, say func(string, ...any), folder string, line ...str
 	say("\n%s %s\n\n```text\n%s\n```\n", strings.Repeat("#", min(2+len(line), 4)), strings.Join(line, " "), strings.TrimSpace(string(out)))
 	list := below.FindStringSubmatch(string(out))
 	last := line[len(line)-1]
-	if list == nil || last == "completion" || last == "debug" && line[0] != "thumbmill" { // which roles have alike
+	if list == nil || last == "completion" || last == "debug" && line[0] != "thumbmill" { // the same for all roles
 		return
 	}
 	for _, found := range belowName.FindAllStringSubmatch(list[1], -1) {

@@ -1,3 +1,3 @@
-// Package telemetry tests what thumbmill tells of itself: traces against a collector,
-// metrics against their conventions, dashboards and alerts against a real Prometheus.
+// Package telemetry tests thumbmill's traces with a collector, its metrics against conventions, and
+// its dashboards and alerts with a real Prometheus.
 package telemetry

@@ -11,8 +11,8 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 )
 
-// Names and helps follow Prometheus' conventions, and whatever clients ask for makes no
-// new series: labels are bounded sets.
+// Names and helps follow Prometheus' conventions. No request can make unlimited series: labels have
+// bounded sets of values.
 func TestMetricsAreCleanAndBounded(t *testing.T) {
 	c := cluster.Start(t, cluster.Options{Workers: true})
 	body, err := samples.JPEG(samples.Landscape(300, 200))
@@ -37,7 +37,7 @@ func TestMetricsAreCleanAndBounded(t *testing.T) {
 		odd := strings.Repeat(string(rune('a'+i%26)), 1+i)
 		ask("/unsafe/"+strings.Repeat("1", 1+i%3)+"x/a.jpg", "/unsafe/60x/"+odd+".jpg", "/"+odd, "/unsafe/60x/filters:"+odd+"(1)/a.jpg", "/wikipedia/"+odd+"/thumb/a/ab/X.jpg/60px-X.jpg")
 	}
-	if after := count(); after > before+20 { // outcomes that were not met before
+	if after := count(); after > before+20 { // new outcomes
 		t.Errorf("%d series, %d before", after, before)
 	}
 	for _, r := range registries {

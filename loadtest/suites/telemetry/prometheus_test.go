@@ -33,10 +33,10 @@ import (
 
 const deploy = "../../../deploy/"
 
-// query is one of a dashboard or an alert.
+// query is a query of a dashboard or an alert.
 type query struct{ where, text string }
 
-// dashboards gives every query of every dashboard.
+// dashboards returns every query of every dashboard.
 func dashboards(t *testing.T) (all []query) {
 	files, err := filepath.Glob(deploy + "grafana/*.json")
 	if err != nil || len(files) < 4 {
@@ -66,10 +66,11 @@ func dashboards(t *testing.T) (all []query) {
 	return all
 }
 
-// threshold is the end of an alert's expression, without which it always has a value.
+// threshold matches the end of an alert's expression. Without that end, the expression always has a
+// value.
 var threshold = regexp.MustCompile(` [<>] [0-9.]+$`)
 
-// alerts gives what each alert looks at, and checks that the runbook has its section.
+// alerts returns the query of each alert, and checks that the runbook has a section for it.
 func alerts(t *testing.T) (all []query) {
 	text, err := os.ReadFile(deploy + "prometheus/alerts.yml")
 	var file struct {
@@ -103,7 +104,7 @@ func alerts(t *testing.T) (all []query) {
 	return all
 }
 
-// autoscalers gives the queries by which a cluster is scaled.
+// autoscalers returns the queries of the autoscalers.
 func autoscalers(t *testing.T) (all []query) {
 	text, err := os.ReadFile(deploy + "kubernetes/autoscaling/keda/keda.yaml")
 	var scaled struct {
@@ -125,7 +126,7 @@ func autoscalers(t *testing.T) (all []query) {
 	return []query{{"KEDA", wanted}}
 }
 
-// plansFrom reads a profile from the same Prometheus, as loadtest plan does.
+// plansFrom reads a profile from this Prometheus, as loadtest plan does.
 func plansFrom(t *testing.T, address string) {
 	t.Helper()
 	from := plan.Prometheus{URL: address, Window: 30 * time.Second, Client: http.DefaultClient}
@@ -138,11 +139,11 @@ func plansFrom(t *testing.T, address string) {
 	}
 	from.URL = "http://" + servers.FreeAddress(t)
 	if _, err := from.Profile(t.Context()); err == nil {
-		t.Error("nobody listens, and there is a profile")
+		t.Error("a Prometheus that does not answer gives a profile")
 	}
 }
 
-// prometheus scrapes targets every second.
+// startPrometheus starts a Prometheus that scrapes targets every second.
 func startPrometheus(t *testing.T, targets []string) (address string) {
 	dir := t.TempDir()
 	config := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: thumbmill\n  static_configs:\n  - targets: [%s]\n", strings.Join(targets, ", "))
@@ -162,7 +163,7 @@ func startPrometheus(t *testing.T, targets []string) (address string) {
 	return "http://" + address
 }
 
-// ask gives the values of a query, those that are no number left out.
+// ask returns the values of a query, except NaN.
 func ask(address, text string) (values []float64, err error) {
 	response, err := http.Get(address + "/api/v1/query?query=" + url.QueryEscape(text))
 	if err != nil {
@@ -190,8 +191,8 @@ func ask(address, text string) (values []float64, err error) {
 	return values, nil
 }
 
-// Every query of the dashboards and of the alerts returns something in a Prometheus that
-// scrapes a cluster in which something happens.
+// Every query of the dashboards and alerts returns something in a Prometheus that scrapes a busy
+// cluster.
 func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 	if out, err := exec.Command("promtool", "check", "rules", deploy+"prometheus/alerts.yml").CombinedOutput(); err != nil {
 		t.Errorf("%s", out)

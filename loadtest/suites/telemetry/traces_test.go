@@ -53,7 +53,7 @@ func collect(t *testing.T) *spans {
 		body, err := io.ReadAll(in)
 		var request collector.ExportTraceServiceRequest
 		if err != nil || proto.Unmarshal(body, &request) != nil {
-			t.Error("what came is no export of traces")
+			t.Error("the collector got a body that is not an export of traces")
 		}
 		s.note(&request)
 	}))
@@ -91,12 +91,12 @@ func (s *spans) has(names ...string) bool {
 }
 
 const (
-	outside = "4bf92f3577b34da6a3ce929d0e0e4736" // a trace that a proxy began
+	outside = "4bf92f3577b34da6a3ce929d0e0e4736" // a trace that a proxy started
 	proxy   = "00f067aa0ba902b7"
 )
 
-// One trace from the proxy's header through the edge, the queue and the renderer to each
-// task of a worker.
+// One trace leads from the proxy's header through the edge, the queue and the renderer to each task
+// of a worker.
 func TestATraceFollowsARequest(t *testing.T) {
 	s := collect(t)
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(x *settings.Settings) { x.Trace.Endpoint, x.Trace.Ratio = s.server.URL+"/v1/traces", 0 }})
@@ -116,7 +116,7 @@ func TestATraceFollowsARequest(t *testing.T) {
 	for name := range parents {
 		names = append(names, name)
 	}
-	cluster.Eventually(t, "all spans came", func() bool { return s.has(names...) })
+	cluster.Eventually(t, "all spans have arrived", func() bool { return s.has(names...) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, parent := range parents {
@@ -136,7 +136,7 @@ func TestATraceFollowsARequest(t *testing.T) {
 		}
 	}
 	if s.of["request"] != "thumbmill-edge" || s.of["job"] != "thumbmill-renderer" {
-		t.Errorf("told by %s and %s", s.of["request"], s.of["job"])
+		t.Errorf("the spans are from %s and %s", s.of["request"], s.of["job"])
 	}
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(c.Edges[0].Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(w, openMetrics())
@@ -151,12 +151,12 @@ func openMetrics() *http.Request {
 	return r
 }
 
-// A stranger's header begins no trace, and a collector that is gone costs no picture.
+// A stranger's header starts no trace, and a dead collector fails no request.
 func TestTracesAreNotForStrangers(t *testing.T) {
 	s := collect(t)
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(x *settings.Settings) {
 		x.Trace.Endpoint, x.Trace.Ratio = s.server.URL+"/v1/traces", 1
-		x.Edge.TrustedProxies = nil // so that the test is a stranger
+		x.Edge.TrustedProxies = nil // the test is then a stranger
 	}})
 	body, err := samples.JPEG(samples.Landscape(300, 200))
 	c.Original("a.jpg", body, err)
@@ -171,10 +171,10 @@ func TestTracesAreNotForStrangers(t *testing.T) {
 		_ = response.Body.Close()
 	}
 	ask("/unsafe/60x/a.jpg")
-	cluster.Eventually(t, "its span came", func() bool { return s.has("request") })
+	cluster.Eventually(t, "the request's span has arrived", func() bool { return s.has("request") })
 	s.mu.Lock()
 	if hex.EncodeToString(s.all["request"].GetTraceId()) == outside {
-		t.Error("a stranger says which trace it is")
+		t.Error("a stranger can set the trace")
 	}
 	s.mu.Unlock()
 	s.server.Close()

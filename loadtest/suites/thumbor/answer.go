@@ -16,10 +16,10 @@ import (
 	_ "golang.org/x/image/webp"
 )
 
-// side of a picture made small.
+// side is the side of a small picture in pixels.
 const side = 12
 
-// Answer is what a server said, as far as it is compared.
+// Answer has the compared parts of a server's answer.
 type Answer struct {
 	Status int    `json:"status"`
 	Width  int    `json:"width,omitempty"`
@@ -27,7 +27,7 @@ type Answer struct {
 	Small  []byte `json:"small,omitempty"` // side × side pixels of RGB, over white
 }
 
-// Read asks a server at a base such as http://127.0.0.1:8888.
+// Read requests a URL from a server with a base such as http://127.0.0.1:8888.
 func Read(client *http.Client, base, url string) (Answer, error) {
 	response, err := client.Get(base + "/unsafe/" + url)
 	if err != nil {
@@ -50,8 +50,8 @@ func Read(client *http.Client, base, url string) (Answer, error) {
 	return a, nil
 }
 
-// firstFrame makes a still WebP of an animated one, which Go's decoder does not read. What is
-// none stays as it is.
+// firstFrame returns the first frame of an animated WebP as a still one, because Go's decoder does
+// not read animations. It returns other bodies unchanged.
 func firstFrame(body []byte) []byte {
 	const head, frameHead = 12, 16 // RIFF, size, WEBP; and a frame's place, size and duration
 	for at := head; at+8+frameHead <= len(body) && string(body[8:head]) == "WEBP"; {
@@ -98,7 +98,7 @@ func average(m image.Image, field image.Rectangle) []byte {
 	return []byte{byte(sum[0] / n), byte(sum[1] / n), byte(sum[2] / n)}
 }
 
-// Distance is the root of the mean square of the difference, 0 to 255.
+// Distance returns the root mean square of the differences, 0 to 255.
 func Distance(a, b []byte) float64 {
 	if len(a) != len(b) || len(a) == 0 {
 		return 255

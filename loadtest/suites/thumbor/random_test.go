@@ -15,7 +15,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// pieces of URLs, sound and broken, of which any are put together.
+// pieces are parts of URLs, valid and invalid. The test combines them at random.
 var pieces = struct{ options, calls, images []string }{
 	options: append(strings.Fields("debug meta smart left top trim trim:bottom-right:30 0x0 1x1 4000x1 1x4000 -0x-0 origx0 99999x fit-in full-fit-in/1x1 "+
 		"999999999x1:1x999999999 9x9:1x1 adaptive-full-fit-in/3000x3000 //"), geometries...),
@@ -45,8 +45,7 @@ func randomURL(r *rand.Rand) string {
 	return strings.Join(append(parts, draw(r, pieces.images)), "/")
 }
 
-// Whatever is asked for, the answer is a picture or a refusal, and the original is not
-// held responsible.
+// For every URL, the answer is a picture or a refusal, and the original is not held responsible.
 func TestNoURLBreaksAnything(t *testing.T) {
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Store.Originals.Path = "testdata/originals"
@@ -57,14 +56,14 @@ func TestNoURLBreaksAnything(t *testing.T) {
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	seed := uint64(time.Now().UnixNano())
 	if given, err := strconv.ParseUint(os.Getenv("THUMBMILL_SEED"), 10, 64); err == nil {
-		seed = given // of a run that failed
+		seed = given // repeats a failed run
 	}
 	r := rand.New(rand.NewPCG(seed, 1))
 	for range 300 {
 		url := randomURL(r)
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.Edges[0].Addr()+"/unsafe/"+url, nil)
 		if err != nil {
-			continue // which no client can send
+			continue // no client can send such a URL
 		}
 		response, err := client.Do(request)
 		if err != nil {
@@ -77,7 +76,7 @@ func TestNoURLBreaksAnything(t *testing.T) {
 		}
 		kind := http.DetectContentType(body)
 		if told := response.Header.Get("Content-Type"); response.StatusCode == http.StatusOK && told != kind && !slices.Contains([]string{"application/json", "image/avif"}, told) {
-			t.Errorf("seed %d: %s: a %s that is called %s", seed, url, kind, told)
+			t.Errorf("seed %d: %s: the Content-Type of a %s is %s", seed, url, kind, told)
 		}
 		if response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusUnprocessableEntity || response.StatusCode == http.StatusTooManyRequests {
 			t.Errorf("seed %d: %s: %d", seed, url, response.StatusCode)

@@ -27,10 +27,10 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	// near is the largest distance of two pictures that count as one: a decoder's and a
-	// kernel's differences are below it, a filter's effect is above.
+	// near is the largest distance of pictures that count as equal. Differences of decoders and
+	// kernels are below it, the effect of a filter is above.
 	near = 10
-	// least is the share that must agree.
+	// least is the share of URLs that must agree.
 	least = 0.99
 )
 
@@ -52,8 +52,7 @@ func recorded(t *testing.T) map[string]Answer {
 	return answers
 }
 
-// As Thumbor answers, so does thumbmill. Where Thumbor fails with a 5xx, any answer
-// below that will do.
+// thumbmill answers as Thumbor does. If Thumbor fails with a 5xx, any status below 500 is right.
 func TestAgreesWithThumbor(t *testing.T) {
 	theirs := recorded(t)
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
@@ -81,7 +80,7 @@ func TestAgreesWithThumbor(t *testing.T) {
 	}
 }
 
-// agrees asks for a URL, and compares the answer with Thumbor's.
+// agrees requests a URL, and compares the answer with Thumbor's.
 func agrees(t *testing.T, base, url string, theirs map[string]Answer) bool {
 	t.Helper()
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -135,6 +134,6 @@ func TestURLsAreDistinct(t *testing.T) {
 		t.Error(plain)
 	}
 	if !strings.Contains(strings.Join(urls, "\n"), WithoutFilters(boxes[1]+"/filters:x()/photo.jpg")) {
-		t.Error("a picture without filters is not asked for")
+		t.Error("URLs lacks a picture without filters")
 	}
 }

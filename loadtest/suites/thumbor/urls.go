@@ -1,12 +1,11 @@
-// Package thumbor compares this cluster with Thumbor itself, URL by URL: the
-// status, the size, and the picture, made small. What Thumbor 7.7 answered is
-// recorded beside the originals in testdata; record/ makes that file anew from a
-// running Thumbor.
+// Package thumbor compares this cluster with Thumbor, URL by URL: the status, the size, and the
+// picture at a small size. testdata has the recorded answers of Thumbor 7.7 beside the originals;
+// record/ records them again from a running Thumbor.
 package thumbor
 
 import "strings"
 
-// originals are those that every option meets.
+// originals are requested with every option.
 var originals = []string{
 	"photo.jpg", "cmyk.jpg", "grey.jpg", "rgba.png", "deep.png", "turned.jpg", "pic.webp", "still.gif", "anim.gif",
 }
@@ -20,7 +19,7 @@ var geometries = strings.Fields(`
 	100x100/top 100x100/bottom 100x100/left/top 100x100/right/bottom 50x200/center/middle 2x150 150x2
 	fit-in/150x fit-in/x100 fit-in/origx50 full-fit-in/75x debug/100x100 75x49 166x38`)
 
-// filterTexts are asked for at one size, and beside it without them.
+// filterTexts are requested at one size, and the same size is requested without them.
 var filterTexts = strings.Fields(`
 	brightness(20) brightness(-40) contrast(30) contrast(-50) rgb(20,-10,50) colorize(40,20,60,00ff00)
 	blur(3) blur(10,4) blur(30) blur(0) grayscale() saturation(1.5) saturation(0) saturation(-1)
@@ -43,8 +42,7 @@ var filterTexts = strings.Fields(`
 	proportion(0.5):rotate(90) rotate(90):fill(blue) background_color(blue):format(jpeg)
 	equalize():saturation(0.3) noise(20,1):blur(2) sharpen(2,1,true):rotate(180)`)
 
-// boxes are the sizes at which filters are asked for: one that cuts, and one that
-// leaves room to fill.
+// boxes are the sizes of requests with filters: one that cuts, and one that leaves room to fill.
 var boxes = []string{"150x100", "fit-in/400x120"}
 
 var singles = []string{
@@ -54,7 +52,7 @@ var singles = []string{
 	"trim/20x20:180x140/border.png", "trim/fit-in/60x60/border.png",
 }
 
-// URLs lists what is asked for, behind /unsafe/.
+// URLs returns the compared URLs, without their prefix /unsafe/.
 func URLs() (all []string) {
 	for _, o := range originals {
 		for _, g := range append([]string{""}, geometries...) {
@@ -72,7 +70,7 @@ func join(parts ...string) string {
 	return strings.Trim(strings.Join(parts, "/"), "/")
 }
 
-// WithoutFilters gives the URL of the same picture without filters, or "".
+// WithoutFilters returns the URL of the same picture without filters, or "".
 func WithoutFilters(url string) string {
 	before, rest, ok := strings.Cut(url, "filters:")
 	if !ok || !strings.Contains(rest, ")/") {

@@ -1,11 +1,11 @@
-// Package drive sends a workload to a server and records what it answers.
+// Package drive sends a workload to a server and records the answers.
 //
-// It is open-loop: each request is sent when the workload has it, however slow the server
-// is, and its latency counts from then, not from when it could be sent. A generator that
-// waits for answers hides how long clients would have waited (coordinated omission).
-// Requests beyond a bound of those under way are not sent, and counted so.
+// It is open-loop: it sends each request when it is due, however slow the server is, and latency
+// counts from that time. A generator that waits for answers hides how long clients would have
+// waited (coordinated omission). Requests above a bound of requests in progress are not sent, only
+// counted.
 //
-// The libraries of the field count from the actual sending, and none reads slowly.
+// Existing libraries measure from the real time of sending, and none reads slowly.
 package drive
 
 import (
@@ -28,18 +28,18 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
 )
 
-// Config says what is asked, and how.
+// Config defines the requests of a run.
 type Config struct {
-	// Template is the URL of a thumbnail, with {original}, {width} and {fresh}: a number
-	// that is another with each request for what nobody asked for before, else 0.
+	// Template is the URL of a thumbnail, with {original}, {width} and {fresh}. {fresh} is a new
+	// number for each request for a new thumbnail, otherwise 0.
 	Template string
 	// Name is the name of an original, with {n} and {type}.
 	Name    string
 	Timeout time.Duration // of one request
-	Most    int           // requests under way at once
-	// BytesPerSecond is how fast a slow client reads.
+	Most    int           // bound of requests in progress
+	// BytesPerSecond is the reading speed of a slow client.
 	BytesPerSecond int
-	// Progress hears how it goes, once a second.
+	// Progress gets the counts of each second.
 	Progress func(Second)
 }
 
@@ -49,17 +49,17 @@ const (
 	digits          = 3
 )
 
-// Second is what was sent and answered in one second.
+// Second has the counts of one second.
 type Second struct {
-	At       float64        `json:"at"` // seconds since the beginning
+	At       float64        `json:"at"` // seconds since the start
 	Sent     int            `json:"sent"`
-	UnderWay int            `json:"under_way"` // at its end
-	Outcomes map[string]int `json:"outcomes"`  // of what ended in it
+	UnderWay int            `json:"under_way"` // at the end of the second
+	Outcomes map[string]int `json:"outcomes"`  // of requests that ended in the second
 	P50      float64        `json:"p50_ms"`
 	P99      float64        `json:"p99_ms"`
 }
 
-// Record is a whole run.
+// Record is the record of a whole run.
 type Record struct {
 	Began    time.Time                     `json:"began"`
 	Sending  float64                       `json:"sending_seconds"` // until the last request was due
@@ -69,10 +69,10 @@ type Record struct {
 	Bytes    int64                         `json:"bytes"`
 }
 
-// Quantiles are those of Record.Latency.
+// Quantiles returns the keys of Record.Latency's inner maps.
 func Quantiles() []string { return []string{"p50", "p90", "p95", "p99", "p99.9", "max"} }
 
-// NotSent is the outcome of requests beyond Config.Most.
+// NotSent is the outcome of requests above Config.Most.
 const NotSent = "not sent"
 
 type recorder struct {
@@ -86,7 +86,7 @@ type recorder struct {
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
 
-// Run sends the workload, and returns when all answers are there or ctx ended.
+// Run sends the workload, and returns when all answers have arrived or ctx ends.
 func Run(ctx context.Context, c Config, w workload.Workload) (*Record, error) {
 	if err := errors.Join(c.validate(), w.Validate()); err != nil {
 		return nil, err
@@ -112,25 +112,25 @@ func Run(ctx context.Context, c Config, w workload.Workload) (*Record, error) {
 func (c Config) validate() error {
 	var all []error
 	if u, err := url.Parse(c.fill(workload.Request{Type: "jpg", Width: 1})); err != nil || u.Host == "" {
-		all = append(all, fmt.Errorf("%q is no URL such as http://127.0.0.1:8888/unsafe/{width}x/{original}", c.Template))
+		all = append(all, fmt.Errorf("%q is not a URL: write one such as http://127.0.0.1:8888/unsafe/{width}x/{original}", c.Template))
 	}
 	if !strings.Contains(c.Template, "{original}") || !strings.Contains(c.Name, "{n}") {
-		all = append(all, errors.New("the URL is to have {original}, and the originals' name {n}"))
+		all = append(all, errors.New("--url must contain {original}, and --name must contain {n}"))
 	}
 	if c.Timeout <= 0 || c.Timeout.Microseconds() > highest || c.Most < 1 || c.BytesPerSecond < 1 {
-		all = append(all, errors.New("the timeout is above 0 and at most 4 minutes, the bound of requests under way and the speed of slow readers are above 0"))
+		all = append(all, errors.New("--timeout must be above 0 and at most 4 minutes, --most and --slow-bytes above 0"))
 	}
 	return errors.Join(all...)
 }
 
-// fill makes the URL of a request.
+// fill returns the URL of a request.
 func (c Config) fill(r workload.Request) string {
 	name := strings.NewReplacer("{n}", strconv.Itoa(r.Original), "{type}", r.Type).Replace(c.Name)
 	if r.Original < 0 {
 		name = "absent-" + strconv.Itoa(r.Fresh) + "." + r.Type
 	}
 	width := r.Width
-	if r.Fresh > 0 { // what nobody asked for before, also where the URL has no {fresh}
+	if r.Fresh > 0 { // a new thumbnail, even if the URL has no {fresh}
 		width = 100 + r.Fresh%1900
 	}
 	return strings.NewReplacer("{original}", name, "{width}", strconv.Itoa(width), "{fresh}", strconv.Itoa(r.Fresh)).Replace(c.Template)
@@ -144,7 +144,7 @@ func (c Config) send(ctx context.Context, w workload.Workload, r *recorder, grou
 		case <-ctx.Done():
 			return
 		}
-		if ctx.Err() != nil { // of two that are due, select takes any
+		if ctx.Err() != nil { // if both cases are ready, select chooses either
 			return
 		}
 		if !r.begin(c.Most) {
@@ -157,7 +157,7 @@ func (c Config) send(ctx context.Context, w workload.Workload, r *recorder, grou
 	}
 }
 
-// get gets one thumbnail, and says what came of it.
+// get requests one thumbnail, and returns the outcome.
 func (c Config) get(ctx context.Context, client *http.Client, r workload.Request) (outcome string, read int64) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -179,7 +179,7 @@ func (c Config) get(ctx context.Context, client *http.Client, r workload.Request
 		return failure(err), read
 	}
 	outcome = strconv.Itoa(response.StatusCode)
-	if r.Slow { // whose own slowness its latency is
+	if r.Slow { // the client's own slowness is in its latency
 		outcome += " slow"
 	}
 	if throttle := response.Header.Get("Thumbmill-Throttle"); throttle != "" {
@@ -188,7 +188,7 @@ func (c Config) get(ctx context.Context, client *http.Client, r workload.Request
 	return outcome, read
 }
 
-// failure names an error by its kind.
+// failure returns the kind of an error.
 func failure(err error) string {
 	var timeout net.Error
 	switch {
@@ -204,7 +204,7 @@ func failure(err error) string {
 	return "error: other"
 }
 
-// slowly reads so many bytes per second.
+// slowly limits reading to perSecond bytes a second.
 type slowly struct {
 	from      io.Reader
 	perSecond int
@@ -249,7 +249,7 @@ func (r *recorder) end(outcome string, latency time.Duration, read int64) {
 	}
 }
 
-// tick ends each second.
+// tick ends each second of the record.
 func (r *recorder) tick(stop <-chan struct{}, progress func(Second)) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()

@@ -33,14 +33,14 @@ func sum(r *Record) (n int) {
 	return n
 }
 
-// A server that stops for a second makes those wait who would have asked meanwhile: a
-// generator that waits for answers would have seen one slow request.
+// A server that stalls for a second delays all requests that become due meanwhile. A generator that
+// waits for answers would see only one slow request.
 func TestAStallCountsForAllWhoWouldHaveAsked(t *testing.T) {
 	var until atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		until.CompareAndSwap(0, time.Now().Add(1500*time.Millisecond).UnixNano())
 		if begun := time.Until(time.Unix(0, until.Load())); begun < time.Second {
-			time.Sleep(begun) // the stall, which is what is measured
+			time.Sleep(begun) // the measured stall
 		}
 		_, _ = w.Write([]byte("picture"))
 	}))
@@ -53,7 +53,7 @@ func TestAStallCountsForAllWhoWouldHaveAsked(t *testing.T) {
 		t.Errorf("%v", record.Outcomes)
 	}
 	if p90 := record.Latency["all"]["p90"]; p90 < 300 {
-		t.Errorf("p90 is %v ms, though the server stopped for half of the time", p90)
+		t.Errorf("p90 is %v ms, but the server stalled for half of the time", p90)
 	}
 	if record.Bytes != int64(7*record.Outcomes["200"]) || len(record.Seconds) < 2 {
 		t.Errorf("%d bytes, %d seconds", record.Bytes, len(record.Seconds))
@@ -89,7 +89,7 @@ func TestOutcomesAreNamed(t *testing.T) {
 	}
 }
 
-// What is beyond the bound is told, and an interrupt ends the run with what there is.
+// Requests above the bound are counted, and an interrupt ends the run with its results so far.
 func TestBoundsAndInterrupts(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer server.Close()
@@ -103,6 +103,6 @@ func TestBoundsAndInterrupts(t *testing.T) {
 	}
 	c.Template = "nonsense"
 	if _, err := Run(t.Context(), c, short()); err == nil {
-		t.Error("no URL is no error")
+		t.Error("a URL without {original} gives no error")
 	}
 }

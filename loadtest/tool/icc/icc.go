@@ -1,5 +1,5 @@
-// Package icc writes small colour profiles by the specification (ICC.1:2001-04): three
-// primaries and a curve, or a curve of grey. With them a test knows which colours are right.
+// Package icc writes small colour profiles by the specification (ICC.1:2001-04): three primaries
+// and a curve, or a curve of grey. Tests use them because their right colours are known.
 package icc
 
 import (
@@ -7,16 +7,16 @@ import (
 	"math"
 )
 
-// Chromaticity is a colour's place in the CIE 1931 diagram.
+// Chromaticity is a point in the CIE 1931 diagram.
 type Chromaticity struct{ X, Y float64 }
 
 // Primaries are the red, green, blue and white of an RGB space.
 type Primaries struct{ Red, Green, Blue, White Chromaticity }
 
-// d65 is daylight, as ITU-R BT.709 has it.
+// d65 is the daylight white of ITU-R BT.709.
 var d65 = Chromaticity{0.3127, 0.3290}
 
-// The primaries of spaces that pictures have.
+// The primaries of common colour spaces. Swapped has red and blue exchanged.
 var (
 	BT709   = Primaries{Chromaticity{0.64, 0.33}, Chromaticity{0.30, 0.60}, Chromaticity{0.15, 0.06}, d65}
 	P3      = Primaries{Chromaticity{0.680, 0.320}, Chromaticity{0.265, 0.690}, Chromaticity{0.150, 0.060}, d65}
@@ -25,10 +25,10 @@ var (
 	Swapped = Primaries{Red: BT709.Blue, Green: BT709.Green, Blue: BT709.Red, White: d65}
 )
 
-// Curve gives the light, 0 to 1, of a value from 0 to 1.
+// Curve returns the light, from 0 to 1, of a value from 0 to 1.
 type Curve func(float64) float64
 
-// Gamma is a plain power.
+// Gamma returns a curve with a plain exponent.
 func Gamma(g float64) Curve { return func(v float64) float64 { return math.Pow(v, g) } }
 
 // SRGB is the curve of IEC 61966-2-1.
@@ -47,7 +47,7 @@ func FromLight(v float64) float64 {
 	return 1.055*math.Pow(v, 1/2.4) - 0.055
 }
 
-// ToSRGB is the 8-bit sRGB colour, clipped, of an 8-bit colour in another space.
+// ToSRGB converts an 8-bit colour of another space to sRGB, and clips it.
 func ToSRGB(c [3]uint8, p Primaries, curve Curve) (out [3]uint8) {
 	var light [3]float64
 	for i, v := range c {
@@ -60,7 +60,7 @@ func ToSRGB(c [3]uint8, p Primaries, curve Curve) (out [3]uint8) {
 	return out
 }
 
-// RGB is a profile of a name, primaries and one curve for all three.
+// RGB returns a profile with a name, primaries and the same curve for the three channels.
 func RGB(name string, p Primaries, curve Curve) []byte {
 	m := bradford(p.White).times(p.matrix())
 	trc := sampled(curve)
@@ -71,7 +71,7 @@ func RGB(name string, p Primaries, curve Curve) []byte {
 	})
 }
 
-// Gray is a profile of grey.
+// Gray returns a profile of grey.
 func Gray(name string, curve Curve) []byte {
 	return profile("GRAY", []tag{
 		{"desc", description(name)}, {"cprt", text("none")}, {"wtpt", xyz(d50[0], d50[1], d50[2])}, {"kTRC", sampled(curve)},
@@ -85,7 +85,7 @@ type tag struct {
 
 const headerBytes = 128
 
-// profile puts header, table of tags and tags together.
+// profile joins header, table of tags and tags.
 func profile(space string, tags []tag) []byte {
 	b := make([]byte, headerBytes)
 	copy(b[8:], "\x02\x40\x00\x00mntr"+space+"XYZ ")
@@ -108,7 +108,7 @@ func profile(space string, tags []tag) []byte {
 	return b
 }
 
-// samples of a curve: enough that 8 bits are exact.
+// samples is the number of samples of a curve. It is large enough for exact 8-bit values.
 const samples = 1024
 
 func sampled(curve Curve) []byte {

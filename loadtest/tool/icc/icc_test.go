@@ -29,7 +29,7 @@ func TestColoursAreConverted(t *testing.T) {
 	}
 }
 
-// Little CMS, which ImageMagick asks, reads the profiles and finds the colours that we do.
+// Little CMS, which ImageMagick uses, reads the profiles and returns the same colours.
 func TestLittleCMSAgrees(t *testing.T) {
 	program, err := exec.LookPath("convert")
 	if err != nil {

@@ -3,7 +3,7 @@ package icc
 // d50 is the white of all profiles.
 var d50 = [3]float64{0.9642, 1, 0.8249}
 
-// matrix is three rows.
+// matrix has three rows.
 type matrix [3][3]float64
 
 func (m matrix) apply(v [3]float64) (out [3]float64) {
@@ -40,10 +40,10 @@ func (m matrix) inverse() (out matrix) {
 	return out
 }
 
-// white is a chromaticity as X, Y and Z with Y = 1.
+// white returns a chromaticity as X, Y and Z with Y = 1.
 func (c Chromaticity) white() [3]float64 { return [3]float64{c.X / c.Y, 1, (1 - c.X - c.Y) / c.Y} }
 
-// matrix takes linear RGB to XYZ.
+// matrix returns the conversion from linear RGB to XYZ.
 func (p Primaries) matrix() (m matrix) {
 	for i, c := range []Chromaticity{p.Red, p.Green, p.Blue} {
 		column := c.white()
@@ -60,7 +60,7 @@ func (p Primaries) matrix() (m matrix) {
 	return m
 }
 
-// bradford adapts XYZ from a white to D50's.
+// bradford returns the adaptation of XYZ from a white to D50.
 func bradford(white Chromaticity) matrix {
 	cones := matrix{{0.8951, 0.2664, -0.1614}, {-0.7502, 1.7135, 0.0367}, {0.0389, -0.0685, 1.0296}}
 	from, to := cones.apply(white.white()), cones.apply(d50)

@@ -10,24 +10,24 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/ssim"
 )
 
-// Difference is how far two pictures of one size are apart.
+// Difference is the difference of two pictures of the same size.
 type Difference struct {
-	Colour  float64 // mean absolute difference of the channels, 0 to 255, over white or black, where it is larger
-	Alpha   float64 // likewise of alpha
+	Colour  float64 // mean absolute difference of the channels, 0 to 255, over white or black, the larger of the two
+	Alpha   float64 // the same for alpha
 	Cell    float64 // the largest mean of a cell of 8 × 8 pixels
 	Similar float64 // structural similarity of luma, over white
 }
 
-// Bounds of pictures that are the same for a reader: decoders and kernels differ below them, a
+// Bounds of pictures that look the same. Differences of decoders and kernels are below them; a
 // wrong profile, a lost layer or a black background is above.
 const (
 	nearColour  = 5
 	nearAlpha   = 5
 	nearSimilar = 0.85
-	flatColour  = 1.5 // below it similarity does not count: it is of noise
+	flatColour  = 1.5 // below it, similarity does not count, because it measures noise
 )
 
-// Near reports whether a reader would take both for the same.
+// Near reports whether the two pictures look the same.
 func (d Difference) Near() bool {
 	return d.Colour <= nearColour && d.Alpha <= nearAlpha && (d.Similar >= nearSimilar || d.Colour <= flatColour)
 }
@@ -36,10 +36,10 @@ func (d Difference) String() string {
 	return fmt.Sprintf("colour %.1f, alpha %.1f, worst cell %.0f, similarity %.3f", d.Colour, d.Alpha, d.Cell, d.Similar)
 }
 
-// Score orders differences: larger is worse.
+// Score orders differences: a larger score is worse.
 func (d Difference) Score() float64 { return max(d.Colour, d.Alpha) + 20*(1-d.Similar) }
 
-// Compare scales the reference to the picture's size and compares.
+// Compare scales the reference to the picture's size and compares the two.
 func Compare(got *image.NRGBA, reference image.Image) Difference {
 	want := scaled(reference, got.Rect.Size())
 	d := Difference{Similar: 1}
@@ -57,7 +57,7 @@ func Compare(got *image.NRGBA, reference image.Image) Difference {
 	return d
 }
 
-// scaled is a picture at another size, with its alpha premultiplied under way.
+// scaled returns a picture at another size. It scales with premultiplied alpha.
 func scaled(m image.Image, size image.Point) *image.NRGBA {
 	if m.Bounds().Size() == size {
 		return flat(m)
@@ -69,7 +69,8 @@ func scaled(m image.Image, size image.Point) *image.NRGBA {
 
 const cellSide = 8
 
-// meanDifference is the mean over all pixels on a background of grey, and that of the worst cell.
+// meanDifference returns the mean over all pixels on a grey background, and the mean of the worst
+// cell.
 func meanDifference(a, b *image.NRGBA, background float64) (mean, worst float64) {
 	size := a.Rect.Size()
 	across := (size.X + cellSide - 1) / cellSide

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Decoder is a program that reads originals, other than thumbmill.
+// Decoder is a program other than thumbmill that reads originals.
 type Decoder struct {
 	Name  string
 	kinds []string
@@ -23,17 +23,17 @@ type Decoder struct {
 //go:embed pillow.py
 var pillow string
 
-// python is Debian's, which has Pillow from python3-pil.
+// python is Debian's; python3-pil gives it Pillow.
 const python = "/usr/bin/python3"
 
-// gimpScript merges what is visible, and writes it.
+// gimpScript merges the visible layers, and writes the picture.
 const gimpScript = `(let* ((i (car (gimp-file-load RUN-NONINTERACTIVE "IN" "IN"))) (l (car (gimp-image-merge-visible-layers i CLIP-TO-IMAGE)))) ` +
 	`(file-png-save-defaults RUN-NONINTERACTIVE i l "OUT" "OUT"))`
 
-// bitmaps are the kinds that imaging libraries read.
+// bitmaps has the kinds that imaging libraries read.
 var bitmaps = []string{"jpeg", "png", "webp", "tiff", "jp2", "bmp", "ico", "psd", "tga", "pnm"}
 
-// Decoders lists all, those that are a format's own before others.
+// Decoders returns all decoders, a format's own decoders first.
 func Decoders() []Decoder {
 	magick := append([]string{"convert", "IN[0]"}, toSRGBOptions...)
 	shown := append([]string{"convert", "FIRST.png"}, toSRGBOptions...)
@@ -58,7 +58,7 @@ func Decoders() []Decoder {
 	}
 }
 
-// Installed reports whether all of its programs are here.
+// Installed reports whether all programs of the decoder are installed.
 func (d Decoder) Installed() bool {
 	return !slices.ContainsFunc(d.steps, func(step []string) bool {
 		_, err := exec.LookPath(step[0])
@@ -66,10 +66,10 @@ func (d Decoder) Installed() bool {
 	})
 }
 
-// Reads reports whether it is a decoder of a kind.
+// Reads reports whether the decoder reads a kind.
 func (d Decoder) Reads(kind string) bool { return slices.Contains(d.kinds, kind) }
 
-// Read gives a file's first picture, or its page 1, in sRGB.
+// Read returns the first picture or page of a file, in sRGB.
 func (d Decoder) Read(ctx context.Context, path string) (image.Image, error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
@@ -90,7 +90,7 @@ func (d Decoder) Read(ctx context.Context, path string) (image.Image, error) {
 	})
 }
 
-// kinds are the extensions of each kind of original.
+// kinds has the extensions of each kind of original.
 var kinds = map[string][]string{
 	"jpeg": {"jpg", "jpeg", "jpe", "jfif"}, "png": {"png", "apng"}, "gif": {"gif"}, "webp": {"webp"}, "tiff": {"tif", "tiff"},
 	"avif": {"avif", "avifs"}, "heic": {"heic", "heif", "hif"}, "jxl": {"jxl"}, "jp2": {"jp2", "j2k", "jpx", "jpf", "j2c", "jpc"},
@@ -99,7 +99,7 @@ var kinds = map[string][]string{
 	"video": {"mp4", "m4v", "mov", "webm", "mkv", "ogv", "ogg", "mpg", "mpeg", "ts", "m2ts", "avi"},
 }
 
-// Kind is the kind of original that a name says; "" is none that anybody draws.
+// Kind returns the kind of original from its name, or "" if no decoder draws it.
 func Kind(name string) string {
 	extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(name), "."))
 	for kind, extensions := range kinds {
@@ -110,12 +110,12 @@ func Kind(name string) string {
 	return ""
 }
 
-// Reference gives a file's picture by the decoder of a name.
+// Reference returns the picture of a file by the named decoder.
 func Reference(ctx context.Context, decoder, path string) (image.Image, error) {
 	for _, d := range Decoders() {
 		if d.Name == decoder {
 			return d.Read(ctx, path)
 		}
 	}
-	return nil, fmt.Errorf("no decoder is called %s", decoder)
+	return nil, fmt.Errorf("there is no decoder %q", decoder)
 }

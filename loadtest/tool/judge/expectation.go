@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Answer is what a server said to one request.
+// Answer is a server's answer to a request.
 type Answer struct {
 	Status int
 	Type   string // its Content-Type
@@ -19,79 +19,80 @@ type Answer struct {
 	Took   time.Duration
 }
 
-// Patch is a place whose colour is known.
+// Patch is a place with a known colour.
 type Patch struct {
-	X, Y   float64 // of width and height, 0 to 1
-	Frame  int     // of those that are shown, from 0
+	X, Y   float64 // shares of width and height, 0 to 1
+	Frame  int     // index of a shown frame, from 0
 	Colour color.NRGBA
-	Near   int // of each channel
+	Near   int // largest difference of each channel
 }
 
-// Refusal is whether an original may be refused.
+// Refusal says whether an original may be refused.
 type Refusal int
 
 // The kinds of refusal.
 const (
 	Never   Refusal = iota
-	Allowed         // a picture, or a clear word
+	Allowed         // a picture, or a clear refusal
 	Required
 )
 
-// Expectation is what is right for one request. The zero value is any picture.
+// Expectation says which answers to a request are right. The zero value allows any picture.
 type Expectation struct {
 	Size    image.Point // zero: any
 	Format  string      // of the answer; "": any
 	Frames  int         // 0: any
 	Patches []Patch
 	Refusal Refusal
-	Like    []string // names of decoders; one of them must give the same picture
-	Profile string   // the colour space of the profile that there must be; "": any
-	Varied  bool     // there is something to see: not all pixels are alike
+	Like    []string // names of decoders; the picture must be like one of theirs
+	Profile string   // the colour space of the required profile; "": any
+	Varied  bool     // not all pixels are alike
 }
 
 // Sized expects a picture of a size.
 func Sized(width, height int) Expectation { return Expectation{Size: image.Pt(width, height)} }
 
-// At expects a colour, 0xRRGGBBAA, within near at a place, 0 to 1, of the first frame.
+// At expects the colour rgba (0xRRGGBBAA) at a place of the first frame, each channel with a
+// difference of at most near. x and y are from 0 to 1.
 func (e Expectation) At(x, y float64, rgba uint32, near int) Expectation {
 	return e.On(0, x, y, rgba, near)
 }
 
-// On is At on another frame.
+// On is At for another frame.
 func (e Expectation) On(frame int, x, y float64, rgba uint32, near int) Expectation {
 	c := color.NRGBA{uint8(rgba >> 24), uint8(rgba >> 16), uint8(rgba >> 8), uint8(rgba)}
 	e.Patches = append(e.Patches[:len(e.Patches):len(e.Patches)], Patch{x, y, frame, c, near})
 	return e
 }
 
-// Animated expects a number of frames; 1 is a still picture.
+// Animated expects a number of frames; 1 means a still picture.
 func (e Expectation) Animated(frames int) Expectation { e.Frames = frames; return e }
 
 // As expects a format of answer.
 func (e Expectation) As(format string) Expectation { e.Format = format; return e }
 
-// By expects the picture that one of these decoders gives.
+// By expects the picture of one of these decoders.
 func (e Expectation) By(decoders ...string) Expectation { e.Like = decoders; return e }
 
-// Sizeless drops the size, where rounding is not the matter.
+// Sizeless drops the size, for cases that are not about rounding.
 func (e Expectation) Sizeless() Expectation { e.Size = image.Point{}; return e }
 
-// Drawn expects that there is something to see.
+// Drawn expects that not all pixels are alike.
 func (e Expectation) Drawn() Expectation { e.Varied = true; return e }
 
-// OrRefused allows a refusal in a clear word.
+// OrRefused also allows a clear refusal.
 func (e Expectation) OrRefused() Expectation { e.Refusal = Allowed; return e }
 
-// Refused expects a refusal in a clear word.
+// Refused expects a clear refusal.
 func Refused() Expectation { return Expectation{Refusal: Required} }
 
-// Check tells everything in which an answer, and the picture in it, is not as expected, but for Like.
+// Check returns all differences between an answer and the expectation, except Like.
 func (e Expectation) Check(a Answer, p Picture) error {
 	if a.Status != http.StatusOK {
 		return e.checkRefusal(a)
 	}
 	if e.Refusal == Required {
-		return errors.New("drawn, and a refusal is right")
+		return errors.New("drawn, want a refusal")
 	}
 	var errs []error
 	wrong := func(is bool, format string, args ...any) {
@@ -117,8 +118,8 @@ func (e Expectation) Check(a Answer, p Picture) error {
 	return errors.Join(errs...)
 }
 
-// CheckLike compares a picture with those of the decoders named in Like. One of them must
-// give the same.
+// CheckLike compares a picture with the pictures of the decoders in Like. It must be like one of
+// them.
 func (e Expectation) CheckLike(ctx context.Context, p Picture, path string) error {
 	if len(e.Like) == 0 {
 		return nil
@@ -139,7 +140,7 @@ func (e Expectation) CheckLike(ctx context.Context, p Picture, path string) erro
 	return errors.Join(errs...)
 }
 
-// contrast is how far apart two pixels are that a reader tells apart, of 255.
+// contrast is the least visible difference of two pixels, of 255.
 const contrast = 32
 
 // blank reports whether all pixels are alike over white.
@@ -153,7 +154,7 @@ func blank(m *image.NRGBA) bool {
 	return high-low < contrast
 }
 
-// vague are words that tell a client nothing, or something that is not so.
+// vague has texts that tell a client nothing, or something false.
 var vague = []string{"libvips: )", "exit status", "insecure memory", "takes more memory", ": )"}
 
 func (e Expectation) checkRefusal(a Answer) error {
@@ -172,7 +173,7 @@ func (e Expectation) checkRefusal(a Answer) error {
 	return nil
 }
 
-// of is the mean colour around the patch's place, of pixels weighted by their alpha.
+// of returns the mean colour around the patch's place, weighted by alpha.
 func (p Patch) of(m *image.NRGBA) color.NRGBA {
 	size := m.Rect.Size()
 	at := image.Pt(min(int(p.X*float64(size.X)), size.X-1), min(int(p.Y*float64(size.Y)), size.Y-1))
@@ -194,7 +195,7 @@ func (p Patch) of(m *image.NRGBA) color.NRGBA {
 	return color.NRGBA{level(sum[0]), level(sum[1]), level(sum[2]), uint8(sum[3]/n + 0.5)}
 }
 
-// near compares; the colour of what is transparent does not matter.
+// near compares two colours. The colour of a transparent pixel does not matter.
 func (p Patch) near(got color.NRGBA) bool {
 	within := func(a, b uint8) bool { return max(int(a)-int(b), int(b)-int(a)) <= p.Near }
 	if p.Colour.A == 0 {

@@ -16,55 +16,55 @@ import (
 	"time"
 )
 
-// Verdict is what became of one original.
+// Verdict is the judgement of one original.
 type Verdict string
 
-// The verdicts, from the best to the worst; those that need a look come last.
+// The verdicts, from the best to the worst.
 const (
-	Right        Verdict = "right"         // as a reference draws it
+	Right        Verdict = "right"         // like a reference
 	BothRefuse   Verdict = "both refuse"   // no reference reads it either
-	Unclear      Verdict = "unclear"       // references differ, and none is like ours
-	Unreferenced Verdict = "no reference"  // drawn, and no decoder of its kind is installed
-	DrawnAlone   Verdict = "drawn alone"   // though no reference reads it
+	Unclear      Verdict = "unclear"       // references differ, and none is like the thumbnail
+	Unreferenced Verdict = "no reference"  // drawn, but no decoder of its kind is installed
+	DrawnAlone   Verdict = "drawn alone"   // no reference reads it
 	WrongSize    Verdict = "wrong size"    // its shape is not the reference's
-	Differs      Verdict = "differs"       // as no reference draws it
-	RefusedHere  Verdict = "refused"       // though a reference reads it
+	Differs      Verdict = "differs"       // references agree, and the thumbnail is not like them
+	RefusedHere  Verdict = "refused"       // a reference reads it
 	TooSlow      Verdict = "over the time" // of one request
 	Broken       Verdict = "5xx"           // or no answer
 )
 
-// Verdicts lists them in that order.
+// Verdicts returns the verdicts in that order.
 func Verdicts() []Verdict {
 	return []Verdict{Right, BothRefuse, Unclear, Unreferenced, DrawnAlone, WrongSize, Differs, RefusedHere, TooSlow, Broken}
 }
 
-// Result is of one original.
+// Result is the result of one original.
 type Result struct {
 	Name       string        `json:"name"` // its path below the folder
 	Kind       string        `json:"kind"`
 	Verdict    Verdict       `json:"verdict"`
 	Status     int           `json:"status,omitempty"`
 	Took       time.Duration `json:"took"`
-	Said       string        `json:"said,omitempty"`      // the refusal, or what is wrong
-	Reference  string        `json:"reference,omitempty"` // the decoder that is nearest
+	Said       string        `json:"said,omitempty"`      // the refusal, or the defect
+	Reference  string        `json:"reference,omitempty"` // the nearest decoder
 	Difference Difference    `json:"difference"`
 	ours       *image.NRGBA
 	theirs     *image.NRGBA
 }
 
-// Config says what is judged.
+// Config defines a run.
 type Config struct {
 	Dir   string // of originals
-	Edge  string // such as http://127.0.0.1:8888, which has the same originals
+	Edge  string // an edge with the same originals, such as http://127.0.0.1:8888
 	Width int    // of the thumbnails
-	// Timeout bounds one request, and Concurrency how many originals are judged at once.
+	// Timeout bounds one request. Concurrency is the number of originals that are judged at once.
 	Timeout     time.Duration
 	Concurrency int
-	Known       map[string]Result // from an interrupted run, by name: not judged again
-	Done        func(Result)      // hears of each, one after the other
+	Known       map[string]Result // results of an interrupted run by name; they are not judged again
+	Done        func(Result)      // gets each result, one at a time
 }
 
-// Originals lists the files of a folder, and of those below, of kinds that anybody draws.
+// Originals returns the files in and below a folder that some decoder can draw.
 func Originals(dir string) (names []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || Kind(path) == "" {
@@ -78,7 +78,7 @@ func Originals(dir string) (names []string, err error) {
 	return names, err
 }
 
-// Run judges all originals, until its context ends.
+// Run judges all originals, until the context ends.
 func Run(ctx context.Context, c Config, names []string) {
 	j := &judging{config: c, client: &http.Client{Timeout: c.Timeout}}
 	defer j.client.CloseIdleConnections()
@@ -109,7 +109,7 @@ func Run(ctx context.Context, c Config, names []string) {
 	group.Wait()
 }
 
-// judging is one run.
+// judging is a run.
 type judging struct {
 	config   Config
 	client   *http.Client
@@ -130,7 +130,7 @@ func (j *judging) judge(ctx context.Context, name string) {
 		j.compare(ctx, &r, a)
 	}
 	if ctx.Err() != nil {
-		return // it was interrupted, and is judged in the next run
+		return // interrupted; the next run judges it
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,10 +144,10 @@ func said(a Answer, err error) string {
 	return strings.TrimSpace(string(a.Body[:min(len(a.Body), 200)]))
 }
 
-// mostAnswer is the largest answer that is read, in bytes.
+// mostAnswer bounds the size of an answer in bytes.
 const mostAnswer = 256 << 20
 
-// get asks for the PNG of an original.
+// get requests the PNG of an original.
 func (j *judging) get(ctx context.Context, name string) (a Answer, err error) {
 	parts := strings.Split(name, "/")
 	for i := range parts {
@@ -170,7 +170,7 @@ func (j *judging) get(ctx context.Context, name string) (a Answer, err error) {
 	return a, err
 }
 
-// compare gives the verdict by the references of the original's kind.
+// compare sets the verdict from the references of the original's kind.
 func (j *judging) compare(ctx context.Context, r *Result, a Answer) {
 	references := j.references(ctx, *r)
 	if a.Status != http.StatusOK {
@@ -182,7 +182,7 @@ func (j *judging) compare(ctx context.Context, r *Result, a Answer) {
 	}
 	p, err := Decode(ctx, a.Body)
 	if err != nil {
-		r.Verdict, r.Said = Broken, "the thumbnail cannot be decoded: "+err.Error()
+		r.Verdict, r.Said = Broken, "cannot decode the thumbnail: "+err.Error()
 		return
 	}
 	r.ours = p.Shown[0]
@@ -193,13 +193,13 @@ func (j *judging) reads(kind string) bool {
 	return slices.ContainsFunc(j.decoders, func(d Decoder) bool { return d.Reads(kind) })
 }
 
-// reference is what a decoder gives.
+// reference is a picture by another decoder.
 type reference struct {
 	decoder string
 	picture *image.NRGBA
 }
 
-// references are those of the decoders that read the original.
+// references returns the pictures of all decoders that read the original.
 func (j *judging) references(ctx context.Context, r Result) (all []reference) {
 	for _, d := range j.decoders {
 		if !d.Reads(r.Kind) {
@@ -212,7 +212,7 @@ func (j *judging) references(ctx context.Context, r Result) (all []reference) {
 	return all
 }
 
-// smaller is a picture at most so wide, so that several fit into memory.
+// smaller returns a picture of at most the given width, to save memory.
 func smaller(m image.Image, width int) *image.NRGBA {
 	size := m.Bounds().Size()
 	if size.X <= width {
@@ -221,8 +221,8 @@ func smaller(m image.Image, width int) *image.NRGBA {
 	return scaled(m, image.Pt(width, max(1, (size.Y*width+size.X/2)/size.X)))
 }
 
-// against compares with each reference: like one of them is right. When they differ among
-// themselves, and none is like ours, nobody knows.
+// against compares with each reference: a thumbnail like one of them is right. If references
+// differ, and none is like the thumbnail, the verdict is Unclear.
 func (r *Result) against(references []reference, readers bool) {
 	switch {
 	case len(references) == 0 && readers:
@@ -262,8 +262,8 @@ func agree(references []reference) bool {
 	return true
 }
 
-// sameShape reports whether a picture's height is the other's at its width, but for rounding:
-// of both, where the reference is small.
+// sameShape reports whether the pictures have the same aspect ratio, except for rounding. If the
+// reference is small, the rounding of both counts.
 func sameShape(a, b *image.NRGBA) bool {
 	x, y := a.Rect.Size(), b.Rect.Size()
 	scale := float64(x.X) / float64(y.X)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// even is a picture of one colour.
+// even returns a picture of one colour.
 func even(width, height int, c color.NRGBA) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, width, height))
 	for i := 0; i < len(m.Pix); i += 4 {
@@ -63,7 +63,7 @@ func encoded(t *testing.T, m image.Image) []byte {
 	return b.Bytes()
 }
 
-// A run judges all files but those of an earlier one, and tells each.
+// A run judges all files except the files of an earlier run, and reports each.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"known.png", "refused.png", "broken.png", "slow.png", "readme.txt"} {
@@ -147,7 +147,7 @@ func TestTablesAndPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text := table.String(); !strings.Contains(text, "c.jpg") || strings.Contains(text, "a.png") || strings.Contains(text, "b.png") {
-		t.Errorf("the worst one is not there alone:\n%s", text)
+		t.Errorf("the table does not list only the worst result:\n%s", text)
 	}
 	if err := all.HTML(&page, 5); err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestTablesAndPages(t *testing.T) {
 	}
 }
 
-// Lines that an interrupted run left are read, but for one that was cut off.
+// Lines of an interrupted run are read, except an incomplete one.
 func TestResultsAreReadAgain(t *testing.T) {
 	got := ReadResults(strings.NewReader(`{"name":"a.png","verdict":"right"}` + "\n" + `{"name":"b.png","ver`))
 	if len(got) != 1 || got["a.png"].Verdict != Right {

@@ -15,7 +15,7 @@ import (
 //go:embed page.html
 var pageText string
 
-// row of the page's table.
+// row is a row of the page's table.
 type row struct {
 	Kind   string
 	Files  int
@@ -28,8 +28,8 @@ type pair struct {
 	Ours, Theirs template.URL
 }
 
-// HTML writes a page with the table and the worst pictures beside their references. Pictures of
-// an earlier run, whose results were read from a file, are not there.
+// HTML writes a page with the table and the worst pictures beside their references. It has no
+// pictures of earlier runs, whose results come from a file.
 func (all Results) HTML(out io.Writer, worst int) error {
 	page, err := template.New("page").Parse(pageText)
 	if err != nil {
@@ -46,7 +46,7 @@ func (all Results) HTML(out io.Writer, worst int) error {
 	return page.Execute(out, data)
 }
 
-// rows has one for each kind.
+// rows returns a row for each kind.
 func (all Results) rows() (rows []row) {
 	byKind := map[string]Results{}
 	for _, r := range all {
@@ -63,13 +63,13 @@ func (all Results) rows() (rows []row) {
 	return rows
 }
 
-// inline is a picture as a data URI; "" is none.
+// inline returns a picture as a data URI, or "" without a picture.
 func inline(m *image.NRGBA) template.URL {
 	if m == nil {
 		return ""
 	}
 	var b bytes.Buffer
-	if err := png.Encode(&b, m); err != nil { // to memory: it has no size
+	if err := png.Encode(&b, m); err != nil { // only a picture without a size fails
 		return ""
 	}
 	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes()))

@@ -1,5 +1,5 @@
-// Package judge says whether a thumbnail is right: by what is known of its original, or by
-// decoders that are not thumbmill's.
+// Package judge checks whether a thumbnail is right: against the known contents of its original, or
+// against decoders other than thumbmill's.
 package judge
 
 import (
@@ -19,18 +19,19 @@ import (
 
 // Picture is a decoded thumbnail.
 type Picture struct {
-	Shown  []*image.NRGBA // in sRGB: each frame as it is shown, or the first alone
+	Shown  []*image.NRGBA // in sRGB: each frame as shown, or only the first
 	Frames int            // in the file
-	// Profile is the colour space of the embedded profile, such as "RGB " or "GRAY"; "": there is none.
+	// Profile is the colour space of the embedded profile, such as "RGB " or "GRAY"; "": no
+	// profile.
 	Profile string
 	Format  string // jpeg, png, gif, webp, avif, jxl
 }
 
-// errFormat is of what is no picture of a kind that thumbnails are.
-var errFormat = errors.New("no JPEG, PNG, GIF, WebP, AVIF or JPEG XL")
+// errFormat is the error for other formats than thumbnails have.
+var errFormat = errors.New("not a JPEG, PNG, GIF, WebP, AVIF or JPEG XL")
 
-// Decode reads a thumbnail: WebP, AVIF and JPEG XL by their own programs, and what has a colour
-// profile with ImageMagick's help.
+// Decode decodes a thumbnail: WebP, AVIF and JPEG XL with their own programs, and pictures with a
+// colour profile with ImageMagick.
 func Decode(ctx context.Context, body []byte) (p Picture, err error) {
 	p.Format, p.Frames = Format(body), 1
 	profile := embeddedProfile(body)
@@ -77,7 +78,7 @@ func flat(m image.Image) *image.NRGBA {
 	return out
 }
 
-// Format names a picture's format by its first bytes; "" is none that thumbnails have.
+// Format returns a picture's format from its first bytes, or "" if thumbnails never have it.
 func Format(body []byte) string {
 	for _, f := range []struct {
 		name, begins string
@@ -114,7 +115,7 @@ func playGIF(body []byte) (shown []*image.NRGBA, err error) {
 	return shown, nil
 }
 
-// decodeWebP takes the first of an animation's frames out of it.
+// decodeWebP decodes a WebP, or the first frame of an animation.
 func decodeWebP(ctx context.Context, body []byte) (image.Image, error) {
 	if !bytes.Contains(body[:min(len(body), 64)], []byte("ANIM")) {
 		return throughProgram(ctx, body, "webp", "dwebp", "-quiet", "IN", "-o", "OUT")
@@ -127,7 +128,7 @@ func decodeWebP(ctx context.Context, body []byte) (image.Image, error) {
 	})
 }
 
-// samplesOf is the number of frames of an AVIF sequence, from its box of sample sizes.
+// samplesOf returns the number of frames of an AVIF sequence, from its box of sample sizes.
 func samplesOf(body []byte) int {
 	at := bytes.Index(body, []byte("stsz"))
 	if at < 0 || at+16 > len(body) {
@@ -136,10 +137,10 @@ func samplesOf(body []byte) int {
 	return int(binary.BigEndian.Uint32(body[at+12:]))
 }
 
-// toSRGB converts by the embedded profile. A profile of grey on a colour picture is left, as
+// toSRGB converts with the embedded profile. It ignores a profile of grey on a colour picture, as
 // browsers do.
 func toSRGB(ctx context.Context, body, profile []byte, p Picture) (image.Image, error) {
-	if p.Format == "jpeg" { // its profile may be in pieces, and its colours CMYK
+	if p.Format == "jpeg" { // the profile may be in several segments, and the colours CMYK
 		return throughProgram(ctx, body, "jpeg", "convert", append([]string{"IN"}, toSRGBOptions...)...)
 	}
 	if p.MismatchedProfile() {
@@ -162,16 +163,16 @@ func toSRGB(ctx context.Context, body, profile []byte, p Picture) (image.Image, 
 	})
 }
 
-// MismatchedProfile reports whether the picture has a profile of grey on pixels of a format
-// that has colours alone: browsers ignore it, or refuse the picture.
+// MismatchedProfile reports whether the picture has a profile of grey in a format with only
+// colours. Browsers ignore such a profile, or refuse the picture.
 func (p Picture) MismatchedProfile() bool {
 	return p.Profile == "GRAY" && (p.Format == "webp" || p.Format == "avif")
 }
 
-// Size is that of the picture.
+// Size returns the size of the picture.
 func (p Picture) Size() image.Point { return p.Shown[0].Rect.Size() }
 
-// String is what a table says of it.
+// String returns the picture's description for a table.
 func (p Picture) String() string {
 	return fmt.Sprintf("%s %d×%d, %d frames", p.Format, p.Size().X, p.Size().Y, p.Frames)
 }

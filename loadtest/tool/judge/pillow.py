@@ -1,4 +1,4 @@
-# Draws the first picture of a file in sRGB, upright, with its alpha: IN OUT SRGB.
+# Draws the first picture of a file in sRGB, upright, with its alpha. Arguments: IN OUT SRGB.
 import io, sys
 from PIL import Image, ImageCms, ImageOps
 

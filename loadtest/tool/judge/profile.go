@@ -7,14 +7,14 @@ import (
 	"io"
 )
 
-// Places in a profile's header (ICC.1).
+// Offsets in a profile's header (ICC.1).
 const (
 	profileClass     = 12
 	profileSpace     = 16
 	profileSignature = 36
 )
 
-// embeddedProfile finds an ICC profile in a picture; one in several pieces is not whole.
+// embeddedProfile finds an ICC profile in a picture. A profile in several segments is incomplete.
 func embeddedProfile(body []byte) []byte {
 	if p := pngProfile(body); p != nil {
 		body = p
@@ -32,7 +32,7 @@ func embeddedProfile(body []byte) []byte {
 	}
 }
 
-// mostProfile is how much of a profile is unpacked, in bytes.
+// mostProfile bounds the bytes of a profile that are unpacked.
 const mostProfile = 4 << 20
 
 // pngProfile unpacks a PNG's profile.
@@ -53,6 +53,6 @@ func pngProfile(body []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	profile, _ := io.ReadAll(io.LimitReader(r, mostProfile)) // what there is of it
+	profile, _ := io.ReadAll(io.LimitReader(r, mostProfile)) // a damaged profile gives its readable part
 	return profile
 }

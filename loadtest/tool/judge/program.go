@@ -16,15 +16,15 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/icc"
 )
 
-// programTime is how long a decoder may take.
+// programTime bounds the time of a decoder.
 const programTime = 60 * time.Second
 
-// toSRGBOptions have ImageMagick turn a picture upright, convert it by its profile, and write
+// toSRGBOptions tell ImageMagick to turn a picture upright, convert it with its profile, and write
 // a PNG of 8 bits.
 var toSRGBOptions = []string{"-auto-orient", "-profile", "SRGB", "-strip", "-depth", "8", "png32:OUT"}
 
-// throughProgram decodes by a program, in whose arguments IN and OUT are files and SRGB is a
-// profile of sRGB.
+// throughProgram decodes with a program. In its arguments, IN and OUT stand for files and SRGB for
+// an sRGB profile.
 func throughProgram(ctx context.Context, body []byte, extension, program string, args ...string) (image.Image, error) {
 	return inFolder(body, extension, func(in, out string) error {
 		return run(ctx, program, fill(args, in, out)...)
@@ -39,7 +39,7 @@ func fill(args []string, in, out string) (filled []string) {
 	return filled
 }
 
-// inFolder gives a function the body as a file, and reads the PNG that it writes.
+// inFolder writes the body to a file, calls draw, and reads the PNG that draw wrote.
 func inFolder(body []byte, extension string, draw func(in, out string) error) (image.Image, error) {
 	dir, err := os.MkdirTemp("", "judge-")
 	if err != nil {
@@ -57,7 +57,8 @@ func inFolder(body []byte, extension string, draw func(in, out string) error) (i
 	return readPNG(dir)
 }
 
-// readPNG reads the first picture that a program wrote into a folder: some number them.
+// readPNG reads the first picture that a program wrote into a folder. Some programs number their
+// pictures.
 func readPNG(dir string) (image.Image, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "out*.png"))
 	if err != nil || len(files) == 0 {
@@ -70,7 +71,7 @@ func readPNG(dir string) (image.Image, error) {
 	return png.Decode(bytes.NewReader(body))
 }
 
-// run runs a program to its end, and makes an error of what it said.
+// run runs a program to its end. Its error contains the program's output.
 func run(ctx context.Context, program string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, programTime)
 	defer cancel()

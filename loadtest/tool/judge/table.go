@@ -9,27 +9,27 @@ import (
 	"text/tabwriter"
 )
 
-// Results is what a run gives, in any order.
+// Results has the results of a run, in any order.
 type Results []Result
 
-// Text prints a row for each kind, with a column for each verdict, and the worst below.
+// Text prints a row for each kind with a column for each verdict, and the worst results below.
 func (all Results) Text(out io.Writer, worst int) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprint(w, "kind\tfiles") // Flush tells
+	_, _ = fmt.Fprint(w, "kind\tfiles") // Flush returns the error
 	for _, v := range Verdicts() {
-		_, _ = fmt.Fprintf(w, "\t%s", v) // likewise
+		_, _ = fmt.Fprintf(w, "\t%s", v)
 	}
-	_, _ = fmt.Fprintln(w) // likewise
+	_, _ = fmt.Fprintln(w)
 	for _, of := range all.rows() {
-		_, _ = fmt.Fprintf(w, "%s\t%d", of.Kind, of.Files) // likewise
+		_, _ = fmt.Fprintf(w, "%s\t%d", of.Kind, of.Files)
 		for _, n := range of.Counts {
-			_, _ = fmt.Fprintf(w, "\t%d", n) // likewise
+			_, _ = fmt.Fprintf(w, "\t%d", n)
 		}
-		_, _ = fmt.Fprintln(w) // likewise
+		_, _ = fmt.Fprintln(w)
 	}
-	_, _ = fmt.Fprintln(w) // likewise
+	_, _ = fmt.Fprintln(w)
 	for _, r := range all.Worst(worst) {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", r.Verdict, r.Name, r.Why()) // likewise
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", r.Verdict, r.Name, r.Why())
 	}
 	return w.Flush()
 }
@@ -43,8 +43,8 @@ func (all Results) count(v Verdict) (n int) {
 	return n
 }
 
-// Worst are those that need a look, at most so many: the worst verdict first, and the largest
-// difference first of those.
+// Worst returns the most results that need a look, the worst verdict first, and within a verdict
+// the largest difference first.
 func (all Results) Worst(most int) Results {
 	rank := func(r Result) int { return slices.Index(Verdicts(), r.Verdict) }
 	wrong := slices.DeleteFunc(slices.Clone(all), func(r Result) bool {
@@ -56,7 +56,7 @@ func (all Results) Worst(most int) Results {
 	return wrong[:min(most, len(wrong))]
 }
 
-// Why says in words what is wrong.
+// Why explains the verdict.
 func (r Result) Why() string {
 	if r.Said != "" {
 		return r.Said
@@ -67,7 +67,8 @@ func (r Result) Why() string {
 	return fmt.Sprintf("beside %s: %s", r.Reference, r.Difference)
 }
 
-// ReadResults reads what earlier runs wrote, a line of JSON each; a last line that was cut off is left out.
+// ReadResults reads the results of earlier runs, one line of JSON each, and ignores an incomplete
+// last line.
 func ReadResults(in io.Reader) map[string]Result {
 	all := map[string]Result{}
 	for d := json.NewDecoder(in); ; {

@@ -9,37 +9,38 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Target is what a site wants.
+// Target is a site's target.
 type Target struct {
 	Wait    float64 // seconds
-	Share   float64 // of the requests that are to wait no longer
+	Share   float64 // share of requests that wait at most Wait
 	Refused float64 // share of requests that may be refused
 }
 
-// Cluster is what does not depend on how many renderers there are.
+// Cluster has the rules that do not depend on the number of renderers.
 type Cluster struct {
 	Ahead     int
 	QueueWait float64                    // seconds
 	Limits    map[renderjob.Lane]float64 // of a render, in seconds
 }
 
-// Scenario is what befalls a cluster while it is measured.
+// Scenario is an event during a simulation.
 type Scenario struct {
 	Name string
-	// Sites is over how many the renderers are spread evenly, one of which is lost when the
-	// measurement begins; 0: none is.
+	// Sites is the number of sites with equal shares of the renderers. One site is lost when the
+	// measurement begins; 0 means that no site is lost.
 	Sites int
-	// Restart is how long each renderer is away, one after the other; 0: none is. Seconds.
+	// Restart is the time in seconds that each renderer needs to restart, one after the other; 0
+	// means that none restarts.
 	Restart float64
 }
 
-// Result is what a number of renderers does.
+// Result is the performance of a number of renderers.
 type Result struct {
 	Renderers int     `json:"renderers"`
-	Use       float64 `json:"use"` // of all slots' time that is offered
+	Use       float64 `json:"use"` // share of all slots' available time
 	P50       float64 `json:"p50_seconds"`
 	P95       float64 `json:"p95_seconds"`
-	Late      Share   `json:"late"` // waited longer than the target
+	Late      Share   `json:"late"` // share that waited longer than the target
 	Refused   Share   `json:"refused"`
 }
 
@@ -49,34 +50,34 @@ type Share struct {
 	Half float64 `json:"half"`
 }
 
-// Meets reports whether a result meets the target, its uncertainty included.
+// Meets reports whether a result meets the target, even with its uncertainty.
 func (r Result) Meets(t Target) bool {
 	return r.Late.Mean+r.Late.Half <= 1-t.Share && r.Refused.Mean+r.Refused.Half <= t.Refused
 }
 
-// misses reports whether a result misses the target, its uncertainty included.
+// misses reports whether a result misses the target, even with its uncertainty.
 func (r Result) misses(t Target) bool {
 	return r.Late.Mean-r.Late.Half > 1-t.Share || r.Refused.Mean-r.Refused.Half > t.Refused
 }
 
 const (
-	// stretches are the batches of one simulation. Another one goes before them, in which the
-	// cluster fills.
+	// stretches is the number of batches of a simulation. An additional batch goes before them,
+	// while the cluster fills.
 	stretches = 40
-	// leastSimulated and mostSimulated bound the requests of one simulation: where fewer
-	// leave open whether the target is met, more are simulated.
+	// leastSimulated and mostSimulated bound the requests of a simulation. If the result is
+	// uncertain, a larger simulation follows.
 	leastSimulated = 200_000
 	mostSimulated  = 6_400_000
-	// simulatedSeconds is how long it is at least, where the rate lets it.
+	// simulatedSeconds is the least simulated time, unless mostSimulated bounds it.
 	simulatedSeconds = 1800
 	mostRenderers    = 100_000
 )
 
-// ErrOutOfReach says that no number of renderers meets the target.
-var ErrOutOfReach = errors.New("no number of renderers meets the target: renders alone take longer, or are over their limit")
+// ErrOutOfReach means that no number of renderers meets the target.
+var ErrOutOfReach = errors.New("no number of renderers meets the target: even a render without a wait takes longer, or exceeds its limit")
 
-// Simulate lets a profile's requests through a cluster of so many renderers, until it is
-// known whether the target is met.
+// Simulate simulates a profile's requests in a cluster with the given number of renderers, until it
+// is clear whether the target is met.
 func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (r Result, err error) {
 	p = p.cut(c.Limits)
 	for n := int(min(max(p.Rate()*simulatedSeconds, leastSimulated), mostSimulated)); ; n *= 4 {
@@ -87,7 +88,7 @@ func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (r Resu
 	}
 }
 
-// simulate lets n requests through, after those with which the cluster fills.
+// simulate simulates n requests, after the requests that fill the cluster.
 func (p Profile) simulate(c Cluster, s Scenario, renderers int, t Target, n int) (Result, error) {
 	stretch := n / stretches
 	length := float64(stretch) / p.Rate()
@@ -134,22 +135,22 @@ func (p Profile) simulate(c Cluster, s Scenario, renderers int, t Target, n int)
 	return r, nil
 }
 
-// outages are those of a scenario in a run of so many seconds, of which the first ones are
-// not measured.
+// outages returns the outages of a scenario in a run of length seconds. The first seconds are not
+// measured.
 func (s Scenario) outages(renderers int, first, length float64) (all []simulator.Outage) {
 	if s.Sites > 1 {
-		for i := 0; i < renderers; i += s.Sites { // the site's share; at least one
+		for i := 0; i < renderers; i += s.Sites { // the site's share, at least one renderer
 			all = append(all, simulator.Outage{Renderer: i, From: first, To: math.MaxFloat64 / 2, Kill: true})
 		}
 	}
-	for at, i := 0.0, 0; s.Restart > 0 && at+s.Restart < length; at, i = at+s.Restart, i+1 { // again and again, so that it is seen
+	for at, i := 0.0, 0; s.Restart > 0 && at+s.Restart < length; at, i = at+s.Restart, i+1 { // repeat the restart, to measure it often enough
 		all = append(all, simulator.Outage{Renderer: i % renderers, From: at, To: at + s.Restart})
 	}
 	return all
 }
 
-// Renderers finds the least number of renderers that meets the target in a scenario. It
-// begins at the closed form's answer, which progress hears with each later one.
+// Renderers finds the least number of renderers that meets the target in a scenario. It starts with
+// the closed form's answer, and reports each result to progress.
 func Renderers(p Profile, c Cluster, s Scenario, t Target, progress func(Result)) (Result, error) {
 	mean, variation := p.Moments()
 	slots := queueing.SlotsFor(p.Rate(), mean, variation, t.Wait, t.Share)
@@ -165,7 +166,7 @@ func Renderers(p Profile, c Cluster, s Scenario, t Target, progress func(Result)
 		return r.Meets(t), err
 	}
 	enough, tooFew := guess, s.least()-1
-	for step := 1; ; step *= 2 { // up until one is enough
+	for step := 1; ; step *= 2 { // go up until the number is enough
 		ok, err := meets(enough)
 		if err != nil || enough > mostRenderers {
 			return known[enough], errors.Join(err, ErrOutOfReach)
@@ -179,7 +180,7 @@ func Renderers(p Profile, c Cluster, s Scenario, t Target, progress func(Result)
 			return known[tooFew], ErrOutOfReach
 		}
 	}
-	for enough-tooFew > 1 { // down between too few and enough
+	for enough-tooFew > 1 { // bisect
 		middle := (enough + tooFew) / 2
 		ok, err := meets(middle)
 		if err != nil {
@@ -194,7 +195,7 @@ func Renderers(p Profile, c Cluster, s Scenario, t Target, progress func(Result)
 	return known[enough], nil
 }
 
-// least is how many renderers a scenario leaves one of.
+// least returns the least number of renderers that leaves one after the scenario's loss.
 func (s Scenario) least() int {
 	if s.Sites > 1 {
 		return 2
@@ -202,8 +203,8 @@ func (s Scenario) least() int {
 	return 1
 }
 
-// quantiles keeps waits in a hundred buckets per factor of ten, from a tenth of a
-// millisecond on: within 2.4 %.
+// quantiles counts waits in a hundred buckets per factor of ten, from 0.1 ms on. Its error is at
+// most 2.4 %.
 type quantiles struct {
 	counts [700]int
 	n      int

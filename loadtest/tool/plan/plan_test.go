@@ -12,7 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// exponential is a profile of one class whose times are about exponential.
+// exponential returns a profile of one class with nearly exponential times.
 func exponential(rate, mean float64, slots int) Profile {
 	c := Class{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: rate}
 	for i := 1; i <= 200; i++ {
@@ -40,8 +40,8 @@ func TestMoments(t *testing.T) {
 
 var usual = Target{Wait: .5, Share: .95, Refused: .001}
 
-// The plan for exponential times is near the closed form's, and one renderer fewer misses
-// the target.
+// The plan for exponential times is near the closed form's, and one renderer fewer misses the
+// target.
 func TestTheLeastNumberIsFound(t *testing.T) {
 	p := exponential(100, .2, 4)
 	c := Cluster{Ahead: 1, QueueWait: 5}
@@ -56,11 +56,11 @@ func TestTheLeastNumberIsFound(t *testing.T) {
 	}
 	fewer, err := Simulate(p, c, Scenario{}, r.Renderers-1, usual)
 	if err != nil || fewer.Meets(usual) {
-		t.Errorf("one fewer would do: %+v %v", fewer, err)
+		t.Errorf("one renderer fewer meets the target too: %+v %v", fewer, err)
 	}
 }
 
-// A site that is lost and restarts under way take more; what nobody can do is said.
+// A lost site and rolling restarts need more renderers; a target out of reach is an error.
 func TestScenarios(t *testing.T) {
 	p := exponential(100, .2, 4)
 	c := Cluster{Ahead: 1, QueueWait: 5}
@@ -73,11 +73,11 @@ func TestScenarios(t *testing.T) {
 	}
 	plain, lost, restart := number(Scenario{}), number(Scenario{Sites: 2}), number(Scenario{Restart: 30})
 	if lost < 2*plain-2 || lost > 2*plain+2 || restart < plain || restart > plain+2 {
-		t.Errorf("%d; %d with two sites of which one is lost; %d while they restart", plain, lost, restart)
+		t.Errorf("%d; %d with one of two sites lost; %d during restarts", plain, lost, restart)
 	}
 	c.Limits = map[renderjob.Lane]float64{renderjob.LaneStandard: .1}
 	if _, err := Renderers(p, c, Scenario{}, usual, func(Result) {}); err == nil {
-		t.Error("most renders are over their limit, and that is no error")
+		t.Error("most renders exceed their limit, but there is no error")
 	}
 }
 
@@ -102,10 +102,10 @@ func TestWhatBindsFirst(t *testing.T) {
 func TestProfilesThatAreNone(t *testing.T) {
 	for want, text := range map[string]string{
 		"has classes":       `{"slots": 4}`,
-		"is no lane":        `{"slots": 4, "classes": [{"lane": "fast", "per_second": 1, "render": [{"seconds": 1, "count": 1}]}]}`,
-		"to rise":           `{"slots": 4, "classes": [{"lane": "bulk", "per_second": 1, "render": [{"seconds": 1, "count": 2}, {"seconds": 2, "count": 1}]}]}`,
+		"is not a lane":     `{"slots": 4, "classes": [{"lane": "fast", "per_second": 1, "render": [{"seconds": 1, "count": 1}]}]}`,
+		"must rise":         `{"slots": 4, "classes": [{"lane": "bulk", "per_second": 1, "render": [{"seconds": 1, "count": 2}, {"seconds": 2, "count": 1}]}]}`,
 		"no render":         `{"slots": 4, "classes": [{"lane": "bulk", "per_second": 1, "render": [{"seconds": 1, "count": 0}]}]}`,
-		"nothing comes":     `{"slots": 4, "classes": [{"lane": "bulk", "per_second": 0, "render": [{"seconds": 1, "count": 1}]}]}`,
+		"no requests":       `{"slots": 4, "classes": [{"lane": "bulk", "per_second": 0, "render": [{"seconds": 1, "count": 1}]}]}`,
 		"invalid character": `no JSON`,
 	} {
 		file := filepath.Join(t.TempDir(), "profile.json")
@@ -118,8 +118,8 @@ func TestProfilesThatAreNone(t *testing.T) {
 	}
 }
 
-// Types are as frequent as they were offered, lanes as they were rendered; what only one
-// side knows by its name is shared by all.
+// Types have the rates at which they were offered, lanes have the shares that were rendered. A type
+// with a name known on only one side is shared among all.
 func TestRefusedRendersAreOffered(t *testing.T) {
 	classes := []Class{
 		{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: 6}, {Lane: renderjob.LaneExpensive, Type: "jpeg", Rate: 2},
@@ -137,7 +137,7 @@ func TestRefusedRendersAreOffered(t *testing.T) {
 	}
 }
 
-// A measured render ended at its limit at the latest: the bucket that the limit cuts says so.
+// A measured render ended at its limit at the latest, so the limit cuts the bucket.
 func TestLimitsCutBuckets(t *testing.T) {
 	p := Profile{Slots: 1, Classes: []Class{{Lane: renderjob.LaneStandard, Rate: 1, Render: []Bucket{{10, 1}, {30, 2}, {60, 3}}}}}
 	cut := p.cut(map[renderjob.Lane]float64{renderjob.LaneStandard: 20}).Classes[0].Render
@@ -145,11 +145,11 @@ func TestLimitsCutBuckets(t *testing.T) {
 		t.Error(cut)
 	}
 	if p.Classes[0].Render[1].Seconds != 30 {
-		t.Error("the profile itself was changed")
+		t.Error("cut changed its receiver")
 	}
 }
 
-// Sums of rates are rounded, each in its own way.
+// Each sum of rates has its own rounding error.
 func TestBucketsThatFallByATrifleAreMended(t *testing.T) {
 	var buckets []sample
 	for le, rate := range map[string]float64{"0.1": .3, "0.5": math.Nextafter(.3, 0), "1": .4, "+Inf": .4} {

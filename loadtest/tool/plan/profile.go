@@ -1,6 +1,6 @@
-// Package plan answers how many renderers a site needs: from a profile of what comes and
-// how long it takes, by closed forms for the first guess and by simulation of thumbmill's
-// own rules for the answer.
+// Package plan computes how many renderers a site needs, from a profile of its requests and their
+// durations. Closed forms give a first guess, a simulation of thumbmill's own rules gives the
+// answer.
 package plan
 
 import (
@@ -18,38 +18,37 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Profile is what comes, and what it takes.
+// Profile describes the requests and their costs.
 type Profile struct {
 	Classes []Class `json:"classes"`
-	// Fetch and Store are the mean times in seconds of reading an original and of writing a
-	// thumbnail.
+	// Fetch and Store are the mean times in seconds to read an original and to write a thumbnail.
 	Fetch float64 `json:"fetch_seconds"`
 	Store float64 `json:"store_seconds"`
-	// Slots of one renderer.
+	// Slots is the number of slots of one renderer.
 	Slots int `json:"slots"`
-	// CPU is the processor time of a render, in seconds; Bytes what is fetched for one. 0 is
-	// not known.
+	// CPU is the processor time of a render in seconds, Bytes the fetched bytes of a render. 0
+	// means unknown.
 	CPU   float64 `json:"cpu_seconds,omitempty"`
 	Bytes float64 `json:"fetch_bytes,omitempty"`
 }
 
-// Class is the requests of one lane and type.
+// Class has the requests of one lane and type.
 type Class struct {
 	Lane renderjob.Lane `json:"lane"`
 	Type string         `json:"type"`
-	Rate float64        `json:"per_second"` // refused ones included
-	// Render is how long renders take: cumulated counts up to each time, as a Prometheus
-	// histogram has them. Within a bucket times are taken as even.
+	Rate float64        `json:"per_second"` // including refused requests
+	// Render has the distribution of durations: cumulated counts up to each time, as in a
+	// Prometheus histogram. Within a bucket, durations are uniform.
 	Render []Bucket `json:"render"`
 }
 
-// Bucket is the renders that took no longer than Seconds.
+// Bucket counts the renders that took at most Seconds.
 type Bucket struct {
 	Seconds float64 `json:"seconds"`
 	Count   float64 `json:"count"`
 }
 
-// Read reads a profile that was recorded.
+// Read reads a recorded profile.
 func Read(file string) (p Profile, err error) {
 	text, err := os.ReadFile(file)
 	if err == nil {
@@ -64,17 +63,17 @@ func Read(file string) (p Profile, err error) {
 	return p, nil
 }
 
-// Validate says what is wrong with a profile.
+// Validate returns the first error of a profile.
 func (p Profile) Validate() error {
 	if len(p.Classes) == 0 || p.Slots < 1 || p.Slots > 10_000 || p.Fetch < 0 || p.Store < 0 {
-		return errors.New("a profile has classes, slots of a renderer, and times that are not negative")
+		return errors.New("a profile has classes, 1 to 10,000 slots of a renderer, and times of at least 0")
 	}
 	for _, c := range p.Classes {
 		if !slices.Contains(renderjob.Lanes(), c.Lane) {
-			return fmt.Errorf("%q is no lane", c.Lane)
+			return fmt.Errorf("%q is not a lane: use standard, expensive or bulk", c.Lane)
 		}
 		if !(c.Rate >= 0 && c.Rate < 1e7) || len(c.Render) == 0 {
-			return fmt.Errorf("%s %s: a class has a rate and times of renders", c.Lane, c.Type)
+			return fmt.Errorf("%s %s: a class needs per_second from 0 to 10 million, and buckets in render", c.Lane, c.Type)
 		}
 		for i, b := range c.Render {
 			before := Bucket{}
@@ -82,20 +81,20 @@ func (p Profile) Validate() error {
 				before = c.Render[i-1]
 			}
 			if !(b.Seconds > before.Seconds) || math.IsInf(b.Seconds, 0) || b.Count < before.Count {
-				return fmt.Errorf("%s %s: times and counts are to rise", c.Lane, c.Type)
+				return fmt.Errorf("%s %s: seconds must rise, and counts must not fall", c.Lane, c.Type)
 			}
 		}
 		if c.Render[len(c.Render)-1].Count <= 0 {
-			return fmt.Errorf("%s %s: no render was counted", c.Lane, c.Type)
+			return fmt.Errorf("%s %s: no render was counted: record a longer window", c.Lane, c.Type)
 		}
 	}
 	if p.Rate() <= 0 {
-		return errors.New("nothing comes")
+		return errors.New("the profile has no requests: record a window with requests")
 	}
 	return nil
 }
 
-// Rate is that of all classes.
+// Rate returns the rate of all classes.
 func (p Profile) Rate() (total float64) {
 	for _, c := range p.Classes {
 		total += c.Rate
@@ -103,8 +102,7 @@ func (p Profile) Rate() (total float64) {
 	return total
 }
 
-// Moments are the mean time of a render in seconds, and its squared coefficient of
-// variation.
+// Moments returns the mean time of a render in seconds, and its squared coefficient of variation.
 func (p Profile) Moments() (mean, variation float64) {
 	var first, second float64
 	for _, c := range p.Classes {
@@ -120,8 +118,7 @@ func (p Profile) Moments() (mean, variation float64) {
 	return first, second/(first*first) - 1
 }
 
-// Scaled is a profile with so many times the requests, each of which takes so many times
-// as long.
+// Scaled returns a profile with rate times the requests, each with time times the duration.
 func (p Profile) Scaled(rate, time float64) Profile {
 	scaled := p
 	scaled.CPU *= time
@@ -136,8 +133,8 @@ func (p Profile) Scaled(rate, time float64) Profile {
 	return scaled
 }
 
-// cut takes buckets that a limit goes through up to the limit: what was measured ended
-// there. Those beyond it stay, as renders that overrun.
+// cut shortens buckets that contain a limit: measured renders ended there. Buckets beyond the limit
+// stay, as renders that overrun.
 func (p Profile) cut(limits map[renderjob.Lane]float64) Profile {
 	cut := p.Scaled(1, 1)
 	for _, c := range cut.Classes {
@@ -153,7 +150,7 @@ func (p Profile) cut(limits map[renderjob.Lane]float64) Profile {
 	return cut
 }
 
-// Requests draws n of them, at random times (Poisson).
+// Requests returns n requests at random times (Poisson).
 func (p Profile) Requests(n int, seed uint64) iter.Seq[simulator.Request] {
 	return func(yield func(simulator.Request) bool) {
 		random := rand.New(rand.NewPCG(seed, 17))
@@ -174,7 +171,7 @@ func (p Profile) Requests(n int, seed uint64) iter.Seq[simulator.Request] {
 	}
 }
 
-// draw gives a time of a render.
+// draw returns a random time of a render.
 func (c Class) draw(random *rand.Rand) float64 {
 	want := random.Float64() * c.Render[len(c.Render)-1].Count
 	i := sort.Search(len(c.Render)-1, func(i int) bool { return c.Render[i].Count > want })

@@ -17,10 +17,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Prometheus is where a cluster's metrics are.
+// Prometheus is the source of a cluster's metrics.
 type Prometheus struct {
 	URL    string
-	Window time.Duration // over which the means are
+	Window time.Duration // window of the means
 	Client *http.Client
 }
 
@@ -29,7 +29,7 @@ type sample struct {
 	value  float64
 }
 
-// Profile reads the profile of the window before now.
+// Profile reads the profile of the last window.
 func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
 	window := fmt.Sprintf("%ds", int(p.Window.Seconds()))
 	if profile.Classes, err = p.classes(ctx, window); err != nil {
@@ -50,8 +50,8 @@ func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
 	return profile, errors.Join(err, profile.Validate())
 }
 
-// classes are the renders by lane and type, as often as they were offered: those that were
-// refused for want of renderers would have come to the same renders.
+// classes returns the renders by lane and type, with the rates at which they were offered: requests
+// that were refused because renderers were missing would have needed the same renders.
 func (p Prometheus) classes(ctx context.Context, window string) (classes []Class, err error) {
 	counts, err := p.query(ctx, "sum by (type) (rate(thumbmill_renders_offered_total["+window+"]))")
 	if err != nil {
@@ -66,19 +66,19 @@ func (p Prometheus) classes(ctx context.Context, window string) (classes []Class
 		return nil, err
 	}
 	if classes = histograms(buckets); len(classes) == 0 {
-		return nil, fmt.Errorf("%s knows no render of the last %s: is it the right one, and does it scrape the renderers?", p.URL, window)
+		return nil, fmt.Errorf("%s has no render in the last %s: check its address, and that it scrapes the renderers", p.URL, window)
 	}
 	offer(classes, offered)
 	return classes, nil
 }
 
-// histograms are classes from buckets, with the rates at which renders ended.
+// histograms makes classes from buckets, with the rates at which renders ended.
 func histograms(buckets []sample) (classes []Class) {
 	type name struct{ lane, original string }
 	all := map[name][]Bucket{}
 	for _, s := range buckets {
 		le, err := strconv.ParseFloat(s.labels["le"], 64)
-		if err == nil && !math.IsInf(le, 1) { // no render takes longer than the last bucket: their limits are below it
+		if err == nil && !math.IsInf(le, 1) { // skip the last bucket: limits of renders are below it
 			n := name{s.labels["lane"], s.labels["type"]}
 			all[n] = append(all[n], Bucket{le, s.value})
 		}
@@ -96,17 +96,18 @@ func histograms(buckets []sample) (classes []Class) {
 	return classes
 }
 
-// rise mends counts that fall: a rate is extrapolated for each bucket and renderer, and a
-// sum of such is rounded as their order has it, so that a bucket can have a trifle less than
-// the one before, which it includes. Prometheus does so for its own quantiles.
+// rise corrects counts that fall. Prometheus extrapolates a rate for each bucket and renderer, and
+// rounding depends on the order of a sum. A bucket can therefore have slightly less than an earlier
+// bucket that it includes. Prometheus corrects the same for its own quantiles.
 func rise(times []Bucket) {
 	for i := 1; i < len(times); i++ {
 		times[i].Count = max(times[i].Count, times[i-1].Count)
 	}
 }
 
-// offer gives classes the rates at which their types were offered. Types go by an original's
-// name there, and by its content here: what one side alone knows is shared by all.
+// offer sets the rates of classes to the rates at which their types were offered. The metric of
+// offers has the type by name, the metric of renders has it by content. Types that only one of them
+// knows are shared among all.
 func offer(classes []Class, offered map[string]float64) {
 	rendered := map[string]float64{}
 	for _, c := range classes {
@@ -129,7 +130,7 @@ func offer(classes []Class, offered map[string]float64) {
 	}
 }
 
-// number is the value of a query that has one; 0 where there is none.
+// number returns the value of a query, or 0 without a value.
 func (p Prometheus) number(ctx context.Context, query string) (float64, error) {
 	all, err := p.query(ctx, query)
 	if err != nil || len(all) == 0 || math.IsNaN(all[0].value) {
@@ -158,7 +159,7 @@ func (p Prometheus) query(ctx context.Context, query string) (samples []sample, 
 		}
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return nil, fmt.Errorf("%s is no Prometheus: %w", p.URL, err)
+		return nil, fmt.Errorf("%s does not answer like Prometheus: check --prometheus: %w", p.URL, err)
 	}
 	if answer.Error != "" {
 		return nil, fmt.Errorf("%s: %s", p.URL, answer.Error)

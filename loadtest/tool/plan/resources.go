@@ -10,13 +10,13 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
 )
 
-// Machine is what a renderer's machine has. 0 is not known, and not counted.
+// Machine describes a renderer's machine. 0 means unknown; such a resource is not counted.
 type Machine struct {
 	Cores    float64
 	Memory   float64 // bytes
-	Slot     float64 // bytes of memory that a slot may take
+	Slot     float64 // memory limit of a slot in bytes
 	Download float64 // bytes per second
-	Writes   float64 // thumbnails per second that the store takes from all renderers
+	Writes   float64 // thumbnails per second that the store accepts from all renderers
 }
 
 // Resource is a resource that renders need, with the share that is used. Above 1 the plan cannot work.
@@ -40,7 +40,7 @@ func Check(all []Resource) error {
 	return errors.Join(wrong...)
 }
 
-// Binds lists what a number of renderers uses, what binds first in front.
+// Binds returns the used shares with a number of renderers, the largest first.
 func Binds(p Profile, m Machine, renderers int) (all []Resource) {
 	mean, _ := p.Moments()
 	n := float64(renderers)
@@ -64,9 +64,9 @@ func Binds(p Profile, m Machine, renderers int) (all []Resource) {
 	return all
 }
 
-// StandardSizes is the share of renders that would be left if widths were standard ones:
-// of so many requests for so many originals (Zipf's law with exponent 1, Wikimedia's
-// widths), the different thumbnails with steps over those without.
+// StandardSizes returns the share of renders with standard widths only. It is the ratio of
+// different thumbnails with and without Wikimedia's steps, for the given number of requests and
+// originals (Zipf's law with exponent 1, Wikimedia's widths).
 func StandardSizes(requests, originals int) float64 {
 	w := workload.Workload{
 		Phases: []workload.Phase{{Duration: 1e9, From: float64(requests), To: float64(requests)}}, Originals: originals, Zipf: 1,
@@ -84,6 +84,6 @@ func StandardSizes(requests, originals int) float64 {
 	return different(workload.ToSteps(workload.WikimediaWidths())) / different(workload.WikimediaWidths())
 }
 
-// PerRenderer is a profile as one of n renderers has it when a load balancer gives each
-// its own queue at random, instead of one queue for all.
+// PerRenderer returns the profile of one of n renderers, if a load balancer gives each its own
+// queue at random.
 func PerRenderer(p Profile, n int) Profile { return p.Scaled(1/float64(n), 1) }

@@ -12,13 +12,13 @@ import (
 // Point is a value at a place.
 type Point struct{ X, Y float64 }
 
-// Line is one line with its name.
+// Line is a line with a name.
 type Line struct {
 	Name   string
 	Points []Point
 }
 
-// Plot is lines over an axis, from 0 up.
+// Plot has lines over an axis. The y axis starts at 0.
 type Plot struct {
 	Title, X, Y string
 	Lines       []Line
@@ -30,10 +30,10 @@ const (
 	top, right       = 30.0, 190.0
 	ticks            = 5
 	colourOf         = "hsl(%d 65%% 50%%)"
-	degreesPerColour = 137 // the golden angle: neighbours differ
+	degreesPerColour = 137 // the golden angle: consecutive colours differ
 )
 
-// SVG draws the plot.
+// SVG returns the plot as SVG.
 func (p Plot) SVG() template.HTML {
 	x0, x1, y1 := p.bounds()
 	toX := func(x float64) float64 { return left + (x-x0)/(x1-x0)*(width-left-right) }

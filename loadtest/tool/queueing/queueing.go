@@ -1,16 +1,15 @@
-// Package queueing has the closed forms of queueing theory that a first answer to "how
-// many renderers?" needs, and that the simulator is held against. Times are in the unit of
-// the caller; arrivals are Poisson where nothing else is said.
+// Package queueing has closed forms of queueing theory. The planner's first guess uses them, and
+// tests compare the simulator with them. Times are in the caller's unit; arrivals are Poisson
+// unless a function says otherwise.
 //
-// Sources: L. Kleinrock, Queueing Systems I (1975) for M/M/c, M/M/c/K and
-// Pollaczek–Khinchine; A. O. Allen, Probability, Statistics, and Queueing Theory (1990) for
-// Allen–Cunneen.
+// Sources: L. Kleinrock, Queueing Systems I (1975) for M/M/c, M/M/c/K and Pollaczek–Khinchine; A.
+// O. Allen, Probability, Statistics, and Queueing Theory (1990) for Allen–Cunneen.
 package queueing
 
 import "math"
 
-// ErlangB is the share of requests that find all of c slots busy, where none waits, when
-// load slots' worth of work is offered.
+// ErlangB returns the share of requests that find all of c slots busy, if no request waits and the
+// offered work keeps load slots busy.
 func ErlangB(c int, load float64) float64 {
 	b := 1.0
 	for n := 1; n <= c; n++ {
@@ -19,8 +18,7 @@ func ErlangB(c int, load float64) float64 {
 	return b
 }
 
-// ErlangC is the share of requests that have to wait for one of c slots; 1 when more is
-// offered than they can do.
+// ErlangC returns the share of requests that wait for one of c slots, or 1 if load exceeds c.
 func ErlangC(c int, load float64) float64 {
 	if load >= float64(c) {
 		return 1
@@ -29,7 +27,7 @@ func ErlangC(c int, load float64) float64 {
 	return b / (1 - load/float64(c)*(1-b))
 }
 
-// MMC is the wait in a queue of exponential service.
+// MMC is a queue with exponential service.
 type MMC struct {
 	Slots   int
 	Rate    float64 // of arrivals
@@ -38,7 +36,7 @@ type MMC struct {
 
 func (q MMC) load() float64 { return q.Rate * q.Service }
 
-// MeanWait is the mean wait; +Inf when more is offered than can be done.
+// MeanWait returns the mean wait, or +Inf if the load exceeds the slots.
 func (q MMC) MeanWait() float64 {
 	if q.load() >= float64(q.Slots) {
 		return math.Inf(1)
@@ -46,7 +44,7 @@ func (q MMC) MeanWait() float64 {
 	return ErlangC(q.Slots, q.load()) * q.Service / (float64(q.Slots) - q.load())
 }
 
-// Beyond is the share of requests that wait longer than t.
+// Beyond returns the share of requests that wait longer than t.
 func (q MMC) Beyond(t float64) float64 {
 	if q.load() >= float64(q.Slots) {
 		return 1
@@ -54,20 +52,20 @@ func (q MMC) Beyond(t float64) float64 {
 	return ErlangC(q.Slots, q.load()) * math.Exp(-(float64(q.Slots)-q.load())*t/q.Service)
 }
 
-// MMCK is a queue of exponential service with room for Room requests, those in service
-// included; who finds it full is refused.
+// MMCK is a queue with exponential service and room for Room requests, including requests in
+// service. It refuses requests when it is full.
 type MMCK struct {
 	Queue MMC
 	Room  int
 }
 
-// Refused is the share that is refused, and MeanWait the mean wait of the others.
+// Refused returns the share of refused requests.
 func (q MMCK) Refused() float64 {
 	p := q.states()
 	return p[q.Room]
 }
 
-// MeanWait is that of those who are let in.
+// MeanWait returns the mean wait of accepted requests.
 func (q MMCK) MeanWait() float64 {
 	p := q.states()
 	waiting := 0.0
@@ -77,7 +75,7 @@ func (q MMCK) MeanWait() float64 {
 	return waiting / (q.Queue.Rate * (1 - p[q.Room]))
 }
 
-// states are the probabilities of n requests in the system.
+// states returns the probabilities of n requests in the system.
 func (q MMCK) states() []float64 {
 	p := make([]float64, q.Room+1)
 	p[0] = 1
@@ -92,14 +90,15 @@ func (q MMCK) states() []float64 {
 	return p
 }
 
-// MD1Wait is the mean wait for one slot with constant service (Pollaczek–Khinchine).
+// MD1Wait returns the mean wait for one slot with constant service (Pollaczek–Khinchine).
 func MD1Wait(rate, service float64) float64 {
 	load := rate * service
 	return load * service / (2 * (1 - load))
 }
 
-// SlotsFor is the least number of slots for which, by M/M/c with Allen–Cunneen's factor
-// on the wait (the mean of the squared coefficients of variation of arrivals, 1, and service), a share of the waits is at most t. It is the planner's first answer.
+// SlotsFor returns the least number of slots that keeps the given share of waits at most t. It uses
+// M/M/c with Allen–Cunneen's factor on the wait: the mean of the squared coefficients of variation
+// of arrivals (1) and of service.
 func SlotsFor(rate, service, variationService, t, share float64) int {
 	for c := max(1, int(math.Ceil(rate*service))); ; c++ {
 		q := MMC{c, rate, service}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Against tables: Erlang's (A. K. Erlang's B for 10 lines and 5 erlang is 0.01838), M/M/1's
-// textbook values, and the field notes' example of one pooled queue.
+// Tables: Erlang's B for 10 lines and 5 erlang is 0.01838 (A. K. Erlang), textbook values of M/M/1,
+// and an example of one pooled queue.
 func TestAgainstTables(t *testing.T) {
 	for what, c := range map[string]struct{ got, want float64 }{
 		"B(10, 5)":                        {ErlangB(10, 5), 0.018385},
@@ -30,6 +30,6 @@ func TestAgainstTables(t *testing.T) {
 		t.Errorf("%d slots for 20 slots' worth of work", n)
 	}
 	if !math.IsInf(MMC{1, 2, 1}.MeanWait(), 1) || ErlangC(1, 2) != 1 {
-		t.Error("too much is no finite wait")
+		t.Error("the wait under an overload is finite")
 	}
 }

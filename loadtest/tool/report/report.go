@@ -1,5 +1,5 @@
-// Package report writes what a load test recorded, as text and as a page with plots, and
-// compares two runs.
+// Package report writes the record of a load test as text and as a page with plots, and compares
+// two runs.
 package report
 
 import (
@@ -18,24 +18,24 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/tool/plot"
 )
 
-// Report is a run with what was asked for.
+// Report is a run with its settings.
 type Report struct {
 	Title  string            `json:"title"`
-	Asked  map[string]string `json:"asked"` // flags as they were
+	Asked  map[string]string `json:"asked"` // the flags
 	Record *drive.Record     `json:"record"`
 }
 
-// outcomes are those of a record, the most frequent first.
+// outcomes returns the outcomes of a record, the most frequent first.
 func outcomes(r *drive.Record) []string {
 	return slices.SortedFunc(maps.Keys(r.Outcomes), func(a, b string) int {
 		return cmp.Or(cmp.Compare(r.Outcomes[b], r.Outcomes[a]), cmp.Compare(a, b))
 	})
 }
 
-// length is for how long requests were sent, in seconds.
+// length returns the time in seconds in which requests were sent.
 func (r Report) length() float64 { return max(r.Record.Sending, 1e-9) }
 
-// Text writes tables.
+// Text writes the report as tables.
 func (r Report) Text(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(w, "%s: %.1f s, %.1f MB\n\noutcome\trequests\tper second\t%s ms\n", r.Title, r.length(), float64(r.Record.Bytes)/1e6, strings.Join(drive.Quantiles(), " ms\t"))
@@ -57,7 +57,7 @@ func (r Report) Text(out io.Writer) error {
 	return w.Flush()
 }
 
-// Compare writes two runs beside each other.
+// Compare writes two runs side by side.
 func Compare(out io.Writer, a, b Report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(w, "\t%s\t%s\tratio\n", a.Title, b.Title)
@@ -90,7 +90,7 @@ func Compare(out io.Writer, a, b Report) error {
 //go:embed report.html
 var page string
 
-// HTML writes a page that needs nothing else.
+// HTML writes the report as a page without external files.
 func (r Report) HTML(out io.Writer) error {
 	t, err := template.New("report").Parse(page)
 	if err != nil {
@@ -119,7 +119,7 @@ func (r Report) plots() []template.HTML {
 	latency := []plot.Line{over("p50", func(s drive.Second) float64 { return s.P50 }), over("p99", func(s drive.Second) float64 { return s.P99 })}
 	return []template.HTML{
 		plot.Plot{Title: "Sent, and answered by outcome", X: "seconds", Y: "a second", Lines: rates}.SVG(),
-		plot.Plot{Title: "Latency from when each request was due", X: "seconds", Y: "ms", Lines: latency}.SVG(),
-		plot.Plot{Title: "Under way", X: "seconds", Y: "requests", Lines: []plot.Line{over("under way", func(s drive.Second) float64 { return float64(s.UnderWay) })}}.SVG(),
+		plot.Plot{Title: "Latency since each request was due", X: "seconds", Y: "ms", Lines: latency}.SVG(),
+		plot.Plot{Title: "In progress", X: "seconds", Y: "requests", Lines: []plot.Line{over("in progress", func(s drive.Second) float64 { return float64(s.UnderWay) })}}.SVG(),
 	}
 }

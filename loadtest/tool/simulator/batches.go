@@ -2,9 +2,9 @@ package simulator
 
 import "math"
 
-// Batches are means of long stretches of one run, from which the confidence interval of
-// the whole follows: stretches much longer than a busy period depend little on each other
-// (the method of batch means; A. M. Law, Simulation Modeling and Analysis, 2015, §9.5).
+// Batches estimates a mean and its confidence interval from the means of long stretches of one run.
+// Stretches much longer than a busy period are nearly independent (the method of batch means; A. M.
+// Law, Simulation Modeling and Analysis, 2015, §9.5).
 type Batches struct {
 	sum, squares float64
 	n            int
@@ -17,8 +17,8 @@ func (b *Batches) Add(mean float64) {
 	b.n++
 }
 
-// Interval is the mean, and half the width of its 95 % interval; with fewer than ten
-// stretches that is infinite.
+// Interval returns the mean, and half the width of its 95 % interval, which is infinite with fewer
+// than ten stretches.
 func (b *Batches) Interval() (mean, half float64) {
 	n := float64(b.n)
 	mean = b.sum / max(n, 1)
@@ -29,8 +29,8 @@ func (b *Batches) Interval() (mean, half float64) {
 	return mean, student(b.n-1) * math.Sqrt(variance/n)
 }
 
-// student is the 97.5 % quantile of Student's distribution, by Hill's expansion of the
-// normal one; good to a percent from nine degrees of freedom on.
+// student returns the 97.5 % quantile of Student's distribution, by Hill's expansion of the normal
+// quantile. Its error is below 1 % from nine degrees of freedom on.
 func student(degrees int) float64 {
 	const z = 1.959964
 	d := float64(degrees)

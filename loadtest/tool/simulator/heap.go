@@ -1,7 +1,7 @@
 package simulator
 
-// heap is the events to come, the next one first: a heap of four children, which is
-// shallower than one of two, and needs no interface.
+// heap has the coming events, the next event first. It has four children per node: it is less deep
+// than a binary heap, and needs no interface.
 type heap struct{ all []event }
 
 func (h *heap) len() int     { return len(h.all) }
@@ -48,10 +48,10 @@ func (h *heap) pop() event {
 	return top
 }
 
-// ticket names a request in a queue, for as long as that is what it was then.
+// ticket names a request in a queue. life detects that the request has changed since.
 type ticket struct{ id, life int32 }
 
-// fifo is a queue.
+// fifo is a first-in, first-out queue.
 type fifo[T any] struct {
 	all  []T
 	head int

@@ -7,22 +7,22 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// lane is one lane's pool at the coordinator, and its queue.
+// lane is a lane's pool at the coordinator, and its queue.
 type lane struct {
 	name     renderjob.Lane
 	held     int
-	line     fifo[ticket] // of requests that wait for a place
+	line     fifo[ticket] // requests that wait for a place
 	waiting  int
 	queue    fifo[ticket] // of jobs
-	pulls    fifo[int32]  // of renderers that have asked for one
+	pulls    fifo[int32]  // renderers that have asked for a job
 	pace     lanes.Pace
 	workers  int
 	maxQueue int
 	limit    float64
 }
 
-// size sets the pools by the slots of the renderers that edges know; where they know none,
-// the pools stay as they are.
+// size sets the pools from the slots of the renderers that edges know. If edges know none, the
+// pools stay as they are.
 func (s *Simulation) size() {
 	slots := 0
 	for i := range s.renderers {
@@ -67,7 +67,7 @@ func (s *Simulation) arrive(r Request) {
 	}
 }
 
-// admit finds room for a request, and gives its number.
+// admit stores a request, and returns its number.
 func (s *Simulation) admit(r request) int32 {
 	if n := len(s.free); n > 0 {
 		id := s.free[n-1]
@@ -105,7 +105,7 @@ func (s *Simulation) fail(id int32, o Outcome) {
 	s.release(l)
 }
 
-// forget ends a request that was answered.
+// forget frees the number of an answered request.
 func (s *Simulation) forget(id int32) {
 	r := &s.requests[id]
 	r.life++
@@ -113,12 +113,12 @@ func (s *Simulation) forget(id int32) {
 	s.release(r.lane)
 }
 
-// release gives a place to who waits longest.
+// release gives a place to the request that has waited longest.
 func (s *Simulation) release(at uint8) {
 	l := s.lanes[at]
 	l.held--
 	for l.held < l.workers && l.line.len() > 0 {
-		if t := l.line.pop(); s.valid(t) && s.requests[t.id].waiting { // else it gave up
+		if t := l.line.pop(); s.valid(t) && s.requests[t.id].waiting { // else the request has timed out
 			l.waiting--
 			s.grant(t.id)
 		}

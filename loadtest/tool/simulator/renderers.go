@@ -9,18 +9,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// renderer is one, with the jobs in its hands.
+// renderer is a renderer with the jobs that it holds.
 type renderer struct {
 	gone   bool
-	listed bool // by the edges, as one that takes jobs
+	listed bool // edges know it, as a renderer that takes jobs
 	busy   int
 	inHand int
 	byLane [3]int
-	ready  fifo[ticket]       // requests with their originals, that wait for a slot
-	jobs   map[int32]struct{} // in hand; kept where renderers are killed
-	pulls  [3]bool            // it has asked for work of the lane
-	served [3]int             // when a lane's last job came, in jobs
-	took   int                // jobs so far
+	ready  fifo[ticket]       // requests with fetched originals that wait for a slot
+	jobs   map[int32]struct{} // held jobs; only kept if outages kill renderers
+	pulls  [3]bool            // the renderer has asked for a job of the lane
+	served [3]int             // number of jobs at the lane's last job
+	took   int                // number of jobs so far
 }
 
 // publish puts a job into the queue, or gives it to the renderer that asked first.
@@ -31,7 +31,7 @@ func (s *Simulation) publish(id int32) {
 		s.renderers[at].pulls[s.requests[id].lane] = false
 		if s.hasRoom(at, s.requests[id].lane) {
 			s.deliver(id, at)
-			s.pull(at) // it asks again, also where the job was too old
+			s.pull(at) // the renderer asks again, even if the job was too old
 			return
 		}
 	}
@@ -40,7 +40,7 @@ func (s *Simulation) publish(id int32) {
 
 func (s *Simulation) ticket(id int32) ticket { return ticket{id, s.requests[id].life} }
 
-// valid reports whether the request is still what it was when it stood in line.
+// valid reports whether the request is unchanged since it entered the queue.
 func (s *Simulation) valid(t ticket) bool { return s.requests[t.id].life == t.life }
 
 func (s *Simulation) hasRoom(at int, lane uint8) bool {
@@ -52,8 +52,8 @@ func (s *Simulation) hasRoom(at int, lane uint8) bool {
 	return !r.gone && r.inHand < s.config.Slots+s.config.Ahead && r.byLane[lane] < limit
 }
 
-// pull has a renderer take what waits, from the lane that it served least recently, and
-// ask for what comes.
+// pull gives a renderer waiting jobs, from the least recently served lane first, and notes its
+// demand for later jobs.
 func (s *Simulation) pull(at int) {
 	for lane := s.turn(at); lane >= 0; lane = s.turn(at) {
 		if id, ok := s.next(s.lanes[lane]); ok {
@@ -65,7 +65,7 @@ func (s *Simulation) pull(at int) {
 	}
 }
 
-// turn is the lane for which a renderer looks next; -1 where it has asked for all that it
+// turn returns the next lane of a renderer, or -1 if the renderer has asked for every lane that it
 // has room for.
 func (s *Simulation) turn(at int) (lane int) {
 	w := &s.renderers[at]
@@ -87,7 +87,7 @@ func (s *Simulation) next(l *lane) (id int32, ok bool) {
 	return 0, false
 }
 
-// deliver hands a job to a renderer, which begins to fetch, or finds it too old.
+// deliver gives a job to a renderer. The renderer starts to fetch, or finds the job too old.
 func (s *Simulation) deliver(id int32, at int) {
 	r, w := &s.requests[id], &s.renderers[at]
 	r.deliveries++
@@ -110,7 +110,7 @@ func (s *Simulation) deliver(id int32, at int) {
 	s.schedule(fetched, id, r.asked.Fetch)
 }
 
-// begin takes a slot. What the request waited is all but its fetch.
+// begin takes a slot. The wait of the request excludes its fetch.
 func (s *Simulation) begin(id int32) {
 	r := &s.requests[id]
 	s.renderers[r.renderer].busy++
@@ -148,7 +148,7 @@ func (s *Simulation) leaveRenderer(id int32) {
 	s.pull(int(s.requests[id].renderer))
 }
 
-// drop takes a job out of its renderer's hands.
+// drop removes a job from its renderer.
 func (s *Simulation) drop(id int32) {
 	r := &s.requests[id]
 	w := &s.renderers[r.renderer]
@@ -159,8 +159,8 @@ func (s *Simulation) drop(id int32) {
 	}
 }
 
-// leave takes a renderer away. One that is killed loses its jobs, which come to others
-// after AckWait; the others it finishes.
+// leave takes a renderer away. A killed renderer loses its jobs; other renderers get these after
+// AckWait. A renderer that drains finishes its jobs.
 func (s *Simulation) leave(at int, kill bool) {
 	w := &s.renderers[at]
 	w.gone = true

@@ -1,17 +1,16 @@
-// Package simulator lets requests go through thumbmill's own rules, event by event:
+// Package simulator simulates requests under thumbmill's own rules, event by event:
 //
 //	arrival → the lane's pool at the coordinator (places, bounded line, queue_wait)
-//	→ the queue → a renderer with room (slots and ahead in hand; expensive and bulk at
+//	→ the queue → a renderer with room (it holds slots and ahead jobs; expensive and bulk at
 //	most half) → fetch → a slot → render (up to its limit) → answer → store → the place is free
 //
-// It knows renderers that drain, die and come back, redelivery after AckWait, how long edges
-// keep the places of one that died, jobs that are handed back, and the bound of the line
-// that edges learn from how long places are held. It leaves out what does not
-// change how long requests wait in the sum: fairness among clients, flights, throttles
-// other than the lanes.
+// It simulates renderers that drain, die and return; redelivery after AckWait; the time that edges
+// keep the places of a dead renderer; jobs that are handed back; and the bound of the line, which
+// edges learn from the time that requests hold places. It does not simulate rules that do not
+// change the sum of waits: fairness among clients, flights, and throttles other than the lanes.
 //
-// Times are seconds of simulated time. Arrivals and service times are the caller's, so that
-// a cluster can be given the same ones.
+// Times are seconds of simulated time. The caller provides arrivals and service times, so that it
+// can give the same ones to a cluster.
 package simulator
 
 import (
@@ -25,61 +24,61 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Request is one request for a render.
+// Request is a request for a render.
 type Request struct {
 	At     float64
 	Lane   renderjob.Lane
-	Fetch  float64 // of the original; takes no slot
+	Fetch  float64 // of the original; needs no slot
 	Render float64 // in a slot
-	Store  float64 // after the answer; the place is held
+	Store  float64 // after the answer; the place is still held
 }
 
-// Config is the cluster.
+// Config describes the cluster.
 type Config struct {
 	Renderers int
 	Slots     int // of each
 	Ahead     int
 	QueueWait float64
-	Limits    map[renderjob.Lane]float64 // of a render; 0 = none
-	// Pools replaces the coordinator's pools; where it is nil they follow the slots, as
-	// edges have them.
+	Limits    map[renderjob.Lane]float64 // 0 means no limit
+	// Pools replaces the coordinator's pools. If it is nil, the pools follow the slots, as with
+	// edges.
 	Pools map[renderjob.Lane]Pool
-	// Outages are renderers that are away for a time.
+	// Outages has renderers that are away for some time.
 	Outages []Outage
 }
 
-// Pool is the limits of a lane: places, and places with those who wait.
+// Pool has the limits of a lane: places, and places plus waiting requests.
 type Pool struct{ Workers, MaxQueue int }
 
-// Outage is one renderer's.
+// Outage is the absence of one renderer.
 type Outage struct {
 	Renderer int
 	From, To float64
-	Kill     bool // its jobs are lost to it, and come to others after AckWait; else it finishes what renders first
+	Kill     bool // the renderer loses its jobs, and others get them after AckWait; else it first finishes its renders
 }
 
-// Outcome is what became of a request.
+// Outcome is the end of a request.
 type Outcome uint8
 
 // The outcomes.
 const (
 	Answered   Outcome = iota // with a thumbnail
-	Refused                   // the line was full, or it waited for QueueWait
+	Refused                   // the line was full, or the wait exceeded QueueWait
 	NoRenderer                // no renderer began in time
 	Overran                   // the render took longer than its limit
-	Lost                      // too many renderers died under it
+	Lost                      // too many renderers died during the render
 )
 
-// Done is a request that is over.
+// Done is an ended request.
 type Done struct {
 	Request Request
 	Outcome Outcome
-	Waited  float64 // in line, in the queue and for a slot; of answered requests
-	Ended   float64 // when it was answered
+	Waited  float64 // in line, in the queue and for a slot; only of answered requests
+	Ended   float64 // time of the answer
 }
 
-// The cluster's own bounds in seconds: for how long edges keep a dead renderer's places, an
-// election of NATS, a job's wait for a slot, and what one that is handed back has left.
+// The cluster's own bounds in seconds: the time that edges keep a dead renderer's places, an
+// election of NATS, a job's wait for a slot, and the rest of the wait after a job is handed back.
 var (
 	missedAfter = lanes.PlacesKept.Seconds()
 	election    = deadline.Election.Seconds()
@@ -98,16 +97,16 @@ const (
 	stored
 	redelivered
 	away
-	missed // by the edges
+	missed // edges notice the absence
 	back
 )
 
-// event is what happens to a request, or to a renderer, at a time.
+// event is a change of a request or a renderer at a time.
 type event struct {
 	at   float64
 	kind kind
 	id   int32
-	life int32 // of the request's delivery: events of an earlier one are void
+	life int32 // number of the request's delivery: events of earlier deliveries are void
 }
 
 type request struct {
@@ -124,7 +123,7 @@ type request struct {
 	waited     float64
 }
 
-// Simulation is one run.
+// Simulation is a run.
 type Simulation struct {
 	config    Config
 	now       float64
@@ -137,11 +136,10 @@ type Simulation struct {
 	kills     bool
 }
 
-// New makes a simulation; emit hears what became of each request, in the order in which
-// they end.
+// New returns a simulation. emit gets the end of each request, in the order of ends.
 func New(c Config, emit func(Done)) (*Simulation, error) {
 	if c.Renderers < 1 || c.Slots < 1 || c.Ahead < 0 || c.QueueWait < 0 || len(c.Limits) > 3 {
-		return nil, fmt.Errorf("there are to be renderers with slots: %+v", c)
+		return nil, fmt.Errorf("need at least one renderer, one slot, and no negative number: %+v", c)
 	}
 	s := &Simulation{config: c, renderers: make([]renderer, c.Renderers), emit: emit}
 	for i := range s.renderers {
@@ -152,7 +150,7 @@ func New(c Config, emit func(Done)) (*Simulation, error) {
 	}
 	for _, o := range c.Outages {
 		if o.Renderer < 0 || o.Renderer >= c.Renderers || o.To < o.From {
-			return nil, fmt.Errorf("no renderer has this outage: %+v", o)
+			return nil, fmt.Errorf("an outage names a missing renderer, or ends before it starts: %+v", o)
 		}
 		life := int32(0)
 		if o.Kill {
@@ -168,7 +166,7 @@ func New(c Config, emit func(Done)) (*Simulation, error) {
 	return s, nil
 }
 
-// Run lets requests through, in the order of their times, until all are over.
+// Run simulates requests, in the order of their times, until all have ended.
 func (s *Simulation) Run(requests iter.Seq[Request]) {
 	for r := range requests {
 		for s.events.len() > 0 && s.events.first().at <= r.At {
@@ -182,7 +180,7 @@ func (s *Simulation) Run(requests iter.Seq[Request]) {
 	}
 }
 
-// duration is so many seconds, or the longest duration that there is.
+// duration converts seconds, with the longest Duration as maximum.
 func duration(seconds float64) time.Duration {
 	if seconds >= math.MaxInt64/float64(time.Second) {
 		return math.MaxInt64
@@ -190,7 +188,7 @@ func duration(seconds float64) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// bound is the length of the line that edges learn.
+// bound sets the length of the line that edges learn.
 func (l *lane) bound(queueWait float64) {
 	l.maxQueue = l.pace.MaxQueue(l.workers, duration(queueWait))
 }
@@ -199,7 +197,7 @@ func (s *Simulation) schedule(k kind, id int32, after float64) {
 	s.events.push(event{s.now + after, k, id, s.requests[id].life})
 }
 
-// end tells what became of a request, and makes room.
+// end reports the outcome of a request, and makes room.
 func (s *Simulation) end(id int32, o Outcome) {
 	r := &s.requests[id]
 	s.emit(Done{r.asked, o, r.waited, s.now})
@@ -241,7 +239,7 @@ func (s *Simulation) step() {
 	case stored:
 		s.stored(e.id)
 	case redelivered:
-		if s.requests[e.id].answered { // and found in the store
+		if s.requests[e.id].answered { // the new delivery finds the thumbnail in the store
 			s.forget(e.id)
 			return
 		}
@@ -275,7 +273,7 @@ func (s *Simulation) stored(id int32) {
 	s.forget(id)
 }
 
-// handBack publishes again what a renderer has not begun.
+// handBack publishes a job again that its renderer has not begun.
 func (s *Simulation) handBack(id int32) {
 	r := &s.requests[id]
 	r.life++

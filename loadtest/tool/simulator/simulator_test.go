@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// poisson gives requests of the standard lane.
+// poisson returns requests of the standard lane.
 func poisson(rate float64, n int, service func(*rand.Rand) float64, seed uint64) iter.Seq[Request] {
 	return func(yield func(Request) bool) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -31,12 +31,13 @@ func exponential(mean float64) func(*rand.Rand) float64 {
 
 func constant(t float64) func(*rand.Rand) float64 { return func(*rand.Rand) float64 { return t } }
 
-// bare is a cluster whose only queue is that for the slots: c of them, room for so many.
+// bare is a cluster whose only queue is in front of c slots, with the given room.
 func bare(c, room int) Config {
 	return Config{Renderers: 1, Slots: c, QueueWait: math.Inf(1), Pools: map[renderjob.Lane]Pool{renderjob.LaneStandard: {Workers: c, MaxQueue: room}}}
 }
 
-// run gives mean wait, share of waits beyond t and share refused, each by batches.
+// run returns the mean wait, the share of waits beyond t and the share of refused requests, each in
+// batches.
 func run(t *testing.T, c Config, requests iter.Seq[Request], n int, beyond float64) (wait, late, refused Batches) {
 	t.Helper()
 	size := n / 40
@@ -70,7 +71,7 @@ func run(t *testing.T, c Config, requests iter.Seq[Request], n int, beyond float
 	return wait, late, refused
 }
 
-// The simulator agrees with closed forms within the confidence interval that it gives.
+// The simulator agrees with closed forms within its own confidence interval.
 func TestAgainstClosedForms(t *testing.T) {
 	const n = 1_000_000
 	for _, c := range []struct {
@@ -97,8 +98,8 @@ func TestAgainstClosedForms(t *testing.T) {
 	}
 }
 
-// within fails when a value is outside of the interval, doubled: of the dozen that are
-// looked at some would be outside of 95 %.
+// within fails if a value is outside of the doubled interval. A dozen values are checked, so some
+// would be outside of the 95 % interval.
 func (b Batches) within(t *testing.T, what string, want float64) {
 	t.Helper()
 	mean, half := b.Interval()
@@ -107,8 +108,8 @@ func (b Batches) within(t *testing.T, what string, want float64) {
 	}
 }
 
-// Each request ends exactly once, whatever happens to renderers; the pool's limits hold
-// and everything is given back.
+// Each request ends exactly once, even if renderers fail. The pool's limits hold, and all
+// places are free in the end.
 func TestNothingIsLost(t *testing.T) {
 	lanes := renderjob.Lanes()
 	requests := func(yield func(Request) bool) {
@@ -160,8 +161,8 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// BenchmarkADay is a day at a thousand requests a second, a thousandth of it per
-// iteration: 86.4 million are to take less than ten minutes on one core.
+// BenchmarkADay simulates a thousandth of a day at a thousand requests a second per iteration. The
+// whole day, 86.4 million requests, must take less than ten minutes on one core.
 func BenchmarkADay(b *testing.B) {
 	for b.Loop() {
 		s, err := New(Config{Renderers: 40, Slots: 8, Ahead: 1, QueueWait: 5}, func(Done) {})
@@ -182,7 +183,7 @@ func BenchmarkADay(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Seconds())/float64(b.N)*1000/60, "minutes/day")
 }
 
-// waits gives, by the lengths of their renders, how long requests waited.
+// waits returns the waits of requests by the durations of their renders.
 func waits(t *testing.T, c Config, requests ...Request) map[float64]float64 {
 	t.Helper()
 	all := map[float64]float64{}
@@ -198,18 +199,18 @@ func waits(t *testing.T, c Config, requests ...Request) map[float64]float64 {
 	return all
 }
 
-// A job behind a long render goes to a renderer that is idle, and what was not begun
-// outlives a drain and a kill.
+// A job behind a long render goes to an idle renderer. Jobs that no renderer has begun survive a
+// drain and a kill.
 func TestJobsAreHandedBack(t *testing.T) {
 	c := Config{Renderers: 2, Slots: 1, Ahead: 1, QueueWait: 5}
 	standard := func(at, render float64) Request {
 		return Request{At: at, Lane: renderjob.LaneStandard, Fetch: .5, Render: render}
 	}
-	// Renderers are given jobs in turn: 60 and 1 meet at the first one.
+	// Renderers get jobs in turn: 60 and 1 meet at the first renderer.
 	if got := waits(t, c, standard(0, 60), standard(.1, 2), standard(.2, 1)); math.Abs(got[1]-5.5) > .01 {
 		t.Errorf("behind a long render: %v", got)
 	}
-	c.Outages = []Outage{{Renderer: 0, From: .4, To: 90}} // while it fetches
+	c.Outages = []Outage{{Renderer: 0, From: .4, To: 90}} // while the renderer fetches
 	if got := waits(t, c, standard(0, 60), standard(.1, 2)); math.Abs(got[60]-2.1) > .01 {
 		t.Errorf("drained while it fetched: %v", got)
 	}

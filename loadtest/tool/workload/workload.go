@@ -1,11 +1,10 @@
-// Package workload says who asks for which thumbnail when: a stream of requests as a
-// media site has it, the same for the same seed.
+// Package workload generates the requests of a media site's clients. The same seed gives the same
+// requests.
 //
-// Requests come at random (Poisson) at a rate that changes by phases: steps, ramps,
-// bursts. Originals are as popular as Zipf's law has it, widths as Wikimedia's traffic.
-// Shares of the requests are those of troublemakers: for originals that do not exist, of
-// one client that always asks for something new, of many addresses of one IPv6 network,
-// of clients that read slowly.
+// Requests come at random (Poisson) at a rate that changes by phases: steps, ramps, bursts. The
+// popularity of originals follows Zipf's law, widths follow Wikimedia's traffic. Shares of the
+// requests come from troublemakers: requests for originals that do not exist, one client that
+// always asks for new thumbnails, many addresses of one IPv6 network, and clients that read slowly.
 package workload
 
 import (
@@ -22,13 +21,13 @@ import (
 	"time"
 )
 
-// Phase is a time in which the rate goes from one value to another, evenly.
+// Phase is a time in which the rate changes linearly from one value to another.
 type Phase struct {
 	Duration time.Duration
 	From, To float64 // requests per second
 }
 
-// ParsePhases reads "60s@100,30s@100-400,10s@1000".
+// ParsePhases parses a list such as "60s@100,30s@100-400,10s@1000".
 func ParsePhases(text string) (all []Phase, err error) {
 	for part := range strings.SplitSeq(text, ",") {
 		duration, rates, ok := strings.Cut(strings.TrimSpace(part), "@")
@@ -42,21 +41,21 @@ func ParsePhases(text string) (all []Phase, err error) {
 		p.From, errs[1] = strconv.ParseFloat(from, 64)
 		p.To, errs[2] = strconv.ParseFloat(to, 64)
 		if err := errors.Join(errs[:]...); !ok || err != nil || p.Duration <= 0 || !(p.From >= 0 && p.To >= 0 && p.From+p.To > 0 && p.From+p.To < 1e7) {
-			return nil, fmt.Errorf("%q is no phase such as 60s@100 or 30s@100-400 (requests per second): %w", part, err)
+			return nil, fmt.Errorf("%q is not a phase: write one such as 60s@100 or 30s@100-400 (requests per second): %w", part, err)
 		}
 		all = append(all, p)
 	}
 	return all, nil
 }
 
-// Weighted is a value with its share of the whole; shares need not add up to 1.
+// Weighted is a value with its share. Shares need not add up to 1.
 type Weighted[T any] struct {
 	Value T
 	Share float64
 }
 
-// WikimediaWidths are the widths of Wikimedia's thumbnails before standard sizes, by
-// hits a day at the CDN in millions (Phabricator T360589).
+// WikimediaWidths returns the widths of Wikimedia's thumbnails before standard sizes. Shares are
+// millions of hits a day at the CDN (Phabricator T360589).
 func WikimediaWidths() []Weighted[int] {
 	return []Weighted[int]{
 		{220, 155.6}, {440, 135.7}, {40, 111.9}, {160, 97.2}, {20, 95.1}, {23, 93}, {60, 82.4}, {960, 77.5}, {30, 70.6},
@@ -65,10 +64,10 @@ func WikimediaWidths() []Weighted[int] {
 	}
 }
 
-// Steps are Wikimedia's standard widths ($wgThumbnailSteps).
+// Steps returns Wikimedia's standard widths ($wgThumbnailSteps).
 func Steps() []int { return []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840} }
 
-// ToSteps gives each width to the smallest step that is not below it.
+// ToSteps replaces each width by the smallest step that is at least as large.
 func ToSteps(widths []Weighted[int]) (all []Weighted[int]) {
 	for _, step := range Steps() {
 		share := 0.0
@@ -84,35 +83,35 @@ func ToSteps(widths []Weighted[int]) (all []Weighted[int]) {
 	return all
 }
 
-// Workload is what is asked.
+// Workload describes the requests.
 type Workload struct {
 	Phases    []Phase
-	Originals int     // how many there are
-	Zipf      float64 // exponent of their popularity; 0 = all alike
+	Originals int     // number of originals
+	Zipf      float64 // exponent of their popularity; 0 means that all are equally popular
 	Types     []Weighted[string]
 	Widths    []Weighted[int]
-	Clients   int // ordinary ones
+	Clients   int // number of ordinary clients
 	// Shares of all requests, 0 to 1.
 	Absent     float64 // for originals that do not exist
-	Hammer     float64 // of one client, for thumbnails that nobody asked for before
+	Hammer     float64 // of one client, for new thumbnails
 	Neighbours float64 // of ever new addresses of one IPv6 /64
 	Slow       float64 // of clients that read slowly
 	Seed       uint64
 }
 
-// Request is one request.
+// Request is a request for a thumbnail.
 type Request struct {
-	At       time.Duration // since the beginning
-	Original int           // -1: one that does not exist
+	At       time.Duration // since the start
+	Original int           // -1: an original that does not exist
 	Type     string
 	Width    int
 	Client   netip.Addr
 	Slow     bool
-	// Fresh numbers the requests for what nobody asked for before, from 1; 0 for others.
+	// Fresh numbers the requests for new thumbnails from 1; 0 for other requests.
 	Fresh int
 }
 
-// Duration is that of all phases.
+// Duration returns the duration of all phases.
 func (w Workload) Duration() (total time.Duration) {
 	for _, p := range w.Phases {
 		total += p.Duration
@@ -120,29 +119,29 @@ func (w Workload) Duration() (total time.Duration) {
 	return total
 }
 
-// Validate says what is wrong.
+// Validate returns all errors of a workload.
 func (w Workload) Validate() error {
 	var all []error
 	if len(w.Phases) == 0 || w.Originals < 1 || w.Originals > 10_000_000 || w.Clients < 1 || len(w.Types) == 0 || len(w.Widths) == 0 {
-		all = append(all, errors.New("there are to be phases, 1 to 10,000,000 originals, clients, types and widths"))
+		all = append(all, errors.New("a workload needs phases, 1 to 10,000,000 originals, clients, types and widths"))
 	}
 	if !(w.Zipf >= 0 && w.Zipf <= 5) {
-		all = append(all, errors.New("the exponent of popularity is from 0 to 5"))
+		all = append(all, errors.New("the exponent of popularity must be from 0 to 5"))
 	}
 	sum := 0.0
 	for _, share := range []float64{w.Absent, w.Hammer, w.Neighbours, w.Slow} {
 		if !(share >= 0 && share <= 1) {
-			all = append(all, errors.New("a share is from 0 to 1"))
+			all = append(all, errors.New("a share must be from 0 to 1"))
 		}
 		sum += share
 	}
 	if sum > 1 {
-		all = append(all, errors.New("the shares of troublemakers are more than all requests"))
+		all = append(all, errors.New("the shares of troublemakers add up to more than 1"))
 	}
 	return errors.Join(all...)
 }
 
-// Requests gives them in the order of their times.
+// Requests returns the requests in the order of their times.
 func (w Workload) Requests() iter.Seq[Request] {
 	return func(yield func(Request) bool) {
 		random := rand.New(rand.NewPCG(w.Seed, 0x7468756d62))
@@ -155,8 +154,8 @@ func (w Workload) Requests() iter.Seq[Request] {
 	}
 }
 
-// times are those of a Poisson process with the phases' rate: its expected number of
-// events grows by exponential steps, and is solved for the time.
+// times returns the times of a Poisson process with the phases' rate. Its expected number of events
+// grows by exponential steps; each step is solved for the time.
 func (w Workload) times(random *rand.Rand) iter.Seq[time.Duration] {
 	return func(yield func(time.Duration) bool) {
 		var begin time.Duration
@@ -176,7 +175,7 @@ func (w Workload) times(random *rand.Rand) iter.Seq[time.Duration] {
 	}
 }
 
-// solve gives the t ≥ 0 at which a·t + b·t² = n.
+// solve returns the t ≥ 0 with a·t + b·t² = n.
 func solve(a, b, n float64) float64 {
 	if math.Abs(b) < 1e-12 {
 		return n / a
@@ -214,18 +213,18 @@ func cumulated[T any](all []Weighted[T]) (sums []float64) {
 	return sums
 }
 
-// draw gives an index, as often as its share has it.
+// draw returns a random index, with the probability of its share.
 func (s *source) draw(sums []float64) int {
 	at := sort.SearchFloat64s(sums, s.random.Float64()*sums[len(sums)-1])
 	return min(at, len(sums)-1)
 }
 
-// greedy is the client that hammers.
+// greedy is the address of the client that hammers.
 func greedy() netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, 66}) }
 
 func (s *source) request(at time.Duration) Request {
 	r := Request{At: at, Original: s.draw(s.popular), Width: s.workload.Widths[s.draw(s.widths)].Value, Client: ordinary(s.random.IntN(s.workload.Clients))}
-	// A file has one type, whoever asks for it.
+	// The type belongs to the original, not to the request.
 	r.Type = s.workload.Types[typeOf(r.Original, s.types)].Value
 	switch share := s.random.Float64(); {
 	case share < s.workload.Absent:
@@ -245,14 +244,14 @@ func (s *source) request(at time.Duration) Request {
 	return r
 }
 
-// typeOf spreads the types over the originals, by a fixed hash of their number.
+// typeOf distributes the types among the originals, by a fixed hash of the original's number.
 func typeOf(original int, sums []float64) int {
 	hash := uint64(original+1) * 0x9e3779b97f4a7c15
 	at := float64(hash>>11) / (1 << 53) * sums[len(sums)-1]
 	return min(sort.SearchFloat64s(sums, at), len(sums)-1)
 }
 
-// TypeOf is the type of an original, for who makes them.
+// TypeOf returns the type of an original, for programs that make the originals.
 func (w Workload) TypeOf(original int) string {
 	return w.Types[typeOf(original, cumulated(w.Types))].Value
 }

@@ -21,7 +21,7 @@ func near(t *testing.T, what string, got, want, within float64) {
 	}
 }
 
-// Rates, shares and popularity are what they are said to be, within four standard deviations.
+// Rates, shares and popularity have the configured values, within four standard deviations.
 func TestRequestsAreAsTheyAreSaidToBe(t *testing.T) {
 	w := example()
 	var all []Request
@@ -85,8 +85,7 @@ func TestRequestsAreAsTheyAreSaidToBe(t *testing.T) {
 	share("width 220", narrow, 155.6/total)
 }
 
-// ordered holds that requests come in the order of their times, and that an original has one
-// type.
+// ordered checks that requests are in the order of their times, and that an original has one type.
 func ordered(t *testing.T, all []Request) {
 	t.Helper()
 	types := map[int]string{}
@@ -112,7 +111,7 @@ func TestTheSameSeedIsTheSameLoad(t *testing.T) {
 	}
 	a, b, other := collect(1), collect(1), collect(2)
 	if len(a) != len(b) || a[100] != b[100] || a[100] == other[100] {
-		t.Error("seeds make no difference, or the wrong one")
+		t.Error("equal seeds give different loads, or different seeds give equal ones")
 	}
 }
 

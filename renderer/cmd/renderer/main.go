@@ -1,4 +1,4 @@
-// Command renderer is a renderer alone, for sites of several machines.
+// Command renderer runs a renderer alone, for sites of several machines.
 package main
 
 import (
@@ -28,10 +28,10 @@ func main() {
 
 func newRenderer(s settings.Settings, p *process.Process) (process.Role, error) {
 	if s.NATS.URL == "" {
-		return process.Role{}, errors.New("nats.url: a renderer alone needs the URL of a NATS server, such as nats://queue:4222")
+		return process.Role{}, errors.New("nats.url is empty: set it to the URL of a NATS server, such as nats://queue:4222")
 	}
 	if s.Store.Thumbnails.Kind == "directory" {
-		p.Log.Warn("thumbnails are kept in a directory: edges and renderers must see the same one", "path", s.Store.Thumbnails.Path)
+		p.Log.Warn("keep thumbnails in a directory: every edge and renderer must mount the same directory", "path", s.Store.Thumbnails.Path)
 	}
 	stores, err := open.New(s)
 	if err != nil {

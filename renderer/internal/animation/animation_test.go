@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-func TestFramesComeBackAsTheyWent(t *testing.T) {
+func TestFramesSurviveMarshalling(t *testing.T) {
 	for name, a := range map[string]Animation{
-		"one":          {Frames: []Frame{{[]byte("a"), 0}}},
-		"several":      {Loops: 3, Frames: []Frame{{[]byte("a\n"), 20 * time.Millisecond}, {nil, time.Second}, {[]byte("ccc"), 0}}},
-		"of newlines":  {Frames: []Frame{{[]byte("\n\n"), 1}}},
-		"without ends": {Loops: 0, Frames: []Frame{{[]byte("x"), time.Hour}}},
+		"one":           {Frames: []Frame{{[]byte("a"), 0}}},
+		"several":       {Loops: 3, Frames: []Frame{{[]byte("a\n"), 20 * time.Millisecond}, {nil, time.Second}, {[]byte("ccc"), 0}}},
+		"only newlines": {Frames: []Frame{{[]byte("\n\n"), 1}}},
+		"endless":       {Loops: 0, Frames: []Frame{{[]byte("x"), time.Hour}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, err := a.Marshal()

@@ -1,10 +1,8 @@
-// Package cgroup gives each worker a control group of its own, so that the
-// kernel counts all the memory it causes, page cache and memory files included,
-// and ends the worker and not the renderer when it is too much.
+// Package cgroup gives each worker its own control group. The kernel counts all memory of the group, page cache and
+// memory files included. When the memory exceeds the limit, the kernel ends the worker and spares the renderer.
 //
-// It takes what the machine grants: a version 2 hierarchy below the renderer's own
-// group, when that is delegated (systemd's Delegate=memory, a container with a
-// writable cgroup), or the memory controller of version 1.
+// The package uses a version 2 hierarchy below the renderer's own group, if that group is delegated (systemd's
+// Delegate=memory, a container with a writable cgroup), or the memory controller of version 1.
 package cgroup
 
 import (
@@ -20,7 +18,7 @@ import (
 	"syscall"
 )
 
-// Parent is the group below which those of workers are made.
+// Parent is the group that holds the workers' groups.
 type Parent struct {
 	dir   string
 	limit string // the file that bounds memory
@@ -28,12 +26,11 @@ type Parent struct {
 	v2    bool
 }
 
-// root is where hierarchies are mounted.
+// root is the folder where the kernel's hierarchies are mounted.
 const root = "/sys/fs/cgroup"
 
-// Open finds the group in which workers can have theirs, named for this process
-// and, since a process can have several renderers, by name. An error says why
-// there is none; the renderer then does without.
+// Open makes the group that holds the workers' groups. Its name has this process's id, and name, because one process
+// can run several renderers. An error says why the machine grants no group; the renderer then works without groups.
 func Open(name string) (*Parent, error) {
 	return open(fmt.Sprintf("%s%d-%s", prefix, os.Getpid(), name))
 }
@@ -55,10 +52,10 @@ func open(name string) (*Parent, error) {
 	return p, nil
 }
 
-// prefix of the groups' names, before the number of the process whose group it is.
+// prefix starts the groups' names; the process id follows.
 const prefix = "thumbmill-"
 
-// sweep removes what processes that are gone left beside this one's group.
+// sweep removes the groups of dead processes beside this process's group.
 func (p *Parent) sweep() {
 	others, _ := filepath.Glob(filepath.Join(filepath.Dir(p.dir), prefix+"*"))
 	for _, other := range others {
@@ -73,9 +70,10 @@ func (p *Parent) sweep() {
 	}
 }
 
-// memberships reads lines such as "4:memory:/a" and, for version 2, "0::/b".
+// memberships returns the paths of a process's groups by controller. It reads lines such as "4:memory:/a" and, for
+// version 2, "0::/b" (controller "").
 func memberships(file string) (map[string]string, error) {
-	f, err := os.Open(file) //nolint:gosec // the kernel's
+	f, err := os.Open(file) //nolint:gosec // the kernel's file
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +88,14 @@ func memberships(file string) (map[string]string, error) {
 	return own, nil
 }
 
-// probe makes the parent and looks whether children of it count memory.
+// probe makes the parent, and checks that its children can bound memory.
 func (p *Parent) probe() error {
 	if err := os.Mkdir(p.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if p.v2 {
 		if err := p.delegate(); err != nil {
-			return fmt.Errorf("the memory controller is not delegated: %w", err)
+			return fmt.Errorf("delegate the memory controller: %w", err)
 		}
 		if err := p.write(p.dir, "cgroup.subtree_control", "+memory"); err != nil {
 			return err
@@ -110,11 +108,10 @@ func (p *Parent) probe() error {
 	return trial.Remove()
 }
 
-// leaf is where the renderer itself goes: of version 2, a group has processes or
-// children with controllers, and not both.
+// leaf is the renderer's own group: in version 2, a group has either processes or children with controllers.
 const leaf = "renderer"
 
-// delegate hands the memory controller of the renderer's group down to its children.
+// delegate moves the renderer to leaf, and delegates its group's memory controller to the children.
 func (p *Parent) delegate() error {
 	own := filepath.Dir(p.dir)
 	controllers, err := os.ReadFile(filepath.Join(own, "cgroup.controllers")) //nolint:gosec // the kernel's
@@ -122,9 +119,9 @@ func (p *Parent) delegate() error {
 		return err
 	}
 	if !slices.Contains(strings.Fields(string(controllers)), "memory") {
-		return errors.New("the group has no memory controller")
+		return errors.New("the renderer's group has no memory controller: delegate it, for example with systemd's Delegate=memory")
 	}
-	if filepath.Base(own) == leaf { // a renderer before us moved this process
+	if filepath.Base(own) == leaf { // an earlier renderer moved this process
 		own = filepath.Dir(own)
 		p.dir = filepath.Join(own, filepath.Base(p.dir))
 	} else if err := os.Mkdir(filepath.Join(own, leaf), 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -140,16 +137,16 @@ func (p *Parent) write(dir, file, text string) error {
 	return os.WriteFile(filepath.Join(dir, file), []byte(text), 0)
 }
 
-// Close removes the parent; the groups of workers are gone by then.
+// Close removes the parent. All groups of workers must be removed before.
 func (p *Parent) Close() error { return os.Remove(p.dir) }
 
-// Group is that of one worker.
+// Group is the control group of one worker.
 type Group struct {
 	parent *Parent
 	dir    string
 }
 
-// New makes a group that may have so many bytes, and none of them swapped out.
+// New makes a group that may use memory bytes, and may swap nothing.
 func (p *Parent) New(name string, memory uint64) (*Group, error) {
 	g := &Group{parent: p, dir: filepath.Join(p.dir, name)}
 	if err := os.Mkdir(g.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -163,14 +160,14 @@ func (p *Parent) New(name string, memory uint64) (*Group, error) {
 	if !p.v2 {
 		swap = limit
 	}
-	_ = p.write(g.dir, p.swap, swap) // absent on machines that do not count swap
+	_ = p.write(g.dir, p.swap, swap) // best effort: some machines do not count swap
 	return g, nil
 }
 
-// Add moves a process, with all it will start, into the group.
+// Add moves a process into the group, with every process that it starts later.
 func (g *Group) Add(pid int) error {
 	return g.parent.write(g.dir, "cgroup.procs", strconv.Itoa(pid))
 }
 
-// Remove ends the group, which must be empty.
+// Remove removes the group, which must be empty.
 func (g *Group) Remove() error { return os.Remove(g.dir) }

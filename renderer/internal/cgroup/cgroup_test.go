@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// envEat asks this test's binary to take memory until somebody ends it.
+// envEat makes this test's binary allocate 4 GiB of memory.
 const envEat = "CGROUP_TEST_EAT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(envEat) != "" {
-		_, _ = fmt.Scanln() // until it is in its group
+		_, _ = fmt.Scanln() // wait until the test added this process to its group
 		var all [][]byte
 		for range 4096 {
 			b := make([]byte, 1<<20)
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A process that takes more than its group has is ended, and its parent is not.
-func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
+// The kernel ends a process that exceeds its group's limit, and spares the parent process.
+func TestTooMuchMemoryEndsOnlyTheProcess(t *testing.T) {
 	p, err := Open("test")
 	if err != nil {
 		t.Skipf("this machine grants no control groups: %v", err)
@@ -59,10 +59,10 @@ func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
 	}
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Errorf("it ended by %v", err)
+		t.Errorf("the process ended by %v", err)
 	}
-	// The group is busy until the kernel has cleared the process away, of which it tells nobody
-	// but by looking: hence the sleep.
+	// The group stays busy until the kernel has cleared the process away. The kernel does not announce this moment:
+	// hence the sleep.
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if err = g.Remove(); err == nil || time.Now().After(deadline) {
 			break
@@ -73,7 +73,7 @@ func TestTooMuchMemoryEndsTheProcessAlone(t *testing.T) {
 	}
 }
 
-// What a renderer left that was killed, the next one removes.
+// A renderer removes the groups of an earlier renderer that was killed.
 func TestSweep(t *testing.T) {
 	ended := exec.Command("true")
 	if err := ended.Run(); err != nil {
@@ -83,7 +83,7 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Skipf("this machine grants no control groups: %v", err)
 	}
-	if _, err := left.New("vips-1", 1<<30); err != nil && !errors.Is(err, os.ErrNotExist) { // another test's renderer swept it
+	if _, err := left.New("vips-1", 1<<30); err != nil && !errors.Is(err, os.ErrNotExist) { // a renderer of another test swept the group
 		t.Fatal(err)
 	}
 	ours, err := Open("ours")
@@ -95,10 +95,10 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(ours.dir); err != nil {
-		t.Errorf("one that lives is gone: %v", err)
+		t.Errorf("the group of a living process is gone: %v", err)
 	}
 	if _, err := os.Stat(left.dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it is still there: %v", err)
+		t.Errorf("the group of the dead process is still there: %v", err)
 	}
 	if err := errors.Join(ours.Close(), next.Close()); err != nil {
 		t.Error(err)
@@ -115,6 +115,6 @@ func TestMemberships(t *testing.T) {
 		t.Errorf("%v, %v", own, err)
 	}
 	if _, err := memberships(strings.Repeat("x", 300)); err == nil {
-		t.Error("no file is no error")
+		t.Error("a missing file gives no error")
 	}
 }

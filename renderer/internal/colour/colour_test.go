@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// curveTag makes a profile of sRGB's primaries with other curves.
+// withCurve returns a profile with sRGB's primaries and another curve.
 func withCurve(curve []byte) []byte {
 	m := SRGB.toD50()
 	return assemble([]part{
@@ -16,7 +16,7 @@ func withCurve(curve []byte) []byte {
 	})
 }
 
-// parametric is a curve of type para.
+// parametric returns a curve of type para.
 func parametric(kind uint16, numbers ...float64) []byte {
 	b := binary.BigEndian.AppendUint16([]byte("para\x00\x00\x00\x00"), kind)
 	b = append(b, 0, 0)
@@ -32,7 +32,7 @@ func grey(curve []byte) []byte {
 	return p
 }
 
-func TestAProfileIsKnownByWhatItSays(t *testing.T) {
+func TestProfilesAreClassified(t *testing.T) {
 	gamma18 := append(binary.BigEndian.AppendUint32([]byte("curv\x00\x00\x00\x00"), 1), 1, 0xcd, 0, 0)
 	for name, c := range map[string]struct {
 		profile             []byte
@@ -41,13 +41,13 @@ func TestAProfileIsKnownByWhatItSays(t *testing.T) {
 		"ours":                          {Space{}.Profile(), true, true, false},
 		"sRGB by parameters":            {withCurve(parametric(3, 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)), true, true, false},
 		"named sRGB, but linear":        {withCurve(Space{Transfer: TransferLinear}.curve()), false, true, false},
-		"named sRGB, but of gamma 1.8":  {withCurve(gamma18), false, true, false},
+		"named sRGB, but gamma 1.8":     {withCurve(gamma18), false, true, false},
 		"Display P3":                    {Space{Primaries: DisplayP3}.Profile(), false, true, true},
-		"grey of sRGB's curve":          {grey(parametric(3, 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)), true, false, false},
-		"grey of gamma 1.8":             {grey(gamma18), false, false, false},
-		"grey of BT.709's curve":        {grey(parametric(3, 1/0.45, 1/1.099, 0.099/1.099, 1/4.5, 0.081)), false, false, false},
-		"curves that are cut":           {withCurve([]byte("curv\x00\x00\x00\x00\x00\x00\x01\x00")), false, false, false},
-		"no profile at all":             {[]byte("not a profile"), false, false, false},
+		"grey with sRGB's curve":        {grey(parametric(3, 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)), true, false, false},
+		"grey with gamma 1.8":           {grey(gamma18), false, false, false},
+		"grey with BT.709's curve":      {grey(parametric(3, 1/0.45, 1/1.099, 0.099/1.099, 1/4.5, 0.081)), false, false, false},
+		"cut curves":                    {withCurve([]byte("curv\x00\x00\x00\x00\x00\x00\x01\x00")), false, false, false},
+		"not a profile":                 {[]byte("not a profile"), false, false, false},
 		"a header and a count of 2^32":  {append(header(200)[:headerSize], 0xff, 0xff, 0xff, 0xff), false, false, false},
 		"parameters of an unknown kind": {withCurve(parametric(9, 1)), false, false, false},
 		"BT.2020's primaries, linear":   {Space{Primaries: BT2020, Transfer: TransferLinear}.Profile(), false, true, false},
@@ -60,7 +60,7 @@ func TestAProfileIsKnownByWhatItSays(t *testing.T) {
 	}
 }
 
-func TestGreyIsOfTheCurve(t *testing.T) {
+func TestGreyFollowsTheCurve(t *testing.T) {
 	gamma18 := append(binary.BigEndian.AppendUint32([]byte("curv\x00\x00\x00\x00"), 1), 1, 0xcd, 0, 0)
 	table := ReadProfile(grey(gamma18)).GreyTable(256)
 	if got := math.Round(table[128] * 255); got != 146 { // encoded((128/255)^1.8) by IEC 61966-2-1
@@ -83,7 +83,7 @@ func TestMadeProfiles(t *testing.T) {
 		for i := range 256 {
 			v := float64(i) / 255
 			if off := math.Abs(encoded(curve(v))-encoded(s.light(v))) * 255; off > 0.6 {
-				t.Fatalf("%s: at %v it is %.2f steps off", name, v, off)
+				t.Fatalf("%s: the curve at %v is %.2f steps off", name, v, off)
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func TestCodesAndGamma(t *testing.T) {
 	}
 }
 
-// Values are those of the formulas of ST 2084, BT.2100 and Chromium's curve.
+// The wanted values come from the formulas of ST 2084, BT.2100 and Chromium's curve.
 func TestToneMap(t *testing.T) {
 	sample := func(v float64) uint16 { return uint16(math.Round(v * 65535)) }
 	for name, c := range map[string]struct {
@@ -130,7 +130,7 @@ func TestToneMap(t *testing.T) {
 	}
 }
 
-// FuzzProfile reads profiles that a hostile original could bring.
+// FuzzProfile reads profiles as a hostile original could contain them.
 func FuzzProfile(f *testing.F) {
 	f.Add(Space{}.Profile())
 	f.Add(grey(parametric(4, 2.4, 1, 0, 0, 0, 0, 0)))
@@ -138,7 +138,7 @@ func FuzzProfile(f *testing.F) {
 		p := ReadProfile(b)
 		for _, v := range p.GreyTable(4) {
 			if !(v >= 0 && v <= 1) {
-				t.Errorf("grey of %v", v)
+				t.Errorf("grey %v is outside 0 to 1", v)
 			}
 		}
 		_ = p.Plain()

@@ -2,20 +2,19 @@ package colour
 
 import "math"
 
-// What HDR light is measured by, in cd/m²: the white of graphics (ITU-R BT.2408, 3.1), the
-// most that PQ can say (ST 2084), and the screen for which HLG is defined (BT.2100, table 5).
+// Luminances in cd/m²: graphics white (ITU-R BT.2408, 3.1), the maximum of PQ (ST 2084), and the screen that HLG is
+// defined for (BT.2100, table 5).
 const (
 	graphicsWhite = 203
 	peakPQ        = 10_000
 	peakHLG       = 1000
 )
 
-// ToneMap turns pixels of a space that is HDR into sRGB of 8 bits. Samples are 16 bits
-// each, of 3 bands, or of 4 with alpha that is not premultiplied.
+// ToneMap converts pixels of an HDR space into 8-bit sRGB. samples has 16 bits per sample, in 3 bands, or in 4 with
+// alpha that is not premultiplied.
 //
-// The curve is extended Reinhard on the brightest channel, with graphics white as 1 and the
-// transfer's peak as what becomes white: what Chromium does to pictures without metadata on
-// a screen without HDR.
+// The curve is extended Reinhard on the brightest channel. Graphics white is 1, and the transfer's peak becomes
+// white. Chromium does the same for pictures without metadata on a screen without HDR.
 func (s Space) ToneMap(samples []uint16, bands int) []byte {
 	out := make([]byte, len(samples))
 	m := s.Primaries.orSRGB().toSRGB()
@@ -41,10 +40,10 @@ func (s Space) ToneMap(samples []uint16, bands int) []byte {
 	return out
 }
 
-// tableShift leaves 12 bits of a sample: as many as HDR pictures have.
+// tableShift keeps 12 bits of a sample, the depth of HDR pictures.
 const tableShift = 4
 
-// hdrTable is the light of each value, 1 being graphics white for PQ and the peak for HLG.
+// hdrTable returns the light of each 12-bit value. For PQ, 1 is graphics white; for HLG, 1 is the peak.
 func (s Space) hdrTable() []float64 {
 	table := make([]float64, 1<<(16-tableShift))
 	for i := range table {
@@ -58,14 +57,14 @@ func (s Space) hdrTable() []float64 {
 	return table
 }
 
-// pq is the light of a value by SMPTE ST 2084, 1 being 10 000 cd/m².
+// pq returns the light of a value by SMPTE ST 2084; 1 is 10 000 cd/m².
 func pq(v float64) float64 {
 	const m1, m2, c1, c2, c3 = 2610.0 / 16384, 2523.0 / 4096 * 128, 3424.0 / 4096, 2413.0 / 4096 * 32, 2392.0 / 4096 * 32
 	p := math.Pow(v, 1/m2)
 	return math.Pow(max(0, p-c1)/(c2-c3*p), 1/m1)
 }
 
-// hlg is the scene's light of a value by ARIB STD-B67, 0 to 1.
+// hlg returns the scene light of a value by ARIB STD-B67, 0 to 1.
 func hlg(v float64) float64 {
 	const a, b, c = 0.17883277, 0.28466892, 0.55991073
 	if v <= 0.5 {
@@ -74,8 +73,8 @@ func hlg(v float64) float64 {
 	return (math.Exp((v-c)/a) + b) / 12
 }
 
-// systemGamma turns a scene's light into that of a screen whose peak is 1000 cd/m²
-// (BT.2100, table 5: 1.2), 1 being graphics white.
+// systemGamma converts scene light into the light of a screen with a peak of 1000 cd/m² (BT.2100, table 5: gamma
+// 1.2); 1 is graphics white.
 func systemGamma(v [3]float64) [3]float64 {
 	luma := 0.2627*v[0] + 0.6780*v[1] + 0.0593*v[2]
 	if luma <= 0 {
@@ -85,7 +84,7 @@ func systemGamma(v [3]float64) [3]float64 {
 	return [3]float64{v[0] * scale, v[1] * scale, v[2] * scale}
 }
 
-// reinhard is by what light is multiplied whose brightest channel is given.
+// reinhard returns the factor for light with the given brightest channel.
 func reinhard(brightest, peak float64) float64 {
 	if brightest <= 0 {
 		return 1

@@ -1,12 +1,12 @@
 package colour
 
-// matrix is of three rows.
+// matrix has three rows.
 type matrix [3][3]float64
 
 // bradford is the matrix that adapts white points (ICC.1:2022, annex E).
 var bradford = matrix{{0.8951, 0.2664, -0.1614}, {-0.7502, 1.7135, 0.0367}, {0.0389, -0.0685, 1.0296}}
 
-// d50 is the white in which profiles meet.
+// d50 is the white point of profiles.
 var d50 = [3]float64{0.9642, 1, 0.8249}
 
 func (m matrix) times(v [3]float64) (out [3]float64) {
@@ -31,7 +31,7 @@ func (m matrix) determinant() float64 {
 		m[0][2]*(m[1][0]*m[2][1]-m[1][1]*m[2][0])
 }
 
-// inverse is of a matrix whose determinant is not 0.
+// inverse returns the inverse; the determinant must not be 0.
 func (m matrix) inverse() (out matrix) {
 	d := m.determinant()
 	for i := range 3 {
@@ -44,7 +44,8 @@ func (m matrix) inverse() (out matrix) {
 	return out
 }
 
-// toXYZ turns light of these primaries into CIE XYZ, white being of Y 1.
+// toXYZ returns the matrix from light of these primaries to CIE XYZ, with Y 1 for white. Primaries on one line give
+// the zero matrix.
 func (p Primaries) toXYZ() matrix {
 	var m matrix
 	for i, c := range p[:3] {
@@ -67,7 +68,7 @@ func (p Primaries) white() [3]float64 {
 	return [3]float64{x / y, 1, (1 - x - y) / y}
 }
 
-// toD50 turns light of these primaries into XYZ as adapted to D50.
+// toD50 returns the matrix from light of these primaries to XYZ, adapted to D50.
 func (p Primaries) toD50() matrix {
 	from, to := bradford.times(p.white()), bradford.times(d50)
 	var scale matrix
@@ -77,5 +78,5 @@ func (p Primaries) toD50() matrix {
 	return bradford.inverse().mul(scale).mul(bradford).mul(p.toXYZ())
 }
 
-// toSRGB turns light of these primaries into that of sRGB's, the white kept white.
+// toSRGB returns the matrix from light of these primaries to sRGB's primaries. White stays white.
 func (p Primaries) toSRGB() matrix { return SRGB.toD50().inverse().mul(p.toD50()) }

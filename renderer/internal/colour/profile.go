@@ -7,32 +7,32 @@ import (
 	"slices"
 )
 
-// Profile is an ICC profile that was read. The zero Profile is none.
+// Profile holds the properties of an ICC profile. The zero Profile means no profile.
 type Profile struct {
-	// Model is the profile's colour space: "RGB ", "GRAY", "CMYK", "Lab "; "" is no profile.
+	// Model is the profile's colour space: "RGB ", "GRAY", "CMYK" or "Lab "; "" means no profile.
 	Model string
-	// curve is the light of grey, or of green, from values of 0 to 1; nil is unknown.
+	// curve maps values of grey, or of green, to light, both 0 to 1; nil means unknown.
 	curve func(float64) float64
-	// plain means that curves and primaries are those of sRGB.
+	// plain means that curves and primaries equal sRGB's.
 	plain bool
-	// matrix means that the profile is three curves and a matrix, and no table.
+	// matrix means that the profile consists of three curves and a matrix, without tables.
 	matrix bool
-	// wide means that it has colours which sRGB has not.
+	// wide means that the profile has colours outside sRGB.
 	wide bool
 }
 
 const (
 	headerSize = 128
 	maxTags    = 100
-	// steps is how many values are compared; slack is how far the sRGB value of one may
-	// be away: one of 255.
+	// steps is the number of values that alike compares. slack bounds the difference of an sRGB value: about one of
+	// 255.
 	steps = 64
 	slack = 1.2 / 255
-	// xyzSlack is how far primaries may be away, in XYZ of D50: profiles round differently.
+	// xyzSlack bounds the difference of primaries, in XYZ of D50: profiles round differently.
 	xyzSlack = 0.004
 )
 
-// ReadProfile reads an ICC profile (ICC.1:2022). What is none gives the zero Profile.
+// ReadProfile reads an ICC profile (ICC.1:2022). Other data gives the zero Profile.
 func ReadProfile(b []byte) Profile {
 	if len(b) < headerSize+4 || string(b[36:40]) != "acsp" {
 		return Profile{}
@@ -70,15 +70,14 @@ func (p *Profile) readRGB(b []byte) {
 }
 
 const (
-	// wideFrom is by how much more colours a profile has to have than sRGB to be kept;
-	// Display P3 has 1.36 times as many.
+	// wideFrom is the smallest gamut of a kept profile, relative to sRGB's; Display P3 has 1.36.
 	wideFrom = 1.1
-	// wideSlack is how far a kept profile's curve may be from sRGB's: 8 bits of light
-	// itself would show steps. That of gamma 1.8 is within 0.08.
+	// wideSlack bounds the difference of a kept profile's curve from sRGB's, because 8 bits of linear light would
+	// show steps. Gamma 1.8 is within 0.08.
 	wideSlack = 0.12
 )
 
-// gamut is the area of the triangle of chromaticities x, y whose corners are the columns.
+// gamut returns the area of the triangle of chromaticities x, y; the matrix's columns are its corners.
 func (m matrix) gamut() float64 {
 	var x, y [3]float64
 	for i := range 3 {
@@ -91,20 +90,19 @@ func (m matrix) gamut() float64 {
 	return math.Abs((x[1]-x[0])*(y[2]-y[0])-(x[2]-x[0])*(y[1]-y[0])) / 2
 }
 
-// Plain reports whether the profile says what no profile says too: sRGB, or grey of its curve.
+// Plain reports whether the profile changes nothing: it is sRGB, or grey with sRGB's curve.
 func (p Profile) Plain() bool {
 	return p.plain || p.Model == "GRAY" && (p.curve == nil || alike(p.curve, slack))
 }
 
-// Matrix reports whether red, green and blue are three curves and a matrix.
+// Matrix reports whether the profile consists of three curves and a matrix.
 func (p Profile) Matrix() bool { return p.matrix }
 
-// Wide reports whether the profile is a matrix and has colours that sRGB has not, so that
-// converting would lose them.
+// Wide reports whether the profile is a matrix with colours outside sRGB. Conversion to sRGB would lose those
+// colours.
 func (p Profile) Wide() bool { return p.wide }
 
-// GreyTable gives the sRGB grey of each of n values of grey, 0 to 1; nil when the
-// profile does not tell.
+// GreyTable returns the sRGB grey, 0 to 1, of each of n values of grey; nil for an unknown curve.
 func (p Profile) GreyTable(n int) []float64 {
 	if p.curve == nil {
 		return nil
@@ -116,8 +114,7 @@ func (p Profile) GreyTable(n int) []float64 {
 	return table
 }
 
-// alike reports whether a curve gives the light that sRGB's does, but for so much of an
-// sRGB value.
+// alike reports whether a curve gives the same light as sRGB's curve, within slack in sRGB values.
 func alike(curve func(float64) float64, slack float64) bool {
 	for i := range steps + 1 {
 		v := float64(i) / steps
@@ -128,7 +125,7 @@ func alike(curve func(float64) float64, slack float64) bool {
 	return true
 }
 
-// tag gives the content of a tag, nil when there is none.
+// tag returns the content of a tag, or nil without that tag.
 func tag(b []byte, name string) []byte {
 	for i := range min(int(min(binary.BigEndian.Uint32(b[headerSize:]), maxTags)), (len(b)-headerSize-4)/12) {
 		at := b[headerSize+4+12*i:]
@@ -140,10 +137,10 @@ func tag(b []byte, name string) []byte {
 	return nil
 }
 
-// fixed is a number of 16 bits before and after the point.
+// fixed reads a number with 16 bits before and 16 bits after the point.
 func fixed(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / 65536 } //nolint:gosec // two's complement is meant
 
-// curveOf reads a curve, of points or of parameters; nil when it is neither.
+// curveOf reads a curve of points or of parameters, or returns nil for other data.
 func curveOf(b []byte) func(float64) float64 {
 	if len(b) < 12 {
 		return nil
@@ -178,8 +175,8 @@ func pointsOf(b []byte) func(float64) float64 {
 	}
 }
 
-// parametersOf reads the functions of ICC.1:2022, table 68, all of which are the last with
-// some of its numbers left out.
+// parametersOf reads the functions of ICC.1:2022, table 68. Each function is the last of the table with some numbers
+// left out.
 func parametersOf(b []byte) func(float64) float64 {
 	counts := []int{1, 3, 4, 5, 7}
 	kind := int(binary.BigEndian.Uint16(b[8:]))
@@ -207,13 +204,12 @@ func parametersOf(b []byte) func(float64) float64 {
 	}
 }
 
-// curvePoints of a tone curve; between them it is straight. 42 keep sRGB's within half of
-// one of 255 steps.
+// curvePoints is the number of points in a written curve, with straight lines between them. 42 points stay within
+// half of one of 255 steps of sRGB's curve.
 const curvePoints = 42
 
-// Profile makes an ICC profile, version 2.1, of a space that is not HDR: primaries as
-// adapted to D50, one curve for all three, and no words but its name. It takes less than
-// 500 bytes.
+// Profile returns an ICC profile, version 2.1, of a space that is not HDR. It has primaries adapted to D50, one curve
+// for all three channels, and no text but its name, in less than 500 bytes.
 func (s Space) Profile() []byte {
 	primaries := s.Primaries.orSRGB()
 	m := primaries.toD50()
@@ -226,7 +222,7 @@ func (s Space) Profile() []byte {
 		{"rXYZ", xyz(m[0][0], m[1][0], m[2][0])},
 		{"gXYZ", xyz(m[0][1], m[1][1], m[2][1])},
 		{"bXYZ", xyz(m[0][2], m[1][2], m[2][2])},
-		{"rTRC", curve}, {"gTRC", nil}, {"bTRC", nil}, // one curve
+		{"rTRC", curve}, {"gTRC", nil}, {"bTRC", nil}, // all three share one curve
 	})
 }
 
@@ -257,7 +253,7 @@ func (s Space) curve() []byte {
 	return curve
 }
 
-// part is one tag; without data it shares the one before.
+// part is one tag. A part without data shares the data of the part before it.
 type part struct {
 	name string
 	data []byte
@@ -291,7 +287,7 @@ func header(size int) []byte {
 	return h
 }
 
-// xyz is a tag of one colour, in numbers of 16 bits before and after the point.
+// xyz returns a tag with one colour. Each number has 16 bits before and 16 bits after the point.
 func xyz(values ...float64) []byte {
 	tag := []byte("XYZ \x00\x00\x00\x00")
 	for _, v := range values {
@@ -300,7 +296,7 @@ func xyz(values ...float64) []byte {
 	return tag
 }
 
-// text2 is a description of version 2: ASCII, and two empty forms of it.
+// text2 returns a description of version 2: ASCII, and two empty forms.
 func text2(text string) []byte {
 	tag := []byte("desc\x00\x00\x00\x00")
 	tag = binary.BigEndian.AppendUint32(tag, uint32(len(text)+1)) //nolint:gosec // a short name

@@ -21,9 +21,9 @@ func TestLast(t *testing.T) {
 		"gifsicle":               {"gifsicle:../in/original: file not in GIF format", "file not in GIF format"},
 		"libvips":                {"VipsJpeg: Premature end of JPEG file\nVipsJpeg: Invalid JPEG file structure: missing SOS marker\n", "Invalid JPEG file structure: missing SOS marker"},
 		"libvips, a loader":      {"jxlload_source: error JxlDecoderProcessInput\n", "error JxlDecoderProcessInput"},
-		"libvips, of libpng":     {"IHDR: CRC error\nvipspng: libpng read error\n", "IHDR: CRC error"},
+		"libvips with libpng":    {"IHDR: CRC error\nvipspng: libpng read error\n", "IHDR: CRC error"},
 		"another path":           {"cannot read /usr/lib/x/y.so: broken", "cannot read broken"},
-		"what is no text":        {"a\x00b\xff\x1b[1m", "a b [1m"},
+		"binary data":            {"a\x00b\xff\x1b[1m", "a b [1m"},
 	} {
 		if got := Last(c.said); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

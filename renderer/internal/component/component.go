@@ -1,5 +1,5 @@
-// Package component knows the libraries and programs that a machine draws with: which of them
-// matter to which type of original, and what some versions are known to draw wrongly.
+// Package component describes the libraries and programs that a renderer draws with: the components that each type of
+// original needs, and the known flaws of their versions.
 package component
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The names of components.
+// Names of components.
 const (
 	Libvips      = "libvips"
 	LibjpegTurbo = "libjpeg-turbo"
@@ -35,8 +35,8 @@ const (
 	OptiPNG      = "optipng"
 )
 
-// decoders lists, by type of original, the components whose upgrade can mend what failed. Of
-// what a tool draws that is the tool: libvips then scales a raster, which does not fail.
+// decoders lists, by type of original, the components whose upgrade can fix a failed render. For types that a tool
+// draws, it lists only the tool: libvips then scales a raster, which does not fail.
 var decoders = map[thumbnail.Type][]string{
 	thumbnail.TypeJPEG:  {Libvips, LibjpegTurbo, FFmpeg},
 	thumbnail.TypePNG:   {Libvips, Libpng, Libspng, ImageMagick},
@@ -60,12 +60,12 @@ var decoders = map[thumbnail.Type][]string{
 	thumbnail.TypeSTL:   {},
 }
 
-// Versions are those of the components that a machine has.
+// Versions maps the machine's components to their versions.
 type Versions map[string]string
 
-// Engine names what draws a type and the rules of rendering, as "librsvg-2.54.7-rules-3": an
-// original that failed is tried again when it changes. A type of which this package does not
-// know the decoders has all components.
+// Engine returns the versions that draw a type, with the version of the rules of rendering, for example
+// "librsvg-2.54.7-rules-3". When the text changes, the cluster tries failed originals again. A type without an entry
+// in decoders gets all components.
 func (v Versions) Engine(t thumbnail.Type) string {
 	names, known := decoders[t]
 	if !known {
@@ -80,7 +80,7 @@ func (v Versions) Engine(t thumbnail.Type) string {
 	return strings.Join(append(parts, fmt.Sprintf("rules-%d", thumbnail.RulesVersion)), "-")
 }
 
-// Engines are those of all types that a name can promise.
+// Engines returns Engine for each known type and for TypeUnknown.
 func (v Versions) Engines() map[thumbnail.Type]string {
 	all := map[thumbnail.Type]string{thumbnail.TypeUnknown: v.Engine(thumbnail.TypeUnknown)}
 	for t := range decoders {
@@ -89,8 +89,8 @@ func (v Versions) Engines() map[thumbnail.Type]string {
 	return all
 }
 
-// number is a version as programs and libraries print it: "2.54.7", "5.1.9-0+deb12u1".
+// number matches a version in the output of a program or library: "2.54.7", "5.1.9-0+deb12u1".
 var number = regexp.MustCompile(`\d+(\.\d+)+[^\s,()]*`)
 
-// Find finds the version in what a program or library says of itself; "" when there is none.
+// Find returns the first version in a text, or "" without a version.
 func Find(text string) string { return number.FindString(text) }

@@ -16,8 +16,8 @@ func TestFind(t *testing.T) {
 		"Version: ImageMagick 6.9.11-60 Q16 x86_64 2021-01-25 https://imagemagi": "6.9.11-60",
 		"LIBTIFF, Version 4.5.0\nCopyright (c) 1988-1996 Sam Leffler":            "4.5.0",
 		"libjpeg-turbo version 2.1.5 (build 20230203)":                           "2.1.5",
-		"LCDF Gifsicle 1.93":         "1.93",
-		"no version at all, 7 times": "",
+		"LCDF Gifsicle 1.93":             "1.93",
+		"text without versions, 7 times": "",
 	} {
 		if got := Find(said); got != want {
 			t.Errorf("%q: %q, want %q", said, got, want)
@@ -25,8 +25,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// An upgrade changes the engine of the types that it can mend, and of no other.
-func TestAnUpgradeIsForItsTypes(t *testing.T) {
+// An upgrade changes the engine of the types that it can fix, and no other engine.
+func TestAnUpgradeChangesItsTypesAlone(t *testing.T) {
 	before := Versions{
 		Libvips: "8.14.1", Librsvg: "2.54.7", Poppler: "22.12.0", LibjpegTurbo: "2.1.5", Libheif: "1.15.1", Gifsicle: "1.93",
 	}
@@ -51,14 +51,14 @@ func TestAnUpgradeIsForItsTypes(t *testing.T) {
 		for of, engine := range after.Engines() {
 			changed := engine != before.Engine(of)
 			if wanted := slices.Contains(want, of) || of == thumbnail.TypeUnknown; changed != wanted {
-				t.Errorf("an upgrade of %s: %s is tried again: %v, want %v", name, of, changed, wanted)
+				t.Errorf("an upgrade of %s retries %s: %v, want %v", name, of, changed, wanted)
 			}
 		}
 	}
 }
 
 func TestATypeWithoutItsOwnDecoders(t *testing.T) {
-	got := Versions{Libvips: "1.0", FFmpeg: "2.0"}.Engine("of later")
+	got := Versions{Libvips: "1.0", FFmpeg: "2.0"}.Engine("later")
 	if want := fmt.Sprintf("ffmpeg-2.0-libvips-1.0-rules-%d", thumbnail.RulesVersion); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -2,19 +2,19 @@ package component
 
 import "testing"
 
-func TestFlawsAreOfTheVersionsThatAreHere(t *testing.T) {
+func TestFlawsOfVersions(t *testing.T) {
 	for name, c := range map[string]struct {
 		has  Versions
-		want string // the beginnings, in the table's order
+		want string // the first ten bytes of each flaw, in the table's order
 	}{
-		"none known":               {Versions{}, ""},
-		"librsvg of Debian 12":     {Versions{Librsvg: "2.54.7"}, "colours in|dominant-b|"},
-		"between two of them":      {Versions{Librsvg: "2.56.3"}, "colours in|dominant-b|"},
-		"with the revision of one": {Versions{Librsvg: "2.59.2+dfsg-1"}, "dominant-b|"},
-		"librsvg of Debian 13":     {Versions{Librsvg: "2.60.0"}, "a svg elem|"},
-		"a later one":              {Versions{Librsvg: "2.100.0"}, "a svg elem|"},
-		"Debian's ffmpeg 5":        {Versions{FFmpeg: "5.1.9-0+deb12u1"}, ""},
-		"libheif of Debian 12":     {Versions{Libheif: "1.15.1"}, "uncompress|"},
+		"no components":           {Versions{}, ""},
+		"librsvg of Debian 12":    {Versions{Librsvg: "2.54.7"}, "colours in|dominant-b|"},
+		"librsvg between the two": {Versions{Librsvg: "2.56.3"}, "colours in|dominant-b|"},
+		"librsvg with a revision": {Versions{Librsvg: "2.59.2+dfsg-1"}, "dominant-b|"},
+		"librsvg of Debian 13":    {Versions{Librsvg: "2.60.0"}, "a svg elem|"},
+		"a later librsvg":         {Versions{Librsvg: "2.100.0"}, "a svg elem|"},
+		"Debian's ffmpeg 5":       {Versions{FFmpeg: "5.1.9-0+deb12u1"}, ""},
+		"libheif of Debian 12":    {Versions{Libheif: "1.15.1"}, "uncompress|"},
 	} {
 		got := ""
 		for _, f := range c.has.Flaws() {

@@ -1,9 +1,8 @@
-// Package engine decides which engine draws which original, and has it drawn by
-// workers. An engine takes an original on disk and a spec, and gives an image.
+// Package engine chooses the engine for an original's type, and lets workers draw with it. An engine takes an
+// original on disk and a spec, and returns an image.
 //
-// libvips ends every way but one: what it does not read itself is first drawn by
-// a tool as a raster, to which it then does all that the spec asks for; a GIF
-// that stays one is resized by gifsicle, with all its frames.
+// libvips makes every thumbnail but one kind. For originals that it does not read, a tool first draws a raster, and
+// libvips applies the spec to the raster. gifsicle resizes a GIF that stays a GIF, with all its frames.
 package engine
 
 import (
@@ -33,22 +32,22 @@ import (
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
 
-// row of the table: which engine draws the type.
+// row says which engine draws a type.
 type row struct {
 	original thumbnail.Type
-	engine   string // what the metrics call it
+	engine   string // its name in metrics
 	draw     func(*Engines, *render) error
 }
 
-// table reads: libvips draws what it reads; a tool draws the rest for it.
+// table lists the engine of each type: libvips, or the tool that draws a raster for libvips.
 var table = []row{
-	{thumbnail.TypeJPEG, "vips", (*Engines).directly}, // by a tool what libvips does not read
-	{thumbnail.TypePNG, "vips", (*Engines).directly},  // likewise
-	{thumbnail.TypeWebP, "vips", (*Engines).directly}, // all frames, when it stays one
+	{thumbnail.TypeJPEG, "vips", (*Engines).directly}, // a tool draws JPEGs that libvips does not read
+	{thumbnail.TypePNG, "vips", (*Engines).directly},  // likewise for PNGs
+	{thumbnail.TypeWebP, "vips", (*Engines).directly}, // all frames, when the thumbnail is WebP too
 	{thumbnail.TypeTIFF, "vips", (*Engines).directly}, // any page
 	{thumbnail.TypeHEIC, "vips", (*Engines).sequence},
-	{thumbnail.TypeAVIF, "vips", (*Engines).sequence}, // by ffmpeg, where pictures are in a track alone
-	{thumbnail.TypeJXL, "vips", (*Engines).directly},  // by djxl animations and further colours
+	{thumbnail.TypeAVIF, "vips", (*Engines).sequence}, // ffmpeg draws files whose pictures are only in a track
+	{thumbnail.TypeJXL, "vips", (*Engines).directly},  // djxl draws animations and further colours
 	{thumbnail.TypeJP2, "openjpeg", (*Engines).decoded},
 	{thumbnail.TypeGIF, "gifsicle", (*Engines).animated},
 	{thumbnail.TypeSVG, "rsvg", (*Engines).drawn},
@@ -65,13 +64,13 @@ var table = []row{
 }
 
 const (
-	// maxDrawnPixels bounds what a tool draws for libvips.
+	// maxDrawnPixels bounds the raster that a tool draws for libvips.
 	maxDrawnPixels = 50_000_000
-	// optimizeWithin bounds an optimizer, which nobody should wait for.
+	// optimizeWithin bounds an optimizer: clients must not wait for it.
 	optimizeWithin = 5 * time.Second
 )
 
-// Workers do tasks. *worker.Pool is one.
+// Workers do tasks. *worker.Pool implements it.
 type Workers interface {
 	Do(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, *os.File, error)
 	// Several does a task with several specs.
@@ -79,26 +78,26 @@ type Workers interface {
 	Ready() worker.Ready
 }
 
-// Config is what engines are made of.
+// Config holds the dependencies of engines.
 type Config struct {
 	Vips, Tools Workers
-	Optimize    []thumbnail.Format // thumbnails that are repacked once more
+	Optimize    []thumbnail.Format // formats whose thumbnails an optimizer repacks
 	Tracer      *tracing.Tracer
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 }
 
-// Engines draw.
+// Engines draw thumbnails with workers.
 type Engines struct {
 	config   Config
 	versions component.Versions
 	saved    *prometheus.CounterVec
 }
 
-// New makes engines, and logs the types that they cannot draw and the kinds that they draw wrongly.
+// New returns engines. It logs the types that this machine cannot draw, and the types that it draws wrongly.
 func New(c Config) *Engines {
 	e := &Engines{config: c, versions: component.Versions{}, saved: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers took off thumbnails, by format.",
+		Name: "thumbmill_optimizer_saved_bytes_total", Help: "Bytes that optimizers saved, by format.",
 	}, []string{"format"})}
 	c.Metrics.MustRegister(e.saved)
 	maps.Copy(e.versions, c.Vips.Ready().Versions)
@@ -107,26 +106,26 @@ func New(c Config) *Engines {
 	return e
 }
 
-// logFlaws logs the types that cannot be drawn here, and the kinds that are drawn wrongly.
+// logFlaws logs the types that this machine cannot draw, and the types that it draws wrongly.
 func (e *Engines) logFlaws(log *slog.Logger) {
 	for _, r := range table {
 		if !e.can(r) {
-			log.Warn("this machine lacks a program or a library; such originals are refused", "type", r.original, "engine", r.engine)
+			log.Warn("refuse originals of a type: this machine lacks the program or library", "type", r.original, "engine", r.engine)
 		}
 	}
 	for _, f := range e.versions.Flaws() {
-		log.Info("originals of a type that are drawn wrongly here", "type", f.Type, "what", f.What,
-			"by", f.Component+" "+e.versions[f.Component], "mended_in", cmp.Or(f.Mended, "no version that is known"))
+		log.Info("draw originals of a type wrongly: a component has a known flaw", "type", f.Type, "what", f.What,
+			"by", f.Component+" "+e.versions[f.Component], "mended_in", cmp.Or(f.Mended, "no known version"))
 	}
 }
 
-// Version names libvips and the rules.
+// Version returns the version of libvips and of the rules of rendering.
 func (e *Engines) Version() string { return e.config.Vips.Ready().Version }
 
-// Versions are those of all libraries and tools of this machine.
+// Versions returns the versions of all libraries and tools on this machine.
 func (e *Engines) Versions() component.Versions { return e.versions }
 
-// Types lists what can be drawn, by engine: "vips jpeg".
+// Types lists the types that this machine can draw, after their engine: "vips jpeg".
 func (e *Engines) Types() (names []string) {
 	for _, r := range table {
 		if e.can(r) {
@@ -141,26 +140,26 @@ func (e *Engines) can(r row) bool {
 	return slices.Contains(e.config.Vips.Ready().Types, name) || slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name))
 }
 
-// Result is a thumbnail.
+// Result is a thumbnail with its properties.
 type Result struct {
 	Image         []byte
 	Format        thumbnail.Format
 	Width, Height int
 	Engine        string
 	CPU           time.Duration // processor time of all workers
-	// Sides are those of what was scaled, upright: pixels, or points of a page.
+	// Sides are the sides of the upright picture before scaling: pixels, or a page's points.
 	Sides objectstore.Sides
 }
 
-// Source is a file that a render reads, with the header that guard has read.
+// Source is a file that a render reads, with the header that guard read.
 type Source struct {
 	Header guard.Header
 	File   *os.File
-	// Named gives the same as a file that a tool can be shown by its name; nil: File is one.
+	// Named returns the same content as a file with a name, for tools; nil means that File has a name.
 	Named func(context.Context) (*os.File, error)
 }
 
-// forTool is the file as a tool is shown it.
+// forTool returns the file that a tool can open by name.
 func (s Source) forTool(ctx context.Context) (*os.File, error) {
 	if s.Named == nil {
 		return s.File, nil
@@ -171,20 +170,20 @@ func (s Source) forTool(ctx context.Context) (*os.File, error) {
 // render is one thumbnail under way.
 type render struct {
 	tracer    *tracing.Tracer
-	ctx       context.Context //nolint:containedctx // of this one call
+	ctx       context.Context //nolint:containedctx // of one call
 	spec      thumbnail.Spec
 	header    guard.Header
 	original  *os.File
-	source    Source // of original
+	source    Source // holds original
 	overlays  []worker.Overlay
-	drawn     []*os.File // overlays that a tool made
+	drawn     []*os.File // overlays that a tool drew
 	maxPixels int64
 	deadline  time.Time
 	result    Result
 }
 
-// Render draws the spec from an original, with the overlays of Spec.Pictures. Errors
-// are faults, or worker.ErrDied.
+// Render draws the spec from an original, with the overlays of Spec.Pictures in their order. Its errors are faults,
+// or worker.ErrDied.
 func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, original Source, overlays []Source, maxPixels int64, within time.Duration) (Result, error) {
 	r := &render{
 		tracer: e.config.Tracer, ctx: ctx, spec: s, header: original.Header, original: original.File, source: original, maxPixels: maxPixels, deadline: time.Now().Add(within),
@@ -205,20 +204,20 @@ func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, original Source,
 	return r.result, nil
 }
 
-// row finds what draws the type.
+// row returns the row of a type, or the fault Unsupported.
 func (e *Engines) row(t thumbnail.Type) (row, error) {
 	for _, r := range table {
 		if r.original == t && e.can(r) {
 			return r, nil
 		}
 		if r.original == t {
-			return r, fault.New(fault.Unsupported, "this renderer cannot draw originals of type %s: it lacks %s", t, r.engine)
+			return r, fault.New(fault.Unsupported, "this renderer cannot draw originals of type %s: install %s with support for them", t, r.engine)
 		}
 	}
-	return row{}, fault.New(fault.Unsupported, "no engine here renders originals of type %s", t)
+	return row{}, fault.New(fault.Unsupported, "no engine draws originals of type %s", t)
 }
 
-// prepare has tools draw the overlays that libvips does not read.
+// prepare lets tools draw the overlays that libvips does not read.
 func (e *Engines) prepare(r *render, overlays []Source) error {
 	for _, o := range overlays {
 		if !o.Header.ByTool && !o.Header.Sequence && slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
@@ -228,7 +227,7 @@ func (e *Engines) prepare(r *render, overlays []Source) error {
 		if err := e.drawOverlay(r, o); err != nil && fault.Of(err).Kind == fault.Overran || errors.Is(err, worker.ErrDied) {
 			return err
 		} else if err != nil {
-			return fault.Wrap(err, fault.BadURL, "a picture that a filter names could not be drawn: %s", fault.Of(err).Message)
+			return fault.Wrap(err, fault.BadURL, "cannot draw the picture that a filter names: %s", fault.Of(err).Message)
 		}
 	}
 	return nil
@@ -260,11 +259,11 @@ func (r *render) free() {
 	}
 }
 
-// doTask does a part of the render in a worker, in the time that is left.
+// doTask does a part of the render in a worker, within the remaining time and most.
 func (r *render) doTask(w Workers, t worker.Task, original *os.File, most time.Duration) (worker.Report, *os.File, error) {
 	within := min(most, time.Until(r.deadline))
 	if within <= 0 {
-		return worker.Report{}, nil, fault.New(fault.Overran, "the render took longer than it may")
+		return worker.Report{}, nil, fault.New(fault.Overran, "the render exceeded its time limit")
 	}
 	ctx, span := r.tracer.Start(r.ctx, taskName(t), trace.WithAttributes(attribute.String("thumbmill.type", string(t.Header.Type))))
 	report, out, err := w.Do(ctx, t, original, within)
@@ -274,7 +273,7 @@ func (r *render) doTask(w Workers, t worker.Task, original *os.File, most time.D
 	return report, out, err
 }
 
-// taskName names a task in traces: vips, or what tools do with what.
+// taskName names a task in traces: vips, or the tool's work with type and format.
 func taskName(t worker.Task) string {
 	if t.Work == "" {
 		return "vips"
@@ -284,19 +283,19 @@ func taskName(t worker.Task) string {
 
 const noLimit = 1 << 62 * time.Nanosecond
 
-// directly has libvips read the original itself, unless a tool must.
+// directly lets libvips read the original. A tool reads originals with ByTool.
 func (e *Engines) directly(r *render) error {
 	if !r.header.ByTool {
 		return e.vips(r, r.spec, r.header, r.original)
 	}
 	if name := string(r.header.Type); !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name)) {
-		return fault.New(fault.Unsupported, "this renderer lacks the program that reads such a %s", name)
+		return fault.New(fault.Unsupported, "this renderer cannot draw this kind of %s: it lacks the program", name)
 	}
 	r.result.Engine = toolFor(r.header.Type)
 	return e.converted(r)
 }
 
-// toolFor names the tool that draws those pictures of a type that libvips does not read.
+// toolFor names the tool that draws a type's pictures that libvips does not read.
 func toolFor(t thumbnail.Type) string {
 	switch t {
 	case thumbnail.TypeJPEG:
@@ -318,21 +317,21 @@ func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os
 	}
 	defer func() { _ = out.Close() }()
 	r.result.Format, r.result.Width, r.result.Height = report.Format, report.Width, report.Height
-	if !r.result.Sides.Known() { // a page's own are better than its raster's
+	if !r.result.Sides.Known() { // a page's own sides are better than its raster's
 		r.result.Sides = report.Sides
 	}
 	r.result.Image, err = worker.Contents(out)
 	return err
 }
 
-// drawn has a tool draw what has no pixels of its own. What was drawn at the
-// thumbnail's size already is neither larger nor smaller than what is asked for.
+// drawn lets a tool draw an original without pixels of its own. It sets Enlarge, because the tool already draws at
+// the thumbnail's size.
 func (e *Engines) drawn(r *render) error {
 	r.spec.Enlarge = true
 	return e.converted(r)
 }
 
-// converted has a tool draw a raster, and libvips do the rest.
+// converted lets a tool draw a raster, and libvips make the thumbnail from it.
 func (e *Engines) converted(r *render) error {
 	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels}
 	file, err := r.source.forTool(r.ctx)
@@ -349,13 +348,13 @@ func (e *Engines) converted(r *render) error {
 	if err != nil {
 		return err
 	}
-	h.Original = r.header.Type // which the raster shows no more, and a wrong name hides
+	h.Original = r.header.Type // the raster no longer shows the type, and a wrong name would hide it
 	s := r.spec
 	s.Page, s.Lang = 0, ""
 	return e.vips(r, s, h, raster)
 }
 
-// decoded has a tool decode the original where this machine has it, else libvips.
+// decoded lets a tool decode the original where this machine has the tool, otherwise libvips.
 func (e *Engines) decoded(r *render) error {
 	if slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, string(r.header.Type))) {
 		return e.converted(r)
@@ -372,8 +371,8 @@ func inspect(drawn *os.File, maxPixels int64) (guard.Header, error) {
 	return guard.Drawn(drawn, info.Size(), maxPixels)
 }
 
-// animated has gifsicle resize a GIF that stays one, unless more is asked for
-// than cutting, resizing and mirroring.
+// animated lets gifsicle resize a GIF that stays a GIF, if the spec only cuts, resizes and mirrors. Otherwise libvips
+// draws it.
 func (e *Engines) animated(r *render) error {
 	if !r.staysGIF() || !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Animate, string(thumbnail.TypeGIF))) {
 		r.result.Engine = "vips"
@@ -388,7 +387,7 @@ func (e *Engines) animated(r *render) error {
 		return err
 	}
 	_, out, err := r.doTask(e.config.Tools, task, file, noLimit)
-	if err != nil && fault.Of(err).Kind == fault.Undecodable { // by gifsicle, which is not the best of decoders
+	if err != nil && fault.Of(err).Kind == fault.Undecodable { // libvips decodes some GIFs that gifsicle cannot
 		r.result.Engine = "vips"
 		return e.directly(r)
 	}
@@ -398,7 +397,7 @@ func (e *Engines) animated(r *render) error {
 	defer func() { _ = out.Close() }()
 	h, err := inspect(out, r.maxPixels)
 	if err != nil || h.Type != thumbnail.TypeGIF {
-		return fault.Wrap(errors.Join(err, fmt.Errorf("a %s", h.Type)), fault.Undecodable, "the original has no frame that could be drawn")
+		return fault.Wrap(errors.Join(err, fmt.Errorf("a %s", h.Type)), fault.Undecodable, "no frame of the original can be drawn")
 	}
 	r.result.Format, r.result.Width, r.result.Height = thumbnail.FormatGIF, h.Width, h.Height
 	r.result.Image, err = worker.Contents(out)
@@ -408,7 +407,7 @@ func (e *Engines) animated(r *render) error {
 func (r *render) staysGIF() bool {
 	s := r.spec
 	s.FlipX, s.FlipY = false, false
-	if r.header.Frames > 1 { // a smart cut of an animation is in the middle
+	if r.header.Frames > 1 { // a smart cut of an animation is its middle
 		s.Smart = false
 		s.Prefer = slices.DeleteFunc(slices.Clone(s.Prefer), func(f thumbnail.Format) bool { return f.Row().Animation == thumbnail.FirstFrame })
 	}
@@ -416,17 +415,16 @@ func (r *render) staysGIF() bool {
 	return gif && geometry.Plain(s)
 }
 
-// fits refuses a thumbnail of too many pixels, as libvips' worker does for all others.
+// fits returns the fault BadURL for a thumbnail of too many pixels, as libvips' worker does for all others.
 func (r *render) fits() error {
 	size := geometry.New(r.spec, geometry.Size{Width: r.header.Width, Height: r.header.Height}).Size()
 	if int64(size.Width)*int64(size.Height) > r.maxPixels {
-		return fault.New(fault.BadURL, "the thumbnail would have %d × %d pixels; at most %d are served", size.Width, size.Height, r.maxPixels)
+		return fault.New(fault.BadURL, "the thumbnail has %d × %d pixels, at most %d are allowed: request a smaller size", size.Width, size.Height, r.maxPixels)
 	}
 	return nil
 }
 
-// optimize repacks the thumbnail. It keeps what is smaller, and whatever goes
-// wrong, the thumbnail that there is.
+// optimize repacks the thumbnail. It keeps the new file if that is smaller; after any error it keeps the old file.
 func (e *Engines) optimize(r *render) {
 	format := r.result.Format
 	if !slices.Contains(e.config.Optimize, format) || !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Optimize, string(format))) {
@@ -440,7 +438,7 @@ func (e *Engines) optimize(r *render) {
 	s := thumbnail.Spec{Format: format}
 	_, out, err := r.doTask(e.config.Tools, worker.Task{Work: tools.Optimize, Spec: s}, image, optimizeWithin)
 	if err != nil {
-		e.config.Log.Debug("a thumbnail was not optimized", "format", format, "error", err)
+		e.config.Log.Debug("optimize thumbnail", "format", format, "error", err)
 		return
 	}
 	defer func() { _ = out.Close() }()
@@ -451,7 +449,7 @@ func (e *Engines) optimize(r *render) {
 	}
 }
 
-// alike looks whether an optimizer gave a picture of the same format and size.
+// alike reports whether an optimizer kept the thumbnail's format and size.
 func alike(image []byte, r Result) bool {
 	h, err := guard.Inspect(bytes.NewReader(image), int64(len(image)), thumbnail.TypeUnknown, noPixelLimit)
 	format, _ := thumbnail.SniffFormat(image)

@@ -79,7 +79,7 @@ func draw(t *testing.T, e *Engines, s thumbnail.Spec, body []byte) (Result, erro
 	return e.Render(context.Background(), s, Source{Header: h, File: f}, nil, 40_000_000, 20*time.Second)
 }
 
-// made is a file that one of the field's programs writes from a picture.
+// made returns a file that a program writes from a picture. It skips the test without the program.
 func made(t *testing.T, out, program string, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
@@ -123,7 +123,7 @@ const page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Ty
 
 const tetrahedron = "solid a\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 9 0\nendfacet\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 0 9\nendfacet\n"
 
-// The machine's versions are known to it, of libraries and of tools.
+// Versions has the versions of libraries and of tools.
 func TestVersions(t *testing.T) {
 	e := newEngines(t)
 	for _, name := range []string{component.Libvips, component.Libtiff, component.Libwebp, component.LibjpegTurbo} {
@@ -137,13 +137,13 @@ func TestVersions(t *testing.T) {
 	} {
 		_, err := exec.LookPath(tool.program)
 		if has := e.Versions()[tool.name] != ""; has != (err == nil) {
-			t.Errorf("%s: version %q, and the program: %v", tool.name, e.Versions()[tool.name], err)
+			t.Errorf("%s: version %q, but looking for the program gives %v", tool.name, e.Versions()[tool.name], err)
 		}
 	}
 	t.Log(e.Versions())
 }
 
-// Every type is drawn at the size that is asked for.
+// The engines draw every type at the requested size.
 func TestEveryType(t *testing.T) {
 	e := newEngines(t)
 	for _, c := range []struct {
@@ -183,7 +183,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// colour is that of the middle of a thumbnail.
+// colour returns the colour in the middle of a thumbnail.
 func colour(t *testing.T, r Result, err error) color.NRGBA {
 	t.Helper()
 	must(t, err)
@@ -192,7 +192,7 @@ func colour(t *testing.T, r Result, err error) color.NRGBA {
 	return color.NRGBAModel.Convert(m.At(m.Bounds().Dx()/2, m.Bounds().Dy()/2)).(color.NRGBA)
 }
 
-// The language and the page change what is seen; an absent page is the first.
+// The language and the page change the thumbnail; an absent page gives the first page.
 func TestLanguagesAndPages(t *testing.T) {
 	e := newEngines(t)
 	for name, c := range map[string]struct {
@@ -214,7 +214,7 @@ func TestLanguagesAndPages(t *testing.T) {
 	}
 }
 
-// All frames within the area, else the first; more than cutting and resizing is libvips'.
+// A GIF keeps all frames within the allowed area, otherwise the first. libvips does more than cutting and resizing.
 func TestAnimations(t *testing.T) {
 	e := newEngines(t)
 	body, err := samples.GIF(100, 4)
@@ -240,7 +240,7 @@ func TestAnimations(t *testing.T) {
 	}
 }
 
-// An animation stays one as WebP, from GIF and from WebP.
+// A GIF and a WebP stay animated as WebP.
 func TestAnimatedWebP(t *testing.T) {
 	e := newEngines(t)
 	body, err := samples.GIF(100, 4)
@@ -259,7 +259,7 @@ func TestAnimatedWebP(t *testing.T) {
 		small, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeWebP, Width: 30, MaxAnimatedArea: area}, r.Image)
 		must(t, err)
 		if h := inspect(small); h.Frames != frames || h.Width != 30 || h.Height != 30 {
-			t.Errorf("from WebP, of an area of %d: %+v", area, h)
+			t.Errorf("from WebP, within an area of %d: %+v", area, h)
 		}
 	}
 }
@@ -278,12 +278,12 @@ func TestOptimizers(t *testing.T) {
 			t.Errorf("%s: %d bytes became %d", f, len(before.Image), len(after.Image))
 		}
 		if f == thumbnail.FormatJPEG && len(after.Image) == len(before.Image) {
-			t.Error("a JPEG of baseline coding was not made smaller")
+			t.Error("the optimizer did not shrink a baseline JPEG")
 		}
 	}
 }
 
-// lacking is workers of a machine without some program.
+// lacking is the workers of a machine without librsvg.
 type lacking struct{ Workers }
 
 func (l lacking) Ready() worker.Ready {
@@ -292,7 +292,7 @@ func (l lacking) Ready() worker.Ready {
 	return r
 }
 
-func TestAnAbsentToolIsAClearRefusal(t *testing.T) {
+func TestAnAbsentToolIsRefusedClearly(t *testing.T) {
 	e := newEngines(t)
 	e.config.Tools = lacking{e.config.Tools}
 	_, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}, []byte(drawing))
@@ -301,7 +301,7 @@ func TestAnAbsentToolIsAClearRefusal(t *testing.T) {
 	}
 }
 
-// Drawings do not see the machine's files.
+// A drawing cannot show the machine's files.
 func TestOutsideReferences(t *testing.T) {
 	e := newEngines(t)
 	secret := filepath.Join(t.TempDir(), "secret.png")
@@ -312,6 +312,6 @@ func TestOutsideReferences(t *testing.T) {
 <rect width="80" height="80" fill="red"/><image xlink:href="file://%s" width="80" height="80"/></svg>`, secret)
 	r, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Format: thumbnail.FormatPNG}, []byte(svg))
 	if got := colour(t, r, err); got.R != 255 || got.G != 0 {
-		t.Errorf("the file shows: %v", got)
+		t.Errorf("the drawing shows the file: %v", got)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// failing is workers of tools whose programs fail with every original.
+// failing is tool workers that fail with every original.
 type failing struct{ as Workers }
 
 func (f failing) Ready() worker.Ready { return f.as.Ready() }
@@ -49,11 +49,11 @@ func TestGIFs(t *testing.T) {
 		format thumbnail.Format
 		engine string
 	}{
-		"stay GIFs":                        {thumbnail.Spec{}, false, thumbnail.FormatGIF, "gifsicle"},
-		"become WebP when asked for":       {thumbnail.Spec{Format: webP}, false, webP, "vips"},
-		"become what is preferred":         {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatJXL, webP}}, false, webP, "vips"},
-		"become nothing that stands still": {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatJXL}}, false, thumbnail.FormatGIF, "gifsicle"},
-		"are drawn though gifsicle dies":   {thumbnail.Spec{}, true, thumbnail.FormatGIF, "vips"},
+		"stay GIFs":                    {thumbnail.Spec{}, false, thumbnail.FormatGIF, "gifsicle"},
+		"become requested WebP":        {thumbnail.Spec{Format: webP}, false, webP, "vips"},
+		"become the preferred format":  {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatJXL, webP}}, false, webP, "vips"},
+		"do not become a still format": {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatJXL}}, false, thumbnail.FormatGIF, "gifsicle"},
+		"are drawn without gifsicle":   {thumbnail.Spec{}, true, thumbnail.FormatGIF, "vips"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			used := *e
@@ -100,7 +100,7 @@ func TestAnAnimatedJXLGivesItsFirstFrame(t *testing.T) {
 	}
 }
 
-// asJXL has cjxl make a JPEG XL of a GIF.
+// asJXL converts a GIF with cjxl.
 func asJXL(t *testing.T, moving []byte) []byte {
 	t.Helper()
 	if _, err := exec.LookPath("cjxl"); err != nil {

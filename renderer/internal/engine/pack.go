@@ -10,9 +10,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// packable leaves an animation a format that this machine can write: without the program
-// that packs its frames, a format that was asked for shows the first, and one that is
-// preferred gives way.
+// packable adapts the spec of an animation to the formats that this machine can write. Without the program that packs
+// the frames, a requested format shows only the first frame, and a preferred format is dropped.
 func (e *Engines) packable(s thumbnail.Spec, h guard.Header) thumbnail.Spec {
 	if h.Frames <= 1 {
 		return s
@@ -28,7 +27,7 @@ func (e *Engines) lacksPacker(f thumbnail.Format) bool {
 	return f.Row().Animation == thumbnail.Packed && !slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Pack, string(f)))
 }
 
-// pack has a tool make the thumbnail of the frames, which it closes.
+// pack lets a tool pack the frames into a thumbnail. It closes frames.
 func (e *Engines) pack(r *render, s thumbnail.Spec, format thumbnail.Format, frames *os.File) (*os.File, error) {
 	defer func() { _ = frames.Close() }()
 	s.Format = format

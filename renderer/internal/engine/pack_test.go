@@ -18,7 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// withoutPackers is workers of tools on a machine that lacks the programs that pack.
+// withoutPackers is the tool workers of a machine without avifenc.
 type withoutPackers struct{ as Workers }
 
 func (w withoutPackers) Do(ctx context.Context, t worker.Task, original *os.File, within time.Duration) (worker.Report, *os.File, error) {
@@ -48,11 +48,11 @@ func TestAnimatedAVIF(t *testing.T) {
 		format thumbnail.Format
 		brand  string // of the file
 	}{
-		"is made of a GIF":                {thumbnail.Spec{Format: thumbnail.FormatAVIF}, moving, false, thumbnail.FormatAVIF, "avis"},
-		"is preferred":                    {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF, thumbnail.FormatWebP}}, moving, false, thumbnail.FormatAVIF, "avis"},
-		"of one frame is a picture":       {thumbnail.Spec{Format: thumbnail.FormatAVIF}, still, false, thumbnail.FormatAVIF, "avif"},
-		"shows one frame without avifenc": {thumbnail.Spec{Format: thumbnail.FormatAVIF}, moving, true, thumbnail.FormatAVIF, "avif"},
-		"gives way without avifenc":       {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF, thumbnail.FormatWebP}}, moving, true, thumbnail.FormatWebP, "WEBP"},
+		"from a GIF":                           {thumbnail.Spec{Format: thumbnail.FormatAVIF}, moving, false, thumbnail.FormatAVIF, "avis"},
+		"when preferred":                       {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF, thumbnail.FormatWebP}}, moving, false, thumbnail.FormatAVIF, "avis"},
+		"is a still picture for one frame":     {thumbnail.Spec{Format: thumbnail.FormatAVIF}, still, false, thumbnail.FormatAVIF, "avif"},
+		"shows one frame without avifenc":      {thumbnail.Spec{Format: thumbnail.FormatAVIF}, moving, true, thumbnail.FormatAVIF, "avif"},
+		"loses its preference without avifenc": {thumbnail.Spec{Prefer: []thumbnail.Format{thumbnail.FormatAVIF, thumbnail.FormatWebP}}, moving, true, thumbnail.FormatWebP, "WEBP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			used := *e
@@ -65,13 +65,13 @@ func TestAnimatedAVIF(t *testing.T) {
 				t.Fatalf("%+v, %v", result, err)
 			}
 			if brand := string(result.Image[8:12]); brand != c.brand {
-				t.Errorf("a file of %q", brand)
+				t.Errorf("the file has brand %q, want %q", brand, c.brand)
 			}
 		})
 	}
 }
 
-// TestAnimatedAVIFKeepsFramesAndDelays asks ffprobe, which reads the track that avifenc wrote.
+// ffprobe reads the track that avifenc wrote.
 func TestAnimatedAVIFKeepsFramesAndDelays(t *testing.T) {
 	e := newEngines(t)
 	if _, err := exec.LookPath("ffprobe"); err != nil || !slices.Contains(e.config.Tools.Ready().Types, "pack avif") {
@@ -91,11 +91,11 @@ func TestAnimatedAVIFKeepsFramesAndDelays(t *testing.T) {
 	}
 	shown := regexp.MustCompile(`0\.\d\d`).FindAllString(string(said), -1)
 	if want := []string{"0.20", "0.40", "0.60", "0.80"}; !slices.Equal(shown, want) {
-		t.Errorf("frames are shown for %v seconds, not %v: %s", shown, want, said)
+		t.Errorf("frames last %v seconds, want %v: %s", shown, want, said)
 	}
 }
 
-// blinking is a GIF of red and blue frames, each shown 0.2 s longer than the one before.
+// blinking returns a GIF of red and blue frames. Each frame lasts 0.2 s longer than the frame before.
 func blinking(t *testing.T, frames int) []byte {
 	t.Helper()
 	g := &gif.GIF{}

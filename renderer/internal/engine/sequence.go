@@ -7,8 +7,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// sequence has libvips read the picture that stands for itself, and ffmpeg the first one of a
-// track where there is none, or none that libvips reads.
+// sequence lets libvips read the still picture beside a sequence. Without such a picture, or when libvips cannot
+// decode it, ffmpeg draws the first picture of the track.
 func (e *Engines) sequence(r *render) error {
 	name := string(r.header.Type)
 	tracks := slices.Contains(e.config.Tools.Ready().Types, tools.Name(tools.Draw, name))
@@ -19,7 +19,7 @@ func (e *Engines) sequence(r *render) error {
 			return err
 		}
 	case !tracks:
-		return fault.New(fault.Unsupported, "this renderer cannot draw sequences of pictures of type %s: it lacks ffmpeg", name)
+		return fault.New(fault.Unsupported, "this renderer cannot draw sequences of type %s: install ffmpeg", name)
 	}
 	r.result.Engine = "ffmpeg"
 	return e.drawn(r)

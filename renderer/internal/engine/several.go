@@ -15,12 +15,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Several draws several specs from an original, and calls done for each as soon as it is ready, in
-// their order, with what Render would give. No spec may name a picture beside the original. Where
-// libvips reads the original, one worker draws all.
+// Several draws several specs from an original, and calls done for each in order, as soon as it is ready, with the
+// result of Render. No spec may name a picture beside the original. Where libvips reads the original, one worker
+// draws all specs.
 //
-// An error says that the time was over or that a worker died under one of them, which may be the
-// fault of any: the caller tries each that done did not hear of alone.
+// An error says that the time was over or that a worker died. Any of the remaining specs may be the cause: the caller
+// must render each spec that got no call of done in its own task.
 func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
 	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels}
 	row, err := e.row(original.Header.Type)
@@ -40,17 +40,17 @@ func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original 
 	})
 }
 
-// readsAll reports whether libvips reads the original itself, whichever thumbnail is asked for.
+// readsAll reports whether libvips reads the original for every thumbnail.
 func readsAll(r row, h guard.Header) bool {
 	switch r.original {
-	case thumbnail.TypeHEIC, thumbnail.TypeAVIF: // ffmpeg stands in for it where it fails at one of several
+	case thumbnail.TypeHEIC, thumbnail.TypeAVIF: // ffmpeg draws a thumbnail where libvips fails
 		return !h.Sequence && h.Frames <= 1
 	default:
-		return r.engine == "vips" && !h.ByTool && h.Frames <= 1 // else a tool may write the animation
+		return r.engine == "vips" && !h.ByTool && h.Frames <= 1 // with more frames, a tool may write the animation
 	}
 }
 
-// take makes a result of a worker's report.
+// take reads a worker's report and image into the result.
 func (r *render) take(report worker.Report, image *os.File) (err error) {
 	r.result.CPU = report.CPU
 	if report.Fault != nil {
@@ -58,12 +58,12 @@ func (r *render) take(report worker.Report, image *os.File) (err error) {
 	}
 	r.result.Format, r.result.Width, r.result.Height = report.Format, report.Width, report.Height
 	if r.result.Image, err = worker.Contents(image); err != nil {
-		return fault.Wrap(err, fault.Internal, "a thumbnail could not be read from its worker")
+		return fault.Wrap(err, fault.Internal, "cannot read a thumbnail from its worker")
 	}
 	return nil
 }
 
-// oneByOne draws each in a task of its own.
+// oneByOne draws each spec in its own task.
 func (e *Engines) oneByOne(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
 	end := time.Now().Add(limits.Whole)
 	for i, s := range specs {
@@ -76,7 +76,7 @@ func (e *Engines) oneByOne(ctx context.Context, specs []thumbnail.Spec, original
 	return nil
 }
 
-// endsAll reports whether an error is such that the others are not tried after it.
+// endsAll reports whether an error ends the remaining specs too.
 func endsAll(err error) bool {
 	return errors.Is(err, worker.ErrDied) || fault.Is(err, fault.Overran) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

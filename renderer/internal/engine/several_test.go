@@ -16,7 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// counting counts the tasks of workers, and may fail from one on.
+// counting counts the tasks of workers; with fail, each task after the first fails.
 type counting struct {
 	as              Workers
 	tasks, together int
@@ -37,7 +37,7 @@ func (c *counting) Several(ctx context.Context, t worker.Task, original *os.File
 	return c.as.Several(ctx, t, original, limits, done)
 }
 
-// opened is an original of some bytes, and its header.
+// opened writes an original, and returns the opened file with its header.
 func opened(t *testing.T, body []byte) Source {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "original")
@@ -66,17 +66,17 @@ func widths(format thumbnail.Format, all ...int) (specs []thumbnail.Spec) {
 
 var ample = worker.Limits{Each: 20 * time.Second, Whole: time.Minute}
 
-func TestSeveralAreWhatEachIsAlone(t *testing.T) {
+func TestSeveralEqualSingleRenders(t *testing.T) {
 	png, err := samples.PNG(samples.Landscape(160, 120))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
 		body            func(*testing.T) []byte
-		alone, together int // tasks of a worker with libvips, for three
+		alone, together int // tasks of libvips workers for three specs
 	}{
 		"a picture that libvips reads": {func(*testing.T) []byte { return png }, 0, 1},
-		"one that a tool draws":        {func(t *testing.T) []byte { return made(t, "out.bmp", "convert", "in.png", "out.bmp") }, 3, 0},
+		"a picture that a tool draws":  {func(t *testing.T) []byte { return made(t, "out.bmp", "convert", "in.png", "out.bmp") }, 3, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngines(t, thumbnail.FormatPNG)
@@ -103,16 +103,16 @@ func TestSeveralAreWhatEachIsAlone(t *testing.T) {
 	}
 }
 
-func TestWhatEndsAWorkerEndsSeveral(t *testing.T) {
+func TestAWorkersEndEndsSeveral(t *testing.T) {
 	body := made(t, "out.bmp", "convert", "in.png", "out.bmp")
 	for name, c := range map[string]struct {
 		fail  error
-		heard int // of three
+		heard int // of three specs
 	}{
-		"it dies":            {worker.ErrDied, 1},
-		"it takes too long":  {fault.New(fault.Overran, "long"), 1},
-		"it is stopped":      {context.Canceled, 1},
-		"one cannot be made": {fault.New(fault.Undecodable, "bad"), 3},
+		"the worker dies":           {worker.ErrDied, 1},
+		"the render takes too long": {fault.New(fault.Overran, "long"), 1},
+		"the context ends":          {context.Canceled, 1},
+		"one spec fails":            {fault.New(fault.Undecodable, "bad"), 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngines(t)
@@ -120,7 +120,7 @@ func TestWhatEndsAWorkerEndsSeveral(t *testing.T) {
 			heard := 0
 			err := e.Several(t.Context(), widths(thumbnail.FormatPNG, 40, 10, 80), opened(t, body), 1_000_000, ample, func(int, Result, error) { heard++ })
 			if heard != c.heard || (err == nil) != (c.heard == 3) || err != nil && !errors.Is(err, c.fail) {
-				t.Errorf("heard of %d, %v", heard, err)
+				t.Errorf("%d calls of done, %v", heard, err)
 			}
 		})
 	}

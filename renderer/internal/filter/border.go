@@ -1,11 +1,11 @@
 package filter
 
-// Border finds what is left without a border of the colour of the top left corner,
-// or of the bottom right one. A pixel is of that colour within the tolerance, the
-// Euclidean distance over all bands. ok is false when nothing would be left.
+// Border returns the area inside a border with the colour of the top left or the bottom right corner. A pixel belongs
+// to the border if its Euclidean distance over all bands is within the tolerance. ok is false when the border covers
+// everything.
 //
-// As in Thumbor, whose sizes these are, a row's first pixel of another colour says
-// nothing about the right side: specks of one pixel are cut off there.
+// Sizes equal Thumbor's: a row's first pixel of another colour does not move the right side, so that specks of one
+// pixel are cut off there.
 func Border(p *Picture, bottomRight bool, tolerance int) (rest Area, ok bool) {
 	corner := p.Pix[:p.Bands]
 	if bottomRight {
@@ -40,8 +40,7 @@ func Border(p *Picture, bottomRight bool, tolerance int) (rest Area, ok bool) {
 	return rest, rest.Right > rest.Left
 }
 
-// Outline draws a white line of one pixel around an area, as far as it lies in the
-// picture.
+// Outline draws the part of a white line around an area, one pixel wide, that lies in the picture.
 func Outline(p *Picture, a Area) {
 	white := func(x, y int) {
 		if x >= 0 && y >= 0 && x < p.Width && y < p.Height {

@@ -6,7 +6,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// compose draws the upper picture over p, its top left corner at x, y.
+// compose draws the upper picture over p, with its top left corner at x, y.
 func (p *Picture) compose(upper *Picture, x, y int) {
 	p.each(upper, x, y, func(under, over []byte) {
 		above, below := uint32(over[3]), uint32(under[3])
@@ -23,12 +23,12 @@ func (p *Picture) compose(upper *Picture, x, y int) {
 	})
 }
 
-// paste puts the upper picture's pixels, transparent ones too, in place of p's.
+// paste replaces p's pixels by the upper picture's pixels, transparent ones too.
 func (p *Picture) paste(upper *Picture, x, y int) {
 	p.each(upper, x, y, func(under, over []byte) { copy(under, over[:4]) })
 }
 
-// each calls do for all pixels that lie over each other.
+// each calls do for each pair of overlapping pixels.
 func (p *Picture) each(upper *Picture, x, y int, do func(under, over []byte)) {
 	p.withAlpha()
 	upper.withAlpha()
@@ -40,7 +40,7 @@ func (p *Picture) each(upper *Picture, x, y int, do func(under, over []byte)) {
 	}
 }
 
-// mean is the average colour.
+// mean returns the average colour.
 func (p *Picture) mean() [4]uint8 {
 	var sum [3]uint64
 	for i := 0; i+2 < len(p.Pix); i += p.Bands {
@@ -59,7 +59,7 @@ func (p *Picture) ground(o thumbnail.Operation) [4]uint8 {
 	return colourOf(o)
 }
 
-// background puts the colour below transparent parts.
+// background draws the colour below transparent parts.
 func background(p *Picture, o thumbnail.Operation, _ Env) error {
 	canvas := New(p.Width, p.Height, p.ground(o))
 	canvas.compose(p, 0, 0)
@@ -67,8 +67,7 @@ func background(p *Picture, o thumbnail.Operation, _ Env) error {
 	return nil
 }
 
-// groundOf makes what fill puts the picture on: a colour, or the picture itself,
-// blurred and stretched.
+// groundOf returns the picture that fill draws on: one colour, or p blurred and stretched.
 func (p *Picture) groundOf(o thumbnail.Operation, width, height int, env Env) (*Picture, error) {
 	if o.Word != "blur" {
 		return New(width, height, p.ground(o)), nil
@@ -80,10 +79,10 @@ func (p *Picture) groundOf(o thumbnail.Operation, width, height int, env Env) (*
 	return env.Resize(soft, width, height)
 }
 
-// fillRadius is of the blur that fill uses as a ground.
+// fillRadius is the radius of the blur of fill's ground.
 const fillRadius = 50
 
-// fill puts the picture in the middle of a ground of the size that was asked for.
+// fill puts the picture in the middle of a ground with the requested size.
 func fill(p *Picture, o thumbnail.Operation, env Env) error {
 	width, height := env.BoxWidth, env.BoxHeight
 	if width == 0 {
@@ -99,7 +98,7 @@ func fill(p *Picture, o thumbnail.Operation, env Env) error {
 	if err != nil {
 		return err
 	}
-	x, y := (width-p.Width)>>1, (height-p.Height)>>1 // rounded down below zero too
+	x, y := (width-p.Width)>>1, (height-p.Height)>>1 // a shift rounds down below zero too
 	if o.On {
 		canvas.compose(p, x, y)
 	} else {
@@ -109,8 +108,7 @@ func fill(p *Picture, o thumbnail.Operation, env Env) error {
 	return nil
 }
 
-// roundCorners covers what lies outside of the corners' ellipses with the colour,
-// or makes it transparent.
+// roundCorners covers the area outside the corners' ellipses with the colour, or makes it transparent.
 func roundCorners(p *Picture, o thumbnail.Operation, _ Env) error {
 	across, down := min(int(o.Args[0]), p.Width/2), min(int(o.Args[1]), p.Height/2)
 	if o.On {
@@ -137,8 +135,8 @@ func roundCorners(p *Picture, o thumbnail.Operation, _ Env) error {
 	return nil
 }
 
-// outside is the share of a pixel that lies outside of an ellipse whose bounding
-// box touches the top left corner, by sixteen samples.
+// outside returns the share of a pixel outside an ellipse whose bounding box touches the top left corner. It takes
+// sixteen samples.
 func outside(x, y, across, down int) float64 {
 	const side = 4
 	n := 0
@@ -154,16 +152,15 @@ func outside(x, y, across, down int) float64 {
 	return float64(n) / (side * side)
 }
 
-// redder is how much more red than green and blue together an eye has, and reddest
-// the least red of one. Both are Thumbor's.
+// redder is the least ratio of an eye's red to its mean of green and blue; reddest is the least red of an eye. Both
+// numbers are Thumbor's.
 const (
 	redder  = 2
 	reddest = 60
 )
 
-// redEyes takes the red out of spots of red within faces. A face's lips are redder
-// than its skin, but no spot: an eye's is at most a sixth of the face wide, and
-// about as high as wide.
+// redEyes removes the red from red spots within faces. A face's lips are redder than its skin, but are not a spot: an
+// eye is at most a sixth of the face wide, and about as high as wide.
 func redEyes(p *Picture, _ thumbnail.Operation, env Env) error {
 	for _, face := range env.Faces {
 		face = Area{max(face.Left, 0), max(face.Top, 0), min(face.Right, p.Width), min(face.Bottom, p.Height)}
@@ -176,7 +173,7 @@ func redEyes(p *Picture, _ thumbnail.Operation, env Env) error {
 
 func (p *Picture) calm(face Area) {
 	width, height := face.Right-face.Left, face.Bottom-face.Top
-	red := make([]bool, width*height) // and in no spot yet
+	red := make([]bool, width*height) // and not in a spot yet
 	for at := range red {
 		pixel := p.Pix[((face.Top+at/width)*p.Width+face.Left+at%width)*p.Bands:]
 		red[at] = int(pixel[0]) > reddest && int(pixel[0]) > redder*(int(pixel[1])+int(pixel[2]))/2
@@ -195,7 +192,7 @@ func (p *Picture) calm(face Area) {
 	}
 }
 
-// gather takes the red pixels that hang together with the first.
+// gather returns the red pixels connected with the first, and clears them in red.
 func gather(red []bool, width, first int) (spot []int32) {
 	take := func(at int) {
 		if red[at] {
@@ -222,7 +219,7 @@ func gather(red []bool, width, first int) (spot []int32) {
 	return spot
 }
 
-// roundish tells a spot that could be an eye in a face of that width.
+// roundish reports whether a spot could be an eye in a face of the given width.
 func roundish(spot []int32, width int) bool {
 	if len(spot) < 4 {
 		return false

@@ -7,19 +7,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// tables gives each channel's new value by its old one.
+// tables maps the old values of each channel to the new values.
 type tables [3][256]uint8
 
-// stage changes a row of pixels, each by itself.
+// stage changes each pixel of a row on its own.
 type stage func(row []byte, bands int)
 
-// maker makes either tables or a stage of an operation.
+// maker makes an operation's tables or its stage.
 type maker struct {
 	tables func(thumbnail.Operation) *tables
 	stage  func(thumbnail.Operation) stage
 }
 
-// stages are the filters that look at one pixel alone.
+// stages are the filters that read one pixel at a time.
 var stages = map[thumbnail.Step]maker{
 	thumbnail.StepBrightness: {tables: brightness},
 	thumbnail.StepContrast:   {tables: contrast},
@@ -31,7 +31,7 @@ var stages = map[thumbnail.Step]maker{
 	thumbnail.StepNoise:      {stage: noise},
 }
 
-// pass does the operations row by row.
+// pass applies the operations row by row.
 func pass(p *Picture, operations []thumbnail.Operation) {
 	if len(operations) == 0 {
 		return
@@ -45,7 +45,7 @@ func pass(p *Picture, operations []thumbnail.Operation) {
 	}
 }
 
-// compile merges neighbouring tables.
+// compile returns the stages of the operations. It merges neighbouring tables.
 func compile(operations []thumbnail.Operation) (all []stage) {
 	var merged *tables
 	flush := func() {
@@ -87,7 +87,7 @@ func (t *tables) look(row []byte, bands int) {
 	}
 }
 
-// tabulate makes tables of a function of a channel and a value.
+// tabulate returns the tables of a function of channel and value.
 func tabulate(f func(channel, value int) int) *tables {
 	var t tables
 	for c := range t {
@@ -109,7 +109,7 @@ func rgb(o thumbnail.Operation) *tables {
 	return tabulate(func(c, v int) int { return v + 255*int(o.Args[c])/100 })
 }
 
-// contrast is about the middle of the range; a percentage acts by its square.
+// contrast scales around the middle of the range; the factor is the square of the percentage.
 func contrast(o thumbnail.Operation) *tables {
 	factor := int(o.Args[0]) + 100
 	factor = factor * factor / 100
@@ -123,7 +123,7 @@ func colorize(o thumbnail.Operation) *tables {
 	})
 }
 
-// colourOf reads an operation's rrggbbaa.
+// colourOf reads an operation's rrggbbaa; other text gives transparent black.
 func colourOf(o thumbnail.Operation) (c [4]uint8) {
 	if b, err := hex.DecodeString(o.Color); err == nil {
 		copy(c[:], b)
@@ -131,7 +131,7 @@ func colourOf(o thumbnail.Operation) (c [4]uint8) {
 	return c
 }
 
-// curves has red, green and blue each by its own curve, then all by the first.
+// curves applies their own curves to red, green and blue, then the first curve to all.
 func curves(o thumbnail.Operation) *tables {
 	all := spline(o.Curves[0])
 	var own tables
@@ -141,9 +141,8 @@ func curves(o thumbnail.Operation) *tables {
 	return own.then(&tables{all, all, all})
 }
 
-// spline draws a natural cubic spline through points whose inputs rise; outside of
-// them it is level. (Numerical Recipes, 3.3: the second derivatives are zero at
-// both ends.)
+// spline tabulates a natural cubic spline through points with rising inputs; it is level before the first and after
+// the last point. (Numerical Recipes, 3.3: the second derivatives are zero at both ends.)
 func spline(points []thumbnail.Point) (out [256]uint8) {
 	bend := secondDerivatives(points)
 	for v := range out {
@@ -172,7 +171,7 @@ func at(points []thumbnail.Point, bend []float64, v int) uint8 {
 	return clamp(int(math.Round(y)))
 }
 
-// secondDerivatives solves the tridiagonal system by elimination.
+// secondDerivatives solves a tridiagonal system by elimination.
 func secondDerivatives(p []thumbnail.Point) []float64 {
 	n := len(p)
 	bend, rest := make([]float64, n), make([]float64, n)
@@ -193,7 +192,7 @@ func secondDerivatives(p []thumbnail.Point) []float64 {
 	return bend
 }
 
-// grayscale is the luma of ITU-R 601-2, as Pillow computes it.
+// grayscale returns a stage that computes the luma of ITU-R 601-2, as Pillow does.
 func grayscale(thumbnail.Operation) stage {
 	return func(row []byte, bands int) {
 		for i := 0; i+2 < len(row); i += bands {
@@ -203,8 +202,8 @@ func grayscale(thumbnail.Operation) stage {
 	}
 }
 
-// saturation moves a colour from or to the grey of its perceived brightness,
-// HSP (alienryderflex.com/saturation.html).
+// saturation returns a stage that moves each colour from or to the grey of its perceived brightness, HSP
+// (alienryderflex.com/saturation.html).
 func saturation(o thumbnail.Operation) stage {
 	factor := o.Args[0]
 	return func(row []byte, bands int) {
@@ -218,7 +217,7 @@ func saturation(o thumbnail.Operation) stage {
 	}
 }
 
-// noise adds one number to all channels of a pixel.
+// noise returns a stage that adds one random number to all channels of a pixel.
 func noise(o thumbnail.Operation) stage {
 	amount, numbers := int(o.Args[0]), newRandom(uint32(o.Args[1]))
 	return func(row []byte, bands int) {
@@ -229,8 +228,8 @@ func noise(o thumbnail.Operation) stage {
 	}
 }
 
-// random is the C library's random(): additive feedback over 31 numbers (its
-// TYPE_3), so that a seed gives Thumbor's noise.
+// random is the C library's random(): additive feedback over 31 numbers (its TYPE_3), so that a seed gives Thumbor's
+// noise.
 type random struct {
 	state [31]uint32
 	at    int
@@ -248,7 +247,7 @@ func newRandom(seed uint32) *random {
 		r.state[i] = uint32(n) //nolint:gosec // 0 to MaxInt32
 	}
 	r.at = 0
-	for range 310 { // as many are thrown away
+	for range 310 { // the C library drops as many
 		r.next()
 	}
 	return r
@@ -261,7 +260,7 @@ func (r *random) next() uint32 {
 	return n
 }
 
-// equalize spreads each channel over the whole range, by its cumulated histogram.
+// equalize spreads each channel over the whole range, by its cumulative histogram.
 func equalize(p *Picture, _ thumbnail.Operation, _ Env) error {
 	var histogram [3][256]int
 	for i := 0; i+2 < len(p.Pix); i += p.Bands {
@@ -274,8 +273,8 @@ func equalize(p *Picture, _ thumbnail.Operation, _ Env) error {
 	return nil
 }
 
-// spread: as in Thumbor, only the channels that have the darkest value of all
-// begin at zero.
+// spread returns the tables of equalize. As in Thumbor, only channels with the darkest value of all channels begin at
+// zero.
 func spread(histogram [3][256]int, area int) *tables {
 	darkest := 0
 	for darkest < 255 && histogram[0][darkest]+histogram[1][darkest]+histogram[2][darkest] == 0 {

@@ -5,12 +5,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// mostWork of the filters of one picture, in nanoseconds of processor time by cost:
-// below what a render may take with its decoding and encoding.
+// mostWork bounds the filters of one picture, in nanoseconds of processor time by cost. It is below a render's limit,
+// which includes decoding and encoding.
 const mostWork = 12e9
 
-// cost of a step in nanoseconds a pixel, measured with 24 megapixels on one core of a
-// virtual Xeon, rounded up.
+// cost returns the cost of a step in nanoseconds per pixel. The numbers were measured with 24 megapixels on one core
+// of a virtual Xeon, and rounded up.
 func cost(o thumbnail.Operation, env Env) float64 {
 	switch o.Name {
 	case thumbnail.StepSharpen:
@@ -37,18 +37,18 @@ func cost(o thumbnail.Operation, env Env) float64 {
 	return 10
 }
 
-// Budget is the work of all steps of one render. The zero value is a whole one.
+// Budget counts the work of all steps of one render. The zero value is a full budget.
 type Budget struct{ spent float64 }
 
-// Spend takes nanoseconds a pixel for a picture. It refuses (BadURL) what would take
-// longer than a render may, with what was done before.
+// Spend adds the cost of a step, in nanoseconds per pixel. It returns the fault BadURL when the work so far exceeds a
+// render's limit.
 func (b *Budget) Spend(perPixel float64, width, height int) error {
 	b.spent += perPixel * float64(width) * float64(height)
 	if b.spent > mostWork {
-		return fault.New(fault.BadURL, "these filters would take too long on a picture of %d × %d pixels", width, height)
+		return fault.New(fault.BadURL, "the filters take too long on a picture of %d × %d pixels: use fewer filters or a smaller size", width, height)
 	}
 	return nil
 }
 
-// Repeats reports whether what was spent so far may be spent on so many pictures.
+// Repeats reports whether the budget covers the work so far for as many pictures as times.
 func (b *Budget) Repeats(times int) bool { return b.spent*float64(times) <= mostWork }

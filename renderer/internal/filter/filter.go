@@ -1,10 +1,9 @@
-// Package filter does to a picture's pixels what Thumbor's filters do: the same
-// arithmetic on 8 bits a channel, truncation included, so that who comes from
-// Thumbor sees the same pictures. It reads no files; libvips decodes before it and
-// encodes after it.
+// Package filter applies Thumbor's filters to a picture's pixels. It uses the same arithmetic on 8 bits per channel,
+// truncation included, so that sites that move from Thumbor keep the same pictures. The package reads no files;
+// libvips decodes before it and encodes after it.
 //
-// Filters that look at one pixel alone are gathered and done in one pass over the
-// memory; those that are tables are first merged into one.
+// Filters that read one pixel at a time run together, in one pass over the memory; neighbouring tables are first
+// merged into one.
 package filter
 
 import (
@@ -14,14 +13,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Picture is red, green, blue and, where Bands is 4, alpha, a byte each, rows
-// under each other. Alpha is not premultiplied.
+// Picture holds rows of pixels, one byte each for red, green, blue and, when Bands is 4, alpha. Alpha is not
+// premultiplied.
 type Picture struct {
 	Width, Height, Bands int
 	Pix                  []byte
 }
 
-// New makes a picture of four bands in one colour.
+// New returns a picture with four bands and one colour.
 func New(width, height int, c [4]uint8) *Picture {
 	p := &Picture{Width: width, Height: height, Bands: 4, Pix: make([]byte, 4*width*height)}
 	for i := 0; i < len(p.Pix); i += 4 {
@@ -30,7 +29,7 @@ func New(width, height int, c [4]uint8) *Picture {
 	return p
 }
 
-// Clone copies the picture.
+// Clone returns a copy.
 func (p *Picture) Clone() *Picture {
 	return &Picture{p.Width, p.Height, p.Bands, append([]byte(nil), p.Pix...)}
 }
@@ -40,7 +39,7 @@ func (p *Picture) row(y int) []byte {
 	return p.Pix[y*stride : (y+1)*stride]
 }
 
-// withAlpha gives the picture four bands.
+// withAlpha adds an opaque fourth band to a picture of three.
 func (p *Picture) withAlpha() {
 	if p.Bands == 4 {
 		return
@@ -53,29 +52,29 @@ func (p *Picture) withAlpha() {
 	p.Bands, p.Pix = 4, out
 }
 
-// Area is a rectangle of a picture, right and bottom exclusive.
+// Area is a rectangle of a picture; Right and Bottom are exclusive.
 type Area struct{ Left, Top, Right, Bottom int }
 
-// Env is what filters need beside the picture.
+// Env holds the inputs of filters beside the picture.
 type Env struct {
-	BoxWidth, BoxHeight int    // what was asked for; 0 = nothing
-	Faces               []Area // in which red eyes are looked for
-	MaxPixels           int64  // of a canvas
+	BoxWidth, BoxHeight int    // the requested size; 0 means that a side was not requested
+	Faces               []Area // where redEyes looks for red eyes
+	MaxPixels           int64  // the bound of a canvas
 	Budget              *Budget
-	// Resize gives the picture at another size.
+	// Resize returns the picture at another size.
 	Resize func(p *Picture, width, height int) (*Picture, error)
-	// Overlay gives a watermark or frame, decoded.
+	// Overlay returns a decoded watermark or frame.
 	Overlay func(at thumbnail.Location) (*Picture, error)
 }
 
-// Knows reports whether Apply does the step.
+// Knows reports whether Apply supports the step.
 func Knows(s thumbnail.Step) bool {
 	_, lone := stages[s]
 	_, whole := steps[s]
 	return lone || whole
 }
 
-// steps look at more than a pixel by itself.
+// steps are the filters that read several pixels at a time.
 var steps = map[thumbnail.Step]func(*Picture, thumbnail.Operation, Env) error{
 	thumbnail.StepEqualize:   equalize,
 	thumbnail.StepBlur:       blur,
@@ -89,17 +88,17 @@ var steps = map[thumbnail.Step]func(*Picture, thumbnail.Operation, Env) error{
 	thumbnail.StepRedEye:     redEyes,
 }
 
-// Apply does the steps in their order. It refuses (BadURL) what would be too large, or
-// take too long: a URL can name 64 filters, and each of them costs its client nothing.
+// Apply applies the operations in order. It returns the fault BadURL for pictures that would be too large or take too
+// long: a URL can name 64 filters, and costs its client nothing.
 func Apply(p *Picture, operations []thumbnail.Operation, env Env) error {
 	var gathered []thumbnail.Operation
-	ahead := *env.Budget // what is plainly too much is not begun
+	ahead := *env.Budget // refuse an obvious excess before the first step
 	for _, o := range operations {
 		if err := ahead.Spend(cost(o, env), p.Width, p.Height); err != nil {
 			return err
 		}
 	}
-	for _, o := range operations { // some of which make the picture larger
+	for _, o := range operations { // some operations enlarge the picture, so their cost is counted again
 		if err := env.Budget.Spend(cost(o, env), p.Width, p.Height); err != nil {
 			return err
 		}
@@ -111,7 +110,7 @@ func Apply(p *Picture, operations []thumbnail.Operation, env Env) error {
 		gathered = nil
 		do, ok := steps[o.Name]
 		if !ok {
-			return fmt.Errorf("no such filter: %s", o.Name)
+			return fmt.Errorf("%s is not a filter", o.Name)
 		}
 		if err := do(p, o, env); err != nil {
 			return err
@@ -121,13 +120,13 @@ func Apply(p *Picture, operations []thumbnail.Operation, env Env) error {
 	return nil
 }
 
-// maxSide of a canvas, in pixels: more than any format has.
+// maxSide bounds a side of a canvas, in pixels; no format has more.
 const maxSide = 100_000
 
-// room refuses a canvas of too many pixels.
+// room returns the fault BadURL for a canvas of too many pixels.
 func (e Env) room(width, height int) error {
 	if width < 1 || height < 1 || width > maxSide || height > maxSide || int64(width)*int64(height) > e.MaxPixels {
-		return fault.New(fault.BadURL, "a filter would make a picture of %d × %d pixels; at most %d are served", width, height, e.MaxPixels)
+		return fault.New(fault.BadURL, "a filter makes a picture of %d × %d pixels, at most %d are allowed: use a smaller size", width, height, e.MaxPixels)
 	}
 	return nil
 }

@@ -13,14 +13,14 @@ import (
 
 type operation = thumbnail.Operation
 
-// plain is a picture of one colour.
+// plain returns a picture of one colour.
 func plain(width, height, bands int, colour ...byte) *Picture {
 	return &Picture{width, height, bands, bytes.Repeat(colour, width*height)}
 }
 
 func unbounded() Env { return Env{MaxPixels: 1 << 30, Budget: &Budget{}, Resize: nearest} }
 
-// nearest resizes as simply as can be.
+// nearest resizes to the nearest pixels.
 func nearest(p *Picture, width, height int) (*Picture, error) {
 	out := &Picture{Width: width, Height: height, Bands: p.Bands}
 	for y := range height {
@@ -32,7 +32,7 @@ func nearest(p *Picture, width, height int) (*Picture, error) {
 	return out, nil
 }
 
-// apply fails the test when a filter does.
+// apply applies operations that must not fail.
 func apply(t *testing.T, p *Picture, env Env, operations ...operation) *Picture {
 	t.Helper()
 	if err := Apply(p, operations, env); err != nil {
@@ -41,7 +41,7 @@ func apply(t *testing.T, p *Picture, env Env, operations ...operation) *Picture 
 	return p
 }
 
-// Each number is what Thumbor 7.7 makes of the colour (200, 100, 50).
+// Each number is Thumbor 7.7's result for the colour (200, 100, 50).
 func TestColours(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   []operation
@@ -67,8 +67,8 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// Doing filters together gives what doing them one after the other gives.
-func TestOnePassIsManyPasses(t *testing.T) {
+// Filters in one pass give the same pixels as filters one after the other.
+func TestOnePassEqualsManyPasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		percent := rapid.Float64Range(-120, 120)
 		draw := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) operation {
@@ -101,7 +101,7 @@ func TestOnePassIsManyPasses(t *testing.T) {
 	})
 }
 
-// The numbers of glibc's random() after srandom(1).
+// The numbers come from glibc's random() after srandom(1).
 func TestRandom(t *testing.T) {
 	r := newRandom(1)
 	for _, want := range []uint32{1804289383, 846930886, 1681692777, 1714636915, 1957747793} {
@@ -111,7 +111,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-func TestNeighboursLeaveOneColourAlone(t *testing.T) {
+func TestNeighboursKeepOneColour(t *testing.T) {
 	for name, o := range map[string]operation{
 		"blur":        {Name: thumbnail.StepBlur, Args: []float64{4, 2}},
 		"wide blur":   {Name: thumbnail.StepBlur, Args: []float64{20, 20}},
@@ -172,7 +172,7 @@ func TestRoundCorners(t *testing.T) {
 		}
 	}
 	if p.Pix[3*10] != 0 || p.Pix[3*(5*20)] != 0 {
-		t.Error("an edge's middle was covered")
+		t.Error("the middle of a side is covered")
 	}
 	o.On = true
 	if p = apply(t, plain(20, 10, 3, 0, 0, 0), unbounded(), o); p.Bands != 4 || p.Pix[3] != 0 || p.Pix[4*10+3] != 255 {
@@ -196,8 +196,8 @@ func TestWatermarkPlaces(t *testing.T) {
 	}
 }
 
-// ninePatch has a brown border of two pixels, a hole that stretches, and a content
-// area within the border.
+// ninePatch returns a patch with a brown border of two pixels, a hole that stretches, and a content area within the
+// border.
 func ninePatch() *Picture {
 	p := New(9, 9, [4]uint8{})
 	set := func(x, y int, c ...byte) { copy(p.Pix[(y*9+x)*4:], c) }
@@ -231,7 +231,7 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// Stretchy runs share what there is to the last pixel, whatever the remainder.
+// Stretchy runs fill their side to the last pixel for every remainder.
 func TestStretchyRunsFillTheirSide(t *testing.T) {
 	marked := func(i int) bool { return i == 2 || i == 4 || i == 6 }
 	for target := 4; target < 60; target++ {
@@ -252,7 +252,7 @@ func TestBorder(t *testing.T) {
 		t.Errorf("%+v, %v", rest, ok)
 	}
 	if _, ok := Border(p, true, 442); ok {
-		t.Error("something is left within the whole cube of colours")
+		t.Error("a tolerance over the whole colour cube leaves an area")
 	}
 }
 
@@ -273,13 +273,13 @@ func TestRedEyes(t *testing.T) {
 }
 
 func TestFiltersThatTakeTooLongAreRefused(t *testing.T) {
-	p := &Picture{Width: 6000, Height: 4000, Bands: 3} // whose pixels nobody gets to see
+	p := &Picture{Width: 6000, Height: 4000, Bands: 3} // nothing reads the pixels
 	var many []operation
 	for range 5 {
 		many = append(many, operation{Name: thumbnail.StepSharpen, Args: []float64{1, 1}})
 	}
 	large := operation{Name: thumbnail.StepConvolve, Args: make([]float64, 961), Columns: 31}
-	// A filter that makes the picture larger does not make the next ones cheap.
+	// A filter that enlarges the picture raises the cost of the filters after it.
 	grown := append([]operation{{Name: thumbnail.StepFill, Color: "ff0000ff"}}, many...)
 	wide := Env{BoxWidth: 6000, BoxHeight: 4000, MaxPixels: 1 << 30, Budget: &Budget{}}
 	var refusedLater *fault.Fault

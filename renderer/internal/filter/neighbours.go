@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// wideBlur is the radius from which a blur is done on a smaller copy: what it leaves
-	// has no detail that the copy would lack, and the cost no longer grows.
+	// wideBlur is the radius from which blur works on a smaller copy: the result has no detail that the copy lacks,
+	// and the cost stops growing.
 	wideBlur = 12
-	// copyRadius is the radius that remains on that copy.
+	// copyRadius is the radius on that copy.
 	copyRadius = 8
 )
 
-// blur convolves with a Gaussian that is cut off at the radius, across and then down.
+// blur convolves rows, then columns, with a Gaussian that is cut off at the radius.
 func blur(p *Picture, o thumbnail.Operation, env Env) error {
 	return blurred(p, int(o.Args[0]), o.Args[1], env)
 }
@@ -37,7 +37,7 @@ func blurred(p *Picture, radius int, sigma float64, env Env) error {
 	return err
 }
 
-// gaussian gives weights that sum up to 1<<16.
+// gaussian returns 2*radius+1 weights with the sum 1<<16.
 func gaussian(radius int, sigma float64) []int32 {
 	exact := make([]float64, 2*radius+1)
 	sum := 0.0
@@ -56,7 +56,7 @@ func gaussian(radius int, sigma float64) []int32 {
 	return weights
 }
 
-// separable convolves rows and then columns; beyond an edge, its pixel goes on.
+// separable convolves rows, then columns. It repeats the pixels of an edge beyond that edge.
 func separable(p *Picture, weights []int32) {
 	radius, stride := len(weights)/2, p.Width*p.Bands
 	wide, sums := make([]byte, stride+2*radius*p.Bands), make([]int32, stride)
@@ -102,7 +102,7 @@ func narrow(row []byte, sums []int32) {
 	}
 }
 
-// convolve does any matrix.
+// convolve applies any matrix; On divides the weights by their sum.
 func convolve(p *Picture, o thumbnail.Operation, _ Env) error {
 	weights, columns := append([]float64(nil), o.Args...), o.Columns
 	sum := 0.0

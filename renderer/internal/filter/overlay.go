@@ -9,9 +9,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// watermark draws another picture over this one: at a place that counts from the
-// left and top, or with a minus from the right and bottom; in the middle; or
-// repeated.
+// watermark draws another picture over this one. Its place counts from the left and top, with a minus from the right
+// and bottom, or is the middle; the mark can also repeat.
 func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 	mark, err := env.Overlay(*o.Picture)
 	if err != nil {
@@ -45,20 +44,20 @@ func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 	return nil
 }
 
-// perOverlay is what a watermark costs by its own size, in nanoseconds a pixel.
+// perOverlay is the cost of a watermark in nanoseconds per pixel of the mark.
 const perOverlay = 60
 
-// maxTiles of a watermark that is repeated both ways; more become six by six.
+// maxTiles bounds the tiles of a mark that repeats both ways; a larger number becomes six by six.
 const maxTiles = 100
 
-// fade takes a percentage of full opacity off.
+// fade subtracts a percentage of full opacity.
 func fade(p *Picture, percent int) {
 	for i := 3; i < len(p.Pix); i += 4 {
 		p.Pix[i] = clamp(int(p.Pix[i]) - 255*percent/100)
 	}
 }
 
-// markSize fits the mark into percentages of the picture; 0 is any.
+// markSize returns the mark's size within percentages of the picture's sides; 0 means no limit.
 func markSize(p, mark *Picture, percentWide, percentHigh float64) (width, height int) {
 	if percentWide == 0 && percentHigh == 0 {
 		return mark.Width, mark.Height
@@ -74,13 +73,13 @@ func markSize(p, mark *Picture, percentWide, percentHigh float64) (width, height
 	return max(1, int(math.RoundToEven(w*scale))), max(1, int(math.RoundToEven(h*scale)))
 }
 
-// places are where a mark stands along one side.
+// places returns the positions of a mark along one side, in pixels.
 func places(position string, side, mark int) []int {
 	switch position {
 	case "repeat":
 		n := side / mark
 		if n < 2 {
-			// Thumbor's: two that overlap the picture's end, when there is no room for two.
+			// Thumbor does the same: without room for two marks, it draws two that overlap the picture's end.
 			n = (side + mark - 1) / mark
 			return spaced(n, mark, 10/max(n-1, 1))
 		}
@@ -103,7 +102,7 @@ func places(position string, side, mark int) []int {
 	return []int{n}
 }
 
-// spreadOut gives places with what is left of the side between them.
+// spreadOut returns n places with equal gaps.
 func spreadOut(n, side, mark int) []int {
 	return spaced(n, mark, (side-n*mark)/max(n-1, 1))
 }
@@ -115,10 +114,9 @@ func spaced(n, mark, space int) (at []int) {
 	return at
 }
 
-// frame draws a nine-patch around the picture: a picture with a border of one
-// pixel, in which black marks, above and to the left, what may be stretched, and,
-// below and to the right, where the content stands. (Android's format; see
-// developer.android.com/develop/ui/views/graphics/drawables#nine-patch.)
+// frame draws a nine-patch around the picture. A nine-patch has a border of one pixel with black marks: marks above
+// and to the left show the parts that stretch, marks below and to the right show the content's place. (Android's
+// format; see developer.android.com/develop/ui/views/graphics/drawables#nine-patch.)
 func frame(p *Picture, o thumbnail.Operation, env Env) error {
 	patch, err := env.Overlay(*o.Picture)
 	if err != nil {
@@ -126,7 +124,7 @@ func frame(p *Picture, o thumbnail.Operation, env Env) error {
 	}
 	patch.withAlpha()
 	if patch.Width < 3 || patch.Height < 3 {
-		return fault.New(fault.BadURL, "a frame has at least three by three pixels, its marks included")
+		return fault.New(fault.BadURL, "the frame has %d × %d pixels: use a frame of at least 3 × 3 pixels, marks included", patch.Width, patch.Height)
 	}
 	left, right := margins(patch.Width, func(i int) bool { return patch.black(i, patch.Height-1) })
 	top, bottom := margins(patch.Height, func(i int) bool { return patch.black(patch.Width-1, i) })
@@ -152,7 +150,7 @@ func (p *Picture) black(x, y int) bool {
 	return pixel[0] == 0 && pixel[1] == 0 && pixel[2] == 0 && pixel[3] == 255
 }
 
-// margins count what is unmarked before and behind the marks.
+// margins returns the numbers of unmarked pixels before and behind the marks.
 func margins(side int, marked func(int) bool) (before, behind int) {
 	for i := 1; i < side-1; i++ {
 		if marked(i) {
@@ -169,11 +167,11 @@ func margins(side int, marked func(int) bool) (before, behind int) {
 	return before, behind
 }
 
-// band is a run of the patch, and where it goes.
+// band is a run of the patch, and its place on the canvas.
 type band struct{ from, length, to, becomes int }
 
-// bands cuts a side of the patch into runs that stretch and runs that do not.
-// Those that stretch share what the others leave.
+// bands cuts a side of the patch into runs that stretch and rigid runs. The stretching runs share the length that the
+// rigid runs leave.
 func bands(side, target int, marked func(int) bool) (all []band) {
 	stretchy := 0
 	for i := 1; i < side-1; i++ {
@@ -189,7 +187,7 @@ func bands(side, target int, marked func(int) bool) (all []band) {
 			b.length++
 		}
 		b.becomes = b.length
-		if elastic { // up to where it ends, so that all together fill what they share
+		if elastic { // computed from the end, so that all stretching runs together fill their share
 			b.becomes = (before+b.length)*shared/stretchy - before*shared/stretchy
 			before += b.length
 		}
@@ -199,7 +197,7 @@ func bands(side, target int, marked func(int) bool) (all []band) {
 	return all
 }
 
-// stretch draws one cell of the patch, interpolated; one without room is left out.
+// stretch draws one interpolated cell of the patch. It skips cells without room.
 func (p *Picture) stretch(patch *Picture, c, r band) {
 	if c.to+c.becomes > p.Width || r.to+r.becomes > p.Height {
 		return
@@ -223,7 +221,7 @@ func scaled(i int, b band) (at int, fraction float64) {
 	return b.from + int(position), position - math.Floor(position)
 }
 
-// between mixes four neighbours by how near they are.
+// between interpolates four neighbouring pixels.
 func (p *Picture) between(x, y int, fx, fy float64) (mixed [4]uint8) {
 	right, below := min(x+1, p.Width-1), min(y+1, p.Height-1)
 	for i := range mixed {

@@ -8,21 +8,20 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// maxSharpened pixels: each takes sixteen bytes.
+// maxSharpened bounds the pixels of a sharpened picture; each takes sixteen bytes.
 const maxSharpened = 25_000_000
 
-// levels of detail that sharpen knows: of 1, 2, 4, 8 and 16 pixels.
+// levels is the number of levels of detail: 1, 2, 4, 8 and 16 pixels.
 const levels = 5
 
-// sharpen takes a channel apart into levels of detail by a wavelet à trous (a tent of
-// three pixels, wider at each level) and adds them up again, those about the radius
-// (0 is the finest) strengthened by the amount. Of luminance alone, it is done to
-// the luma, whose change each channel then takes.
+// sharpen splits a channel into levels of detail with an à trous wavelet (a tent of three pixels, wider at each
+// level). It adds the levels up again, and strengthens the levels around the radius (0 is the finest) by the amount.
+// On restricts it to luminance: it sharpens the luma, and adds the luma's change to each channel.
 func sharpen(p *Picture, o thumbnail.Operation, _ Env) error {
 	if p.Width*p.Height > maxSharpened {
-		return fault.New(fault.BadURL, "pictures of at most %d pixels are sharpened", maxSharpened)
+		return fault.New(fault.BadURL, "the picture has %d × %d pixels, at most %d pixels can be sharpened: use a smaller size", p.Width, p.Height, maxSharpened)
 	}
-	runtime.GC() // so that the room of an earlier one is used again: there is little beside
+	runtime.GC() // reuse the memory of an earlier wavelet: little is free
 	w := newWavelet(p.Width, p.Height)
 	if !o.On {
 		for c := range 3 {
@@ -43,14 +42,14 @@ func sharpen(p *Picture, o thumbnail.Operation, _ Env) error {
 	return nil
 }
 
-// luma is JFIF's.
+// luma returns JFIF's luma.
 func luma(pixel []byte) float32 {
 	return .299*float32(pixel[0]) + .587*float32(pixel[1]) + .114*float32(pixel[2])
 }
 
 func toByte(v float32) uint8 { return uint8(min(max(v, 0), 255)) }
 
-// wavelet is a channel, and the room in which it is taken apart.
+// wavelet holds a channel, and the memory for its levels.
 type wavelet struct {
 	width, height int
 	channel       []float32
@@ -92,8 +91,8 @@ func (w *wavelet) strengthen(amount, radius float64) {
 	}
 }
 
-// average makes next of smooth: each pixel with those at the distance, across and
-// down. Beyond an edge the picture is mirrored.
+// average computes next from smooth: it averages each pixel with the pixels at the distance, across and down. Edges
+// mirror the picture.
 func (w *wavelet) average(distance int) {
 	for y := range w.height {
 		from, to := w.row(w.smooth, y), w.row(w.across, y)

@@ -1,6 +1,5 @@
-// Package geometry turns what a spec asks for into rectangles and sizes, once
-// the original's own size is known. It follows Thumbor's rules, rounding
-// included (thumbor/transformer.py), and never touches a pixel.
+// Package geometry computes the rectangles and sizes of a thumbnail from its spec and the original's size. It follows
+// Thumbor's rules, rounding included (thumbor/transformer.py). It never touches a pixel.
 package geometry
 
 import (
@@ -9,10 +8,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Size is width and height in pixels.
+// Size is a width and a height in pixels.
 type Size struct{ Width, Height int }
 
-// Turned is the size as EXIF's orientation turns it: from 5 on, the sides change places.
+// Turned returns the size after EXIF's orientation: orientations from 5 on swap the sides.
 func (s Size) Turned(orientation int) Size {
 	if orientation >= 5 {
 		return Size{s.Height, s.Width}
@@ -20,26 +19,25 @@ func (s Size) Turned(orientation int) Size {
 	return s
 }
 
-// Rect is a part of a picture in pixels.
+// Rect is a rectangle of a picture, in pixels.
 type Rect struct{ Left, Top, Width, Height int }
 
-// Plan is what is done to the upright, trimmed original: cut Crop out of it,
-// scale the whole of that to Scaled, cut Cut out of that.
+// Plan describes three steps on the upright, trimmed original: cut Crop out of the original, scale the crop to
+// Scaled, then cut Cut out of the scaled picture.
 type Plan struct {
-	Crop   Rect // of the original; the whole when nothing is cut
+	Crop   Rect // in the original; all of the original without a crop
 	Scaled Size
-	Cut    Rect // of the scaled picture; the whole when nothing is cut
-	// Box is what later steps take for the size that was asked for; a side is 0 when
-	// none was.
+	Cut    Rect // in the scaled picture; all of the scaled picture without a cut
+	// Box is the requested size, for later steps; 0 means that a side was not requested.
 	Box Size
-	// Focus is where a cut has its middle, in pixels of Crop.
+	// Focus is the middle of a cut, in pixels of Crop.
 	Focus Point
 }
 
 // Point is a pixel.
 type Point struct{ X, Y int }
 
-// New plans a spec for an original of the given upright size.
+// New returns the plan of a spec for an original with the given upright size.
 func New(s thumbnail.Spec, original Size) Plan {
 	p := Plan{Crop: crop(s.Crop, original)}
 	source := Size{p.Crop.Width, p.Crop.Height}
@@ -54,7 +52,7 @@ func New(s thumbnail.Spec, original Size) Plan {
 	case s.Stretch:
 	default:
 		p.Scaled = shrinkToSource(s, source, p.Scaled)
-		if p.Box.Width > 0 && p.Box.Height > 0 { // else it is in proportion, but for rounding
+		if p.Box.Width > 0 && p.Box.Height > 0 { // other boxes are in proportion, except for rounding
 			p.cover(source)
 			return p
 		}
@@ -63,11 +61,11 @@ func New(s thumbnail.Spec, original Size) Plan {
 	return p
 }
 
-// Size is the size of the thumbnail before the operations that follow.
+// Size returns the size of the thumbnail before its operations.
 func (p Plan) Size() Size { return Size{p.Cut.Width, p.Cut.Height} }
 
-// CutFirst gives the same plan as a rectangle of the original that is scaled to
-// Size, for engines that cannot cut after they scaled.
+// CutFirst returns the same plan as a rectangle of the original to scale to Size, for engines that cannot cut after
+// scaling.
 func (p Plan) CutFirst() Rect {
 	scaledX := func(n int) int { return proportion0(n, p.Crop.Width, p.Scaled.Width) }
 	scaledY := func(n int) int { return proportion0(n, p.Crop.Height, p.Scaled.Height) }
@@ -80,14 +78,14 @@ func (p Plan) CutFirst() Rect {
 	return r
 }
 
-// Plain reports whether a spec asks for nothing but a part of the picture at a size.
+// Plain reports whether a spec only cuts and scales.
 func Plain(s thumbnail.Spec) bool {
 	return s.Trim == nil && !s.Smart && !s.FlipX && !s.FlipY && !s.Debug && !s.Meta && s.Sharpen == nil && len(s.Operations) == 0
 }
 
 func whole(s Size) Rect { return Rect{Width: s.Width, Height: s.Height} }
 
-// crop clips a manual crop to the picture; an empty one means none.
+// crop clips a manual crop to the picture. An empty crop means the whole picture.
 func crop(r *thumbnail.Rect, s Size) Rect {
 	if r == nil {
 		return whole(s)
@@ -100,7 +98,7 @@ func crop(r *thumbnail.Rect, s Size) Rect {
 	return Rect{left, top, right - left, bottom - top}
 }
 
-// box is what was asked for; a side that was not is 0.
+// box returns the requested size; 0 means that a side was not requested.
 func box(s thumbnail.Spec, source, original Size) Size {
 	b := Size{s.Width, s.Height}
 	if s.NoUpscale {
@@ -115,7 +113,7 @@ func box(s thumbnail.Spec, source, original Size) Size {
 	return b
 }
 
-// target is the box with its missing sides in proportion.
+// target returns the box, with missing sides in proportion.
 func target(s thumbnail.Spec, b, source Size) Size {
 	round := halfDown
 	if s.HalfToEven {
@@ -132,7 +130,7 @@ func target(s thumbnail.Spec, b, source Size) Size {
 	return b
 }
 
-// proportion is side × numerator / denominator, at least one pixel.
+// proportion returns side × numerator / denominator, at least one pixel.
 func proportion(side, numerator, denominator int, round func(float64) float64) int {
 	return max(1, int(round(float64(side)*float64(numerator)/float64(denominator))))
 }
@@ -140,11 +138,11 @@ func proportion(side, numerator, denominator int, round func(float64) float64) i
 // halfDown is the rounding of Wikimedia's engines.
 func halfDown(v float64) float64 { return math.Ceil(v - 0.5) }
 
-// halfUp is Thumbor's rounding where it fits a picture in.
+// halfUp is Thumbor's rounding for a picture that is fitted in.
 func halfUp(v float64) float64 { return math.Round(v) }
 
-// focus is the middle of the focal points within the crop, weighed by their areas,
-// else the place of the alignment. It is rounded as Thumbor rounds it: down.
+// focus returns the middle of the focal points inside the crop, weighted by their areas. Without such points it
+// returns the point of the alignment. It rounds down, as Thumbor does.
 func focus(s thumbnail.Spec, crop Rect) Point {
 	var weight, x, y float64
 	for _, f := range s.Focal {
@@ -177,8 +175,7 @@ func aligned(start, end bool, length int) int {
 	return length / 2
 }
 
-// fit scales the whole picture into the box, or over it (FitFull). The box grows to
-// what covers it.
+// fit scales the whole picture into the box, or over the box (FitFull). The box grows to the scaled size.
 func (p *Plan) fit(s thumbnail.Spec, source Size) {
 	to := p.Scaled
 	if s.Adaptive && (source.Width-source.Height)*(to.Width-to.Height) < 0 {
@@ -202,7 +199,7 @@ func (p *Plan) fit(s thumbnail.Spec, source Size) {
 	p.Box = Size{max(p.Box.Width, p.Scaled.Width), max(p.Box.Height, p.Scaled.Height)}
 }
 
-// shrinkToSource makes a box smaller that would enlarge a bitmap unasked.
+// shrinkToSource shrinks a box that would enlarge a bitmap without Enlarge.
 func shrinkToSource(s thumbnail.Spec, source, box Size) Size {
 	if s.Enlarge || (box.Width <= source.Width && box.Height <= source.Height) {
 		return box
@@ -213,10 +210,9 @@ func shrinkToSource(s thumbnail.Spec, source, box Size) Size {
 	return Size{min(source.Width, proportion(box.Width, source.Height, box.Height, halfDown)), source.Height}
 }
 
-// cover scales the picture until it covers the box and cuts what overlaps.
-// Thumbor cuts first, in the original's pixels, and scales the cut to the box;
-// here the whole is scaled by the same factors, so that decoders can shrink
-// while they load. Ratios that agree to two digits are not cut but stretched.
+// cover scales the picture until it covers the box, and cuts the overlap. Thumbor cuts first, in the original's
+// pixels, and scales the cut to the box. cover scales the whole by the same factors, so that decoders can shrink
+// while they load. It stretches, and does not cut, when both ratios agree to two digits.
 func (p *Plan) cover(source Size) {
 	box := p.Scaled
 	ratio := func(s Size) float64 { return math.Round(float64(s.Width)/float64(s.Height)*100) / 100 }
@@ -247,14 +243,13 @@ func proportion0(offset, numerator, denominator int) int {
 	return int(math.RoundToEven(float64(offset) * float64(numerator) / float64(denominator)))
 }
 
-// place has a part of the given length about its middle, as far as there is room.
+// place returns the start of a part around a middle, moved to lie within the length.
 func place(middle, length, part int) int {
 	at := max(float64(middle)-float64(part)/2, 0)
 	return int(math.RoundToEven(min(at, float64(length-part))))
 }
 
-// SharpenApplies tells whether a conditional sharpen is due: the picture became
-// smaller than the ratio.
+// SharpenApplies reports whether a conditional sharpen applies: the picture shrank below the ratio.
 func SharpenApplies(s *thumbnail.Sharpen, original, thumb Size) bool {
 	if s == nil {
 		return false

@@ -17,12 +17,12 @@ func TestPlans(t *testing.T) {
 	}{
 		"width in proportion":      {spec{Width: 400}, Size{1000, 700}, Size{400, 280}},
 		"height in proportion":     {spec{Height: 70, Enlarge: true}, Size{1000, 700}, Size{100, 70}},
-		"nothing asked":            {spec{}, Size{1000, 700}, Size{1000, 700}},
+		"no size":                  {spec{}, Size{1000, 700}, Size{1000, 700}},
 		"half to even":             {spec{Width: 3}, Size{6, 5}, Size{3, 2}},
 		"a line keeps one pixel":   {spec{Width: 10}, Size{10000, 3}, Size{10, 1}},
 		"no enlargement":           {spec{Width: 2000}, Size{1000, 700}, Size{1000, 700}},
 		"no enlargement of a box":  {spec{Width: 2000, Height: 1000}, Size{1000, 700}, Size{1000, 500}},
-		"enlargement when asked":   {spec{Width: 2000, Enlarge: true}, Size{1000, 700}, Size{2000, 1400}},
+		"enlargement":              {spec{Width: 2000, Enlarge: true}, Size{1000, 700}, Size{2000, 1400}},
 		"cover":                    {spec{Width: 300, Height: 300}, Size{1000, 700}, Size{300, 300}},
 		"fit in":                   {spec{Width: 300, Height: 300, Fit: thumbnail.FitIn}, Size{1000, 700}, Size{300, 210}},
 		"fit in never enlarges":    {spec{Width: 3000, Height: 3000, Fit: thumbnail.FitIn}, Size{1000, 700}, Size{1000, 700}},
@@ -57,7 +57,7 @@ func TestAlignment(t *testing.T) {
 	}
 }
 
-// Whatever is asked of whatever original, each rectangle lies inside of what it is cut from.
+// For every spec and original, each rectangle lies inside the picture that it is cut from.
 func TestPlansAreSound(t *testing.T) {
 	side := rapid.IntRange(1, 20000)
 	asked := rapid.IntRange(0, 9000)
@@ -78,13 +78,13 @@ func TestPlansAreSound(t *testing.T) {
 			return r.Left >= 0 && r.Top >= 0 && r.Width > 0 && r.Height > 0 && r.Left+r.Width <= s.Width && r.Top+r.Height <= s.Height
 		}
 		if !inside(p.Crop, original) || !inside(p.Cut, p.Scaled) {
-			t.Fatalf("%+v of %v gives %+v", s, original, p)
+			t.Fatalf("spec %+v, original %v: plan %+v has a rectangle outside its picture", s, original, p)
 		}
 		if s.Fit == thumbnail.FitCover && s.Enlarge && s.Width > 0 && s.Height > 0 && p.Size() != (Size{s.Width, s.Height}) {
-			t.Fatalf("asked %dx%d, got %v", s.Width, s.Height, p.Size())
+			t.Fatalf("requested %dx%d, got %v", s.Width, s.Height, p.Size())
 		}
 		if s.Fit != thumbnail.FitFull && !s.Enlarge && !s.Adaptive && (p.Size().Width > p.Crop.Width || p.Size().Height > p.Crop.Height) {
-			t.Fatalf("enlarged unasked: %+v of %v gives %+v", s, original, p)
+			t.Fatalf("spec %+v, original %v: plan %+v enlarges without Enlarge", s, original, p)
 		}
 	})
 }

@@ -10,26 +10,26 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// drawBitmap draws a picture of a format that libvips does not read, as a PNG of the kind
-// that suits it: with its profile, and with alpha where there is any.
+// drawBitmap draws a picture of a format that libvips does not read. It writes a PNG with the
+// original's profile, and with alpha if the original has alpha.
 func drawBitmap(t *task) error {
 	h := t.request.Header
-	if h.Type == thumbnail.TypePSD && h.Indexed && t.box.paths["ffmpeg"] != "" { // which ImageMagick 6 refuses
+	if h.Type == thumbnail.TypePSD && h.Indexed && t.box.paths["ffmpeg"] != "" { // ImageMagick 6 refuses indexed PSDs
 		return t.draw("ffmpeg", append(localOnly[:len(localOnly):len(localOnly)], "-nostdin", "-threads", "1",
 			"-f", "image2", "-c:v", "psd", "-i", named, "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")...)
 	}
 	args := []string{string(h.Type) + ":" + named + "[" + strconv.Itoa(h.Part) + "]"}
 	switch h.Type {
-	case thumbnail.TypeTGA: // whose first row can be the lowest
+	case thumbnail.TypeTGA: // the first row can be the lowest
 		args = append(args, "-auto-orient")
 	case thumbnail.TypeBMP:
-		if !h.Alpha { // the fourth byte of each pixel is nothing
+		if !h.Alpha { // the fourth byte of each pixel means nothing
 			args = append(args, "-alpha", "off")
 		}
 	case thumbnail.TypePSD:
 		if h.Inks {
 			if err := os.WriteFile(onScreen, colour.Space{}.Profile(), 0o600); err != nil {
-				return fault.Wrap(err, fault.Internal, "no room for a colour profile")
+				return fault.Wrap(err, fault.Internal, "cannot write a colour profile to the tool's folder")
 			}
 			args = append(args, "-profile", onScreen)
 		}
@@ -37,17 +37,17 @@ func drawBitmap(t *task) error {
 	return t.convert(args...)
 }
 
-// convert has ImageMagick, within bounds of memory and disk, make a PNG of 8 bits a sample.
+// convert writes a PNG of 8 bits per sample with ImageMagick, within bounds of memory and disk.
 func (t *task) convert(args ...string) error {
 	bounds := []string{"-limit", "memory", "1GiB", "-limit", "map", "0", "-limit", "disk", "1GiB"}
 	return t.draw(imageMagick, slices.Concat(bounds, args, []string{"-depth", "8", "-define", "png:compression-level=1", "png:-"})...)
 }
 
-// onScreen is the profile into which inks are converted, in the folder where tools write.
+// onScreen is the file with sRGB's profile, in the folder where tools write. ImageMagick converts inks to sRGB.
 const onScreen = "srgb.icc"
 
-// drawTIFF draws a page of a TIFF whose samples libvips does not read. Of subsampled colours
-// ImageMagick takes the luma for green, so that libtiff's own program expands them.
+// drawTIFF draws a page of a TIFF whose samples libvips does not read. ImageMagick mistakes the luma
+// of subsampled colours for green, so libtiff's own program expands them first.
 func drawTIFF(t *task) error {
 	from := named
 	if t.request.Header.Subsampled {
@@ -64,7 +64,7 @@ func drawTIFF(t *task) error {
 	return t.convert(args...)
 }
 
-// expandedTIFF is a TIFF of red, green and blue, in the folder where tools write.
+// expandedTIFF is the file with the expanded TIFF of red, green and blue, in the folder where tools write.
 const expandedTIFF = "rgba.tif"
 
 // drawPNG draws a PNG that libvips refuses.

@@ -17,7 +17,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// TestBitmaps draws what ImageMagick wrote, and compares with a picture of the same colours.
+// TestBitmaps draws files that ImageMagick wrote, and compares each with the picture that ImageMagick read.
 func TestBitmaps(t *testing.T) {
 	inks := []string{"-colorspace", "CMYK"}
 	for name, c := range map[string]struct {
@@ -26,10 +26,10 @@ func TestBitmaps(t *testing.T) {
 	}{
 		"BMP":                       {"out.bmp", nil},
 		"BMP, version 3":            {"bmp3:out.bmp", nil},
-		"BMP of a palette":          {"out.bmp", []string{"-colors", "200"}},
+		"BMP with a palette":        {"out.bmp", []string{"-colors", "200"}},
 		"an icon":                   {"out.ico", nil},
 		"Photoshop":                 {"out.psd", nil},
-		"Photoshop, of runs":        {"out.psd", []string{"-compress", "RLE"}},
+		"Photoshop, run lengths":    {"out.psd", []string{"-compress", "RLE"}},
 		"Photoshop, 16 bits":        {"out.psd", []string{"-depth", "16"}},
 		"Photoshop, inks":           {"out.psd", inks},
 		"Photoshop, Lab":            {"out.psd", []string{"-colorspace", "Lab"}},
@@ -54,7 +54,7 @@ func TestBitmaps(t *testing.T) {
 	}
 }
 
-// near compares two pictures that Go reads, at some places.
+// near compares two pictures that Go reads, at every 20th pixel.
 func near(t *testing.T, got, want []byte) {
 	t.Helper()
 	a, _, err := image.Decode(bytes.NewReader(got))
@@ -80,7 +80,7 @@ func near(t *testing.T, got, want []byte) {
 	}
 }
 
-// bmp32 is a BMP of one pixel in 32 bits, of version 3 or 4 of the header.
+// bmp32 returns a BMP of one pixel of 32 bits. size is the header's: 40 for version 3, 108 for version 4.
 func bmp32(size uint32, alphaMask uint32, pixel ...byte) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte("BM"), 14+size+uint32(len(pixel)))
 	b = append(b, make([]byte, 4)...)
@@ -97,15 +97,15 @@ func bmp32(size uint32, alphaMask uint32, pixel ...byte) []byte {
 	return append(append(b, header...), pixel...)
 }
 
-// TestAlphaOfBMP is there when a mask tells it, as browsers see it.
+// TestAlphaOfBMP checks that a BMP has alpha only if its header declares a mask, as in browsers.
 func TestAlphaOfBMP(t *testing.T) {
 	for name, c := range map[string]struct {
 		body []byte
 		want uint8
 	}{
-		"version 3, where the fourth byte is nothing": {bmp32(40, 0, 10, 20, 30, 128), 255},
-		"version 4 with a mask":                       {bmp32(108, 0xff000000, 10, 20, 30, 128), 128},
-		"version 4 without":                           {bmp32(108, 0, 10, 20, 30, 128), 255},
+		"version 3, whose fourth byte means nothing": {bmp32(40, 0, 10, 20, 30, 128), 255},
+		"version 4 with a mask":                      {bmp32(108, 0xff000000, 10, 20, 30, 128), 128},
+		"version 4 without a mask":                   {bmp32(108, 0, 10, 20, 30, 128), 255},
 	} {
 		drawn, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypeBMP}}, c.body)
 		if err != nil {
@@ -121,7 +121,7 @@ func TestAlphaOfBMP(t *testing.T) {
 	}
 }
 
-// TestTarga has its first row at the top or at the bottom.
+// TestTarga draws files whose first row is the top or the bottom row.
 func TestTarga(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags byte
@@ -139,12 +139,12 @@ func TestTarga(t *testing.T) {
 			t.Fatal(err)
 		}
 		if p := color.NRGBAModel.Convert(m.At(0, 0)).(color.NRGBA); p != c.want {
-			t.Errorf("%s: %v is above", name, p)
+			t.Errorf("%s: the top pixel is %v", name, p)
 		}
 	}
 }
 
-// TestTheLargestIcon is drawn, whether it is a PNG or a bitmap, and wherever it stands.
+// TestTheLargestIcon checks that an ICO's largest icon is drawn: a PNG or a bitmap, at any position.
 func TestTheLargestIcon(t *testing.T) {
 	for name, sizes := range map[string][]string{
 		"first": {"96x64", "16x16"}, "last": {"16x16", "32x32", "96x64"}, "a PNG": {"32x32", "256x256"},
@@ -165,7 +165,7 @@ func TestTheLargestIcon(t *testing.T) {
 	}
 }
 
-// TestIndexedPhotoshop is what ImageMagick 6 refuses.
+// TestIndexedPhotoshop draws an indexed PSD, which ImageMagick 6 refuses.
 func TestIndexedPhotoshop(t *testing.T) {
 	body := []byte("8BPS\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00\x04\x00\x08\x00\x02\x00\x00\x03\x00")
 	body = append(append(body, bytes.Repeat([]byte{200}, 256)...), bytes.Repeat([]byte{100}, 256)...)
@@ -206,12 +206,12 @@ func TestEarlyTransparency(t *testing.T) {
 	}
 	for x, want := range []uint32{0, 0xffff} {
 		if _, _, _, a := got.At(x, 0).RGBA(); a != want {
-			t.Errorf("alpha %#x at %d", a, x)
+			t.Errorf("alpha is %#x at x = %d", a, x)
 		}
 	}
 }
 
-// TestCompressedSVG expands within a bound, and as far as a file goes.
+// TestCompressedSVG checks that a drawing expands up to a bound, even from a truncated file.
 func TestCompressedSVG(t *testing.T) {
 	pack := func(text string) []byte {
 		var b bytes.Buffer
@@ -236,7 +236,7 @@ func TestCompressedSVG(t *testing.T) {
 	}
 }
 
-// chunk is one of a PNG.
+// chunk returns a chunk of a PNG.
 func chunk(kind string, content []byte) string {
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(content)))
 	b = append(append(b, kind...), content...)

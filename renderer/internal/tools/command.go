@@ -16,24 +16,24 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// task is a request under way.
+// task is the run of one request.
 type task struct {
 	request Request
 	box     Box
-	// complaint is what the last program wrote to its error output.
+	// complaint has the error output of the last program, at most maxText bytes.
 	complaint bytes.Buffer
 }
 
 // named is the original's path, for programs that do not read from a descriptor.
 const named = "../" + incoming + "/" + original
 
-// rewind makes the original ready to be read once more.
+// rewind sets the original's offset to its start.
 func (t *task) rewind() error {
 	_, err := t.request.Original.Seek(0, io.SeekStart)
 	return err
 }
 
-// textOf runs a program that tells of the original, and returns what it prints.
+// textOf runs a program that describes the original, and returns its output, at most maxText bytes.
 func (t *task) textOf(program string, args ...string) (string, error) {
 	var text bytes.Buffer
 	err := t.runProgram(call{program: program, args: args, out: &limited{to: &text, left: maxText}})
@@ -42,7 +42,7 @@ func (t *task) textOf(program string, args ...string) (string, error) {
 
 const maxText = 64 << 10
 
-// draw has a program write the picture to its standard output.
+// draw runs a program that writes the picture to its standard output.
 func (t *task) draw(program string, args ...string) error {
 	return t.runProgram(call{program: program, args: args, out: t.request.Out})
 }
@@ -51,13 +51,13 @@ func (t *task) draw(program string, args ...string) error {
 type call struct {
 	program string
 	args    []string
-	in      io.Reader // nil is none; a file is read by the program itself
+	in      io.Reader // nil means no input; the program itself reads a file
 	out     io.Writer
 	env     []string
-	within  time.Duration // of the clock, after which it is killed; 0 is the task's own limit
+	within  time.Duration // wall-clock time until runProgram kills the program; 0 means only the task's own limit
 }
 
-// runProgram waits for the program. Nothing of the renderer's environment is passed on.
+// runProgram runs the program and waits for its end. The program gets nothing of the renderer's environment.
 func (t *task) runProgram(c call) error {
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	if c.within > 0 {
@@ -76,41 +76,41 @@ func (t *task) runProgram(c call) error {
 	cmd.Stdout, cmd.Stderr = c.out, &limited{to: &t.complaint, left: maxText}
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		return fault.New(fault.Overran, "the render took longer than it may")
+		return fault.New(fault.Overran, "the render exceeded its time limit")
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return t.ended(exit, t.complaint.String())
 	}
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "a program of the renderer could not be started")
+		return fault.Wrap(err, fault.Internal, "cannot start a program of the renderer")
 	}
 	return nil
 }
 
-// ended tells what a program's end means for the original.
+// ended returns the fault for a program that failed, with a reason from its error output.
 func (t *task) ended(exit *exec.ExitError, said string) error {
 	reason := complaint.Reason(said)
 	status, _ := exit.Sys().(syscall.WaitStatus)
 	switch {
 	case status.Signaled() && status.Signal() == syscall.SIGXCPU:
-		return fault.New(fault.Overran, "the render took more processor time than it may")
+		return fault.New(fault.Overran, "the render exceeded its limit of processor time")
 	case status.Signaled() && status.Signal() == syscall.SIGXFSZ:
-		return fault.New(fault.TooLarge, "the original takes more room than a worker may use")
-	case status.Signaled() && status.Signal() == syscall.SIGKILL: // most likely for want of memory
-		os.Exit(1) // which is a worker's death, and tried again
+		return fault.New(fault.TooLarge, "a file for this original exceeds the size limit of a worker")
+	case status.Signaled() && status.Signal() == syscall.SIGKILL: // most likely the kernel killed the program for lack of memory
+		os.Exit(1) // the renderer sees a dead worker and tries again
 	case t.outOfMemory(said):
-		return fault.New(fault.TooLarge, "this thumbnail takes more memory than a worker may use")
+		return fault.New(fault.TooLarge, "this thumbnail needs more memory than a worker may use")
 	case complaint.Lacks(said):
-		return fault.Wrap(reason, fault.Unsupported, "this renderer lacks what such an original takes")
+		return fault.Wrap(reason, fault.Unsupported, "this renderer's libraries cannot read this kind of original")
 	case status.Signaled():
-		return fault.Wrap(reason, fault.Undecodable, "the program that reads such originals failed at this one")
+		return fault.Wrap(reason, fault.Undecodable, "the decoder crashed on the original")
 	}
 	return fault.Wrap(reason, fault.Undecodable, "the original could not be decoded")
 }
 
-// largeArea is the number of pixels from which ImageMagick's failed allocation is one of
-// memory. Below, it is how the program says that it does not understand a file.
+// largeArea is the number of pixels from which a failed allocation of ImageMagick means a lack of memory. For
+// smaller originals, it means that ImageMagick does not understand the file.
 const largeArea = 10_000_000
 
 func (t *task) outOfMemory(said string) bool {
@@ -122,7 +122,7 @@ func (t *task) outOfMemory(said string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(said, w) })
 }
 
-// limited drops what is more than it may hold.
+// limited writes at most left bytes to its buffer and drops the others.
 type limited struct {
 	to   *bytes.Buffer
 	left int

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// decoder names the decoder that knows of transparency in VP8 and VP9, where there is some.
+// decoder returns ffmpeg's option for a decoder that reads the transparency of VP8 and VP9. It returns nil for
+// streams without transparency and for other codecs.
 func (s stream) decoder() []string {
 	if s.tag("alpha_mode") != "1" {
 		return nil
@@ -21,7 +22,7 @@ func (s stream) decoder() []string {
 	return nil
 }
 
-// transparent reports whether pixels have alpha.
+// transparent reports whether the stream's pixels have alpha.
 func (s stream) transparent() bool {
 	if s.decoder() != nil {
 		return true
@@ -34,7 +35,7 @@ func (s stream) transparent() bool {
 	return false
 }
 
-// output is the raster: bare pixels, or a PNG where they have alpha.
+// output returns ffmpeg's options for the raster: a PNG for pixels with alpha, a PPM for others.
 func (s stream) output() []string {
 	if s.transparent() {
 		return []string{"-f", "image2pipe", "-c:v", "png", "-compression_level", "1", "-"}
@@ -42,8 +43,8 @@ func (s stream) output() []string {
 	return []string{"-f", "image2pipe", "-c:v", "ppm", "-"}
 }
 
-// filters turn a frame into sRGB with square pixels, as a browser shows it. ffmpeg has
-// turned it before, by which the shape of its pixels has become that of its height.
+// filters returns ffmpeg's filters that convert a frame to sRGB with square pixels, as a browser shows the frame.
+// ffmpeg rotates the frame before the filters. After a quarter turn, the shape of the pixels changes the height.
 func (s stream) filters() string {
 	size := "iw*sar:ih"
 	if s.sideways() {
@@ -58,26 +59,26 @@ func (s stream) filters() string {
 		strings.Join(c.toSRGB(), ","), size, c.scaleMatrix(), pixels)
 }
 
-// colours is what a frame's numbers mean, by ffmpeg's names (ITU-T H.273).
+// colours says which colours a frame's numbers stand for, in ffmpeg's names (ITU-T H.273).
 type colours struct {
-	rgb, odd                              bool   // odd sides, which subsampled colours do not divide
+	rgb, odd                              bool   // odd: a side has an odd number of pixels, which subsampled colours do not divide
 	matrix, transfer, primaries, numbered string // numbered is the range: tv or pc
 }
 
-// hdLines is the height from which colours without a word on them are BT.709's: Chromium's bound.
+// hdLines is the height in lines from which untagged colours are BT.709's. Chromium has the same bound.
 const hdLines = 720
 
-// untaggedSD lists the codecs whose colours are BT.601's at any size, where they do not tell.
+// untaggedSD lists the codecs whose untagged colours are BT.601's at any size.
 var untaggedSD = []string{"vp8", "vp9", "av1", "theora", "mjpeg"}
 
-// matrices that frames of any depth can have and swscale and zimg both know.
+// matrices lists the matrices that frames of any depth can have, and that both swscale and zimg know.
 var matrices = []string{"bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc", "ictcp"}
 
-// colours fills in what the stream does not tell.
+// colours returns the stream's colours, with defaults for missing and impossible tags.
 func (s stream) colours() colours {
 	c := colours{rgb: s.Matrix == "gbr" || strings.HasPrefix(s.Pixels, "gbr") || strings.Contains(s.Pixels, "rgb") || strings.Contains(s.Pixels, "bgr"),
 		odd: s.Width%2+s.Height%2 > 0, matrix: s.Matrix, transfer: s.Transfer, primaries: s.Primaries, numbered: s.Range}
-	ictcp := c.matrix == "ictcp" && !c.hdr() // which no encoder makes: a wrong tag
+	ictcp := c.matrix == "ictcp" && !c.hdr() // no encoder makes ICtCp without HDR: the tag is wrong
 	if !slices.Contains(matrices, c.matrix) || ictcp {
 		c.matrix = s.usualMatrix(c)
 	}
@@ -90,7 +91,7 @@ func (s stream) colours() colours {
 	return c
 }
 
-// usualMatrix is that of a stream that does not tell.
+// usualMatrix returns the matrix of a stream without a usable tag.
 func (s stream) usualMatrix(c colours) string {
 	switch {
 	case c.hdr() || c.primaries == "bt2020":
@@ -103,7 +104,7 @@ func (s stream) usualMatrix(c colours) string {
 
 func (c colours) hdr() bool { return c.transfer == "smpte2084" || c.transfer == "arib-std-b67" }
 
-// wide reports whether the primaries show other colours than sRGB's by far.
+// wide reports whether the primaries differ much from sRGB's.
 func (c colours) wide() bool {
 	return slices.Contains([]string{"bt2020", "smpte431", "smpte432"}, c.primaries)
 }
@@ -111,14 +112,14 @@ func (c colours) wide() bool {
 const (
 	// sdrWhite is the luminance of HDR's diffuse white in cd/m² (ITU-R BT.2408).
 	sdrWhite = 203
-	// linear begins a conversion in linear light.
+	// linear is the format of the filters that convert a frame to linear light with BT.709's primaries.
 	linear = "zscale=matrixin=%s:rangein=%s:primariesin=%s:transferin=%s:transfer=linear:npl=%d,format=gbrpf32le,zscale=primaries=bt709"
-	// toRGB ends it.
+	// toRGB is the format of the filters that convert linear light to RGB.
 	toRGB = "zscale=matrix=gbr:range=full:transfer=%s,format=gbrp"
 )
 
-// toSRGB says what the numbers mean and converts those that sRGB would show otherwise.
-// BT.709's curve is taken for sRGB's, as browsers and players do.
+// toSRGB returns filters that declare the frame's colours, and convert HDR and wide colours to sRGB.
+// They treat BT.709's curve as sRGB's, as browsers and players do.
 func (c colours) toSRGB() []string {
 	told := fmt.Sprintf("setparams=colorspace=%s:range=%s", c.matrix, c.numbered)
 	if c.rgb {
@@ -127,7 +128,7 @@ func (c colours) toSRGB() []string {
 	if !c.hdr() && !c.wide() {
 		return []string{told}
 	}
-	if c.odd && !c.rgb { // zimg refuses these subsampled
+	if c.odd && !c.rgb { // zimg refuses subsampled frames with odd sides
 		told += ",format=yuv444p16le"
 	}
 	steps := []string{told, c.toLinear()}
@@ -138,7 +139,7 @@ func (c colours) toSRGB() []string {
 	return append(steps, fmt.Sprintf(toRGB, curve), "setparams=colorspace=gbr:range=pc")
 }
 
-// toLinear is light in proportion to the numbers, of sRGB's primaries.
+// toLinear returns filters that convert a frame to linear light with sRGB's primaries.
 func (c colours) toLinear() string {
 	matrix, primaries, transfer, numbered := c.matrix, c.primaries, "bt709", "limited"
 	if c.rgb {
@@ -152,7 +153,7 @@ func (c colours) toLinear() string {
 	}
 	switch {
 	case c.wide():
-	case c.primaries == "" || c.primaries == "unknown": // of HDR, which is BT.2020's
+	case c.primaries == "" || c.primaries == "unknown": // untagged HDR is BT.2020's
 		primaries = "bt2020"
 	default:
 		primaries = "bt709"
@@ -160,8 +161,8 @@ func (c colours) toLinear() string {
 	return fmt.Sprintf(linear, matrix, numbered, primaries, transfer, sdrWhite)
 }
 
-// scaleMatrix is the matrix that the last step is told, since some versions refuse the
-// stream's own.
+// scaleMatrix returns the name of the matrix for the last filter, scale. Some versions of scale refuse the names
+// bt2020nc and bt470bg.
 func (c colours) scaleMatrix() string {
 	switch {
 	case c.hdr() || c.wide() || c.rgb:

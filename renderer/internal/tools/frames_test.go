@@ -14,7 +14,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// redAndBlue is a GIF of two frames of 40 × 30 pixels, at places of a screen of that size.
+// redAndBlue returns a GIF with two frames of 40 × 30 pixels on a screen of the same size. The second
+// frame lies at the offset at.
 func redAndBlue(t *testing.T, at image.Point) []byte {
 	t.Helper()
 	g := &gif.GIF{Config: image.Config{Width: 100, Height: 100}}
@@ -27,7 +28,7 @@ func redAndBlue(t *testing.T, at image.Point) []byte {
 		t.Fatal(err)
 	}
 	body := b.Bytes()
-	body[6], body[8] = 40, 30 // which Go's encoder would refuse
+	body[6], body[8] = 40, 30 // Go's encoder refuses this size for frames beyond the screen
 	return body
 }
 
@@ -44,8 +45,8 @@ func TestFramesOfAGIF(t *testing.T) {
 		"on the screen":             {image.Point{}, thumbnail.Spec{Width: 20, MaxAnimatedArea: 1 << 20}, 2, 20, 15},
 		"beyond the screen":         {image.Point{20, 15}, thumbnail.Spec{Width: 20, MaxAnimatedArea: 1 << 20}, 2, 20, 15},
 		"as many pixels as allowed": {image.Point{}, thumbnail.Spec{Width: 80, Enlarge: true, MaxAnimatedArea: 2 * 80 * 60}, 2, 80, 60},
-		"more, of the thumbnail":    {image.Point{}, thumbnail.Spec{Width: 80, Enlarge: true, MaxAnimatedArea: 2*80*60 - 1}, 1, 80, 60},
-		"more, of the original":     {image.Point{}, thumbnail.Spec{Width: 4, MaxAnimatedArea: 2*40*30 - 1}, 1, 4, 3},
+		"a thumbnail beyond that":   {image.Point{}, thumbnail.Spec{Width: 80, Enlarge: true, MaxAnimatedArea: 2*80*60 - 1}, 1, 80, 60},
+		"an original beyond that":   {image.Point{}, thumbnail.Spec{Width: 4, MaxAnimatedArea: 2*40*30 - 1}, 1, 4, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.spec.Type = thumbnail.TypeGIF
@@ -75,7 +76,7 @@ func TestAnAnimatedJXLGivesItsFirstFrame(t *testing.T) {
 	}
 }
 
-// madeOf is a file that a program makes of another.
+// madeOf returns the file that a program makes from the file in, whose content is body.
 func madeOf(t *testing.T, body []byte, in, out, program string, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {

@@ -17,24 +17,24 @@ import (
 )
 
 const (
-	// maxReduction is how many resolutions of a JPEG 2000 are left out at most, each of which
-	// halves its sides: encoders write five or six.
+	// maxReduction bounds the resolutions of a JPEG 2000 that are left out. Each halves the
+	// sides. Encoders write five or six resolutions.
 	maxReduction = 5
-	// reducedSlack is how much larger than the thumbnail a reduced picture is at least.
+	// reducedSlack is the minimum of a reduced picture's sides, as a multiple of the thumbnail's.
 	reducedSlack = 2
-	// decodedJP2 is what OpenJPEG writes: a PPM, or with alpha a PAM.
+	// decodedJP2 is the file that OpenJPEG writes: a PPM, or a PAM with alpha.
 	decodedJP2 = "decoded.ppm"
 )
 
-// drawJP2 decodes with OpenJPEG, which converts to sRGB what has another colour space or a
-// profile. libvips 8.14 and 8.16 misread files whose tiles or picture do not begin at the
+// drawJP2 decodes with OpenJPEG, which converts other colour spaces and profiles to
+// sRGB. libvips 8.14 and 8.16 misread files whose tiles or picture do not begin at the
 // corner, and take five times as long.
 func drawJP2(t *task) error {
 	h := t.request.Header
 	reduction := t.reduction()
 	err := t.decodeJP2(reduction)
 	if fault.Is(err, fault.Undecodable) && reduction > 0 && int64(h.Width)*int64(h.Height) <= t.request.MaxPixels {
-		err = t.decodeJP2(0) // which has fewer resolutions
+		err = t.decodeJP2(0) // the original has fewer resolutions
 	}
 	if err != nil {
 		return err
@@ -47,10 +47,11 @@ func drawJP2(t *task) error {
 	return repackPAM(t.request.Out, file, t.request.MaxPixels)
 }
 
-// decodeJP2 leaves out so many resolutions. What has no colour space cannot be forced to RGB.
+// decodeJP2 decodes without the highest resolutions; reduction is their number. It tries again without -force-rgb,
+// since OpenJPEG refuses that option for an original without a colour space.
 func (t *task) decodeJP2(reduction int) error {
 	args := []string{"-i", named, "-o", decodedJP2, "-p", "8S", "-r", strconv.Itoa(reduction)}
-	if reduction == 0 { // the program does not do both
+	if reduction == 0 { // opj_decompress does not reduce and upsample in one run
 		args = append(args, "-upsample")
 	}
 	err := t.runProgram(call{program: "opj_decompress", args: append(args, "-force-rgb"), out: io.Discard})
@@ -60,7 +61,7 @@ func (t *task) decodeJP2(reduction int) error {
 	return err
 }
 
-// reduction is how many resolutions the thumbnail does not need.
+// reduction returns the number of resolutions that the thumbnail does not need, from 0 to maxReduction.
 func (t *task) reduction() int {
 	s, h := t.request.Spec, t.request.Header
 	full := geometry.Size{Width: h.Width, Height: h.Height}
@@ -82,11 +83,11 @@ func (t *task) reduction() int {
 	return maxReduction
 }
 
-// sizHead is how far into the file the code stream is looked for: behind the boxes of
-// colours and metadata, in bytes.
+// sizHead is the part of the file in which evenComponents searches the code stream, in bytes. The boxes
+// of colours and metadata stand before the code stream.
 const sizHead = 1 << 20
 
-// evenComponents reports whether all components have a sample for each pixel, by the SIZ
+// evenComponents reports whether all components have a sample for each pixel. It reads the SIZ
 // marker (ISO/IEC 15444-1, A.5.1).
 func (t *task) evenComponents() bool {
 	head := make([]byte, sizHead)
@@ -107,9 +108,9 @@ func (t *task) evenComponents() bool {
 	return true
 }
 
-var errNoRaster = errors.New("no raster of 8 bits")
+var errNoRaster = errors.New("the decoded picture is not a PGM, PPM or PAM of 8 bits per sample")
 
-// repackPAM writes a PPM or PAM of 8 bits as a PNG, without compressing it.
+// repackPAM converts a PGM, PPM or PAM of 8 bits per sample to a PNG without compression.
 func repackPAM(out io.Writer, in io.Reader, maxPixels int64) error {
 	r := bufio.NewReaderSize(in, 1<<20)
 	width, height, depth, err := readPAM(r)
@@ -117,7 +118,7 @@ func repackPAM(out io.Writer, in io.Reader, maxPixels int64) error {
 		return fault.Wrap(err, fault.Undecodable, "the original could not be decoded")
 	}
 	if int64(width)*int64(height) > maxPixels {
-		return fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are rendered", width, height, maxPixels)
+		return fault.New(fault.TooLarge, "the original has %d × %d pixels, at most %d are allowed", width, height, maxPixels)
 	}
 	picture := image.NewNRGBA(image.Rect(0, 0, width, height))
 	row := make([]byte, width*depth)
@@ -131,7 +132,7 @@ func repackPAM(out io.Writer, in io.Reader, maxPixels int64) error {
 	return encoder.Encode(out, picture)
 }
 
-// fillRow spreads samples of grey, grey and alpha, RGB, or RGB and alpha.
+// fillRow converts samples of grey, grey and alpha, RGB, or RGB and alpha to pixels of RGB and alpha.
 func fillRow(to, from []byte, depth int) {
 	for x := range len(from) / depth {
 		sample, pixel := from[x*depth:(x+1)*depth], to[4*x:4*x+4]
@@ -145,10 +146,10 @@ func fillRow(to, from []byte, depth int) {
 	}
 }
 
-// maxPAMLines bounds the header of a PAM.
+// maxPAMLines bounds the lines of a header.
 const maxPAMLines = 32
 
-// readPAM reads the header of a P5, P6 or P7 with its comments.
+// readPAM reads the header of a P5, P6 or P7 with its comments, and returns the size and the samples per pixel.
 func readPAM(r *bufio.Reader) (width, height, depth int, err error) {
 	var words []string
 	for range maxPAMLines {
@@ -168,7 +169,8 @@ func readPAM(r *bufio.Reader) (width, height, depth int, err error) {
 	return 0, 0, 0, errNoRaster
 }
 
-// sizeOfPAM finds the numbers among a header's words.
+// sizeOfPAM returns the numbers of a header's words. Allowed are sides of 1 to 1<<20 pixels, 1 to 4 samples per pixel,
+// and 255 as the maximum of a sample.
 func sizeOfPAM(words []string) (width, height, depth int, err error) {
 	bare := map[string]string{"P5": "1", "P6": "3"}
 	fields := map[string]string{}

@@ -10,8 +10,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// drawJXL has djxl write all frames, and takes the first: djxl makes one PNG of them, or
-// one for each, whose names it numbers.
+// drawJXL draws the first frame. djxl writes all frames: as one PNG, or as a PNG per frame with a number in its
+// name.
 func drawJXL(t *task) error {
 	if err := t.runProgram(call{program: "djxl", args: []string{"--quiet", "--num_threads=1", named, "frame.png"}}); err != nil {
 		return err
@@ -27,7 +27,7 @@ func drawJXL(t *task) error {
 	return t.hand(made[0])
 }
 
-// hand gives a file that a program wrote as what was drawn.
+// hand copies a file that a program drew to the output.
 func (t *task) hand(name string) error {
 	file, err := os.Open(name)
 	if err == nil {
@@ -35,7 +35,7 @@ func (t *task) hand(name string) error {
 		_ = file.Close()
 	}
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "what a program drew could not be read back")
+		return fault.Wrap(err, fault.Internal, "cannot read the picture that a program drew")
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// The optimizers of Thumbor on AWS: each repacks a thumbnail without changing a pixel.
+// Thumbor on AWS has the same optimizers. Each repacks a thumbnail and changes no pixel.
 
 func optimizeJPEG(t *task) error {
 	return t.filter("jpegtran", "-copy", "all", "-optimize", "-progressive")
@@ -18,7 +18,7 @@ func optimizeGIF(t *task) error {
 	return t.filter("gifsicle", "--no-warnings", "-O2")
 }
 
-// filter has a program read the thumbnail and write it anew.
+// filter runs a program that reads the thumbnail and writes it again.
 func (t *task) filter(program string, args ...string) error {
 	if err := t.rewind(); err != nil {
 		return err
@@ -26,11 +26,11 @@ func (t *task) filter(program string, args ...string) error {
 	return t.runProgram(call{program: program, args: args, in: t.request.Original, out: t.request.Out})
 }
 
-// optimizePNG works on a file in place.
+// optimizePNG copies the thumbnail first, since optipng changes a file in place.
 func optimizePNG(t *task) error {
 	const path = "thumbnail.png"
 	if err := t.copyTo(path); err != nil {
-		return fault.Wrap(err, fault.Internal, "no room for a thumbnail")
+		return fault.Wrap(err, fault.Internal, "cannot copy the thumbnail to the tool's folder")
 	}
 	if err := t.runProgram(call{program: "optipng", args: []string{"-quiet", "-o2", path}}); err != nil {
 		return err

@@ -7,8 +7,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The settings allow those formats in renderer.optimizers that a tool repacks.
-func TestOptimizersAreThoseOfTheTableOfFormats(t *testing.T) {
+// The settings allow a format in renderer.optimizers if the table of formats says that a tool repacks the format.
+func TestOptimizersMatchTheTableOfFormats(t *testing.T) {
 	var optimized []string
 	for _, e := range table() {
 		if e.work == Optimize {

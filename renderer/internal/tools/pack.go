@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// maxPacked bounds the frames' file: they are losslessly packed, of at most so many pixels
-	// as an animation may have.
+	// maxPacked bounds the file of the frames, in bytes. The frames are losslessly packed, and
+	// together have at most as many pixels as an animation may have.
 	maxPacked = 1 << 30
-	// fineSpeed and fastSpeed are avifenc's speeds: 40 frames of 320 × 240 take 1.4 s of processor time and
-	// 112 KB at 6, 0.3 s and 175 KB at 8. At 7, avifenc 0.11 with libaom 3.6 can crash.
+	// fineSpeed and fastSpeed are speeds of avifenc. 40 frames of 320 × 240 pixels take 1.4 s of processor time
+	// and 112 KB at speed 6, and 0.3 s and 175 KB at speed 8. At speed 7, avifenc 0.11 with libaom 3.6 can crash.
 	fineSpeed, fastSpeed = 6, 8
-	// maxFine is how many bytes of losslessly packed frames are written at the fine speed.
+	// maxFine bounds the file of the frames for the fine speed, in bytes.
 	maxFine = 8 << 20
-	// unshown is what a frame gets that would not be shown at all, as browsers have it for GIF.
+	// unshown is the duration of a frame that declares none. Browsers use this duration for GIF.
 	unshown = 100 * time.Millisecond
 )
 
-// packAVIF makes an animated AVIF of frames.
+// packAVIF packs the frames into an animated AVIF.
 func packAVIF(t *task) error {
 	if err := t.rewind(); err != nil {
 		return err
@@ -37,7 +37,7 @@ func packAVIF(t *task) error {
 	}
 	a, err := animation.Unmarshal(file)
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "the frames of an animation could not be read")
+		return fault.Wrap(err, fault.Internal, "cannot read the frames of an animation")
 	}
 	speed := fineSpeed
 	if len(file) > maxFine {
@@ -45,7 +45,7 @@ func packAVIF(t *task) error {
 	}
 	args, err := t.unpack(a)
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "no room for the frames of an animation")
+		return fault.Wrap(err, fault.Internal, "cannot write the frames of an animation to the tool's folder")
 	}
 	const made = "packed.avif"
 	if err := t.runProgram(call{program: "avifenc", args: slices.Concat(t.avifOptions(a, speed), args, []string{made}), out: io.Discard}); err != nil {
@@ -54,7 +54,7 @@ func packAVIF(t *task) error {
 	return t.take(made)
 }
 
-// avifOptions are those of all frames. The quality is libheif's: that of a still AVIF.
+// avifOptions returns avifenc's options for all frames. The quality is the same as libheif's for a still AVIF.
 func (t *task) avifOptions(a animation.Animation, speed int) []string {
 	level := (63*(100-t.request.Spec.QualityOf(t.request.Spec.Format)) + 50) / 100
 	options := []string{"--jobs", "1", "--speed", strconv.Itoa(speed), "--yuv", "420", "--timescale", "1000",
@@ -62,20 +62,20 @@ func (t *task) avifOptions(a animation.Animation, speed int) []string {
 	if t.counts() {
 		loops := "infinite"
 		if a.Loops > 0 {
-			loops = strconv.Itoa(a.Loops - 1) // of repetitions after the first showing
+			loops = strconv.Itoa(a.Loops - 1) // avifenc counts the repetitions after the first showing
 		}
 		options = append(options, "--repetition-count", loops)
 	}
 	return options
 }
 
-// counts reports whether avifenc can write how often an animation is shown: from 1.0 on.
+// counts reports whether avifenc can write the number of repetitions. Version 1.0 and later can.
 func (t *task) counts() bool {
 	help, _ := t.textOf("avifenc", "--help")
 	return strings.Contains(help, "--repetition-count")
 }
 
-// unpack writes the frames as files, and gives avifenc's arguments for them.
+// unpack writes the frames to files, and returns avifenc's arguments for the files.
 func (t *task) unpack(a animation.Animation) (args []string, err error) {
 	for i, f := range a.Frames {
 		name := fmt.Sprintf("frame%d.png", i)
@@ -91,7 +91,7 @@ func (t *task) unpack(a animation.Animation) (args []string, err error) {
 	return args, nil
 }
 
-// take copies a file that a program made to the output.
+// take copies a file that a program wrote to the output.
 func (t *task) take(made string) error {
 	file, err := os.Open(made) //nolint:gosec // a fixed name
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// present is the page that is asked for, or the first when there is no such page.
+// present returns the requested page, or 1 if the original has no such page.
 func present(asked, pages int) int {
 	if asked < 1 || asked > pages {
 		return 1
@@ -18,8 +18,8 @@ func present(asked, pages int) int {
 	return asked
 }
 
-// number finds the last line such as "Pages:   12"; 0 when there is none. A title
-// of several lines, which comes before, can hold whatever it likes.
+// number returns the number in the last line such as "Pages:   12", or 0 without such a line. The last
+// line counts, since a title of several lines can contain any text and stands before it.
 func number(text, label string) (n int) {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, label); ok {
@@ -29,11 +29,11 @@ func number(text, label string) (n int) {
 	return n
 }
 
-// onStdin is the original for programs that turn a relative path into an absolute
-// one: of the folders above, a worker may see nothing.
+// onStdin is the original's path for programs that turn a relative path into an absolute path. An absolute
+// path fails, because a worker may not see the folders above its own.
 const onStdin = "/dev/stdin"
 
-// drawDjVu draws one page. The program itself would draw one that is absent.
+// drawDjVu draws one page. It checks the page's number itself, since ddjvu draws even a page that does not exist.
 func drawDjVu(t *task) error {
 	count, err := t.djvu("djvused", onStdin, "-e", "n")
 	if err != nil {
@@ -49,7 +49,7 @@ func drawDjVu(t *task) error {
 	if _, err := fmt.Sscanf(size, "width=%d height=%d", &width, &height); err != nil || width < 1 || height < 1 {
 		return fault.New(fault.Undecodable, "page %s of the original has no size", page)
 	}
-	// The program shrinks by whole factors up to 12.
+	// ddjvu shrinks by whole factors up to 12.
 	shrink := int64(1)
 	for shrink < 12 && (width/shrink)*(height/shrink) > t.request.MaxPixels {
 		shrink++
@@ -58,7 +58,7 @@ func drawDjVu(t *task) error {
 	return err
 }
 
-// djvu runs a program on the original: ddjvu draws to Out, the other's text is given.
+// djvu runs a program on the original. ddjvu draws to Out. djvu returns the output of djvused, at most maxText bytes.
 func (t *task) djvu(program string, args ...string) (string, error) {
 	file, err := os.Open(named)
 	if err != nil {

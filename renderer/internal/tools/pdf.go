@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	// pageDPI is Wikimedia's: a page is drawn at 150 dots an inch and then resized.
+	// pageDPI is the resolution in dots per inch at which Wikimedia draws a page before a resize.
 	pageDPI = 150
-	// leastSide is what the shorter side of a page has at least, in pixels, however small the
-	// page: rounding changes its proportion by half a percent at most.
+	// leastSide is the minimum of a page's shorter side, in pixels. At this size, rounding
+	// changes the page's proportion by half a percent at most.
 	leastSide = 200
-	// coarser is how many times fewer dots a page has that took too long.
+	// coarser divides the dots per inch of a page that took too long.
 	coarser = 3
-	// patient is the time from which on a page is given a second try, at fewer dots, within it.
+	// patient is the minimum limit of time that leaves room for a second try, at fewer dots.
 	patient = 10 * time.Second
 )
 
 // pdfPage is one page of a PDF.
 type pdfPage struct {
 	number        int
-	width, height float64 // points, as it is shown: turned
-	media         bool    // the page has no area but its media box
+	width, height float64 // points, as viewers show the page: after rotation
+	media         bool    // the crop box has no area: the media box counts
 }
 
-// drawPDF draws one page, at fewer dots when it would have too many of them, or takes too
-// long.
+// drawPDF draws one page. It uses fewer dots per inch if the page would have too many pixels, or if the
+// first try took half of the task's time.
 func drawPDF(t *task) error {
 	p, err := t.pdfPage()
 	if err != nil {
@@ -46,7 +46,7 @@ func drawPDF(t *task) error {
 	}
 	dpi := dpiFor(p.width, p.height, float64(t.request.MaxPixels))
 	if dpi < 1 {
-		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points", p.number, p.width, p.height)
+		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points; it exceeds the limit of %d pixels even at 1 dot per inch", p.number, p.width, p.height, t.request.MaxPixels)
 	}
 	if t.request.Within < patient {
 		return t.drawPage(p, dpi, 0)
@@ -61,8 +61,8 @@ func drawPDF(t *task) error {
 	return t.drawPage(p, dpi/coarser, 0)
 }
 
-// drawPage draws with poppler; and with MuPDF, where that is installed, what poppler
-// complains of and leaves blank.
+// drawPage draws with poppler. If poppler reports errors and leaves the page blank, MuPDF draws the page, where
+// MuPDF is installed.
 func (t *task) drawPage(p pdfPage, dpi float64, within time.Duration) error {
 	number := strconv.Itoa(p.number)
 	args := append(p.scaled(t.request, dpi), "-aaVector", "no", "-f", number, "-l", number, "-singlefile", named)
@@ -79,7 +79,8 @@ func (t *task) drawPage(p pdfPage, dpi float64, within time.Duration) error {
 	return t.draw("mutool", "draw", "-q", "-r", fmt.Sprintf("%.3f", dpi), "-F", "ppm", "-o", "-", named, number)
 }
 
-// pdfPage finds the page that is asked for, and its size.
+// pdfPage returns the requested page, or the first if the original has no such page. It returns fault.Undecodable for
+// a page without a size.
 func (t *task) pdfPage() (pdfPage, error) {
 	info, err := t.textOf("pdfinfo", named)
 	if err != nil {
@@ -91,7 +92,7 @@ func (t *task) pdfPage() (pdfPage, error) {
 		return p, err
 	}
 	p.width, p.height = pageSize(info)
-	if !(p.width > 0) || !(p.height > 0) { // its crop box lies outside of its media box, which counts then
+	if !(p.width > 0) || !(p.height > 0) { // the crop box lies outside the media box, so the media box counts
 		p.media = true
 		p.width, p.height = mediaBox(info)
 	}
@@ -104,8 +105,8 @@ func (t *task) pdfPage() (pdfPage, error) {
 	return p, nil
 }
 
-// scaled tells pdftoppm how many dots to draw: an inch, or on each side when rounding those
-// up would give a thumbnail of that width another height than the page's own.
+// scaled returns pdftoppm's options for the resolution: dots per inch, or the pixels of both sides. It returns
+// both sides if a rounded-up side would change the height of a thumbnail of the requested width.
 func (p pdfPage) scaled(r Request, dpi float64) []string {
 	w, h := math.Ceil(p.width*dpi/72), math.Ceil(p.height*dpi/72)
 	s := r.Spec
@@ -119,19 +120,20 @@ func (p pdfPage) scaled(r Request, dpi float64) []string {
 	return []string{"-r", fmt.Sprintf("%.3f", dpi)}
 }
 
-// dpiFor is pageDPI, or more for a page that has less than leastSide by it, and so few that
-// a page of that many points has at most maxPixels. pdftoppm rounds each side up.
+// dpiFor returns the dots per inch for a page of width × height points. They are pageDPI, or more if the page's
+// shorter side would have less than leastSide pixels, or less if the page would have more than maxPixels pixels.
+// More than pageDPI give the longer side at most 32 × leastSide pixels. pdftoppm rounds each side up.
 func dpiFor(width, height, maxPixels float64) float64 {
 	dpi := max(pageDPI, leastSide*72/min(width, height))
 	dpi = min(dpi, max(pageDPI, 32*leastSide*72/max(width, height)), 72*math.Sqrt(maxPixels/(width*height))*0.999)
-	dpi = math.Floor(dpi*1000) / 1000 // as it is told
+	dpi = math.Floor(dpi*1000) / 1000 // scaled passes three decimals
 	for dpi >= 1 && math.Ceil(width*dpi/72)*math.Ceil(height*dpi/72) > maxPixels {
 		dpi *= 0.999
 	}
 	return dpi
 }
 
-// pageSize reads the last "Page    3 size:  792 x 612 pts (letter)", in points.
+// pageSize returns the size in the last line such as "Page    3 size:  792 x 612 pts (letter)", in points.
 func pageSize(info string) (width, height float64) {
 	for line := range strings.Lines(info) {
 		_, rest, ok := strings.Cut(line, " size:")
@@ -146,7 +148,7 @@ func pageSize(info string) (width, height float64) {
 	return width, height
 }
 
-// pageTurn reads the last "Page    3 rot:  90", in degrees.
+// pageTurn returns the rotation in the last line such as "Page    3 rot:  90", in degrees.
 func pageTurn(info string) (degrees int) {
 	for line := range strings.Lines(info) {
 		if _, rest, ok := strings.Cut(line, " rot:"); ok && strings.HasPrefix(line, "Page") {
@@ -156,7 +158,7 @@ func pageTurn(info string) (degrees int) {
 	return degrees
 }
 
-// mediaBox reads the last "Page    3 MediaBox:  0.00  0.00  300.00  200.00", in points.
+// mediaBox returns the size in the last line such as "Page    3 MediaBox:  0.00  0.00  300.00  200.00", in points.
 func mediaBox(info string) (width, height float64) {
 	for line := range strings.Lines(info) {
 		_, rest, ok := strings.Cut(line, " MediaBox:")
@@ -171,7 +173,7 @@ func mediaBox(info string) (width, height float64) {
 	return width, height
 }
 
-// isBlank reports whether all of the raster that was drawn is white.
+// isBlank reports whether all pixels of the drawn raster are white.
 func (t *task) isBlank() bool {
 	info, err := t.request.Out.Stat()
 	if err != nil {

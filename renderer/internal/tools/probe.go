@@ -12,7 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// probe is what ffprobe tells of a video. Times are seconds.
+// probe is ffprobe's description of a video. Times are in seconds.
 type probe struct {
 	Streams []stream `json:"streams"`
 	Format  struct {
@@ -21,7 +21,7 @@ type probe struct {
 	} `json:"format"`
 }
 
-// stream is one stream of pictures.
+// stream is ffprobe's description of one video stream.
 type stream struct {
 	Index       int    `json:"index"`
 	Codec       string `json:"codec_name"`
@@ -56,12 +56,12 @@ func (t *task) probe() (p probe, err error) {
 		return p, err
 	}
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		return p, fault.Wrap(err, fault.Undecodable, "the original's streams cannot be told apart")
+		return p, fault.Wrap(err, fault.Undecodable, "cannot read ffprobe's list of the original's streams")
 	}
 	return p, nil
 }
 
-// tag is a container's word on a stream; names are written in any case.
+// tag returns the value of the stream's tag, or "" without such a tag. Containers write the names of tags in any case.
 func (s stream) tag(name string) string {
 	for key, value := range s.Tags {
 		if strings.EqualFold(key, name) {
@@ -71,8 +71,8 @@ func (s stream) tag(name string) string {
 	return ""
 }
 
-// film is the stream that a player shows: a cover, or a picture that was put among the
-// streams, only where there is nothing else.
+// film returns the stream that a player shows, or false without any stream. It returns a cover or another still
+// picture only if there is no better stream.
 func (p probe) film() (stream, bool) {
 	if len(p.Streams) == 0 {
 		return stream{}, false
@@ -82,7 +82,7 @@ func (p probe) film() (stream, bool) {
 	}), true
 }
 
-// coverLike is the greater, the more a stream looks like one picture of something else.
+// coverLike rates how much a stream looks like a cover: from 0 for a film to 3 for a declared cover.
 func (s stream) coverLike() int {
 	switch {
 	case s.Disposition.Attached > 0:
@@ -95,16 +95,16 @@ func (s stream) coverLike() int {
 	return 0
 }
 
-// span is a film's part of the time that ffmpeg counts when it seeks, in seconds.
+// span is the time of a film, in seconds as ffmpeg counts them in a seek.
 type span struct{ start, middle, end float64 }
 
-// span tells when the stream is shown. Where it agrees with the container's own time, the
-// middle is Wikimedia's, which halves that and drops what is less than a second.
+// span returns the time in which the stream is shown. If the stream's time agrees with the container's, the middle is
+// Wikimedia's: half of the container's duration, rounded down to whole seconds.
 func (p probe) span(s stream) span {
 	whole := seconds(p.Format.Duration)
 	start := max(0, seconds(s.Start)-seconds(p.Format.Start))
 	length := seconds(s.Duration)
-	if length == 0 { // Matroska tells each stream's end
+	if length == 0 { // Matroska declares each stream's end
 		length = clock(s.tag("duration")) - seconds(s.Start)
 	}
 	if length <= 0 {
@@ -117,8 +117,8 @@ func (p probe) span(s stream) span {
 	return film
 }
 
-// at is the second to draw: the middle, or the asked one. One beyond the end becomes a
-// second before it, as TimedMediaHandler's normaliseParams has it.
+// at returns the second to draw: the requested second, or the middle if asked is 0 or less. A request beyond the end
+// gets the frame one second before the end, as in normaliseParams of TimedMediaHandler.
 func (s span) at(asked int) float64 {
 	switch second := float64(asked); {
 	case asked <= 0:
@@ -130,7 +130,7 @@ func (s span) at(asked int) float64 {
 	}
 }
 
-// seconds reads a time; 0 of one that is not known.
+// seconds parses a time in seconds. It returns 0 for other text and for more than maxSeconds.
 func seconds(text string) float64 {
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(n) || math.Abs(n) > maxSeconds {
@@ -139,10 +139,10 @@ func seconds(text string) float64 {
 	return n
 }
 
-// maxSeconds is ten years: what claims more is damaged.
+// maxSeconds is ten years. A longer time means a damaged original.
 const maxSeconds = 10 * 366 * 24 * 3600
 
-// clock reads 00:01:02.500; 0 of anything else.
+// clock parses a time such as 00:01:02.500 and returns seconds. It returns 0 for other text.
 func clock(text string) float64 {
 	var hours, minutes int
 	var rest float64
@@ -152,8 +152,8 @@ func clock(text string) float64 {
 	return seconds(strconv.FormatFloat(float64(hours)*3600+float64(minutes)*60+rest, 'f', -1, 64))
 }
 
-// sideways reports whether the picture is turned a quarter, after which width and height
-// have changed places.
+// sideways reports whether players rotate the picture by a quarter turn. The turn swaps width and
+// height.
 func (s stream) sideways() bool {
 	for _, d := range s.SideData {
 		if math.Mod(math.Abs(d.Rotation), 180) == 90 {
@@ -163,7 +163,7 @@ func (s stream) sideways() bool {
 	return false
 }
 
-// shown is the size before turning, with square pixels.
+// shown returns the size in square pixels, before rotation.
 func (s stream) shown() (width, height int64) {
 	var x, y float64
 	if _, err := fmt.Sscanf(s.Aspect, "%g:%g", &x, &y); err != nil || !(x > 0) || !(y > 0) {

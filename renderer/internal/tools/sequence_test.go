@@ -14,7 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// avifSequence is two pictures, red at half alpha and then blue, in tracks alone.
+// avifSequence returns an AVIF that has two pictures only in tracks: red at half alpha, then blue.
 func avifSequence(t *testing.T, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath("avifenc"); err != nil {

@@ -8,15 +8,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// A solid has no size of its own; these are the proportions that Wikimedia gives it.
+// A solid has no size of its own. Wikimedia draws solids in these proportions.
 const (
 	solidWidth  = 640
 	solidHeight = 480
-	// maxSolidPixels bounds what is drawn: its time is that of triangles times pixels.
+	// maxSolidPixels bounds the raster: the time to draw grows with triangles times pixels.
 	maxSolidPixels = 4_000_000
 )
 
-// drawSTL draws at the thumbnail's size.
+// drawSTL draws at the thumbnail's size, at most maxSolidPixels pixels.
 func drawSTL(t *task) error {
 	size := geometry.Size{Width: solidWidth, Height: solidHeight}
 	if t.request.Spec.Crop == nil && t.request.Spec.Trim == nil {
@@ -24,7 +24,7 @@ func drawSTL(t *task) error {
 		spec.Enlarge = true
 		size = geometry.New(spec, size).Scaled
 	}
-	for size.Width*size.Height > maxSolidPixels { // libvips enlarges
+	for size.Width*size.Height > maxSolidPixels { // libvips enlarges the raster afterwards
 		size.Width, size.Height = max(1, size.Width/2), max(1, size.Height/2)
 	}
 	p, err := solid.Draw(t.request.Original, size.Width, size.Height)

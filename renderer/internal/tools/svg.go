@@ -16,25 +16,25 @@ import (
 )
 
 const (
-	// unlimitedFrom is the size in bytes from which librsvg's parser is told not to
-	// mind: below, its own limits stop entities that expand without end.
+	// unlimitedFrom is the size in bytes from which librsvg's parser runs without limits.
+	// Below this size, the parser's limits stop entities that expand without end.
 	unlimitedFrom = 9 << 20
-	// fine is what the longer side of a drawing is counted in when only the proportion of
-	// its sides matters.
+	// fine is the longer side that svgPlan gives a drawing when only the proportion of the
+	// sides matters.
 	fine = 1 << 24
 )
 
-// drawSVG draws at the thumbnail's size. The text comes by standard input, so
-// that there is no place from which relative references could be read.
+// drawSVG draws at the thumbnail's size. librsvg reads the text from standard input, so that
+// relative references have no folder and cannot be read.
 func drawSVG(t *task) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
 	facts, err := svg.Survey(t.request.Original)
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "the original could not be read back")
+		return fault.Wrap(err, fault.Internal, "cannot read the original from the renderer's disk")
 	}
-	if facts.Styled { // and its size is perhaps not what its root says
+	if facts.Styled { // the size can differ from the root element's
 		t.request.Header.Width, t.request.Header.Height = 0, 0
 	}
 	args, err := t.svgSize()
@@ -52,7 +52,7 @@ func drawSVG(t *task) error {
 
 func side(name string, pixels int) string { return "--" + name + "=" + strconv.Itoa(pixels) }
 
-// convertSVG has librsvg draw the text, mended where it has to be.
+// convertSVG draws the text with librsvg. It mends a flawed text first.
 func (t *task) convertSVG(facts svg.Facts, args []string) error {
 	args = append([]string{"--format=png", "--accept-language=" + svg.Accept(t.request.Spec.Lang, facts.Languages)}, args...)
 	if info, err := t.request.Original.Stat(); err == nil && info.Size() > unlimitedFrom {
@@ -70,40 +70,40 @@ func (t *task) convertSVG(facts svg.Facts, args []string) error {
 	return whyNotDrawn(t.runProgram(c))
 }
 
-// mended gives the text of a drawing as librsvg should read it. end is called when no more
-// of it is read.
+// mended returns the text of a drawing, changed so that librsvg draws it as browsers do. The caller
+// must call end after its last read.
 func mended(original *os.File) (text io.Reader, end func()) {
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = w.CloseWithError(svg.Mend(w, original)) // which fails at the end alone
+		_ = w.CloseWithError(svg.Mend(w, original)) // CloseWithError never fails; the reader gets Mend's error
 	}()
 	return r, func() { _ = r.Close(); <-done }
 }
 
-// whyNotDrawn names what of a drawing librsvg cannot draw.
+// whyNotDrawn returns librsvg's error with the reason why it cannot draw the drawing.
 func whyNotDrawn(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case strings.Contains(err.Error(), "larger than 32767 pixels"):
-		return fault.Wrap(err, fault.TooLarge, "the original would be drawn with a side of more than 32767 pixels")
+		return fault.Wrap(err, fault.TooLarge, "the original would be drawn with a side of more than 32767 pixels, which is the limit of librsvg")
 	case strings.Contains(err.Error(), "panicked at"):
 		return fault.New(fault.Undecodable, "the original uses a filter or a shape that librsvg cannot draw")
 	}
 	return err
 }
 
-// svgSize is what librsvg is told of the size to draw at. Where only librsvg knows the
-// drawing's own size, it is told one side and keeps the proportion.
+// svgSize returns librsvg's options for the size to draw at. If only librsvg knows the drawing's
+// own size, svgSize returns one side, and librsvg keeps the proportion.
 func (t *task) svgSize() ([]string, error) {
 	s, size := t.request.Spec, t.request.Header
 	natural := s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0 ||
-		s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug // which count in the drawing's own pixels
+		s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug // these count in the drawing's own pixels
 	planned := svgPlan(t.request, natural)
 	if int64(planned.Width)*int64(planned.Height) > t.request.MaxPixels {
-		return nil, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels; at most %d are", planned.Width, planned.Height, t.request.MaxPixels)
+		return nil, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels, at most %d are allowed", planned.Width, planned.Height, t.request.MaxPixels)
 	}
 	switch {
 	case natural:
@@ -127,8 +127,8 @@ func (t *task) svgSize() ([]string, error) {
 	return []string{side("width", s.Width)}, nil
 }
 
-// svgHeight is that of a drawing at a width, as MediaWiki has it: from sides that are
-// rounded before (SVGReader, File::scaleHeight), unless that is far from the drawing's own.
+// svgHeight returns the height of a drawing at a width. MediaWiki computes it from rounded sides (SVGReader,
+// File::scaleHeight). If that is more than 1 pixel off, svgHeight returns the exact height, rounded up.
 func svgHeight(exact [2]float64, width int) int {
 	own := exact[1] / exact[0] * float64(width)
 	rounded := math.Round(math.Round(exact[1]) * float64(width) / math.Round(exact[0]))
@@ -138,7 +138,7 @@ func svgHeight(exact [2]float64, width int) int {
 	return int(max(1, rounded))
 }
 
-// svgPlan is the size to draw at, or zero when the drawing tells none of its own.
+// svgPlan returns the size to draw at, or zero if the drawing declares no size.
 func svgPlan(r Request, natural bool) geometry.Size {
 	if r.Header.Width == 0 {
 		return geometry.Size{}
@@ -156,8 +156,8 @@ func svgPlan(r Request, natural bool) geometry.Size {
 	return geometry.New(s, geometry.Size{Width: max(1, int(exact[0]*scale)), Height: max(1, int(exact[1]*scale))}).Scaled
 }
 
-// coversBox reports whether what was drawn by its width alone lacks height to fill the box
-// that is asked for.
+// coversBox reports whether a picture that librsvg drew by its width alone is too low to fill the
+// requested box.
 func (t *task) coversBox() bool {
 	s := t.request.Spec
 	if t.request.Header.Width > 0 || s.Width == 0 || s.Height == 0 || s.Stretch || s.Adaptive || s.Fit == thumbnail.FitIn {
@@ -169,7 +169,7 @@ func (t *task) coversBox() bool {
 	return err == nil && h.Height < s.Height
 }
 
-// clearOut forgets what was drawn.
+// clearOut deletes the output of an earlier draw.
 func (t *task) clearOut() error {
 	if err := t.request.Out.Truncate(0); err != nil {
 		return err

@@ -9,10 +9,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// maxExpanded bounds a compressed drawing's text, in bytes.
+// maxExpanded bounds the text of a compressed drawing, in bytes.
 const maxExpanded = 64 << 20
 
-// expanded gives what draws an SVG the text of one that is compressed.
+// expanded returns a function that expands a compressed SVG and then calls draw. Other SVGs go to draw unchanged.
 func expanded(draw func(*task) error) func(*task) error {
 	return func(t *task) error {
 		var magic [2]byte
@@ -29,8 +29,8 @@ func expanded(draw func(*task) error) func(*task) error {
 	}
 }
 
-// expand writes the text to the folder where tools write. Of a file that was cut short, it is as
-// much as there is.
+// expand writes the drawing's text to a file in the folder where tools write, and returns the file. The text of a
+// truncated original ends early. expand returns fault.TooLarge for a text of more than maxExpanded bytes.
 func expand(t *task) (*os.File, error) {
 	if err := t.rewind(); err != nil {
 		return nil, err
@@ -41,12 +41,12 @@ func expand(t *task) (*os.File, error) {
 	}
 	out, err := os.Create("expanded.svg")
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "no room for a drawing")
+		return nil, fault.Wrap(err, fault.Internal, "cannot write the expanded original to the tool's folder")
 	}
 	n, err := io.Copy(out, io.LimitReader(in, maxExpanded+1))
 	switch {
 	case n > maxExpanded:
-		err = fault.New(fault.TooLarge, "the original expands to more than %d MB", maxExpanded>>20)
+		err = fault.New(fault.TooLarge, "the original expands to more than %d MiB, which is the limit", maxExpanded>>20)
 	case n > 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum)):
 		err = nil
 	case err != nil:

@@ -1,10 +1,10 @@
-// Package tools draws what libvips does not read, or reads badly, with the
-// field's own programs. It runs in a worker that is confined to them: nothing
-// here is called in the process that talks to the network.
+// Package tools draws originals that libvips does not read, or reads badly, with
+// programs such as ffmpeg and poppler. The programs run in a worker whose sandbox
+// allows no others, never in the process that talks to the network.
 //
-// A tool gives a raster, which libvips then resizes and encodes, but for
-// animated GIFs, which gifsicle resizes whole, and for optimizers, which repack
-// a finished thumbnail.
+// A tool writes a raster, which libvips then resizes and encodes. There are three
+// exceptions: gifsicle resizes animated GIFs whole, optimizers repack a finished
+// thumbnail, and packers make an animated thumbnail of frames.
 package tools
 
 import (
@@ -22,28 +22,28 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Work is what a worker of tools is asked for.
+// Work is a kind of task for a worker of tools.
 type Work string
 
 // The kinds of work.
 const (
 	Draw     Work = "draw"     // the original into a raster
 	Animate  Work = "animate"  // an animated GIF into a smaller one
-	Optimize Work = "optimize" // a thumbnail into fewer bytes, every pixel as it is
+	Optimize Work = "optimize" // a thumbnail into fewer bytes, with the same pixels
 	Pack     Work = "pack"     // frames, an animation.Animation, into an animated thumbnail
 )
 
-// Name names the work on an original of a type into a thumbnail of a format, as "draw svg"
-// or "pack avif".
+// Name returns the name of the work for an original of a type and a thumbnail of a format, such as
+// "draw svg" or "pack avif".
 func (w Work) Name(original thumbnail.Type, made thumbnail.Format) string {
 	return Name(w, w.of(original, made))
 }
 
-// ByName reports whether programs read the original by its name in the worker's folder; what
-// is in memory has none.
+// ByName reports whether programs read the original by its name in the worker's folder. Thumbnails
+// and frames in memory have no name.
 func (w Work) ByName() bool { return w == Draw || w == Animate }
 
-// of is what the work depends on: the original's type, or the thumbnail's format.
+// of returns the thumbnail's format for Optimize and Pack, and the original's type for other work.
 func (w Work) of(original thumbnail.Type, made thumbnail.Format) string {
 	if w == Optimize || w == Pack {
 		return string(made)
@@ -55,12 +55,12 @@ func (w Work) of(original thumbnail.Type, made thumbnail.Format) string {
 type entry struct {
 	work     Work
 	what     string   // the original's type, or the thumbnail's format
-	programs []string // all of them are needed; of names with | between them, one
+	programs []string // all of them are needed; names with | between them are alternatives
 	run      func(*task) error
 	optional []string // programs that some originals need
 }
 
-// The table, with the Debian packages of the programs: librsvg2-bin,
+// table returns the tools. The programs are in these packages of Debian: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
 // libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, optipng, libavif-bin.
 func table() []entry {
@@ -91,15 +91,15 @@ func table() []entry {
 	}
 }
 
-// imageMagick is version 6's program, or 7's, each with 16 bits a channel.
+// imageMagick names the programs of ImageMagick 6 and 7 with 16 bits per channel.
 const imageMagick = "convert-im6.q16|magick-im7.q16"
 
-// Box is the tools that this machine has.
+// Box has the programs of this machine.
 type Box struct {
 	paths map[string]string // program to path
 }
 
-// Open looks for the programs.
+// Open returns a box of the table's programs that are in PATH.
 func Open() Box {
 	b := Box{paths: map[string]string{}}
 	for _, e := range table() {
@@ -115,31 +115,31 @@ func Open() Box {
 	return b
 }
 
-// A worker's folder has two parts, and the worker stands in the second. All paths
-// are seen from there, so that nobody needs a right to the folders above.
+// A worker's folder has two parts; the second is the worker's working directory. All
+// paths are relative to it, so the worker needs no rights to the folders above.
 const (
-	incoming = "in"  // where the original is
-	scratch  = "out" // where tools may write
-	// original is the name that every original has for the tools: its own could
-	// hold what a program takes for an option.
+	incoming = "in"  // tools read the original here
+	scratch  = "out" // tools write here
+	// original is the file name of every original. A program could mistake the
+	// original's real name for an option.
 	original = "original"
 )
 
-// Incoming is the part of a worker's folder in which tools read.
+// Incoming returns the part of a worker's folder in which tools read.
 func Incoming(folder string) string { return filepath.Join(folder, incoming) }
 
-// Scratch is the part of a worker's folder in which tools write.
+// Scratch returns the part of a worker's folder in which tools write.
 func Scratch(folder string) string { return filepath.Join(folder, scratch) }
 
-// Named is the path of the original in a worker's folder.
+// Named returns the path of the original in a worker's folder.
 func Named(folder string) string { return filepath.Join(folder, incoming, original) }
 
-// fontRules is the name of fontconfig's file, beside the original: the system's
-// rules, and before them those that make a drawing's "sans-serif" what Wikimedia's drawings
-// were made for, whichever other fonts are installed.
+// fontRules is the name of fontconfig's file, beside the original. The file maps generic names such as
+// "sans-serif" to the fonts that Wikimedia's drawings expect, even if other fonts are installed. The
+// system's rules follow.
 const fontRules = "fonts.conf"
 
-// Furnish puts into a worker's folder what tools read beside the original.
+// Furnish writes fontRules into a worker's folder.
 func Furnish(folder string) error {
 	rules := `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
@@ -156,13 +156,13 @@ func Furnish(folder string) error {
 <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
 </fontconfig>
 `
-	return os.WriteFile(filepath.Join(folder, incoming, fontRules), []byte(rules), 0o644) //nolint:gosec // workers are another user
+	return os.WriteFile(filepath.Join(folder, incoming, fontRules), []byte(rules), 0o644) //nolint:gosec // workers run as another user
 }
 
-// Writable is what tools may write to, as the worker sees it.
+// Writable is the folder where tools may write, relative to the worker's working directory.
 const Writable = "."
 
-// Visible lists what tools may read: programs' libraries and data, fonts, and the original.
+// Visible lists the paths that tools may read: libraries and data of programs, fonts, and the original.
 func Visible() []string {
 	return []string{
 		"../" + incoming, "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share", "/usr/local/share/fonts",
@@ -171,8 +171,8 @@ func Visible() []string {
 	}
 }
 
-// Executables lists what may be executed: the programs and the dynamic linker,
-// which is their interpreter.
+// Executables lists the paths that tools may execute: the programs and their
+// interpreter, the dynamic linker.
 func (b Box) Executables() []string {
 	paths := []string{"/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"}
 	for _, path := range b.paths {
@@ -181,7 +181,7 @@ func (b Box) Executables() []string {
 	return paths
 }
 
-// Types names the work for which all programs are here, as "draw svg".
+// Types returns the names of the work whose programs are all on this machine, such as "draw svg".
 func (b Box) Types() (names []string) {
 	for _, e := range table() {
 		if len(b.missing(e)) == 0 {
@@ -191,7 +191,7 @@ func (b Box) Types() (names []string) {
 	return names
 }
 
-// Name names a work on a type or format.
+// Name returns the name of the work on a type or format.
 func Name(w Work, what string) string { return string(w) + " " + what }
 
 func (b Box) missing(e entry) []string {
@@ -203,16 +203,16 @@ type Request struct {
 	Work      Work
 	Spec      thumbnail.Spec
 	Header    guard.Header
-	MaxPixels int64         // of what is drawn
-	Within    time.Duration // that the work may take; 0 = unknown
-	Original  *os.File      // or the thumbnail that is to be optimized
+	MaxPixels int64         // of the drawn raster
+	Within    time.Duration // time limit of the work; 0 = unknown
+	Original  *os.File      // the thumbnail for Optimize, the frames for Pack
 	Out       *os.File
-	// Sides is where a page's own sides are told, which its raster has only rounded; it may
-	// be nil.
+	// Sides, if not nil, receives a page's exact sides in points. The raster's sides are
+	// rounded.
 	Sides *objectstore.Sides
 }
 
-// Run does the work and writes what was made to Out. Errors are faults.
+// Run does the work and writes the result to Out. Errors are faults.
 func (b Box) Run(r Request) error {
 	what := r.Work.of(r.Header.Type, r.Spec.Format)
 	for _, e := range table() {
@@ -220,5 +220,5 @@ func (b Box) Run(r Request) error {
 			return e.run(&task{request: r, box: b})
 		}
 	}
-	return fault.New(fault.Unsupported, "no engine here renders originals of type %s", what)
+	return fault.New(fault.Unsupported, "no engine draws originals of type %s", what)
 }

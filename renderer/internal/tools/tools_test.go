@@ -26,21 +26,21 @@ import (
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="160" height="120">
 <switch><rect systemLanguage="fr" width="160" height="120" fill="blue"/><rect width="160" height="120" fill="red"/></switch></svg>`
 
-// chinese has a label in each way of writing.
+// chinese has a colour for each Chinese script: red for simplified, blue for traditional.
 const chinese = `<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><switch><rect systemLanguage="zh-hans" width="8" height="8" fill="red"/>
 <rect systemLanguage="zh-hant" width="8" height="8" fill="blue"/><rect width="8" height="8"/></switch></svg>`
 
-// shadow has its shadow in the middle, and nothing else there.
+// shadow has only the shadow of a rectangle in its middle.
 const shadow = `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="80"><filter id="f" x="-1" y="-1" width="9" height="9">
 <feDropShadow dx="40" dy="40" stdDeviation="0" flood-color="red"/></filter><rect x="-2" y="-2" width="9" height="9" fill="blue" filter="url(#f)"/></svg>`
 
-// plain is a red drawing of that size, with more attributes of its root.
+// plain returns a red drawing of the given size. more are further attributes of the root element.
 func plain(width, height, more string) string {
 	return `<svg xmlns="http://www.w3.org/2000/svg" width="` + width + `" height="` + height + `" ` + more +
 		` viewBox="0 0 200 100"><rect x="-999" y="-999" width="9999" height="9999" fill="red"/></svg>`
 }
 
-// page is a PDF of a red page and a blue one, 160 × 120 points each.
+// page is a PDF with a red page and a blue page of 160 × 120 points each.
 const page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R 5 0 R]/Count 2>>endobj\n" +
 	"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 160 120]/Contents 4 0 R>>endobj\n4 0 obj<</Length 30>>stream\n1 0 0 rg 0 0 160 120 re f      \nendstream endobj\n" +
 	"5 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 160 120]/Contents 6 0 R>>endobj\n6 0 obj<</Length 30>>stream\n0 0 1 rg 0 0 160 120 re f      \nendstream endobj\n" +
@@ -48,7 +48,7 @@ const page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Ty
 
 const tetrahedron = "solid a\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 9 0\nendfacet\nfacet\nvertex 0 0 0\nvertex 9 0 0\nvertex 0 0 9\nendfacet\n"
 
-// folder is a worker's, in which the test stands as the worker does.
+// folder makes a worker's folder, and changes to the working directory that the worker has in it.
 func folder(t *testing.T) string {
 	t.Helper()
 	path := t.TempDir()
@@ -64,8 +64,8 @@ func folder(t *testing.T) string {
 	return path
 }
 
-// work does the request on an original of those bytes, and returns what was made. The
-// request's own header goes before the one that guard reads.
+// work does the request on an original with these bytes, and returns the output. guard reads the
+// header unless the request has a header.
 func work(t *testing.T, r Request, body []byte) ([]byte, error) {
 	t.Helper()
 	path := folder(t)
@@ -97,7 +97,7 @@ func work(t *testing.T, r Request, body []byte) ([]byte, error) {
 	return made, working
 }
 
-// made is a file that one of the field's programs writes from a picture of 160 × 120 pixels.
+// made returns the file that a program writes from a picture of 160 × 120 pixels.
 func made(t *testing.T, out, program string, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
@@ -135,7 +135,7 @@ func ppm(m *image.RGBA) []byte {
 	return all
 }
 
-// raster reads what a tool drew: a PPM, or a picture that Go reads.
+// raster returns the size and the middle pixel of a tool's output: a PPM, or a picture that Go reads.
 func raster(t *testing.T, body []byte) (width, height int, middle [3]uint8) {
 	t.Helper()
 	if m, _, err := image.Decode(bytes.NewReader(body)); err == nil {
@@ -144,7 +144,7 @@ func raster(t *testing.T, body []byte) (width, height int, middle [3]uint8) {
 	}
 	h, err := guard.Drawn(bytes.NewReader(body), int64(len(body)), 1<<40)
 	if err != nil {
-		t.Fatalf("%d bytes that are no raster: %v", len(body), err)
+		t.Fatalf("%d bytes are not a raster: %v", len(body), err)
 	}
 	at := int(h.Offset) + (h.Height/2*h.Width+h.Width/2)*h.Bands
 	return h.Width, h.Height, [3]uint8{body[at], body[at+1], body[at+2]}
@@ -165,26 +165,26 @@ func TestDrawings(t *testing.T) {
 		"a drawing at the thumbnail's size": {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 320}, drawing, 320, 240, red},
 		"in a language":                     {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "fr"}, drawing, 80, 60, blue},
 		"in a language with a region":       {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "fr-CA"}, drawing, 80, 60, blue},
-		"at its own size, to be cut":        {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Crop: &thumbnail.Rect{Right: 10, Bottom: 10}}, drawing, 160, 120, red},
-		"at its own size, as asked for":     {thumbnail.Spec{Type: thumbnail.TypeSVG}, drawing, 160, 120, red},
-		"a language that is no locale":      {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hant"}, chinese, 80, 80, blue},
-		"MediaWiki's next best language":    {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hk"}, chinese, 80, 80, blue},
+		"a crop in the drawing's own size":  {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Crop: &thumbnail.Rect{Right: 10, Bottom: 10}}, drawing, 160, 120, red},
+		"the drawing's own size":            {thumbnail.Spec{Type: thumbnail.TypeSVG}, drawing, 160, 120, red},
+		"a language that is not a locale":   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hant"}, chinese, 80, 80, blue},
+		"MediaWiki's fallback language":     {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hk"}, chinese, 80, 80, blue},
 		"a fractional height":               {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 400}, plain("412.279", "244.576", ""), 400, 238, red},
 		"a size in fonts":                   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("10em", "100", `font-size="20"`), 100, 50, red},
 		"a size by style":                   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("100", "100", `style="width:200px"`), 100, 50, red},
-		"that covers a box":                 {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80}, plain("10em", "100", `font-size="20"`), 160, 80, red},
-		"that fits in one":                  {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80, Fit: thumbnail.FitIn}, plain("10em", "100", `font-size="20"`), 100, 50, red},
+		"a box that the drawing covers":     {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80}, plain("10em", "100", `font-size="20"`), 160, 80, red},
+		"a box that the drawing fits in":    {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80, Fit: thumbnail.FitIn}, plain("10em", "100", `font-size="20"`), 100, 50, red},
 		"a tiny drawing":                    {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("0.4", "0.2", ""), 100, 50, red},
-		"a tiny one that fits in":           {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80, Fit: thumbnail.FitIn}, plain("0.4", "0.2", ""), 100, 50, red},
-		"a vast one":                        {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("4e8", "2e8", ""), 100, 50, red},
+		"a tiny drawing that fits in a box": {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100, Height: 80, Fit: thumbnail.FitIn}, plain("0.4", "0.2", ""), 100, 50, red},
+		"a vast drawing":                    {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("4e8", "2e8", ""), 100, 50, red},
 		"a shadow":                          {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}, shadow, 80, 80, red},
-		"a page at 150 dots an inch":        {thumbnail.Spec{Type: thumbnail.TypePDF}, page, 334, 250, red},
+		"a page at 150 dots per inch":       {thumbnail.Spec{Type: thumbnail.TypePDF}, page, 334, 250, red},
 		"a page of two points":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 100}, strings.ReplaceAll(page, "160 120", "2 1"), 400, 200, red},
 		"a page in proportion":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(page, "160 120", "100 50.2"), 399, 200, red},
-		"a page that is cut to nothing":     {thumbnail.Spec{Type: thumbnail.TypePDF}, strings.ReplaceAll(page, "120]", "120]/CropBox[160 120 320 240]"), 334, 250, red},
-		"a page that is turned":             {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 90}, strings.ReplaceAll(page, "120]", "120]/Rotate 90"), 250, 334, red},
+		"a page with an empty crop box":     {thumbnail.Spec{Type: thumbnail.TypePDF}, strings.ReplaceAll(page, "120]", "120]/CropBox[160 120 320 240]"), 334, 250, red},
+		"a rotated page":                    {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 90}, strings.ReplaceAll(page, "120]", "120]/Rotate 90"), 250, 334, red},
 		"the second page":                   {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 2}, page, 334, 250, blue},
-		"the first for one that is absent":  {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 9}, page, 334, 250, red},
+		"the first page for a missing page": {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 9}, page, 334, 250, red},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body, err := work(t, Request{Work: Draw, Spec: c.spec}, []byte(c.body))
@@ -192,20 +192,20 @@ func TestDrawings(t *testing.T) {
 				t.Fatal(err)
 			}
 			if w, h, middle := raster(t, body); w != c.width || h != c.height || middle != c.middle {
-				t.Errorf("%d × %d, %v in the middle; want %d × %d, %v", w, h, middle, c.width, c.height, c.middle)
+				t.Errorf("%d × %d with %v in the middle, want %d × %d with %v", w, h, middle, c.width, c.height, c.middle)
 			}
 		})
 	}
 }
 
-// A page that would have too many pixels is drawn at fewer dots.
+// A page that would have too many pixels gets fewer dots per inch.
 func TestALargePageIsDrawnCoarser(t *testing.T) {
 	body, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypePDF}, MaxPixels: 10_000}, []byte(page))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w, h, _ := raster(t, body); w*h > 10_000 || w*h < 9_000 {
-		t.Errorf("%d × %d pixels, where 10000 are allowed", w, h)
+		t.Errorf("%d × %d pixels, want at most 10000 and at least 9000", w, h)
 	}
 }
 
@@ -227,14 +227,14 @@ func TestOtherTypes(t *testing.T) {
 		width, height int
 	}{
 		"a page of a DjVu":            {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 0, 160, 120},
-		"shrunk by a whole factor":    {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 5000, 80, 60},
+		"a DjVu shrunk by a factor":   {djvu, thumbnail.Spec{Type: thumbnail.TypeDjVu}, 5000, 80, 60},
 		"the middle of a video":       {video, thumbnail.Spec{Type: thumbnail.TypeVideo}, 0, 160, 120},
-		"before the end past it":      {video, thumbnail.Spec{Type: thumbnail.TypeVideo, Page: 100}, 0, 160, 120},
+		"a second beyond the end":     {video, thumbnail.Spec{Type: thumbnail.TypeVideo, Page: 100}, 0, 160, 120},
 		"a JPEG 2000 of odd tiles":    {odd, thumbnail.Spec{Type: thumbnail.TypeJP2}, 0, 160, 120},
-		"at fewer of its resolutions": {odd, thumbnail.Spec{Type: thumbnail.TypeJP2, Width: 40}, 0, 80, 60},
-		"that has but one of them":    {bare, thumbnail.Spec{Type: thumbnail.TypeJP2, Width: 20}, 0, 160, 120},
-		"a solid at the size":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320}, 0, 320, 240},
-		"a solid that is cut":         {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320, Crop: &thumbnail.Rect{Right: 9, Bottom: 9}}, 0, 640, 480},
+		"a JPEG 2000 that is reduced": {odd, thumbnail.Spec{Type: thumbnail.TypeJP2, Width: 40}, 0, 80, 60},
+		"a JPEG 2000, one resolution": {bare, thumbnail.Spec{Type: thumbnail.TypeJP2, Width: 20}, 0, 160, 120},
+		"a solid at thumbnail size":   {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320}, 0, 320, 240},
+		"a cropped solid":             {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 320, Crop: &thumbnail.Rect{Right: 9, Bottom: 9}}, 0, 640, 480},
 		"a solid of very many pixels": {aSolid, thumbnail.Spec{Type: thumbnail.TypeSTL, Width: 4000}, 0, 2000, 1500},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,11 +258,11 @@ func TestXCF(t *testing.T) {
 	}
 }
 
-// A profile stands behind the header of a PNG, and the picture is whole.
+// A PNG has its profile after the header, and the picture stays whole.
 func TestAPNGWithItsProfile(t *testing.T) {
 	grey, profile := greyOf(samples.Disc(9), []byte("a profile"))
 	if profile != nil || grey.Bounds().Dx() != 9 {
-		t.Errorf("a transparent picture kept the profile of a grey one: %q", profile)
+		t.Errorf("a transparent picture kept the profile of a grey picture: %q", profile)
 	}
 	opaque := image.NewNRGBA(image.Rect(0, 0, 2, 1))
 	for i := range opaque.Pix {
@@ -274,7 +274,7 @@ func TestAPNGWithItsProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if at := bytes.Index(file.Bytes(), []byte("iCCPicc")); at != metadata.PNGStart+4 {
-		t.Errorf("the profile stands at %d", at)
+		t.Errorf("the profile is at byte %d", at)
 	}
 	m, _, err := image.Decode(&file)
 	if _, ok := m.(*image.Gray); err != nil || !ok {
@@ -292,8 +292,8 @@ func TestAnimations(t *testing.T) {
 		frames int
 	}{
 		"all frames within the area": {thumbnail.Spec{Width: 30, MaxAnimatedArea: 1_000_000}, 4},
-		"the first one beyond it":    {thumbnail.Spec{Width: 30, MaxAnimatedArea: 1}, 1},
-		"cut and mirrored":           {thumbnail.Spec{Width: 30, Height: 30, FlipX: true, FlipY: true, MaxAnimatedArea: 1_000_000, Crop: &thumbnail.Rect{Right: 40, Bottom: 40}}, 4},
+		"one frame beyond the area":  {thumbnail.Spec{Width: 30, MaxAnimatedArea: 1}, 1},
+		"cropped and mirrored":       {thumbnail.Spec{Width: 30, Height: 30, FlipX: true, FlipY: true, MaxAnimatedArea: 1_000_000, Crop: &thumbnail.Rect{Right: 40, Bottom: 40}}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body, err := work(t, Request{Work: Animate, Spec: c.spec}, spinner)
@@ -326,7 +326,7 @@ func TestOptimizers(t *testing.T) {
 			w, h, middle := raster(t, smaller)
 			wantW, wantH, wantMiddle := raster(t, body)
 			if w != wantW || h != wantH || middle != wantMiddle || len(smaller) > len(body) {
-				t.Errorf("%d × %d in %d bytes; was %d × %d in %d", w, h, len(smaller), wantW, wantH, len(body))
+				t.Errorf("%d × %d in %d bytes, want %d × %d in at most %d bytes", w, h, len(smaller), wantW, wantH, len(body))
 			}
 		})
 	}
@@ -344,7 +344,7 @@ func TestRefusals(t *testing.T) {
 		"a drawing of too many pixels": {Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypeSVG}}, wide, fault.TooLarge},
 		"a broken drawing":             {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeSVG}}, "<svg", fault.Undecodable},
 		"a broken document":            {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypePDF}}, "%PDF-", fault.Undecodable},
-		"a document without size":      {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypePDF}, MaxPixels: 1}, huge, fault.TooLarge},
+		"a document of a vast size":    {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypePDF}, MaxPixels: 1}, huge, fault.TooLarge},
 		"a broken DjVu":                {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeDjVu}}, "AT&TFORM", fault.Undecodable},
 		"a broken video":               {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeVideo}}, "RIFF", fault.Undecodable},
 		"a broken solid":               {Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeSTL}}, "solid", fault.Undecodable},
@@ -383,22 +383,22 @@ func TestPAM(t *testing.T) {
 	}
 }
 
-// Work for which a program is missing is not offered.
-func TestWhatThisMachineLacks(t *testing.T) {
+// Types omits the work whose programs are missing.
+func TestMissingPrograms(t *testing.T) {
 	if all := Open().Types(); !slices.Contains(all, "draw stl") || !slices.Contains(all, "draw svg") || !slices.Contains(all, "optimize png") {
-		t.Errorf("offered: %v", all)
+		t.Errorf("Types returns %v", all)
 	}
 	t.Setenv("PATH", t.TempDir())
 	lacking := Open()
 	if all := lacking.Types(); !slices.Equal(all, []string{"draw xcf", "draw stl"}) {
-		t.Errorf("offered without any program: %v", all)
+		t.Errorf("Types returns %v without any program", all)
 	}
 	if len(lacking.Executables()) != 2 || len(Visible()) == 0 {
-		t.Errorf("what may be executed: %v", lacking.Executables())
+		t.Errorf("executables without any program: %v", lacking.Executables())
 	}
 }
 
-func TestWhatProgramsSay(t *testing.T) {
+func TestMessagesOfPrograms(t *testing.T) {
 	info := "Title: Pages: 3\nPages: 1\nPages:   12\nPage    3 size:  792 x 612 pts (letter)\n"
 	if n := number(info, "Pages:"); n != 12 {
 		t.Errorf("%d pages", n)
@@ -408,7 +408,7 @@ func TestWhatProgramsSay(t *testing.T) {
 	}
 	for text, want := range map[string]bool{"std::bad_alloc": true, "Out of memory": true, "syntax error": false} {
 		if (&task{}).outOfMemory(text) != want {
-			t.Errorf("%q is taken for a lack of memory: %v", text, !want)
+			t.Errorf("outOfMemory(%q) is %v", text, !want)
 		}
 	}
 	var kept bytes.Buffer
@@ -417,7 +417,7 @@ func TestWhatProgramsSay(t *testing.T) {
 	}
 }
 
-// A limit that ends a program is told as what it was.
+// A program that a limit ends gives the fault of that limit.
 func TestLimitsThatEndPrograms(t *testing.T) {
 	for signal, want := range map[string]fault.Kind{"XCPU": fault.Overran, "XFSZ": fault.TooLarge, "TERM": fault.Undecodable} {
 		err := exec.Command("/bin/sh", "-c", "kill -"+signal+" $$").Run()
@@ -432,6 +432,6 @@ func TestLimitsThatEndPrograms(t *testing.T) {
 	err := exec.Command("/bin/false").Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && !fault.Is((&task{}).ended(exit, "std::bad_alloc"), fault.TooLarge) {
-		t.Error("a lack of memory is not told")
+		t.Error("a lack of memory is not reported as too large")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/component"
 )
 
-// versions are the programs that are asked for their version, and how.
+// versions lists the programs that can print their version, with the argument for it.
 var versions = []struct {
 	name     string
 	program  string
@@ -21,15 +21,15 @@ var versions = []struct {
 	{component.ImageMagick, imageMagick, "-version"},
 	{component.FFmpeg, "ffmpeg", "-version"},
 	{component.Gifsicle, "gifsicle", "--version"},
-	{component.LibjpegTurbo, "jpegtran", "-version"}, // of the library's own package
+	{component.LibjpegTurbo, "jpegtran", "-version"}, // in the library's own package
 	{component.OptiPNG, "optipng", "-v"},
 }
 
-// askWithin is how long a program may take to tell its version: at most half of a start.
+// askWithin is the time limit of a program that prints its version. It is at most half of the time for a worker's start.
 const askWithin = 10 * time.Second
 
-// Versions asks all programs at once for theirs, before the worker is confined. One that does
-// not answer is left out.
+// Versions runs all programs at once and returns the versions that they print. It omits programs that print none.
+// The worker calls it before it enters the sandbox.
 func (b Box) Versions() component.Versions {
 	all := component.Versions{}
 	var mu sync.Mutex
@@ -42,9 +42,9 @@ func (b Box) Versions() component.Versions {
 		asked.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, path, v.question) //nolint:gosec // programs and words of the table
+			cmd := exec.CommandContext(ctx, path, v.question) //nolint:gosec // programs and arguments of the table
 			cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=.", "LC_ALL=C.UTF-8"}
-			said, _ := cmd.CombinedOutput() // some end as if they had failed
+			said, _ := cmd.CombinedOutput() // some programs print their version and exit with an error
 			mu.Lock()
 			defer mu.Unlock()
 			if version := component.Find(string(said)); version != "" {

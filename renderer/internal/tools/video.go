@@ -8,16 +8,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// only files: a playlist's entries are not fetched.
+// localOnly has the options that limit ffmpeg to local files, so that it fetches no entries of a playlist.
 var localOnly = []string{"-v", "error", "-protocol_whitelist", "file"}
 
-// arguments puts those of a program behind the ones that all runs of ffmpeg have.
+// arguments returns the arguments of every run of ffmpeg and ffprobe, followed by more.
 func arguments(more ...string) []string {
 	return append(localOnly[:len(localOnly):len(localOnly)], more...)
 }
 
-// drawVideo draws the frame at the asked second, by default in the middle, and
-// the nearest one where there is none.
+// drawVideo draws the frame at the requested second, by default in the middle. If no frame can be
+// decoded there, it draws the nearest.
 func drawVideo(t *task) error {
 	p, err := t.probe()
 	if err != nil {
@@ -28,18 +28,18 @@ func drawVideo(t *task) error {
 		return fault.New(fault.Undecodable, "the original has no video")
 	}
 	if w, h := s.shown(); s.Width > 1<<16 || s.Height > 1<<16 || max(w*h, s.Width*s.Height) > t.request.MaxPixels {
-		return fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are rendered", w, h, t.request.MaxPixels)
+		return fault.New(fault.TooLarge, "the original has %d × %d pixels, at most %d are allowed", w, h, t.request.MaxPixels)
 	}
 	film := p.span(s)
-	if film.end <= film.start { // a recording that was never finished, most likely
+	if film.end <= film.start { // most likely an unfinished recording
 		film = t.scan(p, s)
 	}
 	return t.nearest(p, s, film)
 }
 
-// nearest draws the frame at the second that is asked for. Where none can be decoded, the original is shorter
-// than it says: then the frame at its true middle or, of what was asked for, at its true
-// end; then the last one from which decoding can begin; and the first.
+// nearest draws the frame at the requested second. If no frame can be decoded there, the original is shorter than it
+// declares. Then nearest tries three other frames: at the requested second within the true length (by default the
+// true middle), the last keyframe before that, and the first frame.
 func (t *task) nearest(p probe, s stream, film span) error {
 	second := film.at(t.request.Spec.Page)
 	if t.request.Spec.FirstFrame {
@@ -62,13 +62,13 @@ func (t *task) nearest(p probe, s stream, film span) error {
 	return err
 }
 
-// How ffmpeg seeks: to the frame itself, or to the one before it at which decoding begins.
+// How ffmpeg seeks: to the frame itself, or to the keyframe before it.
 const (
 	exactly      = "-accurate_seek"
 	fromKeyframe = "-noaccurate_seek"
 )
 
-// frame is one to draw.
+// frame describes a frame to draw.
 type frame struct {
 	stream stream
 	second float64
@@ -81,7 +81,7 @@ func (t *task) frameAt(s stream, second float64, how string) error {
 	return t.frame(frame{stream: s, second: second, how: how, filter: s.filters()})
 }
 
-// frame draws one, and fails when there is none.
+// frame draws a frame. It returns fault.Undecodable if ffmpeg writes no frame.
 func (t *task) frame(f frame) error {
 	if err := t.startOver(); err != nil {
 		return err
@@ -100,12 +100,12 @@ func (t *task) frame(f frame) error {
 		return err
 	}
 	if !drawn(t) {
-		return fault.New(fault.Undecodable, "the original has no frame that can be decoded at second %.3f", f.second)
+		return fault.New(fault.Undecodable, "no frame of the original can be decoded at second %.3f", f.second)
 	}
 	return nil
 }
 
-// startOver forgets what an earlier try wrote.
+// startOver deletes the output of an earlier try.
 func (t *task) startOver() error {
 	if err := t.request.Out.Truncate(0); err != nil {
 		return err
@@ -119,7 +119,7 @@ func drawn(t *task) bool {
 	return err == nil && info.Size() > 0
 }
 
-// scan reads the times of all packets of a stream. It is empty when they cannot be read.
+// scan returns the span of a stream by the times of all its packets. It returns an empty span if ffprobe prints no time.
 func (t *task) scan(p probe, s stream) span {
 	times := &packetTimes{}
 	err := t.runProgram(call{program: "ffprobe", out: times, args: arguments(
@@ -131,18 +131,18 @@ func (t *task) scan(p probe, s stream) span {
 	return span{times.first - zero, (times.first+times.last)/2 - zero, times.last - zero}
 }
 
-// packetTimes keeps the first and the last time of lines of "presentation,decoding", in
-// seconds, of which either may be missing.
+// packetTimes keeps the lowest and the highest time of ffprobe's lines "presentation,decoding", in seconds. Either
+// time of a line may be missing.
 type packetTimes struct {
 	line        []byte
 	any         bool
 	first, last float64
 }
 
-// maxTimeLine is more than a line of two times has.
+// maxTimeLine bounds a line, in bytes. Lines with two times are shorter.
 const maxTimeLine = 128
 
-// Write never fails: ffprobe goes on to the last packet.
+// Write never fails, so ffprobe continues to the last packet.
 func (p *packetTimes) Write(b []byte) (int, error) {
 	for _, c := range b {
 		if c != '\n' {

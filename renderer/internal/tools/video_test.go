@@ -12,11 +12,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// brightening is a film of eight seconds, ten frames each, that gets brighter by twenty
-// steps of 16 to 235 a second.
+// brightening is a film of eight seconds with ten frames per second. Its luma begins at 16 and rises by 20
+// per second.
 const brightening = "color=black:s=16x16:r=10:d=8,geq=lum='16+20*T':cb=128:cr=128"
 
-// filmed is a video that ffmpeg makes with those arguments.
+// filmed returns the video that ffmpeg makes with the arguments.
 func filmed(t *testing.T, out string, args ...string) []byte {
 	t.Helper()
 	encoders, err := exec.Command("ffmpeg", "-v", "error", "-encoders").Output()
@@ -31,7 +31,7 @@ func filmed(t *testing.T, out string, args ...string) []byte {
 	return made(t, out, "ffmpeg", append(append([]string{"-v", "error", "-y"}, args...), out)...)
 }
 
-// drawnFrom draws the frame at a second: 0 is the default, less the first.
+// drawnFrom draws the frame at a second: 0 means the default, a negative second means the first frame.
 func drawnFrom(t *testing.T, body []byte, second int) []byte {
 	t.Helper()
 	spec := thumbnail.Spec{Type: thumbnail.TypeVideo, Page: max(0, second), FirstFrame: second < 0}
@@ -59,18 +59,18 @@ func TestTheSecondOfAVideo(t *testing.T) {
 		second float64
 	}{
 		"the middle":                                          {"out.mp4", lavfi(x264...), 0, 4},
-		"an asked second":                                     {"out.mp4", lavfi(x264...), 6, 6},
-		"the first frame, when asked for":                     {"out.mp4", lavfi(x264...), -1, 0},
-		"one beyond the end":                                  {"out.mp4", lavfi(x264...), 60, 7},
+		"a requested second":                                  {"out.mp4", lavfi(x264...), 6, 6},
+		"the first frame":                                     {"out.mp4", lavfi(x264...), -1, 0},
+		"a second beyond the end":                             {"out.mp4", lavfi(x264...), 60, 7},
 		"a film that begins late":                             {"out.mp4", late, 0, 4},
-		"a second of it":                                      {"out.mp4", late, 2, 2},
+		"a second of a film that begins late":                 {"out.mp4", late, 2, 2},
 		"a film shorter than its sound":                       {"out.mp4", long, 0, 4},
-		"the same in Matroska":                                {"out.mkv", long, 0, 4},
-		"a recording that was not finished":                   {"out.webm", live, 0, 3.95},
-		"a second of it beyond the end":                       {"out.webm", live, 60, 6.9},
-		"a film behind a picture":                             {"out.mkv", cover, 0, 4},
+		"a film shorter than its sound, in Matroska":          {"out.mkv", long, 0, 4},
+		"an unfinished recording":                             {"out.webm", live, 0, 3.95},
+		"a second beyond the end of an unfinished recording":  {"out.webm", live, 60, 6.9},
+		"a film after a cover":                                {"out.mkv", cover, 0, 4},
 		"an MPEG transport stream":                            {"out.ts", lavfi("-c:v", "mpeg2video", "-q:v", "2"), 0, 4},
-		"one with times before each packet":                   {"out.m2ts", lavfi("-c:v", "mpeg2video", "-q:v", "2", "-mpegts_m2ts_mode", "1"), 0, 4},
+		"a transport stream with times before each packet":    {"out.m2ts", lavfi("-c:v", "mpeg2video", "-q:v", "2", "-mpegts_m2ts_mode", "1"), 0, 4},
 		"the middle in whole seconds, as Wikimedia counts it": {"out.mpg", lavfi("-c:v", "mpeg1video", "-q:v", "2", "-r", "25"), 0, 3},
 		"AVI":                             {"out.avi", lavfi("-c:v", "mpeg4", "-q:v", "2"), 0, 4},
 		"a film of less than two seconds": {"out.mp4", lavfi(append(x264, "-t", "1")...), 0, 0.5},
@@ -84,14 +84,14 @@ func TestTheSecondOfAVideo(t *testing.T) {
 	}
 }
 
-// A film that was cut off is drawn at what is its middle then, not at its black beginning.
+// The thumbnail of a truncated film shows the middle of the remaining part, not the black beginning.
 func TestATruncatedVideo(t *testing.T) {
 	body := filmed(t, "out.mp4", "-f", "lavfi", "-i", brightening, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "5", "-movflags", "+faststart")
 	film := bytes.Index(body, []byte("mdat"))
 	body = body[:film+(len(body)-film)*9/20]
 	for page, least := range map[int]byte{0: 20, 7: 20} {
 		if _, _, middle := raster(t, drawnFrom(t, body, page)); middle[0] < least {
-			t.Errorf("second %d: %v in the middle, as at the beginning", page, middle)
+			t.Errorf("second %d: %v in the middle of the picture, as at the film's beginning", page, middle)
 		}
 	}
 }
@@ -106,10 +106,10 @@ func TestTheShapeOfAVideo(t *testing.T) {
 		body          func() []byte
 		width, height int
 	}{
-		"wide pixels":             {func() []byte { return turned("0") }, 128, 32},
-		"wide pixels turned":      {func() []byte { return turned("90") }, 32, 128},
-		"wide pixels turned back": {func() []byte { return turned("-90") }, 32, 128},
-		"wide pixels upside down": {func() []byte { return turned("180") }, 128, 32},
+		"wide pixels":                        {func() []byte { return turned("0") }, 128, 32},
+		"wide pixels rotated by 90 degrees":  {func() []byte { return turned("90") }, 32, 128},
+		"wide pixels rotated by -90 degrees": {func() []byte { return turned("-90") }, 32, 128},
+		"wide pixels upside down":            {func() []byte { return turned("180") }, 128, 32},
 		"narrow pixels": {func() []byte {
 			return filmed(t, "out.mpg", "-f", "lavfi", "-i", "color=red:s=352x240:r=25:d=1", "-vf", "setsar=10/11", "-c:v", "mpeg1video")
 		}, 321, 240},
@@ -122,17 +122,17 @@ func TestTheShapeOfAVideo(t *testing.T) {
 	}
 }
 
-// remuxed writes the turn into the display matrix of an MP4's track, in Go: the option for
-// it has changed its name between versions of ffmpeg.
+// remuxed writes a rotation into the display matrix of an MP4's track. It does so in Go, because
+// versions of ffmpeg have different names for the option.
 func remuxed(t *testing.T, body []byte, _, degrees string) []byte {
 	t.Helper()
 	matrices := map[string][4]int32{"0": {1, 0, 0, 1}, "90": {0, 1, -1, 0}, "-90": {0, -1, 1, 0}, "180": {-1, 0, 0, -1}}
 	m := matrices[degrees]
 	at := bytes.Index(body, []byte("tkhd"))
 	if at < 0 {
-		t.Fatal("an MP4 without a track")
+		t.Fatal("the MP4 has no track")
 	}
-	for i, offset := range []int{0, 4, 12, 16} { // of a, b, c, d in rows of three
+	for i, offset := range []int{0, 4, 12, 16} { // offsets of a, b, c and d in rows of three
 		value := uint32(m[i] << 16) //nolint:gosec // a fixed-point number's bits
 		copy(body[at+4+40+offset:], []byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)})
 	}
@@ -151,19 +151,19 @@ func TestTheColoursOfAVideo(t *testing.T) {
 		args []string
 		want [3]uint8
 	}{
-		"high definition without a word": {"out.mkv", encode("1280x720", "bt709", untagged...), [3]uint8{180, 17, 17}},
-		"less without a word":            {"out.mkv", encode("320x240", "smpte170m", untagged...), [3]uint8{180, 17, 17}},
-		"a word against the size":        {"out.mkv", encode("1280x720", "smpte170m", "-c:v", "libx264", "-preset", "ultrafast", "-colorspace", "smpte170m"), [3]uint8{180, 17, 17}},
-		"VP9 without a word":             {"out.webm", encode("1280x720", "smpte170m", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-b:v", "1M"), [3]uint8{180, 17, 17}},
-		"a wrong word for 8 bits":        {"out.mkv", encode("1280x720", "bt709", "-c:v", "libx264", "-preset", "ultrafast", "-bsf:v", "h264_metadata=matrix_coefficients=14"), [3]uint8{180, 17, 17}},
+		"high definition without tags": {"out.mkv", encode("1280x720", "bt709", untagged...), [3]uint8{180, 17, 17}},
+		"low definition without tags":  {"out.mkv", encode("320x240", "smpte170m", untagged...), [3]uint8{180, 17, 17}},
+		"tags against the size":        {"out.mkv", encode("1280x720", "smpte170m", "-c:v", "libx264", "-preset", "ultrafast", "-colorspace", "smpte170m"), [3]uint8{180, 17, 17}},
+		"VP9 without tags":             {"out.webm", encode("1280x720", "smpte170m", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-b:v", "1M"), [3]uint8{180, 17, 17}},
+		"a wrong tag for 8 bits":       {"out.mkv", encode("1280x720", "bt709", "-c:v", "libx264", "-preset", "ultrafast", "-bsf:v", "h264_metadata=matrix_coefficients=14"), [3]uint8{180, 17, 17}},
 		"full range": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0xb41111:s=320x240:r=5:d=0.4", "-vf", "scale=out_color_matrix=smpte170m:out_range=pc,format=yuvj420p",
 			"-c:v", "libx264", "-preset", "ultrafast", "-color_range", "pc"}, [3]uint8{180, 17, 17}},
 		"wide colours": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0xb41111:s=320x240:r=5:d=0.4", "-vf",
 			"format=gbrp,setparams=colorspace=gbr:range=pc:color_primaries=bt709:color_trc=bt709,zscale=primaries=bt2020:matrix=bt2020nc:transfer=bt709:range=tv,format=yuv420p",
 			"-c:v", "libx264", "-preset", "ultrafast", "-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", "bt2020-10"}, [3]uint8{180, 17, 17}},
-		// Diffuse white: 58 % of PQ's range are 203 cd/m² (ITU-R BT.2408), and 75 % of HLG's.
+		// Diffuse white is 203 cd/m² (ITU-R BT.2408): 58 % of PQ's range, and 75 % of HLG's range.
 		"white of PQ": {"out.mkv", hdrGrey("smpte2084", "0x949494"), [3]uint8{213, 213, 213}},
-		"PQ of odd sides": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0x949494:s=161x121:r=5:d=0.4", "-vf",
+		"PQ with odd sides": {"out.mkv", []string{"-f", "lavfi", "-i", "color=0x949494:s=161x121:r=5:d=0.4", "-vf",
 			"format=yuv420p,setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084", "-c:v", "ffv1"}, [3]uint8{213, 213, 213}},
 		"black of PQ":  {"out.mkv", hdrGrey("smpte2084", "0x000000"), [3]uint8{0, 0, 0}},
 		"white of HLG": {"out.mkv", hdrGrey("arib-std-b67", "0xbfbfbf"), [3]uint8{213, 213, 213}},
@@ -197,10 +197,10 @@ func TestAVideoWithTransparency(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, format, err := image.Decode(bytes.NewReader(drawnFrom(t, filmed(t, c.out, c.args...), 0)))
 			if err != nil || format != "png" {
-				t.Fatalf("a %s: %v", format, err)
+				t.Fatalf("format %q: %v", format, err)
 			}
 			if _, _, _, a := m.At(32, 32).RGBA(); a>>8 < 110 || a>>8 > 145 {
-				t.Errorf("alpha is %d", a>>8)
+				t.Errorf("alpha is %d, want 110 to 145", a>>8)
 			}
 		})
 	}
@@ -212,7 +212,7 @@ func TestVideosThatAreNotDrawn(t *testing.T) {
 	for name, c := range map[string]struct {
 		body []byte
 		want fault.Kind
-	}{"pixels as wide as posters": {wide, fault.TooLarge}, "sound alone": {sound, fault.Undecodable}} {
+	}{"pixels 100 times as wide as high": {wide, fault.TooLarge}, "sound alone": {sound, fault.Undecodable}} {
 		r := Request{Work: Draw, Header: guard.Header{Type: thumbnail.TypeVideo}, MaxPixels: 4_000_000}
 		if _, err := work(t, r, c.body); !fault.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)

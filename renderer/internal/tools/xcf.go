@@ -10,11 +10,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// drawXCF draws the layers that are visible, over each other.
+// drawXCF draws the visible layers over each other.
 func drawXCF(t *task) error {
 	info, err := t.request.Original.Stat()
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "the original could not be read back")
+		return fault.Wrap(err, fault.Internal, "cannot read the original from the renderer's disk")
 	}
 	original, err := xcf.Open(t.request.Original, info.Size(), t.request.MaxPixels)
 	if err != nil {
@@ -31,9 +31,9 @@ func drawXCF(t *task) error {
 	return writePNG(t.request.Out, picture, profile)
 }
 
-// greyOf gives an opaque grey picture one channel, as the profile of a grey image
-// wants it. Such a profile is of no use to a picture that is transparent, which
-// Go writes as colours.
+// greyOf returns an opaque grey picture with one channel, and its profile: the profile of a grey
+// image fits one channel only. It returns a transparent picture without the profile, since Go
+// writes transparent grey as colours.
 func greyOf(m image.Image, profile []byte) (image.Image, []byte) {
 	colours, ok := m.(*image.NRGBA)
 	if !ok || !colours.Opaque() {
@@ -46,16 +46,16 @@ func greyOf(m image.Image, profile []byte) (image.Image, []byte) {
 	return grey, profile
 }
 
-// writePNG packs nothing: libvips reads it at once.
+// writePNG writes a PNG without compression, since libvips reads the PNG at once.
 func writePNG(to io.Writer, m image.Image, profile []byte) error {
 	e := png.Encoder{CompressionLevel: png.NoCompression}
 	return e.Encode(&profiled{to: to, left: metadata.PNGStart, chunk: metadata.ProfileChunk(profile)}, m)
 }
 
-// profiled writes a chunk behind the header of a PNG.
+// profiled inserts a chunk after the header of a PNG.
 type profiled struct {
 	to    io.Writer
-	left  int // bytes of the header to come
+	left  int // bytes of the header that are not written yet
 	chunk []byte
 }
 

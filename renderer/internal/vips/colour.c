@@ -1,7 +1,7 @@
-/* What samples and colours mean, step by step. */
+/* Converts samples and colours, one step a function. */
 #include "vips.h"
 
-/* In the interpretation of their number of bands and depth. */
+/* Sets the interpretation that fits the number of bands and the depth. */
 static int plain_numbers(VipsImage *in, VipsImage **out) {
 	int deep = in->BandFmt == VIPS_FORMAT_USHORT;
 	VipsInterpretation space = in->Type;
@@ -11,7 +11,7 @@ static int plain_numbers(VipsImage *in, VipsImage **out) {
 	return vips_copy(in, out, "interpretation", space, NULL);
 }
 
-/* Whether floats are values of a picture, 0 to 1, and not coordinates of a colour space. */
+/* Returns whether floats are values of a picture, 0 to 1, and not coordinates of a colour space. */
 static int values(VipsImage *in) {
 	switch (in->Type) {
 	case VIPS_INTERPRETATION_LAB:
@@ -79,7 +79,7 @@ int tm_bands(VipsImage *in, int colours, int alpha, VipsImage **out) {
 	return result;
 }
 
-/* Without its profile. */
+/* Copies the image without its profile. */
 static int unprofiled(VipsImage *in, VipsImage **out) {
 	if (vips_copy(in, out, NULL))
 		return -1;

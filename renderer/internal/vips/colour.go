@@ -11,18 +11,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// A thumbnail's colours are sRGB, or those of a small profile that goes with it: one of more
-// colours than sRGB's, such as Display P3, in a format that carries profiles. All else is converted once the
-// picture is small.
+// A thumbnail has the colours of sRGB, or keeps a small profile of more colours than sRGB, such as
+// Display P3, if its format carries profiles. All other colours are converted to sRGB once the picture
+// is small.
 const (
-	// maxProfile is the most bytes that a profile may take which a thumbnail keeps.
+	// maxProfile is the most bytes of a profile that a thumbnail keeps.
 	maxProfile = 4096
-	// pixelsPerByte of a profile are the fewest that a thumbnail has which keeps it: a
-	// profile is smaller than its picture.
+	// pixelsPerByte is the fewest pixels of a thumbnail for each byte of the profile that it keeps: a
+	// profile must be smaller than its picture.
 	pixelsPerByte = 8
 )
 
-// settleColours makes the current picture sRGB unless its profile is kept.
+// settleColours converts the current picture to sRGB unless the thumbnail keeps its profile.
 func (r *render) settleColours() error {
 	space := r.header.Colour
 	switch {
@@ -47,7 +47,7 @@ func (r *render) settleProfile(profile []byte) error {
 	grey := r.current.ptr.Bands < 3
 	switch {
 	case grey != (read.Model == "GRAY") || !grey && read.Model != "RGB ":
-		return r.giveProfile(nil) // of other pixels than these
+		return r.giveProfile(nil) // the profile is for other pixels
 	case grey:
 		return r.greyCurve(read)
 	case read.Plain() || r.keeps(read, len(profile), r.area()):
@@ -55,19 +55,19 @@ func (r *render) settleProfile(profile []byte) error {
 	}
 	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_to_srgb(in, out) })
 	if err != nil {
-		return r.giveProfile(nil) // one that no colour engine can read says nothing
+		return r.giveProfile(nil) // no colour engine can read the profile, so it is dropped
 	}
 	return nil
 }
 
-// keeps reports whether a thumbnail of so many pixels carries the profile, which has size bytes.
+// keeps reports whether a thumbnail of area pixels keeps the profile of size bytes.
 func (r *render) keeps(p colour.Profile, size, area int) bool {
 	carried := r.spec.Format == thumbnail.FormatAuto || r.spec.Format.Row().Profiles
 	return p.Wide() && carried && !r.spec.StripICC && size <= min(maxProfile, area/pixelsPerByte)
 }
 
-// greyCurve makes grey that of sRGB, so that no profile has to say what it is: on pixels
-// of three bands, which some formats make of grey, it would mean nothing.
+// greyCurve converts grey to the grey of sRGB and drops the profile. Some formats make three bands of
+// grey; a grey profile means nothing there.
 func (r *render) greyCurve(p colour.Profile) error {
 	if p.Plain() {
 		return r.giveProfile(nil)
@@ -88,7 +88,7 @@ func (r *render) giveProfile(profile []byte) error {
 	})
 }
 
-// toneMap makes sRGB of what means more light than white.
+// toneMap converts colours brighter than white to sRGB.
 func (r *render) toneMap(space colour.Space) error {
 	deep, err := step(func(out **C.VipsImage) C.int { return C.tm_deep(r.current.ptr, out) })
 	if err != nil {
@@ -105,8 +105,8 @@ func (r *render) toneMap(space colour.Space) error {
 	return nil
 }
 
-// finishColours leaves a finished picture one band when it has no colours, and a tiny
-// profile in place of one that says sRGB at length.
+// finishColours reduces a finished picture without colours to one band, and replaces a long profile of
+// sRGB by a tiny one.
 func (r *render) finishColours() error {
 	profile := r.current.blob(iccName)
 	read := colour.ReadProfile(profile)
@@ -124,8 +124,8 @@ func (r *render) finishColours() error {
 	return nil
 }
 
-// written is the profile that goes into the thumbnail for one that its pixels have: of sRGB
-// a tiny one.
+// written returns the profile that the thumbnail gets if its pixels have the given one: a tiny profile
+// for sRGB, nil with strip_icc.
 func (r *render) written(profile []byte) []byte {
 	read := colour.ReadProfile(profile)
 	switch {

@@ -16,7 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// patch is a PNG of one colour, 128 × 128, with further chunks behind its header.
+// patch returns a PNG of one colour, 128 × 128, with the chunks behind its header.
 func patch(t *testing.T, c color.Color, chunks ...[]byte) []byte {
 	t.Helper()
 	m := image.NewNRGBA(image.Rect(0, 0, 128, 128))
@@ -36,7 +36,7 @@ func pngChunk(kind string, content []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
 }
 
-// shown is the colour in the middle, and the profile that says what it means.
+// shown returns the colour in the middle of the thumbnail, and its profile.
 func shown(t *testing.T, o original, s thumbnail.Spec) (color.NRGBA, []byte) {
 	t.Helper()
 	s.Width = 96
@@ -74,7 +74,7 @@ func near(a, b color.NRGBA, by float64) bool {
 	return true
 }
 
-// What is right follows from IEC 61966-2-1, the chromaticities, and ST 2084.
+// The wanted colours follow from IEC 61966-2-1, the chromaticities, and ST 2084.
 func TestColoursMeanTheSame(t *testing.T) {
 	gamma18 := colour.Space{Transfer: colour.TransferGamma, Gamma: 1.8}.Profile()
 	linear := colour.Space{Transfer: colour.TransferLinear}.Profile()
@@ -93,7 +93,7 @@ func TestColoursMeanTheSame(t *testing.T) {
 		"the same through a filter": {with(color.NRGBA{128, 128, 128, 255}, gamma18), thumbnail.Spec{
 			Format: thumbnail.FormatPNG, Operations: []thumbnail.Operation{{Name: thumbnail.StepBlur, Args: []float64{1, 1}}},
 		}, color.NRGBA{146, 146, 146, 255}, false},
-		"light itself":                     {with(ink, linear), thumbnail.Spec{Format: thumbnail.FormatPNG}, color.NRGBA{128, 56, 168, 255}, false},
+		"linear light":                     {with(ink, linear), thumbnail.Spec{Format: thumbnail.FormatPNG}, color.NRGBA{128, 56, 168, 255}, false},
 		"gAMA of 1":                        {patch(t, ink, pngChunk("gAMA", []byte{0, 1, 0x86, 0xa0})), thumbnail.Spec{Format: thumbnail.FormatPNG}, color.NRGBA{128, 56, 168, 255}, false},
 		"gAMA beside sRGB means nothing":   {patch(t, ink, pngChunk("gAMA", []byte{0, 1, 0x86, 0xa0}), pngChunk("sRGB", []byte{0})), thumbnail.Spec{Format: thumbnail.FormatPNG}, ink, false},
 		"red and blue exchanged, as GIF":   {with(color.NRGBA{200, 60, 30, 255}, exchanged), thumbnail.Spec{Format: thumbnail.FormatGIF}, color.NRGBA{30, 60, 200, 255}, false},
@@ -110,8 +110,8 @@ func TestColoursMeanTheSame(t *testing.T) {
 	}
 }
 
-// tiffOf is a TIFF of 128 × 128 equal pixels in one strip, uncompressed: photometric 1 is grey,
-// 2 is RGB, 5 is CMYK; format 1 is numbers, 2 with a sign, 3 floats.
+// tiffOf returns a TIFF of 128 × 128 equal pixels in one uncompressed strip. photometric 1 is grey, 2 is RGB,
+// 5 is CMYK. format 1 is numbers, 2 is numbers with a sign, 3 is floats.
 func tiffOf(photometric, bits, format uint16, extra []uint16, pixel []byte) []byte {
 	const side, first = 128, 8
 	samples := uint16(len(pixel) / int(bits/8))
@@ -129,7 +129,7 @@ func tiffOf(photometric, bits, format uint16, extra []uint16, pixel []byte) []by
 	for _, f := range fields {
 		count, value := uint32(1), f[2]
 		switch f[0] {
-		case 258, 339: // one number for each sample, which stand behind the directory
+		case 258, 339: // one number for each sample; the numbers are behind the directory
 			count = uint32(samples)
 			for range samples {
 				strip = binary.LittleEndian.AppendUint16(strip, uint16(f[2]))
@@ -183,7 +183,7 @@ func TestSamplesOfATIFF(t *testing.T) {
 		"grey of 32 bits":                   {tiffOf(grey, 32, 1, nil, numbers(0x80000000)), color.NRGBA{128, 128, 128, 255}},
 		"RGB of 32 bits":                    {tiffOf(rgb, 32, 1, nil, numbers(0xffffffff, 0x80000000, 0)), color.NRGBA{255, 128, 0, 255}},
 		"grey of 16 bits with a sign":       {tiffOf(grey, 16, 2, nil, []byte{0, 0x40}), color.NRGBA{128, 128, 128, 255}},
-		"an unspecified band is no alpha":   {tiffOf(rgb, 8, 1, []uint16{0}, []byte{200, 100, 50, 128}), color.NRGBA{200, 100, 50, 255}},
+		"an unspecified band is not alpha":  {tiffOf(rgb, 8, 1, []uint16{0}, []byte{200, 100, 50, 128}), color.NRGBA{200, 100, 50, 255}},
 		"alpha before another band":         {tiffOf(rgb, 8, 1, []uint16{2, 0}, []byte{200, 100, 50, 128, 7}), color.NRGBA{200, 100, 50, 128}},
 		"alpha behind another band":         {tiffOf(rgb, 8, 1, []uint16{0, 2}, []byte{200, 100, 50, 7, 128}), color.NRGBA{200, 100, 50, 128}},
 		"colours multiplied by their alpha": {tiffOf(rgb, 8, 1, []uint16{1}, []byte{100, 50, 25, 128}), color.NRGBA{200, 100, 50, 128}},

@@ -11,15 +11,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// decoding is the planes of a JPEG, decoded once for all thumbnails that are drawn from it.
+// decoding holds the planes of a JPEG, decoded once for all of its thumbnails.
 type decoding struct {
-	least        int // luma's scale at least, in eighths: what the largest thumbnail needs
-	luma, chroma int // those of planes
+	least        int // the smallest scale of luma, in eighths, that suffices for the largest thumbnail
+	luma, chroma int // the scales of planes, in eighths
 	planes       *jpeg.Planes
 }
 
-// decodingFor is what serves all specs. A smaller thumbnail is then drawn from more than it
-// needs, which takes less time than another decoding, and is nearer to the original.
+// decodingFor returns a decoding that suffices for all specs. A smaller thumbnail is then drawn from more
+// samples than it needs. That takes less time than another decoding, and is nearer to the original.
 func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
 	d := &decoding{}
 	stored := geometry.Size{Width: h.Width, Height: h.Height}
@@ -36,7 +36,7 @@ func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
 	return d
 }
 
-// at gives planes of at least these scales, which stay the decoding's.
+// at returns planes of at least these scales, in eighths. The decoding owns the planes.
 func (d *decoding) at(fd, luma, chroma int) (*jpeg.Planes, error) {
 	if d.planes != nil && d.luma >= luma && d.chroma >= chroma {
 		return d.planes, nil
@@ -59,14 +59,14 @@ func (d *decoding) free() {
 	}
 }
 
-// mapWhole maps a file; changes of it stay in this process.
+// mapWhole maps a whole file. Changes to the memory stay in this process.
 func mapWhole(fd, protection int) ([]byte, error) {
 	var info unix.Stat_t
 	if err := unix.Fstat(fd, &info); err != nil {
 		return nil, err
 	}
 	if info.Size <= 0 {
-		return nil, errors.New("an empty file")
+		return nil, errors.New("the file is empty")
 	}
 	return unix.Mmap(fd, 0, int(info.Size), protection, unix.MAP_PRIVATE|unix.MAP_POPULATE)
 }

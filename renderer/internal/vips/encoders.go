@@ -17,11 +17,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// encoder writes a finished picture as a file; one of a lossless format ignores the
-// quality, 1…100.
+// encoder returns a finished picture as a file. The quality is 1 to 100; encoders of lossless formats ignore
+// it.
 type encoder func(r *render, quality int) ([]byte, error)
 
-// encoders has one for each row of the table of formats.
+// encoders has an encoder for each row of the table of formats.
 var encoders = map[thumbnail.Format]encoder{
 	thumbnail.FormatJPEG: (*render).jpeg,
 	thumbnail.FormatPNG:  (*render).png,
@@ -31,10 +31,10 @@ var encoders = map[thumbnail.Format]encoder{
 	thumbnail.FormatJXL:  (*render).jxl,
 }
 
-// byVips has libvips encode, with a suffix and options as its own programs take them.
+// byVips encodes with libvips. how is a suffix with options, as libvips' own programs take them.
 func (r *render) byVips(how string) ([]byte, error) { return r.current.encoded(how) }
 
-// encoded is the picture as a file.
+// encoded returns the picture as a file; how is as for byVips.
 func (p picture) encoded(how string) ([]byte, error) {
 	text := C.CString(how)
 	defer C.free(unsafe.Pointer(text))
@@ -49,7 +49,8 @@ func (p picture) encoded(how string) ([]byte, error) {
 
 func (r *render) area() int { return r.current.width() * r.current.height() }
 
-// large pictures get less effort: the last percent of their bytes takes most of a minute.
+// large reports whether the picture gets less effort: the last percent of its bytes would take most of a
+// minute.
 func (r *render) large() bool { return r.area() > 4_000_000 }
 
 func (r *render) gif(int) ([]byte, error) {
@@ -59,7 +60,7 @@ func (r *render) gif(int) ([]byte, error) {
 	return r.byVips(".gif[effort=7]")
 }
 
-// avif takes little effort: more of it hardly saves bytes (docs/benchmarks.md has the figures).
+// avif uses little effort: more effort hardly saves bytes (docs/benchmarks.md has the figures).
 func (r *render) avif(quality int) ([]byte, error) {
 	effort := 1
 	if r.large() {
@@ -68,7 +69,7 @@ func (r *render) avif(quality int) ([]byte, error) {
 	return r.byVips(fmt.Sprintf(".avif[Q=%d,effort=%d%s]", quality, effort, r.profileAlone()))
 }
 
-// jxl takes the library's usual effort, but for large pictures.
+// jxl uses the library's usual effort, and less for large pictures.
 func (r *render) jxl(quality int) ([]byte, error) {
 	effort := 7
 	if r.large() {
@@ -108,7 +109,7 @@ func (r *render) jpeg(quality int) ([]byte, error) {
 	return C.GoBytes(unsafe.Pointer(out), C.int(length)), nil
 }
 
-// exif is what the thumbnail keeps of the original's.
+// exif returns the part of the original's Exif that the thumbnail keeps, or nil.
 func (r *render) exif() []byte {
 	original := r.steps[0].blob("exif-data")
 	switch {
@@ -120,20 +121,20 @@ func (r *render) exif() []byte {
 	return metadata.Keep(original)
 }
 
-// worth is what a saved bit of a JPEG's luma is worth, in squared error counted in
-// steps of the quantiser: little where it shows, on the edges of drawings and
-// pages, and where it was sharpened. By measurement on Wikimedia's references:
-// more takes more structural similarity than it saves bytes. 0 leaves it to libjpeg.
+// worth returns the worth of a saved bit of a JPEG's luma: the squared error that it may cost, in steps of
+// the quantiser. The worth is low where errors show: on the edges of drawings and pages, and in
+// sharpened pictures. The numbers were measured on Wikimedia's references: higher numbers lose more structural
+// similarity than they save bytes. 0 leaves rounding to libjpeg.
 func (r *render) worth() C.float {
 	of := r.origin()
 	switch {
 	case r.spec.Intermediate:
 		return 0
 	case of == thumbnail.TypeJPEG && r.spec.Sharpen == nil && r.scaled:
-		return 0 // the commonest of all, and the library's own encoder is faster
+		return 0 // the commonest thumbnail, and the library's own encoder is faster
 	case r.spec.Sharpen != nil:
 		return 0.010
-	case of == thumbnail.TypeVideo: // whose noise is its encoder's
+	case of == thumbnail.TypeVideo: // the noise of a video is its encoder's
 		return 0.06
 	case slices.Contains([]thumbnail.Type{thumbnail.TypeJPEG, thumbnail.TypeTIFF, thumbnail.TypeWebP, thumbnail.TypeHEIC, thumbnail.TypeAVIF}, of):
 		return 0.025
@@ -141,12 +142,11 @@ func (r *render) worth() C.float {
 	return 0.005
 }
 
-// losslessBytes a pixel is the most that a lossless WebP may take; what takes more
-// is a photograph, whatever its original's format.
+// losslessBytes is the most bytes a pixel of a lossless WebP. A picture that takes more is a photograph, even
+// if its original is a PNG.
 const losslessBytes = 1.5
 
-// webP keeps drawings lossless, as Wikimedia does: what was a PNG or an SVG. A
-// quality of 100 asks for that too, as in Thumbor.
+// webP keeps PNGs and SVGs lossless, as Wikimedia does. A quality of 100 is lossless too, as in Thumbor.
 func (r *render) webP(quality int) ([]byte, error) {
 	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG || quality == 100 {
 		lossless, err := r.encodeWebP(quality, true)
@@ -164,19 +164,19 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 		how = ".webp[lossless=true,effort=0]"
 	case lossless:
 		how = ".webp[lossless=true,effort=4]"
-	case r.origin() == thumbnail.TypeVideo: // whose frame took far longer to find than any effort here
+	case r.origin() == thumbnail.TypeVideo: // finding the frame took far longer than any effort here
 		how = fmt.Sprintf(".webp[Q=%d,effort=6,preset=photo]", quality)
 	}
 	file, err := r.byVips(how)
 	return metadata.WithoutExif(file), err
 }
 
-// png leaves to libvips what Go's encoder does not do as well: grey, of which
-// it makes more bytes, and interlaced pictures. Coloured ones it packs better, and
-// in less time (docs/benchmarks.md has the figures).
+// png encodes grey and interlaced pictures with libvips: Go's encoder makes more bytes of grey, and cannot
+// interlace. Go's encoder packs coloured pictures better, and in less time (docs/benchmarks.md has
+// the figures).
 //
-// The best compression walks long ways in smooth pictures: 26 seconds for four
-// megapixels of clouds, where 2 make a file 9 % larger. Large ones do without.
+// The best compression is slow in smooth pictures: it takes 26 seconds for four megapixels of clouds. The
+// usual compression takes 2 seconds, and the file is 9 % larger. Large pictures therefore get the usual one.
 func (r *render) png(int) ([]byte, error) {
 	area := r.area()
 	if r.spec.Intermediate {
@@ -201,7 +201,8 @@ func (r *render) png(int) ([]byte, error) {
 	return metadata.WithProfile(packed.Bytes(), r.current.blob(iccName)), nil
 }
 
-// Up to so many pixels a PNG gets the best compression: of one byte each, of more.
+// A PNG of up to so many pixels gets the best compression: patientGrey for one byte a pixel, patientColoured
+// for more.
 const (
 	patientGrey     = 2_500_000
 	patientColoured = 1 << 20
@@ -215,8 +216,8 @@ func (r *render) pngByVips(best bool) ([]byte, error) {
 	return r.byVips(fmt.Sprintf(".png[compression=%d,interlace=%t,filter=all%s]", compression, r.spec.Progressive, r.profileAlone()))
 }
 
-// profileAlone is an option that keeps libvips from writing an Exif of its own making, which it
-// does into AVIF, and from 8.16 on into PNG. Before 8.15 it takes the profile as well.
+// profileAlone returns an option that keeps libvips from adding its own Exif to AVIF, and from 8.16 on to
+// PNG. Before 8.15 the option would also drop the profile, so a picture with a profile gets no option.
 func (r *render) profileAlone() string {
 	switch {
 	case C.vips_version(0)*100+C.vips_version(1) >= 815:
@@ -229,8 +230,8 @@ func (r *render) profileAlone() string {
 
 const maxColours = 256
 
-// coloured gives the picture to Go: by a palette when its colours fit in one, as
-// most drawings' do.
+// coloured returns the picture for Go's encoder. It has a palette if the picture has at most maxColours
+// colours, as most drawings do.
 func (r *render) coloured() image.Image {
 	bands := int(r.current.ptr.Bands)
 	bounds := image.Rect(0, 0, r.current.width(), r.current.height())

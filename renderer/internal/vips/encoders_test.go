@@ -14,7 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// encode renders the original at a width of 48, and gives the file.
+// encode renders the original at a width of 48, and returns the file.
 func encode(t *testing.T, body []byte, of thumbnail.Type, s thumbnail.Spec) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "original")
@@ -57,7 +57,7 @@ func TestEachFormatHasAnEncoder(t *testing.T) {
 	}
 }
 
-// What a row says of a format holds of the files that its encoder writes.
+// The files of each encoder agree with the row of the format.
 func TestEncodersDoWhatTheirRowsSay(t *testing.T) {
 	soft, err := samples.WebP(samples.Disc(64)) // with transparency
 	if err != nil {
@@ -100,7 +100,7 @@ func TestFormatsOfALaterVersionAreRefused(t *testing.T) {
 	}
 }
 
-// An original without Exif gives a thumbnail without.
+// An original without Exif gives a thumbnail without Exif.
 func TestNoExifIsMadeUp(t *testing.T) {
 	body, err := samples.PNG(samples.Landscape(160, 120))
 	if err != nil {

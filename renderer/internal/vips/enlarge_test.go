@@ -7,7 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// A square in the middle stays there, whichever sides of the picture grow.
+// A square in the middle stays in the middle, no matter which sides of the picture grow.
 func TestEnlargingMovesNothing(t *testing.T) {
 	const side = 8
 	body := fmt.Appendf(nil, "P6\n%d %d\n255\n", side, side)

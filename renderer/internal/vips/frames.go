@@ -15,9 +15,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// moving is the format of a thumbnail that keeps the original's frames: the first that
-// is asked for and can be animated. There is none when all frames have more pixels than
-// render.max_animated_area, or when a border is trimmed, which each frame has its own of.
+// moving returns the format of a thumbnail that keeps the original's frames: the first requested format
+// that can be animated. ok is false if all frames together have more pixels than
+// render.max_animated_area, or if the spec trims a border, because each frame has its own border.
 func (r *render) moving() (format thumbnail.Format, ok bool) {
 	h := r.header
 	loadable := h.Type == thumbnail.TypeGIF || h.Type == thumbnail.TypeWebP
@@ -35,18 +35,17 @@ func (r *render) moving() (format thumbnail.Format, ok bool) {
 	return wanted[i], true
 }
 
-// frames are those of an animated thumbnail.
+// frames holds the frames of an animated thumbnail.
 type frames struct {
-	original picture // all of the original's, under each other
+	original picture // all frames of the original, under each other
 	count    int
-	size     geometry.Size // of one
+	size     geometry.Size // of one frame
 	bands    int
-	pixels   []byte // of all that are drawn, under each other
+	pixels   []byte // of all drawn frames, under each other
 }
 
-// drawFrames draws each frame by itself, as if it were a picture of its own: scaled
-// together, they would bleed into each other. It gives false, having drawn nothing, when
-// the thumbnail would have too many pixels or take too long with all its frames.
+// drawFrames draws each frame as a picture of its own: frames that are scaled together bleed into each
+// other. If all frames would have too many pixels or take too long, it draws nothing and returns false.
 func (r *render) drawFrames(format thumbnail.Format) (drawn bool, err error) {
 	original, err := r.openPages("[n=-1]", false)
 	if err != nil {
@@ -75,8 +74,8 @@ func (r *render) drawFrames(format thumbnail.Format) (drawn bool, err error) {
 	return true, r.join(all, first)
 }
 
-// add draws a frame behind the others. One that cannot be decoded ends the animation, as
-// a picture is drawn as far as its file goes.
+// add draws frame i behind the others. A frame that cannot be decoded ends the animation, just as a
+// render draws a picture as far as its file goes.
 func (r *render) add(all *frames, i int, first *render, format thumbnail.Format) error {
 	f, err := r.frame(all, i, first, format)
 	var refused *fault.Fault
@@ -90,14 +89,13 @@ func (r *render) add(all *frames, i int, first *render, format thumbnail.Format)
 	defer f.free()
 	pixels := pixelsIn(f.current)
 	if len(pixels) != all.size.Width*all.size.Height*all.bands {
-		return fault.New(fault.Internal, "frame %d of an animation is drawn at another size than the first", i)
+		return fault.New(fault.Internal, "frame %d of an animation has another size than the first frame", i)
 	}
 	copy(all.pixels[i*len(pixels):], pixels)
 	return nil
 }
 
-// frame draws one frame, finished. What is looked for in the first one, the place of a
-// smart cut, is the others' too.
+// frame draws and finishes frame i. All frames take the place of a smart cut from the first frame.
 func (r *render) frame(all *frames, i int, first *render, format thumbnail.Format) (*render, error) {
 	f := &render{spec: r.spec, header: r.header, maxPixels: r.maxPixels, overlays: r.overlays, first: first, isFrame: true}
 	f.header.Frames = 1
@@ -118,7 +116,7 @@ func (r *render) frame(all *frames, i int, first *render, format thumbnail.Forma
 	return f, nil
 }
 
-// loadFrame scales a frame that is there already.
+// loadFrame scales a frame that is decoded already.
 func (r *render) loadFrame() error {
 	stored := geometry.Size{Width: r.current.width(), Height: r.current.height()}
 	orientation := r.orientation()
@@ -136,14 +134,14 @@ func (r *render) loadFrame() error {
 	return r.scaleWhole(plan, plan.Scaled.Turned(orientation), orientation)
 }
 
-// affords reports whether so many frames like the first may be drawn.
+// affords reports whether the limits of pixels and time allow count frames like the first.
 func (r *render) affords(first *render, count int) bool {
 	area := int64(first.current.width()) * int64(first.current.height())
 	scaled := int64(first.planned.Scaled.Width) * int64(first.planned.Scaled.Height)
 	return max(area, scaled)*int64(count) <= r.spec.MaxAnimatedArea && first.budget.Repeats(count)
 }
 
-// restart lets go of all images.
+// restart frees all images.
 func (r *render) restart() {
 	for _, s := range slices.Backward(r.steps) {
 		s.free()
@@ -151,8 +149,8 @@ func (r *render) restart() {
 	r.steps, r.current = nil, picture{}
 }
 
-// reserve maps the memory of all frames. Go's own would count against the worker's limit
-// of addresses for good.
+// reserve maps memory for the pixels of all frames. Memory of Go's heap would count against the worker's
+// limit of addresses until the worker ends.
 func (r *render) reserve(all *frames, first picture) (err error) {
 	all.size = geometry.Size{Width: first.width(), Height: first.height()}
 	all.bands = int(first.ptr.Bands)
@@ -177,7 +175,7 @@ func (r *render) join(all frames, first *render) error {
 	return nil
 }
 
-// pixelsIn are those of a finished picture, which keeps them.
+// pixelsIn returns the pixels of a finished picture. The picture owns them.
 func pixelsIn(p picture) []byte {
 	return unsafe.Slice((*byte)(C.tm_pixels(p.ptr)), p.width()*p.height()*int(p.ptr.Bands))
 }

@@ -15,14 +15,14 @@ import (
 
 var colours4 = color.Palette{color.White, color.Black, color.RGBA{255, 0, 0, 255}, color.RGBA{0, 0, 255, 255}}
 
-// part is a frame of one colour of colours4.
+// part is a frame in one colour of colours4.
 type part struct {
 	at       image.Rectangle
 	colour   uint8
 	disposal byte
 }
 
-// gifOf is a GIF of a screen of 40 × 20 pixels.
+// gifOf returns a GIF with a screen of 40 × 20 pixels.
 func gifOf(t *testing.T, loops int, parts ...part) original {
 	t.Helper()
 	g := &gif.GIF{LoopCount: loops, Config: image.Config{Width: 40, Height: 20, ColorModel: colours4}}
@@ -80,7 +80,7 @@ func pixel(p *filter.Picture, x, y int) []byte {
 	return p.Pix[at : at+p.Bands]
 }
 
-// alternating is white, black, white, black.
+// alternating returns a GIF whose frames are white, black, white, black.
 func alternating(t *testing.T) original {
 	t.Helper()
 	return gifOf(t, 2, part{screen, 0, 0}, part{screen, 1, 0}, part{screen, 0, 0}, part{screen, 1, 0})
@@ -92,7 +92,7 @@ func TestFramesDoNotBleedIntoEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, from := framesOf(t, body)
-	if len(all) != 4 || from.number("loop") != 3 { // of a GIF, the loops that follow the first
+	if len(all) != 4 || from.number("loop") != 3 { // a GIF counts the loops after the first
 		t.Fatalf("%d frames of 4, shown %d times of 3", len(all), from.number("loop"))
 	}
 	for i, f := range all {
@@ -119,12 +119,12 @@ func TestWhatKeepsAnAnimation(t *testing.T) {
 		"a flip":                           {thumbnail.Spec{FlipY: true, Format: webP}, 4, webP},
 		"filters":                          {thumbnail.Spec{Format: webP, Operations: []thumbnail.Operation{{Name: thumbnail.StepBlur, Args: []float64{2, 1}}, {Name: thumbnail.StepRotate, Args: []float64{90}}}}, 4, webP},
 		"a preferred format":               {thumbnail.Spec{Prefer: []thumbnail.Format{webP}}, 4, webP},
-		"the preferred one that is moving": {thumbnail.Spec{Prefer: []thumbnail.Format{jxl, webP}}, 4, webP},
-		"none of the preferred ones":       {thumbnail.Spec{Prefer: []thumbnail.Format{jxl}}, 4, thumbnail.FormatGIF},
-		"but not a border that is cut":     {thumbnail.Spec{Trim: &thumbnail.Trim{Corner: "top-left"}, Format: webP}, 1, webP},
-		"nor a still format":               {thumbnail.Spec{Format: thumbnail.FormatPNG}, 1, thumbnail.FormatPNG},
-		"nor frames that grow too large":   {thumbnail.Spec{Width: 800, Enlarge: true, Format: webP}, 1, webP},
-		"nor filters that make them so":    {thumbnail.Spec{Format: webP, Operations: []thumbnail.Operation{{Name: thumbnail.StepProportion, Args: []float64{20}}}}, 1, webP},
+		"the preferred animated format":    {thumbnail.Spec{Prefer: []thumbnail.Format{jxl, webP}}, 4, webP},
+		"only still formats are preferred": {thumbnail.Spec{Prefer: []thumbnail.Format{jxl}}, 4, thumbnail.FormatGIF},
+		"no frames with a trimmed border":  {thumbnail.Spec{Trim: &thumbnail.Trim{Corner: "top-left"}, Format: webP}, 1, webP},
+		"no frames in a still format":      {thumbnail.Spec{Format: thumbnail.FormatPNG}, 1, thumbnail.FormatPNG},
+		"no frames that grow too large":    {thumbnail.Spec{Width: 800, Enlarge: true, Format: webP}, 1, webP},
+		"no frames that a filter enlarges": {thumbnail.Spec{Format: webP, Operations: []thumbnail.Operation{{Name: thumbnail.StepProportion, Args: []float64{20}}}}, 1, webP},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.spec.MaxAnimatedArea = 1_000_000
@@ -139,8 +139,8 @@ func TestWhatKeepsAnAnimation(t *testing.T) {
 	}
 }
 
-// All frames are cut where the first one is: a spot elsewhere is not seen, and an encoder
-// makes one of two frames that are the same.
+// All frames are cut at the place of the first frame's cut: a spot elsewhere does not show. An encoder merges
+// equal frames.
 func TestASmartCutStaysWhereItIs(t *testing.T) {
 	o := gifOf(t, 0, part{image.Rect(30, 5, 38, 15), 2, 0}, part{screen, 3, 0}, part{image.Rect(2, 5, 10, 15), 2, 0})
 	_, body, err := o.render(t, thumbnail.Spec{Width: 20, Height: 20, Smart: true, Format: thumbnail.FormatWebP, MaxAnimatedArea: 1 << 20})
@@ -153,17 +153,17 @@ func TestASmartCutStaysWhereItIs(t *testing.T) {
 	}
 }
 
-// What no frame covers is transparent, and so is what a frame leaves that is cleared.
+// Parts that no frame covers are transparent. Parts of a cleared frame are transparent too.
 func TestTransparentGIFs(t *testing.T) {
 	small := image.Rect(10, 5, 20, 15)
 	for name, c := range map[string]struct {
 		parts []part
-		alpha []byte // of the middle of the small frame, and of a corner, for each frame
+		alpha []byte // for each frame, the alpha in the middle of the small frame and in a corner
 	}{
-		"the first covers a part":          {[]part{{small, 1, 0}}, []byte{255, 0}},
-		"and the second another":           {[]part{{small, 1, 0}, {image.Rect(0, 0, 5, 5), 2, 0}}, []byte{255, 0, 255, 255}},
-		"a frame is cleared":               {[]part{{screen, 2, 2}, {small, 3, 0}}, []byte{255, 255, 255, 0}},
-		"all covers all, and has no alpha": {[]part{{screen, 2, 2}, {screen, 3, 0}}, []byte{255, 255, 255, 255}},
+		"the first covers a part":        {[]part{{small, 1, 0}}, []byte{255, 0}},
+		"the second covers another part": {[]part{{small, 1, 0}, {image.Rect(0, 0, 5, 5), 2, 0}}, []byte{255, 0, 255, 255}},
+		"a frame is cleared":             {[]part{{screen, 2, 2}, {small, 3, 0}}, []byte{255, 255, 255, 0}},
+		"every frame covers the screen":  {[]part{{screen, 2, 2}, {screen, 3, 0}}, []byte{255, 255, 255, 255}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, body, err := gifOf(t, 0, c.parts...).render(t, thumbnail.Spec{Format: thumbnail.FormatWebP, MaxAnimatedArea: 1 << 20})

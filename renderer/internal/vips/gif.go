@@ -11,9 +11,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// openPages opens the original with libvips' options. A GIF with transparent parts is
-// first changed in memory: libvips gives them the background's colour, or black, where
-// the file itself names no transparent colour.
+// openPages opens the original with libvips' options. It first changes a GIF with transparent parts in
+// memory. If a file names no transparent colour, libvips fills such parts with the background's colour or
+// with black.
 func (r *render) openPages(options string, anyOrder bool) (picture, error) {
 	if r.header.Type != thumbnail.TypeGIF || !r.header.Alpha {
 		return open(r.fd, options, anyOrder)
@@ -51,14 +51,14 @@ func (r *render) changeGIF() error {
 	return nil
 }
 
-// clearFrame is a frame of one transparent pixel, and the end of the file. It changes no
-// other frame, and has libvips keep what is transparent in them.
+// clearFrame is a frame of one transparent pixel, and the end of the file. With this frame libvips keeps
+// the transparent parts of all other frames.
 const clearFrame = "\x21\xf9\x04\x01\x00\x00\x00\x00" + "\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00" +
 	"\x02\x02\x44\x01\x00" + "\x3b"
 
-// markTransparent gives frames that are cleared afterwards a transparent colour that none
-// of their pixels has, by which libvips knows what to clear them to, and puts clearFrame
-// behind the last one. body has room for it beyond its size.
+// markTransparent gives each frame with a control extension a transparent colour, if it has none: colour 255,
+// which no pixel of a frame of up to 128 colours uses. libvips then clears the frame to transparent.
+// It puts clearFrame behind the last frame. body must have room for clearFrame behind its first size bytes.
 func markTransparent(body []byte, size int) {
 	const header = 13
 	if size < header {
@@ -87,7 +87,7 @@ func markTransparent(body []byte, size int) {
 	copy(body[min(at, size):], clearFrame)
 }
 
-// colours is the length of a colour table, if the flags say that there is one.
+// colours returns the length of a colour table in bytes, or 0 if the flags name no table.
 func colours(flags byte) int {
 	if flags&0x80 == 0 {
 		return 0

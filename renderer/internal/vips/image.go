@@ -8,8 +8,8 @@ import "C"
 
 import "unsafe"
 
-// picture is one step's result in a libvips pipeline. Pixels are computed when it
-// is saved, in strips, so that memory follows the width and not the area.
+// picture is the result of one step in a libvips pipeline. libvips computes the pixels in strips when
+// the picture is saved. Memory therefore grows with the width and not with the area.
 type picture struct{ ptr *C.VipsImage }
 
 func (i picture) free() {
@@ -22,10 +22,10 @@ func (i picture) width() int     { return int(i.ptr.Xsize) }
 func (i picture) height() int    { return int(i.ptr.Ysize) }
 func (i picture) hasAlpha() bool { return C.vips_image_hasalpha(i.ptr) != 0 }
 
-// orientation is EXIF's: 1 is upright, 5 to 8 exchange width and height.
+// orientation returns EXIF's orientation: 1 is upright, 5 to 8 exchange width and height.
 func (i picture) orientation() int { return int(C.tm_orientation(i.ptr)) }
 
-// blob is metadata of that name, nil when there is none. It is copied.
+// blob returns a copy of the metadata of that name, or nil.
 func (i picture) blob(name string) []byte {
 	text := C.CString(name)
 	defer C.free(unsafe.Pointer(text))
@@ -37,7 +37,7 @@ func (i picture) blob(name string) []byte {
 	return C.GoBytes(data, C.int(length))
 }
 
-// step makes an image by a call that writes it to out.
+// step returns the image that call writes to out, or vipsError.
 func step(call func(out **C.VipsImage) C.int) (picture, error) {
 	var out *C.VipsImage
 	if call(&out) != 0 {
@@ -59,12 +59,12 @@ func cBool(b bool) C.int {
 	return 0
 }
 
-// number is metadata of that name, 0 when there is none.
+// number returns the number in the metadata of that name, or 0.
 func (i picture) number(name string) int {
 	text := C.CString(name)
 	defer C.free(unsafe.Pointer(text))
 	return int(C.tm_number(i.ptr, text))
 }
 
-// pagesOf is how many pictures are under each other.
+// pagesOf returns the number of pictures that lie under each other, at least 1.
 func pagesOf(i picture) int { return max(1, int(C.vips_image_get_n_pages(i.ptr))) }

@@ -1,11 +1,11 @@
-/* A JPEG encoder on libjpeg's coefficients: libjpeg writes the file, and what is
- * quantised to what is decided here, so that bits are spent where they show.
+/* A JPEG encoder on libjpeg's coefficients: this file chooses the quantised values,
+ * and libjpeg writes the file. Bits are spent where they show.
  *
- * A coefficient that is barely worth its bits is rounded towards zero or dropped,
- * by what the change costs in squared error beside what it saves in Huffman codes:
- * the path of least cost through a block's coefficients is found by dynamic
- * programming (trellis quantisation: Crouse and Ramchandran 1997). Only those that
- * plain rounding leaves are looked at, a dozen a block. */
+ * A coefficient that is barely worth its bits is rounded towards zero or dropped. Each
+ * change costs squared error and saves bits of Huffman codes. Dynamic programming finds
+ * the path of least cost through a block's coefficients (trellis quantisation: Crouse
+ * and Ramchandran 1997). It looks only at coefficients that plain rounding leaves
+ * above zero, a dozen a block. */
 #include "vips.h"
 
 #include <jpeglib.h>
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a saved bit of chroma is worth; of luma the caller tells. */
+/* The worth of a saved bit of chroma; the caller gives the worth for luma. */
 #define CHROMA_WORTH 0.06f
 
 struct failing {
@@ -36,8 +36,8 @@ static const int zigzag[64] = {
 	41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
 	38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
-/* The forward transform of Arai, Agui and Nakajima (1988) down all eight columns;
- * side by side, so that a compiler computes several at once. */
+/* The forward transform of Arai, Agui and Nakajima (1988) down all eight columns,
+ * side by side: the compiler then computes several at once. */
 static void transform(float *d) {
 	int x;
 	for (x = 0; x < 8; x++, d++) {
@@ -82,11 +82,11 @@ struct plane {
 	float *samples;
 };
 
-/* What half of white adds to the DC of a block. */
+/* The share of half of white in the DC of a block. */
 #define HALF (128.0f * 64)
 
-/* quantiser of one component: the steps, scaled as the transform scales, and the
- * lengths of its Huffman codes by run and size. */
+/* quantiser of one component has the steps, scaled as the transform scales, and the
+ * lengths of the Huffman codes by run and size. */
 struct quantiser {
 	float inverse[64];
 	unsigned char bits[256];
@@ -110,22 +110,22 @@ static void prepare(struct quantiser *q, const JQUANT_TBL *steps, const JHUFF_TB
 	q->worth = worth;
 }
 
-static int size_of(int value) { /* bits of a magnitude */
+static int size_of(int value) { /* returns the bits of a magnitude */
 	return value ? 32 - __builtin_clz((unsigned) value) : 0;
 }
 
-/* One coefficient that plain rounding keeps. It may be made one smaller, or be
- * dropped, where bits could outweigh the error: few may. */
+/* One coefficient that plain rounding keeps. If the saved bits could outweigh the error,
+ * the coefficient may become one smaller or be dropped; this holds for few. */
 struct candidate {
-	int at, values;       /* place in the zigzag; how many values there are to choose from */
+	int at, values;       /* place in the zigzag; number of values to choose from */
 	int value[2];         /* magnitudes */
 	int droppable;
 	float cost[2];        /* least cost of a path that ends here */
 	int from[2];          /* the candidate and choice before: 2 * index + choice, or -1 */
-	float error[2], zero; /* squared error of each choice, and of dropping it */
+	float error[2], zero; /* squared error of each choice, and of dropping the coefficient */
 };
 
-/* The most bits that a code and what follows it take. */
+/* The most bits of a code with the magnitude bits behind it. */
 #define MOST_BITS 26
 
 static float rate(const struct quantiser *q, int run, int size) {
@@ -133,8 +133,8 @@ static float rate(const struct quantiser *q, int run, int size) {
 	return run < 16 ? bits : bits + (run >> 4) * q->bits[0xf0];
 }
 
-/* candidates lists a block's coefficients that are not zero; open tells whether
- * there is anything to choose. */
+/* candidates lists a block's coefficients that are not zero, and returns their number.
+ * It sets open if a coefficient has more than one choice. */
 static int candidates(const struct quantiser *q, const float *scaled, struct candidate *c, int *open) {
 	const float most = q->worth * MOST_BITS;
 	int all[64], n = 0, i;
@@ -199,7 +199,7 @@ static void choose(const struct quantiser *q, const float *scaled, JCOEF *block)
 	for (i = 0; i < n; i++)
 		for (k = 0; k < c[i].values; k++)
 			reach(q, c, i, k);
-	for (i = n - 1; i >= 0; i--) { /* what follows the last one is dropped */
+	for (i = n - 1; i >= 0; i--) { /* coefficients behind the last candidate are dropped */
 		for (k = 0; k < c[i].values; k++) {
 			float whole = c[i].cost[k] + dropped + (c[i].at < 63 ? eob : 0);
 			if (whole < best) {
@@ -238,7 +238,7 @@ static void encode_block(const struct plane *p, const struct quantiser *q, int x
 	choose(q, d, block);
 }
 
-/* RGB into luma and chroma at full resolution (JFIF), or grey as it is. */
+/* Splits RGB into luma and chroma at full resolution (JFIF); copies grey. */
 static void split_row(const TmJpeg *j, const unsigned char *restrict v, float *restrict luma, float *restrict blue, float *restrict red) {
 	int x;
 	if (j->bands == 1) {
@@ -254,7 +254,7 @@ static void split_row(const TmJpeg *j, const unsigned char *restrict v, float *r
 	}
 }
 
-/* What is beyond the picture repeats its edge. */
+/* Splits all rows. Samples beyond the picture repeat its edge. */
 static void split(const TmJpeg *j, struct plane *p) {
 	const size_t row = p[0].stride * sizeof(float);
 	int x, y, i;
@@ -271,7 +271,7 @@ static void split(const TmJpeg *j, struct plane *p) {
 			memcpy(p[i].samples + (size_t) y * p[i].stride, p[i].samples + (size_t) (j->height - 1) * p[i].stride, row);
 }
 
-/* halve averages two by two, in place. */
+/* halve averages squares of two by two samples, in place. */
 static void halve(struct plane *p) {
 	int x, y, stride = p->stride;
 	p->stride /= 2;
@@ -352,7 +352,8 @@ static void rounded(const TmPlane *p, int y, int count, int width, struct rows *
 	}
 }
 
-/* plainly_from_planes leaves all but colours and sampling to the library. */
+/* plainly_from_planes writes planes with the library's own encoder, without its conversion of
+ * colours and its sampling. */
 static void plainly_from_planes(j_compress_ptr c, const TmJpeg *j) {
 	struct rows rows[3];
 	JSAMPARRAY all[3];
@@ -377,7 +378,7 @@ static void plainly_from_planes(j_compress_ptr c, const TmJpeg *j) {
 	jpeg_finish_compress(c);
 }
 
-/* plainly leaves all to the library, which is faster. */
+/* plainly encodes with the library alone, which is faster. */
 static void plainly(j_compress_ptr c, const TmJpeg *j) {
 	if (j->bands == 3)
 		c->in_color_space = JCS_RGB;
@@ -390,7 +391,7 @@ static void plainly(j_compress_ptr c, const TmJpeg *j) {
 	jpeg_finish_compress(c);
 }
 
-/* allot makes room for all components at full resolution, or takes those that are there. */
+/* allot makes room for all components at full resolution, or takes the planes of j. */
 static int allot(const TmJpeg *j, int sampling, struct plane *planes) {
 	const int unit = 8 * sampling;
 	int i;
@@ -410,7 +411,7 @@ static int allot(const TmJpeg *j, int sampling, struct plane *planes) {
 	return 0;
 }
 
-/* by_coefficients writes what is decided here. */
+/* by_coefficients writes the coefficients that choose has chosen. */
 static void by_coefficients(j_compress_ptr c, const TmJpeg *j, int sampling, struct plane *planes) {
 	jvirt_barray_ptr arrays[3];
 	int i;
@@ -461,7 +462,7 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 		plainly(&c, j);
 	result = 0;
 done:
-	/* Of a buffer that grew, libjpeg tells only at the end; before, this is freed already. */
+	/* libjpeg sets *out only at the end. If the buffer grew before an error, *out is freed already. */
 	if (result) {
 		*out = NULL;
 		*length = 0;

@@ -7,7 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// description is what Thumbor answers to /meta/.
+// description is the answer to /meta/, as in Thumbor.
 type description struct {
 	Thumbor struct {
 		Source     sourceMeta   `json:"source"`
@@ -56,8 +56,8 @@ type focalPoint struct {
 	Origin string  `json:"origin"`
 }
 
-// describe writes what would be done to the original. The source's size is the
-// original's; Thumbor tells the thumbnail's there.
+// describe writes the operations that a render would do, and draws nothing. The source's size is the
+// original's, where Thumbor writes the thumbnail's.
 func (r *render) describe(out int) (Result, error) {
 	whole, err := r.measure()
 	if err != nil {
@@ -76,7 +76,7 @@ func (r *render) describe(out int) (Result, error) {
 	return Result{Format: thumbnail.FormatJSON, Width: p.Size().Width, Height: p.Size().Height}, writeAll(out, text)
 }
 
-// measure finds the upright original's size, and what is left of it without its border.
+// measure returns the upright original's size, and sets r.source to the size without the border.
 func (r *render) measure() (geometry.Size, error) {
 	whole := geometry.Size{Width: r.header.Width, Height: r.header.Height}
 	r.source = whole

@@ -10,12 +10,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// packs reports whether a program makes the thumbnail of the frames that were drawn.
+// packs reports whether a program of the format makes the thumbnail from the drawn frames.
 func (r *render) packs(format thumbnail.Format) bool {
 	return r.frames > 1 && format.Row().Animation == thumbnail.Packed
 }
 
-// packed is the drawn frames, with the original's delays and loops.
+// packed returns the drawn frames as an animation.Animation, with the original's delays and loops.
 func (r *render) packed() ([]byte, error) {
 	a := animation.Animation{Loops: r.current.number("loop")}
 	height := C.vips_image_get_page_height(r.current.ptr)
@@ -24,7 +24,7 @@ func (r *render) packed() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		file, err := frame.encoded(".png[compression=1]") // which is read once
+		file, err := frame.encoded(".png[compression=1]") // the program reads the file once, so size matters less than time
 		frame.free()
 		if err != nil {
 			return nil, err
@@ -34,7 +34,7 @@ func (r *render) packed() ([]byte, error) {
 	return a.Marshal()
 }
 
-// delay is how long a frame is shown.
+// delay returns the time for which frame i is shown.
 func (r *render) delay(i int) time.Duration {
 	return time.Duration(C.tm_delay(r.current.ptr, C.int(i))) * time.Millisecond
 }

@@ -26,7 +26,7 @@ func (p *planar) height() int { return int(p.ptr.plane[0].height) }
 
 var errNoMemory = errors.New("out of memory")
 
-// framing is how a picture is scaled, turned and cut at once.
+// framing describes how a picture is scaled, turned and cut at once.
 type framing struct {
 	scaled      geometry.Size // as the original lies
 	orientation int           // Exif's
@@ -36,8 +36,8 @@ type framing struct {
 // turned reports whether rows and columns are exchanged.
 func (f framing) turned() bool { return f.orientation >= 5 && f.orientation <= 8 }
 
-// mirrored reports whether the upright picture goes through the stored one's columns, and
-// its rows, from their end (Exif 2.32, 4.6.4, Orientation).
+// mirrored reports whether the upright picture reads the columns (across) and the rows (down) of the stored
+// picture from their end (Exif 2.32, 4.6.4, Orientation).
 func (f framing) mirrored() (across, down bool) {
 	switch f.orientation {
 	case 2:
@@ -56,8 +56,8 @@ func (f framing) mirrored() (across, down bool) {
 	return false, false
 }
 
-// scale makes the upright, cut picture of what was decoded, with chroma of half its size
-// where that is asked for.
+// scale returns the upright, cut picture, or errNoMemory. halved gives chroma half the width and height
+// of luma.
 func (f framing) scale(decoded *jpeg.Planes, halved bool) (*planar, error) {
 	size := geometry.Size{Width: f.cut.Width, Height: f.cut.Height}
 	if f.turned() {
@@ -83,7 +83,8 @@ func (f framing) scale(decoded *jpeg.Planes, halved bool) (*planar, error) {
 	return lying.transposed(geometry.Size{Width: f.cut.Width, Height: f.cut.Height}, halved)
 }
 
-// axes tell where the samples of a plane's result are in it.
+// axes returns the positions in a decoded plane from which its result's samples are made; half is for a
+// halved plane.
 func (f framing) axes(p jpeg.Plane, decoded *jpeg.Planes, half bool) (across, down C.TmAxis) {
 	left, top := f.cut.Left, f.cut.Top
 	if f.turned() {
@@ -95,8 +96,8 @@ func (f framing) axes(p jpeg.Plane, decoded *jpeg.Planes, half bool) (across, do
 	return across, down
 }
 
-// axis goes through length samples, of which samples are there, in as many steps as the
-// scaled picture has pixels, or half as many.
+// axis returns the axis from pixel from of a scaled picture. The picture's pixels, or half as many, divide
+// length evenly. The plane has samples samples; length may be a fraction of a sample off that number.
 func axis(length float64, pixels, from, samples int, mirrored, half bool) C.TmAxis {
 	step := length / float64(pixels)
 	start := step * float64(from)
@@ -128,11 +129,11 @@ func (p *planar) transposed(size geometry.Size, halved bool) (*planar, error) {
 	return upright, nil
 }
 
-// leastSigma is what blurs at all: below it a neighbour weighs less than a millionth.
+// leastSigma is the smallest sigma that blurs: below it a neighbour weighs less than a millionth.
 const leastSigma = 0.2
 
-// unsharp sharpens all planes, which in RGB is the same but for what is clamped. A halved
-// plane's samples are twice as wide.
+// unsharp sharpens all planes. Sharpening RGB gives the same, except for clamped values. The samples of a
+// halved plane are twice as wide, so its sigma is half.
 func (p *planar) unsharp(s *thumbnail.Sharpen) error {
 	for i := range int(p.ptr.count) {
 		plane := &p.ptr.plane[i]
@@ -150,14 +151,14 @@ func (p *planar) unsharp(s *thumbnail.Sharpen) error {
 	return nil
 }
 
-// dropNeutral leaves luma alone where the picture has no colours.
+// dropNeutral drops both planes of chroma if the picture has no colours.
 func (p *planar) dropNeutral() {
 	if p.ptr.count == 3 && C.tm_plane_neutral(&p.ptr.plane[1]) != 0 && C.tm_plane_neutral(&p.ptr.plane[2]) != 0 {
 		p.ptr.count = 1
 	}
 }
 
-// join makes a picture of RGB, or of grey. Chroma has luma's size.
+// join returns a picture of RGB or grey. Chroma must have the size of luma.
 func (p *planar) join() (picture, error) {
 	bands := int(p.ptr.count)
 	pixels := C.malloc(C.size_t(p.width() * p.height() * bands))

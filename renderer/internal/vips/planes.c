@@ -6,8 +6,8 @@
 
 typedef float four __attribute__((vector_size(16), aligned(4)));
 
-/* The compiler makes each for several processors, of which the best is taken when the
- * program starts. */
+/* The compiler makes each such function for several processors. The program takes the best
+ * one when it starts. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
@@ -46,7 +46,7 @@ void tm_planes_free(TmPlanes *p) {
 	free(p);
 }
 
-/* What is beyond the picture repeats its edge. */
+/* Fills the samples beyond the picture's width with its edge. */
 static void pad_row(TmPlane *p, int y) {
 	float *row = p->samples + (size_t) y * p->stride;
 	int x;
@@ -65,7 +65,7 @@ static void pad(TmPlane *p) {
 
 static float clamp(float v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
 
-/* taps are the samples that one of the result is made of: weights[i * most …]. */
+/* taps has the source samples of each sample of the result, with weights[i * most …]. */
 struct taps {
 	int most, *first, *count;
 	float *weights;
@@ -76,7 +76,7 @@ static void free_taps(struct taps *t) {
 	free(t->weights);
 }
 
-/* Chroma that grows is interpolated between two samples, as libjpeg does. */
+/* Chroma that grows is interpolated between two samples, as in libjpeg. */
 #define LINEAR_BELOW 0.75
 
 static double kernel(double x, double step) {
@@ -117,20 +117,20 @@ static int make_taps(struct taps *t, int n, const TmAxis *a) {
 	return 0;
 }
 
-/* Adds four rows at a time, by their weights, into one. */
+/* Adds weighted rows into sum, four rows at a time. */
 WIDE static void add_rows(float *restrict sum, const unsigned char *restrict rows, size_t stride, int n, const float *w, int count) {
 	int x;
 	memset(sum, 0, sizeof(float) * n);
 	for (; count > 0; count -= 4, w += 4, rows += 4 * stride) {
 		const unsigned char *b = rows + (count > 1 ? stride : 0), *c = rows + (count > 2 ? 2 * stride : 0), *d = rows + (count > 3 ? 3 * stride : 0);
-		const float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3]; /* 0 behind the last one */
+		const float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3]; /* 0 behind the last row */
 		for (x = 0; x < n; x++)
 			sum[x] += w0 * rows[x] + w1 * b[x] + w2 * c[x] + w3 * d[x];
 	}
 }
 
-/* Each sample of the row that results is a sum of some of the given row, behind which there
- * is room for as many as are added at once. */
+/* Each sample of the resulting row is a weighted sum of samples of the given row. Behind the
+ * given row there is room for as many samples as are added at once. */
 static void gather(const float *row, const struct taps *t, float *out, int n) {
 	int i, k;
 	for (i = 0; i < n; i++) {
@@ -166,7 +166,8 @@ void tm_plane_transpose(const TmPlane *in, TmPlane *out) {
 	pad(out);
 }
 
-/* A Gauss curve's half, from its middle on, down to a hundredth; the sum of both halves is 1. */
+/* Returns half of a Gauss curve, from its middle down to a hundredth. The sum of both halves
+ * is 1. */
 static float *gauss(double sigma, int *radius) {
 	float *w;
 	double sum = 0;
@@ -183,7 +184,7 @@ static float *gauss(double sigma, int *radius) {
 	return w;
 }
 
-/* Blurs along a row, which is copied to wide with its edges repeated. */
+/* Blurs along a row. wide receives a copy of the row with repeated edges. */
 WIDE static void blur_row(const float *in, int n, const float *w, int radius, float *restrict wide, float *restrict out) {
 	int x, k;
 	for (x = 0; x < radius; x++) {
@@ -222,8 +223,8 @@ WIDE static void sharpen_row(float *restrict row, const float *ring, int y, cons
 	}
 }
 
-/* Rows are blurred along themselves into a ring as far ahead as the mask reaches, so that
- * each can be sharpened in its place. */
+/* A ring holds rows that are blurred along themselves, as far ahead as the mask reaches. Each
+ * row can then be sharpened in its place. */
 int tm_plane_unsharp(TmPlane *p, double sigma, double amount) {
 	int radius, y, next = 0, n = p->width;
 	float *w = gauss(sigma, &radius), *ring, *wide, *sum;

@@ -11,16 +11,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// finest is the largest scale, in eighths, at which a JPEG is decoded to planes: beyond it
-// libjpeg, whose transform of whole blocks is its processors', takes less time.
+// finest is the largest scale, in eighths, for decoding a JPEG to planes. At larger scales libjpeg takes
+// less time: it transforms whole blocks with the processor's vector instructions.
 const finest = 4
 
-// loadPlanes draws a reduction of a JPEG by its components, and gives false where that is
-// not for this one: libvips draws it then. What can be written from planes stays so; all
-// else becomes a picture of libvips at the thumbnail's size.
+// loadPlanes draws a reduction of a JPEG from its planes. It returns false if planes do not suit this
+// render; libvips draws it then. A straight thumbnail stays planes; any other becomes a picture of libvips
+// at the thumbnail's size.
 func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done bool, err error) {
 	luma := eighths(r.spec, stored, scaled)
-	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > finest || r.decoding == nil { // indexed is a page in its bucket, whose edges show
+	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > finest || r.decoding == nil { // an indexed JPEG is a drawn page, and its edges would show
 		return false, nil
 	}
 	straight := r.straight()
@@ -30,7 +30,7 @@ func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done
 	}
 	decoded, err := r.decoding.at(r.fd, luma, chroma)
 	if err != nil || decoded.Warned || decoded.Width != stored.Width || decoded.Height != stored.Height {
-		return false, nil //nolint:nilerr // libvips tells what is wrong with it
+		return false, nil //nolint:nilerr // libvips reports the error
 	}
 	r.scaled = r.planned.Scaled != r.source
 	f := framing{scaled: scaled, orientation: orientation, cut: r.cutOf(scaled.Turned(orientation))}
@@ -40,8 +40,8 @@ func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done
 	return true, r.settlePlanes(straight)
 }
 
-// eighths is the smallest scale at which the decoded picture is as large as is scaled from;
-// finest + 1 is none.
+// eighths returns the smallest scale, in eighths, whose decoded picture is large enough for scaled:
+// 1 to finest, or finest + 1 if planes cannot be large enough.
 func eighths(s thumbnail.Spec, stored, scaled geometry.Size) int {
 	slack := 1.0
 	if s.Sharpen != nil {
@@ -55,8 +55,8 @@ func eighths(s thumbnail.Spec, stored, scaled geometry.Size) int {
 	return finest + 1
 }
 
-// straight reports whether the thumbnail is written from planes: a JPEG with halved chroma,
-// whose colours stay what they are, and on which no step looks at pixels.
+// straight reports whether the thumbnail is written from planes: it is a JPEG with halved chroma, its colours
+// are not converted, and no step reads its pixels.
 func (r *render) straight() bool {
 	s := r.spec
 	if s.FlipX || s.FlipY || s.Smart || s.Debug || len(s.Operations) > 0 || s.Chroma == "4:4:4" || r.unsharpens() && s.Sharpen.Threshold > 0 {
@@ -69,7 +69,7 @@ func (r *render) straight() bool {
 	return r.keepsColours(size.Width * size.Height)
 }
 
-// keepsColours reports whether a thumbnail of that area has the original's own colours.
+// keepsColours reports whether a thumbnail of area pixels keeps the original's colours unconverted.
 func (r *render) keepsColours(area int) bool {
 	profile := r.current.blob(iccName)
 	read := colour.ReadProfile(profile)
@@ -81,8 +81,8 @@ func (r *render) unsharpens() bool {
 	return geometry.SharpenApplies(r.spec.Sharpen, r.source, r.planned.Size())
 }
 
-// cutOf is the part of the upright scaled picture that is drawn: the cut, unless pixels
-// decide where it is.
+// cutOf returns the part of the upright scaled picture that is drawn: the planned cut, or the whole picture
+// before a smart cut.
 func (r *render) cutOf(upright geometry.Size) geometry.Rect {
 	if r.cutsSmartly() {
 		return geometry.Rect{Width: upright.Width, Height: upright.Height}
@@ -90,7 +90,7 @@ func (r *render) cutOf(upright geometry.Size) geometry.Rect {
 	return r.planned.Cut
 }
 
-// settlePlanes leaves planes as they are written, or makes a picture of them.
+// settlePlanes sharpens the planes, and converts them to a picture unless they are straight.
 func (r *render) settlePlanes(straight bool) error {
 	keeps := straight || r.keepsColours(r.planned.Size().Width*r.planned.Size().Height)
 	if r.unsharpens() && keeps && r.spec.Sharpen.Threshold <= 0 {

@@ -16,14 +16,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// withOrientation puts an Exif of an orientation alone behind a JPEG's first marker.
+// withOrientation inserts an Exif with only an orientation behind a JPEG's first marker.
 func withOrientation(file []byte, orientation byte) []byte {
 	exif := []byte("\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00")
 	exif[29] = orientation
 	return append(append(bytes.Clone(file[:2]), exif...), file[2:]...)
 }
 
-// byLibvips draws as where planes cannot be used.
+// byLibvips draws without planes.
 func (o original) byLibvips(t *testing.T, s thumbnail.Spec) image.Image {
 	t.Helper()
 	return o.drawn(t, s, nil)
@@ -54,7 +54,7 @@ func (o original) drawn(t *testing.T, s thumbnail.Spec, d *decoding) image.Image
 	return m
 }
 
-// apart is how far pixels are from each other, in the mean of all channels.
+// apart returns the mean difference of the pixels over all channels.
 func apart(a, b image.Image) (mean float64, err error) {
 	if a.Bounds() != b.Bounds() {
 		return 0, fmt.Errorf("%v and %v", a.Bounds(), b.Bounds())
@@ -68,8 +68,8 @@ func apart(a, b image.Image) (mean float64, err error) {
 	return mean / 3 / float64(a.Bounds().Dx()*a.Bounds().Dy()), nil
 }
 
-// slopes is a picture without noise, of which ways to scale make different things, and without
-// symmetry.
+// slopes returns a picture without noise and without symmetry. Different ways to scale give different
+// results.
 func slopes(width, height int) image.Image {
 	m := image.NewRGBA(image.Rect(0, 0, width, height))
 	for y := range height {
@@ -84,8 +84,8 @@ func slopes(width, height int) image.Image {
 	return m
 }
 
-// What is drawn by planes is what libvips draws, whichever way the picture lies and is cut. libvips is
-// a level off: it takes the last block for a whole one.
+// Planes and libvips draw the same picture in every orientation and cut. libvips is a level off: it treats
+// the last block as a whole block.
 func TestPlanesAreDrawnAsLibvipsDraws(t *testing.T) {
 	body, err := samples.JPEG(slopes(803, 611))
 	if err != nil {
@@ -108,7 +108,7 @@ func TestPlanesAreDrawnAsLibvipsDraws(t *testing.T) {
 					t.Errorf("%.1f apart, %v", mean, err)
 				}
 				if d.planes == nil {
-					t.Error("it was not drawn by planes")
+					t.Error("the thumbnail was not drawn by planes")
 				}
 			})
 		}
@@ -124,12 +124,12 @@ func TestWhatIsNotDrawnByPlanes(t *testing.T) {
 		body []byte
 		spec thumbnail.Spec
 	}{
-		"hardly smaller":           {body, thumbnail.Spec{Width: 300}},
-		"larger":                   {body, thumbnail.Spec{Width: 500, Enlarge: true}},
-		"a part of it":             {body, thumbnail.Spec{Width: 50, Crop: &thumbnail.Rect{Right: 100, Bottom: 100}}},
-		"sharpened from too few":   {body, thumbnail.Spec{Width: 190, Sharpen: &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 1}}},
-		"what is cut short":        {body[:len(body)/2], thumbnail.Spec{Width: 50}},
-		"what has a trimmed frame": {body, thumbnail.Spec{Width: 50, Trim: &thumbnail.Trim{Corner: "top-left"}}},
+		"hardly smaller":         {body, thumbnail.Spec{Width: 300}},
+		"larger":                 {body, thumbnail.Spec{Width: 500, Enlarge: true}},
+		"a part of it":           {body, thumbnail.Spec{Width: 50, Crop: &thumbnail.Rect{Right: 100, Bottom: 100}}},
+		"sharpened from too few": {body, thumbnail.Spec{Width: 190, Sharpen: &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 1}}},
+		"a truncated original":   {body[:len(body)/2], thumbnail.Spec{Width: 50}},
+		"a trimmed border":       {body, thumbnail.Spec{Width: 50, Trim: &thumbnail.Trim{Corner: "top-left"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := read(t, c.body, nil)
@@ -143,7 +143,7 @@ func TestWhatIsNotDrawnByPlanes(t *testing.T) {
 	}
 }
 
-// Several thumbnails of one original are decoded once, at the scale of the largest.
+// Several decodes an original once, at the scale of the largest thumbnail.
 func TestSeveralAreDecodedOnce(t *testing.T) {
 	body, err := samples.JPEG(slopes(1000, 700))
 	o := read(t, body, err)
@@ -168,7 +168,7 @@ func TestSeveralAreDecodedOnce(t *testing.T) {
 	}
 }
 
-// An unsharp mask of hardly any width changes nothing, and is no number's end.
+// An unsharp mask of hardly any width changes nothing, and does not give NaN or infinity.
 func TestAMaskOfNoWidth(t *testing.T) {
 	body, err := samples.JPEG(slopes(803, 611))
 	o := read(t, body, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// vipsError takes libvips' errors of what has failed, behind the last warning.
+// vipsError returns the last warning and libvips' errors, and clears both.
 func vipsError() error {
 	warning := C.tm_warning()
 	defer C.free(unsafe.Pointer(warning))
@@ -24,27 +24,27 @@ func vipsError() error {
 	return errors.New(text)
 }
 
-// forget drops the errors and warnings so far.
+// forget clears libvips' errors and the last warning.
 func forget() {
 	C.vips_error_clear()
 	C.tm_clear_warning()
 }
 
-// refusal tells what a failure of libvips means for the original.
+// refusal returns the fault of the original for a failure of libvips: TooLarge, Unsupported or Undecodable.
 func refusal(err error) error {
 	said := err.Error()
 	reason := complaint.Reason(said)
 	switch {
 	case strings.Contains(said, "out of memory") || strings.Contains(said, "Insufficient memory"):
-		return fault.New(fault.TooLarge, "this thumbnail takes more memory than a worker may use")
+		return fault.New(fault.TooLarge, "this thumbnail needs more memory than a worker may use")
 	case complaint.Lacks(said):
-		return fault.Wrap(reason, fault.Unsupported, "this renderer lacks what such an original takes")
+		return fault.Wrap(reason, fault.Unsupported, "this renderer's libraries cannot read this kind of original")
 	}
 	return fault.Wrap(reason, fault.Undecodable, "the original could not be decoded")
 }
 
-// unwritten tells what a failure to write means. Everything was decoded before, so that it
-// is this thumbnail's and not the original's.
+// unwritten returns the fault of a thumbnail that an encoder failed to write. The original is decoded
+// by then, so the original is not at fault.
 func unwritten(err error, format thumbnail.Format) error {
 	kind := fault.TooLarge
 	if complaint.Lacks(err.Error()) {

@@ -14,12 +14,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// finish computes the picture as it will be saved: 8 bits, flattened where the
-// format knows no alpha, in one band when it has no colours.
+// finish computes the picture that the encoder writes: 8 bits, flattened if the format has no alpha,
+// in one band if the picture has no colours.
 func (r *render) finish(format thumbnail.Format) error {
 	width, height := r.current.width(), r.current.height()
 	if most := format.Row().LongestSide; width > most || height > most {
-		return fault.New(fault.BadURL, "a %s has at most %d pixels a side; this thumbnail would have %d × %d", format, most, width, height)
+		return fault.New(fault.BadURL, "the thumbnail of %d × %d pixels is too large for a %s: at most %d pixels a side are allowed", width, height, format, most)
 	}
 	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
 		return C.tm_finish(in, cBool(!format.Row().Alpha), out)
@@ -30,12 +30,12 @@ func (r *render) finish(format thumbnail.Format) error {
 	return r.finishColours()
 }
 
-// format is what is asked for, else the first that the client prefers and the
-// picture can have, else what suits the original.
+// format returns the format that the spec names. Without one it returns the first format that the client
+// prefers and that suits the picture, or the default of the original's type.
 func (r *render) format() (thumbnail.Format, error) {
 	if f := r.spec.Format; f != thumbnail.FormatAuto {
 		if !writable(f) {
-			return f, fault.New(fault.Unsupported, "this renderer writes no %q", f)
+			return f, fault.New(fault.Unsupported, "this renderer cannot write the format %q", f)
 		}
 		return f, nil
 	}
@@ -49,7 +49,7 @@ func (r *render) format() (thumbnail.Format, error) {
 	return r.preferred(transparent, r.current.hasAlpha(), geometry.Size{Width: r.current.width(), Height: r.current.height()}), nil
 }
 
-// preferred is the format of a picture for which no format is asked.
+// preferred returns the format of a picture whose spec names no format.
 func (r *render) preferred(transparent, alpha bool, size geometry.Size) thumbnail.Format {
 	for _, f := range r.spec.Prefer {
 		row := f.Row()
@@ -60,14 +60,15 @@ func (r *render) preferred(transparent, alpha bool, size geometry.Size) thumbnai
 	return r.origin().DefaultFormat(alpha)
 }
 
-// writable reports whether this machine writes the format: an edge of a later version can
-// ask for one that is not in the table, and libvips can be built without a library.
+// writable reports whether this machine writes the format. An edge of a later version can ask for
+// a format that is not in the table, and libvips can be built without a library.
 func writable(f thumbnail.Format) bool {
 	operation := map[thumbnail.Format]string{thumbnail.FormatAVIF: "heifsave_buffer", thumbnail.FormatJXL: "jxlsave_buffer"}[f]
 	return encoders[f] != nil && (operation == "" || has(operation))
 }
 
-// transparent is asked for only where it decides something.
+// transparent reports whether a pixel is not opaque. It computes all pixels only if the format depends on
+// them, and otherwise reports whether the picture has alpha.
 func (r *render) transparent() (bool, error) {
 	opaque := func(f thumbnail.Format) bool { return !f.Row().Alpha }
 	if !r.spec.PNGToJPEG && !slices.ContainsFunc(r.spec.Prefer, opaque) {
@@ -99,12 +100,12 @@ func (r *render) encode(format thumbnail.Format) ([]byte, error) {
 	return r.within(encoders[format], format)
 }
 
-// worstQuality is the least that max_bytes lowers a quality to. It and the factor
-// are Thumbor's.
+// worstQuality is the lowest quality that max_bytes leads to. worstQuality and the factor 3/4 are
+// Thumbor's.
 const worstQuality = 10
 
-// within encodes a lossy format with less and less quality until the file is small
-// enough. When none is, it is as if nothing had been asked.
+// within encodes a lossy format with less and less quality until the file has at most max_bytes. If no
+// file is small enough, it returns the first.
 func (r *render) within(encode encoder, format thumbnail.Format) ([]byte, error) {
 	quality := r.spec.QualityOf(format)
 	first, err := encode(r, quality)
@@ -124,7 +125,7 @@ func (r *render) within(encode encoder, format thumbnail.Format) ([]byte, error)
 	}
 }
 
-// origin is the original's type, also of what a tool drew.
+// origin returns the original's type, also if a tool drew the picture.
 func (r *render) origin() thumbnail.Type { return cmp.Or(r.header.Original, r.header.Type) }
 
 func writeAll(fd int, b []byte) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The picture that stands beside a sequence is read, whatever the brand.
+// Render reads the picture beside a sequence, with any brand.
 func TestAPictureBesideASequence(t *testing.T) {
 	if !slices.Contains(Types(), string(thumbnail.TypeAVIF)) {
 		t.Skip("libvips reads no AVIF here")

@@ -7,9 +7,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Several draws several specs from one original, each to its own file of outs, and calls done
-// for each as soon as it is ready, in the order of specs: with what Render would give. A JPEG
-// is decoded once for all of its reductions. No spec may name a picture beside the original.
+// Several draws several specs from one original, in their order: specs[i] goes to outs[i]. It calls
+// done with the results of Render as soon as each thumbnail is ready. It decodes a JPEG once for all
+// of its reductions. No spec may name a picture beside the original.
 func Several(specs []thumbnail.Spec, h guard.Header, maxPixels int64, original *os.File, outs []*os.File, done func(i int, r Result, err error)) {
 	shared := decodingFor(specs, h)
 	defer shared.free()

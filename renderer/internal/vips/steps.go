@@ -14,13 +14,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// operate does the steps that follow the resize, in their order. Neighbouring
-// filters are done on one copy of the pixels.
+// operate does the operations that follow the resize, in their order. Neighbouring filters work on one copy
+// of the pixels.
 func (r *render) operate() error {
 	var filters []thumbnail.Operation
 	for _, o := range r.spec.Operations {
 		if o.Name == thumbnail.StepCorners && r.becomesOpaque() {
-			o.On = false // which shows the colour instead
+			o.On = false // the corners then show the colour
 		}
 		if filter.Knows(o.Name) {
 			filters = append(filters, o)
@@ -37,7 +37,7 @@ func (r *render) operate() error {
 	return r.filter(filters)
 }
 
-// becomesOpaque reports whether the thumbnail's format is known to have no transparency.
+// becomesOpaque reports whether the thumbnail's format is known and has no transparency.
 func (r *render) becomesOpaque() bool {
 	format := r.spec.Format
 	if format == thumbnail.FormatAuto && len(r.spec.Prefer) == 0 {
@@ -46,7 +46,7 @@ func (r *render) becomesOpaque() bool {
 	return format != thumbnail.FormatAuto && !format.Row().Alpha
 }
 
-// perStep is what turning and scaling cost, in nanoseconds a pixel.
+// perStep is the cost of turning and of scaling, in nanoseconds a pixel.
 const perStep = 30
 
 func (r *render) apply(o thumbnail.Operation) error {
@@ -71,16 +71,16 @@ func (r *render) apply(o thumbnail.Operation) error {
 	case thumbnail.StepUpscale:
 		return r.upscale()
 	}
-	return errors.New("no such operation: " + string(o.Name))
+	return errors.New("the operation " + string(o.Name) + " is unknown")
 }
 
-// resize takes sizes as Thumbor does: cut down to whole pixels, and none below one.
+// resize rounds sizes down to whole pixels, and ignores sizes below one pixel, as Thumbor does.
 func (r *render) resize(width, height float64) error {
 	if width < 1 || height < 1 {
 		return nil
 	}
 	if width*height > float64(r.maxPixels) {
-		return fault.New(fault.BadURL, "a filter would make a picture of %.0f × %.0f pixels; at most %d are served", width, height, r.maxPixels)
+		return fault.New(fault.BadURL, "a filter would make a picture of %.0f × %.0f pixels, at most %d are allowed", width, height, r.maxPixels)
 	}
 	if err := r.budget.Spend(perStep, int(width), int(height)); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (r *render) resize(width, height float64) error {
 	})
 }
 
-// upscale enlarges what is smaller than the box both ways until it meets it.
+// upscale enlarges a picture that is smaller than the box in both directions until one side fills the box.
 func (r *render) upscale() error {
 	box, width, height := r.planned.Box, r.current.width(), r.current.height()
 	if width >= box.Width || height >= box.Height {
@@ -120,8 +120,8 @@ func (r *render) filter(operations []thumbnail.Operation) error {
 	return r.adopt(p)
 }
 
-// release copies the current picture's pixels, and lets go of all images but the first,
-// which has the metadata: a filter needs the memory. adopt ends it.
+// release returns a copy of the current picture's pixels. It frees all images but the first, because filters
+// need the memory; the first has the metadata. Call adopt afterwards.
 func (r *render) release() (*filter.Picture, error) {
 	p, err := r.pixels()
 	if err != nil {
@@ -137,7 +137,7 @@ func (r *render) release() (*filter.Picture, error) {
 	return p, nil
 }
 
-// adopt makes filtered pixels the current picture, its colours meaning what they did.
+// adopt makes filtered pixels the current picture, with the profile that release kept.
 func (r *render) adopt(p *filter.Picture) error {
 	filtered, err := imageOf(p)
 	if err != nil {
@@ -148,7 +148,7 @@ func (r *render) adopt(p *filter.Picture) error {
 	return nil
 }
 
-// pixels computes the current picture and copies it.
+// pixels computes the current picture and returns a copy of its pixels.
 func (r *render) pixels() (*filter.Picture, error) { return pixelsOf(r.current) }
 
 func pixelsOf(p picture) (*filter.Picture, error) {
@@ -184,10 +184,10 @@ func resized(p *filter.Picture, width, height int) (*filter.Picture, error) {
 	return pixelsOf(scaled)
 }
 
-// maxOverlayPixels of a watermark or frame, all of which are held at once.
+// maxOverlayPixels is the most pixels of a watermark or frame: a worker holds all of them in memory at once.
 const maxOverlayPixels = 25_000_000
 
-// overlay decodes a picture that the spec names beside the original.
+// overlay returns the pixels of a picture that a filter of the spec names, decoded once.
 func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
 	for i, named := range r.spec.Pictures() {
 		if named != at || i >= len(r.overlays) {
@@ -198,16 +198,16 @@ func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
 		}
 		h := r.overlays[i].Header
 		if int64(h.Width)*int64(h.Height) > maxOverlayPixels {
-			return nil, fault.New(fault.BadURL, "the picture %s, which a filter names, has more than %d pixels", at.Path, maxOverlayPixels)
+			return nil, fault.New(fault.BadURL, "the filter's picture %s has %d × %d pixels, at most %d are allowed", at.Path, h.Width, h.Height, maxOverlayPixels)
 		}
 		beside := render{header: h, fd: int(r.overlays[i].File.Fd()), maxPixels: r.maxPixels}
 		defer beside.free()
 		if err := beside.load(); err != nil {
-			return nil, fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, could not be decoded", at.Path)
+			return nil, fault.Wrap(err, fault.BadURL, "the filter's picture %s could not be decoded", at.Path)
 		}
 		p, err := beside.pixels()
 		if err != nil {
-			return nil, fault.Wrap(err, fault.BadURL, "the picture %s, which a filter names, could not be decoded", at.Path)
+			return nil, fault.Wrap(err, fault.BadURL, "the filter's picture %s could not be decoded", at.Path)
 		}
 		if r.decoded == nil {
 			r.decoded = map[thumbnail.Location]*filter.Picture{}
@@ -215,10 +215,10 @@ func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
 		r.decoded[at] = p
 		return p.Clone(), nil
 	}
-	return nil, errors.New("a picture that a filter names was not given")
+	return nil, errors.New("the filter's picture " + at.Path + " is missing from the overlays")
 }
 
-// faces are the focal points, where they are in the picture now.
+// faces returns the areas of the focal points in the scaled and cut picture.
 func (r *render) faces() (all []filter.Area) {
 	p := r.planned
 	x := func(v int) int { return (v-p.Crop.Left)*p.Scaled.Width/p.Crop.Width - p.Cut.Left }

@@ -12,18 +12,18 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// turnsWithoutAlpha reports whether libheif would turn the colours of a picture and not its
-// alpha, which it then drops as of another size (libheif up to 1.15; 1.23 is right).
+// turnsWithoutAlpha reports whether libheif up to 1.15 turns the colours of a picture and not its
+// alpha. That libheif then drops the alpha, because the sizes differ. libheif 1.23 turns both.
 func (r *render) turnsWithoutAlpha() bool {
 	heif := r.header.Type == thumbnail.TypeAVIF || r.header.Type == thumbnail.TypeHEIC
 	return heif && r.header.Alpha && turns[r.header.Orientation] != 0
 }
 
-// turns are degrees clockwise by Exif's orientation.
+// turns has the degrees clockwise of each Exif orientation.
 var turns = map[int]C.int{3: 180, 6: 90, 8: 270}
 
-// openTurned has libheif read the picture as it is stored, and then turns it whole. The
-// change is made to this process's copy of the original.
+// openTurned opens the picture as it is stored, and turns colours and alpha together. It removes the
+// turn from this process's copy of the original.
 func (r *render) openTurned() (picture, error) {
 	if err := r.mapUnturned(); err != nil {
 		return picture{}, err

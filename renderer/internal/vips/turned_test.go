@@ -13,12 +13,12 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The turn of an AVIF is told of its colours alone, and holds for its alpha.
+// An AVIF names a turn only for its colours; the turn holds for its alpha too.
 func TestAlphaTurnsWithThePicture(t *testing.T) {
 	if _, err := exec.LookPath("avifenc"); err != nil {
 		t.Skip("avifenc is not installed")
 	}
-	const wide, high = 64, 32 // red at the left, of which the upper part is transparent; blue
+	const wide, high = 64, 32 // red at the left, transparent at the upper left, blue at the right
 	m := image.NewNRGBA(image.Rect(0, 0, wide, high))
 	for i := range wide * high {
 		c := color.NRGBA{R: 255, A: 255}
@@ -39,7 +39,7 @@ func TestAlphaTurnsWithThePicture(t *testing.T) {
 	}
 	for turn, at := range map[string]struct{ transparent, red, blue image.Point }{
 		"0": {image.Pt(8, 8), image.Pt(8, 24), image.Pt(48, 16)},
-		"1": {image.Pt(8, 56), image.Pt(24, 56), image.Pt(16, 16)}, // against the clock
+		"1": {image.Pt(8, 56), image.Pt(24, 56), image.Pt(16, 16)}, // anticlockwise
 		"2": {image.Pt(56, 24), image.Pt(56, 8), image.Pt(16, 16)},
 		"3": {image.Pt(24, 8), image.Pt(8, 8), image.Pt(16, 48)},
 	} {

@@ -3,7 +3,7 @@
 #include <dlfcn.h>
 #include <stddef.h>
 
-/* A function of a library that is loaded already, and stays so. */
+/* Returns a function of a library that is loaded already, and leaves the library loaded. */
 static void *loaded(const char *library, const char *function) {
 	void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD), *found;
 	if (!handle)

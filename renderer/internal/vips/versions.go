@@ -15,8 +15,8 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/component"
 )
 
-// libraries are those by which libvips decodes, each with the beginning of its file's name and
-// the function that tells its version.
+// libraries are libvips' decoders, each with the beginning of its file's name and the function that
+// returns its version.
 var libraries = []struct {
 	name           string
 	file, function string
@@ -34,8 +34,8 @@ var libraries = []struct {
 	{component.OpenJPEG, "libopenjp2.so.", "opj_version", text},
 }
 
-// Versions are those of libvips and of the libraries by which it decodes, as far as they are
-// loaded and tell it. It is called after Init.
+// Versions returns the versions of libvips and of its decoders. It omits libraries that are not loaded
+// or have no function for their version. Call it after Init.
 func Versions() component.Versions {
 	all := component.Versions{component.Libvips: fmt.Sprintf("%d.%d.%d", C.vips_version(0), C.vips_version(1), C.vips_version(2))}
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -64,7 +64,7 @@ func text(library, function *C.char) string {
 	return component.Find(C.GoString(C.tm_version_text(library, function)))
 }
 
-// parts reads a number of the form major × a + minor × b + patch.
+// parts returns the version in a number of the form major × a + minor × b + patch, or "".
 func parts(library, function *C.char, a, b C.uint) string {
 	n := C.tm_version_number(library, function)
 	if n == 0 {

@@ -1,12 +1,12 @@
-/* What the libraries that are loaded into this process say of their versions. library is the
- * path of one that is; the functions are its own. */
+/* Reads the versions of libraries that this process has loaded. library is the path of a loaded
+ * library, function the name of a function in it. */
 #ifndef THUMBMILL_VERSIONS_H
 #define THUMBMILL_VERSIONS_H
 
-/* The text that a function gives; NULL when the library has no such function. The function has
- * no parameter, or one pointer that may be NULL. */
+/* Returns the text that the function returns, or NULL if the library has no such function. The
+ * function has no parameter, or one pointer that may be NULL. */
 const char *tm_version_text(const char *library, const char *function);
-/* The number that a function without parameters gives; 0 when there is none. */
+/* Returns the number that a function without parameters returns, or 0 if there is no such function. */
 unsigned tm_version_number(const char *library, const char *function);
 
 #endif

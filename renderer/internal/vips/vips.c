@@ -11,7 +11,7 @@ void tm_default_signals(void) {
 int tm_init(void) {
 	if (vips_init("thumbmill-worker"))
 		return -1;
-	/* All that libvips itself distrusts, but for two formats that a sandbox is trusted with. */
+	/* Blocks all loaders that libvips distrusts, except two formats that the sandbox makes safe enough. */
 	vips_block_untrusted_set(TRUE);
 	vips_operation_block_set("VipsForeignLoadJxl", FALSE);
 	vips_operation_block_set("VipsForeignSaveJxl", FALSE);
@@ -26,8 +26,8 @@ int tm_has(const char *operation) { return vips_type_find("VipsOperation", opera
 
 static VipsSource *source_of(int fd) { return vips_source_new_from_descriptor(fd); }
 
-/* libvips does not know a HEIF by the brands of sequences, and reads the picture that stands
-   beside one all the same. */
+/* libvips does not recognise a HEIF with a brand of sequences. It can read the picture beside the
+   sequence all the same. */
 static gboolean sequence(VipsSource *source) {
 	const unsigned char *head = vips_source_sniff(source, 12);
 	return head && (!memcmp(head + 4, "ftypavis", 8) || !memcmp(head + 4, "ftypmsf1", 8) || !memcmp(head + 4, "ftyphevc", 8));
@@ -73,7 +73,7 @@ int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **
 	return result;
 }
 
-/* Of inks about which nothing is known: each takes away of what the black leaves. */
+/* Converts inks without a profile: each ink takes away from the light that the black leaves. */
 static int plain_inks(VipsObject *scope, VipsImage *in, VipsImage **out) {
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 10);
 	if (vips_cast_uchar(in, &t[0], "shift", in->BandFmt == VIPS_FORMAT_USHORT, NULL) || vips_invert(t[0], &t[1], NULL) ||
@@ -81,7 +81,7 @@ static int plain_inks(VipsObject *scope, VipsImage *in, VipsImage **out) {
 		vips_multiply(t[2], t[3], &t[4], NULL) || vips_linear1(t[4], &t[5], 1 / 255.0, 0.5, NULL) ||
 		vips_cast_uchar(t[5], &t[6], NULL))
 		return -1;
-	if (in->Bands > 4) { /* alpha, which is no ink */
+	if (in->Bands > 4) { /* the last band is alpha, not ink */
 		if (vips_invert(t[1], &t[7], NULL) || vips_extract_band(t[7], &t[8], in->Bands - 1, NULL) || vips_bandjoin2(t[6], t[8], &t[9], NULL))
 			return -1;
 	} else {
@@ -91,7 +91,7 @@ static int plain_inks(VipsObject *scope, VipsImage *in, VipsImage **out) {
 	return vips_copy(t[9], out, "interpretation", VIPS_INTERPRETATION_sRGB, NULL);
 }
 
-/* Into the space in which pixels are averaged: sRGB or grey, of the depth that they have. */
+/* Converts to the space for averaging pixels: sRGB or grey, of the same depth. */
 static int to_processing(VipsObject *scope, VipsImage *in, VipsImage **out) {
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 3);
 	gboolean deep;
@@ -103,10 +103,10 @@ static int to_processing(VipsObject *scope, VipsImage *in, VipsImage **out) {
 		!vips_icc_import(in, &t[0], "embedded", TRUE, "pcs", VIPS_PCS_XYZ, NULL)) {
 		if (vips_copy(t[0], &t[1], NULL))
 			return -1;
-		vips_image_remove(t[1], VIPS_META_ICC_NAME); /* of inks, of which there are none left */
+		vips_image_remove(t[1], VIPS_META_ICC_NAME); /* the profile is for inks, and no inks are left */
 		in = t[1];
 	} else if (in->Type == VIPS_INTERPRETATION_CMYK && in->Bands >= 4) {
-		vips_error_clear(); /* of a profile that was none */
+		vips_error_clear(); /* the errors of a broken profile */
 		return plain_inks(scope, in, out);
 	}
 	deep = in->Type == VIPS_INTERPRETATION_RGB16 || in->Type == VIPS_INTERPRETATION_GREY16;
@@ -115,14 +115,14 @@ static int to_processing(VipsObject *scope, VipsImage *in, VipsImage **out) {
 	return vips_colourspace(in, out, space, NULL);
 }
 
-/* As 8 or 16 bits: numbers from computing in floating point. */
+/* Rounds floats to 8 or 16 bits. */
 static int rounded(VipsObject *scope, VipsImage *in, VipsBandFormat format, VipsImage **out) {
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 1);
 	return vips_rint(in, &t[0], NULL) || vips_cast(t[0], out, format, NULL);
 }
 
-/* vips_resize enlarges about the corners of pixels, by which a picture moves half a pixel to the
-   right and down. The side that grows is therefore enlarged here, about their centres. */
+/* vips_resize enlarges about the corners of pixels, which moves a picture half a pixel to the right
+   and down. This function therefore enlarges a growing side itself, about the centres of pixels. */
 static int resize(VipsObject *scope, VipsImage *in, int width, int height, VipsKernel kernel, VipsImage **out) {
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 1);
 	double x = (double) width / in->Xsize, y = (double) height / in->Ysize;
@@ -207,7 +207,7 @@ int tm_frame(VipsImage *frames, int i, int height, VipsImage **out) {
 	return 0;
 }
 
-/* copy_metadata sets one field as another image has it. */
+/* copy_metadata copies one field of metadata to another image. */
 static void copy_metadata(VipsImage *from, VipsImage *to, const char *name) {
 	GValue value = {0};
 	if (!vips_image_get_typeof(from, name) || vips_image_get(from, name, &value))
@@ -296,7 +296,7 @@ int tm_flip(VipsImage *in, int vertical, VipsImage **out) {
 	return vips_flip(in, out, vertical ? VIPS_DIRECTION_VERTICAL : VIPS_DIRECTION_HORIZONTAL, NULL);
 }
 
-/* sharp = in + amount * (in - blurred) where they differ by the threshold at least */
+/* sharp = in + amount * (in - blurred) where in and blurred differ by at least the threshold */
 static int unsharp_colours(VipsObject *scope, VipsImage *in, double sigma, double amount, double threshold, VipsImage **out) {
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 9);
 	if (vips_gaussblur(in, &t[0], sigma, "min_ampl", 0.01, "precision", VIPS_PRECISION_FLOAT, NULL) || vips_subtract(in, t[0], &t[1], NULL) ||
@@ -316,7 +316,7 @@ int tm_unsharp(VipsImage *deep, double sigma, double amount, double threshold, V
 	VipsObject *scope = (VipsObject *) vips_image_new();
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4), *in;
 	int result;
-	/* The threshold and the sum are of 8 bits. */
+	/* The threshold and the sum are in 8 bits. */
 	if (vips_colourspace(deep, &t[3], deep->Bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, NULL)) {
 		g_object_unref(scope);
 		return -1;
@@ -347,7 +347,7 @@ int tm_finish(VipsImage *in, int flatten, VipsImage **out) {
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 5);
 	VipsInterpretation space = in->Bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
 	int result = -1;
-	/* An original can have any number of further bands; one is transparency. */
+	/* An original can have any number of further bands; only the first of them is transparency. */
 	if (vips_colourspace(in, &t[4], space, NULL) ||
 		vips_extract_band(t[4], &t[0], 0, "n", VIPS_MIN(t[4]->Bands, t[4]->Bands < 3 ? 2 : 4), NULL))
 		goto done;
@@ -361,7 +361,7 @@ int tm_finish(VipsImage *in, int flatten, VipsImage **out) {
 		t[1] = t[0];
 		g_object_ref(t[1]);
 	}
-	/* A copy: the metadata of an image that others use must not change. */
+	/* Copies the image, because other code uses the metadata of the input. */
 	if (vips_cast_uchar(t[1], &t[2], NULL) || vips_copy(t[2], &t[3], NULL))
 		goto done;
 	vips_image_map(t[3], strip_field, NULL);

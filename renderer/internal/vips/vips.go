@@ -1,10 +1,9 @@
-// Package vips draws thumbnails with libvips. It is called in worker processes
-// alone; the renderer's own process never decodes.
+// Package vips draws thumbnails with libvips. Only worker processes call it; the renderer's own process never
+// decodes.
 //
-// A spec is planned first (package geometry), then done in one pass: decode at
-// the right shrink, one resize, cut, sharpen, the operations that follow in
-// their order, encode once. Originals are read in sequence and shrunk while they
-// load; alpha is premultiplied. DESIGN.md tells why not by vips_thumbnail.
+// Package geometry plans a spec. This package then draws it in one pass: decode at the right shrink, resize
+// once, cut, sharpen, do the operations in their order, encode once. It reads originals in sequence and
+// shrinks them while they load; alpha is premultiplied. DESIGN.md says why it does not use vips_thumbnail.
 package vips
 
 // #include <stdlib.h>
@@ -29,7 +28,7 @@ import (
 )
 
 // Init starts libvips in this process: one thread, no cache, no loaders that
-// libvips itself calls untrusted. It is called once, before Render.
+// libvips itself calls untrusted except those of JPEG XL and JPEG 2000. Call it once, before Render.
 func Init() error {
 	DefaultSignals()
 	if C.tm_init() != 0 {
@@ -39,17 +38,17 @@ func Init() error {
 	return nil
 }
 
-// DefaultSignals lets the limits of processor time and of files end this process,
-// so that its parent sees which it was: Go ignores the one and crashes at the other.
+// DefaultSignals lets the limits of processor time and of file size end this process by their signals. Its
+// parent then sees which limit it was. Without it Go ignores one signal and crashes at the other.
 func DefaultSignals() { C.tm_default_signals() }
 
-// Version names the library and the rules of rendering, for the failure memory:
-// an original that failed is tried again by a newer version.
+// Version returns the versions of libvips and of the rules of rendering, for the failure memory: a newer
+// version tries originals again that failed.
 func Version() string {
 	return fmt.Sprintf("vips-%d.%d.%d-rules-%d", C.vips_version(0), C.vips_version(1), C.vips_version(2), thumbnail.RulesVersion)
 }
 
-// loaders that libvips can have, by the type of original that they read.
+// loaders lists the loaders that libvips can have, with the types of originals that they read.
 var loaders = []struct {
 	original thumbnail.Type
 	name     string
@@ -60,7 +59,7 @@ var loaders = []struct {
 	{thumbnail.TypeJXL, "jxlload_source"}, {thumbnail.TypeJP2, "jp2kload_source"},
 }
 
-// Types lists what this machine's libvips reads. It is called after Init.
+// Types returns the types of originals that this machine's libvips reads. Call it after Init.
 func Types() (types []string) {
 	for _, l := range loaders {
 		if has(l.name) {
@@ -77,17 +76,17 @@ func has(operation string) bool {
 	return C.tm_has(name) != 0
 }
 
-// maxTrimPixels bounds originals whose border is looked for: that takes all their
-// pixels at full size, in any order.
+// maxTrimPixels is the most pixels of an original whose border is trimmed: trim reads all pixels at full
+// size, in any order.
 const maxTrimPixels = 50_000_000
 
-// Result tells what was drawn.
+// Result describes the thumbnail.
 type Result struct {
 	Format        thumbnail.Format
 	Width, Height int
-	Source        geometry.Size // what was scaled: upright, after trim
-	// Packs says that frames were written, an animation.Animation, of which a program of the
-	// format makes the thumbnail.
+	Source        geometry.Size // the size before scaling: upright, after trim
+	// Packs says that the output is an animation.Animation. A program of the format makes the thumbnail
+	// from its frames.
 	Packs bool
 }
 
@@ -97,21 +96,20 @@ type Overlay struct {
 	File   *os.File
 }
 
-// Render draws the spec from the original and writes the thumbnail to out. overlays
-// are those of Spec.Pictures, in that order. A thumbnail that would have more than
-// maxPixels is refused (BadURL); what else fails is the original's fault: it is
-// undecodable.
+// Render draws the spec from the original and writes the thumbnail to out. overlays has the pictures of
+// Spec.Pictures, in that order. Render refuses a thumbnail of more than maxPixels (BadURL). Other errors are
+// faults of the original, usually Undecodable.
 func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File, overlays []Overlay) (Result, error) {
 	once := &decoding{}
 	defer once.free()
 	return draw(&render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd()), overlays: overlays, decoding: once}, out)
 }
 
-// draw does one pass, and tells what fails as the original's fault where it is no other's.
+// draw does one pass. An error that is not a fault becomes a fault of the original.
 func draw(r *render, out *os.File) (Result, error) {
-	forget() // what an earlier original left
+	forget() // errors and warnings of an earlier original
 	if int64(r.header.Width)*int64(r.header.Height) > maxTrimPixels && r.spec.Trim != nil {
-		return Result{}, fault.New(fault.BadURL, "trim is done for originals of at most %d pixels", maxTrimPixels)
+		return Result{}, fault.New(fault.BadURL, "trim cannot read an original of %d × %d pixels, at most %d are allowed", r.header.Width, r.header.Height, maxTrimPixels)
 	}
 	defer r.free()
 	result, err := r.drawTo(int(out.Fd()))
@@ -125,11 +123,11 @@ func draw(r *render, out *os.File) (Result, error) {
 	return result, nil
 }
 
-// mapRaster maps the header and as many pixels as it tells.
+// mapRaster maps a raster's header and the pixels that the header names.
 func mapRaster(fd int, h guard.Header) ([]byte, error) {
 	size := h.Offset + int64(h.Width)*int64(h.Height)*int64(h.Bands)
 	if h.Offset <= 0 || size <= h.Offset {
-		return nil, errors.New("a raster without pixels")
+		return nil, errors.New("the raster has no pixels")
 	}
 	return unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
 }
@@ -142,23 +140,23 @@ type render struct {
 	fd        int
 	overlays  []Overlay
 	source    geometry.Size // upright, after trim
-	trimmed   geometry.Rect // of the upright original; of no size when nothing was
+	trimmed   geometry.Rect // of the upright original; its size is 0 if nothing was trimmed
 	planned   geometry.Plan
 	budget    filter.Budget
-	profile   []byte // of colours, while there is no image
+	profile   []byte // the colour profile between release and adopt
 	decoded   map[thumbnail.Location]*filter.Picture
 	steps     []picture
 	current   picture
-	frames    int            // under each other, of an animation
-	scaled    bool           // to another size than the original's
-	changed   []byte         // the original, where it is read from memory
+	frames    int            // the frames of an animation, under each other
+	scaled    bool           // the thumbnail has another size than the original
+	changed   []byte         // the original, if it is read from memory
 	mapped    []byte         // the raster that a tool drew, or an animation's frames
-	isFrame   bool           // of an animation
-	first     *render        // of an animation, in a later frame's render
-	attended  *geometry.Rect // what a smart cut took
-	decoding  *decoding      // of a JPEG; nil of a frame, and of a picture beside the original
-	planes    *planar        // the finished picture, where it is written from planes
-	sharpened bool           // already
+	isFrame   bool           // the picture is a frame of an animation
+	first     *render        // the render of the first frame, in later frames
+	attended  *geometry.Rect // the area that a smart cut took
+	decoding  *decoding      // of a JPEG; nil for frames and for pictures beside the original
+	planes    *planar        // the finished picture, if it is written from planes
+	sharpened bool           // the planes are sharpened already
 }
 
 func (r *render) free() {
@@ -187,7 +185,7 @@ func (r *render) drawTo(out int) (Result, error) {
 	return Result{Format: format, Width: r.width(), Height: r.height() / max(1, r.frames), Source: r.source, Packs: r.packs(format)}, nil
 }
 
-// width and height are those of the finished picture.
+// width returns the width of the finished picture in pixels.
 func (r *render) width() int {
 	if r.planes != nil {
 		return r.planes.width()
@@ -250,8 +248,8 @@ func (r *render) keep(i picture) {
 	r.current = i
 }
 
-// load decodes to the planned size. A cut or a trimmed border needs the
-// original's own pixels; all else is shrunk while it loads.
+// load decodes to the planned size. Crops and trims need the original's own pixels; other originals shrink
+// while they load.
 func (r *render) load() error {
 	if r.header.Type == guard.TypeRaster {
 		return r.loadRaster()
@@ -289,7 +287,7 @@ func (r *render) scaleWhole(plan geometry.Plan, scaled geometry.Size, orientatio
 		return err
 	}
 	compute := r.settle
-	if orientation > 1 { // which reads the picture in another order than a decoder gives it
+	if orientation > 1 { // turning reads pixels in another order than a decoder writes them
 		compute = r.compute
 	}
 	if err := compute(); err != nil {
@@ -301,7 +299,7 @@ func (r *render) scaleWhole(plan geometry.Plan, scaled geometry.Size, orientatio
 	return r.cut(plan)
 }
 
-// orientation is the current image's, if it is respected.
+// orientation returns the current image's orientation, or 1 if the spec ignores it.
 func (r *render) orientation() int {
 	if r.spec.AsStored {
 		return 1
@@ -316,14 +314,14 @@ func (r *render) upright() error {
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_upright(in, out) })
 }
 
-// How much larger than the thumbnail a JPEG is decoded when it is sharpened, which shows what
-// its decoder did to blocks: libjpeg's averages of pixels more than the transform to planes.
+// A sharpened JPEG is decoded larger than its thumbnail by these factors: sharpening shows what the decoder
+// did to blocks. libjpeg's averages of pixels show more than the transform to planes.
 const (
 	averagedSlack  = 3
 	sharpenedSlack = 1.5
 )
 
-// shrink is how much a decoder shrinks while it loads.
+// shrink returns the factor by which the decoder shrinks while it loads: 1, 2, 4 or 8.
 func (r *render) shrink(from, to geometry.Size) int {
 	slack := 1.0
 	if r.spec.Sharpen != nil {
@@ -348,7 +346,8 @@ func (r *render) open(shrink int, anyOrder bool) (picture, error) {
 	return r.openPages(r.options(shrink), anyOrder)
 }
 
-// options selects the page; one that is absent answers with the first, as Wikimedia does.
+// options returns libvips' options for the page or the shrink. Without the named page it selects the first
+// page, as Wikimedia does.
 func (r *render) options(shrink int) string {
 	switch {
 	case r.header.Pages > 1 && r.spec.Page > 1 && r.spec.Page <= r.header.Pages:
@@ -374,7 +373,7 @@ func (r *render) scale(to geometry.Size) error {
 	return r.settleColours()
 }
 
-// settleBands leaves colours and alpha, by what the header says of the bands.
+// settleBands drops the bands that the header does not name as colours or alpha.
 func (r *render) settleBands() error {
 	if r.header.Colours == 0 {
 		return nil
@@ -384,7 +383,7 @@ func (r *render) settleBands() error {
 	})
 }
 
-// loadRaster maps what a tool drew: its pixels are there already.
+// loadRaster maps a raster that a tool drew; nothing is decoded.
 func (r *render) loadRaster() error {
 	h := r.header
 	pixels, err := mapRaster(r.fd, h)
@@ -410,12 +409,12 @@ func (r *render) plan() (geometry.Plan, error) {
 	scaled := int64(p.Scaled.Width) * int64(p.Scaled.Height)
 	enlarged := scaled > int64(p.Crop.Width)*int64(p.Crop.Height)
 	if int64(size.Width)*int64(size.Height) > r.maxPixels || enlarged && scaled > r.maxPixels {
-		return p, fault.New(fault.BadURL, "the thumbnail would be made of %d × %d pixels; at most %d are served", p.Scaled.Width, p.Scaled.Height, r.maxPixels)
+		return p, fault.New(fault.BadURL, "the thumbnail would be made of %d × %d pixels, at most %d are allowed", p.Scaled.Width, p.Scaled.Height, r.maxPixels)
 	}
 	return p, nil
 }
 
-// settle computes the scaled picture when a later step reads it out of order.
+// settle computes the scaled picture if a later step reads its pixels out of order.
 func (r *render) settle() error {
 	s := r.spec
 	if !s.Smart && !s.FlipY && !s.Debug && len(s.Operations) == 0 {
@@ -462,7 +461,7 @@ func (r *render) scalePart() error {
 	return r.cut(plan)
 }
 
-// trim cuts the border off. What a crop names counts from the untrimmed corner.
+// trim cuts the border off. The numbers of a crop count from the untrimmed corner.
 func (r *render) trim() error {
 	if r.spec.Trim == nil {
 		return nil
@@ -473,7 +472,7 @@ func (r *render) trim() error {
 	}
 	box, ok := filter.Border(whole, r.spec.Trim.Corner == "bottom-right", r.spec.Trim.Tolerance)
 	if !ok {
-		return nil // one colour all over: nothing but border, and so none
+		return nil // the picture has one colour, and so no border
 	}
 	r.trimmed = geometry.Rect{Left: box.Left, Top: box.Top, Width: box.Right - box.Left, Height: box.Bottom - box.Top}
 	r.source = geometry.Size{Width: r.trimmed.Width, Height: r.trimmed.Height}
@@ -495,7 +494,8 @@ func (r *render) cutsSmartly() bool {
 	return r.spec.Smart && len(r.spec.Focal) == 0 && r.planned.Size() != r.planned.Scaled
 }
 
-// attend cuts what attracts attention; of an animation, where that is in its first frame.
+// attend cuts to the area that attracts attention. All frames of an animation are cut to the area of the
+// first frame.
 func (r *render) attend(plan geometry.Plan) error {
 	if r.first != nil && r.first.attended != nil {
 		return r.extract(*r.first.attended)

@@ -58,7 +58,7 @@ func read(t *testing.T, body []byte, err error) original {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	h, err := guard.Inspect(f, int64(len(body)), thumbnail.TypeUnknown, 1<<40)
-	if err != nil || h.Type == thumbnail.TypePNM { // which libvips gets from a tool alone
+	if err != nil || h.Type == thumbnail.TypePNM { // libvips reads PNM only as the raster of a tool
 		h, err = guard.Drawn(f, int64(len(body)), 1<<40)
 	}
 	if err != nil {
@@ -86,7 +86,7 @@ func (o original) render(t *testing.T, s thumbnail.Spec, overlays ...Overlay) (R
 	return result, body, rendering
 }
 
-// picture is what is drawn, which must be as large as Render says.
+// picture returns the decoded thumbnail. Its size must be the size of the Result.
 func (o original) picture(t *testing.T, s thumbnail.Spec, overlays ...Overlay) image.Image {
 	t.Helper()
 	result, body, err := o.render(t, s, overlays...)
@@ -98,7 +98,7 @@ func (o original) picture(t *testing.T, s thumbnail.Spec, overlays ...Overlay) i
 		t.Fatalf("%+v: %v", s, err)
 	}
 	if want := strings.Replace(string(result.Format), "jpg", "jpeg", 1); format != want || m.Bounds().Dx() != result.Width || m.Bounds().Dy() != result.Height {
-		t.Fatalf("%+v: told %+v, drew a %s of %v", s, result, format, m.Bounds())
+		t.Fatalf("%+v: the result is %+v, the file a %s of %v", s, result, format, m.Bounds())
 	}
 	return m
 }
@@ -146,7 +146,7 @@ func TestEachTypeBecomesEachFormat(t *testing.T) {
 	}
 }
 
-// warm is the colour of the landscape's sun, at the upper left.
+// warm reports whether c is the colour of the landscape's sun, at the upper left.
 func warm(c color.Color) bool {
 	r, _, b, _ := c.RGBA()
 	return r>>8 > 220 && b>>8 < 190
@@ -184,7 +184,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Each change puts the sun elsewhere.
+// Each change moves the sun.
 func TestDirections(t *testing.T) {
 	o := landscape(t)
 	step := func(name thumbnail.Step, word string, args ...float64) []thumbnail.Operation {
@@ -216,9 +216,9 @@ func TestOrientation(t *testing.T) {
 		spec   thumbnail.Spec
 		higher bool
 	}{
-		"upright":      {thumbnail.Spec{Width: 60}, true},
-		"cut upright":  {thumbnail.Spec{Crop: &thumbnail.Rect{Right: 100, Bottom: 200}}, true},
-		"as it stored": {thumbnail.Spec{Width: 60, AsStored: true}, false},
+		"upright":     {thumbnail.Spec{Width: 60}, true},
+		"cut upright": {thumbnail.Spec{Crop: &thumbnail.Rect{Right: 100, Bottom: 200}}, true},
+		"as stored":   {thumbnail.Spec{Width: 60, AsStored: true}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if b := o.picture(t, c.spec).Bounds(); b.Dy() > b.Dx() != c.higher {
@@ -264,7 +264,7 @@ func TestFilters(t *testing.T) {
 	if r, g, b, _ := gray.At(13, 8).RGBA(); r != g || g != b {
 		t.Errorf("grayscale left %v", gray.At(13, 8))
 	}
-	// Steps of libvips between filters: the picture passes from one to the other and back.
+	// Between filters are steps of libvips: the picture passes from Go to libvips and back.
 	m := o.picture(t, thumbnail.Spec{Width: 60, Format: thumbnail.FormatPNG, Operations: []thumbnail.Operation{
 		{Name: thumbnail.StepBrightness, Args: []float64{10}}, {Name: thumbnail.StepRotate, Args: []float64{90}},
 		{Name: thumbnail.StepBlur, Args: []float64{2, 1}}, {Name: thumbnail.StepCorners, Args: []float64{5, 5}, Color: "ff0000", On: true},
@@ -279,12 +279,12 @@ func TestWatermarks(t *testing.T) {
 	at := thumbnail.Location{Path: "mark.png"}
 	s := thumbnail.Spec{Format: thumbnail.FormatPNG, Operations: []thumbnail.Operation{
 		{Name: thumbnail.StepWatermark, Picture: &at, Word: "0", Word2: "0", Args: []float64{0, 0, 0}},
-		{Name: thumbnail.StepWatermark, Picture: &at, Word: "100", Word2: "0", Args: []float64{0, 0, 0}}, // the same one, decoded once
+		{Name: thumbnail.StepWatermark, Picture: &at, Word: "100", Word2: "0", Args: []float64{0, 0, 0}}, // the same watermark, decoded once
 	}}
 	plain := o.picture(t, thumbnail.Spec{Format: thumbnail.FormatPNG})
 	marked := o.picture(t, s, Overlay{Header: mark.header, File: mark.file})
 	if plain.At(50, 50) == marked.At(50, 50) || plain.At(150, 50) == marked.At(150, 50) || plain.At(230, 150) != marked.At(230, 150) {
-		t.Error("the watermarks are not where they belong")
+		t.Error("the watermarks are in the wrong places")
 	}
 	huge := mark.header
 	huge.Width, huge.Height = 10_000, 10_000
@@ -299,7 +299,7 @@ func TestWatermarks(t *testing.T) {
 		}
 	}
 	if _, _, err := o.render(t, s); err == nil {
-		t.Error("a watermark that was not given is drawn")
+		t.Error("a missing watermark is drawn")
 	}
 }
 
@@ -322,12 +322,12 @@ func TestTheFormatIsChosen(t *testing.T) {
 		spec thumbnail.Spec
 		want thumbnail.Format
 	}{
-		"the original's own":                    {opaque, thumbnail.Spec{}, thumbnail.FormatPNG},
-		"the first that the client prefers":     {opaque, thumbnail.Spec{Prefer: prefer}, thumbnail.FormatJPEG},
-		"the first that can be transparent":     {transparent, thumbnail.Spec{Prefer: prefer}, thumbnail.FormatWebP},
-		"a JPEG for an opaque PNG":              {opaque, thumbnail.Spec{PNGToJPEG: true}, thumbnail.FormatJPEG},
-		"but none for a transparent one":        {transparent, thumbnail.Spec{PNGToJPEG: true}, thumbnail.FormatPNG},
-		"of a drawing, what suits its own type": {page, thumbnail.Spec{}, thumbnail.FormatJPEG},
+		"the original's own":                  {opaque, thumbnail.Spec{}, thumbnail.FormatPNG},
+		"the first that the client prefers":   {opaque, thumbnail.Spec{Prefer: prefer}, thumbnail.FormatJPEG},
+		"the first that can be transparent":   {transparent, thumbnail.Spec{Prefer: prefer}, thumbnail.FormatWebP},
+		"a JPEG for an opaque PNG":            {opaque, thumbnail.Spec{PNGToJPEG: true}, thumbnail.FormatJPEG},
+		"no JPEG for a transparent PNG":       {transparent, thumbnail.Spec{PNGToJPEG: true}, thumbnail.FormatPNG},
+		"the default of a drawing's own type": {page, thumbnail.Spec{}, thumbnail.FormatJPEG},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.spec.Width = 40
@@ -346,7 +346,7 @@ func TestAJPEGFitsItsBytes(t *testing.T) {
 	}
 	_, bound, err := o.render(t, thumbnail.Spec{Format: thumbnail.FormatJPEG, MaxBytes: len(free) * 2 / 3})
 	if err != nil || len(bound) > len(free)*2/3 {
-		t.Errorf("%d bytes, where at most %d are asked for: %v", len(bound), len(free)*2/3, err)
+		t.Errorf("%d bytes, want at most %d: %v", len(bound), len(free)*2/3, err)
 	}
 }
 
@@ -386,7 +386,7 @@ func TestAnimations(t *testing.T) {
 	}
 }
 
-// What a tool drew is read from its raster.
+// Render reads a tool's drawing from its raster.
 func TestRasters(t *testing.T) {
 	raster := []byte("P6\n4 2\n255\n")
 	for range 8 {
@@ -394,7 +394,7 @@ func TestRasters(t *testing.T) {
 	}
 	o := read(t, raster, nil)
 	if r, g, _, _ := o.picture(t, thumbnail.Spec{Width: 8, Enlarge: true, Format: thumbnail.FormatPNG}).At(3, 1).RGBA(); r>>8 != 255 || g != 0 {
-		t.Error("the raster's colour is another")
+		t.Error("the raster has the wrong colour")
 	}
 	o.header.Offset = 0
 	if _, _, err := o.render(t, thumbnail.Spec{Width: 2}); !fault.Is(err, fault.Undecodable) {
@@ -444,7 +444,7 @@ func TestRefusals(t *testing.T) {
 	huge.header.Width, huge.header.Height = 20_000, 20_000
 	wide := thumbnail.Spec{Width: 17_000, Height: 1, Format: thumbnail.FormatWebP, Enlarge: true, Crop: &thumbnail.Rect{Right: 100, Bottom: 1}}
 	body, err := samples.PNG(samples.Landscape(width, height))
-	clear(body[33:]) // all behind the header
+	clear(body[33:]) // everything behind the header
 	blank := read(t, body, err)
 	for name, c := range map[string]struct {
 		of   original
@@ -465,8 +465,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// An original that was cut short is rendered as far as it goes, and what libvips says of it
-// is not told of the next one.
+// A render draws a truncated original as far as its file goes. libvips' warnings about it do not appear in the
+// error of the next original.
 func TestAnOriginalThatWasCutShort(t *testing.T) {
 	body, err := samples.JPEG(samples.Landscape(width, height))
 	o := read(t, body[:len(body)*2/3], err)

@@ -9,7 +9,7 @@ static char last[512];
 
 static void keep(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer unused) {
 	(void) domain, (void) level, (void) unused;
-	/* libvips counts them at the end, which tells nothing. */
+	/* At the end libvips only counts the warnings, so this message would hide the last one. */
 	if (!message || strstr(message, "read gave"))
 		return;
 	g_mutex_lock(&lock);

@@ -1,11 +1,11 @@
-/* What decoders say by way of libvips' warnings: for libpng, that is all they say. */
+/* Keeps the messages of decoders that arrive as warnings of libvips. libpng reports in no other way. */
 #ifndef THUMBMILL_WARNINGS_H
 #define THUMBMILL_WARNINGS_H
 
-/* Keeps the last warning, as libvips keeps its errors: one for the process. */
+/* Starts to keep the last warning: one for the process, as libvips keeps its errors. */
 void tm_keep_warnings(void);
 void tm_clear_warning(void);
-/* A copy, to be freed by free(). */
+/* Returns a copy of the last warning. The caller frees it with free(). */
 char *tm_warning(void);
 
 #endif

@@ -24,16 +24,14 @@ import (
 )
 
 const (
-	benchPairs = 21 // interleaved rounds, of which the median counts
+	benchPairs = 21 // interleaved rounds; the median counts
 	benchWidth = 320
 )
 
-// BenchmarkAgainstLibrary prints the processor time of a render through a
-// sandboxed worker beside that of the same library calls in this process, and of
-// bimg with its cheapest filter, bilinear, which the design first had in mind for
-// plain JPEGs; and how like ImageMagick's full reduction ours and bimg's are.
-// Rounds are interleaved, since machines are noisy; `make bench-worker` runs it.
-// THUMBMILL_CONFORMANCE adds photographs.
+// BenchmarkAgainstLibrary prints the processor time of a render through a sandboxed worker. Beside it stand the time
+// of the same library calls in this process, and the time of bimg with its cheapest filter, bilinear, which an early
+// design used for plain JPEGs. It also prints the similarity of both results to ImageMagick's full reduction. Rounds
+// are interleaved, because machines are noisy. `make bench-worker` runs it; THUMBMILL_CONFORMANCE adds photographs.
 func BenchmarkAgainstLibrary(b *testing.B) {
 	if err := vips.Init(); err != nil {
 		b.Fatal(err)
@@ -136,7 +134,7 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) (ours, bimgs 
 	return median(worker), median(other)
 }
 
-// reduced is the original as ImageMagick reduces it, decoded whole, without loss.
+// reduced returns the original as ImageMagick reduces it: decoded whole, without loss.
 func reduced(b *testing.B, path string) image.Image {
 	out, err := exec.Command("convert", path, "-resize", strconv.Itoa(benchWidth)+"x", "png:-").Output()
 	if err != nil {
@@ -145,7 +143,7 @@ func reduced(b *testing.B, path string) image.Image {
 	return decode(b, out)
 }
 
-// likeness is the structural similarity, of what both have when a side differs by one.
+// likeness returns the structural similarity of the common area: a side may differ by one pixel.
 func likeness(b *testing.B, picture []byte, reference image.Image) float64 {
 	m := decode(b, picture)
 	area := m.Bounds().Intersect(reference.Bounds())
@@ -161,7 +159,7 @@ func likeness(b *testing.B, picture []byte, reference image.Image) float64 {
 	return value
 }
 
-// processor is the processor time of this process during the call.
+// processor returns the processor time of this process during the call.
 func processor(call func()) time.Duration {
 	before := cpuTime()
 	call()

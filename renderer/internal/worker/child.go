@@ -19,8 +19,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
-// Main is a worker's life: it confines itself, then does one task after the
-// other until the parent closes the socket. It returns the exit code.
+// Main runs a worker: it confines itself, then does one task after the other until the parent closes the socket. It
+// returns the exit code.
 func Main() int {
 	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
@@ -29,9 +29,9 @@ func Main() int {
 	return 0
 }
 
-// craft is what a kind of worker can do.
+// craft does the tasks of one kind of worker.
 type craft interface {
-	// prepare does what must be done before the files are out of sight.
+	// prepare loads and looks up everything that needs files, before the sandbox hides them.
 	prepare() (Ready, error)
 	profile() sandbox.Profile
 	perform(t Task, original, out *os.File) (Report, error)
@@ -42,7 +42,7 @@ func work() error {
 	crafts := map[Kind]craft{Vips: drawing{}, Tools: &tooling{}}
 	c, ok := crafts[Kind(os.Getenv(envKind))]
 	if !ok {
-		return fmt.Errorf("%s: no such kind of worker", envKind)
+		return fmt.Errorf("%s is %q: allowed are %q and %q", envKind, os.Getenv(envKind), Vips, Tools)
 	}
 	ready, err := confine(c)
 	if err != nil {
@@ -57,7 +57,7 @@ func work() error {
 			return err
 		}
 		if files == nil {
-			return nil // the parent has gone
+			return nil // the parent closed the socket
 		}
 		err = answer(c, task, files)
 		closeAll(files)
@@ -67,7 +67,7 @@ func work() error {
 	}
 }
 
-// answer does a task and reports it.
+// answer does a task and sends its report.
 func answer(c craft, task Task, files []*os.File) error {
 	if len(task.Specs) > 0 {
 		return performSeveral(task, files)
@@ -75,7 +75,7 @@ func answer(c craft, task Task, files []*os.File) error {
 	return sendReport(perform(c, task, files[0], files[1]))
 }
 
-// confine loads what is needed from disk first: afterwards there is no disk.
+// confine prepares the craft, then enters the sandbox: after that the worker cannot read the disk.
 func confine(c craft) (Ready, error) {
 	memory, err := strconv.ParseUint(os.Getenv(envMemory), 10, 64)
 	if err != nil {
@@ -96,9 +96,9 @@ func first() bool { return os.Getenv(envFirst) != "" }
 
 func perform(c craft, task Task, original, out *os.File) Report {
 	before := cpuTime()
-	own := cpuTimeOf(unix.RUSAGE_SELF) // a tool's begins at nothing
+	own := cpuTimeOf(unix.RUSAGE_SELF) // a tool's processor time starts at 0
 	if err := limitCPU(own + time.Duration(task.CPUSeconds)*time.Second); err != nil {
-		return Report{Fault: fault.Wrap(err, fault.Internal, "a worker could not limit itself")}
+		return Report{Fault: fault.Wrap(err, fault.Internal, "cannot set the worker's limit of processor time")}
 	}
 	report, err := c.perform(task, original, out)
 	report.CPU = cpuTime() - before
@@ -107,17 +107,17 @@ func perform(c craft, task Task, original, out *os.File) Report {
 	return report
 }
 
-// roomy is the address space that Go may keep in a worker. It gives memory back to the
-// kernel, but no addresses, and those are what the worker's limit counts.
-const roomy = 256 << 20
+// maxGoSpace bounds the address space that Go may keep in a worker. Go returns memory to the kernel, but keeps the
+// addresses, and the worker's limit counts addresses.
+const maxGoSpace = 256 << 20
 
 func spent() bool {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapSys > roomy
+	return m.HeapSys > maxGoSpace
 }
 
-// drawing is the craft of a worker with libvips.
+// drawing is the craft of a libvips worker.
 type drawing struct{}
 
 func (drawing) prepare() (Ready, error) {
@@ -147,11 +147,11 @@ func reportOf(drawn vips.Result) Report {
 	return Report{Format: drawn.Format, Width: drawn.Width, Height: drawn.Height, Sides: sides, Packs: drawn.Packs}
 }
 
-// tooling is the craft of a worker with tools.
+// tooling is the craft of a tool worker.
 type tooling struct{ box tools.Box }
 
 func (t *tooling) prepare() (Ready, error) {
-	// What a tool leaves behind becomes a child of this process, which looks for it.
+	// Orphans of a tool become children of this process; perform looks for them.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return Ready{}, err
 	}
@@ -184,13 +184,13 @@ func (t *tooling) perform(task Task, original, out *os.File) (Report, error) {
 		Sides:  &report.Sides,
 	})
 	if _, waited := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(waited, unix.ECHILD) {
-		fmt.Fprintln(os.Stderr, "worker: a tool left processes behind")
-		os.Exit(1) // and they end with this worker's group
+		fmt.Fprintln(os.Stderr, "worker: end, because a tool left processes behind")
+		os.Exit(1) // the worker's process group ends with it
 	}
 	return report, err
 }
 
-// cause shows a decoder's last error, and nothing of the host.
+// cause returns a decoder's last error in brackets, without details of the host, or "".
 func cause(f *fault.Fault) string {
 	err := errors.Unwrap(f)
 	if err == nil {
@@ -202,19 +202,19 @@ func cause(f *fault.Fault) string {
 	return ""
 }
 
-// cpuTime is the processor time that this process and its ended children have used so far.
+// cpuTime returns the processor time so far of this process and its ended children.
 func cpuTime() time.Duration {
 	return cpuTimeOf(unix.RUSAGE_SELF) + cpuTimeOf(unix.RUSAGE_CHILDREN)
 }
 
 func cpuTimeOf(who int) time.Duration {
 	var u unix.Rusage
-	_ = unix.Getrusage(who, &u) // fails for bad arguments alone
+	_ = unix.Getrusage(who, &u) // fails only for bad arguments
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// limitCPU lets the kernel kill this process, or a tool of it, by SIGXCPU once
-// it has used that much processor time in all.
+// limitCPU tells the kernel to kill this process, or each of its tools, with SIGXCPU after the given total of
+// processor time.
 func limitCPU(until time.Duration) error {
 	return unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: uint64(until.Seconds()) + 1, Max: unix.RLIM_INFINITY})
 }
@@ -227,8 +227,8 @@ func sendReport(r Report) error {
 	return unix.Sendto(socketFD, text, unix.MSG_NOSIGNAL, nil)
 }
 
-// receiveTask returns the next task and its files: the original, the thumbnail, overlays.
-// No files mean that the parent closed the socket.
+// receiveTask returns the next task and its files: the original, the thumbnails, the overlays. It returns no files
+// after the parent closed the socket.
 func receiveTask() (task Task, files []*os.File, err error) {
 	text := make([]byte, maxMessage)
 	control := make([]byte, unix.CmsgSpace(maxFiles*4))
@@ -247,13 +247,13 @@ func receiveTask() (task Task, files []*os.File, err error) {
 		return task, nil, err
 	}
 	for _, fd := range fds {
-		files = append(files, os.NewFile(uintptr(fd), "of a task"))
+		files = append(files, os.NewFile(uintptr(fd), "task"))
 	}
 	if err := json.Unmarshal(text[:n], &task); err != nil {
 		return task, nil, err
 	}
 	if made := max(1, len(task.Specs)); len(files) != 1+made+len(task.Overlays) {
-		return task, nil, fmt.Errorf("a task of %d thumbnails with %d overlays came with %d descriptors", made, len(task.Overlays), len(files))
+		return task, nil, fmt.Errorf("a task with %d thumbnails and %d overlays has %d descriptors, want one for each and one for the original", made, len(task.Overlays), len(files))
 	}
 	for i := range task.Overlays {
 		task.Overlays[i].File = files[2+i]
@@ -271,5 +271,5 @@ func descriptors(control []byte) ([]int, error) {
 			return fds, nil
 		}
 	}
-	return nil, errors.New("a task came without its descriptors")
+	return nil, errors.New("a task has no descriptors")
 }

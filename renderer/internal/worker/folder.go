@@ -12,11 +12,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
-// watchEvery is how often the room that a tool takes is looked at. A single file
-// is bounded by the kernel; this bounds many.
+// watchEvery is the interval between two looks at the size of a tool's folder. The kernel bounds a single file; this
+// bounds the sum.
 const watchEvery = 100 * time.Millisecond
 
-// watch kills the worker once its tool wrote more than it may.
+// watch kills the worker when the files of its tool exceed limit bytes.
 func (p *process) watch(ctx context.Context, limit int64) {
 	for periodic.Sleep(ctx, watchEvery) == nil {
 		if size(tools.Scratch(p.folder)) > limit {
@@ -27,11 +27,11 @@ func (p *process) watch(ctx context.Context, limit int64) {
 	}
 }
 
-// size is the bytes of all files below a folder; what vanishes meanwhile counts nothing.
+// size returns the bytes of all files below a folder. Files that vanish meanwhile count nothing.
 func size(folder string) (sum int64) {
 	_ = filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
-			return nil //nolint:nilerr // it vanished
+			return nil //nolint:nilerr // the entry vanished
 		}
 		if info, err := entry.Info(); err == nil {
 			sum += info.Size()
@@ -41,7 +41,7 @@ func size(folder string) (sum int64) {
 	return sum
 }
 
-// wipe removes what a tool left.
+// wipe removes the files of a tool.
 func (p *process) wipe() (err error) {
 	entries, err := os.ReadDir(tools.Scratch(p.folder))
 	for _, entry := range entries {

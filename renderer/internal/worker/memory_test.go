@@ -18,10 +18,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// envSoak makes the originals of this file as large as the design names them.
+// envSoak sets the originals of this file to the design's full size.
 const envSoak = "THUMBMILL_SOAK"
 
-// large is a grey picture of any size that takes no memory.
+// large is a grey picture of any size. It takes no memory.
 type large struct{ side int }
 
 func (large) ColorModel() color.Model   { return color.GrayModel }
@@ -75,7 +75,7 @@ func writeTIFF(w io.Writer, l large) error {
 	return nil
 }
 
-// peak is the most memory that the worker ever had, in bytes.
+// peak returns the largest memory that a worker had so far, in bytes.
 func peak(t *testing.T, pid int) (bytes int64) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -87,12 +87,12 @@ func peak(t *testing.T, pid int) (bytes int64) {
 			return bytes << 10
 		}
 	}
-	t.Fatal("no VmHWM")
+	t.Fatalf("/proc/%d/status has no line VmHWM", pid)
 	return 0
 }
 
-// Memory follows a thumbnail's width, not its original's area: JPEG, PNG and
-// stripped TIFF are read in sequence.
+// Memory follows a thumbnail's width instead of its original's area: libvips reads JPEG, PNG and stripped TIFF
+// sequentially.
 func TestLargeOriginalsTakeLittleMemory(t *testing.T) {
 	l := large{8000}
 	if os.Getenv(envSoak) != "" {
@@ -139,10 +139,10 @@ func TestLargeOriginalsTakeLittleMemory(t *testing.T) {
 				now := peak(t, pid)
 				growth, whole = max(growth, now-at), max(whole, now)
 			}
-			t.Logf("%d × %d, %d MB: %d MB at most, %d MB more than before; %v of processor time",
+			t.Logf("%d × %d, %d MB: peak %d MB, %d MB above the start; %v of processor time",
 				l.side, l.side, info.Size()>>20, whole>>20, growth>>20, report.CPU.Round(time.Millisecond))
-			if growth > most-64<<20 { // a worker that is ready has up to 64 MB
-				t.Errorf("%d MB more than before", growth>>20)
+			if growth > most-64<<20 { // an idle worker has up to 64 MB
+				t.Errorf("the worker grew by %d MB", growth>>20)
 			}
 		})
 	}

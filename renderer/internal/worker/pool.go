@@ -23,37 +23,37 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
-// ErrDied says that the worker ended under the task. Try again in another.
-var ErrDied = errors.New("the worker died under the render")
+// ErrDied says that the worker ended during the task. The caller may try again in another worker.
+var ErrDied = errors.New("the worker died during the render")
 
-// Config is what a pool is made of.
+// Config holds the settings and dependencies of a pool.
 type Config struct {
 	Kind    Kind
 	Slots   int             // workers that can be busy at once
-	Standby int             // workers that start with the pool, others start when needed; 0 = all
-	Memory  uint64          // address space of each, and of each tool, bytes
-	TempDir string          // below which a worker of tools has its folder
-	Scratch int64           // bytes that a tool may leave in that folder
+	Standby int             // workers that start with the pool, the others start when needed; 0 = all
+	Memory  uint64          // address space of each worker and of each tool, bytes
+	TempDir string          // parent of the tool workers' folders
+	Scratch int64           // bytes that a tool may write to its folder
 	Recycle int             // tasks after which a worker is replaced; 0 = never
-	Require []sandbox.Layer // without which no worker is let to work
-	Cgroups *cgroup.Parent  // nil = the machine grants none
+	Require []sandbox.Layer // layers that each worker must have
+	Cgroups *cgroup.Parent  // nil = the machine grants no control groups
 	Log     *slog.Logger
-	// Killed counts workers that ended, by reason: time, cpu, file, scratch, died, idle, recycled.
+	// Killed counts the workers that ended, by reason: time, cpu, file, scratch, died, idle, recycled.
 	Killed *prometheus.CounterVec
 }
 
-// spares wait beside those that can be busy, so that a worker that is killed is
-// replaced in no time, whatever it takes to start one.
+// spares is the number of idle workers beside the slots: a spare replaces a killed worker at once, however long a
+// start takes.
 const spares = 1
 
-// Pool is a bounded number of workers. It prefers workers that have worked before: the others stay
-// small, because they share nearly all of their memory.
+// Pool is a bounded number of workers. It prefers workers that have worked: the other workers stay small, because
+// they share nearly all of their memory.
 type Pool struct {
 	config  Config
 	spawn   chan chan spawned
-	idle    chan *process   // workers that have worked
+	idle    chan *process   // idle workers that have worked
 	fresh   chan *process   // idle workers that have not worked yet
-	ctx     context.Context //nolint:containedctx // the pool's own life
+	ctx     context.Context //nolint:containedctx // the pool's lifetime
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
 	once    sync.Once
@@ -68,8 +68,8 @@ type spawned struct {
 	err     error
 }
 
-// NewPool starts the workers that stand by and returns when they are ready. It fails when the
-// kernel lacks a layer that is required.
+// NewPool starts the standby workers, and returns when they are ready. It returns an error when the kernel lacks a
+// required layer.
 func NewPool(c Config) (*Pool, error) {
 	most := c.Slots + spares
 	p := &Pool{
@@ -97,19 +97,19 @@ func NewPool(c Config) (*Pool, error) {
 
 func enough(required, inForce []sandbox.Layer) error {
 	if missing := sandbox.Missing(required, inForce); len(missing) > 0 {
-		return fmt.Errorf("this machine confines workers by %v; renderer.sandbox requires %v as well", inForce, missing)
+		return fmt.Errorf("this machine confines workers with %v, but renderer.sandbox also requires %v: remove these layers or change the machine", inForce, missing)
 	}
 	return nil
 }
 
-// spawner starts workers from one thread that lives as long as the pool, since
-// a worker is killed when the thread that forked it ends.
+// spawner starts all workers from one thread that lives as long as the pool, because a worker is killed when the
+// thread that forked it ends.
 func (p *Pool) spawner() {
 	runtime.LockOSThread()
 	for number := 1; ; number++ {
 		select {
 		case <-p.ctx.Done():
-			return // the thread ends with this goroutine: Close has killed the workers before
+			return // the thread ends with this goroutine: Close has killed the workers
 		case reply := <-p.spawn:
 			w, err := start(p.config, number)
 			reply <- spawned{w, err}
@@ -134,10 +134,10 @@ func (p *Pool) start() (*process, error) {
 	return s.process, nil
 }
 
-// Ready is what the workers told of themselves.
+// Ready returns the first worker's description of its engine.
 func (p *Pool) Ready() Ready { return p.ready }
 
-// PIDs are the processes of the workers, for those who watch or disturb them.
+// PIDs returns the process ids of the workers, for tests and measurements.
 func (p *Pool) PIDs() (pids []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,13 +147,12 @@ func (p *Pool) PIDs() (pids []int) {
 	return pids
 }
 
-// Do has a worker do the task within the time limit, and gives what it made, a
-// memory file that the caller closes. Errors are faults: Overran when it took too
-// long, what the worker reported; or ErrDied.
+// Do lets a worker do the task within the time limit. It returns the thumbnail as a memory file, which the caller
+// must close. Its errors are faults (Overran after the limit, or the worker's fault), or ErrDied.
 func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Duration) (Report, *os.File, error) {
 	out, err := memoryFile()
 	if err != nil {
-		return Report{}, nil, fault.Wrap(err, fault.Internal, "no memory for a thumbnail")
+		return Report{}, nil, fault.Wrap(err, fault.Internal, "cannot make a memory file for a thumbnail")
 	}
 	if t.CPUSeconds == 0 {
 		t.CPUSeconds = int(within.Seconds()) + 1
@@ -169,13 +168,13 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 	return report, out, nil
 }
 
-// giveTask passes the task to a worker. One that could not even be given it had died
-// while it was idle, which says nothing about the task: the next one gets it.
+// giveTask passes the task to a worker.
 func (p *Pool) giveTask(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
 	return p.inWorker(ctx, within, func(w *process) (Report, error) { return p.doIn(w, t, original, out, within) })
 }
 
-// inWorker has a worker do something that ends with a report.
+// inWorker runs do with a worker. When a worker died while it was idle, and never got the task, the task goes to the
+// next worker.
 func (p *Pool) inWorker(ctx context.Context, within time.Duration, do func(*process) (Report, error)) (Report, error) {
 	for {
 		w, err := p.awaitIdle(ctx)
@@ -195,8 +194,8 @@ func (p *Pool) inWorker(ctx context.Context, within time.Duration, do func(*proc
 	}
 }
 
-// doIn does the task in one worker. A worker of tools sees the original in its folder
-// for that time, and the folder is watched.
+// doIn does the task in one worker. During the task, a tool worker sees the original in its folder, and watch bounds
+// the folder.
 func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Duration) (Report, error) {
 	if w.folder == "" {
 		return w.exchange(t, original, out, within)
@@ -204,7 +203,7 @@ func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Dura
 	if t.Work.ByName() {
 		named := tools.Named(w.folder)
 		if err := os.Link(original.Name(), named); err != nil {
-			return Report{}, fault.Wrap(err, fault.Internal, "a tool could not be shown the original")
+			return Report{}, fault.Wrap(err, fault.Internal, "cannot link the original into a tool's folder")
 		}
 		defer func() { _ = os.Remove(named) }()
 	}
@@ -220,8 +219,8 @@ func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Dura
 	return report, err
 }
 
-// putBack makes a worker free for the next task, unless it did its share of them, or
-// a task left it too little memory for the next.
+// putBack makes a worker free for the next task. It replaces a worker that did Recycle tasks, or that has too little
+// address space left.
 func (p *Pool) putBack(w *process, spent bool) {
 	if !spent && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
 		p.idle <- w
@@ -233,7 +232,7 @@ func (p *Pool) putBack(w *process, spent bool) {
 	p.group.Go(p.restock)
 }
 
-// awaitIdle returns a worker that lives, as far as can be known.
+// awaitIdle returns a worker that is not known to be dead.
 func (p *Pool) awaitIdle(ctx context.Context) (*process, error) {
 	for {
 		w, err := p.takeIdle(ctx)
@@ -249,8 +248,8 @@ func (p *Pool) awaitIdle(ctx context.Context) (*process, error) {
 	}
 }
 
-// takeIdle takes a worker that has worked before, or else a fresh one. It starts another worker
-// when the last fresh one goes.
+// takeIdle takes a worker that has worked, or else a fresh worker. It starts another worker when it takes the last
+// fresh one.
 func (p *Pool) takeIdle(ctx context.Context) (*process, error) {
 	select {
 	case w := <-p.idle:
@@ -272,7 +271,7 @@ func (p *Pool) takeIdle(ctx context.Context) (*process, error) {
 	}
 }
 
-// grow starts one more worker, if there may be more.
+// grow starts one more worker, within slots and spares.
 func (p *Pool) grow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -282,20 +281,19 @@ func (p *Pool) grow() {
 	}
 }
 
-// bury ends a worker that died while it was idle, and starts another.
+// bury removes a worker that died while it was idle, and starts another.
 func (p *Pool) bury(w *process) {
 	w.kill()
 	p.forget(w)
 	p.config.Killed.WithLabelValues("idle").Inc()
-	p.config.Log.Warn("a worker died while it was idle", "pid", w.cmd.Process.Pid, "signal", w.signal())
+	p.config.Log.Warn("replace worker that died while it was idle", "pid", w.cmd.Process.Pid, "signal", w.signal())
 	p.group.Go(p.restock)
 }
 
-// replace ends a worker that gave no report, starts another in its place, and
-// tells what its end means for the task.
+// replace kills a worker that gave no report, and starts another. It returns the error of the task.
 func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 	late := errors.Is(cause, os.ErrDeadlineExceeded)
-	if !late { // it is ending by itself; its status tells why
+	if !late { // the worker is ending by itself; its exit status says why
 		select {
 		case <-w.ended:
 		case <-time.After(time.Second):
@@ -306,7 +304,7 @@ func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 	overrunScratch := w.overflowed.Load()
 	p.forget(w)
 	p.group.Go(p.restock)
-	if fault.Is(cause, fault.Internal) { // of ours, before it began
+	if fault.Is(cause, fault.Internal) { // the renderer's own error, before the task began
 		return cause
 	}
 	overran := fault.New(fault.Overran, "the render took longer than its limit of %v", within)
@@ -316,13 +314,13 @@ func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 		return overran
 	case overrunScratch:
 		p.config.Killed.WithLabelValues("scratch").Inc()
-		return fault.New(fault.TooLarge, "the original takes more room on disk than a tool may use")
+		return fault.New(fault.TooLarge, "a tool wrote more than %d bytes for this original, which is its limit", p.config.Scratch)
 	case overrunCPU:
 		p.config.Killed.WithLabelValues("cpu").Inc()
 		return overran
 	case overrunFile:
 		p.config.Killed.WithLabelValues("file").Inc()
-		return fault.New(fault.TooLarge, "this thumbnail takes more room than a worker may use")
+		return fault.New(fault.TooLarge, "a file for this thumbnail exceeds %d bytes, the limit of a worker", maxFile)
 	}
 	p.config.Killed.WithLabelValues("died").Inc()
 	return fmt.Errorf("%w (pid %d, signal %q): %w", ErrDied, w.cmd.Process.Pid, w.signal(), cause)
@@ -334,7 +332,7 @@ func (p *Pool) forget(w *process) {
 	p.mu.Unlock()
 }
 
-// restock brings the pool back to its number, however long that takes.
+// restock starts a worker. It tries again every second until the start succeeds or the pool closes.
 func (p *Pool) restock() {
 	for p.ctx.Err() == nil {
 		w, err := p.start()
@@ -342,18 +340,18 @@ func (p *Pool) restock() {
 			p.fresh <- w
 			return
 		}
-		p.config.Log.Error("no new worker", "error", err)
-		_ = periodic.Sleep(p.ctx, time.Second) // the loop sees the end
+		p.config.Log.Error("start worker", "error", err)
+		_ = periodic.Sleep(p.ctx, time.Second) // the loop checks the context
 	}
 }
 
-// Close kills all workers, those that render included.
+// Close kills all workers, even those that render.
 func (p *Pool) Close() {
 	p.once.Do(func() {
 		p.killAll()
 		p.cancel()
 		p.group.Wait()
-		p.killAll() // what restock was starting meanwhile
+		p.killAll() // workers that restock started meanwhile
 	})
 }
 
@@ -367,7 +365,7 @@ func (p *Pool) killAll() {
 	}
 }
 
-// MemoryFile makes a file that is nowhere on disk, with the given contents.
+// MemoryFile returns a file in memory with the given contents. The caller must close it.
 func MemoryFile(contents []byte) (*os.File, error) {
 	file, err := memoryFile()
 	if err != nil {
@@ -387,7 +385,7 @@ func memoryFile() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "thumbnail"), nil
 }
 
-// Contents reads what a worker made.
+// Contents returns the contents of a memory file.
 func Contents(out *os.File) ([]byte, error) {
 	info, err := out.Stat()
 	if err != nil {
@@ -398,12 +396,12 @@ func Contents(out *os.File) ([]byte, error) {
 	return image, err
 }
 
-// logWriter passes what a worker says on its error output to the log.
+// logWriter logs a worker's error output.
 type logWriter struct{ log *slog.Logger }
 
 func (w logWriter) Write(p []byte) (int, error) {
 	for line := range strings.Lines(string(p[:min(len(p), 4096)])) {
-		w.log.Debug("worker says", "line", strings.TrimSpace(line))
+		w.log.Debug("report output of worker", "line", strings.TrimSpace(line))
 	}
 	return len(p), nil
 }

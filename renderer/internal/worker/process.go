@@ -23,29 +23,29 @@ const (
 	envMemory      = "THUMBMILL_WORKER_MEMORY" // RLIMIT_AS in bytes
 	maxFile        = 1 << 30                   // bytes of one file that a worker writes, memory files included
 	maxDescriptors = 64
-	startWithin    = 20 * time.Second // on a machine that is very busy
+	startWithin    = 20 * time.Second // on a very busy machine
 	nobody         = 65534            // user and group of workers when the renderer is root
 )
 
-// errNotGiven says that the worker was gone before it got its task.
+// errNotGiven says that the worker ended before it got its task.
 var errNotGiven = errors.New("the worker did not get the task")
 
-// process is one worker, seen from its parent.
+// process is one worker, as its parent sees it.
 type process struct {
-	heard  []byte // what the worker says, one report after the other
+	heard  []byte // buffer for the worker's reports
 	cmd    *exec.Cmd
 	conn   *net.UnixConn
 	ended  chan struct{} // closed when the process was reaped
 	ready  Ready
-	folder string // of a worker of tools
+	folder string // only of a tool worker
 	group  *cgroup.Group
-	tasks  int // so far
-	// overflowed: it was killed for what its tool wrote to its folder.
+	tasks  int // number of tasks so far
+	// overflowed means that watch killed the worker because its tool wrote too much.
 	overflowed atomic.Bool
 }
 
-// start executes this binary afresh as a worker. PDEATHSIG follows the thread
-// that forked, so that it is called from one locked goroutine alone.
+// start executes this binary as a worker. Only one locked goroutine calls it, because PDEATHSIG follows the thread
+// that forked.
 func start(c Config, number int) (*process, error) {
 	p := &process{ended: make(chan struct{})}
 	if err := p.furnish(c, number); err != nil {
@@ -71,7 +71,7 @@ func start(c Config, number int) (*process, error) {
 	return p, p.awaitReady()
 }
 
-// reap waits for the process, and ends what it left before its number is free.
+// reap waits for the process, and kills the rest of its group before the kernel can reuse the process id.
 func (p *process) reap() {
 	defer close(p.ended)
 	pid := p.cmd.Process.Pid
@@ -85,7 +85,7 @@ func (p *process) reap() {
 	_ = p.cmd.Wait()
 }
 
-// furnish makes the worker's folder and group.
+// furnish makes the worker's control group and folder.
 func (p *process) furnish(c Config, number int) (err error) {
 	name := fmt.Sprintf("%s-%d", c.Kind, number)
 	if c.Cgroups != nil {
@@ -98,7 +98,7 @@ func (p *process) furnish(c Config, number int) (err error) {
 	}
 	p.folder = filepath.Join(c.TempDir, name)
 	for _, dir := range []string{p.folder, tools.Incoming(p.folder), tools.Scratch(p.folder)} {
-		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // workers are another user
+		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // workers run as another user
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func (p *process) furnish(c Config, number int) (err error) {
 	return nil
 }
 
-// launch starts the process with its end of the socket and, where it has one, its folder.
+// launch starts the process with its end of the socket and, for a tool worker, its folder.
 func (p *process) launch(socket *os.File) error {
 	p.cmd.ExtraFiles = []*os.File{socket}
 	if p.folder != "" {
@@ -148,11 +148,11 @@ func (p *process) command(c Config, first bool) *exec.Cmd {
 func (p *process) awaitReady() error {
 	r, err := p.readReport(startWithin)
 	if err == nil && r.Ready == nil {
-		err = errors.New("it spoke before it was ready")
+		err = errors.New("the first report lacks Ready")
 	}
 	if err != nil {
 		p.kill()
-		return fmt.Errorf("a worker did not start: %w", err)
+		return fmt.Errorf("start a worker: %w", err)
 	}
 	p.ready = *r.Ready
 	if p.group != nil {
@@ -186,20 +186,20 @@ func (p *process) exchange(t Task, original, out *os.File, within time.Duration)
 		return Report{}, err
 	}
 	r, err := p.readReport(within)
-	if errors.Is(err, syscall.ECONNRESET) { // it ended with the task unread
+	if errors.Is(err, syscall.ECONNRESET) { // the worker ended before it read the task
 		err = fmt.Errorf("%w: %w", errNotGiven, err)
 	}
 	return r, err
 }
 
-// give gives the worker a task and its files.
+// give sends the worker a task and its files.
 func (p *process) give(t Task, files []*os.File, within time.Duration) error {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return err
 	}
 	if len(text) > maxMessage {
-		return fmt.Errorf("a task of %d bytes", len(text))
+		return fmt.Errorf("a task has %d bytes, at most %d are allowed", len(text), maxMessage)
 	}
 	if err := p.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return err
@@ -229,8 +229,7 @@ func (p *process) readReport(within time.Duration) (r Report, err error) {
 	return r, json.Unmarshal(p.heard[:n], &r)
 }
 
-// kill ends the process and all that it started, waits until it is gone, and
-// removes what it had.
+// kill ends the process and all that it started, waits for its end, and removes its folder and group.
 func (p *process) kill() {
 	_ = p.conn.Close()
 	p.signalGroup()
@@ -238,8 +237,8 @@ func (p *process) kill() {
 	_ = p.clear()
 }
 
-// signalGroup kills the process with its tools. Once it was reaped, the number can
-// be another's; its tools ended with it, by then.
+// signalGroup kills the process with its tools. After reap, another process may have the id, and the tools have ended
+// too.
 func (p *process) signalGroup() {
 	select {
 	case <-p.ended:
@@ -248,8 +247,7 @@ func (p *process) signalGroup() {
 	}
 }
 
-// clear removes the worker's folder and group. A tool that was killed a moment
-// ago can still be in it.
+// clear removes the worker's folder and group. It waits up to a second for killed tools that are still in the group.
 func (p *process) clear() (err error) {
 	if p.folder != "" {
 		err = os.RemoveAll(p.folder)
@@ -267,7 +265,7 @@ func (p *process) clear() (err error) {
 	return errors.Join(err, syscall.EBUSY)
 }
 
-// signal is what ended the process, or 0.
+// signal returns the signal that ended the process, or 0.
 func (p *process) signal() syscall.Signal {
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return status.Signal()

@@ -1,17 +1,13 @@
-// Package worker runs renders in processes of their own: the same binary,
-// executed afresh, started before they are needed, one task at a time each,
-// confined by package sandbox.
+// Package worker runs renders in separate processes: the same binary, executed again, started in advance, with one
+// task at a time, confined by package sandbox.
 //
-// There are two kinds. One draws with libvips and can neither open a file nor
-// execute anything. The other runs the field's tools for formats that libvips
-// does not read, and sees them, their fonts, and a folder of its own.
+// There are two kinds. One draws with libvips; it can neither open a file nor execute a program. The other runs the
+// tools for formats that libvips does not read; it sees the tools, their fonts, and its own folder.
 //
-// Parent and child speak over a SEQPACKET socket pair, which the child has as
-// descriptor 3. The parent sends a Task together with descriptors, that of
-// what is read, a memory file for what is made, and those of overlays; the child
-// answers with a Report. A child that overruns its time is killed from outside, because a
-// decoder does not listen; a spare one stands in at once. A child that dies under
-// a task is no fault of anybody yet: the caller tries again in a fresh one.
+// Parent and child speak over a SEQPACKET socket pair, the child's descriptor 3. The parent sends a Task with
+// descriptors of the original, of a memory file for the thumbnail, and of overlays. The child answers with a Report.
+// The parent kills a child that exceeds its time, because a decoder does not listen, and a spare takes its place at
+// once. When a child dies during a task, the cause is unknown: the caller tries again in a fresh child.
 package worker
 
 import (
@@ -28,28 +24,28 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Kind is what a worker can do.
+// Kind says which tasks a worker can do.
 type Kind string
 
-// The kinds.
+// The kinds of workers.
 const (
 	Vips  Kind = "vips"
 	Tools Kind = "tools"
 )
 
-// Task is what a worker is asked for.
+// Task is the request to a worker.
 type Task struct {
 	Spec thumbnail.Spec `json:"spec"`
-	// Specs are those of a task with several thumbnails, which has no overlays; Spec is unused then.
+	// Specs makes a task with several thumbnails; such a task has no overlays, and Spec is unused.
 	Specs  []thumbnail.Spec `json:"specs,omitempty"`
 	Header guard.Header     `json:"header"`
 	// Overlays are the pictures of Spec.Pictures, in that order.
 	Overlays []Overlay `json:"overlays,omitempty"`
-	// MaxPixels bounds what is drawn.
+	// MaxPixels bounds the drawn picture.
 	MaxPixels int64 `json:"max_pixels"`
-	// CPUSeconds is the processor time that the task may take; 0 = as much as wall time.
+	// CPUSeconds bounds the task's processor time; 0 means the limit of wall time.
 	CPUSeconds int `json:"cpu_seconds"`
-	// Work is what a worker of tools does: draw, animate, optimize.
+	// Work is the task of a tool worker: draw, animate, pack or optimize.
 	Work tools.Work `json:"work,omitempty"`
 }
 
@@ -64,27 +60,26 @@ type Report struct {
 	Format thumbnail.Format `json:"format,omitempty"`
 	Width  int              `json:"width,omitempty"`
 	Height int              `json:"height,omitempty"`
-	Packs  bool             `json:"packs,omitempty"` // frames were written, of which a tool makes the thumbnail
-	// Sides are those of what was scaled, upright: pixels; points of a page that a tool drew.
+	Packs  bool             `json:"packs,omitempty"` // the worker wrote frames; a tool packs them into the thumbnail
+	// Sides are the sides of the upright picture before scaling: pixels, or points of a page that a tool drew.
 	Sides objectstore.Sides `json:"sides,omitzero"`
-	CPU   time.Duration     `json:"cpu,omitempty"` // processor time of this task, its tools' included
+	CPU   time.Duration     `json:"cpu,omitempty"` // processor time of this task, with its tools
 	Fault *fault.Fault      `json:"fault,omitempty"`
-	// Spent says that the worker keeps so much address space of this task that the next
-	// one could lack it: it is to be replaced.
+	// Spent says that the worker kept too much address space for another task: the pool replaces it.
 	Spent bool `json:"spent,omitempty"`
-	// Ready is sent once, when the worker is.
+	// Ready is set in the first report only.
 	Ready *Ready `json:"ready,omitempty"`
 }
 
-// Ready is what a worker tells of itself before its first task.
+// Ready describes a worker before its first task.
 type Ready struct {
 	Version  string             `json:"version"`            // of libvips, and of the rules of rendering
-	Types    []string           `json:"types"`              // that its engine reads
-	Layers   []sandbox.Layer    `json:"layers"`             // that confine it
+	Types    []string           `json:"types"`              // types that its engine reads, or works of its tools
+	Layers   []sandbox.Layer    `json:"layers"`             // layers that confine the worker
 	Versions component.Versions `json:"versions,omitempty"` // of its libraries or tools, from a pool's first worker
 }
 
-// Fits reports whether a task is short enough for a message to a worker.
+// Fits reports whether a task fits into one message to a worker.
 func (t Task) Fits() bool {
 	text, err := json.Marshal(t)
 	return err == nil && len(text) <= maxMessage
@@ -92,17 +87,16 @@ func (t Task) Fits() bool {
 
 const (
 	socketFD   = 3
-	folderFD   = 4 // of a worker of tools: where it may write
+	folderFD   = 4 // a tool worker's folder, where it may write
 	maxMessage = 64 << 10
 )
 
-// envKind tells a process that it is a worker, and of which kind.
+// envKind makes a process a worker, and holds its kind.
 const envKind = "THUMBMILL_WORKER"
 
-// envFirst is set for the first worker of a pool, which looks for the versions of what it draws
-// by: that takes more time than all else at a start.
+// envFirst is set for the first worker of a pool, which looks up the versions of its libraries or tools: that takes
+// longer than the rest of a start.
 const envFirst = "THUMBMILL_WORKER_FIRST"
 
-// Asked reports whether this process was started as a worker; its main then
-// calls Main before anything else.
+// Asked reports whether this process was started as a worker. Its main must then call Main before anything else.
 func Asked() bool { return os.Getenv(envKind) != "" }

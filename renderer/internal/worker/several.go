@@ -14,26 +14,26 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// maxFiles is how many files come with a task at most: the original, and one for each
-// thumbnail or overlay.
+// maxFiles bounds the files of a task: the original, and one for each thumbnail or overlay.
 const maxFiles = 1 + renderjob.MaxBatch
 
 // Limits bound the wall time of a task with several specs.
 type Limits struct {
-	Each  time.Duration // of one thumbnail, since the one before was ready
-	Whole time.Duration // of all together
+	Each  time.Duration // for one thumbnail, after the thumbnail before
+	Whole time.Duration // for all thumbnails together
 }
 
-// Several has a worker draw a task's Specs, at most renderjob.MaxBatch, and calls done for each
-// as soon as it is ready, in their order: with the report, whose fault is this thumbnail's, and
-// the memory file, which is closed afterwards. An error says that the worker ended, and that
-// those of which done did not hear were not drawn: it is a fault (Overran, TooLarge), which the
-// first of them or the original may be to blame for, or ErrDied.
+// Several lets a worker draw a task's Specs, at most renderjob.MaxBatch. It calls done for each in order, as soon as
+// it is ready, with the report (its Fault concerns this thumbnail alone) and the memory file, which Several closes at
+// its end.
+//
+// An error says that the worker ended, and that the specs without a call of done were not drawn. It is ErrDied, or a
+// fault (Overran, TooLarge) that the first of these specs or the original may have caused.
 func (p *Pool) Several(ctx context.Context, t Task, original *os.File, limits Limits, done func(i int, r Report, image *os.File)) error {
 	outs, err := memoryFiles(len(t.Specs))
 	defer closeAll(outs)
 	if err != nil {
-		return fault.Wrap(err, fault.Internal, "no memory for thumbnails")
+		return fault.Wrap(err, fault.Internal, "cannot make memory files for thumbnails")
 	}
 	whole := min(limits.Whole, time.Duration(len(t.Specs))*limits.Each)
 	t.CPUSeconds = int(whole.Seconds()) + 1
@@ -60,7 +60,7 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// exchangeSeveral gives the worker a task, and hands over each report. It returns the last.
+// exchangeSeveral gives the worker a task, and calls done with each report. It returns the last report.
 func (p *process) exchangeSeveral(t Task, original *os.File, outs []*os.File, limits Limits, done func(int, Report, *os.File)) (r Report, err error) {
 	end := time.Now().Add(limits.Whole)
 	if err := p.give(t, append([]*os.File{original}, outs...), limits.Each); err != nil {
@@ -68,7 +68,7 @@ func (p *process) exchangeSeveral(t Task, original *os.File, outs []*os.File, li
 	}
 	for i := range outs {
 		r, err = p.readReport(min(limits.Each, time.Until(end)))
-		if i == 0 && errors.Is(err, syscall.ECONNRESET) { // it ended with the task unread
+		if i == 0 && errors.Is(err, syscall.ECONNRESET) { // the worker ended before it read the task
 			err = errors.Join(errNotGiven, err)
 		}
 		if err != nil {
@@ -96,7 +96,7 @@ func performSeveral(task Task, files []*os.File) (err error) {
 	return err
 }
 
-// blame tells what failed, with the decoder's own words.
+// blame sets the report's fault, with the decoder's last error.
 func (r *Report) blame(err error) {
 	if err != nil {
 		r.Fault = fault.Of(err)

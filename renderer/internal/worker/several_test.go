@@ -14,7 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// severalTask is a task with a disc's thumbnails of those widths.
+// severalTask returns a task with thumbnails of a disc in the given widths.
 func severalTask(t *testing.T, widths ...int) (Task, *os.File) {
 	t.Helper()
 	body, err := samples.PNG(samples.Disc(300))
@@ -32,15 +32,15 @@ func severalTask(t *testing.T, widths ...int) (Task, *os.File) {
 
 var ample = Limits{Each: 20 * time.Second, Whole: time.Minute}
 
-// told is what a pool tells of one picture.
+// told is a pool's answer for one picture.
 type told struct {
 	report Report
 	image  []byte
 }
 
-// The pictures differ by what a JPEG is decoded to: once, for the largest. Each is drawn alone
-// only after all are drawn together, because two workers must not move one file's offset.
-func TestSeveralAreWhatEachIsAlone(t *testing.T) {
+// Results may differ slightly, because a worker decodes a JPEG once, for the largest thumbnail. The test draws each
+// alone only after it drew all together: two workers must not move one file's offset.
+func TestSeveralEqualSingleRenders(t *testing.T) {
 	p := newPool(t, 1)
 	task, f := severalTask(t, 50, 10, 100, 150)
 	for len(task.Specs) < renderjob.MaxBatch {
@@ -50,12 +50,12 @@ func TestSeveralAreWhatEachIsAlone(t *testing.T) {
 	err := p.Several(t.Context(), task, f, ample, func(i int, r Report, image *os.File) {
 		got, err := Contents(image)
 		if i != len(together) || err != nil {
-			t.Errorf("%d was told after %d others, %v", i, len(together), err)
+			t.Errorf("report %d came after %d others, %v", i, len(together), err)
 		}
 		together = append(together, told{r, got})
 	})
 	if err != nil || len(together) != renderjob.MaxBatch {
-		t.Fatalf("heard of %d, %v", len(together), err)
+		t.Fatalf("%d reports, %v", len(together), err)
 	}
 	for i, one := range together {
 		report, want, err := do(t.Context(), p, Task{Spec: task.Specs[i], Header: task.Header, MaxPixels: task.MaxPixels}, f, 20*time.Second)
@@ -67,9 +67,9 @@ func TestSeveralAreWhatEachIsAlone(t *testing.T) {
 	}
 }
 
-func TestAFaultOfOneOfSeveralIsItsOwn(t *testing.T) {
+func TestAFaultConcernsOneThumbnail(t *testing.T) {
 	p := newPool(t, 1)
-	task, f := severalTask(t, 100, 290, 50) // 290 × 290 are more pixels than may be
+	task, f := severalTask(t, 100, 290, 50) // 290 × 290 exceed MaxPixels
 	var kinds []fault.Kind
 	err := p.Several(t.Context(), task, f, ample, func(_ int, r Report, _ *os.File) {
 		kind := fault.Kind("")
@@ -83,23 +83,23 @@ func TestAFaultOfOneOfSeveralIsItsOwn(t *testing.T) {
 	}
 }
 
-// What ends the worker is told, and those that were ready before are there.
-func TestAWorkerEndsUnderSeveral(t *testing.T) {
+// Several returns the worker's end as an error, and delivers the thumbnails that were ready before.
+func TestAWorkerEndsDuringSeveral(t *testing.T) {
 	for name, c := range map[string]struct {
 		signal syscall.Signal
 		limits Limits
 		want   func(error) bool
 	}{
-		"it dies":              {syscall.SIGKILL, ample, func(err error) bool { return errors.Is(err, ErrDied) }},
-		"one takes too long":   {syscall.SIGSTOP, Limits{Each: 500 * time.Millisecond, Whole: time.Minute}, func(err error) bool { return fault.Is(err, fault.Overran) }},
-		"they take too long":   {syscall.SIGSTOP, Limits{Each: 20 * time.Second, Whole: 500 * time.Millisecond}, func(err error) bool { return fault.Is(err, fault.Overran) }},
-		"the processor's time": {syscall.SIGXCPU, ample, func(err error) bool { return fault.Is(err, fault.Overran) }},
+		"the worker dies":              {syscall.SIGKILL, ample, func(err error) bool { return errors.Is(err, ErrDied) }},
+		"one thumbnail takes too long": {syscall.SIGSTOP, Limits{Each: 500 * time.Millisecond, Whole: time.Minute}, func(err error) bool { return fault.Is(err, fault.Overran) }},
+		"the task takes too long":      {syscall.SIGSTOP, Limits{Each: 20 * time.Second, Whole: 500 * time.Millisecond}, func(err error) bool { return fault.Is(err, fault.Overran) }},
+		"the limit of processor time":  {syscall.SIGXCPU, ample, func(err error) bool { return fault.Is(err, fault.Overran) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPool(t, 1)
-			pids := p.PIDs() // the one that draws, and the spare
+			pids := p.PIDs() // the worker that draws, and the spare
 			task, f := severalTask(t, 20, 10_000, 20)
-			task.Specs[1].Format, task.Specs[1].Enlarge, task.MaxPixels = thumbnail.FormatWebP, true, 1<<30 // it takes long
+			task.Specs[1].Format, task.Specs[1].Enlarge, task.MaxPixels = thumbnail.FormatWebP, true, 1<<30 // this takes long
 			heard := 0
 			err := p.Several(t.Context(), task, f, c.limits, func(int, Report, *os.File) {
 				heard++
@@ -108,7 +108,7 @@ func TestAWorkerEndsUnderSeveral(t *testing.T) {
 				}
 			})
 			if !c.want(err) || heard != 1 {
-				t.Errorf("heard of %d, %v", heard, err)
+				t.Errorf("%d reports, %v", heard, err)
 			}
 		})
 	}

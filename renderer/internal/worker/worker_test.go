@@ -88,7 +88,7 @@ func render(t testing.TB, p *Pool, s thumbnail.Spec, f *os.File) (Report, []byte
 	return do(t.Context(), p, Task{Spec: s, Header: h, MaxPixels: 40_000_000}, f, 20*time.Second)
 }
 
-// do gives what the worker made as bytes.
+// do returns the thumbnail's bytes.
 func do(ctx context.Context, p *Pool, task Task, f *os.File, within time.Duration) (Report, []byte, error) {
 	report, out, err := p.Do(ctx, task, f, within)
 	if err != nil {
@@ -156,7 +156,7 @@ func TestOrientationIsRespected(t *testing.T) {
 		m := decode(t, thumb)
 		r, _, b, _ := m.At(22, 32).RGBA()
 		if m.Bounds().Dy() != 160 || r>>8 < 200 || b>>8 > 160 {
-			t.Errorf("%+v: %v, the sun is not where it belongs: %v", s, m.Bounds(), m.At(22, 32))
+			t.Errorf("%+v: %v, the sun is missing at 22,32: %v", s, m.Bounds(), m.At(22, 32))
 		}
 	}
 }
@@ -209,15 +209,15 @@ func TestOperations(t *testing.T) {
 func TestDamagedOriginals(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.PNG(samples.Landscape(400, 300))
-	clear(body[33:]) // all behind the header
+	clear(body[33:]) // everything behind the header
 	f := original(t, body, err)
 	_, _, err = render(t, p, spec(100, "png"), f)
 	if !fault.Is(err, fault.Undecodable) {
-		t.Errorf("a PNG with nothing but its header: %v", err)
+		t.Errorf("a PNG with only its header: %v", err)
 	}
 	body, err = samples.PNG(samples.Disc(50))
 	if _, _, err := render(t, p, spec(20, "png"), original(t, body, err)); err != nil {
-		t.Errorf("the next original suffers: %v", err)
+		t.Errorf("the next original fails: %v", err)
 	}
 }
 
@@ -226,22 +226,21 @@ func TestAStuckWorkerIsKilledAndReplaced(t *testing.T) {
 	body, err := samples.PNG(samples.Disc(50))
 	f := original(t, body, err)
 	first := <-p.fresh
-	p.idle <- first // whose turn is first
+	p.idle <- first // it gets the first task
 	if err := syscall.Kill(first.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = do(t.Context(), p, Task{Spec: spec(20, "png"), Header: guard.Header{Type: "png", Pages: 1}}, f, 200*time.Millisecond)
 	if !fault.Is(err, fault.Overran) {
-		t.Errorf("a worker that does not answer: %v", err)
+		t.Errorf("a stuck worker: %v", err)
 	}
 	if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
-		t.Errorf("its successor: %v", err)
+		t.Errorf("the successor fails: %v", err)
 	}
 }
 
-// Workers that die while they are idle, of a lack of memory say, cost nobody
-// anything.
-func TestIdleDeathsBlameNobody(t *testing.T) {
+// A task survives workers that died while they were idle, for example for lack of memory.
+func TestIdleDeathsFailNoTask(t *testing.T) {
 	p := newPool(t, 4)
 	body, err := samples.PNG(samples.Disc(50))
 	f := original(t, body, err)
@@ -258,22 +257,22 @@ func TestIdleDeathsBlameNobody(t *testing.T) {
 	}
 }
 
-// until waits for a condition of processes, of which nothing tells but looking: hence the sleep.
+// until waits for a condition of processes. Processes do not announce changes: hence the sleep.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	// Nothing else tells of processes.
+	// Processes do not announce changes.
 	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Errorf("it does not come to this: %s", what)
+			t.Errorf("this did not happen within 20 s: %s", what)
 			return
 		}
 	}
 }
 
-// muchTime is processor time that only a render takes.
+// muchTime is more processor time than an idle worker takes.
 const muchTime = 200 * time.Millisecond
 
-// busy is the processor time of processes.
+// busy returns the processor time of processes.
 func busy(pids []int) (sum time.Duration) {
 	for _, pid := range pids {
 		own, _ := processes.Time(pid)
@@ -282,13 +281,13 @@ func busy(pids []int) (sum time.Duration) {
 	return sum
 }
 
-func TestADeathUnderARenderIsTold(t *testing.T) {
+func TestADeathDuringARenderIsReported(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.PNG(samples.Disc(200))
 	f := original(t, body, err)
 	long := spec(10_000, "webp")
 	long.Enlarge = true
-	pids := p.PIDs() // the one that renders, and the spare
+	pids := p.PIDs() // the worker that renders, and the spare
 	before := busy(pids)
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -300,25 +299,25 @@ func TestADeathUnderARenderIsTold(t *testing.T) {
 	})
 	task := Task{Spec: long, MaxPixels: 1 << 30, Header: guard.Header{Type: "png", Pages: 1}}
 	if _, _, err := do(t.Context(), p, task, f, 20*time.Second); !errors.Is(err, ErrDied) {
-		t.Errorf("a worker that died under a render: %v", err)
+		t.Errorf("a worker that died during a render: %v", err)
 	}
 	if _, _, err := render(t, p, spec(20, "png"), f); err != nil {
-		t.Errorf("its successor: %v", err)
+		t.Errorf("the successor fails: %v", err)
 	}
 }
 
-// What one original made libvips say is not told about another.
+// libvips' messages about one original do not appear in errors of another.
 func TestMessagesDoNotCrossOriginals(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.JPEG(samples.Landscape(400, 300))
 	if _, _, err := render(t, p, spec(100, "png"), original(t, body[:len(body)/2], err)); err != nil {
-		t.Fatalf("a JPEG that was cut short: %v", err)
+		t.Fatalf("a truncated JPEG: %v", err)
 	}
 	body, err = samples.PNG(samples.Landscape(400, 300))
 	clear(body[33:])
 	_, _, err = render(t, p, spec(100, "png"), original(t, body, err))
 	if err == nil || strings.Contains(err.Error(), "Jpeg") {
-		t.Errorf("told of a PNG: %v", err)
+		t.Errorf("the error of a PNG: %v", err)
 	}
 }
 
@@ -328,11 +327,11 @@ func TestTrimIsBounded(t *testing.T) {
 	s := thumbnail.Spec{Width: 10, Format: "png", Trim: &thumbnail.Trim{Corner: "top-left"}}
 	task := Task{Spec: s, Header: guard.Header{Type: "png", Width: 20_000, Height: 20_000, Pages: 1}, MaxPixels: 1000}
 	if _, _, err := do(t.Context(), p, task, original(t, body, err), time.Minute); !fault.Is(err, fault.BadURL) {
-		t.Errorf("trim of 400 megapixels: %v", err)
+		t.Errorf("a trim of 400 megapixels: %v", err)
 	}
 }
 
-// reasons counts the ends of workers.
+// reasons returns the counts of ended workers by reason.
 func reasons(t *testing.T, p *Pool) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -374,13 +373,13 @@ func TestTakingAWorkerEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if _, _, err := do(ctx, p, Task{}, os.Stdin, time.Second); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("no worker is free: %v", err)
+		t.Errorf("without a free worker: %v", err)
 	}
 	p.idle <- busy
 	p.idle <- spare
 }
 
-// The sun is at the upper left of the landscape; each operation puts it elsewhere.
+// The sun is at the upper left of the landscape; each operation moves it.
 func TestDirections(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.PNG(samples.Landscape(400, 400))
@@ -389,7 +388,7 @@ func TestDirections(t *testing.T) {
 		spec thumbnail.Spec
 		x, y int
 	}{
-		"as it is":         {thumbnail.Spec{}, 88, 80},
+		"unchanged":        {thumbnail.Spec{}, 88, 80},
 		"rotate clockwise": {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "rotate", Args: []float64{90}}}}, 319, 88},
 		"flip over x":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Word: "x"}}}, 88, 319},
 		"flip over y":      {thumbnail.Spec{Operations: []thumbnail.Operation{{Name: "flip", Word: "y"}}}, 311, 80},
@@ -407,7 +406,7 @@ func TestDirections(t *testing.T) {
 	}
 }
 
-// A size may follow from the original's, and is bounded all the same.
+// A side that follows from the original's proportions is bounded too.
 func TestThumbnailsAreBounded(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.PNG(samples.Disc(7))
@@ -422,7 +421,7 @@ func TestThumbnailsAreBounded(t *testing.T) {
 	}
 }
 
-// A worker is replaced after its share of tasks, and a spare one is always there.
+// The pool replaces a worker after its share of tasks, and always has a spare.
 func TestWorkersAreRecycled(t *testing.T) {
 	p := newPool(t, 1)
 	p.config.Recycle = 2
@@ -434,19 +433,18 @@ func TestWorkersAreRecycled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, "there are as many workers as before", func() bool { return len(p.PIDs()) == 1+spares })
+	until(t, "the pool has as many workers as before", func() bool { return len(p.PIDs()) == 1+spares })
 	now := p.PIDs()
 	for _, pid := range first {
 		if slices.Contains(now, pid) {
-			t.Errorf("%d did eight tasks between two, and is still there", pid)
+			t.Errorf("worker %d is still there after the tasks of four workers", pid)
 		}
 	}
 }
 
-// What a kernel lacks keeps a pool from starting when it is required.
-// Workers that stand by are started first, the others one by one as tasks come together. Those
-// that have worked are preferred.
-func TestAPoolGrowsAsItIsNeeded(t *testing.T) {
+// The pool first starts the standby workers, then the others one by one as tasks come together. It prefers workers
+// that have worked.
+func TestAPoolGrowsOnDemand(t *testing.T) {
 	p, err := NewPool(Config{Kind: Vips, Slots: 2, Standby: 1, Memory: 3 << 30, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -460,28 +458,28 @@ func TestAPoolGrowsAsItIsNeeded(t *testing.T) {
 		return w
 	}
 	if n := len(p.PIDs()); n != 1 {
-		t.Errorf("%d are started", n)
+		t.Errorf("%d workers started, want 1", n)
 	}
 	first := take()
 	p.putBack(first, false)
-	until(t, "a spare is there", func() bool { return len(p.PIDs()) == 2 })
+	until(t, "the pool has a spare", func() bool { return len(p.PIDs()) == 2 })
 	for range 3 {
 		w := take()
 		if w != first {
-			t.Error("the spare works while another is idle")
+			t.Error("the pool took the spare, although another worker is idle")
 		}
 		p.putBack(w, false)
 	}
 	take()
 	take()
-	until(t, "a spare is there", func() bool { return len(p.fresh) == 1 })
+	until(t, "the pool has a spare", func() bool { return len(p.fresh) == 1 })
 	take()
 	if n := len(p.PIDs()); n != 2+spares {
-		t.Errorf("%d are started for two tasks at once", n)
+		t.Errorf("%d workers started for two tasks at once", n)
 	}
 }
 
-func TestARequiredLayerThatIsMissing(t *testing.T) {
+func TestAMissingRequiredLayer(t *testing.T) {
 	_, err := NewPool(Config{
 		Kind: Vips, Slots: 1, Memory: 3 << 30, TempDir: t.TempDir(), Require: []sandbox.Layer{"moat"}, Log: slog.New(slog.DiscardHandler),
 		Killed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killed"}, []string{"reason"}),
@@ -491,7 +489,7 @@ func TestARequiredLayerThatIsMissing(t *testing.T) {
 	}
 }
 
-// A tool's folder is wiped, and what it writes is bounded.
+// The pool wipes a tool's folder, and bounds the folder's size.
 func TestAToolsFolder(t *testing.T) {
 	p := newPoolOf(t, Tools, 1)
 	w := <-p.fresh
@@ -499,7 +497,7 @@ func TestAToolsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if size(tools.Scratch(w.folder)) != 1000 || w.wipe() != nil || size(tools.Scratch(w.folder)) != 0 {
-		t.Error("it was not wiped")
+		t.Error("the folder is not empty after wipe")
 	}
 	if err := os.WriteFile(filepath.Join(tools.Scratch(w.folder), "much"), make([]byte, 2000), 0o600); err != nil {
 		t.Fatal(err)
@@ -507,12 +505,12 @@ func TestAToolsFolder(t *testing.T) {
 	w.watch(t.Context(), 1999)
 	<-w.ended
 	if !w.overflowed.Load() {
-		t.Error("it may go on")
+		t.Error("the worker did not end as overflowed")
 	}
 	p.idle <- w
 }
 
-// A large photograph that is turned is read in another order than it is decoded.
+// libvips reads a large turned photograph in another order than the decoder gives it.
 func TestLargeTurnedPhotographs(t *testing.T) {
 	p := newPool(t, 1)
 	body, err := samples.TurnedJPEG(samples.Landscape(2000, 3000))
@@ -524,8 +522,8 @@ func TestLargeTurnedPhotographs(t *testing.T) {
 	}
 }
 
-// tiffOf is an uncompressed TIFF of one strip, all samples of 8 bits and alike, or
-// of 16 with that byte twice.
+// tiffOf returns an uncompressed TIFF with one strip. Each sample has 8 bits with the value, or 16 bits with the
+// value twice.
 func tiffOf(side, bands, photometric, bits int, value byte) []byte {
 	data := bytes.Repeat([]byte{value}, side*side*bands*bits/8)
 	b := []byte("II*\x00\x08\x00\x00\x00")
@@ -542,21 +540,21 @@ func tiffOf(side, bands, photometric, bits int, value byte) []byte {
 	return append(append(b, 0, 0, 0, 0), data...)
 }
 
-// Further bands, inks and deep samples become an 8-bit picture of grey or colours.
+// Further bands, inks and deep samples become an 8-bit picture in grey or colours.
 func TestUnusualSamples(t *testing.T) {
 	p := newPool(t, 1)
 	const grey, rgb, cmyk = 1, 2, 5
 	for name, c := range map[string]struct {
 		bands, photometric, bits int
 		value                    byte
-		low, high                uint32 // of the thumbnail's green
+		low, high                uint32 // bounds of the thumbnail's green
 	}{
-		"further bands":    {7, rgb, 8, 100, 30, 255},
-		"very many":        {40, rgb, 8, 100, 30, 255},
-		"grey and others":  {3, grey, 8, 100, 30, 255},
-		"inks":             {4, cmyk, 8, 0, 230, 255},
-		"16 bits":          {1, grey, 16, 128, 120, 136},
-		"16 bits, colours": {3, rgb, 16, 128, 120, 136},
+		"further bands":          {7, rgb, 8, 100, 30, 255},
+		"very many bands":        {40, rgb, 8, 100, 30, 255},
+		"grey and further bands": {3, grey, 8, 100, 30, 255},
+		"inks":                   {4, cmyk, 8, 0, 230, 255},
+		"16 bits":                {1, grey, 16, 128, 120, 136},
+		"16 bits, colours":       {3, rgb, 16, 128, 120, 136},
 	} {
 		f := original(t, tiffOf(64, c.bands, c.photometric, c.bits, c.value), nil)
 		for _, format := range []thumbnail.Format{"jpg", "png", "webp"} {
@@ -568,7 +566,7 @@ func TestUnusualSamples(t *testing.T) {
 				continue
 			}
 			if len(thumb) > 4000 {
-				t.Errorf("%s to %s: %d bytes, with a profile that means nothing", name, format, len(thumb))
+				t.Errorf("%s to %s has %d bytes: it kept a useless profile", name, format, len(thumb))
 			}
 			_, g, _, _ := decode(t, thumb).At(10, 10).RGBA()
 			if g>>8 < c.low || g>>8 > c.high {
@@ -578,7 +576,7 @@ func TestUnusualSamples(t *testing.T) {
 	}
 }
 
-// A tool has no descriptor of its worker's: it could speak for it.
+// A tool must not inherit its worker's descriptors: it could speak for the worker.
 func TestToolsInheritNothing(t *testing.T) {
 	p := newPoolOf(t, Tools, 1)
 	for _, pid := range p.PIDs() {

@@ -2,14 +2,14 @@ package xcf
 
 import "math"
 
-// pixel is red, green, blue and alpha, colours not multiplied by alpha; in the Lab
-// space its first three are lightness, a and b.
+// pixel holds red, green, blue and alpha; colours are not multiplied by alpha. In the Lab space the first three are
+// lightness, a and b.
 type pixel [4]float32
 
-// tiny is what GIMP takes for nothing.
+// tiny is GIMP's threshold for zero.
 const tiny = 1e-6
 
-// each makes a blend of one that looks at a channel. Alpha is the layer's.
+// each returns a blend of pixels that applies f to each colour channel. Alpha is the layer's.
 func each(f func(in, layer float32) float32) func(in, layer pixel) pixel {
 	return func(in, layer pixel) pixel {
 		return pixel{f(in[0], layer[0]), f(in[1], layer[1]), f(in[2], layer[2]), layer[3]}
@@ -20,7 +20,7 @@ func clamped(f func(in, layer float32) float32) func(in, layer float32) float32 
 	return func(in, layer float32) float32 { return clamp(f(in, layer)) }
 }
 
-// ratio is a division that stays finite.
+// ratio divides a by b, and bounds the result to ±1/tiny; a near zero gives 0.
 func ratio(a, b float32) float32 {
 	if float32(math.Abs(float64(a))) <= tiny {
 		return 0
@@ -82,7 +82,7 @@ func vividLight(in, layer float32) float32 {
 	return min(ratio(in, 2*(1-layer)), 1)
 }
 
-// The modes of before 2.10 have a middle of 128 of 255, and divide as it comes.
+// The modes before GIMP 2.10 have their middle at 128 of 255, and divide without ratio.
 const legacyMiddle = 128.0 / 255
 
 func legacyDivide(in, layer float32) float32 { return clamp(in / layer) }
@@ -109,7 +109,7 @@ func legacyHardLight(in, layer float32) float32 {
 func behind(in, layer pixel) pixel { return pixel{in[0], in[1], in[2], layer[3]} }
 func erase(in, _ pixel) pixel      { return pixel{in[0], in[1], in[2], 0} }
 
-// luma weighs by the luminances of sRGB's primaries, adapted to D50.
+// luma weights by the luminances of sRGB's primaries, adapted to D50.
 func luma(p pixel) float32 { return 0.22248840*p[0] + 0.71690369*p[1] + 0.06060791*p[2] }
 
 func lumaDarken(in, layer pixel) pixel {
@@ -128,7 +128,7 @@ func lumaLighten(in, layer pixel) pixel {
 
 func luminance(in, layer pixel) pixel { return scaled(in, ratio(luma(layer), luma(in)), 0, layer[3]) }
 
-// colourErase takes away as much of the layer's colour as the backdrop holds.
+// colourErase removes the layer's colour from the backdrop's colour.
 func colourErase(in, layer pixel) pixel {
 	var alpha float32
 	for c := range 3 {
@@ -150,8 +150,8 @@ func colourErase(in, layer pixel) pixel {
 	return out
 }
 
-// The modes of hue, saturation and so on move the colours of one pixel along the
-// grey axis: they scale them and add an offset.
+// scaled multiplies the colours and adds an offset. The modes of hue, saturation and so on move a pixel's colours
+// along the grey axis this way.
 func scaled(p pixel, by, offset, alpha float32) pixel {
 	return pixel{p[0]*by + offset, p[1]*by + offset, p[2]*by + offset, alpha}
 }
@@ -214,13 +214,13 @@ func hslColour(in, layer pixel) pixel {
 	return scaled(layer, by, offset, layer[3])
 }
 
-// Those of before 2.10 clamp the same to what is displayed.
+// The modes before GIMP 2.10; legacy puts them together differently.
 
 func legacyHue(in, layer pixel) pixel        { return hsvHue(in, layer) }
 func legacySaturation(in, layer pixel) pixel { return legacyGrey(in, layer, hsvSaturation) }
 func legacyValue(in, layer pixel) pixel      { return hsvValue(in, layer) }
 
-// legacyGrey: a grey has the hue of red.
+// legacyGrey blends a grey backdrop as if its hue were red.
 func legacyGrey(in, layer pixel, blend func(in, layer pixel) pixel) pixel {
 	if least, most := extent(in); most-least > tiny {
 		return blend(in, layer)

@@ -2,7 +2,7 @@ package xcf
 
 import "math"
 
-// curves are sRGB's transfer functions as tables, since most layers pass them.
+// curves holds sRGB's transfer functions as tables, because most layers need them.
 type curves struct{ toLinear, toPerceptual [steps + 2]float32 }
 
 const steps = 8192
@@ -36,7 +36,7 @@ func through(table *[steps + 2]float32, v float32) float32 {
 	return table[i] + (table[i+1]-table[i])*(at-float32(i))
 }
 
-// linear and perceptual convert one channel; beyond white and black the curve goes on.
+// linear and perceptual convert one channel. The curve continues below black and above white.
 func (c *curves) linear(v float32) float32 {
 	if v >= 0 && v <= 1 {
 		return through(&c.toLinear, v)
@@ -51,7 +51,7 @@ func (c *curves) perceptual(v float32) float32 {
 	return float32(encode(float64(v)))
 }
 
-// convert brings a pixel from one space to another.
+// convert converts a pixel between spaces.
 func (c *curves) convert(p pixel, from, to space) pixel {
 	switch {
 	case from == to:
@@ -70,7 +70,7 @@ func (c *curves) convert(p pixel, from, to space) pixel {
 	return p
 }
 
-// CIE Lab of sRGB's primaries adapted to D50, as babl has it.
+// CIE Lab for sRGB's primaries adapted to D50, with babl's numbers.
 const (
 	whiteX, whiteZ = 0.96420288, 0.82490540
 	labEpsilon     = 216.0 / 24389

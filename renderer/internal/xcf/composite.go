@@ -1,8 +1,7 @@
 package xcf
 
-// put gives what is seen where a layer's pixel lies on the backdrop. blended is of
-// the two, and has the layer's alpha, or the part that a subtraction leaves; alpha
-// is the layer's with its opacity and mask.
+// put returns the result of a layer's pixel on the backdrop. blended is the blend of both; its alpha is the layer's,
+// or the part that a subtraction leaves. alpha is the layer's alpha with its opacity and mask.
 func (m mode) put(in, layer, blended pixel, alpha float32) pixel {
 	switch m.action {
 	case legacy:
@@ -19,14 +18,14 @@ func (m mode) put(in, layer, blended pixel, alpha float32) pixel {
 	return m.putMore(in, layer, blended, alpha)
 }
 
-// mixed is a with so much of b, at an alpha.
+// mixed returns a with a part of b, at the given alpha.
 func mixed(a, b pixel, part, alpha float32) pixel {
 	return pixel{a[0] + (b[0]-a[0])*part, a[1] + (b[1]-a[1])*part, a[2] + (b[2]-a[2])*part, alpha}
 }
 
 func (p pixel) at(alpha float32) pixel { return pixel{p[0], p[1], p[2], alpha} }
 
-// toward replaces a part of the backdrop.
+// toward replaces a part of the backdrop by the layer.
 func (p pixel) toward(layer pixel, part float32) pixel {
 	alpha := (layer[3]-p[3])*part + p[3]
 	if alpha != 0 {
@@ -54,7 +53,7 @@ func (m mode) putMore(in, layer, blended pixel, alpha float32) pixel {
 	return mixed(in, mixed(layer, blended, in[3], 1), alpha/all, all)
 }
 
-// putLess is putMore for blends that take alpha away.
+// putLess is putMore for blends that remove alpha.
 func (m mode) putLess(in, layer, blended pixel, alpha float32) pixel {
 	left := blended[3]
 	switch m.cover {
@@ -84,7 +83,7 @@ func (m mode) putLess(in, layer, blended pixel, alpha float32) pixel {
 	return out
 }
 
-// putLegacy is that of before 2.10, which takes the lesser alpha.
+// putLegacy composites as before GIMP 2.10: with the lesser alpha.
 func putLegacy(in, layer, blended pixel, alpha float32) pixel {
 	if layer[3] == 0 || in[3] == 0 || alpha == 0 {
 		return in

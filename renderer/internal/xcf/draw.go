@@ -7,40 +7,39 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// A block is composed at once: its sides in pixels.
+// Sides of a block, in pixels. A block is composed at once.
 const (
 	blockWidth  = 1024
 	blockHeight = tileSide
 )
 
-// block is a part of the canvas that is being composed.
+// block is a part of the canvas during composition.
 type block struct {
 	area   image.Rectangle
 	pixels []pixel
 	space  space
-	empty  bool // nothing was drawn yet: what is next is the bottom of its stack
+	empty  bool // nothing was drawn yet: the next layer is the bottom of its stack
 }
 
 func newBlock(r image.Rectangle) *block {
 	return &block{area: r, pixels: make([]pixel, r.Dx()*r.Dy()), space: linearLight, empty: true}
 }
 
-// row gives the pixels of a row between two columns of the canvas.
+// row returns the pixels of a row between two columns of the canvas.
 func (b *block) row(y, from, to int) []pixel {
 	start := (y - b.area.Min.Y) * b.area.Dx()
 	return b.pixels[start+from-b.area.Min.X : start+to-b.area.Min.X]
 }
 
-// drawing is a picture under way.
+// drawing is a picture during composition.
 type drawing struct {
 	image  *Image
 	curves *curves
 	tile   []byte
 }
 
-// Draw composes the visible layers: 8 bits a channel with the curve of sRGB, or,
-// of an image in linear light with a profile, 16 bits that are proportional to
-// light. Errors are faults.
+// Draw composes the visible layers. It returns 8 bits per channel with sRGB's curve. For an image in linear light
+// with a profile, it returns 16 bits proportional to light. Errors are faults.
 func (m *Image) Draw() (image.Image, error) {
 	d := &drawing{image: m, curves: newCurves(), tile: make([]byte, tileSide*tileSide*4*8)}
 	canvas := image.Rect(0, 0, m.Width, m.Height)
@@ -92,7 +91,7 @@ func (d *drawing) copyDeep(out *image.NRGBA64, b *block) {
 	}
 }
 
-// stack composes layers, the last of which is the lowest, onto a block.
+// stack composes layers onto a block. The last layer is the lowest.
 func (d *drawing) stack(layers []*layer, b *block) error {
 	for i := len(layers) - 1; i >= 0; i-- {
 		if layers[i].hidden {
@@ -105,7 +104,7 @@ func (d *drawing) stack(layers []*layer, b *block) error {
 	return nil
 }
 
-// layer puts a layer or a group onto what is below it.
+// layer composes a layer or a group onto the block.
 func (d *drawing) layer(l *layer, b *block) error {
 	m := l.mode
 	if l.maskOnly && l.mask != nil {
@@ -126,7 +125,7 @@ func (d *drawing) layer(l *layer, b *block) error {
 	}
 	to := m.composite
 	switch {
-	case b.empty && m.action != passThrough: // the layer's colours stay as they are
+	case b.empty && m.action != passThrough: // the layer's colours stay unchanged
 		to, b.space = source.space, source.space
 	case to == anySpace:
 		to = b.space
@@ -138,10 +137,10 @@ func (d *drawing) layer(l *layer, b *block) error {
 	return nil
 }
 
-// leave notes that a layer lies on the block, which makes a backdrop of it.
+// leave records that the block now has a backdrop, unless the layer is fully transparent.
 func (l *layer) leave(b *block) { b.empty = b.empty && l.opacity == 0 }
 
-// source gives the layer's own pixels.
+// source returns the layer's own pixels.
 func (d *drawing) source(l *layer, m mode, b *block) (*block, error) {
 	s := newBlock(b.area)
 	switch {
@@ -169,7 +168,7 @@ func (d *drawing) source(l *layer, m mode, b *block) (*block, error) {
 	return s, nil
 }
 
-// clip makes all outside of a rectangle transparent.
+// clip makes all pixels outside a rectangle transparent.
 func (b *block) clip(r image.Rectangle) {
 	for y := b.area.Min.Y; y < b.area.Max.Y; y++ {
 		row := b.row(y, b.area.Min.X, b.area.Max.X)
@@ -181,7 +180,7 @@ func (b *block) clip(r image.Rectangle) {
 	}
 }
 
-// mask gives the layer's mask, or nil. Outside of the mask nothing is seen.
+// mask returns the layer's mask, or nil. The layer is invisible outside its mask.
 func (d *drawing) mask(l *layer, b *block) (*block, error) {
 	if l.mask == nil || l.maskIgnored || l.maskOnly {
 		return nil, nil
@@ -239,7 +238,7 @@ func (d *drawing) blend(m mode, in, layer pixel, from space) pixel {
 	return d.curves.convert(m.blend(d.curves.convert(in, from, m.blendIn), d.curves.convert(layer, from, m.blendIn)), m.blendIn, from)
 }
 
-// dissolved tells by chance, the same at each place, whether a pixel is there.
+// dissolved returns 1 with the probability alpha, otherwise 0. A place always gives the same result.
 func dissolved(alpha float32, x, y int) float32 {
 	h := uint32(x)*0x9e3779b1 ^ uint32(y)*0x85ebca77 //nolint:gosec // a hash
 	h = (h ^ h>>15) * 0x2c1b3c6d
@@ -250,7 +249,7 @@ func dissolved(alpha float32, x, y int) float32 {
 	return 1
 }
 
-// load reads the part of a plane at a place of the canvas that lies in the block.
+// load reads the part of a plane, placed at x, y on the canvas, that lies in the block.
 func (d *drawing) load(s *plane, x, y int, b *block, to space) error {
 	b.space = to
 	part := image.Rect(x, y, x+s.width, y+s.height).Intersect(b.area)

@@ -6,19 +6,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// draft is a layer of which the properties are being read.
+// draft is a layer while the parser reads its properties.
 type draft struct {
 	parser    *parser
 	layer     *layer
 	path      []uint32
 	floating  bool
 	number    int // of the mode
-	blend     int // space, negative when it was left to the mode
-	composite int // space
-	combine   int // composite mode
+	blend     int // a space; 0 or less leaves it to the mode
+	composite int // a space; 0 or less leaves it to the mode
+	combine   int // a composite mode; 0 or less leaves it to the mode
 }
 
-// layer reads the layer at a place, and the path to it.
+// layer reads the layer at an offset. It also returns the path to the layer's group.
 func (p *parser) layer(at int64) (*layer, []uint32, error) {
 	c := p.cursor(at)
 	l := &layer{opacity: 1, width: c.int32(), height: c.int32()}
@@ -37,24 +37,24 @@ func (p *parser) layer(at int64) (*layer, []uint32, error) {
 		p.floating = l
 	}
 	if !l.group && (kind > 5 || l.width < 1 || l.height < 1 || l.width > maxSide || l.height > maxSide) {
-		return nil, nil, fmt.Errorf("a layer of %d × %d pixels of type %d", l.width, l.height, kind)
+		return nil, nil, fmt.Errorf("a layer has %d × %d pixels and type %d: sides of 1 to %d and types 0 to 5 are allowed", l.width, l.height, kind, maxSide)
 	}
 	return l, d.path, p.drawables(c, l, channelsOf(kind))
 }
 
-// channelsOf gives the samples of a pixel by the layer's type.
+// channelsOf returns the samples per pixel for a layer's type.
 func channelsOf(kind uint32) int {
 	return []int{3, 4, 1, 2, 1, 2}[min(kind, 5)]
 }
 
-// drawables reads where the pixels and the mask are.
+// drawables reads the layer's pixels and mask.
 func (p *parser) drawables(c *cursor, l *layer, channels int) error {
 	hierarchy, mask := c.pointer(), c.pointer()
 	if c.err != nil || l.hidden {
 		return c.err
 	}
 	if p.version >= versionEffects && c.pointer() != 0 {
-		return fault.New(fault.Unsupported, "a layer of the original has non-destructive effects of GIMP 3, which are not drawn")
+		return fault.New(fault.Unsupported, "the original has a layer with non-destructive effects of GIMP 3: merge the effects")
 	}
 	var err error
 	if !l.group {
@@ -77,7 +77,7 @@ func (p *parser) channel(at int64) (*plane, error) {
 		return nil, err
 	}
 	if width < 1 || height < 1 || width > maxSide || height > maxSide {
-		return nil, fmt.Errorf("a mask of %d × %d pixels", width, height)
+		return nil, fmt.Errorf("a mask has %d × %d pixels: sides of 1 to %d are allowed", width, height, maxSide)
 	}
 	return p.plane(c.pointer(), width, height, 1, false)
 }
@@ -127,7 +127,7 @@ func (d *draft) modeProperty(c *cursor, property uint32, length int64) {
 	}
 }
 
-// offset keeps a place to what GIMP allows.
+// offset returns n, or 0 outside GIMP's bounds.
 func offset(n int) int {
 	if n < -maxSide || n > maxSide {
 		return 0

@@ -1,16 +1,16 @@
 package xcf
 
-// space is in which a step computes; 0 leaves it to the mode.
+// space is the colour space of a step; 0 leaves the space to the mode.
 type space int
 
 const (
 	anySpace space = iota
 	linearLight
-	perceptual // with the curve of sRGB
+	perceptual // with sRGB's curve
 	lab
 )
 
-// The composite modes: which of the backdrop and the layer the result covers.
+// The composite modes: the parts of the backdrop and the layer that the result covers.
 const (
 	union = iota + 1
 	clipToBackdrop
@@ -18,32 +18,32 @@ const (
 	intersection
 )
 
-// action is how blended colours come together with the backdrop.
+// action says how blended colours combine with the backdrop.
 type action int
 
 const (
 	combine     action = iota
-	subtract           // the blend takes alpha away
+	subtract           // the blend removes alpha
 	legacy             // as before GIMP 2.10
-	dissolve           // a pixel is there or not
+	dissolve           // a pixel is opaque or absent
 	merge              // alphas add up
 	split              // alphas are subtracted
 	passThrough        // a group that draws onto the backdrop
 )
 
-// mode is how a layer is put onto what is below it.
+// mode says how a layer combines with the layers below.
 type mode struct {
-	blend     func(in, layer pixel) pixel // nil: the layer's colours
+	blend     func(in, layer pixel) pixel // nil means the layer's colours
 	action    action
-	blendIn   space // where blend computes
-	composite space // where its result is put together with the backdrop
+	blendIn   space // space of blend
+	composite space // space of the composition with the backdrop
 	cover     int
 }
 
 const modeNormal = 28
 
-// modeOf gives a mode with what the layer's properties say of its spaces and its
-// cover: 0 or less leaves it to the mode, as do modes that do not let it be changed.
+// modeOf returns a mode with the spaces and cover of a layer's properties. 0 or less leaves a property to the mode.
+// Some modes ignore the properties.
 func modeOf(number, blend, composite, cover int) mode {
 	all := modes()
 	if number < 0 || number >= len(all) {
@@ -73,7 +73,7 @@ func newMode(s space, blend func(in, layer pixel) pixel) mode {
 	return mode{blend, combine, s, linearLight, clipToBackdrop}
 }
 
-// modes lists them by GIMP's numbers, with the defaults of gimp-layer-modes.c.
+// modes returns all modes by GIMP's numbers, with the defaults of gimp-layer-modes.c.
 func modes() []mode {
 	overlaid := legacyMode(each(softLight))
 	return []mode{

@@ -2,6 +2,7 @@ package xcf
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -9,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// The properties that decide how a picture looks, by app/xcf/xcf-private.h.
+// The properties that affect the picture, by app/xcf/xcf-private.h.
 const (
 	propEnd               = 0
 	propColormap          = 1
@@ -30,26 +31,26 @@ const (
 	propBlendSpace        = 37
 )
 
-// Versions from which the structure differs.
+// Versions that changed the structure.
 const (
 	versionPrecision = 4
-	versionWide      = 11 // pointers of 64 bits
-	versionBigEndian = 12 // samples of more than 8 bits
+	versionWide      = 11 // 64-bit pointers
+	versionBigEndian = 12 // for samples of more than 8 bits
 	versionEffects   = 20 // layers have a list of effects
 )
 
-// parser reads the structure.
+// parser reads a file's structure.
 type parser struct {
 	file       io.ReaderAt
 	size       int64
-	properties int // that may still be read
+	properties int // number of properties that the parser may still read
 	version    int
 	base       int // 0 RGB, 1 grey, 2 indexed
 	compressed int
 	format     format
 	palette    [256][3]float32
 	profile    []byte
-	attached   int64 // where the drawable is to which the floating selection belongs
+	attached   int64 // offset of the drawable that the floating selection belongs to
 	floating   *layer
 }
 
@@ -68,10 +69,10 @@ func (p *parser) image(maxPixels int64) (*Image, error) {
 	m := &Image{Width: c.int32(), Height: c.int32()}
 	p.base = c.int32()
 	if m.Width < 1 || m.Height < 1 || p.base < 0 || p.base > 2 {
-		return nil, fault.New(fault.Undecodable, "the original declares %d × %d pixels of base type %d", m.Width, m.Height, p.base)
+		return nil, fault.New(fault.Undecodable, "the original has %d × %d pixels and base type %d: sides from 1 and base types 0 to 2 are allowed", m.Width, m.Height, p.base)
 	}
 	if m.Width > maxSide || m.Height > maxSide || int64(m.Width)*int64(m.Height) > maxPixels {
-		return nil, fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d are drawn", m.Width, m.Height, maxPixels)
+		return nil, fault.New(fault.TooLarge, "the original has %d × %d pixels, at most %d are allowed", m.Width, m.Height, maxPixels)
 	}
 	if err := p.precision(c); err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (p *parser) image(maxPixels int64) (*Image, error) {
 
 func (p *parser) header(b []byte) error {
 	if !bytes.HasPrefix(b, []byte("gimp xcf ")) || len(b) < 14 {
-		return fmt.Errorf("no XCF")
+		return errors.New("the file does not start with \"gimp xcf \"")
 	}
 	tag := string(b[9:13])
 	if tag == "file" {
@@ -94,16 +95,16 @@ func (p *parser) header(b []byte) error {
 	}
 	version, err := strconv.Atoi(tag[1:])
 	if tag[0] != 'v' || err != nil || version < 0 {
-		return fmt.Errorf("an XCF of version %q", tag)
+		return fmt.Errorf("the XCF has version %q: file and v001 to v099 are allowed", tag)
 	}
 	if version >= 100 {
-		return fault.New(fault.Unsupported, "the original is an XCF of CinePaint (version %d), which is another format than GIMP's", version)
+		return fault.New(fault.Unsupported, "the original is an XCF of CinePaint (version %d), not of GIMP: save it with GIMP", version)
 	}
 	p.version = version
 	return nil
 }
 
-// precision reads how samples are stored. Three development versions had numbers of their own.
+// precision reads the storage of samples. Three development versions numbered precisions differently.
 func (p *parser) precision(c *cursor) error {
 	p.format = format{kind: unsigned8, bigEndian: p.version >= versionBigEndian}
 	if p.version < versionPrecision {
@@ -120,14 +121,14 @@ func (p *parser) precision(c *cursor) error {
 	}
 	kind, known := map[int]kind{1: unsigned8, 2: unsigned16, 3: unsigned32, 5: half, 6: single, 7: double}[number/100]
 	if !known || number%100 != 0 && number%100 != 50 {
-		return fault.New(fault.Unsupported, "the original's pixels have a precision (%d) that is not known", number)
+		return fault.New(fault.Unsupported, "the original's pixels have the unknown precision %d: convert it to 8 bits", number)
 	}
 	p.format.kind, p.format.linear = kind, number%100 == 0
 	return c.err
 }
 
-// walk reads a list of properties. each is given the payload's length, which some
-// old files have wrong, and reads what it knows the payload to be.
+// walk reads a list of properties, and calls each with the declared length of the payload. The length is wrong in
+// some old files, so each reads the known payload's own length.
 func (p *parser) walk(c *cursor, each func(c *cursor, property uint32, length int64)) error {
 	for c.err == nil {
 		property, length := c.uint32(), int64(c.uint32())
@@ -135,7 +136,7 @@ func (p *parser) walk(c *cursor, each func(c *cursor, property uint32, length in
 			return c.err
 		}
 		if p.properties--; p.properties < 0 {
-			return fault.New(fault.TooLarge, "the original has more than %d properties", maxProperties)
+			return fault.New(fault.TooLarge, "the original has more than %d properties, which is the limit", maxProperties)
 		}
 		each(c, property, length)
 	}
@@ -158,8 +159,8 @@ func (p *parser) imageProperty(c *cursor, property uint32, length int64) {
 	}
 }
 
-// colormap reads a palette. Its property's length is wrong in some files; that of
-// version 0 was saved without its colours, and GIMP takes shades of grey.
+// colormap reads a palette. It ignores the property's length, which is wrong in some files. Version 0 saved no
+// colours, and GIMP uses shades of grey.
 func (p *parser) colormap(c *cursor) {
 	colours := min(c.uint32(), 256)
 	if p.version == 0 {
@@ -191,7 +192,7 @@ func (p *parser) parasite(c *cursor) {
 	c.skip(length)
 }
 
-// layers reads the list of layers, and puts each into its group.
+// layers reads the list of layers, and puts each layer into its group.
 func (p *parser) layers(c *cursor) ([]*layer, error) {
 	root := &layer{}
 	places := map[int64]*layer{}
@@ -201,7 +202,7 @@ func (p *parser) layers(c *cursor) ([]*layer, error) {
 			break
 		}
 		if n == maxLayers {
-			return nil, fault.New(fault.TooLarge, "the original has more than %d layers", maxLayers)
+			return nil, fault.New(fault.TooLarge, "the original has more than %d layers, which is the limit", maxLayers)
 		}
 		l, path, err := p.layer(at)
 		if err != nil {
@@ -209,7 +210,7 @@ func (p *parser) layers(c *cursor) ([]*layer, error) {
 		}
 		places[at] = l
 		if l == p.floating {
-			continue // in no stack, but attached to another layer
+			continue // it belongs to another layer instead of a stack
 		}
 		if err := p.place(root, l, path); err != nil {
 			return nil, err
@@ -221,12 +222,12 @@ func (p *parser) layers(c *cursor) ([]*layer, error) {
 	return root.children, c.err
 }
 
-// place puts a layer into the group that its path names: positions from the top of
-// the image down, the last being its own. The floating selection has one as well.
+// place puts a layer into the group that its path names. A path has a position for each group, from the image's top
+// down, and last the layer's own position. Paths count the floating selection too.
 func (p *parser) place(root, l *layer, path []uint32) error {
 	parent := root
 	if len(path) > maxDepth {
-		return fault.New(fault.Unsupported, "the original has groups of layers that are nested more than %d deep", maxDepth)
+		return fault.New(fault.Unsupported, "the original has groups of layers nested more than %d deep, which is the limit", maxDepth)
 	}
 	for i, n := range path[:max(0, len(path)-1)] {
 		if i == 0 && p.floating != nil {

@@ -12,7 +12,7 @@ import (
 
 const tileSide = 64
 
-// plane is the pixels of a layer or a mask, in tiles that are read when they are asked for.
+// plane holds the pixels of a layer or a mask, in tiles. tile reads a tile on request.
 type plane struct {
 	cursor        *cursor
 	width, height int
@@ -20,11 +20,11 @@ type plane struct {
 	indexed       bool
 	format        format
 	compression   int
-	pointers      int64 // where the pointers to the tiles begin; 0 when all is transparent
+	pointers      int64 // offset of the pointers to tiles; 0 when all pixels are transparent
 	packed        []byte
 }
 
-// plane reads a hierarchy, of which the first level alone has pixels.
+// plane reads a hierarchy. Only its first level has pixels.
 func (p *parser) plane(at int64, width, height, channels int, indexed bool) (*plane, error) {
 	c := p.cursor(at)
 	s := &plane{cursor: c, width: width, height: height, channels: channels, indexed: indexed, format: p.format, compression: p.compressed}
@@ -33,12 +33,12 @@ func (p *parser) plane(at int64, width, height, channels int, indexed bool) (*pl
 	}
 	w, h, size := c.int32(), c.int32(), c.int32()
 	if c.err == nil && (w != width || h != height || size != channels*s.format.kind.size()) {
-		return nil, fmt.Errorf("pixels of %d × %d × %d bytes in a layer of %d × %d × %d", w, h, size, width, height, channels*s.format.kind.size())
+		return nil, fmt.Errorf("a hierarchy has %d × %d pixels of %d bytes, but its layer has %d × %d pixels of %d bytes", w, h, size, width, height, channels*s.format.kind.size())
 	}
 	c.seek(c.pointer())
 	w, h = c.int32(), c.int32()
 	if c.err == nil && (w != width || h != height) {
-		return nil, fmt.Errorf("tiles of %d × %d pixels in a layer of %d × %d", w, h, width, height)
+		return nil, fmt.Errorf("a level has %d × %d pixels, but its layer has %d × %d", w, h, width, height)
 	}
 	s.pointers = c.at
 	if c.pointer() == 0 {
@@ -47,7 +47,7 @@ func (p *parser) plane(at int64, width, height, channels int, indexed bool) (*pl
 	return s, c.err
 }
 
-// tile reads a tile into b and gives its size. Bytes are in the order of the file.
+// tile reads a tile into b, and returns the tile's size. Samples keep the byte order of the file.
 func (s *plane) tile(column, row int, b []byte) (pixels []byte, width, height int, err error) {
 	width, height = min(tileSide, s.width-column*tileSide), min(tileSide, s.height-row*tileSide)
 	pixels = b[:width*height*s.channels*s.format.kind.size()]
@@ -61,15 +61,15 @@ func (s *plane) tile(column, row int, b []byte) (pixels []byte, width, height in
 	c.seek(s.pointers + (int64(row)*int64(columns)+int64(column))*c.pointerSize())
 	at := c.pointer()
 	if c.err != nil || at == 0 {
-		return pixels, width, height, errors.Join(c.err, errors.New("a layer has too few tiles"))
+		return pixels, width, height, errors.Join(c.err, errors.New("a layer has fewer tiles than its size needs"))
 	}
-	if at >= c.size { // GIMP takes what is missing at the end of a file for empty tiles
+	if at >= c.size { // GIMP reads missing tiles at the end of a file as empty
 		return pixels, width, height, nil
 	}
 	return pixels, width, height, s.unpack(at, pixels)
 }
 
-// unpack reads the bytes of a tile. What is packed is at most half as long again as what is not.
+// unpack reads and unpacks the bytes of a tile. Packed bytes are at most half as long again as unpacked bytes.
 func (s *plane) unpack(at int64, pixels []byte) error {
 	if s.packed == nil {
 		s.packed = make([]byte, tileSide*tileSide*s.channels*s.format.kind.size()*3/2+64)
@@ -95,12 +95,12 @@ func (s *plane) unpack(at int64, pixels []byte) error {
 		_, err = io.ReadFull(z, pixels)
 		return err
 	}
-	return fmt.Errorf("tiles of compression %d", s.compression)
+	return fmt.Errorf("the tiles have compression %d: 0 (none), 1 (RLE) and 2 (zlib) are allowed", s.compression)
 }
 
-var errRuns = errors.New("the runs of a tile do not fill it")
+var errRuns = errors.New("the RLE runs of a tile do not match its size")
 
-// unpackRLE reads runs of the first byte of each pixel, then of the second, and so on.
+// unpackRLE reads the runs of each pixel's first byte, then of its second byte, and so on.
 func unpackRLE(pixels, packed []byte, size int) error {
 	for first := range size {
 		var err error
@@ -148,7 +148,7 @@ func unpackRuns(pixels, packed []byte, at, step int) ([]byte, error) {
 	return packed, nil
 }
 
-// kind is how a sample is stored.
+// kind is the storage type of a sample.
 type kind int
 
 const (
@@ -162,14 +162,14 @@ const (
 
 func (k kind) size() int { return []int{1, 2, 4, 2, 4, 8}[k] }
 
-// format is how the samples of an image are stored.
+// format is the storage of an image's samples.
 type format struct {
 	kind      kind
-	linear    bool // proportional to light; else with the curve of sRGB
+	linear    bool // proportional to light, otherwise with sRGB's curve
 	bigEndian bool
 }
 
-// sample gives the sample at the beginning of b, 1 being white.
+// sample returns the sample at the start of b; 1 is white.
 func (f format) sample(b []byte) float32 {
 	if f.kind == unsigned8 {
 		return float32(b[0]) / 255
@@ -191,7 +191,7 @@ func (f format) sample(b []byte) float32 {
 	return finite(float32(math.Float64frombits(order.Uint64(b))))
 }
 
-// finite keeps what is no number out of the arithmetic.
+// finite replaces NaN by 0, and bounds v to the range of a half float.
 func finite(v float32) float32 {
 	if v != v {
 		return 0

@@ -8,10 +8,9 @@ import (
 	"math"
 )
 
-var errDamaged = errors.New("a part of the XCF lies outside of the file")
+var errDamaged = errors.New("the XCF points outside the file: the file is cut or damaged")
 
-// cursor reads forward from one place of the file. The first failure sticks, and
-// what is read afterwards is zero.
+// cursor reads forward from one offset of the file. It keeps the first error, and returns zeros after it.
 type cursor struct {
 	file io.ReaderAt
 	size int64
@@ -44,7 +43,7 @@ func (c *cursor) skip(n int64) {
 	c.seek(c.at + n)
 }
 
-// bytes reads up to n bytes; less is a failure.
+// bytes reads n bytes. A shorter rest sets the error; the result then has at most 8 zeros.
 func (c *cursor) bytes(n int) []byte {
 	if c.err == nil && int64(n) > c.size-c.at {
 		c.err = errDamaged
@@ -66,7 +65,7 @@ func (c *cursor) int32() int { return int(int32(c.uint32())) } //nolint:gosec //
 
 func (c *cursor) float32() float32 { return math.Float32frombits(c.uint32()) }
 
-// pointer reads an offset into the file; 0 ends a list.
+// pointer reads an offset in the file; 0 ends a list.
 func (c *cursor) pointer() int64 {
 	if !c.wide {
 		return int64(c.uint32())

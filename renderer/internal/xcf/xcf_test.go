@@ -13,16 +13,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// sheet is a layer of one colour that a test writes.
+// sheet is a layer of one colour in a test's file.
 type sheet struct {
 	width, height int
-	pixel         []byte // one pixel as the file has it
+	pixel         []byte // one pixel in the file's format
 	kind          uint32
 	properties    []byte
-	mask          []byte // one sample of it
+	mask          []byte // one sample of the mask
 }
 
-// document is an XCF that a test writes.
+// document is a test's XCF.
 type document struct {
 	version, width, height int
 	base, precision        uint32
@@ -58,7 +58,7 @@ func (d document) pointer(b []byte, at int) []byte {
 
 func (d document) pointerSize() int { return len(d.pointer(nil, 0)) }
 
-// file writes the document: its head, then each layer with its tiles.
+// file returns the document's bytes: its head, then each layer with its tiles.
 func (d document) file() []byte {
 	tag := "file"
 	if d.version > 0 {
@@ -103,7 +103,7 @@ func (d document) layer(s sheet, at int) []byte {
 	return b
 }
 
-// pixels is a hierarchy and its level; all tiles of a size are the same.
+// pixels returns a hierarchy and its level; all tiles of one size are equal.
 func (d document) pixels(width, height int, pixel []byte, at int) []byte {
 	level := at + 12 + 2*d.pointerSize()
 	b := d.pointer(d.pointer(numbers(width, height, len(pixel)), level), 0)
@@ -129,7 +129,7 @@ func (d document) tile(n int, pixel []byte) (b []byte) {
 		_ = z.Close()
 		return packed.Bytes()
 	}
-	for _, v := range pixel { // a pixel as it is, and a long run
+	for _, v := range pixel { // one single pixel, then a long run
 		b = append(b, 255, v)
 		if n > 1 {
 			b = append(b, 127, byte((n-1)>>8), byte(n-1), v)
@@ -168,39 +168,39 @@ func clear8(properties []byte, pixel ...byte) sheet {
 	return sheet{8, 8, pixel, rgba, properties, nil}
 }
 
-// Two layers in each way of putting one onto the other.
+// Each case composes two layers in another way.
 func TestStacks(t *testing.T) {
 	below := opaque(200, 100, 50)
 	for name, c := range map[string]struct {
-		sheets []sheet // the topmost first
+		sheets []sheet // the top layer first
 		want   color.NRGBA
 	}{
-		"one layer":                      {[]sheet{below}, color.NRGBA{200, 100, 50, 255}},
-		"half, as before 2.10":           {[]sheet{clear8(modeNumber(0), 0, 0, 255, 128), below}, color.NRGBA{100, 50, 153, 255}},
-		"half, in linear light":          {[]sheet{clear8(modeNumber(28), 0, 0, 255, 128), below}, color.NRGBA{146, 71, 190, 255}},
-		"opacity":                        {[]sheet{clear8(join(modeNumber(0), opacity(51)), 0, 0, 0, 255), below}, color.NRGBA{160, 80, 40, 255}},
-		"a hidden layer":                 {[]sheet{clear8(property(propVisible, 0), 0, 0, 0, 255), below}, color.NRGBA{200, 100, 50, 255}},
-		"multiply, as before 2.10":       {[]sheet{clear8(modeNumber(3), 128, 128, 128, 255), below}, color.NRGBA{100, 50, 25, 255}},
-		"difference, as before 2.10":     {[]sheet{clear8(modeNumber(6), 255, 0, 50, 255), below}, color.NRGBA{55, 100, 0, 255}},
-		"addition, as before 2.10":       {[]sheet{clear8(modeNumber(7), 100, 100, 100, 255), below}, color.NRGBA{255, 200, 150, 255}},
-		"screen":                         {[]sheet{clear8(modeNumber(31), 128, 128, 128, 255), below}, color.NRGBA{228, 178, 153, 255}},
-		"erase":                          {[]sheet{clear8(join(modeNumber(58), opacity(51)), 0, 0, 0, 255), below}, color.NRGBA{200, 100, 50, 204}},
-		"the lowest has no mode":         {[]sheet{clear8(modeNumber(3), 9, 8, 7, 255)}, color.NRGBA{9, 8, 7, 255}},
-		"clipped to the layer":           {[]sheet{clear8(join(modeNumber(28), property(propCompositeMode, clipToLayer)), 1, 2, 3, 0), below}, color.NRGBA{1, 2, 3, 0}},
-		"normal in the perceptual space": {[]sheet{clear8(join(modeNumber(28), property(propCompositeSpace, int(perceptual))), 0, 0, 255, 128), below}, color.NRGBA{100, 50, 153, 255}},
-		"a layer that is elsewhere":      {[]sheet{clear8(offsets(-8, 0), 0, 0, 0, 255), below}, color.NRGBA{200, 100, 50, 255}},
-		"a mask":                         {[]sheet{{8, 8, []byte{0, 0, 0}, rgb, modeNumber(0), []byte{128}}, below}, color.NRGBA{100, 50, 25, 255}},
-		"a mask that is not applied":     {[]sheet{{8, 8, []byte{0, 0, 9}, rgb, property(propApplyMask, 0), []byte{128}}, below}, color.NRGBA{0, 0, 9, 255}},
-		"a mask that is shown":           {[]sheet{{8, 8, []byte{0, 0, 9}, rgb, property(propShowMask, 1), []byte{255}}, below}, color.NRGBA{255, 255, 255, 255}},
+		"one layer":                         {[]sheet{below}, color.NRGBA{200, 100, 50, 255}},
+		"half, as before 2.10":              {[]sheet{clear8(modeNumber(0), 0, 0, 255, 128), below}, color.NRGBA{100, 50, 153, 255}},
+		"half, in linear light":             {[]sheet{clear8(modeNumber(28), 0, 0, 255, 128), below}, color.NRGBA{146, 71, 190, 255}},
+		"opacity":                           {[]sheet{clear8(join(modeNumber(0), opacity(51)), 0, 0, 0, 255), below}, color.NRGBA{160, 80, 40, 255}},
+		"a hidden layer":                    {[]sheet{clear8(property(propVisible, 0), 0, 0, 0, 255), below}, color.NRGBA{200, 100, 50, 255}},
+		"multiply, as before 2.10":          {[]sheet{clear8(modeNumber(3), 128, 128, 128, 255), below}, color.NRGBA{100, 50, 25, 255}},
+		"difference, as before 2.10":        {[]sheet{clear8(modeNumber(6), 255, 0, 50, 255), below}, color.NRGBA{55, 100, 0, 255}},
+		"addition, as before 2.10":          {[]sheet{clear8(modeNumber(7), 100, 100, 100, 255), below}, color.NRGBA{255, 200, 150, 255}},
+		"screen":                            {[]sheet{clear8(modeNumber(31), 128, 128, 128, 255), below}, color.NRGBA{228, 178, 153, 255}},
+		"erase":                             {[]sheet{clear8(join(modeNumber(58), opacity(51)), 0, 0, 0, 255), below}, color.NRGBA{200, 100, 50, 204}},
+		"the lowest layer ignores its mode": {[]sheet{clear8(modeNumber(3), 9, 8, 7, 255)}, color.NRGBA{9, 8, 7, 255}},
+		"clipped to the layer":              {[]sheet{clear8(join(modeNumber(28), property(propCompositeMode, clipToLayer)), 1, 2, 3, 0), below}, color.NRGBA{1, 2, 3, 0}},
+		"normal in the perceptual space":    {[]sheet{clear8(join(modeNumber(28), property(propCompositeSpace, int(perceptual))), 0, 0, 255, 128), below}, color.NRGBA{100, 50, 153, 255}},
+		"a layer outside the canvas":        {[]sheet{clear8(offsets(-8, 0), 0, 0, 0, 255), below}, color.NRGBA{200, 100, 50, 255}},
+		"a mask":                            {[]sheet{{8, 8, []byte{0, 0, 0}, rgb, modeNumber(0), []byte{128}}, below}, color.NRGBA{100, 50, 25, 255}},
+		"an ignored mask":                   {[]sheet{{8, 8, []byte{0, 0, 9}, rgb, property(propApplyMask, 0), []byte{128}}, below}, color.NRGBA{0, 0, 9, 255}},
+		"a mask shown alone":                {[]sheet{{8, 8, []byte{0, 0, 9}, rgb, property(propShowMask, 1), []byte{255}}, below}, color.NRGBA{255, 255, 255, 255}},
 		"a group at half opacity": {[]sheet{
 			{8, 8, []byte{0, 0, 0, 0}, rgba, join(group(0), modeNumber(0), opacity(51)), nil},
 			clear8(join(modeNumber(0), inside(0, 0)), 0, 0, 0, 255), {8, 8, below.pixel, rgb, inside(1), nil},
 		}, color.NRGBA{160, 80, 40, 255}},
-		"a group that is passed through": {[]sheet{
+		"a pass-through group": {[]sheet{
 			{8, 8, []byte{0, 0, 0, 0}, rgba, join(group(0), modeNumber(61)), nil},
 			clear8(join(modeNumber(3), inside(0, 0)), 128, 128, 128, 255), {8, 8, below.pixel, rgb, inside(1), nil},
 		}, color.NRGBA{100, 50, 25, 255}},
-		"a group that is not": {[]sheet{
+		"a group that blends alone": {[]sheet{
 			{8, 8, []byte{0, 0, 0, 0}, rgba, join(group(0), modeNumber(28)), nil},
 			clear8(join(modeNumber(3), inside(0, 0)), 128, 128, 128, 255), {8, 8, below.pixel, rgb, inside(1), nil},
 		}, color.NRGBA{128, 128, 128, 255}},
@@ -214,7 +214,7 @@ func TestStacks(t *testing.T) {
 	}
 }
 
-// Each way of storing a colour of (51, 102, 204), in tiles of all sizes.
+// Each case stores the colour (51, 102, 204) in another way, in tiles of all sizes.
 func TestPrecisions(t *testing.T) {
 	curves := newCurves()
 	for name, c := range map[string]struct {
@@ -222,18 +222,18 @@ func TestPrecisions(t *testing.T) {
 		precision uint32
 		store     func(v float32) []byte
 	}{
-		"version 0":       {0, 0, func(v float32) []byte { return []byte{byte(v*255 + 0.5)} }},
-		"version 11":      {11, 150, func(v float32) []byte { return []byte{byte(v*255 + 0.5)} }},
-		"16 bits":         {12, 250, func(v float32) []byte { return binary.BigEndian.AppendUint16(nil, uint16(v*65535)) }},
-		"16 bits, linear": {12, 200, func(v float32) []byte { return binary.BigEndian.AppendUint16(nil, uint16(curves.linear(v)*65535)) }},
-		"16 bits of old":  {7, 250, func(v float32) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(v*65535)) }},
-		"32 bits":         {12, 350, func(v float32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(float64(v)*math.MaxUint32)) }},
-		"single, linear":  {12, 600, func(v float32) []byte { return binary.BigEndian.AppendUint32(nil, math.Float32bits(curves.linear(v))) }},
-		"double":          {21, 750, func(v float32) []byte { return binary.BigEndian.AppendUint64(nil, math.Float64bits(float64(v))) }},
+		"version 0":              {0, 0, func(v float32) []byte { return []byte{byte(v*255 + 0.5)} }},
+		"version 11":             {11, 150, func(v float32) []byte { return []byte{byte(v*255 + 0.5)} }},
+		"16 bits":                {12, 250, func(v float32) []byte { return binary.BigEndian.AppendUint16(nil, uint16(v*65535)) }},
+		"16 bits, linear":        {12, 200, func(v float32) []byte { return binary.BigEndian.AppendUint16(nil, uint16(curves.linear(v)*65535)) }},
+		"16 bits, little-endian": {7, 250, func(v float32) []byte { return binary.LittleEndian.AppendUint16(nil, uint16(v*65535)) }},
+		"32 bits":                {12, 350, func(v float32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(float64(v)*math.MaxUint32)) }},
+		"single, linear":         {12, 600, func(v float32) []byte { return binary.BigEndian.AppendUint32(nil, math.Float32bits(curves.linear(v))) }},
+		"double":                 {21, 750, func(v float32) []byte { return binary.BigEndian.AppendUint64(nil, math.Float64bits(float64(v))) }},
 		"a development version": {4, 4, func(v float32) []byte {
 			return binary.LittleEndian.AppendUint32(nil, math.Float32bits(curves.linear(v)))
 		}},
-		"another of them": {5, 550, func(v float32) []byte { return binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)) }},
+		"another development version": {5, 550, func(v float32) []byte { return binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)) }},
 	} {
 		for compression := range byte(3) {
 			t.Run(fmt.Sprint(name, compression), func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestPrecisions(t *testing.T) {
 }
 
 func TestColoursOfAPalette(t *testing.T) {
-	// The length of the property is one that GIMP once wrote, too short.
+	// GIMP once wrote this length of the property, which is too short.
 	palette := join(numbers(propColormap, 6), numbers(2), []byte{1, 2, 3, 40, 50, 60})
 	d := document{version: 1, base: 2, width: 8, height: 8, properties: palette, sheets: []sheet{{8, 8, []byte{1}, 4, nil, nil}}}
 	if got := draw(t, d.file()).At(0, 0).(color.NRGBA); got != (color.NRGBA{40, 50, 60, 255}) {
@@ -277,10 +277,10 @@ func TestRefusals(t *testing.T) {
 		file []byte
 		want fault.Kind
 	}{
-		"cut in its head":          {good[:60], fault.Undecodable},
-		"another program's":        {cinepaint, fault.Unsupported},
+		"a cut head":               {good[:60], fault.Undecodable},
+		"CinePaint's format":       {cinepaint, fault.Unsupported},
 		"an unknown precision":     {precise, fault.Unsupported},
-		"a canvas that is too big": {wide, fault.TooLarge},
+		"a canvas above the limit": {wide, fault.TooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Open(bytes.NewReader(c.file), int64(len(c.file)), 1<<20); !fault.Is(err, c.want) {
@@ -290,7 +290,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A file that names one large layer many times takes no more work than may be.
+// bound limits the work for a file that names one large layer many times.
 func TestWorkIsBounded(t *testing.T) {
 	m := &Image{Width: 10_000, Height: 10_000}
 	for range 100 {
@@ -313,7 +313,7 @@ func FuzzDraw(f *testing.F) {
 			return
 		}
 		if p, err := m.Draw(); err == nil && (p.Bounds().Dx() != m.Width || p.Bounds().Dy() != m.Height) {
-			t.Errorf("%v of %d × %d", p.Bounds(), m.Width, m.Height)
+			t.Errorf("the picture has bounds %v, want %d × %d", p.Bounds(), m.Width, m.Height)
 		}
 	})
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Command looks into running processes by their sockets. program is the command above it,
-// for its examples: each role has it, since an image of one has no other tool.
+// Command inspects running processes through their sockets. program is the command above it, for its
+// examples. Each role has this command, because an image of one role has no other tool.
 func Command(program string) *cobra.Command {
 	var p process
 	cmd := &cobra.Command{
-		Use: "debug", Short: "Look into a running process of this machine",
-		Long: "Look into a running process of this machine and user, without restarting it: each role\n" +
-			"has a unix socket. Without a command, list them. Where there is one process only,\n" +
-			"--socket need not be given.",
+		Use: "debug", Short: "Inspect a running process of this machine",
+		Long: "Inspect a running process of this machine and user, without a restart, through the unix\n" +
+			"socket of each role. Without a command, list the sockets. If there is only one process,\n" +
+			"--socket is not needed.",
 		Example: strings.ReplaceAll("  PROGRAM debug\n  PROGRAM debug jobs\n  PROGRAM debug level debug\n  PROGRAM debug profile --seconds 10 > cpu.pprof && go tool pprof cpu.pprof", "PROGRAM", program),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return list(cmd) },
 	}
 	cmd.PersistentFlags().StringVar(&p.socket, "socket", "", "socket of the process")
 	cmd.AddCommand(
-		p.command("jobs", "Show what a renderer does now, as JSON", "/jobs"),
+		p.command("jobs", "Show the jobs of a renderer, as JSON", "/jobs"),
 		p.command("goroutines", "Show all goroutines with their stacks", "/debug/pprof/goroutine?debug=2"),
 		p.command("heap", "Write a profile of memory to stdout, for go tool pprof", "/debug/pprof/heap"),
 		p.profileCommand(), p.levelCommand())
@@ -55,7 +55,7 @@ func find(ctx context.Context) ([]string, error) {
 // process is a running process of this machine, by its socket.
 type process struct{ socket string }
 
-// command is one that prints what the process answers.
+// command makes a command that prints an answer of the process.
 func (p *process) command(name, short, path string) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
@@ -69,7 +69,7 @@ func (p *process) profileCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return p.print(cmd, http.MethodGet, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds), "")
 	}
-	cmd.Flags().IntVar(&seconds, "seconds", seconds, "how long")
+	cmd.Flags().IntVar(&seconds, "seconds", seconds, "duration in seconds")
 	return cmd
 }
 
@@ -87,7 +87,7 @@ func (p *process) levelCommand() *cobra.Command {
 	}
 }
 
-// print copies what the process answers to stdout.
+// print copies the answer of the process to stdout.
 func (p *process) print(cmd *cobra.Command, method, path, body string) error {
 	socket, err := p.choose(cmd.Context())
 	if err != nil {
@@ -110,7 +110,7 @@ func (p *process) print(cmd *cobra.Command, method, path, body string) error {
 	return err
 }
 
-// choose gives the socket of --socket, or the only one.
+// choose returns the socket of --socket, or the only socket.
 func (p *process) choose(ctx context.Context) (string, error) {
 	if p.socket != "" {
 		return p.socket, nil

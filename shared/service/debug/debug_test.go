@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// home is a user's folder of sockets, with this process' one in it.
+// home makes a user's folder of sockets, with the socket of this process.
 func home(t *testing.T) (folder string, level *slog.LevelVar) {
 	t.Helper()
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
@@ -48,7 +48,7 @@ func say(t *testing.T, args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), err
 }
 
-// endedProcess is the number of a process that is gone.
+// endedProcess returns the number of a process that has ended.
 func endedProcess(t *testing.T) int {
 	t.Helper()
 	cmd := exec.Command("true")
@@ -58,8 +58,7 @@ func endedProcess(t *testing.T) int {
 	return cmd.Process.Pid
 }
 
-// abandoned is a socket on which nobody listens any more, as a process leaves it that was
-// killed.
+// abandoned makes a socket without a listener, as a killed process leaves it.
 func abandoned(t *testing.T, path string) {
 	t.Helper()
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -77,15 +76,15 @@ func TestOnlySocketsOfProcessesThatAnswerAreListed(t *testing.T) {
 	mine := filepath.Join(folder, socketName("renderer", os.Getpid()))
 	killed := filepath.Join(folder, socketName("edge", endedProcess(t)))
 	abandoned(t, killed)
-	begins := filepath.Join(folder, socketName("edge", os.Getpid())) // nobody listens there yet
+	begins := filepath.Join(folder, socketName("edge", os.Getpid())) // no process listens there yet
 	abandoned(t, begins)
-	stuck, err := net.Listen("unix", filepath.Join(folder, socketName("coordinator", os.Getpid()))) // connects, and never answers
+	stuck, err := net.Listen("unix", filepath.Join(folder, socketName("coordinator", os.Getpid()))) // accepts connections, and never answers
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = stuck.Close() }()
 	if out, err := say(t); err != nil || out != mine {
-		t.Errorf("%q %v, and not %q alone", out, err, mine)
+		t.Errorf("%q %v, want only %q", out, err, mine)
 	}
 	for path, there := range map[string]bool{mine: true, killed: false, begins: true, stuck.Addr().String(): true} {
 		if _, err := os.Lstat(path); (err == nil) != there {
@@ -93,20 +92,20 @@ func TestOnlySocketsOfProcessesThatAnswerAreListed(t *testing.T) {
 		}
 	}
 	if out, err := say(t, "jobs"); err != nil || out != `["a job"]` {
-		t.Errorf("the only one: %q %v", out, err)
+		t.Errorf("jobs of the only process: %q %v", out, err)
 	}
 }
 
 func TestCommands(t *testing.T) {
 	folder, level := home(t)
 	for name, c := range map[string]struct{ line, says, fails string }{
-		"jobs":             {"jobs", `["a job"]`, ""},
-		"goroutines":       {"goroutines", "goroutine ", ""},
-		"a level":          {"level warn", "WARN", ""},
-		"no level":         {"level loud", "", "a level is one of debug, info, warn, error"},
-		"by its socket":    {"jobs --socket " + filepath.Join(folder, socketName("renderer", os.Getpid())), "a job", ""},
-		"no such socket":   {"jobs --socket /nowhere", "", "no such file"},
-		"help says it all": {"level --help", "debug, info, warn, error", ""},
+		"jobs":           {"jobs", `["a job"]`, ""},
+		"goroutines":     {"goroutines", "goroutine ", ""},
+		"a level":        {"level warn", "WARN", ""},
+		"a wrong level":  {"level loud", "", "a level is one of debug, info, warn, error"},
+		"by its socket":  {"jobs --socket " + filepath.Join(folder, socketName("renderer", os.Getpid())), "a job", ""},
+		"no such socket": {"jobs --socket /nowhere", "", "no such file"},
+		"help":           {"level --help", "debug, info, warn, error", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := say(t, strings.Fields(c.line)...)

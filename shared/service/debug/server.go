@@ -1,10 +1,10 @@
-// Package debug looks into a running process over a unix socket, which only its own user
-// (and root) can open: nothing of it is reachable from another machine. It is both ends:
-// the socket, and the command that asks it.
+// Package debug inspects a running process over a unix socket. Only the process's own user and root can
+// open the socket: other machines cannot reach it. The package has both ends: the socket, and the
+// command that uses it.
 //
 //	GET /debug/pprof/  profiles, goroutines
-//	GET /jobs          what the process does now, as JSON
-//	GET /log/level     and PUT, which changes it until the process ends
+//	GET /jobs          the jobs of the process, as JSON
+//	GET /log/level     the log's level; PUT changes it until the process ends
 package debug
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/service/httpserver"
 )
 
-// Server is the process' end, a part.
+// Server is the process's end of the socket, a part.
 type Server struct {
 	server *httpserver.Server
 	level  *slog.LevelVar
@@ -34,20 +34,20 @@ type Server struct {
 	log    *slog.Logger
 }
 
-// New makes the socket, named for the role and the process, in Folder. jobs says what the
-// process does.
+// New makes the socket in Folder, named after the role and the process. jobs returns the jobs of the
+// process.
 func New(role string, level *slog.LevelVar, jobs func() any, log *slog.Logger) (*Server, error) {
 	folder, err := Folder()
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(folder, socketName(role, os.Getpid()))
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that had this number before
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an ended process with the same number
 		return nil, err
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("the socket for debugging: %w", err)
+		return nil, fmt.Errorf("make the socket for debugging: %w", err)
 	}
 	s := &Server{level: level, jobs: jobs, log: log}
 	s.server = httpserver.New(listener, &http.Server{
@@ -59,7 +59,7 @@ func New(role string, level *slog.LevelVar, jobs func() any, log *slog.Logger) (
 // Start serves.
 func (s *Server) Start(ctx context.Context) error { return s.server.Start(ctx) }
 
-// Stop ends it; the socket goes with it. Profiles under way are cut off.
+// Stop removes the socket, and breaks off profiles under way.
 func (s *Server) Stop(context.Context) error {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -76,7 +76,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /jobs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.jobs()) // the client left
+		_ = json.NewEncoder(w).Encode(s.jobs()) // an error means that the client has left
 	})
 	mux.HandleFunc("GET /log/level", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, s.level.Level()) })
 	mux.HandleFunc("PUT /log/level", s.setLevel)
@@ -92,9 +92,9 @@ func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a level is one of "+strings.Join(levels(), ", ")+": "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	s.log.Warn("the log's level was changed", "level", s.level.Level())
+	s.log.Warn("change the log's level", "level", s.level.Level())
 	_, _ = fmt.Fprintln(w, s.level.Level())
 }
 
-// levels are those of a log.
+// levels returns the levels of a log.
 func levels() []string { return []string{"debug", "info", "warn", "error"} }

@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// Folder is where the sockets of this user's processes are: thumbmill in XDG_RUNTIME_DIR,
-// or thumbmill-UID in the folder of temporary files. It is this user's alone.
+// Folder returns the folder of the sockets of this user's processes: thumbmill in XDG_RUNTIME_DIR, or
+// thumbmill-UID in the folder of temporary files. It makes the folder if it is missing, and returns an
+// error if other users can use it.
 func Folder() (string, error) {
 	folder := filepath.Join(os.TempDir(), fmt.Sprintf("thumbmill-%d", os.Getuid()))
 	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
@@ -31,12 +32,12 @@ func Folder() (string, error) {
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ok || int(owner.Uid) != os.Getuid() {
-		return "", fmt.Errorf("%s is not this user's alone: the socket for debugging is not put there", folder)
+		return "", fmt.Errorf("make the socket for debugging: other users can use %s: run chmod 700 on it as its owner, or set XDG_RUNTIME_DIR", folder)
 	}
 	return folder, nil
 }
 
-// socketName names a process' socket; processOf is its inverse.
+// socketName returns the name of a process's socket; processOf is its inverse.
 func socketName(role string, pid int) string { return fmt.Sprintf("%s-%d.sock", role, pid) }
 
 func processOf(socket string) (pid int, ok bool) {
@@ -45,11 +46,11 @@ func processOf(socket string) (pid int, ok bool) {
 	return pid, err == nil && pid > 0
 }
 
-// answersWithin bounds the question whether a process lives, which it answers at once.
+// answersWithin bounds the check whether a process lives. A living process answers at once.
 const answersWithin = time.Second
 
-// answering gives the sockets in a folder whose processes answer. One that a process left
-// behind is removed.
+// answering returns the sockets in a folder whose processes answer. It removes the sockets of processes
+// that have ended.
 func answering(ctx context.Context, folder string) (living []string, err error) {
 	all, err := filepath.Glob(filepath.Join(folder, "*.sock"))
 	if err != nil {
@@ -74,7 +75,7 @@ func answering(ctx context.Context, folder string) (living []string, err error) 
 	return living, err
 }
 
-// greet asks a process for something that each answers.
+// greet sends a request that each process answers.
 func greet(ctx context.Context, socket string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://process/log/level", nil)
 	if err != nil {
@@ -93,14 +94,13 @@ func greet(ctx context.Context, socket string) error {
 	return nil
 }
 
-// running reports whether the process that a socket is named for runs: it may be about to
-// listen.
+// running reports whether the process in a socket's name runs: it may be about to listen.
 func running(socket string) bool {
 	pid, ok := processOf(socket)
 	return ok && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// over is a client that asks a socket, whatever the host.
+// over returns a client that sends all requests to a socket.
 func over(socket string) *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)

@@ -1,6 +1,5 @@
-// Package httpserver makes an HTTP server a part of a process.
-//
-// The edge's listener, the operators' listener and the socket for debugging are such.
+// Package httpserver makes an HTTP server a part of a process: the edge's listener, the operators'
+// listener and the socket for debugging.
 package httpserver
 
 import (
@@ -21,19 +20,19 @@ type Server struct {
 	stop     sync.Once
 }
 
-// New makes a part of a listener and a server; one with a TLSConfig speaks TLS.
+// New makes a part from a listener and a server. A server with a TLSConfig uses TLS.
 func New(listener net.Listener, server *http.Server, log *slog.Logger) *Server {
 	return &Server{listener: listener, server: server, log: log}
 }
 
-// Addr is the address in use, also when port 0 was asked for.
+// Addr returns the address in use, with the real port for port 0.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // Start serves.
 func (s *Server) Start(context.Context) error {
 	s.group.Go(func() {
 		if err := s.serve(); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("HTTP ended", "error", err)
+			s.log.Error("serve HTTP", "error", err)
 		}
 	})
 	return nil
@@ -46,13 +45,13 @@ func (s *Server) serve() error {
 	return s.server.Serve(s.listener)
 }
 
-// Stop finishes the requests under way, and cuts off what is left when ctx ends.
+// Stop finishes the requests under way, and breaks off the remaining ones when ctx ends.
 func (s *Server) Stop(ctx context.Context) (err error) {
 	s.stop.Do(func() {
 		if err = s.server.Shutdown(ctx); err != nil {
 			err = errors.Join(err, s.server.Close())
 		}
-		_ = s.listener.Close() // when it was never served
+		_ = s.listener.Close() // for a server that never started
 		s.group.Wait()
 	})
 	return err

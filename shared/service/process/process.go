@@ -1,8 +1,6 @@
-// Package process is what a process of thumbmill has around its roles: the operators'
-// listener, which says from its first answer on whether they are ready, and a socket for
-// debugging.
-//
-// The commands of the roles and thumbmill serve run in such a process.
+// Package process is the frame of a process around its roles: the operators' listener, whose first
+// answer already says whether the roles are ready, and a socket for debugging. The commands of the
+// roles and thumbmill serve run in such a process.
 package process
 
 import (
@@ -25,22 +23,22 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// Role is a role that was made, as its process runs it.
+// Role is a role as its process runs it.
 type Role struct {
 	Part service.Part
-	// Ready says what keeps the role from being ready once it has started; nil: nothing.
+	// Ready returns the reason why the started role is not ready. nil means that a started role is
+	// always ready.
 	Ready func() error
-	// Jobs are those under way, for debugging; nil: it has none.
+	// Jobs returns the jobs under way, for debugging. nil means that the role has no jobs.
 	Jobs func() any
-	// API is what operators ask of it, at Paths of the operators' listener.
+	// API serves operators, at Paths of the operators' listener.
 	API   http.Handler
 	Paths []string
-	// Addresses are those that it uses, by name.
+	// Addresses are the role's addresses in use, by name.
 	Addresses map[string]string
 }
 
-// Process is one process. Parts and roles are added in the order in which they start, all
-// before Run.
+// Process is one process. Callers add parts and roles in the order of their start, all before Run.
 type Process struct {
 	Log       *slog.Logger
 	ready     *readiness.Checks
@@ -52,8 +50,8 @@ type Process struct {
 	jobs      func() any
 }
 
-// New makes a process of no role, and binds the operators' listener. level changes the
-// log's.
+// New makes a process without roles, and binds the operators' listener. The socket for debugging can
+// change level, the level of the log.
 func New(name string, s settings.Admin, log *slog.Logger, level *slog.LevelVar) (*Process, error) {
 	p := &Process{Log: log, ready: readiness.New(), addresses: map[string]string{}}
 	var err error
@@ -62,18 +60,18 @@ func New(name string, s settings.Admin, log *slog.Logger, level *slog.LevelVar) 
 	}
 	p.addresses["admin"] = p.operators.URL()
 	p.parts = service.Parts{p.operators}
-	if socket, err := debug.New(name, level, p.underWay, log); err != nil { // as in a container whose root is read-only
-		log.Warn("there is no socket for debugging", "reason", err)
+	if socket, err := debug.New(name, level, p.underWay, log); err != nil { // as in a container with a read-only root
+		log.Warn("run without a socket for debugging", "reason", err)
 	} else {
 		p.parts = append(p.parts, socket)
 	}
 	return p, nil
 }
 
-// Metrics is where roles register theirs.
+// Metrics returns the registry for the metrics of roles.
 func (p *Process) Metrics() prometheus.Registerer { return p.operators.Metrics() }
 
-// TokenFile is the path of the file with the operators' token, or "" where there is none.
+// TokenFile returns the path of the file with the operators' token, or "" without a token.
 func (p *Process) TokenFile() string { return p.operators.TokenFile() }
 
 // Announce adds an address in use, by its name.
@@ -83,13 +81,13 @@ func (p *Process) Announce(name, address string) {
 	p.addresses[name] = address
 }
 
-// AddPart adds a part that is made when those before it have started.
+// AddPart adds a part that is made after the parts before it have started.
 func (p *Process) AddPart(make func() (service.Part, error)) {
 	p.parts = append(p.parts, service.Lazy(make))
 }
 
-// AddRole adds a role that is made when what was added before it has started. The process
-// is not ready before the role is.
+// AddRole adds a role that is made after all earlier parts have started. The process is not ready
+// before the role is.
 func (p *Process) AddRole(name string, make func() (Role, error)) {
 	p.ready.Expect(name)
 	p.AddPart(func() (service.Part, error) {
@@ -102,7 +100,7 @@ func (p *Process) AddRole(name string, make func() (Role, error)) {
 	})
 }
 
-// join lets operators see the role.
+// join makes the role visible to operators.
 func (p *Process) join(role Role) {
 	for _, path := range role.Paths {
 		p.operators.Handle(path, role.API)
@@ -115,7 +113,7 @@ func (p *Process) join(role Role) {
 	}
 }
 
-// underWay are the jobs of the process' roles.
+// underWay returns the jobs of the process's roles.
 func (p *Process) underWay() any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,13 +123,13 @@ func (p *Process) underWay() any {
 	return p.jobs()
 }
 
-// Run runs the process until it is told to end. It calls ready with the addresses in use
-// when everything has started.
+// Run runs the process until a signal. After all parts have started, it calls ready with the addresses
+// in use.
 func (p *Process) Run(ready func(addresses map[string]string)) error {
 	return service.Run(p.parts, p.Log, func() { ready(p.announced()) }, p.ready.Leave)
 }
 
-// announced logs the addresses in use.
+// announced logs and returns the addresses in use.
 func (p *Process) announced() map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,11 +143,11 @@ func (p *Process) announced() map[string]string {
 
 // PrintAddresses prints addresses as one line of JSON, as --print-addresses does.
 func PrintAddresses(out io.Writer, addresses map[string]string) {
-	line, _ := json.Marshal(addresses) // strings alone
+	line, _ := json.Marshal(addresses) // only strings
 	_, _ = fmt.Fprintf(out, "%s\n", line)
 }
 
-// started is a part that says when it has started.
+// started is a part that reports its start.
 type started struct {
 	part service.Part
 	say  func()

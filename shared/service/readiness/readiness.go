@@ -1,7 +1,6 @@
-// Package readiness says whether every role of a process is ready, and what it waits for.
-//
-// A role is named before the operators' listener opens. Until the role has started it is
-// "starting"; from then on it answers for itself.
+// Package readiness knows whether every role of a process is ready, and the reasons why not. Callers
+// name each role before the operators' listener opens. The role is "starting" until its start; from
+// then on its own check decides.
 package readiness
 
 import (
@@ -14,30 +13,30 @@ import (
 )
 
 var (
-	errNoRole   = errors.New("no role is named yet")
+	errNoRole   = errors.New("no role is registered yet")
 	errStarting = errors.New("starting")
 	errStopping = errors.New("stopping")
 )
 
-// Checks are the roles of a process, with the check of each.
+// Checks holds the roles of a process, with the check of each.
 type Checks struct {
 	mu      sync.Mutex
-	roles   map[string]func() error // nil: it has not started
+	roles   map[string]func() error // nil before the role has started
 	leaving bool
 }
 
-// New makes checks of no role, which is not ready.
+// New makes checks without roles, which are not ready.
 func New() *Checks { return &Checks{roles: map[string]func() error{}} }
 
-// Expect names a role that will be started.
+// Expect registers a role that will start.
 func (c *Checks) Expect(role string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roles[role] = nil
 }
 
-// Started says that a role has started; check says from now on what keeps it from being
-// ready. Without a check it is ready.
+// Started reports that a role has started. From now on check returns the reason why the role is not
+// ready. nil means that the role is always ready.
 func (c *Checks) Started(role string, check func() error) {
 	if check == nil {
 		check = func() error { return nil }
@@ -47,14 +46,14 @@ func (c *Checks) Started(role string, check func() error) {
 	c.roles[role] = check
 }
 
-// Leave makes Err fail from now on: the process is stopping.
+// Leave makes Err fail from now on, because the process is stopping.
 func (c *Checks) Leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leaving = true
 }
 
-// Err is every reason why the process is not ready, each with its role, or nil.
+// Err returns all reasons why the process is not ready, each with its role, or nil.
 func (c *Checks) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,7 +79,7 @@ func (c *Checks) Err() error {
 // Starting reports whether a role has not started yet.
 func (c *Checks) Starting() bool { return errors.Is(c.Err(), errStarting) }
 
-// ServeHTTP answers 200 when the process is ready, else 503 with the reasons, one a line.
+// ServeHTTP answers 200 if the process is ready, else 503 with one reason on each line.
 func (c *Checks) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if err := c.Err(); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Each step is a stage of a process' life, and what /readyz answers from then on.
+// Each step is a stage in a process's life, with the answer of /readyz from then on.
 func TestTheLifeOfAProcess(t *testing.T) {
 	c := New()
 	var away error
@@ -17,12 +17,12 @@ func TestTheLifeOfAProcess(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"nothing is named", func() {}, 503, "no role is named yet\n"},
-		{"two are named", func() { c.Expect("renderer"); c.Expect("edge") }, 503, "edge: starting\nrenderer: starting\n"},
-		{"one has started", func() { c.Started("renderer", nil) }, 503, "edge: starting\n"},
-		{"the other too, and waits", func() { away = errors.New("not connected"); c.Started("edge", func() error { return away }) }, 503, "edge: not connected\n"},
+		{"without roles", func() {}, 503, "no role is registered yet\n"},
+		{"two roles are registered", func() { c.Expect("renderer"); c.Expect("edge") }, 503, "edge: starting\nrenderer: starting\n"},
+		{"one role has started", func() { c.Started("renderer", nil) }, 503, "edge: starting\n"},
+		{"the other role has started, and waits", func() { away = errors.New("not connected"); c.Started("edge", func() error { return away }) }, 503, "edge: not connected\n"},
 		{"all are ready", func() { away = nil }, 200, "ready\n"},
-		{"it stops", c.Leave, 503, "stopping\n"},
+		{"the process stops", c.Leave, 503, "stopping\n"},
 	} {
 		step.act()
 		w := httptest.NewRecorder()

@@ -18,18 +18,17 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// readyTimeout bounds the question whether a role is ready. It asks nobody else, so it
+// readyTimeout bounds the request for a role's readiness. The process asks no other process, so it
 // answers at once or not at all.
 const readyTimeout = 2 * time.Second
 
-// readyCommand is the command by which a container's health is checked: its image has no other
-// program.
+// readyCommand makes the command for health checks of containers: their image has no other program.
 func (r Role) readyCommand() *cobra.Command {
 	var flags commandline.Settings
 	cmd := &cobra.Command{
-		Use: "ready", Short: "Ask a running " + r.Name + " of this machine whether it is ready", Args: cobra.NoArgs,
-		Long: "Ask the running " + r.Name + " at admin.listen whether it is ready, and end with 1 when it is not, or\n" +
-			"does not answer within " + readyTimeout.String() + ". Give it the same settings.",
+		Use: "ready", Short: "Check whether a running " + r.Name + " of this machine is ready", Args: cobra.NoArgs,
+		Long: "Check whether the running " + r.Name + " at admin.listen is ready. End with 1 if it is not ready or\n" +
+			"does not answer within " + readyTimeout.String() + ". Give the command the same settings as the " + r.Name + ".",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := flags.Load(cmd.Flags())
 			if err != nil {
@@ -48,7 +47,8 @@ func (r Role) readyCommand() *cobra.Command {
 	return cmd
 }
 
-// askReady gives what /readyz answers at the operators' listener of a process here.
+// askReady returns the answer of /readyz from the operators' listener of a process on this machine, or
+// an error if the process is not ready.
 func askReady(ctx context.Context, s settings.Admin) (string, error) {
 	host, port, err := net.SplitHostPort(s.Listen)
 	if err != nil {
@@ -57,7 +57,7 @@ func askReady(ctx context.Context, s settings.Admin) (string, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	transport, scheme := &http.Transport{}, "http" // past any proxy
+	transport, scheme := &http.Transport{}, "http" // no proxy
 	if s.TLS.Certificate != "" {
 		scheme = "https"
 		if transport.TLSClientConfig, err = certificate.Itself(s.TLS); err != nil {

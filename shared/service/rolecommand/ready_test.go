@@ -13,11 +13,11 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// A role's own check of its health finds its listener whatever name is in the certificate,
-// and no other listener.
+// A role's check of its own health accepts its own listener with any name in the certificate, and no
+// other listener.
 func TestReadyOverTLS(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("a token of this test alone\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("the token of this test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := settings.Admin{Listen: "127.0.0.1:0", TokenFile: file, TLS: wire.Certificate(t, t.TempDir(), "*.example")}
@@ -41,6 +41,6 @@ func TestReadyOverTLS(t *testing.T) {
 	}
 	s.TLS = wire.Certificate(t, t.TempDir(), "*.example")
 	if answer, err := askReady(t.Context(), s); err == nil {
-		t.Errorf("another's certificate: %q", answer)
+		t.Errorf("another listener's certificate was accepted: %q", answer)
 	}
 }

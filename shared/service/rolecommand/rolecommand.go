@@ -1,7 +1,5 @@
-// Package rolecommand is the command line of one role, which runs it, asks whether it is
-// ready, and looks into it.
-//
-// The commands edge, coordinator and renderer are such.
+// Package rolecommand is the command line of one role: the commands edge, coordinator and renderer. It
+// runs the role, checks its readiness, and inspects it.
 package rolecommand
 
 import (
@@ -22,13 +20,13 @@ import (
 type Role struct {
 	Name  string
 	Short string
-	// Flags are names of flags and the keys that they set, beside --config.
+	// Flags has names of flags and their settings keys, beside --config.
 	Flags map[string]string
-	// New makes the role for the process that runs it.
+	// New makes the role for its process.
 	New func(s settings.Settings, p *process.Process) (process.Role, error)
 }
 
-// Main runs the role's command and ends the process with 1 when it fails.
+// Main runs the role's command. After a failure it ends the process with 1.
 func (r Role) Main() {
 	if err := r.Command(os.Stdout, os.Stderr).Execute(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", r.Name, err)
@@ -36,7 +34,7 @@ func (r Role) Main() {
 	}
 }
 
-// Command is the role's command line.
+// Command returns the role's command line.
 func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 	var flags commandline.Settings
 	var printAddresses bool

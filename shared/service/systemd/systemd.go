@@ -1,5 +1,5 @@
-// Package systemd tells systemd how a process is, where it listens (Type=notify,
-// WatchdogSec=). Elsewhere it does nothing.
+// Package systemd reports a process's state to systemd (Type=notify, WatchdogSec=). Without systemd it
+// does nothing.
 package systemd
 
 import (
@@ -11,19 +11,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
-// Notifier tells systemd.
+// Notifier sends messages to systemd.
 type Notifier struct{ log *slog.Logger }
 
-// New makes a notifier that logs when systemd cannot be told.
+// New makes a notifier that logs its failures.
 func New(log *slog.Logger) Notifier { return Notifier{log} }
 
-// Ready says that the process has started.
+// Ready reports that the process has started.
 func (n Notifier) Ready() { n.tell(daemon.SdNotifyReady) }
 
-// Stopping says that the process is about to end.
+// Stopping reports that the process is about to end.
 func (n Notifier) Stopping() { n.tell(daemon.SdNotifyStopping) }
 
-// Beat says until ctx ends that the process lives, twice as often as the watchdog asks.
+// Beat reports until ctx ends that the process lives, twice in each interval of the watchdog.
 func (n Notifier) Beat(ctx context.Context) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || every == 0 {
@@ -34,6 +34,6 @@ func (n Notifier) Beat(ctx context.Context) {
 
 func (n Notifier) tell(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		n.log.Warn("systemd was not told", "state", state, "error", err)
+		n.log.Warn("report the state to systemd", "state", state, "error", err)
 	}
 }

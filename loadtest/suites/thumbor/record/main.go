@@ -1,5 +1,5 @@
-// Command record asks a running Thumbor for all URLs of the comparison and writes what it
-// answers. Run from this repository's root:
+// Command record requests all URLs of the comparison from a running Thumbor, and writes its
+// answers. Run it from this repository's root:
 //
 //	go run ./loadtest/suites/thumbor/record --thumbor http://127.0.0.1:8888 > loadtest/suites/thumbor/testdata/recorded.json.gz
 //
@@ -10,7 +10,7 @@
 //	STORAGE = 'thumbor.storages.no_storage'
 //	RESULT_STORAGE = None
 //	RESPECT_ORIENTATION = True
-//	PILLOW_PRESERVE_INDEXED_MODE = False  # with it, resized GIFs of one frame come out empty
+//	PILLOW_PRESERVE_INDEXED_MODE = False  # with it, resized GIFs of one frame are empty
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 )
 
 func main() {
-	base := flag.String("thumbor", "http://127.0.0.1:8888", "where Thumbor listens")
+	base := flag.String("thumbor", "http://127.0.0.1:8888", "URL of Thumbor")
 	flag.Parse()
 	if err := record(*base); err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
