@@ -17,6 +17,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/classic"
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
@@ -54,7 +55,7 @@ func New(c Config) (*Coordinator, error) {
 	table := pools.New(observer)
 	book := directives.New(table, renderers, c.Log)
 	co := &Coordinator{directives: book, report: report.New(report.Config{
-		Table: table, Activity: observer.activity, Fleet: renderers, Directives: book, Wanted: estimator,
+		Table: table, Activity: observer.activity, Fleet: renderers, Directives: book, Wanted: estimator, Demand: observer.demand,
 	})}
 	co.parts = service.Parts{service.Closer(book.Close)}
 	commands, err := classic.New(table, observer.activity, func() int64 { return co.gate.Refused() })
@@ -68,7 +69,7 @@ func New(c Config) (*Coordinator, error) {
 	if co.gate, err = openGate(c, commands, frames); err != nil {
 		return nil, errors.Join(err, co.parts.Stop(context.Background()))
 	}
-	co.parts = append(co.parts, wanted.NewSampler(estimator, table, renderers), co.gate, co.report)
+	co.parts = append(co.parts, wanted.NewSampler(estimator, table, observer.demand, renderers), co.gate, co.report)
 	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate}, wantedMetric(estimator))
 	return co, nil
 }
@@ -146,6 +147,9 @@ func APIPaths() []string {
 
 // Throttles is the report in API.
 type Throttles = report.Throttles
+
+// Client is a client in the report, with its shares.
+type Client = demand.Client
 
 // Busy is a client or an original in the report.
 type Busy = activity.Busy

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
@@ -15,13 +16,14 @@ import (
 // observer receives the measurements of the table.
 type observer struct {
 	activity *activity.Activity
+	demand   *demand.Book
 	waits    *prometheus.HistogramVec
 	byClass  map[throttle.Name]prometheus.Observer
 }
 
 func newObserver() observer {
 	o := observer{
-		activity: activity.New(), byClass: map[throttle.Name]prometheus.Observer{},
+		activity: activity.New(), demand: demand.New(), byClass: map[throttle.Name]prometheus.Observer{},
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_pool_wait_seconds", Help: "Time from a request for a place to its grant, by class of pool.",
 			Buckets: []float64{0, .001, .01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60},
@@ -41,6 +43,14 @@ func (o observer) Waited(class throttle.Name, d time.Duration) {
 // Refused implements pools.Observer.
 func (o observer) Refused(key, by string) { o.activity.Refused(key, by) }
 
+// Worked implements pools.Observer.
+func (o observer) Worked(client string, limited bool, held time.Duration) {
+	o.demand.Worked(client, limited, held)
+}
+
+// Turned implements pools.Observer.
+func (o observer) Turned(client string, by throttle.Name) { o.demand.Turned(client, by) }
+
 // tableMetrics reads the table for each scrape.
 type tableMetrics struct {
 	table *pools.Table
@@ -50,7 +60,7 @@ type tableMetrics struct {
 func wantedMetric(e *wanted.Estimator) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "thumbmill_renderers_wanted",
-		Help: "Number of renderers of the fleet's mean size that the requests of the last minutes keep busy for 0.7 of their time.",
+		Help: "Number of renderers of the fleet's mean size that the requests of the last minutes keep busy for 0.7 of their time; one client counts for at most a quarter of the fleet.",
 	}, func() float64 { return float64(e.Renderers()) })
 }
 

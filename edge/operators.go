@@ -35,7 +35,7 @@ func (e *Edge) status() func() lease.Status {
 		}
 		s := lease.Status{Version: version.Text(), Breakers: map[string]string{}, Lanes: e.backlog.Seen(), Failing: failing}
 		if h := e.requests.Load(); h != nil {
-			s.Requests = h.Requests()
+			s.Requests, s.Times = h.Requests(), h.Times()
 		}
 		for _, b := range e.breakers {
 			s.Breakers[b.Name()] = b.State().String()

@@ -15,6 +15,7 @@ type screen struct {
 	out    io.Writer
 	asJSON bool
 	write  func(sections, coordinator.Throttles)
+	window *window // of a terminal; nil for an output that is no terminal
 }
 
 // show prints one report.
@@ -32,6 +33,12 @@ func (s screen) show(text []byte) error {
 
 // renew prints one report in place of the last.
 func (s screen) renew(text []byte) error {
+	if s.window != nil && !s.asJSON {
+		var shown strings.Builder
+		err := screen{out: &shown, write: s.write}.show(text)
+		s.window.show(shown.String())
+		return err
+	}
 	if !s.asJSON {
 		_, _ = fmt.Fprint(s.out, "\x1b[H\x1b[2J") // clear the screen
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/operators/table"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const (
@@ -27,7 +28,9 @@ type sections struct{ out table.Table }
 
 // report writes all sections.
 func (s sections) report(t coordinator.Throttles) {
+	s.attention(t)
 	s.classes(t)
+	s.clients(t, busiestRows)
 	s.pools(t, reportPools)
 	s.out.Row()
 	s.lanes(t)
@@ -47,11 +50,12 @@ func (s sections) report(t coordinator.Throttles) {
 }
 
 func (s sections) classes(t coordinator.Throttles) {
-	s.out.Row("CLASS", "HELD", "WAITING", "FULL", "TIMED OUT", "NEAR LIMIT", "SHADOWED", fmt.Sprintf("(totals since %s)", t.Started.Local().Format(time.DateTime)))
+	s.out.Row("THROTTLE", "HELD", "WAITING", "FULL", "TIMED OUT", "NEAR LIMIT", "SHADOWED")
 	for _, class := range slices.Sorted(maps.Keys(t.Classes)) {
 		c := t.Classes[class]
 		s.out.Row(class, c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed)
 	}
+	s.out.Row("Totals count since " + t.Started.Local().Format(time.DateTime) + ".")
 }
 
 func (s sections) pools(t coordinator.Throttles, most int) {
@@ -84,7 +88,7 @@ func (s sections) lanes(t coordinator.Throttles) {
 }
 
 func (s sections) renderers(t coordinator.Throttles) {
-	s.out.Row("RENDERER", "BUSY", "SLOTS", "USE", "IN HAND", "ENGINE", "KILLED", "STATE", fmt.Sprintf("(%d wanted)", t.Wanted))
+	s.out.Row("RENDERER", "BUSY", "SLOTS", "USE", "IN HAND", "ENGINE", "KILLED", "STATE")
 	for _, r := range t.Renderers {
 		var killed int64
 		for _, n := range r.Kills {
@@ -92,6 +96,7 @@ func (s sections) renderers(t coordinator.Throttles) {
 		}
 		s.out.Row(r.Renderer, r.Busy, r.Slots, fmt.Sprintf("%.0f %%", 100*r.Utilisation), r.InHand, r.EngineVersion, killed, state(r))
 	}
+	s.out.Row(fmt.Sprintf("%d renderers are wanted for the demand.", t.Wanted))
 }
 
 // versions lists the libraries and tools that the renderers draw with; where versions differ,
@@ -165,9 +170,9 @@ func (s sections) busiest(title string, all []coordinator.Busy) {
 	if len(all) == 0 {
 		return
 	}
-	s.out.Section(title, "(last minutes)")
+	s.out.Section(title, "REQUESTS", "THROTTLE")
 	for _, b := range all[:min(len(all), busiestRows)] {
-		s.out.Row(unescaped(b.Name), b.Count, b.By)
+		s.out.Row(unescaped(b.Name), b.Count, throttleName(b.By))
 	}
 }
 
@@ -228,6 +233,17 @@ func (s sections) rates(title string, rates map[string]float64) {
 		}
 	}
 	s.out.Row(fmt.Sprintf("%s %.1f%s", title, total, text))
+}
+
+// throttleName writes the class of a pool as the throttle's name.
+func throttleName(class string) string {
+	switch class {
+	case "ip":
+		return string(throttle.PerIP)
+	case "original":
+		return string(throttle.PerOriginal)
+	}
+	return class
 }
 
 // limit writes a limit of the table, or - for a pool without limits: PoolCounter's clients state their

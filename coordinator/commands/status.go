@@ -22,8 +22,13 @@ func statusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := client.UntilSignal(cmd)
 			defer stop()
-			to := screen{cmd.OutOrStdout(), asJSON, sections.report}
+			to := screen{out: cmd.OutOrStdout(), asJSON: asJSON, write: sections.report}
 			if watch {
+				if !asJSON {
+					var restore func()
+					to.window, ctx, restore = openWindow(ctx, to.out)
+					defer restore()
+				}
 				return keepWatching(ctx, &from, to)
 			}
 			return showStatus(ctx, &from, to)

@@ -17,13 +17,20 @@ func topCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "top", Short: "Show the busiest clients, pools and renderers, live", Args: cobra.NoArgs,
-		Long: "Show requests, refusals, lanes, the busiest pools and renderers, the clients with the\n" +
-			"most refusals and the latest failures, on one screen that changes every second.",
+		Long: "Show what needs attention, requests, refusals, clients, lanes, the busiest pools and renderers\n" +
+			"and the latest failures, on one screen that changes every second. Arrows, space and b scroll;\n" +
+			"q ends.",
 		Example: "  thumbmill top\n  thumbmill top --admin http://coordinator1:8889",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := client.UntilSignal(cmd)
 			defer stop()
-			return keepWatching(ctx, &from, screen{cmd.OutOrStdout(), asJSON, sections.top})
+			to := screen{out: cmd.OutOrStdout(), asJSON: asJSON, write: sections.top}
+			if !asJSON {
+				var restore func()
+				to.window, ctx, restore = openWindow(ctx, to.out)
+				defer restore()
+			}
+			return keepWatching(ctx, &from, to)
 		},
 	}
 	from.AddFlags(cmd)
@@ -35,12 +42,13 @@ func topCommand() *cobra.Command {
 const topRows = 5
 
 func (s sections) top(t coordinator.Throttles) {
+	s.attention(t)
 	s.rates("requests per second:", t.Requests)
 	s.rates("refusals per second:", t.Refusals)
 	s.out.Row()
 	s.lanes(t)
+	s.clients(t, topRows)
 	s.pools(t, topRows)
-	s.busiest("REFUSED CLIENTS", t.Busiest.RefusedClients)
 	s.busiest("REFUSED ORIGINALS", t.Busiest.RefusedOriginals)
 	s.out.Row()
 	slices.SortFunc(t.Renderers, func(a, b renderjob.Heartbeat) int { return cmp.Compare(b.Utilisation, a.Utilisation) })

@@ -13,8 +13,11 @@ type Status struct {
 	Decisions map[string]map[string]int64 `json:"decisions"`
 	// Requests counts answers by outcome since the edge's start.
 	Requests map[string]int64 `json:"requests"`
-	Lanes    []Lane           `json:"lanes"`
-	Failing  []Failing        `json:"failing"` // the latest failing originals
+	// Times counts answers by outcome and by their time, since the edge's start. An outcome has a number
+	// for each bound of TimeBounds, and a last one for longer times. Edges before 0.9 send none.
+	Times   map[string][]int64 `json:"times,omitempty"`
+	Lanes   []Lane             `json:"lanes"`
+	Failing []Failing          `json:"failing"` // the latest failing originals
 	// Directives says that this edge understands KindDirective.
 	Directives bool `json:"directives,omitempty"`
 }
@@ -36,4 +39,13 @@ type Failing struct {
 	Engine   string    `json:"engine"`
 	Failures int       `json:"failures"`
 	Last     time.Time `json:"last"`
+	// Limit is the number of failures from which edges refuse the original until Again.
+	Limit int       `json:"limit,omitempty"`
+	Again time.Time `json:"again,omitzero"` // set once edges refuse the original
+}
+
+// TimeBounds returns the upper bounds of the buckets of Status.Times, in seconds, rising.
+func TimeBounds() []float64 {
+	// The buckets of Wikimedia's exporter, and smaller ones for hits.
+	return []float64{.001, .0025, .005, .01, .02, .05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 120}
 }

@@ -2,6 +2,7 @@
 // heard them at another coordinator. It applies limits to the lock table, and tells the edges.
 //
 //	GET    /api/v1/directives         the directives in force
+//	GET    /api/v1/directives/audit   who gave and withdrew which directive, the latest first
 //	POST   /api/v1/directives         a new directive; hold is a duration such as "30m"
 //	DELETE /api/v1/directives/ID      withdraws a directive; ?who= names the operator
 package directives
@@ -40,6 +41,7 @@ type Book struct {
 
 	mu    sync.Mutex
 	edges map[Edge]struct{}
+	audit []Entry // the latest last
 }
 
 // New makes an empty book. Directives of kind limit replace limits of rules.
@@ -108,6 +110,7 @@ func (b *Book) spread(d directive.Directive, event string) error {
 		"who", d.Who, "why", d.Why, "withdrawn", d.Withdrawn, "id", d.ID)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.record(d)
 	for e := range b.edges {
 		e.Hear(d.Encode())
 	}

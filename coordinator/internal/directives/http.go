@@ -23,6 +23,7 @@ func (b *Book) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/directives", func(w http.ResponseWriter, _ *http.Request) {
 		operators.Answer(w, map[string]any{"directives": append([]directive.Directive{}, b.Holding()...)})
 	})
+	mux.HandleFunc("GET /api/v1/directives/audit", b.serveAudit)
 	mux.HandleFunc("POST /api/v1/directives", b.serveNew)
 	mux.HandleFunc("DELETE /api/v1/directives/{id}", b.serveWithdrawal)
 	return mux

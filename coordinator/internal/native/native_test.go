@@ -37,6 +37,8 @@ type quiet struct{}
 
 func (quiet) Waited(throttle.Name, time.Duration) {}
 func (quiet) Refused(string, string)              {}
+func (quiet) Worked(string, bool, time.Duration)  {}
+func (quiet) Turned(string, throttle.Name)        {}
 
 // audience counts the edges that listen to a book of directives.
 type audience struct {

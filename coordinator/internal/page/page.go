@@ -1,22 +1,33 @@
-// Package page is the operators' page. It shows refusals and their reasons, lanes, failing originals
-// and renderers from /api/v1/throttles, and sends directives to /api/v1/directives.
+// Package page is the operators' page. It shows what needs attention, who is refused and why, the last
+// hour, and details from /api/v1/throttles, and sends directives to /api/v1/directives.
 //
-// The page is inside the binary, and loads nothing from other hosts.
+// The page is inside the binary, and loads nothing from other hosts. uplot/ is the library that draws
+// the charts; README.md there names its version.
 package page
 
 import (
 	"embed"
+	"io/fs"
 	"net/http"
 )
 
-//go:embed index.html page.css page.js
+//go:embed *.html *.css *.js uplot/*.css uplot/*.js uplot/LICENSE
 var files embed.FS
 
 // policy allows only resources of the page's own host.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Paths are the paths that Handler serves.
-func Paths() []string { return []string{"/{$}", "/page.css", "/page.js"} }
+func Paths() []string {
+	paths := []string{"/{$}"}
+	_ = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && path != "index.html" {
+			paths = append(paths, "/"+path)
+		}
+		return err // an embedded folder can always be read
+	})
+	return paths
+}
 
 // Handler serves the page.
 func Handler() http.Handler {

@@ -1,263 +1,114 @@
-// The operators' page shows each report of the stream, and sends directives.
+// The operators' page shows each report of the stream, on an overview and on pages of details.
+
+import * as actions from "./actions.js";
+import { attention, forClient, forFailing, live, sentence, share } from "./attention.js";
+import { drawCharts, load, note, redraw } from "./charts.js";
+import { Table, element } from "./table.js";
+import { clock, count, laneOf, many, percent, plain, rate, span, throttleOf } from "./text.js";
+import { word, words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const token = () => sessionStorage.getItem("token") ?? "";
+const n = (title) => ({ title, number: true });
+const c = (title) => ({ title });
+const number = (value, text = count(value), mark = "") => ({ parts: [{ text }], value, mark });
+const toClient = (name) => ({ text: name, href: "#/clients/" + encodeURIComponent(name) });
+const toOriginal = (name) => ({ text: name, href: "#/originals/" + encodeURIComponent(name) });
+const offer = (text, kind, target, more) => ({ text, label: `${text} ${target}`, act: () => actions.give(kind, target, more) });
 
-// The meanings of outcomes, throttles and columns. Every number links to its meaning.
-const words = {
-  "hit": "The thumbnail was stored already.",
-  "rendered": "A renderer drew the thumbnail for this request.",
-  "shared": "The request waited for a render that another edge asked for.",
-  "nearest": "A throttle refused, and the edge served another size of the same original (edge.nearest).",
-  "original": "The edge served an object of the store unchanged.",
-  "preflight": "A browser asked whether another site's page may use a thumbnail (CORS).",
-  "bad-method": "The method is neither GET nor HEAD.",
-  "redirected": "The edge redirected the client to a better URL.",
-  "client-left": "The client left before its answer.",
-  "bad-url": "The URL asks for something impossible.",
-  "no-such-url": "The URL has no known grammar.",
-  "odd-size": "The size is not a standard size.",
-  "forbidden": "The URL has no signature, or a wrong one.",
-  "private": "The container is private, and the request had no secret.",
-  "blocked": "A directive blocks the client's network.",
-  "absent": "The original does not exist.",
-  "failing": "The original failed too often lately; see Failing originals.",
-  "throttled": "The throttle per-ip, per-original or expensive refused; see Refusals.",
-  "lane-full": "The lane had more work than its renderers can do in time; see Lanes.",
-  "no-renderer": "No renderer began the job in time.",
-  "lost": "Several renderers vanished during the job.",
-  "unsupported": "No engine reads this type.",
-  "undecodable": "The original is damaged, or has a type other than its name says.",
-  "too-large": "The original exceeds a bound on bytes or pixels.",
-  "overran": "The render exceeded its time.",
-  "worker-killed": "The original killed every worker that tried it.",
-  "original-store": "The store of originals failed.",
-  "thumbnail-store": "The store of thumbnails failed.",
-  "unavailable": "The queue failed, or an edge had no room.",
-  "deadline": "The request's time was over.",
-  "internal": "A defect, or a full disk: see the log.",
-  "per-ip": "One client renders more at once than throttle.per_ip allows.",
-  "per-original": "One original is rendered in more sizes at once than throttle.per_original allows.",
-  "expensive": "More originals of an expensive type are rendered at once than throttle.expensive allows.",
-  "lane": "All renderers are busy, or operators paused the lane.",
-  "failure": "The original failed too often. The edge refuses it for a while.",
-  "local": "No coordinator answers, and the edge has reached its own limit.",
-  "slots": "Renders that can run at once. The lanes expensive and bulk each use at most half of a renderer's slots.",
-  "jobs queued": "Jobs of the lane that wait in NATS or are in renderers' hands.",
-  "admitted": "Requests that hold a place of the lane's pool. Their job waits in the queue, runs, or is being stored.",
-  "waiting": "Requests that stand in line for a place at the coordinator.",
-  "use": "Share of the time of a renderer's slots that renders used in the last second.",
-  "workers killed": "Worker processes that died during a render or reached a limit (time, cpu, file, scratch, died), since the renderer's start.",
-  "renderers wanted": "Number of renderers of the fleet's mean size that the requests of the last minutes keep busy for 70 % of their time. Refused requests count too. The number rises within about a minute and falls after five.",
-  "lease": "The places in pools that one admitted request holds.",
-  "shadow": "A throttle in shadow mode counts refusals, and refuses nothing.",
-  "directive": "An operator's decision for a time. A directive reaches all edges and coordinators, and outlives their restarts while one of them still knows it.",
+// The tables of each page, and the rows that a report gives them.
+const tables = {
+  clients: [new Table("clients", "Clients of the last minutes", [c("client"), n("refusals/s"), n("share of refusals"), n("share of renderers’ time"), c("refused by"), c("since"), c("actions")],
+    { empty: "No client asks for renders.", filters: ["refused", "served"] }), clientRows],
+  failing: [new Table("failing", "Failing originals", [c("original"), c("fault"), n("failures"), c("tried again"), c("last fault"), c("message"), c("engine"), c("actions")],
+    { empty: "No original fails.", filters: ["refused", "tried"] }), failingRows],
+  refusedOriginals: [new Table("refused-originals", "Originals with the most refusals, in the last minutes", [c("original"), c("throttle"), n("refusals")]), (t) => t.busiest.refused_originals.map(originalRow)],
+  busyOriginals: [new Table("busy-originals", "Originals with the most requests for renders, in the last minutes", [c("original"), n("requests")]),
+    (t) => t.busiest.originals.map((b) => ({ key: b.name, cells: [toOriginal(plain(b.name)), number(b.count)] }))],
+  throttles: [new Table("throttles", "Refusals by throttle", [c("throttle"), n("refusals/s"), c("meaning")], { empty: "No throttle refused a request in the last ten seconds.", sort: 1 }),
+    (t) => Object.entries(t.refusals_per_second).filter(([, v]) => v > 0).map(([name, v]) => ({ key: name, cells: [word(name), number(v, rate(v)), words[name] ?? ""] }))],
+  rules: [new Table("rules", "Limits in force", [c("rule"), n("at once"), n("held and waiting"), c("mode"), c("edges that differ"), c("actions")], { empty: "No edge has declared its rules yet." }), ruleRows],
+  pools: [new Table("pools", "Places held and waited for, by pool", [c("pool"), n("held"), n("waiting"), n("limit"), n("queue bound"), n("longest wait")], { empty: "No request holds or waits for a place." }), poolRows],
+  lanes: [new Table("lanes", "Lanes", [c("lane"), n("jobs queued"), n("oldest"), n("admitted"), n("waiting"), n("limit"), n("slots"), c("state"), c("actions")], { empty: "No lane is known yet." }), laneRows],
+  renderers: [new Table("renderers", "Living renderers", [c("renderer"), n("busy"), n("slots"), n("use"), n("in hand"), c("engine"), c("workers killed"), c("version"), c("state"), c("actions")],
+    { empty: "No edge has reported a renderer.", filters: ["takes jobs", "drains"] }), rendererRows],
+  edges: [new Table("edges", "Edges", [c("edge"), c("coordinator"), n("leases"), n("waiting"), c("breakers not closed"), c("version")], { empty: "No edge is connected.", filters: ["connected", "gone"] }), edgeRows],
+  requests: [new Table("requests", "Requests of all edges, by outcome", [c("outcome"), n("per second"), c("meaning")], { empty: "No request yet.", sort: 1 }),
+    (t) => Object.entries(t.requests_per_second).map(([name, v]) => ({ key: name, cells: [word(name), number(v, rate(v)), words[name] ?? ""] }))],
+  coordinators: [new Table("coordinators", "Coordinators that edges ask", [c("coordinator"), n("edges"), c("names")], { empty: "No edge asks a coordinator." }), coordinatorRows],
+  directives: [new Table("directives", "Directives in force", [c("directive"), c("effect"), n("time left"), c("operator"), c("reason"), c("actions")], { empty: "No directive is in force." }), directiveRows],
 };
+const audit = new Table("audit", "What operators did, the latest first; since the start of this coordinator", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
 
-// word links a name to its meaning.
-function word(name, text = name) {
-  return name in words ? { text, href: "#word-" + name.replaceAll(" ", "-") } : { text };
-}
-
-const plain = (key) => { try { return decodeURIComponent(key.replaceAll("+", " ")); } catch { return key; } };
-const rate = (n) => n === 0 ? "0" : n < 0.1 ? "<0.1" : n < 10 ? n.toFixed(1) : Math.round(n).toLocaleString("en");
-const count = (n) => n.toLocaleString("en");
-const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-
-function span(ms) {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const s = ms / 1000;
-  if (s < 90) return `${s.toFixed(s < 10 ? 1 : 0)} s`;
-  if (s < 5400) return `${Math.round(s / 60)} min`;
-  return s < 172800 ? `${(s / 3600).toFixed(1)} h` : `${Math.round(s / 86400)} days`;
-}
-
-// element makes a text, a link or a button from a part of a cell.
-function element(part) {
-  if (part.act) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "acting";
-    button.textContent = part.text;
-    button.setAttribute("aria-label", part.label ?? part.text);
-    button.addEventListener("click", () => part.act());
-    return button;
-  }
-  if (!part.href) return document.createTextNode(part.text);
-  const link = document.createElement("a");
-  link.href = part.href;
-  link.textContent = part.text;
-  return link;
-}
-
-// fill updates the rows of a table. Remaining rows and buttons keep their elements, and with them the
-// focus and a screen reader's place. A row is {key, cells}; a cell is text, a part, or {parts, mark}.
-function fill(name, rows, empty) {
-  const table = document.querySelector(`table[data-table="${name}"]`);
-  const heads = [...table.tHead.rows[0].cells];
-  const body = table.tBodies[0];
-  const known = new Map([...body.rows].map((row) => [row.dataset.key, row]));
-  if (!rows.length) rows = [{ key: "none", cells: [{ parts: [{ text: empty }], mark: "none" }] }];
-  const used = new Set();
-  rows.forEach(({ key, cells }, at) => {
-    const row = known.get(key) ?? document.createElement("tr");
-    known.delete(key);
-    used.add(row);
-    row.dataset.key = key;
-    cells.forEach((cell, i) => show(row.cells[i] ?? row.insertCell(), cell, cells.length === 1 ? null : heads[i]));
-    if (cells.length === 1) row.cells[0].colSpan = heads.length;
-    if (body.rows[at] !== row) body.insertBefore(row, body.rows[at] ?? null);
+function clientRows(t) {
+  return t.clients.map((k) => {
+    const name = plain(k.name);
+    return { key: name, kind: k.refused_per_second >= 0.05 ? "refused" : "served", cells: [
+      toClient(name), number(k.refused_per_second, rate(k.refused_per_second)), number(k.refused_share, percent(k.refused_share)), number(k.work_share, percent(k.work_share)),
+      Object.keys(k.refused_by ?? {}).sort().join(", ") || "nothing", { parts: [{ text: clock(k.since) }], value: Date.parse(k.since) }, { parts: forClient(t, k) }] };
   });
-  [...body.rows].forEach((row) => { if (!used.has(row)) row.remove(); });
 }
 
-function show(td, cell, head) {
-  const parts = cell.parts ?? [typeof cell === "object" ? cell : { text: String(cell ?? "") }];
-  td.className = [head?.className ?? "", cell.mark ?? ""].join(" ").trim();
-  td.dataset.label = head?.textContent ?? "";
-  const shape = JSON.stringify(parts.map((p) => [p.text, p.href, p.label]));
-  if (td.dataset.shape === shape) return;
-  td.dataset.shape = shape;
-  td.replaceChildren(...parts.map(element));
+function failingRows(t) {
+  return t.failing.map((f) => ({ key: [f.original, f.page, f.thumbnail, f.fault, f.engine, f.message].join(" "), kind: f.again ? "refused" : "tried", cells: [
+    { parts: [toOriginal(f.original), ...(f.page ? [{ text: `page ${f.page}` }] : []), ...(f.thumbnail ? [{ text: f.thumbnail }] : [])] }, word(f.fault),
+    number(f.failures, f.limit ? `${f.failures} of ${f.limit}` : count(f.failures)), f.again ? { parts: [{ text: `at ${clock(f.again)}` }], mark: "warn" } : "at the next request",
+    { parts: [{ text: clock(f.last) }], value: Date.parse(f.last) }, f.message, f.engine, { parts: forFailing(f) }] }));
 }
 
-// tiles are numbers with their last hour. A tile adds up its series.
-const tiles = [
-  { id: "requests", title: "requests per second", href: "#requests", series: (n) => n.startsWith("request "), now: (t) => rate(sum(Object.values(t.requests_per_second))) },
-  { id: "rendered", title: "renders per second", href: "#requests", series: (n) => n === "request rendered", now: (t) => rate(t.requests_per_second.rendered ?? 0) },
-  { id: "refused", title: "refusals per second", href: "#refusals", series: (n) => n.startsWith("refuse "), now: (t) => rate(sum(Object.values(t.refusals_per_second))) },
-  { id: "waiting", title: "requests in line", href: "#pools", series: (n) => n === "waiting", now: (t) => count(sum(t.lanes.map((l) => l.waiting))) },
-  { id: "queued", title: "jobs queued", href: "#lanes", series: (n) => n.startsWith("depth "), now: (t) => count(sum(t.lanes.map((l) => l.depth))) },
-  { id: "busy", title: "slots busy", href: "#renderers", series: (n) => n === "busy", now: (t) => `${sum(t.renderers.map((r) => r.busy))} of ${sum(t.renderers.map((r) => r.slots))}` },
-  { id: "live", title: "renderers alive, wanted", href: "#renderers", series: (n) => n === "slots", now: (t) => `${t.renderers.length}, ${t.renderers_wanted}` },
-];
-
-const hour = { step: 10, values: {} };
-
-function drawTiles(t) {
-  for (const tile of tiles) {
-    let link = $("tile-" + tile.id);
-    if (!link) {
-      link = document.createElement("a");
-      link.id = "tile-" + tile.id;
-      link.className = "tile";
-      link.href = tile.href;
-      link.innerHTML = `<b></b><span></span><svg viewBox="0 0 360 40" preserveAspectRatio="none" role="img"><polyline></polyline></svg>`;
-      link.querySelector("span").textContent = tile.title;
-      $("tiles").append(link);
-    }
-    link.querySelector("b").textContent = tile.now(t);
-    plot(link.querySelector("svg"), Object.keys(hour.values).filter(tile.series).map((n) => hour.values[n]));
-  }
+function originalRow(b) {
+  return { key: b.name + " " + (b.by ?? ""), cells: [toOriginal(plain(b.name)), throttleOf(b.by) + (laneOf(b.by) && ` (${laneOf(b.by)})`), number(b.count)] };
 }
 
-function plot(svg, series) {
-  const length = Math.max(0, ...series.map((s) => s.length));
-  const values = Array.from({ length }, (_, i) => sum(series.map((s) => s[i] ?? 0)));
-  const most = Math.max(1e-9, ...values);
-  const width = 360 / Math.max(30, length - 1); // of a point; a young history does not fill the width
-  svg.firstChild.setAttribute("points", values.map((v, i) => `${360 - width * (length - 1 - i)},${38 - 36 * v / most}`).join(" "));
-  svg.setAttribute("aria-label", length ? `the last ${span(length * hour.step * 1000)}: at most ${rate(most)}` : "no history yet");
+function ruleRows(t) {
+  return t.rules.map((r) => ({ key: r.name, cells: [
+    r.name, number(r.workers), number(r.max_queue), { parts: [word("shadow", (r.shadow ? "shadow" : "enforced") + (r.directed ? ", by a directive" : ""))], mark: r.directed ? "warn" : "" },
+    Object.entries(r.differing ?? {}).map(([edge, d]) => `${edge}: ${d.workers}, ${d.max_queue}`).join("; "),
+    { parts: [offer("Change", "limit", r.name, { rule: r })] }] }));
 }
 
-async function loadHour() {
-  const answer = await fetch("api/v1/throttles/history").catch(() => null);
-  if (answer?.ok) Object.assign(hour, await answer.json());
+function poolRows(t) {
+  return t.pools.map((p) => ({ key: p.key, cells: [
+    plain(p.key) + (p.shadow ? " (shadow)" : ""), number(p.holders), number(p.waiters, count(p.waiters), p.waiters ? "warn" : ""),
+    number(p.limit, p.limit ? count(p.limit) : "–"), number(p.max_queue, p.max_queue ? count(p.max_queue) : "–"), number(p.oldest_wait_ms, p.oldest_wait_ms ? span(p.oldest_wait_ms) : "–")] }));
 }
 
-// behind reports whether a lane has old jobs, or refuses requests while all its places are taken.
-const behind = (t, l) => l.age_ms > 2000 || (t.refusals_per_second.lane ?? 0) > 0 && l.waiting > 0 && l.running >= l.limit;
-
-// some joins the first three names of a list.
-const some = (names) => names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
-
-// A refusal names the class of the pool that refused, or the pool of a lane.
-const throttleOf = (by) => ({ ip: "per-ip", original: "per-original" })[by] ?? by?.split(":")[0] ?? "";
-const laneOf = (by) => by?.startsWith("lane:") ? by.slice("lane:".length) : "";
-
-// why returns the reasons of a throttle's refusals. Edges refuse requests for paused lanes. The
-// coordinator refuses for lack of renderers, and only its refusals name clients.
-function why(t, throttle, refusedBy) {
-  if (throttle !== "lane") return words[throttle] ?? "";
-  const paused = t.lanes.filter((l) => l.paused).map((l) => l.name);
-  const reasons = [];
-  if (refusedBy.length || !paused.length) reasons.push("All renderers are busy.");
-  if (paused.length) reasons.push(`Operators paused ${some(paused)}.`);
-  return reasons.join(" ");
+function laneRows(t) {
+  return t.lanes.map((l) => ({ key: l.name, cells: [
+    l.name, number(l.depth), number(l.age_ms, l.age_ms ? span(l.age_ms) : "–", l.age_ms > 2000 ? "warn" : ""), number(l.running), number(l.waiting), number(l.limit), number(l.slots),
+    l.paused ? { parts: [{ text: "paused" }], mark: "warn" } : "open", { parts: l.paused ? [] : [offer("Pause", "pause", l.name, { now: `${many(l.waiting + l.depth, "request")} wait or render in it now.` })] }] }));
 }
 
-// attention sums up the report in sentences for an operator.
-function attention(t) {
-  const all = [];
-  const say = (mark, text, href) => all.push({ mark, text, href });
-  const live = t.renderers.filter((r) => !r.draining).length;
-  if (!t.edges.some((e) => e.connected)) say("bad", "No edge is connected to this coordinator.", "#edges");
-  if (t.edges.some((e) => e.connected) && !live) say("bad", "No renderer takes jobs: the cluster renders nothing new.", "#renderers");
-  const refused = Object.entries(t.refusals_per_second).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
-  for (const [throttle, n] of refused) {
-    const list = throttle === "per-original" ? t.busiest.refused_originals : t.busiest.refused_clients;
-    const refusedBy = list.filter((b) => throttleOf(b.by) === throttle);
-    const where = throttle === "lane" ? some([...new Set(refusedBy.map((b) => laneOf(b.by)))].sort()) : "";
-    say("warn", `${throttle}${where && ` (${where})`} refuses ${rate(n)} requests per second${refusedBy.length ? `, most of all ${plain(refusedBy[0].name)}` : ""}: ${why(t, throttle, refusedBy)}`, "#refusals");
-  }
-  for (const l of t.lanes) {
-    if (l.paused) say("warn", `The lane ${l.name} is paused.`, "#lanes");
-    const signs = [];
-    if (l.waiting) signs.push(`${count(l.waiting)} requests wait for one of its ${count(l.limit)} places`);
-    if (l.age_ms > 2000) signs.push(`its oldest job is ${span(l.age_ms)} old`);
-    if (behind(t, l)) say("warn", `The lane ${l.name} is behind${signs.length ? ": " : ""}${signs.join(", ")}.`, "#lanes");
-  }
-  if (t.renderers_wanted > live && live) say("warn", `${live} ${live === 1 ? "renderer takes" : "renderers take"} jobs, and the requests of the last minutes need ${t.renderers_wanted}, refused requests included.`, "#renderers");
-  for (const r of t.renderers) if (r.draining) say("warn", `${r.renderer} drains${r.ordered ? ": an operator told it to" : ""}.`, "#renderers");
-  if (t.failing.length) say("warn", `${t.failing.length} ${t.failing.length === 1 ? "original fails" : "originals fail"}: ${some(t.failing.map((f) => `${f.original} (${f.fault})`))}.`, "#failing");
-  for (const e of t.edges) {
-    for (const [name, state] of Object.entries(e.status?.breakers ?? {})) {
-      if (state !== "closed") say("bad", `${e.name}: the breaker of ${name} is ${state}.`, "#edges");
-    }
-    if (e.connected && e.status && !e.status.coordinator) say("bad", `No coordinator answers ${e.name}.`, "#edges");
-  }
-  const asked = new Set(t.edges.filter((e) => e.connected && e.status?.coordinator).map((e) => e.status.coordinator));
-  if (asked.size > 1) say("bad", `Edges ask different coordinators (${[...asked].join(", ")}): each coordinator enforces its limits alone.`, "#edges");
-  // Lane limits differ while each edge learns the speed of the lanes.
-  for (const r of t.rules) if (r.differing && !r.name.startsWith("lane:")) say("warn", `Edges have different limits for ${r.name}; the lowest limit is in force.`, "#rules");
-  if (!all.length) say("good", "All is well: no throttle refuses, no lane is behind, no original fails.", "#now");
-  return all;
+function rendererRows(t) {
+  return t.renderers.map((r) => ({ key: r.renderer, kind: r.draining ? "drains" : "takes jobs", cells: [
+    r.renderer, number(r.busy), number(r.slots), number(r.utilisation, percent(r.utilisation)), number(r.in_hand), r.engine_version,
+    Object.entries(r.kills ?? {}).map(([reason, k]) => `${reason} ${k}`).join(", ") || "none", r.build,
+    r.draining ? { parts: [{ text: r.ordered ? "drains (directive)" : "stops" }], mark: "warn" } : "takes jobs",
+    { parts: r.draining ? [] : [offer("Drain", "drain", r.renderer, { now: `${many(live(t) - 1, "renderer")} remain.` })] }] }));
 }
 
-function drawAttention(t) {
-  const all = attention(t);
-  const shape = JSON.stringify(all.map((a) => [a.mark, a.href, a.text.replace(/[\d.,<]+( ms| s| min)?/g, "")])); // a new number alone changes nothing
-  const list = $("attention-list");
-  if (list.dataset.shape === shape) {
-    all.forEach((a, i) => { list.children[i].firstChild.textContent = a.text; });
-    return;
-  }
-  list.dataset.shape = shape;
-  list.replaceChildren(...all.map((a) => {
-    const item = document.createElement("li");
-    item.className = a.mark;
-    item.append(element({ text: a.text, href: a.href }));
-    return item;
-  }));
+function edgeRows(t) {
+  return t.edges.map((e) => ({ key: e.name, kind: e.connected ? "connected" : "gone", cells: [
+    e.name + (e.connected ? "" : " (disconnected)"), e.status?.coordinator || { parts: [{ text: "no coordinator answers" }], mark: "bad" }, number(e.leases), number(e.waiting),
+    Object.entries(e.status?.breakers ?? {}).filter(([, s]) => s !== "closed").map(([name, s]) => `${name} ${s}`).join(", ") || "none", e.status?.version ?? ""] }));
 }
 
-// The effects of directives, as operators confirm and read them.
-const kinds = {
-  block: (d) => `Block ${d.target}: serve nothing to this network`,
-  exempt: (d) => `Exempt ${d.target}: per-ip does not count this network`,
-  limit: (d) => `Change the limits of ${d.target}` + (d.workers ? `, ${d.workers} at once` : "") + (d.max_queue ? `, ${d.max_queue} held and waiting` : "") + (d.shadow === true ? ", shadow mode" : d.shadow === false ? ", enforced" : ""),
-  pause: (d) => `Pause the lane ${d.target}: finish admitted requests, render nothing new`,
-  drain: (d) => `Drain ${d.target}: give it no new jobs`,
-  clear: (d) => `Forget the failures of ${d.target}: edges accept it again`,
-};
+function coordinatorRows(t) {
+  const asked = Map.groupBy(t.edges.filter((e) => e.connected), (e) => e.status?.coordinator || "none answers");
+  return [...asked].map(([name, edges]) => ({ key: name, cells: [name, number(edges.length), edges.map((e) => e.name).join(", ")] }));
+}
 
-const offer = (text, kind, target, fields) => ({ text, label: `${text} ${target}`, act: () => confirm(kind, target, fields) });
-const network = (client) => client.replace(/^exempt /, "");
-const isNetwork = (client) => /^[0-9a-f.:/]+$/i.test(network(client)) && /[.:]/.test(client);
-const forClient = (name) => ({ parts: isNetwork(name) ? [offer("Block", "block", network(name)), offer("Exempt", "exempt", network(name))] : [] });
+function directiveRows(t) {
+  return t.directives.map((d) => ({ key: d.id, cells: [
+    word("directive", d.kind), actions.effects[d.kind](d), number(d.left_ms, span(d.left_ms)), d.who, d.why,
+    { parts: [{ text: "Undo", label: `Undo ${d.kind} ${d.target}`, act: () => actions.withdraw(d) }] }] }));
+}
 
-// longest bounds the clients or originals in a list. The report has more.
-const longest = 10;
+async function readAudit() {
+  const answer = await fetch("api/v1/directives/audit").catch(() => null);
+  if (!answer?.ok) return;
+  audit.show((await answer.json()).audit.map((e) => ({ key: `${e.directive.id} ${e.directive.withdrawn ?? ""}`, cells: [
+    { parts: [{ text: clock(e.at) }], value: Date.parse(e.at) }, e.who, (e.directive.withdrawn ? "Ended early: " : "") + actions.effects[e.directive.kind](e.directive), e.directive.why] })));
+}
 
 // versions lists the versions of the libraries and tools that renderers draw with.
 function versions(renderers) {
@@ -268,186 +119,122 @@ function versions(renderers) {
       of[version] = (of[version] ?? 0) + 1;
     }
   }
-  const each = (of) => Object.entries(of).sort().map(([version, n]) => (Object.keys(of).length > 1 ? `${version} on ${n}` : version)).join(", ");
+  const each = (of) => Object.entries(of).sort().map(([version, k]) => (Object.keys(of).length > 1 ? `${version} on ${k}` : version)).join(", ");
   const all = Object.keys(found).sort().map((name) => `${name} ${each(found[name])}`);
   return all.length ? `Renderers draw with ${all.join("; ")}.` : "";
 }
 
-function draw(t) {
-  drawAttention(t);
-  drawTiles(t);
-  fill("throttles", Object.entries(t.refusals_per_second).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1])
-    .map(([name, n]) => ({ key: name, cells: [word(name), rate(n), words[name] ?? ""] })), "No throttle refused a request in the last ten seconds.");
-  const by = (b) => throttleOf(b.by) + (laneOf(b.by) && ` (${laneOf(b.by)})`);
-  const busy = (all, refused, buttons) => all.slice(0, longest).map((b) => ({ key: b.name + " " + (b.by ?? ""), cells: [
-    plain(b.name), ...(refused ? [by(b)] : []), count(b.count), ...(buttons ? [forClient(plain(b.name))] : [])] }));
-  fill("refused-clients", busy(t.busiest.refused_clients, true, true), "None.");
-  fill("refused-originals", busy(t.busiest.refused_originals, true, false), "None.");
-  fill("busy-clients", busy(t.busiest.clients, false, true), "None.");
-  fill("lanes", t.lanes.map((l) => ({ key: l.name, cells: [
-    l.name, word("jobs queued", count(l.depth)), { parts: [{ text: l.age_ms ? span(l.age_ms) : "–" }], mark: behind(t, l) ? "warn" : "" },
-    word("admitted", count(l.running)), word("waiting", count(l.waiting)), count(l.limit), word("slots", count(l.slots)), l.paused ? { parts: [{ text: "paused" }], mark: "warn" } : "open",
-    { parts: l.paused ? [] : [offer("Pause", "pause", l.name)] }] })), "No lane is known yet.");
-  const live = t.renderers.filter((r) => !r.draining).length;
-  $("wanted").replaceChildren(element(word("renderers wanted", `${t.renderers_wanted} renderers wanted`)), ` for the requests of the last minutes, refused requests included; ${live} ${live === 1 ? "renderer takes" : "renderers take"} jobs.`);
-  $("versions").textContent = versions(t.renderers);
-  fill("renderers", t.renderers.map((r) => ({ key: r.renderer, cells: [
-    r.renderer, count(r.busy), count(r.slots), word("use", `${Math.round(100 * r.utilisation)} %`), count(r.in_hand), r.engine_version,
-    Object.entries(r.kills ?? {}).map(([reason, n]) => `${reason} ${n}`).join(", ") || "none", r.build,
-    r.draining ? { parts: [{ text: r.ordered ? "drains (directive)" : "stops" }], mark: "warn" } : "takes jobs",
-    { parts: r.draining ? [] : [offer("Drain", "drain", r.renderer)] }] })), "No edge has reported a renderer.");
-  fill("failing", t.failing.map((f) => ({ key: [f.original, f.page, f.thumbnail, f.fault, f.engine, f.message].join(" "), cells: [
-    f.original + (f.page ? `, page ${f.page}` : "") + (f.thumbnail ? ` (${f.thumbnail})` : ""), count(f.failures), word(f.fault), f.message, f.engine,
-    new Date(f.last).toLocaleTimeString(), { parts: [offer("Forget", "clear", f.original)] }] })), "No original fails.");
-  fill("pools", t.pools.map((p) => ({ key: p.key, cells: [
-    plain(p.key) + (p.shadow ? " (shadow)" : ""), count(p.holders), { parts: [{ text: count(p.waiters) }], mark: p.waiters ? "warn" : "" },
-    p.limit ? count(p.limit) : "–", p.max_queue ? count(p.max_queue) : "–", p.oldest_wait_ms ? span(p.oldest_wait_ms) : "–"] })), "No request holds or waits for a place.");
-  $("pools-more").textContent = t.pools_omitted ? `and ${count(t.pools_omitted)} more` : "";
-  fill("rules", t.rules.map((r) => ({ key: r.name, cells: [
-    r.name, count(r.workers), count(r.max_queue), { parts: [word("shadow", (r.shadow ? "shadow" : "enforced") + (r.directed ? ", by a directive" : ""))], mark: r.directed ? "warn" : "" },
-    Object.entries(r.differing ?? {}).map(([edge, d]) => `${edge}: ${d.workers}, ${d.max_queue}`).join("; "),
-    { parts: [offer("Change", "limit", r.name, r)] }] })), "No edge has declared its rules yet.");
-  fill("requests", Object.entries(t.requests_per_second).sort((a, b) => b[1] - a[1])
-    .map(([name, n]) => ({ key: name, cells: [word(name), rate(n), words[name] ?? ""] })), "No request yet.");
-  fill("edges", t.edges.map((e) => ({ key: e.name, cells: [
-    e.name + (e.connected ? "" : " (disconnected)"), e.status?.coordinator || { parts: [{ text: "no coordinator answers" }], mark: "bad" }, word("lease", count(e.leases)), count(e.waiting),
-    Object.entries(e.status?.breakers ?? {}).filter(([, s]) => s !== "closed").map(([n, s]) => `${n} ${s}`).join(", ") || "none", e.status?.version ?? ""] })), "No edge is connected.");
-  fill("directives", t.directives.map((d) => ({ key: d.id, cells: [
-    word("directive", d.kind), kinds[d.kind](d), span(d.left_ms), d.who, d.why, { parts: [{ text: "Withdraw", label: `Withdraw ${d.kind} ${d.target}`, act: () => withdraw(d) }] }] })), "No directive is in force.");
-}
-
-// ask opens the dialog in which an operator confirms a directive, and returns the dialog and its form.
-function ask(title, text, fields, timeless) {
-  const dialog = $("act"), form = dialog.querySelector("form");
-  $("act-title").textContent = title;
-  $("act-text").textContent = text;
-  $("act-error").textContent = "";
-  $("act-fields").replaceChildren(...fields);
-  $("act-hold").hidden = timeless;
-  form.who.value ||= localStorage.getItem("who") ?? "";
-  form.why.value = "";
-  $("act-why").hidden = false;
-  dialog.showModal();
-  (fields[0]?.querySelector("input, select") ?? (form.who.value ? form.why : form.who)).focus();
-  return { dialog, form };
-}
-
-function field(label, name, attributes = {}) {
-  const element = document.createElement("label");
-  const input = document.createElement("input");
-  Object.assign(input, { name, ...attributes });
-  element.append(label + " ", input);
-  return element;
-}
-
-function choice(label, name, options) {
-  const element = document.createElement("label");
-  const select = document.createElement("select");
-  select.name = name;
-  select.append(...options.map(([value, text]) => new Option(text, value)));
-  element.append(label + " ", select);
-  return element;
-}
-
-// allowed asks for the token if there is none, and reports whether there is one now.
-async function allowed() {
-  if (!token()) await enterToken();
-  return token() !== "";
-}
-
-async function confirm(kind, target, rule) {
-  if (!await allowed()) return;
-  const fields = rule ? [
-    field("At once", "workers", { type: "number", min: 1, max: 1000000, placeholder: rule.workers }),
-    field("Held and waiting", "max_queue", { type: "number", min: 1, max: 1000000, placeholder: rule.max_queue }),
-    choice("Mode", "shadow", [["", "unchanged"], ["true", "shadow: count refusals, refuse nothing"], ["false", "enforced"]]),
-  ] : [];
-  const { dialog, form } = ask(kinds[kind]({ target }), "The directive reaches all edges and coordinators within a second. The log has your name.", fields, kind === "clear");
-  submit(dialog, form, async () => {
-    const wish = { kind, target, who: form.who.value, why: form.why.value, hold: form.hold.value };
-    if (form.workers?.value) wish.workers = Number(form.workers.value);
-    if (form.max_queue?.value) wish.max_queue = Number(form.max_queue.value);
-    if (form.shadow?.value) wish.shadow = form.shadow.value === "true";
-    await send("POST", "api/v1/directives", wish);
+// drawAttention keeps the elements of an item while only its numbers change.
+function drawAttention(all) {
+  const list = $("attention-list");
+  const items = all.length ? all : [{ severity: "good", word: "Fine", text: "No throttle refuses, no lane is behind, no original fails.", actions: [] }];
+  const known = new Map([...list.children].map((item) => [item.dataset.key, item]));
+  const shown = items.map((a) => {
+    const key = a.severity + a.text.replace(/\d[\d.,<:]*( %| ms| s| min)?/g, "#") + a.actions.length;
+    const item = known.get(key) ?? attentionItem(a, key);
+    item.querySelector(".what").textContent = a.text;
+    item.querySelector(".since").textContent = a.since ? `since ${clock(a.since)}` : "";
+    return item;
   });
+  if (shown.some((item, i) => list.children[i] !== item) || list.children.length !== shown.length) list.replaceChildren(...shown);
+  const most = matchMedia("(max-width: 44rem)").matches ? 3 : 4;
+  $("more").hidden = shown.length <= most || list.classList.contains("all");
+  $("more").textContent = `Show ${shown.length - most} more`;
+  shown.forEach((item, i) => { item.hidden = i >= most && !list.classList.contains("all"); });
 }
 
-async function anyNetwork() {
-  if (!await allowed()) return;
-  const { dialog, form } = ask("Block or exempt a network", "The directive reaches all edges and coordinators within a second. The log has your name.", [
-    choice("Directive", "kind", [["block", "block: serve nothing to this network"], ["exempt", "exempt: per-ip does not count this network"]]),
-    field("Network", "target", { required: true, placeholder: "192.0.2.0/24 or 2001:db8::/48", autocomplete: "off" }),
-  ], false);
-  submit(dialog, form, () => send("POST", "api/v1/directives", { kind: form.kind.value, target: form.target.value, who: form.who.value, why: form.why.value, hold: form.hold.value }));
+function attentionItem(a, key) {
+  const item = document.createElement("li");
+  item.className = a.severity;
+  item.dataset.key = key;
+  item.innerHTML = `<b class="badge"></b><span class="text"><a class="what"></a> <span class="since"></span></span><span class="do"></span>`;
+  item.querySelector(".badge").textContent = a.word;
+  if (a.href) item.querySelector(".what").href = a.href;
+  item.querySelector(".do").append(...a.actions.map(element));
+  return item;
 }
 
-async function withdraw(d) {
-  if (!await allowed()) return;
-  const { dialog, form } = ask("Withdraw this directive", kinds[d.kind](d), [], true);
-  form.why.value = "withdrawn"; // the server needs a reason, and a withdrawal has none
-  $("act-why").hidden = true;
-  submit(dialog, form, () => send("DELETE", `api/v1/directives/${encodeURIComponent(d.id)}?who=${encodeURIComponent(form.who.value)}`));
+function drawState(t, all) {
+  const state = sentence(t, all);
+  $("state").className = state.mark;
+  $("state-word").textContent = state.word;
+  $("state-text").textContent = state.text;
+  document.title = `${state.word} – thumbmill`;
 }
 
-// submit runs the action of the dialog. After a failure the dialog stays open and shows the reason.
-function submit(dialog, form, act) {
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    localStorage.setItem("who", form.who.value);
-    const go = form.querySelector(".go");
-    if (go.disabled) return;
-    go.disabled = true; // a second click changes nothing
-    try {
-      await act();
-      dialog.close();
-      say("Done.");
-    } catch (error) {
-      $("act-error").textContent = error.message;
-    } finally {
-      go.disabled = false;
-    }
-  };
+// detail shows one client or original.
+function detail(t, page, name) {
+  const box = document.querySelector(`[data-page="${page}"] .detail`);
+  box.hidden = !name;
+  if (!name) return;
+  const facts = page === "clients" ? clientFacts(t, name) : originalFacts(t, name);
+  const shape = JSON.stringify([name, facts]);
+  if (box.dataset.shape === shape) return;
+  box.dataset.shape = shape;
+  const list = document.createElement("ul");
+  list.append(...facts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  const title = Object.assign(document.createElement("h3"), { textContent: name });
+  const back = element({ text: `All ${page}`, href: "#/" + page });
+  box.replaceChildren(title, list, back);
 }
 
-async function send(method, path, body) {
-  const answer = await fetch(path, { method, headers: { "Content-Type": "application/json", Authorization: "Bearer " + token() }, body: body && JSON.stringify(body) });
-  if (answer.status === 401) {
-    sessionStorage.removeItem("token");
-    showAccess();
-    throw new Error("The token is wrong: close this dialog and enter the token again.");
-  }
-  if (!answer.ok) throw new Error((await answer.text()).trim());
+const ofPool = (t, key) => t.pools.filter((p) => plain(p.key) === key).map((p) => `It holds ${many(p.holders, "place")} of ${p.limit || "?"}, and ${p.waiters} wait.`);
+
+function clientFacts(t, name) {
+  const k = t.clients.find((one) => plain(one.name) === name);
+  const by = Object.entries(k?.refused_by ?? {}).map(([throttle, v]) => `${throttle} refuses ${rate(v)} of its requests/s: ${words[throttle] ?? ""}`);
+  const told = t.directives.filter((d) => d.target.startsWith(name)).map((d) => `${actions.effects[d.kind](d)}: ${d.why} (${d.who}, ${span(d.left_ms)} left).`);
+  return [...(k ? [`It ${share(t, k)}, since ${clock(k.since)}.`] : ["It asked for nothing in the last minutes."]), ...by, ...ofPool(t, "ip:" + name), ...told];
 }
 
-let quiet;
-function say(text) {
-  $("said").textContent = text;
-  clearTimeout(quiet);
-  quiet = setTimeout(() => { $("said").textContent = ""; }, 4000);
+function originalFacts(t, name) {
+  const failing = t.failing.filter((f) => f.original === name);
+  const faults = failing.map((f) => `${f.thumbnail || (f.page ? `page ${f.page}` : "All thumbnails")}: ${f.fault}, ${f.message} (engine ${f.engine}). ${f.failures}${f.limit ? ` of ${f.limit}` : ""} failures, the last at ${clock(f.last)}. ${f.again ? `Refused until ${clock(f.again)}.` : "The next request tries again."}`);
+  const refused = t.busiest.refused_originals.filter((b) => plain(b.name) === name).map((b) => `${throttleOf(b.by)} refused ${many(b.count, "request")} for it in the last minutes.`);
+  return [...faults, ...refused, ...ofPool(t, "original:" + name), ...(faults.length || refused.length ? [] : ["It neither fails nor is refused now."])];
 }
 
-function showAccess() {
-  $("access").textContent = token() ? "Can act: forget the token" : "Read only: enter the token to act";
+const pages = ["overview", "clients", "originals", "throttles", "lanes", "renderers", "coordinators", "edges", "actions"];
+let report = null;
+
+// route reads the page, and the name of a client or original, from the address.
+function route() {
+  const [, first = "", second = ""] = location.hash.split("/");
+  if (first === "help") return { page: document.querySelector("[data-page]:not([hidden])")?.dataset.page ?? "overview", help: decodeURIComponent(second) };
+  return { page: pages.includes(first) ? first : "overview", name: second && decodeURIComponent(second) };
 }
 
-// enterToken asks for the token until it is right or the operator closes the dialog.
-function enterToken() {
-  const dialog = $("token"), form = dialog.querySelector("form");
-  form.token.value = "";
-  $("token-error").textContent = "";
-  dialog.showModal();
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    const given = form.token.value.trim();
-    const answer = await fetch("api/v1/access", { headers: { Authorization: "Bearer " + given } }).catch(() => null);
-    if (!(await answer?.json())?.act) {
-      $("token-error").textContent = "This is not the token: copy it from the file again.";
-      return;
-    }
-    sessionStorage.setItem("token", given);
-    dialog.close();
-  };
-  return new Promise((closed) => dialog.addEventListener("close", () => { showAccess(); closed(); }, { once: true }));
+function go() {
+  const { page, help } = route();
+  if (help !== undefined) return openHelp(help);
+  document.querySelectorAll("[data-page]").forEach((section) => { section.hidden = section.dataset.page !== page; });
+  document.querySelectorAll("nav a").forEach((a) => { if (a.hash === "#/" + (page === "overview" ? "" : page)) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current"); });
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  scrollTo(0, 0);
+  if (page === "actions") readAudit();
+  if (report) draw(report);
+}
+
+function openHelp(name) {
+  const dialog = $("help");
+  if (!dialog.open) dialog.showModal();
+  const dt = [...dialog.querySelectorAll("dt")].find((d) => d.textContent === name);
+  dialog.querySelectorAll("dt").forEach((d) => d.classList.toggle("asked", d === dt));
+  dt?.scrollIntoView({ block: "center" });
+}
+
+function draw(t) {
+  report = t;
+  const all = attention(t);
+  drawState(t, all);
+  drawAttention(all);
+  const { page, name } = route();
+  if (page === "overview") drawCharts();
+  for (const [table, rows] of Object.values(tables)) if (table.root.closest("[data-page]").dataset.page === page) table.show(rows(t));
+  if (page === "clients" || page === "originals") detail(t, page, name);
+  $("wanted").textContent = `${many(t.renderers_wanted, "renderer")} wanted for the requests of the last minutes; ${many(live(t), "renderer takes", "renderers take")} jobs. One client counts for at most a quarter of the fleet.`;
+  $("versions").textContent = versions(t.renderers);
+  $("pools-more").textContent = t.pools_omitted ? `and ${count(t.pools_omitted)} more` : "";
 }
 
 // listen shows each report, and opens the stream again after a refusal.
@@ -458,29 +245,30 @@ function listen() {
   stream.addEventListener("throttles", (event) => {
     const t = JSON.parse(event.data);
     last = Date.now();
+    note(t.latest);
     draw(t);
     $("link").className = "";
-    $("link").textContent = `live; coordinator started ${new Date(t.started).toLocaleString()}`;
+    $("link").textContent = "live";
+    $("link").title = `this coordinator started ${new Date(t.started).toLocaleString()}`;
   });
 }
 
 function watch() {
   if (Date.now() - last < 4000) return;
   $("link").className = "lost";
-  $("link").textContent = last ? `no report since ${new Date(last).toLocaleTimeString()}; trying again` : "no report yet; trying again";
+  $("link").textContent = last ? `no report since ${clock(last)}` : "no report yet";
 }
 
-for (const [name, text] of Object.entries(words)) {
-  const dt = document.createElement("dt"), dd = document.createElement("dd");
-  dt.id = "word-" + name.replaceAll(" ", "-");
-  dt.textContent = name;
-  dd.textContent = text;
-  $("glossary").append(dt, dd);
-}
-document.querySelectorAll("[data-close]").forEach((button) => button.addEventListener("click", () => button.closest("dialog").close()));
-$("access").addEventListener("click", () => { if (token()) { sessionStorage.removeItem("token"); showAccess(); } else enterToken(); });
-$("new").addEventListener("click", anyNetwork);
-showAccess();
-loadHour().then(listen);
-setInterval(loadHour, 30_000);
+for (const [table] of [...Object.values(tables), [audit]]) document.querySelector(`[data-for="${table.name}"]`).replaceWith(table.root);
+for (const [name, text] of Object.entries(words)) $("glossary").append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: text }));
+$("more").addEventListener("click", () => { $("attention-list").classList.add("all"); if (report) draw(report); });
+$("help").addEventListener("close", () => { if (location.hash.startsWith("#/help")) history.back(); });
+actions.onAct(readAudit);
+actions.start();
+addEventListener("hashchange", go);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; redraw(); } });
+go();
+load().then(listen);
 setInterval(watch, 1000);

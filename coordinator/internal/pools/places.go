@@ -26,6 +26,7 @@ func (t *Table) countPlaces(r *request) {
 	for i := range r.slots {
 		p := r.slots[i].pool
 		p.places += r.slots[i].places
+		p.note(r.flow, r.slots[i].places)
 		p.tally.waiters += int64(r.slots[i].places)
 	}
 }
@@ -35,6 +36,7 @@ func (t *Table) uncountPlaces(r *request) {
 	for i := range r.slots {
 		p := r.slots[i].pool
 		p.places -= r.slots[i].places
+		p.unnote(r.flow, r.slots[i].places)
 		p.tally.waiters -= int64(r.slots[i].places)
 		t.markMovable(p)
 	}
@@ -73,7 +75,9 @@ func (t *Table) holdPlaces(r *request) {
 
 // freePlaces gives back the places of a lease or lock. Requests that wait for them go on.
 func (t *Table) freePlaces(r *request) {
+	t.observeWork(r)
 	for i := range r.slots {
+		r.slots[i].pool.unnote(r.flow, r.slots[i].places)
 		t.freePlacesIn(r.slots[i].pool, r.slots[i].places)
 	}
 	if r.thumbnail != nil {

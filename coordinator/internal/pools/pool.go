@@ -9,6 +9,7 @@ type pool struct {
 	rule      *rule  // its limits for Owners; nil while only Clients use the pool
 	held      uint32 // places
 	places    uint32 // held and waited for
+	shares    shares // of a lane: these places by client
 	line      line
 	forAnyone list.List // Clients' requests for anyone, after the line
 	askers    list.List // Owners' requests that want this thumbnail and do not hold it

@@ -39,6 +39,8 @@ type quiet struct{}
 
 func (quiet) Waited(throttle.Name, time.Duration) {}
 func (quiet) Refused(string, string)              {}
+func (quiet) Worked(string, bool, time.Duration)  {}
+func (quiet) Turned(string, throttle.Name)        {}
 
 func command(key string, anyone bool, workers, queue, timeout uint32) poolcounter.Command {
 	return poolcounter.Command{
@@ -256,7 +258,7 @@ func TestDeadlineInLine(t *testing.T) {
 		table := New(quiet{})
 		o, box := attach(table, "e", 1, 1)
 		o.Acquire(requestFor(1, "x", "ip:x", "lane:l"))
-		o.Acquire(requestFor(2, "x", "ip:y", "lane:l"))
+		o.Acquire(requestFor(2, "y", "ip:y", "lane:l"))
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
 		wants(t, box.of(2), lease.Answer{Kind: lease.KindRefused, ID: 2, Pool: 1, Reason: lease.TimedOut})

@@ -123,6 +123,9 @@ func (t *Table) fullPool(r *request) *slot {
 		case !p.rule.shadow && p.full(s.places):
 			return s
 		}
+		if own := r.client(); own != nil && !p.rule.shadow && p.crowdedBy(r.flow, s.places) {
+			return own
+		}
 	}
 	return nil
 }
@@ -156,13 +159,14 @@ func (t *Table) measureWait(r *request) {
 
 // refuse refuses a request in the name of one of its pools, or of its thumbnail's pool if by is nil.
 func (t *Table) refuse(r *request, by *slot, why lease.Reason) {
-	p := r.thumbnail
+	p, by := r.thumbnail, r.blamed(by)
 	if by != nil {
 		p = by.pool
 	}
 	t.countRefusal(p, why)
+	t.observer.Turned(r.flow, p.tally.class)
 	for i := range r.slots { // the refusal counts for the client and the original too
-		if other := r.slots[i].pool; other != p {
+		if other := r.slots[i].pool; other != nil && other != p {
 			t.observer.Refused(other.key, p.key)
 		}
 	}

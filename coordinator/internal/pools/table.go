@@ -54,6 +54,11 @@ type Observer interface {
 	// Refused reports a refused request for the pool of key, and the key of the pool that refused it:
 	// the same pool or another.
 	Refused(key, by string)
+	// Worked reports for how long an ended lease of a client held a place of a lane, and whether per-ip
+	// limits the client.
+	Worked(client string, limited bool, held time.Duration)
+	// Turned reports a refused request of a client and the class of the pool that refused.
+	Turned(client string, by throttle.Name)
 }
 
 // Table holds all pools. Its methods, and the methods of its Clients and Owners, are safe for

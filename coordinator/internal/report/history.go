@@ -1,6 +1,9 @@
 package report
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +16,8 @@ const (
 	points = 3600 / 10 // points of an hour
 )
 
-// Series are the values of the last hour, one value every Step seconds, the latest last.
+// Series are the values of the last hour, one value every Step seconds, the latest last. A value of
+// None is a time that nobody measured: no request came.
 type Series struct {
 	End    time.Time            `json:"end"`
 	Step   float64              `json:"step"`
@@ -24,11 +28,13 @@ type Series struct {
 const (
 	requestPrefix = "request "
 	refusePrefix  = "refuse "
+	timePrefix    = "time " // before an outcome and the index of a bucket
 )
 
 // history turns the counts of edges into rates, and keeps rates and gauges for an hour. The names of
 // rates are "request <outcome>" and "refuse <throttle>", in events per second. The names of gauges are
-// "depth <lane>", "waiting", "busy" and "slots".
+// "depth <lane>", "age <lane>" in milliseconds, "waiting", "busy", "slots", "live" and "wanted". Times
+// of answers are "p50 <outcome>" and "p95 <outcome>", in milliseconds.
 type history struct {
 	mu     sync.Mutex
 	last   map[string]map[string]int64 // totals, by edge and name
@@ -51,6 +57,11 @@ func totalsOf(s *lease.Status) map[string]int64 {
 	}
 	for throttle, decisions := range s.Decisions {
 		totals[refusePrefix+throttle] = decisions["refuse"]
+	}
+	for outcome, counts := range s.Times {
+		for i, n := range counts {
+			totals[fmt.Sprint(timePrefix, outcome, " ", i)] = n
+		}
 	}
 	return totals
 }
@@ -84,19 +95,32 @@ func (h *history) note(now time.Time, edges map[string]map[string]int64, gauges 
 func (h *history) keep(now time.Time, gauges map[string]float64) {
 	h.end = now
 	current := h.rates()
+	h.addTimes(current)
 	for name, v := range gauges {
 		current[name] = v
 	}
 	for name := range current {
 		if h.values[name] == nil {
-			h.values[name] = make([]float64, h.length)
+			h.values[name] = slices.Repeat([]float64{absent(name)}, h.length)
 		}
 	}
 	h.length = min(h.length+1, points)
 	for name, values := range h.values {
-		values = append(values, current[name])
+		value, known := current[name]
+		if !known {
+			value = absent(name)
+		}
+		values = append(values, value)
 		h.values[name] = values[len(values)-h.length:]
 	}
+}
+
+// absent is the value of a series at a time when nothing was measured.
+func absent(name string) float64 {
+	if strings.HasPrefix(name, "p50 ") || strings.HasPrefix(name, "p95 ") {
+		return None
+	}
+	return 0
 }
 
 // rates returns the rates per second of the last ticks. The caller holds the mutex.
@@ -104,6 +128,9 @@ func (h *history) rates() map[string]float64 {
 	rates := map[string]float64{}
 	for _, came := range h.recent {
 		for name, n := range came {
+			if strings.HasPrefix(name, timePrefix) {
+				continue
+			}
 			rates[name] += float64(n) / (float64(len(h.recent)) * tick.Seconds())
 		}
 	}
@@ -115,6 +142,23 @@ func (h *history) Rates() map[string]float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.rates()
+}
+
+// Point is the latest point of the series.
+type Point struct {
+	End    time.Time          `json:"end"`
+	Values map[string]float64 `json:"values"`
+}
+
+// Latest copies the latest point.
+func (h *history) Latest() Point {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := Point{End: h.end.UTC(), Values: map[string]float64{}}
+	for name, values := range h.values {
+		p.Values[name] = values[len(values)-1]
+	}
+	return p
 }
 
 // Series copies the last hour.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -92,4 +93,35 @@ func TestTheReporterKeepsHistoryUntilItStops(t *testing.T) {
 			t.Errorf("%d points in a minute, then %d", points, after)
 		}
 	})
+}
+
+// Times of answers become percentiles; without answers there is none.
+func TestPercentiles(t *testing.T) {
+	s := &sources{}
+	r := s.reporter()
+	now := time.Unix(0, 0)
+	counts := make([]int64, len(lease.TimeBounds())+1)
+	tick := func(hits int64) {
+		s.view.Owners = nil
+		counts[3] += hits // 5 to 10 ms
+		s.addEdge("edge", lease.Status{Times: map[string][]int64{"hit": slices.Clone(counts)}})
+		now = now.Add(tick)
+		r.keepHistory(now)
+	}
+	for range window {
+		tick(100)
+	}
+	for range window {
+		tick(0)
+	}
+	values := r.history.Series().Values
+	if p := values["p50 hit"]; p[0] != 7.5 || p[1] != None {
+		t.Errorf("p50 %v", p)
+	}
+	if p := values["p95 hit"][0]; math.Abs(p-9.75) > 1e-9 {
+		t.Errorf("p95 %v", p)
+	}
+	if len(r.Throttles(0).Requests) != 0 {
+		t.Error("times are among the rates")
+	}
 }

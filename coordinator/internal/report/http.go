@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/operators"
@@ -15,7 +16,8 @@ import (
 const (
 	defaultPools   = 200
 	maxPools       = 10_000
-	maxStreams     = 16 // at once
+	maxStreams     = 1000 // at once
+	freshFor       = 9 * streamInterval / 10
 	streamInterval = time.Second
 	writeTimeout   = 5 * time.Second
 )
@@ -73,17 +75,36 @@ func (r *Reporter) serveStream(w http.ResponseWriter, q *http.Request) {
 	defer context.AfterFunc(r.stopped, cancel)()
 	control := http.NewResponseController(w)
 	periodic.Do(ctx, streamInterval, func(context.Context) {
-		if sendEvent(w, control, r.Throttles(n)) != nil {
+		if sendEvent(w, control, r.text(n)) != nil {
 			cancel() // the client left or does not read
 		}
 	})
 }
 
-func sendEvent(w http.ResponseWriter, control *http.ResponseController, t Throttles) error {
-	text, err := json.Marshal(t)
-	if err != nil {
-		return err
+// encoded is the latest report of streams as JSON. All streams of a second share it.
+type encoded struct {
+	mu    sync.Mutex
+	pools int
+	at    time.Time
+	text  []byte
+}
+
+// text returns a report of at most freshFor ago.
+func (r *Reporter) text(pools int) []byte {
+	e := &r.latest
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pools != pools || time.Since(e.at) > freshFor {
+		text, err := json.Marshal(r.Throttles(pools))
+		if err != nil {
+			return nil
+		}
+		e.pools, e.at, e.text = pools, time.Now(), text
 	}
+	return e.text
+}
+
+func sendEvent(w http.ResponseWriter, control *http.ResponseController, text []byte) error {
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails for a test's recorder
 	if _, err := fmt.Fprintf(w, "event: throttles\ndata: %s\n\n", text); err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lanes"
@@ -48,6 +49,9 @@ type Fleet interface{ Living() []renderjob.Heartbeat }
 // Directives lists the directives in force.
 type Directives interface{ Holding() []directive.Directive }
 
+// Demand measures the clients.
+type Demand interface{ Clients() []demand.Client }
+
 // Wanted estimates the right number of renderers.
 type Wanted interface{ Renderers() int }
 
@@ -58,6 +62,7 @@ type Config struct {
 	Fleet      Fleet
 	Directives Directives
 	Wanted     Wanted
+	Demand     Demand
 }
 
 // Reporter makes reports, and is a part of the coordinator (service.Part).
@@ -68,6 +73,7 @@ type Reporter struct {
 
 	started time.Time
 	streams *semaphore.Weighted
+	latest  encoded
 	stopped context.Context //nolint:containedctx // its end is the reporter's
 	stop    context.CancelFunc
 }
@@ -101,14 +107,18 @@ func (r *Reporter) keepHistory(now time.Time) {
 			edges[e.Name] = totalsOf(e.Status)
 		}
 	}
-	gauges := map[string]float64{"busy": 0, "slots": 0, "waiting": 0}
+	gauges := map[string]float64{"busy": 0, "slots": 0, "waiting": 0, "live": 0, "wanted": float64(t.Wanted)}
 	for _, l := range t.Lanes {
 		gauges["depth "+l.Name] = float64(l.Depth)
+		gauges["age "+l.Name] = float64(l.AgeMS)
 		gauges["waiting"] += float64(l.Waiting)
 	}
 	for _, h := range t.Renderers {
 		gauges["busy"] += float64(h.Busy)
 		gauges["slots"] += float64(h.Slots)
+		if !h.Draining {
+			gauges["live"]++
+		}
 	}
 	r.history.note(now, edges, gauges)
 }
@@ -122,6 +132,8 @@ func (r *Reporter) Throttles(mostPools int) Throttles {
 		Renderers:  append([]renderjob.Heartbeat{}, r.config.Fleet.Living()...),
 		Directives: append([]directive.Directive{}, r.config.Directives.Holding()...),
 		Wanted:     r.config.Wanted.Renderers(),
+		Clients:    r.config.Demand.Clients(),
+		Latest:     r.history.Latest(),
 	}
 	for _, p := range view.Pools {
 		t.Pools = append(t.Pools, Pool{p.Key, p.Class, p.Holders, p.Waiters, p.Limit, p.MaxQueue, p.OldestWait.Milliseconds(), p.Shadow})
@@ -240,7 +252,7 @@ func (t *Throttles) addEdges(owners []pools.OwnerView) {
 func keepLatest(latest map[lease.Failing]lease.Failing, told []lease.Failing) {
 	for _, f := range told {
 		of := f
-		of.Failures, of.Last = 0, time.Time{}
+		of.Failures, of.Last, of.Again = 0, time.Time{}, time.Time{}
 		if known, ok := latest[of]; !ok || known.Last.Before(f.Last) {
 			latest[of] = f
 		}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
@@ -48,8 +49,11 @@ func (s *sources) Busiest(of class, refused bool) []activity.Busy {
 func (s *sources) Living() []renderjob.Heartbeat  { return s.renderers }
 func (s *sources) Holding() []directive.Directive { return s.directives }
 func (s *sources) Renderers() int                 { return 3 }
+func (s *sources) Clients() []demand.Client {
+	return []demand.Client{}
+}
 
-func (s *sources) reporter() *Reporter              { return New(Config{s, s, s, s, s}) }
+func (s *sources) reporter() *Reporter              { return New(Config{s, s, s, s, s, s}) }
 func (s *sources) addEdge(name string, st any)      { s.addOwner(name, st, true) }
 func (s *sources) addDisconnected(n string, st any) { s.addOwner(n, st, false) }
 
@@ -85,7 +89,7 @@ func TestAnEmptyReport(t *testing.T) {
 			`{"name":"standard","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
 			`{"name":"expensive","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
 			`{"name":"bulk","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false}],`+
-			`"renderers":[],"directives":[],"renderers_wanted":3}`)
+			`"renderers":[],"directives":[],"renderers_wanted":3,"latest":{"end":"0001-01-01T00:00:00Z","values":{}},"clients":[]}`)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -30,6 +31,10 @@ type Throttles struct {
 	Directives []directive.Directive `json:"directives"`
 	// Wanted is the right number of renderers.
 	Wanted int `json:"renderers_wanted"`
+	// Latest is the latest point of the history, which comes every ten seconds.
+	Latest Point `json:"latest"`
+	// Clients are the clients with the largest shares of refusals and of work, each once.
+	Clients []demand.Client `json:"clients"`
 }
 
 // Lane is one lane of the queue.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -19,6 +20,12 @@ type Table interface {
 	Counts() (pools.Counts, map[throttle.Name]pools.Class, pools.Times)
 }
 
+// Demand measures the clients. Turn begins a new sample.
+type Demand interface {
+	Turn(now time.Time)
+	Loads() []demand.Load
+}
+
 // Fleet lists the living renderers.
 type Fleet interface{ Living() []renderjob.Heartbeat }
 
@@ -27,15 +34,16 @@ type Fleet interface{ Living() []renderjob.Heartbeat }
 type Sampler struct {
 	estimator *Estimator
 	table     Table
+	demand    Demand
 	fleet     Fleet
 	group     sync.WaitGroup
 	stopped   context.Context //nolint:containedctx // its end is the sampler's
 	stop      context.CancelFunc
 }
 
-// NewSampler makes a sampler of a lock table and a fleet.
-func NewSampler(e *Estimator, t Table, f Fleet) *Sampler {
-	s := &Sampler{estimator: e, table: t, fleet: f}
+// NewSampler makes a sampler of a lock table, its clients and a fleet.
+func NewSampler(e *Estimator, t Table, d Demand, f Fleet) *Sampler {
+	s := &Sampler{estimator: e, table: t, demand: d, fleet: f}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -43,7 +51,7 @@ func NewSampler(e *Estimator, t Table, f Fleet) *Sampler {
 // Start takes the first sample.
 func (s *Sampler) Start(context.Context) error {
 	s.group.Go(func() {
-		periodic.Do(s.stopped, sampleInterval, func(context.Context) { s.estimator.Note(time.Now(), s.sample()) })
+		periodic.Do(s.stopped, sampleInterval, func(context.Context) { s.note(time.Now()) })
 	})
 	return nil
 }
@@ -53,6 +61,13 @@ func (s *Sampler) Stop(context.Context) error {
 	s.stop()
 	s.group.Wait()
 	return nil
+}
+
+func (s *Sampler) note(now time.Time) {
+	s.demand.Turn(now)
+	taken := s.sample()
+	taken.Clients = s.demand.Loads()
+	s.estimator.Note(now, taken)
 }
 
 func (s *Sampler) sample() (taken Sample) {

@@ -7,20 +7,28 @@
 // above it, waits grow fast. Both rates are means over about a minute. The wanted number rises with the
 // rates. It falls only to the number that the highest load of the last five minutes plus a tenth
 // needed, so it does not flap.
+//
+// One client is no reason to add renderers: the work that a client offers counts up to its fair share,
+// which is a quarter of the work of a fleet of the right size. This bounds no client that per-ip does
+// not limit.
 package wanted
 
 import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 )
 
 const (
 	// Target is the share of its time for which a slot is busy in a fleet of the right size. With many
 	// slots on one queue, waits stay near zero up to this share, also while a renderer restarts.
 	Target = 0.7
-	smooth = time.Minute
-	hold   = 5 * time.Minute
+	smooth = demand.Smooth
+	// FairShare is the largest share of the fleet's work that one client counts for.
+	FairShare = 0.25
+	hold      = 5 * time.Minute
 	// reserve is the load that a shrinking fleet must still carry, as a multiple of the current load.
 	reserve = 1.1
 	// guess is the time for which a render keeps a slot busy, before the first measurement.
@@ -34,6 +42,8 @@ type Sample struct {
 	Granted, Refused int64   // total requests so far
 	Busy             float64 // mean number of slots since the last sample
 	Slots, Renderers int     // of the renderers that take jobs
+	// Clients are the loads of the clients that count up to their fair share.
+	Clients []demand.Load
 }
 
 // Estimator estimates the right number of renderers. Its methods are safe for concurrent use.
@@ -46,6 +56,8 @@ type Estimator struct {
 	service          float64  // seconds
 	slots            float64  // of one renderer
 	recent           []answer // estimates with the reserve, falling
+	clients          []demand.Load
+	total            float64 // slots that all the offered work fills
 	renderers        int
 }
 
@@ -67,7 +79,7 @@ func (e *Estimator) Note(now time.Time, s Sample) {
 	if first {
 		e.first = now
 	}
-	e.last, e.at = s, now
+	e.last, e.at, e.clients = s, now, s.Clients
 	if s.Renderers > 0 {
 		e.slots = float64(s.Slots) / float64(s.Renderers)
 	}
@@ -90,7 +102,9 @@ func (e *Estimator) Note(now time.Time, s Sample) {
 // minute the estimate is at least the number of living renderers.
 func (e *Estimator) keep(now time.Time, living int) {
 	known := 1 - math.Exp(-now.Sub(e.first).Seconds()/smooth.Seconds())
-	exact := (e.granted + e.refused) / known * e.service / (Target * max(e.slots, 1))
+	fair := FairShare * Target * max(float64(e.last.Slots), e.slots, 1)
+	e.total = (e.granted + e.refused) / known * e.service
+	exact := (e.total - e.beyond(fair, known)) / (Target * max(e.slots, 1))
 	if now.Sub(e.first) < smooth {
 		exact = max(exact, float64(living)/reserve)
 		e.renderers = max(e.renderers, living)
@@ -104,6 +118,14 @@ func (e *Estimator) keep(now time.Time, living int) {
 	}
 	e.recent = append(e.recent, answer{now, wanted})
 	e.renderers = max(1, int(math.Ceil(exact)), min(e.renderers, e.recent[0].wanted))
+}
+
+// beyond returns the slots that single clients ask beyond their fair share.
+func (e *Estimator) beyond(fair, known float64) (beyond float64) {
+	for _, c := range e.clients {
+		beyond += max(0, c.Work*e.granted/known*e.service+c.Refused*e.service-fair)
+	}
+	return min(beyond, e.total)
 }
 
 // Renderers returns the right number of renderers; 1 without samples.

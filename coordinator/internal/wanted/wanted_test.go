@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 )
 
 // fleet simulates renderers under an autoscaler: it adds wanted renderers, which take a minute to
@@ -144,5 +146,36 @@ func TestNoRendererLives(t *testing.T) {
 	}
 	if got := e.Renderers(); got > 2 {
 		t.Errorf("%d renderers without requests", got)
+	}
+}
+
+// One client that hammers is no reason to add renderers, with little other load or none. The same load
+// of many clients is a reason, and the load of a client that per-ip does not limit is one too.
+func TestOneClientIsNoReason(t *testing.T) {
+	run := func(clients []demand.Load) int {
+		e := New()
+		s := Sample{Slots: 2, Renderers: 1, Busy: 2, Clients: clients}
+		for second := range 600 {
+			e.Note(time.Unix(int64(second), 0), s)
+			s.Granted += 10
+			s.Refused += 40
+		}
+		return e.Renderers()
+	}
+	if n := run([]demand.Load{{Work: 1, Refused: 40}}); n != 1 {
+		t.Errorf("%d renderers for one client", n)
+	}
+	if n := run([]demand.Load{{Work: 0.8, Refused: 40}, {Work: 0.2}}); n != 1 {
+		t.Errorf("%d renderers for one client and another", n)
+	}
+	if n := run(nil); n != 8 {
+		t.Errorf("%d renderers for clients without a limit, want 10 slots at 0.7", n)
+	}
+	var many []demand.Load
+	for range 50 {
+		many = append(many, demand.Load{Work: 0.02, Refused: 0.8})
+	}
+	if n := run(many); n != 8 {
+		t.Errorf("%d renderers for many clients", n)
 	}
 }

@@ -145,7 +145,7 @@ type answer struct {
 func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, err error) {
 	if a.config.Paused(r.Flight.Lane) {
 		a.CountRefusal(throttle.Lane)
-		return nil, false, a.pausedLane(r.Flight.Lane)
+		return nil, false, a.paused()
 	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
 	a.decisions.count(said.decisions...)
@@ -158,10 +158,10 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 	return a.leases.open(said.end), false, nil
 }
 
-func (a *Admitter) pausedLane(lane renderjob.Lane) error {
+func (a *Admitter) paused() error {
 	paused := a.config.Throttles.Get(throttle.Lane)
 	paused.Sentence = "An operator paused thumbnails of this kind"
-	return paused.Refuse(0, "lane %s takes no jobs until the pause ends", lane)
+	return paused.Refuse(0, "ask again when they render again")
 }
 
 // ask asks the first coordinator that answers. It tries three times, because a coordinator may

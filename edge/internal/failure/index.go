@@ -82,6 +82,10 @@ func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 	var failing []lease.Failing
 	for _, e := range entries {
 		if e.Failing.Failures = counts[e.Counter]; e.Failing.Failures > 0 {
+			e.Failing.Limit = m.settings.Max
+			if e.Failing.Failures >= m.settings.Max {
+				e.Failing.Again = e.Failing.Last.Add(m.settings.Duration)
+			}
 			failing = append(failing, e.Failing)
 		}
 	}

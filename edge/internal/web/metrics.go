@@ -8,7 +8,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
+	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
 type metrics struct {
@@ -54,6 +56,26 @@ func (h *Handler) Requests() map[string]int64 {
 	return all
 }
 
+// Times returns the number of answers by time, as lease.Status has them, of the outcomes that say how
+// fast the cluster is.
+func (h *Handler) Times() map[string][]int64 {
+	all := map[string][]int64{}
+	for _, outcome := range []string{string(obtain.Hit), string(obtain.Rendered)} {
+		var m dto.Metric
+		if h.metrics.seconds.WithLabelValues(outcome).(prometheus.Metric).Write(&m) != nil {
+			continue
+		}
+		var counts []int64
+		before := uint64(0)
+		for _, bucket := range m.GetHistogram().GetBucket() {
+			counts = append(counts, int64(bucket.GetCumulativeCount()-before)) //nolint:gosec // far below the bound
+			before = bucket.GetCumulativeCount()
+		}
+		all[outcome] = append(counts, int64(m.GetHistogram().GetSampleCount()-before)) //nolint:gosec // as above
+	}
+	return all
+}
+
 func newMetrics(r prometheus.Registerer) metrics {
 	m := metrics{
 		known: &sync.Map{},
@@ -62,8 +84,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 		}, []string{"grammar", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_edge_request_seconds", Help: "Time from a request to the end of its answer, by outcome.",
-			// The buckets of Wikimedia's exporter, and smaller ones for hits.
-			Buckets: []float64{.001, .0025, .005, .01, .02, .05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 120},
+			Buckets: lease.TimeBounds(),
 		}, []string{"outcome"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_failures_total", Help: "Answers without a thumbnail, by kind of fault.",

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -10,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
 // refuse answers with an error, as its fault's kind says.
@@ -47,12 +50,25 @@ func (x *exchange) refuse(err error) {
 	if header.Get("Server-Timing") == "" {
 		x.tellTiming(nil)
 	}
+	x.logRefusal(f, err)
+	x.writeFault(f, traits.Status)
+}
+
+// logRefusal logs faults of ours each, and refusals of throttles and closed hosts sampled by cause.
+func (x *exchange) logRefusal(f *fault.Fault, err error) {
 	level := slog.LevelDebug
-	if traits.Status >= http.StatusInternalServerError {
+	switch {
+	case f.Throttle != "":
+		x.handler.refusals.Note(refusals.Refusal{Cause: f.Throttle, Client: x.client.Key, Path: x.r.URL.Path, Error: f})
+	case errors.Is(err, objectstore.ErrRefused):
+		x.handler.refusals.Note(refusals.Refusal{
+			Cause: string(f.Kind), Client: x.client.Key, Path: x.r.URL.Path, Error: f,
+			Remedy: "add the host to hosts, or the network to allow, of this entry of store.originals, if thumbmill may read from there",
+		})
+	case f.Kind.Traits().Status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
 	}
 	x.handler.log.Log(x.r.Context(), level, "refuse request", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
-	x.writeFault(f, traits.Status)
 }
 
 // jittered returns a random time between after and one and a half times after, plus at most a second,

@@ -23,6 +23,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -49,6 +50,7 @@ type Handler struct {
 	log      *slog.Logger
 	metrics  metrics
 	tracer   *tracing.Tracer
+	refusals *refusals.Log
 	control  string // Cache-Control of a thumbnail with the default age, edge.max_age
 
 	unbelieved sync.Once // logs the first proxy that is not trusted
@@ -70,7 +72,7 @@ func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
 		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics),
-		tracer: c.Tracer, control: control(s.Edge, s.Edge.MaxAge),
+		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
 	}
 }
 

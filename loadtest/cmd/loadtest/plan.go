@@ -95,6 +95,7 @@ func inside(x, low, high float64) bool { return x > low && x < high }
 type planning struct {
 	subject         subject
 	growth, cheaper float64
+	rate            float64
 	sites           int
 	restart         time.Duration
 	machine         plan.Machine
@@ -144,6 +145,7 @@ func planCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	p.subject.flags(f)
+	f.Float64Var(&p.rate, "rate", 1, "so many times the profile's requests")
 	f.Float64Var(&p.growth, "growth", .3, "growth of requests in a year: 0.3 means 30 %")
 	f.IntVar(&p.sites, "sites", 2, "number of sites with equal shares of the renderers; the plan survives the loss of one site")
 	f.DurationVar(&p.restart, "restart", 30*time.Second, "time that a restart of a renderer takes")
@@ -160,12 +162,16 @@ func planCommand() *cobra.Command {
 
 // answerAll computes today's line and the lines of the scenarios, and writes them.
 func (p *planning) answerAll() (err error) {
+	if !inside(p.rate, 0, 1e6) {
+		return fmt.Errorf("--rate is %v: write a number between 0 and a million", p.rate)
+	}
 	if !inside(p.growth, -1, 1000) || !inside(p.cheaper, 0, 1000) || p.sites < 2 || p.restart < time.Second {
 		return errors.New("--growth must be between -1 and 1000, --cheaper between 0 and 1000, --sites at least 2 and --restart at least 1s")
 	}
 	if p.p, err = p.subject.profile(p.cmd); err != nil {
 		return err
 	}
+	p.p = p.p.Scaled(p.rate, 1)
 	today, err := p.answer("today", p.p, plan.Scenario{}, "")
 	if err != nil {
 		return err
@@ -192,7 +198,7 @@ func (p *planning) answerAll() (err error) {
 // answer computes one line.
 func (p *planning) answer(what string, profile plan.Profile, s plan.Scenario, note string) (plan.Result, error) {
 	r, err := plan.Renderers(profile, p.subject.cluster(), s, p.subject.target, func(r plan.Result) {
-		p.cmd.PrintErrf("%s: %d renderers, %.0f %% busy: %.2f %% wait longer, %.3f %% are refused\n", what, r.Renderers, 100*r.Use, 100*r.Late.Mean, 100*r.Refused.Mean)
+		p.cmd.PrintErrf("%s: try %d renderers\n", what, r.Renderers)
 	})
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", what, err)
@@ -221,16 +227,15 @@ func (p *planning) write(today plan.Result) error {
 	binds := plan.Binds(p.p, p.machine, today.Renderers)
 	out := p.cmd.OutOrStdout()
 	if p.html != "" {
-		if err := toFile(p.html, func(page io.Writer) error { return p.page(page, today) }); err != nil {
+		if err := toFile(p.html, func(page io.Writer) error { return p.page(page, today, binds) }); err != nil {
 			return err
 		}
 	}
 	if p.asJSON {
-		return json.NewEncoder(out).Encode(map[string]any{"answers": p.rows, "resources": binds})
+		return errors.Join(json.NewEncoder(out).Encode(map[string]any{"answers": p.rows, "resources": binds}), plan.Check(binds))
 	}
 	mean, variation := p.p.Moments()
-	_, _ = fmt.Fprintf(out, "%.1f requests a second, %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused\n\n",
-		p.p.Rate(), 1000*mean, variation, 100*p.subject.target.Share, p.subject.wait, 100*p.subject.target.Refused)
+	_, _ = fmt.Fprintf(out, "%s\n\n", p.asked())
 	first := queueing.SlotsFor(p.p.Rate(), mean, variation, p.subject.target.Wait, p.subject.target.Share)
 	_, _ = fmt.Fprintf(out, "first answer, by a closed form: %d slots, %d renderers\n\n", first, (first+p.p.Slots-1)/p.p.Slots)
 	p.table(out)
@@ -239,7 +244,18 @@ func (p *planning) write(today plan.Result) error {
 		_, _ = fmt.Fprintf(out, "%s%s %.0f %%", map[bool]string{true: "", false: ", "}[i == 0], r.Name, 100*r.Use)
 	}
 	_, err := fmt.Fprintln(out)
-	return err
+	return errors.Join(err, plan.Check(binds))
+}
+
+// asked says what is planned for.
+func (p *planning) asked() string {
+	mean, variation := p.p.Moments()
+	from := "the profile of " + p.subject.file
+	if p.subject.prometheus != "" {
+		from = fmt.Sprintf("the last %v", p.subject.window)
+	}
+	return fmt.Sprintf("%.1f renders a second are asked for (%s), %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused",
+		p.p.Rate(), from, 1000*mean, variation, 100*p.subject.target.Share, p.subject.wait, 100*p.subject.target.Refused)
 }
 
 func (p *planning) table(out io.Writer) {
@@ -258,7 +274,7 @@ func (p *planning) table(out io.Writer) {
 func percent(s plan.Share) string { return fmt.Sprintf("%.2f ± %.2f %%", 100*s.Mean, 100*s.Half) }
 
 // page plots waits and refusals against the number of renderers and the number of requests.
-func (p *planning) page(out io.Writer, today plan.Result) error {
+func (p *planning) page(out io.Writer, today plan.Result, binds []plan.Resource) error {
 	var late, refused, waits plot.Line
 	late.Name, refused.Name, waits.Name = "wait longer", "refused", "p95"
 	for n := max(1, today.Renderers/2); n <= today.Renderers*3/2+1; n += max(1, today.Renderers/12) {
@@ -279,11 +295,11 @@ func (p *planning) page(out io.Writer, today plan.Result) error {
 		}
 		more.Points = append(more.Points, plot.Point{X: math.Round(100 * factor), Y: 1000 * r.P95})
 	}
-	t, err := template.New("plan").Parse(planPage)
+	t, err := template.New("plan").Funcs(template.FuncMap{"share": percent, "ms": func(s float64) string { return fmt.Sprintf("%.0f", 1000*s) }, "busy": func(s float64) string { return fmt.Sprintf("%.0f %%", 100*s) }}).Parse(planPage)
 	if err != nil {
 		return err
 	}
-	return t.Execute(out, map[string]any{"Rows": p.rows, "Plots": []template.HTML{
+	return t.Execute(out, map[string]any{"Asked": p.asked(), "Rows": p.rows, "Today": today.Renderers, "Binds": binds, "Plots": []template.HTML{
 		plot.Plot{Title: "Requests that wait longer than the target, or are refused", X: "renderers", Y: "%", Lines: []plot.Line{late, refused}}.SVG(),
 		plot.Plot{Title: "Wait", X: "renderers", Y: "ms", Lines: []plot.Line{waits}}.SVG(),
 		plot.Plot{Title: fmt.Sprintf("Wait with %d renderers", today.Renderers), X: "% of today's requests", Y: "ms", Lines: []plot.Line{more}}.SVG(),
@@ -291,9 +307,11 @@ func (p *planning) page(out io.Writer, today plan.Result) error {
 }
 
 const planPage = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Capacity plan</title>
-<style>:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem } svg { width: 100%; height: auto } td, th { text-align: left; padding: .2rem .8rem .2rem 0 }</style></head>
-<body><h1>Capacity plan</h1><table><tr><th></th><th>renderers</th><th>slots</th><th>note</th></tr>
-{{range .Rows}}<tr><th scope="row">{{.What}}</th><td>{{.Renderers}}</td><td>{{.Slots}}</td><td>{{.Note}}</td></tr>{{end}}</table>
+<style>:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem } svg { width: 100%; height: auto } td, th { text-align: left; padding: .2rem .8rem .2rem 0 } .wide { overflow-x: auto } .bad { color: light-dark(#b3261e, #ff8a80); font-weight: 600 }</style></head>
+<body><h1>Capacity plan</h1><p>{{.Asked}}.</p>
+<div class="wide"><table><tr><th></th><th>renderers</th><th>slots</th><th>busy</th><th>p50 ms</th><th>p95 ms</th><th>wait longer</th><th>refused</th><th>note</th></tr>
+{{range .Rows}}<tr><th scope="row">{{.What}}</th><td>{{.Renderers}}</td><td>{{.Slots}}</td><td>{{busy .Use}}</td><td>{{ms .P50}}</td><td>{{ms .P95}}</td><td>{{share .Late}}</td><td>{{share .Refused}}</td><td>{{.Note}}</td></tr>{{end}}</table></div>
+<p>With {{.Today}} renderers, what binds first:</p><ul>{{range .Binds}}<li{{if .Remedy}} class="bad"{{end}}>{{.Name}} {{busy .Use}}{{with .Remedy}}: the plan cannot work; {{.}}{{end}}</li>{{end}}</ul>
 {{range .Plots}}<figure>{{.}}</figure>{{end}}</body></html>
 `
 
@@ -321,7 +339,7 @@ func simulateCommand() *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			_, _ = fmt.Fprintf(out, "%d renderers of %d slots, %.1f requests a second: %.0f %% busy, p50 %.0f ms, p95 %.0f ms; %s wait longer than %v, %s refused\n",
+			_, _ = fmt.Fprintf(out, "%d renderers of %d slots, %.1f renders a second are asked for: %.0f %% busy, p50 %.0f ms, p95 %.0f ms; %s wait longer than %v, %s refused\n",
 				renderers, p.Slots, p.Rate(), 100*r.Use, 1000*r.P50, 1000*r.P95, percent(r.Late), s.wait, percent(r.Refused))
 			_, err = fmt.Fprintf(out, "simulated in %.1f s. %s\n", time.Since(began).Seconds(), scaling)
 			return err
@@ -335,4 +353,4 @@ func simulateCommand() *cobra.Command {
 }
 
 // scaling explains the range of a result.
-const scaling = "k times the renderers with k times the requests have no longer waits and no more refusals, for any k of at least 1: a larger pool with one queue and the same utilisation has shorter waits (Smith and Whitt, Resource sharing for efficiency in traffic systems, 1981). This holds until another resource than slots is the bottleneck: one coordinator grants more than 100,000 requests a second (docs/benchmarks.md)."
+const scaling = "k times the renderers with k times the requests wait no longer and refuse no more, for any k of 1 and above: one queue for a larger pool that is as busy waits less (docs/capacity.md). That holds up to where something else than slots binds: one coordinator grants more than 100,000 requests a second (docs/benchmarks.md)."

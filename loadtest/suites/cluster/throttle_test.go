@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -87,6 +88,46 @@ func TestAFloodWaitsForItself(t *testing.T) {
 	}
 	for n := before + 1; n < 21; n++ {
 		<-order
+	}
+}
+
+// One client that hammers a small cluster is refused by per-ip, and sixteen others are served. The report
+// names the client once, and no renderer is wanted for it.
+func TestOneClientIsNoLackOfRenderers(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Throttle.PerIP.Workers, s.Throttle.PerIP.MaxQueue = 50, 1000
+		waitLong(s)
+	}})
+	co := c.Coordinators[0]
+	give(t, co, directive.Limit, "lane:standard", map[string]any{"max_queue": 40})
+	wanted := reportOf(t, co).Wanted
+	for n := range 60 {
+		landscape(c, fmt.Sprintf("%d.jpg", n))
+	}
+	release := c.Hooks.Hold()
+	var hammering, others []<-chan Answer
+	for n := range 44 {
+		hammering = append(hammering, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice))
+	}
+	Eventually(t, "per-ip refuses what is more than half of the lane", func() bool { return c.decisions("per-ip", "refuse") == 24 })
+	for n := range 16 {
+		others = append(others, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/100x/%d.jpg", 44+n), fmt.Sprintf("198.51.100.%d", n)))
+	}
+	Eventually(t, "the others wait", func() bool { return c.Held(throttle.Lane)+c.Waiting(throttle.Lane) == 36 })
+	release()
+	for _, answer := range others {
+		(<-answer).Wants(t, 200)
+	}
+	for _, answer := range hammering {
+		<-answer
+	}
+	Eventually(t, "the report names the client, once", func() bool {
+		all := reportOf(t, co).Clients
+		return len(all) > 0 && all[0].Name == alice && all[0].RefusedShare == 1 && all[0].WorkShare > 0.5 && len(all[0].By) == 1
+	})
+	if r := reportOf(t, co); r.Refusals["lane"] != 0 || r.Wanted > wanted {
+		t.Errorf("lanes refuse %v a second, %d renderers are wanted after %d", r.Refusals["lane"], r.Wanted, wanted)
 	}
 }
 

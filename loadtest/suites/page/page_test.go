@@ -1,7 +1,9 @@
 package page
 
 import (
+	"cmp"
 	"context"
+	_ "embed"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -114,8 +116,8 @@ func open(t *testing.T, url string, width, height int64) *browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()),
 		chromedp.WSURLReadTimeout(time.Minute))
 	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // chromedp does not know all events of newer browsers
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // it does not know all of a newer browser's events
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(func() {
 		cancel()
 		end()
@@ -209,60 +211,98 @@ func start(t *testing.T) (*cluster.Cluster, string) {
 	return c, serve(t, c.Coordinators[0])
 }
 
-// The page answers the four questions of an operator: which clients are refused and why, which
-// originals fail and how, which lane is behind, and how many renderers are enough. Then the
-// operator acts.
+// visit opens a page of the operators' page.
+func (b *browser) visit(page string) {
+	b.t.Helper()
+	js[any](b, fmt.Sprintf("location.hash = %q", "#/"+page))
+	b.do(chromedp.WaitVisible(fmt.Sprintf("[data-page=%q]", cmp.Or(strings.Split(page, "/")[0], "overview")), chromedp.ByQuery))
+}
+
+// The questions of an operator: who is refused and why; what fails and when it is tried again; what is
+// slow; how many renderers are enough. Then what can be done.
 func TestAnOperatorsQuestions(t *testing.T) {
 	c, address := start(t)
-	b := open(t, address, 1280, 900)
-	b.sees("#attention", "per-ip refuses")
-	b.sees("#attention", "most of all "+greedy)
-	b.sees("#attention", "bad.jpg (undecodable)")
-	b.sees("table[data-table=throttles]", "One client renders more at once")
-	b.sees("table[data-table=refused-clients]", greedy+"\tper-ip")
-	b.sees("table[data-table=failing]", "undecodable")
-	b.sees("table[data-table=lanes]", "standard")
-	b.sees("#wanted", "renderers wanted")
-	b.sees("#versions", "Renderers draw with")
-	b.sees("table[data-table=requests]", "The thumbnail was stored already.")
-	b.sees("table[data-table=edges]", c.Settings.Coordinator.Servers[0])
-	b.sees("#tile-busy", "of 2")
+	b := open(t, address, 1400, 900)
+	b.sees("#state", greedy)
+	b.sees("#attention-list", greedy+" has ")
+	b.sees("#attention-list", "of all refusals")
+	b.sees("#attention-list", "by per-ip")
+	b.sees("#attention-list", "bad.jpg (undecodable)")
+	b.sees("#attention-list", "Refused until")
+	b.sees("#chart-renders .legend", "p95")
+	b.sees("#chart-requests .legend", "stored")
+	b.sees("#chart-renderers .legend", "wanted")
+	if tall := js[int](b, "Math.ceil(document.querySelector('#charts').getBoundingClientRect().bottom)"); tall > 900 {
+		t.Errorf("the first screen ends at %d of 900 pixels", tall)
+	}
 	if file := os.Getenv("THUMBMILL_SCREENSHOT"); file != "" {
 		time.Sleep(time.Minute) // the plots of the picture need some history
 		b.photograph(file)
 	}
+	b.visit("clients")
+	b.sees("table[data-table=clients]", greedy)
+	b.visit("clients/" + greedy)
+	b.sees("[data-page=clients] .detail", "of the renderers’ time")
+	b.visit("originals")
+	b.sees("table[data-table=failing]", "undecodable")
+	b.visit("throttles")
+	b.sees("table[data-table=throttles]", "One client renders more at once")
+	b.visit("lanes")
+	b.sees("table[data-table=lanes]", "standard")
+	b.visit("renderers")
+	b.sees("#wanted", "wanted for the requests")
+	b.sees("#versions", "Renderers draw with")
+	b.visit("edges")
+	b.sees("table[data-table=requests]", "The thumbnail was stored already.")
+	b.visit("coordinators")
+	b.sees("table[data-table=coordinators]", c.Settings.Coordinator.Servers[0])
 	b.blocksAnAddress(c)
 	b.changesALimit()
 	b.forgetsAFailure()
 }
 
-// blocksAnAddress blocks and unblocks an address in the dialogs, with a wrong token first.
+// blocksAnAddress goes through the dialogs, a wrong token included. Undo and the audit list follow.
 func (b *browser) blocksAnAddress(c *cluster.Cluster) {
 	b.t.Helper()
-	b.click(fmt.Sprintf("table[data-table=refused-clients] button[aria-label='Block %s']", greedy))
+	b.visit("")
+	b.click(fmt.Sprintf("#attention-list button[aria-label='Block %s']", greedy))
 	b.enter("#token input", "a-wrong-token-it-is")
 	b.click("#token .go")
 	b.sees("#token-error", "not the token")
 	b.enter("#token input", secret)
 	b.click("#token .go")
+	b.sees("#act-title", "Refuse everything to "+greedy)
+	b.sees("#act-text", "renders/s now")
 	b.enter("#act input[name=who]", "Ann")
+	b.enter("#act input[name=why]", " ")
+	js[any](b, "document.querySelector('#act input[name=why]').value = ''")
 	b.click("#act .go")
 	if !js[bool](b, "document.getElementById('act').open") {
 		b.t.Error("the dialog accepted a directive without a reason")
 	}
 	b.enter("#act input[name=why]", "renders everything at once")
 	b.click("#act .go")
-	b.sees("table[data-table=directives]", "renders everything at once")
-	cluster.Eventually(b.t, "the address is blocked", func() bool {
-		return c.Get(b.t.Context(), c.Edges[1], "/unsafe/100x/photo0.jpg", greedy).Status == http.StatusForbidden
-	})
-	b.click(fmt.Sprintf("table[data-table=directives] button[aria-label='Withdraw block %s/32']", greedy))
-	b.click("#act .go")
+	b.sees("#said", "Done.")
+	b.blocked(c, true)
+	b.click("#undo")
+	b.sees("#said", "Undone.")
+	b.blocked(c, false)
+	b.visit("actions")
 	b.sees("table[data-table=directives]", "No directive is in force.")
+	b.sees("table[data-table=audit]", "Ended early")
+	b.sees("table[data-table=audit]", "renders everything at once")
+}
+
+func (b *browser) blocked(c *cluster.Cluster, is bool) {
+	b.t.Helper()
+	cluster.Eventually(b.t, fmt.Sprint("it is kept out: ", is), func() bool {
+		return (c.Get(b.t.Context(), c.Edges[1], "/unsafe/100x/photo0.jpg", greedy).Status == http.StatusForbidden) == is
+	})
 }
 
 func (b *browser) changesALimit() {
 	b.t.Helper()
+	b.visit("throttles")
 	b.click("table[data-table=rules] button[aria-label='Change per-ip']")
 	b.enter("#act input[name=workers]", "1")
 	b.enter("#act input[name=max_queue]", "0") // the browser refuses this value
@@ -276,44 +316,67 @@ func (b *browser) changesALimit() {
 
 func (b *browser) forgetsAFailure() {
 	b.t.Helper()
-	b.click("table[data-table=failing] button")
+	b.visit("originals")
+	b.click("table[data-table=failing] button[aria-label^=Try]")
 	b.sees("#act-title", "Forget the failures of bad.jpg")
 	b.enter("#act input[name=why]", "uploaded anew")
 	b.do(chromedp.SendKeys("#act input[name=why]", kb.Enter, chromedp.ByQuery))
+	b.visit("actions")
 	b.sees("table[data-table=directives]", "Forget the failures of bad.jpg")
 }
 
-// The page works on a phone, in dark mode, with a keyboard and with a screen reader.
+//go:embed testdata/axe.min.js
+var axe string
+
+// pages are all pages of the operators' page.
+func pages() []string {
+	return []string{"", "clients", "originals", "throttles", "lanes", "renderers", "coordinators", "edges", "actions"}
+}
+
+// accessible runs the rules of axe-core on the page as it is.
+func (b *browser) accessible(where, options string) {
+	b.t.Helper()
+	var violations []string
+	b.do(chromedp.Evaluate(`axe.run(`+options+`).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.map(n => n.target + " " + n.failureSummary).slice(0, 2).join("; ")))`, &violations,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	for _, v := range violations {
+		b.t.Errorf("%s: %s", where, v)
+	}
+}
+
+// weight is the number of bytes of the page and all its files.
+func (b *browser) weight() int {
+	b.t.Helper()
+	return js[int](b, "performance.getEntries().filter(e => ['navigation', 'script', 'link', 'css'].includes(e.initiatorType)).reduce((n, e) => n + e.encodedBodySize, 0)")
+}
+
+// With a phone, in the dark, by keyboard and with a screen reader.
 func TestThePageIsForEverybody(t *testing.T) {
 	_, address := start(t)
-	b := open(t, address, 390, 800)
-	b.sees("#attention", "per-ip refuses")
-	if wide := js[int](b, "document.documentElement.scrollWidth"); wide > 390 {
-		t.Errorf("%d pixels wide on a phone of 390", wide)
-	}
-	colour := func(scheme string) string {
-		b.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
-		return js[string](b, "getComputedStyle(document.body).backgroundColor")
-	}
-	if light, dark := colour("light"), colour("dark"); light == dark {
-		t.Errorf("%s in the light and in the dark", light)
+	b := open(t, address, 390, 844)
+	b.sees("#attention-list", greedy+" has ")
+	b.sees("#chart-slots .legend", "busy")
+	if tall := js[int](b, "Math.ceil(document.querySelector('#charts').getBoundingClientRect().bottom)"); tall > 844 {
+		t.Errorf("the first screen ends at %d of 844 pixels", tall)
 	}
 	if file := os.Getenv("THUMBMILL_SCREENSHOT"); file != "" {
 		b.photograph(strings.TrimSuffix(file, ".png") + "-phone.png")
 	}
-	for what, expression := range map[string]string{
-		"a button or link without a name":       "[...document.querySelectorAll('button, a')].filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.textContent.trim())).length",
-		"a table without a caption":             "[...document.querySelectorAll('table')].filter(t => !t.caption?.textContent).length",
-		"a plot without words":                  "[...document.querySelectorAll('svg')].filter(s => !s.getAttribute('aria-label')).length",
-		"a field without a label":               "[...document.querySelectorAll('input, select')].filter(i => !i.labels.length).length",
-		"a link to nowhere":                     "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).length",
-		"two elements with one id":              "document.querySelectorAll('[id]').length - new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size",
-		"a button that a keyboard cannot reach": "[...document.querySelectorAll('button')].filter(e => e.tabIndex < 0).length",
-	} {
-		if n := js[int](b, expression); n > 0 {
-			t.Errorf("%d times %s", n, what)
+	if bytes := b.weight(); bytes < 50_000 || bytes > 150_000 {
+		t.Errorf("the page weighs %d bytes", bytes)
+	}
+	js[any](b, axe+"; 0")
+	for _, scheme := range []string{"light", "dark"} {
+		b.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+		for _, page := range pages() {
+			b.visit(page)
+			if wide := js[int](b, "document.documentElement.scrollWidth"); wide > 390 {
+				t.Errorf("%s: %d pixels wide on a phone of 390", page, wide)
+			}
+			b.accessible(scheme+" "+page, map[string]string{"light": "{}", "dark": `{ runOnly: ["color-contrast"] }`}[scheme])
 		}
 	}
+	b.visit("lanes")
 	const button = "table[data-table=lanes] button[aria-label='Pause bulk']"
 	b.do(chromedp.Focus(button, chromedp.ByQuery))
 	b.reports(2)
@@ -322,8 +385,31 @@ func TestThePageIsForEverybody(t *testing.T) {
 	}
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.sees("#token", "Enter the token")
+	b.accessible("the dialog", "{}")
 	b.do(chromedp.KeyEvent(kb.Escape))
 	if js[bool](b, "document.getElementById('token').open || document.getElementById('act').open") {
 		t.Error("Escape closes nothing")
+	}
+}
+
+// A client's address breaks between its numbers at most, and tables are searched, sorted and filtered.
+func TestTablesAreSearched(t *testing.T) {
+	_, address := start(t)
+	b := open(t, address, 1400, 900)
+	b.sees("#attention-list", greedy)
+	b.visit("clients")
+	b.sees("table[data-table=clients]", greedy)
+	rows := "document.querySelectorAll('table[data-table=clients] tbody tr').length"
+	eventually.Holds(t, 30*time.Second, "there are clients to search", func() bool { return js[int](b, rows) > 5 })
+	b.enter("input[aria-label^='Search: Clients']", greedy)
+	eventually.Holds(t, 30*time.Second, "one is found", func() bool { return js[int](b, rows) == 1 })
+	b.enter("input[aria-label^='Search: Clients']", "nobody at all")
+	b.sees("table[data-table=clients]", "Nothing matches.")
+	js[any](b, `document.querySelector("input[aria-label^='Search: Clients']").value = ""; document.querySelector("input[aria-label^='Search: Clients']").dispatchEvent(new Event("input"))`)
+	b.click("table[data-table=clients] th:nth-child(1) button")
+	sorted := `(() => { const names = [...document.querySelectorAll("table[data-table=clients] tbody tr")].map(r => r.dataset.key); return names.join() === names.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true })).join(); })()`
+	eventually.Holds(t, 30*time.Second, "names are sorted", func() bool { return js[bool](b, sorted) })
+	if broken := js[int](b, "[...document.querySelectorAll('table[data-table=clients] tbody td:first-child a')].filter(a => a.getClientRects().length > 1).length"); broken > 0 {
+		t.Errorf("%d addresses are broken into lines", broken)
 	}
 }

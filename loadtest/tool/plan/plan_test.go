@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -160,5 +161,22 @@ func TestBucketsThatFallByATrifleAreMended(t *testing.T) {
 	}
 	if times := p.Classes[0].Render; len(times) != 3 || times[1] != (Bucket{.5, .3}) {
 		t.Errorf("%v", times)
+	}
+}
+
+// A plan that takes more of a resource than there is cannot work, and says what would.
+func TestAnOverloadedPlanIsRefused(t *testing.T) {
+	p := Profile{Classes: []Class{{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: 171, Render: []Bucket{{Seconds: .1, Count: 1}}}}, Slots: 4, Bytes: 1e6}
+	if err := Check(Binds(p, Machine{Writes: 200}, 10)); err != nil {
+		t.Error(err)
+	}
+	err := Check(Binds(p, Machine{Writes: 100, Download: 10e6}, 10))
+	if !errors.Is(err, ErrOverloaded) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"171 % of store: take a store of 171 thumbnails a second, or 2 such stores", "171 % of download: take 18 renderers"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
 	}
 }

@@ -2,6 +2,9 @@ package plan
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"math"
 	"slices"
 
 	"github.com/thumbmill/thumbmill/loadtest/tool/workload"
@@ -16,26 +19,47 @@ type Machine struct {
 	Writes   float64 // thumbnails per second that the store accepts from all renderers
 }
 
-// Resource is a resource with its used share.
+// Resource is a resource that renders need, with the share that is used. Above 1 the plan cannot work.
 type Resource struct {
-	Name string
-	Use  float64
+	Name   string  `json:"name"`
+	Use    float64 `json:"use"`
+	Remedy string  `json:"remedy,omitempty"` // the change that makes the plan work; only above 1
+}
+
+// ErrOverloaded means that a plan needs more of a resource than there is.
+var ErrOverloaded = errors.New("the plan cannot work")
+
+// Check returns an error with ErrOverloaded that names each overloaded resource and its remedy.
+func Check(all []Resource) error {
+	var wrong []error
+	for _, r := range all {
+		if r.Use > 1 {
+			wrong = append(wrong, fmt.Errorf("%w: it takes %.0f %% of %s: %s", ErrOverloaded, 100*r.Use, r.Name, r.Remedy))
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // Binds returns the used shares with a number of renderers, the largest first.
 func Binds(p Profile, m Machine, renderers int) (all []Resource) {
 	mean, _ := p.Moments()
 	n := float64(renderers)
-	add := func(name string, used, there float64) {
-		if used > 0 && there > 0 {
-			all = append(all, Resource{name, used / there})
+	add := func(name string, used, there float64, remedy string) {
+		if used <= 0 || there <= 0 {
+			return
 		}
+		r := Resource{Name: name, Use: used / there}
+		if r.Use > 1 {
+			r.Remedy = remedy
+		}
+		all = append(all, r)
 	}
-	add("slots", p.Rate()*mean, n*float64(p.Slots))
-	add("processor", p.Rate()*p.CPU, n*m.Cores)
-	add("memory", float64(p.Slots)*m.Slot, m.Memory)
-	add("download", p.Rate()*p.Bytes, n*m.Download)
-	add("store", p.Rate(), m.Writes)
+	machines := func(used, each float64) string { return fmt.Sprintf("take %.0f renderers", math.Ceil(used/each)) }
+	add("slots", p.Rate()*mean, n*float64(p.Slots), machines(p.Rate()*mean, float64(p.Slots)))
+	add("processor", p.Rate()*p.CPU, n*m.Cores, machines(p.Rate()*p.CPU, m.Cores))
+	add("memory", float64(p.Slots)*m.Slot, m.Memory, fmt.Sprintf("give each renderer %.0f slots or %.0f GB", math.Floor(m.Memory/m.Slot), math.Ceil(float64(p.Slots)*m.Slot/1e9)))
+	add("download", p.Rate()*p.Bytes, n*m.Download, machines(p.Rate()*p.Bytes, m.Download))
+	add("store", p.Rate(), m.Writes, fmt.Sprintf("take a store of %.0f thumbnails a second, or %.0f such stores", math.Ceil(p.Rate()), math.Ceil(p.Rate()/m.Writes)))
 	slices.SortFunc(all, func(a, b Resource) int { return cmp.Compare(b.Use, a.Use) })
 	return all
 }

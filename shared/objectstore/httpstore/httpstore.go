@@ -235,7 +235,7 @@ func explain(err error) error {
 		err = wrapped.Unwrap()
 	}
 	if prohibited(err) {
-		return fmt.Errorf("%w: the host's address is in a closed network", objectstore.ErrRefused)
+		return fmt.Errorf("%w: the host's address is in a closed network: %w", objectstore.ErrRefused, err)
 	}
 	return err
 }

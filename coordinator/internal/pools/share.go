@@ -1,0 +1,80 @@
+package pools
+
+import (
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/throttle"
+)
+
+// shares are the places of a lane that each client holds or waits for. One client takes at most half of
+// a lane's queue, and a lane's refusal of the client that takes more than half of its places is a
+// refusal by per-ip: it says nothing about the number of renderers. A client that per-ip does not limit
+// has no such bound.
+type shares map[string]uint32
+
+// note counts places that a client takes of a pool, if the pool is a lane.
+func (p *pool) note(client string, places uint32) {
+	if p.tally.class != throttle.Lane {
+		return
+	}
+	if p.shares == nil {
+		p.shares = shares{}
+	}
+	p.shares[client] += places
+}
+
+// unnote undoes note.
+func (p *pool) unnote(client string, places uint32) {
+	if p.shares == nil {
+		return
+	}
+	if p.shares[client] -= places; p.shares[client] == 0 {
+		delete(p.shares, client)
+	}
+}
+
+// crowdedBy reports whether so many more places give a client more than half of a lane's queue. One
+// client may always take all places but one.
+func (p *pool) crowdedBy(client string, places uint32) bool {
+	if p.tally.class != throttle.Lane {
+		return false
+	}
+	bound := max(p.rule.maxQueue/2, p.rule.workers-min(p.rule.workers, 1), 1)
+	return p.shares[client] > 0 && p.shares[client]+places > bound
+}
+
+// mostlyOf reports whether a client asks for more than all places of a lane, and takes more than half of
+// the places that clients hold or wait for.
+func (p *pool) mostlyOf(client string) bool {
+	return p.tally.class == throttle.Lane && p.shares[client] > p.rule.workers && 2*p.shares[client] > p.places
+}
+
+// client returns the slot of the request's client (throttle per-ip), if per-ip limits the client.
+func (r *request) client() *slot {
+	for i := range r.slots {
+		if s := &r.slots[i]; s.pool.tally.class == throttle.PerIP && s.rule != nil && !s.rule.shadow {
+			return s
+		}
+	}
+	return nil
+}
+
+// blamed returns the slot that a refusal is counted for: the client's, if the client crowds the lane.
+func (r *request) blamed(by *slot) *slot {
+	if by == nil || by.rule == nil || !by.pool.mostlyOf(r.flow) {
+		return by
+	}
+	if own := r.client(); own != nil {
+		return own
+	}
+	return by
+}
+
+// observeWork reports for how long an ended lease held its place of a lane.
+func (t *Table) observeWork(r *request) {
+	for i := range r.slots {
+		if r.slots[i].pool.tally.class == throttle.Lane {
+			t.observer.Worked(r.flow, r.client() != nil, time.Since(r.since))
+		}
+	}
+}
