@@ -49,7 +49,7 @@ func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rende
 // coordinator passes a failure on to the flights that wait at its release, and a client that asks
 // after the answer must count by itself.
 func (on *rendering) render(ctx context.Context, l *leader, w work, g grant) {
-	r := &render{on: on, flight: l.flight, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
+	r := &render{on: on, flight: l.flight, lease: g.lease, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
 	err := r.publishAndWait(ctx)
 	g.lease.Release(r.outcome)
 	if err != nil {
@@ -74,6 +74,7 @@ func (on *rendering) job(w work) renderjob.Job {
 type render struct {
 	on      *rendering
 	flight  *flight.Flight[Thumb]
+	lease   admission.Lease
 	work    work
 	ticket  *ticket // the ride of a job that rides with another; else nil
 	convoy  *convoy // the convoy of its first flight; nil for other flights
@@ -151,6 +152,8 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 	switch result.State {
 	case renderjob.StateStarted:
 		r.started = true
+	case renderjob.StateFetching:
+		r.lease.LeaveLane()
 	case renderjob.StateRendered:
 		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		r.noteSteps(result)
