@@ -80,6 +80,7 @@ func TestTheWayOfAJob(t *testing.T) {
 		{name: "the client gets the picture before it is stored", want: whole, kept: true},
 		{name: "no client waits", world: func(w *world) { w.gone = true }, want: begun},
 		{
+			// the download takes this long, in the bubble's time
 			name: "the original comes slowly", on: map[string]func(*world){"fetch a.png": func(*world) { time.Sleep(10 * time.Second) }},
 			want: events(read, append([]string{"fetching"}, whole[len(read):]...)...), kept: true,
 		},

@@ -11,23 +11,27 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// slowHost is a store whose host "slow" sends nothing.
-type slowHost struct{ store }
+// slowHost is a store whose host "slow" sends nothing. It embeds the interface for the methods that a
+// source does not call.
+type slowHost struct {
+	objectstore.Store
+	others *store
+}
 
 func (s *slowHost) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	if objectstore.HostOf(at) == "slow" {
-		s.opened.Add(1)
+		s.others.opened.Add(1)
 		<-ctx.Done()
 		return nil, objectstore.Info{}, ctx.Err()
 	}
-	return s.store.Open(ctx, at)
+	return s.others.Open(ctx, at)
 }
 
 // All places of a slow host are taken, and more downloads wait for them: originals of other origins come.
 func TestASlowHostHoldsItsOwnDownloads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := &slowHost{store{size: 10, version: "v"}}
-		s := newSource(t, &st.store, func(c *Config) { c.Downloads, c.Originals = 2, st })
+		others := &store{size: 10, version: "v"}
+		s := newSource(t, others, func(c *Config) { c.Downloads, c.Originals = 2, &slowHost{others: others} })
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		for _, name := range []string{"a", "b", "c", "d", "e"} {
@@ -38,7 +42,7 @@ func TestASlowHostHoldsItsOwnDownloads(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if n := st.opened.Load(); n != 2 {
+		if n := others.opened.Load(); n != 2 {
 			t.Errorf("%d downloads of one host at once, want 2", n)
 		}
 		fetch(t, s, "local", "v").Release()
