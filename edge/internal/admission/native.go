@@ -57,9 +57,9 @@ func inLane(needs []throttle.Need) func(lease.Pool) bool {
 
 func (n native) request(r Request, needs []throttle.Need) lease.Request {
 	wait := n.queueWait
-	q := lease.Request{Client: r.Flight.Client, Cost: 1, Thumbnail: r.thumbnailKey()}
+	q := lease.Request{Client: r.Flight.Client, Cost: uint32(max(r.Flight.Weight, 1)), Thumbnail: r.thumbnailKey()} //nolint:gosec // bounded by the estimator
 	if r.Flight.Expensive != "" {
-		q.Cost = uint32(max(r.Flight.Places, 1)) //nolint:gosec // bounded by settings
+		q.Cost = max(q.Cost, uint32(max(r.Flight.Places, 1))) //nolint:gosec // bounded by settings
 	}
 	for _, need := range needs {
 		if !need.Limits.Shadow {

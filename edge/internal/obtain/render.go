@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nuid"
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -28,7 +27,7 @@ type rendering struct {
 	fleet     Fleet
 	stored    Stored
 	failures  Failures
-	costs     *cost.Book
+	costs     *costs
 	rides     *rides
 	deadline  deadline.Split
 	near      *near
@@ -37,9 +36,9 @@ type rendering struct {
 	log       *slog.Logger
 }
 
-func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rendering {
+func newRendering(c Config, learned *costs, together *rides, m metrics) *rendering {
 	return &rendering{
-		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: costs, rides: together,
+		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, rides: together,
 		near: &near{}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
@@ -262,7 +261,11 @@ func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(
 
 func (r *render) noteCost(took time.Duration) {
 	if r.work.expensive != "" {
-		r.on.costs.Note(r.work.expensive, r.work.bytes, took)
+		r.on.costs.book.Note(r.work.expensive, r.work.bytes, took)
+		return
+	}
+	if !r.work.bucketSeen {
+		r.on.costs.rates.Note(r.work.request.Target.Spec, r.work.bytes, took)
 	}
 }
 
