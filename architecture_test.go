@@ -323,6 +323,7 @@ var embeds = map[string]string{
 	"renderer/internal/engine: lacking":         "engine.Workers without a program, in a test",
 	"renderer/internal/pipeline: originals":     "an objectstore.Store that notes questions, in a test",
 	"renderer/internal/source: store":           "an objectstore.Store that breaks off, in a test",
+	"renderer/internal/source: slowHost":        "an objectstore.Store with a host that sends nothing, in a test",
 	"shared/logging: traced":                    "a slog.Handler that adds the trace",
 	"shared/objectstore/directory: section":     "an objectstore.Object that is a part of a file",
 	"shared/objectstore/directory: whole":       "an objectstore.Plain, which is all of a file",

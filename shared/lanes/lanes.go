@@ -8,7 +8,8 @@
 //  1. Work that no client waits for goes into bulk.
 //  2. Renders that may take long go into expensive: renders of an expensive type
 //     (throttle.expensive.types), renders of drawings and animations, whose size does not
-//     predict their duration, and renders of an original of LongBytes or more. A drawing such
+//     predict their duration, renders of an original of LongBytes or more, and renders with an
+//     estimated processor time of LongCost or more, such as a WebP of 20 megapixels. A drawing such
 //     as an SVG therefore runs in the expensive lane even if its type is not expensive, and
 //     does not count in the pool of a type.
 //  3. All others go into standard. The renderer sends a render on to expensive if the original
@@ -17,6 +18,7 @@ package lanes
 
 import (
 	"slices"
+	"time"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -29,6 +31,9 @@ const (
 	// LongArea is the largest number of pixels, over all frames, of a render that does not take long: about a
 	// second of decoding on one core. The size in bytes does not matter.
 	LongArea = 50_000_000
+	// LongCost is the least estimated processor time of a render that takes long for any original. The
+	// largest usual size, 3840 pixels, takes less in every format.
+	LongCost = 2 * time.Second
 )
 
 const (
@@ -44,6 +49,7 @@ type Work struct {
 	Types     []thumbnail.Type // of the original and of the pictures in filters, by their names
 	Expensive bool             // one of Types is an expensive type
 	Bytes     int64            // of the original
+	Cost      time.Duration    // the estimated processor time of the render; 0 = unknown
 	Bulk      bool             // no client waits
 }
 
@@ -52,7 +58,7 @@ func For(w Work) renderjob.Lane {
 	switch {
 	case w.Bulk:
 		return renderjob.LaneBulk
-	case w.Expensive, w.Bytes >= LongBytes, slices.ContainsFunc(w.Types, Unforeseeable):
+	case w.Expensive, w.Bytes >= LongBytes, w.Cost >= LongCost, slices.ContainsFunc(w.Types, Unforeseeable):
 		return renderjob.LaneExpensive
 	}
 	return renderjob.LaneStandard

@@ -12,6 +12,8 @@ func Fault(err error) *fault.Fault {
 	switch {
 	case errors.Is(err, ErrRefused):
 		return fault.Wrap(err, fault.Forbidden, "this server reads no originals from this host")
+	case errors.Is(err, ErrSlow):
+		return fault.Wrap(err, fault.OriginalStore, "the original's own server sends too slowly")
 	case errors.Is(err, ErrElsewhere):
 		return fault.Wrap(err, fault.OriginalStore, "the original's own server failed")
 	}

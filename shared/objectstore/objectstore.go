@@ -9,6 +9,7 @@ package objectstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -35,6 +36,9 @@ var ErrRefused = errors.New("the settings forbid this source of originals")
 // ErrElsewhere means that one of many hosts failed. The circuit breaker of the store does not count
 // it, since other hosts may work.
 var ErrElsewhere = errors.New("the original's own server failed")
+
+// ErrSlow means that a host sends an original more slowly than renderer.min_rate. It is an ErrElsewhere.
+var ErrSlow = fmt.Errorf("%w: it sends too slowly", ErrElsewhere)
 
 // Store stores objects by container and path. Its methods are safe for concurrent use. They return
 // ErrNotFound (possibly wrapped) for absent objects, and end when ctx ends.

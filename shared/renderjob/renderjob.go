@@ -175,7 +175,10 @@ type State string
 // Gone. Then come Rendered and Stored, or Failed. For an image above MaxInline, Stored comes without
 // Rendered.
 const (
-	StateStarted  State = "started"
+	StateStarted State = "started"
+	// StateFetching says that the original comes slowly: the job takes no room of jobs that could render
+	// until its bytes are there. It comes at most once for each picture that the job reads.
+	StateFetching State = "fetching"
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
 	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason
 	StateFailed   State = "failed"   // Fault has the reason

@@ -258,7 +258,8 @@ type Renderer struct {
 	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that a tool makes smaller; the table of formats lists the allowed ones
 	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`   // largest original; larger ones are refused
 	MaxPixels          int64         `koanf:"max_pixels"`           // most pixels of an original; a quarter of it for decoders that hold the whole picture in memory
-	Downloads          int           `koanf:"downloads"`            // originals that are fetched at once
+	Downloads          int           `koanf:"downloads"`            // originals that are fetched at once from each loader, and from each host of a loader of URLs
+	MinRate            Bytes         `koanf:"min_rate"`             // least bytes a second of an original from another site (http); a slower one is given up, and after three in a row its host for 30 s; 0 = any rate
 	TempDir            string        `koanf:"temp_dir"`             // folder for originals; "" = the default folder of the system
 	TempBytes          Bytes         `koanf:"temp_bytes"`           // largest size of temp_dir: originals in use, and originals kept for other sizes
 }
@@ -373,7 +374,7 @@ func Default() Settings {
 			Ahead: 1, Batch: 16, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,
 			MemoryLimit: 3 << 30, MaxOriginalBytes: 4 << 30, MaxPixels: 400_000_000,
 			Recycle: 1000, Sandbox: []string{"no_new_privs", "rlimits", "landlock", "seccomp"},
-			Downloads: 8, TempBytes: 16 << 30,
+			Downloads: 8, MinRate: 16 << 10, TempBytes: 16 << 30,
 		},
 		Render: Render{
 			Quality: 87, QualityLow: 40, ChromaSubsampling: "4:2:0", MaxAnimatedArea: 100_000_000,

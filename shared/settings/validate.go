@@ -279,6 +279,7 @@ func (r Renderer) check(c *checker) {
 	within(c, "renderer.max_pixels", r.MaxPixels, 1, 10_000_000_000)
 	within(c, "renderer.recycle", r.Recycle, 0, 1_000_000)
 	within(c, "renderer.downloads", r.Downloads, 1, 1024)
+	c.require(r.MinRate <= 1<<30, "renderer.min_rate", "%v a second is more than any host sends: write at most 1 GiB, such as 16KiB, or 0 for any rate", r.MinRate)
 	c.require(r.TempBytes >= r.MaxOriginalBytes, "renderer.temp_bytes", "%v is too little for the largest original: write at least renderer.max_original_bytes (%v)", r.TempBytes, r.MaxOriginalBytes)
 	for _, layer := range r.Sandbox {
 		c.oneOf("renderer.sandbox", layer, SandboxLayers()...)

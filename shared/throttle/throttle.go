@@ -68,7 +68,10 @@ type Request struct {
 	Expensive thumbnail.Type // first expensive type among its pictures, else ""
 	Places    int            // places that an expensive original takes of its type's pool; at least 1
 	Lane      renderjob.Lane
-	Rides     bool // shares another flight's job, and takes no place of the lane
+	// Weight is the places that the request's estimated cost takes of its client's and its original's
+	// pool, and at most half of each; 0 counts as 1.
+	Weight int
+	Rides  bool // shares another flight's job, and takes no place of the lane
 }
 
 // Table is the throttles, in the order in which a request meets them.
@@ -81,13 +84,13 @@ func All() Table {
 			Name: PerIP, Setting: "per_ip", Class: "ip", Kind: fault.Throttled, OfClient: true, CanShadow: true,
 			Sentence: "Too many thumbnails are rendered for your address at once",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
-			pool:     func(r Request, _ settings.Pool) (string, int) { return r.Client, count(!r.Exempt) },
+			pool:     func(r Request, l settings.Pool) (string, int) { return r.Client, count(!r.Exempt) * r.weight(l) },
 		},
 		{
 			Name: PerOriginal, Setting: "per_original", Class: "original", Kind: fault.Throttled, CanShadow: true,
 			Sentence: "Too many thumbnails of this original are rendered at once",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerOriginal },
-			pool:     func(r Request, _ settings.Pool) (string, int) { return r.Original.String(), 1 },
+			pool:     func(r Request, l settings.Pool) (string, int) { return r.Original.String(), r.weight(l) },
 		},
 		{
 			Name: Expensive, Setting: "expensive", Class: "expensive", Kind: fault.Throttled, CanShadow: true,
@@ -105,6 +108,9 @@ func All() Table {
 		{Name: Local, Kind: fault.Unavailable, Sentence: "No coordinator answers, and this edge is at its own limit of renders"},
 	}
 }
+
+// weight returns at most half of the pool's workers as places, so that no request takes all of them.
+func (r Request) weight(limits settings.Pool) int { return max(1, min(r.Weight, limits.Workers/2)) }
 
 func count(it bool) int {
 	if it {

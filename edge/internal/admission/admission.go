@@ -137,6 +137,7 @@ type answer struct {
 	done      bool       // another flight rendered this thumbnail meanwhile
 	decisions []decision // of the throttles that decided
 	end       func(Outcome)
+	narrow    func() // gives the lane's place back; nil: it stays until end
 }
 
 // Admit asks for all places that the flight needs. It returns a lease that the caller must
@@ -155,7 +156,7 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 	if err != nil || said.done {
 		return nil, said.done, err
 	}
-	return a.leases.open(said.end), false, nil
+	return a.leases.open(said.end, said.narrow), false, nil
 }
 
 func (a *Admitter) paused() error {

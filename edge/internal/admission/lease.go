@@ -40,6 +40,9 @@ type Lease interface {
 	// wait for the thumbnail then read it from the store, or get the fault. With another
 	// outcome, the coordinator lets one of those flights try.
 	Release(o Outcome)
+	// LeaveLane gives the lane's place back, and keeps all others. A daemon of PoolCounter's protocol
+	// keeps the lane's place until Release.
+	LeaveLane()
 }
 
 // leases counts the leases that an edge holds, and ends leases that nobody releases.
@@ -60,14 +63,17 @@ func newLeases(longest time.Duration, log *slog.Logger, r prometheus.Registerer)
 
 type held struct {
 	once    sync.Once
+	leave   sync.Once
 	end     func(Outcome)
+	narrow  func() // gives the lane's place back; nil: it stays
 	gauge   prometheus.Gauge
 	expired *time.Timer
 }
 
-// open returns a lease. end releases it at the coordinator.
-func (l *leases) open(end func(Outcome)) Lease {
-	one := &held{end: end, gauge: l.held}
+// open returns a lease. end releases it at the coordinator, and narrow gives its lane's place back; nil
+// means that the lease cannot give it back alone.
+func (l *leases) open(end func(Outcome), narrow func()) Lease {
+	one := &held{end: end, narrow: narrow, gauge: l.held}
 	one.gauge.Inc()
 	one.expired = time.AfterFunc(l.longest, func() {
 		l.log.Error("release a lease that nobody released", "after", l.longest)
@@ -82,4 +88,10 @@ func (h *held) Release(o Outcome) {
 		h.end(o)
 		h.gauge.Dec()
 	})
+}
+
+func (h *held) LeaveLane() {
+	if h.narrow != nil {
+		h.leave.Do(h.narrow)
+	}
 }

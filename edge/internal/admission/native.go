@@ -3,6 +3,8 @@ package admission
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/coordinators"
@@ -34,19 +36,30 @@ func (n native) ask(ctx context.Context, r Request, needs []throttle.Need) (answ
 		return refused(needs, said, n.queueWait)
 	}
 	granted := time.Now()
+	var narrowed atomic.Bool
 	return answer{decisions: granting(needs, said, granted.Sub(began)), end: func(o Outcome) {
-		if o.Stored && !r.Flight.Rides {
+		if o.Stored && !r.Flight.Rides && !narrowed.Load() {
 			n.paces.note(r.Flight.Lane, time.Since(granted))
 		}
 		held.Release(o.encode())
+	}, narrow: func() {
+		narrowed.Store(true)
+		held.Narrow(inLane(needs))
 	}}, nil
+}
+
+// inLane reports whether a pool is a lane's.
+func inLane(needs []throttle.Need) func(lease.Pool) bool {
+	return func(p lease.Pool) bool {
+		return slices.ContainsFunc(needs, func(n throttle.Need) bool { return n.Throttle.Name == throttle.Lane && n.Key == p.Key })
+	}
 }
 
 func (n native) request(r Request, needs []throttle.Need) lease.Request {
 	wait := n.queueWait
-	q := lease.Request{Client: r.Flight.Client, Cost: 1, Thumbnail: r.thumbnailKey()}
+	q := lease.Request{Client: r.Flight.Client, Cost: uint32(max(r.Flight.Weight, 1)), Thumbnail: r.thumbnailKey()} //nolint:gosec // bounded by the estimator
 	if r.Flight.Expensive != "" {
-		q.Cost = uint32(max(r.Flight.Places, 1)) //nolint:gosec // bounded by settings
+		q.Cost = max(q.Cost, uint32(max(r.Flight.Places, 1))) //nolint:gosec // bounded by settings
 	}
 	for _, need := range needs {
 		if !need.Limits.Shadow {

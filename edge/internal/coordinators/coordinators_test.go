@@ -206,6 +206,47 @@ func TestCoordinatorsThatFail(t *testing.T) {
 	}
 }
 
+// A lease that gives back the places of one pool keeps the others, at the next coordinator too.
+func TestALeaseNarrows(t *testing.T) {
+	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)
+	a := newEdge(t, "a", first.Address, second.Address)
+	wide := func(lane string) lease.Request {
+		r := request("x")
+		r.Wait = 1000 // longer than a coordinator settles
+		r.Pools = []lease.Pool{{Key: "lane:" + lane, Places: 1}, {Key: "ip:x", Places: limit}}
+		return r
+	}
+	h, _, err := a.Acquire(t.Context(), wide("l"))
+	if err != nil || h == nil {
+		t.Fatal(err)
+	}
+	h.Narrow(func(p lease.Pool) bool { return p.Key == "lane:l" })
+	alone := request("y")
+	alone.Wait, alone.Pools = 1000, []lease.Pool{{Key: "lane:l", Places: limit}}
+	free, answer, err := a.Acquire(t.Context(), alone)
+	if err != nil || free == nil {
+		t.Fatalf("the dropped pool is not free: %+v, %v", answer, err)
+	}
+	free.Release(lease.Stored, "")
+	if other, _, err := a.Acquire(t.Context(), wide("m")); other != nil || err != nil {
+		t.Errorf("the kept pool is free: %v", err)
+	}
+	first.Kill()
+	eventually.Holds(t, patience, "the next coordinator answers", func() bool {
+		address, _ := a.First(t.Context())
+		return address == second.Address
+	})
+	if other, _, err := a.Acquire(t.Context(), wide("n")); other != nil || err != nil {
+		t.Errorf("the kept pool is free at the next coordinator: %v", err)
+	}
+	h.Release(lease.Stored, "")
+	last, answer, err := a.Acquire(t.Context(), wide("o"))
+	if err != nil || last == nil {
+		t.Fatalf("a pool is held after the release: %+v, %v", answer, err)
+	}
+	last.Release(lease.Stored, "")
+}
+
 // Leases count at the next coordinator too, until the edge releases them.
 func TestALeaseMoves(t *testing.T) {
 	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)

@@ -2,7 +2,8 @@
 // an original that failed too often before it costs a renderer again.
 //
 // Each count is narrow. A damaged original counts per page, so one bad page does not block the
-// other pages. An overrun counts per thumbnail, so one huge size does not block the small sizes.
+// other pages. An overrun counts per thumbnail, so one huge size does not block the small sizes; overruns
+// at several sizes also count for all sizes that are as large (overruns.go).
 // Both count per version of the engine that draws the original's type, so an upgraded engine may
 // try at once. Faults of stores and queues never count: an outage must not block good originals.
 package failure
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -62,11 +64,11 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 	}
 	var keys []string
 	for _, engine := range engines {
-		keys = append(keys, m.page(s, engine), m.thumbnail(key, engine))
+		keys = append(keys, m.page(s, engine), m.thumbnail(key, engine), m.overruns(s, sizeOf(s), engine))
 	}
 	counts, err := m.counters.Counts(ctx, keys)
-	for i := 0; i < len(keys); i += 2 {
-		if counts[keys[i]] < m.settings.Max && counts[keys[i+1]] < m.settings.Max {
+	for of := range slices.Chunk(keys, len(keys)/len(engines)) {
+		if !slices.ContainsFunc(of, func(k string) bool { return counts[k] >= m.settings.Max }) {
 			return err // the original has not failed too often with this engine
 		}
 	}
@@ -92,6 +94,11 @@ func (m *Memory) Record(ctx context.Context, f *fault.Fault, s thumbnail.Spec, k
 		counter = m.thumbnail(key, engine)
 	default:
 		return nil
+	}
+	if f.Kind == fault.Overran {
+		if err := m.addOverrun(ctx, s, engine, life); err != nil {
+			return err
+		}
 	}
 	return errors.Join(m.counters.Add(ctx, counter, life), m.index(ctx, f, s, key, engine, counter, life))
 }

@@ -107,12 +107,12 @@ func TestCountsAreNarrow(t *testing.T) {
 	m := New(local(t), rules)
 	for range rules.Max {
 		must(t, m.Record(ctx, fault.New(fault.Undecodable, ""), spec, key(100), "v1"))
-		must(t, m.Record(ctx, fault.New(fault.Overran, ""), thumbnail.Spec{Original: thumbnail.Location{Path: "slow.png"}}, key(4000), "v1"))
+		must(t, m.Record(ctx, fault.New(fault.Overran, ""), thumbnail.Spec{Original: thumbnail.Location{Path: "slow.png"}, Width: 4000}, key(4000), "v1"))
 		must(t, m.Record(ctx, fault.New(fault.OriginalStore, ""), thumbnail.Spec{Original: thumbnail.Location{Path: "good.png"}}, key(5), "v1"))
 	}
 	second := spec
 	second.Page = 2
-	slow := thumbnail.Spec{Original: thumbnail.Location{Path: "slow.png"}}
+	slow, small := thumbnail.Spec{Original: thumbnail.Location{Path: "slow.png"}, Width: 4000}, thumbnail.Spec{Original: thumbnail.Location{Path: "slow.png"}, Width: 40}
 	good := thumbnail.Spec{Original: thumbnail.Location{Path: "good.png"}}
 	for name, c := range map[string]struct{ got, want bool }{
 		"the bad page":                      {fails(m, spec, 100, "v1"), true},
@@ -122,7 +122,7 @@ func TestCountsAreNarrow(t *testing.T) {
 		"a mixed fleet":                     {fails(m, spec, 100, "v1", "v2"), false},
 		"no known engine":                   {fails(m, spec, 100), false},
 		"the slow size":                     {fails(m, slow, 4000, "v1"), true},
-		"a small size of the slow original": {fails(m, slow, 40, "v1"), false},
+		"a small size of the slow original": {fails(m, small, 40, "v1"), false},
 		"an original after an outage":       {fails(m, good, 5, "v1"), false},
 	} {
 		if c.got != c.want {

@@ -26,6 +26,8 @@ const (
 type listed struct {
 	Failing lease.Failing `json:"failing"`
 	Counter string        `json:"counter"`
+	// Format is the format of the thumbnail, for the counters of its overruns.
+	Format thumbnail.Format `json:"format,omitempty"`
 }
 
 func (m *Memory) part(original string) string {
@@ -37,7 +39,7 @@ func (m *Memory) partKey(n int) string { return fmt.Sprintf("%sfailing-%d", m.se
 
 // index puts a failure first in its part of the index.
 func (m *Memory) index(ctx context.Context, f *fault.Fault, s thumbnail.Spec, key thumbnail.Location, engine, counter string, life time.Duration) error {
-	now := listed{Counter: counter, Failing: lease.Failing{
+	now := listed{Counter: counter, Format: s.Format, Failing: lease.Failing{
 		Original: s.Original.String(), Page: s.Page, Fault: string(f.Kind), Message: f.Message, Engine: engine, Last: time.Now().UTC(),
 	}}
 	if f.Kind.Traits().Remember == fault.ScopeThumbnail {
@@ -101,16 +103,17 @@ func (m *Memory) Clear(ctx context.Context, original string) (cleared int, err e
 		return 0, err
 	}
 	of := func(e listed) bool { return e.Failing.Original == original }
-	var keys []string
+	var keys, further []string
 	for _, e := range decode(texts[m.part(original)]) {
 		if of(e) {
 			keys = append(keys, e.Counter)
+			further = append(further, m.overrunKeys(e)...)
 		}
 	}
 	if len(keys) == 0 {
 		return 0, nil
 	}
-	if err := m.counters.Delete(ctx, keys); err != nil {
+	if err := m.counters.Delete(ctx, append(further, keys...)); err != nil {
 		return 0, err
 	}
 	return len(keys), m.counters.Edit(ctx, m.part(original), min(m.settings.Duration*2, longestLife), func(old []byte) []byte {

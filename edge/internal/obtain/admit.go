@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
@@ -23,11 +22,11 @@ type admitting struct {
 }
 
 func newAdmitting(c Config, m metrics) *admitting {
-	costs, together := &cost.Book{}, newRides()
+	learned, together := &costs{}, newRides()
 	return &admitting{
-		estimator: estimator{c.Settings.Throttle.Expensive, costs}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
+		estimator: estimator{c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
 		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}},
-		rides:    together, convoys: newConvoys(c.Settings.Throttle.QueueWait + boardWithin), fleet: c.Fleet, next: newGranting(c, costs, together, m), metrics: m,
+		rides:    together, convoys: newConvoys(c.Settings.Throttle.QueueWait + boardWithin), fleet: c.Fleet, next: newGranting(c, learned, together, m), metrics: m,
 	}
 }
 
@@ -48,7 +47,12 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	began := time.Now()
 	waiting, stop := untilAbandoned(ctx, l.flight)
 	defer stop()
-	w := on.buckets.look(waiting, on.estimator.estimate(l.request, l.client, original))
+	w := on.estimator.estimate(l.request, l.client, original)
+	if err := on.estimator.impossible(w); err != nil {
+		l.fail(err)
+		return true, nil
+	}
+	w = on.buckets.look(waiting, w)
 	g := on.ask(waiting, w)
 	defer g.ticket.decline() // does nothing after board
 	defer g.convoy.end(nil)  // does nothing after the job was published

@@ -23,7 +23,7 @@ func (b buckets) look(ctx context.Context, w work) work {
 	if !mayBe || !b.stored.HasBucket(ctx, bucket.Of(spec, w.request.Target.Key, w.bucket), w.version) {
 		return w
 	}
-	w.bucketSeen, w.expensive, w.places = true, "", 0
+	w.bucketSeen, w.expensive, w.places, w.weight = true, "", 0, 1
 	if w.lane == renderjob.LaneExpensive {
 		w.lane = renderjob.LaneStandard
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -21,8 +20,8 @@ type granting struct {
 	metrics   metrics
 }
 
-func newGranting(c Config, costs *cost.Book, together *rides, m metrics) *granting {
-	return &granting{stored: c.Stored, next: newRendering(c, costs, together, m), throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
+func newGranting(c Config, learned *costs, together *rides, m metrics) *granting {
+	return &granting{stored: c.Stored, next: newRendering(c, learned, together, m), throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
 }
 
 // proceed does the part of admit after the coordinator's answer, with admit's results.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nuid"
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -28,7 +27,7 @@ type rendering struct {
 	fleet     Fleet
 	stored    Stored
 	failures  Failures
-	costs     *cost.Book
+	costs     *costs
 	rides     *rides
 	deadline  deadline.Split
 	near      *near
@@ -37,9 +36,9 @@ type rendering struct {
 	log       *slog.Logger
 }
 
-func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rendering {
+func newRendering(c Config, learned *costs, together *rides, m metrics) *rendering {
 	return &rendering{
-		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: costs, rides: together,
+		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, rides: together,
 		near: &near{}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
@@ -49,7 +48,7 @@ func newRendering(c Config, costs *cost.Book, together *rides, m metrics) *rende
 // coordinator passes a failure on to the flights that wait at its release, and a client that asks
 // after the answer must count by itself.
 func (on *rendering) render(ctx context.Context, l *leader, w work, g grant) {
-	r := &render{on: on, flight: l.flight, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
+	r := &render{on: on, flight: l.flight, lease: g.lease, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
 	err := r.publishAndWait(ctx)
 	g.lease.Release(r.outcome)
 	if err != nil {
@@ -74,6 +73,7 @@ func (on *rendering) job(w work) renderjob.Job {
 type render struct {
 	on      *rendering
 	flight  *flight.Flight[Thumb]
+	lease   admission.Lease
 	work    work
 	ticket  *ticket // the ride of a job that rides with another; else nil
 	convoy  *convoy // the convoy of its first flight; nil for other flights
@@ -151,6 +151,8 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 	switch result.State {
 	case renderjob.StateStarted:
 		r.started = true
+	case renderjob.StateFetching:
+		r.lease.LeaveLane()
 	case renderjob.StateRendered:
 		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		r.noteSteps(result)
@@ -259,7 +261,11 @@ func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(
 
 func (r *render) noteCost(took time.Duration) {
 	if r.work.expensive != "" {
-		r.on.costs.Note(r.work.expensive, r.work.bytes, took)
+		r.on.costs.book.Note(r.work.expensive, r.work.bytes, took)
+		return
+	}
+	if !r.work.bucketSeen {
+		r.on.costs.rates.Note(r.work.request.Target.Spec, r.work.bytes, took)
 	}
 }
 

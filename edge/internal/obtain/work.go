@@ -1,12 +1,15 @@
 package obtain
 
 import (
+	"math"
 	"slices"
+	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -24,6 +27,8 @@ type work struct {
 	expensive thumbnail.Type // the first expensive type among the pictures of the render, or ""
 	places    int            // places in the pool of that type
 	lane      renderjob.Lane
+	cost      time.Duration // estimated processor time of the render
+	weight    int           // places of the client and of the original that the cost takes
 	// bucket is the width in pixels of the larger thumbnail from which a renderer may render this
 	// one, or 0. bucketSeen says that the store has it.
 	bucket     int
@@ -33,7 +38,14 @@ type work struct {
 // estimator estimates a flight's work from the head of its original.
 type estimator struct {
 	expensive settings.ExpensivePool
-	costs     *cost.Book
+	costs     *costs
+	limit     time.Duration // renderer.time_limit
+}
+
+// costs has what this edge learned about the time of renders.
+type costs struct {
+	book  cost.Book  // of originals of expensive types
+	rates cost.Rates // of thumbnails, by their format
 }
 
 func (e estimator) estimate(r Request, client string, original objectstore.Info) work {
@@ -41,10 +53,28 @@ func (e estimator) estimate(r Request, client string, original objectstore.Info)
 	types := pictureTypes(r.Target)
 	if i := slices.IndexFunc(types, e.isExpensive); i >= 0 {
 		w.expensive = types[i]
-		w.places = e.costs.Places(w.expensive, w.bytes, e.expensive.Place, e.expensive.Workers)
+		w.places = e.costs.book.Places(w.expensive, w.bytes, e.expensive.Place, e.expensive.Workers)
 	}
-	w.lane = lanes.For(lanes.Work{Types: types, Expensive: w.expensive != "", Bytes: w.bytes, Bulk: r.Bulk})
+	w.cost = e.costs.rates.Estimate(r.Target.Spec, w.bytes)
+	w.weight = int(min(max(1, (w.cost+e.expensive.Place/2)/e.expensive.Place), mostWeight))
+	w.lane = lanes.For(lanes.Work{Types: types, Expensive: w.expensive != "", Bytes: w.bytes, Cost: w.cost, Bulk: r.Bulk})
 	return w
+}
+
+// mostWeight bounds the weight of one request.
+const mostWeight = 100
+
+// impossible returns the fault BadURL for a thumbnail that certainly ends at the time limit, or nil. The
+// size of a thumbnail that is not enlarged may follow from its original, so that nothing is certain.
+func (e estimator) impossible(w work) error {
+	s := w.request.Target.Spec
+	if w.expensive != "" || w.cost <= e.limit || !s.Enlarge || s.Width == 0 || s.Height == 0 {
+		return nil
+	}
+	most := e.costs.rates.MostPixels(s, w.bytes, e.limit)
+	shrink := math.Sqrt(float64(most) / float64(s.Width*s.Height))
+	return fault.New(fault.BadURL, "the thumbnail of %d × %d pixels takes about %v to render, and at most %v are allowed: ask for at most %d × %d pixels, for fewer filters, or leave out max_bytes",
+		s.Width, s.Height, w.cost.Round(time.Second), e.limit, int(float64(s.Width)*shrink), int(float64(s.Height)*shrink))
 }
 
 func (e estimator) isExpensive(t thumbnail.Type) bool {
@@ -66,7 +96,7 @@ func (w work) admission() admission.Request {
 		Thumbnail: w.request.Target.Key,
 		Flight: throttle.Request{
 			Client: w.client, Exempt: clientaddr.IsExempt(w.client), Original: w.request.Target.Spec.Original,
-			Expensive: w.expensive, Places: w.places, Lane: w.lane,
+			Expensive: w.expensive, Places: w.places, Lane: w.lane, Weight: w.weight,
 		},
 	}
 }

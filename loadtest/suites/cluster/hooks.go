@@ -110,3 +110,6 @@ func (s hooked) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	}
 	return s.Store.Put(ctx, at, body, meta)
 }
+
+// Origin names the loader and the host of an original, as the store's own method does.
+func (s hooked) Origin(at thumbnail.Location) string { return objectstore.Origin(s.Store, at) }

@@ -36,10 +36,10 @@ func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
 		return profile, err
 	}
 	for query, into := range map[string]*float64{
-		`sum(rate(thumbmill_step_seconds_sum{step="fetch"}[W])) / sum(rate(thumbmill_step_seconds_count{step="fetch"}[W]))`: &profile.Fetch,
-		`sum(rate(thumbmill_step_seconds_sum{step="store"}[W])) / sum(rate(thumbmill_step_seconds_count{step="store"}[W]))`: &profile.Store,
-		`sum(rate(thumbmill_render_cpu_seconds_total[W])) / sum(rate(thumbmill_render_seconds_count{engine!="none"}[W]))`:   &profile.CPU,
-		`sum(rate(thumbmill_fetch_bytes_total[W])) / sum(rate(thumbmill_render_seconds_count[W]))`:                          &profile.Bytes,
+		`sum(rate(thumbmill_step_seconds_sum{step="fetch"}[W])) / sum(rate(thumbmill_step_seconds_count{step="fetch"}[W]))`:             &profile.Fetch,
+		`sum(rate(thumbmill_step_seconds_sum{step="store"}[W])) / sum(rate(thumbmill_step_seconds_count{step="store"}[W]))`:             &profile.Store,
+		`sum(rate(thumbmill_render_cpu_seconds_total{outcome="ok"}[W])) / sum(rate(thumbmill_render_seconds_count{engine!="none"}[W]))`: &profile.CPU,
+		`sum(rate(thumbmill_fetch_bytes_total[W])) / sum(rate(thumbmill_render_seconds_count[W]))`:                                      &profile.Bytes,
 	} {
 		if *into, err = p.number(ctx, strings.ReplaceAll(query, "[W]", "["+window+"]")); err != nil {
 			return profile, err

@@ -194,7 +194,7 @@ func (e *Engines) Render(ctx context.Context, s thumbnail.Spec, original Source,
 	}
 	defer r.free()
 	if err := e.prepare(r, overlays); err != nil {
-		return Result{}, err
+		return r.result, err
 	}
 	r.result.Engine = row.engine
 	if err := row.draw(e, r); err != nil {

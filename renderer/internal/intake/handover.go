@@ -72,9 +72,9 @@ func (in *Intake) take(h renderjob.HandOver) bool {
 	if in.Draining() || !in.room.enterFree(h.Job.Lane) {
 		return false
 	}
-	d := Delivery{Job: h.Job, Deliveries: h.Deliveries, Age: h.Age, Arrived: time.Now()}
+	d := Delivery{Job: h.Job, Deliveries: h.Deliveries, Age: h.Age, Arrived: time.Now(), Place: &Place{room: in.room, lane: h.Job.Lane}}
 	in.jobs.Go(func() {
-		defer in.room.leave(h.Job.Lane)
+		defer d.Place.leave()
 		in.process(byHand{in.config.JetStream.Conn(), h.Receipt}, d)
 	})
 	return true

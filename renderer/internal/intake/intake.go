@@ -47,6 +47,7 @@ type Delivery struct {
 	Deliveries int           // the deliveries over all renderers, with this one
 	Age        time.Duration // the time from publishing to delivery, by the server's clock
 	Arrived    time.Time     // the time of delivery, by this host's clock
+	Place      *Place        // the job's place in the room; nil for a job that has none, such as a sibling
 }
 
 // Left returns the time to the job's deadline.
@@ -199,8 +200,9 @@ func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
 		in.handBack(msg, d)
 		return
 	}
+	d.Place = &Place{room: in.room, lane: lane}
 	in.jobs.Go(func() {
-		defer in.room.leave(lane)
+		defer d.Place.leave()
 		if !in.handOver(msg, d) {
 			in.process(msg, d)
 		}

@@ -25,10 +25,14 @@ type room struct {
 	served  map[renderjob.Lane]int  // the value of jobs when the lane's last job came in
 	jobs    int                     // the jobs that came in so far
 	changed chan struct{}           // closed and replaced whenever another lane may have its turn
+
+	aside     map[string]int         // jobs that wait for bytes of their original, by origin; not in inHand
+	allAside  int                    // all jobs in aside
+	returning map[renderjob.Lane]int // jobs aside whose bytes are there, and that wait for room
 }
 
 func newRoom(slots, ahead int) *room {
-	r := &room{ahead: ahead, byLane: map[renderjob.Lane]int{}, waiting: map[renderjob.Lane]bool{}, served: map[renderjob.Lane]int{}, changed: make(chan struct{})}
+	r := &room{ahead: ahead, byLane: map[renderjob.Lane]int{}, waiting: map[renderjob.Lane]bool{}, served: map[renderjob.Lane]int{}, changed: make(chan struct{}), aside: map[string]int{}, returning: map[renderjob.Lane]int{}}
 	r.resize(slots)
 	return r
 }
@@ -65,7 +69,8 @@ func (r *room) wake() {
 }
 
 func (r *room) has(lane renderjob.Lane) bool {
-	return !r.paused && r.inHand < r.total && r.byLane[lane] < r.caps[lane]
+	here, all := r.hasReturning(lane) // jobs that return go before jobs that are not pulled yet
+	return !r.paused && r.inHand+all < r.total && r.byLane[lane]+here < r.caps[lane]
 }
 
 // turn returns nil once the lane has room and may look for work; the caller must end the turn with
@@ -135,5 +140,5 @@ func (r *room) leave(lane renderjob.Lane) {
 func (r *room) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.inHand
+	return r.inHand + r.allAside
 }

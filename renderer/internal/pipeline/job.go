@@ -82,7 +82,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketFirst()); over {
 		return err
 	}
-	original, err := j.fetch(ctx)
+	original, err := j.fetch(ctx, drain)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	overlays, release, err := j.fetchOverlays(ctx)
+	overlays, release, err := j.fetchOverlays(ctx, drain)
 	defer release()
 	if err != nil {
 		return err
@@ -183,10 +183,10 @@ func (j *job) tell(r renderjob.Result) renderjob.Result {
 }
 
 // fetch downloads the original, and notes the time of the download.
-func (j *job) fetch(ctx context.Context) (*source.Original, error) {
+func (j *job) fetch(ctx context.Context, drain <-chan struct{}) (*source.Original, error) {
 	j.now.Store("fetch")
 	began := time.Now()
-	original, err := j.originals.Fetch(ctx, j.job.Spec.Original, j.job.OriginalVersion)
+	original, err := j.fetchAside(ctx, drain, j.job.Spec.Original, j.job.OriginalVersion)
 	j.step(ctx, "fetch", began)
 	j.result.FetchMS = milliseconds(time.Since(began))
 	return original, err
@@ -204,7 +204,7 @@ func (j *job) inspect(ctx context.Context, original *source.Original) (guard.Hea
 // fetchOverlays downloads and inspects the pictures that the spec names beside the original. It returns
 // a BadURL fault for a picture that is missing or broken. The caller must call release, even after an
 // error.
-func (j *job) fetchOverlays(ctx context.Context) (all []engine.Source, release func(), err error) {
+func (j *job) fetchOverlays(ctx context.Context, drain <-chan struct{}) (all []engine.Source, release func(), err error) {
 	var fetched []*source.Original
 	release = func() {
 		for _, o := range fetched {
@@ -212,7 +212,7 @@ func (j *job) fetchOverlays(ctx context.Context) (all []engine.Source, release f
 		}
 	}
 	for _, at := range j.job.Spec.Pictures() {
-		o, err := j.originals.Fetch(ctx, at, "")
+		o, err := j.fetchAside(ctx, drain, at, "")
 		if err != nil {
 			return nil, release, overlayFault(at, err)
 		}

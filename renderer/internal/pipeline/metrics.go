@@ -12,7 +12,7 @@ import (
 type metrics struct {
 	jobs   *prometheus.CounterVec
 	render *prometheus.HistogramVec
-	cpu    prometheus.Counter
+	cpu    *prometheus.CounterVec
 	steps  *prometheus.HistogramVec
 
 	batch    prometheus.Histogram
@@ -29,9 +29,7 @@ func newMetrics() metrics {
 			Name: "thumbmill_render_seconds", Help: "Time of renders in a worker, by lane, engine and type of the original; for failed renders the engine is \"none\".",
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 30, 60},
 		}, []string{"lane", "engine", "type"}),
-		cpu: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of successful renders in all workers.",
-		}),
+		cpu: newCPU(),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "thumbmill_batch_jobs", Help: "Sizes of batches: the jobs of one original that a renderer did together, 2 or more.", Buckets: []float64{2, 3, 4, 6, 8, 12, 16},
 		}),
@@ -72,4 +70,29 @@ func (m metrics) rendered(lane renderjob.Lane, engine string, original thumbnail
 
 func (m metrics) step(name string, began time.Time) {
 	m.steps.WithLabelValues(name).Observe(time.Since(began).Seconds())
+}
+
+// The outcomes of renders in the metric of processor time.
+const (
+	cpuOK     = "ok"
+	cpuFailed = "failed" // the render failed, or its worker was killed
+)
+
+// newCPU counts each outcome from the start, so that its rate is known at the first render.
+func newCPU() *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "thumbmill_render_cpu_seconds_total", Help: "Processor time of renders in all workers, by outcome: ok, or failed (killed workers included).",
+	}, []string{"outcome"})
+	c.WithLabelValues(cpuOK)
+	c.WithLabelValues(cpuFailed)
+	return c
+}
+
+// spent counts the processor time of a render.
+func (m metrics) spent(took time.Duration, err error) {
+	outcome := cpuOK
+	if err != nil {
+		outcome = cpuFailed
+	}
+	m.cpu.WithLabelValues(outcome).Add(took.Seconds())
 }

@@ -33,6 +33,8 @@ import (
 type Originals interface {
 	// Fetch returns the original; the caller releases it. Errors are faults.
 	Fetch(ctx context.Context, at thumbnail.Location, version string) (*source.Original, error)
+	// Origin names the loader and the host of an original.
+	Origin(at thumbnail.Location) string
 	// Forget makes the next Fetch read the original from its store again.
 	Forget(at thumbnail.Location)
 }

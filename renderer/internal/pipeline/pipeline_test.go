@@ -79,6 +79,11 @@ func TestTheWayOfAJob(t *testing.T) {
 	testWays(t, []way{
 		{name: "the client gets the picture before it is stored", want: whole, kept: true},
 		{name: "no client waits", world: func(w *world) { w.gone = true }, want: begun},
+		{
+			// the download takes this long, in the bubble's time
+			name: "the original comes slowly", on: map[string]func(*world){"fetch a.png": func(*world) { time.Sleep(10 * time.Second) }},
+			want: events(read, append([]string{"fetching"}, whole[len(read):]...)...), kept: true,
+		},
 		{name: "the edge cannot be reached", world: func(w *world) { w.broken["rendered"], w.broken["stored"] = true, true }, want: whole, kept: true},
 		{
 			name: "a picture too large for a message is stored first", kept: true,
@@ -184,7 +189,7 @@ func TestTheDeadlinePasses(t *testing.T) {
 	over := wait(61 * time.Second)
 	testWays(t, []way{
 		{name: "while the edge is asked", on: map[string]func(*world){"started": over}, want: events(begun, "failed: original-store")},
-		{name: "while the original is fetched", on: map[string]func(*world){"fetch a.png": over}, want: events(read, "failed: original-store")},
+		{name: "while the original is fetched", on: map[string]func(*world){"fetch a.png": over}, want: events(read, "fetching", "failed: original-store")},
 		{
 			name: "while the job waits for a slot", world: occupy, busy: 1,
 			job:  func(d *intake.Delivery) { d.Deliveries, d.Age = 2, 57*time.Second },

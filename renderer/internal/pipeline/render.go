@@ -48,6 +48,7 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 	for range attempts {
 		began := time.Now()
 		result, err := j.try(ctx, s, original, overlays)
+		j.metrics.spent(result.CPU, err)
 		if errors.Is(err, worker.ErrDied) {
 			j.log.Warn("try a render again after its worker died", "original", j.job.Spec.Original, "error", err)
 			continue
@@ -89,12 +90,11 @@ func (j *job) maxPixels() int64 {
 	return j.job.MaxThumbnailPixels
 }
 
-// note keeps the common fields of all replies about the picture, and counts the processor time.
+// note keeps the common fields of all replies about the picture.
 func (j *job) note(r engine.Result, took time.Duration) {
 	sum := md5.Sum(r.Image) //nolint:gosec // ETags are MD5, as in Swift
 	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height
 	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
 	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)
 	j.result.RenderMS, j.result.CPUMS = milliseconds(took), milliseconds(r.CPU)
-	j.metrics.cpu.Add(r.CPU.Seconds())
 }

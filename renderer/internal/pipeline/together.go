@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -120,6 +121,9 @@ func (j *job) renderTogether(ctx context.Context, original engine.Source, versio
 			j.finishing.Go(func() { j.drawn.unkept = j.keep(ctx, r.Image, version) })
 		}
 	})
+	if ended := (*worker.Ended)(nil); errors.As(err, &ended) {
+		j.metrics.spent(ended.CPU, err)
+	}
 	switch {
 	case err == nil:
 	case ctx.Err() != nil && !j.drawn.tried:
@@ -143,6 +147,7 @@ func batchLimits(batch []*job) (l worker.Limits) {
 
 // noteRender counts a render, and keeps the fields of the replies about its thumbnail.
 func (j *job) noteRender(ctx context.Context, original engine.Source, r engine.Result, err error, took time.Duration) {
+	j.metrics.spent(r.CPU, err)
 	if err == nil {
 		j.note(r, took)
 	}

@@ -85,7 +85,7 @@ func TestTogether(t *testing.T) {
 		"the renderer stops":          {world: func(w *world) { w.on["several"] = func(w *world) { w.stop() } }, j: "started", renders: 1, handed: errUnfinished},
 		"the deadline passes": {
 			world: func(w *world) { w.on["fetch a.png"] = func(*world) { time.Sleep(2 * time.Minute) } }, // past the deadline, in the bubble's time
-			j:     "started failed:original-store",
+			j:     "started fetching failed:original-store",
 		},
 		"an earlier delivery stored a sibling": {
 			job: func(d *intake.Delivery) { d.Deliveries = 2 },

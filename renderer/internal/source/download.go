@@ -27,10 +27,11 @@ const (
 // download fills the entry's file. If the store no longer has the requested version, download takes
 // the store's version, and does not keep the file for other uses.
 func (s *Source) download(ctx context.Context, e *entry) error {
-	if err := s.places.Acquire(ctx, 1); err != nil {
-		return fault.Wrap(err, fault.OriginalStore, "the download of the original did not begin in time: the renderer is at its limit of %d downloads", s.config.Downloads)
+	release, err := s.places.acquire(ctx, s.Origin(e.key.at))
+	if err != nil {
+		return fault.Wrap(err, fault.OriginalStore, "the download of the original did not begin in time: the renderer is at its limit of %d downloads of this origin", s.config.Downloads)
 	}
-	defer s.places.Release(1)
+	defer release()
 	object, info, err := s.look(ctx, e.key.at)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (s *Source) copy(ctx context.Context, e *entry, object objectstore.Object, 
 		if err == nil {
 			return file.Close()
 		}
-		if done > info.Size || full(err) || ctx.Err() != nil || try == resumes {
+		if done > info.Size || full(err) || errors.Is(err, objectstore.ErrSlow) || ctx.Err() != nil || try == resumes {
 			return fetchFault(err)
 		}
 		again, err := s.resume(ctx, e, done, info.Version)
@@ -133,6 +134,9 @@ func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(e
 func fetchFault(err error) error {
 	if full(err) || errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
 		return fault.Wrap(err, fault.Internal, "the renderer cannot write the original to its disk")
+	}
+	if errors.Is(err, objectstore.ErrSlow) {
+		return objectstore.Fault(err)
 	}
 	return fault.Wrap(err, fault.OriginalStore, "cannot read the original to its end")
 }

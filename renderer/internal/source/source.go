@@ -1,7 +1,7 @@
 // Package source downloads originals from the object store to this machine's disk, and keeps
 // recently used originals. Several sizes of one original then cost one download.
 //
-// Downloads have their own bound and need no slot. A download that breaks off resumes at the same
+// Downloads have a bound for each origin and need no slot. A download that breaks off resumes at the same
 // offset. All files together are bounded in bytes; the source deletes kept files to make room for
 // files in use.
 package source
@@ -29,7 +29,7 @@ import (
 type Config struct {
 	Originals objectstore.Store
 	Dir       string // the source's own folder; New makes it
-	Downloads int    // the most downloads at once
+	Downloads int    // the most downloads at once of one origin, as in objectstore.Origin
 	MaxBytes  int64  // the most bytes of one original
 	Room      int64  // the most bytes of all files together, with the files in use
 	Timeout   time.Duration
@@ -39,7 +39,7 @@ type Config struct {
 // Source fetches and keeps originals.
 type Source struct {
 	config  Config
-	places  *semaphore.Weighted
+	places  *places
 	room    *semaphore.Weighted // bytes
 	fetched prometheus.Counter
 	reused  prometheus.Counter
@@ -100,7 +100,7 @@ func (o *Original) Release() { _ = o.File.Close(); o.release() }
 // folder exists already.
 func New(c Config) (*Source, error) {
 	s := &Source{
-		config: c, places: semaphore.NewWeighted(int64(c.Downloads)), room: semaphore.NewWeighted(c.Room),
+		config: c, places: newPlaces(c.Downloads), room: semaphore.NewWeighted(c.Room),
 		files: map[key]*entry{}, kept: list.New(),
 		fetched: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "thumbmill_fetch_bytes_total", Help: "Bytes of originals that the renderer downloaded.",
@@ -111,6 +111,11 @@ func New(c Config) (*Source, error) {
 	}
 	c.Metrics.MustRegister(s.fetched, s.reused)
 	return s, os.Mkdir(c.Dir, 0o700)
+}
+
+// Origin names the loader and the host of an original, as objectstore.Origin.
+func (s *Source) Origin(at thumbnail.Location) string {
+	return objectstore.Origin(s.config.Originals, at)
 }
 
 // Fetch returns the original. version is the version that the edge saw, or "". Fetch uses a file of

@@ -184,13 +184,15 @@ func (p *Pool) inWorker(ctx context.Context, within time.Duration, do func(*proc
 		report, err := do(w)
 		switch {
 		case err == nil:
+			w.spent += report.CPU
 			p.putBack(w, report.Spent)
 			return report, nil
 		case errors.Is(err, errNotGiven):
 			p.bury(w)
 			continue
 		}
-		return Report{}, p.replace(w, err, within)
+		err = p.replace(w, err, within)
+		return Report{CPU: w.lastCPU()}, err
 	}
 }
 

@@ -39,7 +39,8 @@ type process struct {
 	ready  Ready
 	folder string // only of a tool worker
 	group  *cgroup.Group
-	tasks  int // number of tasks so far
+	tasks  int           // number of tasks so far
+	spent  time.Duration // processor time of these tasks, as far as they ended
 	// overflowed means that watch killed the worker because its tool wrote too much.
 	overflowed atomic.Bool
 }
@@ -263,6 +264,17 @@ func (p *process) clear() (err error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return errors.Join(err, syscall.EBUSY)
+}
+
+// lastCPU returns the processor time of the task under which the process ended, with the process's start. It
+// includes the tools that the process had waited for. The process must have ended.
+func (p *process) lastCPU() time.Duration {
+	<-p.ended
+	s := p.cmd.ProcessState
+	if s == nil {
+		return 0
+	}
+	return max(0, s.UserTime()+s.SystemTime()-p.spent)
 }
 
 // signal returns the signal that ended the process, or 0.

@@ -37,11 +37,26 @@ func (p *Pool) Several(ctx context.Context, t Task, original *os.File, limits Li
 	}
 	whole := min(limits.Whole, time.Duration(len(t.Specs))*limits.Each)
 	t.CPUSeconds = int(whole.Seconds()) + 1
-	_, err = p.inWorker(ctx, limits.Each, func(w *process) (Report, error) {
+	report, err := p.inWorker(ctx, limits.Each, func(w *process) (Report, error) {
 		return w.exchangeSeveral(t, original, outs, limits, done)
 	})
-	return err
+	if err != nil {
+		return &Ended{report.CPU, err}
+	}
+	return nil
 }
+
+// Ended is the error of a task with several specs whose worker ended. It wraps the reason.
+type Ended struct {
+	CPU time.Duration // processor time of the spec that was not ready
+	Err error
+}
+
+// Error returns the reason.
+func (e *Ended) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *Ended) Unwrap() error { return e.Err }
 
 func memoryFiles(n int) (files []*os.File, err error) {
 	for range n {
@@ -73,6 +88,9 @@ func (p *process) exchangeSeveral(t Task, original *os.File, outs []*os.File, li
 		}
 		if err != nil {
 			return r, err
+		}
+		if i < len(outs)-1 { // inWorker adds the last
+			p.spent += r.CPU
 		}
 		done(i, r, outs[i])
 	}

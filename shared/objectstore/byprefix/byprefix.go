@@ -77,6 +77,16 @@ func (s *Store) Plain(at thumbnail.Location) bool {
 	return objectstore.IsPlain(store, there)
 }
 
+// Origin returns the prefix of the name's loader, with the host of a URL.
+func (s *Store) Origin(at thumbnail.Location) string {
+	for _, l := range s.loaders {
+		if strings.HasPrefix(at.String(), l.For) {
+			return l.For + objectstore.HostOf(at)
+		}
+	}
+	return objectstore.HostOf(at)
+}
+
 // Put calls Put of the store of the name.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
 	store, there := s.find(at)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -50,14 +51,21 @@ const (
 
 type breaker = gobreaker.CircuitBreaker[*http.Response]
 
-// breakers has a circuit breaker for each recently used host.
+// host is the state of one host.
+type host struct {
+	answers  *breaker
+	bodies   *bodies
+	spooling atomic.Int32 // bodies of unknown length that are being read
+}
+
+// breakers has the state of each recently used host.
 type breakers struct {
-	hosts cache.Cache[string, *breaker]
+	hosts cache.Cache[string, *host]
 }
 
 func newBreakers() (*breakers, error) {
-	cache, err := otter.New(&otter.Options[string, *breaker]{
-		MaximumSize: maxBreakers, ExpiryCalculator: otter.ExpiryAccessing[string, *breaker](forgetAfter),
+	cache, err := otter.New(&otter.Options[string, *host]{
+		MaximumSize: maxBreakers, ExpiryCalculator: otter.ExpiryAccessing[string, *host](forgetAfter),
 		Executor: cache.InCaller,
 	})
 	return &breakers{cache}, err
@@ -65,16 +73,21 @@ func newBreakers() (*breakers, error) {
 
 func (b *breakers) close() { b.hosts.StopAllGoroutines() }
 
-func (b *breakers) do(host string, call func() (*http.Response, error)) (*http.Response, error) {
-	one, ok := b.hosts.GetIfPresent(host)
+// of returns the state of a host.
+func (b *breakers) of(name string) *host {
+	one, ok := b.hosts.GetIfPresent(name)
 	if !ok {
-		one, _ = b.hosts.SetIfAbsent(host, gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
-			Name: host, Timeout: openFor,
+		one, _ = b.hosts.SetIfAbsent(name, &host{bodies: newBodies(name), answers: gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
+			Name: name, Timeout: openFor,
 			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripsAfter },
 			IsSuccessful: answered,
-		}))
+		})})
 	}
-	response, err := one.Execute(call)
+	return one
+}
+
+func (b *breakers) do(host string, call func() (*http.Response, error)) (*http.Response, error) {
+	response, err := b.of(host).answers.Execute(call)
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		err = fmt.Errorf("%s failed %d times in a row: wait %v", host, tripsAfter, openFor)
 	}

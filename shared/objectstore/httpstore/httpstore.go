@@ -30,9 +30,9 @@ const (
 	headerTimeout  = 10 * time.Second
 	maxHeader      = 64 << 10 // bytes of an answer's head
 	connsPerHost   = 32
-	// maxSpooling bounds the concurrent reads of bodies of unknown length. Each may take as much disk
-	// as the largest original.
-	maxSpooling = 4
+	// maxSpooling bounds the concurrent reads of bodies of unknown length, and spoolingPerHost the
+	// reads from one host. Each may take as much disk as the largest original.
+	maxSpooling, spoolingPerHost = 8, 2
 )
 
 // Store is the sites of a loader.
@@ -43,15 +43,17 @@ type Store struct {
 	absolute bool // names are whole URLs
 	hosts    hosts
 	maxBytes int64
+	minRate  int64
 	tempDir  string
 	breakers *breakers
 	spooling atomic.Int32
 }
 
 // New makes a store. It writes originals of unknown length to a file in tempDir ("" = the system's)
-// before they are read, and cuts them after maxBytes.
-func New(b settings.Bucket, maxBytes int64, tempDir string) (*Store, error) {
-	s := &Store{endpoint: b.Endpoint, absolute: b.Scheme() != "", hosts: newHosts(b.Hosts, b.Endpoint), maxBytes: maxBytes, tempDir: tempDir}
+// before they are read, and cuts them after maxBytes. Bodies that come more slowly than minRate bytes a
+// second end with ErrSlow; 0 means any rate.
+func New(b settings.Bucket, maxBytes, minRate int64, tempDir string) (*Store, error) {
+	s := &Store{endpoint: b.Endpoint, absolute: b.Scheme() != "", hosts: newHosts(b.Hosts, b.Endpoint), maxBytes: maxBytes, minRate: minRate, tempDir: tempDir}
 	guard, err := newGuard(b.Allow)
 	if err != nil {
 		return nil, err
@@ -117,13 +119,13 @@ func onlyHead(err error) bool {
 
 // Open opens an original for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
-	response, err := s.ask(ctx, http.MethodGet, at, nil) //nolint:bodyclose // the reader closes it
+	response, err := s.askBody(ctx, at, nil) //nolint:bodyclose // the reader closes it
 	if err != nil {
 		return nil, objectstore.Info{}, err
 	}
 	told := info(response)
 	if response.ContentLength < 0 {
-		return s.spool(response.Body, told)
+		return s.spool(response, told)
 	}
 	reopen := func(from int64) (io.ReadCloser, error) { return s.reopen(ctx, at, from, told.Version) }
 	return objectstore.NewStream(response.Body, told.Size, reopen), told, nil
@@ -134,7 +136,7 @@ func (s *Store) reopen(ctx context.Context, at thumbnail.Location, from int64, v
 	if version == "" {
 		return nil, errors.New("read the rest of an original: its server sends no ETag and no Last-Modified, so the rest may belong to another version")
 	}
-	response, err := s.ask(ctx, http.MethodGet, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-", from)}})
+	response, err := s.askBody(ctx, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-", from)}})
 	if err != nil {
 		return nil, err
 	}
@@ -154,13 +156,16 @@ func (s *Store) reopen(ctx context.Context, at thumbnail.Location, from int64, v
 
 // spool writes a body of unknown length to a file without a name. It cuts a body after one byte above
 // the bound: readers then see that it is too large.
-func (s *Store) spool(body io.ReadCloser, told objectstore.Info) (objectstore.Object, objectstore.Info, error) {
+func (s *Store) spool(response *http.Response, told objectstore.Info) (objectstore.Object, objectstore.Info, error) {
+	body := response.Body
 	defer func() { _ = body.Close() }()
-	if s.spooling.Add(1) > maxSpooling {
-		s.spooling.Add(-1)
-		return nil, told, fmt.Errorf("%w: %d originals of unknown length are being read, and no more are allowed: try again", objectstore.ErrElsewhere, maxSpooling)
-	}
+	host := &s.breakers.of(response.Request.URL.Host).spooling
 	defer s.spooling.Add(-1)
+	defer host.Add(-1)
+	if all, here := s.spooling.Add(1), host.Add(1); all > maxSpooling || here > spoolingPerHost {
+		return nil, told, fmt.Errorf("%w: %d originals of unknown length are being read, %d of them from this host; at most %d and %d are allowed: try again",
+			objectstore.ErrElsewhere, all-1, here-1, maxSpooling, spoolingPerHost)
+	}
 	file, err := os.CreateTemp(s.tempDir, "thumbmill-http-*")
 	if err != nil {
 		return nil, told, err
@@ -168,7 +173,7 @@ func (s *Store) spool(body io.ReadCloser, told objectstore.Info) (objectstore.Ob
 	err = os.Remove(file.Name())
 	if err == nil {
 		told.Size, err = io.Copy(file, io.LimitReader(body, s.maxBytes+1))
-		if err != nil {
+		if err != nil && !errors.Is(err, objectstore.ErrSlow) {
 			err = fmt.Errorf("%w: %w", objectstore.ErrElsewhere, err)
 		}
 	}

@@ -28,7 +28,7 @@ const limit = 1 << 20
 func newStore(t *testing.T, b settings.Bucket) *Store {
 	t.Helper()
 	b.Kind = "http"
-	s, err := New(b, limit, t.TempDir())
+	s, err := New(b, limit, 0, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucke
 	case "s3":
 		return s3store.New(b)
 	case "http":
-		return httpstore.New(b, int64(s.Renderer.MaxOriginalBytes), s.Renderer.TempDir) //nolint:gosec // bounded by settings
+		return httpstore.New(b, int64(s.Renderer.MaxOriginalBytes), int64(s.Renderer.MinRate), s.Renderer.TempDir) //nolint:gosec // bounded by settings
 	}
 	return inDirectory(b)
 }

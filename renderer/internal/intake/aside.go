@@ -1,0 +1,126 @@
+package intake
+
+import (
+	"context"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// leastAside is the least number of jobs of one origin that may be aside at once. origins is the number
+// of origins whose jobs may be aside in full number.
+const leastAside, origins = 16, 4
+
+// Place is a job's place in the room. A job that waits for bytes of its original steps aside, and takes
+// a place again when the bytes are there: slow origins then take no place of jobs that could render.
+type Place struct {
+	room *room
+	lane renderjob.Lane
+
+	// The room's mutex guards origin and aside.
+	origin string
+	aside  bool
+}
+
+// mostAside returns the number of jobs of one origin that may be aside at once. The caller holds mu.
+func (r *room) mostAside() int { return max(leastAside, 2*r.total) }
+
+// StepAside gives the place back until Return, and returns true. It returns false, and changes nothing,
+// if too many jobs of this origin, or of all origins, are aside already; origin is as in
+// objectstore.Origin. On a nil place it returns true.
+func (p *Place) StepAside(origin string) bool {
+	if p == nil {
+		return true
+	}
+	r := p.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.aside || r.aside[origin] >= r.mostAside() || r.allAside >= origins*r.mostAside() {
+		return p.aside
+	}
+	r.inHand--
+	r.byLane[p.lane]--
+	r.aside[origin]++
+	r.allAside++
+	p.origin, p.aside = origin, true
+	r.wake()
+	return true
+}
+
+// Return takes a place again, before any job that is not pulled yet. It returns ErrNotBegun if drain
+// is closed first, and ctx's error if ctx ends first; the job then stays aside. It returns nil at once
+// for a place that is not aside, and for a nil place.
+func (p *Place) Return(ctx context.Context, drain <-chan struct{}) error {
+	if p == nil {
+		return nil
+	}
+	r := p.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !p.aside {
+		return nil
+	}
+	r.returning[p.lane]++
+	defer func() { r.returning[p.lane]--; r.wake() }()
+	for !r.fits(p.lane) {
+		changed := r.changed
+		r.mu.Unlock()
+		err := await(ctx, changed, drain)
+		r.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	r.endAside(p)
+	r.inHand++
+	r.byLane[p.lane]++
+	return nil
+}
+
+// await returns nil when changed is closed.
+func await(ctx context.Context, changed, drain <-chan struct{}) error {
+	select {
+	case <-changed:
+		return nil
+	case <-drain:
+		return ErrNotBegun
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leave ends the job's stay in the room, aside or not.
+func (p *Place) leave() {
+	r := p.room
+	r.mu.Lock()
+	if p.aside {
+		defer r.mu.Unlock()
+		r.endAside(p)
+		r.wake()
+		return
+	}
+	r.mu.Unlock()
+	r.leave(p.lane)
+}
+
+// endAside uncounts a job that is aside. The caller holds mu.
+func (r *room) endAside(p *Place) {
+	p.aside = false
+	r.allAside--
+	if r.aside[p.origin]--; r.aside[p.origin] == 0 {
+		delete(r.aside, p.origin)
+	}
+}
+
+// fits reports whether one more job of the lane fits. The caller holds mu.
+func (r *room) fits(lane renderjob.Lane) bool {
+	return r.inHand < r.total && r.byLane[lane] < r.caps[lane]
+}
+
+// hasReturning returns the number of jobs of a lane, and of all lanes, that wait to return. The caller
+// holds mu.
+func (r *room) hasReturning(lane renderjob.Lane) (here, all int) {
+	for _, n := range r.returning {
+		all += n
+	}
+	return r.returning[lane], all
+}
