@@ -8,6 +8,7 @@
 package tools
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -139,6 +140,14 @@ func Named(folder string) string { return filepath.Join(folder, incoming, origin
 // were made for, whichever other fonts are installed.
 const fontRules = "fonts.conf"
 
+// fontPath is where fontconfig looks for its file, as a worker sees it.
+const fontPath = "../" + incoming + ":/etc/fonts"
+
+// Environ sets what libraries read from the environment of a worker, in which nothing has run yet.
+func Environ() error {
+	return errors.Join(os.Setenv("FONTCONFIG_PATH", fontPath), os.Setenv("HOME", "."))
+}
+
 // Furnish puts into a worker's folder what tools read beside the original.
 func Furnish(folder string) error {
 	rules := `<?xml version="1.0"?>
@@ -210,6 +219,8 @@ type Request struct {
 	// Sides is where a page's own sides are told, which its raster has only rounded; it may
 	// be nil.
 	Sides *objectstore.Sides
+	// Spent is set where this process should do no more work after this; it may be nil.
+	Spent *bool
 }
 
 // Run does the work and writes what was made to Out. Errors are faults.

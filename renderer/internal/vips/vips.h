@@ -20,7 +20,7 @@ int tm_open(int fd, const char *options, int random, VipsImage **out);
 int tm_open_heif(const void *file, size_t length, VipsImage **out);
 /* The same of a file that is in memory, and must stay there. */
 int tm_open_memory(const void *body, size_t length, const char *options, int random, VipsImage **out);
-/* An image of pixels that are in memory already, and must stay there: 1 band of grey or 3 of sRGB. */
+/* An image of pixels that are in memory already, and must stay there: 1 band of grey, 3 of sRGB, or 4 with alpha. */
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out);
 /* Scales to exactly width x height, in sRGB or grey, with alpha premultiplied.
  * soft takes a kernel that does not ring: for drawings, whose edges show it.
