@@ -17,7 +17,7 @@ import (
 // RulesVersion is the version of the rules by which a spec becomes a picture.
 // It rises when the same spec would give other bytes than before, and is kept
 // in the metadata of every stored thumbnail.
-const RulesVersion = 6
+const RulesVersion = 7
 
 // Location names an object in an object store.
 type Location struct {

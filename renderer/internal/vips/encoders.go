@@ -4,12 +4,8 @@ package vips
 import "C"
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"slices"
 	"unsafe"
 
@@ -56,7 +52,7 @@ func (r *render) gif(int) ([]byte, error) {
 	if r.large() {
 		return r.byVips(".gif[effort=1]")
 	}
-	return r.byVips(".gif[effort=7]")
+	return r.byVips(".gif[effort=5]")
 }
 
 // avif takes little effort: more of it hardly saves bytes (docs/benchmarks.md has the figures).
@@ -141,16 +137,14 @@ func (r *render) worth() C.float {
 	return 0.005
 }
 
-// losslessBytes a pixel is the most that a lossless WebP may take; what takes more
-// is a photograph, whatever its original's format.
-const losslessBytes = 1.5
-
 // webP keeps drawings lossless, as Wikimedia does: what was a PNG or an SVG. A
 // quality of 100 asks for that too, as in Thumbor.
 func (r *render) webP(quality int) ([]byte, error) {
-	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG || quality == 100 {
-		lossless, err := r.encodeWebP(quality, true)
-		if err != nil || quality == 100 || float64(len(lossless)) <= losslessBytes*float64(r.current.width()*r.current.height()) {
+	if quality == 100 {
+		return r.encodeWebP(quality, true)
+	}
+	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG {
+		if lossless, err := r.losslessWebP(); err != nil || lossless != nil {
 			return lossless, err
 		}
 	}
@@ -161,7 +155,7 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 	how := fmt.Sprintf(".webp[Q=%d,effort=4]", quality)
 	switch {
 	case lossless && r.large():
-		how = ".webp[lossless=true,effort=0]"
+		how = hastyWebP
 	case lossless:
 		how = ".webp[lossless=true,effort=4]"
 	case r.origin() == thumbnail.TypeVideo: // whose frame took far longer to find than any effort here
@@ -169,95 +163,4 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 	}
 	file, err := r.byVips(how)
 	return metadata.WithoutExif(file), err
-}
-
-// png leaves to libvips what Go's encoder does not do as well: grey, of which
-// it makes more bytes, and interlaced pictures. Coloured ones it packs better, and
-// in less time (docs/benchmarks.md has the figures).
-//
-// The best compression walks long ways in smooth pictures: 26 seconds for four
-// megapixels of clouds, where 2 make a file 9 % larger. Large ones do without.
-func (r *render) png(int) ([]byte, error) {
-	area := r.area()
-	if r.spec.Intermediate {
-		return r.byVips(".png[compression=1,filter=up" + r.profileAlone() + "]")
-	}
-	if r.current.ptr.Bands < 3 || r.spec.Progressive {
-		return r.pngByVips(area <= patientGrey)
-	}
-	coloured := r.coloured()
-	_, paletted := coloured.(*image.Paletted)
-	if !paletted && area > patientColoured {
-		return r.pngByVips(false)
-	}
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if area > patientGrey {
-		encoder.CompressionLevel = png.DefaultCompression
-	}
-	var packed bytes.Buffer
-	if err := encoder.Encode(&packed, coloured); err != nil {
-		return nil, err
-	}
-	return metadata.WithProfile(packed.Bytes(), r.current.blob(iccName)), nil
-}
-
-// Up to so many pixels a PNG gets the best compression: of one byte each, of more.
-const (
-	patientGrey     = 2_500_000
-	patientColoured = 1 << 20
-)
-
-func (r *render) pngByVips(best bool) ([]byte, error) {
-	compression := 6
-	if best {
-		compression = 9
-	}
-	return r.byVips(fmt.Sprintf(".png[compression=%d,interlace=%t,filter=all%s]", compression, r.spec.Progressive, r.profileAlone()))
-}
-
-// profileAlone is an option that keeps libvips from writing an Exif of its own making, which it
-// does into AVIF, and from 8.16 on into PNG. Before 8.15 it takes the profile as well.
-func (r *render) profileAlone() string {
-	switch {
-	case C.vips_version(0)*100+C.vips_version(1) >= 815:
-		return ",keep=icc"
-	case r.current.blob("icc-profile-data") == nil:
-		return ",strip=true"
-	}
-	return ""
-}
-
-const maxColours = 256
-
-// coloured gives the picture to Go: by a palette when its colours fit in one, as
-// most drawings' do.
-func (r *render) coloured() image.Image {
-	bands := int(r.current.ptr.Bands)
-	bounds := image.Rect(0, 0, r.current.width(), r.current.height())
-	pixels := unsafe.Slice((*byte)(C.tm_pixels(r.current.ptr)), bounds.Dx()*bounds.Dy()*bands)
-	m := image.NewNRGBA(bounds)
-	paletted := image.NewPaletted(bounds, nil)
-	index := map[color.NRGBA]uint8{}
-	for i := range bounds.Dx() * bounds.Dy() {
-		p := pixels[i*bands : (i+1)*bands]
-		c := color.NRGBA{R: p[0], G: p[1], B: p[2], A: 255}
-		if bands == 4 {
-			c.A = p[3]
-		}
-		m.Pix[4*i], m.Pix[4*i+1], m.Pix[4*i+2], m.Pix[4*i+3] = c.R, c.G, c.B, c.A
-		if len(index) > maxColours {
-			continue
-		}
-		at, known := index[c]
-		if !known {
-			at = uint8(len(index))
-			index[c] = at
-			paletted.Palette = append(paletted.Palette, c)
-		}
-		paletted.Pix[i] = at
-	}
-	if len(index) <= maxColours {
-		return paletted
-	}
-	return m
 }
