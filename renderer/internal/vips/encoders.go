@@ -157,7 +157,7 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 	case lossless && r.large():
 		how = hastyWebP
 	case lossless:
-		how = ".webp[lossless=true,effort=4]"
+		how = patientWebP
 	case r.origin() == thumbnail.TypeVideo: // whose frame took far longer to find than any effort here
 		how = fmt.Sprintf(".webp[Q=%d,effort=6,preset=photo]", quality)
 	}

@@ -27,27 +27,22 @@ func (r *render) shrinkWebP(larger float64) int {
 
 // Lossless WebPs. What takes more than losslessBytes a pixel is a photograph, whatever its original's
 // format. Without effort a file takes up to a tenth more: what is then above hopelessBytes stays above
-// losslessBytes. From noisyBytes on more than a little effort takes most of the render's time, and saves a
-// twentieth.
+// losslessBytes, and gets no effort, which takes far longer.
 const (
 	losslessBytes = 1.5
 	hopelessBytes = losslessBytes * 1.15
-	noisyBytes    = 0.6
 	hastyWebP     = ".webp[lossless=true,effort=0]"
+	patientWebP   = ".webp[lossless=true,effort=4]"
 )
 
 // losslessWebP returns nil for a picture that takes too many bytes.
 func (r *render) losslessWebP() ([]byte, error) {
 	file, err := r.byVips(hastyWebP)
-	perPixel := float64(len(file)) / float64(r.area())
-	switch {
-	case err != nil || perPixel > hopelessBytes:
+	if err != nil || float64(len(file)) > hopelessBytes*float64(r.area()) {
 		return nil, err
-	case r.large(): // it stays as it is
-	case perPixel > noisyBytes:
-		file, err = r.byVips(".webp[lossless=true,effort=2]")
-	default:
-		file, err = r.byVips(".webp[lossless=true,effort=4]")
+	}
+	if !r.large() {
+		file, err = r.byVips(patientWebP)
 	}
 	if err != nil || float64(len(file)) > losslessBytes*float64(r.area()) {
 		return nil, err
