@@ -74,7 +74,7 @@ func TestPNGsHaveEveryPixel(t *testing.T) {
 	}
 }
 
-// Few bytes are the reason for the effort: Go's encoder at its best is what they are compared with.
+// Go's encoder at its best is the measure of few bytes.
 func TestPNGsAreSmall(t *testing.T) {
 	for name, m := range map[string]*image.RGBA{"a landscape": samples.Landscape(320, 240), "a disc": redOnWhite(samples.Disc(200))} {
 		picture := raw{width: m.Rect.Dx(), height: m.Rect.Dy(), bands: 4, pixels: m.Pix}

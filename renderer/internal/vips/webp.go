@@ -25,9 +25,9 @@ func (r *render) shrinkWebP(larger float64) int {
 	return max(1, int(larger/slack))
 }
 
-// Lossless WebPs. What takes more than losslessBytes a pixel is a photograph, whatever its original's
-// format. Without effort a file takes up to a tenth more: what is then above hopelessBytes stays above
-// losslessBytes, and gets no effort, which takes far longer.
+// Lossless WebPs. A picture of more than losslessBytes a pixel is a photograph in any type of original.
+// Without effort a file takes up to a tenth more: a picture above hopelessBytes then stays above losslessBytes,
+// and gets no effort, which takes far longer.
 const (
 	losslessBytes = 1.5
 	hopelessBytes = losslessBytes * 1.15
