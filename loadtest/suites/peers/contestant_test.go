@@ -207,12 +207,13 @@ func build(b *testing.B) string {
 	return bin
 }
 
-// startThumbmill starts thumbmill with its defaults, except one: requests come from one address and
-// count as many clients, so that no client's limit applies.
+// startThumbmill starts thumbmill with its defaults, except two. Requests come from one address and
+// count as many clients, so that no client's limit applies. Requests wait for a place as long as at a
+// peer, so that a busy machine does not end a run.
 func startThumbmill(b *testing.B, name, bin, dir string) *contestant {
 	b.Helper()
 	address := servers.FreeAddress(b)
-	process := start(b, address, []string{"THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8"}, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0",
+	process := start(b, address, []string{"THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8", "THUMBMILL_THROTTLE_QUEUE_WAIT=30s"}, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0",
 		"--coordinator-listen", "127.0.0.1:0", "--originals", dir, "--thumbnails", b.TempDir())
 	return &contestant{name: name, base: "http://" + address, template: strings.Replace(thumbors, "x0", "x", 1), jpeg: "jpeg", process: process}
 }

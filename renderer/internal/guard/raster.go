@@ -10,7 +10,7 @@ import (
 )
 
 // TypeRaster is the type of a file that a tool draws for libvips: bare pixels behind a netpbm
-// header (P5 grey, P6 colours, 8 bits). No original has this type.
+// header (P5 grey, P6 colours, P7 colours and alpha; 8 bits). No original has this type.
 const TypeRaster thumbnail.Type = "raster"
 
 // Drawn reads the header of a file that a tool drew: a raster, a PNG or a GIF. A tool reads
@@ -33,17 +33,25 @@ func Drawn(file io.ReaderAt, size int64, maxPixels int64) (Header, error) {
 // readRaster reads the header of a raster, and reports whether the file has all pixels that the
 // header promises.
 func readRaster(r *io.SectionReader) (Header, bool) {
-	var kind, depth int
 	h := Header{Type: TypeRaster, Pages: 1, Frames: 1, Orientation: 1}
-	in := bytes.NewReader(head(r, 64))
-	if _, err := fmt.Fscanf(in, "P%d\n%d %d\n%d\n", &kind, &h.Width, &h.Height, &depth); err != nil {
-		return h, false
+	start := head(r, 80)
+	for _, kind := range rasterKinds {
+		in := bytes.NewReader(start)
+		if _, err := fmt.Fscanf(in, kind.header, &h.Width, &h.Height); err != nil {
+			continue
+		}
+		h.Bands, h.Offset = kind.bands, in.Size()-int64(in.Len())
+		good := h.Width > 0 && h.Height > 0 && h.Width < 1<<20 && h.Height < 1<<20
+		return h, good && r.Size() >= h.Offset+int64(h.Width)*int64(h.Height)*int64(h.Bands)
 	}
-	h.Bands = 3
-	if kind == 5 {
-		h.Bands = 1
-	}
-	h.Offset = in.Size() - int64(in.Len())
-	good := (kind == 5 || kind == 6) && depth == 255 && h.Width > 0 && h.Height > 0 && h.Width < 1<<20 && h.Height < 1<<20
-	return h, good && r.Size() >= h.Offset+int64(h.Width)*int64(h.Height)*int64(h.Bands)
+	return h, false
+}
+
+// rasterKinds are netpbm's, of samples of 8 bits.
+var rasterKinds = []struct {
+	header string
+	bands  int
+}{
+	{"P5\n%d %d\n255\n", 1}, {"P6\n%d %d\n255\n", 3},
+	{"P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n", 4},
 }

@@ -33,6 +33,13 @@ func (t *task) rewind() error {
 	return err
 }
 
+// spent notes that this process should do no more work, if so is true.
+func (t *task) spent(so bool) {
+	if so && t.request.Spent != nil {
+		*t.request.Spent = true
+	}
+}
+
 // textOf runs a program that describes the original, and returns its output, at most maxText bytes.
 func (t *task) textOf(program string, args ...string) (string, error) {
 	var text bytes.Buffer
@@ -67,7 +74,7 @@ func (t *task) runProgram(c call) error {
 	cmd := exec.CommandContext(ctx, t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
 	cmd.Env = append([]string{
 		"PATH=/usr/bin:/bin", "HOME=.", "TMPDIR=.", "LC_ALL=C.UTF-8",
-		"FONTCONFIG_PATH=../" + incoming + ":/etc/fonts", "MAGICK_THREAD_LIMIT=1", "OMP_NUM_THREADS=1", "MALLOC_ARENA_MAX=2",
+		"FONTCONFIG_PATH=" + fontPath, "MAGICK_THREAD_LIMIT=1", "OMP_NUM_THREADS=1", "MALLOC_ARENA_MAX=2",
 	}, c.env...)
 	if c.in != nil {
 		cmd.Stdin = c.in

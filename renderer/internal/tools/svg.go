@@ -1,11 +1,9 @@
 package tools
 
 import (
-	"bytes"
 	"io"
 	"math"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
@@ -37,25 +35,27 @@ func drawSVG(t *task) error {
 	if facts.Styled { // the size can differ from the root element's
 		t.request.Header.Width, t.request.Header.Height = 0, 0
 	}
-	args, err := t.svgSize()
+	box, err := t.svgSize()
 	if err != nil {
 		return err
 	}
-	if err := t.convertSVG(facts, args); err != nil || !t.coversBox() {
+	if err := t.convertSVG(facts, box); err != nil || !t.coversBox() {
 		return err
 	}
 	if err := t.clearOut(); err != nil {
 		return err
 	}
-	return t.convertSVG(facts, []string{side("height", t.request.Spec.Height)})
+	return t.convertSVG(facts, svgBox{height: t.request.Spec.Height})
 }
 
-func side(name string, pixels int) string { return "--" + name + "=" + strconv.Itoa(pixels) }
-
-// convertSVG draws the text with librsvg. It mends a flawed text first.
-func (t *task) convertSVG(facts svg.Facts, args []string) error {
-	args = append([]string{"--format=png", "--accept-language=" + svg.Accept(t.request.Spec.Lang, facts.Languages)}, args...)
-	if info, err := t.request.Original.Stat(); err == nil && info.Size() > unlimitedFrom {
+// convertSVG draws the text. It mends a flawed text first. The library draws if it gives the same
+// picture as its program. Otherwise the program draws, and it also names the reason of a failure.
+func (t *task) convertSVG(facts svg.Facts, box svgBox) error {
+	if done, err := t.drawnWithin(facts, box); done {
+		return err
+	}
+	args := append([]string{"--format=png", "--accept-language=" + svg.Accept(t.request.Spec.Lang, facts.Languages)}, box.args()...)
+	if t.unlimited() {
 		args = append(args, "--unlimited")
 	}
 	if err := t.rewind(); err != nil {
@@ -95,36 +95,36 @@ func whyNotDrawn(err error) error {
 	return err
 }
 
-// svgSize returns librsvg's options for the size to draw at. If only librsvg knows the drawing's
-// own size, svgSize returns one side, and librsvg keeps the proportion.
-func (t *task) svgSize() ([]string, error) {
+// svgSize returns the size at which librsvg draws. If only librsvg knows the drawing's own size,
+// svgSize returns one side, and librsvg keeps the proportion.
+func (t *task) svgSize() (svgBox, error) {
 	s, size := t.request.Spec, t.request.Header
 	natural := s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0 ||
 		s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug // these count in the drawing's own pixels
 	planned := svgPlan(t.request, natural)
 	if int64(planned.Width)*int64(planned.Height) > t.request.MaxPixels {
-		return nil, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels, at most %d are allowed", planned.Width, planned.Height, t.request.MaxPixels)
+		return svgBox{}, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels, at most %d are allowed", planned.Width, planned.Height, t.request.MaxPixels)
 	}
 	switch {
 	case natural:
-		return nil, nil
+		return svgBox{}, nil
 	case s.Height == 0 && size.Width > 0:
-		return []string{side("width", s.Width), side("height", svgHeight(size.Exact, s.Width))}, nil
+		return svgBox{width: s.Width, height: svgHeight(size.Exact, s.Width)}, nil
 	case s.Height == 0:
-		return []string{side("width", s.Width)}, nil
+		return svgBox{width: s.Width}, nil
 	case s.Width == 0:
-		return []string{side("height", s.Height)}, nil
+		return svgBox{height: s.Height}, nil
 	case s.Stretch:
-		return []string{side("width", s.Width), side("height", s.Height)}, nil
+		return svgBox{width: s.Width, height: s.Height}, nil
 	case size.Width > 0:
-		return []string{side("width", planned.Width), side("height", planned.Height)}, nil
+		return svgBox{width: planned.Width, height: planned.Height}, nil
 	case s.Adaptive:
 		longer := max(s.Width, s.Height)
-		return []string{side("width", longer), side("height", longer), "--keep-aspect-ratio"}, nil
+		return svgBox{width: longer, height: longer, keep: true}, nil
 	case s.Fit == thumbnail.FitIn:
-		return []string{side("width", s.Width), side("height", s.Height), "--keep-aspect-ratio"}, nil
+		return svgBox{width: s.Width, height: s.Height, keep: true}, nil
 	}
-	return []string{side("width", s.Width)}, nil
+	return svgBox{width: s.Width}, nil
 }
 
 // svgHeight returns the height of a drawing at a width. MediaWiki computes it from rounded sides (SVGReader,
@@ -163,9 +163,11 @@ func (t *task) coversBox() bool {
 	if t.request.Header.Width > 0 || s.Width == 0 || s.Height == 0 || s.Stretch || s.Adaptive || s.Fit == thumbnail.FitIn {
 		return false
 	}
-	var head [64]byte
-	n, _ := t.request.Out.ReadAt(head[:], 0)
-	h, err := guard.Drawn(bytes.NewReader(head[:n]), int64(n), t.request.MaxPixels)
+	info, err := t.request.Out.Stat()
+	if err != nil {
+		return false
+	}
+	h, err := guard.Drawn(t.request.Out, info.Size(), t.request.MaxPixels)
 	return err == nil && h.Height < s.Height
 }
 

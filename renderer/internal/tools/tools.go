@@ -8,6 +8,7 @@
 package tools
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -139,6 +140,14 @@ func Named(folder string) string { return filepath.Join(folder, incoming, origin
 // system's rules follow.
 const fontRules = "fonts.conf"
 
+// fontPath is the list of folders in which fontconfig looks for its file, as a worker sees them.
+const fontPath = "../" + incoming + ":/etc/fonts"
+
+// Environ sets the variables that libraries read in a worker. Call it before the worker does any work.
+func Environ() error {
+	return errors.Join(os.Setenv("FONTCONFIG_PATH", fontPath), os.Setenv("HOME", "."))
+}
+
 // Furnish writes fontRules into a worker's folder.
 func Furnish(folder string) error {
 	rules := `<?xml version="1.0"?>
@@ -210,6 +219,8 @@ type Request struct {
 	// Sides, if not nil, receives a page's exact sides in points. The raster's sides are
 	// rounded.
 	Sides *objectstore.Sides
+	// Spent is set where this process should do no more work after this; it may be nil.
+	Spent *bool
 }
 
 // Run does the work and writes the result to Out. Errors are faults.

@@ -155,6 +155,15 @@ var (
 	blue = [3]uint8{0, 0, 255}
 )
 
+// wide is a text in UTF-16, as an editor of Windows stores it.
+func wide(text string) string {
+	out := "\xff\xfe"
+	for _, c := range []byte(text) {
+		out += string([]byte{c, 0})
+	}
+	return out
+}
+
 func TestDrawings(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec          thumbnail.Spec
@@ -169,6 +178,8 @@ func TestDrawings(t *testing.T) {
 		"the drawing's own size":            {thumbnail.Spec{Type: thumbnail.TypeSVG}, drawing, 160, 120, red},
 		"a language that is not a locale":   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hant"}, chinese, 80, 80, blue},
 		"MediaWiki's fallback language":     {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "zh-hk"}, chinese, 80, 80, blue},
+		"in a language, in UTF-16":          {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80, Lang: "fr"}, wide(drawing), 80, 60, blue},
+		"in no language, in UTF-16":         {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}, wide(drawing), 80, 60, red},
 		"a fractional height":               {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 400}, plain("412.279", "244.576", ""), 400, 238, red},
 		"a size in fonts":                   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("10em", "100", `font-size="20"`), 100, 50, red},
 		"a size by style":                   {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("100", "100", `style="width:200px"`), 100, 50, red},

@@ -4,12 +4,8 @@ package vips
 import "C"
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"slices"
 	"unsafe"
 
@@ -57,7 +53,7 @@ func (r *render) gif(int) ([]byte, error) {
 	if r.large() {
 		return r.byVips(".gif[effort=1]")
 	}
-	return r.byVips(".gif[effort=7]")
+	return r.byVips(".gif[effort=5]")
 }
 
 // avif uses little effort: more effort hardly saves bytes (docs/benchmarks.md has the figures).
@@ -142,15 +138,13 @@ func (r *render) worth() C.float {
 	return 0.005
 }
 
-// losslessBytes is the most bytes a pixel of a lossless WebP. A picture that takes more is a photograph, even
-// if its original is a PNG.
-const losslessBytes = 1.5
-
 // webP keeps PNGs and SVGs lossless, as Wikimedia does. A quality of 100 is lossless too, as in Thumbor.
 func (r *render) webP(quality int) ([]byte, error) {
-	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG || quality == 100 {
-		lossless, err := r.encodeWebP(quality, true)
-		if err != nil || quality == 100 || float64(len(lossless)) <= losslessBytes*float64(r.current.width()*r.current.height()) {
+	if quality == 100 {
+		return r.encodeWebP(quality, true)
+	}
+	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG {
+		if lossless, err := r.losslessWebP(); err != nil || lossless != nil {
 			return lossless, err
 		}
 	}
@@ -161,104 +155,12 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 	how := fmt.Sprintf(".webp[Q=%d,effort=4]", quality)
 	switch {
 	case lossless && r.large():
-		how = ".webp[lossless=true,effort=0]"
+		how = hastyWebP
 	case lossless:
-		how = ".webp[lossless=true,effort=4]"
+		how = patientWebP
 	case r.origin() == thumbnail.TypeVideo: // finding the frame took far longer than any effort here
 		how = fmt.Sprintf(".webp[Q=%d,effort=6,preset=photo]", quality)
 	}
 	file, err := r.byVips(how)
 	return metadata.WithoutExif(file), err
-}
-
-// png encodes grey and interlaced pictures with libvips: Go's encoder makes more bytes of grey, and cannot
-// interlace. Go's encoder packs coloured pictures better, and in less time (docs/benchmarks.md has
-// the figures).
-//
-// The best compression is slow in smooth pictures: it takes 26 seconds for four megapixels of clouds. The
-// usual compression takes 2 seconds, and the file is 9 % larger. Large pictures therefore get the usual one.
-func (r *render) png(int) ([]byte, error) {
-	area := r.area()
-	if r.spec.Intermediate {
-		return r.byVips(".png[compression=1,filter=up" + r.profileAlone() + "]")
-	}
-	if r.current.ptr.Bands < 3 || r.spec.Progressive {
-		return r.pngByVips(area <= patientGrey)
-	}
-	coloured := r.coloured()
-	_, paletted := coloured.(*image.Paletted)
-	if !paletted && area > patientColoured {
-		return r.pngByVips(false)
-	}
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if area > patientGrey {
-		encoder.CompressionLevel = png.DefaultCompression
-	}
-	var packed bytes.Buffer
-	if err := encoder.Encode(&packed, coloured); err != nil {
-		return nil, err
-	}
-	return metadata.WithProfile(packed.Bytes(), r.current.blob(iccName)), nil
-}
-
-// A PNG of up to so many pixels gets the best compression: patientGrey for one byte a pixel, patientColoured
-// for more.
-const (
-	patientGrey     = 2_500_000
-	patientColoured = 1 << 20
-)
-
-func (r *render) pngByVips(best bool) ([]byte, error) {
-	compression := 6
-	if best {
-		compression = 9
-	}
-	return r.byVips(fmt.Sprintf(".png[compression=%d,interlace=%t,filter=all%s]", compression, r.spec.Progressive, r.profileAlone()))
-}
-
-// profileAlone returns an option that keeps libvips from adding its own Exif to AVIF, and from 8.16 on to
-// PNG. Before 8.15 the option would also drop the profile, so a picture with a profile gets no option.
-func (r *render) profileAlone() string {
-	switch {
-	case C.vips_version(0)*100+C.vips_version(1) >= 815:
-		return ",keep=icc"
-	case r.current.blob("icc-profile-data") == nil:
-		return ",strip=true"
-	}
-	return ""
-}
-
-const maxColours = 256
-
-// coloured returns the picture for Go's encoder. It has a palette if the picture has at most maxColours
-// colours, as most drawings do.
-func (r *render) coloured() image.Image {
-	bands := int(r.current.ptr.Bands)
-	bounds := image.Rect(0, 0, r.current.width(), r.current.height())
-	pixels := unsafe.Slice((*byte)(C.tm_pixels(r.current.ptr)), bounds.Dx()*bounds.Dy()*bands)
-	m := image.NewNRGBA(bounds)
-	paletted := image.NewPaletted(bounds, nil)
-	index := map[color.NRGBA]uint8{}
-	for i := range bounds.Dx() * bounds.Dy() {
-		p := pixels[i*bands : (i+1)*bands]
-		c := color.NRGBA{R: p[0], G: p[1], B: p[2], A: 255}
-		if bands == 4 {
-			c.A = p[3]
-		}
-		m.Pix[4*i], m.Pix[4*i+1], m.Pix[4*i+2], m.Pix[4*i+3] = c.R, c.G, c.B, c.A
-		if len(index) > maxColours {
-			continue
-		}
-		at, known := index[c]
-		if !known {
-			at = uint8(len(index))
-			index[c] = at
-			paletted.Palette = append(paletted.Palette, c)
-		}
-		paletted.Pix[i] = at
-	}
-	if len(index) <= maxColours {
-		return paletted
-	}
-	return m
 }

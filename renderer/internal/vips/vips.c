@@ -61,7 +61,7 @@ int tm_open_memory(const void *body, size_t length, const char *options, int ran
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out) {
 	VipsImage *raw;
 	int result;
-	if (bands != 1 && bands != 3) {
+	if (bands != 1 && bands != 3 && bands != 4) {
 		vips_error("thumbmill", "a raster of %d bands", bands);
 		return -1;
 	}

@@ -327,10 +327,13 @@ func (r *render) shrink(from, to geometry.Size) int {
 	if r.spec.Sharpen != nil {
 		slack = averagedSlack
 	}
+	least := min(float64(from.Width)/float64(to.Width), float64(from.Height)/float64(to.Height))
+	if r.header.Type == thumbnail.TypeWebP {
+		return r.shrinkWebP(least)
+	}
 	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed { // a drawing's averages would show
 		return 1
 	}
-	least := min(float64(from.Width)/float64(to.Width), float64(from.Height)/float64(to.Height))
 	for _, factor := range []int{8, 4, 2} {
 		if least >= float64(factor)*slack {
 			return factor
@@ -352,6 +355,8 @@ func (r *render) options(shrink int) string {
 	switch {
 	case r.header.Pages > 1 && r.spec.Page > 1 && r.spec.Page <= r.header.Pages:
 		return fmt.Sprintf("[page=%d]", r.spec.Page-1)
+	case shrink > 1 && r.header.Type == thumbnail.TypeWebP:
+		return fmt.Sprintf("[scale=%.9f]", 1/float64(shrink))
 	case shrink > 1:
 		return fmt.Sprintf("[shrink=%d]", shrink)
 	}

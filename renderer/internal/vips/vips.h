@@ -20,7 +20,7 @@ int tm_open(int fd, const char *options, int random, VipsImage **out);
 int tm_open_heif(const void *file, size_t length, VipsImage **out);
 /* Does as tm_open for a file in memory, which must stay there. */
 int tm_open_memory(const void *body, size_t length, const char *options, int random, VipsImage **out);
-/* Makes an image of pixels in memory, which must stay there: 1 band of grey or 3 of sRGB. */
+/* Makes an image of pixels in memory, which must stay there: 1 band of grey, 3 of sRGB, or 4 of sRGB with alpha. */
 int tm_raster(const void *pixels, int width, int height, int bands, VipsImage **out);
 /* Scales to exactly width x height, in sRGB or grey, with alpha premultiplied.
  * soft takes a kernel that does not ring: edges of drawings would show the ringing.

@@ -102,7 +102,7 @@ func perform(c craft, task Task, original, out *os.File) Report {
 	}
 	report, err := c.perform(task, original, out)
 	report.CPU = cpuTime() - before
-	report.Spent = spent()
+	report.Spent = report.Spent || spent()
 	report.blame(err)
 	return report
 }
@@ -162,6 +162,9 @@ func (t *tooling) prepare() (Ready, error) {
 		return Ready{}, err
 	}
 	vips.DefaultSignals()
+	if err := tools.Environ(); err != nil {
+		return Ready{}, err
+	}
 	t.box = tools.Open()
 	ready := Ready{Types: t.box.Types()}
 	if first() {
@@ -182,6 +185,7 @@ func (t *tooling) perform(task Task, original, out *os.File) (Report, error) {
 		Work: task.Work, Spec: task.Spec, Header: task.Header, MaxPixels: task.MaxPixels, Original: original, Out: out,
 		Within: time.Duration(task.CPUSeconds) * time.Second,
 		Sides:  &report.Sides,
+		Spent:  &report.Spent,
 	})
 	if _, waited := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(waited, unix.ECHILD) {
 		fmt.Fprintln(os.Stderr, "worker: end, because a tool left processes behind")

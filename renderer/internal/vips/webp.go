@@ -1,0 +1,74 @@
+package vips
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/metadata"
+)
+
+// How much larger than the thumbnail a WebP is decoded: its decoder averages luma and chroma as
+// they are stored, which shows below twice the size, and sharpened below three times.
+const webPSlack = 2
+
+// shrinkWebP is how much libwebp shrinks while it loads a photograph that is so much larger than its
+// thumbnail. Averages of drawings would show, and averages of the colours behind transparency.
+func (r *render) shrinkWebP(larger float64) int {
+	slack := float64(webPSlack)
+	if r.spec.Sharpen != nil {
+		slack = averagedSlack
+	}
+	if h := r.header; h.Alpha || h.Frames > 1 || !lossyWebP(r.fd) {
+		return 1
+	}
+	return max(1, int(larger/slack))
+}
+
+// Lossless WebPs. A picture of more than losslessBytes a pixel is a photograph in any type of original.
+// Without effort a file takes up to a tenth more: a picture above hopelessBytes then stays above losslessBytes,
+// and gets no effort, which takes far longer.
+const (
+	losslessBytes = 1.5
+	hopelessBytes = losslessBytes * 1.15
+	hastyWebP     = ".webp[lossless=true,effort=0]"
+	patientWebP   = ".webp[lossless=true,effort=4]"
+)
+
+// losslessWebP returns nil for a picture that takes too many bytes.
+func (r *render) losslessWebP() ([]byte, error) {
+	file, err := r.byVips(hastyWebP)
+	if err != nil || float64(len(file)) > hopelessBytes*float64(r.area()) {
+		return nil, err
+	}
+	if !r.large() {
+		file, err = r.byVips(patientWebP)
+	}
+	if err != nil || float64(len(file)) > losslessBytes*float64(r.area()) {
+		return nil, err
+	}
+	return metadata.WithoutExif(file), nil
+}
+
+// mostChunks of a WebP are looked at: the picture comes after a few of metadata (RFC 9649).
+const mostChunks = 16
+
+// lossyWebP reports whether the file's picture is as photographs are.
+func lossyWebP(fd int) bool {
+	var head [8]byte
+	at := int64(12)
+	for range mostChunks {
+		if n, err := unix.Pread(fd, head[:], at); n < len(head) || err != nil {
+			return false
+		}
+		switch string(head[:4]) {
+		case "VP8 ":
+			return true
+		case "VP8L":
+			return false
+		}
+		length := int64(binary.LittleEndian.Uint32(head[4:]))
+		at += int64(len(head)) + length + length&1
+	}
+	return false
+}
