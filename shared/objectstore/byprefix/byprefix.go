@@ -18,7 +18,10 @@ import (
 // whole name; of other names the store sees what is behind For, below Prefix.
 type Loader struct {
 	For, Prefix string
-	Store       objectstore.Store
+	// Containers reports that the store has containers of its own, as Swift has: then a
+	// location with a container stays as it is.
+	Containers bool
+	Store      objectstore.Store
 }
 
 // Store finds the loader of each name, the longest prefix first. Names that no loader has
@@ -45,20 +48,24 @@ func (s *Store) Each(wrap func(name string, store objectstore.Store) objectstore
 	return all
 }
 
-// find gives the store of a location, and its name there. Of a MediaWiki container the
-// container decides, and stays as it is.
+// find returns the store of a location, and the location in that store.
 func (s *Store) find(at thumbnail.Location) (objectstore.Store, thumbnail.Location) {
 	for _, l := range s.loaders {
 		rest, ok := strings.CutPrefix(at.String(), l.For)
 		if !ok {
 			continue
 		}
-		if at.Container == "" && !at.IsURL() {
-			at.Path = l.Prefix + rest
-		}
-		return l.Store, at
+		return l.Store, l.place(at, rest)
 	}
 	return s.rest, at
+}
+
+// place returns where the store of a loader has a location; rest is its name without For.
+func (l Loader) place(at thumbnail.Location, rest string) thumbnail.Location {
+	if at.IsURL() || l.Containers && at.Container != "" {
+		return at
+	}
+	return thumbnail.Location{Path: l.Prefix + rest}
 }
 
 // Head tells of an original.
