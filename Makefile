@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := deploy/packages/tools deploy/packages/fonts
-TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals
+TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki
 
 # Tests that need the machine for themselves, and so run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals

@@ -6,6 +6,7 @@
 package settings
 
 import (
+	"path"
 	"strings"
 	"time"
 
@@ -301,8 +302,35 @@ type Thumbor struct {
 // MediaWiki is the rules for MediaWiki's paths.
 type MediaWiki struct {
 	Wiki       string `koanf:"wiki"`        // project/language for paths without one: /images, /w/images, thumb.php
+	Wikis      []Wiki `koanf:"wikis"`       // wikis whose files have other paths than /project/language/…
 	Sizes      []int  `koanf:"sizes"`       // standard widths in pixels, rising
 	SizePolicy string `koanf:"size_policy"` // answer to other widths: free (render), round_up, redirect or refuse
+}
+
+// Wiki is the URLs of one wiki's files, and the name of its containers.
+type Wiki struct {
+	Wiki       string `koanf:"wiki"`        // project/language: the files are in the containers project-language-local-public and so on
+	Prefix     string `koanf:"prefix"`      // path of its files, $wgUploadPath: /w/images
+	Host       string `koanf:"host"`        // host of its files, with the port if it is not the usual one; "" = every host
+	Script     string `koanf:"script"`      // path of thumb.php; "" = beside the last folder of prefix: /w/thumb.php
+	HashLevels *int   `koanf:"hash_levels"` // folders above a file, hashLevels: 0, 1 or 2 (the default)
+}
+
+// Levels returns the number of folders above a file: 0, 1 or 2.
+func (w Wiki) Levels() int {
+	if w.HashLevels == nil {
+		return 2
+	}
+	return *w.HashLevels
+}
+
+// ThumbScript returns the path of thumb.php.
+func (w Wiki) ThumbScript() string {
+	if w.Script != "" {
+		return w.Script
+	}
+	folder, _ := path.Split(w.Prefix)
+	return folder + "thumb.php"
 }
 
 // Purge is the caches in front of the edges that must forget purged thumbnails.

@@ -300,7 +300,27 @@ func (t Thumbor) check(c *checker) {
 func (m MediaWiki) check(c *checker) {
 	c.oneOf("mediawiki.size_policy", m.SizePolicy, "free", "round_up", "redirect", "refuse")
 	c.require(len(m.Sizes) > 0 && m.Sizes[0] > 0 && slices.IsSorted(m.Sizes), "mediawiki.sizes", "%v is not a list of rising widths in pixels: write one such as 320, 640", m.Sizes)
-	c.require(m.Wiki == "" || strings.Count(m.Wiki, "/") == 1, "mediawiki.wiki", "%q is not a wiki: write project/language, such as wikipedia/en", m.Wiki)
+	c.require(m.Wiki == "" || wikiName.MatchString(m.Wiki), "mediawiki.wiki", "%q is not a wiki: write project/language, such as wikipedia/en", m.Wiki)
+	for i, w := range m.Wikis {
+		w.check(c, fmt.Sprintf("mediawiki.wikis[%d]", i))
+		same := func(other Wiki) bool { return other.Host == w.Host && other.Prefix == w.Prefix }
+		c.require(slices.IndexFunc(m.Wikis, same) == i, fmt.Sprintf("mediawiki.wikis[%d].prefix", i), "%q is another wiki's already: give each wiki a host or a prefix of its own", w.Prefix)
+	}
+}
+
+var (
+	wikiName = regexp.MustCompile(`^[^-/]+/[^/]+$`)
+	wikiPath = regexp.MustCompile(`^(/[^/?#% ]+)+$`)
+)
+
+const maxLevels = 2
+
+func (w Wiki) check(c *checker, name string) {
+	c.require(wikiName.MatchString(w.Wiki), name+".wiki", "%q is not a wiki: write project/language, such as wikipedia/en", w.Wiki)
+	c.require(wikiPath.MatchString(w.Prefix), name+".prefix", "%q is not the path of a wiki's files: write one such as /w/images", w.Prefix)
+	c.require(w.Script == "" || wikiPath.MatchString(w.Script), name+".script", "%q is not the path of thumb.php: write one such as /w/thumb.php", w.Script)
+	c.require(w.Host == "" || hostPattern.MatchString(w.Host) && !strings.Contains(w.Host, "*"), name+".host", "%q is not a host: write one such as wiki.example", w.Host)
+	within(c, name+".hash_levels", w.Levels(), 0, maxLevels)
 }
 
 func (r Render) check(c *checker) {

@@ -5,6 +5,7 @@ package grammar
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/maypok86/otter/v2"
@@ -33,12 +34,14 @@ type Reader struct {
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
 	accept    bool // the answer can depend on the header
+	hosts     bool // the answer can depend on the host
 	lately    *otter.Cache[question, answer]
 }
 
 // question is all that an answer depends on.
 type question struct {
 	uri, accept string // as they were received
+	host        string // "" where it does not matter
 	rights      Rights
 }
 
@@ -53,12 +56,13 @@ func New(s settings.Settings) (*Reader, error) {
 	lately, err := otter.New(&otter.Options[question, answer]{
 		MaximumWeight: remembered, Executor: func(work func()) { work() },
 		Weigher: func(q question, a answer) uint32 {
-			return uint32(2*len(q.uri) + len(q.accept) + targetSize + stepSize*len(a.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
+			return uint32(2*len(q.uri) + len(q.accept) + len(q.host) + targetSize + stepSize*len(a.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
 		},
 	})
 	return &Reader{
 		settings:  s,
 		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
+		hosts: slices.ContainsFunc(s.MediaWiki.Wikis, func(w settings.Wiki) bool { return w.Host != "" }),
 	}, err
 }
 
@@ -77,6 +81,9 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 	if g.accept {
 		asked.accept = r.Header.Get("Accept")
 	}
+	if g.hosts {
+		asked.host = r.Host
+	}
 	if known, ok := g.lately.GetIfPresent(asked); ok {
 		return known.target, known.grammar, nil
 	}
@@ -85,7 +92,7 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 		return target.Target{}, None, fault.New(fault.BadURL, "the URL is longer than %d bytes", maxPath)
 	}
 	t, name, err := g.parse(raw, r, rights)
-	if err == nil && len(asked.uri)+len(asked.accept) <= maxKey {
+	if err == nil && len(asked.uri)+len(asked.accept)+len(asked.host) <= maxKey {
 		g.lately.Set(asked.clone(), answer{t, name})
 	}
 	return t, name, err
@@ -93,7 +100,7 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 
 // clone lets go of the request's memory.
 func (q question) clone() question {
-	q.uri, q.accept = strings.Clone(q.uri), strings.Clone(q.accept)
+	q.uri, q.accept, q.host = strings.Clone(q.uri), strings.Clone(q.accept), strings.Clone(q.host)
 	return q
 }
 
@@ -103,7 +110,7 @@ func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Targe
 		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: rights.Local, Trusted: rights.Trusted})
 		return t, thumbor.Name, err
 	}
-	t, err := g.mediawiki.Parse(raw, r.URL.Query())
+	t, err := g.mediawiki.ParseAt(r.Host, raw, r.URL.Query())
 	if fault.Is(err, fault.NoSuchURL) {
 		return t, None, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/thumbmill/thumbmill/edge/internal/mediawiki"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -16,17 +17,20 @@ import (
 type Places struct {
 	Originals []thumbnail.Location // its names: a file of a wiki's has one in each grammar
 	Folders   []Folder
-	URLs      []string // paths by which clients ask for the original itself
+	URLs      []Address // where clients ask for the original itself
 	XKey      string
 }
 
 // Folder holds thumbnails of one original: what their paths begin with.
 type Folder struct {
 	Begin thumbnail.Location
-	// URL gives the path by which clients ask for the thumbnail at a path there, "" where
-	// the path does not tell.
-	URL func(path string) string
+	// URLs returns where clients ask for the thumbnail at a path there; none where the path
+	// does not tell.
+	URLs func(path string) []Address
 }
+
+// Address is a path of a host.
+type Address = mediawiki.Address
 
 // Places finds them. The original is named as logs and the failure memory do: a path, a
 // URL, or container/path.
@@ -34,13 +38,13 @@ func (g *Reader) Places(original string) Places {
 	plain := g.named(original)
 	found := Places{
 		Originals: []thumbnail.Location{plain}, XKey: target.XKey(plain),
-		Folders: []Folder{{Begin: thumbnail.Location{Path: g.thumbor.Folder(plain)}, URL: func(string) string { return "" }}},
+		Folders: []Folder{{Begin: thumbnail.Location{Path: g.thumbor.Folder(plain)}, URLs: func(string) []Address { return nil }}},
 	}
 	container, path, _ := strings.Cut(original, "/")
 	in := thumbnail.Location{Container: container, Path: path}
 	for _, folder := range g.mediawiki.Folders(in) {
-		found.Folders = append(found.Folders, Folder{Begin: folder, URL: func(path string) string {
-			return g.mediawiki.URL(thumbnail.Location{Container: folder.Container, Path: path})
+		found.Folders = append(found.Folders, Folder{Begin: folder, URLs: func(path string) []Address {
+			return g.mediawiki.URLs(thumbnail.Location{Container: folder.Container, Path: path})
 		}})
 		found.Originals, found.URLs = append(found.Originals, in), g.mediawiki.OwnURLs(in)
 	}

@@ -1,8 +1,6 @@
 package mediawiki
 
 import (
-	"crypto/md5" //nolint:gosec // MediaWiki's shards
-	"encoding/hex"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -18,33 +16,32 @@ var containers = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(public|temp)(\.[0-
 // An original that is in no container of MediaWiki's has none.
 func (m *Parser) Folders(original thumbnail.Location) []thumbnail.Location {
 	in := containers.FindStringSubmatch(original.Container)
-	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
-	if in == nil || !ours || path == "" {
+	below, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
+	if in == nil || !ours || below == "" {
 		return nil
 	}
 	prefix := m.settings.Store.Thumbnails.Prefix
 	if in[3] == "public" {
 		container := strings.Replace(original.Container, "-local-public", "-local-thumb", 1)
-		return []thumbnail.Location{{Container: container, Path: prefix + path + "/"}}
+		return []thumbnail.Location{{Container: container, Path: prefix + below + "/"}}
 	}
 	// A temporary file's URL has the shard of its whole name, the file that of a part.
-	name := path[strings.LastIndex(path, "/")+1:]
-	sum := md5.Sum([]byte(name)) //nolint:gosec // MediaWiki's shards
-	hash := hex.EncodeToString(sum[:])
-	container := m.sharded(in[1]+"-"+in[2]+"-local-temp", hash[:2])
-	return []thumbnail.Location{{Container: container, Path: prefix + "thumb/" + hash[:1] + "/" + hash[:2] + "/" + name + "/"}}
+	name := below[strings.LastIndex(below, "/")+1:]
+	shards := hashed(name, m.sites.levels(in[1]+"/"+in[2]))
+	container := m.sharded(in[1]+"-"+in[2]+"-local-temp", path{"shards": shards}.shard())
+	return []thumbnail.Location{{Container: container, Path: prefix + "thumb/" + shards + name + "/"}}
 }
 
 var kept = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(thumb|temp)(?:\.[0-9a-z]+)?$`)
 
-// OwnURLs are the paths by which clients ask for the original itself, percent-encoded.
-func (m *Parser) OwnURLs(original thumbnail.Location) []string {
+// OwnURLs are where clients ask for the original itself.
+func (m *Parser) OwnURLs(original thumbnail.Location) []Address {
 	in := containers.FindStringSubmatch(original.Container)
-	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
+	below, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
 	if in == nil || !ours || in[3] != "public" {
 		return nil
 	}
-	return []string{(&url.URL{Path: "/" + in[1] + "/" + in[2] + "/" + path}).EscapedPath()}
+	return m.sites.addresses(in[1]+"/"+in[2], "/"+below)
 }
 
 // Standard is the path of an original's thumbnail of a width, as MediaWiki asks for it;
@@ -64,19 +61,29 @@ func (m *Parser) Standard(original thumbnail.Location, width int) string {
 		end = ""
 	}
 	name := fmt.Sprintf("%s%dpx-%s%s", before, width, original.Name(), end)
-	return m.URL(thumbnail.Location{Container: folders[0].Container, Path: folders[0].Path + name})
+	wiki, rest := m.below(thumbnail.Location{Container: folders[0].Container, Path: folders[0].Path + name})
+	return (&url.URL{Path: "/" + wiki + rest}).EscapedPath()
 }
 
-// URL is the path by which clients ask for a stored thumbnail, percent-encoded; "" when
-// it is none of MediaWiki's.
-func (m *Parser) URL(key thumbnail.Location) string {
+// URLs are where clients ask for a stored thumbnail; none when it is no thumbnail of
+// MediaWiki's.
+func (m *Parser) URLs(key thumbnail.Location) []Address {
+	wiki, rest := m.below(key)
+	if wiki == "" {
+		return nil
+	}
+	return m.sites.addresses(wiki, rest)
+}
+
+// below returns the wiki of a stored thumbnail, and its path below the wiki's.
+func (m *Parser) below(key thumbnail.Location) (wiki, rest string) {
 	in := kept.FindStringSubmatch(key.Container)
 	if in == nil {
-		return ""
+		return "", ""
 	}
-	path := strings.TrimPrefix(key.Path, m.settings.Store.Thumbnails.Prefix)
+	rest = strings.TrimPrefix(key.Path, m.settings.Store.Thumbnails.Prefix)
 	if in[3] == "temp" {
-		path = "temp/" + strings.TrimPrefix(path, "thumb/")
+		rest = "temp/" + strings.TrimPrefix(rest, "thumb/")
 	}
-	return (&url.URL{Path: "/" + in[1] + "/" + in[2] + "/thumb/" + path}).EscapedPath()
+	return in[1] + "/" + in[2], "/thumb/" + rest
 }

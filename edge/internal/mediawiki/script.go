@@ -1,8 +1,6 @@
 package mediawiki
 
 import (
-	"crypto/md5" //nolint:gosec // MediaWiki's shards
-	"encoding/hex"
 	"net/url"
 	"strings"
 
@@ -10,34 +8,43 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// fromScript gives the path that thumb.php's parameters mean. wiki is what stands
-// before the script: /<project>/<language>, or anything where the settings name the wiki.
-func (m *Parser) fromScript(wiki string, q url.Values) (string, error) {
-	if strings.Count(strings.TrimSuffix(wiki, "/w"), "/") != 2 {
-		if m.settings.MediaWiki.Wiki == "" {
-			return "", fault.New(fault.NoSuchURL, "which wiki is meant? Ask for /<project>/<language>/thumb.php, or set mediawiki.wiki")
-		}
-		wiki = "/" + m.settings.MediaWiki.Wiki
+// fromScript gives the address that thumb.php's parameters mean. folder is what stands
+// before the script's name: a wiki's of the settings, /<project>/<language>, or anything where
+// the settings name one wiki.
+func (m *Parser) fromScript(host, folder string, q url.Values) (address, error) {
+	site, ok := m.site(host, folder)
+	if !ok {
+		return address{}, fault.New(fault.NoSuchURL, "which wiki is meant? Ask for /<project>/<language>/thumb.php, or set mediawiki.wikis")
 	}
-	wiki = strings.TrimSuffix(wiki, "/w") + "/thumb/"
 	if relative := q.Get("rel404"); relative != "" {
-		return wiki + strings.TrimPrefix(relative, "/"), nil
+		return site.address("/thumb/" + strings.TrimPrefix(relative, "/")), nil
 	}
 	file := strings.ReplaceAll(q.Get("f"), " ", "_")
 	if file == "" || strings.Contains(file, "/") {
-		return "", fault.New(fault.BadURL, "thumb.php needs f, the name of a file")
+		return address{}, fault.New(fault.BadURL, "thumb.php needs f, the name of a file")
 	}
 	name, err := thumbName(file, q)
 	if err != nil {
-		return "", err
+		return address{}, err
 	}
-	return wiki + place(file, q) + file + "/" + name, nil
+	return site.address("/thumb/" + place(file, q, site.levels) + file + "/" + name), nil
+}
+
+// site is the wiki of a thumb.php.
+func (m *Parser) site(host, folder string) (site, bool) {
+	wiki := strings.TrimSuffix(folder, "/w")
+	found, ok := m.sites.withScript(host, folder)
+	if ok && found.script != "" || strings.Count(wiki, "/") != 2 {
+		return found, ok
+	}
+	name := strings.TrimPrefix(wiki, "/")
+	return site{wiki: name, prefix: wiki, levels: m.sites.levels(name)}, true
 }
 
 // place is the zone and the folders of a file. The time in front of an old version's
 // name is not part of what is hashed.
-func place(file string, q url.Values) string {
-	zone, hashed := "", file
+func place(file string, q url.Values, levels int) string {
+	zone, name := "", file
 	if on(q, "archived") {
 		zone = "archive/"
 	} else if on(q, "temp") {
@@ -45,12 +52,10 @@ func place(file string, q url.Values) string {
 	}
 	if zone == "archive/" {
 		if _, rest, ok := strings.Cut(file, "!"); ok {
-			hashed = rest
+			name = rest
 		}
 	}
-	sum := md5.Sum([]byte(hashed)) //nolint:gosec // MediaWiki's shards
-	hash := hex.EncodeToString(sum[:])
-	return zone + hash[:1] + "/" + hash[:2] + "/"
+	return zone + hashed(name, levels)
 }
 
 func on(q url.Values, name string) bool {

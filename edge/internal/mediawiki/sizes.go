@@ -1,7 +1,6 @@
 package mediawiki
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -45,12 +44,12 @@ func (m *Parser) standard(width int) int {
 	return sizes[len(sizes)-1]
 }
 
-// url is the path of the thumbnail, percent-encoded.
+// url is the path of the thumbnail, percent-encoded, as the request had its beginning.
 func (p path) url() string {
 	zone := ""
 	if p["zone"] != "" {
 		zone = p["zone"] + "/"
 	}
-	plain := fmt.Sprintf("/%s/%s/thumb/%s%s%s/%s", p["project"], p["language"], zone, p.shards(), p.original(), p["options"]+p["end"])
+	plain := p["prefix"] + "/thumb/" + zone + p["shards"] + p.original() + "/" + p["options"] + p["end"]
 	return (&url.URL{Path: plain}).EscapedPath()
 }

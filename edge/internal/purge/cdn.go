@@ -1,6 +1,7 @@
 package purge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -40,12 +42,12 @@ func newCDN(s settings.Purge) *cdn {
 func (c *cdn) close() { c.client.CloseIdleConnections() }
 
 // purge makes the CDN forget by key what carries it, and by URL what the store had.
-func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *progress) {
+func (c *cdn) purge(ctx context.Context, xkey string, addresses []grammar.Address, done *progress) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	forget := func(at, key string) {
+	forget := func(at, host, key string) {
 		group.Go(func() error {
-			if err := c.sendPatiently(ctx, at, key); err != nil {
+			if err := c.sendPatiently(ctx, at, host, key); err != nil {
 				done.miss("CDN: %s: %v", redacted(at), err)
 				return nil
 			}
@@ -54,24 +56,24 @@ func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *prog
 		})
 	}
 	for _, endpoint := range c.settings.XKey {
-		forget(endpoint, target.Printable(xkey))
+		forget(endpoint, c.settings.Host, target.Printable(xkey))
 	}
 	if len(c.settings.URLs) > 0 && len(c.settings.XKey) == 0 {
 		done.miss("CDN: Thumbor's URLs of this original, which nothing tells: purge.xkey would reach them")
 	}
 	for _, base := range c.settings.URLs {
-		for _, path := range paths {
-			forget(strings.TrimSuffix(base, "/")+path, "")
+		for _, a := range addresses {
+			forget(strings.TrimSuffix(base, "/")+a.Path, cmp.Or(a.Host, c.settings.Host), "")
 		}
 	}
 	_ = group.Wait()
 }
 
 // sendPatiently sends a request again when it fails, and gives the last failure.
-func (c *cdn) sendPatiently(ctx context.Context, at, xkey string) error {
+func (c *cdn) sendPatiently(ctx context.Context, at, host, xkey string) error {
 	pause := cdnPause
 	for attempt := 1; ; attempt++ {
-		err := c.send(ctx, at, xkey)
+		err := c.send(ctx, at, host, xkey)
 		if err == nil || attempt == cdnAttempts || periodic.Sleep(ctx, pause) != nil {
 			return err
 		}
@@ -79,14 +81,15 @@ func (c *cdn) sendPatiently(ctx context.Context, at, xkey string) error {
 	}
 }
 
-// send asks one endpoint to forget a URL, or with a key what carries the key.
-func (c *cdn) send(ctx context.Context, at, xkey string) error {
+// send asks one endpoint to forget a URL, or with a key what carries the key. host "" is the
+// endpoint's.
+func (c *cdn) send(ctx context.Context, at, host, xkey string) error {
 	request, err := http.NewRequestWithContext(ctx, "PURGE", at, nil)
 	if err != nil {
 		return err
 	}
-	if c.settings.Host != "" {
-		request.Host = c.settings.Host
+	if host != "" {
+		request.Host = host
 	}
 	if xkey != "" {
 		request.Header.Set("Xkey", xkey)
