@@ -17,7 +17,7 @@ import (
 // RulesVersion is the version of the rules by which a spec becomes a picture.
 // It rises when the same spec would give other bytes than before, and is kept
 // in the metadata of every stored thumbnail.
-const RulesVersion = 6
+const RulesVersion = 7
 
 // Location names an object in an object store.
 type Location struct {
@@ -100,7 +100,7 @@ type Spec struct {
 	Enlarge  bool `json:"enlarge,omitempty"`  // a bitmap may become larger than its original
 	// NoUpscale makes each side of the box at most the original's (Thumbor's no_upscale).
 	NoUpscale bool `json:"no_upscale,omitempty"`
-	// HalfToEven rounds sizes as Thumbor does; Wikimedia's engines round halves down.
+	// HalfToEven rounds sizes as Thumbor does; MediaWiki rounds halves up.
 	HalfToEven bool `json:"half_to_even,omitempty"`
 	// AsStored leaves the original as EXIF's orientation has it.
 	AsStored bool   `json:"as_stored,omitempty"`

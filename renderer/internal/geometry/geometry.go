@@ -117,7 +117,7 @@ func box(s thumbnail.Spec, source, original Size) Size {
 
 // target is the box with its missing sides in proportion.
 func target(s thumbnail.Spec, b, source Size) Size {
-	round := halfDown
+	round := halfUp // as MediaWiki's HTML has it
 	if s.HalfToEven {
 		round = math.RoundToEven
 	}
@@ -137,10 +137,10 @@ func proportion(side, numerator, denominator int, round func(float64) float64) i
 	return max(1, int(round(float64(side)*float64(numerator)/float64(denominator))))
 }
 
-// halfDown is the rounding of Wikimedia's engines.
+// halfDown is the rounding of Wikimedia's engines, for what is not asked for by its width alone.
 func halfDown(v float64) float64 { return math.Ceil(v - 0.5) }
 
-// halfUp is Thumbor's rounding where it fits a picture in.
+// halfUp is MediaWiki's rounding, and Thumbor's where it fits a picture in.
 func halfUp(v float64) float64 { return math.Round(v) }
 
 // focus is the middle of the focal points within the crop, weighed by their areas,

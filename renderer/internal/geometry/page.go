@@ -1,7 +1,24 @@
 package geometry
 
-// HeightOf is the height, in pixels, of a thumbnail of that width of a page whose sides need
-// not be whole.
-func HeightOf(sides [2]float64, width int) int {
-	return max(1, int(halfDown(sides[1]/sides[0]*float64(width))))
+import (
+	"math"
+
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// PageDPI is how many dots an inch of a page has: Wikimedia's, and MediaWiki's
+// ($wgPdfHandlerDpi).
+const PageDPI = 150
+
+const pointsPerInch = 72
+
+// HeightOf is the height, in pixels, of a thumbnail of a page whose sides are points and need
+// not be whole. MediaWiki drops fractions of a point, and then those of a dot (PdfImage).
+func HeightOf(s thumbnail.Spec, sides [2]float64) int {
+	if wide, high := dots(sides[0]), dots(sides[1]); !s.HalfToEven && wide >= 1 && high >= 1 {
+		return proportion(int(high), s.Width, int(wide), halfUp)
+	}
+	return max(1, int(halfDown(sides[1]/sides[0]*float64(s.Width))))
 }
+
+func dots(points float64) float64 { return math.Trunc(math.Trunc(points) * PageDPI / pointsPerInch) }

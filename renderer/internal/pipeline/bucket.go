@@ -213,8 +213,8 @@ func reduced(s thumbnail.Spec, sides objectstore.Sides, h guard.Header, asked in
 // false for one that does not.
 func sizeOf(s thumbnail.Spec, sides objectstore.Sides) (size geometry.Size, ok bool) {
 	width, height, whole := sides.Whole()
-	if !whole { // a page, of which tools draw a raster in the same proportions
-		return geometry.Size{Width: s.Width, Height: geometry.HeightOf(sides, s.Width)}, sides.Known() && s.Height == 0
+	if !whole || s.Type == thumbnail.TypePDF { // a page, of which tools draw a raster in the same proportions
+		return geometry.Size{Width: s.Width, Height: geometry.HeightOf(s, sides)}, sides.Known() && s.Height == 0
 	}
 	plan := geometry.New(s, geometry.Size{Width: width, Height: height})
 	return plan.Size(), plan.Size() == plan.Scaled && plan.Crop == geometry.Rect{Width: width, Height: height}
