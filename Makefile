@@ -28,7 +28,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs, which the race detector does not see.
-RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, neither themselves nor in their tests, so that they have no
 # races: architecture_test.go holds them to it.
@@ -39,7 +39,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -149,6 +149,9 @@ corpora: build deps ## judge thumbnails of the files below DIR by what other dec
 	@test -n "$(DIR)" || { echo "make corpora DIR=folder: say where the files are"; exit 1; }
 	@go build -o bin/ ./loadtest/cmd/loadtest
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
+
+test-mediawiki: deps ## a real MediaWiki in front: 68 files on a folder and on Swift, and thumb.php beside MediaWiki's own
+	THUMBMILL_MEDIAWIKI=1 go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
 
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages
