@@ -33,8 +33,9 @@ type Reader struct {
 	settings  settings.Settings
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
-	accept    bool // the answer can depend on the header
-	hosts     bool // the answer can depend on the host
+	anySize   *mediawiki.Parser // which refuses and redirects no width
+	accept    bool              // the answer can depend on the header
+	hosts     bool              // the answer can depend on the host
 	lately    *otter.Cache[question, answer]
 }
 
@@ -61,7 +62,7 @@ func New(s settings.Settings) (*Reader, error) {
 	})
 	return &Reader{
 		settings:  s,
-		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
+		mediawiki: mediawiki.New(s), anySize: mediawiki.New(withAnySize(s)), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
 		hosts: slices.ContainsFunc(s.MediaWiki.Wikis, func(w settings.Wiki) bool { return w.Host != "" }),
 	}, err
 }
@@ -115,6 +116,31 @@ func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Targe
 		return t, None, err
 	}
 	return t, mediawiki.Name, err
+}
+
+func withAnySize(s settings.Settings) settings.Settings {
+	s.MediaWiki.SizePolicy = "free"
+	return s
+}
+
+// Original returns the name of the original that a URL shows, itself or as a thumbnail of
+// whatever width, as Places takes it. ok is false for a URL that shows none.
+func (g *Reader) Original(r *http.Request) (name string, ok bool) {
+	raw := rawPath(r)
+	var t target.Target
+	var err error
+	if thumbor.Mine(raw) {
+		t, err = g.thumbor.Parse(thumbor.Request{Path: raw, Trusted: true})
+	} else {
+		t, err = g.anySize.ParseAt(r.Host, raw, r.URL.Query())
+	}
+	if err != nil || len(raw) > maxPath {
+		return "", false
+	}
+	if t.Stored != nil {
+		return t.Stored.String(), true
+	}
+	return t.Spec.Original.String(), true
 }
 
 // rawPath is the path as it was received: what a signature is over. URL.EscapedPath

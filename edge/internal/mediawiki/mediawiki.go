@@ -100,6 +100,7 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 	if err == nil {
 		err = t.Blacklisted(m.settings)
 	}
+	t.AsOf = versionOf(query)
 	return t, err
 }
 

@@ -45,6 +45,9 @@ type Thumb struct {
 	Times  Times
 	// Passing: the original was purged meanwhile, so that no cache may keep this answer.
 	Passing bool
+	// Unsure: it could not be compared with its original, so that caches may keep it for a short
+	// time only.
+	Unsure bool
 }
 
 // Source says where a thumbnail came from.
@@ -157,7 +160,7 @@ func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 }
 
 func found(hit stored.Hit, from Source, times Times) Thumb {
-	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times}
+	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times, Unsure: hit.Unsure}
 }
 
 // joinFlight waits for what the flight of this thumbnail brings, and leads it where there is

@@ -24,6 +24,10 @@ const (
 	cdnPause    = 400 * time.Millisecond // after the first attempt; twice as long after the next
 )
 
+// FromPurger is the header of PURGE requests that a purge sends: an edge that gets one back,
+// from a cache or by a setting that names edges as caches, does not purge again.
+const FromPurger = "Thumbmill-Purge"
+
 // cdn sends PURGE requests, as Varnish, nginx and their kin understand them.
 type cdn struct {
 	settings settings.Purge
@@ -94,6 +98,7 @@ func (c *cdn) send(ctx context.Context, at, host, xkey string) error {
 	if xkey != "" {
 		request.Header.Set("Xkey", xkey)
 	}
+	request.Header.Set(FromPurger, "1")
 	response, err := c.client.Do(request)
 	if err != nil {
 		return err

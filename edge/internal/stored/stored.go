@@ -30,6 +30,8 @@ type Hit struct {
 	Meta   objectstore.Meta
 	Image  []byte
 	Object objectstore.Object
+	// Unsure: the original's store did not answer, so that there may be a later upload.
+	Unsure bool
 }
 
 const (
@@ -141,7 +143,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 	if k, ok := f.remembered(t, hears); ok {
 		if f.wanted(t, k.meta, renew) && f.isCurrent(ctx, t, k.meta, k.stored, since, hears) {
 			f.fromMemory.Inc()
-			return Hit{Meta: k.meta, Image: k.image}, nil
+			return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(t)}, nil
 		}
 		f.memory.Invalidate(t.Key) // the store may have a later one
 	}
@@ -154,7 +156,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.fromStore.Inc()
-	return f.remember(t, Hit{Meta: info.Meta, Object: object}, info, since)
+	return f.remember(t, Hit{Meta: info.Meta, Object: object, Unsure: f.unsure(t)}, info, since)
 }
 
 // AtHand gives a thumbnail for which no other machine is asked, but for its original's
@@ -163,7 +165,7 @@ func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	k, ok := f.remembered(t, f.memory != nil && f.config.Hears())
 	if ok && f.wanted(t, k.meta, false) && (f.config.Edge.Revalidate == 0 || f.compared(t, true)) {
 		f.fromMemory.Inc()
-		return Hit{Meta: k.meta, Image: k.image}, true
+		return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(t)}, true
 	}
 	if !f.config.Local {
 		return Hit{}, false
@@ -172,10 +174,28 @@ func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	return hit, err == nil
 }
 
+// skew is how much the clock that wrote a version into a URL may be behind this machine's, and
+// ahead is how much it may be ahead. A version beyond that tells nothing.
+const (
+	skew  = 5 * time.Second
+	ahead = time.Minute
+)
+
+// before reports whether a comparison came before the upload that the URL names.
+func (c comparison) before(t target.Target) bool {
+	return !t.AsOf.IsZero() && c.at.Before(t.AsOf.Add(skew)) && time.Until(t.AsOf) < ahead
+}
+
+// unsure reports whether a thumbnail could not be compared with its original.
+func (f *Finder) unsure(t target.Target) bool {
+	c, ok := f.current.GetIfPresent(t.Key)
+	return ok && c.failed
+}
+
 // compared reports whether a thumbnail was found current lately, and not purged since.
 func (f *Finder) compared(t target.Target, hears bool) bool {
 	c, ok := f.current.GetIfPresent(t.Key)
-	if ok && (c.failed || !hears) && time.Since(c.at) > askAgain {
+	if ok && (c.failed || !hears) && time.Since(c.at) > askAgain || c.before(t) {
 		return false
 	}
 	return ok && !f.purges.after(c.since, t.Spec.Original)
@@ -205,7 +225,7 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
-	return Hit{Meta: h.Meta, Image: image}, nil
+	return Hit{Meta: h.Meta, Image: image, Unsure: h.Unsure}, nil
 }
 
 // wanted reports whether a thumbnail need not be rendered again by today's rules.

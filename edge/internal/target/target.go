@@ -30,7 +30,9 @@ type Target struct {
 	// it is unknown or malformed.
 	Skipped []string
 	MaxAge  time.Duration // for which caches may keep the answer
-	Vary    bool          // the answer depends on the request's Accept
+	// AsOf is the time of the upload that the URL names, as MediaWiki's do; zero of others.
+	AsOf time.Time
+	Vary bool // the answer depends on the request's Accept
 	// Stored is set when the answer is an object of the store of originals as it is.
 	Stored *thumbnail.Location
 	// Redirect is set when the client is to ask for another path.
