@@ -56,6 +56,7 @@ type Edge struct {
 	MaxPixels           int `koanf:"max_pixels"`             // largest width × height in pixels that a URL may ask for
 
 	MaxAge               time.Duration `koanf:"max_age"`                // time for which caches keep a thumbnail (Cache-Control: max-age)
+	AbsentMaxAge         time.Duration `koanf:"absent_max_age"`         // time for which caches keep the answer that an original does not exist (404); 0 = not at all
 	StaleWhileRevalidate time.Duration `koanf:"stale_while_revalidate"` // time after max_age in which a cache serves a thumbnail while it asks for a new one; 0 = the header is not sent
 	StaleIfError         time.Duration `koanf:"stale_if_error"`         // time after max_age in which a cache serves a thumbnail while the edge answers with errors; 0 = the header is not sent
 	CORS                 []string      `koanf:"cors"`                   // origins whose scripts may read answers: https://site.example, or * for every origin
@@ -378,7 +379,7 @@ func Default() Settings {
 		Edge: Edge{
 			Listen: "127.0.0.1:8888", Deadline: 70 * time.Second, Revalidate: 60 * time.Second, Outdated: Keep,
 			MaxWaiters: 10_000, MaxWaitersPerClient: 1_000,
-			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000, MaxAge: 24 * time.Hour,
+			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000, MaxAge: 24 * time.Hour, AbsentMaxAge: 10 * time.Minute,
 			StaleWhileRevalidate: time.Minute, StaleIfError: 24 * time.Hour, CORS: []string{"*"}, MaxConnections: 20_000,
 		},
 		Coordinator: Coordinator{Listen: []string{"127.0.0.1:7531"}, Classic: []string{"127.0.0.0/8", "::1/128"}},

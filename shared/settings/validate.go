@@ -162,6 +162,7 @@ func (e Edge) check(c *checker) {
 	within(c, "edge.max_height", e.MaxHeight, 1, 65_535)
 	within(c, "edge.max_pixels", e.MaxPixels, 1, 1_000_000_000)
 	c.duration("edge.max_age", e.MaxAge, 0, 10*365*24*time.Hour)
+	c.duration("edge.absent_max_age", e.AbsentMaxAge, 0, 10*365*24*time.Hour)
 	c.duration("edge.stale_while_revalidate", e.StaleWhileRevalidate, 0, 10*365*24*time.Hour)
 	c.duration("edge.stale_if_error", e.StaleIfError, 0, 10*365*24*time.Hour)
 	for _, origin := range e.CORS {

@@ -19,7 +19,7 @@ import (
 
 const (
 	timeout     = 5 * time.Second
-	absentFor   = 10 * time.Second // an upload must not stay hidden for long
+	absentFor   = time.Second // MediaWiki tells nobody of the first upload of a file
 	absentBound = 100_000
 )
 

@@ -28,8 +28,9 @@ type machine struct {
 	edge     string // host:port
 	admin    string // URL
 	replace  *strings.Replacer
-	config   string // folder of thumbmill's settings
-	group    string // that the page gives thumbmill
+	also     []string // more that stands in place of what the page has, as strings.NewReplacer takes it
+	config   string   // folder of thumbmill's settings
+	group    string   // that the page gives thumbmill
 	umask    string
 	nginx    strings.Builder // locations
 	shell    []string
@@ -49,6 +50,9 @@ func setUp(t *testing.T, sections []string, before ...func(*machine)) *machine {
 	m := &machine{t: t, wiki: servers.NewWiki(t, "PdfHandler", "PageImages"), edge: servers.FreeAddress(t), sections: sections,
 		shapes: map[string]image.Point{}, checked: map[string]answer{}}
 	m.config = filepath.Join(m.wiki.Dir, "thumbmill.d")
+	for _, change := range before {
+		change(m)
+	}
 	coordinator := servers.FreeAddress(t)
 	replacements := []string{
 		"/var/lib/mediawiki/images", m.wiki.Images,
@@ -61,16 +65,13 @@ func setUp(t *testing.T, sections []string, before ...func(*machine)) *machine {
 	if os.Getuid() != 0 { // who may give nothing away
 		replacements = append(replacements, "-o www-data -g www-data ", "")
 	}
-	m.replace = strings.NewReplacer(replacements...)
+	m.replace = strings.NewReplacer(append(m.also, replacements...)...)
 	m.must(os.MkdirAll(filepath.Join(m.wiki.Dir, "thumbmill", "originals"), 0o755))
 	m.must(os.Mkdir(m.config, 0o755))
 	packaged, err := os.ReadFile(root + "/deploy/debian/10-thumbmill.yaml")
 	m.must(err)
 	m.write(m.config+"/10-thumbmill.yaml", m.replace.Replace(string(packaged)))
 	m.write(m.config+"/20-test.yaml", fmt.Sprintf("edge: {listen: %s}\nadmin: {listen: '127.0.0.1:0'}\ncoordinator: {listen: [%s]}\n", m.edge, coordinator))
-	for _, change := range before {
-		change(m)
-	}
 	for _, b := range blocks(t, sections...) {
 		m.apply(b)
 	}

@@ -3,15 +3,21 @@ package mediawiki
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
 // inFolder are the sections of the page that set up a wiki whose files are in a folder.
 var inFolder = []string{"Read the wiki's folder", "Send thumbnails to thumbmill", "Purge"}
 
 // sections are all sections that tests of this package run.
-func sections() []string { return inFolder }
+func sections() []string { return slices.Concat(inFolder, inSwift[:1]) }
+
+// inSwift are those for a wiki whose files are in Swift.
+var inSwift = []string{"Or keep the files in Swift", "Send thumbnails to thumbmill", "Purge"}
 
 // alike is how similar a thumbnail must be to MediaWiki's own.
 const alike = 0.9
@@ -22,7 +28,23 @@ func TestAFolder(t *testing.T) {
 	files := shortFiles(t)
 	m.upload(files)
 	m.readsEverything(files, []int{120, 250})
+	m.followsChanges()
 }
+
+// The same with its files in Swift.
+func TestSwift(t *testing.T) {
+	swift := servers.StartSwift(t, "")
+	m := setUp(t, inSwift, func(m *machine) {
+		m.also = []string{"http://127.0.0.1:8080/auth/v1.0", swift.Bucket.AuthURL, "http://127.0.0.1:8080/auth", strings.TrimSuffix(swift.Bucket.AuthURL, "/v1.0")}
+	})
+	files := shortFiles(t)
+	m.upload(files[:swiftFiles])
+	m.readsEverything(files[:swiftFiles], []int{120})
+	m.followsChanges()
+}
+
+// swiftFiles are enough in the short form.
+const swiftFiles = 4
 
 func (m *machine) upload(files []file) {
 	m.t.Helper()
