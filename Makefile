@@ -151,7 +151,7 @@ corpora: build deps ## judge thumbnails of the files below DIR by what other dec
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
 
 test-mediawiki: deps ## a real MediaWiki in front: 68 files on a folder and on Swift, and thumb.php beside MediaWiki's own
-	THUMBMILL_MEDIAWIKI=1 go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
+	THUMBMILL_WIKI=1 go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
 
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages

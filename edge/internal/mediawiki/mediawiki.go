@@ -90,7 +90,8 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 	}
 	decoded = slashes.ReplaceAllString(decoded, "/")
 	asked := m.sites.at(host, decoded)
-	if script, ok := strings.CutSuffix(decoded, "/thumb.php"); ok {
+	script, isScript := strings.CutSuffix(decoded, "/thumb.php")
+	if isScript {
 		asked, err = m.fromScript(host, script, query)
 	}
 	if err != nil {
@@ -100,7 +101,9 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 	if err == nil {
 		err = t.Blacklisted(m.settings)
 	}
-	t.AsOf = versionOf(query)
+	if t.AsOf = versionOf(query); isScript {
+		t.Ignored = ignored(query)
+	}
 	return t, err
 }
 

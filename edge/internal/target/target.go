@@ -29,6 +29,8 @@ type Target struct {
 	// Skipped are filters that were not applied, each with the reason where it is not that
 	// it is unknown or malformed.
 	Skipped []string
+	// Ignored are the query's parameters that change nothing, as headers can name them.
+	Ignored []string
 	MaxAge  time.Duration // for which caches may keep the answer
 	// AsOf is the time of the upload that the URL names, as MediaWiki's do; zero of others.
 	AsOf time.Time

@@ -248,6 +248,9 @@ func (x *exchange) parse() (t target.Target, err error) {
 	if len(t.Skipped) > 0 {
 		x.w.Header().Set("Thumbmill-Skipped-Filters", strings.Join(t.Skipped, ", "))
 	}
+	if len(t.Ignored) > 0 {
+		x.w.Header().Set("Thumbmill-Ignored-Parameters", strings.Join(t.Ignored, ", "))
+	}
 	if t.Vary {
 		x.w.Header().Add("Vary", "Accept")
 	}

@@ -59,6 +59,8 @@ func setUp(t *testing.T, sections []string, before ...func(*machine)) *machine {
 		"/var/lib/thumbmill", filepath.Join(m.wiki.Dir, "thumbmill"),
 		"/etc/thumbmill.d", m.config,
 		"/etc/systemd/system", filepath.Join(m.wiki.Dir, "systemd"),
+		"include fastcgi_params;", "include /etc/nginx/fastcgi_params;",
+		"fastcgi_pass unix:/run/php/php-fpm.sock;", m.wiki.FastCGI(),
 		"127.0.0.1:8888", m.edge,
 		"127.0.0.1:7531", coordinator,
 	}
