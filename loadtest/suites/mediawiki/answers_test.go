@@ -27,12 +27,14 @@ type answer struct {
 	body   []byte
 }
 
-// visitors follow no redirects.
-var visitors = &http.Client{Timeout: 2 * time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// visitor is a client that follows no redirects, with the cookies of an account or without any.
+func visitor(cookies http.CookieJar) *http.Client {
+	return &http.Client{Timeout: 2 * time.Minute, Jar: cookies, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
 
 func (m *machine) get(address string) answer {
 	m.t.Helper()
-	response, err := visitors.Get(address)
+	response, err := m.client.Get(address)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -57,6 +57,13 @@ func (m *machine) uploadLandscape(title string, width, height int) {
 	m.wiki.Upload(title, body)
 }
 
+// waitsForTheNextSecond waits until an upload has another time than a file's last one.
+func (m *machine) waitsForTheNextSecond(title string) {
+	m.t.Helper()
+	old := m.version(title)
+	eventually.Holds(m.t, soon, "the next upload has another second", func() bool { return time.Now().UTC().Format("20060102150405") > old })
+}
+
 // followsChanges holds thumbnails to the file as it is: absent, uploaded, uploaded anew, moved,
 // deleted, undeleted and purged.
 func (m *machine) followsChanges() {
@@ -67,8 +74,7 @@ func (m *machine) followsChanges() {
 	m.uploadLandscape(before, 600, 400)
 	m.shows("after the upload", m.thumbOf(before, 120), flat)
 	m.shows("after the upload, by its version", m.thumbOf(before, 120)+"?"+m.version(before), flat)
-	old := m.version(before)
-	eventually.Holds(m.t, soon, "the next upload has another second", func() bool { return time.Now().UTC().Format("20060102150405") > old })
+	m.waitsForTheNextSecond(before)
 	m.uploadLandscape(before, 600, 600)
 	versioned := m.thumbOf(before, 120) + "?" + m.version(before)
 	if a := m.get(versioned); a.status != http.StatusOK || a.size() != square {

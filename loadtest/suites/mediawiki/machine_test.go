@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"image"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -39,8 +40,11 @@ type machine struct {
 	log      *bytes.Buffer
 	binary   string
 	sections []string
+	client   *http.Client           // a reader
 	shapes   map[string]image.Point // of originals, as MediaWiki has them
 	checked  map[string]answer      // by URL
+	// unlikeAllowed is how many files may look otherwise than by MediaWiki itself.
+	unlikeAllowed int
 }
 
 // setUp does what sections of the page say, and starts everything. before changes the machine
@@ -48,7 +52,7 @@ type machine struct {
 func setUp(t *testing.T, sections []string, before ...func(*machine)) *machine {
 	t.Helper()
 	m := &machine{t: t, wiki: servers.NewWiki(t, "PdfHandler", "PageImages"), edge: servers.FreeAddress(t), sections: sections,
-		shapes: map[string]image.Point{}, checked: map[string]answer{}}
+		client: visitor(nil), shapes: map[string]image.Point{}, checked: map[string]answer{}}
 	m.config = filepath.Join(m.wiki.Dir, "thumbmill.d")
 	for _, change := range before {
 		change(m)
