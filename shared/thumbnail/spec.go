@@ -15,7 +15,7 @@ import (
 
 // RulesVersion is the version of the rules that make a picture from a spec. Raise it when a spec gives
 // other bytes than before. Each stored thumbnail has it in its metadata.
-const RulesVersion = 6
+const RulesVersion = 7
 
 // Location names an object in an object store.
 type Location struct {
@@ -97,7 +97,7 @@ type Spec struct {
 	Enlarge  bool `json:"enlarge,omitempty"`  // a bitmap may become larger than its original
 	// NoUpscale limits each side of the box to the original's side (Thumbor's no_upscale).
 	NoUpscale bool `json:"no_upscale,omitempty"`
-	// HalfToEven rounds sizes like Thumbor. Wikimedia's engines round halves down.
+	// HalfToEven rounds sizes like Thumbor. MediaWiki rounds halves up.
 	HalfToEven bool `json:"half_to_even,omitempty"`
 	// AsStored ignores EXIF's orientation.
 	AsStored bool   `json:"as_stored,omitempty"`

@@ -109,7 +109,7 @@ func (t *task) svgSize() ([]string, error) {
 	case natural:
 		return nil, nil
 	case s.Height == 0 && size.Width > 0:
-		return []string{side("width", s.Width), side("height", svgHeight(size.Exact, s.Width))}, nil
+		return []string{side("width", s.Width), side("height", svgHeight(s, size.Exact))}, nil
 	case s.Height == 0:
 		return []string{side("width", s.Width)}, nil
 	case s.Width == 0:
@@ -128,11 +128,13 @@ func (t *task) svgSize() ([]string, error) {
 }
 
 // svgHeight is that of a drawing at a width, as MediaWiki has it: from sides that are
-// rounded before (SVGReader, File::scaleHeight), unless that is far from the drawing's own.
-func svgHeight(exact [2]float64, width int) int {
-	own := exact[1] / exact[0] * float64(width)
-	rounded := math.Round(math.Round(exact[1]) * float64(width) / math.Round(exact[0]))
-	if !(math.Abs(rounded-own) <= 1) {
+// rounded before (SVGReader, File::scaleHeight). Thumbor's languages have the drawing's own
+// where that is far from it, and so has a side that is rounded to nothing.
+func svgHeight(s thumbnail.Spec, exact [2]float64) int {
+	wide, high, width := math.Round(exact[0]), math.Round(exact[1]), float64(s.Width)
+	own := exact[1] / exact[0] * width
+	rounded := math.Round(high * width / wide)
+	if far := !(math.Abs(rounded-own) <= 1); far && (s.HalfToEven || wide < 1 || high < 1) {
 		rounded = math.Ceil(own)
 	}
 	return int(max(1, rounded))
@@ -150,7 +152,7 @@ func svgPlan(r Request, natural bool) geometry.Size {
 	s.Enlarge = true
 	exact := r.Header.Exact
 	if s.Height == 0 {
-		return geometry.Size{Width: s.Width, Height: svgHeight(exact, s.Width)}
+		return geometry.Size{Width: s.Width, Height: svgHeight(s, exact)}
 	}
 	scale := fine / max(exact[0], exact[1])
 	return geometry.New(s, geometry.Size{Width: max(1, int(exact[0]*scale)), Height: max(1, int(exact[1]*scale))}).Scaled
