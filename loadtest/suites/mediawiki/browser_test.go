@@ -46,7 +46,7 @@ func open(t *testing.T, files string) *browser {
 		chromedp.WSURLReadTimeout(time.Minute))
 	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	tab, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // it does not know all of a newer browser's events
-	tab, cancel := context.WithTimeout(tab, 10*time.Minute)
+	tab, cancel := context.WithTimeout(tab, 45*time.Minute)
 	t.Cleanup(func() { cancel(); end(); stop() })
 	return &browser{t, tab}
 }

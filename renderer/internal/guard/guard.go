@@ -26,6 +26,8 @@ type Header struct {
 	Height int `json:"height,omitempty"`
 	// Exact is the sides of an SVG, which need not be whole.
 	Exact [2]float64 `json:"exact,omitzero"`
+	// Shown is the sides of an SVG as MediaWiki has them, in pixels; zeros where it has none.
+	Shown [2]int `json:"shown,omitzero"`
 	// Orientation is EXIF's, 1 to 8; 1 is upright, from 5 on the sides change places.
 	Orientation int  `json:"orientation,omitempty"`
 	Alpha       bool `json:"alpha,omitempty"` // pixels can be transparent
