@@ -25,7 +25,7 @@ type Client struct {
 	Blocked bool
 	// Trusted: the peer is a trusted proxy, whose headers can be believed.
 	Trusted bool
-	// Inner: the client itself is in a trusted network, and not only a proxy for it.
+	// Inner: the client itself is in a trusted network: it asks for nobody else.
 	Inner bool
 	// Unbelieved: the peer says for whom it asks, and is no trusted proxy. If it is one of the
 	// site's, all its clients count as one.
@@ -96,7 +96,7 @@ func (f *Finder) Find(r *http.Request) Client {
 	if told, err := netip.ParseAddr(f.xff.ClientIP(r.Header, r.RemoteAddr)); err == nil {
 		addr = told.Unmap()
 	}
-	return f.client(addr, Client{Trusted: true, Inner: within(f.trusted, addr)})
+	return f.client(addr, Client{Trusted: true, Inner: !forwarded(r)})
 }
 
 // Peer names the client whose connection it is: "" for a trusted proxy's, which is of
