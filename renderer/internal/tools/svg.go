@@ -109,7 +109,7 @@ func (t *task) svgSize() ([]string, error) {
 	case natural:
 		return nil, nil
 	case s.Height == 0 && size.Width > 0:
-		return []string{side("width", s.Width), side("height", svgHeight(s, size.Exact))}, nil
+		return []string{side("width", s.Width), side("height", svgHeight(s, size))}, nil
 	case s.Height == 0:
 		return []string{side("width", s.Width)}, nil
 	case s.Width == 0:
@@ -127,14 +127,17 @@ func (t *task) svgSize() ([]string, error) {
 	return []string{side("width", s.Width)}, nil
 }
 
-// svgHeight is that of a drawing at a width, as MediaWiki has it: from sides that are
-// rounded before (SVGReader, File::scaleHeight). Thumbor's languages have the drawing's own
-// where that is far from it, and so has a side that is rounded to nothing.
-func svgHeight(s thumbnail.Spec, exact [2]float64) int {
-	wide, high, width := math.Round(exact[0]), math.Round(exact[1]), float64(s.Width)
-	own := exact[1] / exact[0] * width
-	rounded := math.Round(high * width / wide)
-	if far := !(math.Abs(rounded-own) <= 1); far && (s.HalfToEven || wide < 1 || high < 1) {
+// svgHeight is the height of a drawing at a width, as MediaWiki has it (File::scaleHeight): from
+// sides that are rounded before. Thumbor's language has the drawing's own where that is far from
+// it, and so have drawings for which MediaWiki has no size.
+func svgHeight(s thumbnail.Spec, h guard.Header) int {
+	width := float64(s.Width)
+	if h.Shown[0] > 0 && h.Shown[1] > 0 && !s.HalfToEven {
+		return int(max(1, math.Round(float64(h.Shown[1])*width/float64(h.Shown[0]))))
+	}
+	own := h.Exact[1] / h.Exact[0] * width
+	rounded := math.Round(math.Round(h.Exact[1]) * width / math.Round(h.Exact[0]))
+	if !(math.Abs(rounded-own) <= 1) {
 		rounded = math.Ceil(own)
 	}
 	return int(max(1, rounded))
@@ -152,7 +155,7 @@ func svgPlan(r Request, natural bool) geometry.Size {
 	s.Enlarge = true
 	exact := r.Header.Exact
 	if s.Height == 0 {
-		return geometry.Size{Width: s.Width, Height: svgHeight(s, exact)}
+		return geometry.Size{Width: s.Width, Height: svgHeight(s, r.Header)}
 	}
 	scale := fine / max(exact[0], exact[1])
 	return geometry.New(s, geometry.Size{Width: max(1, int(exact[0]*scale)), Height: max(1, int(exact[1]*scale))}).Scaled
