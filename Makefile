@@ -10,7 +10,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := deploy/packages/tools deploy/packages/fonts
-TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals
+TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki
 
 # Tests that need the whole machine. They run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -29,7 +29,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -40,7 +40,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-packages test-compose soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -152,6 +152,9 @@ corpora: build deps ## compare thumbnails of the files below DIR with other deco
 	@test -n "$(DIR)" || { echo "make corpora DIR=folder: set DIR to a folder of originals"; exit 1; }
 	@go build -o bin/ ./loadtest/cmd/loadtest
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
+
+test-mediawiki: deps ## a real MediaWiki in front: 68 files on a folder and on Swift, and thumb.php beside MediaWiki's own
+	THUMBMILL_WIKI=1 go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
 
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages

@@ -325,6 +325,7 @@ var embeds = map[string]string{
 	"renderer/internal/source: store":           "an objectstore.Store that breaks off, in a test",
 	"renderer/internal/source: slowHost":        "an objectstore.Store with a host that sends nothing, in a test",
 	"shared/logging: traced":                    "a slog.Handler that adds the trace",
+	"shared/objectstore/byprefix: named":        "an objectstore.Store that notes what it is asked for, in a test",
 	"shared/objectstore/directory: section":     "an objectstore.Object that is a part of a file",
 	"shared/objectstore/directory: whole":       "an objectstore.Plain, which is all of a file",
 	"shared/objectstore/open: unverified":       "an objectstore.Store that tells no MD5",

@@ -196,6 +196,10 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 		CDN: c.Settings.Purge, Log: c.Log,
 	})
 	e.add(service.Deferred(e.purger.Close))
+	e.byURL = purge.NewTogether(func(ctx context.Context, original string) purge.Report {
+		return e.purger.Purge(ctx, original, func(operators.PurgeReport) {})
+	})
+	e.add(service.Deferred(e.byURL.Close))
 	e.add(service.Stopper(e.obtainer.Stop))
 	return nil
 }
@@ -268,7 +272,7 @@ func (e *Edge) makeFront(open.Stores) error {
 		return fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
 	handler := web.New(web.Config{
-		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Clients: clients, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
+		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Purger: e.byURL, Clients: clients, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
 	})
 	e.requests.Store(handler)
 	if e.http, err = front.New(c.Settings.Edge, clients, handler, c.Log, c.Metrics); err != nil {

@@ -65,6 +65,7 @@ type Edge struct {
 	presence   *presence.Presence
 	obtainer   *obtain.Obtainer
 	purger     *purge.Purger
+	byURL      *purge.Together
 	bulk       *bulk.Renderer
 	http       *httpserver.Server
 	ballast    []byte

@@ -65,7 +65,7 @@ type Traits struct {
 var traits = map[Kind]Traits{
 	BadURL:        {Status: http.StatusBadRequest},
 	NoSuchURL:     {Status: http.StatusNotFound, Cache: 10 * time.Minute},
-	OddSize:       {Status: http.StatusTooManyRequests, RetryAfter: 24 * time.Hour},
+	OddSize:       {Status: http.StatusBadRequest}, // as Wikimedia answers since 2026: waiting does not help
 	Forbidden:     {Status: http.StatusForbidden},
 	Blocked:       {Status: http.StatusForbidden},
 	Private:       {Status: http.StatusUnauthorized},

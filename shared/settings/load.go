@@ -282,6 +282,8 @@ func allowed(t reflect.Type) string {
 		return "a size such as 3GiB"
 	case reflect.TypeFor[[]Loader]():
 		return "a list of loaders, each with for, kind and the other keys of store.originals"
+	case reflect.TypeFor[[]Wiki]():
+		return "a list of wikis, each with wiki, prefix, and perhaps host, script and hash_levels"
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -346,6 +348,12 @@ func printed(field reflect.Value) any {
 			all = append(all, loader.values())
 		}
 		return all
+	case []Wiki:
+		all := []any{}
+		for _, wiki := range v {
+			all = append(all, wiki.values())
+		}
+		return all
 	case thumbnail.Qualities:
 		entries := map[string]any{}
 		for format, quality := range v {
@@ -366,6 +374,15 @@ func (l Loader) values() map[string]any {
 		if !field.IsZero() {
 			values[key] = printed(field)
 		}
+	}
+	return values
+}
+
+// values returns the values of a wiki, with its defaults.
+func (w Wiki) values() map[string]any {
+	values := map[string]any{"wiki": w.Wiki, "prefix": w.Prefix, "script": w.ThumbScript(), "hash_levels": w.Levels()}
+	if w.Host != "" {
+		values["host"] = w.Host
 	}
 	return values
 }

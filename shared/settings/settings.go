@@ -6,6 +6,7 @@
 package settings
 
 import (
+	"path"
 	"strings"
 	"time"
 
@@ -55,6 +56,7 @@ type Edge struct {
 	MaxPixels           int `koanf:"max_pixels"`             // largest width × height in pixels that a URL may ask for
 
 	MaxAge               time.Duration `koanf:"max_age"`                // time for which caches keep a thumbnail (Cache-Control: max-age)
+	AbsentMaxAge         time.Duration `koanf:"absent_max_age"`         // time for which caches keep the answer that an original does not exist (404); 0 = not at all
 	StaleWhileRevalidate time.Duration `koanf:"stale_while_revalidate"` // time after max_age in which a cache serves a thumbnail while it asks for a new one; 0 = the header is not sent
 	StaleIfError         time.Duration `koanf:"stale_if_error"`         // time after max_age in which a cache serves a thumbnail while the edge answers with errors; 0 = the header is not sent
 	CORS                 []string      `koanf:"cors"`                   // origins whose scripts may read answers: https://site.example, or * for every origin
@@ -302,8 +304,35 @@ type Thumbor struct {
 // MediaWiki is the rules for MediaWiki's paths.
 type MediaWiki struct {
 	Wiki       string `koanf:"wiki"`        // project/language for paths without one: /images, /w/images, thumb.php
+	Wikis      []Wiki `koanf:"wikis"`       // wikis whose files have other paths than /project/language/…
 	Sizes      []int  `koanf:"sizes"`       // standard widths in pixels, rising
 	SizePolicy string `koanf:"size_policy"` // answer to other widths: free (render), round_up, redirect or refuse
+}
+
+// Wiki is the URLs of one wiki's files, and the name of its containers.
+type Wiki struct {
+	Wiki       string `koanf:"wiki"`        // project/language: the files are in the containers project-language-local-public and so on
+	Prefix     string `koanf:"prefix"`      // path of its files, $wgUploadPath: /w/images
+	Host       string `koanf:"host"`        // host of its files, with the port if it is not the usual one; "" = every host
+	Script     string `koanf:"script"`      // path of thumb.php; "" = beside the last folder of prefix: /w/thumb.php
+	HashLevels *int   `koanf:"hash_levels"` // folders above a file, hashLevels: 0, 1 or 2 (the default)
+}
+
+// Levels returns the number of folders above a file: 0, 1 or 2.
+func (w Wiki) Levels() int {
+	if w.HashLevels == nil {
+		return 2
+	}
+	return *w.HashLevels
+}
+
+// ThumbScript returns the path of thumb.php.
+func (w Wiki) ThumbScript() string {
+	if w.Script != "" {
+		return w.Script
+	}
+	folder, _ := path.Split(w.Prefix)
+	return folder + "thumb.php"
 }
 
 // Purge is the caches in front of the edges that must forget purged thumbnails.
@@ -351,7 +380,7 @@ func Default() Settings {
 		Edge: Edge{
 			Listen: "127.0.0.1:8888", Deadline: 70 * time.Second, Revalidate: 60 * time.Second, Outdated: Keep,
 			MaxWaiters: 10_000, MaxWaitersPerClient: 1_000,
-			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000, MaxAge: 24 * time.Hour,
+			MaxWidth: 8192, MaxHeight: 8192, MaxPixels: 40_000_000, MaxAge: 24 * time.Hour, AbsentMaxAge: 10 * time.Minute,
 			StaleWhileRevalidate: time.Minute, StaleIfError: 24 * time.Hour, CORS: []string{"*"}, MaxConnections: 20_000,
 		},
 		Coordinator: Coordinator{Listen: []string{"127.0.0.1:7531"}, Classic: []string{"127.0.0.0/8", "::1/128"}},

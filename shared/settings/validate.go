@@ -162,6 +162,7 @@ func (e Edge) check(c *checker) {
 	within(c, "edge.max_height", e.MaxHeight, 1, 65_535)
 	within(c, "edge.max_pixels", e.MaxPixels, 1, 1_000_000_000)
 	c.duration("edge.max_age", e.MaxAge, 0, 10*365*24*time.Hour)
+	c.duration("edge.absent_max_age", e.AbsentMaxAge, 0, 10*365*24*time.Hour)
 	c.duration("edge.stale_while_revalidate", e.StaleWhileRevalidate, 0, 10*365*24*time.Hour)
 	c.duration("edge.stale_if_error", e.StaleIfError, 0, 10*365*24*time.Hour)
 	for _, origin := range e.CORS {
@@ -301,7 +302,27 @@ func (t Thumbor) check(c *checker) {
 func (m MediaWiki) check(c *checker) {
 	c.oneOf("mediawiki.size_policy", m.SizePolicy, "free", "round_up", "redirect", "refuse")
 	c.require(len(m.Sizes) > 0 && m.Sizes[0] > 0 && slices.IsSorted(m.Sizes), "mediawiki.sizes", "%v is not a list of rising widths in pixels: write one such as 320, 640", m.Sizes)
-	c.require(m.Wiki == "" || strings.Count(m.Wiki, "/") == 1, "mediawiki.wiki", "%q is not a wiki: write project/language, such as wikipedia/en", m.Wiki)
+	c.require(m.Wiki == "" || wikiName.MatchString(m.Wiki), "mediawiki.wiki", "%q is not a wiki: write project/language, such as wikipedia/en", m.Wiki)
+	for i, w := range m.Wikis {
+		w.check(c, fmt.Sprintf("mediawiki.wikis[%d]", i))
+		same := func(other Wiki) bool { return other.Host == w.Host && other.Prefix == w.Prefix }
+		c.require(slices.IndexFunc(m.Wikis, same) == i, fmt.Sprintf("mediawiki.wikis[%d].prefix", i), "%q is another wiki's already: give each wiki a host or a prefix of its own", w.Prefix)
+	}
+}
+
+var (
+	wikiName = regexp.MustCompile(`^[^-/]+/[^/]+$`)
+	wikiPath = regexp.MustCompile(`^(/[^/?#% ]+)+$`)
+)
+
+const maxLevels = 2
+
+func (w Wiki) check(c *checker, name string) {
+	c.require(wikiName.MatchString(w.Wiki), name+".wiki", "%q is not a wiki: write project/language, such as wikipedia/en", w.Wiki)
+	c.require(wikiPath.MatchString(w.Prefix), name+".prefix", "%q is not the path of a wiki's files: write one such as /w/images", w.Prefix)
+	c.require(w.Script == "" || wikiPath.MatchString(w.Script), name+".script", "%q is not the path of thumb.php: write one such as /w/thumb.php", w.Script)
+	c.require(w.Host == "" || hostPattern.MatchString(w.Host) && !strings.Contains(w.Host, "*"), name+".host", "%q is not a host: write one such as wiki.example", w.Host)
+	within(c, name+".hash_levels", w.Levels(), 0, maxLevels)
 }
 
 func (r Render) check(c *checker) {

@@ -97,7 +97,7 @@ type Spec struct {
 	Enlarge  bool `json:"enlarge,omitempty"`  // a bitmap may become larger than its original
 	// NoUpscale limits each side of the box to the original's side (Thumbor's no_upscale).
 	NoUpscale bool `json:"no_upscale,omitempty"`
-	// HalfToEven rounds sizes like Thumbor. Wikimedia's engines round halves down.
+	// HalfToEven rounds sizes like Thumbor. MediaWiki rounds halves up.
 	HalfToEven bool `json:"half_to_even,omitempty"`
 	// AsStored ignores EXIF's orientation.
 	AsStored bool   `json:"as_stored,omitempty"`

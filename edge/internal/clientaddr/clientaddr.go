@@ -25,6 +25,8 @@ type Client struct {
 	Blocked bool
 	// Trusted is true if the peer is a trusted proxy: the edge believes its headers.
 	Trusted bool
+	// Inner is true if the client itself is in a trusted network, and sends no header of a proxy.
+	Inner bool
 	// Unbelieved is true if the peer sends X-Forwarded-For, and is not a trusted proxy. If it is
 	// one of the site's proxies, all its clients count as one client.
 	Unbelieved bool
@@ -95,7 +97,7 @@ func (f *Finder) Find(r *http.Request) Client {
 	if told, err := netip.ParseAddr(f.xff.ClientIP(r.Header, r.RemoteAddr)); err == nil {
 		addr = told.Unmap()
 	}
-	return f.client(addr, Client{Trusted: true})
+	return f.client(addr, Client{Trusted: true, Inner: !forwarded(r)})
 }
 
 // Peer returns the key of a connection's client. It returns "" for a trusted proxy, whose

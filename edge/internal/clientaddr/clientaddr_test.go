@@ -33,7 +33,7 @@ func TestFind(t *testing.T) {
 		"a forged header":            {f, "192.0.2.1:1", "198.51.100.7", Client{Key: "192.0.2.1", Unbelieved: true}},
 		"behind a proxy":             {f, "10.1.1.1:1", "198.51.100.7", Client{Key: "198.51.100.7", Trusted: true}},
 		"behind two proxies, forged": {f, "10.1.1.1:1", "1.1.1.1, 198.51.100.7, 10.9.9.9", Client{Key: "198.51.100.7", Trusted: true}},
-		"a proxy without a header":   {f, "10.1.1.1:1", "", Client{Key: "10.1.1.1", Trusted: true}},
+		"a proxy without a header":   {f, "10.1.1.1:1", "", Client{Key: "10.1.1.1", Trusted: true, Inner: true}},
 		"garbage from a proxy":       {f, "10.1.1.1:1", "banana", Client{Key: "10.1.1.1", Trusted: true}},
 		"IPv6 by /64":                {f, "[2001:db8:1:2:3:4:5:6]:1", "", Client{Key: "2001:db8:1:2::/64"}},
 		"IPv4 in IPv6":               {f, "[::ffff:192.0.2.1]:1", "", Client{Key: "192.0.2.1"}},

@@ -5,6 +5,7 @@ package grammar
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/maypok86/otter/v2"
@@ -33,13 +34,16 @@ type Reader struct {
 	settings  settings.Settings
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
-	accept    bool // the answer depends on the header Accept
+	anySize   *mediawiki.Parser // it refuses and redirects no width
+	accept    bool              // the answer depends on the header Accept
+	hosts     bool              // the answer depends on the header Host
 	lately    cache.Cache[question, answer]
 }
 
 // question has everything that an answer depends on.
 type question struct {
 	uri, accept string // as the client sent them
+	host        string // "" unless the answer depends on it
 	rights      Rights
 }
 
@@ -54,12 +58,13 @@ func New(s settings.Settings) (*Reader, error) {
 	lately, err := otter.New(&otter.Options[question, answer]{
 		MaximumWeight: remembered, Executor: cache.InCaller,
 		Weigher: func(q question, a answer) uint32 {
-			return uint32(2*len(q.uri) + len(q.accept) + targetSize + stepSize*len(a.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
+			return uint32(2*len(q.uri) + len(q.accept) + len(q.host) + targetSize + stepSize*len(a.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
 		},
 	})
 	return &Reader{
 		settings:  s,
-		mediawiki: mediawiki.New(s), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
+		mediawiki: mediawiki.New(s), anySize: mediawiki.New(withAnySize(s)), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
+		hosts: slices.ContainsFunc(s.MediaWiki.Wikis, func(w settings.Wiki) bool { return w.Host != "" }),
 	}, err
 }
 
@@ -78,6 +83,9 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 	if g.accept {
 		asked.accept = r.Header.Get("Accept")
 	}
+	if g.hosts {
+		asked.host = r.Host
+	}
 	if known, ok := g.lately.GetIfPresent(asked); ok {
 		return known.target, known.grammar, nil
 	}
@@ -86,7 +94,7 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 		return target.Target{}, None, fault.New(fault.BadURL, "the URL's path has %d bytes: shorten it to %d or fewer", len(raw), maxPath)
 	}
 	t, name, err := g.parse(raw, r, rights)
-	if err == nil && len(asked.uri)+len(asked.accept) <= maxKey {
+	if err == nil && len(asked.uri)+len(asked.accept)+len(asked.host) <= maxKey {
 		g.lately.Set(asked.clone(), answer{t, name})
 	}
 	return t, name, err
@@ -94,7 +102,7 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 
 // clone copies the texts, so that the cache does not keep the request's memory.
 func (q question) clone() question {
-	q.uri, q.accept = strings.Clone(q.uri), strings.Clone(q.accept)
+	q.uri, q.accept, q.host = strings.Clone(q.uri), strings.Clone(q.accept), strings.Clone(q.host)
 	return q
 }
 
@@ -104,11 +112,36 @@ func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Targe
 		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: rights.Local, Trusted: rights.Trusted})
 		return t, thumbor.Name, err
 	}
-	t, err := g.mediawiki.Parse(raw, r.URL.Query())
+	t, err := g.mediawiki.ParseAt(r.Host, raw, r.URL.Query())
 	if fault.Is(err, fault.NoSuchURL) {
 		return t, None, err
 	}
 	return t, mediawiki.Name, err
+}
+
+func withAnySize(s settings.Settings) settings.Settings {
+	s.MediaWiki.SizePolicy = "free"
+	return s
+}
+
+// Original returns the name of the original that a URL shows, as it is or as a thumbnail of any width.
+// Places takes this name. ok is false for any other URL.
+func (g *Reader) Original(r *http.Request) (name string, ok bool) {
+	raw := rawPath(r)
+	var t target.Target
+	var err error
+	if thumbor.Mine(raw) {
+		t, err = g.thumbor.Parse(thumbor.Request{Path: raw, Trusted: true})
+	} else {
+		t, err = g.anySize.ParseAt(r.Host, raw, r.URL.Query())
+	}
+	if err != nil || len(raw) > maxPath {
+		return "", false
+	}
+	if t.Stored != nil {
+		return t.Stored.String(), true
+	}
+	return t.Spec.Original.String(), true
 }
 
 // rawPath returns the path as the client sent it, because a signature covers these bytes.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/thumbmill/thumbmill/edge/internal/mediawiki"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -16,17 +17,20 @@ import (
 type Places struct {
 	Originals []thumbnail.Location // the original's names; a wiki's file has one in each grammar
 	Folders   []Folder             // where thumbnails and buckets are
-	URLs      []string             // URL paths of the original itself
+	URLs      []Address            // addresses of the original itself
 	XKey      string               // the key under which caches purge everything of the original
 }
 
 // Folder holds thumbnails of one original.
 type Folder struct {
 	Begin thumbnail.Location // the container, and the beginning of the paths
-	// URL returns the URL path of the stored thumbnail at path, or "" when the stored path does not
-	// determine the URL.
-	URL func(path string) string
+	// URLs returns the addresses of the stored thumbnail at path, or nil when the stored path does not
+	// determine them.
+	URLs func(path string) []Address
 }
+
+// Address is a URL path, with the host that it belongs to.
+type Address = mediawiki.Address
 
 // Places returns the places of an original. original is a name as in logs and in the failure
 // memory: a path, a URL, or container/path.
@@ -34,13 +38,13 @@ func (g *Reader) Places(original string) Places {
 	plain := g.named(original)
 	found := Places{
 		Originals: []thumbnail.Location{plain}, XKey: target.XKey(plain),
-		Folders: []Folder{{Begin: thumbnail.Location{Path: g.thumbor.Folder(plain)}, URL: func(string) string { return "" }}},
+		Folders: []Folder{{Begin: thumbnail.Location{Path: g.thumbor.Folder(plain)}, URLs: func(string) []Address { return nil }}},
 	}
 	container, path, _ := strings.Cut(original, "/")
 	in := thumbnail.Location{Container: container, Path: path}
 	for _, folder := range g.mediawiki.Folders(in) {
-		found.Folders = append(found.Folders, Folder{Begin: folder, URL: func(path string) string {
-			return g.mediawiki.URL(thumbnail.Location{Container: folder.Container, Path: path})
+		found.Folders = append(found.Folders, Folder{Begin: folder, URLs: func(path string) []Address {
+			return g.mediawiki.URLs(thumbnail.Location{Container: folder.Container, Path: path})
 		}})
 		found.Originals, found.URLs = append(found.Originals, in), g.mediawiki.OwnURLs(in)
 	}

@@ -1,8 +1,6 @@
 package mediawiki
 
 import (
-	"crypto/md5" //nolint:gosec // MediaWiki's shards
-	"encoding/hex"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -19,36 +17,34 @@ var containers = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(public|temp)(\.[0-
 // in another container than MediaWiki's.
 func (m *Parser) Folders(original thumbnail.Location) []thumbnail.Location {
 	in := containers.FindStringSubmatch(original.Container)
-	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
-	if in == nil || !ours || path == "" {
+	below, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
+	if in == nil || !ours || below == "" {
 		return nil
 	}
 	prefix := m.settings.Store.Thumbnails.Prefix
 	if in[3] == "public" {
 		container := strings.Replace(original.Container, "-local-public", "-local-thumb", 1)
-		return []thumbnail.Location{{Container: container, Path: prefix + path + "/"}}
+		return []thumbnail.Location{{Container: container, Path: prefix + below + "/"}}
 	}
-	// A temporary file's thumbnails have the shard of the whole name. The file itself has the shard
-	// of the name without its time.
-	name := path[strings.LastIndex(path, "/")+1:]
-	sum := md5.Sum([]byte(name)) //nolint:gosec // MediaWiki's shards
-	hash := hex.EncodeToString(sum[:])
-	container := m.sharded(in[1]+"-"+in[2]+"-local-temp", hash[:2])
-	return []thumbnail.Location{{Container: container, Path: prefix + "thumb/" + hash[:1] + "/" + hash[:2] + "/" + name + "/"}}
+	// The URL of a temporary file has the shard of the whole name. The file itself has the shard of the
+	// name without its time.
+	name := below[strings.LastIndex(below, "/")+1:]
+	shards := hashed(name, m.sites.levels(in[1]+"/"+in[2]))
+	container := m.sharded(in[1]+"-"+in[2]+"-local-temp", path{"shards": shards}.shard())
+	return []thumbnail.Location{{Container: container, Path: prefix + "thumb/" + shards + name + "/"}}
 }
 
 // kept matches a container of thumbnails.
 var kept = regexp.MustCompile(`^([^-/]+)-([^/]+)-local-(thumb|temp)(?:\.[0-9a-z]+)?$`)
 
-// OwnURLs returns the URL paths of the original itself, percent-encoded; nil for a file that has
-// none.
-func (m *Parser) OwnURLs(original thumbnail.Location) []string {
+// OwnURLs returns the addresses of the original itself; nil for a file that has no URL.
+func (m *Parser) OwnURLs(original thumbnail.Location) []Address {
 	in := containers.FindStringSubmatch(original.Container)
-	path, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
+	below, ours := strings.CutPrefix(original.Path, m.settings.Store.Originals.Prefix)
 	if in == nil || !ours || in[3] != "public" {
 		return nil
 	}
-	return []string{(&url.URL{Path: "/" + in[1] + "/" + in[2] + "/" + path}).EscapedPath()}
+	return m.sites.addresses(in[1]+"/"+in[2], "/"+below)
 }
 
 // Standard returns the URL path of an original's thumbnail of a width in pixels, as MediaWiki writes
@@ -68,19 +64,30 @@ func (m *Parser) Standard(original thumbnail.Location, width int) string {
 		end = ""
 	}
 	name := fmt.Sprintf("%s%dpx-%s%s", before, width, original.Name(), end)
-	return m.URL(thumbnail.Location{Container: folders[0].Container, Path: folders[0].Path + name})
+	wiki, rest := m.below(thumbnail.Location{Container: folders[0].Container, Path: folders[0].Path + name})
+	return (&url.URL{Path: "/" + wiki + rest}).EscapedPath()
 }
 
-// URL returns the URL path of a stored thumbnail, percent-encoded; "" when key is in another
-// container than MediaWiki's.
-func (m *Parser) URL(key thumbnail.Location) string {
+// URLs returns the addresses of a stored thumbnail; nil when key is in another container than
+// MediaWiki's.
+func (m *Parser) URLs(key thumbnail.Location) []Address {
+	wiki, rest := m.below(key)
+	if wiki == "" {
+		return nil
+	}
+	return m.sites.addresses(wiki, rest)
+}
+
+// below returns the wiki of a stored thumbnail, and the URL path below the wiki's prefix; "" when key is
+// in another container than MediaWiki's.
+func (m *Parser) below(key thumbnail.Location) (wiki, rest string) {
 	in := kept.FindStringSubmatch(key.Container)
 	if in == nil {
-		return ""
+		return "", ""
 	}
-	path := strings.TrimPrefix(key.Path, m.settings.Store.Thumbnails.Prefix)
+	rest = strings.TrimPrefix(key.Path, m.settings.Store.Thumbnails.Prefix)
 	if in[3] == "temp" {
-		path = "temp/" + strings.TrimPrefix(path, "thumb/")
+		rest = "temp/" + strings.TrimPrefix(rest, "thumb/")
 	}
-	return (&url.URL{Path: "/" + in[1] + "/" + in[2] + "/thumb/" + path}).EscapedPath()
+	return in[1] + "/" + in[2], "/thumb/" + rest
 }

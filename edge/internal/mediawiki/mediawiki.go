@@ -34,27 +34,42 @@ import (
 // Name is the grammar's label in metrics.
 const Name = "mediawiki"
 
-const (
-	wiki  = `^/(?P<project>[^-/]+)/(?P<language>[^/]+)/`
-	zones = `(?:(?P<zone>temp|archive)/)?(?P<shard1>[0-9a-zA-Z]+)/(?P<shard2>[0-9a-zA-Z]+)/`
-)
+const wiki = `^/(?P<project>[^-/]+)/(?P<language>[^/]+)/`
 
 // Parser turns paths into targets. It is safe for concurrent use.
 type Parser struct {
-	settings  settings.Settings
-	filters   *filters.Language
+	settings settings.Settings
+	filters  *filters.Language
+	sites    sites
+	forms    [maxLevels + 1]forms // by the number of folders above a file
+}
+
+// maxLevels is the largest number of folders above a file (settings.Wiki).
+const maxLevels = 2
+
+// forms has the expressions for the paths of a wiki's files.
+type forms struct {
 	thumbnail *regexp.Regexp
 	stored    []storedForm
 }
 
-// New returns a parser.
-func New(s settings.Settings) *Parser {
-	return &Parser{
-		settings: s, filters: filters.New(s.Thumbor), stored: storedForms(),
-		thumbnail: regexp.MustCompile(wiki + `thumb/` + zones + `(?P<name>[^/]+)\.(?P<ext>[^/.]+)/` +
+func newForms(levels int) forms {
+	return forms{
+		stored: storedForms(levels),
+		thumbnail: regexp.MustCompile(wiki + `thumb/(?:(?P<zone>temp|archive)/)?(?P<shards>(?:[0-9a-zA-Z]+/){` + strconv.Itoa(levels) + `})` +
+			`(?P<name>[^/]+)\.(?P<ext>[^/.]+)/` +
 			`(?P<options>(?i:(?P<qlow>qlow-)?(?:lossy-)?(?:lossless-)?(?:page(?P<page>\d+)-)?(?:lang(?P<lang>[0-9a-z-]+)-)?` +
 			`(?P<width>\d+)px-(?:seek(?:=|%3d)(?P<seek>\d+)-)?))(?P<end>[^/]+\.(?P<format>[^/.]+))$`),
 	}
+}
+
+// New returns a parser.
+func New(s settings.Settings) *Parser {
+	m := &Parser{settings: s, filters: filters.New(s.Thumbor), sites: newSites(s.MediaWiki)}
+	for levels := range m.forms {
+		m.forms[levels] = newForms(levels)
+	}
+	return m
 }
 
 // path has the parts of a URL path by the names of the expressions' groups.
@@ -62,42 +77,43 @@ type path map[string]string
 
 var slashes = regexp.MustCompile(`/{2,}`)
 
-// Parse returns the target of a percent-encoded URL path and its query. Errors are faults:
-// NoSuchURL when the path is not in MediaWiki's grammar.
+// Parse is ParseAt for a host that has no wikis of its own.
 func (m *Parser) Parse(raw string, query url.Values) (target.Target, error) {
+	return m.ParseAt("", raw, query)
+}
+
+// ParseAt returns the target of a percent-encoded URL path of a host, and its query. Errors are faults:
+// NoSuchURL when the path is not in MediaWiki's grammar.
+func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, error) {
 	decoded, err := url.PathUnescape(raw)
 	if err != nil || !utf8.ValidString(decoded) {
 		return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is wrong or not UTF-8: encode the name's UTF-8, as in /K%%C3%%A4se.jpg")
 	}
 	decoded = slashes.ReplaceAllString(decoded, "/")
-	if wiki, ok := strings.CutSuffix(decoded, "/thumb.php"); ok {
-		if decoded, err = m.fromScript(wiki, query); err != nil {
-			return target.Target{}, err
-		}
+	asked := m.sites.at(host, decoded)
+	script, isScript := strings.CutSuffix(decoded, "/thumb.php")
+	if isScript {
+		asked, err = m.fromScript(host, script, query)
 	}
-	t, err := m.parseDecoded(m.own(decoded))
+	if err != nil {
+		return target.Target{}, err
+	}
+	t, err := m.parseDecoded(asked)
 	if err == nil {
 		err = t.Blacklisted(m.settings)
+	}
+	if t.AsOf = versionOf(query); isScript {
+		t.Ignored = ignored(query)
 	}
 	return t, err
 }
 
-func (m *Parser) parseDecoded(decoded string) (target.Target, error) {
-	if p := path(target.Parts(m.thumbnail, decoded)); p != nil {
+func (m *Parser) parseDecoded(asked address) (target.Target, error) {
+	if p := path(target.Parts(m.forms[asked.levels].thumbnail, asked.path)); p != nil {
+		p["prefix"] = asked.prefix
 		return m.thumb(p)
 	}
-	return m.asStored(decoded)
-}
-
-// images matches the path at which MediaWiki serves files by default.
-var images = regexp.MustCompile(`^(?:/w)?/images/`)
-
-// own replaces a leading /images/ by the project and language of mediawiki.wiki.
-func (m *Parser) own(decoded string) string {
-	if m.settings.MediaWiki.Wiki == "" {
-		return decoded
-	}
-	return images.ReplaceAllLiteralString(decoded, "/"+m.settings.MediaWiki.Wiki+"/")
+	return m.asStored(asked)
 }
 
 // zeros matches leading zeros of a number, which mean nothing.
@@ -188,19 +204,32 @@ func (m *Parser) original(p path) thumbnail.Location {
 	switch p["zone"] {
 	case "temp":
 		_, name, _ := strings.Cut(p.original(), "!")
-		sum := md5.Sum([]byte(name)) //nolint:gosec // MediaWiki's shards
-		hash := hex.EncodeToString(sum[:])
+		shards := hashed(name, strings.Count(p["shards"], "/"))
 		return thumbnail.Location{
-			Container: m.container(p, "temp", hash[:2]),
-			Path:      m.settings.Store.Originals.Prefix + hash[:1] + "/" + hash[:2] + "/" + p.original(),
+			Container: m.container(p, "temp", path{"shards": shards}.shard()),
+			Path:      m.settings.Store.Originals.Prefix + shards + p.original(),
 		}
 	case "archive":
-		return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.settings.Store.Originals.Prefix + "archive/" + p.shards() + p.original()}
+		return thumbnail.Location{Container: m.container(p, "public", p.shard()), Path: m.settings.Store.Originals.Prefix + "archive/" + p["shards"] + p.original()}
 	}
-	return thumbnail.Location{Container: m.container(p, "public", p["shard2"]), Path: m.settings.Store.Originals.Prefix + p.shards() + p.original()}
+	return thumbnail.Location{Container: m.container(p, "public", p.shard()), Path: m.settings.Store.Originals.Prefix + p["shards"] + p.original()}
 }
 
-func (p path) shards() string { return p["shard1"] + "/" + p["shard2"] + "/" }
+// shard returns the last of the folders above a file. It decides the shard of a container.
+func (p path) shard() string {
+	folders := strings.Split(strings.TrimSuffix(p["shards"], "/"), "/")
+	return folders[len(folders)-1]
+}
+
+// hashed returns the folders above a file with a name: a/ab/ for two levels, "" for zero.
+func hashed(name string, levels int) (folders string) {
+	sum := md5.Sum([]byte(name)) //nolint:gosec // MediaWiki's shards
+	hash := hex.EncodeToString(sum[:])
+	for n := range levels {
+		folders += hash[:n+1] + "/"
+	}
+	return folders
+}
 
 func (m *Parser) key(p path) thumbnail.Location {
 	zone, folder := "thumb", ""
@@ -211,8 +240,8 @@ func (m *Parser) key(p path) thumbnail.Location {
 		folder = "archive/"
 	}
 	return thumbnail.Location{
-		Container: m.container(p, zone, p["shard2"]),
-		Path:      m.settings.Store.Thumbnails.Prefix + folder + p.shards() + p.original() + "/" + p["options"] + p["end"],
+		Container: m.container(p, zone, p.shard()),
+		Path:      m.settings.Store.Thumbnails.Prefix + folder + p["shards"] + p.original() + "/" + p["options"] + p["end"],
 	}
 }
 

@@ -79,6 +79,14 @@ func TestThumbScript(t *testing.T) {
 		"f=Cat.jpg&width=300":                          "/wikipedia/de/thumb/d/d1/Cat.jpg/300px-Cat.jpg",
 		"f=Cat.jpg&w=300px":                            "/wikipedia/de/thumb/d/d1/Cat.jpg/300px-Cat.jpg",
 		"f=A+cat.pdf&width=300&page=2":                 "/wikipedia/de/thumb/6/66/A_cat.pdf/page2-300px-A_cat.pdf.jpg",
+		"f=cat.jpg&width=300&page=2":                   "/wikipedia/de/thumb/d/d1/Cat.jpg/300px-Cat.jpg",
+		"f=+Cat.jpg_&width=0300&lossy=0":               "/wikipedia/de/thumb/d/d1/Cat.jpg/300px-Cat.jpg",
+		"f=A__cat.pdf&width=300":                       "/wikipedia/de/thumb/6/66/A_cat.pdf/page1-300px-A_cat.pdf.jpg",
+		"f=A+cat.svg&width=300&lang=en":                "/wikipedia/de/thumb/6/60/A_cat.svg/300px-A_cat.svg.png",
+		"f=Cat.webp&w=300":                             "/wikipedia/de/thumb/1/10/Cat.webp/300px-Cat.webp.png",
+		"f=Cat.tif&w=300&lossy=lossless&page=2":        "/wikipedia/de/thumb/1/1b/Cat.tif/lossless-page2-300px-Cat.tif.png",
+		"f=Cat.tif&w=300&lossy=1":                      "/wikipedia/de/thumb/1/1b/Cat.tif/lossy-page1-300px-Cat.tif.jpg",
+		"f=Cat.webm&w=300&thumbtime=1:02.7":            "/wikipedia/de/thumb/8/87/Cat.webm/300px-seek=62-Cat.webm.jpg",
 		"f=A+cat.svg&width=300&lang=FR":                "/wikipedia/de/thumb/6/60/A_cat.svg/langfr-300px-A_cat.svg.png",
 		"f=20160729183014!Cat.jpg&archived=1&w=5":      "/wikipedia/de/thumb/archive/d/d1/20160729183014!Cat.jpg/5px-20160729183014!Cat.jpg",
 		"f=Cat.jpg&thumbName=page1-20px-thumbnail.jpg": "/wikipedia/de/thumb/d/d1/Cat.jpg/page1-20px-thumbnail.jpg",
@@ -99,7 +107,7 @@ func TestThumbScript(t *testing.T) {
 			}
 		}
 	}
-	for query, kind := range map[string]fault.Kind{"": fault.BadURL, "f=Cat.jpg": fault.BadURL, "f=Cat.jpg&w=x": fault.BadURL, "f=a/b.jpg&w=3": fault.BadURL} {
+	for query, kind := range map[string]fault.Kind{"": fault.NoSuchURL, "f=Cat.jpg": fault.BadURL, "f=Cat.jpg&w=x": fault.BadURL, "f=Cat.jpg&w=0": fault.BadURL} {
 		q, _ := url.ParseQuery(query)
 		if _, err := parser().Parse("/wikipedia/de/thumb.php", q); !fault.Is(err, kind) {
 			t.Errorf("%q: %v", query, err)
@@ -135,7 +143,7 @@ func TestStandardSizes(t *testing.T) {
 		t.Errorf("a language that looks like a width: %q, %v", got.Redirect, err)
 	}
 	_, err := with("refuse").Parse(odd, nil)
-	if f := fault.Of(err); f.Kind != fault.OddSize || f.Instead != even || !strings.Contains(f.Message, "330") || f.RetryAfter() == 0 {
+	if f := fault.Of(err); f.Kind != fault.OddSize || f.Instead != even || !strings.Contains(f.Message, "330") || f.RetryAfter() != 0 || f.Kind.Traits().Status != 400 {
 		t.Errorf("refuse: %+v", f)
 	}
 	for _, policy := range []string{"round_up", "redirect", "refuse"} {

@@ -1,7 +1,6 @@
 package mediawiki
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -47,12 +46,12 @@ func (m *Parser) standard(width int) int {
 	return sizes[len(sizes)-1]
 }
 
-// url returns the URL path of the thumbnail, percent-encoded.
+// url returns the URL path of the thumbnail, percent-encoded. It begins as the request's path began.
 func (p path) url() string {
 	zone := ""
 	if p["zone"] != "" {
 		zone = p["zone"] + "/"
 	}
-	plain := fmt.Sprintf("/%s/%s/thumb/%s%s%s/%s", p["project"], p["language"], zone, p.shards(), p.original(), p["options"]+p["end"])
+	plain := p["prefix"] + "/thumb/" + zone + p["shards"] + p.original() + "/" + p["options"] + p["end"]
 	return (&url.URL{Path: plain}).EscapedPath()
 }

@@ -17,8 +17,20 @@ type storedForm struct {
 	place   func(m *Parser, p path) thumbnail.Location
 }
 
-// storedForms returns the forms of Wikimedia's Swift middleware, in its order.
-func storedForms() []storedForm {
+// uploads match the paths of originals below a wiki's prefix, by the number of folders above the files.
+// Without folders a file is one segment, so that a path cannot reach into another zone's folder.
+var uploads = [maxLevels + 1]string{
+	`(?:(?P<zone>temp|archive)/)?[^/]+`,
+	`(?:(?P<zone>temp|archive)/)?(?P<shards>[0-9a-f]/).+`,
+	`(?:(?P<zone>temp|archive)/)?(?P<shards>[0-9a-f]/[0-9a-f]{2}/).+`,
+}
+
+// transcoded match the paths of transcoded videos in the same way. Each video has its own folder.
+var transcoded = [maxLevels + 1]string{`[^/]+/[^/]+`, uploads[1], uploads[2]}
+
+// storedForms returns the forms of Wikimedia's Swift middleware, in its order, for wikis with a number
+// of folders above their files.
+func storedForms(levels int) []storedForm {
 	global := func(repository string) func(*Parser, path) thumbnail.Location {
 		return func(m *Parser, p path) thumbnail.Location {
 			return m.at("global-data-"+repository+"-render", p["shard1"]+p["shard2"], p["object"])
@@ -28,7 +40,8 @@ func storedForms() []storedForm {
 		return storedForm{regexp.MustCompile(pattern), place}
 	}
 	return []storedForm{
-		form(wiki+`(?:(?P<transcoded>transcoded)/)?(?P<object>(?:(?P<zone>temp|archive)/)?[0-9a-f]/(?P<shard2>[0-9a-f]{2})/.+)$`, (*Parser).upload),
+		form(wiki+`(?P<object>`+uploads[levels]+`)$`, (*Parser).upload),
+		form(wiki+`(?P<transcoded>transcoded)/(?P<object>`+transcoded[levels]+`)$`, (*Parser).upload),
 		form(wiki+`timeline/(?P<object>.+)$`, func(m *Parser, p path) thumbnail.Location {
 			return m.at(p["project"]+"-"+p["language"]+"-timeline-render", "", p["object"])
 		}),
@@ -44,7 +57,7 @@ func (m *Parser) upload(p path) thumbnail.Location {
 	if p["transcoded"] != "" {
 		zone = "transcoded"
 	}
-	return m.at(p["project"]+"-"+p["language"]+"-local-"+zone, p["shard2"], p["object"])
+	return m.at(p["project"]+"-"+p["language"]+"-local-"+zone, p.shard(), p["object"])
 }
 
 func (m *Parser) at(container, shard, object string) thumbnail.Location {
@@ -52,9 +65,9 @@ func (m *Parser) at(container, shard, object string) thumbnail.Location {
 }
 
 // asStored returns the target of an object that the edge serves as it is.
-func (m *Parser) asStored(decoded string) (target.Target, error) {
-	for _, form := range m.stored {
-		p := path(target.Parts(form.pattern, decoded))
+func (m *Parser) asStored(asked address) (target.Target, error) {
+	for _, form := range m.forms[asked.levels].stored {
+		p := path(target.Parts(form.pattern, asked.path))
 		if p == nil {
 			continue
 		}

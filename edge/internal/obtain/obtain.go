@@ -45,6 +45,9 @@ type Thumb struct {
 	Times  Times
 	// Passing is true when the original was purged during the request: no cache may keep the answer.
 	Passing bool
+	// Unsure: it could not be compared with its original, so that caches may keep it for a short
+	// time only.
+	Unsure bool
 }
 
 // Source says where a thumbnail came from.
@@ -159,7 +162,7 @@ func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 }
 
 func found(hit stored.Hit, from Source, times Times) Thumb {
-	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times}
+	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times, Unsure: hit.Unsure}
 }
 
 // joinFlight waits for the answer of the thumbnail's flight. Without a flight, the request begins and

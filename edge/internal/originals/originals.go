@@ -20,7 +20,7 @@ import (
 
 const (
 	timeout     = 5 * time.Second
-	absentFor   = 10 * time.Second // short, because a new upload must not stay hidden for long
+	absentFor   = time.Second // short, because MediaWiki sends no PURGE when a file is new
 	absentBound = 100_000
 )
 

@@ -1,6 +1,7 @@
 package purge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -21,6 +23,10 @@ const (
 	cdnAttempts = 3
 	cdnPause    = 400 * time.Millisecond // after the first attempt; twice as long after the second
 )
+
+// FromPurger is the header of the PURGE requests that a purge sends. An edge can receive such a request
+// from a cache, or because purge.urls names edges. It does not purge again.
+const FromPurger = "Thumbmill-Purge"
 
 // cdn sends PURGE requests, which Varnish, nginx and similar caches understand.
 type cdn struct {
@@ -39,14 +45,14 @@ func newCDN(s settings.Purge) *cdn {
 
 func (c *cdn) close() { c.client.CloseIdleConnections() }
 
-// purge sends a PURGE with the key to each endpoint of purge.xkey, and a PURGE of each path to each
+// purge sends a PURGE with the key to each endpoint of purge.xkey, and a PURGE of each address to each
 // base of purge.urls.
-func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *progress) {
+func (c *cdn) purge(ctx context.Context, xkey string, addresses []grammar.Address, done *progress) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	forget := func(at, key string) {
+	forget := func(at, host, key string) {
 		group.Go(func() error {
-			if err := c.sendPatiently(ctx, at, key); err != nil {
+			if err := c.sendPatiently(ctx, at, host, key); err != nil {
 				done.miss("CDN: %s: %v", redacted(at), err)
 				return nil
 			}
@@ -55,24 +61,24 @@ func (c *cdn) purge(ctx context.Context, xkey string, paths []string, done *prog
 		})
 	}
 	for _, endpoint := range c.settings.XKey {
-		forget(endpoint, target.Printable(xkey))
+		forget(endpoint, c.settings.Host, target.Printable(xkey))
 	}
 	if len(c.settings.URLs) > 0 && len(c.settings.XKey) == 0 {
 		done.miss("CDN: Thumbor's URLs of this original are unknown: set purge.xkey to purge them too")
 	}
 	for _, base := range c.settings.URLs {
-		for _, path := range paths {
-			forget(strings.TrimSuffix(base, "/")+path, "")
+		for _, a := range addresses {
+			forget(strings.TrimSuffix(base, "/")+a.Path, cmp.Or(a.Host, c.settings.Host), "")
 		}
 	}
 	_ = group.Wait()
 }
 
 // sendPatiently sends a request at most cdnAttempts times, and returns the last error.
-func (c *cdn) sendPatiently(ctx context.Context, at, xkey string) error {
+func (c *cdn) sendPatiently(ctx context.Context, at, host, xkey string) error {
 	pause := cdnPause
 	for attempt := 1; ; attempt++ {
-		err := c.send(ctx, at, xkey)
+		err := c.send(ctx, at, host, xkey)
 		if err == nil || attempt == cdnAttempts || periodic.Sleep(ctx, pause) != nil {
 			return err
 		}
@@ -80,19 +86,20 @@ func (c *cdn) sendPatiently(ctx context.Context, at, xkey string) error {
 	}
 }
 
-// send sends one PURGE of a URL, or of the key if xkey is set. It returns an error unless the endpoint
-// answers 2xx or 404.
-func (c *cdn) send(ctx context.Context, at, xkey string) error {
+// send sends one PURGE of a URL, or of the key if xkey is set. host "" means the endpoint's host. It
+// returns an error unless the endpoint answers 2xx or 404.
+func (c *cdn) send(ctx context.Context, at, host, xkey string) error {
 	request, err := http.NewRequestWithContext(ctx, "PURGE", at, nil)
 	if err != nil {
 		return err
 	}
-	if c.settings.Host != "" {
-		request.Host = c.settings.Host
+	if host != "" {
+		request.Host = host
 	}
 	if xkey != "" {
 		request.Header.Set("Xkey", xkey)
 	}
+	request.Header.Set(FromPurger, "1")
 	response, err := c.client.Do(request)
 	if err != nil {
 		return err

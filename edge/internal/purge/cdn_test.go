@@ -71,7 +71,7 @@ func TestTheCDNIsNotAskedAgainAfterTheClientLeft(t *testing.T) {
 		}}
 		c := newCDN(settings.Purge{})
 		c.client.Transport = s
-		if err := c.sendPatiently(ctx, "http://cdn/", ""); err == nil || len(s.said) != 1 {
+		if err := c.sendPatiently(ctx, "http://cdn/", "", ""); err == nil || len(s.said) != 1 {
 			t.Errorf("asked %d times: %v", len(s.said), err)
 		}
 	})
@@ -104,7 +104,7 @@ func TestTheRequest(t *testing.T) {
 	defer server.Close()
 	c := newCDN(settings.Purge{Host: "site.example"})
 	defer c.close()
-	if err := c.send(t.Context(), server.URL+"/a", "File:K%C3%A4se.jpg"); err == nil {
+	if err := c.send(t.Context(), server.URL+"/a", "site.example", "File:K%C3%A4se.jpg"); err == nil {
 		t.Error("send took a redirect for a purge")
 	}
 	if want := []string{"PURGE site.example/a File:K%C3%A4se.jpg"}; !slices.Equal(seen, want) {

@@ -137,8 +137,8 @@ func (p *Purger) endWork(ctx context.Context, originals []thumbnail.Location, do
 	}
 }
 
-// emptyFolder deletes the thumbnails of a folder, page by page, and returns their URL paths.
-func (p *Purger) emptyFolder(ctx context.Context, folder grammar.Folder, done *progress) (urls []string) {
+// emptyFolder deletes the thumbnails of a folder, page by page, and returns their addresses.
+func (p *Purger) emptyFolder(ctx context.Context, folder grammar.Folder, done *progress) (urls []grammar.Address) {
 	for after := ""; ; {
 		page, err := p.config.Thumbnails.List(ctx, folder.Begin, after)
 		if err != nil {
@@ -147,9 +147,7 @@ func (p *Purger) emptyFolder(ctx context.Context, folder grammar.Folder, done *p
 		}
 		own := ofThisOriginal(page, folder)
 		for _, at := range own {
-			if url := folder.URL(at.Path); url != "" {
-				urls = append(urls, url)
-			}
+			urls = append(urls, folder.URLs(at.Path)...)
 		}
 		p.deleteAll(ctx, own, done)
 		if len(page) < objectstore.ListPage {

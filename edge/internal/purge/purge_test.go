@@ -44,12 +44,12 @@ func (s *site) say(format string, args ...any) {
 
 func (s *site) Places(original string) grammar.Places {
 	return grammar.Places{
-		Originals: []thumbnail.Location{{Path: original}}, XKey: "File:" + original, URLs: []string{"/own"},
-		Folders: []grammar.Folder{{Begin: thumbnail.Location{Path: original + "/"}, URL: func(path string) string {
+		Originals: []thumbnail.Location{{Path: original}}, XKey: "File:" + original, URLs: []grammar.Address{{Path: "/own"}},
+		Folders: []grammar.Folder{{Begin: thumbnail.Location{Path: original + "/"}, URLs: func(path string) []grammar.Address {
 			if strings.HasSuffix(path, "hidden") {
-				return ""
+				return nil
 			}
-			return "/thumb/" + path
+			return []grammar.Address{{Path: "/thumb/" + path}}
 		}}},
 	}
 }

@@ -31,6 +31,8 @@ type Hit struct {
 	Meta   objectstore.Meta
 	Image  []byte
 	Object objectstore.Object
+	// Unsure: the original's store did not answer, so that there may be a later upload.
+	Unsure bool
 }
 
 const (
@@ -140,7 +142,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 	if k, ok := f.remembered(t, hears); ok {
 		if f.wanted(t, k.meta, renew) && f.isCurrent(ctx, t, k.meta, k.stored, since, hears) {
 			f.fromMemory.Inc()
-			return Hit{Meta: k.meta, Image: k.image}, nil
+			return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(t)}, nil
 		}
 		f.memory.Invalidate(t.Key) // the store may have a newer picture
 	}
@@ -153,7 +155,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.fromStore.Inc()
-	return f.remember(t, Hit{Meta: info.Meta, Object: object}, info, since)
+	return f.remember(t, Hit{Meta: info.Meta, Object: object, Unsure: f.unsure(t)}, info, since)
 }
 
 // AtHand returns a thumbnail from memory, or from a store in a directory. Other machines are asked at
@@ -162,7 +164,7 @@ func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	k, ok := f.remembered(t, f.memory != nil && f.config.Hears())
 	if ok && f.wanted(t, k.meta, false) && (f.config.Edge.Revalidate == 0 || f.compared(t, true)) {
 		f.fromMemory.Inc()
-		return Hit{Meta: k.meta, Image: k.image}, true
+		return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(t)}, true
 	}
 	if !f.config.Local {
 		return Hit{}, false
@@ -171,10 +173,28 @@ func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	return hit, err == nil
 }
 
+// skew is how far the clock that wrote a version into a URL may be behind this machine's clock, and
+// ahead is how far it may be ahead. The edge ignores a version beyond that.
+const (
+	skew  = 5 * time.Second
+	ahead = time.Minute
+)
+
+// before reports whether a comparison came before the upload that the URL names.
+func (c comparison) before(t target.Target) bool {
+	return !t.AsOf.IsZero() && c.at.Before(t.AsOf.Add(skew)) && time.Until(t.AsOf) < ahead
+}
+
+// unsure reports whether the last comparison of a thumbnail with its original failed.
+func (f *Finder) unsure(t target.Target) bool {
+	c, ok := f.current.GetIfPresent(t.Key)
+	return ok && c.failed
+}
+
 // compared reports whether a remembered comparison found the thumbnail current, with no purge since.
 func (f *Finder) compared(t target.Target, hears bool) bool {
 	c, ok := f.current.GetIfPresent(t.Key)
-	if ok && (c.failed || !hears) && time.Since(c.at) > askAgain {
+	if ok && (c.failed || !hears) && time.Since(c.at) > askAgain || c.before(t) {
 		return false
 	}
 	return ok && !f.purges.after(c.since, t.Spec.Original)
@@ -205,7 +225,7 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
-	return Hit{Meta: h.Meta, Image: image}, nil
+	return Hit{Meta: h.Meta, Image: image, Unsure: h.Unsure}, nil
 }
 
 // wanted reports whether a stored thumbnail may be served although the rules may have changed.

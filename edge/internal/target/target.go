@@ -29,8 +29,12 @@ type Target struct {
 	// Skipped has the filters that do not apply, each followed by the reason unless the filter is
 	// unknown or malformed.
 	Skipped []string
+	// Ignored has the query's parameters that change nothing, encoded for headers.
+	Ignored []string
 	MaxAge  time.Duration // the time for which caches may keep the answer
-	Vary    bool          // the answer depends on the request's Accept
+	// AsOf is the time of the upload that a URL of MediaWiki's names; zero for other URLs.
+	AsOf time.Time
+	Vary bool // the answer depends on the request's Accept
 	// Stored is the object in the store of originals that the edge serves as it is; else nil.
 	Stored *thumbnail.Location
 	// Redirect is the path to which the edge redirects the client; else "".

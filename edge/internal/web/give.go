@@ -46,6 +46,9 @@ func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 		x.setHeader("Cache-Control", "no-store")
 		x.setHeader("Thumbmill-Nearest", nearestSize(t, asked))
 	}
+	if t.Unsure && asked.MaxAge > x.handler.settings.Edge.Revalidate && !asked.Private {
+		x.setHeader("Cache-Control", control(x.handler.settings.Edge, x.handler.settings.Edge.Revalidate))
+	}
 	if t.Passing {
 		x.setHeader("Cache-Control", "no-store")
 	}

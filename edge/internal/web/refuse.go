@@ -29,8 +29,8 @@ func (x *exchange) refuse(err error) {
 	x.refused = traits.Status
 	header := x.w.Header()
 	header.Set("Cache-Control", "no-store")
-	if traits.Cache > 0 {
-		header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(traits.Cache.Seconds())))
+	if keep := x.keepFor(f.Kind); keep > 0 {
+		header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(keep.Seconds())))
 	}
 	if x.private {
 		header.Set("Cache-Control", "private, no-store")
@@ -69,6 +69,14 @@ func (x *exchange) logRefusal(f *fault.Fault, err error) {
 		level = slog.LevelWarn
 	}
 	x.handler.log.Log(x.r.Context(), level, "refuse request", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
+}
+
+// keepFor returns the time for which caches may keep a refusal; 0 means that they may not keep it.
+func (x *exchange) keepFor(kind fault.Kind) time.Duration {
+	if kind == fault.Absent {
+		return x.handler.settings.Edge.AbsentMaxAge
+	}
+	return kind.Traits().Cache
 }
 
 // jittered returns a random time between after and one and a half times after, plus at most a second,

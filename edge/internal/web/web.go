@@ -41,11 +41,19 @@ type Obtainer interface {
 	Original(ctx context.Context, at thumbnail.Location) (obtain.Thumb, error)
 }
 
+// Purger makes everybody forget the thumbnails of an original.
+type Purger interface {
+	// Purge returns when a purge that began after the call has ended, or with the fault of one
+	// that could not reach everything.
+	Purge(ctx context.Context, original string) error
+}
+
 // Handler serves thumbnails.
 type Handler struct {
 	settings settings.Settings
 	grammar  *grammar.Reader
 	obtainer Obtainer
+	purger   Purger
 	clients  *clientaddr.Finder
 	log      *slog.Logger
 	metrics  metrics
@@ -61,6 +69,7 @@ type Config struct {
 	Settings settings.Settings
 	Grammar  *grammar.Reader
 	Obtainer Obtainer
+	Purger   Purger
 	Clients  *clientaddr.Finder
 	Tracer   *tracing.Tracer
 	Log      *slog.Logger
@@ -71,7 +80,7 @@ type Config struct {
 func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
-		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics),
+		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics),
 		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
 	}
 }
@@ -145,6 +154,9 @@ func (x *exchange) answer() {
 	case http.MethodOptions:
 		x.preflight()
 		return
+	case methodPurge:
+		x.purge()
+		return
 	default:
 		x.refuseMethod()
 		return
@@ -206,6 +218,8 @@ func (x *exchange) redirect(t target.Target) {
 	to := t.Redirect
 	if x.download() {
 		to += "?download"
+	} else if !t.AsOf.IsZero() {
+		to += "?" + x.r.URL.RawQuery // the version
 	}
 	x.w.Header().Set("Cache-Control", x.cacheControl(t))
 	http.Redirect(x.w, x.r, to, http.StatusFound)
@@ -237,6 +251,9 @@ func (x *exchange) parse() (t target.Target, err error) {
 	}
 	if len(t.Skipped) > 0 {
 		x.w.Header().Set("Thumbmill-Skipped-Filters", strings.Join(t.Skipped, ", "))
+	}
+	if len(t.Ignored) > 0 {
+		x.w.Header().Set("Thumbmill-Ignored-Parameters", strings.Join(t.Ignored, ", "))
 	}
 	if t.Vary {
 		x.w.Header().Add("Vary", "Accept")

@@ -266,7 +266,7 @@ func TestOddSizesNameAStandardSize(t *testing.T) {
 	f := fault.New(fault.OddSize, "ask for 330 pixels, at /x")
 	f.Instead = "/x"
 	w := get(t, &obtainer{err: f}, "/unsafe/a.jpg")
-	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || w.Header().Get("Link") != `</x>; rel="alternate"` ||
+	if w.Code != http.StatusBadRequest || w.Header().Get("Retry-After") != "" || w.Header().Get("Link") != `</x>; rel="alternate"` ||
 		!strings.Contains(w.Body.String(), "330 pixels") {
 		t.Errorf("%d %v\n%s", w.Code, w.Header(), w.Body)
 	}

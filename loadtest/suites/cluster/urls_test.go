@@ -186,11 +186,11 @@ func TestBehindSwiftsProxy(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		"/wikipedia/en/thumb/d/d1/Dog.jpg/120px-Dog.jpg": 404, "/wikipedia/en/thumb/d/d1/A%20cat.jpg/0px-x.jpg": 400,
-		"/wikipedia/en/thumb/d/d1/A%20cat.jpg/100px-A%20cat.jpg": 429, "/wikipedia/en/thumb/d/d1/%C3%84.jpg/120px-%C3%84.jpg": 404,
+		"/wikipedia/en/thumb/d/d1/A%20cat.jpg/100px-A%20cat.jpg": 400, "/wikipedia/en/thumb/d/d1/%C3%84.jpg/120px-%C3%84.jpg": 404,
 	} {
 		for range 4 { // the order of edges is random
 			r := c.ask(t, proxy, path)
-			if r.StatusCode != want || r.Header.Get("X-Request-Id") == "" || want == 429 && r.Header.Get("Link") == "" {
+			if r.StatusCode != want || r.Header.Get("X-Request-Id") == "" || strings.Contains(path, "/100px-") && r.Header.Get("Link") == "" {
 				t.Errorf("%s: %d, not the edge's answer", path, r.StatusCode)
 			}
 			_ = r.Body.Close()

@@ -57,6 +57,7 @@ var sent = []header{
 	{"Location", "with 302, where `mediawiki.size_policy` is `redirect`", "the URL of the nearest standard size"},
 	{"Retry-After", "with a refusal that passes", "seconds, with up to half as much again at random"},
 	{"Server-Timing", "always, but with thumbnails from the edge's own disk or memory", "milliseconds of each step, and `total`"},
+	{"Thumbmill-Ignored-Parameters", "a URL of `thumb.php` has parameters that change nothing", "their names, at most ten"},
 	{"Thumbmill-Nearest", "with another size than the URL's, in place of a refusal", "that size: `330x0`"},
 	{"Thumbmill-Skipped-Filters", "a Thumbor URL has filters that are unknown or malformed", "their names"},
 	{"Thumbmill-Throttle", "with a refusal by a throttle", "the throttle's name"},

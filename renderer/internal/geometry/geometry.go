@@ -115,7 +115,7 @@ func box(s thumbnail.Spec, source, original Size) Size {
 
 // target returns the box, with missing sides in proportion.
 func target(s thumbnail.Spec, b, source Size) Size {
-	round := halfDown
+	round := halfUp // as MediaWiki's HTML has it
 	if s.HalfToEven {
 		round = math.RoundToEven
 	}
@@ -135,10 +135,10 @@ func proportion(side, numerator, denominator int, round func(float64) float64) i
 	return max(1, int(round(float64(side)*float64(numerator)/float64(denominator))))
 }
 
-// halfDown is the rounding of Wikimedia's engines.
+// halfDown is the rounding of Wikimedia's engines, for pictures with more than a width in the spec.
 func halfDown(v float64) float64 { return math.Ceil(v - 0.5) }
 
-// halfUp is Thumbor's rounding for a picture that is fitted in.
+// halfUp is MediaWiki's rounding, and Thumbor's for a picture that is fitted in.
 func halfUp(v float64) float64 { return math.Round(v) }
 
 // focus returns the middle of the focal points inside the crop, weighted by their areas. Without such points it

@@ -18,7 +18,8 @@ func TestPlans(t *testing.T) {
 		"width in proportion":      {spec{Width: 400}, Size{1000, 700}, Size{400, 280}},
 		"height in proportion":     {spec{Height: 70, Enlarge: true}, Size{1000, 700}, Size{100, 70}},
 		"no size":                  {spec{}, Size{1000, 700}, Size{1000, 700}},
-		"half to even":             {spec{Width: 3}, Size{6, 5}, Size{3, 2}},
+		"half to even":             {spec{Width: 3, HalfToEven: true}, Size{6, 5}, Size{3, 2}},
+		"half up, as MediaWiki":    {spec{Width: 250}, Size{1000, 750}, Size{250, 188}},
 		"a line keeps one pixel":   {spec{Width: 10}, Size{10000, 3}, Size{10, 1}},
 		"no enlargement":           {spec{Width: 2000}, Size{1000, 700}, Size{1000, 700}},
 		"no enlargement of a box":  {spec{Width: 2000, Height: 1000}, Size{1000, 700}, Size{1000, 500}},
@@ -87,4 +88,25 @@ func TestPlansAreSound(t *testing.T) {
 			t.Fatalf("spec %+v, original %v: plan %+v enlarges without Enlarge", s, original, p)
 		}
 	})
+}
+
+// Pages are as high as MediaWiki's HTML says: it drops fractions of a point, and of a dot.
+func TestHeightsOfPages(t *testing.T) {
+	for _, c := range []struct {
+		sides [2]float64
+		width int
+		spec  thumbnail.Spec
+		want  int
+	}{
+		{[2]float64{595.276, 841.89}, 300, thumbnail.Spec{}, 424}, // 1239 × 1752
+		{[2]float64{595, 842}, 846, thumbnail.Spec{}, 1198},       // 1239 × 1754
+		{[2]float64{595, 842}, 846, thumbnail.Spec{HalfToEven: true}, 1197},
+		{[2]float64{0.3, 0.6}, 100, thumbnail.Spec{}, 200},
+		{[2]float64{1000, 1}, 100, thumbnail.Spec{}, 1},
+	} {
+		c.spec.Width = c.width
+		if got := HeightOf(c.spec, c.sides); got != c.want {
+			t.Errorf("%v at %d: %d, want %d", c.sides, c.width, got, c.want)
+		}
+	}
 }

@@ -69,7 +69,7 @@ func svgHeader(text []byte) (Header, bool) {
 			return h, false
 		}
 		if root, ok := token.(xml.StartElement); ok {
-			h.Exact = svgSize(root)
+			h.Exact, h.Shown = svgSize(root), wikiSize(root)
 			if h.Exact[0] > 0 {
 				h.Width, h.Height = max(1, int(math.Round(h.Exact[0]))), max(1, int(math.Round(h.Exact[1])))
 			}

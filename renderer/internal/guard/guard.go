@@ -26,6 +26,9 @@ type Header struct {
 	Height int `json:"height,omitempty"`
 	// Exact has the width and the height of an SVG in pixels, with fractions.
 	Exact [2]float64 `json:"exact,omitzero"`
+	// Shown has the width and the height of an SVG in pixels as MediaWiki computes them; zeros if it has no
+	// size there.
+	Shown [2]int `json:"shown,omitzero"`
 	// Orientation is EXIF's orientation, 1 to 8. 1 is upright; 5 to 8 swap width and height.
 	Orientation int  `json:"orientation,omitempty"`
 	Alpha       bool `json:"alpha,omitempty"` // pixels can be transparent

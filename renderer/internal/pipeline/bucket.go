@@ -217,8 +217,8 @@ func reduced(s thumbnail.Spec, sides objectstore.Sides, h guard.Header, asked in
 // does not show the whole original, or if the sides are unknown.
 func sizeOf(s thumbnail.Spec, sides objectstore.Sides) (size geometry.Size, ok bool) {
 	width, height, whole := sides.Whole()
-	if !whole { // tools draw a page as a raster of the same proportions
-		return geometry.Size{Width: s.Width, Height: geometry.HeightOf(sides, s.Width)}, sides.Known() && s.Height == 0
+	if !whole || s.Type == thumbnail.TypePDF { // tools draw a page as a raster of the same proportions
+		return geometry.Size{Width: s.Width, Height: geometry.HeightOf(s, sides)}, sides.Known() && s.Height == 0
 	}
 	plan := geometry.New(s, geometry.Size{Width: width, Height: height})
 	return plan.Size(), plan.Size() == plan.Scaled && plan.Crop == geometry.Rect{Width: width, Height: height}

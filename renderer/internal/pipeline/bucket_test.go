@@ -154,14 +154,14 @@ func TestSizesFromBuckets(t *testing.T) {
 		width, height int
 		ok            bool
 	}{
-		"in proportion":         {thumbnail.Spec{Width: 320}, objectstore.Sides{3000, 2006}, 320, 214, true},
-		"halves down":           {thumbnail.Spec{Width: 320}, objectstore.Sides{6400, 4810}, 320, 240, true},
-		"halves to even":        {thumbnail.Spec{Width: 320, HalfToEven: true}, objectstore.Sides{6400, 4830}, 320, 242, true},
-		"a page, by its points": {thumbnail.Spec{Width: 320}, objectstore.Sides{595.276, 841.89}, 320, 453, true},
-		"into a box":            {thumbnail.Spec{Width: 320, Height: 100, Fit: thumbnail.FitIn}, objectstore.Sides{3000, 2000}, 150, 100, true},
-		"a page into a box":     {thumbnail.Spec{Width: 320, Height: 100, Fit: thumbnail.FitIn}, objectstore.Sides{595.276, 841.89}, 0, 0, false},
-		"cut to a box":          {thumbnail.Spec{Width: 320, Height: 320}, objectstore.Sides{3000, 2000}, 0, 0, false},
-		"unknown sides":         {thumbnail.Spec{Width: 320}, objectstore.Sides{}, 0, 0, false},
+		"in proportion":       {thumbnail.Spec{Width: 320}, objectstore.Sides{3000, 2006}, 320, 214, true},
+		"halves up":           {thumbnail.Spec{Width: 320}, objectstore.Sides{6400, 4810}, 320, 241, true},
+		"halves to even":      {thumbnail.Spec{Width: 320, HalfToEven: true}, objectstore.Sides{6400, 4830}, 320, 242, true},
+		"a page, by its dots": {thumbnail.Spec{Width: 320}, objectstore.Sides{595.276, 841.89}, 320, 452, true},
+		"into a box":          {thumbnail.Spec{Width: 320, Height: 100, Fit: thumbnail.FitIn}, objectstore.Sides{3000, 2000}, 150, 100, true},
+		"a page into a box":   {thumbnail.Spec{Width: 320, Height: 100, Fit: thumbnail.FitIn}, objectstore.Sides{595.276, 841.89}, 0, 0, false},
+		"cut to a box":        {thumbnail.Spec{Width: 320, Height: 320}, objectstore.Sides{3000, 2000}, 0, 0, false},
+		"unknown sides":       {thumbnail.Spec{Width: 320}, objectstore.Sides{}, 0, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			size, ok := sizeOf(c.spec, c.sides)

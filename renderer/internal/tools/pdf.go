@@ -111,9 +111,10 @@ func (p pdfPage) scaled(r Request, dpi float64) []string {
 	w, h := math.Ceil(p.width*dpi/72), math.Ceil(p.height*dpi/72)
 	s := r.Spec
 	if s.Width > 0 && s.Height == 0 && geometry.Plain(s) && s.Crop == nil {
-		height := func(height float64) float64 { return max(1, math.Ceil(height-0.5)) }
-		wanted := height(p.height / p.width * float64(s.Width))
-		if right := math.Round(wanted * w / float64(s.Width)); height(h*float64(s.Width)/w) != wanted && right >= 1 {
+		wanted := geometry.HeightOf(s, [2]float64{p.width, p.height})
+		planned := geometry.New(s, geometry.Size{Width: int(w), Height: int(h)}).Scaled
+		right := math.Round(float64(wanted) * w / float64(s.Width))
+		if planned.Width == s.Width && planned.Height != wanted && right >= 1 {
 			return []string{"-scale-to-x", strconv.Itoa(int(w)), "-scale-to-y", strconv.Itoa(int(right))}
 		}
 	}

@@ -109,7 +109,7 @@ func (t *task) svgSize() (svgBox, error) {
 	case natural:
 		return svgBox{}, nil
 	case s.Height == 0 && size.Width > 0:
-		return svgBox{width: s.Width, height: svgHeight(size.Exact, s.Width)}, nil
+		return svgBox{width: s.Width, height: svgHeight(s, size)}, nil
 	case s.Height == 0:
 		return svgBox{width: s.Width}, nil
 	case s.Width == 0:
@@ -127,11 +127,16 @@ func (t *task) svgSize() (svgBox, error) {
 	return svgBox{width: s.Width}, nil
 }
 
-// svgHeight returns the height of a drawing at a width. MediaWiki computes it from rounded sides (SVGReader,
-// File::scaleHeight). If that is more than 1 pixel off, svgHeight returns the exact height, rounded up.
-func svgHeight(exact [2]float64, width int) int {
-	own := exact[1] / exact[0] * float64(width)
-	rounded := math.Round(math.Round(exact[1]) * float64(width) / math.Round(exact[0]))
+// svgHeight returns the height of a drawing at a width. MediaWiki computes it from rounded sides
+// (SVGReader, File::scaleHeight). In Thumbor's URLs, and for a drawing whose size MediaWiki does not
+// know, svgHeight returns the exact height, rounded up, if the rounded sides are more than 1 pixel off.
+func svgHeight(s thumbnail.Spec, h guard.Header) int {
+	width := float64(s.Width)
+	if h.Shown[0] > 0 && h.Shown[1] > 0 && !s.HalfToEven {
+		return int(max(1, math.Round(float64(h.Shown[1])*width/float64(h.Shown[0]))))
+	}
+	own := h.Exact[1] / h.Exact[0] * width
+	rounded := math.Round(math.Round(h.Exact[1]) * width / math.Round(h.Exact[0]))
 	if !(math.Abs(rounded-own) <= 1) {
 		rounded = math.Ceil(own)
 	}
@@ -150,7 +155,7 @@ func svgPlan(r Request, natural bool) geometry.Size {
 	s.Enlarge = true
 	exact := r.Header.Exact
 	if s.Height == 0 {
-		return geometry.Size{Width: s.Width, Height: svgHeight(exact, s.Width)}
+		return geometry.Size{Width: s.Width, Height: svgHeight(s, r.Header)}
 	}
 	scale := fine / max(exact[0], exact[1])
 	return geometry.New(s, geometry.Size{Width: max(1, int(exact[0]*scale)), Height: max(1, int(exact[1]*scale))}).Scaled

@@ -17,7 +17,10 @@ import (
 // For and get Prefix instead.
 type Loader struct {
 	For, Prefix string
-	Store       objectstore.Store
+	// Containers is true if the store has containers, as Swift has. Then a location with a container
+	// stays as it is.
+	Containers bool
+	Store      objectstore.Store
 }
 
 // Store finds the loader of each name, the longest prefix first. The store rest has all other names.
@@ -43,20 +46,24 @@ func (s *Store) Each(wrap func(name string, store objectstore.Store) objectstore
 	return all
 }
 
-// find returns the store of a location and the location in that store. For MediaWiki's names the
-// container decides, and stays in the location.
+// find returns the store of a location and the location in that store.
 func (s *Store) find(at thumbnail.Location) (objectstore.Store, thumbnail.Location) {
 	for _, l := range s.loaders {
 		rest, ok := strings.CutPrefix(at.String(), l.For)
 		if !ok {
 			continue
 		}
-		if at.Container == "" && !at.IsURL() {
-			at.Path = l.Prefix + rest
-		}
-		return l.Store, at
+		return l.Store, l.place(at, rest)
 	}
 	return s.rest, at
+}
+
+// place returns the location in the loader's store. rest is the location's name without For.
+func (l Loader) place(at thumbnail.Location, rest string) thumbnail.Location {
+	if at.IsURL() || l.Containers && at.Container != "" {
+		return at
+	}
+	return thumbnail.Location{Path: l.Prefix + rest}
 }
 
 // Head returns the data about an original.

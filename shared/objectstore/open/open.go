@@ -67,7 +67,7 @@ func allOriginals(s settings.Settings) (objectstore.Store, error) {
 			err = errors.Join(err, fmt.Errorf("store.loaders: %s: %w", l.For, openErr))
 			continue
 		}
-		loaders = append(loaders, byprefix.Loader{For: l.For, Prefix: l.Bucket.Prefix, Store: store})
+		loaders = append(loaders, byprefix.Loader{For: l.For, Prefix: l.Bucket.Prefix, Containers: l.Bucket.Kind == "swift", Store: store})
 	}
 	if len(loaders) == 0 && err == nil {
 		return rest, nil

@@ -172,7 +172,7 @@ func (p *reference) rows(prefix string, v reflect.Value) {
 
 // value returns a default as an operator writes it.
 func value(v reflect.Value) string {
-	if v.IsZero() && slices.Contains([]reflect.Kind{reflect.String, reflect.Slice, reflect.Map}, v.Kind()) {
+	if v.IsZero() && slices.Contains([]reflect.Kind{reflect.String, reflect.Slice, reflect.Map, reflect.Pointer}, v.Kind()) {
 		return ""
 	}
 	switch x := v.Interface().(type) {

@@ -1,0 +1,23 @@
+package mediawiki
+
+import (
+	"net/url"
+	"time"
+)
+
+// stamp is the layout of MediaWiki's times (TS_MW), which are in UTC.
+const stamp = "20060102150405"
+
+// versionOf returns the time of the upload that a query names, or zero. MediaWiki appends this time to
+// the URLs of files: ?20261128141510.
+func versionOf(query url.Values) time.Time {
+	for name, values := range query {
+		if len(name) != len(stamp) || len(values) != 1 || values[0] != "" {
+			continue
+		}
+		if at, err := time.Parse(stamp, name); err == nil {
+			return at
+		}
+	}
+	return time.Time{}
+}

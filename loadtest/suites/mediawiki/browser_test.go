@@ -1,0 +1,90 @@
+package mediawiki
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+)
+
+// picture is an image of a page, as a browser has it.
+type picture struct {
+	Src, Srcset                 string
+	Width, Height               int // as the HTML says; 0 where it does not
+	NaturalWidth, NaturalHeight int // of the file that was loaded
+}
+
+// sight has the pictures that a browser sees on a page.
+type sight struct {
+	Pictures []picture
+	Others   []string // og:image, and posters of videos
+}
+
+const look = `(async () => {
+	const images = [...document.images].filter(i => !i.src.includes('/resources/') && !i.src.startsWith('data:'));
+	await Promise.all(images.map(i => i.complete ? 0 : new Promise(r => { i.onload = i.onerror = r })));
+	return {
+		Pictures: images.map(i => ({ Src: i.src, Srcset: i.srcset, Width: +i.getAttribute('width'), Height: +i.getAttribute('height'),
+			NaturalWidth: i.naturalWidth, NaturalHeight: i.naturalHeight })),
+		Others: [...document.querySelectorAll('meta[property="og:image"]')].map(m => m.content)
+			.concat([...document.querySelectorAll('video[poster]')].map(v => v.poster)).map(u => new URL(u, location).href),
+	};
+})()`
+
+// browser is a headless Chromium with one tab.
+type browser struct {
+	t   *testing.T
+	tab context.Context //nolint:containedctx // chromedp's handle of the tab
+}
+
+// open starts it; its files are in a folder that goes with the test, also while it still ends.
+func open(t *testing.T, files string) *browser {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath("chromium"), chromedp.UserDataDir(files),
+		chromedp.WSURLReadTimeout(time.Minute))
+	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	tab, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf)) // it does not know all of a newer browser's events
+	tab, cancel := context.WithTimeout(tab, 45*time.Minute)
+	t.Cleanup(func() { cancel(); end(); stop() })
+	return &browser{t, tab}
+}
+
+// sees loads a page with all its images, and returns the pictures on it.
+func (b *browser) sees(url string) (s sight) {
+	b.t.Helper()
+	err := chromedp.Run(b.tab, chromedp.Navigate(url), chromedp.Evaluate(look, &s, awaited))
+	if err != nil {
+		b.t.Fatalf("%s: %v", url, err)
+	}
+	return s
+}
+
+// seesAll is sees, again while an image does not load: a machine that has no processor left for
+// renders refuses some of a page's thumbnails, which is not what this suite is about.
+func (b *browser) seesAll(url string) (s sight) {
+	b.t.Helper()
+	times := 0
+	eventually.Succeeds(b.t, busy, url+" shows all of its images", func() error {
+		s, times = b.sees(url), times+1
+		for _, p := range s.Pictures {
+			if p.NaturalWidth == 0 {
+				return fmt.Errorf("%s does not load", p.Src)
+			}
+		}
+		return nil
+	})
+	if times > 1 {
+		b.t.Logf("%s was loaded %d times until it showed all of its images", url, times)
+	}
+	return s
+}
+
+// busy is how long a page's thumbnails may take on a busy machine.
+const busy = 3 * time.Minute
+
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
