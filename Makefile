@@ -153,7 +153,7 @@ corpora: build deps ## compare thumbnails of the files below DIR with other deco
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages
 
-test-compose: deps ## the Compose site in containers, with the static programs and the empty roots of its images
+test-compose: deps ## run the Compose site in containers, with the static programs and the empty roots of its images
 	THUMBMILL_COMPOSE=1 go test -count=1 -timeout 20m -v ./deploy/compose
 
 test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system
