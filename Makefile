@@ -72,13 +72,10 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
-lint: build-deps ## run golangci-lint (.golangci.yml), and vale over the folders with clean sentences
+lint: build-deps ## run golangci-lint (.golangci.yml), and vale over every page, comment and text
 	go run $(GOLANGCI) run
 	go -C .vale test ./...
-	go -C .vale run ./prose $(PROSE)
-
-# Folders and pages whose sentences keep the rules of CONTRIBUTING.md. The aim is "." alone.
-PROSE := README.md CHANGELOG.md CONTRIBUTING.md docs $(wildcard edge/*.md coordinator/*.md renderer/*.md loadtest/*.md) $(addprefix shared/,breaker bucket certificate commandline directive fault logging periodic queue settings tempdir tracing version)
+	go -C .vale run ./prose .
 
 lint-prose: build-deps ## run vale with the rules in .vale/thumbmill over FOLDER, or over everything; FLAGS=--count counts
 	go -C .vale run ./prose $(FLAGS) $(FOLDER)
@@ -159,7 +156,7 @@ test-mediawiki: deps ## a real MediaWiki in front: 68 files on a folder and on S
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages
 
-test-compose: deps ## the Compose site in containers, with the static programs and the empty roots of its images
+test-compose: deps ## run the Compose site in containers, with the static programs and the empty roots of its images
 	THUMBMILL_COMPOSE=1 go test -count=1 -timeout 20m -v ./deploy/compose
 
 test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system

@@ -85,7 +85,7 @@ var rules = []struct {
 	{"roles build on shared, and shared imports no role", func(from, to string) bool {
 		return place(from) == "shared" && role(place(to))
 	}},
-	{"commands reach the internals of a role through the role, so that its Config holds every setting", func(from, to string) bool {
+	{"commands use the internals of a role only through its package, so that its Config holds every setting", func(from, to string) bool {
 		inside := strings.Contains(from, "/internal/")
 		command := strings.Contains(from, "/cmd/") || strings.HasSuffix(from, "/commands")
 		return command && strings.Contains(to, "/internal/") || inside && to == module+place(from)
@@ -100,7 +100,7 @@ var rules = []struct {
 	{"the product imports neither tests nor their fixtures", func(from, to string) bool {
 		return place(to) == "loadtest" && place(from) != "loadtest"
 	}},
-	{"the load tool stands without tests: it imports neither fixtures nor suites", func(from, to string) bool {
+	{"the load tool does not depend on tests: it imports neither fixtures nor suites", func(from, to string) bool {
 		return house(from) == "tool" && (house(to) == "fixtures" || house(to) == "suites")
 	}},
 	{"suites use fixtures, and fixtures never use suites", func(from, to string) bool {

@@ -181,7 +181,7 @@ func (g *Gate) fromClassic(conn net.Conn) bool {
 	return slices.ContainsFunc(g.config.Networks, func(n netip.Prefix) bool { return n.Contains(address) })
 }
 
-// isLocal reports whether a client came over a unix socket; the mode of its file decides who may
+// isLocal reports whether a client came over a unix socket. The mode of the socket's file decides which users may
 // connect.
 func isLocal(conn net.Conn) bool { return conn.RemoteAddr().Network() == "unix" }
 

@@ -80,7 +80,7 @@ func (t Target) Blacklisted(s settings.Settings) error {
 				name = container + "/" + name
 			}
 			if slices.Contains(s.Edge.Blacklist, name) {
-				return fault.New(fault.BadURL, "the image %s is on this site's edge.blacklist: ask for another image", name)
+				return fault.New(fault.BadURL, "this site does not serve this image: ask for another image")
 			}
 		}
 	}

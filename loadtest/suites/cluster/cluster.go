@@ -330,7 +330,7 @@ func (c *Cluster) inQueue(do func(context.Context, jetstream.JetStream) error) {
 	c.must(do(ctx, js))
 }
 
-// Fill puts n messages that are no jobs into a lane.
+// Fill puts n messages into a lane. They have a deadline in the past, so renderers drop them.
 func (c *Cluster) Fill(lane renderjob.Lane, n int) {
 	c.t.Helper()
 	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {

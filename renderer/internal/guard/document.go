@@ -52,7 +52,7 @@ func readSVGZ(r *io.SectionReader) (Header, bool) {
 	if err != nil {
 		return Header{}, false
 	}
-	text, _ := io.ReadAll(io.LimitReader(expanded, svgHead)) // a truncated file counts as far as it goes
+	text, _ := io.ReadAll(io.LimitReader(expanded, svgHead)) // the head of a truncated file can suffice
 	return svgHeader(text)
 }
 

@@ -28,7 +28,7 @@ import (
 )
 
 // Init starts libvips in this process: one thread, no cache, no loaders that
-// libvips itself calls untrusted except those of JPEG XL and JPEG 2000. Call it once, before Render.
+// libvips itself calls untrusted except the loaders of JPEG XL and JPEG 2000. Call it once, before Render.
 func Init() error {
 	DefaultSignals()
 	if C.tm_init() != 0 {
