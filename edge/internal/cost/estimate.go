@@ -42,7 +42,8 @@ func rateOf(f thumbnail.Format) rate {
 	return rate{40 * time.Millisecond, 50 * time.Millisecond}
 }
 
-// Rates estimates the processor time of renders from what their URLs ask for, and learns from renders.
+// Rates estimates the processor time of renders from the specs of their thumbnails, and learns from
+// renders.
 // The zero value is ready. Its methods are safe for concurrent use.
 type Rates struct {
 	mu      sync.Mutex

@@ -42,7 +42,7 @@ type estimator struct {
 	limit     time.Duration // renderer.time_limit
 }
 
-// costs has what this edge learned about the time of renders.
+// costs has the times of renders that this edge learned.
 type costs struct {
 	book  cost.Book  // of originals of expensive types
 	rates cost.Rates // of thumbnails, by their format

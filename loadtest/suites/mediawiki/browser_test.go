@@ -64,8 +64,8 @@ func (b *browser) sees(url string) (s sight) {
 	return s
 }
 
-// seesAll is sees, again while an image does not load: a machine that has no processor left for
-// renders refuses some of a page's thumbnails, which is not what this suite is about.
+// seesAll calls sees again while an image does not load: a busy machine refuses some of a page's
+// thumbnails, and this suite does not test refusals.
 func (b *browser) seesAll(url string) (s sight) {
 	b.t.Helper()
 	times := 0

@@ -218,8 +218,8 @@ func (b *browser) visit(page string) {
 	b.do(chromedp.WaitVisible(fmt.Sprintf("[data-page=%q]", cmp.Or(strings.Split(page, "/")[0], "overview")), chromedp.ByQuery))
 }
 
-// The questions of an operator: who is refused and why; what fails and when it is tried again; what is
-// slow; how many renderers are enough. Then what can be done.
+// An operator asks: which clients are refused, and why? Which original fails, and when is it tried
+// again? Which renders are slow? How many renderers are enough? Which action helps?
 func TestAnOperatorsQuestions(t *testing.T) {
 	c, address := start(t)
 	b := open(t, address, 1400, 900)

@@ -50,7 +50,7 @@ func wikiSize(root xml.StartElement) (sides [2]int) {
 	return [2]int{int(math.Round(width)), int(math.Round(height))}
 }
 
-// scaleUnit is SVGReader::scaleSVGUnit: a length in pixels, of which a percentage is of a side.
+// scaleUnit is SVGReader::scaleSVGUnit: a length in pixels. A percentage is a part of a side.
 func scaleUnit(length string, side float64) float64 {
 	found := wikiLength.FindStringSubmatch(length)
 	if found == nil {

@@ -2,7 +2,7 @@ package guard
 
 import "testing"
 
-// The sizes are those of MediaWiki 1.39's SVGReader.
+// MediaWiki 1.39's SVGReader gives these sizes.
 func TestSizesAsMediaWikiHasThem(t *testing.T) {
 	for attributes, want := range map[string][2]int{
 		`width="400.4" height="237.5"`:            {400, 238},

@@ -16,20 +16,20 @@ import (
 	"unsafe"
 )
 
-// Drawing is what is asked for.
+// Drawing is a drawing, and the size at which it is drawn.
 type Drawing struct {
 	Text      []byte
 	Unlimited bool // the parser's own limits are off
-	// Width and Height are what it is drawn at, in pixels. 0 keeps the proportion of its sides;
-	// two of 0 are its own size.
+	// Width and Height are in pixels. If one is 0, the drawing keeps its proportions; if both are 0,
+	// it has its own size.
 	Width, Height int
-	MaxPixels     int64 // that are drawn at most
+	MaxPixels     int64 // more are refused
 }
 
-// Errors of Write. Neither says why, which rsvg-convert does.
+// Errors of Write. They have no reason; rsvg-convert gives one.
 var (
 	ErrNotDrawn = errors.New("librsvg does not draw it")
-	// ErrAborted says that the library ended in the middle of its work. What it held is lost, and
+	// ErrAborted says that the library ended in the middle of its work. Its memory is lost, and
 	// the process should end soon.
 	ErrAborted = errors.New("librsvg gave up")
 )

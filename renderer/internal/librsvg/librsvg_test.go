@@ -25,7 +25,8 @@ const (
 	sizless = `<svg xmlns="http://www.w3.org/2000/svg"><circle cx="40" cy="30" r="29"/></svg>`
 )
 
-// drawings are those of this test and, where THUMBMILL_CASES and THUMBMILL_CONFORMANCE name folders, theirs.
+// drawings returns this test's drawings and those in the folders that THUMBMILL_CASES and
+// THUMBMILL_CONFORMANCE name.
 func drawings(t testing.TB) map[string]string {
 	all := map[string]string{"text": text, "sides": sides, "styled": styled, "partly": partly, "of no size": sizless}
 	for _, variable := range []string{"THUMBMILL_CASES", "THUMBMILL_CONFORMANCE"} {
