@@ -11,13 +11,13 @@ import (
 
 // Number is the release that this source is, or is on its way to: the first heading of
 // CHANGELOG.md. It stands here alone; deploy/debian/version reads this line.
-const Number = "0.9.0"
+const Number = "0.10.0"
 
 // shownDigits is the length of a commit as people write it.
 const shownDigits = 12
 
 // Text returns the release, and the commit and Go's version where the build recorded them:
-// "0.9.0 (commit 1f2e3d4c5b6a, go1.26.8)".
+// "0.10.0 (commit 1f2e3d4c5b6a, go1.26.8)".
 func Text() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -13,12 +13,12 @@ func TestText(t *testing.T) {
 		info debug.BuildInfo
 		want string
 	}{
-		"a checkout":              {debug.BuildInfo{GoVersion: "go1.26.8", Settings: []debug.BuildSetting{commit, {Key: "vcs.modified", Value: "false"}}}, "0.9.0 (commit 0123456789ab, go1.26.8)"},
-		"a checkout with changes": {debug.BuildInfo{GoVersion: "go1.26.8", Settings: []debug.BuildSetting{commit, {Key: "vcs.modified", Value: "true"}}}, "0.9.0 (commit 0123456789ab with changes, go1.26.8)"},
-		"no checkout":             {debug.BuildInfo{GoVersion: "go1.26.8"}, "0.9.0 (go1.26.8)"},
-		"nothing":                 {debug.BuildInfo{}, "0.9.0"},
+		"a checkout":              {debug.BuildInfo{GoVersion: "go1.26.8", Settings: []debug.BuildSetting{commit, {Key: "vcs.modified", Value: "false"}}}, "0.10.0 (commit 0123456789ab, go1.26.8)"},
+		"a checkout with changes": {debug.BuildInfo{GoVersion: "go1.26.8", Settings: []debug.BuildSetting{commit, {Key: "vcs.modified", Value: "true"}}}, "0.10.0 (commit 0123456789ab with changes, go1.26.8)"},
+		"no checkout":             {debug.BuildInfo{GoVersion: "go1.26.8"}, "0.10.0 (go1.26.8)"},
+		"nothing":                 {debug.BuildInfo{}, "0.10.0"},
 	} {
-		if got := text(&c.info); got != regexp.MustCompile(`^0\.9\.0`).ReplaceAllString(c.want, Number) {
+		if got := text(&c.info); got != regexp.MustCompile(`^0\.10\.0`).ReplaceAllString(c.want, Number) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

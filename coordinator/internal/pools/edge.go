@@ -121,6 +121,9 @@ func (e *edge) claim(q lease.Request) {
 	t := e.table
 	if r := e.requests.entries[q.ID]; r != nil {
 		r.lost = time.Time{}
+		if r.state == holding {
+			t.narrow(r, q.Pools)
+		}
 		return
 	}
 	r := e.newRequest(q)

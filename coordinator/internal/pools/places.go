@@ -1,6 +1,11 @@
 package pools
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
 
 // openPools finds or makes the pools of a request.
 func (t *Table) openPools(r *request) {
@@ -86,6 +91,19 @@ func (t *Table) freePlaces(r *request) {
 	t.counts.Processing--
 	t.counts.ProcessedCount++
 	t.times.Processing += time.Since(r.since)
+}
+
+// narrow gives back the places of a lease in the pools that its newest claim does not name.
+func (t *Table) narrow(r *request, claimed []lease.Pool) {
+	r.stood = nil // slots move
+	r.slots = slices.DeleteFunc(r.slots, func(s slot) bool {
+		if slices.ContainsFunc(claimed, func(p lease.Pool) bool { return p.Key == s.key }) {
+			return false
+		}
+		s.pool.unnote(r.flow, s.places)
+		t.freePlacesIn(s.pool, s.places)
+		return true
+	})
 }
 
 func (t *Table) freePlacesIn(p *pool, places uint32) {

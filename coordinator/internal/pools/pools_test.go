@@ -419,3 +419,28 @@ func TestClaimsElsewhere(t *testing.T) {
 		empty(t, table)
 	})
 }
+
+// A claim of a lease that the edge holds gives back the places of pools that the claim does not name, and
+// lets no request in that waits for the others.
+func TestAClaimNarrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := New(quiet{})
+		a, box := attach(table, "a", 1)
+		a.SetRules([]lease.Rule{{Name: "lane", Workers: 1, MaxQueue: 9}, {Name: "ip", Workers: 1, MaxQueue: 9}})
+		a.Acquire(requestFor(1, "x", "lane:l", "ip:x"))
+		a.Acquire(requestFor(2, "x", "", "ip:x"))
+		a.Acquire(requestFor(3, "y", "lane:l"))
+		a.Claim(requestFor(1, "x", "", "ip:x"))
+		synctest.Wait()
+		wants(t, box.of(1).Kind, lease.KindGranted)
+		wants(t, box.of(2).Kind, lease.Kind(0))
+		wants(t, box.of(3).Kind, lease.KindGranted)
+		a.Claim(requestFor(1, "x", "lane:l", "ip:x")) // takes nothing again
+		wants(t, table.pools.entries["lane:l"].held, uint32(1))
+		a.Release(1, lease.Stored, "")
+		wants(t, box.of(2).Kind, lease.KindGranted)
+		a.Release(2, lease.Stored, "")
+		a.Release(3, lease.Stored, "")
+		empty(t, table)
+	})
+}

@@ -91,28 +91,19 @@ func (h *Lease) Release(o lease.Outcome, payload string) {
 	}
 }
 
-// Narrow gives back the places in the pools that drop names, and keeps the others. Coordinators know
-// no such message: the edge ends the lease, and claims its other places under a new id. A flight of
-// another edge that waits for the thumbnail may be granted in between; both then render it.
+// Narrow gives back the places in the pools that drop names, and keeps the others: the edge claims the
+// lease again without those pools. Coordinators before 0.10 keep the places until Release.
 func (h *Lease) Narrow(drop func(lease.Pool) bool) {
 	cs := h.parent
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	old := h.request.ID
-	if cs.leases[old] == nil {
+	if cs.leases[h.request.ID] == nil {
 		return
 	}
-	delete(cs.leases, old)
-	cs.ids++
-	h.request.ID, h.request.Pools = cs.ids, slices.DeleteFunc(slices.Clone(h.request.Pools), drop)
-	cs.leases[h.request.ID] = h
+	h.request.Pools = slices.DeleteFunc(slices.Clone(h.request.Pools), drop)
 	for _, l := range h.at {
-		switch {
-		case l.conn != nil:
-			l.conn.release(old, lease.Vanished, "")
+		if l.conn != nil {
 			cs.claim(l, h)
-		case len(l.ended) < mostEnded:
-			l.ended[old] = ended{lease.Vanished, ""}
 		}
 	}
 }

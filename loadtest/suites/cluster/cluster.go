@@ -101,6 +101,9 @@ func Start(t testing.TB, o Options) *Cluster {
 	if !o.Workers && o.Render == nil {
 		c.render = sample
 	}
+	if c.render != nil {
+		c.render = c.Hooks.holding(c.render)
+	}
 	c.Settings.Store.Originals.Path = filepath.Join(c.Dir, "originals")
 	c.Settings.Store.Thumbnails.Path = filepath.Join(c.Dir, "thumbnails")
 	c.Settings.Renderer.TempDir = filepath.Join(c.Dir, "temp")

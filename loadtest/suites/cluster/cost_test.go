@@ -14,10 +14,15 @@ import (
 // path: their renders do not end, and others' thumbnails are rendered all the while.
 func TestHugeThumbnailsStarveNobody(t *testing.T) {
 	t.Parallel()
+	over := make(chan struct{})
+	defer close(over)
 	endless := func(ctx context.Context, s thumbnail.Spec) ([]byte, error) {
 		if s.Width >= 6000 {
-			<-ctx.Done()
-			return nil, ctx.Err()
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-over:
+			}
 		}
 		return sample(ctx, s)
 	}

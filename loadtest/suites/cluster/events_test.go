@@ -176,7 +176,7 @@ func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
 func TestARendererThatDiesLosesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(programs.Build(t, programs.Renderer), "renderer")
-	c := Start(t, Options{Workers: true})
+	c := Start(t, Options{})
 	landscape(c, "a.jpg")
 	landscape(c, "b.jpg")
 	release := c.Hooks.Hold() // the renderer of this process is busy with a

@@ -8,23 +8,30 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// Hooks disturb the stores of a cluster.
+// Hooks disturb the renders and the stores of a cluster.
 type Hooks struct {
-	mu   sync.Mutex
-	gate chan struct{} // while open, reading an original waits
-	held int
-	puts map[thumbnail.Location]int
-	read int // number of opened originals
+	mu    sync.Mutex
+	gate  chan struct{} // while open, renders wait, or reads of originals if reads is true
+	reads bool
+	held  int
+	puts  map[thumbnail.Location]int
+	read  int // number of opened originals
 	// BeforePut is called before a thumbnail is written; its error is the write's.
 	BeforePut func(at thumbnail.Location) error
 }
 
-// Hold makes renderers wait after they have opened an original, until release is called.
-func (h *Hooks) Hold() (release func()) {
+// Hold makes renders without workers wait, with their original at hand, until release is called.
+func (h *Hooks) Hold() (release func()) { return h.hold(false) }
+
+// HoldReads makes renderers wait before they open an original, until release is called. A render that
+// waits so long steps aside.
+func (h *Hooks) HoldReads() (release func()) { return h.hold(true) }
+
+func (h *Hooks) hold(reads bool) (release func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	gate := make(chan struct{})
-	h.gate = gate
+	h.gate, h.reads = gate, reads
 	return sync.OnceFunc(func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -35,28 +42,44 @@ func (h *Hooks) Hold() (release func()) {
 	})
 }
 
-// Held returns the number of renders that wait for release.
+// Held returns the number of renders or reads that wait for release.
 func (h *Hooks) Held() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.held
 }
 
-func (h *Hooks) wait(ctx context.Context) {
+// wait waits while renders are held, or reads if reads is true.
+func (h *Hooks) wait(ctx context.Context, reads bool) {
 	h.mu.Lock()
 	gate := h.gate
+	if gate == nil || h.reads != reads {
+		h.mu.Unlock()
+		return
+	}
 	h.held++
-	h.read++
 	h.mu.Unlock()
-	if gate != nil {
-		select {
-		case <-gate:
-		case <-ctx.Done():
-		}
+	select {
+	case <-gate:
+	case <-ctx.Done():
 	}
 	h.mu.Lock()
 	h.held--
 	h.mu.Unlock()
+}
+
+// holding returns a render that first waits while renders are held.
+func (h *Hooks) holding(render drawing) drawing {
+	return func(ctx context.Context, s thumbnail.Spec) ([]byte, error) {
+		h.wait(ctx, false)
+		return render(ctx, s)
+	}
+}
+
+func (h *Hooks) countRead() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.read++
 }
 
 // Read returns how often an original was opened.
@@ -90,6 +113,9 @@ func (h *Hooks) put(at thumbnail.Location) error {
 	return nil
 }
 
+// drawing is a render without workers.
+type drawing func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
+
 // hooked is a store with hooks.
 type hooked struct {
 	objectstore.Store // all methods but Open and Put are the store's own
@@ -99,7 +125,8 @@ type hooked struct {
 
 func (s hooked) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
 	if s.name == "originals" {
-		s.hooks.wait(ctx)
+		s.hooks.countRead()
+		s.hooks.wait(ctx, true)
 	}
 	return s.Store.Open(ctx, at)
 }

@@ -60,7 +60,7 @@ func TestASlowOriginHoldsItsOwnRequests(t *testing.T) {
 	var slow []<-chan Answer
 	for i := range 12 {
 		path := fmt.Sprintf("/unsafe/60x/%s/%d.jpg", site, i)
-		slow = append(slow, c.Go(ctx, c.Edges[0], path, fmt.Sprintf("198.51.100.%d", i/4)))
+		slow = append(slow, c.Go(ctx, c.Edges[0], path, fmt.Sprintf("203.0.113.%d", i/4)))
 	}
 	downloads := int64(c.Settings.Renderer.Downloads)
 	Eventually(t, "the host has all that it may have, and nothing of the lane", func() bool {

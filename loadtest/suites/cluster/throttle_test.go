@@ -184,7 +184,7 @@ func TestExpensiveByMeasuredCost(t *testing.T) {
 	landscape(c, "a.jpg")
 	landscape(c, "b.jpg") // has the same size, and is not on the renderer's disk yet
 	held := func(path string) float64 {
-		release := c.Hooks.Hold()
+		release := c.Hooks.HoldReads()
 		answer := c.Go(t.Context(), c.Edges[0], path, alice)
 		Eventually(t, "the render has begun", func() bool { return c.Hooks.Held() == 1 })
 		places := c.Held(throttle.Expensive)
@@ -207,7 +207,7 @@ func TestAFaultIsSharedAndSeen(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Edges: 2})
 	c.Original("bad.jpg", []byte("\xff\xd8\xff\xe0\x00\x10JFIF"), nil)
-	release := c.Hooks.Hold()
+	release := c.Hooks.HoldReads()
 	first := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/bad.jpg", alice)
 	Eventually(t, "the first render has begun", func() bool { return c.Hooks.Held() == 1 })
 	second := c.Go(t.Context(), c.Edges[1], "/unsafe/100x/bad.jpg", bob)
