@@ -161,6 +161,5 @@ func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
 	case r.origin() == thumbnail.TypeVideo: // finding the frame took far longer than any effort here
 		how = fmt.Sprintf(".webp[Q=%d,effort=6,preset=photo]", quality)
 	}
-	file, err := r.byVips(how)
-	return metadata.WithoutExif(file), err
+	return r.packWebP(how)
 }

@@ -41,18 +41,23 @@ func (r *render) losslessWebP() ([]byte, error) {
 	var file []byte
 	var err error
 	if r.area() > smallArea {
-		file, err = r.byVips(hastyWebP)
+		file, err = r.packWebP(hastyWebP)
 	}
 	if err != nil || float64(len(file)) > hopelessBytes*float64(r.area()) {
 		return nil, err
 	}
 	if !r.large() {
-		file, err = r.byVips(patientWebP)
+		file, err = r.packWebP(patientWebP)
 	}
 	if err != nil || float64(len(file)) > losslessBytes*float64(r.area()) {
 		return nil, err
 	}
-	return metadata.WithoutExif(file), nil
+	return file, nil
+}
+
+func (r *render) packWebP(how string) ([]byte, error) {
+	file, err := r.byVips(how)
+	return metadata.WithoutExif(file), err
 }
 
 // mostChunks of a WebP are looked at: the picture comes after a few of metadata (RFC 9649).
