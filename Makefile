@@ -51,6 +51,8 @@ run: build tools ## install missing packages, build, start the whole cluster, pr
 test: deps ## install missing packages, run every test in its short form
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
+	go -C .vale test ./...
+	go -C .vale run ./prose .
 	$(MAKE) --no-print-directory test-race
 	$(MAKE) --no-print-directory test-plain
 	$(TESTS) -timeout 8m -run '$(HEAVY)' ./loadtest/suites/cluster

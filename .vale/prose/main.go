@@ -125,9 +125,6 @@ type alert struct {
 // vale runs vale over a folder, and returns its alerts by file.
 func vale(folder string) (map[string][]alert, error) {
 	run := exec.Command("go", "tool", "vale", "--config", filepath.Join(root, ".vale.ini"), "--output", "JSON", folder)
-	// vale's parsers of source code are C, and nothing here is source code: -O0 halves the
-	// time of their build.
-	run.Env = append(os.Environ(), "CGO_CFLAGS=-O0 -g0")
 	run.Stderr = os.Stderr
 	out, err := run.Output()
 	var exit *exec.ExitError
