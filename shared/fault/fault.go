@@ -106,6 +106,7 @@ type Fault struct {
 	// RetryAfterSeconds replaces the time of the kind, if it is positive.
 	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`
 	cause             error
+	remedy            string
 }
 
 // New returns a fault with a sentence for the client.
@@ -125,6 +126,16 @@ func (f *Fault) Because(cause error) *Fault {
 	f.cause = cause
 	return f
 }
+
+// Remedied sets the change of settings that an operator can make, for the log, and returns the fault.
+func (f *Fault) Remedied(format string, args ...any) *Fault {
+	f.remedy = fmt.Sprintf(format, args...)
+	return f
+}
+
+// Remedy returns the change of settings that an operator can make; "" if there is none. It does not
+// survive the wire.
+func (f *Fault) Remedy() string { return f.remedy }
 
 // Error returns the sentence, and the cause if the fault has one.
 func (f *Fault) Error() string {

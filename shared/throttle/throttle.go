@@ -105,7 +105,7 @@ func All() Table {
 			pool:     func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), count(!r.Rides) },
 		},
 		{Name: Failure, Setting: "failure", Kind: fault.Failing, Sentence: "This original failed too often"},
-		{Name: Local, Kind: fault.Unavailable, Sentence: "No coordinator answers, and this edge is at its own limit of renders"},
+		{Name: Local, Kind: fault.Unavailable, Sentence: "This site can render only a few thumbnails now"},
 	}
 }
 

@@ -99,11 +99,11 @@ func TestRefusals(t *testing.T) {
 		retryAfter time.Duration
 		ofClient   bool
 	}{
-		{needs[0].Refuse(true, 5*time.Second), fault.Throttled, "per-ip", "for your address at once (throttle per-ip): the line", 4 * time.Second, true},
-		{needs[1].Refuse(false, 5*time.Second), fault.Throttled, "per-original", "(throttle per-original): no place became free within 5s", 8 * time.Second, false},
-		{needs[2].Refuse(false, 5*time.Second), fault.LaneFull, "lane", "All renderers are busy (throttle lane)", 5 * time.Second, false},
-		{All().Get(Failure).Refuse(time.Hour, "4 times"), fault.Failing, "failure", "too often (throttle failure): 4 times", time.Hour, false},
-		{All().Get(Local).Refuse(0, "at most 32"), fault.Unavailable, "local", "(throttle local): at most 32", 5 * time.Second, false},
+		{needs[0].Refuse(true, 5*time.Second), fault.Throttled, "per-ip", "for your address at once: the line", 4 * time.Second, true},
+		{needs[1].Refuse(false, 5*time.Second), fault.Throttled, "per-original", ": no place became free within 5s", 8 * time.Second, false},
+		{needs[2].Refuse(false, 5*time.Second), fault.LaneFull, "lane", "All renderers are busy", 5 * time.Second, false},
+		{All().Get(Failure).Refuse(time.Hour, "4 times"), fault.Failing, "failure", "too often: 4 times", time.Hour, false},
+		{All().Get(Local).Refuse(0, "at most 32"), fault.Unavailable, "local", ": at most 32", 5 * time.Second, false},
 	} {
 		if c.f.Kind != c.kind || c.f.Throttle != c.throttle || !strings.Contains(c.f.Message, c.text) || c.f.RetryAfter() != c.retryAfter || All().IsOfClient(c.f) != c.ofClient {
 			t.Errorf("%+v", c.f)

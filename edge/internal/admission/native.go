@@ -89,9 +89,9 @@ func refused(needs []throttle.Need, said lease.Answer, queueWait time.Duration) 
 	case said.Reason == lease.Full && said.Pool < 0:
 		return answer{}, fault.New(fault.Unavailable, "too many requests wait for this thumbnail already: try again")
 	case said.Reason == lease.Malformed || said.Pool >= len(needs):
-		return answer{}, fault.New(fault.Internal, "the coordinator does not understand this edge's request: check that both have the same version")
+		return answer{}, fault.New(fault.Internal, "two parts of this site do not understand each other: tell its operator").Remedied("run the same version of edge and coordinator")
 	case said.Pool < 0:
-		return answer{}, fault.New(fault.Unavailable, "the coordinator takes no more requests from this edge: try again")
+		return answer{}, fault.New(fault.Unavailable, "this site takes no more requests now: try again").Remedied("start more edges: the coordinator takes no more requests of this one")
 	}
 	need := needs[said.Pool]
 	return answer{decisions: []decision{{need.Throttle.Name, refuse}}}, need.Refuse(said.Reason == lease.Full, queueWait)

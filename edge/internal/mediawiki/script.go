@@ -21,7 +21,7 @@ import (
 func (m *Parser) fromScript(host, folder string, q url.Values) (address, error) {
 	site, ok := m.site(host, folder)
 	if !ok {
-		return address{}, fault.New(fault.NoSuchURL, "the URL of thumb.php names no wiki: ask for /<project>/<language>/thumb.php, or set mediawiki.wikis")
+		return address{}, fault.New(fault.NoSuchURL, "the URL of thumb.php names no wiki: ask for /<project>/<language>/thumb.php").Remedied("give the wiki a path in mediawiki.wikis")
 	}
 	if relative := q.Get("rel404"); relative != "" {
 		return site.address("/thumb/" + strings.TrimPrefix(relative, "/")), nil

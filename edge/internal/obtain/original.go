@@ -34,7 +34,7 @@ func (a asIs) open(ctx context.Context, at thumbnail.Location) (Thumb, error) {
 	case err != nil:
 		return Thumb{Times: times}, fault.Wrap(err, fault.OriginalStore, "cannot read the original: ask again later")
 	case info.Size > a.largest:
-		return Thumb{Times: times}, errors.Join(fault.New(fault.TooLarge, "the original has %d bytes, and the edge serves at most %d (renderer.max_original_bytes)", info.Size, a.largest), object.Close())
+		return Thumb{Times: times}, errors.Join(fault.New(fault.TooLarge, "the original has %d bytes, and at most %d are served", info.Size, a.largest).Remedied("raise renderer.max_original_bytes"), object.Close())
 	}
 	meta := objectstore.Meta{ETag: strings.Trim(strings.TrimPrefix(info.Version, "W/"), `"`), Rendered: info.Modified}
 	return Thumb{Meta: meta, Object: object, Source: Original, Times: times}, nil

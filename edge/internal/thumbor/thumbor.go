@@ -110,11 +110,11 @@ func (t *Parser) authorize(first, rest string, r Request) error {
 	case first == unsafe && (r.Trusted || e.AllowUnsafe || e.SecurityKey == "" && r.Local):
 		return nil
 	case first == unsafe:
-		return fault.New(fault.Forbidden, "the URL is not signed: sign it with edge.security_key, or set edge.allow_unsafe")
+		return fault.New(fault.Forbidden, "the URL is not signed: sign it with the site's key").Remedied("sign URLs with edge.security_key, or set edge.allow_unsafe")
 	case e.SecurityKey == "":
-		return fault.New(fault.Forbidden, "cannot check the URL's signature: edge.security_key is not set")
+		return fault.New(fault.Forbidden, "cannot check the URL's signature: this site has no key").Remedied("set edge.security_key")
 	case !signature.Valid(string(e.SecurityKey), rest, first):
-		return fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with edge.security_key, percent-encoded as it is sent")
+		return fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with the site's key, percent-encoded as it is sent").Remedied("compare the key of the signing program with edge.security_key")
 	}
 	return nil
 }
@@ -341,7 +341,7 @@ func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 func (t *Parser) checkNames(found target.Target) error {
 	at := found.Spec.Original
 	if scheme, _, is := strings.Cut(at.Path, "://"); is && !t.reads(at) {
-		return fault.New(fault.NoSuchURL, "no loader in store.loaders reads this URL of %s: ask for another image, or add a loader", scheme)
+		return fault.New(fault.NoSuchURL, "images at URLs of %s are not served here: ask for another image", scheme).Remedied("add a loader for %s:// to store.loaders", scheme)
 	} else if !at.IsURL() && !objectstore.Valid(at) || !objectstore.Valid(found.Key) {
 		return fault.New(fault.NoSuchURL, "no image can have the name %q: check the URL", at.Path)
 	}

@@ -15,7 +15,7 @@ const methodPurge = "PURGE"
 // has ended. It answers 404 to a URL that this cluster does not serve, such as a page's.
 func (x *exchange) purge() {
 	if !x.client.Inner {
-		x.refuse(fault.New(fault.Forbidden, "PURGE is for edge.trusted_proxies: add the network of the wiki's servers there"))
+		x.refuse(fault.New(fault.Forbidden, "PURGE is for this site's own servers").Remedied("add the network of the wiki's servers to edge.trusted_proxies"))
 		return
 	}
 	original, ok := x.handler.grammar.Original(x.r)

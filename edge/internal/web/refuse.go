@@ -54,17 +54,20 @@ func (x *exchange) refuse(err error) {
 	x.writeFault(f, traits.Status)
 }
 
-// logRefusal logs faults of ours each, and refusals of throttles and closed hosts sampled by cause.
+// logRefusal logs faults of ours each. It logs refusals that an operator can change sampled by cause:
+// those of throttles, those of closed hosts, and those with a remedy.
 func (x *exchange) logRefusal(f *fault.Fault, err error) {
 	level := slog.LevelDebug
+	refused := refusals.Refusal{Cause: string(f.Kind), Client: x.client.Key, Path: x.r.URL.Path, Remedy: f.Remedy(), Error: f}
 	switch {
 	case f.Throttle != "":
-		x.handler.refusals.Note(refusals.Refusal{Cause: f.Throttle, Client: x.client.Key, Path: x.r.URL.Path, Error: f})
+		refused.Cause = f.Throttle
+		x.handler.refusals.Note(refused)
 	case errors.Is(err, objectstore.ErrRefused):
-		x.handler.refusals.Note(refusals.Refusal{
-			Cause: string(f.Kind), Client: x.client.Key, Path: x.r.URL.Path, Error: f,
-			Remedy: "add the host to hosts, or the network to allow, of this entry of store.originals, if thumbmill may read from there",
-		})
+		refused.Remedy = "add the host to hosts, or the network to allow, of this entry of store.originals, if thumbmill may read from there"
+		x.handler.refusals.Note(refused)
+	case f.Remedy() != "":
+		x.handler.refusals.Note(refused)
 	case f.Kind.Traits().Status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
 	}

@@ -273,7 +273,7 @@ func (x *exchange) checkSecret(t target.Target) error {
 	}
 	secret, told := string(x.handler.settings.Store.PrivateSecret), x.r.Header.Get("X-Swift-Secret")
 	if secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(told)) != 1 {
-		return fault.New(fault.Private, "this container is private: send store.private_secret in X-Swift-Secret")
+		return fault.New(fault.Private, "this container is private: send its secret in the header X-Swift-Secret").Remedied("let the proxy send store.private_secret")
 	}
 	return nil
 }

@@ -61,6 +61,10 @@ func (nobody) Exempt(netip.Addr) bool  { return false }
 func (nobody) Blocked(netip.Addr) bool { return false }
 
 func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
+	return logging(t, s, o, slog.New(slog.DiscardHandler))
+}
+
+func logging(t *testing.T, s settings.Settings, o *obtainer, log *slog.Logger) *Handler {
 	t.Helper()
 	g, err := grammar.New(s)
 	if err != nil {
@@ -72,7 +76,7 @@ func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
 		t.Fatal(err)
 	}
 	return New(Config{
-		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Log: log, Metrics: prometheus.NewRegistry(),
 	})
 }
 
@@ -93,8 +97,26 @@ func get(t *testing.T, o *obtainer, path string, header ...string) *httptest.Res
 	return w
 }
 
+// A visitor reads what is wrong with the request; the log says what an operator can change.
+func TestTheLogHasTheRemedy(t *testing.T) {
+	var log strings.Builder
+	s := settings.Default()
+	s.Edge.SecurityKey = "key"
+	h := logging(t, s, &obtainer{}, slog.New(slog.NewTextHandler(&log, nil)))
+	for range 3 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/unsafe/100x/a.png", nil))
+		if text := w.Body.String(); w.Code != 403 || strings.Contains(text, "edge.") {
+			t.Errorf("%d %q", w.Code, text)
+		}
+	}
+	if text := log.String(); strings.Count(text, "refuse requests") != 1 || !strings.Contains(text, "edge.allow_unsafe") {
+		t.Errorf("the log has %q", text)
+	}
+}
+
 func TestFaultsBecomeStatuses(t *testing.T) {
-	named := fault.New(fault.Throttled, "Too many (throttle per-ip)")
+	named := fault.New(fault.Throttled, "Too many")
 	named.Throttle, named.RetryAfterSeconds = "per-ip", 7
 	for name, c := range map[string]struct {
 		err        error
