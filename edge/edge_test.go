@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -9,12 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -24,12 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func config(t *testing.T) Config {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	server, err := embedded.New("127.0.0.1:0", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop(context.WithoutCancel(t.Context())) })
 	s := settings.Default()
+	s.NATS.URL = servers.StartNATS(t).Settings().URL
 	s.Edge.Listen, s.Upload.Subject = "127.0.0.1:0", "uploads"
 	s.Coordinator.Servers = []string{"127.0.0.1:1"}
 	s.Store.Originals.Path, s.Store.Thumbnails.Path = t.TempDir(), t.TempDir()
@@ -38,7 +32,7 @@ func config(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stores.Close() })
-	return Config{Settings: s, Stores: stores, NATS: []nats.Option{server.Option()}, Log: log, Metrics: prometheus.NewRegistry()}
+	return Config{Settings: s, Stores: stores, Log: log, Metrics: prometheus.NewRegistry()}
 }
 
 func TestAnEdgeStartsAndStops(t *testing.T) {

@@ -18,10 +18,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // site has a NATS server, two directories, and an edge that collects one renderer's answers.
 type site struct {
 	t       *testing.T
-	nats    *embedded.Server
+	nats    *servers.NATS
 	config  Config
 	conn    *nats.Conn // the edge's
 	js      jetstream.JetStream
@@ -53,12 +53,9 @@ const (
 func newSite(t *testing.T, render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)) *site {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	server, err := embedded.New("", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop(context.Background()) })
+	server := servers.StartNATS(t)
 	c := settings.Default()
+	c.NATS.URL = server.Settings().URL
 	dir := t.TempDir()
 	c.Store.Originals.Path, c.Store.Thumbnails.Path = filepath.Join(dir, "originals"), filepath.Join(dir, "thumbnails")
 	c.Renderer.Slots, c.Renderer.Ahead, c.Renderer.TempDir = 1, 0, filepath.Join(dir, "temp")
@@ -69,7 +66,7 @@ func newSite(t *testing.T, render func(ctx context.Context, s thumbnail.Spec) ([
 	t.Cleanup(func() { _ = stores.Close() })
 	s := &site{
 		t: t, nats: server, results: make(chan renderjob.Result, 100), beats: make(chan renderjob.Heartbeat, 100),
-		config: Config{Settings: c, Stores: stores, NATS: []nats.Option{server.Option()}, Log: log, Metrics: prometheus.NewRegistry(), Render: render},
+		config: Config{Settings: c, Stores: stores, Log: log, Metrics: prometheus.NewRegistry(), Render: render},
 	}
 	body, err := samples.PNG(samples.Disc(40))
 	if err == nil {
@@ -86,7 +83,7 @@ func newSite(t *testing.T, render func(ctx context.Context, s thumbnail.Spec) ([
 func (s *site) connect(log *slog.Logger) {
 	s.t.Helper()
 	var err error
-	if s.conn, err = queue.Connect(settings.NATS{}, "edge", edge, log, s.nats.Option()); err != nil {
+	if s.conn, err = queue.Connect(s.nats.Settings(), "edge", edge, log); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(s.conn.Close)

@@ -10,18 +10,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/thumbmill/thumbmill/deploy/credentials"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // A role that has credentials says so when the server would have taken it without.
 func TestAServerThatAsksNobody(t *testing.T) {
-	server, err := embedded.New("127.0.0.1:0", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = server.Stop(t.Context()) }()
+	server := servers.StartNATS(t)
 	dir := t.TempDir()
 	if err := credentials.Write(dir, credentials.Options{}); err != nil {
 		t.Fatal(err)
@@ -41,12 +37,8 @@ func TestAServerThatAsksNobody(t *testing.T) {
 
 // A message that reaches a subscription by way of somebody's reply subject is not heard.
 func TestWhatWasNotSentHereIsNotHeard(t *testing.T) {
-	server, err := embedded.New("127.0.0.1:0", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = server.Stop(t.Context()) }()
-	conn, err := queue.Connect(settings.NATS{URL: settings.URLs(server.URL())}, "edge", "test", slog.New(slog.DiscardHandler))
+	server := servers.StartNATS(t)
+	conn, err := queue.Connect(server.Settings(), "edge", "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

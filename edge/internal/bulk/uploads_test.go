@@ -15,10 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
@@ -28,12 +27,7 @@ const (
 
 func connect(t *testing.T) *nats.Conn {
 	t.Helper()
-	server, err := embedded.New("", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop(t.Context()) })
-	conn, err := queue.Connect(settings.NATS{URL: "nats://in-process"}, "edge", "test", slog.New(slog.DiscardHandler), server.Option())
+	conn, err := queue.Connect(servers.StartNATS(t).Settings(), "edge", "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/nats-io/nuid"
 	"go.uber.org/goleak"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -26,11 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start returns a dispatcher and a second connection, both on a real server.
 func start(t testing.TB) (*Dispatcher, *nats.Conn) {
 	t.Helper()
-	ns, err := embedded.New("127.0.0.1:0", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Stop(context.Background()) })
+	ns := servers.StartNATS(t)
 	connect := func() *nats.Conn {
 		conn, err := nats.Connect(ns.URL())
 		if err != nil {

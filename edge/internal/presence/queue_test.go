@@ -11,27 +11,16 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const patience = 10 * time.Second
 
-func server(t *testing.T) *embedded.Server {
+func connect(t *testing.T, s *servers.NATS, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	s, err := embedded.New("", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Stop(t.Context()) })
-	return s
-}
-
-func connect(t *testing.T, s *embedded.Server, options ...nats.Option) *nats.Conn {
-	t.Helper()
-	conn, err := queue.Connect(settings.NATS{URL: "nats://in-process"}, "edge", "test", slog.New(slog.DiscardHandler), append(options, s.Option())...)
+	conn, err := queue.Connect(s.Settings(), "edge", "test", slog.New(slog.DiscardHandler), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +39,7 @@ func present(t *testing.T, name string, conn *nats.Conn, m *memory) *Presence {
 
 func TestEdgesHearEachOther(t *testing.T) {
 	t.Parallel()
-	s := server(t)
+	s := servers.StartNATS(t)
 	one := present(t, "one", connect(t, s), &memory{})
 	defer one.Close()
 	other := present(t, "other", connect(t, s), &memory{})
@@ -67,7 +56,7 @@ func TestEdgesHearEachOther(t *testing.T) {
 }
 
 func TestAPurgeIsAnswered(t *testing.T) {
-	conn, m := connect(t, server(t)), &memory{}
+	conn, m := connect(t, servers.StartNATS(t)), &memory{}
 	p := present(t, "one", conn, m)
 	defer p.Close()
 	answer, err := conn.Request(renderjob.PurgeSubject, []byte(`{"version":1,"originals":[{"path":"a.jpg"}]}`), patience)
@@ -84,7 +73,7 @@ func TestAPurgeIsAnswered(t *testing.T) {
 func TestABrokenConnection(t *testing.T) {
 	t.Parallel()
 	var broken, again atomic.Int32
-	conn := connect(t, server(t), nats.DisconnectErrHandler(func(*nats.Conn, error) { broken.Add(1) }), nats.ReconnectHandler(func(*nats.Conn) { again.Add(1) }))
+	conn := connect(t, servers.StartNATS(t), nats.DisconnectErrHandler(func(*nats.Conn, error) { broken.Add(1) }), nats.ReconnectHandler(func(*nats.Conn) { again.Add(1) }))
 	m := &memory{}
 	p := present(t, "one", conn, m)
 	defer p.Close()
@@ -105,7 +94,7 @@ func TestABrokenConnection(t *testing.T) {
 // NATS drops messages of an edge that is too slow. A dropped message may be a purge.
 func TestDroppedMessages(t *testing.T) {
 	t.Parallel()
-	s := server(t)
+	s := servers.StartNATS(t)
 	var failed atomic.Pointer[error]
 	conn := connect(t, s, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed.Store(&err) }))
 	m := &memory{busy: make(chan struct{})}
@@ -137,7 +126,7 @@ func TestDroppedMessages(t *testing.T) {
 }
 
 func TestAQueueThatIsGone(t *testing.T) {
-	conn := connect(t, server(t))
+	conn := connect(t, servers.StartNATS(t))
 	conn.Close()
 	if _, err := New("one", conn, &memory{}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("New returned a presence on a closed connection")

@@ -9,21 +9,15 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func connect(t *testing.T) *nats.Conn {
 	t.Helper()
-	server, err := embedded.New("", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop(t.Context()) })
-	conn, err := queue.Connect(settings.NATS{URL: "nats://in-process"}, "edge", "test", slog.New(slog.DiscardHandler), server.Option())
+	conn, err := queue.Connect(servers.StartNATS(t).Settings(), "edge", "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,11 +28,11 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/edge"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -65,7 +65,7 @@ type Cluster struct {
 	Dir          string // originals and thumbnails are below it
 	Settings     settings.Settings
 	Log          *slog.Logger
-	Queue        *embedded.Server
+	Queue        *servers.NATS
 	Stores       open.Stores
 	Hooks        *Hooks
 	Coordinators []*coordinator.Coordinator
@@ -147,21 +147,8 @@ func (c *Cluster) must(err error) {
 }
 
 func (c *Cluster) startQueue() {
-	var err error
-	c.Queue, err = embedded.New(c.Settings.NATS.Listen, c.Log)
-	c.must(err)
-	c.Settings.NATS.URL = settings.URLs(c.Queue.URL())
-	c.t.Cleanup(func() { _ = c.Queue.Stop(context.Background()) })
-}
-
-// RestartQueue ends the NATS server, and starts an empty one at the same address.
-func (c *Cluster) RestartQueue() {
-	c.t.Helper()
-	address := c.Queue.URL()[len("nats://"):]
-	c.must(c.Queue.Stop(context.Background()))
-	var err error
-	c.Queue, err = embedded.New(address, c.Log)
-	c.must(err)
+	c.Queue = servers.StartNATS(c.t)
+	c.Settings.NATS.URL = c.Queue.Settings().URL
 }
 
 func (c *Cluster) openStores(given *open.Stores) {

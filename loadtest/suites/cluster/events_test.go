@@ -282,7 +282,7 @@ func TestAStreamThatIsGoneIsMadeAgainWithItsJobs(t *testing.T) {
 	Eventually(t, "one is in hand", func() bool { return c.Hooks.Held() == 1 })
 	second := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
 	Eventually(t, "one is queued", func() bool { return c.Jobs() == 2 })
-	c.RestartQueue()
+	c.Queue.Restart()
 	Eventually(t, "the jobs are published again", func() bool { return c.Jobs() >= 1 })
 	release()
 	(<-first).Wants(t, 200)

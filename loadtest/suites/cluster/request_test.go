@@ -14,6 +14,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const alice, bob = "192.0.2.1", "198.51.100.2"
@@ -190,7 +191,7 @@ func TestThrottlesNameThemselves(t *testing.T) {
 			Eventually(t, "the first render has begun", func() bool { return cl.Hooks.Held() == 1 })
 			second := cl.Get(t.Context(), cl.Edges[0], "/unsafe/100x/"+c.paths[1], c.second)
 			second.Wants(t, 429)
-			if second.Header.Get("Thumbmill-Throttle") != name || second.Header.Get("Retry-After") == "" || !strings.Contains(string(second.Body), name) {
+			if second.Header.Get("Thumbmill-Throttle") != name || second.Header.Get("Retry-After") == "" || !strings.HasPrefix(string(second.Body), throttle.All().Get(throttle.Name(name)).Sentence) {
 				t.Errorf("%q %v", second.Body, second.Header)
 			}
 			release()

@@ -9,6 +9,7 @@ import (
 // Readers with an account see the thumbnails of a private wiki, and nobody else does: neither by
 // the wiki nor by the edge.
 func TestAPrivateWiki(t *testing.T) {
+	t.Parallel()
 	m := setUp(t, private)
 	jar := m.wiki.Login()
 	m.uploadLandscape("Secret.jpg", 600, 400)

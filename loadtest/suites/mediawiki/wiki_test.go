@@ -27,6 +27,7 @@ const alike = 0.9
 
 // Pages of a wiki whose files are in a folder, as a reader's browser shows them.
 func TestAFolder(t *testing.T) {
+	t.Parallel()
 	m := setUp(t, inFolder)
 	files := shortFiles(t)
 	m.upload(files)
@@ -36,6 +37,7 @@ func TestAFolder(t *testing.T) {
 
 // The same with its files in Swift.
 func TestSwift(t *testing.T) {
+	t.Parallel()
 	swift := servers.StartSwift(t, "")
 	m := setUp(t, inSwift, func(m *machine) {
 		m.also = []string{"http://127.0.0.1:8080/auth/v1.0", swift.Bucket.AuthURL, "http://127.0.0.1:8080/auth", strings.TrimSuffix(swift.Bucket.AuthURL, "/v1.0")}
