@@ -54,8 +54,8 @@ func (x *exchange) refuse(err error) {
 	x.writeFault(f, traits.Status)
 }
 
-// logRefusal logs faults of ours each. It logs refusals that an operator can change sampled by cause:
-// those of throttles, those of closed hosts, and those with a remedy.
+// logRefusal logs each fault of ours. It samples by cause the refusals that an operator can change: refusals
+// of throttles and of closed hosts, and refusals with a remedy.
 func (x *exchange) logRefusal(f *fault.Fault, err error) {
 	level := slog.LevelDebug
 	refused := refusals.Refusal{Cause: string(f.Kind), Client: x.client.Key, Path: x.r.URL.Path, Remedy: f.Remedy(), Error: f}

@@ -97,7 +97,7 @@ func get(t *testing.T, o *obtainer, path string, header ...string) *httptest.Res
 	return w
 }
 
-// A visitor reads what is wrong with the request; the log says what an operator can change.
+// A visitor reads the error in the request; the log names the setting for the operator.
 func TestTheLogHasTheRemedy(t *testing.T) {
 	var log strings.Builder
 	s := settings.Default()

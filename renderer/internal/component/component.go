@@ -52,7 +52,7 @@ var decoders = map[thumbnail.Type][]string{
 	thumbnail.TypeDjVu:  {DjVuLibre},
 	thumbnail.TypeXCF:   {},
 	thumbnail.TypeVideo: {FFmpeg},
-	thumbnail.TypeBMP:   {ImageMagick},
+	thumbnail.TypeBMP:   {},
 	thumbnail.TypeICO:   {ImageMagick},
 	thumbnail.TypePSD:   {ImageMagick, FFmpeg},
 	thumbnail.TypeTGA:   {ImageMagick},

@@ -54,7 +54,7 @@ var table = []row{
 	{thumbnail.TypePDF, "poppler", (*Engines).drawn},
 	{thumbnail.TypeDjVu, "djvulibre", (*Engines).drawn},
 	{thumbnail.TypeXCF, "xcf", (*Engines).drawn},
-	{thumbnail.TypeBMP, "imagemagick", (*Engines).converted},
+	{thumbnail.TypeBMP, "bmp", (*Engines).converted},
 	{thumbnail.TypeICO, "imagemagick", (*Engines).converted},
 	{thumbnail.TypePSD, "imagemagick", (*Engines).converted},
 	{thumbnail.TypeTGA, "imagemagick", (*Engines).converted},

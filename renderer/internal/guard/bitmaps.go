@@ -29,8 +29,9 @@ func readBMP(r *io.SectionReader) (Header, bool) {
 		h.Width, h.Height = signedSides(b[18:])
 		bits = binary.LittleEndian.Uint16(b[28:])
 	}
-	const alphaMask = 66
-	h.Alpha = bits == 32 && size >= 56 && n >= alphaMask+4 && binary.LittleEndian.Uint32(b[alphaMask:]) != 0
+	const compression, alphaMask, alphaFields = 30, 66, 6
+	masked := size >= 56 || size == 40 && binary.LittleEndian.Uint32(b[compression:]) == alphaFields
+	h.Alpha = (bits == 16 || bits == 32) && masked && n >= alphaMask+4 && binary.LittleEndian.Uint32(b[alphaMask:]) != 0
 	return h, true
 }
 

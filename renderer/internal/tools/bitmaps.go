@@ -22,10 +22,6 @@ func drawBitmap(t *task) error {
 	switch h.Type {
 	case thumbnail.TypeTGA: // the first row can be the lowest
 		args = append(args, "-auto-orient")
-	case thumbnail.TypeBMP:
-		if !h.Alpha { // the fourth byte of each pixel means nothing
-			args = append(args, "-alpha", "off")
-		}
 	case thumbnail.TypePSD:
 		if h.Inks {
 			if err := os.WriteFile(onScreen, colour.Space{}.Profile(), 0o600); err != nil {

@@ -70,7 +70,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"mutool"}},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu, nil},
 		{Draw, string(thumbnail.TypeXCF), nil, drawXCF, nil},
-		{Draw, string(thumbnail.TypeBMP), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypeBMP), nil, drawBMP, nil},
 		{Draw, string(thumbnail.TypeICO), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypeTGA), []string{imageMagick}, drawBitmap, nil},
