@@ -51,6 +51,7 @@ func TestNoURLBreaksAnything(t *testing.T) {
 		s.Store.Originals.Path = "testdata/originals"
 		s.Thumbor.GIFFilters = true
 		s.Renderer.Slots = 2
+		s.Renderer.TimeLimit = 40 * time.Second // an animation enlarged to 36 megapixels takes 17 s on an idle machine
 		s.Throttle.PerIP.Shadow = true
 	}})
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
