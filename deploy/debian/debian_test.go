@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/deploy/embedded"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
-	"github.com/thumbmill/thumbmill/shared/queue/embedded"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 

@@ -1,5 +1,5 @@
 // Package embedded runs a NATS server with JetStream inside of the process, for
-// a cluster on one machine. thumbmill serve and the system tests use it.
+// a cluster on one machine, as thumbmill serve does.
 package embedded
 
 import (
