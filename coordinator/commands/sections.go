@@ -235,15 +235,14 @@ func (s sections) rates(title string, rates map[string]float64) {
 	s.out.Row(fmt.Sprintf("%s %.1f%s", title, total, text))
 }
 
-// throttleName writes the class of a pool as the throttle's name.
+// throttleName writes the class of a pool, or one lane such as lane:bulk, with the throttle's name.
 func throttleName(class string) string {
-	switch class {
-	case "ip":
-		return string(throttle.PerIP)
-	case "original":
-		return string(throttle.PerOriginal)
+	name := throttle.All().OfKey(class)
+	if name == throttle.Other {
+		return class
 	}
-	return class
+	_, lane, _ := strings.Cut(class, ":")
+	return strings.TrimSuffix(string(name)+":"+lane, ":")
 }
 
 // limit writes a limit of the table, or - for a pool without limits: PoolCounter's clients state their

@@ -11,7 +11,8 @@ import (
 func Fault(err error) *fault.Fault {
 	switch {
 	case errors.Is(err, ErrRefused):
-		return fault.Wrap(err, fault.Forbidden, "this server reads no originals from this host")
+		return fault.Wrap(err, fault.Forbidden, "this server reads no originals from this host").
+			Remedied("add the host to hosts, or the network to allow, of this entry of store.originals, if thumbmill may read from there")
 	case errors.Is(err, ErrSlow):
 		return fault.Wrap(err, fault.OriginalStore, "the original's own server sends too slowly")
 	case errors.Is(err, ErrElsewhere):

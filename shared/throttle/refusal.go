@@ -10,7 +10,7 @@ import (
 // Refuse returns the fault for a refused request. Its message has the sentence and the name of the
 // throttle, and the reason. With a retryAfter of 0 the fault's kind decides when to retry.
 func (t Throttle) Refuse(retryAfter time.Duration, why string, args ...any) *fault.Fault {
-	f := fault.New(t.Kind, "%s: %s", t.Sentence, fmt.Sprintf(why, args...))
+	f := fault.New(t.Kind, "%s: %s", t.Sentence, fmt.Sprintf(why, args...)).Remedied("%s", t.Remedy)
 	f.Throttle = string(t.Name)
 	if retryAfter > 0 {
 		f.RetryAfterSeconds = max(1, int(retryAfter.Seconds()))

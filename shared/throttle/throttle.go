@@ -41,6 +41,8 @@ type Throttle struct {
 	Kind fault.Kind
 	// Sentence is the start of the refusal's message, without a full stop.
 	Sentence string
+	// Remedy is the change that an operator can make, for the log.
+	Remedy string
 	// OfClient is true if a refusal concerns one client: other clients that wait for the same
 	// thumbnail may pass.
 	OfClient bool
@@ -83,29 +85,39 @@ func All() Table {
 		{
 			Name: PerIP, Setting: "per_ip", Class: "ip", Kind: fault.Throttled, OfClient: true, CanShadow: true,
 			Sentence: "Too many thumbnails are rendered for your address at once",
+			Remedy:   "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
 			pool:     func(r Request, l settings.Pool) (string, int) { return r.Client, count(!r.Exempt) * r.weight(l) },
 		},
 		{
 			Name: PerOriginal, Setting: "per_original", Class: "original", Kind: fault.Throttled, CanShadow: true,
 			Sentence: "Too many thumbnails of this original are rendered at once",
+			Remedy:   "raise throttle.per_original if renderers are idle",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerOriginal },
 			pool:     func(r Request, l settings.Pool) (string, int) { return r.Original.String(), r.weight(l) },
 		},
 		{
 			Name: Expensive, Setting: "expensive", Class: "expensive", Kind: fault.Throttled, CanShadow: true,
 			Sentence: "Too many thumbnails of this expensive type are rendered at once",
+			Remedy:   "raise throttle.expensive if renderers are idle",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.Expensive.Pool() },
 			pool:     expensivePool,
 		},
 		{
 			Name: Lane, Class: "lane", Variants: laneNames(), Kind: fault.LaneFull,
 			Sentence: "All renderers are busy",
+			Remedy:   "add renderers if renderers wanted is above their number; otherwise block the client that asks most, or end the lane's pause",
 			limits:   func(l Limits, lane string) settings.Pool { return l.Lane(renderjob.Lane(lane)) },
 			pool:     func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), count(!r.Rides) },
 		},
-		{Name: Failure, Setting: "failure", Kind: fault.Failing, Sentence: "This original failed too often"},
-		{Name: Local, Kind: fault.Unavailable, Sentence: "This site can render only a few thumbnails now"},
+		{
+			Name: Failure, Setting: "failure", Kind: fault.Failing, Sentence: "This original failed too often",
+			Remedy: "see thumbmill failing; thumbmill failing clear ORIGINAL gives another try; throttle.failure sets the limit",
+		},
+		{
+			Name: Local, Kind: fault.Unavailable, Sentence: "This site can render only a few thumbnails now",
+			Remedy: "start a coordinator of coordinator.servers, or repair the way to it",
+		},
 	}
 }
 

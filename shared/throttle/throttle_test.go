@@ -118,7 +118,7 @@ func TestRefusals(t *testing.T) {
 func TestTheTableIsWhole(t *testing.T) {
 	values := settings.Default().Values()
 	for _, row := range All() {
-		if row.Name == "" || row.Sentence == "" || row.Kind == "" || strings.HasSuffix(row.Sentence, ".") {
+		if row.Name == "" || row.Sentence == "" || row.Remedy == "" || row.Kind == "" || strings.HasSuffix(row.Sentence, ".") {
 			t.Errorf("the row %+v is incomplete", row)
 		}
 		if (row.Class == "") != (row.limits == nil) || (row.Class == "") != (row.pool == nil) {

@@ -1,4 +1,4 @@
-// Package page is the operators' page. It shows what needs attention, who is refused and why, the last
+// Package page is the operators' page. It shows the problems, the refused clients with the reasons, the last
 // hour, and details from /api/v1/throttles, and sends directives to /api/v1/directives.
 //
 // The page is inside the binary, and loads nothing from other hosts. uplot/ is the library that draws

@@ -162,7 +162,7 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 func (a *Admitter) paused() error {
 	paused := a.config.Throttles.Get(throttle.Lane)
 	paused.Sentence = "An operator paused thumbnails of this kind"
-	return paused.Refuse(0, "ask again when they render again")
+	return paused.Refuse(0, "ask again later")
 }
 
 // ask asks the first coordinator that answers. It tries three times, because a coordinator may

@@ -43,8 +43,7 @@ func rateOf(f thumbnail.Format) rate {
 }
 
 // Rates estimates the processor time of renders from the specs of their thumbnails, and learns from
-// renders.
-// The zero value is ready. Its methods are safe for concurrent use.
+// renders. The zero value is ready. Its methods are safe for concurrent use.
 type Rates struct {
 	mu      sync.Mutex
 	factors map[thumbnail.Format]float64
@@ -142,15 +141,5 @@ func format(s thumbnail.Spec) thumbnail.Format {
 	case len(s.Prefer) > 0:
 		return s.Prefer[0]
 	}
-	switch s.Type {
-	case thumbnail.TypePNG, thumbnail.TypeSVG, thumbnail.TypeXCF, thumbnail.TypePSD, thumbnail.TypeBMP, thumbnail.TypeICO:
-		return thumbnail.FormatPNG
-	case thumbnail.TypeGIF:
-		return thumbnail.FormatGIF
-	case thumbnail.TypeWebP:
-		return thumbnail.FormatWebP
-	case thumbnail.TypeAVIF, thumbnail.TypeHEIC:
-		return thumbnail.FormatAVIF
-	}
-	return thumbnail.FormatJPEG
+	return s.Type.DefaultFormat(false) // alpha is unknown before the render
 }

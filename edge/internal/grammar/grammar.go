@@ -128,6 +128,9 @@ func withAnySize(s settings.Settings) settings.Settings {
 // Places takes this name. ok is false for any other URL.
 func (g *Reader) Original(r *http.Request) (name string, ok bool) {
 	raw := rawPath(r)
+	if len(raw) > maxPath {
+		return "", false
+	}
 	var t target.Target
 	var err error
 	if thumbor.Mine(raw) {
@@ -135,7 +138,7 @@ func (g *Reader) Original(r *http.Request) (name string, ok bool) {
 	} else {
 		t, err = g.anySize.ParseAt(r.Host, raw, r.URL.Query())
 	}
-	if err != nil || len(raw) > maxPath {
+	if err != nil {
 		return "", false
 	}
 	if t.Stored != nil {

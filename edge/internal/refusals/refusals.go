@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // every is the time between two lines of one cause.
@@ -20,7 +18,7 @@ type Refusal struct {
 	Cause  string // of a bounded set: the name of a throttle, or the kind of a fault
 	Client string
 	Path   string // of the URL, with the original
-	Remedy string // the change that helps; "" for a throttle means the throttle's own remedy
+	Remedy string // the change that helps
 	Error  error
 }
 
@@ -45,12 +43,8 @@ func (l *Log) Note(r Refusal) {
 	if !due {
 		return
 	}
-	remedy := r.Remedy
-	if remedy == "" {
-		remedy = Remedy(throttle.Name(r.Cause))
-	}
 	l.log.LogAttrs(context.Background(), slog.LevelInfo, "refuse requests", slog.String("cause", r.Cause), slog.String("client", r.Client),
-		slog.String("path", r.Path), slog.Int("others_since_last_line", more), slog.String("remedy", remedy), slog.Any("error", r.Error))
+		slog.String("path", r.Path), slog.Int("others_since_last_line", more), slog.String("remedy", r.Remedy), slog.Any("error", r.Error))
 }
 
 func (l *Log) due(name string, now time.Time) (more int, due bool) {
@@ -67,23 +61,4 @@ func (l *Log) due(name string, now time.Time) (more int, due bool) {
 	}
 	more, c.more, c.at = c.more, 0, now
 	return more, true
-}
-
-// Remedy says what an operator can change about the refusals of a throttle.
-func Remedy(of throttle.Name) string {
-	switch of {
-	case throttle.PerIP:
-		return "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip"
-	case throttle.PerOriginal:
-		return "raise throttle.per_original if renderers are idle"
-	case throttle.Expensive:
-		return "raise throttle.expensive if renderers are idle"
-	case throttle.Lane:
-		return "add renderers if renderers wanted is above their number; otherwise block the client that asks most, or end the lane's pause"
-	case throttle.Failure:
-		return "see thumbmill failing; thumbmill failing clear ORIGINAL gives another try; throttle.failure sets the limit"
-	case throttle.Local:
-		return "start a coordinator of coordinator.servers, or repair the way to it"
-	}
-	return "none"
 }

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/shared/fault"
-	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
 // refuse answers with an error, as its fault's kind says.
@@ -50,25 +49,19 @@ func (x *exchange) refuse(err error) {
 	if header.Get("Server-Timing") == "" {
 		x.tellTiming(nil)
 	}
-	x.logRefusal(f, err)
+	x.logRefusal(f)
 	x.writeFault(f, traits.Status)
 }
 
-// logRefusal logs each fault of ours. It samples by cause the refusals that an operator can change: refusals
-// of throttles and of closed hosts, and refusals with a remedy.
-func (x *exchange) logRefusal(f *fault.Fault, err error) {
+// logRefusal logs refusals with a remedy sampled by cause, and each fault of ours that no throttle made.
+func (x *exchange) logRefusal(f *fault.Fault) {
+	if f.Remedy() != "" {
+		x.handler.refusals.Note(refusals.Refusal{
+			Cause: cmp.Or(f.Throttle, string(f.Kind)), Client: x.client.Key, Path: x.r.URL.Path, Remedy: f.Remedy(), Error: f,
+		})
+	}
 	level := slog.LevelDebug
-	refused := refusals.Refusal{Cause: string(f.Kind), Client: x.client.Key, Path: x.r.URL.Path, Remedy: f.Remedy(), Error: f}
-	switch {
-	case f.Throttle != "":
-		refused.Cause = f.Throttle
-		x.handler.refusals.Note(refused)
-	case errors.Is(err, objectstore.ErrRefused):
-		refused.Remedy = "add the host to hosts, or the network to allow, of this entry of store.originals, if thumbmill may read from there"
-		x.handler.refusals.Note(refused)
-	case f.Remedy() != "":
-		x.handler.refusals.Note(refused)
-	case f.Kind.Traits().Status >= http.StatusInternalServerError:
+	if f.Throttle == "" && f.Kind.Traits().Status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
 	x.handler.log.Log(x.r.Context(), level, "refuse request", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)

@@ -19,8 +19,8 @@ func onlyLong(t *testing.T) {
 	}
 }
 
-// query is one of thumb.php. differs tells why the answer may be another than MediaWiki's own:
-// the status of thumbmill's stands in it.
+// query is a query of thumb.php. differs is the reason for an answer that differs from MediaWiki's own;
+// status is then thumbmill's.
 type query struct {
 	parameters string
 	status     int    // of thumbmill's answer, where it differs

@@ -9,6 +9,7 @@ package bmp
 import (
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
@@ -135,10 +136,8 @@ func (p *Picture) checkKind(b header) error {
 	if b.size() < 40 || b.size() == 64 { // OS/2
 		allowed = map[uint32][]int{plain: {1, 2, 4, 8, 24}, rle8: {8}, rle4: {4}, rle24: {24}}
 	}
-	for _, bits := range allowed[p.compression] {
-		if bits == p.bits {
-			return nil
-		}
+	if slices.Contains(allowed[p.compression], p.bits) {
+		return nil
 	}
 	return fault.New(fault.Undecodable, "bitmaps of %d bits a pixel with compression %d are not drawn", p.bits, p.compression)
 }

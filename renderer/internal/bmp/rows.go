@@ -102,8 +102,15 @@ func (p *Picture) pixel(row []byte, x int) uint32 {
 	return binary.LittleEndian.Uint32(row[4*x:])
 }
 
-// Write writes the rows from the highest on, with three bytes a pixel, or four with Alpha. Alpha is not
-// premultiplied. Errors are faults, or out's.
+// Bands is the number of bytes of a written pixel: 3, or 4 with Alpha.
+func (p *Picture) Bands() int {
+	if p.Alpha {
+		return 4
+	}
+	return 3
+}
+
+// Write writes the rows from the highest on, with Bands bytes a pixel. Alpha is not premultiplied. Errors are faults, or out's.
 func (p *Picture) Write(out io.Writer) error {
 	length := p.rowBytes()
 	if p.painted != nil {

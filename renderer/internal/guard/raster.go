@@ -47,6 +47,17 @@ func readRaster(r *io.SectionReader) (Header, bool) {
 	return h, false
 }
 
+// RasterHeader returns the header of a raster of 8 bits a sample: grey with one band, colours with three, colours
+// and alpha with four.
+func RasterHeader(width, height, bands int) string {
+	for _, kind := range rasterKinds {
+		if kind.bands == bands {
+			return fmt.Sprintf(kind.header, width, height)
+		}
+	}
+	panic(fmt.Sprintf("a raster of %d bands", bands))
+}
+
 // rasterKinds are netpbm's, of samples of 8 bits.
 var rasterKinds = []struct {
 	header string

@@ -11,9 +11,10 @@ import "C"
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"unsafe"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 )
 
 // Drawing is a drawing, and the size at which it is drawn.
@@ -57,11 +58,9 @@ func (d Drawing) Write(out io.Writer) error {
 		return ErrNotDrawn
 	}
 	defer C.tm_svg_free(&s)
-	if _, err := fmt.Fprintf(out, header, s.drawn_width, s.drawn_height); err != nil {
+	if _, err := io.WriteString(out, guard.RasterHeader(int(s.drawn_width), int(s.drawn_height), 4)); err != nil {
 		return err
 	}
 	_, err := out.Write(unsafe.Slice((*byte)(s.pixels), int(s.drawn_width)*int(s.drawn_height)*4))
 	return err
 }
-
-const header = "P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"

@@ -3,7 +3,6 @@ package librsvg
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"image"
 	"image/draw"
 	"image/png"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 )
 
 const (
@@ -99,7 +100,7 @@ func pam(t testing.TB, m image.Image) []byte {
 		straight = image.NewNRGBA(m.Bounds())
 		draw.Draw(straight, m.Bounds(), m, image.Point{}, draw.Src)
 	}
-	return append(fmt.Appendf(nil, header, m.Bounds().Dx(), m.Bounds().Dy()), straight.Pix...)
+	return append([]byte(guard.RasterHeader(m.Bounds().Dx(), m.Bounds().Dy(), 4)), straight.Pix...)
 }
 
 func TestWhatIsNotDrawnSaysSo(t *testing.T) {

@@ -3,10 +3,10 @@ package tools
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"image"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/bmp"
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
@@ -24,11 +24,7 @@ func drawBMP(t *task) error {
 		return writeProfiled(t, p)
 	}
 	out := bufio.NewWriterSize(t.request.Out, 1<<16)
-	header := "P6\n%d %d\n255\n"
-	if p.Alpha {
-		header = "P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
-	}
-	if _, err := fmt.Fprintf(out, header, p.Width, p.Height); err != nil {
+	if _, err := out.WriteString(guard.RasterHeader(p.Width, p.Height, p.Bands())); err != nil {
 		return err
 	}
 	if err := p.Write(out); err != nil {
@@ -44,10 +40,7 @@ func writeProfiled(t *task, p *bmp.Picture) error {
 		return err
 	}
 	pixels, m := rows.Bytes(), image.NewNRGBA(image.Rect(0, 0, p.Width, p.Height))
-	bands := 3
-	if p.Alpha {
-		bands = 4
-	}
+	bands := p.Bands()
 	for i := range p.Width * p.Height {
 		m.Pix[4*i+3] = 255
 		copy(m.Pix[4*i:4*i+4], pixels[i*bands:(i+1)*bands])

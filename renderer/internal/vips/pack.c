@@ -8,7 +8,7 @@ enum { NONE, SUB, UP, AVERAGE, PAETH, FILTERS };
 
 static short distance(short a, short b) { return (short) (a < b ? b - a : a - b); }
 
-/* What the bytes before and above foretell. */
+/* paeth predicts a byte from the bytes before it and above it. */
 static unsigned char paeth(short left, short up, short corner) {
 	short of_left = distance(up, corner), of_up = distance(left, corner);
 	short of_corner = (short) (left + up - 2 * corner);

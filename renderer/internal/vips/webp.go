@@ -26,23 +26,18 @@ func (r *render) shrinkWebP(larger float64) int {
 }
 
 // Lossless WebPs. A picture of more than losslessBytes a pixel is a photograph in any type of original.
-// Without effort, a file of more than smallArea pixels takes up to a tenth more: a picture above
-// hopelessBytes stays above losslessBytes with effort too, and effort takes far longer.
+// Without effort a file takes up to a tenth more: a picture above hopelessBytes then stays above losslessBytes,
+// and gets no effort, which takes far longer.
 const (
 	losslessBytes = 1.5
-	hopelessBytes = losslessBytes * 1.2
-	smallArea     = 1 << 15
+	hopelessBytes = losslessBytes * 1.15
 	hastyWebP     = ".webp[lossless=true,effort=0]"
 	patientWebP   = ".webp[lossless=true,effort=4]"
 )
 
 // losslessWebP returns nil for a picture that takes too many bytes.
 func (r *render) losslessWebP() ([]byte, error) {
-	var file []byte
-	var err error
-	if r.area() > smallArea {
-		file, err = r.packWebP(hastyWebP)
-	}
+	file, err := r.packWebP(hastyWebP)
 	if err != nil || float64(len(file)) > hopelessBytes*float64(r.area()) {
 		return nil, err
 	}
