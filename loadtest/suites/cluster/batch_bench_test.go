@@ -53,7 +53,11 @@ func sizesTogether(b *testing.B, batch, originals int, body []byte, err error) (
 				c.Original(fmt.Sprintf("%d.jpg", n), body, err)
 			}
 			began, before := time.Now(), c.processorTime()
-			for _, a := range c.askSizes(originals) {
+			var answers []<-chan Answer
+			for n := range originals {
+				answers = append(answers, c.askSizes(fmt.Sprintf("%d.jpg", n))...)
+			}
+			for _, a := range answers {
 				(<-a).Wants(b, 200)
 			}
 			e.wall, e.cpu, e.siblings = time.Since(began), c.processorTime()-before, c.siblings("ok")
