@@ -85,7 +85,7 @@ var rules = []struct {
 	{"roles build on shared, and shared imports no role", func(from, to string) bool {
 		return place(from) == "shared" && role(place(to))
 	}},
-	{"commands use the internals of a role only through its package, so that its Config holds every setting", func(from, to string) bool {
+	{"commands use the internals of a role only through the role's package, so that the role's Config holds every setting", func(from, to string) bool {
 		inside := strings.Contains(from, "/internal/")
 		command := strings.Contains(from, "/cmd/") || strings.HasSuffix(from, "/commands")
 		return command && strings.Contains(to, "/internal/") || inside && to == module+place(from)

@@ -160,7 +160,7 @@ func TestBehindSwiftsProxy(t *testing.T) {
 	for _, container := range []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"} {
 		swiftPut(t, storage+"/"+container, token, nil, "X-Container-Read", ".r:*")
 	}
-	body, err := samples.JPEG(samples.Landscape(800, 500))
+	body, err := photograph()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestInFrontOfSwift(t *testing.T) {
 		s.Store.ShardedContainers = []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"}
 	}})
 	token, storage := swiftToken(t, bucket)
-	body, err := samples.JPEG(samples.Landscape(800, 500))
+	body, err := photograph()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/shared/version"
 )
 
@@ -26,33 +26,9 @@ import (
 // sockets.
 type thumbmill struct{ binary, home string }
 
-var build = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "thumbmill-commands")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(folder, "thumbmill")
-	if out, err := exec.Command("go", "build", "-o", binary, "../../..").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return binary, nil
-})
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if binary, err := build(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(binary))
-	}
-	os.Exit(status)
-}
-
 func newThumbmill(t *testing.T) thumbmill {
 	t.Helper()
-	binary, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return thumbmill{binary, t.TempDir()}
+	return thumbmill{filepath.Join(programs.Build(t, programs.Thumbmill), "thumbmill"), t.TempDir()}
 }
 
 func (m thumbmill) command(t *testing.T, env []string, args ...string) *exec.Cmd {
