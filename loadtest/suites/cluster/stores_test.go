@@ -43,6 +43,7 @@ func picture(t *testing.T, width, height int) []byte {
 // One cluster reads a directory, Swift, S3 and two sites. The beginning of a name chooses the
 // source.
 func TestOriginalsComeFromEverywhere(t *testing.T) {
+	t.Parallel()
 	body := picture(t, 300, 200)
 	site := siteWith(t, body)
 	server := servers.StartSwift(t, "")
@@ -105,6 +106,7 @@ func siteWith(t *testing.T, body []byte) *httptest.Server {
 }
 
 func TestThumbnailsInS3(t *testing.T) {
+	t.Parallel()
 	bucket := servers.S3(t)
 	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Store.Thumbnails = bucket }})
 	landscape(c, "a.jpg")
