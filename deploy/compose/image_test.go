@@ -146,7 +146,7 @@ func (i *images) root(container, name string) string {
 	root := filepath.Join(i.dir, container)
 	chain := i.chain(name)
 	if len(chain) == 0 || chain[0].from != "scratch" || !i.whole {
-		root = servers.Overlay(i.t)
+		root = servers.OverlayWithEmpty(i.t, i.folders(chain)...)
 	} else if err := os.Mkdir(root, 0o755); err != nil {
 		i.t.Fatal(err)
 	}
@@ -164,6 +164,19 @@ func (i *images) root(container, name string) string {
 		}
 	}
 	return root
+}
+
+// folders returns the folders that the stages bring along. This machine can have others of the same
+// names, such as /work with a checkout.
+func (i *images) folders(chain []*stage) (all []string) {
+	for _, s := range chain {
+		for _, c := range s.copies {
+			if len(c.what) == 1 && i.isFolder(c, c.what[0]) {
+				all = append(all, c.to)
+			}
+		}
+	}
+	return all
 }
 
 // chain returns the stages that an image consists of. The first one is based on an external image.
