@@ -5,6 +5,7 @@ import (
 	"image"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
@@ -16,10 +17,13 @@ import (
 // per second.
 const brightening = "color=black:s=16x16:r=10:d=8,geq=lum='16+20*T':cb=128:cr=128"
 
+// encoders lists ffmpeg's encoders. A start of ffmpeg takes a third of a second of processor time.
+var encoders = sync.OnceValues(func() ([]byte, error) { return exec.Command("ffmpeg", "-v", "error", "-encoders").Output() })
+
 // filmed returns the video that ffmpeg makes with the arguments.
 func filmed(t *testing.T, out string, args ...string) []byte {
 	t.Helper()
-	encoders, err := exec.Command("ffmpeg", "-v", "error", "-encoders").Output()
+	encoders, err := encoders()
 	if err != nil {
 		t.Skip("ffmpeg is not installed")
 	}
