@@ -45,9 +45,20 @@ func convert(cmd *cobra.Command, path, blacklist string, secrets bool) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d lines were not carried over; the comments above the settings list them.\n", len(c.Left))
+	_, _ = fmt.Fprintln(cmd.ErrOrStderr(), counted(len(c.Left)))
 	_, err = fmt.Fprint(cmd.OutOrStdout(), settings)
 	return err
+}
+
+// counted says how many lines were not carried over.
+func counted(left int) string {
+	switch left {
+	case 0:
+		return "All lines were carried over."
+	case 1:
+		return "1 line was not carried over; the comment above the settings says why."
+	}
+	return fmt.Sprintf("%d lines were not carried over; the comments above the settings say why.", left)
 }
 
 func addBlacklist(values map[string]any, path string) error {

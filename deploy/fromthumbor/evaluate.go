@@ -3,6 +3,8 @@ package fromthumbor
 import (
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 
 	"go.starlark.net/syntax"
 )
@@ -10,9 +12,29 @@ import (
 // null is Python's None.
 type null struct{}
 
-// evaluator has the names that are assigned so far. Values are null, bool, float64, string, []any
-// and map[string]any.
-type evaluator struct{ known map[string]any }
+// evaluator has the names that are assigned so far, and the lines of the statement. Values are null,
+// bool, float64, string, expression, unreadable (in a list), []any and map[string]any.
+type evaluator struct {
+	known map[string]any
+	used  map[string]bool // names that other lines read
+	lines []string
+}
+
+// fromEnvironment says that a value comes from an environment variable.
+type fromEnvironment struct{ variable, otherwise string }
+
+func (f fromEnvironment) Error() string {
+	if f.otherwise == "" {
+		return "it comes from the environment variable " + f.variable
+	}
+	return "it comes from the environment variable " + f.variable + ", without it " + f.otherwise
+}
+
+// unreadable is an item of a list without a plain value. It says why.
+type unreadable string
+
+// expression is a compiled regular expression: re.compile(…).
+type expression string
 
 // value evaluates literals, lists, dictionaries, names, and simple arithmetic. It returns an error
 // for other expressions.
@@ -36,8 +58,74 @@ func (e evaluator) value(x syntax.Expr) (any, error) {
 		}
 	case *syntax.BinaryExpr:
 		return e.binary(x)
+	case *syntax.CallExpr:
+		return e.call(x)
+	case *syntax.IndexExpr:
+		if e.source(x.X) == "os.environ" {
+			return nil, fromEnvironment{variable: e.source(x.Y)}
+		}
+	case *syntax.CondExpr:
+		return nil, fmt.Errorf("it is %s if %s, otherwise %s", e.source(x.True), e.source(x.Cond), e.source(x.False))
 	}
-	return nil, errors.New("it is not a plain value")
+	return nil, fmt.Errorf("%s is not a plain value", abbreviated(e.source(x)))
+}
+
+// call evaluates the functions that configurations use: re.compile and os.path.join. It returns an error
+// for others.
+func (e evaluator) call(x *syntax.CallExpr) (any, error) {
+	switch called := e.source(x.Fn); called {
+	case "re.compile":
+		if len(x.Args) == 1 {
+			if v, err := e.value(x.Args[0]); err == nil {
+				if s, ok := v.(string); ok {
+					return expression(s), nil
+				}
+			}
+		}
+	case "os.path.join", "path.join", "join":
+		if parts, err := e.texts(x.Args); err == nil && len(parts) > 0 {
+			return joined(parts), nil
+		}
+	case "os.environ.get", "os.getenv", "environ.get", "getenv":
+		if len(x.Args) == 1 {
+			return nil, fromEnvironment{variable: e.source(x.Args[0])}
+		}
+		if len(x.Args) == 2 {
+			return nil, fromEnvironment{e.source(x.Args[0]), e.source(x.Args[1])}
+		}
+	case "int", "float", "str", "bool":
+		if len(x.Args) == 1 {
+			if _, err := e.value(x.Args[0]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s is not a plain value", abbreviated(e.source(x)))
+}
+
+// joined joins paths as Python does: an absolute path drops those before it.
+func joined(parts []string) string {
+	whole := parts[0]
+	for _, part := range parts[1:] {
+		if path.IsAbs(part) {
+			whole = part
+			continue
+		}
+		whole = strings.TrimSuffix(whole, "/") + "/" + part
+	}
+	return whole
+}
+
+func (e evaluator) texts(args []syntax.Expr) (all []string, err error) {
+	for _, arg := range args {
+		v, err := e.value(arg)
+		s, ok := v.(string)
+		if err != nil || !ok {
+			return nil, errors.New("an argument is not a text")
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 func literal(x *syntax.Literal) (any, error) {
@@ -60,17 +148,19 @@ func (e evaluator) named(name string) (any, error) {
 		return name == "True", nil
 	}
 	if v, ok := e.known[name]; ok {
+		e.used[name] = true
 		return v, nil
 	}
 	return nil, fmt.Errorf("%s is not assigned before", name)
 }
 
+// list evaluates the items that it can. The others become unreadable.
 func (e evaluator) list(items []syntax.Expr) (any, error) {
 	all := []any{}
 	for _, item := range items {
 		v, err := e.value(item)
 		if err != nil {
-			return nil, err
+			v = unreadable(err.Error())
 		}
 		all = append(all, v)
 	}

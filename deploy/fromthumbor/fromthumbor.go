@@ -2,8 +2,8 @@
 // settings, and reports the lines that it could not carry over, each with a reason.
 //
 // Thumbor's configuration is a Python program of assignments. The package parses it as Starlark, a
-// dialect of Python, and executes nothing: it evaluates plain values and simple arithmetic
-// (evaluate.go), and reports everything else. For a name that the file does not assign, Thumbor's
+// dialect of Python, after python.go has translated literals, and executes nothing: it evaluates plain
+// values and simple arithmetic (evaluate.go), and reports everything else. For a name that the file does not assign, Thumbor's
 // default applies. The settings contain that default if thumbmill's default makes another picture
 // or admits other people.
 package fromthumbor
@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -21,7 +20,6 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
-	"go.starlark.net/syntax"
 )
 
 // maxBytes bounds the size of a configuration, and with it the depth of its brackets.
@@ -39,7 +37,8 @@ type Conversion struct {
 }
 
 // Convert converts the text of a thumbor.conf. secrets says whether the settings include keys and
-// passwords. Convert returns an error for a text longer than 256 KiB, or one that is not UTF-8.
+// passwords. Convert returns an error for a text longer than 256 KiB, or one that is not UTF-8 or not
+// Python.
 func Convert(text []byte, secrets bool) (Conversion, error) {
 	if len(text) > maxBytes {
 		return Conversion{}, fmt.Errorf("the configuration is longer than %d bytes: remove the parts that are not assignments", maxBytes)
@@ -47,12 +46,20 @@ func Convert(text []byte, secrets bool) (Conversion, error) {
 	if !utf8.Valid(text) {
 		return Conversion{}, errors.New("the configuration is not UTF-8: convert it first, for instance with iconv")
 	}
-	assigned, left := evaluate(strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n"))
+	python, err := translate(strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n"))
+	if err != nil {
+		return Conversion{}, err
+	}
+	assigned, left, err := evaluate(python)
+	if err != nil {
+		return Conversion{}, err
+	}
 	c := &converter{converted: Conversion{Values: defaults(), Left: left}, assigned: assigned, secrets: secrets}
 	for _, name := range slices.Sorted(maps.Keys(assigned)) {
 		c.carry(name, assigned[name])
 	}
 	c.together()
+	c.converted.Left = slices.DeleteFunc(c.converted.Left, func(l Left) bool { return c.off(l.Name) && !inStores(l.Name) })
 	slices.SortStableFunc(c.converted.Left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
 	return c.converted, nil
 }
@@ -91,77 +98,6 @@ func printable(text string) string {
 	}, text)
 }
 
-var (
-	imports  = regexp.MustCompile(`^(?:import|from)[ \t][^;]*$`)
-	assigned = regexp.MustCompile(`^([A-Z][A-Z0-9_]*)\s*(?::[^=]*)?=[^=]`)
-	setting  = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-	named    = regexp.MustCompile(`[A-Z][A-Z0-9_]{2,}`)
-)
-
-// evaluate returns the values of names in capitals, and the statements that it could not read.
-func evaluate(text string) (map[string]any, []Left) {
-	known, values := evaluator{map[string]any{}}, map[string]any{}
-	var left []Left
-	for _, s := range statements(text) {
-		name, v, reason := known.run(s)
-		if reason != "" {
-			left = append(left, Left{name, reason})
-			for _, mentioned := range named.FindAllString(s.text, -1) {
-				delete(values, mentioned) // the statement may have changed the value
-				values[mentioned] = unread{}
-			}
-			continue
-		}
-		if name == "" {
-			continue
-		}
-		known.known[name] = v
-		if setting.MatchString(name) {
-			values[name] = v
-		}
-	}
-	return values, left
-}
-
-// unread is the value of a name in a statement that evaluate could not read.
-type unread struct{}
-
-// run evaluates one statement. It returns a name and its value, or a reason to leave the statement.
-func (e evaluator) run(s statement) (name string, v any, reason string) {
-	place := fmt.Sprintf("line %d", s.line)
-	if s.parsed == nil {
-		if found := assigned.FindStringSubmatch(s.text); found != nil {
-			return found[1], nil, "cannot read its value: " + s.start() + meant(found[1])
-		}
-		return place, nil, "this is not an assignment of a plain value: " + s.start()
-	}
-	switch parsed := s.parsed.(type) {
-	case *syntax.AssignStmt:
-		id, ok := parsed.LHS.(*syntax.Ident)
-		if !ok || parsed.Op != syntax.EQ {
-			return place, nil, "only assignments to one name can be read: " + s.start()
-		}
-		v, err := e.value(parsed.RHS)
-		if err != nil {
-			return id.Name, nil, "cannot evaluate its value (" + err.Error() + ")" + meant(id.Name)
-		}
-		return id.Name, v, ""
-	case *syntax.ExprStmt:
-		if _, ok := parsed.X.(*syntax.Literal); ok {
-			return "", nil, "" // documentation
-		}
-	}
-	return place, nil, "this is not an assignment of a plain value: " + s.start()
-}
-
-// meant returns a hint with the setting for a name, or "".
-func meant(name string) string {
-	if rule, ok := rules()[name]; ok && rule.key != "" {
-		return "; set " + rule.key
-	}
-	return ""
-}
-
 type converter struct {
 	converted Conversion
 	assigned  map[string]any
@@ -178,14 +114,10 @@ func (c *converter) carry(name string, v any) {
 		c.unread(name)
 		return
 	}
-	if reason, ok := reasons()[name]; ok {
-		c.leave(name, "%s", reason)
-		return
-	}
 	rule, ok := rules()[name]
 	if !ok {
-		if !c.prefixed(name) {
-			c.leave(name, "thumbmill has no counterpart")
+		if reason := c.lost(name, v); reason != "" {
+			c.leave(name, "%s", reason)
 		}
 		return
 	}
@@ -202,25 +134,17 @@ func (c *converter) carry(name string, v any) {
 	}
 }
 
-// unread handles a name with an unknown value. It turns unsafe URLs off, because a statement may
-// have done so.
+// unread handles a name with an unknown value: the settings say nothing about it. It turns unsafe URLs
+// off, because a statement may have done so.
 func (c *converter) unread(name string) {
+	rule, ok := rules()[name]
 	if name == "ALLOW_UNSAFE_URL" {
-		c.converted.Values["edge.allow_unsafe"] = false
+		c.converted.Values[rule.key] = false
+	} else {
+		delete(c.converted.Values, rule.key)
 	}
 	told := slices.ContainsFunc(c.converted.Left, func(l Left) bool { return l.Name == name })
-	if _, ok := rules()[name]; ok && !told {
+	if ok && !told {
 		c.leave(name, "a statement that cannot be read may set it%s", meant(name))
 	}
-}
-
-// prefixed notes the reason for a family of names, and reports whether the name belongs to one.
-func (c *converter) prefixed(name string) bool {
-	for prefix, reason := range families() {
-		if strings.HasPrefix(name, prefix) {
-			c.leave(name, "%s", reason)
-			return true
-		}
-	}
-	return false
 }

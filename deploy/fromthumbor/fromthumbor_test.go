@@ -22,6 +22,7 @@ from os.path import join
 SECURITY_KEY = 'not-for-anybody'
 ALLOW_UNSAFE_URL = False
 QUALITY = 85
+METRICS = 'thumbor.metrics.prometheus_metrics'
 WEBP_QUALITY = 80
 MAX_AGE = 24 * 60 * 60
 MAX_PIXELS = 75e6
@@ -119,7 +120,7 @@ func TestThumbors(t *testing.T) {
 	for _, l := range c.Left {
 		left = append(left, l.Name)
 	}
-	if got := strings.Join(left, " "); got != "FILTERS HTTP_LOADER_MAX_CLIENTS QUALITY_OF_LIFE ROOT SECURITY_KEY STATSD_HOST line 28" {
+	if got := strings.Join(left, " "); got != "FILTERS QUALITY_OF_LIFE SECURITY_KEY SVG_DPI" {
 		t.Errorf("left: %s\n%v", got, c.Left)
 	}
 }
@@ -155,7 +156,9 @@ func TestWhatIsNotRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"try:\n    import x\nexcept ImportError:\n    X = 1\nQUALITY = 90\n": "line 1",
 		"with open('k') as f:\n    SECURITY_KEY = f.read()\nQUALITY = 90\n":  "SECURITY_KEY line 1",
-		"U = u'x'\nQUALITY = 90":                                                         "U",
+		"U = u'x'\nQUALITY = 90": "U",
+		"UPLOAD_ENABLED = True\nUPLOAD_MAX_SIZE = 10_000_000\nQUALITY = 9_0":             "UPLOAD_ENABLED UPLOAD_MAX_SIZE",
+		"A = '\\.'\nQUALITY = 45 * (1 + 1)":                                              "A",
 		"L = ('a'\n  'b')\n\nQUALITY = 90":                                               "L",
 		"WEBP_QUALITY = 2 ** 6\nQUALITY: int = 3\nQUALITY = 90\n":                        "QUALITY WEBP_QUALITY",
 		"from x import (\n  a,\n  b,\n)\nQUALITY = 90":                                   "",
@@ -182,6 +185,87 @@ func TestWhatIsNotRead(t *testing.T) {
 		s := load(t, c)
 		if got := strings.Join(left, " "); got != want || s.Render.Quality != 90 || strings.Contains(text, "ALLOW_UNSAFE") && s.Edge.AllowUnsafe {
 			t.Errorf("%q: left %q, want %q; quality %d, unsafe %v", text, got, want, s.Render.Quality, s.Edge.AllowUnsafe)
+		}
+	}
+}
+
+// A file that is not Python gives no settings.
+func TestFilesThatAreNotPython(t *testing.T) {
+	for text, want := range map[string]string{
+		"QUALITY = (":                       "line 1 is not Python: nothing closes '('",
+		"QUALITY = 90\nX = 'open\n":         "line 2 is not Python: nothing closes the text that begins with '",
+		"QUALITY = 90]":                     "line 1 is not Python: ']' closes nothing",
+		"\n<thumbor>90</thumbor>":           "line 2 is not Python: <thumbor>90</thumbor>",
+		"quality 90":                        "line 1 is not Python: quality 90",
+		"X = \"\"\"\nfor ever\nQUALITY = 1": "line 1 is not Python: nothing closes the text that begins with \"\"\"",
+	} {
+		if c, err := Convert([]byte(text), false); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, %v, want %s", text, c, err, want)
+		}
+	}
+}
+
+// The reasons name both branches of a condition, and the variable of the environment, and guess none.
+func TestReasons(t *testing.T) {
+	for text, want := range map[string]Left{
+		"QUALITY = 82\nif os.environ.get('DEBUG'):\n    QUALITY = 50\nelse:\n    QUALITY = 60\n": {
+			"QUALITY", "it depends on a condition: 50 if os.environ.get('DEBUG'), 60 if not os.environ.get('DEBUG'), otherwise 82; set render.quality",
+		},
+		"QUALITY = 50 if DEBUG else 80": {"QUALITY", "its value cannot be read: it is 50 if DEBUG, otherwise 80; set render.quality"},
+		"MAX_AGE = int(os.environ.get('AGE', 60))": {
+			"MAX_AGE", "its value cannot be read: it comes from the environment variable 'AGE', without it 60; set edge.max_age",
+		},
+		"SECURITY_KEY = os.environ['KEY']": {"SECURITY_KEY", "it comes from the environment variable 'KEY'; set edge.security_key"},
+		"SECURITY_KEY = os.getenv('KEY', 'not-for-anybody')": {
+			"SECURITY_KEY", "it comes from the environment variable 'KEY'; set edge.security_key",
+		},
+		"AUTO_IMAGE_FORMAT_PREFERENCE = ['heif']": {"AUTO_IMAGE_FORMAT_PREFERENCE", "HEIF is only read, not written"},
+		"HEALTHCHECK_ROUTE = '/ping'":             {"HEALTHCHECK_ROUTE", "it is /healthcheck"},
+		"ENABLE_ETAGS = False":                    {"ENABLE_ETAGS", "thumbmill always does this"},
+	} {
+		c, err := Convert([]byte(text), false)
+		if err != nil || len(c.Left) != 1 || c.Left[0] != want {
+			t.Errorf("%s: %q, %v, want %q", text, c.Left, err, want)
+		}
+		if _, guessed := c.Values["render.quality"]; guessed && strings.HasPrefix(text, "QUALITY") {
+			t.Errorf("%s: the quality is a guess: %v", text, c.Values)
+		}
+	}
+}
+
+// Sources become hosts. A source that cannot be read is named, and the others stay.
+func TestSources(t *testing.T) {
+	for list, want := range map[string][]string{
+		`['.+\.example\.com', 'cdn.example.org']`:                             {"*.example.com", "cdn.example.org"},
+		`['a.example', re.compile(r'https?://[^/]+\.globo\.com/.*')]`:         {"a.example", "*.globo.com"},
+		`[re.compile(r'^https?://(?:a|b)\.example/'), os.environ['HOST']]`:    {"a.example", "b.example"},
+		`[re.compile(r'https://a\.example/public/.*'), r'(.*\.)?b\.example']`: {"b.example", "*.b.example"},
+		`[re.compile(r'cdn[0-9]+\.example\.com'), 'a.example']`:               {"a.example"},
+	} {
+		c, err := Convert([]byte("import re\nALLOWED_SOURCES = "+list), false)
+		if got := c.Values["store.originals.hosts"]; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v: %v, %v", list, got, want, c.Left, err)
+		}
+		if lost := strings.Contains(list, "environ") || strings.Contains(list, "public") || strings.Contains(list, "cdn["); lost != (len(c.Left) == 1) {
+			t.Errorf("%s: left %v", list, c.Left)
+		}
+	}
+}
+
+// The formats that Accept chooses are those of the list, which overrides the switches, or those of the
+// switches.
+func TestAutoFormats(t *testing.T) {
+	for text, want := range map[string][]string{
+		"AUTO_IMAGE_FORMAT_PREFERENCE = ['avif','webp']":                     {"avif", "webp"},
+		"AUTO_IMAGE_FORMAT_PREFERENCE = [' AVIF ', 'avif']\nAUTO_PNG = True": {"avif"},
+		"AUTO_IMAGE_FORMAT_PREFERENCE = ['gif']\nAUTO_JPG = True":            {"jpg"},
+		"AUTO_AVIF = True\nAUTO_WEBP = True":                                 {"webp", "avif"},
+		"":                                                                   nil,
+	} {
+		c, err := Convert([]byte(text), false)
+		got, _ := c.Values["thumbor.auto_formats"].([]string)
+		if err != nil || !reflect.DeepEqual(got, want) || len(c.Left) > 0 {
+			t.Errorf("%s: %v, want %v: %v, %v", text, got, want, c.Left, err)
 		}
 	}
 }
@@ -226,7 +310,13 @@ func TestLoaders(t *testing.T) {
 		"LOADER = 'thumbor.loaders.https_loader'\nALLOWED_SOURCES = ['a.example', r'^b\\.example$', r'.+\\.c\\.example', '.*.d.example']": {
 			Kind: "http", Endpoint: "https://", Hosts: []string{"a.example", "b.example", "*.c.example", "*.d.example"},
 		},
-		aws: {Kind: "s3", Region: "eu-central-1", Endpoint: "https://s3.eu-central-1.amazonaws.com", Container: "media", Prefix: "originals/"},
+		"LOADER = 'thumbor_aws.loader'\n": {
+			Kind: "s3", Region: "us-east-1", Endpoint: "https://s3.us-east-1.amazonaws.com", Container: "thumbor", Prefix: "st/", Slash: true,
+		},
+		"LOADER = 'tc_aws.loaders.s3_loader'\nTC_AWS_REGION = 'eu-west-1'\nTC_AWS_LOADER_BUCKET = 'media'\n": {
+			Kind: "s3", Region: "eu-west-1", Endpoint: "https://s3.eu-west-1.amazonaws.com", Container: "media",
+		},
+		aws: {Kind: "s3", Region: "eu-central-1", Endpoint: "https://s3.eu-central-1.amazonaws.com", Container: "media", Prefix: "originals/", Slash: true},
 	} {
 		c, err := Convert([]byte(text), false)
 		if err != nil {

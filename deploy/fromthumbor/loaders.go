@@ -1,7 +1,7 @@
 package fromthumbor
 
 import (
-	"regexp"
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -25,13 +25,13 @@ func (c *converter) loaders() {
 		c.overHTTP("http://")
 	case strings.HasPrefix(name, "wikimedia_thumbor.loader"):
 		c.converted.Values["store.originals.kind"] = "swift"
-	case strings.Contains(name, "s3"):
-		c.s3("store.originals", "AWS_LOADER", "TC_AWS_LOADER")
+	case inS3(name):
+		c.s3("store.originals", name, "LOADER", "/st")
 	default:
 		c.leave("LOADER", "thumbmill reads originals from a directory, from Swift, from S3 or over HTTP, not by %s", short(c.value("LOADER")))
 	}
-	if storage, _ := c.value("RESULT_STORAGE").(string); strings.Contains(storage, "s3") {
-		c.s3("store.thumbnails", "AWS_RESULT_STORAGE", "TC_AWS_RESULT_STORAGE")
+	if storage, _ := c.value("RESULT_STORAGE").(string); inS3(storage) {
+		c.s3("store.thumbnails", storage, "RESULT_STORAGE", "/rs")
 	}
 }
 
@@ -46,72 +46,71 @@ func (c *converter) site(scheme string) map[string]any {
 	return map[string]any{"for": scheme, "kind": "http", "hosts": c.hosts()}
 }
 
-var (
-	plainHost = regexp.MustCompile(`^[A-Za-z0-9-]+(?:\\?\.[A-Za-z0-9-]+)*$`)
-	anyBelow  = regexp.MustCompile(`^(?:\.[*+]|\[\^/\]\+)\\?\.((?:[A-Za-z0-9-]+\\?\.)*[A-Za-z0-9-]+)$`)
-)
-
-// hosts converts Thumbor's expressions to names and *.domains. Without the setting, any host is
-// allowed, as in Thumbor. An expression or value that cannot be read allows no host.
-func (c *converter) hosts() []string {
-	v, said := c.assigned["ALLOWED_SOURCES"]
-	list, reason := words(v)
-	if said && reason != "" {
-		if v != (unread{}) {
-			c.leaveOnce("ALLOWED_SOURCES", reason)
-		}
-		return []string{}
-	}
-	if !said || len(list.([]string)) == 0 {
-		return []string{"*"}
-	}
-	hosts := []string{}
-	for _, expression := range list.([]string) {
-		text := strings.TrimSuffix(strings.TrimPrefix(expression, "^"), "$")
-		switch below := anyBelow.FindStringSubmatch(text); {
-		case plainHost.MatchString(text):
-			hosts = append(hosts, strings.ReplaceAll(text, `\`, ""))
-		case below != nil:
-			hosts = append(hosts, "*."+strings.ReplaceAll(below[1], `\`, ""))
-		default:
-			c.leaveOnce("ALLOWED_SOURCES", expression+" is not a host and not all hosts of a domain: write its hosts into hosts")
-		}
-	}
-	return hosts
-}
-
 func (c *converter) leaveOnce(name, reason string) {
 	if !slices.Contains(c.converted.Left, Left{name, reason}) {
 		c.leave(name, "%s", reason)
 	}
 }
 
-// s3 reads the settings of thumbor-aws, or else of tc_aws. Credentials stay in the environment, or
-// come from the machine's role; both programs and thumbmill find them there.
-func (c *converter) s3(store, ours, older string) {
-	first := func(names ...string) string {
-		for _, name := range names {
-			if s, ok := c.value(name).(string); ok && s != "" {
-				return s
-			}
+// s3 reads the settings of thumbor-aws (AWS_…), or of tc_aws. part is LOADER or RESULT_STORAGE, and root
+// thumbor-aws' default of the folder. Without keys in the file, both programs and thumbmill find
+// credentials in the environment or in the machine's role.
+func (c *converter) s3(store, module, part, root string) {
+	names := map[string]string{"region": "AWS_" + part + "_REGION_NAME", "endpoint": "AWS_" + part + "_S3_ENDPOINT_URL",
+		"bucket": "AWS_" + part + "_BUCKET_NAME", "root": "AWS_" + part + "_ROOT_PATH"}
+	bucket := "thumbor"
+	if c.value("THUMBOR_AWS_RUN_IN_COMPATIBILITY_MODE") == true || strings.Contains(module, "tc_aws") {
+		names = map[string]string{"region": "TC_AWS_REGION", "endpoint": "TC_AWS_ENDPOINT",
+			"bucket": "TC_AWS_" + part + "_BUCKET", "root": "TC_AWS_" + part + "_ROOT_PATH"}
+		bucket, root = "", ""
+	}
+	read := func(what, otherwise string) string {
+		if s, ok := c.value(names[what]).(string); ok {
+			return s
 		}
-		return ""
+		return otherwise
 	}
-	region := first(ours+"_REGION_NAME", "TC_AWS_REGION")
-	if region == "" {
-		region = "us-east-1"
-	}
-	endpoint := first(ours+"_S3_ENDPOINT_URL", "TC_AWS_ENDPOINT")
-	if endpoint == "" {
-		endpoint = "https://s3." + region + ".amazonaws.com"
-	}
-	c.converted.Values[store+".kind"], c.converted.Values[store+".region"], c.converted.Values[store+".endpoint"] = "s3", region, endpoint
-	if bucket := first(ours+"_BUCKET_NAME", older+"_BUCKET"); bucket != "" {
-		c.converted.Values[store+".container"] = bucket
+	region := cmp.Or(read("region", ""), "us-east-1")
+	c.converted.Values[store+".kind"], c.converted.Values[store+".region"] = "s3", region
+	c.converted.Values[store+".endpoint"] = cmp.Or(read("endpoint", ""), "https://s3."+region+".amazonaws.com")
+	if bucket = read("bucket", bucket); bucket == "" {
+		c.leaveOnce(names["bucket"], "it is not assigned, so that Thumbor's URLs name the bucket: set "+store+".container")
 	} else {
-		c.leaveOnce(ours+"_BUCKET_NAME", "it is not assigned: set "+store+".container")
+		c.converted.Values[store+".container"] = bucket
 	}
-	if prefix := first(ours+"_ROOT_PATH", older+"_ROOT_PATH"); prefix != "" {
-		c.converted.Values[store+".prefix"] = strings.Trim(prefix, "/") + "/"
+	if root = read("root", root); root != "" {
+		c.converted.Values[store+".prefix"] = strings.Trim(root, "/") + "/"
+		c.converted.Values[store+".leading_slash"] = strings.HasPrefix(root, "/")
 	}
+	c.keysOfS3(store, part)
+}
+
+// keysOfS3 carries over the access key, and reports the options of a store in S3 without a counterpart.
+func (c *converter) keysOfS3(store, part string) {
+	id, secret := "AWS_"+part+"_S3_ACCESS_KEY_ID", "AWS_"+part+"_S3_SECRET_ACCESS_KEY"
+	if key, _ := c.value(secret).(string); key != "" && c.secrets {
+		c.converted.Values[store+".user"], c.converted.Values[store+".key"] = c.value(id), key
+	} else if key != "" {
+		c.leave(secret, "a secret: set %s.user and %s.key, or convert with --secrets", store, store)
+	}
+	for name, reason := range map[string]string{
+		"AWS_" + part + "_S3_ACL": "objects have the bucket's own permissions",
+		"TC_AWS_STORAGE_SSE":      "the bucket's own settings encrypt objects",
+		"TC_AWS_STORAGE_RRS":      "the bucket's own settings decide about redundancy",
+	} {
+		if v := c.value(name); v != (null{}) && v != false {
+			c.leaveOnce(name, reason)
+		}
+	}
+	if _, said := c.assigned["AWS_NORMALIZER"]; said {
+		c.leaveOnce("AWS_NORMALIZER", "names of originals are not rewritten")
+	}
+	if c.value("TC_AWS_ENABLE_HTTP_LOADER") == true {
+		c.leaveOnce("TC_AWS_ENABLE_HTTP_LOADER", "add a loader for https:// to store.loaders")
+	}
+}
+
+// inS3 reports whether a module of Thumbor keeps files in S3.
+func inS3(module string) bool {
+	return strings.Contains(module, "thumbor_aws") || strings.Contains(module, "tc_aws") || strings.Contains(module, "s3")
 }

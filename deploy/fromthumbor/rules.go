@@ -41,7 +41,7 @@ func rules() map[string]rule {
 		"ENGINE":                                {key: "thumbor.rotate", read: direction},
 		"OPTIMIZERS":                            {key: "renderer.optimizers", read: optimizers},
 		"LOADER":                                {read: text},
-		"ALLOWED_SOURCES":                       {read: words},
+		"ALLOWED_SOURCES":                       {read: anything},
 		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER":    {key: "edge.cors", read: origins},
 		"RESULT_STORAGE":                        {read: resultStorage},
 		"FILTERS":                               {read: filters},
@@ -84,7 +84,6 @@ func reasons() map[string]string {
 		uploads = "thumbmill accepts no uploads: originals are in the store"
 		logs    = "see log.format and log.level"
 		pillow  = "it is an option of Pillow; libvips decides by itself"
-		always  = "thumbmill always does this"
 	)
 	return map[string]string{
 		"MIN_WIDTH": uploads, "MIN_HEIGHT": uploads, "MAX_ID_LENGTH": uploads,
@@ -92,17 +91,15 @@ func reasons() map[string]string {
 		"PILLOW_JPEG_QTABLES": pillow, "PILLOW_RESAMPLING_FILTER": pillow, "PILLOW_PRESERVE_INDEXED_MODE": pillow,
 		"PNG_COMPRESSION_LEVEL": pillow, "AVIF_SPEED": pillow, "AVIF_CODEC": pillow, "AVIF_CODEC_FALLBACK": pillow, "SRGB_PROFILE": pillow,
 		"HEIF_QUALITY": "HEIF is only read, not written", "AUTO_HEIF": "HEIF is only read, not written",
-		"PRESERVE_EXIF_COPYRIGHT_INFO": "artist, copyright and description are always kept",
-		"PRESERVE_IPTC_INFO":           "IPTC metadata is not kept",
-		"SVG_DPI":                      "SVGs are drawn at the thumbnail's size",
-		"MAX_AGE_TEMP_IMAGE":           "there are no temporary images: detection is part of the render",
-		"IGNORE_SMART_ERRORS":          "thumbmill has no detectors",
-		"USE_GIFSICLE_ENGINE":          "gifsicle resizes all GIFs here",
-		"GIF_ENGINE":                   "gifsicle resizes all GIFs here",
-		"USE_BLACKLIST":                "list the lines of blacklist.txt in edge.blacklist; --blacklist does it",
-		"ENGINE_THREADPOOL_SIZE":       "renders run in separate processes: see renderer.slots",
-		"STORAGE":                      "renderers keep originals on their own disks: see renderer.temp_bytes",
-		"ENABLE_ETAGS":                 always, "SEND_IF_MODIFIED_LAST_MODIFIED_HEADERS": always, "RESULT_STORAGE_STORES_UNSAFE": always,
+		"PRESERVE_EXIF_COPYRIGHT_INFO":      "artist, copyright and description are always kept",
+		"PRESERVE_IPTC_INFO":                "IPTC metadata is not kept",
+		"SVG_DPI":                           "SVGs are drawn at the thumbnail's size",
+		"MAX_AGE_TEMP_IMAGE":                "there are no temporary images: detection is part of the render",
+		"IGNORE_SMART_ERRORS":               "thumbmill has no detectors",
+		"GIF_ENGINE":                        "gifsicle resizes all GIFs here",
+		"USE_BLACKLIST":                     "list the lines of blacklist.txt in edge.blacklist; --blacklist does it",
+		"ENGINE_THREADPOOL_SIZE":            "renders run in separate processes: see renderer.slots",
+		"STORAGE":                           "renderers keep originals on their own disks: see renderer.temp_bytes",
 		"HEALTHCHECK_ROUTE":                 "it is /healthcheck",
 		"META_CALLBACK_NAME":                "meta is only JSON; a callback would be a script from this host",
 		"RESULT_STORAGE_EXPIRATION_SECONDS": "thumbnails stay until they are evicted: see store.thumbnails.max_bytes",
@@ -128,13 +125,11 @@ func reasons() map[string]string {
 func families() map[string]string {
 	return map[string]string{
 		"HTTP_LOADER_":   "redirects, times and connections of originals over HTTP have fixed limits",
-		"AWS_":           "buckets, regions and endpoints are carried over; credentials come from the environment or the machine's role",
-		"TC_AWS_":        "buckets, regions and endpoints are carried over; credentials come from the environment or the machine's role",
 		"UPLOAD_":        "thumbmill accepts no uploads: originals are in the store",
 		"REDIS_":         "Redis is not used",
 		"SQS_":           "SQS is not used",
-		"STATSD_":        "metrics are Prometheus', at /metrics of the admin listener",
-		"METRICS":        "metrics are Prometheus', at /metrics of the admin listener",
+		"STATSD_":        "metrics are for Prometheus, at /metrics of the operators' listener",
+		"METRICS":        "metrics are for Prometheus, at /metrics of the operators' listener",
 		"SENTRY_":        "errors are in the log and in thumbmill_failures_total",
 		"MIXED_STORAGE_": "renderers keep originals on their own disks: see renderer.temp_bytes",
 		"FILE_STORAGE_":  "renderers keep originals on their own disks: see renderer.temp_bytes",
@@ -146,6 +141,8 @@ func families() map[string]string {
 		"SWIFT_":         "it has no counterpart: see store in docs/configuration.md",
 	}
 }
+
+func anything(any) (any, string) { return nil, "" }
 
 func text(v any) (any, string) {
 	if v == (null{}) {
@@ -197,6 +194,9 @@ func words(v any) (any, string) {
 	var all []string
 	for _, item := range list {
 		s, ok := item.(string)
+		if why, is := item.(unreadable); is {
+			return nil, string(why)
+		}
 		if !ok {
 			return nil, "it is not a list of texts: " + short(v)
 		}
@@ -264,7 +264,7 @@ func optimizers(v any) (any, string) {
 
 func resultStorage(v any) (any, string) {
 	s, _ := v.(string)
-	if v == (null{}) || strings.Contains(s, "file_storage") || strings.Contains(s, "s3") || strings.HasPrefix(s, "wikimedia_thumbor") {
+	if v == (null{}) || strings.Contains(s, "file_storage") || inS3(s) || strings.HasPrefix(s, "wikimedia_thumbor") {
 		return nil, ""
 	}
 	return nil, "thumbmill stores thumbnails in a directory, in Swift or in S3, not by " + short(v)
@@ -353,20 +353,27 @@ func (c *converter) value(name string) any {
 	return null{}
 }
 
-// autoFormats uses Thumbor's order of formats, unless the file has one.
+// autoFormats carries over the formats that Accept chooses. A list with a valid format overrides the
+// switches AUTO_…, as Thumbor 7.8 does.
 func (c *converter) autoFormats() {
-	order := []string{"webp", "avif", "jpg", "png"}
-	if asked, reason := words(c.value("AUTO_IMAGE_FORMAT_PREFERENCE")); reason == "" {
-		order = append(asked.([]string), order...)
-	}
+	const list = "AUTO_IMAGE_FORMAT_PREFERENCE"
+	order := []string{"webp", "avif", "jpg", "heif", "png"}
 	var formats []string
-	for _, f := range order {
-		on := c.value("AUTO_"+strings.ToUpper(f)) == true
-		if on && !slices.Contains(formats, f) {
+	asked, _ := words(c.value(list))
+	all, _ := asked.([]string)
+	for _, f := range all {
+		f = strings.ToLower(strings.TrimSpace(f))
+		if slices.Contains(order, f) && !slices.Contains(formats, f) {
 			formats = append(formats, f)
 		}
 	}
-	if formats != nil {
+	if formats == nil {
+		formats = slices.DeleteFunc(order, func(f string) bool { return c.value("AUTO_"+strings.ToUpper(f)) != true })
+	}
+	if slices.Contains(formats, "heif") && len(all) > 0 {
+		c.leave(list, "HEIF is only read, not written")
+	}
+	if formats = slices.DeleteFunc(formats, func(f string) bool { return f == "heif" }); len(formats) > 0 {
 		c.converted.Values["thumbor.auto_formats"] = formats
 	}
 }

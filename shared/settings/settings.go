@@ -190,24 +190,25 @@ func (s Store) Names(name string) []string {
 
 // Bucket is one object store.
 type Bucket struct {
-	Kind        string        `koanf:"kind"`         // directory, swift or s3; originals also http
-	Path        string        `koanf:"path"`         // path of the directory
-	MaxBytes    Bytes         `koanf:"max_bytes"`    // largest size of a directory of thumbnails; 0 = unlimited
-	Prefix      string        `koanf:"prefix"`       // text before the name of each object, such as thumbor/
-	Container   string        `koanf:"container"`    // Swift container of objects from Thumbor's URLs; S3 bucket
-	AuthURL     string        `koanf:"auth_url"`     // URL of Swift's authentication, version 1, 2 or 3
-	User        string        `koanf:"user"`         // Swift user; S3 access key, "" = the default chain of the AWS SDK
-	Key         Secret        `koanf:"key"`          // Swift key; S3 secret key
-	Tenant      string        `koanf:"tenant"`       // Swift tenant (authentication 2 and 3)
-	Domain      string        `koanf:"domain"`       // Swift domain (authentication 3)
-	CreateAll   bool          `koanf:"create_all"`   // create containers that do not exist
-	Expire      time.Duration `koanf:"expire"`       // time after which Swift deletes a thumbnail; 0 = never
-	ExpireShare float64       `koanf:"expire_share"` // share of thumbnails that expire, 0…1; a small share is a trial
-	Endpoint    string        `koanf:"endpoint"`     // URL of the S3 service; for http the text before each name, "" = https://
-	Region      string        `koanf:"region"`       // S3 region
-	Hosts       []string      `koanf:"hosts"`        // hosts that http may read from: host, *.domain, host:port, or * for all; other hosts are refused
-	Allow       []string      `koanf:"allow"`        // private networks that http may read from
-	Verify      string        `koanf:"verify"`       // always or never: renderers compare each original with the MD5 from its store; "" = always for Swift and S3 without TLS, else never
+	Kind        string        `koanf:"kind"`          // directory, swift or s3; originals also http
+	Path        string        `koanf:"path"`          // path of the directory
+	MaxBytes    Bytes         `koanf:"max_bytes"`     // largest size of a directory of thumbnails; 0 = unlimited
+	Prefix      string        `koanf:"prefix"`        // text before the name of each object, such as thumbor/
+	Container   string        `koanf:"container"`     // Swift container of objects from Thumbor's URLs; S3 bucket
+	AuthURL     string        `koanf:"auth_url"`      // URL of Swift's authentication, version 1, 2 or 3
+	User        string        `koanf:"user"`          // Swift user; S3 access key, "" = the default chain of the AWS SDK
+	Key         Secret        `koanf:"key"`           // Swift key; S3 secret key
+	Tenant      string        `koanf:"tenant"`        // Swift tenant (authentication 2 and 3)
+	Domain      string        `koanf:"domain"`        // Swift domain (authentication 3)
+	CreateAll   bool          `koanf:"create_all"`    // create containers that do not exist
+	Expire      time.Duration `koanf:"expire"`        // time after which Swift deletes a thumbnail; 0 = never
+	ExpireShare float64       `koanf:"expire_share"`  // share of thumbnails that expire, 0…1; a small share is a trial
+	Endpoint    string        `koanf:"endpoint"`      // URL of the S3 service; for http the text before each name, "" = https://
+	Region      string        `koanf:"region"`        // S3 region
+	Slash       bool          `koanf:"leading_slash"` // keys of S3 objects begin with a slash, as thumbor-aws writes them
+	Hosts       []string      `koanf:"hosts"`         // hosts that http may read from: host, *.domain, host:port, or * for all; other hosts are refused
+	Allow       []string      `koanf:"allow"`         // private networks that http may read from
+	Verify      string        `koanf:"verify"`        // always or never: renderers compare each original with the MD5 from its store; "" = always for Swift and S3 without TLS, else never
 }
 
 // Verifies reports whether renderers compare originals with the MD5 from this store. The

@@ -46,6 +46,7 @@ type Store struct {
 	core      minio.Core
 	transport *http.Transport
 	bucket    string
+	start     string // of every key: "/", or nothing
 	create    bool
 	made      sync.Mutex // only one caller makes the bucket
 }
@@ -69,7 +70,11 @@ func New(b settings.Bucket) (*Store, error) {
 		return nil, fmt.Errorf("s3store: %w", err)
 	}
 	client.SetAppInfo("thumbmill", "1")
-	return &Store{core: minio.Core{Client: client}, transport: transport, bucket: b.Container, create: b.CreateAll}, nil
+	s := &Store{core: minio.Core{Client: client}, transport: transport, bucket: b.Container, create: b.CreateAll}
+	if b.Slash {
+		s.start = "/"
+	}
+	return s, nil
 }
 
 // secrets returns the settings' secrets. Without secrets in the settings it returns the secrets that
@@ -89,11 +94,11 @@ func (s *Store) Close() error {
 	return nil
 }
 
-func key(at thumbnail.Location) (string, error) {
+func (s *Store) key(at thumbnail.Location) (string, error) {
 	if !objectstore.Valid(at) {
 		return "", fmt.Errorf("%w: no object can have the name %q", objectstore.ErrNotFound, at)
 	}
-	return path.Join(at.Container, at.Path), nil
+	return s.start + path.Join(at.Container, at.Path), nil
 }
 
 // translate marks errors that are answers of a service that works.
@@ -119,7 +124,7 @@ func translate(err error) error {
 
 // Head returns the data about an object.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
-	name, err := key(at)
+	name, err := s.key(at)
 	if err != nil {
 		return objectstore.Info{}, err
 	}
@@ -132,7 +137,7 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 
 // Open opens an object for reading.
 func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
-	name, err := key(at)
+	name, err := s.key(at)
 	if err != nil {
 		return nil, objectstore.Info{}, err
 	}
@@ -158,7 +163,7 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 
 // Put stores an object. It makes the bucket first if the settings ask for that.
 func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {
-	name, err := key(at)
+	name, err := s.key(at)
 	if err != nil {
 		return err
 	}
@@ -206,7 +211,7 @@ func (s *Store) put(ctx context.Context, name string, body []byte, meta objectst
 
 // Delete removes an object.
 func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
-	name, err := key(at)
+	name, err := s.key(at)
 	if err == nil {
 		err = refused(translate(s.core.RemoveObject(ctx, s.bucket, name, minio.RemoveObjectOptions{})))
 	}
@@ -218,9 +223,9 @@ func (s *Store) Delete(ctx context.Context, at thumbnail.Location) error {
 
 // List returns a page of the bucket.
 func (s *Store) List(ctx context.Context, in thumbnail.Location, after string) ([]thumbnail.Location, error) {
-	folder := ""
+	folder := s.start
 	if in.Container != "" {
-		folder = in.Container + "/"
+		folder += in.Container + "/"
 	}
 	if after != "" {
 		after = folder + after

@@ -32,6 +32,27 @@ func TestRealS3(t *testing.T) {
 	bucket := servers.S3(t)
 	store := open(t, bucket)
 	storetest.Run(t, store)
+	t.Run("keys that begin with a slash", func(t *testing.T) {
+		b := bucket
+		b.Slash = true
+		at, body := thumbnail.Location{Path: "st/a.jpg"}, []byte("x")
+		slashed := open(t, b)
+		if err := slashed.Put(t.Context(), at, body, storetest.Meta(body)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Head(t.Context(), at); !errors.Is(err, objectstore.ErrNotFound) {
+			t.Errorf("the key st/a.jpg: %v, want that only /st/a.jpg exists", err)
+		}
+		if _, err := slashed.Head(t.Context(), at); err != nil {
+			t.Error(err)
+		}
+		if all, err := slashed.List(t.Context(), thumbnail.Location{Path: "st/"}, ""); err != nil || len(all) != 1 || all[0] != at {
+			t.Errorf("listed %v, %v", all, err)
+		}
+		if err := slashed.Delete(t.Context(), at); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("a wrong secret", func(t *testing.T) {
 		bucket.Key = "wrong"
 		err := open(t, bucket).Put(t.Context(), thumbnail.Location{Path: "x"}, []byte("x"), objectstore.Meta{})
