@@ -252,8 +252,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// The formats that Accept chooses are those of the list, which overrides the switches, or those of the
-// switches.
+// Accept chooses among the formats of the list. The switches count only without a list.
 func TestAutoFormats(t *testing.T) {
 	for text, want := range map[string][]string{
 		"AUTO_IMAGE_FORMAT_PREFERENCE = ['avif','webp']":                     {"avif", "webp"},

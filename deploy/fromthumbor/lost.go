@@ -25,8 +25,8 @@ func standard(name string) (v any, ok bool) {
 	return v, ok
 }
 
-// lost returns what a site loses with a name that has no setting here, or "" if it loses nothing: the
-// value is Thumbor's default, thumbmill does the same, or another line switches the part off.
+// lost returns the loss of a site by a name that has no setting here. It returns "" if the site loses
+// nothing: the value is Thumbor's default, thumbmill does the same, or another line switches the part off.
 func (c *converter) lost(name string, v any) string {
 	usual, known := standard(name)
 	if known && reflect.DeepEqual(v, usual) || c.off(name) {

@@ -26,7 +26,7 @@ type opened struct {
 	line    int
 }
 
-// scanner reads tokens of Python, and writes those of Starlark.
+// scanner reads tokens of Python, and writes tokens of Starlark.
 type scanner struct {
 	text []rune
 	at   int

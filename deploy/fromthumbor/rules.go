@@ -353,8 +353,8 @@ func (c *converter) value(name string) any {
 	return null{}
 }
 
-// autoFormats carries over the formats that Accept chooses. A list with a valid format overrides the
-// switches AUTO_…, as Thumbor 7.8 does.
+// autoFormats carries over the formats that Accept chooses. With a valid format in
+// the list, the switches AUTO_… do not count, as in Thumbor 7.8.
 func (c *converter) autoFormats() {
 	const list = "AUTO_IMAGE_FORMAT_PREFERENCE"
 	order := []string{"webp", "avif", "jpg", "heif", "png"}
