@@ -68,9 +68,11 @@ func readFiles(path string) (layers []layer, problems []error) {
 		return nil, []error{fmt.Errorf("configuration: %w", err)}
 	} else if info.IsDir() {
 		files, _ = filepath.Glob(filepath.Join(path, "*.yaml"))
+		short, _ := filepath.Glob(filepath.Join(path, "*.yml"))
+		files = append(files, short...)
 		slices.Sort(files)
 		if len(files) == 0 {
-			return nil, []error{fmt.Errorf("configuration: %s has no *.yaml files: add one, or name another folder", path)}
+			return nil, []error{fmt.Errorf("configuration: %s has no *.yaml or *.yml files: add one, or name another folder", path)}
 		}
 	}
 	for _, file := range files {

@@ -34,14 +34,15 @@ func TestLaterSourcesWin(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "10-site.yaml", "render:\n  quality: 70\n  quality_low: 30\nedge:\n  trusted_proxies: [10.0.0.0/8]\n")
 	write(t, dir, "20-host.yaml", "render:\n  quality: 71\n  progressive: true\n")
-	write(t, dir, "ignored.yml", "nonsense: true\n")
+	write(t, dir, "30-host.yml", "render:\n  quality: 72\n")
+	write(t, dir, "ignored.yaml~", "nonsense: true\n")
 	s, err := Load(dir, []string{"THUMBMILL_RENDER_QUALITY_LOW=31", "THUMBMILL_EDGE_ALLOW_UNSAFE=true", "HOME=/root",
 		"THUMBMILL_COORDINATOR_SERVERS=a:7531,b:7531"},
 		map[string]any{"edge.listen": "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Render.Quality != 71 || s.Render.QualityLow != 31 || !s.Render.Progressive || !s.Edge.AllowUnsafe ||
+	if s.Render.Quality != 72 || s.Render.QualityLow != 31 || !s.Render.Progressive || !s.Edge.AllowUnsafe ||
 		s.Edge.Listen != "127.0.0.1:0" || len(s.Coordinator.Servers) != 2 || s.Edge.TrustedProxies[0] != "10.0.0.0/8" {
 		t.Errorf("merged to %+v", s)
 	}

@@ -9,6 +9,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -37,13 +39,22 @@ type Tracer struct {
 // None returns a tracer without a collector.
 func None() *Tracer { return &Tracer{spans: noop.Tracer{}} }
 
+// withPath returns a collector's URL without the slash of an empty path. The library sends spans to the
+// path "/" otherwise, where no collector takes them, instead of its default path.
+func withPath(endpoint string) string {
+	if u, err := url.Parse(endpoint); err == nil && u.Path == "/" {
+		return strings.TrimSuffix(endpoint, "/")
+	}
+	return endpoint
+}
+
 // New returns the tracer of a role, or an error for a malformed trace.endpoint. It sends spans in
 // the background, and drops spans that the collector does not accept in time.
 func New(s settings.Trace, role, name string, log *slog.Logger) (*Tracer, error) {
 	if s.Endpoint == "" {
 		return None(), nil
 	}
-	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(s.Endpoint), otlptracehttp.WithTimeout(5*time.Second))
+	exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithEndpointURL(withPath(s.Endpoint)), otlptracehttp.WithTimeout(5*time.Second))
 	if err != nil {
 		return nil, fmt.Errorf("trace.endpoint: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -158,6 +159,26 @@ func TestADeadMemcached(t *testing.T) {
 	}
 	servers.StartMemcached(t, dead)
 	eventually.Succeeds(t, 10*time.Second, "requests use the server that is back", func() error { return c.Add(t.Context(), key(1), time.Hour) })
+}
+
+// A server that refuses to store is not dead: its other answers still count.
+func TestAFullMemcached(t *testing.T) {
+	address, _ := servers.StartMemcached(t, servers.FreeAddress(t), "-M")
+	c := newMemcached(t, "", address)
+	must(t, c.Add(t.Context(), "counted", time.Hour))
+	full := errors.New("")
+	for n := 0; n < 100 && !strings.Contains(full.Error(), "SERVER_ERROR"); n++ {
+		_ = c.Edit(t.Context(), fmt.Sprint("large", n), time.Hour, func([]byte) []byte { return make([]byte, 500_000) })
+		if err := c.Add(t.Context(), fmt.Sprint("small", n), time.Hour); err != nil {
+			full = err
+		}
+	}
+	if err := c.Edit(t.Context(), "another", time.Hour, func([]byte) []byte { return make([]byte, 900_000) }); err == nil || errors.Is(err, errDown) {
+		t.Errorf("%v, want the server's own error", err)
+	}
+	if counts, err := c.Counts(t.Context(), []string{"counted"}); err != nil || counts["counted"] != 1 {
+		t.Errorf("%v, %v", counts, err)
+	}
 }
 
 // A restart of a server loses its counts and its connections, but no request gets an error.

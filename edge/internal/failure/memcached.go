@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -91,8 +92,12 @@ func newServer(text string, timeout time.Duration, trust *tls.Config, log *slog.
 	}, log)}
 }
 
-// answered reports whether the server answered, be it with a refusal.
+// answered reports whether the server answered, be it with a refusal or with an error of its own, such as
+// "SERVER_ERROR out of memory storing object". The library has no type for that answer.
 func answered(err error) bool {
+	if err != nil && strings.Contains(err.Error(), "SERVER_ERROR") {
+		return true
+	}
 	for _, word := range []error{memcache.ErrCacheMiss, memcache.ErrNotStored, memcache.ErrCASConflict} {
 		if errors.Is(err, word) {
 			return true

@@ -18,7 +18,7 @@ type Places struct {
 	Originals []thumbnail.Location // the original's names; a wiki's file has one in each grammar
 	Folders   []Folder             // where thumbnails and buckets are
 	URLs      []Address            // addresses of the original itself
-	XKey      string               // the key under which caches purge everything of the original
+	XKeys     []string             // the keys under which caches purge everything of the original
 }
 
 // Folder holds thumbnails of one original.
@@ -37,7 +37,7 @@ type Address = mediawiki.Address
 func (g *Reader) Places(original string) Places {
 	plain := g.named(original)
 	found := Places{
-		Originals: []thumbnail.Location{plain}, XKey: target.XKey(plain),
+		Originals: []thumbnail.Location{plain}, XKeys: []string{target.XKey(plain)},
 		Folders: []Folder{{Begin: thumbnail.Location{Path: g.thumbor.Folder(plain)}, URLs: func(string) []Address { return nil }}},
 	}
 	container, path, _ := strings.Cut(original, "/")
@@ -47,6 +47,7 @@ func (g *Reader) Places(original string) Places {
 			return g.mediawiki.URLs(thumbnail.Location{Container: folder.Container, Path: path})
 		}})
 		found.Originals, found.URLs = append(found.Originals, in), g.mediawiki.OwnURLs(in)
+		found.XKeys = append(found.XKeys, target.WikiXKey(in.Name()))
 	}
 	return found
 }

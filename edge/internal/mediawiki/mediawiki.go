@@ -132,7 +132,7 @@ func (m *Parser) thumb(p path) (target.Target, error) {
 		return target.Target{}, err
 	}
 	t := target.Target{
-		Spec: spec, Key: m.key(p), Kin: m.kin(p), XKey: "File:" + p.original(), Redirect: redirect,
+		Spec: spec, Key: m.key(p), Kin: m.kin(p), XKey: target.WikiXKey(p.original()), Redirect: redirect,
 		Disposition: target.Disposition(p.original(), strings.ToLower(p["format"])),
 		Private:     p["zone"] == "temp" || m.private(p), MaxAge: m.settings.Edge.MaxAge, Wiki: true,
 	}

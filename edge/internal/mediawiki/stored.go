@@ -77,7 +77,7 @@ func (m *Parser) asStored(asked address) (target.Target, error) {
 		}
 		name := at.Path[strings.LastIndex(at.Path, "/")+1:]
 		return target.Target{
-			Stored: &at, XKey: "File:" + name, Disposition: target.Disposition(name, ""), MaxAge: m.settings.Edge.MaxAge,
+			Stored: &at, XKey: target.WikiXKey(name), Disposition: target.Disposition(name, ""), MaxAge: m.settings.Edge.MaxAge,
 			Private: p["zone"] == "temp" || m.private(p), Wiki: true,
 		}, nil
 	}

@@ -45,9 +45,9 @@ func newCDN(s settings.Purge) *cdn {
 
 func (c *cdn) close() { c.client.CloseIdleConnections() }
 
-// purge sends a PURGE with the key to each endpoint of purge.xkey, and a PURGE of each address to each
+// purge sends a PURGE with each key to each endpoint of purge.xkey, and a PURGE of each address to each
 // base of purge.urls.
-func (c *cdn) purge(ctx context.Context, xkey string, addresses []grammar.Address, done *progress) {
+func (c *cdn) purge(ctx context.Context, xkeys []string, addresses []grammar.Address, done *progress) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	forget := func(at, host, key string) {
@@ -61,7 +61,9 @@ func (c *cdn) purge(ctx context.Context, xkey string, addresses []grammar.Addres
 		})
 	}
 	for _, endpoint := range c.settings.XKey {
-		forget(endpoint, c.settings.Host, target.Printable(xkey))
+		for _, xkey := range xkeys {
+			forget(endpoint, c.settings.Host, target.Printable(xkey))
+		}
 	}
 	if len(c.settings.URLs) > 0 && len(c.settings.XKey) == 0 {
 		done.miss("CDN: Thumbor's URLs of this original are unknown: set purge.xkey to purge them too")

@@ -109,7 +109,7 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 	}
 	p.clearFailures(ctx, places.Originals, done)
 	p.askEdgesAgain(ctx, places.Originals, done)
-	p.cdn.purge(ctx, places.XKey, urls, done)
+	p.cdn.purge(ctx, places.XKeys, urls, done)
 	report := done.end()
 	p.log(ctx, report)
 	return report

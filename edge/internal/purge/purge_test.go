@@ -44,7 +44,7 @@ func (s *site) say(format string, args ...any) {
 
 func (s *site) Places(original string) grammar.Places {
 	return grammar.Places{
-		Originals: []thumbnail.Location{{Path: original}}, XKey: "File:" + original, URLs: []grammar.Address{{Path: "/own"}},
+		Originals: []thumbnail.Location{{Path: original}}, XKeys: []string{"File:" + original}, URLs: []grammar.Address{{Path: "/own"}},
 		Folders: []grammar.Folder{{Begin: thumbnail.Location{Path: original + "/"}, URLs: func(path string) []grammar.Address {
 			if strings.HasSuffix(path, "hidden") {
 				return nil

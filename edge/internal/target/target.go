@@ -3,6 +3,7 @@
 package target
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/url"
@@ -128,7 +129,7 @@ func Disposition(name, format string) string {
 
 // Printable percent-encodes the bytes that a header cannot hold.
 func Printable(text string) string {
-	plain := func(b byte) bool { return b > ' ' && b < 0x7f && b != '%' }
+	plain := func(b byte) bool { return b > ' ' && b < 0x7f && b != '%' && b != ',' }
 	if !slices.ContainsFunc([]byte(text), func(b byte) bool { return !plain(b) }) {
 		return text
 	}
@@ -143,5 +144,20 @@ func Printable(text string) string {
 	return out.String()
 }
 
-// XKey returns the key under which a CDN purges all sizes and formats of an original.
-func XKey(original thumbnail.Location) string { return "File:" + original.Name() }
+// XKey returns the key under which a CDN purges all sizes and formats of an original of Thumbor's URLs:
+// its whole name, since many folders can have a file of the same name.
+func XKey(original thumbnail.Location) string { return xkey(original.Path) }
+
+// WikiXKey returns the key of a wiki's file, which has one name in the whole wiki.
+func WikiXKey(file string) string { return xkey(file) }
+
+// longestXKey bounds a key, as caches get it, in bytes. Swift stores at most 256.
+const longestXKey = 250
+
+// xkey returns the key of a name. A long name has its SHA-256 instead.
+func xkey(name string) string {
+	if key := "File:" + name; len(Printable(key)) <= longestXKey {
+		return key
+	}
+	return fmt.Sprintf("File:sha256:%x", sha256.Sum256([]byte(name)))
+}
