@@ -259,7 +259,7 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 	c.duration(name+".expire", b.Expire, 0, 10*365*24*time.Hour)
 	c.require(b.ExpireShare >= 0 && b.ExpireShare <= 1, name+".expire_share", "%v is not within 0…1", b.ExpireShare)
 	c.require(!strings.HasPrefix(b.Prefix, "/") && !strings.Contains(b.Prefix, ".."), name+".prefix",
-		"%q begins with / or contains ..: write a prefix such as thumbor/", b.Prefix)
+		"%q begins with / or contains ..: write a prefix such as thumbor/, and set leading_slash for S3 keys that begin with /", b.Prefix)
 }
 
 // web reports whether a text is an HTTP URL with a host, without a user and a query.
