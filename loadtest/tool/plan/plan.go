@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/thumbmill/thumbmill/loadtest/tool/queueing"
 	"github.com/thumbmill/thumbmill/loadtest/tool/simulator"
@@ -142,6 +143,9 @@ func (s Scenario) outages(renderers int, first, length float64) (all []simulator
 		for i := 0; i < renderers; i += s.Sites { // the site's share, at least one renderer
 			all = append(all, simulator.Outage{Renderer: i, From: first, To: math.MaxFloat64 / 2, Kill: true})
 		}
+	}
+	if s.Restart > 0 {
+		all = slices.Grow(all, int(length/s.Restart)+1)
 	}
 	for at, i := 0.0, 0; s.Restart > 0 && at+s.Restart < length; at, i = at+s.Restart, i+1 { // repeat the restart, to measure it often enough
 		all = append(all, simulator.Outage{Renderer: i % renderers, From: at, To: at + s.Restart})
