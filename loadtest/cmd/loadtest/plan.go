@@ -176,6 +176,12 @@ func (p *planning) answerAll() (err error) {
 	if err != nil {
 		return err
 	}
+	if p.p.Beyond >= leastBeyond {
+		note := fmt.Sprintf("single clients asked for %.0f %% of the renders' time beyond a quarter of the fleet: block or limit them before you add renderers", 100*p.p.Beyond)
+		if _, err := p.answer("without single clients beyond their share", p.p.Scaled(1-p.p.Beyond, 1), plan.Scenario{}, note); err != nil {
+			return err
+		}
+	}
 	for _, s := range []struct {
 		what     string
 		profile  plan.Profile
@@ -194,6 +200,9 @@ func (p *planning) answerAll() (err error) {
 	}
 	return p.write(today)
 }
+
+// leastBeyond is the share of single clients from which a plan says the number without them.
+const leastBeyond = .02
 
 // answer computes one line.
 func (p *planning) answer(what string, profile plan.Profile, s plan.Scenario, note string) (plan.Result, error) {
@@ -254,8 +263,12 @@ func (p *planning) asked() string {
 	if p.subject.prometheus != "" {
 		from = fmt.Sprintf("the last %v", p.subject.window)
 	}
-	return fmt.Sprintf("%.1f renders a second are asked for (%s), %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused",
-		p.p.Rate(), from, 1000*mean, variation, 100*p.subject.target.Share, p.subject.wait, 100*p.subject.target.Refused)
+	with := ""
+	if p.p.Beyond >= leastBeyond {
+		with = fmt.Sprintf(", %.0f %% of them by single clients beyond a quarter of the fleet", 100*p.p.Beyond)
+	}
+	return fmt.Sprintf("%.1f renders a second are asked for%s (%s), %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused",
+		p.p.Rate(), with, from, 1000*mean, variation, 100*p.subject.target.Share, p.subject.wait, 100*p.subject.target.Refused)
 }
 
 func (p *planning) table(out io.Writer) {
@@ -300,9 +313,9 @@ func (p *planning) page(out io.Writer, today plan.Result, binds []plan.Resource)
 		return err
 	}
 	return t.Execute(out, map[string]any{"Asked": p.asked(), "Rows": p.rows, "Today": today.Renderers, "Binds": binds, "Plots": []template.HTML{
-		plot.Plot{Title: "Requests that wait longer than the target, or are refused", X: "renderers", Y: "%", Lines: []plot.Line{late, refused}}.SVG(),
-		plot.Plot{Title: "Wait", X: "renderers", Y: "ms", Lines: []plot.Line{waits}}.SVG(),
-		plot.Plot{Title: fmt.Sprintf("Wait with %d renderers", today.Renderers), X: "% of today's requests", Y: "ms", Lines: []plot.Line{more}}.SVG(),
+		plot.Plot{Title: "Requests that wait longer than the target, or are refused", X: "renderers", Y: "%", Lines: []plot.Line{late, refused}}.HTML(),
+		plot.Plot{Title: "Wait", X: "renderers", Y: "ms", Lines: []plot.Line{waits}}.HTML(),
+		plot.Plot{Title: fmt.Sprintf("Wait with %d renderers", today.Renderers), X: "% of today's requests", Y: "ms", Lines: []plot.Line{more}}.HTML(),
 	}})
 }
 
