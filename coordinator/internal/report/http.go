@@ -119,7 +119,7 @@ func rows() (all []Row) {
 	return all
 }
 
-// encoded is the latest report of streams as JSON. All streams of a second share it.
+// encoded is the latest event of streams, a report as JSON. All streams of a second share it.
 type encoded struct {
 	mu    sync.Mutex
 	pools int
@@ -127,7 +127,7 @@ type encoded struct {
 	text  []byte
 }
 
-// text returns a report of at most freshFor ago.
+// text returns an event of at most freshFor ago.
 func (r *Reporter) text(pools int) []byte {
 	e := &r.latest
 	e.mu.Lock()
@@ -137,14 +137,14 @@ func (r *Reporter) text(pools int) []byte {
 		if err != nil {
 			return nil
 		}
-		e.pools, e.at, e.text = pools, time.Now(), text
+		e.pools, e.at, e.text = pools, time.Now(), fmt.Appendf(nil, "event: throttles\ndata: %s\n\n", text)
 	}
 	return e.text
 }
 
-func sendEvent(w http.ResponseWriter, control *http.ResponseController, text []byte) error {
+func sendEvent(w http.ResponseWriter, control *http.ResponseController, event []byte) error {
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails for a test's recorder
-	if _, err := fmt.Fprintf(w, "event: throttles\ndata: %s\n\n", text); err != nil {
+	if _, err := w.Write(event); err != nil {
 		return err
 	}
 	return control.Flush()
