@@ -43,7 +43,7 @@ type Throttle struct {
 	Sentence string
 	// Remedy is the change that an operator can make, for the log.
 	Remedy string
-	// Meaning says to operators what a refusal of the throttle means: whole sentences.
+	// Meaning explains a refusal of the throttle to operators, in whole sentences.
 	Meaning string
 	// OfClient is true if a refusal concerns one client: other clients that wait for the same
 	// thumbnail may pass.

@@ -1,5 +1,5 @@
-// Package past asks a Prometheus server for the past values of the operators' page: a process
-// remembers only what it saw, and its memory ends with it.
+// Package past asks a Prometheus server for the past values of the operators' page: the memory
+// of a process ends with the process.
 package past
 
 import (

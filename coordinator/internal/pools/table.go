@@ -70,7 +70,7 @@ type Ended struct {
 	Thumbnail string        // key of the thumbnail's pool
 	Refused   throttle.Name // class of the pool that refused; "" after a lease
 	Outcome   lease.Outcome // of a lease
-	Payload   string        // what a faulty lease said
+	Payload   string        // message of a faulty lease
 	Held      time.Duration // how long the lease held its places
 }
 

@@ -61,8 +61,8 @@ func (d *day) keep() {
 	clear(d.sums)
 }
 
-// around returns the minutes from an hour before a moment to an hour after it. Minutes that the day does
-// not know are None.
+// around returns the minutes from an hour before a moment to an hour after it. A minute that the day does
+// not know has the value None.
 func (d *day) around(moment time.Time) Series {
 	last := moment.Unix()/int64(minute.Seconds()) + aroundSpan
 	s := Series{End: time.Unix(last*int64(minute.Seconds()), 0).UTC(), Step: minute.Seconds(), Values: map[string][]float64{}}

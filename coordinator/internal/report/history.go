@@ -163,8 +163,8 @@ func (h *history) Latest() Point {
 	return p
 }
 
-// Before returns the minutes of yesterday that the process knows: the last hour's, and those of the hour
-// that begins now.
+// Before returns the minutes of yesterday that the process knows: a day before the last hour,
+// and a day before the coming hour.
 func (h *history) Before() Series {
 	h.mu.Lock()
 	defer h.mu.Unlock()

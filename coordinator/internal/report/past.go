@@ -66,7 +66,7 @@ func (r *Reporter) series(ctx context.Context) History {
 	h, err := r.askPast(ctx, own)
 	if err != nil {
 		if p.failed.IsZero() {
-			r.config.Log.Warn("fail to read the charts' values from Prometheus, and show those of this process: check prometheus.url", "error", err)
+			r.config.Log.Warn("fail to read the charts' values from Prometheus, and show this process's values: check prometheus.url", "error", err)
 		}
 		p.failed = time.Now()
 		return alone
@@ -94,7 +94,7 @@ func (r *Reporter) askPast(ctx context.Context, own Series) (History, error) {
 	return History{h.End, h.Step, h.Values, r.past.before, ofPrometheus}, nil
 }
 
-// merged returns the values of a, and those of b where a has none. Both end at the same time.
+// merged returns the values of a, and the values of b where a has none. Both end at the same time.
 func merged(a, b Series) Series {
 	length := 0
 	for _, values := range a.Values {
@@ -121,7 +121,7 @@ func fromEnd(values []float64, n int) []float64 {
 	return append(slices.Repeat([]float64{math.NaN()}, n-len(values)), values...)
 }
 
-// overlaid returns the values of a, those of b where a has none, and None where neither has any.
+// overlaid returns the values of a, the values of b where a has none, and None where both have none.
 func overlaid(a, b []float64) []float64 {
 	for i := range a {
 		if math.IsNaN(a[i]) {

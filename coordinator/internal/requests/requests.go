@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	names = 500 // clients, and originals, in memory: those of the latest requests
+	names = 500 // clients, and originals, in memory: the names of the latest requests
 	each  = 40  // requests of each
 )
 

@@ -44,7 +44,7 @@ func rowOf(t *testing.T, text, name string) string {
 }
 
 // A comparison says which run is which. A shift of every part is beyond noise, although parts differ more
-// among each other; what goes both ways is within.
+// among each other; a difference that goes both ways is within.
 func TestCompare(t *testing.T) {
 	var out bytes.Buffer
 	if err := Compare(&out, Report{Title: "old", Record: record(0, 20)}, Report{Title: "new", Record: record(20, 20)}); err != nil {
