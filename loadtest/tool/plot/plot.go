@@ -32,6 +32,7 @@ type Plot struct {
 	Lines       []Line
 	Log         bool
 	XTicks      []Tick // nil for round numbers
+	Whole       bool   // x counts whole things
 }
 
 // CSS is the style that pages with plots need. A phone gets a narrow drawing, with letters of the same size.
@@ -156,7 +157,11 @@ func (p Plot) scales(f frame) (x, y scale, xTicks []Tick, yAt []float64) {
 		}
 	}
 	if p.XTicks == nil {
-		for _, t := range round(x0, x1, f.ticks) {
+		n := f.ticks
+		if p.Whole {
+			n = max(1, min(n, int(x1-x0)))
+		}
+		for _, t := range round(x0, x1, n) {
 			xTicks = append(xTicks, Tick{t, number(t)})
 		}
 	}
