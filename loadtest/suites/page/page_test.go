@@ -404,9 +404,9 @@ func (b *browser) forgetsAFailure() {
 //go:embed testdata/axe.min.js
 var axe string
 
-// pages are all pages of the operators' page.
+// pages are all pages of the operators' page, and one of a client and of an original.
 func pages() []string {
-	return []string{"", "clients", "originals", "throttles", "lanes", "renderers", "coordinators", "edges", "actions"}
+	return []string{"", "clients", "clients/" + greedy, "originals", "originals/bad.jpg", "throttles", "lanes", "renderers", "coordinators", "edges", "actions"}
 }
 
 // accessible runs the rules of axe-core on the page as it is.
