@@ -23,6 +23,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/native"
 	"github.com/thumbmill/thumbmill/coordinator/internal/page"
+	"github.com/thumbmill/thumbmill/coordinator/internal/past"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
@@ -34,9 +35,10 @@ import (
 
 // Config is the configuration of a coordinator.
 type Config struct {
-	Settings settings.Coordinator
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	Settings   settings.Coordinator
+	Prometheus settings.Prometheus
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
 }
 
 // Coordinator serves its listeners. It keeps its state only in memory. Locks of PoolCounter's clients
@@ -56,6 +58,7 @@ func New(c Config) (*Coordinator, error) {
 	book := directives.New(table, renderers, c.Log)
 	co := &Coordinator{directives: book, report: report.New(report.Config{
 		Table: table, Activity: observer.activity, Fleet: renderers, Directives: book, Wanted: estimator, Demand: observer.demand,
+		Requests: observer.requests, Past: pastOf(c.Prometheus), Log: c.Log,
 	})}
 	co.parts = service.Parts{service.Closer(book.Close)}
 	commands, err := classic.New(table, observer.activity, func() int64 { return co.gate.Refused() })
@@ -70,8 +73,17 @@ func New(c Config) (*Coordinator, error) {
 		return nil, errors.Join(err, co.parts.Stop(context.Background()))
 	}
 	co.parts = append(co.parts, wanted.NewSampler(estimator, table, observer.demand, renderers), co.gate, co.report)
-	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate}, wantedMetric(estimator))
+	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate})
+	c.Metrics.MustRegister(wantedMetrics(estimator)...)
 	return co, nil
+}
+
+// pastOf returns the server that remembers more than this process, or nil.
+func pastOf(p settings.Prometheus) report.Past {
+	if p.URL == "" {
+		return nil
+	}
+	return past.New(p.URL)
 }
 
 // openGate binds the listeners of both protocols.

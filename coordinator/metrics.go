@@ -9,6 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/coordinator/internal/requests"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
@@ -17,13 +18,14 @@ import (
 type observer struct {
 	activity *activity.Activity
 	demand   *demand.Book
+	requests *requests.Book
 	waits    *prometheus.HistogramVec
 	byClass  map[throttle.Name]prometheus.Observer
 }
 
 func newObserver() observer {
 	o := observer{
-		activity: activity.New(), demand: demand.New(), byClass: map[throttle.Name]prometheus.Observer{},
+		activity: activity.New(), demand: demand.New(), requests: requests.New(), byClass: map[throttle.Name]prometheus.Observer{},
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thumbmill_pool_wait_seconds", Help: "Time from a request for a place to its grant, by class of pool.",
 			Buckets: []float64{0, .001, .01, .05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60},
@@ -51,17 +53,29 @@ func (o observer) Worked(client string, limited bool, held time.Duration) {
 // Turned implements pools.Observer.
 func (o observer) Turned(client string, by throttle.Name) { o.demand.Turned(client, by) }
 
+// Ended implements pools.Observer.
+func (o observer) Ended(e pools.Ended) { o.requests.Note(e) }
+
 // tableMetrics reads the table for each scrape.
 type tableMetrics struct {
 	table *pools.Table
 	gate  *gate.Gate
 }
 
-func wantedMetric(e *wanted.Estimator) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "thumbmill_renderers_wanted",
-		Help: "Number of renderers of the fleet's mean size that the requests of the last minutes keep busy for 0.7 of their time; one client counts for at most a quarter of the fleet.",
-	}, func() float64 { return float64(e.Renderers()) })
+// wantedMetrics are the estimator's number, and the work that it comes from.
+func wantedMetrics(e *wanted.Estimator) []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "thumbmill_renderers_wanted",
+			Help: "Number of renderers of the fleet's mean size that the requests of the last minutes keep busy for 0.7 of their time; one client counts for at most a quarter of the fleet.",
+		}, func() float64 { return float64(e.Renderers()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "thumbmill_demand_seconds_total", Help: "Time of slots that requests asked for, those that lanes refused included.",
+		}, func() float64 { all, _ := e.Offered(); return all }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "thumbmill_demand_beyond_seconds_total", Help: "Part of thumbmill_demand_seconds_total that single clients asked for beyond a quarter of the fleet.",
+		}, func() float64 { _, beyond := e.Offered(); return beyond }),
+	}
 }
 
 // metric is one of a table's values.

@@ -192,7 +192,7 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	}
 	e.add(service.Deferred(e.presence.Close))
 	e.purger = purge.New(purge.Config{
-		Thumbnails: stores.Thumbnails, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence, Renderers: e.fleet,
+		Thumbnails: stores.Thumbnails, Originals: stores.Originals, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence, Renderers: e.fleet,
 		CDN: c.Settings.Purge, Log: c.Log,
 	})
 	e.add(service.Deferred(e.purger.Close))

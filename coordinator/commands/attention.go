@@ -3,10 +3,12 @@ package commands
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const (
@@ -18,9 +20,26 @@ const (
 	oldJob = 2000 // milliseconds
 )
 
+// The severities of a problem, as the page has them. The text after them begins in one column.
+const (
+	critical = "CRITICAL "
+	warning  = "WARNING  "
+	note     = "NOTE     "
+	indent   = "         "
+)
+
+// isSentence reports whether a line is a sentence about a problem.
+func isSentence(line string) bool {
+	return strings.HasPrefix(line, critical) || strings.HasPrefix(line, warning) || strings.HasPrefix(line, note)
+}
+
 // attention writes a sentence for each problem, with the action.
 func (s sections) attention(t coordinator.Throttles) {
-	all := slices.Concat(ofEdges(t), ofRenderers(t), ofClients(t), ofLanes(t), ofFailing(t))
+	all := slices.Concat(ofEdges(t), ofRenderers(t), ofClients(t), ofThrottles(t), ofLanes(t), ofFailing(t))
+	order := []string{critical, warning, note}
+	slices.SortStableFunc(all, func(a, b string) int {
+		return slices.Index(order, a[:len(indent)]) - slices.Index(order, b[:len(indent)])
+	})
 	if len(all) == 0 {
 		all = []string{"All is well: no client stands out, no lane is behind, no original fails."}
 	}
@@ -30,15 +49,34 @@ func (s sections) attention(t coordinator.Throttles) {
 	s.out.Row()
 }
 
+// outstanding reports whether a client takes so much that it explains refusals.
+func outstanding(c coordinator.Client) bool {
+	return c.Refused >= leastRefusals && c.RefusedShare >= outstandingRefusals || c.WorkShare >= outstandingWork && c.Asked >= leastAsked
+}
+
 func ofClients(t coordinator.Throttles) (all []string) {
 	for _, c := range t.Clients {
-		if c.Refused < leastRefusals || c.RefusedShare < outstandingRefusals {
-			if c.WorkShare < outstandingWork || c.Asked < leastAsked {
-				continue
-			}
+		if outstanding(c) {
+			all = append(all, fmt.Sprintf(warning+"%s has %.0f %% of all refusals and %.0f %% of the renderers' time since %s: thumbmill throttle block %[1]s",
+				unescaped(c.Name), 100*c.RefusedShare, 100*c.WorkShare, c.Since.Local().Format(hourMinute)))
 		}
-		all = append(all, fmt.Sprintf("WARNING  %s: %.0f %% of refusals, %.0f %% of render time since %s: block",
-			unescaped(c.Name), 100*c.RefusedShare, 100*c.WorkShare, c.Since.Local().Format(hourMinute)))
+	}
+	return all
+}
+
+// ofThrottles tells of refusals that no outstanding client explains.
+func ofThrottles(t coordinator.Throttles) (all []string) {
+	if slices.ContainsFunc(t.Clients, outstanding) {
+		return nil
+	}
+	for _, row := range throttle.All() {
+		severity := warning
+		if row.Name == throttle.Local {
+			severity = critical
+		}
+		if n := t.Refusals[string(row.Name)]; n >= 0.05 && row.Name != throttle.Failure {
+			all = append(all, fmt.Sprintf("%s%s refuses %.1f requests a second. %s To change this, %s.", severity, row.Name, n, row.Meaning, row.Remedy))
+		}
 	}
 	return all
 }
@@ -49,14 +87,14 @@ func ofRenderers(t coordinator.Throttles) (all []string) {
 		if !r.Draining {
 			live++
 		} else {
-			all = append(all, fmt.Sprintf("NOTE     %s drains", r.Renderer))
+			all = append(all, note+r.Renderer+" drains")
 		}
 	}
 	switch {
 	case live == 0:
-		all = append(all, "CRITICAL no renderer takes jobs: nothing new is rendered: start one")
+		all = append(all, critical+"no renderer takes jobs: nothing new is rendered: start one")
 	case t.Wanted > live:
-		all = append(all, fmt.Sprintf("WARNING  %d renderers take jobs, and the demand needs %d: add %d", live, t.Wanted, t.Wanted-live))
+		all = append(all, fmt.Sprintf(warning+"%s, and the demand needs %d: add %d", many(live, "renderer takes jobs", "renderers take jobs"), t.Wanted, t.Wanted-live))
 	}
 	return all
 }
@@ -65,9 +103,9 @@ func ofLanes(t coordinator.Throttles) (all []string) {
 	for _, l := range t.Lanes {
 		switch {
 		case l.Paused:
-			all = append(all, fmt.Sprintf("WARNING  the lane %s is paused: throttle withdraw ends the pause", l.Name))
+			all = append(all, fmt.Sprintf(warning+"the lane %s is paused: thumbmill throttle withdraw ends the pause", l.Name))
 		case l.AgeMS > oldJob && l.Name != string(renderjob.LaneBulk):
-			all = append(all, fmt.Sprintf("WARNING  the lane %s is behind: its oldest job is %v old, and %d requests are in line for %d places", l.Name, milliseconds(l.AgeMS).Round(time.Second), l.Waiting, l.Limit))
+			all = append(all, fmt.Sprintf(warning+"the lane %s is behind: its oldest job is %v old, and %d requests are in line for %d places", l.Name, milliseconds(l.AgeMS).Round(time.Second), l.Waiting, l.Limit))
 		}
 	}
 	return all
@@ -82,7 +120,19 @@ func ofFailing(t coordinator.Throttles) (all []string) {
 	if !f.Again.IsZero() {
 		again = ", refused until " + f.Again.Local().Format(hourMinute)
 	}
-	return []string{fmt.Sprintf("NOTE     %s (%s) failed %d times%s; %d originals fail: failing clear", f.Original, f.Fault, f.Failures, again, len(t.Failing))}
+	others := ""
+	if n := len(t.Failing) - 1; n > 0 {
+		others = fmt.Sprintf("; %s too", many(n, "other original fails", "other originals fail"))
+	}
+	return []string{fmt.Sprintf(note+"%s (%s) failed %s%s%s: thumbmill failing clear %[1]s", f.Original, f.Fault, many(f.Failures, "time", "times"), again, others)}
+}
+
+// many writes a number with its noun.
+func many(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", more)
 }
 
 func ofEdges(t coordinator.Throttles) (all []string) {
@@ -94,12 +144,15 @@ func ofEdges(t coordinator.Throttles) (all []string) {
 		if e.Status == nil {
 			continue
 		}
+		if e.Connected && e.Status.Asked == "" {
+			all = append(all, fmt.Sprintf(critical+"no coordinator answers %s", e.Name))
+		}
 		for _, breaker := range notClosed(e.Status.Breakers) {
-			all = append(all, fmt.Sprintf("CRITICAL %s pauses calls to a part that fails: %s", e.Name, breaker))
+			all = append(all, fmt.Sprintf(critical+"%s pauses calls to a part that fails: %s", e.Name, breaker))
 		}
 	}
 	if connected == 0 {
-		all = append(all, "CRITICAL no edge is connected to this coordinator")
+		all = append(all, critical+"no edge is connected to this coordinator")
 	}
 	return all
 }

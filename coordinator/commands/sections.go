@@ -96,7 +96,7 @@ func (s sections) renderers(t coordinator.Throttles) {
 		}
 		s.out.Row(r.Renderer, r.Busy, r.Slots, fmt.Sprintf("%.0f %%", 100*r.Utilisation), r.InHand, r.EngineVersion, killed, state(r))
 	}
-	s.out.Row(fmt.Sprintf("%d renderers are wanted for the demand.", t.Wanted))
+	s.out.Row(many(t.Wanted, "renderer is wanted", "renderers are wanted") + " for the demand.")
 }
 
 // versions lists the libraries and tools that the renderers draw with; where versions differ,

@@ -42,10 +42,11 @@ func (w *window) scroll(by int) {
 func (w *window) draw() {
 	width, height := w.size()
 	height = max(height, 2)
-	w.offset = max(0, min(w.offset, len(w.lines)-(height-1)))
-	view := slices.Clone(w.lines[w.offset:min(len(w.lines), w.offset+height-1)])
-	if rest := len(w.lines) - len(view); rest > 0 {
-		view = append(view, fmt.Sprintf("-- %d to %d of %d lines: arrows, space and b scroll, q ends --", w.offset+1, w.offset+len(view), len(w.lines)))
+	lines := wrapped(w.lines, width)
+	w.offset = max(0, min(w.offset, len(lines)-(height-1)))
+	view := slices.Clone(lines[w.offset:min(len(lines), w.offset+height-1)])
+	if rest := len(lines) - len(view); rest > 0 {
+		view = append(view, fmt.Sprintf("-- %d to %d of %d lines: arrows, space and b scroll, q ends --", w.offset+1, w.offset+len(view), len(lines)))
 	}
 	for i, line := range view {
 		if runes := []rune(line); len(runes) > width {
@@ -53,6 +54,31 @@ func (w *window) draw() {
 		}
 	}
 	_, _ = io.WriteString(w.out, "\x1b[H\x1b[2J"+strings.Join(view, "\r\n"))
+}
+
+// wrapped breaks sentences about problems into lines of a width, so that they are whole. Other lines are
+// rows of tables, which draw cuts.
+func wrapped(lines []string, width int) (all []string) {
+	for _, line := range lines {
+		if !isSentence(line) || width <= 2*len(indent) {
+			all = append(all, line)
+			continue
+		}
+		for {
+			runes := []rune(line)
+			if len(runes) <= width {
+				all = append(all, line)
+				break
+			}
+			at := strings.LastIndex(string(runes[:width+1]), " ")
+			if at <= len(indent) {
+				at = len(string(runes[:width]))
+			}
+			all = append(all, line[:at])
+			line = indent + strings.TrimPrefix(line[at:], " ")
+		}
+	}
+	return all
 }
 
 // keys reads keys until q, Ctrl-C or the end of the input, and reports that with end.

@@ -71,7 +71,7 @@ func (c *cluster) openStores() (_ service.Part, err error) {
 
 func (c *cluster) coordinator() (process.Role, error) {
 	co, err := coordinator.New(coordinator.Config{
-		Settings: c.settings.Coordinator, Log: c.process.Log, Metrics: c.metrics("coordinator"),
+		Settings: c.settings.Coordinator, Prometheus: c.settings.Prometheus, Log: c.process.Log, Metrics: c.metrics("coordinator"),
 	})
 	if err != nil {
 		return process.Role{}, err

@@ -35,6 +35,9 @@ func anEdge(w http.ResponseWriter, r *http.Request) {
 			if name == "missed.jpg" {
 				report.Missed, report.Unnamed = []string{"CDN: it is away"}, 1
 			}
+			if name == "nosuch.jpg" {
+				report.Deleted, report.Absent = 0, true
+			}
 			_ = out.Encode(report)
 		}
 	case "POST " + operators.Render:
@@ -86,6 +89,7 @@ func TestCommands(t *testing.T) {
 		"purge":                 {"purge a.jpg b.jpg", "", "b.jpg: 3 thumbnails deleted, forgotten by 1 edges", ""},
 		"purge as JSON":         {"purge --json a.jpg", "", `"original":"a.jpg","deleted":3`, ""},
 		"purge that misses":     {"purge missed.jpg", "", "not reached: CDN: it is away\n  not reached: 1 more", "the purge missed 2 parts"},
+		"purge of no original":  {"purge a.jpg nosuch.jpg", "", "nosuch.jpg: 0 thumbnails deleted, forgotten by 1 edges, 0 CDN requests\n  no original has this name", "1 of 2 names have neither"},
 		"purge, broken off":     {"purge a.jpg short.jpg", "", "short.jpg: 3 thumbnails deleted, 1 edges, 0 CDN requests …", "1 of 2 originals"},
 		"render":                {"render /a.jpg /b.jpg", "", "2/2 rendered /b.jpg", ""},
 		"render that fails":     {"render /a.jpg /bad.jpg", "", "2/2 undecodable /bad.jpg 0.00s it is damaged", "1 of 2 thumbnails failed"},

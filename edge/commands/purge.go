@@ -22,8 +22,9 @@ func purgeCommand() *cobra.Command {
 		Long: "Delete every thumbnail of an original, in all sizes and formats, from the store, and from\n" +
 			"the memory of every edge, the failure memory and the CDN (purge.urls, purge.xkey). Name\n" +
 			"an original as logs do: a path, an http URL, or container/path.\n\n" +
-			"The exit code is 1 when the purge missed an edge, a renderer, the store or the CDN; the\n" +
-			"report names it. A purge can be repeated.",
+			"The exit code is 1 when the purge missed an edge, a renderer, the store or the CDN, or when\n" +
+			"no original has the name and it had no thumbnails; the report says which. A purge can be\n" +
+			"repeated.",
 		Example: "  thumbmill purge a/b.jpg\n  thumbmill purge wikipedia-commons-local-public.ab/a/ab/Cat.jpg --admin http://edge1:8889",
 		RunE: func(cmd *cobra.Command, originals []string) error {
 			ctx, stop := client.UntilSignal(cmd)
@@ -43,6 +44,7 @@ type purge struct {
 	out, progress io.Writer
 	asJSON        bool
 	done, missed  int // purged originals; edges, renderers, stores and CDNs that the purge missed
+	absent        int // names that no original has
 }
 
 func (p *purge) all(ctx context.Context, originals []string) error {
@@ -56,6 +58,8 @@ func (p *purge) all(ctx context.Context, originals []string) error {
 		return fmt.Errorf("the answer broke off after %d of %d originals: purge the others again", p.done, len(originals))
 	case p.missed > 0:
 		return fmt.Errorf("the purge missed %d parts of the cluster: purge again when these parts answer", p.missed)
+	case p.absent > 0:
+		return fmt.Errorf("%d of %d names have neither an original nor thumbnails: write names as logs do", p.absent, len(originals))
 	}
 	return nil
 }
@@ -69,6 +73,9 @@ func (p *purge) note(line json.RawMessage) error {
 	if r.Done {
 		p.done++
 		p.missed += len(r.Missed) + r.Unnamed
+		if r.Absent {
+			p.absent++
+		}
 	}
 	switch {
 	case p.asJSON:
@@ -83,6 +90,9 @@ func (p *purge) note(line json.RawMessage) error {
 
 func (p *purge) showReport(r operators.PurgeReport) {
 	_, _ = fmt.Fprintf(p.out, "%s: %d thumbnails deleted, forgotten by %d edges, %d CDN requests\n", r.Original, r.Deleted, len(r.Edges), r.CDN)
+	if r.Absent {
+		_, _ = fmt.Fprintf(p.out, "  no original has this name\n")
+	}
 	for _, part := range r.Missed {
 		_, _ = fmt.Fprintf(p.out, "  not reached: %s\n", strings.TrimSpace(part))
 	}

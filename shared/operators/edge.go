@@ -40,6 +40,7 @@ type PurgeReport struct {
 	CDN      int      `json:"cdn"`               // requests that the CDN answered
 	Missed   []string `json:"missed,omitempty"`  // parts that the purge could not reach, each with the reason
 	Unnamed  int      `json:"unnamed,omitempty"` // number of further parts that the purge could not reach
+	Absent   bool     `json:"absent,omitempty"`  // no original has this name, and it had no thumbnails
 	Done     bool     `json:"done"`              // the last line of this original
 }
 

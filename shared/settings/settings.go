@@ -29,6 +29,7 @@ type Settings struct {
 	Purge       Purge       `koanf:"purge"`
 	Upload      Upload      `koanf:"upload"`
 	Admin       Admin       `koanf:"admin"`
+	Prometheus  Prometheus  `koanf:"prometheus"`
 	Trace       Trace       `koanf:"trace"`
 	Log         Log         `koanf:"log"`
 }
@@ -355,6 +356,11 @@ type Admin struct {
 	TokenFile string `koanf:"token_file"` // file with the token that operators need for changes; "" = thumbmill/token in the configuration folder of the user
 
 	TLS ServerTLS `koanf:"tls"` // certificate of this listener; without it the token crosses the network in clear text
+}
+
+// Prometheus is the server that remembers the cluster's metrics.
+type Prometheus struct {
+	URL string `koanf:"url"` // URL of a Prometheus server that scrapes the cluster, for the charts of the operators' page: http://prometheus:9090; "" = each coordinator remembers a day itself
 }
 
 // Trace is the export of traces.

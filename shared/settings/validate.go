@@ -97,6 +97,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	}
 	c.address("admin.listen", s.Admin.Listen)
 	s.Admin.TLS.check(c, "admin.tls")
+	c.require(s.Prometheus.URL == "" || web(s.Prometheus.URL), "prometheus.url", "the URL is malformed, or has a user or a query: write http://prometheus:9090 or the like")
 	s.Trace.check(c)
 	s.NATS.check(c)
 	c.oneOf("log.format", s.Log.Format, "text", "json")

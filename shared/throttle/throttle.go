@@ -43,6 +43,8 @@ type Throttle struct {
 	Sentence string
 	// Remedy is the change that an operator can make, for the log.
 	Remedy string
+	// Meaning explains a refusal of the throttle to operators, in whole sentences.
+	Meaning string
 	// OfClient is true if a refusal concerns one client: other clients that wait for the same
 	// thumbnail may pass.
 	OfClient bool
@@ -86,6 +88,7 @@ func All() Table {
 			Name: PerIP, Setting: "per_ip", Class: "ip", Kind: fault.Throttled, OfClient: true, CanShadow: true,
 			Sentence: "Too many thumbnails are rendered for your address at once",
 			Remedy:   "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip",
+			Meaning:  "One client renders more at once than throttle.per_ip allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
 			pool:     func(r Request, l settings.Pool) (string, int) { return r.Client, count(!r.Exempt) * r.weight(l) },
 		},
@@ -93,6 +96,7 @@ func All() Table {
 			Name: PerOriginal, Setting: "per_original", Class: "original", Kind: fault.Throttled, CanShadow: true,
 			Sentence: "Too many thumbnails of this original are rendered at once",
 			Remedy:   "raise throttle.per_original if renderers are idle",
+			Meaning:  "One original is rendered in more sizes at once than throttle.per_original allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerOriginal },
 			pool:     func(r Request, l settings.Pool) (string, int) { return r.Original.String(), r.weight(l) },
 		},
@@ -100,6 +104,7 @@ func All() Table {
 			Name: Expensive, Setting: "expensive", Class: "expensive", Kind: fault.Throttled, CanShadow: true,
 			Sentence: "Too many thumbnails of this expensive type are rendered at once",
 			Remedy:   "raise throttle.expensive if renderers are idle",
+			Meaning:  "More originals of an expensive type are rendered at once than throttle.expensive allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.Expensive.Pool() },
 			pool:     expensivePool,
 		},
@@ -107,16 +112,19 @@ func All() Table {
 			Name: Lane, Class: "lane", Variants: laneNames(), Kind: fault.LaneFull,
 			Sentence: "All renderers are busy",
 			Remedy:   "add renderers if renderers wanted is above their number; otherwise block the client that asks most, or end the lane's pause",
+			Meaning:  "All renderers are busy, or operators paused the lane. A client that takes most of a lane is refused by per-ip instead.",
 			limits:   func(l Limits, lane string) settings.Pool { return l.Lane(renderjob.Lane(lane)) },
 			pool:     func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), count(!r.Rides) },
 		},
 		{
 			Name: Failure, Setting: "failure", Kind: fault.Failing, Sentence: "This original failed too often",
-			Remedy: "see thumbmill failing; thumbmill failing clear ORIGINAL gives another try; throttle.failure sets the limit",
+			Remedy:  "see thumbmill failing; thumbmill failing clear ORIGINAL gives another try; throttle.failure sets the limit",
+			Meaning: "The original failed too often. The edge refuses it for a while.",
 		},
 		{
 			Name: Local, Kind: fault.Unavailable, Sentence: "This site can render only a few thumbnails now",
-			Remedy: "start a coordinator of coordinator.servers, or repair the way to it",
+			Remedy:  "start a coordinator of coordinator.servers, or repair the way to it",
+			Meaning: "No coordinator answers, and the edge has reached its own limit.",
 		},
 	}
 }

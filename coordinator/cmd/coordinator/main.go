@@ -22,7 +22,7 @@ func command() rolecommand.Role {
 }
 
 func newCoordinator(s settings.Settings, p *process.Process) (process.Role, error) {
-	c, err := coordinator.New(coordinator.Config{Settings: s.Coordinator, Log: p.Log, Metrics: p.Metrics()})
+	c, err := coordinator.New(coordinator.Config{Settings: s.Coordinator, Prometheus: s.Prometheus, Log: p.Log, Metrics: p.Metrics()})
 	if err != nil {
 		return process.Role{}, err
 	}

@@ -89,7 +89,7 @@ func (a *Activity) turn() {
 type Busy struct {
 	Name  string `json:"name"`
 	Count uint32 `json:"count"` // in this minute and the last
-	// By is the pool class that refused most, or one lane ("lane:standard").
+	// By is the throttle that refused most, or one lane's rule ("lane:standard").
 	By string `json:"by,omitempty"`
 }
 

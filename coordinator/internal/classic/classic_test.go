@@ -37,6 +37,7 @@ func (quiet) Waited(throttle.Name, time.Duration) {}
 func (quiet) Refused(string, string)              {}
 func (quiet) Worked(string, bool, time.Duration)  {}
 func (quiet) Turned(string, throttle.Name)        {}
+func (quiet) Ended(pools.Ended)                   {}
 
 // ours starts a server and returns its address and its table.
 func ours(t testing.TB) (string, *pools.Table) {

@@ -39,6 +39,7 @@ func (quiet) Waited(throttle.Name, time.Duration) {}
 func (quiet) Refused(string, string)              {}
 func (quiet) Worked(string, bool, time.Duration)  {}
 func (quiet) Turned(string, throttle.Name)        {}
+func (quiet) Ended(pools.Ended)                   {}
 
 // audience counts the edges that listen to a book of directives.
 type audience struct {

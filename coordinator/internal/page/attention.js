@@ -2,7 +2,8 @@
 
 import { since } from "./charts.js";
 import { give } from "./actions.js";
-import { clock, count, isNetwork, many, network, percent, plain, rate, some, span, sum, throttleOf } from "./text.js";
+import { clock, count, isNetwork, many, network, percent, plain, rate, some, span, sum } from "./text.js";
+import { meaning, ofRule } from "./throttles.js";
 
 // The severities, in order, with the word that people read beside the colour.
 const severities = { critical: "Critical", warning: "Warning", note: "Note" };
@@ -61,15 +62,6 @@ function ofClients(t, say) {
   }
 }
 
-const reasons = {
-  "per-ip": "clients render more at once than throttle.per_ip allows",
-  "per-original": "originals are rendered in more sizes at once than throttle.per_original allows",
-  "expensive": "more originals of an expensive type are rendered at once than throttle.expensive allows",
-  "lane": "all renderers are busy",
-  "failure": "originals failed too often",
-  "local": "no coordinator answers",
-};
-
 // ofThrottles tells of refusals that no outstanding client explains.
 function ofThrottles(t, say) {
   const alone = t.clients.filter(outstanding);
@@ -78,11 +70,11 @@ function ofThrottles(t, say) {
   for (const [throttle, n] of Object.entries(t.refusals_per_second)) {
     const explained = by(alone, throttle) / (by(t.clients, throttle) || 1);
     if (n <= 0 || throttle === "failure" || explained > 0.7) continue;
-    const list = (throttle === "per-original" ? t.busiest.refused_originals : t.busiest.refused_clients).filter((b) => throttleOf(b.by) === throttle);
+    const list = (throttle === "per-original" ? t.busiest.refused_originals : t.busiest.refused_clients).filter((b) => ofRule(b.by)[0] === throttle);
     const paused = t.lanes.filter((l) => l.paused).map((l) => l.name);
-    const why = throttle === "lane" && paused.length ? `operators paused ${some(paused)}` : reasons[throttle] ?? "";
+    const why = throttle === "lane" && paused.length ? `Operators paused ${some(paused)}.` : meaning(throttle);
     const most = list.length ? `, most of all ${plain(list[0].name)}` : "";
-    say((throttle === "local" || throttle === "lane" && !paused.length && !alone.length && n > severe * requests) ? "critical" : "warning", `${throttle} refuses ${rate(n)} requests/s${most}: ${why}.`,
+    say((throttle === "local" || throttle === "lane" && !paused.length && !alone.length && n > severe * requests) ? "critical" : "warning", `${throttle} refuses ${rate(n)} requests/s${most}. ${why}`,
       { since: since("refuse " + throttle, (v) => v > 0), href: "#/throttles" });
   }
 }

@@ -3,9 +3,12 @@
 // latest one.
 
 import { count, minute, rate, span, sum } from "./text.js";
+import { throttles } from "./throttles.js";
 
-// hour has the series of the last hour by name: see history.go.
-export const hour = { end: 0, step: 10, values: {} };
+// hour has the series of the last hour by name: see history.go. before has the same around this time
+// yesterday, in minutes, and source where both come from.
+export const hour = { end: 0, step: 10, values: {}, before: { end: 0, step: 60, values: {} }, source: "" };
+const day = 86_400; // seconds
 const points = 360;
 
 // groups joins outcomes of requests, in fixed colours.
@@ -19,21 +22,25 @@ const totals = (names) => names.map((name) => hour.values[name] ?? []);
 const outcomes = (list) => () => totals(list.map((o) => "request " + o));
 const others = () => totals(Object.keys(hour.values).filter((n) => n.startsWith("request ") && !grouped.includes(n.slice(8))));
 const one = (name) => () => totals([name]);
+const most = (numbers) => Math.max(...numbers);
+const palette = ["orange", "violet", "blue", "red", "green", "grey"];
+const refusals = () => throttles.map((t, i) => [t.name, palette[i % palette.length], one("refuse " + t.name)]);
 
 const none = -1; // a percentile of no requests
+
+// Each chart has lines {name, colour, series}, and a line of yesterday: the series whose names begin so, added
+// up or joined by a function.
 const charts = [
-  { id: "requests", title: "Requests per second", write: rate, href: "#/edges", lines: [
+  { id: "requests", title: "Requests per second", write: rate, href: "#/edges", before: ["request "], lines: () => [
     ["stored", "blue", outcomes(served)], ["rendered", "green", outcomes(rendered)], ["refused", "orange", outcomes(refused)],
     ["faults", "red", outcomes(faults)], ["other", "grey", others]] },
-  { id: "hits", title: "Time of stored thumbnails", write: span, log: true, href: "#/edges", lines: [["p50", "blue", one("p50 hit")], ["p95", "orange", one("p95 hit")]] },
-  { id: "renders", title: "Time of renders", write: span, log: true, href: "#/renderers", lines: [["p50", "blue", one("p50 rendered")], ["p95", "orange", one("p95 rendered")]] },
-  { id: "refusals", title: "Refusals per second", write: rate, href: "#/throttles", lines: [
-    ["per-ip", "orange", one("refuse per-ip")], ["per-original", "violet", one("refuse per-original")], ["expensive", "blue", one("refuse expensive")],
-    ["lane", "red", one("refuse lane")], ["failure", "green", one("refuse failure")], ["local", "grey", one("refuse local")]] },
-  { id: "depth", title: "Jobs in lanes", write: count, href: "#/lanes", lines: [["standard", "blue", one("depth standard")], ["expensive", "orange", one("depth expensive")], ["bulk", "grey", one("depth bulk")]] },
-  { id: "age", title: "Oldest job of lanes", write: span, href: "#/lanes", lines: [["standard", "blue", one("age standard")], ["expensive", "orange", one("age expensive")], ["bulk", "grey", one("age bulk")]] },
-  { id: "renderers", title: "Renderers", write: count, href: "#/renderers", step: true, lines: [["live", "blue", one("live")], ["wanted", "orange", one("wanted")]] },
-  { id: "slots", title: "Slots of renderers", write: count, href: "#/renderers", lines: [["busy", "orange", one("busy")], ["all", "blue", one("slots")]] },
+  { id: "hits", title: "Time of stored thumbnails", write: span, log: true, href: "#/edges", before: ["p95 hit"], of: "p95 ", lines: () => [["p50", "blue", one("p50 hit")], ["p95", "orange", one("p95 hit")]] },
+  { id: "renders", title: "Time of renders", write: span, log: true, href: "#/renderers", before: ["p95 rendered"], of: "p95 ", lines: () => [["p50", "blue", one("p50 rendered")], ["p95", "orange", one("p95 rendered")]] },
+  { id: "refusals", title: "Refusals per second", write: rate, href: "#/throttles", before: ["refuse "], lines: refusals },
+  { id: "depth", title: "Jobs in lanes", write: count, href: "#/lanes", before: ["depth "], lines: () => [["standard", "blue", one("depth standard")], ["expensive", "orange", one("depth expensive")], ["bulk", "grey", one("depth bulk")]] },
+  { id: "age", title: "Oldest job of lanes", write: span, href: "#/lanes", before: ["age "], join: most, lines: () => [["standard", "blue", one("age standard")], ["expensive", "orange", one("age expensive")], ["bulk", "grey", one("age bulk")]] },
+  { id: "renderers", title: "Renderers", write: count, href: "#/renderers", step: true, before: ["wanted"], of: "wanted ", lines: () => [["live", "blue", one("live")], ["wanted", "orange", one("wanted")]] },
+  { id: "slots", title: "Slots of renderers", write: count, href: "#/renderers", before: ["busy"], of: "busy ", lines: () => [["busy", "orange", one("busy")], ["all", "blue", one("slots")]] },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
@@ -48,6 +55,16 @@ function values(series) {
     const at = all.map((s) => s[s.length - length + i]).filter((v) => v !== undefined && v !== none);
     return at.length ? sum(at) : null;
   })];
+}
+
+// yesterday has the points of the last hour a day earlier; null where nobody knows.
+function yesterday({ before, join = sum }) {
+  const { end, step, values: all } = hour.before;
+  const series = Object.keys(all).filter((name) => before.some((start) => name.startsWith(start))).map((name) => all[name]);
+  return times().map((time) => {
+    const at = series.map((s) => s[s.length - 1 + Math.round((time - day - end) / step)]).filter((v) => v !== undefined && v !== none);
+    return at.length ? join(at) : null;
+  });
 }
 
 const times = () => Array.from({ length: points }, (_, i) => hour.end - (points - 1 - i) * hour.step);
@@ -76,7 +93,8 @@ function options(chart, box) {
       axis({ size: small ? 42 : 48, gap: 3, space: 24, ...(chart.log ? { splits: tens } : {}), ...(chart.write === count ? { incrs: wholes } : {}),
         values: (_, ticks) => ticks.map((v) => v === null ? "" : chart.write(v)) }),
     ],
-    series: [{}, ...chart.lines.map(([label, name]) => ({ label, stroke: colour(name), width: 1.75, points: { show: false }, ...(chart.step ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}) }))],
+    series: [{}, ...chart.lines.map(([label, name]) => ({ label, stroke: colour(name), width: 1.75, points: { show: false }, ...(chart.step ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}) })),
+      { label: "a day ago", stroke: colour("soft"), width: 1, dash: [3, 3], points: { show: false } }],
     hooks: { setCursor: [(u) => legend(chart, u.cursor.idx)] },
   };
 }
@@ -86,21 +104,24 @@ function legend(chart, at = null) {
   const i = at ?? points - 1;
   const parts = chart.lines.map(([label, name], n) => ({ label, name, value: chart.data[n + 1][i], ever: chart.data[n + 1].some((v) => v) }))
     .filter((p, n) => p.ever || n === 0 || chart.lines.length < 3);
+  const past = chart.data.at(-1)[i];
+  if (past !== null) parts.push({ label: `${chart.of ?? ""}a day ago`, name: "soft", value: past, write: chart.write === count ? rate : chart.write }); // a mean is no whole number
   const shape = JSON.stringify([at, parts]);
   if (chart.legend.dataset.shape === shape) return;
   chart.legend.dataset.shape = shape;
   chart.legend.replaceChildren(...(at === null ? [] : [`${minute(new Date(chart.data[0][i] * 1000))} `]), ...parts.map((p) => {
     const item = document.createElement("span");
     item.className = "key " + p.name;
-    item.textContent = `${p.label} ${p.value === null ? "–" : chart.write(p.value)}`;
+    item.textContent = `${p.label} ${p.value === null ? "–" : (p.write ?? chart.write)(p.value)}`;
     return item;
   }));
-  if (at === null) chart.plot.setAttribute("aria-label", `${chart.title} in the last hour; now ${parts.map((p) => `${p.label} ${p.value === null ? "unknown" : chart.write(p.value)}`).join(", ")}`);
+  if (at === null) chart.plot.setAttribute("aria-label", `${chart.title} in the last hour; now ${parts.map((p) => `${p.label} ${p.value === null ? "unknown" : (p.write ?? chart.write)(p.value)}`).join(", ")}`);
 }
 
 function build(chart) {
   const figure = document.createElement("figure");
   figure.id = "chart-" + chart.id;
+  chart.lines = chart.lines();
   figure.innerHTML = `<figcaption><a></a><p class="legend"></p></figcaption><div class="plot" role="img"></div>`;
   const link = figure.querySelector("a");
   link.textContent = chart.title;
@@ -112,10 +133,10 @@ function build(chart) {
 
 // drawCharts draws all charts that are on the screen.
 export function drawCharts() {
-  if (!hour.end) return;
+  if (!hour.end || !throttles.length) return;
   for (const chart of charts) {
     if (!chart.plot) build(chart);
-    chart.data = [times(), ...chart.lines.map(([, , series]) => values(series))];
+    chart.data = [times(), ...chart.lines.map(([, , series]) => values(series)), yesterday(chart)];
     if (!chart.plot.clientWidth) continue;
     if (chart.drawn) chart.drawn.setData(chart.data);
     else chart.drawn = new uPlot(options(chart, chart.plot), chart.data, chart.plot);
@@ -137,7 +158,7 @@ export async function load() {
   const answer = await fetch("api/v1/throttles/history").catch(() => null);
   if (!answer?.ok) return;
   const told = await answer.json();
-  Object.assign(hour, { end: Date.parse(told.end) / 1000, step: told.step || 10, values: told.values });
+  Object.assign(hour, { end: Date.parse(told.end) / 1000, step: told.step || 10, values: told.values, before: { ...told.day_before, end: Date.parse(told.day_before.end) / 1000 }, source: told.source });
   if (hour.end <= 0) hour.end = 0;
 }
 

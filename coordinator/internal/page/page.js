@@ -2,9 +2,10 @@
 
 import * as actions from "./actions.js";
 import { attention, forClient, forFailing, live, sentence, share } from "./attention.js";
-import { drawCharts, load, note, redraw } from "./charts.js";
+import { drawCharts, hour, load, note, redraw } from "./charts.js";
 import { Table, element } from "./table.js";
-import { clock, count, laneOf, many, percent, plain, rate, span, throttleOf } from "./text.js";
+import { clock, count, many, percent, plain, rate, second, span } from "./text.js";
+import { loadThrottles, ofRule } from "./throttles.js";
 import { word, words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -37,6 +38,15 @@ const tables = {
   coordinators: [new Table("coordinators", "Coordinators that edges ask", [c("coordinator"), n("edges"), c("names")], { empty: "No edge asks a coordinator." }), coordinatorRows],
   directives: [new Table("directives", "Directives in force", [c("directive"), c("effect"), n("time left"), c("operator"), c("reason"), c("actions")], { empty: "No directive is in force." }), directiveRows],
 };
+// The tables of one client, and of one original, by page; their requests come from an answer of their own.
+const requestColumns = (other) => [c("ended"), c(other), c("thumbnail"), c("outcome"), n("held")];
+const none = { empty: "None of its latest requests asked for a render." };
+const ofOne = {
+  clients: [new Table("client-originals", "Originals of the client’s latest requests for renders", [c("original"), n("requests"), n("refused"), n("failed")], { ...none, sort: 1 }),
+    new Table("client-requests", "The client’s latest requests for renders", requestColumns("original"), none)],
+  originals: [new Table("original-thumbnails", "Thumbnails of the original that were asked for lately", [c("thumbnail"), n("requests"), n("refused"), n("failed"), c("last outcome")], { ...none, sort: 1 }),
+    new Table("original-requests", "The latest requests for renders of the original", requestColumns("client"), none)],
+};
 const audit = new Table("audit", "What operators did, the latest first; since the start of this coordinator", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
 
 function clientRows(t) {
@@ -56,7 +66,8 @@ function failingRows(t) {
 }
 
 function originalRow(b) {
-  return { key: b.name + " " + (b.by ?? ""), cells: [toOriginal(plain(b.name)), throttleOf(b.by) + (laneOf(b.by) && ` (${laneOf(b.by)})`), number(b.count)] };
+  const [throttle, variant] = ofRule(b.by);
+  return { key: b.name + " " + (b.by ?? ""), cells: [toOriginal(plain(b.name)), throttle + (variant ? ` (${variant})` : ""), number(b.count)] };
 }
 
 function ruleRows(t) {
@@ -108,6 +119,34 @@ async function readAudit() {
   if (!answer?.ok) return;
   audit.show((await answer.json()).audit.map((e) => ({ key: `${e.directive.id} ${e.directive.withdrawn ?? ""}`, cells: [
     { parts: [{ text: clock(e.at) }], value: Date.parse(e.at) }, e.who, (e.directive.withdrawn ? "Ended early: " : "") + actions.effects[e.directive.kind](e.directive), e.directive.why] })));
+}
+
+const outcomeOf = (r) => r.outcome === "refused" ? `refused by ${r.throttle}` : r.outcome === "failed" ? `failed: ${r.fault} ${r.message}` : r.outcome;
+
+// summed joins requests by a name.
+function summed(requests, name, cells) {
+  return [...Map.groupBy(requests, name)].map(([key, of]) => {
+    const counted = (outcome) => number(of.filter((r) => r.outcome === outcome).length);
+    return { key, cells: [cells.link ? cells.link(key) : key, number(of.length), counted("refused"), counted("failed"), ...(cells.more ?? (() => []))(of)] };
+  });
+}
+
+// readRequests shows the latest requests of a client or an original, and reads them again every few seconds.
+let read = { key: "", at: 0 };
+async function readRequests(page, name) {
+  for (const table of Object.values(ofOne).flat()) table.root.hidden = !name;
+  const key = page + "/" + name;
+  if (!name || read.key === key && Date.now() - read.at < 4000) return;
+  read = { key, at: Date.now() };
+  const answer = await fetch(`api/v1/throttles/requests?${page === "clients" ? "client" : "original"}=${encodeURIComponent(name)}`).catch(() => null);
+  if (!answer?.ok || read.key !== key) return;
+  const requests = await answer.json();
+  const [sums, all] = ofOne[page];
+  sums.show(page === "clients" ? summed(requests.filter((r) => r.original), (r) => r.original, { link: toOriginal })
+    : summed(requests, (r) => r.thumbnail, { more: (of) => [outcomeOf(of[0])] }));
+  all.show(requests.map((r) => ({ key: [r.at, r.client, r.thumbnail].join(" "), cells: [
+    { parts: [{ text: second(r.at) }], value: Date.parse(r.at) }, page === "clients" ? toOriginal(r.original) : toClient(r.client), r.thumbnail, outcomeOf(r),
+    number(r.held_ms, r.held_ms ? span(r.held_ms) : "–")] })));
 }
 
 // versions lists the versions of the libraries and tools that renderers draw with.
@@ -190,7 +229,7 @@ function clientFacts(t, name) {
 function originalFacts(t, name) {
   const failing = t.failing.filter((f) => f.original === name);
   const faults = failing.map((f) => `${f.thumbnail || (f.page ? `page ${f.page}` : "All thumbnails")}: ${f.fault}, ${f.message} (engine ${f.engine}). ${f.failures}${f.limit ? ` of ${f.limit}` : ""} failures, the last at ${clock(f.last)}. ${f.again ? `Refused until ${clock(f.again)}.` : "The next request tries again."}`);
-  const refused = t.busiest.refused_originals.filter((b) => plain(b.name) === name).map((b) => `${throttleOf(b.by)} refused ${many(b.count, "request")} for it in the last minutes.`);
+  const refused = t.busiest.refused_originals.filter((b) => plain(b.name) === name).map((b) => `${ofRule(b.by)[0]} refused ${many(b.count, "request")} for it in the last minutes.`);
   return [...faults, ...refused, ...ofPool(t, "original:" + name), ...(faults.length || refused.length ? [] : ["It neither fails nor is refused now."])];
 }
 
@@ -231,7 +270,11 @@ function draw(t) {
   const { page, name } = route();
   if (page === "overview") drawCharts();
   for (const [table, rows] of Object.values(tables)) if (table.root.closest("[data-page]").dataset.page === page) table.show(rows(t));
-  if (page === "clients" || page === "originals") detail(t, page, name);
+  if (page === "clients" || page === "originals") {
+    detail(t, page, name);
+    readRequests(page, name);
+  }
+  $("source").textContent = hour.source === "prometheus" ? "The charts come from Prometheus. · " : "";
   $("wanted").textContent = `${many(t.renderers_wanted, "renderer")} wanted for the requests of the last minutes; ${many(live(t), "renderer takes", "renderers take")} jobs. One client counts for at most a quarter of the fleet.`;
   $("versions").textContent = versions(t.renderers);
   $("pools-more").textContent = t.pools_omitted ? `and ${count(t.pools_omitted)} more` : "";
@@ -245,6 +288,7 @@ function listen() {
   stream.addEventListener("throttles", (event) => {
     const t = JSON.parse(event.data);
     last = Date.now();
+    loadThrottles().then(glossary);
     note(t.latest);
     draw(t);
     $("link").className = "";
@@ -259,8 +303,13 @@ function watch() {
   $("link").textContent = last ? `no report since ${clock(last)}` : "no report yet";
 }
 
-for (const [table] of [...Object.values(tables), [audit]]) document.querySelector(`[data-for="${table.name}"]`).replaceWith(table.root);
-for (const [name, text] of Object.entries(words)) $("glossary").append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: text }));
+// glossary writes the help once the meanings of the throttles are there.
+function glossary() {
+  if ($("glossary").childElementCount === 2 * Object.keys(words).length) return;
+  $("glossary").replaceChildren(...Object.entries(words).flatMap(([name, text]) => [Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: text })]));
+}
+
+for (const [table] of [...Object.values(tables), [audit], ...Object.values(ofOne).flat().map((one) => [one])]) document.querySelector(`[data-for="${table.name}"]`).replaceWith(table.root);
 $("more").addEventListener("click", () => { $("attention-list").classList.add("all"); if (report) draw(report); });
 $("help").addEventListener("close", () => { if (location.hash.startsWith("#/help")) history.back(); });
 actions.onAct(readAudit);
@@ -270,5 +319,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 let width = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; redraw(); } });
 go();
-load().then(listen);
+Promise.all([load(), loadThrottles()]).then(listen);
+setInterval(() => load().then(drawCharts), 30 * 60_000); // yesterday is known for an hour to come
 setInterval(watch, 1000);

@@ -26,16 +26,14 @@ const two = (n) => String(n).padStart(2, "0");
 // minute writes the time of day.
 export const minute = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
 
+export const second = (time) => { const at = new Date(time); return `${clock(time)}:${two(at.getSeconds())}`; };
+
 // clock writes a moment: the time of today, or the date too.
 export function clock(time) {
   const at = new Date(time);
   const today = at.toDateString() === new Date().toDateString();
   return (today ? "" : at.toLocaleDateString("en", { day: "numeric", month: "short" }) + " ") + minute(at);
 }
-
-// A refusal names the class of the pool that refused, or the pool of a lane.
-export const throttleOf = (by) => ({ ip: "per-ip", original: "per-original" })[by] ?? by?.split(":")[0] ?? "";
-export const laneOf = (by) => by?.startsWith("lane:") ? by.slice("lane:".length) : "";
 
 // network returns a client's address or network; exempt clients have a mark before it.
 export const network = (client) => client.replace(/^exempt /, "");

@@ -1,4 +1,4 @@
-// The meanings of outcomes, throttles and columns.
+// The meanings of outcomes and columns, and of throttles once their table is there (throttles.js).
 
 export const words = {
   "hit": "The thumbnail was stored already.",
@@ -32,12 +32,6 @@ export const words = {
   "unavailable": "The queue failed, or an edge had no room.",
   "deadline": "The request's time was over.",
   "internal": "A defect, or a full disk: see the log.",
-  "per-ip": "One client renders more at once than throttle.per_ip allows.",
-  "per-original": "One original is rendered in more sizes at once than throttle.per_original allows.",
-  "expensive": "More originals of an expensive type are rendered at once than throttle.expensive allows.",
-  "lane": "All renderers are busy, or operators paused the lane. A client that takes most of a lane is refused by per-ip instead.",
-  "failure": "The original failed too often. The edge refuses it for a while.",
-  "local": "No coordinator answers, and the edge has reached its own limit.",
   "slots": "Renders that can run at once. The lanes expensive and bulk each use at most half of a renderer's slots.",
   "jobs queued": "Jobs of the lane that wait in NATS or are in renderers' hands.",
   "admitted": "Requests that hold a place of the lane's pool. Their job waits in the queue, runs, or is being stored.",

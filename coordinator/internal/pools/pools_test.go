@@ -41,6 +41,7 @@ func (quiet) Waited(throttle.Name, time.Duration) {}
 func (quiet) Refused(string, string)              {}
 func (quiet) Worked(string, bool, time.Duration)  {}
 func (quiet) Turned(string, throttle.Name)        {}
+func (quiet) Ended(Ended)                         {}
 
 func command(key string, anyone bool, workers, queue, timeout uint32) poolcounter.Command {
 	return poolcounter.Command{

@@ -165,6 +165,7 @@ func (t *Table) refuse(r *request, by *slot, why lease.Reason) {
 	}
 	t.countRefusal(p, why)
 	t.observer.Turned(r.flow, p.tally.class)
+	t.observeEnd(r, Ended{Refused: p.tally.class})
 	for i := range r.slots { // the refusal counts for the client and the original too
 		if other := r.slots[i].pool; other != nil && other != p {
 			t.observer.Refused(other.key, p.key)
@@ -217,6 +218,7 @@ func (t *Table) end(r *request, out lease.Outcome, payload string) {
 		return
 	}
 	p := r.thumbnail
+	t.observeEnd(r, Ended{Outcome: out, Payload: payload, Held: time.Since(r.since)})
 	t.freePlaces(r)
 	t.forget(r)
 	if p == nil {

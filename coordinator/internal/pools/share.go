@@ -78,3 +78,20 @@ func (t *Table) observeWork(r *request) {
 		}
 	}
 }
+
+// observeEnd reports the end of an edge's request. PoolCounter's clients have no name.
+func (t *Table) observeEnd(r *request, end Ended) {
+	if r.flow == "" {
+		return
+	}
+	end.Client = r.flow
+	for i := range r.slots {
+		if key := r.slots[i].key; t.throttles.OfKey(key) == throttle.PerOriginal {
+			end.Original = key
+		}
+	}
+	if r.thumbnail != nil {
+		end.Thumbnail = r.thumbnail.key
+	}
+	t.observer.Ended(end)
+}

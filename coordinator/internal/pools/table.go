@@ -59,6 +59,19 @@ type Observer interface {
 	Worked(client string, limited bool, held time.Duration)
 	// Turned reports a refused request of a client and the class of the pool that refused.
 	Turned(client string, by throttle.Name)
+	// Ended reports the end of an edge's request: a refusal, or the end of a lease.
+	Ended(Ended)
+}
+
+// Ended is a request of an edge that ended. Keys are empty for pools that the request did not ask for.
+type Ended struct {
+	Client    string
+	Original  string        // key of the original's pool
+	Thumbnail string        // key of the thumbnail's pool
+	Refused   throttle.Name // class of the pool that refused; "" after a lease
+	Outcome   lease.Outcome // of a lease
+	Payload   string        // message of a faulty lease
+	Held      time.Duration // how long the lease held its places
 }
 
 // Table holds all pools. Its methods, and the methods of its Clients and Owners, are safe for

@@ -16,8 +16,8 @@ const (
 	points = 3600 / 10 // points of an hour
 )
 
-// Series are the values of the last hour, one value every Step seconds, the latest last. A value of
-// None is a time that nobody measured: no request came.
+// Series are values of some time, one value every Step seconds, the latest last. A value of None is a
+// time that nobody measured: no request came, or nobody was there.
 type Series struct {
 	End    time.Time            `json:"end"`
 	Step   float64              `json:"step"`
@@ -43,10 +43,11 @@ type history struct {
 	end    time.Time
 	values map[string][]float64
 	length int
+	day    day
 }
 
 func newHistory() *history {
-	return &history{last: map[string]map[string]int64{}, values: map[string][]float64{}}
+	return &history{last: map[string]map[string]int64{}, values: map[string][]float64{}, day: newDay()}
 }
 
 // totalsOf returns an edge's totals by their names in history.
@@ -104,6 +105,7 @@ func (h *history) keep(now time.Time, gauges map[string]float64) {
 			h.values[name] = slices.Repeat([]float64{absent(name)}, h.length)
 		}
 	}
+	h.day.add(now, current)
 	h.length = min(h.length+1, points)
 	for name, values := range h.values {
 		value, known := current[name]
@@ -159,6 +161,14 @@ func (h *history) Latest() Point {
 		p.Values[name] = values[len(values)-1]
 	}
 	return p
+}
+
+// Before returns the minutes of yesterday that the process knows: a day before the last hour,
+// and a day before the coming hour.
+func (h *history) Before() Series {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.day.around(h.end.Add(-24 * time.Hour))
 }
 
 // Series copies the last hour.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/periodic"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const (
@@ -27,9 +28,13 @@ func (r *Reporter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/throttles", r.serveReport)
 	mux.HandleFunc("GET /api/v1/throttles/stream", r.serveStream)
-	mux.HandleFunc("GET /api/v1/throttles/history", func(w http.ResponseWriter, _ *http.Request) {
-		operators.Answer(w, r.history.Series())
+	mux.HandleFunc("GET /api/v1/throttles/history", func(w http.ResponseWriter, q *http.Request) {
+		operators.Answer(w, r.series(q.Context()))
 	})
+	mux.HandleFunc("GET /api/v1/throttles/table", func(w http.ResponseWriter, _ *http.Request) {
+		operators.Answer(w, rows())
+	})
+	mux.HandleFunc("GET /api/v1/throttles/requests", r.serveRequests)
 	return mux
 }
 
@@ -81,7 +86,40 @@ func (r *Reporter) serveStream(w http.ResponseWriter, q *http.Request) {
 	})
 }
 
-// encoded is the latest report of streams as JSON. All streams of a second share it.
+// serveRequests answers with the latest requests of ?client= or ?original=.
+func (r *Reporter) serveRequests(w http.ResponseWriter, q *http.Request) {
+	client, original := q.URL.Query().Get("client"), q.URL.Query().Get("original")
+	switch {
+	case (client == "") == (original == ""):
+		http.Error(w, "write one of ?client= and ?original=, with a name as in /api/v1/throttles", http.StatusBadRequest)
+	case client != "":
+		operators.Answer(w, r.config.Requests.OfClient(client))
+	default:
+		operators.Answer(w, r.config.Requests.OfOriginal(original))
+	}
+}
+
+// Row is a throttle as operators see it.
+type Row struct {
+	Name    throttle.Name `json:"name"`
+	Setting string        `json:"setting,omitempty"` // of its limits
+	Meaning string        `json:"meaning"`           // of a refusal
+	Remedy  string        `json:"remedy"`
+}
+
+// rows returns the throttles, in the order in which a request meets them.
+func rows() (all []Row) {
+	for _, t := range throttle.All() {
+		row := Row{Name: t.Name, Meaning: t.Meaning, Remedy: t.Remedy}
+		if t.Setting != "" {
+			row.Setting = "throttle." + t.Setting
+		}
+		all = append(all, row)
+	}
+	return all
+}
+
+// encoded is the latest event of streams, a report as JSON. All streams of a second share it.
 type encoded struct {
 	mu    sync.Mutex
 	pools int
@@ -89,7 +127,7 @@ type encoded struct {
 	text  []byte
 }
 
-// text returns a report of at most freshFor ago.
+// text returns an event of at most freshFor ago.
 func (r *Reporter) text(pools int) []byte {
 	e := &r.latest
 	e.mu.Lock()
@@ -99,14 +137,14 @@ func (r *Reporter) text(pools int) []byte {
 		if err != nil {
 			return nil
 		}
-		e.pools, e.at, e.text = pools, time.Now(), text
+		e.pools, e.at, e.text = pools, time.Now(), fmt.Appendf(nil, "event: throttles\ndata: %s\n\n", text)
 	}
 	return e.text
 }
 
-func sendEvent(w http.ResponseWriter, control *http.ResponseController, text []byte) error {
+func sendEvent(w http.ResponseWriter, control *http.ResponseController, event []byte) error {
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails for a test's recorder
-	if _, err := fmt.Fprintf(w, "event: throttles\ndata: %s\n\n", text); err != nil {
+	if _, err := w.Write(event); err != nil {
 		return err
 	}
 	return control.Flush()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 func TestPoolsWanted(t *testing.T) {
@@ -42,6 +44,37 @@ func TestAnswers(t *testing.T) {
 		var answer map[string]any
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer[key] == nil || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %v %v %s", path, err, w.Header(), w.Body)
+		}
+	}
+}
+
+// The table has every throttle; the requests are of one client or one original.
+func TestTableAndRequests(t *testing.T) {
+	get := func(path string) (int, []map[string]any) {
+		w := httptest.NewRecorder()
+		(&sources{}).reporter().Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		var answer []map[string]any
+		_ = json.Unmarshal(w.Body.Bytes(), &answer)
+		return w.Code, answer
+	}
+	_, table := get("/api/v1/throttles/table")
+	if len(table) != len(throttle.All()) || table[0]["name"] != "per-ip" || table[0]["setting"] != "throttle.per_ip" {
+		t.Errorf("%v", table)
+	}
+	for _, row := range table {
+		if row["meaning"] == "" || row["remedy"] == "" {
+			t.Errorf("%v says nothing", row)
+		}
+	}
+	if _, of := get("/api/v1/throttles/requests?client=a+b"); len(of) != 1 || of[0]["client"] != "a b" {
+		t.Errorf("%v", of)
+	}
+	if _, of := get("/api/v1/throttles/requests?original=c"); len(of) != 1 || of[0]["original"] != "c" {
+		t.Errorf("%v", of)
+	}
+	for _, query := range []string{"", "?client=a&original=b"} {
+		if status, _ := get("/api/v1/throttles/requests" + query); status != http.StatusBadRequest {
+			t.Errorf("%q: %d", query, status)
 		}
 	}
 }

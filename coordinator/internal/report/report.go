@@ -2,7 +2,9 @@
 //
 //	GET /api/v1/throttles          one report; ?pools=N sets the bound of pools, 200 by default
 //	GET /api/v1/throttles/stream   a report every second, as server-sent events
-//	GET /api/v1/throttles/history  values of the last hour
+//	GET /api/v1/throttles/history  values of the last hour, and of the hour a day before
+//	GET /api/v1/throttles/requests the latest requests of ?client= or ?original=
+//	GET /api/v1/throttles/table    the throttles with their meanings
 //
 // coordinator/PROTOCOL.md explains each field.
 package report
@@ -10,6 +12,7 @@ package report
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -21,6 +24,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/coordinator/internal/requests"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/lease"
@@ -55,7 +59,19 @@ type Demand interface{ Clients() []demand.Client }
 // Wanted estimates the right number of renderers.
 type Wanted interface{ Renderers() int }
 
-// Config holds the sources of a reporter. All are required.
+// Requests has the latest requests of each client and each original.
+type Requests interface {
+	OfClient(name string) []requests.Request
+	OfOriginal(name string) []requests.Request
+}
+
+// Past has the values of an earlier time by the names of history, such as a Prometheus server's. A value is NaN where none is known.
+type Past interface {
+	// Values returns n values of each series, one every step until end.
+	Values(ctx context.Context, end time.Time, step time.Duration, n int) (map[string][]float64, error)
+}
+
+// Config holds the sources of a reporter. All but Past are required.
 type Config struct {
 	Table      Table
 	Activity   Activity
@@ -63,6 +79,9 @@ type Config struct {
 	Directives Directives
 	Wanted     Wanted
 	Demand     Demand
+	Requests   Requests
+	Past       Past // nil: only the process remembers
+	Log        *slog.Logger
 }
 
 // Reporter makes reports, and is a part of the coordinator (service.Part).
@@ -74,6 +93,7 @@ type Reporter struct {
 	started time.Time
 	streams *semaphore.Weighted
 	latest  encoded
+	past    past
 	stopped context.Context //nolint:containedctx // its end is the reporter's
 	stop    context.CancelFunc
 }

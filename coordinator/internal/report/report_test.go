@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/coordinator/internal/requests"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -31,6 +33,7 @@ type sources struct {
 	classes    map[class]pools.Class
 	renderers  []renderjob.Heartbeat
 	directives []directive.Directive
+	past       Past
 }
 
 func (s *sources) View(most int) pools.View {
@@ -53,7 +56,17 @@ func (s *sources) Clients() []demand.Client {
 	return []demand.Client{}
 }
 
-func (s *sources) reporter() *Reporter              { return New(Config{s, s, s, s, s, s}) }
+func (s *sources) OfClient(name string) []requests.Request {
+	return []requests.Request{{Client: name}}
+}
+
+func (s *sources) OfOriginal(name string) []requests.Request {
+	return []requests.Request{{Original: name}}
+}
+
+func (s *sources) reporter() *Reporter {
+	return New(Config{s, s, s, s, s, s, s, s.past, slog.New(slog.DiscardHandler)})
+}
 func (s *sources) addEdge(name string, st any)      { s.addOwner(name, st, true) }
 func (s *sources) addDisconnected(n string, st any) { s.addOwner(n, st, false) }
 

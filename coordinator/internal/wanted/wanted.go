@@ -58,6 +58,7 @@ type Estimator struct {
 	recent           []answer // estimates with the reserve, falling
 	clients          []demand.Load
 	total            float64 // slots that all the offered work fills
+	offered, excess  float64 // slot seconds so far: of all the offered work, and of single clients beyond their fair share
 	renderers        int
 }
 
@@ -95,16 +96,19 @@ func (e *Estimator) Note(now time.Time, s Sample) {
 	if e.granted > leastRate && s.Busy > 0 && s.Renderers > 0 { // otherwise renders have stopped, and the service time stays
 		e.service = e.busy / e.granted
 	}
-	e.keep(now, s.Renderers)
+	e.keep(now, took, s.Renderers)
 }
 
 // keep computes the estimate. The means started at zero, and keep corrects them for that. In the first
 // minute the estimate is at least the number of living renderers.
-func (e *Estimator) keep(now time.Time, living int) {
+func (e *Estimator) keep(now time.Time, took float64, living int) {
 	known := 1 - math.Exp(-now.Sub(e.first).Seconds()/smooth.Seconds())
 	fair := FairShare * Target * max(float64(e.last.Slots), e.slots, 1)
 	e.total = (e.granted + e.refused) / known * e.service
-	exact := (e.total - e.beyond(fair, known)) / (Target * max(e.slots, 1))
+	beyond := e.beyond(fair, known)
+	e.offered += e.total * took
+	e.excess += beyond * took
+	exact := (e.total - beyond) / (Target * max(e.slots, 1))
 	if now.Sub(e.first) < smooth {
 		exact = max(exact, float64(living)/reserve)
 		e.renderers = max(e.renderers, living)
@@ -126,6 +130,14 @@ func (e *Estimator) beyond(fair, known float64) (beyond float64) {
 		beyond += max(0, c.Work*e.granted/known*e.service+c.Refused*e.service-fair)
 	}
 	return min(beyond, e.total)
+}
+
+// Offered returns the work that was offered so far, in slot seconds, and its part that single clients
+// offered beyond their fair share.
+func (e *Estimator) Offered() (all, beyond float64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.offered, e.excess
 }
 
 // Renderers returns the right number of renderers; 1 without samples.

@@ -152,6 +152,7 @@ func TestNoRendererLives(t *testing.T) {
 // One client that hammers is no reason to add renderers, with little other load or none. The same load
 // of many clients is a reason, and the load of a client that per-ip does not limit is one too.
 func TestOneClientIsNoReason(t *testing.T) {
+	beyond := 0.0 // the share of the last run
 	run := func(clients []demand.Load) int {
 		e := New()
 		s := Sample{Slots: 2, Renderers: 1, Busy: 2, Clients: clients}
@@ -160,10 +161,12 @@ func TestOneClientIsNoReason(t *testing.T) {
 			s.Granted += 10
 			s.Refused += 40
 		}
+		all, of := e.Offered()
+		beyond = of / all
 		return e.Renderers()
 	}
-	if n := run([]demand.Load{{Work: 1, Refused: 40}}); n != 1 {
-		t.Errorf("%d renderers for one client", n)
+	if n := run([]demand.Load{{Work: 1, Refused: 40}}); n != 1 || beyond < .95 || beyond >= 1 {
+		t.Errorf("%d renderers for one client, a share of %.2f beyond its own", n, beyond)
 	}
 	if n := run([]demand.Load{{Work: 0.8, Refused: 40}, {Work: 0.2}}); n != 1 {
 		t.Errorf("%d renderers for one client and another", n)
@@ -175,7 +178,7 @@ func TestOneClientIsNoReason(t *testing.T) {
 	for range 50 {
 		many = append(many, demand.Load{Work: 0.02, Refused: 0.8})
 	}
-	if n := run(many); n != 8 {
-		t.Errorf("%d renderers for many clients", n)
+	if n := run(many); n != 8 || beyond != 0 {
+		t.Errorf("%d renderers for many clients, a share of %.2f beyond their own", n, beyond)
 	}
 }

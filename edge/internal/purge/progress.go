@@ -32,6 +32,13 @@ func (p *progress) change(change func(*Report)) {
 	p.tell(p.report)
 }
 
+// deleted returns the number of deleted thumbnails.
+func (p *progress) deleted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.report.Deleted
+}
+
 // miss adds a line to Missed. The next change passes it to tell.
 func (p *progress) miss(format string, args ...any) {
 	p.mu.Lock()

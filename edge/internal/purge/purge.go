@@ -8,6 +8,7 @@ package purge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -42,6 +43,11 @@ type Thumbnails interface {
 	Delete(ctx context.Context, at thumbnail.Location) error
 }
 
+// Originals is the store of originals.
+type Originals interface {
+	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
+}
+
 // Failures is the failure memory.
 type Failures interface {
 	// Clear forgets the failures of an original, and returns the number of deleted counters.
@@ -63,6 +69,7 @@ type Renderers interface {
 // Config has the settings and the collaborators of a purger.
 type Config struct {
 	Thumbnails Thumbnails
+	Originals  Originals
 	Grammar    Grammar
 	Failures   Failures
 	Conn       *nats.Conn
@@ -110,6 +117,7 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 	p.clearFailures(ctx, places.Originals, done)
 	p.askEdgesAgain(ctx, places.Originals, done)
 	p.cdn.purge(ctx, places.XKeys, urls, done)
+	p.noteAbsence(ctx, places.Originals, done)
 	report := done.end()
 	p.log(ctx, report)
 	return report
@@ -190,6 +198,20 @@ func (p *Purger) clearFailures(ctx context.Context, originals []thumbnail.Locati
 			done.miss("failure memory: %v", err)
 		}
 	}
+}
+
+// noteAbsence notes that a purge without thumbnails was of a name that no original has: it is probably
+// misspelt.
+func (p *Purger) noteAbsence(ctx context.Context, originals []thumbnail.Location, done *progress) {
+	if done.deleted() > 0 {
+		return
+	}
+	for _, at := range originals {
+		if _, err := p.config.Originals.Head(ctx, at); !errors.Is(err, objectstore.ErrNotFound) {
+			return // it exists, or the store does not answer
+		}
+	}
+	done.change(func(r *Report) { r.Absent = true })
 }
 
 // askEdgesAgain asks edges to forget thumbnails that they read before the store was empty. An edge

@@ -72,6 +72,10 @@ func (s *site) Delete(_ context.Context, at thumbnail.Location) error {
 	return s.refuses["delete "+at.Path]
 }
 
+func (s *site) Head(_ context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	return objectstore.Info{}, s.refuses["head "+at.Path]
+}
+
 func (s *site) Clear(_ context.Context, original string) (int, error) {
 	s.say("clear failures of %s", original)
 	return 1, s.refuses["clear"]
@@ -116,7 +120,7 @@ func (s *site) purger(at settings.Purge, log *bytes.Buffer) *Purger {
 	if len(s.rounds) == 0 {
 		s.rounds = []round{{live: []string{"edge"}}}
 	}
-	p := New(Config{Thumbnails: s, Grammar: s, Failures: s, Edges: s, Renderers: s, CDN: at, Log: slog.New(slog.NewTextHandler(log, nil))})
+	p := New(Config{Thumbnails: s, Originals: s, Grammar: s, Failures: s, Edges: s, Renderers: s, CDN: at, Log: slog.New(slog.NewTextHandler(log, nil))})
 	p.listeners, p.cdn.client.Transport = s, s
 	return p
 }
@@ -152,6 +156,25 @@ func TestTheOrderOfAPurge(t *testing.T) {
 	}
 	if got.Deleted != 1 || got.CDN != 3 || !slices.Equal(got.Edges, []string{"edge"}) || len(got.Missed) > 0 {
 		t.Errorf("reports %+v", got)
+	}
+}
+
+// A purge says that no original has the name only if there was nothing to purge and the store says so.
+func TestAPurgeOfNoOriginal(t *testing.T) {
+	for name, c := range map[string]struct {
+		stored []string
+		head   error
+		absent bool
+	}{
+		"no original":                  {nil, objectstore.ErrNotFound, true},
+		"an original was just deleted": {[]string{"a.jpg/100"}, objectstore.ErrNotFound, false},
+		"no thumbnails yet":            {nil, nil, false},
+		"the store fails":              {nil, errors.New("the store is away"), false},
+	} {
+		s := &site{stored: c.stored, refuses: map[string]error{"head a.jpg": c.head}}
+		if got := s.purge(t, settings.Purge{}); got.Absent != c.absent || len(got.Missed) > 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

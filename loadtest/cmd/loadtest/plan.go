@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,6 +105,7 @@ type planning struct {
 	cmd             *cobra.Command
 	p               plan.Profile
 	rows            []row
+	needs           int // the first so many rows are needs; the others are ideas
 }
 
 // row is a line of the answer.
@@ -118,6 +120,28 @@ type row struct {
 	Slots     int        `json:"slots"`
 	Memory    float64    `json:"memory_bytes,omitempty"`
 	Note      string     `json:"note,omitempty"`
+	// Overloaded are the resources that the line needs more of than there is: it cannot work.
+	Overloaded []plan.Resource `json:"overloaded,omitempty"`
+}
+
+// err returns an error if the line cannot work.
+func (r row) err() error {
+	if err := plan.Check(r.Overloaded); err != nil {
+		return fmt.Errorf("%s: %w", r.What, err)
+	}
+	return nil
+}
+
+// remark returns the note, and says whether the line cannot work.
+func (r row) remark() string {
+	if len(r.Overloaded) == 0 {
+		return r.Note
+	}
+	text := "CANNOT WORK:"
+	for _, used := range r.Overloaded {
+		text += fmt.Sprintf(" %.0f %% of %s;", 100*used.Use, used.Name)
+	}
+	return text + " " + r.Note
 }
 
 // add adds a line for renderers with the given number of slots each.
@@ -176,6 +200,12 @@ func (p *planning) answerAll() (err error) {
 	if err != nil {
 		return err
 	}
+	if p.p.Beyond >= leastBeyond {
+		note := fmt.Sprintf("single clients asked for %.0f %% of the renders' time beyond a quarter of the fleet: block or limit them before you add renderers", 100*p.p.Beyond)
+		if _, err := p.answer("without single clients beyond their share", p.p.Scaled(1-p.p.Beyond, 1), plan.Scenario{}, note); err != nil {
+			return err
+		}
+	}
 	for _, s := range []struct {
 		what     string
 		profile  plan.Profile
@@ -189,22 +219,50 @@ func (p *planning) answerAll() (err error) {
 			return err
 		}
 	}
+	p.needs = len(p.rows)
 	if err := p.savings(today); err != nil {
 		return err
 	}
 	return p.write(today)
 }
 
+// leastBeyond is the share of single clients from which a plan says the number without them.
+const leastBeyond = .02
+
 // answer computes one line.
 func (p *planning) answer(what string, profile plan.Profile, s plan.Scenario, note string) (plan.Result, error) {
 	r, err := plan.Renderers(profile, p.subject.cluster(), s, p.subject.target, func(r plan.Result) {
-		p.cmd.PrintErrf("%s: try %d renderers\n", what, r.Renderers)
+		p.cmd.PrintErrf("%s: simulated %s\n", what, numbered(r.Renderers))
 	})
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", what, err)
 	}
 	p.add(what, r, profile.Slots, note)
+	for _, used := range plan.Binds(profile, p.machine, s.Left(r.Renderers)) {
+		if used.Use > 1 {
+			last := &p.rows[len(p.rows)-1]
+			last.Overloaded = append(last.Overloaded, used)
+		}
+	}
 	return r, nil
+}
+
+// overloaded returns an error for each need that cannot work.
+func (p *planning) overloaded() (wrong []error) {
+	for _, r := range p.rows[:p.needs] {
+		if err := r.err(); err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	return wrong
+}
+
+// numbered writes a number of renderers.
+func numbered(n int) string {
+	if n == 1 {
+		return "1 renderer"
+	}
+	return fmt.Sprint(n, " renderers")
 }
 
 // savings adds lines for changes to today's cluster.
@@ -232,19 +290,19 @@ func (p *planning) write(today plan.Result) error {
 		}
 	}
 	if p.asJSON {
-		return errors.Join(json.NewEncoder(out).Encode(map[string]any{"answers": p.rows, "resources": binds}), plan.Check(binds))
+		return errors.Join(json.NewEncoder(out).Encode(map[string]any{"answers": p.rows, "resources": binds}), errors.Join(p.overloaded()...))
 	}
 	mean, variation := p.p.Moments()
 	_, _ = fmt.Fprintf(out, "%s\n\n", p.asked())
 	first := queueing.SlotsFor(p.p.Rate(), mean, variation, p.subject.target.Wait, p.subject.target.Share)
-	_, _ = fmt.Fprintf(out, "first answer, by a closed form: %d slots, %d renderers\n\n", first, (first+p.p.Slots-1)/p.p.Slots)
+	_, _ = fmt.Fprintf(out, "first answer, by a closed form: %d slots, %s\n\n", first, numbered((first+p.p.Slots-1)/p.p.Slots))
 	p.table(out)
-	_, _ = fmt.Fprintf(out, "\nwith %d renderers, the first bottlenecks are: ", today.Renderers)
+	_, _ = fmt.Fprintf(out, "\nwith %s, the first bottlenecks are: ", numbered(today.Renderers))
 	for i, r := range binds {
 		_, _ = fmt.Fprintf(out, "%s%s %.0f %%", map[bool]string{true: "", false: ", "}[i == 0], r.Name, 100*r.Use)
 	}
 	_, err := fmt.Fprintln(out)
-	return errors.Join(err, plan.Check(binds))
+	return errors.Join(err, errors.Join(p.overloaded()...))
 }
 
 // asked says what is planned for.
@@ -254,8 +312,12 @@ func (p *planning) asked() string {
 	if p.subject.prometheus != "" {
 		from = fmt.Sprintf("the last %v", p.subject.window)
 	}
-	return fmt.Sprintf("%.1f renders a second are asked for (%s), %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused",
-		p.p.Rate(), from, 1000*mean, variation, 100*p.subject.target.Share, p.subject.wait, 100*p.subject.target.Refused)
+	with := ""
+	if p.p.Beyond >= leastBeyond {
+		with = fmt.Sprintf(", %.0f %% of them by single clients beyond a quarter of the fleet", 100*p.p.Beyond)
+	}
+	return fmt.Sprintf("%.1f renders a second are asked for%s (%s), %.0f ms a render in the mean (squared coefficient of variation %.1f); target: %.0f %% wait at most %v, at most %.2f %% refused",
+		p.p.Rate(), with, from, 1000*mean, variation, 100*p.subject.target.Share, p.subject.wait, 100*p.subject.target.Refused)
 }
 
 func (p *planning) table(out io.Writer) {
@@ -266,7 +328,7 @@ func (p *planning) table(out io.Writer) {
 		if r.Memory > 0 {
 			memory = fmt.Sprintf("%.0f GB", r.Memory/1e9)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%.0f %%\t%.0f\t%.0f\t%s\t%s\t%s\n", r.What, r.Renderers, r.Slots, memory, 100*r.Use, 1000*r.P50, 1000*r.P95, percent(r.Late), percent(r.Refused), r.Note)
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%.0f %%\t%.0f\t%.0f\t%s\t%s\t%s\n", r.What, r.Renderers, r.Slots, memory, 100*r.Use, 1000*r.P50, 1000*r.P95, percent(r.Late), percent(r.Refused), r.remark())
 	}
 	_ = w.Flush()
 }
@@ -299,21 +361,15 @@ func (p *planning) page(out io.Writer, today plan.Result, binds []plan.Resource)
 	if err != nil {
 		return err
 	}
-	return t.Execute(out, map[string]any{"Asked": p.asked(), "Rows": p.rows, "Today": today.Renderers, "Binds": binds, "Plots": []template.HTML{
-		plot.Plot{Title: "Requests that wait longer than the target, or are refused", X: "renderers", Y: "%", Lines: []plot.Line{late, refused}}.SVG(),
-		plot.Plot{Title: "Wait", X: "renderers", Y: "ms", Lines: []plot.Line{waits}}.SVG(),
-		plot.Plot{Title: fmt.Sprintf("Wait with %d renderers", today.Renderers), X: "% of today's requests", Y: "ms", Lines: []plot.Line{more}}.SVG(),
+	return t.Execute(out, map[string]any{"CSS": template.CSS(plot.CSS), "Asked": p.asked(), "Rows": p.rows, "Wrong": p.overloaded(), "Binds": binds, "Plots": []template.HTML{
+		plot.Plot{Title: "Requests that wait longer than the target, or are refused", X: "renderers", Whole: true, Y: "%", Lines: []plot.Line{late, refused}}.HTML(),
+		plot.Plot{Title: "Wait of all but 5 % of requests", X: "renderers", Whole: true, Y: "ms", Lines: []plot.Line{waits}}.HTML(),
+		plot.Plot{Title: fmt.Sprintf("Wait of all but 5 %% of requests, with %s", numbered(today.Renderers)), X: "% of today's requests", Y: "ms", Lines: []plot.Line{more}}.HTML(),
 	}})
 }
 
-const planPage = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Capacity plan</title>
-<style>:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem } svg { width: 100%; height: auto } td, th { text-align: left; padding: .2rem .8rem .2rem 0 } .wide { overflow-x: auto } .bad { color: light-dark(#b3261e, #ff8a80); font-weight: 600 }</style></head>
-<body><h1>Capacity plan</h1><p>{{.Asked}}.</p>
-<div class="wide"><table><tr><th></th><th>renderers</th><th>slots</th><th>busy</th><th>p50 ms</th><th>p95 ms</th><th>wait longer</th><th>refused</th><th>note</th></tr>
-{{range .Rows}}<tr><th scope="row">{{.What}}</th><td>{{.Renderers}}</td><td>{{.Slots}}</td><td>{{busy .Use}}</td><td>{{ms .P50}}</td><td>{{ms .P95}}</td><td>{{share .Late}}</td><td>{{share .Refused}}</td><td>{{.Note}}</td></tr>{{end}}</table></div>
-<p>With {{.Today}} renderers, what binds first:</p><ul>{{range .Binds}}<li{{if .Remedy}} class="bad"{{end}}>{{.Name}} {{busy .Use}}{{with .Remedy}}: the plan cannot work; {{.}}{{end}}</li>{{end}}</ul>
-{{range .Plots}}<figure>{{.}}</figure>{{end}}</body></html>
-`
+//go:embed plan.html
+var planPage string
 
 func simulateCommand() *cobra.Command {
 	var s subject

@@ -95,7 +95,7 @@ func (r *runFlags) sendLoad(cmd *cobra.Command) (err error) {
 		return err
 	}
 	asked := map[string]string{}
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { asked[f.Name] = f.Value.String() })
+	cmd.Flags().Visit(func(f *pflag.Flag) { asked[f.Name] = f.Value.String() })
 	return r.write(cmd.OutOrStdout(), report.Report{Title: r.title, Asked: asked, Record: record})
 }
 

@@ -60,7 +60,10 @@ func (s *sleeper) since(began time.Time) (from, to []float64) {
 }
 
 // imagined is a store that has every original and no thumbnail.
-type imagined struct{ jpeg, tiff []byte }
+type imagined struct {
+	jpeg, tiff []byte
+	write      time.Duration // time of a write
+}
 
 // content is an object's bytes.
 type content struct{ io.ReadSeeker }
@@ -86,8 +89,11 @@ func (i imagined) Open(ctx context.Context, at thumbnail.Location) (objectstore.
 	return content{bytes.NewReader(i.body(at))}, info, err
 }
 
-func (imagined) Put(context.Context, thumbnail.Location, []byte, objectstore.Meta) error { return nil }
-func (imagined) Delete(context.Context, thumbnail.Location) error                        { return nil }
+func (i imagined) Put(context.Context, thumbnail.Location, []byte, objectstore.Meta) error {
+	time.Sleep(i.write) // the imagined time
+	return nil
+}
+func (imagined) Delete(context.Context, thumbnail.Location) error { return nil }
 func (imagined) List(context.Context, thumbnail.Location, string) ([]thumbnail.Location, error) {
 	return nil, nil
 }

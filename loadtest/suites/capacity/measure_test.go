@@ -15,6 +15,7 @@ import (
 // measured has the cluster's times besides the sleeps, in seconds.
 type measured struct {
 	lanes map[renderjob.Lane]overhead
+	store float64 // of a write, besides the way of a message
 	turn  float64 // of a slot from one render to the next while a request waits; differs between runs
 }
 
@@ -33,7 +34,7 @@ const storing = .001
 func (m measured) with(requests []simulator.Request) (all []simulator.Request) {
 	for _, q := range requests {
 		o := m.lanes[q.Lane]
-		q.Fetch, q.Store, q.Render = o.hop/2, storing, q.Render+o.render+m.turn
+		q.Fetch, q.Store, q.Render = o.hop/2, storing+m.store, q.Render+o.render+m.turn
 		all = append(all, q)
 	}
 	return all
@@ -49,7 +50,7 @@ func (m measured) log(t *testing.T) {
 // measure requests the thumbnails of each lane one after the other.
 func (r *rig) measure(t *testing.T) measured {
 	t.Helper()
-	m := measured{lanes: map[renderjob.Lane]overhead{}}
+	m := measured{lanes: map[renderjob.Lane]overhead{}, store: r.setting.store.Seconds()}
 	for _, lane := range []renderjob.Lane{renderjob.LaneStandard, renderjob.LaneExpensive} {
 		m.lanes[lane] = r.overhead(t, lane)
 	}
@@ -62,7 +63,7 @@ func (r *rig) overhead(t *testing.T, lane renderjob.Lane) overhead {
 	for range 100 {
 		q := simulator.Request{Lane: lane, Render: .02}
 		r.asked++
-		a := r.ask(r.asked, q, time.Now())
+		a := r.ask(r.asked, oneOfMany(r.asked), q, time.Now())
 		if a.status != http.StatusOK || a.render == 0 {
 			t.Fatalf("%+v", a)
 		}

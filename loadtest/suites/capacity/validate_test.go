@@ -26,10 +26,14 @@ func (r result) quantile(q float64) float64 {
 	return r.waits[min(int(q*float64(len(r.waits))), len(r.waits)-1)]
 }
 
-func (s setting) simulate(t *testing.T, requests []simulator.Request) (r result) {
+// simulate returns the waits and refusals of all but the abusive client.
+func (s setting) simulate(t *testing.T, l load) (r result) {
 	t.Helper()
 	refused := 0
-	s.simulated(t, requests, func(d simulator.Done) {
+	s.simulated(t, l.requests, func(d simulator.Done) {
+		if l.abuse[d.Request.At] {
+			return
+		}
 		if d.Outcome == simulator.Answered {
 			r.waits = append(r.waits, d.Waited)
 		} else {
@@ -37,7 +41,7 @@ func (s setting) simulate(t *testing.T, requests []simulator.Request) (r result)
 		}
 	})
 	slices.Sort(r.waits)
-	r.refused = float64(refused) / float64(len(requests))
+	r.refused = float64(refused) / float64(max(refused+len(r.waits), 1))
 	return r
 }
 
@@ -50,32 +54,38 @@ func (s setting) simulated(t *testing.T, requests []simulator.Request, emit func
 	sim.Run(slices.Values(requests))
 }
 
-// compare sends the load to the cluster, and records the durations in requests and the turn of a
-// slot in m.
-func (r *rig) compare(t *testing.T, requests []simulator.Request, m *measured) (got result) {
+// compare sends the load to the cluster. It records the durations and the turn of a slot in m, and returns
+// the requests as recorded, without those that per-ip refused.
+func (r *rig) compare(t *testing.T, l load, m *measured) (got result, recorded load) {
 	t.Helper()
-	answers, began := r.send(requests)
+	answers, began := r.send(l)
 	refused := 0
-	recorded := m.with(requests)
-	for i, a := range answers {
-		switch a.status {
-		case http.StatusOK:
-			got.waits = append(got.waits, a.took-a.render-m.lanes[requests[i].Lane].hop)
-			recorded[i].Render = a.render
-		case http.StatusServiceUnavailable:
+	recorded.abuse = l.abuse
+	var kept []answer
+	for i, q := range m.with(l.requests) {
+		a := answers[i]
+		switch {
+		case l.abuse[q.At] && a.status != http.StatusOK:
+			continue
+		case a.status == http.StatusOK:
+			q.Render = a.render
+		case a.status == http.StatusServiceUnavailable:
 			refused++
 		default:
 			got.failed++
 		}
+		if a.status == http.StatusOK && !l.abuse[q.At] {
+			got.waits = append(got.waits, a.took-a.render-m.lanes[q.Lane].hop)
+		}
+		recorded.requests, kept = append(recorded.requests, q), append(kept, a)
 	}
 	slices.Sort(got.waits)
-	got.refused = float64(refused) / float64(len(requests))
-	m.turn = r.turn(t, recorded, answers, began)
-	for i := range recorded {
-		recorded[i].Render += m.turn
+	got.refused = float64(refused) / float64(max(refused+got.failed+len(got.waits), 1))
+	m.turn = r.turn(t, recorded.requests, kept, began)
+	for i := range recorded.requests {
+		recorded.requests[i].Render += m.turn
 	}
-	copy(requests, recorded)
-	return got
+	return got, recorded
 }
 
 // near is the bound: a tenth or ten milliseconds; for refusals a tenth or half a percent.
@@ -148,20 +158,19 @@ func (s setting) once(t *testing.T, seed uint64, row func(...any), last bool) (o
 	r := s.start(t)
 	w := watch(t)
 	m := r.measure(t)
-	requests := s.load(seed, s.seconds)
-	got := r.compare(t, requests, &m)
+	got, recorded := r.compare(t, s.load(seed, s.seconds), &m)
 	if what, much := w.disturbed(t); t.Failed() || much && !last {
 		return false, what
 	}
 	line := func(what string, r result, ok string) {
 		row("", "", "", "", "", "", what, ms(r.quantile(.5)), ms(r.quantile(.95)), fmt.Sprintf("%.2f %%", 100*r.refused), ok)
 	}
-	row(s.name, s.renderers, s.slots, s.mix.name, s.use, len(requests), "cluster", ms(got.quantile(.5)), ms(got.quantile(.95)), fmt.Sprintf("%.2f %%", 100*got.refused), "")
-	planned := s.simulate(t, requests)
+	row(s.name, s.renderers, s.slots, s.mix.name, s.use, len(recorded.requests), "cluster", ms(got.quantile(.5)), ms(got.quantile(.95)), fmt.Sprintf("%.2f %%", 100*got.refused), "")
+	planned := s.simulate(t, recorded)
 	ok = planned.near(got)
 	line("planned, same requests", planned, yes(ok))
 	if s.independent {
-		other := s.simulate(t, m.with(s.load(seed+1000, 100*s.seconds)))
+		other := s.simulate(t, load{requests: m.with(s.load(seed+1000, 100*s.seconds).requests)})
 		line("planned, independent", other, yes(other.near(got)))
 		ok = ok && other.near(got)
 	}

@@ -182,7 +182,7 @@ func (c *Cluster) AddCoordinator() *coordinator.Coordinator {
 	c.t.Helper()
 	table := prometheus.NewRegistry()
 	c.tables = append(c.tables, table)
-	co, err := coordinator.New(coordinator.Config{Settings: c.Settings.Coordinator, Log: c.Log, Metrics: table})
+	co, err := coordinator.New(coordinator.Config{Settings: c.Settings.Coordinator, Prometheus: c.Settings.Prometheus, Log: c.Log, Metrics: table})
 	c.must(err)
 	c.startPart(co)
 	c.Coordinators = append(c.Coordinators, co)

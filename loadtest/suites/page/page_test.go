@@ -243,6 +243,15 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("table[data-table=clients]", greedy)
 	b.visit("clients/" + greedy)
 	b.sees("[data-page=clients] .detail", "of the renderers’ time")
+	b.sees("table[data-table=client-requests]", "refused by per-ip")
+	b.sees("table[data-table=client-requests]", "stored")
+	b.click("table[data-table=client-originals] tbody a")
+	b.sees("[data-page=originals] .detail", "photo")
+	b.sees("table[data-table=original-thumbnails]", "/photo")
+	b.sees("table[data-table=original-requests]", greedy)
+	b.visit("originals/bad.jpg")
+	b.sees("[data-page=originals] .detail", "undecodable")
+	b.sees("table[data-table=original-requests]", "failed: undecodable")
 	b.visit("originals")
 	b.sees("table[data-table=failing]", "undecodable")
 	b.visit("throttles")
@@ -259,6 +268,73 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.blocksAnAddress(c)
 	b.changesALimit()
 	b.forgetsAFailure()
+}
+
+// A client hammers one machine with the usual limits: one renderer with two slots, whose lane has fewer
+// places than per-ip allows. No renderer is wanted for it, the first line names the client, its share and
+// the button, and after one click others wait no more.
+func TestOneClientHammers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the test needs a browser, which is too slow for -short")
+	}
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) { s.Renderer.Slots = 2 }})
+	body, err := samples.JPEG(samples.Landscape(1200, 800))
+	c.Original("photo.jpg", body, err)
+	c.Original("other.jpg", body, err)
+	address := serve(t, c.Coordinators[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	t.Cleanup(func() { cancel(); group.Wait() })
+	most := 0
+	group.Go(func() {
+		n := 0
+		periodic.Do(ctx, time.Second/40, func(ctx context.Context) {
+			n++
+			c.Go(ctx, c.Edges[0], fmt.Sprintf("/unsafe/%dx%d/photo.jpg", 200+n%800, 100+n/800), greedy)
+		})
+	})
+	n := 0
+	waits := func() bool { // one more client, whose wait for a place is short
+		n++
+		answer := c.Get(ctx, c.Edges[0], fmt.Sprintf("/unsafe/%dx/other.jpg", 100+n), fmt.Sprintf("198.51.100.%d", n%250))
+		var wait float64
+		if at := strings.Index(answer.Header.Get("Server-Timing"), "admit;dur="); answer.Status != http.StatusOK || at < 0 {
+			return true
+		} else if _, err := fmt.Sscanf(answer.Header.Get("Server-Timing")[at:], "admit;dur=%f", &wait); err != nil {
+			t.Errorf("%s: %v", answer.Header.Get("Server-Timing"), err)
+		}
+		most = max(most, c.Throttles().Wanted)
+		return wait >= 100
+	}
+	b := open(t, address, 1400, 900)
+	const first = "#attention-list li:first-child"
+	says := eventually.Succeeds(t, time.Minute, "the first line names the client and its share", func() error {
+		waits()
+		if said := js[string](b, "document.querySelector('"+first+"')?.innerText ?? ''"); !strings.Contains(said, greedy+" has ") || !strings.Contains(said, "of all refusals") {
+			return fmt.Errorf("it says %q", said)
+		}
+		return nil
+	})
+	if !says {
+		t.FailNow()
+	}
+	b.click(first + " button[aria-label='Block " + greedy + "']")
+	b.enter("#token input", secret)
+	b.click("#token .go")
+	b.enter("#act input[name=who]", "Ann")
+	b.click("#act .go") // the page proposes the reason
+	b.sees("#said", "Done.")
+	b.blocked(c, true)
+	quick := 0
+	eventually.Holds(t, time.Minute, "ten others in turn are served without a wait", func() bool {
+		if quick++; waits() {
+			quick = 0
+		}
+		return quick >= 10
+	})
+	if most < 1 || most > 2 {
+		t.Errorf("%d renderers were wanted", most)
+	}
 }
 
 // blocksAnAddress goes through the dialogs, a wrong token included. Undo and the audit list follow.
@@ -296,7 +372,7 @@ func (b *browser) blocksAnAddress(c *cluster.Cluster) {
 func (b *browser) blocked(c *cluster.Cluster, is bool) {
 	b.t.Helper()
 	cluster.Eventually(b.t, fmt.Sprint("it is kept out: ", is), func() bool {
-		return (c.Get(b.t.Context(), c.Edges[1], "/unsafe/100x/photo0.jpg", greedy).Status == http.StatusForbidden) == is
+		return (c.Get(b.t.Context(), c.Edges[len(c.Edges)-1], "/unsafe/100x/photo0.jpg", greedy).Status == http.StatusForbidden) == is
 	})
 }
 
@@ -328,9 +404,9 @@ func (b *browser) forgetsAFailure() {
 //go:embed testdata/axe.min.js
 var axe string
 
-// pages are all pages of the operators' page.
+// pages are all pages of the operators' page, and one of a client and of an original.
 func pages() []string {
-	return []string{"", "clients", "originals", "throttles", "lanes", "renderers", "coordinators", "edges", "actions"}
+	return []string{"", "clients", "clients/" + greedy, "originals", "originals/bad.jpg", "throttles", "lanes", "renderers", "coordinators", "edges", "actions"}
 }
 
 // accessible runs the rules of axe-core on the page as it is.

@@ -23,11 +23,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/loadtest/tool/plan"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -144,13 +146,12 @@ func plansFrom(t *testing.T, address string) {
 }
 
 // startPrometheus starts a Prometheus that scrapes targets every second.
-func startPrometheus(t *testing.T, targets []string) (address string) {
+func startPrometheus(t *testing.T, address string, targets []string) {
 	dir := t.TempDir()
 	config := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: thumbmill\n  static_configs:\n  - targets: [%s]\n", strings.Join(targets, ", "))
 	if err := os.WriteFile(dir+"/prometheus.yml", []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address = servers.FreeAddress(t)
 	cmd := exec.Command("prometheus", "--config.file="+dir+"/prometheus.yml", "--storage.tsdb.path="+dir+"/data", "--web.listen-address="+address, "--log.level=error")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -160,7 +161,29 @@ func startPrometheus(t *testing.T, targets []string) (address string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	return "http://" + address
+}
+
+// historyOf waits until a coordinator's charts come from Prometheus, with values of rates, of gauges and of
+// percentiles.
+func historyOf(t *testing.T, co *coordinator.Coordinator) {
+	t.Helper()
+	eventually.Succeeds(t, time.Minute, "the charts come from Prometheus", func() error {
+		w := httptest.NewRecorder()
+		co.API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, operators.ThrottlesHistory, nil))
+		var h struct {
+			Source string
+			Values map[string][]float64
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &h); err != nil || h.Source != "prometheus" {
+			return fmt.Errorf("%q %w", h.Source, err)
+		}
+		for _, name := range []string{"request rendered", "refuse per-ip", "p95 rendered", "slots", "live", "wanted"} {
+			if values := h.Values[name]; len(values) != 360 || slices.Max(values) <= 0 {
+				return fmt.Errorf("%s: %v", name, values)
+			}
+		}
+		return nil
+	})
 }
 
 // ask returns the values of a query, except NaN.
@@ -205,7 +228,10 @@ func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 	if out, err := exec.Command("promtool", "check", "config", "--syntax-only", deploy+"prometheus/prometheus.yml").CombinedOutput(); err != nil {
 		t.Errorf("%s", out)
 	}
+	free := servers.FreeAddress(t)
+	address := "http://" + free
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
+		s.Prometheus.URL = address
 		s.Throttle.PerIP = settings.Pool{Workers: 1, MaxQueue: 1, Timeout: time.Second}
 	}})
 	body, err := samples.JPEG(samples.Landscape(900, 600))
@@ -218,7 +244,7 @@ func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 		defer server.Close()
 		targets = append(targets, strings.TrimPrefix(server.URL, "http://"))
 	}
-	address := startPrometheus(t, targets)
+	startPrometheus(t, free, targets)
 	missing := append(append(dashboards(t), alerts(t)...), autoscalers(t)...)
 	t.Logf("%d queries", len(missing))
 	n := 0
@@ -239,4 +265,5 @@ func TestDashboardsAndAlertsShowSomething(t *testing.T) {
 		return errors.Join(errs...)
 	})
 	plansFrom(t, address)
+	historyOf(t, c.Coordinators[0])
 }

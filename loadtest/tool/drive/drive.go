@@ -57,6 +57,43 @@ type Second struct {
 	Outcomes map[string]int `json:"outcomes"`  // of requests that ended in the second
 	P50      float64        `json:"p50_ms"`
 	P99      float64        `json:"p99_ms"`
+	// Kinds has p50 and p95 of the pictures that were sent in the second, in milliseconds, by kind:
+	// Stored, Rendered, or Picture for a server that does not say which.
+	Kinds map[string][2]float64 `json:"kinds,omitempty"`
+}
+
+// The kinds of pictures.
+const (
+	Stored   = "stored"
+	Rendered = "rendered"
+	Picture  = "picture"
+)
+
+// Kind returns the kind of pictures that an outcome has, and "" for refusals and failures.
+func Kind(outcome string) string {
+	switch {
+	case strings.HasSuffix(outcome, " slow") || !strings.HasPrefix(outcome, "2"):
+		return ""
+	case strings.HasSuffix(outcome, " "+Stored):
+		return Stored
+	case strings.HasSuffix(outcome, " "+Rendered):
+		return Rendered
+	}
+	return Picture
+}
+
+// Parts is the number of equal parts of a run. Their differences are the noise of a run.
+const Parts = 10
+
+// Part has the requests that were due in one part of a run.
+type Part struct {
+	Outcomes map[string]int                `json:"outcomes"`
+	Latency  map[string]map[string]float64 `json:"latency_ms"` // as in Record
+}
+
+// CurvePercents returns the percentiles of Record.Curve.
+func CurvePercents() []float64 {
+	return []float64{1, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92.5, 95, 97, 98, 99, 99.5, 99.7, 99.9, 99.95, 99.99, 100}
 }
 
 // Record is the record of a whole run.
@@ -67,6 +104,9 @@ type Record struct {
 	Outcomes map[string]int                `json:"outcomes"`
 	Latency  map[string]map[string]float64 `json:"latency_ms"` // by outcome and for "all", quantiles p50 … max
 	Bytes    int64                         `json:"bytes"`
+	// Curve has the latency in milliseconds at CurvePercents, by outcome and for "all".
+	Curve map[string][]float64 `json:"curve_ms,omitempty"`
+	Parts []Part               `json:"parts,omitempty"`
 }
 
 // Quantiles returns the keys of Record.Latency's inner maps.
@@ -78,10 +118,40 @@ const NotSent = "not sent"
 type recorder struct {
 	mu       sync.Mutex
 	record   Record
-	all      map[string]*hdrhistogram.Histogram
+	all      histograms
 	second   Second
 	recent   *hdrhistogram.Histogram
+	kinds    histograms
+	parts    [Parts]part
+	lasts    time.Duration // the planned length of the run
 	underWay int
+}
+
+// part collects the answers of a Part.
+type part struct {
+	outcomes map[string]int
+	latency  histograms
+}
+
+// histograms are histograms by outcome, and for "all".
+type histograms map[string]*hdrhistogram.Histogram
+
+func (h histograms) record(name string, us int64) {
+	if h[name] == nil {
+		h[name] = newHistogram()
+	}
+	_ = h[name].RecordValue(us) // within the bounds
+}
+
+// quantiles returns the quantiles of each histogram, in milliseconds.
+func (h histograms) quantiles() map[string]map[string]float64 {
+	all := map[string]map[string]float64{}
+	for name, of := range h {
+		all[name] = map[string]float64{
+			"p50": quantile(of, 50), "p90": quantile(of, 90), "p95": quantile(of, 95), "p99": quantile(of, 99), "p99.9": quantile(of, 99.9), "max": float64(of.Max()) / 1000,
+		}
+	}
+	return all
 }
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, digits) }
@@ -92,8 +162,12 @@ func Run(ctx context.Context, c Config, w workload.Workload) (*Record, error) {
 		return nil, err
 	}
 	r := &recorder{
-		record: Record{Began: time.Now(), Outcomes: map[string]int{}, Latency: map[string]map[string]float64{}},
-		all:    map[string]*hdrhistogram.Histogram{"all": newHistogram()}, recent: newHistogram(), second: Second{Outcomes: map[string]int{}},
+		record: Record{Began: time.Now(), Outcomes: map[string]int{}, Curve: map[string][]float64{}},
+		all:    histograms{"all": newHistogram()}, recent: newHistogram(), second: Second{Outcomes: map[string]int{}},
+		kinds: histograms{}, lasts: w.Duration(),
+	}
+	for i := range r.parts {
+		r.parts[i] = part{map[string]int{}, histograms{}}
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: c.Most, DisableCompression: true}
 	defer transport.CloseIdleConnections()
@@ -147,12 +221,12 @@ func (c Config) send(ctx context.Context, w workload.Workload, r *recorder, grou
 		if ctx.Err() != nil { // if both cases are ready, select chooses either
 			return
 		}
-		if !r.begin(c.Most) {
+		if !r.begin(c.Most, request.At) {
 			continue
 		}
 		group.Go(func() {
 			outcome, read := c.get(ctx, client, request)
-			r.end(outcome, time.Since(due), read)
+			r.end(outcome, request.At, time.Since(due), read)
 		})
 	}
 }
@@ -179,6 +253,9 @@ func (c Config) get(ctx context.Context, client *http.Client, r workload.Request
 		return failure(err), read
 	}
 	outcome = strconv.Itoa(response.StatusCode)
+	if response.StatusCode/100 == 2 {
+		outcome += kindOf(response.Header)
+	}
 	if r.Slow { // the client's own slowness is in its latency
 		outcome += " slow"
 	}
@@ -186,6 +263,18 @@ func (c Config) get(ctx context.Context, client *http.Client, r workload.Request
 		outcome += " " + throttle
 	}
 	return outcome, read
+}
+
+// kindOf returns the kind of a picture with a space before it, if an edge of thumbmill sends it. Only a
+// request that asked the coordinator has the step admit.
+func kindOf(header http.Header) string {
+	switch {
+	case strings.Contains(header.Get("Server-Timing"), "admit;"):
+		return " " + Rendered
+	case header.Get("Xkey") != "":
+		return " " + Stored
+	}
+	return ""
 }
 
 // failure returns the kind of an error.
@@ -216,11 +305,17 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return s.from.Read(p[:max(1, min(len(p), s.perSecond/10))])
 }
 
-func (r *recorder) begin(most int) bool {
+// part returns the part in which a request was due.
+func (r *recorder) part(due time.Duration) *part {
+	return &r.parts[max(0, min(int(Parts*due/max(r.lasts, 1)), Parts-1))]
+}
+
+func (r *recorder) begin(most int, due time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.underWay >= most {
 		r.second.Outcomes[NotSent]++
+		r.part(due).outcomes[NotSent]++
 		r.record.Outcomes[NotSent]++
 		return false
 	}
@@ -229,7 +324,7 @@ func (r *recorder) begin(most int) bool {
 	return true
 }
 
-func (r *recorder) end(outcome string, latency time.Duration, read int64) {
+func (r *recorder) end(outcome string, due, latency time.Duration, read int64) {
 	us := min(max(latency.Microseconds(), lowest), highest)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -237,15 +332,18 @@ func (r *recorder) end(outcome string, latency time.Duration, read int64) {
 	r.record.Bytes += read
 	r.record.Outcomes[outcome]++
 	r.second.Outcomes[outcome]++
-	if r.all[outcome] == nil {
-		r.all[outcome] = newHistogram()
+	of := r.part(due)
+	of.outcomes[outcome]++
+	r.all.record(outcome, us)
+	of.latency.record(outcome, us)
+	if strings.HasSuffix(outcome, " slow") {
+		return
 	}
-	into := []*hdrhistogram.Histogram{r.all[outcome]}
-	if !strings.HasSuffix(outcome, " slow") {
-		into = append(into, r.all["all"], r.recent)
-	}
-	for _, h := range into {
-		_ = h.RecordValue(us) // within the bounds
+	r.all.record("all", us)
+	of.latency.record("all", us)
+	_ = r.recent.RecordValue(us) // within the bounds
+	if kind := Kind(outcome); kind != "" {
+		r.kinds.record(kind, us)
 	}
 }
 
@@ -270,6 +368,15 @@ func (r *recorder) endSecond() Second {
 	s := r.second
 	s.At, s.UnderWay = time.Since(r.record.Began).Seconds(), r.underWay
 	s.P50, s.P99 = quantile(r.recent, 50), quantile(r.recent, 99)
+	for kind, h := range r.kinds {
+		if h.TotalCount() > 0 {
+			if s.Kinds == nil {
+				s.Kinds = map[string][2]float64{}
+			}
+			s.Kinds[kind] = [2]float64{quantile(h, 50), quantile(h, 95)}
+			h.Reset()
+		}
+	}
 	r.record.Seconds = append(r.record.Seconds, s)
 	r.second = Second{Outcomes: map[string]int{}}
 	r.recent.Reset()
@@ -281,10 +388,14 @@ func quantile(h *hdrhistogram.Histogram, percent float64) float64 {
 }
 
 func (r *recorder) finish() *Record {
-	for outcome, h := range r.all {
-		r.record.Latency[outcome] = map[string]float64{
-			"p50": quantile(h, 50), "p90": quantile(h, 90), "p95": quantile(h, 95), "p99": quantile(h, 99), "p99.9": quantile(h, 99.9), "max": float64(h.Max()) / 1000,
+	r.record.Latency = r.all.quantiles()
+	for name, h := range r.all {
+		for _, percent := range CurvePercents() {
+			r.record.Curve[name] = append(r.record.Curve[name], quantile(h, percent))
 		}
+	}
+	for _, p := range r.parts {
+		r.record.Parts = append(r.record.Parts, Part{p.outcomes, p.latency.quantiles()})
 	}
 	return &r.record
 }

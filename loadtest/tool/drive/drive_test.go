@@ -63,7 +63,7 @@ func TestAStallCountsForAllWhoWouldHaveAsked(t *testing.T) {
 func TestOutcomesAreNamed(t *testing.T) {
 	var n atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch n.Add(1) % 4 {
+		switch n.Add(1) % 6 {
 		case 0:
 			w.Header().Set("Thumbmill-Throttle", "per-ip")
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -73,6 +73,11 @@ func TestOutcomesAreNamed(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		case 3:
 			<-r.Context().Done()
+		case 4:
+			w.Header().Set("Xkey", "File:a.jpg")
+			w.Header().Set("Server-Timing", "lookup;dur=1.0, admit;dur=2.0, total;dur=9.0")
+		case 5:
+			w.Header().Set("Xkey", "File:a.jpg")
 		}
 	}))
 	defer server.Close()
@@ -82,10 +87,22 @@ func TestOutcomesAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, outcome := range []string{"429 per-ip", "404", "error: connection lost", "error: timeout"} {
+	for _, outcome := range []string{"429 per-ip", "404", "error: connection lost", "error: timeout", "200 rendered", "200 stored"} {
 		if record.Outcomes[outcome] == 0 {
 			t.Errorf("no %q in %v", outcome, record.Outcomes)
 		}
+	}
+	inParts, inSeconds := 0, 0
+	for _, p := range record.Parts {
+		inParts += p.Outcomes["200 stored"]
+	}
+	for _, s := range record.Seconds {
+		if s.Kinds[Rendered][1] > 0 && s.Kinds[Stored][1] > 0 && s.Kinds[Picture][1] == 0 {
+			inSeconds++
+		}
+	}
+	if inParts != record.Outcomes["200 stored"] || inSeconds == 0 || len(record.Curve["404"]) != len(CurvePercents()) {
+		t.Errorf("%d in parts, %d seconds with kinds, %v", inParts, inSeconds, record.Curve)
 	}
 }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/thumbmill/thumbmill/loadtest/tool/queueing"
 	"github.com/thumbmill/thumbmill/loadtest/tool/simulator"
@@ -125,11 +126,7 @@ func (p Profile) simulate(c Cluster, s Scenario, renderers int, t Target, n int)
 	}
 	sim.Run(p.Requests(n+stretch, 1))
 	mean, _ := p.Moments()
-	there := renderers
-	if s.Sites > 1 {
-		there -= (renderers + s.Sites - 1) / s.Sites
-	}
-	r := Result{Renderers: renderers, Use: p.Rate() * mean / float64(there*p.Slots), P50: waits.at(.5), P95: waits.at(.95)}
+	r := Result{Renderers: renderers, Use: p.Rate() * mean / float64(s.Left(renderers)*p.Slots), P50: waits.at(.5), P95: waits.at(.95)}
 	r.Late.Mean, r.Late.Half = late.Interval()
 	r.Refused.Mean, r.Refused.Half = refused.Interval()
 	return r, nil
@@ -142,6 +139,9 @@ func (s Scenario) outages(renderers int, first, length float64) (all []simulator
 		for i := 0; i < renderers; i += s.Sites { // the site's share, at least one renderer
 			all = append(all, simulator.Outage{Renderer: i, From: first, To: math.MaxFloat64 / 2, Kill: true})
 		}
+	}
+	if s.Restart > 0 {
+		all = slices.Grow(all, int(length/s.Restart)+1)
 	}
 	for at, i := 0.0, 0; s.Restart > 0 && at+s.Restart < length; at, i = at+s.Restart, i+1 { // repeat the restart, to measure it often enough
 		all = append(all, simulator.Outage{Renderer: i % renderers, From: at, To: at + s.Restart})
@@ -193,6 +193,14 @@ func Renderers(p Profile, c Cluster, s Scenario, t Target, progress func(Result)
 		}
 	}
 	return known[enough], nil
+}
+
+// Left returns the number of renderers that are left after the scenario's loss.
+func (s Scenario) Left(renderers int) int {
+	if s.Sites > 1 {
+		return renderers - (renderers+s.Sites-1)/s.Sites
+	}
+	return renderers
 }
 
 // least returns the least number of renderers that leaves one after the scenario's loss.

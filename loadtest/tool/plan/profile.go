@@ -28,8 +28,11 @@ type Profile struct {
 	Slots int `json:"slots"`
 	// CPU is the processor time of a render in seconds, Bytes the fetched bytes of a render. 0
 	// means unknown.
-	CPU   float64 `json:"cpu_seconds,omitempty"`
-	Bytes float64 `json:"fetch_bytes,omitempty"`
+	CPU float64 `json:"cpu_seconds,omitempty"`
+	// Beyond is the share of the renders' time that single clients asked for beyond a quarter of the
+	// fleet: 0 without such a client, or if nobody measured it.
+	Beyond float64 `json:"beyond_share,omitempty"`
+	Bytes  float64 `json:"fetch_bytes,omitempty"`
 }
 
 // Class has the requests of one lane and type.
@@ -65,8 +68,8 @@ func Read(file string) (p Profile, err error) {
 
 // Validate returns the first error of a profile.
 func (p Profile) Validate() error {
-	if len(p.Classes) == 0 || p.Slots < 1 || p.Slots > 10_000 || p.Fetch < 0 || p.Store < 0 {
-		return errors.New("a profile has classes, 1 to 10,000 slots of a renderer, and times of at least 0")
+	if len(p.Classes) == 0 || p.Slots < 1 || p.Slots > 10_000 || p.Fetch < 0 || p.Store < 0 || !(p.Beyond >= 0 && p.Beyond < 1) {
+		return errors.New("a profile has classes, 1 to 10,000 slots of a renderer, times of at least 0, and a beyond_share from 0 to below 1")
 	}
 	for _, c := range p.Classes {
 		if !slices.Contains(renderjob.Lanes(), c.Lane) {

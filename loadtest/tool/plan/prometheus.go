@@ -24,6 +24,9 @@ type Prometheus struct {
 	Client *http.Client
 }
 
+// mostBeyond leaves some requests, if extrapolated rates say that one client asked for everything.
+const mostBeyond = .99
+
 type sample struct {
 	labels map[string]string
 	value  float64
@@ -39,12 +42,14 @@ func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
 		`sum(rate(thumbmill_step_seconds_sum{step="fetch"}[W])) / sum(rate(thumbmill_step_seconds_count{step="fetch"}[W]))`:             &profile.Fetch,
 		`sum(rate(thumbmill_step_seconds_sum{step="store"}[W])) / sum(rate(thumbmill_step_seconds_count{step="store"}[W]))`:             &profile.Store,
 		`sum(rate(thumbmill_render_cpu_seconds_total{outcome="ok"}[W])) / sum(rate(thumbmill_render_seconds_count{engine!="none"}[W]))`: &profile.CPU,
+		`sum(rate(thumbmill_demand_beyond_seconds_total[W])) / sum(rate(thumbmill_demand_seconds_total[W]))`:                            &profile.Beyond,
 		`sum(rate(thumbmill_fetch_bytes_total[W])) / sum(rate(thumbmill_render_seconds_count[W]))`:                                      &profile.Bytes,
 	} {
 		if *into, err = p.number(ctx, strings.ReplaceAll(query, "[W]", "["+window+"]")); err != nil {
 			return profile, err
 		}
 	}
+	profile.Beyond = min(profile.Beyond, mostBeyond)
 	slots, err := p.number(ctx, "avg(thumbmill_renderer_slots)")
 	profile.Slots = int(math.Round(slots))
 	return profile, errors.Join(err, profile.Validate())

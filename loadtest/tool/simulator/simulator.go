@@ -14,9 +14,11 @@
 package simulator
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
@@ -96,7 +98,6 @@ const (
 	rendered
 	stored
 	redelivered
-	away
 	missed // edges notice the absence
 	back
 )
@@ -132,6 +133,7 @@ type Simulation struct {
 	free      []int32
 	renderers []renderer
 	lanes     [3]*lane
+	outages   []Outage // that have not begun, the next first
 	emit      func(Done)
 	kills     bool
 }
@@ -152,13 +154,9 @@ func New(c Config, emit func(Done)) (*Simulation, error) {
 		if o.Renderer < 0 || o.Renderer >= c.Renderers || o.To < o.From {
 			return nil, fmt.Errorf("an outage names a missing renderer, or ends before it starts: %+v", o)
 		}
-		life := int32(0)
-		if o.Kill {
-			life, s.kills = 1, true
-		}
-		s.events.push(event{at: o.From, kind: away, id: int32(o.Renderer), life: life})
-		s.events.push(event{at: o.To, kind: back, id: int32(o.Renderer)})
+		s.kills = s.kills || o.Kill
 	}
+	s.outages = slices.SortedStableFunc(slices.Values(c.Outages), func(a, b Outage) int { return cmp.Compare(a.From, b.From) })
 	s.size()
 	for r := range s.renderers {
 		s.pull(r)
@@ -169,7 +167,7 @@ func New(c Config, emit func(Done)) (*Simulation, error) {
 // Run simulates requests, in the order of their times, until all have ended.
 func (s *Simulation) Run(requests iter.Seq[Request]) {
 	for r := range requests {
-		for s.events.len() > 0 && s.events.first().at <= r.At {
+		for s.due() <= r.At {
 			s.step()
 		}
 		s.now = r.At
@@ -205,13 +203,30 @@ func (s *Simulation) end(id int32, o Outcome) {
 	s.free = append(s.free, id)
 }
 
+// due returns the time of the next event or outage. Outages stay out of the heap: there are many more of
+// them than events if requests are few.
+func (s *Simulation) due() float64 {
+	at := math.Inf(1)
+	if s.events.len() > 0 {
+		at = s.events.first().at
+	}
+	if len(s.outages) > 0 {
+		at = min(at, s.outages[0].From)
+	}
+	return at
+}
+
 func (s *Simulation) step() {
-	e := s.events.pop()
-	s.now = e.at
-	switch e.kind {
-	case away:
-		s.leave(int(e.id), e.life == 1)
+	s.now = s.due()
+	if len(s.outages) > 0 && s.outages[0].From == s.now && (s.events.len() == 0 || s.events.first().at > s.now) {
+		o := s.outages[0]
+		s.outages = s.outages[1:]
+		s.events.push(event{at: o.To, kind: back, id: int32(o.Renderer)}) //nolint:gosec // below Renderers
+		s.leave(o.Renderer, o.Kill)
 		return
+	}
+	e := s.events.pop()
+	switch e.kind {
 	case missed:
 		s.renderers[e.id].listed = !s.renderers[e.id].gone
 		s.size()

@@ -219,3 +219,26 @@ func TestJobsAreHandedBack(t *testing.T) {
 		t.Errorf("killed while it rendered: %v", got)
 	}
 }
+
+// Renderers restart one after the other for ever. At the moment when one returns and the next leaves, none is
+// there twice: the other renderer takes every request.
+func TestRestartsInTurn(t *testing.T) {
+	c := Config{Renderers: 2, Slots: 4, Ahead: 1, QueueWait: 5}
+	const each, rounds = 30, 2000
+	for i := range rounds {
+		c.Outages = append(c.Outages, Outage{Renderer: i % 2, From: each * float64(i), To: each * float64(i+1)})
+	}
+	var requests []Request
+	for i := range rounds / 3 {
+		requests = append(requests, Request{At: 90*float64(i) + 10, Lane: renderjob.LaneStandard, Render: 1 + float64(i)/1e6})
+	}
+	got := waits(t, c, requests...)
+	if len(got) != len(requests) {
+		t.Errorf("%d of %d requests are answered", len(got), len(requests))
+	}
+	for render, wait := range got {
+		if wait > .01 {
+			t.Fatalf("a request waits %v s at a renderer that should be there (%v)", wait, render)
+		}
+	}
+}

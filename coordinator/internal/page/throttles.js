@@ -1,0 +1,20 @@
+// The throttles' table, as the coordinator has it: their order, their meanings, and what an operator can change.
+
+import { words } from "./words.js";
+
+export const throttles = [];
+
+// loadThrottles reads the table once, and reports whether it is there.
+export async function loadThrottles() {
+  if (throttles.length) return true;
+  const answer = await fetch("api/v1/throttles/table").catch(() => null);
+  if (!answer?.ok || throttles.length) return throttles.length > 0;
+  throttles.push(...await answer.json());
+  for (const t of throttles) words[t.name] = t.meaning;
+  return true;
+}
+
+export const meaning = (name) => throttles.find((t) => t.name === name)?.meaning ?? "";
+
+// A rule is a throttle, or one of its variants, such as "lane:standard".
+export const ofRule = (rule = "") => rule.split(":");
