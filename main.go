@@ -36,6 +36,6 @@ func main() {
 	commandline.ListAllowed(root)
 	if err := root.Execute(); err != nil {
 		root.PrintErrln("thumbmill:", err)
-		os.Exit(1)
+		os.Exit(commandline.Status(err))
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/thumbmill/thumbmill/shared/commandline"
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/operators/client"
 )
@@ -22,9 +23,9 @@ func purgeCommand() *cobra.Command {
 		Long: "Delete every thumbnail of an original, in all sizes and formats, from the store, and from\n" +
 			"the memory of every edge, the failure memory and the CDN (purge.urls, purge.xkey). Name\n" +
 			"an original as logs do: a path, an http URL, or container/path.\n\n" +
-			"The exit code is 1 when the purge missed an edge, a renderer, the store or the CDN, or when\n" +
-			"no original has the name and it had no thumbnails; the report says which. A purge can be\n" +
-			"repeated.",
+			"The exit status is 1 when the purge missed an edge, a renderer, the store or the CDN; the\n" +
+			"report says which, and the purge can be repeated. The status is 2 when a name has neither an\n" +
+			"original nor thumbnails.",
 		Example: "  thumbmill purge a/b.jpg\n  thumbmill purge wikipedia-commons-local-public.ab/a/ab/Cat.jpg --admin http://edge1:8889",
 		RunE: func(cmd *cobra.Command, originals []string) error {
 			ctx, stop := client.UntilSignal(cmd)
@@ -59,7 +60,7 @@ func (p *purge) all(ctx context.Context, originals []string) error {
 	case p.missed > 0:
 		return fmt.Errorf("the purge missed %d parts of the cluster: purge again when these parts answer", p.missed)
 	case p.absent > 0:
-		return fmt.Errorf("%d of %d names have neither an original nor thumbnails: write names as logs do", p.absent, len(originals))
+		return commandline.NothingThere{Err: fmt.Errorf("%d of %d names have neither an original nor thumbnails: write names as logs do", p.absent, len(originals))}
 	}
 	return nil
 }
