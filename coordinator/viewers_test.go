@@ -16,6 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -33,19 +34,24 @@ func watchAll(url string) {
 	var group sync.WaitGroup
 	for range viewers {
 		group.Go(func() {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+operators.ThrottlesStream, nil)
-			if err != nil {
-				return
-			}
-			if response, err := transport.RoundTrip(request); err == nil {
-				_, _ = io.Copy(io.Discard, response.Body)
-				_ = response.Body.Close()
-			}
+			periodic.Do(ctx, time.Second, func(ctx context.Context) { watchOne(ctx, transport, url) }) // a probe of the test may take a place
 		})
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	cancel()
 	group.Wait()
+}
+
+// watchOne watches the stream, as the operators' page does, until it ends.
+func watchOne(ctx context.Context, transport *http.Transport, url string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+operators.ThrottlesStream+"?pools=50", nil)
+	if err != nil {
+		return
+	}
+	if response, err := transport.RoundTrip(request); err == nil {
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+	}
 }
 
 // A thousand viewers of a busy coordinator's stream take less than a tenth of a core from it.
@@ -59,7 +65,7 @@ func TestAThousandViewers(t *testing.T) {
 	}
 	c := start(t, settings.Coordinator{})
 	e := connect(t, c.Addr(), "edge", "", lease.Rule{Name: "per-ip", Workers: 1, MaxQueue: 9})
-	for id := range uint64(300) { // 200 pools are in the report
+	for id := range uint64(300) { // more than are in a report
 		e.ask(lease.KindAcquire, id, fmt.Sprintf("ip:198.51.%d.%d", id/250, id%250))
 		e.hears(id, lease.KindGranted)
 	}

@@ -283,7 +283,7 @@ function draw(t) {
 // listen shows each report, and opens the stream again after a refusal.
 let last = 0;
 function listen() {
-  const stream = new EventSource("api/v1/throttles/stream");
+  const stream = new EventSource("api/v1/throttles/stream?pools=50");
   stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 5000); });
   stream.addEventListener("throttles", (event) => {
     const t = JSON.parse(event.data);

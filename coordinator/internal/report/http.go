@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -119,12 +120,16 @@ func rows() (all []Row) {
 	return all
 }
 
-// encoded is the latest event of streams, a report as JSON. All streams of a second share it.
+// encoded has the latest events of streams: a report as JSON, by its bound of pools. All streams of a
+// second with the same bound share an event.
 type encoded struct {
-	mu    sync.Mutex
-	pools int
-	at    time.Time
-	text  []byte
+	mu     sync.Mutex
+	events map[int]event
+}
+
+type event struct {
+	at   time.Time
+	text []byte
 }
 
 // text returns an event of at most freshFor ago.
@@ -132,14 +137,20 @@ func (r *Reporter) text(pools int) []byte {
 	e := &r.latest
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.pools != pools || time.Since(e.at) > freshFor {
-		text, err := json.Marshal(r.Throttles(pools))
-		if err != nil {
-			return nil
-		}
-		e.pools, e.at, e.text = pools, time.Now(), fmt.Appendf(nil, "event: throttles\ndata: %s\n\n", text)
+	maps.DeleteFunc(e.events, func(_ int, old event) bool { return time.Since(old.at) > freshFor })
+	if known, ok := e.events[pools]; ok {
+		return known.text
 	}
-	return e.text
+	text, err := json.Marshal(r.Throttles(pools))
+	if err != nil {
+		return nil
+	}
+	text = fmt.Appendf(nil, "event: throttles\ndata: %s\n\n", text)
+	if e.events == nil {
+		e.events = map[int]event{}
+	}
+	e.events[pools] = event{time.Now(), text}
+	return text
 }
 
 func sendEvent(w http.ResponseWriter, control *http.ResponseController, event []byte) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const (
@@ -44,13 +45,16 @@ type Request struct {
 
 // Book has the latest requests. Its methods are safe for concurrent use.
 type Book struct {
+	class     string // of the pools of originals
 	mu        sync.Mutex
 	clients   latest
-	originals latest
+	originals latest // by the keys of their pools
 }
 
 // New makes an empty book.
-func New() *Book { return &Book{clients: newLatest(), originals: newLatest()} }
+func New() *Book {
+	return &Book{class: throttle.All().Get(throttle.PerOriginal).Class, clients: newLatest(), originals: newLatest()}
+}
 
 // Note adds a request that ended now.
 func (b *Book) Note(e pools.Ended) {
@@ -58,7 +62,7 @@ func (b *Book) Note(e pools.Ended) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.clients.add(e.Client, it)
-	b.originals.add(name(e.Original), it)
+	b.originals.add(e.Original, it)
 }
 
 // OfClient returns the requests of a client, the latest first.
@@ -66,7 +70,7 @@ func (b *Book) OfClient(client string) []Request { return b.of(&b.clients, clien
 
 // OfOriginal returns the requests for thumbnails of an original, the latest first.
 func (b *Book) OfOriginal(original string) []Request {
-	return b.of(&b.originals, name(poolcounter.Key("", original))) // a key shortens a long name
+	return b.of(&b.originals, poolcounter.Key(b.class, original))
 }
 
 func (b *Book) of(l *latest, name string) []Request {

@@ -14,7 +14,11 @@ import (
 )
 
 func ended(client, original string, n int) pools.Ended {
-	return pools.Ended{Client: client, Original: poolcounter.Key("original", original), Thumbnail: fmt.Sprint("thumbnail:", n), Outcome: lease.Stored, Held: time.Second}
+	e := pools.Ended{Client: client, Thumbnail: fmt.Sprint("thumbnail:", n), Outcome: lease.Stored, Held: time.Second}
+	if original != "" {
+		e.Original = poolcounter.Key("original", original)
+	}
+	return e
 }
 
 // A client's requests and an original's are the same requests, the latest first.
