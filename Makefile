@@ -40,7 +40,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ bench-hits: deps ## compare stored thumbnails with nginx and Go's file server, o
 	@deploy/install-packages deploy/packages/bench
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
 
+bench-gallery: deps ## compare a gallery page of sixty new files with MediaWiki's own thumb.php, and with imgproxy if it is installed
+	THUMBMILL_WIKI=1 go test -count=1 -timeout 30m -v -run TestAGallery ./loadtest/suites/mediawiki
+
 # SCENARIO is a name such as mix, progressive, sizes, png-png or jpg-avif. Without it, all scenarios
 # run, for an hour.
 bench-peers: deps ## compare thumbnails, processor time and memory with the installed ones of imgproxy, imagor and Thumbor
@@ -153,8 +156,12 @@ corpora: build deps ## compare thumbnails of the files below DIR with other deco
 	@go build -o bin/ ./loadtest/cmd/loadtest
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
 
-test-mediawiki: deps ## a real MediaWiki in front: 68 files on a folder and on Swift, and thumb.php beside MediaWiki's own
-	THUMBMILL_WIKI=1 go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
+# THUMBMILL_WIKI_POOLCOUNTER names the folder of the extension PoolCounter, branch REL1_39.
+test-mediawiki: deps bin/mediawiki ## a real MediaWiki in front: 68 files on a folder and on Swift, thumb.php and PoolCounter's client beside MediaWiki's own
+	THUMBMILL_WIKI=1 THUMBMILL_WIKI_CORE=$(CURDIR)/bin/mediawiki go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
+
+bin/mediawiki:
+	loadtest/suites/mediawiki/fetch-core bin/mediawiki
 
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages

@@ -14,7 +14,10 @@ import (
 var inFolder = []string{"Read the wiki's folder", "Send thumbnails to thumbmill", "Purge"}
 
 // sections are all sections that tests of this package run.
-func sections() []string { return slices.Concat(inFolder, inSwift[:1], private[2:]) }
+func sections() []string { return slices.Concat(inFolder, inSwift[:1], private[2:], pools) }
+
+// pools are those for MediaWiki's pool counters.
+var pools = []string{"Bound MediaWiki's own work"}
 
 // private are those for a wiki that shows its files to its own readers alone.
 var private = []string{"Read the wiki's folder", "Purge", "Keep a private wiki private"}
@@ -46,6 +49,17 @@ func TestSwift(t *testing.T) {
 	m.upload(files[:swiftFiles])
 	m.readsEverything(files[:swiftFiles], []int{120})
 	m.followsChanges()
+	m.sharesReaders(swift)
+}
+
+// sharesReaders checks that everybody may read MediaWiki's public files in Swift, and thumbnails alike.
+func (m *machine) sharesReaders(swift servers.SwiftServer) {
+	m.t.Helper()
+	for _, container := range []string{"site-en-local-public", "site-en-local-thumb"} {
+		if readers := swift.Readers(container); !strings.Contains(readers, ".r:*") {
+			m.t.Errorf("%s has the readers %q", container, readers)
+		}
+	}
 }
 
 // swiftFiles are enough in the short form.
@@ -161,20 +175,33 @@ func (m *machine) holds(page string, p picture) {
 	}
 }
 
+// telling is the least width in pixels of a thumbnail that is compared, if the file has one; articles show
+// pictures at this width. In a narrower thumbnail the waves of the samples are finer than a pixel, and their
+// rest depends on how much each renderer sharpens.
+const telling = 250
+
+// tells reports whether a thumbnail tells more than another one: the narrowest from telling on, else the widest.
+func (t thumb) tells(than thumb) bool {
+	if t.width >= telling && than.width >= telling {
+		return t.width < than.width
+	}
+	return t.width > than.width
+}
+
 // comparesEach compares one thumbnail of each file with MediaWiki's own.
 func (m *machine) comparesEach(files []file) {
 	m.t.Helper()
-	narrowest := map[string]string{} // of a title's URLs, but none that shows hardly anything
+	compared := map[string]string{} // URLs, by title
 	for address, a := range m.checked {
 		t, ok := named(address)
-		before, known := named(narrowest[t.title])
-		if ok && a.status == 200 && t.width >= 100 && (!known || t.width < before.width) {
-			narrowest[t.title] = address
+		before, known := named(compared[t.title])
+		if ok && a.status == 200 && (!known || t.tells(before)) {
+			compared[t.title] = address
 		}
 	}
 	unlike := 0
 	for _, f := range files {
-		address, ok := narrowest[f.title()]
+		address, ok := compared[f.title()]
 		if !ok {
 			m.t.Logf("%s: the wiki shows no thumbnail of it", f.Name)
 			continue
