@@ -48,11 +48,11 @@ const (
 	iconSize = 16
 )
 
-// readICO returns the largest picture, and among equally large pictures the one with the most
-// bits per pixel.
+// readICO reads an icon or a cursor. It returns the largest picture, and among equally large
+// pictures the one with the most bits per pixel.
 func readICO(r *io.SectionReader) (Header, bool) {
 	directory := head(r, 6+maxIcons*iconSize)
-	if !hasAt(directory, "\x00\x00\x01\x00") || len(directory) < 6+iconSize {
+	if !hasAt(directory, "\x00\x00\x01\x00") && !hasAt(directory, "\x00\x00\x02\x00") || len(directory) < 6+iconSize {
 		return Header{}, false
 	}
 	h := Header{Type: thumbnail.TypeICO, Whole: true, Alpha: true}
@@ -60,8 +60,7 @@ func readICO(r *io.SectionReader) (Header, bool) {
 	var deepest uint16
 	for i := range count {
 		entry := directory[6+i*iconSize:]
-		width, height := iconSides(r, entry)
-		bits := binary.LittleEndian.Uint16(entry[6:])
+		width, height, bits := iconPicture(r, entry)
 		if area := width * height; area > h.Width*h.Height || area == h.Width*h.Height && bits > deepest {
 			h.Width, h.Height, h.Part, deepest = width, height, i, bits
 		}
@@ -69,21 +68,22 @@ func readICO(r *io.SectionReader) (Header, bool) {
 	return h, h.Width > 0
 }
 
-// iconSides reads the sides from the picture's own header. The bytes of the directory cannot
-// tell more than 256, which the directory writes as 0.
-func iconSides(r *io.SectionReader, entry []byte) (width, height int) {
+// iconPicture reads the sides and the bits per pixel from the picture's own header. The bytes of the
+// directory cannot tell more than 256 pixels, which the directory writes as 0, and a cursor's
+// directory tells no bits.
+func iconPicture(r *io.SectionReader, entry []byte) (width, height int, bits uint16) {
 	from, length := int64(binary.LittleEndian.Uint32(entry[12:])), int64(binary.LittleEndian.Uint32(entry[8:]))
 	picture := io.NewSectionReader(r, from, length)
 	b := head(picture, 29)
 	switch {
 	case len(b) == 29 && hasAt(b, "\x89PNG\r\n\x1a\n"):
 		h, _ := readPNG(picture)
-		return h.Width, h.Height
-	case len(b) >= 16 && binary.LittleEndian.Uint32(b) == 40:
+		return h.Width, h.Height, 32
+	case len(b) >= 16 && slices.Contains([]uint32{40, 52, 56, 108, 124}, binary.LittleEndian.Uint32(b)):
 		width, height = signedSides(b[4:])
-		return max(0, width), height / 2 // the other half is the mask
+		return max(0, width), height / 2, binary.LittleEndian.Uint16(b[14:]) // the other half of the height is the mask
 	}
-	return 0, 0
+	return 0, 0, 0
 }
 
 // readPSD reads the header of a PSD, or of a PSB, Photoshop's format for large documents.

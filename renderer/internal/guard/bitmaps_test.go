@@ -47,6 +47,15 @@ func icoOf(pictures ...[]byte) []byte {
 	return append(b, bytes.Join(pictures, nil)...)
 }
 
+// cursor turns an ICO into a CUR. The directory then has the hot spot in place of the bits.
+func cursor(ico []byte) []byte {
+	ico[2] = 2
+	for i := range int(ico[4]) {
+		copy(ico[6+iconSize*i+4:], []byte{9, 0, 9, 0})
+	}
+	return ico
+}
+
 func psdOf(version byte, channels byte, mode byte) []byte {
 	return []byte{'8', 'B', 'P', 'S', 0, version, 0, 0, 0, 0, 0, 0, 0, channels, 0, 0, 0, 20, 0, 0, 0, 30, 0, 8, 0, mode}
 }
@@ -71,6 +80,9 @@ func bitmaps() map[string]bitmapCase {
 		"an icon":                     {icoOf(dib), with(thumbnail.TypeICO, alpha)},
 		"an icon, the second largest": {icoOf(small, dib, small), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
 		"an icon that is a PNG":       {icoOf(small, append(pngOf(30, 20), make([]byte, 20)...)), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
+		"an icon of version 5":        {icoOf(small, bmpOf(124, 30, 40, 24, 0)[14:]), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
+		"a cursor":                    {cursor(icoOf(small, dib)), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
+		"a cursor, the deepest":       {cursor(icoOf(bmpOf(40, 30, 40, 8, 0)[14:], dib)), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
 		"Photoshop":                   {psdOf(1, 3, 3), of(thumbnail.TypePSD)},
 		"Photoshop, alpha":            {psdOf(1, 4, 3), with(thumbnail.TypePSD, alpha)},
 		"Photoshop, large":            {psdOf(2, 3, 3), of(thumbnail.TypePSD)},
