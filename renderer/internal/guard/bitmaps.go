@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -92,13 +93,25 @@ func readPSD(r *io.SectionReader) (Header, error) {
 	if _, err := r.ReadAt(b[:], 0); err != nil {
 		return Header{}, err
 	}
-	colours := map[uint16]uint16{3: 3, 4: 4, 9: 3} // RGB, CMYK and Lab; all other modes have 1
 	mode, channels := binary.BigEndian.Uint16(b[24:]), binary.BigEndian.Uint16(b[12:])
+	if mode == psdSpots && channels < 3 {
+		return Header{}, fault.New(fault.Unsupported, "the original is a Photoshop file of %d spot colours; no engine reads such files with less than 3", channels)
+	}
+	colours, known := map[uint16]uint16{0: 1, 1: 1, 2: 1, 3: 3, psdInks: 4, psdSpots: channels, 8: 1, 9: 3}[mode]
+	if !known {
+		return Header{}, fault.New(fault.Unsupported, "the original is a Photoshop file of the colour mode %d; no engine reads such files", mode)
+	}
 	return Header{
-		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > max(1, colours[mode]), Inks: mode == 4, Indexed: mode == 2,
+		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > colours, Inks: mode == psdInks, Indexed: mode == 2,
 		Width: side(binary.BigEndian.Uint32(b[18:])), Height: side(binary.BigEndian.Uint32(b[14:])),
 	}, nil
 }
+
+// These modes of a PSD have inks.
+const (
+	psdInks  = 4 // CMYK
+	psdSpots = 7 // multichannel: the first three channels are cyan, magenta and yellow
+)
 
 // readPNM reads the header of a netpbm format, P1 to P7, or of a PFM.
 func readPNM(r *io.SectionReader) (Header, bool) {
