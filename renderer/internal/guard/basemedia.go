@@ -97,7 +97,7 @@ func isDeep(r *io.SectionReader, p box) bool {
 }
 
 // Unturn removes the rotations and mirrorings of all pictures of a HEIF, in memory. Each picture then
-// decodes as stored. Header.Orientation and Header.Mirror keep those of the primary picture.
+// decodes as stored. Header keeps the turn and the mirroring of the primary picture.
 func Unturn(heif []byte) {
 	r := io.NewSectionReader(bytes.NewReader(heif), 0, int64(len(heif)))
 	boxes(r, 0, r.Size(), func(meta box) bool {
