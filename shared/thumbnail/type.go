@@ -71,7 +71,7 @@ var types = []typeRow{
 	{TypeJXL, []file{{"jxl", "image/jxl"}}, "", nil},
 	{TypeJP2, []file{{"jp2", "image/jp2"}, {"j2k", "image/j2c"}, {"jpf", "image/jpx"}}, "", nil},
 	{TypeBMP, []file{{"bmp", "image/bmp"}, {"dib", "image/bmp"}}, "", nil},
-	{TypeICO, []file{{"ico", "image/vnd.microsoft.icon"}}, "", nil},
+	{TypeICO, []file{{"ico", "image/vnd.microsoft.icon"}, {"cur", "image/vnd.microsoft.icon"}}, "", nil},
 	{TypePSD, []file{{"psd", "image/vnd.adobe.photoshop"}, {"psb", "image/vnd.adobe.photoshop"}}, "", nil},
 	{TypeTGA, []file{{"tga", "image/x-tga"}}, "", nil},
 	{TypePNM, []file{

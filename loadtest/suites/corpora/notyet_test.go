@@ -4,7 +4,6 @@ package corpora
 // without a fault is an error, so the list shrinks.
 func caseNotYet() []known {
 	return []known{
-		{"svg-gnome-planner-*", "librsvg 2.54 does not blur if the filter's units make the deviation small"},
 		{"pdf-image-decodes-*", "poppler ignores the Decode array of an indexed image with a mask"},
 		{"pdf-link-annotation-*", "poppler draws the borders of links in any width"},
 	}

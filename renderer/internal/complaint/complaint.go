@@ -24,13 +24,14 @@ var ours = []*regexp.Regexp{
 	regexp.MustCompile(`^((convert|magick|identify)(-im\d\.q\d+)?|ffmpeg|ffprobe|gifsicle|rsvg-convert|ddjvu|djvused|pdfinfo|pdftoppm|jpegtran|optipng): ?`),
 	regexp.MustCompile(`^((?i:vips)\w*|\w+(load|save)(_\w+)?|\w+2vips|heif|webp|png|tiff|jpeg|source|buffer): `), // libvips' parts
 	regexp.MustCompile(`^((Syntax|I/O|Internal|Command Line) )?(Error|Warning)( \(\d+\))?: `),                    // poppler's
-	regexp.MustCompile(`^Error reading SVG (stdin|-)?:? ?`),
+	regexp.MustCompile(`^Error (reading|rendering) SVG (stdin|-)?:? ?(rendering error: )?`),
+	regexp.MustCompile(`\bstdin `), // in librsvg's "The SVG stdin has no dimensions"
 }
 
 // Lines with a word of empty say nothing about the original. Last takes a line of general only if it finds no better
 // line.
 var (
-	empty   = []string{"insecure memory", "no images defined", "conversion failed", "could not be decoded", "unable to open image", "memory allocation failed", "execution_context_info", "operation is blocked", "djvu::"}
+	empty   = []string{"insecure memory", "no images defined", "conversion failed", "could not be decoded", "unable to open image", "memory allocation failed", "execution_context_info", "operation is blocked", "djvu::", "rust_backtrace", "stack backtrace"}
 	general = []string{"invalid data found when processing input", "libpng read error", "unable to read png header", "read gave", "unable to parse image"}
 )
 

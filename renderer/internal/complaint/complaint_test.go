@@ -18,6 +18,8 @@ func TestLast(t *testing.T) {
 		"poppler":                {"Syntax Warning: May not be a PDF file (continuing anyway)\nSyntax Error (12): Couldn't find trailer dictionary\n", "Couldn't find trailer dictionary"},
 		"DjVuLibre":              {"*** [1-12311] Failed to open document 'file://localhost/dev/stdin'\n*** (DjVuDocEditor.cpp:123)\n*** 'void DJVU::DjVuDocEditor::init(const DJVU::GURL&)'\n", "Failed to open document"},
 		"librsvg":                {"Error reading SVG stdin: XML parse error: Premature end of data in tag svg line 1", "XML parse error: Premature end of data in tag svg line 1"},
+		"librsvg, no size":       {"The SVG stdin has no dimensions\n", "The SVG has no dimensions"},
+		"librsvg, a panic":       {"thread 'main' panicked at 'assertion failed'\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n", "thread 'main' panicked at 'assertion failed'"},
 		"gifsicle":               {"gifsicle:../in/original: file not in GIF format", "file not in GIF format"},
 		"libvips":                {"VipsJpeg: Premature end of JPEG file\nVipsJpeg: Invalid JPEG file structure: missing SOS marker\n", "Invalid JPEG file structure: missing SOS marker"},
 		"libvips, a loader":      {"jxlload_source: error JxlDecoderProcessInput\n", "error JxlDecoderProcessInput"},

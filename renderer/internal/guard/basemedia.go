@@ -68,7 +68,11 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 		switch b.kind {
 		case "meta":
 			references(r, b, &h)
-			properties(r, b, func(p box) { property(r, p, &h) })
+			deep := false
+			properties(r, b, func(p box) { property(r, p, &h); deep = deep || isDeep(r, p) })
+			if !deep { // every libheif mirrors 8 bits itself
+				h.Mirror = 0
+			}
 		case "moov":
 			tracks.look(b, 1)
 		}
@@ -85,8 +89,15 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 	return h, nil
 }
 
-// Unturn sets the rotations of all pictures of a HEIF to 0, in memory. Each picture then
-// decodes as stored. Header.Orientation keeps the rotation of the primary picture.
+// isDeep reports whether a property says that samples have more than 8 bits.
+func isDeep(r *io.SectionReader, p box) bool {
+	var b [6]byte
+	n, _ := r.ReadAt(b[:min(int64(len(b)), max(0, p.to-p.from))], p.from)
+	return p.kind == "pixi" && n == 6 && b[5] > 8 || p.kind == "av1C" && n > 2 && b[2]&0x40 != 0
+}
+
+// Unturn removes the rotations and mirrorings of all pictures of a HEIF, in memory. Each picture then
+// decodes as stored. Header keeps the turn and the mirroring of the primary picture.
 func Unturn(heif []byte) {
 	r := io.NewSectionReader(bytes.NewReader(heif), 0, int64(len(heif)))
 	boxes(r, 0, r.Size(), func(meta box) bool {
@@ -94,8 +105,8 @@ func Unturn(heif []byte) {
 			return true
 		}
 		properties(r, meta, func(p box) {
-			if p.kind == "irot" && p.to > p.from && p.to <= r.Size() {
-				heif[p.from] = 0
+			if (p.kind == "irot" || p.kind == "imir") && p.to > p.from && p.to <= r.Size() {
+				copy(heif[p.from-4:], "irot\x00") // without a turn; both boxes have one byte
 			}
 		})
 		return false

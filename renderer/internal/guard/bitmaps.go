@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -48,11 +49,11 @@ const (
 	iconSize = 16
 )
 
-// readICO returns the largest picture, and among equally large pictures the one with the most
-// bits per pixel.
+// readICO reads an icon or a cursor. It returns the largest picture, and among equally large
+// pictures the one with the most bits per pixel.
 func readICO(r *io.SectionReader) (Header, bool) {
 	directory := head(r, 6+maxIcons*iconSize)
-	if !hasAt(directory, "\x00\x00\x01\x00") || len(directory) < 6+iconSize {
+	if !hasAt(directory, "\x00\x00\x01\x00") && !hasAt(directory, "\x00\x00\x02\x00") || len(directory) < 6+iconSize {
 		return Header{}, false
 	}
 	h := Header{Type: thumbnail.TypeICO, Whole: true, Alpha: true}
@@ -60,8 +61,7 @@ func readICO(r *io.SectionReader) (Header, bool) {
 	var deepest uint16
 	for i := range count {
 		entry := directory[6+i*iconSize:]
-		width, height := iconSides(r, entry)
-		bits := binary.LittleEndian.Uint16(entry[6:])
+		width, height, bits := iconPicture(r, entry)
 		if area := width * height; area > h.Width*h.Height || area == h.Width*h.Height && bits > deepest {
 			h.Width, h.Height, h.Part, deepest = width, height, i, bits
 		}
@@ -69,21 +69,22 @@ func readICO(r *io.SectionReader) (Header, bool) {
 	return h, h.Width > 0
 }
 
-// iconSides reads the sides from the picture's own header. The bytes of the directory cannot
-// tell more than 256, which the directory writes as 0.
-func iconSides(r *io.SectionReader, entry []byte) (width, height int) {
+// iconPicture reads the sides and the bits per pixel from the picture's own header. The bytes of the
+// directory cannot tell more than 256 pixels, which the directory writes as 0, and a cursor's
+// directory tells no bits.
+func iconPicture(r *io.SectionReader, entry []byte) (width, height int, bits uint16) {
 	from, length := int64(binary.LittleEndian.Uint32(entry[12:])), int64(binary.LittleEndian.Uint32(entry[8:]))
 	picture := io.NewSectionReader(r, from, length)
 	b := head(picture, 29)
 	switch {
 	case len(b) == 29 && hasAt(b, "\x89PNG\r\n\x1a\n"):
 		h, _ := readPNG(picture)
-		return h.Width, h.Height
-	case len(b) >= 16 && binary.LittleEndian.Uint32(b) == 40:
+		return h.Width, h.Height, 32
+	case len(b) >= 16 && slices.Contains([]uint32{40, 52, 56, 108, 124}, binary.LittleEndian.Uint32(b)):
 		width, height = signedSides(b[4:])
-		return max(0, width), height / 2 // the other half is the mask
+		return max(0, width), height / 2, binary.LittleEndian.Uint16(b[14:]) // the other half of the height is the mask
 	}
-	return 0, 0
+	return 0, 0, 0
 }
 
 // readPSD reads the header of a PSD, or of a PSB, Photoshop's format for large documents.
@@ -92,13 +93,25 @@ func readPSD(r *io.SectionReader) (Header, error) {
 	if _, err := r.ReadAt(b[:], 0); err != nil {
 		return Header{}, err
 	}
-	colours := map[uint16]uint16{3: 3, 4: 4, 9: 3} // RGB, CMYK and Lab; all other modes have 1
 	mode, channels := binary.BigEndian.Uint16(b[24:]), binary.BigEndian.Uint16(b[12:])
+	if mode == psdSpots && channels < 3 {
+		return Header{}, fault.New(fault.Unsupported, "the original is a Photoshop file of %d spot colours; no engine reads such files with less than 3", channels)
+	}
+	colours, known := map[uint16]uint16{0: 1, 1: 1, 2: 1, 3: 3, psdInks: 4, psdSpots: channels, 8: 1, 9: 3}[mode]
+	if !known {
+		return Header{}, fault.New(fault.Unsupported, "the original is a Photoshop file of the colour mode %d; no engine reads such files", mode)
+	}
 	return Header{
-		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > max(1, colours[mode]), Inks: mode == 4, Indexed: mode == 2,
+		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > colours, Inks: mode == psdInks, Indexed: mode == 2,
 		Width: side(binary.BigEndian.Uint32(b[18:])), Height: side(binary.BigEndian.Uint32(b[14:])),
 	}, nil
 }
+
+// These modes of a PSD have inks.
+const (
+	psdInks  = 4 // CMYK
+	psdSpots = 7 // multichannel: the first three channels are cyan, magenta and yellow
+)
 
 // readPNM reads the header of a netpbm format, P1 to P7, or of a PFM.
 func readPNM(r *io.SectionReader) (Header, bool) {

@@ -47,6 +47,15 @@ func icoOf(pictures ...[]byte) []byte {
 	return append(b, bytes.Join(pictures, nil)...)
 }
 
+// cursor turns an ICO into a CUR. The directory then has the hot spot in place of the bits.
+func cursor(ico []byte) []byte {
+	ico[2] = 2
+	for i := range int(ico[4]) {
+		copy(ico[6+iconSize*i+4:], []byte{9, 0, 9, 0})
+	}
+	return ico
+}
+
 func psdOf(version byte, channels byte, mode byte) []byte {
 	return []byte{'8', 'B', 'P', 'S', 0, version, 0, 0, 0, 0, 0, 0, 0, channels, 0, 0, 0, 20, 0, 0, 0, 30, 0, 8, 0, mode}
 }
@@ -71,11 +80,16 @@ func bitmaps() map[string]bitmapCase {
 		"an icon":                     {icoOf(dib), with(thumbnail.TypeICO, alpha)},
 		"an icon, the second largest": {icoOf(small, dib, small), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
 		"an icon that is a PNG":       {icoOf(small, append(pngOf(30, 20), make([]byte, 20)...)), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
+		"an icon of version 5":        {icoOf(small, bmpOf(124, 30, 40, 24, 0)[14:]), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
+		"a cursor":                    {cursor(icoOf(small, dib)), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
+		"a cursor, the deepest":       {cursor(icoOf(bmpOf(40, 30, 40, 8, 0)[14:], dib)), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
 		"Photoshop":                   {psdOf(1, 3, 3), of(thumbnail.TypePSD)},
 		"Photoshop, alpha":            {psdOf(1, 4, 3), with(thumbnail.TypePSD, alpha)},
 		"Photoshop, large":            {psdOf(2, 3, 3), of(thumbnail.TypePSD)},
 		"Photoshop, inks":             {psdOf(1, 4, 4), with(thumbnail.TypePSD, func(h *Header) { h.Inks = true })},
 		"Photoshop, a palette":        {psdOf(1, 1, 2), with(thumbnail.TypePSD, func(h *Header) { h.Indexed = true })},
+		"Photoshop, two tones":        {psdOf(1, 1, 8), of(thumbnail.TypePSD)},
+		"Photoshop, spot colours":     {psdOf(1, 5, 7), of(thumbnail.TypePSD)},
 		"Targa":                       {tgaOf(0, 2, 24), with(thumbnail.TypeTGA, alpha)},
 		"Targa, a palette":            {tgaOf(1, 9, 8), with(thumbnail.TypeTGA, alpha)},
 		"a pixmap":                    {[]byte("P6 30 20 255\n"), of(thumbnail.TypePNM)},
@@ -122,6 +136,8 @@ func TestNotBitmaps(t *testing.T) {
 		"a BMP of a huge size":        {bmpOf(40, 1<<31-1, -1<<31, 24, 0), thumbnail.TypeBMP, fault.TooLarge},
 		"a BMP of a negative width":   {bmpOf(40, -30, 20, 24, 0), thumbnail.TypeBMP, fault.Undecodable},
 		"a pixmap of a huge size":     {[]byte("P6 99999 99999 255\n"), thumbnail.TypePNM, fault.TooLarge},
+		"Photoshop, one spot colour":  {psdOf(1, 1, 7), thumbnail.TypePSD, fault.Unsupported},
+		"Photoshop, an unknown mode":  {psdOf(1, 3, 5), thumbnail.TypePSD, fault.Unsupported},
 		"an icon without pictures":    {icoOf(), thumbnail.TypeICO, fault.Undecodable},
 		"an icon that points nowhere": {icoOf([]byte("x")), thumbnail.TypeICO, fault.Undecodable},
 		"a truncated gzip file":       {[]byte("\x1f\x8b\x08\x00"), thumbnail.TypeSVG, fault.Undecodable},

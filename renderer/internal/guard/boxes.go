@@ -72,6 +72,8 @@ func property(r *io.SectionReader, p box, h *Header) {
 		}
 	case p.kind == "irot" && n >= 1: // quarter turns counterclockwise
 		h.Orientation = [4]int{1, 8, 3, 6}[b[0]&3]
+	case p.kind == "imir" && n >= 1:
+		h.Mirror = TopToBottom + Mirror(b[0]&1)
 	case p.kind == "auxC" && meansAlpha(string(b[:n])):
 		h.Alpha = true
 	}

@@ -32,6 +32,8 @@ type Header struct {
 	// Orientation is EXIF's orientation, 1 to 8. 1 is upright; 5 to 8 swap width and height.
 	Orientation int  `json:"orientation,omitempty"`
 	Alpha       bool `json:"alpha,omitempty"` // pixels can be transparent
+	// Mirror says how an AVIF or a HEIC of more than 8 bits is mirrored behind its turn.
+	Mirror Mirror `json:"mirror,omitempty"`
 	// Premultiplied means that the stored colours are multiplied by alpha. Only AVIF, HEIC and
 	// JPEG XL set it.
 	Premultiplied bool `json:"premultiplied,omitempty"`
@@ -68,6 +70,15 @@ type Header struct {
 
 	profiled bool // the original has an ICC profile
 }
+
+// Mirror is the mirroring of a HEIF (ISO/IEC 23008-12, 6.5.12).
+type Mirror int
+
+// The ways to mirror a picture; 0 means none.
+const (
+	TopToBottom Mirror = 1
+	LeftToRight Mirror = 2
+)
 
 // Area returns the number of pixels of all frames together.
 func (h Header) Area() int64 { return int64(h.Width) * int64(h.Height) * int64(h.Frames) }

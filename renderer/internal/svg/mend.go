@@ -20,6 +20,9 @@ const (
 //   - The media type of a picture in a data URI becomes the type that the picture's first bytes tell.
 //   - feDropShadow becomes its equivalent primitives (Filter Effects, 9.10): librsvg 2.54 does not know
 //     feDropShadow.
+//   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
+//     with such a filter.
+//   - A transform includes the attribute transform-origin, which librsvg ignores.
 //   - numOctaves of turbulence becomes at most maxOctaves, because librsvg spends time on each octave.
 //
 // It returns errors of in and out.
@@ -32,13 +35,17 @@ func Mend(out io.Writer, in io.Reader) error {
 }
 
 // mender mends one drawing's text.
-type mender struct{ shadows, open int }
+type mender struct {
+	shadows, open int
+	inputs        inputs
+	view          view
+}
 
 func (m *mender) mend(text string, k kind) string {
 	if k == other {
 		return m.mendEnd(text)
 	}
-	t := readTag(text)
+	t := m.mendAny(readTag(text), k)
 	switch local(t.name) {
 	case "image", "feImage":
 		return mendPicture(t)
@@ -49,12 +56,23 @@ func (m *mender) mend(text string, k kind) string {
 			return m.writeShadow(t)
 		}
 	}
-	return text
+	return t.text
+}
+
+// mendAny mends the attributes that many elements have.
+func (m *mender) mendAny(t tag, k kind) tag {
+	if local(t.name) == "svg" {
+		m.view.see(t)
+	}
+	if k != whole {
+		return t
+	}
+	return m.view.mendOrigin(m.inputs.mend(t))
 }
 
 // signatures are the first base64 characters of pictures, with their media types.
 var signatures = []struct{ begins, mediaType string }{
-	{"/9j/", "image/jpeg"}, {"iVBORw0KGgo", "image/png"}, {"R0lGOD", "image/gif"},
+	{"/9j/", "image/jpeg"}, {"iVBORw0KGgo", "image/png"}, {"R0lGOD", "image/gif"}, {"UklGR", "image/webp"},
 }
 
 // mendPicture returns the tag's text. A picture in a data URI gets the media type that its bytes tell.

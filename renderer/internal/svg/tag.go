@@ -11,8 +11,8 @@ type tag struct {
 
 // attribute is an attribute of a tag; its value is text[from:to].
 type attribute struct {
-	name     string // without a prefix
-	from, to int
+	name            string // without a prefix
+	begin, from, to int
 }
 
 const space = " \t\r\n"
@@ -31,7 +31,9 @@ func readTag(text string) tag {
 		if equals < 0 {
 			return t
 		}
-		name := strings.Trim(text[at:at+equals], space+"/")
+		before := strings.TrimRight(text[at:at+equals], space)
+		nameAt := strings.LastIndexAny(before, space+"/") + 1
+		name, begin := local(before[nameAt:]), at+nameAt
 		at += equals + 1
 		at += len(text[at:]) - len(strings.TrimLeft(text[at:], space))
 		if at >= len(text) || text[at] != '"' && text[at] != '\'' {
@@ -41,7 +43,7 @@ func readTag(text string) tag {
 		if length < 0 {
 			length = len(text) - at - 1
 		}
-		t.attributes = append(t.attributes, attribute{local(name), at + 1, at + 1 + length})
+		t.attributes = append(t.attributes, attribute{name, begin, at + 1, at + 1 + length})
 		at = min(at+length+2, len(text))
 	}
 }
@@ -55,6 +57,19 @@ func (t tag) value(name string) string {
 	}
 	return ""
 }
+
+// get returns an attribute, or false if the tag does not have the attribute with its closing quote.
+func (t tag) get(name string) (attribute, bool) {
+	for _, a := range t.attributes {
+		if a.name == name {
+			return a, a.to < len(t.text)
+		}
+	}
+	return attribute{}, false
+}
+
+// without returns the tag without an attribute that get returned.
+func (t tag) without(a attribute) tag { return readTag(t.text[:a.begin] + t.text[a.to+1:]) }
 
 // with returns the tag's text with another value of an attribute.
 func (t tag) with(a attribute, value string) string { return t.text[:a.from] + value + t.text[a.to:] }

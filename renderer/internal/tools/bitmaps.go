@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"encoding/binary"
 	"os"
 	"slices"
 	"strconv"
@@ -20,6 +21,10 @@ func drawBitmap(t *task) error {
 	}
 	args := []string{string(h.Type) + ":" + named + "[" + strconv.Itoa(h.Part) + "]"}
 	switch h.Type {
+	case thumbnail.TypeICO:
+		if t.shortenIcon() {
+			args[0] = "ico:" + shortIcon
+		}
 	case thumbnail.TypeTGA: // the first row can be the lowest
 		args = append(args, "-auto-orient")
 	case thumbnail.TypePSD:
@@ -31,6 +36,37 @@ func drawBitmap(t *task) error {
 		}
 	}
 	return t.convert(args...)
+}
+
+// shortIcon is the file of an icon with a short header, in the folder where tools write.
+const shortIcon = "short.ico"
+
+// shortenIcon writes the chosen icon with a header of 40 bytes, and reports whether it did. ImageMagick takes the
+// end of a longer header for pixels. Masks are in longer headers only, so icons with masks stay as they are.
+func (t *task) shortenIcon() bool {
+	const short, entrySize = 40, 16
+	entry := make([]byte, entrySize)
+	if _, err := t.request.Original.ReadAt(entry, 6+entrySize*int64(t.request.Header.Part)); err != nil {
+		return false
+	}
+	length, from := binary.LittleEndian.Uint32(entry[8:]), binary.LittleEndian.Uint32(entry[12:])
+	info, err := t.request.Original.Stat()
+	if err != nil || int64(from)+int64(length) > info.Size() || length < short {
+		return false
+	}
+	picture := make([]byte, length)
+	if _, err := t.request.Original.ReadAt(picture, int64(from)); err != nil {
+		return false
+	}
+	header := binary.LittleEndian.Uint32(picture)
+	if header <= short || header > length || string(picture[1:4]) == "PNG" || binary.LittleEndian.Uint32(picture[16:]) != 0 {
+		return false
+	}
+	picture = slices.Delete(picture, short, int(header))
+	binary.LittleEndian.PutUint32(picture, short)
+	binary.LittleEndian.PutUint32(entry[8:], uint32(len(picture))) //nolint:gosec // shorter than before
+	binary.LittleEndian.PutUint32(entry[12:], 6+entrySize)
+	return os.WriteFile(shortIcon, slices.Concat([]byte{0, 0, 1, 0, 1, 0}, entry, picture), 0o600) == nil
 }
 
 // convert writes a PNG of 8 bits per sample with ImageMagick, within bounds of memory and disk.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,10 +35,13 @@ type pdfPage struct {
 	media         bool    // the crop box has no area: the media box counts
 }
 
-// drawPDF draws one page. It uses fewer dots per inch if the page would have too many pixels, or if the
+// drawPDF draws one page. MuPDF draws files whose pages poppler cannot find, where MuPDF is installed. It uses fewer dots per inch if the page would have too many pixels, or if the
 // first try took half of the task's time.
 func drawPDF(t *task) error {
 	p, err := t.pdfPage()
+	if fault.Is(err, fault.Undecodable) && t.drawnByMuPDF(t.bounded(), max(1, t.request.Spec.Page)) == nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -70,13 +74,36 @@ func (t *task) drawPage(p pdfPage, dpi float64, within time.Duration) error {
 		args = append([]string{"-cropbox"}, args...)
 	}
 	err := t.runProgram(call{program: "pdftoppm", args: args, out: t.request.Out, within: within})
-	if err != nil || t.complaint.Len() == 0 || t.box.paths["mutool"] == "" || !t.isBlank() {
+	if err != nil || t.complaint.Len() == 0 || !t.isBlank() {
+		return err
+	}
+	err = t.drawnByMuPDF([]string{"-r", fmt.Sprintf("%.3f", dpi)}, p.number)
+	if fault.Is(err, fault.Overran) {
+		return err
+	}
+	return nil // if MuPDF draws no page either, the blank page counts
+}
+
+// bounded returns mutool's options for a page of unknown size: pageDPI, or less if the page would have too many pixels.
+func (t *task) bounded() []string {
+	side := strconv.Itoa(int(math.Sqrt(float64(t.request.MaxPixels))))
+	return []string{"-r", strconv.Itoa(pageDPI), "-w", side, "-h", side}
+}
+
+// drawnByMuPDF draws a page with MuPDF. If that fails, the output stays as it is.
+func (t *task) drawnByMuPDF(size []string, page int) error {
+	if t.box.paths["mutool"] == "" {
+		return fault.New(fault.Unsupported, "this renderer has no MuPDF")
+	}
+	const drawn = "page.ppm"
+	args := slices.Concat([]string{"draw", "-q"}, size, []string{"-F", "ppm", "-o", drawn, named, strconv.Itoa(page)})
+	if err := t.runProgram(call{program: "mutool", args: args}); err != nil {
 		return err
 	}
 	if err := t.clearOut(); err != nil {
 		return err
 	}
-	return t.draw("mutool", "draw", "-q", "-r", fmt.Sprintf("%.3f", dpi), "-F", "ppm", "-o", "-", named, number)
+	return t.hand(drawn)
 }
 
 // pdfPage returns the requested page, or the first if the original has no such page. It returns fault.Undecodable for

@@ -29,13 +29,13 @@ static int values(VipsImage *in) {
 int tm_samples(VipsImage *in, VipsImage **out) {
 	VipsObject *scope = (VipsObject *) vips_image_new();
 	VipsImage **t = (VipsImage **) vips_object_local_array(scope, 4);
-	VipsBandFormat to = VIPS_FORMAT_USHORT;
 	double times = 0;
 	int result = -1;
 	switch (in->BandFmt) {
-	case VIPS_FORMAT_CHAR:
-		times = 2.0, to = VIPS_FORMAT_UCHAR;
-		break;
+	case VIPS_FORMAT_CHAR: /* libtiff, ImageMagick and Pillow ignore the sign */
+		result = vips_copy(in, &t[0], "format", VIPS_FORMAT_UCHAR, NULL) ? -1 : plain_numbers(t[0], out);
+		g_object_unref(scope);
+		return result;
 	case VIPS_FORMAT_SHORT:
 		times = 2.0;
 		break;
@@ -56,8 +56,8 @@ int tm_samples(VipsImage *in, VipsImage **out) {
 		*out = in;
 		g_object_ref(in);
 		result = 0;
-	} else if (!vips_linear1(in, &t[0], times, to == VIPS_FORMAT_USHORT && times > 2 ? 0.5 : 0, NULL) &&
-		!vips_cast(t[0], &t[1], to, NULL))
+	} else if (!vips_linear1(in, &t[0], times, times > 2 ? 0.5 : 0, NULL) &&
+		!vips_cast(t[0], &t[1], VIPS_FORMAT_USHORT, NULL))
 		result = plain_numbers(t[1], out);
 	g_object_unref(scope);
 	return result;

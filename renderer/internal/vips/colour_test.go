@@ -182,6 +182,7 @@ func TestSamplesOfATIFF(t *testing.T) {
 		"RGB floats":                        {tiffOf(rgb, 32, 3, nil, floats(1, 0.5, 0)), color.NRGBA{255, 128, 0, 255}},
 		"grey of 32 bits":                   {tiffOf(grey, 32, 1, nil, numbers(0x80000000)), color.NRGBA{128, 128, 128, 255}},
 		"RGB of 32 bits":                    {tiffOf(rgb, 32, 1, nil, numbers(0xffffffff, 0x80000000, 0)), color.NRGBA{255, 128, 0, 255}},
+		"grey of 8 bits with a sign":        {tiffOf(grey, 8, 2, nil, []byte{0xb8}), color.NRGBA{0xb8, 0xb8, 0xb8, 255}},
 		"grey of 16 bits with a sign":       {tiffOf(grey, 16, 2, nil, []byte{0, 0x40}), color.NRGBA{128, 128, 128, 255}},
 		"an unspecified band is not alpha":  {tiffOf(rgb, 8, 1, []uint16{0}, []byte{200, 100, 50, 128}), color.NRGBA{200, 100, 50, 255}},
 		"alpha before another band":         {tiffOf(rgb, 8, 1, []uint16{2, 0}, []byte{200, 100, 50, 128, 7}), color.NRGBA{200, 100, 50, 128}},

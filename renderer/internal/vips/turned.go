@@ -12,6 +12,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
+// turnsHere reports whether openTurned must open the picture. libheif up to 1.15 does not mirror more than 8 bits.
+func (r *render) turnsHere() bool { return r.header.Mirror != 0 || r.turnsWithoutAlpha() }
+
 // turnsWithoutAlpha reports whether libheif up to 1.15 turns the colours of a picture and not its
 // alpha. That libheif then drops the alpha, because the sizes differ. libheif 1.23 turns both.
 func (r *render) turnsWithoutAlpha() bool {
@@ -22,8 +25,8 @@ func (r *render) turnsWithoutAlpha() bool {
 // turns has the degrees clockwise of each Exif orientation.
 var turns = map[int]C.int{3: 180, 6: 90, 8: 270}
 
-// openTurned opens the picture as it is stored, and turns colours and alpha together. It removes the
-// turn from this process's copy of the original.
+// openTurned opens the picture as it is stored, turns colours and alpha together, and then mirrors. It removes
+// both from this process's copy of the original.
 func (r *render) openTurned() (picture, error) {
 	if err := r.mapUnturned(); err != nil {
 		return picture{}, err
@@ -35,7 +38,13 @@ func (r *render) openTurned() (picture, error) {
 		return picture{}, err
 	}
 	r.steps = append(r.steps, stored)
-	return step(func(out **C.VipsImage) C.int { return C.tm_rotate(stored.ptr, turns[r.header.Orientation], out) })
+	turned, err := step(func(out **C.VipsImage) C.int { return C.tm_rotate(stored.ptr, turns[r.header.Orientation], out) })
+	if err != nil || r.header.Mirror == 0 {
+		return turned, err
+	}
+	r.steps = append(r.steps, turned)
+	vertical := cBool(r.header.Mirror == guard.TopToBottom)
+	return step(func(out **C.VipsImage) C.int { return C.tm_flip(turned.ptr, vertical, out) })
 }
 
 func (r *render) mapUnturned() error {

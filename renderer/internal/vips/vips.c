@@ -288,8 +288,7 @@ int tm_attention(VipsImage *in, int width, int height, VipsImage **out) {
 }
 
 int tm_rotate(VipsImage *in, int degrees, VipsImage **out) {
-	VipsAngle angle = degrees == 90 ? VIPS_ANGLE_D90 : degrees == 180 ? VIPS_ANGLE_D180 : VIPS_ANGLE_D270;
-	return vips_rot(in, out, angle, NULL);
+	return vips_rot(in, out, (VipsAngle) (degrees / 90 % 4), NULL);
 }
 
 int tm_flip(VipsImage *in, int vertical, VipsImage **out) {

@@ -343,7 +343,7 @@ func (r *render) shrink(from, to geometry.Size) int {
 }
 
 func (r *render) open(shrink int, anyOrder bool) (picture, error) {
-	if r.turnsWithoutAlpha() {
+	if r.turnsHere() {
 		return r.openTurned()
 	}
 	return r.openPages(r.options(shrink), anyOrder)
