@@ -72,7 +72,7 @@ function ofThrottles(t, say) {
     if (n <= 0 || throttle === "failure" || explained > 0.7) continue;
     const list = (throttle === "per-original" ? t.busiest.refused_originals : t.busiest.refused_clients).filter((b) => ofRule(b.by)[0] === throttle);
     const paused = t.lanes.filter((l) => l.paused).map((l) => l.name);
-    const why = throttle === "lane" && paused.length ? `Operators paused ${some(paused)}.` : meaning(throttle);
+    const why = throttle === "lane" && paused.length ? `Operators paused ${some(paused)}.` : meaning(throttle).replace(/\. .*/, "."); // its first sentence
     const most = list.length ? `, most of all ${plain(list[0].name)}` : "";
     say((throttle === "local" || throttle === "lane" && !paused.length && !alone.length && n > severe * requests) ? "critical" : "warning", `${throttle} refuses ${rate(n)} requests/s${most}. ${why}`,
       { since: since("refuse " + throttle, (v) => v > 0), href: "#/throttles" });
@@ -125,7 +125,7 @@ function ofEdges(t, say) {
 export function attention(t) {
   const all = [];
   const say = (severity, text, more = {}) => all.push({ severity, word: severities[severity], text, actions: [], ...more });
-  for (const of of [ofEdges, ofRenderers, ofClients, ofThrottles, ofFailing, ofLanes]) of(t, say);
+  for (const of of [ofEdges, ofClients, ofRenderers, ofThrottles, ofFailing, ofLanes]) of(t, say);
   const order = Object.keys(severities);
   return all.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity)); // stable: clients stay first
 }
