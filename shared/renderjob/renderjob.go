@@ -141,6 +141,9 @@ type Job struct {
 	// MaxThumbnailPixels bounds the thumbnail, whose size may follow from the original's; 0 means no
 	// bound.
 	MaxThumbnailPixels int64 `json:"max_thumbnail_pixels"`
+	// OwnWidthOnly asks for the thumbnail only if Spec.Width is the original's own width. For another width
+	// the renderer answers with the fault OddSize and Result.OwnWidth. Renderers before 0.10 draw any width.
+	OwnWidthOnly bool `json:"own_width_only,omitempty"`
 	// Attempt counts the deliveries before the publication of this message. A renderer that drains
 	// publishes its jobs again with the count unchanged.
 	Attempt int `json:"attempt"`
@@ -220,7 +223,10 @@ type Result struct {
 	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker
 	QueuedMS    float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
 	Deliveries  int              `json:"deliveries,omitempty"` // this one included
-	Fault       *fault.Fault     `json:"fault,omitempty"`
+	// OwnWidth, with the fault OddSize, is the original's own width in pixels as MediaWiki has it; 0 if
+	// MediaWiki has none.
+	OwnWidth int          `json:"own_width,omitempty"`
+	Fault    *fault.Fault `json:"fault,omitempty"`
 }
 
 // Last reports whether this is the last result of a job's delivery.

@@ -99,6 +99,13 @@ func (b *Renderer) renderItem(ctx context.Context, item Item, renew bool) Result
 		result.Key = t.Key.String()
 		result.Outcome, err = b.obtainPatiently(ctx, t, renew)
 	}
+	if t.Odd != nil && fault.Is(err, fault.OddSize) {
+		result.Key = ""
+		if t, err = standard(t); err == nil {
+			result.Key = t.Key.String()
+			result.Outcome, err = b.obtainPatiently(ctx, t, renew)
+		}
+	}
 	if err != nil {
 		f := fault.Of(err)
 		result.Outcome, result.Message = string(f.Kind), f.Message
@@ -116,8 +123,17 @@ func (b *Renderer) targetOf(item Item) (target.Target, error) {
 		return target.Target{}, fault.New(fault.BadURL, "%q is not a path: write the path of a thumbnail, such as /unsafe/320x/a.jpg", item.Path)
 	}
 	t, _, err := b.config.Grammar.Read(&http.Request{RequestURI: item.Path, URL: u, Header: http.Header{}}, grammar.Rights{Trusted: true})
-	if err == nil && (t.Stored != nil || t.Redirect != "") {
-		err = fault.New(fault.BadURL, "%q is the path of an original, or redirects to another size: write the path of a thumbnail of an allowed size", item.Path)
+	if err == nil && t.Stored != nil {
+		err = fault.New(fault.BadURL, "%q is the path of an original: write the path of a thumbnail", item.Path)
+	}
+	return t, err
+}
+
+// standard returns the thumbnail of a standard width in place of t's, or a fault that names its path.
+func standard(t target.Target) (target.Target, error) {
+	t, err := t.Standard()
+	if err == nil && t.Redirect != "" {
+		err = fault.New(fault.OddSize, "the width is neither a standard one nor the original's own: write %s", t.Redirect)
 	}
 	return t, err
 }

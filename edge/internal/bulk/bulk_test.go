@@ -58,6 +58,9 @@ func (o *obtainer) Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, 
 	o.running++
 	o.most = max(o.most, o.running)
 	var answer error
+	if r.Target.Odd != nil { // as of an original of another width
+		answer = fault.New(fault.OddSize, "a test")
+	}
 	if len(o.answers) > 0 {
 		answer = o.answers[min(len(o.asked), len(o.answers))-1]
 	}
@@ -253,7 +256,7 @@ func TestItems(t *testing.T) {
 		"an empty item":                 {Item{}, "bad-url"},
 		"a path of no grammar":          {Item{Path: "/nothing"}, "no-such-url"},
 		"an original":                   {Item{Path: "/wikipedia/commons/a/ab/A.jpg"}, "bad-url"},
-		"a size that redirects":         {Item{Path: "/wikipedia/commons/thumb/a/ab/A.jpg/319px-A.jpg"}, "bad-url"},
+		"a size that redirects":         {Item{Path: "/wikipedia/commons/thumb/a/ab/A.jpg/319px-A.jpg"}, "odd-size"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b.Render(t.Context(), []Item{c.item}, false, func(r Result) {

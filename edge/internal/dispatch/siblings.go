@@ -23,7 +23,7 @@ func kinOf(j renderjob.Job) kin { return kin{j.Spec.Original, j.OriginalVersion,
 type line map[kin][]*Handle
 
 func (l line) add(h *Handle) {
-	if lanes.Shared(h.job.Spec) {
+	if lanes.Shared(h.job.Spec, h.job.OwnWidthOnly) {
 		l[kinOf(h.job)] = append(l[kinOf(h.job)], h)
 	}
 }
@@ -58,7 +58,7 @@ func (d *Dispatcher) begin(h *Handle, batch int) renderjob.Answer {
 	h.started = true
 	d.line.remove(h)
 	most := min(batch, renderjob.MaxBatch) - 1
-	if h.alone || !lanes.Shared(h.job.Spec) {
+	if h.alone || !lanes.Shared(h.job.Spec, h.job.OwnWidthOnly) {
 		most = 0
 	}
 	for _, s := range slices.Clone(d.line[kinOf(h.job)]) {

@@ -127,19 +127,15 @@ func (m *Parser) thumb(p path) (target.Target, error) {
 	if err != nil {
 		return target.Target{}, err
 	}
-	redirect, err := m.sized(&spec, p)
-	if err != nil {
-		return target.Target{}, err
-	}
 	t := target.Target{
-		Spec: spec, Key: m.key(p), Kin: m.kin(p), XKey: target.WikiXKey(p.original()), Redirect: redirect,
+		Spec: spec, Key: m.key(p), Kin: m.kin(p), XKey: target.WikiXKey(p.original()),
 		Disposition: target.Disposition(p.original(), strings.ToLower(p["format"])),
 		Private:     p["zone"] == "temp" || m.private(p), MaxAge: m.settings.Edge.MaxAge, Wiki: true,
 	}
 	if !objectstore.Valid(t.Spec.Original) || !objectstore.Valid(t.Key) {
 		return t, fault.New(fault.BadURL, "no file can have the name %q: check the URL", p.original())
 	}
-	return t, target.CheckSize(spec, m.settings.Edge)
+	return m.sized(t, p)
 }
 
 func (p path) original() string { return p["name"] + "." + p["ext"] }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -133,25 +134,41 @@ func TestStandardSizes(t *testing.T) {
 	if got, err := with("free").Parse(odd, nil); err != nil || got.Spec.Width != 300 {
 		t.Errorf("free: %d, %v", got.Spec.Width, err)
 	}
-	if got, err := with("round_up").Parse(odd, nil); err != nil || got.Spec.Width != 330 || !strings.Contains(got.Key.Path, "page1-330px-") {
+	// standard returns the answer for a width that is not the original's own.
+	standard := func(policy, path string) (target.Target, error) {
+		t.Helper()
+		got, err := with(policy).Parse(path, url.Values{"20260101000000": {""}})
+		if err != nil || got.Odd == nil || got.Spec.Width == 330 || got.Redirect != "" {
+			t.Fatalf("%s: %+v, %v; the original's own width must pass", policy, got, err)
+		}
+		instead, err := got.Standard()
+		if instead.AsOf.IsZero() {
+			t.Errorf("%s: the version is lost", policy)
+		}
+		return instead, err
+	}
+	if got, err := standard("round_up", odd); err != nil || got.Spec.Width != 330 || !strings.Contains(got.Key.Path, "page1-330px-") {
 		t.Errorf("round_up: %d at %s, %v", got.Spec.Width, got.Key, err)
 	}
-	if got, err := with("redirect").Parse(odd, nil); err != nil || got.Redirect != even {
+	if got, err := standard("redirect", odd); err != nil || got.Redirect != even {
 		t.Errorf("redirect: %q, %v", got.Redirect, err)
 	}
-	if got, err := with("redirect").Parse("/wikipedia/de/thumb/a/ab/A.svg/langx-300px-50px-A.svg.png", nil); err != nil || !strings.Contains(got.Redirect, "/langx-300px-60px-") {
+	if got, err := standard("redirect", "/wikipedia/de/thumb/a/ab/A.svg/langx-300px-50px-A.svg.png"); err != nil || !strings.Contains(got.Redirect, "/langx-300px-60px-") {
 		t.Errorf("a language that looks like a width: %q, %v", got.Redirect, err)
 	}
-	_, err := with("refuse").Parse(odd, nil)
+	_, err := standard("refuse", odd)
 	if f := fault.Of(err); f.Kind != fault.OddSize || f.Instead != even || !strings.Contains(f.Message, "330") || f.RetryAfter() != 0 || f.Kind.Traits().Status != 400 {
 		t.Errorf("refuse: %+v", f)
 	}
 	for _, policy := range []string{"round_up", "redirect", "refuse"} {
-		if got, err := with(policy).Parse(even, nil); err != nil || got.Redirect != "" || got.Spec.Width != 330 {
+		if got, err := with(policy).Parse(even, nil); err != nil || got.Odd != nil || got.Redirect != "" || got.Spec.Width != 330 {
 			t.Errorf("%s, a standard size: %+v, %v", policy, got, err)
 		}
 	}
-	if got, err := with("round_up").Parse("/wikipedia/de/thumb/a/ab/A.png/5000px-A.png", nil); err != nil || got.Spec.Width != 3840 {
+	if got, err := standard("round_up", "/wikipedia/de/thumb/a/ab/A.png/5000px-A.png"); err != nil || got.Spec.Width != 3840 {
 		t.Errorf("above the largest size: %d, %v", got.Spec.Width, err)
+	}
+	if got, err := with("round_up").Parse("/wikipedia/de/thumb/a/ab/A.png/900000px-A.png", nil); err != nil || got.Odd != nil || got.Spec.Width != 3840 {
+		t.Errorf("above edge.max_width: %d, %v", got.Spec.Width, err)
 	}
 }

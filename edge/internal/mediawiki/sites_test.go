@@ -58,8 +58,9 @@ func TestWikisWithPathsOfTheirOwn(t *testing.T) {
 		}
 		to := c.prefix + "/thumb/" + c.folders + "Cat.jpg/330px-Cat.jpg"
 		for path, query := range map[string]url.Values{c.prefix + "/thumb/" + c.folders + "Cat.jpg/300px-Cat.jpg": nil, c.script: {"f": {"Cat.jpg"}, "w": {"300"}}} {
-			if odd, err := severalWikis("redirect").ParseAt(c.host, path, query); err != nil || odd.Redirect != to {
-				t.Errorf("%s%s: redirected to %s, %v", c.host, path, odd.Redirect, err)
+			odd, err := severalWikis("redirect").ParseAt(c.host, path, query)
+			if err != nil || odd.Odd == nil || odd.Odd.Target.Redirect != to {
+				t.Errorf("%s%s: %+v, %v", c.host, path, odd.Odd, err)
 			}
 		}
 	}

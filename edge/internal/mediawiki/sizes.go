@@ -5,31 +5,43 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
-	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// sized applies mediawiki.size_policy to a thumbnail of another width than the standard ones. With
-// round_up it rounds the width up to the next standard width, in p as well, so that the key changes
-// too. With redirect it returns the URL path to redirect to. With refuse it returns a fault that
-// names this path.
-func (m *Parser) sized(s *thumbnail.Spec, p path) (redirect string, err error) {
-	policy := m.settings.MediaWiki.SizePolicy
-	width := m.standard(s.Width)
-	if policy == "free" || width == s.Width {
-		return "", nil
+// sized applies mediawiki.size_policy to the target of a width that is not standard. MediaWiki links to such
+// a width if it is the original's own. The target therefore keeps the width, and Odd has the answer for all
+// other widths. A width that CheckSize refuses gets that answer at once.
+func (m *Parser) sized(t target.Target, p path) (target.Target, error) {
+	width := m.standard(t.Spec.Width)
+	tooLarge := target.CheckSize(t.Spec, m.settings.Edge)
+	if m.settings.MediaWiki.SizePolicy == "free" || width == t.Spec.Width {
+		return t, tooLarge
 	}
+	odd := m.odd(t, p, width)
+	if tooLarge != nil {
+		return odd.Target, odd.Err
+	}
+	t.Odd = &odd
+	return t, nil
+}
+
+// odd returns the policy's answer: the thumbnail of the next standard width (round_up), a redirect to it, or
+// a fault that names it (refuse). It changes the width in p.
+func (m *Parser) odd(t target.Target, p path, width int) target.Odd {
+	asked := t.Spec.Width
 	p["options"] = lastWidth.ReplaceAllString(p["options"], strconv.Itoa(width)+"px-$1")
-	switch policy {
+	switch m.settings.MediaWiki.SizePolicy {
 	case "round_up":
-		s.Width = width
-		return "", nil
+		t.Spec.Width, t.Key, t.Kin = width, m.key(p), m.kin(p)
+		return target.Odd{Target: t, Err: target.CheckSize(t.Spec, m.settings.Edge)}
 	case "redirect":
-		return p.url(), nil
+		t.Redirect = p.url()
+		return target.Odd{Target: t}
 	}
-	f := fault.New(fault.OddSize, "%d pixels is not a standard width here: ask for %d pixels, at %s", s.Width, width, p.url())
+	f := fault.New(fault.OddSize, "%d pixels is not a standard width here: ask for %d pixels, at %s", asked, width, p.url())
 	f.Instead = p.url()
-	return "", f
+	return target.Odd{Target: t, Err: f}
 }
 
 // lastWidth matches the thumbnail's width, which is the last one: a language may look like a width.

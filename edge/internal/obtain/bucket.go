@@ -18,7 +18,9 @@ type buckets struct {
 // and leaves the expensive lane for the standard one.
 func (b buckets) look(ctx context.Context, w work) work {
 	spec := w.request.Target.Spec
-	w.bucket = bucket.Width(spec, b.widths)
+	if w.request.Target.Odd == nil { // the renderer compares such a width with the original
+		w.bucket = bucket.Width(spec, b.widths)
+	}
 	mayBe := w.bucket > 0 && w.version != "" && (w.expensive != "" || w.lane == renderjob.LaneExpensive)
 	if !mayBe || !b.stored.HasBucket(ctx, bucket.Of(spec, w.request.Target.Key, w.bucket), w.version) {
 		return w

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
-	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
@@ -58,7 +57,7 @@ type convoy struct {
 // join returns a flight's convoy, and whether the flight is the first of the convoy. A convoy has at
 // most `most` flights; the next flight begins another convoy.
 func (on *convoys) join(w work, most int) (c *convoy, first bool) {
-	if most < 2 || !lanes.Shared(w.request.Target.Spec) {
+	if most < 2 || !w.shared() {
 		return nil, true
 	}
 	on.mu.Lock()

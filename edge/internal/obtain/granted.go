@@ -20,8 +20,8 @@ type granting struct {
 	metrics   metrics
 }
 
-func newGranting(c Config, learned *costs, together *rides, m metrics) *granting {
-	return &granting{stored: c.Stored, next: newRendering(c, learned, together, m), throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
+func newGranting(c Config, next *rendering, m metrics) *granting {
+	return &granting{stored: c.Stored, next: next, throttles: throttle.All(), deadline: c.Settings.Deadline(), metrics: m}
 }
 
 // proceed does the part of admit after the coordinator's answer, with admit's results.

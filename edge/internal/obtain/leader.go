@@ -23,9 +23,9 @@ type leading struct {
 	log      *slog.Logger
 }
 
-func newLeading(c Config, m metrics) *leading {
+func newLeading(c Config, widths *ownWidths, m metrics) *leading {
 	return &leading{
-		heads: c.Heads, failures: c.Failures, fleet: c.Fleet, admitter: c.Admitter, next: newAdmitting(c, m), metrics: m, log: c.Log,
+		heads: c.Heads, failures: c.Failures, fleet: c.Fleet, admitter: c.Admitter, next: newAdmitting(c, widths, m), metrics: m, log: c.Log,
 	}
 }
 

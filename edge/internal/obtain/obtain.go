@@ -74,6 +74,7 @@ type Obtainer struct {
 	deadline time.Duration // bounds a flight
 	leading  *leading
 	sizes    *sizes
+	widths   *ownWidths
 	asIs     asIs
 	metrics  metrics
 }
@@ -83,21 +84,26 @@ func New(c Config) *Obtainer {
 	e := c.Settings.Edge
 	flights := flight.New[Thumb](e.MaxWaiters, e.MaxWaitersPerClient)
 	m := newMetrics(c.Metrics, flights.Counts)
+	widths := newOwnWidths(e.Revalidate)
 	return &Obtainer{
 		heads: c.Heads, stored: c.Stored, flights: flights, deadline: e.Deadline, metrics: m,
-		leading: newLeading(c, m), sizes: newSizes(c),
+		leading: newLeading(c, widths, m), sizes: newSizes(c), widths: widths,
 		asIs: asIs{c.Heads, c.Originals, int64(c.Settings.Renderer.MaxOriginalBytes), m}, //nolint:gosec // bounded by settings
 	}
 }
 
 // Stop waits for the flights to end.
-func (o *Obtainer) Stop(ctx context.Context) error { return o.flights.Stop(ctx) }
+func (o *Obtainer) Stop(ctx context.Context) error {
+	defer o.widths.close()
+	return o.flights.Stop(ctx)
+}
 
 // Forget drops everything that the edge remembers of an original. Later requests do not join a
 // flight that began earlier.
 func (o *Obtainer) Forget(original thumbnail.Location) {
 	o.heads.Forget(original)
 	o.stored.Forget(original)
+	o.widths.forget(original)
 	o.flights.Forget(flightPrefix(original))
 }
 
@@ -105,6 +111,7 @@ func (o *Obtainer) Forget(original thumbnail.Location) {
 func (o *Obtainer) ForgetAll() {
 	o.heads.ForgetAll()
 	o.stored.ForgetAll()
+	o.widths.forgetAll()
 	o.flights.Forget("")
 }
 
@@ -121,7 +128,8 @@ func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, 
 	return o.asIs.open(ctx, at)
 }
 
-// Obtain returns a thumbnail, or a fault. ctx must outlive the reading of the thumbnail's object.
+// Obtain returns a thumbnail, or a fault. ctx must outlive the reading of the thumbnail's object. The fault
+// OddSize means that the width is not the original's own, for a target with Odd.
 func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 	since := o.stored.Purges()
 	thumb, err := o.findOrRender(ctx, r)
@@ -150,6 +158,9 @@ func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) {
 			return Thumb{}, fault.Wrap(err, fault.ThumbStore, "cannot read the store of thumbnails: ask again later")
+		}
+		if err := o.widths.check(r.Target); err != nil {
+			return Thumb{Times: times}, err
 		}
 		thumb, err := o.joinFlight(ctx, r)
 		if err != nil || thumb.Image != nil {

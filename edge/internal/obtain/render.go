@@ -29,6 +29,7 @@ type rendering struct {
 	failures  Failures
 	costs     *costs
 	rides     *rides
+	widths    *ownWidths
 	deadline  deadline.Split
 	near      *near
 	maxPixels int // of a thumbnail
@@ -36,9 +37,9 @@ type rendering struct {
 	log       *slog.Logger
 }
 
-func newRendering(c Config, learned *costs, together *rides, m metrics) *rendering {
+func newRendering(c Config, learned *costs, together *rides, widths *ownWidths, m metrics) *rendering {
 	return &rendering{
-		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, rides: together,
+		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, rides: together, widths: widths,
 		near: &near{}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
@@ -65,7 +66,7 @@ func (on *rendering) job(w work) renderjob.Job {
 		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
 		Near: on.near.of(t.Spec.Original), Bucket: w.bucket, BucketSeen: w.bucketSeen, OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
 		StartWithinMS: on.deadline.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
-		MaxThumbnailPixels: int64(on.maxPixels),
+		MaxThumbnailPixels: int64(on.maxPixels), OwnWidthOnly: t.Odd != nil,
 	}
 }
 
@@ -191,6 +192,7 @@ func (r *render) endFailed(ctx context.Context, result renderjob.Result) (over b
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	t := r.work.request.Target
+	r.on.widths.note(t.Spec, result)
 	if err := r.on.failures.Record(ctx, f, t.Spec, t.Key, cmp.Or(result.TypeVersion, result.EngineVersion)); err != nil {
 		r.on.metrics.unremembered.Inc()
 		r.on.log.Warn("record failure", "request", r.work.request.ID, "error", err)

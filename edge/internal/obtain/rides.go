@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -59,10 +58,10 @@ type ride struct {
 	ready   chan struct{} // closed when pending is 0
 }
 
-// wait adds a flight to those that get offers. A drawing, a page or a spec with a watermark gets none.
+// wait adds a flight to those that get offers, unless it shares nothing (lanes.Shared).
 func (on *rides) wait(w work) *passenger {
 	p := &passenger{kin: w.kin(), offers: make(chan *ticket, 1)}
-	if lanes.Shared(w.request.Target.Spec) {
+	if w.shared() {
 		on.again(p)
 	}
 	return p
@@ -95,7 +94,7 @@ func (on *rides) offer(w work, most int) *ride {
 	r, offered := &ride{ready: make(chan struct{})}, 0
 	on.mu.Lock()
 	defer on.mu.Unlock()
-	if lanes.Shared(w.request.Target.Spec) {
+	if w.shared() {
 		all := on.waiting[w.kin()]
 		offered = min(len(all), max(0, most))
 		r.pending = offered

@@ -91,6 +91,9 @@ func pictureTypes(t target.Target) []thumbnail.Type {
 	return all
 }
 
+// shared reports whether renders of the same original can share the fetch and the decode with this one.
+func (w work) shared() bool { return lanes.Shared(w.request.Target.Spec, w.request.Target.Odd != nil) }
+
 func (w work) admission() admission.Request {
 	return admission.Request{
 		Thumbnail: w.request.Target.Key,

@@ -42,6 +42,22 @@ type Target struct {
 	Redirect string
 	// Wiki is true for MediaWiki's URLs. Their clients expect Wikimedia's headers.
 	Wiki bool
+	// Odd is set for a width that is not standard. The edge serves it if it is the original's own width.
+	Odd *Odd
+}
+
+// Odd is the answer for a width that is neither standard nor the original's own: a target, which may have
+// a Redirect, or a fault.
+type Odd struct {
+	Target Target
+	Err    error
+}
+
+// Standard returns the answer of Odd, with the parts of the query that t has.
+func (t Target) Standard() (Target, error) {
+	standard := t.Odd.Target
+	standard.AsOf, standard.Ignored = t.AsOf, t.Ignored
+	return standard, t.Odd.Err
 }
 
 // Kin describes the paths of one thumbnail's sizes, in the container of its key. Between Before and

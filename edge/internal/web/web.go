@@ -170,6 +170,10 @@ func (x *exchange) answer() {
 		x.refuse(err)
 		return
 	}
+	x.serve(t)
+}
+
+func (x *exchange) serve(t target.Target) {
 	if t.Redirect != "" {
 		x.redirect(t)
 		return
@@ -179,6 +183,16 @@ func (x *exchange) answer() {
 		return
 	}
 	x.obtain(t)
+}
+
+// serveStandard answers a request for a width that turned out to be neither standard nor the original's own.
+func (x *exchange) serveStandard(odd target.Target) {
+	t, err := odd.Standard()
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	x.serve(t)
 }
 
 func (x *exchange) atHand(t target.Target) (obtain.Thumb, bool) {
@@ -205,11 +219,14 @@ func (x *exchange) obtain(t target.Target) {
 	}
 	x.tellTiming(thumb.Times)
 	x.traceSteps(thumb.Times)
-	if err != nil {
+	switch {
+	case t.Odd != nil && fault.Is(err, fault.OddSize):
+		x.serveStandard(t)
+	case err != nil:
 		x.refuse(x.explain(err))
-		return
+	default:
+		x.writeThumbnail(thumb, t)
 	}
-	x.writeThumbnail(thumb, t)
 }
 
 // redirect redirects to the target's path, and keeps the parameter download.

@@ -36,6 +36,7 @@ type obtainer struct {
 	asked  obtain.Request
 	stored thumbnail.Location
 	err    error
+	own    int // the original's own width
 
 	contentType string
 }
@@ -46,6 +47,9 @@ func (o *obtainer) AtHand(context.Context, target.Target) (obtain.Thumb, bool) {
 
 func (o *obtainer) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, error) {
 	o.asked = r
+	if r.Target.Odd != nil && r.Target.Spec.Width != o.own {
+		return obtain.Thumb{}, fault.New(fault.OddSize, "not its own width")
+	}
 	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Rendered, Meta: objectstore.Meta{ContentType: o.contentType, ETag: "e"}}, o.err
 }
 
@@ -291,6 +295,37 @@ func TestOddSizesNameAStandardSize(t *testing.T) {
 	if w.Code != http.StatusBadRequest || w.Header().Get("Retry-After") != "" || w.Header().Get("Link") != `</x>; rel="alternate"` ||
 		!strings.Contains(w.Body.String(), "330 pixels") {
 		t.Errorf("%d %v\n%s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// The edge serves a width that is not standard if it is the original's own. Only then does it answer as
+// mediawiki.size_policy says.
+func TestAnOriginalsOwnWidthPasses(t *testing.T) {
+	odd, even := "/wikipedia/de/thumb/a/ab/A.png/300px-A.png", "/wikipedia/de/thumb/a/ab/A.png/330px-A.png"
+	for name, c := range map[string]struct {
+		policy string
+		own    int // the original's own width
+		status int
+		header string
+		width  int // of the thumbnail that is obtained last
+	}{
+		"refuse, its own":   {"refuse", 300, 200, "", 300},
+		"refuse, another":   {"refuse", 400, 400, even, 300},
+		"redirect, its own": {"redirect", 300, 200, "", 300},
+		"redirect, another": {"redirect", 400, 302, even + "?20260101000000", 300},
+		"round up, its own": {"round_up", 300, 200, "", 300},
+		"round up, another": {"round_up", 400, 200, "", 330},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := settings.Default()
+			s.MediaWiki.SizePolicy = c.policy
+			o := &obtainer{own: c.own}
+			w := httptest.NewRecorder()
+			handler(t, s, o).ServeHTTP(w, httptest.NewRequest("GET", odd+"?20260101000000", nil))
+			if w.Code != c.status || !strings.Contains(w.Header().Get("Link")+w.Header().Get("Location"), c.header) || o.asked.Target.Spec.Width != c.width {
+				t.Errorf("%d %v, %d pixels\n%s", w.Code, w.Header(), o.asked.Target.Spec.Width, w.Body)
+			}
+		})
 	}
 }
 

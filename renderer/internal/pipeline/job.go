@@ -91,6 +91,9 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	if err := j.checkHeader(header); err != nil {
+		return err
+	}
 	overlays, release, err := j.fetchOverlays(ctx, drain)
 	defer release()
 	if err != nil {

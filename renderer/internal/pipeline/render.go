@@ -37,6 +37,9 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	}
 	result, err := j.draw(ctx, original, overlays)
 	if err == nil {
+		err = j.checkDrawn(original.Header, result)
+	}
+	if err == nil {
 		j.note(result, time.Since(began))
 	}
 	return result.Image, err
