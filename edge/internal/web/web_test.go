@@ -298,8 +298,8 @@ func TestOddSizesNameAStandardSize(t *testing.T) {
 	}
 }
 
-// The edge serves a width that is not standard if it is the original's own. Only then does it answer as
-// mediawiki.size_policy says.
+// The edge serves a width that is not standard if it is the original's own. It answers
+// other widths as mediawiki.size_policy says.
 func TestAnOriginalsOwnWidthPasses(t *testing.T) {
 	odd, even := "/wikipedia/de/thumb/a/ab/A.png/300px-A.png", "/wikipedia/de/thumb/a/ab/A.png/330px-A.png"
 	for name, c := range map[string]struct {
