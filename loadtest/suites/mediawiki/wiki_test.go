@@ -14,7 +14,10 @@ import (
 var inFolder = []string{"Read the wiki's folder", "Send thumbnails to thumbmill", "Purge"}
 
 // sections are all sections that tests of this package run.
-func sections() []string { return slices.Concat(inFolder, inSwift[:1], private[2:]) }
+func sections() []string { return slices.Concat(inFolder, inSwift[:1], private[2:], pools) }
+
+// pools are those for MediaWiki's pool counters.
+var pools = []string{"Bound MediaWiki's own work"}
 
 // private are those for a wiki that shows its files to its own readers alone.
 var private = []string{"Read the wiki's folder", "Purge", "Keep a private wiki private"}
