@@ -36,6 +36,23 @@ sub vcl_recv {
 	return (hash);
 }
 
+# The path is the key, with the parts of the query that change the answer: all of thumb.php's, the time of the
+# upload in MediaWiki's URLs, and "download". Any other query makes no copy of a thumbnail.
+sub vcl_hash {
+	hash_data(req.http.host);
+	hash_data(regsub(req.url, "\?.*$", ""));
+	if (req.url ~ "/thumb\.php\?") {
+		hash_data(req.url);
+	}
+	if (req.url ~ "[?&][0-9]{14}([=&]|$)") {
+		hash_data(regsub(req.url, "^.*[?&]([0-9]{14})([=&].*)?$", "\1"));
+	}
+	if (req.url ~ "[?&]download([=&]|$)") {
+		hash_data("download");
+	}
+	return (lookup);
+}
+
 sub vcl_backend_fetch {
 	set bereq.backend = edges.backend(by=URL, alt=bereq.retries);
 }

@@ -270,6 +270,7 @@ func suite(t *testing.T, start func(testing.TB, [2]string) string) {
 		{"no request waits for another's refusal", refusesTogether},
 		{"another edge is asked if one cannot reach the store", asksAnother},
 		{"formats are kept apart", varies},
+		{"only a query that changes the answer makes a copy", keysOnPath},
 		{"a POST reaches an edge", posts},
 		{"an old picture is served while edges fail", stale},
 		{"a dead edge fails no request", gone},
@@ -353,6 +354,30 @@ func varies(t *testing.T, _ *edges, front string) {
 	for _, accept := range []string{"image/webp", "image/avif", "image/webp"} {
 		if a := get(t, front+"/format", accept); a.body != accept {
 			t.Errorf("%s: %+v", accept, a)
+		}
+	}
+}
+
+func keysOnPath(t *testing.T, e *edges, front string) {
+	for _, c := range []struct {
+		path, query string
+		asked       int // times that edges have been asked for the path
+	}{
+		{"/Cat.jpg", "", 1},
+		{"/Cat.jpg", "?utm_source=x", 1},
+		{"/Cat.jpg", "?fbclid=1&utm_source=y", 1},
+		{"/Cat.jpg", "?20261128141510", 2},
+		{"/Cat.jpg", "?utm_source=x&20261128141510=", 2},
+		{"/Cat.jpg", "?20261128141511", 3},
+		{"/Cat.jpg", "?download", 4},
+		{"/Cat.jpg", "?download=1&utm_source=x", 4},
+		{"/Cat.jpg", "?downloads", 4},
+		{"/w/thumb.php", "?f=Cat.jpg&width=100", 1},
+		{"/w/thumb.php", "?f=Cat.jpg&width=120", 2},
+		{"/w/thumb.php", "?f=Cat.jpg&width=100", 2},
+	} {
+		if a := get(t, front+c.path+c.query, ""); a.status != 200 || e.count(c.path) != c.asked {
+			t.Errorf("%s%s: %d; edges were asked %d times, want %d", c.path, c.query, a.status, e.count(c.path), c.asked)
 		}
 	}
 }
