@@ -108,4 +108,5 @@ func TestSwiftWithManyFiles(t *testing.T) {
 	m.upload(files)
 	m.readsEverything(files, []int{120, 250})
 	m.followsChanges()
+	m.sharesReaders(swift)
 }

@@ -49,6 +49,17 @@ func TestSwift(t *testing.T) {
 	m.upload(files[:swiftFiles])
 	m.readsEverything(files[:swiftFiles], []int{120})
 	m.followsChanges()
+	m.sharesReaders(swift)
+}
+
+// sharesReaders checks that everybody may read MediaWiki's public files in Swift, and thumbnails alike.
+func (m *machine) sharesReaders(swift servers.SwiftServer) {
+	m.t.Helper()
+	for _, container := range []string{"site-en-local-public", "site-en-local-thumb"} {
+		if readers := swift.Readers(container); !strings.Contains(readers, ".r:*") {
+			m.t.Errorf("%s has the readers %q", container, readers)
+		}
+	}
 }
 
 // swiftFiles are enough in the short form.

@@ -96,7 +96,7 @@ func compared(store objectstore.Store, b settings.Bucket) objectstore.Store {
 func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
 	switch b.Kind {
 	case "swift":
-		return swiftstore.New(b), nil
+		return swiftstore.New(b, s.Store.PrivateContainers...), nil
 	case "s3":
 		return s3store.New(b)
 	case "http":

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ncw/swift/v2"
@@ -32,12 +34,14 @@ type Store struct {
 	conn      *swift.Connection
 	container string // of locations without a container
 	create    bool
+	readers   string        // X-Container-Read of containers that it creates
+	private   []string      // store.private_containers
 	expire    time.Duration // age at which Swift deletes thumbnails; 0 = never
 	share     float64       // share of thumbnails that expire, 0…1
 }
 
-// New makes a store. Its first operation authenticates.
-func New(b settings.Bucket) *Store {
+// New makes a store. Its first operation authenticates. private is store.private_containers.
+func New(b settings.Bucket, private ...string) *Store {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = concurrency, concurrency
 	transport.DisableCompression = true
@@ -47,7 +51,7 @@ func New(b settings.Bucket) *Store {
 			Retries: 1, ConnectTimeout: 10 * time.Second, Timeout: 10 * time.Second,
 			Transport: idempotent{transport}, UserAgent: "thumbmill",
 		},
-		container: b.Container, create: b.CreateAll, expire: b.Expire, share: b.ExpireShare,
+		container: b.Container, create: b.CreateAll, readers: b.ReadACL, private: private, expire: b.Expire, share: b.ExpireShare,
 	}
 }
 
@@ -147,12 +151,22 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	put := func() error { return s.put(ctx, container, path, body, meta) }
 	err = twice(ctx, put)
 	if s.create && (errors.Is(err, swift.ObjectNotFound) || errors.Is(err, swift.ContainerNotFound)) {
-		err = twice(ctx, func() error { return s.conn.ContainerCreate(ctx, container, nil) })
+		err = twice(ctx, func() error { return s.conn.ContainerCreate(ctx, container, s.access(container)) })
 		if err == nil {
 			err = twice(ctx, put)
 		}
 	}
 	return refused(translate(err))
+}
+
+// access returns the headers for a new container: MediaWiki's own public containers have the same readers.
+func (s *Store) access(container string) swift.Headers {
+	wiki, zone, isWikis := strings.Cut(container, "-local-")
+	private := isWikis && (strings.HasPrefix(zone, "temp") || slices.Contains(s.private, wiki+"-local-public"))
+	if s.readers == "" || private {
+		return nil
+	}
+	return swift.Headers{"X-Container-Read": s.readers}
 }
 
 // refused marks the error of an account that may not write.

@@ -52,6 +52,23 @@ func TestRealSwift(t *testing.T) {
 			}
 		}
 	})
+	t.Run("readers of new containers", func(t *testing.T) {
+		bucket := bucket
+		bucket.ReadACL = ".r:*"
+		open := New(bucket, "site-office-local-public")
+		defer func() { _ = open.Close() }()
+		for container, want := range map[string]string{
+			"site-en-local-thumb": ".r:*", "site-en-local-thumb.ab": ".r:*", "thumbor": ".r:*",
+			"site-en-local-temp": "", "site-office-local-thumb": "", "site-office-local-thumb.ab": "",
+		} {
+			if err := open.Put(t.Context(), thumbnail.Location{Container: container, Path: "x"}, []byte("x"), storetest.Meta([]byte("x"))); err != nil {
+				t.Fatal(err)
+			}
+			if got := server.Readers(container); got != want {
+				t.Errorf("%s: %q, want %q", container, got, want)
+			}
+		}
+	})
 	t.Run("no new containers without the setting", func(t *testing.T) {
 		bucket.CreateAll = false
 		strict := New(bucket)
