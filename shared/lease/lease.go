@@ -141,6 +141,7 @@ const (
 	TimedOut  Reason = 2 // the end of its wait
 	Overload  Reason = 3 // this client has too many requests under way
 	Malformed Reason = 4 // unknown rule or wrong number
+	Crowded   Reason = 5 // the client takes half of a lane's queue; from coordinators since 0.10
 )
 
 // NoPool is the value of Answer.Pool if no pool of the request is meant.

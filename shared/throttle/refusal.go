@@ -1,10 +1,17 @@
 package throttle
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
+)
+
+// Causes of refusals that pass when the client's own requests end.
+var (
+	ErrWaited  = errors.New("waited in vain")
+	ErrCrowded = errors.New("the client's requests take half of the lane")
 )
 
 // Refuse returns the fault for a refused request. Its message has the sentence and the name of the

@@ -85,8 +85,8 @@ func (r *request) lastStood() *slot {
 // admit lets a request into its pools: the request is granted, stands in line, or is refused.
 func (t *Table) admit(r *request) {
 	t.openPools(r)
-	if full := t.fullPool(r); full != nil {
-		t.refuse(r, full, lease.Full)
+	if full, why := t.fullPool(r); full != nil {
+		t.refuse(r, full, why)
 		return
 	}
 	t.countPlaces(r)
@@ -106,9 +106,9 @@ func (t *Table) admit(r *request) {
 	}
 }
 
-// fullPool counts the verdicts of the throttles, and returns the first pool whose queue is full, or
-// nil.
-func (t *Table) fullPool(r *request) *slot {
+// fullPool counts the verdicts of the throttles, and returns the first pool whose queue is full for the
+// request, with the reason, or nil.
+func (t *Table) fullPool(r *request) (*slot, lease.Reason) {
 	r.shadow = 0
 	for i := range r.slots {
 		s := &r.slots[i]
@@ -121,13 +121,13 @@ func (t *Table) fullPool(r *request) *slot {
 			r.shadow |= 1 << i
 			p.tally.shadowed++
 		case !p.rule.shadow && p.full(s.places):
-			return s
+			return s, lease.Full
 		}
 		if own := r.client(); own != nil && !p.rule.shadow && p.crowdedBy(r.flow, s.places) {
-			return own
+			return own, lease.Crowded
 		}
 	}
-	return nil
+	return nil, 0
 }
 
 // grant ends a wait in line with success.
@@ -175,7 +175,11 @@ func (t *Table) refuse(r *request, by *slot, why lease.Reason) {
 	t.abandon(r)
 }
 
+// countRefusal counts a crowded lane as a full queue.
 func (t *Table) countRefusal(p *pool, why lease.Reason) {
+	if why == lease.Crowded {
+		why = lease.Full
+	}
 	p.tally.refusals[why]++
 	t.observer.Refused(p.key, p.key)
 	if why == lease.Full {

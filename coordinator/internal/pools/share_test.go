@@ -27,7 +27,7 @@ func TestOneClientTakesHalfOfALane(t *testing.T) {
 		o.Acquire(requestFor(id+1, "x", "ip:x", "lane:l"))
 	}
 	wants(t, box.of(6).Kind, lease.Kind(0))
-	wants(t, box.of(7), lease.Answer{Kind: lease.KindRefused, ID: 7, Pool: 0, Reason: lease.Full})
+	wants(t, box.of(7), lease.Answer{Kind: lease.KindRefused, ID: 7, Pool: 0, Reason: lease.Crowded})
 	for id := uint64(31); id <= 36; id++ {
 		o.Acquire(requestFor(id, fmt.Sprint(id), fmt.Sprint("ip:", id), "lane:l"))
 		wants(t, box.of(id).Kind, lease.Kind(0))

@@ -41,7 +41,7 @@ func TestOneStandsInLineForSeveral(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in(t, func(w *world) {
-				w.batch = c.batch
+				w.batch, w.settings.Throttle.PerIP.Workers = c.batch, 6
 				w.head = func(thumbnail.Location) (objectstore.Info, error) {
 					return objectstore.Info{Version: "v1", Size: 1000}, nil
 				}

@@ -17,10 +17,15 @@ import (
 type patient struct {
 	admitter Admitter
 	stall    stall
+	lines    *lines
 }
 
-// Admit returns the admitter's answer.
+// Admit returns the admitter's answer, when it is the flight's turn among its client's.
 func (p patient) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
+	return p.lines.admit(ctx, r, p.ask)
+}
+
+func (p patient) ask(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
 	for began := time.Now(); ; {
 		l, done, err := p.admitter.Admit(ctx, r)
 		waitsForQueue := fault.Is(err, fault.LaneFull) && time.Since(began) < 2*deadline.Election && p.stall.isOfQueue()

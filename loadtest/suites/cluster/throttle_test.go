@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -91,12 +92,46 @@ func TestAFloodWaitsForItself(t *testing.T) {
 	}
 }
 
+// A reader's page of forty new thumbnails is answered whole by two slots, although it takes longer than one
+// request may wait. The reader's next page finds no place that the first one left taken.
+func TestAPageIsAnsweredWhole(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Renderer.Slots = 2
+		s.Throttle.PerIP.Timeout, s.Throttle.QueueWait = time.Second, time.Second
+	}})
+	const thumbnails = 40
+	body := picture(t, 300, 200)
+	for n := range thumbnails {
+		c.Original(fmt.Sprintf("%d.jpg", n), body, nil)
+	}
+	release := c.Hooks.Hold()
+	ctx, leave := context.WithCancel(t.Context())
+	var left, page []<-chan Answer
+	for n := range thumbnails {
+		left = append(left, c.Go(ctx, c.Edges[0], fmt.Sprintf("/unsafe/90x/%d.jpg", n), alice))
+	}
+	Eventually(t, "the slots are busy", func() bool { return c.Hooks.Held() == 2 })
+	leave()
+	for _, answer := range left {
+		<-answer
+	}
+	for n := range thumbnails {
+		page = append(page, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice))
+	}
+	Eventually(t, "the wait of one thumbnail is over", func() bool { return c.decisions("per-ip", "refuse")+c.decisions("lane", "refuse") > 0 })
+	release()
+	for _, answer := range page {
+		(<-answer).Wants(t, 200)
+	}
+}
+
 // One client that hammers a small cluster is refused by per-ip, and sixteen others are served. The report
 // names the client once, and no renderer is wanted for it.
 func TestOneClientIsNoLackOfRenderers(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
-		s.Throttle.PerIP.Workers, s.Throttle.PerIP.MaxQueue = 50, 1000
+		s.Throttle.PerIP.Workers, s.Throttle.PerIP.MaxQueue = 19, 20
 		waitLong(s)
 	}})
 	co := c.Coordinators[0]
@@ -110,7 +145,7 @@ func TestOneClientIsNoLackOfRenderers(t *testing.T) {
 	for n := range 44 {
 		hammering = append(hammering, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice))
 	}
-	Eventually(t, "per-ip refuses what is more than half of the lane", func() bool { return c.decisions("per-ip", "refuse") == 24 })
+	Eventually(t, "per-ip refuses what is more than the client's queue", func() bool { return c.decisions("per-ip", "refuse") == 24 })
 	for n := range 16 {
 		others = append(others, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/100x/%d.jpg", 44+n), fmt.Sprintf("198.51.100.%d", n)))
 	}

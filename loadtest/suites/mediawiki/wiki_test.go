@@ -175,20 +175,33 @@ func (m *machine) holds(page string, p picture) {
 	}
 }
 
+// telling is the width in pixels, at which articles show pictures, from which a thumbnail tells two renderers
+// apart: the waves of the samples are finer than a narrower thumbnail's pixels, so that what is left of them
+// depends on how much each renderer sharpens.
+const telling = 250
+
+// tells reports whether a thumbnail tells more than another one: the narrowest from telling on, else the widest.
+func (t thumb) tells(than thumb) bool {
+	if t.width >= telling && than.width >= telling {
+		return t.width < than.width
+	}
+	return t.width > than.width
+}
+
 // comparesEach compares one thumbnail of each file with MediaWiki's own.
 func (m *machine) comparesEach(files []file) {
 	m.t.Helper()
-	narrowest := map[string]string{} // of a title's URLs, but none that shows hardly anything
+	compared := map[string]string{} // URLs, by title
 	for address, a := range m.checked {
 		t, ok := named(address)
-		before, known := named(narrowest[t.title])
-		if ok && a.status == 200 && t.width >= 100 && (!known || t.width < before.width) {
-			narrowest[t.title] = address
+		before, known := named(compared[t.title])
+		if ok && a.status == 200 && (!known || t.tells(before)) {
+			compared[t.title] = address
 		}
 	}
 	unlike := 0
 	for _, f := range files {
-		address, ok := narrowest[f.title()]
+		address, ok := compared[f.title()]
 		if !ok {
 			m.t.Logf("%s: the wiki shows no thumbnail of it", f.Name)
 			continue
