@@ -58,8 +58,8 @@ func (o *office) ask(name string) asking {
 	}
 }
 
-// page asks for the thumbnails of a page in their order, each of which takes a second to render. It returns
-// the names of those that were rendered, in their order.
+// page asks for the thumbnails of a page in their order. Each takes a second to render. It returns the names of
+// those that were rendered, in their order.
 func page(t *testing.T, l *lines, o *office, thumbnails int, client string) (rendered []string) {
 	t.Helper()
 	var all sync.WaitGroup

@@ -175,9 +175,9 @@ func (m *machine) holds(page string, p picture) {
 	}
 }
 
-// telling is the width in pixels, at which articles show pictures, from which a thumbnail tells two renderers
-// apart: the waves of the samples are finer than a narrower thumbnail's pixels, so that what is left of them
-// depends on how much each renderer sharpens.
+// telling is the least width in pixels of a thumbnail that is compared, if the file has one; articles show
+// pictures at this width. In a narrower thumbnail the waves of the samples are finer than a pixel, and their
+// rest depends on how much each renderer sharpens.
 const telling = 250
 
 // tells reports whether a thumbnail tells more than another one: the narrowest from telling on, else the widest.
