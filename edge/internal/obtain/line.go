@@ -106,22 +106,22 @@ func (l *lines) held(key lineKey, of admission.Lease) admission.Lease {
 		l.leave(key)
 		return nil
 	}
-	return &lineLease{Lease: of, leave: sync.OnceFunc(func() { l.leave(key) })}
+	return &lineLease{lease: of, leave: sync.OnceFunc(func() { l.leave(key) })}
 }
 
 // lineLease makes room in its line when it takes no place of the lane any more.
 type lineLease struct {
-	admission.Lease
+	lease admission.Lease
 	leave func()
 }
 
 func (h *lineLease) Release(o admission.Outcome) {
-	h.Lease.Release(o)
+	h.lease.Release(o)
 	h.leave()
 }
 
 func (h *lineLease) LeaveLane() {
-	h.Lease.LeaveLane()
+	h.lease.LeaveLane()
 	h.leave()
 }
 

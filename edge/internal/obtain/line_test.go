@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -108,8 +109,11 @@ func TestAPageIsAnsweredWhole(t *testing.T) {
 				if len(rendered) != thumbnails || o.refused > c.most {
 					t.Errorf("%d of %d are rendered after %d refusals", len(rendered), thumbnails, o.refused)
 				}
-				if len(o.asked) != thumbnails || o.asked[0] != "0" || o.asked[thumbnails-1] != fmt.Sprint(thumbnails-1) {
-					t.Errorf("asked in the order %v", o.asked)
+				for i, name := range o.asked { // those whose turn comes in one moment ask in any order
+					if n, err := strconv.Atoi(name); err != nil || max(n-i, i-n) >= l.widest {
+						t.Errorf("asked in the order %v", o.asked)
+						break
+					}
 				}
 				if len(l.of) != 0 {
 					t.Errorf("lines are left: %v", l.of)
