@@ -148,7 +148,7 @@ type Failure struct {
 
 // Throttle is the rules that can refuse or delay a request.
 type Throttle struct {
-	PerIP          Pool          `koanf:"per_ip"`       // limits for the renders of one client: an IPv4 address, or an IPv6 /64; one client also takes at most half of the line of a lane
+	PerIP          Pool          `koanf:"per_ip"`       // limits for the renders of one client: an IPv4 address, or an IPv6 /64; one client also takes at most half of the line of a lane; one more than workers ask at once, the others wait at their edge
 	PerOriginal    Pool          `koanf:"per_original"` // limits for the renders of one original
 	Expensive      ExpensivePool `koanf:"expensive"`    // limits for the renders of each expensive type
 	Failure        Failure       `koanf:"failure"`
