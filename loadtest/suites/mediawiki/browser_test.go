@@ -16,8 +16,8 @@ import (
 type picture struct {
 	Src, Srcset                 string
 	Shown                       string // the URL that the browser chose of both
-	Width, Height               int // as the HTML says; 0 where it does not
-	NaturalWidth, NaturalHeight int // of the file that was loaded
+	Width, Height               int    // as the HTML says; 0 where it does not
+	NaturalWidth, NaturalHeight int    // of the file that was loaded
 }
 
 // sight has the pictures that a browser sees on a page.
