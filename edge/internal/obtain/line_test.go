@@ -29,7 +29,7 @@ type office struct {
 }
 
 // pass lets time pass.
-func pass(d time.Duration) { time.Sleep(d) } // the bubble's time
+func pass(d time.Duration) { <-time.After(d) }
 
 type place struct{ of *office }
 

@@ -15,8 +15,9 @@ import (
 // picture is an image of a page, as a browser has it.
 type picture struct {
 	Src, Srcset                 string
-	Width, Height               int // as the HTML says; 0 where it does not
-	NaturalWidth, NaturalHeight int // of the file that was loaded
+	Shown                       string // the URL that the browser chose of both
+	Width, Height               int    // as the HTML says; 0 where it does not
+	NaturalWidth, NaturalHeight int    // of the file that was loaded
 }
 
 // sight has the pictures that a browser sees on a page.
@@ -29,7 +30,7 @@ const look = `(async () => {
 	const images = [...document.images].filter(i => !i.src.includes('/resources/') && !i.src.startsWith('data:'));
 	await Promise.all(images.map(i => i.complete ? 0 : new Promise(r => { i.onload = i.onerror = r })));
 	return {
-		Pictures: images.map(i => ({ Src: i.src, Srcset: i.srcset, Width: +i.getAttribute('width'), Height: +i.getAttribute('height'),
+		Pictures: images.map(i => ({ Src: i.src, Srcset: i.srcset, Shown: i.currentSrc, Width: +i.getAttribute('width'), Height: +i.getAttribute('height'),
 			NaturalWidth: i.naturalWidth, NaturalHeight: i.naturalHeight })),
 		Others: [...document.querySelectorAll('meta[property="og:image"]')].map(m => m.content)
 			.concat([...document.querySelectorAll('video[poster]')].map(v => v.poster)).map(u => new URL(u, location).href),

@@ -161,6 +161,9 @@ func (m *machine) holds(page string, p picture) {
 		m.t.Errorf("%s: %s does not load", page, p.Src)
 		return
 	}
+	if p.Shown != p.Src {
+		return // a denser file that the browser has already; its natural size is divided by the density
+	}
 	// A file narrower than the page wants it is enlarged by the browser, and a picture in a box
 	// has the box's height in HTML; check holds its own height to the pixel.
 	off := max(p.NaturalHeight-p.Height, p.Height-p.NaturalHeight)
