@@ -548,7 +548,7 @@ func TestServerTiming(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		answers := w.ask(t.Context(), cat("ann"))
 		j := <-w.published
-		time.Sleep(1500 * time.Millisecond) // in the time of synctest
+		pass(1500 * time.Millisecond)
 		j.tell(renderjob.StateStarted, nil)
 		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.QueuedMS, r.FetchMS, r.RenderMS = 1, 2, 3 })
 		j.tell(renderjob.StateStored, nil)
