@@ -161,7 +161,7 @@ func TestTheWholeSite(t *testing.T) {
 	h.operators()
 	// A purge that missed a receiver says so, and the test repeats it.
 	eventually.Succeeds(h.t, patience, "a purge reaches all receivers", func() error {
-		return h.tool("purge", "--admin", "http://purger:8889", "originals/sample.svg")
+		return h.tool("purge", "--admin", "http://purger:8889", "sample.svg")
 	})
 	if again := h.get(front + "/unsafe/300x/sample.svg"); again.Header.Get("X-Cache") != "miss" {
 		t.Errorf("Varnish has the thumbnail after the purge: %v", again.Header)
