@@ -64,12 +64,14 @@ func ofClients(t coordinator.Throttles) (all []string) {
 	return all
 }
 
-// ofThrottles tells of refusals that no outstanding client explains.
+// ofThrottles tells of refusals that no outstanding client explains. A client never explains refusals by
+// an edge without a coordinator.
 func ofThrottles(t coordinator.Throttles) (all []string) {
-	if slices.ContainsFunc(t.Clients, outstanding) {
-		return nil
-	}
+	explained := slices.ContainsFunc(t.Clients, outstanding)
 	for _, row := range throttle.All() {
+		if explained && row.Name != throttle.Local {
+			continue
+		}
 		severity := warning
 		if row.Name == throttle.Local {
 			severity = critical

@@ -219,6 +219,9 @@ func TestReasons(t *testing.T) {
 		"SECURITY_KEY = os.getenv('KEY', 'not-for-anybody')": {
 			"SECURITY_KEY", "it comes from the environment variable 'KEY'; set edge.security_key",
 		},
+		"LOADER = 'thumbor_aws.loader'\nAWS_LOADER_S3_SECRET_ACCESS_KEY = os.getenv('K', 'not-for-anybody')": {
+			"AWS_LOADER_S3_SECRET_ACCESS_KEY", "it comes from the environment variable 'K'",
+		},
 		"AUTO_IMAGE_FORMAT_PREFERENCE = ['heif']": {"AUTO_IMAGE_FORMAT_PREFERENCE", "HEIF is only read, not written"},
 		"HEALTHCHECK_ROUTE = '/ping'":             {"HEALTHCHECK_ROUTE", "it is /healthcheck"},
 		"ENABLE_ETAGS = False":                    {"ENABLE_ETAGS", "thumbmill always does this"},
@@ -230,6 +233,17 @@ func TestReasons(t *testing.T) {
 		if _, guessed := c.Values["render.quality"]; guessed && strings.HasPrefix(text, "QUALITY") {
 			t.Errorf("%s: the quality is a guess: %v", text, c.Values)
 		}
+	}
+}
+
+// A name of S3 that cannot be read gets no default.
+func TestUnreadNamesOfS3(t *testing.T) {
+	c, err := Convert([]byte("LOADER = 'thumbor_aws.loader'\nAWS_LOADER_BUCKET_NAME = os.environ['BUCKET']\n"), false)
+	if _, guessed := c.Values["store.originals.container"]; err != nil || guessed {
+		t.Errorf("%v, %v", c.Values, err)
+	}
+	if len(c.Left) != 2 || c.Left[0].Name != "AWS_LOADER_BUCKET_NAME" || c.Left[1].Reason != "its value is unknown: set store.originals.container" {
+		t.Errorf("left: %v", c.Left)
 	}
 }
 

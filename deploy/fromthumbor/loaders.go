@@ -65,17 +65,26 @@ func (c *converter) s3(store, module, part, root string) {
 		bucket, root = "", ""
 	}
 	read := func(what, otherwise string) string {
-		if s, ok := c.value(names[what]).(string); ok {
-			return s
+		switch v := c.value(names[what]).(type) {
+		case string:
+			return v
+		case unread:
+			c.leaveOnce(names[what], "its value is unknown: set "+store+"."+cmp.Or(map[string]string{"bucket": "container", "root": "prefix"}[what], what))
+			return ""
 		}
 		return otherwise
 	}
-	region := cmp.Or(read("region", ""), "us-east-1")
-	c.converted.Values[store+".kind"], c.converted.Values[store+".region"] = "s3", region
-	c.converted.Values[store+".endpoint"] = cmp.Or(read("endpoint", ""), "https://s3."+region+".amazonaws.com")
-	if bucket = read("bucket", bucket); bucket == "" {
+	c.converted.Values[store+".kind"] = "s3"
+	if region := read("region", "us-east-1"); region != "" {
+		c.converted.Values[store+".region"] = region
+		c.converted.Values[store+".endpoint"] = "https://s3." + region + ".amazonaws.com"
+	}
+	if endpoint := read("endpoint", ""); endpoint != "" {
+		c.converted.Values[store+".endpoint"] = endpoint
+	}
+	if bucket = read("bucket", bucket); bucket == "" && c.value(names["bucket"]) != (unread{}) {
 		c.leaveOnce(names["bucket"], "it is not assigned, so that Thumbor's URLs name the bucket: set "+store+".container")
-	} else {
+	} else if bucket != "" {
 		c.converted.Values[store+".container"] = bucket
 	}
 	if root = read("root", root); root != "" {
@@ -88,8 +97,10 @@ func (c *converter) s3(store, module, part, root string) {
 // keysOfS3 carries over the access key, and reports the options of a store in S3 without a counterpart.
 func (c *converter) keysOfS3(store, part string) {
 	id, secret := "AWS_"+part+"_S3_ACCESS_KEY_ID", "AWS_"+part+"_S3_SECRET_ACCESS_KEY"
-	if key, _ := c.value(secret).(string); key != "" && c.secrets {
-		c.converted.Values[store+".user"], c.converted.Values[store+".key"] = c.value(id), key
+	key, _ := c.value(secret).(string)
+	user, _ := c.value(id).(string)
+	if key != "" && user != "" && c.secrets {
+		c.converted.Values[store+".user"], c.converted.Values[store+".key"] = user, key
 	} else if key != "" {
 		c.leave(secret, "a secret: set %s.user and %s.key, or convert with --secrets", store, store)
 	}

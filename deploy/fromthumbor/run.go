@@ -63,7 +63,7 @@ func (e evaluator) run(s statement) (name string, v any, reason string) {
 	place := fmt.Sprintf("line %d", s.line)
 	if s.parsed == nil {
 		if found := assigned.FindStringSubmatch(s.text); found != nil {
-			return found[1], nil, "its value cannot be read: " + s.start() + meant(found[1])
+			return found[1], nil, e.hidden(found[1], errors.New(s.start())) + meant(found[1])
 		}
 		return place, nil, "this is not an assignment of a plain value: " + s.start()
 	}
@@ -88,10 +88,10 @@ func (e evaluator) run(s statement) (name string, v any, reason string) {
 
 // hidden returns the reason against a value, without the parts of a secret.
 func (e evaluator) hidden(name string, err error) string {
-	if env := (fromEnvironment{}); errors.As(err, &env) && rules()[name].secret {
+	if env := (fromEnvironment{}); errors.As(err, &env) && secret(name) {
 		return fromEnvironment{variable: env.variable}.Error()
 	}
-	if rules()[name].secret {
+	if secret(name) {
 		return "its value cannot be read"
 	}
 	return "its value cannot be read: " + err.Error()
@@ -109,8 +109,8 @@ func (e evaluator) conditional(s *syntax.IfStmt, values map[string]any) (left []
 			all = append(all, fmt.Sprintf("otherwise %v", before))
 		}
 		said := strings.Join(all, ", ")
-		if rules()[name].secret {
-			said = "its value"
+		if secret(name) {
+			said = "its value is a secret"
 		}
 		values[name] = unread{}
 		left = append(left, Left{name, "it depends on a condition: " + said + meant(name)})
@@ -155,6 +155,12 @@ func (e evaluator) source(x syntax.Expr) string {
 	}
 	line := []rune(e.lines[from.Line-1])
 	return string(line[min(int(from.Col)-1, len(line)):min(int(to.Col)-1, len(line))])
+}
+
+// secret reports whether a name has a key or a password, whose value no reason shows.
+func secret(name string) bool {
+	return rules()[name].secret || strings.HasSuffix(name, "_S3_SECRET_ACCESS_KEY") || strings.HasSuffix(name, "_S3_ACCESS_KEY_ID") ||
+		strings.HasSuffix(name, "PASSWORD") || strings.HasSuffix(name, "KEY_SECRET") || strings.HasSuffix(name, "_DSN_URL")
 }
 
 // meant returns a hint with the setting for a name, or "".

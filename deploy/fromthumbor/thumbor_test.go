@@ -31,7 +31,7 @@ func TestOptionsAreThumbors(t *testing.T) {
 	}
 }
 
-// python writes a value of JSON as Python does.
+// inPython writes a value of JSON as Python does.
 func inPython(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -50,6 +50,9 @@ sub vcl_hash {
 	if (req.url ~ "[?&]download([=&]|$)") {
 		hash_data("download");
 	}
+	if (req.url ~ "\?.*%") { # an encoded query can say the same in other letters
+		hash_data(req.url);
+	}
 	return (lookup);
 }
 

@@ -202,7 +202,7 @@ type Bucket struct {
 	Tenant      string        `koanf:"tenant"`        // Swift tenant (authentication 2 and 3)
 	Domain      string        `koanf:"domain"`        // Swift domain (authentication 3)
 	CreateAll   bool          `koanf:"create_all"`    // create containers that do not exist
-	ReadACL     string        `koanf:"read_acl"`      // X-Container-Read of Swift containers that create_all creates, such as .r:* for everybody; containers of temporary files and of wikis in private_containers get none
+	ReadACL     string        `koanf:"read_acl"`      // X-Container-Read of the containers of public wikis that create_all creates in Swift, such as .r:* for everybody
 	Expire      time.Duration `koanf:"expire"`        // time after which Swift deletes a thumbnail; 0 = never
 	ExpireShare float64       `koanf:"expire_share"`  // share of thumbnails that expire, 0…1; a small share is a trial
 	Endpoint    string        `koanf:"endpoint"`      // URL of the S3 service; for http the text before each name, "" = https://

@@ -137,6 +137,7 @@ async function readRequests(page, name) {
   for (const table of Object.values(ofOne).flat()) table.root.hidden = !name;
   const key = page + "/" + name;
   if (!name || read.key === key && Date.now() - read.at < 4000) return;
+  if (read.key !== key) for (const table of ofOne[page]) table.show([]);
   read = { key, at: Date.now() };
   const answer = await fetch(`api/v1/throttles/requests?${page === "clients" ? "client" : "original"}=${encodeURIComponent(name)}`).catch(() => null);
   if (!answer?.ok || read.key !== key) return;

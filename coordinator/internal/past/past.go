@@ -107,7 +107,8 @@ func (s *Server) ask(ctx context.Context, query string, over grid) ([]stream, er
 	}
 	defer func() { _ = response.Body.Close() }()
 	var answer struct {
-		Error string
+		Status string
+		Error  string
 		Data  struct{ Result []stream }
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, longest)).Decode(&answer); err != nil {
@@ -115,6 +116,9 @@ func (s *Server) ask(ctx context.Context, query string, over grid) ([]stream, er
 	}
 	if answer.Error != "" {
 		return nil, fmt.Errorf("%s answers %q to the query %s", s.url, answer.Error, query)
+	}
+	if answer.Status != "success" {
+		return nil, fmt.Errorf("%s answers %s to the query %s: check prometheus.url", s.url, response.Status, query)
 	}
 	return answer.Data.Result, nil
 }

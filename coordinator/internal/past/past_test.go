@@ -16,9 +16,9 @@ func TestValues(t *testing.T) {
 	end := time.Unix(1_000_000, 0)
 	status, answer := http.StatusOK, func(query string) string {
 		if strings.Contains(query, "edge_requests_total") {
-			return `{"data":{"result":[{"metric":{"outcome":"hit"},"values":[[999980,"2.5"],[1000000,"NaN"],[5,"9"],["x",1]]}]}}`
+			return `{"status":"success","data":{"result":[{"metric":{"outcome":"hit"},"values":[[999980,"2.5"],[1000000,"NaN"],[5,"9"],["x",1]]}]}}`
 		}
-		return `{"data":{"result":[]}}`
+		return `{"status":"success","data":{"result":[]}}`
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()

@@ -58,7 +58,11 @@ func New(s settings.Settings) (*Reader, error) {
 	lately, err := otter.New(&otter.Options[question, answer]{
 		MaximumWeight: remembered, Executor: cache.InCaller,
 		Weigher: func(q question, a answer) uint32 {
-			return uint32(2*len(q.uri) + len(q.accept) + len(q.host) + targetSize + stepSize*len(a.target.Spec.Operations)) //nolint:gosec // bounded by maxKey
+			weight := 2*len(q.uri) + len(q.accept) + len(q.host) + targetSize + stepSize*len(a.target.Spec.Operations)
+			if a.target.Odd != nil {
+				weight += targetSize
+			}
+			return uint32(weight) //nolint:gosec // bounded by maxKey
 		},
 	})
 	return &Reader{

@@ -59,8 +59,8 @@ func newLines(s settings.Settings) *lines {
 	return l
 }
 
-// patience is how long a flight may wait behind others of its client. It leaves time for a render, and for
-// another one when the renderer dies.
+// patience returns the time that a flight may wait behind others of its client. It leaves time for a render of
+// the standard lane.
 func patience(split deadline.Split) time.Duration {
 	return max(split.Admission, split.Whole-split.Start-split.Render-split.Slack)
 }
@@ -75,7 +75,7 @@ func (l *lines) admit(ctx context.Context, r admission.Request, ask asking) (adm
 		return ask(ctx, r)
 	}
 	key, began := lineKey{r.Flight.Client, r.Flight.Lane}, time.Now()
-	switch err := l.wait(ctx, key, l.stand); {
+	switch err := l.wait(ctx, key, began, l.stand); {
 	case errors.Is(err, errFull):
 		return ask(ctx, r) // the coordinator decides, and operators see its refusal
 	case err != nil:
@@ -87,7 +87,7 @@ func (l *lines) admit(ctx context.Context, r admission.Request, ask asking) (adm
 			return l.held(key, lease), done, err
 		}
 		if errors.Is(err, throttle.ErrCrowded) {
-			if l.stepBack(ctx, key) != nil {
+			if l.stepBack(ctx, key, began) != nil {
 				return nil, false, err
 			}
 		}
@@ -125,13 +125,14 @@ func (h *lineLease) LeaveLane() {
 	h.leave()
 }
 
-// wait returns when it is the flight's turn. place puts the flight into the line.
-func (l *lines) wait(ctx context.Context, key lineKey, place func(*line, chan struct{}) error) error {
+// wait returns when it is the flight's turn, or with an error when the patience since began is over. place
+// puts the flight into the line.
+func (l *lines) wait(ctx context.Context, key lineKey, began time.Time, place func(*line, chan struct{}) error) error {
 	turn := make(chan struct{})
 	if err := l.change(key, func(one *line) error { return place(one, turn) }); err != nil {
 		return err
 	}
-	late := time.NewTimer(l.patience)
+	late := time.NewTimer(l.patience - time.Since(began))
 	defer late.Stop()
 	select {
 	case <-turn:
@@ -178,9 +179,9 @@ func (l *lines) stand(one *line, turn chan struct{}) error {
 // stepBack puts a flight whose client crowds the lane back to the front of its line, until another flight of
 // the line ends. From then on, the line is as narrow as the lane lets it be. After an error, the flight is in
 // the line no more.
-func (l *lines) stepBack(ctx context.Context, key lineKey) error {
+func (l *lines) stepBack(ctx context.Context, key lineKey, began time.Time) error {
 	alone := false
-	err := l.wait(ctx, key, func(one *line, turn chan struct{}) error {
+	err := l.wait(ctx, key, began, func(one *line, turn chan struct{}) error {
 		one.busy--
 		alone = one.busy == 0
 		one.width = max(1, one.busy)

@@ -40,6 +40,13 @@ func (p *progress) deleted() int {
 }
 
 // miss adds a line to Missed. The next change passes it to tell.
+// hasMissed reports whether the purge missed a part of the cluster so far.
+func (p *progress) hasMissed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.report.Missed) > 0
+}
+
 func (p *progress) miss(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

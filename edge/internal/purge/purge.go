@@ -203,7 +203,7 @@ func (p *Purger) clearFailures(ctx context.Context, originals []thumbnail.Locati
 // noteAbsence notes that a purge without thumbnails was of a name that no original has: it is probably
 // misspelt.
 func (p *Purger) noteAbsence(ctx context.Context, originals []thumbnail.Location, done *progress) {
-	if done.deleted() > 0 {
+	if done.deleted() > 0 || done.hasMissed() {
 		return
 	}
 	for _, at := range originals {

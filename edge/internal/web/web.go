@@ -204,7 +204,7 @@ func (x *exchange) atHand(t target.Target) (obtain.Thumb, bool) {
 
 // obtain gets a thumbnail that is not at hand, or an original, and writes it.
 func (x *exchange) obtain(t target.Target) {
-	ctx, cancel := context.WithTimeout(x.r.Context(), x.handler.settings.Edge.Deadline)
+	ctx, cancel := context.WithDeadline(x.r.Context(), x.began.Add(x.handler.settings.Edge.Deadline))
 	defer cancel()
 	var thumb obtain.Thumb
 	var err error

@@ -106,7 +106,8 @@ func Unturn(heif []byte) {
 		}
 		properties(r, meta, func(p box) {
 			if (p.kind == "irot" || p.kind == "imir") && p.to > p.from && p.to <= r.Size() {
-				copy(heif[p.from-4:], "irot\x00") // without a turn; both boxes have one byte
+				copy(heif[p.at:], "irot") // both boxes have one byte
+				heif[p.from] = 0          // without a turn
 			}
 		})
 		return false

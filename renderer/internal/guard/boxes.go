@@ -14,6 +14,7 @@ const maxBoxes = 256
 // box is one box of ISO/IEC 14496-12; from and to are the offsets of its content in bytes.
 type box struct {
 	kind     string
+	at       int64 // of the kind
 	from, to int64
 }
 
@@ -35,7 +36,7 @@ func boxes(r *io.SectionReader, from, to int64, each func(box) bool) {
 		if size < head {
 			return
 		}
-		found := box{string(b[4:8]), from + head, min(from+size, to)}
+		found := box{string(b[4:8]), from + 4, from + head, min(from+size, to)}
 		if !each(found) {
 			return
 		}

@@ -159,11 +159,13 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	return refused(translate(err))
 }
 
-// access returns the headers for a new container: MediaWiki's own public containers have the same readers.
+// access returns the headers for a new container: a public wiki's containers have the same readers as
+// MediaWiki's own. The container of Thumbor's URLs has no other readers, because thumbnails of private
+// originals can be in it.
 func (s *Store) access(container string) swift.Headers {
 	wiki, zone, isWikis := strings.Cut(container, "-local-")
-	private := isWikis && (strings.HasPrefix(zone, "temp") || slices.Contains(s.private, wiki+"-local-public"))
-	if s.readers == "" || private {
+	private := strings.HasPrefix(zone, "temp") || slices.Contains(s.private, wiki+"-local-public")
+	if s.readers == "" || !isWikis || private {
 		return nil
 	}
 	return swift.Headers{"X-Container-Read": s.readers}

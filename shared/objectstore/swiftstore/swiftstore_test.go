@@ -58,7 +58,7 @@ func TestRealSwift(t *testing.T) {
 		open := New(bucket, "site-office-local-public")
 		defer func() { _ = open.Close() }()
 		for container, want := range map[string]string{
-			"site-en-local-thumb": ".r:*", "site-en-local-thumb.ab": ".r:*", "thumbor": ".r:*",
+			"site-en-local-thumb": ".r:*", "site-en-local-thumb.ab": ".r:*", "thumbor": "",
 			"site-en-local-temp": "", "site-office-local-thumb": "", "site-office-local-thumb.ab": "",
 		} {
 			if err := open.Put(t.Context(), thumbnail.Location{Container: container, Path: "x"}, []byte("x"), storetest.Meta([]byte("x"))); err != nil {
