@@ -109,7 +109,7 @@ func (s *Server) ask(ctx context.Context, query string, over grid) ([]stream, er
 	var answer struct {
 		Status string
 		Error  string
-		Data  struct{ Result []stream }
+		Data   struct{ Result []stream }
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, longest)).Decode(&answer); err != nil {
 		return nil, fmt.Errorf("%s does not answer like Prometheus (%s): %w", s.url, response.Status, err)
