@@ -174,7 +174,9 @@ func (c client) converse(t *testing.T, daemon string, steps []step) (lines [3][]
 			oneWaits(t, daemon)
 			continue
 		}
+		patience := time.AfterFunc(time.Minute, func() { _ = p.cmd.Process.Kill() }) // a daemon may lose an answer
 		answer, _ := p.out.ReadString('\n')
+		patience.Stop()
 		answer = strings.TrimSpace(answer)
 		p.lines.say("answers " + answer)
 		if s.answer != "*" && answer != s.answer {

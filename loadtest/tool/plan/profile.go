@@ -28,11 +28,11 @@ type Profile struct {
 	Slots int `json:"slots"`
 	// CPU is the processor time of a render in seconds, Bytes the fetched bytes of a render. 0
 	// means unknown.
-	CPU float64 `json:"cpu_seconds,omitempty"`
+	CPU   float64 `json:"cpu_seconds,omitempty"`
+	Bytes float64 `json:"fetch_bytes,omitempty"`
 	// Beyond is the share of the renders' time that single clients asked for beyond a quarter of the
 	// fleet: 0 without such a client, or if nobody measured it.
 	Beyond float64 `json:"beyond_share,omitempty"`
-	Bytes  float64 `json:"fetch_bytes,omitempty"`
 }
 
 // Class has the requests of one lane and type.

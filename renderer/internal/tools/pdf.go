@@ -35,8 +35,8 @@ type pdfPage struct {
 	media         bool    // the crop box has no area: the media box counts
 }
 
-// drawPDF draws one page. MuPDF draws files whose pages poppler cannot find, where MuPDF is installed. It uses fewer dots per inch if the page would have too many pixels, or if the
-// first try took half of the task's time.
+// drawPDF draws one page, with fewer dots per inch if the page would have too many pixels, or if the first
+// try took half of the task's time. Where MuPDF is installed, MuPDF draws files whose pages poppler cannot find.
 func drawPDF(t *task) error {
 	p, err := t.pdfPage()
 	if fault.Is(err, fault.Undecodable) && t.drawnByMuPDF(t.bounded(), max(1, t.request.Spec.Page)) == nil {
