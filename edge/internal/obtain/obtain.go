@@ -137,6 +137,8 @@ func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 	case err == nil:
 		thumb.Passing = o.stored.Purged(since, r.Target.Spec.Original)
 		return thumb, nil
+	case fault.Is(err, fault.OddSize) && o.stored.Purged(since, r.Target.Spec.Original):
+		o.widths.forget(r.Target.Spec.Original) // a renderer may have measured the file before the purge
 	case r.Bulk:
 		return thumb, err
 	}
