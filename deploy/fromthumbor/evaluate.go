@@ -151,7 +151,7 @@ func (e evaluator) named(name string) (any, error) {
 		e.used[name] = true
 		return v, nil
 	}
-	return nil, fmt.Errorf("%s is not assigned before", name)
+	return nil, fmt.Errorf("the value of %s is not known", name)
 }
 
 // list evaluates the items that it can. The others become unreadable.

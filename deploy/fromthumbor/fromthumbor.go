@@ -59,7 +59,7 @@ func Convert(text []byte, secrets bool) (Conversion, error) {
 		c.carry(name, assigned[name])
 	}
 	c.together()
-	c.converted.Left = slices.DeleteFunc(c.converted.Left, func(l Left) bool { return c.off(l.Name) && !inStores(l.Name) })
+	c.converted.Left = slices.DeleteFunc(c.converted.Left, func(l Left) bool { return c.off(l.Name) })
 	slices.SortStableFunc(c.converted.Left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
 	return c.converted, nil
 }
@@ -116,7 +116,7 @@ func (c *converter) carry(name string, v any) {
 	}
 	rule, ok := rules()[name]
 	if !ok {
-		if reason := c.lost(name, v); reason != "" {
+		if reason := lost(name, v); reason != "" {
 			c.leave(name, "%s", reason)
 		}
 		return

@@ -236,6 +236,21 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// A name whose value depends on a condition gives no value to later lines.
+func TestLaterLinesDoNotGuess(t *testing.T) {
+	c, err := Convert([]byte("ROOT = '/a'\nif DEBUG:\n    ROOT = '/b'\nFILE_LOADER_ROOT_PATH = ROOT + '/c'\n"), false)
+	want := []Left{
+		{"FILE_LOADER_ROOT_PATH", "its value cannot be read: the value of ROOT is not known; set store.originals.path"},
+		{"ROOT", "it depends on a condition: '/b' if DEBUG, otherwise /a"},
+	}
+	if err != nil || !reflect.DeepEqual(c.Left, want) {
+		t.Errorf("%v, %q", err, c.Left)
+	}
+	if path, guessed := c.Values["store.originals.path"]; guessed {
+		t.Errorf("the path is a guess: %v", path)
+	}
+}
+
 // A name of S3 that cannot be read gets no default.
 func TestUnreadNamesOfS3(t *testing.T) {
 	c, err := Convert([]byte("LOADER = 'thumbor_aws.loader'\nAWS_LOADER_BUCKET_NAME = os.environ['BUCKET']\n"), false)

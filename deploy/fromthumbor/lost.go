@@ -26,10 +26,11 @@ func standard(name string) (v any, ok bool) {
 }
 
 // lost returns the loss of a site by a name that has no setting here. It returns "" if the site loses
-// nothing: the value is Thumbor's default, thumbmill does the same, or another line switches the part off.
-func (c *converter) lost(name string, v any) string {
+// nothing: the value is Thumbor's default, or thumbmill does the same. The names of stores in S3 are
+// loaders.go's.
+func lost(name string, v any) string {
 	usual, known := standard(name)
-	if known && reflect.DeepEqual(v, usual) || c.off(name) {
+	if known && reflect.DeepEqual(v, usual) || inStores(name) {
 		return ""
 	}
 	if slices.Contains(always(), name) {
@@ -52,15 +53,12 @@ func (c *converter) lost(name string, v any) string {
 	return "it is not an option of Thumbor 7.8, nor of a plugin that thumbmill knows"
 }
 
-// off reports whether a name has no effect in Thumbor either, because of other lines. The names of
-// stores in S3 are loaders.go's.
+// off reports whether a name has no effect in Thumbor either, because of other lines.
 func (c *converter) off(name string) bool {
 	is := func(name string) bool { return c.value(name) == true }
 	metrics, _ := c.value("METRICS").(string)
 	detectors, _ := c.value("DETECTORS").([]any)
 	switch {
-	case inStores(name):
-		return true
 	case strings.HasPrefix(name, "UPLOAD_"):
 		return !is("UPLOAD_ENABLED")
 	case strings.HasPrefix(name, "STATSD_"):

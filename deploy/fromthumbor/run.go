@@ -42,6 +42,7 @@ func evaluate(text string) (map[string]any, []Left, error) {
 			left = append(left, Left{name, reason})
 			for _, mentioned := range named.FindAllString(s.text, -1) { // the statement may have changed the value
 				values[mentioned] = unread{}
+				delete(known.known, mentioned)
 			}
 		case name != "":
 			known.known[name] = v
@@ -113,6 +114,7 @@ func (e evaluator) conditional(s *syntax.IfStmt, values map[string]any) (left []
 			said = "its value is a secret"
 		}
 		values[name] = unread{}
+		delete(e.known, name) // other lines cannot read it either
 		left = append(left, Left{name, "it depends on a condition: " + said + meant(name)})
 	}
 	slices.SortFunc(left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
