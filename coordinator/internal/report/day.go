@@ -6,7 +6,6 @@ import (
 )
 
 const (
-	minute     = time.Minute
 	dayLength  = 25 * 60 // minutes that a day keeps: until an hour before this time yesterday
 	yesterday  = 24 * time.Hour
 	aroundSpan = 60 // minutes before and after a moment
@@ -30,7 +29,7 @@ func newDay() day { return day{values: map[string]*[dayLength]float32{}, sums: m
 
 // add takes the values of a moment.
 func (d *day) add(now time.Time, values map[string]float64) {
-	if at := now.Unix() / int64(minute.Seconds()); at != d.current {
+	if at := now.Unix() / int64(time.Minute.Seconds()); at != d.current {
 		d.keep()
 		d.current = at
 	}
@@ -64,8 +63,8 @@ func (d *day) keep() {
 // around returns the minutes from an hour before a moment to an hour after it. A minute that the day does
 // not know has the value None.
 func (d *day) around(moment time.Time) Series {
-	last := moment.Unix()/int64(minute.Seconds()) + aroundSpan
-	s := Series{End: time.Unix(last*int64(minute.Seconds()), 0).UTC(), Step: minute.Seconds(), Values: map[string][]float64{}}
+	last := moment.Unix()/int64(time.Minute.Seconds()) + aroundSpan
+	s := Series{End: time.Unix(last*int64(time.Minute.Seconds()), 0).UTC(), Step: time.Minute.Seconds(), Values: map[string][]float64{}}
 	for name, values := range d.values {
 		known := false
 		told := make([]float64, 2*aroundSpan)

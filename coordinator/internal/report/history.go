@@ -168,7 +168,7 @@ func (h *history) Latest() Point {
 func (h *history) Before() Series {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.day.around(h.end.Add(-24 * time.Hour))
+	return h.day.around(h.end.Add(-yesterday))
 }
 
 // Series copies the last hour.

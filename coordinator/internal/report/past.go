@@ -45,8 +45,9 @@ type past struct {
 // from this process.
 func (r *Reporter) series(ctx context.Context) History {
 	own := r.history.Series()
+	alone := func() History { return History{own.End, own.Step, own.Values, r.history.Before(), ofProcess} }
 	if r.config.Past == nil {
-		return History{own.End, own.Step, own.Values, r.history.Before(), ofProcess}
+		return alone()
 	}
 	p := &r.past
 	p.mu.Lock()
@@ -54,10 +55,9 @@ func (r *Reporter) series(ctx context.Context) History {
 	if own.End.Unix() <= 0 {
 		own.End = time.Now().UTC().Truncate(time.Second)
 	}
-	alone := History{own.End, own.Step, own.Values, r.history.Before(), ofProcess}
 	switch {
 	case time.Since(p.failed) < pastPause:
-		return alone
+		return alone()
 	case p.latest.Source == ofPrometheus && own.End.Sub(p.latest.End) < time.Duration(own.Step)*time.Second:
 		return p.latest
 	}
@@ -69,7 +69,7 @@ func (r *Reporter) series(ctx context.Context) History {
 			r.config.Log.Warn("fail to read the charts' values from Prometheus, and show this process's values: check prometheus.url", "error", err)
 		}
 		p.failed = time.Now()
-		return alone
+		return alone()
 	}
 	p.latest, p.failed = h, time.Time{}
 	return h
@@ -82,12 +82,12 @@ func (r *Reporter) askPast(ctx context.Context, own Series) (History, error) {
 		return History{}, err
 	}
 	if p := &r.past; time.Since(p.asked) > beforeLength {
-		end := own.End.Add(-yesterday + aroundSpan*minute).Truncate(minute)
-		before, err := r.config.Past.Values(ctx, end, minute, 2*aroundSpan)
+		end := own.End.Add(-yesterday + aroundSpan*time.Minute).Truncate(time.Minute)
+		before, err := r.config.Past.Values(ctx, end, time.Minute, 2*aroundSpan)
 		if err != nil {
 			return History{}, err
 		}
-		p.before = merged(Series{end, minute.Seconds(), before}, r.history.Before())
+		p.before = merged(Series{end, time.Minute.Seconds(), before}, r.history.Before())
 		p.asked = time.Now()
 	}
 	h := merged(Series{own.End, own.Step, values}, own)

@@ -57,7 +57,7 @@ type Second struct {
 	Outcomes map[string]int `json:"outcomes"`  // of requests that ended in the second
 	P50      float64        `json:"p50_ms"`
 	P99      float64        `json:"p99_ms"`
-	// Kinds has p50 and p95 of the pictures that were sent in the second, in milliseconds, by kind:
+	// Kinds has p50 and p95 of the pictures whose answers ended in the second, in milliseconds, by kind:
 	// Stored, Rendered, or Picture for a server that does not say which.
 	Kinds map[string][2]float64 `json:"kinds,omitempty"`
 }

@@ -52,8 +52,8 @@ func ownWidth(h guard.Header, s thumbnail.Spec) (width int, known bool) {
 	return h.Width, true
 }
 
-// drawnWidth is ownWidth of an original with these sides: points of a page of a PDF, pixels of all others.
-// MediaWiki cuts fractions of points and of pixels off.
+// drawnWidth is ownWidth of an original with these sides: points of a page of a PDF, whole pixels of all
+// others. MediaWiki cuts off fractions of points.
 func drawnWidth(t thumbnail.Type, sides objectstore.Sides) int {
 	if t == thumbnail.TypePDF {
 		return int(math.Floor(sides[0]) / 72 * wikiDPI)
