@@ -33,6 +33,9 @@ sub vcl_recv {
 		return (pass);
 	}
 	unset req.http.Cookie;
+	if (req.url ~ "\?.*%" && req.url !~ "/thumb\.php\?") { # an encoded query can say "download" in other letters
+		return (pass);
+	}
 	return (hash);
 }
 
@@ -49,9 +52,6 @@ sub vcl_hash {
 	}
 	if (req.url ~ "[?&]download([=&]|$)") {
 		hash_data("download");
-	}
-	if (req.url ~ "\?.*%") { # an encoded query can say the same in other letters
-		hash_data(req.url);
 	}
 	return (lookup);
 }

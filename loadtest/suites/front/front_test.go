@@ -372,7 +372,10 @@ func keysOnPath(t *testing.T, e *edges, front string) {
 		{"/Cat.jpg", "?download", 4},
 		{"/Cat.jpg", "?download=1&utm_source=x", 4},
 		{"/Cat.jpg", "?downloads", 4},
-		{"/Cat.jpg", "?%64ownload", 5},
+		{"/Cat.jpg", "?%64ownload", 5}, // not kept
+		{"/Cat.jpg", "?%64ownload", 6},
+		{"/Cat.jpg", "", 6},
+		{"/Cat.jpg", "?utm_source=x", 6},
 		{"/w/thumb.php", "?f=Cat.jpg&width=100", 1},
 		{"/w/thumb.php", "?f=Cat.jpg&width=120", 2},
 		{"/w/thumb.php", "?f=Cat.jpg&width=100", 2},
