@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"io"
 	"math"
-	"net/http"
 	"text/tabwriter"
 	"time"
 
@@ -66,8 +65,7 @@ func (s *subject) profile(cmd *cobra.Command) (p plan.Profile, err error) {
 	case s.file != "":
 		p, err = plan.Read(s.file)
 	default:
-		from := plan.Prometheus{URL: s.prometheus, Window: s.window, Client: &http.Client{Timeout: time.Minute}}
-		p, err = from.Profile(cmd.Context())
+		p, err = plan.FromPrometheus(s.prometheus, s.window).Profile(cmd.Context())
 	}
 	if err != nil {
 		return p, err

@@ -131,16 +131,14 @@ func autoscalers(t *testing.T) (all []query) {
 // plansFrom reads a profile from this Prometheus, as loadtest plan does.
 func plansFrom(t *testing.T, address string) {
 	t.Helper()
-	from := plan.Prometheus{URL: address, Window: 30 * time.Second, Client: http.DefaultClient}
-	p, err := from.Profile(t.Context())
+	p, err := plan.FromPrometheus(address, 30*time.Second).Profile(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if mean, _ := p.Moments(); len(p.Classes) != 1 || p.Classes[0].Type != "jpeg" || p.Slots != 1 || mean <= 0 || p.Fetch <= 0 || p.CPU <= 0 || p.Rate() <= 0 {
 		t.Errorf("%+v", p)
 	}
-	from.URL = "http://" + servers.FreeAddress(t)
-	if _, err := from.Profile(t.Context()); err == nil {
+	if _, err := plan.FromPrometheus("http://"+servers.FreeAddress(t), time.Minute).Profile(t.Context()); err == nil {
 		t.Error("a Prometheus that does not answer gives a profile")
 	}
 }

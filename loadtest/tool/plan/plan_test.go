@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/loadtest/tool/queueing"
+	"github.com/thumbmill/thumbmill/shared/prometheus"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -151,9 +152,9 @@ func TestLimitsCutBuckets(t *testing.T) {
 
 // Each sum of rates has its own rounding error.
 func TestBucketsThatFallByATrifleAreMended(t *testing.T) {
-	var buckets []sample
+	var buckets []prometheus.Sample
 	for le, rate := range map[string]float64{"0.1": .3, "0.5": math.Nextafter(.3, 0), "1": .4, "+Inf": .4} {
-		buckets = append(buckets, sample{map[string]string{"lane": "standard", "type": "png", "le": le}, rate})
+		buckets = append(buckets, prometheus.Sample{Labels: map[string]string{"lane": "standard", "type": "png", "le": le}, Value: rate})
 	}
 	p := Profile{Classes: histograms(buckets), Slots: 1}
 	if err := p.Validate(); err != nil {

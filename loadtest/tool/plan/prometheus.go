@@ -3,38 +3,35 @@ package plan
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/prometheus"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // Prometheus is the source of a cluster's metrics.
 type Prometheus struct {
-	URL    string
-	Window time.Duration // window of the means
-	Client *http.Client
+	server *prometheus.Server
+	window time.Duration
+}
+
+// FromPrometheus makes a source of a server's URL. Rates are means over a window.
+func FromPrometheus(url string, window time.Duration) Prometheus {
+	return Prometheus{prometheus.New(url, "--prometheus", time.Minute), window}
 }
 
 // mostBeyond leaves some requests, if extrapolated rates say that one client asked for everything.
 const mostBeyond = .99
 
-type sample struct {
-	labels map[string]string
-	value  float64
-}
-
 // Profile reads the profile of the last window.
 func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
-	window := fmt.Sprintf("%ds", int(p.Window.Seconds()))
+	window := fmt.Sprintf("%ds", int(p.window.Seconds()))
 	if profile.Classes, err = p.classes(ctx, window); err != nil {
 		return profile, err
 	}
@@ -58,34 +55,34 @@ func (p Prometheus) Profile(ctx context.Context) (profile Profile, err error) {
 // classes returns the renders by lane and type, with the rates at which they were offered: requests
 // that were refused because renderers were missing would have needed the same renders.
 func (p Prometheus) classes(ctx context.Context, window string) (classes []Class, err error) {
-	counts, err := p.query(ctx, "sum by (type) (rate(thumbmill_renders_offered_total["+window+"]))")
+	counts, err := p.server.Now(ctx, "sum by (type) (rate(thumbmill_renders_offered_total["+window+"]))")
 	if err != nil {
 		return nil, err
 	}
 	offered := map[string]float64{}
 	for _, s := range counts {
-		offered[s.labels["type"]] = s.value
+		offered[s.Labels["type"]] = s.Value
 	}
-	buckets, err := p.query(ctx, "sum by (lane, type, le) (rate(thumbmill_render_seconds_bucket["+window+"]))")
+	buckets, err := p.server.Now(ctx, "sum by (lane, type, le) (rate(thumbmill_render_seconds_bucket["+window+"]))")
 	if err != nil {
 		return nil, err
 	}
 	if classes = histograms(buckets); len(classes) == 0 {
-		return nil, fmt.Errorf("%s has no render in the last %s: check its address, and that it scrapes the renderers", p.URL, window)
+		return nil, fmt.Errorf("Prometheus has no render of the last %s: check --prometheus, and that this Prometheus scrapes the renderers", window)
 	}
 	offer(classes, offered)
 	return classes, nil
 }
 
 // histograms makes classes from buckets, with the rates at which renders ended.
-func histograms(buckets []sample) (classes []Class) {
+func histograms(buckets []prometheus.Sample) (classes []Class) {
 	type name struct{ lane, original string }
 	all := map[name][]Bucket{}
 	for _, s := range buckets {
-		le, err := strconv.ParseFloat(s.labels["le"], 64)
+		le, err := strconv.ParseFloat(s.Labels["le"], 64)
 		if err == nil && !math.IsInf(le, 1) { // skip the last bucket: limits of renders are below it
-			n := name{s.labels["lane"], s.labels["type"]}
-			all[n] = append(all[n], Bucket{le, s.value})
+			n := name{s.Labels["lane"], s.Labels["type"]}
+			all[n] = append(all[n], Bucket{le, s.Value})
 		}
 	}
 	for n, times := range all {
@@ -137,44 +134,9 @@ func offer(classes []Class, offered map[string]float64) {
 
 // number returns the value of a query, or 0 without a value.
 func (p Prometheus) number(ctx context.Context, query string) (float64, error) {
-	all, err := p.query(ctx, query)
-	if err != nil || len(all) == 0 || math.IsNaN(all[0].value) {
+	all, err := p.server.Now(ctx, query)
+	if err != nil || len(all) == 0 || math.IsNaN(all[0].Value) {
 		return 0, err
 	}
-	return all[0].value, nil
-}
-
-func (p Prometheus) query(ctx context.Context, query string) (samples []sample, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(p.URL, "/")+"/api/v1/query?query="+url.QueryEscape(query), nil)
-	if err != nil {
-		return nil, fmt.Errorf("--prometheus: %w", err)
-	}
-	response, err := p.Client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("--prometheus: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	var answer struct {
-		Error string
-		Data  struct {
-			Result []struct {
-				Metric map[string]string
-				Value  [2]any
-			}
-		}
-	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return nil, fmt.Errorf("%s does not answer like Prometheus: check --prometheus: %w", p.URL, err)
-	}
-	if answer.Error != "" {
-		return nil, fmt.Errorf("%s: %s", p.URL, answer.Error)
-	}
-	for _, r := range answer.Data.Result {
-		value, err := strconv.ParseFloat(fmt.Sprint(r.Value[1]), 64)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.URL, err)
-		}
-		samples = append(samples, sample{r.Metric, value})
-	}
-	return samples, nil
+	return all[0].Value, nil
 }
