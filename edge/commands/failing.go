@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/operators/client"
 	"github.com/thumbmill/thumbmill/shared/operators/table"
@@ -16,8 +17,9 @@ func failingCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "failing", Short: "List failing originals, or clear one of them",
 		Long: "List the originals that the failure memory holds, the latest first, each with its last\n" +
-			"fault. After throttle.failure.max failures, edges refuse an original for\n" +
-			"throttle.failure.duration, or until an operator clears it.",
+			"fault. After throttle.failure.max failures, edges refuse an original until\n" +
+			"throttle.failure.duration has passed since the first of them, or until an\n" +
+			"operator clears it.",
 		Example: "  thumbmill failing --admin http://edge1:8889\n  thumbmill failing clear wikipedia-commons-local-public.a9/a/a9/Bad.tiff",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return listFailing(cmd, &from) },
 	}
@@ -36,11 +38,18 @@ func listFailing(cmd *cobra.Command, from *client.Client) error {
 		out.Row("No original is failing.")
 		return out.Flush()
 	}
-	out.Row("ORIGINAL", "PAGE", "THUMBNAIL", "FAILURES", "LAST", "FAULT", "WHY")
+	out.Row("ORIGINAL", "PAGE", "THUMBNAIL", "FAILURES", "LAST", "REFUSED UNTIL", "FAULT", "WHY")
 	for _, f := range list.Failing {
-		out.Row(f.Original, f.Page, f.Thumb, f.Failures, f.Last.Local().Format(time.DateTime), f.Fault, f.Message)
+		out.Row(f.Original, f.Page, f.Thumb, f.Failures, f.Last.Local().Format(time.DateTime), refusedUntil(f), f.Fault, f.Message)
 	}
 	return out.Flush()
+}
+
+func refusedUntil(f lease.Failing) string {
+	if f.Again.IsZero() {
+		return "-"
+	}
+	return f.Again.Local().Format(time.DateTime)
 }
 
 func clearCommand() *cobra.Command {

@@ -142,7 +142,7 @@ func (e ExpensivePool) Pool() Pool {
 // Failure is the limit of the failure memory.
 type Failure struct {
 	Max      int           `koanf:"max"`      // failures after which an original is refused
-	Duration time.Duration `koanf:"duration"` // time for which a failure counts
+	Duration time.Duration `koanf:"duration"` // time for which failures count, from the first one
 	Prefix   string        `koanf:"prefix"`   // prefix of the keys in memcached
 }
 

@@ -238,6 +238,12 @@ func indexSuite(t *testing.T, c Counters) {
 		failing[1].Failures != 2 || failing[1].Message != "not a TIFF" || failing[1].Page != 3 {
 		t.Errorf("%+v", failing)
 	}
+	must(t, one.Record(ctx, fault.New(fault.Undecodable, "not a TIFF"), bad, at, "v1"))
+	again, err := other.Failing(ctx)
+	must(t, err)
+	if end := failing[1].Again; end.Before(failing[0].Last.Add(time.Hour-time.Minute)) || again[0].Failures != 3 || !again[0].Again.Equal(end) {
+		t.Errorf("a later failure moves the end from %v to %v", end, again[0].Again)
+	}
 	if n, err := other.Clear(ctx, bad.Original.String()); n != 1 || err != nil {
 		t.Errorf("cleared %d, %v", n, err)
 	}

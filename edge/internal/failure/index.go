@@ -28,6 +28,8 @@ type listed struct {
 	Counter string        `json:"counter"`
 	// Format is the format of the thumbnail, for the counters of its overruns.
 	Format thumbnail.Format `json:"format,omitempty"`
+	// End is the time when the counter expires, counted from the first failure.
+	End time.Time `json:"end,omitzero"`
 }
 
 func (m *Memory) part(original string) string {
@@ -46,7 +48,13 @@ func (m *Memory) index(ctx context.Context, f *fault.Fault, s thumbnail.Spec, ke
 		now.Failing.Thumb = key.String()
 	}
 	return m.counters.Edit(ctx, m.part(now.Failing.Original), life, func(old []byte) []byte {
-		entries := slices.DeleteFunc(decode(old), func(e listed) bool { return e.Counter == counter })
+		now.End = now.Failing.Last.Add(life)
+		entries := slices.DeleteFunc(decode(old), func(e listed) bool {
+			if e.Counter == counter && e.End.After(now.Failing.Last) {
+				now.End = e.End // later failures do not lengthen the life of a counter
+			}
+			return e.Counter == counter
+		})
 		entries = append([]listed{now}, entries...)
 		return encode(entries[:min(len(entries), partLength)])
 	})
@@ -86,7 +94,7 @@ func (m *Memory) Failing(ctx context.Context) ([]lease.Failing, error) {
 		if e.Failing.Failures = counts[e.Counter]; e.Failing.Failures > 0 {
 			e.Failing.Limit = m.settings.Max
 			if e.Failing.Failures >= m.settings.Max {
-				e.Failing.Again = e.Failing.Last.Add(m.settings.Duration)
+				e.Failing.Again = e.End
 			}
 			failing = append(failing, e.Failing)
 		}
