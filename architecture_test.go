@@ -94,7 +94,7 @@ var rules = []struct {
 		product := place(from) != "loadtest" && !role(place(from))
 		return product && role(strings.TrimPrefix(to, module)) && from != module+"deploy/serve"
 	}},
-	{"decoders never run in a process that talks to the network: only workers import the engine", func(from, to string) bool {
+	{"decoders never run in a process that talks to the network: only renderer/internal/worker imports renderer/internal/vips", func(from, to string) bool {
 		return to == module+"renderer/internal/vips" && from != module+"renderer/internal/worker"
 	}},
 	{"the product imports neither tests nor their fixtures", func(from, to string) bool {

@@ -69,8 +69,8 @@ type Series struct {
 	Values []float64
 }
 
-// Over returns the values of a query at the moments of a grid. Infinite values count as none. Its errors
-// are those of Now.
+// Over returns the values of a query at the moments of a grid. Infinite values count as none. It fails
+// as Now does.
 func (s *Server) Over(ctx context.Context, query string, g Grid) ([]Series, error) {
 	results, err := s.ask(ctx, "query_range", url.Values{
 		"query": {query}, "start": {seconds(g.start())}, "end": {seconds(g.End)}, "step": {fmt.Sprint(g.Step.Seconds())},

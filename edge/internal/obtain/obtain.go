@@ -1,5 +1,5 @@
 // Package obtain gets a thumbnail from the store, or from a renderer when the store does not have it.
-// It is the way of a request in DESIGN.md:
+// It is the path of a request in docs/concepts.md:
 //
 //	look up → join the flight → (its leader:) head → failure memory → admit →
 //	look up again → publish → wait for the result → answer → wait until stored

@@ -1,6 +1,6 @@
 // Package cluster starts clusters of several edges, coordinators and renderers in one test process,
 // over the protocols that they use on many machines, and disturbs them. Its tests are the system
-// tests: each row of the table of events in DESIGN.md has a test.
+// tests of the product.
 package cluster
 
 import (

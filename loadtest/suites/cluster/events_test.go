@@ -30,7 +30,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// The tests here are the rows of the table of events in DESIGN.md, in its order.
+// The tests here disturb a flight at each step of its path (docs/concepts.md), in that order.
 
 // A wait that ends because the client leaves, or by queue_wait, gives back the flight's earlier
 // places, at the coordinator too.

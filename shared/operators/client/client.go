@@ -19,7 +19,6 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/operators/token"
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
@@ -35,7 +34,7 @@ const (
 type Client struct {
 	// URL of the listener. Without a scheme, http is meant.
 	URL string
-	// TokenFile has the token for requests other than GET. "" means the user's own token.
+	// TokenFile has the token for requests other than GET. "" means the token that token.Find finds.
 	TokenFile string
 	// CA is a PEM file of the authorities that sign the listener's certificate. "" means the system's
 	// authorities.
@@ -45,7 +44,7 @@ type Client struct {
 // AddFlags adds the flags for the listener and the token of a command.
 func (c *Client) AddFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.URL, "admin", "http://127.0.0.1:8889", "address of the operators' listener (admin.listen)")
-	cmd.Flags().StringVar(&c.TokenFile, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token for changes (default: the file of admin.token_file)")
+	cmd.Flags().StringVar(&c.TokenFile, "token-file", os.Getenv("THUMBMILL_ADMIN_TOKEN_FILE"), "file with the token for changes (default: /etc/thumbmill/token, else the user's own, else the packages')")
 	cmd.Flags().StringVar(&c.CA, "admin-ca", "", "PEM file of the authorities that sign the listener's certificate, for https (default: the system's authorities)")
 }
 
@@ -147,7 +146,7 @@ func (c *Client) request(ctx context.Context, method, path string, content any) 
 	if method == http.MethodGet {
 		return request, nil
 	}
-	right, err := token.Open(settings.Admin{TokenFile: c.TokenFile})
+	right, err := token.Find(c.TokenFile)
 	if err == nil {
 		right.Show(request)
 	}

@@ -49,6 +49,30 @@ func Open(s settings.Admin) (Token, error) {
 	return t, nil
 }
 
+// Find returns the token for a command: the token in file, or, if file is "", the first that this user
+// may read of the site's token, the user's own, and the one that the packages' units make. Its error
+// lists these places. Find makes no token, because no process would know it.
+func Find(file string) (Token, error) {
+	if file != "" {
+		return read(file)
+	}
+	places := []string{"/etc/thumbmill/token"}
+	if home, err := os.UserConfigDir(); err == nil {
+		places = append(places, filepath.Join(home, "thumbmill", "token"))
+	}
+	return first(append(places, "/var/lib/thumbmill/thumbmill/token"))
+}
+
+func first(places []string) (Token, error) {
+	for _, path := range places {
+		if t, err := read(path); err == nil {
+			return t, nil
+		}
+	}
+	return Token{}, fmt.Errorf("a change needs the operators' token, and none of %s has one that this user may read: "+
+		"run the command with sudo, or name the file of admin.token_file with --token-file", strings.Join(places, ", "))
+}
+
 func read(path string) (Token, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
 	if err != nil {

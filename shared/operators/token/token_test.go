@@ -77,3 +77,26 @@ func TestWithoutAPlaceForAToken(t *testing.T) {
 		t.Error("an empty token was accepted")
 	}
 }
+
+// A command takes the first token that it may read, and names all places if there is none.
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	site, own := filepath.Join(dir, "site"), filepath.Join(dir, "own")
+	if _, err := first([]string{site, own}); err == nil || !strings.Contains(err.Error(), site+", "+own) || !strings.Contains(err.Error(), "--token-file") {
+		t.Error(err)
+	}
+	for _, path := range []string{own, site} {
+		if err := os.WriteFile(path, []byte(strings.Repeat("x", least)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := first([]string{site, own}); err != nil || found.Path != path {
+			t.Errorf("%s %v", found.Path, err)
+		}
+	}
+	if found, err := Find(own); err != nil || found.Path != own {
+		t.Errorf("%s %v", found.Path, err)
+	}
+	if _, err := Find(filepath.Join(dir, "absent")); err == nil {
+		t.Error("a file that is absent has a token")
+	}
+}
