@@ -23,6 +23,7 @@ const (
 	OddSize       Kind = "odd-size"        // the size is not a standard one, and the edge refuses other sizes
 	Forbidden     Kind = "forbidden"       // unsigned or wrongly signed
 	Blocked       Kind = "blocked"         // an operator keeps the client's network out
+	Misdirected   Kind = "misdirected"     // the Host header names a host that is not this edge's
 	Private       Kind = "private"         // a private container without its secret
 	Absent        Kind = "absent"          // the original does not exist
 	Failing       Kind = "failing"         // the original failed too often lately
@@ -68,6 +69,7 @@ var traits = map[Kind]Traits{
 	OddSize:       {Status: http.StatusBadRequest}, // as Wikimedia answers since 2026: waiting does not help
 	Forbidden:     {Status: http.StatusForbidden},
 	Blocked:       {Status: http.StatusForbidden},
+	Misdirected:   {Status: http.StatusMisdirectedRequest},
 	Private:       {Status: http.StatusUnauthorized},
 	Absent:        {Status: http.StatusNotFound, Cache: 10 * time.Minute},
 	Failing:       {Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Minute},

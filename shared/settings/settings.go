@@ -39,6 +39,7 @@ type Edge struct {
 	Listen         string        `koanf:"listen"`          // address of the HTTP server, host:port; port 0 takes a free port
 	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
 	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned Thumbor URLs to every client
+	Hosts          []string      `koanf:"hosts"`           // names that requests may have in their Host header: thumbs.example or *.example; empty = every name
 	TrustedProxies []string      `koanf:"trusted_proxies"` // networks of proxies whose X-Forwarded-For is trusted
 	Deadline       time.Duration `koanf:"deadline"`        // time for one request, from its first byte to its answer
 	Revalidate     time.Duration `koanf:"revalidate"`      // shortest time between two checks of a stored thumbnail against its original

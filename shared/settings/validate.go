@@ -156,6 +156,9 @@ func (e Edge) check(c *checker) {
 	c.duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
 	c.oneOf("edge.outdated", e.Outdated, Keep, RenderAgain)
 	c.require(e.Memory == 0 || e.Memory >= 1<<20, "edge.memory", "%v is too little for thumbnails: write at least 1 MiB, or 0 to turn the memory off", e.Memory)
+	for _, host := range e.Hosts {
+		c.require(hostPattern.MatchString(host) && host != "*" && !strings.Contains(host, ":"), "edge.hosts", "%q is not a host name: write one such as thumbs.example or *.example, without a port", host)
+	}
 	c.networks("edge.trusted_proxies", e.TrustedProxies)
 	within(c, "edge.max_waiters", e.MaxWaiters, 1, 1_000_000)
 	within(c, "edge.max_waiters_per_client", e.MaxWaitersPerClient, 1, 1_000_000)

@@ -161,6 +161,10 @@ func (x *exchange) answer() {
 		x.refuseMethod()
 		return
 	}
+	if err := x.checkHost(); err != nil {
+		x.refuse(err)
+		return
+	}
 	if x.client.Blocked {
 		x.refuse(fault.New(fault.Blocked, "your network is blocked here for now: ask the site's operators"))
 		return
