@@ -14,6 +14,9 @@ const (
 // ThumbnailClass begins the keys of the pools of thumbnails.
 const ThumbnailClass = "thumbnail"
 
+// ExemptMark begins the names of clients that per-ip does not count.
+const ExemptMark = "exempt "
+
 // OfKey returns the throttle of a pool with a key, and Thumbnail or Other for a pool without a
 // throttle.
 func (t Table) OfKey(key string) Name {

@@ -176,12 +176,3 @@ export function note({ end, values }) {
   hour.end = at;
   return true;
 }
-
-// since returns the time from which on the latest values of a series fulfil a condition, or null.
-export function since(name, holds) {
-  const series = hour.values[name] ?? [];
-  let n = 0;
-  while (n < series.length && holds(series[series.length - 1 - n])) n++;
-  return n ? (hour.end - (n - 1) * hour.step) * 1000 : null;
-}
-
