@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -90,7 +91,9 @@ func All() Table {
 			Remedy:   "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip",
 			Meaning:  "One client renders more at once than throttle.per_ip allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
-			pool:     func(r Request, l settings.Pool) (string, int) { return r.Client, count(!r.Exempt) * r.weight(l) },
+			pool: func(r Request, l settings.Pool) (string, int) {
+				return r.Client, count(!r.Exempt) * lanes.AtMostHalf(r.Weight, l.Workers)
+			},
 		},
 		{
 			Name: PerOriginal, Setting: "per_original", Class: "original", Kind: fault.Throttled, CanShadow: true,
@@ -98,7 +101,9 @@ func All() Table {
 			Remedy:   "raise throttle.per_original if renderers are idle",
 			Meaning:  "One original is rendered in more sizes at once than throttle.per_original allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerOriginal },
-			pool:     func(r Request, l settings.Pool) (string, int) { return r.Original.String(), r.weight(l) },
+			pool: func(r Request, l settings.Pool) (string, int) {
+				return r.Original.String(), lanes.AtMostHalf(r.Weight, l.Workers)
+			},
 		},
 		{
 			Name: Expensive, Setting: "expensive", Class: "expensive", Kind: fault.Throttled, CanShadow: true,
@@ -128,9 +133,6 @@ func All() Table {
 		},
 	}
 }
-
-// weight returns at most half of the pool's workers as places, so that no request takes all of them.
-func (r Request) weight(limits settings.Pool) int { return max(1, min(r.Weight, limits.Workers/2)) }
 
 func count(it bool) int {
 	if it {
