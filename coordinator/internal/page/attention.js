@@ -2,6 +2,7 @@
 
 import { give, withdraw } from "./actions.js";
 import { clock, isNetwork, many, network, plain, rate, sum } from "./text.js";
+import { perClient } from "./throttles.js";
 
 export const live = (t) => t.renderers.filter((r) => !r.draining).length;
 
@@ -35,7 +36,7 @@ export function forClient(t, c) {
   if (!isNetwork(who)) return [];
   const all = [
     { kind: "block", target: network(who), why: `it ${c.takes}` },
-    { kind: "limit", target: "per-ip", why: `${who} ${c.takes}` },
+    { kind: "limit", target: perClient(), why: `${who} ${c.takes}` },
     { kind: "exempt", target: network(who) },
   ];
   return all.filter((a) => a.kind !== "limit" || t.rules.some((r) => r.name === a.target)).map((a) => offer(t, { ...a, who }));

@@ -15,7 +15,7 @@ type shares map[string]uint32
 
 // note counts places that a client takes of a pool, if the pool is a lane.
 func (p *pool) note(client string, places uint32) {
-	if p.tally.class != throttle.Lane {
+	if !p.tally.shared {
 		return
 	}
 	if p.shares == nil {
@@ -36,7 +36,7 @@ func (p *pool) unnote(client string, places uint32) {
 
 // crowdedBy reports whether so many more places give a client more than its share of a lane.
 func (p *pool) crowdedBy(client string, places uint32) bool {
-	if p.tally.class != throttle.Lane {
+	if !p.tally.shared {
 		return false
 	}
 	return p.shares[client] > 0 && p.shares[client]+places > lanes.MostOfClient(p.rule.workers, p.rule.maxQueue)
@@ -44,7 +44,7 @@ func (p *pool) crowdedBy(client string, places uint32) bool {
 
 // mostlyOf reports whether a client crowds a lane.
 func (p *pool) mostlyOf(client string) bool {
-	return p.tally.class == throttle.Lane && lanes.IsMostlyOf(p.shares[client], p.places, p.rule.workers)
+	return p.tally.shared && lanes.IsMostlyOf(p.shares[client], p.places, p.rule.workers)
 }
 
 // client returns the slot of the request's client (throttle per-ip), if per-ip limits the client.

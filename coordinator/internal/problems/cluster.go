@@ -52,7 +52,7 @@ func (f *finder) connected() bool {
 // ofRules tells of edges that differ. Lanes' limits differ while each edge learns the speed of the lanes.
 func (f *finder) ofRules() {
 	for _, r := range f.t.Rules {
-		if name, _, _ := strings.Cut(r.Name, ":"); len(r.Differing) > 0 && name != string(throttle.Lane) {
+		if of, _ := throttle.OfRule(r.Name); len(r.Differing) > 0 && of != throttle.Lane {
 			f.say(snapshot.Problem{Severity: snapshot.Warning, Who: r.Name, Page: "throttles"}, "Edges have different limits for %s; the lowest is in force.", r.Name)
 		}
 	}

@@ -45,7 +45,7 @@ func (f *finder) ofThrottles() {
 		}
 		f.say(snapshot.Problem{
 			Severity: severity, Remedy: row.Remedy, Since: f.history.Since("refuse "+string(row.Name), above(0)), Who: string(row.Name), Page: "throttles",
-		}, "%s refuses %s requests/s%s. %s.", row.Name, rate(n), f.mostOfAll(row.Name), meaning)
+		}, "%s refuses %s requests/s%s. %s.", row.Name, rate(n), f.mostOfAll(row), meaning)
 	}
 }
 
@@ -66,17 +66,17 @@ func (f *finder) paused() (lanes []string) {
 }
 
 // mostOfAll names the client or original that a throttle refuses most.
-func (f *finder) mostOfAll(by throttle.Name) string {
+func (f *finder) mostOfAll(by throttle.Throttle) string {
 	list := f.t.Busiest.RefusedClients
-	if by == throttle.PerOriginal {
+	if by.Listed && !by.OfClient {
 		list = f.t.Busiest.RefusedOriginals
 	}
-	return mostOf(list, by)
+	return mostOf(list, by.Name)
 }
 
 func mostOf(list []activity.Busy, by throttle.Name) string {
 	for _, b := range list {
-		if name, _, _ := strings.Cut(b.By, ":"); name == string(by) {
+		if of, _ := throttle.OfRule(b.By); of == by {
 			return fmt.Sprintf(", most of all %s", poolcounter.Unescaped(b.Name))
 		}
 	}

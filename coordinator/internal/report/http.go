@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -106,12 +107,15 @@ type Row struct {
 	Setting string        `json:"setting,omitempty"` // of its limits
 	Meaning string        `json:"meaning"`           // of a refusal
 	Remedy  string        `json:"remedy"`
+	Outcome fault.Kind    `json:"outcome"` // of refused requests
+	// OfClient says that a refusal concerns one client.
+	OfClient bool `json:"of_client"`
 }
 
 // rows returns the throttles, in the order in which a request meets them.
 func rows() (all []Row) {
 	for _, t := range throttle.All() {
-		row := Row{Name: t.Name, Meaning: t.Meaning, Remedy: t.Remedy}
+		row := Row{Name: t.Name, Meaning: t.Meaning, Remedy: t.Remedy, Outcome: t.Kind, OfClient: t.OfClient}
 		if t.Setting != "" {
 			row.Setting = "throttle." + t.Setting
 		}

@@ -31,7 +31,6 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/periodic"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
@@ -236,12 +235,12 @@ func laneOf(t snapshot.Throttles, lane renderjob.Lane, used []pools.PoolView) sn
 		}
 	}
 	for _, p := range used {
-		if p.Key == poolcounter.Key(string(throttle.Lane), l.Name) {
+		if p.Key == throttle.All().PoolOf(lane) {
 			l.Running, l.Waiting = p.Holders, p.Waiters
 		}
 	}
 	for _, rule := range t.Rules {
-		if rule.Name == "lane:"+l.Name {
+		if rule.Name == throttle.RuleOf(lane) {
 			l.Limit = rule.Workers
 		}
 	}

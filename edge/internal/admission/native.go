@@ -94,12 +94,14 @@ func refused(needs []throttle.Need, said lease.Answer, queueWait time.Duration) 
 		return answer{}, fault.New(fault.Unavailable, "this site takes no more requests now: try again").Remedied("start more edges: the coordinator takes no more requests of this one")
 	}
 	need := needs[said.Pool]
-	f := need.Refuse(said.Reason == lease.Full || said.Reason == lease.Crowded, queueWait)
+	f := need.Refuse(throttle.Waited, queueWait)
 	switch said.Reason {
+	case lease.Full:
+		f = need.Refuse(throttle.Full, queueWait)
 	case lease.TimedOut:
 		f = f.Because(throttle.ErrWaited)
 	case lease.Crowded:
-		f = f.Because(throttle.ErrCrowded)
+		f = need.Refuse(throttle.Crowded, queueWait).Because(throttle.ErrCrowded)
 	}
 	return answer{decisions: []decision{{need.Throttle.Name, refuse}}}, f
 }

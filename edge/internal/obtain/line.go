@@ -135,7 +135,7 @@ func (l *lines) wait(ctx context.Context, key lineKey, began time.Time, place fu
 		return ctx.Err()
 	case <-late.C:
 		l.quit(key, turn)
-		return l.perIP.Refuse(0, "no place became free within %v", l.patience)
+		return l.perIP.Refuse(0, throttle.Waited, l.patience)
 	}
 }
 
