@@ -39,7 +39,8 @@ type Reason struct {
 
 // pooled adds the causes of every throttle that has pools.
 func pooled(more map[Cause]Reason) map[Cause]Reason {
-	all := map[Cause]Reason{Full: {Text: "the line of waiting requests is full"}, Waited: {Text: "no place became free within %v"}}
+	full := Reason{Text: "the line of waiting requests is full"}
+	all := map[Cause]Reason{Full: full, Crowded: full, Waited: {Text: "no place became free within %v"}}
 	maps.Copy(all, more)
 	return all
 }

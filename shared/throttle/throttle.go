@@ -95,13 +95,10 @@ func All() Table {
 		{
 			Name: PerIP, Setting: "per_ip", Class: "ip", Kind: fault.Throttled, OfClient: true, CanShadow: true, Listed: true,
 			Sentence: "Too many thumbnails are rendered for your address at once",
-			Causes: pooled(map[Cause]Reason{
-				Crowded: {Text: "the line of waiting requests is full"},
-				Held:    {Text: "%d requests from your address wait already: wait for their answers"},
-			}),
-			Remedy:  "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip",
-			Meaning: "One client renders more at once than throttle.per_ip allows.",
-			limits:  func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
+			Causes:   pooled(map[Cause]Reason{Held: {Text: "%d requests from your address wait already: wait for their answers"}}),
+			Remedy:   "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip",
+			Meaning:  "One client renders more at once than throttle.per_ip allows.",
+			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
 			pool: func(r Request, l settings.Pool) (string, int) {
 				return r.Client, count(!r.Exempt) * lanes.AtMostHalf(r.Weight, l.Workers)
 			},
@@ -130,7 +127,6 @@ func All() Table {
 			Name: Lane, Class: "lane", Variants: laneNames(), Kind: fault.LaneFull, Shared: true,
 			Sentence: "All renderers are busy",
 			Causes: pooled(map[Cause]Reason{
-				Crowded:   {Text: "the line of waiting requests is full"},
 				QueueFull: {Text: "their queue is full"},
 				Paused:    {Sentence: "An operator paused thumbnails of this kind", Text: "ask again later"},
 			}),

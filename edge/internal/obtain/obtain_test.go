@@ -42,7 +42,9 @@ func TestTheWayOfARequest(t *testing.T) {
 			}, want: fault.Absent,
 		},
 		"the original failed too often": {
-			change: func(w *world) { w.failing = throttle.All().Get(throttle.Failure).Refuse(0, throttle.Failed, 4, time.Hour) }, want: fault.Failing,
+			change: func(w *world) {
+				w.failing = throttle.All().Get(throttle.Failure).Refuse(0, throttle.Failed, 4, time.Hour)
+			}, want: fault.Failing,
 		},
 		"the failure memory does not answer": {
 			change: func(w *world) { w.failing = errBroken }, do: (*job).finish, source: Rendered, outcome: admission.Outcome{Stored: true},
