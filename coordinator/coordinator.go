@@ -17,7 +17,6 @@ import (
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/classic"
-	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/gate"
@@ -26,6 +25,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/past"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/report"
+	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
 	"github.com/thumbmill/thumbmill/coordinator/internal/wanted"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/operators"
@@ -158,10 +158,13 @@ func APIPaths() []string {
 }
 
 // Throttles is the report in API.
-type Throttles = report.Throttles
+type Throttles = snapshot.Throttles
 
-// Client is a client in the report, with its shares.
-type Client = demand.Client
+// Problem is a problem in the report.
+type Problem = snapshot.Problem
+
+// Action is an action against a problem of the report.
+type Action = snapshot.Action
 
 // Busy is a client or an original in the report.
 type Busy = activity.Busy

@@ -17,12 +17,6 @@ type starter func(ctx context.Context) error
 func (s starter) Start(ctx context.Context) error { return s(ctx) }
 func (starter) Stop(context.Context) error        { return nil }
 
-// stopper is a service.Part with a Stop alone; ctx bounds the Stop.
-type stopper func(ctx context.Context) error
-
-func (stopper) Start(context.Context) error      { return nil }
-func (s stopper) Stop(ctx context.Context) error { return s(ctx) }
-
 // listener is a service.Part that subscribes to one subject.
 type listener struct {
 	conn    *nats.Conn

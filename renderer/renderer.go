@@ -98,7 +98,7 @@ func (r *Renderer) makeTracer() (err error) {
 	if r.tracer, err = tracing.New(r.config.Settings.Trace, "renderer", r.name, r.config.Log); err != nil {
 		return err
 	}
-	r.add(stopper(r.tracer.Stop))
+	r.add(service.Stopper(r.tracer.Stop))
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/operators/table"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
@@ -65,7 +65,7 @@ func (s sections) pools(t coordinator.Throttles, most int) {
 	}
 	s.out.Section("POOL", "HELD", "WAITING", "LIMIT", "QUEUE", "OLDEST WAIT")
 	for _, p := range t.Pools[:min(len(t.Pools), most)] {
-		name := unescaped(p.Key)
+		name := poolcounter.Unescaped(p.Key)
 		if p.Shadow {
 			name += " (shadow)"
 		}
@@ -172,7 +172,7 @@ func (s sections) busiest(title string, all []coordinator.Busy) {
 	}
 	s.out.Section(title, "REQUESTS", "THROTTLE")
 	for _, b := range all[:min(len(all), busiestRows)] {
-		s.out.Row(unescaped(b.Name), b.Count, throttleName(b.By))
+		s.out.Row(poolcounter.Unescaped(b.Name), b.Count, throttleName(b.By))
 	}
 }
 
@@ -252,14 +252,6 @@ func limit(n uint32) string {
 		return "-"
 	}
 	return fmt.Sprint(n)
-}
-
-// unescaped returns a key in readable form.
-func unescaped(key string) string {
-	if name, err := url.QueryUnescape(key); err == nil {
-		return name
-	}
-	return key
 }
 
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
+
 	"github.com/thumbmill/thumbmill/coordinator"
-	"github.com/thumbmill/thumbmill/shared/lease"
-	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/directive"
 )
 
 // A long and wide text fits 80 by 24, and keys scroll it to its end.
@@ -53,9 +55,9 @@ func TestAWindowFitsItsTerminal(t *testing.T) {
 
 // Sentences about problems are whole on a narrow terminal; rows of tables are cut.
 func TestSentencesAreWhole(t *testing.T) {
-	sentence := warning + strings.TrimSpace(strings.Repeat("some words ", 20))
+	sentence := "WARNING  " + strings.TrimSpace(strings.Repeat("some words ", 20))
 	row := strings.Repeat("cell ", 30)
-	lines := wrapped([]string{sentence, row, note + strings.Repeat("ü", 90)}, 80)
+	lines := wrapped([]string{sentence, row, "NOTE     " + strings.Repeat("ü", 90)}, 80)
 	joined := lines[0]
 	for _, line := range lines[1:4] {
 		if !strings.HasPrefix(line, indent) {
@@ -73,36 +75,39 @@ func TestSentencesAreWhole(t *testing.T) {
 	}
 }
 
-// The sentences name the problem and the command against it, the worst first.
+// The first line is the state; each problem has its severity, its times, its remedy and its command.
 func TestSentencesOfWhatNeedsAttention(t *testing.T) {
-	report := coordinator.Throttles{
-		Wanted:    3,
-		Renderers: []renderjob.Heartbeat{{Renderer: "r1"}},
-		Failing:   []lease.Failing{{Original: "c/bad.jpg", Fault: "undecodable", Failures: 1}, {Original: "c/x.jpg"}},
-		Refusals:  map[string]float64{"lane": 4, "failure": 9},
-		Edges:     nil,
+	at := time.Date(2026, 1, 2, 15, 4, 0, 0, time.Local)
+	report := coordinator.Throttles{Problems: []coordinator.Problem{
+		{Severity: "critical", Sentence: "lane refuses 4.0 requests/s.", Remedy: "add renderers", Since: at},
+		{Severity: "warning", Sentence: "The lane bulk is paused.", Actions: []coordinator.Action{{Kind: directive.Pause, Target: "bulk", ID: "id-1"}}},
+		{Severity: "note", Sentence: "c/bad.jpg fails.", RefusedUntil: at, Actions: []coordinator.Action{{Kind: directive.Clear, Target: "c/bad.jpg"}, {Kind: directive.Block}}},
+	}}
+	report.State.Word, report.State.Sentence = "Failing", "Serves 1 of 2."
+	var out bytes.Buffer
+	if err := printSections(&out, func(s sections) { s.attention(report) }); err != nil {
+		t.Fatal(err)
 	}
-	said := func() string {
-		var out bytes.Buffer
-		if err := printSections(&out, func(s sections) { s.attention(report) }); err != nil {
-			t.Fatal(err)
+	want := "Failing: Serves 1 of 2.\n" +
+		"CRITICAL lane refuses 4.0 requests/s. Since 15:04. To change this, add renderers.\n" +
+		"WARNING  The lane bulk is paused. Command: thumbmill throttle withdraw id-1\n" +
+		"NOTE     c/bad.jpg fails. Refused until 15:04. Command: thumbmill failing clear c/bad.jpg\n\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+// A problem proposes each kind of directive by a command that exists.
+func TestCommandsOfActions(t *testing.T) {
+	for _, kind := range directive.Kinds() {
+		words := strings.Fields(command(coordinator.Action{Kind: kind, Target: "TARGET"}))
+		if kind == directive.Clear { // an edge's command
+			continue
 		}
-		return out.String()
-	}
-	text := said()
-	for _, want := range []string{
-		"1 renderer takes jobs, and the demand needs 3: add 2", "lane refuses 4.0 requests a second. All renderers are busy", "To change this, add renderers",
-		"c/bad.jpg (undecodable) failed 1 time; 1 other original fails too: thumbmill failing clear c/bad.jpg",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
+		root := &cobra.Command{Use: "thumbmill"}
+		root.AddCommand(All()...)
+		if found, rest, err := root.Find(words[1:]); err != nil || len(rest) != 1 || found.Name() != words[2] {
+			t.Errorf("%v: %v %v %v", words, found, rest, err)
 		}
-	}
-	if !strings.HasPrefix(text, critical+"no edge") || strings.Contains(text, "failure refuses") || strings.Index(text, note) < strings.LastIndex(text, warning) {
-		t.Error(text)
-	}
-	report.Clients = []coordinator.Client{{Name: "192.0.2.7", Refused: 4, RefusedShare: 1, Asked: 9, WorkShare: .5}}
-	if text := said(); !strings.Contains(text, "192.0.2.7 has 100 % of all refusals") || !strings.Contains(text, ": thumbmill throttle block 192.0.2.7") || strings.Contains(text, "lane refuses") {
-		t.Error(text)
 	}
 }

@@ -60,7 +60,7 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 	if err != nil {
 		return err
 	}
-	p, err := process.New("serve", s.Admin, log, level)
+	p, err := process.New("serve", s, log, level)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,9 @@
 // their values with it, the edge and the renderer wait by it, the simulator plans with it, and `config
 // show` prints it:
 //
-//	|←──────────────────────────── Whole ────────────────────────────→|
-//	admission → start → fetch → slot → render → reply → store
-//	            (in the queue)
+//	|←──────────────────────────────── Whole ────────────────────────────────→|
+//	head → admission → start → fetch → slot → render → reply → store
+//	                   (in the queue)
 //
 // Admission begins with the flight and Start with the job. Every other step begins at the end of the
 // step before it. The bounds of the steps add up to more than Whole, which bounds them all: each bound
@@ -29,6 +29,11 @@ const (
 	Publish = 2 * Election
 	// Acknowledge bounds one attempt to publish a job.
 	Acknowledge = 2 * time.Second
+	// Head bounds a question for the head of an original or a thumbnail.
+	Head = 5 * time.Second
+	// Restore bounds all attempts to publish a job again that the queue lost: the time in which the queue
+	// takes nothing.
+	Restore = Election
 	// Fetch bounds the download of one original.
 	Fetch = 20 * time.Second
 	// Slot bounds a job's wait for a slot. The renderer then hands the job back: a long render is in
@@ -46,13 +51,17 @@ const (
 	// Slack is the time that an edge adds to other bounds: a renderer's own answer then arrives first,
 	// and a last look into the store fits before the deadline.
 	Slack = time.Second
+	// closing is the time in which a process closes its connections after the last request.
+	closing = 5 * time.Second
 )
 
 // Split has the bounds of one request and its steps.
 type Split struct {
 	Whole           time.Duration // edge.deadline: of the request
+	Head            time.Duration // of a question for a head
 	Admission       time.Duration // throttle.queue_wait: of the wait for all places at the coordinator
 	Start           time.Duration // from the publication of a job until a renderer begins it
+	Restore         time.Duration // of the attempts to publish a lost job again
 	Fetch           time.Duration // of the original
 	Slot            time.Duration // of the wait for a slot of the renderer
 	Render          time.Duration // renderer.time_limit
@@ -64,7 +73,7 @@ type Split struct {
 // New splits a request's time, with the values of the settings.
 func New(whole, queueWait, render, renderExpensive time.Duration) Split {
 	return Split{
-		Whole: whole, Admission: queueWait, Start: queueWait + Election, Fetch: Fetch, Slot: Slot,
+		Whole: whole, Head: Head, Admission: queueWait, Start: queueWait + Election, Restore: Restore, Fetch: Fetch, Slot: Slot,
 		Render: render, RenderExpensive: renderExpensive, Store: Store, Slack: Slack,
 	}
 }
@@ -75,6 +84,16 @@ func (s Split) LongestRender() time.Duration { return max(s.Render, s.RenderExpe
 // GiveUpStart returns the time after which an edge gives up a job that no renderer began. It is later
 // than the renderers' own refusal, which says more.
 func (s Split) GiveUpStart() time.Duration { return s.Start + s.Slack }
+
+// Behind returns the time that a flight may wait behind others of its client. It leaves time for a render of
+// the standard lane.
+func (s Split) Behind() time.Duration {
+	return max(s.Admission, s.Whole-s.Start-s.Render-s.Slack)
+}
+
+// Stop returns the bound of a clean stop of a process: the requests and renders under way end, and then their
+// connections. No render takes longer than Whole, as Problems checks.
+func (s Split) Stop() time.Duration { return s.Whole + closing }
 
 // SecondRender returns the time of a render by a second renderer, after a first renderer died just
 // before its end.
@@ -102,8 +121,11 @@ type Step struct {
 // Steps returns the steps of a request in order.
 func (s Split) Steps() []Step {
 	return []Step{
+		{"head of the original", s.Head, ""},
+		{"wait behind the client's own flights", s.Behind(), "edge.deadline, less the start and the render"},
 		{"admission", s.Admission, "throttle.queue_wait"},
 		{"start", s.Start, "throttle.queue_wait, and an election of NATS"},
+		{"start of a job that the queue lost", s.Restore, ""},
 		{"fetch", s.Fetch, ""},
 		{"slot", s.Slot, ""},
 		{"render", s.Render, "renderer.time_limit"},
@@ -111,5 +133,6 @@ func (s Split) Steps() []Step {
 		{"store", s.Store, ""},
 		{"slack", s.Slack, ""},
 		{"whole request", s.Whole, "edge.deadline"},
+		{"stop of a process", s.Stop(), "edge.deadline"},
 	}
 }

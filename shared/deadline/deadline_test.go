@@ -28,8 +28,25 @@ func TestBoundsStandInOrder(t *testing.T) {
 	if s.GiveUpStart() <= s.Start || s.Start <= s.Admission+Election-1 || AckWait/3 >= AckWait {
 		t.Errorf("%+v", s)
 	}
-	steps := s.Steps()
-	if last := steps[len(steps)-1]; last.Bound != s.Whole || len(steps) != 9 {
-		t.Errorf("%+v", steps)
+	if s.Restore < Election || s.Behind() < s.Admission || s.Behind()+s.Start+s.Render >= s.Whole {
+		t.Errorf("%+v, %v behind others", s, s.Behind())
+	}
+	if patient := New(30*time.Second, 5*time.Second, 20*time.Second, 20*time.Second); patient.Behind() != patient.Admission {
+		t.Errorf("%v behind others of a short deadline", patient.Behind())
+	}
+	for _, step := range s.Steps() {
+		if step.Bound <= 0 || step.Bound > s.Whole && step.Bound != s.Stop() {
+			t.Errorf("%+v", step)
+		}
+	}
+}
+
+// A process that stops finishes the longest render that the settings allow, and its write.
+func TestAStopCutsNoRender(t *testing.T) {
+	for _, longest := range []time.Duration{time.Second, 59 * time.Second, time.Hour} {
+		s := New(longest+AckWait, 5*time.Second, time.Second, longest)
+		if problems := s.Problems(); s.Stop() < longest+s.Store || problems["edge.deadline"] != "" {
+			t.Errorf("renders of %v: a stop takes at most %v, %v", longest, s.Stop(), problems)
+		}
 	}
 }

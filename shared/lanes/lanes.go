@@ -12,7 +12,7 @@
 //     estimated processor time of LongCost or more, such as a WebP of 20 megapixels. A drawing such
 //     as an SVG therefore runs in the expensive lane even if its type is not expensive, and
 //     does not count in the pool of a type.
-//  3. All others go into standard. The renderer sends a render on to expensive if the original
+//  3. All others go into standard. A render from a larger stored thumbnail goes into standard too. The renderer sends a render on to expensive if the original
 //     is a drawing or has more than LongArea pixels.
 package lanes
 
@@ -39,6 +39,9 @@ const (
 const (
 	// DeadAfter is the silence of a renderer after which edges count it as dead: three heartbeats.
 	DeadAfter = 3 * renderjob.HeartbeatEvery
+	// UnreportedFor is the time without an edge's report of a renderer after which coordinators count it as
+	// dead: more than DeadAfter and the second between two reports of an edge.
+	UnreportedFor = 2 * DeadAfter
 	// PlacesKept is the time for which edges keep a dead renderer's places in the lanes' pools: until
 	// its jobs come to other renderers.
 	PlacesKept = DeadAfter + deadline.AckWait
@@ -62,6 +65,14 @@ func For(w Work) renderjob.Lane {
 		return renderjob.LaneExpensive
 	}
 	return renderjob.LaneStandard
+}
+
+// WithBucket returns the lane of a render that reads a larger stored thumbnail in place of its original.
+func WithBucket(lane renderjob.Lane) renderjob.Lane {
+	if lane == renderjob.LaneExpensive {
+		return renderjob.LaneStandard
+	}
+	return lane
 }
 
 // Misplaced reports whether a render in the standard lane takes long after all. The renderer asks once

@@ -133,3 +133,12 @@ func Key(class, name string) string {
 	}
 	return class + ":" + escaped
 }
+
+// Unescaped reads the name in a key of Key: the text as it was before, where no digest shortened it. It returns
+// a text with wrong escapes unchanged, because PoolCounter's other clients choose their keys freely.
+func Unescaped(text string) string {
+	if name, err := url.QueryUnescape(text); err == nil {
+		return name
+	}
+	return text
+}

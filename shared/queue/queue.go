@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -203,9 +204,7 @@ func until(ctx context.Context, do func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-time.After(look):
-		case <-ctx.Done():
+		if periodic.Sleep(ctx, look) != nil {
 			return fmt.Errorf("wait for the queue at nats.url: %w", err)
 		}
 	}

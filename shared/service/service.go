@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// StopWithin bounds a clean stop of a process. It is longer than the longest render (59 s), which a
-	// renderer finishes.
-	StopWithin = 75 * time.Second
 	// StartWithin bounds a process's wait for the services that it needs, such as NATS. The process
 	// then gives up, and its supervisor starts it again.
 	StartWithin = time.Minute
@@ -36,13 +33,13 @@ type Part interface {
 	Stop(ctx context.Context) error
 }
 
-// Run starts the part, calls ready, waits for SIGINT or SIGTERM, calls leaving, and stops the part. A
-// second signal breaks off the work under way.
-func Run(part Part, log *slog.Logger, ready, leaving func()) error {
+// Run starts the part, calls ready, waits for SIGINT or SIGTERM, calls leaving, and stops the part within a
+// time. A second signal breaks off the work under way.
+func Run(part Part, stopWithin time.Duration, log *slog.Logger, ready, leaving func()) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	if err := start(part, signals); err != nil {
+	if err := start(part, signals, stopWithin); err != nil {
 		return err
 	}
 	ready()
@@ -55,9 +52,9 @@ func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 	defer dead()
 	<-signals
 	leaving()
-	supervisor.Stopping()
-	log.Info("stop after the work under way: a second signal breaks it off", "at most", StopWithin)
-	if err := stopUntil(part, signals); err != nil {
+	supervisor.Stopping(stopWithin)
+	log.Info("stop after the work under way: a second signal breaks it off", "at most", stopWithin)
+	if err := stopUntil(part, signals, stopWithin); err != nil {
 		return fmt.Errorf("stop the process cleanly: %w", err)
 	}
 	log.Info("end the process")
@@ -65,8 +62,8 @@ func Run(part Part, log *slog.Logger, ready, leaving func()) error {
 }
 
 // stopUntil stops the part, and breaks its work off at a signal.
-func stopUntil(part Part, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithTimeout(context.Background(), StopWithin)
+func stopUntil(part Part, signals <-chan os.Signal, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	go func() {
 		select {
@@ -81,7 +78,7 @@ func stopUntil(part Part, signals <-chan os.Signal) error {
 var errStopped = errors.New("a signal stopped the process before it had started")
 
 // start starts the part. A signal during the start stops it.
-func start(part Part, signals <-chan os.Signal) error {
+func start(part Part, signals <-chan os.Signal, stopWithin time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), StartWithin)
 	defer cancel()
 	started := make(chan error, 1)
@@ -94,7 +91,7 @@ func start(part Part, signals <-chan os.Signal) error {
 	cancel()
 	select {
 	case err := <-started:
-		return errors.Join(errStopped, err, stopUntil(part, signals))
+		return errors.Join(errStopped, err, stopUntil(part, signals, stopWithin))
 	case <-signals: // a second signal
 	case <-time.After(abandonWithin):
 	}

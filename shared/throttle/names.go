@@ -2,7 +2,11 @@ package throttle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // The names in metrics for pools without a throttle.
@@ -13,6 +17,9 @@ const (
 
 // ThumbnailClass begins the keys of the pools of thumbnails.
 const ThumbnailClass = "thumbnail"
+
+// ExemptMark begins the names of clients that per-ip does not count.
+const ExemptMark = "exempt "
 
 // OfKey returns the throttle of a pool with a key, and Thumbnail or Other for a pool without a
 // throttle.
@@ -29,6 +36,15 @@ func (t Table) OfKey(key string) Name {
 	return Other
 }
 
+// RuleOfKey returns the rule of a pool with a key, and Thumbnail or Other for a pool without a throttle.
+func (t Table) RuleOfKey(key string) string {
+	of := t.OfKey(key)
+	if _, variant, _ := strings.Cut(key, ":"); slices.ContainsFunc(t, func(row Throttle) bool { return row.Name == of && row.Variants != nil }) {
+		return ruleName(of, variant)
+	}
+	return string(of)
+}
+
 // PoolNames returns all results of OfKey, for metrics.
 func (t Table) PoolNames() (names []Name) {
 	for _, row := range t {
@@ -37,6 +53,20 @@ func (t Table) PoolNames() (names []Name) {
 		}
 	}
 	return append(names, Thumbnail, Other)
+}
+
+// RuleOf returns the name of the rule of a lane's pool.
+func RuleOf(lane renderjob.Lane) string { return ruleName(Lane, string(lane)) }
+
+// OfRule returns the throttle of a rule, and the variant, such as a lane; "" for a rule without variants.
+func OfRule(rule string) (of Name, variant string) {
+	name, variant, _ := strings.Cut(rule, ":")
+	return Name(name), variant
+}
+
+// PoolOf returns the key of a lane's pool at the coordinator.
+func (t Table) PoolOf(lane renderjob.Lane) string {
+	return poolcounter.Key(t.Get(Lane).Class, string(lane))
 }
 
 // RuleNames returns the names of the rules whose limits operators can change.

@@ -23,11 +23,13 @@ type rule struct {
 	variant  string // "" for a throttle without variants
 }
 
-func (r rule) name() string {
-	if r.variant == "" {
-		return string(r.throttle.Name)
+func (r rule) name() string { return ruleName(r.throttle.Name, r.variant) }
+
+func ruleName(of Name, variant string) string {
+	if variant == "" {
+		return string(of)
 	}
-	return string(r.throttle.Name) + ":" + r.variant
+	return string(of) + ":" + variant
 }
 
 // rules returns the rules of all throttles with a pool at the coordinator.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -41,6 +42,8 @@ type Throttle struct {
 	Kind fault.Kind
 	// Sentence is the start of the refusal's message, without a full stop.
 	Sentence string
+	// Causes has the end of that message for each reason to refuse.
+	Causes map[Cause]Reason
 	// Remedy is the change that an operator can make, for the log.
 	Remedy string
 	// Meaning explains a refusal of the throttle to operators, in whole sentences.
@@ -50,6 +53,11 @@ type Throttle struct {
 	OfClient bool
 	// CanShadow is true if the throttle has a shadow mode, which counts refusals and admits all.
 	CanShadow bool
+	// Listed is true if operators see the busiest of its pools: each stands for one client or original.
+	Listed bool
+	// Shared is true if clients share each of its pools, so that one client may take only a part
+	// (lanes.MostOfClient).
+	Shared bool
 
 	// limits returns the limits of the pools of a variant, "" for none.
 	limits func(l Limits, variant string) settings.Pool
@@ -85,52 +93,62 @@ type Table []Throttle
 func All() Table {
 	return Table{
 		{
-			Name: PerIP, Setting: "per_ip", Class: "ip", Kind: fault.Throttled, OfClient: true, CanShadow: true,
+			Name: PerIP, Setting: "per_ip", Class: "ip", Kind: fault.Throttled, OfClient: true, CanShadow: true, Listed: true,
 			Sentence: "Too many thumbnails are rendered for your address at once",
+			Causes:   pooled(map[Cause]Reason{Held: {Text: "%d requests from your address wait already: wait for their answers"}}),
 			Remedy:   "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip",
 			Meaning:  "One client renders more at once than throttle.per_ip allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
-			pool:     func(r Request, l settings.Pool) (string, int) { return r.Client, count(!r.Exempt) * r.weight(l) },
+			pool: func(r Request, l settings.Pool) (string, int) {
+				return r.Client, count(!r.Exempt) * lanes.AtMostHalf(r.Weight, l.Workers)
+			},
 		},
 		{
-			Name: PerOriginal, Setting: "per_original", Class: "original", Kind: fault.Throttled, CanShadow: true,
+			Name: PerOriginal, Setting: "per_original", Class: "original", Kind: fault.Throttled, CanShadow: true, Listed: true,
 			Sentence: "Too many thumbnails of this original are rendered at once",
+			Causes:   pooled(nil),
 			Remedy:   "raise throttle.per_original if renderers are idle",
 			Meaning:  "One original is rendered in more sizes at once than throttle.per_original allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerOriginal },
-			pool:     func(r Request, l settings.Pool) (string, int) { return r.Original.String(), r.weight(l) },
+			pool: func(r Request, l settings.Pool) (string, int) {
+				return r.Original.String(), lanes.AtMostHalf(r.Weight, l.Workers)
+			},
 		},
 		{
 			Name: Expensive, Setting: "expensive", Class: "expensive", Kind: fault.Throttled, CanShadow: true,
 			Sentence: "Too many thumbnails of this expensive type are rendered at once",
+			Causes:   pooled(nil),
 			Remedy:   "raise throttle.expensive if renderers are idle",
 			Meaning:  "More originals of an expensive type are rendered at once than throttle.expensive allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.Expensive.Pool() },
 			pool:     expensivePool,
 		},
 		{
-			Name: Lane, Class: "lane", Variants: laneNames(), Kind: fault.LaneFull,
+			Name: Lane, Class: "lane", Variants: laneNames(), Kind: fault.LaneFull, Shared: true,
 			Sentence: "All renderers are busy",
-			Remedy:   "add renderers if renderers wanted is above their number; otherwise block the client that asks most, or end the lane's pause",
-			Meaning:  "All renderers are busy, or operators paused the lane. A client that takes most of a lane is refused by per-ip instead.",
-			limits:   func(l Limits, lane string) settings.Pool { return l.Lane(renderjob.Lane(lane)) },
-			pool:     func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), count(!r.Rides) },
+			Causes: pooled(map[Cause]Reason{
+				QueueFull: {Text: "their queue is full"},
+				Paused:    {Sentence: "An operator paused thumbnails of this kind", Text: "ask again later"},
+			}),
+			Remedy:  "add renderers if renderers wanted is above their number; otherwise block the client that asks most, or end the lane's pause",
+			Meaning: "All renderers are busy, or operators paused the lane. A client that takes most of a lane is refused by per-ip instead.",
+			limits:  func(l Limits, lane string) settings.Pool { return l.Lane(renderjob.Lane(lane)) },
+			pool:    func(r Request, _ settings.Pool) (string, int) { return string(r.Lane), count(!r.Rides) },
 		},
 		{
 			Name: Failure, Setting: "failure", Kind: fault.Failing, Sentence: "This original failed too often",
+			Causes:  map[Cause]Reason{Failed: {Text: "it failed %d times within %v; try again after that time"}},
 			Remedy:  "see thumbmill failing; thumbmill failing clear ORIGINAL gives another try; throttle.failure sets the limit",
 			Meaning: "The original failed too often. The edge refuses it for a while.",
 		},
 		{
 			Name: Local, Kind: fault.Unavailable, Sentence: "This site can render only a few thumbnails now",
+			Causes:  map[Cause]Reason{Busy: {Text: "it renders %d thumbnails already"}},
 			Remedy:  "start a coordinator of coordinator.servers, or repair the way to it",
 			Meaning: "No coordinator answers, and the edge has reached its own limit.",
 		},
 	}
 }
-
-// weight returns at most half of the pool's workers as places, so that no request takes all of them.
-func (r Request) weight(limits settings.Pool) int { return max(1, min(r.Weight, limits.Workers/2)) }
 
 func count(it bool) int {
 	if it {

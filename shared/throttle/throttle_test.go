@@ -68,6 +68,9 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is %q, %v", text, got, err)
 		}
 	}
+	if of, lane := OfRule(RuleOf(renderjob.LaneBulk)); of != Lane || lane != "bulk" {
+		t.Errorf("the rule %s is of %s %s", RuleOf(renderjob.LaneBulk), of, lane)
+	}
 	for _, text := range []string{"", "ipp", "lane", "lane:fast", "failure", "local", "per-ip:standard"} {
 		if got, err := all.RuleName(text); err == nil || !strings.Contains(err.Error(), strings.Join(want, ", ")) {
 			t.Errorf("%q is %q, %v", text, got, err)
@@ -78,10 +81,13 @@ func TestNames(t *testing.T) {
 func TestPoolsAreOfThrottles(t *testing.T) {
 	for key, want := range map[string]Name{
 		"ip:192.0.2.1": PerIP, "original:a.jpg": PerOriginal, "expensive:tiff": Expensive, "lane:bulk": Lane,
-		"thumbnail:a": Thumbnail, "thumbor-ip-1.2.3.4": Other, "": Other, "failure:x": Other, ":x": Other,
+		All().PoolOf("bulk"): Lane, "thumbnail:a": Thumbnail, "thumbor-ip-1.2.3.4": Other, "": Other, "failure:x": Other, ":x": Other,
 	} {
 		if got := All().OfKey(key); got != want {
 			t.Errorf("%q belongs to %s, want %s", key, got, want)
+		}
+		if rule := All().RuleOfKey(key); rule != string(want) && rule != "lane:bulk" {
+			t.Errorf("%q has the rule %s", key, rule)
 		}
 		if !slices.Contains(All().PoolNames(), want) {
 			t.Errorf("metrics lack %s", want)
@@ -99,11 +105,12 @@ func TestRefusals(t *testing.T) {
 		retryAfter time.Duration
 		ofClient   bool
 	}{
-		{needs[0].Refuse(true, 5*time.Second), fault.Throttled, "per-ip", "for your address at once: the line", 4 * time.Second, true},
-		{needs[1].Refuse(false, 5*time.Second), fault.Throttled, "per-original", ": no place became free within 5s", 8 * time.Second, false},
-		{needs[2].Refuse(false, 5*time.Second), fault.LaneFull, "lane", "All renderers are busy", 5 * time.Second, false},
-		{All().Get(Failure).Refuse(time.Hour, "4 times"), fault.Failing, "failure", "too often: 4 times", time.Hour, false},
-		{All().Get(Local).Refuse(0, "at most 32"), fault.Unavailable, "local", ": at most 32", 5 * time.Second, false},
+		{needs[0].Refuse(Full, 5*time.Second), fault.Throttled, "per-ip", "for your address at once: the line", 4 * time.Second, true},
+		{needs[1].Refuse(Waited, 5*time.Second), fault.Throttled, "per-original", ": no place became free within 5s", 8 * time.Second, false},
+		{needs[2].Refuse(Waited, 5*time.Second), fault.LaneFull, "lane", "All renderers are busy", 5 * time.Second, false},
+		{All().Get(Lane).Refuse(0, Paused), fault.LaneFull, "lane", "An operator paused thumbnails of this kind: ask again later", 5 * time.Second, false},
+		{All().Get(Failure).Refuse(time.Hour, Failed, 4, time.Hour), fault.Failing, "failure", "too often: it failed 4 times within 1h0m0s", time.Hour, false},
+		{All().Get(Local).Refuse(0, Busy, 32), fault.Unavailable, "local", ": it renders 32 thumbnails already", 5 * time.Second, false},
 	} {
 		if c.f.Kind != c.kind || c.f.Throttle != c.throttle || !strings.Contains(c.f.Message, c.text) || c.f.RetryAfter() != c.retryAfter || All().IsOfClient(c.f) != c.ofClient {
 			t.Errorf("%+v", c.f)
@@ -120,6 +127,9 @@ func TestTheTableIsWhole(t *testing.T) {
 	for _, row := range All() {
 		if row.Name == "" || row.Sentence == "" || row.Remedy == "" || row.Kind == "" || strings.HasSuffix(row.Sentence, ".") {
 			t.Errorf("the row %+v is incomplete", row)
+		}
+		if _, full := row.Causes[Full]; len(row.Causes) == 0 || full != (row.Class != "") {
+			t.Errorf("%s has the causes %v", row.Name, row.Causes)
 		}
 		if (row.Class == "") != (row.limits == nil) || (row.Class == "") != (row.pool == nil) {
 			t.Errorf("%s lacks a part of a coordinator's rule", row.Name)
@@ -149,7 +159,7 @@ func TestAMadeUpThrottle(t *testing.T) {
 	}
 	all := append(All(), Throttle{
 		Name: "per-network", Setting: "per_network", Class: "network", Kind: fault.Throttled, CanShadow: true,
-		Sentence: "Too many thumbnails are rendered for your network at once",
+		Sentence: "Too many thumbnails are rendered for your network at once", Causes: pooled(nil),
 		limits: func(Limits, string) settings.Pool {
 			return settings.Pool{Workers: 9, MaxQueue: 10, Timeout: time.Second}
 		},
@@ -160,7 +170,7 @@ func TestAMadeUpThrottle(t *testing.T) {
 	if last.Key != "network:192.0.2.0%2F24" || last.Limits.Workers != 9 || all.Rules(limits())[last.Rule].Name != "per-network" {
 		t.Errorf("%+v", last)
 	}
-	if f := last.Refuse(true, time.Second); f.Throttle != "per-network" || !strings.HasPrefix(f.Message, "Too many thumbnails are rendered for your network") {
+	if f := last.Refuse(Full, time.Second); f.Throttle != "per-network" || !strings.HasPrefix(f.Message, "Too many thumbnails are rendered for your network") {
 		t.Errorf("%+v", f)
 	}
 	if name, err := all.RuleName("per_network"); name != "per-network" || err != nil || all.OfKey(last.Key) != "per-network" || !all.CanShadow(name) {

@@ -37,9 +37,11 @@ type list struct {
 // New makes an empty activity.
 func New() *Activity {
 	a := &Activity{throttles: throttle.All(), began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
-	for _, class := range []throttle.Name{throttle.PerIP, throttle.PerOriginal} {
+	for _, row := range a.throttles {
 		for _, refused := range []bool{false, true} {
-			a.lists[list{class, refused}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
+			if row.Listed {
+				a.lists[list{row.Name, refused}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
+			}
 		}
 	}
 	return a
@@ -50,11 +52,7 @@ func (a *Activity) Asked(key string) { a.add(key, key, false) }
 
 // Refused counts a refusal of a request for the pool of key, by the pool of the key by.
 func (a *Activity) Refused(key, by string) {
-	name := string(a.throttles.OfKey(by))
-	if name == string(throttle.Lane) { // there are few lanes, so the list names the lane
-		name = by
-	}
-	a.add(key, key+separator+name, true)
+	a.add(key, key+separator+a.throttles.RuleOfKey(by), true)
 }
 
 // separator stands between a key and the name of its refuser; keys contain no such byte.

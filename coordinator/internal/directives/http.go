@@ -20,12 +20,12 @@ const maxBody = 16 << 10
 // Handler serves the paths of the package's comment.
 func (b *Book) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/directives", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+operators.Directives, func(w http.ResponseWriter, _ *http.Request) {
 		operators.Answer(w, map[string]any{"directives": append([]directive.Directive{}, b.Holding()...)})
 	})
-	mux.HandleFunc("GET /api/v1/directives/audit", b.serveAudit)
-	mux.HandleFunc("POST /api/v1/directives", b.serveNew)
-	mux.HandleFunc("DELETE /api/v1/directives/{id}", b.serveWithdrawal)
+	mux.HandleFunc("GET "+operators.DirectivesAudit, b.serveAudit)
+	mux.HandleFunc("POST "+operators.Directives, b.serveNew)
+	mux.HandleFunc("DELETE "+operators.Directives+"/{id}", b.serveWithdrawal)
 	return mux
 }
 
@@ -89,7 +89,7 @@ func readWish(body io.Reader) (directive.Directive, error) {
 func (b *Book) checkTarget(d directive.Directive) error {
 	named := func(h renderjob.Heartbeat) bool { return h.Renderer == d.Target }
 	if d.Kind == directive.Drain && !slices.ContainsFunc(b.fleet.Living(), named) {
-		return errors.New("no living renderer has the name " + d.Target + ": GET /api/v1/throttles lists the renderers")
+		return errors.New("no living renderer has the name " + d.Target + ": GET "+operators.Throttles+" lists the renderers")
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (b *Book) serveWithdrawal(w http.ResponseWriter, r *http.Request) {
 	holding := b.Holding()
 	at := slices.IndexFunc(holding, func(d directive.Directive) bool { return d.ID == r.PathValue("id") })
 	if at < 0 {
-		http.Error(w, "no directive in force has this ID: GET /api/v1/directives lists them", http.StatusNotFound)
+		http.Error(w, "no directive in force has this ID: GET "+operators.Directives+" lists them", http.StatusNotFound)
 		return
 	}
 	d := holding[at]

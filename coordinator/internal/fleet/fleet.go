@@ -9,15 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-const (
-	// deadAfter is the age of a heartbeat after which its renderer counts as dead. It is longer than
-	// the pause between edges' reports plus the age at which edges count a renderer as dead.
-	deadAfter = 6 * time.Second
-	most      = 10_000
-)
+const most = 10_000
 
 // Fleet is the renderers. Its methods are safe for concurrent use.
 type Fleet struct {
@@ -57,7 +53,7 @@ func (f *Fleet) Living() (all []renderjob.Heartbeat) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	for name, s := range f.renderers {
-		if now.Sub(s.at) > deadAfter {
+		if now.Sub(s.at) > lanes.UnreportedFor {
 			delete(f.renderers, name)
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -33,7 +34,7 @@ func TestARendererLivesWhileItIsToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := New()
 		tell(t, f, renderjob.Heartbeat{Renderer: "b", Slots: 1}, renderjob.Heartbeat{Renderer: "a", Slots: 2})
-		time.Sleep(deadAfter)
+		time.Sleep(lanes.UnreportedFor)
 		tell(t, f, renderjob.Heartbeat{Renderer: "a", Slots: 3})
 		if all := f.Living(); !slices.Equal(names(f), []string{"a", "b"}) || all[0].Slots != 3 {
 			t.Errorf("%+v", all)

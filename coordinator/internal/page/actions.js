@@ -1,13 +1,15 @@
 // Actions of operators: directives, their withdrawal, and the token that allows them. An action asks
 // once, says what will happen to whom, and can be undone.
 
+import { perClient } from "./throttles.js";
+
 const $ = (id) => document.getElementById(id);
 const token = () => sessionStorage.getItem("token") ?? "";
 
 // The effects of directives, as operators confirm and read them.
 export const effects = {
   block: (d) => `Refuse everything to ${d.target} with 403, stored thumbnails too`,
-  exempt: (d) => `Let per-ip not count ${d.target}`,
+  exempt: (d) => `Let ${perClient()} not count ${d.target}`,
   limit: (d) => `Change the limits of ${d.target}` + (d.workers ? `, ${d.workers} at once` : "") + (d.max_queue ? `, ${d.max_queue} held and waiting` : "") + (d.shadow === true ? ", shadow mode" : d.shadow === false ? ", enforced" : ""),
   pause: (d) => `Pause the lane ${d.target}: finish admitted requests, render nothing new`,
   drain: (d) => `Drain ${d.target}: it finishes its jobs and gets no new ones`,
@@ -83,7 +85,7 @@ export async function give(kind, target, { now = "", why = "", rule } = {}) {
 export async function anyNetwork() {
   if (!await allowed()) return;
   const { dialog, form } = ask({ title: "Block or exempt a network", text: reach, fields: [
-    choice("Directive", "kind", [["block", "block: refuse everything to this network"], ["exempt", "exempt: per-ip does not count this network"]]),
+    choice("Directive", "kind", [["block", "block: refuse everything to this network"], ["exempt", `exempt: ${perClient()} does not count this network`]]),
     field("Network", "target", { required: true, placeholder: "192.0.2.0/24 or 2001:db8::/48", autocomplete: "off" }),
   ] });
   submit(dialog, form, () => send("POST", "api/v1/directives", { kind: form.kind.value, target: form.target.value, who: form.who.value, why: form.why.value, hold: form.hold.value }));

@@ -14,13 +14,16 @@ const points = 360;
 // groups joins outcomes of requests, in fixed colours.
 const served = ["hit"];
 const rendered = ["rendered", "shared", "nearest", "original"];
-const refused = ["throttled", "lane-full", "failing", "blocked"];
 const faults = ["no-renderer", "lost", "overran", "worker-killed", "original-store", "thumbnail-store", "unavailable", "deadline", "internal"];
-const grouped = [...served, ...rendered, ...refused, ...faults];
+// refused has the outcomes of throttles, other than faults of the cluster.
+const refused = () => ["blocked", ...new Set(throttles.map((t) => t.outcome).filter((o) => !faults.includes(o)))];
 
 const totals = (names) => names.map((name) => hour.values[name] ?? []);
 const outcomes = (list) => () => totals(list.map((o) => "request " + o));
-const others = () => totals(Object.keys(hour.values).filter((n) => n.startsWith("request ") && !grouped.includes(n.slice(8))));
+const others = () => {
+  const grouped = [...served, ...rendered, ...refused(), ...faults];
+  return totals(Object.keys(hour.values).filter((n) => n.startsWith("request ") && !grouped.includes(n.slice(8))));
+};
 const one = (name) => () => totals([name]);
 const most = (numbers) => Math.max(...numbers);
 const palette = ["orange", "violet", "blue", "red", "green", "grey"];
@@ -32,7 +35,7 @@ const none = -1; // a percentile of no requests
 // up or joined by a function.
 const charts = [
   { id: "requests", title: "Requests per second", write: rate, href: "#/edges", before: ["request "], lines: () => [
-    ["stored", "blue", outcomes(served)], ["rendered", "green", outcomes(rendered)], ["refused", "orange", outcomes(refused)],
+    ["stored", "blue", outcomes(served)], ["rendered", "green", outcomes(rendered)], ["refused", "orange", outcomes(refused())],
     ["faults", "red", outcomes(faults)], ["other", "grey", others]] },
   { id: "hits", title: "Time of stored thumbnails", write: span, log: true, href: "#/edges", before: ["p95 hit"], of: "p95 ", lines: () => [["p50", "blue", one("p50 hit")], ["p95", "orange", one("p95 hit")]] },
   { id: "renders", title: "Time of renders", write: span, log: true, href: "#/renderers", before: ["p95 rendered"], of: "p95 ", lines: () => [["p50", "blue", one("p50 rendered")], ["p95", "orange", one("p95 rendered")]] },
@@ -176,12 +179,3 @@ export function note({ end, values }) {
   hour.end = at;
   return true;
 }
-
-// since returns the time from which on the latest values of a series fulfil a condition, or null.
-export function since(name, holds) {
-  const series = hour.values[name] ?? [];
-  let n = 0;
-  while (n < series.length && holds(series[series.length - 1 - n])) n++;
-  return n ? (hour.end - (n - 1) * hour.step) * 1000 : null;
-}
-

@@ -1,7 +1,7 @@
 // The operators' page shows each report of the stream, on an overview and on pages of details.
 
 import * as actions from "./actions.js";
-import { attention, forClient, forFailing, live, sentence, share } from "./attention.js";
+import { forClient, forFailing, live, offer as against, sentence } from "./attention.js";
 import { drawCharts, hour, load, note, redraw } from "./charts.js";
 import { Table, element } from "./table.js";
 import { clock, count, many, percent, plain, rate, second, span } from "./text.js";
@@ -62,7 +62,7 @@ function failingRows(t) {
   return t.failing.map((f) => ({ key: [f.original, f.page, f.thumbnail, f.fault, f.engine, f.message].join(" "), kind: f.again ? "refused" : "tried", cells: [
     { parts: [toOriginal(f.original), ...(f.page ? [{ text: `page ${f.page}` }] : []), ...(f.thumbnail ? [{ text: f.thumbnail }] : [])] }, word(f.fault),
     number(f.failures, f.limit ? `${f.failures} of ${f.limit}` : count(f.failures)), f.again ? { parts: [{ text: `at ${clock(f.again)}` }], mark: "warn" } : "at the next request",
-    { parts: [{ text: clock(f.last) }], value: Date.parse(f.last) }, f.message, f.engine, { parts: forFailing(f) }] }));
+    { parts: [{ text: clock(f.last) }], value: Date.parse(f.last) }, f.message, f.engine, { parts: forFailing(t, f) }] }));
 }
 
 function originalRow(b) {
@@ -85,7 +85,7 @@ function poolRows(t) {
 
 function laneRows(t) {
   return t.lanes.map((l) => ({ key: l.name, cells: [
-    l.name, number(l.depth), number(l.age_ms, l.age_ms ? span(l.age_ms) : "–", l.age_ms > 2000 ? "warn" : ""), number(l.running), number(l.waiting), number(l.limit), number(l.slots),
+    l.name, number(l.depth), number(l.age_ms, l.age_ms ? span(l.age_ms) : "–", l.behind ? "warn" : ""), number(l.running), number(l.waiting), number(l.limit), number(l.slots),
     l.paused ? { parts: [{ text: "paused" }], mark: "warn" } : "open", { parts: l.paused ? [] : [offer("Pause", "pause", l.name, { now: `${many(l.waiting + l.depth, "request")} wait or render in it now.` })] }] }));
 }
 
@@ -164,15 +164,19 @@ function versions(renderers) {
   return all.length ? `Renderers draw with ${all.join("; ")}.` : "";
 }
 
+// The words that people read beside the colours of severities.
+const severities = { critical: "Critical", warning: "Warning", note: "Note", good: "Fine" };
+
 // drawAttention keeps the elements of an item while only its numbers change.
-function drawAttention(all) {
+function drawAttention(t, all) {
   const list = $("attention-list");
-  const items = all.length ? all : [{ severity: "good", word: "Fine", text: "No throttle refuses, no lane is behind, no original fails.", actions: [] }];
+  const items = all.length ? all : [{ severity: "good", sentence: "No throttle refuses, no lane is behind, no original fails.", actions: [] }];
   const known = new Map([...list.children].map((item) => [item.dataset.key, item]));
   const shown = items.map((a) => {
-    const key = a.severity + a.text.replace(/\d[\d.,<:]*( %| ms| s| min)?/g, "#") + a.actions.length;
-    const item = known.get(key) ?? attentionItem(a, key);
-    item.querySelector(".what").textContent = a.text;
+    const text = sentence(a);
+    const key = a.severity + (a.who ?? "") + text.replace(/\d[\d.,<:]*( %| ms| s| min)?/g, "#") + a.actions.length;
+    const item = known.get(key) ?? attentionItem(t, a, key);
+    item.querySelector(".what").textContent = text;
     item.querySelector(".since").textContent = a.since ? `since ${clock(a.since)}` : "";
     return item;
   });
@@ -183,22 +187,21 @@ function drawAttention(all) {
   shown.forEach((item, i) => { item.hidden = i >= most && !list.classList.contains("all"); });
 }
 
-function attentionItem(a, key) {
+function attentionItem(t, a, key) {
   const item = document.createElement("li");
   item.className = a.severity;
   item.dataset.key = key;
   item.innerHTML = `<b class="badge"></b><span class="text"><a class="what"></a> <span class="since"></span></span><span class="do"></span>`;
-  item.querySelector(".badge").textContent = a.word;
-  if (a.href) item.querySelector(".what").href = a.href;
-  item.querySelector(".do").append(...a.actions.map(element));
+  item.querySelector(".badge").textContent = severities[a.severity];
+  if (a.page) item.querySelector(".what").href = "#/" + a.page;
+  item.querySelector(".do").append(...a.actions.map((one) => element(against(t, { ...one, who: a.who }))));
   return item;
 }
 
-function drawState(t, all) {
-  const state = sentence(t, all);
-  $("state").className = state.mark;
+function drawState(state) {
+  $("state").className = state.severity;
   $("state-word").textContent = state.word;
-  $("state-text").textContent = state.text;
+  $("state-text").textContent = state.sentence;
   document.title = `${state.word} – thumbmill`;
 }
 
@@ -224,7 +227,7 @@ function clientFacts(t, name) {
   const k = t.clients.find((one) => plain(one.name) === name);
   const by = Object.entries(k?.refused_by ?? {}).map(([throttle, v]) => `${throttle} refuses ${rate(v)} of its requests/s: ${words[throttle] ?? ""}`);
   const told = t.directives.filter((d) => d.target.startsWith(name)).map((d) => `${actions.effects[d.kind](d)}: ${d.why} (${d.who}, ${span(d.left_ms)} left).`);
-  return [...(k ? [`It ${share(t, k)}, since ${clock(k.since)}.`] : ["It asked for nothing in the last minutes."]), ...by, ...ofPool(t, "ip:" + name), ...told];
+  return [...(k ? [`It ${k.takes}, since ${clock(k.since)}.`] : ["It asked for nothing in the last minutes."]), ...by, ...ofPool(t, "ip:" + name), ...told];
 }
 
 function originalFacts(t, name) {
@@ -265,9 +268,8 @@ function openHelp(name) {
 
 function draw(t) {
   report = t;
-  const all = attention(t);
-  drawState(t, all);
-  drawAttention(all);
+  drawState(t.state);
+  drawAttention(t, t.problems);
   const { page, name } = route();
   if (page === "overview") drawCharts();
   for (const [table, rows] of Object.values(tables)) if (table.root.closest("[data-page]").dataset.page === page) table.show(rows(t));

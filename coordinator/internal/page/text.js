@@ -7,9 +7,6 @@ export const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 export const percent = (share) => `${Math.round(100 * share)} %`;
 export const many = (n, one, more = one + "s") => `${count(n)} ${n === 1 ? one : more}`;
 
-// some joins the first names of a list.
-export const some = (names, most = 3) => names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "");
-
 // span writes a number of milliseconds.
 export function span(ms) {
   if (ms === 0) return "0";

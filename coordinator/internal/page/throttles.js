@@ -11,10 +11,12 @@ export async function loadThrottles() {
   if (!answer?.ok || throttles.length) return throttles.length > 0;
   throttles.push(...await answer.json());
   for (const t of throttles) words[t.name] = t.meaning;
+  for (const [outcome, of] of Map.groupBy(throttles, (t) => t.outcome)) words[outcome] ??= `One of these throttles refused: ${of.map((t) => t.name).join(", ")}. See Throttles.`;
   return true;
 }
 
-export const meaning = (name) => throttles.find((t) => t.name === name)?.meaning ?? "";
+// perClient is the name of the throttle that counts each client.
+export const perClient = () => throttles.find((t) => t.of_client)?.name ?? "";
 
 // A rule is a throttle, or one of its variants, such as "lane:standard".
 export const ofRule = (rule = "") => rule.split(":");

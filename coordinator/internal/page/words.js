@@ -18,7 +18,6 @@ export const words = {
   "blocked": "A directive blocks the client's network.",
   "absent": "The original does not exist.",
   "failing": "The original failed too often lately; see Failing originals.",
-  "throttled": "The throttle per-ip, per-original or expensive refused; see Refusals.",
   "lane-full": "The lane had more work than its renderers can do in time; see Lanes.",
   "no-renderer": "No renderer began the job in time.",
   "lost": "Several renderers vanished during the job.",

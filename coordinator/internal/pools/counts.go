@@ -29,6 +29,7 @@ type Counts struct {
 // tally holds the counts of one class of pools.
 type tally struct {
 	class            throttle.Name
+	shared           bool // throttle.Throttle.Shared
 	holders, waiters int64
 	granted          int64
 	near, shadowed   int64
@@ -59,8 +60,14 @@ type Times struct {
 
 func newCounts() Counts {
 	c := Counts{tallies: map[throttle.Name]*tally{}}
-	for _, class := range throttle.All().PoolNames() {
+	all := throttle.All()
+	for _, class := range all.PoolNames() {
 		c.tallies[class] = &tally{class: class, refusals: map[lease.Reason]int64{}}
+	}
+	for _, row := range all {
+		if t := c.tallies[row.Name]; t != nil {
+			t.shared = row.Shared
+		}
 	}
 	return c
 }

@@ -3,18 +3,19 @@ package pools
 import (
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// shares are the places of a lane that each client holds or waits for. One client takes at most half of
-// a lane's queue, and a lane's refusal of the client that takes more than half of its places is a
+// shares are the places of a lane that each client holds or waits for. One client takes at most
+// lanes.MostOfClient of them, and a lane's refusal of the client that lanes.IsMostlyOf names is a
 // refusal by per-ip: it says nothing about the number of renderers. A client that per-ip does not limit
 // has no such bound.
 type shares map[string]uint32
 
 // note counts places that a client takes of a pool, if the pool is a lane.
 func (p *pool) note(client string, places uint32) {
-	if p.tally.class != throttle.Lane {
+	if !p.tally.shared {
 		return
 	}
 	if p.shares == nil {
@@ -33,20 +34,17 @@ func (p *pool) unnote(client string, places uint32) {
 	}
 }
 
-// crowdedBy reports whether so many more places give a client more than half of a lane's queue. One
-// client may always take all places but one.
+// crowdedBy reports whether so many more places give a client more than its share of a lane.
 func (p *pool) crowdedBy(client string, places uint32) bool {
-	if p.tally.class != throttle.Lane {
+	if !p.tally.shared {
 		return false
 	}
-	bound := max(p.rule.maxQueue/2, p.rule.workers-min(p.rule.workers, 1), 1)
-	return p.shares[client] > 0 && p.shares[client]+places > bound
+	return p.shares[client] > 0 && p.shares[client]+places > lanes.MostOfClient(p.rule.workers, p.rule.maxQueue)
 }
 
-// mostlyOf reports whether a client asks for more than all places of a lane, and takes more than half of
-// the places that clients hold or wait for.
+// mostlyOf reports whether a client crowds a lane.
 func (p *pool) mostlyOf(client string) bool {
-	return p.tally.class == throttle.Lane && p.shares[client] > p.rule.workers && 2*p.shares[client] > p.places
+	return p.tally.shared && lanes.IsMostlyOf(p.shares[client], p.places, p.rule.workers)
 }
 
 // client returns the slot of the request's client (throttle per-ip), if per-ip limits the client.

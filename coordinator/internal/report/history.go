@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
@@ -146,21 +147,33 @@ func (h *history) Rates() map[string]float64 {
 	return h.rates()
 }
 
-// Point is the latest point of the series.
-type Point struct {
-	End    time.Time          `json:"end"`
-	Values map[string]float64 `json:"values"`
-}
-
 // Latest copies the latest point.
-func (h *history) Latest() Point {
+func (h *history) Latest() snapshot.Point {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := Point{End: h.end.UTC(), Values: map[string]float64{}}
+	p := snapshot.Point{End: h.end.UTC(), Values: map[string]float64{}}
 	for name, values := range h.values {
 		p.Values[name] = values[len(values)-1]
 	}
 	return p
+}
+
+// Since returns the time from which on the latest values of a series fulfil a condition, or the zero time
+// if the latest value does not.
+func (h *history) Since(series string, holds func(float64) bool) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, v := range slices.Backward(h.values[series]) {
+		if !holds(v) {
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return time.Time{}
+	}
+	return h.end.Add(-time.Duration(n-1) * window * tick).UTC()
 }
 
 // Before returns the minutes of yesterday that the process knows: a day before the last hour,

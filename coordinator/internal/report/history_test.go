@@ -75,6 +75,26 @@ func TestTheHistoryIsAnHourLong(t *testing.T) {
 	}
 }
 
+// Since goes back over the latest points that fulfil the condition.
+func TestSince(t *testing.T) {
+	h := newHistory()
+	for i, busy := range []float64{5, 1, 5, 6} {
+		for n := range window {
+			h.note(time.Unix(int64(10*(i+1)-2*(window-1-n)), 0), nil, map[string]float64{"busy": busy})
+		}
+	}
+	high := func(v float64) bool { return v > 4 }
+	if at := h.Since("busy", high); !at.Equal(time.Unix(30, 0)) {
+		t.Errorf("busy since %v", at)
+	}
+	if at := h.Since("busy", func(v float64) bool { return v < 6 }); !at.IsZero() {
+		t.Errorf("idle since %v", at)
+	}
+	if at := h.Since("unknown", high); !at.IsZero() {
+		t.Errorf("an unknown series since %v", at)
+	}
+}
+
 func TestTheReporterKeepsHistoryUntilItStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := (&sources{}).reporter()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -27,15 +28,15 @@ const (
 // Handler serves the paths of the package's comment.
 func (r *Reporter) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/throttles", r.serveReport)
-	mux.HandleFunc("GET /api/v1/throttles/stream", r.serveStream)
-	mux.HandleFunc("GET /api/v1/throttles/history", func(w http.ResponseWriter, q *http.Request) {
+	mux.HandleFunc("GET "+operators.Throttles, r.serveReport)
+	mux.HandleFunc("GET "+operators.ThrottlesStream, r.serveStream)
+	mux.HandleFunc("GET "+operators.ThrottlesHistory, func(w http.ResponseWriter, q *http.Request) {
 		operators.Answer(w, r.series(q.Context()))
 	})
-	mux.HandleFunc("GET /api/v1/throttles/table", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+operators.ThrottlesTable, func(w http.ResponseWriter, _ *http.Request) {
 		operators.Answer(w, rows())
 	})
-	mux.HandleFunc("GET /api/v1/throttles/requests", r.serveRequests)
+	mux.HandleFunc("GET "+operators.ThrottlesRequests, r.serveRequests)
 	return mux
 }
 
@@ -92,7 +93,7 @@ func (r *Reporter) serveRequests(w http.ResponseWriter, q *http.Request) {
 	client, original := q.URL.Query().Get("client"), q.URL.Query().Get("original")
 	switch {
 	case (client == "") == (original == ""):
-		http.Error(w, "write one of ?client= and ?original=, with a name as in /api/v1/throttles", http.StatusBadRequest)
+		http.Error(w, "write one of ?client= and ?original=, with a name as in "+operators.Throttles, http.StatusBadRequest)
 	case client != "":
 		operators.Answer(w, r.config.Requests.OfClient(client))
 	default:
@@ -106,12 +107,15 @@ type Row struct {
 	Setting string        `json:"setting,omitempty"` // of its limits
 	Meaning string        `json:"meaning"`           // of a refusal
 	Remedy  string        `json:"remedy"`
+	Outcome fault.Kind    `json:"outcome"` // of refused requests
+	// OfClient says that a refusal concerns one client.
+	OfClient bool `json:"of_client"`
 }
 
 // rows returns the throttles, in the order in which a request meets them.
 func rows() (all []Row) {
 	for _, t := range throttle.All() {
-		row := Row{Name: t.Name, Meaning: t.Meaning, Remedy: t.Remedy}
+		row := Row{Name: t.Name, Meaning: t.Meaning, Remedy: t.Remedy, Outcome: t.Kind, OfClient: t.OfClient}
 		if t.Setting != "" {
 			row.Setting = "throttle." + t.Setting
 		}

@@ -58,7 +58,7 @@ func TestTableAndRequests(t *testing.T) {
 		return w.Code, answer
 	}
 	_, table := get("/api/v1/throttles/table")
-	if len(table) != len(throttle.All()) || table[0]["name"] != "per-ip" || table[0]["setting"] != "throttle.per_ip" {
+	if len(table) != len(throttle.All()) || table[0]["name"] != "per-ip" || table[0]["setting"] != "throttle.per_ip" || table[0]["outcome"] != "throttled" || table[0]["of_client"] != true {
 		t.Errorf("%v", table)
 	}
 	for _, row := range table {

@@ -24,12 +24,13 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
 	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
+	"github.com/thumbmill/thumbmill/coordinator/internal/problems"
 	"github.com/thumbmill/thumbmill/coordinator/internal/requests"
+	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/periodic"
-	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
@@ -144,11 +145,11 @@ func (r *Reporter) keepHistory(now time.Time) {
 }
 
 // Throttles returns a report with at most the given number of pools.
-func (r *Reporter) Throttles(mostPools int) Throttles {
+func (r *Reporter) Throttles(mostPools int) snapshot.Throttles {
 	view := r.config.Table.View(mostPools)
-	t := Throttles{
-		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: r.classes(), Pools: []Pool{}, Omitted: view.Omitted,
-		Rules: []Rule{}, Busiest: r.busiest(), Edges: []Edge{}, Failing: []lease.Failing{}, Lanes: []Lane{},
+	t := snapshot.Throttles{
+		Time: time.Now().UTC(), Started: r.started.UTC(), Classes: r.classes(), Pools: []snapshot.Pool{}, Omitted: view.Omitted,
+		Rules: []snapshot.Rule{}, Busiest: r.busiest(), Edges: []snapshot.Edge{}, Failing: []lease.Failing{}, Lanes: []snapshot.Lane{},
 		Renderers:  append([]renderjob.Heartbeat{}, r.config.Fleet.Living()...),
 		Directives: append([]directive.Directive{}, r.config.Directives.Holding()...),
 		Wanted:     r.config.Wanted.Renderers(),
@@ -156,31 +157,37 @@ func (r *Reporter) Throttles(mostPools int) Throttles {
 		Latest:     r.history.Latest(),
 	}
 	for _, p := range view.Pools {
-		t.Pools = append(t.Pools, Pool{p.Key, p.Class, p.Holders, p.Waiters, p.Limit, p.MaxQueue, p.OldestWait.Milliseconds(), p.Shadow})
+		t.Pools = append(t.Pools, snapshot.Pool{
+			Key: p.Key, Class: p.Class, Holders: p.Holders, Waiters: p.Waiters, Limit: p.Limit, MaxQueue: p.MaxQueue,
+			OldestWait: p.OldestWait.Milliseconds(), Shadow: p.Shadow,
+		})
 	}
 	for _, v := range view.Rules {
 		t.Rules = append(t.Rules, ruleOf(v))
 	}
-	t.addEdges(view.Owners)
+	addEdges(&t, view.Owners)
 	for _, lane := range renderjob.Lanes() {
-		t.Lanes = append(t.Lanes, t.lane(lane, view.Lanes))
+		t.Lanes = append(t.Lanes, laneOf(t, lane, view.Lanes))
 	}
 	t.Requests, t.Refusals = splitRates(r.history.Rates())
+	problems.Describe(&t, r.history)
 	return t
 }
 
-func (r *Reporter) classes() map[throttle.Name]Class {
+func (r *Reporter) classes() map[throttle.Name]snapshot.Class {
 	_, counted, _ := r.config.Table.Counts()
-	all := map[throttle.Name]Class{}
+	all := map[throttle.Name]snapshot.Class{}
 	for class, c := range counted {
-		all[class] = Class{c.Holders, c.Waiters, c.Full, c.TimedOut, c.NearLimit, c.Shadowed}
+		all[class] = snapshot.Class{
+			Holders: c.Holders, Waiters: c.Waiters, Full: c.Full, TimedOut: c.TimedOut, NearLimit: c.NearLimit, Shadowed: c.Shadowed,
+		}
 	}
 	return all
 }
 
-func (r *Reporter) busiest() Busiest {
+func (r *Reporter) busiest() snapshot.Busiest {
 	busiest := r.config.Activity.Busiest
-	return Busiest{
+	return snapshot.Busiest{
 		Clients:          busiest(throttle.PerIP, false),
 		Originals:        busiest(throttle.PerOriginal, false),
 		RefusedClients:   busiest(throttle.PerIP, true),
@@ -202,24 +209,24 @@ func splitRates(all map[string]float64) (requests, refusals map[string]float64) 
 	return requests, refusals
 }
 
-func ruleOf(v pools.RuleView) Rule {
-	r := Rule{Name: v.Name, Workers: v.Workers, MaxQueue: v.MaxQueue, Shadow: v.Shadow, Directed: v.Directed}
+func ruleOf(v pools.RuleView) snapshot.Rule {
+	r := snapshot.Rule{Name: v.Name, Workers: v.Workers, MaxQueue: v.MaxQueue, Shadow: v.Shadow, Directed: v.Directed}
 	for edge, declared := range v.Differing {
 		if r.Differing == nil {
-			r.Differing = map[string]Limits{}
+			r.Differing = map[string]snapshot.Limits{}
 		}
-		r.Differing[edge] = Limits{declared.Workers, declared.MaxQueue, declared.Shadow}
+		r.Differing[edge] = snapshot.Limits{Workers: declared.Workers, MaxQueue: declared.MaxQueue, Shadow: declared.Shadow}
 	}
 	return r
 }
 
-// lane sums up one lane from the edges, renderers, rules and directives of the report, and from its
+// laneOf sums up one lane from the edges, renderers, rules and directives of the report, and from its
 // pool if there is one.
-func (t *Throttles) lane(lane renderjob.Lane, used []pools.PoolView) Lane {
-	l := Lane{Name: string(lane)}
+func laneOf(t snapshot.Throttles, lane renderjob.Lane, used []pools.PoolView) snapshot.Lane {
+	l := snapshot.Lane{Name: string(lane)}
 	for _, e := range t.Edges {
 		if e.Status != nil && e.Connected {
-			l.addSeen(e.Status.Lanes)
+			addSeen(&l, e.Status.Lanes)
 		}
 	}
 	for _, h := range t.Renderers {
@@ -228,12 +235,12 @@ func (t *Throttles) lane(lane renderjob.Lane, used []pools.PoolView) Lane {
 		}
 	}
 	for _, p := range used {
-		if p.Key == poolcounter.Key(string(throttle.Lane), l.Name) {
+		if p.Key == throttle.All().PoolOf(lane) {
 			l.Running, l.Waiting = p.Holders, p.Waiters
 		}
 	}
 	for _, rule := range t.Rules {
-		if rule.Name == "lane:"+l.Name {
+		if rule.Name == throttle.RuleOf(lane) {
 			l.Limit = rule.Workers
 		}
 	}
@@ -242,7 +249,7 @@ func (t *Throttles) lane(lane renderjob.Lane, used []pools.PoolView) Lane {
 }
 
 // addSeen takes the maximum over edges, because they look at different moments.
-func (l *Lane) addSeen(lanes []lease.Lane) {
+func addSeen(l *snapshot.Lane, lanes []lease.Lane) {
 	for _, seen := range lanes {
 		if seen.Name == l.Name {
 			l.Depth, l.AgeMS = max(l.Depth, seen.Depth), max(l.AgeMS, seen.AgeMS)
@@ -251,10 +258,10 @@ func (l *Lane) addSeen(lanes []lease.Lane) {
 }
 
 // addEdges adds the edges and their failing originals.
-func (t *Throttles) addEdges(owners []pools.OwnerView) {
+func addEdges(t *snapshot.Throttles, owners []pools.OwnerView) {
 	latest := map[lease.Failing]lease.Failing{}
 	for _, o := range owners {
-		e := Edge{Name: o.Name, Connected: o.Connected, Leases: o.Leases, Waiting: o.Waiting}
+		e := snapshot.Edge{Name: o.Name, Connected: o.Connected, Leases: o.Leases, Waiting: o.Waiting}
 		var status lease.Status
 		if o.Status != "" && json.Unmarshal([]byte(o.Status), &status) == nil {
 			keepLatest(latest, status.Failing)

@@ -16,6 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/coordinator/internal/requests"
+	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -95,14 +96,16 @@ func wantJSON(t *testing.T, what any, want string) {
 func TestAnEmptyReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the fake clock starts in the year 2000
 		r := (&sources{}).reporter().Throttles(0)
-		r.Busiest = Busiest{}
+		r.Busiest = snapshot.Busiest{}
 		wantJSON(t, r, `{"time":"2000-01-01T00:00:00Z","started":"2000-01-01T00:00:00Z","classes":{},"pools":[],"pools_omitted":0,"rules":[],`+
 			`"busiest":{"clients":null,"originals":null,"refused_clients":null,"refused_originals":null},"edges":[],"failing":[],`+
 			`"requests_per_second":{},"refusals_per_second":{},"lanes":[`+
-			`{"name":"standard","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
-			`{"name":"expensive","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false},`+
-			`{"name":"bulk","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false}],`+
-			`"renderers":[],"directives":[],"renderers_wanted":3,"latest":{"end":"0001-01-01T00:00:00Z","values":{}},"clients":[]}`)
+			`{"name":"standard","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false},`+
+			`{"name":"expensive","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false},`+
+			`{"name":"bulk","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false}],`+
+			`"renderers":[],"directives":[],"renderers_wanted":3,"latest":{"end":"0001-01-01T00:00:00Z","values":{}},"clients":[],`+
+			`"state":{"severity":"critical","word":"Failing","sentence":"Serves 0 of 0 requests/s. No edge is connected to this coordinator."},`+
+			`"problems":[{"severity":"critical","sentence":"No edge is connected to this coordinator.","who":"","page":"edges","actions":[]}]}`)
 	})
 }
 
@@ -142,9 +145,9 @@ func TestLanes(t *testing.T) {
 	s.addEdge("two", lease.Status{Lanes: []lease.Lane{{Name: "bulk", Depth: 9, AgeMS: 200}, {Name: "standard", Depth: 1, AgeMS: 2}}})
 	s.addDisconnected("gone", lease.Status{Lanes: []lease.Lane{{Name: "bulk", Depth: 1000, AgeMS: 1000}}})
 	wantJSON(t, s.reporter().Throttles(0).Lanes, `[`+
-		`{"name":"standard","depth":1,"age_ms":2,"slots":7,"running":0,"waiting":0,"limit":8,"paused":false},`+
-		`{"name":"expensive","depth":0,"age_ms":0,"slots":3,"running":0,"waiting":0,"limit":0,"paused":false},`+
-		`{"name":"bulk","depth":10,"age_ms":200,"slots":3,"running":5,"waiting":6,"limit":7,"paused":true}]`)
+		`{"name":"standard","depth":1,"age_ms":2,"slots":7,"running":0,"waiting":0,"limit":8,"paused":false,"behind":false},`+
+		`{"name":"expensive","depth":0,"age_ms":0,"slots":3,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false},`+
+		`{"name":"bulk","depth":10,"age_ms":200,"slots":3,"running":5,"waiting":6,"limit":7,"paused":true,"behind":false}]`)
 }
 
 // The report has each failing original once, outside the edges, with the latest data of any edge.

@@ -5,7 +5,6 @@ package requests
 import (
 	"container/list"
 	"encoding/json"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -113,10 +112,7 @@ func (e *entry) request() Request {
 // name returns the name in a pool's key, without the class.
 func name(key string) string {
 	_, escaped, _ := strings.Cut(key, ":")
-	if name, err := url.QueryUnescape(escaped); err == nil {
-		return name
-	}
-	return escaped
+	return poolcounter.Unescaped(escaped)
 }
 
 // latest has the last entries of the names that came last.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
-	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/service/alone"
 	"github.com/thumbmill/thumbmill/shared/service/process"
 	"github.com/thumbmill/thumbmill/shared/service/rolecommand"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -23,25 +23,16 @@ func main() {
 }
 
 func newEdge(s settings.Settings, p *process.Process) (process.Role, error) {
-	if s.NATS.URL == "" {
-		return process.Role{}, errors.New("nats.url is not set: an edge alone needs the URL of a NATS server, such as nats://queue:4222")
-	}
 	if len(s.Coordinator.Servers) == 0 {
 		return process.Role{}, errors.New("coordinator.servers is not set: an edge alone needs at least one coordinator, such as coordinator1:7531")
 	}
-	if s.Store.Thumbnails.Kind == "directory" {
-		p.Log.Warn("store thumbnails in a directory: mount the same directory on all edges and renderers", "path", s.Store.Thumbnails.Path)
-	}
-	stores, err := open.New(s)
-	if err != nil {
-		return process.Role{}, err
-	}
-	e, err := edge.New(edge.Config{Settings: s, Stores: stores, Log: p.Log, Metrics: p.Metrics()})
-	if err != nil {
-		return process.Role{}, errors.Join(err, stores.Close())
-	}
-	return process.Role{
-		Part: service.Parts{service.Closer(stores.Close), e}, Ready: e.Ready,
-		API: e.API(), Paths: edge.APIPaths(), Addresses: map[string]string{"http": "http://" + e.Addr()},
-	}, nil
+	return alone.Role("edge", s, p, func(stores open.Stores) (process.Role, error) {
+		e, err := edge.New(edge.Config{Settings: s, Stores: stores, Log: p.Log, Metrics: p.Metrics()})
+		if err != nil {
+			return process.Role{}, err
+		}
+		return process.Role{
+			Part: e, Ready: e.Ready, API: e.API(), Paths: edge.APIPaths(), Addresses: map[string]string{"http": "http://" + e.Addr()},
+		}, nil
+	})
 }

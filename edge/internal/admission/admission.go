@@ -146,7 +146,7 @@ type answer struct {
 func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, err error) {
 	if a.config.Paused(r.Flight.Lane) {
 		a.CountRefusal(throttle.Lane)
-		return nil, false, a.paused()
+		return nil, false, a.config.Throttles.Get(throttle.Lane).Refuse(0, throttle.Paused)
 	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
 	a.decisions.count(said.decisions...)
@@ -157,12 +157,6 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 		return nil, said.done, err
 	}
 	return a.leases.open(said.end, said.narrow), false, nil
-}
-
-func (a *Admitter) paused() error {
-	paused := a.config.Throttles.Get(throttle.Lane)
-	paused.Sentence = "An operator paused thumbnails of this kind"
-	return paused.Refuse(0, "ask again later")
 }
 
 // ask asks the first coordinator that answers. It tries three times, because a coordinator may

@@ -81,7 +81,11 @@ func (d daemon) acquireAll(ctx context.Context, locks *classic.Locks, needs []th
 		case err != nil:
 			return all, err
 		case said != poolcounter.Locked:
-			return append(all, decision{need.Throttle.Name, refuse}), need.Refuse(said == poolcounter.QueueFull, d.queueWait)
+			cause := throttle.Waited
+			if said == poolcounter.QueueFull {
+				cause = throttle.Full
+			}
+			return append(all, decision{need.Throttle.Name, refuse}), need.Refuse(cause, d.queueWait)
 		}
 		all = append(all, decision{need.Throttle.Name, admitted(time.Since(began) > atOnce)})
 	}

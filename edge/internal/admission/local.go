@@ -23,7 +23,7 @@ func (l local) ask(ctx context.Context, _ Request, _ []throttle.Need) (answer, e
 	ctx, cancel := context.WithTimeout(ctx, l.queueWait)
 	defer cancel()
 	if err := l.places.Acquire(ctx, 1); err != nil {
-		return answer{decisions: []decision{{l.throttle.Name, refuse}}}, l.throttle.Refuse(0, "it renders %d thumbnails already", LocalLimit)
+		return answer{decisions: []decision{{l.throttle.Name, refuse}}}, l.throttle.Refuse(0, throttle.Busy, LocalLimit)
 	}
 	return answer{decisions: []decision{{l.throttle.Name, admit}}, end: func(Outcome) { l.places.Release(1) }}, nil
 }

@@ -86,20 +86,22 @@ func granting(needs []throttle.Need, said lease.Answer, took time.Duration) (all
 
 func refused(needs []throttle.Need, said lease.Answer, queueWait time.Duration) (answer, error) {
 	switch {
-	case said.Reason == lease.Full && said.Pool < 0:
+	case said.Reason == lease.Full && said.Pool == lease.NoPool:
 		return answer{}, fault.New(fault.Unavailable, "too many requests wait for this thumbnail already: try again")
 	case said.Reason == lease.Malformed || said.Pool >= len(needs):
 		return answer{}, fault.New(fault.Internal, "two parts of this site do not understand each other: tell its operator").Remedied("run the same version of edge and coordinator")
-	case said.Pool < 0:
+	case said.Pool == lease.NoPool:
 		return answer{}, fault.New(fault.Unavailable, "this site takes no more requests now: try again").Remedied("start more edges: the coordinator takes no more requests of this one")
 	}
 	need := needs[said.Pool]
-	f := need.Refuse(said.Reason == lease.Full || said.Reason == lease.Crowded, queueWait)
+	f := need.Refuse(throttle.Waited, queueWait)
 	switch said.Reason {
+	case lease.Full:
+		f = need.Refuse(throttle.Full, queueWait)
 	case lease.TimedOut:
 		f = f.Because(throttle.ErrWaited)
 	case lease.Crowded:
-		f = f.Because(throttle.ErrCrowded)
+		f = need.Refuse(throttle.Crowded, queueWait).Because(throttle.ErrCrowded)
 	}
 	return answer{decisions: []decision{{need.Throttle.Name, refuse}}}, f
 }

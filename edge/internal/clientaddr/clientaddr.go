@@ -11,6 +11,7 @@ import (
 	"github.com/realclientip/realclientip-go"
 
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // Client is the client of a request.
@@ -76,13 +77,11 @@ func parse(networks []string) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-const exemptMark = "exempt "
-
 // Nobody is the key of work that no client asked for. per-ip does not count such work.
-const Nobody = exemptMark + "nobody"
+const Nobody = throttle.ExemptMark + "nobody"
 
 // IsExempt reports whether a key belongs to a client that per-ip does not count.
-func IsExempt(key string) bool { return strings.HasPrefix(key, exemptMark) }
+func IsExempt(key string) bool { return strings.HasPrefix(key, throttle.ExemptMark) }
 
 // Find returns the client of a request. The key is "unknown" if the peer has no IP address.
 func (f *Finder) Find(r *http.Request) Client {
@@ -120,7 +119,7 @@ func (f *Finder) client(addr netip.Addr, c Client) Client {
 	addr = addr.WithZone("")
 	c.Key, c.Blocked = network(addr), f.named.Blocked(addr)
 	if within(f.exempt, addr) || f.named.Exempt(addr) {
-		c.Key = exemptMark + c.Key
+		c.Key = throttle.ExemptMark + c.Key
 	}
 	return c
 }

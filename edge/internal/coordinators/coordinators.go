@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/periodic"
@@ -102,7 +103,7 @@ func (cs *Coordinators) newLink(address string) *link {
 		address: address, parent: cs, ended: map[uint64]ended{},
 		breaker: gobreaker.NewCircuitBreaker[*conn](gobreaker.Settings{
 			Name: "coordinator " + address, Timeout: time.Second,
-			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
+			ReadyToTrip: breaker.Consecutive(3),
 		}),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -52,6 +53,5 @@ func (b *Book) Note(of thumbnail.Type, bytes int64, took time.Duration) {
 func (b *Book) Places(of thumbnail.Type, bytes int64, place time.Duration, workers int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	places := int((b.means[classOf(of, bytes)] + place/2) / place)
-	return max(1, min(places, workers/2))
+	return lanes.AtMostHalf(lanes.Weight(b.means[classOf(of, bytes)], place), workers)
 }

@@ -262,7 +262,7 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 
 // full returns the refusal of a job when the queue of its lane is full.
 func full(lane renderjob.Lane, cause error) *fault.Fault {
-	return throttle.All().Get(throttle.Lane).Refuse(0, "their queue is full").Because(fmt.Errorf("the queue of lane %s is full: %w", lane, cause))
+	return throttle.All().Get(throttle.Lane).Refuse(0, throttle.QueueFull).Because(fmt.Errorf("the queue of lane %s is full: %w", lane, cause))
 }
 
 // ensure creates the stream if the stream is gone. It drops errors, since publish tries again.

@@ -72,8 +72,7 @@ func (m *Memory) Check(ctx context.Context, s thumbnail.Spec, key thumbnail.Loca
 			return err // the original has not failed too often with this engine
 		}
 	}
-	return throttle.All().Get(throttle.Failure).Refuse(m.settings.Duration,
-		"it failed %d times within %v; try again after that time", m.settings.Max, m.settings.Duration)
+	return throttle.All().Get(throttle.Failure).Refuse(m.settings.Duration, throttle.Failed, m.settings.Max, m.settings.Duration)
 }
 
 // Record counts a fault of the original, and lists the original in the index. It ignores other

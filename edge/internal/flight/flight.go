@@ -117,7 +117,7 @@ func (g *Group[T]) bounded(client string) error {
 		return fault.New(fault.Unavailable, "%d requests wait on this edge already: try again", g.maxWaiters)
 	}
 	if g.perClient[client] >= g.maxPerClient {
-		return throttle.All().Get(throttle.PerIP).Refuse(0, "%d requests from your address wait already: wait for their answers", g.maxPerClient)
+		return throttle.All().Get(throttle.PerIP).Refuse(0, throttle.Held, g.maxPerClient)
 	}
 	return nil
 }

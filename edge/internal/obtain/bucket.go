@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/thumbmill/thumbmill/shared/bucket"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -25,9 +26,6 @@ func (b buckets) look(ctx context.Context, w work) work {
 	if !mayBe || !b.stored.HasBucket(ctx, bucket.Of(spec, w.request.Target.Key, w.bucket), w.version) {
 		return w
 	}
-	w.bucketSeen, w.expensive, w.places, w.weight = true, "", 0, 1
-	if w.lane == renderjob.LaneExpensive {
-		w.lane = renderjob.LaneStandard
-	}
+	w.bucketSeen, w.expensive, w.places, w.weight, w.lane = true, "", 0, 1, lanes.WithBucket(w.lane)
 	return w
 }

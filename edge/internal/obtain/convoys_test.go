@@ -76,7 +76,7 @@ func TestOneStandsInLineForSeveral(t *testing.T) {
 
 // The first of three sizes gets a grant or a refusal, or loses its client.
 func TestTheFirstOfAConvoyEnds(t *testing.T) {
-	laneFull := throttle.All().Get(throttle.Lane).Refuse(0, "full")
+	laneFull := throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
 	for name, c := range map[string]struct {
 		answer  error // to the first flight
 		leaves  bool  // the first flight's client leaves

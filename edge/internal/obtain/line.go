@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
-	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -51,18 +50,12 @@ var errFull = errors.New("the client's line at this edge is full")
 const againSoon = time.Second
 
 func newLines(s settings.Settings) *lines {
-	l := &lines{patience: patience(s.Deadline()), perIP: throttle.All().Get(throttle.PerIP), of: map[lineKey]*line{}}
+	l := &lines{patience: s.Deadline().Behind(), perIP: throttle.All().Get(throttle.PerIP), of: map[lineKey]*line{}}
 	if p := s.Throttle.PerIP; !p.Shadow {
 		l.widest = p.Workers + 1 // one is ready when a place becomes free
 		l.most = max(p.MaxQueue, l.widest)
 	}
 	return l
-}
-
-// patience returns the time that a flight may wait behind others of its client. It leaves time for a render of
-// the standard lane.
-func patience(split deadline.Split) time.Duration {
-	return max(split.Admission, split.Whole-split.Start-split.Render-split.Slack)
 }
 
 // asking is a way to ask for a flight's places.
@@ -142,7 +135,7 @@ func (l *lines) wait(ctx context.Context, key lineKey, began time.Time, place fu
 		return ctx.Err()
 	case <-late.C:
 		l.quit(key, turn)
-		return l.perIP.Refuse(0, "no place became free within %v", l.patience)
+		return l.perIP.Refuse(0, throttle.Waited, l.patience)
 	}
 }
 

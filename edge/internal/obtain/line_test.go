@@ -58,7 +58,7 @@ func (o *office) ask(name string) asking {
 		if errors.Is(o.refusal, throttle.ErrWaited) {
 			pass(4 * time.Second)
 		}
-		return nil, false, throttle.All().Get(throttle.PerIP).Refuse(0, "a test").Because(o.refusal)
+		return nil, false, throttle.All().Get(throttle.PerIP).Refuse(0, throttle.Full).Because(o.refusal)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestALineEnds(t *testing.T) {
 			t.Errorf("%v after %v", err, took)
 		}
 		_, _, err = l.admit(t.Context(), asks("a"), func(context.Context, admission.Request) (admission.Lease, bool, error) {
-			return nil, false, throttle.All().Get(throttle.Lane).Refuse(0, "a test").Because(throttle.ErrWaited)
+			return nil, false, throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full).Because(throttle.ErrWaited)
 		})
 		if !fault.Is(err, fault.LaneFull) || len(l.of) != 0 {
 			t.Errorf("%v; lines %v", err, l.of)

@@ -21,7 +21,7 @@ func TestTheWayOfARequest(t *testing.T) {
 	refusedBy := func(name throttle.Name) func(*world) {
 		return func(w *world) {
 			w.admit = func(context.Context, admission.Request) (bool, error) {
-				return false, throttle.All().Get(name).Refuse(0, "a test")
+				return false, throttle.All().Get(name).Refuse(0, throttle.Full)
 			}
 		}
 	}
@@ -42,7 +42,9 @@ func TestTheWayOfARequest(t *testing.T) {
 			}, want: fault.Absent,
 		},
 		"the original failed too often": {
-			change: func(w *world) { w.failing = throttle.All().Get(throttle.Failure).Refuse(0, "a test") }, want: fault.Failing,
+			change: func(w *world) {
+				w.failing = throttle.All().Get(throttle.Failure).Refuse(0, throttle.Failed, 4, time.Hour)
+			}, want: fault.Failing,
 		},
 		"the failure memory does not answer": {
 			change: func(w *world) { w.failing = errBroken }, do: (*job).finish, source: Rendered, outcome: admission.Outcome{Stored: true},
@@ -156,7 +158,7 @@ func TestALeaderIsRefusedAndAnotherLeads(t *testing.T) {
 		w.admit = func(_ context.Context, r admission.Request) (bool, error) {
 			asked <- r.Flight.Client
 			if r.Flight.Client == "ann" {
-				return false, throttle.All().Get(throttle.PerIP).Refuse(0, "a test")
+				return false, throttle.All().Get(throttle.PerIP).Refuse(0, throttle.Full)
 			}
 			return false, nil
 		}
@@ -243,7 +245,7 @@ func TestRoundsAreBounded(t *testing.T) {
 // While the queue's servers elect a leader, the flights with places wait for the queue. The edge asks
 // the coordinator again until the election must be over.
 func TestTheLaneIsFullDuringAnElection(t *testing.T) {
-	full := throttle.All().Get(throttle.Lane).Refuse(0, "a test")
+	full := throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
 	for name, c := range map[string]struct {
 		change func(*world)
 		ends   int // refusals before the lane has a free place
@@ -440,7 +442,7 @@ func TestNearest(t *testing.T) {
 		w.settings.Edge.Nearest = true
 		w.sizes = []thumbnail.Location{size("cat/50"), size("cat/800"), size("cat/100"), size("cat/200"), size("cat/300x300"), size("cat/x"), size("cat/90")}
 		w.admit = func(context.Context, admission.Request) (bool, error) {
-			return false, throttle.All().Get(throttle.PerOriginal).Refuse(0, "a test")
+			return false, throttle.All().Get(throttle.PerOriginal).Refuse(0, throttle.Full)
 		}
 	}
 	for name, c := range map[string]struct {
@@ -475,7 +477,7 @@ func TestLooksForOtherSizesAreBounded(t *testing.T) {
 	in(t, func(w *world) {
 		w.settings.Edge.Nearest = true
 		w.admit = func(context.Context, admission.Request) (bool, error) {
-			return false, throttle.All().Get(throttle.PerOriginal).Refuse(0, "a test")
+			return false, throttle.All().Get(throttle.PerOriginal).Refuse(0, throttle.Full)
 		}
 	}, func(t *testing.T, w *world) {
 		w.listing = make(chan struct{})

@@ -13,7 +13,7 @@ import (
 )
 
 // patient asks an admitter again when a lane is full only because the queue stalls. It asks for
-// twice deadline.Election, by when an election of the queue's servers must be over.
+// deadline.Publish, by when an election of the queue's servers must be over.
 type patient struct {
 	admitter Admitter
 	stall    stall
@@ -28,7 +28,7 @@ func (p patient) Admit(ctx context.Context, r admission.Request) (admission.Leas
 func (p patient) ask(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
 	for began := time.Now(); ; {
 		l, done, err := p.admitter.Admit(ctx, r)
-		waitsForQueue := fault.Is(err, fault.LaneFull) && time.Since(began) < 2*deadline.Election && p.stall.isOfQueue()
+		waitsForQueue := fault.Is(err, fault.LaneFull) && time.Since(began) < deadline.Publish && p.stall.isOfQueue()
 		if !waitsForQueue || periodic.Sleep(ctx, againAfter()) != nil {
 			return l, done, err
 		}

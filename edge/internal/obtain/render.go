@@ -16,10 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-const (
-	recordTimeout = time.Second
-	restoreWithin = 10 * time.Second
-)
+const recordTimeout = time.Second
 
 // rendering takes flights from their lease to the stored thumbnail.
 type rendering struct {
@@ -212,7 +209,7 @@ func (r *render) foundInStore(ctx context.Context) (over bool) {
 // restore publishes the job again if the queue lost it. An error does not end the job, because the
 // result may still come.
 func (r *render) restore(ctx context.Context) (over bool) {
-	ctx, cancel := context.WithTimeout(ctx, restoreWithin)
+	ctx, cancel := context.WithTimeout(ctx, r.on.deadline.Restore)
 	defer cancel()
 	if err := r.job.Restore(ctx); err != nil {
 		r.on.log.Warn("restore job in the queue", "request", r.work.request.ID, "error", err)

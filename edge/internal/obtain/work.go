@@ -56,13 +56,10 @@ func (e estimator) estimate(r Request, client string, original objectstore.Info)
 		w.places = e.costs.book.Places(w.expensive, w.bytes, e.expensive.Place, e.expensive.Workers)
 	}
 	w.cost = e.costs.rates.Estimate(r.Target.Spec, w.bytes)
-	w.weight = int(min(max(1, (w.cost+e.expensive.Place/2)/e.expensive.Place), mostWeight))
+	w.weight = min(lanes.Weight(w.cost, e.expensive.Place), lanes.MostWeight)
 	w.lane = lanes.For(lanes.Work{Types: types, Expensive: w.expensive != "", Bytes: w.bytes, Cost: w.cost, Bulk: r.Bulk})
 	return w
 }
-
-// mostWeight bounds the weight of one request.
-const mostWeight = 100
 
 // impossible returns the fault BadURL for a thumbnail that certainly ends at the time limit, or nil. The
 // size of a thumbnail that is not enlarged may follow from its original, so that nothing is certain.

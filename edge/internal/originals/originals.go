@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/thumbmill/thumbmill/shared/cache"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
-	timeout     = 5 * time.Second
 	absentFor   = time.Second // short, because MediaWiki sends no PURGE when a file is new
 	absentBound = 100_000
 )
@@ -88,7 +88,7 @@ func absentFault(at thumbnail.Location) error {
 func (h *Heads) askStore(at thumbnail.Location) (objectstore.Info, error) {
 	h.asking.Add(1)
 	defer h.asking.Done()
-	ctx, cancel := context.WithTimeout(h.base, timeout)
+	ctx, cancel := context.WithTimeout(h.base, deadline.Head)
 	defer cancel()
 	info, err := h.store.Head(ctx, at)
 	switch {

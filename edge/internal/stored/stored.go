@@ -19,6 +19,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/cache"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -37,7 +38,6 @@ type Hit struct {
 
 const (
 	currentBound = 1_000_000
-	headBound    = 5 * time.Second
 	// largestShare bounds a picture in memory to 1/32 of edge.memory.
 	largestShare = 32
 	// overhead is the size in bytes of a picture's key and metadata in memory, about.
@@ -259,9 +259,9 @@ func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.M
 }
 
 // IsStored reports whether the store has the thumbnail for this version of the original. It returns
-// false when the store does not answer within headBound.
+// false when the store does not answer within deadline.Head.
 func (f *Finder) IsStored(ctx context.Context, t target.Target, version string, renew bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, headBound)
+	ctx, cancel := context.WithTimeout(ctx, deadline.Head)
 	defer cancel()
 	info, err := f.config.Thumbnails.Head(ctx, t.Key)
 	return err == nil && info.Meta.OriginalVersion == version && f.wanted(t, info.Meta, renew)

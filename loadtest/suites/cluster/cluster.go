@@ -32,6 +32,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -349,7 +350,7 @@ func (c *Cluster) Registries() []*prometheus.Registry { return slices.Concat(c.t
 func (c *Cluster) Throttles() (report coordinator.Throttles) {
 	c.t.Helper()
 	w := httptest.NewRecorder()
-	c.Coordinators[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/throttles", nil))
+	c.Coordinators[0].API().ServeHTTP(w, httptest.NewRequest(http.MethodGet, operators.Throttles, nil))
 	c.must(json.Unmarshal(w.Body.Bytes(), &report))
 	return report
 }

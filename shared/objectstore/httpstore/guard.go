@@ -13,6 +13,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -49,11 +50,9 @@ const (
 	tripsAfter  = 5 // failures in a row
 )
 
-type breaker = gobreaker.CircuitBreaker[*http.Response]
-
 // host is the state of one host.
 type host struct {
-	answers  *breaker
+	answers  *gobreaker.CircuitBreaker[*http.Response]
 	bodies   *bodies
 	spooling atomic.Int32 // bodies of unknown length that are being read
 }
@@ -79,7 +78,7 @@ func (b *breakers) of(name string) *host {
 	if !ok {
 		one, _ = b.hosts.SetIfAbsent(name, &host{bodies: newBodies(name), answers: gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{
 			Name: name, Timeout: openFor,
-			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripsAfter },
+			ReadyToTrip:  breaker.Consecutive(tripsAfter),
 			IsSuccessful: answered,
 		})})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -33,7 +34,7 @@ type bodies = gobreaker.TwoStepCircuitBreaker[struct{}]
 func newBodies(host string) *bodies {
 	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: host, Timeout: slowFor,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= slowBodies },
+		ReadyToTrip:  breaker.Consecutive(slowBodies),
 		IsSuccessful: func(err error) bool { return err == nil },
 		IsExcluded:   func(err error) bool { return err != nil && !errors.Is(err, objectstore.ErrSlow) },
 	})

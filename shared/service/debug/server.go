@@ -9,7 +9,6 @@ package debug
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/service/httpserver"
 )
 
@@ -75,8 +75,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /jobs", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.jobs()) // an error means that the client has left
+		operators.Answer(w, s.jobs())
 	})
 	mux.HandleFunc("GET /log/level", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, s.level.Level()) })
 	mux.HandleFunc("PUT /log/level", s.setLevel)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,6 +45,7 @@ type Process struct {
 	ready     *readiness.Checks
 	operators *listener.Listener
 	parts     service.Parts
+	stop      time.Duration // bounds a clean stop
 
 	mu        sync.Mutex
 	addresses map[string]string
@@ -52,10 +54,10 @@ type Process struct {
 
 // New makes a process without roles, and binds the operators' listener. The socket for debugging can
 // change level, the level of the log.
-func New(name string, s settings.Admin, log *slog.Logger, level *slog.LevelVar) (*Process, error) {
-	p := &Process{Log: log, ready: readiness.New(), addresses: map[string]string{}}
+func New(name string, s settings.Settings, log *slog.Logger, level *slog.LevelVar) (*Process, error) {
+	p := &Process{Log: log, ready: readiness.New(), stop: s.Deadline().Stop(), addresses: map[string]string{}}
 	var err error
-	if p.operators, err = listener.New(s, p.ready, log); err != nil {
+	if p.operators, err = listener.New(s.Admin, p.ready, log); err != nil {
 		return nil, err
 	}
 	p.addresses["admin"] = p.operators.URL()
@@ -126,7 +128,7 @@ func (p *Process) underWay() any {
 // Run runs the process until a signal. After all parts have started, it calls ready with the addresses
 // in use.
 func (p *Process) Run(ready func(addresses map[string]string)) error {
-	return service.Run(p.parts, p.Log, func() { ready(p.announced()) }, p.ready.Leave)
+	return service.Run(p.parts, p.stop, p.Log, func() { ready(p.announced()) }, p.ready.Leave)
 }
 
 // announced logs and returns the addresses in use.

@@ -64,7 +64,7 @@ func (r Role) Command(stdout, stderr io.Writer) *cobra.Command {
 
 func (r Role) run(s settings.Settings, printAddresses bool, stdout, stderr io.Writer) error {
 	log, level := logging.New(s.Log, stderr)
-	p, err := process.New(r.Name, s.Admin, log.With("role", r.Name), level)
+	p, err := process.New(r.Name, s, log.With("role", r.Name), level)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ package systemd
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -20,8 +22,10 @@ func New(log *slog.Logger) Notifier { return Notifier{log} }
 // Ready reports that the process has started.
 func (n Notifier) Ready() { n.tell(daemon.SdNotifyReady) }
 
-// Stopping reports that the process is about to end.
-func (n Notifier) Stopping() { n.tell(daemon.SdNotifyStopping) }
+// Stopping reports that the process ends within a time, which may be longer than TimeoutStopSec of its unit.
+func (n Notifier) Stopping(within time.Duration) {
+	n.tell(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", daemon.SdNotifyStopping, within.Microseconds()))
+}
 
 // Beat reports until ctx ends that the process lives, twice in each interval of the watchdog.
 func (n Notifier) Beat(ctx context.Context) {

@@ -1,4 +1,6 @@
-package report
+// Package snapshot has the state of the cluster at one moment as operators read it, in JSON.
+// coordinator/PROTOCOL.md explains each field.
+package snapshot
 
 import (
 	"time"
@@ -35,6 +37,51 @@ type Throttles struct {
 	Latest Point `json:"latest"`
 	// Clients are the clients with the largest shares of refusals and of work, each once.
 	Clients []demand.Client `json:"clients"`
+	// State sums up the cluster, and Problems lists what needs attention, the worst first.
+	State    State     `json:"state"`
+	Problems []Problem `json:"problems"`
+}
+
+// Severity says how bad a problem is.
+type Severity string
+
+// The severities, the worst first. A cluster without critical problems and warnings is Good.
+const (
+	Critical Severity = "critical"
+	Warning  Severity = "warning"
+	Note     Severity = "note"
+	Good     Severity = "good"
+)
+
+// State is the cluster in one word and one sentence.
+type State struct {
+	Severity Severity `json:"severity"` // never Note
+	Word     string   `json:"word"`
+	Sentence string   `json:"sentence"`
+}
+
+// Problem is one thing that needs attention.
+type Problem struct {
+	Severity Severity `json:"severity"`
+	Sentence string   `json:"sentence"`
+	// Remedy says how to end the problem without a directive; "" if the sentence or the actions say it.
+	Remedy string `json:"remedy,omitempty"`
+	// Since is the beginning, as far as this coordinator knows it.
+	Since time.Time `json:"since,omitzero"`
+	// RefusedUntil is the time of an original's next try.
+	RefusedUntil time.Time `json:"refused_until,omitzero"`
+	Who          string    `json:"who"` // the client, original, throttle, lane, renderer or edge concerned; "" for the whole cluster
+	// Page is the part of the operators' page with the details, such as "lanes" or "clients/192.0.2.7".
+	Page    string   `json:"page"`
+	Actions []Action `json:"actions"` // the best first
+}
+
+// Action is something that an operator can do: give a directive, or withdraw the one with ID.
+type Action struct {
+	Kind   directive.Kind `json:"kind"`
+	Target string         `json:"target"`
+	Why    string         `json:"why,omitempty"` // a reason to propose
+	ID     string         `json:"id,omitempty"`
 }
 
 // Lane is one lane of the queue.
@@ -47,6 +94,7 @@ type Lane struct {
 	Waiting uint32 `json:"waiting"` // requests that wait for a place
 	Limit   uint32 `json:"limit"`   // places
 	Paused  bool   `json:"paused"`
+	Behind  bool   `json:"behind"` // has old jobs, or refuses requests while all its places are taken
 }
 
 // Class sums up all pools of one class. The fields named total count since the start.
@@ -104,4 +152,10 @@ type Edge struct {
 	Leases    int           `json:"leases"`
 	Waiting   int           `json:"waiting"`
 	Status    *lease.Status `json:"status,omitempty"`
+}
+
+// Point is the latest point of the history.
+type Point struct {
+	End    time.Time          `json:"end"`
+	Values map[string]float64 `json:"values"`
 }

@@ -1,0 +1,74 @@
+// Package problems says what needs attention in a report, in sentences for operators: on their page, in
+// `thumbmill status` and in `thumbmill top`.
+package problems
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
+)
+
+// History has the series of the last hour.
+type History interface {
+	// Since returns the time from which on the latest values of a series fulfil a condition, or the zero
+	// time if the latest value does not.
+	Since(series string, holds func(float64) bool) time.Time
+}
+
+// finder collects the problems of one report.
+type finder struct {
+	t       *snapshot.Throttles
+	history History
+	all     []snapshot.Problem
+}
+
+// Describe completes a report: with what each client takes, which lanes are behind, the problems and the state.
+func Describe(t *snapshot.Throttles, h History) {
+	for i := range t.Clients {
+		t.Clients[i].Takes = takes(t, t.Clients[i])
+	}
+	for i := range t.Lanes {
+		t.Lanes[i].Behind = behind(t, t.Lanes[i])
+	}
+	f := finder{t: t, history: h, all: []snapshot.Problem{}}
+	for _, find := range []func(){f.ofEdges, f.ofRules, f.ofClients, f.ofRenderers, f.ofThrottles, f.ofFailing, f.ofLanes} {
+		find()
+	}
+	order := []snapshot.Severity{snapshot.Critical, snapshot.Warning, snapshot.Note}
+	slices.SortStableFunc(f.all, func(a, b snapshot.Problem) int {
+		return slices.Index(order, a.Severity) - slices.Index(order, b.Severity)
+	})
+	t.Problems, t.State = f.all, stateOf(t, f.all)
+}
+
+// say adds a problem with its sentence.
+func (f *finder) say(p snapshot.Problem, sentence string, args ...any) {
+	p.Sentence = fmt.Sprintf(sentence, args...)
+	if p.Actions == nil {
+		p.Actions = []snapshot.Action{}
+	}
+	f.all = append(f.all, p)
+}
+
+func above(limit float64) func(float64) bool { return func(v float64) bool { return v > limit } }
+
+// stateOf sums up the cluster, from its problems in order.
+func stateOf(t *snapshot.Throttles, all []snapshot.Problem) snapshot.State {
+	requests, refused := sum(t.Requests), sum(t.Refusals)
+	serves := fmt.Sprintf("Serves %s of %s requests/s", rate(max(0, requests-refused)), rate(requests))
+	culprit := slices.IndexFunc(all, func(p snapshot.Problem) bool { return p.Severity == snapshot.Warning && isOfClient(p) })
+	switch {
+	case len(all) > 0 && all[0].Severity == snapshot.Critical:
+		return snapshot.State{Severity: snapshot.Critical, Word: "Failing", Sentence: serves + ". " + all[0].Sentence}
+	case culprit >= 0 && refused > 0:
+		return snapshot.State{Severity: snapshot.Warning, Word: "One client", Sentence: fmt.Sprintf("%s. %s causes %s of refusals.", serves, all[culprit].Who, percent(mostRefused(t)))}
+	case len(all) > 0 && all[0].Severity == snapshot.Warning:
+		if refused > 0 {
+			serves += ", refuses " + rate(refused)
+		}
+		return snapshot.State{Severity: snapshot.Warning, Word: "Strained", Sentence: serves + "."}
+	}
+	return snapshot.State{Severity: snapshot.Good, Word: "Healthy", Sentence: fmt.Sprintf("%s; %s, %s wanted.", serves, many(live(t), "renderer"), count(t.Wanted))}
+}
