@@ -291,6 +291,7 @@ func TestReport(t *testing.T) {
 // The coordinator serves other clients after any bytes behind a greeting.
 func FuzzNative(f *testing.F) {
 	f.Add(lease.AppendRequest(lease.AppendRules(nil, rules(1)), lease.KindAcquire, lease.Request{ID: 1, Thumbnail: "thumbnail:t", Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:x"}}}))
+	f.Add(lease.AppendTurned(lease.AppendRules(nil, rules(1)), lease.Full, lease.Request{Pools: []lease.Pool{{Rule: 0, Places: 1, Key: "ip:x"}}}))
 	f.Add(lease.AppendRelease(lease.AppendRequest(nil, lease.KindClaim, lease.Request{ID: 1, Thumbnail: "thumbnail:t"}), 1, lease.Faulty, "x"))
 	c := start(f, settings.Coordinator{})
 	good, id := connect(f, c.Addr(), "good", "", rules(1)...), uint64(0)

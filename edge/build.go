@@ -29,6 +29,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
+	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/tracing"
 )
@@ -185,7 +186,9 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	e.obtainer = obtain.New(obtain.Config{
 		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads, Stored: e.stored,
 		Failures: e.failures, Fleet: e.fleet,
-		Admitter: e.admitter, Queue: queued{e.dispatcher}, Backlog: e.backlog, Log: c.Log, Metrics: c.Metrics,
+		Admitter: e.admitter, PerIP: func() settings.Pool {
+			return e.directives.Limits(string(throttle.PerIP), c.Settings.Throttle.PerIP)
+		}, Queue: queued{e.dispatcher}, Backlog: e.backlog, Log: c.Log, Metrics: c.Metrics,
 	})
 	if e.presence, err = presence.New(e.name, e.conn, hearer{e.obtainer}, c.Log); err != nil {
 		return err

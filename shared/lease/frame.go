@@ -57,6 +57,9 @@ func AppendBeat(out []byte) []byte { return appendText(out, KindBeat, "") }
 // AppendMoved appends the message that the client has moved to this coordinator.
 func AppendMoved(out []byte) []byte { return appendText(out, KindMoved, "") }
 
+// AppendCounts appends the message that the coordinator counts the requests that the client turns away.
+func AppendCounts(out []byte) []byte { return appendText(out, KindTurned, "") }
+
 // AppendStatus appends a status: JSON of at most MaxFrame - 8 bytes.
 func AppendStatus(out []byte, json string) []byte { return appendText(out, KindStatus, json) }
 
@@ -91,9 +94,20 @@ func flag(b bool) uint64 {
 	return 0
 }
 
+// AppendTurned appends a request that the client turned away.
+func AppendTurned(out []byte, why Reason, r Request) []byte {
+	out, start := begin(out, KindTurned)
+	return end(appendFields(append(out, byte(why)), r), start)
+}
+
 // AppendRequest appends KindAcquire or KindClaim.
 func AppendRequest(out []byte, k Kind, r Request) []byte {
 	out, start := begin(out, k)
+	return end(appendFields(out, r), start)
+}
+
+// appendFields appends the fields of a request.
+func appendFields(out []byte, r Request) []byte {
 	out = binary.AppendUvarint(out, r.ID)
 	out = binary.AppendUvarint(out, r.Wait)
 	out = binary.AppendUvarint(out, uint64(r.Cost))
@@ -105,7 +119,7 @@ func AppendRequest(out []byte, k Kind, r Request) []byte {
 		out = binary.AppendUvarint(out, uint64(p.Places))
 		out = appendString(out, p.Key)
 	}
-	return end(out, start)
+	return out
 }
 
 // AppendRelease appends the end of a lease or of a wait. It cuts the payload to MaxPayload bytes.
@@ -144,6 +158,18 @@ func ParseRules(body string) ([]Rule, error) {
 		}
 	}
 	return rules, d.end()
+}
+
+// ParseTurned parses a client's KindTurned into r, as ParseRequest does.
+func ParseTurned(body string, r *Request) (Reason, error) {
+	if body == "" {
+		return 0, fmt.Errorf("%w: %w", errFrame, io.ErrUnexpectedEOF)
+	}
+	why := Reason(body[0])
+	if why != Full && why != TimedOut {
+		return 0, fmt.Errorf("%w: the reason %d is unknown", errFrame, why)
+	}
+	return why, ParseRequest(body[1:], r)
 }
 
 // ParseRequest parses KindAcquire and KindClaim into r. It reuses the memory of r.Pools.

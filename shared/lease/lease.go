@@ -86,6 +86,13 @@ const (
 // version.
 const KindDirective Kind = 'O'
 
+// KindTurned is a frame of both sides, since 0.10. A client reports with it a request that it refused
+// itself, because too many requests of its Client wait at this edge, or waited too long there. It has
+// a Reason (Full or TimedOut) and the fields of KindAcquire, with an ID of 0. The first pool is the one
+// that refuses. The coordinator counts the refusal and sends no answer. A coordinator first sends an empty frame of this kind to each client
+// whose status says that it turns requests away; a client sends none before.
+const KindTurned Kind = 'T'
+
 // The frames of a coordinator.
 const (
 	KindGranted Kind = 'G' // the lease is held

@@ -45,6 +45,19 @@ func TestRequestsSurvive(t *testing.T) {
 	})
 }
 
+// A request that a client turned away keeps its reason. Other reasons are no reasons of clients.
+func TestTurnedSurvives(t *testing.T) {
+	want := Request{Client: "c", Thumbnail: "t", Pools: []Pool{{Rule: 0, Places: 2, Key: "ip:c"}}}
+	for _, why := range []Reason{0, Full, TimedOut, Crowded} {
+		var got Request
+		kind, body := read(t, AppendTurned(nil, why, want))
+		reason, err := ParseTurned(body, &got)
+		if known := why == Full || why == TimedOut; kind != KindTurned || known != (err == nil) || known && (reason != why || !reflect.DeepEqual(got, want)) {
+			t.Errorf("reason %d: %c %d %+v %v", why, kind, reason, got, err)
+		}
+	}
+}
+
 func TestAnswersSurvive(t *testing.T) {
 	for _, want := range []Answer{
 		{Kind: KindGranted, ID: 1<<64 - 1, Pool: -1, Shadow: 5},
@@ -111,6 +124,7 @@ func FuzzFrames(f *testing.F) {
 					t.Fatalf("%+v became %+v: %v", r, same, err)
 				}
 			}
+			_, _ = ParseTurned(body, &r)
 			_, _ = ParseRules(body)
 			_, _, _, _ = ParseRelease(body)
 			_, _ = ParseAnswer(kind, body)

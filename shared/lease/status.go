@@ -20,6 +20,8 @@ type Status struct {
 	Failing []Failing          `json:"failing"` // the latest failing originals
 	// Directives says that this edge understands KindDirective.
 	Directives bool `json:"directives,omitempty"`
+	// TurnsAway says that this edge reports requests that it refuses itself (KindTurned).
+	TurnsAway bool `json:"turns_away,omitempty"`
 }
 
 // Lane is one lane of the queue as an edge sees it.

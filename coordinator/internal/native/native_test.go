@@ -183,7 +183,7 @@ func (e *edge) sendAndWait(frames ...func([]byte) []byte) {
 func (e *edge) answer(t *testing.T, id uint64) (latest lease.Answer) {
 	t.Helper()
 	for _, f := range e.read() {
-		if f.kind == lease.KindBeat || f.kind == lease.KindDirective {
+		if f.kind == lease.KindBeat || f.kind == lease.KindDirective || f.kind == lease.KindTurned {
 			continue
 		}
 		a, err := lease.ParseAnswer(f.kind, f.body)
@@ -317,6 +317,7 @@ func TestBrokenFramesEndTheConnection(t *testing.T) {
 	for name, broken := range map[string]func([]byte) []byte{
 		"acquire":         text(lease.KindAcquire, ""),
 		"claim":           text(lease.KindClaim, "\x01"),
+		"turned away":     text(lease.KindTurned, ""),
 		"release":         text(lease.KindRelease, "\x01\x09"),
 		"rules":           text(lease.KindRules, "\xff"),
 		"heartbeats":      text(lease.KindFleet, "{"),
@@ -460,6 +461,42 @@ func TestDirectives(t *testing.T) {
 		}
 		if views := c.table.View(0).Owners; len(views) != 3 || views[2].Status != "no JSON" {
 			t.Errorf("%+v", views)
+		}
+	})
+}
+
+// Only edges that say so are invited to report the requests that they turn away. The coordinator counts
+// such requests, and gives them no place and no answer.
+func TestRequestsThatEdgesTurnAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, "")
+		old, e := c.connect(t, "old", 1), c.connect(t, "e", 1)
+		old.sendAndWait(status(`{"directives":true}`))
+		for range 2 { // a second status changes nothing
+			e.sendAndWait(status(`{"directives":true,"turns_away":true}`))
+		}
+		invitations := func(e *edge) (n int) {
+			for _, f := range e.read() {
+				if f.kind == lease.KindTurned && f.body == "" {
+					n++
+				}
+			}
+			return n
+		}
+		if invitations(old) != 0 || invitations(e) != 1 {
+			t.Errorf("invited %d and %d times", invitations(old), invitations(e))
+		}
+		turned := func(thumbnail string, pools ...lease.Pool) func([]byte) []byte {
+			q := lease.Request{Client: "client", Thumbnail: thumbnail, Pools: pools}
+			return func(out []byte) []byte { return lease.AppendTurned(out, lease.Full, q) }
+		}
+		e.sendAndWait(turned("thumbnail:x", lease.Pool{Places: 1, Key: "ip:x"}, lease.Pool{Rule: 1, Places: 1, Key: "original:o"}),
+			turned("thumbnail:x", lease.Pool{Rule: 9, Places: 1, Key: "ip:x"}), turned("thumbnail:y"), request(lease.KindAcquire, 1, "thumbnail:x", "ip:x"))
+		e.wantAnswer(t, 0, 0)
+		e.wantAnswer(t, 1, lease.KindGranted)
+		refused := c.config.Activity.(*activity.Activity).Busiest(throttle.PerIP, true)
+		if counts, _, _ := c.table.Counts(); counts.FullQueues != 1 || counts.Waiting != 0 || !e.isConnected() {
+			t.Errorf("%d refusals, %d wait; connected: %v; %v", counts.FullQueues, counts.Waiting, e.isConnected(), refused)
 		}
 	})
 }

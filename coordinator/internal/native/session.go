@@ -19,7 +19,7 @@ type session struct {
 	name   string
 	owner  *pools.Owner
 	out    *lease.Outbox
-	joined bool // the edge understands directives
+	joined bool // the edge said that it understands directives
 }
 
 // followFrames handles frames until the connection ends, and returns the reason of its end.
@@ -53,6 +53,8 @@ func (c *session) follow(kind lease.Kind, body string, request *lease.Request) e
 		c.Flush()
 	case lease.KindClaim:
 		return c.claim(body, request)
+	case lease.KindTurned:
+		return c.turnAway(body, request)
 	case lease.KindMoved:
 		c.config.Log.Info("receive an edge that moved here with its leases", "edge", c.name)
 		c.owner.Settle()
@@ -60,7 +62,7 @@ func (c *session) follow(kind lease.Kind, body string, request *lease.Request) e
 		return c.setRules(body)
 	case lease.KindStatus:
 		c.owner.SetStatus(body)
-		c.joinDirectives(body)
+		c.join(body)
 	case lease.KindDirective:
 		return c.receiveDirective(body)
 	case lease.KindFleet:
@@ -72,14 +74,28 @@ func (c *session) follow(kind lease.Kind, body string, request *lease.Request) e
 }
 
 func (c *session) acquire(body string, request *lease.Request) error {
-	if err := lease.ParseRequest(body, request); err != nil {
-		return err
+	err := lease.ParseRequest(body, request)
+	if err == nil {
+		c.countAsked(request)
+		c.owner.Acquire(*request)
 	}
+	return err
+}
+
+func (c *session) turnAway(body string, request *lease.Request) error {
+	why, err := lease.ParseTurned(body, request)
+	if err == nil {
+		c.countAsked(request)
+		c.owner.TurnAway(*request, why)
+	}
+	return err
+}
+
+// countAsked counts a request for its client and its original.
+func (c *session) countAsked(request *lease.Request) {
 	for _, p := range request.Pools {
 		c.config.Activity.Asked(p.Key)
 	}
-	c.owner.Acquire(*request)
-	return nil
 }
 
 func (c *session) claim(body string, request *lease.Request) error {
@@ -106,16 +122,22 @@ func (c *session) setRules(body string) error {
 	return err
 }
 
-// joinDirectives sends directives to an edge from now on, if its status says that it understands them.
-func (c *session) joinDirectives(status string) {
+// join sends directives to an edge from now on, if its status says that it understands them. It invites
+// the edge to report the requests that the edge turns away, if the status says that the edge can.
+func (c *session) join(status string) {
 	var says struct {
 		Directives bool `json:"directives"`
+		TurnsAway  bool `json:"turns_away"`
 	}
 	if c.joined || json.Unmarshal([]byte(status), &says) != nil || !says.Directives {
 		return
 	}
 	c.joined = true
 	c.config.Directives.Join(c)
+	if says.TurnsAway {
+		c.out.Add(lease.AppendCounts)
+		c.Flush()
+	}
 }
 
 func (c *session) receiveDirective(body string) error {

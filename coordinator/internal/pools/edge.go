@@ -73,6 +73,14 @@ func (e *edge) newRequest(q lease.Request) *request {
 		t.tell(e.receiver, lease.Answer{Kind: lease.KindRefused, ID: q.ID, Pool: lease.NoPool, Reason: why})
 		return nil
 	}
+	r := e.build(q)
+	e.requests.set(r.id, r)
+	return r
+}
+
+// build makes a request that the edge does not keep. Its rules must be known.
+func (e *edge) build(q lease.Request) *request {
+	t := e.table
 	t.arrived++
 	r := &request{
 		by: e, id: q.ID, arrival: t.arrived, flow: q.Client, cost: uint64(max(q.Cost, 1)),
@@ -86,7 +94,6 @@ func (e *edge) newRequest(q lease.Request) *request {
 	if q.Thumbnail != "" {
 		r.thumbnail = t.pool(q.Thumbnail)
 	}
-	e.requests.set(r.id, r)
 	return r
 }
 

@@ -77,6 +77,16 @@ func (o *Owner) Acquire(q lease.Request) {
 	})
 }
 
+// TurnAway counts a request that the edge refused itself, in the name of the request's first pool. The
+// receiver gets no answer. A request of unknown rules changes nothing.
+func (o *Owner) TurnAway(q lease.Request, why lease.Reason) {
+	o.act(func(e *edge) {
+		if len(q.Pools) > 0 && e.understands(q) {
+			e.table.turnAway(e.build(q), why)
+		}
+	})
+}
+
 // Claim holds a lease that the edge got over an earlier connection or at another coordinator, beyond
 // any limit: its render is under way.
 func (o *Owner) Claim(q lease.Request) { o.act(func(e *edge) { e.claim(q) }) }

@@ -163,6 +163,21 @@ func (t *Table) refuse(r *request, by *slot, why lease.Reason) {
 	if by != nil {
 		p = by.pool
 	}
+	t.observeRefusal(r, p, why)
+	t.answer(r, lease.Answer{Kind: lease.KindRefused, Pool: r.index(by), Reason: why, Shadow: r.shadow})
+	t.abandon(r)
+}
+
+// turnAway counts a request that its edge refused in the name of its first pool. The request takes no
+// place, and the table does not keep it.
+func (t *Table) turnAway(r *request, why lease.Reason) {
+	t.openPools(r)
+	t.observeRefusal(r, r.slots[0].pool, why)
+	t.markPoolsMovable(r)
+}
+
+// observeRefusal counts a refusal by one of a request's pools, and reports it to the observer.
+func (t *Table) observeRefusal(r *request, p *pool, why lease.Reason) {
 	t.countRefusal(p, why)
 	t.observer.Turned(r.flow, p.tally.class)
 	t.observeEnd(r, Ended{Refused: p.tally.class})
@@ -171,8 +186,6 @@ func (t *Table) refuse(r *request, by *slot, why lease.Reason) {
 			t.observer.Refused(other.key, p.key)
 		}
 	}
-	t.answer(r, lease.Answer{Kind: lease.KindRefused, Pool: r.index(by), Reason: why, Shadow: r.shadow})
-	t.abandon(r)
 }
 
 // countRefusal counts a crowded lane as a full queue.
@@ -204,6 +217,11 @@ func (t *Table) abandon(r *request) {
 // forget drops a request. Pools that existed for it alone are dropped later.
 func (t *Table) forget(r *request) {
 	r.state = idle
+	t.markPoolsMovable(r)
+	r.by.forget(r)
+}
+
+func (t *Table) markPoolsMovable(r *request) {
 	for i := range r.slots {
 		if p := r.slots[i].pool; p != nil {
 			t.markMovable(p)
@@ -212,7 +230,6 @@ func (t *Table) forget(r *request) {
 	if r.thumbnail != nil {
 		t.markMovable(r.thumbnail)
 	}
-	r.by.forget(r)
 }
 
 // end ends a request in any state, and tells the requests that wait for its thumbnail.

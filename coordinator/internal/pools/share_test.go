@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // attachLane makes an owner with the rules of a wide per-ip (0) and of a lane of 2 places (1).
@@ -37,6 +38,26 @@ func TestOneClientTakesHalfOfALane(t *testing.T) {
 	for id := range uint64(40) {
 		o.Release(id, lease.Vanished, "")
 	}
+	wants(t, len(table.pools.entries), 0)
+}
+
+// A request that an edge turned away counts for its client, takes no place, and leaves nothing.
+func TestTurnedAway(t *testing.T) {
+	table := New(quiet{})
+	o, box := attachLane(table, false)
+	for _, why := range []lease.Reason{lease.Full, lease.Full, lease.TimedOut} {
+		o.TurnAway(requestFor(0, "x", "ip:x", "lane:l"), why)
+	}
+	o.TurnAway(lease.Request{Client: "x", Thumbnail: "thumbnail:t"}, lease.Full)
+	wants(t, len(box.answers), 0)
+	wants(t, len(table.pools.entries), 0)
+	_, classes, _ := table.Counts()
+	wants(t, classes[throttle.PerIP].Full, int64(2))
+	wants(t, classes[throttle.PerIP].TimedOut, int64(1))
+	wants(t, classes[throttle.Lane].Full, int64(0))
+	o.Acquire(requestFor(1, "x", "ip:x", "lane:l"))
+	wants(t, box.of(1).Kind, lease.KindGranted)
+	o.Release(1, lease.Vanished, "")
 	wants(t, len(table.pools.entries), 0)
 }
 

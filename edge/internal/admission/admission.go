@@ -125,6 +125,14 @@ func (a *Admitter) Breakers() (all []Breaker) {
 // CountRefusal counts a refusal by a throttle that no coordinator decides.
 func (a *Admitter) CountRefusal(by throttle.Name) { a.decisions.count(decision{by, refuse}) }
 
+// TurnAway counts a refusal by per-ip that this edge decided, here and at the coordinator.
+func (a *Admitter) TurnAway(r Request, why lease.Reason) {
+	a.CountRefusal(throttle.PerIP)
+	if needs := a.config.Throttles.Needs(r.Flight, a.limits()); needs[0].Throttle.Name == throttle.PerIP { // false for an exempt client
+		a.coordinators.TurnAway(a.native.request(r, needs), why)
+	}
+}
+
 // way is a way to ask whether a flight may render: native, daemon or local.
 type way interface {
 	// ask asks for all needs. A refusal is an error with a *fault.Fault in its chain. Any other

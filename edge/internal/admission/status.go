@@ -13,7 +13,7 @@ import (
 // until the JSON fits into half a frame.
 func status(s lease.Status, decided *decisions, asked string, breakers map[string]string) string {
 	maps.Copy(s.Breakers, breakers)
-	s.Asked, s.Decisions, s.Directives = asked, decided.sofar(), true
+	s.Asked, s.Decisions, s.Directives, s.TurnsAway = asked, decided.sofar(), true, true
 	for {
 		text, err := json.Marshal(s)
 		if err == nil && len(text) <= lease.MaxFrame/2 || len(s.Failing) == 0 {

@@ -332,6 +332,27 @@ func (cs *Coordinators) tellFleet() {
 	}
 }
 
+// hear takes a coordinator's frame that answers no request.
+func (cs *Coordinators) hear(c *conn, k lease.Kind, text string) {
+	if k == lease.KindDirective {
+		cs.takeDirective(c, text)
+		return
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c.counts = true
+}
+
+// TurnAway reports a request that this edge refused in the name of the request's first pool, for
+// operators. A coordinator before 0.10 does not hear of it.
+func (cs *Coordinators) TurnAway(r lease.Request, why lease.Reason) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if l := cs.preferred(); l != nil && l.conn != nil && l.conn.counts {
+		l.conn.sendFrame(func(out []byte) []byte { return lease.AppendTurned(out, why, r) })
+	}
+}
+
 // takeDirective takes a directive from a coordinator, and sends a new one to the others. An empty
 // text says that the coordinator understands directives, so the edge sends all that it knows.
 func (cs *Coordinators) takeDirective(c *conn, text string) {

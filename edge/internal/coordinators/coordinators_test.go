@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -245,6 +246,71 @@ func TestALeaseNarrows(t *testing.T) {
 		t.Fatalf("a pool is held after the release: %+v, %v", answer, err)
 	}
 	last.Release(lease.Stored, "")
+}
+
+// An edge reports the requests that it turns away to a coordinator that counts them, and to no other: the
+// coordinator asks only edges whose status says that they can.
+func TestRequestsTurnedAway(t *testing.T) {
+	c := servers.StartCoordinator(t)
+	status := func(turns bool) func(string, map[string]string) string {
+		return func(string, map[string]string) string {
+			return fmt.Sprintf(`{"directives":true,"turns_away":%v}`, turns)
+		}
+	}
+	known := directive.NewSet(func() {})
+	t.Cleanup(known.Close)
+	edge := func(name string, turns bool) *Coordinators {
+		cs := New(Config{
+			Servers: []string{c.Address}, Name: name, Directives: known, Fleet: func() []string { return nil },
+			Rules: func() []lease.Rule { return []lease.Rule{{Name: "lane", Workers: limit, MaxQueue: 1000}} }, Status: status(turns),
+			Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		})
+		t.Cleanup(cs.Close)
+		becomes(t, cs, Native)
+		return cs
+	}
+	counts := func(cs *Coordinators) bool {
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		return cs.asked != nil && cs.asked.counts
+	}
+	willing, unasked := edge("a", true), edge("b", false)
+	eventually.Holds(t, patience, "the coordinator counts", func() bool { return counts(willing) })
+	eventually.Holds(t, patience, "the coordinator knows the other edge", func() bool {
+		unasked.mu.Lock()
+		defer unasked.mu.Unlock()
+		return unasked.asked != nil && unasked.asked.willing
+	})
+	for _, cs := range []*Coordinators{willing, unasked} {
+		cs.TurnAway(request("x"), lease.Full)
+		h, _, err := cs.Acquire(t.Context(), request("y")) // its answer comes after the coordinator has read the report
+		if err != nil || h == nil {
+			t.Fatal(err)
+		}
+		h.Release(lease.Stored, "")
+	}
+	if full := statistic(t, c.Address, "full_queues"); counts(unasked) || full != "full_queues: 1" {
+		t.Errorf("the other edge is asked: %v; the coordinator counts %s, want 1", counts(unasked), full)
+	}
+}
+
+// statistic asks for a line of a coordinator's statistics, in PoolCounter's protocol.
+func statistic(t *testing.T, address, name string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, "STATS "+name+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
 }
 
 // Leases count at the next coordinator too, until the edge releases them.

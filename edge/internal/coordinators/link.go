@@ -67,7 +67,7 @@ func (l *link) keepConnected(ctx context.Context) {
 			l.probe(ctx)
 		default:
 			l.parent.noteUp(l, Native, conn)
-			conn.converse(ctx, func(err error) { l.parent.noteDown(l, err) }, func(text string) { l.parent.takeDirective(conn, text) })
+			conn.converse(ctx, func(err error) { l.parent.noteDown(l, err) }, func(k lease.Kind, text string) { l.parent.hear(conn, k, text) })
 		}
 		if time.Since(began) < retryEvery {
 			_ = periodic.Sleep(ctx, retryEvery)
@@ -143,17 +143,22 @@ type conn struct {
 	in  *bufio.Reader
 	out *lease.Outbox
 
-	willing bool // understands directives and the fleet; guarded by the Coordinators' mutex
+	// Guarded by the Coordinators' mutex.
+	willing bool // the coordinator understands directives and the fleet
+	counts  bool // the coordinator counts the requests that this edge turns away
 
 	mu      sync.Mutex
 	answers map[uint64]chan<- lease.Answer // by ID of a request under way; each takes one answer
 	lost    bool
 }
 
-// converse reads answers and directives until the connection is lost or ctx ends. It calls lost
+// hearing takes a frame that answers no request: KindDirective or KindTurned.
+type hearing func(k lease.Kind, text string)
+
+// converse reads answers and other frames until the connection is lost or ctx ends. It calls lost
 // before it closes the channels of waiting requests, so those requests do not come back to this
 // connection.
-func (c *conn) converse(ctx context.Context, lost func(error), hear func(directive string)) {
+func (c *conn) converse(ctx context.Context, lost func(error), hear hearing) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(c.out.Write)
@@ -172,7 +177,7 @@ func (c *conn) beat(ctx context.Context) {
 	_ = c.raw.Close()
 }
 
-func (c *conn) readFrames(hear func(directive string)) error {
+func (c *conn) readFrames(hear hearing) error {
 	for {
 		_ = c.raw.SetReadDeadline(time.Now().Add(lease.Silence))
 		kind, body, err := lease.ReadFrame(c.in)
@@ -182,8 +187,8 @@ func (c *conn) readFrames(hear func(directive string)) error {
 		switch kind {
 		case lease.KindBeat:
 			continue
-		case lease.KindDirective:
-			hear(body)
+		case lease.KindDirective, lease.KindTurned:
+			hear(kind, body)
 			continue
 		}
 		answer, err := lease.ParseAnswer(kind, body)

@@ -1,6 +1,6 @@
 // Package directives applies operators' directives (shared/directive) on an edge: it blocks or
 // exempts networks, pauses lanes, drains renderers and clears failures. Coordinators apply the
-// limits.
+// limits; an edge keeps each client's line as long as the limits of per-ip allow.
 package directives
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const clearTimeout = 5 * time.Second
@@ -101,6 +102,23 @@ func within(networks []netip.Prefix, addr netip.Addr) bool {
 func (f *Follower) Paused(lane renderjob.Lane) bool {
 	_, paused := directive.Find(f.holding.Load().all, directive.Pause, string(lane))
 	return paused
+}
+
+// Limits returns the limits of a throttle's rule: the configured ones, changed as coordinators do by the
+// latest directive for the rule.
+func (f *Follower) Limits(rule string, p settings.Pool) settings.Pool {
+	d, _ := directive.Find(f.holding.Load().all, directive.Limit, rule)
+	if d.Workers > 0 {
+		p.Workers = int(d.Workers)
+	}
+	if d.MaxQueue > 0 {
+		p.MaxQueue = int(d.MaxQueue)
+	}
+	if d.Shadow != nil {
+		p.Shadow = *d.Shadow
+	}
+	p.MaxQueue = max(p.MaxQueue, p.Workers)
+	return p
 }
 
 // Drains returns the time for which a renderer must take no new jobs. resumed reports that an

@@ -17,6 +17,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
+// ErrManyOfClient is the cause of the refusal of a client with too many waiters.
+var ErrManyOfClient = errors.New("the client has too many waiters on this edge")
+
 // Lead takes a flight to its end for the client that leads the flight. It calls Answer once it
 // knows the outcome, and may go on after that. If it returns an error before it calls Answer, that
 // error refuses only that client.
@@ -117,7 +120,7 @@ func (g *Group[T]) bounded(client string) error {
 		return fault.New(fault.Unavailable, "%d requests wait on this edge already: try again", g.maxWaiters)
 	}
 	if g.perClient[client] >= g.maxPerClient {
-		return throttle.All().Get(throttle.PerIP).Refuse(0, throttle.Held, g.maxPerClient)
+		return throttle.All().Get(throttle.PerIP).Refuse(0, throttle.Held, g.maxPerClient).Because(ErrManyOfClient)
 	}
 	return nil
 }

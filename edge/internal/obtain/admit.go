@@ -25,7 +25,7 @@ func newAdmitting(c Config, widths *ownWidths, m metrics) *admitting {
 	learned, together := &costs{}, newRides()
 	return &admitting{
 		estimator: estimator{c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
-		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}, newLines(c.Settings)},
+		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}, newLines(c)},
 		rides:    together, convoys: newConvoys(c.Settings.Deadline().Behind() + c.Settings.Throttle.QueueWait + boardWithin), fleet: c.Fleet, next: newGranting(c, newRendering(c, learned, together, widths, m), m), metrics: m,
 	}
 }

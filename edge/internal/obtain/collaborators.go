@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/bucket"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -29,6 +30,7 @@ type Config struct {
 	Failures   Failures
 	Fleet      Fleet
 	Admitter   Admitter
+	PerIP      func() settings.Pool // the limits of each client now
 	Queue      Queue
 	Backlog    Backlog
 	Log        *slog.Logger
@@ -84,6 +86,8 @@ type Fleet interface {
 type Admitter interface {
 	Admit(ctx context.Context, r admission.Request) (l admission.Lease, done bool, err error)
 	CountRefusal(by throttle.Name)
+	// TurnAway counts a refusal by per-ip that this edge decided: lease.Full or lease.TimedOut.
+	TurnAway(r admission.Request, why lease.Reason)
 }
 
 // Queue publishes jobs; package dispatch implements it.

@@ -120,6 +120,17 @@ func (on *admitting) leadConvoy(ctx context.Context, w work, p *passenger, c *co
 	return g
 }
 
+// countRefusal counts the refusal of a flight whose convoy a throttle refused. The coordinator counts it only
+// if it concerns the client: the lane turned one job away, with all that would have ridden with it.
+func (on *admitting) countRefusal(w work, refusal error) {
+	switch by := throttle.Name(fault.Of(refusal).Throttle); by {
+	case throttle.PerIP:
+		on.admitter.admitter.TurnAway(w.admission(), reasonOf(refusal))
+	default:
+		on.admitter.admitter.CountRefusal(by)
+	}
+}
+
 // follow waits behind the first flight of a convoy. over is false when the flight must join another
 // convoy.
 func (on *admitting) follow(ctx context.Context, w work, p *passenger, c *convoy, late <-chan time.Time) (g grant, over bool) {
@@ -133,7 +144,7 @@ func (on *admitting) follow(ctx context.Context, w work, p *passenger, c *convoy
 			if c.refusal == nil {
 				return g, false
 			}
-			on.admitter.admitter.CountRefusal(throttle.Name(fault.Of(c.refusal).Throttle))
+			on.countRefusal(w, c.refusal)
 			return grant{refusal: c.refusal}, true
 		case <-late:
 			return on.standInLine(ctx, w, p), true

@@ -3,25 +3,27 @@ package obtain
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
-// lines hold each client's flights of a lane in the order in which they came. One more than
-// throttle.per_ip.workers of them ask the coordinator or render; the others wait here. A reader's page of
-// forty new thumbnails therefore leaves the lane's queue to others, is not refused for its own length, and is
-// drawn from its top to its bottom.
+// lines hold each client's flights of a lane in the order in which they came. One more than the workers of
+// per-ip ask the coordinator or render; the others wait here, as many as its max_queue together. A reader's
+// page of forty new thumbnails therefore leaves the lane's queue to others, is not refused for its own
+// length, and is drawn from its top to its bottom.
 type lines struct {
-	widest   int // flights of a line that ask or render
-	most     int // flights of a line
+	limits   func() settings.Pool // of per-ip now, directives included
+	turnAway func(admission.Request, lease.Reason)
 	patience time.Duration
 	perIP    throttle.Throttle
 
@@ -36,26 +38,31 @@ type lineKey struct {
 
 // line is one client's, in one lane.
 type line struct {
-	width int // flights that may ask or render now
-	busy  int // flights that ask or render
+	narrow int // bounds the flights that ask or render, since the client crowded the lane; 0: the lane had room
+	busy   int // flights that ask or render
 	// turns has a channel for each flight that waits, the first one at the front. It is closed when it is
 	// the flight's turn.
 	turns []chan struct{}
 }
 
-// errFull means that a line has as many flights as throttle.per_ip.max_queue.
-var errFull = errors.New("the client's line at this edge is full")
-
 // againSoon is the pause before a flight asks again while other edges' flights of its client are in the way.
 const againSoon = time.Second
 
-func newLines(s settings.Settings) *lines {
-	l := &lines{patience: s.Deadline().Behind(), perIP: throttle.All().Get(throttle.PerIP), of: map[lineKey]*line{}}
-	if p := s.Throttle.PerIP; !p.Shadow {
-		l.widest = p.Workers + 1 // one is ready when a place becomes free
-		l.most = max(p.MaxQueue, l.widest)
+func newLines(c Config) *lines {
+	return &lines{
+		limits: c.PerIP, turnAway: c.Admitter.TurnAway, patience: c.Settings.Deadline().Behind(),
+		perIP: throttle.All().Get(throttle.PerIP), of: map[lineKey]*line{},
 	}
-	return l
+}
+
+// bounds returns the number of a line's flights that may ask or render, and of all its flights.
+func (l *lines) bounds() (widest, most int) {
+	p := l.limits()
+	if p.Shadow {
+		return math.MaxInt, math.MaxInt
+	}
+	widest = p.Workers + 1 // one is ready when a place becomes free
+	return widest, max(p.MaxQueue, widest)
 }
 
 // asking is a way to ask for a flight's places.
@@ -64,20 +71,18 @@ type asking func(context.Context, admission.Request) (admission.Lease, bool, err
 // admit asks for a flight's places when it is its turn. It asks again while only its client's own flights
 // are in the way.
 func (l *lines) admit(ctx context.Context, r admission.Request, ask asking) (admission.Lease, bool, error) {
-	if l.widest == 0 || r.Flight.Exempt || r.Flight.Client == "" {
+	if r.Flight.Exempt || r.Flight.Client == "" {
 		return ask(ctx, r)
 	}
 	key, began := lineKey{r.Flight.Client, r.Flight.Lane}, time.Now()
-	switch err := l.wait(ctx, key, began, l.stand); {
-	case errors.Is(err, errFull):
-		return ask(ctx, r) // the coordinator decides, and operators see its refusal
-	case err != nil:
+	if err := l.wait(ctx, key, began, l.stand); err != nil {
+		l.count(r, err)
 		return nil, false, err
 	}
 	for {
-		lease, done, err := ask(ctx, r)
+		places, done, err := ask(ctx, r)
 		if !l.isOwnDoing(err) || time.Since(began) > l.patience {
-			return l.held(key, lease), done, err
+			return l.held(key, places), done, err
 		}
 		if errors.Is(err, throttle.ErrCrowded) {
 			if l.stepBack(ctx, key, began) != nil {
@@ -85,6 +90,21 @@ func (l *lines) admit(ctx context.Context, r admission.Request, ask asking) (adm
 			}
 		}
 	}
+}
+
+// count counts a refusal by the line itself.
+func (l *lines) count(r admission.Request, err error) {
+	if fault.Of(err).Throttle == string(l.perIP.Name) {
+		l.turnAway(r, reasonOf(err))
+	}
+}
+
+// reasonOf returns the reason of a refusal by per-ip.
+func reasonOf(refusal error) lease.Reason {
+	if errors.Is(refusal, throttle.ErrWaited) {
+		return lease.TimedOut
+	}
+	return lease.Full
 }
 
 // isOwnDoing reports whether the client's own flights took the places.
@@ -135,7 +155,7 @@ func (l *lines) wait(ctx context.Context, key lineKey, began time.Time, place fu
 		return ctx.Err()
 	case <-late.C:
 		l.quit(key, turn)
-		return l.perIP.Refuse(0, throttle.Waited, l.patience)
+		return l.perIP.Refuse(0, throttle.Waited, l.patience).Because(throttle.ErrWaited)
 	}
 }
 
@@ -145,11 +165,15 @@ func (l *lines) change(key lineKey, how func(*line) error) error {
 	defer l.mu.Unlock()
 	one := l.of[key]
 	if one == nil {
-		one = &line{width: l.widest}
+		one = &line{}
 		l.of[key] = one
 	}
 	err := how(one)
-	for one.busy < one.width && len(one.turns) > 0 {
+	width, _ := l.bounds()
+	if one.narrow > 0 {
+		width = min(width, one.narrow)
+	}
+	for one.busy < width && len(one.turns) > 0 {
 		close(one.turns[0])
 		one.turns = one.turns[1:]
 		one.busy++
@@ -162,8 +186,8 @@ func (l *lines) change(key lineKey, how func(*line) error) error {
 
 // stand puts a flight at the end of a line.
 func (l *lines) stand(one *line, turn chan struct{}) error {
-	if one.busy+len(one.turns) >= l.most {
-		return errFull
+	if _, most := l.bounds(); one.busy+len(one.turns) >= most {
+		return l.perIP.Refuse(l.limits().Timeout, throttle.Full)
 	}
 	one.turns = append(one.turns, turn)
 	return nil
@@ -177,7 +201,7 @@ func (l *lines) stepBack(ctx context.Context, key lineKey, began time.Time) erro
 	err := l.wait(ctx, key, began, func(one *line, turn chan struct{}) error {
 		one.busy--
 		alone = one.busy == 0
-		one.width = max(1, one.busy)
+		one.narrow = max(1, one.busy)
 		one.turns = slices.Insert(one.turns, 0, turn)
 		return nil
 	})

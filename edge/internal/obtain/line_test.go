@@ -14,6 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
@@ -71,7 +72,7 @@ func page(t *testing.T, l *lines, o *office, thumbnails int, client string) (ren
 	for i := range thumbnails {
 		name := fmt.Sprint(i)
 		all.Go(func() {
-			lease, _, err := l.admit(t.Context(), asks(client), o.ask(name))
+			held, _, err := l.admit(t.Context(), asks(client), o.ask(name))
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				return
@@ -80,12 +81,26 @@ func page(t *testing.T, l *lines, o *office, thumbnails int, client string) (ren
 			mu.Lock()
 			rendered = append(rendered, name)
 			mu.Unlock()
-			lease.Release(admission.Outcome{})
+			held.Release(admission.Outcome{})
 		})
 		synctest.Wait()
 	}
 	all.Wait()
 	return rendered
+}
+
+func linesOf(s settings.Settings) *lines {
+	l, _ := countedLines(s, func() settings.Pool { return s.Throttle.PerIP })
+	return l
+}
+
+// countedLines also returns the reasons of the refusals that the lines count.
+func countedLines(s settings.Settings, limits func() settings.Pool) (*lines, *[]lease.Reason) {
+	w := &world{}
+	l := newLines(Config{Settings: s, PerIP: limits, Admitter: admitter{w}})
+	var counted []lease.Reason
+	l.turnAway = func(_ admission.Request, why lease.Reason) { counted = append(counted, why) }
+	return l, &counted
 }
 
 func asks(client string) admission.Request {
@@ -107,13 +122,13 @@ func TestAPageIsAnsweredWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				thumbnails := min(40, 30*c.room) // a page that takes longer than edge.deadline is another test's
-				l, o := newLines(settings.Default()), &office{room: c.room, refusal: c.refusal}
+				l, o := linesOf(settings.Default()), &office{room: c.room, refusal: c.refusal}
 				rendered := page(t, l, o, thumbnails, "a")
 				if len(rendered) != thumbnails || o.refused > c.most {
 					t.Errorf("%d of %d are rendered after %d refusals", len(rendered), thumbnails, o.refused)
 				}
 				for i, name := range o.asked { // those whose turn comes in one moment ask in any order
-					if n, err := strconv.Atoi(name); err != nil || max(n-i, i-n) >= l.widest {
+					if n, err := strconv.Atoi(name); err != nil || max(n-i, i-n) > settings.Default().Throttle.PerIP.Workers {
 						t.Errorf("asked in the order %v", o.asked)
 						break
 					}
@@ -130,24 +145,25 @@ func TestALineIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := settings.Default()
 		s.Throttle.PerIP.Workers, s.Throttle.PerIP.MaxQueue = 1, 4
-		l, o := newLines(s), &office{room: 1, refusal: throttle.ErrCrowded}
+		l, counted := countedLines(s, func() settings.Pool { return s.Throttle.PerIP })
+		o := &office{room: 1, refusal: throttle.ErrCrowded}
 		var all sync.WaitGroup
 		var leases []admission.Lease
 		var mu sync.Mutex
 		ctx, leave := context.WithCancel(t.Context())
 		for range 4 {
 			all.Go(func() {
-				lease, _, err := l.admit(ctx, asks("a"), o.ask("a"))
+				held, _, err := l.admit(ctx, asks("a"), o.ask("a"))
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
-					leases = append(leases, lease)
+					leases = append(leases, held)
 				}
 			})
 		}
 		synctest.Wait()
-		if _, _, err := l.admit(ctx, asks("a"), o.ask("more")); !fault.Is(err, fault.Throttled) {
-			t.Errorf("the coordinator decides about the fifth flight: %v", err)
+		if _, _, err := l.admit(ctx, asks("a"), o.ask("more")); !fault.Is(err, fault.Throttled) || slices.Contains(o.asked, "more") || !slices.Equal(*counted, []lease.Reason{lease.Full}) {
+			t.Errorf("the fifth flight of a line of four: %v, asked %v, counted %v", err, o.asked, *counted)
 		}
 		for _, other := range []string{"b", clientaddr.Nobody} {
 			free := &office{room: 1}
@@ -171,7 +187,9 @@ func TestALineIsBounded(t *testing.T) {
 // A flight that waited as long as patience is refused, and flights that others keep away are refused at once.
 func TestALineEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, o := newLines(settings.Default()), &office{refusal: throttle.ErrWaited}
+		s := settings.Default()
+		l, counted := countedLines(s, func() settings.Pool { return s.Throttle.PerIP })
+		o := &office{refusal: throttle.ErrWaited}
 		began := time.Now()
 		_, _, err := l.admit(t.Context(), asks("a"), o.ask("a"))
 		if took := time.Since(began); !fault.Is(err, fault.Throttled) || took < l.patience || took > l.patience+8*time.Second {
@@ -180,9 +198,59 @@ func TestALineEnds(t *testing.T) {
 		_, _, err = l.admit(t.Context(), asks("a"), func(context.Context, admission.Request) (admission.Lease, bool, error) {
 			return nil, false, throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full).Because(throttle.ErrWaited)
 		})
-		if !fault.Is(err, fault.LaneFull) || len(l.of) != 0 {
-			t.Errorf("%v; lines %v", err, l.of)
+		if !fault.Is(err, fault.LaneFull) || len(l.of) != 0 || len(*counted) != 0 {
+			t.Errorf("%v; lines %v; counted %v, besides the coordinator", err, l.of, *counted)
 		}
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range s.Throttle.PerIP.Workers + 1 {
+			all.Go(func() {
+				_, _, _ = l.admit(ctx, asks("a"), func(ctx context.Context, _ admission.Request) (admission.Lease, bool, error) {
+					<-ctx.Done()
+					return nil, false, ctx.Err()
+				})
+			})
+		}
+		synctest.Wait()
+		if _, _, err = l.admit(ctx, asks("a"), o.ask("behind them")); !fault.Is(err, fault.Throttled) || !slices.Equal(*counted, []lease.Reason{lease.TimedOut}) {
+			t.Errorf("a flight whose turn never comes: %v, counted %v", err, *counted)
+		}
+		leave()
+		all.Wait()
+	})
+}
+
+// An operator's directive holds for the line too, from the next change on.
+func TestALineFollowsItsLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := settings.Pool{Workers: 1, MaxQueue: 4}
+		l, _ := countedLines(settings.Default(), func() settings.Pool { return limits })
+		o := &office{room: 10}
+		var all sync.WaitGroup
+		ask := func() {
+			all.Go(func() {
+				held, _, err := l.admit(t.Context(), asks("a"), o.ask("a"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				pass(time.Second)
+				held.Release(admission.Outcome{})
+			})
+			synctest.Wait()
+		}
+		for range 4 {
+			ask()
+		}
+		if o.places != 2 {
+			t.Errorf("%d flights render, want 2", o.places)
+		}
+		limits = settings.Pool{Workers: 5, MaxQueue: 5}
+		ask()
+		if o.places != 5 {
+			t.Errorf("%d flights render under the higher limit, want 5", o.places)
+		}
+		all.Wait()
 	})
 }
 
@@ -190,7 +258,7 @@ func TestALineEnds(t *testing.T) {
 func TestNoLineInShadowMode(t *testing.T) {
 	s := settings.Default()
 	s.Throttle.PerIP.Shadow, s.Throttle.PerIP.MaxQueue = true, 1
-	l, o := newLines(s), &office{room: 10}
+	l, o := linesOf(s), &office{room: 10}
 	for i := range 10 {
 		if _, _, err := l.admit(t.Context(), asks("a"), o.ask(fmt.Sprint(i))); err != nil {
 			t.Error(err)

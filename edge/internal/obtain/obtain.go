@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -185,11 +186,15 @@ func (o *Obtainer) joinFlight(ctx context.Context, r Request) (Thumb, error) {
 	if r.Bulk {
 		key += "\x00bulk"
 	}
-	return o.flights.Do(ctx, key, r.Client, func(ctx context.Context, f *flight.Flight[Thumb], client string) error {
+	thumb, err := o.flights.Do(ctx, key, r.Client, func(ctx context.Context, f *flight.Flight[Thumb], client string) error {
 		ctx, cancel := context.WithTimeout(ctx, o.deadline)
 		defer cancel()
 		return o.leading.lead(ctx, &leader{flight: f, request: r, client: client, times: Times{}})
 	})
+	if errors.Is(err, flight.ErrManyOfClient) {
+		o.leading.admitter.TurnAway(work{request: r, client: r.Client}.admission(), lease.Full)
+	}
+	return thumb, err
 }
 
 func flightPrefix(original thumbnail.Location) string { return original.String() + "\x00" }

@@ -20,6 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/bucket"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -140,7 +141,7 @@ func newWorld(t *testing.T, change func(*world)) *world {
 	}
 	w.o = New(Config{
 		Settings: w.settings, Thumbnails: listed{w}, Originals: opened{w}, Heads: heads{w}, Stored: storeOf{w}, Failures: memory{w},
-		Fleet: fleet{w}, Admitter: admitter{w}, Queue: queue{w}, Backlog: backlog{w},
+		Fleet: fleet{w}, Admitter: admitter{w}, PerIP: func() settings.Pool { return w.settings.Throttle.PerIP }, Queue: queue{w}, Backlog: backlog{w},
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	t.Cleanup(func() {
@@ -321,6 +322,8 @@ func (a admitter) CountRefusal(by throttle.Name) {
 	defer a.w.mu.Unlock()
 	a.w.refusals = append(a.w.refusals, by)
 }
+
+func (a admitter) TurnAway(admission.Request, lease.Reason) { a.CountRefusal(throttle.PerIP) }
 
 // held is a lease. It notes every Release, a second one too.
 type held struct{ w *world }

@@ -310,7 +310,7 @@ func TestOneClientHammers(t *testing.T) {
 	const first = "#attention-list li:first-child"
 	says := eventually.Succeeds(t, time.Minute, "the first line names the client and its share", func() error {
 		waits()
-		if said := js[string](b, "document.querySelector('"+first+"')?.innerText ?? ''"); !strings.Contains(said, greedy) || !strings.Contains(said, " % of ") {
+		if said := js[string](b, "document.querySelector('"+first+"')?.innerText ?? ''"); !strings.Contains(said, greedy+" has ") || !strings.Contains(said, "of all refusals") {
 			return fmt.Errorf("it says %q", said)
 		}
 		return nil
