@@ -207,7 +207,7 @@ func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error)
 			return finish(h, nil)
 		}
 	}
-	byName := map[thumbnail.Type]func(*io.SectionReader) (Header, bool){thumbnail.TypeTGA: readTGA, thumbnail.TypeSTL: readLongSTL}
+	byName := map[thumbnail.Type]func(*io.SectionReader) (Header, bool){thumbnail.TypeTGA: readTGA, thumbnail.TypeSTL: readLongSTL, thumbnail.TypeBMP: readDIB}
 	if try := byName[promised]; try != nil {
 		if h, ok := try(file); ok {
 			return finish(h, nil)
