@@ -80,7 +80,7 @@ var traits = map[Kind]Traits{
 	Unsupported:   {Status: http.StatusBadRequest},
 	Undecodable:   {Status: http.StatusUnprocessableEntity, Remember: ScopePage},
 	TooLarge:      {Status: http.StatusUnprocessableEntity, Remember: ScopeThumbnail},
-	Overran:       {Status: http.StatusInternalServerError, Remember: ScopeThumbnail},
+	Overran:       {Status: http.StatusUnprocessableEntity, Remember: ScopeThumbnail}, // the original costs too much; the servers are well
 	WorkerKilled:  {Status: http.StatusInternalServerError, Remember: ScopePage},
 	OriginalStore: {Status: http.StatusBadGateway, RetryAfter: 5 * time.Second},
 	ThumbStore:    {Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second},

@@ -23,6 +23,15 @@ func TestEveryKindHasTraits(t *testing.T) {
 	}
 }
 
+// An original that is damaged, too large or too slow is no failure of the servers, so the status is 4xx.
+func TestFaultsOfOriginalsAreNot5xx(t *testing.T) {
+	for _, kind := range []Kind{Undecodable, TooLarge, Overran, Unsupported} {
+		if status := kind.Traits().Status; status/100 != 4 {
+			t.Errorf("%s: status %d", kind, status)
+		}
+	}
+}
+
 func TestFaultSurvivesTheWire(t *testing.T) {
 	sent := New(Throttled, "per-ip refused")
 	sent.Throttle, sent.RetryAfterSeconds = "per-ip", 7

@@ -168,7 +168,7 @@ func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
 	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) { s.Renderer.TimeLimit = 5 * time.Second }})
 	landscape(c, "a.jpg")
 	goOn := stall(t, c.Renderers[0].WorkerPIDs())
-	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 500)
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 422)
 	goOn() // the spare worker
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
 }

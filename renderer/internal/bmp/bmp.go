@@ -25,7 +25,8 @@ const (
 )
 
 const (
-	fileHeader = 14 // bytes before the header that says its own size
+	magic      = "BM"
+	fileHeader = 14 // bytes of the header with the magic; bitmaps of clipboards lack it
 	oldHeader  = 12 // bytes of the header of OS/2 1.x
 	maxHeader  = 124
 	maxColours = 256
@@ -42,6 +43,7 @@ type Picture struct {
 	Profile []byte
 
 	in          io.ReaderAt
+	start       int // bytes before the header that says its own size
 	bits        int // of a pixel: 1, 2, 4, 8, 16, 24 or 32
 	compression uint32
 	downwards   bool  // the first row of the file is the highest
@@ -59,8 +61,11 @@ func Open(in io.ReaderAt, size, maxPixels int64) (*Picture, error) {
 	if err != nil && err != io.EOF { //nolint:errorlint // io.ReaderAt returns it as it is
 		return nil, fault.Wrap(err, fault.Internal, "the original could not be read back")
 	}
-	b := header{head[fileHeader:max(n, fileHeader)]}
-	p := &Picture{in: in, at: int64(binary.LittleEndian.Uint32(head[10:]))}
+	p := &Picture{in: in}
+	if string(head[:2]) == magic {
+		p.start, p.at = fileHeader, int64(binary.LittleEndian.Uint32(head[10:]))
+	}
+	b := header{head[p.start:max(n, p.start)]}
 	p.readSides(b)
 	if p.Width < 1 || p.Height < 1 {
 		return nil, fault.New(fault.Undecodable, "the bitmap declares %d × %d pixels", p.Width, p.Height)
@@ -71,7 +76,7 @@ func Open(in io.ReaderAt, size, maxPixels int64) (*Picture, error) {
 	if err := p.readPixels(b, size); err != nil {
 		return nil, err
 	}
-	p.Profile = readProfile(in, b)
+	p.Profile = p.readProfile(b)
 	return p, nil
 }
 
@@ -108,13 +113,16 @@ func (p *Picture) readPixels(b header, size int64) error {
 	if err := p.checkKind(b); err != nil {
 		return err
 	}
-	behind := fileHeader + int64(b.size())
+	behind := int64(p.start + b.size())
 	if b.size() == 40 && p.compression == bitFields {
 		behind += 12
 	} else if b.size() == 40 && p.compression == alphaField {
 		behind += 16
 	}
 	p.setMasks(b)
+	if p.at == 0 || p.namesPalette(b, behind, size) {
+		p.at = behind + p.paletteBytes(b)
+	}
 	p.readPalette(b, behind)
 	if p.at < behind || p.at >= size {
 		return fault.New(fault.Undecodable, "the bitmap has no pixels at %d, which its header names", p.at)
@@ -142,18 +150,36 @@ func (p *Picture) checkKind(b header) error {
 	return fault.New(fault.Undecodable, "bitmaps of %d bits a pixel with compression %d are not drawn", p.bits, p.compression)
 }
 
+// namesPalette reports whether the file's header names the palette instead of the pixels, as some programs write it.
+func (p *Picture) namesPalette(b header, behind, size int64) bool {
+	end := behind + p.paletteBytes(b) + p.stride()*int64(p.Height)
+	return p.bits <= 8 && p.compression == plain && p.at == behind && end <= size
+}
+
+// paletteBytes returns the size of the palette that the header declares. Pixels of more than 8 bits can have one too,
+// for screens of few colours.
+func (p *Picture) paletteBytes(b header) int64 {
+	colours := int64(min(b.u32(32), maxColours))
+	if p.bits <= 8 && (colours == 0 || colours > 1<<p.bits) {
+		colours = 1 << p.bits
+	}
+	return colours * entryBytes(b)
+}
+
+// entryBytes returns the size of a colour of the palette.
+func entryBytes(b header) int64 {
+	if b.size() == oldHeader {
+		return 3
+	}
+	return 4
+}
+
 func (p *Picture) readPalette(b header, at int64) {
 	if p.bits > 8 {
 		return
 	}
-	entry, colours := int64(4), int(min(b.u32(32), maxColours))
-	if b.size() == oldHeader {
-		entry = 3
-	}
-	if colours == 0 || colours > 1<<p.bits {
-		colours = 1 << p.bits
-	}
-	colours = int(max(0, min(int64(colours), (p.at-at)/entry))) // some files have fewer than they say
+	entry := entryBytes(b)
+	colours := int(max(0, min(p.paletteBytes(b), p.at-at)/entry)) // some files have fewer than they say
 	text := make([]byte, int64(colours)*entry)
 	n, _ := p.in.ReadAt(text, at) // missing colours are black
 	for i := range n / int(entry) {
@@ -163,14 +189,14 @@ func (p *Picture) readPalette(b header, at int64) {
 }
 
 // readProfile returns the ICC profile of a version 5 header, or nil.
-func readProfile(in io.ReaderAt, b header) []byte {
+func (p *Picture) readProfile(b header) []byte {
 	const embedded = 0x4D424544 // "MBED"
 	length := b.u32(116)
 	if b.size() < maxHeader || b.u32(56) != embedded || length < 128 || length > maxProfile {
 		return nil
 	}
 	profile := make([]byte, length)
-	if _, err := in.ReadAt(profile, fileHeader+int64(b.u32(112))); err != nil {
+	if _, err := p.in.ReadAt(profile, int64(p.start)+int64(b.u32(112))); err != nil {
 		return nil
 	}
 	return profile

@@ -103,6 +103,25 @@ func TestVariants(t *testing.T) {
 	}
 }
 
+// A bitmap of a clipboard has no file header. Some files name their palette instead of their pixels.
+func TestOffsets(t *testing.T) {
+	indexed := file{header: 40, width: 3, height: 1, bits: 8, palette: []uint32{0xff0000, 0x00ff00, 0x0000ff}, pixels: "\x02\x01\x00\x00"}.bytes()
+	masked := file{header: 40, width: 1, height: 1, bits: 32, compression: bitFields, masks: []uint32{0xff0000, 0xff00, 0xff}, pixels: "\x00\x00\xff\x40"}.bytes()
+	early := bytes.Clone(indexed)
+	binary.LittleEndian.PutUint32(early[10:], fileHeader+40)
+	for name, c := range map[string]struct{ body, want string }{
+		"no file header":                {string(indexed[fileHeader:]), blue + green + red},
+		"no file header, with masks":    {string(masked[fileHeader:]), red},
+		"the offset names the palette":  {string(early), blue + green + red},
+		"the same, without all pixels":  {string(early[:len(early)-1]), black},
+		"the offset names no place yet": {"BM" + string(make([]byte, 12)) + string(indexed[fileHeader:]), blue + green + red},
+	} {
+		if _, got, err := draw([]byte(c.body), 1000); err != nil || !strings.HasPrefix(string(got), c.want) {
+			t.Errorf("%s: %q, want %q, %v", name, got, c.want, err)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		file file

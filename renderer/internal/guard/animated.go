@@ -31,6 +31,7 @@ func readPNG(r *io.SectionReader) (Header, error) {
 		Whole: b[28] != 0, // interlaced
 	}
 	colour := b[25]
+	h.Deep = b[24] > 8
 	h.Indexed = colour == 3 || colour == 0 && b[24] <= 8
 	h.Colour = pngColour(r)
 	transparent, early := pngTransparency(r)

@@ -68,9 +68,8 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 		switch b.kind {
 		case "meta":
 			references(r, b, &h)
-			deep := false
-			properties(r, b, func(p box) { property(r, p, &h); deep = deep || isDeep(r, p) })
-			if !deep { // every libheif mirrors 8 bits itself
+			properties(r, b, func(p box) { property(r, p, &h); h.Deep = h.Deep || isDeep(r, p) })
+			if !h.Deep { // every libheif mirrors 8 bits itself
 				h.Mirror = 0
 			}
 		case "moov":

@@ -15,9 +15,25 @@ import (
 // only, so the readers also refuse headers that make no sense.
 
 // readBMP reads a BMP header of OS/2 or of any version of Windows.
-func readBMP(r *io.SectionReader) (Header, bool) {
-	b := make([]byte, 70) // up to the masks of version 4
-	n, _ := r.ReadAt(b, 0)
+func readBMP(r *io.SectionReader) (Header, bool) { return bmpHeader(head(r, bmpHead)) }
+
+// bmpHead is the number of bytes of a BMP up to the masks of version 4.
+const bmpHead = 70
+
+// readDIB reads a BMP without the 14 bytes of its file header, as clipboards hold it. It trusts the name, because
+// such a file has no magic.
+func readDIB(r *io.SectionReader) (Header, bool) {
+	start := append([]byte("BM"), make([]byte, 12)...)
+	b := append(start, head(r, bmpHead-int64(len(start)))...)
+	if len(b) < 30 || binary.LittleEndian.Uint16(b[26:]) != 1 { // planes
+		return Header{}, false
+	}
+	return bmpHeader(b)
+}
+
+func bmpHeader(b []byte) (Header, bool) {
+	n := len(b)
+	b = append(b, make([]byte, bmpHead-n)...)
 	size := binary.LittleEndian.Uint32(b[14:])
 	if !hasAt(b, "BM") || n < 26 || !slices.Contains([]uint32{12, 16, 40, 52, 56, 64, 108, 124}, size) {
 		return Header{}, false

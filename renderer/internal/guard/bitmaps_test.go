@@ -29,6 +29,7 @@ func bmpOf(size uint32, width, height int32, bits uint16, alphaMask uint32) []by
 	} else {
 		le.PutUint32(header[4:], uint32(width))
 		le.PutUint32(header[8:], uint32(height))
+		le.PutUint16(header[12:], 1) // planes
 		le.PutUint16(header[14:], bits)
 		le.PutUint32(header[52:], alphaMask)
 	}
@@ -126,6 +127,8 @@ func TestNotBitmaps(t *testing.T) {
 		promised thumbnail.Type
 		want     fault.Kind
 	}{
+		"a BMP without a file header": {bmpOf(40, 30, 20, 24, 0)[14:], thumbnail.TypeBMP, ""},
+		"the same without a name":     {bmpOf(40, 30, 20, 24, 0)[14:], thumbnail.TypeUnknown, fault.Unsupported},
 		"a solid that begins with BM": {solid, thumbnail.TypeSTL, ""},
 		"Targa without a name":        {tgaOf(0, 2, 24), thumbnail.TypeUnknown, fault.Unsupported},
 		"Targa named as a PNG":        {tgaOf(0, 2, 24), thumbnail.TypePNG, fault.Undecodable},

@@ -44,6 +44,8 @@ type Header struct {
 	// interlaced PNG, and formats that no decoder reads line by line.
 	Whole       bool `json:"whole,omitempty"`
 	Progressive bool `json:"progressive,omitempty"`
+	// Deep means that samples have more than 8 bits. Only PNG, AVIF, HEIC and JPEG XL set it.
+	Deep bool `json:"deep,omitempty"`
 	// Colour is the colour space of a PNG, AVIF or HEIC without an ICC profile.
 	Colour colour.Space `json:"colour,omitzero"`
 	// Colours is the number of a TIFF's bands that are colours, or 0 if the number of bands
@@ -205,7 +207,7 @@ func readHeader(file *io.SectionReader, promised thumbnail.Type) (Header, error)
 			return finish(h, nil)
 		}
 	}
-	byName := map[thumbnail.Type]func(*io.SectionReader) (Header, bool){thumbnail.TypeTGA: readTGA, thumbnail.TypeSTL: readLongSTL}
+	byName := map[thumbnail.Type]func(*io.SectionReader) (Header, bool){thumbnail.TypeTGA: readTGA, thumbnail.TypeSTL: readLongSTL, thumbnail.TypeBMP: readDIB}
 	if try := byName[promised]; try != nil {
 		if h, ok := try(file); ok {
 			return finish(h, nil)

@@ -48,6 +48,7 @@ func jxlHeader(stream []byte) (Header, error) {
 	m := bits.jxlMetadata()
 	if !bits.short() { // a decoder decides about truncated metadata
 		h.Orientation, h.Alpha, h.Premultiplied, h.ByTool = m.orientation, m.alpha, m.premultiplied, m.animated || m.inks
+		h.Deep = m.deep
 	}
 	return h, nil
 }
@@ -77,6 +78,7 @@ type jxlMetadata struct {
 	// premultiplied means that colours are multiplied by alpha.
 	premultiplied bool
 	animated      bool
+	deep          bool // samples have more than 8 bits
 	// inks means that extra channels hold spot colours or black.
 	inks bool
 }
@@ -99,7 +101,7 @@ func (b *bitReader) jxlMetadata() jxlMetadata {
 			b.skipJXLAnimation()
 		}
 	}
-	b.skipJXLDepth()
+	m.deep = b.jxlDepth() > 8
 	b.take(1) // a flag: buffers of 16 bits suffice
 	channels := b.number([4]int{0, 1, 2, 1}, [4]int{0, 0, 4, 12})
 	for range channels {
@@ -125,7 +127,7 @@ func (b *bitReader) jxlChannel(m *jxlMetadata) {
 		return
 	}
 	kind := b.number([4]int{0, 1, 2, 18}, [4]int{0, 0, 4, 6})
-	b.skipJXLDepth()
+	m.deep = b.jxlDepth() > 8 || m.deep
 	b.number([4]int{0, 3, 4, 1}, [4]int{0, 0, 0, 3})                // the subsampling
 	b.at += 8 * b.number([4]int{0, 0, 16, 48}, [4]int{0, 4, 5, 10}) // the channel's name
 	switch kind {
@@ -142,13 +144,14 @@ func (b *bitReader) jxlChannel(m *jxlMetadata) {
 	}
 }
 
-func (b *bitReader) skipJXLDepth() {
+// jxlDepth returns the bits of a sample.
+func (b *bitReader) jxlDepth() (bits int) {
 	if b.flag() { // floating point
-		b.number([4]int{32, 16, 24, 1}, [4]int{0, 0, 0, 6})
-		b.take(4)
-		return
+		bits = b.number([4]int{32, 16, 24, 1}, [4]int{0, 0, 0, 6})
+		b.take(4) // the bits of the exponent, less 1
+		return bits
 	}
-	b.number([4]int{8, 10, 12, 1}, [4]int{0, 0, 0, 6})
+	return b.number([4]int{8, 10, 12, 1}, [4]int{0, 0, 0, 6})
 }
 
 func (b *bitReader) skipJXLPreview() {

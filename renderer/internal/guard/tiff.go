@@ -167,20 +167,23 @@ func (p *page) note(tag uint16, values []int) {
 const (
 	tiffOldJPEG  = 6
 	tiffJPEG     = 7
+	tiffPalette  = 3
 	tiffYCbCr    = 6
 	tiffSeparate = 2 // planes
 	tiffFloat    = 3
 )
 
 // rare reports whether libvips cannot read the samples. libvips reads samples of 1, 2, 4, 8, 16
-// and 32 bits, and floats of 32 bits; it does not read tiles of one plane each.
+// and 32 bits, and floats of 32 bits; it does not read tiles of one plane each, and it takes the numbers of a palette
+// for grey if other samples follow them.
 func (p page) rare() bool {
 	bits := p.numbers[tagBits]
 	usual := slices.Contains([]int{0, 1, 2, 4, 8, 16, 32}, bits)
 	if p.numbers[tagFormat] == tiffFloat {
 		usual = bits == 32
 	}
-	return !usual || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
+	palette := p.numbers[tagPhotometric] == tiffPalette && p.samples > 1
+	return !usual || palette || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
 }
 
 // subsampled reports whether the page stores luma and chroma, but not as a JPEG of today.

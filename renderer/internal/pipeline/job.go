@@ -31,6 +31,7 @@ type job struct {
 	engines           Engines
 	slots             *slots
 	maxOriginalPixels int64
+	memory            int64 // address space of a worker in bytes
 	tracer            *tracing.Tracer
 	metrics           metrics
 	log               *slog.Logger
@@ -59,7 +60,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 	return &job{
 		job: d.Job, delivery: d, renderer: c.Renderer,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
-		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, tracer: c.Tracer, metrics: p.metrics,
+		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, tracer: c.Tracer, metrics: p.metrics,
 		adopt: p.adopt, batch: c.Batch,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}
@@ -200,6 +201,9 @@ func (j *job) inspect(ctx context.Context, original *source.Original) (guard.Hea
 	j.now.Store("guard")
 	began := time.Now()
 	header, err := guard.Inspect(original.File, original.Size, j.job.Spec.Type, j.maxOriginalPixels)
+	if err == nil {
+		err = header.Affords(j.memory)
+	}
 	j.step(ctx, "guard", began)
 	return header, err
 }

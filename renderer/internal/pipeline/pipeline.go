@@ -85,6 +85,7 @@ type Config struct {
 	Slots             int   // the most renders at once
 	Batch             int   // the most jobs of one original that are done together; 1 or less: each job alone
 	MaxOriginalPixels int64 // originals with more pixels are refused
+	Memory            int64 // address space of a worker in bytes; originals that need more are refused; 0 = no limit
 	Edges             Edges
 	Tracer            *tracing.Tracer
 	Log               *slog.Logger
