@@ -22,6 +22,7 @@ const (
 	NoSuchURL     Kind = "no-such-url"     // the URL is of no known grammar
 	OddSize       Kind = "odd-size"        // the size is not a standard one, and the edge refuses other sizes
 	Forbidden     Kind = "forbidden"       // unsigned or wrongly signed
+	Expired       Kind = "expired"         // the URL was valid until a time that has passed
 	Blocked       Kind = "blocked"         // an operator keeps the client's network out
 	Private       Kind = "private"         // a private container without its secret
 	Absent        Kind = "absent"          // the original does not exist
@@ -67,6 +68,7 @@ var traits = map[Kind]Traits{
 	NoSuchURL:     {Status: http.StatusNotFound, Cache: 10 * time.Minute},
 	OddSize:       {Status: http.StatusBadRequest}, // as Wikimedia answers since 2026: waiting does not help
 	Forbidden:     {Status: http.StatusForbidden},
+	Expired:       {Status: http.StatusGone, Cache: 10 * time.Minute},
 	Blocked:       {Status: http.StatusForbidden},
 	Private:       {Status: http.StatusUnauthorized},
 	Absent:        {Status: http.StatusNotFound, Cache: 10 * time.Minute},

@@ -7,6 +7,8 @@ package settings
 
 import (
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +40,7 @@ type Settings struct {
 type Edge struct {
 	Listen         string        `koanf:"listen"`          // address of the HTTP server, host:port; port 0 takes a free port
 	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
+	SecurityKeys   []SecurityKey `koanf:"security_keys"`   // more keys for signed Thumbor URLs, the newest first: edges accept each of them, and thumbmill signs with the first
 	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned Thumbor URLs to every client
 	TrustedProxies []string      `koanf:"trusted_proxies"` // networks of proxies whose X-Forwarded-For is trusted
 	Deadline       time.Duration `koanf:"deadline"`        // time for one request, from its first byte to its answer
@@ -65,6 +68,26 @@ type Edge struct {
 
 	TLS            ServerTLS `koanf:"tls"`
 	MaxConnections int       `koanf:"max_connections"` // connections of clients; above this number the connection that is idle longest is closed
+}
+
+// SecurityKey is one of several keys of signed Thumbor URLs.
+type SecurityKey struct {
+	Name      string `koanf:"name"`      // name of the key in metrics: 2026-11
+	Key       Secret `koanf:"key"`       // HMAC key
+	Algorithm string `koanf:"algorithm"` // hash of the signatures: sha1 (as in Thumbor, the default), sha256 or sha512
+	Truncate  int    `koanf:"truncate"`  // characters of a signature, as imagor truncates them; 0 = all
+}
+
+// OnlyKey is the name of edge.security_key in metrics.
+const OnlyKey = "security_key"
+
+// Keys returns the keys of signed Thumbor URLs, the newest first. edge.security_key is the oldest.
+func (e Edge) Keys() []SecurityKey {
+	all := slices.Clone(e.SecurityKeys)
+	if e.SecurityKey != "" {
+		all = append(all, SecurityKey{Name: OnlyKey, Key: e.SecurityKey})
+	}
+	return all
 }
 
 // The values of edge.outdated.
@@ -302,6 +325,26 @@ type Thumbor struct {
 	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // make JPEG of PNGs without transparency
 	MaxWidth      int      `koanf:"max_width"`      // width that replaces larger ones, in pixels; 0 = URLs beyond edge.max_width are refused
 	MaxHeight     int      `koanf:"max_height"`     // height that replaces larger ones, in pixels; 0 = URLs beyond edge.max_height are refused
+
+	Presets     map[string]string `koanf:"presets"`      // options by name, for URLs with preset:NAME: {card: "330x200/smart/filters:quality(80)"}
+	OnlyPresets bool              `koanf:"only_presets"` // refuse URLs without a preset
+	Sizes       []string          `koanf:"sizes"`        // permitted sizes as in URLs: 330x, x200, 330x200, and 0x0 for the original's own
+	SizePolicy  string            `koanf:"size_policy"`  // answer to other sizes: free (render), round_up, redirect or refuse; presets have any size
+}
+
+// The values of thumbor.size_policy and mediawiki.size_policy. The fourth one is refuse.
+const (
+	FreeSizes = "free"
+	RoundUp   = "round_up"
+	Redirect  = "redirect"
+)
+
+// ParseSize reads a size as in URLs: 330x, x200, 330x200, 0x0. A side of 0 follows from the other side.
+func ParseSize(text string) (width, height int, ok bool) {
+	wide, high, ok := strings.Cut(text, "x")
+	width, err := strconv.Atoi("0" + wide)
+	height, err2 := strconv.Atoi("0" + high)
+	return width, height, ok && wide+high != "" && err == nil && err2 == nil
 }
 
 // MediaWiki is the rules for MediaWiki's paths.
@@ -417,8 +460,8 @@ func Default() Settings {
 			Quality: 87, QualityLow: 40, ChromaSubsampling: "4:2:0", MaxAnimatedArea: 100_000_000,
 			DefaultFiltersJPEG: "conditional_sharpen(0.0,0.8,1.0,0.0,0.85)", RespectOrientation: true,
 		},
-		Thumbor:   Thumbor{Rotate: "clockwise"},
-		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: "free"},
+		Thumbor:   Thumbor{Rotate: "clockwise", SizePolicy: FreeSizes},
+		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: FreeSizes},
 		Admin:     Admin{Listen: "127.0.0.1:8889"},
 		Trace:     Trace{Ratio: 0.01},
 		Log:       Log{Format: "text", Level: "info"},

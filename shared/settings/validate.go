@@ -169,8 +169,25 @@ func (e Edge) check(c *checker) {
 	for _, origin := range e.CORS {
 		c.require(origin == "*" || web(origin) && !strings.HasSuffix(origin, "/"), "edge.cors", "%q is not an origin: write one such as https://site.example, or *", origin)
 	}
+	e.checkKeys(c)
 	e.TLS.check(c, "edge.tls")
 	within(c, "edge.max_connections", e.MaxConnections, 10, 1_000_000)
+}
+
+// shortestSignature is the least number of characters of a truncated signature: 96 bits. A shorter signature could be
+// guessed, or be the first folder of another path.
+const shortestSignature = 16
+
+func (e Edge) checkKeys(c *checker) {
+	for i, k := range e.SecurityKeys {
+		name := fmt.Sprintf("edge.security_keys[%d]", i)
+		same := func(other SecurityKey) bool { return other.Name == k.Name }
+		c.require(keyName.MatchString(k.Name) && k.Name != OnlyKey, name+".name", "%q is not a name for metrics: write up to 40 letters, digits, dots, hyphens and underscores, other than %s", k.Name, OnlyKey)
+		c.require(slices.IndexFunc(e.SecurityKeys, same) == i, name+".name", "%q is the name of another key: give each key its own", k.Name)
+		c.require(k.Key != "", name+".key", "the key is empty: write the key, or file: and the path of a file with it")
+		c.oneOf(name+".algorithm", k.Algorithm, "", "sha1", "sha256", "sha512")
+		c.require(k.Truncate == 0 || k.Truncate >= shortestSignature && k.Truncate <= 88, name+".truncate", "%d is not 0 or within %d…88", k.Truncate, shortestSignature)
+	}
 }
 
 func (s ServerTLS) check(c *checker, key string) {
@@ -218,6 +235,8 @@ func (p Pool) check(c *checker, name string) {
 }
 
 var (
+	presetName  = regexp.MustCompile(`^[A-Za-z0-9_]{1,40}$`)
+	keyName     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
 	subject     = regexp.MustCompile(`^[^\s.*>]+(\.[^\s.*>]+)*$`)
 	bucket      = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	hostPattern = regexp.MustCompile(`^(\*|(\*\.)?[A-Za-z0-9_.-]*[A-Za-z0-9]|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
@@ -300,10 +319,20 @@ func (t Thumbor) check(c *checker) {
 	}
 	within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
 	within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)
+	for _, name := range slices.Sorted(maps.Keys(t.Presets)) {
+		c.require(presetName.MatchString(name) && t.Presets[name] != "", "thumbor.presets."+name, "%q is not a preset: write a name of up to 40 letters, digits and underscores, with options such as 330x200/smart", t.Presets[name])
+	}
+	c.require(len(t.Presets) > 0 || !t.OnlyPresets, "thumbor.only_presets", "true refuses every URL: write thumbor.presets")
+	c.oneOf("thumbor.size_policy", t.SizePolicy, FreeSizes, RoundUp, Redirect, "refuse")
+	c.require(len(t.Sizes) > 0 || t.SizePolicy == FreeSizes, "thumbor.size_policy", "%s refuses every URL: write thumbor.sizes", t.SizePolicy)
+	for _, text := range t.Sizes {
+		_, _, ok := ParseSize(text)
+		c.require(ok, "thumbor.sizes", "%q is not a size: write one such as 330x, x200 or 330x200", text)
+	}
 }
 
 func (m MediaWiki) check(c *checker) {
-	c.oneOf("mediawiki.size_policy", m.SizePolicy, "free", "round_up", "redirect", "refuse")
+	c.oneOf("mediawiki.size_policy", m.SizePolicy, FreeSizes, RoundUp, Redirect, "refuse")
 	c.require(len(m.Sizes) > 0 && m.Sizes[0] > 0 && slices.IsSorted(m.Sizes), "mediawiki.sizes", "%v is not a list of rising widths in pixels: write one such as 320, 640", m.Sizes)
 	c.require(m.Wiki == "" || wikiName.MatchString(m.Wiki), "mediawiki.wiki", "%q is not a wiki: write project/language, such as wikipedia/en", m.Wiki)
 	for i, w := range m.Wikis {

@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,10 @@ func (l *Language) addMeaning() {
 	l.add("strip_exif", func(c *compiler, _ []string) bool { c.spec.StripEXIF = true; return true })
 	l.add("strip_icc", func(c *compiler, _ []string) bool { c.spec.StripICC = true; return true })
 	l.addOptional("autojpg", 0, autoJPEG, boolean)
+	l.filters["expire"] = filter{
+		pattern: pattern("expire", []string{positive}, 1), apply: expire,
+		wrong: "the end of the URL cannot be read: write expire(MILLISECONDS), with the milliseconds since 1970",
+	}
 }
 
 func quality(c *compiler, args []string) bool {
@@ -49,6 +54,21 @@ func maxAge(c *compiler, args []string) bool {
 		c.notes.MaxAge = time.Duration(n) * time.Second
 	}
 	return ok
+}
+
+// lastExpiry is the end of the year 9999 in milliseconds since 1970.
+const lastExpiry = 253_402_300_799_999
+
+// expire sets the end of the URL in milliseconds since 1970, as imagor has it. The earliest of several ends counts.
+func expire(c *compiler, args []string) bool {
+	n, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil || n > lastExpiry {
+		return false
+	}
+	if end := time.UnixMilli(n); c.notes.Expires.IsZero() || end.Before(c.notes.Expires) {
+		c.notes.Expires = end
+	}
+	return true
 }
 
 func autoJPEG(c *compiler, args []string) bool {

@@ -53,7 +53,7 @@ type answer struct {
 	grammar string
 }
 
-// New returns a reader. The caller must close it.
+// New returns a reader, or an error for settings that no URL can follow. The caller must close it.
 func New(s settings.Settings) (*Reader, error) {
 	lately, err := otter.New(&otter.Options[question, answer]{
 		MaximumWeight: remembered, Executor: cache.InCaller,
@@ -65,11 +65,19 @@ func New(s settings.Settings) (*Reader, error) {
 			return uint32(weight) //nolint:gosec // bounded by maxKey
 		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	parser, err := thumbor.New(s)
+	if err != nil {
+		lately.StopAllGoroutines()
+		return nil, err
+	}
 	return &Reader{
 		settings:  s,
-		mediawiki: mediawiki.New(s), anySize: mediawiki.New(withAnySize(s)), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
+		mediawiki: mediawiki.New(s), anySize: mediawiki.New(withAnySize(s)), thumbor: parser, accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
 		hosts: slices.ContainsFunc(s.MediaWiki.Wikis, func(w settings.Wiki) bool { return w.Host != "" }),
-	}, err
+	}, nil
 }
 
 // Close stops the goroutines of the cache.
@@ -112,7 +120,7 @@ func (q question) clone() question {
 
 // parse reads a URL that is not remembered.
 func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Target, string, error) {
-	if thumbor.Mine(raw) {
+	if g.thumbor.Mine(raw) {
 		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: rights.Local, Trusted: rights.Trusted})
 		return t, thumbor.Name, err
 	}
@@ -137,7 +145,7 @@ func (g *Reader) Original(r *http.Request) (name string, ok bool) {
 	}
 	var t target.Target
 	var err error
-	if thumbor.Mine(raw) {
+	if g.thumbor.Mine(raw) {
 		t, err = g.thumbor.Parse(thumbor.Request{Path: raw, Trusted: true})
 	} else {
 		t, err = g.anySize.ParseAt(r.Host, raw, r.URL.Query())

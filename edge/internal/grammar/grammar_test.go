@@ -39,7 +39,7 @@ func request(path, accept string) *http.Request {
 // and on Accept. Refusals are not remembered.
 func TestWhatIsRememberedIsTheSame(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) { s.Edge.SecurityKey, s.Thumbor.AutoFormats = "key", []string{"webp"} })
-	signed := "/" + signature.Sign("key", "330x/a.jpg") + "/330x/a.jpg"
+	signed := "/" + signature.Key{Secret: "key"}.Sign("330x/a.jpg") + "/330x/a.jpg"
 	for range 3 {
 		for _, k := range []struct {
 			request *http.Request

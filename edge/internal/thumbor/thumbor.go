@@ -10,7 +10,6 @@ package thumbor
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/filters"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/edge/internal/syntax"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -30,38 +30,38 @@ const Name = "thumbor"
 
 const unsafe = "unsafe"
 
-const (
-	options = `(?:(?P<debug>debug)/)?(?:(?P<meta>meta)/)?` +
-		`(?:(?P<trim>trim(?::(?P<corner>top-left|bottom-right))?(?::(?P<tolerance>\d+))?)/)?` +
-		`(?:(?P<left>\d+)x(?P<top>\d+):(?P<right>\d+)x(?P<bottom>\d+)/)?` +
-		`(?:(?P<adaptive>adaptive-)?(?P<full>full-)?(?P<fit>fit-in)/)?` +
-		`(?:(?P<flipx>-)?(?P<width>\d+|orig)?x(?P<flipy>-)?(?P<height>\d+|orig)?/)?` +
-		`(?:(?P<halign>left|right|center)/)?(?:(?P<valign>top|bottom|middle)/)?(?:(?P<smart>smart)/)?` +
-		`(?:filters:(?P<filters>.+?\))/)?(?P<image>.+)$`
-	signed = `/?(?:(?:(?P<unsafe>unsafe)|(?P<hash>.+?))/)?`
-)
-
 // Parser turns paths into targets. It is safe for concurrent use.
 type Parser struct {
 	settings settings.Settings
 	filters  *filters.Language
-	grammar  *regexp.Regexp
-	nested   *regexp.Regexp // a whole Thumbor URL that is the image of another
+	keys     signature.Keys
+	grammar  syntax.Form
+	presets  presets
+	sizes    []size      // permitted sizes; nil permits every size
+	nested   syntax.Form // a whole Thumbor URL that is the image of another
 }
 
-// New returns a parser.
-func New(s settings.Settings) *Parser {
-	return &Parser{
-		settings: s, filters: filters.New(s.Thumbor),
-		grammar: regexp.MustCompile(`^` + options), nested: regexp.MustCompile(`^` + signed + options),
+// New returns a parser, or an error for a preset that cannot be read.
+func New(s settings.Settings) (*Parser, error) {
+	t := &Parser{
+		settings: s, filters: filters.New(s.Thumbor), keys: keys(s.Edge), grammar: syntax.Path(), nested: syntax.Whole(), sizes: sizesOf(s.Thumbor),
 	}
+	return t, t.readPresets()
+}
+
+// keys returns the keys of the settings, the newest first.
+func keys(e settings.Edge) (all signature.Keys) {
+	for _, k := range e.Keys() {
+		all = append(all, signature.Key{Name: k.Name, Secret: string(k.Key), Algorithm: k.Algorithm, Length: k.Truncate})
+	}
+	return all
 }
 
 // Mine reports whether a raw path is in this grammar: its first segment is "unsafe" or has the form
 // of a signature.
-func Mine(raw string) bool {
+func (t *Parser) Mine(raw string) bool {
 	first, _ := split(raw)
-	return first == unsafe || signature.Looks(first)
+	return first == unsafe || t.keys.Looks(first)
 }
 
 // split returns the first segment, unquoted, and the raw rest.
@@ -87,36 +87,74 @@ type Request struct {
 // Parse returns the target of a request. Errors are faults.
 func (t *Parser) Parse(r Request) (target.Target, error) {
 	first, rest := split(r.Path)
-	if err := t.authorize(first, rest, r); err != nil {
+	key, err := t.authorize(first, rest, r)
+	if err != nil {
 		return target.Target{}, err
 	}
-	p := target.Parts(t.grammar, rest)
-	if p == nil {
-		return target.Target{}, fault.New(fault.BadURL, "the URL has no image: write the image's path at the end")
+	p, redirect, err := t.parts(rest, r, key)
+	if err != nil {
+		return target.Target{}, err
 	}
+	found, err := t.target(p, r.Accept)
+	found.SignedBy, found.Redirect = key, redirect
+	return found, err
+}
+
+func errNoImage() error {
+	return fault.New(fault.BadURL, "the URL has no image: write the image's path at the end")
+}
+
+// parts returns the parts of a raw path after its first segment, unquoted, and the path to which the client is redirected.
+// Operators ask for any size.
+func (t *Parser) parts(rest string, r Request, key string) (p map[string]string, redirect string, err error) {
+	p, preset, err := t.preset(rest)
+	if !preset {
+		p = t.grammar.Parts(rest)
+	}
+	switch {
+	case err != nil:
+		return nil, "", err
+	case !preset && t.settings.Thumbor.OnlyPresets && !r.Trusted:
+		return nil, "", fault.New(fault.BadURL, "this site serves presets alone: ask for preset:NAME/IMAGE with %s", t.presets.names())
+	case p == nil:
+		return nil, "", errNoImage()
+	}
+	if err := unquote(p); err != nil {
+		return nil, "", err
+	}
+	if !preset && !r.Trusted {
+		redirect, err = t.sized(p, address{rest, t.begin(key)})
+	}
+	return p, redirect, err
+}
+
+// unquote decodes the percent-encoding of each part.
+func unquote(p map[string]string) error {
 	for name, text := range p {
 		unquoted, err := url.PathUnescape(text)
 		if err != nil || !utf8.ValidString(unquoted) {
-			return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is wrong or not UTF-8: encode the name's UTF-8, as in /K%%C3%%A4se.jpg")
+			return fault.New(fault.BadURL, "the URL's percent-encoding is wrong or not UTF-8: encode the name's UTF-8, as in /K%%C3%%A4se.jpg")
 		}
 		p[name] = unquoted
 	}
-	return t.target(p, r.Accept)
+	return nil
 }
 
-func (t *Parser) authorize(first, rest string, r Request) error {
-	e := t.settings.Edge
+// authorize returns the name of the key that signed the path, or "" for an unsigned path that the client may ask for.
+func (t *Parser) authorize(first, rest string, r Request) (key string, err error) {
 	switch {
-	case first == unsafe && (r.Trusted || e.AllowUnsafe || e.SecurityKey == "" && r.Local):
-		return nil
+	case first == unsafe && (r.Trusted || t.settings.Edge.AllowUnsafe || len(t.keys) == 0 && r.Local):
+		return "", nil
 	case first == unsafe:
-		return fault.New(fault.Forbidden, "the URL is not signed: sign it with the site's key").Remedied("sign URLs with edge.security_key, or set edge.allow_unsafe")
-	case e.SecurityKey == "":
-		return fault.New(fault.Forbidden, "cannot check the URL's signature: this site has no key").Remedied("set edge.security_key")
-	case !signature.Valid(string(e.SecurityKey), rest, first):
-		return fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with the site's key, percent-encoded as it is sent").Remedied("compare the key of the signing program with edge.security_key")
+		return "", fault.New(fault.Forbidden, "the URL is not signed: sign it with the site's key").Remedied("sign URLs with edge.security_key, or set edge.allow_unsafe")
+	case len(t.keys) == 0 && !r.Trusted:
+		return "", fault.New(fault.Forbidden, "cannot check the URL's signature: this site has no key").Remedied("set edge.security_key")
 	}
-	return nil
+	signed, ok := t.keys.Find(rest, first)
+	if ok || r.Trusted {
+		return signed.Name, nil
+	}
+	return "", fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with the site's key, percent-encoded as it is sent").Remedied("compare the key of the signing program with edge.security_key and edge.security_keys")
 }
 
 func (t *Parser) target(p map[string]string, accept string) (target.Target, error) {
@@ -128,13 +166,16 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	if t.settings.Thumbor.StrictFilters && len(asked.Skipped) > 0 {
 		return target.Target{}, fault.New(fault.BadURL, "unknown or malformed filters: %s; correct them, or leave them out", strings.Join(asked.Skipped, ", "))
 	}
+	if asked.Wrong != "" {
+		return target.Target{}, fault.New(fault.BadURL, "%s", asked.Wrong)
+	}
 	asked.Skipped = append(asked.Skipped, asked.NotOnGIFs...)
 	if asked.ExtractFocal {
 		t.extractFocal(&s, p["image"])
 	}
 	vary := t.negotiate(&s, accept)
 	found, err := t.FromSpec(s)
-	found.Skipped, found.Vary = asked.Skipped, vary
+	found.Skipped, found.Vary, found.Expires = asked.Skipped, vary, asked.Expires
 	if asked.MaxAge >= 0 {
 		found.MaxAge = asked.MaxAge
 	}
@@ -254,7 +295,7 @@ const maxNesting = 10
 func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
 	for range maxNesting {
 		image = withoutHost(image)
-		p := target.Parts(t.nested, image)
+		p := t.nested.Parts(image)
 		if p == nil || p["unsafe"] == "" && p["hash"] == "" {
 			return
 		}

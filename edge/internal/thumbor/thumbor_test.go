@@ -15,7 +15,16 @@ import (
 func parser(key string) *Parser {
 	s := settings.Default()
 	s.Edge.SecurityKey = settings.Secret(key)
-	return New(s)
+	return must(s)
+}
+
+// must returns a parser of valid settings.
+func must(s settings.Settings) *Parser {
+	p, err := New(s)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 func TestGrammar(t *testing.T) {
@@ -138,7 +147,7 @@ func TestSignatures(t *testing.T) {
 		"signed in the path": {valid + "/300x200/" + valid + "/my.server.com/some/path/to/image.jpg", fault.Forbidden},
 		"wrong":              {strings.Repeat("A", 27) + "=/" + path, fault.Forbidden},
 	} {
-		if !Mine("/" + c.path) {
+		if !p.Mine("/" + c.path) {
 			t.Errorf("%s: taken for another grammar", name)
 		}
 		_, err := p.Parse(Request{Path: "/" + c.path, Local: true})
@@ -146,8 +155,44 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, err := parser("").Parse(Request{Path: "/" + signature.Sign("", path) + "/" + path, Local: true}); !fault.Is(err, fault.Forbidden) {
+	if _, err := parser("").Parse(Request{Path: "/" + signature.Key{}.Sign(path) + "/" + path, Local: true}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("a signature with an empty key: %v", err)
+	}
+}
+
+// Each of the site's keys signs, in its own way. Paths of other keys are refused.
+func TestSeveralKeys(t *testing.T) {
+	s := settings.Default()
+	s.Edge.SecurityKey = "old"
+	s.Edge.SecurityKeys = []settings.SecurityKey{{Name: "new", Key: "n", Algorithm: "sha256", Truncate: 40}, {Name: "whole", Key: "w", Algorithm: "sha512"}}
+	p := must(s)
+	const path = "330x/a.jpg"
+	for name, key := range map[string]signature.Key{
+		"new": {Secret: "n", Algorithm: signature.SHA256, Length: 40}, "whole": {Secret: "w", Algorithm: signature.SHA512}, "security_key": {Secret: "old"},
+		"": {Secret: "n"},
+	} {
+		signed := "/" + key.Sign(path) + "/" + path
+		got, err := p.Parse(Request{Path: signed})
+		if !p.Mine(signed) || got.SignedBy != name || (err == nil) != (name != "") {
+			t.Errorf("%s: signed by %q, %v", signed, got.SignedBy, err)
+		}
+	}
+	if p.Mine("/" + strings.Repeat("a", 39) + "/a.jpg") {
+		t.Error("any text is taken for a signature")
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	plain, err := parser("").Parse(Request{Path: "/unsafe/330x/a.gif", Local: true})
+	if err != nil || !plain.Expires.IsZero() {
+		t.Fatal(plain.Expires, err)
+	}
+	got, err := parser("").Parse(Request{Path: "/unsafe/330x/filters:expire(1796000000123)/a.gif", Local: true})
+	if err != nil || got.Expires.UnixMilli() != 1796000000123 || got.Key != plain.Key {
+		t.Errorf("%v %v %v", got.Expires, got.Key, err)
+	}
+	if _, err := parser("").Parse(Request{Path: "/unsafe/330x/filters:expire(soon)/a.gif", Local: true}); !fault.Is(err, fault.BadURL) {
+		t.Errorf("an end that nobody can read: %v", err)
 	}
 }
 

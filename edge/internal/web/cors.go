@@ -9,7 +9,7 @@ import (
 // thumbnail, keepPrivate removes the headers again.
 func (x *exchange) shareWith(origin string) {
 	allowed := x.handler.settings.Edge.CORS
-	onlyHere := x.client.Local && x.handler.settings.Edge.SecurityKey == "" && !x.handler.settings.Edge.AllowUnsafe
+	onlyHere := x.client.Local && len(x.handler.settings.Edge.Keys()) == 0 && !x.handler.settings.Edge.AllowUnsafe
 	if len(allowed) == 0 || onlyHere { // pages of other sites must not read answers that only this machine gets
 		return
 	}

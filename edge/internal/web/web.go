@@ -80,7 +80,7 @@ type Config struct {
 func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
-		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics),
+		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, s.Edge.Keys()),
 		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
 	}
 }
@@ -279,6 +279,10 @@ func (x *exchange) parse() (t target.Target, err error) {
 		x.keepPrivate()
 	}
 	x.setHeader("Xkey", target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
+	x.handler.metrics.signed(t.SignedBy)
+	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
+		return t, fault.New(fault.Expired, "the URL was valid until %s: ask the site for a new one", t.Expires.UTC().Format(time.RFC1123))
+	}
 	return t, x.checkSecret(t)
 }
 

@@ -16,8 +16,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
@@ -161,7 +163,7 @@ func TestSignaturesAreOverTheRawPath(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, form := range []string{"", "http://thumbs.example"} {
-			fmt.Fprintf(conn, "GET %s/%s/%s?query=1 HTTP/1.1\r\nHost: x\r\n\r\n", form, signature.Sign("key", path), path)
+			fmt.Fprintf(conn, "GET %s/%s/%s?query=1 HTTP/1.1\r\nHost: x\r\n\r\n", form, signature.Key{Secret: "key"}.Sign(path), path)
 			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -402,6 +404,32 @@ func TestConditionsAndRanges(t *testing.T) {
 		w := get(t, &obtainer{}, "/unsafe/100x/a.png", c.header...)
 		if w.Code != c.status || w.Body.String() != c.body || (w.Header().Get("Etag") != `"e"`) != (c.status == 416) {
 			t.Errorf("%s: %d %q %v", name, w.Code, w.Body, w.Header())
+		}
+	}
+}
+
+// The edge refuses a URL from its end on, and no cache keeps the answer beyond the end.
+func TestURLsThatExpire(t *testing.T) {
+	s := settings.Default()
+	s.Edge.SecurityKeys = []settings.SecurityKey{{Name: "2026-11", Key: "new", Algorithm: "sha256"}, {Name: "2025-11", Key: "old"}}
+	h := handler(t, s, &obtainer{})
+	for after, want := range map[time.Duration]string{
+		-time.Second: "", 0: "", 90 * time.Second: "public, max-age=89", 1000 * time.Hour: "public, max-age=86400, stale-while-revalidate=60, stale-if-error=86400",
+	} {
+		path := fmt.Sprintf("330x/filters:expire(%d)/a.jpg", time.Now().Add(after).UnixMilli())
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/"+signature.Key{Secret: "new", Algorithm: "sha256"}.Sign(path)+"/"+path, nil))
+		status := 200
+		if want == "" {
+			status, want = 410, "public, max-age=600"
+		}
+		if got := w.Header().Get("Cache-Control"); w.Code != status || got != want && got != strings.ReplaceAll(want, "89", "88") {
+			t.Errorf("%v: %d, %q: %s", after, w.Code, got, w.Body)
+		}
+	}
+	for key, want := range map[string]float64{"2026-11": 4, "2025-11": 0} {
+		if got := testutil.ToFloat64(h.metrics.keys.WithLabelValues(key)); got != want {
+			t.Errorf("%s: %v requests, want %v", key, got, want)
 		}
 	}
 }

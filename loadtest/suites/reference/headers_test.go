@@ -54,7 +54,7 @@ var sent = []header{
 	{"Etag", "with a thumbnail, and an original whose store has one", "changes with the picture"},
 	{"Last-Modified", "with a thumbnail or an original", "when the thumbnail was rendered, or the original stored"},
 	{"Link", "with a refusal that another URL would not get", "that URL, as `rel=\"alternate\"`"},
-	{"Location", "with 302, where `mediawiki.size_policy` is `redirect`", "the URL of the nearest standard size"},
+	{"Location", "with 302, where `mediawiki.size_policy` or `thumbor.size_policy` is `redirect`", "the URL of the nearest standard size"},
 	{"Retry-After", "with a refusal that passes", "seconds, with up to half as much again at random"},
 	{"Server-Timing", "always, but with thumbnails from the edge's own disk or memory", "milliseconds of each step, and `total`"},
 	{"Thumbmill-Ignored-Parameters", "a URL of `thumb.php` has parameters that change nothing", "their names, at most ten"},
