@@ -200,7 +200,7 @@ func shown(field reflect.Value, value any, err error) any {
 	switch field.Type() {
 	case reflect.TypeFor[Secret]():
 		return mask
-	case reflect.TypeFor[[]Loader](), reflect.TypeFor[[]SecurityKey]():
+	case reflect.TypeFor[[]Loader](), reflect.TypeFor[[]SecurityKey](), reflect.TypeFor[[]ImgproxyKey]():
 		return fmt.Sprintf("this list (%v)", err)
 	}
 	return value
@@ -286,6 +286,8 @@ func allowed(t reflect.Type) string {
 		return "a list of loaders, each with for, kind and the other keys of store.originals"
 	case reflect.TypeFor[[]SecurityKey]():
 		return "a list of keys, each with name, key, and perhaps algorithm and truncate"
+	case reflect.TypeFor[[]ImgproxyKey]():
+		return "a list of keys, each with name, key and salt"
 	case reflect.TypeFor[[]Wiki]():
 		return "a list of wikis, each with wiki, prefix, and perhaps host, script and hash_levels"
 	}
@@ -352,10 +354,10 @@ func printed(field reflect.Value) any {
 			all = append(all, loader.values())
 		}
 		return all
-	case []SecurityKey:
+	case []SecurityKey, []ImgproxyKey:
 		all := []any{}
-		for _, key := range v {
-			all = append(all, filled(reflect.ValueOf(key)))
+		for i := range field.Len() {
+			all = append(all, filled(field.Index(i)))
 		}
 		return all
 	case []Wiki:

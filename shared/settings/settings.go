@@ -27,7 +27,9 @@ type Settings struct {
 	Renderer    Renderer    `koanf:"renderer"`
 	Render      Render      `koanf:"render"`
 	Thumbor     Thumbor     `koanf:"thumbor"`
+	Imgproxy    Imgproxy    `koanf:"imgproxy"`
 	MediaWiki   MediaWiki   `koanf:"mediawiki"`
+	Fallback    Fallback    `koanf:"fallback"`
 	Purge       Purge       `koanf:"purge"`
 	Upload      Upload      `koanf:"upload"`
 	Admin       Admin       `koanf:"admin"`
@@ -65,6 +67,11 @@ type Edge struct {
 	StaleIfError         time.Duration `koanf:"stale_if_error"`         // time after max_age in which a cache serves a thumbnail while the edge answers with errors; 0 = the header is not sent
 	CORS                 []string      `koanf:"cors"`                   // origins whose scripts may read answers: https://site.example, or * for every origin
 	Blacklist            []string      `koanf:"blacklist"`              // originals that the edge refuses: a/b.jpg, container/a/ab/B.jpg
+
+	// read the hint Sec-CH-DPR (and DPR) for URLs with dpr(auto) and for imgproxy's URLs
+	// without dpr, and ask browsers for it (Accept-CH)
+	ClientHints     bool `koanf:"client_hints"`
+	SaveDataQuality int  `koanf:"save_data_quality"` // quality for clients that send Save-Data: on, where the URL names no quality, 1…100; 0 = as for all
 
 	TLS            ServerTLS `koanf:"tls"`
 	MaxConnections int       `koanf:"max_connections"` // connections of clients; above this number the connection that is idle longest is closed
@@ -332,6 +339,27 @@ type Thumbor struct {
 	SizePolicy  string            `koanf:"size_policy"`  // answer to other sizes: free (render), round_up, redirect or refuse; presets have any size
 }
 
+// Imgproxy is the rules for imgproxy's URLs.
+type Imgproxy struct {
+	Enabled       bool              `koanf:"enabled"`        // read imgproxy's URLs
+	Prefix        string            `koanf:"prefix"`         // start of their paths, such as /img; "" = URLs that begin with insecure, _, a signature, or unsafe before an option
+	Keys          []ImgproxyKey     `koanf:"keys"`           // keys of signed URLs, the newest first: edges accept each of them
+	SignatureSize int               `koanf:"signature_size"` // bytes of a signature, 1…32
+	EncryptionKey Secret            `koanf:"encryption_key"` // key of encrypted sources in hexadecimal, 16, 24 or 32 bytes
+	BaseURL       string            `koanf:"base_url"`       // text before each source that does not begin with it
+	Separator     string            `koanf:"separator"`      // text between the arguments of an option
+	Presets       map[string]string `koanf:"presets"`        // options by name: {card: rs:fill:300:200/q:80}; default applies to every URL
+	OnlyPresets   bool              `koanf:"only_presets"`   // URLs have names of presets in place of options
+	Watermark     string            `koanf:"watermark"`      // original that wm draws
+}
+
+// ImgproxyKey is a key of imgproxy's URLs with its salt.
+type ImgproxyKey struct {
+	Name string `koanf:"name"` // name of the key in metrics: 2026-11
+	Key  Secret `koanf:"key"`  // key in hexadecimal
+	Salt Secret `koanf:"salt"` // salt in hexadecimal
+}
+
 // The values of thumbor.size_policy and mediawiki.size_policy. The fourth one is refuse.
 const (
 	FreeSizes = "free"
@@ -379,6 +407,20 @@ func (w Wiki) ThumbScript() string {
 	}
 	folder, _ := path.Split(w.Prefix)
 	return folder + "thumb.php"
+}
+
+// Fallback is the pictures in place of answers without a picture. Clients that ask for JSON get the answer itself.
+type Fallback struct {
+	Absent  FallbackPicture `koanf:"absent"`  // in place of an original that does not exist
+	Failing FallbackPicture `koanf:"failing"` // in place of an original that cannot be decoded or read
+	Refused FallbackPicture `koanf:"refused"` // in place of a thumbnail that a throttle refuses, or that is not ready in time; in its own size unless the size is stored
+}
+
+// FallbackPicture is one picture and its answer.
+type FallbackPicture struct {
+	Image  string        `koanf:"image"`   // its name among the originals, as in URLs; "" = no picture
+	Status int           `koanf:"status"`  // HTTP status, such as 200; 0 = the status without a picture
+	MaxAge time.Duration `koanf:"max_age"` // time for which caches keep the answer; 0 = as long as without a picture
 }
 
 // Purge is the caches in front of the edges that must forget purged thumbnails.
@@ -461,6 +503,7 @@ func Default() Settings {
 			DefaultFiltersJPEG: "conditional_sharpen(0.0,0.8,1.0,0.0,0.85)", RespectOrientation: true,
 		},
 		Thumbor:   Thumbor{Rotate: "clockwise", SizePolicy: FreeSizes},
+		Imgproxy:  Imgproxy{SignatureSize: 32, Separator: ":"},
 		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: FreeSizes},
 		Admin:     Admin{Listen: "127.0.0.1:8889"},
 		Trace:     Trace{Ratio: 0.01},

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net"
@@ -80,7 +81,11 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Renderer.check(c)
 	s.Render.check(c)
 	s.Thumbor.check(c)
+	s.Imgproxy.check(c)
 	s.MediaWiki.check(c)
+	for name, f := range map[string]FallbackPicture{"absent": s.Fallback.Absent, "failing": s.Fallback.Failing, "refused": s.Fallback.Refused} {
+		f.check(c, "fallback."+name)
+	}
 	s.Coordinator.check(c)
 	for key, urls := range map[string][]string{"purge.urls": s.Purge.URLs, "purge.xkey": s.Purge.XKey} {
 		for _, u := range urls {
@@ -170,6 +175,7 @@ func (e Edge) check(c *checker) {
 		c.require(origin == "*" || web(origin) && !strings.HasSuffix(origin, "/"), "edge.cors", "%q is not an origin: write one such as https://site.example, or *", origin)
 	}
 	e.checkKeys(c)
+	within(c, "edge.save_data_quality", e.SaveDataQuality, 0, 100)
 	e.TLS.check(c, "edge.tls")
 	within(c, "edge.max_connections", e.MaxConnections, 10, 1_000_000)
 }
@@ -329,6 +335,32 @@ func (t Thumbor) check(c *checker) {
 		_, _, ok := ParseSize(text)
 		c.require(ok, "thumbor.sizes", "%q is not a size: write one such as 330x, x200 or 330x200", text)
 	}
+}
+
+func (f FallbackPicture) check(c *checker, name string) {
+	c.require(f.Status == 0 || f.Status == 200 || f.Status >= 400 && f.Status <= 599, name+".status", "%d is not 0, 200 or within 400…599", f.Status)
+	c.duration(name+".max_age", f.MaxAge, 0, 10*365*24*time.Hour)
+}
+
+func (i Imgproxy) check(c *checker) {
+	c.require(i.Prefix == "" || wikiPath.MatchString(i.Prefix), "imgproxy.prefix", "%q is not the start of a path: write one such as /img", i.Prefix)
+	within(c, "imgproxy.signature_size", i.SignatureSize, 1, 32)
+	c.require(i.Separator != "" && !strings.Contains(i.Separator, "/"), "imgproxy.separator", "%q is not a separator: write one such as :", i.Separator)
+	c.require(len(i.Presets) > 0 || !i.OnlyPresets, "imgproxy.only_presets", "true refuses every URL: write imgproxy.presets")
+	for n, k := range i.Keys {
+		name := fmt.Sprintf("imgproxy.keys[%d]", n)
+		same := func(other ImgproxyKey) bool { return other.Name == k.Name }
+		c.require(keyName.MatchString(k.Name), name+".name", "%q is not a name for metrics: write up to 40 letters, digits, dots, hyphens and underscores", k.Name)
+		c.require(slices.IndexFunc(i.Keys, same) == n, name+".name", "%q is the name of another key: give each key its own", k.Name)
+		c.require(hexadecimal(k.Key) && hexadecimal(k.Salt), name+".key", "the key or the salt is empty or not hexadecimal: write them as in IMGPROXY_KEY and IMGPROXY_SALT")
+	}
+	c.require(i.EncryptionKey == "" || hexadecimal(i.EncryptionKey), "imgproxy.encryption_key", "the key is not hexadecimal: write it as in IMGPROXY_SOURCE_URL_ENCRYPTION_KEY")
+}
+
+// hexadecimal reports whether a secret has bytes in hexadecimal.
+func hexadecimal(s Secret) bool {
+	decoded, err := hex.DecodeString(string(s))
+	return err == nil && len(decoded) > 0
 }
 
 func (m MediaWiki) check(c *checker) {

@@ -35,6 +35,7 @@ const (
 	ratio       = `(?:-?\d+)|none`
 	matrix      = `(?:-?\d+\.?\d*;)*(?:-?\d+\.?\d*)`
 	curvePoints = `\[(?:\(\d+,\d+\),?)*\]`
+	density     = `(?:\d+\.?\d*|\d*\.\d+)|auto`
 	language    = `[0-9a-zA-Z-]{1,35}`
 	axis        = `[xy]`
 )
@@ -107,6 +108,9 @@ type Notes struct {
 	NotOnGIFs    []string      // names of filters that Thumbor does not apply to a GIF, printable in a header
 	MaxAge       time.Duration // for which caches may keep the answer; negative = the usual time
 	Expires      time.Time     // from which the URL is no longer valid; zero for a URL without an end
+	DPR          float64       // by which the size is multiplied; 0 = 1
+	DPRAuto      bool          // the client's density multiplies the size
+	FormatAuto   bool          // the client chooses the format
 	Wrong        string        // why the URL must be refused: an end that cannot be read; "" for other URLs
 	ExtractFocal bool          // the image is itself a Thumbor URL, and the crop in it is a focal point
 }

@@ -17,6 +17,8 @@ func (l *Language) addMeaning() {
 	l.add("exact", func(c *compiler, _ []string) bool { c.spec.Exact = true; return true })
 	l.add("strip_exif", func(c *compiler, _ []string) bool { c.spec.StripEXIF = true; return true })
 	l.add("strip_icc", func(c *compiler, _ []string) bool { c.spec.StripICC = true; return true })
+	l.add("dpr", dpr, density)
+	l.early("dpr")
 	l.addOptional("autojpg", 0, autoJPEG, boolean)
 	l.filters["expire"] = filter{
 		pattern: pattern("expire", []string{positive}, 1), apply: expire,
@@ -33,8 +35,33 @@ func quality(c *compiler, args []string) bool {
 	return true
 }
 
-// format sets the format. An unknown format removes the format of an earlier filter, as in Thumbor.
+// maxDPR bounds dpr.
+const maxDPR = 8
+
+// dpr multiplies the size of the URL: by a number, or by the client's density.
+func dpr(c *compiler, args []string) bool {
+	if args[0] == auto {
+		c.notes.DPR, c.notes.DPRAuto = 0, true
+		return true
+	}
+	v, ok := fraction(args[0])
+	if !ok || v <= 0 || v > maxDPR {
+		return false
+	}
+	c.notes.DPR, c.notes.DPRAuto = v, false
+	return true
+}
+
+// auto lets the client choose a format or a density.
+const auto = "auto"
+
+// format sets the format. An unknown format removes the format of an earlier filter, as in Thumbor. auto lets the client
+// choose, also where thumbor.auto_formats lists no formats.
 func format(c *compiler, args []string) bool {
+	if c.notes.FormatAuto = unquoted(args[0]) == auto; c.notes.FormatAuto {
+		c.spec.Format = thumbnail.FormatAuto
+		return true
+	}
 	f, ok := thumbnail.ParseFormat(unquoted(args[0]))
 	c.spec.Format = f
 	return ok

@@ -35,7 +35,7 @@ type Target struct {
 	MaxAge  time.Duration // the time for which caches may keep the answer
 	// AsOf is the time of the upload that a URL of MediaWiki's names; zero for other URLs.
 	AsOf time.Time
-	Vary bool // the answer depends on the request's Accept
+	Vary []string // the request's headers that the answer depends on
 	// SignedBy is the name of the key that signed the URL; "" for an unsigned URL.
 	SignedBy string
 	// Expires is the time from which the edge refuses the URL; zero for a URL without an end.

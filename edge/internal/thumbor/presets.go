@@ -47,7 +47,7 @@ func (t *Parser) sample(p map[string]string) (target.Target, error) {
 	if err := unquote(p); err != nil {
 		return target.Target{}, err
 	}
-	return t.target(p, "")
+	return t.target(p, target.Hints{})
 }
 
 // preset returns the parts of a raw path that names a preset; named is false for any other path.

@@ -9,6 +9,7 @@
 package thumbor
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -64,6 +65,12 @@ func (t *Parser) Mine(raw string) bool {
 	return first == unsafe || t.keys.Looks(first)
 }
 
+// Begins reports whether a raw path without its first segment begins with an option.
+func (t *Parser) Begins(rest string) bool {
+	p := t.grammar.Parts(rest)
+	return strings.HasPrefix(rest, presetMark) || p != nil && p["image"] != rest
+}
+
 // split returns the first segment, unquoted, and the raw rest.
 func split(raw string) (first, rest string) {
 	first, rest, _ = strings.Cut(strings.TrimPrefix(raw, "/"), "/")
@@ -75,8 +82,8 @@ func split(raw string) (first, rest string) {
 
 // Request has the parts of an HTTP request that a parser reads.
 type Request struct {
-	Path   string // percent-encoded as the client sent it, without a query
-	Accept string // the header
+	Path  string // percent-encoded as the client sent it, without a query
+	Hints target.Hints
 	// Local says that the client is on this machine. Without edge.security_key, such a client
 	// needs no signature.
 	Local bool
@@ -95,7 +102,7 @@ func (t *Parser) Parse(r Request) (target.Target, error) {
 	if err != nil {
 		return target.Target{}, err
 	}
-	found, err := t.target(p, r.Accept)
+	found, err := t.target(p, r.Hints)
 	found.SignedBy, found.Redirect = key, redirect
 	return found, err
 }
@@ -157,7 +164,7 @@ func (t *Parser) authorize(first, rest string, r Request) (key string, err error
 	return "", fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with the site's key, percent-encoded as it is sent").Remedied("compare the key of the signing program with edge.security_key and edge.security_keys")
 }
 
-func (t *Parser) target(p map[string]string, accept string) (target.Target, error) {
+func (t *Parser) target(p map[string]string, hints target.Hints) (target.Target, error) {
 	s, err := t.spec(p)
 	if err != nil {
 		return target.Target{}, err
@@ -173,7 +180,8 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	if asked.ExtractFocal {
 		t.extractFocal(&s, p["image"])
 	}
-	vary := t.negotiate(&s, accept)
+	vary := t.Choose(&s, hints, asked.FormatAuto, asked.DPRAuto)
+	s.Width, s.Height = target.Times(s.Width, asked.DPR), target.Times(s.Height, asked.DPR)
 	found, err := t.FromSpec(s)
 	found.Skipped, found.Vary, found.Expires = asked.Skipped, vary, asked.Expires
 	if asked.MaxAge >= 0 {
@@ -324,13 +332,45 @@ func withoutHost(image string) string {
 	return image
 }
 
+// Choose lets a client's hints choose the format, the density and the quality of a spec, where the URL leaves them open. It
+// returns the headers that the answer depends on. With formats, the URL asks for the client's format, and with density for
+// the client's density.
+func (t *Parser) Choose(s *thumbnail.Spec, hints target.Hints, formats, density bool) (vary []string) {
+	if t.negotiate(s, hints.Accept, formats) {
+		vary = append(vary, "Accept")
+	}
+	if density && t.settings.Edge.ClientHints {
+		vary = append(vary, "Sec-CH-DPR", "DPR")
+		s.Width, s.Height = target.Times(s.Width, hints.DPR), target.Times(s.Height, hints.DPR)
+	}
+	if quality := t.settings.Edge.SaveDataQuality; quality > 0 && t.asUsual(*s) {
+		vary = append(vary, "Save-Data")
+		if hints.SaveData {
+			s.Quality, s.Qualities = min(quality, s.Quality), nil
+		}
+	}
+	return vary
+}
+
+// asUsual reports whether a spec has the qualities of the settings.
+func (t *Parser) asUsual(s thumbnail.Spec) bool {
+	return s.Quality == t.settings.Render.Quality && maps.Equal(s.Qualities, t.settings.Render.Qualities)
+}
+
+// usualFormats are the formats of format(auto) without thumbor.auto_formats, the best first.
+var usualFormats = []string{string(thumbnail.FormatAVIF), string(thumbnail.FormatWebP)}
+
 // negotiate lets the client's Accept choose the formats when the URL names none. vary is true when
 // the answer depends on Accept.
-func (t *Parser) negotiate(s *thumbnail.Spec, accept string) (vary bool) {
-	if len(t.settings.Thumbor.AutoFormats) == 0 || s.Format != thumbnail.FormatAuto || s.Meta {
+func (t *Parser) negotiate(s *thumbnail.Spec, accept string, asked bool) (vary bool) {
+	formats := t.settings.Thumbor.AutoFormats
+	if asked && len(formats) == 0 {
+		formats = usualFormats
+	}
+	if len(formats) == 0 || s.Format != thumbnail.FormatAuto || s.Meta {
 		return false
 	}
-	for _, name := range t.settings.Thumbor.AutoFormats {
+	for _, name := range formats {
 		f, ok := thumbnail.ParseFormat(name)
 		if !ok || !accepts(accept, f) {
 			continue

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -250,4 +251,38 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q: %v", path, err)
 		}
 	})
+}
+
+func TestHintsChooseWhatTheURLLeavesOpen(t *testing.T) {
+	s := settings.Default()
+	s.Edge.ClientHints, s.Edge.SaveDataQuality, s.Edge.AllowUnsafe = true, 40, true
+	hints := target.Hints{Accept: "image/webp,*/*", DPR: 2, SaveData: true}
+	for path, want := range map[string]struct {
+		width, quality int
+		prefers, vary  string
+	}{
+		"100x/a.jpg":                                             {100, 40, "", "Save-Data"},
+		"100x/filters:dpr(auto)/a.jpg":                           {200, 40, "", "Sec-CH-DPR,DPR,Save-Data"},
+		"100x/filters:dpr(1.5)/a.jpg":                            {150, 40, "", "Save-Data"},
+		"100x/filters:dpr(2):dpr(1)/a":                           {100, 40, "", "Save-Data"},
+		"100x/filters:quality(90)/a.jpg":                         {100, 90, "", ""},
+		"100x/filters:format(auto)/a.jpg":                        {100, 40, "webp", "Accept,Save-Data"},
+		"100x/filters:format(auto):format(png):quality(9)/a.jpg": {100, 9, "", ""},
+		"100x/filters:dpr(0):quality(9)/a.gif":                   {100, 9, "", ""},
+	} {
+		got, err := must(s).Parse(Request{Path: "/unsafe/" + path, Hints: hints})
+		prefers := ""
+		if len(got.Spec.Prefer) > 0 {
+			prefers = string(got.Spec.Prefer[0])
+		}
+		if err != nil || got.Spec.Width != want.width || got.Spec.Quality != want.quality || prefers != want.prefers || strings.Join(got.Vary, ",") != want.vary {
+			t.Errorf("%s: %d %d %q %v, %v", path, got.Spec.Width, got.Spec.Quality, prefers, got.Vary, err)
+		}
+		if plain, err := parser("").Parse(Request{Path: "/unsafe/" + path, Local: true}); err != nil || plain.Spec.Quality == 40 {
+			t.Errorf("%s without hints: %v", path, err)
+		}
+	}
+	if _, err := must(s).Parse(Request{Path: "/unsafe/5000x/filters:dpr(2)/a.jpg"}); !fault.Is(err, fault.BadURL) {
+		t.Errorf("a density passes the largest size: %v", err)
+	}
 }

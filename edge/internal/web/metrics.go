@@ -11,7 +11,6 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lease"
-	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 type metrics struct {
@@ -86,7 +85,7 @@ func (h *Handler) Times() map[string][]int64 {
 }
 
 // newMetrics makes the metrics, with a 0 for each of the keys.
-func newMetrics(r prometheus.Registerer, keys []settings.SecurityKey) metrics {
+func newMetrics(r prometheus.Registerer, keys []string) metrics {
 	m := metrics{
 		known: &sync.Map{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -105,7 +104,7 @@ func newMetrics(r prometheus.Registerer, keys []settings.SecurityKey) metrics {
 	}
 	r.MustRegister(m.requests, m.seconds, m.failures, m.keys)
 	for _, k := range keys {
-		m.keys.WithLabelValues(k.Name)
+		m.keys.WithLabelValues(k)
 	}
 	m.requests.WithLabelValues(grammar.None, string(fault.Internal)) // exports 0 before the first error, so that queries can compute a share
 	return m

@@ -222,7 +222,7 @@ func TestCommands(t *testing.T) {
 		"sign by none":    {key, []string{"sign", "--key", "2026", "300x200/a.jpg"}, false, `--key "2026" is not the name of a key: write one of security_key`},
 		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "edge.security_key is not set"},
 		"unknown command": {nil, []string{"sevre"}, false, `has no command "sevre"; it has completion, config,`},
-		"unknown below":   {nil, []string{"config", "list"}, false, "it has check, from-thumbor, show"},
+		"unknown below":   {nil, []string{"config", "list"}, false, "it has check, from-imagor, from-imgproxy, from-thumbor, show"},
 		"unknown flag":    {nil, []string{"status", "--xml"}, false, "flags of thumbmill status: --admin, --admin-ca,"},
 		"unknown lane":    {nil, []string{"throttle", "pause", "slow", "--why", "a test"}, false, "a lane is one of standard, expensive, bulk"},
 		"bad address":     {nil, []string{"serve", "--listen", "nonsense"}, false, "edge.listen"},
