@@ -33,7 +33,7 @@ RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docs loadtes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
-SEQUENTIAL := deploy/fromthumbor edge/internal/cost edge/internal/filters edge/internal/mediawiki edge/internal/signature edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg shared/bucket shared/commandline shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
+SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/cost edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg shared/bucket shared/commandline shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
 # Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
@@ -85,8 +85,10 @@ lint-prose: build-deps ## run vale with the rules in .vale/thumbmill over FOLDER
 fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/mediawiki
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/imgproxy
 	go test -run '^$$' -fuzz FuzzApply -fuzztime 30s ./edge/internal/filters
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromthumbor
+	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromenv
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter
 	go test -run '^$$' -fuzz FuzzConversation -fuzztime 30s ./coordinator/internal/classic
 	go test -run '^$$' -fuzz FuzzFrames -fuzztime 30s ./shared/lease

@@ -110,7 +110,7 @@ func (e *Edge) Ready() error {
 // Start starts the parts; the listener is the last of them.
 func (e *Edge) Start(ctx context.Context) error {
 	s := e.config.Settings.Edge
-	if s.SecurityKey == "" && !s.AllowUnsafe {
+	if len(s.Keys()) == 0 && !s.AllowUnsafe {
 		e.config.Log.Warn("edge.security_key is not set: the edge serves unsigned Thumbor URLs only to this machine, and refuses signed ones")
 	}
 	return e.parts.Start(ctx)

@@ -14,9 +14,9 @@ import (
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "config", Short: "Show, check or convert a configuration",
-		Long: "Show or check the configuration, or convert a configuration of Thumbor. docs/configuration.md\nlists all settings.",
+		Long: "Show or check the configuration, or convert a configuration of Thumbor,\nimgproxy or imagor. docs/configuration.md lists all settings.",
 	}
-	cmd.AddCommand(configShowCommand(), configCheckCommand(), fromThumborCommand())
+	cmd.AddCommand(configShowCommand(), configCheckCommand(), fromThumborCommand(), fromImgproxyCommand(), fromImagorCommand())
 	return cmd
 }
 

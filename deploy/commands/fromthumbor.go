@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/thumbmill/thumbmill/deploy/conversion"
 	"github.com/thumbmill/thumbmill/deploy/fromthumbor"
 )
 
@@ -41,24 +42,29 @@ func convert(cmd *cobra.Command, path, blacklist string, secrets bool) error {
 	if err := addBlacklist(c.Values, blacklist); err != nil {
 		return err
 	}
-	settings, err := c.YAML()
+	return printSettings(cmd, c, "Thumbor", "line")
+}
+
+// printSettings prints the settings of a conversion, and on standard error how many parts were not carried over.
+func printSettings(cmd *cobra.Command, c conversion.Conversion, from, part string) error {
+	settings, err := c.YAML(from)
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(cmd.ErrOrStderr(), counted(len(c.Left)))
+	_, _ = fmt.Fprintln(cmd.ErrOrStderr(), counted(len(c.Left), part))
 	_, err = fmt.Fprint(cmd.OutOrStdout(), settings)
 	return err
 }
 
-// counted says how many lines were not carried over.
-func counted(left int) string {
+// counted says how many parts were not carried over.
+func counted(left int, part string) string {
 	switch left {
 	case 0:
-		return "All lines were carried over."
+		return "All " + part + "s were carried over."
 	case 1:
-		return "1 line was not carried over; the comment above the settings says why."
+		return "1 " + part + " was not carried over; the comment above the settings says why."
 	}
-	return fmt.Sprintf("%d lines were not carried over; the comments above the settings say why.", left)
+	return fmt.Sprintf("%d %ss were not carried over; the comments above the settings say why.", left, part)
 }
 
 func addBlacklist(values map[string]any, path string) error {

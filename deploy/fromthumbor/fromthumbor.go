@@ -14,27 +14,19 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
-	"github.com/knadh/koanf/parsers/yaml"
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/v2"
+	"github.com/thumbmill/thumbmill/deploy/conversion"
 )
 
 // maxBytes bounds the size of a configuration, and with it the depth of its brackets.
 const maxBytes = 256 << 10
 
 // Left is a line that was not carried over.
-type Left struct{ Name, Reason string }
+type Left = conversion.Left
 
 // Conversion is the result of converting a configuration.
-type Conversion struct {
-	// Values has the settings by full key, in the form that settings.Load takes.
-	Values map[string]any
-	// Left has the lines that were not carried over, in the order of their names.
-	Left []Left
-}
+type Conversion = conversion.Conversion
 
 // Convert converts the text of a thumbor.conf. secrets says whether the settings include keys and
 // passwords. Convert returns an error for a text longer than 256 KiB, or one that is not UTF-8 or not
@@ -72,32 +64,6 @@ func defaults() map[string]any {
 	}
 }
 
-// YAML returns the settings as YAML, below comments with the lines that were not carried over.
-func (c Conversion) YAML() (string, error) {
-	var out strings.Builder
-	out.WriteString("# Settings of thumbmill, made from a configuration of Thumbor.\n")
-	for _, l := range c.Left {
-		fmt.Fprintf(&out, "# not carried over: %s: %s\n", printable(l.Name), printable(l.Reason))
-	}
-	k := koanf.New(".")
-	if err := k.Load(confmap.Provider(c.Values, "."), nil); err != nil {
-		return "", err
-	}
-	text, err := k.Marshal(yaml.Parser())
-	out.Write(text)
-	return out.String(), err
-}
-
-// printable keeps text of a file within one comment line.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-}
-
 type converter struct {
 	converted Conversion
 	assigned  map[string]any
@@ -105,7 +71,7 @@ type converter struct {
 }
 
 func (c *converter) leave(name, format string, args ...any) {
-	c.converted.Left = append(c.converted.Left, Left{name, fmt.Sprintf(format, args...)})
+	c.converted.Left = append(c.converted.Left, Left{Name: name, Reason: fmt.Sprintf(format, args...)})
 }
 
 // carry carries one assignment over, or notes the reason against it.

@@ -79,7 +79,7 @@ EXIF_FIELDS_TO_KEEP = ['Artist', 'Copyright', 'Image Description']
 // load checks the settings as `config check` checks a user's file, and returns them.
 func load(t *testing.T, c Conversion) settings.Settings {
 	t.Helper()
-	text, err := c.YAML()
+	text, err := c.YAML("Thumbor")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestThumbors(t *testing.T) {
 	if s.Renderer.MaxPixels != 75_000_000 || !reflect.DeepEqual(s.Renderer.Optimizers, []string{"jpg"}) {
 		t.Errorf("renderer: %+v", s.Renderer)
 	}
-	want := settings.Thumbor{Rotate: "counterclockwise", AutoFormats: []string{"jpg", "webp"}, MaxWidth: 1200}
+	want := settings.Thumbor{Rotate: "counterclockwise", AutoFormats: []string{"jpg", "webp"}, MaxWidth: 1200, SizePolicy: settings.FreeSizes}
 	if !reflect.DeepEqual(s.Thumbor, want) {
 		t.Errorf("thumbor: %+v", s.Thumbor)
 	}
@@ -209,22 +209,22 @@ func TestFilesThatAreNotPython(t *testing.T) {
 func TestReasons(t *testing.T) {
 	for text, want := range map[string]Left{
 		"QUALITY = 82\nif os.environ.get('DEBUG'):\n    QUALITY = 50\nelse:\n    QUALITY = 60\n": {
-			"QUALITY", "it depends on a condition: 50 if os.environ.get('DEBUG'), 60 if not os.environ.get('DEBUG'), otherwise 82; set render.quality",
+			Name: "QUALITY", Reason: "it depends on a condition: 50 if os.environ.get('DEBUG'), 60 if not os.environ.get('DEBUG'), otherwise 82; set render.quality",
 		},
-		"QUALITY = 50 if DEBUG else 80": {"QUALITY", "its value cannot be read: it is 50 if DEBUG, otherwise 80; set render.quality"},
+		"QUALITY = 50 if DEBUG else 80": {Name: "QUALITY", Reason: "its value cannot be read: it is 50 if DEBUG, otherwise 80; set render.quality"},
 		"MAX_AGE = int(os.environ.get('AGE', 60))": {
-			"MAX_AGE", "its value cannot be read: it comes from the environment variable 'AGE', without it 60; set edge.max_age",
+			Name: "MAX_AGE", Reason: "its value cannot be read: it comes from the environment variable 'AGE', without it 60; set edge.max_age",
 		},
-		"SECURITY_KEY = os.environ['KEY']": {"SECURITY_KEY", "it comes from the environment variable 'KEY'; set edge.security_key"},
+		"SECURITY_KEY = os.environ['KEY']": {Name: "SECURITY_KEY", Reason: "it comes from the environment variable 'KEY'; set edge.security_key"},
 		"SECURITY_KEY = os.getenv('KEY', 'not-for-anybody')": {
-			"SECURITY_KEY", "it comes from the environment variable 'KEY'; set edge.security_key",
+			Name: "SECURITY_KEY", Reason: "it comes from the environment variable 'KEY'; set edge.security_key",
 		},
 		"LOADER = 'thumbor_aws.loader'\nAWS_LOADER_S3_SECRET_ACCESS_KEY = os.getenv('K', 'not-for-anybody')": {
-			"AWS_LOADER_S3_SECRET_ACCESS_KEY", "it comes from the environment variable 'K'",
+			Name: "AWS_LOADER_S3_SECRET_ACCESS_KEY", Reason: "it comes from the environment variable 'K'",
 		},
-		"AUTO_IMAGE_FORMAT_PREFERENCE = ['heif']": {"AUTO_IMAGE_FORMAT_PREFERENCE", "HEIF is only read, not written"},
-		"HEALTHCHECK_ROUTE = '/ping'":             {"HEALTHCHECK_ROUTE", "it is /healthcheck"},
-		"ENABLE_ETAGS = False":                    {"ENABLE_ETAGS", "thumbmill always does this"},
+		"AUTO_IMAGE_FORMAT_PREFERENCE = ['heif']": {Name: "AUTO_IMAGE_FORMAT_PREFERENCE", Reason: "HEIF is only read, not written"},
+		"HEALTHCHECK_ROUTE = '/ping'":             {Name: "HEALTHCHECK_ROUTE", Reason: "it is /healthcheck"},
+		"ENABLE_ETAGS = False":                    {Name: "ENABLE_ETAGS", Reason: "thumbmill always does this"},
 	} {
 		c, err := Convert([]byte(text), false)
 		if err != nil || len(c.Left) != 1 || c.Left[0] != want {
@@ -240,8 +240,8 @@ func TestReasons(t *testing.T) {
 func TestLaterLinesDoNotGuess(t *testing.T) {
 	c, err := Convert([]byte("ROOT = '/a'\nif DEBUG:\n    ROOT = '/b'\nFILE_LOADER_ROOT_PATH = ROOT + '/c'\n"), false)
 	want := []Left{
-		{"FILE_LOADER_ROOT_PATH", "its value cannot be read: the value of ROOT is not known; set store.originals.path"},
-		{"ROOT", "it depends on a condition: '/b' if DEBUG, otherwise /a"},
+		{Name: "FILE_LOADER_ROOT_PATH", Reason: "its value cannot be read: the value of ROOT is not known; set store.originals.path"},
+		{Name: "ROOT", Reason: "it depends on a condition: '/b' if DEBUG, otherwise /a"},
 	}
 	if err != nil || !reflect.DeepEqual(c.Left, want) {
 		t.Errorf("%v, %q", err, c.Left)
@@ -305,7 +305,7 @@ func TestSecrets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := c.YAML()
+		text, err := c.YAML("Thumbor")
 		if err != nil || strings.Contains(text, "not-for-anybody") != secrets {
 			t.Errorf("secrets %v: %v\n%s", secrets, err, text)
 		}
@@ -321,7 +321,7 @@ func FuzzConvert(f *testing.F) {
 		if err != nil {
 			return
 		}
-		text2, err := c.YAML()
+		text2, err := c.YAML("Thumbor")
 		if err != nil {
 			t.Fatal(err)
 		}

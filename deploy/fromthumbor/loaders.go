@@ -47,7 +47,7 @@ func (c *converter) site(scheme string) map[string]any {
 }
 
 func (c *converter) leaveOnce(name, reason string) {
-	if !slices.Contains(c.converted.Left, Left{name, reason}) {
+	if !slices.Contains(c.converted.Left, Left{Name: name, Reason: reason}) {
 		c.leave(name, "%s", reason)
 	}
 }

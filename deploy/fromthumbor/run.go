@@ -39,7 +39,7 @@ func evaluate(text string) (map[string]any, []Left, error) {
 		name, v, reason := known.run(s)
 		switch {
 		case reason != "":
-			left = append(left, Left{name, reason})
+			left = append(left, Left{Name: name, Reason: reason})
 			for _, mentioned := range named.FindAllString(s.text, -1) { // the statement may have changed the value
 				values[mentioned] = unread{}
 				delete(known.known, mentioned)
@@ -115,7 +115,7 @@ func (e evaluator) conditional(s *syntax.IfStmt, values map[string]any) (left []
 		}
 		values[name] = unread{}
 		delete(e.known, name) // other lines cannot read it either
-		left = append(left, Left{name, "it depends on a condition: " + said + meant(name)})
+		left = append(left, Left{Name: name, Reason: "it depends on a condition: " + said + meant(name)})
 	}
 	slices.SortFunc(left, func(a, b Left) int { return strings.Compare(a.Name, b.Name) })
 	return left

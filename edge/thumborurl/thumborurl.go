@@ -11,9 +11,12 @@ package thumborurl
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/edge/internal/syntax"
 )
 
 // Original, as a width or a height, keeps the length of the original's side.
@@ -53,6 +56,8 @@ type Options struct {
 	VAlign                       string // top or bottom; "": middle
 	Smart                        bool
 	Filters                      []string // in the order in which they apply; Filter writes one
+	// Expires is the time from which thumbmill refuses the URL, in whole milliseconds; zero means no end.
+	Expires time.Time
 }
 
 // Filter returns a filter with its arguments: Filter("rgb", 10, -20, 30) is "rgb(10,-20,30)".
@@ -67,7 +72,7 @@ func Filter(name string, arguments ...any) string {
 // Path returns the part of the URL after the signature, percent-encoded.
 func (o Options) Path() string {
 	// Servers look for these characters unencoded, and ignore the text after an encoded one.
-	syntax := strings.NewReplacer("%28", "(", "%29", ")", "%7C", "|", "%5B", "[", "%5D", "]", "%3B", ";", "%27", "'")
+	literal := strings.NewReplacer("%28", "(", "%29", ")", "%7C", "|", "%5B", "[", "%5D", "]", "%3B", ";", "%27", "'")
 	var parts []string
 	add := func(on bool, part string) {
 		if on {
@@ -83,9 +88,16 @@ func (o Options) Path() string {
 	add(o.HAlign != "", o.HAlign)
 	add(o.VAlign != "", o.VAlign)
 	add(o.Smart, "smart")
-	add(len(o.Filters) > 0, syntax.Replace(escape("filters:"+strings.Join(o.Filters, ":"))))
+	filters := o.Filters
+	if !o.Expires.IsZero() {
+		filters = append(slices.Clone(filters), expire(o.Expires))
+	}
+	add(len(filters) > 0, literal.Replace(escape("filters:"+strings.Join(filters, ":"))))
 	return strings.Join(append(parts, escape(o.Image)), "/")
 }
+
+// expire returns the filter that ends a URL.
+func expire(at time.Time) string { return Filter("expire", at.UnixMilli()) }
 
 func (o Options) trim() string {
 	if o.Trim == nil || *o.Trim == (Trim{}) {
@@ -140,6 +152,9 @@ func escape(image string) string {
 type Signer struct {
 	Base string // such as https://thumbs.example; "" makes URLs without a host
 	Key  string // the server's security key; "" makes unsafe URLs
+	// Algorithm is the hash of the signatures: sha1, sha256 or sha512; "" means sha1, which Thumbor checks.
+	Algorithm string
+	Truncate  int // characters of a signature, as imagor truncates them; 0 means all
 }
 
 // URL returns the signed URL of the options.
@@ -151,10 +166,16 @@ func (s Signer) Sign(path string) string {
 	return s.sign(strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/"))
 }
 
+// SignUntil is Sign for a URL that thumbmill refuses from a time on. The time has whole milliseconds.
+func (s Signer) SignUntil(path string, end time.Time) string {
+	path = strings.TrimPrefix(strings.TrimPrefix(path, "/"), "unsafe/")
+	return s.sign(syntax.Path().WithFilter(path, expire(end)))
+}
+
 func (s Signer) sign(path string) string {
 	first := "unsafe"
 	if s.Key != "" {
-		first = signature.Sign(s.Key, path)
+		first = signature.Key{Secret: s.Key, Algorithm: s.Algorithm, Length: s.Truncate}.Sign(path)
 	}
 	return strings.TrimSuffix(s.Base, "/") + "/" + first + "/" + path
 }

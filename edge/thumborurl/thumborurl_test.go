@@ -3,6 +3,7 @@ package thumborurl
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 const image = "my.server.com/some/path/to/image.jpg"
@@ -50,6 +51,22 @@ func TestWhatCannotStandInAPathIsEncoded(t *testing.T) {
 		if got := (Signer{}).URL(o); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// imagor's signer makes the same signatures. The end of a URL stands behind its other filters, in both ways to sign.
+func TestOtherSignaturesAndEnds(t *testing.T) {
+	signer := Signer{Key: "my-security-key", Algorithm: "sha256", Truncate: 40}
+	if got := signer.Sign("300x200/" + image); got != "/3QnVM3BeRl4S3bc29FfAryGF95aVByel9Bu_MPKA/300x200/"+image {
+		t.Error(got)
+	}
+	end := time.UnixMilli(1796000000123)
+	want := "/unsafe/300x/filters:blur(3):expire(1796000000123)/a%20b.jpg"
+	if got := (Signer{}).URL(Options{Image: "a b.jpg", Width: 300, Filters: []string{"blur(3)"}, Expires: end}); got != "/unsafe/300x0/filters:blur(3):expire(1796000000123)/a%20b.jpg" {
+		t.Error(got)
+	}
+	if got := (Signer{}).SignUntil("unsafe/300x/filters:blur(3)/a%20b.jpg", end); got != want {
+		t.Error(got)
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	NoSuchURL     Kind = "no-such-url"     // the URL is of no known grammar
 	OddSize       Kind = "odd-size"        // the size is not a standard one, and the edge refuses other sizes
 	Forbidden     Kind = "forbidden"       // unsigned or wrongly signed
+	Expired       Kind = "expired"         // the URL was valid until a time that has passed
 	Blocked       Kind = "blocked"         // an operator keeps the client's network out
 	Misdirected   Kind = "misdirected"     // the Host header names a host that is not this edge's
 	Private       Kind = "private"         // a private container without its secret
@@ -68,6 +69,7 @@ var traits = map[Kind]Traits{
 	NoSuchURL:     {Status: http.StatusNotFound, Cache: 10 * time.Minute},
 	OddSize:       {Status: http.StatusBadRequest}, // as Wikimedia answers since 2026: waiting does not help
 	Forbidden:     {Status: http.StatusForbidden},
+	Expired:       {Status: http.StatusGone, Cache: 10 * time.Minute},
 	Blocked:       {Status: http.StatusForbidden},
 	Misdirected:   {Status: http.StatusMisdirectedRequest},
 	Private:       {Status: http.StatusUnauthorized},

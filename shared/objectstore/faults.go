@@ -2,6 +2,7 @@ package objectstore
 
 import (
 	"errors"
+	"net"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
@@ -15,6 +16,10 @@ func Fault(err error) *fault.Fault {
 			Remedied("add the host to hosts, or the network to allow, of this entry of store.originals, if thumbmill may read from there")
 	case errors.Is(err, ErrSlow):
 		return fault.Wrap(err, fault.OriginalStore, "the original's own server sends too slowly")
+	case errors.Is(err, ErrElsewhere) && errors.As(err, new(*net.DNSError)):
+		return fault.Wrap(err, fault.OriginalStore, "the original's host has no address: check the host in the URL")
+	case errors.Is(err, ErrElsewhere) && errors.As(err, new(*net.OpError)):
+		return fault.Wrap(err, fault.OriginalStore, "cannot connect to the original's own server: ask again later")
 	case errors.Is(err, ErrElsewhere):
 		return fault.Wrap(err, fault.OriginalStore, "the original's own server failed")
 	}

@@ -200,7 +200,7 @@ func shown(field reflect.Value, value any, err error) any {
 	switch field.Type() {
 	case reflect.TypeFor[Secret]():
 		return mask
-	case reflect.TypeFor[[]Loader]():
+	case reflect.TypeFor[[]Loader](), reflect.TypeFor[[]SecurityKey](), reflect.TypeFor[[]ImgproxyKey]():
 		return fmt.Sprintf("this list (%v)", err)
 	}
 	return value
@@ -284,6 +284,10 @@ func allowed(t reflect.Type) string {
 		return "a size such as 3GiB"
 	case reflect.TypeFor[[]Loader]():
 		return "a list of loaders, each with for, kind and the other keys of store.originals"
+	case reflect.TypeFor[[]SecurityKey]():
+		return "a list of keys, each with name, key, and perhaps algorithm and truncate"
+	case reflect.TypeFor[[]ImgproxyKey]():
+		return "a list of keys, each with name, key and salt"
 	case reflect.TypeFor[[]Wiki]():
 		return "a list of wikis, each with wiki, prefix, and perhaps host, script and hash_levels"
 	}
@@ -350,12 +354,24 @@ func printed(field reflect.Value) any {
 			all = append(all, loader.values())
 		}
 		return all
+	case []SecurityKey, []ImgproxyKey:
+		all := []any{}
+		for i := range field.Len() {
+			all = append(all, filled(field.Index(i)))
+		}
+		return all
 	case []Wiki:
 		all := []any{}
 		for _, wiki := range v {
 			all = append(all, wiki.values())
 		}
 		return all
+	case map[string]string:
+		entries := map[string]any{}
+		for name, text := range v {
+			entries[name] = text
+		}
+		return entries
 	case thumbnail.Qualities:
 		entries := map[string]any{}
 		for format, quality := range v {
@@ -369,9 +385,16 @@ func printed(field reflect.Value) any {
 
 // values returns the values of a loader that are not empty.
 func (l Loader) values() map[string]any {
+	values := filled(reflect.ValueOf(l.Bucket))
+	values["for"] = l.For
+	return values
+}
+
+// filled returns the values of a struct that are not empty, by their keys.
+func filled(v reflect.Value) map[string]any {
 	found := map[string]reflect.Value{}
-	collect(reflect.ValueOf(l.Bucket), "", found)
-	values := map[string]any{"for": l.For}
+	collect(v, "", found)
+	values := map[string]any{}
 	for key, field := range found {
 		if !field.IsZero() {
 			values[key] = printed(field)

@@ -7,6 +7,8 @@ package settings
 
 import (
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +27,9 @@ type Settings struct {
 	Renderer    Renderer    `koanf:"renderer"`
 	Render      Render      `koanf:"render"`
 	Thumbor     Thumbor     `koanf:"thumbor"`
+	Imgproxy    Imgproxy    `koanf:"imgproxy"`
 	MediaWiki   MediaWiki   `koanf:"mediawiki"`
+	Fallback    Fallback    `koanf:"fallback"`
 	Purge       Purge       `koanf:"purge"`
 	Upload      Upload      `koanf:"upload"`
 	Admin       Admin       `koanf:"admin"`
@@ -38,6 +42,7 @@ type Settings struct {
 type Edge struct {
 	Listen         string        `koanf:"listen"`          // address of the HTTP server, host:port; port 0 takes a free port
 	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
+	SecurityKeys   []SecurityKey `koanf:"security_keys"`   // more keys for signed Thumbor URLs, the newest first: edges accept each of them, and thumbmill signs with the first
 	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned Thumbor URLs to every client
 	Hosts          []string      `koanf:"hosts"`           // names that requests may have in their Host header: thumbs.example or *.example; empty = every name
 	TrustedProxies []string      `koanf:"trusted_proxies"` // networks of proxies whose X-Forwarded-For is trusted
@@ -64,8 +69,33 @@ type Edge struct {
 	CORS                 []string      `koanf:"cors"`                   // origins whose scripts may read answers: https://site.example, or * for every origin
 	Blacklist            []string      `koanf:"blacklist"`              // originals that the edge refuses: a/b.jpg, container/a/ab/B.jpg
 
+	// read the hint Sec-CH-DPR (and DPR) for URLs with dpr(auto) and for imgproxy's URLs
+	// without dpr, and ask browsers for it (Accept-CH)
+	ClientHints     bool `koanf:"client_hints"`
+	SaveDataQuality int  `koanf:"save_data_quality"` // quality for clients that send Save-Data: on, where the URL names no quality, 1…100; 0 = as for all
+
 	TLS            ServerTLS `koanf:"tls"`
 	MaxConnections int       `koanf:"max_connections"` // connections of clients; above this number the connection that is idle longest is closed
+}
+
+// SecurityKey is one of several keys of signed Thumbor URLs.
+type SecurityKey struct {
+	Name      string `koanf:"name"`      // name of the key in metrics: 2026-11
+	Key       Secret `koanf:"key"`       // HMAC key
+	Algorithm string `koanf:"algorithm"` // hash of the signatures: sha1 (as in Thumbor, the default), sha256 or sha512
+	Truncate  int    `koanf:"truncate"`  // characters of a signature, as imagor truncates them; 0 = all
+}
+
+// OnlyKey is the name of edge.security_key in metrics.
+const OnlyKey = "security_key"
+
+// Keys returns the keys of signed Thumbor URLs, the newest first. edge.security_key is the oldest.
+func (e Edge) Keys() []SecurityKey {
+	all := slices.Clone(e.SecurityKeys)
+	if e.SecurityKey != "" {
+		all = append(all, SecurityKey{Name: OnlyKey, Key: e.SecurityKey})
+	}
+	return all
 }
 
 // The values of edge.outdated.
@@ -303,6 +333,47 @@ type Thumbor struct {
 	PNGToJPEG     bool     `koanf:"png_to_jpeg"`    // make JPEG of PNGs without transparency
 	MaxWidth      int      `koanf:"max_width"`      // width that replaces larger ones, in pixels; 0 = URLs beyond edge.max_width are refused
 	MaxHeight     int      `koanf:"max_height"`     // height that replaces larger ones, in pixels; 0 = URLs beyond edge.max_height are refused
+
+	Presets     map[string]string `koanf:"presets"`      // options by name, for URLs with preset:NAME: {card: "330x200/smart/filters:quality(80)"}
+	OnlyPresets bool              `koanf:"only_presets"` // refuse URLs without a preset
+	Sizes       []string          `koanf:"sizes"`        // permitted sizes as in URLs: 330x, x200, 330x200, and 0x0 for the original's own
+	SizePolicy  string            `koanf:"size_policy"`  // answer to other sizes: free (render), round_up, redirect or refuse; presets have any size
+}
+
+// Imgproxy is the rules for imgproxy's URLs.
+type Imgproxy struct {
+	Enabled       bool              `koanf:"enabled"`        // read imgproxy's URLs
+	Prefix        string            `koanf:"prefix"`         // start of their paths, such as /img; "" = URLs that begin with insecure, _, a signature, or unsafe before an option
+	Keys          []ImgproxyKey     `koanf:"keys"`           // keys of signed URLs, the newest first: edges accept each of them
+	SignatureSize int               `koanf:"signature_size"` // bytes of a signature, 1…32
+	EncryptionKey Secret            `koanf:"encryption_key"` // key of encrypted sources in hexadecimal, 16, 24 or 32 bytes
+	BaseURL       string            `koanf:"base_url"`       // text before each source that does not begin with it
+	Separator     string            `koanf:"separator"`      // text between the arguments of an option
+	Presets       map[string]string `koanf:"presets"`        // options by name: {card: rs:fill:300:200/q:80}; default applies to every URL
+	OnlyPresets   bool              `koanf:"only_presets"`   // URLs have names of presets in place of options
+	Watermark     string            `koanf:"watermark"`      // original that wm draws
+}
+
+// ImgproxyKey is a key of imgproxy's URLs with its salt.
+type ImgproxyKey struct {
+	Name string `koanf:"name"` // name of the key in metrics: 2026-11
+	Key  Secret `koanf:"key"`  // key in hexadecimal
+	Salt Secret `koanf:"salt"` // salt in hexadecimal
+}
+
+// The values of thumbor.size_policy and mediawiki.size_policy. The fourth one is refuse.
+const (
+	FreeSizes = "free"
+	RoundUp   = "round_up"
+	Redirect  = "redirect"
+)
+
+// ParseSize reads a size as in URLs: 330x, x200, 330x200, 0x0. A side of 0 follows from the other side.
+func ParseSize(text string) (width, height int, ok bool) {
+	wide, high, ok := strings.Cut(text, "x")
+	width, err := strconv.Atoi("0" + wide)
+	height, err2 := strconv.Atoi("0" + high)
+	return width, height, ok && wide+high != "" && err == nil && err2 == nil
 }
 
 // MediaWiki is the rules for MediaWiki's paths.
@@ -337,6 +408,20 @@ func (w Wiki) ThumbScript() string {
 	}
 	folder, _ := path.Split(w.Prefix)
 	return folder + "thumb.php"
+}
+
+// Fallback is the pictures in place of answers without a picture. Clients that ask for JSON get the answer itself.
+type Fallback struct {
+	Absent  FallbackPicture `koanf:"absent"`  // in place of an original that does not exist
+	Failing FallbackPicture `koanf:"failing"` // in place of an original that cannot be decoded or read
+	Refused FallbackPicture `koanf:"refused"` // in place of a thumbnail that a throttle refuses, or that is not ready in time; in its own size unless the size is stored
+}
+
+// FallbackPicture is one picture and its answer.
+type FallbackPicture struct {
+	Image  string        `koanf:"image"`   // its name among the originals, as in URLs; "" = no picture
+	Status int           `koanf:"status"`  // HTTP status, such as 200; 0 = the status without a picture
+	MaxAge time.Duration `koanf:"max_age"` // time for which caches keep the answer; 0 = as long as without a picture
 }
 
 // Purge is the caches in front of the edges that must forget purged thumbnails.
@@ -418,8 +503,9 @@ func Default() Settings {
 			Quality: 87, QualityLow: 40, ChromaSubsampling: "4:2:0", MaxAnimatedArea: 100_000_000,
 			DefaultFiltersJPEG: "conditional_sharpen(0.0,0.8,1.0,0.0,0.85)", RespectOrientation: true,
 		},
-		Thumbor:   Thumbor{Rotate: "clockwise"},
-		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: "free"},
+		Thumbor:   Thumbor{Rotate: "clockwise", SizePolicy: FreeSizes},
+		Imgproxy:  Imgproxy{SignatureSize: 32, Separator: ":"},
+		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: FreeSizes},
 		Admin:     Admin{Listen: "127.0.0.1:8889"},
 		Trace:     Trace{Ratio: 0.01},
 		Log:       Log{Format: "text", Level: "info"},

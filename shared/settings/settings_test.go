@@ -275,3 +275,30 @@ func TestBucketsAreRisingWidths(t *testing.T) {
 		}
 	}
 }
+
+// Keys have names of their own and are never shown; the oldest is edge.security_key.
+func TestSecurityKeys(t *testing.T) {
+	secret := write(t, t.TempDir(), "secret", "hunter2\n")
+	file := write(t, t.TempDir(), "a.yaml", "edge:\n  security_key: hunter1\n  security_keys:\n  - {name: '2026-11', key: 'file:"+secret+"', algorithm: sha256, truncate: 40}\n")
+	s, err := Load(file, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := s.Edge.Keys()
+	if len(keys) != 2 || keys[0] != (SecurityKey{"2026-11", "hunter2", "sha256", 40}) || keys[1] != (SecurityKey{Name: OnlyKey, Key: "hunter1"}) {
+		t.Errorf("%#v", keys)
+	}
+	text, err := s.YAML()
+	if err != nil || strings.Contains(text, "hunter") || !strings.Contains(text, "name: 2026-11") {
+		t.Errorf("shown as:\n%s%v", text, err)
+	}
+	for problem, entry := range map[string]string{
+		"is not a name": "{name: security_key, key: hunter2}", "the key is empty": "{name: a}", "is the name of another key": "{name: a, key: b}, {name: a, key: c}",
+		"is not one of , sha1": "{name: a, key: hunter2, algorithm: md5}", "is not 0 or within": "{name: a, key: hunter2, truncate: 9}", "invalid keys: algoritm": "{name: a, key: hunter2, algoritm: sha1}",
+	} {
+		_, err := Load(write(t, t.TempDir(), "a.yaml", "edge: {security_keys: ["+entry+"]}"), nil, nil)
+		if err == nil || !strings.Contains(err.Error(), problem) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", entry, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net"
@@ -80,7 +81,11 @@ func (s Settings) problems(origin map[string]string) []error {
 	s.Renderer.check(c)
 	s.Render.check(c)
 	s.Thumbor.check(c)
+	s.Imgproxy.check(c)
 	s.MediaWiki.check(c)
+	for name, f := range map[string]FallbackPicture{"absent": s.Fallback.Absent, "failing": s.Fallback.Failing, "refused": s.Fallback.Refused} {
+		f.check(c, "fallback."+name)
+	}
 	s.Coordinator.check(c)
 	for key, urls := range map[string][]string{"purge.urls": s.Purge.URLs, "purge.xkey": s.Purge.XKey} {
 		for _, u := range urls {
@@ -172,8 +177,26 @@ func (e Edge) check(c *checker) {
 	for _, origin := range e.CORS {
 		c.require(origin == "*" || web(origin) && !strings.HasSuffix(origin, "/"), "edge.cors", "%q is not an origin: write one such as https://site.example, or *", origin)
 	}
+	e.checkKeys(c)
+	within(c, "edge.save_data_quality", e.SaveDataQuality, 0, 100)
 	e.TLS.check(c, "edge.tls")
 	within(c, "edge.max_connections", e.MaxConnections, 10, 1_000_000)
+}
+
+// shortestSignature is the least number of characters of a truncated signature: 96 bits. A shorter signature could be
+// guessed, or be the first folder of another path.
+const shortestSignature = 16
+
+func (e Edge) checkKeys(c *checker) {
+	for i, k := range e.SecurityKeys {
+		name := fmt.Sprintf("edge.security_keys[%d]", i)
+		same := func(other SecurityKey) bool { return other.Name == k.Name }
+		c.require(keyName.MatchString(k.Name) && k.Name != OnlyKey, name+".name", "%q is not a name for metrics: write up to 40 letters, digits, dots, hyphens and underscores, other than %s", k.Name, OnlyKey)
+		c.require(slices.IndexFunc(e.SecurityKeys, same) == i, name+".name", "%q is the name of another key: give each key its own", k.Name)
+		c.require(k.Key != "", name+".key", "the key is empty: write the key, or file: and the path of a file with it")
+		c.oneOf(name+".algorithm", k.Algorithm, "", "sha1", "sha256", "sha512")
+		c.require(k.Truncate == 0 || k.Truncate >= shortestSignature && k.Truncate <= 88, name+".truncate", "%d is not 0 or within %d…88", k.Truncate, shortestSignature)
+	}
 }
 
 func (s ServerTLS) check(c *checker, key string) {
@@ -221,6 +244,8 @@ func (p Pool) check(c *checker, name string) {
 }
 
 var (
+	presetName  = regexp.MustCompile(`^[A-Za-z0-9_]{1,40}$`)
+	keyName     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
 	subject     = regexp.MustCompile(`^[^\s.*>]+(\.[^\s.*>]+)*$`)
 	bucket      = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	hostPattern = regexp.MustCompile(`^(\*|(\*\.)?[A-Za-z0-9_.-]*[A-Za-z0-9]|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
@@ -303,10 +328,46 @@ func (t Thumbor) check(c *checker) {
 	}
 	within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
 	within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)
+	for _, name := range slices.Sorted(maps.Keys(t.Presets)) {
+		c.require(presetName.MatchString(name) && t.Presets[name] != "", "thumbor.presets."+name, "%q is not a preset: write a name of up to 40 letters, digits and underscores, with options such as 330x200/smart", t.Presets[name])
+	}
+	c.require(len(t.Presets) > 0 || !t.OnlyPresets, "thumbor.only_presets", "true refuses every URL: write thumbor.presets")
+	c.oneOf("thumbor.size_policy", t.SizePolicy, FreeSizes, RoundUp, Redirect, "refuse")
+	c.require(len(t.Sizes) > 0 || t.SizePolicy == FreeSizes, "thumbor.size_policy", "%s refuses every URL: write thumbor.sizes", t.SizePolicy)
+	for _, text := range t.Sizes {
+		_, _, ok := ParseSize(text)
+		c.require(ok, "thumbor.sizes", "%q is not a size: write one such as 330x, x200 or 330x200", text)
+	}
+}
+
+func (f FallbackPicture) check(c *checker, name string) {
+	c.require(f.Status == 0 || f.Status == 200 || f.Status >= 400 && f.Status <= 599, name+".status", "%d is not 0, 200 or within 400…599", f.Status)
+	c.duration(name+".max_age", f.MaxAge, 0, 10*365*24*time.Hour)
+}
+
+func (i Imgproxy) check(c *checker) {
+	c.require(i.Prefix == "" || wikiPath.MatchString(i.Prefix), "imgproxy.prefix", "%q is not the start of a path: write one such as /img", i.Prefix)
+	within(c, "imgproxy.signature_size", i.SignatureSize, 1, 32)
+	c.require(i.Separator != "" && !strings.Contains(i.Separator, "/"), "imgproxy.separator", "%q is not a separator: write one such as :", i.Separator)
+	c.require(len(i.Presets) > 0 || !i.OnlyPresets, "imgproxy.only_presets", "true refuses every URL: write imgproxy.presets")
+	for n, k := range i.Keys {
+		name := fmt.Sprintf("imgproxy.keys[%d]", n)
+		same := func(other ImgproxyKey) bool { return other.Name == k.Name }
+		c.require(keyName.MatchString(k.Name), name+".name", "%q is not a name for metrics: write up to 40 letters, digits, dots, hyphens and underscores", k.Name)
+		c.require(slices.IndexFunc(i.Keys, same) == n, name+".name", "%q is the name of another key: give each key its own", k.Name)
+		c.require(hexadecimal(k.Key) && hexadecimal(k.Salt), name+".key", "the key or the salt is empty or not hexadecimal: write them as in IMGPROXY_KEY and IMGPROXY_SALT")
+	}
+	c.require(i.EncryptionKey == "" || hexadecimal(i.EncryptionKey), "imgproxy.encryption_key", "the key is not hexadecimal: write it as in IMGPROXY_SOURCE_URL_ENCRYPTION_KEY")
+}
+
+// hexadecimal reports whether a secret has bytes in hexadecimal.
+func hexadecimal(s Secret) bool {
+	decoded, err := hex.DecodeString(string(s))
+	return err == nil && len(decoded) > 0
 }
 
 func (m MediaWiki) check(c *checker) {
-	c.oneOf("mediawiki.size_policy", m.SizePolicy, "free", "round_up", "redirect", "refuse")
+	c.oneOf("mediawiki.size_policy", m.SizePolicy, FreeSizes, RoundUp, Redirect, "refuse")
 	c.require(len(m.Sizes) > 0 && m.Sizes[0] > 0 && slices.IsSorted(m.Sizes), "mediawiki.sizes", "%v is not a list of rising widths in pixels: write one such as 320, 640", m.Sizes)
 	c.require(m.Wiki == "" || wikiName.MatchString(m.Wiki), "mediawiki.wiki", "%q is not a wiki: write project/language, such as wikipedia/en", m.Wiki)
 	for i, w := range m.Wikis {

@@ -28,6 +28,7 @@ const (
 	StepProportion Step = "proportion"       // Args: factor
 	StepWatermark  Step = "watermark"        // Picture; Word: x; Word2: y; Args: transparency, width, height in percent (0 = unchanged)
 	StepFrame      Step = "frame"            // Picture, a nine-patch
+	StepExtend     Step = "extend"           // Color; to the canvas of Resize
 	StepRedEye     Step = "red_eye"          // nothing; only inside the focal points
 )
 

@@ -14,7 +14,7 @@ func arities() map[Step]arity {
 		StepRotate: {1, 1}, StepCrop: {4, 4}, StepFlip: {}, StepBrightness: {1, 1}, StepContrast: {1, 1}, StepRGB: {3, 3},
 		StepColorize: {3, 3}, StepCurve: {}, StepGrayscale: {}, StepSaturation: {1, 1}, StepEqualize: {}, StepNoise: {1, 2},
 		StepBlur: {2, 2}, StepSharpen: {2, 2}, StepConvolve: {1, 1024}, StepCorners: {2, 2}, StepBackground: {}, StepFill: {},
-		StepUpscale: {}, StepProportion: {1, 1}, StepWatermark: {1, 3}, StepFrame: {}, StepRedEye: {},
+		StepUpscale: {}, StepProportion: {1, 1}, StepWatermark: {1, 3}, StepFrame: {}, StepRedEye: {}, StepExtend: {},
 	}
 }
 
@@ -35,6 +35,8 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("the format %q is unknown: write one of %v", s.Format, FormatNames(func(FormatRow) bool { return true }))
 	case !within(s.Quality, 1, 100):
 		return fmt.Errorf("the quality %d is not within 1…100", s.Quality)
+	case s.Resize.validate() != nil:
+		return s.Resize.validate()
 	case s.Qualities.validate() != nil:
 		return s.Qualities.validate()
 	case !slices.Contains([]string{"4:2:0", "4:4:4"}, s.Chroma):

@@ -120,7 +120,8 @@ func passes(s thumbnail.Spec, f thumbnail.Format) (n int) {
 
 // area returns the pixels of the thumbnail.
 func area(s thumbnail.Spec, bytes int64) float64 {
-	w, h := float64(s.Width), float64(s.Height)
+	width, height := s.Largest()
+	w, h := float64(width), float64(height)
 	switch {
 	case w == 0:
 		w = h * 4 / 3

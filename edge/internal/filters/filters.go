@@ -35,6 +35,7 @@ const (
 	ratio       = `(?:-?\d+)|none`
 	matrix      = `(?:-?\d+\.?\d*;)*(?:-?\d+\.?\d*)`
 	curvePoints = `\[(?:\(\d+,\d+\),?)*\]`
+	density     = `(?:\d+\.?\d*|\d*\.\d+)|auto`
 	language    = `[0-9a-zA-Z-]{1,35}`
 	axis        = `[xy]`
 )
@@ -44,6 +45,7 @@ type filter struct {
 	pattern *regexp.Regexp
 	apply   func(c *compiler, args []string) bool // returns false for invalid values
 	onGIFs  bool                                  // Thumbor applies it before it opens the picture, so to GIFs too
+	wrong   string                                // why the URL is refused when the call is malformed; "" = the call is skipped
 }
 
 // Language holds the known filters. It is safe for concurrent use.
@@ -105,6 +107,11 @@ type Notes struct {
 	Skipped      []string      // names of unknown or malformed filters, printable in a header
 	NotOnGIFs    []string      // names of filters that Thumbor does not apply to a GIF, printable in a header
 	MaxAge       time.Duration // for which caches may keep the answer; negative = the usual time
+	Expires      time.Time     // from which the URL is no longer valid; zero for a URL without an end
+	DPR          float64       // by which the size is multiplied; 0 = 1
+	DPRAuto      bool          // the client's density multiplies the size
+	FormatAuto   bool          // the client chooses the format
+	Wrong        string        // why the URL must be refused: an end that cannot be read; "" for other URLs
 	ExtractFocal bool          // the image is itself a Thumbor URL, and the crop in it is a focal point
 }
 
@@ -154,6 +161,9 @@ func (c *compiler) applyCall(call string) {
 	keptGIF := c.spec.Type == thumbnail.TypeGIF && !c.language.dialect.GIFFilters
 	c.reason = ""
 	switch {
+	case f.wrong != "" && (found == nil || len(found[0]) < len(call) || !f.apply(c, found[1:])):
+		c.notes.Wrong = f.wrong
+	case f.wrong != "":
 	case found == nil:
 		c.skip(name)
 	case keptGIF && !f.onGIFs:

@@ -162,3 +162,27 @@ func FuzzApply(f *testing.F) {
 		}
 	})
 }
+
+// An end that cannot be read must not become a URL without an end. It also holds for GIFs.
+func TestExpire(t *testing.T) {
+	for text, want := range map[string]struct {
+		at    int64
+		wrong bool
+	}{
+		"expire(1796000000000)":                       {1796000000000, false},
+		"expire(1796000000000):expire(1795000000000)": {1795000000000, false},
+		"expire(0)":                       {0, false},
+		"expire(2027-01-01)":              {0, true},
+		"expire()":                        {0, true},
+		"expire(1795000000000)x":          {0, true},
+		"expire(99999999999999999999999)": {0, true},
+	} {
+		s, notes := compile(thumbnail.TypeGIF, text)
+		if got := !notes.Expires.IsZero(); (notes.Wrong != "") != want.wrong || got == want.wrong || got && notes.Expires.UnixMilli() != want.at {
+			t.Errorf("%s: %+v", text, notes)
+		}
+		if !reflect.DeepEqual(s, thumbnail.Spec{Type: thumbnail.TypeGIF}) || len(notes.Skipped)+len(notes.NotOnGIFs) > 0 {
+			t.Errorf("%s changes the spec: %+v, %+v", text, s, notes)
+		}
+	}
+}

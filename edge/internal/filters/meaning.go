@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,13 @@ func (l *Language) addMeaning() {
 	l.add("exact", func(c *compiler, _ []string) bool { c.spec.Exact = true; return true })
 	l.add("strip_exif", func(c *compiler, _ []string) bool { c.spec.StripEXIF = true; return true })
 	l.add("strip_icc", func(c *compiler, _ []string) bool { c.spec.StripICC = true; return true })
+	l.add("dpr", dpr, density)
+	l.early("dpr")
 	l.addOptional("autojpg", 0, autoJPEG, boolean)
+	l.filters["expire"] = filter{
+		pattern: pattern("expire", []string{positive}, 1), apply: expire,
+		wrong: "the end of the URL cannot be read: write expire(MILLISECONDS), with the milliseconds since 1970",
+	}
 }
 
 func quality(c *compiler, args []string) bool {
@@ -28,8 +35,33 @@ func quality(c *compiler, args []string) bool {
 	return true
 }
 
-// format sets the format. An unknown format removes the format of an earlier filter, as in Thumbor.
+// maxDPR bounds dpr.
+const maxDPR = 8
+
+// dpr multiplies the size of the URL: by a number, or by the client's density.
+func dpr(c *compiler, args []string) bool {
+	if args[0] == auto {
+		c.notes.DPR, c.notes.DPRAuto = 0, true
+		return true
+	}
+	v, ok := fraction(args[0])
+	if !ok || v <= 0 || v > maxDPR {
+		return false
+	}
+	c.notes.DPR, c.notes.DPRAuto = v, false
+	return true
+}
+
+// auto lets the client choose a format or a density.
+const auto = "auto"
+
+// format sets the format. An unknown format removes the format of an earlier filter, as in Thumbor. auto lets the client
+// choose, also where thumbor.auto_formats lists no formats.
 func format(c *compiler, args []string) bool {
+	if c.notes.FormatAuto = unquoted(args[0]) == auto; c.notes.FormatAuto {
+		c.spec.Format = thumbnail.FormatAuto
+		return true
+	}
 	f, ok := thumbnail.ParseFormat(unquoted(args[0]))
 	c.spec.Format = f
 	return ok
@@ -49,6 +81,21 @@ func maxAge(c *compiler, args []string) bool {
 		c.notes.MaxAge = time.Duration(n) * time.Second
 	}
 	return ok
+}
+
+// lastExpiry is the end of the year 9999 in milliseconds since 1970.
+const lastExpiry = 253_402_300_799_999
+
+// expire sets the end of the URL in milliseconds since 1970, as imagor has it. The earliest of several ends counts.
+func expire(c *compiler, args []string) bool {
+	n, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil || n > lastExpiry {
+		return false
+	}
+	if end := time.UnixMilli(n); c.notes.Expires.IsZero() || end.Before(c.notes.Expires) {
+		c.notes.Expires = end
+	}
+	return true
 }
 
 func autoJPEG(c *compiler, args []string) bool {

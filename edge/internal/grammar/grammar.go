@@ -1,15 +1,17 @@
 // Package grammar reads a thumbnail's URL. The first segment of the path tells whether the URL is
-// in Thumbor's grammar or MediaWiki's. The package remembers recent URLs, because sites ask for the
+// in Thumbor's grammar, imgproxy's or MediaWiki's. The package remembers recent URLs, because sites ask for the
 // same pictures again and again, and a regular expression costs more than the rest of a hit.
 package grammar
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/thumbmill/thumbmill/edge/internal/imgproxy"
 	"github.com/thumbmill/thumbmill/edge/internal/mediawiki"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/edge/internal/thumbor"
@@ -34,6 +36,7 @@ type Reader struct {
 	settings  settings.Settings
 	mediawiki *mediawiki.Parser
 	thumbor   *thumbor.Parser
+	imgproxy  *imgproxy.Parser
 	anySize   *mediawiki.Parser // it refuses and redirects no width
 	accept    bool              // the answer depends on the header Accept
 	hosts     bool              // the answer depends on the header Host
@@ -42,9 +45,10 @@ type Reader struct {
 
 // question has everything that an answer depends on.
 type question struct {
-	uri, accept string // as the client sent them
-	host        string // "" unless the answer depends on it
-	rights      Rights
+	uri    string       // as the client sent it
+	hints  target.Hints // without Accept unless the answer can depend on it
+	host   string       // "" unless the answer depends on it
+	rights Rights
 }
 
 // answer is the result of one question.
@@ -53,23 +57,46 @@ type answer struct {
 	grammar string
 }
 
-// New returns a reader. The caller must close it.
+// New returns a reader, or an error for settings that no URL can follow. The caller must close it.
 func New(s settings.Settings) (*Reader, error) {
 	lately, err := otter.New(&otter.Options[question, answer]{
 		MaximumWeight: remembered, Executor: cache.InCaller,
 		Weigher: func(q question, a answer) uint32 {
-			weight := 2*len(q.uri) + len(q.accept) + len(q.host) + targetSize + stepSize*len(a.target.Spec.Operations)
+			weight := 2*len(q.uri) + len(q.hints.Accept) + len(q.host) + targetSize + stepSize*len(a.target.Spec.Operations)
 			if a.target.Odd != nil {
 				weight += targetSize
 			}
 			return uint32(weight) //nolint:gosec // bounded by maxKey
 		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	parser, err := thumbor.New(s)
+	if err != nil {
+		lately.StopAllGoroutines()
+		return nil, err
+	}
+	options, err := imgproxy.New(s, parser)
+	if err != nil {
+		lately.StopAllGoroutines()
+		return nil, err
+	}
 	return &Reader{
 		settings:  s,
-		mediawiki: mediawiki.New(s), anySize: mediawiki.New(withAnySize(s)), thumbor: thumbor.New(s), accept: len(s.Thumbor.AutoFormats) > 0, lately: lately,
+		mediawiki: mediawiki.New(s), anySize: mediawiki.New(withAnySize(s)), thumbor: parser, imgproxy: options, accept: negotiates(s.Thumbor), lately: lately,
 		hosts: slices.ContainsFunc(s.MediaWiki.Wikis, func(w settings.Wiki) bool { return w.Host != "" }),
-	}, err
+	}, nil
+}
+
+// negotiates reports whether Accept can choose the format of a URL that does not say so.
+func negotiates(t settings.Thumbor) bool {
+	for _, options := range t.Presets {
+		if strings.Contains(options, "auto") {
+			return true
+		}
+	}
+	return len(t.AutoFormats) > 0
 }
 
 // Close stops the goroutines of the cache.
@@ -84,8 +111,10 @@ type Rights struct {
 // Read returns the target of a request, and the name of its grammar or None. Errors are faults.
 func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, error) {
 	asked := question{uri: r.RequestURI, rights: rights}
-	if g.accept {
-		asked.accept = r.Header.Get("Accept")
+	hints := target.HintsOf(r.Header, g.settings)
+	asked.hints = hints
+	if !g.accept && !strings.Contains(asked.uri, "auto") && !strings.Contains(asked.uri, "%") { // as in format(auto)
+		asked.hints.Accept = ""
 	}
 	if g.hosts {
 		asked.host = r.Host
@@ -97,8 +126,8 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 	if len(raw) > maxPath {
 		return target.Target{}, None, fault.New(fault.BadURL, "the URL's path has %d bytes: shorten it to %d or fewer", len(raw), maxPath)
 	}
-	t, name, err := g.parse(raw, r, rights)
-	if err == nil && len(asked.uri)+len(asked.accept)+len(asked.host) <= maxKey {
+	t, name, err := g.parse(raw, r, hints, rights)
+	if err == nil && len(asked.uri)+len(asked.hints.Accept)+len(asked.host) <= maxKey {
 		g.lately.Set(asked.clone(), answer{t, name})
 	}
 	return t, name, err
@@ -106,17 +135,24 @@ func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, er
 
 // clone copies the texts, so that the cache does not keep the request's memory.
 func (q question) clone() question {
-	q.uri, q.accept, q.host = strings.Clone(q.uri), strings.Clone(q.accept), strings.Clone(q.host)
+	q.uri, q.hints.Accept, q.host = strings.Clone(q.uri), strings.Clone(q.hints.Accept), strings.Clone(q.host)
 	return q
 }
 
 // parse reads a URL that is not remembered.
-func (g *Reader) parse(raw string, r *http.Request, rights Rights) (target.Target, string, error) {
-	if thumbor.Mine(raw) {
-		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Accept: r.Header.Get("Accept"), Local: rights.Local, Trusted: rights.Trusted})
+func (g *Reader) parse(raw string, r *http.Request, hints target.Hints, rights Rights) (target.Target, string, error) {
+	if g.imgproxy.Mine(raw) {
+		t, err := g.imgproxy.Parse(imgproxy.Request{Path: raw, Hints: hints, Local: rights.Local, Trusted: rights.Trusted})
+		return t, imgproxy.Name, err
+	}
+	if g.thumbor.Mine(raw) {
+		t, err := g.thumbor.Parse(thumbor.Request{Path: raw, Hints: hints, Local: rights.Local, Trusted: rights.Trusted})
 		return t, thumbor.Name, err
 	}
 	t, err := g.mediawiki.ParseAt(r.Host, raw, r.URL.Query())
+	if errors.Is(err, mediawiki.ErrUnknown) {
+		return t, None, g.mistyped(raw)
+	}
 	if fault.Is(err, fault.NoSuchURL) {
 		return t, None, err
 	}
@@ -137,9 +173,12 @@ func (g *Reader) Original(r *http.Request) (name string, ok bool) {
 	}
 	var t target.Target
 	var err error
-	if thumbor.Mine(raw) {
+	switch {
+	case g.imgproxy.Mine(raw):
+		t, err = g.imgproxy.Parse(imgproxy.Request{Path: raw, Trusted: true})
+	case g.thumbor.Mine(raw):
 		t, err = g.thumbor.Parse(thumbor.Request{Path: raw, Trusted: true})
-	} else {
+	default:
 		t, err = g.anySize.ParseAt(r.Host, raw, r.URL.Query())
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/shared/bucket"
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -39,7 +40,7 @@ func request(path, accept string) *http.Request {
 // and on Accept. Refusals are not remembered.
 func TestWhatIsRememberedIsTheSame(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) { s.Edge.SecurityKey, s.Thumbor.AutoFormats = "key", []string{"webp"} })
-	signed := "/" + signature.Sign("key", "330x/a.jpg") + "/330x/a.jpg"
+	signed := "/" + signature.Key{Secret: "key"}.Sign("330x/a.jpg") + "/330x/a.jpg"
 	for range 3 {
 		for _, k := range []struct {
 			request *http.Request
@@ -154,6 +155,57 @@ func TestBucketsAreAmongThePlaces(t *testing.T) {
 			return in && f.Begin.Container == at.Container && !strings.Contains(rest, "/")
 		}) {
 			t.Errorf("%s: no folder has %s", original, at)
+		}
+	}
+}
+
+// A path that lacks its first segment is answered with the path that was meant.
+func TestMistypedURLs(t *testing.T) {
+	g := reader(t, func(s *settings.Settings) { s.Imgproxy.Enabled = true })
+	for path, says := range map[string]string{
+		"/330x/photo.jpg": "/unsafe/330x/photo.jpg", "/fit-in/300x200/smart/a/b.png": "/unsafe/fit-in/300x200/smart/a/b.png", "/photo.jpg": "/unsafe/330x/photo.jpg",
+		"/preset:card/a.jpg": "/unsafe/preset:card/a.jpg", "/rs:fit:300:200/plain/a.jpg": "/insecure/rs:fit:300:200/plain/a.jpg", "/favicon": "as in /unsafe/330x/photo.jpg",
+		"/": "as in /unsafe/330x/photo.jpg", "/330x/" + strings.Repeat("a", 200) + ".jpg": "as in /unsafe/330x/photo.jpg",
+	} {
+		_, name, err := g.Read(request(path, ""), Rights{})
+		if !fault.Is(err, fault.NoSuchURL) || name != None || !strings.HasSuffix(err.Error(), says) {
+			t.Errorf("%s: %s, %v", path, name, err)
+		}
+	}
+}
+
+// The three grammars share one edge. Hints that the settings do not read change nothing.
+func TestImgproxysURLsAreRead(t *testing.T) {
+	g := reader(t, func(s *settings.Settings) { s.Imgproxy.Enabled, s.Edge.ClientHints = true, true })
+	for path, want := range map[string]string{
+		"/insecure/rs:fit:300:200/plain/a.jpg": "imgproxy", "/unsafe/300x200/a.jpg": "thumbor", "/wikipedia/commons/thumb/a/ab/A.jpg/330px-A.jpg": "mediawiki",
+	} {
+		for _, dpr := range []string{"", "2"} {
+			r := request(path, "")
+			r.Header.Set("Sec-CH-DPR", dpr)
+			got, name, err := g.Read(r, Rights{Local: true})
+			if name != want || err != nil || (got.Spec.Resize != nil) != (dpr == "2" && name == "imgproxy") {
+				t.Errorf("%s: %s, %+v, %v", path, name, got.Spec.Resize, err)
+			}
+			if original, ok := g.Original(request(path, "")); !ok || original == "" {
+				t.Errorf("%s shows no original", path)
+			}
+		}
+	}
+}
+
+// A fallback has the size and the filters of the URL, and no part of another picture.
+func TestAPictureInPlace(t *testing.T) {
+	g := reader(t, func(s *settings.Settings) { s.Imgproxy.Enabled = true })
+	for _, path := range []string{"/unsafe/trim/1x2:3x4/300x200/smart/filters:focal(1x1:2x2):page(3):grayscale():format(webp)/a.pdf", "/insecure/c:10:20/rs:fill:300:200/plain/a.jpg@webp"} {
+		t1, _, err := g.Read(request(path, ""), Rights{Local: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := g.InPlace(t1, "none.png")
+		s := got.Spec
+		if err != nil || s.Original.Path != "none.png" || s.Type != "png" || s.Width != 300 || s.Height != 200 || s.Format != "webp" || s.Cuts() || s.Trim != nil || s.Smart || s.Page != 0 {
+			t.Errorf("%s: %s, %v", path, s.Canonical(), err)
 		}
 	}
 }

@@ -58,6 +58,21 @@ func (g *Reader) named(original string) thumbnail.Location {
 	return g.thumbor.Original(strings.TrimPrefix(original, g.settings.Store.Originals.Prefix))
 }
 
+// InPlace returns the target of a picture in the size, the format and with the filters of another target. Errors are
+// faults.
+func (g *Reader) InPlace(t target.Target, image string) (target.Target, error) {
+	s := t.Spec
+	s.Original = g.thumbor.Original(image)
+	s.Type = thumbnail.TypeOf(s.Original.Name())
+	s.Crop, s.Trim, s.Focal, s.Smart, s.Page, s.FirstFrame, s.Lang, s.Meta, s.Debug, s.Exact = nil, nil, nil, false, 0, false, "", false, false, false
+	if s.Resize != nil {
+		resize := *s.Resize
+		resize.Crop = thumbnail.Part{}
+		s.Resize = &resize
+	}
+	return g.thumbor.FromSpec(s)
+}
+
 // Standard returns the URL path of an original's thumbnail of a width in pixels: in MediaWiki's
 // grammar for a wiki's file, else in Thumbor's without a signature.
 func (g *Reader) Standard(original string, width int) string {

@@ -1,6 +1,7 @@
 package mediawiki
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 
@@ -64,6 +65,9 @@ func (m *Parser) at(container, shard, object string) thumbnail.Location {
 	return thumbnail.Location{Container: m.sharded(container, shard), Path: m.settings.Store.Originals.Prefix + object}
 }
 
+// ErrUnknown is the cause of the fault of a path that is not in MediaWiki's grammar.
+var ErrUnknown = errors.New("the path is not in MediaWiki's grammar")
+
 // asStored returns the target of an object that the edge serves as it is.
 func (m *Parser) asStored(asked address) (target.Target, error) {
 	for _, form := range m.forms[asked.levels].stored {
@@ -81,5 +85,5 @@ func (m *Parser) asStored(asked address) (target.Target, error) {
 			Private: p["zone"] == "temp" || m.private(p), Wiki: true,
 		}, nil
 	}
-	return target.Target{}, fault.New(fault.NoSuchURL, "no thumbnail has this URL: check it against MediaWiki's and Thumbor's grammar")
+	return target.Target{}, fault.Wrap(ErrUnknown, fault.NoSuchURL, "no thumbnail has this URL: check it against MediaWiki's language")
 }

@@ -35,7 +35,11 @@ type Target struct {
 	MaxAge  time.Duration // the time for which caches may keep the answer
 	// AsOf is the time of the upload that a URL of MediaWiki's names; zero for other URLs.
 	AsOf time.Time
-	Vary bool // the answer depends on the request's Accept
+	Vary []string // the request's headers that the answer depends on
+	// SignedBy is the name of the key that signed the URL; "" for an unsigned URL.
+	SignedBy string
+	// Expires is the time from which the edge refuses the URL; zero for a URL without an end.
+	Expires time.Time
 	// Stored is the object in the store of originals that the edge serves as it is; else nil.
 	Stored *thumbnail.Location
 	// Redirect is the path to which the edge redirects the client; else "".
@@ -122,11 +126,12 @@ func Parts(form *regexp.Regexp, text string) map[string]string {
 // CheckSize returns the fault BadURL for a size above edge.max_width, edge.max_height or
 // edge.max_pixels.
 func CheckSize(s thumbnail.Spec, e settings.Edge) error {
-	if s.Width > e.MaxWidth || s.Height > e.MaxHeight {
-		return fault.New(fault.BadURL, "the size %d × %d is too large: ask for at most %d × %d pixels", s.Width, s.Height, e.MaxWidth, e.MaxHeight)
+	width, height := s.Largest()
+	if width > e.MaxWidth || height > e.MaxHeight {
+		return fault.New(fault.BadURL, "the size %d × %d is too large: ask for at most %d × %d pixels", width, height, e.MaxWidth, e.MaxHeight)
 	}
-	if s.Width*s.Height > e.MaxPixels {
-		return fault.New(fault.BadURL, "the size %d × %d is too large: ask for at most %d pixels in all", s.Width, s.Height, e.MaxPixels)
+	if width*height > e.MaxPixels {
+		return fault.New(fault.BadURL, "the size %d × %d is too large: ask for at most %d pixels in all", width, height, e.MaxPixels)
 	}
 	return nil
 }

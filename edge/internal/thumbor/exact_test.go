@@ -19,7 +19,7 @@ func TestExact(t *testing.T) {
 	} {
 		s := settings.Default()
 		s.Render.Buckets, s.Edge.AllowUnsafe = c.buckets, true
-		p := New(s)
+		p := must(s)
 		plain, err := p.Parse(Request{Path: "/unsafe/320x/" + c.image})
 		if err != nil {
 			t.Fatal(err)

@@ -9,8 +9,8 @@
 package thumbor
 
 import (
+	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/filters"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/edge/internal/syntax"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -30,38 +31,44 @@ const Name = "thumbor"
 
 const unsafe = "unsafe"
 
-const (
-	options = `(?:(?P<debug>debug)/)?(?:(?P<meta>meta)/)?` +
-		`(?:(?P<trim>trim(?::(?P<corner>top-left|bottom-right))?(?::(?P<tolerance>\d+))?)/)?` +
-		`(?:(?P<left>\d+)x(?P<top>\d+):(?P<right>\d+)x(?P<bottom>\d+)/)?` +
-		`(?:(?P<adaptive>adaptive-)?(?P<full>full-)?(?P<fit>fit-in)/)?` +
-		`(?:(?P<flipx>-)?(?P<width>\d+|orig)?x(?P<flipy>-)?(?P<height>\d+|orig)?/)?` +
-		`(?:(?P<halign>left|right|center)/)?(?:(?P<valign>top|bottom|middle)/)?(?:(?P<smart>smart)/)?` +
-		`(?:filters:(?P<filters>.+?\))/)?(?P<image>.+)$`
-	signed = `/?(?:(?:(?P<unsafe>unsafe)|(?P<hash>.+?))/)?`
-)
-
 // Parser turns paths into targets. It is safe for concurrent use.
 type Parser struct {
 	settings settings.Settings
 	filters  *filters.Language
-	grammar  *regexp.Regexp
-	nested   *regexp.Regexp // a whole Thumbor URL that is the image of another
+	keys     signature.Keys
+	grammar  syntax.Form
+	presets  presets
+	sizes    []size      // permitted sizes; nil permits every size
+	nested   syntax.Form // a whole Thumbor URL that is the image of another
 }
 
-// New returns a parser.
-func New(s settings.Settings) *Parser {
-	return &Parser{
-		settings: s, filters: filters.New(s.Thumbor),
-		grammar: regexp.MustCompile(`^` + options), nested: regexp.MustCompile(`^` + signed + options),
+// New returns a parser, or an error for a preset that cannot be read.
+func New(s settings.Settings) (*Parser, error) {
+	t := &Parser{
+		settings: s, filters: filters.New(s.Thumbor), keys: keys(s.Edge), grammar: syntax.Path(), nested: syntax.Whole(), sizes: sizesOf(s.Thumbor),
 	}
+	return t, t.readPresets()
+}
+
+// keys returns the keys of the settings, the newest first.
+func keys(e settings.Edge) (all signature.Keys) {
+	for _, k := range e.Keys() {
+		all = append(all, signature.Key{Name: k.Name, Secret: string(k.Key), Algorithm: k.Algorithm, Length: k.Truncate})
+	}
+	return all
 }
 
 // Mine reports whether a raw path is in this grammar: its first segment is "unsafe" or has the form
 // of a signature.
-func Mine(raw string) bool {
+func (t *Parser) Mine(raw string) bool {
 	first, _ := split(raw)
-	return first == unsafe || signature.Looks(first)
+	return first == unsafe || t.keys.Looks(first)
+}
+
+// Begins reports whether a raw path without its first segment begins with an option.
+func (t *Parser) Begins(rest string) bool {
+	p := t.grammar.Parts(rest)
+	return strings.HasPrefix(rest, presetMark) || p != nil && p["image"] != rest
 }
 
 // split returns the first segment, unquoted, and the raw rest.
@@ -75,8 +82,8 @@ func split(raw string) (first, rest string) {
 
 // Request has the parts of an HTTP request that a parser reads.
 type Request struct {
-	Path   string // percent-encoded as the client sent it, without a query
-	Accept string // the header
+	Path  string // percent-encoded as the client sent it, without a query
+	Hints target.Hints
 	// Local says that the client is on this machine. Without edge.security_key, such a client
 	// needs no signature.
 	Local bool
@@ -87,39 +94,77 @@ type Request struct {
 // Parse returns the target of a request. Errors are faults.
 func (t *Parser) Parse(r Request) (target.Target, error) {
 	first, rest := split(r.Path)
-	if err := t.authorize(first, rest, r); err != nil {
+	key, err := t.authorize(first, rest, r)
+	if err != nil {
 		return target.Target{}, err
 	}
-	p := target.Parts(t.grammar, rest)
-	if p == nil {
-		return target.Target{}, fault.New(fault.BadURL, "the URL has no image: write the image's path at the end")
+	p, redirect, err := t.parts(rest, r, key)
+	if err != nil {
+		return target.Target{}, err
 	}
+	found, err := t.target(p, r.Hints)
+	found.SignedBy, found.Redirect = key, redirect
+	return found, err
+}
+
+func errNoImage() error {
+	return fault.New(fault.BadURL, "the URL has no image: write the image's path at the end")
+}
+
+// parts returns the parts of a raw path after its first segment, unquoted, and the path to which the client is redirected.
+// Operators ask for any size.
+func (t *Parser) parts(rest string, r Request, key string) (p map[string]string, redirect string, err error) {
+	p, preset, err := t.preset(rest)
+	if !preset {
+		p = t.grammar.Parts(rest)
+	}
+	switch {
+	case err != nil:
+		return nil, "", err
+	case !preset && t.settings.Thumbor.OnlyPresets && !r.Trusted:
+		return nil, "", fault.New(fault.BadURL, "this site serves presets alone: ask for preset:NAME/IMAGE with %s", t.presets.names())
+	case p == nil:
+		return nil, "", errNoImage()
+	}
+	if err := unquote(p); err != nil {
+		return nil, "", err
+	}
+	if !preset && !r.Trusted {
+		redirect, err = t.sized(p, address{rest, t.begin(key)})
+	}
+	return p, redirect, err
+}
+
+// unquote decodes the percent-encoding of each part.
+func unquote(p map[string]string) error {
 	for name, text := range p {
 		unquoted, err := url.PathUnescape(text)
 		if err != nil || !utf8.ValidString(unquoted) {
-			return target.Target{}, fault.New(fault.BadURL, "the URL's percent-encoding is wrong or not UTF-8: encode the name's UTF-8, as in /K%%C3%%A4se.jpg")
+			return fault.New(fault.BadURL, "the URL's percent-encoding is wrong or not UTF-8: encode the name's UTF-8, as in /K%%C3%%A4se.jpg")
 		}
 		p[name] = unquoted
-	}
-	return t.target(p, r.Accept)
-}
-
-func (t *Parser) authorize(first, rest string, r Request) error {
-	e := t.settings.Edge
-	switch {
-	case first == unsafe && (r.Trusted || e.AllowUnsafe || e.SecurityKey == "" && r.Local):
-		return nil
-	case first == unsafe:
-		return fault.New(fault.Forbidden, "the URL is not signed: sign it with the site's key").Remedied("sign URLs with edge.security_key, or set edge.allow_unsafe")
-	case e.SecurityKey == "":
-		return fault.New(fault.Forbidden, "cannot check the URL's signature: this site has no key").Remedied("set edge.security_key")
-	case !signature.Valid(string(e.SecurityKey), rest, first):
-		return fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with the site's key, percent-encoded as it is sent").Remedied("compare the key of the signing program with edge.security_key")
 	}
 	return nil
 }
 
-func (t *Parser) target(p map[string]string, accept string) (target.Target, error) {
+// authorize returns the name of the key that signed the path, or "" for an unsigned path that the client may ask for.
+func (t *Parser) authorize(first, rest string, r Request) (key string, err error) {
+	switch {
+	case first == unsafe && (r.Trusted || t.settings.Edge.AllowUnsafe || len(t.keys) == 0 && r.Local):
+		return "", nil
+	case first == unsafe:
+		return "", fault.New(fault.Forbidden, "the URL is not signed: sign it with the site's key").Remedied("sign URLs with edge.security_key, or set edge.allow_unsafe")
+	case len(t.keys) == 0 && !r.Trusted:
+		return "", fault.New(fault.Forbidden, "cannot check the URL's signature: this site has no key").Remedied("set edge.security_key")
+	}
+	signed, ok := t.keys.Find(rest, first)
+	if ok || r.Trusted {
+		return signed.Name, nil
+	}
+	return "", fault.New(fault.Forbidden, "the URL's signature is wrong: sign the path with the site's key, percent-encoded as it is sent").Remedied("compare the key of the signing program with edge.security_key and edge.security_keys")
+}
+
+func (t *Parser) target(p map[string]string, hints target.Hints) (target.Target, error) {
 	s, err := t.spec(p)
 	if err != nil {
 		return target.Target{}, err
@@ -128,13 +173,17 @@ func (t *Parser) target(p map[string]string, accept string) (target.Target, erro
 	if t.settings.Thumbor.StrictFilters && len(asked.Skipped) > 0 {
 		return target.Target{}, fault.New(fault.BadURL, "unknown or malformed filters: %s; correct them, or leave them out", strings.Join(asked.Skipped, ", "))
 	}
+	if asked.Wrong != "" {
+		return target.Target{}, fault.New(fault.BadURL, "%s", asked.Wrong)
+	}
 	asked.Skipped = append(asked.Skipped, asked.NotOnGIFs...)
 	if asked.ExtractFocal {
 		t.extractFocal(&s, p["image"])
 	}
-	vary := t.negotiate(&s, accept)
+	vary := t.Choose(&s, hints, asked.FormatAuto, asked.DPRAuto)
+	s.Width, s.Height = target.Times(s.Width, asked.DPR), target.Times(s.Height, asked.DPR)
 	found, err := t.FromSpec(s)
-	found.Skipped, found.Vary = asked.Skipped, vary
+	found.Skipped, found.Vary, found.Expires = asked.Skipped, vary, asked.Expires
 	if asked.MaxAge >= 0 {
 		found.MaxAge = asked.MaxAge
 	}
@@ -254,7 +303,7 @@ const maxNesting = 10
 func (t *Parser) extractFocal(s *thumbnail.Spec, image string) {
 	for range maxNesting {
 		image = withoutHost(image)
-		p := target.Parts(t.nested, image)
+		p := t.nested.Parts(image)
 		if p == nil || p["unsafe"] == "" && p["hash"] == "" {
 			return
 		}
@@ -283,13 +332,45 @@ func withoutHost(image string) string {
 	return image
 }
 
+// Choose lets a client's hints choose the format, the density and the quality of a spec, where the URL leaves them open. It
+// returns the headers that the answer depends on. With formats, the URL asks for the client's format, and with density for
+// the client's density.
+func (t *Parser) Choose(s *thumbnail.Spec, hints target.Hints, formats, density bool) (vary []string) {
+	if t.negotiate(s, hints.Accept, formats) {
+		vary = append(vary, "Accept")
+	}
+	if density && t.settings.Edge.ClientHints {
+		vary = append(vary, "Sec-CH-DPR", "DPR")
+		s.Width, s.Height = target.Times(s.Width, hints.DPR), target.Times(s.Height, hints.DPR)
+	}
+	if quality := t.settings.Edge.SaveDataQuality; quality > 0 && t.asUsual(*s) {
+		vary = append(vary, "Save-Data")
+		if hints.SaveData {
+			s.Quality, s.Qualities = min(quality, s.Quality), nil
+		}
+	}
+	return vary
+}
+
+// asUsual reports whether a spec has the qualities of the settings.
+func (t *Parser) asUsual(s thumbnail.Spec) bool {
+	return s.Quality == t.settings.Render.Quality && maps.Equal(s.Qualities, t.settings.Render.Qualities)
+}
+
+// usualFormats are the formats of format(auto) without thumbor.auto_formats, the best first.
+var usualFormats = []string{string(thumbnail.FormatAVIF), string(thumbnail.FormatWebP)}
+
 // negotiate lets the client's Accept choose the formats when the URL names none. vary is true when
 // the answer depends on Accept.
-func (t *Parser) negotiate(s *thumbnail.Spec, accept string) (vary bool) {
-	if len(t.settings.Thumbor.AutoFormats) == 0 || s.Format != thumbnail.FormatAuto || s.Meta {
+func (t *Parser) negotiate(s *thumbnail.Spec, accept string, asked bool) (vary bool) {
+	formats := t.settings.Thumbor.AutoFormats
+	if asked && len(formats) == 0 {
+		formats = usualFormats
+	}
+	if len(formats) == 0 || s.Format != thumbnail.FormatAuto || s.Meta {
 		return false
 	}
-	for _, name := range t.settings.Thumbor.AutoFormats {
+	for _, name := range formats {
 		f, ok := thumbnail.ParseFormat(name)
 		if !ok || !accepts(accept, f) {
 			continue

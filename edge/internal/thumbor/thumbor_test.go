@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
+	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -15,7 +16,16 @@ import (
 func parser(key string) *Parser {
 	s := settings.Default()
 	s.Edge.SecurityKey = settings.Secret(key)
-	return New(s)
+	return must(s)
+}
+
+// must returns a parser of valid settings.
+func must(s settings.Settings) *Parser {
+	p, err := New(s)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 func TestGrammar(t *testing.T) {
@@ -138,7 +148,7 @@ func TestSignatures(t *testing.T) {
 		"signed in the path": {valid + "/300x200/" + valid + "/my.server.com/some/path/to/image.jpg", fault.Forbidden},
 		"wrong":              {strings.Repeat("A", 27) + "=/" + path, fault.Forbidden},
 	} {
-		if !Mine("/" + c.path) {
+		if !p.Mine("/" + c.path) {
 			t.Errorf("%s: taken for another grammar", name)
 		}
 		_, err := p.Parse(Request{Path: "/" + c.path, Local: true})
@@ -146,8 +156,44 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, err := parser("").Parse(Request{Path: "/" + signature.Sign("", path) + "/" + path, Local: true}); !fault.Is(err, fault.Forbidden) {
+	if _, err := parser("").Parse(Request{Path: "/" + signature.Key{}.Sign(path) + "/" + path, Local: true}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("a signature with an empty key: %v", err)
+	}
+}
+
+// Each of the site's keys signs, in its own way. Paths of other keys are refused.
+func TestSeveralKeys(t *testing.T) {
+	s := settings.Default()
+	s.Edge.SecurityKey = "old"
+	s.Edge.SecurityKeys = []settings.SecurityKey{{Name: "new", Key: "n", Algorithm: "sha256", Truncate: 40}, {Name: "whole", Key: "w", Algorithm: "sha512"}}
+	p := must(s)
+	const path = "330x/a.jpg"
+	for name, key := range map[string]signature.Key{
+		"new": {Secret: "n", Algorithm: signature.SHA256, Length: 40}, "whole": {Secret: "w", Algorithm: signature.SHA512}, "security_key": {Secret: "old"},
+		"": {Secret: "n"},
+	} {
+		signed := "/" + key.Sign(path) + "/" + path
+		got, err := p.Parse(Request{Path: signed})
+		if !p.Mine(signed) || got.SignedBy != name || (err == nil) != (name != "") {
+			t.Errorf("%s: signed by %q, %v", signed, got.SignedBy, err)
+		}
+	}
+	if p.Mine("/" + strings.Repeat("a", 39) + "/a.jpg") {
+		t.Error("any text is taken for a signature")
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	plain, err := parser("").Parse(Request{Path: "/unsafe/330x/a.gif", Local: true})
+	if err != nil || !plain.Expires.IsZero() {
+		t.Fatal(plain.Expires, err)
+	}
+	got, err := parser("").Parse(Request{Path: "/unsafe/330x/filters:expire(1796000000123)/a.gif", Local: true})
+	if err != nil || got.Expires.UnixMilli() != 1796000000123 || got.Key != plain.Key {
+		t.Errorf("%v %v %v", got.Expires, got.Key, err)
+	}
+	if _, err := parser("").Parse(Request{Path: "/unsafe/330x/filters:expire(soon)/a.gif", Local: true}); !fault.Is(err, fault.BadURL) {
+		t.Errorf("an end that nobody can read: %v", err)
 	}
 }
 
@@ -205,4 +251,38 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q: %v", path, err)
 		}
 	})
+}
+
+func TestHintsChooseWhatTheURLLeavesOpen(t *testing.T) {
+	s := settings.Default()
+	s.Edge.ClientHints, s.Edge.SaveDataQuality, s.Edge.AllowUnsafe = true, 40, true
+	hints := target.Hints{Accept: "image/webp,*/*", DPR: 2, SaveData: true}
+	for path, want := range map[string]struct {
+		width, quality int
+		prefers, vary  string
+	}{
+		"100x/a.jpg":                                             {100, 40, "", "Save-Data"},
+		"100x/filters:dpr(auto)/a.jpg":                           {200, 40, "", "Sec-CH-DPR,DPR,Save-Data"},
+		"100x/filters:dpr(1.5)/a.jpg":                            {150, 40, "", "Save-Data"},
+		"100x/filters:dpr(2):dpr(1)/a":                           {100, 40, "", "Save-Data"},
+		"100x/filters:quality(90)/a.jpg":                         {100, 90, "", ""},
+		"100x/filters:format(auto)/a.jpg":                        {100, 40, "webp", "Accept,Save-Data"},
+		"100x/filters:format(auto):format(png):quality(9)/a.jpg": {100, 9, "", ""},
+		"100x/filters:dpr(0):quality(9)/a.gif":                   {100, 9, "", ""},
+	} {
+		got, err := must(s).Parse(Request{Path: "/unsafe/" + path, Hints: hints})
+		prefers := ""
+		if len(got.Spec.Prefer) > 0 {
+			prefers = string(got.Spec.Prefer[0])
+		}
+		if err != nil || got.Spec.Width != want.width || got.Spec.Quality != want.quality || prefers != want.prefers || strings.Join(got.Vary, ",") != want.vary {
+			t.Errorf("%s: %d %d %q %v, %v", path, got.Spec.Width, got.Spec.Quality, prefers, got.Vary, err)
+		}
+		if plain, err := parser("").Parse(Request{Path: "/unsafe/" + path, Local: true}); err != nil || plain.Spec.Quality == 40 {
+			t.Errorf("%s without hints: %v", path, err)
+		}
+	}
+	if _, err := must(s).Parse(Request{Path: "/unsafe/5000x/filters:dpr(2)/a.jpg"}); !fault.Is(err, fault.BadURL) {
+		t.Errorf("a density passes the largest size: %v", err)
+	}
 }

@@ -150,11 +150,17 @@ func (x *exchange) cacheControl(t target.Target) string {
 	if t.Private {
 		return "private, no-store"
 	}
+	if !t.Expires.IsZero() && t.Expires.Sub(x.began) < t.MaxAge+stale(x.handler.settings.Edge) {
+		return "public, max-age=" + seconds(min(t.MaxAge, t.Expires.Sub(x.began))) // and no stale answer after the end
+	}
 	if t.MaxAge == x.handler.settings.Edge.MaxAge {
 		return x.handler.control
 	}
 	return control(x.handler.settings.Edge, t.MaxAge)
 }
+
+// stale returns the longest time after its age in which a cache may serve an answer.
+func stale(e settings.Edge) time.Duration { return max(e.StaleWhileRevalidate, e.StaleIfError) }
 
 // control returns the Cache-Control of an answer that caches may keep for age.
 func control(e settings.Edge, age time.Duration) string {

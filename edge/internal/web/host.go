@@ -12,7 +12,7 @@ import (
 // onlyHere reports whether this request may use URLs that only this machine may use.
 func (x *exchange) onlyHere() bool {
 	e := x.handler.settings.Edge
-	return x.client.Local && e.SecurityKey == "" && !e.AllowUnsafe
+	return x.client.Local && len(e.Keys()) == 0 && !e.AllowUnsafe
 }
 
 // checkHost returns the fault Misdirected for a Host header that edge.hosts does not list. Without that

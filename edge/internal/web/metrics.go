@@ -17,6 +17,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
+	keys     *prometheus.CounterVec
 	known    *sync.Map // counted by ending; grammars and outcomes are few, so the map is bounded
 }
 
@@ -41,6 +42,13 @@ func (m metrics) observe(grammar, outcome string, took time.Duration, trace stri
 		return
 	}
 	c.seconds.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
+}
+
+// signed counts a request that a key signed; "" means no key.
+func (m metrics) signed(key string) {
+	if key != "" {
+		m.keys.WithLabelValues(key).Inc()
+	}
 }
 
 // Requests returns the number of answers by outcome.
@@ -76,7 +84,8 @@ func (h *Handler) Times() map[string][]int64 {
 	return all
 }
 
-func newMetrics(r prometheus.Registerer) metrics {
+// newMetrics makes the metrics, with a 0 for each of the keys.
+func newMetrics(r prometheus.Registerer, keys []string) metrics {
 	m := metrics{
 		known: &sync.Map{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -89,8 +98,14 @@ func newMetrics(r prometheus.Registerer) metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_failures_total", Help: "Answers without a thumbnail, by kind of fault.",
 		}, []string{"fault"}),
+		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "thumbmill_edge_signed_requests_total", Help: "Requests with a valid signature, by the name of the key that made it. A key without requests can be removed.",
+		}, []string{"key"}),
 	}
-	r.MustRegister(m.requests, m.seconds, m.failures)
+	r.MustRegister(m.requests, m.seconds, m.failures, m.keys)
+	for _, k := range keys {
+		m.keys.WithLabelValues(k)
+	}
 	m.requests.WithLabelValues(grammar.None, string(fault.Internal)) // exports 0 before the first error, so that queries can compute a share
 	return m
 }

@@ -50,7 +50,9 @@ func (x *exchange) refuse(err error) {
 		x.tellTiming(nil)
 	}
 	x.logRefusal(f)
-	x.writeFault(f, traits.Status)
+	if !x.writeFallback(f) {
+		x.writeFault(f, traits.Status)
+	}
 }
 
 // logRefusal logs refusals with a remedy sampled by cause, and each fault of ours that no throttle made.

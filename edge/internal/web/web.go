@@ -80,9 +80,20 @@ type Config struct {
 func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
-		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics),
+		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, keyNames(s)),
 		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
 	}
+}
+
+// keyNames returns the names of the keys of signed URLs.
+func keyNames(s settings.Settings) (names []string) {
+	for _, k := range s.Edge.Keys() {
+		names = append(names, k.Name)
+	}
+	for _, k := range s.Imgproxy.Keys {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 // exchange is one request with its answer.
@@ -96,9 +107,10 @@ type exchange struct {
 	values  []string // memory for the values of headers; see setHeader
 	grammar string
 	outcome string
-	private bool       // no shared cache may keep the answer
-	refused int        // the status of a refusal
-	span    trace.Span // nil without a tracer
+	asked   *target.Target // of the URL; nil before it is read
+	private bool           // no shared cache may keep the answer
+	refused int            // the status of a refusal
+	span    trace.Span     // nil without a tracer
 }
 
 // ServeHTTP answers one request.
@@ -276,13 +288,21 @@ func (x *exchange) parse() (t target.Target, err error) {
 	if len(t.Ignored) > 0 {
 		x.w.Header().Set("Thumbmill-Ignored-Parameters", strings.Join(t.Ignored, ", "))
 	}
-	if t.Vary {
-		x.w.Header().Add("Vary", "Accept")
+	for _, name := range t.Vary {
+		x.w.Header().Add("Vary", name)
+	}
+	if x.handler.settings.Edge.ClientHints {
+		x.setHeader("Accept-Ch", "Sec-CH-DPR")
 	}
 	if x.private = t.Private; x.private {
 		x.keepPrivate()
 	}
+	x.asked = &t
 	x.setHeader("Xkey", target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
+	x.handler.metrics.signed(t.SignedBy)
+	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
+		return t, fault.New(fault.Expired, "the URL was valid until %s: ask the site for a new one", t.Expires.UTC().Format(time.RFC1123))
+	}
 	return t, x.checkSecret(t)
 }
 

@@ -16,8 +16,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
@@ -68,7 +70,11 @@ func handler(t *testing.T, s settings.Settings, o *obtainer) *Handler {
 	return logging(t, s, o, slog.New(slog.DiscardHandler))
 }
 
-func logging(t *testing.T, s settings.Settings, o *obtainer, log *slog.Logger) *Handler {
+func handlerWith(t *testing.T, s settings.Settings, o Obtainer) *Handler {
+	return logging(t, s, o, slog.New(slog.DiscardHandler))
+}
+
+func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
 	t.Helper()
 	g, err := grammar.New(s)
 	if err != nil {
@@ -161,7 +167,7 @@ func TestSignaturesAreOverTheRawPath(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, form := range []string{"", "http://thumbs.example"} {
-			fmt.Fprintf(conn, "GET %s/%s/%s?query=1 HTTP/1.1\r\nHost: x\r\n\r\n", form, signature.Sign("key", path), path)
+			fmt.Fprintf(conn, "GET %s/%s/%s?query=1 HTTP/1.1\r\nHost: x\r\n\r\n", form, signature.Key{Secret: "key"}.Sign(path), path)
 			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -403,5 +409,113 @@ func TestConditionsAndRanges(t *testing.T) {
 		if w.Code != c.status || w.Body.String() != c.body || (w.Header().Get("Etag") != `"e"`) != (c.status == 416) {
 			t.Errorf("%s: %d %q %v", name, w.Code, w.Body, w.Header())
 		}
+	}
+}
+
+// The edge refuses a URL from its end on, and no cache keeps the answer beyond the end.
+func TestURLsThatExpire(t *testing.T) {
+	s := settings.Default()
+	s.Edge.SecurityKeys = []settings.SecurityKey{{Name: "2026-11", Key: "new", Algorithm: "sha256"}, {Name: "2025-11", Key: "old"}}
+	h := handler(t, s, &obtainer{})
+	for after, want := range map[time.Duration]string{
+		-time.Second: "", 0: "", 90 * time.Second: "public, max-age=89", 1000 * time.Hour: "public, max-age=86400, stale-while-revalidate=60, stale-if-error=86400",
+	} {
+		path := fmt.Sprintf("330x/filters:expire(%d)/a.jpg", time.Now().Add(after).UnixMilli())
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/"+signature.Key{Secret: "new", Algorithm: "sha256"}.Sign(path)+"/"+path, nil))
+		status := 200
+		if want == "" {
+			status, want = 410, "public, max-age=600"
+		}
+		if got := w.Header().Get("Cache-Control"); w.Code != status || got != want && got != strings.ReplaceAll(want, "89", "88") {
+			t.Errorf("%v: %d, %q: %s", after, w.Code, got, w.Body)
+		}
+	}
+	for key, want := range map[string]float64{"2026-11": 4, "2025-11": 0} {
+		if got := testutil.ToFloat64(h.metrics.keys.WithLabelValues(key)); got != want {
+			t.Errorf("%s: %v requests, want %v", key, got, want)
+		}
+	}
+}
+
+// half is an obtainer without the original a.png and with the fallback none.png; busy refuses every render.
+type half struct {
+	busy    bool
+	renders []string
+}
+
+func (h *half) AtHand(context.Context, target.Target) (obtain.Thumb, bool) {
+	return obtain.Thumb{}, false
+}
+
+func (h *half) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, error) {
+	h.renders = append(h.renders, r.Target.Key.Path)
+	switch {
+	case h.busy:
+		return obtain.Thumb{}, fault.New(fault.LaneFull, "too much waits")
+	case r.Target.Spec.Original.Path == "none.png":
+		return obtain.Thumb{Image: []byte("none"), Source: obtain.Rendered, Meta: objectstore.Meta{ContentType: "image/png"}}, nil
+	}
+	return obtain.Thumb{}, fault.New(fault.Absent, "it does not exist")
+}
+
+func (h *half) Original(_ context.Context, at thumbnail.Location) (obtain.Thumb, error) {
+	if at.Path != "none.png" {
+		return obtain.Thumb{}, fault.New(fault.Absent, "it does not exist")
+	}
+	return obtain.Thumb{Image: []byte("as it is")}, nil
+}
+
+func TestFallbacks(t *testing.T) {
+	s := settings.Default()
+	s.Edge.AllowUnsafe = true
+	s.Fallback.Absent = settings.FallbackPicture{Image: "none.png", Status: 200, MaxAge: time.Minute}
+	s.Fallback.Refused = settings.FallbackPicture{Image: "none.png"}
+	for name, c := range map[string]struct {
+		busy         bool
+		method, path string
+		accept       string
+		status       int
+		body, cache  string
+		kind         string
+	}{
+		"absent":     {false, "GET", "/unsafe/100x/a.png", "", 200, "none", "public, max-age=60", "absent"},
+		"head":       {false, "HEAD", "/unsafe/100x/a.png", "", 200, "", "public, max-age=60", "absent"},
+		"busy":       {true, "GET", "/unsafe/100x/a.png", "", 503, "as it is", "no-store", "lane-full"},
+		"json":       {false, "GET", "/unsafe/100x/a.png", "application/json", 404, "{", "public, max-age=600", ""},
+		"wrong URL":  {false, "GET", "/unsafe/99999x/a.png", "", 400, "the size", "no-store", ""},
+		"a picture":  {false, "GET", "/unsafe/100x/none.png", "", 200, "none", "public, max-age=86400, stale-while-revalidate=60, stale-if-error=86400", ""},
+		"of wikis":   {false, "GET", "/wikipedia/commons/thumb/a/ab/A.jpg/330px-A.jpg", "", 200, "none", "public, max-age=60", "absent"},
+		"as it is":   {false, "GET", "/wikipedia/commons/a/ab/A.jpg", "", 404, "it does", "public, max-age=600", ""},
+		"other site": {false, "GET", "/favicon", "", 404, "no thumbnail", "public, max-age=600", ""},
+	} {
+		h := &half{busy: c.busy}
+		g := handlerWith(t, s, h)
+		r := httptest.NewRequest(c.method, c.path, nil)
+		r.Header.Set("Accept", c.accept)
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, r)
+		header := w.Header()
+		if w.Code != c.status || !strings.HasPrefix(w.Body.String(), c.body) || header.Get("Cache-Control") != c.cache || header.Get("Thumbmill-Fallback") != c.kind {
+			t.Errorf("%s: %d %q %v", name, w.Code, w.Body, header)
+		}
+		if c.busy && (len(h.renders) != 1 || header.Get("Content-Type") != "image/png" || header.Get("Retry-After") == "") {
+			t.Errorf("%s: %d renders, %v", name, len(h.renders), header)
+		}
+	}
+}
+
+func TestHintsAreAskedFor(t *testing.T) {
+	s := settings.Default()
+	s.Edge.AllowUnsafe, s.Edge.ClientHints = true, true
+	o := &obtainer{}
+	h := handler(t, s, o)
+	r := httptest.NewRequest("GET", "/unsafe/100x/filters:dpr(auto):format(auto)/a.png", nil)
+	r.Header.Set("Sec-CH-DPR", "2")
+	r.Header.Set("Accept", "image/avif")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if vary := w.Header().Values("Vary"); w.Header().Get("Accept-CH") != "Sec-CH-DPR" || !slices.Equal(vary, []string{"Accept", "Sec-CH-DPR", "DPR"}) || o.asked.Target.Spec.Width != 200 {
+		t.Errorf("%v, %d pixels", w.Header(), o.asked.Target.Spec.Width)
 	}
 }

@@ -19,6 +19,7 @@ type header struct{ name, when, values string }
 // read lists the headers of requests that the edge reads.
 var read = []header{
 	{"Accept", "of a Thumbor URL, where `thumbor.auto_formats` lists formats; of a refused request", "media types: the first listed format that the client takes; `application/json` or `application/problem+json` for a refusal as JSON"},
+	{"Dpr", "as `Sec-CH-DPR`, which comes first", "the same"},
 	{"Forwarded", "`edge.security_key` is not set", "any value: the client is not this machine, and `unsafe` URLs are refused"},
 	{"If-Match", "always", "an ETag"},
 	{"If-Modified-Since", "always", "a date: 304 when the thumbnail is no newer"},
@@ -27,6 +28,8 @@ var read = []header{
 	{"If-Unmodified-Since", "always", "a date"},
 	{"Origin", "`edge.cors` lists origins", "the origin of a script"},
 	{"Range", "always", "at most five ranges of bytes; more are ignored"},
+	{"Save-Data", "`edge.save_data_quality` is set", "`on`: a lower quality, where the URL names none"},
+	{"Sec-Ch-Dpr", "`edge.client_hints` is set, of a URL that leaves the density open", "the density of the client's screen: 1, 1.5, 2 or 3, or a number that is raised to the next of these"},
 	{"Traceparent", "`trace.endpoint` is set, and `edge.trusted_proxies` has the peer", "the trace that the request belongs to"},
 	{"Via", "as `Forwarded`", ""},
 	{"X-Forwarded-For", "`edge.trusted_proxies` has the peer", "the client's address: the rightmost that is no trusted proxy's"},
@@ -38,6 +41,7 @@ var read = []header{
 
 // sent lists the headers of the edge's answers.
 var sent = []header{
+	{"Accept-Ch", "`edge.client_hints` is set", "`Sec-CH-DPR`"},
 	{"Accept-Ranges", "with a thumbnail or an original", "`bytes`"},
 	{"Access-Control-Allow-Headers", "in answer to `OPTIONS`", "the headers that a script may send"},
 	{"Access-Control-Allow-Methods", "in answer to `OPTIONS`", "`GET, HEAD`"},
@@ -54,9 +58,10 @@ var sent = []header{
 	{"Etag", "with a thumbnail, and an original whose store has one", "changes with the picture"},
 	{"Last-Modified", "with a thumbnail or an original", "when the thumbnail was rendered, or the original stored"},
 	{"Link", "with a refusal that another URL would not get", "that URL, as `rel=\"alternate\"`"},
-	{"Location", "with 302, where `mediawiki.size_policy` is `redirect`", "the URL of the nearest standard size"},
+	{"Location", "with 302, where `mediawiki.size_policy` or `thumbor.size_policy` is `redirect`", "the URL of the nearest standard size"},
 	{"Retry-After", "with a refusal that passes", "seconds, with up to half as much again at random"},
 	{"Server-Timing", "always, but with thumbnails from the edge's own disk or memory", "milliseconds of each step, and `total`"},
+	{"Thumbmill-Fallback", "with a picture of `fallback` in place of the answer", "the kind of fault"},
 	{"Thumbmill-Ignored-Parameters", "a URL of `thumb.php` has parameters that change nothing", "their names, at most ten"},
 	{"Thumbmill-Nearest", "with another size than the URL's, in place of a refusal", "that size: `330x0`"},
 	{"Thumbmill-Skipped-Filters", "a Thumbor URL has filters that are unknown or malformed", "their names"},
@@ -66,7 +71,7 @@ var sent = []header{
 	{"Thumbor-Wikimedia-Thumbnail-Container", "of a MediaWiki URL of a thumbnail", "where the thumbnail is stored"},
 	{"Thumbor-Wikimedia-Thumbnail-Path", "of a MediaWiki URL of a thumbnail", "the same"},
 	{"Timing-Allow-Origin", "as `Access-Control-Allow-Origin`", "`*` or the origin"},
-	{"Vary", "the answer depends on a header", "`Accept`, `Origin`"},
+	{"Vary", "the answer depends on a header", "`Accept`, `Origin`, `Sec-CH-DPR`, `DPR`, `Save-Data`"},
 	{"Www-Authenticate", "with 401 for a private container", "names `X-Swift-Secret`"},
 	{"X-Content-Type-Options", "with a thumbnail, an original or a refusal", "`nosniff`"},
 	{"X-Request-Id", "always", "the request's name in logs and jobs"},
@@ -103,7 +108,7 @@ func TestHeadersAreTheSources(t *testing.T) {
 func sourceHeaders(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	named := map[string]map[string]bool{"read": {}, "sent": {}}
-	for _, folder := range []string{"web", "grammar", "clientaddr", "mediawiki", "thumbor", "front"} {
+	for _, folder := range []string{"web", "grammar", "clientaddr", "mediawiki", "thumbor", "front", "target"} {
 		files, err := filepath.Glob(filepath.Join(root, "edge/internal", folder, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("edge/internal/%s has no source: %v", folder, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,13 +31,13 @@ const (
 	// near is the largest distance of pictures that count as equal. Differences of decoders and
 	// kernels are below it, the effect of a filter is above.
 	near = 10
-	// least is the share of URLs that must agree.
-	least = 0.99
+	// leastOfThumbor and leastOfImgproxy are the shares of URLs that must agree. imgproxy converts CMYK by another profile.
+	leastOfThumbor, leastOfImgproxy = 0.99, 0.98
 )
 
-func recorded(t *testing.T) map[string]Answer {
+func recorded(t *testing.T, file string) map[string]Answer {
 	t.Helper()
-	f, err := os.Open("testdata/recorded.json.gz")
+	f, err := os.Open(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,14 +55,29 @@ func recorded(t *testing.T) map[string]Answer {
 
 // thumbmill answers as Thumbor does. If Thumbor fails with a 5xx, any status below 500 is right.
 func TestAgreesWithThumbor(t *testing.T) {
-	theirs := recorded(t)
 	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
 		s.Store.Originals.Path = "testdata/originals"
 		s.Thumbor.Rotate = "counterclockwise"
 		s.Renderer.Slots = 2
 		s.Throttle.PerIP.Shadow = true
 	}})
-	urls := URLs()
+	compare(t, c, URLs(), recorded(t, "recorded.json.gz"), leastOfThumbor)
+}
+
+// thumbmill answers imgproxy's URLs as imgproxy does.
+func TestAgreesWithImgproxy(t *testing.T) {
+	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) {
+		s.Store.Originals.Path = "testdata/originals"
+		s.Imgproxy.Enabled = true
+		s.Renderer.Slots = 2
+		s.Throttle.PerIP.Shadow = true
+	}})
+	compare(t, c, ImgproxyURLs(), recorded(t, "imgproxy.json.gz"), leastOfImgproxy)
+}
+
+// compare requests the URLs from the cluster. At least the share least must agree with the recorded answers.
+func compare(t *testing.T, c *cluster.Cluster, urls []string, theirs map[string]Answer, least float64) {
+	t.Helper()
 	var next, agreed atomic.Int64
 	var clients sync.WaitGroup
 	for range c.Settings.Renderer.Slots {
@@ -76,7 +92,7 @@ func TestAgreesWithThumbor(t *testing.T) {
 	clients.Wait()
 	t.Logf("%d of %d agree", agreed.Load(), len(urls))
 	if float64(agreed.Load()) < least*float64(len(urls)) {
-		t.Errorf("%d of %d agree with Thumbor, at least %.0f %% must", agreed.Load(), len(urls), 100*least)
+		t.Errorf("%d of %d agree, at least %.0f %% must", agreed.Load(), len(urls), 100*least)
 	}
 }
 

@@ -79,6 +79,21 @@ func (p *Picture) groundOf(o thumbnail.Operation, width, height int, env Env) (*
 	return env.Resize(soft, width, height)
 }
 
+// onCanvas puts the picture on a canvas of one colour.
+func onCanvas(p *Picture, o thumbnail.Operation, env Env) error {
+	c := env.Canvas
+	if c.Right-c.Left <= p.Width && c.Bottom-c.Top <= p.Height {
+		return nil
+	}
+	if err := env.room(c.Right-c.Left, c.Bottom-c.Top); err != nil {
+		return err
+	}
+	canvas := New(c.Right-c.Left, c.Bottom-c.Top, colourOf(o))
+	canvas.paste(p, -c.Left, -c.Top)
+	*p = *canvas
+	return nil
+}
+
 // fillRadius is the radius of the blur of fill's ground.
 const fillRadius = 50
 

@@ -58,6 +58,7 @@ type Area struct{ Left, Top, Right, Bottom int }
 // Env holds the inputs of filters beside the picture.
 type Env struct {
 	BoxWidth, BoxHeight int    // the requested size; 0 means that a side was not requested
+	Canvas              Area   // of extend, in the picture's pixels; it contains the picture
 	Faces               []Area // where redEyes looks for red eyes
 	MaxPixels           int64  // the bound of a canvas
 	Budget              *Budget
@@ -83,6 +84,7 @@ var steps = map[thumbnail.Step]func(*Picture, thumbnail.Operation, Env) error{
 	thumbnail.StepCorners:    roundCorners,
 	thumbnail.StepBackground: background,
 	thumbnail.StepFill:       fill,
+	thumbnail.StepExtend:     onCanvas,
 	thumbnail.StepWatermark:  watermark,
 	thumbnail.StepFrame:      frame,
 	thumbnail.StepRedEye:     redEyes,

@@ -30,8 +30,16 @@ type Plan struct {
 	Cut    Rect // in the scaled picture; all of the scaled picture without a cut
 	// Box is the requested size, for later steps; 0 means that a side was not requested.
 	Box Size
+	// Canvas is the canvas of the step extend; zero without Resize.
+	Canvas Canvas
 	// Focus is the middle of a cut, in pixels of Crop.
 	Focus Point
+}
+
+// Canvas is the size of a canvas, and the place of the picture on it.
+type Canvas struct {
+	Size      Size
+	Left, Top int
 }
 
 // Point is a pixel.
@@ -39,6 +47,9 @@ type Point struct{ X, Y int }
 
 // New returns the plan of a spec for an original with the given upright size.
 func New(s thumbnail.Spec, original Size) Plan {
+	if s.Resize != nil {
+		return resize(s, original)
+	}
 	p := Plan{Crop: crop(s.Crop, original)}
 	source := Size{p.Crop.Width, p.Crop.Height}
 	p.Box = box(s, source, original)

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"log/slog"
+	"path"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,7 +207,19 @@ func (j *job) inspect(ctx context.Context, original *source.Original) (guard.Hea
 		err = header.Affords(j.memory)
 	}
 	j.step(ctx, "guard", began)
-	return header, err
+	return header, named(err, j.job.Spec)
+}
+
+// named returns the error of an unknown type with the extension of the original's name; other errors stay.
+func named(err error, s thumbnail.Spec) error {
+	if s.Type != thumbnail.TypeUnknown || !fault.Is(err, fault.Unsupported) {
+		return err
+	}
+	extension := "the name has no extension"
+	if ext := path.Ext(s.Original.Name()); ext != "" {
+		extension = "the extension " + ext + " is unknown"
+	}
+	return fault.New(fault.Unsupported, "%s, and the first bytes are of no allowed type; the allowed types are %s", extension, strings.Join(thumbnail.Rendered(), ", "))
 }
 
 // fetchOverlays downloads and inspects the pictures that the spec names beside the original. It returns

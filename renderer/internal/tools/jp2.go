@@ -69,7 +69,7 @@ func (t *task) reduction() int {
 		return 0
 	}
 	planned := full
-	if s.Crop == nil && s.Trim == nil && s.Focal == nil && !s.NoUpscale && !s.Meta && !s.Debug {
+	if !s.Cuts() && s.Trim == nil && s.Focal == nil && !s.NoUpscale && !s.Meta && !s.Debug {
 		planned = geometry.New(s, full).Scaled
 	}
 	for r := range maxReduction {

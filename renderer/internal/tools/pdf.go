@@ -137,7 +137,7 @@ func (t *task) pdfPage() (pdfPage, error) {
 func (p pdfPage) scaled(r Request, dpi float64) []string {
 	w, h := math.Ceil(p.width*dpi/72), math.Ceil(p.height*dpi/72)
 	s := r.Spec
-	if s.Width > 0 && s.Height == 0 && geometry.Plain(s) && s.Crop == nil {
+	if s.Width > 0 && s.Height == 0 && geometry.Plain(s) && !s.Cuts() && s.Resize == nil {
 		wanted := geometry.HeightOf(s, [2]float64{p.width, p.height})
 		planned := geometry.New(s, geometry.Size{Width: int(w), Height: int(h)}).Scaled
 		right := math.Round(float64(wanted) * w / float64(s.Width))

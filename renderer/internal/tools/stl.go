@@ -19,7 +19,7 @@ const (
 // drawSTL draws at the thumbnail's size, at most maxSolidPixels pixels.
 func drawSTL(t *task) error {
 	size := geometry.Size{Width: solidWidth, Height: solidHeight}
-	if t.request.Spec.Crop == nil && t.request.Spec.Trim == nil {
+	if !t.request.Spec.Cuts() && t.request.Spec.Trim == nil {
 		spec := t.request.Spec
 		spec.Enlarge = true
 		size = geometry.New(spec, size).Scaled

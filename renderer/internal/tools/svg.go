@@ -100,7 +100,7 @@ func whyNotDrawn(err error) error {
 func (t *task) svgSize() (svgBox, error) {
 	s, size := t.request.Spec, t.request.Header
 	natural := s.OriginalWidth || s.OriginalHeight || s.Width == 0 && s.Height == 0 ||
-		s.Crop != nil || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug // these count in the drawing's own pixels
+		s.Cuts() || s.Resize != nil && size.Width == 0 || s.Trim != nil || s.Focal != nil || s.NoUpscale || s.Meta || s.Debug // these count in the drawing's own pixels
 	planned := svgPlan(t.request, natural)
 	if int64(planned.Width)*int64(planned.Height) > t.request.MaxPixels {
 		return svgBox{}, fault.New(fault.TooLarge, "the original would be drawn as %d × %d pixels, at most %d are allowed", planned.Width, planned.Height, t.request.MaxPixels)
@@ -108,6 +108,8 @@ func (t *task) svgSize() (svgBox, error) {
 	switch {
 	case natural:
 		return svgBox{}, nil
+	case s.Resize != nil:
+		return svgBox{width: planned.Width, height: planned.Height}, nil
 	case s.Height == 0 && size.Width > 0:
 		return svgBox{width: s.Width, height: svgHeight(s, size)}, nil
 	case s.Height == 0:
@@ -154,7 +156,7 @@ func svgPlan(r Request, natural bool) geometry.Size {
 	s := r.Spec
 	s.Enlarge = true
 	exact := r.Header.Exact
-	if s.Height == 0 {
+	if s.Height == 0 && s.Resize == nil {
 		return geometry.Size{Width: s.Width, Height: svgHeight(s, r.Header)}
 	}
 	scale := fine / max(exact[0], exact[1])

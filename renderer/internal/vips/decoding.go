@@ -29,7 +29,7 @@ func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
 			orientation = 1
 		}
 		scaled := geometry.New(s, stored.Turned(orientation)).Scaled.Turned(orientation)
-		if n := eighths(s, stored, scaled); n <= finest && s.Crop == nil && s.Trim == nil {
+		if n := eighths(s, stored, scaled); n <= finest && !s.Cuts() && s.Trim == nil {
 			d.least = max(d.least, n)
 		}
 	}

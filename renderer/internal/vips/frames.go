@@ -121,7 +121,7 @@ func (r *render) loadFrame() error {
 	stored := geometry.Size{Width: r.current.width(), Height: r.current.height()}
 	orientation := r.orientation()
 	r.source = stored.Turned(orientation)
-	if r.spec.Crop != nil {
+	if r.spec.Cuts() {
 		if err := r.upright(); err != nil {
 			return err
 		}

@@ -111,13 +111,19 @@ func (r *render) filter(operations []thumbnail.Operation) error {
 		return err
 	}
 	env := filter.Env{
-		BoxWidth: r.planned.Box.Width, BoxHeight: r.planned.Box.Height, Faces: r.faces(), MaxPixels: r.maxPixels, Budget: &r.budget,
+		BoxWidth: r.planned.Box.Width, BoxHeight: r.planned.Box.Height, Canvas: r.canvas(), Faces: r.faces(), MaxPixels: r.maxPixels, Budget: &r.budget,
 		Resize: resized, Overlay: r.overlay,
 	}
 	if err := filter.Apply(p, operations, env); err != nil {
 		return err
 	}
 	return r.adopt(p)
+}
+
+// canvas returns the canvas of the step extend.
+func (r *render) canvas() filter.Area {
+	c := r.planned.Canvas
+	return filter.Area{Left: -c.Left, Top: -c.Top, Right: c.Size.Width - c.Left, Bottom: c.Size.Height - c.Top}
 }
 
 // release returns a copy of the current picture's pixels. It frees all images but the first, because filters

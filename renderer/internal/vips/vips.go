@@ -262,7 +262,7 @@ func (r *render) load() error {
 	stored := geometry.Size{Width: head.width(), Height: head.height()}
 	orientation := r.orientation()
 	r.source = stored.Turned(orientation)
-	if r.spec.Trim != nil || r.spec.Crop != nil {
+	if r.spec.Trim != nil || r.spec.Cuts() {
 		return r.loadPart()
 	}
 	plan, err := r.plan()

@@ -11,6 +11,11 @@
 //	RESULT_STORAGE = None
 //	RESPECT_ORIENTATION = True
 //	PILLOW_PRESERVE_INDEXED_MODE = False  # with it, resized GIFs of one frame are empty
+//
+// With --imgproxy it requests the URLs of imgproxy. That recording is of imgproxy 4.0.12 with libvips 8.14, and this
+// environment:
+//
+//	IMGPROXY_LOCAL_FILESYSTEM_ROOT=…/loadtest/suites/thumbor/testdata/originals
 package main
 
 import (
@@ -26,18 +31,21 @@ import (
 )
 
 func main() {
-	base := flag.String("thumbor", "http://127.0.0.1:8888", "URL of Thumbor")
+	base, urls := flag.String("thumbor", "http://127.0.0.1:8888", "URL of Thumbor"), thumbor.URLs()
+	other := flag.String("imgproxy", "", "URL of imgproxy, to request its URLs instead of Thumbor's")
 	flag.Parse()
-	if err := record(*base); err != nil {
+	if *other != "" {
+		base, urls = other, thumbor.ImgproxyURLs()
+	}
+	if err := record(*base, urls); err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
 		os.Exit(1)
 	}
 }
 
-func record(base string) error {
+func record(base string, urls []string) error {
 	client := &http.Client{Timeout: time.Minute}
 	answers := map[string]thumbor.Answer{}
-	urls := thumbor.URLs()
 	for i, url := range urls {
 		a, err := thumbor.Read(client, base, url)
 		if err != nil {
