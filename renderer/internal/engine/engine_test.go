@@ -226,6 +226,8 @@ func TestAnimations(t *testing.T) {
 	}{
 		"all frames":  {thumbnail.Spec{Width: 50, MaxAnimatedArea: 40_000}, 4, image.Pt(50, 50)},
 		"too many":    {thumbnail.Spec{Width: 50, MaxAnimatedArea: 39_999}, 1, image.Pt(50, 50)},
+		"enlarged":    {thumbnail.Spec{Width: 400, Enlarge: true, MaxAnimatedArea: 1e8}, 4, image.Pt(400, 400)},
+		"too large":   {thumbnail.Spec{Width: 1600, Enlarge: true, MaxAnimatedArea: 1e8}, 1, image.Pt(1600, 1600)},
 		"cut":         {thumbnail.Spec{Width: 50, Height: 20, MaxAnimatedArea: 1e6}, 4, image.Pt(50, 20)},
 		"upside down": {thumbnail.Spec{Width: 50, FlipY: true, MaxAnimatedArea: 1e6}, 4, image.Pt(50, 50)},
 	} {

@@ -267,3 +267,16 @@ func SharpenApplies(s *thumbnail.Sharpen, original, thumb Size) bool {
 	}
 	return float64(thumb.Width+thumb.Height)/float64(original.Width+original.Height) < s.Ratio
 }
+
+// mostEnlarged is the most pixels, over all frames, of an enlarged animation. gifsicle takes 0.15 to 0.5 seconds for each
+// megapixel, and neither the URL nor the original's bytes tell the number of frames.
+const mostEnlarged = 10_000_000
+
+// Moves reports whether a thumbnail keeps the frames of its animated original. All frames together must be within
+// Spec.MaxAnimatedArea, of an original with the given area over all frames and of the thumbnail. The frames of a
+// thumbnail with more pixels than its part of the original must be within mostEnlarged too.
+func (p Plan) Moves(s thumbnail.Spec, area int64, frames int) bool {
+	drawn := max(int64(p.Cut.Width)*int64(p.Cut.Height), int64(p.Scaled.Width)*int64(p.Scaled.Height)) * int64(frames)
+	enlarged := p.Scaled.Width*p.Scaled.Height > p.Crop.Width*p.Crop.Height
+	return max(area, drawn) <= s.MaxAnimatedArea && !(enlarged && drawn > mostEnlarged)
+}

@@ -110,3 +110,26 @@ func TestHeightsOfPages(t *testing.T) {
 		}
 	}
 }
+
+func TestAnimationsThatMove(t *testing.T) {
+	const most = 100_000_000
+	for name, c := range map[string]struct {
+		spec   thumbnail.Spec
+		frames int
+		want   bool
+	}{
+		"smaller":                     {thumbnail.Spec{Width: 500, MaxAnimatedArea: most}, 100, true},
+		"larger than all may be":      {thumbnail.Spec{Width: 500, MaxAnimatedArea: 24_999_999}, 100, false},
+		"an original of too many":     {thumbnail.Spec{Width: 500, MaxAnimatedArea: most}, 101, false},
+		"enlarged":                    {thumbnail.Spec{Width: 2000, Enlarge: true, MaxAnimatedArea: most}, 2, true},
+		"enlarged too far":            {thumbnail.Spec{Width: 2000, Enlarge: true, MaxAnimatedArea: most}, 3, false},
+		"a part, enlarged too far":    {thumbnail.Spec{Width: 2000, Enlarge: true, Crop: &thumbnail.Rect{Right: 500, Bottom: 500}, MaxAnimatedArea: most}, 3, false},
+		"as large as the original's":  {thumbnail.Spec{Width: 1000, MaxAnimatedArea: most}, 50, true},
+		"without a limit in the spec": {thumbnail.Spec{Width: 500}, 2, false},
+	} {
+		plan := New(c.spec, Size{1000, 1000})
+		if got := plan.Moves(c.spec, int64(c.frames)*1_000_000, c.frames); got != c.want {
+			t.Errorf("%s: %v, %+v", name, got, plan)
+		}
+	}
+}

@@ -4,20 +4,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// receipt acknowledges a job's message.
-type receipt interface {
-	Ack() error
-	InProgress() error
-}
-
-// byHand acknowledges a job that another renderer pulled and handed over.
-type byHand struct {
+// receipt acknowledges a job's message, by the message's reply subject.
+type receipt struct {
 	conn    *nats.Conn
 	subject string
 }
@@ -29,20 +22,20 @@ const (
 )
 
 // Ack tells the server that the job is done.
-func (b byHand) Ack() error { return b.conn.Publish(b.subject, []byte(acknowledged)) }
+func (r receipt) Ack() error { return r.conn.Publish(r.subject, []byte(acknowledged)) }
 
 // InProgress tells the server that the renderer still works on the job.
-func (b byHand) InProgress() error { return b.conn.Publish(b.subject, []byte(inProgress)) }
+func (r receipt) InProgress() error { return r.conn.Publish(r.subject, []byte(inProgress)) }
 
 // handOver offers a job to the renderer that has the job's original on its disk, and reports
 // whether that renderer takes it. That renderer takes the job only if it has a free slot now, so
 // no job waits while another renderer is idle. A renderer that is gone, drains, is busy or does
 // not answer costs one request.
-func (in *Intake) handOver(msg jetstream.Msg, d Delivery) (taken bool) {
+func (in *Intake) handOver(r receipt, d Delivery) (taken bool) {
 	if d.Job.Near == "" || d.Job.Near == in.config.Renderer || d.Deliveries > 1 || d.Job.Slow {
 		return false
 	}
-	request, err := renderjob.HandOver{Job: d.Job, Deliveries: d.Deliveries, Age: d.Age + time.Since(d.Arrived), Receipt: msg.Reply()}.Message(d.Job.Near)
+	request, err := renderjob.HandOver{Job: d.Job, Deliveries: d.Deliveries, Age: d.Age + time.Since(d.Arrived), Receipt: r.subject}.Message(d.Job.Near)
 	if err != nil {
 		return false
 	}
@@ -75,7 +68,7 @@ func (in *Intake) take(h renderjob.HandOver) bool {
 	d := Delivery{Job: h.Job, Deliveries: h.Deliveries, Age: h.Age, Arrived: time.Now(), Place: &Place{room: in.room, lane: h.Job.Lane}}
 	in.jobs.Go(func() {
 		defer d.Place.leave()
-		in.process(byHand{in.config.JetStream.Conn(), h.Receipt}, d)
+		in.process(receipt{in.config.JetStream.Conn(), h.Receipt}, d)
 	})
 	return true
 }

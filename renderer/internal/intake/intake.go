@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
@@ -129,8 +130,24 @@ func (in *Intake) Start(ctx context.Context) error {
 		}
 		in.consumers[lane] = consumer
 	}
-	for lane, consumer := range in.consumers {
-		in.loops.Go(func() { in.pull(lane, consumer) })
+	return in.begin()
+}
+
+// begin starts the goroutines, or returns an error and starts none.
+func (in *Intake) begin() error {
+	var pullers []*puller
+	for lane := range in.consumers {
+		p, err := newPuller(in.config.JetStream.Conn(), lane)
+		if err != nil {
+			for _, other := range pullers {
+				_ = other.close() // it has not pulled
+			}
+			return err
+		}
+		pullers = append(pullers, p)
+	}
+	for _, p := range pullers {
+		in.loops.Go(func() { in.pull(p) })
 	}
 	in.loops.Go(func() { periodic.Do(in.untilDrain, calibrateEvery, in.calibrate) })
 	return nil
@@ -156,55 +173,59 @@ func (in *Intake) Stop(ctx context.Context) error {
 	return err
 }
 
-// pull takes one message after the other while the lane has room. It first takes a message that
-// waits already, and else waits for a new message.
-func (in *Intake) pull(lane renderjob.Lane, consumer jetstream.Consumer) {
-	for in.room.turn(in.untilDrain, lane) == nil {
-		got, err := in.pullFrom(lane, func() (jetstream.MessageBatch, error) { return consumer.FetchNoWait(1) })
+// pull takes one job after the other while the lane has room. If jobs may wait already, or if other lanes want the same
+// room, it first takes a job that waits, and else waits for a new one.
+func (in *Intake) pull(p *puller) {
+	for in.room.turn(in.untilDrain, p.lane) == nil {
+		var got bool
+		var err error
+		if p.more || in.room.isContested() {
+			got, err = in.pullOnce(p, 0)
+		}
 		in.room.done()
 		if in.Draining() {
-			return
+			break
 		}
 		if !got && err == nil {
-			_, err = in.pullFrom(lane, func() (jetstream.MessageBatch, error) {
-				return consumer.Fetch(1, jetstream.FetchMaxWait(pullWait))
-			})
+			_, err = in.pullOnce(p, pullWait)
 		}
 		if err != nil {
-			in.config.Log.Debug("pull jobs", "lane", lane, "error", err)
+			in.config.Log.Debug("pull jobs", "lane", p.lane, "error", err)
 			_ = periodic.Sleep(in.untilDrain, pause) // turn notices a drain
 		}
 	}
+	for _, late := range p.close() {
+		in.accept(p, late)
+	}
 }
 
-func (in *Intake) pullFrom(lane renderjob.Lane, fetch func() (jetstream.MessageBatch, error)) (got bool, err error) {
-	batch, err := fetch()
-	if err != nil {
+func (in *Intake) pullOnce(p *puller, wait time.Duration) (got bool, err error) {
+	msg, err := p.pull(wait)
+	if msg == nil || err != nil {
 		return false, err
 	}
-	for msg := range batch.Messages() {
-		got = true
-		in.accept(lane, msg)
-	}
-	return got, batch.Error()
+	in.accept(p, msg)
+	return true, nil
 }
 
-func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
-	d, err := in.readDelivery(msg)
+func (in *Intake) accept(p *puller, msg *nats.Msg) {
+	d, more, err := in.readDelivery(msg)
+	p.more = more
 	if err != nil {
-		in.config.Log.Warn("read a job", "lane", lane, "error", err)
+		in.config.Log.Warn("read a job", "lane", p.lane, "error", err)
 		in.decline(msg, err)
 		return
 	}
-	if in.Draining() || !in.room.enter(lane) {
-		in.handBack(msg, d)
+	r := receipt{p.conn, msg.Reply}
+	if in.Draining() || !in.room.enter(p.lane) {
+		in.handBack(r, d)
 		return
 	}
-	d.Place = &Place{room: in.room, lane: lane}
+	d.Place = &Place{room: in.room, lane: p.lane}
 	in.jobs.Go(func() {
 		defer d.Place.leave()
-		if !in.handOver(msg, d) {
-			in.process(msg, d)
+		if !in.handOver(r, d) {
+			in.process(r, d)
 		}
 	})
 }
@@ -212,7 +233,7 @@ func (in *Intake) accept(lane renderjob.Lane, msg jetstream.Msg) {
 var errNewer = errors.New("the job has a newer version than this renderer knows")
 
 // decline leaves a job of a newer version to a newer renderer, and ends jobs that are unreadable.
-func (in *Intake) decline(msg jetstream.Msg, why error) {
+func (in *Intake) decline(msg *nats.Msg, why error) {
 	if errors.Is(why, errNewer) {
 		in.logAck(msg.NakWithDelay(time.Second))
 		return
@@ -220,22 +241,23 @@ func (in *Intake) decline(msg jetstream.Msg, why error) {
 	in.logAck(msg.Term())
 }
 
-func (in *Intake) readDelivery(msg jetstream.Msg) (Delivery, error) {
-	d := Delivery{Arrived: time.Now()}
-	var err error
-	if d.Job, err = renderjob.ReadJob(msg.Headers(), msg.Data()); err != nil {
-		return d, err
-	}
-	if d.Job.Version > renderjob.Version {
-		return d, fmt.Errorf("%w: version %d; this renderer knows versions up to %d", errNewer, d.Job.Version, renderjob.Version)
-	}
+// readDelivery parses a job's message. more says that the lane has further jobs.
+func (in *Intake) readDelivery(msg *nats.Msg) (d Delivery, more bool, err error) {
+	d.Arrived = time.Now()
 	meta, err := msg.Metadata()
 	if err != nil {
-		return d, err
+		return d, false, err
+	}
+	more = meta.NumPending > 0
+	if d.Job, err = renderjob.ReadJob(msg.Header, msg.Data); err != nil {
+		return d, more, err
+	}
+	if d.Job.Version > renderjob.Version {
+		return d, more, fmt.Errorf("%w: version %d; this renderer knows versions up to %d", errNewer, d.Job.Version, renderjob.Version)
 	}
 	d.Deliveries = d.Job.Attempt + int(min(meta.NumDelivered, 1000))
 	d.Age = in.clock.age(meta.Timestamp)
-	return d, nil
+	return d, more, nil
 }
 
 // process does the job, and keeps telling the server that the job is in progress.

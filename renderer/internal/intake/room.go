@@ -109,6 +109,13 @@ func (r *room) isFirst(lane renderjob.Lane) bool {
 	return true
 }
 
+// isContested reports whether other lanes wait for room.
+func (r *room) isContested() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting) > 0
+}
+
 func (r *room) done() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

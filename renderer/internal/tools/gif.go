@@ -38,8 +38,7 @@ func (t *task) gifsicle(cut bool) error {
 	}
 	size := plan.Size()
 	args = append(args, fmt.Sprintf("--resize=%dx%d", size.Width, size.Height), named)
-	drawn := int64(size.Width) * int64(size.Height) * int64(h.Frames)
-	if h.Frames > 1 && max(h.Area(), drawn) > s.MaxAnimatedArea {
+	if h.Frames > 1 && !plan.Moves(s, h.Area(), h.Frames) {
 		args = append(args, "#0")
 	}
 	return t.draw("gifsicle", args...)

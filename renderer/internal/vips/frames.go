@@ -136,9 +136,8 @@ func (r *render) loadFrame() error {
 
 // affords reports whether the limits of pixels and time allow count frames like the first.
 func (r *render) affords(first *render, count int) bool {
-	area := int64(first.current.width()) * int64(first.current.height())
-	scaled := int64(first.planned.Scaled.Width) * int64(first.planned.Scaled.Height)
-	return max(area, scaled)*int64(count) <= r.spec.MaxAnimatedArea && first.budget.Repeats(count)
+	area := int64(first.current.width()) * int64(first.current.height()) * int64(count) // operations may have changed the size
+	return first.planned.Moves(r.spec, area, count) && first.budget.Repeats(count)
 }
 
 // restart frees all images.

@@ -27,11 +27,14 @@ func (r *render) shrinkWebP(larger float64) int {
 
 // Lossless WebPs. A picture of more than losslessBytes a pixel is a photograph in any type of original.
 // Without effort a file takes up to a tenth more: a picture above hopelessBytes then stays above losslessBytes,
-// and gets no effort, which takes far longer.
+// and gets no effort, which takes far longer. A noisy picture above noisyBytes gets little effort: the rest takes four times
+// as long, and saves a twentieth.
 const (
 	losslessBytes = 1.5
 	hopelessBytes = losslessBytes * 1.15
+	noisyBytes    = 1.0
 	hastyWebP     = ".webp[lossless=true,effort=0]"
+	briefWebP     = ".webp[lossless=true,effort=1]"
 	patientWebP   = ".webp[lossless=true,effort=4]"
 )
 
@@ -41,7 +44,11 @@ func (r *render) losslessWebP() ([]byte, error) {
 	if err != nil || float64(len(file)) > hopelessBytes*float64(r.area()) {
 		return nil, err
 	}
-	if !r.large() {
+	switch noisy := float64(len(file)) > noisyBytes*float64(r.area()); {
+	case r.large():
+	case noisy:
+		file, err = r.packWebP(briefWebP)
+	default:
 		file, err = r.packWebP(patientWebP)
 	}
 	if err != nil || float64(len(file)) > losslessBytes*float64(r.area()) {

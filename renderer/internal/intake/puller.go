@@ -1,0 +1,111 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+const (
+	// answerWithin bounds the server's answer to a pull, after the time for which the pull waits.
+	answerWithin = time.Second
+	// mostArrived bounds the messages that the puller has not read: one job, and the ends of earlier pulls that the
+	// server answered late.
+	mostArrived = 64
+)
+
+// puller pulls the jobs of one lane, one at a time, over one subscription that lasts. Pulls of package jetstream
+// subscribe and unsubscribe each time, which takes longer than the pull. A puller is for one goroutine.
+type puller struct {
+	lane    renderjob.Lane
+	conn    *nats.Conn
+	pulls   string // the subject of pulls of the lane's consumer
+	ends    string // the reply subject of a pull, without its number
+	sub     *nats.Subscription
+	arrived chan *nats.Msg
+	number  int  // of the latest pull
+	more    bool // the lane had more jobs behind the latest one
+}
+
+// newPuller returns a puller that the caller must close.
+func newPuller(conn *nats.Conn, lane renderjob.Lane) (*puller, error) {
+	p := &puller{
+		lane: lane, conn: conn, pulls: "$JS.API.CONSUMER.MSG.NEXT." + queue.Stream + "." + lane.Consumer(), ends: conn.NewInbox() + ".",
+		arrived: make(chan *nats.Msg, mostArrived), more: true,
+	}
+	var err error
+	if p.sub, err = conn.ChanSubscribe(p.ends+"*", p.arrived); err != nil {
+		return nil, fmt.Errorf("subscribe to the jobs of lane %s: %w", lane, err)
+	}
+	return p, nil
+}
+
+// close ends the subscription, and returns the jobs that arrived late.
+func (p *puller) close() (late []*nats.Msg) {
+	_ = p.sub.Unsubscribe() // fails only on a closed connection
+	for {
+		select {
+		case m := <-p.arrived:
+			if p.isJob(m) {
+				late = append(late, m)
+			}
+		default:
+			return late
+		}
+	}
+}
+
+var errNoAnswer = errors.New("NATS does not answer a pull")
+
+// pull returns the lane's next job, or nil if none comes within wait. After 0 it only takes a job that waits already.
+func (p *puller) pull(wait time.Duration) (*nats.Msg, error) {
+	p.number++
+	reply, request := p.ends+strconv.Itoa(p.number), `{"batch":1,"no_wait":true}`
+	if wait > 0 {
+		request = fmt.Sprintf(`{"batch":1,"expires":%d}`, wait.Nanoseconds())
+	}
+	if err := p.conn.PublishRequest(p.pulls, reply, []byte(request)); err != nil {
+		return nil, err
+	}
+	limit := time.NewTimer(wait + answerWithin)
+	defer limit.Stop()
+	for {
+		select {
+		case m := <-p.arrived:
+			switch {
+			case p.isJob(m):
+				return m, nil
+			case m.Subject == reply:
+				p.more = false
+				return nil, reason(m)
+			}
+		case <-limit.C:
+			return nil, errNoAnswer
+		}
+	}
+}
+
+// isJob reports whether a message is a job of the lane. Jobs keep the subject of their publisher.
+func (p *puller) isJob(m *nats.Msg) bool { return m.Subject == p.lane.Subject() }
+
+// reason returns why a pull ended without a job, or nil if the lane has none.
+func reason(m *nats.Msg) error {
+	switch status := m.Header.Get("Status"); status {
+	case noMessages, expired:
+		return nil
+	default:
+		return fmt.Errorf("NATS ends a pull with status %s: %s", status, m.Header.Get("Description"))
+	}
+}
+
+// The statuses of JetStream's protocol for pulls without a job.
+const (
+	noMessages = "404"
+	expired    = "408"
+)
