@@ -568,6 +568,31 @@ func wordsOf(name string) (words []string) {
 
 var boundary = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
+// kept has words that belong to one thing, each with the folders that may use it in names.
+var kept = map[string][]string{
+	"withdraw": {"shared/directive", "shared/operators", "coordinator", "edge/internal/directives", "loadtest/suites"}, // directives
+}
+
+// Some words belong to one thing, and its code alone uses them.
+func TestSomeWordsBelongToOneThing(t *testing.T) {
+	eachFile(t, func(path string, file *ast.File) {
+		path = filepath.ToSlash(path)
+		ast.Inspect(file, func(n ast.Node) bool {
+			name, ok := n.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			for word, folders := range kept {
+				inside := slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(path, folder+"/") })
+				if !inside && strings.Contains(strings.ToLower(name.Name), word) {
+					t.Errorf("%s: %q contains %q, a word of %v: see the glossary in docs/architecture.md", path, name.Name, word, folders)
+				}
+			}
+			return true
+		})
+	})
+}
+
 // The docs use the glossary's words.
 func TestDocsUseTheGlossary(t *testing.T) {
 	words := unwanted(t)
