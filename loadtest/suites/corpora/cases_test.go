@@ -38,7 +38,7 @@ func caseTable() []question {
 	return slices.Concat(ofColour(), ofVideo(), ofSamples(), ofAnimation(), ofDrawings())
 }
 
-// sameAs expects what a decoder draws.
+// sameAs expects the picture that a decoder draws.
 func sameAs(decoders ...string) judge.Expectation { return anything.By(decoders...) }
 
 func ofColour() []question {
