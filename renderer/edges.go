@@ -41,7 +41,7 @@ func (e edges) Tell(edge string, result renderjob.Result) error {
 	return err
 }
 
-// TakeBack tells all edges that a stale thumbnail was withdrawn, so that they forget the original.
+// TakeBack tells all edges that a stale thumbnail was taken back, so that they forget the original.
 func (e edges) TakeBack(original thumbnail.Location) error {
 	text, err := json.Marshal(renderjob.Purge{Version: renderjob.Version, Originals: []thumbnail.Location{original}})
 	if err != nil {

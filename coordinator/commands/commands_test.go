@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/thumbmill/thumbmill/coordinator"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/console"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/operators"
@@ -86,18 +83,7 @@ func (c *aCoordinator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func run(ctx context.Context, t *testing.T, url string, args ...string) (string, error) {
 	t.Helper()
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("the token of this test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	root := &cobra.Command{Use: "thumbmill", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand(All()...)
-	var out bytes.Buffer
-	root.SetOut(&out)
-	root.SetErr(&out)
-	root.SetArgs(append(args, "--admin", url, "--token-file", token))
-	err := root.ExecuteContext(ctx)
-	return out.String(), err
+	return console.Run(ctx, t, All(), url, nil, args...)
 }
 
 func TestWhatIsShown(t *testing.T) {

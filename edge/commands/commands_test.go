@@ -1,19 +1,14 @@
 package commands
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/console"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/operators"
 )
@@ -55,23 +50,6 @@ func anEdge(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func run(t *testing.T, url string, in io.Reader, args ...string) (string, error) {
-	t.Helper()
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a token of this test alone\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	root := &cobra.Command{Use: "thumbmill", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand(All()...)
-	var out bytes.Buffer
-	root.SetOut(&out)
-	root.SetErr(&out)
-	root.SetIn(in)
-	root.SetArgs(append(args, "--admin", url, "--token-file", token))
-	err := root.ExecuteContext(t.Context())
-	return out.String(), err
-}
-
 func TestCommands(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(anEdge))
 	defer server.Close()
@@ -98,7 +76,7 @@ func TestCommands(t *testing.T) {
 		"render more than fits": {"render -", many, fmt.Sprintf("%d/%[1]d rendered", operators.MaxThumbnails+1), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := run(t, server.URL, strings.NewReader(c.in), strings.Fields(c.args)...)
+			out, err := console.Run(t.Context(), t, All(), server.URL, strings.NewReader(c.in), strings.Fields(c.args)...)
 			if !strings.Contains(out, c.says) {
 				t.Errorf("output %.300q, want %q in it", out, c.says)
 			}

@@ -36,7 +36,7 @@ func TestSharesOfALane(t *testing.T) {
 	}
 }
 
-// A render from a larger stored thumbnail is short, whatever its original.
+// A render from a larger stored thumbnail is short for every original.
 func TestALaneWithABucket(t *testing.T) {
 	for lane, want := range map[string]string{"standard": "standard", "expensive": "standard", "bulk": "bulk"} {
 		if got := WithBucket(renderjob.Lane(lane)); string(got) != want {

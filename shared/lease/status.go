@@ -46,8 +46,8 @@ type Failing struct {
 	Again time.Time `json:"again,omitzero"` // set once edges refuse the original
 }
 
-// TimeBounds returns the upper bounds of the buckets of Status.Times, in seconds, rising.
+// TimeBounds returns the upper bounds of the bins of Status.Times, in seconds, rising.
 func TimeBounds() []float64 {
-	// The buckets of Wikimedia's exporter, and smaller ones for hits.
+	// The bins of Wikimedia's exporter, and smaller ones for hits.
 	return []float64{.001, .0025, .005, .01, .02, .05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 120}
 }

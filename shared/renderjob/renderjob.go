@@ -86,7 +86,7 @@ const AllEdges = "render.edges.>"
 // PurgeSubject asks edges and renderers to forget originals. Each of them answers with its name.
 const PurgeSubject = "render.edges.purge"
 
-// ForgetSubject tells edges that a renderer withdrew stored thumbnails of a purged original: edges may
+// ForgetSubject tells edges that a renderer took back stored thumbnails of a purged original: edges may
 // have read them. The message is a Purge without an answer.
 const ForgetSubject = "render.edges.forget"
 
@@ -249,8 +249,8 @@ type Heartbeat struct {
 	Draining     bool                      `json:"draining"` // takes no new jobs; planning counts 0 slots
 	// Batch is the number of jobs of one original that the renderer takes at once; 0 or 1: one.
 	Batch int `json:"batch,omitempty"`
-	// Directed says that the renderer drains because of a directive, and takes jobs again after it. The
-	// JSON has the name of earlier versions.
+	// Directed says that the renderer drains because of a directive, and takes jobs again after it. Its JSON
+	// keeps the name of earlier versions for compatibility alone.
 	Directed bool `json:"ordered,omitempty"`
 	// Utilisation is the share of the slots' time that renders used since the last heartbeat, 0 to 1.
 	Utilisation float64 `json:"utilisation"`

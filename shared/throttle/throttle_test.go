@@ -2,6 +2,9 @@ package throttle
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -175,5 +178,22 @@ func TestAMadeUpThrottle(t *testing.T) {
 	}
 	if name, err := all.RuleName("per_network"); name != "per-network" || err != nil || all.OfKey(last.Key) != "per-network" || !all.CanShadow(name) {
 		t.Errorf("%s, %v, %s", name, err, all.OfKey(last.Key))
+	}
+}
+
+// The comment of each cause names the files that decide it.
+func TestCausesNameTheirFiles(t *testing.T) {
+	text, err := os.ReadFile("refusal.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := regexp.MustCompile(`[a-z]+(/[a-z]+)+\.go`).FindAllString(string(text), -1)
+	if len(files) < int(Busy) {
+		t.Errorf("%d causes name only %v", Busy, files)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(filepath.Join("..", "..", file)); err != nil {
+			t.Errorf("refusal.go names a file that is gone: %v", err)
+		}
 	}
 }

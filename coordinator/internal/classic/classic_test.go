@@ -25,24 +25,14 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/service"
-	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quiet is an Observer that does nothing.
-type quiet struct{}
-
-func (quiet) Waited(throttle.Name, time.Duration) {}
-func (quiet) Refused(string, string)              {}
-func (quiet) Worked(string, bool, time.Duration)  {}
-func (quiet) Turned(string, throttle.Name)        {}
-func (quiet) Ended(pools.Ended)                   {}
-
 // ours starts a server and returns its address and its table.
 func ours(t testing.TB) (string, *pools.Table) {
 	t.Helper()
-	table := pools.New(quiet{})
+	table := pools.New(nil)
 	s, err := New(table, activity.New(), func() int64 { return 0 })
 	if err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ type Client struct {
 	RefusedShare float64                   `json:"refused_share"`        // of all refusals
 	WorkShare    float64                   `json:"work_share"`           // of the time of all places of lanes
 	Since        time.Time                 `json:"since"`                // of its refusals; of its first request if none is refused
-	Takes        string                    `json:"takes"`                // what it takes of the cluster, as package problems says it
+	Takes        string                    `json:"takes"`                // its part of the cluster, in words of package problems
 }
 
 // Clients lists the clients with the largest shares of refusals and of work, at most a hundred.

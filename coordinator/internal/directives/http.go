@@ -89,7 +89,7 @@ func readWish(body io.Reader) (directive.Directive, error) {
 func (b *Book) checkTarget(d directive.Directive) error {
 	named := func(h renderjob.Heartbeat) bool { return h.Renderer == d.Target }
 	if d.Kind == directive.Drain && !slices.ContainsFunc(b.fleet.Living(), named) {
-		return errors.New("no living renderer has the name " + d.Target + ": GET "+operators.Throttles+" lists the renderers")
+		return errors.New("no living renderer has the name " + d.Target + ": GET " + operators.Throttles + " lists the renderers")
 	}
 	return nil
 }

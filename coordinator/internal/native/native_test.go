@@ -32,15 +32,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quiet is an Observer that does nothing.
-type quiet struct{}
-
-func (quiet) Waited(throttle.Name, time.Duration) {}
-func (quiet) Refused(string, string)              {}
-func (quiet) Worked(string, bool, time.Duration)  {}
-func (quiet) Turned(string, throttle.Name)        {}
-func (quiet) Ended(pools.Ended)                   {}
-
 // audience counts the edges that listen to a book of directives.
 type audience struct {
 	book  *directives.Book
@@ -82,7 +73,7 @@ type coordinator struct {
 
 func newCoordinator(t *testing.T, secret string) *coordinator {
 	t.Helper()
-	c := &coordinator{table: pools.New(quiet{}), fleet: fleet.New(), log: &journal{}}
+	c := &coordinator{table: pools.New(nil), fleet: fleet.New(), log: &journal{}}
 	log := slog.New(slog.NewTextHandler(c.log, nil))
 	c.book = directives.New(c.table, c.fleet, log)
 	t.Cleanup(func() { _ = c.book.Close() })

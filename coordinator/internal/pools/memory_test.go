@@ -12,7 +12,7 @@ import (
 
 // A million past keys, and a hundred thousand at once, leave no memory behind.
 func TestPastKeysAreForgotten(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 4, 6)
 	use := func(id uint64) {
 		client := fmt.Sprint(id)

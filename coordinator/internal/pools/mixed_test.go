@@ -17,7 +17,7 @@ func thumbnailed(id uint64, keys ...string) lease.Request {
 // An edge waits for a thumbnail whose pool a PoolCounter client holds. If the client leaves, the edge
 // is let in; if it releases, the edge reads the thumbnail from the store.
 func TestAnEdgeWaitsForAClientsThumbnail(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 9)
 	c := table.NewClient(&inbox{})
 	c.Acquire(command("thumbnail:t", true, 1, 9, 9))
@@ -35,7 +35,7 @@ func TestAnEdgeWaitsForAClientsThumbnail(t *testing.T) {
 
 // A thumbnail that an edge lets go goes to another edge or to a client, never to both.
 func TestAThumbnailHasOneHolder(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 9)
 	waiting := &inbox{}
 	c := table.NewClient(waiting)
@@ -53,7 +53,7 @@ func TestAThumbnailHasOneHolder(t *testing.T) {
 
 // An edge that stands in line elsewhere does not render a thumbnail that a client has begun.
 func TestAClientTakesTheThumbnailFirst(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 1)
 	c := table.NewClient(&inbox{})
 	o.Acquire(requestFor(1, "x", "lane:l"))
@@ -69,7 +69,7 @@ func TestAClientTakesTheThumbnailFirst(t *testing.T) {
 // A place taken while the table settled is not handed on as well, and a surplus of claimed leases ends.
 func TestHandOverKeepsLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := New(quiet{})
+		table := New(nil)
 		o, _ := attach(table, "e", 1)
 		waiting := &inbox{}
 		second, third := table.NewClient(waiting), table.NewClient(&inbox{})
@@ -96,7 +96,7 @@ func TestHandOverKeepsLimits(t *testing.T) {
 
 // A throttle in shadow mode lets an edge through although a client stands before it.
 func TestShadowBehindAClient(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 1)
 	c := table.NewClient(&inbox{})
 	o.Acquire(requestFor(1, "x", "k"))
@@ -112,7 +112,7 @@ func TestShadowBehindAClient(t *testing.T) {
 
 // Frames of a connection do nothing once another connection has taken its name over.
 func TestAReplacedConnection(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	old, _ := attach(table, "e", 1)
 	box := &inbox{}
 	_, earlier := table.Attach("e", box)
@@ -131,7 +131,7 @@ func TestAReplacedConnection(t *testing.T) {
 // An unclaimed lease ends in time, however often its edge comes and goes.
 func TestAFlappingEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := New(quiet{})
+		table := New(nil)
 		o, _ := attach(table, "e", 1)
 		o.Acquire(requestFor(1, "x", "k"))
 		for range 3 {
@@ -147,7 +147,7 @@ func TestAFlappingEdge(t *testing.T) {
 
 // A request that is let in after a vanished render and finds a full queue is refused, and counted once.
 func TestLetInToAFullQueue(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e")
 	o.SetRules([]lease.Rule{{Name: "0", Workers: 1, MaxQueue: 1}})
 	o.Acquire(thumbnailed(1))

@@ -34,15 +34,6 @@ func (b *inbox) of(id uint64) (a lease.Answer) {
 	return a
 }
 
-// quiet is an Observer that does nothing.
-type quiet struct{}
-
-func (quiet) Waited(throttle.Name, time.Duration) {}
-func (quiet) Refused(string, string)              {}
-func (quiet) Worked(string, bool, time.Duration)  {}
-func (quiet) Turned(string, throttle.Name)        {}
-func (quiet) Ended(Ended)                         {}
-
 func command(key string, anyone bool, workers, queue, timeout uint32) poolcounter.Command {
 	return poolcounter.Command{
 		Verb: poolcounter.VerbAcquire, Key: key, ForAnyone: anyone,
@@ -98,7 +89,7 @@ func empty(t testing.TB, table *Table) {
 // as at the original.
 func TestTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := New(quiet{})
+		table := New(nil)
 		a, b, c := table.NewClient(&inbox{}), table.NewClient(&inbox{}), table.NewClient(&inbox{})
 		a.Acquire(command("k", false, 1, 9, 9))
 		b.Acquire(command("k", false, 1, 9, 9))
@@ -118,7 +109,7 @@ func TestTimes(t *testing.T) {
 
 // Four requests behind one hot original do not hold up the client's other originals.
 func TestWaitersHoldNothing(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 4, 1)
 	o.Acquire(requestFor(1, "x", "ip:x", "original:hot"))
 	for id := uint64(2); id <= 5; id++ {
@@ -140,7 +131,7 @@ func TestWaitersHoldNothing(t *testing.T) {
 // another client, and then every other place.
 func TestFairAmongClients(t *testing.T) {
 	for served := range 3 { // places for the first client before the other client comes
-		table := New(quiet{})
+		table := New(nil)
 		o, box := attach(table, "e", 1)
 		o.Acquire(requestFor(1, "greedy", "lane:x"))
 		for id := uint64(2); id <= 101; id++ {
@@ -178,7 +169,7 @@ func TestFairAmongClients(t *testing.T) {
 
 // A client whose requests cost four times as much gets a quarter of the places.
 func TestFairByCost(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 1)
 	o.Acquire(requestFor(1, "first", "lane:x"))
 	for id := uint64(2); id <= 41; id++ {
@@ -200,7 +191,7 @@ func TestFairByCost(t *testing.T) {
 
 // A request that waits for another request's render takes no place elsewhere, and learns the outcome.
 func TestThumbnailForAnyone(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	a, boxA := attach(table, "a", 2)
 	b, boxB := attach(table, "b", 2)
 	thumb := func(id uint64) lease.Request {
@@ -236,7 +227,7 @@ func TestThumbnailForAnyone(t *testing.T) {
 
 // A throttled client does not keep others from rendering the same thumbnail, and gets their thumbnail.
 func TestThrottledClientDoesNotHoldTheThumbnail(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 1)
 	thumb := func(id uint64, key string) lease.Request {
 		q := requestFor(id, key, key)
@@ -256,7 +247,7 @@ func TestThrottledClientDoesNotHoldTheThumbnail(t *testing.T) {
 
 func TestDeadlineInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := New(quiet{})
+		table := New(nil)
 		o, box := attach(table, "e", 1, 1)
 		o.Acquire(requestFor(1, "x", "ip:x", "lane:l"))
 		o.Acquire(requestFor(2, "y", "ip:y", "lane:l"))
@@ -273,7 +264,7 @@ func TestDeadlineInLine(t *testing.T) {
 }
 
 func TestQueueBound(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e")
 	o.SetRules([]lease.Rule{{Name: "ip", Workers: 1, MaxQueue: 2}, {Name: "lane", Workers: 9, MaxQueue: 9}})
 	for id := uint64(1); id <= 3; id++ {
@@ -296,7 +287,7 @@ func TestQueueBound(t *testing.T) {
 // The lowest limit holds. A lower limit stops grants until enough leases have ended; a higher limit
 // lets waiting requests in.
 func TestLimitsThatDiffer(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	a, boxA := attach(table, "a", 3)
 	b, boxB := attach(table, "b", 2)
 	for id := uint64(1); id <= 3; id++ {
@@ -323,7 +314,7 @@ func TestLimitsThatDiffer(t *testing.T) {
 // A throttle in shadow mode lets everything through and reports the requests that it would have
 // stopped.
 func TestShadow(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e")
 	o.SetRules([]lease.Rule{{Name: "ip", Workers: 1, MaxQueue: 1, Shadow: true}, {Name: "lane", Workers: 5, MaxQueue: 9}})
 	o.Acquire(requestFor(1, "x", "ip:x", "lane:l"))
@@ -341,7 +332,7 @@ func TestShadow(t *testing.T) {
 // A huge original takes several places of its type's pool, and small originals do not overtake it for
 // ever.
 func TestPlaces(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attach(table, "e", 4)
 	for id := uint64(1); id <= 4; id++ {
 		o.Acquire(requestFor(id, "x", "expensive:tiff"))
@@ -364,7 +355,7 @@ func TestPlaces(t *testing.T) {
 
 func TestLostConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := New(quiet{})
+		table := New(nil)
 		a, _ := attach(table, "a", 1)
 		b, boxB := attach(table, "b", 1)
 		a.Acquire(requestFor(1, "x", "lane:l"))
@@ -400,7 +391,7 @@ func TestLostConnections(t *testing.T) {
 func TestClaimsElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Hour)
-		table := New(quiet{})
+		table := New(nil)
 		a, boxA := attach(table, "a", 2)
 		b, boxB := attach(table, "b", 2)
 		a.Settle()
@@ -425,7 +416,7 @@ func TestClaimsElsewhere(t *testing.T) {
 // lets no request in that waits for the others.
 func TestAClaimNarrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := New(quiet{})
+		table := New(nil)
 		a, box := attach(table, "a", 1)
 		a.SetRules([]lease.Rule{{Name: "lane", Workers: 1, MaxQueue: 9}, {Name: "ip", Workers: 1, MaxQueue: 9}})
 		a.Acquire(requestFor(1, "x", "lane:l", "ip:x"))

@@ -39,7 +39,7 @@ type conversation struct {
 }
 
 func newConversation() *conversation {
-	c := &conversation{table: New(quiet{}), calm: true}
+	c := &conversation{table: New(nil), calm: true}
 	for i := range 3 {
 		o, _ := attach(c.table, fmt.Sprint("edge", i), 2, 3, 1)
 		c.owners = append(c.owners, o)
@@ -238,7 +238,7 @@ func checkRequest(t *rapid.T, table *Table, r *request) {
 func TestNobodyIsOvertakenForEver(t *testing.T) {
 	const lifetime = 5
 	rapid.Check(t, func(rt *rapid.T) {
-		table := New(quiet{})
+		table := New(nil)
 		o, box := attach(table, "e", 1, 1, 2)
 		s := starvation{t: rt, table: table, owner: o, box: box, born: map[uint64]int{}, overdue: map[uint64][2]int{}, passed: map[uint64]int{}}
 		several := 0

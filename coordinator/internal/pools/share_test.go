@@ -22,7 +22,7 @@ func attachLane(t *Table, shadow bool) (*Owner, *inbox) {
 
 // One client takes half of a lane's queue and is refused by per-ip. The other half is left to others.
 func TestOneClientTakesHalfOfALane(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attachLane(table, false)
 	for id := range uint64(20) {
 		o.Acquire(requestFor(id+1, "x", "ip:x", "lane:l"))
@@ -64,7 +64,7 @@ func TestTurnedAway(t *testing.T) {
 // A wait of the client that crowds a lane ends with a refusal by per-ip, the wait of another by the lane.
 func TestTheCrowdingClientIsBlamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := New(quiet{})
+		table := New(nil)
 		o, box := attachLane(table, false)
 		for id := range uint64(5) {
 			o.Acquire(requestFor(id+1, "x", "ip:x", "lane:l"))
@@ -80,7 +80,7 @@ func TestTheCrowdingClientIsBlamed(t *testing.T) {
 // per-ip in shadow mode bounds no share. A client that per-ip does not count has no bound.
 func TestUnlimitedClientsMayFillALane(t *testing.T) {
 	for name, q := range map[string][]string{"shadow": {"ip:x", "lane:l"}, "exempt": {"lane:l"}} {
-		table := New(quiet{})
+		table := New(nil)
 		o, box := attachLane(table, name == "shadow")
 		for id := range uint64(13) {
 			r := requestFor(id+1, "x", q...)

@@ -63,6 +63,15 @@ type Observer interface {
 	Ended(Ended)
 }
 
+// unobserved is the observer of a table without one.
+type unobserved struct{}
+
+func (unobserved) Waited(throttle.Name, time.Duration) {}
+func (unobserved) Refused(string, string)              {}
+func (unobserved) Worked(string, bool, time.Duration)  {}
+func (unobserved) Turned(string, throttle.Name)        {}
+func (unobserved) Ended(Ended)                         {}
+
 // Ended is a request of an edge that ended. Keys are empty for pools that the request did not ask for.
 type Ended struct {
 	Client    string
@@ -99,7 +108,11 @@ type Table struct {
 	times  Times
 }
 
+// New makes an empty table. A nil observer observes nothing.
 func New(o Observer) *Table {
+	if o == nil {
+		o = unobserved{}
+	}
 	return &Table{
 		throttles: throttle.All(), observer: o, pools: newShrinking[string, *pool](), rules: map[string]*rule{}, edges: map[string]*edge{},
 		waiting: newShrinking[*request, struct{}](), counts: newCounts(),

@@ -24,7 +24,7 @@ type finder struct {
 	all     []snapshot.Problem
 }
 
-// Describe completes a report: with what each client takes, which lanes are behind, the problems and the state.
+// Describe completes a report: with the part that each client takes, the lanes that are behind, the problems and the state.
 func Describe(t *snapshot.Throttles, h History) {
 	for i := range t.Clients {
 		t.Clients[i].Takes = takes(t, t.Clients[i])

@@ -29,7 +29,7 @@ type Series struct {
 const (
 	requestPrefix = "request "
 	refusePrefix  = "refuse "
-	timePrefix    = "time " // before an outcome and the index of a bucket
+	timePrefix    = "time " // before an outcome and the index of a bin
 )
 
 // history turns the counts of edges into rates, and keeps rates and gauges for an hour. The names of

@@ -12,7 +12,7 @@ const None = -1
 
 // addTimes adds the percentiles of the times of answers in the last ticks. The caller holds the mutex.
 func (h *history) addTimes(values map[string]float64) {
-	counts := map[string][]int64{} // by outcome and bucket
+	counts := map[string][]int64{} // by outcome and bin
 	for _, came := range h.recent {
 		for name, n := range came {
 			rest, isTime := strings.CutPrefix(name, timePrefix)
@@ -33,8 +33,8 @@ func (h *history) addTimes(values map[string]float64) {
 	}
 }
 
-// percentile estimates a percentile in milliseconds from the numbers in the buckets of
-// lease.TimeBounds: times spread evenly within a bucket.
+// percentile estimates a percentile in milliseconds from the numbers in the bins of
+// lease.TimeBounds: times spread evenly within a bin.
 func percentile(counts []int64, share float64) float64 {
 	var all int64
 	for _, n := range counts {

@@ -37,7 +37,7 @@ type Throttles struct {
 	Latest Point `json:"latest"`
 	// Clients are the clients with the largest shares of refusals and of work, each once.
 	Clients []demand.Client `json:"clients"`
-	// State sums up the cluster, and Problems lists what needs attention, the worst first.
+	// State sums up the cluster, and Problems lists the things that need attention, the worst first.
 	State    State     `json:"state"`
 	Problems []Problem `json:"problems"`
 }

@@ -15,25 +15,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/queues"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/fault"
-	"github.com/thumbmill/thumbmill/shared/queue"
 )
 
 const (
 	patience = 10 * time.Second
 	subject  = "uploads"
 )
-
-func connect(t *testing.T) *nats.Conn {
-	t.Helper()
-	conn, err := queue.Connect(servers.StartNATS(t).Settings(), "edge", "test", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	return conn
-}
 
 // purger records the purged originals.
 type purger struct {
@@ -86,7 +76,7 @@ func publish(t *testing.T, conn *nats.Conn, text string) {
 }
 
 func TestUploads(t *testing.T) {
-	conn := connect(t)
+	conn := queues.Connect(t, servers.StartNATS(t))
 	for name, c := range map[string]struct {
 		message   string
 		halfGone  bool // the purge is incomplete
@@ -129,7 +119,7 @@ func TestUploads(t *testing.T) {
 
 // One of several edges takes each message.
 func TestEachUploadIsHandledOnce(t *testing.T) {
-	conn := connect(t)
+	conn := queues.Connect(t, servers.StartNATS(t))
 	var p purger
 	one, other := listen(t, conn, &p, &obtainer{}), listen(t, conn, &p, &obtainer{})
 	defer one.Close()
@@ -146,7 +136,7 @@ func TestEachUploadIsHandledOnce(t *testing.T) {
 
 // An edge drops and counts messages when uploadsBound messages wait.
 func TestTooManyUploads(t *testing.T) {
-	conn := connect(t)
+	conn := queues.Connect(t, servers.StartNATS(t))
 	p := purger{busy: make(chan struct{})}
 	u := listen(t, conn, &p, &obtainer{})
 	text, err := json.Marshal(Upload{Original: "a.jpg", Paths: []string{}})
@@ -169,7 +159,7 @@ func TestTooManyUploads(t *testing.T) {
 }
 
 func TestAnInvalidSubject(t *testing.T) {
-	_, err := ListenForUploads(UploadsConfig{Conn: connect(t), Subject: "a b", Metrics: prometheus.NewRegistry()})
+	_, err := ListenForUploads(UploadsConfig{Conn: queues.Connect(t, servers.StartNATS(t)), Subject: "a b", Metrics: prometheus.NewRegistry()})
 	if err == nil || !strings.Contains(err.Error(), "upload.subject") {
 		t.Errorf("%v", err)
 	}

@@ -106,7 +106,7 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 	}
 	d.mu.Lock()
 	h := d.open[r.JobID]
-	waits := h != nil && !h.withdrawn
+	waits := h != nil && !h.recalled
 	if waits {
 		d.hearOf(h, r)
 	}
@@ -164,13 +164,13 @@ type Handle struct {
 	results     chan renderjob.Result
 	reconnected chan struct{}
 	opened      time.Time
-	// The dispatcher's mutex guards the fields below. started and withdrawn are never both true.
-	started, withdrawn bool
-	over               bool      // a renderer has sent the last result, or the handle is closed
-	alone              bool      // must be rendered without siblings
-	primary            *Handle   // the job that this one is a sibling of; nil = none
-	siblings           []*Handle // rendered with this job, or held for it
-	published          time.Time
+	// The dispatcher's mutex guards the fields below. started and recalled are never both true.
+	started, recalled bool
+	over              bool      // a renderer has sent the last result, or the handle is closed
+	alone             bool      // must be rendered without siblings
+	primary           *Handle   // the job that this one is a sibling of; nil = none
+	siblings          []*Handle // rendered with this job, or held for it
+	published         time.Time
 }
 
 func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
@@ -209,7 +209,7 @@ func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job, held ...*Ha
 	d.open[job.ID] = h
 	d.line.add(h)
 	for _, s := range held {
-		if !s.over && !s.withdrawn {
+		if !s.over && !s.recalled {
 			d.join(s, h)
 		}
 	}
@@ -335,27 +335,27 @@ func (d *Dispatcher) Electing() bool {
 	return time.Since(d.stalled.last) < deadline.Election && time.Since(d.stalled.first) < deadline.Publish+deadline.Election
 }
 
-// Withdraw takes the job back. It reports false when a renderer has begun the job. A renderer that
+// Recall takes the job back. It reports false when a renderer has begun the job. A renderer that
 // has pulled the job meanwhile, or that pulls it later because another renderer handed it back
-// under another sequence, is told that nobody waits. Withdraw also deletes the message,
+// under another sequence, is told that nobody waits. Recall also deletes the message,
 // which only saves a renderer the pull.
-func (h *Handle) Withdraw(ctx context.Context) bool {
+func (h *Handle) Recall(ctx context.Context) bool {
 	h.dispatcher.mu.Lock()
-	h.withdrawn = !h.started
-	withdrawn := h.withdrawn
-	if withdrawn {
+	h.recalled = !h.started
+	recalled := h.recalled
+	if recalled {
 		h.dispatcher.part(h)
 	}
 	h.dispatcher.mu.Unlock()
-	if !withdrawn || h.sequence == 0 { // a renderer has begun the job, or the job was never published
-		return withdrawn
+	if !recalled || h.sequence == 0 { // a renderer has begun the job, or the job was never published
+		return recalled
 	}
 	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
 	if err == nil {
 		err = stream.DeleteMsg(ctx, h.sequence)
 	}
 	if err != nil {
-		h.dispatcher.log.Debug("leave a withdrawn job in the queue", "job", h.job.ID, "error", err)
+		h.dispatcher.log.Debug("leave a recalled job in the queue", "job", h.job.ID, "error", err)
 	}
 	return true
 }

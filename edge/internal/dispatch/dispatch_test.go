@@ -50,22 +50,22 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-func TestWithdraw(t *testing.T) {
+func TestRecall(t *testing.T) {
 	d, conn := start(t)
 	h, err := d.Publish(within(t), job())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	if !h.Withdraw(within(t)) {
-		t.Error("Withdraw reports false for a job that no renderer began")
+	if !h.Recall(within(t)) {
+		t.Error("Recall reports false for a job that no renderer began")
 	}
 	if word := begin(t, d, conn, h.job.ID); word != renderjob.Gone {
 		t.Errorf("the edge tells a renderer that pulled it meanwhile %q", word)
 	}
 }
 
-func TestAJobThatBeganIsNotWithdrawn(t *testing.T) {
+func TestAJobThatBeganIsNotRecalled(t *testing.T) {
 	d, conn := start(t)
 	h, err := d.Publish(within(t), job())
 	if err != nil {
@@ -75,8 +75,8 @@ func TestAJobThatBeganIsNotWithdrawn(t *testing.T) {
 	if word := begin(t, d, conn, h.job.ID); word != renderjob.Proceed {
 		t.Errorf("the edge tells the renderer %q", word)
 	}
-	if h.Withdraw(within(t)) {
-		t.Error("Withdraw reports true for a job that a renderer began")
+	if h.Recall(within(t)) {
+		t.Error("Recall reports true for a job that a renderer began")
 	}
 	if word := begin(t, d, conn, "of another flight"); word != renderjob.Gone {
 		t.Errorf("for an ended flight the edge tells the renderer %q", word)
@@ -118,7 +118,7 @@ func TestRestore(t *testing.T) {
 	}
 	for name, disturb := range map[string]func() error{
 		"nothing":     func() error { return nil },
-		"job lost":    func() error { h.Withdraw(ctx); return nil },
+		"job lost":    func() error { h.Recall(ctx); return nil },
 		"stream gone": func() error { return d.js.DeleteStream(ctx, queue.Stream) },
 	} {
 		if err := disturb(); err != nil {

@@ -52,7 +52,7 @@ func (d *Dispatcher) Hold(job renderjob.Job, deadline time.Time) *Handle {
 // renderer gets a sibling until the job is over. begin releases held jobs that do not fit. The
 // answer is Gone if no flight waits for the job, or if the job is a sibling itself.
 func (d *Dispatcher) begin(h *Handle, batch int) renderjob.Answer {
-	if h == nil || h.withdrawn || h.primary != nil {
+	if h == nil || h.recalled || h.primary != nil {
 		return renderjob.Answer{Word: renderjob.Gone}
 	}
 	h.started = true
@@ -105,7 +105,7 @@ func (d *Dispatcher) claim(s *Handle) renderjob.Sibling {
 func (d *Dispatcher) release(s *Handle) {
 	s.primary.siblings = slices.DeleteFunc(s.primary.siblings, func(other *Handle) bool { return other == s })
 	s.primary = nil
-	if s.over || s.withdrawn {
+	if s.over || s.recalled {
 		return
 	}
 	s.alone = s.started
@@ -116,7 +116,7 @@ func (d *Dispatcher) release(s *Handle) {
 	s.lookAgain()
 }
 
-// part removes a job that is over or withdrawn from the line and from its batch, and releases its
+// part removes a job that is over or recalled from the line and from its batch, and releases its
 // siblings.
 func (d *Dispatcher) part(h *Handle) {
 	d.line.remove(h)

@@ -162,7 +162,7 @@ func TestSiblings(t *testing.T) {
 		"none of a drawing":                         {others: []renderjob.Job{drawing("a"), drawing("b")}, begins: "a"},
 		"no job that another renderer began":        {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("a", 1) }},
 		"no sibling of another job":                 {others: []renderjob.Job{of("a", "cat.jpg"), of("b", "cat.jpg"), of("c", "cat.jpg")}, before: func(f *family) { f.begin("a", 3) }, want: "", last: "d"},
-		"no withdrawn job":                          {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.jobs["a"].Withdraw(within(f.t)) }},
+		"no recalled job":                           {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.jobs["a"].Recall(within(f.t)) }},
 		"no closed job":                             {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.jobs["a"].Close() }},
 		"gone, since the job is a sibling":          {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("a", 16) }, want: renderjob.Gone},
 		"the same siblings at the second delivery":  {others: []renderjob.Job{of("a", "cat.jpg")}, before: func(f *family) { f.begin("p", 16) }, want: "a"},
@@ -229,7 +229,7 @@ func TestSiblingsAreReleased(t *testing.T) {
 		"no sibling twice":                                  {end: func(f *family) { f.tell("b", renderjob.StateReleased); f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
 		"no job that is not a sibling":                      {end: func(f *family) { f.tell("p", renderjob.StateReleased) }},
 		"none for a result of an unknown job":               {end: func(f *family) { f.tell("nobody's", renderjob.StateReleased) }},
-		"none when the sibling's client leaves":             {end: func(f *family) { f.jobs["a"].Withdraw(within(f.t)) }},
+		"none when the sibling's client leaves":             {end: func(f *family) { f.jobs["a"].Recall(within(f.t)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFamily(t)
@@ -263,14 +263,14 @@ func TestHeldJobs(t *testing.T) {
 		"rendered with p":                  {end: func(f *family) { f.begin("p", 16) }, queued: "p"},
 		"the renderer takes two jobs":      {end: func(f *family) { f.begin("p", 2) }, queued: "p b"},
 		"a renderer of an earlier version": {end: func(f *family) { f.begin("p", 0) }, queued: "p a b"},
-		"p withdrawn before it began":      {end: func(f *family) { f.jobs["p"].Withdraw(within(f.t)); f.jobs["p"].Close() }, queued: "a b"},
+		"p recalled before it began":       {end: func(f *family) { f.jobs["p"].Recall(within(f.t)); f.jobs["p"].Close() }, queued: "a b"},
 		"rendered with a third job": {end: func(f *family) {
 			f.publish("q")
 			if got := f.begin("q", 16); got != "p a b" {
 				f.t.Errorf("q begins with siblings %q", got)
 			}
 		}, queued: "p q"},
-		"a withdrawn": {end: func(f *family) { f.jobs["a"].Withdraw(within(f.t)); f.begin("p", 16) }, queued: "p"},
+		"a recalled": {end: func(f *family) { f.jobs["a"].Recall(within(f.t)); f.begin("p", 16) }, queued: "p"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFamily(t)

@@ -104,7 +104,7 @@ func TestTheLastToLeaveAbandonsTheFlight(t *testing.T) {
 			select {
 			case <-f.Abandoned():
 				abandoned++
-				time.Sleep(time.Second) // like the withdrawal of a job
+				time.Sleep(time.Second) // like the recall of a job
 				f.Answer("", errors.New("too late for anybody"))
 			case <-time.After(time.Minute):
 				f.Answer("picture", nil)

@@ -107,7 +107,7 @@ type Job interface {
 	Results() <-chan renderjob.Result
 	Reconnected() <-chan struct{}
 	Restore(ctx context.Context) error
-	Withdraw(ctx context.Context) bool
+	Recall(ctx context.Context) bool
 	// Release publishes a held job by itself.
 	Release()
 	Close()

@@ -307,12 +307,12 @@ func TestAPurgeInMidFlight(t *testing.T) {
 // A client leaves at each step of the way.
 func TestAClientLeaves(t *testing.T) {
 	for name, c := range map[string]struct {
-		until     func(w *world) *job // waits for the step at which the client leaves
-		withdrawn bool
-		stored    bool // the render goes on, and its thumbnail is stored
+		until    func(w *world) *job // waits for the step at which the client leaves
+		recalled bool
+		stored   bool // the render goes on, and its thumbnail is stored
 	}{
 		"while the flight waits for places": {until: func(w *world) *job { synctest.Wait(); return nil }},
-		"before a renderer begins":          {until: func(w *world) *job { return <-w.published }, withdrawn: true},
+		"before a renderer begins":          {until: func(w *world) *job { return <-w.published }, recalled: true},
 		"while a renderer draws": {until: func(w *world) *job {
 			j := <-w.published
 			j.tell(renderjob.StateStarted, nil)
@@ -345,8 +345,8 @@ func TestAClientLeaves(t *testing.T) {
 					j.tell(renderjob.StateStored, nil)
 				}
 				w.checkLease(t, admission.Outcome{Stored: c.stored}, j != nil)
-				if j != nil && (j.withdrawn != c.withdrawn || !j.closed) {
-					t.Errorf("withdrawn %v, closed %v", j.withdrawn, j.closed)
+				if j != nil && (j.recalled != c.recalled || !j.closed) {
+					t.Errorf("recalled %v, closed %v", j.recalled, j.closed)
 				}
 			})
 		})

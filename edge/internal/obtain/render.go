@@ -217,10 +217,10 @@ func (r *render) restore(ctx context.Context) (over bool) {
 	return false
 }
 
-// giveUp withdraws a job that no renderer has begun, and ends with the fault. When a renderer has
+// giveUp recalls a job that no renderer has begun, and ends with the fault. When a renderer has
 // just begun the job, the flight goes on.
 func (r *render) giveUp(ctx context.Context, f *fault.Fault) (over bool) {
-	return r.job.Withdraw(ctx) && r.end(f)
+	return r.job.Recall(ctx) && r.end(f)
 }
 
 // end ends the wait with an error. rendering.render answers with the error after it has released the

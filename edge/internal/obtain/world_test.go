@@ -70,8 +70,8 @@ type job struct {
 	results     chan renderjob.Result
 	reconnected chan struct{}
 	restored    chan error
-	begun       bool // a renderer has begun the job: Withdraw returns false
-	withdrawn   bool
+	begun       bool // a renderer has begun the job: Recall returns false
+	recalled    bool
 	closed      bool
 	along       []*job // jobs that ride with it
 }
@@ -80,11 +80,11 @@ func (j *job) Results() <-chan renderjob.Result { return j.results }
 func (j *job) Reconnected() <-chan struct{}     { return j.reconnected }
 func (j *job) Restore(context.Context) error    { return <-j.restored }
 
-func (j *job) Withdraw(context.Context) bool {
+func (j *job) Recall(context.Context) bool {
 	j.world.mu.Lock()
 	defer j.world.mu.Unlock()
-	j.withdrawn = !j.begun
-	return j.withdrawn
+	j.recalled = !j.begun
+	return j.recalled
 }
 
 func (j *job) Close() {

@@ -11,22 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/queues"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
-	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 const patience = 10 * time.Second
-
-func connect(t *testing.T, s *servers.NATS, options ...nats.Option) *nats.Conn {
-	t.Helper()
-	conn, err := queue.Connect(s.Settings(), "edge", "test", slog.New(slog.DiscardHandler), options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	return conn
-}
 
 func present(t *testing.T, name string, conn *nats.Conn, m *memory) *Presence {
 	t.Helper()
@@ -40,9 +30,9 @@ func present(t *testing.T, name string, conn *nats.Conn, m *memory) *Presence {
 func TestEdgesHearEachOther(t *testing.T) {
 	t.Parallel()
 	s := servers.StartNATS(t)
-	one := present(t, "one", connect(t, s), &memory{})
+	one := present(t, "one", queues.Connect(t, s), &memory{})
 	defer one.Close()
-	other := present(t, "other", connect(t, s), &memory{})
+	other := present(t, "other", queues.Connect(t, s), &memory{})
 	eventually.Holds(t, patience, "both edges hear both", func() bool {
 		byOne, _ := one.Edges()
 		byOther, _ := other.Edges()
@@ -56,7 +46,7 @@ func TestEdgesHearEachOther(t *testing.T) {
 }
 
 func TestAPurgeIsAnswered(t *testing.T) {
-	conn, m := connect(t, servers.StartNATS(t)), &memory{}
+	conn, m := queues.Connect(t, servers.StartNATS(t)), &memory{}
 	p := present(t, "one", conn, m)
 	defer p.Close()
 	answer, err := conn.Request(renderjob.PurgeSubject, []byte(`{"version":1,"originals":[{"path":"a.jpg"}]}`), patience)
@@ -73,7 +63,7 @@ func TestAPurgeIsAnswered(t *testing.T) {
 func TestABrokenConnection(t *testing.T) {
 	t.Parallel()
 	var broken, again atomic.Int32
-	conn := connect(t, servers.StartNATS(t), nats.DisconnectErrHandler(func(*nats.Conn, error) { broken.Add(1) }), nats.ReconnectHandler(func(*nats.Conn) { again.Add(1) }))
+	conn := queues.Connect(t, servers.StartNATS(t), nats.DisconnectErrHandler(func(*nats.Conn, error) { broken.Add(1) }), nats.ReconnectHandler(func(*nats.Conn) { again.Add(1) }))
 	m := &memory{}
 	p := present(t, "one", conn, m)
 	defer p.Close()
@@ -96,7 +86,7 @@ func TestDroppedMessages(t *testing.T) {
 	t.Parallel()
 	s := servers.StartNATS(t)
 	var failed atomic.Pointer[error]
-	conn := connect(t, s, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed.Store(&err) }))
+	conn := queues.Connect(t, s, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed.Store(&err) }))
 	m := &memory{busy: make(chan struct{})}
 	p := present(t, "one", conn, m)
 	defer p.Close()
@@ -105,7 +95,7 @@ func TestDroppedMessages(t *testing.T) {
 	if err := p.heard.SetPendingLimits(2, -1); err != nil {
 		t.Fatal(err)
 	}
-	speaker := connect(t, s)
+	speaker := queues.Connect(t, s)
 	if err := speaker.Publish(renderjob.PurgeSubject, []byte(`{"version":1}`)); err != nil { // waits for m.busy
 		t.Fatal(err)
 	}
@@ -126,7 +116,7 @@ func TestDroppedMessages(t *testing.T) {
 }
 
 func TestAQueueThatIsGone(t *testing.T) {
-	conn := connect(t, servers.StartNATS(t))
+	conn := queues.Connect(t, servers.StartNATS(t))
 	conn.Close()
 	if _, err := New("one", conn, &memory{}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("New returned a presence on a closed connection")

@@ -2,28 +2,18 @@ package purge
 
 import (
 	"encoding/json"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/queues"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
-
-func connect(t *testing.T) *nats.Conn {
-	t.Helper()
-	conn, err := queue.Connect(servers.StartNATS(t).Settings(), "edge", "test", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	return conn
-}
 
 // hear answers each purge once with each of answers. The channel gets the purges.
 func hear(t *testing.T, conn *nats.Conn, answers ...string) <-chan renderjob.Purge {
@@ -51,7 +41,7 @@ func hear(t *testing.T, conn *nats.Conn, answers ...string) <-chan renderjob.Pur
 const patience = 10 * time.Second
 
 func TestAnswersOverTheQueue(t *testing.T) {
-	conn := connect(t)
+	conn := queues.Connect(t, servers.StartNATS(t))
 	originals := []thumbnail.Location{{Container: "c", Path: "a.jpg"}, {Path: "a.jpg"}}
 	heard := hear(t, conn, "stranger", "edge", "edge", "renderer")
 	answered, silent := overQueue{conn, patience}.tellToForget(t.Context(), originals, []string{"renderer", "edge"})
@@ -65,7 +55,7 @@ func TestAnswersOverTheQueue(t *testing.T) {
 
 // A purge without names reaches every listener, and waits for no answer.
 func TestAPurgeWithoutNames(t *testing.T) {
-	conn := connect(t)
+	conn := queues.Connect(t, servers.StartNATS(t))
 	heard := hear(t, conn)
 	answered, silent := overQueue{conn, patience}.tellToForget(t.Context(), nil, nil)
 	if len(answered)+len(silent) > 0 {
@@ -76,7 +66,7 @@ func TestAPurgeWithoutNames(t *testing.T) {
 
 // An answer after the time limit counts as silence, and does not disturb the next purge.
 func TestALateAnswer(t *testing.T) {
-	conn := connect(t)
+	conn := queues.Connect(t, servers.StartNATS(t))
 	asked := make(chan *nats.Msg, 2)
 	if _, err := queue.Subscribe(conn, renderjob.PurgeSubject, func(m *nats.Msg) { asked <- m }); err != nil {
 		t.Fatal(err)
@@ -95,7 +85,7 @@ func TestALateAnswer(t *testing.T) {
 }
 
 func TestAQueueThatIsGone(t *testing.T) {
-	conn := connect(t)
+	conn := queues.Connect(t, servers.StartNATS(t))
 	conn.Close()
 	answered, silent := overQueue{conn, patience}.tellToForget(t.Context(), nil, []string{"edge"})
 	if len(answered) > 0 || !slices.Equal(silent, []string{"edge"}) {

@@ -75,9 +75,9 @@ func (h *Handler) Times() map[string][]int64 {
 		}
 		var counts []int64
 		before := uint64(0)
-		for _, bucket := range m.GetHistogram().GetBucket() {
-			counts = append(counts, int64(bucket.GetCumulativeCount()-before)) //nolint:gosec // far below the bound
-			before = bucket.GetCumulativeCount()
+		for _, bin := range m.GetHistogram().GetBucket() {
+			counts = append(counts, int64(bin.GetCumulativeCount()-before)) //nolint:gosec // far below the bound
+			before = bin.GetCumulativeCount()
 		}
 		all[outcome] = append(counts, int64(m.GetHistogram().GetSampleCount()-before)) //nolint:gosec // as above
 	}

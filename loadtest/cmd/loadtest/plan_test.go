@@ -18,7 +18,7 @@ func TestAPlanThatCannotWorkIsNotGood(t *testing.T) {
 	p := planning{
 		subject: subject{target: plan.Target{Wait: .5, Share: .95, Refused: .001}, wait: 500 * time.Millisecond, queueWait: 5 * time.Second, limit: 20 * time.Second, limitExpensive: time.Minute},
 		machine: plan.Machine{Writes: 10}, cmd: &cobra.Command{},
-		p: plan.Profile{Slots: 4, Beyond: .4, Classes: []plan.Class{{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: 8, Render: []plan.Bucket{{Seconds: .1, Count: 9}}}}},
+		p: plan.Profile{Slots: 4, Beyond: .4, Classes: []plan.Class{{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: 8, Render: []plan.Bin{{Seconds: .1, Count: 9}}}}},
 	}
 	p.cmd.SetErr(&bytes.Buffer{})
 	for _, c := range []struct {

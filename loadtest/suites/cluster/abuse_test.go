@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -158,14 +159,7 @@ func attacker(t *testing.T, what string) (ready <-chan string, end func() string
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asAttacker+"="+what, "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	in, out, err := servers.Piped(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}

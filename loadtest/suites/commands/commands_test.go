@@ -128,21 +128,7 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 			t.Errorf("%q does not say %q", c.said, c.wants)
 		}
 	}
-	for _, c := range []struct{ said, wants string }{
-		{m.says(t, "debug"), "serve-"}, {m.says(t, "debug", "jobs"), "[]"}, {m.says(t, "debug", "level"), "INFO"},
-		{m.says(t, "debug", "level", "debug"), "DEBUG"}, {m.says(t, "debug", "level", "loud"), "a level is one of debug, info, warn, error"},
-		{m.says(t, "debug", "goroutines"), "goroutine 1 ["}, {m.says(t, "debug", "--socket", "/nowhere", "jobs"), "no such file"},
-	} {
-		if !strings.Contains(c.said, c.wants) {
-			t.Errorf("%.200q does not say %q", c.said, c.wants)
-		}
-	}
-	if out, err := m.command(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
-		t.Errorf("%.100q %v", out, err)
-	}
-	if out, err := m.command(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "check --admin") {
-		t.Errorf("a wrong --admin: %q %v", out, err)
-	}
+	m.inspects(t)
 	watch := m.command(t, nil, "top", "--json", "--admin", addresses["admin"])
 	out, err := watch.StdoutPipe()
 	if err == nil {
@@ -163,6 +149,26 @@ func (m thumbmill) operates(t *testing.T, addresses map[string]string, originals
 	_ = watch.Process.Signal(syscall.SIGINT)
 	if err := watch.Wait(); err != nil {
 		t.Errorf("after Ctrl-C: %v", err)
+	}
+}
+
+// inspects runs the commands that read a process's socket or nothing at all.
+func (m thumbmill) inspects(t *testing.T) {
+	t.Helper()
+	for _, c := range []struct{ said, wants string }{
+		{m.says(t, "debug"), "serve-"}, {m.says(t, "debug", "jobs"), "[]"}, {m.says(t, "debug", "level"), "INFO"},
+		{m.says(t, "debug", "level", "debug"), "DEBUG"}, {m.says(t, "debug", "level", "loud"), "a level is one of debug, info, warn, error"},
+		{m.says(t, "debug", "goroutines"), "goroutine 1 ["}, {m.says(t, "debug", "--socket", "/nowhere", "jobs"), "no such file"},
+	} {
+		if !strings.Contains(c.said, c.wants) {
+			t.Errorf("%.200q does not say %q", c.said, c.wants)
+		}
+	}
+	if out, err := m.command(t, nil, "completion", "bash").Output(); err != nil || !strings.Contains(string(out), "bash completion") {
+		t.Errorf("%.100q %v", out, err)
+	}
+	if out, err := m.command(t, nil, "status", "--admin", "127.0.0.1:1").CombinedOutput(); err == nil || !strings.Contains(string(out), "check --admin") {
+		t.Errorf("a wrong --admin: %q %v", out, err)
 	}
 }
 

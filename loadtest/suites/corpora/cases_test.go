@@ -3,6 +3,7 @@ package corpora
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/thumbmill/thumbmill/loadtest/tool/judge"
@@ -34,10 +35,14 @@ const (
 // caseTable returns the cases: file, request, right answer. Sources are the formats'
 // specifications, and the decoders that the folder's README names.
 func caseTable() []question {
-	ramp := judge.Sized(320, 200).At(.1, .5, 0x191919ff, 6).At(.5, .5, 0x808080ff, 5).At(.9, .5, 0xe6e6e6ff, 6)
-	sameAs := func(decoders ...string) judge.Expectation { return anything.By(decoders...) }
+	return slices.Concat(ofColour(), ofVideo(), ofSamples(), ofAnimation(), ofDrawings())
+}
+
+// sameAs expects the picture that a decoder draws.
+func sameAs(decoders ...string) judge.Expectation { return anything.By(decoders...) }
+
+func ofColour() []question {
 	return []question{
-		// colour
 		{"grey-1-band-with-gray-profile-1.8.png", "256x0/filters:format(png)", anything.At(.5, .5, 0x919191ff, 4)},
 		{"grey-1-band-with-gray-profile-1.8.png", "256x0/filters:format(webp)", anything.As("webp").At(.5, .5, 0x919191ff, 4)},
 		{"grey-1-band-with-gray-profile-1.8.png", "256x0/filters:format(avif)", anything.As("avif").At(.5, .5, 0x919191ff, 5)},
@@ -62,7 +67,11 @@ func caseTable() []question {
 		{"jxl-premultiplied-alpha-too-dark.jxl", asPNG, judge.Sized(320, 320).At(.5, .5, 0xff807f80, 4).At(.5, .75, 0xff8081bf, 4)},
 		{"grey-jpeg-with-grey-gamma-1.8-profile-as-webp-has-a-grey-profile-in-rgb.jpg", "64x0/filters:format(webp)", anything.As("webp").At(.5, .5, 0x515151ff, 4)},
 		{"grey-jpeg-with-grey-gamma-1.8-profile-as-webp-has-a-grey-profile-in-rgb.jpg", "64x0/filters:format(jpeg)", anything.At(.5, .5, 0x515151ff, 4)},
-		// video
+	}
+}
+
+func ofVideo() []question {
+	return []question{
 		{"video-hd-bt709-untagged.mp4", asPNG, judge.Sized(320, 180).At(.125, .5, 0xb51111ff, 6)},
 		{"video-hd-bt709-tagged.mp4", asPNG, judge.Sized(320, 180).At(.125, .5, 0xb51111ff, 6)},
 		{"video-pq-bt2020.mp4", asPNG, judge.Sized(320, 180).At(.125, .5, 0xf01e1eff, 60)},
@@ -72,7 +81,12 @@ func caseTable() []question {
 		{"webm-without-duration-gives-first-frame.webm", "64x0/filters:format(png)", anything.At(.5, .5, 0x5d5d5dff, 8)},
 		{"matroska-cover-first-gives-the-cover.mkv", "64x0/filters:format(png)", judge.Sized(64, 64).At(.5, .5, 0x747474ff, 12)},
 		{"rotated-sar-2-1-gives-16x64-not-32x128.mp4", "0x0", judge.Sized(32, 128).At(.5, .5, 0xfd0000ff, 6)},
-		// samples and alpha
+	}
+}
+
+func ofSamples() []question {
+	ramp := judge.Sized(320, 200).At(.1, .5, 0x191919ff, 6).At(.5, .5, 0x808080ff, 5).At(.9, .5, 0xe6e6e6ff, 6)
+	return []question{
 		{"tiff-grey-float32-0to1.tif", asPNG, ramp},
 		{"grey-float32-0to1.tif", asPNG, sameAs("imagemagick")},
 		{"tiff-grey-int16.tif", asPNG, judge.Sized(320, 200).At(.9, .5, 0xefefefff, 14)},
@@ -90,7 +104,11 @@ func caseTable() []question {
 		{"jxl-oriented-in-codestream-and-exif.jxl", asPNG, anything.At(.25, .25, blue, 12).At(.75, .25, red, 12).At(.25, .75, 0xffff00ff, 12)},
 		{"avif-alpha-lost.avif", asPNG, anything.At(.02, .02, 0xffffff80, 6)},
 		{"png-trns-before-plte-422.png", asPNG, judge.Sized(320, 192).At(.5, .5, blue, 12).OrRefused()},
-		// animation
+	}
+}
+
+func ofAnimation() []question {
+	return []question{
 		{"avif-animated-by-avifenc.avif", asPNG, judge.Sized(320, 160).At(.25, .25, red, 8).At(.75, .25, lime, 8)},
 		{"animated-two-frames.avif", asPNG, judge.Sized(320, 240).At(.5, .5, red, 8)},
 		{"avif-sequence-422.avif", asPNG, sameAs("ffmpeg-still")},
@@ -110,7 +128,11 @@ func caseTable() []question {
 		{"animation-four-plain-frames.webp", "-30x0", judge.Sized(30, 20).Animated(4)},
 		{"animation-four-plain-frames.webp", "20x20/smart", judge.Sized(20, 20).Animated(4)},
 		{"webp-99-frames-enlarged-20s-or-500.webp", "320x0", judge.Sized(320, 4160)},
-		// documents and drawings
+	}
+}
+
+func ofDrawings() []question {
+	return []question{
 		{"two-normal-layers-legacy.xcf", "64x0/filters:format(png)", judge.Sized(64, 48).At(.1, .1, 0xc8803cff, 3).At(.6, .5, 0x285ac8ff, 3)},
 		{"gimp-2.10-default-layers-v011.xcf", "64x0/filters:format(png)", judge.Sized(64, 48).At(.1, .1, 0xff8000ff, 3).At(.6, .5, blue, 3)},
 		{"gimp-legacy-layer-v0.xcf", "64x0/filters:format(png)", judge.Sized(64, 48).At(.1, .1, 0xff8000ff, 3).At(.6, .5, 0xff8000ff, 3)},

@@ -204,14 +204,7 @@ func (c client) start(t *testing.T, daemon string) *process {
 	lines := record(t, daemon)
 	cmd := exec.CommandContext(t.Context(), "php", filepath.Join("testdata", "poolcounter.php"), c.mediaWiki, c.extension, lines.address)
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	in, out, err := servers.Piped(cmd)
 	if err != nil {
 		t.Skipf("%v: run `make deps`", err)
 	}

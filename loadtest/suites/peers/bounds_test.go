@@ -89,8 +89,8 @@ func TestVerdicts(t *testing.T) {
 	slow := measures{cpu: []float64{20, 25, 40}, rate: []float64{50, 50, 50}, memory: []float64{200}, similarity: 0.981}
 	fast := measures{cpu: []float64{8, 8, 8}, rate: []float64{80, 80, 80}, memory: []float64{150}, similarity: 0.9}
 	for _, c := range []struct {
-		bound
-		want string
+		bound bound
+		want  string
 	}{
 		{processorTime(0.5), "0.4, bound at most 0.5: met"},
 		{thumbnailsPerSecond(2.5), "2, bound at least 2.5: NOT met"},
@@ -101,8 +101,8 @@ func TestVerdicts(t *testing.T) {
 		{likeThePeer(), "-0.001, bound at least -0.0005: NOT met"},
 	} {
 		s := scenario{bounds: []bound{c.bound}}
-		if got := s.verdicts([]measures{ours, slow, fast}); !strings.Contains(got, c.of+" "+c.want) {
-			t.Errorf("%s\nwant %s %s", got, c.of, c.want)
+		if got := s.verdicts([]measures{ours, slow, fast}); !strings.Contains(got, c.bound.of+" "+c.want) {
+			t.Errorf("%s\nwant %s %s", got, c.bound.of, c.want)
 		}
 	}
 }

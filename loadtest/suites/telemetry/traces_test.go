@@ -141,7 +141,7 @@ func TestATraceFollowsARequest(t *testing.T) {
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(c.Edges[0].Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(w, openMetrics())
 	if !strings.Contains(w.Body.String(), `# {trace_id="`+outside+`"}`) {
-		t.Error("no bucket has the trace as its example")
+		t.Error("no bin has the trace as its example")
 	}
 }
 

@@ -211,7 +211,7 @@ func (s Scenario) least() int {
 	return 1
 }
 
-// quantiles counts waits in a hundred buckets per factor of ten, from 0.1 ms on. Its error is at
+// quantiles counts waits in a hundred bins per factor of ten, from 0.1 ms on. Its error is at
 // most 2.4 %.
 type quantiles struct {
 	counts [700]int

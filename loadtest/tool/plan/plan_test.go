@@ -18,7 +18,7 @@ func exponential(rate, mean float64, slots int) Profile {
 	c := Class{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: rate}
 	for i := 1; i <= 200; i++ {
 		x := float64(i) * .05 * mean
-		c.Render = append(c.Render, Bucket{x, 1e6 * (1 - math.Exp(-x/mean))})
+		c.Render = append(c.Render, Bin{x, 1e6 * (1 - math.Exp(-x/mean))})
 	}
 	return Profile{Classes: []Class{c}, Slots: slots}
 }
@@ -138,9 +138,9 @@ func TestRefusedRendersAreOffered(t *testing.T) {
 	}
 }
 
-// A measured render ended at its limit at the latest, so the limit cuts the bucket.
+// A measured render ended at its limit at the latest, so the limit cuts the bin.
 func TestLimitsCutBuckets(t *testing.T) {
-	p := Profile{Slots: 1, Classes: []Class{{Lane: renderjob.LaneStandard, Rate: 1, Render: []Bucket{{10, 1}, {30, 2}, {60, 3}}}}}
+	p := Profile{Slots: 1, Classes: []Class{{Lane: renderjob.LaneStandard, Rate: 1, Render: []Bin{{10, 1}, {30, 2}, {60, 3}}}}}
 	cut := p.cut(map[renderjob.Lane]float64{renderjob.LaneStandard: 20}).Classes[0].Render
 	if cut[0].Seconds != 10 || cut[1].Seconds != 20 || cut[2].Seconds != 60 {
 		t.Error(cut)
@@ -152,22 +152,22 @@ func TestLimitsCutBuckets(t *testing.T) {
 
 // Each sum of rates has its own rounding error.
 func TestBucketsThatFallByATrifleAreMended(t *testing.T) {
-	var buckets []prometheus.Sample
+	var bins []prometheus.Sample
 	for le, rate := range map[string]float64{"0.1": .3, "0.5": math.Nextafter(.3, 0), "1": .4, "+Inf": .4} {
-		buckets = append(buckets, prometheus.Sample{Labels: map[string]string{"lane": "standard", "type": "png", "le": le}, Value: rate})
+		bins = append(bins, prometheus.Sample{Labels: map[string]string{"lane": "standard", "type": "png", "le": le}, Value: rate})
 	}
-	p := Profile{Classes: histograms(buckets), Slots: 1}
+	p := Profile{Classes: histograms(bins), Slots: 1}
 	if err := p.Validate(); err != nil {
 		t.Error(err)
 	}
-	if times := p.Classes[0].Render; len(times) != 3 || times[1] != (Bucket{.5, .3}) {
+	if times := p.Classes[0].Render; len(times) != 3 || times[1] != (Bin{.5, .3}) {
 		t.Errorf("%v", times)
 	}
 }
 
 // A plan that takes more of a resource than there is cannot work, and says what would.
 func TestAnOverloadedPlanIsRefused(t *testing.T) {
-	p := Profile{Classes: []Class{{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: 171, Render: []Bucket{{Seconds: .1, Count: 1}}}}, Slots: 4, Bytes: 1e6}
+	p := Profile{Classes: []Class{{Lane: renderjob.LaneStandard, Type: "jpeg", Rate: 171, Render: []Bin{{Seconds: .1, Count: 1}}}}, Slots: 4, Bytes: 1e6}
 	if err := Check(Binds(p, Machine{Writes: 200}, 10)); err != nil {
 		t.Error(err)
 	}

@@ -41,12 +41,12 @@ type Class struct {
 	Type string         `json:"type"`
 	Rate float64        `json:"per_second"` // including refused requests
 	// Render has the distribution of durations: cumulated counts up to each time, as in a
-	// Prometheus histogram. Within a bucket, durations are uniform.
-	Render []Bucket `json:"render"`
+	// Prometheus histogram. Within a bin, durations are uniform.
+	Render []Bin `json:"render"`
 }
 
-// Bucket counts the renders that took at most Seconds.
-type Bucket struct {
+// Bin counts the renders that took at most Seconds.
+type Bin struct {
 	Seconds float64 `json:"seconds"`
 	Count   float64 `json:"count"`
 }
@@ -76,10 +76,10 @@ func (p Profile) Validate() error {
 			return fmt.Errorf("%q is not a lane: use standard, expensive or bulk", c.Lane)
 		}
 		if !(c.Rate >= 0 && c.Rate < 1e7) || len(c.Render) == 0 {
-			return fmt.Errorf("%s %s: a class needs per_second from 0 to 10 million, and buckets in render", c.Lane, c.Type)
+			return fmt.Errorf("%s %s: a class needs per_second from 0 to 10 million, and bins in render", c.Lane, c.Type)
 		}
 		for i, b := range c.Render {
-			before := Bucket{}
+			before := Bin{}
 			if i > 0 {
 				before = c.Render[i-1]
 			}
@@ -109,7 +109,7 @@ func (p Profile) Rate() (total float64) {
 func (p Profile) Moments() (mean, variation float64) {
 	var first, second float64
 	for _, c := range p.Classes {
-		before := Bucket{}
+		before := Bin{}
 		total := c.Render[len(c.Render)-1].Count
 		for _, b := range c.Render {
 			share := (b.Count - before.Count) / total * c.Rate / p.Rate()
@@ -136,7 +136,7 @@ func (p Profile) Scaled(rate, time float64) Profile {
 	return scaled
 }
 
-// cut shortens buckets that contain a limit: measured renders ended there. Buckets beyond the limit
+// cut shortens bins that contain a limit: measured renders ended there. Bins beyond the limit
 // stay, as renders that overrun.
 func (p Profile) cut(limits map[renderjob.Lane]float64) Profile {
 	cut := p.Scaled(1, 1)
@@ -178,7 +178,7 @@ func (p Profile) Requests(n int, seed uint64) iter.Seq[simulator.Request] {
 func (c Class) draw(random *rand.Rand) float64 {
 	want := random.Float64() * c.Render[len(c.Render)-1].Count
 	i := sort.Search(len(c.Render)-1, func(i int) bool { return c.Render[i].Count > want })
-	before := Bucket{}
+	before := Bin{}
 	if i > 0 {
 		before = c.Render[i-1]
 	}

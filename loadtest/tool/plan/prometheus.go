@@ -63,30 +63,30 @@ func (p Prometheus) classes(ctx context.Context, window string) (classes []Class
 	for _, s := range counts {
 		offered[s.Labels["type"]] = s.Value
 	}
-	buckets, err := p.server.Now(ctx, "sum by (lane, type, le) (rate(thumbmill_render_seconds_bucket["+window+"]))")
+	bins, err := p.server.Now(ctx, "sum by (lane, type, le) (rate(thumbmill_render_seconds_bucket["+window+"]))")
 	if err != nil {
 		return nil, err
 	}
-	if classes = histograms(buckets); len(classes) == 0 {
+	if classes = histograms(bins); len(classes) == 0 {
 		return nil, fmt.Errorf("Prometheus has no render of the last %s: check --prometheus, and that this Prometheus scrapes the renderers", window)
 	}
 	offer(classes, offered)
 	return classes, nil
 }
 
-// histograms makes classes from buckets, with the rates at which renders ended.
-func histograms(buckets []prometheus.Sample) (classes []Class) {
+// histograms makes classes from bins, with the rates at which renders ended.
+func histograms(bins []prometheus.Sample) (classes []Class) {
 	type name struct{ lane, original string }
-	all := map[name][]Bucket{}
-	for _, s := range buckets {
+	all := map[name][]Bin{}
+	for _, s := range bins {
 		le, err := strconv.ParseFloat(s.Labels["le"], 64)
-		if err == nil && !math.IsInf(le, 1) { // skip the last bucket: limits of renders are below it
+		if err == nil && !math.IsInf(le, 1) { // skip the last bin: limits of renders are below it
 			n := name{s.Labels["lane"], s.Labels["type"]}
-			all[n] = append(all[n], Bucket{le, s.Value})
+			all[n] = append(all[n], Bin{le, s.Value})
 		}
 	}
 	for n, times := range all {
-		slices.SortFunc(times, func(a, b Bucket) int { return cmp.Compare(a.Seconds, b.Seconds) })
+		slices.SortFunc(times, func(a, b Bin) int { return cmp.Compare(a.Seconds, b.Seconds) })
 		rise(times)
 		if rate := times[len(times)-1].Count; rate > 0 {
 			classes = append(classes, Class{renderjob.Lane(n.lane), n.original, rate, times})
@@ -98,10 +98,10 @@ func histograms(buckets []prometheus.Sample) (classes []Class) {
 	return classes
 }
 
-// rise corrects counts that fall. Prometheus extrapolates a rate for each bucket and renderer, and
-// rounding depends on the order of a sum. A bucket can therefore have slightly less than an earlier
-// bucket that it includes. Prometheus corrects the same for its own quantiles.
-func rise(times []Bucket) {
+// rise corrects counts that fall. Prometheus extrapolates a rate for each bin and renderer, and
+// rounding depends on the order of a sum. A bin can therefore have slightly less than an earlier
+// bin that it includes. Prometheus corrects the same for its own quantiles.
+func rise(times []Bin) {
 	for i := 1; i < len(times); i++ {
 		times[i].Count = max(times[i].Count, times[i-1].Count)
 	}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 )
 
 // envEat makes this test's binary allocate 4 GiB of memory.
@@ -61,14 +63,9 @@ func TestTooMuchMemoryEndsOnlyTheProcess(t *testing.T) {
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("the process ended by %v", err)
 	}
-	// The group stays busy until the kernel has cleared the process away. The kernel does not announce this moment:
-	// hence the sleep.
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if err = g.Remove(); err == nil || time.Now().After(deadline) {
-			break
-		}
-	}
-	if err := errors.Join(err, p.Close()); err != nil {
+	// The group stays busy until the kernel has cleared the process away.
+	eventually.Succeeds(t, 5*time.Second, "the group can be removed", g.Remove)
+	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -290,8 +290,8 @@ func (j *job) storeBucket(ctx context.Context, version string) {
 	j.countBucket("made", nil)
 }
 
-// withdrawBucket deletes the bucket that the job stored, if it stored one.
-func (j *job) withdrawBucket(ctx context.Context) {
+// takeBackBucket deletes the bucket that the job stored, if it stored one.
+func (j *job) takeBackBucket(ctx context.Context) {
 	if j.bucket.made.Image == nil {
 		return
 	}

@@ -43,7 +43,7 @@ type job struct {
 	purged  atomic.Bool       // a purge of the original came after the job began
 	now     atomic.Value      // the current step, a string
 	blame   func(error) error // blameChange for this original
-	storing sync.Mutex        // held while the job stores, and until it has withdrawn a stale thumbnail
+	storing sync.Mutex        // held while the job stores, and until it has taken back a stale thumbnail
 
 	adopt     func(ctx context.Context, j *job, told []renderjob.Sibling)
 	batch     int            // the most jobs that are done at once

@@ -72,7 +72,7 @@ var (
 	replied  = events(rendered, "rendered")
 	put      = events(replied, "put", "compare")
 	whole    = events(put, "stored")
-	withdrew = events(put, "delete", "take back", "stored: original-store")
+	tookBack = events(put, "delete", "take back", "stored: original-store")
 )
 
 func TestTheWayOfAJob(t *testing.T) {
@@ -260,26 +260,26 @@ func occupy(w *world) {
 	}
 }
 
-func TestTheThumbnailIsWithdrawn(t *testing.T) {
+func TestTheThumbnailIsTakenBack(t *testing.T) {
 	purge := (*world).purge
 	newer := func(w *world) { w.set("a.png", file{body: []byte("another"), version: "v2"}) }
 	testWays(t, []way{
 		{name: "a purge during the render", on: map[string]func(*world){"render": purge}, want: events(replied, "stored: original-store")},
 		{name: "a purge between reply and put", on: map[string]func(*world){"rendered": purge}, want: events(replied, "stored: original-store")},
-		{name: "a purge during the put", on: map[string]func(*world){"put": purge}, want: withdrew},
-		{name: "a purge after the put", on: map[string]func(*world){"compare": purge}, want: withdrew},
+		{name: "a purge during the put", on: map[string]func(*world){"put": purge}, want: tookBack},
+		{name: "a purge after the put", on: map[string]func(*world){"compare": purge}, want: tookBack},
 		{name: "a purge after the job", on: map[string]func(*world){"stored": purge}, want: whole, kept: true},
 		{name: "a purge of another original", on: map[string]func(*world){"put": func(w *world) { w.pipeline.Forget(at("b.png")) }}, want: whole, kept: true},
-		{name: "the original changes during the render", on: map[string]func(*world){"render": newer}, want: withdrew},
-		{name: "the original changes during the put", on: map[string]func(*world){"put": newer}, want: withdrew},
-		{name: "the original is deleted during the put", on: map[string]func(*world){"put": func(w *world) { w.remove("a.png") }}, want: withdrew},
+		{name: "the original changes during the render", on: map[string]func(*world){"render": newer}, want: tookBack},
+		{name: "the original changes during the put", on: map[string]func(*world){"put": newer}, want: tookBack},
+		{name: "the original is deleted during the put", on: map[string]func(*world){"put": func(w *world) { w.remove("a.png") }}, want: tookBack},
 		{name: "the originals' store fails after the put", world: func(w *world) { w.broken["compare"] = true }, want: whole, kept: true},
 		{
 			name: "an original of an unknown version", want: whole, kept: true,
 			world: func(w *world) { w.set("a.png", file{body: disc(w.t)}) }, on: map[string]func(*world){"put": newer},
 		},
-		{name: "the delete fails", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["delete"] = true }, want: withdrew, kept: true},
-		{name: "edges cannot be reached", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["take back"] = true }, want: withdrew},
+		{name: "the delete fails", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["delete"] = true }, want: tookBack, kept: true},
+		{name: "edges cannot be reached", on: map[string]func(*world){"put": newer}, world: func(w *world) { w.broken["take back"] = true }, want: tookBack},
 		{name: "the put fails after the reply", world: func(w *world) { w.broken["put"] = true }, want: events(replied, "put", "stored: thumbnail-store")},
 	})
 }

@@ -77,7 +77,7 @@ func (r *running) of(original thumbnail.Location) (jobs []*job) {
 
 // Forget purges an original: thumbnails that are being rendered are not stored, and the next job fetches
 // the original again. Clients of renders under way still get their pictures. Forget returns after jobs
-// have withdrawn the thumbnails that they were storing, so no old thumbnail appears later.
+// have taken back the thumbnails that they were storing, so no old thumbnail appears later.
 func (p *Pipeline) Forget(original thumbnail.Location) {
 	p.config.Originals.Forget(original)
 	jobs := p.running.of(original)

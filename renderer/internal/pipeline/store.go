@@ -50,7 +50,7 @@ func (j *job) put(ctx context.Context, image []byte, version string) *fault.Faul
 		return fault.Wrap(err, fault.ThumbStore, "cannot store the thumbnail")
 	}
 	if j.changed(ctx, version) || j.purged.Load() { // a purge can also come while changed asks the store
-		j.withdraw(ctx)
+		j.takeBack(ctx)
 		return fault.New(fault.OriginalStore, "the original changed during the render")
 	}
 	return nil
@@ -79,13 +79,13 @@ func (j *job) changed(ctx context.Context, version string) bool {
 	return info.Version != version && info.Version != "" && version != ""
 }
 
-// withdraw deletes the stored thumbnail and bucket, and tells the edges to forget them.
-func (j *job) withdraw(ctx context.Context) {
-	j.log.Info("withdraw a stale thumbnail: its original changed or was purged during the render", "original", j.job.Spec.Original)
+// takeBack deletes the stored thumbnail and bucket, and tells the edges to forget them.
+func (j *job) takeBack(ctx context.Context) {
+	j.log.Info("take back a stale thumbnail: its original changed or was purged during the render", "original", j.job.Spec.Original)
 	if err := j.thumbnails.Delete(ctx, j.job.Key); err != nil {
 		j.log.Error("delete a stale thumbnail", "key", j.job.Key, "error", err)
 	}
-	j.withdrawBucket(ctx)
+	j.takeBackBucket(ctx)
 	if err := j.edges.TakeBack(j.job.Spec.Original); err != nil {
 		j.log.Error("tell edges to forget a stale thumbnail", "key", j.job.Key, "error", err)
 	}

@@ -157,7 +157,7 @@ func (w *world) remove(path string) {
 }
 
 // purge starts Forget for the original, and returns once all its jobs know. Forget itself waits until the
-// jobs have withdrawn their thumbnails.
+// jobs have taken back their thumbnails.
 func (w *world) purge() {
 	go w.pipeline.Forget(at("a.png"))
 	for _, j := range w.pipeline.running.of(at("a.png")) {

@@ -26,6 +26,7 @@ import (
 	_ "golang.org/x/image/webp"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
@@ -257,17 +258,8 @@ func TestIdleDeathsFailNoTask(t *testing.T) {
 	}
 }
 
-// until waits for a condition of processes. Processes do not announce changes: hence the sleep.
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	// Processes do not announce changes.
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Errorf("this did not happen within 20 s: %s", what)
-			return
-		}
-	}
-}
+// soon bounds the waits for processes.
+const soon = 20 * time.Second
 
 // muchTime is more processor time than an idle worker takes.
 const muchTime = 200 * time.Millisecond
@@ -292,7 +284,7 @@ func TestADeathDuringARenderIsReported(t *testing.T) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() {
-		until(t, "the render takes processor time", func() bool { return busy(pids) > before+muchTime })
+		eventually.Holds(t, soon, "the render takes processor time", func() bool { return busy(pids) > before+muchTime })
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
@@ -433,7 +425,7 @@ func TestWorkersAreRecycled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the pool has as many workers as before", func() bool { return len(p.PIDs()) == 1+spares })
+	eventually.Holds(t, soon, "the pool has as many workers as before", func() bool { return len(p.PIDs()) == 1+spares })
 	now := p.PIDs()
 	for _, pid := range first {
 		if slices.Contains(now, pid) {
@@ -462,7 +454,7 @@ func TestAPoolGrowsOnDemand(t *testing.T) {
 	}
 	first := take()
 	p.putBack(first, false)
-	until(t, "the pool has a spare", func() bool { return len(p.PIDs()) == 2 })
+	eventually.Holds(t, soon, "the pool has a spare", func() bool { return len(p.PIDs()) == 2 })
 	for range 3 {
 		w := take()
 		if w != first {
@@ -472,7 +464,7 @@ func TestAPoolGrowsOnDemand(t *testing.T) {
 	}
 	take()
 	take()
-	until(t, "the pool has a spare", func() bool { return len(p.fresh) == 1 })
+	eventually.Holds(t, soon, "the pool has a spare", func() bool { return len(p.fresh) == 1 })
 	take()
 	if n := len(p.PIDs()); n != 2+spares {
 		t.Errorf("%d workers started for two tasks at once", n)

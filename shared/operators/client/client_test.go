@@ -6,30 +6,20 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/console"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/operators/listener"
 	"github.com/thumbmill/thumbmill/shared/service/readiness"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-func tokenFile(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("the token of this test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 // Over TLS the client talks only to a listener whose certificate it trusts.
 func TestTLS(t *testing.T) {
-	token := tokenFile(t)
+	token := console.TokenFile(t)
 	files := wire.Certificate(t, t.TempDir(), "coordinator.example")
 	asked, err := listener.New(settings.Admin{Listen: "127.0.0.1:0", TokenFile: token, TLS: files}, readiness.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -75,7 +65,7 @@ func TestAnswers(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	c := Client{URL: strings.TrimPrefix(server.URL, "http://") + "/", TokenFile: tokenFile(t)}
+	c := Client{URL: strings.TrimPrefix(server.URL, "http://") + "/", TokenFile: console.TokenFile(t)}
 	var document struct{ Is string }
 	if err := c.Get(t.Context(), "/document", &document); err != nil || document.Is != "good" {
 		t.Errorf("%+v %v", document, err)

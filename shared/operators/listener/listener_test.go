@@ -6,30 +6,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/console"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/service/readiness"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-func tokenFile(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("the token of this test\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
 // With a certificate the listener serves nothing without TLS.
 func TestOperatorsByTLS(t *testing.T) {
 	files := wire.Certificate(t, t.TempDir(), "*.example")
-	s := settings.Admin{Listen: "127.0.0.1:0", TokenFile: tokenFile(t), TLS: files}
+	s := settings.Admin{Listen: "127.0.0.1:0", TokenFile: console.TokenFile(t), TLS: files}
 	admin, err := New(s, readiness.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +57,7 @@ func TestOperatorsListenerTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	if _, err := New(settings.Admin{Listen: taken.Addr().String(), TokenFile: tokenFile(t)}, readiness.New(), slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := New(settings.Admin{Listen: taken.Addr().String(), TokenFile: console.TokenFile(t)}, readiness.New(), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("the listener was bound to an address in use")
 	}
 }
@@ -76,7 +66,7 @@ func TestOperatorsListenerTaken(t *testing.T) {
 func TestPathsOfARoleThatHasNotStarted(t *testing.T) {
 	ready := readiness.New()
 	ready.Expect("edge")
-	l, err := New(settings.Admin{Listen: "127.0.0.1:0", TokenFile: tokenFile(t)}, ready, slog.New(slog.DiscardHandler))
+	l, err := New(settings.Admin{Listen: "127.0.0.1:0", TokenFile: console.TokenFile(t)}, ready, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
