@@ -182,6 +182,20 @@ func TestALeaderIsRefusedAndAnotherLeads(t *testing.T) {
 	})
 }
 
+// A client with too many waiting requests is refused by per-ip, and operators hear of it.
+func TestAClientWithManyWaiters(t *testing.T) {
+	in(t, func(w *world) { w.settings.Edge.MaxWaitersPerClient = 1 }, func(t *testing.T, w *world) {
+		first := w.ask(t.Context(), size(100, nil))
+		synctest.Wait()
+		(<-w.ask(t.Context(), size(200, nil))).wants(t, "", fault.Throttled)
+		(<-w.published).finish()
+		(<-first).wants(t, Rendered, "")
+		if !slices.Equal(w.refusals, []throttle.Name{throttle.PerIP}) {
+			t.Errorf("refusals that are counted: %v", w.refusals)
+		}
+	})
+}
+
 // When another edge rendered the thumbnail, this edge renders nothing and gets no lease.
 func TestAnotherEdgeRenders(t *testing.T) {
 	change := func(w *world) {

@@ -28,6 +28,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/service/readiness"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func TestMain(m *testing.M) {
@@ -271,14 +272,29 @@ func TestAnOperatorsQuestions(t *testing.T) {
 }
 
 // A client hammers one machine with the usual limits: one renderer with two slots, whose lane has fewer
-// places than per-ip allows. No renderer is wanted for it, the first line names the client, its share and
-// the button, and after one click others wait no more.
+// places than per-ip allows. No renderer is wanted for it, the first line names the client, its share of the
+// refusals and the button, and after one click others wait no more.
 func TestOneClientHammers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the test needs a browser, which is too slow for -short")
 	}
-	c := cluster.Start(t, cluster.Options{Workers: true, Settings: func(s *settings.Settings) { s.Renderer.Slots = 2 }})
-	body, err := samples.JPEG(samples.Landscape(1200, 800))
+	pace := time.Tick(time.Second / 20) // twenty renders a second, however fast the machine is
+	picture, err := samples.PNG(samples.Disc(20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cluster.Start(t, cluster.Options{
+		Settings: func(s *settings.Settings) { s.Renderer.Slots, s.Renderer.Batch = 2, 1 }, // a batch would draw all the sizes at once
+		Render: func(ctx context.Context, _ thumbnail.Spec) ([]byte, error) {
+			select {
+			case <-pace:
+				return picture, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	})
+	body, err := samples.JPEG(samples.Landscape(120, 80))
 	c.Original("photo.jpg", body, err)
 	c.Original("other.jpg", body, err)
 	address := serve(t, c.Coordinators[0])
