@@ -71,6 +71,40 @@ func RGB(name string, p Primaries, curve Curve) []byte {
 	})
 }
 
+// Tables returns a profile of the same colours as RGB. It has them in a table for the perceptual intent, as scanners
+// and cameras write them, instead of a matrix.
+func Tables(name string, p Primaries, curve Curve) []byte {
+	return profile("RGB ", []tag{
+		{"desc", description(name)}, {"cprt", text("none")}, {"wtpt", xyz(d50[0], d50[1], d50[2])}, {"A2B0", table(p, curve)},
+	})
+}
+
+// table returns a table of 16 bits (ICC.1:2001-04, 6.5.7): the curve for each channel, then the colours of the eight
+// corners of the cube, in XYZ.
+func table(p Primaries, curve Curve) []byte {
+	const channels, corners = 3, 2
+	b := []byte{'m', 'f', 't', '2', 0, 0, 0, 0, channels, channels, corners, 0}
+	for i := range channels * channels { // a matrix that changes nothing
+		b = binary.BigEndian.AppendUint32(b, uint32(1-min(i%(channels+1), 1))<<16)
+	}
+	b = binary.BigEndian.AppendUint16(b, samples)
+	b = binary.BigEndian.AppendUint16(b, 2) // samples of the curves behind the table
+	for range channels {
+		b = append(b, sampled(curve)[12:]...)
+	}
+	m := bradford(p.White).times(p.matrix())
+	for corner := range corners * corners * corners {
+		light := m.apply([3]float64{float64(corner >> 2), float64(corner >> 1 & 1), float64(corner & 1)})
+		for _, v := range light {
+			b = binary.BigEndian.AppendUint16(b, uint16(math.Round(min(max(v, 0), 1.99)*32768)))
+		}
+	}
+	for range channels {
+		b = append(b, 0, 0, 0xff, 0xff)
+	}
+	return b
+}
+
 // Gray returns a profile of grey.
 func Gray(name string, curve Curve) []byte {
 	return profile("GRAY", []tag{

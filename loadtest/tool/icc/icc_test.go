@@ -51,11 +51,12 @@ func TestLittleCMSAgrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
+		make      func(string, Primaries, Curve) []byte
 		primaries Primaries
 		curve     Curve
-	}{"P3": {P3, SRGB}, "Adobe": {Adobe, Gamma(2.2)}, "swapped": {Swapped, SRGB}} {
+	}{"P3": {RGB, P3, SRGB}, "Adobe": {RGB, Adobe, Gamma(2.2)}, "swapped": {RGB, Swapped, SRGB}, "tables": {Tables, Swapped, Gamma(1.8)}} {
 		out := filepath.Join(dir, "out.png")
-		command := exec.Command(program, write("in.png", picture.Bytes()), "-profile", write("from.icc", RGB(name, c.primaries, c.curve)),
+		command := exec.Command(program, write("in.png", picture.Bytes()), "-profile", write("from.icc", c.make(name, c.primaries, c.curve)),
 			"-profile", write("srgb.icc", RGB("sRGB", BT709, SRGB)), "png32:"+out)
 		if said, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v %s", name, err, said)

@@ -24,8 +24,10 @@ const (
 	leastSide = 200
 	// coarser divides the dots per inch of a page that took too long.
 	coarser = 3
-	// patient is the minimum limit of time that leaves room for a second try, at fewer dots.
+	// patient is the minimum limit of time that leaves room for other tries of a slow page.
 	patient = 10 * time.Second
+	// tries divides the time of a slow page: poppler, MuPDF, poppler at fewer dots.
+	tries = 3
 )
 
 // pdfPage is one page of a PDF.
@@ -35,11 +37,12 @@ type pdfPage struct {
 	media         bool    // the crop box has no area: the media box counts
 }
 
-// drawPDF draws one page, with fewer dots per inch if the page would have too many pixels, or if the first
-// try took half of the task's time. Where MuPDF is installed, MuPDF draws files whose pages poppler cannot find.
+// drawPDF draws one page, with fewer dots per inch if the page would have too many pixels. Where MuPDF is installed,
+// MuPDF draws files whose pages poppler cannot find, and pages that take poppler a third of the task's time. If MuPDF
+// fails too, the page is drawn at fewer dots.
 func drawPDF(t *task) error {
 	p, err := t.pdfPage()
-	if fault.Is(err, fault.Undecodable) && t.drawnByMuPDF(t.bounded(), max(1, t.request.Spec.Page)) == nil {
+	if fault.Is(err, fault.Undecodable) && t.drawnByMuPDF(t.bounded(), max(1, t.request.Spec.Page), 0) == nil {
 		return nil
 	}
 	if err != nil {
@@ -55,9 +58,12 @@ func drawPDF(t *task) error {
 	if t.request.Within < patient {
 		return t.drawPage(p, dpi, 0)
 	}
-	err = t.drawPage(p, dpi, t.request.Within/2)
+	err = t.drawPage(p, dpi, t.request.Within/tries)
 	if !fault.Is(err, fault.Overran) {
 		return err
+	}
+	if t.drawnByMuPDF(resolution(dpi), p.number, t.request.Within/tries) == nil {
+		return nil
 	}
 	if err := t.clearOut(); err != nil {
 		return err
@@ -77,12 +83,14 @@ func (t *task) drawPage(p pdfPage, dpi float64, within time.Duration) error {
 	if err != nil || t.complaint.Len() == 0 || !t.isBlank() {
 		return err
 	}
-	err = t.drawnByMuPDF([]string{"-r", fmt.Sprintf("%.3f", dpi)}, p.number)
+	err = t.drawnByMuPDF(resolution(dpi), p.number, 0)
 	if fault.Is(err, fault.Overran) {
 		return err
 	}
 	return nil // if MuPDF draws no page either, the blank page counts
 }
+
+func resolution(dpi float64) []string { return []string{"-r", fmt.Sprintf("%.3f", dpi)} }
 
 // bounded returns mutool's options for a page of unknown size: pageDPI, or less if the page would have too many pixels.
 func (t *task) bounded() []string {
@@ -90,14 +98,15 @@ func (t *task) bounded() []string {
 	return []string{"-r", strconv.Itoa(pageDPI), "-w", side, "-h", side}
 }
 
-// drawnByMuPDF draws a page with MuPDF. If that fails, the output stays as it is.
-func (t *task) drawnByMuPDF(size []string, page int) error {
+// drawnByMuPDF draws a page with MuPDF, within a time; 0 means only the task's own limit. If that fails, the output
+// stays as it is.
+func (t *task) drawnByMuPDF(size []string, page int, within time.Duration) error {
 	if t.box.paths["mutool"] == "" {
 		return fault.New(fault.Unsupported, "this renderer has no MuPDF")
 	}
 	const drawn = "page.ppm"
 	args := slices.Concat([]string{"draw", "-q"}, size, []string{"-F", "ppm", "-o", drawn, named, strconv.Itoa(page)})
-	if err := t.runProgram(call{program: "mutool", args: args}); err != nil {
+	if err := t.runProgram(call{program: "mutool", args: args, within: within}); err != nil {
 		return err
 	}
 	if err := t.clearOut(); err != nil {
@@ -145,7 +154,7 @@ func (p pdfPage) scaled(r Request, dpi float64) []string {
 			return []string{"-scale-to-x", strconv.Itoa(int(w)), "-scale-to-y", strconv.Itoa(int(right))}
 		}
 	}
-	return []string{"-r", fmt.Sprintf("%.3f", dpi)}
+	return resolution(dpi)
 }
 
 // dpiFor returns the dots per inch for a page of width × height points. They are pageDPI, or more if the page's

@@ -220,6 +220,25 @@ func TestALargePageIsDrawnCoarser(t *testing.T) {
 	}
 }
 
+// A page that takes poppler too long is drawn by MuPDF.
+func TestASlowPage(t *testing.T) {
+	if _, err := exec.LookPath("mutool"); err != nil {
+		t.Skip("mutool is not installed")
+	}
+	slow := t.TempDir()
+	if err := os.WriteFile(filepath.Join(slow, "pdftoppm"), []byte("#!/bin/sh\nexec sleep 60\n"), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", slow+":"+os.Getenv("PATH"))
+	body, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypePDF}, Within: patient}, []byte(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, middle := raster(t, body); middle != red {
+		t.Errorf("the middle has the colour %v", middle)
+	}
+}
+
 func TestOtherTypes(t *testing.T) {
 	djvu := func(t *testing.T) []byte { return made(t, "out.djvu", "c44", "in.ppm", "out.djvu") }
 	video := func(t *testing.T) []byte {

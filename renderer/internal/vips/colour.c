@@ -87,10 +87,10 @@ static int unprofiled(VipsImage *in, VipsImage **out) {
 	return 0;
 }
 
-int tm_to_srgb(VipsImage *in, VipsImage **out) {
+int tm_to_srgb(VipsImage *in, int tables, VipsImage **out) {
 	VipsImage *converted;
 	int result;
-	if (vips_icc_transform(in, &converted, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
+	if (vips_icc_transform(in, &converted, "srgb", "embedded", TRUE, "intent", tables ? VIPS_INTENT_PERCEPTUAL : VIPS_INTENT_RELATIVE,
 			"depth", in->BandFmt == VIPS_FORMAT_USHORT ? 16 : 8, NULL))
 		return -1;
 	result = unprofiled(converted, out);

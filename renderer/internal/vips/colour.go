@@ -53,7 +53,8 @@ func (r *render) settleProfile(profile []byte) error {
 	case read.Plain() || r.keeps(read, len(profile), r.area()):
 		return nil
 	}
-	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_to_srgb(in, out) })
+	tables := cBool(!read.Matrix())
+	err := r.then(func(in *C.VipsImage, out **C.VipsImage) C.int { return C.tm_to_srgb(in, tables, out) })
 	if err != nil {
 		return r.giveProfile(nil) // no colour engine can read the profile, so it is dropped
 	}

@@ -33,8 +33,9 @@ int tm_scale(VipsImage *in, int width, int height, int soft, int precise, int pr
 int tm_samples(VipsImage *in, VipsImage **out);
 /* Keeps the first bands, which are colours, and the band alpha; 0 means no alpha. */
 int tm_bands(VipsImage *in, int colours, int alpha, VipsImage **out);
-/* Converts by the embedded profile to sRGB, and removes the profile. */
-int tm_to_srgb(VipsImage *in, VipsImage **out);
+/* Converts by the embedded profile to sRGB, and removes the profile. A profile of tables is read with the perceptual
+   intent, as browsers read it: many have no other, and libvips then leaves the colours as they are. */
+int tm_to_srgb(VipsImage *in, int tables, VipsImage **out);
 /* Maps each value of grey by the table of 256 or 65536 values of 0 to 1, and removes the profile. */
 int tm_grey_curve(VipsImage *in, const double *table, int length, VipsImage **out);
 /* Computes all pixels in 16 bits a channel: red, green, blue, and alpha if the image has it. */

@@ -309,7 +309,7 @@ func (p *Pool) replace(w *process, cause error, within time.Duration) error {
 	if fault.Is(cause, fault.Internal) { // the renderer's own error, before the task began
 		return cause
 	}
-	overran := fault.New(fault.Overran, "the render took longer than its limit of %v", within)
+	overran := fault.New(fault.Overran, "the render took longer than its limit of %v", within.Round(time.Millisecond))
 	switch {
 	case late:
 		p.config.Killed.WithLabelValues("time").Inc()
