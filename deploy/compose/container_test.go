@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,12 +42,9 @@ type container struct {
 
 const subnet = "10.87.53."
 
-// absent returns the services whose programs Debian does not have.
-func absent() []string { return []string{"grafana"} }
-
 func newHost(t *testing.T) *host {
 	t.Helper()
-	for _, program := range []string{"runc", "ip", "varnishd", "memcached", "prometheus", "wget", "nc", "curl"} {
+	for _, program := range []string{"runc", "ip", "varnishd", "memcached", "prometheus", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed: run `make deps`", program)
 		}
@@ -54,14 +52,11 @@ func newHost(t *testing.T) *host {
 	if os.Getuid() != 0 {
 		t.Skip("only root can start containers with their own user and network")
 	}
-	h := &host{t: t, project: project(t), network: newNetwork(t), address: map[string]string{}, up: map[string]*container{}}
+	h := &host{t: t, project: scaled(project(t)), network: newNetwork(t), address: map[string]string{}, up: map[string]*container{}}
 	h.network.join("", subnet+"1/24")
 	h.images = newImages(t)
 	next := 130 // of ip_range
 	for _, name := range h.project.ServiceNames() {
-		if slices.Contains(absent(), name) {
-			continue
-		}
 		h.address[name] = fmt.Sprintf("%s%d", subnet, next)
 		next++
 		if own := h.project.Services[name].Networks["default"]; own != nil && own.Ipv4Address != "" {
@@ -78,6 +73,22 @@ func newHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// scaled replaces each service of several containers by one service for each container, such as
+// renderer-1.
+func scaled(p *types.Project) *types.Project {
+	for name, s := range maps.Clone(p.Services) {
+		if s.Scale == nil {
+			continue
+		}
+		delete(p.Services, name)
+		for i := range *s.Scale {
+			s.Name = fmt.Sprintf("%s-%d", name, i+1)
+			p.Services[s.Name] = s
+		}
+	}
+	return p
 }
 
 // seccomp reads the profile that a service's options name.

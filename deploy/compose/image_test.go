@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
@@ -46,6 +45,14 @@ func copies(words []string) (c instruction) {
 	return c
 }
 
+// withoutCache returns a command without the flag that gives it a folder of the builder.
+func withoutCache(run string) string {
+	if flag, command, found := strings.Cut(run, " "); found && strings.HasPrefix(flag, "--mount=type=cache,") {
+		return command
+	}
+	return run
+}
+
 // stages parses the Dockerfile. Each of its instructions has one line.
 func stages(t *testing.T) map[string]*stage {
 	t.Helper()
@@ -66,7 +73,7 @@ func stages(t *testing.T) map[string]*stage {
 			}
 			all[now.name] = now
 		case "RUN":
-			now.runs = append(now.runs, rest)
+			now.runs = append(now.runs, withoutCache(rest))
 		case "COPY":
 			now.copies = append(now.copies, copies(words))
 		case "USER":
@@ -76,7 +83,7 @@ func stages(t *testing.T) map[string]*stage {
 			if err := json.Unmarshal([]byte(rest), &now.entrypoint); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
-		case "", "#", "WORKDIR":
+		case "", "#", "WORKDIR", "LABEL":
 		default:
 			if !strings.HasPrefix(instruction, "#") {
 				t.Fatalf("the test does not support the instruction %q", line)
@@ -106,14 +113,13 @@ func newImages(t *testing.T) *images {
 	}
 	i := &images{t: t, dir: dir, out: filepath.Join(dir, "out"), stages: stages(t), whole: os.Getenv("THUMBMILL_COMPOSE") != ""}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	for _, name := range []string{"source", "static", "vips"} {
+	for _, name := range []string{"nats-server", "static", "vips"} {
 		for _, run := range i.stages[name].runs {
 			if !strings.HasPrefix(run, "apt-get ") && run != "go mod download" {
 				i.shell(i.shortened(name, run))
 			}
 		}
 	}
-	i.shell("cp " + programs.Build(t, programs.NATSServer) + "/nats-server /out/") // the stage "nats" has it from its base
 	return i
 }
 
@@ -158,9 +164,6 @@ func (i *images) root(container, name string) string {
 			if !strings.HasPrefix(run, "apt-get ") {
 				i.shell("chroot " + root + " " + run)
 			}
-		}
-		if strings.HasPrefix(s.from, "nats:") {
-			i.copy(root, instruction{from: "static", what: []string{"/out/nats-server"}, to: "/usr/local/bin/nats-server"})
 		}
 	}
 	return root

@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
-	"runtime"
 	"testing"
 
-	"golang.org/x/sys/unix"
-	"os"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/namespace"
 )
 
 // network is a switch and the containers' namespaces. They reach only each other; the machine's own
@@ -62,21 +61,7 @@ func (n *network) join(name, address string) {
 	n.ip("-n", n.namespace(name), "link", "set", device, "up")
 }
 
-// dial connects from the switch. A thread enters the switch's namespace and never returns from it.
-func (n *network) dial(ctx context.Context, protocol, address string) (conn net.Conn, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // without unlock: the thread ends with the goroutine
-		var space int
-		if space, err = unix.Open(n.path(""), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-			return
-		}
-		defer func() { _ = unix.Close(space) }()
-		if err = unix.Setns(space, unix.CLONE_NEWNET); err == nil {
-			conn, err = (&net.Dialer{}).DialContext(ctx, protocol, address)
-		}
-	}()
-	<-done
-	return conn, err
+// dial connects from the switch.
+func (n *network) dial(ctx context.Context, protocol, address string) (net.Conn, error) {
+	return namespace.Dial(ctx, n.path(""), protocol, address)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/deploy/credentials"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
@@ -98,7 +98,7 @@ func restart(names []string) func(*site) {
 	return func(s *site) {
 		for _, name := range names {
 			s.parts[name].restart()
-			s.load.awaitAnswers(between, time.Now())
+			s.load.AwaitAnswers(between, time.Now())
 		}
 	}
 }
@@ -213,7 +213,7 @@ func rotate(s *site) {
 		if out, err := exec.Command(s.nats, "--signal", fmt.Sprintf("reload=%d", s.parts[name].cmd.Process.Pid)).CombinedOutput(); err != nil {
 			s.t.Errorf("%v %s", err, out)
 		}
-		s.load.awaitAnswers(between, time.Now())
+		s.load.AwaitAnswers(between, time.Now())
 	}
 }
 
@@ -228,16 +228,16 @@ func fillDisk(s *site) {
 
 // flood is like Wikimedia's flood of May 2020: most requests are for originals that do not exist.
 func flood(s *site) {
-	l := newLoad(s.t, s, 0) // without begin: only for its ask
+	l := s.visitors(0) // without Begin: only for its Ask
 	var group sync.WaitGroup
 	const number, each = 300, 17 * time.Millisecond
-	refused := make(chan answer, number)
+	refused := make(chan visitors.Answer, number)
 	ctx, enough := context.WithCancel(s.t.Context())
 	defer enough()
 	i := 0
 	periodic.Do(ctx, each, func(context.Context) {
-		path, client := l.signer.Sign(fmt.Sprintf("100x/absent/%d.jpg", i)), fmt.Sprintf("10.2.%d.%d", i/200, i%200)
-		group.Go(func() { refused <- l.ask(path, client, time.Now()) })
+		path, client := s.signer().Sign(fmt.Sprintf("100x/absent/%d.jpg", i)), fmt.Sprintf("10.2.%d.%d", i/200, i%200)
+		group.Go(func() { refused <- l.Ask(path, client, time.Now()) })
 		if i++; i == number {
 			enough()
 		}
@@ -246,7 +246,7 @@ func flood(s *site) {
 	close(refused)
 	others := map[int]int{}
 	for a := range refused {
-		others[a.status]++
+		others[a.Status]++
 	}
 	if others[http.StatusNotFound]+others[http.StatusTooManyRequests] < number {
 		s.t.Errorf("the answers for absent originals are %v", others)
@@ -263,7 +263,7 @@ func upgrade(s *site) {
 		role, _, _ := strings.Cut(name, "-")
 		s.parts[name].command[0] = filepath.Join(s.binaries, role)
 		s.parts[name].restart()
-		s.load.awaitAnswers(between, time.Now())
+		s.load.AwaitAnswers(between, time.Now())
 	}
 }
 
@@ -327,8 +327,8 @@ func TestFaults(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			s := startSite(t, p.variant)
-			l := newLoad(t, s, j.perSecond())
-			s.load, s.greedy.load = l, l
+			l := s.visitors(j.perSecond())
+			s.load = l
 			for _, f := range faults {
 				t.Run(f.name, func(t *testing.T) { j.run(t, name, f, s, l) })
 			}
@@ -378,62 +378,35 @@ func (j *judgement) row(cells ...any) {
 }
 
 // run causes the fault under load, and compares the failures with the budget.
-func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *load) {
+func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *visitors.Load) {
 	s.use(t)
 	if f.fills && !s.small {
 		t.Skip("there is no small file system to fill")
 	}
-	l.begin()
+	l.Begin()
 	s.greedy.begin()
-	l.awaitAnswers(before, time.Now())
+	l.AwaitAnswers(before, time.Now())
 	began := time.Now()
 	f.do(s)
 	ended := time.Now()
 	if s.relaunched.After(began) {
 		ended = s.relaunched
 	}
-	l.awaitAnswers(after, ended.Add(f.within))
-	most, o := s.greedy.end(), judge(l.end())
+	l.AwaitAnswers(after, ended.Add(f.within))
+	most, o := s.greedy.end(), l.End()
 	s.settled()
 	held(t, most, cmp.Or(f.limits, 1))
-	if lost := l.lost(); len(lost) > 0 && f.answers == nil {
-		t.Errorf("%d of %d rendered thumbnails are not stored: %v", len(lost), len(l.fresh), lost[:min(len(lost), 3)])
+	if lost := l.Lost(); len(lost) > 0 && f.answers == nil {
+		t.Errorf("%d rendered thumbnails are not stored: %v", len(lost), lost[:min(len(lost), 3)])
 	}
-	if float64(o.requests) < fewest*l.perSecond {
-		t.Errorf("only %d requests were sent", o.requests)
+	if float64(o.Requests) < fewest*l.PerSecond {
+		t.Errorf("only %d requests were sent", o.Requests)
 	}
-	f.hold(t, o, ended)
+	budget := visitors.Budget{Answers: f.answers, Within: f.within}
+	budget.Hold(t, o, ended)
 	if !t.Failed() {
 		j.met++
 	}
-	budget := "none fails"
-	if f.answers != nil {
-		budget = fmt.Sprintf("%s, none %v later", list(f.answers), f.within)
-	}
-	j.row(site, f.name, most, o.requests, o.failed, fmt.Sprintf("%.1f s", o.length.Seconds()), list(slices.Sorted(maps.Keys(o.statuses))),
-		fmt.Sprintf("%.1f s", o.slowest.Seconds()), budget, map[bool]string{true: "no", false: "yes"}[t.Failed()])
-}
-
-// hold compares an outcome with the budget.
-func (f fault) hold(t *testing.T, o outcome, ended time.Time) {
-	t.Helper()
-	if f.answers == nil && o.failed > 0 {
-		t.Errorf("%d of %d requests failed: %v", o.failed, o.requests, o.examples)
-	}
-	for status := range o.statuses {
-		if f.answers != nil && !slices.Contains(f.answers, status) {
-			t.Errorf("an answer was %d: %s", status, o.examples[status])
-		}
-	}
-	if late := o.last.Sub(ended); late > f.within {
-		t.Errorf("a request failed %v after the fault's end: %v", late, o.examples)
-	}
-}
-
-func list(statuses []int) string {
-	var all []string
-	for _, s := range statuses {
-		all = append(all, map[bool]string{true: "no answer", false: fmt.Sprint(s)}[s == 0])
-	}
-	return strings.Join(all, ", ")
+	j.row(site, f.name, most, o.Requests, o.Failed, fmt.Sprintf("%.1f s", o.Length.Seconds()), o.Kinds(),
+		fmt.Sprintf("%.1f s", o.Slowest.Seconds()), budget, map[bool]string{true: "no", false: "yes"}[t.Failed()])
 }

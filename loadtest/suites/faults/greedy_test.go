@@ -22,7 +22,7 @@ const (
 // and slow to fetch. The originals that are fetched at once are its granted renders, as Swift sees
 // them.
 type greedy struct {
-	load  *load
+	site  *site
 	stop  chan struct{}
 	group sync.WaitGroup
 
@@ -96,7 +96,7 @@ func (g *greedy) ask() {
 		g.number++
 		image := fmt.Sprintf("g/%d.jpg", g.number)
 		g.mu.Unlock()
-		g.load.ask(g.load.signer.URL(thumborurl.Options{Image: image, Width: 60}), greedyAddress, time.Now())
+		g.site.load.Ask(g.site.signer().URL(thumborurl.Options{Image: image, Width: 60}), greedyAddress, time.Now())
 	}
 }
 

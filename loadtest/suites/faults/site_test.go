@@ -24,9 +24,11 @@ import (
 
 	"github.com/thumbmill/thumbmill/deploy/credentials"
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/edge/thumborurl"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
@@ -52,13 +54,13 @@ type site struct {
 	swift      servers.SwiftServer
 	backend    *wire.Disturbed // in front of Swift
 	greedy     *greedy
-	relaunched time.Time // time of the last start after a kill
-	temp       string    // folder of the renderers' temporary files
-	small      bool      // temp is a small separate file system, which a test can fill
-	front      string    // URL
-	binaries   string    // folder of this version's roles
-	nats       string    // program of NATS
-	load       *load     // the load on the site
+	relaunched time.Time      // time of the last start after a kill
+	temp       string         // folder of the renderers' temporary files
+	small      bool           // temp is a small separate file system, which a test can fill
+	front      string         // URL
+	binaries   string         // folder of this version's roles
+	nats       string         // program of NATS
+	load       *visitors.Load // the load on the site
 	variant    variant
 }
 
@@ -109,7 +111,7 @@ func startSite(t *testing.T, v variant) *site {
 		s.buildSkewed()
 	}
 	s.swift = servers.StartSwift(t, "")
-	s.greedy = &greedy{fetched: map[string]bool{}, read: map[string]bool{}}
+	s.greedy = &greedy{site: s, fetched: map[string]bool{}, read: map[string]bool{}}
 	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.Bucket.AuthURL, "/auth/v1.0"))
 	behind.Do(isGreedy, s.greedy.fetch)
 	s.backend = wire.Disturb(t, behind.URL)
@@ -229,7 +231,8 @@ var skew = func() (seconds int64) {
 
 // use assigns later failures to a test.
 func (s *site) use(t *testing.T) {
-	s.t, s.load.t = t, t
+	s.t = t
+	s.load.Use(t)
 	for _, p := range s.parts {
 		p.t = t
 	}
@@ -383,6 +386,15 @@ func (s *site) fillStore() {
 const originals = 8
 
 func original(i int) string { return fmt.Sprintf("p/%d.jpg", i%originals) }
+
+func (s *site) signer() thumborurl.Signer { return thumborurl.Signer{Key: key} }
+
+// visitors returns a load on the site.
+func (s *site) visitors(perSecond float64) *visitors.Load {
+	return visitors.New(s.t, visitors.Options{Front: s.front, PerSecond: perSecond, Fresh: func(n int) string {
+		return s.signer().URL(thumborurl.Options{Image: original(n), Width: 20 + n%300, Height: 20 + n/300})
+	}})
+}
 
 // smallDisk mounts a file system for temporary files that a test can fill.
 func (s *site) smallDisk() {
