@@ -220,7 +220,7 @@ type Result struct {
 	Engine      string           `json:"engine,omitempty"`     // engine that drew the thumbnail
 	FetchMS     float64          `json:"fetch_ms,omitempty"`   // time to read the original
 	RenderMS    float64          `json:"render_ms,omitempty"`  // wall time in the worker
-	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker
+	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker; also of a failed render
 	QueuedMS    float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
 	Deliveries  int              `json:"deliveries,omitempty"` // this one included
 	// OwnWidth, with the fault OddSize, is the original's own width in pixels as MediaWiki has it; 0 if

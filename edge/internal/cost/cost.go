@@ -1,4 +1,4 @@
-// Package cost learns the time of renders of expensive originals: a decaying mean for each type
+// Package cost learns the processor time of renders of expensive originals: a decaying mean for each type
 // and class of size. A huge TIFF then takes several places of its type's pool, and a small PDF
 // takes one.
 package cost
@@ -32,7 +32,7 @@ func classOf(of thumbnail.Type, bytes int64) class {
 	return class{of, bits.Len64(uint64(max(bytes, 0))) / 2}
 }
 
-// Note adds the time of one render of an original with a type and a size in bytes.
+// Note adds the processor time of one render of an original with a type and a size in bytes.
 func (b *Book) Note(of thumbnail.Type, bytes int64, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,6 +15,8 @@ const (
 	decodes = 20 * time.Nanosecond
 	// filters is the processor time of one filter for each megapixel of the thumbnail.
 	filters = 250 * time.Millisecond
+	// sharpens is the same for MediaWiki's sharpening (BenchmarkLargestUsualSize of the renderer's worker).
+	sharpens = 150 * time.Millisecond
 	// pixelsPerByte bounds the pixels of a JPEG by its bytes: half a bit for each pixel.
 	pixelsPerByte = 16
 	// leastFactor and worstFactor bound the correction of a format's rate. Pictures of one colour must not
@@ -25,7 +27,7 @@ const (
 )
 
 // rate is the processor time of an encoder for each megapixel, at a quality of 87 and of 100. Measured with
-// one thread of libvips 8.14 and a photograph of 7 megapixels.
+// one thread of libvips 8.14 and photographs of 7 and 24 megapixels.
 type rate struct{ usual, best time.Duration }
 
 func rateOf(f thumbnail.Format) rate {
@@ -35,8 +37,10 @@ func rateOf(f thumbnail.Format) rate {
 	case thumbnail.FormatAVIF:
 		return rate{190 * time.Millisecond, 450 * time.Millisecond}
 	case thumbnail.FormatJXL:
-		return rate{300 * time.Millisecond, 450 * time.Millisecond}
-	case thumbnail.FormatPNG, thumbnail.FormatGIF:
+		return rate{100 * time.Millisecond, 450 * time.Millisecond}
+	case thumbnail.FormatPNG:
+		return rate{170 * time.Millisecond, 170 * time.Millisecond}
+	case thumbnail.FormatGIF:
 		return rate{250 * time.Millisecond, 250 * time.Millisecond}
 	}
 	return rate{40 * time.Millisecond, 50 * time.Millisecond}
@@ -56,7 +60,7 @@ func (r *Rates) Estimate(s thumbnail.Spec, bytes int64) time.Duration {
 	return time.Duration(r.factor(format(s)) * float64(plain(s, bytes)))
 }
 
-// Note corrects the rate of the thumbnail's format by the time that a render took.
+// Note corrects the rate of the thumbnail's format by the processor time that a render took.
 func (r *Rates) Note(s thumbnail.Spec, bytes int64, took time.Duration) {
 	estimate := plain(s, bytes)
 	if own := estimate - decoding(bytes); own < learnsFrom || own < decoding(bytes) {
@@ -100,11 +104,11 @@ func perMegapixel(s thumbnail.Spec) time.Duration {
 	if over := quality - 87; over > 0 && f.Row().Lossy {
 		each += (table.best - table.usual) * time.Duration(over) / 13
 	}
-	steps := len(s.Operations)
+	all := each*time.Duration(passes(s, f)) + filters*time.Duration(len(s.Operations))
 	if s.Sharpen != nil {
-		steps++
+		all += sharpens
 	}
-	return each*time.Duration(passes(s, f)) + filters*time.Duration(steps)
+	return all
 }
 
 // passes returns how often max_bytes may encode: at qualities that fall by a quarter, down to 10.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -15,6 +16,22 @@ func asked(width, height int, f thumbnail.Format, more func(*thumbnail.Spec)) th
 		more(&s)
 	}
 	return s
+}
+
+// The largest usual size of a large photograph stays in the standard lane, and the attack's sizes leave it.
+func TestTheLargestUsualSizeIsShort(t *testing.T) {
+	sharpened := func(s *thumbnail.Spec) { s.Sharpen = &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 0.85} }
+	for _, f := range []thumbnail.Format{"jpg", "webp", "avif", "jxl", "png"} {
+		for _, more := range []func(*thumbnail.Spec){nil, sharpened} {
+			usual := asked(3840, 0, f, more)
+			if got := (&Rates{}).Estimate(usual, photo); got >= lanes.LongCost {
+				t.Errorf("%s at 3840 pixels, sharpened %v: %v", f, more != nil, got)
+			}
+		}
+	}
+	if got := (&Rates{}).Estimate(asked(6000, 0, "webp", nil), photo); got < lanes.LongCost {
+		t.Errorf("a WebP of 6000 pixels: %v", got)
+	}
 }
 
 func TestEstimates(t *testing.T) {
@@ -34,7 +51,7 @@ func TestEstimates(t *testing.T) {
 		},
 		"a filter":        {asked(7000, 5000, "jpg", func(s *thumbnail.Spec) { s.Operations = make([]thumbnail.Operation, 2) }), photo, 17 * time.Second, 25 * time.Second},
 		"no size at all":  {asked(0, 0, "webp", nil), 1000, 0, 100 * time.Millisecond},
-		"as a PNG itself": {thumbnail.Spec{Type: thumbnail.TypePNG, Width: 4000, Height: 4000}, 1000, 3 * time.Second, 5 * time.Second},
+		"as a PNG itself": {thumbnail.Spec{Type: thumbnail.TypePNG, Width: 4000, Height: 4000}, 1000, 2 * time.Second, 4 * time.Second},
 	} {
 		if got := r.Estimate(c.spec, c.bytes); got < c.least || got > c.most {
 			t.Errorf("%s: %v, want %v to %v", name, got, c.least, c.most)

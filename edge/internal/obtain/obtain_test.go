@@ -421,8 +421,8 @@ func TestBulkWork(t *testing.T) {
 	})
 }
 
-// An original of an expensive type takes places of its pool by the recent render time of such
-// originals, and has the longer time limit.
+// An original of an expensive type takes places of its pool by the recent processor time of such
+// originals, however long their renders waited for a processor, and has the longer time limit.
 func TestExpensiveTypes(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		scan := cat("ann")
@@ -430,7 +430,7 @@ func TestExpensiveTypes(t *testing.T) {
 		answers := w.ask(t.Context(), scan)
 		j := <-w.published
 		j.tell(renderjob.StateStarted, nil)
-		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.RenderMS = 3000 })
+		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.RenderMS, r.CPUMS = 30_000, 3000 })
 		j.tell(renderjob.StateStored, nil)
 		(<-answers).wants(t, Rendered, "")
 		synctest.Wait()

@@ -195,8 +195,8 @@ func (r *render) endFailed(ctx context.Context, result renderjob.Result) (over b
 		r.on.log.Warn("record failure", "request", r.work.request.ID, "error", err)
 	}
 	r.outcome.Fault = f
-	if f.Kind == fault.Overran { // renders that reach their limit are the most expensive ones
-		r.noteCost(time.Since(r.began))
+	if f.Kind == fault.Overran { // the whole render takes more than its worker spent, and no less than the estimate
+		r.noteCost(max(milliseconds(result.CPUMS), r.work.cost))
 	}
 	return r.end(f)
 }
@@ -249,7 +249,7 @@ func (r *render) noteTime() {
 func (r *render) noteSteps(result renderjob.Result) {
 	r.on.log.Debug("render thumbnail", "request", r.work.request.ID, "job", result.JobID, "renderer", result.Renderer, "engine", result.Engine,
 		"width", result.Width, "height", result.Height, "cpu_ms", result.CPUMS, "deliveries", result.Deliveries)
-	r.noteCost(milliseconds(result.RenderMS))
+	r.noteCost(milliseconds(result.CPUMS))
 	r.times = append(r.times,
 		Step{Name: "queued", Took: milliseconds(result.QueuedMS)},
 		Step{Name: "fetch", Took: milliseconds(result.FetchMS)},
@@ -258,6 +258,8 @@ func (r *render) noteSteps(result renderjob.Result) {
 
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
+// noteCost learns from a render's processor time. Time on the clock would also measure the other processes of a
+// loaded machine, and estimates would then refuse and delay ordinary renders.
 func (r *render) noteCost(took time.Duration) {
 	if r.work.expensive != "" {
 		r.on.costs.book.Note(r.work.expensive, r.work.bytes, took)

@@ -140,6 +140,8 @@ func (e *edges) answer(i int, w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(name, "format"):
 		header.Set("Vary", "Accept")
 		body = r.Header.Get("Accept")
+	case strings.HasPrefix(name, "origin"):
+		header.Set("Vary", "Origin")
 	case r.Method == http.MethodPost:
 		header.Set("Cache-Control", "no-store")
 		text, _ := io.ReadAll(r.Body)
@@ -271,6 +273,7 @@ func suite(t *testing.T, start func(testing.TB, [2]string) string) {
 		{"another edge is asked if one cannot reach the store", asksAnother},
 		{"formats are kept apart", varies},
 		{"only a query that changes the answer makes a copy", keysOnPath},
+		{"a flood makes few copies", floods},
 		{"a POST reaches an edge", posts},
 		{"an old picture is served while edges fail", stale},
 		{"a dead edge fails no request", gone},
@@ -366,22 +369,58 @@ func keysOnPath(t *testing.T, e *edges, front string) {
 		{"/Cat.jpg", "", 1},
 		{"/Cat.jpg", "?utm_source=x", 1},
 		{"/Cat.jpg", "?fbclid=1&utm_source=y", 1},
-		{"/Cat.jpg", "?20261128141510", 2},
-		{"/Cat.jpg", "?utm_source=x&20261128141510=", 2},
-		{"/Cat.jpg", "?20261128141511", 3},
-		{"/Cat.jpg", "?download", 4},
-		{"/Cat.jpg", "?download=1&utm_source=x", 4},
-		{"/Cat.jpg", "?downloads", 4},
-		{"/Cat.jpg", "?%64ownload", 5}, // not kept
-		{"/Cat.jpg", "?%64ownload", 6},
-		{"/Cat.jpg", "", 6},
-		{"/Cat.jpg", "?utm_source=x", 6},
+		{"/Cat.jpg", "?20261128141510", 1}, // no URL of MediaWiki's
+		{"/Cat.jpg", "?download", 2},
+		{"/Cat.jpg", "?download=1&utm_source=x", 2},
+		{"/Cat.jpg", "?downloads", 2},
+		{"/Cat.jpg", "?%64ownload", 3}, // not kept
+		{"/Cat.jpg", "?%64ownload", 4},
+		{"/Cat.jpg", "", 4},
+		{"/Cat.jpg", "?utm_source=x", 4},
+		{"/thumb/Cat.jpg/100px-Cat.jpg", "", 1},
+		{"/thumb/Cat.jpg/100px-Cat.jpg", "?20261128141510", 2},
+		{"/thumb/Cat.jpg/100px-Cat.jpg", "?utm_source=x&20261128141510=", 2},
+		{"/thumb/Cat.jpg/100px-Cat.jpg", "?20261128141511", 3},
+		{"/thumb/Cat.jpg/100px-Cat.jpg", "?20261128141599", 3},
 		{"/w/thumb.php", "?f=Cat.jpg&width=100", 1},
 		{"/w/thumb.php", "?f=Cat.jpg&width=120", 2},
 		{"/w/thumb.php", "?f=Cat.jpg&width=100", 2},
 	} {
 		if a := get(t, front+c.path+c.query, ""); a.status != 200 || e.count(c.path) != c.asked {
 			t.Errorf("%s%s: %d; edges were asked %d times, want %d", c.path, c.query, a.status, e.count(c.path), c.asked)
+		}
+	}
+}
+
+// floods asks for one thumbnail with very many queries and headers: few copies come from it.
+func floods(t *testing.T, e *edges, front string) {
+	for name, c := range map[string]struct {
+		path string
+		most int // times that edges are asked
+		ask  func(i int, r *http.Request)
+	}{
+		"queries":  {"/flood1", 1, func(i int, r *http.Request) { r.URL.RawQuery = fmt.Sprint("x=", i) }},
+		"versions": {"/flood2", 1, func(i int, r *http.Request) { r.URL.RawQuery = fmt.Sprint(20260101000000 + i) }},
+		"versions of a MediaWiki": {"/thumb/flood3", 61, func(i int, r *http.Request) {
+			r.URL.RawQuery = fmt.Sprint(20260101000000 + i)
+		}},
+		"formats": {"/format-flood", 5, func(i int, r *http.Request) {
+			r.Header.Set("Accept", fmt.Sprintf("%s,image/%d", []string{"image/avif", "image/webp", "image/jxl", "text/html", "application/json"}[i%5], i))
+		}},
+		"origins": {"/origin-flood", 1, func(i int, r *http.Request) { r.Header.Set("Origin", fmt.Sprintf("https://%d.example", i)) }},
+	} {
+		for i := range 150 {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front+c.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.ask(i, request)
+			if a := do(t, request); a.status != 200 {
+				t.Fatalf("%s: %d", name, a.status)
+			}
+		}
+		if n := e.count(c.path); n > c.most {
+			t.Errorf("%s: edges were asked %d times, want at most %d", name, n, c.most)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 	for range attempts {
 		began := time.Now()
 		result, err := j.try(ctx, s, original, overlays)
-		j.metrics.spent(result.CPU, err)
+		j.spent(result.CPU, err)
 		if errors.Is(err, worker.ErrDied) {
 			j.log.Warn("try a render again after its worker died", "original", j.job.Spec.Original, "error", err)
 			continue
@@ -64,6 +64,12 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 		return result, err
 	}
 	return engine.Result{}, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
+}
+
+// spent counts a worker's processor time, which the reply about a failure has too.
+func (j *job) spent(cpu time.Duration, err error) {
+	j.metrics.spent(cpu, err)
+	j.result.CPUMS = milliseconds(cpu)
 }
 
 // isFirstTry reports whether the limit of the render is deadline.FirstTry: an original or an overlay

@@ -147,7 +147,7 @@ func batchLimits(batch []*job) (l worker.Limits) {
 
 // noteRender counts a render, and keeps the fields of the replies about its thumbnail.
 func (j *job) noteRender(ctx context.Context, original engine.Source, r engine.Result, err error, took time.Duration) {
-	j.metrics.spent(r.CPU, err)
+	j.spent(r.CPU, err)
 	if err == nil {
 		j.note(r, took)
 	}

@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/draw"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,4 +172,33 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 func median(v []float64) float64 {
 	sorted := slices.Sorted(slices.Values(v))
 	return sorted[len(sorted)/2]
+}
+
+// BenchmarkLargestUsualSize prints the processor time of a noisy photograph of 24 megapixels at 3840 pixels in each
+// format: lanes.LongCost must be above it, and the table of package cost estimates it.
+func BenchmarkLargestUsualSize(b *testing.B) {
+	p := newPool(b, 1)
+	picture := samples.Landscape(6000, 4000)
+	noisy, noise := image.NewRGBA(picture.Bounds()), rand.New(rand.NewPCG(1, 1)) //nolint:gosec // the same picture in each run
+	draw.Draw(noisy, noisy.Bounds(), picture, image.Point{}, draw.Src)
+	for i := range noisy.Pix {
+		noisy.Pix[i] = uint8(max(0, min(255, int(noisy.Pix[i])+int(8*noise.NormFloat64()))))
+	}
+	body, err := samples.JPEG(noisy)
+	photo := original(b, body, err)
+	h, err := guard.Inspect(photo, int64(len(body)), thumbnail.TypeJPEG, 1<<40)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range []thumbnail.Format{thumbnail.FormatJPEG, thumbnail.FormatWebP, thumbnail.FormatAVIF, thumbnail.FormatJXL, thumbnail.FormatPNG} {
+		for name, sharpen := range map[string]*thumbnail.Sharpen{"": nil, " sharpened": {Sigma: 0.8, Amount: 0.8, Ratio: 0.85}} {
+			s := thumbnail.Spec{Width: 3840, Format: f, Quality: 87, Chroma: "4:2:0", Type: thumbnail.TypeJPEG, Sharpen: sharpen}
+			report, _, err := do(b.Context(), p, Task{Spec: s, Header: h, MaxPixels: 1 << 30}, photo, time.Minute)
+			if err != nil || report.Fault != nil {
+				b.Fatal(err, report.Fault)
+			}
+			fmt.Printf("%s%s: %d ms for an original of %d bytes\n", f, name, report.CPU.Milliseconds(), len(body))
+		}
+	}
+	b.ReportMetric(0, "ns/op") // the lines are the result
 }
