@@ -293,7 +293,7 @@ type Renderer struct {
 	Sandbox            []string      `koanf:"sandbox"`              // isolation layers; the renderer does not start without them
 	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that a tool makes smaller; the table of formats lists the allowed ones
 	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`   // largest original; larger ones are refused
-	MaxPixels          int64         `koanf:"max_pixels"`           // most pixels of an original; a quarter of it, or what memory_limit allows, for decoders that hold the whole picture in memory
+	MaxPixels          int64         `koanf:"max_pixels"`           // most pixels of an original; decoders that hold the whole picture in memory get a quarter of it, or fewer if memory_limit is too small
 	Downloads          int           `koanf:"downloads"`            // originals that are fetched at once from each loader, and from each host of a loader of URLs
 	MinRate            Bytes         `koanf:"min_rate"`             // least bytes a second of an original from another site (http); a slower one is given up, and after three in a row its host for 30 s; 0 = any rate
 	TempDir            string        `koanf:"temp_dir"`             // folder for originals; "" = the default folder of the system

@@ -43,7 +43,7 @@ func TestOneClientTakesHalfOfALane(t *testing.T) {
 
 // A request that an edge turned away counts for its client, takes no place, and leaves nothing.
 func TestTurnedAway(t *testing.T) {
-	table := New(quiet{})
+	table := New(nil)
 	o, box := attachLane(table, false)
 	for _, why := range []lease.Reason{lease.Full, lease.Full, lease.TimedOut} {
 		o.TurnAway(requestFor(0, "x", "ip:x", "lane:l"), why)

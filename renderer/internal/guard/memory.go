@@ -5,7 +5,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// idleWorker is the address space of a worker before its first task, in bytes: libraries, and what Go reserves.
+// idleWorker is the address space of a worker before its first task, in bytes: libraries, and the reserve of Go.
 const idleWorker = 1600 << 20
 
 // need has the bytes of address space that libvips and a decoder take for each pixel of an original.
