@@ -210,7 +210,7 @@ func TestAPictureInPlace(t *testing.T) {
 	}
 }
 
-// A purge takes what operators copy: a name, a path, or the address of a thumbnail.
+// A purge takes the texts that operators copy: a name, a path, or the address of a thumbnail.
 func TestNamesOfPurges(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) {
 		s.Edge.SecurityKey, s.Imgproxy.Enabled, s.Store.Originals.Prefix = "key", true, "o/"

@@ -72,7 +72,7 @@ func (g *Reader) Named(text string) string {
 }
 
 // Under returns the beginning of the places of thumbnails whose originals' names begin with a prefix, and the text before
-// these names. The originals are those of Thumbor's and imgproxy's URLs.
+// these names. Only originals of Thumbor's and imgproxy's URLs count.
 func (g *Reader) Under(prefix string) (begin thumbnail.Location, before string) {
 	at := g.named(prefix)
 	begin = thumbnail.Location{Path: strings.TrimSuffix(g.thumbor.Folder(at), "/")}

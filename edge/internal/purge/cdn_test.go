@@ -150,7 +150,7 @@ func TestAPIsOfCDNs(t *testing.T) {
 	})
 }
 
-// The names below a folder are those of the stored thumbnails, each once.
+// The names below a folder come from the stored thumbnails, each once.
 func TestNamesBelowAFolder(t *testing.T) {
 	s := &site{stored: []string{"thumbor/a/1.jpg/x-1x0.auto", "thumbor/a/1.jpg/x-2x0.auto", "thumbor/a/b/2.jpg/x-1x0.auto", "thumbor/ab/3.jpg/x", "thumbor/c/4.jpg/x"}}
 	p := s.purger(settings.Purge{}, &bytes.Buffer{})
