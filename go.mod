@@ -60,6 +60,11 @@ require (
 )
 
 require (
+	github.com/aws/aws-sdk-go-v2 v1.43.6
+	github.com/aws/smithy-go v1.27.8 // indirect
+)
+
+require (
 	github.com/OneOfOne/xxhash v1.2.8 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

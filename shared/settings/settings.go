@@ -433,6 +433,7 @@ type Purge struct {
 	Headers    []string   `koanf:"headers"` // headers of answers that have the original's key: Xkey (Varnish), Surrogate-Key (Fastly), Cache-Tag (Cloudflare)
 	Fastly     Fastly     `koanf:"fastly"`
 	Cloudflare Cloudflare `koanf:"cloudflare"`
+	CloudFront CloudFront `koanf:"cloudfront"`
 }
 
 // Fastly is a service of Fastly that purges by Surrogate-Key.
@@ -447,6 +448,14 @@ type Cloudflare struct {
 	Zone  string `koanf:"zone"`  // ID of the zone; "" = none
 	Token Secret `koanf:"token"` // API token with the right to purge
 	URL   string `koanf:"url"`   // URL of the API
+}
+
+// CloudFront is a distribution of CloudFront that forgets the paths of stored MediaWiki thumbnails.
+type CloudFront struct {
+	Distribution string `koanf:"distribution"` // ID of the distribution; "" = none
+	User         string `koanf:"user"`         // access key with the right to create invalidations
+	Key          Secret `koanf:"key"`          // secret key
+	URL          string `koanf:"url"`          // URL of the API
 }
 
 // Upload is the rendering in advance for new originals.
@@ -526,6 +535,7 @@ func Default() Settings {
 		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: FreeSizes},
 		Purge: Purge{
 			Headers: []string{"Xkey"}, Fastly: Fastly{URL: "https://api.fastly.com"}, Cloudflare: Cloudflare{URL: "https://api.cloudflare.com/client/v4"},
+			CloudFront: CloudFront{URL: "https://cloudfront.amazonaws.com"},
 		},
 		Admin: Admin{Listen: "127.0.0.1:8889"},
 		Trace: Trace{Ratio: 0.01},

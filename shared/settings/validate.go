@@ -348,7 +348,12 @@ func (p Purge) check(c *checker) {
 		c.oneOf("purge.headers", header, "Xkey", "Surrogate-Key", "Cache-Tag")
 	}
 	c.require(p.Fastly.Service == "" || p.Fastly.Token != "" && web(p.Fastly.URL), "purge.fastly.token", "the token is empty, or the URL malformed: write an API token with the right to purge")
+	p.CloudFront.check(c)
 	c.require(p.Cloudflare.Zone == "" || p.Cloudflare.Token != "" && web(p.Cloudflare.URL), "purge.cloudflare.token", "the token is empty, or the URL malformed: write an API token with the right to purge")
+}
+
+func (f CloudFront) check(c *checker) {
+	c.require(f.Distribution == "" || f.User != "" && f.Key != "" && web(f.URL), "purge.cloudfront.key", "the user or the key is empty, or the URL malformed: write an access key with the right to create invalidations")
 }
 
 func (f FallbackPicture) check(c *checker, name string) {

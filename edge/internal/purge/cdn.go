@@ -51,12 +51,13 @@ type ask struct {
 	method, at string
 	body       string
 	header     http.Header
-	host       string // "" means the endpoint's host
-	absent     bool   // 404 says that nothing is cached
+	host       string                                                        // "" means the endpoint's host
+	absent     bool                                                          // 404 says that nothing is cached
+	sign       func(ctx context.Context, r *http.Request, body string) error // nil means no signature
 }
 
 // asks returns the requests that make the caches forget the keys and the addresses: a PURGE with each key to each endpoint
-// of purge.xkey, a PURGE of each address to each base of purge.urls, and the requests to the APIs of Fastly and Cloudflare.
+// of purge.xkey, a PURGE of each address to each base of purge.urls, and the requests to the APIs of Fastly, Cloudflare and CloudFront.
 func (c *cdn) asks(xkeys []string, addresses []grammar.Address) (all []ask) {
 	s := c.settings
 	for _, endpoint := range s.XKey {
@@ -77,6 +78,9 @@ func (c *cdn) asks(xkeys []string, addresses []grammar.Address) (all []ask) {
 	}
 	if s.Cloudflare.Zone != "" {
 		all = append(all, c.cloudflare(xkeys))
+	}
+	if s.CloudFront.Distribution != "" {
+		all = append(all, c.cloudfront(addresses)...)
 	}
 	return all
 }
@@ -104,7 +108,7 @@ func (c *cdn) byKey() bool {
 func (c *cdn) purge(ctx context.Context, xkeys []string, addresses []grammar.Address, done *progress) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	if len(c.settings.URLs) > 0 && !c.byKey() {
+	if (len(c.settings.URLs) > 0 || c.settings.CloudFront.Distribution != "") && !c.byKey() {
 		done.miss("CDN: Thumbor's URLs of this original are unknown: set purge.xkey to purge them too")
 	}
 	for _, a := range c.asks(xkeys, addresses) {
@@ -141,6 +145,11 @@ func (c *cdn) send(ctx context.Context, a ask) error {
 	request.Header = a.header.Clone()
 	if a.host != "" {
 		request.Host = a.host
+	}
+	if a.sign != nil {
+		if err := a.sign(ctx, request, a.body); err != nil {
+			return err
+		}
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
