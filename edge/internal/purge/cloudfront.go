@@ -17,11 +17,11 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 )
 
-// mostPaths bounds the paths of one invalidation; CloudFront takes 3,000 at once.
+// mostPaths bounds the paths of one request; CloudFront takes 3,000 at once.
 const mostPaths = 1000
 
-// invalidation is the body of CloudFront's CreateInvalidation.
-type invalidation struct {
+// batch is the body of a request to CreateInvalidation of CloudFront.
+type batch struct {
 	XMLName   xml.Name `xml:"http://cloudfront.amazonaws.com/doc/2020-05-31/ InvalidationBatch"`
 	Reference string   `xml:"CallerReference"`
 	Quantity  int      `xml:"Paths>Quantity"`
@@ -35,11 +35,11 @@ func (c *cdn) cloudfront(addresses []grammar.Address) (all []ask) {
 	for len(addresses) > 0 {
 		now := addresses[:min(mostPaths, len(addresses))]
 		addresses = addresses[len(now):]
-		batch := invalidation{Reference: nuid.Next(), Quantity: len(now)}
+		paths := batch{Reference: nuid.Next(), Quantity: len(now)}
 		for _, a := range now {
-			batch.Paths = append(batch.Paths, a.Path)
+			paths.Paths = append(paths.Paths, a.Path)
 		}
-		body, _ := xml.Marshal(batch) // always encodes
+		body, _ := xml.Marshal(paths) // always encodes
 		all = append(all, ask{method: http.MethodPost, at: at, body: xml.Header + string(body), header: http.Header{"Content-Type": {"text/xml"}}, sign: c.signAWS})
 	}
 	return all

@@ -20,7 +20,7 @@ func TestInvalidations(t *testing.T) {
 	var quantities []int
 	s := &site{response: func(r *http.Request) (*http.Response, error) {
 		body, err := io.ReadAll(r.Body)
-		var got invalidation
+		var got batch
 		if err == nil {
 			err = xml.Unmarshal(body, &got)
 		}
