@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
@@ -107,7 +108,32 @@ func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
 	tell := lines(w)
 	for _, original := range list.Originals {
 		e.config.Log.Info("purge for an operator", "original", original, "address", r.RemoteAddr)
-		e.purger.Purge(r.Context(), original, func(report operators.PurgeReport) { tell(report, report.Done) })
+		e.purgeNamed(r.Context(), original, func(report operators.PurgeReport) { tell(report, report.Done) })
+	}
+}
+
+// purgeNamed purges an original, or with a * at the end of its name all originals whose names begin so.
+func (e *Edge) purgeNamed(ctx context.Context, original string, tell func(operators.PurgeReport)) {
+	prefix, many := strings.CutSuffix(original, "*")
+	switch {
+	case !many:
+		e.purger.Purge(ctx, original, tell)
+		return
+	case prefix == "":
+		tell(operators.PurgeReport{Original: original, Done: true, Missed: []string{"a * alone would purge everything: write a folder before it, such as 2026/11/*"}})
+		return
+	}
+	names, err := e.purger.Under(ctx, prefix)
+	switch {
+	case err != nil:
+		tell(operators.PurgeReport{Original: original, Done: true, Missed: []string{"store: " + err.Error()}})
+	case len(names) == 0:
+		tell(operators.PurgeReport{Original: original, Done: true, Absent: true})
+	}
+	for _, name := range names {
+		if ctx.Err() == nil {
+			e.purger.Purge(ctx, name, tell)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/thumbmill/thumbmill/edge/thumborurl"
 	"github.com/thumbmill/thumbmill/shared/commandline"
@@ -34,10 +35,20 @@ func signCommand() *cobra.Command {
 		RunE: s.run,
 	}
 	s.flags.Add(cmd.Flags(), nil)
-	cmd.Flags().StringVar(&s.base, "base", "", "prefix of the printed paths, such as https://thumbs.example")
-	cmd.Flags().StringVar(&s.key, "key", "", "name of the key in edge.security_keys, or security_key; \"\" means the newest key")
+	s.add(cmd.Flags())
 	cmd.Flags().DurationVar(&s.expires, "expires", 0, "time from now after which edges refuse the URLs; 0 means never")
 	return cmd
+}
+
+// add adds the flags of signatures.
+func (s *signing) add(flags *pflag.FlagSet) {
+	flags.StringVar(&s.base, "base", "", "prefix of the printed paths, such as https://thumbs.example")
+	flags.StringVar(&s.key, "key", "", "name of the key in edge.security_keys, or security_key; \"\" means the newest key")
+}
+
+// signer returns a signer with a key of the settings.
+func (s *signing) signer(k settings.SecurityKey) thumborurl.Signer {
+	return thumborurl.Signer{Base: s.base, Key: string(k.Key), Algorithm: k.Algorithm, Truncate: k.Truncate}
 }
 
 // run prints the signed form of each path.
@@ -53,7 +64,7 @@ func (s *signing) run(cmd *cobra.Command, paths []string) error {
 	if s.expires < 0 {
 		return fmt.Errorf("--expires %v is in the past: write a duration such as 24h", s.expires)
 	}
-	signer := thumborurl.Signer{Base: s.base, Key: string(key.Key), Algorithm: key.Algorithm, Truncate: key.Truncate}
+	signer := s.signer(key)
 	for _, path := range paths {
 		signed, err := s.sign(signer, path)
 		if err != nil {

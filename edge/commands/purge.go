@@ -21,12 +21,14 @@ func purgeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "purge ORIGINAL...", Short: "Delete the thumbnails of an original everywhere", Args: cobra.MinimumNArgs(1),
 		Long: "Delete every thumbnail of an original, in all sizes and formats, from the store, and from\n" +
-			"the memory of every edge, the failure memory and the CDN (purge.urls, purge.xkey). Name\n" +
-			"an original as logs do: a path, an http URL, or container/path.\n\n" +
+			"the memory of every edge, the failure memory and the CDN (the settings of purge). Name an\n" +
+			"original as logs do: a path, an http URL, or container/path; or paste the URL of one of its\n" +
+			"thumbnails. A * at the end of a path purges all originals of Thumbor's and imgproxy's URLs\n" +
+			"whose names begin so, and that have thumbnails.\n\n" +
 			"The exit status is 1 when the purge missed an edge, a renderer, the store or the CDN; the\n" +
 			"report says which, and the purge can be repeated. The status is 2 when a name has neither an\n" +
 			"original nor thumbnails.",
-		Example: "  thumbmill purge a/b.jpg\n  thumbmill purge wikipedia-commons-local-public.ab/a/ab/Cat.jpg --admin http://edge1:8889",
+		Example: "  thumbmill purge a/b.jpg https://thumbs.example/unsafe/330x/a/b.jpg '2026/11/*'\n  thumbmill purge wikipedia-commons-local-public.ab/a/ab/Cat.jpg --admin http://edge1:8889",
 		RunE: func(cmd *cobra.Command, originals []string) error {
 			ctx, stop := client.UntilSignal(cmd)
 			defer stop()
@@ -60,7 +62,7 @@ func (p *purge) all(ctx context.Context, originals []string) error {
 	case p.missed > 0:
 		return fmt.Errorf("the purge missed %d parts of the cluster: purge again when these parts answer", p.missed)
 	case p.absent > 0:
-		return commandline.NothingThere{Err: fmt.Errorf("%d of %d names have neither an original nor thumbnails: write names as logs do", p.absent, len(originals))}
+		return commandline.NothingThere{Err: fmt.Errorf("%d of %d names have neither an original nor thumbnails: write names as logs do, or the URL of a thumbnail", p.absent, len(originals))}
 	}
 	return nil
 }

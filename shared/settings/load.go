@@ -56,7 +56,22 @@ func Load(path string, environ []string, flags map[string]any) (Settings, error)
 	if err := merged.UnmarshalWithConf("", &s, koanf.UnmarshalConf{DecoderConfig: decoder(&s)}); err != nil {
 		return Settings{}, errors.Join(append(problems, err)...)
 	}
-	return s, errors.Join(append(problems, s.problems(origin)...)...)
+	problems = append(problems, s.problems(origin)...)
+	s.Store.nameBuckets()
+	return s, errors.Join(problems...)
+}
+
+// nameBuckets writes the names of S3 buckets into Container, which the stores read.
+func (s *Store) nameBuckets() {
+	all := []*Bucket{&s.Originals, &s.Thumbnails}
+	for i := range s.Loaders {
+		all = append(all, &s.Loaders[i].Bucket)
+	}
+	for _, b := range all {
+		if b.Bucket != "" {
+			b.Container, b.Bucket = b.Bucket, ""
+		}
+	}
 }
 
 func readFiles(path string) (layers []layer, problems []error) {

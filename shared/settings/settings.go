@@ -226,6 +226,7 @@ type Bucket struct {
 	Path        string        `koanf:"path"`          // path of the directory
 	MaxBytes    Bytes         `koanf:"max_bytes"`     // largest size of a directory of thumbnails; 0 = unlimited
 	Prefix      string        `koanf:"prefix"`        // text before the name of each object, such as thumbor/
+	Bucket      string        `koanf:"bucket"`        // S3 bucket, in place of container
 	Container   string        `koanf:"container"`     // Swift container of objects from Thumbor's URLs; S3 bucket
 	AuthURL     string        `koanf:"auth_url"`      // URL of Swift's authentication, version 1, 2 or 3
 	User        string        `koanf:"user"`          // Swift user; S3 access key, "" = the default chain of the AWS SDK
@@ -429,6 +430,33 @@ type Purge struct {
 	URLs []string `koanf:"urls"` // base URLs of caches; PURGE is sent for each path: http://varnish:6081
 	XKey []string `koanf:"xkey"` // URLs of caches; one PURGE is sent with the original's key in the header xkey
 	Host string   `koanf:"host"` // Host header of purges; "" = the host of the URL
+
+	Headers    []string   `koanf:"headers"` // headers of answers that have the original's key: Xkey (Varnish), Surrogate-Key (Fastly), Cache-Tag (Cloudflare)
+	Fastly     Fastly     `koanf:"fastly"`
+	Cloudflare Cloudflare `koanf:"cloudflare"`
+	CloudFront CloudFront `koanf:"cloudfront"`
+}
+
+// Fastly is a service of Fastly that purges by Surrogate-Key.
+type Fastly struct {
+	Service string `koanf:"service"` // ID of the service; "" = none
+	Token   Secret `koanf:"token"`   // API token with the right to purge
+	URL     string `koanf:"url"`     // URL of the API
+}
+
+// Cloudflare is a zone of Cloudflare that purges by Cache-Tag.
+type Cloudflare struct {
+	Zone  string `koanf:"zone"`  // ID of the zone; "" = none
+	Token Secret `koanf:"token"` // API token with the right to purge
+	URL   string `koanf:"url"`   // URL of the API
+}
+
+// CloudFront is a distribution of CloudFront that forgets the paths of stored MediaWiki thumbnails.
+type CloudFront struct {
+	Distribution string `koanf:"distribution"` // ID of the distribution; "" = none
+	User         string `koanf:"user"`         // access key with the right to create invalidations
+	Key          Secret `koanf:"key"`          // secret key
+	URL          string `koanf:"url"`          // URL of the API
 }
 
 // Upload is the rendering in advance for new originals.
@@ -506,8 +534,12 @@ func Default() Settings {
 		Thumbor:   Thumbor{Rotate: "clockwise", SizePolicy: FreeSizes},
 		Imgproxy:  Imgproxy{SignatureSize: 32, Separator: ":"},
 		MediaWiki: MediaWiki{Sizes: []int{20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}, SizePolicy: FreeSizes},
-		Admin:     Admin{Listen: "127.0.0.1:8889"},
-		Trace:     Trace{Ratio: 0.01},
-		Log:       Log{Format: "text", Level: "info"},
+		Purge: Purge{
+			Headers: []string{"Xkey"}, Fastly: Fastly{URL: "https://api.fastly.com"}, Cloudflare: Cloudflare{URL: "https://api.cloudflare.com/client/v4"},
+			CloudFront: CloudFront{URL: "https://cloudfront.amazonaws.com"},
+		},
+		Admin: Admin{Listen: "127.0.0.1:8889"},
+		Trace: Trace{Ratio: 0.01},
+		Log:   Log{Format: "text", Level: "info"},
 	}
 }

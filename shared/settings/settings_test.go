@@ -302,3 +302,16 @@ func TestSecurityKeys(t *testing.T) {
 		}
 	}
 }
+
+// bucket is another name for the container of S3, in all stores.
+func TestBuckets(t *testing.T) {
+	s, err := Load(write(t, t.TempDir(), "a.yaml", "store:\n  thumbnails: {kind: s3, bucket: thumbs-1, endpoint: 'https://s3.example'}\n  loaders: [{for: s3/, kind: s3, bucket: media-1, endpoint: 'https://s3.example'}]\n"), nil, nil)
+	if err != nil || s.Store.Thumbnails.Container != "thumbs-1" || s.Store.Loaders[0].Bucket.Container != "media-1" {
+		t.Errorf("%+v %v", s.Store, err)
+	}
+	for file, says := range map[string]string{"{kind: s3, bucket: A, endpoint: 'https://s3.example'}": "store.thumbnails.bucket", "{kind: directory, bucket: thumbs-1}": "directory has no buckets"} {
+		if _, err := Load(write(t, t.TempDir(), "a.yaml", "store: {thumbnails: "+file+"}"), nil, nil); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}

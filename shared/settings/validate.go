@@ -87,6 +87,7 @@ func (s Settings) problems(origin map[string]string) []error {
 		f.check(c, "fallback."+name)
 	}
 	s.Coordinator.check(c)
+	s.Purge.check(c)
 	for key, urls := range map[string][]string{"purge.urls": s.Purge.URLs, "purge.xkey": s.Purge.XKey} {
 		for _, u := range urls {
 			c.require(web(u), key, "a URL is malformed, or has a user or a query: write http://varnish:6081 or the like")
@@ -275,7 +276,11 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 	case "s3":
 		service, _ := url.Parse(b.Endpoint)
 		c.require(web(b.Endpoint) && strings.Trim(service.Path, "/") == "", name+".endpoint", "the URL is missing or malformed: write the URL of the S3 service, such as https://s3.eu-central-1.amazonaws.com")
-		c.require(bucket.MatchString(b.Container), name+".container", "%q is not the name of a bucket: write 3 to 63 lower-case letters, digits, dots and hyphens", b.Container)
+		named, key := b.Container, ".container"
+		if b.Bucket != "" {
+			named, key = b.Bucket, ".bucket"
+		}
+		c.require(bucket.MatchString(named), name+key, "%q is not the name of a bucket: write 3 to 63 lower-case letters, digits, dots and hyphens", named)
 	case "http":
 		c.require(b.Scheme() != "" || web(b.Endpoint), name+".endpoint", "%q is not a URL: write one such as https://site.example/", b.Endpoint)
 		c.require(len(b.Hosts) > 0 || b.Scheme() == "", name+".hosts", "the list is empty: name the allowed hosts, or write * for all public hosts")
@@ -284,6 +289,7 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 		}
 		c.networks(name+".allow", b.Allow)
 	}
+	c.require(b.Bucket == "" || b.Kind == "s3", name+".bucket", "%s has no buckets: write container, or set kind to s3", b.Kind)
 	c.require(b.ReadACL == "" || b.Kind == "swift", name+".read_acl", "%s has no such lists: remove it", b.Kind)
 	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "%s does not delete objects after a time: set it to 0, and use a lifecycle rule of the S3 bucket, or max_bytes of a directory", b.Kind)
 	c.duration(name+".expire", b.Expire, 0, 10*365*24*time.Hour)
@@ -338,6 +344,19 @@ func (t Thumbor) check(c *checker) {
 		_, _, ok := ParseSize(text)
 		c.require(ok, "thumbor.sizes", "%q is not a size: write one such as 330x, x200 or 330x200", text)
 	}
+}
+
+func (p Purge) check(c *checker) {
+	for _, header := range p.Headers {
+		c.oneOf("purge.headers", header, "Xkey", "Surrogate-Key", "Cache-Tag")
+	}
+	c.require(p.Fastly.Service == "" || p.Fastly.Token != "" && web(p.Fastly.URL), "purge.fastly.token", "the token is empty, or the URL malformed: write an API token with the right to purge")
+	p.CloudFront.check(c)
+	c.require(p.Cloudflare.Zone == "" || p.Cloudflare.Token != "" && web(p.Cloudflare.URL), "purge.cloudflare.token", "the token is empty, or the URL malformed: write an API token with the right to purge")
+}
+
+func (f CloudFront) check(c *checker) {
+	c.require(f.Distribution == "" || f.User != "" && f.Key != "" && web(f.URL), "purge.cloudfront.key", "the user or the key is empty, or the URL malformed: write an access key with the right to create invalidations")
 }
 
 func (f FallbackPicture) check(c *checker, name string) {

@@ -209,3 +209,26 @@ func TestAPictureInPlace(t *testing.T) {
 		}
 	}
 }
+
+// A purge takes the texts that operators copy: a name, a path, or the address of a thumbnail.
+func TestNamesOfPurges(t *testing.T) {
+	g := reader(t, func(s *settings.Settings) {
+		s.Edge.SecurityKey, s.Imgproxy.Enabled, s.Store.Originals.Prefix = "key", true, "o/"
+		s.Store.Loaders = []settings.Loader{{For: "https://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}}}
+	})
+	for text, want := range map[string]string{
+		"a/b.jpg": "a/b.jpg", "https://site.example/b.jpg?c": "https://site.example/b.jpg?c", "wikipedia-en-local-public.ab/a/ab/A.jpg": "wikipedia-en-local-public.ab/a/ab/A.jpg",
+		"/unsafe/330x/a/b.jpg": "o/a/b.jpg", "https://thumbs.example/unsafe/330x/smart/a/b.jpg": "o/a/b.jpg", "/insecure/rs:fit:9/plain/https://site.example/b.jpg": "https://site.example/b.jpg",
+		"https://thumbs.example/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/x.jpg": "o/x.jpg", "/wikipedia/en/thumb/a/ab/A.jpg/330px-A.jpg": "wikipedia-en-local-public/o/a/ab/A.jpg",
+		"/nothing": "/nothing", "http://[": "http://[",
+	} {
+		if got := g.Named(text); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	for prefix, want := range map[string]string{"2026/11/": "thumbor/o/2026/11/", "2026/1": "thumbor/o/2026/1"} {
+		if begin, before := g.Under(prefix); begin.Path != want || before != "thumbor/" {
+			t.Errorf("%s: %v %q", prefix, begin, before)
+		}
+	}
+}

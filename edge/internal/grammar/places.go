@@ -3,6 +3,7 @@ package grammar
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -50,6 +51,32 @@ func (g *Reader) Places(original string) Places {
 		found.XKeys = append(found.XKeys, target.WikiXKey(in.Name()))
 	}
 	return found
+}
+
+// Named returns the name of the original of a text: an original's name as it is, or the original that the URL or the path of
+// a thumbnail shows. A URL that a loader reads is an original, unless its path is in Thumbor's or imgproxy's grammar.
+func (g *Reader) Named(text string) string {
+	at, err := url.Parse(text)
+	if err != nil || !strings.HasPrefix(text, "/") && at.Scheme != "http" && at.Scheme != "https" {
+		return text
+	}
+	r := &http.Request{RequestURI: at.RequestURI(), URL: at, Host: at.Host}
+	raw := rawPath(r)
+	if !g.thumbor.Mine(raw) && !g.imgproxy.Mine(raw) && g.thumbor.Reads(text) {
+		return text
+	}
+	if original, ok := g.Original(r); ok {
+		return original
+	}
+	return text
+}
+
+// Under returns the beginning of the places of thumbnails whose originals' names begin with a prefix, and the text before
+// these names. Only originals of Thumbor's and imgproxy's URLs count.
+func (g *Reader) Under(prefix string) (begin thumbnail.Location, before string) {
+	at := g.named(prefix)
+	begin = thumbnail.Location{Path: strings.TrimSuffix(g.thumbor.Folder(at), "/")}
+	return begin, strings.TrimSuffix(begin.Path, at.Path)
 }
 
 // named returns the location in Thumbor's grammar of an original that logs call original. Names in

@@ -92,6 +92,9 @@ func (p *Parser) Parse(r Request) (target.Target, error) {
 	}
 	found, err := p.target(a, source, r.Hints)
 	found.SignedBy, found.Expires = signer, a.expires
+	if err == nil && found.Stored != nil && found.Stored.IsURL() && signer == "" && !r.Trusted {
+		return target.Target{}, fault.New(fault.Forbidden, "the original of another site is served as it is only for signed URLs: sign the URL, or leave out raw and skp").Remedied("sign such URLs with a key of imgproxy.keys")
+	}
 	return found, err
 }
 

@@ -263,6 +263,26 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// An edge that is open to everybody is no proxy for the files of other sites.
+func TestOthersOriginalsAsTheyAreNeedASignature(t *testing.T) {
+	p, _ := parser(func(s *settings.Settings) {
+		s.Edge.AllowUnsafe = true
+		s.Imgproxy.Keys = []settings.ImgproxyKey{{Name: "a", Key: hexed("k"), Salt: hexed("s")}}
+	})
+	for _, options := range []string{"raw:1", "skp:jpg"} {
+		rest := options + "/plain/https://site.example/a.jpg"
+		if _, err := p.Parse(Request{Path: "/insecure/" + rest}); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s: %v", rest, err)
+		}
+		if got, err := p.Parse(Request{Path: "/" + p.keys[0].sign(rest, 32) + "/" + rest}); err != nil || got.Stored == nil {
+			t.Errorf("%s, signed: %v", rest, err)
+		}
+		if got, err := p.Parse(Request{Path: "/insecure/" + options + "/plain/a.jpg"}); err != nil || got.Stored == nil {
+			t.Errorf("%s of an own original: %v", options, err)
+		}
+	}
+}
+
 func TestPresets(t *testing.T) {
 	change := func(s *settings.Settings) {
 		s.Imgproxy.Presets = map[string]string{"default": "q:50", "card": "rs:fill:300:200/pr:sharp", "sharp": "sh:0.7/pr:card", "my_hero": "w:900"}

@@ -1,12 +1,15 @@
 package purge
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -71,7 +74,7 @@ func TestTheCDNIsNotAskedAgainAfterTheClientLeft(t *testing.T) {
 		}}
 		c := newCDN(settings.Purge{})
 		c.client.Transport = s
-		if err := c.sendPatiently(ctx, "http://cdn/", "", ""); err == nil || len(s.said) != 1 {
+		if err := c.sendPatiently(ctx, ask{method: "PURGE", at: "http://cdn/"}); err == nil || len(s.said) != 1 {
 			t.Errorf("asked %d times: %v", len(s.said), err)
 		}
 	})
@@ -102,12 +105,59 @@ func TestTheRequest(t *testing.T) {
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	}))
 	defer server.Close()
-	c := newCDN(settings.Purge{Host: "site.example"})
+	c := newCDN(settings.Purge{Host: "site.example", XKey: []string{server.URL + "/a"}})
 	defer c.close()
-	if err := c.send(t.Context(), server.URL+"/a", "site.example", "File:K%C3%A4se.jpg"); err == nil {
+	if err := c.send(t.Context(), c.asks([]string{"File:K\u00e4se.jpg"}, nil)[0]); err == nil {
 		t.Error("send took a redirect for a purge")
 	}
 	if want := []string{"PURGE site.example/a File:K%C3%A4se.jpg"}; !slices.Equal(seen, want) {
 		t.Errorf("sent %q, want %q", seen, want)
+	}
+}
+
+// Fastly gets a request for each key, and Cloudflare one for all of an original. Tokens stay out of the report.
+func TestAPIsOfCDNs(t *testing.T) {
+	s := &site{}
+	at := settings.Purge{
+		URLs:       []string{"http://edge.example"},
+		Fastly:     settings.Fastly{Service: "id", Token: "secret", URL: "https://api.fastly.example/"},
+		Cloudflare: settings.Cloudflare{Zone: "zone", Token: "secret", URL: "https://api.cloudflare.example/v4"},
+	}
+	var mu sync.Mutex
+	var sent []string
+	s.response = func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		sent = append(sent, r.Method+" "+r.URL.EscapedPath()+" "+r.Header.Get("Fastly-Key")+r.Header.Get("Authorization")+" "+string(body))
+		if err == nil && r.URL.Host == "api.cloudflare.example" {
+			return answer(http.StatusNotFound), nil
+		}
+		return answer(http.StatusOK), err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		got := s.purge(t, at)
+		said := strings.Join(sent, "; ")
+		for _, want := range []string{"POST /service/id/purge/File:", "secret ", `POST /v4/zones/zone/purge_cache Bearer secret {"tags":["File:`} {
+			if !strings.Contains(said, want) {
+				t.Errorf("%q was not sent: %s", want, said)
+			}
+		}
+		missed := strings.Join(got.Missed, "; ")
+		if strings.Contains(missed, "secret") || !strings.Contains(missed, "check the token") || strings.Contains(missed, "Thumbor's URLs") {
+			t.Errorf("missed %q", missed)
+		}
+	})
+}
+
+// The names below a folder come from the stored thumbnails, each once.
+func TestNamesBelowAFolder(t *testing.T) {
+	s := &site{stored: []string{"thumbor/a/1.jpg/x-1x0.auto", "thumbor/a/1.jpg/x-2x0.auto", "thumbor/a/b/2.jpg/x-1x0.auto", "thumbor/ab/3.jpg/x", "thumbor/c/4.jpg/x"}}
+	p := s.purger(settings.Purge{}, &bytes.Buffer{})
+	defer p.Close()
+	for prefix, want := range map[string][]string{"a/": {"a/1.jpg", "a/b/2.jpg"}, "a": {"a/1.jpg", "a/b/2.jpg", "ab/3.jpg"}, "d/": nil} {
+		if got, err := p.Under(t.Context(), prefix); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v", prefix, got, err)
+		}
 	}
 }

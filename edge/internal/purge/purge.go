@@ -9,6 +9,7 @@ package purge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -35,6 +36,11 @@ const (
 // Grammar knows the places of an original; package grammar implements it.
 type Grammar interface {
 	Places(original string) grammar.Places
+	// Named returns the name of the original of a text: a name, or the URL or the path of a thumbnail.
+	Named(text string) string
+	// Under returns the beginning of the places of thumbnails whose originals' names begin with a prefix, and the text
+	// before these names.
+	Under(prefix string) (begin thumbnail.Location, before string)
 }
 
 // Thumbnails has the methods of objectstore.Store that purges need.
@@ -101,12 +107,44 @@ func New(c Config) *Purger {
 // Close closes idle connections to the CDN.
 func (p *Purger) Close() { p.cdn.close() }
 
-// Purge purges an original, and returns the report. It passes the report to tell after each step and
+// mostUnder bounds the originals of one prefix.
+const mostUnder = 10_000
+
+// Under returns the names of the originals that begin with a prefix and have thumbnails in the store. It returns an error
+// when they are more than mostUnder, or when the store does not answer.
+func (p *Purger) Under(ctx context.Context, prefix string) (names []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	begin, before := p.config.Grammar.Under(prefix)
+	for after := ""; ; {
+		page, err := p.config.Thumbnails.List(ctx, begin, after)
+		if err != nil {
+			return nil, err
+		}
+		for _, at := range page {
+			name := strings.TrimPrefix(at.Path, before)
+			if cut := strings.LastIndex(name, "/"); cut > 0 && !slices.Contains(names[max(0, len(names)-1):], name[:cut]) {
+				names = append(names, name[:cut])
+			}
+		}
+		if len(names) > mostUnder {
+			return nil, fmt.Errorf("more than %d originals begin with %s: name a smaller folder", mostUnder, prefix)
+		}
+		if len(page) < objectstore.ListPage {
+			slices.Sort(names)
+			return slices.Compact(names), nil
+		}
+		after = page[len(page)-1].Path
+	}
+}
+
+// Purge purges an original, which is named as in logs, or by the URL or the path of one of its thumbnails, and returns the report. It passes the report to tell after each step and
 // at the end, from one goroutine at a time. The purge is complete when Missed is empty. Purge takes
 // at most ten minutes.
 func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) Report {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	original = p.config.Grammar.Named(original)
 	places := p.config.Grammar.Places(original)
 	done := newProgress(original, tell)
 	p.endWork(ctx, places.Originals, done)

@@ -42,6 +42,12 @@ func (s *site) say(format string, args ...any) {
 	s.said = append(s.said, fmt.Sprintf(format, args...))
 }
 
+func (s *site) Named(text string) string { return strings.TrimPrefix(text, "/unsafe/330x/") }
+
+func (s *site) Under(prefix string) (thumbnail.Location, string) {
+	return thumbnail.Location{Path: "thumbor/" + prefix}, "thumbor/"
+}
+
 func (s *site) Places(original string) grammar.Places {
 	return grammar.Places{
 		Originals: []thumbnail.Location{{Path: original}}, XKeys: []string{"File:" + original}, URLs: []grammar.Address{{Path: "/own"}},

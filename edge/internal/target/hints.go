@@ -21,16 +21,16 @@ type Hints struct {
 var densities = []float64{1, 1.5, 2, 3}
 
 // HintsOf returns the hints of a request.
-func HintsOf(header http.Header, s settings.Settings) Hints {
-	h := Hints{Accept: header.Get("Accept")}
+func HintsOf(r *http.Request, s settings.Settings) Hints {
+	h := Hints{Accept: r.Header.Get("Accept")}
 	if s.Edge.ClientHints {
-		h.DPR = density(header.Get("Sec-Ch-Dpr"))
+		h.DPR = density(r.Header.Get("Sec-Ch-Dpr"))
 		if h.DPR == 0 {
-			h.DPR = density(header.Get("Dpr"))
+			h.DPR = density(r.Header.Get("Dpr"))
 		}
 	}
 	if s.Edge.SaveDataQuality > 0 {
-		h.SaveData = strings.EqualFold(header.Get("Save-Data"), "on")
+		h.SaveData = strings.EqualFold(r.Header.Get("Save-Data"), "on")
 	}
 	return h
 }

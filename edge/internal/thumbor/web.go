@@ -33,6 +33,12 @@ func (t *Parser) web(image string) (name string, ok bool) {
 	return name, scheme != ""
 }
 
+// Reads reports whether a text is a URL that a loader reads.
+func (t *Parser) Reads(text string) bool {
+	_, ok := t.web(text)
+	return ok && absolute.MatchString(text)
+}
+
 // reads reports whether an original is a URL that a loader reads.
 func (t *Parser) reads(at thumbnail.Location) bool {
 	name, ok := t.web(at.Path)

@@ -45,6 +45,7 @@ func (x *exchange) writeFallback(f *fault.Fault) bool {
 	if picture.MaxAge > 0 {
 		x.setHeader("Cache-Control", "public, max-age="+seconds(picture.MaxAge))
 	}
+	x.w.Header().Add("Vary", "Accept") // a client that prefers JSON gets no picture
 	x.setHeader("Thumbmill-Fallback", string(f.Kind))
 	x.setHeader("Content-Type", thumb.Meta.ContentType)
 	x.setHeader("X-Content-Type-Options", "nosniff")

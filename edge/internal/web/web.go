@@ -298,12 +298,26 @@ func (x *exchange) parse() (t target.Target, err error) {
 		x.keepPrivate()
 	}
 	x.asked = &t
-	x.setHeader("Xkey", target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
+	x.setKeys(target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
 	x.handler.metrics.signed(t.SignedBy)
 	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
 		return t, fault.New(fault.Expired, "the URL was valid until %s: ask the site for a new one", t.Expires.UTC().Format(time.RFC1123))
 	}
 	return t, x.checkSecret(t)
+}
+
+// setKeys sets the headers by which caches purge: Varnish by Xkey, Fastly by Surrogate-Key, Cloudflare by Cache-Tag.
+func (x *exchange) setKeys(key string) {
+	for _, name := range x.handler.settings.Purge.Headers {
+		switch name {
+		case "Surrogate-Key":
+			x.setHeader("Surrogate-Key", key)
+		case "Cache-Tag":
+			x.setHeader("Cache-Tag", key)
+		default:
+			x.setHeader("Xkey", key)
+		}
+	}
 }
 
 // checkSecret returns the fault Private unless a request for a private target has the secret.

@@ -519,3 +519,15 @@ func TestHintsAreAskedFor(t *testing.T) {
 		t.Errorf("%v, %d pixels", w.Header(), o.asked.Target.Spec.Width)
 	}
 }
+
+func TestKeysOfCDNs(t *testing.T) {
+	s := settings.Default()
+	s.Edge.AllowUnsafe = true
+	s.Purge.Headers = []string{"Surrogate-Key", "Cache-Tag"}
+	w := httptest.NewRecorder()
+	handler(t, s, &obtainer{}).ServeHTTP(w, httptest.NewRequest("GET", "/unsafe/100x/a%20b,c.png", nil))
+	const want = "File:a%20b%2Cc.png"
+	if h := w.Header(); h.Get("Surrogate-Key") != want || h.Get("Cache-Tag") != want || h.Get("Xkey") != "" {
+		t.Errorf("%v", h)
+	}
+}

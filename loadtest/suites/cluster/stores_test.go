@@ -126,7 +126,8 @@ type report struct {
 	Deleted, CDN int
 	Edges        []string
 	Missed       []string
-	Done         bool
+	Original     string
+	Absent, Done bool
 }
 
 // purge purges an original at an edge's operators' listener, and returns the last line of the
@@ -134,6 +135,7 @@ type report struct {
 func purge(t *testing.T, c *Cluster, e *Edge, original string) (last report) {
 	t.Helper()
 	for line := range strings.Lines(operate(t, e, "/api/v1/purge", fmt.Sprintf(`{"originals": [%q]}`, original))) {
+		last = report{}
 		c.must(json.Unmarshal([]byte(line), &last))
 	}
 	if !last.Done {
@@ -507,4 +509,38 @@ func TestTheNearestSizeInsteadOfARefusal(t *testing.T) {
 	}
 	close(gate)
 	(<-busy).Wants(t, 200)
+}
+
+// A purge takes the URL of a thumbnail, and a folder. The other originals keep their thumbnails.
+func TestAPurgeByURLAndByFolder(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	names := []string{"2026/11/a.jpg", "2026/11/b/c.jpg", "2026/12/d.jpg"}
+	get := func() int {
+		before := c.Renders()
+		for _, name := range names {
+			c.Get(t.Context(), c.Edges[0], "/unsafe/10x/"+name, alice).Wants(t, 200)
+		}
+		return c.Renders() - before
+	}
+	for _, name := range names {
+		landscape(c, name)
+	}
+	if n := get(); n != len(names) {
+		t.Fatalf("%d renders", n)
+	}
+	for _, step := range []struct {
+		purged, original string
+		again            int
+	}{
+		{"https://thumbs.example/unsafe/20x/2026/11/a.jpg", "2026/11/a.jpg", 1}, {"2026/11/*", "2026/11/b/c.jpg", 2}, {"2026/1*", "2026/12/d.jpg", 3}, {"2025/*", "2025/*", 0}, {"*", "*", 0},
+	} {
+		last := purge(t, c, c.Edges[0], step.purged)
+		if last.Original != step.original || last.Absent != (step.purged == "2025/*") || (len(last.Missed) > 0) != (step.purged == "*") {
+			t.Errorf("%s: %+v", step.purged, last)
+		}
+		if n := get(); n != step.again {
+			t.Errorf("%s: %d originals were rendered again, want %d", step.purged, n, step.again)
+		}
+	}
 }

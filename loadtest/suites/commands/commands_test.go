@@ -226,6 +226,8 @@ func TestCommands(t *testing.T) {
 		"sign":            {key, []string{"sign", "300x200/my.server.com/some/path/to/image.jpg"}, true, "/8ammJH8D-7tXy6kU3lTvoXlhu4o=/300x200/"},
 		"sign until":      {key, []string{"sign", "--expires", "1h", "300x200/a.jpg"}, true, "=/300x200/filters:expire("},
 		"sign by none":    {key, []string{"sign", "--key", "2026", "300x200/a.jpg"}, false, `--key "2026" is not the name of a key: write one of security_key`},
+		"srcset":          {nil, []string{"srcset", "--unsafe", "--widths", "330,500", "--formats", "webp", "a b.jpg"}, true, "/unsafe/500x0/filters:format(webp)/a%20b.jpg 500w"},
+		"srcset keyless":  {nil, []string{"srcset", "a.jpg"}, false, "edge.security_key is not set"},
 		"sign keyless":    {nil, []string{"sign", "300x200/a.jpg"}, false, "edge.security_key is not set"},
 		"unknown command": {nil, []string{"sevre"}, false, `has no command "sevre"; it has completion, config,`},
 		"unknown below":   {nil, []string{"config", "list"}, false, "it has check, from-imagor, from-imgproxy, from-thumbor, show"},

@@ -50,6 +50,7 @@ var sent = []header{
 	{"Access-Control-Max-Age", "in answer to `OPTIONS`", "seconds for which a browser keeps that answer"},
 	{"Allow", "with 405, and in answer to `OPTIONS`", "`GET, HEAD, OPTIONS`"},
 	{"Cache-Control", "always", "`public` with the ages of `edge.max_age`, `edge.stale_while_revalidate` and `edge.stale_if_error`; `no-store` for most refusals and for answers that change soon; `private, no-store` for private containers"},
+	{"Cache-Tag", "`purge.headers` lists it, and the URL names an original", "the original's key, for Cloudflare"},
 	{"Connection", "the request has a body, over HTTP/1.1", "`close`"},
 	{"Content-Disposition", "with a thumbnail or an original", "the file's name; `attachment` where a MediaWiki URL asks for `download`"},
 	{"Content-Length", "with a thumbnail or an original", "bytes"},
@@ -61,6 +62,7 @@ var sent = []header{
 	{"Location", "with 302, where `mediawiki.size_policy` or `thumbor.size_policy` is `redirect`", "the URL of the nearest standard size"},
 	{"Retry-After", "with a refusal that passes", "seconds, with up to half as much again at random"},
 	{"Server-Timing", "always, but with thumbnails from the edge's own disk or memory", "milliseconds of each step, and `total`"},
+	{"Surrogate-Key", "`purge.headers` lists it, and the URL names an original", "the original's key, for Fastly"},
 	{"Thumbmill-Fallback", "with a picture of `fallback` in place of the answer", "the kind of fault"},
 	{"Thumbmill-Ignored-Parameters", "a URL of `thumb.php` has parameters that change nothing", "their names, at most ten"},
 	{"Thumbmill-Nearest", "with another size than the URL's, in place of a refusal", "that size: `330x0`"},
@@ -75,7 +77,7 @@ var sent = []header{
 	{"Www-Authenticate", "with 401 for a private container", "names `X-Swift-Secret`"},
 	{"X-Content-Type-Options", "with a thumbnail, an original or a refusal", "`nosniff`"},
 	{"X-Request-Id", "always", "the request's name in logs and jobs"},
-	{"Xkey", "the URL names an original", "the original's key; caches purge its thumbnails by it"},
+	{"Xkey", "`purge.headers` lists it, as it does by default, and the URL names an original", "the original's key; caches purge its thumbnails by it"},
 }
 
 // library lists the headers that net/http and other libraries write or read for the edge, and that
