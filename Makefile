@@ -29,7 +29,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -40,7 +40,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -170,6 +170,16 @@ packages: build-deps ## build the Debian packages into bin/packages
 
 test-compose: deps ## run the Compose site in containers, with the static programs and the empty roots of its images
 	THUMBMILL_COMPOSE=1 go test -count=1 -timeout 20m -v ./deploy/compose
+
+# TABLE names a file for the table of all faults, a quarter of an hour. Without it, the short form
+# runs. The first run builds the images, which stay below /var/tmp/thumbmill-docker.
+test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker engine of its own under load, and break its containers
+	@deploy/install-packages deploy/packages/docker deploy/packages/roots
+	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
+
+# Debian 12 has only Compose 1.
+bin/docker-compose:
+	go -C "$$(go mod download -json github.com/docker/compose/v2@v2.40.3 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')" build -buildvcs=false -ldflags=-s -o $(CURDIR)/bin/docker-compose ./cmd
 
 test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system
 	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian

@@ -37,6 +37,26 @@ func project(t *testing.T) *types.Project {
 	if err != nil {
 		t.Fatalf("docker-compose.yml does not fit Compose's schema: %v", err)
 	}
+	return built(t, p)
+}
+
+// built completes the services that use another service's image: the result says for each service how
+// its image is built.
+func built(t *testing.T, p *types.Project) *types.Project {
+	t.Helper()
+	builds := map[string]*types.BuildConfig{}
+	for _, s := range p.Services {
+		if s.Build != nil {
+			builds[s.Image] = s.Build
+		}
+	}
+	for name, s := range p.Services {
+		s.Build = builds[s.Image]
+		p.Services[name] = s
+		if s.Build == nil && s.PullPolicy == types.PullPolicyNever {
+			t.Errorf("%s: no service builds the image %s", name, s.Image)
+		}
+	}
 	return p
 }
 
