@@ -11,6 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
+	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -30,6 +31,7 @@ type job struct {
 	thumbnails        Thumbnails
 	engines           Engines
 	slots             *slots
+	rates             *cost.Rates
 	maxOriginalPixels int64
 	tracer            *tracing.Tracer
 	metrics           metrics
@@ -39,6 +41,7 @@ type job struct {
 	result  renderjob.Result  // the common fields of all replies about the picture
 	purged  atomic.Bool       // a purge of the original came after the job began
 	now     atomic.Value      // the current step, a string
+	bytes   int64             // of the original
 	blame   func(error) error // blameChange for this original
 	storing sync.Mutex        // held while the job stores, and until it has withdrawn a stale thumbnail
 
@@ -60,7 +63,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 		job: d.Job, delivery: d, renderer: c.Renderer,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
 		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, tracer: c.Tracer, metrics: p.metrics,
-		adopt: p.adopt, batch: c.Batch,
+		adopt: p.adopt, batch: c.Batch, rates: &p.rates,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}
 }
@@ -102,9 +105,15 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if j.isMisplaced(header, overlays) || j.bucketIsGone() {
 		return intake.ErrLong
 	}
+	j.refuseCostly(ctx, header, original.Size)
+	if err := j.checkCost(header, original.Size); err != nil {
+		j.release() // the siblings are of other sizes
+		return err
+	}
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
 		return err
 	}
+	j.bytes = original.Size
 	source := engine.Source{Header: header, File: original.File, Named: original.Named}
 	j.blame = func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
