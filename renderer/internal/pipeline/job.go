@@ -146,7 +146,7 @@ func (j *job) check() error {
 	}
 	within := time.Duration(j.job.StartWithinMS) * time.Millisecond
 	if j.delivery.Deliveries == 1 && j.delivery.Age > within {
-		return fault.New(fault.NoRenderer, "no renderer had a free slot within %v", within)
+		return fault.New(fault.NoRenderer, "no server had room for the thumbnail within %v: ask again later", within)
 	}
 	return nil
 }
