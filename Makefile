@@ -6,6 +6,9 @@ SHELL := /bin/bash
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+# Known vulnerabilities. Its database is asked for only where the network has it.
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
 # Packages that building and running need, and the real servers that tests run against.
 BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
@@ -33,7 +36,7 @@ RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadt
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
-SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/cost edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg shared/bucket shared/commandline shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
+SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
 # Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
@@ -74,8 +77,9 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
-lint: build-deps ## run golangci-lint (.golangci.yml), and vale over every page, comment and text
+lint: build-deps ## run golangci-lint (.golangci.yml), govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run
+	@if curl -fsS -m 5 -o /dev/null https://vuln.go.dev/index/db.json 2>/dev/null; then go run $(GOVULNCHECK) ./...; fi
 	go -C .vale test ./...
 	go -C .vale run ./prose .
 

@@ -169,7 +169,8 @@ func (e *Edge) makeCaches(stores open.Stores) (err error) {
 	e.stored, err = stored.New(stored.Config{
 		Edge: c.Settings.Edge, Thumbnails: stores.Thumbnails, Heads: e.heads, Metrics: c.Metrics,
 		Local: c.Settings.Store.Thumbnails.Kind == "directory",
-		Log:   c.Log, Hears: func() bool { return e.presence.Hears() },
+		Scrub: stores.Scrub, ScrubEvery: c.Settings.Store.Thumbnails.Scrub,
+		Log: c.Log, Hears: func() bool { return e.presence.Hears() },
 	})
 	if err != nil {
 		return err

@@ -92,3 +92,14 @@ func TestAnEdgeThatCannotBeMadeLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestImpossibleNamesOfOriginals(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a/b.jpg": false, "container/a/ab/B.jpg": false, "https://site.example/a.jpg?x=/../y": false, "http://site.example//a.jpg": false,
+		"": true, "../secret": true, "/etc/passwd": true, "a//b.jpg": true, "a\nb.jpg": true, "https://": true, strings.Repeat("x", 2000): true,
+	} {
+		if got := impossible(name); got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
+}

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 	"github.com/thumbmill/thumbmill/shared/version"
 )
 
@@ -105,6 +108,10 @@ func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("the list has %d originals: send 1 to %d, each with a name", len(list.Originals), operators.MaxOriginals), http.StatusBadRequest)
 		return
 	}
+	if i := slices.IndexFunc(list.Originals, impossible); i >= 0 {
+		http.Error(w, fmt.Sprintf("%q is not the name of an original: write a name as logs do, such as a/b.jpg or container/a/ab/B.jpg", list.Originals[i]), http.StatusBadRequest)
+		return
+	}
 	tell := lines(w)
 	for _, original := range list.Originals {
 		e.config.Log.Info("purge for an operator", "original", original, "address", r.RemoteAddr)
@@ -135,6 +142,16 @@ func (e *Edge) purgeNamed(ctx context.Context, original string, tell func(operat
 			e.purger.Purge(ctx, name, tell)
 		}
 	}
+}
+
+// impossible reports whether no original can have a name.
+func impossible(name string) bool {
+	at := thumbnail.Location{Path: name}
+	if at.IsURL() {
+		u, err := url.Parse(name)
+		return err != nil || u.Host == ""
+	}
+	return !objectstore.Valid(at)
 }
 
 func (e *Edge) render(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/thumbmill/thumbmill/shared/commandline"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/operators/client"
@@ -105,7 +106,7 @@ func forTargetOf(ctx context.Context, from *client.Client, kind directive.Kind, 
 	}
 	if len(found) == 0 {
 		slices.Sort(others)
-		return nil, fmt.Errorf("no directive of kind %s is in force for %s; directives of this kind are in force for: %s", kind, target, cmp.Or(strings.Join(slices.Compact(others), ", "), "nothing"))
+		return nil, commandline.NothingThere{Err: fmt.Errorf("no directive of kind %s is in force for %s; directives of this kind are in force for: %s", kind, target, cmp.Or(strings.Join(slices.Compact(others), ", "), "nothing"))}
 	}
 	return found, nil
 }

@@ -225,6 +225,8 @@ type Bucket struct {
 	Kind        string        `koanf:"kind"`          // directory, swift or s3; originals also http
 	Path        string        `koanf:"path"`          // path of the directory
 	MaxBytes    Bytes         `koanf:"max_bytes"`     // largest size of a directory of thumbnails; 0 = unlimited
+	Sync        bool          `koanf:"sync"`          // a directory of thumbnails has each one on the disk before it counts as stored; false is faster, and a power failure may damage the newest ones
+	Scrub       time.Duration `koanf:"scrub"`         // time between two slow comparisons of a whole directory of thumbnails with their MD5s; damaged ones are removed, and rendered again; 0 = never
 	Prefix      string        `koanf:"prefix"`        // text before the name of each object, such as thumbor/
 	Bucket      string        `koanf:"bucket"`        // S3 bucket, in place of container
 	Container   string        `koanf:"container"`     // Swift container of objects from Thumbor's URLs; S3 bucket
@@ -519,7 +521,7 @@ func Default() Settings {
 		},
 		Store: Store{
 			Originals:  Bucket{Kind: "directory", Path: "originals", Container: "originals"},
-			Thumbnails: Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, CreateAll: true, ExpireShare: 1},
+			Thumbnails: Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, Sync: true, Scrub: 7 * 24 * time.Hour, CreateAll: true, ExpireShare: 1},
 		},
 		Renderer: Renderer{
 			Ahead: 1, Batch: 16, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,

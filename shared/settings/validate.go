@@ -293,6 +293,7 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 	c.require(b.ReadACL == "" || b.Kind == "swift", name+".read_acl", "%s has no such lists: remove it", b.Kind)
 	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "%s does not delete objects after a time: set it to 0, and use a lifecycle rule of the S3 bucket, or max_bytes of a directory", b.Kind)
 	c.duration(name+".expire", b.Expire, 0, 10*365*24*time.Hour)
+	c.duration(name+".scrub", b.Scrub, 0, 365*24*time.Hour)
 	c.require(b.ExpireShare >= 0 && b.ExpireShare <= 1, name+".expire_share", "%v is not within 0…1", b.ExpireShare)
 	c.require(!b.Slash || b.Kind == "s3", name+".leading_slash", "%s has no such names: leave it out, or set kind to s3", b.Kind)
 	c.require(!strings.HasPrefix(b.Prefix, "/") && !strings.Contains(b.Prefix, ".."), name+".prefix",

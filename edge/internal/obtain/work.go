@@ -1,15 +1,13 @@
 package obtain
 
 import (
-	"math"
 	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
-	"github.com/thumbmill/thumbmill/edge/internal/cost"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
-	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -62,16 +60,13 @@ func (e estimator) estimate(r Request, client string, original objectstore.Info)
 }
 
 // impossible returns the fault BadURL for a thumbnail that certainly ends at the time limit, or nil. The
-// size of a thumbnail that is not enlarged may follow from its original, so that nothing is certain.
+// size of another thumbnail follows from its original: its renderer compares the same estimate with the limit.
 func (e estimator) impossible(w work) error {
 	s := w.request.Target.Spec
-	if w.expensive != "" || w.cost <= e.limit || !s.Enlarge || s.Width == 0 || s.Height == 0 {
+	if w.expensive != "" || !s.Enlarge || s.Width == 0 || s.Height == 0 {
 		return nil
 	}
-	most := e.costs.rates.MostPixels(s, w.bytes, e.limit)
-	shrink := math.Sqrt(float64(most) / float64(s.Width*s.Height))
-	return fault.New(fault.BadURL, "the thumbnail of %d × %d pixels takes about %v to render, and at most %v are allowed: ask for at most %d × %d pixels, for fewer filters, or leave out max_bytes",
-		s.Width, s.Height, w.cost.Round(time.Second), e.limit, int(float64(s.Width)*shrink), int(float64(s.Height)*shrink))
+	return e.costs.rates.Refuse(s, w.bytes, e.limit)
 }
 
 func (e estimator) isExpensive(t thumbnail.Type) bool {

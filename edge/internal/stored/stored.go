@@ -50,6 +50,7 @@ const (
 type Thumbnails interface {
 	Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error)
 	Open(ctx context.Context, at thumbnail.Location) (objectstore.Object, objectstore.Info, error)
+	Delete(ctx context.Context, at thumbnail.Location) error
 }
 
 // Heads returns the heads of originals. Its errors are faults.
@@ -63,6 +64,9 @@ type Config struct {
 	Thumbnails Thumbnails
 	Heads      Heads
 	Local      bool // the store is a directory
+	// Scrub compares all thumbnails with their MD5s once every ScrubEvery; nil or 0 = never. See open.Stores.
+	Scrub      func(ctx context.Context, rate int, each func(damaged bool)) error
+	ScrubEvery time.Duration
 	// Hears reports whether the edge hears every purge.
 	Hears   func() bool
 	Log     *slog.Logger
@@ -75,6 +79,7 @@ type Finder struct {
 	current cache.Cache[thumbnail.Location, comparison] // recent comparisons, by the thumbnail's key
 	memory  cache.Cache[thumbnail.Location, kept]       // nil when edge.memory is 0
 	purges  *purges
+	verify  *verifier
 
 	fromMemory, fromStore prometheus.Counter
 }
@@ -106,6 +111,9 @@ func New(c Config) (*Finder, error) {
 	c.Metrics.MustRegister(hits)
 	f := &Finder{config: c, fromMemory: hits.WithLabelValues("memory"), fromStore: hits.WithLabelValues("store")}
 	var err error
+	if f.verify, err = newVerifier(c); err != nil {
+		return nil, err
+	}
 	if f.purges, err = newPurges(max(keptFor, c.Edge.Revalidate) + c.Edge.Deadline + time.Minute); err != nil {
 		return nil, err
 	}
@@ -126,6 +134,7 @@ func New(c Config) (*Finder, error) {
 
 // Close stops the goroutines of the caches.
 func (f *Finder) Close() {
+	f.verify.close()
 	f.purges.close()
 	f.current.StopAllGoroutines()
 	if f.memory != nil {
@@ -155,7 +164,7 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.fromStore.Inc()
-	return f.remember(t, Hit{Meta: info.Meta, Object: object, Unsure: f.unsure(t)}, info, since)
+	return f.remember(ctx, t, Hit{Meta: info.Meta, Object: object, Unsure: f.unsure(t)}, info, since)
 }
 
 // AtHand returns a thumbnail from memory, or from a store in a directory. Other machines are asked at
@@ -209,10 +218,10 @@ func (f *Finder) remembered(t target.Target, hears bool) (kept, bool) {
 }
 
 // remember reads a picture into memory, unless the picture is private or too large. It returns
-// objectstore.ErrNotFound for a picture whose MD5 is not the store's.
-func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since uint64) (Hit, error) {
+// objectstore.ErrNotFound for a picture that it found damaged.
+func (f *Finder) remember(ctx context.Context, t target.Target, h Hit, info objectstore.Info, since uint64) (Hit, error) {
 	if f.memory == nil || t.Private || info.Size > int64(f.config.Edge.Memory)/largestShare { //nolint:gosec // bounded by settings
-		return h, nil
+		return f.verify.sample(ctx, t.Key, h, info)
 	}
 	defer func() { _ = h.Object.Close() }()
 	image := make([]byte, info.Size)
@@ -221,8 +230,7 @@ func (f *Finder) remember(t target.Target, h Hit, info objectstore.Info, since u
 	}
 	sum := md5.Sum(image) //nolint:gosec // stores give the MD5, no secret
 	if info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 {
-		f.config.Log.Warn("check MD5 of a stored thumbnail; render it again", "key", t.Key)
-		return Hit{}, objectstore.ErrNotFound
+		return Hit{}, f.verify.drop(ctx, t.Key)
 	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
 	return Hit{Meta: h.Meta, Image: image, Unsure: h.Unsure}, nil

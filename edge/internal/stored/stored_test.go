@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -96,7 +98,7 @@ func finder(t *testing.T, e settings.Edge, store objectstore.Store, hears func()
 
 func folder(t *testing.T) objectstore.Store {
 	t.Helper()
-	s, err := directory.NewThumbnails(t.TempDir(), 0)
+	s, err := directory.NewThumbnails(t.TempDir(), directory.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +231,41 @@ func TestLargeAndPrivatePicturesAreNotKept(t *testing.T) {
 		_ = read(t, f, k)
 		if _, ok := f.AtHand(t.Context(), k); ok {
 			t.Errorf("%s is in memory", k.Key.Path)
+		}
+	}
+}
+
+// A thumbnail of a directory whose bytes changed is deleted at the first hit, with and without memory, so that it is
+// rendered again.
+func TestDamagedThumbnailsAreDropped(t *testing.T) {
+	for _, memory := range []settings.Bytes{0, 1 << 20} {
+		dir := t.TempDir()
+		store, err := directory.NewThumbnails(dir, directory.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = store.Close() }()
+		f := finder(t, settings.Edge{Memory: memory, Outdated: settings.Keep}, store, func() bool { return true })
+		f.verify.local = true // AtHand would change as well with Config.Local
+		put(t, store, asked.Key, "a picture")
+		path := filepath.Join(dir, asked.Key.Path)
+		content, err := os.ReadFile(path) //nolint:gosec // the test's own
+		if err == nil {
+			content[3] ^= 1
+			err = os.WriteFile(path, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, f, asked); got != "absent" {
+			t.Errorf("with a memory of %d bytes: %q", memory, got)
+		}
+		if _, err := store.Head(t.Context(), asked.Key); !errors.Is(err, objectstore.ErrNotFound) {
+			t.Errorf("with a memory of %d bytes, the damaged thumbnail is still there: %v", memory, err)
+		}
+		put(t, store, asked.Key, "rendered again")
+		if got := read(t, f, asked); got != "rendered again" {
+			t.Errorf("afterwards: %q", got)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/yaml"
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/deploy/samples"
@@ -80,7 +80,7 @@ func alerts(t *testing.T) (all []query) {
 			Rules []struct {
 				Alert, Expr string
 				Annotations struct {
-					Runbook string `yaml:"runbook_url"`
+					Runbook string `json:"runbook_url"`
 				}
 			}
 		}

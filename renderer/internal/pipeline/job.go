@@ -13,6 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
+	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -32,6 +33,7 @@ type job struct {
 	thumbnails        Thumbnails
 	engines           Engines
 	slots             *slots
+	rates             *cost.Rates
 	maxOriginalPixels int64
 	memory            int64 // address space of a worker in bytes
 	tracer            *tracing.Tracer
@@ -42,6 +44,7 @@ type job struct {
 	result  renderjob.Result  // the common fields of all replies about the picture
 	purged  atomic.Bool       // a purge of the original came after the job began
 	now     atomic.Value      // the current step, a string
+	bytes   int64             // of the original
 	blame   func(error) error // blameChange for this original
 	storing sync.Mutex        // held while the job stores, and until it has taken back a stale thumbnail
 
@@ -63,7 +66,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 		job: d.Job, delivery: d, renderer: c.Renderer,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
 		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, tracer: c.Tracer, metrics: p.metrics,
-		adopt: p.adopt, batch: c.Batch,
+		adopt: p.adopt, batch: c.Batch, rates: &p.rates,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}
 }
@@ -105,9 +108,15 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if j.isMisplaced(header, overlays) || j.bucketIsGone() {
 		return intake.ErrLong
 	}
+	j.refuseCostly(ctx, header, original.Size)
+	if err := j.checkCost(header, original.Size); err != nil {
+		j.release() // the siblings are of other sizes
+		return err
+	}
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
 		return err
 	}
+	j.bytes = original.Size
 	source := engine.Source{Header: header, File: original.File, Named: original.Named}
 	j.blame = func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
@@ -140,7 +149,7 @@ func (j *job) check() error {
 	}
 	within := time.Duration(j.job.StartWithinMS) * time.Millisecond
 	if j.delivery.Deliveries == 1 && j.delivery.Age > within {
-		return fault.New(fault.NoRenderer, "no renderer had a free slot within %v", within)
+		return fault.New(fault.NoRenderer, "no server had room for the thumbnail within %v: ask again later", within)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -99,6 +100,7 @@ type Pipeline struct {
 	slow    *slots // the only slot of slow jobs, beside the other slots
 	metrics metrics
 	running running
+	rates   cost.Rates // of this renderer's workers
 }
 
 // New returns a pipeline, and registers its metrics.

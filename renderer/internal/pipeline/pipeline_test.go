@@ -383,3 +383,31 @@ func TestUtilisationIsTheShareSinceTheLastCall(t *testing.T) {
 		}
 	})
 }
+
+// A thumbnail whose sides follow from the original's is refused once they are known, with a size that works, instead of
+// ending at its limit. Its siblings of other sizes are released, and a costly sibling holds nobody up.
+func TestCostlyThumbnailsAreRefused(t *testing.T) {
+	costly := func(d *renderjob.Job) {
+		d.Spec.Width, d.Spec.Format, d.Spec.Quality, d.Spec.MaxBytes = 6000, "webp", 100, 1000
+	}
+	w := newWorld(t)
+	w.files["a.png"] = file{sized(t, 6000), "v1"}
+	d := delivery()
+	costly(&d.Job)
+	if err := w.process(d); err != nil {
+		t.Fatal(err)
+	}
+	last := w.replies[len(w.replies)-1]
+	if !fault.Is(last.Fault, fault.BadURL) || slices.Contains(w.events, "render") {
+		t.Fatalf("%+v after %v", last.Fault, w.events)
+	}
+	var width, height int
+	_, works, _ := strings.Cut(last.Fault.Message, "ask for at most ")
+	if n, _ := fmt.Sscanf(works, "%d × %d", &width, &height); n != 2 || width < 1000 || width >= 6000 {
+		t.Fatalf("no size that works in %q", last.Fault.Message)
+	}
+	d.Job.Spec.Width = width
+	if err := w.process(d); err != nil || w.replies[len(w.replies)-1].State != renderjob.StateStored {
+		t.Errorf("%d pixels wide: %v, %+v", width, err, w.replies[len(w.replies)-1])
+	}
+}

@@ -41,6 +41,7 @@ func (j *job) render(ctx context.Context, drain <-chan struct{}, original engine
 	}
 	if err == nil {
 		j.note(result, time.Since(began))
+		j.learnCost(original.Header, j.bytes, result.CPU)
 	}
 	return result.Image, err
 }

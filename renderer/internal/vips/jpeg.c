@@ -8,7 +8,9 @@
  * above zero, a dozen a block. */
 #include "vips.h"
 
+#include <stdio.h>
 #include <jpeglib.h>
+#include <jerror.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -391,6 +393,37 @@ static void plainly(j_compress_ptr c, const TmJpeg *j) {
 	jpeg_finish_compress(c);
 }
 
+/* sink is a growing buffer. Its owner frees it, also after an error: the memory destination of libjpeg
+ * loses its buffer when an error jumps out of the library. */
+struct sink {
+	struct jpeg_destination_mgr manager;
+	unsigned char *bytes;
+	size_t room;
+};
+
+static boolean grow(j_compress_ptr c) {
+	struct sink *s = (struct sink *) c->dest;
+	const size_t full = s->room, room = full ? 2 * full : 1 << 16;
+	unsigned char *bytes = realloc(s->bytes, room);
+	if (!bytes)
+		ERREXIT1(c, JERR_OUT_OF_MEMORY, 0);
+	s->bytes = bytes;
+	s->room = room;
+	s->manager.next_output_byte = bytes + full;
+	s->manager.free_in_buffer = room - full;
+	return TRUE;
+}
+
+static void begin(j_compress_ptr c) { grow(c); }
+static void end(j_compress_ptr c) { (void) c; }
+
+static void write_to(j_compress_ptr c, struct sink *s) {
+	s->manager.init_destination = begin;
+	s->manager.empty_output_buffer = grow;
+	s->manager.term_destination = end;
+	c->dest = &s->manager;
+}
+
 /* allot makes room for all components at full resolution, or takes the planes of j. */
 static int allot(const TmJpeg *j, int sampling, struct plane *planes) {
 	const int unit = 8 * sampling;
@@ -428,19 +461,14 @@ static void by_coefficients(j_compress_ptr c, const TmJpeg *j, int sampling, str
 	jpeg_finish_compress(c);
 }
 
-int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *error) {
+/* encode writes the JPEG into s. The caller frees the bytes of s. */
+static int encode(const TmJpeg *j, struct sink *s, char *error) {
 	struct jpeg_compress_struct c;
 	struct failing f;
 	struct plane planes[3] = {{0}};
 	const int sampling = j->bands == 1 || j->full_chroma ? 1 : 2;
 	int i;
 	volatile int result = -1;
-	*out = NULL;
-	*length = 0;
-	if (j->bands != 1 && j->bands != 3) {
-		strcpy(error, "neither grey nor RGB");
-		return -1;
-	}
 	f.text = error;
 	c.err = jpeg_std_error(&f.manager);
 	f.manager.error_exit = fail;
@@ -453,7 +481,7 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 	if (setjmp(f.back))
 		goto done;
 	configure(&c, j, sampling);
-	jpeg_mem_dest(&c, out, length);
+	write_to(&c, s);
 	if (j->worth > 0)
 		by_coefficients(&c, j, sampling, planes);
 	else if (j->planes)
@@ -462,14 +490,26 @@ int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *e
 		plainly(&c, j);
 	result = 0;
 done:
-	/* libjpeg sets *out only at the end. If the buffer grew before an error, *out is freed already. */
-	if (result) {
-		*out = NULL;
-		*length = 0;
-	}
 	jpeg_destroy_compress(&c);
 freed:
 	for (i = 0; i < j->bands && !j->planes; i++)
 		free(planes[i].samples);
 	return result;
+}
+
+int tm_jpeg(const TmJpeg *j, unsigned char **out, unsigned long *length, char *error) {
+	struct sink s = {0};
+	*out = NULL;
+	*length = 0;
+	if (j->bands != 1 && j->bands != 3) {
+		strcpy(error, "neither grey nor RGB");
+		return -1;
+	}
+	if (encode(j, &s, error)) {
+		free(s.bytes);
+		return -1;
+	}
+	*out = s.bytes;
+	*length = s.room - s.manager.free_in_buffer;
+	return 0;
 }

@@ -76,17 +76,30 @@ func blocking(fd int, name string) *os.File {
 	return os.NewFile(uintptr(fd), name)
 }
 
-// writeNew makes a file of several parts. Its name leads through no links.
-func (b *beneath) writeNew(name string, parts [][]byte) (err error) {
+// writeNew makes a file of several parts. Its name leads through no links. With sync, the content is on the disk
+// when writeNew returns: a rename may otherwise reach the disk before the content.
+func (b *beneath) writeNew(name string, parts [][]byte, sync bool) (err error) {
 	fd := -1
-	for again := true; again; again = errors.Is(err, unix.EINTR) {
+	err = again(func() (err error) {
 		fd, err = unix.Openat(b.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644)
-	}
+		return err
+	})
 	if err != nil {
 		return &fs.PathError{Op: "openat", Path: name, Err: err}
 	}
 	err = writeAll(fd, parts)
+	if err == nil && sync {
+		err = again(func() error { return unix.Fdatasync(fd) })
+	}
 	return errors.Join(err, unix.Close(fd))
+}
+
+// again calls a system call until no signal interrupts it.
+func again(call func() error) (err error) {
+	for err = call(); errors.Is(err, unix.EINTR); {
+		err = call()
+	}
+	return err
 }
 
 func writeAll(fd int, parts [][]byte) error {
@@ -105,12 +118,19 @@ func writeAll(fd int, parts [][]byte) error {
 	return nil
 }
 
-// moveTo renames a file that writeNew made.
-func (b *beneath) moveTo(temp, name string) error {
-	folder, err := b.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+// moveTo renames a file that writeNew made. With sync, the new name is on the disk when moveTo returns.
+func (b *beneath) moveTo(temp, name string, sync bool) error {
+	flags := uint64(unix.O_PATH | unix.O_DIRECTORY)
+	if sync {
+		flags = unix.O_RDONLY | unix.O_DIRECTORY // a path alone cannot be synchronised
+	}
+	folder, err := b.open(path.Dir(name), flags)
 	if err != nil {
 		return err
 	}
 	err = unix.Renameat(b.fd, temp, folder, path.Base(name))
+	if err == nil && sync {
+		err = again(func() error { return unix.Fsync(folder) })
+	}
 	return errors.Join(err, unix.Close(folder))
 }

@@ -44,6 +44,7 @@ type Store struct {
 	plain   bool     // originals: files without metadata, never written
 	index   *index   // nil without a bound
 	small   *small   // reader of small thumbnails
+	sync    bool     // Options.Sync
 }
 
 // NewOriginals opens a folder of plain files for reading. It is created if it is missing.
@@ -59,14 +60,22 @@ func NewOriginals(dir string) (*Store, error) {
 	return s, nil
 }
 
+// Options are choices of a folder of thumbnails.
+type Options struct {
+	MaxBytes uint64 // bound of all files; 0 = no bound
+	// Sync has each thumbnail on the disk before Put returns. Without it, a power failure may leave a file of the
+	// right length whose content never reached the disk.
+	Sync bool
+}
+
 // NewThumbnails opens a folder of thumbnails, removes unfinished files of a crash, and keeps the folder
-// below maxBytes (0 = no bound).
-func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
+// below its bound.
+func NewThumbnails(dir string, o Options) (*Store, error) {
 	root, err := openRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{root: root}
+	s := &Store{root: root, sync: o.Sync}
 	if s.beneath, err = openBeneath(root, "."); err == nil {
 		s.small, err = newSmall(s.beneath)
 	}
@@ -76,8 +85,8 @@ func NewThumbnails(dir string, maxBytes uint64) (*Store, error) {
 	if err := cleanIncoming(root); err != nil && !errors.Is(refused(err), objectstore.ErrReadOnly) { // each write reports a read-only folder
 		return nil, errors.Join(fmt.Errorf("clean %s: %w", dir, err), s.Close())
 	}
-	if maxBytes > 0 {
-		if s.index, err = newIndex(root, maxBytes); err != nil {
+	if o.MaxBytes > 0 {
+		if s.index, err = newIndex(root, o.MaxBytes); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
@@ -333,7 +342,7 @@ func refused(err error) error {
 func (s *Store) writeAside(temp string, body, meta []byte) error {
 	end := binary.BigEndian.AppendUint32(nil, uint32(len(meta))) //nolint:gosec // bounded by maxMeta
 	for again := true; ; again = false {
-		err := s.beneath.writeNew(path.Join(tempDir, temp), [][]byte{body, meta, append(end, magic...)})
+		err := s.beneath.writeNew(path.Join(tempDir, temp), [][]byte{body, meta, append(end, magic...)}, s.sync)
 		if !again || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -347,7 +356,7 @@ func (s *Store) writeAside(temp string, body, meta []byte) error {
 // once more before the rename.
 func (s *Store) moveInto(temp, name string) (err error) {
 	for range 3 {
-		err = s.beneath.moveTo(path.Join(tempDir, temp), name)
+		err = s.beneath.moveTo(path.Join(tempDir, temp), name, s.sync)
 		if errors.Is(err, errNoCall) {
 			return s.moveByFolders(temp, name)
 		}

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func thumbnails(t *testing.T, dir string, maxBytes uint64) *Store {
 	t.Helper()
-	s, err := NewThumbnails(dir, maxBytes)
+	s, err := NewThumbnails(dir, Options{MaxBytes: maxBytes, Sync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestCrashLeavesNothing(t *testing.T) {
 // An operator may empty the folder while the store is open.
 func TestFoldersThatAreRemovedAreMadeAgain(t *testing.T) {
 	dir := t.TempDir()
-	s, err := NewThumbnails(dir, 0)
+	s, err := NewThumbnails(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package open
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,7 +25,9 @@ import (
 type Stores struct {
 	Originals, Thumbnails objectstore.Store
 	Breakers              []*gobreaker.CircuitBreaker[any]
-	owned                 []objectstore.Store
+	// Scrub compares all thumbnails of a directory with their MD5s (directory.Store.Scrub); nil for other stores.
+	Scrub func(ctx context.Context, rate int, each func(damaged bool)) error
+	owned []objectstore.Store
 }
 
 // Close ends the stores that New opened.
@@ -45,12 +48,16 @@ func New(s settings.Settings) (Stores, error) {
 		return Stores{}, err
 	}
 	thumbnails, err := one(s.Store.Thumbnails, s, func(b settings.Bucket) (objectstore.Store, error) {
-		return directory.NewThumbnails(b.Path, uint64(b.MaxBytes))
+		return directory.NewThumbnails(b.Path, directory.Options{MaxBytes: uint64(b.MaxBytes), Sync: b.Sync})
 	})
 	if err != nil {
 		return Stores{}, errors.Join(fmt.Errorf("store.thumbnails: %w", err), originals.Close())
 	}
-	return Stores{Originals: originals, Thumbnails: thumbnails, owned: []objectstore.Store{originals, thumbnails}}, nil
+	all := Stores{Originals: originals, Thumbnails: thumbnails, owned: []objectstore.Store{originals, thumbnails}}
+	if folder, ok := thumbnails.(*directory.Store); ok {
+		all.Scrub = folder.Scrub
+	}
+	return all, nil
 }
 
 // allOriginals opens the loaders and the store of all other names.
@@ -128,5 +135,6 @@ func (s Stores) Guarded(metrics prometheus.Registerer, log *slog.Logger) Stores 
 		Originals:  originals,
 		Thumbnails: objectstore.Guard(s.Thumbnails, thumbnails, seconds, writable.Note),
 		Breakers:   breakers,
+		Scrub:      s.Scrub,
 	}
 }

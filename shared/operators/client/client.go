@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thumbmill/thumbmill/shared/certificate"
+	"github.com/thumbmill/thumbmill/shared/commandline"
 	"github.com/thumbmill/thumbmill/shared/operators/token"
 )
 
@@ -161,13 +162,17 @@ func (c *Client) base() string {
 	return base
 }
 
-// refusal returns the error for an answer other than 200.
+// refusal returns the error for an answer other than 200. Nothing to act on is commandline.NothingThere.
 func (c *Client) refusal(response *http.Response, path string) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
 	if response.StatusCode == http.StatusNotFound && strings.HasPrefix(string(text), "404 page") {
 		return fmt.Errorf("%s does not know %s: another role listens there: choose another --admin", c.URL, path)
 	}
-	return errors.New(response.Status + ": " + strings.TrimSpace(string(text)))
+	err := errors.New(response.Status + ": " + strings.TrimSpace(string(text)))
+	if response.StatusCode == http.StatusNotFound {
+		return commandline.NothingThere{Err: err}
+	}
+	return err
 }
 
 // UntilSignal returns a command's context that ends at SIGINT or SIGTERM.

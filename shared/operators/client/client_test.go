@@ -12,6 +12,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/console"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/commandline"
 	"github.com/thumbmill/thumbmill/shared/operators/listener"
 	"github.com/thumbmill/thumbmill/shared/service/readiness"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -54,6 +55,9 @@ func TestAnswers(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /document", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"is": "good"}`) })
 	mux.HandleFunc("DELETE /document", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "it has ended", http.StatusGone) })
+	mux.HandleFunc("DELETE /absent", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "nothing has this name", http.StatusNotFound)
+	})
 	mux.HandleFunc("POST /lines", func(w http.ResponseWriter, r *http.Request) {
 		var list []string
 		if r.Header.Get("Authorization") == "" || json.NewDecoder(r.Body).Decode(&list) != nil {
@@ -75,6 +79,9 @@ func TestAnswers(t *testing.T) {
 	}
 	if err := c.Delete(t.Context(), "/document", &document); err == nil || err.Error() != "410 Gone: it has ended" {
 		t.Errorf("refused: %v", err)
+	}
+	if err := c.Delete(t.Context(), "/absent", &document); commandline.Status(err) != 2 {
+		t.Errorf("nothing to delete: %v, exit status %d", err, commandline.Status(err))
 	}
 	if err := c.Get(t.Context(), "/nowhere", &document); err == nil || !strings.Contains(err.Error(), "another role listens there") {
 		t.Errorf("a path of another role: %v", err)

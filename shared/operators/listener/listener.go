@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/operators"
@@ -28,6 +29,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/service/readiness"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
+
+// maxConnections bounds the connections at one time: a thousand viewers of the page, and as many programs. Further
+// connections wait for one that ends; idle ones end after 75 seconds.
+const maxConnections = 2048
 
 // Listener is a part. From Start on, it serves all paths, later additions included.
 type Listener struct {
@@ -76,7 +81,7 @@ func (l *Listener) bind(s settings.Admin, handler http.Handler, log *slog.Logger
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
 	}
-	l.server = httpserver.New(listener, server, log)
+	l.server = httpserver.New(netutil.LimitListener(listener, maxConnections), server, log)
 	return nil
 }
 

@@ -116,10 +116,10 @@ func (t Token) Show(r *http.Request) {
 	}
 }
 
-// Shown reports whether a request has the token.
+// Shown reports whether a request has the token. Letters of the scheme may have any case (RFC 9110).
 func (t Token) Shown(r *http.Request) bool {
-	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && t.value != "" && subtle.ConstantTimeCompare([]byte(given), []byte(t.value)) == 1
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer") && t.value != "" && subtle.ConstantTimeCompare([]byte(given), []byte(t.value)) == 1
 }
 
 // Missing returns the reason why there is no token, or nil.

@@ -100,3 +100,25 @@ func TestFind(t *testing.T) {
 		t.Error("a file that is absent has a token")
 	}
 }
+
+// The scheme of the header has any case, and the token its own.
+func TestTheSchemeHasAnyCase(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("a-token-of-operators"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	right, err := Open(settings.Admin{TokenFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for header, want := range map[string]bool{
+		"Bearer a-token-of-operators": true, "bearer a-token-of-operators": true, "BEARER a-token-of-operators": true,
+		"Bearer A-token-of-operators": false, "Basic a-token-of-operators": false, "a-token-of-operators": false, "Bearer": false, "": false,
+	} {
+		request := httptest.NewRequest(http.MethodPost, "/", nil)
+		request.Header.Set("Authorization", header)
+		if got := right.Shown(request); got != want {
+			t.Errorf("%q: %v", header, got)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -81,6 +82,18 @@ func (r *Rates) Note(s thumbnail.Spec, bytes int64, took time.Duration) {
 func (r *Rates) MostPixels(s thumbnail.Spec, bytes int64, within time.Duration) int64 {
 	left := float64(within)/r.factor(format(s)) - float64(decoding(bytes))
 	return int64(max(0, left/float64(perMegapixel(s))) * megapixel)
+}
+
+// Refuse returns the fault BadURL for a thumbnail whose estimate is above a limit, or nil. The fault names the largest
+// size that stays below the limit. Both sides of the spec must be the thumbnail's, and the spec says Enlarge.
+func (r *Rates) Refuse(s thumbnail.Spec, bytes int64, limit time.Duration) error {
+	estimate := r.Estimate(s, bytes)
+	if estimate <= limit {
+		return nil
+	}
+	shrink := math.Sqrt(float64(r.MostPixels(s, bytes, limit)) / float64(s.Width*s.Height))
+	return fault.New(fault.BadURL, "the thumbnail of %d × %d pixels takes about %v to render, and at most %v are allowed: ask for at most %d × %d pixels, for fewer filters, or leave out max_bytes",
+		s.Width, s.Height, estimate.Round(time.Second), limit, int(float64(s.Width)*shrink), int(float64(s.Height)*shrink))
 }
 
 func (r *Rates) factor(f thumbnail.Format) float64 {

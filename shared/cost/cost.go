@@ -1,6 +1,7 @@
-// Package cost learns the processor time of renders of expensive originals: a decaying mean for each type
-// and class of size. A huge TIFF then takes several places of its type's pool, and a small PDF
-// takes one.
+// Package cost estimates the processor time of renders. Book learns a decaying mean for each type and class of size of
+// expensive originals: a huge TIFF then takes several places of its type's pool, and a small PDF takes one. Rates
+// estimates renders of all other originals from their specs, and learns each format's rate. Edges estimate before the
+// original is read, renderers when they know its sides.
 package cost
 
 import (
