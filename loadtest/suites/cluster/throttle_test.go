@@ -183,6 +183,34 @@ func TestOneClientIsRefusedByPerIP(t *testing.T) {
 	}
 }
 
+// An operator's directive for per-ip holds for each client's line at its edge too.
+func TestADirectiveWidensALine(t *testing.T) {
+	t.Parallel()
+	const wide, thumbnails = 6, 30
+	c := Start(t, Options{Settings: func(s *settings.Settings) {
+		s.Throttle.PerIP.Workers, s.Throttle.PerIP.MaxQueue = 1, 50
+		waitLong(s)
+	}})
+	for n := range thumbnails {
+		landscape(c, fmt.Sprintf("%d.jpg", n))
+	}
+	for _, rule := range []string{"per-ip", "lane:standard"} {
+		give(t, c.Coordinators[0], directive.Limit, rule, map[string]any{"workers": wide, "max_queue": 100})
+	}
+	release := c.Hooks.Hold()
+	var all []<-chan Answer
+	Eventually(t, "as many flights of the client hold places as the directive allows", func() bool {
+		if n := len(all); n < thumbnails { // an edge hears of a directive a moment later
+			all = append(all, c.Go(t.Context(), c.Edges[0], fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice))
+		}
+		return c.Edges[0].Metric(t, "thumbmill_leases") == wide
+	})
+	release()
+	for _, answer := range all {
+		(<-answer).Wants(t, 200)
+	}
+}
+
 // Exempt networks are counted, not limited. A throttle in shadow mode counts the refusals that it
 // would have made.
 func TestExemptionsAndShadowMode(t *testing.T) {

@@ -43,6 +43,8 @@ type machine struct {
 	client   *http.Client           // a reader
 	shapes   map[string]image.Point // of originals, as MediaWiki has them
 	checked  map[string]answer      // by URL
+	// photographs are the bodies of a gallery's files.
+	photographs [][]byte
 	// unlikeAllowed is how many files may look otherwise than by MediaWiki itself.
 	unlikeAllowed int
 }

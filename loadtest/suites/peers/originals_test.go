@@ -3,14 +3,13 @@ package peers
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/photograph"
 )
 
 // photographs copies the photographs of ORIGINALS into the folder, or draws some.
@@ -60,35 +59,15 @@ func drawPhotographs(b *testing.B, dir string) (names []string) {
 	return names
 }
 
-// Noise like a camera's: more in luma than in colours, and partly the neighbour's, because a sensor
-// has one colour per place. With this noise, a megapixel needs about 300 KB.
-const (
-	lumaNoise   = 4
-	colourNoise = 2
-)
-
-// noisy draws a landscape with a sensor's noise, at a camera's quality.
+// noisy draws a photograph.
 func noisy(b *testing.B, width, height int, seed uint64) []byte {
 	b.Helper()
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // noise
-	upTo := func(n int) int { return random.IntN(2*n+1) - n }
-	m := samples.Landscape(width, height)
-	left := 0
-	for at := 0; at < len(m.Pix); at += 4 {
-		luma := upTo(lumaNoise)
-		for i := range 3 {
-			m.Pix[at+i] = shifted(m.Pix[at+i], luma+left+upTo(colourNoise))
-		}
-		left = luma
-	}
-	body, err := samples.JPEG(m)
+	body, err := photograph.JPEG(width, height, seed)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return body
 }
-
-func shifted(v uint8, by int) uint8 { return uint8(min(255, max(0, int(v)+by))) }
 
 // progressive converts photographs with jpegtran.
 func progressive(b *testing.B, dir string) []string {

@@ -82,38 +82,16 @@ func (p process) source() string {
 }
 
 // used returns the processor time of the whole tree since its start, including ended children.
-func (p process) used() (sum time.Duration) {
+func (p process) used() time.Duration {
 	if p.group != "" {
 		text, _ := os.ReadFile(p.group + "/cpu.stat")
 		return readGroup(string(text))
 	}
-	for _, pid := range p.tree() {
-		own, children := processes.Time(pid)
-		sum += own + children
-	}
-	return sum
+	return processes.TreeTime(p.pid)
 }
-
-// Work after the last answer, such as storing, must end before the time is read. It has ended when
-// the tree uses at most a twentieth of a processor.
-const (
-	settleLook  = 60 * time.Millisecond
-	settleLimit = 3 * time.Millisecond
-	settleMost  = 3 * time.Second
-)
 
 // settled waits until work has ended, and returns the used time.
-func (p process) settled() time.Duration {
-	deadline, last := time.Now().Add(settleMost), p.used()
-	for range time.Tick(settleLook) {
-		now := p.used()
-		if now-last <= settleLimit || time.Now().After(deadline) {
-			return now
-		}
-		last = now
-	}
-	return last
-}
+func (p process) settled() time.Duration { return processes.Settled(p.used) }
 
 // memory returns the memory of the tree in MB. A shared page counts for each process with an equal
 // part.
