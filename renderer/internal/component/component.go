@@ -55,7 +55,7 @@ var decoders = map[thumbnail.Type][]string{
 	thumbnail.TypeBMP:   {},
 	thumbnail.TypeICO:   {ImageMagick},
 	thumbnail.TypePSD:   {ImageMagick, FFmpeg},
-	thumbnail.TypeTGA:   {ImageMagick},
+	thumbnail.TypeTGA:   {},
 	thumbnail.TypePNM:   {ImageMagick},
 	thumbnail.TypeSTL:   {},
 }

@@ -57,7 +57,7 @@ var table = []row{
 	{thumbnail.TypeBMP, "bmp", (*Engines).converted},
 	{thumbnail.TypeICO, "imagemagick", (*Engines).converted},
 	{thumbnail.TypePSD, "imagemagick", (*Engines).converted},
-	{thumbnail.TypeTGA, "imagemagick", (*Engines).converted},
+	{thumbnail.TypeTGA, "tga", (*Engines).converted},
 	{thumbnail.TypePNM, "imagemagick", (*Engines).converted},
 	{thumbnail.TypeVideo, "ffmpeg", (*Engines).drawn},
 	{thumbnail.TypeSTL, "solid", (*Engines).drawn},

@@ -177,5 +177,5 @@ func readTGA(r *io.SectionReader) (Header, bool) {
 		Width: int(binary.LittleEndian.Uint16(b[12:])), Height: int(binary.LittleEndian.Uint16(b[14:])),
 	}
 	known := slices.Contains([]byte{1, 2, 3, 9, 10, 11}, kind) && slices.Contains([]byte{8, 15, 16, 24, 32}, depth)
-	return h, known && mapped <= 1 && (kind&7 != 1 || mapped == 1) && h.Width > 0 && h.Height > 0
+	return h, known && (kind&7 != 1 || mapped == 1) && h.Width > 0 && h.Height > 0
 }

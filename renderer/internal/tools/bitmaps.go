@@ -25,8 +25,6 @@ func drawBitmap(t *task) error {
 		if t.shortenIcon() {
 			args[0] = "ico:" + shortIcon
 		}
-	case thumbnail.TypeTGA: // the first row can be the lowest
-		args = append(args, "-auto-orient")
 	case thumbnail.TypePSD:
 		if h.Inks {
 			if err := os.WriteFile(onScreen, colour.Space{}.Profile(), 0o600); err != nil {

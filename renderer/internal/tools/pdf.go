@@ -35,6 +35,7 @@ type pdfPage struct {
 	number        int
 	width, height float64 // points, as viewers show the page: after rotation
 	media         bool    // the crop box has no area: the media box counts
+	turned        bool    // viewers turn the page by a quarter
 }
 
 // drawPDF draws one page, with fewer dots per inch if the page would have too many pixels. Where MuPDF is installed,
@@ -136,6 +137,7 @@ func (t *task) pdfPage() (pdfPage, error) {
 		return p, fault.New(fault.Undecodable, "page %d of the original has no size", p.number)
 	}
 	if pageTurn(info)%180 != 0 {
+		p.turned = true
 		p.width, p.height = p.height, p.width
 	}
 	return p, nil
@@ -151,7 +153,11 @@ func (p pdfPage) scaled(r Request, dpi float64) []string {
 		planned := geometry.New(s, geometry.Size{Width: int(w), Height: int(h)}).Scaled
 		right := math.Round(float64(wanted) * w / float64(s.Width))
 		if planned.Width == s.Width && planned.Height != wanted && right >= 1 {
-			return []string{"-scale-to-x", strconv.Itoa(int(w)), "-scale-to-y", strconv.Itoa(int(right))}
+			x, y := strconv.Itoa(int(w)), strconv.Itoa(int(right))
+			if p.turned { // pdftoppm counts the sides before it turns the page
+				x, y = y, x
+			}
+			return []string{"-scale-to-x", x, "-scale-to-y", y}
 		}
 	}
 	return resolution(dpi)

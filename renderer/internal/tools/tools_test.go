@@ -192,6 +192,7 @@ func TestDrawings(t *testing.T) {
 		"a page at 150 dots per inch":       {thumbnail.Spec{Type: thumbnail.TypePDF}, page, 334, 250, red},
 		"a page of two points":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 100}, strings.ReplaceAll(page, "160 120", "2 1"), 400, 200, red},
 		"a page in proportion":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(page, "160 120", "100 50.2"), 399, 200, red},
+		"a rotated page in proportion":      {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(strings.ReplaceAll(page, "160 120", "50.2 100"), "100]", "100]/Rotate 90"), 399, 200, red},
 		"a page with an empty crop box":     {thumbnail.Spec{Type: thumbnail.TypePDF}, strings.ReplaceAll(page, "120]", "120]/CropBox[160 120 320 240]"), 334, 250, red},
 		"a rotated page":                    {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 90}, strings.ReplaceAll(page, "120]", "120]/Rotate 90"), 250, 334, red},
 		"the second page":                   {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 2}, page, 334, 250, blue},
