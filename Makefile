@@ -43,7 +43,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ bench-worker: deps ## compare processor time through a worker with the library a
 
 bench-batch: deps ## compare six sizes of an original in one batch with six single renders
 	go test -run '^$$' -bench SizesTogether -benchtime 1x ./loadtest/suites/cluster
+
+bench-planes: deps ## compare JPEGs that are drawn by planes with libvips, and six sizes of one decoding with one each
+	go test -run '^$$' -bench Planes -benchtime 1x ./renderer/internal/vips
 
 bench-bucket: deps ## compare the processor time of a thumbnail from a bucket and from the original
 	go test -run '^$$' -bench Bucket -benchtime 1x ./renderer/internal/pipeline

@@ -15,7 +15,7 @@ import (
 
 // RulesVersion is the version of the rules that make a picture from a spec. Raise it when a spec gives
 // other bytes than before. Each stored thumbnail has it in its metadata.
-const RulesVersion = 7
+const RulesVersion = 8
 
 // Location names an object in an object store.
 type Location struct {

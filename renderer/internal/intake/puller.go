@@ -61,10 +61,17 @@ func (p *puller) close() (late []*nats.Msg) {
 	}
 }
 
-var errNoAnswer = errors.New("NATS does not answer a pull")
+var (
+	errNoAnswer = errors.New("NATS does not answer a pull")
+	errNoServer = errors.New("no pull while NATS is not connected")
+)
 
 // pull returns the lane's next job, or nil if none comes within wait. After 0 it only takes a job that waits already.
+// Without a connection it returns an error: the client would send all pulls of an outage at once, and get as many jobs.
 func (p *puller) pull(wait time.Duration) (*nats.Msg, error) {
+	if !p.conn.IsConnected() {
+		return nil, errNoServer
+	}
 	p.number++
 	reply, request := p.ends+strconv.Itoa(p.number), `{"batch":1,"no_wait":true}`
 	if wait > 0 {

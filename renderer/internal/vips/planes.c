@@ -142,6 +142,21 @@ static void gather(const float *row, const struct taps *t, float *out, int n) {
 	}
 }
 
+WIDE static void halve_rows(const unsigned char *restrict a, const unsigned char *restrict b, int pairs, unsigned char *restrict out) {
+	for (int x = 0; x < pairs; x++)
+		out[x] = (unsigned char) ((a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1] + 2) >> 2);
+}
+
+void tm_samples_halve(const TmSamples *in, unsigned char *out) {
+	const int width = (in->width + 1) / 2;
+	for (int y = 0; y < in->height; y += 2, out += width) {
+		const unsigned char *a = in->samples + (size_t) y * in->stride, *b = y + 1 < in->height ? a + in->stride : a;
+		halve_rows(a, b, in->width / 2, out);
+		if (in->width & 1)
+			out[width - 1] = (unsigned char) ((a[in->width - 1] + b[in->width - 1] + 1) >> 1);
+	}
+}
+
 int tm_plane_scale(const TmSamples *in, const TmAxis *across, const TmAxis *down, TmPlane *out) {
 	struct taps x = {0}, y = {0};
 	float *row = calloc(in->width + 4, sizeof(float));

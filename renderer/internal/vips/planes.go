@@ -11,22 +11,29 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// finest is the largest scale, in eighths, for decoding a JPEG to planes. At larger scales libjpeg takes
-// less time: it transforms whole blocks with the processor's vector instructions.
-const finest = 4
+// Scales, in eighths, for decoding a JPEG to planes. Between finest and entire, libjpeg transforms blocks without the
+// processor's vector instructions, which takes longer than to decode whole blocks.
+const (
+	finest = 4
+	entire = 8
+)
+
+// mostEntire is the most pixels of a JPEG that is decoded entirely to planes. A worker holds all planes at once: a byte
+// and a half for each pixel with halved chroma. libvips decodes larger ones in strips.
+const mostEntire = 16_000_000
 
 // loadPlanes draws a reduction of a JPEG from its planes. It returns false if planes do not suit this
 // render; libvips draws it then. A straight thumbnail stays planes; any other becomes a picture of libvips
 // at the thumbnail's size.
 func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done bool, err error) {
 	luma := eighths(r.spec, stored, scaled)
-	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > finest || r.decoding == nil { // an indexed JPEG is a drawn page, and its edges would show
+	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > entire || r.decoding == nil { // an indexed JPEG is a drawn page, and its edges would show
 		return false, nil
 	}
 	straight := r.straight()
 	chroma := luma
 	if !straight {
-		chroma = min(2*luma, finest)
+		chroma = max(luma, min(2*luma, finest))
 	}
 	decoded, err := r.decoding.at(r.fd, luma, chroma)
 	if err != nil || decoded.Warned || decoded.Width != stored.Width || decoded.Height != stored.Height {
@@ -40,8 +47,8 @@ func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done
 	return true, r.settlePlanes(straight)
 }
 
-// eighths returns the smallest scale, in eighths, whose decoded picture is large enough for scaled:
-// 1 to finest, or finest + 1 if planes cannot be large enough.
+// eighths returns the smallest scale, in eighths, whose decoded picture is large enough for scaled: 1 to finest, or
+// entire. It returns more than entire if planes cannot be large enough, or would take too much memory.
 func eighths(s thumbnail.Spec, stored, scaled geometry.Size) int {
 	slack := 1.0
 	if s.Sharpen != nil {
@@ -52,7 +59,11 @@ func eighths(s thumbnail.Spec, stored, scaled geometry.Size) int {
 			return n
 		}
 	}
-	return finest + 1
+	smaller := scaled.Width < stored.Width && scaled.Height < stored.Height
+	if smaller && float64(stored.Width) >= float64(scaled.Width)*slack && float64(stored.Height) >= float64(scaled.Height)*slack && stored.Width*stored.Height <= mostEntire {
+		return entire
+	}
+	return entire + 1
 }
 
 // straight reports whether the thumbnail is written from planes: it is a JPEG with halved chroma, its colours

@@ -33,6 +33,8 @@ typedef struct {
 /* Returns planes of width x height. If halved, chroma has half of both, rounded up. NULL: no memory. */
 TmPlanes *tm_planes_new(int count, int width, int height, int halved);
 void tm_planes_free(TmPlanes *p);
+/* Writes the means of two samples across and down, (width + 1) / 2 in a row without gaps. A last odd sample is its own pair. */
+void tm_samples_halve(const TmSamples *in, unsigned char *out);
 /* Scales into a plane by Lanczos' filter of three lobes. -1: no memory. */
 int tm_plane_scale(const TmSamples *in, const TmAxis *across, const TmAxis *down, TmPlane *out);
 /* Exchanges rows and columns. The sides of out must be exchanged already. */

@@ -9,10 +9,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"unsafe"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	jpegplanes "github.com/thumbmill/thumbmill/renderer/internal/jpeg"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -95,7 +98,8 @@ func TestPlanesAreDrawnAsLibvipsDraws(t *testing.T) {
 	for orientation := byte(1); orientation <= 8; orientation++ {
 		o := read(t, withOrientation(body, orientation), nil)
 		for name, s := range map[string]thumbnail.Spec{
-			"scaled": {Width: 100}, "of odd sides": {Width: 97}, "cut": {Width: 80, Height: 80}, "cut upright": {Width: 40, Height: 110},
+			"scaled": {Width: 100}, "hardly smaller": {Width: 600}, "hardly smaller, sharpened": {Width: 400, Sharpen: sharpen},
+			"of odd sides": {Width: 97}, "cut": {Width: 80, Height: 80}, "cut upright": {Width: 40, Height: 110},
 			"sharpened": {Width: 90, Sharpen: sharpen}, "with whole chroma": {Width: 100, Chroma: "4:4:4"},
 			"mirrored": {Width: 100, FlipX: true, FlipY: true}, "cut smartly": {Width: 90, Height: 60, Smart: true}, "as it is stored": {Width: 100, AsStored: true},
 			"filtered": {Width: 100, Operations: []thumbnail.Operation{{Name: thumbnail.StepRotate, Args: []float64{90}}}},
@@ -124,10 +128,10 @@ func TestWhatIsNotDrawnByPlanes(t *testing.T) {
 		body []byte
 		spec thumbnail.Spec
 	}{
-		"hardly smaller":         {body, thumbnail.Spec{Width: 300}},
+		"as large":               {body, thumbnail.Spec{Width: 400}},
 		"larger":                 {body, thumbnail.Spec{Width: 500, Enlarge: true}},
 		"a part of it":           {body, thumbnail.Spec{Width: 50, Crop: &thumbnail.Rect{Right: 100, Bottom: 100}}},
-		"sharpened from too few": {body, thumbnail.Spec{Width: 190, Sharpen: &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 1}}},
+		"sharpened from too few": {body, thumbnail.Spec{Width: 290, Sharpen: &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 1}}},
 		"a truncated original":   {body[:len(body)/2], thumbnail.Spec{Width: 50}},
 		"a trimmed border":       {body, thumbnail.Spec{Width: 50, Trim: &thumbnail.Trim{Corner: "top-left"}}},
 	} {
@@ -147,14 +151,14 @@ func TestWhatIsNotDrawnByPlanes(t *testing.T) {
 func TestSeveralAreDecodedOnce(t *testing.T) {
 	body, err := samples.JPEG(slopes(1000, 700))
 	o := read(t, body, err)
-	specs := []thumbnail.Spec{{Width: 60}, {Width: 300}, {Width: 120}, {Width: 900}}
+	specs := []thumbnail.Spec{{Width: 60}, {Width: 300}, {Width: 120}, {Width: 900}, {Width: 1000}}
 	d := decodingFor(specs, o.header)
 	defer d.free()
-	if d.least != 3 {
-		t.Errorf("the largest that is reduced needs %d eighths, not 3", d.least)
+	if d.least != entire {
+		t.Errorf("the largest that is reduced needs %d eighths, not %d", d.least, entire)
 	}
 	var first any
-	for _, s := range specs[:3] {
+	for _, s := range specs[:4] {
 		m := o.drawn(t, s, d)
 		if first == nil {
 			first = d.planes
@@ -165,6 +169,27 @@ func TestSeveralAreDecodedOnce(t *testing.T) {
 		if mean, err := apart(m, o.byLibvips(t, s)); err != nil || mean > 2 {
 			t.Errorf("%+v: %.1f apart, %v", s, mean, err)
 		}
+	}
+	if len(d.halves) != 2 {
+		t.Errorf("the planes were halved %d times, not 2", len(d.halves))
+	}
+}
+
+func TestHalves(t *testing.T) {
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	samples := []byte{1, 2, 3, 4, 5, 9, 7, 8, 9, 10, 11, 9, 13, 14, 15, 16, 17, 9}
+	pinner.Pin(&samples[0])
+	in := &jpegplanes.Planes{Width: 5, Height: 3, Planes: []jpegplanes.Plane{{Width: 5, Height: 3, Across: 1, Down: 1, Stride: 6, Samples: unsafe.Pointer(&samples[0])}}}
+	half, err := halve(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer freeHalf(half)
+	p := half.Planes[0]
+	got := unsafe.Slice((*byte)(p.Samples), p.Width*p.Height)
+	if want := []byte{5, 7, 8, 14, 16, 17}; p.Width != 3 || p.Height != 2 || p.Across != 0.5 || !bytes.Equal(got, want) {
+		t.Errorf("%+v: %v, want %v", p, got, want)
 	}
 }
 

@@ -33,6 +33,7 @@ const (
 	losslessBytes = 1.5
 	hopelessBytes = losslessBytes * 1.15
 	noisyBytes    = 1.0
+	briefly       = 1.07 // bytes of a brief file, to those of a patient one
 	hastyWebP     = ".webp[lossless=true,effort=0]"
 	briefWebP     = ".webp[lossless=true,effort=1]"
 	patientWebP   = ".webp[lossless=true,effort=4]"
@@ -44,14 +45,16 @@ func (r *render) losslessWebP() ([]byte, error) {
 	if err != nil || float64(len(file)) > hopelessBytes*float64(r.area()) {
 		return nil, err
 	}
+	most := losslessBytes * float64(r.area())
 	switch noisy := float64(len(file)) > noisyBytes*float64(r.area()); {
 	case r.large():
 	case noisy:
+		most *= briefly
 		file, err = r.packWebP(briefWebP)
 	default:
 		file, err = r.packWebP(patientWebP)
 	}
-	if err != nil || float64(len(file)) > losslessBytes*float64(r.area()) {
+	if err != nil || float64(len(file)) > most {
 		return nil, err
 	}
 	return file, nil

@@ -27,6 +27,13 @@ const (
 	nobody         = 65534            // user and group of workers when the renderer is root
 )
 
+// glibc keeps freed memory up to its thresholds, and raises them when it frees large blocks: after one large picture, a
+// worker would keep as much for ever. Fixed thresholds return blocks of 4 MB and more at once.
+const (
+	mmapFrom = "MALLOC_MMAP_THRESHOLD_=4194304"
+	trimFrom = "MALLOC_TRIM_THRESHOLD_=8388608"
+)
+
 // errNotGiven says that the worker ended before it got its task.
 var errNotGiven = errors.New("the worker did not get the task")
 
@@ -131,7 +138,7 @@ func (p *process) command(c Config, first bool) *exec.Cmd {
 	cmd.Args = []string{"thumbmill-worker"}
 	cmd.Env = []string{
 		envKind + "=" + string(c.Kind), fmt.Sprintf("%s=%d", envMemory, c.Memory),
-		"VIPS_CONCURRENCY=1", "VIPS_BLOCK_UNTRUSTED=1", "MALLOC_ARENA_MAX=2", "GOMAXPROCS=2", "LC_ALL=C.UTF-8",
+		"VIPS_CONCURRENCY=1", "VIPS_BLOCK_UNTRUSTED=1", "MALLOC_ARENA_MAX=2", mmapFrom, trimFrom, "GOMAXPROCS=2", "LC_ALL=C.UTF-8",
 		"PATH=/usr/bin:/bin",
 	}
 	if first {
