@@ -52,7 +52,7 @@ func faults() (all []fault) {
 			fault{"docker network disconnect " + s.name, disconnect(s.name), s.cut, s.short},
 		)
 	}
-	return append(all, fault{name: "the renderers' disks are full", do: fill, budget: away(5 * time.Second), short: true})
+	return append(all, fault{name: "the renderers' disk is full", do: fill, budget: away(5 * time.Second), short: true})
 }
 
 // service is a service that faults break, with the budget while it is away, and while packets to it
@@ -136,14 +136,12 @@ func disconnect(name string) func(*site) {
 	}
 }
 
+// fill fills the small disk of all renderers.
 func fill(s *site) {
-	for _, name := range []string{"thumbmill-renderer-1", "thumbmill-renderer-2"} {
-		s.docker("exec", name, "sh", "-c", "dd if=/dev/zero of=/work/filler bs=1M 2>/dev/null || true") // until the disk is full
-	}
+	renderer := container("renderer")
+	s.docker("exec", renderer, "sh", "-c", "dd if=/dev/zero of=/work/filler bs=1M 2>/dev/null || true") // until the disk is full
 	lasts(5 * time.Second)
-	for _, name := range []string{"thumbmill-renderer-1", "thumbmill-renderer-2"} {
-		s.docker("exec", name, "rm", "/work/filler")
-	}
+	s.docker("exec", renderer, "rm", "/work/filler")
 }
 
 // judgement is the table of results.
