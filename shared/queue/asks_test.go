@@ -76,3 +76,35 @@ func TestWhatWasNotSentHereIsNotHeard(t *testing.T) {
 		t.Errorf("heard %q", got)
 	}
 }
+
+// A stream that cannot be made is told with its own remedy.
+func TestStreamsThatCannotBeMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		there    jetstream.StreamConfig
+		replicas int
+		says     string
+	}{
+		"another's settings": {jetstream.StreamConfig{Name: queue.Stream, Subjects: []string{"render.job.>"}, Storage: jetstream.FileStorage}, 1, "settings that cannot change"},
+		"another's subjects": {jetstream.StreamConfig{Name: "other", Subjects: []string{"render.>"}}, 1, "another stream takes"},
+		"too few servers":    {jetstream.StreamConfig{Name: "unrelated", Subjects: []string{"x"}}, 3, "nats.replicas"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := nats.Connect(servers.StartNATS(t).URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			js, err := jetstream.New(conn)
+			if err == nil {
+				_, err = js.CreateStream(t.Context(), c.there)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = queue.Ensure(t.Context(), js, c.replicas)
+			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "max_memory_store") {
+				t.Errorf("%v, want %q", err, c.says)
+			}
+		})
+	}
+}

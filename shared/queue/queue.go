@@ -148,7 +148,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstrea
 		MaxBytes: memory, MaxMsgSize: maxMessage, Duplicates: dedupe, AllowMsgTTL: true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("create stream %s: it needs %d MiB of JetStream's memory (max_memory_store) on each server: %w", Stream, memory>>20, err)
+		return nil, fmt.Errorf("create or update stream %s: %w%s", Stream, err, remedy(err))
 	}
 	for _, lane := range renderjob.Lanes() {
 		_, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
@@ -162,6 +162,35 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstrea
 		}
 	}
 	return stream, nil
+}
+
+// JetStream's codes of errors, from the server's errors.json.
+const (
+	noResources   = 10023 // insufficient resources
+	noMemory      = 10028 // insufficient memory resources available
+	invalidConfig = 10052 // such as an update of the storage type
+	noCluster     = 10074 // replicas > 1 not supported in non-clustered mode
+	noPeers       = 10005 // no suitable peers for placement
+	overlaps      = 10065 // subjects overlap with an existing stream
+)
+
+// remedy returns what an operator can do about an error of the stream, or "" if the server's words say it.
+func remedy(err error) string {
+	var refused *jetstream.APIError
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	switch refused.ErrorCode {
+	case noResources, noMemory:
+		return fmt.Sprintf(": give JetStream %d MiB of memory (max_memory_store) on each server", memory>>20)
+	case invalidConfig:
+		return ": a stream of this name has settings that cannot change: stop its other users, and delete it (nats stream rm " + Stream + ")"
+	case overlaps:
+		return ": another stream takes render.job.>: delete it, or give thumbmill an account of its own"
+	case noCluster, noPeers:
+		return ": nats.replicas must not exceed the number of servers with JetStream"
+	}
+	return ""
 }
 
 // look is the pause between two attempts to find the stream.

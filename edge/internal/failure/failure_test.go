@@ -1,9 +1,11 @@
 package failure
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -261,4 +263,55 @@ func indexSuite(t *testing.T, c Counters) {
 	if failing, _ = one.Failing(ctx); len(failing) != parts*partLength {
 		t.Errorf("the index lists %d originals, want %d", len(failing), parts*partLength)
 	}
+}
+
+// A memcached that answers wrong data refuses nobody, and stops nobody.
+func TestAMemcachedThatAnswersWrongData(t *testing.T) {
+	for name, answer := range map[string]string{
+		"another key":    "VALUE other 0 1\r\n9\r\nEND\r\n",
+		"no number":      "VALUE k 0 3\r\nabc\r\nEND\r\n",
+		"a huge length":  "VALUE k 0 99999999999\r\n9\r\nEND\r\n",
+		"no length":      "VALUE k 0\r\nEND\r\n",
+		"an error":       "SERVER_ERROR out of order\r\n",
+		"another reply":  "STORED\r\n",
+		"another server": "HTTP/1.1 400 Bad Request\r\n\r\n",
+		"nothing":        "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newMemcached(t, "", answers(t, answer))
+			counts, err := c.Counts(t.Context(), []string{"k"})
+			if counts["k"] != 0 || len(counts) > 1 {
+				t.Errorf("%v, %v", counts, err)
+			}
+			memory := New(c, settings.Failure{Max: 1, Duration: time.Hour})
+			if err := memory.Check(t.Context(), thumbnail.Spec{}, thumbnail.Location{Path: "x"}, []string{"v1"}); fault.Is(err, fault.Failing) {
+				t.Errorf("an original is refused: %v", err)
+			}
+		})
+	}
+}
+
+// answers starts a server that answers each line with the same text.
+func answers(t *testing.T, text string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				for lines := bufio.NewScanner(conn); lines.Scan(); {
+					if _, err := conn.Write([]byte(text)); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String()
 }

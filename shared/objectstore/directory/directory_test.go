@@ -1,10 +1,15 @@
 package directory
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +21,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// writes names the folder in which a test's child process writes until it is killed.
+const writes = "THUMBMILL_TEST_WRITES"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(writes); dir != "" {
+		write(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func thumbnails(t *testing.T, dir string, maxBytes uint64) *Store {
 	t.Helper()
@@ -133,4 +146,47 @@ func diskUse(t *testing.T, dir string) (total int64) {
 		return nil
 	}))
 	return total
+}
+
+// write stores thumbnails of growing sizes, and prints a line for each.
+func write(dir string) {
+	s, err := NewThumbnails(dir, Options{Sync: true})
+	for i := 0; err == nil; i++ {
+		body := bytes.Repeat([]byte{byte(i)}, 1000+i%50*20_000)
+		err = s.Put(context.Background(), thumbnail.Location{Path: fmt.Sprint("a/", i)}, body, storetest.Meta(body))
+		fmt.Println(i)
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// A process that is killed in the middle of its writes leaves whole thumbnails only, and all that it reported.
+func TestKilledWriters(t *testing.T) {
+	dir := t.TempDir()
+	for range 3 {
+		child := exec.Command(os.Args[0]) //nolint:gosec // this test itself
+		child.Env = append(os.Environ(), writes+"="+dir)
+		out, err := child.StdoutPipe()
+		must(t, err)
+		must(t, child.Start())
+		last := 0
+		lines := bufio.NewScanner(out)
+		for lines.Scan() && last < 20 {
+			last, err = strconv.Atoi(lines.Text())
+			must(t, err)
+		}
+		must(t, child.Process.Kill())
+		_ = child.Wait() // the signal is its error
+		s := thumbnails(t, dir, 0)
+		for i := range last + 1 {
+			if _, err := s.Head(t.Context(), thumbnail.Location{Path: fmt.Sprint("a/", i)}); err != nil {
+				t.Errorf("thumbnail %d of %d: %v", i, last, err)
+			}
+		}
+		must(t, s.Scrub(t.Context(), 1<<40, func(damaged bool) {
+			if damaged {
+				t.Error("a thumbnail is damaged")
+			}
+		}))
+	}
 }

@@ -128,11 +128,19 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	if err != nil {
 		return objectstore.Info{}, err
 	}
-	found, err := s.core.StatObject(ctx, s.bucket, name, minio.StatObjectOptions{})
+	found, err := s.stat(ctx, name)
 	if err != nil {
 		return objectstore.Info{}, translate(err)
 	}
 	return info(found), nil
+}
+
+func (s *Store) stat(ctx context.Context, name string) (minio.ObjectInfo, error) {
+	found, err := s.core.StatObject(ctx, s.bucket, name, minio.StatObjectOptions{})
+	if err == nil {
+		err = checkTag(found.ETag)
+	}
+	return found, err
 }
 
 // Open opens an object for reading.
@@ -142,6 +150,11 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 		return nil, objectstore.Info{}, err
 	}
 	body, found, _, err := s.core.GetObject(ctx, s.bucket, name, minio.GetObjectOptions{})
+	if err == nil {
+		if err = checkTag(found.ETag); err != nil {
+			_ = body.Close()
+		}
+	}
 	if err != nil {
 		return nil, objectstore.Info{}, translate(err)
 	}
@@ -201,12 +214,24 @@ func refused(err error) error {
 func (s *Store) put(ctx context.Context, name string, body []byte, meta objectstore.Meta) error {
 	sum := md5.Sum(body) //nolint:gosec // Content-MD5: the service refuses a body with another MD5
 	signed := sha256.Sum256(body)
-	_, err := s.core.PutObject(ctx, s.bucket, name, bytes.NewReader(body), int64(len(body)),
+	put, err := s.core.PutObject(ctx, s.bucket, name, bytes.NewReader(body), int64(len(body)),
 		base64.StdEncoding.EncodeToString(sum[:]), hex.EncodeToString(signed[:]), minio.PutObjectOptions{
 			ContentType: meta.ContentType, ContentDisposition: meta.Disposition, UserMetadata: userMetadata(meta),
 			DisableContentSha256: true, // few services understand chunks; the request has the SHA-256 of the whole body
 		})
+	if err == nil && put.ETag == "" { // an error in disguise; or Swift has a newer object of this name, and kept it
+		_, err = s.stat(ctx, name)
+	}
 	return err
+}
+
+// checkTag returns an error for a success without an ETag, which every S3 service sends: a gateway in front of some
+// services answers with status 200 and an error as its body.
+func checkTag(etag string) error {
+	if etag == "" {
+		return errors.New("s3store: the service answered 200 without an ETag, as some do for an error: look into its log")
+	}
+	return nil
 }
 
 // Delete removes an object.
