@@ -33,7 +33,7 @@ const (
 	losslessBytes = 1.5
 	hopelessBytes = losslessBytes * 1.15
 	noisyBytes    = 1.0
-	briefly       = 1.07 // bytes of a brief file, to those of a patient one
+	briefly       = 1.07 // bytes of a brief file, for each byte of a patient one
 	hastyWebP     = ".webp[lossless=true,effort=0]"
 	briefWebP     = ".webp[lossless=true,effort=1]"
 	patientWebP   = ".webp[lossless=true,effort=4]"
