@@ -38,12 +38,15 @@ RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadt
 # architecture_test.go checks this.
 SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
+# Packages with C code.
+SANITIZED := renderer/internal/jpeg renderer/internal/librsvg renderer/internal/vips
+
 # Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-sanitize soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -191,6 +194,12 @@ bin/docker-compose:
 
 test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system
 	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian
+
+# Workers do not run here: AddressSanitizer needs more address space than their limit.
+test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressSanitizer, UBSan and the leak checker: 3 minutes
+	CGO_CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined' CGO_LDFLAGS=-fsanitize=undefined \
+	LSAN_OPTIONS=suppressions=$(CURDIR)/renderer/leaks.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	go test -asan -vet=off -count=1 -timeout 20m $(addprefix ./,$(SANITIZED))
 
 soak: deps ## test all large and hostile originals, then repeat the system tests for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/suites/cluster

@@ -174,7 +174,7 @@ const (
 	overlaps      = 10065 // subjects overlap with an existing stream
 )
 
-// remedy returns the operator's remedy for an error of the stream, or "" if the server's words say it.
+// remedy returns an operator's remedy for an error of the stream, or "" if the server's own words are enough.
 func remedy(err error) string {
 	var refused *jetstream.APIError
 	if !errors.As(err, &refused) {

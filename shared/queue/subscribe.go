@@ -22,6 +22,12 @@ func SubscribeGroup(conn *nats.Conn, subject, group string, hear nats.MsgHandler
 	return subscribed(subject)(conn.QueueSubscribe(subject, group, addressed(subject, hear)))
 }
 
+// SubscribePulls sends the answers to pulls, whose inboxes begin with a prefix, to a channel. Jobs among them keep
+// their own subject, so the receiver must check each message: its subject is a lane's, or the inbox of a pull.
+func SubscribePulls(conn *nats.Conn, prefix string, into chan *nats.Msg) (*nats.Subscription, error) {
+	return subscribed(prefix)(conn.ChanSubscribe(prefix+"*", into))
+}
+
 func subscribed(subject string) func(*nats.Subscription, error) (*nats.Subscription, error) {
 	return func(sub *nats.Subscription, err error) (*nats.Subscription, error) {
 		if err != nil {

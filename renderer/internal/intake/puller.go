@@ -40,7 +40,7 @@ func newPuller(conn *nats.Conn, lane renderjob.Lane) (*puller, error) {
 		arrived: make(chan *nats.Msg, mostArrived), more: true,
 	}
 	var err error
-	if p.sub, err = conn.ChanSubscribe(p.ends+"*", p.arrived); err != nil {
+	if p.sub, err = queue.SubscribePulls(conn, p.ends, p.arrived); err != nil {
 		return nil, fmt.Errorf("subscribe to the jobs of lane %s: %w", lane, err)
 	}
 	return p, nil

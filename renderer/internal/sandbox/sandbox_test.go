@@ -96,6 +96,8 @@ func attempts(folder string) map[string]func() error {
 		"bpf":                     func() error { _, _, e := unix.Syscall(unix.SYS_BPF, 0, 0, 0); return errno(e) },
 		"a file beyond its limit": func() error { return tooLarge(folder) },
 		"lock a file":             lock,
+		"type into a terminal":    func() error { return unix.IoctlSetInt(0, unix.TIOCSTI, 0) },
+		"change its own mode":     func() error { return unix.Chmod(filepath.Join(folder, "out", "program"), 0o777) },
 	}
 }
 

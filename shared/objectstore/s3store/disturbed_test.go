@@ -92,19 +92,7 @@ func TestObjectsThatBreakOff(t *testing.T) {
 // A service that sends the head of its answer a byte at a time holds nobody beyond the deadline.
 func TestAHeadThatDrips(t *testing.T) {
 	s, d := disturbed(t)
-	d.Do(every, func(w http.ResponseWriter, r *http.Request, _ func(func(*http.Response) error)) {
-		conn, _, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
-		for _, b := range []byte("HTTP/1.1 200 OK\r\nETag: x\r\n" + string(bytes.Repeat([]byte("X: y\r\n"), 1000))) {
-			if _, err := conn.Write([]byte{b}); err != nil {
-				return
-			}
-			time.Sleep(10 * time.Millisecond) // the drip
-		}
-	})
+	d.Do(every, wire.Drip)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := s.Head(ctx, thumbnail.Location{Path: "x"}); !errors.Is(err, context.DeadlineExceeded) {
