@@ -153,7 +153,7 @@ func (s *site) visitors(perSecond float64) *visitors.Load {
 	for i := range originals {
 		s.store(fmt.Sprintf("p/%d.jpg", i), photograph(s.t, i))
 	}
-	return visitors.New(s.t, visitors.Options{Front: front, PerSecond: perSecond, Transport: s.transport(), Fresh: func(n int) string {
+	return visitors.New(s.t, visitors.Options{Front: front, Edge: "http://10.87.53.12:8888", PerSecond: perSecond, Transport: s.transport(), Fresh: func(n int) string {
 		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+n/originals, n%originals)
 	}})
 }
