@@ -32,24 +32,24 @@ func TestTheSite(t *testing.T) {
 		{"faults", s.breaks},
 	} {
 		t.Run(part.name, func(t *testing.T) {
-			s.t = t
+			s.engine.t = t
 			part.test(t)
 		})
-		s.t = t
+		s.engine.t = t
 	}
 }
 
 // small checks the sizes of the images. Edge and coordinator consist of a binary and certificates.
 func (s *site) small(t *testing.T) {
 	for image, most := range map[string]int{"edge": 30e6, "coordinator": 30e6, "renderer": 900e6} {
-		size, err := strconv.Atoi(s.docker("image", "inspect", "--format", "{{.Size}}", "thumbmill-"+image))
+		size, err := strconv.Atoi(s.engine.docker("image", "inspect", "--format", "{{.Size}}", "thumbmill-"+image))
 		if err != nil || size > most {
 			t.Errorf("the image of %s has %d bytes, at most %d are allowed: %v", image, size, most, err)
 		}
 		t.Logf("%s: %.1f MB", image, float64(size)/1e6)
 	}
 	for _, image := range []string{"edge-1", "coordinator-1"} {
-		if out, err := s.command("docker", "exec", container(image), "/bin/sh", "-c", ":").CombinedOutput(); err == nil {
+		if out, err := s.engine.command("docker", "exec", container(image), "/bin/sh", "-c", ":").CombinedOutput(); err == nil {
 			t.Errorf("%s has a shell: %s", image, out)
 		}
 	}
@@ -57,11 +57,11 @@ func (s *site) small(t *testing.T) {
 
 // picture checks that a URL answers with a picture of a width.
 func (s *site) picture(url string, width int) {
-	s.t.Helper()
+	s.engine.t.Helper()
 	status, _, body := s.get(url)
 	config, _, err := image.DecodeConfig(bytes.NewReader(body))
 	if status != http.StatusOK || err != nil || config.Width != width {
-		s.t.Errorf("%s: status %d, %d pixels wide, want %d: %v", url, status, config.Width, width, err)
+		s.engine.t.Errorf("%s: status %d, %d pixels wide, want %d: %v", url, status, config.Width, width, err)
 	}
 }
 
@@ -94,8 +94,8 @@ func (s *site) operators(t *testing.T) {
 	s.scraped(2)
 	// A purge that missed a receiver says so, and the test repeats it.
 	eventually.Succeeds(t, settles, "a purge reaches all receivers", func() error {
-		purge := s.onFile([]string{"site.yaml"}, "run", "--rm", "tool", "purge", "--admin", "http://purger:8889", "sample.svg")
-		out, err := s.command(purge...).CombinedOutput()
+		purge := s.engine.onFile([]string{"site.yaml"}, "run", "--rm", "tool", "purge", "--admin", "http://purger:8889", "sample.svg")
+		out, err := s.engine.command(purge...).CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("%w: %s", err, out)
 		}
@@ -109,17 +109,17 @@ func (s *site) operators(t *testing.T) {
 // sandboxed checks that the profile of system calls allows a renderer to confine its workers, and
 // forbids namespaces.
 func (s *site) sandboxed(t *testing.T) {
-	log := s.docker("logs", container("renderer"))
+	log := s.engine.docker("logs", container("renderer"))
 	for _, layer := range []string{"no_new_privs", "rlimits", "landlock", "seccomp"} {
 		if !strings.Contains(log, layer) {
 			t.Errorf("the renderer did not enter %s: %s", layer, log)
 		}
 	}
-	if out, err := s.command("docker", "exec", container("renderer"), "unshare", "--user", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "Operation not permitted") {
+	if out, err := s.engine.command("docker", "exec", container("renderer"), "unshare", "--user", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "Operation not permitted") {
 		t.Errorf("a container can make namespaces: %v %s", err, out)
 	}
 	for _, name := range []string{"renderer", "edge-1"} {
-		options := s.docker("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}", container(name))
+		options := s.engine.docker("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}", container(name))
 		if !strings.HasPrefix(options, "true [ALL]") || !strings.Contains(options, "no-new-privileges") || !strings.Contains(options, "SCMP_ACT_ERRNO") {
 			t.Errorf("%s has more rights than it needs: %.200s", name, options)
 		}
@@ -139,12 +139,12 @@ func (s *site) starved(t *testing.T) {
 	s.store("next.jpg", photograph(t, 7))
 	names := []string{"thumbmill-renderer-1", "thumbmill-renderer-2"}
 	state := func(name string) string {
-		return s.docker("inspect", "--format", "{{.State.Pid}} {{.RestartCount}}", name)
+		return s.engine.docker("inspect", "--format", "{{.State.Pid}} {{.RestartCount}}", name)
 	}
 	was := map[string]string{}
 	for _, name := range names {
 		was[name] = state(name)
-		s.docker("update", "--memory", tight, "--memory-swap", tight, name)
+		s.engine.docker("update", "--memory", tight, "--memory-swap", tight, name)
 	}
 	status, _, body := s.get(front + "/unsafe/100x/huge.tga")
 	if status < http.StatusTooManyRequests {
@@ -163,16 +163,16 @@ func (s *site) starved(t *testing.T) {
 	}
 	s.picture(front+"/unsafe/120x/next.jpg", 120)
 	for _, name := range names {
-		s.docker("update", "--memory", "8g", "--memory-swap", "8g", name)
+		s.engine.docker("update", "--memory", "8g", "--memory-swap", "8g", name)
 	}
 }
 
 // killed returns the number of processes of a container that the kernel killed for lack of memory.
 func (s *site) killed(name string) (n int) {
-	s.t.Helper()
+	s.engine.t.Helper()
 	const files = "cat /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events 2>/dev/null | grep '^oom_kill '"
-	if _, err := fmt.Sscanf(s.docker("exec", name, "sh", "-c", files), "oom_kill %d", &n); err != nil {
-		s.t.Fatal(err)
+	if _, err := fmt.Sscanf(s.engine.docker("exec", name, "sh", "-c", files), "oom_kill %d", &n); err != nil {
+		s.engine.t.Fatal(err)
 	}
 	return n
 }

@@ -30,7 +30,7 @@ const (
 
 // site is the site of docker-compose.yml on an engine of its own.
 type site struct {
-	*engine
+	engine *engine
 	client *http.Client
 }
 
@@ -60,17 +60,17 @@ func newSite(t *testing.T) *site {
 }
 
 func (s *site) transport() *http.Transport {
-	return &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 100, DisableCompression: true}
+	return &http.Transport{DialContext: s.engine.dial, MaxIdleConnsPerHost: 100, DisableCompression: true}
 }
 
 func (s *site) composed(words ...string) string {
-	s.t.Helper()
-	return s.run(s.onFile([]string{"site.yaml"}, words...)...)
+	s.engine.t.Helper()
+	return s.engine.run(s.engine.onFile([]string{"site.yaml"}, words...)...)
 }
 
 // up starts or changes the site, and waits until all containers are healthy.
 func (s *site) up(words ...string) {
-	s.t.Helper()
+	s.engine.t.Helper()
 	s.composed(append([]string{"up", "--no-build", "--detach", "--wait", "--wait-timeout", fmt.Sprint(int(healthy.Seconds()))}, words...)...)
 }
 
@@ -81,28 +81,28 @@ func (s *site) down() {
 
 // get returns the answer for a URL, from within the engine's network.
 func (s *site) get(url string) (status int, header http.Header, body []byte) {
-	s.t.Helper()
+	s.engine.t.Helper()
 	response, err := s.client.Get(url)
 	if err != nil {
-		s.t.Fatal(err)
+		s.engine.t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err = io.ReadAll(response.Body)
 	if err != nil {
-		s.t.Fatal(err)
+		s.engine.t.Fatal(err)
 	}
 	return response.StatusCode, response.Header, body
 }
 
 // address returns the address of a container.
 func (s *site) address(container string) string {
-	s.t.Helper()
-	return s.docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
+	s.engine.t.Helper()
+	return s.engine.docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
 }
 
 // store puts an original into Swift.
 func (s *site) store(name string, content []byte) {
-	s.t.Helper()
+	s.engine.t.Helper()
 	swift := "http://" + net.JoinHostPort(s.address(container("swift")), "8080")
 	headers := map[string]string{"X-Auth-User": "test:tester", "X-Auth-Key": "testing"}
 	answer := s.do(http.MethodGet, swift+"/auth/v1.0", nil, headers)
@@ -110,21 +110,21 @@ func (s *site) store(name string, content []byte) {
 }
 
 func (s *site) do(method, url string, body []byte, headers map[string]string) http.Header {
-	s.t.Helper()
+	s.engine.t.Helper()
 	request, err := http.NewRequestWithContext(context.Background(), method, url, bytes.NewReader(body))
 	if err != nil {
-		s.t.Fatal(err)
+		s.engine.t.Fatal(err)
 	}
 	for name, value := range headers {
 		request.Header.Set(name, value)
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		s.t.Fatal(err)
+		s.engine.t.Fatal(err)
 	}
 	_ = response.Body.Close()
 	if response.StatusCode >= http.StatusMultipleChoices {
-		s.t.Fatalf("%s %s: %s", method, url, response.Status)
+		s.engine.t.Fatalf("%s %s: %s", method, url, response.Status)
 	}
 	return response.Header
 }
@@ -151,19 +151,19 @@ func photograph(t *testing.T, seed int) []byte {
 // visitors returns a load on the site.
 func (s *site) visitors(perSecond float64) *visitors.Load {
 	for i := range originals {
-		s.store(fmt.Sprintf("p/%d.jpg", i), photograph(s.t, i))
+		s.store(fmt.Sprintf("p/%d.jpg", i), photograph(s.engine.t, i))
 	}
-	return visitors.New(s.t, visitors.Options{Front: front, PerSecond: perSecond, Transport: s.transport(), Fresh: func(n int) string {
+	return visitors.New(s.engine.t, visitors.Options{Front: front, Edge: "http://10.87.53.12:8888", PerSecond: perSecond, Transport: s.transport(), Fresh: func(n int) string {
 		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+n/originals, n%originals)
 	}})
 }
 
 // settled waits until every container runs and is healthy.
 func (s *site) settled() {
-	s.t.Helper()
-	eventually.Succeeds(s.t, settles, "all containers are healthy", func() error {
+	s.engine.t.Helper()
+	eventually.Succeeds(s.engine.t, settles, "all containers are healthy", func() error {
 		var errs []error
-		for line := range strings.Lines(s.docker("ps", "--all", "--format", "{{.Names}} {{.Status}}")) {
+		for line := range strings.Lines(s.engine.docker("ps", "--all", "--format", "{{.Names}} {{.Status}}")) {
 			if !strings.Contains(line, "(healthy)") && !strings.Contains(line, "Exited (0)") {
 				errs = append(errs, errors.New(strings.TrimSpace(line)))
 			}
@@ -174,8 +174,8 @@ func (s *site) settled() {
 
 // scraped waits until Prometheus has the metrics of all roles, with a number of renderers.
 func (s *site) scraped(renderers int) {
-	s.t.Helper()
-	eventually.Succeeds(s.t, settles, fmt.Sprintf("Prometheus scrapes %d renderers and the other roles", renderers), func() error {
+	s.engine.t.Helper()
+	eventually.Succeeds(s.engine.t, settles, fmt.Sprintf("Prometheus scrapes %d renderers and the other roles", renderers), func() error {
 		var answer struct {
 			Data struct {
 				ActiveTargets []struct{ ScrapeURL, Health, LastError string }

@@ -399,7 +399,7 @@ func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *visitors
 	if lost := l.Lost(); len(lost) > 0 && f.answers == nil {
 		t.Errorf("%d rendered thumbnails are not stored: %v", len(lost), lost[:min(len(lost), 3)])
 	}
-	if float64(o.Requests) < fewest*l.PerSecond {
+	if float64(o.Requests) < fewest*j.perSecond() {
 		t.Errorf("only %d requests were sent", o.Requests)
 	}
 	budget := visitors.Budget{Answers: f.answers, Within: f.within}
