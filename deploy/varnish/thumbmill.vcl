@@ -60,16 +60,16 @@ sub reduce {
 }
 
 # The key is the host, the path, and the parts of the query that change the answer: all of thumb.php's, the upload in
-# MediaWiki's URLs, and "download". MediaWiki names the time of the upload (?20261128141510). Its seconds tell two
-# uploads apart in 59 of 60 cases; the whole time would let anybody make any number of copies.
+# MediaWiki's URLs, and "download". MediaWiki names the time of the upload (?20261128141510). Its minutes
+# and seconds tell two uploads apart, but for one pair in 3600; the whole time would let anybody make any number of copies.
 sub vcl_hash {
 	hash_data(req.http.host); # where edges serve one site, delete this line
 	hash_data(regsub(req.url, "\?.*$", ""));
 	if (req.url ~ "/thumb\.php\?") {
 		hash_data(req.url);
 	}
-	if (req.url ~ "/thumb/[^?]*\?(.*&)?[0-9]{12}[0-5][0-9]([=&]|$)") {
-		hash_data(regsub(req.url, "^[^?]*\?(?:.*&)?[0-9]{12}([0-5][0-9])(?:[=&].*)?$", "\1"));
+	if (req.url ~ "/thumb/[^?]*\?(.*&)?[0-9]{10}[0-5][0-9][0-5][0-9]([=&]|$)") {
+		hash_data(regsub(req.url, "^[^?]*\?(?:.*&)?[0-9]{10}([0-5][0-9][0-5][0-9])(?:[=&].*)?$", "\1"));
 	}
 	if (req.url ~ "[?&]download([=&]|$)") {
 		hash_data("download");
