@@ -160,11 +160,12 @@ func (c *converter) autoFormats(pairs ...string) {
 	}
 }
 
-// imgproxyKeys pairs keys and salts. Without keys, imgproxy serves everybody.
+// imgproxyKeys pairs keys and salts.
 func (c *converter) imgproxyKeys() {
 	keys, salts := list(c.set["IMGPROXY_KEY"]), list(c.set["IMGPROXY_SALT"])
 	if len(keys) == 0 || len(salts) == 0 {
-		c.setting("edge.allow_unsafe", true)
+		c.leave("IMGPROXY_KEY", "the environment has no key and no salt. If imgproxy gets them by -keypath or IMGPROXY_ENV_*, write them "+
+			"into imgproxy.keys; if imgproxy serves everybody, set edge.allow_unsafe: true")
 		return
 	}
 	if !c.secrets {

@@ -54,6 +54,9 @@ sub reduce {
 	} else {
 		set req.http.Accept = "*/*";
 	}
+	unset req.http.Sec-CH-DPR; # one copy for all screens and connections
+	unset req.http.DPR;
+	unset req.http.Save-Data;
 	if (req.http.Origin !~ "^(https://www\.example\.org)$") { # the value * needs no origin here
 		unset req.http.Origin;
 	}

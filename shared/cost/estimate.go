@@ -78,20 +78,20 @@ func (r *Rates) Note(s thumbnail.Spec, bytes int64, took time.Duration) {
 	r.factors[f] = known * math.Pow(measured/known, weight)
 }
 
-// MostPixels returns the largest area of a thumbnail like this one that can be encoded within a time.
-func (r *Rates) MostPixels(s thumbnail.Spec, bytes int64, within time.Duration) int64 {
-	left := float64(within)/r.factor(format(s)) - float64(decoding(bytes))
-	return int64(max(0, left/float64(perMegapixel(s))) * megapixel)
+// MostPixels returns the largest area of a thumbnail like this one that can be filtered and encoded within a time.
+func (r *Rates) MostPixels(s thumbnail.Spec, within time.Duration) int64 {
+	return int64(float64(within) / r.factor(format(s)) / float64(perMegapixel(s)) * megapixel)
 }
 
-// Refuse returns the fault BadURL for a thumbnail whose estimate is above a limit, or nil. The fault names the largest
-// size that stays below the limit. Both sides of the spec must be the thumbnail's, and the spec says Enlarge.
-func (r *Rates) Refuse(s thumbnail.Spec, bytes int64, limit time.Duration) error {
-	estimate := r.Estimate(s, bytes)
+// Refuse returns the fault BadURL for a thumbnail whose filters and encoder are estimated above a limit, or nil. The
+// time of decoding does not count, because many decoders shrink. The fault names the largest size that stays below the
+// limit. Both sides of the spec must be the thumbnail's, and the spec says Enlarge.
+func (r *Rates) Refuse(s thumbnail.Spec, limit time.Duration) error {
+	estimate := r.Estimate(s, 0)
 	if estimate <= limit {
 		return nil
 	}
-	shrink := math.Sqrt(float64(r.MostPixels(s, bytes, limit)) / float64(s.Width*s.Height))
+	shrink := math.Sqrt(float64(r.MostPixels(s, limit)) / float64(s.Width*s.Height))
 	return fault.New(fault.BadURL, "the thumbnail of %d × %d pixels takes about %v to render, and at most %v are allowed: ask for at most %d × %d pixels, for fewer filters, or leave out max_bytes",
 		s.Width, s.Height, estimate.Round(time.Second), limit, int(float64(s.Width)*shrink), int(float64(s.Height)*shrink))
 }

@@ -79,12 +79,16 @@ func TestRatesLearn(t *testing.T) {
 	if got := r.Estimate(s, photo); got > first*worstFactor*101/100 {
 		t.Errorf("estimated %v, above the bound of the correction", got)
 	}
-	most := r.MostPixels(s, photo, 10*time.Second)
+	most := r.MostPixels(s, 10*time.Second)
 	s.Width, s.Height, s.Enlarge = int(most/1000), 1000, true
-	if got := r.Estimate(s, photo); got < 9*time.Second || got > 10*time.Second {
+	if got := r.Estimate(s, 0); got < 9*time.Second || got > 10*time.Second {
 		t.Errorf("%d pixels take %v, want 10 s", most, got)
 	}
-	if got := r.MostPixels(s, 1<<40, time.Second); got != 0 {
-		t.Errorf("%d pixels of an original that takes longer by itself", got)
+	if err := r.Refuse(s, 9*time.Second); err == nil {
+		t.Error("a thumbnail that takes ten seconds is not refused after nine")
+	}
+	s.Width, s.Height = 330, 220
+	if err := r.Refuse(s, 9*time.Second); err != nil {
+		t.Errorf("a small thumbnail is refused, whatever its original's size: %v", err)
 	}
 }

@@ -94,11 +94,10 @@ func (s Spec) Largest() (width, height int) {
 		return s.Width, s.Height
 	}
 	r := s.Resize
-	grown := func(side int, zoom float64, padding int) int {
-		factor := orOne(r.Density)
-		return int(math.Ceil((float64(side)*orOne(zoom) + float64(padding)) * factor))
+	grown := func(side, least int, zoom float64, padding int) int {
+		return int(math.Ceil((max(float64(side)*orOne(zoom), float64(least)) + float64(padding)) * orOne(r.Density)))
 	}
-	return grown(s.Width, r.ZoomX, r.Padding.Left+r.Padding.Right), grown(s.Height, r.ZoomY, r.Padding.Top+r.Padding.Bottom)
+	return grown(s.Width, r.MinWidth, r.ZoomX, r.Padding.Left+r.Padding.Right), grown(s.Height, r.MinHeight, r.ZoomY, r.Padding.Top+r.Padding.Bottom)
 }
 
 func orOne(factor float64) float64 {

@@ -107,8 +107,8 @@ func (p *Parser) read(rest string, r Request) (*asked, string, error) {
 		}
 	}
 	segments := strings.Split(rest, "/")
-	if p.settings.Imgproxy.OnlyPresets && !r.Trusted {
-		err := p.applyPresets(a, strings.Split(segments[0], p.separator()))
+	if names := strings.Split(segments[0], p.separator()); p.settings.Imgproxy.OnlyPresets && (!r.Trusted || p.arePresets(names)) {
+		err := p.applyPresets(a, names)
 		segments = segments[1:]
 		if err != nil {
 			return nil, "", err
@@ -125,6 +125,11 @@ func (p *Parser) read(rest string, r Request) (*asked, string, error) {
 		err = format(a, []string{extension})
 	}
 	return a, source, err
+}
+
+// arePresets reports whether all names are names of presets.
+func (p *Parser) arePresets(names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { _, known := p.presets[canonical(name)]; return !known })
 }
 
 // target returns the target of the options and a source.

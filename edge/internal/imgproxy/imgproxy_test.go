@@ -218,13 +218,34 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// A key of another language closes unsigned URLs to the machine itself, too. A signature holds after a proxy merged slashes.
+func TestKeysCloseTheSite(t *testing.T) {
+	closed, _ := parser(func(s *settings.Settings) { s.Edge.SecurityKey = "a key of Thumbor's URLs" })
+	if _, err := closed.Parse(Request{Path: "/insecure/w:100/plain/a.jpg", Local: true}); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("an unsigned URL: %v", err)
+	}
+	signed, _ := parser(func(s *settings.Settings) {
+		s.Imgproxy.Keys = []settings.ImgproxyKey{{Name: "a", Key: hexed("key"), Salt: hexed("salt")}}
+	})
+	rest := "w:100/plain/https://images.example/a.jpg"
+	signature := signed.keys[0].sign(rest, 32)
+	for _, path := range []string{rest, strings.Replace(rest, "://", ":/", 1)} {
+		if _, err := signed.Parse(Request{Path: "/" + signature + "/" + path}); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := signed.Parse(Request{Path: "/" + signature + "/w:200/plain/https:/images.example/a.jpg"}); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("another path: %v", err)
+	}
+}
+
 func TestOptionsThatCannotBeRendered(t *testing.T) {
 	p, _ := parser(nil)
 	for options, says := range map[string]string{
 		"monochrome:1": "monochrome", "pix:8": "pix:8", "g:obj:face": "obj", "rs:fit:abc": `"abc"`, "w:-1": `"-1"`, "rt:crop": "fill-down", "g:re": "gravity",
 		"c:100:200:sm": "smart", "ex:1:sm": "canvas", "t:10:ff0000": "corner", "rot:45": "90", "bg:1:2:256": "256", "bg:xyz": "colour", "wm:0.5": "no watermark", "wm:2": "0…1",
 		"q:101": "0…100", "fq:png:80": "webp", "fq:webp": "missing", "f:heic": "heic", "dpr:0": "above 0", "dpr:NaN": "above 0", "c:Inf": "0 or more", "g:fp:2:2": "offset",
-		"exp:soon": "1970", "pr:none": "unknown", "w:1:2": "takes up to 1", "msr:100": "msr", "w:9000": "too large", "w:5000/dpr:2": "too large", "skp:exe": "exe", "eth:1": "eth", "g:no:1e9": "offset",
+		"exp:soon": "1970", "pr:none": "unknown", "w:1:2": "takes up to 1", "msr:100": "msr", "w:9000": "too large", "mw:9000": "too large", "mh:5000/dpr:2": "too large", "w:5000/dpr:2": "too large", "skp:exe": "exe", "eth:1": "eth", "g:no:1e9": "offset",
 	} {
 		_, err := p.Parse(Request{Path: "/insecure/" + options + "/plain/a.jpg", Local: true})
 		if !fault.Is(err, fault.BadURL) || !strings.Contains(err.Error(), says) {
@@ -295,6 +316,11 @@ func TestPresets(t *testing.T) {
 	only, _ := parser(func(s *settings.Settings) { change(s); s.Imgproxy.OnlyPresets = true })
 	if got, err := only.Parse(Request{Path: "/insecure/card:sharp/plain/a.jpg@webp", Local: true}); err != nil || got.Spec.Width != 300 || got.Spec.Format != "webp" {
 		t.Errorf("%v %v", got.Spec, err)
+	}
+	for path, width := range map[string]int{"card:sharp/plain/a.jpg@webp": 300, "w:100/plain/a.jpg": 100} { // as in a purge
+		if got, err := only.Parse(Request{Path: "/insecure/" + path, Trusted: true}); err != nil || got.Spec.Width != width {
+			t.Errorf("%s: %v %v", path, got.Spec, err)
+		}
 	}
 	if _, err := only.Parse(Request{Path: "/insecure/w:100/plain/a.jpg", Local: true}); !fault.Is(err, fault.BadURL) || !strings.Contains(err.Error(), "card, default") {
 		t.Error(err)

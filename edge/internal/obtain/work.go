@@ -66,7 +66,7 @@ func (e estimator) impossible(w work) error {
 	if w.expensive != "" || !s.Enlarge || s.Width == 0 || s.Height == 0 {
 		return nil
 	}
-	return e.costs.rates.Refuse(s, w.bytes, e.limit)
+	return e.costs.rates.Refuse(s, e.limit)
 }
 
 func (e estimator) isExpensive(t thumbnail.Type) bool {

@@ -40,14 +40,14 @@ func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 	if t.Meta.ETag != "" { // "" for an original without a version
 		x.setHeader("Etag", `"`+t.Meta.ETag+`"`)
 	}
+	if t.Unsure {
+		asked.MaxAge = min(asked.MaxAge, x.handler.settings.Edge.Revalidate)
+	}
 	x.setHeader("Cache-Control", x.cacheControl(asked))
 	x.setHeader("X-Content-Type-Options", "nosniff")
 	if t.Source == obtain.Nearest { // no cache may keep another size than the requested one
 		x.setHeader("Cache-Control", "no-store")
 		x.setHeader("Thumbmill-Nearest", nearestSize(t, asked))
-	}
-	if t.Unsure && asked.MaxAge > x.handler.settings.Edge.Revalidate && !asked.Private {
-		x.setHeader("Cache-Control", control(x.handler.settings.Edge, x.handler.settings.Edge.Revalidate))
 	}
 	if t.Passing {
 		x.setHeader("Cache-Control", "no-store")

@@ -39,6 +39,7 @@ type obtainer struct {
 	stored thumbnail.Location
 	err    error
 	own    int // the original's own width
+	unsure bool
 
 	contentType string
 }
@@ -52,7 +53,7 @@ func (o *obtainer) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, er
 	if r.Target.Odd != nil && r.Target.Spec.Width != o.own {
 		return obtain.Thumb{}, fault.New(fault.OddSize, "not its own width")
 	}
-	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Rendered, Meta: objectstore.Meta{ContentType: o.contentType, ETag: "e"}}, o.err
+	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Rendered, Unsure: o.unsure, Meta: objectstore.Meta{ContentType: o.contentType, ETag: "e"}}, o.err
 }
 
 func (o *obtainer) Original(_ context.Context, at thumbnail.Location) (obtain.Thumb, error) {
@@ -291,6 +292,13 @@ func TestMaxAgeAndVary(t *testing.T) {
 	}
 	if got := w.Header().Get("Vary"); got != "" {
 		t.Errorf("Vary %q without a negotiated format", got)
+	}
+	soon := fmt.Sprint(time.Now().Add(5 * time.Second).UnixMilli())
+	for _, unsure := range []bool{false, true} { // unsure: the store of originals does not answer
+		w := get(t, &obtainer{unsure: unsure}, "/unsafe/filters:expire("+soon+")/a.jpg")
+		if got := w.Header().Get("Cache-Control"); len(got) != len("public, max-age=4") {
+			t.Errorf("a URL that ends in five seconds, unsure %v: %q", unsure, got)
+		}
 	}
 }
 

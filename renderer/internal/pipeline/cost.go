@@ -12,18 +12,18 @@ import (
 
 // checkCost returns the fault BadURL for a thumbnail that certainly ends at its time limit. The edge cannot know this
 // for a size that follows from the original's.
-func (j *job) checkCost(h guard.Header, bytes int64) error {
+func (j *job) checkCost(h guard.Header) error {
 	s, foreseeable := sides(j.job.Spec, h)
 	if !foreseeable {
 		return nil
 	}
-	return j.rates.Refuse(s, bytes, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
+	return j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
 }
 
 // refuseCostly fails the siblings that checkCost refuses: the others must not wait for their limits.
-func (j *job) refuseCostly(ctx context.Context, h guard.Header, bytes int64) {
+func (j *job) refuseCostly(ctx context.Context, h guard.Header) {
 	for _, s := range j.untried() {
-		if err := s.checkCost(h, bytes); err != nil {
+		if err := s.checkCost(h); err != nil {
 			s.over = true
 			s.end(string(s.fail(ctx, err).Kind))
 		}

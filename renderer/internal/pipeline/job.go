@@ -108,8 +108,8 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if j.isMisplaced(header, overlays) || j.bucketIsGone() {
 		return intake.ErrLong
 	}
-	j.refuseCostly(ctx, header, original.Size)
-	if err := j.checkCost(header, original.Size); err != nil {
+	j.refuseCostly(ctx, header)
+	if err := j.checkCost(header); err != nil {
 		j.release() // the siblings are of other sizes
 		return err
 	}

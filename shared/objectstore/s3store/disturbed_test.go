@@ -28,7 +28,7 @@ func oneObject(w http.ResponseWriter, r *http.Request) {
 	sum := md5.Sum(content) //nolint:gosec // as above
 	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:])+`"`)
 	if r.Method != http.MethodPut {
-		http.ServeContent(w, r, "", time.Unix(1_800_000_000, 0), bytes.NewReader(content))
+		http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), bytes.NewReader(content))
 	}
 }
 
@@ -61,11 +61,16 @@ func TestSuccessesThatAreErrors(t *testing.T) {
 	if err := s.Put(t.Context(), at, body, storetest.Meta(body)); err != nil {
 		t.Fatal(err)
 	}
-	d.Do(every, func(w http.ResponseWriter, r *http.Request, _ func(func(*http.Response) error)) {
+	disguise := func(w http.ResponseWriter, r *http.Request, _ func(func(*http.Response) error)) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/xml")
 		_, _ = io.WriteString(w, "<Error><Code>InternalError</Code></Error>")
-	})
+	}
+	d.Do(func(r *http.Request) bool { return r.Method == http.MethodPut }, disguise)
+	if err := s.Put(t.Context(), at, body, storetest.Meta(body)); err == nil {
+		t.Error("an older object counts as the stored one")
+	}
+	d.Do(every, disguise)
 	if n, err := read(t, s); err == nil || errors.Is(err, objectstore.ErrNotFound) {
 		t.Errorf("read %d bytes, %v", n, err)
 	}

@@ -212,6 +212,7 @@ func refused(err error) error {
 }
 
 func (s *Store) put(ctx context.Context, name string, body []byte, meta objectstore.Meta) error {
+	began := time.Now()
 	sum := md5.Sum(body) //nolint:gosec // Content-MD5: the service refuses a body with another MD5
 	signed := sha256.Sum256(body)
 	put, err := s.core.PutObject(ctx, s.bucket, name, bytes.NewReader(body), int64(len(body)),
@@ -220,10 +221,16 @@ func (s *Store) put(ctx context.Context, name string, body []byte, meta objectst
 			DisableContentSha256: true, // few services understand chunks; the request has the SHA-256 of the whole body
 		})
 	if err == nil && put.ETag == "" { // an error in disguise; or Swift has a newer object of this name, and kept it
-		_, err = s.stat(ctx, name)
+		var found minio.ObjectInfo
+		if found, err = s.stat(ctx, name); err == nil && found.LastModified.Before(began.Add(-clocksDiffer)) {
+			err = checkTag("") // an older object is there, and the service kept nothing of this one
+		}
 	}
 	return err
 }
+
+// clocksDiffer bounds the difference between this machine's clock and the service's.
+const clocksDiffer = time.Minute
 
 // checkTag returns an error for a success without an ETag, which every S3 service sends: a gateway in front of some
 // services answers with status 200 and an error as its body.
