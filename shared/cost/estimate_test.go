@@ -89,6 +89,6 @@ func TestRatesLearn(t *testing.T) {
 	}
 	s.Width, s.Height = 330, 220
 	if err := r.Refuse(s, 9*time.Second); err != nil {
-		t.Errorf("a small thumbnail is refused, whatever its original's size: %v", err)
+		t.Errorf("a small thumbnail of any original is refused: %v", err)
 	}
 }

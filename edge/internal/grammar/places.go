@@ -38,7 +38,7 @@ type Address = mediawiki.Address
 func (g *Reader) Places(original string) Places {
 	plain := g.named(original)
 	found := Places{
-		Originals: []thumbnail.Location{plain}, XKeys: []string{target.XKey(plain)},
+		Originals: []thumbnail.Location{plain}, XKeys: g.keys(plain),
 		Folders: []Folder{{Begin: thumbnail.Location{Path: g.thumbor.Folder(plain)}, URLs: func(string) []Address { return nil }}},
 	}
 	container, path, _ := strings.Cut(original, "/")
@@ -51,6 +51,14 @@ func (g *Reader) Places(original string) Places {
 		found.XKeys = append(found.XKeys, target.WikiXKey(in.Name()))
 	}
 	return found
+}
+
+// keys returns the keys under which caches have an original of Thumbor's and imgproxy's URLs.
+func (g *Reader) keys(original thumbnail.Location) []string {
+	if g.settings.Imgproxy.EncryptionKey != "" {
+		return []string{target.XKey(original), target.HiddenXKey(original)}
+	}
+	return []string{target.XKey(original)}
 }
 
 // Named returns the name of the original of a text: an original's name as it is, or the original that the URL or the path of

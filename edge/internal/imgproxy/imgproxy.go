@@ -92,6 +92,9 @@ func (p *Parser) Parse(r Request) (target.Target, error) {
 	}
 	found, err := p.target(a, source, r.Hints)
 	found.SignedBy, found.Expires = signer, a.expires
+	if a.hidden {
+		found.Hidden, found.XKey = true, target.HiddenXKey(found.Spec.Original)
+	}
 	if err == nil && found.Stored != nil && found.Stored.IsURL() && signer == "" && !r.Trusted {
 		return target.Target{}, fault.New(fault.Forbidden, "the original of another site is served as it is only for signed URLs: sign the URL, or leave out raw and skp").Remedied("sign such URLs with a key of imgproxy.keys")
 	}
@@ -120,6 +123,7 @@ func (p *Parser) read(rest string, r Request) (*asked, string, error) {
 			return nil, "", err
 		}
 	}
+	a.hidden = len(segments) > 0 && segments[0] == encrypted
 	source, extension, err := p.source(segments)
 	if err == nil && extension != "" && !a.raw {
 		err = format(a, []string{extension})

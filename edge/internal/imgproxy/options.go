@@ -14,6 +14,7 @@ import (
 
 // asked is the sum of the options of a URL.
 type asked struct {
+	hidden        bool // the source is encrypted
 	resize        thumbnail.Resize
 	width, height int
 	enlarge       bool

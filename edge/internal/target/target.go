@@ -25,6 +25,8 @@ type Target struct {
 	Kin         Kin    // the same thumbnail in other sizes
 	XKey        string // names the original for purges at the CDN
 	Disposition string // Content-Disposition
+	// Hidden says that the URL encrypts the original's name. No answer tells the name.
+	Hidden bool
 	// Private thumbnails are served only to clients that send the secret.
 	Private bool
 	// Skipped has the filters that do not apply, each followed by the reason unless the filter is
@@ -169,6 +171,9 @@ func Printable(text string) string {
 // its whole name, since many folders can have a file of the same name.
 func XKey(original thumbnail.Location) string { return xkey(original.Path) }
 
+// HiddenXKey returns the key of an original whose name answers do not tell.
+func HiddenXKey(original thumbnail.Location) string { return digestKey(original.Path) }
+
 // WikiXKey returns the key of a wiki's file, which has one name in the whole wiki.
 func WikiXKey(file string) string { return xkey(file) }
 
@@ -180,5 +185,7 @@ func xkey(name string) string {
 	if key := "File:" + name; len(Printable(key)) <= longestXKey {
 		return key
 	}
-	return fmt.Sprintf("File:sha256:%x", sha256.Sum256([]byte(name)))
+	return digestKey(name)
 }
+
+func digestKey(name string) string { return fmt.Sprintf("File:sha256:%x", sha256.Sum256([]byte(name))) }

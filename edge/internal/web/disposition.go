@@ -12,6 +12,9 @@ import (
 // already.
 func disposition(t target.Target, contentType string) string {
 	format, known := thumbnail.FormatOfMedia(contentType)
+	if t.Hidden {
+		return target.Disposition("image", string(format))
+	}
 	if t.Wiki || !known {
 		return t.Disposition
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -50,9 +51,21 @@ func (x *exchange) refuse(err error) {
 		x.tellTiming(nil)
 	}
 	x.logRefusal(f)
+	if x.tells(f.Message) {
+		f = fault.New(f.Kind, "the original of this URL cannot be shown: %s", f.Kind)
+	}
 	if !x.writeFallback(f) {
 		x.writeFault(f, traits.Status)
 	}
+}
+
+// tells reports whether a text has the hidden name of the original, or the host in that name.
+func (x *exchange) tells(text string) bool {
+	if x.hidden == "" {
+		return false
+	}
+	at, err := url.Parse(x.hidden)
+	return strings.Contains(text, x.hidden) || err == nil && at.Host != "" && strings.Contains(text, at.Hostname())
 }
 
 // logRefusal logs refusals with a remedy sampled by cause, and each fault of ours that no throttle made.

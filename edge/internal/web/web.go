@@ -109,6 +109,7 @@ type exchange struct {
 	outcome string
 	asked   *target.Target // of the URL; nil before it is read
 	private bool           // no shared cache may keep the answer
+	hidden  string         // the original's name, which no answer may tell; "" = none
 	refused int            // the status of a refusal
 	span    trace.Span     // nil without a tracer
 }
@@ -298,6 +299,9 @@ func (x *exchange) parse() (t target.Target, err error) {
 		x.keepPrivate()
 	}
 	x.asked = &t
+	if t.Hidden {
+		x.hidden = t.Spec.Original.Path
+	}
 	x.setKeys(target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
 	x.handler.metrics.signed(t.SignedBy)
 	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
