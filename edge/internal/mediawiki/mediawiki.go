@@ -24,6 +24,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/thumbmill/thumbmill/edge/internal/filters"
+	"github.com/thumbmill/thumbmill/edge/internal/syntax"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -109,7 +110,7 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 }
 
 func (m *Parser) parseDecoded(asked address) (target.Target, error) {
-	if p := path(target.Parts(m.forms[asked.levels].thumbnail, asked.path)); p != nil {
+	if p := path(syntax.Of(m.forms[asked.levels].thumbnail).Parts(asked.path)); p != nil {
 		p["prefix"] = asked.prefix
 		return m.thumb(p)
 	}

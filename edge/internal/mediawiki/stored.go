@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/thumbmill/thumbmill/edge/internal/syntax"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -71,7 +72,7 @@ var ErrUnknown = errors.New("the path is not in MediaWiki's grammar")
 // asStored returns the target of an object that the edge serves as it is.
 func (m *Parser) asStored(asked address) (target.Target, error) {
 	for _, form := range m.forms[asked.levels].stored {
-		p := path(target.Parts(form.pattern, asked.path))
+		p := path(syntax.Of(form.pattern).Parts(asked.path))
 		if p == nil {
 			continue
 		}

@@ -230,7 +230,7 @@ func (f *Finder) remember(ctx context.Context, t target.Target, h Hit, info obje
 	}
 	sum := md5.Sum(image) //nolint:gosec // stores give the MD5, no secret
 	if info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 {
-		return Hit{}, f.verify.drop(ctx, t.Key)
+		return Hit{}, f.verify.drop(ctx, t.Key, info)
 	}
 	f.memory.Set(t.Key, kept{h.Meta, info.Modified, image, since})
 	return Hit{Meta: h.Meta, Image: image, Unsure: h.Unsure}, nil

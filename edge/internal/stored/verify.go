@@ -106,7 +106,7 @@ func (v *verifier) sample(ctx context.Context, key thumbnail.Location, h Hit, in
 	if err != nil {
 		return Hit{}, err
 	}
-	return Hit{}, v.drop(ctx, key)
+	return Hit{}, v.drop(ctx, key, info)
 }
 
 func (v *verifier) chooses(key thumbnail.Location) bool {
@@ -119,9 +119,12 @@ func (v *verifier) chooses(key thumbnail.Location) bool {
 }
 
 // drop deletes a damaged thumbnail, which renderers would otherwise take for a stored one, and returns
-// objectstore.ErrNotFound.
-func (v *verifier) drop(ctx context.Context, key thumbnail.Location) error {
+// objectstore.ErrNotFound. It deletes nothing if another process replaced the thumbnail meanwhile.
+func (v *verifier) drop(ctx context.Context, key thumbnail.Location, read objectstore.Info) error {
 	v.count("hit", true)
+	if now, err := v.thumbnails.Head(ctx, key); err != nil || now.MD5 != read.MD5 || !now.Modified.Equal(read.Modified) {
+		return objectstore.ErrNotFound
+	}
 	v.log.Warn("delete a damaged thumbnail: its MD5 is not the stored one", "key", key)
 	if err := v.thumbnails.Delete(ctx, key); err != nil {
 		v.log.Warn("delete a damaged thumbnail", "key", key, "error", err)

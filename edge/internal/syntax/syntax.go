@@ -28,6 +28,9 @@ func Path() Form { return Form{regexp.MustCompile(`^` + options)} }
 // Whole returns the form of a path with its signature. The signature may be absent.
 func Whole() Form { return Form{regexp.MustCompile(`^` + signed + options)} }
 
+// Of returns the form of an expression.
+func Of(expression *regexp.Regexp) Form { return Form{expression} }
+
 // Parts returns the parts of a text by the names of the groups, or nil when the text does not match the form.
 func (f Form) Parts(text string) map[string]string {
 	found := f.expression.FindStringSubmatch(text)

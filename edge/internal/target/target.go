@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,21 +107,6 @@ func (t Target) Blacklisted(s settings.Settings) error {
 		}
 	}
 	return nil
-}
-
-// Parts returns the matches of a form's named groups, or nil when text does not match the form.
-func Parts(form *regexp.Regexp, text string) map[string]string {
-	found := form.FindStringSubmatch(text)
-	if found == nil {
-		return nil
-	}
-	parts := map[string]string{}
-	for i, name := range form.SubexpNames() {
-		if name != "" {
-			parts[name] = found[i]
-		}
-	}
-	return parts
 }
 
 // CheckSize returns the fault BadURL for a size above edge.max_width, edge.max_height or

@@ -49,16 +49,10 @@ func newPuller(conn *nats.Conn, lane renderjob.Lane) (*puller, error) {
 // close ends the subscription, and returns the jobs that arrived late.
 func (p *puller) close() (late []*nats.Msg) {
 	_ = p.sub.Unsubscribe() // fails only on a closed connection
-	for {
-		select {
-		case m := <-p.arrived:
-			if p.isJob(m) {
-				late = append(late, m)
-			}
-		default:
-			return late
-		}
+	for m := p.waiting(); m != nil; m = p.waiting() {
+		late = append(late, m)
 	}
+	return late
 }
 
 var (
@@ -71,6 +65,9 @@ var (
 func (p *puller) pull(wait time.Duration) (*nats.Msg, error) {
 	if !p.conn.IsConnected() {
 		return nil, errNoServer
+	}
+	if late := p.waiting(); late != nil {
+		return late, nil
 	}
 	p.number++
 	reply, request := p.ends+strconv.Itoa(p.number), `{"batch":1,"no_wait":true}`
@@ -94,6 +91,20 @@ func (p *puller) pull(wait time.Duration) (*nats.Msg, error) {
 			}
 		case <-limit.C:
 			return nil, errNoAnswer
+		}
+	}
+}
+
+// waiting returns a job of an earlier pull that arrived after its end, or nil.
+func (p *puller) waiting() *nats.Msg {
+	for {
+		select {
+		case m := <-p.arrived:
+			if p.isJob(m) {
+				return m
+			}
+		default:
+			return nil
 		}
 	}
 }

@@ -45,6 +45,11 @@ func (s *Store) examine(name string) (size int64, damaged bool, err error) {
 	if err != nil || sound {
 		return info.Size, false, err
 	}
+	if again, now, err := s.read(name); err == nil {
+		if _ = again.Close(); !now.Modified.Equal(info.Modified) { // another process replaced the thumbnail meanwhile
+			return info.Size, false, nil
+		}
+	}
 	if s.index != nil {
 		s.index.forget(name)
 	}
