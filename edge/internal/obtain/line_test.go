@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,13 @@ func (p place) Release(admission.Outcome) {
 	p.of.places--
 }
 func (p place) LeaveLane() {}
+
+// taken returns the number of flights that hold a lease.
+func (o *office) taken() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.places
+}
 
 func (o *office) ask(name string) asking {
 	first := true
@@ -223,8 +231,9 @@ func TestALineEnds(t *testing.T) {
 // An operator's directive holds for the line too, from the next change on.
 func TestALineFollowsItsLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limits := settings.Pool{Workers: 1, MaxQueue: 4}
-		l, _ := countedLines(settings.Default(), func() settings.Pool { return limits })
+		var limits atomic.Pointer[settings.Pool]
+		limits.Store(&settings.Pool{Workers: 1, MaxQueue: 4})
+		l, _ := countedLines(settings.Default(), func() settings.Pool { return *limits.Load() })
 		o := &office{room: 10}
 		var all sync.WaitGroup
 		ask := func() {
@@ -242,13 +251,13 @@ func TestALineFollowsItsLimits(t *testing.T) {
 		for range 4 {
 			ask()
 		}
-		if o.places != 2 {
-			t.Errorf("%d flights render, want 2", o.places)
+		if n := o.taken(); n != 2 {
+			t.Errorf("%d flights render, want 2", n)
 		}
-		limits = settings.Pool{Workers: 5, MaxQueue: 5}
+		limits.Store(&settings.Pool{Workers: 5, MaxQueue: 5})
 		ask()
-		if o.places != 5 {
-			t.Errorf("%d flights render under the higher limit, want 5", o.places)
+		if n := o.taken(); n != 5 {
+			t.Errorf("%d flights render under the higher limit, want 5", n)
 		}
 		all.Wait()
 	})
