@@ -348,7 +348,7 @@ type Imgproxy struct {
 	Enabled       bool              `koanf:"enabled"`        // read imgproxy's URLs
 	Prefix        string            `koanf:"prefix"`         // start of their paths, such as /img; "" = URLs that begin with insecure, _, a signature, or unsafe before an option
 	Keys          []ImgproxyKey     `koanf:"keys"`           // keys of signed URLs, the newest first: edges accept each of them
-	SignatureSize int               `koanf:"signature_size"` // bytes of a signature, 12…32
+	SignatureSize int               `koanf:"signature_size"` // bytes of a signature, 8…32
 	EncryptionKey Secret            `koanf:"encryption_key"` // key of encrypted sources in hexadecimal, 16, 24 or 32 bytes
 	BaseURL       string            `koanf:"base_url"`       // text before each source that does not begin with it
 	Separator     string            `koanf:"separator"`      // text between the arguments of an option

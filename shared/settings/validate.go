@@ -367,7 +367,7 @@ func (f FallbackPicture) check(c *checker, name string) {
 
 func (i Imgproxy) check(c *checker) {
 	c.require(i.Prefix == "" || wikiPath.MatchString(i.Prefix), "imgproxy.prefix", "%q is not the start of a path: write one such as /img", i.Prefix)
-	within(c, "imgproxy.signature_size", i.SignatureSize, 12, 32) // a shorter one could be guessed
+	within(c, "imgproxy.signature_size", i.SignatureSize, 8, 32) // a shorter one could be guessed
 	c.require(i.Separator != "" && !strings.Contains(i.Separator, "/"), "imgproxy.separator", "%q is not a separator: write one such as :", i.Separator)
 	c.require(len(i.Presets) > 0 || !i.OnlyPresets, "imgproxy.only_presets", "true refuses every URL: write imgproxy.presets")
 	for n, k := range i.Keys {
