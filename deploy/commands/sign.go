@@ -46,25 +46,25 @@ func (s *signing) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.key, "key", "", "name of the key in edge.security_keys, or security_key; \"\" means the newest key")
 }
 
-// signer returns a signer with a key of the settings.
-func (s *signing) signer(k settings.SecurityKey) thumborurl.Signer {
-	return thumborurl.Signer{Base: s.base, Key: string(k.Key), Algorithm: k.Algorithm, Truncate: k.Truncate}
+// signer returns a signer with the chosen key of the settings.
+func (s *signing) signer(cmd *cobra.Command) (thumborurl.Signer, error) {
+	loaded, err := s.flags.Load(cmd.Flags())
+	if err != nil {
+		return thumborurl.Signer{}, err
+	}
+	k, err := s.chosen(loaded.Edge.Keys())
+	return thumborurl.Signer{Base: s.base, Key: string(k.Key), Algorithm: k.Algorithm, Truncate: k.Truncate}, err
 }
 
 // run prints the signed form of each path.
 func (s *signing) run(cmd *cobra.Command, paths []string) error {
-	loaded, err := s.flags.Load(cmd.Flags())
-	if err != nil {
-		return err
-	}
-	key, err := s.chosen(loaded.Edge.Keys())
+	signer, err := s.signer(cmd)
 	if err != nil {
 		return err
 	}
 	if s.expires < 0 {
 		return fmt.Errorf("--expires %v is in the past: write a duration such as 24h", s.expires)
 	}
-	signer := s.signer(key)
 	for _, path := range paths {
 		signed, err := s.sign(signer, path)
 		if err != nil {

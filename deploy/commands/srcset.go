@@ -23,15 +23,10 @@ func srcsetCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, images []string) error {
 			signer := thumborurl.Signer{Base: s.base}
 			if !unsafe {
-				loaded, err := s.flags.Load(cmd.Flags())
-				if err != nil {
+				var err error
+				if signer, err = s.signer(cmd); err != nil {
 					return err
 				}
-				key, err := s.chosen(loaded.Edge.Keys())
-				if err != nil {
-					return err
-				}
-				signer = s.signer(key)
 			}
 			set.Options.Image = images[0]
 			if err := checkWidths(set.Widths); err != nil {

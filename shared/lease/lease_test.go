@@ -45,7 +45,7 @@ func TestRequestsSurvive(t *testing.T) {
 	})
 }
 
-// A request that a client turned away keeps its reason. Other reasons are no reasons of clients.
+// The report of a request that an edge refused by itself keeps its reason. It allows the reasons of edges alone.
 func TestTurnedSurvives(t *testing.T) {
 	want := Request{Client: "c", Thumbnail: "t", Pools: []Pool{{Rule: 0, Places: 2, Key: "ip:c"}}}
 	for _, why := range []Reason{0, Full, TimedOut, Crowded} {
