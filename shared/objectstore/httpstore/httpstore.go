@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -52,7 +52,7 @@ type Store struct {
 // New makes a store. It writes originals of unknown length to a file in tempDir ("" = the system's)
 // before they are read, and cuts them after maxBytes. Bodies that come more slowly than minRate bytes a
 // second end with ErrSlow; 0 means any rate.
-func New(b settings.Bucket, maxBytes, minRate int64, tempDir string) (*Store, error) {
+func New(b storeconfig.Bucket, maxBytes, minRate int64, tempDir string) (*Store, error) {
 	s := &Store{endpoint: b.Endpoint, absolute: b.Scheme() != "", hosts: newHosts(b.Hosts, b.Endpoint), maxBytes: maxBytes, minRate: minRate, tempDir: tempDir}
 	guard, err := newGuard(b.Allow)
 	if err != nil {
