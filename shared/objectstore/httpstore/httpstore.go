@@ -91,7 +91,7 @@ func (s *Store) follow(r *http.Request, via []*http.Request) error {
 // Head returns the data about an original. It sends GET if the server answers HEAD differently, as
 // servers with signed URLs do.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
-	response, err := s.ask(ctx, http.MethodHead, at, nil)
+	response, err := s.request(ctx, http.MethodHead, at, nil)
 	if err == nil {
 		_ = response.Body.Close()
 		if told := info(response); told.Version != "" {
@@ -100,7 +100,7 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	} else if !onlyHead(err) {
 		return objectstore.Info{}, err
 	}
-	response, err = s.ask(ctx, http.MethodGet, at, nil)
+	response, err = s.request(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return objectstore.Info{}, err
 	}
@@ -201,8 +201,8 @@ func (e *statusError) Unwrap() error {
 	return nil
 }
 
-// ask sends one request through the breaker of its host.
-func (s *Store) ask(ctx context.Context, method string, at thumbnail.Location, header http.Header) (*http.Response, error) {
+// request sends one request through the breaker of its host.
+func (s *Store) request(ctx context.Context, method string, at thumbnail.Location, header http.Header) (*http.Response, error) {
 	target, err := s.locate(at)
 	if err != nil {
 		return nil, err
