@@ -163,7 +163,9 @@ func (r *Reporter) Throttles(mostPools int) snapshot.Throttles {
 		})
 	}
 	for _, v := range view.Rules {
-		t.Rules = append(t.Rules, ruleOf(v))
+		if _, network := throttle.OfNetworkRule(v.Name); v.Directed || !network { // edges declare a network's rule longer than its directive lasts
+			t.Rules = append(t.Rules, ruleOf(v))
+		}
 	}
 	addEdges(&t, view.Owners)
 	for _, lane := range renderjob.Lanes() {

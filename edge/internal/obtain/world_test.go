@@ -156,7 +156,7 @@ func newWorld(t *testing.T, change func(*world)) *world {
 func (w *world) places() *places.Places {
 	return places.New(places.Config{
 		Settings: w.settings, Admitter: admitter{w}, Queue: queue{w}, Backlog: backlog{w}, Fleet: fleet{w},
-		PerIP: func() settings.Pool { return w.settings.Throttle.PerIP },
+		PerIP: func(string) settings.Pool { return w.settings.Throttle.PerIP },
 	})
 }
 
