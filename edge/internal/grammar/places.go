@@ -99,7 +99,7 @@ func (g *Reader) InPlace(t target.Target, image string) (target.Target, error) {
 	s := t.Spec
 	s.Original = g.thumbor.Original(image)
 	s.Type = thumbnail.TypeOf(s.Original.Name())
-	s.Crop, s.Trim, s.Focal, s.Smart, s.Page, s.FirstFrame, s.Lang, s.Meta, s.Debug, s.Exact = nil, nil, nil, false, 0, false, "", false, false, false
+	s.Storyboard, s.Crop, s.Trim, s.Focal, s.Smart, s.Page, s.FirstFrame, s.Lang, s.Meta, s.Placeholder, s.Debug, s.Exact = nil, nil, nil, nil, false, 0, false, "", false, false, false, false
 	if s.Resize != nil {
 		resize := *s.Resize
 		resize.Crop = thumbnail.Part{}
