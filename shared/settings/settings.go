@@ -44,6 +44,7 @@ type Edge struct {
 	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
 	SecurityKeys   []SecurityKey `koanf:"security_keys"`   // more keys for signed Thumbor URLs, the newest first: edges accept each of them, and thumbmill signs with the first
 	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned URLs, Thumbor's and with imgproxy.enabled imgproxy's, to every client
+	TryPage        string        `koanf:"try_page"`        // always or never: the operators' listener has a page at /try/ on which developers try URLs; "" = only of thumbmill serve
 	Hosts          []string      `koanf:"hosts"`           // names that requests may have in their Host header: thumbs.example or *.example; empty = every name
 	TrustedProxies []string      `koanf:"trusted_proxies"` // networks of proxies whose X-Forwarded-For is trusted
 	Deadline       time.Duration `koanf:"deadline"`        // time for one request, from its first byte to its answer
@@ -255,6 +256,12 @@ func (b Bucket) Verifies() bool {
 	}
 	return b.Kind == "swift" && !overTLS(b.AuthURL) || b.Kind == "s3" && !overTLS(b.Endpoint)
 }
+
+// The values of Edge.TryPage.
+const (
+	TryAlways = "always"
+	TryNever  = "never"
+)
 
 // The values of Bucket.Verify.
 const (

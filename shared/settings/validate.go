@@ -160,6 +160,7 @@ func (e Edge) check(c *checker) {
 	c.address("edge.listen", e.Listen)
 	c.duration("edge.deadline", e.Deadline, time.Second, time.Hour)
 	c.duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
+	c.oneOf("edge.try_page", e.TryPage, "", TryAlways, TryNever)
 	c.oneOf("edge.outdated", e.Outdated, Keep, RenderAgain)
 	c.require(e.Memory == 0 || e.Memory >= 1<<20, "edge.memory", "%v is too little for thumbnails: write at least 1 MiB, or 0 to turn the memory off", e.Memory)
 	for _, host := range e.Hosts {
