@@ -172,8 +172,11 @@ func (r *render) free() {
 }
 
 func (r *render) drawTo(out int) (Result, error) {
-	if r.spec.Meta {
+	switch {
+	case r.spec.Meta:
 		return r.describe(out)
+	case r.spec.Placeholder:
+		return r.placeholder(out)
 	}
 	format, err := r.draw()
 	if err != nil {
