@@ -106,7 +106,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	c.require(s.Prometheus.URL == "" || web(s.Prometheus.URL), "prometheus.url", "the URL is malformed, or has a user or a query: write http://prometheus:9090 or the like")
 	s.Trace.check(c)
 	s.NATS.check(c)
-	c.oneOf("log.format", s.Log.Format, "text", "json")
+	c.oneOf("log.format", s.Log.Format, "text", "json", "journal")
 	c.oneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	s.checkTimes(c)
 	return c.problems
