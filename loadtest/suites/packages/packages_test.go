@@ -66,7 +66,7 @@ func available(t *testing.T) {
 	}
 }
 
-// exposure is systemd's judgement of a unit, from 0 to 10: most is what each role's unit may have.
+// exposure returns the most that systemd's judgement of each role's unit may be, from 0 to 10.
 func exposure() map[string]float64 {
 	return map[string]float64{"thumbmill-edge": 2, "thumbmill-coordinator": 2, "thumbmill-renderer": 2.3}
 }
