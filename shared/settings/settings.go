@@ -401,7 +401,7 @@ type Trace struct {
 
 // Log is the form of the log.
 type Log struct {
-	Format string `koanf:"format"` // text or json
+	Format string `koanf:"format"` // text, json, or journal: fields for systemd's journal if stderr is a stream of it, else text
 	Level  string `koanf:"level"`  // debug, info, warn or error
 }
 

@@ -50,7 +50,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	c.Require(s.Prometheus.URL == "" || check.IsURL(s.Prometheus.URL), "prometheus.url", "the URL is malformed, or has a user or a query: write http://prometheus:9090 or the like")
 	s.Trace.check(c)
 	s.NATS.check(c)
-	c.OneOf("log.format", s.Log.Format, "text", "json")
+	c.OneOf("log.format", s.Log.Format, "text", "json", "journal")
 	c.OneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	s.checkTimes(c)
 	return c.Problems()
