@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
@@ -35,6 +36,7 @@ import (
 type Request struct {
 	Flight    throttle.Request // for the throttles
 	Thumbnail thumbnail.Location
+	Cost      time.Duration // estimated processor time of the render: the flight's weight in a line
 }
 
 func (r Request) thumbnailKey() string {
@@ -48,6 +50,7 @@ type Config struct {
 	Name         string      // of this edge
 	Throttles    throttle.Table
 	Throttle     settings.Throttle
+	SlowWait     time.Duration                // the longest wait of a slow flight
 	LaneWorkers  func(renderjob.Lane) int     // places of the lane's pool
 	Paused       func(renderjob.Lane) bool    // whether an operator paused the lane
 	Directives   *directive.Set               // receives the directives that coordinators send
@@ -88,7 +91,7 @@ func New(c Config) *Admitter {
 		Fleet:      func() []string { return heartbeats(c.Fleet()) },
 		Directives: c.Directives, Log: c.Log, Metrics: c.Metrics,
 	})
-	a.native = native{a.coordinators, a.paces, c.Throttle.QueueWait}
+	a.native = native{a.coordinators, a.paces, c.Throttle.QueueWait, c.SlowWait}
 	return a
 }
 
@@ -97,8 +100,11 @@ func New(c Config) *Admitter {
 func (a *Admitter) limits() throttle.Limits {
 	s := a.config.Throttle
 	return throttle.Limits{Settings: s, Lane: func(lane renderjob.Lane) settings.Pool {
-		workers := max(a.config.LaneWorkers(lane), 1)
-		return settings.Pool{Workers: workers, MaxQueue: a.paces.of(lane).MaxQueue(workers, s.QueueWait), Timeout: s.QueueWait}
+		workers, wait := max(a.config.LaneWorkers(lane), 1), s.QueueWait
+		if lane == renderjob.LaneBulk {
+			wait = max(wait, a.config.SlowWait)
+		}
+		return settings.Pool{Workers: workers, MaxQueue: a.paces.of(lane).MaxQueue(workers, wait), Timeout: wait}
 	}}
 }
 

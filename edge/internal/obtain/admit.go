@@ -7,6 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // admitting asks for a flight's places while a client waits for the flight.
@@ -24,10 +25,16 @@ type admitting struct {
 func newAdmitting(c Config, widths *ownWidths, m metrics) *admitting {
 	learned, together := &costs{}, newRides()
 	return &admitting{
-		estimator: estimator{c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
+		estimator: estimator{c.Fleet, c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
 		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}, newLines(c)},
-		rides:    together, convoys: newConvoys(c.Settings.Deadline().Behind() + c.Settings.Throttle.QueueWait + boardWithin), fleet: c.Fleet, next: newGranting(c, newRendering(c, learned, together, widths, m), m), metrics: m,
+		rides:    together, convoys: newConvoys(longestWait(c.Settings) + boardWithin), fleet: c.Fleet, next: newGranting(c, newRendering(c, learned, together, widths, m), m), metrics: m,
 	}
+}
+
+// longestWait bounds the wait of a flight in its client's line and then at the coordinator.
+func longestWait(s settings.Settings) time.Duration {
+	behind := s.Deadline().Behind() // a slow flight also waits so long at the coordinator
+	return behind + max(s.Throttle.QueueWait, behind)
 }
 
 // grant is the answer to a flight's request for places: a lease; or done, when another flight

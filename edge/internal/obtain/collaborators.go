@@ -78,6 +78,7 @@ type Fleet interface {
 	Engines(t thumbnail.Type) []string
 	GoneFor() time.Duration
 	Idle() bool
+	Slots() int // of all living renderers
 	// Batch is the number of jobs of one original that every living renderer takes at once, at least 1.
 	Batch() int
 }

@@ -33,9 +33,10 @@ type kin struct {
 	original thumbnail.Location
 	version  string
 	lane     renderjob.Lane
+	slow     bool
 }
 
-func (w work) kin() kin { return kin{w.request.Target.Spec.Original, w.version, w.lane} }
+func (w work) kin() kin { return kin{w.request.Target.Spec.Original, w.version, w.lane, w.slow} }
 
 // passenger is a flight that waits for its places.
 type passenger struct {

@@ -302,6 +302,7 @@ type fleet struct{ w *world }
 func (f fleet) Engines(t thumbnail.Type) []string { return []string{string(t) + "-1"} }
 func (f fleet) GoneFor() time.Duration            { return f.w.gone }
 func (f fleet) Idle() bool                        { return f.w.idle }
+func (f fleet) Slots() int                        { return 2 }
 func (f fleet) Batch() int                        { return max(1, f.w.batch) }
 
 type admitter struct{ w *world }

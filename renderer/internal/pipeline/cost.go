@@ -7,6 +7,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/lanes"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -18,6 +19,16 @@ func (j *job) checkCost(h guard.Header) error {
 		return nil
 	}
 	return j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
+}
+
+// isLong reports whether the thumbnail certainly takes long, and the job is in a lane for other renders. The edge knows
+// this only for a size that does not follow from the original's.
+func (j *job) isLong(h guard.Header) bool {
+	if j.job.Slow || j.job.Lane == renderjob.LaneBulk {
+		return false
+	}
+	s, foreseeable := sides(j.job.Spec, h)
+	return foreseeable && j.rates.Estimate(s, 0) >= lanes.LongCost
 }
 
 // refuseCostly fails the siblings that checkCost refuses: the others must not wait for their limits.

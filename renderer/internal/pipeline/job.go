@@ -113,6 +113,10 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		j.release() // the siblings are of other sizes
 		return err
 	}
+	if j.isLong(header) {
+		j.release()
+		return intake.ErrSlow
+	}
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
 		return err
 	}

@@ -122,7 +122,7 @@ func (j *job) renderTogether(ctx context.Context, original engine.Source, versio
 		}
 	})
 	if ended := (*worker.Ended)(nil); errors.As(err, &ended) {
-		j.metrics.spent(ended.CPU, err)
+		j.spent(ended.CPU, err) // a sibling's time counts for the job that brought it
 	}
 	switch {
 	case err == nil:
