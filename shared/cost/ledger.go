@@ -32,7 +32,7 @@ func (s sum) now(now time.Time) time.Duration {
 	return time.Duration(float64(s.spent) * math.Exp(-float64(now.Sub(s.at))/float64(Minute)))
 }
 
-// Note adds processor time to a name's sum.
+// Note adds processor time to a name's sum. A negative time takes earlier time back; no sum is below 0.
 func (l *Ledger) Note(name string, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,7 +45,7 @@ func (l *Ledger) Note(name string, took time.Duration) {
 		l.forget(now)
 	}
 	if ok || len(l.sums) < most {
-		l.sums[name] = sum{known.now(now) + took, now}
+		l.sums[name] = sum{max(0, known.now(now)+took), now}
 	}
 }
 

@@ -12,7 +12,8 @@
 //     than its share of that lane (ClientShare).
 //  3. Renders that may take long go into expensive: renders of an expensive type
 //     (throttle.expensive.types), renders of drawings and animations, whose size does not
-//     predict their duration, and renders of an original of LongBytes or more. A drawing such
+//     predict their duration, renders of an original of LongBytes or more, and renders with an estimated
+//     processor time of MediumCost or more. A drawing such
 //     as an SVG therefore runs in the expensive lane even if its type is not expensive, and
 //     does not count in the pool of a type.
 //  4. All others go into standard. A render from a larger stored thumbnail goes into standard too. The renderer sends a render on to expensive if the original
@@ -34,6 +35,9 @@ const (
 	// LongArea is the largest number of pixels, over all frames, of a render that does not take long: about a
 	// second of decoding on one core. The size in bytes does not matter.
 	LongArea = 50_000_000
+	// MediumCost is the least estimated processor time of a render that takes so long that it may use half of the
+	// slots only: renders of milliseconds need the other half.
+	MediumCost = time.Second
 	// LongCost is the least estimated processor time of a render that takes long for any original. The
 	// largest usual size, 3840 pixels of a photograph of 24 megapixels, takes less in every format, sharpened
 	// or not: BenchmarkLargestUsualSize of the renderer's worker measures at most 3.6 seconds.
@@ -63,7 +67,7 @@ type Work struct {
 
 // For returns the lane of a render, and whether the render starts slow.
 func For(w Work) (lane renderjob.Lane, slow bool) {
-	expensive := w.Expensive || w.Bytes >= LongBytes || slices.ContainsFunc(w.Types, Unforeseeable)
+	expensive := w.Expensive || w.Bytes >= LongBytes || w.Cost >= MediumCost || slices.ContainsFunc(w.Types, Unforeseeable)
 	switch {
 	case w.Bulk:
 		return renderjob.LaneBulk, false
@@ -76,8 +80,8 @@ func For(w Work) (lane renderjob.Lane, slow bool) {
 }
 
 // ClientShare is the part of the expensive lane's processor time that one client's renders may take before its
-// next ones start slow: with one slot, a render of seven seconds a minute.
-const ClientShare = 1. / 8
+// next ones start slow: with one slot, two seconds a minute.
+const ClientShare = 1. / 32
 
 // SlowSlots returns the number of slow renders that a renderer with the given number of slots draws at once, beside
 // its slots: a quarter, and at least one.

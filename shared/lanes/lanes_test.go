@@ -21,6 +21,7 @@ func TestFor(t *testing.T) {
 		"an expensive type":            {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}, Expensive: true}, renderjob.LaneExpensive},
 		"a type that is not expensive": {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}}, renderjob.LaneStandard},
 		"a drawing in bulk":            {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Expensive: true, Bulk: true}, renderjob.LaneBulk},
+		"a large WebP":                 {Work{Types: jpeg, Cost: MediumCost}, renderjob.LaneExpensive},
 		"a greedy client's photo":      {Work{Types: jpeg, Greedy: true}, renderjob.LaneStandard},
 	} {
 		if got, slow := For(c.work); got != c.want || slow {
@@ -37,6 +38,7 @@ func TestLongRendersStartSlow(t *testing.T) {
 		"a huge WebP":               {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: LongCost}, true},
 		"a drawing known as long":   {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Cost: LongCost}, true},
 		"a greedy client's drawing": {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Greedy: true}, true},
+		"a greedy client's WebP":    {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: MediumCost, Greedy: true}, true},
 		"a large picture":           {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: LongCost - 1}, false},
 		"a huge picture in advance": {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: LongCost, Bulk: true}, false},
 	} {

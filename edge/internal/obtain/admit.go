@@ -59,6 +59,7 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 		l.fail(err)
 		return true, nil
 	}
+	defer on.estimator.costs.hold(w)()
 	w = on.buckets.look(waiting, w)
 	g := on.ask(waiting, w)
 	defer g.ticket.decline() // does nothing after board

@@ -292,7 +292,7 @@ func (r *render) noteCost(took time.Duration) {
 func (r *render) charge(last time.Duration) {
 	spent, spec := r.tried+last, r.work.request.Target.Spec
 	r.outcome.CPU = spent
-	if r.work.slow || r.work.lane == renderjob.LaneExpensive {
+	if r.work.isCharged() {
 		r.on.costs.clients.Note(r.work.client, spent)
 	}
 	if lanes.Unforeseeable(spec.Type) && !r.work.bucketSeen {

@@ -67,6 +67,10 @@ func TestDrawingsThatTookLongStartSlow(t *testing.T) {
 		if drawing("ann", 100, time.Second) || drawing("ann", 101, 5*time.Second) {
 			t.Error("an unknown drawing starts slow")
 		}
+		if !drawing("ann", 105, time.Second) {
+			t.Error("a drawing of a client that took six seconds does not start slow")
+		}
+		w.next(t, sized("carl", thumbnail.TypeSVG, 106, thumbnail.FormatPNG), 5*time.Second)
 		if !drawing("bob", 102, 100*time.Millisecond) {
 			t.Error("a drawing that took five seconds does not start slow")
 		}

@@ -68,6 +68,19 @@ func (e estimator) estimate(r Request, client string, original objectstore.Info)
 	return w
 }
 
+// hold charges a client with the estimated time of a render of the expensive lane, until release: renders that its
+// client asks for meanwhile count with it.
+func (c *costs) hold(w work) (release func()) {
+	if !w.isCharged() {
+		return func() {}
+	}
+	c.clients.Note(w.client, w.cost)
+	return func() { c.clients.Note(w.client, -w.cost) }
+}
+
+// isCharged reports whether a render counts for its client's share of the expensive lane.
+func (w work) isCharged() bool { return w.slow || w.lane == renderjob.LaneExpensive }
+
 // isGreedy reports whether a client's renders took more than its share of the expensive lane's time.
 func (e estimator) isGreedy(client string) bool {
 	if client == "" || clientaddr.IsExempt(client) {
