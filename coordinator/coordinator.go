@@ -31,6 +31,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/check"
 )
 
 // Config is the configuration of a coordinator.
@@ -90,7 +91,7 @@ func pastOf(p settings.Prometheus) report.Past {
 func openGate(c Config, commands, frames gate.Protocol) (*gate.Gate, error) {
 	config := gate.Config{Listen: c.Settings.Listen, Classic: commands, Native: frames, Log: c.Log}
 	for _, text := range c.Settings.Classic {
-		network, err := settings.ParseNetwork(text)
+		network, err := check.ParseNetwork(text)
 		if err != nil {
 			return nil, fmt.Errorf("coordinator.classic: %w", err)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/edge/internal/purge"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
@@ -186,10 +187,7 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	c := e.config
 	e.obtainer = obtain.New(obtain.Config{
 		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads, Stored: e.stored,
-		Failures: e.failures, Fleet: e.fleet,
-		Admitter: e.admitter, PerIP: func() settings.Pool {
-			return e.directives.Limits(string(throttle.PerIP), c.Settings.Throttle.PerIP)
-		}, Queue: queued{e.dispatcher}, Backlog: e.backlog, Log: c.Log, Metrics: c.Metrics,
+		Failures: e.failures, Fleet: e.fleet, Throttles: e.admitter, Places: e.newPlaces(), Log: c.Log, Metrics: c.Metrics,
 	})
 	if e.presence, err = presence.New(e.name, e.conn, hearer{e.obtainer}, c.Log); err != nil {
 		return err
@@ -208,10 +206,18 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	return nil
 }
 
-// queued gives obtain the dispatcher: it publishes and holds jobs.
+func (e *Edge) newPlaces() *places.Places {
+	s := e.config.Settings
+	return places.New(places.Config{
+		Settings: s, Admitter: e.admitter, Queue: queued{e.dispatcher}, Backlog: e.backlog, Fleet: e.fleet,
+		PerIP: func() settings.Pool { return e.directives.Limits(string(throttle.PerIP), s.Throttle.PerIP) },
+	})
+}
+
+// queued gives places the dispatcher: it publishes and holds jobs.
 type queued struct{ dispatcher *dispatch.Dispatcher }
 
-func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...obtain.Job) (obtain.Job, error) {
+func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...places.Job) (places.Job, error) {
 	var with []*dispatch.Handle
 	for _, h := range held {
 		with = append(with, h.(*dispatch.Handle)) // Hold returned h
@@ -223,7 +229,7 @@ func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...obtain.J
 	return handle, nil
 }
 
-func (q queued) Hold(ctx context.Context, job renderjob.Job) obtain.Job {
+func (q queued) Hold(ctx context.Context, job renderjob.Job) places.Job {
 	deadline, _ := ctx.Deadline()
 	return q.dispatcher.Hold(job, deadline)
 }

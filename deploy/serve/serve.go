@@ -11,6 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/commandline"
 	"github.com/thumbmill/thumbmill/shared/logging"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/service/process"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -77,7 +78,7 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 
 // prepare checks the folder of originals, and makes serve's default folder if it is missing. With
 // draw, it draws the samples there instead.
-func prepare(originals settings.Bucket, draw bool) ([]samples.Sample, error) {
+func prepare(originals storeconfig.Bucket, draw bool) ([]samples.Sample, error) {
 	if draw {
 		return samples.Draw(originals.Path)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/check"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
@@ -79,7 +79,7 @@ func New(d Directive, hold time.Duration) (Directive, error) {
 	d.LeftMS = hold.Milliseconds()
 	d.nameRule()
 	if d.Kind == Exempt || d.Kind == Block {
-		if network, err := settings.ParseNetwork(d.Target); err == nil {
+		if network, err := check.ParseNetwork(d.Target); err == nil {
 			if network.Addr().Is6() && !strings.Contains(d.Target, "/") {
 				network = netip.PrefixFrom(network.Addr(), subscriber)
 			}

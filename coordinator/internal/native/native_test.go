@@ -512,12 +512,13 @@ func TestSpent(t *testing.T) {
 }
 
 // observer passes processor time on.
-type observer struct {
-	pools.Observer
-	activity *activity.Activity
-}
+type observer struct{ activity *activity.Activity }
 
-func (o observer) Waited(throttle.Name, time.Duration)          {}
+func (observer) Waited(throttle.Name, time.Duration)            {}
+func (observer) Refused(string, string)                         {}
+func (observer) Worked(string, bool, time.Duration)             {}
+func (observer) Turned(string, throttle.Name)                   {}
+func (observer) Ended(pools.Ended)                              {}
 func (o observer) Spent(_, original string, took time.Duration) { o.activity.Spent(original, took) }
 
 func TestHeartbeatsOfRenderers(t *testing.T) {

@@ -5,7 +5,7 @@
 //	look up again → publish → wait for the result → answer → wait until stored
 //
 // Each step is a file, and passes the flight on to the next one. obtain.go looks up and joins,
-// leader.go asks for the head and the failure memory, admit.go asks for the places, granted.go looks
+// leader.go asks for the head and the failure memory, admit.go asks package places, granted.go looks
 // up again, and render.go goes from the job to the stored thumbnail. The lease ends when the
 // thumbnail is stored; after a failure, it ends before the answer.
 package obtain
@@ -192,7 +192,7 @@ func (o *Obtainer) joinFlight(ctx context.Context, r Request) (Thumb, error) {
 		return o.leading.lead(ctx, &leader{flight: f, request: r, client: client, times: Times{}})
 	})
 	if errors.Is(err, flight.ErrManyOfClient) {
-		o.leading.admitter.TurnAway(work{request: r, client: r.Client}.admission(), lease.Full)
+		o.leading.throttles.TurnAway(work{request: r, client: r.Client}.admission(), lease.Full)
 	}
 	return thumb, err
 }

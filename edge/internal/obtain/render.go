@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
@@ -21,12 +22,10 @@ const recordTimeout = time.Second
 
 // rendering takes flights from their lease to the stored thumbnail.
 type rendering struct {
-	queue     Queue
 	fleet     Fleet
 	stored    Stored
 	failures  Failures
 	costs     *costs
-	rides     *rides
 	widths    *ownWidths
 	deadline  deadline.Split
 	near      *near
@@ -35,9 +34,9 @@ type rendering struct {
 	log       *slog.Logger
 }
 
-func newRendering(c Config, learned *costs, together *rides, widths *ownWidths, m metrics) *rendering {
+func newRendering(c Config, learned *costs, widths *ownWidths, m metrics) *rendering {
 	return &rendering{
-		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, rides: together, widths: widths,
+		fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, widths: widths,
 		near: &near{}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
@@ -46,10 +45,10 @@ func newRendering(c Config, learned *costs, together *rides, widths *ownWidths, 
 // stored or the job has failed. It releases the lease before it answers with a failure: the
 // coordinator passes a failure on to the flights that wait at its release, and a client that asks
 // after the answer must count by itself.
-func (on *rendering) render(ctx context.Context, l *leader, w work, g grant) {
-	r := &render{on: on, flight: l.flight, lease: g.lease, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
+func (on *rendering) render(ctx context.Context, l *leader, w work, g places.Grant) {
+	r := &render{on: on, flight: l.flight, grant: g, work: w, times: l.times}
 	err := r.publishAndWait(ctx)
-	g.lease.Release(r.outcome)
+	g.Lease.Release(r.outcome)
 	if err != nil {
 		l.flight.Answer(Thumb{Times: r.times}, err)
 	}
@@ -80,11 +79,9 @@ func (on *rendering) startWithin(w work) time.Duration {
 type render struct {
 	on      *rendering
 	flight  *flight.Flight[Thumb]
-	lease   admission.Lease
+	grant   places.Grant
 	work    work
-	ticket  *ticket // the ride of a job that rides with another; else nil
-	convoy  *convoy // the convoy of its first flight; nil for other flights
-	job     Job
+	job     places.Job
 	times   Times
 	began   time.Time
 	started bool          // a renderer has begun the job
@@ -99,7 +96,7 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 		return fault.New(fault.NoRenderer, "no renderer has sent a heartbeat for %v: start a renderer, or ask again later", gone.Round(time.Second))
 	}
 	began := time.Now()
-	r.job, err = r.publish(ctx)
+	r.job, err = r.grant.Publish(ctx, r.on.job(r.work))
 	r.times.add("publish", began, r.on.metrics)
 	if err != nil {
 		return err
@@ -108,20 +105,6 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 	r.began = time.Now()
 	r.wait(ctx)
 	return r.err
-}
-
-// publish publishes the job together with the jobs that ride with it. A job with a ticket is held
-// instead, and rides itself.
-func (r *render) publish(ctx context.Context) (Job, error) {
-	job := r.on.job(r.work)
-	if r.ticket != nil {
-		held := r.on.queue.Hold(ctx, job)
-		r.ticket.board(held)
-		return held, nil
-	}
-	along := r.on.rides.offer(r.work, r.on.fleet.Batch()-1).depart()
-	r.convoy.end(nil) // flights without a ride form the next convoy
-	return r.on.queue.Publish(ctx, job, along...)
 }
 
 // wait follows the job's events until one of them ends it.
@@ -161,9 +144,9 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 	case renderjob.StateStarted:
 		r.started = true
 	case renderjob.StateFetching:
-		r.lease.LeaveLane()
+		r.grant.Lease.LeaveLane()
 	case renderjob.StateMoved:
-		r.lease.LeaveLane()
+		r.grant.Lease.LeaveLane()
 		r.tried += milliseconds(result.CPUMS)
 	case renderjob.StateRendered:
 		r.on.near.note(r.work.request.Target.Spec.Original, result)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/lanes"
@@ -114,8 +115,11 @@ func pictureTypes(t target.Target) []thumbnail.Type {
 	return all
 }
 
-// shared reports whether renders of the same original can share the fetch and the decode with this one.
-func (w work) shared() bool { return lanes.Shared(w.request.Target.Spec, w.request.Target.Odd != nil) }
+func (w work) need() places.Need {
+	return places.Need{
+		Request: w.admission(), Version: w.version, Shared: lanes.Shared(w.request.Target.Spec, w.request.Target.Odd != nil),
+	}
+}
 
 func (w work) admission() admission.Request {
 	return admission.Request{

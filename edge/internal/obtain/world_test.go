@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/bucket"
@@ -141,8 +143,7 @@ func newWorld(t *testing.T, change func(*world)) *world {
 	}
 	w.o = New(Config{
 		Settings: w.settings, Thumbnails: listed{w}, Originals: opened{w}, Heads: heads{w}, Stored: storeOf{w}, Failures: memory{w},
-		Fleet: fleet{w}, Admitter: admitter{w}, PerIP: func() settings.Pool { return w.settings.Throttle.PerIP }, Queue: queue{w}, Backlog: backlog{w},
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Fleet: fleet{w}, Throttles: admitter{w}, Places: w.places(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	t.Cleanup(func() {
 		if err := w.o.Stop(context.Background()); err != nil {
@@ -150,6 +151,13 @@ func newWorld(t *testing.T, change func(*world)) *world {
 		}
 	})
 	return w
+}
+
+func (w *world) places() *places.Places {
+	return places.New(places.Config{
+		Settings: w.settings, Admitter: admitter{w}, Queue: queue{w}, Backlog: backlog{w}, Fleet: fleet{w},
+		PerIP: func() settings.Pool { return w.settings.Throttle.PerIP },
+	})
 }
 
 // in runs a test of a world in synctest's time.
@@ -213,6 +221,16 @@ func cat(client string) Request {
 		Spec: thumbnail.Spec{Original: thumbnail.Location{Path: "cat.jpg"}, Type: thumbnail.TypeJPEG, Width: 100},
 		Key:  thumbnail.Location{Container: "thumbs", Path: "cat/100"}, Kin: target.Kin{Before: "cat/"},
 	}}
+}
+
+// pass lets time pass.
+func pass(d time.Duration) { time.Sleep(d) } // in the time of synctest
+
+// size returns a request for the cat in a width, in pixels.
+func size(width int) Request {
+	r := cat("ann")
+	r.Target.Spec.Width, r.Target.Key.Path = width, fmt.Sprint("cat/", width)
+	return r
 }
 
 type heads struct{ w *world }
@@ -337,7 +355,7 @@ func (h *held) Release(o admission.Outcome) {
 
 type queue struct{ w *world }
 
-func (q queue) Publish(_ context.Context, asked renderjob.Job, held ...Job) (Job, error) {
+func (q queue) Publish(_ context.Context, asked renderjob.Job, held ...places.Job) (places.Job, error) {
 	if q.w.publish != nil {
 		return nil, q.w.publish
 	}
@@ -349,9 +367,9 @@ func (q queue) Publish(_ context.Context, asked renderjob.Job, held ...Job) (Job
 	return j, nil
 }
 
-func (q queue) Hold(_ context.Context, asked renderjob.Job) Job { return q.w.opened(asked) }
-func (q queue) Electing() bool                                  { return q.w.electing }
-func (q queue) Unstarted(renderjob.Lane) time.Duration          { return q.w.unstarted }
+func (q queue) Hold(_ context.Context, asked renderjob.Job) places.Job { return q.w.opened(asked) }
+func (q queue) Electing() bool                                         { return q.w.electing }
+func (q queue) Unstarted(renderjob.Lane) time.Duration                 { return q.w.unstarted }
 
 type backlog struct{ w *world }
 

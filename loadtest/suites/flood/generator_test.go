@@ -13,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
 // asGenerator holds an order as JSON: this process then only sends requests.
@@ -65,7 +63,7 @@ func generate(text string) error {
 		all.Go(func() { g.keepAsking(ctx, i) })
 	}
 	all.Wait()
-	g.Last = g.number.Load()
+	g.report.Last = g.number.Load()
 	return json.NewEncoder(os.Stdout).Encode(g.report)
 }
 
@@ -73,40 +71,50 @@ type generator struct {
 	order  order
 	number atomic.Int64
 	mu     sync.Mutex
-	report
+	report report
+}
+
+// pace waits between the requests of a connection. The requests of all connections come evenly.
+type pace struct {
+	each time.Duration // 0: no pause
+	next time.Time
+}
+
+func (p *pace) wait(ctx context.Context) {
+	if p.each == 0 {
+		return
+	}
+	due := time.NewTimer(time.Until(p.next))
+	defer due.Stop()
+	select {
+	case <-due.C:
+	case <-ctx.Done():
+	}
+	p.next = time.Now().Add(p.each)
+}
+
+func (o order) paceOf(i int) *pace {
+	if o.Rate == 0 {
+		return &pace{}
+	}
+	each := time.Duration(float64(o.Connections) / o.Rate * float64(time.Second))
+	return &pace{each, time.Now().Add(each * time.Duration(i) / time.Duration(o.Connections))}
 }
 
 // keepAsking sends the requests of one connection until ctx ends. It connects again after an error.
 func (g *generator) keepAsking(ctx context.Context, i int) {
-	var c *connection
-	var pause time.Duration
-	if g.order.Rate > 0 {
-		pause = time.Duration(float64(g.order.Connections) / g.order.Rate * float64(time.Second))
-		_ = periodic.Sleep(ctx, pause*time.Duration(i)/time.Duration(g.order.Connections)) // not all at once
-	}
+	c, pace := &connection{}, g.order.paceOf(i)
+	defer c.close()
 	client := i % g.order.Clients
-	for ctx.Err() == nil {
+	for pace.wait(ctx); ctx.Err() == nil; pace.wait(ctx) {
 		asked := time.Now()
-		if c == nil {
-			c = dial(g.order.Address)
-		}
-		status := 0
-		if c != nil {
-			status = c.ask(ctx, g.path(), fmt.Sprintf("10.%d.%d.%d", g.order.Network, client/200, 1+client%200))
-		}
-		if status == 0 && c != nil {
-			_ = c.Close()
-			c = nil
+		status, err := c.ask(ctx, g.order.Address, g.path(), fmt.Sprintf("10.%d.%d.%d", g.order.Network, client/200, 1+client%200))
+		if err != nil {
+			c.close()
 		}
 		if end, _ := ctx.Deadline(); time.Until(end) > 10*time.Millisecond { // else the end cut the answer off
 			g.count(status, time.Since(asked))
 		}
-		if pause > 0 {
-			_ = periodic.Sleep(ctx, time.Until(asked.Add(pause)))
-		}
-	}
-	if c != nil {
-		_ = c.Close()
 	}
 }
 
@@ -118,48 +126,58 @@ func (g *generator) path() string {
 func (g *generator) count(status int, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	r := &g.report
 	switch status {
 	case http.StatusOK:
-		g.Good++
-		g.Served = append(g.Served, took)
+		r.Good++
+		r.Served = append(r.Served, took)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		g.Refused++
-		g.Turned = append(g.Turned, took)
+		r.Refused++
+		r.Turned = append(r.Turned, took)
 	default:
-		g.Other++
+		r.Other++
 	}
 }
 
 // connection is one connection of HTTP/1.1. It takes less of the machine than http.Client.
 type connection struct {
-	net.Conn
-	in *bufio.Reader
+	conn net.Conn // nil: not open
+	in   *bufio.Reader
 }
 
-// dial returns nil if the address refuses.
-func dial(address string) *connection {
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
-	if err != nil {
-		return nil
+func (c *connection) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
 	}
-	return &connection{c, bufio.NewReaderSize(c, 16<<10)}
+	c.conn = nil
 }
 
-// ask returns the status of an answer, or 0 without a whole answer by the end of ctx.
-func (c *connection) ask(ctx context.Context, path, client string) int {
+func (c *connection) open(address string) (err error) {
+	if c.conn == nil {
+		c.conn, err = net.DialTimeout("tcp", address, 5*time.Second)
+		c.in = bufio.NewReaderSize(c.conn, 16<<10)
+	}
+	return err
+}
+
+// ask returns the status of an answer. It returns 0 and an error without a whole answer by the end of ctx.
+func (c *connection) ask(ctx context.Context, address, path, client string) (int, error) {
+	if err := c.open(address); err != nil {
+		c.conn = nil
+		return 0, err
+	}
 	end, _ := ctx.Deadline()
-	_ = c.SetDeadline(end)
-	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: "+client+"\r\n\r\n"); err != nil {
-		return 0
+	_ = c.conn.SetDeadline(end)
+	if _, err := io.WriteString(c.conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: "+client+"\r\n\r\n"); err != nil {
+		return 0, err
 	}
 	answer, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	_, err = io.Copy(io.Discard, answer.Body)
-	_ = answer.Body.Close()
-	if err != nil {
-		return 0
+	defer func() { _ = answer.Body.Close() }()
+	if _, err = io.Copy(io.Discard, answer.Body); err != nil {
+		return 0, err
 	}
-	return answer.StatusCode
+	return answer.StatusCode, nil
 }

@@ -118,17 +118,17 @@ func (s *site) send(o order) report {
 
 // measured is a row of the table.
 type measured struct {
-	report
+	asked          report
 	long           time.Duration
 	front, workers time.Duration // processor time of the process that talks to the network, and of its workers
 	memory         uint64        // the front's highest
 }
 
-func (m measured) rate() float64 { return float64(m.Good) / m.long.Seconds() }
+func (m measured) rate() float64 { return float64(m.asked.Good) / m.long.Seconds() }
 
 // perGood is the cluster's processor time for each good answer, refusals included.
 func (m measured) perGood() time.Duration {
-	return (m.front + m.workers) / time.Duration(max(1, m.Good))
+	return (m.front + m.workers) / time.Duration(max(1, m.asked.Good))
 }
 
 func (s *site) measure(o order) (m measured) {
@@ -141,17 +141,23 @@ func (s *site) measure(o order) (m measured) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(500 * time.Millisecond):
+			case <-time.After(500 * time.Millisecond): // a look at the memory
 			}
 		}
 	})
-	m.report, m.long = s.send(o), o.Long
+	m.asked, m.long = s.send(o), o.Long
 	close(stop)
 	watching.Wait()
-	s.number = m.Last
+	s.number = m.asked.Last
 	f, w := s.spent()
 	m.front, m.workers = f-front, w-workers
 	return m
+}
+
+// later measures two seconds after a flood, when the site must be as before.
+func (s *site) later(o order) measured {
+	time.Sleep(2 * time.Second) // the goal
+	return s.measure(o)
 }
 
 // spent returns the processor time so far.
@@ -181,23 +187,21 @@ func BenchmarkFlood(b *testing.B) {
 	s.measure(order{Connections: 4, Clients: 4, Long: 3 * time.Second}) // warm
 	best := s.measure(usual)
 	many := s.measure(order{Connections: 400, Clients: 400, Network: 1, Rate: 10 * best.rate(), Long: long})
-	time.Sleep(2 * time.Second) // the goal: as before after two seconds
-	after := s.measure(usual)
+	after := s.later(usual)
 	one := s.measure(order{Connections: 400, Clients: 1, Network: 2, Rate: 10 * best.rate(), Long: long})
-	time.Sleep(2 * time.Second)
-	last := s.measure(usual)
+	last := s.later(usual)
 	fmt.Printf("\n| load | good/s | refused/s | refusals p50, p99 ms | generator | front | workers | ms for a good answer | of it | µs for a refusal | MB |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range []struct {
 		name string
-		measured
+		m    measured
 	}{{"capacity, 4 clients", best}, {"ten times, 400 clients", many}, {"2 s later", after}, {"ten times, one client", one}, {"2 s later", last}} {
-		m := row.measured
-		refusal := float64(m.front+m.workers-time.Duration(m.Good)*best.perGood()) / float64(max(1, m.Refused)) / 1000
-		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %.0f | %d |\n", row.name, m.rate(), float64(m.Refused)/m.long.Seconds(),
-			milliseconds(percentile(m.Turned, .5)), milliseconds(percentile(m.Turned, .99)), share(m.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
+		m, r := row.m, row.m.asked
+		refusal := float64(m.front+m.workers-time.Duration(r.Good)*best.perGood()) / float64(max(1, r.Refused)) / 1000
+		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %.0f | %d |\n", row.name, m.rate(), float64(r.Refused)/m.long.Seconds(),
+			milliseconds(percentile(r.Turned, .5)), milliseconds(percentile(r.Turned, .99)), share(r.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
 			milliseconds(m.perGood()), float64(best.perGood())/float64(m.perGood()), refusal, m.memory>>20)
-		if m.Other > 0 {
-			b.Errorf("%s: %d requests without an answer, or with another status", row.name, m.Other)
+		if r.Other > 0 {
+			b.Errorf("%s: %d requests without an answer, or with another status", row.name, r.Other)
 		}
 	}
 	b.ReportMetric(0, "ns/op")
@@ -237,7 +241,6 @@ func BenchmarkNeighbours(b *testing.B) {
 			running.Go(func() {
 				attack = s.send(order{Paths: huge, First: a.from, Connections: 4 * attackers, Clients: attackers, Network: 5, Long: long})
 			})
-			time.Sleep(time.Second)
 		}
 		seen := witness()
 		running.Wait()

@@ -113,10 +113,6 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		j.release() // the siblings are of other sizes
 		return err
 	}
-	if j.isLong(header) {
-		j.release()
-		return intake.ErrSlow
-	}
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
 		return err
 	}

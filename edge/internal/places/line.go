@@ -1,4 +1,4 @@
-package obtain
+package places
 
 import (
 	"context"
@@ -22,6 +22,7 @@ import (
 // page of forty new thumbnails therefore leaves the lane's queue to others, is not refused for its own
 // length, and is drawn from its top to its bottom.
 type lines struct {
+	next     admitter
 	limits   func() settings.Pool // of per-ip now, directives included
 	turnAway func(admission.Request, lease.Reason)
 	patience time.Duration
@@ -48,9 +49,9 @@ type line struct {
 // againSoon is the pause before a flight asks again while other edges' flights of its client are in the way.
 const againSoon = time.Second
 
-func newLines(c Config) *lines {
+func newLines(c Config, next admitter) *lines {
 	return &lines{
-		limits: c.PerIP, turnAway: c.Admitter.TurnAway, patience: c.Settings.Deadline().Behind(),
+		next: next, limits: c.PerIP, turnAway: c.Admitter.TurnAway, patience: c.Settings.Deadline().Behind(),
 		perIP: throttle.All().Get(throttle.PerIP), of: map[lineKey]*line{},
 	}
 }
@@ -65,14 +66,11 @@ func (l *lines) bounds() (widest, most int) {
 	return widest, max(p.MaxQueue, widest)
 }
 
-// asking is a way to ask for a flight's places.
-type asking func(context.Context, admission.Request) (admission.Lease, bool, error)
-
-// admit asks for a flight's places when it is its turn. It asks again while only its client's own flights
+// Admit asks for a flight's places when it is its turn. It asks again while only its client's own flights
 // are in the way.
-func (l *lines) admit(ctx context.Context, r admission.Request, ask asking) (admission.Lease, bool, error) {
+func (l *lines) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
 	if r.Flight.Exempt || r.Flight.Client == "" {
-		return ask(ctx, r)
+		return l.next.Admit(ctx, r)
 	}
 	key, began := lineKey{r.Flight.Client, r.Flight.Lane}, time.Now()
 	if err := l.wait(ctx, key, began, l.stand); err != nil {
@@ -80,7 +78,7 @@ func (l *lines) admit(ctx context.Context, r admission.Request, ask asking) (adm
 		return nil, false, err
 	}
 	for {
-		places, done, err := ask(ctx, r)
+		places, done, err := l.next.Admit(ctx, r)
 		if !l.isOwnDoing(err) || time.Since(began) > l.patience {
 			return l.held(key, places), done, err
 		}
