@@ -35,7 +35,7 @@ type list struct {
 	what  What
 }
 
-// What is counted by a list.
+// What names the events that a list counts.
 type What int
 
 // The lists of each class.

@@ -96,7 +96,7 @@ func (s *site) write(dir, name string, body []byte) {
 	}
 }
 
-// send runs a generator. The numbers of its thumbnails follow those of the last one.
+// send runs a generator. It numbers its thumbnails from the number after the last generator's.
 func (s *site) send(o order) report {
 	o.Address = s.address
 	text, _ := json.Marshal(o)
@@ -179,8 +179,8 @@ func seconds() time.Duration {
 }
 
 // BenchmarkFlood sends ten times as many misses as the site can render, from many clients and from one. "Of it" is the
-// share of the site's processor time that good answers take as long as at the capacity; what is missing went to
-// refusals. It does not depend on other load of the machine.
+// share of the site's processor time that good answers take as long as at the capacity. The rest went to
+// refusals. The share does not depend on other load of the machine.
 func BenchmarkFlood(b *testing.B) {
 	s, long := start(b), seconds()
 	usual := order{Connections: 4, Clients: 4, Long: long / 2}
