@@ -35,7 +35,7 @@ type list struct {
 	what  What
 }
 
-// What names the events that a list counts.
+// What names events.
 type What int
 
 // The lists of each class.

@@ -70,6 +70,7 @@ type Admitter struct {
 	local        local
 	decisions    *decisions
 	leases       *leases
+	full         full
 
 	mu   sync.Mutex
 	away bool // no coordinator answered the last request
@@ -164,6 +165,7 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
 	a.decisions.count(said.decisions...)
+	a.noteFull(r.Flight.Lane, err)
 	if r.Flight.Exempt && ctx.Err() == nil && (err == nil || !r.Flight.Rides) { // a refused ride asks again, and is counted then
 		a.decisions.count(decision{throttle.PerIP, exempt})
 	}

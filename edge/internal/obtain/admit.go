@@ -47,6 +47,11 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	return on.next.proceed(ctx, l, w, g)
 }
 
+// refuseFull returns the fault of a refusal for a request whose lane was full a moment ago.
+func (on *admitting) refuseFull(r Request) error {
+	return on.places.RefuseFull(on.estimator.estimate(r, r.Client, objectstore.Info{}).need())
+}
+
 // untilAbandoned returns a context that ends when the last client has left the flight. stop ends the
 // context and waits for the watching goroutine; a second call does nothing.
 func untilAbandoned(ctx context.Context, f *flight.Flight[Thumb]) (_ context.Context, stop func()) {

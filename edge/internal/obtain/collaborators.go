@@ -38,6 +38,7 @@ type Config struct {
 // Stored finds stored thumbnails; package stored implements it.
 type Stored interface {
 	AtHand(ctx context.Context, t target.Target) (stored.Hit, bool)
+	IsLocal() bool // AtHand looks into the whole store
 	Find(ctx context.Context, t target.Target, renew bool) (stored.Hit, error)
 	IsStored(ctx context.Context, t target.Target, version string, renew bool) bool
 	HasBucket(ctx context.Context, b bucket.Bucket, version string) bool
