@@ -147,7 +147,7 @@ func (e *Edge) makeThrottles(open.Stores) error {
 	}
 	e.admitter = admission.New(admission.Config{
 		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle, Throttles: throttle.All(),
-		LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
+		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
 		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
 	e.add(service.Deferred(e.admitter.Close))

@@ -84,6 +84,7 @@ type Request struct {
 	// Weight is the places that the request's estimated cost takes of its client's and its original's
 	// pool, and at most half of each; 0 counts as 1.
 	Weight int
+	Slow   bool // certainly takes long, and may therefore wait long
 	Rides  bool // shares another flight's job, and takes no place of the lane
 }
 

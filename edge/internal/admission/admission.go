@@ -15,6 +15,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
@@ -37,6 +38,7 @@ import (
 type Request struct {
 	Flight    throttle.Request // for the throttles
 	Thumbnail thumbnail.Location
+	Cost      time.Duration // estimated processor time of the render: the flight's weight in a line
 }
 
 func (r Request) thumbnailKey() string {
@@ -50,6 +52,7 @@ type Config struct {
 	Name         string      // of this edge
 	Throttles    throttle.Table
 	Throttle     settings.Throttle
+	SlowWait     time.Duration                // the longest wait of a slow flight
 	LaneWorkers  func(renderjob.Lane) int     // places of the lane's pool
 	Paused       func(renderjob.Lane) bool    // whether an operator paused the lane
 	Networks     func() []throttle.Network    // with limits of their own, the ones of earlier calls at their old places
@@ -70,6 +73,7 @@ type Admitter struct {
 	local        local
 	decisions    *decisions
 	leases       *leases
+	full         full
 
 	// declared has the networks of the last declaration, and told has the networks of the one before.
 	declared, told atomic.Pointer[[]throttle.Network]
@@ -94,7 +98,7 @@ func New(c Config) *Admitter {
 		Fleet:      func() []string { return heartbeats(c.Fleet()) },
 		Directives: c.Directives, Log: c.Log, Metrics: c.Metrics,
 	})
-	a.native = native{a.coordinators, a.paces, c.Throttle.QueueWait}
+	a.native = native{a.coordinators, a.paces, c.Throttle.QueueWait, c.SlowWait}
 	return a
 }
 
@@ -128,8 +132,11 @@ func (a *Admitter) networks() (known []throttle.Network) {
 func (a *Admitter) limits() throttle.Limits {
 	s := a.config.Throttle
 	return throttle.Limits{Settings: s, Networks: a.networks(), Lane: func(lane renderjob.Lane) settings.Pool {
-		workers := max(a.config.LaneWorkers(lane), 1)
-		return settings.Pool{Workers: workers, MaxQueue: a.paces.of(lane).MaxQueue(workers, s.QueueWait), Timeout: s.QueueWait}
+		workers, wait := max(a.config.LaneWorkers(lane), 1), s.QueueWait
+		if lane == renderjob.LaneBulk {
+			wait = max(wait, a.config.SlowWait)
+		}
+		return settings.Pool{Workers: workers, MaxQueue: a.paces.of(lane).MaxQueue(workers, wait), Timeout: wait}
 	}}
 }
 
@@ -189,6 +196,7 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
 	a.decisions.count(said.decisions...)
+	a.noteFull(r.Flight.Lane, err)
 	if r.Flight.Exempt && ctx.Err() == nil && (err == nil || !r.Flight.Rides) { // a refused ride asks again, and is counted then
 		a.decisions.count(decision{throttle.PerIP, exempt})
 	}

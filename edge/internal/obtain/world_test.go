@@ -59,6 +59,7 @@ type world struct {
 	electing  bool
 	unstarted time.Duration
 	stalls    bool
+	full      bool // the lane was full a moment ago
 	batch     int
 	published chan *job
 	sizes     []thumbnail.Location
@@ -265,6 +266,8 @@ func (s storeOf) AtHand(_ context.Context, t target.Target) (stored.Hit, bool) {
 	return stored.Hit{Image: []byte("stored")}, s.w.isThere(t.Key)
 }
 
+func (s storeOf) IsLocal() bool { return true }
+
 func (s storeOf) Find(_ context.Context, t target.Target, renew bool) (stored.Hit, error) {
 	switch {
 	case s.w.broken != nil:
@@ -320,6 +323,7 @@ type fleet struct{ w *world }
 func (f fleet) Engines(t thumbnail.Type) []string { return []string{string(t) + "-1"} }
 func (f fleet) GoneFor() time.Duration            { return f.w.gone }
 func (f fleet) Idle() bool                        { return f.w.idle }
+func (f fleet) Slots() int                        { return 2 }
 func (f fleet) Batch() int                        { return max(1, f.w.batch) }
 
 type admitter struct{ w *world }
@@ -341,6 +345,12 @@ func (a admitter) CountRefusal(by throttle.Name) {
 	a.w.refusals = append(a.w.refusals, by)
 }
 
+func (a admitter) RefuseFull(admission.Request) error {
+	if a.w.full {
+		return throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
+	}
+	return nil
+}
 func (a admitter) TurnAway(admission.Request, lease.Reason) { a.CountRefusal(throttle.PerIP) }
 
 // held is a lease. It notes every Release, a second one too.
