@@ -32,15 +32,15 @@ type Activity struct {
 // list names one list: a class of pools, requests or refusals.
 type list struct {
 	class throttle.Name
-	what  What
+	what  Measure
 }
 
-// What names events.
-type What int
+// Measure is the kind of a list.
+type Measure int
 
 // The lists of each class.
 const (
-	Requests What = iota
+	Requests Measure = iota
 	Refusals
 	CPU // processor time of renders, in milliseconds
 )
@@ -49,7 +49,7 @@ const (
 func New() *Activity {
 	a := &Activity{throttles: throttle.All(), began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
 	for _, row := range a.throttles {
-		for _, what := range []What{Requests, Refusals, CPU} {
+		for _, what := range []Measure{Requests, Refusals, CPU} {
 			if row.Listed {
 				a.lists[list{row.Name, what}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
 			}
@@ -74,7 +74,7 @@ func (a *Activity) Spent(key string, took time.Duration) {
 // separator stands between a key and the name of its refuser; keys contain no such byte.
 const separator = "\x00"
 
-func (a *Activity) add(key, flow string, what What, n uint32) {
+func (a *Activity) add(key, flow string, what Measure, n uint32) {
 	counts := a.lists[list{a.throttles.OfKey(key), what}]
 	if counts == nil {
 		return
@@ -109,7 +109,7 @@ type Busy struct {
 
 // Busiest returns the clients or originals that asked most often, were refused most often by one
 // throttle, or took most processor time.
-func (a *Activity) Busiest(class throttle.Name, what What) []Busy {
+func (a *Activity) Busiest(class throttle.Name, what Measure) []Busy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn()

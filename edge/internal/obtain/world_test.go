@@ -224,9 +224,6 @@ func cat(client string) Request {
 	}}
 }
 
-// pass lets time pass.
-func pass(d time.Duration) { time.Sleep(d) } // in the time of synctest
-
 // size returns a request for the cat in a width, in pixels.
 func size(width int) Request {
 	r := cat("ann")
