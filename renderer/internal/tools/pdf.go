@@ -27,7 +27,7 @@ const (
 	clearSide = 420
 	// coarser divides the dots per inch of a page that took too long.
 	coarser = 3
-	// patient is the minimum limit of time that leaves room for other tries of a slow page.
+	// patient is the minimum limit of time that leaves room for a third program.
 	patient = 10 * time.Second
 	// tries divides the time of a slow page: poppler, MuPDF, poppler at fewer dots.
 	tries = 3
@@ -66,24 +66,29 @@ func drawPDF(t *task) error {
 	return t.drawByEither(p, dpi)
 }
 
-// drawByEither draws with poppler or MuPDF, within the task's time.
+// drawByEither draws with poppler or MuPDF, within the task's time. A brief try has no third program.
 func (t *task) drawByEither(p pdfPage, dpi float64) error {
+	brief := t.request.Within < patient
 	within := t.request.Within / tries
-	if t.request.Within < patient {
+	switch {
+	case brief && t.box.paths["mutool"] == "":
 		within = 0
+	case brief:
+		within = t.request.Within / 2
 	}
 	lacksFonts := t.lacksFonts(p.number)
-	if lacksFonts {
-		if err := t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within); err == nil || within == 0 && fault.Is(err, fault.Overran) {
-			return err
-		}
+	if lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
+		return nil
 	}
 	err := t.drawPage(p, dpi, within)
-	if within == 0 || !fault.Is(err, fault.Overran) {
+	if !fault.Is(err, fault.Overran) {
 		return err
 	}
 	if !lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
 		return nil
+	}
+	if brief {
+		return err
 	}
 	if err := t.clearOut(); err != nil {
 		return err
