@@ -212,6 +212,22 @@ func TestDrawings(t *testing.T) {
 	}
 }
 
+// After the death of a worker, the program draws, whose crash ends no worker.
+func TestADrawingThatEndedAWorker(t *testing.T) {
+	crashing := t.TempDir()
+	if err := os.WriteFile(filepath.Join(crashing, "rsvg-convert"), []byte("#!/bin/sh\nkill -SEGV $$\n"), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", crashing+":"+os.Getenv("PATH"))
+	spec := thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}
+	if _, err := work(t, Request{Work: Draw, Spec: spec}, []byte(plain("20", "20", ""))); err != nil {
+		t.Errorf("the library: %v", err)
+	}
+	if _, err := work(t, Request{Work: Draw, Spec: spec, Careful: true}, []byte(plain("20", "20", ""))); !fault.Is(err, fault.Undecodable) {
+		t.Errorf("the program that crashes: %v", err)
+	}
+}
+
 // A page that would have too many pixels gets fewer dots per inch.
 func TestALargePageIsDrawnCoarser(t *testing.T) {
 	body, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypePDF}, MaxPixels: 10_000}, []byte(page))
