@@ -66,15 +66,13 @@ func drawPDF(t *task) error {
 	return t.drawByEither(p, dpi)
 }
 
-// drawByEither draws with poppler or MuPDF, within the task's time. A brief try has no third program.
+// drawByEither draws with poppler or MuPDF, within the task's time. A brief try leaves the
+// last third for the thumbnail.
 func (t *task) drawByEither(p pdfPage, dpi float64) error {
 	brief := t.request.Within < patient
 	within := t.request.Within / tries
-	switch {
-	case brief && t.box.paths["mutool"] == "":
+	if brief && t.box.paths["mutool"] == "" {
 		within = 0
-	case brief:
-		within = t.request.Within / 2
 	}
 	lacksFonts := t.lacksFonts(p.number)
 	if lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
