@@ -64,7 +64,7 @@ func (c *cluster) launch() {
 		_ = cmd.Process.Kill()
 		<-ended
 		groups := "for group in $(findmnt --noheadings --types cgroup,cgroup2 --output TARGET); do find $group/thumbmill-kubernetes -depth -type d -exec rmdir {} + || exit 1; done"
-		eventually.Succeeds(c.t, settles, "the cluster's control groups are gone", exec.Command("sh", "-c", groups).Run)
+		eventually.Succeeds(c.t, settles, "the cluster's control groups are gone", func() error { return exec.Command("sh", "-c", groups).Run() })
 	})
 	up := eventually.Succeeds(c.t, rises, "the node is ready", func() error {
 		select {
