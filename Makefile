@@ -36,17 +36,17 @@ RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadt
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
-SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
+SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/lettering renderer/internal/metadata renderer/internal/placeholder renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
 # Packages with C code.
-SANITIZED := renderer/internal/jpeg renderer/internal/librsvg renderer/internal/vips
+SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
 
 # Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -134,6 +134,10 @@ bench-bucket: deps ## compare the processor time of a thumbnail from a bucket an
 
 bench-hop: build-deps ## compare a job's way through the queue with a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
+
+# THUMBMILL_FLOOD_SECONDS is the length of each load, 30 by default.
+flood: deps ## ask for ten times the misses that a site can render, and for thumbnails that take seconds; print refusals, processor time and others' waits
+	go test -run '^$$' -bench 'Flood|Neighbours' -benchtime 1x -timeout 20m ./loadtest/suites/flood
 
 bench-hits: deps ## compare stored thumbnails with nginx and Go's file server, on one core each
 	@deploy/install-packages deploy/packages/bench

@@ -60,6 +60,8 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
+require github.com/bbrks/go-blurhash v1.1.1 // indirect
+
 require (
 	github.com/aws/aws-sdk-go-v2 v1.43.6
 	github.com/aws/smithy-go v1.27.8 // indirect

@@ -167,5 +167,8 @@ type Problem = snapshot.Problem
 // Action is an action against a problem of the report.
 type Action = snapshot.Action
 
+// Rule is the limits in force for one kind of pool.
+type Rule = snapshot.Rule
+
 // Busy is a client or an original in the report.
 type Busy = activity.Busy

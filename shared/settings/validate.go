@@ -104,6 +104,7 @@ func (e Edge) check(c *check.Checker) {
 	c.Address("edge.listen", e.Listen)
 	c.Duration("edge.deadline", e.Deadline, time.Second, time.Hour)
 	c.Duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
+	c.OneOf("edge.try_page", e.TryPage, "", TryAlways, TryNever)
 	c.OneOf("edge.outdated", e.Outdated, Keep, RenderAgain)
 	c.Require(e.Memory == 0 || e.Memory >= 1<<20, "edge.memory", "%v is too little for thumbnails: write at least 1 MiB, or 0 to turn the memory off", e.Memory)
 	for _, host := range e.Hosts {

@@ -21,7 +21,7 @@ type admitting struct {
 func newAdmitting(c Config, widths *ownWidths, m metrics) *admitting {
 	learned := &costs{}
 	return &admitting{
-		estimator: estimator{c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
+		estimator: estimator{c.Fleet, c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
 		places: c.Places, next: newGranting(c, newRendering(c, learned, widths, m), m), metrics: m,
 	}
 }
@@ -38,12 +38,18 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 		l.fail(err)
 		return true, nil
 	}
+	defer on.estimator.costs.hold(w)()
 	w = on.buckets.look(waiting, w)
 	g := on.places.Get(waiting, w.need())
 	defer g.Close()
 	stop() // the next steps watch for an abandoned flight themselves
 	l.times.add("admit", began, on.metrics)
 	return on.next.proceed(ctx, l, w, g)
+}
+
+// refuseFull returns the fault of a refusal for a request whose lane was full a moment ago.
+func (on *admitting) refuseFull(r Request) error {
+	return on.places.RefuseFull(on.estimator.estimate(r, r.Client, objectstore.Info{}).need())
 }
 
 // untilAbandoned returns a context that ends when the last client has left the flight. stop ends the

@@ -38,6 +38,7 @@ type Config struct {
 // Stored finds stored thumbnails; package stored implements it.
 type Stored interface {
 	AtHand(ctx context.Context, t target.Target) (stored.Hit, bool)
+	IsLocal() bool // AtHand looks into the whole store
 	Find(ctx context.Context, t target.Target, renew bool) (stored.Hit, error)
 	IsStored(ctx context.Context, t target.Target, version string, renew bool) bool
 	HasBucket(ctx context.Context, b bucket.Bucket, version string) bool
@@ -75,6 +76,7 @@ type Failures interface {
 type Fleet interface {
 	Engines(t thumbnail.Type) []string
 	GoneFor() time.Duration
+	Slots() int // of all living renderers
 }
 
 // Throttles counts the refusals that obtain decides; package admission implements it.

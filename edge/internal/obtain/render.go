@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -60,10 +61,18 @@ func (on *rendering) job(w work) renderjob.Job {
 	}
 	return renderjob.Job{
 		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
-		Near: on.near.of(t.Spec.Original), Bucket: w.bucket, BucketSeen: w.bucketSeen, OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
-		StartWithinMS: on.deadline.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
+		Slow: w.slow, Near: on.near.of(t.Spec.Original), Bucket: w.bucket, BucketSeen: w.bucketSeen, OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
+		StartWithinMS: on.startWithin(w).Milliseconds(), RenderLimitMS: limit.Milliseconds(),
 		MaxThumbnailPixels: int64(on.maxPixels), OwnWidthOnly: t.Odd != nil,
 	}
+}
+
+// startWithin returns the time from the publication of a job until a renderer begins it.
+func (on *rendering) startWithin(w work) time.Duration {
+	if w.slow {
+		return on.deadline.SlowStart()
+	}
+	return on.deadline.Start
 }
 
 // render is one job, from its publishing to its end.
@@ -75,8 +84,9 @@ type render struct {
 	job     places.Job
 	times   Times
 	began   time.Time
-	started bool // a renderer has begun the job
-	timed   bool // times has the step "render"
+	started bool          // a renderer has begun the job
+	timed   bool          // times has the step "render"
+	tried   time.Duration // processor time of tries whose job moved to another lane
 	outcome admission.Outcome
 	err     error // the failure; render answers with it
 }
@@ -99,7 +109,8 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 
 // wait follows the job's events until one of them ends it.
 func (r *render) wait(ctx context.Context) {
-	start := time.NewTimer(r.on.deadline.GiveUpStart())
+	within := r.on.startWithin(r.work)
+	start := time.NewTimer(within + r.on.deadline.Slack) // renderers refuse earlier, and say more
 	defer start.Stop()
 	end, _ := ctx.Deadline()
 	look := time.NewTimer(time.Until(end) - r.on.deadline.Slack)
@@ -117,7 +128,7 @@ func (r *render) wait(ctx context.Context) {
 		case <-look.C:
 			over = r.foundInStore(ctx)
 		case <-start.C:
-			over = !r.started && r.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began the thumbnail within %v: ask again later", r.on.deadline.Start))
+			over = !r.started && r.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began the thumbnail within %v: ask again later", within))
 		case <-abandoned:
 			over = r.giveUp(ctx, fault.New(fault.Unavailable, "every client left before the render began"))
 			r.started = true // unless over, a renderer has begun the job, and will store the thumbnail
@@ -134,6 +145,9 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 		r.started = true
 	case renderjob.StateFetching:
 		r.grant.Lease.LeaveLane()
+	case renderjob.StateMoved:
+		r.grant.Lease.LeaveLane()
+		r.tried += milliseconds(result.CPUMS)
 	case renderjob.StateRendered:
 		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		r.noteSteps(result)
@@ -150,6 +164,7 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 // endStored ends a job with the state stored. Clients without an answer, because the picture was too
 // large for a message, find it in the store. A result with a fault means that storing failed.
 func (r *render) endStored(result renderjob.Result) (over bool) {
+	r.charge(milliseconds(result.CPUMS))
 	if result.Fault == nil {
 		return r.isStored()
 	}
@@ -178,9 +193,11 @@ func (r *render) endFailed(ctx context.Context, result renderjob.Result) (over b
 		r.on.log.Warn("record failure", "request", r.work.request.ID, "error", err)
 	}
 	r.outcome.Fault = f
+	spent := milliseconds(result.CPUMS)
 	if f.Kind == fault.Overran { // the whole render takes more than its worker spent, and no less than the estimate
-		r.noteCost(max(milliseconds(result.CPUMS), r.work.cost))
+		r.noteCost(max(spent, r.work.cost))
 	}
+	r.charge(spent)
 	return r.end(f)
 }
 
@@ -250,6 +267,19 @@ func (r *render) noteCost(took time.Duration) {
 	}
 	if !r.work.bucketSeen {
 		r.on.costs.rates.Note(r.work.request.Target.Spec, r.work.bytes, took)
+	}
+}
+
+// charge charges a job's processor time to the client's share of the expensive lane, to the original, and to the
+// lease.
+func (r *render) charge(last time.Duration) {
+	spent, spec := r.tried+last, r.work.request.Target.Spec
+	r.outcome.CPU = spent
+	if r.work.isCharged() {
+		r.on.costs.clients.Note(r.work.client, spent)
+	}
+	if lanes.Unforeseeable(spec.Type) && !r.work.bucketSeen {
+		r.on.costs.dearest.Note(spec.Original.String(), spent, lanes.LongCost)
 	}
 }
 

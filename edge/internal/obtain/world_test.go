@@ -59,6 +59,7 @@ type world struct {
 	electing  bool
 	unstarted time.Duration
 	stalls    bool
+	full      bool // the lane was full a moment ago
 	batch     int
 	published chan *job
 	sizes     []thumbnail.Location
@@ -156,7 +157,7 @@ func newWorld(t *testing.T, change func(*world)) *world {
 func (w *world) places() *places.Places {
 	return places.New(places.Config{
 		Settings: w.settings, Admitter: admitter{w}, Queue: queue{w}, Backlog: backlog{w}, Fleet: fleet{w},
-		PerIP: func() settings.Pool { return w.settings.Throttle.PerIP },
+		PerIP: func(string) settings.Pool { return w.settings.Throttle.PerIP },
 	})
 }
 
@@ -223,9 +224,6 @@ func cat(client string) Request {
 	}}
 }
 
-// pass lets time pass.
-func pass(d time.Duration) { time.Sleep(d) } // in the time of synctest
-
 // size returns a request for the cat in a width, in pixels.
 func size(width int) Request {
 	r := cat("ann")
@@ -264,6 +262,8 @@ type storeOf struct{ w *world }
 func (s storeOf) AtHand(_ context.Context, t target.Target) (stored.Hit, bool) {
 	return stored.Hit{Image: []byte("stored")}, s.w.isThere(t.Key)
 }
+
+func (s storeOf) IsLocal() bool { return true }
 
 func (s storeOf) Find(_ context.Context, t target.Target, renew bool) (stored.Hit, error) {
 	switch {
@@ -320,6 +320,7 @@ type fleet struct{ w *world }
 func (f fleet) Engines(t thumbnail.Type) []string { return []string{string(t) + "-1"} }
 func (f fleet) GoneFor() time.Duration            { return f.w.gone }
 func (f fleet) Idle() bool                        { return f.w.idle }
+func (f fleet) Slots() int                        { return 2 }
 func (f fleet) Batch() int                        { return max(1, f.w.batch) }
 
 type admitter struct{ w *world }
@@ -341,6 +342,12 @@ func (a admitter) CountRefusal(by throttle.Name) {
 	a.w.refusals = append(a.w.refusals, by)
 }
 
+func (a admitter) RefuseFull(admission.Request) error {
+	if a.w.full {
+		return throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
+	}
+	return nil
+}
 func (a admitter) TurnAway(admission.Request, lease.Reason) { a.CountRefusal(throttle.PerIP) }
 
 // held is a lease. It notes every Release, a second one too.

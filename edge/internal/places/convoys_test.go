@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
@@ -98,12 +99,16 @@ func TestTheFirstOfAConvoyEnds(t *testing.T) {
 					<-first
 				}
 				close(gate)
+				if !c.leaves {
+					<-first
+				}
 				for _, g := range others {
 					(<-g).wants(t, c.refused)
 				}
 				if n := w.asked(); n != c.asked {
 					t.Errorf("the coordinator was asked %d times, want %d", n, c.asked)
 				}
+				synctest.Wait() // the first flight may still publish its job
 				if jobs := w.jobs(); c.refused == "" && (len(jobs) != 1 || len(jobs[0].along) != c.along) {
 					t.Errorf("published %+v, want one job with %d others", jobs, c.along)
 				}

@@ -22,7 +22,7 @@ import (
 type Config struct {
 	Settings settings.Settings
 	Admitter Admitter
-	PerIP    func() settings.Pool // the limits of each client now, operators' directives included
+	PerIP    func(client string) settings.Pool // the limits of a client now, operators' directives included
 	Queue    Queue
 	Backlog  Backlog
 	Fleet    Fleet
@@ -32,6 +32,8 @@ type Config struct {
 type Admitter interface {
 	admitter
 	CountRefusal(by throttle.Name)
+	// RefuseFull returns the fault of a refusal if the flight's lane was full a moment ago, and counts it.
+	RefuseFull(r admission.Request) error
 	// TurnAway counts a refusal by per-ip that this edge decided: lease.Full or lease.TimedOut.
 	TurnAway(r admission.Request, why lease.Reason)
 }
@@ -88,6 +90,7 @@ type Need struct {
 // Places gets the places of flights. Its methods are safe for concurrent use.
 type Places struct {
 	admitter Admitter
+	stall    stall
 	line     admitter // asks admitter when it is the flight's turn
 	convoys  *convoys
 	rides    *rides
@@ -99,9 +102,17 @@ type Places struct {
 func New(c Config) *Places {
 	patient := patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}}
 	return &Places{
-		admitter: c.Admitter, line: newLines(c, patient), rides: newRides(), queue: c.Queue, fleet: c.Fleet,
-		convoys: newConvoys(c.Settings.Deadline().Behind() + c.Settings.Throttle.QueueWait + boardWithin),
+		admitter: c.Admitter, stall: patient.stall, line: newLines(c, patient), rides: newRides(), queue: c.Queue, fleet: c.Fleet,
+		convoys: newConvoys(longestWait(c.Settings) + boardWithin),
 	}
+}
+
+// RefuseFull refuses a flight whose lane was full a moment ago, unless the lane is full only because the queue stalls.
+func (on *Places) RefuseFull(n Need) error {
+	if on.stall.isOfQueue() {
+		return nil
+	}
+	return on.admitter.RefuseFull(n.Request)
 }
 
 // Get asks for a flight's places, alone or behind another flight. The caller closes the grant.
@@ -209,4 +220,10 @@ func (on *Places) board(ctx context.Context, n Need, p *passenger, t *ticket) (g
 		return g, false
 	}
 	return Grant{Lease: l, way: aboard{on.queue, t}}, true
+}
+
+// longestWait bounds the wait of a flight in its client's line and then at the coordinator.
+func longestWait(s settings.Settings) time.Duration {
+	behind := s.Deadline().Behind() // a slow flight also waits so long at the coordinator
+	return behind + max(s.Throttle.QueueWait, behind)
 }

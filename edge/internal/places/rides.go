@@ -31,10 +31,11 @@ type kin struct {
 	original thumbnail.Location
 	version  string
 	lane     renderjob.Lane
+	slow     bool
 }
 
 func (n Need) kin() kin {
-	return kin{n.Request.Flight.Original, n.Version, n.Request.Flight.Lane}
+	return kin{n.Request.Flight.Original, n.Version, n.Request.Flight.Lane, n.Request.Flight.Slow}
 }
 
 // passenger is a flight that waits for its places.

@@ -2,28 +2,42 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/shared/lanes"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// checkCost returns the fault BadURL for a thumbnail that certainly ends at its time limit. The edge cannot know this
-// for a size that follows from the original's.
+// checkCost returns the fault BadURL for a thumbnail that certainly ends at its time limit, and intake.ErrSlow for one
+// that certainly takes long and is in a lane for other renders. The edge cannot know this for a size that follows from
+// the original's.
 func (j *job) checkCost(h guard.Header) error {
 	s, foreseeable := sides(j.job.Spec, h)
 	if !foreseeable {
 		return nil
 	}
-	return j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
+	err := j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
+	if err == nil && !j.job.Slow && j.job.Lane != renderjob.LaneBulk && j.rates.Estimate(s, 0) >= lanes.LongCost {
+		return intake.ErrSlow
+	}
+	return err
 }
 
-// refuseCostly fails the siblings that checkCost refuses: the others must not wait for their limits.
+// refuseCostly fails the siblings that checkCost refuses, and releases those that take long: the others must not wait
+// for them.
 func (j *job) refuseCostly(ctx context.Context, h guard.Header) {
 	for _, s := range j.untried() {
-		if err := s.checkCost(h); err != nil {
+		err := s.checkCost(h)
+		switch {
+		case err == nil:
+		case errors.Is(err, intake.ErrSlow):
+			s.leave()
+		default:
 			s.over = true
 			s.end(string(s.fail(ctx, err).Kind))
 		}
@@ -40,7 +54,7 @@ func (j *job) learnCost(h guard.Header, bytes int64, took time.Duration) {
 // sides returns a spec with the sides of the thumbnail before its operations. foreseeable is false if the header does
 // not tell them, or if they do not tell the processor time.
 func sides(s thumbnail.Spec, h guard.Header) (_ thumbnail.Spec, foreseeable bool) {
-	if h.Width == 0 || h.ByTool || h.Frames > 1 || lanes.Unforeseeable(h.Type) || s.Trim != nil || s.Meta || s.Debug {
+	if h.Width == 0 || h.ByTool || h.Frames > 1 || lanes.Unforeseeable(h.Type) || s.Trim != nil || s.Described() || s.Debug {
 		return s, false
 	}
 	size := geometry.New(s, geometry.Size{Width: h.Width, Height: h.Height}.Turned(h.Orientation)).Size()
