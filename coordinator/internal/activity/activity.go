@@ -35,7 +35,7 @@ type list struct {
 	what  What
 }
 
-// What names events.
+// What tells the lists of one class apart.
 type What int
 
 // The lists of each class.
