@@ -45,7 +45,7 @@ type Table interface {
 
 // Activity lists the busiest clients and originals.
 type Activity interface {
-	Busiest(class throttle.Name, what activity.What) []activity.Busy
+	Busiest(class throttle.Name, kind activity.Kind) []activity.Busy
 }
 
 // Fleet lists the living renderers.

@@ -53,7 +53,7 @@ func (s *Store) scrub(ctx context.Context, rate int, each func(damaged bool), p 
 			}
 			return errors.Join(err, ctx.Err())
 		}
-		if p.isBefore(name) {
+		if ctx.Err() != nil || p.isBefore(name) {
 			return ctx.Err()
 		}
 		size, damaged, err := s.examine(name)
