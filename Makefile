@@ -32,14 +32,14 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
-SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/metadata renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
+SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/lettering renderer/internal/metadata renderer/internal/placeholder renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
 # Packages with C code.
-SANITIZED := renderer/internal/jpeg renderer/internal/librsvg renderer/internal/vips
+SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
 
 # Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
@@ -80,8 +80,9 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 build: build-deps ## build bin/thumbmill and the three roles
 	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
-lint: build-deps ## run golangci-lint (.golangci.yml), govulncheck if its database can be had, and vale over every page, comment and text
+lint: build-deps bin/helm ## run golangci-lint (.golangci.yml), helm, govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run
+	go test ./deploy/kubernetes
 	@if curl -fsS -m 5 -o /dev/null https://vuln.go.dev/index/db.json 2>/dev/null; then go run $(GOVULNCHECK) ./...; fi
 	go -C .vale test ./...
 	go -C .vale run ./prose .
@@ -180,6 +181,10 @@ test-mediawiki: deps bin/mediawiki ## a real MediaWiki in front: 68 files on a f
 bin/mediawiki:
 	loadtest/suites/mediawiki/fetch-core bin/mediawiki
 
+# It checks the chart in deploy/kubernetes.
+bin/helm:
+	GOBIN=$(CURDIR)/bin go install helm.sh/helm/v3/cmd/helm@v3.20.0
+
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages
 
@@ -196,8 +201,10 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 bin/docker-compose:
 	go -C "$$(go mod download -json github.com/docker/compose/v2@v2.40.3 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')" build -buildvcs=false -ldflags=-s -o $(CURDIR)/bin/docker-compose ./cmd
 
-test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system
-	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian
+# The first run makes a Debian 12 and a Debian 13 below /var/tmp/thumbmill-systemd.
+test-packages: deps ## install the Debian packages on two machines with systemd, break, upgrade and roll back their services under load: 6 minutes
+	@deploy/install-packages deploy/packages/packaging deploy/packages/roots
+	THUMBMILL_PACKAGES=1 go test -count=1 -p 1 -timeout 40m -v ./deploy/debian ./loadtest/suites/packages
 
 # Workers do not run here: AddressSanitizer needs more address space than their limit.
 test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressSanitizer, UBSan and the leak checker: 3 minutes

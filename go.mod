@@ -37,6 +37,7 @@ require (
 	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
+	github.com/systemd/slog-journal v0.1.2
 	github.com/yuin/goldmark v1.8.4
 	go.opentelemetry.io/otel v1.38.0
 	go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp v1.38.0
@@ -58,6 +59,8 @@ require (
 	sigs.k8s.io/kustomize/kyaml v0.20.1
 	sigs.k8s.io/yaml v1.6.0
 )
+
+require github.com/bbrks/go-blurhash v1.1.1 // indirect
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.43.6

@@ -147,7 +147,7 @@ func (e *Edge) makeThrottles(open.Stores) error {
 	}
 	e.admitter = admission.New(admission.Config{
 		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle, Throttles: throttle.All(),
-		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
+		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
 		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
 	e.add(service.Deferred(e.admitter.Close))
@@ -210,8 +210,23 @@ func (e *Edge) newPlaces() *places.Places {
 	s := e.config.Settings
 	return places.New(places.Config{
 		Settings: s, Admitter: e.admitter, Queue: queued{e.dispatcher}, Backlog: e.backlog, Fleet: e.fleet,
-		PerIP: func() settings.Pool { return e.directives.Limits(string(throttle.PerIP), s.Throttle.PerIP) },
+		PerIP: e.limitsOfClient,
 	})
+}
+
+// limitsOfClient returns the limits of per-ip for a client now, as coordinators apply them.
+func (e *Edge) limitsOfClient(client string) settings.Pool {
+	s := e.config.Settings.Throttle
+	p, network := throttle.Limits{Settings: s, Networks: e.networks()}.OfClient(client)
+	if network < 0 {
+		p = e.directives.Limits(string(throttle.PerIP), p)
+	}
+	return p
+}
+
+// networks returns the networks whose clients have limits of their own.
+func (e *Edge) networks() []throttle.Network {
+	return e.directives.Networks(e.config.Settings.Throttle.PerIP)
 }
 
 // queued gives places the dispatcher: it publishes and holds jobs.

@@ -27,6 +27,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/edge/internal/purge"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
+	"github.com/thumbmill/thumbmill/edge/internal/trial"
 	"github.com/thumbmill/thumbmill/edge/internal/web"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -42,6 +43,7 @@ type Config struct {
 	NATS     []nats.Option // added to the options of Settings, for an embedded server
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
+	Uploads  trial.Uploads // of the page to try URLs; nil if renderers are other processes
 }
 
 // Edge is one edge. It is a service.Part.

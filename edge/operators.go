@@ -10,9 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbmill/thumbmill/edge/internal/trial"
+	"github.com/thumbmill/thumbmill/edge/thumborurl"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 	"github.com/thumbmill/thumbmill/shared/version"
 )
@@ -54,8 +57,9 @@ func (e *Edge) status() func() lease.Status {
 //	DELETE /api/v1/failing?original=container/path  clears an original's failures
 //	POST   /api/v1/purge                            deletes thumbnails of originals everywhere
 //	POST   /api/v1/render                           renders thumbnails in advance
+//	GET    /try/                                    the page to try URLs (package trial)
 //
-// The last two answer with a line of JSON for each step; the last line says how the request
+// The lists of purge and render answer with a line of JSON for each step; the last line says how the request
 // ended. A page of another site cannot make a browser send DELETE or the POSTs: DELETE and a
 // Content-Type of application/json are not simple requests of CORS.
 func (e *Edge) API() http.Handler {
@@ -64,12 +68,45 @@ func (e *Edge) API() http.Handler {
 	mux.HandleFunc("DELETE "+operators.Failing, e.clearFailing)
 	mux.HandleFunc("POST "+operators.Purge, e.purge)
 	mux.HandleFunc("POST "+operators.Render, e.render)
+	mux.Handle(trial.Path, e.trial())
 	return mux
 }
 
 // APIPaths returns the paths that API serves.
 func APIPaths() []string {
-	return []string{operators.Failing, operators.Purge, operators.Render}
+	return []string{operators.Failing, operators.Purge, operators.Render, trial.Path}
+}
+
+// trial returns the page to try URLs, or a handler that says how to switch it on.
+func (e *Edge) trial() http.Handler {
+	s := e.config.Settings
+	if s.Edge.TryPage != settings.TryAlways {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "the page to try URLs is off: set edge.try_page to always", http.StatusNotFound)
+		})
+	}
+	links := trial.Links{MediaWiki: e.grammar.MediaWiki}
+	if keys := s.Edge.Keys(); len(keys) > 0 {
+		links.Signer = thumborurl.Signer{Key: string(keys[0].Key), Algorithm: keys[0].Algorithm, Truncate: keys[0].Truncate}
+	}
+	if s.Imgproxy.Enabled {
+		links.Imgproxy = e.grammar.SignImgproxy
+	}
+	return trial.New(trial.Config{
+		Edge: e.requests.Load(), Links: links, Names: e.names, Uploads: e.config.Uploads, Listen: e.Addr(), TLS: s.Edge.TLS.Certificate != "",
+	})
+}
+
+// names returns some originals by their names in Thumbor's URLs.
+func (e *Edge) names(ctx context.Context) (names []string, err error) {
+	prefix := e.config.Settings.Store.Originals.Prefix
+	all, err := e.config.Stores.Some(ctx, prefix)
+	for _, at := range all {
+		if name, ok := strings.CutPrefix(at.Path, prefix); ok && slices.Contains(thumbnail.Rendered(), string(thumbnail.TypeOf(name))) {
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
 
 func (e *Edge) listFailing(w http.ResponseWriter, r *http.Request) {

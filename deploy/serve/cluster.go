@@ -11,6 +11,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/deploy/embedded"
+	"github.com/thumbmill/thumbmill/deploy/uploads"
 	"github.com/thumbmill/thumbmill/edge"
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
@@ -30,6 +31,7 @@ type cluster struct {
 	settings settings.Settings
 	nats     []nats.Option // for connections of roles to the embedded server
 	stores   open.Stores
+	uploads  *uploads.Store // nil without the page to try URLs
 }
 
 // addCluster adds the roles to a process, each after the roles that it asks, and HTTP last.
@@ -66,7 +68,15 @@ func (c *cluster) openStores() (_ service.Part, err error) {
 	if c.stores, err = open.New(c.settings); err != nil {
 		return nil, err
 	}
-	return service.Closer(c.stores.Close), nil
+	closer := service.Closer(c.stores.Close)
+	if c.settings.Edge.TryPage == "" {
+		c.settings.Edge.TryPage = settings.TryAlways
+	}
+	if c.settings.Edge.TryPage == settings.TryAlways && c.settings.Store.Originals.Scheme() == "" { // else a name is a host
+		c.uploads = &uploads.Store{}
+		c.stores = c.stores.Add(c.settings.Store.Originals.Prefix+uploads.Prefix, c.uploads)
+	}
+	return closer, nil
 }
 
 func (c *cluster) coordinator() (process.Role, error) {
@@ -98,9 +108,11 @@ func (c *cluster) renderer() (process.Role, error) {
 }
 
 func (c *cluster) edge() (process.Role, error) {
-	e, err := edge.New(edge.Config{
-		Settings: c.settings, Stores: c.stores, NATS: c.nats, Log: c.process.Log, Metrics: c.metrics("edge"),
-	})
+	config := edge.Config{Settings: c.settings, Stores: c.stores, NATS: c.nats, Log: c.process.Log, Metrics: c.metrics("edge")}
+	if c.uploads != nil {
+		config.Uploads = c.uploads
+	}
+	e, err := edge.New(config)
 	if err != nil {
 		return process.Role{}, err
 	}

@@ -34,6 +34,9 @@ func (i invitation) print(out io.Writer) {
 		say("  %s   (cut to a square, as WebP)", i.url("300x300/smart/filters:format(webp)/", "landscape.jpg"))
 		say("  %s/wikipedia/commons/thumb/a/ab/Landscape.jpg/330px-Landscape.jpg   (MediaWiki's path)", base)
 	}
+	if i.settings.Edge.TryPage != settings.TryNever {
+		say("Try URLs with your pictures: %s/try/", admin)
+	}
 	say("Operators' page: %s/   (to act there, use the token in %s)", admin, i.tokenFile)
 	say("The same from a terminal: thumbmill top --admin %s", admin)
 	say("Health: %s/healthcheck   Ready: %s/readyz   Metrics: %s/metrics\n\nCtrl-C stops everything.", base, admin, admin)

@@ -36,7 +36,7 @@ func Command() *cobra.Command {
 			"A Thumbor path a/b.jpg is the original a/b.jpg below --originals; a MediaWiki\n" +
 			"container is a folder below it. Port 0 takes any free port.\n\n" +
 			"Once it serves, it prints a URL for a thumbnail of the first file that it finds in\n" +
-			"--originals, unless log.format is json.",
+			"--originals, if log.format is text.",
 		Example: "  thumbmill serve --samples\n  thumbmill serve --originals /srv/media --listen 127.0.0.1:8000",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := flags.Load(cmd.Flags())
@@ -70,7 +70,7 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 		if printAddresses {
 			process.PrintAddresses(os.Stdout, addresses)
 		}
-		if draw || s.Log.Format != "json" { // programs read lines of JSON
+		if draw || s.Log.Format == "text" { // programs read the other formats
 			invitation{settings: s, addresses: addresses, samples: drawn, tokenFile: p.TokenFile()}.print(os.Stderr)
 		}
 	})

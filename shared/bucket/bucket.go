@@ -52,9 +52,9 @@ func Width(s thumbnail.Spec, widths []int) int {
 func isPlain(s thumbnail.Spec) bool {
 	proportional := s.Height == 0 && s.Fit == thumbnail.FitCover || s.Fit == thumbnail.FitIn
 	asked := s.Width > 0 && !s.OriginalWidth && !s.OriginalHeight && !s.Adaptive && !s.Stretch
-	changed := s.Crop != nil || s.Resize != nil || s.Trim != nil || s.FlipX || s.FlipY || len(s.Operations) > 0 || s.StripICC
+	changed := s.Storyboard != nil || s.Crop != nil || s.Resize != nil || s.Trim != nil || s.FlipX || s.FlipY || len(s.Operations) > 0 || s.StripICC
 	page := s.Type == thumbnail.TypePDF && (s.Height > 0 || s.Sharpen != nil) // whose raster depends on these
-	return proportional && asked && !changed && !page && !s.Exact && !s.Meta && !s.Debug && hasBuckets(s.Type) && sharpensAlike(s.Sharpen)
+	return proportional && asked && !changed && !page && !s.Exact && !s.Described() && !s.Debug && hasBuckets(s.Type) && sharpensAlike(s.Sharpen)
 }
 
 // hasBuckets is false for drawings, which are drawn at each size, for animations, and for types

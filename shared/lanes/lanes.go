@@ -113,11 +113,11 @@ func Unforeseeable(t thumbnail.Type) bool {
 }
 
 // Shared reports whether other renders of the same original can share the fetch and the decode. The
-// spec must name no other picture, and the type must be decoded once for all sizes. A drawing, a page
+// spec must draw no text and name no other picture, and the type must be decoded once for all sizes. A drawing, a page
 // or a frame is drawn again for each size, in an unknown time. ownWidth is Job.OwnWidthOnly: such a job may
 // end before its render.
 func Shared(s thumbnail.Spec, ownWidth bool) bool {
-	return !ownWidth && !Unforeseeable(s.Type) && len(s.Pictures()) == 0
+	return !ownWidth && !Unforeseeable(s.Type) && len(s.Pictures()) == 0 && len(s.Texts()) == 0
 }
 
 // Slots returns the number of a renderer's slots that a lane may use at once: all for the standard

@@ -45,7 +45,8 @@ type Edge struct {
 	Listen         string        `koanf:"listen"`          // address of the HTTP server, host:port; port 0 takes a free port
 	SecurityKey    value.Secret  `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
 	SecurityKeys   []SecurityKey `koanf:"security_keys"`   // more keys for signed Thumbor URLs, the newest first: edges accept each of them, and thumbmill signs with the first
-	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned Thumbor URLs to every client
+	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned URLs, Thumbor's and with imgproxy.enabled imgproxy's, to every client
+	TryPage        string        `koanf:"try_page"`        // always or never: the operators' listener has a page at /try/ on which developers try URLs; "" = only of thumbmill serve
 	Hosts          []string      `koanf:"hosts"`           // names that requests may have in their Host header: thumbs.example or *.example; empty = every name
 	TrustedProxies []string      `koanf:"trusted_proxies"` // networks of proxies whose X-Forwarded-For is trusted
 	Deadline       time.Duration `koanf:"deadline"`        // time for one request, from its first byte to its answer
@@ -120,9 +121,10 @@ type Coordinator struct {
 	Secret  value.Secret `koanf:"secret"`  // secret that edges must know; PoolCounter's protocol has no secret
 	// networks of clients that may speak PoolCounter's protocol, which has no
 	// authentication; Unix sockets always may
-	Classic []string  `koanf:"classic"`
-	TLS     ServerTLS `koanf:"tls"` // certificate for connections of edges; with it, edges without TLS are refused
-	CA      string    `koanf:"ca"`  // PEM file of the CA that signs coordinators' certificates; with it, edges use TLS
+	Classic   []string  `koanf:"classic"`
+	TLS       ServerTLS `koanf:"tls"`        // certificate for connections of edges; with it, edges without TLS are refused
+	AuditFile string    `koanf:"audit_file"` // file that keeps the latest 1,000 acts of operators; "" = in memory only, until the coordinator ends
+	CA        string    `koanf:"ca"`         // PEM file of the CA that signs coordinators' certificates; with it, edges use TLS
 }
 
 // NATS is the queue between edges and renderers.
@@ -189,6 +191,12 @@ type Throttle struct {
 	QueueWait      time.Duration `koanf:"queue_wait"`      // longest wait for all pools together, and longest wait for a renderer
 	ReleaseTimeout time.Duration `koanf:"release_timeout"` // time after which the coordinator ends a lease that its edge did not release
 }
+
+// The values of Edge.TryPage.
+const (
+	TryAlways = "always"
+	TryNever  = "never"
+)
 
 // Renderer is the limits of one renderer.
 type Renderer struct {
@@ -394,7 +402,7 @@ type Trace struct {
 
 // Log is the form of the log.
 type Log struct {
-	Format string `koanf:"format"` // text or json
+	Format string `koanf:"format"` // text, json, or journal: fields for systemd's journal if stderr is a stream of it, else text
 	Level  string `koanf:"level"`  // debug, info, warn or error
 }
 

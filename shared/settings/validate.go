@@ -50,7 +50,7 @@ func (s Settings) problems(origin map[string]string) []error {
 	c.Require(s.Prometheus.URL == "" || check.IsURL(s.Prometheus.URL), "prometheus.url", "the URL is malformed, or has a user or a query: write http://prometheus:9090 or the like")
 	s.Trace.check(c)
 	s.NATS.check(c)
-	c.OneOf("log.format", s.Log.Format, "text", "json")
+	c.OneOf("log.format", s.Log.Format, "text", "json", "journal")
 	c.OneOf("log.level", s.Log.Level, "debug", "info", "warn", "error")
 	s.checkTimes(c)
 	return c.Problems()
@@ -104,6 +104,7 @@ func (e Edge) check(c *check.Checker) {
 	c.Address("edge.listen", e.Listen)
 	c.Duration("edge.deadline", e.Deadline, time.Second, time.Hour)
 	c.Duration("edge.revalidate", e.Revalidate, 0, 24*time.Hour)
+	c.OneOf("edge.try_page", e.TryPage, "", TryAlways, TryNever)
 	c.OneOf("edge.outdated", e.Outdated, Keep, RenderAgain)
 	c.Require(e.Memory == 0 || e.Memory >= 1<<20, "edge.memory", "%v is too little for thumbnails: write at least 1 MiB, or 0 to turn the memory off", e.Memory)
 	for _, host := range e.Hosts {

@@ -17,7 +17,8 @@ const (
 	FormatGIF  Format = "gif"
 	FormatAVIF Format = "avif"
 	FormatJXL  Format = "jxl"
-	FormatJSON Format = "json" // only for Spec.Meta: not a picture, and so not in the table
+	FormatMP4  Format = "mp4"
+	FormatJSON Format = "json" // only for Spec.Described: not a picture, and so not in the table
 )
 
 // FormatRow has all properties of a format. The encoders are in the renderer's package vips, where a
@@ -31,6 +32,7 @@ type FormatRow struct {
 	LongestSide int         // of a picture, in pixels
 	Alpha       bool        // pixels can be transparent; otherwise transparent parts become white
 	Profiles    bool        // files can carry a colour profile
+	MovesOnly   bool        // has no still pictures: a thumbnail of one frame gets the usual format of its original
 	Animation   Animation   // how all frames of an animation are written
 	Lossy       bool        // the encoder takes a quality, and render.qualities can name the format
 	Negotiable  bool        // browsers name it in Accept, and thumbor.auto_formats can list it
@@ -87,6 +89,11 @@ var formats = []FormatRow{
 		Format: FormatJXL, Name: "JPEG XL", Spellings: []string{"jxl"}, MediaTypes: []string{"image/jxl"},
 		Signatures:  []Signature{{0, "\xff\x0a"}, {0, "\x00\x00\x00\x0cJXL \r\n\x87\n"}},
 		LongestSide: 65_535, Profiles: true, Alpha: true, Lossy: true, Negotiable: true,
+	},
+	{
+		Format: FormatMP4, Name: "MP4", Spellings: []string{"mp4"}, MediaTypes: []string{"video/mp4"},
+		Signatures:  []Signature{{4, "ftypisom"}}, // after the box's length
+		LongestSide: 16_384, MovesOnly: true, Animation: Packed, Lossy: true,
 	},
 }
 

@@ -27,6 +27,8 @@ const (
 	StepUpscale    Step = "upscale"          // nothing
 	StepProportion Step = "proportion"       // Args: factor
 	StepWatermark  Step = "watermark"        // Picture; Word: x; Word2: y; Args: transparency, width, height in percent (0 = unchanged)
+	StepText       Step = "text"             // Text; Font; Word: x; Word2: y; Args: transparency in percent, size in pixels; Color
+	StepPixelate   Step = "pixelate"         // Args: side of a square in pixels
 	StepFrame      Step = "frame"            // Picture, a nine-patch
 	StepExtend     Step = "extend"           // Color; to the canvas of Resize
 	StepRedEye     Step = "red_eye"          // nothing; only inside the focal points
@@ -43,6 +45,8 @@ type Operation struct {
 	Color   string    `json:"color,omitempty"` // rrggbbaa, hexadecimal
 	Curves  [][]Point `json:"curves,omitempty"`
 	Picture *Location `json:"picture,omitempty"` // another original
+	Text    string    `json:"text,omitempty"`    // at most MaxText characters
+	Font    string    `json:"font,omitempty"`    // in Pango's words without a size; "" means Sans
 }
 
 // Point of a curve: an input and its output, 0…255.
@@ -53,6 +57,23 @@ type Point struct {
 
 // MaxPictures bounds the pictures beside the original in one spec.
 const MaxPictures = 4
+
+// Bounds of texts.
+const (
+	MaxTexts    = 4   // in one spec
+	MaxText     = 200 // characters of a text
+	MaxTextSize = 256 // pixels of a font
+)
+
+// Texts returns the operations that draw texts, in their order.
+func (s Spec) Texts() (all []Operation) {
+	for _, o := range s.Operations {
+		if o.Name == StepText {
+			all = append(all, o)
+		}
+	}
+	return all
+}
 
 // Pictures returns the watermarks and frames, each once, in the order of their use.
 func (s Spec) Pictures() (all []Location) {

@@ -70,6 +70,15 @@ type Trim struct {
 	Tolerance int    `json:"tolerance"` // distance between colours, 0…442 (Euclidean in RGB)
 }
 
+// Storyboard arranges frames of a video, at equal distances of time, in rows. The first frames are in the top row.
+type Storyboard struct {
+	Columns int `json:"columns"` // 1 to MaxStoryboard
+	Rows    int `json:"rows"`    // 1 to MaxStoryboard
+}
+
+// MaxStoryboard bounds the columns and the rows of a storyboard: each frame costs a search in the video.
+const MaxStoryboard = 5
+
 // Sharpen is Wikimedia's conditional_sharpen: an unsharp mask for pictures that became much smaller.
 type Sharpen struct {
 	Radius    float64 `json:"radius"`    // 0 = derived from sigma
@@ -114,6 +123,7 @@ type Spec struct {
 
 	Page       int         `json:"page,omitempty"`        // 1 = first; seconds for video; 0 = the default
 	FirstFrame bool        `json:"first_frame,omitempty"` // of a video: second 0 was requested, which Page cannot express
+	Storyboard *Storyboard `json:"storyboard,omitempty"`  // of a video: several frames
 	Lang       string      `json:"lang,omitempty"`        // of an SVG's text
 	Sharpen    *Sharpen    `json:"sharpen,omitempty"`
 	Operations []Operation `json:"operations,omitempty"`
@@ -126,6 +136,9 @@ type Spec struct {
 
 	Meta  bool `json:"meta,omitempty"`  // a JSON description of the work instead of the picture
 	Debug bool `json:"debug,omitempty"` // draw frames around the focal points instead of cutting and resizing
+
+	// Placeholder asks for a JSON description of the thumbnail's colours instead of the picture.
+	Placeholder bool `json:"placeholder,omitempty"`
 
 	// Prefer lists formats that the client prefers to the original's own, the best first. The renderer
 	// uses the first that the picture can have.
@@ -143,6 +156,9 @@ type Spec struct {
 	Progressive     bool      `json:"progressive,omitempty"`
 	MaxAnimatedArea int64     `json:"max_animated_area,omitempty"` // pixels over all frames; above it only the first frame is drawn
 }
+
+// Described reports whether the answer describes the thumbnail in JSON.
+func (s Spec) Described() bool { return s.Meta || s.Placeholder }
 
 // Canonical returns the spec as JSON in ASCII, for headers.
 func (s Spec) Canonical() string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"unicode/utf8"
 )
 
 // arity is the least and the largest number of Args of a step.
@@ -14,11 +15,14 @@ func arities() map[Step]arity {
 		StepRotate: {1, 1}, StepCrop: {4, 4}, StepFlip: {}, StepBrightness: {1, 1}, StepContrast: {1, 1}, StepRGB: {3, 3},
 		StepColorize: {3, 3}, StepCurve: {}, StepGrayscale: {}, StepSaturation: {1, 1}, StepEqualize: {}, StepNoise: {1, 2},
 		StepBlur: {2, 2}, StepSharpen: {2, 2}, StepConvolve: {1, 1024}, StepCorners: {2, 2}, StepBackground: {}, StepFill: {},
-		StepUpscale: {}, StepProportion: {1, 1}, StepWatermark: {1, 3}, StepFrame: {}, StepRedEye: {}, StepExtend: {},
+		StepUpscale: {}, StepProportion: {1, 1}, StepWatermark: {1, 3}, StepText: {2, 2}, StepPixelate: {1, 1}, StepFrame: {}, StepRedEye: {}, StepExtend: {},
 	}
 }
 
 var colour = regexp.MustCompile(`^([0-9a-f]{8})?$`)
+
+// maxFont bounds the name of a font in bytes.
+const maxFont = 60
 
 // maxSteps is more than a URL can request.
 const maxSteps = 128
@@ -35,6 +39,8 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("the format %q is unknown: write one of %v", s.Format, FormatNames(func(FormatRow) bool { return true }))
 	case !within(s.Quality, 1, 100):
 		return fmt.Errorf("the quality %d is not within 1…100", s.Quality)
+	case s.Storyboard != nil && !(within(s.Storyboard.Columns, 1, MaxStoryboard) && within(s.Storyboard.Rows, 1, MaxStoryboard)):
+		return fmt.Errorf("the storyboard has %d columns and %d rows: write 1 to %d", s.Storyboard.Columns, s.Storyboard.Rows, MaxStoryboard)
 	case s.Resize.validate() != nil:
 		return s.Resize.validate()
 	case s.Qualities.validate() != nil:
@@ -47,6 +53,8 @@ func (s Spec) Validate() error {
 	case len(s.Operations) > maxSteps || len(s.Pictures()) > MaxPictures || len(s.Focal) > maxSteps || len(s.Lang) > 35:
 		return fmt.Errorf("the spec has %d operations, %d pictures and %d focal points and a lang of %d characters: at most %d, %d, %d and 35 are allowed",
 			len(s.Operations), len(s.Pictures()), len(s.Focal), len(s.Lang), maxSteps, MaxPictures, maxSteps)
+	case len(s.Texts()) > MaxTexts:
+		return fmt.Errorf("the spec has %d texts: at most %d are allowed", len(s.Texts()), MaxTexts)
 	case s.Trim != nil && !within(s.Trim.Tolerance, 0, 442):
 		return fmt.Errorf("trim's tolerance %d is not within 0…442", s.Trim.Tolerance)
 	}
@@ -76,6 +84,12 @@ func (o Operation) validate() error {
 		return fmt.Errorf("operation %s turns by %v degrees: write 90, 180 or 270", o.Name, o.Args[0])
 	case o.Name == StepCurve && len(o.Curves) != 4:
 		return fmt.Errorf("operation %s has %d curves, and takes 4", o.Name, len(o.Curves))
+	case (o.Name == StepText) != (o.Text != "") || utf8.RuneCountInString(o.Text) > MaxText || len(o.Font) > maxFont:
+		return fmt.Errorf("operation %s has a text of %d characters and a font of %d: write 1 to %d and at most %d; other operations have no text", o.Name, utf8.RuneCountInString(o.Text), len(o.Font), MaxText, maxFont)
+	case o.Name == StepText && (o.Args[1] < 1 || o.Args[1] > MaxTextSize):
+		return fmt.Errorf("operation %s has the size %v: write 1 to %d", o.Name, o.Args[1], MaxTextSize)
+	case o.Name == StepPixelate && o.Args[0] < 1:
+		return fmt.Errorf("operation %s has squares of %v pixels: write 1 or more", o.Name, o.Args[0])
 	case o.Name == StepFlip && o.Word != "x" && o.Word != "y":
 		return fmt.Errorf("operation %s has the word %q: write x or y", o.Name, o.Word)
 	}

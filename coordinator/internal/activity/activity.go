@@ -32,15 +32,15 @@ type Activity struct {
 // list names one list: a class of pools, requests or refusals.
 type list struct {
 	class throttle.Name
-	kind  Kind
+	what  Measure
 }
 
-// Kind is the kind of events that a list counts.
-type Kind int
+// Measure is the kind of a list.
+type Measure int
 
 // The lists of each class.
 const (
-	Requests Kind = iota
+	Requests Measure = iota
 	Refusals
 	CPU // processor time of renders, in milliseconds
 )
@@ -49,9 +49,9 @@ const (
 func New() *Activity {
 	a := &Activity{throttles: throttle.All(), began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
 	for _, row := range a.throttles {
-		for _, kind := range []Kind{Requests, Refusals, CPU} {
+		for _, what := range []Measure{Requests, Refusals, CPU} {
 			if row.Listed {
-				a.lists[list{row.Name, kind}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
+				a.lists[list{row.Name, what}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
 			}
 		}
 	}
@@ -74,8 +74,8 @@ func (a *Activity) Spent(key string, took time.Duration) {
 // separator stands between a key and the name of its refuser; keys contain no such byte.
 const separator = "\x00"
 
-func (a *Activity) add(key, flow string, kind Kind, n uint32) {
-	counts := a.lists[list{a.throttles.OfKey(key), kind}]
+func (a *Activity) add(key, flow string, what Measure, n uint32) {
+	counts := a.lists[list{a.throttles.OfKey(key), what}]
 	if counts == nil {
 		return
 	}
@@ -109,12 +109,12 @@ type Busy struct {
 
 // Busiest returns the clients or originals that asked most often, were refused most often by one
 // throttle, or took most processor time.
-func (a *Activity) Busiest(class throttle.Name, kind Kind) []Busy {
+func (a *Activity) Busiest(class throttle.Name, what Measure) []Busy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn()
 	counts := map[string]uint32{}
-	for _, sketch := range a.lists[list{class, kind}] {
+	for _, sketch := range a.lists[list{class, what}] {
 		for _, f := range sketch.Top() {
 			counts[f.Flow] += f.Count
 		}

@@ -5,7 +5,7 @@ import { forClient, forFailing, live, offer as against, sentence } from "./atten
 import { drawCharts, hour, load, note, redraw } from "./charts.js";
 import { Table, element } from "./table.js";
 import { clock, count, many, percent, plain, rate, second, span } from "./text.js";
-import { loadThrottles, ofRule } from "./throttles.js";
+import { loadThrottles, networkOf, ofRule } from "./throttles.js";
 import { word, words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -49,7 +49,7 @@ const ofOne = {
   originals: [new Table("original-thumbnails", "Thumbnails of the original that were asked for lately", [c("thumbnail"), n("requests"), n("refused"), n("failed"), c("last outcome")], { ...none, sort: 1 }),
     new Table("original-requests", "The latest requests for renders of the original", requestColumns("client"), none)],
 };
-const audit = new Table("audit", "What operators did, the latest first; since the start of this coordinator", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
+const audit = new Table("audit", "What operators did, the latest first", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
 
 function clientRows(t) {
   return t.clients.map((k) => {
@@ -228,7 +228,7 @@ const ofPool = (t, key) => t.pools.filter((p) => plain(p.key) === key).map((p) =
 function clientFacts(t, name) {
   const k = t.clients.find((one) => plain(one.name) === name);
   const by = Object.entries(k?.refused_by ?? {}).map(([throttle, v]) => `${throttle} refuses ${rate(v)} of its requests/s: ${words[throttle] ?? ""}`);
-  const told = t.directives.filter((d) => d.target.startsWith(name)).map((d) => `${actions.effects[d.kind](d)}: ${d.why} (${d.who}, ${span(d.left_ms)} left).`);
+  const told = t.directives.filter((d) => [d.target, networkOf(d.target)].some((of) => of.startsWith(name))).map((d) => `${actions.effects[d.kind](d)}: ${d.why} (${d.who}, ${span(d.left_ms)} left).`);
   return [...(k ? [`It ${k.takes}, since ${clock(k.since)}.`] : ["It asked for nothing in the last minutes."]), ...by, ...ofPool(t, "ip:" + name), ...told];
 }
 

@@ -91,8 +91,8 @@ func (f *finder) against(name, takes string) []snapshot.Action {
 	}
 	target := strings.TrimPrefix(name, throttle.ExemptMark)
 	all := []snapshot.Action{{Kind: directive.Block, Target: target, Why: "it " + takes}}
-	if slices.ContainsFunc(f.t.Rules, func(r snapshot.Rule) bool { return r.Name == string(throttle.PerIP) }) {
-		all = append(all, snapshot.Action{Kind: directive.Limit, Target: string(throttle.PerIP), Why: name + " " + takes})
+	if n, err := throttle.ParseNetwork(name); err == nil { // per-ip counts it
+		all = append(all, snapshot.Action{Kind: directive.Limit, Target: throttle.NetworkRule(n), Why: "it " + takes})
 	}
 	return append(all, snapshot.Action{Kind: directive.Exempt, Target: target})
 }

@@ -46,7 +46,7 @@ func (s *sources) Counts() (pools.Counts, map[class]pools.Class, pools.Times) {
 	return pools.Counts{}, s.classes, pools.Times{}
 }
 
-func (s *sources) Busiest(of class, what activity.Kind) []activity.Busy {
+func (s *sources) Busiest(of class, what activity.Measure) []activity.Busy {
 	return []activity.Busy{{Name: fmt.Sprint(of, " ", what), Count: 1}}
 }
 

@@ -32,6 +32,8 @@ const (
 	word        = `\w+`
 	radii       = `\d+(?:\|\d+)?`
 	position    = `(?:-?\d+p?)|center|repeat`
+	place       = `(?:-?\d+p?)|center|repeat|left|right|top|bottom`
+	fontName    = `[0-9A-Za-z][0-9A-Za-z _-]{0,59}`
 	ratio       = `(?:-?\d+)|none`
 	matrix      = `(?:-?\d+\.?\d*;)*(?:-?\d+\.?\d*)`
 	curvePoints = `\[(?:\(\d+,\d+\),?)*\]`

@@ -71,6 +71,16 @@ func TestArguments(t *testing.T) {
 		"watermark(m.png,x,0,0)":                         nil,
 		"watermark(m.png,0,0,0,-5)":                      nil,
 		"watermark(/etc/passwd,0,0,0)":                   nil,
+		"pixelate(8)":                                    {{Name: "pixelate", Args: []float64{8}}},
+		"pixelate(1)":                                    {},
+		"pixelate(-1)":                                   nil,
+		"text('Ada, 1843',10,-20p,24,red)":               {{Name: "text", Text: "Ada, 1843", Word: "10", Word2: "-20p", Color: "ff0000ff", Args: []float64{0, 24}}},
+		"label(Ada,right,bottom,24,fff8,30,Serif_Bold)":  {{Name: "text", Text: "Ada", Word: "-0", Word2: "-0", Color: "ffffff88", Args: []float64{30, 24}, Font: "Serif Bold"}},
+		"text(Ada,center,repeat,257,red)":                nil, // too large
+		"text(Ada,0,0,0,red)":                            nil,
+		"text(Ada,0,0,9,nocolour)":                       nil,
+		"text(Ada,0,0,9,red,0,../x)":                     nil,
+		"text(Ada)":                                      nil,
 		"frame(m.png)":                                   {{Name: "frame", Picture: mark}},
 		"curve([(0,0),(255,1)],[(0,0)],[(0,0)],[(0,0)])": {{Name: "curve", Curves: [][]thumbnail.Point{{{X: 0, Y: 0}, {X: 255, Y: 1}}, {{}}, {{}}, {{}}}}},
 		"curve([(9,0),(1,1)],[(0,0)],[(0,0)],[(0,0)])":   nil, // the inputs do not rise
@@ -107,6 +117,34 @@ func TestGIFs(t *testing.T) {
 	all := thumbnail.Spec{Type: thumbnail.TypeGIF}
 	if r := New(settings.Thumbor{GIFFilters: true}).Apply(&all, text, nil); len(r.Skipped) > 0 || all.Format != thumbnail.FormatWebP {
 		t.Errorf("with GIFFilters: %+v, skipped %v", all, r.Skipped)
+	}
+}
+
+// gifv changes the format of originals that can move.
+func TestGifv(t *testing.T) {
+	for _, c := range []struct {
+		of   thumbnail.Type
+		text string
+		want thumbnail.Format
+	}{
+		{thumbnail.TypeGIF, "gifv()", "mp4"}, {thumbnail.TypeGIF, "gifv(mp4)", "mp4"}, {thumbnail.TypeWebP, "gifv(webp)", "webp"},
+		{thumbnail.TypeJPEG, "gifv()", ""}, {thumbnail.TypeGIF, "gifv(webm)", ""},
+	} {
+		s, r := compile(c.of, c.text)
+		if s.Format != c.want || (len(r.Skipped) > 0) != (c.text == "gifv(webm)") || r.NotOnGIFs != nil {
+			t.Errorf("%s of a %s: format %q, skipped %v", c.text, c.of, s.Format, r.Skipped)
+		}
+	}
+}
+
+func TestStoryboard(t *testing.T) {
+	if s, r := compile(thumbnail.TypeVideo, "storyboard(4,3)"); s.Storyboard == nil || *s.Storyboard != (thumbnail.Storyboard{Columns: 4, Rows: 3}) || r.Skipped != nil {
+		t.Errorf("%+v, skipped %v", s.Storyboard, r.Skipped)
+	}
+	for text, of := range map[string]thumbnail.Type{"storyboard(4,6)": thumbnail.TypeVideo, "storyboard(0,1)": thumbnail.TypeVideo, "storyboard(2,2)": thumbnail.TypeJPEG} {
+		if s, r := compile(of, text); s.Storyboard != nil || len(r.Skipped) != 1 {
+			t.Errorf("%s of a %s: %+v, skipped %v", text, of, s.Storyboard, r.Skipped)
+		}
 	}
 }
 

@@ -17,8 +17,10 @@ func (l *Language) addMeaning() {
 	l.add("exact", func(c *compiler, _ []string) bool { c.spec.Exact = true; return true })
 	l.add("strip_exif", func(c *compiler, _ []string) bool { c.spec.StripEXIF = true; return true })
 	l.add("strip_icc", func(c *compiler, _ []string) bool { c.spec.StripICC = true; return true })
+	l.add("placeholder", func(c *compiler, _ []string) bool { c.spec.Placeholder = true; return true })
 	l.add("dpr", dpr, density)
-	l.early("dpr")
+	l.addOptional("gifv", 0, gifv, word)
+	l.early("dpr", "placeholder", "gifv")
 	l.addOptional("autojpg", 0, autoJPEG, boolean)
 	l.filters["expire"] = filter{
 		pattern: pattern("expire", []string{positive}, 1), apply: expire,
@@ -67,6 +69,15 @@ func format(c *compiler, args []string) bool {
 	return ok
 }
 
+// gifv turns an animation into a video, or into an animated WebP. Other originals stay as they are, as in Thumbor.
+func gifv(c *compiler, args []string) bool {
+	f, ok := map[string]thumbnail.Format{"": thumbnail.FormatMP4, "mp4": thumbnail.FormatMP4, "webp": thumbnail.FormatWebP}[args[0]]
+	if moves := c.spec.Type == thumbnail.TypeGIF || c.spec.Type == thumbnail.TypeWebP; ok && moves {
+		c.spec.Format, c.notes.FormatAuto = f, false
+	}
+	return ok
+}
+
 func maxBytes(c *compiler, args []string) bool {
 	n, ok := integer(args[0])
 	if ok && n > 0 {
@@ -106,6 +117,7 @@ func autoJPEG(c *compiler, args []string) bool {
 // addWikimedia adds the filters of Wikimedia's plugins.
 func (l *Language) addWikimedia() {
 	l.add("page", page, positive)
+	l.add("storyboard", storyboard, positive, positive)
 	l.add("lang", func(c *compiler, args []string) bool { c.spec.Lang = strings.ToLower(args[0]); return true }, language)
 	l.add("crop", crop, number, number, number, number)
 	l.add("flip", flip, axis)
@@ -118,6 +130,20 @@ func page(c *compiler, args []string) bool {
 		c.spec.Page, c.spec.FirstFrame = n, n == 0
 	}
 	return ok
+}
+
+// storyboard shows several frames of a video.
+func storyboard(c *compiler, args []string) bool {
+	v, ok := integers(args)
+	if !ok || min(v[0], v[1]) < 1 || max(v[0], v[1]) > thumbnail.MaxStoryboard {
+		return false
+	}
+	if c.spec.Type != thumbnail.TypeVideo {
+		c.reason = " (only of a video)"
+		return false
+	}
+	c.spec.Storyboard = &thumbnail.Storyboard{Columns: int(v[0]), Rows: int(v[1])}
+	return true
 }
 
 func crop(c *compiler, args []string) bool {

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -169,6 +171,7 @@ const maxMatrix = 961
 func (l *Language) addNeighbours() {
 	l.addOptional("blur", 1, blur, nonZero, decimal)
 	l.add("sharpen", sharpen, decimal, decimal, boolean)
+	l.add("pixelate", pixelate, positive)
 	l.addOptional("convolution", 2, convolution, matrix, positive, boolean)
 }
 
@@ -198,6 +201,11 @@ func sharpen(c *compiler, args []string) bool {
 	return amount == 0 || c.then(thumbnail.Operation{Name: thumbnail.StepSharpen, Args: []float64{amount, radius}, On: truth(args[2], false)})
 }
 
+func pixelate(c *compiler, args []string) bool {
+	side, ok := integer(args[0])
+	return ok && (side <= 1 || c.then(thumbnail.Operation{Name: thumbnail.StepPixelate, Args: []float64{float64(side)}}))
+}
+
 func convolution(c *compiler, args []string) bool {
 	o := thumbnail.Operation{Name: thumbnail.StepConvolve, On: truth(args[2], true)}
 	for _, item := range strings.Split(args[0], ";") {
@@ -223,6 +231,9 @@ func (l *Language) addCanvas() {
 	l.addOptional("fill", 1, fill, word, boolean)
 	l.addOptional("watermark", 4, watermark, text, position, position, positive, ratio, ratio)
 	l.add("frame", frame, text)
+	for _, name := range []string{"text", "label"} { // label is imagor's name
+		l.addOptional(name, 5, lettering, text, place, place, nonZero, word, positive, fontName)
+	}
 }
 
 func roundCorner(c *compiler, args []string) bool {
@@ -280,6 +291,40 @@ func watermark(c *compiler, args []string) bool {
 		o.Args = append(o.Args, float64(v))
 	}
 	return plain(&o.Word) && plain(&o.Word2) && c.withPicture(o, args[0])
+}
+
+// lettering draws a text. Its arguments are imagor's: text, x, y, size in pixels, colour, transparency in percent, font.
+func lettering(c *compiler, args []string) bool {
+	o := thumbnail.Operation{Name: thumbnail.StepText, Text: unquoted(args[0]), Word: corner(args[1]), Word2: corner(args[2]), Font: strings.ReplaceAll(args[6], "_", " ")}
+	size, ok := integer(args[3])
+	transparency, read := 0, true
+	if args[5] != "" {
+		transparency, read = integer(args[5])
+	}
+	rgba, known := colour(args[4])
+	o.Color, o.Args = rgba, []float64{float64(min(transparency, 100)), float64(size)}
+	switch {
+	case !ok || !read || !known || size > thumbnail.MaxTextSize || !plain(&o.Word) || !plain(&o.Word2):
+		return false
+	case utf8.RuneCountInString(o.Text) > thumbnail.MaxText || strings.ContainsFunc(o.Text, unicode.IsControl):
+		c.reason = " (a text of more than " + strconv.Itoa(thumbnail.MaxText) + " characters or with control characters)"
+		return false
+	case len(c.spec.Texts()) == thumbnail.MaxTexts:
+		c.reason = " (more than " + strconv.Itoa(thumbnail.MaxTexts) + " texts)"
+		return false
+	}
+	return c.then(o)
+}
+
+// corner returns a watermark's position for the name of a side.
+func corner(position string) string {
+	switch position {
+	case "left", "top":
+		return "0"
+	case "right", "bottom":
+		return "-0"
+	}
+	return position
 }
 
 // plain writes a position's number without leading zeros, and reports whether the number is in

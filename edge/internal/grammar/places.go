@@ -99,7 +99,7 @@ func (g *Reader) InPlace(t target.Target, image string) (target.Target, error) {
 	s := t.Spec
 	s.Original = g.thumbor.Original(image)
 	s.Type = thumbnail.TypeOf(s.Original.Name())
-	s.Crop, s.Trim, s.Focal, s.Smart, s.Page, s.FirstFrame, s.Lang, s.Meta, s.Debug, s.Exact = nil, nil, nil, false, 0, false, "", false, false, false
+	s.Storyboard, s.Crop, s.Trim, s.Focal, s.Smart, s.Page, s.FirstFrame, s.Lang, s.Meta, s.Placeholder, s.Debug, s.Exact = nil, nil, nil, nil, false, 0, false, "", false, false, false, false
 	if s.Resize != nil {
 		resize := *s.Resize
 		resize.Crop = thumbnail.Part{}
@@ -108,11 +108,21 @@ func (g *Reader) InPlace(t target.Target, image string) (target.Target, error) {
 	return g.thumbor.FromSpec(s)
 }
 
+// MediaWiki returns the URL path in MediaWiki's grammar of an original's thumbnail of a width in pixels, or "" for an original
+// that is not a wiki's.
+func (g *Reader) MediaWiki(original string, width int) string {
+	container, path, _ := strings.Cut(original, "/")
+	return g.mediawiki.Standard(thumbnail.Location{Container: container, Path: path}, width)
+}
+
+// SignImgproxy returns the URL path in imgproxy's grammar of options and a source. Without signed, or without a key, the path
+// is unsigned.
+func (g *Reader) SignImgproxy(rest string, signed bool) string { return g.imgproxy.Sign(rest, signed) }
+
 // Standard returns the URL path of an original's thumbnail of a width in pixels: in MediaWiki's
 // grammar for a wiki's file, else in Thumbor's without a signature.
 func (g *Reader) Standard(original string, width int) string {
-	container, path, _ := strings.Cut(original, "/")
-	if wiki := g.mediawiki.Standard(thumbnail.Location{Container: container, Path: path}, width); wiki != "" {
+	if wiki := g.MediaWiki(original, width); wiki != "" {
 		return wiki
 	}
 	return fmt.Sprintf("/unsafe/%dx/%s", width, (&url.URL{Path: strings.TrimPrefix(original, g.settings.Store.Originals.Prefix)}).EscapedPath())

@@ -200,6 +200,7 @@ func TestOptions(t *testing.T) {
 			Operations: step(thumbnail.Operation{Name: "extend", Color: "00000000"})},
 		"t:10":        {Fit: thumbnail.FitIn, Trim: &thumbnail.Trim{Corner: "top-left", Tolerance: 10}},
 		"bl:2/sh:0.5": {Fit: thumbnail.FitIn, Operations: step(thumbnail.Operation{Name: "blur", Args: []float64{3, 2}}, thumbnail.Operation{Name: "sharpen", Args: []float64{1, .5}, On: true})},
+		"pix:8/bl:0":  {Fit: thumbnail.FitIn, Operations: step(thumbnail.Operation{Name: "pixelate", Args: []float64{8}})},
 		"fl:1:1/bg:1:2:255": {Fit: thumbnail.FitIn, Operations: step(thumbnail.Operation{Name: "background_color", Color: "0102ffff"},
 			thumbnail.Operation{Name: "flip", Word: "y"}, thumbnail.Operation{Name: "flip", Word: "x"})},
 		"bg:fff/bg:":                 {Fit: thumbnail.FitIn},
@@ -244,7 +245,7 @@ func TestKeysCloseTheSite(t *testing.T) {
 func TestOptionsThatCannotBeRendered(t *testing.T) {
 	p, _ := parser(nil)
 	for options, says := range map[string]string{
-		"monochrome:1": "monochrome", "pix:8": "pix:8", "g:obj:face": "obj", "rs:fit:abc": `"abc"`, "w:-1": `"-1"`, "rt:crop": "fill-down", "g:re": "gravity",
+		"monochrome:1": "monochrome", "g:obj:face": "obj", "rs:fit:abc": `"abc"`, "w:-1": `"-1"`, "rt:crop": "fill-down", "g:re": "gravity",
 		"c:100:200:sm": "smart", "ex:1:sm": "canvas", "t:10:ff0000": "corner", "rot:45": "90", "bg:1:2:256": "256", "bg:xyz": "colour", "wm:0.5": "no watermark", "wm:2": "0…1",
 		"q:101": "0…100", "fq:png:80": "webp", "fq:webp": "missing", "f:heic": "heic", "dpr:0": "above 0", "dpr:NaN": "above 0", "c:Inf": "0 or more", "g:fp:2:2": "offset",
 		"exp:soon": "1970", "pr:none": "unknown", "w:1:2": "takes up to 1", "msr:100": "msr", "w:9000": "too large", "mw:9000": "too large", "mh:5000/dpr:2": "too large", "w:5000/dpr:2": "too large", "skp:exe": "exe", "eth:1": "eth", "g:no:1e9": "offset",

@@ -44,6 +44,16 @@ func (k key) sign(rest string, size int) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:size])
 }
 
+// Sign returns the whole path of options and a source, which must be percent-encoded as clients send them. Without signed, or
+// without a key, the path is unsigned.
+func (p *Parser) Sign(rest string, signed bool) string {
+	first := insecure
+	if signed && len(p.keys) > 0 {
+		first = p.keys[0].sign(rest, p.settings.Imgproxy.SignatureSize)
+	}
+	return p.settings.Imgproxy.Prefix + "/" + first + "/" + rest
+}
+
 // The first segments of unsigned URLs. imgproxy takes any text; its documentation has these.
 const (
 	insecure   = "insecure"

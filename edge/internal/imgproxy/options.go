@@ -26,6 +26,7 @@ type asked struct {
 	flipX, flipY  bool
 	background    string // rrggbbaa; "" = none
 	blur, sharpen float64
+	pixelate      int // side of a square in pixels; 0 and 1 change nothing
 	watermark     *watermark
 	quality       int
 	qualities     thumbnail.Qualities
@@ -110,7 +111,7 @@ func options() map[string]option {
 		"return_attachment att":                 {1, func(a *asked, args []string) error { a.attachment = yes(args[0]); return nil }},
 		"preset pr":                             {0, nil}, // apply reads it
 		"enforce_thumbnail eth preserve_hdr ph": {1, off},
-		"pixelate pix":                          {1, pixelate},
+		"pixelate pix":                          {1, func(a *asked, args []string) error { return whole(&a.pixelate, args[0]) }},
 	} {
 		for _, name := range strings.Fields(names) {
 			all[name] = o
@@ -486,14 +487,6 @@ func filename(a *asked, args []string) error {
 		name = string(decoded)
 	}
 	a.filename = name
-	return nil
-}
-
-// pixelate takes the size that changes nothing.
-func pixelate(_ *asked, args []string) error {
-	if n, err := strconv.Atoi(args[0]); err != nil || n > 1 {
-		return problem("pictures cannot be pixelated: leave it out")
-	}
 	return nil
 }
 

@@ -136,6 +136,9 @@ func (a *asked) filters(s *thumbnail.Spec) {
 	if a.sharpen > 0 {
 		add(thumbnail.Operation{Name: thumbnail.StepSharpen, Args: []float64{1, min(a.sharpen, maxRadius)}, On: true})
 	}
+	if a.pixelate > 1 {
+		add(thumbnail.Operation{Name: thumbnail.StepPixelate, Args: []float64{float64(a.pixelate)}})
+	}
 	if s.Resize != nil && (s.Resize.Extend != thumbnail.ExtendNot || s.Resize.Padding != thumbnail.Padding{}) {
 		add(thumbnail.Operation{Name: thumbnail.StepExtend, Color: transparent})
 	}

@@ -2,6 +2,7 @@ package obtain
 
 import (
 	"testing"
+	"time"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
@@ -24,7 +25,7 @@ func TestAFullLaneRefusesEarly(t *testing.T) {
 		j := <-w.published
 		w.full = true
 		joined := w.ask(t.Context(), cat("bob"))
-		pass(1)
+		time.Sleep(time.Millisecond)
 		other := cat("eve")
 		other.Target.Key.Path, other.Looked = "other", true
 		(<-w.ask(t.Context(), other)).wants(t, "", fault.LaneFull)

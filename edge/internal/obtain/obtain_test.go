@@ -528,7 +528,7 @@ func TestServerTiming(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		answers := w.ask(t.Context(), cat("ann"))
 		j := <-w.published
-		pass(1500 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
 		j.tell(renderjob.StateStarted, nil)
 		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.QueuedMS, r.FetchMS, r.RenderMS = 1, 2, 3 })
 		j.tell(renderjob.StateStored, nil)

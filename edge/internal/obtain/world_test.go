@@ -157,7 +157,7 @@ func newWorld(t *testing.T, change func(*world)) *world {
 func (w *world) places() *places.Places {
 	return places.New(places.Config{
 		Settings: w.settings, Admitter: admitter{w}, Queue: queue{w}, Backlog: backlog{w}, Fleet: fleet{w},
-		PerIP: func() settings.Pool { return w.settings.Throttle.PerIP },
+		PerIP: func(string) settings.Pool { return w.settings.Throttle.PerIP },
 	})
 }
 
@@ -223,9 +223,6 @@ func cat(client string) Request {
 		Key:  thumbnail.Location{Container: "thumbs", Path: "cat/100"}, Kin: target.Kin{Before: "cat/"},
 	}}
 }
-
-// pass lets time pass.
-func pass(d time.Duration) { time.Sleep(d) } // in the time of synctest
 
 // size returns a request for the cat in a width, in pixels.
 func size(width int) Request {

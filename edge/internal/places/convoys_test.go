@@ -99,6 +99,9 @@ func TestTheFirstOfAConvoyEnds(t *testing.T) {
 					<-first
 				}
 				close(gate)
+				if !c.leaves {
+					<-first
+				}
 				for _, g := range others {
 					(<-g).wants(t, c.refused)
 				}

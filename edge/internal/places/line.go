@@ -23,7 +23,7 @@ import (
 // length, and is drawn from its top to its bottom.
 type lines struct {
 	next     admitter
-	limits   func() settings.Pool // of per-ip now, directives included
+	limits   func(client string) settings.Pool // of per-ip now, directives included
 	turnAway func(admission.Request, lease.Reason)
 	patience time.Duration
 	perIP    throttle.Throttle
@@ -56,9 +56,9 @@ func newLines(c Config, next admitter) *lines {
 	}
 }
 
-// bounds returns the number of a line's flights that may ask or render, and of all its flights.
-func (l *lines) bounds() (widest, most int) {
-	p := l.limits()
+// bounds returns the number of a client's flights in a line that may ask or render, and of all its flights.
+func (l *lines) bounds(client string) (widest, most int) {
+	p := l.limits(client)
 	if p.Shadow {
 		return math.MaxInt, math.MaxInt
 	}
@@ -73,7 +73,7 @@ func (l *lines) Admit(ctx context.Context, r admission.Request) (admission.Lease
 		return l.next.Admit(ctx, r)
 	}
 	key, began := lineKey{r.Flight.Client, r.Flight.Lane}, time.Now()
-	if err := l.wait(ctx, key, began, l.stand); err != nil {
+	if err := l.wait(ctx, key, began, l.stand(key.client)); err != nil {
 		l.count(r, err)
 		return nil, false, err
 	}
@@ -167,7 +167,7 @@ func (l *lines) change(key lineKey, how func(*line) error) error {
 		l.of[key] = one
 	}
 	err := how(one)
-	width, _ := l.bounds()
+	width, _ := l.bounds(key.client)
 	if one.narrow > 0 {
 		width = min(width, one.narrow)
 	}
@@ -182,13 +182,15 @@ func (l *lines) change(key lineKey, how func(*line) error) error {
 	return err
 }
 
-// stand puts a flight at the end of a line.
-func (l *lines) stand(one *line, turn chan struct{}) error {
-	if _, most := l.bounds(); one.busy+len(one.turns) >= most {
-		return l.perIP.Refuse(l.limits().Timeout, throttle.Full)
+// stand returns a way to put a client's flight at the end of a line.
+func (l *lines) stand(client string) func(*line, chan struct{}) error {
+	return func(one *line, turn chan struct{}) error {
+		if _, most := l.bounds(client); one.busy+len(one.turns) >= most {
+			return l.perIP.Refuse(l.limits(client).Timeout, throttle.Full)
+		}
+		one.turns = append(one.turns, turn)
+		return nil
 	}
-	one.turns = append(one.turns, turn)
-	return nil
 }
 
 // stepBack puts a flight whose client crowds the lane back to the front of its line, until another flight of

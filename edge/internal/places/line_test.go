@@ -106,10 +106,10 @@ func page(t *testing.T, l *lines, thumbnails int, client string) (rendered []str
 }
 
 func linesOf(s settings.Settings, o *office) *lines {
-	return limitedLines(s, o, func() settings.Pool { return s.Throttle.PerIP })
+	return limitedLines(s, o, func(string) settings.Pool { return s.Throttle.PerIP })
 }
 
-func limitedLines(s settings.Settings, o *office, limits func() settings.Pool) *lines {
+func limitedLines(s settings.Settings, o *office, limits func(string) settings.Pool) *lines {
 	return newLines(Config{Settings: s, PerIP: limits, Admitter: o}, o)
 }
 
@@ -247,7 +247,7 @@ func TestALineFollowsItsLimits(t *testing.T) {
 		var limits atomic.Pointer[settings.Pool]
 		limits.Store(&settings.Pool{Workers: 1, MaxQueue: 4})
 		o := &office{room: 10}
-		l := limitedLines(settings.Default(), o, func() settings.Pool { return *limits.Load() })
+		l := limitedLines(settings.Default(), o, func(string) settings.Pool { return *limits.Load() })
 		var all sync.WaitGroup
 		ask := func() {
 			all.Go(func() {

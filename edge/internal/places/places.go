@@ -22,7 +22,7 @@ import (
 type Config struct {
 	Settings settings.Settings
 	Admitter Admitter
-	PerIP    func() settings.Pool // the limits of each client now, operators' directives included
+	PerIP    func(client string) settings.Pool // the limits of a client now, operators' directives included
 	Queue    Queue
 	Backlog  Backlog
 	Fleet    Fleet

@@ -50,7 +50,7 @@ func in(t *testing.T, change func(*world), do func(t *testing.T, w *world)) {
 		}
 		w.places = New(Config{
 			Settings: w.settings, Admitter: w, Queue: w, Backlog: w, Fleet: w,
-			PerIP: func() settings.Pool { return w.settings.Throttle.PerIP },
+			PerIP: func(string) settings.Pool { return w.settings.Throttle.PerIP },
 		})
 		do(t, w)
 		if len(w.places.convoys.open) != 0 || len(w.places.rides.waiting) != 0 {

@@ -367,7 +367,7 @@ func (t *Parser) negotiate(s *thumbnail.Spec, accept string, asked bool) (vary b
 	if asked && len(formats) == 0 {
 		formats = usualFormats
 	}
-	if len(formats) == 0 || s.Format != thumbnail.FormatAuto || s.Meta {
+	if len(formats) == 0 || s.Format != thumbnail.FormatAuto || s.Described() {
 		return false
 	}
 	for _, name := range formats {
@@ -405,7 +405,7 @@ func accepts(accept string, f thumbnail.Format) bool {
 func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 	ext := string(s.Format)
 	switch {
-	case s.Meta:
+	case s.Described():
 		ext = string(thumbnail.FormatJSON)
 	case s.Format == thumbnail.FormatAuto:
 		ext = "auto"
@@ -414,7 +414,11 @@ func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 	family := s
 	family.Width, family.Height = 0, 0
 	at := target.Kin{Before: t.Folder(s.Original) + family.Digest() + "-", Behind: "." + ext}
-	return thumbnail.Location{Path: at.Before + size + at.Behind}, at
+	key := thumbnail.Location{Path: at.Before + size + at.Behind}
+	if s.Described() { // another size has another description
+		return key, target.Kin{}
+	}
+	return key, at
 }
 
 // checkNames returns a fault for names that no store can have, for URLs that no loader reads, and for

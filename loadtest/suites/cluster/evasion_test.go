@@ -111,7 +111,7 @@ const (
 	attempts = 12 // of the evader
 )
 
-// No request gives an evader more renders at once than its share, and its requests keep nobody from a free
+// An evader has no more renders at once than its share, and its requests keep nobody from a free
 // slot.
 func TestNobodyEvadesPerIP(t *testing.T) {
 	t.Parallel()

@@ -217,7 +217,7 @@ func (e *Engines) row(t thumbnail.Type) (row, error) {
 	return row{}, fault.New(fault.Unsupported, "no engine draws originals of type %s", t)
 }
 
-// prepare lets tools draw the overlays that libvips does not read.
+// prepare lets tools draw the overlays that libvips does not read, and the texts, which follow the overlays.
 func (e *Engines) prepare(r *render, overlays []Source) error {
 	for _, o := range overlays {
 		if !o.Header.ByTool && !o.Header.Sequence && slices.Contains(e.config.Vips.Ready().Types, string(o.Header.Type)) {
@@ -228,6 +228,22 @@ func (e *Engines) prepare(r *render, overlays []Source) error {
 			return err
 		} else if err != nil {
 			return fault.Wrap(err, fault.BadURL, "cannot draw the picture that a filter names: %s", fault.Of(err).Message)
+		}
+	}
+	return e.letter(r)
+}
+
+// letter lets a tool draw the texts of the spec as overlays.
+func (e *Engines) letter(r *render) error {
+	for _, o := range r.spec.Texts() {
+		nothing, err := worker.MemoryFile(nil)
+		if err != nil {
+			return fault.Wrap(err, fault.Internal, "cannot make a memory file for a text")
+		}
+		err = e.overlay(r, worker.Task{Work: tools.Letter, Spec: thumbnail.Spec{Operations: []thumbnail.Operation{o}}, MaxPixels: r.maxPixels}, nothing)
+		_ = nothing.Close()
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -241,7 +257,12 @@ func (e *Engines) drawOverlay(r *render, o Source) error {
 	if err != nil {
 		return err
 	}
-	_, raster, err := r.doTask(e.config.Tools, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, file, noLimit)
+	return e.overlay(r, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, file)
+}
+
+// overlay lets a tool draw an overlay.
+func (e *Engines) overlay(r *render, t worker.Task, original *os.File) error {
+	_, raster, err := r.doTask(e.config.Tools, t, original, noLimit)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"image"
 	"image/color"
+	"image/color/palette"
 	"image/gif"
 	"maps"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -119,4 +121,110 @@ func blinking(t *testing.T, frames int) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// A GIF becomes a video with its frames and their durations. Odd sides become even.
+func TestMP4OfAnimations(t *testing.T) {
+	e := newEngines(t)
+	if _, err := exec.LookPath("ffprobe"); err != nil || !slices.Contains(e.config.Tools.Ready().Types, "pack mp4") {
+		t.Skip("ffmpeg or ffprobe is not installed")
+	}
+	s := thumbnail.Spec{Type: thumbnail.TypeGIF, Format: thumbnail.FormatMP4, Width: 31, MaxAnimatedArea: 1 << 20}
+	result, err := draw(t, e, s, blinking(t, 4))
+	if err != nil || result.Format != thumbnail.FormatMP4 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	if format, _ := thumbnail.SniffFormat(result.Image); format != thumbnail.FormatMP4 {
+		t.Errorf("the file begins with %q", result.Image[:12])
+	}
+	path := filepath.Join(t.TempDir(), "made.mp4")
+	if err := os.WriteFile(path, result.Image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height,pix_fmt:packet=pts_time", "-of", "csv=p=0", path).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := regexp.MustCompile(`(?m)^\d\.\d+`).FindAllString(string(said), -1)
+	slices.Sort(times)
+	if want := []string{"0.000000", "0.200000", "0.600000", "1.200000"}; len(times) < 4 || !slices.Equal(times[:4], want) || !bytes.Contains(said, []byte("h264,32,24,yuv420p")) {
+		t.Errorf("frames at %v, want %v; ffprobe says %s", times, want, said)
+	}
+	if result, err := draw(t, e, s, blinking(t, 1)); err != nil || result.Format != thumbnail.FormatGIF {
+		t.Errorf("one frame: %+v, %v, want a GIF", result, err)
+	}
+}
+
+// max_bytes lowers the quality of formats that a program packs, too.
+func TestMaxBytesOfAnimations(t *testing.T) {
+	e := newEngines(t)
+	for _, format := range []thumbnail.Format{thumbnail.FormatAVIF, thumbnail.FormatMP4, thumbnail.FormatWebP} {
+		t.Run(string(format), func(t *testing.T) {
+			if format != thumbnail.FormatWebP && !slices.Contains(e.config.Tools.Ready().Types, "pack "+string(format)) {
+				t.Skip("the program is not installed")
+			}
+			s := thumbnail.Spec{Type: thumbnail.TypeGIF, Format: format, MaxAnimatedArea: 1 << 20}
+			usual, err := draw(t, e, s, noisy(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.MaxBytes = len(usual.Image) * 2 / 3
+			small, err := draw(t, e, s, noisy(t))
+			if err != nil || len(small.Image) > s.MaxBytes || small.Format != format {
+				t.Errorf("%d bytes with a bound, %d without: %v", len(small.Image), len(usual.Image), err)
+			}
+		})
+	}
+}
+
+// noisy returns a GIF of three frames of noise.
+func noisy(t *testing.T) []byte {
+	t.Helper()
+	g := &gif.GIF{}
+	for i := range 3 {
+		m := image.NewPaletted(image.Rect(0, 0, 64, 48), palette.Plan9)
+		for p := range m.Pix {
+			m.Pix[p] = uint8((p*p*31 + p*i*7) >> 3)
+		}
+		g.Image, g.Delay = append(g.Image, m), append(g.Delay, 10)
+	}
+	var b bytes.Buffer
+	if err := gif.EncodeAll(&b, g); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A text is drawn in its colour, at its place, on any original.
+func TestTexts(t *testing.T) {
+	e := newEngines(t)
+	body, err := samples.PNG(image.NewRGBA(image.Rect(0, 0, 200, 100)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := thumbnail.Operation{Name: thumbnail.StepText, Text: "mill", Color: "00ff00ff", Word: "0", Word2: "0", Args: []float64{0, 40}}
+	other := thumbnail.Operation{Name: thumbnail.StepText, Text: "mill", Color: "ff0000ff", Word: "-0", Word2: "-0", Args: []float64{0, 40}, Font: "Serif Bold"}
+	s := thumbnail.Spec{Type: thumbnail.TypePNG, Format: thumbnail.FormatPNG, Operations: []thumbnail.Operation{text, other}}
+	result, err := draw(t, e, s, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := image.Decode(bytes.NewReader(result.Image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(r image.Rectangle, red, green uint32) (n int) {
+		for y := r.Min.Y; y < r.Max.Y; y++ {
+			for x := r.Min.X; x < r.Max.X; x++ {
+				if r, g, _, a := m.At(x, y).RGBA(); r>>8 == red && g>>8 == green && a>>8 == 255 {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	upper, lower := image.Rect(0, 0, 100, 50), image.Rect(100, 50, 200, 100)
+	if count(upper, 0, 255) < 100 || count(lower, 0, 255) > 0 || count(lower, 255, 0) < 100 || count(upper, 255, 0) > 0 {
+		t.Errorf("green %d and %d, red %d and %d", count(upper, 0, 255), count(lower, 0, 255), count(upper, 255, 0), count(lower, 255, 0))
+	}
 }

@@ -30,8 +30,8 @@ func (p *Picture) paste(upper *Picture, x, y int) {
 
 // each calls do for each pair of overlapping pixels.
 func (p *Picture) each(upper *Picture, x, y int, do func(under, over []byte)) {
-	p.withAlpha()
-	upper.withAlpha()
+	p.WithAlpha()
+	upper.WithAlpha()
 	for row := max(0, -y); row < upper.Height && row+y < p.Height; row++ {
 		under, over := p.row(row+y), upper.row(row)
 		for column := max(0, -x); column < upper.Width && column+x < p.Width; column++ {
@@ -127,7 +127,7 @@ func fill(p *Picture, o thumbnail.Operation, env Env) error {
 func roundCorners(p *Picture, o thumbnail.Operation, _ Env) error {
 	across, down := min(int(o.Args[0]), p.Width/2), min(int(o.Args[1]), p.Height/2)
 	if o.On {
-		p.withAlpha()
+		p.WithAlpha()
 	}
 	c := colourOf(o)
 	for y := range down {

@@ -27,7 +27,7 @@ func cost(o thumbnail.Operation, env Env) float64 {
 			return 300
 		}
 		return 60
-	case thumbnail.StepFrame, thumbnail.StepWatermark:
+	case thumbnail.StepFrame, thumbnail.StepWatermark, thumbnail.StepText:
 		return 60
 	case thumbnail.StepNoise, thumbnail.StepSaturation:
 		return 40

@@ -39,8 +39,8 @@ func (p *Picture) row(y int) []byte {
 	return p.Pix[y*stride : (y+1)*stride]
 }
 
-// withAlpha adds an opaque fourth band to a picture of three.
-func (p *Picture) withAlpha() {
+// WithAlpha adds an opaque fourth band to a picture of three.
+func (p *Picture) WithAlpha() {
 	if p.Bands == 4 {
 		return
 	}
@@ -64,6 +64,8 @@ type Env struct {
 	Budget              *Budget
 	// Resize returns the picture at another size.
 	Resize func(p *Picture, width, height int) (*Picture, error)
+	// Text returns a drawn text.
+	Text func(o thumbnail.Operation) (*Picture, error)
 	// Overlay returns a decoded watermark or frame.
 	Overlay func(at thumbnail.Location) (*Picture, error)
 }
@@ -86,6 +88,8 @@ var steps = map[thumbnail.Step]func(*Picture, thumbnail.Operation, Env) error{
 	thumbnail.StepFill:       fill,
 	thumbnail.StepExtend:     onCanvas,
 	thumbnail.StepWatermark:  watermark,
+	thumbnail.StepText:       text,
+	thumbnail.StepPixelate:   pixelate,
 	thumbnail.StepFrame:      frame,
 	thumbnail.StepRedEye:     redEyes,
 }

@@ -293,3 +293,27 @@ func TestFiltersThatTakeTooLongAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// pixelate takes the mean of each square, and the squares at the right and at the bottom are cut off.
+func TestPixelate(t *testing.T) {
+	p := &Picture{Width: 3, Height: 2, Bands: 3, Pix: []byte{0, 0, 0, 100, 0, 0, 7, 8, 9, 0, 200, 0, 100, 0, 0, 9, 8, 7}}
+	apply(t, p, unbounded(), operation{Name: "pixelate", Args: []float64{2}})
+	if want := []byte{50, 50, 0, 50, 50, 0, 8, 8, 8, 50, 50, 0, 50, 50, 0, 8, 8, 8}; !bytes.Equal(p.Pix, want) {
+		t.Errorf("%v, want %v", p.Pix, want)
+	}
+	half := &Picture{Width: 2, Height: 1, Bands: 4, Pix: []byte{10, 20, 30, 0, 50, 60, 70, 255}}
+	apply(t, half, unbounded(), operation{Name: "pixelate", Args: []float64{1e9}})
+	if want := []byte{50, 60, 70, 128, 50, 60, 70, 128}; !bytes.Equal(half.Pix, want) {
+		t.Errorf("%v, want %v: transparent pixels have no colour", half.Pix, want)
+	}
+}
+
+// A text is faded and placed like a watermark.
+func TestText(t *testing.T) {
+	env := unbounded()
+	env.Text = func(operation) (*Picture, error) { return plain(1, 1, 4, 255, 255, 255, 255), nil }
+	p := apply(t, plain(3, 1, 3, 0, 0, 0), env, operation{Name: "text", Word: "-0", Word2: "center", Args: []float64{50, 9}})
+	if p.Pix[0] != 0 || p.Pix[8] < 126 || p.Pix[8] > 129 {
+		t.Errorf("%v", p.Pix)
+	}
+}

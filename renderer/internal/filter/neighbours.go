@@ -134,3 +134,46 @@ func convolve(p *Picture, o thumbnail.Operation, _ Env) error {
 	}
 	return nil
 }
+
+// pixelate fills squares with their mean colours. The squares begin at the top left corner; those at the other sides are cut off.
+func pixelate(p *Picture, o thumbnail.Operation, _ Env) error {
+	side := int(min(o.Args[0], maxSide))
+	for top := 0; side > 1 && top < p.Height; top += side {
+		for left := 0; left < p.Width; left += side {
+			p.level(left, top, min(left+side, p.Width), min(top+side, p.Height))
+		}
+	}
+	return nil
+}
+
+// level fills a part with its mean colour. A pixel's colour counts as much as its alpha.
+func (p *Picture) level(left, top, right, bottom int) {
+	var sum [4]uint64
+	weights := uint64(0)
+	for y := top; y < bottom; y++ {
+		row := p.row(y)[left*p.Bands : right*p.Bands]
+		for ; len(row) > 0; row = row[p.Bands:] {
+			weight := uint64(255)
+			if p.Bands == 4 {
+				weight = uint64(row[3])
+			}
+			weights += weight
+			for c := range 3 {
+				sum[c] += weight * uint64(row[c])
+			}
+		}
+	}
+	for c := range 3 {
+		sum[c] = (sum[c] + weights/2) / max(1, weights)
+	}
+	pixels := uint64((right - left) * (bottom - top)) //nolint:gosec // above 0
+	sum[3] = (weights + pixels/2) / pixels
+	for y := top; y < bottom; y++ {
+		row := p.row(y)[left*p.Bands : right*p.Bands]
+		for ; len(row) > 0; row = row[p.Bands:] {
+			for c := range p.Bands {
+				row[c] = uint8(sum[c]) //nolint:gosec // means of bytes
+			}
+		}
+	}
+}

@@ -16,7 +16,7 @@ func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 	if err != nil {
 		return err
 	}
-	mark.withAlpha()
+	mark.WithAlpha()
 	fade(mark, int(o.Args[0]))
 	if err := env.Budget.Spend(perOverlay, mark.Width, mark.Height); err != nil {
 		return err
@@ -32,6 +32,26 @@ func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 			return err
 		}
 	}
+	p.stamp(mark, o)
+	return nil
+}
+
+// text draws a text over the picture, at a place as a watermark's.
+func text(p *Picture, o thumbnail.Operation, env Env) error {
+	mark, err := env.Text(o)
+	if err != nil {
+		return err
+	}
+	if err := env.Budget.Spend(perOverlay, mark.Width, mark.Height); err != nil {
+		return err
+	}
+	fade(mark, int(o.Args[0]))
+	p.stamp(mark, o)
+	return nil
+}
+
+// stamp draws a mark at all its places.
+func (p *Picture) stamp(mark *Picture, o thumbnail.Operation) {
 	across, down := places(o.Word, p.Width, mark.Width), places(o.Word2, p.Height, mark.Height)
 	if o.Word == "repeat" && o.Word2 == "repeat" && len(across)*len(down) > maxTiles {
 		across, down = spreadOut(min(6, len(across)), p.Width, mark.Width), spreadOut(min(6, len(down)), p.Height, mark.Height)
@@ -41,7 +61,6 @@ func watermark(p *Picture, o thumbnail.Operation, env Env) error {
 			p.compose(mark, x, y)
 		}
 	}
-	return nil
 }
 
 // perOverlay is the cost of a watermark in nanoseconds per pixel of the mark.
@@ -122,7 +141,7 @@ func frame(p *Picture, o thumbnail.Operation, env Env) error {
 	if err != nil {
 		return err
 	}
-	patch.withAlpha()
+	patch.WithAlpha()
 	if patch.Width < 3 || patch.Height < 3 {
 		return fault.New(fault.BadURL, "the frame has %d × %d pixels: use a frame of at least 3 × 3 pixels, marks included", patch.Width, patch.Height)
 	}

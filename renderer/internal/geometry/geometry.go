@@ -91,7 +91,7 @@ func (p Plan) CutFirst() Rect {
 
 // Plain reports whether a spec only cuts and scales.
 func Plain(s thumbnail.Spec) bool {
-	return s.Trim == nil && !s.Smart && !s.FlipX && !s.FlipY && !s.Debug && !s.Meta && s.Sharpen == nil && len(s.Operations) == 0
+	return s.Trim == nil && !s.Smart && !s.FlipX && !s.FlipY && !s.Debug && !s.Described() && s.Sharpen == nil && len(s.Operations) == 0
 }
 
 func whole(s Size) Rect { return Rect{Width: s.Width, Height: s.Height} }

@@ -5,7 +5,9 @@ package metadata
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"slices"
+	"strings"
 )
 
 // kept has the tags of Wikimedia's EXIF_FIELDS_TO_KEEP in ascending order.
@@ -26,7 +28,7 @@ const (
 // Keep returns an Exif segment, without marker and length, that has only the tags of the original
 // that thumbnails keep. It returns nil if the original has no such tag.
 func Keep(exif []byte) []byte {
-	texts := readTexts(bytes.TrimPrefix(exif, []byte(exifMagic)))
+	texts := readTexts(bytes.TrimPrefix(exif, []byte(exifMagic)), kept)
 	var tags []uint16
 	for _, tag := range kept {
 		if len(texts[tag]) > 0 {
@@ -37,6 +39,27 @@ func Keep(exif []byte) []byte {
 		return nil
 	}
 	return write(tags, texts)
+}
+
+// named has the names of the tags with texts that Texts returns.
+var named = map[uint16]string{
+	0x010e: "ImageDescription", 0x010f: "Make", 0x0110: "Model", 0x0131: "Software", 0x0132: "DateTime", 0x013b: "Artist", 0x8298: "Copyright",
+}
+
+// Texts returns the texts in the first directory of an Exif segment by the names of their tags, each at most maxText bytes of
+// UTF-8. It returns nil for a segment without texts.
+func Texts(exif []byte) map[string]string {
+	texts := readTexts(bytes.TrimPrefix(exif, []byte(exifMagic)), slices.Collect(maps.Keys(named)))
+	all := map[string]string{}
+	for tag, text := range texts {
+		if clean := strings.ToValidUTF8(string(text), "\uFFFD"); clean != "" {
+			all[named[tag]] = clean
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
 }
 
 // orientationTag is the tag of the picture's orientation.
@@ -79,8 +102,8 @@ func directory(tiff []byte) (order binary.ByteOrder, entries []byte) {
 	return order, entries[:min(n*entrySize, int64(len(entries)))]
 }
 
-// readTexts returns the texts of the kept tags in the first directory of a TIFF.
-func readTexts(tiff []byte) map[uint16][]byte {
+// readTexts returns the texts of these tags in the first directory of a TIFF.
+func readTexts(tiff []byte, tags []uint16) map[uint16][]byte {
 	if len(tiff) < 8 {
 		return nil
 	}
@@ -89,7 +112,7 @@ func readTexts(tiff []byte) map[uint16][]byte {
 	for ; len(entries) >= entrySize; entries = entries[entrySize:] {
 		entry := entries[:entrySize]
 		tag := order.Uint16(entry)
-		if slices.Contains(kept, tag) && order.Uint16(entry[2:]) == asciiKind {
+		if slices.Contains(tags, tag) && order.Uint16(entry[2:]) == asciiKind {
 			texts[tag] = text(tiff, entry, order)
 		}
 	}

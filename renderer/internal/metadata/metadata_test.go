@@ -29,12 +29,25 @@ func tiffOf(texts map[uint16]string) []byte {
 
 func TestKeep(t *testing.T) {
 	original := append([]byte(exifMagic), tiffOf(map[uint16]string{0x010e: "A hill at dawn", 0x013b: "Jane Doe", 0x010f: "a camera"})...)
-	got := readTexts(bytes.TrimPrefix(Keep(original), []byte(exifMagic)))
+	got := readTexts(bytes.TrimPrefix(Keep(original), []byte(exifMagic)), kept)
 	if len(got) != 2 || string(got[0x010e]) != "A hill at dawn" || string(got[0x013b]) != "Jane Doe" {
 		t.Errorf("Keep keeps %d texts: %v", len(got), got)
 	}
 	if Keep(append([]byte(exifMagic), tiffOf(map[uint16]string{0x010f: "a camera"})...)) != nil {
 		t.Error("Keep returns a segment without texts")
+	}
+}
+
+func TestTexts(t *testing.T) {
+	original := append([]byte(exifMagic), tiffOf(map[uint16]string{0x010e: "a \xff hill", 0x010f: "a camera", 0x0112: "no text"})...)
+	if got := Texts(original); len(got) != 2 || got["ImageDescription"] != "a \uFFFD hill" || got["Make"] != "a camera" {
+		t.Errorf("Texts returns %v", got)
+	}
+	if got := Texts(Keep(original)); len(got) != 1 {
+		t.Errorf("Texts returns %v of a kept segment", got)
+	}
+	if Texts(nil) != nil || Texts([]byte(exifMagic)) != nil {
+		t.Error("Texts returns texts of no segment")
 	}
 }
 

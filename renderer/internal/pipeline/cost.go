@@ -54,7 +54,7 @@ func (j *job) learnCost(h guard.Header, bytes int64, took time.Duration) {
 // sides returns a spec with the sides of the thumbnail before its operations. foreseeable is false if the header does
 // not tell them, or if they do not tell the processor time.
 func sides(s thumbnail.Spec, h guard.Header) (_ thumbnail.Spec, foreseeable bool) {
-	if h.Width == 0 || h.ByTool || h.Frames > 1 || lanes.Unforeseeable(h.Type) || s.Trim != nil || s.Meta || s.Debug {
+	if h.Width == 0 || h.ByTool || h.Frames > 1 || lanes.Unforeseeable(h.Type) || s.Trim != nil || s.Described() || s.Debug {
 		return s, false
 	}
 	size := geometry.New(s, geometry.Size{Width: h.Width, Height: h.Height}.Turned(h.Orientation)).Size()

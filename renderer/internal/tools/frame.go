@@ -40,8 +40,10 @@ func (s stream) output() []string {
 	if s.transparent() {
 		return []string{"-f", "image2pipe", "-c:v", "png", "-compression_level", "1", "-"}
 	}
-	return []string{"-f", "image2pipe", "-c:v", "ppm", "-"}
+	return asPPM()
 }
+
+func asPPM() []string { return []string{"-f", "image2pipe", "-c:v", "ppm", "-"} }
 
 // filters returns ffmpeg's filters that convert a frame to sRGB with square pixels, as a browser shows the frame.
 // ffmpeg rotates the frame before the filters. After a quarter turn, the shape of the pixels changes the height.

@@ -26,22 +26,30 @@ const (
 	unshown = 100 * time.Millisecond
 )
 
-// packAVIF packs the frames into an animated AVIF.
-func packAVIF(t *task) error {
+// moving reads the frames. fine reports whether the time suffices for the best packing.
+func (t *task) moving() (a animation.Animation, fine bool, err error) {
 	if err := t.rewind(); err != nil {
-		return err
+		return a, false, err
 	}
 	file, err := io.ReadAll(io.LimitReader(t.request.Original, maxPacked))
 	if err != nil {
+		return a, false, err
+	}
+	if a, err = animation.Unmarshal(file); err != nil {
+		return a, false, fault.Wrap(err, fault.Internal, "cannot read the frames of an animation")
+	}
+	return a, len(file) <= maxFine, nil
+}
+
+// packAVIF packs the frames into an animated AVIF.
+func packAVIF(t *task) error {
+	a, fine, err := t.moving()
+	if err != nil {
 		return err
 	}
-	a, err := animation.Unmarshal(file)
-	if err != nil {
-		return fault.Wrap(err, fault.Internal, "cannot read the frames of an animation")
-	}
-	speed := fineSpeed
-	if len(file) > maxFine {
-		speed = fastSpeed
+	speed := fastSpeed
+	if fine {
+		speed = fineSpeed
 	}
 	args, err := t.unpack(a)
 	if err != nil {
@@ -78,17 +86,27 @@ func (t *task) counts() bool {
 // unpack writes the frames to files, and returns avifenc's arguments for the files.
 func (t *task) unpack(a animation.Animation) (args []string, err error) {
 	for i, f := range a.Frames {
-		name := fmt.Sprintf("frame%d.png", i)
-		if err := os.WriteFile(name, f.PNG, 0o600); err != nil {
+		name, err := writeFrame(i, f)
+		if err != nil {
 			return nil, err
 		}
-		shown := f.Shown
-		if shown <= 0 {
-			shown = unshown
-		}
-		args = append(args, "--duration", strconv.FormatInt(shown.Milliseconds(), 10), name)
+		args = append(args, "--duration", strconv.FormatInt(shown(f).Milliseconds(), 10), name)
 	}
 	return args, nil
+}
+
+// writeFrame writes frame i to a file, and returns its name.
+func writeFrame(i int, f animation.Frame) (name string, err error) {
+	name = fmt.Sprintf("frame%d.png", i)
+	return name, os.WriteFile(name, f.PNG, 0o600)
+}
+
+// shown returns the duration of a frame, or unshown for a frame that declares none.
+func shown(f animation.Frame) time.Duration {
+	if f.Shown <= 0 {
+		return unshown
+	}
+	return f.Shown
 }
 
 // takeFile copies a file that a program wrote to the output.

@@ -31,6 +31,7 @@ const (
 	Draw     Work = "draw"     // the original into a raster
 	Animate  Work = "animate"  // an animated GIF into a smaller one
 	Optimize Work = "optimize" // a thumbnail into fewer bytes, with the same pixels
+	Letter   Work = "letter"   // the text of the spec's only operation into a raster
 	Pack     Work = "pack"     // frames, an animation.Animation, into an animated thumbnail
 )
 
@@ -44,10 +45,13 @@ func (w Work) Name(original thumbnail.Type, made thumbnail.Format) string {
 // and frames in memory have no name.
 func (w Work) ByName() bool { return w == Draw || w == Animate }
 
-// of returns the thumbnail's format for Optimize and Pack, and the original's type for other work.
+// of returns the thumbnail's format for Optimize and Pack, the step for Letter, and the original's type for other work.
 func (w Work) of(original thumbnail.Type, made thumbnail.Format) string {
-	if w == Optimize || w == Pack {
+	switch w {
+	case Optimize, Pack:
 		return string(made)
+	case Letter:
+		return string(thumbnail.StepText)
 	}
 	return string(original)
 }
@@ -67,7 +71,7 @@ type entry struct {
 func table() []entry {
 	return []entry{
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), nil},
-		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"mutool"}},
+		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"pdffonts", "mutool"}},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu, nil},
 		{Draw, string(thumbnail.TypeXCF), nil, drawXCF, nil},
 		{Draw, string(thumbnail.TypeBMP), nil, drawBMP, nil},
@@ -84,11 +88,13 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeJP2), []string{"opj_decompress"}, drawJP2, nil},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL, nil},
 		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL, nil},
+		{Letter, string(thumbnail.StepText), nil, drawText, nil},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF, nil},
 		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG, nil},
 		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF, nil},
 		{Optimize, string(thumbnail.FormatPNG), []string{"optipng"}, optimizePNG, nil},
 		{Pack, string(thumbnail.FormatAVIF), []string{"avifenc"}, packAVIF, nil},
+		{Pack, string(thumbnail.FormatMP4), []string{"ffmpeg"}, packMP4, nil},
 	}
 }
 

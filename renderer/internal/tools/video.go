@@ -34,6 +34,9 @@ func drawVideo(t *task) error {
 	if film.end <= film.start { // most likely an unfinished recording
 		film = t.scan(p, s)
 	}
+	if t.request.Spec.Storyboard != nil {
+		return t.storyboard(s, film)
+	}
 	return t.nearest(p, s, film)
 }
 
@@ -74,6 +77,7 @@ type frame struct {
 	second float64
 	how    string
 	filter string
+	opaque bool // the output is a PPM, also for pixels with alpha
 	merged bool // the filter joins several streams, and names them itself
 }
 
@@ -86,6 +90,17 @@ func (t *task) frame(f frame) error {
 	if err := t.startOver(); err != nil {
 		return err
 	}
+	if err := t.draw("ffmpeg", f.args()...); err != nil {
+		return err
+	}
+	if !drawn(t) {
+		return fault.New(fault.Undecodable, "no frame of the original can be decoded at second %.3f", f.second)
+	}
+	return nil
+}
+
+// args returns ffmpeg's arguments for the frame.
+func (f frame) args() []string {
 	args := arguments("-nostdin", "-threads", "1")
 	if f.how != "" {
 		args = append(args, f.how, "-ss", strconv.FormatFloat(f.second, 'f', 6, 64))
@@ -96,13 +111,10 @@ func (t *task) frame(f frame) error {
 	} else {
 		args = append(args, "-map", fmt.Sprintf("0:%d", f.stream.Index), "-vf", f.filter)
 	}
-	if err := t.draw("ffmpeg", append(args, f.stream.output()...)...); err != nil {
-		return err
+	if f.opaque {
+		return append(args, asPPM()...)
 	}
-	if !drawn(t) {
-		return fault.New(fault.Undecodable, "no frame of the original can be decoded at second %.3f", f.second)
-	}
-	return nil
+	return append(args, f.stream.output()...)
 }
 
 // startOver deletes the output of an earlier try.

@@ -223,3 +223,29 @@ func TestVideosThatAreNotDrawn(t *testing.T) {
 		}
 	}
 }
+
+// A storyboard has frames of equal distances, the first in the top left corner. The film's luma rises by 20 a second.
+func TestStoryboards(t *testing.T) {
+	film := filmed(t, "out.mp4", "-f", "lavfi", "-i", brightening, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+	for _, b := range []thumbnail.Storyboard{{Columns: 2, Rows: 2}, {Columns: 4, Rows: 1}, {Columns: 1, Rows: 1}} {
+		spec := thumbnail.Spec{Type: thumbnail.TypeVideo, Storyboard: &b}
+		drawn, err := work(t, Request{Work: Draw, Spec: spec, MaxPixels: 4_000_000}, film)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := guard.Drawn(bytes.NewReader(drawn), int64(len(drawn)), 4_000_000)
+		tile := 16 / max(b.Columns, b.Rows)
+		if err != nil || h.Width != tile*b.Columns || h.Height != tile*b.Rows {
+			t.Fatalf("%+v: %+v, %v", b, h, err)
+		}
+		count := b.Columns * b.Rows
+		for i := range count {
+			x, y := i%b.Columns*tile+tile/2, i/b.Columns*tile+tile/2
+			second := 8 * (float64(i) + 0.5) / float64(count)
+			want := 20 * second * 255 / 219 // of luma from 16 to 235
+			if got := float64(drawn[int(h.Offset)+3*(y*h.Width+x)]); got < want-12 || got > want+12 {
+				t.Errorf("%+v: frame %d has the grey %v, want %v of second %v", b, i, got, want, second)
+			}
+		}
+	}
+}

@@ -17,7 +17,7 @@ import (
 // it.
 type encoder func(r *render, quality int) ([]byte, error)
 
-// encoders has an encoder for each row of the table of formats.
+// encoders has an encoder for each format of still pictures.
 var encoders = map[thumbnail.Format]encoder{
 	thumbnail.FormatJPEG: (*render).jpeg,
 	thumbnail.FormatPNG:  (*render).png,
@@ -143,8 +143,10 @@ func (r *render) webP(quality int) ([]byte, error) {
 	if quality == 100 {
 		return r.encodeWebP(quality, true)
 	}
-	if t := r.origin(); t == thumbnail.TypePNG || t == thumbnail.TypeSVG {
-		if lossless, err := r.losslessWebP(); err != nil || lossless != nil {
+	first := quality == r.spec.QualityOf(thumbnail.FormatWebP) // the lower qualities of max_bytes are lossy
+	if t := r.origin(); first && (t == thumbnail.TypePNG || t == thumbnail.TypeSVG) {
+		lossless, err := r.losslessWebP()
+		if err != nil || lossless != nil && (r.spec.MaxBytes == 0 || len(lossless) <= r.spec.MaxBytes) {
 			return lossless, err
 		}
 	}

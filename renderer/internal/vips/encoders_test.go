@@ -49,7 +49,9 @@ func encode(t *testing.T, body []byte, of thumbnail.Type, s thumbnail.Spec) []by
 func TestEachFormatHasAnEncoder(t *testing.T) {
 	var inTable []thumbnail.Format
 	for _, row := range thumbnail.Formats() {
-		inTable = append(inTable, row.Format)
+		if !row.MovesOnly {
+			inTable = append(inTable, row.Format)
+		}
 	}
 	slices.Sort(inTable)
 	if got := slices.Sorted(maps.Keys(encoders)); !slices.Equal(got, inTable) {
@@ -68,6 +70,9 @@ func TestEncodersDoWhatTheirRowsSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range thumbnail.Formats() {
+		if row.MovesOnly { // the engine's tests have programs that pack videos
+			continue
+		}
 		t.Run(string(row.Format), func(t *testing.T) {
 			fine := encode(t, soft, thumbnail.TypeWebP, thumbnail.Spec{Format: row.Format})
 			if f, _ := thumbnail.SniffFormat(fine[:16]); f != row.Format {

@@ -30,10 +30,10 @@ func (r *render) finish(format thumbnail.Format) error {
 	return r.finishColours()
 }
 
-// format returns the format that the spec names. Without one it returns the first format that the client
+// format returns the format that the spec names. Without one, or for a still picture in a format that has none, it returns the first format that the client
 // prefers and that suits the picture, or the default of the original's type.
 func (r *render) format() (thumbnail.Format, error) {
-	if f := r.spec.Format; f != thumbnail.FormatAuto {
+	if f := r.spec.Format; f != thumbnail.FormatAuto && !f.Row().MovesOnly {
 		if !writable(f) {
 			return f, fault.New(fault.Unsupported, "this renderer cannot write the format %q", f)
 		}

@@ -6,6 +6,8 @@ import "C"
 import (
 	"errors"
 	"math"
+	"reflect"
+	"slices"
 	"unsafe"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/filter"
@@ -40,7 +42,7 @@ func (r *render) operate() error {
 // becomesOpaque reports whether the thumbnail's format is known and has no transparency.
 func (r *render) becomesOpaque() bool {
 	format := r.spec.Format
-	if format == thumbnail.FormatAuto && len(r.spec.Prefer) == 0 {
+	if (format == thumbnail.FormatAuto || format.Row().MovesOnly) && len(r.spec.Prefer) == 0 {
 		format = r.origin().DefaultFormat(true)
 	}
 	return format != thumbnail.FormatAuto && !format.Row().Alpha
@@ -112,7 +114,7 @@ func (r *render) filter(operations []thumbnail.Operation) error {
 	}
 	env := filter.Env{
 		BoxWidth: r.planned.Box.Width, BoxHeight: r.planned.Box.Height, Canvas: r.canvas(), Faces: r.faces(), MaxPixels: r.maxPixels, Budget: &r.budget,
-		Resize: resized, Overlay: r.overlay,
+		Resize: resized, Overlay: r.overlay, Text: r.text,
 	}
 	if err := filter.Apply(p, operations, env); err != nil {
 		return err
@@ -222,6 +224,25 @@ func (r *render) overlay(at thumbnail.Location) (*filter.Picture, error) {
 		return p.Clone(), nil
 	}
 	return nil, errors.New("the filter's picture " + at.Path + " is missing from the overlays")
+}
+
+// text returns the pixels of a text, which a tool drew. The texts follow the pictures of the spec.
+func (r *render) text(o thumbnail.Operation) (*filter.Picture, error) {
+	at := slices.IndexFunc(r.spec.Texts(), func(other thumbnail.Operation) bool { return reflect.DeepEqual(o, other) })
+	i := len(r.spec.Pictures()) + at
+	if at < 0 || i >= len(r.overlays) {
+		return nil, errors.New("the text is missing from the overlays")
+	}
+	beside := render{header: r.overlays[i].Header, fd: int(r.overlays[i].File.Fd()), maxPixels: r.maxPixels}
+	defer beside.free()
+	if err := beside.loadRaster(); err != nil {
+		return nil, err
+	}
+	p, err := beside.pixels()
+	if err == nil {
+		p.WithAlpha()
+	}
+	return p, err
 }
 
 // faces returns the areas of the focal points in the scaled and cut picture.

@@ -411,6 +411,26 @@ func TestDebugFramesFocalPoints(t *testing.T) {
 	}
 }
 
+// A drawing's WebP is lossless, unless max_bytes asks for fewer bytes.
+func TestMaxBytesOfEachLossyFormat(t *testing.T) {
+	o := landscape(t)
+	for _, row := range thumbnail.Formats() {
+		if !row.Lossy || row.MovesOnly {
+			continue
+		}
+		t.Run(string(row.Format), func(t *testing.T) {
+			_, free, err := o.render(t, thumbnail.Spec{Format: row.Format})
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, bound, err := o.render(t, thumbnail.Spec{Format: row.Format, MaxBytes: len(free) * 2 / 3})
+			if err != nil || len(bound) > len(free)*2/3 || result.Format != row.Format {
+				t.Errorf("%d bytes with a bound, %d without: %v", len(bound), len(free), err)
+			}
+		})
+	}
+}
+
 func TestMeta(t *testing.T) {
 	o := landscape(t)
 	result, body, err := o.render(t, thumbnail.Spec{

@@ -36,6 +36,9 @@ func New(rest objectstore.Store, loaders []Loader) *Store {
 	return &Store{rest, sorted}
 }
 
+// With returns a store with one more loader.
+func (s *Store) With(l Loader) *Store { return New(s.rest, append(slices.Clone(s.loaders), l)) }
+
 // Each returns a store with the same prefixes and with each store wrapped. The store for all other
 // names has the name "".
 func (s *Store) Each(wrap func(name string, store objectstore.Store) objectstore.Store) *Store {

@@ -20,6 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // Stores are the stores of originals and thumbnails.
@@ -29,6 +30,7 @@ type Stores struct {
 	// Scrub compares all thumbnails of a directory with their MD5s (directory.Store.Scrub); nil for other stores.
 	Scrub func(ctx context.Context, rate int, each func(damaged bool)) error
 	owned []objectstore.Store
+	rest  objectstore.Store // store.originals alone, without its loaders
 }
 
 // Close ends the stores that New opened.
@@ -44,7 +46,7 @@ func (s Stores) Close() error {
 // store tracks its size: see Guarded. Several processes with one directory each track only their own
 // writes.
 func New(s settings.Settings) (Stores, error) {
-	originals, err := allOriginals(s)
+	originals, rest, err := allOriginals(s)
 	if err != nil {
 		return Stores{}, err
 	}
@@ -54,19 +56,35 @@ func New(s settings.Settings) (Stores, error) {
 	if err != nil {
 		return Stores{}, errors.Join(fmt.Errorf("store.thumbnails: %w", err), originals.Close())
 	}
-	all := Stores{Originals: originals, Thumbnails: thumbnails, owned: []objectstore.Store{originals, thumbnails}}
+	all := Stores{Originals: originals, Thumbnails: thumbnails, owned: []objectstore.Store{originals, thumbnails}, rest: rest}
 	if folder, ok := thumbnails.(*directory.Store); ok {
 		all.Scrub = folder.Scrub
 	}
 	return all, nil
 }
 
-// allOriginals opens the loaders and the store of all other names.
-func allOriginals(s settings.Settings) (objectstore.Store, error) {
+// Add returns the stores with one more store of originals, whose names begin with a prefix. Its owner closes it.
+func (s Stores) Add(prefix string, store objectstore.Store) Stores {
+	if several, ok := s.Originals.(*byprefix.Store); ok {
+		s.Originals = several.With(byprefix.Loader{For: prefix, Store: store})
+	} else {
+		s.Originals = byprefix.New(s.Originals, []byprefix.Loader{{For: prefix, Store: store}})
+	}
+	return s
+}
+
+// Some returns the first originals of store.originals below a prefix, at most objectstore.ListPage. Stores that cannot list return
+// errors.ErrUnsupported.
+func (s Stores) Some(ctx context.Context, prefix string) ([]thumbnail.Location, error) {
+	return s.rest.List(ctx, thumbnail.Location{Path: prefix}, "")
+}
+
+// allOriginals opens the loaders and the store of all other names, rest. all combines them.
+func allOriginals(s settings.Settings) (all, rest objectstore.Store, err error) {
 	folder := func(b storeconfig.Bucket) (objectstore.Store, error) { return directory.NewOriginals(b.Path) }
-	rest, err := original(s.Store.Originals, s, folder)
+	rest, err = original(s.Store.Originals, s, folder)
 	if err != nil {
-		return nil, fmt.Errorf("store.originals: %w", err)
+		return nil, nil, fmt.Errorf("store.originals: %w", err)
 	}
 	var loaders []byprefix.Loader
 	for _, l := range s.Store.Loaders {
@@ -78,13 +96,13 @@ func allOriginals(s settings.Settings) (objectstore.Store, error) {
 		loaders = append(loaders, byprefix.Loader{For: l.For, Prefix: l.Bucket.Prefix, Containers: l.Bucket.Kind == "swift", Store: store})
 	}
 	if len(loaders) == 0 && err == nil {
-		return rest, nil
+		return rest, rest, nil
 	}
-	all := byprefix.New(rest, loaders)
+	all = byprefix.New(rest, loaders)
 	if err != nil {
-		return nil, errors.Join(err, all.Close())
+		return nil, nil, errors.Join(err, all.Close())
 	}
-	return all, nil
+	return all, rest, nil
 }
 
 // original opens a store of originals.
