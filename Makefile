@@ -46,7 +46,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize soak soak-tests docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -219,7 +219,11 @@ test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressS
 	LSAN_OPTIONS=suppressions=$(CURDIR)/renderer/leaks.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	go test -asan -vet=off -count=1 -timeout 20m $(addprefix ./,$(SANITIZED))
 
-soak: deps ## test all large and hostile originals, then repeat the system tests for ten minutes
+# THUMBMILL_SOAK_SECONDS is the time of mixed load and attacks, an hour by default.
+soak: deps ## mixed load and attacks for an hour: descriptors, goroutines, memory and disk return to where they began
+	THUMBMILL_SOAK_SECONDS=$${THUMBMILL_SOAK_SECONDS:-3600} go test -count=1 -timeout 180m -v -run TestSoak ./loadtest/suites/flood
+
+soak-tests: deps ## test all large and hostile originals, then repeat the system tests for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/suites/cluster
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 5m -v ./loadtest/suites/flood
 	for end in $$((SECONDS + 600)); do while ((SECONDS < end)); do go test -race -count=1 ./loadtest/suites/cluster; done; done
