@@ -251,6 +251,8 @@ func TestVerifies(t *testing.T) {
 		"Swift":                         {Bucket{Kind: "swift", AuthURL: "http://swift/auth/v1.0"}, true},
 		"Swift over TLS":                {Bucket{Kind: "swift", AuthURL: "https://swift/auth/v1.0"}, false},
 		"S3":                            {Bucket{Kind: "s3", Endpoint: "http://s3"}, true},
+		"Google's own service":          {Bucket{Kind: "gcs"}, false},
+		"another Azure without TLS":     {Bucket{Kind: "azure", Endpoint: "http://azurite"}, true},
 		"S3 over TLS":                   {Bucket{Kind: "s3", Endpoint: "HTTPS://s3"}, false},
 		"other sites tell none":         {Bucket{Kind: "http", Endpoint: "http://"}, false},
 		"never, as somebody said":       {Bucket{Kind: "s3", Endpoint: "http://s3", Verify: VerifyNever}, false},
@@ -309,7 +311,7 @@ func TestBuckets(t *testing.T) {
 	if err != nil || s.Store.Thumbnails.Container != "thumbs-1" || s.Store.Loaders[0].Bucket.Container != "media-1" {
 		t.Errorf("%+v %v", s.Store, err)
 	}
-	for file, says := range map[string]string{"{kind: s3, bucket: A, endpoint: 'https://s3.example'}": "store.thumbnails.bucket", "{kind: directory, bucket: thumbs-1}": "directory has no buckets"} {
+	for file, says := range map[string]string{"{kind: s3, bucket: A, endpoint: 'https://s3.example'}": "store.thumbnails.bucket", "{kind: directory, bucket: thumbs-1}": "directory has no buckets", "{kind: gcs, bucket: A}": "store.thumbnails.bucket", "{kind: azure, container: thumbs}": "store.thumbnails.user", "{kind: gcs, bucket: thumbs, endpoint: here}": "store.thumbnails.endpoint"} {
 		if _, err := Load(write(t, t.TempDir(), "a.yaml", "store: {thumbnails: "+file+"}"), nil, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", file, err)
 		}

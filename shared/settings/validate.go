@@ -254,14 +254,14 @@ var (
 )
 
 func (s Store) check(c *checker) {
-	s.Thumbnails.check(c, "store.thumbnails", "directory", "swift", "s3")
-	s.Originals.check(c, "store.originals", "directory", "swift", "s3", "http")
+	s.Thumbnails.check(c, "store.thumbnails", "directory", "swift", "s3", "gcs", "azure")
+	s.Originals.check(c, "store.originals", "directory", "swift", "s3", "gcs", "azure", "http")
 	for i, l := range s.Loaders {
 		name := fmt.Sprintf("store.loaders[%d]", i)
 		c.require(l.For != "" && !strings.HasPrefix(l.For, "/"), name+".for", "%q is not the start of a name: write one such as s3/ or https://", l.For)
 		same := func(other Loader) bool { return other.For == l.For }
 		c.require(slices.IndexFunc(s.Loaders, same) == i, name+".for", "%q is the start of another loader's names: give each loader its own", l.For)
-		l.Bucket.check(c, name, "directory", "swift", "s3", "http")
+		l.Bucket.check(c, name, "directory", "swift", "s3", "gcs", "azure", "http")
 	}
 }
 
@@ -277,11 +277,11 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 	case "s3":
 		service, _ := url.Parse(b.Endpoint)
 		c.require(web(b.Endpoint) && strings.Trim(service.Path, "/") == "", name+".endpoint", "the URL is missing or malformed: write the URL of the S3 service, such as https://s3.eu-central-1.amazonaws.com")
-		named, key := b.Container, ".container"
-		if b.Bucket != "" {
-			named, key = b.Bucket, ".bucket"
-		}
-		c.require(bucket.MatchString(named), name+key, "%q is not the name of a bucket: write 3 to 63 lower-case letters, digits, dots and hyphens", named)
+		b.checkName(c, name)
+	case "gcs", "azure":
+		c.require(b.Endpoint == "" || web(b.Endpoint), name+".endpoint", "the URL is malformed: write the URL of the service, or leave it out")
+		c.require(b.Kind == "gcs" || b.User != "" || b.Endpoint != "", name+".user", "the user is empty: write the name of the storage account")
+		b.checkName(c, name)
 	case "http":
 		c.require(b.Scheme() != "" || web(b.Endpoint), name+".endpoint", "%q is not a URL: write one such as https://site.example/", b.Endpoint)
 		c.require(len(b.Hosts) > 0 || b.Scheme() == "", name+".hosts", "the list is empty: name the allowed hosts, or write * for all public hosts")
@@ -290,15 +290,24 @@ func (b Bucket) check(c *checker, name string, kinds ...string) {
 		}
 		c.networks(name+".allow", b.Allow)
 	}
-	c.require(b.Bucket == "" || b.Kind == "s3", name+".bucket", "%s has no buckets: write container, or set kind to s3", b.Kind)
+	c.require(b.Bucket == "" || b.Kind == "s3" || b.Kind == "gcs", name+".bucket", "%s has no buckets: write container, or set kind to s3 or gcs", b.Kind)
 	c.require(b.ReadACL == "" || b.Kind == "swift", name+".read_acl", "%s has no such lists: remove it", b.Kind)
-	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "%s does not delete objects after a time: set it to 0, and use a lifecycle rule of the S3 bucket, or max_bytes of a directory", b.Kind)
+	c.require(b.Expire == 0 || b.Kind == "swift", name+".expire", "%s does not delete objects after a time: set it to 0, and use a lifecycle rule of the bucket, or max_bytes of a directory", b.Kind)
 	c.duration(name+".expire", b.Expire, 0, 10*365*24*time.Hour)
 	c.duration(name+".scrub", b.Scrub, 0, 365*24*time.Hour)
 	c.require(b.ExpireShare >= 0 && b.ExpireShare <= 1, name+".expire_share", "%v is not within 0…1", b.ExpireShare)
 	c.require(!b.Slash || b.Kind == "s3", name+".leading_slash", "%s has no such names: leave it out, or set kind to s3", b.Kind)
 	c.require(!strings.HasPrefix(b.Prefix, "/") && !strings.Contains(b.Prefix, ".."), name+".prefix",
 		"%q begins with / or contains ..: write a prefix such as thumbor/, and set leading_slash for S3 keys that begin with /", b.Prefix)
+}
+
+// checkName requires the name of a bucket, as S3 and Google Cloud Storage have it; names of Azure's containers are narrower.
+func (b Bucket) checkName(c *checker, name string) {
+	key := ".container"
+	if b.Bucket != "" {
+		key = ".bucket"
+	}
+	c.require(bucket.MatchString(b.Named()), name+key, "%q is not the name of a bucket: write 3 to 63 lower-case letters, digits, dots and hyphens", b.Named())
 }
 
 // web reports whether a text is an HTTP URL with a host, without a user and a query.
