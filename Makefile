@@ -32,7 +32,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -205,6 +205,11 @@ test-clouds: deps ## run the stores of Google Cloud and Azure against emulators,
 	GOBIN=$(CURDIR)/bin/clouds go install github.com/fsouza/fake-gcs-server@v1.56.1
 	npm install --silent --no-audit --no-fund --prefix bin/clouds azurite@3.35.0
 	THUMBMILL_CLOUDS=$(CURDIR)/bin/clouds go test -count=1 -v -tags clouds ./shared/objectstore/blobstore ./shared/objectstore/open
+
+test-loaders: deps ## run the image loaders of docs/loaders.md in Next.js, Nuxt Image and WordPress, which it downloads to bin/loaders
+	npm install --silent --no-audit --no-fund --ignore-scripts --omit=optional --prefix bin/loaders next@15.5.6 react@19.2.0 react-dom@19.2.0 @nuxt/image@1.11.0
+	cd bin/loaders && apt-get download -q wordpress && dpkg-deb -x wordpress_*.deb .
+	THUMBMILL_LOADERS=$(CURDIR)/bin/loaders go test -count=1 -v ./loadtest/suites/loaders
 
 soak: deps ## test all large and hostile originals, then repeat the system tests for ten minutes
 	THUMBMILL_SOAK=1 go test -count=1 -timeout 20m -v -run 'LargeOriginals|LargeOriginalPasses|Hostile|Starve' ./renderer/internal/worker ./loadtest/suites/cluster
