@@ -32,7 +32,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -46,7 +46,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-sanitize test-clouds test-loaders soak docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-sanitize test-clouds test-loaders soak docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,8 +80,9 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 build: build-deps ## build bin/thumbmill and the three roles; TAGS=clouds adds the stores of Google Cloud and Azure
 	go build -tags "$(TAGS)" -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
-lint: build-deps ## run golangci-lint (.golangci.yml), govulncheck if its database can be had, and vale over every page, comment and text
+lint: build-deps bin/helm ## run golangci-lint (.golangci.yml), helm, govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run
+	go test ./deploy/kubernetes
 	@if curl -fsS -m 5 -o /dev/null https://vuln.go.dev/index/db.json 2>/dev/null; then go run $(GOVULNCHECK) ./...; fi
 	go -C .vale test ./...
 	go -C .vale run ./prose .
@@ -134,6 +135,10 @@ bench-bucket: deps ## compare the processor time of a thumbnail from a bucket an
 bench-hop: build-deps ## compare a job's way through the queue with a direct call
 	go test -run '^$$' -bench Hop -benchtime 5s ./edge/internal/dispatch
 
+# THUMBMILL_FLOOD_SECONDS is the length of each load, 30 by default.
+flood: deps ## ask for ten times the misses that a site can render, and for thumbnails that take seconds; print refusals, processor time and others' waits
+	go test -run '^$$' -bench 'Flood|Neighbours' -benchtime 1x -timeout 20m ./loadtest/suites/flood
+
 bench-hits: deps ## compare stored thumbnails with nginx and Go's file server, on one core each
 	@deploy/install-packages deploy/packages/bench
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
@@ -176,6 +181,10 @@ test-mediawiki: deps bin/mediawiki ## a real MediaWiki in front: 68 files on a f
 bin/mediawiki:
 	loadtest/suites/mediawiki/fetch-core bin/mediawiki
 
+# It checks the chart in deploy/kubernetes.
+bin/helm:
+	GOBIN=$(CURDIR)/bin go install helm.sh/helm/v3/cmd/helm@v3.20.0
+
 packages: build-deps ## build the Debian packages into bin/packages
 	deploy/debian/build bin/packages
 
@@ -192,8 +201,10 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 bin/docker-compose:
 	go -C "$$(go mod download -json github.com/docker/compose/v2@v2.40.3 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')" build -buildvcs=false -ldflags=-s -o $(CURDIR)/bin/docker-compose ./cmd
 
-test-packages: deps ## install, start, upgrade and remove the Debian packages in a copy of this machine's file system
-	THUMBMILL_PACKAGES=1 go test -count=1 -timeout 20m -v ./deploy/debian
+# The first run makes a Debian 12 and a Debian 13 below /var/tmp/thumbmill-systemd.
+test-packages: deps ## install the Debian packages on two machines with systemd, break, upgrade and roll back their services under load: 6 minutes
+	@deploy/install-packages deploy/packages/packaging deploy/packages/roots
+	THUMBMILL_PACKAGES=1 go test -count=1 -p 1 -timeout 40m -v ./deploy/debian ./loadtest/suites/packages
 
 # Workers do not run here: AddressSanitizer needs more address space than their limit.
 test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressSanitizer, UBSan and the leak checker: 3 minutes

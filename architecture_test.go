@@ -281,7 +281,7 @@ func sleeps(file *ast.File) (all []token.Pos) {
 				all = append(all, n.Pos())
 			}
 		case *ast.CallExpr:
-			if calls(n, "synctest", "Test") {
+			if helper, ok := n.Fun.(*ast.Ident); calls(n, "synctest", "Test") || ok && helper.Name == "in" { // in calls synctest.Test
 				return false
 			}
 			if calls(n, "time", "Sleep") || calls(n, "periodic", "Sleep") {
@@ -312,6 +312,7 @@ func calls(e ast.Expr, pkg, function string) bool {
 var embeds = map[string]string{
 	"coordinator/internal/gate: begun":          "a net.Conn whose first bytes were read already",
 	"coordinator/internal/gate: local":          "a net.Conn with another address, in a test",
+	"coordinator/internal/pools: bill":          "a pools.Observer of processor time, in a test",
 	"edge/internal/bulk: closer":                "an objectstore.Object that notes its end, in a test",
 	"edge/internal/front: limited":              "a net.Listener that bounds its connections",
 	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",

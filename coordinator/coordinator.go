@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/audit"
 	"github.com/thumbmill/thumbmill/coordinator/internal/classic"
 	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
@@ -31,6 +32,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/check"
 )
 
 // Config is the configuration of a coordinator.
@@ -53,14 +55,18 @@ type Coordinator struct {
 
 // New binds the listeners.
 func New(c Config) (*Coordinator, error) {
+	acts, err := audit.Open(c.Settings.AuditFile, c.Log)
+	if err != nil {
+		return nil, fmt.Errorf("coordinator.audit_file: %w", err)
+	}
 	observer, renderers, estimator := newObserver(), fleet.New(), wanted.New()
 	table := pools.New(observer)
-	book := directives.New(table, renderers, c.Log)
+	book := directives.New(table, renderers, acts, c.Log)
 	co := &Coordinator{directives: book, report: report.New(report.Config{
 		Table: table, Activity: observer.activity, Fleet: renderers, Directives: book, Wanted: estimator, Demand: observer.demand,
 		Requests: observer.requests, Past: pastOf(c.Prometheus), Log: c.Log,
 	})}
-	co.parts = service.Parts{service.Closer(book.Close)}
+	co.parts = service.Parts{service.Closer(acts.Close), service.Closer(book.Close)}
 	commands, err := classic.New(table, observer.activity, func() int64 { return co.gate.Refused() })
 	if err != nil {
 		return nil, errors.Join(err, co.parts.Stop(context.Background()))
@@ -90,7 +96,7 @@ func pastOf(p settings.Prometheus) report.Past {
 func openGate(c Config, commands, frames gate.Protocol) (*gate.Gate, error) {
 	config := gate.Config{Listen: c.Settings.Listen, Classic: commands, Native: frames, Log: c.Log}
 	for _, text := range c.Settings.Classic {
-		network, err := settings.ParseNetwork(text)
+		network, err := check.ParseNetwork(text)
 		if err != nil {
 			return nil, fmt.Errorf("coordinator.classic: %w", err)
 		}
@@ -165,6 +171,9 @@ type Problem = snapshot.Problem
 
 // Action is an action against a problem of the report.
 type Action = snapshot.Action
+
+// Rule is the limits in force for one kind of pool.
+type Rule = snapshot.Rule
 
 // Busy is a client or an original in the report.
 type Busy = activity.Busy

@@ -50,6 +50,12 @@ func (o observer) Worked(client string, limited bool, held time.Duration) {
 	o.demand.Worked(client, limited, held)
 }
 
+// Spent implements pools.Observer.
+func (o observer) Spent(client, original string, took time.Duration) {
+	o.demand.Spent(client, took)
+	o.activity.Spent(original, took)
+}
+
 // Turned implements pools.Observer.
 func (o observer) Turned(client string, by throttle.Name) { o.demand.Turned(client, by) }
 

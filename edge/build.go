@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/edge/internal/purge"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
@@ -146,7 +147,7 @@ func (e *Edge) makeThrottles(open.Stores) error {
 	}
 	e.admitter = admission.New(admission.Config{
 		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle, Throttles: throttle.All(),
-		LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
+		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
 		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
 	e.add(service.Deferred(e.admitter.Close))
@@ -186,10 +187,7 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	c := e.config
 	e.obtainer = obtain.New(obtain.Config{
 		Settings: c.Settings, Thumbnails: stores.Thumbnails, Originals: stores.Originals, Heads: e.heads, Stored: e.stored,
-		Failures: e.failures, Fleet: e.fleet,
-		Admitter: e.admitter, PerIP: func() settings.Pool {
-			return e.directives.Limits(string(throttle.PerIP), c.Settings.Throttle.PerIP)
-		}, Queue: queued{e.dispatcher}, Backlog: e.backlog, Log: c.Log, Metrics: c.Metrics,
+		Failures: e.failures, Fleet: e.fleet, Throttles: e.admitter, Places: e.newPlaces(), Log: c.Log, Metrics: c.Metrics,
 	})
 	if e.presence, err = presence.New(e.name, e.conn, hearer{e.obtainer}, c.Log); err != nil {
 		return err
@@ -208,10 +206,33 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	return nil
 }
 
-// queued gives obtain the dispatcher: it publishes and holds jobs.
+func (e *Edge) newPlaces() *places.Places {
+	s := e.config.Settings
+	return places.New(places.Config{
+		Settings: s, Admitter: e.admitter, Queue: queued{e.dispatcher}, Backlog: e.backlog, Fleet: e.fleet,
+		PerIP: e.limitsOfClient,
+	})
+}
+
+// limitsOfClient returns the limits of per-ip for a client now, as coordinators apply them.
+func (e *Edge) limitsOfClient(client string) settings.Pool {
+	s := e.config.Settings.Throttle
+	p, network := throttle.Limits{Settings: s, Networks: e.networks()}.OfClient(client)
+	if network < 0 {
+		p = e.directives.Limits(string(throttle.PerIP), p)
+	}
+	return p
+}
+
+// networks returns the networks whose clients have limits of their own.
+func (e *Edge) networks() []throttle.Network {
+	return e.directives.Networks(e.config.Settings.Throttle.PerIP)
+}
+
+// queued gives places the dispatcher: it publishes and holds jobs.
 type queued struct{ dispatcher *dispatch.Dispatcher }
 
-func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...obtain.Job) (obtain.Job, error) {
+func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...places.Job) (places.Job, error) {
 	var with []*dispatch.Handle
 	for _, h := range held {
 		with = append(with, h.(*dispatch.Handle)) // Hold returned h
@@ -223,7 +244,7 @@ func (q queued) Publish(ctx context.Context, job renderjob.Job, held ...obtain.J
 	return handle, nil
 }
 
-func (q queued) Hold(ctx context.Context, job renderjob.Job) obtain.Job {
+func (q queued) Hold(ctx context.Context, job renderjob.Job) places.Job {
 	deadline, _ := ctx.Deadline()
 	return q.dispatcher.Hold(job, deadline)
 }

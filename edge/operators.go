@@ -138,7 +138,7 @@ func (e *Edge) clearFailing(w http.ResponseWriter, r *http.Request) {
 
 func (e *Edge) purge(w http.ResponseWriter, r *http.Request) {
 	var list operators.PurgeRequest
-	if !e.read(w, r, &list, `{"originals": ["a/b.jpg", "container/a/ab/B.jpg"]}`) {
+	if !e.readBody(w, r, &list, `{"originals": ["a/b.jpg", "container/a/ab/B.jpg"]}`) {
 		return
 	}
 	if len(list.Originals) == 0 || len(list.Originals) > operators.MaxOriginals || slices.Contains(list.Originals, "") {
@@ -193,7 +193,7 @@ func impossible(name string) bool {
 
 func (e *Edge) render(w http.ResponseWriter, r *http.Request) {
 	var list operators.RenderRequest
-	if !e.read(w, r, &list, `{"thumbnails": [{"path": "/unsafe/330x/a.jpg"}, {"spec": {…}}], "renew": false}`) {
+	if !e.readBody(w, r, &list, `{"thumbnails": [{"path": "/unsafe/330x/a.jpg"}, {"spec": {…}}], "renew": false}`) {
 		return
 	}
 	if len(list.Thumbnails) == 0 || len(list.Thumbnails) > operators.MaxThumbnails {
@@ -205,10 +205,10 @@ func (e *Edge) render(w http.ResponseWriter, r *http.Request) {
 	e.bulk.Render(r.Context(), list.Thumbnails, list.Renew, func(result operators.RenderResult) { tell(result, true) })
 }
 
-// read decodes a JSON body of at most operators.MaxBody bytes and returns true, or answers with an
+// readBody decodes a JSON body of at most operators.MaxBody bytes and returns true, or answers with an
 // error that shows the example, and returns false. It refuses other types than application/json,
 // because a page of another site could make a browser send them.
-func (e *Edge) read(w http.ResponseWriter, r *http.Request, into any, example string) bool {
+func (e *Edge) readBody(w http.ResponseWriter, r *http.Request, into any, example string) bool {
 	if r.Header.Get("Content-Type") != "application/json" {
 		http.Error(w, fmt.Sprintf("Content-Type is %q: send application/json", r.Header.Get("Content-Type")), http.StatusUnsupportedMediaType)
 		return false

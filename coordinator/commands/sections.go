@@ -44,6 +44,7 @@ func (s sections) report(t coordinator.Throttles) {
 	s.busiest("REFUSED CLIENTS", t.Busiest.RefusedClients)
 	s.busiest("BUSIEST ORIGINALS", t.Busiest.Originals)
 	s.busiest("REFUSED ORIGINALS", t.Busiest.RefusedOriginals)
+	s.costly(t)
 	s.edges(t)
 	s.directives(t.Directives)
 	s.failing(t)
@@ -173,6 +174,17 @@ func (s sections) busiest(title string, all []coordinator.Busy) {
 	s.out.Section(title, "REQUESTS", "THROTTLE")
 	for _, b := range all[:min(len(all), busiestRows)] {
 		s.out.Row(poolcounter.Unescaped(b.Name), b.Count, throttleName(b.By))
+	}
+}
+
+// costly lists the originals whose renders took most processor time.
+func (s sections) costly(t coordinator.Throttles) {
+	all := t.Busiest.CostlyOriginals
+	for i, b := range all[:min(len(all), busiestRows)] {
+		if i == 0 {
+			s.out.Section("COSTLY ORIGINALS", "PROCESSOR SECONDS")
+		}
+		s.out.Row(poolcounter.Unescaped(b.Name), fmt.Sprintf("%.1f", float64(b.Count)/1000))
 	}
 }
 

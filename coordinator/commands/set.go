@@ -18,8 +18,10 @@ func setCommand() *cobra.Command {
 		Use: "set THROTTLE", Short: "Give a throttle other limits, or shadow mode, for a time", Args: cobra.ExactArgs(1),
 		ValidArgs: throttle.All().RuleNames(),
 		Long: "Give a throttle other limits for a time: " + strings.Join(throttle.All().RuleNames(), ", ") + ".\n" +
-			"Limits without a flag stay unchanged. Hyphens and underscores are the same.",
+			"per-ip:NETWORK limits each client in a network and nobody else. Limits without a flag stay\n" +
+			"unchanged. Hyphens and underscores are the same.",
 		Example: "  thumbmill throttle set expensive --workers 2 --max-queue 10 --why 'huge TIFFs'\n" +
+			"  thumbmill throttle set per-ip:192.0.2.7 --workers 1 --why 'a crawler'\n" +
 			"  thumbmill throttle set per-ip --shadow --for 24h --why 'try it before enforcing'",
 		RunE: func(cmd *cobra.Command, rules []string) error {
 			wish := operators.DirectiveRequest{Kind: directive.Limit, Target: rules[0], Workers: workers, MaxQueue: queue}

@@ -50,6 +50,7 @@ func (s sections) top(t coordinator.Throttles) {
 	s.clients(t, topRows)
 	s.pools(t, topRows)
 	s.busiest("REFUSED ORIGINALS", t.Busiest.RefusedOriginals)
+	s.costly(t)
 	s.out.Row()
 	slices.SortFunc(t.Renderers, func(a, b renderjob.Heartbeat) int { return cmp.Compare(b.Utilisation, a.Utilisation) })
 	t.Renderers = t.Renderers[:min(len(t.Renderers), topRows)]

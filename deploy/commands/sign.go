@@ -32,7 +32,7 @@ func signCommand() *cobra.Command {
 			"argument, because everybody on the machine could read it. --key names another key.",
 		Example: "  THUMBMILL_EDGE_SECURITY_KEY=… thumbmill sign --base https://thumbs.example 330x/Cat.jpg\n" +
 			"  thumbmill sign --config /etc/thumbmill.d --key 2026-11 --expires 24h 330x/Cat.jpg",
-		RunE: s.run,
+		RunE: s.signPaths,
 	}
 	s.flags.Add(cmd.Flags(), nil)
 	s.add(cmd.Flags())
@@ -56,8 +56,8 @@ func (s *signing) signer(cmd *cobra.Command) (thumborurl.Signer, error) {
 	return thumborurl.Signer{Base: s.base, Key: string(k.Key), Algorithm: k.Algorithm, Truncate: k.Truncate}, err
 }
 
-// run prints the signed form of each path.
-func (s *signing) run(cmd *cobra.Command, paths []string) error {
+// signPaths prints the signed form of each path.
+func (s *signing) signPaths(cmd *cobra.Command, paths []string) error {
 	signer, err := s.signer(cmd)
 	if err != nil {
 		return err

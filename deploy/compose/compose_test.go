@@ -203,7 +203,7 @@ func TestTheWholeSite(t *testing.T) {
 const patience = 30 * time.Second
 
 func (h *host) client() *http.Client {
-	transport := &http.Transport{DialContext: h.network.dial, DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: h.network.Dial, DisableKeepAlives: true}
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 
@@ -227,7 +227,7 @@ func (h *host) get(address string) *http.Response {
 // for no credentials.
 func (h *host) noServerJoins() {
 	h.t.Helper()
-	conn, err := h.network.dial(h.t.Context(), "tcp", net.JoinHostPort(h.address["nats-1"], "6222"))
+	conn, err := h.network.Dial(h.t.Context(), "tcp", net.JoinHostPort(h.address["nats-1"], "6222"))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/namespace"
 )
 
 // host runs the containers of the project.
@@ -25,7 +26,7 @@ type host struct {
 	t       *testing.T
 	project *types.Project
 	images  *images
-	network *network
+	network *namespace.Network
 	address map[string]string // of containers
 	up      map[string]*container
 }
@@ -52,8 +53,8 @@ func newHost(t *testing.T) *host {
 	if os.Getuid() != 0 {
 		t.Skip("only root can start containers with their own user and network")
 	}
-	h := &host{t: t, project: scaled(project(t)), network: newNetwork(t), address: map[string]string{}, up: map[string]*container{}}
-	h.network.join("", subnet+"1/24")
+	h := &host{t: t, project: scaled(project(t)), network: namespace.NewNetwork(t), address: map[string]string{}, up: map[string]*container{}}
+	h.network.Join("", subnet+"1/24")
 	h.images = newImages(t)
 	next := 130 // of ip_range
 	for _, name := range h.project.ServiceNames() {
@@ -62,7 +63,7 @@ func newHost(t *testing.T) *host {
 		if own := h.project.Services[name].Networks["default"]; own != nil && own.Ipv4Address != "" {
 			h.address[name] = own.Ipv4Address
 		}
-		h.network.join(name, h.address[name]+"/24")
+		h.network.Join(name, h.address[name]+"/24")
 	}
 	var hosts strings.Builder
 	hosts.WriteString("127.0.0.1 localhost\n")
@@ -175,7 +176,7 @@ func (h *host) tool(command ...string) error {
 
 func (h *host) launch(service types.ServiceConfig) *container {
 	h.t.Helper()
-	c := &container{h: h, id: h.network.namespace(service.Name), service: service, log: h.path(service.Name + ".log"), ended: make(chan struct{})}
+	c := &container{h: h, id: h.network.Name(service.Name), service: service, log: h.path(service.Name + ".log"), ended: make(chan struct{})}
 	bundle := c.h.path(c.service.Name + ".bundle")
 	text, err := json.Marshal(c.spec())
 	if err == nil {
@@ -289,7 +290,7 @@ func (c *container) spec() *specs.Spec {
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{
 				{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
-				{Type: specs.NetworkNamespace, Path: c.h.network.path(s.Name)},
+				{Type: specs.NetworkNamespace, Path: c.h.network.Path(s.Name)},
 			},
 			CgroupsPath: "/" + c.id, Seccomp: c.seccomp(),
 			Resources:     &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}, Pids: &specs.LinuxPids{Limit: s.PidsLimit}},

@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 )
 
 const uploads = "media.uploads"
@@ -55,7 +56,7 @@ type client struct {
 
 func connect(t *testing.T, s *server.Server, r Role, file string) *client {
 	t.Helper()
-	conn, err := queue.Connect(settings.NATS{URL: settings.URLs(s.ClientURL()), Credentials: file}, string(r), "test", slog.New(slog.DiscardHandler))
+	conn, err := queue.Connect(settings.NATS{URL: value.URLs(s.ClientURL()), Credentials: file}, string(r), "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

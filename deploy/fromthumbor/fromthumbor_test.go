@@ -11,6 +11,7 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -138,7 +139,7 @@ func TestWikimedias(t *testing.T) {
 	want.Store.ShardedContainers = []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"}
 	want.Store.PrivateContainers = []string{"wikipedia-office-local-public"}
 	want.Store.PrivateSecret = "not-for-anybody"
-	for _, b := range []*settings.Bucket{&want.Store.Originals, &want.Store.Thumbnails} {
+	for _, b := range []*storeconfig.Bucket{&want.Store.Originals, &want.Store.Thumbnails} {
 		b.Kind, b.AuthURL, b.User, b.Key = "swift", "https://swift.example/auth/v1.0", "mw:thumbor", "not-for-anybody"
 	}
 	want.Store.Thumbnails.Prefix = "thumbor/"
@@ -333,7 +334,7 @@ func FuzzConvert(f *testing.F) {
 
 func TestLoaders(t *testing.T) {
 	const aws = "LOADER = 'thumbor_aws.loader.s3'\nAWS_LOADER_REGION_NAME = 'eu-central-1'\nAWS_LOADER_BUCKET_NAME = 'media'\nAWS_LOADER_ROOT_PATH = '/originals'\n"
-	for text, want := range map[string]settings.Bucket{
+	for text, want := range map[string]storeconfig.Bucket{
 		"": {Kind: "http", Endpoint: "http://", Hosts: []string{"*"}},
 		"LOADER = 'thumbor.loaders.https_loader'\nALLOWED_SOURCES = ['a.example', r'^b\\.example$', r'.+\\.c\\.example', '.*.d.example']": {
 			Kind: "http", Endpoint: "https://", Hosts: []string{"a.example", "b.example", "*.c.example", "*.d.example"},

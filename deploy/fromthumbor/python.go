@@ -47,7 +47,7 @@ func (s *scanner) next() {
 	case unicode.IsLetter(r) || r == '_':
 		s.word()
 	case unicode.IsDigit(r):
-		number := s.take(func(r rune) bool { return unicode.IsDigit(r) || unicode.IsLetter(r) || r == '_' || r == '.' })
+		number := s.takeWhile(func(r rune) bool { return unicode.IsDigit(r) || unicode.IsLetter(r) || r == '_' || r == '.' })
 		s.out.WriteString(strings.ReplaceAll(number, "_", ""))
 	default:
 		s.bracket(r)
@@ -64,9 +64,9 @@ func (s *scanner) copy() {
 	s.at++
 }
 
-func (s *scanner) copyWhile(holds func(rune) bool) { s.out.WriteString(s.take(holds)) }
+func (s *scanner) copyWhile(holds func(rune) bool) { s.out.WriteString(s.takeWhile(holds)) }
 
-func (s *scanner) take(holds func(rune) bool) string {
+func (s *scanner) takeWhile(holds func(rune) bool) string {
 	start := s.at
 	for s.at < len(s.text) && holds(s.text[s.at]) {
 		s.at++
@@ -76,7 +76,7 @@ func (s *scanner) take(holds func(rune) bool) string {
 
 // word copies a name, or the text behind a prefix such as r.
 func (s *scanner) word() {
-	name := s.take(func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' })
+	name := s.takeWhile(func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' })
 	prefix := strings.ToLower(name)
 	if s.at < len(s.text) && (s.text[s.at] == '"' || s.text[s.at] == '\'') && strings.Trim(prefix, "rbuf") == "" && len(prefix) <= 2 {
 		s.quoted(prefix)

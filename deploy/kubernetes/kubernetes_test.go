@@ -105,17 +105,20 @@ func build(t *testing.T, components ...string) cluster {
 	return c
 }
 
+// built runs kustomize on a copy of this folder, whose kustomization has components.
 func built(t *testing.T, components []string) resmap.ResMap {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(filepath.Join(dir, "base"), os.DirFS(".")); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(".")); err != nil {
 		t.Fatal(err)
 	}
-	overlay := "resources: [base]\n"
-	if len(components) > 0 {
-		overlay += fmt.Sprintf("components: [base/%s]\n", strings.Join(components, ", base/"))
+	file := filepath.Join(dir, "kustomization.yaml")
+	text, err := os.ReadFile(file)
+	if err == nil {
+		text = fmt.Appendf(text, "components: [%s]\n", strings.Join(components, ", "))
+		err = os.WriteFile(file, text, 0o600)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(overlay), 0o600); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	all, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -25,7 +26,7 @@ const (
 
 // checkOriginals returns an error if the directory of originals is missing. Only serve's own
 // default is made if missing; any other missing name is probably a typing error.
-func checkOriginals(b settings.Bucket) error {
+func checkOriginals(b storeconfig.Bucket) error {
 	if b.Kind != "directory" || b.Path == settings.Default().Store.Originals.Path {
 		return nil
 	}
@@ -44,7 +45,7 @@ func checkOriginals(b settings.Bucket) error {
 // firstOriginal returns the name, as in URLs, of a file in the store's directory that has
 // thumbnails, or "" if the first mostEntries entries have no such file. It reads folders from the
 // top down, skips hidden files, and prefers pictures to videos and documents.
-func firstOriginal(s settings.Store) (name string, err error) {
+func firstOriginal(s storeconfig.Store) (name string, err error) {
 	root, err := os.OpenRoot(s.Originals.Path)
 	if err != nil {
 		return "", err
@@ -61,7 +62,7 @@ func firstOriginal(s settings.Store) (name string, err error) {
 
 // search is one walk through the folders of a store.
 type search struct {
-	store   settings.Store
+	store   storeconfig.Store
 	root    *os.Root
 	left    int      // entries that the search may still look at
 	folders []string // unread folders

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 )
 
 // folder makes a folder of files, each with its name as content.
@@ -30,21 +32,21 @@ func folder(t *testing.T, names ...string) string {
 func TestFirstOriginal(t *testing.T) {
 	for name, c := range map[string]struct {
 		files []string
-		store settings.Store
+		store storeconfig.Store
 		want  string
 	}{
-		"none":                              {nil, settings.Store{}, ""},
-		"a picture":                         {[]string{"cat.jpg"}, settings.Store{}, "cat.jpg"},
-		"an extension in capitals":          {[]string{"CAT.JPEG"}, settings.Store{}, "CAT.JPEG"},
-		"by name":                           {[]string{"b.jpg", "a.png"}, settings.Store{}, "a.png"},
-		"the top before what is below":      {[]string{"a/a.jpg", "b.jpg"}, settings.Store{}, "b.jpg"},
-		"below":                             {[]string{"a/b/c.webp"}, settings.Store{}, "a/b/c.webp"},
-		"no hidden file":                    {[]string{".cat.jpg", ".trash/dog.jpg"}, settings.Store{}, ""},
-		"no other file":                     {[]string{"README.md", "cat", "sound.mp3"}, settings.Store{}, ""},
-		"a picture before a video":          {[]string{"a.mp4", "b/b.jpg"}, settings.Store{}, "b/b.jpg"},
-		"a video where there is no picture": {[]string{"a.mp4", "b.txt"}, settings.Store{}, "a.mp4"},
-		"a prefix of the store":             {[]string{"a.jpg", "site/b.jpg"}, settings.Store{Originals: settings.Bucket{Prefix: "site/"}}, "b.jpg"},
-		"the name of another store":         {[]string{"s3/a.jpg", "t/b.jpg"}, settings.Store{Loaders: []settings.Loader{{For: "s3/"}}}, "t/b.jpg"},
+		"none":                              {nil, storeconfig.Store{}, ""},
+		"a picture":                         {[]string{"cat.jpg"}, storeconfig.Store{}, "cat.jpg"},
+		"an extension in capitals":          {[]string{"CAT.JPEG"}, storeconfig.Store{}, "CAT.JPEG"},
+		"by name":                           {[]string{"b.jpg", "a.png"}, storeconfig.Store{}, "a.png"},
+		"the top before what is below":      {[]string{"a/a.jpg", "b.jpg"}, storeconfig.Store{}, "b.jpg"},
+		"below":                             {[]string{"a/b/c.webp"}, storeconfig.Store{}, "a/b/c.webp"},
+		"no hidden file":                    {[]string{".cat.jpg", ".trash/dog.jpg"}, storeconfig.Store{}, ""},
+		"no other file":                     {[]string{"README.md", "cat", "sound.mp3"}, storeconfig.Store{}, ""},
+		"a picture before a video":          {[]string{"a.mp4", "b/b.jpg"}, storeconfig.Store{}, "b/b.jpg"},
+		"a video where there is no picture": {[]string{"a.mp4", "b.txt"}, storeconfig.Store{}, "a.mp4"},
+		"a prefix of the store":             {[]string{"a.jpg", "site/b.jpg"}, storeconfig.Store{Originals: storeconfig.Bucket{Prefix: "site/"}}, "b.jpg"},
+		"the name of another store":         {[]string{"s3/a.jpg", "t/b.jpg"}, storeconfig.Store{Loaders: []storeconfig.Loader{{For: "s3/"}}}, "t/b.jpg"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.store.Originals.Path = folder(t, c.files...)
@@ -70,7 +72,7 @@ func TestFirstOriginalIsReadable(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "0.jpg"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	got, err := firstOriginal(settings.Store{Originals: settings.Bucket{Path: dir}})
+	got, err := firstOriginal(storeconfig.Store{Originals: storeconfig.Bucket{Path: dir}})
 	if err != nil || got != "c.jpg" {
 		t.Errorf("%q %v, want c.jpg, the first readable file", got, err)
 	}
@@ -90,7 +92,7 @@ func TestFirstOriginalIsBounded(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "last", "cat.jpg"), []byte("cat"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := firstOriginal(settings.Store{Originals: settings.Bucket{Path: dir}}); got != "" || err != nil {
+	if got, err := firstOriginal(storeconfig.Store{Originals: storeconfig.Bucket{Path: dir}}); got != "" || err != nil {
 		t.Errorf("found %q behind %d other entries: %v", got, mostEntries, err)
 	}
 }
@@ -100,15 +102,15 @@ func TestMissingOriginals(t *testing.T) {
 	dir := folder(t, "cat.jpg")
 	usual := settings.Default().Store.Originals.Path
 	for name, c := range map[string]struct {
-		bucket settings.Bucket
+		bucket storeconfig.Bucket
 		says   string
 	}{
-		"a folder":         {settings.Bucket{Kind: "directory", Path: dir}, ""},
-		"serve's default":  {settings.Bucket{Kind: "directory", Path: usual}, ""},
-		"no directory":     {settings.Bucket{Kind: "swift"}, ""},
-		"a missing folder": {settings.Bucket{Kind: "directory", Path: dir + "/phtos"}, dir + `/phtos" does not exist: create it`},
-		"a file":           {settings.Bucket{Kind: "directory", Path: dir + "/cat.jpg"}, `/cat.jpg" is a file`},
-		"below a file":     {settings.Bucket{Kind: "directory", Path: dir + "/cat.jpg/a"}, "store.originals.path: stat"},
+		"a folder":         {storeconfig.Bucket{Kind: "directory", Path: dir}, ""},
+		"serve's default":  {storeconfig.Bucket{Kind: "directory", Path: usual}, ""},
+		"no directory":     {storeconfig.Bucket{Kind: "swift"}, ""},
+		"a missing folder": {storeconfig.Bucket{Kind: "directory", Path: dir + "/phtos"}, dir + `/phtos" does not exist: create it`},
+		"a file":           {storeconfig.Bucket{Kind: "directory", Path: dir + "/cat.jpg"}, `/cat.jpg" is a file`},
+		"below a file":     {storeconfig.Bucket{Kind: "directory", Path: dir + "/cat.jpg/a"}, "store.originals.path: stat"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := prepare(c.bucket, false)
@@ -126,7 +128,7 @@ func TestInvitation(t *testing.T) {
 	addresses := map[string]string{"http": "http://127.0.0.1:8888", "admin": "http://127.0.0.1:8889"}
 	for name, c := range map[string]struct {
 		files   []string
-		key     settings.Secret
+		key     value.Secret
 		samples []samples.Sample
 		says    []string
 	}{

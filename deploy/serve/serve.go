@@ -11,6 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer"
 	"github.com/thumbmill/thumbmill/shared/commandline"
 	"github.com/thumbmill/thumbmill/shared/logging"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/service/process"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
@@ -35,7 +36,7 @@ func Command() *cobra.Command {
 			"A Thumbor path a/b.jpg is the original a/b.jpg below --originals; a MediaWiki\n" +
 			"container is a folder below it. Port 0 takes any free port.\n\n" +
 			"Once it serves, it prints a URL for a thumbnail of the first file that it finds in\n" +
-			"--originals, unless log.format is json.",
+			"--originals, if log.format is text.",
 		Example: "  thumbmill serve --samples\n  thumbmill serve --originals /srv/media --listen 127.0.0.1:8000",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := flags.Load(cmd.Flags())
@@ -69,7 +70,7 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 		if printAddresses {
 			process.PrintAddresses(os.Stdout, addresses)
 		}
-		if draw || s.Log.Format != "json" { // programs read lines of JSON
+		if draw || s.Log.Format == "text" { // programs read the other formats
 			invitation{settings: s, addresses: addresses, samples: drawn, tokenFile: p.TokenFile()}.print(os.Stderr)
 		}
 	})
@@ -77,7 +78,7 @@ func serve(s settings.Settings, draw, printAddresses bool) error {
 
 // prepare checks the folder of originals, and makes serve's default folder if it is missing. With
 // draw, it draws the samples there instead.
-func prepare(originals settings.Bucket, draw bool) ([]samples.Sample, error) {
+func prepare(originals storeconfig.Bucket, draw bool) ([]samples.Sample, error) {
 	if draw {
 		return samples.Draw(originals.Path)
 	}

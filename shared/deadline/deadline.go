@@ -81,15 +81,15 @@ func New(whole, queueWait, render, renderExpensive time.Duration) Split {
 // LongestRender returns the longer of the two limits of a render.
 func (s Split) LongestRender() time.Duration { return max(s.Render, s.RenderExpensive) }
 
-// GiveUpStart returns the time after which an edge gives up a job that no renderer began. It is later
-// than the renderers' own refusal, which says more.
-func (s Split) GiveUpStart() time.Duration { return s.Start + s.Slack }
-
 // Behind returns the time that a flight may wait behind others of its client. It leaves time for a render of
 // the standard lane.
 func (s Split) Behind() time.Duration {
 	return max(s.Admission, s.Whole-s.Start-s.Render-s.Slack)
 }
+
+// SlowStart returns the time from the publication of a slow job until a renderer begins it: another slow render may
+// be under way.
+func (s Split) SlowStart() time.Duration { return s.Start + s.LongestRender() }
 
 // Stop returns the bound of a clean stop of a process: the requests and renders under way end, and then their
 // connections. No render takes longer than Whole, as Problems checks.

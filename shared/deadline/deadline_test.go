@@ -25,7 +25,7 @@ func TestASecondRenderFits(t *testing.T) {
 // An edge gives up later than a renderer refuses, and a job may start after an election.
 func TestBoundsStandInOrder(t *testing.T) {
 	s := New(70*time.Second, 5*time.Second, 20*time.Second, 59*time.Second)
-	if s.GiveUpStart() <= s.Start || s.Start <= s.Admission+Election-1 || AckWait/3 >= AckWait {
+	if s.SlowStart() <= s.Start || s.Start <= s.Admission+Election-1 || AckWait/3 >= AckWait {
 		t.Errorf("%+v", s)
 	}
 	if s.Restore < Election || s.Behind() < s.Admission || s.Behind()+s.Start+s.Render >= s.Whole {

@@ -13,14 +13,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nuid"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
-	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
@@ -31,7 +29,7 @@ type Kind string
 const (
 	Exempt Kind = "exempt" // a network is not counted by per-ip
 	Block  Kind = "block"  // nothing is served to a network
-	Limit  Kind = "limit"  // a rule has other limits, or another mode
+	Limit  Kind = "limit"  // a rule, or the clients of a network, have other limits, or another mode
 	Pause  Kind = "pause"  // a lane takes no new work
 	Drain  Kind = "drain"  // a renderer takes no new jobs
 	Clear  Kind = "clear"  // an original's failures are forgotten, once
@@ -44,11 +42,10 @@ func Kinds() []Kind { return []Kind{Exempt, Block, Limit, Pause, Drain, Clear} }
 const (
 	Longest = 30 * 24 * time.Hour
 	// forClear is the time in which all edges get a directive.
-	forClear   = time.Minute
-	maxText    = 300  // bytes of the fields Who and Why
-	maxTarget  = 1024 // bytes
-	maxLimit   = 1_000_000
-	subscriber = 64 // bits of the smallest IPv6 network that throttles count
+	forClear  = time.Minute
+	maxText   = 300  // bytes of the fields Who and Why
+	maxTarget = 1024 // bytes
+	maxLimit  = 1_000_000
 )
 
 // Directive is one decision.
@@ -79,11 +76,8 @@ func New(d Directive, hold time.Duration) (Directive, error) {
 	d.LeftMS = hold.Milliseconds()
 	d.nameRule()
 	if d.Kind == Exempt || d.Kind == Block {
-		if network, err := settings.ParseNetwork(d.Target); err == nil {
-			if network.Addr().Is6() && !strings.Contains(d.Target, "/") {
-				network = netip.PrefixFrom(network.Addr(), subscriber)
-			}
-			d.Target = network.Masked().String()
+		if network, err := throttle.ParseNetwork(d.Target); err == nil {
+			d.Target = network.String()
 		}
 	}
 	return d, d.Validate()
@@ -146,12 +140,9 @@ func oneOf[T ~string](what, got string, all []T) error {
 }
 
 func (d Directive) validateNetwork() error {
-	network, err := netip.ParsePrefix(d.Target)
+	network, err := throttle.ParseNetwork(d.Target)
 	if err != nil {
-		return fmt.Errorf("target %q is not a network: write one such as 192.0.2.0/24 or 2001:db8::/48", d.Target)
-	}
-	if network.Addr().Is6() && network.Bits() > subscriber {
-		return fmt.Errorf("target %s is too small: the smallest IPv6 network is a /%d", network, subscriber)
+		return fmt.Errorf("target: %w", err)
 	}
 	if network.Bits() == 0 && d.Kind == Block {
 		return fmt.Errorf("target %s blocks every client: name a smaller network", network)

@@ -39,8 +39,11 @@ func TestSharesOfALane(t *testing.T) {
 // A render from a larger stored thumbnail is short for every original.
 func TestALaneWithABucket(t *testing.T) {
 	for lane, want := range map[string]string{"standard": "standard", "expensive": "standard", "bulk": "bulk"} {
-		if got := WithBucket(renderjob.Lane(lane)); string(got) != want {
+		if got := WithBucket(renderjob.Lane(lane), false); string(got) != want {
 			t.Errorf("%s becomes %s, want %s", lane, got, want)
 		}
+	}
+	if got := WithBucket(renderjob.LaneBulk, true); got != renderjob.LaneStandard {
+		t.Errorf("a slow render becomes one of %s", got)
 	}
 }

@@ -129,6 +129,12 @@ func AppendRelease(out []byte, id uint64, o Outcome, payload string) []byte {
 	return end(appendString(out, payload[:min(len(payload), MaxPayload)]), start)
 }
 
+// AppendSpent appends the processor time of a lease's render in milliseconds.
+func AppendSpent(out []byte, id uint64, ms uint32) []byte {
+	out, start := begin(out, KindSpent)
+	return end(binary.AppendUvarint(binary.AppendUvarint(out, id), uint64(ms)), start)
+}
+
 // AppendAnswer appends a coordinator's answer.
 func AppendAnswer(out []byte, a Answer) []byte {
 	out, start := begin(out, a.Kind)
@@ -196,6 +202,13 @@ func ParseRelease(body string) (id uint64, o Outcome, payload string, err error)
 		return 0, 0, "", fmt.Errorf("%w: the outcome %d is unknown", errFrame, o)
 	}
 	return id, o, payload, d.end()
+}
+
+// ParseSpent parses KindSpent.
+func ParseSpent(body string) (id uint64, ms uint32, err error) {
+	d := decoder{rest: body}
+	id, ms = d.number(), d.number32()
+	return id, ms, d.end()
 }
 
 // ParseAnswer parses the coordinator's answers.

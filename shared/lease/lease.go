@@ -93,6 +93,11 @@ const KindDirective Kind = 'O'
 // whose status says that it turns requests away; a client sends none before.
 const KindTurned Kind = 'T'
 
+// KindSpent is a frame of a client, since 0.10, before the release of a lease: the processor time of the lease's
+// render, in milliseconds. The coordinator charges the client and the original with the difference to the request's
+// Cost, and counts the time for operators. A client sends it only to coordinators that sent KindTurned.
+const KindSpent Kind = 'P'
+
 // The frames of a coordinator.
 const (
 	KindGranted Kind = 'G' // the lease is held

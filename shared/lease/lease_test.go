@@ -3,9 +3,13 @@ package lease
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"net"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -55,6 +59,37 @@ func TestTurnedSurvives(t *testing.T) {
 		if known := why == Full || why == TimedOut; kind != KindTurned || known != (err == nil) || known && (reason != why || !reflect.DeepEqual(got, want)) {
 			t.Errorf("reason %d: %c %d %+v %v", why, kind, reason, got, err)
 		}
+	}
+}
+
+func TestSpentSurvives(t *testing.T) {
+	kind, body := read(t, AppendSpent(nil, 1<<64-1, 3_600_000))
+	if id, ms, err := ParseSpent(body); kind != KindSpent || id != 1<<64-1 || ms != 3_600_000 || err != nil {
+		t.Errorf("%c %d %d %v", kind, id, ms, err)
+	}
+	for _, broken := range []string{"", "\x01", "\x01\x01x"} {
+		if _, _, err := ParseSpent(broken); err == nil {
+			t.Errorf("%q is no error", broken)
+		}
+	}
+}
+
+// Frames that may be lost do not take the room of the others when nobody reads.
+func TestAnOutboxDropsOffers(t *testing.T) {
+	near, far := net.Pipe()
+	defer func() { _, _ = near.Close(), far.Close() }()
+	o, offered := NewOutbox(near), 0
+	for o.Offer(func(out []byte) []byte { offered++; return append(out, make([]byte, 1000)...) }) {
+		if offered > 10_000 {
+			t.Fatal("an outbox that nobody reads takes every offer")
+		}
+	}
+	for range 1000 {
+		o.Add(AppendBeat)
+	}
+	_ = far.SetReadDeadline(time.Now())
+	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) { // not io.EOF
+		t.Errorf("the connection ended: %v", err)
 	}
 }
 

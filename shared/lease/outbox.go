@@ -9,7 +9,10 @@ import (
 const (
 	// backlog bounds the unread frames, in bytes. Frames are small: only a side that does not read
 	// reaches it.
-	backlog      = 4 << 20
+	backlog = 4 << 20
+	// spare is the number of unread bytes from which Offer drops frames: a coordinator that stalls keeps room for
+	// requests and releases.
+	spare        = 256 << 10
 	writeTimeout = 5 * time.Second
 )
 
@@ -38,6 +41,17 @@ func (o *Outbox) Add(add func([]byte) []byte) {
 		return
 	}
 	o.waiting = add(o.waiting)
+}
+
+// Offer is Add for a frame that may be lost: it drops the frame and returns false while many frames are unread.
+func (o *Outbox) Offer(add func([]byte) []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting) > spare {
+		return false
+	}
+	o.waiting = add(o.waiting)
+	return true
 }
 
 // Wake tells the writer to send the added frames.

@@ -3,9 +3,13 @@ package logging
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"strings"
 
+	"github.com/coreos/go-systemd/v22/journal"
+	slogjournal "github.com/systemd/slog-journal"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -16,11 +20,31 @@ import (
 func New(s settings.Log, out io.Writer) (*slog.Logger, *slog.LevelVar) {
 	level := &slog.LevelVar{}
 	_ = level.UnmarshalText([]byte(s.Level)) // settings.Load refuses other levels
+	return slog.New(traced{handler(s.Format, level, out)}), level
+}
+
+func handler(format string, level slog.Leveler, out io.Writer) slog.Handler {
 	options := &slog.HandlerOptions{Level: level}
-	if s.Format == "json" {
-		return slog.New(traced{slog.NewJSONHandler(out, options)}), level
+	switch format {
+	case "json":
+		return slog.NewJSONHandler(out, options)
+	case "journal":
+		if h, err := fields(level); err == nil {
+			return h
+		}
 	}
-	return slog.New(traced{slog.NewTextHandler(out, options)}), level
+	return slog.NewTextHandler(out, options)
+}
+
+// fields returns a handler that sends fields to systemd's journal: the field original of a line is
+// ORIGINAL there. It fails if stderr is not a stream of the journal, such as in a container.
+func fields(level slog.Leveler) (slog.Handler, error) {
+	if is, err := journal.StderrIsJournalStream(); err != nil || !is {
+		return nil, errors.Join(errors.New("stderr is not a stream of systemd's journal"), err)
+	}
+	return slogjournal.NewHandler(&slogjournal.Options{Level: level, ReplaceGroup: strings.ToUpper, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		return slog.String(strings.ToUpper(a.Key), a.Value.String()) // a duration as text, such as 1.5s
+	}})
 }
 
 // traced is a slog.Handler that adds the trace of the context.

@@ -56,7 +56,7 @@ func (c *Conn) Acquire(ctx context.Context, forAnyone bool, key string, l Limits
 		verb = "ACQ4ANY"
 	}
 	line := fmt.Sprintf("%s %s %d %d %d\n", verb, key, l.Workers, l.MaxQueue, l.Timeout)
-	answer, err := c.ask(ctx, line, time.Duration(l.Timeout)*time.Second+answerSlack)
+	answer, err := c.askLine(ctx, line, time.Duration(l.Timeout)*time.Second+answerSlack)
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +73,7 @@ func (c *Conn) Acquire(ctx context.Context, forAnyone bool, key string, l Limits
 
 // Release gives back the newest lock.
 func (c *Conn) Release(ctx context.Context) error {
-	answer, err := c.ask(ctx, "RELEASE\n", answerSlack)
+	answer, err := c.askLine(ctx, "RELEASE\n", answerSlack)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (c *Conn) Release(ctx context.Context) error {
 // Close ends the connection; the daemon frees its locks.
 func (c *Conn) Close() error { return c.conn.Close() }
 
-func (c *Conn) ask(ctx context.Context, line string, within time.Duration) (answer Answer, err error) {
+func (c *Conn) askLine(ctx context.Context, line string, within time.Duration) (answer Answer, err error) {
 	if c.broken {
 		return "", errors.New("poolcounter: the connection failed before: close it and dial again")
 	}

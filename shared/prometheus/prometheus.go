@@ -39,7 +39,7 @@ type Sample struct {
 // Now returns the present values of a query. It fails if the server does not answer, answers something
 // else than Prometheus does, or refuses the query.
 func (s *Server) Now(ctx context.Context, query string) ([]Sample, error) {
-	results, err := s.ask(ctx, "query", url.Values{"query": {query}})
+	results, err := s.query(ctx, "query", url.Values{"query": {query}})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ type Series struct {
 // Over returns the values of a query at the moments of a grid. Infinite values count as none. It fails
 // as Now does.
 func (s *Server) Over(ctx context.Context, query string, g Grid) ([]Series, error) {
-	results, err := s.ask(ctx, "query_range", url.Values{
+	results, err := s.query(ctx, "query_range", url.Values{
 		"query": {query}, "start": {seconds(g.start())}, "end": {seconds(g.End)}, "step": {fmt.Sprint(g.Step.Seconds())},
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ type result struct {
 	Values []point
 }
 
-func (s *Server) ask(ctx context.Context, path string, parameters url.Values) ([]result, error) {
+func (s *Server) query(ctx context.Context, path string, parameters url.Values) ([]result, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v1/"+path+"?"+parameters.Encode(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.option, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 )
 
 // A role that has credentials says so when the server would have taken it without.
@@ -24,7 +25,7 @@ func TestAServerThatAsksNobody(t *testing.T) {
 	}
 	for file, warns := range map[string]bool{filepath.Join(dir, "edge.creds"): true, "": false} {
 		var log bytes.Buffer
-		conn, err := queue.Connect(settings.NATS{URL: settings.URLs(server.URL()), Credentials: file}, "edge", "test", slog.New(slog.NewTextHandler(&log, nil)))
+		conn, err := queue.Connect(settings.NATS{URL: value.URLs(server.URL()), Credentials: file}, "edge", "test", slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}

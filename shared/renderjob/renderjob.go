@@ -113,8 +113,8 @@ type Job struct {
 	Trace     string `json:"-"`          // trace of the request, the message's header of W3C Trace Context
 	Edge      string `json:"edge"`       // receives the results
 	Lane      Lane   `json:"lane"`
-	// Slow says that a first try took longer than deadline.FirstTry. The renderer renders the job
-	// beside its slots, one such job at a time.
+	// Slow says that the render certainly takes long: by its estimated cost, or because a first try took longer
+	// than deadline.FirstTry. The renderer renders the job beside its slots, lanes.SlowSlots such jobs at a time.
 	Slow bool           `json:"slow,omitempty"`
 	Spec thumbnail.Spec `json:"spec"`
 	Key  Key            `json:"key"` // the thumbnail's place in the store
@@ -182,6 +182,9 @@ const (
 	// StateFetching says that the original comes slowly: the job takes no room of jobs that could render
 	// until its bytes are there. It comes at most once for each picture that the job reads.
 	StateFetching State = "fetching"
+	// StateMoved, since 0.10, says that the job goes back to the queue by another lane, and takes no room of its
+	// first lane any more. CPUMS has the processor time of the try, if there was one. Edges before 0.10 ignore it.
+	StateMoved    State = "moved"
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
 	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason
 	StateFailed   State = "failed"   // Fault has the reason

@@ -16,6 +16,8 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -57,21 +59,8 @@ func Load(path string, environ []string, flags map[string]any) (Settings, error)
 		return Settings{}, errors.Join(append(problems, err)...)
 	}
 	problems = append(problems, s.problems(origin)...)
-	s.Store.nameBuckets()
+	s.Store.NameBuckets()
 	return s, errors.Join(problems...)
-}
-
-// nameBuckets writes the names of S3 buckets into Container, which the stores read.
-func (s *Store) nameBuckets() {
-	all := []*Bucket{&s.Originals, &s.Thumbnails}
-	for i := range s.Loaders {
-		all = append(all, &s.Loaders[i].Bucket)
-	}
-	for _, b := range all {
-		if b.Bucket != "" {
-			b.Container, b.Bucket = b.Bucket, ""
-		}
-	}
 }
 
 func readFiles(path string) (layers []layer, problems []error) {
@@ -211,14 +200,14 @@ func unknown[V any](key string, known map[string]V) string {
 }
 
 // shown returns a value that has a wrong type, or the error if the value may have secrets.
-func shown(field reflect.Value, value any, err error) any {
+func shown(field reflect.Value, given any, err error) any {
 	switch field.Type() {
-	case reflect.TypeFor[Secret]():
-		return mask
-	case reflect.TypeFor[[]Loader](), reflect.TypeFor[[]SecurityKey](), reflect.TypeFor[[]ImgproxyKey]():
+	case reflect.TypeFor[value.Secret]():
+		return value.Mask
+	case reflect.TypeFor[[]storeconfig.Loader](), reflect.TypeFor[[]SecurityKey](), reflect.TypeFor[[]ImgproxyKey]():
 		return fmt.Sprintf("this list (%v)", err)
 	}
-	return value
+	return given
 }
 
 // nearest suggests a known key with the same last part, or with one other byte. It returns ""
@@ -275,11 +264,11 @@ const inFile = "file:"
 
 // secretInFile replaces a secret that names a file by the content of the file, without the
 // line end.
-func secretInFile(_, to reflect.Type, value any) (any, error) {
-	text, ok := value.(string)
+func secretInFile(_, to reflect.Type, given any) (any, error) {
+	text, ok := given.(string)
 	file, named := strings.CutPrefix(text, inFile)
-	if to != reflect.TypeFor[Secret]() || !ok || !named {
-		return value, nil
+	if to != reflect.TypeFor[value.Secret]() || !ok || !named {
+		return given, nil
 	}
 	secret, err := os.ReadFile(file) //nolint:gosec // the operator names it
 	if err != nil {
@@ -295,9 +284,9 @@ func allowed(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
 		return "a duration such as 4s or 1m30s"
-	case reflect.TypeFor[Bytes]():
+	case reflect.TypeFor[value.Bytes]():
 		return "a size such as 3GiB"
-	case reflect.TypeFor[[]Loader]():
+	case reflect.TypeFor[[]storeconfig.Loader]():
 		return "a list of loaders, each with for, kind and the other keys of store.originals"
 	case reflect.TypeFor[[]SecurityKey]():
 		return "a list of keys, each with name, key, and perhaps algorithm and truncate"
@@ -363,10 +352,10 @@ func printed(field reflect.Value) any {
 		return v.String()
 	case []string:
 		return append([]string{}, v...)
-	case []Loader:
+	case []storeconfig.Loader:
 		all := []any{}
 		for _, loader := range v {
-			all = append(all, loader.values())
+			all = append(all, loaderValues(loader))
 		}
 		return all
 	case []SecurityKey, []ImgproxyKey:
@@ -398,8 +387,8 @@ func printed(field reflect.Value) any {
 	}
 }
 
-// values returns the values of a loader that are not empty.
-func (l Loader) values() map[string]any {
+// loaderValues returns the values of a loader that are not empty.
+func loaderValues(l storeconfig.Loader) map[string]any {
 	values := filled(reflect.ValueOf(l.Bucket))
 	values["for"] = l.For
 	return values

@@ -13,35 +13,37 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // Settings is the whole tree. The koanf tags are the names in files, environment and flags.
 type Settings struct {
-	Edge        Edge        `koanf:"edge"`
-	Coordinator Coordinator `koanf:"coordinator"`
-	NATS        NATS        `koanf:"nats"`
-	Memcached   Memcached   `koanf:"memcached"`
-	Throttle    Throttle    `koanf:"throttle"`
-	Store       Store       `koanf:"store"`
-	Renderer    Renderer    `koanf:"renderer"`
-	Render      Render      `koanf:"render"`
-	Thumbor     Thumbor     `koanf:"thumbor"`
-	Imgproxy    Imgproxy    `koanf:"imgproxy"`
-	MediaWiki   MediaWiki   `koanf:"mediawiki"`
-	Fallback    Fallback    `koanf:"fallback"`
-	Purge       Purge       `koanf:"purge"`
-	Upload      Upload      `koanf:"upload"`
-	Admin       Admin       `koanf:"admin"`
-	Prometheus  Prometheus  `koanf:"prometheus"`
-	Trace       Trace       `koanf:"trace"`
-	Log         Log         `koanf:"log"`
+	Edge        Edge              `koanf:"edge"`
+	Coordinator Coordinator       `koanf:"coordinator"`
+	NATS        NATS              `koanf:"nats"`
+	Memcached   Memcached         `koanf:"memcached"`
+	Throttle    Throttle          `koanf:"throttle"`
+	Store       storeconfig.Store `koanf:"store"`
+	Renderer    Renderer          `koanf:"renderer"`
+	Render      Render            `koanf:"render"`
+	Thumbor     Thumbor           `koanf:"thumbor"`
+	Imgproxy    Imgproxy          `koanf:"imgproxy"`
+	MediaWiki   MediaWiki         `koanf:"mediawiki"`
+	Fallback    Fallback          `koanf:"fallback"`
+	Purge       Purge             `koanf:"purge"`
+	Upload      Upload            `koanf:"upload"`
+	Admin       Admin             `koanf:"admin"`
+	Prometheus  Prometheus        `koanf:"prometheus"`
+	Trace       Trace             `koanf:"trace"`
+	Log         Log               `koanf:"log"`
 }
 
 // Edge is the HTTP server for thumbnails.
 type Edge struct {
 	Listen         string        `koanf:"listen"`          // address of the HTTP server, host:port; port 0 takes a free port
-	SecurityKey    Secret        `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
+	SecurityKey    value.Secret  `koanf:"security_key"`    // HMAC key for signed Thumbor URLs; no default
 	SecurityKeys   []SecurityKey `koanf:"security_keys"`   // more keys for signed Thumbor URLs, the newest first: edges accept each of them, and thumbmill signs with the first
 	AllowUnsafe    bool          `koanf:"allow_unsafe"`    // serve unsigned URLs, Thumbor's and with imgproxy.enabled imgproxy's, to every client
 	TryPage        string        `koanf:"try_page"`        // always or never: the operators' listener has a page at /try/ on which developers try URLs; "" = only of thumbmill serve
@@ -54,8 +56,8 @@ type Edge struct {
 	// rules and defaults would render differently
 	Outdated string `koanf:"outdated"`
 	// serve another stored size of a thumbnail that a throttle refuses
-	Nearest bool  `koanf:"nearest"`
-	Memory  Bytes `koanf:"memory"` // memory for thumbnails that clients ask for often; 0 = no memory
+	Nearest bool        `koanf:"nearest"`
+	Memory  value.Bytes `koanf:"memory"` // memory for thumbnails that clients ask for often; 0 = no memory
 
 	MaxWaiters          int `koanf:"max_waiters"`            // requests on one edge that wait for a render
 	MaxWaitersPerClient int `koanf:"max_waiters_per_client"` // requests of one client that wait for a render on one edge
@@ -81,10 +83,10 @@ type Edge struct {
 
 // SecurityKey is one of several keys of signed Thumbor URLs.
 type SecurityKey struct {
-	Name      string `koanf:"name"`      // name of the key in metrics: 2026-11
-	Key       Secret `koanf:"key"`       // HMAC key
-	Algorithm string `koanf:"algorithm"` // hash of the signatures: sha1 (as in Thumbor, the default), sha256 or sha512
-	Truncate  int    `koanf:"truncate"`  // characters of a signature, as imagor truncates them; 0 = all
+	Name      string       `koanf:"name"`      // name of the key in metrics: 2026-11
+	Key       value.Secret `koanf:"key"`       // HMAC key
+	Algorithm string       `koanf:"algorithm"` // hash of the signatures: sha1 (as in Thumbor, the default), sha256 or sha512
+	Truncate  int          `koanf:"truncate"`  // characters of a signature, as imagor truncates them; 0 = all
 }
 
 // OnlyKey is the name of edge.security_key in metrics.
@@ -114,23 +116,24 @@ type ServerTLS struct {
 
 // Coordinator is the process that decides about the throttles.
 type Coordinator struct {
-	Listen  []string `koanf:"listen"`  // addresses of the server: host:port (IPv4 or IPv6) or unix:PATH
-	Servers []string `koanf:"servers"` // coordinators' addresses in order of preference; edges use the first one that answers
-	Secret  Secret   `koanf:"secret"`  // secret that edges must know; PoolCounter's protocol has no secret
+	Listen  []string     `koanf:"listen"`  // addresses of the server: host:port (IPv4 or IPv6) or unix:PATH
+	Servers []string     `koanf:"servers"` // coordinators' addresses in order of preference; edges use the first one that answers
+	Secret  value.Secret `koanf:"secret"`  // secret that edges must know; PoolCounter's protocol has no secret
 	// networks of clients that may speak PoolCounter's protocol, which has no
 	// authentication; Unix sockets always may
-	Classic []string  `koanf:"classic"`
-	TLS     ServerTLS `koanf:"tls"` // certificate for connections of edges; with it, edges without TLS are refused
-	CA      string    `koanf:"ca"`  // PEM file of the CA that signs coordinators' certificates; with it, edges use TLS
+	Classic   []string  `koanf:"classic"`
+	TLS       ServerTLS `koanf:"tls"`        // certificate for connections of edges; with it, edges without TLS are refused
+	AuditFile string    `koanf:"audit_file"` // file that keeps the latest 1,000 acts of operators; "" = in memory only, until the coordinator ends
+	CA        string    `koanf:"ca"`         // PEM file of the CA that signs coordinators' certificates; with it, edges use TLS
 }
 
 // NATS is the queue between edges and renderers.
 type NATS struct {
-	URL         URLs   `koanf:"url"`         // nats://host:port[,…]; "" in serve = the embedded server
-	Listen      string `koanf:"listen"`      // address of the embedded server; "" = only this process can connect
-	Credentials string `koanf:"credentials"` // path of a .creds file
-	TLS         TLS    `koanf:"tls"`
-	Replicas    int    `koanf:"replicas"` // copies of the stream: 1 embedded, 3 in a NATS cluster
+	URL         value.URLs `koanf:"url"`         // nats://host:port[,…]; "" in serve = the embedded server
+	Listen      string     `koanf:"listen"`      // address of the embedded server; "" = only this process can connect
+	Credentials string     `koanf:"credentials"` // path of a .creds file
+	TLS         TLS        `koanf:"tls"`
+	Replicas    int        `koanf:"replicas"` // copies of the stream: 1 embedded, 3 in a NATS cluster
 }
 
 // TLS is the encryption of connections to NATS.
@@ -189,115 +192,11 @@ type Throttle struct {
 	ReleaseTimeout time.Duration `koanf:"release_timeout"` // time after which the coordinator ends a lease that its edge did not release
 }
 
-// Store is the object stores of originals and thumbnails.
-type Store struct {
-	Originals         Bucket   `koanf:"originals"`          // store of all originals that no loader matches
-	Loaders           []Loader `koanf:"loaders"`            // stores of originals whose names begin with a given text; the longest match wins
-	Thumbnails        Bucket   `koanf:"thumbnails"`         // store of all thumbnails
-	ShardedContainers []string `koanf:"sharded_containers"` // MediaWiki's containers that have a hash suffix
-	PrivateContainers []string `koanf:"private_containers"` // MediaWiki's containers that only requests with private_secret may read
-	PrivateSecret     Secret   `koanf:"private_secret"`     // value of X-Swift-Secret that opens private containers
-}
-
-// Loader returns the loader with the longest For that the name begins with. ok is false if
-// no loader matches.
-func (s Store) Loader(name string) (found Loader, ok bool) {
-	for _, l := range s.Loaders {
-		if strings.HasPrefix(name, l.For) && len(l.For) > len(found.For) {
-			found, ok = l, true
-		}
-	}
-	return found, ok
-}
-
-// Names returns every name of an original on its way to its store: the given name, the name
-// without the prefix of its store or loader, and the name in the store.
-func (s Store) Names(name string) []string {
-	all := []string{name, strings.TrimPrefix(name, s.Originals.Prefix)}
-	if l, ok := s.Loader(name); ok {
-		rest := strings.TrimPrefix(name, l.For)
-		all = append(all, rest, l.Bucket.Prefix+rest)
-	}
-	return all
-}
-
-// Bucket is one object store.
-type Bucket struct {
-	Kind        string        `koanf:"kind"`          // directory, swift, s3, gcs (Google Cloud Storage) or azure (Azure Blob Storage); originals also http
-	Path        string        `koanf:"path"`          // path of the directory
-	MaxBytes    Bytes         `koanf:"max_bytes"`     // largest size of a directory of thumbnails; 0 = unlimited
-	Sync        bool          `koanf:"sync"`          // a directory of thumbnails has each one on the disk before it counts as stored; false is faster, and a power failure may damage the newest ones
-	Scrub       time.Duration `koanf:"scrub"`         // time between two slow comparisons of a whole directory of thumbnails with their MD5s; damaged ones are removed, and rendered again; 0 = never
-	Prefix      string        `koanf:"prefix"`        // text before the name of each object, such as thumbor/
-	Bucket      string        `koanf:"bucket"`        // bucket of S3 or Google Cloud Storage, in place of container
-	Container   string        `koanf:"container"`     // Swift container of objects from Thumbor's URLs; container of Azure; S3 bucket
-	AuthURL     string        `koanf:"auth_url"`      // URL of Swift's authentication, version 1, 2 or 3
-	User        string        `koanf:"user"`          // Swift user; storage account of Azure; S3 access key, "" = the default chain of the AWS SDK
-	Key         Secret        `koanf:"key"`           // Swift key; S3 secret key; JSON of a service account of Google, or key of a storage account of Azure, "" = their default accounts
-	Tenant      string        `koanf:"tenant"`        // Swift tenant (authentication 2 and 3)
-	Domain      string        `koanf:"domain"`        // Swift domain (authentication 3)
-	CreateAll   bool          `koanf:"create_all"`    // create containers of Swift and buckets of S3 that do not exist
-	ReadACL     string        `koanf:"read_acl"`      // X-Container-Read of the containers of public wikis that create_all creates in Swift, such as .r:* for everybody
-	Expire      time.Duration `koanf:"expire"`        // time after which Swift deletes a thumbnail; 0 = never
-	ExpireShare float64       `koanf:"expire_share"`  // share of thumbnails that expire, 0…1; a small share is a trial
-	Endpoint    string        `koanf:"endpoint"`      // URL of the S3 service; URL of another service than Google's or Azure's own; for http the text before each name, "" = https://
-	Region      string        `koanf:"region"`        // S3 region
-	Slash       bool          `koanf:"leading_slash"` // keys of S3 objects begin with a slash, as thumbor-aws writes them
-	Hosts       []string      `koanf:"hosts"`         // hosts that http may read from: host, *.domain, host:port, or * for all; other hosts are refused
-	Allow       []string      `koanf:"allow"`         // private networks that http may read from
-	Verify      string        `koanf:"verify"`        // always or never: renderers compare each original with the MD5 from its store; "" = always without TLS, else never
-}
-
-// Named returns the name of the bucket or of the container.
-func (b Bucket) Named() string {
-	if b.Bucket != "" {
-		return b.Bucket
-	}
-	return b.Container
-}
-
-// Verifies reports whether renderers compare originals with the MD5 from this store. The
-// default is true for services without TLS, where nothing else notices a changed bit.
-func (b Bucket) Verifies() bool {
-	if b.Verify != "" {
-		return b.Verify == VerifyAlways
-	}
-	return b.Kind == "swift" && !overTLS(b.AuthURL) || b.Kind != "http" && b.Endpoint != "" && !overTLS(b.Endpoint)
-}
-
 // The values of Edge.TryPage.
 const (
 	TryAlways = "always"
 	TryNever  = "never"
 )
-
-// The values of Bucket.Verify.
-const (
-	VerifyAlways = "always"
-	VerifyNever  = "never"
-)
-
-func overTLS(address string) bool { return strings.HasPrefix(strings.ToLower(address), "https://") }
-
-// Scheme returns http:// or https:// for a store of kind http whose names are whole URLs, with
-// or without their scheme. It returns "" for other kinds, and for a store with an endpoint.
-func (b Bucket) Scheme() string {
-	switch {
-	case b.Kind != "http":
-		return ""
-	case b.Endpoint == "":
-		return "https://"
-	case b.Endpoint == "http://", b.Endpoint == "https://":
-		return b.Endpoint
-	}
-	return ""
-}
-
-// Loader is one more store of originals, chosen by the start of their names.
-type Loader struct {
-	For    string `koanf:"for"` // start of the names of originals in this store: s3/, https://
-	Bucket Bucket `koanf:",squash"`
-}
 
 // Renderer is the limits of one renderer.
 type Renderer struct {
@@ -306,16 +205,16 @@ type Renderer struct {
 	Batch              int           `koanf:"batch"`                // thumbnails of one original that one job renders together; 1 = each in its own job
 	TimeLimit          time.Duration `koanf:"time_limit"`           // longest time of one render
 	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // longest time of one render of an expensive type
-	MemoryLimit        Bytes         `koanf:"memory_limit"`         // address space of one worker or tool
+	MemoryLimit        value.Bytes   `koanf:"memory_limit"`         // address space of one worker or tool
 	Recycle            int           `koanf:"recycle"`              // renders after which a worker is replaced; 0 = never
 	Sandbox            []string      `koanf:"sandbox"`              // isolation layers; the renderer does not start without them
 	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that a tool makes smaller; the table of formats lists the allowed ones
-	MaxOriginalBytes   Bytes         `koanf:"max_original_bytes"`   // largest original; larger ones are refused
+	MaxOriginalBytes   value.Bytes   `koanf:"max_original_bytes"`   // largest original; larger ones are refused
 	MaxPixels          int64         `koanf:"max_pixels"`           // most pixels of an original; decoders that hold the whole picture in memory get a quarter of it, or fewer if memory_limit is too small
 	Downloads          int           `koanf:"downloads"`            // originals that are fetched at once from each loader, and from each host of a loader of URLs
-	MinRate            Bytes         `koanf:"min_rate"`             // least bytes a second of an original from another site (http); a slower one is given up, and after three in a row its host for 30 s; 0 = any rate
+	MinRate            value.Bytes   `koanf:"min_rate"`             // least bytes a second of an original from another site (http); a slower one is given up, and after three in a row its host for 30 s; 0 = any rate
 	TempDir            string        `koanf:"temp_dir"`             // folder for originals; "" = the default folder of the system
-	TempBytes          Bytes         `koanf:"temp_bytes"`           // largest size of temp_dir: originals in use, and originals kept for other sizes
+	TempBytes          value.Bytes   `koanf:"temp_bytes"`           // largest size of temp_dir: originals in use, and originals kept for other sizes
 }
 
 // SandboxLayers returns the names that renderer.sandbox allows.
@@ -364,7 +263,7 @@ type Imgproxy struct {
 	Prefix        string            `koanf:"prefix"`         // start of their paths, such as /img; "" = URLs that begin with insecure, _, a signature, or unsafe before an option
 	Keys          []ImgproxyKey     `koanf:"keys"`           // keys of signed URLs, the newest first: edges accept each of them
 	SignatureSize int               `koanf:"signature_size"` // bytes of a signature, 8…32
-	EncryptionKey Secret            `koanf:"encryption_key"` // key of encrypted sources in hexadecimal, 16, 24 or 32 bytes
+	EncryptionKey value.Secret      `koanf:"encryption_key"` // key of encrypted sources in hexadecimal, 16, 24 or 32 bytes
 	BaseURL       string            `koanf:"base_url"`       // text before each source that does not begin with it
 	Separator     string            `koanf:"separator"`      // text between the arguments of an option
 	Presets       map[string]string `koanf:"presets"`        // options by name: {card: rs:fill:300:200/q:80}; default applies to every URL
@@ -374,9 +273,9 @@ type Imgproxy struct {
 
 // ImgproxyKey is a key of imgproxy's URLs with its salt.
 type ImgproxyKey struct {
-	Name string `koanf:"name"` // name of the key in metrics: 2026-11
-	Key  Secret `koanf:"key"`  // key in hexadecimal
-	Salt Secret `koanf:"salt"` // salt in hexadecimal
+	Name string       `koanf:"name"` // name of the key in metrics: 2026-11
+	Key  value.Secret `koanf:"key"`  // key in hexadecimal
+	Salt value.Secret `koanf:"salt"` // salt in hexadecimal
 }
 
 // The values of thumbor.size_policy and mediawiki.size_policy. The fourth one is refuse.
@@ -456,24 +355,24 @@ type Purge struct {
 
 // Fastly is a service of Fastly that purges by Surrogate-Key.
 type Fastly struct {
-	Service string `koanf:"service"` // ID of the service; "" = none
-	Token   Secret `koanf:"token"`   // API token with the right to purge
-	URL     string `koanf:"url"`     // URL of the API
+	Service string       `koanf:"service"` // ID of the service; "" = none
+	Token   value.Secret `koanf:"token"`   // API token with the right to purge
+	URL     string       `koanf:"url"`     // URL of the API
 }
 
 // Cloudflare is a zone of Cloudflare that purges by Cache-Tag.
 type Cloudflare struct {
-	Zone  string `koanf:"zone"`  // ID of the zone; "" = none
-	Token Secret `koanf:"token"` // API token with the right to purge
-	URL   string `koanf:"url"`   // URL of the API
+	Zone  string       `koanf:"zone"`  // ID of the zone; "" = none
+	Token value.Secret `koanf:"token"` // API token with the right to purge
+	URL   string       `koanf:"url"`   // URL of the API
 }
 
 // CloudFront is a distribution of CloudFront that forgets the paths of stored MediaWiki thumbnails.
 type CloudFront struct {
-	Distribution string `koanf:"distribution"` // ID of the distribution; "" = none
-	User         string `koanf:"user"`         // access key with the right to create invalidations
-	Key          Secret `koanf:"key"`          // secret key
-	URL          string `koanf:"url"`          // URL of the API
+	Distribution string       `koanf:"distribution"` // ID of the distribution; "" = none
+	User         string       `koanf:"user"`         // access key with the right to create invalidations
+	Key          value.Secret `koanf:"key"`          // secret key
+	URL          string       `koanf:"url"`          // URL of the API
 }
 
 // Upload is the rendering in advance for new originals.
@@ -503,7 +402,7 @@ type Trace struct {
 
 // Log is the form of the log.
 type Log struct {
-	Format string `koanf:"format"` // text or json
+	Format string `koanf:"format"` // text, json, or journal: fields for systemd's journal if stderr is a stream of it, else text
 	Level  string `koanf:"level"`  // debug, info, warn or error
 }
 
@@ -534,9 +433,9 @@ func Default() Settings {
 			Failure:   Failure{Max: 4, Duration: time.Hour, Prefix: "thumbmill-failure-"},
 			QueueWait: 5 * time.Second, ReleaseTimeout: 120 * time.Second,
 		},
-		Store: Store{
-			Originals:  Bucket{Kind: "directory", Path: "originals", Container: "originals"},
-			Thumbnails: Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, Sync: true, Scrub: 7 * 24 * time.Hour, CreateAll: true, ExpireShare: 1},
+		Store: storeconfig.Store{
+			Originals:  storeconfig.Bucket{Kind: "directory", Path: "originals", Container: "originals"},
+			Thumbnails: storeconfig.Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, Sync: true, Scrub: 7 * 24 * time.Hour, CreateAll: true, ExpireShare: 1},
 		},
 		Renderer: Renderer{
 			Ahead: 1, Batch: 16, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,

@@ -78,23 +78,26 @@ func (t Table) RuleNames() (names []string) {
 }
 
 // RuleName returns the name of the rule that a text means: the name with hyphens or underscores,
-// or the class of its pools, as older edges write. The error lists the names.
+// or the class of its pools, as older edges write. per-ip:NETWORK is the rule of a network's clients. The error
+// lists the names.
 func (t Table) RuleName(text string) (string, error) {
-	wanted, variant, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(text, "_", "-")), ":")
+	text = strings.ToLower(strings.ReplaceAll(text, "_", "-"))
+	wanted, variant, _ := strings.Cut(text, ":")
 	for r := range t.rules() {
 		if (wanted == string(r.throttle.Name) || wanted == r.throttle.Class) && variant == r.variant {
 			return r.name(), nil
 		}
 	}
-	return "", fmt.Errorf("no limits for throttle %q: write one of %s", text, strings.Join(t.RuleNames(), ", "))
+	if wanted == string(PerIP) && variant != "" {
+		if n, err := ParseNetwork(variant); err == nil {
+			return NetworkRule(n), nil
+		}
+	}
+	return "", fmt.Errorf("no limits for throttle %q: write one of %s", text, strings.Join(append(t.RuleNames(), string(PerIP)+":NETWORK"), ", "))
 }
 
 // CanShadow reports whether the rule with a name from RuleName has a shadow mode.
 func (t Table) CanShadow(ruleName string) bool {
-	for r := range t.rules() {
-		if r.name() == ruleName {
-			return r.throttle.CanShadow
-		}
-	}
-	return false
+	of, _ := OfRule(ruleName)
+	return slices.ContainsFunc(t, func(row Throttle) bool { return row.Name == of && row.CanShadow })
 }

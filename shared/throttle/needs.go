@@ -59,23 +59,31 @@ func (t *Throttle) variants() []string {
 	return t.Variants
 }
 
-// Rules returns the limits that an edge declares to coordinators.
+// Rules returns the limits that an edge declares to coordinators: of each rule, then of each network. A
+// coordinator changes both as operators direct.
 func (t Table) Rules(l Limits) (declared []lease.Rule) {
 	for r := range t.rules() {
-		p := r.throttle.limits(l, r.variant)
-		declared = append(declared, lease.Rule{
-			Name: r.name(), Workers: uint32(p.Workers), MaxQueue: uint32(p.MaxQueue), Shadow: p.Shadow, //nolint:gosec // bounded by settings
-		})
+		declared = append(declared, declare(r.name(), r.throttle.limits(l, r.variant)))
+	}
+	for _, n := range l.Networks {
+		declared = append(declared, declare(NetworkRule(n.Prefix), l.Settings.PerIP))
 	}
 	return declared
 }
 
+func declare(name string, p settings.Pool) lease.Rule {
+	return lease.Rule{Name: name, Workers: uint32(p.Workers), MaxQueue: uint32(p.MaxQueue), Shadow: p.Shadow} //nolint:gosec // bounded by settings
+}
+
 // Needs returns the pools that a request takes places in, in the order of the table.
 func (t Table) Needs(r Request, l Limits) []Need {
-	needs, i := make([]Need, 0, len(t)), -1
+	needs, i, own := make([]Need, 0, len(t)), -1, -1
 	for of := range t.rules() {
 		i++
 		limits := of.throttle.limits(l, of.variant)
+		if of.throttle.Name == PerIP {
+			limits, own = l.OfClient(r.Client)
+		}
 		name, places := of.throttle.pool(r, limits)
 		if places == 0 || of.variant != "" && of.variant != name {
 			continue
@@ -83,6 +91,9 @@ func (t Table) Needs(r Request, l Limits) []Need {
 		needs = append(needs, Need{
 			Throttle: *of.throttle, Rule: i, Key: poolcounter.Key(of.throttle.Class, name), Places: places, Limits: limits,
 		})
+	}
+	if own >= 0 && len(needs) > 0 && needs[0].Throttle.Name == PerIP {
+		needs[0].Rule = i + 1 + own // after the rules of all throttles
 	}
 	return needs
 }

@@ -22,7 +22,7 @@ type Cause int
 // The causes.
 const (
 	Full      Cause = iota + 1 // the pool's line has max_queue requests: coordinator/internal/pools/request.go
-	Waited                     // no place became free in time: coordinator/internal/pools/waiting.go, edge/internal/obtain/line.go
+	Waited                     // no place became free in time: coordinator/internal/pools/waiting.go, edge/internal/places/line.go
 	Crowded                    // the client takes its part of a lane: coordinator/internal/pools/share.go
 	Held                       // the client has edge.max_waiters_per_client requests: edge/internal/flight/flight.go
 	QueueFull                  // the lane's queue in NATS is full: edge/internal/dispatch/dispatch.go

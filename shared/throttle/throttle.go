@@ -70,6 +70,7 @@ type Throttle struct {
 type Limits struct {
 	Settings settings.Throttle
 	Lane     func(renderjob.Lane) settings.Pool // follows the living renderers
+	Networks []Network                          // at most MostNetworks
 }
 
 // Request is a flight that wants to render.
@@ -83,6 +84,7 @@ type Request struct {
 	// Weight is the places that the request's estimated cost takes of its client's and its original's
 	// pool, and at most half of each; 0 counts as 1.
 	Weight int
+	Slow   bool // certainly takes long, and may therefore wait long
 	Rides  bool // shares another flight's job, and takes no place of the lane
 }
 
@@ -96,7 +98,7 @@ func All() Table {
 			Name: PerIP, Setting: "per_ip", Class: "ip", Kind: fault.Throttled, OfClient: true, CanShadow: true, Listed: true,
 			Sentence: "Too many thumbnails are rendered for your address at once",
 			Causes:   pooled(map[Cause]Reason{Held: {Text: "%d requests from your address wait already: wait for their answers"}}),
-			Remedy:   "block the client's network, exempt it (throttle.exempt), or raise throttle.per_ip",
+			Remedy:   "block the client's network, limit it (per-ip:NETWORK), exempt it (throttle.exempt), or raise throttle.per_ip",
 			Meaning:  "One client renders more at once than throttle.per_ip allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
 			pool: func(r Request, l settings.Pool) (string, int) {

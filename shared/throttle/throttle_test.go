@@ -65,7 +65,7 @@ func TestNames(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"per-ip": "per-ip", "per_ip": "per-ip", "PER-IP": "per-ip", "ip": "per-ip", "original": "per-original",
-		"per_original": "per-original", "lane:bulk": "lane:bulk",
+		"per_original": "per-original", "lane:bulk": "lane:bulk", "per_ip:192.0.2.7": "per-ip:192.0.2.7/32", "per-ip:2001:DB8::7": "per-ip:2001:db8::/64",
 	} {
 		if got, err := all.RuleName(text); got != want || err != nil {
 			t.Errorf("%s is %q, %v", text, got, err)

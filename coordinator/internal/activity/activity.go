@@ -1,4 +1,5 @@
-// Package activity counts the busiest clients and originals of this minute and the last, in bounded
+// Package activity counts the busiest clients and originals of this minute and the last, and the processor time of
+// their renders, in bounded
 // sketches (HeavyKeeper).
 package activity
 
@@ -30,17 +31,27 @@ type Activity struct {
 
 // list names one list: a class of pools, requests or refusals.
 type list struct {
-	class   throttle.Name
-	refused bool
+	class throttle.Name
+	what  Measure
 }
+
+// Measure is the kind of a list.
+type Measure int
+
+// The lists of each class.
+const (
+	Requests Measure = iota
+	Refusals
+	CPU // processor time of renders, in milliseconds
+)
 
 // New makes an empty activity.
 func New() *Activity {
 	a := &Activity{throttles: throttle.All(), began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
 	for _, row := range a.throttles {
-		for _, refused := range []bool{false, true} {
+		for _, what := range []Measure{Requests, Refusals, CPU} {
 			if row.Listed {
-				a.lists[list{row.Name, refused}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
+				a.lists[list{row.Name, what}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
 			}
 		}
 	}
@@ -48,25 +59,30 @@ func New() *Activity {
 }
 
 // Asked counts a request for a pool of a client or original. It ignores other classes.
-func (a *Activity) Asked(key string) { a.add(key, key, false) }
+func (a *Activity) Asked(key string) { a.add(key, key, Requests, 1) }
 
 // Refused counts a refusal of a request for the pool of key, by the pool of the key by.
 func (a *Activity) Refused(key, by string) {
-	a.add(key, key+separator+a.throttles.RuleOfKey(by), true)
+	a.add(key, key+separator+a.throttles.RuleOfKey(by), Refusals, 1)
+}
+
+// Spent counts the processor time of a render for a pool of a client or original. It ignores other classes.
+func (a *Activity) Spent(key string, took time.Duration) {
+	a.add(key, key, CPU, uint32(min(took, time.Hour).Milliseconds())) //nolint:gosec // bounded
 }
 
 // separator stands between a key and the name of its refuser; keys contain no such byte.
 const separator = "\x00"
 
-func (a *Activity) add(key, flow string, refused bool) {
-	counts := a.lists[list{a.throttles.OfKey(key), refused}]
+func (a *Activity) add(key, flow string, what Measure, n uint32) {
+	counts := a.lists[list{a.throttles.OfKey(key), what}]
 	if counts == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn()
-	counts[0].Sample(flow, 1)
+	counts[0].Sample(flow, n)
 }
 
 // turn begins a new minute after the last, or two minutes after a longer pause.
@@ -86,19 +102,19 @@ func (a *Activity) turn() {
 // Busy is one client or original.
 type Busy struct {
 	Name  string `json:"name"`
-	Count uint32 `json:"count"` // in this minute and the last
+	Count uint32 `json:"count"` // in this minute and the last; of processor time in milliseconds
 	// By is the throttle that refused most, or one lane's rule ("lane:standard").
 	By string `json:"by,omitempty"`
 }
 
-// Busiest returns the clients or originals that asked most often, or were refused most often by one
-// throttle.
-func (a *Activity) Busiest(class throttle.Name, refused bool) []Busy {
+// Busiest returns the clients or originals that asked most often, were refused most often by one
+// throttle, or took most processor time.
+func (a *Activity) Busiest(class throttle.Name, what Measure) []Busy {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn()
 	counts := map[string]uint32{}
-	for _, sketch := range a.lists[list{class, refused}] {
+	for _, sketch := range a.lists[list{class, what}] {
 		for _, f := range sketch.Top() {
 			counts[f.Flow] += f.Count
 		}

@@ -12,7 +12,7 @@ import (
 func TestBusiest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := New()
-		busiest := func() string { return fmt.Sprint(a.Busiest(throttle.PerIP, false)) }
+		busiest := func() string { return fmt.Sprint(a.Busiest(throttle.PerIP, Requests)) }
 		for n := range 3 {
 			a.Asked("ip:x")
 			a.Asked(fmt.Sprint("original:", n))
@@ -22,7 +22,7 @@ func TestBusiest(t *testing.T) {
 		a.Refused("ip:y", "ip:y")
 		a.Refused("ip:y", "lane:standard")
 		a.Refused("ip:y", "lane:standard")
-		if got := fmt.Sprint(a.Busiest(throttle.PerIP, true)); got != "[{y 2 lane:standard} {y 1 per-ip}]" {
+		if got := fmt.Sprint(a.Busiest(throttle.PerIP, Refusals)); got != "[{y 2 lane:standard} {y 1 per-ip}]" {
 			t.Error(got)
 		}
 		for _, step := range []struct {
@@ -45,7 +45,7 @@ func TestBusiest(t *testing.T) {
 				a.Asked("ip:greedy")
 			}
 		}
-		if all := a.Busiest(throttle.PerIP, false); len(all) != kept || all[0].Name != "greedy" {
+		if all := a.Busiest(throttle.PerIP, Requests); len(all) != kept || all[0].Name != "greedy" {
 			t.Errorf("%v", all)
 		}
 	})

@@ -40,6 +40,7 @@ type client struct {
 	since       time.Time // of the first refusal or work of its current activity
 	came        counts
 	work        float64                   // seconds of a place of a lane, per second
+	spent       float64                   // seconds of processor time, per second
 	asked       float64                   // renders that ended and refusals, per second
 	refused     map[throttle.Name]float64 // per second
 	refusedSum  float64
@@ -48,6 +49,7 @@ type client struct {
 
 type counts struct {
 	work    float64
+	spent   float64
 	asked   int
 	refused map[throttle.Name]int
 }
@@ -63,6 +65,11 @@ func (b *Book) Worked(name string, limited bool, held time.Duration) {
 		c.came.asked++
 		c.came.work += held.Seconds()
 	})
+}
+
+// Spent counts the processor time of a client's render, also of a failed one.
+func (b *Book) Spent(name string, took time.Duration) {
+	b.count(name, func(c *client) { c.came.spent += took.Seconds() })
 }
 
 // Turned counts a refused request of a client, by the class of the pool that refused.
@@ -111,15 +118,18 @@ func (b *Book) Turn(now time.Time) {
 	b.sum.turn(now, weight, took)
 	for name, c := range b.clients {
 		c.turn(now, weight, took)
-		if c.asked < least && c.work < least {
+		if c.isQuiet() {
 			delete(b.clients, name)
 		}
 	}
 }
 
+func (c *client) isQuiet() bool { return c.asked < least && c.work < least && c.spent < least }
+
 func (c *client) turn(now time.Time, weight, took float64) {
 	decay := func(mean *float64, came float64) { *mean += weight * (came/took - *mean) }
 	decay(&c.work, c.came.work)
+	decay(&c.spent, c.came.spent)
 	decay(&c.asked, float64(c.came.asked))
 	if c.refused == nil {
 		c.refused = map[throttle.Name]float64{}
@@ -151,23 +161,26 @@ type Client struct {
 	By           map[throttle.Name]float64 `json:"refused_by,omitempty"` // refusals per second by throttle
 	RefusedShare float64                   `json:"refused_share"`        // of all refusals
 	WorkShare    float64                   `json:"work_share"`           // of the time of all places of lanes
+	Processors   float64                   `json:"processors"`           // processor time of its renders, in seconds per second
+	CPUShare     float64                   `json:"cpu_share"`            // of the processor time of all renders
 	Since        time.Time                 `json:"since"`                // of its refusals; of its first request if none is refused
 	Takes        string                    `json:"takes"`                // its part of the cluster, in words of package problems
 }
 
-// Clients lists the clients with the largest shares of refusals and of work, at most a hundred.
+// Clients lists the clients with the largest shares of refusals and of work or processor time, at most a hundred.
 func (b *Book) Clients() []Client {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known := b.known()
 	all := []Client{}
 	for name, c := range b.clients {
-		if c.asked < least && c.work < least {
+		if c.isQuiet() {
 			continue // it came after the last turn
 		}
 		told := Client{
 			Name: name, Limited: c.limited, Asked: c.asked / known, Refused: c.refusedSum / known,
-			RefusedShare: share(c.refusedSum, b.sum.refusedSum), WorkShare: share(c.work, b.sum.work), Since: c.since.UTC(),
+			RefusedShare: share(c.refusedSum, b.sum.refusedSum), WorkShare: share(c.work, b.sum.work),
+			Processors: c.spent / known, CPUShare: share(c.spent, b.sum.spent), Since: c.since.UTC(),
 		}
 		if !c.troublesome.IsZero() {
 			told.Since = c.troublesome.UTC()
@@ -176,10 +189,13 @@ func (b *Book) Clients() []Client {
 		all = append(all, told)
 	}
 	slices.SortFunc(all, func(a, b Client) int {
-		return cmp.Or(cmp.Compare(b.RefusedShare+b.WorkShare, a.RefusedShare+a.WorkShare), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.weight(), a.weight()), cmp.Compare(a.Name, b.Name))
 	})
 	return all[:min(len(all), listed)]
 }
+
+// weight orders clients: its part of refusals, and of the renderers' work.
+func (c Client) weight() float64 { return c.RefusedShare + max(c.WorkShare, c.CPUShare) }
 
 // known is the part of the mean that is known: means start at zero.
 func (b *Book) known() float64 {

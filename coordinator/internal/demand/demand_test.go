@@ -62,3 +62,29 @@ func TestClientsAreForgotten(t *testing.T) {
 		t.Errorf("%d clients stay", len(b.clients))
 	}
 }
+
+// A client whose few renders take most of the processor time stands out, although it asks rarely.
+func TestProcessorTimeOfClients(t *testing.T) {
+	b, now := New(), time.Unix(1000, 0)
+	for second := range 60 {
+		b.Turn(now.Add(time.Duration(second) * time.Second))
+		if second%10 == 0 {
+			b.Spent("203.0.113.66", 7*time.Second)
+		}
+		for range 10 {
+			b.Worked("192.0.2.1", true, 10*time.Millisecond)
+		}
+		b.Spent("192.0.2.1", 100*time.Millisecond)
+	}
+	b.Turn(now.Add(60 * time.Second))
+	for _, c := range b.Clients() {
+		switch c.Name {
+		case "203.0.113.66":
+			if c.Processors < 0.6 || c.Processors > 0.8 || c.CPUShare < 0.85 {
+				t.Errorf("%+v", c)
+			}
+		default:
+			near(t, "the processors of the other client", c.Processors, 0.1)
+		}
+	}
+}

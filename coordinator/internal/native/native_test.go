@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/audit"
 	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
@@ -75,7 +76,11 @@ func newCoordinator(t *testing.T, secret string) *coordinator {
 	t.Helper()
 	c := &coordinator{table: pools.New(nil), fleet: fleet.New(), log: &journal{}}
 	log := slog.New(slog.NewTextHandler(c.log, nil))
-	c.book = directives.New(c.table, c.fleet, log)
+	acts, err := audit.Open("", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.book = directives.New(c.table, c.fleet, acts, log)
 	t.Cleanup(func() { _ = c.book.Close() })
 	c.audience = &audience{book: c.book}
 	c.config = Config{Table: c.table, Activity: activity.New(), Fleet: c.fleet, Directives: c.audience, Secret: secret, Log: log}
@@ -238,7 +243,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 		}
 		b.wantAnswer(t, 2, lease.KindGranted)
 		b.wantAnswer(t, 3, 0)
-		if busiest := c.config.Activity.(*activity.Activity).Busiest(throttle.PerIP, false); fmt.Sprint(busiest) != "[{x 4 } {y 1 }]" {
+		if busiest := c.config.Activity.(*activity.Activity).Busiest(throttle.PerIP, activity.Requests); fmt.Sprint(busiest) != "[{x 4 } {y 1 }]" {
 			t.Errorf("the busiest clients are %v", busiest)
 		}
 	})
@@ -309,6 +314,7 @@ func TestBrokenFramesEndTheConnection(t *testing.T) {
 		"acquire":         text(lease.KindAcquire, ""),
 		"claim":           text(lease.KindClaim, "\x01"),
 		"turned away":     text(lease.KindTurned, ""),
+		"spent":           text(lease.KindSpent, "\x01"),
 		"release":         text(lease.KindRelease, "\x01\x09"),
 		"rules":           text(lease.KindRules, "\xff"),
 		"heartbeats":      text(lease.KindFleet, "{"),
@@ -485,12 +491,40 @@ func TestRequestsThatEdgesTurnAway(t *testing.T) {
 			turned("thumbnail:x", lease.Pool{Rule: 9, Places: 1, Key: "ip:x"}), turned("thumbnail:y"), request(lease.KindAcquire, 1, "thumbnail:x", "ip:x"))
 		e.wantAnswer(t, 0, 0)
 		e.wantAnswer(t, 1, lease.KindGranted)
-		refused := c.config.Activity.(*activity.Activity).Busiest(throttle.PerIP, true)
+		refused := c.config.Activity.(*activity.Activity).Busiest(throttle.PerIP, activity.Refusals)
 		if counts, _, _ := c.table.Counts(); counts.FullQueues != 1 || counts.Waiting != 0 || !e.isConnected() {
 			t.Errorf("%d refusals, %d wait; connected: %v; %v", counts.FullQueues, counts.Waiting, e.isConnected(), refused)
 		}
 	})
 }
+
+// The processor time of a render counts for the original of its lease.
+func TestSpent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, "")
+		book := activity.New()
+		c.table = pools.New(observer{activity: book})
+		c.config.Table = c.table
+		c.server = New(c.config)
+		e := c.connect(t, "e", 1)
+		e.sendAndWait(request(lease.KindAcquire, 1, "thumbnail:x", "original:o"),
+			func(out []byte) []byte { return lease.AppendSpent(out, 1, 7000) },
+			func(out []byte) []byte { return lease.AppendSpent(out, 2, 7000) })
+		if all := book.Busiest(throttle.PerOriginal, activity.CPU); fmt.Sprint(all) != "[{o 7000 }]" || !e.isConnected() {
+			t.Errorf("%v, connected: %v", all, e.isConnected())
+		}
+	})
+}
+
+// observer passes processor time on.
+type observer struct{ activity *activity.Activity }
+
+func (observer) Waited(throttle.Name, time.Duration)            {}
+func (observer) Refused(string, string)                         {}
+func (observer) Worked(string, bool, time.Duration)             {}
+func (observer) Turned(string, throttle.Name)                   {}
+func (observer) Ended(pools.Ended)                              {}
+func (o observer) Spent(_, original string, took time.Duration) { o.activity.Spent(original, took) }
 
 func TestHeartbeatsOfRenderers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -55,6 +55,8 @@ func (c *session) follow(kind lease.Kind, body string, request *lease.Request) e
 		return c.claim(body, request)
 	case lease.KindTurned:
 		return c.turnAway(body, request)
+	case lease.KindSpent:
+		return c.spend(body)
 	case lease.KindMoved:
 		c.config.Log.Info("receive an edge that moved here with its leases", "edge", c.name)
 		c.owner.Settle()
@@ -114,6 +116,14 @@ func (c *session) release(body string) error {
 	return err
 }
 
+func (c *session) spend(body string) error {
+	id, ms, err := lease.ParseSpent(body)
+	if err == nil {
+		c.owner.Spend(id, time.Duration(ms)*time.Millisecond)
+	}
+	return err
+}
+
 func (c *session) setRules(body string) error {
 	rules, err := lease.ParseRules(body)
 	if err == nil {
@@ -123,7 +133,8 @@ func (c *session) setRules(body string) error {
 }
 
 // join sends directives to an edge from now on, if its status says that it understands them. It invites
-// the edge to report the requests that the edge turns away, if the status says that the edge can.
+// the edge to report the requests that the edge turns away, and the processor time of renders, if the status says that
+// the edge can.
 func (c *session) join(status string) {
 	var says struct {
 		Directives bool `json:"directives"`

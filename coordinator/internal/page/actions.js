@@ -1,7 +1,7 @@
 // Actions of operators: directives, their withdrawal, and the token that allows them. An action asks
 // once, says what will happen to whom, and can be undone.
 
-import { perClient } from "./throttles.js";
+import { networkOf, perClient } from "./throttles.js";
 
 const $ = (id) => document.getElementById(id);
 const token = () => sessionStorage.getItem("token") ?? "";
@@ -10,7 +10,7 @@ const token = () => sessionStorage.getItem("token") ?? "";
 export const effects = {
   block: (d) => `Refuse everything to ${d.target} with 403, stored thumbnails too`,
   exempt: (d) => `Let ${perClient()} not count ${d.target}`,
-  limit: (d) => `Change the limits of ${d.target}` + (d.workers ? `, ${d.workers} at once` : "") + (d.max_queue ? `, ${d.max_queue} held and waiting` : "") + (d.shadow === true ? ", shadow mode" : d.shadow === false ? ", enforced" : ""),
+  limit: (d) => `Change the limits of ${networkOf(d.target) ? `each client in ${networkOf(d.target)}` : d.target}` + (d.workers ? `, ${d.workers} at once` : "") + (d.max_queue ? `, ${d.max_queue} held and waiting` : "") + (d.shadow === true ? ", shadow mode" : d.shadow === false ? ", enforced" : ""),
   pause: (d) => `Pause the lane ${d.target}: finish admitted requests, render nothing new`,
   drain: (d) => `Drain ${d.target}: it finishes its jobs and gets no new ones`,
   clear: (d) => `Forget the failures of ${d.target}: the next request tries it again`,

@@ -2,7 +2,7 @@
 
 import { give, withdraw } from "./actions.js";
 import { clock, isNetwork, many, network, plain, rate, sum } from "./text.js";
-import { perClient } from "./throttles.js";
+import { networkOf, perClient } from "./throttles.js";
 
 export const live = (t) => t.renderers.filter((r) => !r.draining).length;
 
@@ -11,12 +11,11 @@ const texts = { block: "Block", limit: "Limit", exempt: "Exempt", clear: "Try ag
 
 // now says what the target of an action does at the moment.
 function now(t, { kind, target, who }) {
-  if (kind === "limit") return `It changes the limit of every client, ${who} too.`;
   if (kind === "clear") {
     const f = t.failing.find((f) => f.original === target);
     return f ? `It failed ${many(f.failures, "time")}${f.again ? `, and edges refuse it until ${clock(f.again)}` : ""}.` : "";
   }
-  const c = t.clients.find((c) => network(plain(c.name)) === target);
+  const c = t.clients.find((c) => plain(c.name) === who);
   // The report's share is a mean over a minute, the rates are of ten seconds.
   return c ? `It asks for ${rate(c.asked_per_second)} renders/s now, and ${rate(c.refused_share * sum(Object.values(t.refusals_per_second)))}/s are refused.` : "";
 }
@@ -25,8 +24,8 @@ function now(t, { kind, target, who }) {
 export function offer(t, action) {
   const { kind, target, why, id, who } = action;
   if (id) return { text: "Undo", label: `Undo ${kind} ${target}`, act: () => withdraw(t.directives.find((d) => d.id === id)) };
-  const rule = kind === "limit" ? t.rules.find((r) => r.name === target) : undefined;
-  const label = kind === "limit" ? `Limit ${target} because of ${who}` : `${texts[kind]} ${target}`;
+  const rule = kind === "limit" ? t.rules.find((r) => r.name === target) ?? t.rules.find((r) => r.name === perClient()) : undefined;
+  const label = `${texts[kind]} ${networkOf(target) || target}`;
   return { text: texts[kind], label, act: () => give(kind, target, { now: now(t, action), why, rule }) };
 }
 
@@ -36,10 +35,10 @@ export function forClient(t, c) {
   if (!isNetwork(who)) return [];
   const all = [
     { kind: "block", target: network(who), why: `it ${c.takes}` },
-    { kind: "limit", target: perClient(), why: `${who} ${c.takes}` },
+    { kind: "limit", target: `${perClient()}:${network(who)}`, why: `it ${c.takes}` },
     { kind: "exempt", target: network(who) },
   ];
-  return all.filter((a) => a.kind !== "limit" || t.rules.some((r) => r.name === a.target)).map((a) => offer(t, { ...a, who }));
+  return all.filter((a) => a.kind !== "limit" || network(who) === who).map((a) => offer(t, { ...a, who }));
 }
 
 export const forFailing = (t, f) => [offer(t, { kind: "clear", target: f.original, why: "it was uploaded anew" })];

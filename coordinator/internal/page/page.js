@@ -5,7 +5,7 @@ import { forClient, forFailing, live, offer as against, sentence } from "./atten
 import { drawCharts, hour, load, note, redraw } from "./charts.js";
 import { Table, element } from "./table.js";
 import { clock, count, many, percent, plain, rate, second, span } from "./text.js";
-import { loadThrottles, ofRule } from "./throttles.js";
+import { loadThrottles, networkOf, ofRule } from "./throttles.js";
 import { word, words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -18,13 +18,15 @@ const offer = (text, kind, target, more) => ({ text, label: `${text} ${target}`,
 
 // The tables of each page, and the rows that a report gives them.
 const tables = {
-  clients: [new Table("clients", "Clients of the last minutes", [c("client"), n("refusals/s"), n("share of refusals"), n("share of renderers’ time"), c("refused by"), c("since"), c("actions")],
+  clients: [new Table("clients", "Clients of the last minutes", [c("client"), n("refusals/s"), n("share of refusals"), n("share of renderers’ time"), n("processors"), c("refused by"), c("since"), c("actions")],
     { empty: "No client asks for renders.", filters: ["refused", "served"] }), clientRows],
   failing: [new Table("failing", "Failing originals", [c("original"), c("fault"), n("failures"), c("tried again"), c("last fault"), c("message"), c("engine"), c("actions")],
     { empty: "No original fails.", filters: ["refused", "tried"] }), failingRows],
   refusedOriginals: [new Table("refused-originals", "Originals with the most refusals, in the last minutes", [c("original"), c("throttle"), n("refusals")]), (t) => t.busiest.refused_originals.map(originalRow)],
   busyOriginals: [new Table("busy-originals", "Originals with the most requests for renders, in the last minutes", [c("original"), n("requests")]),
     (t) => t.busiest.originals.map((b) => ({ key: b.name, cells: [toOriginal(plain(b.name)), number(b.count)] }))],
+  costlyOriginals: [new Table("costly-originals", "Originals with the most processor time, in the last minutes", [c("original"), n("processor seconds")]),
+    (t) => (t.busiest.costly_originals ?? []).map((b) => ({ key: b.name, cells: [toOriginal(plain(b.name)), number(b.count / 1000, rate(b.count / 1000))] }))],
   throttles: [new Table("throttles", "Refusals by throttle", [c("throttle"), n("refusals/s"), c("meaning")], { empty: "No throttle refused a request in the last ten seconds.", sort: 1 }),
     (t) => Object.entries(t.refusals_per_second).filter(([, v]) => v > 0).map(([name, v]) => ({ key: name, cells: [word(name), number(v, rate(v)), words[name] ?? ""] }))],
   rules: [new Table("rules", "Limits in force", [c("rule"), n("at once"), n("held and waiting"), c("mode"), c("edges that differ"), c("actions")], { empty: "No edge has declared its rules yet." }), ruleRows],
@@ -47,13 +49,13 @@ const ofOne = {
   originals: [new Table("original-thumbnails", "Thumbnails of the original that were asked for lately", [c("thumbnail"), n("requests"), n("refused"), n("failed"), c("last outcome")], { ...none, sort: 1 }),
     new Table("original-requests", "The latest requests for renders of the original", requestColumns("client"), none)],
 };
-const audit = new Table("audit", "What operators did, the latest first; since the start of this coordinator", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
+const audit = new Table("audit", "What operators did, the latest first", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
 
 function clientRows(t) {
   return t.clients.map((k) => {
     const name = plain(k.name);
     return { key: name, kind: k.refused_per_second >= 0.05 ? "refused" : "served", cells: [
-      toClient(name), number(k.refused_per_second, rate(k.refused_per_second)), number(k.refused_share, percent(k.refused_share)), number(k.work_share, percent(k.work_share)),
+      toClient(name), number(k.refused_per_second, rate(k.refused_per_second)), number(k.refused_share, percent(k.refused_share)), number(k.work_share, percent(k.work_share)), number(k.processors, rate(k.processors)),
       Object.keys(k.refused_by ?? {}).sort().join(", ") || "nothing", { parts: [{ text: clock(k.since) }], value: Date.parse(k.since) }, { parts: forClient(t, k) }] };
   });
 }
@@ -226,7 +228,7 @@ const ofPool = (t, key) => t.pools.filter((p) => plain(p.key) === key).map((p) =
 function clientFacts(t, name) {
   const k = t.clients.find((one) => plain(one.name) === name);
   const by = Object.entries(k?.refused_by ?? {}).map(([throttle, v]) => `${throttle} refuses ${rate(v)} of its requests/s: ${words[throttle] ?? ""}`);
-  const told = t.directives.filter((d) => d.target.startsWith(name)).map((d) => `${actions.effects[d.kind](d)}: ${d.why} (${d.who}, ${span(d.left_ms)} left).`);
+  const told = t.directives.filter((d) => [d.target, networkOf(d.target)].some((of) => of.startsWith(name))).map((d) => `${actions.effects[d.kind](d)}: ${d.why} (${d.who}, ${span(d.left_ms)} left).`);
   return [...(k ? [`It ${k.takes}, since ${clock(k.since)}.`] : ["It asked for nothing in the last minutes."]), ...by, ...ofPool(t, "ip:" + name), ...told];
 }
 

@@ -18,5 +18,14 @@ export async function loadThrottles() {
 // perClient is the name of the throttle that counts each client.
 export const perClient = () => throttles.find((t) => t.of_client)?.name ?? "";
 
-// A rule is a throttle, or one of its variants, such as "lane:standard".
-export const ofRule = (rule = "") => rule.split(":");
+// A rule is a throttle, or one of its variants, such as "lane:standard" or "per-ip:192.0.2.0/24".
+export const ofRule = (rule = "") => {
+  const end = rule.indexOf(":");
+  return end < 0 ? [rule] : [rule.slice(0, end), rule.slice(end + 1)];
+};
+
+// networkOf returns the network of a rule for the clients of a network, or "".
+export const networkOf = (rule) => {
+  const [throttle, variant = ""] = ofRule(rule);
+  return throttle === perClient() ? variant : "";
+};

@@ -110,6 +110,26 @@ func (l *line) served(client string, cost uint64) {
 	l.prune()
 }
 
+// charge moves a client's next turn by the difference of its last grant's cost to the estimate, while requests stand
+// here: a render that took longer than estimated delays the next ones, and a shorter one hastens them. No turn comes
+// before the line's virtual time.
+func (l *line) charge(client string, more int64) {
+	if len(l.active) == 0 {
+		return
+	}
+	f := l.flow(client)
+	f.start = max(f.start, l.virtual)
+	if more < 0 {
+		f.start = max(f.start-min(f.start, uint64(-more)), l.virtual)
+	} else {
+		f.start += uint64(more)
+	}
+	if len(f.standing) > 0 {
+		heap.Fix(&l.active, f.index)
+	}
+	l.prune()
+}
+
 // prune forgets all clients without requests here once they are more than idleFlows.
 func (l *line) prune() {
 	if len(l.flows) <= len(l.active)+idleFlows {

@@ -91,6 +91,16 @@ func (o *Owner) TurnAway(q lease.Request, why lease.Reason) {
 // any limit: its render is under way.
 func (o *Owner) Claim(q lease.Request) { o.act(func(e *edge) { e.claim(q) }) }
 
+// Spend charges the client of a lease, and the lease's original, with the processor time that the render took. An
+// unknown id, or a request that holds nothing, changes nothing.
+func (o *Owner) Spend(id uint64, took time.Duration) {
+	o.act(func(e *edge) {
+		if r := e.requests.entries[id]; r != nil && r.state == holding {
+			e.table.spend(r, took)
+		}
+	})
+}
+
 // Release ends a lease and tells the requests that wait for its thumbnail. It cancels a request that
 // still waits. An unknown id was released before and changes nothing.
 func (o *Owner) Release(id uint64, out lease.Outcome, payload string) {

@@ -93,6 +93,19 @@ func (t *Table) freePlaces(r *request) {
 	t.times.Processing += time.Since(r.since)
 }
 
+// spend charges a lease's client, in the lines of its pools, with the part of a render's processor time that the
+// request's cost did not foresee, and reports the time.
+func (t *Table) spend(r *request, took time.Duration) {
+	more := took.Milliseconds() - int64(r.cost) //nolint:gosec // below 2³¹
+	for i := range r.slots {
+		p := r.slots[i].pool
+		p.line.charge(r.flow, more)
+		t.markMovable(p)
+	}
+	r.cost = uint64(took.Milliseconds()) //nolint:gosec // not negative; a second report charges the rest
+	t.observer.Spent(r.flow, t.originalKey(r), took)
+}
+
 // narrow gives back the places of a lease in the pools that its newest claim does not name.
 func (t *Table) narrow(r *request, claimed []lease.Pool) {
 	r.stood = nil // slots move

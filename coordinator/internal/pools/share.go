@@ -77,17 +77,22 @@ func (t *Table) observeWork(r *request) {
 	}
 }
 
+// originalKey returns the key of the original's pool, or "".
+func (t *Table) originalKey(r *request) string {
+	for i := range r.slots {
+		if key := r.slots[i].key; t.throttles.OfKey(key) == throttle.PerOriginal {
+			return key
+		}
+	}
+	return ""
+}
+
 // observeEnd reports the end of an edge's request. PoolCounter's clients have no name.
 func (t *Table) observeEnd(r *request, end Ended) {
 	if r.flow == "" {
 		return
 	}
-	end.Client = r.flow
-	for i := range r.slots {
-		if key := r.slots[i].key; t.throttles.OfKey(key) == throttle.PerOriginal {
-			end.Original = key
-		}
-	}
+	end.Client, end.Original = r.flow, t.originalKey(r)
 	if r.thumbnail != nil {
 		end.Thumbnail = r.thumbnail.key
 	}

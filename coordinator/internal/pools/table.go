@@ -57,6 +57,8 @@ type Observer interface {
 	// Worked reports for how long an ended lease of a client held a place of a lane, and whether per-ip
 	// limits the client.
 	Worked(client string, limited bool, held time.Duration)
+	// Spent reports the processor time of a render for a client, and the key of the original's pool, or "".
+	Spent(client, original string, took time.Duration)
 	// Turned reports a refused request of a client and the class of the pool that refused.
 	Turned(client string, by throttle.Name)
 	// Ended reports the end of an edge's request: a refusal, or the end of a lease.
@@ -69,6 +71,7 @@ type unobserved struct{}
 func (unobserved) Waited(throttle.Name, time.Duration) {}
 func (unobserved) Refused(string, string)              {}
 func (unobserved) Worked(string, bool, time.Duration)  {}
+func (unobserved) Spent(string, string, time.Duration) {}
 func (unobserved) Turned(string, throttle.Name)        {}
 func (unobserved) Ended(Ended)                         {}
 

@@ -20,7 +20,8 @@ const (
 	// A client stands out with such a share of refusals or of the renderers' time, and so many a second.
 	outstandingRefusals, outstandingWork = 0.3, 0.5
 	leastRefused, leastAsked             = 0.5, 2.0
-	mostClients                          = 3 // that are named
+	leastProcessors                      = 0.5 // that a client with such a share of the processor time keeps busy
+	mostClients                          = 3   // that are named
 	// A client with smaller figures has no refusals, or no work, to speak of.
 	leastTold, leastWork = 0.05, 0.01
 	clientsPage          = "clients/"
@@ -28,7 +29,8 @@ const (
 
 // outstanding reports whether a client takes so much that it explains refusals.
 func outstanding(c demand.Client) bool {
-	return c.Refused >= leastRefused && c.RefusedShare >= outstandingRefusals || c.WorkShare >= outstandingWork && c.Asked >= leastAsked
+	return c.Refused >= leastRefused && c.RefusedShare >= outstandingRefusals ||
+		c.WorkShare >= outstandingWork && c.Asked >= leastAsked || c.CPUShare >= outstandingWork && c.Processors >= leastProcessors
 }
 
 // takes says what a client takes. Its share of refusals is a mean over a minute, and the rates are of the
@@ -44,10 +46,22 @@ func takes(t *snapshot.Throttles, c demand.Client) string {
 	if c.WorkShare >= leastWork {
 		all = append(all, fmt.Sprintf("takes %s of the renderers’ time", percent(c.WorkShare)))
 	}
+	if c.CPUShare >= leastWork && c.Processors >= leastWork {
+		all = append(all, fmt.Sprintf("spends %s of the renderers’ processor time (%s processors)", percent(c.CPUShare), rate(c.Processors)))
+	}
 	if len(all) == 0 {
 		return fmt.Sprintf("asks for %s renders/s", rate(c.Asked))
 	}
-	return strings.Join(all, " and ")
+	return listed(all)
+}
+
+// listed joins parts of a sentence.
+func listed(all []string) string {
+	last := len(all) - 1
+	if last < 2 {
+		return strings.Join(all, " and ")
+	}
+	return strings.Join(all[:last], ", ") + ", and " + all[last]
 }
 
 // ofClients names the clients that stand out and are not blocked yet.
@@ -77,8 +91,8 @@ func (f *finder) against(name, takes string) []snapshot.Action {
 	}
 	target := strings.TrimPrefix(name, throttle.ExemptMark)
 	all := []snapshot.Action{{Kind: directive.Block, Target: target, Why: "it " + takes}}
-	if slices.ContainsFunc(f.t.Rules, func(r snapshot.Rule) bool { return r.Name == string(throttle.PerIP) }) {
-		all = append(all, snapshot.Action{Kind: directive.Limit, Target: string(throttle.PerIP), Why: name + " " + takes})
+	if n, err := throttle.ParseNetwork(name); err == nil { // per-ip counts it
+		all = append(all, snapshot.Action{Kind: directive.Limit, Target: throttle.NetworkRule(n), Why: "it " + takes})
 	}
 	return append(all, snapshot.Action{Kind: directive.Exempt, Target: target})
 }

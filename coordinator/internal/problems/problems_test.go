@@ -125,7 +125,7 @@ func TestProblems(t *testing.T) {
 
 func TestAClientThatStandsOut(t *testing.T) {
 	const sentence = "192.0.2.7 has 100 % of all refusals (4.0/s, by per-ip, lane) and takes 50 % of the renderers’ time"
-	const actions = " block 192.0.2.7 limit per-ip exempt 192.0.2.7"
+	const actions = " block 192.0.2.7 limit per-ip:192.0.2.7/32 exempt 192.0.2.7"
 	r := flooded()
 	r.Lanes = []snapshot.Lane{{Name: "standard", AgeMS: 5000}}
 	Describe(r, values{})
@@ -134,8 +134,15 @@ func TestAClientThatStandsOut(t *testing.T) {
 	if got := said(r.Problems); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if p := r.Problems[0]; !p.Since.Equal(began) || p.Actions[0].Why != "it "+strings.TrimPrefix(sentence, "192.0.2.7 ") || p.Actions[1].Why != sentence || p.Actions[2].Why != "" {
+	if p := r.Problems[0]; !p.Since.Equal(began) || p.Actions[0].Why != "it "+strings.TrimPrefix(sentence, "192.0.2.7 ") || p.Actions[1].Why != p.Actions[0].Why || p.Actions[2].Why != "" {
 		t.Errorf("%+v", p)
+	}
+	// With nearly all refusals, the client explains a full lane too, also when its renders are short.
+	r = flooded()
+	r.Clients[0].WorkShare = .2
+	r.Lanes = []snapshot.Lane{{Name: "standard", AgeMS: 5000}}
+	if Describe(r, values{}); !strings.Contains(said(r.Problems), "note lanes The lane standard is behind") {
+		t.Error(said(r.Problems))
 	}
 	for name, change := range map[string]func(*snapshot.Throttles){
 		"few refusals":  func(t *snapshot.Throttles) { t.Clients[0].Refused, t.Clients[0].Asked = .4, 1 },
@@ -156,7 +163,7 @@ func TestAClientThatStandsOut(t *testing.T) {
 // Only a client whose name is a network can be blocked.
 func TestActionsAgainstClients(t *testing.T) {
 	for name, want := range map[string]string{
-		"exempt 10.1.1.1": "block 10.1.1.1 limit per-ip exempt 10.1.1.1", "2001%3Adb8%3A%3A%2F64": "block 2001:db8::/64 limit per-ip exempt 2001:db8::/64", "exempt nobody": "",
+		"exempt 10.1.1.1": "block 10.1.1.1 exempt 10.1.1.1", "2001%3Adb8%3A%3A%2F64": "block 2001:db8::/64 limit per-ip:2001:db8::/64 exempt 2001:db8::/64", "exempt nobody": "",
 	} {
 		r := flooded()
 		r.Clients[0].Name = name

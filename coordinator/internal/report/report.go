@@ -45,7 +45,7 @@ type Table interface {
 
 // Activity lists the busiest clients and originals.
 type Activity interface {
-	Busiest(class throttle.Name, refused bool) []activity.Busy
+	Busiest(class throttle.Name, what activity.Measure) []activity.Busy
 }
 
 // Fleet lists the living renderers.
@@ -163,7 +163,9 @@ func (r *Reporter) Throttles(mostPools int) snapshot.Throttles {
 		})
 	}
 	for _, v := range view.Rules {
-		t.Rules = append(t.Rules, ruleOf(v))
+		if _, network := throttle.OfNetworkRule(v.Name); v.Directed || !network { // edges declare a network's rule longer than its directive lasts
+			t.Rules = append(t.Rules, ruleOf(v))
+		}
 	}
 	addEdges(&t, view.Owners)
 	for _, lane := range renderjob.Lanes() {
@@ -188,10 +190,11 @@ func (r *Reporter) classes() map[throttle.Name]snapshot.Class {
 func (r *Reporter) busiest() snapshot.Busiest {
 	busiest := r.config.Activity.Busiest
 	return snapshot.Busiest{
-		Clients:          busiest(throttle.PerIP, false),
-		Originals:        busiest(throttle.PerOriginal, false),
-		RefusedClients:   busiest(throttle.PerIP, true),
-		RefusedOriginals: busiest(throttle.PerOriginal, true),
+		Clients:          busiest(throttle.PerIP, activity.Requests),
+		Originals:        busiest(throttle.PerOriginal, activity.Requests),
+		RefusedClients:   busiest(throttle.PerIP, activity.Refusals),
+		RefusedOriginals: busiest(throttle.PerOriginal, activity.Refusals),
+		CostlyOriginals:  busiest(throttle.PerOriginal, activity.CPU),
 	}
 }
 

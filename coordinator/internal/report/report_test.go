@@ -46,8 +46,8 @@ func (s *sources) Counts() (pools.Counts, map[class]pools.Class, pools.Times) {
 	return pools.Counts{}, s.classes, pools.Times{}
 }
 
-func (s *sources) Busiest(of class, refused bool) []activity.Busy {
-	return []activity.Busy{{Name: fmt.Sprint(of, " ", refused), Count: 1}}
+func (s *sources) Busiest(of class, what activity.Measure) []activity.Busy {
+	return []activity.Busy{{Name: fmt.Sprint(of, " ", what), Count: 1}}
 }
 
 func (s *sources) Living() []renderjob.Heartbeat  { return s.renderers }
@@ -98,7 +98,7 @@ func TestAnEmptyReport(t *testing.T) {
 		r := (&sources{}).reporter().Throttles(0)
 		r.Busiest = snapshot.Busiest{}
 		wantJSON(t, r, `{"time":"2000-01-01T00:00:00Z","started":"2000-01-01T00:00:00Z","classes":{},"pools":[],"pools_omitted":0,"rules":[],`+
-			`"busiest":{"clients":null,"originals":null,"refused_clients":null,"refused_originals":null},"edges":[],"failing":[],`+
+			`"busiest":{"clients":null,"originals":null,"refused_clients":null,"refused_originals":null,"costly_originals":null},"edges":[],"failing":[],`+
 			`"requests_per_second":{},"refusals_per_second":{},"lanes":[`+
 			`{"name":"standard","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false},`+
 			`{"name":"expensive","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false},`+

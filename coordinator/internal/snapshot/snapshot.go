@@ -143,6 +143,7 @@ type Busiest struct {
 	Originals        []activity.Busy `json:"originals"`
 	RefusedClients   []activity.Busy `json:"refused_clients"`
 	RefusedOriginals []activity.Busy `json:"refused_originals"`
+	CostlyOriginals  []activity.Busy `json:"costly_originals"` // by processor time in milliseconds
 }
 
 // Edge is one edge with its own status.

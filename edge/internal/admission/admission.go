@@ -12,7 +12,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
@@ -35,6 +38,7 @@ import (
 type Request struct {
 	Flight    throttle.Request // for the throttles
 	Thumbnail thumbnail.Location
+	Cost      time.Duration // estimated processor time of the render: the flight's weight in a line
 }
 
 func (r Request) thumbnailKey() string {
@@ -48,8 +52,10 @@ type Config struct {
 	Name         string      // of this edge
 	Throttles    throttle.Table
 	Throttle     settings.Throttle
+	SlowWait     time.Duration                // the longest wait of a slow flight
 	LaneWorkers  func(renderjob.Lane) int     // places of the lane's pool
 	Paused       func(renderjob.Lane) bool    // whether an operator paused the lane
+	Networks     func() []throttle.Network    // with limits of their own, the ones of earlier calls at their old places
 	Directives   *directive.Set               // receives the directives that coordinators send
 	Fleet        func() []renderjob.Heartbeat // of the living renderers
 	Status       func() lease.Status          // of this edge, for operators; admission adds its own fields
@@ -67,6 +73,10 @@ type Admitter struct {
 	local        local
 	decisions    *decisions
 	leases       *leases
+	full         full
+
+	// declared has the networks of the last declaration, and told has the networks of the one before.
+	declared, told atomic.Pointer[[]throttle.Network]
 
 	mu   sync.Mutex
 	away bool // no coordinator answered the last request
@@ -81,24 +91,52 @@ func New(c Config) *Admitter {
 	}
 	a.coordinators = coordinators.New(coordinators.Config{
 		Servers: c.Coordinators.Servers, Name: c.Name, Secret: string(c.Coordinators.Secret), TLS: c.TLS,
-		Rules: func() []lease.Rule { return c.Throttles.Rules(a.limits()) },
+		Rules: a.declare,
 		Status: func(asked string, breakers map[string]string) string {
 			return status(c.Status(), a.decisions, asked, breakers)
 		},
 		Fleet:      func() []string { return heartbeats(c.Fleet()) },
 		Directives: c.Directives, Log: c.Log, Metrics: c.Metrics,
 	})
-	a.native = native{a.coordinators, a.paces, c.Throttle.QueueWait}
+	a.native = native{a.coordinators, a.paces, c.Throttle.QueueWait, c.SlowWait}
 	return a
+}
+
+// declare returns the rules for coordinators. The networks in them count for requests from the next call on,
+// when the coordinators have these rules.
+func (a *Admitter) declare() []lease.Rule {
+	networks := a.config.Networks()
+	a.told.Store(a.declared.Swap(&networks))
+	l := a.limits()
+	l.Networks = networks
+	return a.config.Throttles.Rules(l)
+}
+
+// networks returns the networks that the coordinators know, with their limits now.
+func (a *Admitter) networks() (known []throttle.Network) {
+	told := a.told.Load()
+	if told == nil || len(*told) == 0 {
+		return nil
+	}
+	known = slices.Clone(*told)
+	for i, n := range a.config.Networks() {
+		if i < len(known) && known[i].Prefix == n.Prefix {
+			known[i] = n
+		}
+	}
+	return known
 }
 
 // limits returns the limits of the settings, and a pool for each lane. The lane's pool follows
 // the number of living renderers (LaneWorkers), and its line follows the lane's pace.
 func (a *Admitter) limits() throttle.Limits {
 	s := a.config.Throttle
-	return throttle.Limits{Settings: s, Lane: func(lane renderjob.Lane) settings.Pool {
-		workers := max(a.config.LaneWorkers(lane), 1)
-		return settings.Pool{Workers: workers, MaxQueue: a.paces.of(lane).MaxQueue(workers, s.QueueWait), Timeout: s.QueueWait}
+	return throttle.Limits{Settings: s, Networks: a.networks(), Lane: func(lane renderjob.Lane) settings.Pool {
+		workers, wait := max(a.config.LaneWorkers(lane), 1), s.QueueWait
+		if lane == renderjob.LaneBulk {
+			wait = max(wait, a.config.SlowWait)
+		}
+		return settings.Pool{Workers: workers, MaxQueue: a.paces.of(lane).MaxQueue(workers, wait), Timeout: wait}
 	}}
 }
 
@@ -158,6 +196,7 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 	}
 	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
 	a.decisions.count(said.decisions...)
+	a.noteFull(r.Flight.Lane, err)
 	if r.Flight.Exempt && ctx.Err() == nil && (err == nil || !r.Flight.Rides) { // a refused ride asks again, and is counted then
 		a.decisions.count(decision{throttle.PerIP, exempt})
 	}

@@ -17,6 +17,7 @@ import (
 type Outcome struct {
 	Stored bool
 	Fault  *fault.Fault
+	CPU    time.Duration // processor time of the render, also of a failed one
 }
 
 // encode returns the outcome for flights of other edges that wait for the thumbnail, and the

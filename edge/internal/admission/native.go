@@ -19,6 +19,7 @@ type native struct {
 	coordinators *coordinators.Coordinators
 	paces        *paces
 	queueWait    time.Duration
+	slowWait     time.Duration // of a slow flight
 }
 
 func (n native) ask(ctx context.Context, r Request, needs []throttle.Need) (answer, error) {
@@ -41,6 +42,7 @@ func (n native) ask(ctx context.Context, r Request, needs []throttle.Need) (answ
 		if o.Stored && !r.Flight.Rides && !narrowed.Load() {
 			n.paces.note(r.Flight.Lane, time.Since(granted))
 		}
+		held.Spend(o.CPU)
 		held.Release(o.encode())
 	}, narrow: func() {
 		narrowed.Store(true)
@@ -57,18 +59,23 @@ func inLane(needs []throttle.Need) func(lease.Pool) bool {
 
 func (n native) request(r Request, needs []throttle.Need) lease.Request {
 	wait := n.queueWait
-	q := lease.Request{Client: r.Flight.Client, Cost: uint32(max(r.Flight.Weight, 1)), Thumbnail: r.thumbnailKey()} //nolint:gosec // bounded by the estimator
-	if r.Flight.Expensive != "" {
-		q.Cost = max(q.Cost, uint32(max(r.Flight.Places, 1))) //nolint:gosec // bounded by settings
+	if r.Flight.Slow {
+		wait = n.slowWait
 	}
+	q := lease.Request{Client: r.Flight.Client, Cost: milliseconds(r.Cost), Thumbnail: r.thumbnailKey()}
 	for _, need := range needs {
-		if !need.Limits.Shadow {
+		if !need.Limits.Shadow && !r.Flight.Slow {
 			wait = min(wait, need.Limits.Timeout)
 		}
 		q.Pools = append(q.Pools, lease.Pool{Rule: need.Rule, Places: uint32(need.Places), Key: need.Key}) //nolint:gosec // bounded
 	}
 	q.Wait = uint64(wait.Milliseconds()) //nolint:gosec // not negative
 	return q
+}
+
+// milliseconds returns a cost as the coordinator counts it: at least 1, and at most an hour.
+func milliseconds(d time.Duration) uint32 {
+	return uint32(max(1, min(d, time.Hour).Milliseconds())) //nolint:gosec // bounded
 }
 
 // granting returns the decisions of all throttles about a granted request. The request waited for

@@ -10,7 +10,7 @@ import (
 
 	"github.com/realclientip/realclientip-go"
 
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/check"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
@@ -68,7 +68,7 @@ func New(trusted, exempt []string, named Networks) (*Finder, error) {
 
 func parse(networks []string) (all []netip.Prefix, err error) {
 	for _, text := range networks {
-		p, err := settings.ParseNetwork(text)
+		p, err := check.ParseNetwork(text)
 		if err != nil {
 			return nil, err
 		}

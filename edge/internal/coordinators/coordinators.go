@@ -344,12 +344,13 @@ func (cs *Coordinators) hear(c *conn, k lease.Kind, text string) {
 }
 
 // TurnAway reports a request that this edge refused in the name of the request's first pool, for
-// operators. A coordinator before 0.10 does not hear of it.
+// operators. A coordinator before 0.10 does not hear of it, and a coordinator that stalls does not hear of all.
 func (cs *Coordinators) TurnAway(r lease.Request, why lease.Reason) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if l := cs.preferred(); l != nil && l.conn != nil && l.conn.counts {
-		l.conn.sendFrame(func(out []byte) []byte { return lease.AppendTurned(out, why, r) })
+		l.conn.out.Offer(func(out []byte) []byte { return lease.AppendTurned(out, why, r) })
+		l.conn.out.Wake()
 	}
 }
 

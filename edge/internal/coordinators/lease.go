@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
@@ -88,6 +89,18 @@ func (h *Lease) Release(o lease.Outcome, payload string) {
 		case len(l.ended) < mostEnded:
 			l.ended[h.request.ID] = ended{o, payload}
 		}
+	}
+}
+
+// Spend tells the coordinator that is asked the processor time of the lease's render, so that it is charged to the
+// client. It does nothing for no time, and for coordinators before 0.10.
+func (h *Lease) Spend(took time.Duration) {
+	ms := uint32(min(took, time.Hour).Milliseconds()) //nolint:gosec // bounded
+	cs := h.parent
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if l := cs.preferred(); ms > 0 && cs.leases[h.request.ID] != nil && l != nil && l.conn != nil && l.conn.counts && h.knows(l) {
+		l.conn.sendFrame(func(out []byte) []byte { return lease.AppendSpent(out, h.request.ID, ms) })
 	}
 }
 

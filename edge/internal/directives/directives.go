@@ -1,12 +1,14 @@
 // Package directives applies operators' directives (shared/directive) on an edge: it blocks or
 // exempts networks, pauses lanes, drains renderers and clears failures. Coordinators apply the
-// limits; an edge keeps each client's line as long as the limits of per-ip allow.
+// limits; an edge keeps each client's line as long as the limits of per-ip allow, and declares the rules of
+// networks that have limits of their own.
 package directives
 
 import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 const clearTimeout = 5 * time.Second
@@ -25,16 +28,18 @@ type Follower struct {
 	failures func(ctx context.Context, original string) error
 	log      *slog.Logger
 
-	known  map[string]bool // IDs of the directives that are logged, and whose failures are cleared; only follow uses it
-	clears sync.WaitGroup
-	ended  context.Context //nolint:containedctx // ends with Close
-	end    context.CancelFunc
+	networks []netip.Prefix  // with limits of their own, in the order in which coordinators know them; only follow uses it
+	known    map[string]bool // IDs of the directives that are logged, and whose failures are cleared; only follow uses it
+	clears   sync.WaitGroup
+	ended    context.Context //nolint:containedctx // ends with Close
+	end      context.CancelFunc
 }
 
 // holding is the current directives, in the form that each request reads.
 type holding struct {
 	all             []directive.Directive
 	blocked, exempt []netip.Prefix
+	networks        []netip.Prefix // with limits of their own, now or earlier
 }
 
 // New returns a follower without directives. failures clears the failures of an original.
@@ -72,7 +77,42 @@ func (f *Follower) follow() {
 		}
 	}
 	f.known = known
-	f.holding.Store(&holding{all, directive.Networks(all, directive.Block), directive.Networks(all, directive.Exempt)})
+	f.keepNetworks(all)
+	f.holding.Store(&holding{
+		all, directive.Networks(all, directive.Block), directive.Networks(all, directive.Exempt), slices.Clone(f.networks),
+	})
+}
+
+// keepNetworks adds the networks that directives limit. A network keeps its place after its directive, because
+// leases know their rules by place. Only another network that needs the place takes it.
+func (f *Follower) keepNetworks(all []directive.Directive) {
+	limited := map[netip.Prefix]bool{}
+	for _, d := range all {
+		if n, ok := throttle.OfNetworkRule(d.Target); ok && d.Kind == directive.Limit {
+			limited[n] = true
+		}
+	}
+	for n := range limited {
+		if slices.Contains(f.networks, n) {
+			continue
+		}
+		if len(f.networks) < throttle.MostNetworks {
+			f.networks = append(f.networks, n)
+		} else if i := slices.IndexFunc(f.networks, func(old netip.Prefix) bool { return !limited[old] }); i >= 0 {
+			f.networks[i] = n
+		} else {
+			f.log.Warn("ignore the limits of a network, because too many networks have limits of their own", "network", n, "most", throttle.MostNetworks)
+		}
+	}
+}
+
+// Networks returns the networks whose clients have limits of their own. Without a directive, a client has the
+// limits in p.
+func (f *Follower) Networks(p settings.Pool) (all []throttle.Network) {
+	for _, n := range f.holding.Load().networks {
+		all = append(all, throttle.Network{Prefix: n, Pool: f.Limits(throttle.NetworkRule(n), p)})
+	}
+	return all
 }
 
 func (f *Follower) clear(d directive.Directive) {

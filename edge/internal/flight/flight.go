@@ -90,6 +90,13 @@ func (g *Group[T]) Do(ctx context.Context, key, client string, lead Lead[T]) (T,
 	}
 }
 
+// Has reports whether there is a flight with a key.
+func (g *Group[T]) Has(key string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.flights[key] != nil
+}
+
 func (g *Group[T]) join(key, client string, lead Lead[T]) (*Flight[T], *waiter[T], error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/shared/bucket"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -67,7 +68,7 @@ func TestWhatIsRememberedIsTheSame(t *testing.T) {
 func TestPlacesOfAnOriginal(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) {
 		s.Store.Originals.Prefix, s.Store.Thumbnails.Prefix = "o/", "t/"
-		s.Store.Loaders = []settings.Loader{{For: "https://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}}}
+		s.Store.Loaders = []storeconfig.Loader{{For: "https://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{"*"}}}}
 	})
 	p := g.Places("wikipedia-en-local-public.ab/o/a/ab/K\u00e4se.jpg")
 	if len(p.Folders) != 2 || p.Folders[1].Begin.Container != "wikipedia-en-local-thumb.ab" || p.Folders[1].Begin.Path != "t/a/ab/K\u00e4se.jpg/" ||
@@ -214,7 +215,7 @@ func TestAPictureInPlace(t *testing.T) {
 func TestNamesOfPurges(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) {
 		s.Edge.SecurityKey, s.Imgproxy.Enabled, s.Store.Originals.Prefix = "key", true, "o/"
-		s.Store.Loaders = []settings.Loader{{For: "https://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}}}
+		s.Store.Loaders = []storeconfig.Loader{{For: "https://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{"*"}}}}
 	})
 	for text, want := range map[string]string{
 		"a/b.jpg": "a/b.jpg", "https://site.example/b.jpg?c": "https://site.example/b.jpg?c", "wikipedia-en-local-public.ab/a/ab/A.jpg": "wikipedia-en-local-public.ab/a/ab/A.jpg",

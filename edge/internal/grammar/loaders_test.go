@@ -3,6 +3,7 @@ package grammar
 import (
 	"testing"
 
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -13,9 +14,9 @@ func TestLoadersAreNoWayAround(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) {
 		s.Store.PrivateContainers = []string{private}
 		s.Edge.Blacklist = []string{"banned.jpg"}
-		s.Store.Loaders = []settings.Loader{
-			{For: "d/"}, {For: "d/e/"}, {For: private + "/", Bucket: settings.Bucket{Prefix: private + "/"}},
-			{For: "short/", Bucket: settings.Bucket{Prefix: private + "/"}}, {For: "https://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}},
+		s.Store.Loaders = []storeconfig.Loader{
+			{For: "d/"}, {For: "d/e/"}, {For: private + "/", Bucket: storeconfig.Bucket{Prefix: private + "/"}},
+			{For: "short/", Bucket: storeconfig.Bucket{Prefix: private + "/"}}, {For: "https://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{"*"}}},
 		}
 	})
 	for image, want := range map[string]string{
@@ -44,7 +45,7 @@ func TestLoadersAreNoWayAround(t *testing.T) {
 // A store with an endpoint reads no URLs.
 func TestAnEndpointReadsNoURLs(t *testing.T) {
 	g := reader(t, func(s *settings.Settings) {
-		s.Store.Originals = settings.Bucket{Kind: "http", Endpoint: "http://media.example/public/"}
+		s.Store.Originals = storeconfig.Bucket{Kind: "http", Endpoint: "http://media.example/public/"}
 	})
 	for image, ok := range map[string]bool{"a/b.jpg": true, "http://media.example/outside/b.jpg": false, "http:/media.example/b.jpg": true} { // the last one names an object below the endpoint
 		if _, _, err := g.Read(request("/unsafe/330x/"+image, ""), Rights{Trusted: true}); (err == nil) != ok {

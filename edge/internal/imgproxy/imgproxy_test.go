@@ -10,15 +10,17 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/thumbor"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func site(change func(*settings.Settings)) (settings.Settings, error) {
 	s := settings.Default()
 	s.Imgproxy.Enabled = true
-	s.Store.Loaders = []settings.Loader{
-		{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}}, {For: "https://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}},
+	s.Store.Loaders = []storeconfig.Loader{
+		{For: "http://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{"*"}}}, {For: "https://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{"*"}}},
 	}
 	if change != nil {
 		change(&s)
@@ -40,7 +42,7 @@ func parser(change func(*settings.Settings)) (*Parser, *thumbor.Parser) {
 	return p, store
 }
 
-func hexed(text string) settings.Secret { return settings.Secret(hex.EncodeToString([]byte(text))) }
+func hexed(text string) value.Secret { return value.Secret(hex.EncodeToString([]byte(text))) }
 
 // The signatures are from imgproxy's documentation, and from the tests of its package security.
 func TestPublishedSignatures(t *testing.T) {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
@@ -13,31 +13,17 @@ import (
 type admitting struct {
 	estimator estimator
 	buckets   buckets
-	admitter  patient
-	rides     *rides
-	convoys   *convoys
-	fleet     Fleet
+	places    *places.Places
 	next      *granting
 	metrics   metrics
 }
 
 func newAdmitting(c Config, widths *ownWidths, m metrics) *admitting {
-	learned, together := &costs{}, newRides()
+	learned := &costs{}
 	return &admitting{
-		estimator: estimator{c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
-		admitter: patient{c.Admitter, stall{c.Queue, c.Backlog, c.Fleet}, newLines(c)},
-		rides:    together, convoys: newConvoys(c.Settings.Deadline().Behind() + c.Settings.Throttle.QueueWait + boardWithin), fleet: c.Fleet, next: newGranting(c, newRendering(c, learned, together, widths, m), m), metrics: m,
+		estimator: estimator{c.Fleet, c.Settings.Throttle.Expensive, learned, c.Settings.Renderer.TimeLimit}, buckets: buckets{c.Settings.Render.Buckets, c.Stored},
+		places: c.Places, next: newGranting(c, newRendering(c, learned, widths, m), m), metrics: m,
 	}
-}
-
-// grant is the answer to a flight's request for places: a lease; or done, when another flight
-// rendered the thumbnail meanwhile; or the fault of a refusal.
-type grant struct {
-	lease   admission.Lease
-	done    bool
-	refusal error
-	ticket  *ticket // the ride of a flight that rides with another job; else nil
-	convoy  *convoy // the convoy of its first flight; nil for other flights
 }
 
 // admit reports whether the flight is over. A flight is not over when another flight's render of the
@@ -52,13 +38,18 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 		l.fail(err)
 		return true, nil
 	}
+	defer on.estimator.costs.hold(w)()
 	w = on.buckets.look(waiting, w)
-	g := on.ask(waiting, w)
-	defer g.ticket.decline() // does nothing after board
-	defer g.convoy.end(nil)  // does nothing after the job was published
-	stop()                   // the next steps watch for an abandoned flight themselves
+	g := on.places.Get(waiting, w.need())
+	defer g.Close()
+	stop() // the next steps watch for an abandoned flight themselves
 	l.times.add("admit", began, on.metrics)
 	return on.next.proceed(ctx, l, w, g)
+}
+
+// refuseFull returns the fault of a refusal for a request whose lane was full a moment ago.
+func (on *admitting) refuseFull(r Request) error {
+	return on.places.RefuseFull(on.estimator.estimate(r, r.Client, objectstore.Info{}).need())
 }
 
 // untilAbandoned returns a context that ends when the last client has left the flight. stop ends the

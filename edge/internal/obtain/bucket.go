@@ -22,10 +22,10 @@ func (b buckets) look(ctx context.Context, w work) work {
 	if w.request.Target.Odd == nil { // the renderer compares such a width with the original
 		w.bucket = bucket.Width(spec, b.widths)
 	}
-	mayBe := w.bucket > 0 && w.version != "" && (w.expensive != "" || w.lane == renderjob.LaneExpensive)
+	mayBe := w.bucket > 0 && w.version != "" && (w.expensive != "" || w.slow || w.lane == renderjob.LaneExpensive)
 	if !mayBe || !b.stored.HasBucket(ctx, bucket.Of(spec, w.request.Target.Key, w.bucket), w.version) {
 		return w
 	}
-	w.bucketSeen, w.expensive, w.places, w.weight, w.lane = true, "", 0, 1, lanes.WithBucket(w.lane)
+	w.bucketSeen, w.expensive, w.places, w.weight, w.lane, w.slow = true, "", 0, 1, lanes.WithBucket(w.lane, w.slow), false
 	return w
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/bucket"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -29,10 +29,8 @@ type Config struct {
 	Stored     Stored
 	Failures   Failures
 	Fleet      Fleet
-	Admitter   Admitter
-	PerIP      func() settings.Pool // the limits of each client now
-	Queue      Queue
-	Backlog    Backlog
+	Throttles  Throttles
+	Places     *places.Places
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer
 }
@@ -40,6 +38,7 @@ type Config struct {
 // Stored finds stored thumbnails; package stored implements it.
 type Stored interface {
 	AtHand(ctx context.Context, t target.Target) (stored.Hit, bool)
+	IsLocal() bool // AtHand looks into the whole store
 	Find(ctx context.Context, t target.Target, renew bool) (stored.Hit, error)
 	IsStored(ctx context.Context, t target.Target, version string, renew bool) bool
 	HasBucket(ctx context.Context, b bucket.Bucket, version string) bool
@@ -77,43 +76,12 @@ type Failures interface {
 type Fleet interface {
 	Engines(t thumbnail.Type) []string
 	GoneFor() time.Duration
-	Idle() bool
-	// Batch is the number of jobs of one original that every living renderer takes at once, at least 1.
-	Batch() int
+	Slots() int // of all living renderers
 }
 
-// Admitter decides whether a flight may render now; package admission implements it.
-type Admitter interface {
-	Admit(ctx context.Context, r admission.Request) (l admission.Lease, done bool, err error)
+// Throttles counts the refusals that obtain decides; package admission implements it.
+type Throttles interface {
 	CountRefusal(by throttle.Name)
 	// TurnAway counts a refusal by per-ip that this edge decided: lease.Full or lease.TimedOut.
 	TurnAway(r admission.Request, why lease.Reason)
-}
-
-// Queue publishes jobs; package dispatch implements it.
-type Queue interface {
-	// Publish publishes a job. The jobs in held ride with it.
-	Publish(ctx context.Context, job renderjob.Job, held ...Job) (Job, error)
-	// Hold opens a job without publishing it. The job rides with another, or Release publishes it.
-	Hold(ctx context.Context, job renderjob.Job) Job
-	// Electing reports whether the queue takes no jobs because its servers may elect a leader.
-	Electing() bool
-	// Unstarted returns the age of this edge's oldest job in the lane that no renderer has begun.
-	Unstarted(lane renderjob.Lane) time.Duration
-}
-
-// Job is a published or held job, until its end.
-type Job interface {
-	Results() <-chan renderjob.Result
-	Reconnected() <-chan struct{}
-	Restore(ctx context.Context) error
-	Recall(ctx context.Context) bool
-	// Release publishes a held job by itself.
-	Release()
-	Close()
-}
-
-// Backlog watches the waiting jobs of all edges; package backlog implements it.
-type Backlog interface {
-	Stalls(lane renderjob.Lane, longer time.Duration) bool
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -25,20 +26,20 @@ func newGranting(c Config, next *rendering, m metrics) *granting {
 }
 
 // proceed does the part of admit after the coordinator's answer, with admit's results.
-func (on *granting) proceed(ctx context.Context, l *leader, w work, g grant) (over bool, err error) {
-	if g.refusal == nil && !g.done || fault.Is(g.refusal, fault.LaneFull) {
+func (on *granting) proceed(ctx context.Context, l *leader, w work, g places.Grant) (over bool, err error) {
+	if g.Refusal == nil && !g.Done || fault.Is(g.Refusal, fault.LaneFull) {
 		on.metrics.offered.WithLabelValues(string(l.request.Target.Spec.Type)).Inc()
 	}
 	switch {
-	case g.refusal != nil:
-		return true, on.refuse(l, g.refusal)
+	case g.Refusal != nil:
+		return true, on.refuse(l, g.Refusal)
 	case on.stored.IsStored(ctx, l.request.Target, w.version, l.request.Renew):
-		if g.lease != nil {
-			g.lease.Release(admission.Outcome{Stored: true})
+		if g.Lease != nil {
+			g.Lease.Release(admission.Outcome{Stored: true})
 		}
 		l.flight.Answer(Thumb{Source: Shared, Times: l.times}, nil)
 		return true, nil
-	case g.done:
+	case g.Done:
 		return false, nil
 	}
 	on.next.render(ctx, l, w, g)

@@ -14,18 +14,18 @@ import (
 // leading takes flights through the steps that need no place: the head of the original, and the
 // failure memory.
 type leading struct {
-	heads    Heads
-	failures Failures
-	fleet    Fleet
-	admitter Admitter
-	next     *admitting
-	metrics  metrics
-	log      *slog.Logger
+	heads     Heads
+	failures  Failures
+	fleet     Fleet
+	throttles Throttles
+	next      *admitting
+	metrics   metrics
+	log       *slog.Logger
 }
 
 func newLeading(c Config, widths *ownWidths, m metrics) *leading {
 	return &leading{
-		heads: c.Heads, failures: c.Failures, fleet: c.Fleet, admitter: c.Admitter, next: newAdmitting(c, widths, m), metrics: m, log: c.Log,
+		heads: c.Heads, failures: c.Failures, fleet: c.Fleet, throttles: c.Throttles, next: newAdmitting(c, widths, m), metrics: m, log: c.Log,
 	}
 }
 
@@ -77,7 +77,7 @@ func (on *leading) checkFailures(ctx context.Context, l *leader) error {
 	l.times.add("failure", began, on.metrics)
 	switch {
 	case fault.Is(err, fault.Failing):
-		on.admitter.CountRefusal(throttle.Failure)
+		on.throttles.CountRefusal(throttle.Failure)
 		return err
 	case err != nil:
 		on.metrics.unremembered.Inc()

@@ -5,7 +5,7 @@
 //	look up again → publish → wait for the result → answer → wait until stored
 //
 // Each step is a file, and passes the flight on to the next one. obtain.go looks up and joins,
-// leader.go asks for the head and the failure memory, admit.go asks for the places, granted.go looks
+// leader.go asks for the head and the failure memory, admit.go asks package places, granted.go looks
 // up again, and render.go goes from the job to the stored thumbnail. The lease ends when the
 // thumbnail is stored; after a failure, it ends before the answer.
 package obtain
@@ -34,6 +34,8 @@ type Request struct {
 	Bulk bool
 	// Renew renders a stored thumbnail again when the current rules would render it differently.
 	Renew bool
+	// Looked says that AtHand did not find the thumbnail a moment ago.
+	Looked bool
 }
 
 // Thumb is an answer. Image has the picture, or the caller reads it from Object and closes Object.
@@ -152,6 +154,11 @@ func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 
 func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 	times, source := Times{}, Hit
+	if r.Looked && o.stored.IsLocal() { // a full lane refuses before the second look
+		if err := o.refuseFull(r); err != nil {
+			return Thumb{Times: times}, err
+		}
+	}
 	for range rounds {
 		began := time.Now()
 		hit, err := o.stored.Find(ctx, r.Target, r.Renew)
@@ -163,6 +170,9 @@ func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 			return Thumb{}, fault.Wrap(err, fault.ThumbStore, "cannot read the store of thumbnails: ask again later")
 		}
 		if err := o.widths.check(r.Target); err != nil {
+			return Thumb{Times: times}, err
+		}
+		if err := o.refuseFull(r); err != nil {
 			return Thumb{Times: times}, err
 		}
 		thumb, err := o.joinFlight(ctx, r)
@@ -179,22 +189,36 @@ func found(hit stored.Hit, from Source, times Times) Thumb {
 	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times, Unsure: hit.Unsure}
 }
 
+// refuseFull returns the fault of a refusal for a request whose lane was full a moment ago, and that would begin a
+// flight. It knows the lane as far as the URL tells.
+func (o *Obtainer) refuseFull(r Request) error {
+	if r.Bulk || o.flights.Has(flightKey(r)) {
+		return nil
+	}
+	return o.leading.next.refuseFull(r)
+}
+
 // joinFlight waits for the answer of the thumbnail's flight. Without a flight, the request begins and
 // leads one. A client's request does not join a flight of bulk work, which waits behind clients.
 func (o *Obtainer) joinFlight(ctx context.Context, r Request) (Thumb, error) {
-	key := flightPrefix(r.Target.Spec.Original) + r.Target.Key.Container + "\x00" + r.Target.Key.Path
-	if r.Bulk {
-		key += "\x00bulk"
-	}
-	thumb, err := o.flights.Do(ctx, key, r.Client, func(ctx context.Context, f *flight.Flight[Thumb], client string) error {
+	thumb, err := o.flights.Do(ctx, flightKey(r), r.Client, func(ctx context.Context, f *flight.Flight[Thumb], client string) error {
 		ctx, cancel := context.WithTimeout(ctx, o.deadline)
 		defer cancel()
 		return o.leading.lead(ctx, &leader{flight: f, request: r, client: client, times: Times{}})
 	})
 	if errors.Is(err, flight.ErrManyOfClient) {
-		o.leading.admitter.TurnAway(work{request: r, client: r.Client}.admission(), lease.Full)
+		o.leading.throttles.TurnAway(work{request: r, client: r.Client}.admission(), lease.Full)
 	}
 	return thumb, err
+}
+
+// flightKey names the flight of a request.
+func flightKey(r Request) string {
+	key := flightPrefix(r.Target.Spec.Original) + r.Target.Key.Container + "\x00" + r.Target.Key.Path
+	if r.Bulk {
+		key += "\x00bulk"
+	}
+	return key
 }
 
 func flightPrefix(original thumbnail.Location) string { return original.String() + "\x00" }

@@ -185,9 +185,9 @@ func TestALeaderIsRefusedAndAnotherLeads(t *testing.T) {
 // A client with too many waiting requests is refused by per-ip, and operators hear of it.
 func TestAClientWithManyWaiters(t *testing.T) {
 	in(t, func(w *world) { w.settings.Edge.MaxWaitersPerClient = 1 }, func(t *testing.T, w *world) {
-		first := w.ask(t.Context(), size(100, nil))
+		first := w.ask(t.Context(), size(100))
 		synctest.Wait()
-		(<-w.ask(t.Context(), size(200, nil))).wants(t, "", fault.Throttled)
+		(<-w.ask(t.Context(), size(200))).wants(t, "", fault.Throttled)
 		(<-w.published).finish()
 		(<-first).wants(t, Rendered, "")
 		if !slices.Equal(w.refusals, []throttle.Name{throttle.PerIP}) {
@@ -254,42 +254,6 @@ func TestRoundsAreBounded(t *testing.T) {
 			return
 		}
 	})
-}
-
-// While the queue's servers elect a leader, the flights with places wait for the queue. The edge asks
-// the coordinator again until the election must be over.
-func TestTheLaneIsFullDuringAnElection(t *testing.T) {
-	full := throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
-	for name, c := range map[string]struct {
-		change func(*world)
-		ends   int // refusals before the lane has a free place
-		want   fault.Kind
-	}{
-		"the queue elects, and comes back":    {func(w *world) { w.electing = true }, 5, ""},
-		"this edge's jobs are stuck":          {func(w *world) { w.unstarted = time.Minute }, 5, ""},
-		"another edge's jobs are stuck":       {func(w *world) { w.stalls = true }, 5, ""},
-		"the queue never comes back":          {func(w *world) { w.electing = true }, 1000, fault.LaneFull},
-		"all renderers are busy":              {func(w *world) { w.unstarted, w.idle = time.Minute, false }, 1, fault.LaneFull},
-		"renderers are idle and no job waits": {nil, 1, fault.LaneFull},
-	} {
-		t.Run(name, func(t *testing.T) {
-			in(t, c.change, func(t *testing.T, w *world) {
-				w.admit = func(context.Context, admission.Request) (bool, error) {
-					w.mu.Lock()
-					defer w.mu.Unlock()
-					if len(w.admitted) <= c.ends {
-						return false, full
-					}
-					return false, nil
-				}
-				answers := w.ask(t.Context(), cat("ann"))
-				if c.want == "" {
-					(<-w.published).finish()
-				}
-				(<-answers).wants(t, Rendered, c.want)
-			})
-		})
-	}
 }
 
 // An original is purged during a render. The earlier request gets its picture, which no cache may
@@ -564,7 +528,7 @@ func TestServerTiming(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
 		answers := w.ask(t.Context(), cat("ann"))
 		j := <-w.published
-		pass(1500 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
 		j.tell(renderjob.StateStarted, nil)
 		j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.QueuedMS, r.FetchMS, r.RenderMS = 1, 2, 3 })
 		j.tell(renderjob.StateStored, nil)

@@ -39,7 +39,7 @@ func TestAnOriginalsOwnWidthIsMeasuredOnce(t *testing.T) {
 		(<-asked).wants(t, Rendered, "")
 		w.o.Forget(thumbnail.Location{Path: "cat.jpg"})
 		measured(80)
-		pass(w.settings.Edge.Revalidate + time.Second)
+		time.Sleep(w.settings.Edge.Revalidate + time.Second)
 		measured(80)
 		w.o.ForgetAll()
 		measured(80)

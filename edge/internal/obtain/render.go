@@ -9,8 +9,10 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/edge/internal/flight"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -20,12 +22,10 @@ const recordTimeout = time.Second
 
 // rendering takes flights from their lease to the stored thumbnail.
 type rendering struct {
-	queue     Queue
 	fleet     Fleet
 	stored    Stored
 	failures  Failures
 	costs     *costs
-	rides     *rides
 	widths    *ownWidths
 	deadline  deadline.Split
 	near      *near
@@ -34,9 +34,9 @@ type rendering struct {
 	log       *slog.Logger
 }
 
-func newRendering(c Config, learned *costs, together *rides, widths *ownWidths, m metrics) *rendering {
+func newRendering(c Config, learned *costs, widths *ownWidths, m metrics) *rendering {
 	return &rendering{
-		queue: c.Queue, fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, rides: together, widths: widths,
+		fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, widths: widths,
 		near: &near{}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
@@ -45,10 +45,10 @@ func newRendering(c Config, learned *costs, together *rides, widths *ownWidths, 
 // stored or the job has failed. It releases the lease before it answers with a failure: the
 // coordinator passes a failure on to the flights that wait at its release, and a client that asks
 // after the answer must count by itself.
-func (on *rendering) render(ctx context.Context, l *leader, w work, g grant) {
-	r := &render{on: on, flight: l.flight, lease: g.lease, work: w, ticket: g.ticket, convoy: g.convoy, times: l.times}
+func (on *rendering) render(ctx context.Context, l *leader, w work, g places.Grant) {
+	r := &render{on: on, flight: l.flight, grant: g, work: w, times: l.times}
 	err := r.publishAndWait(ctx)
-	g.lease.Release(r.outcome)
+	g.Lease.Release(r.outcome)
 	if err != nil {
 		l.flight.Answer(Thumb{Times: r.times}, err)
 	}
@@ -61,25 +61,32 @@ func (on *rendering) job(w work) renderjob.Job {
 	}
 	return renderjob.Job{
 		ID: nuid.Next(), RequestID: w.request.ID, Trace: w.request.Trace, Lane: w.lane, Spec: t.Spec, Key: t.Key,
-		Near: on.near.of(t.Spec.Original), Bucket: w.bucket, BucketSeen: w.bucketSeen, OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
-		StartWithinMS: on.deadline.Start.Milliseconds(), RenderLimitMS: limit.Milliseconds(),
+		Slow: w.slow, Near: on.near.of(t.Spec.Original), Bucket: w.bucket, BucketSeen: w.bucketSeen, OriginalVersion: w.version, Disposition: t.Disposition, XKey: t.XKey,
+		StartWithinMS: on.startWithin(w).Milliseconds(), RenderLimitMS: limit.Milliseconds(),
 		MaxThumbnailPixels: int64(on.maxPixels), OwnWidthOnly: t.Odd != nil,
 	}
+}
+
+// startWithin returns the time from the publication of a job until a renderer begins it.
+func (on *rendering) startWithin(w work) time.Duration {
+	if w.slow {
+		return on.deadline.SlowStart()
+	}
+	return on.deadline.Start
 }
 
 // render is one job, from its publishing to its end.
 type render struct {
 	on      *rendering
 	flight  *flight.Flight[Thumb]
-	lease   admission.Lease
+	grant   places.Grant
 	work    work
-	ticket  *ticket // the ride of a job that rides with another; else nil
-	convoy  *convoy // the convoy of its first flight; nil for other flights
-	job     Job
+	job     places.Job
 	times   Times
 	began   time.Time
-	started bool // a renderer has begun the job
-	timed   bool // times has the step "render"
+	started bool          // a renderer has begun the job
+	timed   bool          // times has the step "render"
+	tried   time.Duration // processor time of tries whose job moved to another lane
 	outcome admission.Outcome
 	err     error // the failure; render answers with it
 }
@@ -89,7 +96,7 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 		return fault.New(fault.NoRenderer, "no renderer has sent a heartbeat for %v: start a renderer, or ask again later", gone.Round(time.Second))
 	}
 	began := time.Now()
-	r.job, err = r.publish(ctx)
+	r.job, err = r.grant.Publish(ctx, r.on.job(r.work))
 	r.times.add("publish", began, r.on.metrics)
 	if err != nil {
 		return err
@@ -100,23 +107,10 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 	return r.err
 }
 
-// publish publishes the job together with the jobs that ride with it. A job with a ticket is held
-// instead, and rides itself.
-func (r *render) publish(ctx context.Context) (Job, error) {
-	job := r.on.job(r.work)
-	if r.ticket != nil {
-		held := r.on.queue.Hold(ctx, job)
-		r.ticket.board(held)
-		return held, nil
-	}
-	along := r.on.rides.offer(r.work, r.on.fleet.Batch()-1).depart()
-	r.convoy.end(nil) // flights without a ride form the next convoy
-	return r.on.queue.Publish(ctx, job, along...)
-}
-
 // wait follows the job's events until one of them ends it.
 func (r *render) wait(ctx context.Context) {
-	start := time.NewTimer(r.on.deadline.GiveUpStart())
+	within := r.on.startWithin(r.work)
+	start := time.NewTimer(within + r.on.deadline.Slack) // renderers refuse earlier, and say more
 	defer start.Stop()
 	end, _ := ctx.Deadline()
 	look := time.NewTimer(time.Until(end) - r.on.deadline.Slack)
@@ -134,7 +128,7 @@ func (r *render) wait(ctx context.Context) {
 		case <-look.C:
 			over = r.foundInStore(ctx)
 		case <-start.C:
-			over = !r.started && r.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began the thumbnail within %v: ask again later", r.on.deadline.Start))
+			over = !r.started && r.giveUp(ctx, fault.New(fault.NoRenderer, "no renderer began the thumbnail within %v: ask again later", within))
 		case <-abandoned:
 			over = r.giveUp(ctx, fault.New(fault.Unavailable, "every client left before the render began"))
 			r.started = true // unless over, a renderer has begun the job, and will store the thumbnail
@@ -150,7 +144,10 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 	case renderjob.StateStarted:
 		r.started = true
 	case renderjob.StateFetching:
-		r.lease.LeaveLane()
+		r.grant.Lease.LeaveLane()
+	case renderjob.StateMoved:
+		r.grant.Lease.LeaveLane()
+		r.tried += milliseconds(result.CPUMS)
 	case renderjob.StateRendered:
 		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		r.noteSteps(result)
@@ -167,6 +164,7 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 // endStored ends a job with the state stored. Clients without an answer, because the picture was too
 // large for a message, find it in the store. A result with a fault means that storing failed.
 func (r *render) endStored(result renderjob.Result) (over bool) {
+	r.charge(milliseconds(result.CPUMS))
 	if result.Fault == nil {
 		return r.isStored()
 	}
@@ -195,9 +193,11 @@ func (r *render) endFailed(ctx context.Context, result renderjob.Result) (over b
 		r.on.log.Warn("record failure", "request", r.work.request.ID, "error", err)
 	}
 	r.outcome.Fault = f
+	spent := milliseconds(result.CPUMS)
 	if f.Kind == fault.Overran { // the whole render takes more than its worker spent, and no less than the estimate
-		r.noteCost(max(milliseconds(result.CPUMS), r.work.cost))
+		r.noteCost(max(spent, r.work.cost))
 	}
+	r.charge(spent)
 	return r.end(f)
 }
 
@@ -267,6 +267,19 @@ func (r *render) noteCost(took time.Duration) {
 	}
 	if !r.work.bucketSeen {
 		r.on.costs.rates.Note(r.work.request.Target.Spec, r.work.bytes, took)
+	}
+}
+
+// charge charges a job's processor time to the client's share of the expensive lane, to the original, and to the
+// lease.
+func (r *render) charge(last time.Duration) {
+	spent, spec := r.tried+last, r.work.request.Target.Spec
+	r.outcome.CPU = spent
+	if r.work.isCharged() {
+		r.on.costs.clients.Note(r.work.client, spent)
+	}
+	if lanes.Unforeseeable(spec.Type) && !r.work.bucketSeen {
+		r.on.costs.dearest.Note(spec.Original.String(), spent, lanes.LongCost)
 	}
 }
 

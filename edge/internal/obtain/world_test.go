@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/bucket"
@@ -57,6 +59,7 @@ type world struct {
 	electing  bool
 	unstarted time.Duration
 	stalls    bool
+	full      bool // the lane was full a moment ago
 	batch     int
 	published chan *job
 	sizes     []thumbnail.Location
@@ -141,8 +144,7 @@ func newWorld(t *testing.T, change func(*world)) *world {
 	}
 	w.o = New(Config{
 		Settings: w.settings, Thumbnails: listed{w}, Originals: opened{w}, Heads: heads{w}, Stored: storeOf{w}, Failures: memory{w},
-		Fleet: fleet{w}, Admitter: admitter{w}, PerIP: func() settings.Pool { return w.settings.Throttle.PerIP }, Queue: queue{w}, Backlog: backlog{w},
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Fleet: fleet{w}, Throttles: admitter{w}, Places: w.places(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	t.Cleanup(func() {
 		if err := w.o.Stop(context.Background()); err != nil {
@@ -150,6 +152,13 @@ func newWorld(t *testing.T, change func(*world)) *world {
 		}
 	})
 	return w
+}
+
+func (w *world) places() *places.Places {
+	return places.New(places.Config{
+		Settings: w.settings, Admitter: admitter{w}, Queue: queue{w}, Backlog: backlog{w}, Fleet: fleet{w},
+		PerIP: func(string) settings.Pool { return w.settings.Throttle.PerIP },
+	})
 }
 
 // in runs a test of a world in synctest's time.
@@ -215,6 +224,13 @@ func cat(client string) Request {
 	}}
 }
 
+// size returns a request for the cat in a width, in pixels.
+func size(width int) Request {
+	r := cat("ann")
+	r.Target.Spec.Width, r.Target.Key.Path = width, fmt.Sprint("cat/", width)
+	return r
+}
+
 type heads struct{ w *world }
 
 func (h heads) Head(_ context.Context, at thumbnail.Location) (objectstore.Info, error) {
@@ -246,6 +262,8 @@ type storeOf struct{ w *world }
 func (s storeOf) AtHand(_ context.Context, t target.Target) (stored.Hit, bool) {
 	return stored.Hit{Image: []byte("stored")}, s.w.isThere(t.Key)
 }
+
+func (s storeOf) IsLocal() bool { return true }
 
 func (s storeOf) Find(_ context.Context, t target.Target, renew bool) (stored.Hit, error) {
 	switch {
@@ -302,6 +320,7 @@ type fleet struct{ w *world }
 func (f fleet) Engines(t thumbnail.Type) []string { return []string{string(t) + "-1"} }
 func (f fleet) GoneFor() time.Duration            { return f.w.gone }
 func (f fleet) Idle() bool                        { return f.w.idle }
+func (f fleet) Slots() int                        { return 2 }
 func (f fleet) Batch() int                        { return max(1, f.w.batch) }
 
 type admitter struct{ w *world }
@@ -323,6 +342,12 @@ func (a admitter) CountRefusal(by throttle.Name) {
 	a.w.refusals = append(a.w.refusals, by)
 }
 
+func (a admitter) RefuseFull(admission.Request) error {
+	if a.w.full {
+		return throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
+	}
+	return nil
+}
 func (a admitter) TurnAway(admission.Request, lease.Reason) { a.CountRefusal(throttle.PerIP) }
 
 // held is a lease. It notes every Release, a second one too.
@@ -336,7 +361,7 @@ func (h *held) Release(o admission.Outcome) {
 
 type queue struct{ w *world }
 
-func (q queue) Publish(_ context.Context, asked renderjob.Job, held ...Job) (Job, error) {
+func (q queue) Publish(_ context.Context, asked renderjob.Job, held ...places.Job) (places.Job, error) {
 	if q.w.publish != nil {
 		return nil, q.w.publish
 	}
@@ -348,9 +373,9 @@ func (q queue) Publish(_ context.Context, asked renderjob.Job, held ...Job) (Job
 	return j, nil
 }
 
-func (q queue) Hold(_ context.Context, asked renderjob.Job) Job { return q.w.opened(asked) }
-func (q queue) Electing() bool                                  { return q.w.electing }
-func (q queue) Unstarted(renderjob.Lane) time.Duration          { return q.w.unstarted }
+func (q queue) Hold(_ context.Context, asked renderjob.Job) places.Job { return q.w.opened(asked) }
+func (q queue) Electing() bool                                         { return q.w.electing }
+func (q queue) Unstarted(renderjob.Lane) time.Duration                 { return q.w.unstarted }
 
 type backlog struct{ w *world }
 

@@ -182,6 +182,9 @@ func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
 	return hit, err == nil
 }
 
+// IsLocal reports whether AtHand looks into the whole store.
+func (f *Finder) IsLocal() bool { return f.config.Local }
+
 // skew is how far the clock that wrote a version into a URL may be behind this machine's clock, and
 // ahead is how far it may be ahead. The edge ignores a version beyond that.
 const (

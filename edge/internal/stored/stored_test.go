@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -238,7 +239,7 @@ func TestLargeAndPrivatePicturesAreNotKept(t *testing.T) {
 // A thumbnail of a directory whose bytes changed is deleted at the first hit, with and without memory, so that it is
 // rendered again.
 func TestDamagedThumbnailsAreDropped(t *testing.T) {
-	for _, memory := range []settings.Bytes{0, 1 << 20} {
+	for _, memory := range []value.Bytes{0, 1 << 20} {
 		dir := t.TempDir()
 		store, err := directory.NewThumbnails(dir, directory.Options{})
 		if err != nil {

@@ -10,12 +10,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func parser(key string) *Parser {
 	s := settings.Default()
-	s.Edge.SecurityKey = settings.Secret(key)
+	s.Edge.SecurityKey = value.Secret(key)
 	return must(s)
 }
 

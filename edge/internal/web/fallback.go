@@ -71,7 +71,7 @@ func (x *exchange) fallback(ctx context.Context, image string, render bool) (thu
 	switch {
 	case ok:
 	case render:
-		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t})
+		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t, Looked: true})
 	default:
 		thumb, err = x.handler.obtainer.Original(ctx, t.Spec.Original)
 		thumb.Meta.ContentType = contentType(t.Spec.Original.Path)

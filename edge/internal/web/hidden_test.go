@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -15,7 +16,7 @@ func TestEncryptedSourcesStayHidden(t *testing.T) {
 	s := settings.Default()
 	s.Edge.AllowUnsafe, s.Imgproxy.Enabled = true, true
 	s.Imgproxy.EncryptionKey = "1eb5b0e971ad7f45324c1bb15c947cb207c43152fa5c6c7f35c4f36e0c18e0f1"
-	s.Store.Loaders = []settings.Loader{{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{"*"}}}}
+	s.Store.Loaders = []storeconfig.Loader{{For: "http://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{"*"}}}}
 	const path = "/insecure/rs:fit:300:300/enc/p5VjorNdhs7mRRw8gA9TWoRlGci3l1kuzqN43UQlRaRIQ0qtBKW3qFABIsx-ZRz_cVc8iVTYbhsNsxNBL1BHaQ"
 	for _, err := range []error{
 		nil,

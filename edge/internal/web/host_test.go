@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 )
 
 // An edge that serves its own machine alone answers to names of that machine; with edge.hosts, every edge
@@ -12,7 +13,7 @@ import (
 func TestHosts(t *testing.T) {
 	for _, c := range []struct {
 		hosts    []string
-		key      settings.Secret
+		key      value.Secret
 		address  string
 		host     string
 		answered bool

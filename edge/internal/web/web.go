@@ -232,7 +232,7 @@ func (x *exchange) obtain(t target.Target) {
 		thumb, err = x.handler.obtainer.Original(reading, *t.Stored)
 		patience.Stop() // edge.deadline does not bound the client's reading
 	} else {
-		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t})
+		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t, Looked: true})
 	}
 	x.tellTiming(thumb.Times)
 	x.traceSteps(thumb.Times)

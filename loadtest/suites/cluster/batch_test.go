@@ -53,7 +53,7 @@ func (c *Cluster) occupy(places int) (answers []<-chan Answer) {
 }
 
 // Sizes of an original that wait together are rendered together. Each is stored once, and only the
-// first of a batch fetches the original. The sizes have 50 ms to join a batch (obtain.departAfter), so
+// first of a batch fetches the original. The sizes have 50 ms to join a batch (places.departAfter), so
 // rounds of other originals follow until a busy machine meets that.
 func TestSizesThatWaitTogetherAreDoneTogether(t *testing.T) {
 	t.Parallel()

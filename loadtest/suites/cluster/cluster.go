@@ -37,6 +37,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -213,7 +214,7 @@ func (c *Cluster) AddEdge(natsURL func(string) string) *Edge {
 	c.t.Helper()
 	s := c.Settings
 	if natsURL != nil {
-		s.NATS.URL = settings.URLs(natsURL(string(s.NATS.URL)))
+		s.NATS.URL = value.URLs(natsURL(string(s.NATS.URL)))
 	}
 	registry := prometheus.NewRegistry()
 	role, err := edge.New(edge.Config{Settings: s, Stores: c.Stores, Log: c.Log, Metrics: registry})

@@ -30,6 +30,7 @@ func TestHugeThumbnailsStarveNobody(t *testing.T) {
 		s.Renderer.Slots, s.Renderer.Ahead = 2, 1
 		waitLong(s)
 	}})
+	c.Original("wikipedia-commons-local-public/a/ab/Map.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>`), nil)
 	photo, others := "wikipedia-commons-local-public/a/ab/Photo.jpg", "wikipedia-commons-local-public/a/ab/Cat.jpg"
 	body := picture(t, 300, 200)
 	c.Original(photo, append(body, make([]byte, 10<<20)...), nil) // as large as 24 megapixels are
@@ -44,8 +45,9 @@ func TestHugeThumbnailsStarveNobody(t *testing.T) {
 	Eventually(t, "the client has its share, and waits with the rest", func() bool {
 		return c.Held(throttle.PerIP) == 4 && c.Waiting(throttle.PerIP) > 0 && c.Renderers[0].InHand() > 0
 	})
-	for i := range 30 {
+	for i := range 30 { // also of the expensive lane, which has one slot
 		c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/wikipedia/commons/thumb/a/ab/Cat.jpg/%dpx-Cat.jpg", 40+i), bob).Wants(t, 200)
+		c.Get(t.Context(), c.Edges[0], fmt.Sprintf("/wikipedia/commons/thumb/a/ab/Map.svg/%dpx-Map.svg.png", 40+i), bob).Wants(t, 200)
 	}
 	for i, answer := range huge {
 		if len(answer) > 0 {

@@ -9,10 +9,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/thumbmill/thumbmill/coordinator"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 // operator sends a request to a coordinator's API.
@@ -104,21 +106,11 @@ func TestAnotherLimitForATime(t *testing.T) {
 	c := Start(t, Options{})
 	landscape(c, "a.jpg")
 	co := c.Coordinators[0]
-	limit := func(name string) (found struct {
-		workers, queue uint32
-		directed       bool
-	}) {
-		for _, r := range reportOf(t, co).Rules {
-			if r.Name == name {
-				found.workers, found.queue, found.directed = r.Workers, r.MaxQueue, r.Directed
-			}
-		}
-		return found
-	}
-	Eventually(t, "the edge has told its rules", func() bool { return limit("per-original").workers > 0 })
+	limit := func(name string) coordinator.Rule { return ruleOf(t, co, name) }
+	Eventually(t, "the edge has told its rules", func() bool { return limit("per-original").Workers > 0 })
 	before := limit("per-original")
 	d := give(t, co, directive.Limit, "per-original", map[string]any{"workers": 1, "max_queue": 1})
-	if now := limit("per-original"); now.workers != 1 || now.queue != 1 || !now.directed {
+	if now := limit("per-original"); now.Workers != 1 || now.MaxQueue != 1 || !now.Directed {
 		t.Errorf("%+v", now)
 	}
 	held := c.Hooks.Hold()
@@ -128,7 +120,7 @@ func TestAnotherLimitForATime(t *testing.T) {
 	held()
 	(<-waiting).Wants(t, http.StatusOK)
 	withdraw(t, co, d)
-	if now := limit("per-original"); now != before {
+	if now := limit("per-original"); now.Workers != before.Workers || now.MaxQueue != before.MaxQueue || now.Directed {
 		t.Errorf("%+v, before %+v", now, before)
 	}
 	if status, text := operator(t, co, http.MethodPost, "/api/v1/directives", map[string]any{
@@ -136,6 +128,52 @@ func TestAnotherLimitForATime(t *testing.T) {
 	}); status != http.StatusBadRequest || !strings.Contains(text, "orginal") {
 		t.Errorf("%d %s", status, text)
 	}
+}
+
+// A limit for one client leaves the others as they were.
+func TestALimitForOneClient(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{Edges: 2, Settings: func(s *settings.Settings) { s.Renderer.Slots = 8 }})
+	landscape(c, "a.jpg")
+	co := c.Coordinators[0]
+	d := give(t, co, directive.Limit, "per_ip:"+alice, map[string]any{"workers": 1, "max_queue": 1})
+	held := c.Hooks.Hold()
+	width := 60
+	next := func() string { width++; return fmt.Sprintf("/unsafe/%dx/a.jpg", width) }
+	first := c.Go(t.Context(), c.Edges[0], next(), alice)
+	Eventually(t, "one renders", func() bool { return c.Edges[0].OpenJobs() == 1 })
+	for _, e := range c.Edges {
+		Eventually(t, "the second request of the client is refused", func() bool {
+			ctx, leave := context.WithTimeout(t.Context(), 200*time.Millisecond) // it renders as long as the edge does not know the limit
+			defer leave()
+			return c.Get(ctx, e, next(), alice).Status == http.StatusTooManyRequests
+		})
+	}
+	if r := ruleOf(t, co, "per-ip:"+alice+"/32"); r.Workers != 1 || !r.Directed || d.Target != r.Name {
+		t.Errorf("%+v of %+v", r, d)
+	}
+	open := c.Edges[0].OpenJobs() // the ones that the client left are among them
+	others := []<-chan Answer{c.Go(t.Context(), c.Edges[0], next(), bob), c.Go(t.Context(), c.Edges[0], next(), bob)}
+	Eventually(t, "two of another client render", func() bool { return c.Edges[0].OpenJobs() == open+2 })
+	held()
+	for _, answer := range append(others, first) {
+		(<-answer).Wants(t, http.StatusOK)
+	}
+	withdraw(t, co, d)
+	if r := ruleOf(t, co, d.Target); r.Name != "" {
+		t.Errorf("left: %+v", r)
+	}
+}
+
+// ruleOf returns a rule in force.
+func ruleOf(t *testing.T, co *coordinator.Coordinator, name string) (found coordinator.Rule) {
+	t.Helper()
+	for _, r := range reportOf(t, co).Rules {
+		if r.Name == name {
+			found = r
+		}
+	}
+	return found
 }
 
 // A renderer drains and continues. Meanwhile other renderers get its jobs.

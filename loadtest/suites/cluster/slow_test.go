@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -42,7 +43,7 @@ func crawling(t *testing.T) (site *url.URL, bodies *atomic.Int64) {
 
 func readsFrom(site *url.URL, more func(*settings.Settings)) func(*settings.Settings) {
 	return func(s *settings.Settings) {
-		s.Store.Loaders = []settings.Loader{{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{site.Host}, Allow: []string{"127.0.0.1"}}}}
+		s.Store.Loaders = []storeconfig.Loader{{For: "http://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{site.Host}, Allow: []string{"127.0.0.1"}}}}
 		more(s)
 	}
 }

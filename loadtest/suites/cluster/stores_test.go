@@ -26,6 +26,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -50,15 +51,15 @@ func TestOriginalsComeFromEverywhere(t *testing.T) {
 	swift, s3 := server.Bucket, server.S3()
 	here, _ := url.Parse(site.URL)
 	c := Start(t, Options{Workers: true, Settings: func(s *settings.Settings) {
-		s.Store.Loaders = []settings.Loader{
+		s.Store.Loaders = []storeconfig.Loader{
 			{For: "swift/", Bucket: swift}, {For: "s3/", Bucket: s3},
-			{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{here.Host}, Allow: []string{"127.0.0.1"}}},
-			{For: "media/", Bucket: settings.Bucket{Kind: "http", Endpoint: site.URL + "/files", Allow: []string{"127.0.0.1"}}},
+			{For: "http://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{here.Host}, Allow: []string{"127.0.0.1"}}},
+			{For: "media/", Bucket: storeconfig.Bucket{Kind: "http", Endpoint: site.URL + "/files", Allow: []string{"127.0.0.1"}}},
 		}
 	}})
 	c.Original("a.jpg", body, nil)
-	for _, b := range []settings.Bucket{swift, s3} {
-		stores, err := open.New(settings.Settings{Store: settings.Store{Originals: b, Thumbnails: b}})
+	for _, b := range []storeconfig.Bucket{swift, s3} {
+		stores, err := open.New(settings.Settings{Store: storeconfig.Store{Originals: b, Thumbnails: b}})
 		c.must(err)
 		c.must(stores.Thumbnails.Put(t.Context(), thumbnail.Location{Path: "in/it.jpg"}, body, storetest.Meta(body)))
 		c.must(stores.Close())
@@ -261,7 +262,7 @@ func TestAPurgeSeparatesFlights(t *testing.T) {
 	defer site.Close()
 	here, _ := url.Parse(site.URL)
 	c := Start(t, Options{Workers: true, Renderers: 2, Settings: remembering(time.Hour, func(s *settings.Settings) {
-		s.Store.Loaders = []settings.Loader{{For: "http://", Bucket: settings.Bucket{Kind: "http", Hosts: []string{here.Host}, Allow: []string{"127.0.0.1"}}}}
+		s.Store.Loaders = []storeconfig.Loader{{For: "http://", Bucket: storeconfig.Bucket{Kind: "http", Hosts: []string{here.Host}, Allow: []string{"127.0.0.1"}}}}
 	})})
 	name := site.URL + "/a.jpg"
 	storing, gate := make(chan struct{}), make(chan struct{})

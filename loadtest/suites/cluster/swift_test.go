@@ -17,6 +17,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -43,7 +44,7 @@ func startOnSwift(t *testing.T) *onSwift {
 	s.cluster = Start(t, Options{Workers: true, Settings: func(o *settings.Settings) {
 		o.Store.Originals, o.Store.Thumbnails = s.swift.Bucket, s.swift.Bucket
 		o.Store.Originals.Container, o.Store.Thumbnails.Container = "originals", "thumbnails"
-		for _, b := range []*settings.Bucket{&o.Store.Originals, &o.Store.Thumbnails} {
+		for _, b := range []*storeconfig.Bucket{&o.Store.Originals, &o.Store.Thumbnails} {
 			b.AuthURL = s.link.URL + "/auth/v1.0"
 		}
 		o.Edge.Deadline = longest - 5*time.Second

@@ -11,6 +11,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -264,7 +265,7 @@ func requests(t *testing.T, e *Edge) float64 {
 	return sum
 }
 
-func swiftToken(t *testing.T, b settings.Bucket) (token, storage string) {
+func swiftToken(t *testing.T, b storeconfig.Bucket) (token, storage string) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, b.AuthURL, nil)
 	if err != nil {

@@ -28,6 +28,13 @@ func TestMain(m *testing.M) {
 	if renderer.WorkerAsked() {
 		os.Exit(renderer.WorkerMain())
 	}
+	if order := os.Getenv(asGenerator); order != "" {
+		if err := generate(order); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

@@ -32,7 +32,7 @@ func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original 
 	defer span.End()
 	return e.config.Vips.Several(ctx, task, original.File, limits, func(i int, report worker.Report, image *os.File) {
 		r := render{tracer: e.config.Tracer, ctx: ctx, deadline: time.Now().Add(limits.Each), result: Result{Engine: row.engine}}
-		err := r.take(report, image)
+		err := r.takeReport(report, image)
 		if err == nil {
 			e.optimize(&r)
 		}
@@ -50,8 +50,8 @@ func readsAll(r row, h guard.Header) bool {
 	}
 }
 
-// take reads a worker's report and image into the result.
-func (r *render) take(report worker.Report, image *os.File) (err error) {
+// takeReport reads a worker's report and image into the result.
+func (r *render) takeReport(report worker.Report, image *os.File) (err error) {
 	r.result.CPU = report.CPU
 	if report.Fault != nil {
 		return report.Fault

@@ -51,7 +51,7 @@ func (in *Intake) Take(m *nats.Msg) {
 	h, err := renderjob.ReadHandOver(m)
 	if err != nil {
 		in.config.Log.Warn("read a job from another renderer", "error", err)
-	} else if in.take(h) {
+	} else if in.takeHandOver(h) {
 		word = renderjob.Taken
 	}
 	if err := queue.Answer(m, word); err != nil {
@@ -59,7 +59,7 @@ func (in *Intake) Take(m *nats.Msg) {
 	}
 }
 
-func (in *Intake) take(h renderjob.HandOver) bool {
+func (in *Intake) takeHandOver(h renderjob.HandOver) bool {
 	in.taking.Lock() // no job begins once Stop waits for all jobs
 	defer in.taking.Unlock()
 	if in.Draining() || !in.room.enterFree(h.Job.Lane) {

@@ -2,28 +2,42 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/shared/lanes"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// checkCost returns the fault BadURL for a thumbnail that certainly ends at its time limit. The edge cannot know this
-// for a size that follows from the original's.
+// checkCost returns the fault BadURL for a thumbnail that certainly ends at its time limit, and intake.ErrSlow for one
+// that certainly takes long and is in a lane for other renders. The edge cannot know this for a size that follows from
+// the original's.
 func (j *job) checkCost(h guard.Header) error {
 	s, foreseeable := sides(j.job.Spec, h)
 	if !foreseeable {
 		return nil
 	}
-	return j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
+	err := j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
+	if err == nil && !j.job.Slow && j.job.Lane != renderjob.LaneBulk && j.rates.Estimate(s, 0) >= lanes.LongCost {
+		return intake.ErrSlow
+	}
+	return err
 }
 
-// refuseCostly fails the siblings that checkCost refuses: the others must not wait for their limits.
+// refuseCostly fails the siblings that checkCost refuses, and releases those that take long: the others must not wait
+// for them.
 func (j *job) refuseCostly(ctx context.Context, h guard.Header) {
 	for _, s := range j.untried() {
-		if err := s.checkCost(h); err != nil {
+		err := s.checkCost(h)
+		switch {
+		case err == nil:
+		case errors.Is(err, intake.ErrSlow):
+			s.leave()
+		default:
 			s.over = true
 			s.end(string(s.fail(ctx, err).Kind))
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -97,7 +98,7 @@ type Config struct {
 type Pipeline struct {
 	config  Config
 	slots   *slots
-	slow    *slots // the only slot of slow jobs, beside the other slots
+	slow    *slots // of slow jobs, beside the other slots
 	metrics metrics
 	running running
 	rates   cost.Rates // of this renderer's workers
@@ -105,7 +106,7 @@ type Pipeline struct {
 
 // New returns a pipeline, and registers its metrics.
 func New(c Config) *Pipeline {
-	p := &Pipeline{config: c, slots: newSlots(c.Slots), slow: newSlots(1), metrics: newMetrics()}
+	p := &Pipeline{config: c, slots: newSlots(c.Slots), slow: newSlots(lanes.SlowSlots(c.Slots)), metrics: newMetrics()}
 	p.metrics.register(c.Metrics, c.Slots, p.Busy)
 	return p
 }
@@ -140,7 +141,10 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 		p.running.remove(s)
 	}
 	switch {
-	case errors.Is(err, intake.ErrNotBegun) || errors.Is(err, intake.ErrLong) || errors.Is(err, intake.ErrSlow):
+	case errors.Is(err, intake.ErrNotBegun):
+		return err
+	case errors.Is(err, intake.ErrLong) || errors.Is(err, intake.ErrSlow):
+		j.reply(renderjob.Result{State: renderjob.StateMoved, CPUMS: j.result.CPUMS})
 		return err
 	case ctx.Err() != nil:
 		return errUnfinished

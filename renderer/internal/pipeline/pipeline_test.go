@@ -130,14 +130,24 @@ func TestOriginals(t *testing.T) {
 		{name: "a store that fails", world: func(w *world) { w.broken["fetch a.png"] = true }, want: events(read, "failed: original-store")},
 		{
 			name: "long, in the standard lane", world: func(w *world) { w.set("a.png", file{body: sized(w.t, 8000)}) },
-			want: read, handed: intake.ErrLong,
+			want: events(read, "moved"), handed: intake.ErrLong,
+		},
+		{
+			name: "as large as it is, in the standard lane", world: func(w *world) { w.set("a.png", file{body: sized(w.t, 7000)}) },
+			job: func(d *intake.Delivery) { d.Job.Spec.Width, d.Job.Spec.Height, d.Job.Spec.Format = 0, 0, "avif" }, want: events(read, "moved"), handed: intake.ErrSlow,
+		},
+		{
+			name: "as large as it is, in advance", world: func(w *world) { w.set("a.png", file{sized(w.t, 7000), "v1"}) },
+			job: func(d *intake.Delivery) {
+				d.Job.Lane, d.Job.Spec.Width, d.Job.Spec.Height, d.Job.Spec.Format = renderjob.LaneBulk, 0, 0, "avif"
+			}, want: whole, kept: true,
 		},
 		{
 			name: "long, in the expensive lane", world: func(w *world) { w.set("a.png", file{sized(w.t, 8000), "v1"}) },
 			job: func(d *intake.Delivery) { d.Job.Lane = renderjob.LaneExpensive }, want: whole, kept: true,
 		},
 		{
-			name: "a PDF without a type", want: read, handed: intake.ErrLong,
+			name: "a PDF without a type", want: events(read, "moved"), handed: intake.ErrLong,
 			job:   func(d *intake.Delivery) { d.Job.Spec.Type = thumbnail.TypeUnknown },
 			world: func(w *world) { w.set("a.png", file{body: []byte("%PDF-1.4\n")}) },
 		},
@@ -157,7 +167,7 @@ func TestOverlays(t *testing.T) {
 		{name: "broken", job: names, world: overlay(file{body: []byte("no picture at all")}), want: events(asked, "failed: bad-url")},
 		{name: "too many bytes", job: names, world: overlay(file{body: make([]byte, 10_001)}), want: events(asked, "failed: bad-url")},
 		{name: "too many pixels", job: names, world: func(w *world) { overlay(file{body: sized(w.t, 20_000)})(w) }, want: events(asked, "failed: bad-url")},
-		{name: "long, in the standard lane", job: names, world: func(w *world) { overlay(file{body: sized(w.t, 8000)})(w) }, want: asked, handed: intake.ErrLong},
+		{name: "long, in the standard lane", job: names, world: func(w *world) { overlay(file{body: sized(w.t, 8000)})(w) }, want: events(asked, "moved"), handed: intake.ErrLong},
 		{name: "a store that fails", job: names, world: func(w *world) { w.broken["fetch mark.png"] = true }, want: events(asked, "failed: original-store")},
 	})
 }
@@ -229,7 +239,7 @@ func TestASlowOriginalHoldsNoSlot(t *testing.T) {
 	}
 	slow := func(w *world) { set(w); w.renders[0] = overruns }
 	testWays(t, []way{
-		{name: "an SVG's first try", job: drawing, world: slow, want: rendered, handed: intake.ErrSlow},
+		{name: "an SVG's first try", job: drawing, world: slow, want: events(rendered, "moved"), handed: intake.ErrSlow},
 		{name: "its second try", job: again, world: func(w *world) { set(w); occupy(w) }, busy: 1, want: whole, kept: true},
 		{name: "its second try overruns", job: again, world: slow, want: events(rendered, "failed: overran")},
 		{
@@ -407,6 +417,10 @@ func TestCostlyThumbnailsAreRefused(t *testing.T) {
 		t.Fatalf("no size that works in %q", last.Fault.Message)
 	}
 	d.Job.Spec.Width = width
+	if err := w.process(d); !errors.Is(err, intake.ErrSlow) {
+		t.Errorf("%d pixels wide, in the standard lane: %v", width, err)
+	}
+	d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
 	if err := w.process(d); err != nil || w.replies[len(w.replies)-1].State != renderjob.StateStored {
 		t.Errorf("%d pixels wide: %v, %+v", width, err, w.replies[len(w.replies)-1])
 	}

@@ -67,10 +67,10 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 	return engine.Result{}, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
 }
 
-// spent counts a worker's processor time, which the reply about a failure has too.
+// spent counts a worker's processor time. The replies about the job have the time of all its workers.
 func (j *job) spent(cpu time.Duration, err error) {
 	j.metrics.spent(cpu, err)
-	j.result.CPUMS = milliseconds(cpu)
+	j.result.CPUMS += milliseconds(cpu)
 }
 
 // isFirstTry reports whether the limit of the render is deadline.FirstTry: an original or an overlay
@@ -106,5 +106,5 @@ func (j *job) note(r engine.Result, took time.Duration) {
 	j.result.Format, j.result.Width, j.result.Height = r.Format, r.Width, r.Height
 	j.result.Engine, j.result.ETag = r.Engine, hex.EncodeToString(sum[:])
 	j.result.RenderedAt = time.Now().UTC().Truncate(time.Second)
-	j.result.RenderMS, j.result.CPUMS = milliseconds(took), milliseconds(r.CPU)
+	j.result.RenderMS = milliseconds(took)
 }

@@ -67,10 +67,15 @@ func (j *job) failSiblings(ctx context.Context, err error) {
 // release tells the edge to render each sibling without an answer by itself.
 func (j *job) release() {
 	for _, s := range j.untried() {
-		s.over = true
-		s.reply(renderjob.Result{State: renderjob.StateReleased})
-		s.end("released")
+		s.leave()
 	}
+}
+
+// leave tells the edge to render this sibling by itself.
+func (j *job) leave() {
+	j.over = true
+	j.reply(renderjob.Result{State: renderjob.StateReleased})
+	j.end("released")
 }
 
 // end counts a sibling that is over.
@@ -122,7 +127,7 @@ func (j *job) renderTogether(ctx context.Context, original engine.Source, versio
 		}
 	})
 	if ended := (*worker.Ended)(nil); errors.As(err, &ended) {
-		j.metrics.spent(ended.CPU, err)
+		j.spent(ended.CPU, err) // a sibling's time counts for the job that brought it
 	}
 	switch {
 	case err == nil:

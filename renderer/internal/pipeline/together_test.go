@@ -80,7 +80,7 @@ func TestTogether(t *testing.T) {
 		"the last takes too long":     {world: func(w *world) { w.renders = midway(fault.New(fault.Overran, "long")) }, j: whole, a: sibling1, b: "released", renders: 3, kept: 2},
 		"the original is absent":      {world: func(w *world) { w.remove("a.png") }, j: "started failed:absent", a: "failed:absent", b: "failed:absent"},
 		"the original is damaged":     {world: func(w *world) { w.set("a.png", file{}) }, j: "started failed:undecodable", a: "failed:undecodable", b: "failed:undecodable"},
-		"the original is long":        {world: func(w *world) { w.set("a.png", file{body: sized(w.t, 8000)}) }, j: "started", handed: intake.ErrLong},
+		"the original is long":        {world: func(w *world) { w.set("a.png", file{body: sized(w.t, 8000)}) }, j: "started moved", handed: intake.ErrLong},
 		"the renderer drains":         {world: func(w *world) { close(w.drain) }, j: "started", handed: intake.ErrNotBegun},
 		"the renderer stops":          {world: func(w *world) { w.on["several"] = func(w *world) { w.stop() } }, j: "started", renders: 1, handed: errUnfinished},
 		"the deadline passes": {

@@ -152,7 +152,7 @@ func (p *Picture) offset(i int, descriptor byte) int {
 // next reads the next pixel.
 func (d *decoder) next() error {
 	if d.file.kind&runs == 0 {
-		return d.read()
+		return d.readPixel()
 	}
 	if d.packet == 0 {
 		b, err := d.in.ReadByte()
@@ -161,17 +161,17 @@ func (d *decoder) next() error {
 		}
 		d.packet, d.same = int(b&0x7f)+1, b&0x80 != 0
 		d.packet--
-		return d.read()
+		return d.readPixel()
 	}
 	d.packet--
 	if d.same {
 		return nil
 	}
-	return d.read()
+	return d.readPixel()
 }
 
-// read reads a stored pixel.
-func (d *decoder) read() error {
+// readPixel reads a stored pixel.
+func (d *decoder) readPixel() error {
 	var b [4]byte
 	stored := b[:(d.file.depth+7)/8]
 	if _, err := io.ReadFull(d.in, stored); err != nil {

@@ -33,7 +33,7 @@ func packMP4(t *task) error {
 	if err := t.runProgram(call{program: "ffmpeg", args: args, out: io.Discard}); err != nil {
 		return err
 	}
-	return t.take(made)
+	return t.takeFile(made)
 }
 
 // videoOptions returns ffmpeg's options. A quality of 100 is x264's rate factor 15, and 1 is the worst, 51; 80 is 22, near

@@ -35,7 +35,7 @@ func optimizePNG(t *task) error {
 	if err := t.runProgram(call{program: "optipng", args: []string{"-quiet", "-o2", path}}); err != nil {
 		return err
 	}
-	return t.take(path)
+	return t.takeFile(path)
 }
 
 func (t *task) copyTo(path string) error {

@@ -59,7 +59,7 @@ func packAVIF(t *task) error {
 	if err := t.runProgram(call{program: "avifenc", args: slices.Concat(t.avifOptions(a, speed), args, []string{made}), out: io.Discard}); err != nil {
 		return err
 	}
-	return t.take(made)
+	return t.takeFile(made)
 }
 
 // avifOptions returns avifenc's options for all frames. The quality is the same as libheif's for a still AVIF.
@@ -109,8 +109,8 @@ func shown(f animation.Frame) time.Duration {
 	return f.Shown
 }
 
-// take copies a file that a program wrote to the output.
-func (t *task) take(made string) error {
+// takeFile copies a file that a program wrote to the output.
+func (t *task) takeFile(made string) error {
 	file, err := os.Open(made) //nolint:gosec // a fixed name
 	if err != nil {
 		return err

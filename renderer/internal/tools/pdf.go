@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,8 +38,8 @@ type pdfPage struct {
 }
 
 // drawPDF draws one page, with fewer dots per inch if the page would have too many pixels. Where MuPDF is installed,
-// MuPDF draws files whose pages poppler cannot find, and pages that take poppler a third of the task's time. If MuPDF
-// fails too, the page is drawn at fewer dots.
+// MuPDF draws files whose pages poppler cannot find, pages whose fonts poppler lacks, and pages that take poppler a
+// third of the task's time. If MuPDF fails too, the page is drawn at fewer dots.
 func drawPDF(t *task) error {
 	p, err := t.pdfPage()
 	if fault.Is(err, fault.Undecodable) && t.drawnByMuPDF(t.bounded(), max(1, t.request.Spec.Page), 0) == nil {
@@ -56,14 +55,26 @@ func drawPDF(t *task) error {
 	if dpi < 1 {
 		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points; it exceeds the limit of %d pixels even at 1 dot per inch", p.number, p.width, p.height, t.request.MaxPixels)
 	}
+	return t.drawByEither(p, dpi)
+}
+
+// drawByEither draws with poppler or MuPDF, within the task's time.
+func (t *task) drawByEither(p pdfPage, dpi float64) error {
+	within := t.request.Within / tries
 	if t.request.Within < patient {
-		return t.drawPage(p, dpi, 0)
+		within = 0
 	}
-	err = t.drawPage(p, dpi, t.request.Within/tries)
-	if !fault.Is(err, fault.Overran) {
+	lacksFonts := t.lacksFonts(p.number)
+	if lacksFonts {
+		if err := t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within); err == nil || within == 0 && fault.Is(err, fault.Overran) {
+			return err
+		}
+	}
+	err := t.drawPage(p, dpi, within)
+	if within == 0 || !fault.Is(err, fault.Overran) {
 		return err
 	}
-	if t.drawnByMuPDF(resolution(dpi), p.number, t.request.Within/tries) == nil {
+	if !lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
 		return nil
 	}
 	if err := t.clearOut(); err != nil {
@@ -72,49 +83,29 @@ func drawPDF(t *task) error {
 	return t.drawPage(p, dpi/coarser, 0)
 }
 
-// drawPage draws with poppler. If poppler reports errors and leaves the page blank, MuPDF draws the page, where
-// MuPDF is installed.
+// drawPage draws with poppler. If poppler leaves the page blank, or reports an error that makes pages wrong, MuPDF
+// draws the page, where MuPDF is installed.
 func (t *task) drawPage(p pdfPage, dpi float64, within time.Duration) error {
 	number := strconv.Itoa(p.number)
 	args := append(p.scaled(t.request, dpi), "-aaVector", "no", "-f", number, "-l", number, "-singlefile", named)
 	if !p.media {
 		args = append([]string{"-cropbox"}, args...)
 	}
+	if t.hasOnlyLinks(p.number) {
+		args = append([]string{"-hide-annotations"}, args...)
+	}
 	err := t.runProgram(call{program: "pdftoppm", args: args, out: t.request.Out, within: within})
-	if err != nil || t.complaint.Len() == 0 || !t.isBlank() {
+	if err != nil || !misdrawn(t.complaint.String()) && !t.isBlank() {
 		return err
 	}
-	err = t.drawnByMuPDF(resolution(dpi), p.number, 0)
+	err = t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, 0)
 	if fault.Is(err, fault.Overran) {
 		return err
 	}
-	return nil // if MuPDF draws no page either, the blank page counts
+	return nil // if MuPDF draws no page either, poppler's page counts
 }
 
 func resolution(dpi float64) []string { return []string{"-r", fmt.Sprintf("%.3f", dpi)} }
-
-// bounded returns mutool's options for a page of unknown size: pageDPI, or less if the page would have too many pixels.
-func (t *task) bounded() []string {
-	side := strconv.Itoa(int(math.Sqrt(float64(t.request.MaxPixels))))
-	return []string{"-r", strconv.Itoa(pageDPI), "-w", side, "-h", side}
-}
-
-// drawnByMuPDF draws a page with MuPDF, within a time; 0 means only the task's own limit. If that fails, the output
-// stays as it is.
-func (t *task) drawnByMuPDF(size []string, page int, within time.Duration) error {
-	if t.box.paths["mutool"] == "" {
-		return fault.New(fault.Unsupported, "this renderer has no MuPDF")
-	}
-	const drawn = "page.ppm"
-	args := slices.Concat([]string{"draw", "-q"}, size, []string{"-F", "ppm", "-o", drawn, named, strconv.Itoa(page)})
-	if err := t.runProgram(call{program: "mutool", args: args, within: within}); err != nil {
-		return err
-	}
-	if err := t.clearOut(); err != nil {
-		return err
-	}
-	return t.hand(drawn)
-}
 
 // pdfPage returns the requested page, or the first if the original has no such page. It returns fault.Undecodable for
 // a page without a size.
@@ -143,24 +134,33 @@ func (t *task) pdfPage() (pdfPage, error) {
 	return p, nil
 }
 
-// scaled returns pdftoppm's options for the resolution: dots per inch, or the pixels of both sides. It returns
-// both sides if a rounded-up side would change the height of a thumbnail of the requested width.
+// scaled returns pdftoppm's options for the resolution: dots per inch, or the pixels of both sides.
 func (p pdfPage) scaled(r Request, dpi float64) []string {
+	x, y := p.exactSides(r, dpi)
+	switch {
+	case x == 0:
+		return resolution(dpi)
+	case p.turned: // pdftoppm counts the sides before it turns the page
+		x, y = y, x
+	}
+	return []string{"-scale-to-x", strconv.Itoa(x), "-scale-to-y", strconv.Itoa(y)}
+}
+
+// exactSides returns the pixels of both sides if a rounded-up side would change the height of a thumbnail of the
+// requested width, and otherwise zeros.
+func (p pdfPage) exactSides(r Request, dpi float64) (x, y int) {
 	w, h := math.Ceil(p.width*dpi/72), math.Ceil(p.height*dpi/72)
 	s := r.Spec
-	if s.Width > 0 && s.Height == 0 && geometry.Plain(s) && !s.Cuts() && s.Resize == nil {
-		wanted := geometry.HeightOf(s, [2]float64{p.width, p.height})
-		planned := geometry.New(s, geometry.Size{Width: int(w), Height: int(h)}).Scaled
-		right := math.Round(float64(wanted) * w / float64(s.Width))
-		if planned.Width == s.Width && planned.Height != wanted && right >= 1 {
-			x, y := strconv.Itoa(int(w)), strconv.Itoa(int(right))
-			if p.turned { // pdftoppm counts the sides before it turns the page
-				x, y = y, x
-			}
-			return []string{"-scale-to-x", x, "-scale-to-y", y}
-		}
+	if s.Width == 0 || s.Height != 0 || !geometry.Plain(s) || s.Cuts() || s.Resize != nil {
+		return 0, 0
 	}
-	return resolution(dpi)
+	wanted := geometry.HeightOf(s, [2]float64{p.width, p.height})
+	planned := geometry.New(s, geometry.Size{Width: int(w), Height: int(h)}).Scaled
+	right := math.Round(float64(wanted) * w / float64(s.Width))
+	if planned.Width != s.Width || planned.Height == wanted || right < 1 {
+		return 0, 0
+	}
+	return int(w), int(right)
 }
 
 // dpiFor returns the dots per inch for a page of width × height points. They are pageDPI, or more if the page's

@@ -71,7 +71,7 @@ type entry struct {
 func table() []entry {
 	return []entry{
 		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), nil},
-		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"mutool"}},
+		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"pdffonts", "mutool"}},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu, nil},
 		{Draw, string(thumbnail.TypeXCF), nil, drawXCF, nil},
 		{Draw, string(thumbnail.TypeBMP), nil, drawBMP, nil},

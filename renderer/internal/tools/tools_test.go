@@ -421,7 +421,7 @@ func TestMissingPrograms(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	lacking := Open()
-	if all := lacking.Types(); !slices.Equal(all, []string{"draw xcf", "draw bmp", "draw tga", "draw stl"}) {
+	if all := lacking.Types(); !slices.Equal(all, []string{"draw xcf", "draw bmp", "draw tga", "draw stl", "letter text"}) {
 		t.Errorf("Types returns %v without any program", all)
 	}
 	if len(lacking.Executables()) != 2 || len(Visible()) == 0 {

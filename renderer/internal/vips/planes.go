@@ -50,17 +50,23 @@ func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done
 // eighths returns the smallest scale, in eighths, whose decoded picture is large enough for scaled: 1 to finest, or
 // entire. It returns more than entire if planes cannot be large enough, or would take too much memory.
 func eighths(s thumbnail.Spec, stored, scaled geometry.Size) int {
-	slack := 1.0
+	slack, least := 1.0, 1.0
 	if s.Sharpen != nil {
-		slack = sharpenedSlack
+		slack, least = sharpenedSlack, finestSlack
 	}
-	for n := 1; n <= finest; n++ {
-		if float64(stored.Width*n) >= float64(8*scaled.Width)*slack && float64(stored.Height*n) >= float64(8*scaled.Height)*slack {
+	covers := func(n int, slack float64) bool {
+		return float64(stored.Width*n) >= float64(8*scaled.Width)*slack && float64(stored.Height*n) >= float64(8*scaled.Height)*slack
+	}
+	for n := 1; n < finest; n++ {
+		if covers(n, slack) {
 			return n
 		}
 	}
+	if covers(finest, least) {
+		return finest
+	}
 	smaller := scaled.Width < stored.Width && scaled.Height < stored.Height
-	if smaller && float64(stored.Width) >= float64(scaled.Width)*slack && float64(stored.Height) >= float64(scaled.Height)*slack && stored.Width*stored.Height <= mostEntire {
+	if smaller && covers(8, least) && stored.Width*stored.Height <= mostEntire {
 		return entire
 	}
 	return entire + 1

@@ -318,10 +318,12 @@ func (r *render) upright() error {
 }
 
 // A sharpened JPEG is decoded larger than its thumbnail by these factors: sharpening shows what the decoder
-// did to blocks. libjpeg's averages of pixels show more than the transform to planes.
+// did to blocks. libjpeg's averages of pixels show more than the transform to planes. The finest planes
+// suffice with less, because the next finer decoding is of the whole picture.
 const (
 	averagedSlack  = 3
-	sharpenedSlack = 1.5
+	sharpenedSlack = 1.75
+	finestSlack    = 1.5
 )
 
 // shrink returns the factor by which the decoder shrinks while it loads: 1, 2, 4 or 8.

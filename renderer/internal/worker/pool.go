@@ -20,6 +20,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/periodic"
 )
 
@@ -42,9 +43,9 @@ type Config struct {
 	Killed *prometheus.CounterVec
 }
 
-// spares is the number of idle workers beside the slots: a spare replaces a killed worker at once, however long a
-// start takes.
-const spares = 1
+// most returns the number of workers: one for each slot, and spares. A spare draws slow jobs beside the slots, and
+// replaces a killed worker at once, however long a start takes.
+func (c Config) most() int { return c.Slots + lanes.SlowSlots(c.Slots) }
 
 // Pool is a bounded number of workers. It prefers workers that have worked: the other workers stay small, because
 // they share nearly all of their memory.
@@ -71,7 +72,7 @@ type spawned struct {
 // NewPool starts the standby workers, and returns when they are ready. It returns an error when the kernel lacks a
 // required layer.
 func NewPool(c Config) (*Pool, error) {
-	most := c.Slots + spares
+	most := c.most()
 	p := &Pool{
 		config: c, spawn: make(chan chan spawned), idle: make(chan *process, most), fresh: make(chan *process, most),
 		size: min(cmp.Or(c.Standby, most), most), running: map[*process]struct{}{},
@@ -277,7 +278,7 @@ func (p *Pool) takeIdle(ctx context.Context) (*process, error) {
 func (p *Pool) grow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.size < p.config.Slots+spares && p.ctx.Err() == nil {
+	if p.size < p.config.most() && p.ctx.Err() == nil {
 		p.size++
 		p.group.Go(p.restock)
 	}

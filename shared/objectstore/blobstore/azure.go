@@ -20,12 +20,12 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/azureblob"
 
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 )
 
 // openAzure opens a container of Azure Blob Storage. The user is the storage account, the key its key. Without a key, the
 // account is Azure's default: the environment, the machine's identity, or the session of az.
-func openAzure(ctx context.Context, b settings.Bucket, transport *http.Transport) (service, error) {
+func openAzure(ctx context.Context, b storeconfig.Bucket, transport *http.Transport) (service, error) {
 	client, err := azureClient(b, transport)
 	if err != nil {
 		return service{}, err
@@ -36,7 +36,7 @@ func openAzure(ctx context.Context, b settings.Bucket, transport *http.Transport
 	return service{bucket: bucket, version: etag, after: nowhere, changed: changed}, err
 }
 
-func azureClient(b settings.Bucket, transport *http.Transport) (*container.Client, error) {
+func azureClient(b storeconfig.Bucket, transport *http.Transport) (*container.Client, error) {
 	endpoint := strings.TrimSuffix(b.Endpoint, "/")
 	if endpoint == "" {
 		endpoint = fmt.Sprintf("https://%s.blob.core.windows.net", b.User)

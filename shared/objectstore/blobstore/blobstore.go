@@ -20,7 +20,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -53,11 +53,11 @@ type Store struct {
 }
 
 // New makes a store of the kind gcs or azure. Only its first operation connects to the service.
-func New(ctx context.Context, b settings.Bucket) (*Store, error) {
+func New(ctx context.Context, b storeconfig.Bucket) (*Store, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = concurrency, concurrency
 	transport.ResponseHeaderTimeout = headerTimeout
-	open := map[string]func(context.Context, settings.Bucket, *http.Transport) (service, error){"gcs": openGoogle, "azure": openAzure}[b.Kind]
+	open := map[string]func(context.Context, storeconfig.Bucket, *http.Transport) (service, error){"gcs": openGoogle, "azure": openAzure}[b.Kind]
 	if open == nil {
 		return nil, fmt.Errorf("blobstore: the kind is %q: write gcs or azure", b.Kind)
 	}

@@ -16,8 +16,9 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/value"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -46,7 +47,7 @@ func emulator(t *testing.T, address, program string, args ...string) {
 	})
 }
 
-func open(t *testing.T, b settings.Bucket) *Store {
+func open(t *testing.T, b storeconfig.Bucket) *Store {
 	t.Helper()
 	s, err := New(t.Context(), b)
 	if err != nil {
@@ -65,7 +66,7 @@ func TestGoogleCloudStorage(t *testing.T) {
 		t.Fatalf("make a bucket: %v %v", answer, err)
 	}
 	_ = answer.Body.Close()
-	b := settings.Bucket{Kind: "gcs", Endpoint: "http://" + address, Bucket: "pictures"}
+	b := storeconfig.Bucket{Kind: "gcs", Endpoint: "http://" + address, Bucket: "pictures"}
 	storetest.Run(t, open(t, b))
 	inAnAbsentBucket(t, b)
 }
@@ -75,7 +76,7 @@ func TestAzureBlobStorage(t *testing.T) {
 	host, port, _ := strings.Cut(address, ":")
 	emulator(t, address, "node_modules/.bin/azurite-blob", "--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--blobHost", host, "--blobPort", port)
 	// The account and its key are Azurite's, which its documentation has.
-	b := settings.Bucket{
+	b := storeconfig.Bucket{
 		Kind: "azure", Endpoint: "http://" + address + "/devstoreaccount1", Container: "pictures", User: "devstoreaccount1",
 		Key: "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
 	}
@@ -94,7 +95,7 @@ func TestAzureBlobStorage(t *testing.T) {
 	}
 }
 
-func inAnAbsentBucket(t *testing.T, b settings.Bucket) {
+func inAnAbsentBucket(t *testing.T, b storeconfig.Bucket) {
 	t.Helper()
 	b.Bucket, b.Container = "absent", "absent"
 	s := open(t, b)
@@ -108,14 +109,14 @@ func inAnAbsentBucket(t *testing.T, b settings.Bucket) {
 
 // A service that is away is a failure, and no absent object. A key that cannot be read is an error that does not show the key.
 func TestServicesThatAreAway(t *testing.T) {
-	for kind, key := range map[string]settings.Secret{"gcs": "", "azure": "c2VjcmV0"} {
-		s := open(t, settings.Bucket{Kind: kind, Endpoint: "http://127.0.0.1:1", Container: "pictures", User: "u", Key: key})
+	for kind, key := range map[string]value.Secret{"gcs": "", "azure": "c2VjcmV0"} {
+		s := open(t, storeconfig.Bucket{Kind: kind, Endpoint: "http://127.0.0.1:1", Container: "pictures", User: "u", Key: key})
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		if _, err := s.Head(ctx, thumbnail.Location{Path: "x"}); err == nil || errors.Is(err, objectstore.ErrNotFound) {
 			t.Errorf("%s: head: %v", kind, err)
 		}
 		cancel()
-		_, err := New(t.Context(), settings.Bucket{Kind: kind, Endpoint: "https://127.0.0.1:1", Container: "pictures", User: "u", Key: "sesame!"})
+		_, err := New(t.Context(), storeconfig.Bucket{Kind: kind, Endpoint: "https://127.0.0.1:1", Container: "pictures", User: "u", Key: "sesame!"})
 		if err == nil || strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%s: a key that cannot be read: %v", kind, err)
 		}

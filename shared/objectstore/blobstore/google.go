@@ -17,7 +17,7 @@ import (
 	"golang.org/x/oauth2/google"
 	"google.golang.org/api/option"
 
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 )
 
 // scope allows reading and writing of objects.
@@ -26,7 +26,7 @@ const scope = "https://www.googleapis.com/auth/devstorage.read_write"
 // openGoogle opens a bucket of Google Cloud Storage. The key is the JSON of a service account. Without one, the account is
 // Google's default: GOOGLE_APPLICATION_CREDENTIALS, gcloud's file, or the machine's account. An endpoint without TLS is an
 // emulator, which needs no account.
-func openGoogle(ctx context.Context, b settings.Bucket, transport *http.Transport) (service, error) {
+func openGoogle(ctx context.Context, b storeconfig.Bucket, transport *http.Transport) (service, error) {
 	client := gcp.NewAnonymousHTTPClient(transport)
 	if !strings.HasPrefix(b.Endpoint, "http://") {
 		account, err := googleAccount(ctx, b)
@@ -45,7 +45,7 @@ func openGoogle(ctx context.Context, b settings.Bucket, transport *http.Transpor
 	return service{bucket: bucket, version: generation, after: startOffset, changed: isGone}, err
 }
 
-func googleAccount(ctx context.Context, b settings.Bucket) (*google.Credentials, error) {
+func googleAccount(ctx context.Context, b storeconfig.Bucket) (*google.Credentials, error) {
 	if b.Key == "" {
 		account, err := google.FindDefaultCredentials(ctx, scope)
 		if err != nil {

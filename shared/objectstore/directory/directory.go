@@ -170,14 +170,14 @@ func (s *Store) Open(ctx context.Context, at thumbnail.Location) (objectstore.Ob
 	if err != nil {
 		return nil, objectstore.Info{}, err
 	}
-	object, info, err := s.read(name)
+	object, info, err := s.openCurrent(name)
 	if err == nil && s.index != nil {
 		s.index.used(name)
 	}
 	return object, info, err
 }
 
-func (s *Store) read(name string) (objectstore.Object, objectstore.Info, error) {
+func (s *Store) openCurrent(name string) (objectstore.Object, objectstore.Info, error) {
 	if s.small != nil {
 		object, info, err := s.small.open(name)
 		if !errors.Is(err, errNotSmall) {

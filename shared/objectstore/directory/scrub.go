@@ -36,7 +36,7 @@ func (s *Store) Scrub(ctx context.Context, rate int, each func(damaged bool)) er
 
 // examine reads a thumbnail, and removes a damaged one. Its error says that the file is no readable thumbnail.
 func (s *Store) examine(name string) (size int64, damaged bool, err error) {
-	object, info, err := s.read(name)
+	object, info, err := s.openCurrent(name)
 	if err != nil {
 		return 0, false, err
 	}
@@ -45,7 +45,7 @@ func (s *Store) examine(name string) (size int64, damaged bool, err error) {
 	if err != nil || sound {
 		return info.Size, false, err
 	}
-	if again, now, err := s.read(name); err == nil {
+	if again, now, err := s.openCurrent(name); err == nil {
 		if _ = again.Close(); !now.Modified.Equal(info.Modified) { // another process replaced the thumbnail meanwhile
 			return info.Size, false, nil
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/breaker"
 	"github.com/thumbmill/thumbmill/shared/cache"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/settings/check"
 )
 
 // newGuard makes the check of each address before a connection. It accepts addresses that are public by
@@ -25,7 +25,7 @@ func newGuard(allow []string) (*ssrf.Guardian, error) {
 	azure := netip.MustParsePrefix("168.63.129.16/32") // the server for Azure's machines, at a public address
 	var v4, v6 []netip.Prefix
 	for _, text := range allow {
-		network, err := settings.ParseNetwork(text)
+		network, err := check.ParseNetwork(text)
 		if err != nil {
 			return nil, fmt.Errorf("httpstore: allow: %w", err)
 		}

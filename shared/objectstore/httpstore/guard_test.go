@@ -16,7 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 )
 
 // spellings of closed addresses. PORT is the port of a server that listens on all loopback addresses
@@ -117,7 +117,7 @@ func TestClosedNetworksAreNotReached(t *testing.T) {
 	if len(spellings) < 60 {
 		t.Fatalf("only %d spellings", len(spellings))
 	}
-	for name, s := range map[string]*Store{"a lying name server": through(t, loopback), "the system's": newStore(t, settings.Bucket{Hosts: []string{"*", "*:" + port, "*:22"}})} {
+	for name, s := range map[string]*Store{"a lying name server": through(t, loopback), "the system's": newStore(t, storeconfig.Bucket{Hosts: []string{"*", "*:" + port, "*:22"}})} {
 		s.hosts = append(s.hosts, "*:"+port)
 		for _, text := range spellings {
 			text = strings.ReplaceAll(text, "PORT", port)
@@ -132,7 +132,7 @@ func TestClosedNetworksAreNotReached(t *testing.T) {
 	if n := caught.Load(); n > 0 {
 		t.Errorf("%d connections reached closed addresses", n)
 	}
-	allowed := newStore(t, settings.Bucket{Hosts: []string{"127.0.0.1:" + port}, Allow: []string{"127.0.0.1"}})
+	allowed := newStore(t, storeconfig.Bucket{Hosts: []string{"127.0.0.1:" + port}, Allow: []string{"127.0.0.1"}})
 	if _, err := allowed.Head(t.Context(), at("http://127.0.0.1:"+port+"/")); err != nil || caught.Load() == 0 {
 		t.Errorf("the trap counts no connection: %v", err)
 	}

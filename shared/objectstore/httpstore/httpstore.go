@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -52,7 +52,7 @@ type Store struct {
 // New makes a store. It writes originals of unknown length to a file in tempDir ("" = the system's)
 // before they are read, and cuts them after maxBytes. Bodies that come more slowly than minRate bytes a
 // second end with ErrSlow; 0 means any rate.
-func New(b settings.Bucket, maxBytes, minRate int64, tempDir string) (*Store, error) {
+func New(b storeconfig.Bucket, maxBytes, minRate int64, tempDir string) (*Store, error) {
 	s := &Store{endpoint: b.Endpoint, absolute: b.Scheme() != "", hosts: newHosts(b.Hosts, b.Endpoint), maxBytes: maxBytes, minRate: minRate, tempDir: tempDir}
 	guard, err := newGuard(b.Allow)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Store) follow(r *http.Request, via []*http.Request) error {
 // Head returns the data about an original. It sends GET if the server answers HEAD differently, as
 // servers with signed URLs do.
 func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
-	response, err := s.ask(ctx, http.MethodHead, at, nil)
+	response, err := s.request(ctx, http.MethodHead, at, nil)
 	if err == nil {
 		_ = response.Body.Close()
 		if told := info(response); told.Version != "" {
@@ -100,7 +100,7 @@ func (s *Store) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 	} else if !onlyHead(err) {
 		return objectstore.Info{}, err
 	}
-	response, err = s.ask(ctx, http.MethodGet, at, nil)
+	response, err = s.request(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return objectstore.Info{}, err
 	}
@@ -201,8 +201,8 @@ func (e *statusError) Unwrap() error {
 	return nil
 }
 
-// ask sends one request through the breaker of its host.
-func (s *Store) ask(ctx context.Context, method string, at thumbnail.Location, header http.Header) (*http.Response, error) {
+// request sends one request through the breaker of its host.
+func (s *Store) request(ctx context.Context, method string, at thumbnail.Location, header http.Header) (*http.Response, error) {
 	target, err := s.locate(at)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const limit = 1 << 20
 
-func newStore(t *testing.T, b settings.Bucket) *Store {
+func newStore(t *testing.T, b storeconfig.Bucket) *Store {
 	t.Helper()
 	b.Kind = "http"
 	s, err := New(b, limit, 0, t.TempDir())
@@ -42,7 +42,7 @@ func site(t *testing.T, h http.HandlerFunc) (*Store, string) {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	u, _ := url.Parse(server.URL)
-	return newStore(t, settings.Bucket{Hosts: []string{u.Host}, Allow: []string{"127.0.0.0/8"}}), server.URL
+	return newStore(t, storeconfig.Bucket{Hosts: []string{u.Host}, Allow: []string{"127.0.0.0/8"}}), server.URL
 }
 
 func at(name string) thumbnail.Location { return thumbnail.Location{Path: name} }
@@ -157,7 +157,7 @@ func TestDeadHosts(t *testing.T) {
 	alive := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x") }))
 	defer alive.Close()
 	host := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
-	s := newStore(t, settings.Bucket{Hosts: []string{host(dead), host(alive)}, Allow: []string{"127.0.0.0/8"}})
+	s := newStore(t, storeconfig.Bucket{Hosts: []string{host(dead), host(alive)}, Allow: []string{"127.0.0.0/8"}})
 	for range 50 {
 		if _, err := s.Head(t.Context(), at(dead.URL+"/a")); !errors.Is(err, objectstore.ErrElsewhere) {
 			t.Fatal(err)
@@ -175,7 +175,7 @@ func TestBelowAnEndpoint(t *testing.T) {
 	var got string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RequestURI }))
 	defer server.Close()
-	s := newStore(t, settings.Bucket{Endpoint: server.URL + "/media/", Allow: []string{"127.0.0.1"}})
+	s := newStore(t, storeconfig.Bucket{Endpoint: server.URL + "/media/", Allow: []string{"127.0.0.1"}})
 	if _, err := s.Head(t.Context(), thumbnail.Location{Container: "wiki", Path: "a/K ä?#%2f.jpg"}); err != nil || got != "/media/wiki/a/K%20%C3%A4%3F%23%252f.jpg" {
 		t.Errorf("requested %s, %v", got, err)
 	}
@@ -238,7 +238,7 @@ func FuzzCanonical(f *testing.F) {
 // through returns a store that may read from any host, and resolves names with the given server.
 func through(t *testing.T, dns string) *Store {
 	t.Helper()
-	s := newStore(t, settings.Bucket{Hosts: []string{"*", "*:8080", "*:22"}})
+	s := newStore(t, storeconfig.Bucket{Hosts: []string{"*", "*:8080", "*:22"}})
 	s.dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, dns)
 	}}

@@ -52,7 +52,7 @@ func (s *Store) askBody(ctx context.Context, at thumbnail.Location, header http.
 		return nil, fmt.Errorf("%w: %d originals of %s came too slowly in a row: wait %v", objectstore.ErrSlow, slowBodies, target.Host, slowFor)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	response, err := s.ask(ctx, http.MethodGet, at, header)
+	response, err := s.request(ctx, http.MethodGet, at, header)
 	if err != nil {
 		cancel()
 		end(err)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 )
 
 // drip is a body that sends some bytes after each pause, until its request ends.
@@ -97,7 +97,7 @@ func TestABreakerCountsSlowBodies(t *testing.T) {
 		u, _ := url.Parse(base)
 		hosts = append(hosts, u.Host)
 	}
-	s := newStore(t, settings.Bucket{Hosts: hosts, Allow: []string{"127.0.0.0/8"}})
+	s := newStore(t, storeconfig.Bucket{Hosts: hosts, Allow: []string{"127.0.0.0/8"}})
 	s.minRate = 1 << 20
 	for range slowBodies {
 		response, err := s.askBody(t.Context(), at(slow.URL+"/a.jpg"), nil)

@@ -7,10 +7,10 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/blobstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 )
 
 // cloud opens a store of Google Cloud Storage or Azure.
-func cloud(b settings.Bucket) (objectstore.Store, error) {
+func cloud(b storeconfig.Bucket) (objectstore.Store, error) {
 	return blobstore.New(context.Background(), b)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestStoresThatAreNotBuilt(t *testing.T) {
 	for _, kind := range []string{"gcs", "azure"} {
 		s := settings.Default()
-		s.Store.Originals = settings.Bucket{Kind: kind, Container: "pictures", User: "u"}
+		s.Store.Originals = storeconfig.Bucket{Kind: kind, Container: "pictures", User: "u"}
 		if _, err := New(s); err == nil || !strings.Contains(err.Error(), "store.originals: kind "+kind) || !strings.Contains(err.Error(), "TAGS=clouds") {
 			t.Errorf("%s: %v", kind, err)
 		}

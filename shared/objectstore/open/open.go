@@ -18,6 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
 	"github.com/thumbmill/thumbmill/shared/objectstore/httpstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/s3store"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -50,7 +51,7 @@ func New(s settings.Settings) (Stores, error) {
 	if err != nil {
 		return Stores{}, err
 	}
-	thumbnails, err := one(s.Store.Thumbnails, s, func(b settings.Bucket) (objectstore.Store, error) {
+	thumbnails, err := one(s.Store.Thumbnails, s, func(b storeconfig.Bucket) (objectstore.Store, error) {
 		return directory.NewThumbnails(b.Path, directory.Options{MaxBytes: uint64(b.MaxBytes), Sync: b.Sync})
 	})
 	if err != nil {
@@ -81,7 +82,7 @@ func (s Stores) Some(ctx context.Context, prefix string) ([]thumbnail.Location, 
 
 // allOriginals opens the loaders and the store of all other names, rest. all combines them.
 func allOriginals(s settings.Settings) (all, rest objectstore.Store, err error) {
-	folder := func(b settings.Bucket) (objectstore.Store, error) { return directory.NewOriginals(b.Path) }
+	folder := func(b storeconfig.Bucket) (objectstore.Store, error) { return directory.NewOriginals(b.Path) }
 	rest, err = original(s.Store.Originals, s, folder)
 	if err != nil {
 		return nil, nil, fmt.Errorf("store.originals: %w", err)
@@ -106,20 +107,20 @@ func allOriginals(s settings.Settings) (all, rest objectstore.Store, err error) 
 }
 
 // original opens a store of originals.
-func original(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
+func original(b storeconfig.Bucket, s settings.Settings, inDirectory func(storeconfig.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
 	store, err := one(b, s, inDirectory)
 	return compared(store, b), err
 }
 
 // compared returns a store that has an MD5 only if the settings compare it.
-func compared(store objectstore.Store, b settings.Bucket) objectstore.Store {
+func compared(store objectstore.Store, b storeconfig.Bucket) objectstore.Store {
 	if tellsMD5 := slices.Contains([]string{"swift", "s3", "gcs", "azure"}, b.Kind); !tellsMD5 || b.Verifies() {
 		return store
 	}
 	return unverified{store}
 }
 
-func one(b settings.Bucket, s settings.Settings, inDirectory func(settings.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
+func one(b storeconfig.Bucket, s settings.Settings, inDirectory func(storeconfig.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
 	switch b.Kind {
 	case "swift":
 		return swiftstore.New(b, s.Store.PrivateContainers...), nil

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -85,8 +86,8 @@ func TestAFolderThatTakesNothing(t *testing.T) {
 
 // The store gives no MD5 if the settings do not compare it: readers then compute none.
 func TestOriginalsAreVerifiedWhereThatIsSet(t *testing.T) {
-	for verify, want := range map[string]bool{settings.VerifyNever: false, settings.VerifyAlways: true} {
-		store := compared(telling{}, settings.Bucket{Kind: "s3", Verify: verify})
+	for verify, want := range map[string]bool{storeconfig.VerifyNever: false, storeconfig.VerifyAlways: true} {
+		store := compared(telling{}, storeconfig.Bucket{Kind: "s3", Verify: verify})
 		_, info, err := store.Open(t.Context(), thumbnail.Location{Path: "a"})
 		if err != nil || info.Size != 7 || (info.MD5 != "") != want {
 			t.Errorf("verify %s: MD5 %q, %d bytes, %v", verify, info.MD5, info.Size, err)

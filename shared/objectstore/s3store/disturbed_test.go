@@ -14,8 +14,8 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
-	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -37,7 +37,7 @@ func disturbed(t *testing.T) (*Store, *wire.Disturbed) {
 	service := httptest.NewServer(http.HandlerFunc(oneObject))
 	t.Cleanup(service.Close)
 	d := wire.Disturb(t, service.URL)
-	return open(t, settings.Bucket{Endpoint: d.URL, User: "u", Key: "k", Container: "pictures", Region: "us-east-1"}), d
+	return open(t, storeconfig.Bucket{Endpoint: d.URL, User: "u", Key: "k", Container: "pictures", Region: "us-east-1"}), d
 }
 
 func every(*http.Request) bool { return true }

@@ -27,7 +27,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -52,7 +52,7 @@ type Store struct {
 }
 
 // New makes a store. Only its first operation connects to the service.
-func New(b settings.Bucket) (*Store, error) {
+func New(b storeconfig.Bucket) (*Store, error) {
 	endpoint, err := url.Parse(b.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("s3store: endpoint: %w", err)
@@ -79,7 +79,7 @@ func New(b settings.Bucket) (*Store, error) {
 
 // secrets returns the settings' secrets. Without secrets in the settings it returns the secrets that
 // Amazon's own tools use: the environment, ~/.aws/credentials, the role of the machine.
-func secrets(b settings.Bucket) *credentials.Credentials {
+func secrets(b storeconfig.Bucket) *credentials.Credentials {
 	if b.User != "" {
 		return credentials.NewStaticV4(b.User, string(b.Key), "")
 	}

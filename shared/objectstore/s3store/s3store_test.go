@@ -10,14 +10,14 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
-	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t *testing.T, b settings.Bucket) *Store {
+func open(t *testing.T, b storeconfig.Bucket) *Store {
 	t.Helper()
 	s, err := New(b)
 	if err != nil {
@@ -79,7 +79,7 @@ func TestRealS3(t *testing.T) {
 }
 
 func TestAServiceThatIsAway(t *testing.T) {
-	store := open(t, settings.Bucket{Endpoint: "http://127.0.0.1:1", User: "u", Key: "k", Container: "pictures", Region: "us-east-1"})
+	store := open(t, storeconfig.Bucket{Endpoint: "http://127.0.0.1:1", User: "u", Key: "k", Container: "pictures", Region: "us-east-1"})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := store.Head(ctx, thumbnail.Location{Path: "x"}); err == nil || errors.Is(err, objectstore.ErrNotFound) {

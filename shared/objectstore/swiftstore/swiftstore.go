@@ -22,7 +22,7 @@ import (
 	"github.com/ncw/swift/v2"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -41,7 +41,7 @@ type Store struct {
 }
 
 // New makes a store. Its first operation authenticates. private is store.private_containers.
-func New(b settings.Bucket, private ...string) *Store {
+func New(b storeconfig.Bucket, private ...string) *Store {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost, transport.MaxIdleConns = concurrency, concurrency
 	transport.DisableCompression = true

@@ -10,8 +10,8 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
-	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -89,7 +89,7 @@ func newContainersHaveReaders(t *testing.T, server servers.SwiftServer) {
 func second[T any](_ T, err error) error { return err }
 
 func TestASwiftThatIsAway(t *testing.T) {
-	store := New(settings.Bucket{AuthURL: "http://127.0.0.1:1/auth/v1.0", User: "u", Container: "c"})
+	store := New(storeconfig.Bucket{AuthURL: "http://127.0.0.1:1/auth/v1.0", User: "u", Container: "c"})
 	defer func() { _ = store.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()

@@ -4,7 +4,7 @@
 //	go generate ./shared/settings/...
 package main
 
-//go:generate go run . ../settings.go ../../../docs/configuration.md
+//go:generate go run . ../../../docs/configuration.md ../settings.go ../../objectstore/storeconfig/storeconfig.go
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -31,14 +32,14 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 2 {
-		return errors.New("usage: reference SOURCE PAGE")
+	if len(args) < 2 {
+		return errors.New("usage: reference PAGE SOURCE…")
 	}
-	text, err := page(args[0])
+	text, err := page(args[1:])
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(args[1], text, 0o644) //nolint:gosec // everybody reads documentation
+	return os.WriteFile(args[0], text, 0o644) //nolint:gosec // everybody reads documentation
 }
 
 const head = `# Configuration
@@ -51,13 +52,16 @@ and each role uses its own part. The value of a secret can be ` + "`file:`" + ` 
 ` + "`thumbmill config check PATH`" + ` lists all errors, and ` + "`thumbmill config show`" + ` prints the settings in use.
 `
 
-// page returns the reference of the settings in a source file.
-func page(source string) ([]byte, error) {
-	said, err := comments(source)
-	if err != nil {
-		return nil, err
+// page returns the reference of the settings in source files.
+func page(sources []string) ([]byte, error) {
+	p := &reference{said: map[string]said{}}
+	for _, source := range sources {
+		more, err := comments(source)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(p.said, more)
 	}
-	p := &reference{said: said}
 	p.text.WriteString(head)
 	tree := reflect.ValueOf(settings.Default())
 	for i := range tree.NumField() {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestThePageIsTheSettings(t *testing.T) {
-	want, err := page("../settings.go")
+	want, err := page([]string{"../settings.go", "../../objectstore/storeconfig/storeconfig.go"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-package settings
+// Package value has the types of single settings: secrets, URLs with passwords, and sizes.
+package value
 
 import (
 	"fmt"
@@ -12,14 +13,15 @@ import (
 // Secret is a string that prints as asterisks, in logs and in every format verb.
 type Secret string
 
-const mask = "***"
+// Mask stands for secrets in prints.
+const Mask = "***"
 
 // String returns "***", or "" for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return mask
+	return Mask
 }
 
 // GoString hides the secret from %#v.
@@ -38,20 +40,20 @@ type URLs string
 func (u URLs) String() string {
 	all := strings.Split(string(u), ",")
 	for i, text := range all {
-		if parsed, err := withScheme(text); text == "" {
+		if parsed, err := NATSURL(text); text == "" {
 			continue
 		} else if err == nil {
 			all[i] = parsed.Redacted()
 		} else {
-			all[i] = mask
+			all[i] = Mask
 		}
 	}
 	return strings.Join(all, ",")
 }
 
-// withScheme parses a URL, and adds nats:// to a URL without a scheme: net/url reads the user
+// NATSURL parses a URL, and adds nats:// to a URL without a scheme: net/url reads the user
 // of "user:password@host" as a scheme.
-func withScheme(text string) (*url.URL, error) {
+func NATSURL(text string) (*url.URL, error) {
 	text = strings.TrimSpace(text)
 	if !strings.Contains(text, "://") {
 		text = "nats://" + text

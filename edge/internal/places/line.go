@@ -1,4 +1,4 @@
-package obtain
+package places
 
 import (
 	"context"
@@ -22,7 +22,8 @@ import (
 // page of forty new thumbnails therefore leaves the lane's queue to others, is not refused for its own
 // length, and is drawn from its top to its bottom.
 type lines struct {
-	limits   func() settings.Pool // of per-ip now, directives included
+	next     admitter
+	limits   func(client string) settings.Pool // of per-ip now, directives included
 	turnAway func(admission.Request, lease.Reason)
 	patience time.Duration
 	perIP    throttle.Throttle
@@ -48,16 +49,16 @@ type line struct {
 // againSoon is the pause before a flight asks again while other edges' flights of its client are in the way.
 const againSoon = time.Second
 
-func newLines(c Config) *lines {
+func newLines(c Config, next admitter) *lines {
 	return &lines{
-		limits: c.PerIP, turnAway: c.Admitter.TurnAway, patience: c.Settings.Deadline().Behind(),
+		next: next, limits: c.PerIP, turnAway: c.Admitter.TurnAway, patience: c.Settings.Deadline().Behind(),
 		perIP: throttle.All().Get(throttle.PerIP), of: map[lineKey]*line{},
 	}
 }
 
-// bounds returns the number of a line's flights that may ask or render, and of all its flights.
-func (l *lines) bounds() (widest, most int) {
-	p := l.limits()
+// bounds returns the number of a client's flights in a line that may ask or render, and of all its flights.
+func (l *lines) bounds(client string) (widest, most int) {
+	p := l.limits(client)
 	if p.Shadow {
 		return math.MaxInt, math.MaxInt
 	}
@@ -65,22 +66,19 @@ func (l *lines) bounds() (widest, most int) {
 	return widest, max(p.MaxQueue, widest)
 }
 
-// asking is a way to ask for a flight's places.
-type asking func(context.Context, admission.Request) (admission.Lease, bool, error)
-
-// admit asks for a flight's places when it is its turn. It asks again while only its client's own flights
+// Admit asks for a flight's places when it is its turn. It asks again while only its client's own flights
 // are in the way.
-func (l *lines) admit(ctx context.Context, r admission.Request, ask asking) (admission.Lease, bool, error) {
+func (l *lines) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
 	if r.Flight.Exempt || r.Flight.Client == "" {
-		return ask(ctx, r)
+		return l.next.Admit(ctx, r)
 	}
 	key, began := lineKey{r.Flight.Client, r.Flight.Lane}, time.Now()
-	if err := l.wait(ctx, key, began, l.stand); err != nil {
+	if err := l.wait(ctx, key, began, l.stand(key.client)); err != nil {
 		l.count(r, err)
 		return nil, false, err
 	}
 	for {
-		places, done, err := ask(ctx, r)
+		places, done, err := l.next.Admit(ctx, r)
 		if !l.isOwnDoing(err) || time.Since(began) > l.patience {
 			return l.held(key, places), done, err
 		}
@@ -169,7 +167,7 @@ func (l *lines) change(key lineKey, how func(*line) error) error {
 		l.of[key] = one
 	}
 	err := how(one)
-	width, _ := l.bounds()
+	width, _ := l.bounds(key.client)
 	if one.narrow > 0 {
 		width = min(width, one.narrow)
 	}
@@ -184,13 +182,15 @@ func (l *lines) change(key lineKey, how func(*line) error) error {
 	return err
 }
 
-// stand puts a flight at the end of a line.
-func (l *lines) stand(one *line, turn chan struct{}) error {
-	if _, most := l.bounds(); one.busy+len(one.turns) >= most {
-		return l.perIP.Refuse(l.limits().Timeout, throttle.Full)
+// stand returns a way to put a client's flight at the end of a line.
+func (l *lines) stand(client string) func(*line, chan struct{}) error {
+	return func(one *line, turn chan struct{}) error {
+		if _, most := l.bounds(client); one.busy+len(one.turns) >= most {
+			return l.perIP.Refuse(l.limits(client).Timeout, throttle.Full)
+		}
+		one.turns = append(one.turns, turn)
+		return nil
 	}
-	one.turns = append(one.turns, turn)
-	return nil
 }
 
 // stepBack puts a flight whose client crowds the lane back to the front of its line, until another flight of

@@ -1,4 +1,4 @@
-package obtain
+package places
 
 import (
 	"context"
@@ -18,16 +18,19 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // office is a coordinator that grants places of a lane at once, or refuses as it is told.
 type office struct {
 	mu      sync.Mutex
-	places  int      // flights that hold a lease
-	room    int      // places of the client; a flight beyond them gets refusal
-	refusal error    // ErrWaited or ErrCrowded
-	asked   []string // names of flights, in the order of their first questions
-	refused int      // answers
+	places  int            // flights that hold a lease
+	room    int            // places of the client; a flight beyond them gets refusal
+	refusal error          // ErrWaited or ErrCrowded
+	waits   bool           // answers to flights beyond room never come
+	asked   []string       // thumbnails, in the order of their first questions
+	refused int            // answers
+	counted []lease.Reason // refusals of the line
 }
 
 // pass lets time pass.
@@ -49,38 +52,43 @@ func (o *office) taken() int {
 	return o.places
 }
 
-func (o *office) ask(name string) asking {
-	first := true
-	return func(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
-		o.mu.Lock()
-		if first {
-			o.asked = append(o.asked, name)
-		}
-		first = false
-		if o.places < o.room {
-			o.places++
-			o.mu.Unlock()
-			return place{o}, false, nil
-		}
-		o.refused++
-		o.mu.Unlock()
-		if errors.Is(o.refusal, throttle.ErrWaited) {
-			pass(4 * time.Second)
-		}
-		return nil, false, throttle.All().Get(throttle.PerIP).Refuse(0, throttle.Full).Because(o.refusal)
+func (o *office) CountRefusal(throttle.Name) {}
+
+func (o *office) RefuseFull(admission.Request) error             { return nil }
+func (o *office) TurnAway(_ admission.Request, why lease.Reason) { o.counted = append(o.counted, why) }
+
+func (o *office) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
+	o.mu.Lock()
+	if name := r.Thumbnail.Path; !slices.Contains(o.asked, name) {
+		o.asked = append(o.asked, name)
 	}
+	if o.places < o.room {
+		o.places++
+		o.mu.Unlock()
+		return place{o}, false, nil
+	}
+	o.refused++
+	o.mu.Unlock()
+	if o.waits {
+		<-ctx.Done()
+		return nil, false, ctx.Err()
+	}
+	if errors.Is(o.refusal, throttle.ErrWaited) {
+		pass(4 * time.Second)
+	}
+	return nil, false, throttle.All().Get(throttle.PerIP).Refuse(0, throttle.Full).Because(o.refusal)
 }
 
 // page asks for the thumbnails of a page in their order. Each takes a second to render. It returns the names of
 // those that were rendered, in their order.
-func page(t *testing.T, l *lines, o *office, thumbnails int, client string) (rendered []string) {
+func page(t *testing.T, l *lines, thumbnails int, client string) (rendered []string) {
 	t.Helper()
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for i := range thumbnails {
 		name := fmt.Sprint(i)
 		all.Go(func() {
-			held, _, err := l.admit(t.Context(), asks(client), o.ask(name))
+			held, _, err := l.Admit(t.Context(), asks(client, name))
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				return
@@ -97,22 +105,19 @@ func page(t *testing.T, l *lines, o *office, thumbnails int, client string) (ren
 	return rendered
 }
 
-func linesOf(s settings.Settings) *lines {
-	l, _ := countedLines(s, func() settings.Pool { return s.Throttle.PerIP })
-	return l
+func linesOf(s settings.Settings, o *office) *lines {
+	return limitedLines(s, o, func(string) settings.Pool { return s.Throttle.PerIP })
 }
 
-// countedLines also returns the reasons of the refusals that the lines count.
-func countedLines(s settings.Settings, limits func() settings.Pool) (*lines, *[]lease.Reason) {
-	w := &world{}
-	l := newLines(Config{Settings: s, PerIP: limits, Admitter: admitter{w}})
-	var counted []lease.Reason
-	l.turnAway = func(_ admission.Request, why lease.Reason) { counted = append(counted, why) }
-	return l, &counted
+func limitedLines(s settings.Settings, o *office, limits func(string) settings.Pool) *lines {
+	return newLines(Config{Settings: s, PerIP: limits, Admitter: o}, o)
 }
 
-func asks(client string) admission.Request {
-	return admission.Request{Flight: throttle.Request{Client: client, Exempt: clientaddr.IsExempt(client), Lane: "standard"}}
+func asks(client, thumb string) admission.Request {
+	return admission.Request{
+		Flight:    throttle.Request{Client: client, Exempt: clientaddr.IsExempt(client), Lane: "standard"},
+		Thumbnail: thumbnail.Location{Path: thumb},
+	}
 }
 
 // A reader's page of forty thumbnails is answered whole and in order, however few places there are.
@@ -130,8 +135,9 @@ func TestAPageIsAnsweredWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				thumbnails := min(40, 30*c.room) // a page that takes longer than edge.deadline is another test's
-				l, o := linesOf(settings.Default()), &office{room: c.room, refusal: c.refusal}
-				rendered := page(t, l, o, thumbnails, "a")
+				o := &office{room: c.room, refusal: c.refusal}
+				l := linesOf(settings.Default(), o)
+				rendered := page(t, l, thumbnails, "a")
 				if len(rendered) != thumbnails || o.refused > c.most {
 					t.Errorf("%d of %d are rendered after %d refusals", len(rendered), thumbnails, o.refused)
 				}
@@ -153,15 +159,15 @@ func TestALineIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := settings.Default()
 		s.Throttle.PerIP.Workers, s.Throttle.PerIP.MaxQueue = 1, 4
-		l, counted := countedLines(s, func() settings.Pool { return s.Throttle.PerIP })
 		o := &office{room: 1, refusal: throttle.ErrCrowded}
+		l := linesOf(s, o)
 		var all sync.WaitGroup
 		var leases []admission.Lease
 		var mu sync.Mutex
 		ctx, leave := context.WithCancel(t.Context())
 		for range 4 {
 			all.Go(func() {
-				held, _, err := l.admit(ctx, asks("a"), o.ask("a"))
+				held, _, err := l.Admit(ctx, asks("a", "1"))
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
@@ -170,12 +176,12 @@ func TestALineIsBounded(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if _, _, err := l.admit(ctx, asks("a"), o.ask("more")); !fault.Is(err, fault.Throttled) || slices.Contains(o.asked, "more") || !slices.Equal(*counted, []lease.Reason{lease.Full}) {
-			t.Errorf("the fifth flight of a line of four: %v, asked %v, counted %v", err, o.asked, *counted)
+		if _, _, err := l.Admit(ctx, asks("a", "more")); !fault.Is(err, fault.Throttled) || slices.Contains(o.asked, "more") || !slices.Equal(o.counted, []lease.Reason{lease.Full}) {
+			t.Errorf("the fifth flight of a line of four: %v, asked %v, counted %v", err, o.asked, o.counted)
 		}
+		o.room = 3
 		for _, other := range []string{"b", clientaddr.Nobody} {
-			free := &office{room: 1}
-			if _, _, err := l.admit(ctx, asks(other), free.ask(other)); err != nil {
+			if _, _, err := l.Admit(ctx, asks(other, other)); err != nil {
 				t.Errorf("%s waits for another client: %v", other, err)
 			}
 		}
@@ -195,33 +201,40 @@ func TestALineIsBounded(t *testing.T) {
 // A flight that waited as long as patience is refused, and flights that others keep away are refused at once.
 func TestALineEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := settings.Default()
-		l, counted := countedLines(s, func() settings.Pool { return s.Throttle.PerIP })
 		o := &office{refusal: throttle.ErrWaited}
+		l := linesOf(settings.Default(), o)
 		began := time.Now()
-		_, _, err := l.admit(t.Context(), asks("a"), o.ask("a"))
+		_, _, err := l.Admit(t.Context(), asks("a", "1"))
 		if took := time.Since(began); !fault.Is(err, fault.Throttled) || took < l.patience || took > l.patience+8*time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
-		_, _, err = l.admit(t.Context(), asks("a"), func(context.Context, admission.Request) (admission.Lease, bool, error) {
-			return nil, false, throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full).Because(throttle.ErrWaited)
-		})
-		if !fault.Is(err, fault.LaneFull) || len(l.of) != 0 || len(*counted) != 0 {
-			t.Errorf("%v; lines %v; counted %v, besides the coordinator", err, l.of, *counted)
+		l.next = full{}
+		_, _, err = l.Admit(t.Context(), asks("a", "2"))
+		if !fault.Is(err, fault.LaneFull) || len(l.of) != 0 || len(o.counted) != 0 {
+			t.Errorf("%v; lines %v; counted %v, besides the coordinator", err, l.of, o.counted)
 		}
+	})
+}
+
+// full is a coordinator whose lane is full.
+type full struct{}
+
+func (full) Admit(context.Context, admission.Request) (admission.Lease, bool, error) {
+	return nil, false, throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full).Because(throttle.ErrWaited)
+}
+
+func TestATurnThatNeverComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, o := settings.Default(), &office{waits: true}
+		l := linesOf(s, o)
 		ctx, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for range s.Throttle.PerIP.Workers + 1 {
-			all.Go(func() {
-				_, _, _ = l.admit(ctx, asks("a"), func(ctx context.Context, _ admission.Request) (admission.Lease, bool, error) {
-					<-ctx.Done()
-					return nil, false, ctx.Err()
-				})
-			})
+			all.Go(func() { _, _, _ = l.Admit(ctx, asks("a", "1")) })
 		}
 		synctest.Wait()
-		if _, _, err = l.admit(ctx, asks("a"), o.ask("behind them")); !fault.Is(err, fault.Throttled) || !slices.Equal(*counted, []lease.Reason{lease.TimedOut}) {
-			t.Errorf("a flight whose turn never comes: %v, counted %v", err, *counted)
+		if _, _, err := l.Admit(ctx, asks("a", "behind them")); !fault.Is(err, fault.Throttled) || !slices.Equal(o.counted, []lease.Reason{lease.TimedOut}) {
+			t.Errorf("%v, counted %v", err, o.counted)
 		}
 		leave()
 		all.Wait()
@@ -233,12 +246,12 @@ func TestALineFollowsItsLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limits atomic.Pointer[settings.Pool]
 		limits.Store(&settings.Pool{Workers: 1, MaxQueue: 4})
-		l, _ := countedLines(settings.Default(), func() settings.Pool { return *limits.Load() })
 		o := &office{room: 10}
+		l := limitedLines(settings.Default(), o, func(string) settings.Pool { return *limits.Load() })
 		var all sync.WaitGroup
 		ask := func() {
 			all.Go(func() {
-				held, _, err := l.admit(t.Context(), asks("a"), o.ask("a"))
+				held, _, err := l.Admit(t.Context(), asks("a", "1"))
 				if err != nil {
 					t.Error(err)
 					return
@@ -267,9 +280,10 @@ func TestALineFollowsItsLimits(t *testing.T) {
 func TestNoLineInShadowMode(t *testing.T) {
 	s := settings.Default()
 	s.Throttle.PerIP.Shadow, s.Throttle.PerIP.MaxQueue = true, 1
-	l, o := linesOf(s), &office{room: 10}
+	o := &office{room: 10}
+	l := linesOf(s, o)
 	for i := range 10 {
-		if _, _, err := l.admit(t.Context(), asks("a"), o.ask(fmt.Sprint(i))); err != nil {
+		if _, _, err := l.Admit(t.Context(), asks("a", fmt.Sprint(i))); err != nil {
 			t.Error(err)
 		}
 	}

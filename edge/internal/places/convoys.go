@@ -1,7 +1,6 @@
-package obtain
+package places
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -35,12 +34,12 @@ type needs struct {
 	version string
 }
 
-func needsOf(w work) needs {
-	places := w.admission().Flight
+func needsOf(n Need) needs {
+	places := n.Request.Flight
 	if places.Exempt {
 		places.Client = ""
 	}
-	return needs{places, w.version}
+	return needs{places, n.Version}
 }
 
 // convoy is a first flight, which stands in line, and the flights that wait behind it. A flight
@@ -56,19 +55,19 @@ type convoy struct {
 
 // join returns a flight's convoy, and whether the flight is the first of the convoy. A convoy has at
 // most `most` flights; the next flight begins another convoy.
-func (on *convoys) join(w work, most int) (c *convoy, first bool) {
-	if most < 2 || !w.shared() {
+func (on *convoys) join(n Need, most int) (c *convoy, first bool) {
+	if most < 2 || !n.Shared {
 		return nil, true
 	}
 	on.mu.Lock()
 	defer on.mu.Unlock()
-	n := needsOf(w)
-	if c = on.open[n]; c != nil && c.size < most {
+	of := needsOf(n)
+	if c = on.open[of]; c != nil && c.size < most {
 		c.size++
 		return c, false
 	}
-	c = &convoy{of: on, needs: n, size: 1, over: make(chan struct{})}
-	on.open[n] = c
+	c = &convoy{of: on, needs: of, size: 1, over: make(chan struct{})}
+	on.open[of] = c
 	return c, true
 }
 
@@ -89,67 +88,4 @@ func (c *convoy) end(refusal error) {
 		}
 		close(c.over)
 	})
-}
-
-// ask asks for a flight's places, alone or behind another flight.
-func (on *admitting) ask(ctx context.Context, w work) grant {
-	p := on.rides.wait(w)
-	defer on.rides.leave(p)
-	behind := time.NewTimer(on.convoys.within)
-	defer behind.Stop()
-	for {
-		c, first := on.convoys.join(w, on.fleet.Batch())
-		if first {
-			return on.leadConvoy(ctx, w, p, c)
-		}
-		if g, over := on.follow(ctx, w, p, c, behind.C); over {
-			return g
-		}
-	}
-}
-
-// leadConvoy stands in line for a convoy. When the coordinator grants the places, the convoy lasts
-// until the flight's job is published.
-func (on *admitting) leadConvoy(ctx context.Context, w work, p *passenger, c *convoy) grant {
-	g := on.standInLine(ctx, w, p)
-	if g.lease != nil && g.ticket == nil {
-		g.convoy = c
-	} else {
-		c.end(g.refusal)
-	}
-	return g
-}
-
-// countRefusal counts the refusal of a flight whose convoy a throttle refused. The coordinator counts it only
-// if it concerns the client: the lane turned one job away, with all that would have ridden with it.
-func (on *admitting) countRefusal(w work, refusal error) {
-	switch by := throttle.Name(fault.Of(refusal).Throttle); by {
-	case throttle.PerIP:
-		on.admitter.admitter.TurnAway(w.admission(), reasonOf(refusal))
-	default:
-		on.admitter.admitter.CountRefusal(by)
-	}
-}
-
-// follow waits behind the first flight of a convoy. over is false when the flight must join another
-// convoy.
-func (on *admitting) follow(ctx context.Context, w work, p *passenger, c *convoy, late <-chan time.Time) (g grant, over bool) {
-	for {
-		select {
-		case t := <-p.offers:
-			if g, ok := on.board(ctx, w, p, t); ok {
-				return g, true
-			}
-		case <-c.over:
-			if c.refusal == nil {
-				return g, false
-			}
-			on.countRefusal(w, c.refusal)
-			return grant{refusal: c.refusal}, true
-		case <-late:
-			return on.standInLine(ctx, w, p), true
-		case <-ctx.Done():
-			return grant{refusal: ctx.Err()}, true
-		}
-	}
 }

@@ -1,12 +1,10 @@
-package obtain
+package places
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -33,9 +31,12 @@ type kin struct {
 	original thumbnail.Location
 	version  string
 	lane     renderjob.Lane
+	slow     bool
 }
 
-func (w work) kin() kin { return kin{w.request.Target.Spec.Original, w.version, w.lane} }
+func (n Need) kin() kin {
+	return kin{n.Request.Flight.Original, n.Version, n.Request.Flight.Lane, n.Request.Flight.Slow}
+}
 
 // passenger is a flight that waits for its places.
 type passenger struct {
@@ -59,9 +60,9 @@ type ride struct {
 }
 
 // wait adds a flight to those that get offers, unless it shares nothing (lanes.Shared).
-func (on *rides) wait(w work) *passenger {
-	p := &passenger{kin: w.kin(), offers: make(chan *ticket, 1)}
-	if w.shared() {
+func (on *rides) wait(n Need) *passenger {
+	p := &passenger{kin: n.kin(), offers: make(chan *ticket, 1)}
+	if n.Shared {
 		on.again(p)
 	}
 	return p
@@ -90,21 +91,21 @@ func (on *rides) leave(p *passenger) {
 }
 
 // offer offers a ride to at most `most` flights, the longest waiting first.
-func (on *rides) offer(w work, most int) *ride {
+func (on *rides) offer(n Need, most int) *ride {
 	r, offered := &ride{ready: make(chan struct{})}, 0
 	on.mu.Lock()
 	defer on.mu.Unlock()
-	if w.shared() {
-		all := on.waiting[w.kin()]
+	if n.Shared {
+		all := on.waiting[n.kin()]
 		offered = min(len(all), max(0, most))
 		r.pending = offered
 		for _, p := range all[:offered] {
 			p.offers <- &ticket{ride: r} // p may answer at once
 		}
-		on.waiting[w.kin()] = slices.Clone(all[offered:])
+		on.waiting[n.kin()] = slices.Clone(all[offered:])
 	}
-	if len(on.waiting[w.kin()]) == 0 {
-		delete(on.waiting, w.kin())
+	if len(on.waiting[n.kin()]) == 0 {
+		delete(on.waiting, n.kin())
 	}
 	if offered == 0 {
 		close(r.ready)
@@ -130,12 +131,8 @@ func (r *ride) depart() []Job {
 // board puts a held job on the ride. When the ride has departed, board publishes the job by itself.
 func (t *ticket) board(j Job) { t.once.Do(func() { t.ride.answer(j) }) }
 
-// decline gives the ticket back, unless the flight has boarded. A nil ticket does nothing.
-func (t *ticket) decline() {
-	if t != nil {
-		t.once.Do(func() { t.ride.answer(nil) })
-	}
-}
+// decline gives the ticket back, unless the flight has boarded.
+func (t *ticket) decline() { t.once.Do(func() { t.ride.answer(nil) }) }
 
 func (r *ride) answer(j Job) {
 	r.mu.Lock()
@@ -148,55 +145,5 @@ func (r *ride) answer(j Job) {
 	}
 	if r.pending--; r.pending == 0 {
 		close(r.ready)
-	}
-}
-
-// standInLine asks for all places of a flight, and takes a ride that is offered meanwhile.
-func (on *admitting) standInLine(ctx context.Context, w work, p *passenger) grant {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	answers := make(chan grant, 1)
-	go func() {
-		var g grant
-		g.lease, g.done, g.refusal = on.admitter.Admit(ctx, w.admission())
-		answers <- g
-	}()
-	for {
-		select {
-		case g := <-answers:
-			return g
-		case t := <-p.offers:
-			if g, ok := on.board(ctx, w, p, t); ok {
-				cancel()
-				(<-answers).giveBack()
-				return g
-			}
-		}
-	}
-}
-
-// board takes an offered ride. When the flight cannot ride, it may get other offers.
-func (on *admitting) board(ctx context.Context, w work, p *passenger, t *ticket) (g grant, ok bool) {
-	if g, ok = on.askForRide(ctx, w, t); !ok {
-		t.decline()
-		on.rides.again(p)
-	}
-	return g, ok
-}
-
-// askForRide asks for a flight's places except its lane's. ok is false unless all are free at once.
-func (on *admitting) askForRide(ctx context.Context, w work, t *ticket) (g grant, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, boardWithin)
-	defer cancel()
-	r := w.admission()
-	r.Flight.Rides = true
-	l, done, err := on.admitter.admitter.Admit(ctx, r)
-	return grant{lease: l, ticket: t}, err == nil && !done
-}
-
-// giveBack releases the lease of a grant that the flight does not use.
-func (g grant) giveBack() {
-	if g.lease != nil {
-		g.lease.Release(admission.Outcome{})
 	}
 }

@@ -1,4 +1,4 @@
-package obtain
+package places
 
 import (
 	"context"
@@ -12,22 +12,16 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// patient asks an admitter again when a lane is full only because the queue stalls. It asks for
+// patient asks the next admitter again when a lane is full only because the queue stalls. It asks for
 // deadline.Publish, by when an election of the queue's servers must be over.
 type patient struct {
-	admitter Admitter
-	stall    stall
-	lines    *lines
+	next  admitter
+	stall stall
 }
 
-// Admit returns the admitter's answer, when it is the flight's turn among its client's.
 func (p patient) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
-	return p.lines.admit(ctx, r, p.ask)
-}
-
-func (p patient) ask(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {
 	for began := time.Now(); ; {
-		l, done, err := p.admitter.Admit(ctx, r)
+		l, done, err := p.next.Admit(ctx, r)
 		waitsForQueue := fault.Is(err, fault.LaneFull) && time.Since(began) < deadline.Publish && p.stall.isOfQueue()
 		if !waitsForQueue || periodic.Sleep(ctx, againAfter()) != nil {
 			return l, done, err

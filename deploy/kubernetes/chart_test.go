@@ -1,0 +1,182 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// object is an object of Kubernetes.
+type object = map[string]any
+
+// helm runs helm, which `make lint` builds, and returns its output.
+func helm(t *testing.T, words ...string) (string, error) {
+	t.Helper()
+	program, err := filepath.Abs("../../bin/helm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(program); err != nil {
+		if program, err = exec.LookPath("helm"); err != nil {
+			t.Skip("helm is not installed: run `make bin/helm`")
+		}
+	}
+	out, err := exec.Command(program, words...).CombinedOutput()
+	return string(out), err
+}
+
+// chart returns the objects of the chart with values such as secret=mine, by kind and name.
+func chart(t *testing.T, values ...string) map[string]object {
+	t.Helper()
+	words := []string{"template", "thumbmill", ".", "--namespace", "thumbmill", "--kube-version", "1.34.0"}
+	for _, v := range values {
+		words = append(words, "--set", v)
+	}
+	out, err := helm(t, words...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	all := map[string]object{}
+	for text := range strings.SplitSeq(out, "\n---\n") {
+		add(t, all, text)
+	}
+	return all
+}
+
+func add(t *testing.T, all map[string]object, text string) {
+	t.Helper()
+	var o object
+	if err := yaml.Unmarshal([]byte(text), &o); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if o != nil {
+		all[fmt.Sprintf("%s %s", o["kind"], at(o, "metadata", "name"))] = o
+	}
+}
+
+// at returns the value below keys and indexes.
+func at(value any, path ...any) any {
+	for _, step := range path {
+		switch v := value.(type) {
+		case object:
+			value = v[step.(string)]
+		case []any:
+			value = v[step.(int)]
+		default:
+			return nil
+		}
+	}
+	return value
+}
+
+// plain removes the difference of the two forms: kustomize puts a hash of the settings into the name of
+// their ConfigMap, and Helm into an annotation of the pods.
+func plain(t *testing.T, all map[string]object) map[string]object {
+	t.Helper()
+	out := map[string]object{}
+	for name, o := range all {
+		if settings, is := strings.CutPrefix(name, "ConfigMap thumbmill-settings"); is {
+			o = object{}
+			if err := yaml.Unmarshal([]byte(at(all["ConfigMap thumbmill-settings"+settings], "data", "site.yaml").(string)), &o); err != nil {
+				t.Fatal(err)
+			}
+			out["settings"] = o
+			continue
+		}
+		if annotations, is := at(o, "spec", "template", "metadata", "annotations").(object); is {
+			delete(annotations, "checksum/settings")
+			at(o, "spec", "template", "spec", "volumes", 0, "configMap").(object)["name"] = "thumbmill-settings"
+		}
+		out[name] = o
+	}
+	return out
+}
+
+// Kustomize and Helm give the same objects.
+func TestTheChartIsTheSame(t *testing.T) {
+	for by, components := range map[string][]string{"none": nil, "keda": {"autoscaling/keda"}, "hpa": {"autoscaling/hpa"}} {
+		helmed := plain(t, chart(t, "autoscaling.by="+by))
+		customized := map[string]object{}
+		for _, resource := range built(t, components).Resources() {
+			text, err := resource.AsYAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			add(t, customized, string(text))
+		}
+		customized = plain(t, customized)
+		if got, want := slices.Sorted(maps.Keys(helmed)), slices.Sorted(maps.Keys(customized)); !slices.Equal(got, want) {
+			t.Errorf("%s: the chart has %v, and kustomize %v", by, got, want)
+		}
+		for name, want := range customized {
+			if got := helmed[name]; !reflect.DeepEqual(got, want) {
+				a, _ := json.Marshal(got)
+				b, _ := json.Marshal(want)
+				t.Errorf("%s: %s is in the chart\n%s\nand by kustomize\n%s", by, name, a, b)
+			}
+		}
+	}
+}
+
+// Each value changes the field of its name.
+func TestValues(t *testing.T) {
+	all := chart(t, "image.registry=mine", "image.tag=7", "secret=other", "settings.nats.replicas=1", "renderer.replicas=9", "renderer.pod.priorityClassName=high",
+		"renderer.resources.limits.memory=20Gi", "renderer.env.THUMBMILL_RENDERER_SLOTS=8", "network.namespaces.nats=queue", "network.namespaces.dns=names",
+		"network.store.cidr=10.0.0.0/8", "network.store.port=8080", "autoscaling.by=keda", "autoscaling.min=3", "autoscaling.max=7", "autoscaling.prometheus=http://p")
+	pod := at(all["Deployment thumbmill-renderer"], "spec", "template", "spec")
+	for what, c := range map[string][2]any{
+		"image":      {at(pod, "containers", 0, "image"), "mine/thumbmill-renderer:7"},
+		"secret":     {at(pod, "volumes", 1, "secret", "secretName"), "other"},
+		"replicas":   {at(all["Deployment thumbmill-renderer"], "spec", "replicas"), nil}, // KEDA's
+		"pod":        {at(pod, "priorityClassName"), "high"},
+		"limit":      {at(pod, "containers", 0, "resources", "limits", "memory"), "20Gi"},
+		"request":    {at(pod, "containers", 0, "resources", "requests", "memory"), "4Gi"},
+		"nats":       {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "queue"},
+		"dns":        {at(all["NetworkPolicy thumbmill-all"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "names"},
+		"store":      {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 1, "to", 0, "ipBlock", "cidr"), "10.0.0.0/8"},
+		"port":       {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 1, "ports", 0, "port"), 8080.0},
+		"min":        {at(all["ScaledObject thumbmill-renderer"], "spec", "minReplicaCount"), 3.0},
+		"max":        {at(all["ScaledObject thumbmill-renderer"], "spec", "maxReplicaCount"), 7.0},
+		"prometheus": {at(all["ScaledObject thumbmill-renderer"], "spec", "triggers", 0, "metadata", "serverAddress"), "http://p"},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("%s is %v, want %v", what, c[0], c[1])
+		}
+	}
+	var slots []any
+	for _, e := range at(pod, "containers", 0, "env").([]any) {
+		if at(e, "name") == "THUMBMILL_RENDERER_SLOTS" {
+			slots = append(slots, at(e, "value"))
+		}
+	}
+	if !slices.Equal(slots, []any{"8"}) {
+		t.Errorf("the slots of renderers are %v", slots)
+	}
+	if text := at(all["ConfigMap thumbmill-settings"], "data", "site.yaml").(string); !strings.Contains(text, "replicas: 1") || !strings.Contains(text, "nats://nats.nats:4222") {
+		t.Errorf("the settings are %s", text)
+	}
+	if _, has := chart(t, "network.enabled=false")["NetworkPolicy thumbmill-all"]; has {
+		t.Error("the chart has policies of the network that are off")
+	}
+}
+
+// helm finds no fault in the chart, and the schema refuses values that change nothing or break pods.
+func TestTheChartIsChecked(t *testing.T) {
+	if out, err := helm(t, "lint", "--strict", "."); err != nil {
+		t.Errorf("helm lint: %v\n%s", err, out)
+	}
+	for _, value := range []string{"edge.replica=3", "autoscaling.by=mine", "renderer.replicas=many", "network.store.port=0", "edge.pod.containers=none", "secret="} {
+		if out, err := helm(t, "template", ".", "--set", value); err == nil || !strings.Contains(out, "'/"+strings.FieldsFunc(value, func(r rune) bool { return r == '.' || r == '=' })[0]) {
+			t.Errorf("the chart accepts %s: %.300s", value, out)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package flood
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// asGenerator holds an order as JSON: this process then only sends requests.
+const asGenerator = "THUMBMILL_FLOOD_ORDER"
+
+// order says what a generator sends. It runs as a process of its own, so that its processor time can be told from the
+// cluster's.
+type order struct {
+	Address     string
+	Paths       string  // a pattern with a number that is new for each request, and the number of an original
+	First       int64   // that number begins here
+	Connections int     // each waits for its answer before it asks again
+	Clients     int     // addresses, shared by the connections in turn
+	Network     int     // second byte of the clients' addresses
+	Rate        float64 // requests a second of all connections; 0: as fast as they are answered
+	Long        time.Duration
+}
+
+// report is a generator's result.
+type report struct {
+	Good, Refused, Other int
+	Served               []time.Duration // times of good answers
+	Turned               []time.Duration // times of refusals
+	Last                 int64
+	CPU                  time.Duration `json:"-"` // of the generator
+}
+
+func percentile(all []time.Duration, p float64) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[min(len(all)-1, int(float64(len(all))*p))]
+}
+
+// generate follows an order and prints the report.
+func generate(text string) error {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	g := &generator{order: o}
+	g.number.Store(o.First)
+	ctx, cancel := context.WithTimeout(context.Background(), o.Long)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range o.Connections {
+		all.Go(func() { g.keepAsking(ctx, i) })
+	}
+	all.Wait()
+	g.report.Last = g.number.Load()
+	return json.NewEncoder(os.Stdout).Encode(g.report)
+}
+
+type generator struct {
+	order  order
+	number atomic.Int64
+	mu     sync.Mutex
+	report report
+}
+
+// pace waits between the requests of a connection. The requests of all connections come evenly.
+type pace struct {
+	each time.Duration // 0: no pause
+	next time.Time
+}
+
+func (p *pace) wait(ctx context.Context) {
+	if p.each == 0 {
+		return
+	}
+	due := time.NewTimer(time.Until(p.next))
+	defer due.Stop()
+	select {
+	case <-due.C:
+	case <-ctx.Done():
+	}
+	p.next = time.Now().Add(p.each)
+}
+
+func (o order) paceOf(i int) *pace {
+	if o.Rate == 0 {
+		return &pace{}
+	}
+	each := time.Duration(float64(o.Connections) / o.Rate * float64(time.Second))
+	return &pace{each, time.Now().Add(each * time.Duration(i) / time.Duration(o.Connections))}
+}
+
+// keepAsking sends the requests of one connection until ctx ends. It connects again after an error.
+func (g *generator) keepAsking(ctx context.Context, i int) {
+	c, pace := &connection{}, g.order.paceOf(i)
+	defer c.close()
+	client := i % g.order.Clients
+	for pace.wait(ctx); ctx.Err() == nil; pace.wait(ctx) {
+		asked := time.Now()
+		status, err := c.ask(ctx, g.order.Address, g.path(), fmt.Sprintf("10.%d.%d.%d", g.order.Network, client/200, 1+client%200))
+		if err != nil {
+			c.close()
+		}
+		if end, _ := ctx.Deadline(); time.Until(end) > 10*time.Millisecond { // else the end cut the answer off
+			g.count(status, time.Since(asked))
+		}
+	}
+}
+
+func (g *generator) path() string {
+	n := g.number.Add(1)
+	return fmt.Sprintf(g.order.Paths, n, n%originals)
+}
+
+func (g *generator) count(status int, took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := &g.report
+	switch status {
+	case http.StatusOK:
+		r.Good++
+		r.Served = append(r.Served, took)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		r.Refused++
+		r.Turned = append(r.Turned, took)
+	default:
+		r.Other++
+	}
+}
+
+// connection is one connection of HTTP/1.1. It takes less of the machine than http.Client.
+type connection struct {
+	conn net.Conn // nil: not open
+	in   *bufio.Reader
+}
+
+func (c *connection) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
+	c.conn = nil
+}
+
+func (c *connection) open(address string) (err error) {
+	if c.conn == nil {
+		c.conn, err = net.DialTimeout("tcp", address, 5*time.Second)
+		c.in = bufio.NewReaderSize(c.conn, 16<<10)
+	}
+	return err
+}
+
+// ask returns the status of an answer. It returns 0 and an error without a whole answer by the end of ctx.
+func (c *connection) ask(ctx context.Context, address, path, client string) (int, error) {
+	if err := c.open(address); err != nil {
+		c.conn = nil
+		return 0, err
+	}
+	end, _ := ctx.Deadline()
+	_ = c.conn.SetDeadline(end)
+	if _, err := io.WriteString(c.conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: "+client+"\r\n\r\n"); err != nil {
+		return 0, err
+	}
+	answer, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if _, err = io.Copy(io.Discard, answer.Body); err != nil {
+		return 0, err
+	}
+	return answer.StatusCode, nil
+}
