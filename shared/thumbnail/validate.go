@@ -39,7 +39,7 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("the format %q is unknown: write one of %v", s.Format, FormatNames(func(FormatRow) bool { return true }))
 	case !within(s.Quality, 1, 100):
 		return fmt.Errorf("the quality %d is not within 1…100", s.Quality)
-	case s.Storyboard != nil && !(within(s.Storyboard.Columns, 1, MaxStoryboard) && within(s.Storyboard.Rows, 1, MaxStoryboard)):
+	case s.Storyboard != nil && (!within(s.Storyboard.Columns, 1, MaxStoryboard) || !within(s.Storyboard.Rows, 1, MaxStoryboard)):
 		return fmt.Errorf("the storyboard has %d columns and %d rows: write 1 to %d", s.Storyboard.Columns, s.Storyboard.Rows, MaxStoryboard)
 	case s.Resize.validate() != nil:
 		return s.Resize.validate()

@@ -27,11 +27,6 @@ const (
 	after     = 4.0 // seconds of load answered after requests stop failing
 )
 
-// lasts waits while a fault lasts.
-func lasts(d time.Duration) {
-	time.Sleep(d) // the fault has this duration
-}
-
 // away is the budget while a part is away that renders or all requests need.
 func away(within time.Duration, more ...int) visitors.Budget {
 	return visitors.Budget{Answers: append(more, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout), Within: within}
@@ -39,7 +34,7 @@ func away(within time.Duration, more ...int) visitors.Budget {
 
 func faults() (all []fault) {
 	all = append(all,
-		fault{name: "nothing", do: func(*site) { lasts(2 * time.Second) }},
+		fault{name: "nothing", do: func(*site) { visitors.Lasts(2 * time.Second) }},
 		fault{name: "each role is recreated in turn", do: roll("renderer", "edge-1", "edge-2", "coordinator-1", "coordinator-2", "purger"), short: true},
 		fault{name: "NATS servers, memcached and Prometheus are recreated in turn", do: roll("nats-1", "nats-2", "nats-3", "memcached-1", "memcached-2", "prometheus")},
 		fault{name: "renderers scale from 1 to 4 to 1", do: scale, short: true},
@@ -106,14 +101,14 @@ func scale(s *site) {
 func crash(s *site) {
 	for _, name := range []string{"renderer", "edge-1", "coordinator-1"} {
 		s.engine.run("kill", "-KILL", s.engine.docker("inspect", "--format", "{{.State.Pid}}", container(name)))
-		lasts(3 * time.Second)
+		visitors.Lasts(3 * time.Second)
 	}
 }
 
 func kill(name string) func(*site) {
 	return func(s *site) {
 		s.engine.docker("kill", container(name))
-		lasts(4 * time.Second)
+		visitors.Lasts(4 * time.Second)
 		s.engine.docker("start", container(name))
 	}
 }
@@ -121,7 +116,7 @@ func kill(name string) func(*site) {
 func pause(name string) func(*site) {
 	return func(s *site) {
 		s.engine.docker("pause", container(name))
-		lasts(8 * time.Second)
+		visitors.Lasts(8 * time.Second)
 		s.engine.docker("unpause", container(name))
 	}
 }
@@ -130,7 +125,7 @@ func disconnect(name string) func(*site) {
 	return func(s *site) {
 		address := s.address(container(name))
 		s.engine.docker("network", "disconnect", "thumbmill_default", container(name))
-		lasts(8 * time.Second)
+		visitors.Lasts(8 * time.Second)
 		words := []string{"network", "connect", "--alias", name}
 		if strings.HasPrefix(address, "10.87.53.1") && len(address) == len("10.87.53.1x") { // a fixed address
 			words = append(words, "--ip", address)
@@ -143,7 +138,7 @@ func disconnect(name string) func(*site) {
 func fill(s *site) {
 	renderer := container("renderer")
 	s.engine.docker("exec", renderer, "sh", "-c", "dd if=/dev/zero of=/work/filler bs=1M 2>/dev/null || true") // until the disk is full
-	lasts(5 * time.Second)
+	visitors.Lasts(5 * time.Second)
 	s.engine.docker("exec", renderer, "rm", "/work/filler")
 }
 

@@ -49,13 +49,8 @@ const (
 	fewest  = 2.5 // sent at least
 )
 
-// lasts waits while a fault lasts.
-func lasts(d time.Duration) {
-	time.Sleep(d) // the fault has this duration
-}
-
 // nothing is the run without a fault.
-func nothing(*site) { lasts(2 * time.Second) }
+func nothing(*site) { visitors.Lasts(2 * time.Second) }
 
 func all() []fault {
 	refusal := []int{http.StatusServiceUnavailable}
@@ -108,7 +103,7 @@ func kill(names ...string) func(*site) {
 		for _, name := range names {
 			s.parts[name].kill()
 		}
-		lasts(3 * time.Second)
+		visitors.Lasts(3 * time.Second)
 		for _, name := range names {
 			s.parts[name].launch()
 		}
@@ -182,7 +177,7 @@ func freeze(links []*wire.Link, d time.Duration) {
 	for _, l := range links {
 		l.Freeze()
 	}
-	lasts(d)
+	visitors.Lasts(d)
 	for _, l := range links {
 		l.Thaw()
 	}
@@ -193,7 +188,7 @@ func everything(*http.Request) bool { return true }
 func swiftDoes(what wire.Disturbance, d time.Duration) func(*site) {
 	return func(s *site) {
 		s.backend.Do(everything, what)
-		lasts(d)
+		visitors.Lasts(d)
 		s.backend.Undo()
 	}
 }
@@ -220,7 +215,7 @@ func rotate(s *site) {
 func fillDisk(s *site) {
 	file := filepath.Join(s.temp, "filler")
 	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M").Run() // dd ends when the disk is full
-	lasts(5 * time.Second)
+	visitors.Lasts(5 * time.Second)
 	if err := os.Remove(file); err != nil {
 		s.t.Error(err)
 	}
@@ -280,7 +275,7 @@ func clock(name string, by time.Duration) fault {
 		if is := time.Until(s.clockOf(name)); (is - by).Abs() > 30*time.Second {
 			s.t.Errorf("the role's clock is wrong by %v", is)
 		}
-		lasts(5 * time.Second)
+		visitors.Lasts(5 * time.Second)
 		p.command, p.env = command, env
 		p.restart()
 	}}

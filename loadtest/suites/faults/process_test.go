@@ -14,6 +14,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
 )
 
 // process is a part of the site that a test can kill, hold and start again.
@@ -106,7 +107,7 @@ func (p *process) restart() { p.stop(); p.start() }
 // hold suspends the process for some time.
 func (p *process) hold(d time.Duration) {
 	p.signal(syscall.SIGSTOP)
-	lasts(d)
+	visitors.Lasts(d)
 	p.signal(syscall.SIGCONT)
 }
 

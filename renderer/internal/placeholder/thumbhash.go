@@ -24,10 +24,10 @@ func thumbHash(p *image.NRGBA) []byte {
 	}
 	head := round(63*light.mean) | round(31.5+31.5*yellow.mean)<<6 | round(31.5+31.5*red.mean)<<12 | round(31*light.scale)<<18 | bit(c.transparent)<<23
 	tail := long | round(63*yellow.scale)<<3 | round(63*red.scale)<<9 | bit(c.width > c.height)<<15
-	hash := []byte{byte(head), byte(head >> 8), byte(head >> 16), byte(tail), byte(tail >> 8)}
+	hash := []byte{byte(head), byte(head >> 8), byte(head >> 16), byte(tail), byte(tail >> 8)} //nolint:gosec // each takes eight bits
 	if c.transparent {
 		alpha := c.waves(c.alpha, 5, 5)
-		hash = append(hash, byte(round(15*alpha.mean)|round(15*alpha.scale)<<4))
+		hash = append(hash, byte(round(15*alpha.mean)|round(15*alpha.scale)<<4)) //nolint:gosec // two halves of a byte
 		all = append(all, alpha)
 	}
 	return appendHalves(hash, all)
@@ -38,7 +38,7 @@ func appendHalves(hash []byte, all []waves) []byte {
 	low := true
 	for _, w := range all {
 		for _, strength := range w.strengths {
-			half := byte(round(15 * strength))
+			half := byte(round(15 * strength)) //nolint:gosec // 0 to 15
 			if low {
 				hash = append(hash, half)
 			} else {
