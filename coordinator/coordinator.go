@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/audit"
 	"github.com/thumbmill/thumbmill/coordinator/internal/classic"
 	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
@@ -54,14 +55,18 @@ type Coordinator struct {
 
 // New binds the listeners.
 func New(c Config) (*Coordinator, error) {
+	acts, err := audit.Open(c.Settings.AuditFile, c.Log)
+	if err != nil {
+		return nil, fmt.Errorf("coordinator.audit_file: %w", err)
+	}
 	observer, renderers, estimator := newObserver(), fleet.New(), wanted.New()
 	table := pools.New(observer)
-	book := directives.New(table, renderers, c.Log)
+	book := directives.New(table, renderers, acts, c.Log)
 	co := &Coordinator{directives: book, report: report.New(report.Config{
 		Table: table, Activity: observer.activity, Fleet: renderers, Directives: book, Wanted: estimator, Demand: observer.demand,
 		Requests: observer.requests, Past: pastOf(c.Prometheus), Log: c.Log,
 	})}
-	co.parts = service.Parts{service.Closer(book.Close)}
+	co.parts = service.Parts{service.Closer(acts.Close), service.Closer(book.Close)}
 	commands, err := classic.New(table, observer.activity, func() int64 { return co.gate.Refused() })
 	if err != nil {
 		return nil, errors.Join(err, co.parts.Stop(context.Background()))

@@ -18,18 +18,21 @@ func asked(width, height int, f thumbnail.Format, more func(*thumbnail.Spec)) th
 	return s
 }
 
-// The largest usual size of a large photograph stays in the standard lane, and the attack's sizes leave it.
-func TestTheLargestUsualSizeIsShort(t *testing.T) {
+// The largest usual size of a large photograph is never refused, a screen's size stays in the standard lane in every
+// format, and the attack's sizes leave it.
+func TestUsualSizesAreShort(t *testing.T) {
 	sharpened := func(s *thumbnail.Spec) { s.Sharpen = &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 0.85} }
 	for _, f := range []thumbnail.Format{"jpg", "webp", "avif", "jxl", "png"} {
 		for _, more := range []func(*thumbnail.Spec){nil, sharpened} {
-			usual := asked(3840, 0, f, more)
-			if got := (&Rates{}).Estimate(usual, photo); got >= lanes.LongCost {
+			if got := (&Rates{}).Estimate(asked(3840, 0, f, more), photo); got >= 4*time.Second {
 				t.Errorf("%s at 3840 pixels, sharpened %v: %v", f, more != nil, got)
+			}
+			if got := (&Rates{}).Estimate(asked(1600, 0, f, more), photo); got >= lanes.LongCost {
+				t.Errorf("%s at 1600 pixels, sharpened %v: %v", f, more != nil, got)
 			}
 		}
 	}
-	if got := (&Rates{}).Estimate(asked(6000, 0, "webp", nil), photo); got < lanes.LongCost {
+	if got := (&Rates{}).Estimate(asked(4000, 0, "webp", nil), photo); got < lanes.LongCost {
 		t.Errorf("a WebP of 6000 pixels: %v", got)
 	}
 }

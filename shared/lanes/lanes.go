@@ -8,12 +8,11 @@
 //  1. Work that no client waits for goes into bulk.
 //  2. Renders that certainly take long go into bulk too, and start slow (renderjob.Job.Slow): they are drawn beside
 //     a renderer's slots, where they hold up no other render. Such a render has an estimated processor time of
-//     LongCost or more, such as a WebP of 27 megapixels, or it is of the expensive lane and its client took more
+//     LongCost or more, such as a WebP of 6 megapixels, or it is of the expensive lane and its client took more
 //     than its share of that lane (ClientShare).
 //  3. Renders that may take long go into expensive: renders of an expensive type
 //     (throttle.expensive.types), renders of drawings and animations, whose size does not
-//     predict their duration, renders of an original of LongBytes or more, and renders with an estimated
-//     processor time of MediumCost or more. A drawing such
+//     predict their duration, and renders of an original of LongBytes or more. A drawing such
 //     as an SVG therefore runs in the expensive lane even if its type is not expensive, and
 //     does not count in the pool of a type.
 //  4. All others go into standard. A render from a larger stored thumbnail goes into standard too. The renderer sends a render on to expensive if the original
@@ -35,13 +34,9 @@ const (
 	// LongArea is the largest number of pixels, over all frames, of a render that does not take long: about a
 	// second of decoding on one core. The size in bytes does not matter.
 	LongArea = 50_000_000
-	// MediumCost is the least estimated processor time of a render that takes so long that it may use half of the
-	// slots only: renders of milliseconds need the other half.
-	MediumCost = time.Second
-	// LongCost is the least estimated processor time of a render that takes long for any original. The
-	// largest usual size, 3840 pixels of a photograph of 24 megapixels, takes less in every format, sharpened
-	// or not: BenchmarkLargestUsualSize of the renderer's worker measures at most 3.6 seconds.
-	LongCost = 4 * time.Second
+	// LongCost is the least estimated processor time of a render that takes long for any original: far more than
+	// the milliseconds of a usual render, which would wait behind it.
+	LongCost = time.Second
 )
 
 const (
@@ -67,7 +62,7 @@ type Work struct {
 
 // For returns the lane of a render, and whether the render starts slow.
 func For(w Work) (lane renderjob.Lane, slow bool) {
-	expensive := w.Expensive || w.Bytes >= LongBytes || w.Cost >= MediumCost || slices.ContainsFunc(w.Types, Unforeseeable)
+	expensive := w.Expensive || w.Bytes >= LongBytes || slices.ContainsFunc(w.Types, Unforeseeable)
 	switch {
 	case w.Bulk:
 		return renderjob.LaneBulk, false
@@ -84,8 +79,8 @@ func For(w Work) (lane renderjob.Lane, slow bool) {
 const ClientShare = 1. / 32
 
 // SlowSlots returns the number of slow renders that a renderer with the given number of slots draws at once, beside
-// its slots: a quarter, and at least one.
-func SlowSlots(slots int) int { return max(1, slots/4) }
+// its slots: as many as it pulls from their lane.
+func SlowSlots(slots int) int { return Slots(renderjob.LaneBulk, slots) }
 
 // WithBucket returns the lane of a render that reads a larger stored thumbnail in place of its original, and therefore
 // does not start slow.

@@ -21,7 +21,6 @@ func TestFor(t *testing.T) {
 		"an expensive type":            {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}, Expensive: true}, renderjob.LaneExpensive},
 		"a type that is not expensive": {Work{Types: []thumbnail.Type{thumbnail.TypeTIFF}}, renderjob.LaneStandard},
 		"a drawing in bulk":            {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Expensive: true, Bulk: true}, renderjob.LaneBulk},
-		"a large WebP":                 {Work{Types: jpeg, Cost: MediumCost}, renderjob.LaneExpensive},
 		"a greedy client's photo":      {Work{Types: jpeg, Greedy: true}, renderjob.LaneStandard},
 	} {
 		if got, slow := For(c.work); got != c.want || slow {
@@ -38,7 +37,6 @@ func TestLongRendersStartSlow(t *testing.T) {
 		"a huge WebP":               {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: LongCost}, true},
 		"a drawing known as long":   {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Cost: LongCost}, true},
 		"a greedy client's drawing": {Work{Types: []thumbnail.Type{thumbnail.TypeSVG}, Greedy: true}, true},
-		"a greedy client's WebP":    {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: MediumCost, Greedy: true}, true},
 		"a large picture":           {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: LongCost - 1}, false},
 		"a huge picture in advance": {Work{Types: []thumbnail.Type{thumbnail.TypeJPEG}, Cost: LongCost, Bulk: true}, false},
 	} {
@@ -47,7 +45,7 @@ func TestLongRendersStartSlow(t *testing.T) {
 			t.Errorf("%s: lane %s, slow %v, want %v", name, lane, slow, c.want)
 		}
 	}
-	for slots, want := range map[int]int{1: 1, 2: 1, 8: 2, 16: 4} {
+	for slots, want := range map[int]int{1: 1, 2: 1, 8: 4, 16: 8} {
 		if got := SlowSlots(slots); got != want {
 			t.Errorf("%d slow renders beside %d slots, want %d", got, slots, want)
 		}

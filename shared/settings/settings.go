@@ -121,9 +121,10 @@ type Coordinator struct {
 	Secret  value.Secret `koanf:"secret"`  // secret that edges must know; PoolCounter's protocol has no secret
 	// networks of clients that may speak PoolCounter's protocol, which has no
 	// authentication; Unix sockets always may
-	Classic []string  `koanf:"classic"`
-	TLS     ServerTLS `koanf:"tls"` // certificate for connections of edges; with it, edges without TLS are refused
-	CA      string    `koanf:"ca"`  // PEM file of the CA that signs coordinators' certificates; with it, edges use TLS
+	Classic   []string  `koanf:"classic"`
+	TLS       ServerTLS `koanf:"tls"`        // certificate for connections of edges; with it, edges without TLS are refused
+	AuditFile string    `koanf:"audit_file"` // file that keeps the latest 1,000 acts of operators; "" = in memory only, until the coordinator ends
+	CA        string    `koanf:"ca"`         // PEM file of the CA that signs coordinators' certificates; with it, edges use TLS
 }
 
 // NATS is the queue between edges and renderers.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thumbmill/thumbmill/coordinator/internal/audit"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -41,12 +42,12 @@ type Book struct {
 
 	mu    sync.Mutex
 	edges map[Edge]struct{}
-	audit []Entry // the latest last
+	audit *audit.List
 }
 
-// New makes an empty book. Directives of kind limit replace limits of rules.
-func New(rules Rules, fleet Fleet, log *slog.Logger) *Book {
-	b := &Book{rules: rules, fleet: fleet, log: log, edges: map[Edge]struct{}{}}
+// New makes an empty book. Directives of kind limit replace limits of rules. acts gets the acts of operators.
+func New(rules Rules, fleet Fleet, acts *audit.List, log *slog.Logger) *Book {
+	b := &Book{rules: rules, fleet: fleet, audit: acts, log: log, edges: map[Edge]struct{}{}}
 	b.set = directive.NewSet(b.directRules)
 	return b
 }
@@ -110,7 +111,7 @@ func (b *Book) spread(d directive.Directive, event string) error {
 		"who", d.Who, "why", d.Why, "withdrawn", d.Withdrawn, "id", d.ID)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.record(d)
+	b.audit.Add(d)
 	for e := range b.edges {
 		e.Hear(d.Encode())
 	}

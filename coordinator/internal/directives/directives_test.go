@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/thumbmill/thumbmill/coordinator/internal/audit"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -42,7 +43,12 @@ func (e *edge) Hear(directive string) { e.heard = append(e.heard, directive) }
 func newBook(t *testing.T) (*Book, *rules) {
 	t.Helper()
 	r := &rules{}
-	b := New(r, renderers{"r-1"}, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.DiscardHandler)
+	acts, err := audit.Open("", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := New(r, renderers{"r-1"}, acts, log)
 	t.Cleanup(func() {
 		if err := b.Close(); err != nil {
 			t.Error(err)

@@ -23,7 +23,9 @@ func (b *Book) Handler() http.Handler {
 	mux.HandleFunc("GET "+operators.Directives, func(w http.ResponseWriter, _ *http.Request) {
 		operators.Answer(w, map[string]any{"directives": append([]directive.Directive{}, b.Holding()...)})
 	})
-	mux.HandleFunc("GET "+operators.DirectivesAudit, b.serveAudit)
+	mux.HandleFunc("GET "+operators.DirectivesAudit, func(w http.ResponseWriter, _ *http.Request) {
+		operators.Answer(w, map[string]any{"audit": b.audit.Latest()})
+	})
 	mux.HandleFunc("POST "+operators.Directives, b.serveNew)
 	mux.HandleFunc("DELETE "+operators.Directives+"/{id}", b.serveWithdrawal)
 	return mux

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/activity"
+	"github.com/thumbmill/thumbmill/coordinator/internal/audit"
 	"github.com/thumbmill/thumbmill/coordinator/internal/directives"
 	"github.com/thumbmill/thumbmill/coordinator/internal/fleet"
 	"github.com/thumbmill/thumbmill/coordinator/internal/pools"
@@ -75,7 +76,11 @@ func newCoordinator(t *testing.T, secret string) *coordinator {
 	t.Helper()
 	c := &coordinator{table: pools.New(nil), fleet: fleet.New(), log: &journal{}}
 	log := slog.New(slog.NewTextHandler(c.log, nil))
-	c.book = directives.New(c.table, c.fleet, log)
+	acts, err := audit.Open("", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.book = directives.New(c.table, c.fleet, acts, log)
 	t.Cleanup(func() { _ = c.book.Close() })
 	c.audience = &audience{book: c.book}
 	c.config = Config{Table: c.table, Activity: activity.New(), Fleet: c.fleet, Directives: c.audience, Secret: secret, Log: log}

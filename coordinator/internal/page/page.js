@@ -49,7 +49,7 @@ const ofOne = {
   originals: [new Table("original-thumbnails", "Thumbnails of the original that were asked for lately", [c("thumbnail"), n("requests"), n("refused"), n("failed"), c("last outcome")], { ...none, sort: 1 }),
     new Table("original-requests", "The latest requests for renders of the original", requestColumns("client"), none)],
 };
-const audit = new Table("audit", "What operators did, the latest first; since the start of this coordinator", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
+const audit = new Table("audit", "What operators did, the latest first", [c("time"), c("operator"), c("act"), c("reason")], { empty: "Nobody did anything yet." });
 
 function clientRows(t) {
   return t.clients.map((k) => {

@@ -28,6 +28,12 @@ const (
 	targetSize, stepSize = 1500, 250
 )
 
+// The labels in metrics of grammars with signatures.
+const (
+	Thumbor  = thumbor.Name
+	Imgproxy = imgproxy.Name
+)
+
 // None is the label in metrics for URLs that no grammar knows.
 const None = "none"
 

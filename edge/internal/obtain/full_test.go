@@ -25,7 +25,7 @@ func TestAFullLaneRefusesEarly(t *testing.T) {
 		j := <-w.published
 		w.full = true
 		joined := w.ask(t.Context(), cat("bob"))
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		other := cat("eve")
 		other.Target.Key.Path, other.Looked = "other", true
 		(<-w.ask(t.Context(), other)).wants(t, "", fault.LaneFull)

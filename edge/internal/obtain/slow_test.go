@@ -61,30 +61,25 @@ func TestAHugeThumbnailStartsSlow(t *testing.T) {
 // its share, until a minute later.
 func TestDrawingsThatTookLongStartSlow(t *testing.T) {
 	in(t, nil, func(t *testing.T, w *world) {
-		drawing := func(client string, width int, cpu time.Duration) bool {
-			return w.next(t, sized(client, thumbnail.TypeSVG, width, thumbnail.FormatPNG), cpu).Slow
+		width := 100
+		drawing := func(client, original string, cpu time.Duration) bool {
+			width++
+			r := sized(client, thumbnail.TypeSVG, width, thumbnail.FormatPNG)
+			r.Target.Spec.Original.Path = original
+			return w.next(t, r, cpu).Slow
 		}
-		if drawing("ann", 100, time.Second) || drawing("ann", 101, 5*time.Second) {
+		const short, long = 300 * time.Millisecond, 5 * time.Second
+		if drawing("ann", "a.svg", short) || drawing("ann", "a.svg", long) {
 			t.Error("an unknown drawing starts slow")
 		}
-		if !drawing("ann", 105, time.Second) {
-			t.Error("a drawing of a client that took six seconds does not start slow")
+		if !drawing("bob", "a.svg", short) || drawing("bob", "a.svg", short) {
+			t.Error("want a drawing that took five seconds to start slow, and no longer after it was short")
 		}
-		w.next(t, sized("carl", thumbnail.TypeSVG, 106, thumbnail.FormatPNG), 5*time.Second)
-		if !drawing("bob", 102, 100*time.Millisecond) {
-			t.Error("a drawing that took five seconds does not start slow")
-		}
-		if drawing("bob", 103, 100*time.Millisecond) {
-			t.Error("a drawing that was short again starts slow")
-		}
-		for width := range 4 {
-			drawing("eve", 200+width, 3*time.Second)
-		}
-		if !drawing("eve", 300, time.Second) || drawing("bob", 301, time.Second) {
-			t.Error("want the drawings of the client that took twelve seconds to start slow, and no others")
+		if !drawing("ann", "b.svg", short) || drawing("bob", "b.svg", short) {
+			t.Error("want the drawings of the client that took five seconds to start slow, and no others")
 		}
 		time.Sleep(3 * time.Minute)
-		if drawing("eve", 302, time.Second) {
+		if drawing("ann", "b.svg", short) {
 			t.Error("the client pays for ever")
 		}
 	})

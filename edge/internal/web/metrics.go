@@ -44,10 +44,10 @@ func (m metrics) observe(grammar, outcome string, took time.Duration, trace stri
 	c.seconds.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
 }
 
-// signed counts a request that a key signed; "" means no key.
-func (m metrics) signed(key string) {
+// signed counts a request that a key of a grammar signed; "" means no key.
+func (m metrics) signed(grammar, key string) {
 	if key != "" {
-		m.keys.WithLabelValues(key).Inc()
+		m.keys.WithLabelValues(grammar, key).Inc()
 	}
 }
 
@@ -84,8 +84,11 @@ func (h *Handler) Times() map[string][]int64 {
 	return all
 }
 
+// signer is a key of a grammar. Keys of several grammars may have the same name.
+type signer struct{ grammar, key string }
+
 // newMetrics makes the metrics, with a 0 for each of the keys.
-func newMetrics(r prometheus.Registerer, keys []string) metrics {
+func newMetrics(r prometheus.Registerer, keys []signer) metrics {
 	m := metrics{
 		known: &sync.Map{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -99,12 +102,12 @@ func newMetrics(r prometheus.Registerer, keys []string) metrics {
 			Name: "thumbmill_failures_total", Help: "Answers without a thumbnail, by kind of fault.",
 		}, []string{"fault"}),
 		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "thumbmill_edge_signed_requests_total", Help: "Requests with a valid signature, by the name of the key that made it. A key without requests can be removed.",
-		}, []string{"key"}),
+			Name: "thumbmill_edge_signed_requests_total", Help: "Requests with a valid signature, by grammar of the URL and by the name of the key that made it. A key without requests can be removed.",
+		}, []string{"grammar", "key"}),
 	}
 	r.MustRegister(m.requests, m.seconds, m.failures, m.keys)
 	for _, k := range keys {
-		m.keys.WithLabelValues(k)
+		m.keys.WithLabelValues(k.grammar, k.key)
 	}
 	m.requests.WithLabelValues(grammar.None, string(fault.Internal)) // exports 0 before the first error, so that queries can compute a share
 	return m

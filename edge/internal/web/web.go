@@ -80,20 +80,20 @@ type Config struct {
 func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
-		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, keyNames(s)),
+		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, signers(s)),
 		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
 	}
 }
 
-// keyNames returns the names of the keys of signed URLs.
-func keyNames(s settings.Settings) (names []string) {
+// signers returns the keys of signed URLs.
+func signers(s settings.Settings) (all []signer) {
 	for _, k := range s.Edge.Keys() {
-		names = append(names, k.Name)
+		all = append(all, signer{grammar.Thumbor, k.Name})
 	}
 	for _, k := range s.Imgproxy.Keys {
-		names = append(names, k.Name)
+		all = append(all, signer{grammar.Imgproxy, k.Name})
 	}
-	return names
+	return all
 }
 
 // exchange is one request with its answer.
@@ -303,7 +303,7 @@ func (x *exchange) parse() (t target.Target, err error) {
 		x.hidden = t.Spec.Original.Path
 	}
 	x.setKeys(target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
-	x.handler.metrics.signed(t.SignedBy)
+	x.handler.metrics.signed(x.grammar, t.SignedBy)
 	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
 		return t, fault.New(fault.Expired, "the URL was valid until %s: ask the site for a new one", t.Expires.UTC().Format(time.RFC1123))
 	}

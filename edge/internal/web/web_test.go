@@ -440,7 +440,7 @@ func TestURLsThatExpire(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]float64{"2026-11": 4, "2025-11": 0} {
-		if got := testutil.ToFloat64(h.metrics.keys.WithLabelValues(key)); got != want {
+		if got := testutil.ToFloat64(h.metrics.keys.WithLabelValues("thumbor", key)); got != want {
 			t.Errorf("%s: %v requests, want %v", key, got, want)
 		}
 	}

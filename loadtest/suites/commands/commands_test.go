@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image/jpeg"
 	"io"
@@ -243,5 +244,44 @@ func TestCommands(t *testing.T) {
 		if strings.Contains(string(out), "my-security-key") {
 			t.Errorf("%s prints the key", name)
 		}
+	}
+}
+
+// A log on a full disk loses lines, and nothing else: the site starts, serves and stops.
+func TestServeWithAFullLog(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer func() { _ = full.Close() }()
+	if _, err := full.WriteString("x"); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("/dev/full takes a line: %v", err)
+	}
+	m := newThumbmill(t)
+	cmd := m.command(t, []string{"THUMBMILL_LOG_LEVEL=debug"}, "serve", "--samples", "--print-addresses", "--originals", "o", "--thumbnails", "t",
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
+	cmd.Stderr = full
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var addresses map[string]string
+	if err := json.NewDecoder(out).Decode(&addresses); err != nil {
+		t.Error(err)
+	}
+	for width := range 3 { // each request writes lines
+		body := get(t, fmt.Sprintf("%s/wikipedia/commons/thumb/a/ab/Landscape.jpg/%dpx-Landscape.jpg", addresses["http"], 120+width))
+		if image, err := jpeg.DecodeConfig(bytes.NewReader(body)); err != nil || image.Width != 120+width {
+			t.Errorf("%+v, %v", image, err)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the site ends with %v", err)
 	}
 }

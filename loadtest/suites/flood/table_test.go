@@ -22,8 +22,11 @@ import (
 
 // site is a running `thumbmill serve` with two slots.
 type site struct {
-	b       *testing.B
+	b       testing.TB
 	address string
+	dir     string // originals and thumbnails are below it
+	temp    string // temporary files of all parts
+	run     string // the debugging socket is below it
 	pid     int
 	number  int64 // of the latest thumbnail
 }
@@ -38,10 +41,10 @@ const (
 	huge     = "/wikipedia/commons/thumb/a/ab/Photo.jpg/%[1]dpx-Photo.jpg.webp"
 )
 
-func start(b *testing.B) *site {
+func start(b testing.TB) *site {
 	b.Helper()
 	dir, address := b.TempDir(), servers.FreeAddress(b)
-	s := &site{b: b, address: address, number: 1_000_000}
+	s := &site{b: b, address: address, number: 1_000_000, dir: dir, temp: b.TempDir(), run: b.TempDir()}
 	photo, err := samples.JPEG(samples.Landscape(1200, 900))
 	if err != nil {
 		b.Fatal(err)
@@ -53,7 +56,7 @@ func start(b *testing.B) *site {
 	s.write(dir, "wikipedia-commons-local-public/a/ab/Map.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="900" height="900"><circle cx="450" cy="450" r="400"/></svg>`))
 	cmd := exec.Command(filepath.Join(programs.Build(b, programs.Thumbmill), "thumbmill"), "serve", "--listen", address, "--admin-listen", "127.0.0.1:0",
 		"--coordinator-listen", "127.0.0.1:0", "--originals", filepath.Join(dir, "originals"), "--thumbnails", filepath.Join(dir, "thumbnails"))
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir, "XDG_CONFIG_HOME="+dir, "THUMBMILL_LOG_LEVEL=warn", "THUMBMILL_RENDERER_SLOTS=2",
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+s.run, "XDG_CONFIG_HOME="+dir, "TMPDIR="+s.temp, "THUMBMILL_LOG_LEVEL=warn", "THUMBMILL_RENDERER_SLOTS=2",
 		"THUMBMILL_EDGE_TRUSTED_PROXIES=127.0.0.1", "THUMBMILL_EDGE_ALLOW_UNSAFE=true")
 	cmd.Stderr = os.Stderr
 	ended, err := servers.Launch(cmd)

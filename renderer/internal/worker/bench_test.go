@@ -175,7 +175,7 @@ func median(v []float64) float64 {
 }
 
 // BenchmarkLargestUsualSize prints the processor time of a noisy photograph of 24 megapixels at 3840 pixels in each
-// format: lanes.LongCost must be above it, and the table of package cost estimates it.
+// format, which the table of package cost estimates.
 func BenchmarkLargestUsualSize(b *testing.B) {
 	p := newPool(b, 1)
 	picture := samples.Landscape(6000, 4000)

@@ -103,6 +103,9 @@ func cleanIncoming(root *os.Root) error {
 	}
 	entries, err := fs.ReadDir(root.FS(), tempDir)
 	for _, entry := range entries {
+		if entry.Name() == scrubbedTo {
+			continue
+		}
 		if info, statErr := entry.Info(); statErr == nil && time.Since(info.ModTime()) > abandonedAfter {
 			err = errors.Join(err, root.Remove(path.Join(tempDir, entry.Name())))
 		}
@@ -375,7 +378,14 @@ func (s *Store) moveByFolders(temp, name string) error {
 	if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return s.root.Rename(path.Join(tempDir, temp), name)
+	if err := s.root.Rename(path.Join(tempDir, temp), name); err != nil || !s.sync {
+		return err
+	}
+	folder, err := s.root.Open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Delete removes an object.

@@ -51,6 +51,40 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// A scrub that ends early goes on where it stopped, also in another process, and the one after it begins anew.
+func TestAScrubGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	names := []string{"a-b/x", "a/b/1", "a/b/2", "a/b-1", "a/c/1", "b", "z"} // bytewise, "a-b" comes before "a/b"
+	s := thumbnails(t, dir, 100<<20)
+	body := make([]byte, 100)
+	for _, name := range names {
+		must(t, s.Put(t.Context(), thumbnail.Location{Path: name}, body, storetest.Meta(body)))
+	}
+	for stop := range len(names) {
+		ctx, cancel := context.WithCancel(t.Context())
+		read := 0
+		err := s.Scrub(ctx, 1<<40, func(bool) {
+			if read++; read == stop+1 {
+				cancel()
+			}
+		})
+		if stop+1 < len(names) && !errors.Is(err, context.Canceled) {
+			t.Fatalf("stopped after %d: %v", stop+1, err)
+		}
+		s = thumbnails(t, dir, 100<<20)
+		must(t, s.Scrub(t.Context(), 1<<40, func(bool) { read++ }))
+		if err != nil && read != len(names) {
+			t.Errorf("stopped after %d, and then read %d in all, want %d", stop+1, read, len(names))
+		}
+		cancel()
+		read = 0
+		must(t, s.Scrub(t.Context(), 1<<40, func(bool) { read++ }))
+		if read != len(names) {
+			t.Errorf("the next scrub reads %d, want %d", read, len(names))
+		}
+	}
+}
+
 // flip changes a bit of a file's first byte.
 func flip(t *testing.T, path string) {
 	t.Helper()
