@@ -83,7 +83,7 @@ type fault struct {
 }
 
 func faults() []fault {
-	all := []fault{{"nothing", func(*cluster) { visitors.Lasts(2 * time.Second) }}}
+	all := []fault{{"nothing", func(*cluster) {}}}
 	for _, workload := range workloads() {
 		all = append(all, fault{"kubectl rollout restart " + workload, func(c *cluster) {
 			c.run("rollout", "restart", workload)

@@ -126,7 +126,7 @@ type fault struct {
 }
 
 func faults() []fault {
-	all := []fault{{"nothing", func(*site, *machine) { visitors.Lasts(2 * time.Second) }}}
+	all := []fault{{"nothing", func(*site, *machine) {}}}
 	for _, role := range roles() {
 		all = append(all,
 			fault{"SIGKILL to " + role, func(_ *site, m *machine) { m.killed(role) }},
