@@ -32,7 +32,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/kubernetes loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -46,7 +46,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-sanitize soak soak-tests docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,8 +77,8 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 	@deploy/install-packages deploy/packages/roots
 	deploy/test-debian $(subst test-,/var/tmp/thumbmill-,$@) $(if $(findstring 13,$@),trixie,bookworm)
 
-build: build-deps ## build bin/thumbmill and the three roles
-	go build -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
+build: build-deps ## build bin/thumbmill and the three roles; TAGS=clouds adds the stores of Google Cloud and Azure
+	go build -tags "$(TAGS)" -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
 lint: build-deps bin/helm ## run golangci-lint (.golangci.yml), helm, govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run
@@ -197,6 +197,13 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
 
+# The programs of Kubernetes and the images stay below /var/tmp/thumbmill-kubernetes.
+test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of one node, and roll, evict, kill and scale its pods under load
+	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/kubernetes deploy/packages/tests
+	nice loadtest/suites/kubernetes/build /var/tmp/thumbmill-kubernetes/bin
+	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images
+	THUMBMILL_KUBERNETES=1 go test -count=1 -timeout 60m -v ./loadtest/suites/kubernetes
+
 # Debian 12 has only Compose 1.
 bin/docker-compose:
 	go -C "$$(go mod download -json github.com/docker/compose/v2@v2.40.3 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')" build -buildvcs=false -ldflags=-s -o $(CURDIR)/bin/docker-compose ./cmd
@@ -211,6 +218,16 @@ test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressS
 	CGO_CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined' CGO_LDFLAGS=-fsanitize=undefined \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/renderer/leaks.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	go test -asan -vet=off -count=1 -timeout 20m $(addprefix ./,$(SANITIZED))
+
+test-clouds: deps ## run the stores of Google Cloud and Azure against emulators, which it downloads to bin/clouds
+	GOBIN=$(CURDIR)/bin/clouds go install github.com/fsouza/fake-gcs-server@v1.56.1
+	npm install --silent --no-audit --no-fund --prefix bin/clouds azurite@3.35.0
+	THUMBMILL_CLOUDS=$(CURDIR)/bin/clouds go test -count=1 -v -tags clouds ./shared/objectstore/blobstore ./shared/objectstore/open
+
+test-loaders: deps ## run the image loaders of docs/loaders.md in Next.js, Nuxt Image and WordPress, which it downloads to bin/loaders
+	npm install --silent --no-audit --no-fund --ignore-scripts --omit=optional --prefix bin/loaders next@15.5.6 react@19.2.0 react-dom@19.2.0 @nuxt/image@1.11.0
+	cd bin/loaders && apt-get download -q wordpress && dpkg-deb -x wordpress_*.deb .
+	THUMBMILL_LOADERS=$(CURDIR)/bin/loaders go test -count=1 -v ./loadtest/suites/loaders
 
 # THUMBMILL_SOAK_SECONDS is the time of mixed load and attacks, an hour by default.
 soak: deps ## mixed load and attacks for an hour: descriptors, goroutines, memory and disk return to where they began

@@ -12,10 +12,11 @@ func credentialsCommand() *cobra.Command {
 	var o credentials.Options
 	var uploads string
 	cmd := &cobra.Command{
-		Use: "credentials FOLDER", Short: "Make the credentials that NATS tells the roles apart by", Args: cobra.ExactArgs(1),
+		Use: "credentials FOLDER", Short: "Make the credentials and the secrets of a site", Args: cobra.ExactArgs(1),
 		Long: "Make credentials for edges and for renderers, and a configuration with which NATS servers\n" +
 			"accept only these. A renderer's credentials cannot purge, send directives or change the\n" +
-			"queue; docs/security.md lists the rights of each role.\n\n" +
+			"queue; docs/security.md lists the rights of each role. Also make the random secrets that\n" +
+			"the folder does not have.\n\n" +
 			"A later call makes new credentials with the same keys (*.nk in the folder; keep them off\n" +
 			"servers). Older credentials stay valid until --revoke or their expiry ends them.",
 		Example: "  thumbmill credentials keys\n" +
@@ -44,6 +45,9 @@ func explainFiles(cmd *cobra.Command, folder string) {
 	cmd.Printf("%s: include it in each NATS server's configuration, restart it the first time, and reload it after later changes (nats-server --signal reload)\n", at(credentials.ServerFile))
 	for _, r := range credentials.Roles() {
 		cmd.Printf("%s: nats.credentials of each %s, which reads it when it connects\n", at(r.File()), r)
+	}
+	for _, s := range credentials.Secrets() {
+		cmd.Printf("%s: %s\n", at(s.File), s.Purpose)
 	}
 	cmd.Printf("%s: keep them on a machine that runs no server: anyone with these keys can make credentials\n", at("*.nk"))
 }

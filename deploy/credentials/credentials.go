@@ -43,8 +43,9 @@ type Options struct {
 	Revoke bool
 }
 
-// Write writes the credentials of all roles, and the configuration for NATS servers, into a folder.
-// It reuses the folder's keys, so servers accept older credentials too, unless Revoke is set.
+// Write writes the credentials of all roles, the configuration for NATS servers and the secrets that
+// are missing into a folder. It reuses the folder's keys, so servers accept older credentials too,
+// unless Revoke is set.
 func Write(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -78,7 +79,7 @@ func Write(dir string, o Options) error {
 			return err
 		}
 	}
-	return replace(filepath.Join(dir, ServerFile), server)
+	return errors.Join(replace(filepath.Join(dir, ServerFile), server), writeSecrets(dir))
 }
 
 // uploadSubject returns the given subject and keeps it for the next call. Without one, it returns

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -263,13 +264,27 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 6 {
+	if err != nil || len(entries) != 6+len(Secrets()) {
 		t.Fatalf("%v %v", entries, err)
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", e.Name(), info, err)
 		}
+	}
+	random := func() (all []string) {
+		for _, s := range Secrets() {
+			text, err := os.ReadFile(filepath.Join(dir, s.File))
+			if err != nil || len(text) != 65 || slices.Contains(all, string(text)) {
+				t.Errorf("%s: %q %v", s.File, text, err)
+			}
+			all = append(all, string(text))
+		}
+		return all
+	}
+	before := random()
+	if err := Write(dir, Options{Revoke: true}); err != nil || !slices.Equal(random(), before) {
+		t.Errorf("a second call changes the secrets: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, accountFile), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)

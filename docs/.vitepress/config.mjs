@@ -10,7 +10,7 @@ const release = readFileSync(join(docs, '../shared/version/version.go'), 'utf8')
 
 // By what a reader does; pages that are in no group stand in the last one.
 const groups = [
-  ['Start', [['Quick start', 'quick-start'], ['Concepts', 'concepts'], ['Comparison', 'comparison'], ['Migrate', 'migrate'], ['MediaWiki', 'mediawiki']]],
+  ['Start', [['Quick start', 'quick-start'], ['Concepts', 'concepts'], ['Comparison', 'comparison'], ['Migrate', 'migrate'], ['MediaWiki', 'mediawiki'], ['Image loaders', 'loaders']]],
   ['Use', [['URLs', 'urls'], ['Formats', 'formats']]],
   ['Run', [['Deploy', 'deploy'], ['Caches', 'caches'], ['Operate', 'operate'], ['Runbook', 'runbook'], ['Plan capacity', 'capacity'], ['Security', 'security']]],
   ['Look up', [['Configuration', 'configuration'], ['Reference', 'reference'], ['Benchmarks', 'benchmarks']]],

@@ -1,7 +1,7 @@
 // Package objectstore is the interface of stores of originals and thumbnails. Package directory stores
-// them in a folder, swiftstore in OpenStack Swift, and s3store behind S3's protocol; all of them pass
-// the suite of package storetest. Package httpstore only reads originals, from other sites. Package
-// byprefix combines several stores.
+// them in a folder, swiftstore in OpenStack Swift, s3store behind S3's protocol, and blobstore at
+// Google or Azure; all of them pass the suite of package storetest. Package httpstore only reads
+// originals, from other sites. Package byprefix combines several stores.
 //
 // The edge reads heads of originals and thumbnails. The renderer reads originals and writes thumbnails.
 package objectstore

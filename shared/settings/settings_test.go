@@ -288,7 +288,7 @@ func TestBuckets(t *testing.T) {
 	if err != nil || s.Store.Thumbnails.Container != "thumbs-1" || s.Store.Loaders[0].Bucket.Container != "media-1" {
 		t.Errorf("%+v %v", s.Store, err)
 	}
-	for file, says := range map[string]string{"{kind: s3, bucket: A, endpoint: 'https://s3.example'}": "store.thumbnails.bucket", "{kind: directory, bucket: thumbs-1}": "directory has no buckets"} {
+	for file, says := range map[string]string{"{kind: s3, bucket: A, endpoint: 'https://s3.example'}": "store.thumbnails.bucket", "{kind: directory, bucket: thumbs-1}": "directory has no buckets", "{kind: gcs, bucket: A}": "store.thumbnails.bucket", "{kind: azure, container: thumbs}": "store.thumbnails.user", "{kind: gcs, bucket: thumbs, endpoint: here}": "store.thumbnails.endpoint"} {
 		if _, err := Load(write(t, t.TempDir(), "a.yaml", "store: {thumbnails: "+file+"}"), nil, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", file, err)
 		}

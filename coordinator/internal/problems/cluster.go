@@ -117,6 +117,13 @@ func tryAgain(f lease.Failing) snapshot.Action {
 	return snapshot.Action{Kind: directive.Clear, Target: f.Original, Why: "it was uploaded anew"}
 }
 
+// isFlood reports whether one client's flood explains a full lane, rather than a lack of renderers.
+func (f *finder) isFlood() bool {
+	return slices.ContainsFunc(f.t.Clients, func(c demand.Client) bool {
+		return outstanding(c) && (c.WorkShare >= outstandingWork || c.RefusedShare > explaining)
+	})
+}
+
 // behind reports whether a lane has an old job, or refuses requests while all its places are taken. Jobs of
 // the lane bulk may be old: no client waits for them.
 func behind(t *snapshot.Throttles, l snapshot.Lane) bool {
@@ -127,8 +134,8 @@ func behind(t *snapshot.Throttles, l snapshot.Lane) bool {
 
 func (f *finder) ofLanes() {
 	severity := snapshot.Warning
-	if slices.ContainsFunc(f.t.Clients, func(c demand.Client) bool { return outstanding(c) && c.WorkShare >= outstandingWork }) {
-		severity = snapshot.Note // one client's flood, and no lack of renderers
+	if f.isFlood() {
+		severity = snapshot.Note
 	}
 	for _, l := range f.t.Lanes {
 		if l.Paused {

@@ -33,7 +33,7 @@ func Describe(t *snapshot.Throttles, h History) {
 		t.Lanes[i].Behind = behind(t, t.Lanes[i])
 	}
 	f := finder{t: t, history: h, all: []snapshot.Problem{}}
-	for _, find := range []func(){f.ofEdges, f.ofRules, f.ofClients, f.ofRenderers, f.ofThrottles, f.ofFailing, f.ofLanes} {
+	for _, find := range []func(){f.ofEdges, f.ofRules, f.ofClients, f.ofRenderers, f.ofFailing, f.ofThrottles, f.ofLanes} {
 		find()
 	}
 	order := []snapshot.Severity{snapshot.Critical, snapshot.Warning, snapshot.Note}

@@ -137,6 +137,13 @@ func TestAClientThatStandsOut(t *testing.T) {
 	if p := r.Problems[0]; !p.Since.Equal(began) || p.Actions[0].Why != "it "+strings.TrimPrefix(sentence, "192.0.2.7 ") || p.Actions[1].Why != p.Actions[0].Why || p.Actions[2].Why != "" {
 		t.Errorf("%+v", p)
 	}
+	// With nearly all refusals, the client explains a full lane too, also when its renders are short.
+	r = flooded()
+	r.Clients[0].WorkShare = .2
+	r.Lanes = []snapshot.Lane{{Name: "standard", AgeMS: 5000}}
+	if Describe(r, values{}); !strings.Contains(said(r.Problems), "note lanes The lane standard is behind") {
+		t.Error(said(r.Problems))
+	}
 	for name, change := range map[string]func(*snapshot.Throttles){
 		"few refusals":  func(t *snapshot.Throttles) { t.Clients[0].Refused, t.Clients[0].Asked = .4, 1 },
 		"a small share": func(t *snapshot.Throttles) { t.Clients[0].RefusedShare, t.Clients[0].WorkShare = .2, .4 },

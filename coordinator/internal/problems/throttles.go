@@ -42,6 +42,8 @@ func (f *finder) ofThrottles() {
 		severity := snapshot.Warning
 		if row.Name == throttle.Local || row.Name == throttle.Lane && len(paused) == 0 && len(alone) == 0 && n > severe*sum(f.t.Requests) {
 			severity = snapshot.Critical
+		} else if row.Name == throttle.Lane && len(paused) == 0 && f.isFlood() {
+			severity = snapshot.Note
 		}
 		f.say(snapshot.Problem{
 			Severity: severity, Remedy: row.Remedy, Since: f.history.Since("refuse "+string(row.Name), above(0)), Who: string(row.Name), Page: "throttles",

@@ -5,7 +5,6 @@ package corpora
 func caseNotYet() []known {
 	return []known{
 		{"pdf-image-decodes-*", "poppler ignores the Decode array of an indexed image with a mask"},
-		{"pdf-link-annotation-*", "poppler draws the borders of links in any width"},
 	}
 }
 

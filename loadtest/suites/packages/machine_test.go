@@ -50,8 +50,8 @@ func boot(t *testing.T, network *namespace.Network, name, suite, address string)
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
-		groups := "for group in $(findmnt --noheadings --types cgroup2 --output TARGET); do find $group/" + network.Name(name) + " -depth -type d -exec rmdir {} + 2>/dev/null; done; true"
-		eventually.Succeeds(t, starts, "the machine's control groups are gone", exec.Command("sh", "-c", groups).Run)
+		groups := "find $(findmnt --noheadings --types cgroup2 --output TARGET | head -1)/" + network.Name(name) + " -depth -type d -exec rmdir {} +"
+		eventually.Succeeds(t, starts, "the machine's control groups are gone", func() error { return exec.Command("sh", "-c", groups).Run() })
 	})
 	if !eventually.Succeeds(t, boots, suite+" boots", func() error { return m.booted(cmd.Process.Pid) }) {
 		t.Fatalf("%s says %q", suite, output.String())

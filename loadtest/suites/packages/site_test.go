@@ -1,23 +1,17 @@
 package packages
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/namespace"
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/photograph"
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/surroundings"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
 )
 
@@ -37,7 +31,6 @@ type site struct {
 	t        *testing.T
 	network  *namespace.Network
 	machines []*machine
-	client   *http.Client
 }
 
 // releases returns the Debians that packages built on this machine run on.
@@ -53,9 +46,7 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, network: namespace.NewNetwork(t)}
 	s.network.Join("", outside+"/24")
-	s.client = &http.Client{Timeout: time.Minute, Transport: s.transport()}
-	t.Cleanup(s.client.CloseIdleConnections)
-	s.serve()
+	surroundings.Start(t, s.network, outside).Fill(originals)
 	repository := s.repository()
 	for i, suite := range releases() {
 		m := boot(t, s.network, fmt.Sprintf("machine%d", i+1), suite, fmt.Sprintf("10.87.54.1%d", i))
@@ -63,10 +54,6 @@ func newSite(t *testing.T) *site {
 		s.machines = append(s.machines, m)
 	}
 	return s
-}
-
-func (s *site) transport() *http.Transport {
-	return &http.Transport{DialContext: s.network.Dial, MaxIdleConnsPerHost: 100, DisableCompression: true}
 }
 
 // copyIn copies a folder into the machine.
@@ -110,80 +97,6 @@ func (s *site) lint(dir string) {
 	if err != nil || len(files) != 4 {
 		s.t.Errorf("lintian on %d packages: %v\n%s", len(files), err, out)
 	}
-}
-
-// serve starts NATS and Swift beside the machines.
-func (s *site) serve() {
-	s.t.Helper()
-	dir := s.t.TempDir()
-	launcher, err := filepath.Abs("../../fixtures/servers/launch_swift.py")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.launch(filepath.Join(programs.Build(s.t, programs.NATSServer), "nats-server"), "--addr", outside, "--jetstream", "--store_dir", dir)
-	s.launch("memcached", "-l", "127.0.0.1", "-U", "0", "-u", "nobody")
-	s.launch("env", "FORGETFUL=1", "MEMCACHED=127.0.0.1:11211", "BIND=0.0.0.0", "/usr/bin/python3", "-W", "ignore", launcher, filepath.Join(dir, "swift"), "8080")
-	for _, address := range []string{":4222", ":8080"} {
-		eventually.Succeeds(s.t, starts, address+" listens", func() error {
-			conn, err := s.network.Dial(context.Background(), "tcp", outside+address)
-			if err == nil {
-				_ = conn.Close()
-			}
-			return err
-		})
-	}
-	s.put("originals", nil)
-	s.put("thumbnails", nil)
-	for i := range originals {
-		picture, err := photograph.JPEG(800, 600, uint64(i))
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.put(fmt.Sprintf("originals/p/%d.jpg", i), picture)
-	}
-}
-
-// launch starts a program in the visitors' network.
-func (s *site) launch(words ...string) {
-	s.t.Helper()
-	cmd := exec.Command("ip", append([]string{"netns", "exec", s.network.Name("")}, words...)...)
-	ended, err := servers.Launch(cmd)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-}
-
-// put makes a container or an object in Swift.
-func (s *site) put(path string, content []byte) {
-	s.t.Helper()
-	base := "http://" + net.JoinHostPort(outside, "8080")
-	eventually.Succeeds(s.t, starts, "Swift stores "+path, func() error {
-		account, err := s.ask(http.MethodGet, base+"/auth/v1.0", nil, map[string]string{"X-Auth-User": "test:tester", "X-Auth-Key": "testing"})
-		if err == nil {
-			_, err = s.ask(http.MethodPut, base+"/v1/AUTH_test/"+path, content, map[string]string{"X-Auth-Token": account.Get("X-Auth-Token")})
-		}
-		return err
-	})
-}
-
-func (s *site) ask(method, url string, body []byte, headers map[string]string) (http.Header, error) {
-	request, err := http.NewRequest(method, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	for name, value := range headers {
-		request.Header.Set(name, value)
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	_ = response.Body.Close()
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return nil, fmt.Errorf("%s %s: %s", method, url, response.Status)
-	}
-	return response.Header, nil
 }
 
 const settings = `
@@ -245,7 +158,8 @@ func (m *machine) ready(role string) {
 
 // visitors returns a load on nginx of the second machine.
 func (s *site) visitors() *visitors.Load {
-	return visitors.New(s.t, visitors.Options{Front: "http://" + s.machines[1].address + ":8080", PerSecond: 5, Transport: s.transport(), Fresh: func(n int) string {
+	transport := &http.Transport{DialContext: s.network.Dial, MaxIdleConnsPerHost: 100, DisableCompression: true}
+	return visitors.New(s.t, visitors.Options{Front: "http://" + s.machines[1].address + ":8080", PerSecond: 5, Transport: transport, Fresh: func(n int) string {
 		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+n/originals, n%originals)
 	}})
 }

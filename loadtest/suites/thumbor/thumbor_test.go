@@ -3,6 +3,7 @@ package thumbor
 import (
 	"compress/gzip"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -62,6 +63,29 @@ func TestAgreesWithThumbor(t *testing.T) {
 		s.Throttle.PerIP.Shadow = true
 	}})
 	compare(t, c, URLs(), recorded(t, "recorded.json.gz"), leastOfThumbor)
+	tellsFormats(t, "http://"+c.Edges[0].Addr())
+}
+
+// tellsFormats requests files whose format Thumbor's own code decides: with its usual settings, a still GIF becomes the format of
+// the URL. Of an animated GIF, Thumbor writes a GIF with the type of the URL's format; thumbmill writes the first frame.
+func tellsFormats(t *testing.T, base string) {
+	t.Helper()
+	for url, want := range map[string]string{
+		"filters:format(png)/still.gif": "image/png", "filters:format(png)/anim.gif": "image/png", "still.gif": "image/gif", "anim.gif": "image/gif",
+		"filters:format(webp)/still.gif": "image/webp", "filters:format(jpeg)/rgba.png": "image/jpeg", "200x200/filters:fill(transparent)/photo.jpg": "image/jpeg",
+	} {
+		client := http.Client{Timeout: time.Minute}
+		response, err := client.Get(base + "/unsafe/" + url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := make([]byte, 512)
+		n, _ := io.ReadFull(response.Body, head)
+		_ = response.Body.Close()
+		if told, is := response.Header.Get("Content-Type"), http.DetectContentType(head[:n]); told != want || is != want {
+			t.Errorf("%s: a %s as %s, want %s", url, is, told, want)
+		}
+	}
 }
 
 // thumbmill answers imgproxy's URLs as imgproxy does.

@@ -157,6 +157,8 @@ type Source struct {
 	File   *os.File
 	// Named returns the same content as a file with a name, for tools; nil means that File has a name.
 	Named func(context.Context) (*os.File, error)
+	// Careful says that a worker died of it: a program draws it, not a library in a worker.
+	Careful bool
 }
 
 // forTool returns the file that a tool can open by name.
@@ -257,7 +259,7 @@ func (e *Engines) drawOverlay(r *render, o Source) error {
 	if err != nil {
 		return err
 	}
-	return e.overlay(r, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels}, file)
+	return e.overlay(r, worker.Task{Work: tools.Draw, Header: o.Header, MaxPixels: maxDrawnPixels, Careful: o.Careful}, file)
 }
 
 // overlay lets a tool draw an overlay.
@@ -354,7 +356,7 @@ func (e *Engines) drawn(r *render) error {
 
 // converted lets a tool draw a raster, and libvips make the thumbnail from it.
 func (e *Engines) converted(r *render) error {
-	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels}
+	task := worker.Task{Work: tools.Draw, Spec: r.spec, Header: r.header, MaxPixels: maxDrawnPixels, Careful: r.source.Careful}
 	file, err := r.source.forTool(r.ctx)
 	if err != nil {
 		return err

@@ -174,13 +174,13 @@ func TestOverlays(t *testing.T) {
 
 func TestWorkersThatDie(t *testing.T) {
 	dies := fails(worker.ErrDied)
-	twice := events(rendered, "render")
+	twice := events(rendered, "render carefully")
 	testWays(t, []way{
 		{
 			name: "once", want: events(twice, whole[3:]...), kept: true,
 			world: func(w *world) { w.renders = []func() (engine.Result, error){dies, draws("picture")} },
 		},
-		{name: "three times", world: func(w *world) { w.renders[0] = dies }, want: events(twice, "render", "failed: worker-killed")},
+		{name: "three times", world: func(w *world) { w.renders[0] = dies }, want: events(twice, "render carefully", "failed: worker-killed")},
 		{
 			name: "as the deadline passes", world: func(w *world) { w.renders[0] = dies }, want: events(rendered, "failed: deadline"),
 			on: map[string]func(*world){"render": wait(61 * time.Second)},

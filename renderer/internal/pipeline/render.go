@@ -55,6 +55,7 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 		j.spent(result.CPU, err)
 		if errors.Is(err, worker.ErrDied) {
 			j.log.Warn("try a render again after its worker died", "original", j.job.Spec.Original, "error", err)
+			original, overlays = careful(original, overlays)
 			continue
 		}
 		if fault.Is(err, fault.Overran) && j.isFirstTry(original, overlays) && j.delivery.Left() > deadline.FirstTry {
@@ -65,6 +66,16 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 		return result, err
 	}
 	return engine.Result{}, fault.New(fault.WorkerKilled, "%d workers died while they rendered the original", attempts)
+}
+
+// careful returns the sources for another try after a worker died of one of them.
+func careful(original engine.Source, overlays []engine.Source) (engine.Source, []engine.Source) {
+	original.Careful = true
+	overlays = slices.Clone(overlays)
+	for i := range overlays {
+		overlays[i].Careful = true
+	}
+	return original, overlays
 }
 
 // spent counts a worker's processor time. The replies about the job have the time of all its workers.

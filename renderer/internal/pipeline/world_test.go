@@ -290,14 +290,18 @@ func (engines) Versions() component.Versions {
 	return component.Versions{component.Libvips: "8.1", component.Libpng: "1.6", component.Librsvg: "2.5"}
 }
 
-func (e engines) Render(ctx context.Context, _ thumbnail.Spec, _ engine.Source, _ []engine.Source, _ int64, _ time.Duration) (engine.Result, error) {
+func (e engines) Render(ctx context.Context, _ thumbnail.Spec, original engine.Source, _ []engine.Source, _ int64, _ time.Duration) (engine.Result, error) {
 	e.w.mu.Lock()
 	outcome := e.w.renders[0]
 	if len(e.w.renders) > 1 {
 		e.w.renders = e.w.renders[1:]
 	}
 	e.w.mu.Unlock()
-	if err := errors.Join(e.w.happen("render"), ctx.Err()); err != nil {
+	what := "render"
+	if original.Careful {
+		what = "render carefully"
+	}
+	if err := errors.Join(e.w.happen(what), ctx.Err()); err != nil {
 		return engine.Result{}, err
 	}
 	return outcome()

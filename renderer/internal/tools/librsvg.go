@@ -36,7 +36,7 @@ func (b svgBox) args() (args []string) {
 // drawnWithin draws by the library in this process, and reports whether the drawing is done with.
 // If not, rsvg-convert must draw it. Errors are faults.
 func (t *task) drawnWithin(facts svg.Facts, box svgBox) (done bool, err error) {
-	if box.keep {
+	if box.keep || t.request.Careful {
 		return false, nil
 	}
 	text, err := t.textOfSVG(facts)

@@ -13,7 +13,7 @@ import (
 )
 
 // surveyTime bounds a program that tells what a page has. A page without an answer is drawn by poppler.
-const surveyTime = 2 * time.Second
+const surveyTime = time.Second
 
 // survey returns the output of a program that describes the original, at most maxText bytes, or "" if the program fails.
 func (t *task) survey(program string, args ...string) string {

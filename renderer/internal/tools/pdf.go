@@ -13,6 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 const (
@@ -21,9 +22,12 @@ const (
 	// leastSide is the minimum of a page's shorter side, in pixels. At this size, rounding
 	// changes the page's proportion by half a percent at most.
 	leastSide = 200
+	// clearSide is leastSide for thumbnails of a given width alone. poppler rounds the places of glyphs to
+	// pixels, which shows in the text of small pages.
+	clearSide = 420
 	// coarser divides the dots per inch of a page that took too long.
 	coarser = 3
-	// patient is the minimum limit of time that leaves room for other tries of a slow page.
+	// patient is the minimum limit of time that leaves room for a third program.
 	patient = 10 * time.Second
 	// tries divides the time of a slow page: poppler, MuPDF, poppler at fewer dots.
 	tries = 3
@@ -51,31 +55,38 @@ func drawPDF(t *task) error {
 	if t.request.Sides != nil {
 		*t.request.Sides = objectstore.Sides{p.width, p.height}
 	}
-	dpi := dpiFor(p.width, p.height, float64(t.request.MaxPixels))
+	least := leastSide
+	if s := t.request.Spec; widthAlone(s) && s.Fit == "" { // a fit does not enlarge the page
+		least = clearSide
+	}
+	dpi := dpiFor(p.width, p.height, float64(least), float64(t.request.MaxPixels))
 	if dpi < 1 {
 		return fault.New(fault.TooLarge, "page %d of the original has %.0f × %.0f points; it exceeds the limit of %d pixels even at 1 dot per inch", p.number, p.width, p.height, t.request.MaxPixels)
 	}
 	return t.drawByEither(p, dpi)
 }
 
-// drawByEither draws with poppler or MuPDF, within the task's time.
+// drawByEither draws with poppler or MuPDF, within the task's time. A brief try leaves the
+// last third for the thumbnail.
 func (t *task) drawByEither(p pdfPage, dpi float64) error {
+	brief := t.request.Within < patient
 	within := t.request.Within / tries
-	if t.request.Within < patient {
+	if brief && t.box.paths["mutool"] == "" {
 		within = 0
 	}
 	lacksFonts := t.lacksFonts(p.number)
-	if lacksFonts {
-		if err := t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within); err == nil || within == 0 && fault.Is(err, fault.Overran) {
-			return err
-		}
+	if lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
+		return nil
 	}
 	err := t.drawPage(p, dpi, within)
-	if within == 0 || !fault.Is(err, fault.Overran) {
+	if !fault.Is(err, fault.Overran) {
 		return err
 	}
 	if !lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
 		return nil
+	}
+	if brief {
+		return err
 	}
 	if err := t.clearOut(); err != nil {
 		return err
@@ -134,6 +145,11 @@ func (t *task) pdfPage() (pdfPage, error) {
 	return p, nil
 }
 
+// widthAlone reports whether the spec's width decides the size of the thumbnail, without the size of the page.
+func widthAlone(s thumbnail.Spec) bool {
+	return s.Width > 0 && s.Height == 0 && geometry.Plain(s) && !s.Cuts() && s.Resize == nil
+}
+
 // scaled returns pdftoppm's options for the resolution: dots per inch, or the pixels of both sides.
 func (p pdfPage) scaled(r Request, dpi float64) []string {
 	x, y := p.exactSides(r, dpi)
@@ -151,7 +167,7 @@ func (p pdfPage) scaled(r Request, dpi float64) []string {
 func (p pdfPage) exactSides(r Request, dpi float64) (x, y int) {
 	w, h := math.Ceil(p.width*dpi/72), math.Ceil(p.height*dpi/72)
 	s := r.Spec
-	if s.Width == 0 || s.Height != 0 || !geometry.Plain(s) || s.Cuts() || s.Resize != nil {
+	if !widthAlone(s) {
 		return 0, 0
 	}
 	wanted := geometry.HeightOf(s, [2]float64{p.width, p.height})
@@ -164,10 +180,10 @@ func (p pdfPage) exactSides(r Request, dpi float64) (x, y int) {
 }
 
 // dpiFor returns the dots per inch for a page of width × height points. They are pageDPI, or more if the page's
-// shorter side would have less than leastSide pixels, or less if the page would have more than maxPixels pixels.
+// shorter side would have less than least pixels, or less if the page would have more than maxPixels pixels.
 // More than pageDPI give the longer side at most 32 × leastSide pixels. pdftoppm rounds each side up.
-func dpiFor(width, height, maxPixels float64) float64 {
-	dpi := max(pageDPI, leastSide*72/min(width, height))
+func dpiFor(width, height, least, maxPixels float64) float64 {
+	dpi := max(pageDPI, least*72/min(width, height))
 	dpi = min(dpi, max(pageDPI, 32*leastSide*72/max(width, height)), 72*math.Sqrt(maxPixels/(width*height))*0.999)
 	dpi = math.Floor(dpi*1000) / 1000 // scaled passes three decimals
 	for dpi >= 1 && math.Ceil(width*dpi/72)*math.Ceil(height*dpi/72) > maxPixels {

@@ -225,6 +225,8 @@ type Request struct {
 	// Sides, if not nil, receives a page's exact sides in points. The raster's sides are
 	// rounded.
 	Sides *objectstore.Sides
+	// Careful says that a worker died of this original: no library draws it in this process.
+	Careful bool
 	// Spent is set where this process should do no more work after this; it may be nil.
 	Spent *bool
 }

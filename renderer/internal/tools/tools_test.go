@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
@@ -190,11 +191,12 @@ func TestDrawings(t *testing.T) {
 		"a vast drawing":                    {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 100}, plain("4e8", "2e8", ""), 100, 50, red},
 		"a shadow":                          {thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}, shadow, 80, 80, red},
 		"a page at 150 dots per inch":       {thumbnail.Spec{Type: thumbnail.TypePDF}, page, 334, 250, red},
-		"a page of two points":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 100}, strings.ReplaceAll(page, "160 120", "2 1"), 400, 200, red},
-		"a page in proportion":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(page, "160 120", "100 50.2"), 399, 200, red},
-		"a rotated page in proportion":      {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(strings.ReplaceAll(page, "160 120", "50.2 100"), "100]", "100]/Rotate 90"), 399, 200, red},
+		"a page of two points":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 100}, strings.ReplaceAll(page, "160 120", "2 1"), 840, 420, red},
+		"a page in proportion":              {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(page, "160 120", "100 50.2"), 837, 420, red},
+		"a rotated page in proportion":      {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 200}, strings.ReplaceAll(strings.ReplaceAll(page, "160 120", "50.2 100"), "100]", "100]/Rotate 90"), 837, 420, red},
 		"a page with an empty crop box":     {thumbnail.Spec{Type: thumbnail.TypePDF}, strings.ReplaceAll(page, "120]", "120]/CropBox[160 120 320 240]"), 334, 250, red},
-		"a rotated page":                    {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 90}, strings.ReplaceAll(page, "120]", "120]/Rotate 90"), 250, 334, red},
+		"a rotated page":                    {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 90}, strings.ReplaceAll(page, "120]", "120]/Rotate 90"), 420, 560, red},
+		"a small page that fits in":         {thumbnail.Spec{Type: thumbnail.TypePDF, Width: 900, Fit: thumbnail.FitIn}, page, 334, 250, red},
 		"the second page":                   {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 2}, page, 334, 250, blue},
 		"the first page for a missing page": {thumbnail.Spec{Type: thumbnail.TypePDF, Page: 9}, page, 334, 250, red},
 	} {
@@ -207,6 +209,22 @@ func TestDrawings(t *testing.T) {
 				t.Errorf("%d × %d with %v in the middle, want %d × %d with %v", w, h, middle, c.width, c.height, c.middle)
 			}
 		})
+	}
+}
+
+// After the death of a worker, the program draws, whose crash ends no worker.
+func TestADrawingThatEndedAWorker(t *testing.T) {
+	crashing := t.TempDir()
+	if err := os.WriteFile(filepath.Join(crashing, "rsvg-convert"), []byte("#!/bin/sh\nkill -SEGV $$\n"), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", crashing+":"+os.Getenv("PATH"))
+	spec := thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}
+	if _, err := work(t, Request{Work: Draw, Spec: spec}, []byte(plain("20", "20", ""))); err != nil {
+		t.Errorf("the library: %v", err)
+	}
+	if _, err := work(t, Request{Work: Draw, Spec: spec, Careful: true}, []byte(plain("20", "20", ""))); !fault.Is(err, fault.Undecodable) {
+		t.Errorf("the program that crashes: %v", err)
 	}
 }
 
@@ -231,12 +249,14 @@ func TestASlowPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", slow+":"+os.Getenv("PATH"))
-	body, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypePDF}, Within: patient}, []byte(page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, middle := raster(t, body); middle != red {
-		t.Errorf("the middle has the colour %v", middle)
+	for _, within := range []time.Duration{patient, patient - time.Second} {
+		body, err := work(t, Request{Work: Draw, Spec: thumbnail.Spec{Type: thumbnail.TypePDF}, Within: within}, []byte(page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, middle := raster(t, body); middle != red {
+			t.Errorf("within %s, the middle has the colour %v", within, middle)
+		}
 	}
 }
 

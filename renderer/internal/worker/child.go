@@ -183,9 +183,10 @@ func (t *tooling) perform(task Task, original, out *os.File) (Report, error) {
 	var report Report
 	err := t.box.Run(tools.Request{
 		Work: task.Work, Spec: task.Spec, Header: task.Header, MaxPixels: task.MaxPixels, Original: original, Out: out,
-		Within: time.Duration(task.CPUSeconds) * time.Second,
-		Sides:  &report.Sides,
-		Spent:  &report.Spent,
+		Within:  time.Duration(task.CPUSeconds) * time.Second,
+		Careful: task.Careful,
+		Sides:   &report.Sides,
+		Spent:   &report.Spent,
 	})
 	if _, waited := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(waited, unix.ECHILD) {
 		fmt.Fprintln(os.Stderr, "worker: end, because a tool left processes behind")

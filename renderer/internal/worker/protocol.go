@@ -47,6 +47,8 @@ type Task struct {
 	CPUSeconds int `json:"cpu_seconds"`
 	// Work is the task of a tool worker: draw, animate, pack or optimize.
 	Work tools.Work `json:"work,omitempty"`
+	// Careful says that a worker died of the original: a program draws it, not a library in the worker.
+	Careful bool `json:"careful,omitempty"`
 }
 
 // Overlay is a picture beside the original. Its file travels as a descriptor.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -113,7 +114,7 @@ func original(b storeconfig.Bucket, s settings.Settings, inDirectory func(storec
 
 // compared returns a store that has an MD5 only if the settings compare it.
 func compared(store objectstore.Store, b storeconfig.Bucket) objectstore.Store {
-	if tellsMD5 := b.Kind == "swift" || b.Kind == "s3"; !tellsMD5 || b.Verifies() {
+	if tellsMD5 := slices.Contains([]string{"swift", "s3", "gcs", "azure"}, b.Kind); !tellsMD5 || b.Verifies() {
 		return store
 	}
 	return unverified{store}
@@ -125,6 +126,8 @@ func one(b storeconfig.Bucket, s settings.Settings, inDirectory func(storeconfig
 		return swiftstore.New(b, s.Store.PrivateContainers...), nil
 	case "s3":
 		return s3store.New(b)
+	case "gcs", "azure":
+		return cloud(b)
 	case "http":
 		return httpstore.New(b, int64(s.Renderer.MaxOriginalBytes), int64(s.Renderer.MinRate), s.Renderer.TempDir) //nolint:gosec // bounded by settings
 	}

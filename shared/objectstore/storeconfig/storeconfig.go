@@ -43,38 +43,46 @@ func (s Store) Names(name string) []string {
 
 // Bucket is one object store.
 type Bucket struct {
-	Kind        string        `koanf:"kind"`          // directory, swift or s3; originals also http
+	Kind        string        `koanf:"kind"`          // directory, swift, s3, gcs (Google Cloud Storage) or azure (Azure Blob Storage); originals also http
 	Path        string        `koanf:"path"`          // path of the directory
 	MaxBytes    value.Bytes   `koanf:"max_bytes"`     // largest size of a directory of thumbnails; 0 = unlimited
 	Sync        bool          `koanf:"sync"`          // a directory of thumbnails has each one on the disk before it counts as stored; false is faster, and a power failure may damage the newest ones
 	Scrub       time.Duration `koanf:"scrub"`         // time between two slow comparisons of a whole directory of thumbnails with their MD5s; damaged ones are removed, and rendered again; 0 = never
 	Prefix      string        `koanf:"prefix"`        // text before the name of each object, such as thumbor/
-	Bucket      string        `koanf:"bucket"`        // S3 bucket, in place of container
-	Container   string        `koanf:"container"`     // Swift container of objects from Thumbor's URLs; S3 bucket
+	Bucket      string        `koanf:"bucket"`        // bucket of S3 or Google Cloud Storage, in place of container
+	Container   string        `koanf:"container"`     // Swift container of objects from Thumbor's URLs; container of Azure; S3 bucket
 	AuthURL     string        `koanf:"auth_url"`      // URL of Swift's authentication, version 1, 2 or 3
-	User        string        `koanf:"user"`          // Swift user; S3 access key, "" = the default chain of the AWS SDK
-	Key         value.Secret  `koanf:"key"`           // Swift key; S3 secret key
+	User        string        `koanf:"user"`          // Swift user; storage account of Azure; S3 access key, "" = the default chain of the AWS SDK
+	Key         value.Secret  `koanf:"key"`           // Swift key; S3 secret key; JSON of a service account of Google, or key of a storage account of Azure, "" = their default accounts
 	Tenant      string        `koanf:"tenant"`        // Swift tenant (authentication 2 and 3)
 	Domain      string        `koanf:"domain"`        // Swift domain (authentication 3)
-	CreateAll   bool          `koanf:"create_all"`    // create containers that do not exist
+	CreateAll   bool          `koanf:"create_all"`    // create containers of Swift and buckets of S3 that do not exist
 	ReadACL     string        `koanf:"read_acl"`      // X-Container-Read of the containers of public wikis that create_all creates in Swift, such as .r:* for everybody
 	Expire      time.Duration `koanf:"expire"`        // time after which Swift deletes a thumbnail; 0 = never
 	ExpireShare float64       `koanf:"expire_share"`  // share of thumbnails that expire, 0…1; a small share is a trial
-	Endpoint    string        `koanf:"endpoint"`      // URL of the S3 service; for http the text before each name, "" = https://
+	Endpoint    string        `koanf:"endpoint"`      // URL of the S3 service; URL of another service than Google's or Azure's own; for http the text before each name, "" = https://
 	Region      string        `koanf:"region"`        // S3 region
 	Slash       bool          `koanf:"leading_slash"` // keys of S3 objects begin with a slash, as thumbor-aws writes them
 	Hosts       []string      `koanf:"hosts"`         // hosts that http may read from: host, *.domain, host:port, or * for all; other hosts are refused
 	Allow       []string      `koanf:"allow"`         // private networks that http may read from
-	Verify      string        `koanf:"verify"`        // always or never: renderers compare each original with the MD5 from its store; "" = always for Swift and S3 without TLS, else never
+	Verify      string        `koanf:"verify"`        // always or never: renderers compare each original with the MD5 from its store; "" = always without TLS, else never
+}
+
+// Named returns the name of the bucket or of the container.
+func (b Bucket) Named() string {
+	if b.Bucket != "" {
+		return b.Bucket
+	}
+	return b.Container
 }
 
 // Verifies reports whether renderers compare originals with the MD5 from this store. The
-// default is true for Swift and S3 without TLS, where nothing else notices a changed bit.
+// default is true for services without TLS, where nothing else notices a changed bit.
 func (b Bucket) Verifies() bool {
 	if b.Verify != "" {
 		return b.Verify == VerifyAlways
 	}
-	return b.Kind == "swift" && !overTLS(b.AuthURL) || b.Kind == "s3" && !overTLS(b.Endpoint)
+	return b.Kind == "swift" && !overTLS(b.AuthURL) || b.Kind != "http" && b.Endpoint != "" && !overTLS(b.Endpoint)
 }
 
 // The values of Bucket.Verify.
@@ -105,7 +113,7 @@ type Loader struct {
 	Bucket Bucket `koanf:",squash"`
 }
 
-// NameBuckets writes the names of S3 buckets into Container, which the stores read.
+// NameBuckets writes the names of buckets into Container, which the stores read.
 func (s *Store) NameBuckets() {
 	all := []*Bucket{&s.Originals, &s.Thumbnails}
 	for i := range s.Loaders {

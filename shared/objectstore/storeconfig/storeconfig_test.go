@@ -12,6 +12,8 @@ func TestVerifies(t *testing.T) {
 		"Swift":                         {Bucket{Kind: "swift", AuthURL: "http://swift/auth/v1.0"}, true},
 		"Swift over TLS":                {Bucket{Kind: "swift", AuthURL: "https://swift/auth/v1.0"}, false},
 		"S3":                            {Bucket{Kind: "s3", Endpoint: "http://s3"}, true},
+		"Google's own service":          {Bucket{Kind: "gcs"}, false},
+		"another Azure without TLS":     {Bucket{Kind: "azure", Endpoint: "http://azurite"}, true},
 		"S3 over TLS":                   {Bucket{Kind: "s3", Endpoint: "HTTPS://s3"}, false},
 		"other sites tell none":         {Bucket{Kind: "http", Endpoint: "http://"}, false},
 		"never, as somebody said":       {Bucket{Kind: "s3", Endpoint: "http://s3", Verify: VerifyNever}, false},

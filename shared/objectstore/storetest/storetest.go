@@ -1,5 +1,5 @@
 // Package storetest is the suite that every object store passes. The tests of
-// directory, swiftstore and s3store use it.
+// directory, swiftstore, s3store and blobstore use it.
 package storetest
 
 import (

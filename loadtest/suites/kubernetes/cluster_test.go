@@ -1,0 +1,178 @@
+package kubernetes
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/namespace"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/surroundings"
+)
+
+const (
+	root      = "../../.."
+	home      = "/var/tmp/thumbmill-kubernetes" // programs and images stay for the next run
+	node      = "10.90.0.1"
+	rises     = 5 * time.Minute // the cluster, with its images
+	settles   = 3 * time.Minute // after a change
+	originals = 16
+)
+
+// cluster is a Kubernetes cluster of one node, with the servers around it.
+type cluster struct {
+	t       *testing.T
+	network *namespace.Network
+	dir     string // state, keys and manifests
+	output  bytes.Buffer
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{t: t, network: namespace.NewNetwork(t), dir: t.TempDir()}
+	c.network.Join("", node+"/24")
+	c.must(exec.Command("ip", "-n", c.network.Name(""), "route", "add", "default", "dev", "switch"))
+	c.keys()
+	surroundings.Start(t, c.network, node, "--config", c.path("keys/nats.conf")).Fill(originals)
+	began := time.Now()
+	c.launch()
+	t.Logf("the node is ready after %.0f s", time.Since(began).Seconds())
+	return c
+}
+
+func (c *cluster) path(name string) string { return filepath.Join(c.dir, name) }
+
+// launch starts the cluster, and waits for its node.
+func (c *cluster) launch() {
+	c.t.Helper()
+	cmd := exec.Command("./cluster", home+"/bin", c.path("state"))
+	cmd.Env = append(os.Environ(), "NETWORK="+c.network.Name(""), "IMAGES="+home+"/images")
+	cmd.Stdout, cmd.Stderr = &c.output, &c.output
+	ended, err := servers.Launch(cmd)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		groups := "for group in $(findmnt --noheadings --types cgroup,cgroup2 --output TARGET); do find $group/thumbmill-kubernetes -depth -type d -exec rmdir {} + || exit 1; done"
+		eventually.Succeeds(c.t, settles, "the cluster's control groups are gone", func() error { return exec.Command("sh", "-c", groups).Run() })
+	})
+	up := eventually.Succeeds(c.t, rises, "the node is ready", func() error {
+		select {
+		case <-ended:
+			c.t.Fatalf("the cluster ended: %s", c.logs())
+		default:
+		}
+		out, err := c.kubectl("wait", "--for=condition=Ready", "node/node", "--timeout=5s").CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		return err
+	})
+	if !up {
+		c.t.Fatal(c.logs())
+	}
+}
+
+// logs returns the last lines of each component.
+func (c *cluster) logs() string {
+	out, _ := exec.Command("sh", "-c", "tail --verbose --lines 5 "+c.path("state/log/*")).CombinedOutput()
+	return c.output.String() + string(out)
+}
+
+func (c *cluster) must(cmd *exec.Cmd) string {
+	c.t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// inside makes a command that runs in the node's network.
+func (c *cluster) inside(words ...string) *exec.Cmd {
+	cmd := exec.Command("nsenter", append([]string{"--net=" + c.network.Path("")}, words...)...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.path("state/admin.conf"))
+	return cmd
+}
+
+func (c *cluster) kubectl(words ...string) *exec.Cmd {
+	return c.inside(append([]string{home + "/bin/kubectl", "--namespace", "thumbmill"}, words...)...)
+}
+
+func (c *cluster) run(words ...string) string {
+	c.t.Helper()
+	return c.must(c.kubectl(words...))
+}
+
+// keys makes the files of the secret, as docs/deploy.md says.
+func (c *cluster) keys() {
+	c.t.Helper()
+	command := exec.Command(filepath.Join(programs.Build(c.t, programs.Thumbmill), "thumbmill"), "credentials", "keys")
+	command.Dir = c.dir
+	c.must(command)
+	for name, text := range map[string]string{"edge-store": "looking", "renderer-store": "drawing"} {
+		if err := os.WriteFile(c.path("keys/"+name), []byte(text), 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// install installs the chart in a namespace with the standard "restricted" for pods.
+func (c *cluster) install() {
+	c.t.Helper()
+	c.run("create", "namespace", "thumbmill")
+	c.run("label", "namespace", "thumbmill", "pod-security.kubernetes.io/enforce=restricted")
+	words := []string{"create", "secret", "generic", "thumbmill"}
+	for _, file := range []string{"edge.creds", "renderer.creds", "coordinator", "token", "security-key", "edge-store", "renderer-store"} {
+		words = append(words, "--from-file="+c.path("keys/"+file))
+	}
+	c.run(words...)
+	began := time.Now()
+	c.helm("install")
+	for _, workload := range workloads() {
+		c.rolled(workload)
+	}
+	c.t.Logf("the site is ready after %.0f s", time.Since(began).Seconds())
+}
+
+// helm installs or upgrades the site, with values such as renderer.replicas=3.
+func (c *cluster) helm(verb string, values ...string) string {
+	c.t.Helper()
+	words := []string{root + "/bin/helm", verb, "thumbmill", root + "/deploy/kubernetes", "--namespace", "thumbmill", "--values", "values.yaml"}
+	for _, v := range values {
+		words = append(words, "--set", v)
+	}
+	return c.must(c.inside(words...))
+}
+
+// workloads returns the workloads in the order of an upgrade.
+func workloads() []string {
+	return []string{"deployment/thumbmill-renderer", "deployment/thumbmill-edge", "statefulset/thumbmill-coordinator", "deployment/thumbmill-purger"}
+}
+
+// rolled waits until all pods of a workload are new and ready.
+func (c *cluster) rolled(workload string) {
+	c.t.Helper()
+	if out, err := c.kubectl("rollout", "status", workload, "--timeout="+settles.String()).CombinedOutput(); err != nil {
+		pods, _ := c.kubectl("describe", "pods").CombinedOutput()
+		logs, _ := c.kubectl("logs", workload, "--tail=5").CombinedOutput()
+		c.t.Fatal(errors.Join(err, fmt.Errorf("%s\n%s\n%s\n%s", out, pods, logs, c.logs())))
+	}
+}
+
+// pods returns the names of a role's pods that are not being deleted.
+func (c *cluster) pods(role string) []string {
+	c.t.Helper()
+	const names = `{{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.name}} {{end}}{{end}}`
+	return strings.Fields(c.run("get", "pods", "--selector", "app.kubernetes.io/name="+role, "--output", "go-template="+names))
+}
