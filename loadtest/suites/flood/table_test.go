@@ -139,12 +139,14 @@ func (s *site) measure(o order) (m measured) {
 	front, workers := s.spent()
 	stop, watching := make(chan struct{}), sync.WaitGroup{}
 	watching.Go(func() {
+		looks := time.NewTicker(500 * time.Millisecond)
+		defer looks.Stop()
 		for {
 			m.memory = max(m.memory, processes.PSS(s.pid))
 			select {
 			case <-stop:
 				return
-			case <-time.After(500 * time.Millisecond): // a look at the memory
+			case <-looks.C:
 			}
 		}
 	})
