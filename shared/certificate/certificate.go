@@ -30,6 +30,7 @@ type certificate struct {
 	pair    *tls.Certificate
 	stamp   [2]time.Time // of the files that were read, good or not
 	checked time.Time
+	warned  bool // the log says that the pair is expired
 }
 
 // Reloading returns a configuration for TLS 1.2 and later that follows the files. It returns an
@@ -65,8 +66,16 @@ func (c *certificate) load(stamp [2]time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.pair = &pair
+	c.pair, c.warned = &pair, false
 	return nil
+}
+
+// warn says once that the pair is expired: clients refuse it from then on. The caller holds mu.
+func (c *certificate) warn() {
+	if end := c.pair.Leaf.NotAfter; !c.warned && time.Now().After(end) {
+		c.warned = true
+		c.log.Error("serve an expired certificate: renew its file", "file", c.files.Certificate, "expired", end)
+	}
 }
 
 func (c *certificate) current() *tls.Certificate {
@@ -76,6 +85,7 @@ func (c *certificate) current() *tls.Certificate {
 		return c.pair
 	}
 	c.checked = time.Now()
+	defer c.warn()
 	stamp, err := c.look()
 	if err == nil && stamp == c.stamp {
 		return c.pair

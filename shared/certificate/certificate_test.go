@@ -1,12 +1,15 @@
 package certificate
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +68,44 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 		shows("second.example", trust())
 		if got, err := shown(t, config, first); err == nil {
 			t.Errorf("%s is signed by nobody who is trusted", got)
+		}
+	})
+}
+
+// An expired certificate is refused by name, the log says it once, and a renewed file ends it without a restart.
+func TestACertificateExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, log := t.TempDir(), &bytes.Buffer{}
+		files := wire.Certificate(t, dir, "old.example")
+		config, err := Reloading(files, slog.New(slog.NewTextHandler(log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		trust, err := Trust(files.Certificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := shown(t, config, trust); err != nil || log.Len() > 0 {
+			t.Errorf("%v, logged %q", err, log)
+		}
+		time.Sleep(2 * time.Hour)
+		for range 3 {
+			_, err := shown(t, config, trust)
+			if invalid := (x509.CertificateInvalidError{}); !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+				t.Errorf("an expired certificate: %v", err)
+			}
+			time.Sleep(lookEvery)
+		}
+		if n := strings.Count(log.String(), "serve an expired certificate"); n != 1 {
+			t.Errorf("logged %d times: %q", n, log)
+		}
+		wire.Certificate(t, dir, "new.example")
+		renewed, err := Trust(files.Certificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, err := shown(t, config, renewed); name != "new.example" || err != nil {
+			t.Errorf("after the renewal: %q, %v", name, err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/throttle"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // convoys holds the flights that need the same places: flights of one client (clients that per-ip
@@ -15,8 +16,9 @@ import (
 // one place of a lane's line. All flights of a convoy need the same places, so no flight suffers
 // from another client's limits.
 type convoys struct {
-	mu   sync.Mutex
-	open map[needs]*convoy
+	mu     sync.Mutex
+	open   map[needs]*convoy
+	visits map[visit]int // the convoys that are not over
 	// within is the time that a flight waits behind another before it stands in line itself. It is
 	// longer than any wait in line, so only a first flight that waits for another edge's render of
 	// its thumbnail outlasts it.
@@ -24,7 +26,22 @@ type convoys struct {
 }
 
 func newConvoys(within time.Duration) *convoys {
-	return &convoys{open: map[needs]*convoy{}, within: within}
+	return &convoys{open: map[needs]*convoy{}, visits: map[visit]int{}, within: within}
+}
+
+// visit is a client's flights for sizes of one original.
+type visit struct {
+	client   string
+	original thumbnail.Location
+}
+
+func (n needs) visit() visit { return visit{n.places.Client, n.places.Original} }
+
+// has reports whether a flight may join a convoy instead of standing in line.
+func (on *convoys) has(n Need) bool {
+	on.mu.Lock()
+	defer on.mu.Unlock()
+	return on.visits[needsOf(n).visit()] > 0
 }
 
 // needs has the places that a flight takes, and the version of its original. Flights with equal
@@ -68,6 +85,7 @@ func (on *convoys) join(n Need, most int) (c *convoy, first bool) {
 	}
 	c = &convoy{of: on, needs: of, size: 1, over: make(chan struct{})}
 	on.open[of] = c
+	on.visits[of.visit()]++
 	return c, true
 }
 
@@ -81,6 +99,11 @@ func (c *convoy) end(refusal error) {
 		c.of.mu.Lock()
 		if c.of.open[c.needs] == c {
 			delete(c.of.open, c.needs)
+		}
+		if v := c.needs.visit(); c.of.visits[v] > 1 {
+			c.of.visits[v]--
+		} else {
+			delete(c.of.visits, v)
 		}
 		c.of.mu.Unlock()
 		if refusal != nil && fault.Of(refusal).Throttle != "" {

@@ -90,6 +90,25 @@ func (l *lines) Admit(ctx context.Context, r admission.Request) (admission.Lease
 	}
 }
 
+// refuseFull refuses a flight whose client's line is full, as stand does.
+func (l *lines) refuseFull(r admission.Request) error {
+	client := r.Flight.Client
+	if r.Flight.Exempt || client == "" {
+		return nil
+	}
+	l.mu.Lock()
+	one := l.of[lineKey{client, r.Flight.Lane}]
+	_, most := l.bounds(client)
+	full := one != nil && one.busy+len(one.turns) >= most
+	l.mu.Unlock()
+	if !full {
+		return nil
+	}
+	err := l.perIP.Refuse(l.limits(client).Timeout, throttle.Full)
+	l.count(r, err)
+	return err
+}
+
 // count counts a refusal by the line itself.
 func (l *lines) count(r admission.Request, err error) {
 	if fault.Of(err).Throttle == string(l.perIP.Name) {

@@ -91,7 +91,7 @@ type Need struct {
 type Places struct {
 	admitter Admitter
 	stall    stall
-	line     admitter // asks admitter when it is the flight's turn
+	line     *lines // asks admitter when it is the flight's turn
 	convoys  *convoys
 	rides    *rides
 	queue    Queue
@@ -107,8 +107,14 @@ func New(c Config) *Places {
 	}
 }
 
-// RefuseFull refuses a flight whose lane was full a moment ago, unless the lane is full only because the queue stalls.
+// RefuseFull refuses a flight whose client's line is full, or whose lane was full a moment ago, before anything else is
+// asked for it. A lane that is full only because the queue stalls refuses nothing.
 func (on *Places) RefuseFull(n Need) error {
+	if !on.convoys.has(n) {
+		if err := on.line.refuseFull(n.Request); err != nil {
+			return err
+		}
+	}
 	if on.stall.isOfQueue() {
 		return nil
 	}

@@ -139,12 +139,14 @@ func (s *site) measure(o order) (m measured) {
 	front, workers := s.spent()
 	stop, watching := make(chan struct{}), sync.WaitGroup{}
 	watching.Go(func() {
+		looks := time.NewTicker(500 * time.Millisecond)
+		defer looks.Stop()
 		for {
 			m.memory = max(m.memory, processes.PSS(s.pid))
 			select {
 			case <-stop:
 				return
-			case <-time.After(500 * time.Millisecond): // a look at the memory
+			case <-looks.C:
 			}
 		}
 	})
@@ -159,7 +161,7 @@ func (s *site) measure(o order) (m measured) {
 
 // later measures two seconds after a flood, when the site must be as before.
 func (s *site) later(o order) measured {
-	time.Sleep(2 * time.Second) // the goal
+	<-time.NewTimer(2 * time.Second).C // the goal
 	return s.measure(o)
 }
 
