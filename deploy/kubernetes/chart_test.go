@@ -130,7 +130,7 @@ func TestTheChartIsTheSame(t *testing.T) {
 // Each value changes the field of its name.
 func TestValues(t *testing.T) {
 	all := chart(t, "image.registry=mine", "image.tag=7", "secret=other", "settings.nats.replicas=1", "renderer.replicas=9", "renderer.pod.priorityClassName=high",
-		"renderer.resources.limits.memory=20Gi", "renderer.env.THUMBMILL_RENDERER_SLOTS=8", "network.namespaces.nats=queue", "network.namespaces.dns=names",
+		"renderer.resources.limits.memory=30Gi", "renderer.env.THUMBMILL_RENDERER_SLOTS=8", "network.namespaces.nats=queue", "network.namespaces.dns=names",
 		"network.store.cidr=10.0.0.0/8", "network.store.port=8080", "autoscaling.by=keda", "autoscaling.min=3", "autoscaling.max=7", "autoscaling.prometheus=http://p")
 	pod := at(all["Deployment thumbmill-renderer"], "spec", "template", "spec")
 	for what, c := range map[string][2]any{
@@ -138,7 +138,7 @@ func TestValues(t *testing.T) {
 		"secret":     {at(pod, "volumes", 1, "secret", "secretName"), "other"},
 		"replicas":   {at(all["Deployment thumbmill-renderer"], "spec", "replicas"), nil}, // KEDA's
 		"pod":        {at(pod, "priorityClassName"), "high"},
-		"limit":      {at(pod, "containers", 0, "resources", "limits", "memory"), "20Gi"},
+		"limit":      {at(pod, "containers", 0, "resources", "limits", "memory"), "30Gi"},
 		"request":    {at(pod, "containers", 0, "resources", "requests", "memory"), "4Gi"},
 		"nats":       {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "queue"},
 		"dns":        {at(all["NetworkPolicy thumbmill-all"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "names"},
