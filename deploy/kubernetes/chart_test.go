@@ -202,3 +202,30 @@ func TestTheChartIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// The example of settings in values.yaml moves all that it names away from the addresses of site.yaml.
+func TestTheExampleOfSettings(t *testing.T) {
+	text, err := os.ReadFile("values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nsettings: {}\n")
+	example, _, _ := strings.Cut(rest, "\n\n")
+	values := "settings:\n" + strings.ReplaceAll("\n"+example, "\n#", "\n")
+	all := chart(t, "--values", written(t, values))
+	var s object
+	if err := yaml.Unmarshal([]byte(at(all["ConfigMap thumbmill-settings"], "data", "site.yaml").(string)), &s); err != nil {
+		t.Fatal(err)
+	}
+	store := at(s, "store")
+	for _, c := range [][2]any{
+		{at(s, "nats", "url"), "nats://nats.mine:4222"},
+		{at(store, "originals", "auth_url"), "https://swift.mine/auth/v1.0"},
+		{at(store, "thumbnails", "auth_url"), "https://swift.mine/auth/v1.0"},
+		{at(store, "thumbnails", "container"), "thumbnails"},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("the example gives %v, want %v:\n%s", c[0], c[1], values)
+		}
+	}
+}
