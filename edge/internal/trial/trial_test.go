@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/thumbmill/thumbmill/edge/thumborurl"
 )
@@ -91,6 +92,31 @@ func TestPicturesComeFromTheEdge(t *testing.T) {
 		if got := w.Body.String(); got != "/unsafe/filters:text(a%2Fb,1)/a%20b.jpg /unsafe/filters:text(a/b,1)/a b.jpg "+want+" " {
 			t.Errorf("%s: %q", listen, got)
 		}
+	}
+}
+
+// patient is a connection that remembers the deadline of its answer.
+type patient struct {
+	*httptest.ResponseRecorder
+	by time.Time
+}
+
+func (c *patient) SetWriteDeadline(by time.Time) error {
+	c.by = by
+	return nil
+}
+
+// A client that stops reading a picture does not keep its connection.
+func TestPicturesHaveADeadline(t *testing.T) {
+	w, began := &patient{ResponseRecorder: httptest.NewRecorder()}, time.Now()
+	edge := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if left := w.by.Sub(began); left < time.Hour || left > 2*time.Hour {
+			t.Errorf("the edge answers with %v left, want an hour", left)
+		}
+	})
+	New(Config{Edge: edge, Listen: "127.0.0.1:8", Within: time.Hour}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/try/picture/unsafe/a.jpg", nil))
+	if w.by.IsZero() {
+		t.Error("a picture has no deadline")
 	}
 }
 
