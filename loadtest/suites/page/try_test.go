@@ -104,6 +104,7 @@ func TestADeveloperTriesURLs(t *testing.T) {
 	if name := js[string](b, "document.querySelector('input[name=image]').value"); !strings.HasPrefix(name, "try-uploads/") || !strings.HasSuffix(name, "/disc.png") {
 		t.Errorf("the upload has the name %q", name)
 	}
+	b.sees("#upload", "its thumbnails stay in the store")
 	b.set("input[name=image]", "nothing.jpg")
 	b.sees("#wrong", "does not exist")
 }
