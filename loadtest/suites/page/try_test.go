@@ -105,8 +105,33 @@ func TestADeveloperTriesURLs(t *testing.T) {
 		t.Errorf("the upload has the name %q", name)
 	}
 	b.sees("#upload", "its thumbnails stay in the store")
+	b.choosesTwice()
 	b.set("input[name=image]", "nothing.jpg")
 	b.sees("#wrong", "does not exist")
+}
+
+// choosesTwice chooses a picture whose description comes only after the description of the next choice, the present one. A
+// crop is still in pixels of the chosen picture.
+func (b *browser) choosesTwice() {
+	b.t.Helper()
+	js[any](b, `{
+		const real = window.fetch;
+		window.fetch = async (at, how) => {
+			const answer = await real(at, how);
+			if (/picture.*meta.*hill/.test(at)) await new Promise((go) => { window.late = go; });
+			return answer;
+		};
+	}`)
+	upload := js[string](b, "document.querySelector('input[name=image]').value")
+	b.set("input[name=image]", "hill.jpg")
+	eventually.Holds(b.t, 30*time.Second, "the page asks about hill.jpg", func() bool { return js[bool](b, "!!window.late") })
+	js[any](b, "document.querySelector('#facts').textContent = ''")
+	b.set("input[name=image]", upload)
+	b.sees("#facts", "330 × 330 · image/webp")
+	js[any](b, "window.late()")
+	time.Sleep(300 * time.Millisecond) // in which the page would use the late description
+	b.drags("#preview", 0.1, 0.1, 0.9, 0.9)
+	b.sees("#crop-text", "Cropped to 72 × 72")
 }
 
 // set gives an element of the form a value, as typing does.

@@ -112,13 +112,15 @@ function list(all) {
 async function choose() {
   setCrop(null);
   original = null;
-  const image = form.image.value.trim();
+  const image = form.image.value.trim(), chosen = () => image === form.image.value.trim();
   if (!image) return;
   try {
     const about = await get({ image, meta: true });
-    if (about.answer.ok) original = JSON.parse(await about.body.text()).thumbor.source;
+    const source = about.answer.ok ? JSON.parse(await about.body.text()).thumbor.source : null;
+    if (!chosen()) return; // the answer comes too late
+    original = source;
     const small = await get({ image, width: 800, height: 800, fit: "fit-in" });
-    if (small.answer.ok && image === form.image.value.trim()) await draw($("preview"), small.body);
+    if (small.answer.ok && chosen()) await draw($("preview"), small.body);
   } catch { /* show says what is wrong */ }
   await show();
 }
