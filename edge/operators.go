@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thumbmill/thumbmill/edge/internal/front"
 	"github.com/thumbmill/thumbmill/edge/internal/trial"
 	"github.com/thumbmill/thumbmill/edge/thumborurl"
 	"github.com/thumbmill/thumbmill/shared/lease"
@@ -94,6 +95,7 @@ func (e *Edge) trial() http.Handler {
 	}
 	return trial.New(trial.Config{
 		Edge: e.requests.Load(), Links: links, Names: e.names, Uploads: e.config.Uploads, Listen: e.Addr(), TLS: s.Edge.TLS.Certificate != "",
+		Within: s.Edge.Deadline + front.WriteSlack,
 	})
 }
 

@@ -34,14 +34,10 @@ func helm(t *testing.T, words ...string) (string, error) {
 	return string(out), err
 }
 
-// chart returns the objects of the chart with values such as secret=mine, by kind and name.
+// chart returns the objects of the chart with helm's words for values, such as --set and secret=mine, by kind and name.
 func chart(t *testing.T, values ...string) map[string]object {
 	t.Helper()
-	words := []string{"template", "thumbmill", ".", "--namespace", "thumbmill", "--kube-version", "1.34.0"}
-	for _, v := range values {
-		words = append(words, "--set", v)
-	}
-	out, err := helm(t, words...)
+	out, err := helm(t, append([]string{"template", "thumbmill", ".", "--namespace", "thumbmill", "--kube-version", "1.34.0"}, values...)...)
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -104,7 +100,7 @@ func plain(t *testing.T, all map[string]object) map[string]object {
 // Kustomize and Helm give the same objects.
 func TestTheChartIsTheSame(t *testing.T) {
 	for by, components := range map[string][]string{"none": nil, "keda": {"autoscaling/keda"}, "hpa": {"autoscaling/hpa"}} {
-		helmed := plain(t, chart(t, "autoscaling.by="+by))
+		helmed := plain(t, chart(t, "--set", "autoscaling.by="+by))
 		customized := map[string]object{}
 		for _, resource := range built(t, components).Resources() {
 			text, err := resource.AsYAML()
@@ -127,18 +123,40 @@ func TestTheChartIsTheSame(t *testing.T) {
 	}
 }
 
+// mine has values of a site, in a file, since helm reads numbers of files otherwise than numbers of --set.
+const mine = `
+image: {registry: mine, tag: "20261130"}
+secret: other
+settings: {nats: {replicas: 1}, edge: {max_pixels: 400000000}}
+renderer:
+  replicas: 9
+  pod: {priorityClassName: high}
+  resources: {limits: {memory: 30Gi}}
+  env: {THUMBMILL_RENDERER_SLOTS: "8"}
+network: {namespaces: {nats: queue, dns: names}, store: {cidr: 10.0.0.0/8, port: 8080}}
+autoscaling: {by: keda, min: 3, max: 7, prometheus: "http://p"}
+`
+
+// written writes values into a file, and returns its path.
+func written(t *testing.T, values string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Each value changes the field of its name.
 func TestValues(t *testing.T) {
-	all := chart(t, "image.registry=mine", "image.tag=7", "secret=other", "settings.nats.replicas=1", "renderer.replicas=9", "renderer.pod.priorityClassName=high",
-		"renderer.resources.limits.memory=20Gi", "renderer.env.THUMBMILL_RENDERER_SLOTS=8", "network.namespaces.nats=queue", "network.namespaces.dns=names",
-		"network.store.cidr=10.0.0.0/8", "network.store.port=8080", "autoscaling.by=keda", "autoscaling.min=3", "autoscaling.max=7", "autoscaling.prometheus=http://p")
+	all := chart(t, "--values", written(t, mine))
 	pod := at(all["Deployment thumbmill-renderer"], "spec", "template", "spec")
 	for what, c := range map[string][2]any{
-		"image":      {at(pod, "containers", 0, "image"), "mine/thumbmill-renderer:7"},
+		"image":      {at(pod, "containers", 0, "image"), "mine/thumbmill-renderer:20261130"},
 		"secret":     {at(pod, "volumes", 1, "secret", "secretName"), "other"},
 		"replicas":   {at(all["Deployment thumbmill-renderer"], "spec", "replicas"), nil}, // KEDA's
 		"pod":        {at(pod, "priorityClassName"), "high"},
-		"limit":      {at(pod, "containers", 0, "resources", "limits", "memory"), "20Gi"},
+		"limit":      {at(pod, "containers", 0, "resources", "limits", "memory"), "30Gi"},
 		"request":    {at(pod, "containers", 0, "resources", "requests", "memory"), "4Gi"},
 		"nats":       {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "queue"},
 		"dns":        {at(all["NetworkPolicy thumbmill-all"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "names"},
@@ -161,10 +179,10 @@ func TestValues(t *testing.T) {
 	if !slices.Equal(slots, []any{"8"}) {
 		t.Errorf("the slots of renderers are %v", slots)
 	}
-	if text := at(all["ConfigMap thumbmill-settings"], "data", "site.yaml").(string); !strings.Contains(text, "replicas: 1") || !strings.Contains(text, "nats://nats.nats:4222") {
+	if text := at(all["ConfigMap thumbmill-settings"], "data", "site.yaml").(string); !strings.Contains(text, "replicas: 1") || !strings.Contains(text, "max_pixels: 400000000\n") || !strings.Contains(text, "nats://nats.nats:4222") {
 		t.Errorf("the settings are %s", text)
 	}
-	if _, has := chart(t, "network.enabled=false")["NetworkPolicy thumbmill-all"]; has {
+	if _, has := chart(t, "--set", "network.enabled=false")["NetworkPolicy thumbmill-all"]; has {
 		t.Error("the chart has policies of the network that are off")
 	}
 }
@@ -174,9 +192,40 @@ func TestTheChartIsChecked(t *testing.T) {
 	if out, err := helm(t, "lint", "--strict", "."); err != nil {
 		t.Errorf("helm lint: %v\n%s", err, out)
 	}
-	for _, value := range []string{"edge.replica=3", "autoscaling.by=mine", "renderer.replicas=many", "network.store.port=0", "edge.pod.containers=none", "secret="} {
-		if out, err := helm(t, "template", ".", "--set", value); err == nil || !strings.Contains(out, "'/"+strings.FieldsFunc(value, func(r rune) bool { return r == '.' || r == '=' })[0]) {
+	for _, value := range []string{
+		"edge: {replica: 3}", "autoscaling: {by: mine}", "renderer: {replicas: many}", "network: {store: {port: 0}}", "edge: {pod: {containers: []}}", `secret: ""`,
+		"image: {tag: 20261130}", "renderer: {env: {THUMBMILL_RENDERER_MAX_PIXELS: 400000000}}", "edge: {env: {THUMBMILL_EDGE_ALLOW_UNSAFE: yes}}",
+	} {
+		name, _, _ := strings.Cut(value, ":")
+		if out, err := helm(t, "template", ".", "--values", written(t, value)); err == nil || !strings.Contains(out, "'/"+name) {
 			t.Errorf("the chart accepts %s: %.300s", value, out)
+		}
+	}
+}
+
+// The example of settings in values.yaml moves all that it names away from the addresses of site.yaml.
+func TestTheExampleOfSettings(t *testing.T) {
+	text, err := os.ReadFile("values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nsettings: {}\n")
+	example, _, _ := strings.Cut(rest, "\n\n")
+	values := "settings:\n" + strings.ReplaceAll("\n"+example, "\n#", "\n")
+	all := chart(t, "--values", written(t, values))
+	var s object
+	if err := yaml.Unmarshal([]byte(at(all["ConfigMap thumbmill-settings"], "data", "site.yaml").(string)), &s); err != nil {
+		t.Fatal(err)
+	}
+	store := at(s, "store")
+	for _, c := range [][2]any{
+		{at(s, "nats", "url"), "nats://nats.mine:4222"},
+		{at(store, "originals", "auth_url"), "https://swift.mine/auth/v1.0"},
+		{at(store, "thumbnails", "auth_url"), "https://swift.mine/auth/v1.0"},
+		{at(store, "thumbnails", "container"), "thumbnails"},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("the example gives %v, want %v:\n%s", c[0], c[1], values)
 		}
 	}
 }

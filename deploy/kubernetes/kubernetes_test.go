@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -276,11 +277,12 @@ func TestWhatBelongsTogether(t *testing.T) {
 	}
 }
 
-// If all workers use all their memory at once, the renderer still stays below the pod's limit.
-func TestMemoryOfRenderers(t *testing.T) {
-	container := build(t).deployments["thumbmill-renderer"].Spec.Template.Spec.Containers[0]
+// A renderer that draws as much as it can, in its slots and beside them, stays below its pod's limit of memory and its
+// volume's size.
+func TestRoomOfRenderers(t *testing.T) {
+	pod := build(t).deployments["thumbmill-renderer"].Spec.Template.Spec
 	var env []string
-	for _, e := range container.Env {
+	for _, e := range pod.Containers[0].Env {
 		if strings.HasPrefix(e.Name, "THUMBMILL_RENDERER_") {
 			env = append(env, e.Name+"="+e.Value)
 		}
@@ -289,8 +291,18 @@ func TestMemoryOfRenderers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := int64(s.Renderer.Slots) * int64(s.Renderer.MemoryLimit); container.Resources.Limits.Memory().Value() < all {
-		t.Errorf("%d workers of %v have together only %v", s.Renderer.Slots, s.Renderer.MemoryLimit, container.Resources.Limits.Memory())
+	const scratch = 1 << 30 // bytes that a tool may write (docs/capacity.md)
+	r, draws := s.Renderer, int64(s.Renderer.Slots+lanes.SlowSlots(s.Renderer.Slots))
+	if limit := pod.Containers[0].Resources.Limits.Memory(); limit.Value() <= draws*int64(r.MemoryLimit) {
+		t.Errorf("%d workers of %v and the renderer have together only %v", draws, r.MemoryLimit, limit)
+	}
+	volume := slices.IndexFunc(pod.Volumes, func(v core.Volume) bool { return v.Name == "temporary" })
+	size := pod.Volumes[volume].EmptyDir.SizeLimit
+	if size.Value() <= int64(r.TempBytes)+draws*scratch {
+		t.Errorf("%v of originals and the files of %d tools have together only %v", r.TempBytes, draws, size)
+	}
+	if request := pod.Containers[0].Resources.Requests.StorageEphemeral(); request.Cmp(*size) < 0 {
+		t.Errorf("the pod requests %v for a volume of %v", request, size)
 	}
 }
 

@@ -14,11 +14,11 @@ root, and changes the object in place. */ -}}
 {{- $_ := set $template.metadata.annotations "checksum/settings" (include "thumbmill.settings" .root | sha256sum) -}}
 {{- range $template.spec.volumes }}{{ if .secret }}{{ $_ := set .secret "secretName" $.root.Values.secret }}{{ end }}{{ end -}}
 {{- $container := first $template.spec.containers -}}
-{{- $_ := set $container "image" (printf "%s/%s:%v" .root.Values.image.registry $container.image .root.Values.image.tag) -}}
+{{- $_ := set $container "image" (printf "%s/%s:%s" .root.Values.image.registry $container.image .root.Values.image.tag) -}}
 {{- $_ := mergeOverwrite $container.resources $values.resources -}}
 {{- $env := list -}}
 {{- range $container.env }}{{ if not (hasKey $values.env .name) }}{{ $env = append $env . }}{{ end }}{{ end -}}
-{{- range $name, $value := $values.env }}{{ $env = append $env (dict "name" $name "value" (toString $value)) }}{{ end -}}
+{{- range $name, $value := $values.env }}{{ $env = append $env (dict "name" $name "value" $value) }}{{ end -}}
 {{- $_ := set $container "env" $env -}}
 {{- $_ := mergeOverwrite $template.spec $values.pod -}}
 {{- end -}}

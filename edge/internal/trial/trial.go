@@ -46,6 +46,8 @@ type Config struct {
 	Uploads Uploads // nil where renderers are other processes
 	Listen  string  // the edge's address in use
 	TLS     bool    // the edge serves HTTPS
+	// Within is the time from a request for a picture to the end of its answer.
+	Within time.Duration
 }
 
 // Page serves the page.
@@ -112,7 +114,8 @@ func (p *Page) state(w http.ResponseWriter, r *http.Request) {
 	operators.Answer(w, answer)
 }
 
-// picture asks the edge for the rest of the path, as the client of this request.
+// picture asks the edge for the rest of the path, as the client of this request. The operators' listener has no deadline
+// for answers, so the picture gets its own; the edge gives a long file more time.
 func (p *Page) picture(w http.ResponseWriter, r *http.Request) {
 	raw := strings.TrimPrefix(r.RequestURI, Path+"picture")
 	at, err := url.ParseRequestURI(raw)
@@ -123,6 +126,7 @@ func (p *Page) picture(w http.ResponseWriter, r *http.Request) {
 	asked := r.Clone(r.Context())
 	asked.RequestURI, asked.URL, asked.Host = raw, at, p.host(r)
 	asked.Header.Del("Authorization")
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(p.config.Within)) // fails for a test's recorder
 	p.config.Edge.ServeHTTP(w, asked)
 }
 

@@ -1,13 +1,16 @@
 package trial
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/thumbmill/thumbmill/edge/thumborurl"
 )
@@ -57,20 +60,41 @@ func TestLinks(t *testing.T) {
 // A link is signed only for operators, whose requests are POSTs.
 func TestOnlyPostsAreSigned(t *testing.T) {
 	p := New(Config{Links: links(), Listen: "127.0.0.1:1"})
-	options := `{"image": "a.jpg", "width": 3}`
+	options := `{"image": "wiki/a.jpg", "width": 3}`
+	const rest = "rs:fit:3:0:1/plain/local:%2F%2F%2Fwiki%2Fa.jpg"
 	for _, c := range []struct {
-		method, at, body, want string
+		r    *http.Request
+		want []string // paths
 	}{
-		{"GET", "/try/urls?options=" + url.QueryEscape(options), "", `"http://127.0.0.1:1/unsafe/3x0/a.jpg"`},
-		{"POST", "/try/urls", options, `"http://127.0.0.1:1` + strings.TrimPrefix(thumborurl.Signer{Base: "", Key: "key"}.Sign("3x0/a.jpg"), "") + `"`},
-		{"POST", "/try/urls", options, `"http://127.0.0.1:1/SIGNED/rs:fit:3:0:1`},
-		{"POST", "/try/urls", "{", "cannot be read"},
-		{"POST", "/try/uploads?name=a.jpg", "body", "keeps no uploads"},
+		{httptest.NewRequest("GET", "/try/urls?options="+url.QueryEscape(options), nil), []string{"/unsafe/3x0/wiki/a.jpg", "/insecure/" + rest, "/w/330px-a.jpg"}},
+		{httptest.NewRequest("POST", "/try/urls", strings.NewReader(options)), []string{links().Signer.Sign("3x0/wiki/a.jpg"), "/SIGNED/" + rest, "/w/330px-a.jpg"}},
 	} {
 		w := httptest.NewRecorder()
-		p.ServeHTTP(w, httptest.NewRequest(c.method, c.at, strings.NewReader(c.body)))
-		if !strings.Contains(w.Body.String(), c.want) {
-			t.Errorf("%s %s: %d %s, want %s", c.method, c.at, w.Code, w.Body, c.want)
+		p.ServeHTTP(w, c.r)
+		var all []Link
+		if err := json.Unmarshal(w.Body.Bytes(), &all); err != nil {
+			t.Errorf("%s: %v: %s", c.r.Method, err, w.Body)
+		}
+		var paths []string
+		for _, l := range all {
+			paths = append(paths, l.Path)
+			if l.URL != "http://127.0.0.1:1"+l.Path {
+				t.Errorf("%s: the URL of %s is %s", c.r.Method, l.Path, l.URL)
+			}
+		}
+		if !slices.Equal(paths, c.want) {
+			t.Errorf("%s: %q, want %q", c.r.Method, paths, c.want)
+		}
+	}
+}
+
+func TestWrongPostsAreRefused(t *testing.T) {
+	p := New(Config{Links: links(), Listen: "127.0.0.1:1"})
+	for at, want := range map[string]string{"/try/urls": "cannot be read", "/try/uploads?name=a.jpg": "keeps no uploads"} {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest(http.MethodPost, at, strings.NewReader("{")))
+		if w.Code < 400 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s, want %s", at, w.Code, w.Body, want)
 		}
 	}
 }
@@ -91,6 +115,31 @@ func TestPicturesComeFromTheEdge(t *testing.T) {
 		if got := w.Body.String(); got != "/unsafe/filters:text(a%2Fb,1)/a%20b.jpg /unsafe/filters:text(a/b,1)/a b.jpg "+want+" " {
 			t.Errorf("%s: %q", listen, got)
 		}
+	}
+}
+
+// patient is a connection that remembers the deadline of its answer.
+type patient struct {
+	*httptest.ResponseRecorder
+	by time.Time
+}
+
+func (c *patient) SetWriteDeadline(by time.Time) error {
+	c.by = by
+	return nil
+}
+
+// A client that stops reading a picture does not keep its connection.
+func TestPicturesHaveADeadline(t *testing.T) {
+	w, began := &patient{ResponseRecorder: httptest.NewRecorder()}, time.Now()
+	edge := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if left := w.by.Sub(began); left < time.Hour || left > 2*time.Hour {
+			t.Errorf("the edge answers with %v left, want an hour", left)
+		}
+	})
+	New(Config{Edge: edge, Listen: "127.0.0.1:8", Within: time.Hour}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/try/picture/unsafe/a.jpg", nil))
+	if w.by.IsZero() {
+		t.Error("a picture has no deadline")
 	}
 }
 
