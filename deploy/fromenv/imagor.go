@@ -19,7 +19,7 @@ func imagorRules() map[string]rule {
 	const (
 		watched = "metrics are at /metrics of admin.listen, and errors are in the log"
 		unread  = "thumbnails of imagor are not read: store.thumbnails keeps thumbmill's own"
-		google  = "thumbmill reads directories, S3, Swift and HTTP: reach this store over HTTP, or copy it"
+		google  = "add a loader with kind gcs or azure to store.loaders, and build thumbmill with TAGS=clouds"
 		never   = "edges send no headers of clients to other sites"
 		caches  = "workers have no such cache"
 	)

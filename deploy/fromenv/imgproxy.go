@@ -23,7 +23,7 @@ func imgproxyRules() map[string]rule {
 		watched = "metrics are at /metrics, traces go to trace.endpoint, and errors are in the log"
 		encoder = "the encoder has its own value"
 		waits   = "edge.deadline and throttle.queue_wait bound a request"
-		google  = "thumbmill reads directories, S3, Swift and HTTP: reach this store over HTTP, or copy it"
+		google  = "add a loader with kind gcs or azure to store.loaders, and build thumbmill with TAGS=clouds"
 		every   = "the keys say only which requests are refused"
 	)
 	rules := map[string]rule{

@@ -20,6 +20,7 @@ const (
 type Ledger struct {
 	mu   sync.Mutex
 	sums map[string]sum
+	held map[string]time.Duration // of renders under way; never decays
 }
 
 type sum struct {
@@ -32,7 +33,24 @@ func (s sum) now(now time.Time) time.Duration {
 	return time.Duration(float64(s.spent) * math.Exp(-float64(now.Sub(s.at))/float64(Minute)))
 }
 
-// Note adds processor time to a name's sum. A negative time takes earlier time back; no sum is below 0.
+// Hold adds processor time to a name's sum until release, without decay: the estimate of a render under way.
+func (l *Ledger) Hold(name string, estimate time.Duration) (release func()) {
+	l.hold(name, estimate)
+	return sync.OnceFunc(func() { l.hold(name, -estimate) })
+}
+
+func (l *Ledger) hold(name string, more time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil {
+		l.held = map[string]time.Duration{}
+	}
+	if l.held[name] += more; l.held[name] <= 0 {
+		delete(l.held, name)
+	}
+}
+
+// Note adds processor time to a name's sum.
 func (l *Ledger) Note(name string, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,15 +63,15 @@ func (l *Ledger) Note(name string, took time.Duration) {
 		l.forget(now)
 	}
 	if ok || len(l.sums) < most {
-		l.sums[name] = sum{max(0, known.now(now)+took), now}
+		l.sums[name] = sum{known.now(now) + took, now}
 	}
 }
 
-// Spent returns a name's sum.
+// Spent returns a name's sum, with the time that is held.
 func (l *Ledger) Spent(name string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.sums[name].now(time.Now())
+	return l.sums[name].now(time.Now()) + l.held[name]
 }
 
 // forget drops the names that spent nearly nothing. The caller holds mu.

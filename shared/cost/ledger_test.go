@@ -16,11 +16,16 @@ func TestALedgerForgetsSlowly(t *testing.T) {
 		if a, b, none := l.Spent("a"), l.Spent("b"), l.Spent("c"); a != 8*time.Second || b != time.Second || none != 0 {
 			t.Errorf("%v, %v, %v", a, b, none)
 		}
-		l.Note("b", -2*time.Second)
-		if got := l.Spent("b"); got != 0 {
-			t.Errorf("%v after more was taken back than noted", got)
-		}
+		release := l.Hold("c", 5*time.Second)
 		time.Sleep(Minute)
+		if got := l.Spent("c"); got != 5*time.Second {
+			t.Errorf("%v of 5 s are held after a minute", got)
+		}
+		release()
+		release() // does nothing
+		if got := l.Spent("c"); got != 0 {
+			t.Errorf("%v after the release", got)
+		}
 		if got := l.Spent("a"); got < 2900*time.Millisecond || got > 2950*time.Millisecond { // 8 s / e
 			t.Errorf("%v are left after a minute", got)
 		}

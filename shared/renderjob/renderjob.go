@@ -41,7 +41,7 @@ type Lane string
 const (
 	LaneStandard  Lane = "standard"  // work that a client waits for
 	LaneExpensive Lane = "expensive" // renders that take long; at most half of a renderer's slots
-	LaneBulk      Lane = "bulk"      // work that no client waits for
+	LaneBulk      Lane = "bulk"      // work that no client waits for, and slow renders, which run beside the slots
 )
 
 // Lanes returns all lanes, the most urgent first.

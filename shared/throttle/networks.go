@@ -20,6 +20,9 @@ const subscriber = 64
 type Network struct {
 	Prefix netip.Prefix
 	Pool   settings.Pool // the limits of each client
+	// Directed is false after the directive's end. The network then keeps its rule at the coordinators, and its
+	// clients have the limits of everybody.
+	Directed bool
 }
 
 // ParseNetwork parses a network in CIDR notation, or an address. An IPv6 address stands for its /64.
@@ -62,7 +65,7 @@ func (l Limits) OfClient(client string) (p settings.Pool, at int) {
 		return p, at
 	}
 	for i, n := range l.Networks {
-		if n.Prefix.Contains(addr) && (at < 0 || n.Prefix.Bits() > l.Networks[at].Prefix.Bits()) {
+		if n.Directed && n.Prefix.Contains(addr) && (at < 0 || n.Prefix.Bits() > l.Networks[at].Prefix.Bits()) {
 			p, at = n.Pool, i
 		}
 	}

@@ -14,9 +14,10 @@ import (
 func TestNetworksHaveLimitsOfTheirOwn(t *testing.T) {
 	l := limits()
 	l.Networks = []Network{
-		{netip.MustParsePrefix("192.0.2.0/24"), settings.Pool{Workers: 2, MaxQueue: 9}},
-		{netip.MustParsePrefix("192.0.2.7/32"), settings.Pool{Workers: 1, MaxQueue: 3}},
-		{netip.MustParsePrefix("2001:db8::/48"), settings.Pool{Workers: 3, MaxQueue: 5}},
+		{netip.MustParsePrefix("192.0.2.0/24"), settings.Pool{Workers: 2, MaxQueue: 9}, true},
+		{netip.MustParsePrefix("192.0.2.7/32"), settings.Pool{Workers: 1, MaxQueue: 3}, true},
+		{netip.MustParsePrefix("192.0.2.8/32"), settings.Pool{Workers: 9, MaxQueue: 9}, false}, // its directive has ended
+		{netip.MustParsePrefix("2001:db8::/48"), settings.Pool{Workers: 3, MaxQueue: 5}, true},
 	}
 	declared := All().Rules(l)
 	for client, want := range map[string]struct {

@@ -5,6 +5,7 @@ package activity
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -50,7 +51,7 @@ func New() *Activity {
 	a := &Activity{throttles: throttle.All(), began: time.Now(), lists: map[list]*[2]*topk.HeavyKeeper{}}
 	for _, row := range a.throttles {
 		for _, what := range []Measure{Requests, Refusals, CPU} {
-			if row.Listed {
+			if row.Listed && (what != CPU || !row.OfClient) { // package demand has the time of clients
 				a.lists[list{row.Name, what}] = &[2]*topk.HeavyKeeper{topk.New(kept, decay), topk.New(kept, decay)}
 			}
 		}
@@ -68,8 +69,21 @@ func (a *Activity) Refused(key, by string) {
 
 // Spent counts the processor time of a render for a pool of a client or original. It ignores other classes.
 func (a *Activity) Spent(key string, took time.Duration) {
-	a.add(key, key, CPU, uint32(min(took, time.Hour).Milliseconds())) //nolint:gosec // bounded
+	whole, rest := took/unit, took%unit
+	if rand.N(unit) < rest { //nolint:gosec // no secret
+		whole++
+	}
+	if whole > 0 {
+		a.add(key, key, CPU, uint32(min(whole, mostUnits))) //nolint:gosec // bounded
+	}
 }
+
+// Processor time is counted in whole units, rounded up or down at random, because a sketch takes time for each unit
+// that it counts: the lock table waits for it.
+const (
+	unit      = time.Second
+	mostUnits = 300
+)
 
 // separator stands between a key and the name of its refuser; keys contain no such byte.
 const separator = "\x00"
@@ -83,6 +97,14 @@ func (a *Activity) add(key, flow string, what Measure, n uint32) {
 	defer a.mu.Unlock()
 	a.turn()
 	counts[0].Sample(flow, n)
+}
+
+// scale returns the number that one count of a list stands for.
+func scale(what Measure) uint32 {
+	if what == CPU {
+		return uint32(unit.Milliseconds())
+	}
+	return 1
 }
 
 // turn begins a new minute after the last, or two minutes after a longer pause.
@@ -116,7 +138,7 @@ func (a *Activity) Busiest(class throttle.Name, what Measure) []Busy {
 	counts := map[string]uint32{}
 	for _, sketch := range a.lists[list{class, what}] {
 		for _, f := range sketch.Top() {
-			counts[f.Flow] += f.Count
+			counts[f.Flow] += f.Count * scale(what)
 		}
 	}
 	all := []Busy{}

@@ -65,6 +65,9 @@ func (l *List) read(text []byte) {
 		}
 		l.all = append(l.all, e)
 	}
+	if err := lines.Err(); err != nil {
+		l.log.Warn("skip the rest of the audit file", "file", l.path, "error", err)
+	}
 	l.all = l.all[max(0, len(l.all)-most):]
 }
 
@@ -125,7 +128,10 @@ func (l *List) write(e Entry) error {
 	}
 	l.lines++
 	_, err := l.file.Write(line(e))
-	return errors.Join(err, l.file.Sync())
+	if err = errors.Join(err, l.file.Sync()); err != nil {
+		l.lines = 2 * most // the file may end within a line: the next act writes it anew
+	}
+	return err
 }
 
 // Latest returns the acts, the latest first.

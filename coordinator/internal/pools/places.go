@@ -94,27 +94,39 @@ func (t *Table) freePlaces(r *request) {
 }
 
 // spend charges a lease's client, in the lines of its pools, with the part of a render's processor time that the
-// request's cost did not foresee, and reports the time.
+// request's cost did not foresee, and reports the time. The pools include those whose places narrow gave back: they
+// granted the request for its cost.
 func (t *Table) spend(r *request, took time.Duration) {
 	more := took.Milliseconds() - int64(r.cost) //nolint:gosec // below 2³¹
 	for i := range r.slots {
-		p := r.slots[i].pool
-		p.line.charge(r.flow, more)
-		t.markMovable(p)
+		t.charge(r.slots[i].pool, r.flow, more)
+	}
+	for _, key := range r.left {
+		if p := t.pools.entries[key]; p != nil { // an empty pool is gone, and nobody stands in its line
+			t.charge(p, r.flow, more)
+		}
 	}
 	r.cost = uint64(took.Milliseconds()) //nolint:gosec // not negative; a second report charges the rest
 	t.observer.Spent(r.flow, t.originalKey(r), took)
 }
 
+func (t *Table) charge(p *pool, flow string, more int64) {
+	p.line.charge(flow, more)
+	t.markMovable(p)
+}
+
 // narrow gives back the places of a lease in the pools that its newest claim does not name.
 func (t *Table) narrow(r *request, claimed []lease.Pool) {
 	r.stood = nil // slots move
+	limited := r.client() != nil
 	r.slots = slices.DeleteFunc(r.slots, func(s slot) bool {
 		if slices.ContainsFunc(claimed, func(p lease.Pool) bool { return p.Key == s.key }) {
 			return false
 		}
+		t.observeWorkIn(s.pool, r, limited)
 		s.pool.unnote(r.flow, s.places)
 		t.freePlacesIn(s.pool, s.places)
+		r.left = append(r.left, s.key)
 		return true
 	})
 }

@@ -36,7 +36,8 @@ type request struct {
 	cost    uint64
 
 	slots     []slot
-	few       [4]slot // backing array of slots
+	few       [4]slot  // backing array of slots
+	left      []string // keys of the pools whose places a lease gave back before its end
 	thumbnail *pool
 	stands    *slot         // the slot in whose line it stands; nil = in no line
 	stood     *slot         // the last slot in whose line it stood; nil = none

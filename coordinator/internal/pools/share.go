@@ -70,10 +70,17 @@ func (r *request) blamed(by *slot) *slot {
 
 // observeWork reports for how long an ended lease held its place of a lane.
 func (t *Table) observeWork(r *request) {
+	limited := r.client() != nil
 	for i := range r.slots {
-		if r.slots[i].pool.tally.class == throttle.Lane {
-			t.observer.Worked(r.flow, r.client() != nil, time.Since(r.since))
-		}
+		t.observeWorkIn(r.slots[i].pool, r, limited)
+	}
+}
+
+// observeWorkIn reports for how long a lease held its place of a pool that it leaves, if the pool is a lane. limited
+// says whether per-ip limits the client.
+func (t *Table) observeWorkIn(p *pool, r *request, limited bool) {
+	if p.tally.class == throttle.Lane {
+		t.observer.Worked(r.flow, limited, time.Since(r.since))
 	}
 }
 

@@ -54,8 +54,8 @@ type Observer interface {
 	// Refused reports a refused request for the pool of key, and the key of the pool that refused it:
 	// the same pool or another.
 	Refused(key, by string)
-	// Worked reports for how long an ended lease of a client held a place of a lane, and whether per-ip
-	// limits the client.
+	// Worked reports for how long a lease of a client held a place of a lane that it gives back, and whether
+	// per-ip limits the client.
 	Worked(client string, limited bool, held time.Duration)
 	// Spent reports the processor time of a render for a client, and the key of the original's pool, or "".
 	Spent(client, original string, took time.Duration)

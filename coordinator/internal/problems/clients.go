@@ -24,6 +24,7 @@ const (
 	mostClients                          = 3   // that are named
 	// A client with smaller figures has no refusals, or no work, to speak of.
 	leastTold, leastWork = 0.05, 0.01
+	leastBy              = 0.02 // share of a client's refusals from which their throttle is named
 	clientsPage          = "clients/"
 )
 
@@ -41,6 +42,7 @@ func takes(t *snapshot.Throttles, c demand.Client) string {
 		by := slices.SortedFunc(maps.Keys(c.By), func(a, b throttle.Name) int {
 			return cmp.Or(cmp.Compare(c.By[b], c.By[a]), cmp.Compare(a, b))
 		})
+		by = slices.DeleteFunc(by, func(n throttle.Name) bool { return c.By[n] < leastBy*c.Refused })
 		all = append(all, fmt.Sprintf("has %s of all refusals (%s/s, by %s)", percent(c.RefusedShare), rate(c.RefusedShare*sum(t.Refusals)), some(by, 3)))
 	}
 	if c.WorkShare >= leastWork {

@@ -125,11 +125,11 @@ func (f *finder) isFlood() bool {
 }
 
 // behind reports whether a lane has an old job, or refuses requests while all its places are taken. Jobs of
-// the lane bulk may be old: no client waits for them.
+// the lane bulk may be old.
 func behind(t *snapshot.Throttles, l snapshot.Lane) bool {
 	old := milliseconds(l.AgeMS) > oldJob
 	full := t.Refusals[string(throttle.Lane)] > 0 && l.Waiting > 0 && l.Running >= l.Limit
-	return l.Name != string(renderjob.LaneBulk) && (old || full)
+	return full || old && l.Name != string(renderjob.LaneBulk)
 }
 
 func (f *finder) ofLanes() {

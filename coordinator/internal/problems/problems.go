@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
+	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
 // History has the series of the last hour.
@@ -54,16 +56,37 @@ func (f *finder) say(p snapshot.Problem, sentence string, args ...any) {
 
 func above(limit float64) func(float64) bool { return func(v float64) bool { return v > limit } }
 
+// refusedRequests returns the requests a second that throttles refused. A request may have several refusals: a flight asks
+// again while only its client's own flights are in its way.
+func refusedRequests(t *snapshot.Throttles) (perSecond float64) {
+	kinds := map[fault.Kind]bool{}
+	for _, row := range throttle.All() {
+		kinds[row.Kind] = true
+	}
+	for kind := range kinds {
+		perSecond += t.Requests[string(kind)]
+	}
+	return perSecond
+}
+
+// others says how the clients fare that are not the one with most refusals.
+func others(t *snapshot.Throttles) string {
+	if share := 1 - mostRefused(t); share >= .005 {
+		return "others have " + percent(share)
+	}
+	return "others are served"
+}
+
 // stateOf sums up the cluster, from its problems in order.
 func stateOf(t *snapshot.Throttles, all []snapshot.Problem) snapshot.State {
-	requests, refused := sum(t.Requests), sum(t.Refusals)
+	requests, refused := sum(t.Requests), refusedRequests(t)
 	serves := fmt.Sprintf("Serves %s of %s requests/s", rate(max(0, requests-refused)), rate(requests))
 	culprit := slices.IndexFunc(all, func(p snapshot.Problem) bool { return p.Severity == snapshot.Warning && isOfClient(p) })
 	switch {
 	case len(all) > 0 && all[0].Severity == snapshot.Critical:
 		return snapshot.State{Severity: snapshot.Critical, Word: "Failing", Sentence: serves + ". " + all[0].Sentence}
 	case culprit >= 0 && refused > 0:
-		return snapshot.State{Severity: snapshot.Warning, Word: "One client", Sentence: fmt.Sprintf("%s. %s causes %s of refusals.", serves, all[culprit].Who, percent(mostRefused(t)))}
+		return snapshot.State{Severity: snapshot.Warning, Word: "One client", Sentence: fmt.Sprintf("%s. %s causes %s of refusals; %s.", serves, all[culprit].Who, percent(mostRefused(t)), others(t))}
 	case len(all) > 0 && all[0].Severity == snapshot.Warning:
 		if refused > 0 {
 			serves += ", refuses " + rate(refused)

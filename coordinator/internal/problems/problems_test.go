@@ -42,7 +42,7 @@ func healthy() *snapshot.Throttles {
 // flooded has one client that takes most of the cluster.
 func flooded() *snapshot.Throttles {
 	t := healthy()
-	t.Refusals["per-ip"] = 4
+	t.Refusals["per-ip"], t.Requests["throttled"] = 4, 4
 	t.Clients = []demand.Client{{
 		Name: "192.0.2.7", Refused: 4, RefusedShare: 1, Asked: 9, WorkShare: .5, Since: began,
 		By: map[throttle.Name]float64{throttle.PerIP: 3, throttle.Lane: 1},
@@ -99,8 +99,8 @@ func TestProblems(t *testing.T) {
 		"a full lane": {func(t *snapshot.Throttles) {
 			t.Refusals["lane"] = 1
 			t.Lanes = []snapshot.Lane{{Name: "standard", Waiting: 1, Running: 6, Limit: 6}}
-		}, "warning throttles lane refuses 1.0 requests/s. All renderers are busy, or operators paused the lane. [lane]\nwarning lanes The lane standard is behind: 1 request in line for 6 places. [standard]"},
-		"a lack of renderers": {func(t *snapshot.Throttles) { t.Refusals["lane"] = 1234 }, "critical throttles lane refuses 1,234 requests/s. All renderers are busy, or operators paused the lane. [lane]"},
+		}, "warning throttles lane refuses 1.0 requests/s. All renderers are busy. [lane]\nwarning lanes The lane standard is behind: 1 request in line for 6 places. [standard]"},
+		"a lack of renderers": {func(t *snapshot.Throttles) { t.Refusals["lane"] = 1234 }, "critical throttles lane refuses 1,234 requests/s. All renderers are busy. [lane]"},
 		"a pause": {func(t *snapshot.Throttles) {
 			t.Refusals["lane"] = 500
 			t.Lanes = []snapshot.Lane{{Name: "bulk", Paused: true}}
@@ -192,14 +192,14 @@ func TestTheBeginningOfAProblem(t *testing.T) {
 
 func TestTheStateIsOneSentence(t *testing.T) {
 	busy := healthy()
-	busy.Refusals["per-original"] = 40
+	busy.Refusals["per-original"], busy.Requests["throttled"] = 40, 40
 	alone := healthy()
 	alone.Edges[0].Status.Asked = ""
 	for want, r := range map[string]*snapshot.Throttles{
-		"good Healthy: Serves 2,000 of 2,000 requests/s; 1 renderer, 1 wanted.":                     healthy(),
-		"warning One client: Serves 1,996 of 2,000 requests/s. 192.0.2.7 causes 100 % of refusals.": flooded(),
-		"warning Strained: Serves 1,960 of 2,000 requests/s, refuses 40.":                           busy,
-		"critical Failing: Serves 2,000 of 2,000 requests/s. No coordinator answers edge-1.":        alone,
+		"good Healthy: Serves 2,000 of 2,000 requests/s; 1 renderer, 1 wanted.":                                        healthy(),
+		"warning One client: Serves 2,000 of 2,004 requests/s. 192.0.2.7 causes 100 % of refusals; others are served.": flooded(),
+		"warning Strained: Serves 2,000 of 2,040 requests/s, refuses 40.":                                              busy,
+		"critical Failing: Serves 2,000 of 2,000 requests/s. No coordinator answers edge-1.":                           alone,
 	} {
 		Describe(r, values{})
 		if got := fmt.Sprintf("%s %s: %s", r.State.Severity, r.State.Word, r.State.Sentence); got != want {

@@ -190,7 +190,7 @@ type answer struct {
 // release; or done, when another flight rendered this thumbnail meanwhile; or an error, which is a
 // *fault.Fault for a refusal.
 func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, err error) {
-	if a.config.Paused(r.Flight.Lane) {
+	if !r.Flight.Slow && a.config.Paused(r.Flight.Lane) { // clients wait for slow flights, which the lane bulk takes only for its place in the queue
 		a.CountRefusal(throttle.Lane)
 		return nil, false, a.config.Throttles.Get(throttle.Lane).Refuse(0, throttle.Paused)
 	}

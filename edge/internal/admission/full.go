@@ -43,12 +43,12 @@ func (a *Admitter) RefuseFull(r Request) error {
 	if !a.full.is(r.Flight.Lane) {
 		return nil
 	}
-	a.CountRefusal(throttle.Lane)
 	needs := a.config.Throttles.Needs(r.Flight, a.limits())
 	at := slices.IndexFunc(needs, func(n throttle.Need) bool { return n.Throttle.Name == throttle.Lane })
 	if at < 0 {
 		return nil
 	}
+	a.CountRefusal(throttle.Lane)
 	needs[0], needs[at] = needs[at], needs[0] // the first one refuses
 	a.coordinators.TurnAway(a.native.request(r, needs), lease.Full)
 	return needs[0].Refuse(throttle.Full, a.config.Throttle.QueueWait)

@@ -106,11 +106,13 @@ func (f *Follower) keepNetworks(all []directive.Directive) {
 	}
 }
 
-// Networks returns the networks whose clients have limits of their own. Without a directive, a client has the
-// limits in p.
+// Networks returns the networks whose clients have, or had, limits of their own. p has the limits that directives
+// change.
 func (f *Follower) Networks(p settings.Pool) (all []throttle.Network) {
 	for _, n := range f.holding.Load().networks {
-		all = append(all, throttle.Network{Prefix: n, Pool: f.Limits(throttle.NetworkRule(n), p)})
+		rule := throttle.NetworkRule(n)
+		_, directed := directive.Find(f.holding.Load().all, directive.Limit, rule)
+		all = append(all, throttle.Network{Prefix: n, Pool: f.Limits(rule, p), Directed: directed})
 	}
 	return all
 }

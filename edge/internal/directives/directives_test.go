@@ -68,7 +68,7 @@ func TestNetworksKeepTheirPlaces(t *testing.T) {
 		give(fmt.Sprintf("10.0.%d.0/24", i))
 	}
 	all := f.Networks(base)
-	if len(all) != throttle.MostNetworks || all[0].Prefix.String() != "10.0.0.0/24" || all[0].Pool != (settings.Pool{Workers: 1, MaxQueue: 50}) {
+	if len(all) != throttle.MostNetworks || all[0].Prefix.String() != "10.0.0.0/24" || all[0].Pool != (settings.Pool{Workers: 1, MaxQueue: 50}) || !all[0].Directed {
 		t.Fatalf("%+v", all)
 	}
 	first.Withdrawn = "bob"

@@ -14,9 +14,10 @@ type kin struct {
 	original thumbnail.Location
 	version  string
 	lane     renderjob.Lane
+	slow     bool
 }
 
-func kinOf(j renderjob.Job) kin { return kin{j.Spec.Original, j.OriginalVersion, j.Lane} }
+func kinOf(j renderjob.Job) kin { return kin{j.Spec.Original, j.OriginalVersion, j.Lane, j.Slow} }
 
 // line is the jobs that no renderer has begun, and that renderers may draw in a batch, oldest
 // first. The dispatcher's mutex guards it.

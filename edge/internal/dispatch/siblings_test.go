@@ -157,6 +157,9 @@ func TestSiblings(t *testing.T) {
 		"none of another original":                  {others: []renderjob.Job{of("a", "dog.jpg")}},
 		"none of another version":                   {others: []renderjob.Job{with(of("a", "cat.jpg"), func(j *renderjob.Job) { j.OriginalVersion = "v2" })}},
 		"none of another lane":                      {others: []renderjob.Job{with(of("a", "cat.jpg"), func(j *renderjob.Job) { j.Lane = renderjob.LaneBulk })}},
+		"no slow job for a job in advance":          {others: []renderjob.Job{with(of("a", "cat.jpg"), slow), with(of("b", "cat.jpg"), inAdvance)}, begins: "b"},
+		"no job in advance for a slow job":          {others: []renderjob.Job{with(of("a", "cat.jpg"), inAdvance), with(of("b", "cat.jpg"), slow)}, begins: "b"},
+		"slow jobs for a slow job":                  {others: []renderjob.Job{with(of("a", "cat.jpg"), slow), with(of("b", "cat.jpg"), slow)}, begins: "b", want: "a"},
 		"no job with a watermark":                   {others: []renderjob.Job{with(of("a", "cat.jpg"), watermark)}},
 		"none for a job with a watermark":           {others: []renderjob.Job{with(of("a", "cat.jpg"), watermark)}, begins: "a"},
 		"none of a drawing":                         {others: []renderjob.Job{drawing("a"), drawing("b")}, begins: "a"},
@@ -201,6 +204,9 @@ func TestSiblings(t *testing.T) {
 }
 
 func with(j renderjob.Job, change func(*renderjob.Job)) renderjob.Job { change(&j); return j }
+
+func inAdvance(j *renderjob.Job) { j.Lane = renderjob.LaneBulk }
+func slow(j *renderjob.Job)      { j.Lane, j.Slow = renderjob.LaneBulk, true }
 
 func watermark(j *renderjob.Job) {
 	j.Spec.Operations = []thumbnail.Operation{{Picture: &thumbnail.Location{Path: "mark.png"}}}

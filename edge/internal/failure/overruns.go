@@ -38,8 +38,12 @@ func (m *Memory) overrunsOf(original string, page int, format thumbnail.Format, 
 }
 
 // addOverrun counts an overrun for its class of sizes and all larger ones. Overruns are rare, and
-// requests look at one counter.
+// requests look at one counter. A storyboard counts for itself alone, because it takes many frames of a video and a
+// thumbnail takes one.
 func (m *Memory) addOverrun(ctx context.Context, s thumbnail.Spec, engine string, life time.Duration) error {
+	if s.Storyboard != nil {
+		return nil
+	}
 	var all []error
 	for size := sizeOf(s); size <= largest; size++ {
 		all = append(all, m.counters.Add(ctx, m.overruns(s, size, engine), life))

@@ -37,3 +37,21 @@ func TestOverrunsAtSeveralSizes(t *testing.T) {
 		t.Errorf("refused after a clear: %v", err)
 	}
 }
+
+// A storyboard that overruns fails by itself: a single frame of the video is quick.
+func TestAStoryboardOverruns(t *testing.T) {
+	m := New(local(t), settings.Failure{Max: 3, Duration: time.Hour, Prefix: "p-"})
+	still := thumbnail.Spec{Original: thumbnail.Location{Path: "a.webm"}, Width: 100, Format: "jpg"}
+	board := still
+	board.Storyboard = &thumbnail.Storyboard{Columns: 5, Rows: 5}
+	key := thumbnail.Location{Path: "board"}
+	for range 3 {
+		must(t, m.Record(t.Context(), fault.New(fault.Overran, "slow"), board, key, "e"))
+	}
+	if !fault.Is(m.Check(t.Context(), board, key, []string{"e"}), fault.Failing) {
+		t.Error("the storyboard is tried again")
+	}
+	if err := m.Check(t.Context(), still, thumbnail.Location{Path: "still"}, []string{"e"}); err != nil {
+		t.Errorf("a frame is refused: %v", err)
+	}
+}

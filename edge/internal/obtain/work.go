@@ -75,8 +75,7 @@ func (c *costs) hold(w work) (release func()) {
 	if !w.isCharged() {
 		return func() {}
 	}
-	c.clients.Note(w.client, w.cost)
-	return func() { c.clients.Note(w.client, -w.cost) }
+	return c.clients.Hold(w.client, w.cost)
 }
 
 // isCharged reports whether a render counts for its client's share of the expensive lane.

@@ -14,7 +14,7 @@ const leastAside, origins = 16, 4
 // a place again when the bytes are there: slow origins then take no place of jobs that could render.
 type Place struct {
 	room *room
-	lane renderjob.Lane
+	kind kind
 
 	// The room's mutex guards origin and aside.
 	origin string
@@ -37,8 +37,7 @@ func (p *Place) StepAside(origin string) bool {
 	if p.aside || r.aside[origin] >= r.mostAside() || r.allAside >= origins*r.mostAside() {
 		return p.aside
 	}
-	r.inHand--
-	r.byLane[p.lane]--
+	r.add(p.kind, -1)
 	r.aside[origin]++
 	r.allAside++
 	p.origin, p.aside = origin, true
@@ -59,9 +58,9 @@ func (p *Place) Return(ctx context.Context, drain <-chan struct{}) error {
 	if !p.aside {
 		return nil
 	}
-	r.returning[p.lane]++
-	defer func() { r.returning[p.lane]--; r.wake() }()
-	for !r.fits(p.lane) {
+	r.returning[p.kind]++
+	defer func() { r.returning[p.kind]--; r.wake() }()
+	for !r.fits(p.kind) {
 		changed := r.changed
 		r.mu.Unlock()
 		err := await(ctx, changed, drain)
@@ -71,8 +70,7 @@ func (p *Place) Return(ctx context.Context, drain <-chan struct{}) error {
 		}
 	}
 	r.endAside(p)
-	r.inHand++
-	r.byLane[p.lane]++
+	r.add(p.kind, 1)
 	return nil
 }
 
@@ -99,7 +97,7 @@ func (p *Place) leave() {
 		return
 	}
 	r.mu.Unlock()
-	r.leave(p.lane)
+	r.leave(p.kind)
 }
 
 // endAside uncounts a job that is aside. The caller holds mu.
@@ -111,16 +109,21 @@ func (r *room) endAside(p *Place) {
 	}
 }
 
-// fits reports whether one more job of the lane fits. The caller holds mu.
-func (r *room) fits(lane renderjob.Lane) bool {
-	return r.inHand < r.total && r.byLane[lane] < r.caps[lane]
+// fits reports whether one more job fits. The caller holds mu.
+func (r *room) fits(k kind) bool {
+	return (k.slow || r.inHand < r.total) && r.byLane[k.lane] < r.caps[k.lane]
 }
 
-// hasReturning returns the number of jobs of a lane, and of all lanes, that wait to return. The caller
-// holds mu.
+// hasReturning returns the number of jobs of a lane, and of all jobs that are not slow, that wait to return. The
+// caller holds mu.
 func (r *room) hasReturning(lane renderjob.Lane) (here, all int) {
-	for _, n := range r.returning {
-		all += n
+	for k, n := range r.returning {
+		if k.lane == lane {
+			here += n
+		}
+		if !k.slow {
+			all += n
+		}
 	}
-	return r.returning[lane], all
+	return here, all
 }

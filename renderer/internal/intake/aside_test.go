@@ -10,7 +10,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-const standard = renderjob.LaneStandard
+var standard = kind{lane: renderjob.LaneStandard}
 
 // enters lets a job into the room, and fails the test if it has no room.
 func enters(t *testing.T, r *room) *Place {
@@ -18,7 +18,7 @@ func enters(t *testing.T, r *room) *Place {
 	if !r.enter(standard) {
 		t.Fatal("there is no room")
 	}
-	return &Place{room: r, lane: standard}
+	return &Place{room: r, kind: standard}
 }
 
 // A job that waits for bytes takes no place, and takes one again before the next job is pulled.

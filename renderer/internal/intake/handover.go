@@ -62,10 +62,11 @@ func (in *Intake) Take(m *nats.Msg) {
 func (in *Intake) takeHandOver(h renderjob.HandOver) bool {
 	in.taking.Lock() // no job begins once Stop waits for all jobs
 	defer in.taking.Unlock()
-	if in.Draining() || !in.room.enterFree(h.Job.Lane) {
+	k := kind{h.Job.Lane, h.Job.Slow}
+	if in.Draining() || !in.room.enterFree(k) {
 		return false
 	}
-	d := Delivery{Job: h.Job, Deliveries: h.Deliveries, Age: h.Age, Arrived: time.Now(), Place: &Place{room: in.room, lane: h.Job.Lane}}
+	d := Delivery{Job: h.Job, Deliveries: h.Deliveries, Age: h.Age, Arrived: time.Now(), Place: &Place{room: in.room, kind: k}}
 	in.jobs.Go(func() {
 		defer d.Place.leave()
 		in.process(receipt{in.config.JetStream.Conn(), h.Receipt}, d)
@@ -75,9 +76,9 @@ func (in *Intake) takeHandOver(h renderjob.HandOver) bool {
 
 // enterFree is enter for a job that begins at once: it lets the job in only if a slot is free,
 // and not into the room for jobs that are pulled ahead.
-func (r *room) enterFree(lane renderjob.Lane) bool {
+func (r *room) enterFree(k kind) bool {
 	r.mu.Lock()
 	free := r.inHand < r.slots
 	r.mu.Unlock()
-	return free && r.enter(lane)
+	return free && r.enter(k)
 }

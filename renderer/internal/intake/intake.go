@@ -217,11 +217,12 @@ func (in *Intake) accept(p *puller, msg *nats.Msg) {
 		return
 	}
 	r := receipt{p.conn, msg.Reply}
-	if in.Draining() || !in.room.enter(p.lane) {
+	k := kind{p.lane, d.Job.Slow}
+	if in.Draining() || !in.room.enter(k) {
 		in.handBack(r, d)
 		return
 	}
-	d.Place = &Place{room: in.room, lane: p.lane}
+	d.Place = &Place{room: in.room, kind: k}
 	in.jobs.Go(func() {
 		defer d.Place.leave()
 		if !in.handOver(r, d) {

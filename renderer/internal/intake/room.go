@@ -8,7 +8,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// room counts the jobs in hand: at most slots + ahead in all, and at most its cap for each lane.
+// room counts the jobs in hand: at most slots + ahead beside the slow jobs, and at most its cap for each lane. The
+// cap of the lane bulk alone bounds slow jobs, which take no slot.
 // Lanes look for work one at a time; otherwise all lanes would pull for the same free slot. Among
 // the waiting lanes, the lane whose last job is the oldest comes first.
 type room struct {
@@ -16,7 +17,8 @@ type room struct {
 	slots   int
 	ahead   int
 	total   int
-	inHand  int
+	inHand  int // without slow jobs
+	slow    int // slow jobs in hand
 	paused  bool
 	caps    map[renderjob.Lane]int
 	byLane  map[renderjob.Lane]int
@@ -26,13 +28,19 @@ type room struct {
 	jobs    int                     // the jobs that came in so far
 	changed chan struct{}           // closed and replaced whenever another lane may have its turn
 
-	aside     map[string]int         // jobs that wait for bytes of their original, by origin; not in inHand
-	allAside  int                    // all jobs in aside
-	returning map[renderjob.Lane]int // jobs aside whose bytes are there, and that wait for room
+	aside     map[string]int // jobs that wait for bytes of their original, by origin; not in inHand and slow
+	allAside  int            // all jobs in aside
+	returning map[kind]int   // jobs aside whose bytes are there, and that wait for room
+}
+
+// kind is what the room knows of a job.
+type kind struct {
+	lane renderjob.Lane
+	slow bool // renderjob.Job.Slow
 }
 
 func newRoom(slots, ahead int) *room {
-	r := &room{ahead: ahead, byLane: map[renderjob.Lane]int{}, waiting: map[renderjob.Lane]bool{}, served: map[renderjob.Lane]int{}, changed: make(chan struct{}), aside: map[string]int{}, returning: map[renderjob.Lane]int{}}
+	r := &room{ahead: ahead, byLane: map[renderjob.Lane]int{}, waiting: map[renderjob.Lane]bool{}, served: map[renderjob.Lane]int{}, changed: make(chan struct{}), aside: map[string]int{}, returning: map[kind]int{}}
 	r.resize(slots)
 	return r
 }
@@ -68,9 +76,23 @@ func (r *room) wake() {
 	r.changed = make(chan struct{})
 }
 
-func (r *room) has(lane renderjob.Lane) bool {
-	here, all := r.hasReturning(lane) // jobs that return go before jobs that are not pulled yet
-	return !r.paused && r.inHand+all < r.total && r.byLane[lane]+here < r.caps[lane]
+// hasAny reports whether the room has a place for any job of a lane, whose next job may be slow or not.
+func (r *room) hasAny(lane renderjob.Lane) bool { return r.has(kind{lane: lane}) }
+
+// has reports whether the room has a place for a job that is not aside. The caller holds mu.
+func (r *room) has(k kind) bool {
+	here, all := r.hasReturning(k.lane) // jobs that return go before jobs that are not pulled yet
+	return !r.paused && (k.slow || r.inHand+all < r.total) && r.byLane[k.lane]+here < r.caps[k.lane]
+}
+
+// add counts a job by its kind, or uncounts it with by = -1. The caller holds mu.
+func (r *room) add(k kind, by int) {
+	if k.slow {
+		r.slow += by
+	} else {
+		r.inHand += by
+	}
+	r.byLane[k.lane] += by
 }
 
 // turn returns nil once the lane has room and may look for work; the caller must end the turn with
@@ -98,11 +120,11 @@ func (r *room) turn(ctx context.Context, lane renderjob.Lane) error {
 }
 
 func (r *room) isFirst(lane renderjob.Lane) bool {
-	if r.looking || !r.has(lane) {
+	if r.looking || !r.hasAny(lane) {
 		return false
 	}
 	for other := range r.waiting {
-		if r.served[other] < r.served[lane] && r.has(other) {
+		if r.served[other] < r.served[lane] && r.hasAny(other) {
 			return false
 		}
 	}
@@ -123,29 +145,27 @@ func (r *room) done() {
 	r.wake()
 }
 
-func (r *room) enter(lane renderjob.Lane) bool {
+func (r *room) enter(k kind) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.has(lane) {
+	if !r.has(k) {
 		return false
 	}
-	r.inHand++
-	r.byLane[lane]++
+	r.add(k, 1)
 	r.jobs++
-	r.served[lane] = r.jobs
+	r.served[k.lane] = r.jobs
 	return true
 }
 
-func (r *room) leave(lane renderjob.Lane) {
+func (r *room) leave(k kind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.inHand--
-	r.byLane[lane]--
+	r.add(k, -1)
 	r.wake()
 }
 
 func (r *room) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.inHand + r.allAside
+	return r.inHand + r.slow + r.allAside
 }

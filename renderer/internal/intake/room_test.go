@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
@@ -13,8 +14,8 @@ import (
 func TestLanesTakeTurns(t *testing.T) {
 	r := newRoom(4, 0)
 	for range 4 {
-		r.enter(renderjob.LaneBulk)
-		r.enter(renderjob.LaneStandard)
+		r.enter(kind{lane: renderjob.LaneBulk})
+		r.enter(standard)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan renderjob.Lane)
@@ -26,7 +27,7 @@ func TestLanesTakeTurns(t *testing.T) {
 					ended <- err
 					return
 				}
-				r.enter(lane)
+				r.enter(kind{lane: lane})
 				r.done()
 				served <- lane
 			}
@@ -36,7 +37,7 @@ func TestLanesTakeTurns(t *testing.T) {
 	held := []renderjob.Lane{renderjob.LaneBulk, renderjob.LaneStandard, renderjob.LaneBulk, renderjob.LaneStandard}
 	for range 12 {
 		everyoneWaits(r)
-		r.leave(held[0])
+		r.leave(kind{lane: held[0]})
 		lane := <-served
 		held = append(held[1:], lane)
 		got = append(got, lane)
@@ -63,5 +64,60 @@ func everyoneWaits(r *room) {
 		if n == len(renderjob.Lanes()) {
 			return
 		}
+	}
+}
+
+// Slow jobs, which are drawn beside the slots, take no room of other jobs, and other jobs take none of theirs.
+func TestSlowJobsTakeNoRoomOfOthers(t *testing.T) {
+	const slots, ahead = 8, 1
+	slow := kind{renderjob.LaneBulk, true}
+	for name, order := range map[string][]kind{"slow jobs first": {slow, standard}, "slow jobs last": {standard, slow}} {
+		t.Run(name, func(t *testing.T) {
+			r, entered := newRoom(slots, ahead), map[kind]int{}
+			for _, k := range order {
+				for r.enter(k) {
+					entered[k]++
+				}
+			}
+			if entered[standard] != slots+ahead || entered[slow] != lanes.SlowSlots(slots) || r.count() != entered[standard]+entered[slow] {
+				t.Errorf("%v entered, %d are in hand", entered, r.count())
+			}
+			r.leave(standard)
+			r.leave(standard)
+			if !r.enterFree(standard) || r.enterFree(standard) {
+				t.Error("want one free slot for a job of another renderer")
+			}
+			p := &Place{room: r, kind: slow}
+			if !p.StepAside("host") || !r.enter(standard) || p.Return(t.Context(), nil) != nil {
+				t.Error("a slow job aside needs room of other jobs")
+			}
+			for range entered[slow] {
+				p.leave()
+			}
+			for range slots + ahead {
+				r.leave(standard)
+			}
+			if r.count() != 0 || len(r.aside) != 0 {
+				t.Errorf("the room is not empty: %+v", r)
+			}
+		})
+	}
+}
+
+// Renders in advance, which share the lane of slow jobs, take room of others.
+func TestRendersInAdvanceTakeRoom(t *testing.T) {
+	r, n := newRoom(8, 0), 0
+	for range 2 {
+		r.enter(kind{lane: renderjob.LaneBulk})
+		r.enter(kind{renderjob.LaneBulk, true})
+	}
+	if r.enter(kind{renderjob.LaneBulk, true}) {
+		t.Error("the lane bulk has more jobs than its cap")
+	}
+	for r.enter(standard) {
+		n++
+	}
+	if n != 6 {
+		t.Errorf("%d jobs of the lane standard have room, want 6", n)
 	}
 }

@@ -161,7 +161,7 @@ func (s *Store) Put(ctx context.Context, at thumbnail.Location, body []byte, met
 	sum := md5.Sum(body) //nolint:gosec // the service refuses a body with another MD5
 	return refused(translate(s.service.bucket.Upload(ctx, name, bytes.NewReader(body), &blob.WriterOptions{
 		ContentType: cmp.Or(meta.ContentType, usualType), ContentDisposition: meta.Disposition, ContentMD5: sum[:], Metadata: metadata(meta),
-		DisableContentTypeDetection: true,
+		DisableContentTypeDetection: true, BufferSize: len(body) + 1, // else Google's library takes 16 MiB for each object
 	})))
 }
 
