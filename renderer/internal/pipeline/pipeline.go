@@ -121,7 +121,7 @@ func (p *Pipeline) Utilisation() float64 { return p.slots.share() }
 // errUnfinished says that the job's context ended, and another renderer must do the job.
 var errUnfinished = errors.New("the renderer stopped before the job was done")
 
-// Process does one job and answers its edge. It returns intake.ErrNotBegun, ErrLong or ErrSlow for a
+// Process does one job and answers its edge. It returns intake.ErrNotBegun or an *intake.Moved for a
 // job that another renderer must do, and another error if ctx ended during the job.
 func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.Delivery) error {
 	j := p.newJob(d)
@@ -144,8 +144,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	case errors.Is(err, intake.ErrNotBegun):
 		return err
 	case errors.Is(err, intake.ErrLong) || errors.Is(err, intake.ErrSlow):
-		j.reply(renderjob.Result{State: renderjob.StateMoved, CPUMS: j.result.CPUMS})
-		return err
+		return &intake.Moved{Why: err, Tell: func() { j.reply(renderjob.Result{State: renderjob.StateMoved, CPUMS: j.result.CPUMS}) }}
 	case ctx.Err() != nil:
 		return errUnfinished
 	case err != nil:
