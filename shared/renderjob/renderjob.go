@@ -257,6 +257,9 @@ type Heartbeat struct {
 	Directed bool `json:"ordered,omitempty"`
 	// Utilisation is the share of the slots' time that renders used since the last heartbeat, 0 to 1.
 	Utilisation float64 `json:"utilisation"`
+	// Beside is the mean number of slow renders (Job.Slow) since the last heartbeat. Slots, Busy and Utilisation do
+	// not count them.
+	Beside float64 `json:"beside,omitempty"`
 	// Whole is the number of slots while memory is not short. Utilisation is a share of these slots.
 	Whole int `json:"whole"`
 	// Engines are the engines that can draw here, with their type: "vips jpeg", "rsvg svg".

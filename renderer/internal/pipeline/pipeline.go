@@ -107,16 +107,19 @@ type Pipeline struct {
 // New returns a pipeline, and registers its metrics.
 func New(c Config) *Pipeline {
 	p := &Pipeline{config: c, slots: newSlots(c.Slots), slow: newSlots(lanes.SlowSlots(c.Slots)), metrics: newMetrics()}
-	p.metrics.register(c.Metrics, c.Slots, p.Busy)
+	p.metrics.register(c.Metrics, c.Slots, p.slots.busy, p.slow.busy)
 	return p
 }
 
-// Busy returns the number of slots that render now.
+// Busy returns the number of slots that render now. Slow jobs take no slot.
 func (p *Pipeline) Busy() int { return p.slots.busy() }
 
 // Utilisation returns the share of the slots' time that was spent on renders since the last call, from
 // 0 to 1.
 func (p *Pipeline) Utilisation() float64 { return p.slots.share() }
+
+// Beside returns the mean number of slow renders beside the slots since the last call.
+func (p *Pipeline) Beside() float64 { return p.slow.usage.mean() }
 
 // errUnfinished says that the job's context ended, and another renderer must do the job.
 var errUnfinished = errors.New("the renderer stopped before the job was done")

@@ -192,6 +192,20 @@ func (w *world) outcomes() map[string]float64 {
 	return all
 }
 
+// gauge returns the value of a gauge without labels, or -1 if there is none.
+func (w *world) gauge(name string) float64 {
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
+}
+
 func (w *world) keptPaths() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
