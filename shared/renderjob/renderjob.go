@@ -182,8 +182,8 @@ const (
 	// StateFetching says that the original comes slowly: the job takes no room of jobs that could render
 	// until its bytes are there. It comes at most once for each picture that the job reads.
 	StateFetching State = "fetching"
-	// StateMoved, since 0.10, says that the job goes back to the queue by another lane, and takes no room of its
-	// first lane any more. CPUMS has the processor time of the try, if there was one. Edges before 0.10 ignore it.
+	// StateMoved, since 0.10, says that the queue has the job again, in another lane, and that the job takes no room of
+	// its first lane any more. CPUMS has the processor time of the try, if there was one. Edges before 0.10 ignore it.
 	StateMoved    State = "moved"
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
 	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason
