@@ -175,7 +175,7 @@ func (r *Renderer) heartbeat(m *memory, d *drains) renderjob.Heartbeat {
 	return renderjob.Heartbeat{
 		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Build: version.Text(),
 		Versions: r.engines.Versions(), TypeVersions: r.engines.Versions().Engines(),
-		Slots: m.slots(), Whole: r.slots, Busy: r.pipeline.Busy(), Utilisation: r.pipeline.Utilisation(),
+		Slots: m.slots(), Whole: r.slots, Busy: r.pipeline.Busy(), Utilisation: r.pipeline.Utilisation(), Beside: r.pipeline.Beside(),
 		Batch: r.config.Settings.Renderer.Batch, InHand: r.intake.InHand(), Draining: r.intake.Draining() || d.draining(), Directed: d.draining(),
 		Kills: r.workers.kills(), Engines: r.engines.Types(), Layers: r.workers.layers(),
 	}

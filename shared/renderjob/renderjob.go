@@ -182,8 +182,8 @@ const (
 	// StateFetching says that the original comes slowly: the job takes no room of jobs that could render
 	// until its bytes are there. It comes at most once for each picture that the job reads.
 	StateFetching State = "fetching"
-	// StateMoved, since 0.10, says that the job goes back to the queue by another lane, and takes no room of its
-	// first lane any more. CPUMS has the processor time of the try, if there was one. Edges before 0.10 ignore it.
+	// StateMoved, since 0.10, says that the queue has the job again, in another lane, and that the job takes no room of
+	// its first lane any more. CPUMS has the processor time of the try, if there was one. Edges before 0.10 ignore it.
 	StateMoved    State = "moved"
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
 	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason
@@ -257,6 +257,9 @@ type Heartbeat struct {
 	Directed bool `json:"ordered,omitempty"`
 	// Utilisation is the share of the slots' time that renders used since the last heartbeat, 0 to 1.
 	Utilisation float64 `json:"utilisation"`
+	// Beside is the mean number of slow renders (Job.Slow) since the last heartbeat. Slots, Busy and Utilisation do
+	// not count them.
+	Beside float64 `json:"beside,omitempty"`
 	// Whole is the number of slots while memory is not short. Utilisation is a share of these slots.
 	Whole int `json:"whole"`
 	// Engines are the engines that can draw here, with their type: "vips jpeg", "rsvg svg".

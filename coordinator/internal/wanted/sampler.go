@@ -75,7 +75,7 @@ func (s *Sampler) sample() (taken Sample) {
 	lanes := classes[throttle.Lane]
 	taken.Granted, taken.Refused = lanes.Granted, lanes.Full+lanes.TimedOut
 	for _, h := range s.fleet.Living() {
-		taken.Busy += h.Utilisation * float64(max(h.Whole, h.Slots))
+		taken.Busy += h.Utilisation*float64(max(h.Whole, h.Slots)) + h.Beside
 		if !h.Draining && h.Slots > 0 {
 			taken.Slots += h.Slots
 			taken.Renderers++

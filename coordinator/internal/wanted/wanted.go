@@ -3,7 +3,8 @@
 //
 // The offered work, in slots, is the rate of requests to the lanes, refused ones included, times the
 // time for which one request keeps a slot busy. By Little's law, that time is the number of busy slots
-// over the rate of admitted requests. The slots of the right fleet are busy for Target of their time:
+// over the rate of admitted requests. A slow render, which is drawn beside the slots on the same
+// processors, counts as a busy slot. The slots of the right fleet are busy for Target of their time:
 // above it, waits grow fast. Both rates are means over about a minute. The wanted number rises with the
 // rates. It falls only to the number that the highest load of the last five minutes plus a tenth
 // needed, so it does not flap.
@@ -40,7 +41,7 @@ const (
 // Sample is the state at one moment.
 type Sample struct {
 	Granted, Refused int64   // total requests so far
-	Busy             float64 // mean number of slots since the last sample
+	Busy             float64 // mean number of renders since the last sample, with slow ones beside the slots
 	Slots, Renderers int     // of the renderers that take jobs
 	// Clients are the loads of the clients that count up to their fair share.
 	Clients []demand.Load

@@ -42,6 +42,18 @@ var ErrLong = errors.New("the job belongs to the expensive lane")
 // then rendered beside the slots.
 var ErrSlow = errors.New("the job takes longer than the limit of a first try")
 
+// Moved is the error of Process for a job that belongs to another lane.
+type Moved struct {
+	Why  error  // ErrLong or ErrSlow
+	Tell func() // tells the job's edge that the job moved; the intake calls it once the queue has the job in its other lane
+}
+
+// Error implements error.
+func (m *Moved) Error() string { return m.Why.Error() }
+
+// Unwrap returns Why.
+func (m *Moved) Unwrap() error { return m.Why }
+
 // Delivery is a job in hand.
 type Delivery struct {
 	Job        renderjob.Job
@@ -57,8 +69,8 @@ func (d Delivery) Left() time.Duration {
 }
 
 // Processor does a job. Process returns nil if the edge got an answer, even if the answer is a
-// fault. It returns ErrNotBegun if drain was closed before the render began, and ErrLong or
-// ErrSlow if the job belongs to another lane.
+// fault. It returns ErrNotBegun if drain was closed before the render began, and a *Moved if the
+// job belongs to another lane.
 type Processor interface {
 	Process(ctx context.Context, drain <-chan struct{}, d Delivery) error
 }
@@ -266,19 +278,29 @@ func (in *Intake) process(msg receipt, d Delivery) {
 	stop := in.keepAlive(msg)
 	err := in.config.Processor.Process(in.pulling, in.untilDrain.Done(), d)
 	stop()
+	var moved *Moved
 	switch {
-	case errors.Is(err, ErrLong):
-		d.Job.Lane = renderjob.LaneExpensive
-		in.handBack(msg, d)
-	case errors.Is(err, ErrSlow):
-		d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
-		in.handBack(msg, d)
+	case errors.As(err, &moved):
+		in.move(msg, d, moved)
 	case errors.Is(err, ErrNotBegun):
 		in.handBack(msg, d)
 	case err != nil:
 		in.config.Log.Warn("give up a job", "job", d.Job.ID, "error", err)
 	default:
 		in.logAck(msg.Ack())
+	}
+}
+
+// move hands a job back by its other lane, and then tells the edge. If the queue refuses the job, because the other lane
+// is full, the edge hears nothing: the job stays in its first lane, whose place the edge keeps, and another renderer
+// tries it there after AckWait.
+func (in *Intake) move(msg receipt, d Delivery, m *Moved) {
+	d.Job.Lane = renderjob.LaneExpensive
+	if errors.Is(m.Why, ErrSlow) {
+		d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
+	}
+	if in.handBack(msg, d) {
+		m.Tell()
 	}
 }
 
@@ -309,8 +331,9 @@ func (in *Intake) keepAlive(msg receipt) (stop func()) {
 
 // handBack publishes a job again for another renderer, with the same count of attempts, and then
 // acknowledges the delivery. A negative acknowledgement would count as a delivery, so three drains
-// would lose a job that no renderer tried.
-func (in *Intake) handBack(msg receipt, d Delivery) {
+// would lose a job that no renderer tried. handBack reports whether the queue has the job again; it has not after the
+// job's deadline, and when it refuses the job.
+func (in *Intake) handBack(msg receipt, d Delivery) (taken bool) {
 	job := d.Job
 	job.Attempt = d.Deliveries - 1
 	job.DeadlineMS = d.Left().Milliseconds()
@@ -320,12 +343,12 @@ func (in *Intake) handBack(msg receipt, d Delivery) {
 	}
 	if job.DeadlineMS <= 0 {
 		in.logAck(msg.Ack())
-		return
+		return false
 	}
 	message, err := job.Message()
 	if err != nil {
 		in.config.Log.Error("encode a job to hand back", "job", job.ID, "error", err)
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
@@ -333,9 +356,10 @@ func (in *Intake) handBack(msg receipt, d Delivery) {
 		jetstream.WithMsgID(job.ID+"-"+nuid.Next()), jetstream.WithMsgTTL(renderjob.TTL(d.Left())))
 	if err != nil { // the job stays unacknowledged, and goes to another renderer after AckWait
 		in.config.Log.Warn("hand back a job", "job", job.ID, "error", err)
-		return
+		return false
 	}
 	in.logAck(msg.Ack())
+	return true
 }
 
 func (in *Intake) logAck(err error) {

@@ -33,7 +33,7 @@ type room struct {
 	returning map[kind]int   // jobs aside whose bytes are there, and that wait for room
 }
 
-// kind is what the room knows of a job.
+// kind describes a job to the room.
 type kind struct {
 	lane renderjob.Lane
 	slow bool // renderjob.Job.Slow

@@ -47,12 +47,16 @@ func newMetrics() metrics {
 	}
 }
 
-func (m metrics) register(r prometheus.Registerer, slots int, busy func() int) {
-	total := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_renderer_slots", Help: "Renders that can run at once."})
+func (m metrics) register(r prometheus.Registerer, slots int, busy, slow func() int) {
+	total := prometheus.NewGauge(prometheus.GaugeOpts{Name: "thumbmill_renderer_slots", Help: "Renders that can run at once, without slow ones."})
 	total.Set(float64(slots))
-	r.MustRegister(m.bucket, m.jobs, m.render, m.cpu, m.steps, m.batch, m.siblings, total, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "thumbmill_renderer_slots_busy", Help: "Renders that run now.",
-	}, func() float64 { return float64(busy()) }))
+	r.MustRegister(m.bucket, m.jobs, m.render, m.cpu, m.steps, m.batch, m.siblings, total,
+		gauge("thumbmill_renderer_slots_busy", "Renders that run now in slots.", busy),
+		gauge("thumbmill_renderer_slow_renders", "Slow renders that run now, beside the slots.", slow))
+}
+
+func gauge(name, help string, value func() int) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 }
 
 // failed is the engine label of failed renders.

@@ -107,21 +107,24 @@ type Pipeline struct {
 // New returns a pipeline, and registers its metrics.
 func New(c Config) *Pipeline {
 	p := &Pipeline{config: c, slots: newSlots(c.Slots), slow: newSlots(lanes.SlowSlots(c.Slots)), metrics: newMetrics()}
-	p.metrics.register(c.Metrics, c.Slots, p.Busy)
+	p.metrics.register(c.Metrics, c.Slots, p.slots.busy, p.slow.busy)
 	return p
 }
 
-// Busy returns the number of slots that render now.
+// Busy returns the number of slots that render now. Slow jobs take no slot.
 func (p *Pipeline) Busy() int { return p.slots.busy() }
 
 // Utilisation returns the share of the slots' time that was spent on renders since the last call, from
 // 0 to 1.
 func (p *Pipeline) Utilisation() float64 { return p.slots.share() }
 
+// Beside returns the mean number of slow renders beside the slots since the last call.
+func (p *Pipeline) Beside() float64 { return p.slow.usage.mean() }
+
 // errUnfinished says that the job's context ended, and another renderer must do the job.
 var errUnfinished = errors.New("the renderer stopped before the job was done")
 
-// Process does one job and answers its edge. It returns intake.ErrNotBegun, ErrLong or ErrSlow for a
+// Process does one job and answers its edge. It returns intake.ErrNotBegun or an *intake.Moved for a
 // job that another renderer must do, and another error if ctx ended during the job.
 func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.Delivery) error {
 	j := p.newJob(d)
@@ -144,8 +147,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	case errors.Is(err, intake.ErrNotBegun):
 		return err
 	case errors.Is(err, intake.ErrLong) || errors.Is(err, intake.ErrSlow):
-		j.reply(renderjob.Result{State: renderjob.StateMoved, CPUMS: j.result.CPUMS})
-		return err
+		return &intake.Moved{Why: err, Tell: func() { j.reply(renderjob.Result{State: renderjob.StateMoved, CPUMS: j.result.CPUMS}) }}
 	case ctx.Err() != nil:
 		return errUnfinished
 	case err != nil:

@@ -394,6 +394,30 @@ func TestUtilisationIsTheShareSinceTheLastCall(t *testing.T) {
 	})
 }
 
+// Slow renders count by themselves, and not as busy slots.
+func TestSlowRendersAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		d := delivery()
+		d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
+		w.on["render"] = func(*world) {
+			if w.pipeline.Busy() != 0 || w.gauge("thumbmill_renderer_slow_renders") != 1 || w.gauge("thumbmill_renderer_slots_busy") != 0 {
+				t.Errorf("%d slots are busy, and %v slow renders run", w.pipeline.Busy(), w.gauge("thumbmill_renderer_slow_renders"))
+			}
+			time.Sleep(3 * time.Second)
+		}
+		w.pipeline.Beside()
+		w.pipeline.Utilisation()
+		if err := w.process(d); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if beside, share := w.pipeline.Beside(), w.pipeline.Utilisation(); beside != 0.75 || share != 0 {
+			t.Errorf("%v slow renders and a share of %v of the slots, want 0.75 and 0", beside, share)
+		}
+	})
+}
+
 // A thumbnail whose sides follow from the original's is refused once they are known, with a size that works, instead of
 // ending at its limit. Its siblings of other sizes are released, and a costly sibling holds nobody up.
 func TestCostlyThumbnailsAreRefused(t *testing.T) {

@@ -48,4 +48,4 @@ func (s *slots) release() {
 func (s *slots) busy() int { return len(s.taken) }
 
 // share returns the share of the slots' time that was spent on renders since the last call, from 0 to 1.
-func (s *slots) share() float64 { return s.usage.share(cap(s.taken)) }
+func (s *slots) share() float64 { return min(1, s.usage.mean()/float64(cap(s.taken))) }

@@ -11,7 +11,7 @@ type usage struct {
 	busy  int
 	spent time.Duration // the time of all slots together, from since to at
 	at    time.Time
-	since time.Time // the time of the last call of share
+	since time.Time // the time of the last call of mean
 }
 
 // settle adds the time since at to spent, and returns the time now.
@@ -35,15 +35,14 @@ func (u *usage) change(by int) {
 	u.busy += by
 }
 
-func (u *usage) share(slots int) float64 {
+// mean returns the mean number of slots in use since its last call.
+func (u *usage) mean() (mean float64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := u.settle()
-	whole := time.Duration(slots) * now.Sub(u.since)
-	share := 0.0
-	if whole > 0 {
-		share = min(1, float64(u.spent)/float64(whole))
+	if whole := now.Sub(u.since); whole > 0 {
+		mean = float64(u.spent) / float64(whole)
 	}
 	u.spent, u.since = 0, now
-	return share
+	return mean
 }

@@ -109,12 +109,20 @@ func sized(t *testing.T, side uint32) []byte {
 	return body
 }
 
-// process does one job, and returns the error of Process.
+// process does one job, and returns the error of Process. The queue takes a job that moves to another lane.
 func (w *world) process(d intake.Delivery) error {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	w.stop = cancel
-	return w.pipeline.Process(ctx, w.drain, d)
+	err := w.pipeline.Process(ctx, w.drain, d)
+	var moved *intake.Moved
+	if errors.As(err, &moved) {
+		if w.count("moved") > 0 {
+			w.t.Error("the edge hears that a job moved before the queue has it")
+		}
+		moved.Tell()
+	}
+	return err
 }
 
 func delivery() intake.Delivery {
@@ -182,6 +190,20 @@ func (w *world) outcomes() map[string]float64 {
 		}
 	}
 	return all
+}
+
+// gauge returns the value of a gauge without labels, or -1 if there is none.
+func (w *world) gauge(name string) float64 {
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
 }
 
 func (w *world) keptPaths() []string {
