@@ -316,6 +316,7 @@ var embeds = map[string]string{
 	"edge/internal/bulk: closer":                "an objectstore.Object that notes its end, in a test",
 	"edge/internal/front: limited":              "a net.Listener that bounds its connections",
 	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",
+	"coordinator/internal/pools: work":          "an Observer, in a test",
 	"edge/internal/obtain: object":              "an objectstore.Object, in a test",
 	"edge/internal/stored: slow":                "an objectstore.Store that waits, in a test",
 	"edge/internal/trial: patient":              "an http.ResponseWriter that notes its deadline, in a test",
