@@ -77,8 +77,10 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 	@deploy/install-packages deploy/packages/roots
 	deploy/test-debian $(subst test-,/var/tmp/thumbmill-,$@) $(if $(findstring 13,$@),trixie,bookworm)
 
+# The tag grpcnotrace leaves out a package with templates. Templates make the linker keep every exported method: an edge
+# has 31 MB with them and 22 MB without.
 build: build-deps ## build bin/thumbmill and the three roles; TAGS=clouds adds the stores of Google Cloud and Azure
-	go build -tags "$(TAGS)" -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
+	go build -tags "grpcnotrace $(TAGS)" -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
 
 lint: build-deps bin/helm ## run golangci-lint (.golangci.yml), helm, govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run

@@ -17,7 +17,7 @@ func TestVersion(t *testing.T) {
 		var out strings.Builder
 		root.SetOut(&out)
 		root.SetArgs([]string{argument})
-		if err := root.Execute(); err != nil || out.String() != "thumbmill "+version.Text()+"\n" {
+		if err := root.Execute(); err != nil || out.String() != "mill version "+version.Text()+"\n" {
 			t.Errorf("%s prints %q: %v", argument, out.String(), err)
 		}
 	}

@@ -219,8 +219,8 @@ func TestCommands(t *testing.T) {
 		says string
 	}{
 		"help":            {nil, []string{"--help"}, true, "serve"},
-		"version":         {nil, []string{"version"}, true, "thumbmill " + version.Number + " ("},
-		"flag of version": {nil, []string{"--version"}, true, "thumbmill " + version.Number + " ("},
+		"version":         {nil, []string{"version"}, true, "thumbmill version " + version.Number + " ("},
+		"flag of version": {nil, []string{"--version"}, true, "thumbmill version " + version.Number + " ("},
 		"help of serve":   {nil, []string{"serve", "--help"}, true, "--nats-listen"},
 		"show":            {key, []string{"config", "show"}, true, "security_key: '***'"},
 		"check":           {nil, []string{"config", "check", bad}, false, "edge.deadlin: no such key (did you mean edge.deadline?)"},

@@ -129,7 +129,7 @@ func (s *site) sandboxed(t *testing.T) {
 // Limits of the container, and the side of an original whose pixels do not fit in them.
 const (
 	tight = "320m"
-	side  = 9000
+	side  = 7000
 )
 
 // starved checks that only a worker dies when a renderer's container has no memory left: the renderer
