@@ -81,8 +81,7 @@ func (t Table) RuleNames() (names []string) {
 // or the class of its pools, as older edges write. per-ip:NETWORK is the rule of a network's clients. The error
 // lists the names.
 func (t Table) RuleName(text string) (string, error) {
-	text = strings.ToLower(strings.ReplaceAll(text, "_", "-"))
-	wanted, variant, _ := strings.Cut(text, ":")
+	wanted, variant, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(text, "_", "-")), ":")
 	for r := range t.rules() {
 		if (wanted == string(r.throttle.Name) || wanted == r.throttle.Class) && variant == r.variant {
 			return r.name(), nil

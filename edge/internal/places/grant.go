@@ -28,8 +28,7 @@ func (g Grant) Publish(ctx context.Context, job renderjob.Job) (Job, error) {
 	return g.way.publish(ctx, job)
 }
 
-// Close lets other flights go on that wait for the job of a flight that published none. It does not
-// release the lease.
+// Close lets the flights behind this one go on, if it published no job. It does not release the lease.
 func (g Grant) Close() {
 	if g.way != nil {
 		g.way.close()
@@ -43,31 +42,31 @@ func (g Grant) giveBack() {
 	}
 }
 
-// first publishes a job, and offers the flights that wait for places a ride with it.
-type first struct {
+// driver publishes a job, and offers the flights that wait for places a ride with it.
+type driver struct {
 	places *Places
 	need   Need
 	convoy *convoy // which the flight leads; nil for a flight that waited alone
 }
 
-func (f first) publish(ctx context.Context, job renderjob.Job) (Job, error) {
-	along := f.places.rides.offer(f.need, f.places.fleet.Batch()-1).depart()
-	f.convoy.end(nil) // flights without a ride form the next convoy
-	return f.places.queue.Publish(ctx, job, along...)
+func (d driver) publish(ctx context.Context, job renderjob.Job) (Job, error) {
+	along := d.places.rides.offer(d.need, d.places.fleet.Batch()-1).depart()
+	d.convoy.end(nil) // flights without a ride form the next convoy
+	return d.places.queue.Publish(ctx, job, along...)
 }
 
-func (f first) close() { f.convoy.end(nil) }
+func (d driver) close() { d.convoy.end(nil) }
 
-// aboard holds a job, which rides with another.
-type aboard struct {
+// rider holds a job, which rides with another.
+type rider struct {
 	queue  Queue
 	ticket *ticket
 }
 
-func (a aboard) publish(ctx context.Context, job renderjob.Job) (Job, error) {
-	held := a.queue.Hold(ctx, job)
-	a.ticket.board(held)
+func (r rider) publish(ctx context.Context, job renderjob.Job) (Job, error) {
+	held := r.queue.Hold(ctx, job)
+	r.ticket.board(held)
 	return held, nil
 }
 
-func (a aboard) close() { a.ticket.decline() }
+func (r rider) close() { r.ticket.decline() }

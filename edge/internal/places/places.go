@@ -130,7 +130,7 @@ func (on *Places) Get(ctx context.Context, n Need) Grant {
 	for {
 		c, first := on.convoys.join(n, on.fleet.Batch())
 		if first {
-			return on.lead(ctx, n, p, c)
+			return on.standInLine(ctx, n, p, c)
 		}
 		if g, over := on.follow(ctx, n, p, c, behind.C); over {
 			return g
@@ -138,31 +138,23 @@ func (on *Places) Get(ctx context.Context, n Need) Grant {
 	}
 }
 
-// lead stands in line for a convoy. When the coordinator grants the places, the convoy lasts until
-// the flight's job is published.
-func (on *Places) lead(ctx context.Context, n Need, p *passenger, c *convoy) Grant {
-	g := on.standInLine(ctx, n, p)
-	if f, alone := g.way.(first); alone {
-		f.convoy = c
-		g.way = f
-	} else {
-		c.end(g.Refusal)
-	}
-	return g
-}
-
-// standInLine asks for all places of a flight, and takes a ride that is offered meanwhile.
-func (on *Places) standInLine(ctx context.Context, n Need, p *passenger) Grant {
+// standInLine asks for all places of a flight, and takes a ride that is offered meanwhile. c is the convoy that the
+// flight leads, or nil. When the flight gets the places, the convoy lasts until the flight's job is published.
+func (on *Places) standInLine(ctx context.Context, n Need, p *passenger, c *convoy) Grant {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan Grant, 1)
-	go func() { answers <- on.askLine(ctx, n) }()
+	go func() { answers <- on.askLine(ctx, n, c) }()
 	for {
 		select {
 		case g := <-answers:
+			if g.Lease == nil {
+				c.end(g.Refusal)
+			}
 			return g
 		case t := <-p.offers:
 			if g, ok := on.board(ctx, n, p, t); ok {
+				c.end(nil)
 				cancel()
 				(<-answers).giveBack()
 				return g
@@ -171,9 +163,9 @@ func (on *Places) standInLine(ctx context.Context, n Need, p *passenger) Grant {
 	}
 }
 
-func (on *Places) askLine(ctx context.Context, n Need) (g Grant) {
+func (on *Places) askLine(ctx context.Context, n Need, c *convoy) (g Grant) {
 	if g.Lease, g.Done, g.Refusal = on.line.Admit(ctx, n.Request); g.Lease != nil {
-		g.way = first{places: on, need: n}
+		g.way = driver{on, n, c}
 	}
 	return g
 }
@@ -194,7 +186,7 @@ func (on *Places) follow(ctx context.Context, n Need, p *passenger, c *convoy, l
 			on.countRefusal(n, c.refusal)
 			return Grant{Refusal: c.refusal}, true
 		case <-late:
-			return on.standInLine(ctx, n, p), true
+			return on.standInLine(ctx, n, p, nil), true
 		case <-ctx.Done():
 			return Grant{Refusal: ctx.Err()}, true
 		}
@@ -225,7 +217,7 @@ func (on *Places) board(ctx context.Context, n Need, p *passenger, t *ticket) (g
 		on.rides.again(p)
 		return g, false
 	}
-	return Grant{Lease: l, way: aboard{on.queue, t}}, true
+	return Grant{Lease: l, way: rider{on.queue, t}}, true
 }
 
 // longestWait bounds the wait of a flight in its client's line and then at the coordinator.

@@ -68,7 +68,7 @@ type trick struct {
 	change    func(n int, r *http.Request)
 }
 
-// tricks are the ways of an evader, who may have two renders at once.
+// tricks are the ways in which a client could evade its limit of two renders at once.
 func tricks() map[string]trick {
 	from := func(address string) func(int, *http.Request) {
 		return func(_ int, r *http.Request) { r.Header.Set("X-Forwarded-For", address) }
