@@ -9,7 +9,7 @@ import { throttles } from "./throttles.js";
 // yesterday, in minutes, and source where both come from.
 export const hour = { end: 0, step: 10, values: {}, before: { end: 0, step: 60, values: {} }, source: "" };
 const day = 86_400; // seconds
-const points = 360;
+const points = 360, fewest = 30; // of an hour, and of the shortest axis
 
 // groups joins outcomes of requests, in fixed colours.
 const served = ["hit"];
@@ -70,6 +70,9 @@ function yesterday({ before, join = sum }) {
   });
 }
 
+// shown is the number of points on the screen: those of a young process do not fill an hour.
+const shown = () => Math.max(fewest, ...Object.values(hour.values).map((v) => v.length));
+
 const times = () => Array.from({ length: points }, (_, i) => hour.end - (points - 1 - i) * hour.step);
 
 // axis is the grid and the words of one side.
@@ -88,7 +91,7 @@ function options(chart, box) {
     width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [6, 8, 0, 0],
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: "hour" } },
     scales: {
-      x: { time: true, range: () => [hour.end - (points - 1) * hour.step, hour.end] },
+      x: { time: true, range: () => [hour.end - (shown() - 1) * hour.step, hour.end] },
       y: chart.log ? { distr: 3, range: decades } : { range: top },
     },
     axes: [

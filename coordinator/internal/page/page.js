@@ -179,6 +179,7 @@ function drawAttention(t, all) {
     const key = a.severity + (a.who ?? "") + text.replace(/\d[\d.,<:]*( %| ms| s| min)?/g, "#") + a.actions.length;
     const item = known.get(key) ?? attentionItem(t, a, key);
     item.querySelector(".what").textContent = text;
+    item.querySelector(".remedy").textContent = a.remedy ? `To change this, ${a.remedy}.` : "";
     item.querySelector(".since").textContent = a.since ? `since ${clock(a.since)}` : "";
     return item;
   });
@@ -193,18 +194,22 @@ function attentionItem(t, a, key) {
   const item = document.createElement("li");
   item.className = a.severity;
   item.dataset.key = key;
-  item.innerHTML = `<b class="badge"></b><span class="text"><a class="what"></a> <span class="since"></span></span><span class="do"></span>`;
+  item.innerHTML = `<b class="badge"></b><span class="text"><a class="what"></a> <span class="remedy"></span> <span class="since"></span></span><span class="do"></span>`;
   item.querySelector(".badge").textContent = severities[a.severity];
   if (a.page) item.querySelector(".what").href = "#/" + a.page;
   item.querySelector(".do").append(...a.actions.map((one) => element(against(t, { ...one, who: a.who }))));
   return item;
 }
 
-function drawState(state) {
+function drawState(state, speed) {
   $("state").className = state.severity;
   $("state-word").textContent = state.word;
   $("state-text").textContent = state.sentence;
   document.title = `${state.word} – thumbmill`;
+  const link = $("speed").firstElementChild;
+  $("speed").hidden = !speed.sentence;
+  link.textContent = speed.sentence;
+  link.href = "#/" + speed.page;
 }
 
 // detail shows one client or original.
@@ -270,7 +275,7 @@ function openHelp(name) {
 
 function draw(t) {
   report = t;
-  drawState(t.state);
+  drawState(t.state, t.speed);
   drawAttention(t, t.problems);
   const { page, name } = route();
   if (page === "overview") drawCharts();

@@ -79,6 +79,7 @@ func (f *finder) ofClients() {
 			continue
 		}
 		f.say(snapshot.Problem{
+			Remedy:   "limit it, so that it keeps some renders, or block it; exempt it if it is yours",
 			Severity: snapshot.Warning, Who: name, Since: c.Since, Page: clientsPage + url.PathEscape(name), Actions: f.against(name, c.Takes),
 		}, "%s %s.", name, c.Takes)
 	}

@@ -27,6 +27,14 @@ func (v values) Since(series string, holds func(float64) bool) time.Time {
 	return time.Time{}
 }
 
+// Typical is a tenth of the latest value of a series that has one.
+func (v values) Typical(series string) float64 {
+	if value, known := v[series]; known {
+		return value / 10
+	}
+	return unmeasured
+}
+
 // healthy is a cluster without problems.
 func healthy() *snapshot.Throttles {
 	return &snapshot.Throttles{
@@ -81,8 +89,8 @@ func TestProblems(t *testing.T) {
 		"lanes differ": {func(t *snapshot.Throttles) {
 			t.Rules = []snapshot.Rule{{Name: "lane:bulk", Differing: map[string]snapshot.Limits{"edge-1": {}}}}
 		}, ""},
-		"no renderer":       {func(t *snapshot.Throttles) { t.Renderers = nil }, "critical renderers No renderer takes jobs: nothing new is rendered. Start one. []"},
-		"too few renderers": {func(t *snapshot.Throttles) { t.Wanted = 3 }, "warning renderers 1 renderer of 3: the demand needs more. Add 2. []"},
+		"no renderer":       {func(t *snapshot.Throttles) { t.Renderers = nil }, "critical renderers No renderer takes jobs: nothing new is rendered. []"},
+		"too few renderers": {func(t *snapshot.Throttles) { t.Wanted = 3 }, "warning renderers The demand needs 3 renderers, and 1 takes jobs. []"},
 		"a renderer drains": {func(t *snapshot.Throttles) {
 			t.Renderers = append(t.Renderers, renderjob.Heartbeat{Renderer: "r2", Draining: true, Directed: true})
 		}, "note renderers r2 drains: an operator told it to. [r2]"},

@@ -145,3 +145,39 @@ func TestPercentiles(t *testing.T) {
 		t.Error("times are among the rates")
 	}
 }
+
+// The time of each step is a mean over the renders of the last ticks.
+func TestSteps(t *testing.T) {
+	s := &sources{}
+	r := s.reporter()
+	now := time.Unix(0, 0)
+	for i := range int64(3) {
+		s.view.Owners = nil
+		s.addEdge("edge", lease.Status{Requests: map[string]int64{"rendered": 4 * i, "hit": 1000 * i}, Steps: map[string]int64{"fetch": 100 * i}})
+		now = now.Add(tick)
+		r.keepHistory(now)
+	}
+	report := r.Throttles(0)
+	if got := report.Steps["fetch"]; got != 25 {
+		t.Errorf("%v ms a render", got)
+	}
+	if len(report.Requests) != 2 {
+		t.Errorf("steps are among the rates: %v", report.Requests)
+	}
+}
+
+func TestTypical(t *testing.T) {
+	h := newHistory()
+	for i := range typicalPoints {
+		h.values["p50 hit"] = append(h.values["p50 hit"], None, float64(i))
+	}
+	if got := h.Typical("p50 hit"); got != typicalPoints/2 {
+		t.Errorf("%v", got)
+	}
+	if h.values["p50 hit"] = h.values["p50 hit"][1:]; h.Typical("p50 hit") != typicalPoints/2 {
+		t.Error("an unknown value counts")
+	}
+	if h.values["p50 hit"] = h.values["p50 hit"][2:]; h.Typical("p50 hit") != None {
+		t.Error("too few values have a median")
+	}
+}

@@ -172,6 +172,7 @@ func (r *Reporter) Throttles(mostPools int) snapshot.Throttles {
 		t.Lanes = append(t.Lanes, laneOf(t, lane, view.Lanes))
 	}
 	t.Requests, t.Refusals = splitRates(r.history.Rates())
+	t.Steps = r.history.Steps()
 	problems.Describe(&t, r.history)
 	return t
 }

@@ -236,6 +236,9 @@ func (x *exchange) obtain(t target.Target) {
 	}
 	x.tellTiming(thumb.Times)
 	x.traceSteps(thumb.Times)
+	if err == nil && thumb.Source == obtain.Rendered {
+		x.handler.metrics.steps.add(thumb.Times)
+	}
 	switch {
 	case t.Odd != nil && fault.Is(err, fault.OddSize):
 		x.serveStandard(t)

@@ -228,6 +228,8 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("#attention-list", greedy+" has ")
 	b.sees("#attention-list", "of all refusals")
 	b.sees("#attention-list", "by per-ip")
+	b.sees("#attention-list", "To change this, limit it")
+	b.sees("#speed", "Renders take")
 	b.sees("#attention-list", "bad.jpg (undecodable)")
 	b.sees("#attention-list", "Refused until")
 	b.sees("#chart-renders .legend", "p95")
