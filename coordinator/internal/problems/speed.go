@@ -13,8 +13,8 @@ import (
 const (
 	// slower is how many times as long as usual renders take when they are slow, and slowRender the least such time.
 	slower, slowRender = 3, 300 * time.Millisecond
-	// slowHit is the 95th percentile of stored thumbnails, and slowRead the mean of reading an original, from which
-	// a store is slow.
+	// A store is slow when stored thumbnails take longer than slowHit at the 95th percentile, or originals longer than
+	// slowRead on the mean.
 	slowHit, slowRead = 500 * time.Millisecond, time.Second
 	// unmeasured is the value of a percentile of no answers.
 	unmeasured = -1
