@@ -31,6 +31,8 @@ const refusals = () => throttles.map((t, i) => [t.name, palette[i % palette.leng
 
 const none = -1; // a percentile of no requests
 
+const mean = (v) => Number.isInteger(v) ? count(v) : rate(v);
+
 // Each chart has lines {name, colour, series}, and a line of yesterday: the series whose names begin so, added
 // up or joined by a function.
 const charts = [
@@ -43,7 +45,7 @@ const charts = [
   { id: "depth", title: "Jobs in lanes", write: count, href: "#/lanes", before: ["depth "], lines: () => [["standard", "blue", one("depth standard")], ["expensive", "orange", one("depth expensive")], ["bulk", "grey", one("depth bulk")]] },
   { id: "age", title: "Oldest job of lanes", write: span, href: "#/lanes", before: ["age "], join: most, lines: () => [["standard", "blue", one("age standard")], ["expensive", "orange", one("age expensive")], ["bulk", "grey", one("age bulk")]] },
   { id: "renderers", title: "Renderers", write: count, href: "#/renderers", step: true, before: ["wanted"], of: "wanted ", lines: () => [["live", "blue", one("live")], ["wanted", "orange", one("wanted")]] },
-  { id: "slots", title: "Slots of renderers", write: count, href: "#/renderers", before: ["busy"], of: "busy ", lines: () => [["busy", "orange", one("busy")], ["all", "blue", one("slots")]] },
+  { id: "slots", title: "Slots of renderers", write: mean, href: "#/renderers", before: ["busy"], of: "busy ", lines: () => [["busy", "orange", one("busy")], ["all", "blue", one("slots")]] },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();

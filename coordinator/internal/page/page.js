@@ -184,7 +184,8 @@ function drawAttention(t, all) {
     return item;
   });
   if (shown.some((item, i) => list.children[i] !== item) || list.children.length !== shown.length) list.replaceChildren(...shown);
-  const most = matchMedia("(max-width: 44rem)").matches ? 3 : 4;
+  const phone = matchMedia("(max-width: 44rem)").matches;
+  const most = !phone ? 4 : items[2]?.severity === "note" ? 2 : 3;
   $("more").hidden = shown.length <= most || list.classList.contains("all");
   $("more").textContent = `Show ${shown.length - most} more`;
   shown.forEach((item, i) => { item.hidden = i >= most && !list.classList.contains("all"); });

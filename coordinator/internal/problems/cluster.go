@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
@@ -126,11 +126,28 @@ func tryAgain(f lease.Failing) snapshot.Action {
 	return snapshot.Action{Kind: directive.Clear, Target: f.Original, Why: "it was uploaded anew"}
 }
 
-// isFlood reports whether one client's flood explains a full lane, rather than a lack of renderers.
-func (f *finder) isFlood() bool {
-	return slices.ContainsFunc(f.t.Clients, func(c demand.Client) bool {
-		return outstanding(c) && (c.WorkShare >= outstandingWork || c.RefusedShare > explaining)
-	})
+// flood returns the client whose flood explains a full lane, rather than a lack of renderers; "" if there is none.
+func (f *finder) flood() string {
+	for _, c := range f.t.Clients {
+		if outstanding(c) && (c.WorkShare >= outstandingWork || c.RefusedShare > explaining) {
+			return poolcounter.Unescaped(c.Name)
+		}
+	}
+	return ""
+}
+
+func (f *finder) isFlood() bool { return f.flood() != "" }
+
+// shorter returns the change that shortens waits.
+func (f *finder) shorter() string {
+	n := live(f.t)
+	switch {
+	case f.isFlood():
+		return "limit or block " + f.flood()
+	case f.t.Wanted > n:
+		return "add " + many(f.t.Wanted-n, "renderer")
+	}
+	return "add renderers, or limit the client that asks most"
 }
 
 // behind reports whether a lane has an old job, or refuses requests while all its places are taken. Jobs of
@@ -160,7 +177,7 @@ func (f *finder) ofLanes() {
 		if milliseconds(l.AgeMS) > oldJob {
 			signs = append(signs, fmt.Sprintf("its oldest job is %s old", span(milliseconds(l.AgeMS))))
 		}
-		f.say(snapshot.Problem{Severity: severity, Remedy: moreRenderers, Since: f.history.Since("age "+l.Name, above(float64(oldJob.Milliseconds()))), Who: l.Name, Page: "lanes"},
+		f.say(snapshot.Problem{Severity: severity, Remedy: f.shorter(), Since: f.history.Since("age "+l.Name, above(float64(oldJob.Milliseconds()))), Who: l.Name, Page: "lanes"},
 			"The lane %s is behind: %s.", l.Name, strings.Join(signs, ", "))
 	}
 }

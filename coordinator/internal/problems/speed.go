@@ -28,12 +28,11 @@ type part struct {
 	remedy string // when this part makes renders slow
 }
 
-const moreRenderers = "add renderers if more are wanted; otherwise limit the client that asks most"
-
-func parts() []part {
+// parts returns the parts of a render's time. shorter is the change that shortens waits.
+func parts(shorter string) []part {
 	return []part{
-		{"waiting for a place", []string{"admit"}, "lanes", moreRenderers},
-		{"waiting in the queue", []string{"queued"}, "lanes", moreRenderers},
+		{"waiting for a place", []string{"admit"}, "lanes", shorter},
+		{"waiting in the queue", []string{"queued"}, "lanes", shorter},
 		{"reading originals", []string{"head", "fetch"}, "edges", "look at the store of originals and at the way to it"},
 		{"drawing", []string{"worker"}, "originals", "look at the originals with the most processor time, and at other load on the renderers’ machines"},
 		{"asking the store of thumbnails", []string{"lookup"}, "edges", "look at the store of thumbnails and at the way to it"},
@@ -54,12 +53,26 @@ func whole(means map[string]float64) float64 {
 }
 
 // longest returns the part that takes most of a render's time, and its share.
-func longest(means map[string]float64) (part, float64) {
-	most := slices.MaxFunc(parts(), func(a, b part) int { return cmp.Compare(a.took(means), b.took(means)) })
+func (f *finder) longest() (part, float64) {
+	means := f.t.Steps
+	most := slices.MaxFunc(parts(f.shorter()), func(a, b part) int { return cmp.Compare(a.took(means), b.took(means)) })
 	if all := whole(means); all > 0 {
 		return most, min(1, most.took(means)/all)
 	}
 	return part{}, 0
+}
+
+// compared says how a time compares with the usual one.
+func compared(now, usual float64) string {
+	switch {
+	case usual == unmeasured:
+		return ""
+	case now > 1.5*usual:
+		return fmt.Sprintf(", %.1f times as long as usual", now/usual)
+	case now < usual/1.5:
+		return ", less than usual"
+	}
+	return ", as usual"
 }
 
 func (f *finder) latest(series string) float64 {
@@ -74,9 +87,9 @@ func (f *finder) speed() snapshot.Speed {
 	var told []string
 	page := "edges"
 	if p50 := f.latest("p50 rendered"); p50 != unmeasured {
-		sentence := fmt.Sprintf("Renders take %s (p95 %s)", lasting(p50), lasting(f.latest("p95 rendered")))
-		if most, share := longest(f.t.Steps); share > 0 {
-			sentence, page = fmt.Sprintf("%s: %s is %s", sentence, percent(share), most.name), most.page
+		sentence := fmt.Sprintf("Renders take %s%s (p95 %s)", lasting(p50), compared(p50, f.history.Typical("p50 rendered")), lasting(f.latest("p95 rendered")))
+		if most, share := f.longest(); share > 0 {
+			sentence, page = fmt.Sprintf("%s; %s of that is %s", sentence, percent(share), most.name), most.page
 		}
 		told = append(told, sentence+".")
 	}
@@ -88,7 +101,7 @@ func (f *finder) speed() snapshot.Speed {
 
 // ofSpeed tells of renders that take longer than usual, and of slow stores.
 func (f *finder) ofSpeed() {
-	most, share := longest(f.t.Steps)
+	most, share := f.longest()
 	now, usual := f.latest("p50 rendered"), f.history.Typical("p50 rendered")
 	limit := max(slower*usual, float64(slowRender.Milliseconds()))
 	reading := f.t.Steps["head"] + f.t.Steps["fetch"]

@@ -35,7 +35,8 @@ const (
 
 // history turns the counts of edges into rates, and keeps rates and gauges for an hour. The names of
 // rates are "request <outcome>" and "refuse <throttle>", in events per second. The names of gauges are
-// "depth <lane>", "age <lane>" in milliseconds, "waiting", "busy", "slots", "live" and "wanted". Times
+// "depth <lane>", "age <lane>" in milliseconds, "waiting", "busy" (the mean number of slots that
+// render), "slots", "live" and "wanted". Times
 // of answers are "p50 <outcome>" and "p95 <outcome>", in milliseconds.
 type history struct {
 	mu     sync.Mutex

@@ -22,7 +22,7 @@ func (s *sources) told(answered, refused int64) {
 
 // Totals of edges become rates over the last ten seconds, with a point every ten seconds.
 func TestRates(t *testing.T) {
-	s := &sources{renderers: []renderjob.Heartbeat{{Slots: 4, Busy: 1}, {Slots: 4, Busy: 2}}}
+	s := &sources{renderers: []renderjob.Heartbeat{{Slots: 4, Whole: 4, Utilisation: .25}, {Slots: 3, Whole: 4, Utilisation: .5}}}
 	r := s.reporter()
 	now := time.Unix(0, 0)
 	tickWith := func(answered, refused int64) {
@@ -48,7 +48,7 @@ func TestRates(t *testing.T) {
 	if want := []float64{8, 6}; !slices.Equal(series.Values["request rendered"], want) {
 		t.Errorf("%v, want %v", series.Values["request rendered"], want)
 	}
-	for name, want := range map[string]float64{"busy": 3, "slots": 8, "depth bulk": 5, "waiting": 0} {
+	for name, want := range map[string]float64{"busy": 3, "slots": 7, "depth bulk": 5, "waiting": 0} {
 		if values := series.Values[name]; len(values) != 2 || values[1] != want {
 			t.Errorf("%s: %v", name, values)
 		}

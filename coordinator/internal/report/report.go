@@ -135,7 +135,7 @@ func (r *Reporter) keepHistory(now time.Time) {
 		gauges["waiting"] += float64(l.Waiting)
 	}
 	for _, h := range t.Renderers {
-		gauges["busy"] += float64(h.Busy)
+		gauges["busy"] += h.Utilisation * float64(max(h.Whole, h.Slots))
 		gauges["slots"] += float64(h.Slots)
 		if !h.Draining {
 			gauges["live"]++
