@@ -79,6 +79,14 @@ func (l *Language) addOptional(name string, required int, apply func(*compiler, 
 	l.filters[name] = filter{pattern: pattern(name, kinds, required), apply: apply}
 }
 
+// appliesToGIFs reports whether a filter changes originals named .gif.
+func (l *Language) appliesToGIFs(name string) bool {
+	if l.dialect.KeepGIFs && name == "format" {
+		return false
+	}
+	return l.dialect.GIFFilters || l.filters[name].onGIFs
+}
+
 // early marks filters that Thumbor applies before it opens the picture.
 func (l *Language) early(names ...string) {
 	for _, name := range names {
@@ -160,7 +168,7 @@ func (c *compiler) applyCall(call string) {
 		return
 	}
 	found := f.pattern.FindStringSubmatch(call)
-	keptGIF := c.spec.Type == thumbnail.TypeGIF && !c.language.dialect.GIFFilters
+	keepsGIF := c.spec.Type == thumbnail.TypeGIF && !c.language.appliesToGIFs(name)
 	c.reason = ""
 	switch {
 	case f.wrong != "" && (found == nil || len(found[0]) < len(call) || !f.apply(c, found[1:])):
@@ -168,7 +176,7 @@ func (c *compiler) applyCall(call string) {
 	case f.wrong != "":
 	case found == nil:
 		c.skip(name)
-	case keptGIF && !f.onGIFs:
+	case keepsGIF:
 		c.notes.NotOnGIFs = append(c.notes.NotOnGIFs, name+" (on a GIF)")
 	case !f.apply(c, found[1:]):
 		c.skip(name + c.reason)
