@@ -120,20 +120,30 @@ func (e *Edge) connect(open.Stores) (err error) {
 }
 
 // steer tells a renderer to drain, or to take jobs again, when its heartbeat differs from the
-// operators' directive.
-func (e *Edge) steer(h renderjob.Heartbeat) {
-	left, resumed := e.directives.Drains(h.Renderer)
-	drain := left.Milliseconds() // 0: the renderer takes jobs again
-	if drains := left > 0; drains == h.Directed || !drains && !resumed {
+// operators' directive. With describe, the renderer must also describe itself.
+func (e *Edge) steer(h renderjob.Heartbeat, describe bool) {
+	control := renderjob.Control{Describe: describe, DrainMS: e.drainOf(h)}
+	if control == (renderjob.Control{}) {
 		return
 	}
-	text, err := json.Marshal(renderjob.Control{DrainMS: &drain})
+	text, err := json.Marshal(control)
 	if err == nil {
 		err = e.conn.Publish(renderjob.ControlSubject(h.Renderer), text)
 	}
 	if err != nil {
-		e.config.Log.Warn("send the operators' directive to a renderer", "renderer", h.Renderer, "error", err)
+		e.config.Log.Warn("send a control message to a renderer", "renderer", h.Renderer, "error", err)
 	}
+}
+
+// drainOf returns the milliseconds for which a renderer must drain from now on; 0 means that it takes jobs again, and
+// nil that it already follows the directives.
+func (e *Edge) drainOf(h renderjob.Heartbeat) *int64 {
+	left, resumed := e.directives.Drains(h.Renderer)
+	if drains := left > 0; drains == h.Directed || !drains && !resumed {
+		return nil
+	}
+	ms := left.Milliseconds()
+	return &ms
 }
 
 // makeThrottles makes the admitter, which asks the coordinators for the places of a flight.
@@ -147,12 +157,21 @@ func (e *Edge) makeThrottles(open.Stores) error {
 	}
 	e.admitter = admission.New(admission.Config{
 		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle, Throttles: throttle.All(),
-		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
+		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.reported,
 		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
 	e.add(service.Deferred(e.admitter.Close))
 	registerBreakers(c.Metrics, e.allBreakers())
 	return nil
+}
+
+// reported returns the renderers that this edge reports to the coordinators: all, until presence knows the other edges.
+func (e *Edge) reported() []renderjob.Heartbeat {
+	var edges []string
+	if p := e.neighbours.Load(); p != nil {
+		edges, _ = p.Edges()
+	}
+	return e.fleet.Share(e.name, edges)
 }
 
 // makeCaches makes the parts that remember: parsed URLs, heads of originals, and stored thumbnails.
@@ -192,6 +211,7 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	if e.presence, err = presence.New(e.name, e.conn, hearer{e.obtainer}, c.Log); err != nil {
 		return err
 	}
+	e.neighbours.Store(e.presence)
 	e.add(service.Deferred(e.presence.Close))
 	e.purger = purge.New(purge.Config{
 		Thumbnails: stores.Thumbnails, Originals: stores.Originals, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence, Renderers: e.fleet,

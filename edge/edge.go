@@ -65,6 +65,7 @@ type Edge struct {
 	grammar    *grammar.Reader
 	stored     *stored.Finder
 	presence   *presence.Presence
+	neighbours atomic.Pointer[presence.Presence] // presence, for reports that begin before makeObtainer; nil until then
 	obtainer   *obtain.Obtainer
 	purger     *purge.Purger
 	byURL      *purge.Together

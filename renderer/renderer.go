@@ -160,10 +160,11 @@ func (r *Renderer) makeParts() error {
 	drains := &drains{intake: r.intake, log: log}
 	memory := newMemory(r.slots, r.intake, log)
 	beat := &heartbeat{conn: r.conn, log: log, compose: func() renderjob.Heartbeat { return r.heartbeat(memory, drains) }, before: memory.yield}
+	orders := &controls{drain: drains.drainFor, describe: beat.describe, log: log}
 	r.pulling = &pulling{intake: r.intake, announce: beat.publish, kill: r.workers.kill}
 	r.add(
 		&listener{conn: r.conn, subject: renderjob.PurgeSubject, hear: purges.forget},
-		&listener{conn: r.conn, subject: renderjob.ControlSubject(r.name), hear: drains.hear},
+		&listener{conn: r.conn, subject: renderjob.ControlSubject(r.name), hear: orders.hear},
 		drains, beat, r.pulling,
 		&listener{conn: r.conn, subject: renderjob.HandOverSubject(r.name), hear: r.intake.Take},
 	)

@@ -26,14 +26,14 @@ import (
 const Stream = "RENDER"
 
 // LaneBound is the largest number of jobs in a lane, with the jobs that renderers have fetched.
-// NATS refuses more. Requests wait at the coordinator, which admits about 1.5 jobs for each slot,
-// so that this bound is enough for some 600 slots.
-const LaneBound = 1000
+// NATS refuses more. Requests wait at the coordinator, which admits 1.5 jobs for each slot
+// (lanes.Places), so this bound is enough for 20,000 slots.
+const LaneBound = 30_000
 
 const (
-	maxMessage = 64 << 10 // a job is about 1 KB
-	maxPulls   = 8192     // pulls that wait at one consumer: above the fleet
-	maxPending = 8192     // jobs of one lane in hand: above the fleet
+	maxMessage = 64 << 10  // a job is about 1 KB
+	maxPulls   = LaneBound // pulls that wait at one consumer: one of each renderer
+	maxPending = LaneBound // jobs of one lane in hand
 	memory     = 256 << 20
 	dedupe     = 2 * time.Minute // longer than a request lives
 )

@@ -133,7 +133,20 @@ func TestRestore(t *testing.T) {
 func TestAFullLane(t *testing.T) {
 	d, conn := start(t)
 	js, _ := jetstream.New(conn)
-	for range queue.LaneBound {
+	const bound = 100 // filling queue.LaneBound takes seconds
+	stream, err := js.Stream(t.Context(), queue.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	if config.MaxMsgsPerSubject != queue.LaneBound {
+		t.Errorf("a lane has at most %d jobs", config.MaxMsgsPerSubject)
+	}
+	config.MaxMsgsPerSubject = bound
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	for range bound {
 		if _, err := js.PublishAsync(renderjob.LaneStandard.Subject(), []byte("{}")); err != nil {
 			t.Fatal(err)
 		}

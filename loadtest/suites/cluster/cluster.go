@@ -322,6 +322,21 @@ func (c *Cluster) inQueue(do func(context.Context, jetstream.JetStream) error) {
 	c.must(do(ctx, js))
 }
 
+// BoundLanes lowers the bound of each lane to n jobs: filling queue.LaneBound takes seconds.
+func (c *Cluster) BoundLanes(n int64) {
+	c.t.Helper()
+	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, queue.Stream)
+		if err != nil {
+			return err
+		}
+		config := stream.CachedInfo().Config
+		config.MaxMsgsPerSubject = n
+		_, err = js.UpdateStream(ctx, config)
+		return err
+	})
+}
+
 // Fill puts n messages into a lane. They have a deadline in the past, so renderers drop them.
 func (c *Cluster) Fill(lane renderjob.Lane, n int) {
 	c.t.Helper()
