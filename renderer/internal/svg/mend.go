@@ -21,7 +21,8 @@ const (
 //   - feDropShadow becomes its equivalent primitives (Filter Effects, 9.10): librsvg 2.54 does not know
 //     feDropShadow.
 //   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
-//     with such a filter.
+//     with such a filter. So do the inputs that only librsvg knows, such as BackgroundImage.
+//   - An invalid value of an attribute goes away.
 //   - A transform includes the attribute transform-origin, which librsvg ignores.
 //   - numOctaves of turbulence becomes at most maxOctaves, because librsvg spends time on each octave.
 //
@@ -67,7 +68,7 @@ func (m *mender) mendAny(t tag, k kind) tag {
 	if k != whole {
 		return t
 	}
-	return m.view.mendOrigin(m.inputs.mend(t))
+	return m.view.mendOrigin(mendValues(m.inputs.mend(t)))
 }
 
 // signatures are the first base64 characters of pictures, with their media types.
