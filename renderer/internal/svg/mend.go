@@ -22,13 +22,13 @@ const (
 //     feDropShadow.
 //   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
 //     with such a filter. So do the inputs that only librsvg knows, such as BackgroundImage.
-//   - An invalid value of an attribute goes away.
+//   - An invalid value of an attribute goes away, and so does a gradient's or pattern's reference to no other.
 //   - A transform includes the attribute transform-origin, which librsvg ignores.
 //   - numOctaves of turbulence becomes at most maxOctaves, because librsvg spends time on each octave.
 //
-// It returns errors of in and out.
-func Mend(out io.Writer, in io.Reader) error {
-	var m mender
+// Mend needs the facts that Survey returned for the same text. It returns errors of in and out.
+func Mend(out io.Writer, in io.Reader, f Facts) error {
+	m := mender{unlinked: f.unlinked}
 	return scan(in, func(text string, k kind) error {
 		_, err := io.WriteString(out, m.mend(text, k))
 		return err
@@ -40,6 +40,8 @@ type mender struct {
 	shadows, open int
 	inputs        inputs
 	view          view
+	servers       int          // so far
+	unlinked      map[int]bool // by their number
 }
 
 func (m *mender) mend(text string, k kind) string {
@@ -68,7 +70,19 @@ func (m *mender) mendAny(t tag, k kind) tag {
 	if k != whole {
 		return t
 	}
-	return m.view.mendOrigin(mendValues(m.inputs.mend(t)))
+	return m.mendServer(m.view.mendOrigin(mendValues(m.inputs.mend(t))))
+}
+
+// mendServer returns a tag without a reference that librsvg does not forgive.
+func (m *mender) mendServer(t tag) tag {
+	if !isServer(t) {
+		return t
+	}
+	m.servers++
+	if a, ok := t.get("href"); ok && m.unlinked[m.servers-1] {
+		return t.without(a)
+	}
+	return t
 }
 
 // signatures are the first base64 characters of pictures, with their media types.

@@ -10,7 +10,11 @@ import (
 func mended(t *testing.T, text string) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Mend(&out, strings.NewReader(text)); err != nil {
+	facts, err := Survey(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Mend(&out, strings.NewReader(text), facts); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -50,6 +54,10 @@ func TestMend(t *testing.T) {
 		"a saturation":                      {`<feColorMatrix type="saturate" values=".5"/>`, ""},
 		"a side that is not a length":       {`<rect x="inherit" width="16mm" height="5%"/>`, `<rect  width="16mm" height="5%"/>`},
 		"an offset with a unit":             {`<stop offset="5mm"/><stop offset="50%"/>`, `<stop /><stop offset="50%"/>`},
+		"a gradient of another":             {`<linearGradient id="a" href="#b"/><radialGradient id="b"/>`, ""},
+		"a gradient of nothing":             {`<linearGradient id="a" xlink:href="#b"/><rect id="b"/><pattern href="#a"/>`, `<linearGradient id="a" /><rect id="b"/><pattern />`},
+		"gradients in a circle":             {`<linearGradient id="a" href="#b"/><linearGradient id="b" href="#c"/><linearGradient id="c" href="#b"/>`, `<linearGradient id="a" href="#b"/><linearGradient id="b" href="#c"/><linearGradient id="c" />`},
+		"a gradient of an entity":           {`<linearGradient href="#&b;"/>`, ""},
 		"an origin in pixels":               {`<rect transform-origin="10 20px" transform='rotate(45)'/>`, `<rect  transform='translate(10 20) rotate(45) translate(-10 -20)'/>`},
 		"an origin in the middle":           {`<svg viewBox="5,5 40 20"><g transform="scale(2)" transform-origin="center"/></svg>`, `<svg viewBox="5,5 40 20"><g transform="translate(20 10) scale(2) translate(-20 -10)" /></svg>`},
 		"an origin of words":                {`<svg width="40px" height="20"><g transform="scale(2)" transform-origin="bottom right"/></svg>`, `<svg width="40px" height="20"><g transform="translate(40 20) scale(2) translate(-40 -20)" /></svg>`},
