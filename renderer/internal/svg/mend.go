@@ -22,13 +22,14 @@ const (
 //     feDropShadow.
 //   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
 //     with such a filter. So do the inputs that only librsvg knows, such as BackgroundImage.
+//   - Filter functions of colours become filters.
 //   - An invalid value of an attribute goes away, and so does a gradient's or pattern's reference to no other.
 //   - A transform includes the attribute transform-origin, which librsvg ignores.
 //   - numOctaves of turbulence becomes at most maxOctaves, because librsvg spends time on each octave.
 //
 // Mend needs the facts that Survey returned for the same text. It returns errors of in and out.
 func Mend(out io.Writer, in io.Reader, f Facts) error {
-	m := mender{unlinked: f.unlinked}
+	m := mender{unlinked: f.unlinked, functions: f.functions}
 	return scan(in, func(text string, k kind) error {
 		_, err := io.WriteString(out, m.mend(text, k))
 		return err
@@ -42,6 +43,7 @@ type mender struct {
 	view          view
 	servers       int          // so far
 	unlinked      map[int]bool // by their number
+	functions     functions
 }
 
 func (m *mender) mend(text string, k kind) string {
@@ -54,6 +56,10 @@ func (m *mender) mend(text string, k kind) string {
 		return mendPicture(t)
 	case "feTurbulence":
 		return mendTurbulence(t)
+	case "svg":
+		if m.view.depth == 1 && k == whole && len(m.functions.lists) > 0 {
+			return t.text + m.functions.definitions(t.name[:strings.LastIndexByte(t.name, ':')+1])
+		}
 	case "feDropShadow":
 		if k == whole && m.shadows < maxShadows {
 			return m.writeShadow(t)
@@ -70,7 +76,7 @@ func (m *mender) mendAny(t tag, k kind) tag {
 	if k != whole {
 		return t
 	}
-	return m.mendServer(m.view.mendOrigin(mendValues(m.inputs.mend(t))))
+	return m.mendServer(m.functions.mend(m.view.mendOrigin(mendValues(m.inputs.mend(t)))))
 }
 
 // mendServer returns a tag without a reference that librsvg does not forgive.

@@ -16,8 +16,9 @@ type Facts struct {
 	// Styled says that CSS rules can change the drawing's size.
 	Styled bool
 	// Flawed says that Mend changes the text.
-	Flawed   bool
-	unlinked map[int]bool // the gradients and patterns whose href Mend drops
+	Flawed    bool
+	unlinked  map[int]bool // the gradients and patterns whose href Mend drops
+	functions functions
 }
 
 // Survey reads the text of a drawing, and returns its facts. For a text in UTF-16 it returns no facts. It
@@ -33,6 +34,7 @@ func Survey(in io.Reader) (Facts, error) {
 			return nil
 		}
 		t := readTag(text)
+		f.functions.see(t, k)
 		if k == whole {
 			all.see(t)
 		}
@@ -47,6 +49,6 @@ func Survey(in io.Reader) (Facts, error) {
 		return nil
 	})
 	f.unlinked = all.unlinked()
-	f.Flawed = f.Flawed || len(f.unlinked) > 0
+	f.Flawed = f.Flawed || len(f.unlinked) > 0 || len(f.functions.lists) > 0
 	return f, err
 }
