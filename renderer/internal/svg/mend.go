@@ -22,6 +22,7 @@ const (
 //     feDropShadow.
 //   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
 //     with such a filter. So do the inputs that only librsvg knows, such as BackgroundImage.
+//   - Characters of a text that have places of their own get elements of their own.
 //   - Filter functions of colours become filters.
 //   - An invalid value of an attribute goes away, and so does a gradient's or pattern's reference to no other.
 //   - A transform includes the attribute transform-origin, which librsvg ignores.
@@ -44,13 +45,19 @@ type mender struct {
 	servers       int          // so far
 	unlinked      map[int]bool // by their number
 	functions     functions
+	places        *places // of the text that follows
+	placed        int     // characters so far
 }
 
 func (m *mender) mend(text string, k kind) string {
 	if k == other {
-		return m.mendEnd(text)
+		return m.mendText(text)
 	}
 	t := m.mendAny(readTag(text), k)
+	m.places = nil
+	if k == whole {
+		m.places = readPlaces(t)
+	}
 	switch local(t.name) {
 	case "image", "feImage":
 		return mendPicture(t)
@@ -178,6 +185,18 @@ func (t tag) copied(names ...string) (text string) {
 			}
 		}
 	}
+	return text
+}
+
+// mendText mends an end tag, or a text between tags.
+func (m *mender) mendText(text string) string {
+	p := m.places
+	m.places = nil
+	if p == nil || strings.HasPrefix(text, "<") || m.placed > maxPlaced {
+		return m.mendEnd(text)
+	}
+	text, n := p.place(text)
+	m.placed += n
 	return text
 }
 
