@@ -17,10 +17,11 @@ type raw struct {
 }
 
 // Levels of libdeflate. The quick one is within a hundredth of the patient one for photographs; in
-// smooth pictures and drawings the patient one finds a fifth more.
+// smooth pictures and drawings the patient one finds a fifth more. The next level takes up to twice as long,
+// and saves a hundredth.
 const (
 	quickly   = 6
-	patiently = 9
+	patiently = 8
 )
 
 // smooth is the part of its bytes to which a filtered picture is compressed at most if it can be
@@ -50,9 +51,11 @@ func (m raw) withoutNeedlessAlpha() raw {
 		}
 	}
 	colours := m.bands - 1
-	kept := make([]byte, 0, m.width*m.height*colours)
-	for at := 0; at < len(m.pixels); at += m.bands {
-		kept = append(kept, m.pixels[at:at+colours]...)
+	kept := make([]byte, m.width*m.height*colours)
+	for from, to := 0, 0; to < len(kept); from, to = from+m.bands, to+colours {
+		for i := range colours {
+			kept[to+i] = m.pixels[from+i]
+		}
 	}
 	return raw{width: m.width, height: m.height, bands: colours, pixels: kept}
 }

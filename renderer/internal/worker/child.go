@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"time"
 
@@ -111,10 +111,18 @@ func perform(c craft, task Task, original, out *os.File) Report {
 // addresses, and the worker's limit counts addresses.
 const maxGoSpace = 256 << 20
 
+// spent reports whether Go keeps more. It reads metrics, because runtime.ReadMemStats stops all goroutines.
 func spent() bool {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapSys > maxGoSpace
+	parts := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(parts)
+	var kept uint64
+	for _, part := range parts {
+		kept += part.Value.Uint64()
+	}
+	return kept > maxGoSpace
 }
 
 // drawing is the craft of a libvips worker.
