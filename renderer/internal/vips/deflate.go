@@ -1,9 +1,11 @@
 package vips
 
+// #include <stdlib.h>
 // #include "pack.h"
 import "C"
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"unsafe"
@@ -66,6 +68,7 @@ func (m raw) compressed() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer rows.free()
 	data, err := deflate(quickly, rows)
 	if err != nil || float64(len(data)) > smooth*float64(len(rows)) {
 		return data, err
@@ -74,6 +77,7 @@ func (m raw) compressed() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer plain.free()
 	unfiltered, err := deflate(quickly, plain)
 	if err != nil {
 		return nil, err
@@ -87,11 +91,28 @@ func (m raw) compressed() ([]byte, error) {
 	return deflate(patiently, rows)
 }
 
-// filtered are the rows, each after the number of its filter.
-func (m raw) filtered(adaptive bool) ([]byte, error) {
+// scratch is C's memory: Go's would be collected every few pictures, and a collection looks at all of this process' data.
+type scratch []byte
+
+func newScratch(length int) (scratch, error) {
+	p := C.malloc(C.size_t(length))
+	if p == nil {
+		return nil, errNoMemory
+	}
+	return unsafe.Slice((*byte)(p), length), nil
+}
+
+func (s scratch) free() { C.free(unsafe.Pointer(unsafe.SliceData(s))) }
+
+// filtered are the rows, each after the number of its filter. The caller frees them.
+func (m raw) filtered(adaptive bool) (scratch, error) {
 	length := m.width * m.bands
-	rows := make([]byte, (length+1)*m.height)
+	rows, err := newScratch((length + 1) * m.height)
+	if err != nil {
+		return nil, err
+	}
 	if C.tm_png_filter((*C.uchar)(&m.pixels[0]), C.size_t(length), C.int(m.height), C.int(m.bands), cBool(adaptive), (*C.uchar)(&rows[0])) != 0 {
+		rows.free()
 		return nil, errNoMemory
 	}
 	return rows, nil
@@ -99,12 +120,16 @@ func (m raw) filtered(adaptive bool) ([]byte, error) {
 
 // deflate compresses as a zlib stream.
 func deflate(level int, in []byte) ([]byte, error) {
-	out := make([]byte, C.tm_deflate_bound(C.size_t(len(in))))
+	out, err := newScratch(int(C.tm_deflate_bound(C.size_t(len(in)))))
+	if err != nil {
+		return nil, err
+	}
+	defer out.free()
 	n := C.tm_deflate(C.int(level), (*C.uchar)(unsafe.SliceData(in)), C.size_t(len(in)), (*C.uchar)(&out[0]), C.size_t(len(out)))
 	if n == 0 {
 		return nil, errNoMemory
 	}
-	return out[:n], nil
+	return bytes.Clone(out[:n]), nil
 }
 
 // pngFile puts a file together: further chunks stand before the pixels.

@@ -51,8 +51,9 @@ func work() error {
 	if err := sendReport(Report{Ready: &ready}); err != nil {
 		return err
 	}
+	text := make([]byte, maxMessage)
 	for {
-		task, files, err := receiveTask()
+		task, files, err := receiveTask(text)
 		if err != nil {
 			return err
 		}
@@ -241,9 +242,8 @@ func sendReport(r Report) error {
 }
 
 // receiveTask returns the next task and its files: the original, the thumbnails, the overlays. It returns no files
-// after the parent closed the socket.
-func receiveTask() (task Task, files []*os.File, err error) {
-	text := make([]byte, maxMessage)
+// after the parent closed the socket. text has room for the message.
+func receiveTask(text []byte) (task Task, files []*os.File, err error) {
 	control := make([]byte, unix.CmsgSpace(maxFiles*4))
 	var n, controlLen int
 	for {
