@@ -126,15 +126,30 @@ func (a *answer) WriteHeader(status int) {
 		a.header["Connection"] = []string{"close"}
 	}
 	a.head.Reset()
-	a.head.WriteString("HTTP/1.1 ")
-	a.head.WriteString(strconv.Itoa(status))
-	a.head.WriteByte(' ')
-	a.head.WriteString(http.StatusText(status))
-	a.head.WriteString("\r\nDate: ")
+	for _, text := range []string{"HTTP/1.1 ", strconv.Itoa(status), " ", http.StatusText(status), "\r\nDate: "} {
+		a.head.WriteString(text)
+	}
 	a.head.Write(time.Now().UTC().AppendFormat(a.head.AvailableBuffer(), http.TimeFormat))
 	a.head.WriteString("\r\n")
-	_ = a.header.Write(&a.head) // a buffer takes all writes
+	for name, values := range a.header {
+		a.writeField(name, values)
+	}
 	a.head.WriteString("\r\n")
+}
+
+// writeField writes the lines of a header. http.Header.Write would sort them first, which costs as much as all the rest
+// of the head.
+func (a *answer) writeField(name string, values []string) {
+	for _, value := range values {
+		if strings.ContainsAny(value, "\r\n") {
+			_ = http.Header{name: {value}}.Write(&a.head) // it replaces line ends; a buffer takes all writes
+			continue
+		}
+		a.head.WriteString(name)
+		a.head.WriteString(": ")
+		a.head.WriteString(value)
+		a.head.WriteString("\r\n")
+	}
 }
 
 // Write sends a part of the body, behind the head if that is not sent yet.
