@@ -22,8 +22,8 @@ type AtHand interface {
 }
 
 // quick answers requests for thumbnails at hand below net/http's server, while the server waits for the next request of
-// a connection. The server reads every other request, and those of connections that are encrypted or speak HTTP/2. Both
-// parse with http.ReadRequest.
+// a connection. The server reads every other request, and all requests of connections that are encrypted or speak
+// HTTP/2. Both parse with http.ReadRequest.
 //
 // A connection is in step while all that the server read are whole plain heads (plainHead), one after the other. Only then
 // the next byte surely begins a request. A connection that lost step once never gets it back: a request inside of
