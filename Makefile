@@ -97,6 +97,7 @@ fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/imgproxy
 	go test -run '^$$' -fuzz FuzzApply -fuzztime 30s ./edge/internal/filters
+	go test -run '^$$' -fuzz FuzzPlainHeads -fuzztime 30s ./edge/internal/front
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromthumbor
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromenv
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter

@@ -123,6 +123,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "WORKING") // Thumbor's answer
 		return
 	}
+	x := h.begin(w, r, began)
+	if h.tracer.On() {
+		x.beginTrace()
+	}
+	x.answer()
+	x.finish()
+}
+
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, began time.Time) *exchange {
 	x := &exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
 	if x.client.Unbelieved {
 		h.unbelieved.Do(func() {
@@ -131,11 +140,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.id = x.requestID()
 	x.setHeader("X-Request-Id", x.id)
+	return x
+}
+
+// ServeAtHand implements front.AtHand: it answers a request for a thumbnail that this machine has, as ServeHTTP would.
+// With tracing it answers none.
+func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if h.tracer.On() {
-		x.beginTrace()
+		return false
 	}
-	x.answer()
+	x := h.begin(w, r, time.Now())
+	x.shareWith(r.Header.Get("Origin"))
+	if x.client.Blocked || x.checkHost() != nil {
+		return false
+	}
+	t, err := x.parse()
+	if err != nil || t.Redirect != "" {
+		return false
+	}
+	thumb, ok := x.atHand(t)
+	if !ok {
+		return false
+	}
+	x.writeThumbnail(thumb, t)
 	x.finish()
+	return true
 }
 
 // usualHeaders is the number of headers of a thumbnail's answer, about.
@@ -307,7 +336,6 @@ func (x *exchange) parse() (t target.Target, err error) {
 		x.hidden = t.Spec.Original.Path
 	}
 	x.setKeys(target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
-	x.handler.metrics.signed(x.grammar, t.SignedBy)
 	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
 		return t, fault.New(fault.Expired, "the URL was valid until %s: ask the site for a new one", t.Expires.UTC().Format(time.RFC1123))
 	}
@@ -361,6 +389,9 @@ func (x *exchange) tellTiming(t obtain.Times) {
 func (x *exchange) finish() {
 	took := time.Since(x.began)
 	x.handler.metrics.observe(x.grammar, x.outcome, took, tracing.ID(x.r.Context()))
+	if x.asked != nil {
+		x.handler.metrics.signed(x.grammar, x.asked.SignedBy)
+	}
 	if x.span != nil {
 		x.endTrace()
 	}

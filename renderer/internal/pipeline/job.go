@@ -117,7 +117,8 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		return err
 	}
 	j.bytes = original.Size
-	source := engine.Source{Header: header, File: original.File, Named: original.Named}
+	yields := j.job.Slow || j.job.Lane == renderjob.LaneBulk
+	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: yields}
 	j.blame = func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
