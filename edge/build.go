@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,6 +29,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -109,7 +111,7 @@ func (e *Edge) connect(open.Stores) (err error) {
 	e.add(service.Deferred(e.conn.Close))
 	ctx, cancel := context.WithTimeout(context.Background(), queue.StartWithin)
 	defer cancel()
-	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS.Replicas, c.Log); err != nil {
+	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS, e.fleet.Choose, c.Log); err != nil {
 		return err
 	}
 	e.breakers = append(e.breakers, e.dispatcher.Breaker())
@@ -117,7 +119,21 @@ func (e *Edge) connect(open.Stores) (err error) {
 		c.Log.Info("reconnect to NATS")
 		e.dispatcher.Reconnected()
 	})
+	e.watchSites()
 	return e.fleet.Listen(e.conn, e.steer)
+}
+
+// watchSites looks every second for jobs at sites whose renderers are gone.
+func (e *Edge) watchSites() {
+	if len(e.config.Settings.NATS.Overflow) == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		periodic.Do(ctx, renderjob.HeartbeatEvery, func(context.Context) { e.dispatcher.Abandon(e.fleet.Lives) })
+	})
+	e.add(service.Deferred(func() { cancel(); loop.Wait() }))
 }
 
 // steer tells a renderer to drain, or to take jobs again, when its heartbeat differs from the

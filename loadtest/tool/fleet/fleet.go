@@ -40,8 +40,8 @@ type Costs struct {
 // Measured returns the costs that docs/benchmarks.md has (make bench-fleet, 2026-11-30, Xeon).
 func Measured() Costs {
 	return Costs{
-		EdgeMiss: .63, CoordinatorMiss: .05, NATSMiss: .27, RendererMiss: .62, EdgeHit: .05,
-		EdgeHeartbeat: .009, NATSHeartbeat: .002, CoordinatorReport: .06, NATSWatch: .1, CoordinatorEdge: .1,
+		EdgeMiss: 1.06, CoordinatorMiss: .19, NATSMiss: .98, RendererMiss: 1.65, EdgeHit: .08,
+		EdgeHeartbeat: .008, NATSHeartbeat: .002, CoordinatorReport: .07, NATSWatch: .13, CoordinatorEdge: .07,
 	}
 }
 
