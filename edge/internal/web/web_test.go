@@ -247,6 +247,24 @@ func TestHeadersHoldNoForeignLines(t *testing.T) {
 	}
 }
 
+// An answer of thumb.php names the parameters that change nothing.
+func TestIgnoredParameters(t *testing.T) {
+	for query, want := range map[string]string{
+		"f=Book.pdf&w=100&page=2":          "",
+		"f=Book.pdf&w=100&page=x&lossy=1":  "lossy, page",
+		"f=Film.webm&w=100&thumbtime=1:30": "",
+		"f=Cat.jpg&w=100&thumb%0Dtime=3":   "thumb%0Dtime",
+	} {
+		w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?"+query)
+		if got := w.Header().Get("Thumbmill-Ignored-Parameters"); w.Code != http.StatusOK || got != want {
+			t.Errorf("%s: %d, ignored %q, want %q", query, w.Code, got, want)
+		}
+	}
+	if w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?f=Film.webm&w=100&thumbtime=abc"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "thumbtime") {
+		t.Errorf("a time that is none: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestHealth(t *testing.T) {
 	if w := get(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING" {
 		t.Errorf("%d %q", w.Code, w.Body)
