@@ -125,13 +125,18 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err = j.blame(err); err != nil {
 		return err
 	}
+	j.deliver(ctx, image, original.Version)
+	return nil
+}
+
+// deliver answers the edge with the image and stores it, unless the render did both.
+func (j *job) deliver(ctx context.Context, image []byte, version string) {
 	if j.drawn.tried {
 		j.tellStored(j.drawn.unkept)
-		return nil
+		return
 	}
 	j.replyRendered(image)
-	j.store(ctx, image, original.Version)
-	return nil
+	j.store(ctx, image, version)
 }
 
 // isMisplaced reports whether the headers show a long render in a lane for short renders.
