@@ -23,6 +23,7 @@ const (
 //   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
 //     with such a filter. So do the inputs that only librsvg knows, such as BackgroundImage.
 //   - Characters of a text that have places of their own get elements of their own.
+//   - A text moves to its baseline, if the library does not move it.
 //   - Filter functions of colours become filters.
 //   - An invalid value of an attribute goes away, and so does a gradient's or pattern's reference to no other.
 //   - A transform includes the attribute transform-origin, which librsvg ignores.
@@ -30,7 +31,7 @@ const (
 //
 // Mend needs the facts that Survey returned for the same text. It returns errors of in and out.
 func Mend(out io.Writer, in io.Reader, f Facts) error {
-	m := mender{unlinked: f.unlinked, functions: f.functions}
+	m := mender{library: f.library, unlinked: f.unlinked, functions: f.functions}
 	return scan(in, func(text string, k kind) error {
 		_, err := io.WriteString(out, m.mend(text, k))
 		return err
@@ -39,6 +40,7 @@ func Mend(out io.Writer, in io.Reader, f Facts) error {
 
 // mender mends one drawing's text.
 type mender struct {
+	library       Library
 	shadows, open int
 	inputs        inputs
 	view          view
@@ -83,7 +85,7 @@ func (m *mender) mendAny(t tag, k kind) tag {
 	if k != whole {
 		return t
 	}
-	return m.mendServer(m.functions.mend(m.view.mendOrigin(mendValues(m.inputs.mend(t)))))
+	return m.library.mendBaseline(m.mendServer(m.functions.mend(m.view.mendOrigin(mendValues(m.inputs.mend(t))))))
 }
 
 // mendServer returns a tag without a reference that librsvg does not forgive.

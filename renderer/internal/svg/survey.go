@@ -19,13 +19,14 @@ type Facts struct {
 	Flawed    bool
 	unlinked  map[int]bool // the gradients and patterns whose href Mend drops
 	functions functions
+	library   Library
 }
 
-// Survey reads the text of a drawing, and returns its facts. For a text in UTF-16 it returns no facts. It
+// Survey reads the text of a drawing for a library, and returns its facts. For a text in UTF-16 it returns no facts. It
 // returns errors of in.
-func Survey(in io.Reader) (Facts, error) {
-	var f Facts
-	var m mender
+func Survey(in io.Reader, l Library) (Facts, error) {
+	f := Facts{library: l}
+	m := mender{library: l}
 	var all servers
 	seen := map[string]bool{}
 	err := scan(in, func(text string, k kind) error {
