@@ -20,8 +20,9 @@ var raised = map[string]float64{
 }
 
 var (
-	ownBaseline = map[string]*regexp.Regexp{
+	inStyle = map[string]*regexp.Regexp{
 		"dominant-baseline":  regexp.MustCompile(`(^|;)\s*dominant-baseline\s*:\s*([a-z-]+)\s*(;|$)`),
+		"overflow":           regexp.MustCompile(`(^|;)\s*overflow\s*:\s*([a-z-]+)\s*(;|$)`),
 		"alignment-baseline": regexp.MustCompile(`(^|;)\s*alignment-baseline\s*:\s*([a-z-]+)\s*(;|$)`),
 	}
 	inEm = regexp.MustCompile(`^(` + number + `)em$`)
@@ -57,7 +58,7 @@ func (l Library) mendBaseline(t tag) tag {
 
 // property returns the value of a property in the tag's style or attributes, or "".
 func (t tag) property(name string) string {
-	if form := ownBaseline[name]; form != nil {
+	if form := inStyle[name]; form != nil {
 		if m := form.FindStringSubmatch(t.value("style")); m != nil {
 			return m[2]
 		}

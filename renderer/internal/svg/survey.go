@@ -19,6 +19,7 @@ type Facts struct {
 	Flawed    bool
 	unlinked  map[int]bool // the gradients and patterns whose href Mend drops
 	functions functions
+	clips     clips
 	library   Library
 }
 
@@ -28,6 +29,7 @@ func Survey(in io.Reader, l Library) (Facts, error) {
 	f := Facts{library: l}
 	m := mender{library: l}
 	var all servers
+	var v view
 	seen := map[string]bool{}
 	err := scan(in, func(text string, k kind) error {
 		f.Flawed = f.Flawed || m.mend(text, k) != text
@@ -35,9 +37,13 @@ func Survey(in io.Reader, l Library) (Facts, error) {
 			return nil
 		}
 		t := readTag(text)
+		if local(t.name) == "svg" {
+			v.see(t)
+		}
 		f.functions.see(t, k)
 		if k == whole {
 			all.see(t)
+			f.clips.see(t, v)
 		}
 		f.Styled = f.Styled || local(t.name) == "style"
 		for language := range strings.SplitSeq(t.value("systemLanguage"), ",") {
@@ -49,7 +55,10 @@ func Survey(in io.Reader, l Library) (Facts, error) {
 		}
 		return nil
 	})
+	if f.functions.rooted {
+		f.clips.choose()
+	}
 	f.unlinked = all.unlinked()
-	f.Flawed = f.Flawed || len(f.unlinked) > 0 || len(f.functions.lists) > 0
+	f.Flawed = f.Flawed || len(f.unlinked) > 0 || len(f.functions.lists) > 0 || len(f.clips.rects) > 0
 	return f, err
 }
