@@ -20,6 +20,7 @@ var raised = map[string]float64{
 }
 
 var (
+	// inStyle has the forms of properties in a style.
 	inStyle = map[string]*regexp.Regexp{
 		"dominant-baseline":  regexp.MustCompile(`(^|;)\s*dominant-baseline\s*:\s*([a-z-]+)\s*(;|$)`),
 		"overflow":           regexp.MustCompile(`(^|;)\s*overflow\s*:\s*([a-z-]+)\s*(;|$)`),

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// maxClips bounds the different clips that Mend writes out, and maxUses the uses of symbols.
 const (
+	// maxClips bounds the different clips that Mend writes out.
 	maxClips = 200
-	maxUses  = 5000
+	// maxUses bounds the symbols of a drawing that are clipped, and their uses.
+	maxUses = 5000
 )
 
 // clips has the rectangles that uses of symbols are clipped to. librsvg does not clip them; browsers clip them to the
@@ -33,7 +34,8 @@ func (c *clips) see(t tag, v view) {
 				c.symbols = map[string]bool{}
 			}
 			_, twice := c.symbols[id]
-			c.symbols[id] = !twice && strings.Trim(t.property("overflow"), space) != "visible" && t.property("overflow") != "auto"
+			overflow := t.property("overflow")
+			c.symbols[id] = !twice && overflow != "visible" && overflow != "auto"
 		}
 	case "use":
 		if rect := v.viewport(t); rect != "" && len(c.uses) < maxUses {
