@@ -120,6 +120,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	source := engine.Source{Header: header, File: original.File, Named: original.Named}
 	j.blame = func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
+	freed := err == nil && j.delivery.Place.Store()
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
 	if err = j.blame(err); err != nil {
 		return err
@@ -128,7 +129,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		j.tellStored(j.drawn.unkept)
 		return nil
 	}
-	j.replyRendered(image)
+	j.replyRendered(image, freed)
 	j.store(ctx, image, original.Version)
 	return nil
 }
@@ -179,13 +180,14 @@ func (j *job) reply(r renderjob.Result) {
 	}
 }
 
-// replyRendered sends the edge the picture, unless the picture is too large for a message.
-func (j *job) replyRendered(image []byte) {
+// replyRendered sends the edge the picture, unless the picture is too large for a message. freed says that the job
+// takes no room any more.
+func (j *job) replyRendered(image []byte, freed bool) {
 	if len(image) > renderjob.MaxInline {
 		return
 	}
 	rendered := j.result
-	rendered.State, rendered.Image = renderjob.StateRendered, image
+	rendered.State, rendered.Image, rendered.Freed = renderjob.StateRendered, image, freed
 	j.reply(rendered)
 }
 
