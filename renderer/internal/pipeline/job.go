@@ -116,9 +116,8 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
 		return err
 	}
-	j.bytes = original.Size
 	source := engine.Source{Header: header, File: original.File, Named: original.Named}
-	j.blame = func(err error) error { return blameChange(original, err) }
+	j.bytes, j.blame = original.Size, func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	freed := err == nil && j.delivery.Place.Store()
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
