@@ -198,6 +198,14 @@ func TestCausesNameTheirFiles(t *testing.T) {
 	}
 }
 
+func TestPoolName(t *testing.T) {
+	for key, want := range map[string]string{"ip:192.0.2.1%2F32": "per-ip:192.0.2.1/32", "lane:bulk": "lane:bulk", "original:c%2Fa.jpg": "per-original:c/a.jpg", "_elastic%20search": "_elastic search", "ip": "ip"} {
+		if got := All().PoolName(key); got != want {
+			t.Errorf("%s is %s, want %s", key, got, want)
+		}
+	}
+}
+
 // Flights of a ride share one slot, so that a batch of one original takes one place of its client.
 func TestARideTakesNoPlaceOfItsClient(t *testing.T) {
 	l := Limits{Settings: settings.Default().Throttle, Lane: func(renderjob.Lane) settings.Pool { return settings.Pool{Workers: 2} }}

@@ -72,6 +72,7 @@ type Config struct {
 	Purger   Purger
 	Clients  *clientaddr.Finder
 	Tracer   *tracing.Tracer
+	Refusals *refusals.Log
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
@@ -81,7 +82,7 @@ func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
 		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, signers(s)),
-		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
+		tracer: c.Tracer, refusals: c.Refusals, control: control(s.Edge, s.Edge.MaxAge),
 	}
 }
 
@@ -265,6 +266,9 @@ func (x *exchange) obtain(t target.Target) {
 	}
 	x.tellTiming(thumb.Times)
 	x.traceSteps(thumb.Times)
+	if err == nil && thumb.Source == obtain.Rendered {
+		x.handler.metrics.steps.add(thumb.Times)
+	}
 	switch {
 	case t.Odd != nil && fault.Is(err, fault.OddSize):
 		x.serveStandard(t)

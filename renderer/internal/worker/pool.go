@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -39,6 +40,8 @@ type Config struct {
 	Require []sandbox.Layer // layers that each worker must have
 	Cgroups *cgroup.Parent  // nil = the machine grants no control groups
 	Log     *slog.Logger
+	// Programs is a folder of programs beside the system's; "" = the folder of this program.
+	Programs string
 	// Killed counts the workers that ended, by reason: time, cpu, file, scratch, died, idle, recycled.
 	Killed *prometheus.CounterVec
 }
@@ -46,6 +49,14 @@ type Config struct {
 // most returns the number of workers: one for each slot, and spares. A spare draws slow jobs beside the slots, and
 // replaces a killed worker at once, however long a start takes.
 func (c Config) most() int { return c.Slots + lanes.SlowSlots(c.Slots) }
+
+func (c Config) programs() string {
+	own, err := os.Executable()
+	if c.Programs != "" || err != nil {
+		return c.Programs
+	}
+	return filepath.Dir(own)
+}
 
 // Pool is a bounded number of workers. It prefers workers that have worked: the other workers stay small, because
 // they share nearly all of their memory.

@@ -140,7 +140,7 @@ func (p *process) command(c Config, first bool) *exec.Cmd {
 	cmd.Env = []string{
 		envKind + "=" + string(c.Kind), fmt.Sprintf("%s=%d", envMemory, c.Memory),
 		"VIPS_CONCURRENCY=1", "VIPS_BLOCK_UNTRUSTED=1", "MALLOC_ARENA_MAX=2", mmapFrom, trimFrom, "GOMAXPROCS=2", "LC_ALL=C.UTF-8",
-		"PATH=/usr/bin:/bin",
+		"PATH=/usr/bin:/bin:" + c.programs(),
 	}
 	if first {
 		cmd.Env = append(cmd.Env, envFirst+"=1")
