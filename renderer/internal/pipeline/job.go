@@ -117,8 +117,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		return err
 	}
 	j.bytes = original.Size
-	yields := j.job.Slow || j.job.Lane == renderjob.LaneBulk
-	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: yields}
+	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields()}
 	j.blame = func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
@@ -133,6 +132,9 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	j.store(ctx, image, original.Version)
 	return nil
 }
+
+// yields reports whether renders of other jobs come first.
+func (j *job) yields() bool { return j.job.Slow || j.job.Lane == renderjob.LaneBulk }
 
 // isMisplaced reports whether the headers show a long render in a lane for short renders.
 func (j *job) isMisplaced(header guard.Header, overlays []engine.Source) bool {
