@@ -18,7 +18,9 @@ import (
 // shelf has every thumbnail of the width 100 at hand.
 type shelf struct{ other obtainer }
 
-func (s *shelf) Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error) { return s.other.Obtain(ctx, r) }
+func (s *shelf) Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error) {
+	return s.other.Obtain(ctx, r)
+}
 
 func (s *shelf) Original(ctx context.Context, at thumbnail.Location) (obtain.Thumb, error) {
 	return s.other.Original(ctx, at)
