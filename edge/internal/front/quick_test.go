@@ -235,7 +235,7 @@ func TestConnectionsWithQuickAnswersStay(t *testing.T) {
 		dialRaw(t, server.Addr()).ask("GET", get("/hit"))
 		_ = idle.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		_, err := idle.in.ReadByte()
-		return err == io.EOF //nolint:errorlint // Read returns it unwrapped
+		return err == io.EOF
 	})
 	if h.quick.Load() == 0 {
 		t.Error("no request was answered below the server")
