@@ -76,7 +76,7 @@ func handlerWith(t *testing.T, s settings.Settings, o Obtainer) *Handler {
 	return logging(t, s, o, slog.New(slog.DiscardHandler))
 }
 
-func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
+func logging(t testing.TB, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
 	t.Helper()
 	g, err := grammar.New(s)
 	if err != nil {

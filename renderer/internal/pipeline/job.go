@@ -116,9 +116,8 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
 		return err
 	}
-	yields := j.job.Slow || j.job.Lane == renderjob.LaneBulk
-	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: yields}
 	j.bytes, j.blame = original.Size, func(err error) error { return blameChange(original, err) }
+	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields()}
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	freed := err == nil && j.delivery.Place.Store()
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
@@ -139,6 +138,9 @@ func (j *job) deliver(ctx context.Context, image []byte, version string, freed b
 	j.replyRendered(image, freed)
 	j.store(ctx, image, version)
 }
+
+// yields reports whether renders of other jobs come first.
+func (j *job) yields() bool { return j.job.Slow || j.job.Lane == renderjob.LaneBulk }
 
 // isMisplaced reports whether the headers show a long render in a lane for short renders.
 func (j *job) isMisplaced(header guard.Header, overlays []engine.Source) bool {
