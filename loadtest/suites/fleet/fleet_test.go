@@ -52,7 +52,7 @@ func BenchmarkFleet(b *testing.B) {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// costs returns the costs of a miss beside those of a second without requests, and the latter for NATS.
+// costs returns the costs of a miss without the costs of every second, and the costs of an idle renderer at NATS.
 func (r row) costs() costs.Costs {
 	beside := func(all float64, idle time.Duration) float64 { return max(0, all-milliseconds(idle)/r.rate) }
 	return costs.Costs{
