@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := deploy/packages/tools deploy/packages/fonts
-TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki
+TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki deploy/packages/faces
 
 # Tests that need the whole machine. They run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -81,6 +81,7 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 # has 31 MB with them and 22 MB without.
 build: build-deps ## build bin/thumbmill and the three roles; TAGS=clouds adds the stores of Google Cloud and Azure
 	go build -tags "grpcnotrace $(TAGS)" -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
+	renderer/faces/build bin
 
 lint: build-deps bin/helm ## run golangci-lint (.golangci.yml), helm, govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run
@@ -97,6 +98,7 @@ fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/imgproxy
 	go test -run '^$$' -fuzz FuzzApply -fuzztime 30s ./edge/internal/filters
+	go test -run '^$$' -fuzz FuzzPlainHeads -fuzztime 30s ./edge/internal/front
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromthumbor
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromenv
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter

@@ -23,6 +23,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/edge/internal/purge"
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/web"
 	"github.com/thumbmill/thumbmill/shared/certificate"
@@ -332,8 +333,10 @@ func (e *Edge) makeFront(open.Stores) error {
 	if err != nil {
 		return fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
+	refused := refusals.New(c.Log)
+	e.add(refused)
 	handler := web.New(web.Config{
-		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Purger: e.byURL, Clients: clients, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
+		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Purger: e.byURL, Clients: clients, Tracer: e.tracer, Refusals: refused, Log: c.Log, Metrics: c.Metrics,
 	})
 	e.requests.Store(handler)
 	if e.http, err = front.New(c.Settings.Edge, clients, handler, c.Log, c.Metrics); err != nil {

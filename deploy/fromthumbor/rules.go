@@ -44,7 +44,7 @@ func rules() map[string]rule {
 		"ALLOWED_SOURCES":                       {read: anything},
 		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER":    {key: "edge.cors", read: origins},
 		"RESULT_STORAGE":                        {read: resultStorage},
-		"FILTERS":                               {read: filters},
+		"FILTERS":                               {key: "thumbor.filters", read: filters},
 		"DETECTORS":                             {read: empty("smart cuts are libvips' attention: detectors of faces and features are not used")},
 		"AUTO_WEBP":                             {read: truth},
 		"AUTO_AVIF":                             {read: truth},
@@ -270,28 +270,46 @@ func resultStorage(v any) (any, string) {
 	return nil, "thumbmill stores thumbnails in a directory, in Swift or in S3, not by " + short(v)
 }
 
-// builtin is the number of filters in Thumbor by default.
-const builtin = 30
-
-// filters reports the filters that are not Thumbor's own. thumbmill knows all of Thumbor's.
+// filters converts the list of filters, by which Thumbor turns others off. It reports filters that are not Thumbor's own.
+// The value is nil for a list with all of Thumbor's defaults.
 func filters(v any) (any, string) {
 	list, reason := words(v)
 	if reason != "" {
 		return nil, reason
 	}
-	var foreign []string
-	for _, name := range list.([]string) {
-		if !strings.HasPrefix(name, "thumbor.filters.") && !strings.HasPrefix(name, "wikimedia_thumbor.filter.") {
-			foreign = append(foreign, name)
+	var known, foreign []string
+	for _, module := range list.([]string) {
+		name, own := ownFilter(module)
+		if own {
+			known = append(known, name)
+		} else {
+			foreign = append(foreign, module)
 		}
 	}
 	if len(foreign) > 0 {
-		return nil, "not known, and skipped: " + strings.Join(foreign, ", ")
+		reason = "not known, and skipped: " + strings.Join(foreign, ", ")
 	}
-	if len(list.([]string)) < builtin {
-		return nil, "all filters are on, and a list cannot turn filters off"
+	if len(known) == 0 && reason == "" {
+		reason = "an empty list turns no filters off here: name those that stay in thumbor.filters"
 	}
-	return nil, ""
+	if usual, _ := standard("FILTERS"); len(known) == 0 || allIn(usual.([]any), list.([]string)) {
+		return nil, reason
+	}
+	return known, reason
+}
+
+// ownFilter returns the name of a filter in URLs for its module. own is false for a module of another author.
+func ownFilter(module string) (name string, own bool) {
+	for _, folder := range []string{"thumbor.filters.", "wikimedia_thumbor.filter."} {
+		if name, own = strings.CutPrefix(module, folder); own {
+			return strings.Replace(name, "redeye", "red_eye", 1), true
+		}
+	}
+	return "", false
+}
+
+func allIn(all []any, list []string) bool {
+	return !slices.ContainsFunc(all, func(v any) bool { s, ok := v.(string); return ok && !slices.Contains(list, s) })
 }
 
 // origins returns the origins of a header's value, or an empty list.

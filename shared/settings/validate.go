@@ -181,6 +181,7 @@ func (p Pool) check(c *check.Checker, name string) {
 
 var (
 	presetName = regexp.MustCompile(`^[A-Za-z0-9_]{1,40}$`)
+	filterName = regexp.MustCompile(`^[a-z_]{1,40}$`)
 	keyName    = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
 	site       = regexp.MustCompile(`^[A-Za-z0-9-]{1,32}$`)
 	subject    = regexp.MustCompile(`^[^\s.*>]+(\.[^\s.*>]+)*$`)
@@ -212,6 +213,9 @@ func (t Thumbor) check(c *check.Checker) {
 	c.OneOf("thumbor.rotate", t.Rotate, "clockwise", "counterclockwise")
 	for _, format := range t.AutoFormats {
 		c.OneOf("thumbor.auto_formats", format, thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Negotiable })...)
+	}
+	for _, name := range t.Filters {
+		c.Require(filterName.MatchString(name), "thumbor.filters", "%q is not the name of a filter: write one such as quality", name)
 	}
 	check.Within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
 	check.Within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)

@@ -16,7 +16,9 @@ type Facts struct {
 	// Styled says that CSS rules can change the drawing's size.
 	Styled bool
 	// Flawed says that Mend changes the text.
-	Flawed bool
+	Flawed    bool
+	unlinked  map[int]bool // the gradients and patterns whose href Mend drops
+	functions functions
 }
 
 // Survey reads the text of a drawing, and returns its facts. For a text in UTF-16 it returns no facts. It
@@ -24,6 +26,7 @@ type Facts struct {
 func Survey(in io.Reader) (Facts, error) {
 	var f Facts
 	var m mender
+	var all servers
 	seen := map[string]bool{}
 	err := scan(in, func(text string, k kind) error {
 		f.Flawed = f.Flawed || m.mend(text, k) != text
@@ -31,6 +34,10 @@ func Survey(in io.Reader) (Facts, error) {
 			return nil
 		}
 		t := readTag(text)
+		f.functions.see(t, k)
+		if k == whole {
+			all.see(t)
+		}
 		f.Styled = f.Styled || local(t.name) == "style"
 		for language := range strings.SplitSeq(t.value("systemLanguage"), ",") {
 			language = strings.Trim(language, space)
@@ -41,5 +48,7 @@ func Survey(in io.Reader) (Facts, error) {
 		}
 		return nil
 	})
+	f.unlinked = all.unlinked()
+	f.Flawed = f.Flawed || len(f.unlinked) > 0 || len(f.functions.lists) > 0
 	return f, err
 }
