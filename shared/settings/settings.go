@@ -134,6 +134,8 @@ type NATS struct {
 	Credentials string     `koanf:"credentials"` // path of a .creds file
 	TLS         TLS        `koanf:"tls"`
 	Replicas    int        `koanf:"replicas"` // copies of the stream: 1 embedded, 3 in a NATS cluster
+	Site        string     `koanf:"site"`     // name of this site, where several sites have a queue each; "" = one site
+	Overflow    []string   `koanf:"overflow"` // other sites, the first choice first: edges send jobs there while all slots of this site are busy
 }
 
 // TLS is the encryption of connections to NATS.

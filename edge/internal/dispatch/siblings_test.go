@@ -99,7 +99,7 @@ func (f *family) tell(id string, state renderjob.State) {
 // queued returns the IDs of the jobs in the stream.
 func (f *family) queued() (ids []string) {
 	f.t.Helper()
-	stream, err := queue.Ensure(within(f.t), f.d.js, 1)
+	stream, err := queue.Ensure(within(f.t), f.d.js, f.d.settings)
 	if err != nil {
 		f.t.Fatal(err)
 	}

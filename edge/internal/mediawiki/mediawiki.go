@@ -95,8 +95,11 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 	decoded = slashes.ReplaceAllString(decoded, "/")
 	asked := m.sites.at(host, decoded)
 	script, isScript := strings.CutSuffix(decoded, "/thumb.php")
+	var ignored []string
 	if isScript {
-		asked, err = m.fromScript(host, script, query)
+		p := newParameters(query)
+		asked, err = m.fromScript(host, script, p)
+		ignored = p.ignored()
 	}
 	if err != nil {
 		return target.Target{}, err
@@ -105,9 +108,7 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 	if err == nil {
 		err = t.Blacklisted(m.settings)
 	}
-	if t.AsOf = versionOf(query); isScript {
-		t.Ignored = ignored(query)
-	}
+	t.AsOf, t.Ignored = versionOf(query), ignored
 	return t, err
 }
 

@@ -72,6 +72,7 @@ type Config struct {
 	Purger   Purger
 	Clients  *clientaddr.Finder
 	Tracer   *tracing.Tracer
+	Refusals *refusals.Log
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
@@ -81,7 +82,7 @@ func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
 		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, signers(s)),
-		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
+		tracer: c.Tracer, refusals: c.Refusals, control: control(s.Edge, s.Edge.MaxAge),
 	}
 }
 
@@ -122,6 +123,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "WORKING") // Thumbor's answer
 		return
 	}
+	x := h.begin(w, r, began)
+	if h.tracer.On() {
+		x.beginTrace()
+	}
+	x.answer()
+	x.finish()
+}
+
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, began time.Time) *exchange {
 	x := &exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
 	if x.client.Unbelieved {
 		h.unbelieved.Do(func() {
@@ -130,11 +140,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.id = x.requestID()
 	x.setHeader("X-Request-Id", x.id)
+	return x
+}
+
+// ServeAtHand implements front.AtHand: it answers a request for a thumbnail that this machine has, as ServeHTTP would.
+// With tracing it answers none.
+func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if h.tracer.On() {
-		x.beginTrace()
+		return false
 	}
-	x.answer()
+	x := h.begin(w, r, time.Now())
+	x.shareWith(r.Header.Get("Origin"))
+	if x.client.Blocked || x.checkHost() != nil {
+		return false
+	}
+	t, err := x.parse()
+	if err != nil || t.Redirect != "" {
+		return false
+	}
+	thumb, ok := x.atHand(t)
+	if !ok {
+		return false
+	}
+	x.writeThumbnail(thumb, t)
 	x.finish()
+	return true
 }
 
 // usualHeaders is the number of headers of a thumbnail's answer, about.
@@ -236,6 +266,9 @@ func (x *exchange) obtain(t target.Target) {
 	}
 	x.tellTiming(thumb.Times)
 	x.traceSteps(thumb.Times)
+	if err == nil && thumb.Source == obtain.Rendered {
+		x.handler.metrics.steps.add(thumb.Times)
+	}
 	switch {
 	case t.Odd != nil && fault.Is(err, fault.OddSize):
 		x.serveStandard(t)
@@ -303,7 +336,6 @@ func (x *exchange) parse() (t target.Target, err error) {
 		x.hidden = t.Spec.Original.Path
 	}
 	x.setKeys(target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
-	x.handler.metrics.signed(x.grammar, t.SignedBy)
 	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
 		return t, fault.New(fault.Expired, "the URL was valid until %s: ask the site for a new one", t.Expires.UTC().Format(time.RFC1123))
 	}
@@ -357,6 +389,9 @@ func (x *exchange) tellTiming(t obtain.Times) {
 func (x *exchange) finish() {
 	took := time.Since(x.began)
 	x.handler.metrics.observe(x.grammar, x.outcome, took, tracing.ID(x.r.Context()))
+	if x.asked != nil {
+		x.handler.metrics.signed(x.grammar, x.asked.SignedBy)
+	}
 	if x.span != nil {
 		x.endTrace()
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -87,7 +88,7 @@ func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *H
 		t.Fatal(err)
 	}
 	return New(Config{
-		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Log: log, Metrics: prometheus.NewRegistry(),
+		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Refusals: refusals.New(log), Log: log, Metrics: prometheus.NewRegistry(),
 	})
 }
 
@@ -243,6 +244,24 @@ func TestHeadersHoldNoForeignLines(t *testing.T) {
 	if w.Code != 200 || w.Header().Get("Thumbmill-Skipped-Filters") != "na?me, b" ||
 		w.Header().Get("Content-Disposition") != "inline;filename*=UTF-8''K%C3%A4%22se.png" || w.Header().Get("Xkey") != "File:K%C3%A4\"se.png" {
 		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// An answer of thumb.php names the parameters that change nothing.
+func TestIgnoredParameters(t *testing.T) {
+	for query, want := range map[string]string{
+		"f=Book.pdf&w=100&page=2":          "",
+		"f=Book.pdf&w=100&page=x&lossy=1":  "lossy, page",
+		"f=Film.webm&w=100&thumbtime=1:30": "",
+		"f=Cat.jpg&w=100&thumb%0Dtime=3":   "thumb%0Dtime",
+	} {
+		w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?"+query)
+		if got := w.Header().Get("Thumbmill-Ignored-Parameters"); w.Code != http.StatusOK || got != want {
+			t.Errorf("%s: %d, ignored %q, want %q", query, w.Code, got, want)
+		}
+	}
+	if w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?f=Film.webm&w=100&thumbtime=abc"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "thumbtime") {
+		t.Errorf("a time that is none: %d %s", w.Code, w.Body)
 	}
 }
 

@@ -7,7 +7,8 @@
 // It simulates renderers that drain, die and return; redelivery after AckWait; the time that edges
 // keep the places of a dead renderer; jobs that are handed back; and the bound of the line, which
 // edges learn from the time that requests hold places. It does not simulate rules that do not
-// change the sum of waits: fairness among clients, flights, and throttles other than the lanes.
+// change the sum of waits: fairness among clients, flights, and throttles other than the lanes. Slow renders
+// (renderjob.Job.Slow) take slots of the lane bulk here, and none in a cluster: a plan with many of them is on the safe side.
 //
 // Times are seconds of simulated time. The caller provides arrivals and service times, so that it
 // can give the same ones to a cluster.

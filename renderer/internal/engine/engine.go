@@ -166,6 +166,8 @@ type Source struct {
 	Named func(context.Context) (*os.File, error)
 	// Careful says that a worker died of it: a program draws it, not a library in a worker.
 	Careful bool
+	// Yields says that renders of other originals come first when processors are short.
+	Yields bool
 }
 
 // forTool returns the file that a tool can open by name.
@@ -296,6 +298,7 @@ func (r *render) doTask(w Workers, t worker.Task, original *os.File, most time.D
 		return worker.Report{}, nil, fault.New(fault.Overran, "the render exceeded its time limit")
 	}
 	ctx, span := r.tracer.Start(r.ctx, taskName(t), trace.WithAttributes(attribute.String("thumbmill.type", string(t.Header.Type))))
+	t.Yields = r.source.Yields
 	report, out, err := w.Do(ctx, t, original, within)
 	span.SetAttributes(attribute.Int64("thumbmill.cpu_ms", report.CPU.Milliseconds()))
 	span.End()

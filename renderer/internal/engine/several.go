@@ -23,7 +23,7 @@ import (
 // An error says that the time was over or that a worker died. Any of the remaining specs may be the cause: the caller
 // must render each spec that got no call of done in its own task.
 func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
-	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels}
+	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels, Yields: original.Yields}
 	row, err := e.row(original.Header.Type)
 	byFaces := e.findsFaces() && slices.ContainsFunc(specs, wantsFaces)
 	if err != nil || byFaces || !readsAll(row, original.Header) || !task.Fits() {

@@ -117,20 +117,26 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		return err
 	}
 	j.bytes = original.Size
-	source := engine.Source{Header: header, File: original.File, Named: original.Named}
+	yields := j.job.Slow || j.job.Lane == renderjob.LaneBulk
+	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: yields}
 	j.blame = func(err error) error { return blameChange(original, err) }
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
 	if err = j.blame(err); err != nil {
 		return err
 	}
+	j.deliver(ctx, image, original.Version)
+	return nil
+}
+
+// deliver answers the edge with the image and stores it, unless the render did both.
+func (j *job) deliver(ctx context.Context, image []byte, version string) {
 	if j.drawn.tried {
 		j.tellStored(j.drawn.unkept)
-		return nil
+		return
 	}
 	j.replyRendered(image)
-	j.store(ctx, image, original.Version)
-	return nil
+	j.store(ctx, image, version)
 }
 
 // isMisplaced reports whether the headers show a long render in a lane for short renders.

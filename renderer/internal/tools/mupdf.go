@@ -24,16 +24,27 @@ func (t *task) survey(program string, args ...string) string {
 	return text.String()
 }
 
+// suitsMuPDF reports whether MuPDF draws the page better, as far as fonts, images and patterns tell.
+func (t *task) suitsMuPDF(page int) bool {
+	return t.box.paths["mutool"] != "" && (t.lacksFonts(page) || t.hasOddPaint(page))
+}
+
 // lacksFonts reports whether MuPDF draws the page's text better, because a font is missing in the file and poppler
 // replaces the font by one with other widths or other glyphs.
 func (t *task) lacksFonts(page int) bool {
-	if t.box.paths["mutool"] == "" {
-		return false
-	}
 	number := strconv.Itoa(page)
 	fonts := strings.Split(t.survey("pdffonts", "-f", number, "-l", number, named), "\n")
 	return slices.ContainsFunc(fonts, misplaced)
 }
+
+// hasOddPaint reports whether the page has a paint that poppler draws wrongly.
+func (t *task) hasOddPaint(page int) bool {
+	return oddPaint.MatchString(t.survey("mutool", "info", "-I", "-P", named, strconv.Itoa(page)))
+}
+
+// A line of mutool info about an image in calibrated grey, as scanners write it, or about a tiling pattern. poppler
+// ignores the white point of the former and tints the paper; it draws cells of the latter as small bitmaps.
+var oddPaint = regexp.MustCompile(`(?m)^\t\d+\t\(\d+ 0 R\):\t(\[.*\] \d+x\d+ \d+bpc CalGray |Tiling )`)
 
 // A line of pdffonts: name, type, encoding, and whether the font is embedded, a subset, and mapped to Unicode.
 var fontLine = regexp.MustCompile(`^(.*?\S) +((?:Type|CID|TrueType)(?:.*\S)?) +(\S+) +(yes|no) +(yes|no) +(yes|no) `)

@@ -29,6 +29,20 @@ func TestPopplerLacksAFont(t *testing.T) {
 	}
 }
 
+func TestPopplerMisdrawsAPaint(t *testing.T) {
+	for line, want := range map[string]bool{
+		"\t1\t(5 0 R):\t[ CCITTFax ] 2480x1748 1bpc CalGray (9 0 R)": true,
+		"\t1\t(5 0 R):\t[ Raw ] 1x1 8bpc DevGray (9 0 R)":            false,
+		"\t1\t(3 0 R):\tTiling Colored No distortion (5 0 R)":        true,
+		"\t1\t(3 0 R):\tShading Axial (5 0 R)":                       false,
+		"<</Title(CalGray Tiling )>>":                                false,
+	} {
+		if got := oddPaint.MatchString("Page 1:\nImages (1):\n" + line + "\n"); got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+}
+
 // pageOf returns a PDF of one page of 160 × 120 points. The numbers of further objects start at 5.
 func pageOf(entries, content string, objects ...string) string {
 	body := "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
@@ -50,10 +64,13 @@ func TestPagesOfBothEngines(t *testing.T) {
 	const function = "{pop floor 2 mod 0 mul 1 add 0 0}" // poppler knows mod of whole numbers only
 	shading := "<</ShadingType 1/ColorSpace/DeviceRGB/Domain[0 160 0 120]/Function 6 0 R>>"
 	calculated := fmt.Sprintf("<</FunctionType 4/Domain[0 160 0 120]/Range[0 1 0 1 0 1]/Length %d>>stream\n%s\nendstream", len(function), function)
+	const paper = "<</Subtype/Image/Width 1/Height 1/BitsPerComponent 8/ColorSpace[/CalGray<</WhitePoint[0.9505 1 1.089]/Gamma 2.2>>]" +
+		"/Filter/ASCIIHexDecode/Length 3>>stream\nff>\nendstream" // poppler's paper is yellow
 	for name, c := range map[string]struct {
 		body   string
 		middle [3]uint8
 	}{
+		"a scan in calibrated grey":                {pageOf("/Resources<</XObject<</I 5 0 R>>>>", "q 160 0 0 120 0 0 cm /I Do Q", paper), [3]uint8{255, 255, 255}},
 		"the frame of a link":                      {pageOf(fmt.Sprintf(link, ""), paint), red},
 		"a frame beside another annotation":        {pageOf(fmt.Sprintf(link, "<</Type/Annot/Subtype/Square/Rect[0 0 1 1]>>"), paint), blue},
 		"a function that poppler cannot calculate": {pageOf("/Resources<</Shading<</S 5 0 R>>>>", "/S sh", shading, calculated), red},

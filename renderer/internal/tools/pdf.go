@@ -42,8 +42,8 @@ type pdfPage struct {
 }
 
 // drawPDF draws one page, with fewer dots per inch if the page would have too many pixels. Where MuPDF is installed,
-// MuPDF draws files whose pages poppler cannot find, pages whose fonts poppler lacks, and pages that take poppler a
-// third of the task's time. If MuPDF fails too, the page is drawn at fewer dots.
+// MuPDF draws files whose pages poppler cannot find, pages with fonts or paints that poppler draws wrongly, and pages
+// that take poppler a third of the task's time. If MuPDF fails too, the page is drawn at fewer dots.
 func drawPDF(t *task) error {
 	p, err := t.pdfPage()
 	if fault.Is(err, fault.Undecodable) && t.drawnByMuPDF(t.bounded(), max(1, t.request.Spec.Page), 0) == nil {
@@ -74,15 +74,15 @@ func (t *task) drawByEither(p pdfPage, dpi float64) error {
 	if brief && t.box.paths["mutool"] == "" {
 		within = 0
 	}
-	lacksFonts := t.lacksFonts(p.number)
-	if lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
+	suitsMuPDF := t.suitsMuPDF(p.number)
+	if suitsMuPDF && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
 		return nil
 	}
 	err := t.drawPage(p, dpi, within)
 	if !fault.Is(err, fault.Overran) {
 		return err
 	}
-	if !lacksFonts && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
+	if !suitsMuPDF && t.drawnByMuPDF(p.forMuPDF(t.request, dpi), p.number, within) == nil {
 		return nil
 	}
 	if brief {

@@ -182,7 +182,14 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 
 // giveTask passes the task to a worker.
 func (p *Pool) giveTask(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
-	return p.inWorker(ctx, within, func(w *process) (Report, error) { return p.doIn(w, t, original, out, within) })
+	report, err := p.inWorker(ctx, within, func(w *process) (Report, error) {
+		defer w.yield(t.Yields)()
+		return p.doIn(w, t, original, out, within)
+	})
+	if t.Yields && fault.Is(err, fault.Overran) && report.CPU < within/2 { // other tasks are at fault, not the original
+		err = fault.Wrap(err, fault.Deadline, "the render did not end within %v, because others came first: ask again later", within.Round(time.Second))
+	}
+	return report, err
 }
 
 // inWorker runs do with a worker. When a worker died while it was idle, and never got the task, the task goes to the
@@ -233,10 +240,10 @@ func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Dura
 	return report, err
 }
 
-// putBack makes a worker free for the next task. It replaces a worker that did Recycle tasks, or that has too little
-// address space left.
+// putBack makes a worker free for the next task. It replaces a worker that did Recycle tasks, that has too little
+// address space left, or that kept a low priority.
 func (p *Pool) putBack(w *process, spent bool) {
-	if !spent && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
+	if !spent && !w.low && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
 		p.idle <- w
 		return
 	}
