@@ -311,6 +311,10 @@ func TestMaxAgeAndVary(t *testing.T) {
 	if got := w.Header().Get("Vary"); got != "" {
 		t.Errorf("Vary %q without a negotiated format", got)
 	}
+	e := settings.Default().Edge
+	if got, want := get(t, &obtainer{unsure: true}, "/unsafe/a.jpg").Header().Get("Cache-Control"), control(e, e.Revalidate); got != want || e.Revalidate >= e.MaxAge {
+		t.Errorf("while the thumbnail is not compared: %q, want %q", got, want)
+	}
 	soon := fmt.Sprint(time.Now().Add(5 * time.Second).UnixMilli())
 	for _, unsure := range []bool{false, true} { // unsure: the store of originals does not answer
 		w := get(t, &obtainer{unsure: unsure}, "/unsafe/filters:expire("+soon+")/a.jpg")
