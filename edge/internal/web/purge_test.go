@@ -11,7 +11,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// purger remembers what it was asked to purge.
+// purger remembers the originals of its purges.
 type purger struct {
 	purged []string
 	err    error

@@ -260,7 +260,7 @@ func TestIgnoredParameters(t *testing.T) {
 		}
 	}
 	if w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?f=Film.webm&w=100&thumbtime=abc"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "thumbtime") {
-		t.Errorf("a time that is none: %d %s", w.Code, w.Body)
+		t.Errorf("a word in place of a time: %d %s", w.Code, w.Body)
 	}
 }
 
