@@ -268,7 +268,8 @@ func TestWhatComesBeforeAVersion(t *testing.T) {
 		"nor after an earlier comparison":   {now.Add(-time.Hour), now.Add(2 * ahead), false},
 		"compared later than that, by skew": {now.Add(skew + time.Second), now, false},
 	} {
-		if got := (comparison{at: c.compared}).before(asOf(c.upload)); got != c.before {
+		version := asOf(c.upload)
+		if got := (comparison{at: c.compared}).before(&version); got != c.before {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
