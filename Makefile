@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := deploy/packages/tools deploy/packages/fonts
-TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki
+TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki deploy/packages/faces
 
 # Tests that need the whole machine. They run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -32,7 +32,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/kubernetes loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/sites loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/kubernetes loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -46,7 +46,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-fleet flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,7 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 # has 31 MB with them and 22 MB without.
 build: build-deps ## build bin/thumbmill and the three roles; TAGS=clouds adds the stores of Google Cloud and Azure
 	go build -tags "grpcnotrace $(TAGS)" -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
+	renderer/faces/build bin
 
 lint: build-deps bin/helm ## run golangci-lint (.golangci.yml), helm, govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run
@@ -97,6 +98,7 @@ fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/imgproxy
 	go test -run '^$$' -fuzz FuzzApply -fuzztime 30s ./edge/internal/filters
+	go test -run '^$$' -fuzz FuzzPlainHeads -fuzztime 30s ./edge/internal/front
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromthumbor
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromenv
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter
@@ -145,6 +147,14 @@ bench-hits: deps ## compare stored thumbnails with nginx and Go's file server, o
 	@deploy/install-packages deploy/packages/bench
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
 
+bench-fleet: deps ## measure each role's costs in a large fleet, heartbeats, leases at 1,000 edges and a failover: 5 minutes
+	@mkdir -p bin
+	THUMBMILL_FLEET_COSTS=$(CURDIR)/bin/fleet.json go test -timeout 20m -run '^$$' -bench Fleet -benchtime 1x ./loadtest/suites/fleet
+	go test -run '^$$' -bench Heartbeats -benchtime 20000x ./edge/internal/fleet
+	go test -run '^$$' -bench Leases -benchtime 1x ./coordinator
+	go test -run '^$$' -bench Failover -benchtime 1x ./edge/internal/coordinators
+	go run ./loadtest/cmd/loadtest fleet --sites 3 --costs bin/fleet.json
+
 bench-gallery: deps ## compare a gallery page of sixty new files with MediaWiki's own thumb.php, and with imgproxy if it is installed
 	THUMBMILL_WIKI=1 go test -count=1 -timeout 30m -v -run TestAGallery ./loadtest/suites/mediawiki
 
@@ -176,7 +186,8 @@ corpora: build deps ## compare thumbnails of the files below DIR with other deco
 	@go build -o bin/ ./loadtest/cmd/loadtest
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
 
-# THUMBMILL_WIKI_POOLCOUNTER names the folder of the extension PoolCounter, branch REL1_39.
+# THUMBMILL_WIKI_POOLCOUNTER and THUMBMILL_WIKI_PAGEDTIFF name the folders of MediaWiki's extensions PoolCounter and
+# PagedTiffHandler, branch REL1_39.
 test-mediawiki: deps bin/mediawiki ## a real MediaWiki in front: 68 files on a folder and on Swift, thumb.php and PoolCounter's client beside MediaWiki's own
 	THUMBMILL_WIKI=1 THUMBMILL_WIKI_CORE=$(CURDIR)/bin/mediawiki go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
 
@@ -200,7 +211,7 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
 
 # The programs of Kubernetes and the images stay below /var/tmp/thumbmill-kubernetes.
-test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of one node, and roll, evict, kill and scale its pods under load
+test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/kubernetes deploy/packages/tests
 	nice loadtest/suites/kubernetes/build /var/tmp/thumbmill-kubernetes/bin
 	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images

@@ -60,6 +60,39 @@ func BenchmarkAgainstPoolcounterd(b *testing.B) {
 	b.ReportMetric(geomean(native), "native-ratio")
 }
 
+// BenchmarkLeases reports the leases that a core of processor time grants and takes back, at several numbers of
+// connected edges. Each edge beats, sends its status, and has two requests for three pools and a thumbnail under way.
+func BenchmarkLeases(b *testing.B) {
+	if runtime.NumCPU() < 2 {
+		b.Skip("the benchmark needs two cores")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	runtime.LockOSThread()
+	pin(b, clientCore)
+	for _, edges := range []int{4, 100, 1000} {
+		b.Run(fmt.Sprintf("edges=%d", edges), func(b *testing.B) {
+			s := startOurs(b)
+			l := newNativeOver(b, s, edges, 2*edges)
+			defer l.close()
+			l.beats = true
+			l.run(benchTime)
+			var rates, each []float64
+			for b.Loop() {
+				for range benchRounds {
+					before, began := s.cpu(), time.Now()
+					done := len(l.run(benchTime))
+					rates = append(rates, float64(done)/time.Since(began).Seconds())
+					each = append(each, float64(done)/(s.cpu()-before).Seconds())
+				}
+			}
+			b.ReportMetric(median(each), "leases/core-s")
+			b.ReportMetric(median(rates), "leases/s")
+			b.ReportMetric(float64(processes.PSS(s.pid))/(1<<20), "MB")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
 func geomean(ratios []float64) float64 {
 	sum := 0.0
 	for _, r := range ratios {
@@ -312,11 +345,14 @@ func (l classicLoad) run(d time.Duration) (done []time.Duration) {
 	return done
 }
 
-// nativeLoad keeps a number of requests under way over four connections, like four edges.
+// nativeLoad keeps a number of requests under way over several connections, like as many edges.
 type nativeLoad struct {
 	loop  *epoll
 	peers map[int]*nativePeer
 	ids   uint64
+	beats bool // the connections beat and send their status, as edges do
+	begun time.Time
+	round int // of beats
 }
 
 type nativePeer struct {
@@ -329,13 +365,17 @@ type nativePeer struct {
 const nativeConns = 4
 
 func newNative(b *testing.B, s server, outstanding int) load {
-	l := &nativeLoad{loop: newEpoll(b), peers: map[int]*nativePeer{}}
-	for c := range nativeConns {
+	return newNativeOver(b, s, nativeConns, outstanding)
+}
+
+func newNativeOver(b *testing.B, s server, conns, outstanding int) *nativeLoad {
+	l := &nativeLoad{loop: newEpoll(b), peers: map[int]*nativePeer{}, begun: time.Now()}
+	for c := range conns {
 		fd := l.loop.dial(s.address)
 		l.greet(fd, fmt.Sprintf("bench-%d-%d", c, time.Now().UnixNano()))
 		p := &nativePeer{began: map[uint64]time.Time{}, slots: map[uint64]int{}}
 		p.out = lease.AppendRules(p.out, []lease.Rule{{Name: "ip", Workers: 4, MaxQueue: 50}, {Name: "original", Workers: 6, MaxQueue: 100}, {Name: "lane", Workers: 100_000, MaxQueue: 100_000}})
-		for slot := range outstanding / nativeConns {
+		for slot := range outstanding / conns {
 			l.addRequest(p, c*outstanding+slot)
 		}
 		l.peers[fd] = p
@@ -359,11 +399,19 @@ func (l *nativeLoad) addRequest(p *nativePeer, slot int) {
 	l.ids++
 	client := strconv.Itoa(slot)
 	p.out = lease.AppendRequest(p.out, lease.KindAcquire, lease.Request{
-		ID: l.ids, Wait: 4000, Client: client, Pools: []lease.Pool{
+		ID: l.ids, Wait: 4000, Client: client, Thumbnail: l.thumbnail(client), Pools: []lease.Pool{
 			{Rule: 0, Places: 1, Key: "ip:client-" + client}, {Rule: 1, Places: 1, Key: "original:client-" + client}, {Rule: 2, Places: 1, Key: "lane:standard"},
 		},
 	})
 	p.began[l.ids], p.slots[l.ids] = time.Now(), slot
+}
+
+// thumbnail returns the thumbnail of a request of an edge; the original daemon's requests have none.
+func (l *nativeLoad) thumbnail(client string) string {
+	if !l.beats {
+		return ""
+	}
+	return "thumbnail:thumbnails/" + client + "-" + strconv.FormatUint(l.ids, 10) + ".jpg"
 }
 
 func (l *nativeLoad) send(fd int, p *nativePeer) {
@@ -373,8 +421,25 @@ func (l *nativeLoad) send(fd int, p *nativePeer) {
 
 func (l *nativeLoad) close() { l.loop.close() }
 
+// beat sends the messages of edges without requests: a beat five times a second, and a status of a usual size once.
+func (l *nativeLoad) beat() {
+	if !l.beats || time.Since(l.begun) < time.Duration(l.round)*lease.Beat {
+		return
+	}
+	l.round++
+	status := fmt.Sprintf(`{"coordinator":"bench","round":%d,"filler":%q}`, l.round, strings.Repeat("x", 2000))
+	for fd, p := range l.peers {
+		p.out = lease.AppendBeat(p.out)
+		if l.round%int(time.Second/lease.Beat) == 0 {
+			p.out = lease.AppendStatus(p.out, status)
+		}
+		l.send(fd, p)
+	}
+}
+
 func (l *nativeLoad) run(d time.Duration) (done []time.Duration) {
 	l.loop.serve(d, func(fd int, text []byte) {
+		l.beat()
 		p := l.peers[fd]
 		p.rest = append(p.rest, text...)
 		for len(p.rest) >= 4 {
@@ -382,11 +447,15 @@ func (l *nativeLoad) run(d time.Duration) (done []time.Duration) {
 			if len(p.rest) < 4+size {
 				break
 			}
+			if lease.Kind(p.rest[4]) == lease.KindBeat {
+				p.rest = p.rest[4+size:]
+				continue
+			}
 			a, err := lease.ParseAnswer(lease.Kind(p.rest[4]), string(p.rest[5:4+size]))
+			p.rest = p.rest[4+size:]
 			if err != nil || a.Kind != lease.KindGranted {
 				l.loop.b.Fatalf("%+v %v", a, err)
 			}
-			p.rest = p.rest[4+size:]
 			done = append(done, time.Since(p.began[a.ID]))
 			p.out = lease.AppendRelease(p.out, a.ID, lease.Stored, "")
 			slot := p.slots[a.ID]
@@ -394,7 +463,9 @@ func (l *nativeLoad) run(d time.Duration) (done []time.Duration) {
 			delete(p.slots, a.ID)
 			l.addRequest(p, slot)
 		}
-		l.send(fd, p)
+		if len(p.out) > 0 {
+			l.send(fd, p)
+		}
 	})
 	return done
 }

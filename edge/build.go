@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,11 +23,13 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/edge/internal/purge"
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/web"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -108,7 +111,7 @@ func (e *Edge) connect(open.Stores) (err error) {
 	e.add(service.Deferred(e.conn.Close))
 	ctx, cancel := context.WithTimeout(context.Background(), queue.StartWithin)
 	defer cancel()
-	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS.Replicas, c.Log); err != nil {
+	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS, e.fleet.Choose, c.Log); err != nil {
 		return err
 	}
 	e.breakers = append(e.breakers, e.dispatcher.Breaker())
@@ -116,24 +119,48 @@ func (e *Edge) connect(open.Stores) (err error) {
 		c.Log.Info("reconnect to NATS")
 		e.dispatcher.Reconnected()
 	})
+	e.watchSites()
 	return e.fleet.Listen(e.conn, e.steer)
 }
 
-// steer tells a renderer to drain, or to take jobs again, when its heartbeat differs from the
-// operators' directive.
-func (e *Edge) steer(h renderjob.Heartbeat) {
-	left, resumed := e.directives.Drains(h.Renderer)
-	drain := left.Milliseconds() // 0: the renderer takes jobs again
-	if drains := left > 0; drains == h.Directed || !drains && !resumed {
+// watchSites looks every second for jobs at sites whose renderers are gone.
+func (e *Edge) watchSites() {
+	if len(e.config.Settings.NATS.Overflow) == 0 {
 		return
 	}
-	text, err := json.Marshal(renderjob.Control{DrainMS: &drain})
+	ctx, cancel := context.WithCancel(context.Background())
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		periodic.Do(ctx, renderjob.HeartbeatEvery, func(context.Context) { e.dispatcher.Abandon(e.fleet.Lives) })
+	})
+	e.add(service.Deferred(func() { cancel(); loop.Wait() }))
+}
+
+// steer tells a renderer to drain, or to take jobs again, when its heartbeat differs from the
+// operators' directive. With describe, the renderer must also describe itself.
+func (e *Edge) steer(h renderjob.Heartbeat, describe bool) {
+	control := renderjob.Control{Describe: describe, DrainMS: e.drainOf(h)}
+	if control == (renderjob.Control{}) {
+		return
+	}
+	text, err := json.Marshal(control)
 	if err == nil {
 		err = e.conn.Publish(renderjob.ControlSubject(h.Renderer), text)
 	}
 	if err != nil {
-		e.config.Log.Warn("send the operators' directive to a renderer", "renderer", h.Renderer, "error", err)
+		e.config.Log.Warn("send a control message to a renderer", "renderer", h.Renderer, "error", err)
 	}
+}
+
+// drainOf returns the milliseconds for which a renderer must drain from now on; 0 means that it takes jobs again, and
+// nil that it already follows the directives.
+func (e *Edge) drainOf(h renderjob.Heartbeat) *int64 {
+	left, resumed := e.directives.Drains(h.Renderer)
+	if drains := left > 0; drains == h.Directed || !drains && !resumed {
+		return nil
+	}
+	ms := left.Milliseconds()
+	return &ms
 }
 
 // makeThrottles makes the admitter, which asks the coordinators for the places of a flight.
@@ -147,12 +174,21 @@ func (e *Edge) makeThrottles(open.Stores) error {
 	}
 	e.admitter = admission.New(admission.Config{
 		Coordinators: c.Settings.Coordinator, TLS: trust, Name: e.name, Throttle: c.Settings.Throttle, Throttles: throttle.All(),
-		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.fleet.Heartbeats,
+		SlowWait: c.Settings.Deadline().Behind(), LaneWorkers: e.fleet.LaneWorkers, Paused: e.directives.Paused, Networks: e.networks, Directives: e.directives.Set(), Fleet: e.reported,
 		Status: e.status(), Log: c.Log, Metrics: c.Metrics,
 	})
 	e.add(service.Deferred(e.admitter.Close))
 	registerBreakers(c.Metrics, e.allBreakers())
 	return nil
+}
+
+// reported returns the renderers that this edge reports to the coordinators: all, until presence knows the other edges.
+func (e *Edge) reported() []renderjob.Heartbeat {
+	var edges []string
+	if p := e.neighbours.Load(); p != nil {
+		edges, _ = p.Edges()
+	}
+	return e.fleet.Share(e.name, edges)
 }
 
 // makeCaches makes the parts that remember: parsed URLs, heads of originals, and stored thumbnails.
@@ -192,6 +228,7 @@ func (e *Edge) makeObtainer(stores open.Stores) (err error) {
 	if e.presence, err = presence.New(e.name, e.conn, hearer{e.obtainer}, c.Log); err != nil {
 		return err
 	}
+	e.neighbours.Store(e.presence)
 	e.add(service.Deferred(e.presence.Close))
 	e.purger = purge.New(purge.Config{
 		Thumbnails: stores.Thumbnails, Originals: stores.Originals, Grammar: e.grammar, Failures: e.failures, Conn: e.conn, Edges: e.presence, Renderers: e.fleet,
@@ -296,8 +333,10 @@ func (e *Edge) makeFront(open.Stores) error {
 	if err != nil {
 		return fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
+	refused := refusals.New(c.Log)
+	e.add(refused)
 	handler := web.New(web.Config{
-		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Purger: e.byURL, Clients: clients, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
+		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Purger: e.byURL, Clients: clients, Tracer: e.tracer, Refusals: refused, Log: c.Log, Metrics: c.Metrics,
 	})
 	e.requests.Store(handler)
 	if e.http, err = front.New(c.Settings.Edge, clients, handler, c.Log, c.Metrics); err != nil {

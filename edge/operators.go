@@ -43,7 +43,7 @@ func (e *Edge) status() func() lease.Status {
 		}
 		s := lease.Status{Version: version.Text(), Breakers: map[string]string{}, Lanes: e.backlog.Seen(), Failing: failing}
 		if h := e.requests.Load(); h != nil {
-			s.Requests, s.Times = h.Requests(), h.Times()
+			s.Requests, s.Times, s.Steps = h.Requests(), h.Times(), h.Steps()
 		}
 		for _, b := range e.breakers {
 			s.Breakers[b.Name()] = b.State().String()

@@ -2,14 +2,9 @@ package renderer
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go"
-
-	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // drains applies the directives that tell this renderer to take no jobs for a time. It is a service.Part; Stop ends
@@ -28,16 +23,6 @@ func (d *drains) draining() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.drains
-}
-
-// hear reads a control message, and starts or ends a drain. It logs messages that it cannot read.
-func (d *drains) hear(m *nats.Msg) {
-	var control renderjob.Control
-	if err := json.Unmarshal(m.Data, &control); err != nil || control.DrainMS == nil { // JetStream's answers, for example, lack DrainMS
-		d.log.Warn("read control message", "subject", m.Subject, "error", err)
-		return
-	}
-	d.drainFor(time.Duration(*control.DrainMS) * time.Millisecond)
 }
 
 // drainFor stops taking jobs for a time; 0 ends the drain. A second directive does not move the end of a current
@@ -73,7 +58,7 @@ func (d *drains) pause(paused bool) {
 	d.intake.Pause(paused)
 }
 
-// Start does nothing: a listener calls hear.
+// Start does nothing: controls calls drainFor.
 func (d *drains) Start(context.Context) error { return nil }
 
 // Stop ends the timer of the current drain.

@@ -14,6 +14,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
+// describeEvery is the number of heartbeats from one with a description to the next. Edges that miss a description ask.
+const describeEvery = 60
+
 // heartbeat is the service.Part that publishes the renderer's state every second.
 type heartbeat struct {
 	conn    *nats.Conn
@@ -22,6 +25,10 @@ type heartbeat struct {
 	compose func() renderjob.Heartbeat
 	cancel  context.CancelFunc
 	loop    sync.WaitGroup
+
+	mu    sync.Mutex
+	told  string // the digest of the latest description
+	brief int    // heartbeats since then
 }
 
 // Start publishes the first heartbeat at once.
@@ -43,8 +50,26 @@ func (h *heartbeat) Stop(context.Context) error {
 	return nil
 }
 
+// describe makes the next heartbeat describe the renderer.
+func (h *heartbeat) describe() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = ""
+}
+
+// shorten removes the description that edges already have.
+func (h *heartbeat) shorten(beat renderjob.Heartbeat) renderjob.Heartbeat {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.brief++; h.told == beat.Digest && h.brief < describeEvery {
+		return beat.With(renderjob.Heartbeat{})
+	}
+	h.told, h.brief = beat.Digest, 0
+	return beat
+}
+
 func (h *heartbeat) publish() {
-	beat := h.compose()
+	beat := h.shorten(h.compose().Digested())
 	text, err := json.Marshal(beat)
 	if err == nil {
 		err = h.conn.Publish(renderjob.HeartbeatSubject(beat.Renderer), text)

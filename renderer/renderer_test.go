@@ -36,13 +36,14 @@ func TestMain(m *testing.M) {
 
 // site has a NATS server, two directories, and an edge that collects one renderer's answers.
 type site struct {
-	t       *testing.T
-	nats    *servers.NATS
-	config  Config
-	conn    *nats.Conn // the edge's
-	js      jetstream.JetStream
-	results chan renderjob.Result
-	beats   chan renderjob.Heartbeat
+	t         *testing.T
+	nats      *servers.NATS
+	config    Config
+	conn      *nats.Conn // the edge's
+	js        jetstream.JetStream
+	results   chan renderjob.Result
+	beats     chan renderjob.Heartbeat
+	described renderjob.Heartbeat // the latest one with a description
 }
 
 const (
@@ -99,7 +100,10 @@ func (s *site) connect(log *slog.Logger) {
 	s.hear(renderjob.AllHeartbeats, func(m *nats.Msg) {
 		var beat renderjob.Heartbeat
 		if json.Unmarshal(m.Data, &beat) == nil {
-			s.beats <- beat
+			if beat.Described() {
+				s.described = beat
+			}
+			s.beats <- beat.With(s.described)
 		}
 	})
 }
@@ -331,6 +335,29 @@ func TestADrainEndsAfterItsTime(t *testing.T) {
 	s.publish("one")
 	s.awaitState(renderjob.StateStored)
 	s.awaitBeat("the end of the drain", func(b renderjob.Heartbeat) bool { return !b.Draining })
+}
+
+// Heartbeats describe the renderer at its start and when an edge asks, and have only the digest otherwise.
+func TestARendererDescribesItself(t *testing.T) {
+	s := newSite(t, picture)
+	beats := make(chan renderjob.Heartbeat, 100)
+	s.hear(renderjob.AllHeartbeats, func(m *nats.Msg) {
+		var beat renderjob.Heartbeat
+		if json.Unmarshal(m.Data, &beat) == nil {
+			beats <- beat
+		}
+	})
+	r := s.start()
+	brief := func(b renderjob.Heartbeat) bool { return !b.Described() }
+	first := await(t, beats, "a description at the start", renderjob.Heartbeat.Described)
+	if got := await(t, beats, "a heartbeat without", brief); got.Digest != first.Digest || len(got.Engines) > 0 {
+		t.Errorf("%+v after %+v", got, first)
+	}
+	if err := s.conn.Publish(renderjob.ControlSubject(r.Name()), []byte(`{"describe":true}`)); err != nil {
+		t.Fatal(err)
+	}
+	await(t, beats, "a description when an edge asks", renderjob.Heartbeat.Described)
+	await(t, beats, "a heartbeat without, after it", brief)
 }
 
 // The renderer answers a purge with its name. After that it stores no older thumbnail.

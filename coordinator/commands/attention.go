@@ -32,6 +32,9 @@ func isSentence(line string) bool {
 // attention writes the state of the cluster, and a line for each problem.
 func (s sections) attention(t coordinator.Throttles) {
 	s.out.Row(fmt.Sprintf("%s: %s", t.State.Word, t.State.Sentence))
+	if t.Speed.Sentence != "" {
+		s.out.Row(t.Speed.Sentence)
+	}
 	for _, p := range t.Problems {
 		s.out.Row(fmt.Sprintf("%-*s%s", len(indent), strings.ToUpper(string(p.Severity)), told(p)))
 	}

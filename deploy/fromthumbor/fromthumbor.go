@@ -60,7 +60,7 @@ func Convert(text []byte, secrets bool) (Conversion, error) {
 func defaults() map[string]any {
 	return map[string]any{
 		"edge.allow_unsafe": true, "edge.cors": []string{}, "render.quality": 80, "render.progressive": true,
-		"render.respect_orientation": false, "thumbor.rotate": "counterclockwise",
+		"render.respect_orientation": false, "thumbor.rotate": "counterclockwise", "thumbor.keep_gifs": true,
 	}
 }
 

@@ -110,7 +110,7 @@ func TestThumbors(t *testing.T) {
 	if s.Renderer.MaxPixels != 75_000_000 || !reflect.DeepEqual(s.Renderer.Optimizers, []string{"jpg"}) {
 		t.Errorf("renderer: %+v", s.Renderer)
 	}
-	want := settings.Thumbor{Rotate: "counterclockwise", AutoFormats: []string{"jpg", "webp"}, MaxWidth: 1200, SizePolicy: settings.FreeSizes}
+	want := settings.Thumbor{Rotate: "counterclockwise", KeepGIFs: true, Filters: []string{"blur"}, AutoFormats: []string{"jpg", "webp"}, MaxWidth: 1200, SizePolicy: settings.FreeSizes}
 	if !reflect.DeepEqual(s.Thumbor, want) {
 		t.Errorf("thumbor: %+v", s.Thumbor)
 	}
@@ -134,6 +134,7 @@ func TestWikimedias(t *testing.T) {
 	s := load(t, c)
 	want := settings.Default()
 	want.Edge.AllowUnsafe, want.Edge.CORS = true, []string{} // Thumbor's defaults, for names that the file does not assign
+	want.Thumbor.KeepGIFs = true
 	want.Coordinator.Servers = []string{"poolcounter1.example:7531"}
 	want.Memcached.Servers = []string{"127.0.0.1:11211"}
 	want.Store.ShardedContainers = []string{"wikipedia-en-local-public", "wikipedia-en-local-thumb"}

@@ -109,7 +109,9 @@ func TestTheLineIsAsLongAsCanBeServed(t *testing.T) {
 	if got := queue(); got != QueueBound {
 		t.Errorf("at a microsecond for each render the bound is %d", got)
 	}
-	if got := p.MaxQueue(5000, time.Second); got != 5000 {
-		t.Errorf("for a large fleet the bound is %d", got)
+	for places, want := range map[int]int{180: QueueBound, 181: 905, 15_000: 75_000} {
+		if got := p.MaxQueue(places, time.Second); got != want {
+			t.Errorf("%d places have the bound %d, want %d", places, got, want)
+		}
 	}
 }

@@ -2,9 +2,8 @@ package lanes
 
 import "time"
 
-// QueueBound bounds the requests that run or wait at the coordinator for one lane. It is below the
-// queue's own bound of the lane (queue.LaneBound): requests wait at the coordinator, which is fair and
-// can cancel them.
+// QueueBound bounds the requests that run or wait at the coordinator for one lane of a small fleet. From 180
+// places on, the bound is shortestLine for each place more, so that a large fleet has a line too.
 const QueueBound = 900
 
 const (
@@ -32,13 +31,14 @@ func (p Pace) With(held time.Duration) Pace {
 // MaxQueue returns the bound of requests that hold one of the given places or wait for one, for waits
 // of at most the given time. It admits no more requests than the lane can serve in that time: the
 // others are refused at once and can come again, instead of waiting in vain. The bound is at least the
-// number of places, and at most the larger of QueueBound and that number. Without measurements it is
-// that maximum.
+// number of places, and at most QueueBound, or 1 + shortestLine for each place if that is more. Without
+// measurements it is that maximum.
 func (p Pace) MaxQueue(places int, wait time.Duration) int {
+	most := max(QueueBound, (1+shortestLine)*places)
 	if p.mean <= 0 {
-		return max(QueueBound, places)
+		return most
 	}
 	served := float64(places) * float64(wait) / float64(p.mean)
-	line := max(int(min(margin*served, QueueBound)), shortestLine*places)
-	return max(min(places+line, QueueBound), places)
+	line := max(int(min(margin*served, float64(most))), shortestLine*places)
+	return min(places+line, most)
 }

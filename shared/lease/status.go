@@ -15,9 +15,12 @@ type Status struct {
 	Requests map[string]int64 `json:"requests"`
 	// Times counts answers by outcome and by their time, since the edge's start. An outcome has a number
 	// for each bound of TimeBounds, and a last one for longer times. Edges before 0.9 send none.
-	Times   map[string][]int64 `json:"times,omitempty"`
-	Lanes   []Lane             `json:"lanes"`
-	Failing []Failing          `json:"failing"` // the latest failing originals
+	Times map[string][]int64 `json:"times,omitempty"`
+	// Steps has the time of each step of rendered answers since the edge's start, in milliseconds, by the names of
+	// the header Server-Timing. The steps queued, fetch and worker are parts of the step render.
+	Steps   map[string]int64 `json:"steps_ms,omitempty"`
+	Lanes   []Lane           `json:"lanes"`
+	Failing []Failing        `json:"failing"` // the latest failing originals
 	// Directives says that this edge understands KindDirective.
 	Directives bool `json:"directives,omitempty"`
 	// TurnsAway says that this edge reports requests that it refuses itself (KindTurned).

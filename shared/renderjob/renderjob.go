@@ -13,6 +13,8 @@
 package renderjob
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -50,6 +52,10 @@ func Lanes() []Lane { return []Lane{LaneStandard, LaneExpensive, LaneBulk} }
 // Subject returns the subject for jobs of the lane.
 func (l Lane) Subject() string { return "render.job." + string(l) }
 
+// SiteSubject returns the subject on which edges of other sites publish jobs of the lane for a site. The site's stream
+// stores them under the lane's subject.
+func (l Lane) SiteSubject(site string) string { return "render.site." + site + "." + string(l) }
+
 // Consumer returns the name of the lane's durable consumer.
 func (l Lane) Consumer() string { return "renderers-" + string(l) }
 
@@ -68,6 +74,8 @@ type Control struct {
 	// DrainMS is the time in milliseconds for which the renderer must take no new jobs; 0 ends a drain.
 	// A drain ends by itself, even if all edges are gone by then. nil means no order.
 	DrainMS *int64 `json:"drain_ms"`
+	// Describe asks for a heartbeat with the description, since 0.10.
+	Describe bool `json:"describe,omitempty"`
 }
 
 // AllHeartbeats matches the heartbeats of all renderers.
@@ -113,6 +121,7 @@ type Job struct {
 	Trace     string `json:"-"`          // trace of the request, the message's header of W3C Trace Context
 	Edge      string `json:"edge"`       // receives the results
 	Lane      Lane   `json:"lane"`
+	Site      string `json:"site,omitempty"` // of the edge; "" where there is one site
 	// Slow says that the render certainly takes long: by its estimated cost, or because a first try took longer
 	// than deadline.FirstTry. The renderer renders the job beside its slots, lanes.SlowSlots such jobs at a time.
 	Slow bool           `json:"slow,omitempty"`
@@ -226,6 +235,9 @@ type Result struct {
 	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker; also of a failed render
 	QueuedMS    float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
 	Deliveries  int              `json:"deliveries,omitempty"` // this one included
+	// Freed, in Rendered, says that the job takes no room for renders any more: it only stores. Edges of earlier
+	// versions keep the lane's place until Stored.
+	Freed bool `json:"freed,omitempty"`
 	// OwnWidth, with the fault OddSize, is the original's own width in pixels as MediaWiki has it; 0 if
 	// MediaWiki has none.
 	OwnWidth int          `json:"own_width,omitempty"`
@@ -239,9 +251,17 @@ func (r Result) Last() bool {
 
 // Heartbeat reports the state of a renderer.
 type Heartbeat struct {
-	Version       int    `json:"version"`
-	Renderer      string `json:"renderer"`
-	EngineVersion string `json:"engine_version"`
+	Version  int    `json:"version"`
+	Renderer string `json:"renderer"`
+	Site     string `json:"site,omitempty"` // of the renderer; "" where there is one site
+	// Guests counts the jobs in hand of other sites' edges, by site.
+	Guests map[string]int `json:"guests,omitempty"`
+	// Digest identifies the description: EngineVersion, Versions, TypeVersions, Engines, Build and Layers, which make up
+	// nine tenths of a heartbeat and seldom change. Most heartbeats have only the digest. "" from renderers before 0.10,
+	// which describe themselves each time. Edges before 0.10 do not know the engines of renderers since then, so they
+	// give failed originals another try.
+	Digest        string `json:"digest,omitempty"`
+	EngineVersion string `json:"engine_version,omitempty"`
 	// Versions are the versions of the libraries and tools that draw, by name: "librsvg" "2.54.7".
 	Versions map[string]string `json:"versions,omitempty"`
 	// TypeVersions has the value of Result.TypeVersion for each type of original.
@@ -263,12 +283,29 @@ type Heartbeat struct {
 	// Whole is the number of slots while memory is not short. Utilisation is a share of these slots.
 	Whole int `json:"whole"`
 	// Engines are the engines that can draw here, with their type: "vips jpeg", "rsvg svg".
-	Engines []string `json:"engines"`
+	Engines []string `json:"engines,omitempty"`
 	// Kills counts the workers killed since the start, by reason.
 	Kills map[string]int64 `json:"kills"`
-	Build string           `json:"build"` // the program's version
+	Build string           `json:"build,omitempty"` // the program's version
 	// Layers are the sandbox layers that confine the workers.
-	Layers []string `json:"layers"`
+	Layers []string `json:"layers,omitempty"`
+}
+
+// Described reports whether the heartbeat has its description.
+func (h Heartbeat) Described() bool { return h.EngineVersion != "" }
+
+// With returns the heartbeat with the description of another one.
+func (h Heartbeat) With(d Heartbeat) Heartbeat {
+	h.EngineVersion, h.Versions, h.TypeVersions, h.Engines, h.Build, h.Layers = d.EngineVersion, d.Versions, d.TypeVersions, d.Engines, d.Build, d.Layers
+	return h
+}
+
+// Digested returns the heartbeat with the digest of its description.
+func (h Heartbeat) Digested() Heartbeat {
+	text, _ := json.Marshal(Heartbeat{}.With(h)) // strings, and maps of strings, which it sorts
+	sum := sha256.Sum256(text)
+	h.Digest = hex.EncodeToString(sum[:8])
+	return h
 }
 
 const resultHeader = "Thumbmill-Result"

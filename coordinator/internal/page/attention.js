@@ -44,4 +44,4 @@ export function forClient(t, c) {
 export const forFailing = (t, f) => [offer(t, { kind: "clear", target: f.original, why: "it was uploaded anew" })];
 
 // sentence writes a problem with the time until which its original is refused.
-export const sentence = (p) => p.sentence + (p.refused_until ? ` Refused until ${clock(p.refused_until)}; the next request after that tries it again.` : "");
+export const sentence = (p) => p.sentence + (p.refused_until ? ` Refused until ${clock(p.refused_until)}, then tried again.` : "");

@@ -9,7 +9,7 @@ import { throttles } from "./throttles.js";
 // yesterday, in minutes, and source where both come from.
 export const hour = { end: 0, step: 10, values: {}, before: { end: 0, step: 60, values: {} }, source: "" };
 const day = 86_400; // seconds
-const points = 360;
+const points = 360, fewest = 30; // of an hour, and of the shortest axis
 
 // groups joins outcomes of requests, in fixed colours.
 const served = ["hit"];
@@ -31,6 +31,8 @@ const refusals = () => throttles.map((t, i) => [t.name, palette[i % palette.leng
 
 const none = -1; // a percentile of no requests
 
+const mean = (v) => Number.isInteger(v) ? count(v) : rate(v);
+
 // Each chart has lines {name, colour, series}, and a line of yesterday: the series whose names begin so, added
 // up or joined by a function.
 const charts = [
@@ -43,7 +45,7 @@ const charts = [
   { id: "depth", title: "Jobs in lanes", write: count, href: "#/lanes", before: ["depth "], lines: () => [["standard", "blue", one("depth standard")], ["expensive", "orange", one("depth expensive")], ["bulk", "grey", one("depth bulk")]] },
   { id: "age", title: "Oldest job of lanes", write: span, href: "#/lanes", before: ["age "], join: most, lines: () => [["standard", "blue", one("age standard")], ["expensive", "orange", one("age expensive")], ["bulk", "grey", one("age bulk")]] },
   { id: "renderers", title: "Renderers", write: count, href: "#/renderers", step: true, before: ["wanted"], of: "wanted ", lines: () => [["live", "blue", one("live")], ["wanted", "orange", one("wanted")]] },
-  { id: "slots", title: "Slots of renderers", write: count, href: "#/renderers", before: ["busy"], of: "busy ", lines: () => [["busy", "orange", one("busy")], ["all", "blue", one("slots")]] },
+  { id: "slots", title: "Slots of renderers", write: mean, href: "#/renderers", before: ["busy"], of: "busy ", lines: () => [["busy", "orange", one("busy")], ["all", "blue", one("slots")]] },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
@@ -70,6 +72,9 @@ function yesterday({ before, join = sum }) {
   });
 }
 
+// shown is the number of points on the screen: those of a young process do not fill an hour.
+const shown = () => Math.max(fewest, ...Object.values(hour.values).map((v) => v.length));
+
 const times = () => Array.from({ length: points }, (_, i) => hour.end - (points - 1 - i) * hour.step);
 
 // axis is the grid and the words of one side.
@@ -88,7 +93,7 @@ function options(chart, box) {
     width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [6, 8, 0, 0],
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: "hour" } },
     scales: {
-      x: { time: true, range: () => [hour.end - (points - 1) * hour.step, hour.end] },
+      x: { time: true, range: () => [hour.end - (shown() - 1) * hour.step, hour.end] },
       y: chart.log ? { distr: 3, range: decades } : { range: top },
     },
     axes: [

@@ -81,7 +81,7 @@ function ruleRows(t) {
 
 function poolRows(t) {
   return t.pools.map((p) => ({ key: p.key, cells: [
-    plain(p.key) + (p.shadow ? " (shadow)" : ""), number(p.holders), number(p.waiters, count(p.waiters), p.waiters ? "warn" : ""),
+    p.name + (p.shadow ? " (shadow)" : ""), number(p.holders), number(p.waiters, count(p.waiters), p.waiters ? "warn" : ""),
     number(p.limit, p.limit ? count(p.limit) : "–"), number(p.max_queue, p.max_queue ? count(p.max_queue) : "–"), number(p.oldest_wait_ms, p.oldest_wait_ms ? span(p.oldest_wait_ms) : "–")] }));
 }
 
@@ -179,11 +179,13 @@ function drawAttention(t, all) {
     const key = a.severity + (a.who ?? "") + text.replace(/\d[\d.,<:]*( %| ms| s| min)?/g, "#") + a.actions.length;
     const item = known.get(key) ?? attentionItem(t, a, key);
     item.querySelector(".what").textContent = text;
+    item.querySelector(".remedy").textContent = a.remedy ? `To change this, ${a.remedy}.` : "";
     item.querySelector(".since").textContent = a.since ? `since ${clock(a.since)}` : "";
     return item;
   });
   if (shown.some((item, i) => list.children[i] !== item) || list.children.length !== shown.length) list.replaceChildren(...shown);
-  const most = matchMedia("(max-width: 44rem)").matches ? 3 : 4;
+  const phone = matchMedia("(max-width: 44rem)").matches;
+  const most = !phone ? 4 : items[2]?.severity === "note" ? 2 : 3;
   $("more").hidden = shown.length <= most || list.classList.contains("all");
   $("more").textContent = `Show ${shown.length - most} more`;
   shown.forEach((item, i) => { item.hidden = i >= most && !list.classList.contains("all"); });
@@ -193,18 +195,22 @@ function attentionItem(t, a, key) {
   const item = document.createElement("li");
   item.className = a.severity;
   item.dataset.key = key;
-  item.innerHTML = `<b class="badge"></b><span class="text"><a class="what"></a> <span class="since"></span></span><span class="do"></span>`;
+  item.innerHTML = `<b class="badge"></b><span class="text"><a class="what"></a> <span class="remedy"></span> <span class="since"></span></span><span class="do"></span>`;
   item.querySelector(".badge").textContent = severities[a.severity];
   if (a.page) item.querySelector(".what").href = "#/" + a.page;
   item.querySelector(".do").append(...a.actions.map((one) => element(against(t, { ...one, who: a.who }))));
   return item;
 }
 
-function drawState(state) {
+function drawState(state, speed) {
   $("state").className = state.severity;
   $("state-word").textContent = state.word;
   $("state-text").textContent = state.sentence;
   document.title = `${state.word} – thumbmill`;
+  const link = $("speed").firstElementChild;
+  $("speed").hidden = !speed.sentence;
+  link.textContent = speed.sentence;
+  link.href = "#/" + speed.page;
 }
 
 // detail shows one client or original.
@@ -270,7 +276,7 @@ function openHelp(name) {
 
 function draw(t) {
   report = t;
-  drawState(t.state);
+  drawState(t.state, t.speed);
   drawAttention(t, t.problems);
   const { page, name } = route();
   if (page === "overview") drawCharts();

@@ -48,7 +48,7 @@ func takes(t *snapshot.Throttles, c demand.Client) string {
 	if c.WorkShare >= leastWork {
 		all = append(all, fmt.Sprintf("takes %s of the renderers’ time", percent(c.WorkShare)))
 	}
-	if c.CPUShare >= leastWork && c.Processors >= leastWork {
+	if c.CPUShare >= leastWork && c.Processors >= leastTold {
 		all = append(all, fmt.Sprintf("spends %s of the renderers’ processor time (%s processors)", percent(c.CPUShare), rate(c.Processors)))
 	}
 	if len(all) == 0 {
@@ -79,6 +79,7 @@ func (f *finder) ofClients() {
 			continue
 		}
 		f.say(snapshot.Problem{
+			Remedy:   "limit it, so that it keeps some renders, or block it; exempt it if it is yours",
 			Severity: snapshot.Warning, Who: name, Since: c.Since, Page: clientsPage + url.PathEscape(name), Actions: f.against(name, c.Takes),
 		}, "%s %s.", name, c.Takes)
 	}

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/thumbmill/thumbmill/coordinator/internal/demand"
 	"github.com/thumbmill/thumbmill/coordinator/internal/snapshot"
 	"github.com/thumbmill/thumbmill/shared/directive"
 	"github.com/thumbmill/thumbmill/shared/lease"
+	"github.com/thumbmill/thumbmill/shared/poolcounter"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
@@ -20,7 +20,7 @@ const oldJob = 2 * time.Second
 
 func (f *finder) ofEdges() {
 	if !f.connected() {
-		f.say(snapshot.Problem{Severity: snapshot.Critical, Page: "edges"}, "No edge is connected to this coordinator.")
+		f.say(snapshot.Problem{Severity: snapshot.Critical, Remedy: "start an edge, with this coordinator in its coordinator.servers", Page: "edges"}, "No edge is connected to this coordinator.")
 	}
 	asked := map[string]bool{}
 	for _, e := range f.t.Edges {
@@ -29,18 +29,18 @@ func (f *finder) ofEdges() {
 		}
 		for _, name := range slices.Sorted(maps.Keys(e.Status.Breakers)) {
 			if state := e.Status.Breakers[name]; state != "closed" {
-				f.say(snapshot.Problem{Severity: snapshot.Critical, Who: e.Name, Page: "edges"}, "%s pauses calls to %s, which fails (breaker %s).", e.Name, name, state)
+				f.say(snapshot.Problem{Severity: snapshot.Critical, Remedy: "repair " + name + " or the way to it", Who: e.Name, Page: "edges"}, "%s pauses calls to %s, which fails (breaker %s).", e.Name, name, state)
 			}
 		}
 		switch {
 		case e.Connected && e.Status.Asked == "":
-			f.say(snapshot.Problem{Severity: snapshot.Critical, Who: e.Name, Page: "coordinators"}, "No coordinator answers %s.", e.Name)
+			f.say(snapshot.Problem{Severity: snapshot.Critical, Remedy: "start a coordinator of its coordinator.servers, or repair the way to it", Who: e.Name, Page: "coordinators"}, "No coordinator answers %s.", e.Name)
 		case e.Connected:
 			asked[e.Status.Asked] = true
 		}
 	}
 	if len(asked) > 1 {
-		f.say(snapshot.Problem{Severity: snapshot.Critical, Page: "coordinators"},
+		f.say(snapshot.Problem{Severity: snapshot.Critical, Remedy: "give all edges the same list in coordinator.servers, and repair the way to its first one", Page: "coordinators"},
 			"Edges ask different coordinators (%s): each enforces its limits alone.", strings.Join(slices.Sorted(maps.Keys(asked)), ", "))
 	}
 }
@@ -53,7 +53,7 @@ func (f *finder) connected() bool {
 func (f *finder) ofRules() {
 	for _, r := range f.t.Rules {
 		if of, _ := throttle.OfRule(r.Name); len(r.Differing) > 0 && of != throttle.Lane {
-			f.say(snapshot.Problem{Severity: snapshot.Warning, Who: r.Name, Page: "throttles"}, "Edges have different limits for %s; the lowest is in force.", r.Name)
+			f.say(snapshot.Problem{Severity: snapshot.Warning, Remedy: "give all edges the same settings throttle", Who: r.Name, Page: "throttles"}, "Edges have different limits for %s; the lowest is in force.", r.Name)
 		}
 	}
 }
@@ -68,15 +68,23 @@ func live(t *snapshot.Throttles) (n int) {
 	return n
 }
 
+// takesJobs says how many renderers take jobs.
+func takesJobs(n int) string {
+	if n == 1 {
+		return "1 takes"
+	}
+	return count(n) + " take"
+}
+
 func (f *finder) ofRenderers() {
 	n := live(f.t)
 	switch {
 	case n == 0 && f.connected(): // without an edge, no heartbeat arrives
-		f.say(snapshot.Problem{Severity: snapshot.Critical, Since: f.history.Since("live", func(v float64) bool { return v == 0 }), Page: "renderers"},
-			"No renderer takes jobs: nothing new is rendered. Start one.")
+		f.say(snapshot.Problem{Severity: snapshot.Critical, Remedy: "start a renderer", Since: f.history.Since("live", func(v float64) bool { return v == 0 }), Page: "renderers"},
+			"No renderer takes jobs: nothing new is rendered.")
 	case n > 0 && f.t.Wanted > n:
-		f.say(snapshot.Problem{Severity: snapshot.Warning, Since: f.history.Since("wanted", above(float64(n))), Page: "renderers"},
-			"%s of %d: the demand needs more. Add %d.", many(n, "renderer"), f.t.Wanted, f.t.Wanted-n)
+		f.say(snapshot.Problem{Severity: snapshot.Warning, Remedy: "add " + many(f.t.Wanted-n, "renderer"), Since: f.history.Since("wanted", above(float64(n))), Page: "renderers"},
+			"The demand needs %s, and %s jobs.", many(f.t.Wanted, "renderer"), takesJobs(n))
 	}
 	for _, r := range f.t.Renderers {
 		if r.Draining {
@@ -109,6 +117,7 @@ func (f *finder) ofFailing() {
 	}
 	f.say(snapshot.Problem{
 		Severity: snapshot.Note, Since: all[len(all)-1].Last, RefusedUntil: latest.Again, Who: latest.Original, Page: "originals",
+		Remedy:  "replace the file, then try it again",
 		Actions: []snapshot.Action{tryAgain(latest)},
 	}, "%s%s", sentence, attempts)
 }
@@ -117,11 +126,28 @@ func tryAgain(f lease.Failing) snapshot.Action {
 	return snapshot.Action{Kind: directive.Clear, Target: f.Original, Why: "it was uploaded anew"}
 }
 
-// isFlood reports whether one client's flood explains a full lane, rather than a lack of renderers.
-func (f *finder) isFlood() bool {
-	return slices.ContainsFunc(f.t.Clients, func(c demand.Client) bool {
-		return outstanding(c) && (c.WorkShare >= outstandingWork || c.RefusedShare > explaining)
-	})
+// flood returns the client whose flood explains a full lane, rather than a lack of renderers; "" if there is none.
+func (f *finder) flood() string {
+	for _, c := range f.t.Clients {
+		if outstanding(c) && (c.WorkShare >= outstandingWork || c.RefusedShare > explaining) {
+			return poolcounter.Unescaped(c.Name)
+		}
+	}
+	return ""
+}
+
+func (f *finder) isFlood() bool { return f.flood() != "" }
+
+// shorter returns the change that shortens waits.
+func (f *finder) shorter() string {
+	n := live(f.t)
+	switch {
+	case f.isFlood():
+		return "limit or block " + f.flood()
+	case f.t.Wanted > n:
+		return "add " + many(f.t.Wanted-n, "renderer")
+	}
+	return "add renderers, or limit the client that asks most"
 }
 
 // behind reports whether a lane has an old job, or refuses requests while all its places are taken. Jobs of
@@ -151,7 +177,7 @@ func (f *finder) ofLanes() {
 		if milliseconds(l.AgeMS) > oldJob {
 			signs = append(signs, fmt.Sprintf("its oldest job is %s old", span(milliseconds(l.AgeMS))))
 		}
-		f.say(snapshot.Problem{Severity: severity, Since: f.history.Since("age "+l.Name, above(float64(oldJob.Milliseconds()))), Who: l.Name, Page: "lanes"},
+		f.say(snapshot.Problem{Severity: severity, Remedy: f.shorter(), Since: f.history.Since("age "+l.Name, above(float64(oldJob.Milliseconds()))), Who: l.Name, Page: "lanes"},
 			"The lane %s is behind: %s.", l.Name, strings.Join(signs, ", "))
 	}
 }

@@ -17,6 +17,8 @@ type History interface {
 	// Since returns the time from which on the latest values of a series fulfil a condition, or the zero
 	// time if the latest value does not.
 	Since(series string, holds func(float64) bool) time.Time
+	// Typical returns the median of a series, or -1 while it has too few values.
+	Typical(series string) float64
 }
 
 // finder collects the problems of one report.
@@ -28,21 +30,33 @@ type finder struct {
 
 // Describe completes a report: with the part that each client takes, the lanes that are behind, the problems and the state.
 func Describe(t *snapshot.Throttles, h History) {
+	seen := seenByThrottles(t)
 	for i := range t.Clients {
+		t.Clients[i].RefusedShare *= seen
 		t.Clients[i].Takes = takes(t, t.Clients[i])
 	}
 	for i := range t.Lanes {
 		t.Lanes[i].Behind = behind(t, t.Lanes[i])
 	}
 	f := finder{t: t, history: h, all: []snapshot.Problem{}}
-	for _, find := range []func(){f.ofEdges, f.ofRules, f.ofClients, f.ofRenderers, f.ofFailing, f.ofThrottles, f.ofLanes} {
+	for _, find := range []func(){f.ofEdges, f.ofRules, f.ofClients, f.ofRenderers, f.ofFailing, f.ofThrottles, f.ofLanes, f.ofSpeed} {
 		find()
 	}
 	order := []snapshot.Severity{snapshot.Critical, snapshot.Warning, snapshot.Note}
 	slices.SortStableFunc(f.all, func(a, b snapshot.Problem) int {
 		return slices.Index(order, a.Severity) - slices.Index(order, b.Severity)
 	})
-	t.Problems, t.State = f.all, stateOf(t, f.all)
+	t.Problems, t.State, t.Speed = f.all, stateOf(t, f.all), f.speed()
+}
+
+// seenByThrottles returns the share of refusals that coordinators see. They learn of no client that an edge refuses
+// because its original fails.
+func seenByThrottles(t *snapshot.Throttles) float64 {
+	all := sum(t.Refusals)
+	if all == 0 {
+		return 1
+	}
+	return 1 - t.Refusals[string(throttle.Failure)]/all
 }
 
 // say adds a problem with its sentence.

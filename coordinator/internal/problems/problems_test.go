@@ -27,6 +27,14 @@ func (v values) Since(series string, holds func(float64) bool) time.Time {
 	return time.Time{}
 }
 
+// Typical is a tenth of the latest value of a series that has one.
+func (v values) Typical(series string) float64 {
+	if value, known := v[series]; known {
+		return value / 10
+	}
+	return unmeasured
+}
+
 // healthy is a cluster without problems.
 func healthy() *snapshot.Throttles {
 	return &snapshot.Throttles{
@@ -81,8 +89,8 @@ func TestProblems(t *testing.T) {
 		"lanes differ": {func(t *snapshot.Throttles) {
 			t.Rules = []snapshot.Rule{{Name: "lane:bulk", Differing: map[string]snapshot.Limits{"edge-1": {}}}}
 		}, ""},
-		"no renderer":       {func(t *snapshot.Throttles) { t.Renderers = nil }, "critical renderers No renderer takes jobs: nothing new is rendered. Start one. []"},
-		"too few renderers": {func(t *snapshot.Throttles) { t.Wanted = 3 }, "warning renderers 1 renderer of 3: the demand needs more. Add 2. []"},
+		"no renderer":       {func(t *snapshot.Throttles) { t.Renderers = nil }, "critical renderers No renderer takes jobs: nothing new is rendered. []"},
+		"too few renderers": {func(t *snapshot.Throttles) { t.Wanted = 3 }, "warning renderers The demand needs 3 renderers, and 1 takes jobs. []"},
 		"a renderer drains": {func(t *snapshot.Throttles) {
 			t.Renderers = append(t.Renderers, renderjob.Heartbeat{Renderer: "r2", Draining: true, Directed: true})
 		}, "note renderers r2 drains: an operator told it to. [r2]"},
@@ -136,6 +144,12 @@ func TestAClientThatStandsOut(t *testing.T) {
 	}
 	if p := r.Problems[0]; !p.Since.Equal(began) || p.Actions[0].Why != "it "+strings.TrimPrefix(sentence, "192.0.2.7 ") || p.Actions[1].Why != p.Actions[0].Why || p.Actions[2].Why != "" {
 		t.Errorf("%+v", p)
+	}
+	// The refusals of others' failing originals are not the client's.
+	r = flooded()
+	r.Refusals["failure"] = 1
+	if Describe(r, values{}); r.Clients[0].RefusedShare != .8 || !strings.Contains(r.Clients[0].Takes, "has 80 % of all refusals (4.0/s") || !strings.Contains(r.State.Sentence, "causes 80 % of refusals; others have 20 %") {
+		t.Error(r.Clients[0].RefusedShare, r.Clients[0].Takes, r.State.Sentence)
 	}
 	// With nearly all refusals, the client explains a full lane too, also when its renders are short.
 	r = flooded()

@@ -48,9 +48,17 @@ func (f *finder) ofThrottles() {
 			severity = snapshot.Note
 		}
 		f.say(snapshot.Problem{
-			Severity: severity, Remedy: row.Remedy, Since: f.history.Since("refuse "+string(row.Name), above(0)), Who: string(row.Name), Page: "throttles",
+			Severity: severity, Remedy: f.remedy(row), Since: f.history.Since("refuse "+string(row.Name), above(0)), Who: string(row.Name), Page: "throttles",
 		}, "%s refuses %s requests/s%s. %s.", row.Name, rate(n), f.mostOfAll(row), meaning)
 	}
+}
+
+// remedy returns the change against a throttle's refusals.
+func (f *finder) remedy(row throttle.Throttle) string {
+	if row.Name == throttle.Lane && len(f.paused()) == 0 {
+		return f.shorter()
+	}
+	return row.Remedy
 }
 
 func refusedBy(clients []demand.Client, by throttle.Name) (perSecond float64) {

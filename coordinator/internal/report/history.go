@@ -30,11 +30,13 @@ const (
 	requestPrefix = "request "
 	refusePrefix  = "refuse "
 	timePrefix    = "time " // before an outcome and the index of a bin
+	stepPrefix    = "step " // before a step of renders
 )
 
 // history turns the counts of edges into rates, and keeps rates and gauges for an hour. The names of
 // rates are "request <outcome>" and "refuse <throttle>", in events per second. The names of gauges are
-// "depth <lane>", "age <lane>" in milliseconds, "waiting", "busy", "slots", "live" and "wanted". Times
+// "depth <lane>", "age <lane>" in milliseconds, "waiting", "busy" (the mean number of slots that
+// render), "slots", "live" and "wanted". Times
 // of answers are "p50 <outcome>" and "p95 <outcome>", in milliseconds.
 type history struct {
 	mu     sync.Mutex
@@ -64,6 +66,9 @@ func totalsOf(s *lease.Status) map[string]int64 {
 		for i, n := range counts {
 			totals[fmt.Sprint(timePrefix, outcome, " ", i)] = n
 		}
+	}
+	for step, ms := range s.Steps {
+		totals[stepPrefix+step] = ms
 	}
 	return totals
 }
@@ -131,7 +136,7 @@ func (h *history) rates() map[string]float64 {
 	rates := map[string]float64{}
 	for _, came := range h.recent {
 		for name, n := range came {
-			if strings.HasPrefix(name, timePrefix) {
+			if strings.HasPrefix(name, timePrefix) || strings.HasPrefix(name, stepPrefix) {
 				continue
 			}
 			rates[name] += float64(n) / (float64(len(h.recent)) * tick.Seconds())

@@ -22,7 +22,7 @@ func (s *sources) told(answered, refused int64) {
 
 // Totals of edges become rates over the last ten seconds, with a point every ten seconds.
 func TestRates(t *testing.T) {
-	s := &sources{renderers: []renderjob.Heartbeat{{Slots: 4, Busy: 1}, {Slots: 4, Busy: 2}}}
+	s := &sources{renderers: []renderjob.Heartbeat{{Slots: 4, Whole: 4, Utilisation: .25}, {Slots: 3, Whole: 4, Utilisation: .5}}}
 	r := s.reporter()
 	now := time.Unix(0, 0)
 	tickWith := func(answered, refused int64) {
@@ -48,7 +48,7 @@ func TestRates(t *testing.T) {
 	if want := []float64{8, 6}; !slices.Equal(series.Values["request rendered"], want) {
 		t.Errorf("%v, want %v", series.Values["request rendered"], want)
 	}
-	for name, want := range map[string]float64{"busy": 3, "slots": 8, "depth bulk": 5, "waiting": 0} {
+	for name, want := range map[string]float64{"busy": 3, "slots": 7, "depth bulk": 5, "waiting": 0} {
 		if values := series.Values[name]; len(values) != 2 || values[1] != want {
 			t.Errorf("%s: %v", name, values)
 		}
@@ -143,5 +143,41 @@ func TestPercentiles(t *testing.T) {
 	}
 	if len(r.Throttles(0).Requests) != 0 {
 		t.Error("times are among the rates")
+	}
+}
+
+// The time of each step is a mean over the renders of the last ticks.
+func TestSteps(t *testing.T) {
+	s := &sources{}
+	r := s.reporter()
+	now := time.Unix(0, 0)
+	for i := range int64(3) {
+		s.view.Owners = nil
+		s.addEdge("edge", lease.Status{Requests: map[string]int64{"rendered": 4 * i, "hit": 1000 * i}, Steps: map[string]int64{"fetch": 100 * i}})
+		now = now.Add(tick)
+		r.keepHistory(now)
+	}
+	report := r.Throttles(0)
+	if got := report.Steps["fetch"]; got != 25 {
+		t.Errorf("%v ms a render", got)
+	}
+	if len(report.Requests) != 2 {
+		t.Errorf("steps are among the rates: %v", report.Requests)
+	}
+}
+
+func TestTypical(t *testing.T) {
+	h := newHistory()
+	for i := range typicalPoints {
+		h.values["p50 hit"] = append(h.values["p50 hit"], None, float64(i))
+	}
+	if got := h.Typical("p50 hit"); got != typicalPoints/2 {
+		t.Errorf("%v", got)
+	}
+	if h.values["p50 hit"] = h.values["p50 hit"][1:]; h.Typical("p50 hit") != typicalPoints/2 {
+		t.Error("an unknown value counts")
+	}
+	if h.values["p50 hit"] = h.values["p50 hit"][2:]; h.Typical("p50 hit") != None {
+		t.Error("too few values have a median")
 	}
 }

@@ -135,7 +135,7 @@ func (r *Reporter) keepHistory(now time.Time) {
 		gauges["waiting"] += float64(l.Waiting)
 	}
 	for _, h := range t.Renderers {
-		gauges["busy"] += float64(h.Busy)
+		gauges["busy"] += h.Utilisation * float64(max(h.Whole, h.Slots))
 		gauges["slots"] += float64(h.Slots)
 		if !h.Draining {
 			gauges["live"]++
@@ -158,7 +158,7 @@ func (r *Reporter) Throttles(mostPools int) snapshot.Throttles {
 	}
 	for _, p := range view.Pools {
 		t.Pools = append(t.Pools, snapshot.Pool{
-			Key: p.Key, Class: p.Class, Holders: p.Holders, Waiters: p.Waiters, Limit: p.Limit, MaxQueue: p.MaxQueue,
+			Key: p.Key, Name: throttle.All().PoolName(p.Key), Class: p.Class, Holders: p.Holders, Waiters: p.Waiters, Limit: p.Limit, MaxQueue: p.MaxQueue,
 			OldestWait: p.OldestWait.Milliseconds(), Shadow: p.Shadow,
 		})
 	}
@@ -172,6 +172,7 @@ func (r *Reporter) Throttles(mostPools int) snapshot.Throttles {
 		t.Lanes = append(t.Lanes, laneOf(t, lane, view.Lanes))
 	}
 	t.Requests, t.Refusals = splitRates(r.history.Rates())
+	t.Steps = r.history.Steps()
 	problems.Describe(&t, r.history)
 	return t
 }

@@ -99,13 +99,13 @@ func TestAnEmptyReport(t *testing.T) {
 		r.Busiest = snapshot.Busiest{}
 		wantJSON(t, r, `{"time":"2000-01-01T00:00:00Z","started":"2000-01-01T00:00:00Z","classes":{},"pools":[],"pools_omitted":0,"rules":[],`+
 			`"busiest":{"clients":null,"originals":null,"refused_clients":null,"refused_originals":null,"costly_originals":null},"edges":[],"failing":[],`+
-			`"requests_per_second":{},"refusals_per_second":{},"lanes":[`+
+			`"requests_per_second":{},"refusals_per_second":{},"steps_ms":{},"lanes":[`+
 			`{"name":"standard","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false},`+
 			`{"name":"expensive","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false},`+
 			`{"name":"bulk","depth":0,"age_ms":0,"slots":0,"running":0,"waiting":0,"limit":0,"paused":false,"behind":false}],`+
 			`"renderers":[],"directives":[],"renderers_wanted":3,"latest":{"end":"0001-01-01T00:00:00Z","values":{}},"clients":[],`+
 			`"state":{"severity":"critical","word":"Failing","sentence":"Serves 0 of 0 requests/s. No edge is connected to this coordinator."},`+
-			`"problems":[{"severity":"critical","sentence":"No edge is connected to this coordinator.","who":"","page":"edges","actions":[]}]}`)
+			`"speed":{"sentence":"","page":"edges"},"problems":[{"severity":"critical","sentence":"No edge is connected to this coordinator.","remedy":"start an edge, with this coordinator in its coordinator.servers","who":"","page":"edges","actions":[]}]}`)
 	})
 }
 
@@ -123,7 +123,7 @@ func TestPoolsRulesAndClasses(t *testing.T) {
 	if s.most.Load() != 7 || r.Omitted != 5 {
 		t.Errorf("%d pools were asked for, %d are omitted", s.most.Load(), r.Omitted)
 	}
-	wantJSON(t, r.Pools, `[{"key":"lane:bulk","class":"lane","holders":1,"waiters":2,"limit":3,"max_queue":4,"oldest_wait_ms":1500,"shadow":true}]`)
+	wantJSON(t, r.Pools, `[{"key":"lane:bulk","name":"lane:bulk","class":"lane","holders":1,"waiters":2,"limit":3,"max_queue":4,"oldest_wait_ms":1500,"shadow":true}]`)
 	wantJSON(t, r.Rules, `[{"name":"one","workers":1,"max_queue":2,"shadow":true,"directed":true},`+
 		`{"name":"two","workers":1,"max_queue":2,"shadow":false,"directed":false,"differing":{"edge":{"workers":3,"max_queue":4,"shadow":true}}}]`)
 	wantJSON(t, r.Classes, `{"lane":{"holders":1,"waiters":2,"refused_full_total":6,"refused_timeout_total":7,"near_limit_total":4,"shadowed_total":5}}`)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,6 +10,9 @@ import (
 
 // None is the value of a percentile while no request comes.
 const None = -1
+
+// typicalPoints is the number of points from which their median is typical: five minutes.
+const typicalPoints = 30
 
 // addTimes adds the percentiles of the times of answers in the last ticks. The caller holds the mutex.
 func (h *history) addTimes(values map[string]float64) {
@@ -52,4 +56,34 @@ func percentile(counts []int64, share float64) float64 {
 		low = high
 	}
 	return 1000 * low
+}
+
+// Steps returns the mean time of each step of the renders of the last ticks, in milliseconds.
+func (h *history) Steps() map[string]float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	means, renders := map[string]float64{}, int64(0)
+	for _, came := range h.recent {
+		renders += came[requestPrefix+"rendered"]
+	}
+	for _, came := range h.recent {
+		for name, ms := range came {
+			if step, ok := strings.CutPrefix(name, stepPrefix); ok && renders > 0 {
+				means[step] += float64(ms) / float64(renders)
+			}
+		}
+	}
+	return means
+}
+
+// Typical returns the median of a series in the last hour, or None while it has too few values.
+func (h *history) Typical(series string) float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := slices.DeleteFunc(slices.Clone(h.values[series]), func(v float64) bool { return v == None })
+	if len(known) < typicalPoints {
+		return None
+	}
+	slices.Sort(known)
+	return known[len(known)/2]
 }

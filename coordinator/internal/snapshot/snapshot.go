@@ -26,8 +26,10 @@ type Throttles struct {
 	Failing []lease.Failing         `json:"failing"`
 	// Requests are rates of all edges by outcome, Refusals by throttle, in events per second over the
 	// last ten seconds.
-	Requests   map[string]float64    `json:"requests_per_second"`
-	Refusals   map[string]float64    `json:"refusals_per_second"`
+	Requests map[string]float64 `json:"requests_per_second"`
+	Refusals map[string]float64 `json:"refusals_per_second"`
+	// Steps has the mean milliseconds of each step of the renders that ended in the last ten seconds (lease.Status).
+	Steps      map[string]float64    `json:"steps_ms"`
 	Lanes      []Lane                `json:"lanes"`
 	Renderers  []renderjob.Heartbeat `json:"renderers"`
 	Directives []directive.Directive `json:"directives"`
@@ -39,6 +41,7 @@ type Throttles struct {
 	Clients []demand.Client `json:"clients"`
 	// State sums up the cluster, and Problems lists the things that need attention, the worst first.
 	State    State     `json:"state"`
+	Speed    Speed     `json:"speed"`
 	Problems []Problem `json:"problems"`
 }
 
@@ -60,11 +63,17 @@ type State struct {
 	Sentence string   `json:"sentence"`
 }
 
+// Speed says how long answers take, and where most of a render's time goes.
+type Speed struct {
+	Sentence string `json:"sentence"` // "" while no thumbnail is asked for
+	Page     string `json:"page"`     // the part of the operators' page with the details, as in Problem
+}
+
 // Problem is one thing that needs attention.
 type Problem struct {
 	Severity Severity `json:"severity"`
 	Sentence string   `json:"sentence"`
-	// Remedy says how to end the problem without a directive; "" if the sentence or the actions say it.
+	// Remedy says how to end the problem; "" if the actions say it.
 	Remedy string `json:"remedy,omitempty"`
 	// Since is the beginning, as far as this coordinator knows it.
 	Since time.Time `json:"since,omitzero"`
@@ -111,6 +120,7 @@ type Class struct {
 // their own limits.
 type Pool struct {
 	Key        string        `json:"key"`
+	Name       string        `json:"name"` // the key with its throttle's name in place of the class, decoded
 	Class      throttle.Name `json:"class"`
 	Holders    uint32        `json:"holders"`
 	Waiters    uint32        `json:"waiters"`

@@ -46,11 +46,24 @@ func newEdgeWith(t *testing.T, name, secret string, addresses ...string) *Coordi
 
 func newEncryptedEdge(t *testing.T, name, secret string, trust *tls.Config, addresses ...string) *Coordinators {
 	t.Helper()
+	return newLimitedEdge(t, name, secret, trust, limit, addresses...)
+}
+
+// newCapaciousEdge returns an edge whose pools have more places than a benchmark needs.
+func newCapaciousEdge(b *testing.B, name string, addresses ...string) *Coordinators {
+	b.Helper()
+	return newLimitedEdge(b, name, "", nil, 100_000, addresses...)
+}
+
+func newLimitedEdge(t testing.TB, name, secret string, trust *tls.Config, workers uint32, addresses ...string) *Coordinators {
+	t.Helper()
 	known := directive.NewSet(func() {})
 	t.Cleanup(known.Close)
 	cs := New(Config{
 		Servers: addresses, Name: name, Secret: secret, TLS: trust, Directives: known, Fleet: func() []string { return nil },
-		Rules:  func() []lease.Rule { return []lease.Rule{{Name: "lane", Workers: limit, MaxQueue: 1000}} },
+		Rules: func() []lease.Rule {
+			return []lease.Rule{{Name: "lane", Workers: workers, MaxQueue: max(1000, workers)}}
+		},
 		Status: func(asked string, _ map[string]string) string { return fmt.Sprintf(`{"coordinator":%q}`, asked) },
 		Log:    slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})

@@ -21,6 +21,9 @@ import (
 // maxFilters bounds the filters of one URL.
 const maxFilters = 64
 
+// expiry is the name of the filter that ends a URL. No list of filters turns it off.
+const expiry = "expire"
+
 // The kinds of arguments, with Thumbor's expressions.
 const (
 	positive    = `\d+`
@@ -54,17 +57,21 @@ type filter struct {
 type Language struct {
 	filters map[string]filter
 	dialect settings.Thumbor
+	listed  map[string]bool // the filters of thumbor.filters; empty = all
 }
 
 // New returns a language in the dialect of the settings.
 func New(dialect settings.Thumbor) *Language {
-	l := &Language{filters: map[string]filter{}, dialect: dialect}
+	l := &Language{filters: map[string]filter{}, dialect: dialect, listed: map[string]bool{}}
 	l.addMeaning()
 	l.addSizes()
 	l.addColours()
 	l.addNeighbours()
 	l.addCanvas()
 	l.addWikimedia()
+	for _, name := range dialect.Filters {
+		l.listed[name] = true
+	}
 	return l
 }
 
@@ -77,6 +84,14 @@ func (l *Language) add(name string, apply func(*compiler, []string) bool, kinds 
 // optional. An absent argument is "".
 func (l *Language) addOptional(name string, required int, apply func(*compiler, []string) bool, kinds ...string) {
 	l.filters[name] = filter{pattern: pattern(name, kinds, required), apply: apply}
+}
+
+// appliesToGIFs reports whether a filter changes originals named .gif.
+func (l *Language) appliesToGIFs(name string) bool {
+	if l.dialect.KeepGIFs && name == "format" {
+		return false
+	}
+	return l.dialect.GIFFilters || l.filters[name].onGIFs
 }
 
 // early marks filters that Thumbor applies before it opens the picture.
@@ -155,12 +170,12 @@ func (c *compiler) skip(name string) { c.notes.Skipped = append(c.notes.Skipped,
 func (c *compiler) applyCall(call string) {
 	name, _, _ := strings.Cut(call, "(")
 	f, known := c.language.filters[name]
-	if !known {
+	if !known || len(c.language.listed) > 0 && !c.language.listed[name] && name != expiry {
 		c.skip(printable(name))
 		return
 	}
 	found := f.pattern.FindStringSubmatch(call)
-	keptGIF := c.spec.Type == thumbnail.TypeGIF && !c.language.dialect.GIFFilters
+	keepsGIF := c.spec.Type == thumbnail.TypeGIF && !c.language.appliesToGIFs(name)
 	c.reason = ""
 	switch {
 	case f.wrong != "" && (found == nil || len(found[0]) < len(call) || !f.apply(c, found[1:])):
@@ -168,7 +183,7 @@ func (c *compiler) applyCall(call string) {
 	case f.wrong != "":
 	case found == nil:
 		c.skip(name)
-	case keptGIF && !f.onGIFs:
+	case keepsGIF:
 		c.notes.NotOnGIFs = append(c.notes.NotOnGIFs, name+" (on a GIF)")
 	case !f.apply(c, found[1:]):
 		c.skip(name + c.reason)

@@ -62,6 +62,7 @@ func TestArguments(t *testing.T) {
 		"rotate(45)":                    nil,
 		"proportion(0.5)":               {{Name: "proportion", Args: []float64{.5}}},
 		"proportion(-1)":                nil,
+		"proportion(1.5)":               nil,
 		"grayscale()":                   {{Name: "grayscale"}},
 		"grayscale(1)":                  nil,
 		"red_eye()":                     {{Name: "red_eye"}},
@@ -106,7 +107,7 @@ func TestOrderIsKept(t *testing.T) {
 	}
 }
 
-// A GIF keeps its frames, and skips the filters that Thumbor 7.7 does not apply to GIFs. It may get
+// A GIF keeps its frames, and skips the filters that Thumbor does not apply to GIFs. It may get
 // another format.
 func TestGIFs(t *testing.T) {
 	text := "no_upscale():stretch():focal(1x2:3x4):blur(3):format(webp):quality(20)"
@@ -117,6 +118,20 @@ func TestGIFs(t *testing.T) {
 	all := thumbnail.Spec{Type: thumbnail.TypeGIF}
 	if r := New(settings.Thumbor{GIFFilters: true}).Apply(&all, text, nil); len(r.Skipped) > 0 || all.Format != thumbnail.FormatWebP {
 		t.Errorf("with GIFFilters: %+v, skipped %v", all, r.Skipped)
+	}
+	var gif thumbnail.Spec
+	gif.Type = thumbnail.TypeGIF
+	if r := New(settings.Thumbor{KeepGIFs: true}).Apply(&gif, "format(webp):quality(20)", nil); gif.Format != "" || gif.Quality != 20 || !reflect.DeepEqual(r.NotOnGIFs, []string{"format (on a GIF)"}) {
+		t.Errorf("with KeepGIFs: %+v, skipped %v", gif, r.NotOnGIFs)
+	}
+}
+
+// With a list of filters, others are skipped and named. No list keeps a URL from its end.
+func TestListedFilters(t *testing.T) {
+	var s thumbnail.Spec
+	r := New(settings.Thumbor{Filters: []string{"quality", "blur"}}).Apply(&s, "blur(3):grayscale():quality(20):expire(1000)", nil)
+	if len(s.Operations) != 1 || s.Quality != 20 || !reflect.DeepEqual(r.Skipped, []string{"grayscale"}) || r.Expires.IsZero() {
+		t.Errorf("%+v, %+v", s, r)
 	}
 }
 

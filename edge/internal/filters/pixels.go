@@ -47,9 +47,10 @@ func focal(c *compiler, args []string) bool {
 	return true
 }
 
+// proportion shrinks only, as Thumbor does since 7.8.
 func proportion(c *compiler, args []string) bool {
 	v, ok := fraction(args[0])
-	if !ok || v <= 0 {
+	if !ok || v <= 0 || v > 1 {
 		return false
 	}
 	return v == 1 || c.then(thumbnail.Operation{Name: thumbnail.StepProportion, Args: []float64{v}})

@@ -4,6 +4,9 @@ package fleet
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
+	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,37 +18,41 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// unknownSlots is the assumed number of slots until the first heartbeat.
-const unknownSlots = 16
+const (
+	// unknownSlots is the assumed number of slots until the first heartbeat.
+	unknownSlots = 16
+	// askAgain is the least time between two questions for one description.
+	askAgain = time.Second
+	// reporters is the number of edges that report a renderer to the coordinators. Three lose no renderer while two
+	// of them are cut off. If all edges reported all renderers, a coordinator's work would grow with the product.
+	reporters = 3
+)
 
 // Fleet is the living renderers. Its methods are safe for concurrent use.
 type Fleet struct {
+	site      string
+	overflow  []string // sites that take this site's jobs, the first choice first
 	mu        sync.Mutex
-	renderers map[string]seen
-	lost      map[string]seen // renderers that died less than lanes.PlacesKept ago; others get their jobs
-	heard     time.Time       // of the last heartbeat that left slots, or of the edge's start
-	lastSlots int             // the last number of slots above 0
+	living    *members // of this site
+	others    map[string]*abroad
+	lost      *members  // renderers that died less than lanes.PlacesKept ago; others get their jobs
+	heard     time.Time // of the last heartbeat that left slots, or of the edge's start
+	lastSlots int       // the last number of slots above 0
 	sub       *nats.Subscription
 }
 
-// seen is the latest heartbeat of a renderer.
-type seen struct {
-	beat renderjob.Heartbeat
-	at   time.Time
+// New returns a fleet without renderers. site is "" where there is one site.
+func New(site string, overflow []string) *Fleet {
+	return &Fleet{
+		site: site, overflow: overflow, living: newMembers(), others: map[string]*abroad{}, lost: newMembers(), heard: time.Now(), lastSlots: unknownSlots,
+	}
 }
 
-// New returns a fleet without renderers.
-func New() *Fleet {
-	return &Fleet{renderers: map[string]seen{}, lost: map[string]seen{}, heard: time.Now(), lastSlots: unknownSlots}
-}
-
-// Listen subscribes to heartbeats. It calls steer with each.
-func (f *Fleet) Listen(conn *nats.Conn, steer func(renderjob.Heartbeat)) error {
+// Listen subscribes to heartbeats. It calls steer with each, and says whether the renderer must describe itself.
+func (f *Fleet) Listen(conn *nats.Conn, steer func(h renderjob.Heartbeat, describe bool)) error {
 	sub, err := queue.Subscribe(conn, renderjob.AllHeartbeats, func(m *nats.Msg) {
-		var h renderjob.Heartbeat
-		if json.Unmarshal(m.Data, &h) == nil && h.Renderer != "" {
-			f.Note(h)
-			steer(h)
+		if h, err := read(m.Data); err == nil {
+			steer(h, f.Note(h))
 		}
 	})
 	if err != nil {
@@ -55,42 +62,40 @@ func (f *Fleet) Listen(conn *nats.Conn, steer func(renderjob.Heartbeat)) error {
 	return nil
 }
 
-// Note records a heartbeat.
-func (f *Fleet) Note(h renderjob.Heartbeat) {
+// read parses a heartbeat.
+func read(text []byte) (h renderjob.Heartbeat, err error) {
+	if err = json.Unmarshal(text, &h); err == nil && h.Renderer == "" {
+		err = errors.New("the heartbeat names no renderer")
+	}
+	return h, err
+}
+
+// Note records a heartbeat. It reports whether the renderer must describe itself.
+func (f *Fleet) Note(h renderjob.Heartbeat) (describe bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	f.renderers[h.Renderer] = seen{beat: h, at: now}
-	delete(f.lost, h.Renderer)
+	at := f.of(h.Site)
+	at.put(h, now)
+	f.lost.drop(h.Renderer)
 	f.forgetDead(now)
-	if slots := f.slots(); slots > 0 {
-		f.heard, f.lastSlots = now, slots
+	if f.living.slots > 0 {
+		f.heard, f.lastSlots = now, f.living.slots
 	}
+	return at.describe(h, now)
 }
 
 func (f *Fleet) forgetDead(now time.Time) {
-	for name, s := range f.renderers {
-		if now.Sub(s.at) > lanes.DeadAfter {
-			delete(f.renderers, name)
-			f.lost[name] = s
+	for _, gone := range f.living.silent(now, lanes.DeadAfter) {
+		f.lost.put(gone.beat, gone.at)
+	}
+	f.lost.silent(now, lanes.PlacesKept)
+	for site, a := range f.others {
+		a.members.silent(now, lanes.DeadAfter)
+		if len(a.members.byName) == 0 {
+			delete(f.others, site)
 		}
 	}
-	for name, s := range f.lost {
-		if now.Sub(s.at) > lanes.PlacesKept {
-			delete(f.lost, name)
-		}
-	}
-}
-
-func (f *Fleet) slots() int { return slots(f.renderers) }
-
-func slots(of map[string]seen) (total int) {
-	for _, s := range of {
-		if !s.beat.Draining {
-			total += s.beat.Slots
-		}
-	}
-	return total
 }
 
 // Slots returns the slots of the living renderers that do not drain. While there are none, it
@@ -98,9 +103,13 @@ func slots(of map[string]seen) (total int) {
 func (f *Fleet) Slots() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.slots()
+}
+
+func (f *Fleet) slots() int {
 	f.forgetDead(time.Now())
-	if slots := f.slots(); slots > 0 {
-		f.lastSlots = slots
+	if f.living.slots > 0 {
+		f.lastSlots = f.living.slots
 	}
 	return f.lastSlots
 }
@@ -109,26 +118,22 @@ func (f *Fleet) Slots() int {
 // includes the places of renderers that died lately: their jobs hold those places until other
 // renderers get the jobs. Without them the living renderers would have too few places.
 func (f *Fleet) LaneWorkers(lane renderjob.Lane) int {
-	slots := f.Slots()
-	if lost := f.lostSlots(); f.GoneFor() == 0 {
-		slots += lost
-	}
-	return lanes.Places(lane, slots)
-}
-
-func (f *Fleet) lostSlots() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slots(f.lost)
+	slots := f.slots()
+	if f.living.slots > 0 {
+		slots += f.lost.slots
+	}
+	return lanes.Places(lane, slots) + f.abroadPlaces(lane)
 }
 
-// GoneFor returns the time since the last renderer that takes jobs; 0 while one lives.
+// GoneFor returns the time since the last renderer that takes this site's jobs; 0 while one lives.
 func (f *Fleet) GoneFor() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
 	f.forgetDead(now)
-	if f.slots() > 0 {
+	if f.living.slots > 0 || f.abroadSlots() > 0 {
 		return 0
 	}
 	return now.Sub(f.heard)
@@ -139,12 +144,7 @@ func (f *Fleet) Idle() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	for _, s := range f.renderers {
-		if !s.beat.Draining && s.beat.Busy < s.beat.Slots {
-			return true
-		}
-	}
-	return false
+	return f.living.free > 0
 }
 
 // Batch returns the number of jobs of one original that each renderer takes as a batch: the
@@ -153,50 +153,60 @@ func (f *Fleet) Batch() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	least := 0
-	for _, s := range f.renderers {
-		if batch := max(1, s.beat.Batch); !s.beat.Draining && (least == 0 || batch < least) {
-			least = batch
-		}
+	least := f.living.batch()
+	for _, a := range f.overflowing() {
+		least = min(least, a.members.batch())
 	}
-	return max(1, least)
+	return least
 }
 
 // Engines returns the versions of the engines that draw originals of a type, in the living
-// renderers. Each version appears once.
-func (f *Fleet) Engines(t thumbnail.Type) []string {
+// renderers. Each version appears once. Renderers that have not described themselves are missing.
+func (f *Fleet) Engines(t thumbnail.Type) (engines []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	known := map[string]bool{}
-	var engines []string
-	for _, s := range f.renderers {
-		if version := cmp.Or(s.beat.TypeVersions[t], s.beat.EngineVersion); !known[version] {
-			known[version] = true
-			engines = append(engines, version)
+	for _, m := range f.all() {
+		for _, k := range m.kinds {
+			if k.described == nil {
+				continue
+			}
+			if version := cmp.Or(k.described.TypeVersions[t], k.described.EngineVersion); !slices.Contains(engines, version) {
+				engines = append(engines, version)
+			}
 		}
 	}
 	return engines
 }
 
-// Heartbeats returns the latest heartbeat of each living renderer.
-func (f *Fleet) Heartbeats() (all []renderjob.Heartbeat) {
+// Share returns the latest heartbeats of this site's renderers that the edge of the given name reports to the coordinators,
+// beside the other living edges, which must be sorted. An edge that is not among them reports all renderers.
+func (f *Fleet) Share(name string, edges []string) []renderjob.Heartbeat {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	for _, s := range f.renderers {
-		all = append(all, s.beat)
-	}
-	return all
+	own := slices.Index(edges, name)
+	return f.living.beats(func(renderer string) bool {
+		return own < 0 || (own+len(edges)-first(renderer, len(edges)))%len(edges) < reporters
+	})
 }
 
-// Names returns the names of the living renderers.
+// first returns the place of the first edge of n that reports a renderer. The others follow it.
+func first(renderer string, n int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(renderer))
+	return int(h.Sum32() % uint32(n)) //nolint:gosec // a number of edges
+}
+
+// Names returns the names of the living renderers of all sites.
 func (f *Fleet) Names() (names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	for name := range f.renderers {
-		names = append(names, name)
+	for _, m := range f.all() {
+		for name := range m.byName {
+			names = append(names, name)
+		}
 	}
 	return names
 }

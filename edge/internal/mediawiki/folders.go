@@ -54,7 +54,7 @@ func (m *Parser) Standard(original thumbnail.Location, width int) string {
 	if len(folders) == 0 {
 		return ""
 	}
-	before, end := "", behind(original.Name())
+	before, end := "", extension(original.Name())
 	switch thumbnail.TypeOf(original.Name()) {
 	case thumbnail.TypePDF, thumbnail.TypeDjVu:
 		before = "page1-"

@@ -66,7 +66,9 @@ func newForms(levels int) forms {
 
 // New returns a parser.
 func New(s settings.Settings) *Parser {
-	m := &Parser{settings: s, filters: filters.New(s.Thumbor), sites: newSites(s.MediaWiki)}
+	dialect := s.Thumbor
+	dialect.Filters = nil // thumbor.filters limits URLs, and the filters here are the operators'
+	m := &Parser{settings: s, filters: filters.New(dialect), sites: newSites(s.MediaWiki)}
 	for levels := range m.forms {
 		m.forms[levels] = newForms(levels)
 	}
@@ -93,8 +95,11 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 	decoded = slashes.ReplaceAllString(decoded, "/")
 	asked := m.sites.at(host, decoded)
 	script, isScript := strings.CutSuffix(decoded, "/thumb.php")
+	var ignored []string
 	if isScript {
-		asked, err = m.fromScript(host, script, query)
+		p := newParameters(query)
+		asked, err = m.fromScript(host, script, p)
+		ignored = p.ignored()
 	}
 	if err != nil {
 		return target.Target{}, err
@@ -103,9 +108,7 @@ func (m *Parser) ParseAt(host, raw string, query url.Values) (target.Target, err
 	if err == nil {
 		err = t.Blacklisted(m.settings)
 	}
-	if t.AsOf = versionOf(query); isScript {
-		t.Ignored = ignored(query)
-	}
+	t.AsOf, t.Ignored = versionOf(query), ignored
 	return t, err
 }
 

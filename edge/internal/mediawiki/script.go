@@ -2,6 +2,7 @@ package mediawiki
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"net/url"
 	"regexp"
@@ -15,26 +16,73 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
+// parameters are those of a query of thumb.php. They remember which of them have an effect.
+type parameters struct {
+	query url.Values
+	used  map[string]bool
+}
+
+func newParameters(query url.Values) parameters {
+	p := parameters{query, map[string]bool{}}
+	for _, name := range []string{"f", "download", "r"} { // r means nothing in MediaWiki either
+		p.used[name] = true
+	}
+	return p
+}
+
+// value returns the value of a parameter, the last one as in PHP. given is false for a parameter that is missing.
+func (p parameters) value(name string) (value string, given bool) {
+	values := p.query[name]
+	if len(values) == 0 {
+		return "", false
+	}
+	return values[len(values)-1], true
+}
+
+// use is value for a parameter that has an effect whatever its value is.
+func (p parameters) use(name string) (value string, given bool) {
+	p.used[name] = true
+	return p.value(name)
+}
+
+// on reports whether a parameter is neither missing nor empty nor 0.
+func (p parameters) on(name string) bool {
+	value, _ := p.use(name)
+	return value != "" && value != "0"
+}
+
+// ignored returns the names of the parameters without an effect, sorted, at most maxIgnored.
+func (p parameters) ignored() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(p.query)) {
+		if !p.used[name] && !isVersion(name, p.query[name]) {
+			names = append(names, target.Printable(name))
+		}
+	}
+	return names[:min(len(names), maxIgnored)]
+}
+
+// maxIgnored is the largest number of parameters that an answer names.
+const maxIgnored = 10
+
 // fromScript returns the address of the thumbnail in thumb.php's parameters. folder is the path before
 // the script: the folder of a wiki in the settings, /<project>/<language>, or anything else when
 // mediawiki.wikis has one wiki.
-func (m *Parser) fromScript(host, folder string, q url.Values) (address, error) {
+func (m *Parser) fromScript(host, folder string, p parameters) (address, error) {
 	site, ok := m.site(host, folder)
 	if !ok {
 		return address{}, fault.New(fault.NoSuchURL, "the URL of thumb.php names no wiki: ask for /<project>/<language>/thumb.php").Remedied("give the wiki a path in mediawiki.wikis")
 	}
-	if relative := q.Get("rel404"); relative != "" {
+	if relative, _ := p.use("rel404"); relative != "" {
 		return site.address("/thumb/" + strings.TrimPrefix(relative, "/")), nil
 	}
-	file := title(q.Get("f"))
+	name, _ := p.value("f")
+	file := title(name)
 	if file == "" {
-		return address{}, fault.New(fault.NoSuchURL, "the parameter f of thumb.php is %q: set it to the name of a file", q.Get("f"))
+		return address{}, fault.New(fault.NoSuchURL, "the parameter f of thumb.php is %q: set it to the name of a file", name)
 	}
-	name, err := thumbName(file, q)
-	if err != nil {
-		return address{}, err
-	}
-	return site.address("/thumb/" + place(file, q, site.levels) + file + "/" + name), nil
+	folder = place(file, p, site.levels)
+	thumb, err := thumbName(file, p)
+	return site.address("/thumb/" + folder + file + "/" + thumb), err
 }
 
 // title returns a file's name as MediaWiki writes it. Spaces and slashes become single underscores, the
@@ -64,11 +112,11 @@ func (m *Parser) site(host, folder string) (site, bool) {
 
 // place returns the zone and the folders of a file. The folders are a hash of the name; the hash of
 // an old version leaves out the leading time.
-func place(file string, q url.Values, levels int) string {
+func place(file string, p parameters, levels int) string {
 	zone, name := "", file
-	if on(q, "archived") {
+	if p.on("archived") {
 		zone = "archive/"
-	} else if on(q, "temp") {
+	} else if p.on("temp") {
 		zone = "temp/"
 	}
 	if zone == "archive/" {
@@ -79,128 +127,142 @@ func place(file string, q url.Values, levels int) string {
 	return zone + hashed(name, levels)
 }
 
-func on(q url.Values, name string) bool {
-	value := q.Get(name)
-	return value != "" && value != "0"
-}
-
 // thumbName returns the last segment of the thumbnail's path: the parameter thumbName, or a name made
-// of the width, page and language.
-func thumbName(file string, q url.Values) (string, error) {
-	if name := q.Get("thumbName"); name != "" {
+// of the width and the options.
+func thumbName(file string, p parameters) (string, error) {
+	if name, _ := p.use("thumbName"); name != "" {
 		return name, nil
 	}
-	width := strings.TrimLeft(strings.TrimSuffix(cmp.Or(q.Get("w"), q.Get("width")), "px"), "0")
+	asked, given := p.use("w")
+	if !given {
+		asked, _ = p.use("width")
+	}
+	width := strings.TrimLeft(strings.TrimSuffix(asked, "px"), "0")
 	if width == "" || strings.Trim(width, "0123456789") != "" {
-		return "", fault.New(fault.BadURL, "the parameter width of thumb.php is %q: set it to a number of pixels, 1 or more", cmp.Or(q.Get("w"), q.Get("width")))
+		return "", fault.New(fault.BadURL, "the parameter width of thumb.php is %q: set it to a number of pixels, 1 or more", asked)
 	}
-	if quality := q.Get("quality"); quality != "" && quality != lowQuality && thumbnail.TypeOf(file) == thumbnail.TypeJPEG {
-		return "", fault.New(fault.BadURL, "the parameter quality of thumb.php is %q: set it to %s, or leave it out", quality, lowQuality)
-	}
-	before, behindWidth, extension := options(file, q)
-	return before + width + "px-" + behindWidth + file + extension, nil
+	o, err := options(file, p)
+	return o.before + width + "px-" + o.behind + file + o.extension, err
 }
 
-// lowQuality is the only value of thumb.php's parameter quality, which JPEGs have.
-const lowQuality = "low"
+// option has the parts of a thumbnail's name around the width, and the extension behind the file's name.
+type option struct{ before, behind, extension string }
 
-// options returns the parts of a thumbnail's name before and behind the width, and the extension. It reads
-// only the parameters that the file's type has.
-func options(file string, q url.Values) (before, behindWidth, extension string) {
-	extension = behind(file)
+// options reads the parameters that the file's type has, as MediaWiki's handler of the type does. It refuses values
+// that the handler refuses. A value that the handler takes for the default has no effect.
+func options(file string, p parameters) (o option, err error) {
+	o.extension = extension(file)
 	switch thumbnail.TypeOf(file) {
 	case thumbnail.TypeJPEG:
-		if q.Get("quality") == lowQuality {
-			before = "qlow-"
-		}
+		o.before, err = quality(p)
 	case thumbnail.TypePDF, thumbnail.TypeDjVu:
-		before = "page" + cmp.Or(number(q, "p", "page"), "1") + "-"
+		o.before = cmp.Or(page(p), "page1-")
 	case thumbnail.TypeTIFF:
-		if page := number(q, "p", "page"); page != "" {
-			before = "page" + page + "-"
-		}
-		switch q.Get("lossy") { // as PagedTiffHandler reads it
-		case "1", "true", "lossy":
-			before = "lossy-" + cmp.Or(before, "page1-")
-		case "0", "false", "lossless":
-			before, extension = "lossless-"+cmp.Or(before, "page1-"), ".png"
-		}
+		o.tiff(p)
 	case thumbnail.TypeSVG:
-		if lang := strings.ToLower(q.Get("lang")); lang != "" && lang != "en" { // MediaWiki's default
-			before = "lang" + lang + "-"
-		}
+		o.before = language(p)
 	case thumbnail.TypeVideo:
-		if seconds, ok := seekTime(q.Get("thumbtime")); ok {
-			behindWidth = "seek=" + strconv.Itoa(seconds) + "-"
-		}
+		o.behind, err = moment(p)
 	}
-	return before, behindWidth, extension
+	return o, err
 }
 
-// number returns the first of the parameters that is a number of 1 or more, or "".
-func number(q url.Values, names ...string) string {
-	for _, name := range names {
-		if n, err := strconv.Atoi(q.Get(name)); err == nil && n > 0 {
-			return strconv.Itoa(n)
-		}
+// quality returns the prefix of a JPEG's thumbnail. thumb.php knows one quality.
+func quality(p parameters) (string, error) {
+	const low = "low"
+	value, given := p.use("quality")
+	if given && value != low {
+		return "", fault.New(fault.BadURL, "the parameter quality of thumb.php is %q: set it to %s, or leave it out", value, low)
 	}
-	return ""
+	if given {
+		return "qlow-", nil
+	}
+	return "", nil
 }
 
-// seekTime returns a moment of a video in whole seconds. As in TimedMediaHandler, text has seconds, or
-// hours, minutes and seconds between colons. ok is false for any other text.
+// page returns the prefix for the page of p or of page, or "" for the first page by default. p wins, as in thumb.php.
+func page(p parameters) string {
+	name := "page"
+	if _, given := p.value("p"); given {
+		name = "p"
+	}
+	value, _ := p.value(name)
+	n, _ := strconv.Atoi(leadingDigits.FindString(strings.TrimLeft(value, " 0")))
+	if n < 1 {
+		return ""
+	}
+	p.used[name] = true
+	return "page" + strconv.Itoa(n) + "-"
+}
+
+// leadingDigits matches the part of a text that PHP takes for a whole number.
+var leadingDigits = regexp.MustCompile(`^[0-9]+`)
+
+// tiff reads the page, and lossy as PagedTiffHandler does: any other value than these three means lossless.
+func (o *option) tiff(p parameters) {
+	o.before = page(p)
+	lossy, given := p.use("lossy")
+	switch {
+	case !given:
+	case slices.Contains([]string{"1", "true", "lossy"}, lossy):
+		o.before = "lossy-" + cmp.Or(o.before, "page1-")
+	default:
+		o.before, o.extension = "lossless-"+cmp.Or(o.before, "page1-"), ".png"
+	}
+}
+
+// language returns the prefix for the language of an SVG. MediaWiki's default is English.
+func language(p parameters) string {
+	value, _ := p.value("lang")
+	if value = strings.ToLower(value); !languageCode.MatchString(value) {
+		return ""
+	}
+	if p.used["lang"] = true; value == "en" {
+		return ""
+	}
+	return "lang" + value + "-"
+}
+
+var languageCode = regexp.MustCompile(`^[0-9a-z-]+$`)
+
+// moment returns the part of a video's thumbnail for thumbtime.
+func moment(p parameters) (string, error) {
+	value, given := p.use("thumbtime")
+	if !given {
+		return "", nil
+	}
+	seconds, ok := seekTime(value)
+	if !ok {
+		return "", fault.New(fault.BadURL, "the parameter thumbtime of thumb.php is %q: set it to seconds, or to hours, minutes and seconds between colons", value)
+	}
+	return "seek=" + strconv.Itoa(seconds) + "-", nil
+}
+
+// seekTime returns a moment of a video in whole seconds, 0 to maxSeek. As in TimedMediaHandler, text has seconds, or
+// hours, minutes and seconds between colons, and a moment before the beginning is the beginning. ok is false for any other text.
 func seekTime(text string) (seconds int, ok bool) {
-	whole := 0.0
-	for part := range strings.SplitSeq(text, ":") {
-		n, err := strconv.ParseFloat(part, 64)
-		if err != nil || !(n >= 0) || n > maxSeek {
+	whole, parts := 0.0, strings.Split(text, ":")
+	for _, part := range parts {
+		n, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if !numeric.MatchString(part) || err != nil && !errors.Is(err, strconv.ErrRange) {
 			return 0, false
 		}
 		whole = whole*60 + n
 	}
-	return int(whole), whole <= maxSeek
+	return int(max(0, min(whole, maxSeek))), len(parts) <= mostParts
 }
 
-// maxSeek is the latest moment of a video, in seconds.
-const maxSeek = 1 << 30
+// numeric matches what PHP takes for a decimal number.
+var numeric = regexp.MustCompile(`^\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*$`)
 
-// understood returns the parameters of thumb.php that have a meaning for the file, and r, which means
-// nothing in MediaWiki either.
-func understood(file string) []string {
-	all := []string{"f", "w", "width", "archived", "temp", "thumbName", "rel404", "download", "r"}
-	switch thumbnail.TypeOf(file) {
-	case thumbnail.TypeJPEG:
-		return append(all, "quality")
-	case thumbnail.TypePDF, thumbnail.TypeDjVu:
-		return append(all, "p", "page")
-	case thumbnail.TypeTIFF:
-		return append(all, "p", "page", "lossy")
-	case thumbnail.TypeSVG:
-		return append(all, "lang")
-	case thumbnail.TypeVideo:
-		return append(all, "thumbtime")
-	}
-	return all
-}
+const (
+	maxSeek   = 1 << 30 // the latest moment of a video, in seconds
+	mostParts = 3       // hours, minutes and seconds
+)
 
-// ignored returns the parameters of thumb.php that change nothing for this file, sorted, at most
-// maxIgnored.
-func ignored(q url.Values) (names []string) {
-	known := understood(q.Get("f"))
-	for _, name := range slices.Sorted(maps.Keys(q)) {
-		if !slices.Contains(known, name) {
-			names = append(names, target.Printable(name))
-		}
-	}
-	return names[:min(len(names), maxIgnored)]
-}
-
-// maxIgnored is the largest number of parameters that an answer names.
-const maxIgnored = 10
-
-// behind returns the extension that MediaWiki adds to a file's name in the names of its thumbnails;
+// extension returns the extension that MediaWiki adds to a file's name in the names of its thumbnails;
 // "" when the thumbnails have the file's own format. Thumbnails of WebP are PNGs.
-func behind(file string) string {
+func extension(file string) string {
 	if thumbnail.TypeOf(file) == thumbnail.TypeWebP {
 		return ".png"
 	}

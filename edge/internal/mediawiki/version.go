@@ -12,12 +12,16 @@ const stamp = "20060102150405"
 // the URLs of files: ?20261128141510.
 func versionOf(query url.Values) time.Time {
 	for name, values := range query {
-		if len(name) != len(stamp) || len(values) != 1 || values[0] != "" {
-			continue
-		}
-		if at, err := time.Parse(stamp, name); err == nil {
+		if isVersion(name, values) {
+			at, _ := time.Parse(stamp, name)
 			return at
 		}
 	}
 	return time.Time{}
+}
+
+// isVersion reports whether a parameter of a query is the time of an upload.
+func isVersion(name string, values []string) bool {
+	_, err := time.Parse(stamp, name)
+	return err == nil && len(name) == len(stamp) && len(values) == 1 && values[0] == ""
 }

@@ -18,6 +18,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	failures *prometheus.CounterVec
 	keys     *prometheus.CounterVec
+	steps    *steps
 	known    *sync.Map // counted by ending; grammars and outcomes are few, so the map is bounded
 }
 
@@ -90,7 +91,7 @@ type signer struct{ grammar, key string }
 // newMetrics makes the metrics, with a 0 for each of the keys.
 func newMetrics(r prometheus.Registerer, keys []signer) metrics {
 	m := metrics{
-		known: &sync.Map{},
+		known: &sync.Map{}, steps: &steps{all: map[string]time.Duration{}},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_edge_requests_total", Help: "Requests by grammar of the URL and outcome (hit, rendered, or the kind of fault).",
 		}, []string{"grammar", "outcome"}),

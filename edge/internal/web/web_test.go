@@ -24,6 +24,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -75,7 +76,7 @@ func handlerWith(t *testing.T, s settings.Settings, o Obtainer) *Handler {
 	return logging(t, s, o, slog.New(slog.DiscardHandler))
 }
 
-func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
+func logging(t testing.TB, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
 	t.Helper()
 	g, err := grammar.New(s)
 	if err != nil {
@@ -87,7 +88,7 @@ func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *H
 		t.Fatal(err)
 	}
 	return New(Config{
-		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Log: log, Metrics: prometheus.NewRegistry(),
+		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Refusals: refusals.New(log), Log: log, Metrics: prometheus.NewRegistry(),
 	})
 }
 
@@ -246,6 +247,24 @@ func TestHeadersHoldNoForeignLines(t *testing.T) {
 	}
 }
 
+// An answer of thumb.php names the parameters that change nothing.
+func TestIgnoredParameters(t *testing.T) {
+	for query, want := range map[string]string{
+		"f=Book.pdf&w=100&page=2":          "",
+		"f=Book.pdf&w=100&page=x&lossy=1":  "lossy, page",
+		"f=Film.webm&w=100&thumbtime=1:30": "",
+		"f=Cat.jpg&w=100&thumb%0Dtime=3":   "thumb%0Dtime",
+	} {
+		w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?"+query)
+		if got := w.Header().Get("Thumbmill-Ignored-Parameters"); w.Code != http.StatusOK || got != want {
+			t.Errorf("%s: %d, ignored %q, want %q", query, w.Code, got, want)
+		}
+	}
+	if w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?f=Film.webm&w=100&thumbtime=abc"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "thumbtime") {
+		t.Errorf("a word in place of a time: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestHealth(t *testing.T) {
 	if w := get(t, nil, "/healthcheck"); w.Code != 200 || w.Body.String() != "WORKING" {
 		t.Errorf("%d %q", w.Code, w.Body)
@@ -292,6 +311,10 @@ func TestMaxAgeAndVary(t *testing.T) {
 	}
 	if got := w.Header().Get("Vary"); got != "" {
 		t.Errorf("Vary %q without a negotiated format", got)
+	}
+	e := settings.Default().Edge
+	if got, want := get(t, &obtainer{unsure: true}, "/unsafe/a.jpg").Header().Get("Cache-Control"), control(e, e.Revalidate); got != want || e.Revalidate >= e.MaxAge {
+		t.Errorf("while the thumbnail is not compared: %q, want %q", got, want)
 	}
 	soon := fmt.Sprint(time.Now().Add(5 * time.Second).UnixMilli())
 	for _, unsure := range []bool{false, true} { // unsure: the store of originals does not answer

@@ -15,11 +15,12 @@ func main() {
 		Use: "loadtest", Short: "Load a thumbnail server, and plan its capacity",
 		Long: "loadtest run sends the load of a media site to any thumbnail server: thumbmill, Thumbor,\n" +
 			"imgproxy, imagor. loadtest plan computes from a cluster's metrics how many renderers a site\n" +
-			"needs; loadtest simulate shows waits and refusals with a given number of renderers.",
+			"needs; loadtest simulate shows waits and refusals with a given number of renderers; loadtest\n" +
+			"fleet shows what binds a large fleet.",
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	commandline.AddVersion(root)
-	root.AddCommand(runCommand(), compareCommand(), originalsCommand(), planCommand(), simulateCommand(), judgeCommand())
+	root.AddCommand(runCommand(), compareCommand(), originalsCommand(), planCommand(), simulateCommand(), fleetCommand(), judgeCommand())
 	if err := root.Execute(); err != nil {
 		root.PrintErrln("loadtest:", err)
 		os.Exit(1)

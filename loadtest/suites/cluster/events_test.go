@@ -23,7 +23,6 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
-	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -74,7 +73,9 @@ func TestAFullLaneIsARefusal(t *testing.T) {
 	release := c.Hooks.Hold()
 	busy := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
 	Eventually(t, "the slot is taken", func() bool { return c.Hooks.Held() == 1 })
-	c.Fill(renderjob.LaneStandard, queue.LaneBound)
+	const bound = 100
+	c.BoundLanes(bound)
+	c.Fill(renderjob.LaneStandard, bound)
 	a := c.Get(t.Context(), c.Edges[0], "/unsafe/100x/b.jpg", bob)
 	a.Wants(t, 503)
 	if a.Header.Get("Thumbmill-Throttle") != "lane" || a.Header.Get("Retry-After") == "" {

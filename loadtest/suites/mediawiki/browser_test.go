@@ -2,14 +2,11 @@ package mediawiki
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 )
 
 // picture is an image of a page, as a browser has it.
@@ -64,28 +61,5 @@ func (b *browser) sees(url string) (s sight) {
 	}
 	return s
 }
-
-// seesAll calls sees again while an image does not load: a busy machine refuses some of a page's
-// thumbnails, and this suite does not test refusals.
-func (b *browser) seesAll(url string) (s sight) {
-	b.t.Helper()
-	times := 0
-	eventually.Succeeds(b.t, busy, url+" shows all of its images", func() error {
-		s, times = b.sees(url), times+1
-		for _, p := range s.Pictures {
-			if p.NaturalWidth == 0 {
-				return fmt.Errorf("%s does not load", p.Src)
-			}
-		}
-		return nil
-	})
-	if times > 1 {
-		b.t.Logf("%s was loaded %d times until it showed all of its images", url, times)
-	}
-	return s
-}
-
-// busy is how long a page's thumbnails may take on a busy machine.
-const busy = 3 * time.Minute
 
 func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }

@@ -93,7 +93,7 @@ func TestAFolderOfManyFiles(t *testing.T) {
 	m.unlikeAllowed = wanted - mustBeAlike
 	files := longFiles(t)
 	m.upload(files)
-	m.readsEverything(files, []int{100, 120, 250, 333})
+	m.readsEverything(files, []int{80, 100, 250, 333})
 	m.followsChanges()
 }
 
@@ -106,7 +106,7 @@ func TestSwiftWithManyFiles(t *testing.T) {
 	m.unlikeAllowed = wanted - mustBeAlike
 	files := longFiles(t)
 	m.upload(files)
-	m.readsEverything(files, []int{120, 250})
+	m.readsEverything(files, []int{80, 250})
 	m.followsChanges()
 	m.sharesReaders(swift)
 }

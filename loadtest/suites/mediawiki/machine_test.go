@@ -64,6 +64,7 @@ func setUp(t *testing.T, sections []string, before ...func(*machine)) *machine {
 		"/var/lib/mediawiki/images", m.wiki.Images,
 		"/var/lib/thumbmill", filepath.Join(m.wiki.Dir, "thumbmill"),
 		"/etc/thumbmill.d", m.config,
+		"/usr/share/thumbmill/mediawiki", m.extension(),
 		"/etc/systemd/system", filepath.Join(m.wiki.Dir, "systemd"),
 		"include fastcgi_params;", "include /etc/nginx/fastcgi_params;",
 		"fastcgi_pass unix:/run/php/php-fpm.sock;", m.wiki.FastCGI(),
@@ -88,6 +89,14 @@ func setUp(t *testing.T, sections []string, before ...func(*machine)) *machine {
 	m.wiki.Own(fmt.Sprintf(ownSettings, m.wiki.Dir))
 	m.wiki.Serve(m.nginx.String())
 	return m
+}
+
+// extension copies MediaWiki's extension to where php-fpm can read it, and returns its folder.
+func (m *machine) extension() string {
+	m.t.Helper()
+	folder := filepath.Join(m.wiki.Dir, "extension")
+	m.must(os.CopyFS(folder, os.DirFS(root+"/deploy/mediawiki")))
+	return folder
 }
 
 // ownSettings are those under which MediaWiki makes thumbnails itself, for comparison.

@@ -35,5 +35,5 @@ func TestAPrivateWiki(t *testing.T) {
 	}
 	m.waitsForTheNextSecond("Secret.jpg")
 	m.uploadLandscape("Secret.jpg", 600, 600)
-	m.shows("after a new upload", byWiki, image.Pt(120, 120))
+	m.sees("after a new upload", byWiki, image.Pt(120, 120))
 }

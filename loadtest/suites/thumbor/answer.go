@@ -3,6 +3,7 @@ package thumbor
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"image"
 	_ "image/gif"
 	_ "image/jpeg"
@@ -22,14 +23,27 @@ const side = 12
 // Answer has the compared parts of a server's answer.
 type Answer struct {
 	Status int    `json:"status"`
+	Type   string `json:"type,omitempty"` // the media type of a picture, of its bytes
 	Width  int    `json:"width,omitempty"`
 	Height int    `json:"height,omitempty"`
 	Small  []byte `json:"small,omitempty"` // side × side pixels of RGB, over white
+
+	picture image.Image
 }
 
-// Read requests a URL from a server with a base such as http://127.0.0.1:8888.
-func Read(client *http.Client, base, url string) (Answer, error) {
-	response, err := client.Get(base + "/unsafe/" + url)
+// Unsafe requests a URL without a signature from a server with a base such as http://127.0.0.1:8888.
+func Unsafe(client *http.Client, base, url string) (Answer, error) {
+	request, err := http.NewRequest(http.MethodGet, base+"/unsafe/"+url, nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	return Read(client, request)
+}
+
+// Read sends a request, and reads the answer's picture. It returns an error for a picture that Go cannot
+// decode, and for one whose Content-Type is another than its bytes'.
+func Read(client *http.Client, request *http.Request) (Answer, error) {
+	response, err := client.Do(request)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -46,6 +60,11 @@ func Read(client *http.Client, base, url string) (Answer, error) {
 	if err != nil {
 		return a, err
 	}
+	told := response.Header.Get("Content-Type")
+	if a.Type = http.DetectContentType(body); a.Type != told {
+		return a, fmt.Errorf("the Content-Type of a %s is %s", a.Type, told)
+	}
+	a.picture = m
 	a.Width, a.Height, a.Small = m.Bounds().Dx(), m.Bounds().Dy(), small(m)
 	return a, nil
 }
@@ -96,6 +115,17 @@ func average(m image.Image, field image.Rectangle) []byte {
 	}
 	n := uint64(field.Dx()*field.Dy()) * 0x101
 	return []byte{byte(sum[0] / n), byte(sum[1] / n), byte(sum[2] / n)}
+}
+
+// pixels returns all pixels of the picture over white, as RGB.
+func (a Answer) pixels() (all []byte) {
+	b := a.picture.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			all = append(all, average(a.picture, image.Rect(x, y, x+1, y+1))...)
+		}
+	}
+	return all
 }
 
 // Distance returns the root mean square of the differences, 0 to 255.

@@ -89,6 +89,12 @@ func Simulate(p Profile, c Cluster, s Scenario, renderers int, t Target) (r Resu
 	}
 }
 
+// Glance simulates n requests once, whether or not the target is clear then: a simulation of thousands of slots needs
+// millions of requests for each minute.
+func Glance(p Profile, c Cluster, s Scenario, renderers int, t Target, n int) (Result, error) {
+	return p.cut(c.Limits).simulate(c, s, renderers, t, n)
+}
+
 // simulate simulates n requests, after the requests that fill the cluster.
 func (p Profile) simulate(c Cluster, s Scenario, renderers int, t Target, n int) (Result, error) {
 	stretch := n / stretches

@@ -2,12 +2,13 @@
 //
 //	arrival → the lane's pool at the coordinator (places, bounded line, queue_wait)
 //	→ the queue → a renderer with room (it holds slots and ahead jobs; expensive and bulk at
-//	most half) → fetch → a slot → render (up to its limit) → answer → store → the place is free
+//	most half) → fetch → a slot → render (up to its limit) → answer, and the place is free
 //
 // It simulates renderers that drain, die and return; redelivery after AckWait; the time that edges
 // keep the places of a dead renderer; jobs that are handed back; and the bound of the line, which
 // edges learn from the time that requests hold places. It does not simulate rules that do not
-// change the sum of waits: fairness among clients, flights, and throttles other than the lanes.
+// change the sum of waits: fairness among clients, flights, and throttles other than the lanes. Slow renders
+// (renderjob.Job.Slow) take slots of the lane bulk here, and none in a cluster: a plan with many of them is on the safe side.
 //
 // Times are seconds of simulated time. The caller provides arrivals and service times, so that it
 // can give the same ones to a cluster.
@@ -32,7 +33,7 @@ type Request struct {
 	Lane   renderjob.Lane
 	Fetch  float64 // of the original; needs no slot
 	Render float64 // in a slot
-	Store  float64 // after the answer; the place is still held
+	Store  float64 // after the answer; takes no place
 }
 
 // Config describes the cluster.
@@ -96,7 +97,6 @@ const (
 	fetched
 	impatient // waited too long for a slot
 	rendered
-	stored
 	redelivered
 	missed // edges notice the absence
 	back
@@ -120,7 +120,6 @@ type request struct {
 	ready      bool // has its original, and waits for a slot
 	published  float64
 	granted    float64
-	answered   bool
 	waited     float64
 }
 
@@ -251,13 +250,7 @@ func (s *Simulation) step() {
 		}
 	case rendered:
 		s.rendered(e.id)
-	case stored:
-		s.stored(e.id)
 	case redelivered:
-		if s.requests[e.id].answered { // the new delivery finds the thumbnail in the store
-			s.forget(e.id)
-			return
-		}
 		s.publish(e.id)
 	}
 }
@@ -277,11 +270,12 @@ func (s *Simulation) fetched(id int32) {
 	}
 }
 
-func (s *Simulation) stored(id int32) {
+// freed gives the places of an answered request back. Edges learn a render's pace when it is stored.
+func (s *Simulation) freed(id int32) {
 	r := &s.requests[id]
 	l := s.lanes[r.lane]
 	s.leaveRenderer(id)
-	l.pace = l.pace.With(duration(s.now - r.granted))
+	l.pace = l.pace.With(duration(s.now - r.granted + r.asked.Store))
 	if _, fixed := s.config.Pools[l.name]; !fixed {
 		l.bound(s.config.QueueWait)
 	}

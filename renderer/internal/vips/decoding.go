@@ -41,14 +41,20 @@ func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
 	return d
 }
 
-// at returns planes of at least these scales, in eighths. The decoding owns the planes.
-func (d *decoding) at(fd, luma, chroma int) (*jpeg.Planes, error) {
-	if d.planes == nil || d.luma < luma || d.chroma < chroma {
-		if err := d.decode(fd, max(luma, d.least), max(chroma, d.least)); err != nil {
+// need describes the planes that suffice for a thumbnail.
+type need struct {
+	luma, chroma int              // the least scales, in eighths
+	sizes        [2]geometry.Size // of the thumbnail's luma and chroma, in samples, as the original lies
+}
+
+// at returns planes that suffice. The decoding owns the planes.
+func (d *decoding) at(fd int, n need) (*jpeg.Planes, error) {
+	if d.planes == nil || d.luma < n.luma || d.chroma < n.chroma {
+		if err := d.decode(fd, max(n.luma, d.least), max(n.chroma, d.least)); err != nil {
 			return nil, err
 		}
 	}
-	return d.halved(luma, chroma)
+	return d.halved(n)
 }
 
 func (d *decoding) decode(fd, luma, chroma int) error {
@@ -63,14 +69,24 @@ func (d *decoding) decode(fd, luma, chroma int) error {
 	return err
 }
 
-// halfSlack is the least ratio of a halved plane's scale to the needed scale. Means of neighbours blur below it.
+// halfSlack is the least ratio of a halved plane's sides to the thumbnail's. Means of neighbours blur below it.
 const halfSlack = 2
 
-// halved returns the planes, or the smallest halves that suffice for these scales.
-func (d *decoding) halved(luma, chroma int) (*jpeg.Planes, error) {
-	fits := func(times int) bool { return d.luma >= halfSlack*luma<<times && d.chroma >= halfSlack*chroma<<times }
+// suffices reports whether halves of the planes have enough samples.
+func (n need) suffices(p *jpeg.Planes) bool {
+	for i, plane := range p.Planes {
+		size := n.sizes[min(i, 1)]
+		if plane.Width < 2*halfSlack*size.Width || plane.Height < 2*halfSlack*size.Height {
+			return false
+		}
+	}
+	return true
+}
+
+// halved returns the planes, or the smallest halves that suffice.
+func (d *decoding) halved(n need) (*jpeg.Planes, error) {
 	from := d.planes
-	for i := 0; fits(i + 1); i++ {
+	for i := 0; n.suffices(from); i++ {
 		if i == len(d.halves) {
 			half, err := halve(from)
 			if err != nil {

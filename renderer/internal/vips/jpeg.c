@@ -338,42 +338,21 @@ static void write_markers(j_compress_ptr c, const TmJpeg *j) {
 		write_profile(c, j->profile, j->profile_length);
 }
 
-/* Rows of one component's samples, as many as libjpeg takes at once. */
-struct rows {
-	JSAMPROW row[2 * DCTSIZE];
-};
-
-/* rounded writes the rows of a plane from y on as bytes. */
-static void rounded(const TmPlane *p, int y, int count, int width, struct rows *out) {
-	int i, x;
-	for (i = 0; i < count; i++) {
-		const float *restrict from = p->samples + (size_t) (y + i < p->rows ? y + i : p->rows - 1) * p->stride;
-		JSAMPLE *restrict to = out->row[i];
-		for (x = 0; x < width; x++)
-			to[x] = (JSAMPLE) (int) (from[x] + 0.5f);
-	}
-}
-
-/* plainly_from_planes writes planes with the library's own encoder, without its conversion of
+/* plainly_from_planes writes rounded planes with the library's own encoder, without its conversion of
  * colours and its sampling. */
 static void plainly_from_planes(j_compress_ptr c, const TmJpeg *j) {
-	struct rows rows[3];
-	JSAMPARRAY all[3];
+	JSAMPROW rows[3][2 * DCTSIZE];
+	JSAMPARRAY all[3] = {rows[0], rows[1], rows[2]};
 	int i, k;
 	c->raw_data_in = TRUE;
 	jpeg_start_compress(c, TRUE);
 	write_markers(c, j);
-	for (i = 0; i < c->num_components; i++) {
-		const jpeg_component_info *p = &c->comp_info[i];
-		for (k = 0; k < p->v_samp_factor * DCTSIZE; k++)
-			rows[i].row[k] = c->mem->alloc_large((j_common_ptr) c, JPOOL_IMAGE, p->width_in_blocks * DCTSIZE);
-		all[i] = rows[i].row;
-	}
 	while (c->next_scanline < c->image_height) {
 		for (i = 0; i < c->num_components; i++) {
-			const jpeg_component_info *p = &c->comp_info[i];
-			rounded(&j->planes->plane[i], c->next_scanline * p->v_samp_factor / c->max_v_samp_factor, p->v_samp_factor * DCTSIZE,
-				p->width_in_blocks * DCTSIZE, &rows[i]);
+			const int factor = c->comp_info[i].v_samp_factor, y = c->next_scanline * factor / c->max_v_samp_factor;
+			const TmPlane *p = &j->planes->plane[i];
+			for (k = 0; k < factor * DCTSIZE; k++)
+				rows[i][k] = p->bytes + (size_t) (y + k < p->rows ? y + k : p->rows - 1) * p->stride;
 		}
 		jpeg_write_raw_data(c, all, c->max_v_samp_factor * DCTSIZE);
 	}
@@ -466,14 +445,14 @@ static int encode(const TmJpeg *j, struct sink *s, char *error) {
 	struct jpeg_compress_struct c;
 	struct failing f;
 	struct plane planes[3] = {{0}};
-	const int sampling = j->bands == 1 || j->full_chroma ? 1 : 2;
+	const int sampling = j->bands == 1 || j->full_chroma ? 1 : 2, plain = j->planes ? j->planes->plane[0].bytes != NULL : j->worth <= 0;
 	int i;
 	volatile int result = -1;
 	f.text = error;
 	c.err = jpeg_std_error(&f.manager);
 	f.manager.error_exit = fail;
 	f.manager.output_message = silent;
-	if (j->worth > 0 && allot(j, sampling, planes)) {
+	if (!plain && allot(j, sampling, planes)) {
 		strcpy(error, "out of memory");
 		goto freed;
 	}
@@ -482,7 +461,7 @@ static int encode(const TmJpeg *j, struct sink *s, char *error) {
 		goto done;
 	configure(&c, j, sampling);
 	write_to(&c, s);
-	if (j->worth > 0)
+	if (!plain)
 		by_coefficients(&c, j, sampling, planes);
 	else if (j->planes)
 		plainly_from_planes(&c, j);

@@ -12,6 +12,9 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
+// components is the most planes of a picture.
+const components = 3
+
 // planar is a picture as planes of components, in C's memory.
 type planar struct{ ptr *C.TmPlanes }
 
@@ -56,31 +59,41 @@ func (f framing) mirrored() (across, down bool) {
 	return false, false
 }
 
+// depth says how planes store a thumbnail's samples.
+type depth bool
+
+// Samples are floats while more steps follow, and bytes if libjpeg writes them.
+const (
+	exact   depth = false
+	rounded depth = true
+)
+
 // scale returns the upright, cut picture, or errNoMemory. halved gives chroma half the width and height
 // of luma.
-func (f framing) scale(decoded *jpeg.Planes, halved bool) (*planar, error) {
+func (f framing) scale(decoded *jpeg.Planes, halved bool, of depth) (*planar, error) {
 	size := geometry.Size{Width: f.cut.Width, Height: f.cut.Height}
 	if f.turned() {
 		size = geometry.Size{Width: size.Height, Height: size.Width}
 	}
-	count := len(decoded.Planes)
-	lying, err := newPlanar(count, size, halved)
+	lying, err := newPlanar(len(decoded.Planes), size, halved, of)
 	if err != nil {
 		return nil, err
 	}
+	var in [components]C.TmSamples
+	var across, down [components]C.TmAxis
 	for i, p := range decoded.Planes {
-		across, down := f.axes(p, decoded, halved && i > 0)
-		in := C.TmSamples{width: C.int(p.Width), height: C.int(p.Height), stride: C.int(p.Stride), samples: (*C.uchar)(p.Samples)}
-		if C.tm_plane_scale(&in, &across, &down, &lying.ptr.plane[i]) != 0 {
-			lying.free()
-			return nil, errNoMemory
-		}
+		in[i] = C.TmSamples{width: C.int(p.Width), height: C.int(p.Height), stride: C.int(p.Stride), samples: (*C.uchar)(p.Samples)}
+		across[i], down[i] = f.axes(p, decoded, halved && i > 0)
+	}
+	if C.tm_planes_scale(&in[0], &across[0], &down[0], lying.ptr) != 0 {
+		lying.free()
+		return nil, errNoMemory
 	}
 	if !f.turned() {
 		return lying, nil
 	}
 	defer lying.free()
-	return lying.transposed(geometry.Size{Width: f.cut.Width, Height: f.cut.Height}, halved)
+	return lying.transposed(geometry.Size{Width: f.cut.Width, Height: f.cut.Height}, halved, of)
 }
 
 // axes returns the positions in a decoded plane from which its result's samples are made; half is for a
@@ -110,16 +123,16 @@ func axis(length float64, pixels, from, samples int, mirrored, half bool) C.TmAx
 	return C.TmAxis{start: C.double(start), step: C.double(step), low: 0, high: C.int(samples)}
 }
 
-func newPlanar(count int, size geometry.Size, halved bool) (*planar, error) {
-	p := C.tm_planes_new(C.int(count), C.int(size.Width), C.int(size.Height), cBool(halved))
+func newPlanar(count int, size geometry.Size, halved bool, of depth) (*planar, error) {
+	p := C.tm_planes_new(C.int(count), C.int(size.Width), C.int(size.Height), cBool(halved), cBool(bool(of)))
 	if p == nil {
 		return nil, errNoMemory
 	}
 	return &planar{p}, nil
 }
 
-func (p *planar) transposed(size geometry.Size, halved bool) (*planar, error) {
-	upright, err := newPlanar(int(p.ptr.count), size, halved)
+func (p *planar) transposed(size geometry.Size, halved bool, of depth) (*planar, error) {
+	upright, err := newPlanar(int(p.ptr.count), size, halved, of)
 	if err != nil {
 		return nil, err
 	}

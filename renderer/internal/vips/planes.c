@@ -1,38 +1,32 @@
 #include "planes.h"
+#include "wide.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef float four __attribute__((vector_size(16), aligned(4)));
-
-/* The compiler makes each such function for several processors. The program takes the best
- * one when it starts. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
-#define WIDE __attribute__((target_clones("avx2", "default")))
-#else
-#define WIDE
-#endif
-
 static int whole(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
-static int make(TmPlane *p, int width, int height) {
+static int make(TmPlane *p, int width, int height, int rounded) {
 	p->width = width;
 	p->height = height;
 	p->stride = whole(width, 16);
 	p->rows = whole(height, 16);
-	p->samples = malloc(sizeof(float) * p->stride * p->rows);
-	return p->samples ? 0 : -1;
+	if (rounded)
+		p->bytes = malloc((size_t) p->stride * p->rows);
+	else
+		p->samples = malloc(sizeof(float) * p->stride * p->rows);
+	return p->bytes || p->samples ? 0 : -1;
 }
 
-TmPlanes *tm_planes_new(int count, int width, int height, int halved) {
+TmPlanes *tm_planes_new(int count, int width, int height, int halved, int rounded) {
 	TmPlanes *p = calloc(1, sizeof(TmPlanes));
 	int i;
 	if (!p)
 		return NULL;
 	p->count = count;
 	for (i = 0; i < count; i++)
-		if (make(&p->plane[i], i && halved ? (width + 1) / 2 : width, i && halved ? (height + 1) / 2 : height)) {
+		if (make(&p->plane[i], i && halved ? (width + 1) / 2 : width, i && halved ? (height + 1) / 2 : height, rounded)) {
 			tm_planes_free(p);
 			return NULL;
 		}
@@ -41,106 +35,30 @@ TmPlanes *tm_planes_new(int count, int width, int height, int halved) {
 
 void tm_planes_free(TmPlanes *p) {
 	int i;
-	for (i = 0; p && i < 3; i++)
+	for (i = 0; p && i < 3; i++) {
 		free(p->plane[i].samples);
+		free(p->plane[i].bytes);
+	}
 	free(p);
 }
 
-/* Fills the samples beyond the picture's width with its edge. */
-static void pad_row(TmPlane *p, int y) {
-	float *row = p->samples + (size_t) y * p->stride;
-	int x;
-	for (x = p->width; x < p->stride; x++)
-		row[x] = row[p->width - 1];
+static size_t size_of(const TmPlane *p) { return p->bytes ? 1 : sizeof(float); }
+
+static void *at(const TmPlane *p, int x, int y) {
+	const size_t i = (size_t) y * p->stride + x;
+	return p->bytes ? (void *) (p->bytes + i) : (void *) (p->samples + i);
 }
 
-static void pad(TmPlane *p) {
-	const float *last = p->samples + (size_t) (p->height - 1) * p->stride;
-	int y;
+void tm_plane_pad(TmPlane *p) {
+	int x, y;
 	for (y = 0; y < p->height; y++)
-		pad_row(p, y);
+		for (x = p->width; x < p->stride; x++)
+			memcpy(at(p, x, y), at(p, p->width - 1, y), size_of(p));
 	for (y = p->height; y < p->rows; y++)
-		memcpy(p->samples + (size_t) y * p->stride, last, sizeof(float) * p->stride);
+		memcpy(at(p, 0, y), at(p, 0, p->height - 1), size_of(p) * p->stride);
 }
 
 static float clamp(float v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
-
-/* taps has the source samples of each sample of the result, with weights[i * most …]. */
-struct taps {
-	int most, *first, *count;
-	float *weights;
-};
-
-static void free_taps(struct taps *t) {
-	free(t->first);
-	free(t->weights);
-}
-
-/* Chroma that grows is interpolated between two samples, as in libjpeg. */
-#define LINEAR_BELOW 0.75
-
-static double kernel(double x, double step) {
-	x = fabs(x);
-	if (step < LINEAR_BELOW)
-		return x < 1 ? 1 - x : 0;
-	if (x < 1e-8)
-		return 1;
-	return x < 3 ? 3 * sin(M_PI * x) * sin(M_PI * x / 3) / (M_PI * M_PI * x * x) : 0;
-}
-
-static void weigh(struct taps *t, int i, double centre, double step, const TmAxis *a) {
-	const double scale = step < 1 ? 1 : step, support = (step < LINEAR_BELOW ? 1 : 3) * scale;
-	float *w = t->weights + (size_t) i * t->most;
-	int first = (int) ceil(centre - support - 0.5), last = (int) floor(centre + support - 0.5), k;
-	double sum = 0;
-	first = first < a->low ? a->low : first > a->high - 1 ? a->high - 1 : first;
-	last = last > a->high - 1 ? a->high - 1 : last < first ? first : last;
-	for (k = first; k <= last; k++)
-		sum += w[k - first] = kernel((k + 0.5 - centre) / scale, step);
-	for (k = first; k <= last; k++)
-		w[k - first] = fabs(sum) < 1e-6 ? 1.0 / (last - first + 1) : w[k - first] / sum;
-	t->first[i] = first;
-	t->count[i] = last - first + 1;
-}
-
-static int make_taps(struct taps *t, int n, const TmAxis *a) {
-	const double step = fabs(a->step);
-	int i;
-	t->most = whole((int) (6 * (step < 1 ? 1 : step)) + 3, 4);
-	t->first = malloc(sizeof(int) * 2 * n);
-	t->count = t->first + n;
-	t->weights = calloc((size_t) n * t->most, sizeof(float));
-	if (!t->first || !t->weights)
-		return -1;
-	for (i = 0; i < n; i++)
-		weigh(t, i, a->start + (i + 0.5) * a->step, step, a);
-	return 0;
-}
-
-/* Adds weighted rows into sum, four rows at a time. */
-WIDE static void add_rows(float *restrict sum, const unsigned char *restrict rows, size_t stride, int n, const float *w, int count) {
-	int x;
-	memset(sum, 0, sizeof(float) * n);
-	for (; count > 0; count -= 4, w += 4, rows += 4 * stride) {
-		const unsigned char *b = rows + (count > 1 ? stride : 0), *c = rows + (count > 2 ? 2 * stride : 0), *d = rows + (count > 3 ? 3 * stride : 0);
-		const float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3]; /* 0 behind the last row */
-		for (x = 0; x < n; x++)
-			sum[x] += w0 * rows[x] + w1 * b[x] + w2 * c[x] + w3 * d[x];
-	}
-}
-
-/* Each sample of the resulting row is a weighted sum of samples of the given row. Behind the
- * given row there is room for as many samples as are added at once. */
-static void gather(const float *row, const struct taps *t, float *out, int n) {
-	int i, k;
-	for (i = 0; i < n; i++) {
-		const float *v = row + t->first[i], *w = t->weights + (size_t) i * t->most;
-		four sum = {0};
-		for (k = 0; k < t->count[i]; k += 4)
-			sum += *(const four *) (v + k) * *(const four *) (w + k);
-		out[i] = clamp(sum[0] + sum[1] + sum[2] + sum[3]);
-	}
-}
 
 WIDE static void halve_rows(const unsigned char *restrict a, const unsigned char *restrict b, int pairs, unsigned char *restrict out) {
 	for (int x = 0; x < pairs; x++)
@@ -157,28 +75,12 @@ void tm_samples_halve(const TmSamples *in, unsigned char *out) {
 	}
 }
 
-int tm_plane_scale(const TmSamples *in, const TmAxis *across, const TmAxis *down, TmPlane *out) {
-	struct taps x = {0}, y = {0};
-	float *row = calloc(in->width + 4, sizeof(float));
-	int i, failed = !row || make_taps(&x, out->width, across) || make_taps(&y, out->height, down);
-	for (i = 0; i < out->height && !failed; i++) {
-		add_rows(row, in->samples + (size_t) y.first[i] * in->stride, in->stride, in->width, y.weights + (size_t) i * y.most, y.count[i]);
-		gather(row, &x, out->samples + (size_t) i * out->stride, out->width);
-	}
-	if (!failed)
-		pad(out);
-	free(row);
-	free_taps(&x);
-	free_taps(&y);
-	return failed ? -1 : 0;
-}
-
 void tm_plane_transpose(const TmPlane *in, TmPlane *out) {
 	int x, y;
 	for (y = 0; y < out->height; y++)
 		for (x = 0; x < out->width; x++)
-			out->samples[(size_t) y * out->stride + x] = in->samples[(size_t) x * in->stride + y];
-	pad(out);
+			memcpy(at(out, x, y), at(in, y, x), size_of(out));
+	tm_plane_pad(out);
 }
 
 /* Returns half of a Gauss curve, from its middle down to a hundredth. The sum of both halves
@@ -256,17 +158,21 @@ int tm_plane_unsharp(TmPlane *p, double sigma, double amount) {
 			blur_row(p->samples + (size_t) next * p->stride, n, w, radius, wide, ring + (size_t) (next % (2 * radius + 1)) * n);
 		sharpen_row(p->samples + (size_t) y * p->stride, ring, y, p, w, radius, amount, sum);
 	}
-	pad(p);
+	tm_plane_pad(p);
 	free(w);
 	free(ring);
 	return 0;
+}
+
+static int neutral(const TmPlane *p, int x, int y) {
+	return p->bytes ? *(unsigned char *) at(p, x, y) == 128 : fabsf(*(float *) at(p, x, y) - 128) < 0.5f;
 }
 
 int tm_plane_neutral(const TmPlane *p) {
 	int x, y;
 	for (y = 0; y < p->height; y++)
 		for (x = 0; x < p->width; x++)
-			if (fabsf(p->samples[(size_t) y * p->stride + x] - 128) >= 0.5f)
+			if (!neutral(p, x, y))
 				return 0;
 	return 1;
 }

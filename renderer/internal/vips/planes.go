@@ -31,17 +31,21 @@ func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done
 		return false, nil
 	}
 	straight := r.straight()
-	chroma := luma
+	needed := need{luma: luma, chroma: luma, sizes: [2]geometry.Size{scaled, {Width: (scaled.Width + 1) / 2, Height: (scaled.Height + 1) / 2}}}
 	if !straight {
-		chroma = max(luma, min(2*luma, finest))
+		needed.chroma, needed.sizes[1] = max(luma, min(2*luma, finest)), scaled
 	}
-	decoded, err := r.decoding.at(r.fd, luma, chroma)
+	decoded, err := r.decoding.at(r.fd, needed)
 	if err != nil || decoded.Warned || decoded.Width != stored.Width || decoded.Height != stored.Height {
 		return false, nil //nolint:nilerr // libvips reports the error
 	}
 	r.scaled = r.planned.Scaled != r.source
 	f := framing{scaled: scaled, orientation: orientation, cut: r.cutOf(scaled.Turned(orientation))}
-	if r.planes, err = f.scale(decoded, straight && len(decoded.Planes) == 3); err != nil {
+	of := exact
+	if straight && !r.unsharpens() && r.worth() <= 0 {
+		of = rounded
+	}
+	if r.planes, err = f.scale(decoded, straight && len(decoded.Planes) == components, of); err != nil {
 		return false, err
 	}
 	return true, r.settlePlanes(straight)

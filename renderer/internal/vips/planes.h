@@ -9,11 +9,12 @@ typedef struct {
 	const unsigned char *samples;
 } TmSamples;
 
-/* One component, 0 to 255, in rows of stride. Samples beyond width and height, up to whole
- * blocks, repeat the edge. */
+/* One component, 0 to 255, in rows of stride: samples, or bytes if they are rounded. Samples beyond
+ * width and height, up to whole blocks, repeat the edge. */
 typedef struct {
 	int width, height, stride, rows;
 	float *samples;
+	unsigned char *bytes;
 } TmPlane;
 
 /* 1 plane is grey, 3 are Y, Cb and Cr as in JFIF. */
@@ -30,20 +31,24 @@ typedef struct {
 	int low, high;
 } TmAxis;
 
-/* Returns planes of width x height. If halved, chroma has half of both, rounded up. NULL: no memory. */
-TmPlanes *tm_planes_new(int count, int width, int height, int halved);
+/* Returns planes of width x height. If halved, chroma has half of both, rounded up. Rounded planes
+ * have bytes. NULL: no memory. */
+TmPlanes *tm_planes_new(int count, int width, int height, int halved, int rounded);
 void tm_planes_free(TmPlanes *p);
 /* Writes the means of two samples across and down, (width + 1) / 2 in a row without gaps. A last odd sample is its own pair. */
 void tm_samples_halve(const TmSamples *in, unsigned char *out);
-/* Scales into a plane by Lanczos' filter of three lobes. -1: no memory. */
-int tm_plane_scale(const TmSamples *in, const TmAxis *across, const TmAxis *down, TmPlane *out);
+/* scale.c: scales into the planes of out by Lanczos' filter of three lobes. in, across and down have an
+ * element for each. -1: no memory. */
+int tm_planes_scale(const TmSamples *in, const TmAxis *across, const TmAxis *down, TmPlanes *out);
+/* Repeats the edge beyond the plane's width and height. */
+void tm_plane_pad(TmPlane *p);
 /* Exchanges rows and columns. The sides of out must be exchanged already. */
 void tm_plane_transpose(const TmPlane *in, TmPlane *out);
-/* sharp = in + amount * (in - blurred), clamped. -1: no memory. */
+/* sharp = in + amount * (in - blurred), clamped, in samples that are not rounded. -1: no memory. */
 int tm_plane_unsharp(TmPlane *p, double sigma, double amount);
 /* Returns whether every sample rounds to half. */
 int tm_plane_neutral(const TmPlane *p);
-/* Writes rows of 1 or 3 bytes a pixel; all planes are of the same size. */
+/* Writes rows of 1 or 3 bytes a pixel; all planes are of the same size, and not rounded. */
 void tm_planes_join(const TmPlanes *p, unsigned char *out);
 
 #endif

@@ -170,8 +170,8 @@ func TestSeveralAreDecodedOnce(t *testing.T) {
 			t.Errorf("%+v: %.1f apart, %v", s, mean, err)
 		}
 	}
-	if len(d.halves) != 2 {
-		t.Errorf("the planes were halved %d times, not 2", len(d.halves))
+	if len(d.halves) != 3 {
+		t.Errorf("the planes were halved %d times, not 3", len(d.halves))
 	}
 }
 
@@ -214,7 +214,7 @@ func TestDecodingNeedsAFile(t *testing.T) {
 	}
 	defer func() { _ = empty.Close() }()
 	d := decodingFor([]thumbnail.Spec{{Width: 10}}, guard.Header{Width: 100, Height: 100})
-	if planes, err := d.at(int(empty.Fd()), 1, 1); err == nil {
+	if planes, err := d.at(int(empty.Fd()), need{luma: 1, chroma: 1}); err == nil {
 		t.Errorf("%+v", planes)
 	}
 }

@@ -89,7 +89,7 @@ typedef struct {
 	const unsigned char *pixels;
 	const TmPlanes *planes; /* used instead of pixels unless NULL; chroma is halved */
 	int quality, full_chroma, progressive;
-	float worth; /* of a saved bit of luma: squared error in steps of the quantiser; 0: libjpeg rounds */
+	float worth; /* of a saved bit of luma: squared error in steps of the quantiser; 0, or rounded planes: libjpeg rounds */
 	const unsigned char *exif, *profile;
 	size_t exif_length, profile_length;
 } TmJpeg;

@@ -3,7 +3,7 @@
 //
 //	go run ./loadtest/suites/thumbor/record --thumbor http://127.0.0.1:8888 > loadtest/suites/thumbor/testdata/recorded.json.gz
 //
-// The recording is of Thumbor 7.7.7 on Debian 12's Pillow, with this configuration:
+// The recording is of Thumbor 7.8.0 on Debian 12's Pillow, with this configuration:
 //
 //	LOADER = 'thumbor.loaders.file_loader'
 //	FILE_LOADER_ROOT_PATH = '…/loadtest/suites/thumbor/testdata/originals'
@@ -47,7 +47,7 @@ func record(base string, urls []string) error {
 	client := &http.Client{Timeout: time.Minute}
 	answers := map[string]thumbor.Answer{}
 	for i, url := range urls {
-		a, err := thumbor.Read(client, base, url)
+		a, err := thumbor.Unsafe(client, base, url)
 		if err != nil {
 			return fmt.Errorf("%s: %w", url, err)
 		}

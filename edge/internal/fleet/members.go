@@ -1,0 +1,148 @@
+package fleet
+
+import (
+	"container/list"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// members has renderers in the order of their latest heartbeats, with totals: edges ask for the totals with each
+// request, and thousands of renderers send heartbeats. The methods are not safe for concurrent use.
+type members struct {
+	byName  map[string]*list.Element
+	order   *list.List     // of *member, the longest silent first
+	slots   int            // of the members that do not drain
+	free    int            // slots of these that do not render
+	guests  map[string]int // jobs in hand of other sites' edges, by site
+	batches map[int]int
+	kinds   map[string]*kind // by renderjob.Heartbeat.Digest, or by name for a renderer before 0.10
+}
+
+// member is a renderer with its latest heartbeat.
+type member struct {
+	beat renderjob.Heartbeat
+	at   time.Time
+}
+
+// kind is the renderers with one description.
+type kind struct {
+	described *renderjob.Heartbeat // a heartbeat with the description; nil before the first
+	asked     time.Time            // when this edge last asked for the description
+	members   int
+}
+
+func newMembers() *members {
+	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}}
+}
+
+// put adds a renderer, or replaces its heartbeat.
+func (m *members) put(beat renderjob.Heartbeat, at time.Time) {
+	m.count(beat, 1) // first, so that the renderer's kind stays
+	if e, known := m.byName[beat.Renderer]; known {
+		earlier := e.Value.(*member)
+		m.count(earlier.beat, -1)
+		*earlier = member{beat, at}
+		m.order.MoveToBack(e)
+	} else {
+		m.byName[beat.Renderer] = m.order.PushBack(&member{beat, at})
+	}
+}
+
+// drop removes a renderer, if it is a member.
+func (m *members) drop(name string) {
+	if e, known := m.byName[name]; known {
+		m.count(m.order.Remove(e).(*member).beat, -1)
+		delete(m.byName, name)
+	}
+}
+
+// count adds a heartbeat to the totals, or removes it.
+func (m *members) count(beat renderjob.Heartbeat, by int) {
+	m.countKind(beat, by)
+	for site, n := range beat.Guests {
+		if m.guests[site] += by * n; m.guests[site] == 0 {
+			delete(m.guests, site)
+		}
+	}
+	if beat.Draining {
+		return
+	}
+	m.slots += by * beat.Slots
+	m.free += by * max(0, beat.Slots-beat.Busy)
+	batch := max(1, beat.Batch)
+	if m.batches[batch] += by; m.batches[batch] == 0 {
+		delete(m.batches, batch)
+	}
+}
+
+func (m *members) countKind(beat renderjob.Heartbeat, by int) {
+	name := kindOf(beat)
+	k := m.kinds[name]
+	if k == nil {
+		k = &kind{}
+		m.kinds[name] = k
+	}
+	if k.members += by; k.members == 0 {
+		delete(m.kinds, name)
+	}
+}
+
+func kindOf(beat renderjob.Heartbeat) string {
+	if beat.Digest == "" {
+		return "of " + beat.Renderer
+	}
+	return beat.Digest
+}
+
+// describe notes the description in a member's heartbeat. It reports whether the edge must ask for the description,
+// at most once in askAgain.
+func (m *members) describe(beat renderjob.Heartbeat, now time.Time) (ask bool) {
+	k := m.kinds[kindOf(beat)]
+	if beat.Described() {
+		k.described = &beat
+	}
+	if k.described != nil || now.Sub(k.asked) < askAgain {
+		return false
+	}
+	k.asked = now
+	return true
+}
+
+// silent removes the members that have been silent for longer than limit, and returns them.
+func (m *members) silent(now time.Time, limit time.Duration) (gone []member) {
+	for e := m.order.Front(); e != nil; e = m.order.Front() {
+		last := *e.Value.(*member)
+		if now.Sub(last.at) <= limit {
+			break
+		}
+		m.drop(last.beat.Renderer)
+		gone = append(gone, last)
+	}
+	return gone
+}
+
+// batch returns the smallest batch of the members that do not drain, at least 1.
+func (m *members) batch() int {
+	if len(m.batches) == 0 {
+		return 1
+	}
+	return slices.Min(slices.Collect(maps.Keys(m.batches)))
+}
+
+// beats returns the latest heartbeats of the members that keep selects, with their descriptions.
+func (m *members) beats(keep func(name string) bool) (all []renderjob.Heartbeat) {
+	for e := m.order.Front(); e != nil; e = e.Next() {
+		beat := e.Value.(*member).beat
+		if !keep(beat.Renderer) {
+			continue
+		}
+		if d := m.kinds[kindOf(beat)].described; d != nil {
+			beat = beat.With(*d)
+		}
+		all = append(all, beat)
+	}
+	return all
+}

@@ -1,0 +1,143 @@
+// Package fleet computes the load of each role of a large fleet from measured costs, and finds the first thing that
+// binds. loadtest/suites/fleet measures the costs; package plan simulates the waits for slots.
+package fleet
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/thumbmill/thumbmill/loadtest/tool/plan"
+	"github.com/thumbmill/thumbmill/shared/lanes"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// Costs are processor times in milliseconds.
+type Costs struct {
+	// EdgeMiss, CoordinatorMiss, NATSMiss and RendererMiss are the costs of a miss in each role, without the worker.
+	EdgeMiss        float64 `json:"edge_miss_ms"`
+	CoordinatorMiss float64 `json:"coordinator_miss_ms"`
+	NATSMiss        float64 `json:"nats_miss_ms"`
+	RendererMiss    float64 `json:"renderer_miss_ms"`
+	// EdgeHit is the cost of a stored thumbnail.
+	EdgeHit float64 `json:"edge_hit_ms"`
+	// EdgeHeartbeat is the cost of a renderer's heartbeat at an edge, NATSHeartbeat of its delivery to one edge, and
+	// CoordinatorReport of an edge's report of it.
+	EdgeHeartbeat     float64 `json:"edge_heartbeat_ms"`
+	NATSHeartbeat     float64 `json:"nats_heartbeat_ms"`
+	CoordinatorReport float64 `json:"coordinator_report_ms"`
+	// NATSWatch is the cost of one look of an edge at the queue. CoordinatorEdge is the cost of a connected edge in a
+	// second, for its beats and its status.
+	NATSWatch float64 `json:"nats_watch_ms"`
+	// NATSRenderer is the cost of an idle renderer in a second, for its pulls.
+	NATSRenderer    float64 `json:"nats_renderer_ms"`
+	CoordinatorEdge float64 `json:"coordinator_edge_ms"`
+}
+
+// Measured returns the costs that docs/benchmarks.md has (make bench-fleet, 2026-11-30, Xeon).
+func Measured() Costs {
+	return Costs{
+		EdgeMiss: 1.11, CoordinatorMiss: .14, NATSMiss: .56, RendererMiss: 1.70, EdgeHit: .08,
+		EdgeHeartbeat: .008, NATSHeartbeat: .0023, CoordinatorReport: .07, NATSWatch: .11, NATSRenderer: 1.35, CoordinatorEdge: .07,
+	}
+}
+
+// Read reads the costs that make bench-fleet wrote.
+func Read(file string) (c Costs, err error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err == nil && (c.EdgeMiss <= 0 || c.NATSMiss <= 0) {
+		err = errors.New("edge_miss_ms and nats_miss_ms must be above 0: write the file with make bench-fleet")
+	}
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// Fleet is a fleet of equal sites. Each site has its own NATS servers, and its edges ask one of its coordinators.
+type Fleet struct {
+	Slots        int     // of all renderers
+	Each         int     // slots of one renderer
+	Edges        int     // of all sites
+	Coordinators int     // of all sites
+	Sites        int     // 1 or more
+	Misses       float64 // per second, of all sites
+	Hits         float64 // per second, of all sites
+}
+
+// Validate returns an error that names the first wrong field.
+func (f Fleet) Validate() error {
+	switch {
+	case f.Sites < 1 || f.Sites > 1000:
+		return fmt.Errorf("%d sites: write a number from 1 to 1000", f.Sites)
+	case f.Each < 1 || f.Slots < f.Each*f.Sites || f.Slots > 1e7:
+		return fmt.Errorf("%d slots in renderers of %d: write at least one renderer for each site, and at most 10 million slots", f.Slots, f.Each)
+	case f.Edges < f.Sites || f.Edges > 1e6 || f.Coordinators < f.Sites || f.Coordinators > f.Edges:
+		return fmt.Errorf("%d edges and %d coordinators: write at least one of each for each site, and no more coordinators than edges", f.Edges, f.Coordinators)
+	case !(f.Misses >= 0 && f.Hits >= 0 && f.Misses < 1e9 && f.Hits < 1e9):
+		return fmt.Errorf("%v misses and %v hits a second: write numbers from 0 to a billion", f.Misses, f.Hits)
+	}
+	return nil
+}
+
+// reportersOf is the number of edges that report a renderer; reportEvery and beatEvery are seconds. edge/internal/fleet
+// and edge/internal/coordinators have the same numbers. An edge looks at the queue looks times a second.
+const (
+	reporters   = 3
+	reportEvery = 2
+	looks       = 5
+)
+
+// mostReported is the number of renderers that a coordinator lists (coordinator/internal/fleet).
+const mostReported = 10_000
+
+// Loads returns the share of a core that each role of a site needs, and the used share of each bound, the largest
+// first. Above 1, the role needs a second process or a second core.
+func (c Costs) Loads(f Fleet) []plan.Resource {
+	sites := float64(f.Sites)
+	edges, renderers := float64(f.Edges)/sites, float64(f.Slots)/float64(f.Each)/sites
+	misses, hits := f.Misses/sites, f.Hits/sites
+	core := func(ms float64) float64 { return ms / 1000 }
+	all := []plan.Resource{
+		{Name: "a core of each edge", Use: core((misses*c.EdgeMiss+hits*c.EdgeHit)/edges + renderers*c.EdgeHeartbeat), Remedy: "add edges"},
+		{Name: "a core of the asked coordinator", Use: core(misses*c.CoordinatorMiss + edges*c.CoordinatorEdge + min(reporters, edges)*renderers/reportEvery*c.CoordinatorReport), Remedy: "add a site"},
+		{Name: "a core of the NATS server", Use: core(misses*c.NATSMiss + renderers*c.NATSRenderer + renderers*edges*c.NATSHeartbeat + edges*looks*c.NATSWatch), Remedy: "give it more cores, or add a site"},
+		{Name: "the queue's bound of a lane", Use: float64(lanes.Places(renderjob.LaneStandard, f.Slots/f.Sites)) / queue.LaneBound, Remedy: "add a site"},
+		{Name: "the coordinator's list of renderers", Use: renderers / mostReported, Remedy: "add a site"},
+	}
+	slices.SortStableFunc(all, func(a, b plan.Resource) int { return cmp.Compare(b.Use, a.Use) })
+	return all
+}
+
+// Binds returns the first thing that binds when slots, misses and hits grow together, and the number of slots at which
+// it does. Edges grow too, so that none of them has more to do than now.
+func (c Costs) Binds(f Fleet) (first plan.Resource, slots int) {
+	grown := func(k float64) Fleet {
+		g := f
+		g.Slots, g.Edges = int(float64(f.Slots)*k), max(f.Edges, int(float64(f.Edges)*k))
+		g.Misses, g.Hits = f.Misses*k, f.Hits*k
+		return g
+	}
+	low, high := 0., 1.
+	for c.Loads(grown(high))[0].Use < 1 && high < 1e4 {
+		low, high = high, 2*high
+	}
+	for range 40 {
+		if middle := (low + high) / 2; c.Loads(grown(middle))[0].Use < 1 {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return c.Loads(grown(high))[0], grown(low).Slots
+}
+
+// Outside returns the processor time of a miss in all roles, without the worker, in milliseconds.
+func (c Costs) Outside() float64 { return c.EdgeMiss + c.CoordinatorMiss + c.NATSMiss + c.RendererMiss }
