@@ -45,7 +45,7 @@ func rules() map[string]rule {
 		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER":    {key: "edge.cors", read: origins},
 		"RESULT_STORAGE":                        {read: resultStorage},
 		"FILTERS":                               {key: "thumbor.filters", read: filters},
-		"DETECTORS":                             {read: empty("smart cuts are libvips' attention: detectors of faces and features are not used")},
+		"DETECTORS":                             {read: detectors},
 		"AUTO_WEBP":                             {read: truth},
 		"AUTO_AVIF":                             {read: truth},
 		"AUTO_JPG":                              {read: truth},
@@ -95,7 +95,7 @@ func reasons() map[string]string {
 		"PRESERVE_IPTC_INFO":                "IPTC metadata is not kept",
 		"SVG_DPI":                           "SVGs are drawn at the thumbnail's size",
 		"MAX_AGE_TEMP_IMAGE":                "there are no temporary images: detection is part of the render",
-		"IGNORE_SMART_ERRORS":               "thumbmill has no detectors",
+		"IGNORE_SMART_ERRORS":               "a smart cut that finds no face keeps the part that stands out",
 		"GIF_ENGINE":                        "gifsicle resizes all GIFs here",
 		"USE_BLACKLIST":                     "list the lines of blacklist.txt in edge.blacklist; --blacklist does it",
 		"ENGINE_THREADPOOL_SIZE":            "renders run in separate processes: see renderer.slots",
@@ -270,7 +270,7 @@ func resultStorage(v any) (any, string) {
 	return nil, "thumbmill stores thumbnails in a directory, in Swift or in S3, not by " + short(v)
 }
 
-// filters converts the list of filters, by which Thumbor turns others off. It reports filters that are not Thumbor's own.
+// filters converts the list of filters: Thumbor turns others off. It reports filters that are not Thumbor's own.
 // The value is nil for a list with all of Thumbor's defaults.
 func filters(v any) (any, string) {
 	list, reason := words(v)
@@ -312,6 +312,20 @@ func allIn(all []any, list []string) bool {
 	return !slices.ContainsFunc(all, func(v any) bool { s, ok := v.(string); return ok && !slices.Contains(list, s) })
 }
 
+// detectors reports what finds the important part of a picture. A renderer finds faces if it has a package.
+func detectors(v any) (any, string) {
+	list, reason := words(v)
+	all, _ := list.([]string)
+	faces := slices.ContainsFunc(all, func(module string) bool { return strings.Contains(module, "face_detector") })
+	switch {
+	case reason != "" || len(all) == 0:
+		return nil, reason
+	case faces:
+		return nil, "install the package thumbmill-faces on all renderers, so that smart cuts keep faces; without a face they keep the part that stands out"
+	}
+	return nil, "smart cuts keep faces, if renderers have the package thumbmill-faces, or the part that stands out: other detectors are not used"
+}
+
 // origins returns the origins of a header's value, or an empty list.
 func origins(v any) (any, string) {
 	if v == false || v == (null{}) {
@@ -322,15 +336,6 @@ func origins(v any) (any, string) {
 		return nil, reason
 	}
 	return []string{s.(string)}, ""
-}
-
-func empty(reason string) func(any) (any, string) {
-	return func(v any) (any, string) {
-		if list, ok := v.([]any); ok && len(list) == 0 || v == (null{}) {
-			return nil, ""
-		}
-		return nil, reason
-	}
 }
 
 // pool only checks that the value is a dictionary; converter.pool carries it over.

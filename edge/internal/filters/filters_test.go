@@ -126,7 +126,7 @@ func TestGIFs(t *testing.T) {
 	}
 }
 
-// With a list of filters, others are skipped and named. A URL ends whatever the list says.
+// With a list of filters, others are skipped and named. No list keeps a URL from its end.
 func TestListedFilters(t *testing.T) {
 	var s thumbnail.Spec
 	r := New(settings.Thumbor{Filters: []string{"quality", "blur"}}).Apply(&s, "blur(3):grayscale():quality(20):expire(1000)", nil)

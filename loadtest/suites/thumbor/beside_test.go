@@ -59,7 +59,7 @@ DETECTORS = []`,
 // that config from-thumbor makes of it, and both answer the same URLs: for allowed and other hosts, with right, wrong
 // and no signatures, from browsers that accept WebP and from others.
 //
-// THUMBMILL_THUMBOR is a PYTHONPATH with Thumbor 7.8 and those of its dependencies that Debian's Python lacks. The
+// THUMBMILL_THUMBOR is a PYTHONPATH with Thumbor 7.8 and the dependencies that Debian's Python lacks. The
 // originals' server needs port 80 of a loopback address, and so root.
 func TestBesideThumbor(t *testing.T) {
 	python := os.Getenv("THUMBMILL_THUMBOR")
@@ -140,7 +140,7 @@ func moveIn(t *testing.T, text string) *cluster.Cluster {
 // request is a request to both servers.
 type request struct{ path, accept string }
 
-// requests returns the compared requests: URLs of the recorded comparison, of which some have another host, no
+// requests returns the compared requests: URLs of the recorded comparison. Some have another host, no
 // signature, or a wrong one.
 func requests(s settings.Settings, host string) (all []request) {
 	others := []string{"cdn.example.org", "cdn-example.org", "img.example.com", "example.com", "a.example", "www.globo.com", "s3-eu.amazonaws.com", "evil.example"}

@@ -44,7 +44,7 @@ func (e *Engines) withFaces(r *render, s thumbnail.Spec, h guard.Header, origina
 		e.config.Log.Info("find no faces for a smart cut", "type", h.Type, "error", err)
 		return s
 	}
-	s.Focal = faces
+	s.Focal, s.Faces = faces, len(faces) > 0
 	return s
 }
 

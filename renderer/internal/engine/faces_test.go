@@ -99,6 +99,11 @@ func TestSmartCutsKeepFaces(t *testing.T) {
 		if at := centreOf(t, r, err); at < 44 || at > 56 {
 			t.Errorf("of %d pixels: the face is at %d of 100", width, at)
 		}
+		described := smart
+		described.Meta = true
+		if told, err := draw(t, e, described, body.Bytes()); err != nil || !bytes.Contains(told.Image, []byte(`"Face Detection"`)) {
+			t.Errorf("of %d pixels: %s, %v", width, told.Image, err)
+		}
 		if r, err = draw(t, &without, smart, body.Bytes()); centreOf(t, r, err) != 0 {
 			t.Errorf("of %d pixels: without the program, the face is at %d of 100 too", width, centreOf(t, r, err))
 		}

@@ -118,3 +118,5 @@ int tm_svg(TmSvg *s, int *aborted) {
 }
 
 void tm_svg_free(TmSvg *s) { cairo_surface_destroy(s->surface); }
+
+int tm_svg_version(void) { return (int)(rsvg_major_version * 1000 + rsvg_minor_version); }

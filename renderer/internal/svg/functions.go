@@ -38,8 +38,7 @@ func (f *functions) see(t tag, k kind) {
 }
 
 // definitions returns the filters as text, in elements with the prefix of the root element.
-func (f *functions) definitions(prefix string) string {
-	text := "<" + prefix + "defs>"
+func (f *functions) definitions(prefix string) (text string) {
 	for i, list := range f.lists {
 		primitives, _ := readFunctions(list)
 		text += fmt.Sprintf(`<%sfilter id="thumbmill-filter%d" x="-.5" y="-.5" width="2" height="2" color-interpolation-filters="sRGB">`, prefix, i)
@@ -48,7 +47,7 @@ func (f *functions) definitions(prefix string) string {
 		}
 		text += "</" + prefix + "filter>"
 	}
-	return text + "</" + prefix + "defs>"
+	return text
 }
 
 // mend returns a tag that names the filter of its list, or that has no list if the list is invalid.

@@ -23,6 +23,8 @@ const (
 //   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
 //     with such a filter. So do the inputs that only librsvg knows, such as BackgroundImage.
 //   - Characters of a text that have places of their own get elements of their own.
+//   - A text moves to its baseline, if the library does not move it.
+//   - A use of a symbol gets the clip of the symbol's viewport.
 //   - Filter functions of colours become filters.
 //   - An invalid value of an attribute goes away, and so does a gradient's or pattern's reference to no other.
 //   - A transform includes the attribute transform-origin, which librsvg ignores.
@@ -30,7 +32,7 @@ const (
 //
 // Mend needs the facts that Survey returned for the same text. It returns errors of in and out.
 func Mend(out io.Writer, in io.Reader, f Facts) error {
-	m := mender{unlinked: f.unlinked, functions: f.functions}
+	m := mender{library: f.library, unlinked: f.unlinked, functions: f.functions, clips: f.clips}
 	return scan(in, func(text string, k kind) error {
 		_, err := io.WriteString(out, m.mend(text, k))
 		return err
@@ -39,12 +41,14 @@ func Mend(out io.Writer, in io.Reader, f Facts) error {
 
 // mender mends one drawing's text.
 type mender struct {
+	library       Library
 	shadows, open int
 	inputs        inputs
 	view          view
 	servers       int          // so far
 	unlinked      map[int]bool // by their number
 	functions     functions
+	clips         clips
 	places        *places // of the text that follows
 	placed        int     // characters so far
 }
@@ -64,8 +68,8 @@ func (m *mender) mend(text string, k kind) string {
 	case "feTurbulence":
 		return mendTurbulence(t)
 	case "svg":
-		if m.view.depth == 1 && k == whole && len(m.functions.lists) > 0 {
-			return t.text + m.functions.definitions(t.name[:strings.LastIndexByte(t.name, ':')+1])
+		if m.view.depth == 1 && k == whole {
+			return t.text + m.definitions(strings.TrimSuffix(t.name, "svg"))
 		}
 	case "feDropShadow":
 		if k == whole && m.shadows < maxShadows {
@@ -83,7 +87,18 @@ func (m *mender) mendAny(t tag, k kind) tag {
 	if k != whole {
 		return t
 	}
-	return m.mendServer(m.functions.mend(m.view.mendOrigin(mendValues(m.inputs.mend(t)))))
+	t = m.view.mendOrigin(mendValues(m.inputs.mend(t)))
+	t = m.mendServer(m.functions.mend(t))
+	return m.library.mendBaseline(m.clips.mend(t, m.view))
+}
+
+// definitions returns the elements that other elements of the mended text name, or "".
+func (m *mender) definitions(prefix string) string {
+	text := m.functions.definitions(prefix) + m.clips.definitions(prefix)
+	if text == "" {
+		return ""
+	}
+	return "<" + prefix + "defs>" + text + "</" + prefix + "defs>"
 }
 
 // mendServer returns a tag without a reference that librsvg does not forgive.

@@ -10,7 +10,7 @@ import (
 func mended(t *testing.T, text string) string {
 	t.Helper()
 	var out bytes.Buffer
-	facts, err := Survey(strings.NewReader(text))
+	facts, err := Survey(strings.NewReader(text), Library{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +70,16 @@ func TestMend(t *testing.T) {
 		"places of an unknown entity":       {"<text x='1 2 3'>&abc;</text>", ""},
 		"a place of a text":                 {"<text x='1' y='2'>ab</text>", ""},
 		"places of a text's parts":          {"<text x='1 2'><tspan>ab</tspan></text>", ""},
+		"a text in the middle":              {`<text y="9" dominant-baseline=" middle ">a</text>`, `<text dy="0.265em" y="9" dominant-baseline=" middle ">a</text>`},
+		"a text under a line":               {`<text style="fill:red; dominant-baseline: hanging" dy=".24em"/>`, `<text style="fill:red; dominant-baseline: hanging" dy="1em"/>`},
+		"a text with a part's property":     {`<text alignment-baseline="hanging">`, `<text dy="0.76em" alignment-baseline="hanging">`},
+		"a text that moves by pixels":       {`<text dominant-baseline="hanging" dy="3"/>`, ""},
+		"a part of a text":                  {`<s:tspan alignment-baseline="central">a</s:tspan>`, `<s:tspan baseline-shift="-0.355em" alignment-baseline="central">a</s:tspan>`},
+		"the alphabet's baseline":           {`<text dominant-baseline="alphabetic"/>`, ""},
+		"a use of a symbol":                 {`<svg viewBox="0 0 40 20"><use href="#a" y="5" width="10"/><symbol id="a"/></svg>`, `<svg viewBox="0 0 40 20"><defs><clipPath id="thumbmill-clip0"><rect x="0" y="5" width="10" height="20" /></clipPath></defs><use clip-path="url(#thumbmill-clip0)" href="#a" y="5" width="10"/><symbol id="a"/></svg>`},
+		"a use of an open symbol":           {`<svg viewBox="0 0 40 20"><use href="#a" width="10"/><symbol id="a" style="overflow:visible"/></svg>`, ""},
+		"a use of a shape":                  {`<svg viewBox="0 0 40 20"><use href="#a" width="10"/><path id="a"/></svg>`, ""},
+		"a use of unknown sides":            {`<svg><use href="#a" width="10"/><symbol id="a"/></svg>`, ""},
 		"an origin in pixels":               {`<rect transform-origin="10 20px" transform='rotate(45)'/>`, `<rect  transform='translate(10 20) rotate(45) translate(-10 -20)'/>`},
 		"an origin in the middle":           {`<svg viewBox="5,5 40 20"><g transform="scale(2)" transform-origin="center"/></svg>`, `<svg viewBox="5,5 40 20"><g transform="translate(20 10) scale(2) translate(-20 -10)" /></svg>`},
 		"an origin of words":                {`<svg width="40px" height="20"><g transform="scale(2)" transform-origin="bottom right"/></svg>`, `<svg width="40px" height="20"><g transform="translate(40 20) scale(2) translate(-40 -20)" /></svg>`},
@@ -89,7 +99,7 @@ func TestMend(t *testing.T) {
 		if got := mended(t, c.text); got != want {
 			t.Errorf("%s: %.200q, want %.200q", name, got, want)
 		}
-		if f, err := Survey(strings.NewReader(c.text)); err != nil || f.Flawed != (want != c.text) {
+		if f, err := Survey(strings.NewReader(c.text), Library{}); err != nil || f.Flawed != (want != c.text) {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}
 	}
@@ -112,8 +122,15 @@ func TestShadows(t *testing.T) {
 }
 
 func TestSurvey(t *testing.T) {
-	f, err := Survey(strings.NewReader(`<svg><style>a{}</style><g systemLanguage="fr, de"/><g systemLanguage="fr"/></svg>`))
+	f, err := Survey(strings.NewReader(`<svg><style>a{}</style><g systemLanguage="fr, de"/><g systemLanguage="fr"/></svg>`), Library{})
 	if err != nil || !f.Styled || !slices.Equal(f.Languages, []string{"fr", "de"}) {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+func TestNewLibrariesMoveTextsThemselves(t *testing.T) {
+	f, err := Survey(strings.NewReader(`<text dominant-baseline="middle"/>`), Library{Baselines: true})
+	if err != nil || f.Flawed {
 		t.Errorf("%+v, %v", f, err)
 	}
 }
@@ -154,7 +171,7 @@ func FuzzMend(f *testing.F) {
 		if len(once) > len(text)*100+1000 {
 			t.Fatalf("Mend makes %d bytes from %d", len(once), len(text))
 		}
-		if f, err := Survey(strings.NewReader(text)); err != nil || f.Flawed != (once != text) {
+		if f, err := Survey(strings.NewReader(text), Library{}); err != nil || f.Flawed != (once != text) {
 			t.Fatalf("%+v, %v", f, err)
 		}
 	})

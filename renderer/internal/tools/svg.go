@@ -8,6 +8,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/librsvg"
 	"github.com/thumbmill/thumbmill/renderer/internal/svg"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -28,7 +29,7 @@ func drawSVG(t *task) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	facts, err := svg.Survey(t.request.Original)
+	facts, err := svg.Survey(t.request.Original, svg.Library{Baselines: librsvg.KnowsBaselines()})
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot read the original from the renderer's disk")
 	}
