@@ -186,7 +186,8 @@ corpora: build deps ## compare thumbnails of the files below DIR with other deco
 	@go build -o bin/ ./loadtest/cmd/loadtest
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
 
-# THUMBMILL_WIKI_POOLCOUNTER names the folder of the extension PoolCounter, branch REL1_39.
+# THUMBMILL_WIKI_POOLCOUNTER and THUMBMILL_WIKI_PAGEDTIFF name the folders of MediaWiki's extensions PoolCounter and
+# PagedTiffHandler, branch REL1_39.
 test-mediawiki: deps bin/mediawiki ## a real MediaWiki in front: 68 files on a folder and on Swift, thumb.php and PoolCounter's client beside MediaWiki's own
 	THUMBMILL_WIKI=1 THUMBMILL_WIKI_CORE=$(CURDIR)/bin/mediawiki go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
 
@@ -210,7 +211,7 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
 
 # The programs of Kubernetes and the images stay below /var/tmp/thumbmill-kubernetes.
-test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of one node, and roll, evict, kill and scale its pods under load
+test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/kubernetes deploy/packages/tests
 	nice loadtest/suites/kubernetes/build /var/tmp/thumbmill-kubernetes/bin
 	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images

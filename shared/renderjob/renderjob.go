@@ -235,6 +235,9 @@ type Result struct {
 	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker; also of a failed render
 	QueuedMS    float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
 	Deliveries  int              `json:"deliveries,omitempty"` // this one included
+	// Freed, in Rendered, says that the job takes no room for renders any more: it only stores. Edges of earlier
+	// versions keep the lane's place until Stored.
+	Freed bool `json:"freed,omitempty"`
 	// OwnWidth, with the fault OddSize, is the original's own width in pixels as MediaWiki has it; 0 if
 	// MediaWiki has none.
 	OwnWidth int          `json:"own_width,omitempty"`

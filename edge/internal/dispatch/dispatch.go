@@ -140,6 +140,7 @@ func (d *Dispatcher) hearOf(h *Handle, r renderjob.Result) {
 	switch {
 	case r.State != renderjob.StateReleased:
 		h.over = h.over || r.Last()
+		h.alone = h.alone || r.State == renderjob.StateMoved // jobs of its old lane must not ride with it
 		h.pass(r, d.log)
 	case h.primary != nil:
 		d.release(h)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -20,7 +21,7 @@ import (
 )
 
 const (
-	absentFor   = time.Second // short, because MediaWiki sends no PURGE when a file is new
+	absentFor   = time.Second // short, because nobody may send PURGE when a file is new
 	absentBound = 100_000
 )
 
@@ -32,6 +33,7 @@ type Heads struct {
 	base    context.Context //nolint:containedctx // bounds all questions; Close ends it
 	cancel  context.CancelFunc
 	asking  sync.WaitGroup
+	forgets atomic.Uint64 // calls of Forget and ForgetAll
 }
 
 // New returns the heads of a store. The caller must close them.
@@ -70,12 +72,25 @@ func (h *Heads) Head(ctx context.Context, at thumbnail.Location) (objectstore.In
 
 // Forget forgets that an original is absent. The next request asks the store.
 func (h *Heads) Forget(at thumbnail.Location) {
+	h.forgets.Add(1)
 	h.absent.Invalidate(at)
 	h.flights.Forget(key(at))
 }
 
 // ForgetAll is Forget for all originals.
-func (h *Heads) ForgetAll() { h.absent.InvalidateAll() }
+func (h *Heads) ForgetAll() {
+	h.forgets.Add(1)
+	h.absent.InvalidateAll()
+}
+
+// remember remembers that an original was absent when since calls had asked to forget one. An answer of
+// before such a call may be older than the file.
+func (h *Heads) remember(at thumbnail.Location, since uint64) {
+	h.absent.Set(at, struct{}{})
+	if h.forgets.Load() != since {
+		h.absent.Invalidate(at)
+	}
+}
 
 func key(at thumbnail.Location) string { return at.Container + "\x00" + at.Path }
 
@@ -90,12 +105,13 @@ func (h *Heads) askStore(at thumbnail.Location) (objectstore.Info, error) {
 	defer h.asking.Done()
 	ctx, cancel := context.WithTimeout(h.base, deadline.Head)
 	defer cancel()
+	since := h.forgets.Load()
 	info, err := h.store.Head(ctx, at)
 	switch {
 	case err == nil:
 		return info, nil
 	case errors.Is(err, objectstore.ErrNotFound):
-		h.absent.Set(at, struct{}{})
+		h.remember(at, since)
 		return info, absentFault(at)
 	}
 	return info, objectstore.Fault(err)

@@ -131,6 +131,7 @@ func TestAPageIsAnsweredWhole(t *testing.T) {
 		"four places at a time": {4, throttle.ErrWaited, 12},
 		"half of a small lane":  {2, throttle.ErrCrowded, 3},
 		"one place":             {1, throttle.ErrCrowded, 4},
+		"two hundred slots":     {200, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/originals"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storetest"
@@ -184,17 +185,7 @@ func TestAStalePictureInMemory(t *testing.T) {
 	put(t, store, asked.Spec.Original, "v1")
 	e := settings.Edge{Memory: 1 << 20, Outdated: settings.Keep, Revalidate: time.Millisecond}
 	f := finder(t, e, store, func() bool { return true })
-	version := func(body string) { // stores a thumbnail of the original's version
-		info, err := store.Head(t.Context(), asked.Spec.Original)
-		if err != nil {
-			t.Fatal(err)
-		}
-		meta := storetest.Meta([]byte(body))
-		meta.OriginalVersion = info.Version
-		if err := store.Put(t.Context(), asked.Key, []byte(body), meta); err != nil {
-			t.Fatal(err)
-		}
-	}
+	version := func(body string) { putVersion(t, store, body) }
 	version("old")
 	if now := read(t, f, asked); now != "old" {
 		t.Fatal(now)
@@ -206,6 +197,123 @@ func TestAStalePictureInMemory(t *testing.T) {
 		if now := read(t, f, asked); now != "new" {
 			t.Errorf("after the render: %s", now)
 		}
+	}
+}
+
+// putVersion stores a thumbnail of the original's version.
+func putVersion(t *testing.T, store objectstore.Store, body string) {
+	t.Helper()
+	info, err := store.Head(t.Context(), asked.Spec.Original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := storetest.Meta([]byte(body))
+	meta.OriginalVersion = info.Version
+	if err := store.Put(t.Context(), asked.Key, []byte(body), meta); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asOf is a URL that names the time of an upload.
+func asOf(at time.Time) target.Target {
+	t := asked
+	t.AsOf = at
+	return t
+}
+
+// A URL that names an upload after the last comparison makes the edge compare again, and nothing else does.
+func TestAVersionAfterTheLastComparison(t *testing.T) {
+	store := folder(t)
+	put(t, store, asked.Spec.Original, "v1")
+	putVersion(t, store, "old")
+	f := finder(t, settings.Edge{Memory: 1 << 20, Outdated: settings.Keep, Revalidate: time.Hour}, store, func() bool { return true })
+	_ = read(t, f, asked)
+	put(t, store, asked.Spec.Original, "version 2")
+	now := time.Now()
+	for name, u := range map[string]target.Target{
+		"no version": asked, "an earlier upload": asOf(now.Add(-time.Hour)), "a version of the far future": asOf(now.Add(time.Hour)),
+	} {
+		if _, ok := f.AtHand(t.Context(), u); !ok || read(t, f, u) != "old" {
+			t.Errorf("%s: the edge compared again", name)
+		}
+	}
+	if _, ok := f.AtHand(t.Context(), asOf(now)); ok {
+		t.Error("AtHand finds the picture of the upload before")
+	}
+	if got := read(t, f, asOf(now)); got != "absent" {
+		t.Errorf("the new upload's own URL shows the picture %s", got)
+	}
+	putVersion(t, store, "new")
+	for _, u := range []target.Target{asOf(now), asked} {
+		if got := read(t, f, u); got != "new" {
+			t.Errorf("after the render: %s", got)
+		}
+	}
+}
+
+// The clocks of the wiki and of the edge may differ.
+func TestWhatComesBeforeAVersion(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		compared, upload time.Time
+		before           bool
+	}{
+		"no version":                        {now, time.Time{}, false},
+		"an upload after the comparison":    {now.Add(-time.Hour), now.Add(-time.Minute), true},
+		"an upload before the comparison":   {now.Add(-time.Minute), now.Add(-time.Hour), false},
+		"an upload just before":             {now, now.Add(-skew / 2), true},
+		"an upload that long before":        {now, now.Add(-2 * skew), false},
+		"the wiki's clock is a bit ahead":   {now, now.Add(ahead / 2), true},
+		"no clock can be that far ahead":    {now, now.Add(2 * ahead), false},
+		"nor after an earlier comparison":   {now.Add(-time.Hour), now.Add(2 * ahead), false},
+		"compared later than that, by skew": {now.Add(skew + time.Second), now, false},
+	} {
+		version := asOf(c.upload)
+		if got := (comparison{at: c.compared}).before(&version); got != c.before {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// silent is a store of originals that does not answer while down is set.
+type silent struct {
+	Heads
+	down bool
+}
+
+func (s *silent) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
+	if s.down {
+		return objectstore.Info{}, fault.New(fault.OriginalStore, "the store does not answer")
+	}
+	return s.Heads.Head(ctx, at)
+}
+
+// A thumbnail is unsure until it is compared with its original.
+func TestAThumbnailThatCannotBeCompared(t *testing.T) {
+	store := folder(t)
+	put(t, store, asked.Spec.Original, "v1")
+	putVersion(t, store, "picture")
+	for _, memory := range []value.Bytes{0, 1 << 20} {
+		f := finder(t, settings.Edge{Memory: memory, Outdated: settings.Keep, Revalidate: time.Hour}, store, func() bool { return true })
+		heads := &silent{f.config.Heads, true}
+		f.config.Heads = heads
+		unsure := func() bool {
+			hit, err := f.Find(t.Context(), asked, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if hit.Object != nil {
+				_ = hit.Object.Close()
+			}
+			return hit.Unsure
+		}
+		for range 2 {
+			if !unsure() {
+				t.Error("the edge is sure of a thumbnail that it could not compare")
+			}
+		}
+		heads.down = false
+		eventually.Holds(t, 10*askAgain, "the edge compares again", func() bool { return !unsure() })
 	}
 }
 

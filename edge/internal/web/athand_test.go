@@ -12,10 +12,19 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// shelf has every thumbnail of the width 100 at hand. It embeds the stand-in to be an Obtainer.
-type shelf struct{ obtainer }
+// shelf has every thumbnail of the width 100 at hand.
+type shelf struct{ other obtainer }
+
+func (s *shelf) Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error) {
+	return s.other.Obtain(ctx, r)
+}
+
+func (s *shelf) Original(ctx context.Context, at thumbnail.Location) (obtain.Thumb, error) {
+	return s.other.Original(ctx, at)
+}
 
 func (s *shelf) AtHand(_ context.Context, t target.Target) (obtain.Thumb, bool) {
 	meta := objectstore.Meta{ContentType: "image/jpeg", ETag: "e", Rendered: time.Unix(1e9, 0)}

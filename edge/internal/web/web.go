@@ -99,20 +99,21 @@ func signers(s settings.Settings) (all []signer) {
 
 // exchange is one request with its answer.
 type exchange struct {
-	handler *Handler
-	w       http.ResponseWriter
-	r       *http.Request
-	id      string
-	client  clientaddr.Client
-	began   time.Time
-	values  []string // memory for the values of headers; see setHeader
-	grammar string
-	outcome string
-	asked   *target.Target // of the URL; nil before it is read
-	private bool           // no shared cache may keep the answer
-	hidden  string         // the original's name, which no answer may tell; "" = none
-	refused int            // the status of a refusal
-	span    trace.Span     // nil without a tracer
+	handler  *Handler
+	w        http.ResponseWriter
+	r        *http.Request
+	id       string
+	client   clientaddr.Client
+	began    time.Time
+	values   []string // memory for the values of headers; see setHeader
+	grammar  string
+	outcome  string
+	asked    *target.Target // of the URL, for a fallback picture; nil before it is read, and without such pictures
+	signedBy string         // target.Target.SignedBy
+	private  bool           // no shared cache may keep the answer
+	hidden   string         // the original's name, which no answer may tell; "" = none
+	refused  int            // the status of a refusal
+	span     trace.Span     // nil without a tracer
 }
 
 // ServeHTTP answers one request.
@@ -331,7 +332,11 @@ func (x *exchange) parse() (t target.Target, err error) {
 	if x.private = t.Private; x.private {
 		x.keepPrivate()
 	}
-	x.asked = &t
+	x.signedBy = t.SignedBy
+	if x.handler.settings.Fallback != (settings.Fallback{}) {
+		kept := t // a pointer to t would allocate t for each hit
+		x.asked = &kept
+	}
 	if t.Hidden {
 		x.hidden = t.Spec.Original.Path
 	}
@@ -389,9 +394,7 @@ func (x *exchange) tellTiming(t obtain.Times) {
 func (x *exchange) finish() {
 	took := time.Since(x.began)
 	x.handler.metrics.observe(x.grammar, x.outcome, took, tracing.ID(x.r.Context()))
-	if x.asked != nil {
-		x.handler.metrics.signed(x.grammar, x.asked.SignedBy)
-	}
+	x.handler.metrics.signed(x.grammar, x.signedBy)
 	if x.span != nil {
 		x.endTrace()
 	}

@@ -76,7 +76,7 @@ func handlerWith(t *testing.T, s settings.Settings, o Obtainer) *Handler {
 	return logging(t, s, o, slog.New(slog.DiscardHandler))
 }
 
-func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
+func logging(t testing.TB, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
 	t.Helper()
 	g, err := grammar.New(s)
 	if err != nil {
@@ -261,7 +261,7 @@ func TestIgnoredParameters(t *testing.T) {
 		}
 	}
 	if w := get(t, &obtainer{}, "/wikipedia/en/thumb.php?f=Film.webm&w=100&thumbtime=abc"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "thumbtime") {
-		t.Errorf("a time that is none: %d %s", w.Code, w.Body)
+		t.Errorf("a word in place of a time: %d %s", w.Code, w.Body)
 	}
 }
 
@@ -311,6 +311,10 @@ func TestMaxAgeAndVary(t *testing.T) {
 	}
 	if got := w.Header().Get("Vary"); got != "" {
 		t.Errorf("Vary %q without a negotiated format", got)
+	}
+	e := settings.Default().Edge
+	if got, want := get(t, &obtainer{unsure: true}, "/unsafe/a.jpg").Header().Get("Cache-Control"), control(e, e.Revalidate); got != want || e.Revalidate >= e.MaxAge {
+		t.Errorf("while the thumbnail is not compared: %q, want %q", got, want)
 	}
 	soon := fmt.Sprint(time.Now().Add(5 * time.Second).UnixMilli())
 	for _, unsure := range []bool{false, true} { // unsure: the store of originals does not answer

@@ -95,12 +95,21 @@ func TestAFloodWaitsForItself(t *testing.T) {
 	}
 }
 
-// A reader's page of forty new thumbnails is answered whole by two slots, although it takes longer than one
-// request may wait. The reader's next page finds no place that the first one left taken.
+// A reader's page of forty new thumbnails is answered whole by two slots and by two hundred, although it takes
+// longer than one request may wait. The reader's next page finds no place that the first one left taken.
 func TestAPageIsAnsweredWhole(t *testing.T) {
-	t.Parallel()
+	for _, slots := range []int{2, 200} {
+		t.Run(fmt.Sprintf("%d slots", slots), func(t *testing.T) {
+			t.Parallel()
+			answerPageWhole(t, slots)
+		})
+	}
+}
+
+func answerPageWhole(t *testing.T, slots int) {
+	t.Helper()
 	c := Start(t, Options{Settings: func(s *settings.Settings) {
-		s.Renderer.Slots = 2
+		s.Renderer.Slots = slots
 		s.Throttle.PerIP.Timeout, s.Throttle.QueueWait = time.Second, time.Second
 	}})
 	const thumbnails = 40
@@ -114,7 +123,8 @@ func TestAPageIsAnsweredWhole(t *testing.T) {
 	for n := range thumbnails {
 		left = append(left, c.Go(ctx, c.Edges[0], fmt.Sprintf("/unsafe/90x/%d.jpg", n), alice))
 	}
-	Eventually(t, "the slots are busy", func() bool { return c.Hooks.Held() == 2 })
+	busy := min(slots, settings.Default().Throttle.PerIP.Workers)
+	Eventually(t, "as many render as the reader may take", func() bool { return c.Hooks.Held() == busy })
 	leave()
 	for _, answer := range left {
 		<-answer

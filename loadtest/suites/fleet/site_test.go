@@ -165,6 +165,12 @@ func (u used) less(v used) used {
 	return used{u.edge - v.edge, u.coordinator - v.coordinator, u.nats - v.nats, u.renderers - v.renderers, u.bytes - v.bytes}
 }
 
+// over returns a part of a use.
+func (u used) over(n float64) used {
+	part := func(d time.Duration) time.Duration { return time.Duration(float64(d) / n) }
+	return used{part(u.edge), part(u.coordinator), part(u.nats), part(u.renderers), uint64(float64(u.bytes) / n)}
+}
+
 // sockets returns the number of a process's sockets.
 func sockets(t testing.TB, pid int) (n int) {
 	t.Helper()

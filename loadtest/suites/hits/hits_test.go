@@ -222,7 +222,7 @@ func contestants(b *testing.B, dir string) (all []contestant, size int) {
 	path, body := thumb(b, directory.url)
 	must(b, os.MkdirAll(filepath.Join(dir, "plain"), 0o755))
 	must(b, os.WriteFile(filepath.Join(dir, "plain", "a.jpg"), body, 0o644))
-	must(b, os.Chmod(dir, 0o755)) //nolint:gosec // for nginx
+	must(b, os.Chmod(dir, 0o755))
 	memory := thumbmill(b, dir, "thumbmill, memory", "THUMBMILL_EDGE_MEMORY=256MiB")
 	directory.url, memory.url = directory.url+path, memory.url+path
 	files, bare := servers.FreeAddress(b), servers.FreeAddress(b)

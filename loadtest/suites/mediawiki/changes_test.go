@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +38,7 @@ func (m *machine) sees(when, address string, want image.Point) {
 	}
 }
 
-// asked makes a change while readers ask for a URL all the time, so that the edge remembers what was there before.
+// asked makes a change while readers ask for a URL all the time, so that the edge remembers the state before.
 func (m *machine) asked(address string, change func()) {
 	m.t.Helper()
 	m.get(address)
@@ -76,6 +78,19 @@ func (m *machine) uploadLandscape(title string, width, height int) {
 	m.wiki.Upload(title, body)
 }
 
+var purgedRequests = regexp.MustCompile(`(?m)^thumbmill_edge_requests_total{[^}]*outcome="purged"[^}]*} (\d+)$`)
+
+// purges returns the number of PURGE requests for files that the edge has carried out.
+func (m *machine) purges() (all int) {
+	m.t.Helper()
+	for _, line := range purgedRequests.FindAllSubmatch(m.get(m.admin+"/metrics").body, -1) {
+		n, err := strconv.Atoi(string(line[1]))
+		m.must(err)
+		all += n
+	}
+	return all
+}
+
 // waitsForTheNextSecond waits until an upload has another time than a file's last one.
 func (m *machine) waitsForTheNextSecond(title string) {
 	m.t.Helper()
@@ -91,7 +106,11 @@ func (m *machine) followsChanges() {
 	none, flat, square := image.Point{}, image.Pt(120, 80), image.Pt(120, 120)
 	old, moved := m.thumbOf(before, 120), m.thumbOf(after, 120)
 	m.sees("before the upload", old, none)
+	purges := m.purges()
 	m.asked(old, func() { m.uploadLandscape(before, 600, 400) })
+	if m.purges() == purges { // on a slow machine, the edge forgets by itself before MediaWiki answers
+		m.t.Error("the upload of a new file purges nothing")
+	}
 	m.sees("after the upload", old, flat)
 	m.sees("after the upload, by its version", old+"?"+m.version(before), flat)
 	m.waitsForTheNextSecond(before)

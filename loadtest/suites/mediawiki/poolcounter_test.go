@@ -84,7 +84,7 @@ func TestMediaWikisPoolCounterClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.mediaWiki == "" || c.extension == "" && strings.HasPrefix(c.mediaWiki, "/usr/") {
-				t.Skipf("%s or %s does not name the folder of MediaWiki's client", extensionFolder, coreFolder)
+				t.Skipf("%s names the folder of the extension PoolCounter, branch REL1_39, a clone of github.com/wikimedia/mediawiki-extensions-PoolCounter, since Debian has no package of it; %s names the folder that fetch-core makes", extensionFolder, coreFolder)
 			}
 			ours, original := servers.StartCoordinator(t).Address, servers.Poolcounterd(t)
 			for name, steps := range conversations {

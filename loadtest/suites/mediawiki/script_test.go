@@ -32,6 +32,7 @@ const (
 	lower    = "MediaWiki's HTML says 425; its own picture is a pixel lower"
 	lastPage = "Wikimedia's renderer shows the first page in place of one that is absent, and the conformance cases hold thumbmill to it"
 	phpError = "MediaWiki fails by an error of PHP"
+	noPages  = "Debian's MediaWiki has no PagedTiffHandler, and ignores lossy; TestPagedTIFFs compares it"
 )
 
 // queries are those that wikis, gadgets and old pages send.
@@ -57,6 +58,9 @@ var queries = []query{
 	{"f=Landscape.jpg&width=120&quality=5", 0, ""},
 	{"f=Landscape.jpg&width=120&quality=low", 0, ""},
 	{"f=Landscape.jpg&width=120&thumbtime=3", 0, ""},
+	{"f=Landscape.jpg&width=120&quality=", 0, ""},
+	{"f=Landscape.jpg&width=110&width=120", 0, ""},
+	{"f=Landscape.jpg&w=120&width=110", 0, ""},
 	{"f=Landscape.jpg&thumbName=150px-Landscape.jpg", 0, ""},
 	{"f=Landscape.jpg&width=1600", http.StatusOK, unscaled},
 	{"f=Landscape.jpg&width=2000", http.StatusOK, unscaled},
@@ -70,15 +74,25 @@ var queries = []query{
 	{"f=Scan.tif&width=300", 0, ""},
 	{"f=Scan.tif&width=300&page=1", 0, ""},
 	{"f=Scan.tif&width=1200", 0, ""},
+	{"f=Scan.tif&width=300&page=x", 0, ""},
+	{"f=Scan.tif&width=300&lossy=1", 0, ""},
+	{"f=Scan.tif&width=300&lossy=banana", http.StatusOK, noPages},
 	{"f=Fraction.svg&width=300", 0, ""},
 	{"f=Fraction.svg&width=600&lang=en", 0, ""},
 	{"f=Map.svg&width=1000", 0, ""},
 	{"f=Map.svg&width=200&lang=de", 0, ""},
+	{"f=Map.svg&width=200&lang=!!", 0, ""},
+	{"f=Map.svg&width=200&lang=", 0, ""},
 	{"f=Book.pdf&width=300", http.StatusOK, lower},
 	{"f=Book.pdf&width=300&page=2", 0, ""},
 	{"f=Book.pdf&width=300&p=3", 0, ""},
 	{"f=Book.pdf&width=300&page=99", http.StatusOK, lastPage},
 	{"f=Book.pdf&width=300&page=0", http.StatusOK, lower},
+	{"f=Book.pdf&width=300&page=x", http.StatusOK, lower},
+	{"f=Book.pdf&width=300&page=2nd", 0, ""},
+	{"f=Book.pdf&width=300&p=0", http.StatusOK, lower},
+	{"f=Book.pdf&width=300&p=0&page=2", http.StatusOK, lower},
+	{"f=Book.pdf&width=300&p=3&page=2", 0, ""},
 	{"f=Absent.jpg&width=100", 0, ""},
 	{"f=&width=100", 0, ""},
 	{"width=100", 0, ""},
@@ -100,6 +114,12 @@ func TestThumbScript(t *testing.T) {
 	m := setUp(t, inFolder)
 	m.upload(shortFiles(t))
 	m.wiki.Edit("File:Redirect.jpg", "#REDIRECT [[File:Landscape.jpg]]")
+	m.answersAs(queries)
+}
+
+// answersAs compares the answers to queries with MediaWiki's own.
+func (m *machine) answersAs(queries []query) {
+	m.t.Helper()
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	alikes := 0
@@ -111,16 +131,16 @@ func TestThumbScript(t *testing.T) {
 		}
 		switch {
 		case q.differs == "" && !same:
-			t.Errorf("%s: %s, and MediaWiki answers %s", q.parameters, got.summary(), own.summary())
+			m.t.Errorf("%s: %s, and MediaWiki answers %s", q.parameters, got.summary(), own.summary())
 		case q.differs != "" && same:
-			t.Errorf("%s: it answers as MediaWiki does, %s: take its reason away", q.parameters, got.summary())
+			m.t.Errorf("%s: it answers as MediaWiki does, %s: take its reason away", q.parameters, got.summary())
 		case q.differs != "" && got.status != q.status:
-			t.Errorf("%s: %d, want %d: %s", q.parameters, got.status, q.status, q.differs)
+			m.t.Errorf("%s: %d, want %d: %s", q.parameters, got.status, q.status, q.differs)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", q.parameters, got.summary(), own.summary(), got.header.Get("Thumbmill-Ignored-Parameters"), q.differs)
 	}
 	_ = w.Flush()
-	t.Logf("%d of %d alike\n%s", alikes, len(queries), table.String())
+	m.t.Logf("%d of %d alike\n%s", alikes, len(queries), table.String())
 }
 
 // summary returns the parts of an answer that tests compare: the status, a picture's type and size, and a

@@ -14,7 +14,10 @@ import (
 var inFolder = []string{"Read the wiki's folder", "Send thumbnails to thumbmill", "Purge"}
 
 // sections are all sections that tests of this package run.
-func sections() []string { return slices.Concat(inFolder, inSwift[:1], private[2:], pools) }
+func sections() []string { return slices.Concat(inFolder, inSwift[:1], private[2:], widths, pools) }
+
+// widths are those for a wiki whose edges render few widths.
+var widths = []string{"Bound the widths"}
 
 // pools are those for MediaWiki's pool counters.
 var pools = []string{"Bound MediaWiki's own work"}

@@ -16,7 +16,6 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/renderer"
-	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -30,18 +29,19 @@ type place struct {
 	renderer *renderer.Renderer
 	renders  atomic.Int64 // begun so far
 	held     atomic.Int64 // under way
-	release  atomic.Bool
+	released chan struct{}
 }
+
+func (p *place) release() { close(p.released) }
 
 func (p *place) render(ctx context.Context, _ thumbnail.Spec) ([]byte, error) {
 	p.renders.Add(1)
 	p.held.Add(1)
 	defer p.held.Add(-1)
-	for !p.release.Load() {
-		// A render is held until its test releases it.
-		if err := periodic.Sleep(ctx, 10*time.Millisecond); err != nil {
-			return nil, err
-		}
+	select {
+	case <-p.released:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	return samples.JPEG(samples.Landscape(16, 10))
 }
@@ -57,7 +57,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, at: map[string]*place{}}
 	for name, s := range servers.StartSites(t, "a", "b", "c") {
-		w.at[name] = &place{servers: s}
+		w.at[name] = &place{servers: s, released: make(chan struct{})}
 	}
 	w.site = cluster.Start(t, cluster.Options{
 		Queue: w.at["a"].servers.Queue, Render: w.at["a"].render,
@@ -157,7 +157,7 @@ func TestJobsOverflowToTheNextSite(t *testing.T) {
 	}
 	w.knows(own + 2) // the jobs of a at b and c have places of their own
 	for _, p := range w.at {
-		p.release.Store(true)
+		p.release()
 	}
 	for _, a := range answers {
 		(<-a).Wants(t, 200)
@@ -181,11 +181,11 @@ func TestASiteIsLost(t *testing.T) {
 	w.renders("b", 1)
 	w.at["b"].servers.Kill()
 	w.stop("b")()
-	w.at["c"].release.Store(true)
+	w.at["c"].release()
 	(<-second).Wants(t, 200)
 	if w.at["c"].renders.Load() != 1 {
 		t.Errorf("site c renders %d times", w.at["c"].renders.Load())
 	}
-	w.at["a"].release.Store(true)
+	w.at["a"].release()
 	(<-first).Wants(t, 200)
 }
