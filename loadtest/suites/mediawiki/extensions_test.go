@@ -66,7 +66,7 @@ func TestPagedTIFFs(t *testing.T) {
 	m.answersAs(tiffQueries)
 }
 
-// The widths of those that MediaWiki refuses are new: it shows a stored thumbnail of the same name, whatever thumbtime says.
+// Queries that MediaWiki refuses have widths of their own: without a time it shows a stored thumbnail of the width.
 var videoQueries = []query{
 	{"f=Film.webm&width=160", 0, ""},
 	{"f=Film.webm&width=160&thumbtime=1", 0, ""},
