@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BUILD_PACKAGES := deploy/packages/build
 # The renderer's programs, and the fonts that Wikimedia's renderers have.
 TOOL_PACKAGES  := deploy/packages/tools deploy/packages/fonts
-TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki
+TEST_PACKAGES  := deploy/packages/tests deploy/packages/originals deploy/packages/wiki deploy/packages/faces
 
 # Tests that need the whole machine. They run apart, without the race detector.
 HEAVY := TestASwift|TestIdleAndSlow|TestRapidReset|TestOriginalsComeFromEverywhere|TestThumbnailsInS3|TestBadOriginalsStarveNobody|TestHostileOriginals
@@ -32,7 +32,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/kubernetes loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/sites loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/kubernetes loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -81,6 +81,7 @@ test-debian12 test-debian13: build-deps ## run the renderer's tests in a Debian 
 # has 31 MB with them and 22 MB without.
 build: build-deps ## build bin/thumbmill and the three roles; TAGS=clouds adds the stores of Google Cloud and Azure
 	go build -tags "grpcnotrace $(TAGS)" -o bin/ . ./edge/cmd/edge ./coordinator/cmd/coordinator ./renderer/cmd/renderer
+	renderer/faces/build bin
 
 lint: build-deps bin/helm ## run golangci-lint (.golangci.yml), helm, govulncheck if its database can be had, and vale over every page, comment and text
 	go run $(GOLANGCI) run
@@ -97,6 +98,7 @@ fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/thumbor
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./edge/internal/imgproxy
 	go test -run '^$$' -fuzz FuzzApply -fuzztime 30s ./edge/internal/filters
+	go test -run '^$$' -fuzz FuzzPlainHeads -fuzztime 30s ./edge/internal/front
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromthumbor
 	go test -run '^$$' -fuzz FuzzConvert -fuzztime 30s ./deploy/fromenv
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 30s ./shared/poolcounter
@@ -209,7 +211,7 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
 
 # The programs of Kubernetes and the images stay below /var/tmp/thumbmill-kubernetes.
-test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of one node, and roll, evict, kill and scale its pods under load
+test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/kubernetes deploy/packages/tests
 	nice loadtest/suites/kubernetes/build /var/tmp/thumbmill-kubernetes/bin
 	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images

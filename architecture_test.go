@@ -215,8 +215,8 @@ func TestFieldsHideTheCachesGenerics(t *testing.T) {
 	})
 }
 
-// mostSleeps bounds the sleeps outside synctest in all tests of the module.
-const mostSleeps = 20
+// mostSleeps bounds the sleeps outside synctest in all tests of the module: renders that take a time, and loads.
+const mostSleeps = 22
 
 // A test waits for a condition, with a bound (loadtest/fixtures/eventually), or runs in synctest's time. Each
 // remaining sleep has its reason beside it: a comment on its line or on the line before.
@@ -314,6 +314,8 @@ var embeds = map[string]string{
 	"coordinator/internal/gate: local":          "a net.Conn with another address, in a test",
 	"coordinator/internal/pools: bill":          "a pools.Observer of processor time, in a test",
 	"edge/internal/bulk: closer":                "an objectstore.Object that notes its end, in a test",
+	"edge/internal/front: stuck":                "hits that wait, in a test",
+	"edge/internal/web: shelf":                  "an Obtainer with one thumbnail at hand, in a test",
 	"edge/internal/front: limited":              "a net.Listener that bounds its connections",
 	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",
 	"coordinator/internal/pools: work":          "an Observer, in a test",

@@ -421,7 +421,7 @@ func (l *nativeLoad) send(fd int, p *nativePeer) {
 
 func (l *nativeLoad) close() { l.loop.close() }
 
-// beat sends what edges send without a request: a beat five times a second, and a status of a usual size once.
+// beat sends the messages of edges without requests: a beat five times a second, and a status of a usual size once.
 func (l *nativeLoad) beat() {
 	if !l.beats || time.Since(l.begun) < time.Duration(l.round)*lease.Beat {
 		return

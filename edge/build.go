@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,11 +23,13 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/edge/internal/presence"
 	"github.com/thumbmill/thumbmill/edge/internal/purge"
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/web"
 	"github.com/thumbmill/thumbmill/shared/certificate"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/operators"
+	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -108,7 +111,7 @@ func (e *Edge) connect(open.Stores) (err error) {
 	e.add(service.Deferred(e.conn.Close))
 	ctx, cancel := context.WithTimeout(context.Background(), queue.StartWithin)
 	defer cancel()
-	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS.Replicas, c.Log); err != nil {
+	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS, e.fleet.Choose, c.Log); err != nil {
 		return err
 	}
 	e.breakers = append(e.breakers, e.dispatcher.Breaker())
@@ -116,7 +119,21 @@ func (e *Edge) connect(open.Stores) (err error) {
 		c.Log.Info("reconnect to NATS")
 		e.dispatcher.Reconnected()
 	})
+	e.watchSites()
 	return e.fleet.Listen(e.conn, e.steer)
+}
+
+// watchSites looks every second for jobs at sites whose renderers are gone.
+func (e *Edge) watchSites() {
+	if len(e.config.Settings.NATS.Overflow) == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		periodic.Do(ctx, renderjob.HeartbeatEvery, func(context.Context) { e.dispatcher.Abandon(e.fleet.Lives) })
+	})
+	e.add(service.Deferred(func() { cancel(); loop.Wait() }))
 }
 
 // steer tells a renderer to drain, or to take jobs again, when its heartbeat differs from the
@@ -316,8 +333,10 @@ func (e *Edge) makeFront(open.Stores) error {
 	if err != nil {
 		return fmt.Errorf("edge.trusted_proxies: %w", err)
 	}
+	refused := refusals.New(c.Log)
+	e.add(refused)
 	handler := web.New(web.Config{
-		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Purger: e.byURL, Clients: clients, Tracer: e.tracer, Log: c.Log, Metrics: c.Metrics,
+		Settings: c.Settings, Grammar: e.grammar, Obtainer: e.obtainer, Purger: e.byURL, Clients: clients, Tracer: e.tracer, Refusals: refused, Log: c.Log, Metrics: c.Metrics,
 	})
 	e.requests.Store(handler)
 	if e.http, err = front.New(c.Settings.Edge, clients, handler, c.Log, c.Metrics); err != nil {

@@ -82,7 +82,7 @@ const ballast = 16 << 20
 
 // New connects to the queue and binds the listener.
 func New(c Config) (*Edge, error) {
-	e := &Edge{name: "edge-" + nuid.Next(), config: c, fleet: fleet.New(), ballast: make([]byte, ballast)}
+	e := &Edge{name: "edge-" + nuid.Next(), config: c, fleet: fleet.New(c.Settings.NATS.Site, c.Settings.NATS.Overflow), ballast: make([]byte, ballast)}
 	if err := e.build(); err != nil {
 		return nil, errors.Join(err, e.Stop(context.Background()))
 	}

@@ -113,7 +113,7 @@ func (r *Renderer) connect() (err error) {
 		return nil
 	}))
 	r.js, err = jetstream.New(r.conn)
-	r.add(starter(func(ctx context.Context) error { return queue.Find(ctx, r.js, s.Replicas) }))
+	r.add(starter(func(ctx context.Context) error { return queue.Find(ctx, r.js, s) }))
 	return err
 }
 
@@ -147,7 +147,7 @@ func (r *Renderer) makePipeline() error {
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
-		Renderer: r.name, JetStream: r.js, Slots: r.slots, Ahead: s.Ahead, Processor: r.pipeline, Log: r.config.Log,
+		Renderer: r.name, Site: r.config.Settings.NATS.Site, JetStream: r.js, Slots: r.slots, Ahead: s.Ahead, Processor: r.pipeline, Log: r.config.Log,
 	})
 	return nil
 }
@@ -174,7 +174,7 @@ func (r *Renderer) makeParts() error {
 // heartbeat returns the renderer's current state.
 func (r *Renderer) heartbeat(m *memory, d *drains) renderjob.Heartbeat {
 	return renderjob.Heartbeat{
-		Version: renderjob.Version, Renderer: r.name, EngineVersion: r.engines.Version(), Build: version.Text(),
+		Version: renderjob.Version, Renderer: r.name, Site: r.config.Settings.NATS.Site, Guests: r.intake.Guests(), EngineVersion: r.engines.Version(), Build: version.Text(),
 		Versions: r.engines.Versions(), TypeVersions: r.engines.Versions().Engines(),
 		Slots: m.slots(), Whole: r.slots, Busy: r.pipeline.Busy(), Utilisation: r.pipeline.Utilisation(), Beside: r.pipeline.Beside(),
 		Batch: r.config.Settings.Renderer.Batch, InHand: r.intake.InHand(), Draining: r.intake.Draining() || d.draining(), Directed: d.draining(),

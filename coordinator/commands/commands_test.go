@@ -32,7 +32,7 @@ type aCoordinator struct {
 func report() (t coordinator.Throttles) {
 	text := `{
 		"classes": {"ip": {"holders": 3}},
-		"pools": [{"key": "ip:192.0.2.1%2F32", "holders": 2, "limit": 4}, {"key": "x", "shadow": true}],
+		"pools": [{"key": "ip:192.0.2.1%2F32", "name": "per-ip:192.0.2.1/32", "holders": 2, "limit": 4}, {"key": "x", "shadow": true}],
 		"rules": [{"name": "expensive", "workers": 2, "max_queue": 5, "shadow": true, "differing": {"edge-2": {"workers": 9}}}],
 		"busiest": {"clients": [{"name": "10.0.0.7", "count": 12}]},
 		"edges": [{"name": "edge-1", "connected": true, "status": {"breakers": {"store": "open", "queue": "closed"}}}],
@@ -91,7 +91,7 @@ func TestWhatIsShown(t *testing.T) {
 	defer server.Close()
 	for line, wants := range map[string][]string{
 		"status": {
-			"ip:192.0.2.1/32  2", "x (shadow)", "expensive  2        5          shadow", "! edge-2 has 9 workers", "BUSIEST CLIENTS", "10.0.0.7",
+			"per-ip:192.0.2.1/32  2", "x (shadow)", "expensive  2        5          shadow", "! edge-2 has 9 workers", "BUSIEST CLIENTS", "10.0.0.7",
 			"edge-1  true", "store open\n", "bulk", "paused", "drains: a directive",
 			"librsvg    2.54.7\n", "libvips    8.14.1 on 1, 8.16.1 on 1\n", "bad.jpg?[2J", "1m30s      ann       a new kernel  id-1",
 		},

@@ -66,7 +66,7 @@ func (s sections) pools(t coordinator.Throttles, most int) {
 	}
 	s.out.Section("POOL", "HELD", "WAITING", "LIMIT", "QUEUE", "OLDEST WAIT")
 	for _, p := range t.Pools[:min(len(t.Pools), most)] {
-		name := poolcounter.Unescaped(p.Key)
+		name := cmp.Or(p.Name, poolcounter.Unescaped(p.Key)) // older coordinators send no name
 		if p.Shadow {
 			name += " (shadow)"
 		}

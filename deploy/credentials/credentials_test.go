@@ -145,8 +145,8 @@ func work(t *testing.T, edge, renderer *client) {
 	defer cancel()
 	found := make(chan error)
 	renderers := renderer.jetStream()
-	go func() { found <- queue.Find(ctx, renderers, 1) }() // before the stream exists
-	stream, err := queue.Ensure(ctx, edge.jetStream(), 1)
+	go func() { found <- queue.Find(ctx, renderers, settings.NATS{Replicas: 1}) }() // before the stream exists
+	stream, err := queue.Ensure(ctx, edge.jetStream(), settings.NATS{Replicas: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func TestThumbors(t *testing.T) {
 	if s.Renderer.MaxPixels != 75_000_000 || !reflect.DeepEqual(s.Renderer.Optimizers, []string{"jpg"}) {
 		t.Errorf("renderer: %+v", s.Renderer)
 	}
-	want := settings.Thumbor{Rotate: "counterclockwise", KeepGIFs: true, AutoFormats: []string{"jpg", "webp"}, MaxWidth: 1200, SizePolicy: settings.FreeSizes}
+	want := settings.Thumbor{Rotate: "counterclockwise", KeepGIFs: true, Filters: []string{"blur"}, AutoFormats: []string{"jpg", "webp"}, MaxWidth: 1200, SizePolicy: settings.FreeSizes}
 	if !reflect.DeepEqual(s.Thumbor, want) {
 		t.Errorf("thumbor: %+v", s.Thumbor)
 	}

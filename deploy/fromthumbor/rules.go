@@ -44,8 +44,8 @@ func rules() map[string]rule {
 		"ALLOWED_SOURCES":                       {read: anything},
 		"ACCESS_CONTROL_ALLOW_ORIGIN_HEADER":    {key: "edge.cors", read: origins},
 		"RESULT_STORAGE":                        {read: resultStorage},
-		"FILTERS":                               {read: filters},
-		"DETECTORS":                             {read: empty("smart cuts are libvips' attention: detectors of faces and features are not used")},
+		"FILTERS":                               {key: "thumbor.filters", read: filters},
+		"DETECTORS":                             {read: detectors},
 		"AUTO_WEBP":                             {read: truth},
 		"AUTO_AVIF":                             {read: truth},
 		"AUTO_JPG":                              {read: truth},
@@ -95,7 +95,7 @@ func reasons() map[string]string {
 		"PRESERVE_IPTC_INFO":                "IPTC metadata is not kept",
 		"SVG_DPI":                           "SVGs are drawn at the thumbnail's size",
 		"MAX_AGE_TEMP_IMAGE":                "there are no temporary images: detection is part of the render",
-		"IGNORE_SMART_ERRORS":               "thumbmill has no detectors",
+		"IGNORE_SMART_ERRORS":               "a smart cut that finds no face keeps the part that stands out",
 		"GIF_ENGINE":                        "gifsicle resizes all GIFs here",
 		"USE_BLACKLIST":                     "list the lines of blacklist.txt in edge.blacklist; --blacklist does it",
 		"ENGINE_THREADPOOL_SIZE":            "renders run in separate processes: see renderer.slots",
@@ -270,28 +270,60 @@ func resultStorage(v any) (any, string) {
 	return nil, "thumbmill stores thumbnails in a directory, in Swift or in S3, not by " + short(v)
 }
 
-// builtin is the number of filters in Thumbor by default.
-const builtin = 30
-
-// filters reports the filters that are not Thumbor's own. thumbmill knows all of Thumbor's.
+// filters converts the list of filters: Thumbor turns others off. It reports filters that are not Thumbor's own.
+// The value is nil for a list with all of Thumbor's defaults.
 func filters(v any) (any, string) {
 	list, reason := words(v)
 	if reason != "" {
 		return nil, reason
 	}
-	var foreign []string
-	for _, name := range list.([]string) {
-		if !strings.HasPrefix(name, "thumbor.filters.") && !strings.HasPrefix(name, "wikimedia_thumbor.filter.") {
-			foreign = append(foreign, name)
+	var known, foreign []string
+	for _, module := range list.([]string) {
+		name, own := ownFilter(module)
+		if own {
+			known = append(known, name)
+		} else {
+			foreign = append(foreign, module)
 		}
 	}
 	if len(foreign) > 0 {
-		return nil, "not known, and skipped: " + strings.Join(foreign, ", ")
+		reason = "not known, and skipped: " + strings.Join(foreign, ", ")
 	}
-	if len(list.([]string)) < builtin {
-		return nil, "all filters are on, and a list cannot turn filters off"
+	if len(known) == 0 && reason == "" {
+		reason = "an empty list turns no filters off here: name those that stay in thumbor.filters"
 	}
-	return nil, ""
+	if usual, _ := standard("FILTERS"); len(known) == 0 || allIn(usual.([]any), list.([]string)) {
+		return nil, reason
+	}
+	return known, reason
+}
+
+// ownFilter returns the name of a filter in URLs for its module. own is false for a module of another author.
+func ownFilter(module string) (name string, own bool) {
+	for _, folder := range []string{"thumbor.filters.", "wikimedia_thumbor.filter."} {
+		if name, own = strings.CutPrefix(module, folder); own {
+			return strings.Replace(name, "redeye", "red_eye", 1), true
+		}
+	}
+	return "", false
+}
+
+func allIn(all []any, list []string) bool {
+	return !slices.ContainsFunc(all, func(v any) bool { s, ok := v.(string); return ok && !slices.Contains(list, s) })
+}
+
+// detectors reports what finds the important part of a picture. A renderer finds faces if it has a package.
+func detectors(v any) (any, string) {
+	list, reason := words(v)
+	all, _ := list.([]string)
+	faces := slices.ContainsFunc(all, func(module string) bool { return strings.Contains(module, "face_detector") })
+	switch {
+	case reason != "" || len(all) == 0:
+		return nil, reason
+	case faces:
+		return nil, "install the package thumbmill-faces on all renderers, so that smart cuts keep faces; without a face they keep the part that stands out"
+	}
+	return nil, "smart cuts keep faces, if renderers have the package thumbmill-faces, or the part that stands out: other detectors are not used"
 }
 
 // origins returns the origins of a header's value, or an empty list.
@@ -304,15 +336,6 @@ func origins(v any) (any, string) {
 		return nil, reason
 	}
 	return []string{s.(string)}, ""
-}
-
-func empty(reason string) func(any) (any, string) {
-	return func(v any) (any, string) {
-		if list, ok := v.([]any); ok && len(list) == 0 || v == (null{}) {
-			return nil, ""
-		}
-		return nil, reason
-	}
 }
 
 // pool only checks that the value is a dictionary; converter.pool carries it over.

@@ -11,9 +11,12 @@ import (
 // absence itself.
 func Fault(err error) *fault.Fault {
 	switch {
+	case errors.Is(err, ErrClosed):
+		return fault.Wrap(err, fault.Forbidden, "this server reads no originals from this host").
+			Remedied("add the network to allow of this entry of store.originals or store.loaders, if thumbmill may read from there")
 	case errors.Is(err, ErrRefused):
 		return fault.Wrap(err, fault.Forbidden, "this server reads no originals from this host").
-			Remedied("add the host to hosts, or the network to allow, of this entry of store.originals, if thumbmill may read from there")
+			Remedied("add the host to hosts of this entry of store.originals or store.loaders, if thumbmill may read from there")
 	case errors.Is(err, ErrSlow):
 		return fault.Wrap(err, fault.OriginalStore, "the original's own server sends too slowly")
 	case errors.Is(err, ErrElsewhere) && errors.As(err, new(*net.DNSError)):

@@ -33,6 +33,9 @@ var ErrReadOnly = errors.New("the object store is read-only")
 // address is in a private network. It is an answer, not a failure.
 var ErrRefused = errors.New("the settings forbid this source of originals")
 
+// ErrClosed means that the address of a listed host is in a closed network. It is an ErrRefused.
+var ErrClosed = fmt.Errorf("%w: the host's address is in a closed network", ErrRefused)
+
 // ErrElsewhere means that one of many hosts failed. The circuit breaker of the store does not count
 // it, since other hosts may work.
 var ErrElsewhere = errors.New("the original's own server failed")

@@ -102,7 +102,7 @@ func TestStreamsThatCannotBeMade(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = queue.Ensure(t.Context(), js, c.replicas)
+			_, err = queue.Ensure(t.Context(), js, settings.NATS{Replicas: c.replicas})
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "max_memory_store") {
 				t.Errorf("%v, want %q", err, c.says)
 			}

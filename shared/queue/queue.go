@@ -138,15 +138,27 @@ func absent(err error) bool {
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &network)
 }
 
-// Ensure creates or updates the stream and its consumers. The stream is in memory: after a restart
-// of all NATS servers, edges publish their jobs again.
-func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
-	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+// config returns the stream. A site's stream also takes the jobs of other sites' edges, and stores them under the
+// subjects of its lanes, so that renderers see no difference.
+func config(s settings.NATS) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
 		Name: Stream, Subjects: []string{"render.job.>"}, Description: "thumbmill: thumbnails to render",
-		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Replicas: replicas,
+		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Replicas: s.Replicas,
 		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: LaneBound,
 		MaxBytes: memory, MaxMsgSize: maxMessage, Duplicates: dedupe, AllowMsgTTL: true,
-	})
+	}
+	if s.Site != "" {
+		others := renderjob.Lane("*").SiteSubject(s.Site)
+		c.Subjects = append(c.Subjects, others)
+		c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: others, Destination: renderjob.Lane("{{wildcard(1)}}").Subject()}
+	}
+	return c
+}
+
+// Ensure creates or updates the stream and its consumers. The stream is in memory: after a restart
+// of all NATS servers, edges publish their jobs again.
+func Ensure(ctx context.Context, js jetstream.JetStream, s settings.NATS) (jetstream.Stream, error) {
+	stream, err := js.CreateOrUpdateStream(ctx, config(s))
 	if err != nil {
 		return nil, fmt.Errorf("create or update stream %s: %w%s", Stream, err, remedy(err))
 	}
@@ -155,7 +167,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) (jetstrea
 			Durable: lane.Consumer(), FilterSubject: lane.Subject(),
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: deadline.AckWait,
 			MaxDeliver: -1, // renderers count deliveries, and end a job that was delivered too often
-			MaxWaiting: maxPulls, MaxAckPending: maxPending, MemoryStorage: true, Replicas: replicas,
+			MaxWaiting: maxPulls, MaxAckPending: maxPending, MemoryStorage: true, Replicas: s.Replicas,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("create consumer of lane %s: %w", lane, err)
@@ -202,7 +214,7 @@ const attempt = 2 * time.Second
 
 // Find waits for the stream and its consumers, which edges create. A role that has the permission
 // creates them once if they are missing. It returns an error when ctx ends.
-func Find(ctx context.Context, js jetstream.JetStream, replicas int) error {
+func Find(ctx context.Context, js jetstream.JetStream, s settings.NATS) error {
 	tried := false
 	return until(ctx, func(ctx context.Context) error {
 		err := find(ctx, js)
@@ -210,16 +222,16 @@ func Find(ctx context.Context, js jetstream.JetStream, replicas int) error {
 			return err
 		}
 		tried = true
-		_, err = Ensure(ctx, js, replicas)
+		_, err = Ensure(ctx, js, s)
 		return err
 	})
 }
 
 // Open calls Ensure until it succeeds, or returns its error when ctx ends: servers that start at
 // the same time have not elected a leader yet.
-func Open(ctx context.Context, js jetstream.JetStream, replicas int) error {
+func Open(ctx context.Context, js jetstream.JetStream, s settings.NATS) error {
 	return until(ctx, func(ctx context.Context) error {
-		_, err := Ensure(ctx, js, replicas)
+		_, err := Ensure(ctx, js, s)
 		return err
 	})
 }

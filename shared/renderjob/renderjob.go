@@ -52,6 +52,10 @@ func Lanes() []Lane { return []Lane{LaneStandard, LaneExpensive, LaneBulk} }
 // Subject returns the subject for jobs of the lane.
 func (l Lane) Subject() string { return "render.job." + string(l) }
 
+// SiteSubject returns the subject on which edges of other sites publish jobs of the lane for a site. The site's stream
+// stores them under the lane's subject.
+func (l Lane) SiteSubject(site string) string { return "render.site." + site + "." + string(l) }
+
 // Consumer returns the name of the lane's durable consumer.
 func (l Lane) Consumer() string { return "renderers-" + string(l) }
 
@@ -117,6 +121,7 @@ type Job struct {
 	Trace     string `json:"-"`          // trace of the request, the message's header of W3C Trace Context
 	Edge      string `json:"edge"`       // receives the results
 	Lane      Lane   `json:"lane"`
+	Site      string `json:"site,omitempty"` // of the edge; "" where there is one site
 	// Slow says that the render certainly takes long: by its estimated cost, or because a first try took longer
 	// than deadline.FirstTry. The renderer renders the job beside its slots, lanes.SlowSlots such jobs at a time.
 	Slow bool           `json:"slow,omitempty"`
@@ -230,6 +235,9 @@ type Result struct {
 	CPUMS       float64          `json:"cpu_ms,omitempty"`     // processor time of the worker; also of a failed render
 	QueuedMS    float64          `json:"queued_ms,omitempty"`  // in the stream, by the server's clock
 	Deliveries  int              `json:"deliveries,omitempty"` // this one included
+	// Freed, in Rendered, says that the job takes no room for renders any more: it only stores. Edges of earlier
+	// versions keep the lane's place until Stored.
+	Freed bool `json:"freed,omitempty"`
 	// OwnWidth, with the fault OddSize, is the original's own width in pixels as MediaWiki has it; 0 if
 	// MediaWiki has none.
 	OwnWidth int          `json:"own_width,omitempty"`
@@ -245,6 +253,9 @@ func (r Result) Last() bool {
 type Heartbeat struct {
 	Version  int    `json:"version"`
 	Renderer string `json:"renderer"`
+	Site     string `json:"site,omitempty"` // of the renderer; "" where there is one site
+	// Guests counts the jobs in hand of other sites' edges, by site.
+	Guests map[string]int `json:"guests,omitempty"`
 	// Digest identifies the description: EngineVersion, Versions, TypeVersions, Engines, Build and Layers, which make up
 	// nine tenths of a heartbeat and seldom change. Most heartbeats have only the digest. "" from renderers before 0.10,
 	// which describe themselves each time. Edges before 0.10 do not know the engines of renderers since then, so they

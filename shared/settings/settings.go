@@ -134,6 +134,8 @@ type NATS struct {
 	Credentials string     `koanf:"credentials"` // path of a .creds file
 	TLS         TLS        `koanf:"tls"`
 	Replicas    int        `koanf:"replicas"` // copies of the stream: 1 embedded, 3 in a NATS cluster
+	Site        string     `koanf:"site"`     // name of this site, where several sites have a queue each; "" = one site
+	Overflow    []string   `koanf:"overflow"` // other sites, the first choice first: edges send jobs there while all slots of this site are busy
 }
 
 // TLS is the encryption of connections to NATS.
@@ -245,6 +247,7 @@ type Render struct {
 type Thumbor struct {
 	StrictFilters bool     `koanf:"strict_filters"` // refuse a URL with an unknown filter, instead of skipping the filter
 	Rotate        string   `koanf:"rotate"`         // direction of rotate(90): clockwise (Wikimedia's engines) or counterclockwise (Pillow)
+	Filters       []string `koanf:"filters"`        // names of the filters that URLs may use, such as quality; others are skipped; empty = all
 	GIFFilters    bool     `koanf:"gif_filters"`    // apply filters to each frame of a GIF
 	KeepGIFs      bool     `koanf:"keep_gifs"`      // skip the filter format on originals named .gif, as Thumbor does
 	AutoFormats   []string `koanf:"auto_formats"`   // formats that are sent to clients that accept them, in this order: avif, webp; the table of formats lists the allowed ones

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -291,6 +292,30 @@ func TestBuckets(t *testing.T) {
 	for file, says := range map[string]string{"{kind: s3, bucket: A, endpoint: 'https://s3.example'}": "store.thumbnails.bucket", "{kind: directory, bucket: thumbs-1}": "directory has no buckets", "{kind: gcs, bucket: A}": "store.thumbnails.bucket", "{kind: azure, container: thumbs}": "store.thumbnails.user", "{kind: gcs, bucket: thumbs, endpoint: here}": "store.thumbnails.endpoint"} {
 		if _, err := Load(write(t, t.TempDir(), "a.yaml", "store: {thumbnails: "+file+"}"), nil, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestSites(t *testing.T) {
+	for name, c := range map[string]struct {
+		site     string
+		overflow []string
+		wrong    string
+	}{
+		"one site":          {"", nil, ""},
+		"three sites":       {"east", []string{"west", "north-2"}, ""},
+		"a wildcard":        {"*", nil, "nats.site"},
+		"a site of two":     {"east.1", nil, "nats.site"},
+		"no name":           {"", []string{"west"}, "nats.site"},
+		"itself":            {"east", []string{"east"}, "nats.overflow"},
+		"a site twice":      {"east", []string{"west", "west"}, "nats.overflow"},
+		"a wildcard beside": {"east", []string{">"}, "nats.overflow"},
+	} {
+		s := Default()
+		s.NATS.Site, s.NATS.Overflow = c.site, c.overflow
+		err := errors.Join(s.problems(nil)...)
+		if (err != nil) != (c.wrong != "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %v, want a problem of %q", name, err, c.wrong)
 		}
 	}
 }

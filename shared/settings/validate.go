@@ -59,6 +59,12 @@ func (s Settings) problems(origin map[string]string) []error {
 func (n NATS) check(c *check.Checker) {
 	c.Address("nats.listen", n.Listen)
 	check.Within(c, "nats.replicas", n.Replicas, 1, 5)
+	c.Require(n.Site == "" || site.MatchString(n.Site), "nats.site", "%q is not a site: write 1 to 32 letters, digits and -", n.Site)
+	c.Require(len(n.Overflow) == 0 || n.Site != "", "nats.site", "nats.overflow names sites: name this site too")
+	for i, other := range n.Overflow {
+		c.Require(site.MatchString(other) && other != n.Site && !slices.Contains(n.Overflow[:i], other), "nats.overflow",
+			"%q is not another site: write each site once, with 1 to 32 letters, digits and -", other)
+	}
 	c.Require((n.TLS.Certificate == "") == (n.TLS.Key == ""), "nats.tls.certificate", "one of certificate and key is missing: set both or none")
 	for address := range strings.SplitSeq(string(n.URL), ",") {
 		c.Require(address == "" || server(address), "nats.url", "an address is not nats://host:port (in a password write %%25 for %%, %%2F for /, %%23 for #, %%3F for ?, %%40 for @)")
@@ -175,7 +181,9 @@ func (p Pool) check(c *check.Checker, name string) {
 
 var (
 	presetName = regexp.MustCompile(`^[A-Za-z0-9_]{1,40}$`)
+	filterName = regexp.MustCompile(`^[a-z_]{1,40}$`)
 	keyName    = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
+	site       = regexp.MustCompile(`^[A-Za-z0-9-]{1,32}$`)
 	subject    = regexp.MustCompile(`^[^\s.*>]+(\.[^\s.*>]+)*$`)
 )
 
@@ -205,6 +213,9 @@ func (t Thumbor) check(c *check.Checker) {
 	c.OneOf("thumbor.rotate", t.Rotate, "clockwise", "counterclockwise")
 	for _, format := range t.AutoFormats {
 		c.OneOf("thumbor.auto_formats", format, thumbnail.FormatNames(func(row thumbnail.FormatRow) bool { return row.Negotiable })...)
+	}
+	for _, name := range t.Filters {
+		c.Require(filterName.MatchString(name), "thumbor.filters", "%q is not the name of a filter: write one such as quality", name)
 	}
 	check.Within(c, "thumbor.max_width", t.MaxWidth, 0, 65_535)
 	check.Within(c, "thumbor.max_height", t.MaxHeight, 0, 65_535)

@@ -69,6 +69,18 @@ func (t Table) PoolOf(lane renderjob.Lane) string {
 	return poolcounter.Key(t.Get(Lane).Class, string(lane))
 }
 
+// PoolName returns the key of a pool as operators read it: with the throttle's name in place of the class, such as
+// per-ip:192.0.2.0/24. The keys of PoolCounter's clients stay as they are.
+func (t Table) PoolName(key string) string {
+	class, of, _ := strings.Cut(key, ":")
+	for _, row := range t {
+		if row.Class == class && of != "" {
+			return string(row.Name) + ":" + poolcounter.Unescaped(of)
+		}
+	}
+	return poolcounter.Unescaped(key)
+}
+
 // RuleNames returns the names of the rules whose limits operators can change.
 func (t Table) RuleNames() (names []string) {
 	for r := range t.rules() {

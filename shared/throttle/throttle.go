@@ -85,7 +85,7 @@ type Request struct {
 	// pool, and at most half of each; 0 counts as 1.
 	Weight int
 	Slow   bool // certainly takes long, and may therefore wait long
-	Rides  bool // shares another flight's job, and takes no place of the lane
+	Rides  bool // shares another flight's job and slot, and takes no place of the lane or of its client
 }
 
 // Table is the throttles, in the order in which a request meets them.
@@ -102,7 +102,7 @@ func All() Table {
 			Meaning:  "One client renders more at once than throttle.per_ip allows.",
 			limits:   func(l Limits, _ string) settings.Pool { return l.Settings.PerIP },
 			pool: func(r Request, l settings.Pool) (string, int) {
-				return r.Client, count(!r.Exempt) * lanes.AtMostHalf(r.Weight, l.Workers)
+				return r.Client, count(!r.Exempt && !r.Rides) * lanes.AtMostHalf(r.Weight, l.Workers)
 			},
 		},
 		{

@@ -197,3 +197,27 @@ func TestCausesNameTheirFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestPoolName(t *testing.T) {
+	for key, want := range map[string]string{"ip:192.0.2.1%2F32": "per-ip:192.0.2.1/32", "lane:bulk": "lane:bulk", "original:c%2Fa.jpg": "per-original:c/a.jpg", "_elastic%20search": "_elastic search", "ip": "ip"} {
+		if got := All().PoolName(key); got != want {
+			t.Errorf("%s is %s, want %s", key, got, want)
+		}
+	}
+}
+
+// Flights of a ride share one slot, so that a batch of one original takes one place of its client.
+func TestARideTakesNoPlaceOfItsClient(t *testing.T) {
+	l := Limits{Settings: settings.Default().Throttle, Lane: func(renderjob.Lane) settings.Pool { return settings.Pool{Workers: 2} }}
+	r := Request{Client: "192.0.2.1", Original: thumbnail.Location{Path: "a.jpg"}, Lane: renderjob.LaneStandard}
+	for rides, want := range map[bool][]Name{false: {PerIP, PerOriginal, Lane}, true: {PerOriginal}} {
+		r.Rides = rides
+		var got []Name
+		for _, need := range All().Needs(r, l) {
+			got = append(got, need.Throttle.Name)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("rides %v: places of %v, want %v", rides, got, want)
+		}
+	}
+}

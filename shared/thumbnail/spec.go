@@ -109,17 +109,19 @@ type Spec struct {
 	// HalfToEven rounds sizes like Thumbor. MediaWiki rounds halves up.
 	HalfToEven bool `json:"half_to_even,omitempty"`
 	// AsStored ignores EXIF's orientation.
-	AsStored bool    `json:"as_stored,omitempty"`
-	Crop     *Rect   `json:"crop,omitempty"` // of the upright original, before the resize
-	Trim     *Trim   `json:"trim,omitempty"`
-	Stretch  bool    `json:"stretch,omitempty"` // stretch to the box without a cut
-	HAlign   string  `json:"halign,omitempty"`  // left, right; "" = centre
-	VAlign   string  `json:"valign,omitempty"`  // top, bottom; "" = middle
-	Smart    bool    `json:"smart,omitempty"`   // cut by attention instead of alignment
-	Focal    []Rect  `json:"focal,omitempty"`   // area that a cut keeps in its middle, before Smart and alignment
-	Resize   *Resize `json:"resize,omitempty"`
-	FlipX    bool    `json:"flip_x,omitempty"` // mirror left and right
-	FlipY    bool    `json:"flip_y,omitempty"` // mirror top and bottom
+	AsStored bool   `json:"as_stored,omitempty"`
+	Crop     *Rect  `json:"crop,omitempty"` // of the upright original, before the resize
+	Trim     *Trim  `json:"trim,omitempty"`
+	Stretch  bool   `json:"stretch,omitempty"` // stretch to the box without a cut
+	HAlign   string `json:"halign,omitempty"`  // left, right; "" = centre
+	VAlign   string `json:"valign,omitempty"`  // top, bottom; "" = middle
+	Smart    bool   `json:"smart,omitempty"`   // cut by attention instead of alignment
+	Focal    []Rect `json:"focal,omitempty"`   // area that a cut keeps in its middle, before Smart and alignment
+	// Faces says that Focal holds faces that a renderer found. No URL sets it.
+	Faces  bool    `json:"faces,omitempty"`
+	Resize *Resize `json:"resize,omitempty"`
+	FlipX  bool    `json:"flip_x,omitempty"` // mirror left and right
+	FlipY  bool    `json:"flip_y,omitempty"` // mirror top and bottom
 
 	Page       int         `json:"page,omitempty"`        // 1 = first; seconds for video; 0 = the default
 	FirstFrame bool        `json:"first_frame,omitempty"` // of a video: second 0 was requested, which Page cannot express

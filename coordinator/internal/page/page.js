@@ -81,7 +81,7 @@ function ruleRows(t) {
 
 function poolRows(t) {
   return t.pools.map((p) => ({ key: p.key, cells: [
-    plain(p.key) + (p.shadow ? " (shadow)" : ""), number(p.holders), number(p.waiters, count(p.waiters), p.waiters ? "warn" : ""),
+    p.name + (p.shadow ? " (shadow)" : ""), number(p.holders), number(p.waiters, count(p.waiters), p.waiters ? "warn" : ""),
     number(p.limit, p.limit ? count(p.limit) : "–"), number(p.max_queue, p.max_queue ? count(p.max_queue) : "–"), number(p.oldest_wait_ms, p.oldest_wait_ms ? span(p.oldest_wait_ms) : "–")] }));
 }
 

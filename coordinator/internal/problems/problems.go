@@ -30,7 +30,9 @@ type finder struct {
 
 // Describe completes a report: with the part that each client takes, the lanes that are behind, the problems and the state.
 func Describe(t *snapshot.Throttles, h History) {
+	seen := seenByThrottles(t)
 	for i := range t.Clients {
+		t.Clients[i].RefusedShare *= seen
 		t.Clients[i].Takes = takes(t, t.Clients[i])
 	}
 	for i := range t.Lanes {
@@ -45,6 +47,16 @@ func Describe(t *snapshot.Throttles, h History) {
 		return slices.Index(order, a.Severity) - slices.Index(order, b.Severity)
 	})
 	t.Problems, t.State, t.Speed = f.all, stateOf(t, f.all), f.speed()
+}
+
+// seenByThrottles returns the share of refusals that coordinators see. They learn of no client that an edge refuses
+// because its original fails.
+func seenByThrottles(t *snapshot.Throttles) float64 {
+	all := sum(t.Refusals)
+	if all == 0 {
+		return 1
+	}
+	return 1 - t.Refusals[string(throttle.Failure)]/all
 }
 
 // say adds a problem with its sentence.

@@ -145,6 +145,12 @@ func TestAClientThatStandsOut(t *testing.T) {
 	if p := r.Problems[0]; !p.Since.Equal(began) || p.Actions[0].Why != "it "+strings.TrimPrefix(sentence, "192.0.2.7 ") || p.Actions[1].Why != p.Actions[0].Why || p.Actions[2].Why != "" {
 		t.Errorf("%+v", p)
 	}
+	// The refusals of others' failing originals are not the client's.
+	r = flooded()
+	r.Refusals["failure"] = 1
+	if Describe(r, values{}); r.Clients[0].RefusedShare != .8 || !strings.Contains(r.Clients[0].Takes, "has 80 % of all refusals (4.0/s") || !strings.Contains(r.State.Sentence, "causes 80 % of refusals; others have 20 %") {
+		t.Error(r.Clients[0].RefusedShare, r.Clients[0].Takes, r.State.Sentence)
+	}
 	// With nearly all refusals, the client explains a full lane too, also when its renders are short.
 	r = flooded()
 	r.Clients[0].WorkShare = .2

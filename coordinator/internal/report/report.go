@@ -158,7 +158,7 @@ func (r *Reporter) Throttles(mostPools int) snapshot.Throttles {
 	}
 	for _, p := range view.Pools {
 		t.Pools = append(t.Pools, snapshot.Pool{
-			Key: p.Key, Class: p.Class, Holders: p.Holders, Waiters: p.Waiters, Limit: p.Limit, MaxQueue: p.MaxQueue,
+			Key: p.Key, Name: throttle.All().PoolName(p.Key), Class: p.Class, Holders: p.Holders, Waiters: p.Waiters, Limit: p.Limit, MaxQueue: p.MaxQueue,
 			OldestWait: p.OldestWait.Milliseconds(), Shadow: p.Shadow,
 		})
 	}

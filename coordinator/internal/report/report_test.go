@@ -123,7 +123,7 @@ func TestPoolsRulesAndClasses(t *testing.T) {
 	if s.most.Load() != 7 || r.Omitted != 5 {
 		t.Errorf("%d pools were asked for, %d are omitted", s.most.Load(), r.Omitted)
 	}
-	wantJSON(t, r.Pools, `[{"key":"lane:bulk","class":"lane","holders":1,"waiters":2,"limit":3,"max_queue":4,"oldest_wait_ms":1500,"shadow":true}]`)
+	wantJSON(t, r.Pools, `[{"key":"lane:bulk","name":"lane:bulk","class":"lane","holders":1,"waiters":2,"limit":3,"max_queue":4,"oldest_wait_ms":1500,"shadow":true}]`)
 	wantJSON(t, r.Rules, `[{"name":"one","workers":1,"max_queue":2,"shadow":true,"directed":true},`+
 		`{"name":"two","workers":1,"max_queue":2,"shadow":false,"directed":false,"differing":{"edge":{"workers":3,"max_queue":4,"shadow":true}}}]`)
 	wantJSON(t, r.Classes, `{"lane":{"holders":1,"waiters":2,"refused_full_total":6,"refused_timeout_total":7,"near_limit_total":4,"shadowed_total":5}}`)

@@ -120,6 +120,7 @@ type Class struct {
 // their own limits.
 type Pool struct {
 	Key        string        `json:"key"`
+	Name       string        `json:"name"` // the key with its throttle's name in place of the class, decoded
 	Class      throttle.Name `json:"class"`
 	Holders    uint32        `json:"holders"`
 	Waiters    uint32        `json:"waiters"`

@@ -26,6 +26,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
@@ -39,7 +40,8 @@ type Dispatcher struct {
 	edge     string
 	conn     *nats.Conn
 	js       jetstream.JetStream
-	replicas int
+	settings settings.NATS
+	choose   func(renderjob.Lane) (site string)
 	log      *slog.Logger
 	breaker  *gobreaker.CircuitBreaker[*jetstream.PubAck]
 	sub      *nats.Subscription
@@ -51,18 +53,18 @@ type Dispatcher struct {
 }
 
 // New returns a dispatcher that receives the results of the edge's jobs. It creates the stream if
-// the stream is missing.
-func New(ctx context.Context, edge string, conn *nats.Conn, replicas int, log *slog.Logger) (*Dispatcher, error) {
+// the stream is missing. choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
+func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, choose func(renderjob.Lane) string, log *slog.Logger) (*Dispatcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dispatcher{edge: edge, conn: conn, js: js, replicas: replicas, log: log, open: map[string]*Handle{}, line: line{}}
+	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, choose: choose, log: log, open: map[string]*Handle{}, line: line{}}
 	d.breaker = breaker.New[*jetstream.PubAck](gobreaker.Settings{
 		Name: "queue", Timeout: time.Second, ReadyToTrip: breaker.Consecutive(5),
 		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
 	}, log)
-	if err := queue.Open(ctx, js, replicas); err != nil {
+	if err := queue.Open(ctx, js, s); err != nil {
 		return nil, err
 	}
 	if d.sub, err = queue.Subscribe(conn, renderjob.ResultSubject(edge), d.hear); err != nil {
@@ -138,6 +140,7 @@ func (d *Dispatcher) hearOf(h *Handle, r renderjob.Result) {
 	switch {
 	case r.State != renderjob.StateReleased:
 		h.over = h.over || r.Last()
+		h.alone = h.alone || r.State == renderjob.StateMoved // jobs of its old lane must not ride with it
 		h.pass(r, d.log)
 	case h.primary != nil:
 		d.release(h)
@@ -171,10 +174,11 @@ type Handle struct {
 	primary           *Handle   // the job that this one is a sibling of; nil = none
 	siblings          []*Handle // rendered with this job, or held for it
 	published         time.Time
+	site              string // whose queue has the job; "" = this edge's
 }
 
 func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
-	job.Version, job.Edge = renderjob.Version, d.edge
+	job.Version, job.Edge, job.Site = renderjob.Version, d.edge, d.settings.Site
 	return &Handle{
 		dispatcher: d, job: job, deadline: deadline, opened: time.Now(),
 		results: make(chan renderjob.Result, resultBacklog), reconnected: make(chan struct{}, 1),
@@ -243,10 +247,14 @@ func (h *Handle) Close() {
 func (h *Handle) publish(ctx context.Context, messageID string) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Publish)
 	defer cancel()
-	for {
-		err := h.publishOnce(ctx, messageID)
+	for site := h.dispatcher.choose(h.job.Lane); ; site = "" {
+		err := h.publishOnce(ctx, messageID, site)
 		if err == nil {
 			return nil
+		}
+		if site != "" {
+			h.dispatcher.log.Warn("publish a job here, since another site does not take it", "site", site, "error", err)
+			continue
 		}
 		if queue.IsFull(err) {
 			return full(h.job.Lane, err)
@@ -269,31 +277,64 @@ func full(lane renderjob.Lane, cause error) *fault.Fault {
 func (d *Dispatcher) ensure(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Acknowledge)
 	defer cancel()
-	_, _ = queue.Ensure(ctx, d.js, d.replicas)
+	_, _ = queue.Ensure(ctx, d.js, d.settings)
 }
 
-func (h *Handle) publishOnce(ctx context.Context, messageID string) error {
-	left := time.Until(h.deadline)
-	job := h.job
-	job.DeadlineMS = left.Milliseconds()
-	message, err := job.Message()
+// publishOnce publishes the job to the queue of a site, or to this edge's for "". The breaker watches only this edge's
+// queue.
+func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error {
+	message, left, err := h.message(site)
 	if err != nil {
 		return err
 	}
-	ack, err := h.dispatcher.breaker.Execute(func() (*jetstream.PubAck, error) {
+	send := func() (*jetstream.PubAck, error) {
 		once, cancel := context.WithTimeout(ctx, deadline.Acknowledge)
 		defer cancel()
 		return h.dispatcher.js.PublishMsg(once, message,
 			jetstream.WithMsgID(messageID), jetstream.WithMsgTTL(renderjob.TTL(left)), jetstream.WithRetryAttempts(0))
-	})
+	}
+	var ack *jetstream.PubAck
+	if site == "" {
+		ack, err = h.dispatcher.breaker.Execute(send)
+		h.dispatcher.note(err)
+	} else {
+		ack, err = send()
+	}
 	if err == nil {
 		h.sequence = ack.Sequence
 		h.dispatcher.mu.Lock()
-		h.published = time.Now()
+		h.published, h.site = time.Now(), site
 		h.dispatcher.mu.Unlock()
 	}
-	h.dispatcher.note(err)
 	return err
+}
+
+// message returns the job's message for a site, and the time that the job has left. Another site's renderers cannot
+// take over a job of this site's queue, so a job for them names no renderer near its original.
+func (h *Handle) message(site string) (*nats.Msg, time.Duration, error) {
+	left := time.Until(h.deadline)
+	job := h.job
+	job.DeadlineMS = left.Milliseconds()
+	if site != "" {
+		job.Near = ""
+	}
+	message, err := job.Message()
+	if err == nil && site != "" {
+		message.Subject = job.Lane.SiteSubject(site)
+	}
+	return message, left, err
+}
+
+// Abandon tells the flights of jobs at other sites to look again when lives says that no renderer of the site lives: the
+// site's queue may be lost with it.
+func (d *Dispatcher) Abandon(lives func(site string) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.open {
+		if h.site != "" && !lives(h.site) {
+			h.lookAgain()
+		}
+	}
 }
 
 // note records the time of an attempt that the queue did not take.
@@ -342,12 +383,12 @@ func (d *Dispatcher) Electing() bool {
 func (h *Handle) Recall(ctx context.Context) bool {
 	h.dispatcher.mu.Lock()
 	h.recalled = !h.started
-	recalled := h.recalled
+	recalled, abroad := h.recalled, h.site != ""
 	if recalled {
 		h.dispatcher.part(h)
 	}
 	h.dispatcher.mu.Unlock()
-	if !recalled || h.sequence == 0 { // a renderer has begun the job, or the job was never published
+	if !recalled || h.sequence == 0 || abroad { // a renderer has begun the job, the job was never published, or no site deletes for another
 		return recalled
 	}
 	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
@@ -370,7 +411,11 @@ func (h *Handle) Restore(ctx context.Context) error {
 	if h.sequence == 0 {
 		return h.publish(ctx, h.job.ID)
 	}
-	stream, err := queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.replicas)
+	if h.abroad() {
+		h.dispatcher.log.Info("publish a job again that another site may have lost", "job", h.job.ID)
+		return h.publish(ctx, h.job.ID+"-"+nuid.Next())
+	}
+	stream, err := queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.settings)
 	if err != nil {
 		return err
 	}
@@ -385,4 +430,11 @@ func (h *Handle) Restore(ctx context.Context) error {
 	}
 	h.dispatcher.log.Info("publish a job again that the stream lost", "job", h.job.ID)
 	return h.publish(ctx, h.job.ID+"-"+nuid.Next())
+}
+
+// abroad reports whether another site's queue has the job.
+func (h *Handle) abroad() bool {
+	h.dispatcher.mu.Lock()
+	defer h.dispatcher.mu.Unlock()
+	return h.site != ""
 }

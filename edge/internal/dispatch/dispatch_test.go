@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,7 +36,7 @@ func start(t testing.TB) (*Dispatcher, *nats.Conn) {
 		t.Cleanup(conn.Close)
 		return conn
 	}
-	d, err := New(t.Context(), "e", connect(), 1, slog.New(slog.DiscardHandler))
+	d, err := New(t.Context(), "e", connect(), settings.NATS{Replicas: 1}, func(renderjob.Lane) string { return "" }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestRestore(t *testing.T) {
 	}
 	defer h.Close()
 	count := func() uint64 {
-		stream, err := queue.Ensure(ctx, d.js, 1)
+		stream, err := queue.Ensure(ctx, d.js, d.settings)
 		if err != nil {
 			t.Fatal(err)
 		}

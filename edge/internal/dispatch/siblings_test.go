@@ -99,7 +99,7 @@ func (f *family) tell(id string, state renderjob.State) {
 // queued returns the IDs of the jobs in the stream.
 func (f *family) queued() (ids []string) {
 	f.t.Helper()
-	stream, err := queue.Ensure(within(f.t), f.d.js, 1)
+	stream, err := queue.Ensure(within(f.t), f.d.js, f.d.settings)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -230,12 +230,21 @@ func TestSiblingsAreReleased(t *testing.T) {
 		"a sibling that the renderer gives up":              {end: func(f *family) { f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
 		"siblings that the next renderer does not take":     {end: func(f *family) { f.begin("p", 2) }, released: []string{"b"}},
 		"all when the next renderer has an earlier version": {end: func(f *family) { f.begin("p", 0) }, released: []string{"a", "b"}},
-		"no sibling that is over":                           {end: func(f *family) { f.tell("a", renderjob.StateFailed); f.jobs["p"].Close() }, released: []string{"b"}},
-		"no sibling after its own deadline":                 {end: func(f *family) { f.jobs["a"].Close(); delete(f.jobs, "a"); f.jobs["p"].Close() }, released: []string{"b"}},
-		"no sibling twice":                                  {end: func(f *family) { f.tell("b", renderjob.StateReleased); f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
-		"no job that is not a sibling":                      {end: func(f *family) { f.tell("p", renderjob.StateReleased) }},
-		"none for a result of an unknown job":               {end: func(f *family) { f.tell("nobody's", renderjob.StateReleased) }},
-		"none when the sibling's client leaves":             {end: func(f *family) { f.jobs["a"].Recall(within(f.t)) }},
+		"all when the primary moved to another lane": {end: func(f *family) {
+			f.tell("p", renderjob.StateMoved)
+			f.publish("c")
+			if got := f.begin("p", 16); got != "" {
+				f.t.Errorf("the moved job begins with siblings %q", got)
+			}
+			f.jobs["c"].Close()
+			delete(f.jobs, "c")
+		}, released: []string{"a", "b"}},
+		"no sibling that is over":               {end: func(f *family) { f.tell("a", renderjob.StateFailed); f.jobs["p"].Close() }, released: []string{"b"}},
+		"no sibling after its own deadline":     {end: func(f *family) { f.jobs["a"].Close(); delete(f.jobs, "a"); f.jobs["p"].Close() }, released: []string{"b"}},
+		"no sibling twice":                      {end: func(f *family) { f.tell("b", renderjob.StateReleased); f.tell("b", renderjob.StateReleased) }, released: []string{"b"}},
+		"no job that is not a sibling":          {end: func(f *family) { f.tell("p", renderjob.StateReleased) }},
+		"none for a result of an unknown job":   {end: func(f *family) { f.tell("nobody's", renderjob.StateReleased) }},
+		"none when the sibling's client leaves": {end: func(f *family) { f.jobs["a"].Recall(within(f.t)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFamily(t)

@@ -21,6 +21,9 @@ import (
 // maxFilters bounds the filters of one URL.
 const maxFilters = 64
 
+// expiry is the name of the filter that ends a URL. No list of filters turns it off.
+const expiry = "expire"
+
 // The kinds of arguments, with Thumbor's expressions.
 const (
 	positive    = `\d+`
@@ -54,17 +57,21 @@ type filter struct {
 type Language struct {
 	filters map[string]filter
 	dialect settings.Thumbor
+	listed  map[string]bool // the filters of thumbor.filters; empty = all
 }
 
 // New returns a language in the dialect of the settings.
 func New(dialect settings.Thumbor) *Language {
-	l := &Language{filters: map[string]filter{}, dialect: dialect}
+	l := &Language{filters: map[string]filter{}, dialect: dialect, listed: map[string]bool{}}
 	l.addMeaning()
 	l.addSizes()
 	l.addColours()
 	l.addNeighbours()
 	l.addCanvas()
 	l.addWikimedia()
+	for _, name := range dialect.Filters {
+		l.listed[name] = true
+	}
 	return l
 }
 
@@ -163,7 +170,7 @@ func (c *compiler) skip(name string) { c.notes.Skipped = append(c.notes.Skipped,
 func (c *compiler) applyCall(call string) {
 	name, _, _ := strings.Cut(call, "(")
 	f, known := c.language.filters[name]
-	if !known {
+	if !known || len(c.language.listed) > 0 && !c.language.listed[name] && name != expiry {
 		c.skip(printable(name))
 		return
 	}

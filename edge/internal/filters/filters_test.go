@@ -126,6 +126,15 @@ func TestGIFs(t *testing.T) {
 	}
 }
 
+// With a list of filters, others are skipped and named. No list keeps a URL from its end.
+func TestListedFilters(t *testing.T) {
+	var s thumbnail.Spec
+	r := New(settings.Thumbor{Filters: []string{"quality", "blur"}}).Apply(&s, "blur(3):grayscale():quality(20):expire(1000)", nil)
+	if len(s.Operations) != 1 || s.Quality != 20 || !reflect.DeepEqual(r.Skipped, []string{"grayscale"}) || r.Expires.IsZero() {
+		t.Errorf("%+v, %+v", s, r)
+	}
+}
+
 // gifv changes the format of originals that can move.
 func TestGifv(t *testing.T) {
 	for _, c := range []struct {

@@ -22,8 +22,8 @@ func (l *Language) addMeaning() {
 	l.addOptional("gifv", 0, gifv, word)
 	l.early("dpr", "placeholder", "gifv")
 	l.addOptional("autojpg", 0, autoJPEG, boolean)
-	l.filters["expire"] = filter{
-		pattern: pattern("expire", []string{positive}, 1), apply: expire,
+	l.filters[expiry] = filter{
+		pattern: pattern(expiry, []string{positive}, 1), apply: expire,
 		wrong: "the end of the URL cannot be read: write expire(MILLISECONDS), with the milliseconds since 1970",
 	}
 }

@@ -36,7 +36,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 	for _, each := range []int{1, 8, 32} {
 		for name, every := range map[string]int{"": 60, "/described": 1} {
 			b.Run(fmt.Sprintf("slots=%d%s", each, name), func(b *testing.B) {
-				f, n, bytes := New(), slots/each, 0
+				f, n, bytes := New("", nil), slots/each, 0
 				var texts [][]byte
 				for i := range n {
 					h := described(fmt.Sprint("renderer-", i))

@@ -30,17 +30,22 @@ const (
 
 // Fleet is the living renderers. Its methods are safe for concurrent use.
 type Fleet struct {
+	site      string
+	overflow  []string // sites that take this site's jobs, the first choice first
 	mu        sync.Mutex
-	living    *members
+	living    *members // of this site
+	others    map[string]*abroad
 	lost      *members  // renderers that died less than lanes.PlacesKept ago; others get their jobs
 	heard     time.Time // of the last heartbeat that left slots, or of the edge's start
 	lastSlots int       // the last number of slots above 0
 	sub       *nats.Subscription
 }
 
-// New returns a fleet without renderers.
-func New() *Fleet {
-	return &Fleet{living: newMembers(), lost: newMembers(), heard: time.Now(), lastSlots: unknownSlots}
+// New returns a fleet without renderers. site is "" where there is one site.
+func New(site string, overflow []string) *Fleet {
+	return &Fleet{
+		site: site, overflow: overflow, living: newMembers(), others: map[string]*abroad{}, lost: newMembers(), heard: time.Now(), lastSlots: unknownSlots,
+	}
 }
 
 // Listen subscribes to heartbeats. It calls steer with each, and says whether the renderer must describe itself.
@@ -70,13 +75,14 @@ func (f *Fleet) Note(h renderjob.Heartbeat) (describe bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	f.living.put(h, now)
+	at := f.of(h.Site)
+	at.put(h, now)
 	f.lost.drop(h.Renderer)
 	f.forgetDead(now)
 	if f.living.slots > 0 {
 		f.heard, f.lastSlots = now, f.living.slots
 	}
-	return f.living.describe(h, now)
+	return at.describe(h, now)
 }
 
 func (f *Fleet) forgetDead(now time.Time) {
@@ -84,6 +90,12 @@ func (f *Fleet) forgetDead(now time.Time) {
 		f.lost.put(gone.beat, gone.at)
 	}
 	f.lost.silent(now, lanes.PlacesKept)
+	for site, a := range f.others {
+		a.members.silent(now, lanes.DeadAfter)
+		if len(a.members.byName) == 0 {
+			delete(f.others, site)
+		}
+	}
 }
 
 // Slots returns the slots of the living renderers that do not drain. While there are none, it
@@ -112,16 +124,16 @@ func (f *Fleet) LaneWorkers(lane renderjob.Lane) int {
 	if f.living.slots > 0 {
 		slots += f.lost.slots
 	}
-	return lanes.Places(lane, slots)
+	return lanes.Places(lane, slots) + f.abroadPlaces(lane)
 }
 
-// GoneFor returns the time since the last renderer that takes jobs; 0 while one lives.
+// GoneFor returns the time since the last renderer that takes this site's jobs; 0 while one lives.
 func (f *Fleet) GoneFor() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
 	f.forgetDead(now)
-	if f.living.slots > 0 {
+	if f.living.slots > 0 || f.abroadSlots() > 0 {
 		return 0
 	}
 	return now.Sub(f.heard)
@@ -132,7 +144,7 @@ func (f *Fleet) Idle() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	return f.living.idle > 0
+	return f.living.free > 0
 }
 
 // Batch returns the number of jobs of one original that each renderer takes as a batch: the
@@ -141,7 +153,11 @@ func (f *Fleet) Batch() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	return f.living.batch()
+	least := f.living.batch()
+	for _, a := range f.overflowing() {
+		least = min(least, a.members.batch())
+	}
+	return least
 }
 
 // Engines returns the versions of the engines that draw originals of a type, in the living
@@ -150,18 +166,20 @@ func (f *Fleet) Engines(t thumbnail.Type) (engines []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	for _, k := range f.living.kinds {
-		if k.described == nil {
-			continue
-		}
-		if version := cmp.Or(k.described.TypeVersions[t], k.described.EngineVersion); !slices.Contains(engines, version) {
-			engines = append(engines, version)
+	for _, m := range f.all() {
+		for _, k := range m.kinds {
+			if k.described == nil {
+				continue
+			}
+			if version := cmp.Or(k.described.TypeVersions[t], k.described.EngineVersion); !slices.Contains(engines, version) {
+				engines = append(engines, version)
+			}
 		}
 	}
 	return engines
 }
 
-// Share returns the latest heartbeats of the renderers that the edge of the given name reports to the coordinators,
+// Share returns the latest heartbeats of this site's renderers that the edge of the given name reports to the coordinators,
 // beside the other living edges, which must be sorted. An edge that is not among them reports all renderers.
 func (f *Fleet) Share(name string, edges []string) []renderjob.Heartbeat {
 	f.mu.Lock()
@@ -180,13 +198,15 @@ func first(renderer string, n int) int {
 	return int(h.Sum32() % uint32(n)) //nolint:gosec // a number of edges
 }
 
-// Names returns the names of the living renderers.
+// Names returns the names of the living renderers of all sites.
 func (f *Fleet) Names() (names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	for name := range f.living.byName {
-		names = append(names, name)
+	for _, m := range f.all() {
+		for name := range m.byName {
+			names = append(names, name)
+		}
 	}
 	return names
 }

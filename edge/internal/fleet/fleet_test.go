@@ -19,7 +19,7 @@ func beat(name, engine string, slots int, draining bool) renderjob.Heartbeat {
 
 func TestTheLivingCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := New()
+		f := New("", nil)
 		if f.Slots() != unknownSlots || len(f.Engines(thumbnail.TypePNG)) != 0 {
 			t.Errorf("before the first heartbeat: %d slots, engines %v", f.Slots(), f.Engines(thumbnail.TypePNG))
 		}
@@ -66,7 +66,7 @@ func TestTheLivingCount(t *testing.T) {
 
 // Each type has its own engine. The heartbeat of an earlier version has one engine for all types.
 func TestEnginesByType(t *testing.T) {
-	f := New()
+	f := New("", nil)
 	newer := beat("a", "v2", 1, false)
 	newer.TypeVersions = map[thumbnail.Type]string{thumbnail.TypeSVG: "librsvg-2"}
 	f.Note(newer)
@@ -86,7 +86,7 @@ func TestEnginesByType(t *testing.T) {
 // A heartbeat without a description has the one of its digest. The edge asks for a missing one once a second.
 func TestDescriptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := New()
+		f := New("", nil)
 		full := beat("a", "v1", 4, false).Digested()
 		brief := full.With(renderjob.Heartbeat{})
 		other := brief
@@ -119,7 +119,7 @@ func TestDescriptions(t *testing.T) {
 
 // Of many edges, three report each renderer; all edges report about the same number.
 func TestShares(t *testing.T) {
-	f := New()
+	f := New("", nil)
 	const renderers = 1000
 	for i := range renderers {
 		f.Note(beat(fmt.Sprint("renderer-", i), "v1", 1, false))
@@ -156,7 +156,7 @@ func TestShares(t *testing.T) {
 // The totals stay right while renderers come, change, drain and die in any order.
 func TestTotals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, random := New(), rand.New(rand.NewPCG(1, 2))
+		f, random := New("", nil), rand.New(rand.NewPCG(1, 2))
 		latest, at := map[string]renderjob.Heartbeat{}, map[string]time.Time{}
 		for range 5000 {
 			h := beat(fmt.Sprint(random.IntN(20)), "v1", random.IntN(5), random.IntN(4) == 0)
@@ -181,6 +181,56 @@ func TestTotals(t *testing.T) {
 			if slots > 0 && f.Slots() != slots || f.Idle() != idle || f.Batch() != max(1, batch) || len(f.Names()) != names {
 				t.Fatalf("%d slots, idle %v, batches of %d, %d names; want %d, %v, %d, %d", f.Slots(), f.Idle(), f.Batch(), len(f.Names()), slots, idle, batch, names)
 			}
+		}
+	})
+}
+
+// Jobs leave a site only while it has no free slot, for the first site with one, and at most as many in a second as the
+// site had free slots. The lane's pool counts the free slots there and the jobs of this site there.
+func TestOtherSites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := New("a", []string{"b", "c"})
+		at := func(site string, slots, busy int, guests map[string]int) {
+			h := beat("renderer-"+site, "v1", slots, false)
+			h.Site, h.Busy, h.Guests = site, busy, guests
+			f.Note(h)
+		}
+		chooses := func(when string, want ...string) {
+			t.Helper()
+			for _, site := range want {
+				if got := f.Choose(renderjob.LaneStandard); got != site {
+					t.Errorf("%s: the job goes to %q, want %q", when, got, site)
+				}
+			}
+		}
+		chooses("before the first heartbeat", "")
+		at("b", 2, 0, nil)
+		at("d", 8, 0, nil) // takes no jobs of a
+		if f.GoneFor() != 0 || f.Lives("c") || !f.Lives("b") {
+			t.Error("another site's renderers do not live")
+		}
+		at("a", 1, 0, nil)
+		at("c", 4, 3, map[string]int{"a": 2, "b": 1})
+		chooses("a is free", "")
+		if got := f.LaneWorkers(renderjob.LaneStandard); got != 2+2+1+2 {
+			t.Errorf("the standard lane has %d places", got)
+		}
+		if got := f.LaneWorkers(renderjob.LaneBulk); got != 2 {
+			t.Errorf("the bulk lane has %d places", got)
+		}
+		at("a", 1, 1, nil)
+		chooses("a is busy", "b", "b", "c", "")
+		if got := f.Choose(renderjob.LaneBulk); got != "" {
+			t.Errorf("a bulk job goes to %q", got)
+		}
+		time.Sleep(renderjob.HeartbeatEvery + 1)
+		at("a", 1, 1, nil)
+		chooses("a second later", "b")
+		time.Sleep(lanes.DeadAfter)
+		at("a", 1, 1, nil)
+		chooses("the others are gone", "")
+		if got := f.LaneWorkers(renderjob.LaneStandard); got != 2 || len(f.Names()) != 1 {
+			t.Errorf("the standard lane has %d places, %v live", got, f.Names())
 		}
 	})
 }

@@ -13,9 +13,10 @@ import (
 // request, and thousands of renderers send heartbeats. The methods are not safe for concurrent use.
 type members struct {
 	byName  map[string]*list.Element
-	order   *list.List // of *member, the longest silent first
-	slots   int        // of the members that do not drain
-	idle    int        // members that do not drain and have a free slot
+	order   *list.List     // of *member, the longest silent first
+	slots   int            // of the members that do not drain
+	free    int            // slots of these that do not render
+	guests  map[string]int // jobs in hand of other sites' edges, by site
 	batches map[int]int
 	kinds   map[string]*kind // by renderjob.Heartbeat.Digest, or by name for a renderer before 0.10
 }
@@ -34,7 +35,7 @@ type kind struct {
 }
 
 func newMembers() *members {
-	return &members{byName: map[string]*list.Element{}, order: list.New(), batches: map[int]int{}, kinds: map[string]*kind{}}
+	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}}
 }
 
 // put adds a renderer, or replaces its heartbeat.
@@ -61,13 +62,16 @@ func (m *members) drop(name string) {
 // count adds a heartbeat to the totals, or removes it.
 func (m *members) count(beat renderjob.Heartbeat, by int) {
 	m.countKind(beat, by)
+	for site, n := range beat.Guests {
+		if m.guests[site] += by * n; m.guests[site] == 0 {
+			delete(m.guests, site)
+		}
+	}
 	if beat.Draining {
 		return
 	}
 	m.slots += by * beat.Slots
-	if beat.Busy < beat.Slots {
-		m.idle += by
-	}
+	m.free += by * max(0, beat.Slots-beat.Busy)
 	batch := max(1, beat.Batch)
 	if m.batches[batch] += by; m.batches[batch] == 0 {
 		delete(m.batches, batch)

@@ -20,6 +20,7 @@ type connections struct {
 	idle    time.Duration // for which a connection may wait for its next request
 	clients *clientaddr.Finder
 	resets  *resets
+	quick   *quick
 	log     *slog.Logger
 
 	mu    sync.Mutex
@@ -35,7 +36,7 @@ type connections struct {
 func newConnections(limit int, idle time.Duration, clients *clientaddr.Finder, log *slog.Logger, metrics prometheus.Registerer) *connections {
 	c := &connections{
 		max: limit, idle: idle, clients: clients, resets: newResets(), log: log,
-		order: list.New(), has: map[string]int{}, pool: sync.Pool{New: func() any { return new([]byte) }},
+		quick: newQuick(nil), order: list.New(), has: map[string]int{}, pool: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	c.closed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "thumbmill_edge_connections_closed_total",
@@ -109,7 +110,8 @@ func (c *connections) warnOfShare(client string) {
 const searchAgain = 50 * time.Millisecond
 
 // closeOne closes the connection that has waited longest, and reports whether there was one. It
-// moves connections with a request under way to the end, so that the next search meets them last.
+// moves connections with a request under way, or with a quick answer since the last search, to the end, so that the
+// next search meets them last.
 func (c *connections) closeOne() bool {
 	if time.Now().Before(c.none) {
 		return false
@@ -117,7 +119,7 @@ func (c *connections) closeOne() bool {
 	for range c.order.Len() {
 		oldest := c.order.Front()
 		conn := oldest.Value.(*gathering)
-		if conn.served.Load() {
+		if conn.served.Load() || conn.answered.Swap(false) {
 			c.order.MoveToBack(oldest)
 			continue
 		}
@@ -189,10 +191,32 @@ func (l limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return conn, err
 		}
-		gathered := &gathering{TCPConn: conn.(*net.TCPConn), pool: &l.connections.pool, client: l.connections.clients.Peer(conn.RemoteAddr())}
+		gathered := &gathering{
+			TCPConn: conn.(*net.TCPConn), pool: &l.connections.pool, client: l.connections.clients.Peer(conn.RemoteAddr()),
+			quick: l.connections.quick, remote: conn.RemoteAddr().String(),
+		}
 		if l.connections.admit(gathered) {
 			return gathered, nil
 		}
 		_ = conn.Close()
+	}
+}
+
+// Close closes the listener, and lets quick answers end: net/http's server takes their connections for idle ones.
+func (l limited) Close() error {
+	err := l.Listener.Close()
+	l.connections.hurry(time.Now().Add(stopWithin))
+	l.connections.quick.stop()
+	return err
+}
+
+// hurry bounds the answers under way.
+func (c *connections) hurry(by time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.order.Front(); e != nil; e = e.Next() {
+		if conn := e.Value.(*gathering); conn.state.Load() != waiting {
+			_ = conn.TCPConn.SetWriteDeadline(by)
+		}
 	}
 }

@@ -34,10 +34,12 @@ const (
 	maxReceive  = 256 << 10
 	maxFrame    = 16 << 10 // bytes; a connection keeps memory for a frame; HTTP/2 allows no smaller bound
 	pingTimeout = 15 * time.Second
+	stopWithin  = 5 * time.Second  // in which a client must read a quick answer once the listener closes
 	writeStall  = 30 * time.Second // after which an HTTP/2 connection that takes no bytes is closed
 )
 
-// New binds the listener, and returns its server. clients finds the client of a connection. Errors
+// New binds the listener, and returns its server. A handler that implements AtHand answers requests for thumbnails at
+// hand without net/http's server. clients finds the client of a connection. Errors
 // name the setting edge.listen or edge.tls.
 func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log *slog.Logger, metrics prometheus.Registerer) (*httpserver.Server, error) {
 	listener, err := net.Listen("tcp", s.Listen)
@@ -45,6 +47,7 @@ func New(s settings.Edge, clients *clientaddr.Finder, handler http.Handler, log 
 		return nil, fmt.Errorf("edge.listen: %w", err)
 	}
 	connections := newConnections(s.MaxConnections, idleTimeout, clients, log, metrics)
+	connections.quick = newQuick(handler)
 	server := &http.Server{
 		Handler: connections.patient(handler), ReadHeaderTimeout: headerTimeout, WriteTimeout: s.Deadline + WriteSlack, MaxHeaderBytes: maxHeader,
 		ConnState: connections.stateChanged, ConnContext: remember, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),

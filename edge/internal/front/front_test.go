@@ -32,6 +32,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func serve(t *testing.T, s settings.Edge, h http.HandlerFunc) *httpserver.Server {
 	t.Helper()
+	return serveBy(t, s, h)
+}
+
+func serveBy(t *testing.T, s settings.Edge, h http.Handler) *httpserver.Server {
+	t.Helper()
 	s.Listen = "127.0.0.1:0"
 	if s.MaxConnections == 0 {
 		s.MaxConnections = 100

@@ -27,7 +27,19 @@ type gathering struct {
 	place   *list.Element // in connections.order; guarded by the mutex of connections
 	expiry  *time.Timer   // ends a wait for a request; nil before the first wait
 	ends    time.Time     // of the current wait
+	idle    time.Duration // the length of a wait
 	silent  atomic.Bool   // no bytes came since the wait began
+
+	// Of answers below the server; see quick.
+	quick     *quick
+	remote    string // the peer's address
+	part      []byte // the begin of a head, in step
+	outOfStep bool
+	hits      atomic.Bool  // the last answer was a whole picture
+	state     atomic.Int32 // waiting, answering or leaving
+	answered  atomic.Bool  // since closeOne last met the connection
+	pieces    [2][]byte    // memory for writeBoth
+	both      net.Buffers  // of pieces
 }
 
 // coarse bounds the time by which a write deadline may be too early. A new deadline for each answer
@@ -54,22 +66,13 @@ func (g *gathering) SetDeadline(by time.Time) error {
 
 // awaitRequest closes the connection unless a request comes in time.
 func (g *gathering) awaitRequest(idle time.Duration) {
-	g.ends = time.Now().Add(idle)
+	g.ends, g.idle = time.Now().Add(idle), idle
 	if g.expiry != nil {
 		g.expiry.Reset(idle)
 	} else {
 		g.expiry = time.AfterFunc(idle, func() { _ = g.Close() })
 	}
 	g.silent.Store(true)
-}
-
-// Read gives a request's head that begins near the end of a wait the full headerTimeout.
-func (g *gathering) Read(p []byte) (int, error) {
-	n, err := g.TCPConn.Read(p)
-	if n > 0 && g.silent.Load() && g.silent.CompareAndSwap(true, false) && time.Until(g.ends) < headerTimeout {
-		g.expiry.Reset(headerTimeout)
-	}
-	return n, err
 }
 
 // Write holds the first write while holding is true, and sends it with the second.
@@ -82,11 +85,19 @@ func (g *gathering) Write(p []byte) (int, error) {
 	if g.held == nil {
 		return g.TCPConn.Write(p)
 	}
-	first := int64(len(*g.held))
-	pieces := net.Buffers{*g.held, p}
-	n, err := pieces.WriteTo(g.TCPConn)
+	n, err := g.writeBoth(*g.held, p)
 	g.letGo()
-	return int(max(n-first, 0)), err
+	return n, err
+}
+
+// writeBoth sends a head and a body with one system call if the kernel takes both. It returns the number of bytes of
+// the body.
+func (g *gathering) writeBoth(head, body []byte) (int, error) {
+	g.pieces = [2][]byte{head, body}
+	g.both = g.pieces[:]
+	n, err := g.both.WriteTo(g.TCPConn)
+	g.pieces = [2][]byte{}
+	return int(max(n-int64(len(head)), 0)), err
 }
 
 // letGo drops the held write, and gives its memory back.
@@ -124,10 +135,15 @@ func remember(ctx context.Context, conn net.Conn) context.Context {
 // WriteWhole writes a body that is the whole answer. Over HTTP/1 without encryption, one system call
 // sends the head and the body. The head must have the body's length.
 func WriteWhole(w http.ResponseWriter, r *http.Request, body []byte) error {
+	if a, below := w.(*answer); below {
+		_, err := a.Write(body)
+		return err
+	}
 	g, gathers := r.Context().Value(connKey{}).(*gathering)
 	gathers = gathers && r.ProtoMajor == 1 && r.TLS == nil
 	if gathers {
 		g.holding = true
+		g.hits.Store(true)
 	}
 	_, err := w.Write(body) //nolint:gosec // a picture, with its Content-Type
 	if gathers {

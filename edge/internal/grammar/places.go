@@ -117,7 +117,9 @@ func (g *Reader) MediaWiki(original string, width int) string {
 
 // SignImgproxy returns the URL path in imgproxy's grammar of options and a source. Without signed, or without a key, the path
 // is unsigned.
-func (g *Reader) SignImgproxy(rest string, signed bool) string { return g.imgproxy.Sign(rest, signed) }
+func (g *Reader) SignImgproxy(rest string, signed bool) (string, error) {
+	return g.imgproxy.Sign(rest, signed)
+}
 
 // Standard returns the URL path of an original's thumbnail of a width in pixels: in MediaWiki's
 // grammar for a wiki's file, else in Thumbor's without a signature.

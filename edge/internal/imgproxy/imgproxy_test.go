@@ -81,6 +81,31 @@ func TestSignaturesAreChecked(t *testing.T) {
 	}
 }
 
+// The edge reads each path that it signs. It signs none where only Thumbor's URLs have a key.
+func TestSignedPathsAreRead(t *testing.T) {
+	const rest = "rs:fit:330:0/plain/local:///a.jpg"
+	for name, c := range map[string]struct {
+		set   func(*settings.Settings)
+		signs bool
+	}{
+		"a key": {func(s *settings.Settings) {
+			s.Imgproxy.Keys = []settings.ImgproxyKey{{Name: "a", Key: hexed("k"), Salt: hexed("s")}}
+		}, true},
+		"no key at all":             {func(*settings.Settings) {}, true},
+		"Thumbor's key":             {func(s *settings.Settings) { s.Edge.SecurityKey = "key" }, false},
+		"Thumbor's key, and unsafe": {func(s *settings.Settings) { s.Edge.SecurityKey, s.Edge.AllowUnsafe = "key", true }, true},
+	} {
+		p, _ := parser(c.set)
+		path, err := p.Sign(rest, true)
+		if (err == nil) != c.signs {
+			t.Errorf("%s: %q, %v", name, path, err)
+		}
+		if _, err := p.Parse(Request{Path: path, Local: true}); c.signs && err != nil {
+			t.Errorf("%s: %q is refused: %v", name, path, err)
+		}
+	}
+}
+
 // Without keys, the words of the documentation stand in place of signatures, as Thumbor's unsafe does.
 func TestUnsigned(t *testing.T) {
 	p, _ := parser(nil)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,13 +46,17 @@ func (k key) sign(rest string, size int) string {
 }
 
 // Sign returns the whole path of options and a source, which must be percent-encoded as clients send them. Without signed, or
-// without a key, the path is unsigned.
-func (p *Parser) Sign(rest string, signed bool) string {
+// without a key, the path is unsigned. It returns an error where this edge refuses each such path: only Thumbor's URLs have a
+// key.
+func (p *Parser) Sign(rest string, signed bool) (string, error) {
+	if len(p.keys) == 0 && len(p.settings.Edge.Keys()) > 0 && !p.settings.Edge.AllowUnsafe {
+		return "", errors.New("this site has no key for such URLs: set imgproxy.keys")
+	}
 	first := insecure
 	if signed && len(p.keys) > 0 {
 		first = p.keys[0].sign(rest, p.settings.Imgproxy.SignatureSize)
 	}
-	return p.settings.Imgproxy.Prefix + "/" + first + "/" + rest
+	return p.settings.Imgproxy.Prefix + "/" + first + "/" + rest, nil
 }
 
 // The first segments of unsigned URLs. imgproxy takes any text; its documentation has these.

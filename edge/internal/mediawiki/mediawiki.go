@@ -66,7 +66,9 @@ func newForms(levels int) forms {
 
 // New returns a parser.
 func New(s settings.Settings) *Parser {
-	m := &Parser{settings: s, filters: filters.New(s.Thumbor), sites: newSites(s.MediaWiki)}
+	dialect := s.Thumbor
+	dialect.Filters = nil // thumbor.filters limits URLs, and the filters here are the operators'
+	m := &Parser{settings: s, filters: filters.New(dialect), sites: newSites(s.MediaWiki)}
 	for levels := range m.forms {
 		m.forms[levels] = newForms(levels)
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/thumbmill/thumbmill/shared/bucket"
+	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -52,4 +53,22 @@ func TestBuckets(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A full lane refuses no page early whose bucket would move it to another lane.
+func TestAFullLaneSparesPagesWithBuckets(t *testing.T) {
+	page := func(name string) Request {
+		r := cat("a")
+		r.Looked = true
+		r.Target.Spec.Original, r.Target.Spec.Type = thumbnail.Location{Path: name}, thumbnail.TypeOf(name)
+		return r
+	}
+	in(t, func(w *world) { w.full, w.settings.Render.Buckets = true, []int{1280} }, func(t *testing.T, w *world) {
+		(<-w.ask(t.Context(), page("cat.svg"))).wants(t, "", fault.LaneFull)
+		r := page("cat.pdf")
+		w.store(bucket.Of(r.Target.Spec, r.Target.Key, 1280).Key)
+		answers := w.ask(t.Context(), r)
+		(<-w.published).finish()
+		(<-answers).wants(t, Rendered, "")
+	})
 }

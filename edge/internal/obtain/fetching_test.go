@@ -22,3 +22,26 @@ func TestASlowOriginTakesNoPlaceOfTheLane(t *testing.T) {
 		}
 	})
 }
+
+// A flight whose job only stores gives its lane's place back before the end, if the renderer took the next job.
+func TestAStoringJobTakesNoPlaceOfTheLane(t *testing.T) {
+	for name, c := range map[string]struct {
+		freed bool
+		left  int
+	}{"freed": {true, 1}, "with siblings, or an older renderer": {false, 0}} {
+		t.Run(name, func(t *testing.T) {
+			in(t, nil, func(t *testing.T, w *world) {
+				answers := w.ask(t.Context(), cat("ann"))
+				j := <-w.published
+				j.tell(renderjob.StateStarted, nil)
+				j.tell(renderjob.StateRendered, func(r *renderjob.Result) { r.Freed = c.freed })
+				(<-answers).wants(t, Rendered, "")
+				j.tell(renderjob.StateStored, nil)
+				w.checkLease(t, admission.Outcome{Stored: true}, true)
+				if w.left != c.left {
+					t.Errorf("the lane's place was given back %d times before the end, want %d", w.left, c.left)
+				}
+			})
+		})
+	}
+}

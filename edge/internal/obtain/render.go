@@ -152,6 +152,9 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		r.noteSteps(result)
 		r.answer(r.thumb(result))
+		if result.Freed {
+			r.grant.Lease.LeaveLane()
+		}
 	case renderjob.StateStored:
 		r.on.near.note(r.work.request.Target.Spec.Original, result)
 		return r.endStored(result)

@@ -205,7 +205,7 @@ func (on *Places) countRefusal(n Need, refusal error) {
 }
 
 // board takes an offered ride. When the flight cannot ride, it may get other offers. ok is false unless all
-// places of the flight, except its lane's, are free at once.
+// places of the flight, except its lane's and its client's, are free at once.
 func (on *Places) board(ctx context.Context, n Need, p *passenger, t *ticket) (g Grant, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, boardWithin)
 	defer cancel()

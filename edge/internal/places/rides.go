@@ -18,7 +18,7 @@ const (
 
 // rides has the flights that wait for places. When a flight is granted its places, waiting flights
 // of the same original, version and lane can ride with its job. A flight that rides takes its other
-// places, and no place of the lane.
+// places, and no place of the lane or of its client: all flights of a ride use one slot.
 type rides struct {
 	mu      sync.Mutex
 	waiting map[kin][]*passenger

@@ -148,10 +148,10 @@ func (f *Finder) Close() {
 func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, error) {
 	since := f.purges.count()
 	hears := f.config.Hears()
-	if k, ok := f.remembered(t, hears); ok {
-		if f.wanted(t, k.meta, renew) && f.isCurrent(ctx, t, k.meta, k.stored, since, hears) {
+	if k, ok := f.remembered(&t, hears); ok {
+		if f.wanted(&t, k.meta, renew) && f.isCurrent(ctx, &t, k.meta, k.stored, since, hears) {
 			f.fromMemory.Inc()
-			return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(t)}, nil
+			return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(&t)}, nil
 		}
 		f.memory.Invalidate(t.Key) // the store may have a newer picture
 	}
@@ -159,21 +159,21 @@ func (f *Finder) Find(ctx context.Context, t target.Target, renew bool) (Hit, er
 	if err != nil {
 		return Hit{}, err
 	}
-	if !f.wanted(t, info.Meta, renew) || !f.isCurrent(ctx, t, info.Meta, info.Modified, since, hears) {
+	if !f.wanted(&t, info.Meta, renew) || !f.isCurrent(ctx, &t, info.Meta, info.Modified, since, hears) {
 		_ = object.Close()
 		return Hit{}, objectstore.ErrNotFound
 	}
 	f.fromStore.Inc()
-	return f.remember(ctx, t, Hit{Meta: info.Meta, Object: object, Unsure: f.unsure(t)}, info, since)
+	return f.remember(ctx, t, Hit{Meta: info.Meta, Object: object, Unsure: f.unsure(&t)}, info, since)
 }
 
 // AtHand returns a thumbnail from memory, or from a store in a directory. Other machines are asked at
 // most for the original's head. ctx needs no deadline.
 func (f *Finder) AtHand(ctx context.Context, t target.Target) (Hit, bool) {
-	k, ok := f.remembered(t, f.memory != nil && f.config.Hears())
-	if ok && f.wanted(t, k.meta, false) && (f.config.Edge.Revalidate == 0 || f.compared(t, true)) {
+	k, ok := f.remembered(&t, f.memory != nil && f.config.Hears())
+	if ok && f.wanted(&t, k.meta, false) && (f.config.Edge.Revalidate == 0 || f.compared(&t, true)) {
 		f.fromMemory.Inc()
-		return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(t)}, true
+		return Hit{Meta: k.meta, Image: k.image, Unsure: f.unsure(&t)}, true
 	}
 	if !f.config.Local {
 		return Hit{}, false
@@ -193,18 +193,18 @@ const (
 )
 
 // before reports whether a comparison came before the upload that the URL names.
-func (c comparison) before(t target.Target) bool {
+func (c comparison) before(t *target.Target) bool {
 	return !t.AsOf.IsZero() && c.at.Before(t.AsOf.Add(skew)) && time.Until(t.AsOf) < ahead
 }
 
 // unsure reports whether the last comparison of a thumbnail with its original failed.
-func (f *Finder) unsure(t target.Target) bool {
+func (f *Finder) unsure(t *target.Target) bool {
 	c, ok := f.current.GetIfPresent(t.Key)
 	return ok && c.failed
 }
 
 // compared reports whether a remembered comparison found the thumbnail current, with no purge since.
-func (f *Finder) compared(t target.Target, hears bool) bool {
+func (f *Finder) compared(t *target.Target, hears bool) bool {
 	c, ok := f.current.GetIfPresent(t.Key)
 	if ok && (c.failed || !hears) && time.Since(c.at) > askAgain || c.before(t) {
 		return false
@@ -212,7 +212,7 @@ func (f *Finder) compared(t target.Target, hears bool) bool {
 	return ok && !f.purges.after(c.since, t.Spec.Original)
 }
 
-func (f *Finder) remembered(t target.Target, hears bool) (kept, bool) {
+func (f *Finder) remembered(t *target.Target, hears bool) (kept, bool) {
 	if f.memory == nil || !hears {
 		return kept{}, false
 	}
@@ -240,14 +240,14 @@ func (f *Finder) remember(ctx context.Context, t target.Target, h Hit, info obje
 }
 
 // wanted reports whether a stored thumbnail may be served although the rules may have changed.
-func (f *Finder) wanted(t target.Target, m objectstore.Meta, renew bool) bool {
+func (f *Finder) wanted(t *target.Target, m objectstore.Meta, renew bool) bool {
 	return !renew && f.config.Edge.Outdated == settings.Keep || m.Rules == thumbnail.RulesVersion && m.SpecDigest == t.Spec.Digest()
 }
 
 // isCurrent reports whether a thumbnail has the version of its original. It compares the versions, or
 // uses a remembered comparison. Thumbnails of other programs have no version; such a thumbnail is
 // current unless the original was modified after stored, the time at which the thumbnail was written.
-func (f *Finder) isCurrent(ctx context.Context, t target.Target, m objectstore.Meta, stored time.Time, since uint64, hears bool) bool {
+func (f *Finder) isCurrent(ctx context.Context, t *target.Target, m objectstore.Meta, stored time.Time, since uint64, hears bool) bool {
 	if f.config.Edge.Revalidate == 0 {
 		return true
 	}
@@ -275,7 +275,7 @@ func (f *Finder) IsStored(ctx context.Context, t target.Target, version string, 
 	ctx, cancel := context.WithTimeout(ctx, deadline.Head)
 	defer cancel()
 	info, err := f.config.Thumbnails.Head(ctx, t.Key)
-	return err == nil && info.Meta.OriginalVersion == version && f.wanted(t, info.Meta, renew)
+	return err == nil && info.Meta.OriginalVersion == version && f.wanted(&t, info.Meta, renew)
 }
 
 // Purges returns the number of purges, for a later call of Purged.

@@ -287,3 +287,13 @@ func TestHintsChooseWhatTheURLLeavesOpen(t *testing.T) {
 		t.Errorf("a density passes the largest size: %v", err)
 	}
 }
+
+// A URL of another site is refused by its scheme, without the folder of the site's own originals.
+func TestURLsWithoutALoader(t *testing.T) {
+	s := settings.Default()
+	s.Edge.AllowUnsafe, s.Store.Originals.Prefix = true, "st/"
+	_, err := must(s).Parse(Request{Path: "/unsafe/330x/https://example.com/a.jpg"})
+	if !fault.Is(err, fault.NoSuchURL) || !strings.Contains(fault.Of(err).Message, "URLs of https are not") {
+		t.Error(err)
+	}
+}

@@ -37,8 +37,8 @@ type Link struct {
 type Links struct {
 	Signer thumborurl.Signer // of Thumbor's URLs, without a base
 	// Imgproxy signs a path of imgproxy's language without its signature, and returns the whole path; nil means that the site
-	// does not read imgproxy's URLs.
-	Imgproxy func(rest string, signed bool) string
+	// does not read imgproxy's URLs. Its error is the reason for which the edge refuses all of them.
+	Imgproxy func(rest string, signed bool) (string, error)
 	// MediaWiki returns the path of an original's thumbnail, or "" for originals that are not a wiki's.
 	MediaWiki func(original string, width int) string
 }
@@ -56,7 +56,10 @@ func (l Links) all(o Options, base string, signed bool) []Link {
 	if l.Imgproxy != nil {
 		all = append(all, link("imgproxy", func(o Options) (string, error) {
 			rest, err := imgproxy(o)
-			return l.Imgproxy(rest, signed), err
+			if err != nil {
+				return "", err
+			}
+			return l.Imgproxy(rest, signed)
 		}))
 	}
 	return append(all, link("MediaWiki", l.mediaWiki))

@@ -18,8 +18,8 @@ import (
 func links() Links {
 	return Links{
 		Signer: thumborurl.Signer{Key: "key"},
-		Imgproxy: func(rest string, signed bool) string {
-			return map[bool]string{true: "/SIGNED/", false: "/insecure/"}[signed] + rest
+		Imgproxy: func(rest string, signed bool) (string, error) {
+			return map[bool]string{true: "/SIGNED/", false: "/insecure/"}[signed] + rest, nil
 		},
 		MediaWiki: func(original string, _ int) string {
 			return map[string]string{"wiki/a.jpg": "/w/330px-a.jpg"}[original]

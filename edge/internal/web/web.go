@@ -72,6 +72,7 @@ type Config struct {
 	Purger   Purger
 	Clients  *clientaddr.Finder
 	Tracer   *tracing.Tracer
+	Refusals *refusals.Log
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 }
@@ -81,7 +82,7 @@ func New(c Config) *Handler {
 	s := c.Settings
 	return &Handler{
 		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, signers(s)),
-		tracer: c.Tracer, refusals: refusals.New(c.Log), control: control(s.Edge, s.Edge.MaxAge),
+		tracer: c.Tracer, refusals: c.Refusals, control: control(s.Edge, s.Edge.MaxAge),
 	}
 }
 
@@ -98,20 +99,21 @@ func signers(s settings.Settings) (all []signer) {
 
 // exchange is one request with its answer.
 type exchange struct {
-	handler *Handler
-	w       http.ResponseWriter
-	r       *http.Request
-	id      string
-	client  clientaddr.Client
-	began   time.Time
-	values  []string // memory for the values of headers; see setHeader
-	grammar string
-	outcome string
-	asked   *target.Target // of the URL; nil before it is read
-	private bool           // no shared cache may keep the answer
-	hidden  string         // the original's name, which no answer may tell; "" = none
-	refused int            // the status of a refusal
-	span    trace.Span     // nil without a tracer
+	handler  *Handler
+	w        http.ResponseWriter
+	r        *http.Request
+	id       string
+	client   clientaddr.Client
+	began    time.Time
+	values   []string // memory for the values of headers; see setHeader
+	grammar  string
+	outcome  string
+	asked    *target.Target // of the URL, for a fallback picture; nil before it is read, and without such pictures
+	signedBy string         // target.Target.SignedBy
+	private  bool           // no shared cache may keep the answer
+	hidden   string         // the original's name, which no answer may tell; "" = none
+	refused  int            // the status of a refusal
+	span     trace.Span     // nil without a tracer
 }
 
 // ServeHTTP answers one request.
@@ -122,6 +124,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "WORKING") // Thumbor's answer
 		return
 	}
+	x := h.begin(w, r, began)
+	if h.tracer.On() {
+		x.beginTrace()
+	}
+	x.answer()
+	x.finish()
+}
+
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, began time.Time) *exchange {
 	x := &exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
 	if x.client.Unbelieved {
 		h.unbelieved.Do(func() {
@@ -130,11 +141,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.id = x.requestID()
 	x.setHeader("X-Request-Id", x.id)
+	return x
+}
+
+// ServeAtHand implements front.AtHand: it answers a request for a thumbnail that this machine has, as ServeHTTP would.
+// With tracing it answers none.
+func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if h.tracer.On() {
-		x.beginTrace()
+		return false
 	}
-	x.answer()
+	x := h.begin(w, r, time.Now())
+	x.shareWith(r.Header.Get("Origin"))
+	if x.client.Blocked || x.checkHost() != nil {
+		return false
+	}
+	t, err := x.parse()
+	if err != nil || t.Redirect != "" {
+		return false
+	}
+	thumb, ok := x.atHand(t)
+	if !ok {
+		return false
+	}
+	x.writeThumbnail(thumb, t)
 	x.finish()
+	return true
 }
 
 // usualHeaders is the number of headers of a thumbnail's answer, about.
@@ -301,12 +332,15 @@ func (x *exchange) parse() (t target.Target, err error) {
 	if x.private = t.Private; x.private {
 		x.keepPrivate()
 	}
-	x.asked = &t
+	x.signedBy = t.SignedBy
+	if x.handler.settings.Fallback != (settings.Fallback{}) {
+		kept := t // a pointer to t would allocate t for each hit
+		x.asked = &kept
+	}
 	if t.Hidden {
 		x.hidden = t.Spec.Original.Path
 	}
 	x.setKeys(target.Printable(t.XKey)) // refusals too, so that a purge removes a cached 404
-	x.handler.metrics.signed(x.grammar, t.SignedBy)
 	if !t.Expires.IsZero() && !x.began.Before(t.Expires) {
 		return t, fault.New(fault.Expired, "the URL was valid until %s: ask the site for a new one", t.Expires.UTC().Format(time.RFC1123))
 	}
@@ -360,6 +394,7 @@ func (x *exchange) tellTiming(t obtain.Times) {
 func (x *exchange) finish() {
 	took := time.Since(x.began)
 	x.handler.metrics.observe(x.grammar, x.outcome, took, tracing.ID(x.r.Context()))
+	x.handler.metrics.signed(x.grammar, x.signedBy)
 	if x.span != nil {
 		x.endTrace()
 	}

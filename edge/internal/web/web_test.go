@@ -24,6 +24,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
+	"github.com/thumbmill/thumbmill/edge/internal/refusals"
 	"github.com/thumbmill/thumbmill/edge/internal/signature"
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -75,7 +76,7 @@ func handlerWith(t *testing.T, s settings.Settings, o Obtainer) *Handler {
 	return logging(t, s, o, slog.New(slog.DiscardHandler))
 }
 
-func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
+func logging(t testing.TB, s settings.Settings, o Obtainer, log *slog.Logger) *Handler {
 	t.Helper()
 	g, err := grammar.New(s)
 	if err != nil {
@@ -87,7 +88,7 @@ func logging(t *testing.T, s settings.Settings, o Obtainer, log *slog.Logger) *H
 		t.Fatal(err)
 	}
 	return New(Config{
-		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Log: log, Metrics: prometheus.NewRegistry(),
+		Settings: s, Grammar: g, Obtainer: o, Clients: clients, Tracer: tracing.None(), Refusals: refusals.New(log), Log: log, Metrics: prometheus.NewRegistry(),
 	})
 }
 

@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,5 +49,35 @@ func TestAPlanThatCannotWorkIsNotGood(t *testing.T) {
 	var page bytes.Buffer
 	if err := p.page(&page, plan.Result{Renderers: 1}, nil); err != nil || !strings.Contains(page.String(), "it takes 120 % of store") {
 		t.Errorf("%v %s", err, &page)
+	}
+}
+
+// A plan of one site says the number with and without a client that asks for more than its share.
+func TestAPlanOfOneSite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "profile.json")
+	profile := `{"slots": 2, "beyond_share": 0.6, "classes": [{"lane": "standard", "type": "jpeg", "per_second": 40, "render": [{"seconds": 0.1, "count": 9}]}]}`
+	if err := os.WriteFile(file, []byte(profile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd := planCommand()
+	cmd.SetArgs([]string{"--profile", file, "--sites", "1", "--json"})
+	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		Answers []row `json:"answers"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
+		t.Fatal(err, out.String())
+	}
+	with, without := answer.Answers[0], answer.Answers[1]
+	if !strings.Contains(without.What, "without single clients") || without.Renderers >= with.Renderers || !strings.Contains(without.Note, "60 %") {
+		t.Errorf("%+v, then %+v", with, without)
+	}
+	if strings.Contains(out.String(), "without one of") {
+		t.Error("the plan of one site loses a site")
 	}
 }

@@ -56,6 +56,8 @@ type Options struct {
 	Workers bool
 	// Render replaces that picture in a cluster without workers.
 	Render func(ctx context.Context, s thumbnail.Spec) ([]byte, error)
+	// Queue is a running NATS server. Without it, the cluster starts one.
+	Queue *servers.NATS
 	// EdgeNATS replaces the URL of the queue for edges, for instance by a Link's.
 	EdgeNATS func(url string) string
 }
@@ -112,7 +114,7 @@ func Start(t testing.TB, o Options) *Cluster {
 	if o.Settings != nil {
 		o.Settings(&c.Settings)
 	}
-	c.startQueue()
+	c.startQueue(o.Queue)
 	c.openStores(o.Stores)
 	for range max(1, o.Coordinators) {
 		c.AddCoordinator()
@@ -148,8 +150,10 @@ func (c *Cluster) must(err error) {
 	}
 }
 
-func (c *Cluster) startQueue() {
-	c.Queue = servers.StartNATS(c.t)
+func (c *Cluster) startQueue(given *servers.NATS) {
+	if c.Queue = given; given == nil {
+		c.Queue = servers.StartNATS(c.t)
+	}
 	c.Settings.NATS.URL = c.Queue.Settings().URL
 }
 

@@ -7,6 +7,8 @@ import (
 	_ "image/jpeg"
 	_ "image/png"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +27,7 @@ func TestTheSite(t *testing.T) {
 		test func(*testing.T)
 	}{
 		{"images are small", s.small},
+		{"images have lists of software", s.listed},
 		{"visitors see thumbnails", s.serves},
 		{"operators see all roles", s.operators},
 		{"a renderer's workers are sandboxed", s.sandboxed},
@@ -51,6 +54,26 @@ func (s *site) small(t *testing.T) {
 	for _, image := range []string{"edge-1", "coordinator-1"} {
 		if out, err := s.engine.command("docker", "exec", container(image), "/bin/sh", "-c", ":").CombinedOutput(); err == nil {
 			t.Errorf("%s has a shell: %s", image, out)
+		}
+	}
+}
+
+// listed checks the lists of software: an edge has Go modules alone, a renderer Debian's packages too.
+func (s *site) listed(t *testing.T) {
+	folder := t.TempDir()
+	s.engine.run("deploy/docker/sbom", folder, "thumbmill-edge", "thumbmill-renderer")
+	for image, parts := range map[string][]string{"edge": {"github.com/nats-io/nats.go"}, "renderer": {"github.com/nats-io/nats.go", "libvips42t64", "poppler-utils"}} {
+		text, err := os.ReadFile(filepath.Join(folder, "thumbmill-"+image+".cdx.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range parts {
+			if !bytes.Contains(text, []byte(`"name": "`+part+`"`)) {
+				t.Errorf("the list of %s has no %s", image, part)
+			}
+		}
+		if image == "edge" && bytes.Contains(text, []byte("pkg:deb/")) {
+			t.Error("the edge has packages of Debian")
 		}
 	}
 }

@@ -84,6 +84,7 @@ func all() []fault {
 			{name: "Swift forgets all tokens", do: func(s *site) { s.swift.ForgetTokens() }},
 			{name: "NATS' credentials are replaced and the old ones revoked", do: rotate},
 			{name: "the renderers' disk is full for 5 s", do: fillDisk, fills: true, answers: away, within: 5 * time.Second},
+			{name: "JetStream's disks are full while an edge restarts", do: fillQueue, fills: true},
 			{name: "a flood of 404s, five times the load", do: flood},
 		},
 	)
@@ -213,11 +214,28 @@ func rotate(s *site) {
 }
 
 func fillDisk(s *site) {
-	file := filepath.Join(s.temp, "filler")
-	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M").Run() // dd ends when the disk is full
+	free := s.crowd(s.temp)
 	visitors.Lasts(5 * time.Second)
-	if err := os.Remove(file); err != nil {
-		s.t.Error(err)
+	free()
+}
+
+// fillQueue leaves JetStream's servers without a byte of their disk while an edge restarts, which asks for the stream. Jobs
+// are in memory; the disk has the servers' own state.
+func fillQueue(s *site) {
+	free := s.crowd(s.queue)
+	defer free()
+	s.parts["edge-1"].restart()
+	visitors.Lasts(5 * time.Second)
+}
+
+// crowd fills a small disk until free is called.
+func (s *site) crowd(folder string) (free func()) {
+	file := filepath.Join(folder, "filler")
+	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=64K").Run() // dd ends when the disk is full
+	return func() {
+		if err := os.Remove(file); err != nil {
+			s.t.Error(err)
+		}
 	}
 }
 
@@ -262,20 +280,24 @@ func upgrade(s *site) {
 	}
 }
 
-// clock runs a role with a wrong clock for some time.
+// clock starts a role with a wrong clock, which then steps to the right time and back.
 func clock(name string, by time.Duration) fault {
 	what := map[bool]string{true: "ahead", false: "behind"}[by > 0]
 	limits := map[string]int{"coordinator-1": 2}[name] // the role restarts for it
-	return fault{name: fmt.Sprintf("the clock of %s is %v %s", name, by.Abs(), what), limits: limits, do: func(s *site) {
+	return fault{name: fmt.Sprintf("the clock of %s is %v %s, right, and wrong again", name, by.Abs(), what), limits: limits, do: func(s *site) {
 		p := s.parts[name]
 		command, env := p.command, p.env
 		role, _, _ := strings.Cut(name, "-")
-		p.command, p.env = []string{filepath.Join(s.path("skewed"), role)}, append(slices.Clone(env), fmt.Sprintf("SKEW=%d", int(by.Seconds())))
+		s.step(by)
+		p.command, p.env = []string{filepath.Join(s.path("skewed"), role)}, append(slices.Clone(env), "SKEW="+s.path("skew"))
 		p.restart()
-		if is := time.Until(s.clockOf(name)); (is - by).Abs() > 30*time.Second {
-			s.t.Errorf("the role's clock is wrong by %v", is)
+		for _, is := range []time.Duration{by, 0, by} {
+			s.step(is)
+			if got := time.Until(s.clockOf(name)); (got - is).Abs() > 30*time.Second {
+				s.t.Errorf("the role's clock is wrong by %v, want %v", got, is)
+			}
+			visitors.Lasts(3 * time.Second)
 		}
-		visitors.Lasts(5 * time.Second)
 		p.command, p.env = command, env
 		p.restart()
 	}}

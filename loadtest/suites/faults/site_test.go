@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +57,8 @@ type site struct {
 	greedy     *greedy
 	relaunched time.Time      // time of the last start after a kill
 	temp       string         // folder of the renderers' temporary files
-	small      bool           // temp is a small separate file system, which a test can fill
+	queue      string         // folder of JetStream's files
+	small      bool           // temp and queue are small separate file systems, which a test can fill
 	front      string         // URL
 	binaries   string         // folder of this version's roles
 	nats       string         // program of NATS
@@ -116,7 +118,10 @@ func startSite(t *testing.T, v variant) *site {
 	behind.Do(isGreedy, s.greedy.fetch)
 	s.backend = wire.Disturb(t, behind.URL)
 	s.fillStore()
-	s.smallDisk()
+	var small [2]bool
+	s.temp, small[0] = s.smallDisk("temp")
+	s.queue, small[1] = s.smallDisk("queue")
+	s.small = small[0] && small[1]
 	if err := credentials.Write(s.path("nats"), credentials.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +173,7 @@ func (s *site) buildEarlier() (folder string) {
 	return binaries
 }
 
-// buildSkewed builds the roles with a time.Now that adds SKEW seconds to the kernel's time. Go asks
+// buildSkewed builds the roles with a time.Now that adds the seconds in the file SKEW to the kernel's time. Go asks
 // the kernel directly, so no library can be put between them.
 func (s *site) buildSkewed() {
 	s.t.Helper()
@@ -182,7 +187,7 @@ func (s *site) buildSkewed() {
 		s.t.Fatal(err)
 	}
 	const asks = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
-	changed := strings.Replace(string(text), asks, asks+"\tsec += skew\n", 1)
+	changed := strings.Replace(string(text), asks, asks+"\tif skew != nil {\n\t\tsec += *skew\n\t}\n", 1)
 	if changed == string(text) {
 		s.t.Fatal("time.Now has changed: adapt the patch of buildSkewed")
 	}
@@ -213,21 +218,39 @@ func (s *site) clockOf(name string) time.Time {
 
 const skew = `package time
 
-import "syscall"
+import (
+	"syscall"
+	"unsafe"
+)
 
-var skew = func() (seconds int64) {
-	text, _ := syscall.Getenv("SKEW")
-	sign := int64(1)
-	for _, c := range []byte(text) {
-		if c == '-' {
-			sign = -1
-		} else {
-			seconds = 10*seconds + int64(c-'0')
-		}
+// skew is in the file SKEW, which a test changes while the program runs.
+var skew = func() *int64 {
+	name, _ := syscall.Getenv("SKEW")
+	fd, err := syscall.Open(name, syscall.O_RDONLY, 0)
+	if err != nil {
+		return new(int64)
 	}
-	return sign * seconds
+	page, err := syscall.Mmap(fd, 0, 8, syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return new(int64)
+	}
+	return (*int64)(unsafe.Pointer(&page[0]))
 }()
 `
+
+// step sets the clocks of the skewed programs, which read the file SKEW.
+func (s *site) step(by time.Duration) {
+	s.t.Helper()
+	seconds := binary.NativeEndian.AppendUint64(nil, uint64(int64(by.Seconds())))
+	file, err := os.OpenFile(s.path("skew"), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = file.WriteAt(seconds, 0)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
 
 // use assigns later failures to a test.
 func (s *site) use(t *testing.T) {
@@ -297,7 +320,7 @@ jetstream: { store_dir: %q, max_memory_store: 256MB }
 # Others are told of an address where nobody is, so that they keep to the links.
 cluster: { name: thumbmill, listen: %s, advertise: "127.0.0.1:9", routes: [%s], no_advertise: true }
 include %q
-`, name, s.address[name], s.address[name+" admin"], s.path(name), s.address[name+" route"], strings.Join(routes, ", "), "nats/"+credentials.ServerFile))
+`, name, s.address[name], s.address[name+" admin"], filepath.Join(s.queue, name), s.address[name+" route"], strings.Join(routes, ", "), "nats/"+credentials.ServerFile))
 }
 
 // link returns the address that a role uses for a part.
@@ -396,18 +419,19 @@ func (s *site) visitors(perSecond float64) *visitors.Load {
 	}})
 }
 
-// smallDisk mounts a file system for temporary files that a test can fill.
-func (s *site) smallDisk() {
-	s.temp = s.path("temp")
-	if err := os.Mkdir(s.temp, 0o700); err != nil {
+// smallDisk mounts a file system that a test can fill. ok is false when this process may not mount: the folder is then an
+// ordinary one.
+func (s *site) smallDisk(name string) (folder string, ok bool) {
+	folder = s.path(name)
+	if err := os.Mkdir(folder, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m", "thumbmill-faults", s.temp).CombinedOutput(); err != nil {
-		s.t.Logf("mount a file system for temporary files: %v %s", err, out)
-		return
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64m", "thumbmill-faults", folder).CombinedOutput(); err != nil {
+		s.t.Logf("mount a file system: %v %s", err, out)
+		return folder, false
 	}
-	s.small = true
-	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", s.temp).Run() })
+	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", folder).Run() })
+	return folder, true
 }
 
 // addFront adds the nginx of deploy.

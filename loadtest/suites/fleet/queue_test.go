@@ -35,15 +35,15 @@ func heartbeats(b *testing.B, server *servers.NATS) float64 {
 	}
 	beat, from := make([]byte, 230), connect(b, server) // the usual size without a description
 	before, _ := processes.Time(server.PID())
-	for range seconds {
-		began := time.Now()
-		for i := range renderers {
-			if err := from.Publish(renderjob.HeartbeatSubject(fmt.Sprint("renderer-", i)), beat); err != nil {
-				b.Fatal(err)
-			}
-			if i%50 == 0 {
-				time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / renderers))) // as evenly as renderers send
-			}
+	const together = 50 // sent as evenly as renderers send
+	ticks := time.NewTicker(time.Second * together / renderers)
+	defer ticks.Stop()
+	for i := range renderers * seconds {
+		if i%together == 0 {
+			<-ticks.C
+		}
+		if err := from.Publish(renderjob.HeartbeatSubject(fmt.Sprint("renderer-", i%renderers)), beat); err != nil {
+			b.Fatal(err)
 		}
 	}
 	for range edges {

@@ -111,6 +111,7 @@ func sleeping() func(context.Context, thumbnail.Spec) ([]byte, error) {
 		mu.Lock()
 		took := slow * costs.Time(random)
 		mu.Unlock()
+		// The sleep stands for a worker's work.
 		if err := periodic.Sleep(ctx, time.Duration(took*float64(time.Second))); err != nil {
 			return nil, err
 		}

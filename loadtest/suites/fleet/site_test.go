@@ -9,12 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
@@ -92,10 +92,10 @@ func (s *site) renderWith(instances, slots int) {
 	s.t.Helper()
 	s.instances, s.slots = instances, slots
 	s.renderers, s.endRenderers = startRenderers(s.t, order{s.queue.URL(), s.dir, instances, slots})
-	if !eventually.Succeeds(s.t, startWithin, "the site renders", s.miss) {
+	// The lane refuses some of these requests until heartbeats have told its size.
+	if !eventually.Succeeds(s.t, startWithin, "the site renders", func() error { return s.drive(2*instances*slots, s.miss) }) {
 		s.t.FailNow()
 	}
-	s.drive(s.t, 2*instances*slots, s.miss) // heartbeats have told the lane's size by then
 }
 
 // miss requests a new thumbnail.
@@ -125,26 +125,23 @@ func (s *site) get(path string, client int) error {
 	return err
 }
 
-// drive sends n requests. One and a half times as many as there are slots are under way: as many as the lane has places.
-func (s *site) drive(t testing.TB, n int, ask func() error) {
-	t.Helper()
+// drive sends n requests, and returns the first error. One and a half times as many as there are slots are under way: as
+// many as the lane has places.
+func (s *site) drive(n int, ask func() error) error {
 	var left atomic.Int64
 	left.Store(int64(n))
-	var all sync.WaitGroup
+	var all errgroup.Group
 	for range s.slots * s.instances * 3 / 2 {
-		all.Go(func() {
+		all.Go(func() error {
 			for left.Add(-1) >= 0 {
 				if err := ask(); err != nil {
-					t.Error(err)
-					return
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	all.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
+	return all.Wait()
 }
 
 // used has the processor time of the roles, and the bytes that the NATS server read and wrote.
@@ -166,6 +163,12 @@ func (s *site) used() (u used) {
 
 func (u used) less(v used) used {
 	return used{u.edge - v.edge, u.coordinator - v.coordinator, u.nats - v.nats, u.renderers - v.renderers, u.bytes - v.bytes}
+}
+
+// over returns a part of a use.
+func (u used) over(n float64) used {
+	part := func(d time.Duration) time.Duration { return time.Duration(float64(d) / n) }
+	return used{part(u.edge), part(u.coordinator), part(u.nats), part(u.renderers), uint64(float64(u.bytes) / n)}
 }
 
 // sockets returns the number of a process's sockets.

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +37,8 @@ type order struct {
 type report struct {
 	Good, Refused, Other int
 	Served               []time.Duration // times of good answers
-	Turned               []time.Duration // times of refusals
+	Turned               []time.Duration // times of refusals at once
+	Waited               []time.Duration // times of refusals of requests that stood in line before
 	Last                 int64
 	CPU                  time.Duration `json:"-"` // of the generator
 }
@@ -108,12 +111,12 @@ func (g *generator) keepAsking(ctx context.Context, i int) {
 	client := i % g.order.Clients
 	for pace.wait(ctx); ctx.Err() == nil; pace.wait(ctx) {
 		asked := time.Now()
-		status, err := c.ask(ctx, g.order.Address, g.path(), fmt.Sprintf("10.%d.%d.%d", g.order.Network, client/200, 1+client%200))
+		status, waited, err := c.ask(ctx, g.order.Address, g.path(), fmt.Sprintf("10.%d.%d.%d", g.order.Network, client/200, 1+client%200))
 		if err != nil {
 			c.close()
 		}
 		if end, _ := ctx.Deadline(); time.Until(end) > 10*time.Millisecond { // else the end cut the answer off
-			g.count(status, time.Since(asked))
+			g.count(status, waited, time.Since(asked))
 		}
 	}
 }
@@ -123,7 +126,7 @@ func (g *generator) path() string {
 	return fmt.Sprintf(g.order.Paths, n, n%originals)
 }
 
-func (g *generator) count(status int, took time.Duration) {
+func (g *generator) count(status int, waited bool, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := &g.report
@@ -133,7 +136,11 @@ func (g *generator) count(status int, took time.Duration) {
 		r.Served = append(r.Served, took)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		r.Refused++
-		r.Turned = append(r.Turned, took)
+		if waited {
+			r.Waited = append(r.Waited, took)
+		} else {
+			r.Turned = append(r.Turned, took)
+		}
 	default:
 		r.Other++
 	}
@@ -160,24 +167,40 @@ func (c *connection) open(address string) (err error) {
 	return err
 }
 
-// ask returns the status of an answer. It returns 0 and an error without a whole answer by the end of ctx.
-func (c *connection) ask(ctx context.Context, address, path, client string) (int, error) {
+// inLine finds the time in a line, in milliseconds, in the header Server-Timing.
+var inLine = regexp.MustCompile(`admit;dur=([0-9.]+)`)
+
+// stood is the least time in a line of a request that waited. A coordinator that refuses at once answers sooner.
+const stood = 100 // milliseconds
+
+func hasWaited(timing string) bool {
+	found := inLine.FindStringSubmatch(timing)
+	if found == nil {
+		return false
+	}
+	took, err := strconv.ParseFloat(found[1], 64)
+	return err == nil && took >= stood
+}
+
+// ask returns the status of an answer, and whether the request stood in line. It returns 0 and an error without a whole
+// answer by the end of ctx.
+func (c *connection) ask(ctx context.Context, address, path, client string) (status int, waited bool, err error) {
 	if err := c.open(address); err != nil {
 		c.conn = nil
-		return 0, err
+		return 0, false, err
 	}
 	end, _ := ctx.Deadline()
 	_ = c.conn.SetDeadline(end)
 	if _, err := io.WriteString(c.conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: "+client+"\r\n\r\n"); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	answer, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if _, err = io.Copy(io.Discard, answer.Body); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return answer.StatusCode, nil
+	return answer.StatusCode, hasWaited(answer.Header.Get("Server-Timing")), nil
 }

@@ -195,15 +195,15 @@ func BenchmarkFlood(b *testing.B) {
 	after := s.later(usual)
 	one := s.measure(order{Connections: 400, Clients: 1, Network: 2, Rate: 10 * best.rate(), Long: long})
 	last := s.later(usual)
-	fmt.Printf("\n| load | good/s | refused/s | refusals p50, p99 ms | generator | front | workers | ms for a good answer | of it | µs for a refusal | MB |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Printf("\n| load | good/s | refused/s | at once p50, p99 ms | after waiting | its p99 ms | generator | front | workers | ms for a good answer | of it | µs for a refusal | MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range []struct {
 		name string
 		m    measured
 	}{{"capacity, 4 clients", best}, {"ten times, 400 clients", many}, {"2 s later", after}, {"ten times, one client", one}, {"2 s later", last}} {
 		m, r := row.m, row.m.asked
 		refusal := float64(m.front+m.workers-time.Duration(r.Good)*best.perGood()) / float64(max(1, r.Refused)) / 1000
-		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %.0f | %d |\n", row.name, m.rate(), float64(r.Refused)/m.long.Seconds(),
-			milliseconds(percentile(r.Turned, .5)), milliseconds(percentile(r.Turned, .99)), share(r.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
+		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %d | %.0f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %.0f | %d |\n", row.name, m.rate(), float64(r.Refused)/m.long.Seconds(),
+			milliseconds(percentile(r.Turned, .5)), milliseconds(percentile(r.Turned, .99)), len(r.Waited), milliseconds(percentile(r.Waited, .99)), share(r.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
 			milliseconds(m.perGood()), float64(best.perGood())/float64(m.perGood()), refusal, m.memory>>20)
 		if r.Other > 0 {
 			b.Errorf("%s: %d requests without an answer, or with another status", row.name, r.Other)

@@ -1,6 +1,7 @@
 // Package hits measures the speed of stored thumbnails, from the directory store and from the
-// edge's memory. It compares thumbmill with Go's file server and nginx on the same file in one run.
-// Each server has one core; the generator (wrk) has the other.
+// edge's memory. It compares thumbmill in one run with nginx, Varnish, Go's file server, a bare handler of
+// net/http, imagor and Thumbor, as far as they are installed. Each server has one core; the generator (wrk) has
+// the other.
 package hits
 
 import (
@@ -20,13 +21,15 @@ import (
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
 const (
 	asFileServer = "THUMBMILL_FILE_SERVER" // address and folder: this process runs http.FileServer
+	asHandler    = "THUMBMILL_BARE_SERVER" // address and file: this process answers each request with the file's content
 	connections  = 64
-	rounds       = 7
 	seconds      = 4
 	wanted       = 20 << 10 // approximate bytes of the thumbnail
 )
@@ -36,11 +39,28 @@ func TestMain(m *testing.M) {
 		_, _ = fmt.Fprintln(os.Stderr, http.ListenAndServe(address, http.FileServer(http.Dir(dir))))
 		os.Exit(1)
 	}
+	if address, name, ok := strings.Cut(os.Getenv(asHandler), " "); ok {
+		_, _ = fmt.Fprintln(os.Stderr, serveBare(address, name))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
-// run starts a process on the first core. It ends with the benchmark.
-func run(b *testing.B, address string, env []string, name string, args ...string) {
+// serveBare answers each request with the content of a file: the least that an answer of net/http costs.
+func serveBare(address, name string) error {
+	body, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = []string{"image/jpeg"}
+		w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+		_, _ = w.Write(body)
+	}))
+}
+
+// run starts a process on the first core, and returns its number. It ends with the benchmark.
+func run(b *testing.B, address string, env []string, name string, args ...string) (pid int) {
 	b.Helper()
 	cmd := exec.Command("taskset", append([]string{"-c", "0", name}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
@@ -48,8 +68,8 @@ func run(b *testing.B, address string, env []string, name string, args ...string
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	answers := eventually.Succeeds(b, 20*time.Second, name+" answers at "+address, func() error {
+	b.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })
+	answers := eventually.Succeeds(b, time.Minute, name+" answers at "+address, func() error {
 		response, err := http.Get("http://" + address + "/")
 		if err == nil {
 			_ = response.Body.Close()
@@ -59,18 +79,21 @@ func run(b *testing.B, address string, env []string, name string, args ...string
 	if !answers {
 		b.FailNow()
 	}
+	return cmd.Process.Pid
 }
 
-func thumbmill(b *testing.B, dir string, env ...string) (base string) {
+// contestant is a running server with the URL of the thumbnail.
+type contestant struct {
+	name, url string
+	pid       int
+}
+
+func thumbmill(b *testing.B, dir, name string, env ...string) contestant {
 	b.Helper()
-	bin := filepath.Join(dir, "thumbmill")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../..").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	address := servers.FreeAddress(b)
-	run(b, address, env, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0",
+	bin, address := filepath.Join(programs.Build(b, programs.Thumbmill), "thumbmill"), servers.FreeAddress(b)
+	pid := run(b, address, env, bin, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0",
 		"--originals", dir, "--thumbnails", filepath.Join(dir, "thumbnails"))
-	return "http://" + address
+	return contestant{name, "http://" + address, pid}
 }
 
 // thumb returns the path and the bytes of a thumbnail of about the wanted size.
@@ -98,7 +121,7 @@ func must(b *testing.B, err error) {
 	}
 }
 
-func nginx(b *testing.B, dir string) (base string) {
+func nginx(b *testing.B, dir string) contestant {
 	b.Helper()
 	address := servers.FreeAddress(b)
 	conf := filepath.Join(dir, "nginx.conf")
@@ -106,31 +129,82 @@ func nginx(b *testing.B, dir string) (base string) {
 events { worker_connections 1024; }
 http { access_log off; sendfile on; keepalive_requests 1000000; types { image/jpeg jpg; }
 server { listen %[2]s; root %[1]s/plain; } }`, dir, address), 0o600))
-	run(b, address, nil, "nginx", "-c", conf, "-p", dir)
-	return "http://" + address
+	pid := run(b, address, nil, "nginx", "-c", conf, "-p", dir)
+	return contestant{"nginx", "http://" + address + "/a.jpg", pid}
+}
+
+// varnish keeps the file of a backend in memory.
+func varnish(b *testing.B, dir string, backend contestant) contestant {
+	b.Helper()
+	address := servers.FreeAddress(b)
+	pid := run(b, address, nil, "varnishd", "-F", "-a", address, "-b", strings.TrimSuffix(strings.TrimPrefix(backend.url, "http://"), "/a.jpg"),
+		"-n", filepath.Join(dir, "varnish"), "-t", "3600", "-s", "malloc,64m")
+	return contestant{"Varnish, memory", "http://" + address + "/a.jpg", pid}
+}
+
+// imagor keeps results in a folder.
+func imagor(b *testing.B, dir, path string) contestant {
+	b.Helper()
+	address := servers.FreeAddress(b)
+	host, port, _ := strings.Cut(address, ":")
+	pid := run(b, address, nil, "imagor", "-bind", host+":"+port, "-imagor-unsafe", "-file-loader-base-dir", dir, "-file-result-storage-base-dir", filepath.Join(dir, "imagor"))
+	return contestant{"imagor, result storage", "http://" + address + path, pid}
+}
+
+// thumbor keeps results in a folder.
+func thumbor(b *testing.B, dir, path string) contestant {
+	b.Helper()
+	address, conf := servers.FreeAddress(b), filepath.Join(dir, "thumbor.conf")
+	must(b, os.WriteFile(conf, fmt.Appendf(nil, "LOADER = 'thumbor.loaders.file_loader'\nFILE_LOADER_ROOT_PATH = '%[1]s'\nSTORAGE = 'thumbor.storages.no_storage'\n"+
+		"RESULT_STORAGE = 'thumbor.result_storages.file_storage'\nRESULT_STORAGE_FILE_STORAGE_ROOT_PATH = '%[1]s/thumbor'\nRESULT_STORAGE_STORES_UNSAFE = True\n", dir), 0o600))
+	host, port, _ := strings.Cut(address, ":")
+	pid := run(b, address, nil, "thumbor", "--ip", host, "--port", port, "--conf", conf)
+	return contestant{"Thumbor, result storage", "http://" + address + path, pid}
+}
+
+// installed reports whether a program is on the path.
+func installed(name string) bool {
+	_, err := exec.LookPath(name)
+	return err == nil
 }
 
 // measured is the result of a round of wrk.
-type measured struct{ rate, p99 float64 }
+type measured struct {
+	rate, p99 float64
+	cost      float64 // microseconds of the server's processor time for each request
+}
 
 var (
-	rate = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
-	p99  = regexp.MustCompile(`99%\s+([0-9.]+)(us|ms|s)`)
-	bad  = regexp.MustCompile(`(?m)^\s*(Non-2xx|Socket errors).*$`)
+	total = regexp.MustCompile(`(\d+) requests in`)
+	rate  = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+	p99   = regexp.MustCompile(`99%\s+([0-9.]+)(us|ms|s)`)
+	bad   = regexp.MustCompile(`(?m)^\s*(Non-2xx|Socket errors).*$`)
 )
 
-func load(b *testing.B, url string) measured {
+func load(b *testing.B, c contestant) measured {
 	b.Helper()
-	out, err := exec.Command("taskset", "-c", "1", "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", fmt.Sprint(seconds, "s"), "--latency", url).CombinedOutput()
-	r, p, e := rate.FindSubmatch(out), p99.FindSubmatch(out), bad.Find(out)
-	if err != nil || r == nil || p == nil || e != nil {
-		b.Fatalf("wrk %s: %v %s\n%s", url, err, e, out)
+	before := processes.TreeTime(c.pid)
+	out, err := exec.Command("taskset", "-c", "1", "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", fmt.Sprint(seconds, "s"), "--latency", c.url).CombinedOutput()
+	used := processes.TreeTime(c.pid) - before
+	r, p, n, e := rate.FindSubmatch(out), p99.FindSubmatch(out), total.FindSubmatch(out), bad.Find(out)
+	if err != nil || r == nil || p == nil || n == nil || e != nil {
+		b.Fatalf("wrk %s: %v %s\n%s", c.url, err, e, out)
 	}
 	var m measured
 	m.rate, _ = strconv.ParseFloat(string(r[1]), 64)
+	requests, _ := strconv.ParseFloat(string(n[1]), 64)
+	m.cost = float64(used.Microseconds()) / requests
 	m.p99, _ = strconv.ParseFloat(string(p[1]), 64)
 	m.p99 *= map[string]float64{"us": .001, "ms": 1, "s": 1000}[string(p[2])]
 	return m
+}
+
+// rounds is the number of rounds: THUMBMILL_HITS_ROUNDS, or 7.
+func rounds() int {
+	if n, err := strconv.Atoi(os.Getenv("THUMBMILL_HITS_ROUNDS")); err == nil {
+		return n
+	}
+	return 7
 }
 
 func median(all []float64) float64 {
@@ -138,42 +212,61 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// BenchmarkHits prints requests per second, the 99th percentile, and the ratio to http.FileServer's
-// rate in the same round. All are medians of interleaved rounds.
-func BenchmarkHits(b *testing.B) {
-	for _, tool := range []string{"wrk", "nginx", "taskset"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			b.Skipf("%s is not installed: run `make bench-hits`", tool)
-		}
-	}
-	dir := b.TempDir()
+// contestants starts all servers. The first one is nginx.
+func contestants(b *testing.B, dir string) (all []contestant, size int) {
+	b.Helper()
 	original, err := samples.JPEG(samples.Landscape(1600, 1200))
 	must(b, err)
-	must(b, os.WriteFile(filepath.Join(dir, "a.jpg"), original, 0o600))
-	directory := thumbmill(b, dir)
-	path, body := thumb(b, directory)
+	must(b, os.WriteFile(filepath.Join(dir, "a.jpg"), original, 0o644))
+	directory := thumbmill(b, dir, "thumbmill, directory")
+	path, body := thumb(b, directory.url)
 	must(b, os.MkdirAll(filepath.Join(dir, "plain"), 0o755))
 	must(b, os.WriteFile(filepath.Join(dir, "plain", "a.jpg"), body, 0o644))
 	must(b, os.Chmod(dir, 0o755))
-	files := servers.FreeAddress(b)
-	run(b, files, []string{asFileServer + "=" + files + " " + filepath.Join(dir, "plain")}, os.Args[0])
-	contestants := []struct{ name, url string }{
-		{"nginx", nginx(b, dir) + "/a.jpg"}, {"http.FileServer", "http://" + files + "/a.jpg"},
-		{"thumbmill, directory", directory + path}, {"thumbmill, memory", thumbmill(b, dir, "THUMBMILL_EDGE_MEMORY=256MiB") + path},
+	memory := thumbmill(b, dir, "thumbmill, memory", "THUMBMILL_EDGE_MEMORY=256MiB")
+	directory.url, memory.url = directory.url+path, memory.url+path
+	files, bare := servers.FreeAddress(b), servers.FreeAddress(b)
+	all = append(all, nginx(b, dir),
+		contestant{"net/http, bare handler", "http://" + bare + "/", run(b, bare, []string{asHandler + "=" + bare + " " + filepath.Join(dir, "plain", "a.jpg")}, os.Args[0])},
+		contestant{"http.FileServer", "http://" + files + "/a.jpg", run(b, files, []string{asFileServer + "=" + files + " " + filepath.Join(dir, "plain")}, os.Args[0])},
+		directory, memory)
+	if installed("varnishd") {
+		all = append(all, varnish(b, dir, all[0]))
 	}
-	rates, tails, ratios := make([][]float64, len(contestants)), make([][]float64, len(contestants)), make([][]float64, len(contestants))
-	for range rounds {
-		for i, c := range contestants {
-			m := load(b, c.url)
-			rates[i], tails[i] = append(rates[i], m.rate), append(tails[i], m.p99)
-		}
-		for i := range contestants {
-			ratios[i] = append(ratios[i], rates[i][len(rates[i])-1]/rates[1][len(rates[1])-1])
+	if installed("imagor") {
+		all = append(all, imagor(b, dir, path))
+	}
+	if installed("thumbor") {
+		all = append(all, thumbor(b, dir, path))
+	}
+	return all, len(body)
+}
+
+// BenchmarkHits prints requests per second, the 99th percentile, the processor time of a request, and ratios to
+// nginx in the same round. All are medians of interleaved rounds. On a busy machine, only the processor time tells much.
+func BenchmarkHits(b *testing.B) {
+	for _, tool := range []string{"wrk", "nginx", "taskset"} {
+		if !installed(tool) {
+			b.Skipf("%s is not installed: run `make bench-hits`", tool)
 		}
 	}
-	fmt.Printf("\n%d KB, %d connections, %d rounds of %d s\n\n| server | requests/s | p99 ms | ratio |\n|---|---|---|---|\n", len(body)>>10, connections, rounds, seconds)
-	for i, c := range contestants {
-		fmt.Printf("| %s | %.0f | %.1f | %.2f |\n", c.name, median(rates[i]), median(tails[i]), median(ratios[i]))
+	all, size := contestants(b, b.TempDir())
+	rates, tails, costs := make([][]float64, len(all)), make([][]float64, len(all)), make([][]float64, len(all))
+	ratios, cheaper := make([][]float64, len(all)), make([][]float64, len(all))
+	for range rounds() {
+		var first measured
+		for i, c := range all {
+			m := load(b, c)
+			if i == 0 {
+				first = m
+			}
+			rates[i], tails[i], costs[i] = append(rates[i], m.rate), append(tails[i], m.p99), append(costs[i], m.cost)
+			ratios[i], cheaper[i] = append(ratios[i], m.rate/first.rate), append(cheaper[i], first.cost/m.cost)
+		}
+	}
+	fmt.Printf("\n%d KB, %d connections, %d rounds of %d s\n\n| server | requests/s | of nginx | p99 ms | processor µs | nginx's of it |\n|---|---|---|---|---|---|\n", size>>10, connections, rounds(), seconds)
+	for i, c := range all {
+		fmt.Printf("| %s | %.0f | %.2f | %.1f | %.1f | %.2f |\n", c.name, median(rates[i]), median(ratios[i]), median(tails[i]), median(costs[i]), median(cheaper[i]))
 	}
 	b.ReportMetric(0, "ns/op")
 }

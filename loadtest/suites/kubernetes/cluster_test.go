@@ -21,18 +21,21 @@ import (
 const (
 	root      = "../../.."
 	home      = "/var/tmp/thumbmill-kubernetes" // programs and images stay for the next run
-	node      = "10.90.0.1"
+	node      = "10.90.0.1"                     // the first one's address
+	nodes     = 2
 	rises     = 5 * time.Minute // the cluster, with its images
 	settles   = 3 * time.Minute // after a change
 	originals = 16
 )
 
-// cluster is a Kubernetes cluster of one node, with the servers around it.
+// cluster is a Kubernetes cluster of two nodes, with the servers around it.
 type cluster struct {
 	t       *testing.T
 	network *namespace.Network
 	dir     string // state, keys and manifests
 	output  bytes.Buffer
+
+	installed time.Time
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -40,21 +43,25 @@ func newCluster(t *testing.T) *cluster {
 	c := &cluster{t: t, network: namespace.NewNetwork(t), dir: t.TempDir()}
 	c.network.Join("", node+"/24")
 	c.must(exec.Command("ip", "-n", c.network.Name(""), "route", "add", "default", "dev", "switch"))
+	c.network.Join("second", "10.90.0.2/24")
+	c.must(exec.Command("ip", "-n", c.network.Name(""), "route", "add", "10.244.2.0/24", "via", "10.90.0.2"))
+	c.must(exec.Command("ip", "-n", c.network.Name("second"), "route", "add", "default", "via", node))
 	c.keys()
 	surroundings.Start(t, c.network, node, "--config", c.path("keys/nats.conf")).Fill(originals)
 	began := time.Now()
-	c.launch()
-	t.Logf("the node is ready after %.0f s", time.Since(began).Seconds())
+	c.launch(1, c.network.Name(""))
+	c.launch(2, c.network.Name("second"))
+	t.Logf("both nodes are ready after %.0f s", time.Since(began).Seconds())
 	return c
 }
 
 func (c *cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
-// launch starts the cluster, and waits for its node.
-func (c *cluster) launch() {
+// launch starts a node in a network namespace, and waits for it. The first one runs the control plane.
+func (c *cluster) launch(number int, network string) {
 	c.t.Helper()
-	cmd := exec.Command("./cluster", home+"/bin", c.path("state"))
-	cmd.Env = append(os.Environ(), "NETWORK="+c.network.Name(""), "IMAGES="+home+"/images")
+	cmd := exec.Command("./cluster", home+"/bin", c.path(fmt.Sprint("state", number)), fmt.Sprint(number))
+	cmd.Env = append(os.Environ(), "NETWORK="+network, "IMAGES="+home+"/images")
 	cmd.Stdout, cmd.Stderr = &c.output, &c.output
 	ended, err := servers.Launch(cmd)
 	if err != nil {
@@ -63,16 +70,16 @@ func (c *cluster) launch() {
 	c.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
-		groups := "for group in $(findmnt --noheadings --types cgroup,cgroup2 --output TARGET); do find $group/thumbmill-kubernetes -depth -type d -exec rmdir {} + || exit 1; done"
+		groups := "for group in $(findmnt --noheadings --types cgroup,cgroup2 --output TARGET); do find $group/thumbmill-kubernetes/" + name(number) + " -depth -type d -exec rmdir {} + || exit 1; done"
 		eventually.Succeeds(c.t, settles, "the cluster's control groups are gone", func() error { return exec.Command("sh", "-c", groups).Run() })
 	})
-	up := eventually.Succeeds(c.t, rises, "the node is ready", func() error {
+	up := eventually.Succeeds(c.t, rises, name(number)+" is ready", func() error {
 		select {
 		case <-ended:
 			c.t.Fatalf("the cluster ended: %s", c.logs())
 		default:
 		}
-		out, err := c.kubectl("wait", "--for=condition=Ready", "node/node", "--timeout=5s").CombinedOutput()
+		out, err := c.kubectl("wait", "--for=condition=Ready", "node/"+name(number), "--timeout=5s").CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("%w: %s", err, out)
 		}
@@ -83,9 +90,12 @@ func (c *cluster) launch() {
 	}
 }
 
+// name returns the name of a node.
+func name(number int) string { return fmt.Sprint("node-", number) }
+
 // logs returns the last lines of each component.
 func (c *cluster) logs() string {
-	out, _ := exec.Command("sh", "-c", "tail --verbose --lines 5 "+c.path("state/log/*")).CombinedOutput()
+	out, _ := exec.Command("sh", "-c", "tail --verbose --lines 5 "+c.path("state*/log/*")).CombinedOutput()
 	return c.output.String() + string(out)
 }
 
@@ -101,7 +111,7 @@ func (c *cluster) must(cmd *exec.Cmd) string {
 // inside makes a command that runs in the node's network.
 func (c *cluster) inside(words ...string) *exec.Cmd {
 	cmd := exec.Command("nsenter", append([]string{"--net=" + c.network.Path("")}, words...)...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.path("state/admin.conf"))
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.path("state1/admin.conf"))
 	return cmd
 }
 
@@ -142,6 +152,7 @@ func (c *cluster) install() {
 	for _, workload := range workloads() {
 		c.rolled(workload)
 	}
+	c.installed = time.Now()
 	c.t.Logf("the site is ready after %.0f s", time.Since(began).Seconds())
 }
 

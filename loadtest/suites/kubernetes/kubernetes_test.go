@@ -21,7 +21,7 @@ func TestKubernetes(t *testing.T) {
 	c.install()
 	c.restricted()
 	c.confined()
-	c.scaled()
+	c.followed()
 	c.breaks()
 }
 
@@ -59,23 +59,6 @@ func (c *cluster) confined() {
 	}
 }
 
-// scaled checks that Kubernetes accepts the autoscaler, and that the renderers stay without its metric.
-func (c *cluster) scaled() {
-	c.t.Helper()
-	c.helm("upgrade", "autoscaling.by=hpa")
-	eventually.Succeeds(c.t, settles, "the controller reads the autoscaler", func() error {
-		out, err := c.kubectl("describe", "hpa", "thumbmill-renderer").CombinedOutput()
-		if text := string(out); err == nil && !strings.Contains(text, "FailedGetExternalMetric") {
-			err = fmt.Errorf("%s", text)
-		}
-		return err
-	})
-	if got := c.pods("thumbmill-renderer"); len(got) != 2 {
-		c.t.Errorf("%v renderers remain without the metric", got)
-	}
-	c.helm("upgrade")
-}
-
 // fault is a change of the site under load. No request may fail.
 type fault struct {
 	name string
@@ -101,6 +84,7 @@ func faults() []fault {
 			c.run("delete", "pod", "--force", "thumbmill-coordinator-0")
 			c.rolled("statefulset/thumbmill-coordinator")
 		}},
+		fault{"kubectl drain of a node, and back", drained},
 		fault{"renderers scale from 2 to 4 to 1 to 2", func(c *cluster) {
 			for _, n := range []int{4, 1, 2} {
 				c.run("scale", "deployment/thumbmill-renderer", fmt.Sprintf("--replicas=%d", n))
@@ -142,6 +126,23 @@ func evict(role, workload string) func(*cluster) {
 		}
 		c.rolled(workload)
 	}
+}
+
+// drained drains the second node, where at least one pod of the site runs, and lets pods come back.
+func drained(c *cluster) {
+	before := strings.Fields(c.run("get", "pods", "--field-selector", "spec.nodeName="+name(2), "--output", "name"))
+	if len(before) == 0 {
+		c.t.Error("no pod runs on the second node")
+	}
+	c.run("drain", name(2), "--ignore-daemonsets", "--delete-emptydir-data", "--timeout="+settles.String())
+	if left := c.run("get", "pods", "--field-selector", "spec.nodeName="+name(2), "--output", "name"); left != "" {
+		c.t.Errorf("pods remain on a drained node: %s", left)
+	}
+	c.rolled("deployment/thumbmill-edge")
+	c.rolled("deployment/thumbmill-renderer")
+	c.run("uncordon", name(2))
+	c.rolled("statefulset/thumbmill-coordinator") // a node has one coordinator at most while it has a neighbour
+	c.t.Logf("the drain moves %d pods", len(before))
 }
 
 // breaks causes all faults in turn under a load on the edges' Service.

@@ -94,7 +94,7 @@ func (s *site) lint(dir string) {
 	s.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(dir, "*_"+first+"_*.deb"))
 	out, err := exec.Command("lintian", append([]string{"--allow-root", "--fail-on", "error,warning"}, files...)...).CombinedOutput()
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) < 4 { // and thumbmill-faces, where it was built
 		s.t.Errorf("lintian on %d packages: %v\n%s", len(files), err, out)
 	}
 }

@@ -236,6 +236,7 @@ func TestAnOperatorsQuestions(t *testing.T) {
 	b.sees("#chart-renders .legend", "p95")
 	b.sees("#chart-requests .legend", "stored")
 	b.sees("#chart-renderers .legend", "wanted")
+	b.readsCharts()
 	if tall := js[int](b, "Math.ceil(document.querySelector('#charts').getBoundingClientRect().bottom)"); tall > 900 {
 		t.Errorf("the first screen ends at %d of 900 pixels", tall)
 	}
@@ -353,6 +354,26 @@ func TestOneClientHammers(t *testing.T) {
 	if most < 1 || most > 2 {
 		t.Errorf("%d renderers were wanted", most)
 	}
+}
+
+// readsCharts points at a chart, which then has the time and the values there, and gives it a day before.
+func (b *browser) readsCharts() {
+	b.t.Helper()
+	js[any](b, `{
+		const over = document.querySelector("#chart-renderers .u-over"), box = over.getBoundingClientRect();
+		const at = { clientX: box.right - 3, clientY: box.top + 5, movementX: 1, bubbles: true };
+		for (const kind of ["mouseenter", "mousemove"]) over.dispatchEvent(new MouseEvent(kind, at));
+	}`)
+	const told = `document.querySelector("#chart-renderers .legend").innerText`
+	eventually.Holds(b.t, 30*time.Second, "the legend has the time under the pointer", func() bool {
+		return js[bool](b, `/^\d\d:\d\d .*live 2/s.test(`+told+`)`)
+	})
+	js[any](b, `document.querySelector("#chart-renderers .u-over").dispatchEvent(new MouseEvent("mouseleave")); 0`)
+	js[any](b, `import("./charts.js").then(({ hour, drawCharts }) => {
+		hour.before = { end: hour.end - 86400, step: 60, values: { wanted: Array(60).fill(7) } };
+		drawCharts();
+	}); 0`)
+	b.sees("#chart-renderers .legend", "wanted a day ago 7")
 }
 
 // blocksAnAddress goes through the dialogs, a wrong token included. Undo and the audit list follow.
@@ -500,11 +521,37 @@ func TestTablesAreSearched(t *testing.T) {
 	eventually.Holds(t, 30*time.Second, "one is found", func() bool { return js[int](b, rows) == 1 })
 	b.enter("input[aria-label^='Search: Clients']", "nobody at all")
 	b.sees("table[data-table=clients]", "Nothing matches.")
+	b.turnsPages()
 	js[any](b, `document.querySelector("input[aria-label^='Search: Clients']").value = ""; document.querySelector("input[aria-label^='Search: Clients']").dispatchEvent(new Event("input"))`)
+	choose := func(kind string) {
+		js[any](b, fmt.Sprintf(`document.querySelector("select[aria-label^='Filter: Clients']").value = %q; document.querySelector("select[aria-label^='Filter: Clients']").dispatchEvent(new Event("change"))`, kind))
+	}
+	named := fmt.Sprintf("[...document.querySelectorAll('table[data-table=clients] tbody tr')].some(r => r.dataset.key === %q)", greedy)
+	choose("served")
+	eventually.Holds(t, 30*time.Second, "the refused client is filtered out", func() bool { return !js[bool](b, named) && js[int](b, rows) > 0 })
+	choose("refused")
+	eventually.Holds(t, 30*time.Second, "the refused client is found", func() bool { return js[bool](b, named) })
+	choose("")
 	b.click("table[data-table=clients] th:nth-child(1) button")
 	sorted := `(() => { const names = [...document.querySelectorAll("table[data-table=clients] tbody tr")].map(r => r.dataset.key); return names.join() === names.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true })).join(); })()`
 	eventually.Holds(t, 30*time.Second, "names are sorted", func() bool { return js[bool](b, sorted) })
 	if broken := js[int](b, "[...document.querySelectorAll('table[data-table=clients] tbody td:first-child a')].filter(a => a.getClientRects().length > 1).length"); broken > 0 {
 		t.Errorf("%d addresses are broken into lines", broken)
+	}
+}
+
+// turnsPages turns the pages of a table of its own.
+func (b *browser) turnsPages() {
+	b.t.Helper()
+	js[any](b, `import("./table.js").then(({ Table }) => {
+		const table = new Table("paged", "Paged", [{ title: "row" }]);
+		table.show(Array.from({ length: 120 }, (_, i) => ({ key: String(i), cells: ["row " + i] })));
+		document.querySelector("[data-page=clients]").append(table.root);
+	}); 0`)
+	b.sees("table[data-table=paged]", "row 0")
+	js[any](b, `document.querySelector("table[data-table=paged] + .pager button:last-child").click()`)
+	b.sees("table[data-table=paged] + .pager", "page 2 of")
+	if js[bool](b, `document.querySelector("table[data-table=paged]").innerText.includes("row 0\n")`) {
+		b.t.Error("the second page has the first row")
 	}
 }

@@ -27,6 +27,8 @@ type Answer struct {
 	Width  int    `json:"width,omitempty"`
 	Height int    `json:"height,omitempty"`
 	Small  []byte `json:"small,omitempty"` // side × side pixels of RGB, over white
+
+	picture image.Image
 }
 
 // Unsafe requests a URL without a signature from a server with a base such as http://127.0.0.1:8888.
@@ -62,6 +64,7 @@ func Read(client *http.Client, request *http.Request) (Answer, error) {
 	if a.Type = http.DetectContentType(body); a.Type != told {
 		return a, fmt.Errorf("the Content-Type of a %s is %s", a.Type, told)
 	}
+	a.picture = m
 	a.Width, a.Height, a.Small = m.Bounds().Dx(), m.Bounds().Dy(), small(m)
 	return a, nil
 }
@@ -112,6 +115,17 @@ func average(m image.Image, field image.Rectangle) []byte {
 	}
 	n := uint64(field.Dx()*field.Dy()) * 0x101
 	return []byte{byte(sum[0] / n), byte(sum[1] / n), byte(sum[2] / n)}
+}
+
+// pixels returns all pixels of the picture over white, as RGB.
+func (a Answer) pixels() (all []byte) {
+	b := a.picture.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			all = append(all, average(a.picture, image.Rect(x, y, x+1, y+1))...)
+		}
+	}
+	return all
 }
 
 // Distance returns the root mean square of the differences, 0 to 255.

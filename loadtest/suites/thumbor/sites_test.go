@@ -61,7 +61,7 @@ func nameServer(t *testing.T) string {
 	return conn.LocalAddr().String()
 }
 
-// ofThisMachine are the lines that replace what a configuration says of the site's machine and network: names of hosts
+// ofThisMachine are the lines that replace a configuration's settings of the site's machine and network: names of hosts
 // resolve to origins, nothing is stored, and nothing is reported. With Pillow's indexed mode, GIFs of one frame are empty.
 const ofThisMachine = `
 import socket

@@ -58,7 +58,7 @@ func Binds(p Profile, m Machine, renderers int) (all []Resource) {
 	add("slots", p.Rate()*mean, n*float64(p.Slots), machines(p.Rate()*mean, float64(p.Slots)))
 	add("processor", p.Rate()*p.CPU, n*m.Cores, machines(p.Rate()*p.CPU, m.Cores))
 	add("memory", float64(p.Slots)*m.Slot, m.Memory, fmt.Sprintf("give each renderer %.0f slots or %.0f GB", math.Floor(m.Memory/m.Slot), math.Ceil(float64(p.Slots)*m.Slot/1e9)))
-	add("download", p.Rate()*p.Bytes, n*m.Download, machines(p.Rate()*p.Bytes, m.Download))
+	add("download", p.Rate()*p.Bytes, n*m.Download, fmt.Sprintf("%s, or give each a way of %.0f MB a second", machines(p.Rate()*p.Bytes, m.Download), math.Ceil(p.Rate()*p.Bytes/n/1e6)))
 	add("store", p.Rate(), m.Writes, fmt.Sprintf("take a store of %.0f thumbnails a second, or %.0f such stores", math.Ceil(p.Rate()), math.Ceil(p.Rate()/m.Writes)))
 	slices.SortFunc(all, func(a, b Resource) int { return cmp.Compare(b.Use, a.Use) })
 	return all

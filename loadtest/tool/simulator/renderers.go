@@ -138,9 +138,8 @@ func (s *Simulation) rendered(id int32) {
 		s.fail(id, Overran)
 		return
 	}
-	r.answered = true
 	s.emit(Done{r.asked, Answered, r.waited, s.now})
-	s.schedule(stored, id, r.asked.Store)
+	s.freed(id)
 }
 
 func (s *Simulation) leaveRenderer(id int32) {

@@ -2,7 +2,7 @@
 //
 //	arrival → the lane's pool at the coordinator (places, bounded line, queue_wait)
 //	→ the queue → a renderer with room (it holds slots and ahead jobs; expensive and bulk at
-//	most half) → fetch → a slot → render (up to its limit) → answer → store → the place is free
+//	most half) → fetch → a slot → render (up to its limit) → answer, and the place is free
 //
 // It simulates renderers that drain, die and return; redelivery after AckWait; the time that edges
 // keep the places of a dead renderer; jobs that are handed back; and the bound of the line, which
@@ -33,7 +33,7 @@ type Request struct {
 	Lane   renderjob.Lane
 	Fetch  float64 // of the original; needs no slot
 	Render float64 // in a slot
-	Store  float64 // after the answer; the place is still held
+	Store  float64 // after the answer; takes no place
 }
 
 // Config describes the cluster.
@@ -97,7 +97,6 @@ const (
 	fetched
 	impatient // waited too long for a slot
 	rendered
-	stored
 	redelivered
 	missed // edges notice the absence
 	back
@@ -121,7 +120,6 @@ type request struct {
 	ready      bool // has its original, and waits for a slot
 	published  float64
 	granted    float64
-	answered   bool
 	waited     float64
 }
 
@@ -252,13 +250,7 @@ func (s *Simulation) step() {
 		}
 	case rendered:
 		s.rendered(e.id)
-	case stored:
-		s.stored(e.id)
 	case redelivered:
-		if s.requests[e.id].answered { // the new delivery finds the thumbnail in the store
-			s.forget(e.id)
-			return
-		}
 		s.publish(e.id)
 	}
 }
@@ -278,11 +270,12 @@ func (s *Simulation) fetched(id int32) {
 	}
 }
 
-func (s *Simulation) stored(id int32) {
+// freed gives the places of an answered request back. Edges learn a render's pace when it is stored.
+func (s *Simulation) freed(id int32) {
 	r := &s.requests[id]
 	l := s.lanes[r.lane]
 	s.leaveRenderer(id)
-	l.pace = l.pace.With(duration(s.now - r.granted))
+	l.pace = l.pace.With(duration(s.now - r.granted + r.asked.Store))
 	if _, fixed := s.config.Pools[l.name]; !fixed {
 		l.bound(s.config.QueueWait)
 	}

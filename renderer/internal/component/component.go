@@ -33,6 +33,7 @@ const (
 	FFmpeg       = "ffmpeg"
 	Gifsicle     = "gifsicle"
 	OptiPNG      = "optipng"
+	OpenCV       = "opencv"
 )
 
 // decoders lists, by type of original, the components whose upgrade can fix a failed render. For types that a tool

@@ -22,7 +22,7 @@ type Flaw struct {
 // Chromium. The versions in Mended come from the components' changelogs, or are Debian 13's versions.
 var known = []Flaw{
 	{Librsvg, "", "2.59.0", thumbnail.TypeSVG, "colours in hwb() are black"},
-	{Librsvg, "", "2.60.0", thumbnail.TypeSVG, "dominant-baseline is ignored: text stands too high or too low"},
+	{Librsvg, "", "2.60.0", thumbnail.TypeSVG, "dominant-baseline and alignment-baseline are estimated: text stands a little too high or too low"},
 	{Librsvg, "2.60.0", "", thumbnail.TypeSVG, "a svg element that a use element draws is misplaced by its own x and y"},
 	{Libheif, "", "1.23.6", thumbnail.TypeHEIC, "uncompressed pictures are refused"},
 	{Libspng, "0.7.4", "", thumbnail.TypePNG, "a damaged picture is refused, or ends earlier than with libpng"},

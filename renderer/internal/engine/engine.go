@@ -106,12 +106,15 @@ func New(c Config) *Engines {
 	return e
 }
 
-// logFlaws logs the types that this machine cannot draw, and the types that it draws wrongly.
+// logFlaws logs the types that this machine cannot draw, the types that it draws wrongly, and that it finds no faces.
 func (e *Engines) logFlaws(log *slog.Logger) {
 	for _, r := range table {
 		if !e.can(r) {
 			log.Warn("refuse originals of a type: this machine lacks the program or library", "type", r.original, "engine", r.engine)
 		}
+	}
+	if !e.findsFaces() {
+		log.Info("find no faces for smart cuts: this machine lacks the program", "package", "thumbmill-faces")
 	}
 	for _, f := range e.versions.Flaws() {
 		log.Info("draw originals of a type wrongly: a component has a known flaw", "type", f.Type, "what", f.What,
@@ -125,12 +128,16 @@ func (e *Engines) Version() string { return e.config.Vips.Ready().Version }
 // Versions returns the versions of all libraries and tools on this machine.
 func (e *Engines) Versions() component.Versions { return e.versions }
 
-// Types lists the types that this machine can draw, after their engine: "vips jpeg".
+// Types lists the types that this machine can draw, after their engine: "vips jpeg". It ends with "find faces" on a machine
+// that finds faces for smart cuts.
 func (e *Engines) Types() (names []string) {
 	for _, r := range table {
 		if e.can(r) {
 			names = append(names, r.engine+" "+string(r.original))
 		}
+	}
+	if e.findsFaces() {
+		names = append(names, tools.Name(tools.Find, tools.Faces))
 	}
 	return names
 }
@@ -159,6 +166,8 @@ type Source struct {
 	Named func(context.Context) (*os.File, error)
 	// Careful says that a worker died of it: a program draws it, not a library in a worker.
 	Careful bool
+	// Yields says that renders of other originals come first when processors are short.
+	Yields bool
 }
 
 // forTool returns the file that a tool can open by name.
@@ -289,6 +298,7 @@ func (r *render) doTask(w Workers, t worker.Task, original *os.File, most time.D
 		return worker.Report{}, nil, fault.New(fault.Overran, "the render exceeded its time limit")
 	}
 	ctx, span := r.tracer.Start(r.ctx, taskName(t), trace.WithAttributes(attribute.String("thumbmill.type", string(t.Header.Type))))
+	t.Yields = r.source.Yields
 	report, out, err := w.Do(ctx, t, original, within)
 	span.SetAttributes(attribute.Int64("thumbmill.cpu_ms", report.CPU.Milliseconds()))
 	span.End()
@@ -330,7 +340,7 @@ func toolFor(t thumbnail.Type) string {
 }
 
 func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os.File) error {
-	s = e.packable(s, h)
+	s = e.packable(e.withFaces(r, s, h, original), h)
 	report, out, err := r.doTask(e.config.Vips, worker.Task{Spec: s, Header: h, Overlays: r.overlays, MaxPixels: r.maxPixels}, original, noLimit)
 	if err == nil && report.Packs {
 		out, err = e.pack(r, s, report.Format, out)

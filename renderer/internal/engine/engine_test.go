@@ -40,9 +40,15 @@ func TestMain(m *testing.M) {
 
 func newEngines(t *testing.T, optimize ...thumbnail.Format) *Engines {
 	t.Helper()
+	return enginesWith(t, "", optimize...)
+}
+
+// enginesWith returns engines with a folder of programs beside the system's.
+func enginesWith(t *testing.T, programs string, optimize ...thumbnail.Format) *Engines {
+	t.Helper()
 	pool := func(kind worker.Kind) *worker.Pool {
 		p, err := worker.NewPool(worker.Config{
-			Kind: kind, Slots: 1, Memory: 3 << 30, TempDir: t.TempDir(), Scratch: 64 << 20, Log: slog.New(slog.DiscardHandler),
+			Kind: kind, Slots: 1, Memory: 3 << 30, TempDir: t.TempDir(), Scratch: 64 << 20, Log: slog.New(slog.DiscardHandler), Programs: programs,
 			Killed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killed"}, []string{"reason"}),
 		})
 		if err != nil {
@@ -285,18 +291,21 @@ func TestOptimizers(t *testing.T) {
 	}
 }
 
-// lacking is the workers of a machine without librsvg.
-type lacking struct{ Workers }
+// lacking is the workers of a machine that lacks the work on a type or format.
+type lacking struct {
+	Workers
+	what string
+}
 
 func (l lacking) Ready() worker.Ready {
 	r := l.Workers.Ready()
-	r.Types = slices.DeleteFunc(slices.Clone(r.Types), func(name string) bool { return strings.HasSuffix(name, " svg") })
+	r.Types = slices.DeleteFunc(slices.Clone(r.Types), func(name string) bool { return strings.HasSuffix(name, " "+l.what) })
 	return r
 }
 
 func TestAnAbsentToolIsRefusedClearly(t *testing.T) {
 	e := newEngines(t)
-	e.config.Tools = lacking{e.config.Tools}
+	e.config.Tools = lacking{e.config.Tools, "svg"}
 	_, err := draw(t, e, thumbnail.Spec{Type: thumbnail.TypeSVG, Width: 80}, []byte(drawing))
 	if !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "svg") || slices.Contains(e.Types(), "rsvg svg") {
 		t.Errorf("%v, %v", err, e.Types())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -22,9 +23,10 @@ import (
 // An error says that the time was over or that a worker died. Any of the remaining specs may be the cause: the caller
 // must render each spec that got no call of done in its own task.
 func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
-	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels}
+	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels, Yields: original.Yields}
 	row, err := e.row(original.Header.Type)
-	if err != nil || !readsAll(row, original.Header) || !task.Fits() {
+	byFaces := e.findsFaces() && slices.ContainsFunc(specs, wantsFaces)
+	if err != nil || byFaces || !readsAll(row, original.Header) || !task.Fits() {
 		return e.oneByOne(ctx, specs, original, maxPixels, limits, done)
 	}
 	ctx, span := e.config.Tracer.Start(ctx, "vips", trace.WithAttributes(

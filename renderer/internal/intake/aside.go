@@ -10,15 +10,20 @@ import (
 // of origins whose jobs may be aside in full number.
 const leastAside, origins = 16, 4
 
+// leastStoring is the least number of jobs that may store at once without a place.
+const leastStoring = 16
+
 // Place is a job's place in the room. A job that waits for bytes of its original steps aside, and takes
-// a place again when the bytes are there: slow origins then take no place of jobs that could render.
+// a place again when the bytes are there: slow origins then take no place of jobs that could render. A rendered
+// job gives its place back while it stores.
 type Place struct {
 	room *room
 	kind kind
 
 	// The room's mutex guards origin and aside.
-	origin string
-	aside  bool
+	origin  string
+	aside   bool
+	storing bool
 }
 
 // mostAside returns the number of jobs of one origin that may be aside at once. The caller holds mu.
@@ -74,6 +79,25 @@ func (p *Place) Return(ctx context.Context, drain <-chan struct{}) error {
 	return nil
 }
 
+// Store gives the place back for the rest of the job, which only stores from now on, and returns true. It returns
+// false, and changes nothing, if too many jobs store already. On a nil place it returns true.
+func (p *Place) Store() bool {
+	if p == nil {
+		return true
+	}
+	r := p.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.storing >= max(leastStoring, 2*r.total) {
+		return false
+	}
+	p.storing = true
+	r.storing++
+	r.add(p.kind, -1)
+	r.wake()
+	return true
+}
+
 // await returns nil when changed is closed.
 func await(ctx context.Context, changed, drain <-chan struct{}) error {
 	select {
@@ -86,18 +110,20 @@ func await(ctx context.Context, changed, drain <-chan struct{}) error {
 	}
 }
 
-// leave ends the job's stay in the room, aside or not.
+// leave ends the job's stay in the room, aside, storing or neither.
 func (p *Place) leave() {
 	r := p.room
 	r.mu.Lock()
-	if p.aside {
-		defer r.mu.Unlock()
+	defer r.mu.Unlock()
+	switch {
+	case p.aside:
 		r.endAside(p)
-		r.wake()
-		return
+	case p.storing:
+		r.storing--
+	default:
+		r.add(p.kind, -1)
 	}
-	r.mu.Unlock()
-	r.leave(p.kind)
+	r.wake()
 }
 
 // endAside uncounts a job that is aside. The caller holds mu.

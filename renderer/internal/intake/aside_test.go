@@ -54,6 +54,39 @@ func TestAJobStepsAside(t *testing.T) {
 	})
 }
 
+// A job that only stores takes no place, as long as few others do.
+func TestAJobStores(t *testing.T) {
+	r := newRoom(1, 0)
+	var storing []*Place
+	for range leastStoring {
+		p := enters(t, r)
+		if !p.Store() {
+			t.Fatalf("only %d jobs store at once", len(storing))
+		}
+		storing = append(storing, p)
+	}
+	last := enters(t, r)
+	if last.Store() || r.enter(standard) {
+		t.Error("one job more stores without a place")
+	}
+	if n := r.count(); n != leastStoring+1 {
+		t.Errorf("%d jobs are in hand, want %d", n, leastStoring+1)
+	}
+	last.leave()
+	storing[0].leave()
+	if again := enters(t, r); !again.Store() {
+		t.Error("a job that is stored leaves no room for the next")
+	} else {
+		again.leave()
+	}
+	for _, p := range storing[1:] {
+		p.leave()
+	}
+	if r.count() != 0 || r.inHand != 0 {
+		t.Errorf("the room is not empty: %+v", r)
+	}
+}
+
 // A job whose wait for a place ends stays aside, and leaves nothing behind.
 func TestAReturnThatEnds(t *testing.T) {
 	for name, c := range map[string]struct {

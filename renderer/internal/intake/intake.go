@@ -78,6 +78,7 @@ type Processor interface {
 // Config has the settings and the dependencies of an intake.
 type Config struct {
 	Renderer  string // this renderer's name
+	Site      string // this renderer's; "" where there is one site
 	JetStream jetstream.JetStream
 	Slots     int
 	Ahead     int // jobs that are pulled beyond the slots
@@ -99,6 +100,7 @@ type Intake struct {
 	loops      sync.WaitGroup
 	jobs       sync.WaitGroup
 	taking     sync.Mutex
+	guests     guests
 }
 
 // New returns an intake that does not pull yet.
@@ -275,6 +277,10 @@ func (in *Intake) readDelivery(msg *nats.Msg) (d Delivery, more bool, err error)
 
 // process does the job, and keeps telling the server that the job is in progress.
 func (in *Intake) process(msg receipt, d Delivery) {
+	if d.Job.Site != in.config.Site {
+		in.guests.add(d.Job.Site, 1)
+		defer in.guests.add(d.Job.Site, -1)
+	}
 	stop := in.keepAlive(msg)
 	err := in.config.Processor.Process(in.pulling, in.untilDrain.Done(), d)
 	stop()

@@ -14,6 +14,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
 const (
@@ -32,7 +33,7 @@ func pulling(t *testing.T) (*servers.NATS, *puller) {
 	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
 	if err == nil {
-		err = queue.Open(t.Context(), js, 1)
+		err = queue.Open(t.Context(), js, settings.NATS{Replicas: 1})
 	}
 	if err != nil {
 		t.Fatal(err)

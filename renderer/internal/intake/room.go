@@ -28,6 +28,7 @@ type room struct {
 	jobs    int                     // the jobs that came in so far
 	changed chan struct{}           // closed and replaced whenever another lane may have its turn
 
+	storing   int            // jobs that only store; not in inHand and slow
 	aside     map[string]int // jobs that wait for bytes of their original, by origin; not in inHand and slow
 	allAside  int            // all jobs in aside
 	returning map[kind]int   // jobs aside whose bytes are there, and that wait for room
@@ -157,15 +158,8 @@ func (r *room) enter(k kind) bool {
 	return true
 }
 
-func (r *room) leave(k kind) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.add(k, -1)
-	r.wake()
-}
-
 func (r *room) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.inHand + r.slow + r.allAside
+	return r.inHand + r.slow + r.allAside + r.storing
 }

@@ -37,7 +37,7 @@ func TestLanesTakeTurns(t *testing.T) {
 	held := []renderjob.Lane{renderjob.LaneBulk, renderjob.LaneStandard, renderjob.LaneBulk, renderjob.LaneStandard}
 	for range 12 {
 		everyoneWaits(r)
-		r.leave(kind{lane: held[0]})
+		(&Place{room: r, kind: kind{lane: held[0]}}).leave()
 		lane := <-served
 		held = append(held[1:], lane)
 		got = append(got, lane)
@@ -82,8 +82,8 @@ func TestSlowJobsTakeNoRoomOfOthers(t *testing.T) {
 			if entered[standard] != slots+ahead || entered[slow] != lanes.SlowSlots(slots) || r.count() != entered[standard]+entered[slow] {
 				t.Errorf("%v entered, %d are in hand", entered, r.count())
 			}
-			r.leave(standard)
-			r.leave(standard)
+			(&Place{room: r, kind: standard}).leave()
+			(&Place{room: r, kind: standard}).leave()
 			if !r.enterFree(standard) || r.enterFree(standard) {
 				t.Error("want one free slot for a job of another renderer")
 			}
@@ -95,7 +95,7 @@ func TestSlowJobsTakeNoRoomOfOthers(t *testing.T) {
 				p.leave()
 			}
 			for range slots + ahead {
-				r.leave(standard)
+				(&Place{room: r, kind: standard}).leave()
 			}
 			if r.count() != 0 || len(r.aside) != 0 {
 				t.Errorf("the room is not empty: %+v", r)

@@ -38,6 +38,13 @@ static void straight(unsigned char *pixels, size_t count) {
 	for (size_t i = 0; i < count; i++, pixels += 4) {
 		guint32 p = *(guint32 *) (void *) pixels;
 		unsigned alpha = p >> 24, half = alpha / 2;
+		if (alpha == 255) { /* most pixels, and divisions take time */
+			pixels[0] = (unsigned char) (p >> 16);
+			pixels[1] = (unsigned char) (p >> 8);
+			pixels[2] = (unsigned char) p;
+			pixels[3] = 255;
+			continue;
+		}
 		if (!alpha) {
 			pixels[0] = pixels[1] = pixels[2] = pixels[3] = 0;
 			continue;
@@ -111,3 +118,5 @@ int tm_svg(TmSvg *s, int *aborted) {
 }
 
 void tm_svg_free(TmSvg *s) { cairo_surface_destroy(s->surface); }
+
+int tm_svg_version(void) { return (int)(rsvg_major_version * 1000 + rsvg_minor_version); }

@@ -35,6 +35,9 @@ var (
 	ErrAborted = errors.New("librsvg gave up")
 )
 
+// KnowsBaselines reports whether the library of this process knows dominant-baseline: from 2.60 on.
+func KnowsBaselines() bool { return C.tm_svg_version() >= 2060 }
+
 // Write draws and writes the picture as a PAM of RGB and alpha (netpbm's pam(5)), which is not
 // multiplied by it. Beside out's, errors are ErrNotDrawn and ErrAborted, with nothing written.
 func (d Drawing) Write(out io.Writer) error {

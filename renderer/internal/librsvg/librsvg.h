@@ -22,4 +22,7 @@ typedef struct {
 int tm_svg(TmSvg *s, int *aborted);
 void tm_svg_free(TmSvg *s);
 
+/* The library's version: 2060 for 2.60. */
+int tm_svg_version(void);
+
 #endif

@@ -116,22 +116,31 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if over, err := j.renderFromBucket(ctx, drain, j.bucketPays(header, original.Version)); over {
 		return err
 	}
-	j.bytes = original.Size
-	source := engine.Source{Header: header, File: original.File, Named: original.Named}
-	j.blame = func(err error) error { return blameChange(original, err) }
+	j.bytes, j.blame = original.Size, func(err error) error { return blameChange(original, err) }
+	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields()}
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
+	freed := err == nil && j.delivery.Place.Store()
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
 	if err = j.blame(err); err != nil {
 		return err
 	}
-	if j.drawn.tried {
-		j.tellStored(j.drawn.unkept)
-		return nil
-	}
-	j.replyRendered(image)
-	j.store(ctx, image, original.Version)
+	j.deliver(ctx, image, original.Version, freed)
 	return nil
 }
+
+// deliver answers the edge with the image and stores it, unless the render did both. freed tells the edge that the job
+// holds no place any more.
+func (j *job) deliver(ctx context.Context, image []byte, version string, freed bool) {
+	if j.drawn.tried {
+		j.tellStored(j.drawn.unkept)
+		return
+	}
+	j.replyRendered(image, freed)
+	j.store(ctx, image, version)
+}
+
+// yields reports whether renders of other jobs come first.
+func (j *job) yields() bool { return j.job.Slow || j.job.Lane == renderjob.LaneBulk }
 
 // isMisplaced reports whether the headers show a long render in a lane for short renders.
 func (j *job) isMisplaced(header guard.Header, overlays []engine.Source) bool {
@@ -179,13 +188,14 @@ func (j *job) reply(r renderjob.Result) {
 	}
 }
 
-// replyRendered sends the edge the picture, unless the picture is too large for a message.
-func (j *job) replyRendered(image []byte) {
+// replyRendered sends the edge the picture, unless the picture is too large for a message. freed says that the job
+// takes no room any more.
+func (j *job) replyRendered(image []byte, freed bool) {
 	if len(image) > renderjob.MaxInline {
 		return
 	}
 	rendered := j.result
-	rendered.State, rendered.Image = renderjob.StateRendered, image
+	rendered.State, rendered.Image, rendered.Freed = renderjob.StateRendered, image, freed
 	j.reply(rendered)
 }
 

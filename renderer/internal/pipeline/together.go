@@ -122,7 +122,7 @@ func (j *job) renderTogether(ctx context.Context, original engine.Source, versio
 		}
 		j.drawn.tried, j.drawn.image, j.drawn.err = true, r.Image, err
 		if err == nil {
-			j.replyRendered(r.Image)
+			j.replyRendered(r.Image, false)
 			j.finishing.Go(func() { j.drawn.unkept = j.keep(ctx, r.Image, version) })
 		}
 	})
@@ -177,7 +177,7 @@ func (j *job) finish(ctx context.Context, image []byte, err error, version strin
 		j.end(string(j.fail(ctx, err).Kind))
 		return
 	}
-	j.replyRendered(image)
+	j.replyRendered(image, false)
 	j.store(ctx, image, version)
 	j.end("ok")
 }

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// sources are the inputs of filter primitives that are not results of other primitives.
-var sources = []string{"SourceGraphic", "SourceAlpha", "BackgroundImage", "BackgroundAlpha", "FillPaint", "StrokePaint"}
+// sources are the inputs of filter primitives that are not results of other primitives. Browsers know no
+// BackgroundImage, BackgroundAlpha, FillPaint or StrokePaint.
+var sources = []string{"SourceGraphic", "SourceAlpha"}
 
 // maxResults bounds the results of one filter.
 const maxResults = 1000

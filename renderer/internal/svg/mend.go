@@ -21,13 +21,18 @@ const (
 //   - feDropShadow becomes its equivalent primitives (Filter Effects, 9.10): librsvg 2.54 does not know
 //     feDropShadow.
 //   - An input of a filter primitive that no earlier primitive makes goes away: librsvg before 2.60 draws no element
-//     with such a filter.
+//     with such a filter. So do the inputs that only librsvg knows, such as BackgroundImage.
+//   - Characters of a text that have places of their own get elements of their own.
+//   - A text moves to its baseline, if the library does not move it.
+//   - A use of a symbol gets the clip of the symbol's viewport.
+//   - Filter functions of colours become filters.
+//   - An invalid value of an attribute goes away, and so does a gradient's or pattern's reference to no other.
 //   - A transform includes the attribute transform-origin, which librsvg ignores.
 //   - numOctaves of turbulence becomes at most maxOctaves, because librsvg spends time on each octave.
 //
-// It returns errors of in and out.
-func Mend(out io.Writer, in io.Reader) error {
-	var m mender
+// Mend needs the facts that Survey returned for the same text. It returns errors of in and out.
+func Mend(out io.Writer, in io.Reader, f Facts) error {
+	m := mender{library: f.library, unlinked: f.unlinked, functions: f.functions, clips: f.clips}
 	return scan(in, func(text string, k kind) error {
 		_, err := io.WriteString(out, m.mend(text, k))
 		return err
@@ -36,21 +41,36 @@ func Mend(out io.Writer, in io.Reader) error {
 
 // mender mends one drawing's text.
 type mender struct {
+	library       Library
 	shadows, open int
 	inputs        inputs
 	view          view
+	servers       int          // so far
+	unlinked      map[int]bool // by their number
+	functions     functions
+	clips         clips
+	places        *places // of the text that follows
+	placed        int     // characters so far
 }
 
 func (m *mender) mend(text string, k kind) string {
 	if k == other {
-		return m.mendEnd(text)
+		return m.mendText(text)
 	}
 	t := m.mendAny(readTag(text), k)
+	m.places = nil
+	if k == whole {
+		m.places = readPlaces(t)
+	}
 	switch local(t.name) {
 	case "image", "feImage":
 		return mendPicture(t)
 	case "feTurbulence":
 		return mendTurbulence(t)
+	case "svg":
+		if m.view.depth == 1 && k == whole {
+			return t.text + m.definitions(strings.TrimSuffix(t.name, "svg"))
+		}
 	case "feDropShadow":
 		if k == whole && m.shadows < maxShadows {
 			return m.writeShadow(t)
@@ -67,7 +87,30 @@ func (m *mender) mendAny(t tag, k kind) tag {
 	if k != whole {
 		return t
 	}
-	return m.view.mendOrigin(m.inputs.mend(t))
+	t = m.view.mendOrigin(mendValues(m.inputs.mend(t)))
+	t = m.mendServer(m.functions.mend(t))
+	return m.library.mendBaseline(m.clips.mend(t, m.view))
+}
+
+// definitions returns the elements that other elements of the mended text name, or "".
+func (m *mender) definitions(prefix string) string {
+	text := m.functions.definitions(prefix) + m.clips.definitions(prefix)
+	if text == "" {
+		return ""
+	}
+	return "<" + prefix + "defs>" + text + "</" + prefix + "defs>"
+}
+
+// mendServer returns a tag without a reference that librsvg does not forgive.
+func (m *mender) mendServer(t tag) tag {
+	if !isServer(t) {
+		return t
+	}
+	m.servers++
+	if a, ok := t.get("href"); ok && m.unlinked[m.servers-1] {
+		return t.without(a)
+	}
+	return t
 }
 
 // signatures are the first base64 characters of pictures, with their media types.
@@ -157,6 +200,18 @@ func (t tag) copied(names ...string) (text string) {
 			}
 		}
 	}
+	return text
+}
+
+// mendText mends an end tag, or a text between tags.
+func (m *mender) mendText(text string) string {
+	p := m.places
+	m.places = nil
+	if p == nil || strings.HasPrefix(text, "<") || m.placed > maxPlaced {
+		return m.mendEnd(text)
+	}
+	text, n := p.place(text)
+	m.placed += n
 	return text
 }
 

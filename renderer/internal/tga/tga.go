@@ -191,7 +191,7 @@ func (d *decoder) readPixel() error {
 		}
 	default:
 		d.pixel = colour(stored, d.file.depth)
-		if d.file.descriptor&attributes == 0 {
+		if d.file.descriptor&attributes == 0 && d.file.depth != 32 { // the writers of games leave 0 beside real alpha
 			d.pixel[3] = 255
 		}
 	}

@@ -131,13 +131,15 @@ func (t *task) outOfMemory(said string) bool {
 
 // limited writes at most left bytes to its buffer and drops the others.
 type limited struct {
-	to   *bytes.Buffer
+	to   io.Writer
 	left int
 }
 
 func (l *limited) Write(b []byte) (int, error) {
 	part := b[:min(len(b), l.left)]
 	l.left -= len(part)
-	l.to.Write(part)
+	if _, err := l.to.Write(part); err != nil {
+		return 0, err
+	}
 	return len(b), nil
 }

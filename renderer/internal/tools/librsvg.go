@@ -61,7 +61,7 @@ func (t *task) textOfSVG(facts svg.Facts) ([]byte, error) {
 	}
 	var in io.Reader = t.request.Original
 	if facts.Flawed {
-		text, end := mended(t.request.Original)
+		text, end := mended(t.request.Original, facts)
 		defer end()
 		in = text
 	}

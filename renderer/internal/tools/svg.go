@@ -8,6 +8,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
+	"github.com/thumbmill/thumbmill/renderer/internal/librsvg"
 	"github.com/thumbmill/thumbmill/renderer/internal/svg"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -28,7 +29,7 @@ func drawSVG(t *task) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	facts, err := svg.Survey(t.request.Original)
+	facts, err := svg.Survey(t.request.Original, svg.Library{Baselines: librsvg.KnowsBaselines()})
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot read the original from the renderer's disk")
 	}
@@ -63,7 +64,7 @@ func (t *task) convertSVG(facts svg.Facts, box svgBox) error {
 	}
 	c := call{program: "rsvg-convert", args: args, in: t.request.Original, out: t.request.Out}
 	if facts.Flawed {
-		text, end := mended(t.request.Original)
+		text, end := mended(t.request.Original, facts)
 		defer end()
 		c.in = text
 	}
@@ -72,12 +73,12 @@ func (t *task) convertSVG(facts svg.Facts, box svgBox) error {
 
 // mended returns the text of a drawing, changed so that librsvg draws it as browsers do. The caller
 // must call end after its last read.
-func mended(original *os.File) (text io.Reader, end func()) {
+func mended(original *os.File, facts svg.Facts) (text io.Reader, end func()) {
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = w.CloseWithError(svg.Mend(w, original)) // CloseWithError never fails; the reader gets Mend's error
+		_ = w.CloseWithError(svg.Mend(w, original, facts)) // CloseWithError never fails; the reader gets Mend's error
 	}()
 	return r, func() { _ = r.Close(); <-done }
 }

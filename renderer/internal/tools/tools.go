@@ -32,6 +32,7 @@ const (
 	Animate  Work = "animate"  // an animated GIF into a smaller one
 	Optimize Work = "optimize" // a thumbnail into fewer bytes, with the same pixels
 	Letter   Work = "letter"   // the text of the spec's only operation into a raster
+	Find     Work = "find"     // faces in a small PNG, as JSON
 	Pack     Work = "pack"     // frames, an animation.Animation, into an animated thumbnail
 )
 
@@ -45,6 +46,9 @@ func (w Work) Name(original thumbnail.Type, made thumbnail.Format) string {
 // and frames in memory have no name.
 func (w Work) ByName() bool { return w == Draw || w == Animate }
 
+// Faces is the only thing that Find finds.
+const Faces = "faces"
+
 // of returns the thumbnail's format for Optimize and Pack, the step for Letter, and the original's type for other work.
 func (w Work) of(original thumbnail.Type, made thumbnail.Format) string {
 	switch w {
@@ -52,6 +56,8 @@ func (w Work) of(original thumbnail.Type, made thumbnail.Format) string {
 		return string(made)
 	case Letter:
 		return string(thumbnail.StepText)
+	case Find:
+		return Faces
 	}
 	return string(original)
 }
@@ -89,6 +95,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL, nil},
 		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL, nil},
 		{Letter, string(thumbnail.StepText), nil, drawText, nil},
+		{Find, Faces, []string{facesProgram}, findFaces, nil},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF, nil},
 		{Optimize, string(thumbnail.FormatJPEG), []string{"jpegtran"}, optimizeJPEG, nil},
 		{Optimize, string(thumbnail.FormatGIF), []string{"gifsicle"}, optimizeGIF, nil},

@@ -23,6 +23,7 @@ var versions = []struct {
 	{component.Gifsicle, "gifsicle", "--version"},
 	{component.LibjpegTurbo, "jpegtran", "-version"}, // in the library's own package
 	{component.OptiPNG, "optipng", "-v"},
+	{component.OpenCV, facesProgram, "--version"},
 }
 
 // askWithin is the time limit of a program that prints its version. It is at most half of the time for a worker's start.

@@ -41,7 +41,7 @@ func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
 	return d
 }
 
-// need is what a thumbnail needs of planes.
+// need describes the planes that suffice for a thumbnail.
 type need struct {
 	luma, chroma int              // the least scales, in eighths
 	sizes        [2]geometry.Size // of the thumbnail's luma and chroma, in samples, as the original lies

@@ -124,9 +124,13 @@ func (r *render) operations(p geometry.Plan) []any {
 }
 
 func (r *render) focalPoints(p geometry.Plan) (all []focalPoint) {
+	origin := "Explicit"
+	if r.spec.Faces {
+		origin = "Face Detection"
+	}
 	for _, f := range r.spec.Focal {
 		width, height := f.Right-f.Left, f.Bottom-f.Top
-		all = append(all, focalPoint{f.Left + width/2, f.Top + height/2, float64(width) * float64(height), height, width, "Explicit"})
+		all = append(all, focalPoint{f.Left + width/2, f.Top + height/2, float64(width) * float64(height), height, width, origin})
 	}
 	if len(all) == 0 {
 		all = []focalPoint{{p.Focus.X, p.Focus.Y, 1, 1, 1, "alignment"}}

@@ -1,4 +1,5 @@
 #include "pack.h"
+#include "wide.h"
 
 #include <libdeflate.h>
 #include <stdlib.h>
@@ -6,10 +7,10 @@
 
 enum { NONE, SUB, UP, AVERAGE, PAETH, FILTERS };
 
-static short distance(short a, short b) { return (short) (a < b ? b - a : a - b); }
+static inline short distance(short a, short b) { return (short) (a < b ? b - a : a - b); }
 
 /* paeth predicts a byte from the bytes before it and above it. */
-static unsigned char paeth(short left, short up, short corner) {
+static inline unsigned char paeth(short left, short up, short corner) {
 	short of_left = distance(up, corner), of_up = distance(left, corner);
 	short of_corner = (short) (left + up - 2 * corner);
 	of_corner = (short) (of_corner < 0 ? -of_corner : of_corner);
@@ -17,7 +18,7 @@ static unsigned char paeth(short left, short up, short corner) {
 }
 
 /* left and corner are one pixel before row and up. */
-static void difference(int filter, const unsigned char *restrict row, const unsigned char *restrict left, const unsigned char *restrict up,
+static inline void difference(int filter, const unsigned char *restrict row, const unsigned char *restrict left, const unsigned char *restrict up,
 	const unsigned char *restrict corner, size_t length, unsigned char *restrict out) {
 	size_t i;
 	switch (filter) {
@@ -42,10 +43,20 @@ static void difference(int filter, const unsigned char *restrict row, const unsi
 	}
 }
 
-static size_t weight(const unsigned char *in, size_t length) {
+/* A part is short, so that its sum fits in the 32 bits that the processor adds many of at once. */
+#define PART 65536
+
+static inline size_t weight(const unsigned char *in, size_t length) {
 	size_t sum = 0;
-	for (size_t i = 0; i < length; i++)
-		sum += in[i] < 128 ? in[i] : 256U - in[i];
+	for (; length > 0;) {
+		const size_t n = length < PART ? length : PART;
+		unsigned part = 0;
+		for (size_t i = 0; i < n; i++)
+			part += in[i] < 128 ? in[i] : 256U - in[i];
+		sum += part;
+		in += n;
+		length -= n;
+	}
 	return sum;
 }
 
@@ -55,7 +66,7 @@ typedef struct {
 	size_t length, step;
 } Rows;
 
-static void filter_row(Rows *r, unsigned char *out) {
+WIDE static void filter_row(Rows *r, unsigned char *out) {
 	size_t least = (size_t) -1;
 	for (int filter = NONE; filter < FILTERS; filter++) {
 		difference(filter, r->row + r->step, r->row, r->above + r->step, r->above, r->length, r->trial);

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"time"
 
@@ -51,8 +51,9 @@ func work() error {
 	if err := sendReport(Report{Ready: &ready}); err != nil {
 		return err
 	}
+	text := make([]byte, maxMessage)
 	for {
-		task, files, err := receiveTask()
+		task, files, err := receiveTask(text)
 		if err != nil {
 			return err
 		}
@@ -111,10 +112,18 @@ func perform(c craft, task Task, original, out *os.File) Report {
 // addresses, and the worker's limit counts addresses.
 const maxGoSpace = 256 << 20
 
+// spent reports whether Go keeps more. It reads metrics, because runtime.ReadMemStats stops all goroutines.
 func spent() bool {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapSys > maxGoSpace
+	parts := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(parts)
+	var kept uint64
+	for _, part := range parts {
+		kept += part.Value.Uint64()
+	}
+	return kept > maxGoSpace
 }
 
 // drawing is the craft of a libvips worker.
@@ -233,9 +242,8 @@ func sendReport(r Report) error {
 }
 
 // receiveTask returns the next task and its files: the original, the thumbnails, the overlays. It returns no files
-// after the parent closed the socket.
-func receiveTask() (task Task, files []*os.File, err error) {
-	text := make([]byte, maxMessage)
+// after the parent closed the socket. text has room for the message.
+func receiveTask(text []byte) (task Task, files []*os.File, err error) {
 	control := make([]byte, unix.CmsgSpace(maxFiles*4))
 	var n, controlLen int
 	for {

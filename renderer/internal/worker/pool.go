@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -39,6 +40,8 @@ type Config struct {
 	Require []sandbox.Layer // layers that each worker must have
 	Cgroups *cgroup.Parent  // nil = the machine grants no control groups
 	Log     *slog.Logger
+	// Programs is a folder of programs beside the system's; "" = the folder of this program.
+	Programs string
 	// Killed counts the workers that ended, by reason: time, cpu, file, scratch, died, idle, recycled.
 	Killed *prometheus.CounterVec
 }
@@ -46,6 +49,14 @@ type Config struct {
 // most returns the number of workers: one for each slot, and spares. A spare draws slow jobs beside the slots, and
 // replaces a killed worker at once, however long a start takes.
 func (c Config) most() int { return c.Slots + lanes.SlowSlots(c.Slots) }
+
+func (c Config) programs() string {
+	own, err := os.Executable()
+	if c.Programs != "" || err != nil {
+		return c.Programs
+	}
+	return filepath.Dir(own)
+}
 
 // Pool is a bounded number of workers. It prefers workers that have worked: the other workers stay small, because
 // they share nearly all of their memory.
@@ -171,7 +182,14 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 
 // giveTask passes the task to a worker.
 func (p *Pool) giveTask(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
-	return p.inWorker(ctx, within, func(w *process) (Report, error) { return p.doIn(w, t, original, out, within) })
+	report, err := p.inWorker(ctx, within, func(w *process) (Report, error) {
+		defer w.yield(t.Yields)()
+		return p.doIn(w, t, original, out, within)
+	})
+	if t.Yields && fault.Is(err, fault.Overran) && report.CPU < within/2 { // other tasks are at fault, not the original
+		err = fault.Wrap(err, fault.Deadline, "the render did not end within %v, because others came first: ask again later", within.Round(time.Second))
+	}
+	return report, err
 }
 
 // inWorker runs do with a worker. When a worker died while it was idle, and never got the task, the task goes to the
@@ -222,10 +240,10 @@ func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Dura
 	return report, err
 }
 
-// putBack makes a worker free for the next task. It replaces a worker that did Recycle tasks, or that has too little
-// address space left.
+// putBack makes a worker free for the next task. It replaces a worker that did Recycle tasks, that has too little
+// address space left, or that kept a low priority.
 func (p *Pool) putBack(w *process, spent bool) {
-	if !spent && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
+	if !spent && !w.low && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
 		p.idle <- w
 		return
 	}

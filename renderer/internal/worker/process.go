@@ -47,6 +47,7 @@ type process struct {
 	folder string // only of a tool worker
 	group  *cgroup.Group
 	tasks  int           // number of tasks so far
+	low    bool          // it kept the priority of a task that yields
 	spent  time.Duration // processor time of these tasks, as far as they ended
 	// overflowed means that watch killed the worker because its tool wrote too much.
 	overflowed atomic.Bool
@@ -139,7 +140,7 @@ func (p *process) command(c Config, first bool) *exec.Cmd {
 	cmd.Env = []string{
 		envKind + "=" + string(c.Kind), fmt.Sprintf("%s=%d", envMemory, c.Memory),
 		"VIPS_CONCURRENCY=1", "VIPS_BLOCK_UNTRUSTED=1", "MALLOC_ARENA_MAX=2", mmapFrom, trimFrom, "GOMAXPROCS=2", "LC_ALL=C.UTF-8",
-		"PATH=/usr/bin:/bin",
+		"PATH=/usr/bin:/bin:" + c.programs(),
 	}
 	if first {
 		cmd.Env = append(cmd.Env, envFirst+"=1")
@@ -271,6 +272,29 @@ func (p *process) clear() (err error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return errors.Join(err, syscall.EBUSY)
+}
+
+// yielding is how much lower the priority of a task that yields is: in the kernel's scheduler it gets a third of the
+// processor time of another task. With less, it would starve until its time limit.
+const yielding = 5
+
+// usual returns the priority of this process, which its workers inherit.
+func usual() int {
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // the system call returns 20 less the priority
+	if err != nil {
+		return 0
+	}
+	return 20 - raw
+}
+
+// yield lowers the priority of the process with its tools and all their threads, if it must yield. The result restores the
+// priority, which takes a right that a renderer may lack: the process is then low.
+func (p *process) yield(must bool) (restore func()) {
+	group, priority := p.cmd.Process.Pid, usual()
+	if !must || unix.Setpriority(unix.PRIO_PGRP, group, priority+yielding) != nil {
+		return func() {}
+	}
+	return func() { p.low = unix.Setpriority(unix.PRIO_PGRP, group, priority) != nil }
 }
 
 // lastCPU returns the processor time of the task under which the process ended, with the process's start. It

@@ -49,6 +49,8 @@ type Task struct {
 	Work tools.Work `json:"work,omitempty"`
 	// Careful says that a worker died of the original: a program draws it, not a library in the worker.
 	Careful bool `json:"careful,omitempty"`
+	// Yields says that other tasks come first when processors are short.
+	Yields bool `json:"-"`
 }
 
 // Overlay is a picture beside the original. Its file travels as a descriptor.

@@ -38,6 +38,7 @@ func (p *Pool) Several(ctx context.Context, t Task, original *os.File, limits Li
 	whole := min(limits.Whole, time.Duration(len(t.Specs))*limits.Each)
 	t.CPUSeconds = int(whole.Seconds()) + 1
 	report, err := p.inWorker(ctx, limits.Each, func(w *process) (Report, error) {
+		defer w.yield(t.Yields)()
 		return w.exchangeSeveral(t, original, outs, limits, done)
 	})
 	if err != nil {

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +106,33 @@ func inAnAbsentBucket(t *testing.T, b storeconfig.Bucket) {
 	}
 	if err := s.Put(t.Context(), thumbnail.Location{Path: "x"}, []byte("x"), storetest.Meta([]byte("x"))); err == nil {
 		t.Error("put into an absent bucket succeeds")
+	}
+}
+
+// An operation is tried a second time, and then fails, although its context goes on.
+func TestAttemptsAreBounded(t *testing.T) {
+	var asked atomic.Int32
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer busy.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	at := thumbnail.Location{Path: "x"}
+	for _, kind := range []string{"gcs", "azure"} {
+		s := open(t, storeconfig.Bucket{Kind: kind, Endpoint: busy.URL, Container: "pictures", User: "u", Key: map[string]value.Secret{"azure": "c2VjcmV0"}[kind]})
+		for name, operation := range map[string]func() error{
+			"head":   func() error { _, err := s.Head(ctx, at); return err },
+			"list":   func() error { _, err := s.List(ctx, thumbnail.Location{}, ""); return err },
+			"put":    func() error { return s.Put(ctx, at, []byte("x"), objectstore.Meta{}) },
+			"delete": func() error { return s.Delete(ctx, at) },
+		} {
+			asked.Store(0)
+			if err := operation(); err == nil || ctx.Err() != nil || asked.Load() > 2 {
+				t.Errorf("%s: %s: %v after %d requests, want an error after at most 2", kind, name, err, asked.Load())
+			}
+		}
 	}
 }
 

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/storage"
+	"github.com/googleapis/gax-go/v2"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/gcsblob"
@@ -18,6 +20,9 @@ import (
 	"golang.org/x/oauth2/google"
 	"google.golang.org/api/option"
 )
+
+// tries bounds the attempts of one operation. Google's library otherwise repeats an operation until its context ends.
+const tries = 2
 
 // scope allows reading and writing of objects.
 const scope = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -41,7 +46,15 @@ func openGoogle(ctx context.Context, b storeconfig.Bucket, transport *http.Trans
 		options.ClientOptions = []option.ClientOption{option.WithEndpoint(strings.TrimSuffix(b.Endpoint, "/") + "/storage/v1/"), storage.WithJSONReads()}
 	}
 	bucket, err := gcsblob.OpenBucket(ctx, client, b.Named(), options)
-	return service{bucket: bucket, version: generation, after: startOffset, changed: isGone}, err
+	if err != nil {
+		return service{}, err
+	}
+	var library *storage.Client
+	if !bucket.As(&library) {
+		return service{}, errors.New("the library hides the client of Google Cloud Storage")
+	}
+	library.SetRetry(storage.WithMaxAttempts(tries), storage.WithBackoff(gax.Backoff{Initial: 100 * time.Millisecond, Max: time.Second}))
+	return service{bucket: bucket, version: generation, after: startOffset, changed: isGone}, nil
 }
 
 func googleAccount(ctx context.Context, b storeconfig.Bucket) (*google.Credentials, error) {

@@ -240,7 +240,7 @@ func explain(err error) error {
 		err = wrapped.Unwrap()
 	}
 	if prohibited(err) {
-		return fmt.Errorf("%w: the host's address is in a closed network: %w", objectstore.ErrRefused, err)
+		return fmt.Errorf("%w: %w", objectstore.ErrClosed, err)
 	}
 	return err
 }

@@ -1,0 +1,305 @@
+package front
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// AtHand is a handler that answers some requests at once. For such a request, net/http's server costs more than all of
+// the handler: contexts, a goroutine that watches the client, four deadlines, and copies of the headers.
+type AtHand interface {
+	// ServeAtHand answers a request of GET or HEAD without a body, and returns true; or it writes nothing, and returns
+	// false. The request has no context of its own, and nobody watches whether the client leaves.
+	ServeAtHand(w http.ResponseWriter, r *http.Request) bool
+}
+
+// quick answers requests for thumbnails at hand below net/http's server, while the server waits for the next request of
+// a connection. The server reads every other request, and all requests of connections that are encrypted or speak
+// HTTP/2. Both parse with http.ReadRequest.
+//
+// A connection is in step while all that the server read are whole plain heads (plainHead), one after the other. Only then
+// the next byte surely begins a request. A connection that lost step once never gets it back: a request inside of
+// another one would otherwise be answered.
+type quick struct {
+	handler AtHand // nil: every request goes to the server
+	answers sync.Pool
+	stopped atomic.Bool  // no answer begins any more
+	running sync.RWMutex // locked for reading during an answer
+}
+
+func newQuick(handler http.Handler) *quick {
+	atHand, _ := handler.(AtHand)
+	return &quick{handler: atHand, answers: sync.Pool{New: func() any {
+		return &answer{header: http.Header{}, in: bufio.NewReaderSize(nil, readAhead)}
+	}}}
+}
+
+// readAhead is the size of a buffer for a request's head, in bytes: as large as net/http's.
+const readAhead = 4 << 10
+
+// stop waits until no answer is under way, and lets no other begin.
+func (q *quick) stop() {
+	q.stopped.Store(true)
+	q.running.Lock()
+	q.running.Unlock() //nolint:staticcheck // only waits
+}
+
+// serve answers the request of a plain head, and reports whether it did. An error means that the connection is of no
+// more use.
+func (q *quick) serve(g *gathering, head []byte) (served bool, err error) {
+	if q.handler == nil || !q.running.TryRLock() {
+		return false, nil
+	}
+	defer q.running.RUnlock()
+	if q.stopped.Load() {
+		return false, nil
+	}
+	a := q.answers.Get().(*answer)
+	defer q.answers.Put(a)
+	r := a.read(head)
+	if r == nil || !g.begin() {
+		return false, nil
+	}
+	a.begin(g, r)
+	served = q.handler.ServeAtHand(a, r)
+	if served {
+		err = a.end()
+	}
+	a.conn = nil
+	return served, g.end(err)
+}
+
+// answer writes one answer of HTTP/1.1.
+type answer struct {
+	source bytes.Reader
+	in     *bufio.Reader // of source
+	conn   *gathering
+	header http.Header
+	status int // 0: no head is written
+	close  bool
+	head   bytes.Buffer
+	err    error // of the connection
+}
+
+// read returns the request of a plain head, or nil for a request that the server must read.
+func (a *answer) read(head []byte) *http.Request {
+	a.source.Reset(head)
+	a.in.Reset(&a.source)
+	r, err := http.ReadRequest(a.in)
+	if err != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Close || r.ContentLength != 0 || !plainHost(r.Host) {
+		return nil
+	}
+	return r
+}
+
+// plainHost reports whether a Host header surely passes the server's check.
+func plainHost(host string) bool {
+	return host != "" && strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") == ""
+}
+
+func (a *answer) begin(g *gathering, r *http.Request) {
+	clear(a.header)
+	a.conn, a.status, a.close, a.err = g, 0, false, nil
+	r.RemoteAddr = g.remote
+	_ = g.SetWriteDeadline(time.Now().Add(WriteSlack))
+}
+
+// Header returns the headers of the answer.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader prepares the head. The first write sends it.
+func (a *answer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	if a.header["Content-Length"] == nil && status != http.StatusNotModified {
+		a.close = true
+		a.header["Connection"] = []string{"close"}
+	}
+	a.head.Reset()
+	for _, text := range []string{"HTTP/1.1 ", strconv.Itoa(status), " ", http.StatusText(status), "\r\nDate: "} {
+		a.head.WriteString(text)
+	}
+	a.head.Write(time.Now().UTC().AppendFormat(a.head.AvailableBuffer(), http.TimeFormat))
+	a.head.WriteString("\r\n")
+	for name, values := range a.header {
+		a.writeField(name, values)
+	}
+	a.head.WriteString("\r\n")
+}
+
+// writeField writes the lines of a header. http.Header.Write would sort them first, which costs as much as all the rest
+// of the head.
+func (a *answer) writeField(name string, values []string) {
+	for _, value := range values {
+		if strings.ContainsAny(value, "\r\n") {
+			_ = http.Header{name: {value}}.Write(&a.head) // it replaces line ends; a buffer takes all writes
+			continue
+		}
+		a.head.WriteString(name)
+		a.head.WriteString(": ")
+		a.head.WriteString(value)
+		a.head.WriteString("\r\n")
+	}
+}
+
+// Write sends a part of the body, behind the head if that is not sent yet.
+func (a *answer) Write(p []byte) (n int, err error) {
+	a.WriteHeader(http.StatusOK)
+	if a.err != nil {
+		return 0, a.err
+	}
+	if a.head.Len() == 0 {
+		n, a.err = a.conn.TCPConn.Write(p)
+		return n, a.err
+	}
+	n, a.err = a.conn.writeBoth(a.head.Bytes(), p)
+	a.head.Reset()
+	return n, a.err
+}
+
+// end sends a head without a body. It returns io.EOF when the connection must close.
+func (a *answer) end() error {
+	a.WriteHeader(http.StatusOK)
+	if a.err == nil && a.head.Len() > 0 {
+		_, a.err = a.conn.TCPConn.Write(a.head.Bytes())
+	}
+	if a.err == nil && a.close {
+		a.err = io.EOF
+	}
+	return a.err
+}
+
+// The states of a connection below the server.
+const (
+	waiting   = iota // for bytes, or the server has the connection
+	answering        // an answer is under way
+	leaving          // the same, and the connection must close after it
+)
+
+// begin marks the begin of an answer, and reports false for a connection that closes.
+func (g *gathering) begin() bool {
+	g.served.Store(true)
+	return g.state.CompareAndSwap(waiting, answering)
+}
+
+// end marks the end of an answer, and returns err, or net.ErrClosed when the connection was closed meanwhile.
+func (g *gathering) end(err error) error {
+	g.served.Store(false)
+	g.answered.Store(true)
+	if !g.state.CompareAndSwap(answering, waiting) {
+		_ = g.TCPConn.Close()
+		return net.ErrClosed
+	}
+	return err
+}
+
+// Close closes the connection, after the answer that is under way.
+func (g *gathering) Close() error {
+	if g.state.CompareAndSwap(answering, leaving) {
+		return nil
+	}
+	return g.TCPConn.Close()
+}
+
+// Read reads for the server, and answers requests for thumbnails at hand itself. It gives a request's head that begins near
+// the end of a wait the full headerTimeout.
+func (g *gathering) Read(p []byte) (int, error) {
+	for {
+		n, err := g.TCPConn.Read(p)
+		if n > 0 && g.follow(p[:n]) && err == nil && g.hits.Load() && !g.served.Load() {
+			served, err := g.quick.serve(g, p[:n])
+			if err != nil {
+				return 0, err
+			}
+			if served {
+				g.waitLonger()
+				continue
+			}
+			g.hits.Store(false)
+		}
+		if n > 0 && g.silent.Load() && g.silent.CompareAndSwap(true, false) && time.Until(g.ends) < headerTimeout {
+			g.expiry.Reset(headerTimeout)
+		}
+		return n, err
+	}
+}
+
+// follow notes bytes of requests, and reports whether they are one whole plain head, the first bytes of a request.
+func (g *gathering) follow(p []byte) bool {
+	if g.outOfStep {
+		return false
+	}
+	if len(g.part) == 0 && plainHead(p) {
+		return true
+	}
+	g.part = append(g.part, p...)
+	switch {
+	case plainHead(g.part):
+		g.part = nil
+	case len(g.part) > readAhead || bytes.Contains(g.part, []byte("\r\n\r\n")):
+		g.part, g.outOfStep = nil, true
+	}
+	return false
+}
+
+// waitLonger begins the wait for a request anew, at most once in coarse.
+func (g *gathering) waitLonger() {
+	if now := time.Now(); g.ends.Sub(now) < g.idle-coarse {
+		g.ends = now.Add(g.idle)
+		g.expiry.Reset(g.idle)
+	}
+}
+
+// plainHead reports whether bytes are one whole head of a request without a body, in a form that leaves no doubt where it ends.
+func plainHead(head []byte) bool {
+	if !bytes.HasPrefix(head, []byte("GET /")) && !bytes.HasPrefix(head, []byte("HEAD /")) {
+		return false
+	}
+	for len(head) > 0 {
+		end := bytes.IndexByte(head, '\n')
+		if end < 1 || head[end-1] != '\r' {
+			return false
+		}
+		line := head[:end-1]
+		head = head[end+1:]
+		if len(line) == 0 {
+			return len(head) == 0
+		}
+		if !plainLine(line) {
+			return false
+		}
+	}
+	return false
+}
+
+// plainLine reports whether a line of a head is printable, continues no other line, and announces neither a body nor
+// another protocol.
+func plainLine(line []byte) bool {
+	for _, b := range line {
+		if b < ' ' || b > '~' {
+			return false
+		}
+	}
+	switch line[0] | 0x20 {
+	case ' ':
+		return false
+	case 'c', 't', 'e', 'u':
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		for _, of := range []string{"content-length", "transfer-encoding", "trailer", "te", "expect", "upgrade"} {
+			if strings.EqualFold(strings.TrimSpace(string(name)), of) {
+				return false
+			}
+		}
+	}
+	return true
+}

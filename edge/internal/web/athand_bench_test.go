@@ -1,0 +1,32 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// sink forgets an answer.
+type sink struct{ header http.Header }
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(int)             {}
+func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkAtHand measures the edge's own part of a hit, without parsing, sending and the look into a store.
+func BenchmarkAtHand(b *testing.B) {
+	s := settings.Default()
+	s.Edge.AllowUnsafe = true
+	h := logging(b, s, &shelf{}, slog.New(slog.DiscardHandler))
+	r := httptest.NewRequest("GET", "/unsafe/100x/a.jpg", nil)
+	w := &sink{http.Header{}}
+	for b.Loop() {
+		clear(w.header)
+		if !h.ServeAtHand(w, r) {
+			b.Fatal("the thumbnail is not at hand")
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/namespace"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
+)
+
+const (
+	metric  = "thumbmill_renderers_wanted"
+	adapter = "10.90.0.1:6444"
+)
+
+// registration makes the API of external metrics a part of Kubernetes' API, served by the test's adapter.
+const registration = `
+apiVersion: v1
+kind: Service
+metadata: {name: adapter, namespace: default}
+spec: {ports: [{port: 443, targetPort: 6444}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: adapter, namespace: default}
+subsets: [{addresses: [{ip: 10.90.0.1}], ports: [{port: 6444}]}]
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1beta1.external.metrics.k8s.io}
+spec: {group: external.metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {name: adapter, namespace: default}}
+`
+
+// followed checks that the autoscaler follows the coordinators' number of wanted renderers, and a larger number of the
+// test, up and down without a step back.
+func (c *cluster) followed() {
+	c.t.Helper()
+	var least atomic.Int64
+	c.serveMetric(func() (int64, error) {
+		live, err := c.wanted()
+		return max(live, least.Load()), err
+	})
+	apply := c.inside(home+"/bin/kubectl", "apply", "--filename", "-")
+	apply.Stdin = strings.NewReader(registration)
+	c.must(apply)
+	c.helm("upgrade", "autoscaling.by=hpa")
+	// In a coordinator's first minute, its number is at least the number of renderers, and it falls five minutes later.
+	visitors.Lasts(time.Until(c.installed.Add(70 * time.Second)))
+	for _, n := range []int64{4, 0} {
+		least.Store(n)
+		c.moves(int(max(n, 2))) // the autoscaler's minimum is 2
+	}
+	c.helm("upgrade")
+	c.rolled("deployment/thumbmill-renderer")
+}
+
+// moves waits until the autoscaler wants a number of renderers, and stays there.
+func (c *cluster) moves(to int) {
+	c.t.Helper()
+	var seen []int
+	read := func() int {
+		n, err := strconv.Atoi(c.run("get", "deployment", "thumbmill-renderer", "--output", "jsonpath={.spec.replicas}"))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if len(seen) == 0 || seen[len(seen)-1] != n {
+			seen = append(seen, n)
+		}
+		return n
+	}
+	eventually.Succeeds(c.t, settles, fmt.Sprintf("the autoscaler wants %d renderers", to), func() error {
+		if n := read(); n != to {
+			out, _ := c.kubectl("describe", "hpa", "thumbmill-renderer").CombinedOutput()
+			return fmt.Errorf("%d: %s", n, out)
+		}
+		return nil
+	})
+	for range 20 { // four looks of the autoscaler
+		visitors.Lasts(time.Second)
+		read()
+	}
+	rising := seen[0] < to
+	for i := 1; i < len(seen); i++ {
+		if (seen[i] > seen[i-1]) != rising {
+			c.t.Errorf("the number of renderers flaps: %v", seen)
+		}
+	}
+	c.t.Logf("the autoscaler goes %v", seen)
+}
+
+// wanted returns the largest number of wanted renderers that a coordinator reports.
+func (c *cluster) wanted() (most int64, err error) {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: c.network.Dial, DisableKeepAlives: true}}
+	addresses := c.kubectl("get", "pods", "--selector", "app.kubernetes.io/name=thumbmill-coordinator", "--output", "jsonpath={.items[*].status.podIP}")
+	out, err := addresses.Output()
+	if err != nil {
+		return 0, err
+	}
+	for _, address := range strings.Fields(string(out)) {
+		n, err := read(&client, "http://"+net.JoinHostPort(address, "8889")+"/metrics")
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, n)
+	}
+	return most, nil
+}
+
+// read returns the metric's value in an exposition.
+func read(client *http.Client, url string) (int64, error) {
+	response, err := client.Get(url)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(strings.TrimSpace(line), metric+" "); found {
+			return strconv.ParseInt(value, 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s: %s has no %s", url, response.Status, metric)
+}
+
+// serveMetric serves the API of external metrics in the first node's network until the test ends.
+func (c *cluster) serveMetric(value func() (int64, error)) {
+	c.t.Helper()
+	listener, err := namespace.Listen(c.network.Path(""), "tcp", adapter)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const api = "external.metrics.k8s.io/v1beta1"
+		answer := map[string]any{
+			"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api,
+			"resources": []any{map[string]any{"name": metric, "namespaced": true, "kind": "ExternalMetricValueList", "verbs": []string{"get"}}},
+		}
+		if strings.HasSuffix(r.URL.Path, "/"+metric) {
+			n, err := value()
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			answer = map[string]any{"kind": "ExternalMetricValueList", "apiVersion": api, "metadata": map[string]any{}, "items": []any{
+				map[string]any{"metricName": metric, "metricLabels": map[string]string{}, "timestamp": time.Now().UTC().Format(time.RFC3339), "value": strconv.FormatInt(n, 10)},
+			}}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.StartTLS()
+	c.t.Cleanup(server.Close)
+}

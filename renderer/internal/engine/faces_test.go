@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
+)
+
+// buildFaces builds thumbmill-faces, and returns its folder. It skips the test without OpenCV.
+func buildFaces(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	must(t, os.Chmod(filepath.Dir(folder), 0o755)) // workers run as another user
+	must(t, os.Chmod(folder, 0o755))
+	said, err := exec.Command("../../faces/build", folder).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "thumbmill-faces")); err != nil {
+		t.Skip(string(said))
+	}
+	return folder
+}
+
+// ellipse fills an ellipse of one grey.
+func ellipse(m *image.RGBA, x, y, a, b float64, grey uint8) {
+	for py := int(y - b); py <= int(y+b); py++ {
+		for px := int(x - a); px <= int(x+a); px++ {
+			if math.Pow((float64(px)-x)/a, 2)+math.Pow((float64(py)-y)/b, 2) <= 1 {
+				m.Set(px, py, color.Gray{grey})
+			}
+		}
+	}
+}
+
+// portrait is a grey wall with a drawn face, and a chequered square, which attracts more attention, at the other side.
+func portrait(width, height int, x, y, half float64) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for py := range height {
+		for px := range width {
+			m.Set(px, py, color.Gray{150})
+			if px > width/20 && px < width/4 && py > height/4 && py < 3*height/4 {
+				m.Set(px, py, []color.RGBA{{200, 0, 0, 255}, {255, 255, 255, 255}}[(30*px/width+30*py/width)%2])
+			}
+		}
+	}
+	for _, part := range [][5]float64{
+		{0, -.35, 1, 1.05, 40}, {0, 0, .85, 1.1, 200}, // hair, skin
+		{-.36, -.22, .24, .11, 90}, {.36, -.22, .24, .11, 90}, {-.36, -.42, .3, .06, 60}, {.36, -.42, .3, .06, 60}, // eyes, brows
+		{-.36, -.22, .1, .1, 20}, {.36, -.22, .1, .1, 20}, {0, .05, .1, .3, 225}, // pupils, nose
+		{-.12, .32, .06, .04, 110}, {.12, .32, .06, .04, 110}, {0, .62, .36, .09, 90}, {-.5, .3, .2, .2, 215}, {.5, .3, .2, .2, 215}, // mouth, cheeks
+	} {
+		ellipse(m, x+part[0]*half, y+part[1]*half, part[2]*half, part[3]*half, uint8(part[4]))
+	}
+	return m
+}
+
+// centreOf returns the column of the middle of the pixels that are as dark as pupils.
+func centreOf(t *testing.T, r Result, err error) int {
+	t.Helper()
+	must(t, err)
+	m, err := png.Decode(bytes.NewReader(r.Image))
+	must(t, err)
+	sum, n := 0, 0
+	for y := range m.Bounds().Dy() {
+		for x := range m.Bounds().Dx() {
+			if c := color.NRGBAModel.Convert(m.At(x, y)).(color.NRGBA); c.R < 45 && c.G < 45 {
+				sum, n = sum+x, n+1
+			}
+		}
+	}
+	return sum / max(1, n)
+}
+
+// A smart cut keeps a face in its middle, at every size of the original. Without the program, it keeps the part
+// that stands out.
+func TestSmartCutsKeepFaces(t *testing.T) {
+	e := enginesWith(t, buildFaces(t))
+	without := *e
+	without.config.Tools = lacking{e.config.Tools, "faces"}
+	if !slices.Contains(e.Types(), "find faces") {
+		t.Fatalf("the engines are %v", e.Types())
+	}
+	smart := thumbnail.Spec{Width: 100, Height: 160, Smart: true, Format: thumbnail.FormatPNG}
+	for _, width := range []int{640, 1900} {
+		var body bytes.Buffer
+		must(t, png.Encode(&body, portrait(width, width*5/8, float64(width)*.7, float64(width)*.3, float64(width)*.09)))
+		r, err := draw(t, e, smart, body.Bytes())
+		if at := centreOf(t, r, err); at < 44 || at > 56 {
+			t.Errorf("of %d pixels: the face is at %d of 100", width, at)
+		}
+		described := smart
+		described.Meta = true
+		if told, err := draw(t, e, described, body.Bytes()); err != nil || !bytes.Contains(told.Image, []byte(`"Face Detection"`)) {
+			t.Errorf("of %d pixels: %s, %v", width, told.Image, err)
+		}
+		if r, err = draw(t, &without, smart, body.Bytes()); centreOf(t, r, err) != 0 {
+			t.Errorf("of %d pixels: without the program, the face is at %d of 100 too", width, centreOf(t, r, err))
+		}
+	}
+}
+
+func TestAreas(t *testing.T) {
+	drawn := worker.Report{Width: 100, Height: 50, Sides: [2]float64{1000, 500}}
+	for text, want := range map[string][]thumbnail.Rect{
+		"[]":                          nil,
+		`[{"x":10,"y":20,"side":10}]`: {{Left: 100, Top: 188, Right: 200, Bottom: 288}},
+		`[{"x":0,"y":0,"side":10}]`:   {{Left: 0, Top: 0, Right: 100, Bottom: 100}},
+		`[{"x":95,"y":0,"side":10},{"x":-1,"y":0,"side":9},{"x":1,"y":1,"side":0}]`: nil,
+	} {
+		if got, err := areas([]byte(text), drawn); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	if _, err := areas([]byte("Segmentation fault"), drawn); err == nil {
+		t.Error("no error for a text that is not JSON")
+	}
+}
