@@ -186,8 +186,8 @@ corpora: build deps ## compare thumbnails of the files below DIR with other deco
 	@go build -o bin/ ./loadtest/cmd/loadtest
 	bin/loadtest judge --thumbmill bin/thumbmill --html bin/corpora.html --progress bin/corpora.jsonl $(FLAGS) "$(DIR)"
 
-# THUMBMILL_WIKI_POOLCOUNTER and THUMBMILL_WIKI_PAGEDTIFF name the folders of MediaWiki's extensions PoolCounter and
-# PagedTiffHandler, branch REL1_39.
+# THUMBMILL_WIKI_POOLCOUNTER, THUMBMILL_WIKI_PAGEDTIFF and THUMBMILL_WIKI_TIMEDMEDIA name the folders of MediaWiki's
+# extensions for 1.39: PoolCounter, PagedTiffHandler and TimedMediaHandler, which needs php-getid3.
 test-mediawiki: deps bin/mediawiki ## a real MediaWiki in front: 68 files on a folder and on Swift, thumb.php and PoolCounter's client beside MediaWiki's own
 	THUMBMILL_WIKI=1 THUMBMILL_WIKI_CORE=$(CURDIR)/bin/mediawiki go test -count=1 -timeout 60m -v ./loadtest/suites/mediawiki
 

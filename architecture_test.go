@@ -320,6 +320,7 @@ var embeds = map[string]string{
 	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",
 	"coordinator/internal/pools: work":          "an Observer, in a test",
 	"edge/internal/obtain: object":              "an objectstore.Object, in a test",
+	"edge/internal/originals: late":             "an objectstore.Store that answers late, in a test",
 	"edge/internal/stored: slow":                "an objectstore.Store that waits, in a test",
 	"edge/internal/trial: patient":              "an http.ResponseWriter that notes its deadline, in a test",
 	"loadtest/fixtures/eventually: noted":       "a testing.TB that notes its failure, in a test",

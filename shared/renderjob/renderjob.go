@@ -282,7 +282,7 @@ type Heartbeat struct {
 	Beside float64 `json:"beside,omitempty"`
 	// Whole is the number of slots while memory is not short. Utilisation is a share of these slots.
 	Whole int `json:"whole"`
-	// Engines are the engines that can draw here, with their type: "vips jpeg", "rsvg svg".
+	// Engines are the engines that can draw here, with their type: "vips jpeg", "rsvg svg"; and "find faces".
 	Engines []string `json:"engines,omitempty"`
 	// Kills counts the workers killed since the start, by reason.
 	Kills map[string]int64 `json:"kills"`

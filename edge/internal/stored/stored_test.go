@@ -277,15 +277,15 @@ func TestWhatComesBeforeAVersion(t *testing.T) {
 
 // silent is a store of originals that does not answer while down is set.
 type silent struct {
-	Heads
-	down bool
+	heads Heads
+	down  bool
 }
 
 func (s *silent) Head(ctx context.Context, at thumbnail.Location) (objectstore.Info, error) {
 	if s.down {
 		return objectstore.Info{}, fault.New(fault.OriginalStore, "the store does not answer")
 	}
-	return s.Heads.Head(ctx, at)
+	return s.heads.Head(ctx, at)
 }
 
 // A thumbnail is unsure until it is compared with its original.

@@ -92,7 +92,7 @@ func (m *machine) readsEverything(files []file, widths []int) {
 	seen, urls := map[string]bool{}, 0
 	for _, page := range pages {
 		s := b.sees(m.wiki.Page(page))
-		if len(s.Pictures) == 0 {
+		if len(s.urls()) == 0 {
 			m.t.Errorf("%s has no images", page)
 		}
 		for _, p := range s.Pictures {

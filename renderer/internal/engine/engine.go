@@ -346,7 +346,7 @@ func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os
 		out, err = e.pack(r, s, report.Format, out)
 	}
 	if err != nil {
-		return err
+		return whyNotRead(h, err)
 	}
 	defer func() { _ = out.Close() }()
 	r.result.Format, r.result.Width, r.result.Height = report.Format, report.Width, report.Height
@@ -355,6 +355,14 @@ func (e *Engines) vips(r *render, s thumbnail.Spec, h guard.Header, original *os
 	}
 	r.result.Image, err = worker.Contents(out)
 	return err
+}
+
+// whyNotRead returns the fault of a file that libheif refuses as damaged because it does not know the file's coding.
+func whyNotRead(h guard.Header, err error) error {
+	if !h.Uncompressed || !fault.Is(err, fault.Undecodable) {
+		return err
+	}
+	return fault.Wrap(err, fault.Unsupported, "the original is a picture without compression; this renderer's libheif cannot read it, version 1.23.6 can")
 }
 
 // drawn lets a tool draw an original without pixels of its own. It sets Enlarge, because the tool already draws at

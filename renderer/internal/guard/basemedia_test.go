@@ -53,6 +53,7 @@ func TestBaseMedia(t *testing.T) {
 		"a picture without its brand": {brand("mp42") + still(items), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16}},
 		"a video with metadata":       {brand("mp42") + still() + boxOf("moov"), Header{Type: thumbnail.TypeVideo}},
 		"a video with sound":          {brand("isom") + boxOf("moov", track("vide", "")), Header{Type: thumbnail.TypeVideo}},
+		"a picture as it is":          {brand("mif1") + boxOf("meta", versioned, boxOf("iprp", boxOf("ipco", boxOf("ispe", versioned, "\x00\x00\x00\x20", "\x00\x00\x00\x10"), boxOf("uncC", versioned)))), Header{Type: thumbnail.TypeHEIC, Width: 32, Height: 16, Uncompressed: true}},
 		"a late brand":                {brand("mif1", strings.Repeat("xxxx", 20), "avif") + still(), Header{Type: thumbnail.TypeAVIF, Width: 32, Height: 16}},
 	} {
 		bitmaps := c.want.Type != thumbnail.TypeVideo

@@ -75,6 +75,8 @@ func property(r *io.SectionReader, p box, h *Header) {
 		h.Orientation = [4]int{1, 8, 3, 6}[b[0]&3]
 	case p.kind == "imir" && n >= 1:
 		h.Mirror = TopToBottom + Mirror(b[0]&1)
+	case p.kind == "uncC":
+		h.Uncompressed = true
 	case p.kind == "auxC" && meansAlpha(string(b[:n])):
 		h.Alpha = true
 	}

@@ -40,6 +40,8 @@ type Header struct {
 	// Sequence means that an AVIF or a HEIC has pictures in tracks only, and no still picture.
 	Sequence bool `json:"sequence,omitempty"`
 	Indexed  bool `json:"indexed,omitempty"` // colours of a palette, or 8-bit grey: most likely a drawing
+	// Uncompressed means that a HEIC has a picture without compression (ISO/IEC 23001-17).
+	Uncompressed bool `json:"uncompressed,omitempty"`
 	// Whole means that a decoder must hold all pixels at once: for a progressive JPEG, an
 	// interlaced PNG, and formats that no decoder reads line by line.
 	Whole       bool `json:"whole,omitempty"`

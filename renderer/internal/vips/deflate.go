@@ -19,11 +19,10 @@ type raw struct {
 }
 
 // Levels of libdeflate. The quick one is within a hundredth of the patient one for photographs; in
-// smooth pictures and drawings the patient one finds a fifth more. The next level takes up to twice as long,
-// and saves a hundredth.
+// smooth pictures and drawings the patient one finds a fifth more.
 const (
 	quickly   = 6
-	patiently = 8
+	patiently = 9
 )
 
 // smooth is the part of its bytes to which a filtered picture is compressed at most if it can be
