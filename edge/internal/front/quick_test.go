@@ -94,7 +94,7 @@ func serveHits(t *testing.T) (*hits, string) {
 func TestHitsAreAnsweredBelowTheServer(t *testing.T) {
 	h, address := serveHits(t)
 	c := dialRaw(t, address)
-	asked := int32(1) // with the one for HEAD
+	asked := int32(1)                                       // with the one for HEAD
 	for asked < 1000 && (asked < 8 || h.quick.Load() < 3) { // the server answers a request whose first byte comes early
 		path := []string{"/miss", "/hit/1", "/hit/2", "/hit/3"}[asked%4]
 		if got := c.ask("GET", get(path)); !strings.HasSuffix(got, path) {
