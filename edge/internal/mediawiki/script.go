@@ -16,7 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// parameters are those of a query of thumb.php. They remember which of them have an effect.
+// parameters are the values in a query of thumb.php. They remember which of them have an effect.
 type parameters struct {
 	query url.Values
 	used  map[string]bool
@@ -39,7 +39,7 @@ func (p parameters) value(name string) (value string, given bool) {
 	return values[len(values)-1], true
 }
 
-// use is value for a parameter that has an effect whatever its value is.
+// use is value for a parameter that has an effect with any value.
 func (p parameters) use(name string) (value string, given bool) {
 	p.used[name] = true
 	return p.value(name)
@@ -252,7 +252,7 @@ func seekTime(text string) (seconds int, ok bool) {
 	return int(max(0, min(whole, maxSeek))), len(parts) <= mostParts
 }
 
-// numeric matches what PHP takes for a decimal number.
+// numeric matches PHP's decimal numbers.
 var numeric = regexp.MustCompile(`^\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*$`)
 
 const (

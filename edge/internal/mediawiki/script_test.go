@@ -9,7 +9,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
-// Values of thumb.php mean what MediaWiki, PdfHandler, PagedTiffHandler and TimedMediaHandler take them for, and
+// Values of thumb.php mean the same as in MediaWiki, PdfHandler, PagedTiffHandler and TimedMediaHandler, and
 // a parameter without an effect is named.
 func TestValuesOfThumbScript(t *testing.T) {
 	for query, want := range map[string]struct{ name, ignored string }{

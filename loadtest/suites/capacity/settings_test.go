@@ -74,7 +74,7 @@ func all() []setting {
 		{name: "two renderers, two lanes, busier", renderers: 2, slots: 4, ahead: 1, mix: mixed(), use: .9, wait: usual, seconds: 40},
 		{name: "one renderer, an abusive client", renderers: 1, slots: 8, ahead: 1, mix: photos(), use: .5, wait: usual, seconds: 60, abuser: 1},
 		{name: "four renderers, an abusive client", renderers: 4, slots: 4, ahead: 1, mix: photos(), use: .6, wait: usual, seconds: 60, abuser: 2},
-		// The renderer holds five jobs of 100 ms: 0.86 of what it can hold. Near 1, waits of the cluster itself differ by
+		// The renderer holds five jobs of 100 ms: 0.86 of its most. Near 1, waits of the cluster itself differ by
 		// a quarter between runs.
 		{name: "one renderer, a slow store", renderers: 1, slots: 4, ahead: 1, mix: photos(), use: .42, wait: usual, seconds: 60, store: 60 * time.Millisecond},
 	}
