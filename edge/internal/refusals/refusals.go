@@ -30,7 +30,9 @@ type Log struct {
 	mu     sync.Mutex
 	causes map[kind]*cause
 	group  sync.WaitGroup
-	stop   context.CancelFunc
+
+	running context.Context //nolint:containedctx // its end is the log's
+	stop    context.CancelFunc
 }
 
 // kind has the refusals of one line. Its remedy tells apart causes of one fault, such as hosts that are not listed
@@ -44,13 +46,14 @@ type cause struct {
 }
 
 // New makes a log.
-func New(log *slog.Logger) *Log { return &Log{log: log, causes: map[kind]*cause{}} }
+func New(log *slog.Logger) *Log {
+	running, stop := context.WithCancel(context.Background())
+	return &Log{log: log, causes: map[kind]*cause{}, running: running, stop: stop}
+}
 
 // Start begins to log the numbers of refusals that no later refusal would bring into the log.
 func (l *Log) Start(context.Context) error {
-	running, stop := context.WithCancel(context.Background())
-	l.stop = stop
-	l.group.Go(func() { periodic.Do(running, every/10, func(context.Context) { l.tell(time.Now(), every) }) })
+	l.group.Go(func() { periodic.Do(l.running, every/10, func(context.Context) { l.tell(time.Now(), every) }) })
 	return nil
 }
 
