@@ -2,6 +2,7 @@ package originals
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -12,17 +13,17 @@ import (
 // late is a store whose first answer is of before a file is uploaded, and comes after the upload.
 type late struct {
 	objectstore.Store
+	later           atomic.Bool
 	asked, uploaded chan struct{}
 }
 
-func (l late) Head(context.Context, thumbnail.Location) (objectstore.Info, error) {
-	select {
-	case l.asked <- struct{}{}:
-		<-l.uploaded
-		return objectstore.Info{}, objectstore.ErrNotFound
-	default:
+func (l *late) Head(context.Context, thumbnail.Location) (objectstore.Info, error) {
+	if l.later.Swap(true) {
 		return objectstore.Info{Version: "1"}, nil
 	}
+	close(l.asked)
+	<-l.uploaded
+	return objectstore.Info{}, objectstore.ErrNotFound
 }
 
 // A file is found at once after its upload, even if the store's earlier answer comes after the purge.
@@ -32,7 +33,7 @@ func TestAnAnswerFromBeforeAPurge(t *testing.T) {
 		"of the original": func(h *Heads) { h.Forget(at) },
 		"of all":          func(h *Heads) { h.ForgetAll() },
 	} {
-		store := late{asked: make(chan struct{}), uploaded: make(chan struct{})}
+		store := &late{asked: make(chan struct{}), uploaded: make(chan struct{})}
 		h, err := New(store)
 		if err != nil {
 			t.Fatal(err)

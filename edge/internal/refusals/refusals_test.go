@@ -52,6 +52,7 @@ func TestTheEndOfAFlood(t *testing.T) {
 			l.Note(Refusal{Cause: "per-ip", Path: fmt.Sprint("/", i), Error: errors.New("too many")})
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if said := out.String(); strings.Count(said, "\n") != 2 || !strings.Contains(said, "path=/4 others_since_last_line=3") {
 			t.Error(said)
 		}
