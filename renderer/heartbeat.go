@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -17,6 +18,10 @@ import (
 // describeEvery is the number of heartbeats from one with a description to the next. Edges that miss a description ask.
 const describeEvery = 60
 
+// describedLately is the time after a description in which a question gets the next heartbeat for an answer: a
+// description goes to all edges, and many edges may ask at once.
+const describedLately = 200 * time.Millisecond
+
 // heartbeat is the service.Part that publishes the renderer's state every second.
 type heartbeat struct {
 	conn    *nats.Conn
@@ -27,8 +32,9 @@ type heartbeat struct {
 	loop    sync.WaitGroup
 
 	mu    sync.Mutex
-	told  string // the digest of the latest description
-	brief int    // heartbeats since then
+	told  string    // the digest of the latest description
+	at    time.Time // of the latest description
+	brief int       // heartbeats since then
 }
 
 // Start publishes the first heartbeat at once.
@@ -50,11 +56,15 @@ func (h *heartbeat) Stop(context.Context) error {
 	return nil
 }
 
-// describe makes the next heartbeat describe the renderer.
+// describe sends a heartbeat that describes the renderer, unless one was sent lately.
 func (h *heartbeat) describe() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	lately := time.Since(h.at) < describedLately
 	h.told = ""
+	h.mu.Unlock()
+	if !lately {
+		h.publish()
+	}
 }
 
 // shorten removes the description that edges already have.
@@ -64,7 +74,7 @@ func (h *heartbeat) shorten(beat renderjob.Heartbeat) renderjob.Heartbeat {
 	if h.brief++; h.told == beat.Digest && h.brief < describeEvery {
 		return beat.With(renderjob.Heartbeat{})
 	}
-	h.told, h.brief = beat.Digest, 0
+	h.told, h.at, h.brief = beat.Digest, time.Now(), 0
 	return beat
 }
 

@@ -70,19 +70,23 @@ func read(text []byte) (h renderjob.Heartbeat, err error) {
 	return h, err
 }
 
-// Note records a heartbeat. It reports whether the renderer must describe itself.
+// Note records a heartbeat. It reports whether the renderer must describe itself: without its engines the failure
+// memory would be asked in vain, so that a renderer counts only once it is described.
 func (f *Fleet) Note(h renderjob.Heartbeat) (describe bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
 	at := f.of(h.Site)
+	if !at.knows(h) {
+		return at.ask(h, now)
+	}
 	at.put(h, now)
 	f.lost.drop(h.Renderer)
 	f.forgetDead(now)
 	if f.living.slots > 0 {
 		f.heard, f.lastSlots = now, f.living.slots
 	}
-	return at.describe(h, now)
+	return false
 }
 
 func (f *Fleet) forgetDead(now time.Time) {
@@ -161,16 +165,13 @@ func (f *Fleet) Batch() int {
 }
 
 // Engines returns the versions of the engines that draw originals of a type, in the living
-// renderers. Each version appears once. Renderers that have not described themselves are missing.
+// renderers. Each version appears once.
 func (f *Fleet) Engines(t thumbnail.Type) (engines []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
 	for _, m := range f.all() {
 		for _, k := range m.kinds {
-			if k.described == nil {
-				continue
-			}
 			if version := cmp.Or(k.described.TypeVersions[t], k.described.EngineVersion); !slices.Contains(engines, version) {
 				engines = append(engines, version)
 			}

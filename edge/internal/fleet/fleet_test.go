@@ -83,7 +83,8 @@ func TestEnginesByType(t *testing.T) {
 	}
 }
 
-// A heartbeat without a description has the one of its digest. The edge asks for a missing one once a second.
+// A heartbeat without a description has the one of its digest. The edge asks for a missing one once a second, and
+// counts the renderer once it has the description.
 func TestDescriptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := New("", nil)
@@ -94,15 +95,15 @@ func TestDescriptions(t *testing.T) {
 		if !f.Note(other) || f.Note(brief) {
 			t.Error("the edge does not ask once")
 		}
-		if got := f.Engines(thumbnail.TypePNG); f.Slots() != 8 || len(got) != 0 {
+		if got := f.Engines(thumbnail.TypePNG); f.Slots() != unknownSlots || len(f.Names()) != 0 || len(got) != 0 {
 			t.Errorf("%d slots, engines %v", f.Slots(), got)
 		}
 		time.Sleep(askAgain)
 		if !f.Note(brief) || f.Note(full) || f.Note(other) {
 			t.Error("the edge does not ask again, or asks after a description")
 		}
-		if got := f.Engines(thumbnail.TypePNG); !slices.Equal(got, []string{"v1"}) {
-			t.Errorf("engines %v", got)
+		if got := f.Engines(thumbnail.TypePNG); f.Slots() != 8 || !slices.Equal(got, []string{"v1"}) {
+			t.Errorf("%d slots, engines %v", f.Slots(), got)
 		}
 		for _, h := range f.Share("edge", nil) {
 			if h.EngineVersion != "v1" {

@@ -18,7 +18,8 @@ type members struct {
 	free    int            // slots of these that do not render
 	guests  map[string]int // jobs in hand of other sites' edges, by site
 	batches map[int]int
-	kinds   map[string]*kind // by renderjob.Heartbeat.Digest, or by name for a renderer before 0.10
+	kinds   map[string]*kind     // by renderjob.Heartbeat.Digest, or by name for a renderer before 0.10
+	asked   map[string]time.Time // when this edge last asked for a description, by kind
 }
 
 // member is a renderer with its latest heartbeat.
@@ -29,16 +30,15 @@ type member struct {
 
 // kind is the renderers with one description.
 type kind struct {
-	described *renderjob.Heartbeat // a heartbeat with the description; nil before the first
-	asked     time.Time            // when this edge last asked for the description
+	described renderjob.Heartbeat // a heartbeat with the description
 	members   int
 }
 
 func newMembers() *members {
-	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}}
+	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}, asked: map[string]time.Time{}}
 }
 
-// put adds a renderer, or replaces its heartbeat.
+// put adds a renderer that the members know, or replaces its heartbeat.
 func (m *members) put(beat renderjob.Heartbeat, at time.Time) {
 	m.count(beat, 1) // first, so that the renderer's kind stays
 	if e, known := m.byName[beat.Renderer]; known {
@@ -85,6 +85,9 @@ func (m *members) countKind(beat renderjob.Heartbeat, by int) {
 		k = &kind{}
 		m.kinds[name] = k
 	}
+	if beat.Described() && by > 0 {
+		k.described = beat
+	}
 	if k.members += by; k.members == 0 {
 		delete(m.kinds, name)
 	}
@@ -97,17 +100,18 @@ func kindOf(beat renderjob.Heartbeat) string {
 	return beat.Digest
 }
 
-// describe notes the description in a member's heartbeat. It reports whether the edge must ask for the description,
-// at most once in askAgain.
-func (m *members) describe(beat renderjob.Heartbeat, now time.Time) (ask bool) {
-	k := m.kinds[kindOf(beat)]
-	if beat.Described() {
-		k.described = &beat
-	}
-	if k.described != nil || now.Sub(k.asked) < askAgain {
+// knows reports whether the description of a renderer is known.
+func (m *members) knows(beat renderjob.Heartbeat) bool {
+	return beat.Described() || m.kinds[kindOf(beat)] != nil
+}
+
+// ask reports whether the edge must ask for a description, at most once in askAgain.
+func (m *members) ask(beat renderjob.Heartbeat, now time.Time) bool {
+	maps.DeleteFunc(m.asked, func(_ string, at time.Time) bool { return now.Sub(at) >= askAgain })
+	if _, asked := m.asked[kindOf(beat)]; asked {
 		return false
 	}
-	k.asked = now
+	m.asked[kindOf(beat)] = now
 	return true
 }
 
@@ -139,9 +143,7 @@ func (m *members) beats(keep func(name string) bool) (all []renderjob.Heartbeat)
 		if !keep(beat.Renderer) {
 			continue
 		}
-		if d := m.kinds[kindOf(beat)].described; d != nil {
-			beat = beat.With(*d)
-		}
+		beat = beat.With(m.kinds[kindOf(beat)].described)
 		all = append(all, beat)
 	}
 	return all
