@@ -31,10 +31,15 @@ func serving(t *testing.T, originals string) (admin string) {
 	if err := os.WriteFile(token, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	config := filepath.Join(dir, "thumbmill.yaml")
+	const keys = "imgproxy: {enabled: true, keys: [{name: tests, key: 6b6579, salt: 73616c74}]}\n"
+	if err := os.WriteFile(config, []byte(keys), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	any := "127.0.0.1:0"
-	serve := exec.Command(filepath.Join(programs.Build(t, programs.Thumbmill), "thumbmill"), "serve", "--print-addresses", "--originals", originals,
+	serve := exec.Command(filepath.Join(programs.Build(t, programs.Thumbmill), "thumbmill"), "serve", "--config", config, "--print-addresses", "--originals", originals,
 		"--thumbnails", filepath.Join(dir, "thumbnails"), "--listen", any, "--admin-listen", any, "--coordinator-listen", any)
-	serve.Env = append(os.Environ(), "THUMBMILL_ADMIN_TOKEN_FILE="+token, "THUMBMILL_IMGPROXY_ENABLED=true", "THUMBMILL_EDGE_SECURITY_KEY=a key of the tests",
+	serve.Env = append(os.Environ(), "THUMBMILL_ADMIN_TOKEN_FILE="+token, "THUMBMILL_EDGE_SECURITY_KEY=a key of the tests",
 		"XDG_RUNTIME_DIR="+dir, "XDG_CONFIG_HOME="+dir)
 	out, err := serve.StdoutPipe()
 	if err == nil {
